@@ -1,0 +1,16 @@
+wit_bindgen::generate!({
+    path: "../wit",
+    inline: "
+        package syncmgr:sdk;
+        world sdk {
+            include syncmgr:plugin/imports@0.1.0;
+            export syncmgr:plugin/synchronize@0.1.0;
+        }
+    ",
+    world: "syncmgr:sdk/sdk",
+    generate_all,
+    with: { "wasi:io/poll@0.2.12": wasip2::io::poll },
+    pub_export_macro: true,
+    export_macro_name: "export_synchronize",
+    default_bindings_module: "syncmgr_plugin::bindings",
+});

@@ -1,0 +1,238 @@
+//! Files in the granted directories and in the plugin's own storage, by handle and without
+//! following links: what WASI cannot do safely or at all.
+//!
+//! Everything names exactly one entry of an open directory. `std::fs` on `/NAME` and
+//! `/storage` reaches the same files where that is enough.
+
+use crate::bindings::syncmgr::plugin::directories as wit;
+use crate::error::Result;
+
+pub use crate::bindings::syncmgr::plugin::directories::{Access, Entry, EntryKind, Metadata};
+
+/// A directory that the operator granted.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// The name of the grant.
+    pub name: String,
+    /// What may be done.
+    pub access: Access,
+    /// The same in every run for the same directory of the same machine.
+    pub id: uuid::Uuid,
+}
+
+/// The directories that the operator granted, in the operator's order.
+pub fn grants() -> Vec<Grant> {
+    wit::get_grants()
+        .into_iter()
+        .map(|grant| Grant {
+            name: grant.name,
+            access: grant.access,
+            id: uuid::Uuid::from_u64_pair(grant.id.high, grant.id.low),
+        })
+        .collect()
+}
+
+/// Opens a granted directory by the name of the grant.
+pub fn open_grant(name: &str) -> Result<Directory> {
+    Ok(Directory(wit::open_grant(name)?))
+}
+
+/// Opens the plugin's own storage, which persists between runs.
+pub fn open_storage() -> Result<Directory> {
+    Ok(Directory(wit::open_storage()?))
+}
+
+/// An open directory. Every `name` is a single entry of it.
+#[derive(Debug)]
+pub struct Directory(wit::Directory);
+
+impl Directory {
+    /// What the system knows about the directory itself.
+    pub fn metadata(&self) -> Result<Metadata> {
+        Ok(self.0.metadata()?)
+    }
+
+    /// Lists the entries with their metadata. The first failure ends the listing, which is
+    /// then incomplete.
+    pub fn list(&self) -> Result<Listing> {
+        Ok(Listing { listing: self.0.list()?, page: Vec::new().into_iter(), ended: false })
+    }
+
+    /// What the system knows about an entry; `None`: there is provably none.
+    pub fn stat(&self, name: &str) -> Result<Option<Metadata>> {
+        Ok(self.0.stat(name)?)
+    }
+
+    /// Opens a directory in this one.
+    pub fn open_directory(&self, name: &str) -> Result<Directory> {
+        Ok(Directory(self.0.open_directory(name)?))
+    }
+
+    /// Makes a directory; `mode` is its permission bits.
+    pub fn create_directory(&self, name: &str, mode: Option<u32>) -> Result<()> {
+        Ok(self.0.create_directory(name, mode)?)
+    }
+
+    /// Opens a regular file for reading.
+    pub fn open_file(&self, name: &str) -> Result<File> {
+        Ok(File(self.0.open_file(name)?))
+    }
+
+    /// Makes a new regular file that only its owner can read.
+    pub fn create_file(&self, name: &str) -> Result<File> {
+        Ok(File(self.0.create_file(name)?))
+    }
+
+    /// The text of a symbolic link.
+    pub fn read_link(&self, name: &str) -> Result<String> {
+        Ok(self.0.read_link(name)?)
+    }
+
+    /// Makes a symbolic link, unless it would lead out of the grant.
+    pub fn create_link(&self, name: &str, target: &str) -> Result<()> {
+        Ok(self.0.create_link(name, target)?)
+    }
+
+    /// Removes a file or a link.
+    pub fn remove_file(&self, name: &str) -> Result<()> {
+        Ok(self.0.remove_file(name)?)
+    }
+
+    /// Removes an empty directory.
+    pub fn remove_directory(&self, name: &str) -> Result<()> {
+        Ok(self.0.remove_directory(name)?)
+    }
+
+    /// Renames an entry, replacing what has the new name.
+    pub fn rename(&self, name: &str, to: &Directory, to_name: &str) -> Result<()> {
+        Ok(self.0.rename(name, &to.0, to_name, true)?)
+    }
+
+    /// Renames an entry; fails with `already-exists` when something has the new name.
+    pub fn rename_new(&self, name: &str, to: &Directory, to_name: &str) -> Result<()> {
+        Ok(self.0.rename(name, &to.0, to_name, false)?)
+    }
+
+    /// Sets the permission bits of a directory in this one.
+    pub fn set_directory_mode(&self, name: &str, mode: u32) -> Result<()> {
+        Ok(self.0.set_directory_mode(name, mode)?)
+    }
+
+    /// Makes the names in this directory durable.
+    pub fn flush(&self) -> Result<()> {
+        Ok(self.0.flush()?)
+    }
+
+    /// Holds the directory for this run; fails with `busy` when another run holds it.
+    pub fn lock(&self) -> Result<()> {
+        Ok(self.0.lock()?)
+    }
+}
+
+/// The entries of a directory, fetched a page at a time.
+#[derive(Debug)]
+pub struct Listing {
+    listing: wit::Listing,
+    page: std::vec::IntoIter<Entry>,
+    ended: bool,
+}
+
+impl Iterator for Listing {
+    type Item = Result<Entry>;
+
+    fn next(&mut self) -> Option<Result<Entry>> {
+        if let Some(entry) = self.page.next() {
+            return Some(Ok(entry));
+        }
+        if self.ended {
+            return None;
+        }
+        match self.listing.next() {
+            Ok(page) => {
+                self.ended = page.is_empty();
+                self.page = page.into_iter();
+                self.page.next().map(Ok)
+            }
+            Err(error) => {
+                self.ended = true;
+                Some(Err(error.into()))
+            }
+        }
+    }
+}
+
+/// An open regular file.
+#[derive(Debug)]
+pub struct File(wit::File);
+
+impl File {
+    /// What the system knows about the file.
+    pub fn metadata(&self) -> Result<Metadata> {
+        Ok(self.0.metadata()?)
+    }
+
+    /// Reads at most `len` bytes; empty: the end.
+    pub fn read(&self, len: u32) -> Result<Vec<u8>> {
+        Ok(self.0.read(len)?)
+    }
+
+    /// Reads everything from the current position on, but fails with `invalid-argument` when
+    /// that is more than `limit` bytes.
+    pub fn read_to_end(&self, limit: usize) -> Result<Vec<u8>> {
+        let mut all = Vec::new();
+        loop {
+            let page = self.read(1 << 20)?;
+            if page.is_empty() {
+                return Ok(all);
+            }
+            all.extend_from_slice(&page);
+            if all.len() > limit {
+                return Err(crate::Error::new(
+                    crate::ErrorCode::InvalidArgument,
+                    format!("the file is larger than {limit} bytes"),
+                ));
+            }
+        }
+    }
+
+    /// Writes all the bytes given.
+    pub fn write(&self, bytes: &[u8]) -> Result<()> {
+        // One call carries at most what the host takes in at once.
+        bytes.chunks(1 << 20).try_for_each(|chunk| Ok(self.0.write(chunk)?))
+    }
+
+    /// Reads on for at most `len` bytes, for the digest only; 0: the end.
+    pub fn hash(&self, len: u64) -> Result<u64> {
+        Ok(self.0.hash(len)?)
+    }
+
+    /// Writes at most the next `len` bytes of `source` here; 0: its end.
+    pub fn copy_from(&self, source: &File, len: u64) -> Result<u64> {
+        Ok(self.0.copy_from(&source.0, len)?)
+    }
+
+    /// The BLAKE3 digest of all that was read by [`File::hash`] or taken by
+    /// [`File::copy_from`] from this handle.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut digest = [0; 32];
+        let bytes = self.0.digest();
+        let len = bytes.len().min(32);
+        digest[..len].copy_from_slice(&bytes[..len]);
+        digest
+    }
+
+    /// Sets when the content was last changed, in nanoseconds since 1970.
+    pub fn set_modified(&self, modified: i64) -> Result<()> {
+        Ok(self.0.set_modified(modified)?)
+    }
+
+    /// Sets the permission bits.
+    pub fn set_mode(&self, mode: u32) -> Result<()> {
+        Ok(self.0.set_mode(mode)?)
+    }
+
+    /// Makes the content and the metadata durable.
+    pub fn flush(&self) -> Result<()> {
+        Ok(self.0.flush()?)
+    }
+}

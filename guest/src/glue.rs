@@ -1,0 +1,162 @@
+//! Implements the exported interface for a [`Plugin`]: converts and delegates.
+
+use crate::bindings::exports::syncmgr::plugin::synchronize as exports;
+use crate::bindings::syncmgr::plugin::types as wit;
+use crate::error::{Result, Stop};
+use crate::guid::{ErrorId, ItemId};
+use crate::plugin::Plugin;
+use crate::run::ItemRun;
+
+/// A plugin and the items it was prepared for. Held by the code that [`export!`](crate::export)
+/// writes.
+#[derive(Debug, Default)]
+pub struct Instance<P> {
+    plugin: P,
+    prepared: Vec<ItemId>,
+}
+
+type WitResult<T> = std::result::Result<T, wit::Error>;
+
+impl<P: Plugin> Instance<P> {
+    pub fn initialize(
+        &mut self,
+        trigger: wit::Trigger,
+        cookie: Option<Vec<u8>>,
+    ) -> WitResult<exports::Participation> {
+        Ok(self.plugin.initialize(trigger, cookie.as_deref())?)
+    }
+
+    pub fn get_handler_info(&mut self) -> WitResult<wit::HandlerInfo> {
+        Ok(self.plugin.handler_info()?.into())
+    }
+
+    pub fn enum_items(&mut self) -> WitResult<exports::ItemList> {
+        Ok(self.plugin.items()?.into())
+    }
+
+    pub fn prepare_for_sync(
+        &mut self,
+        item_ids: Vec<wit::ItemId>,
+    ) -> WitResult<exports::PrepareOutcome> {
+        self.prepared = item_ids.into_iter().map(ItemId::from_wit).collect();
+        Ok(self.plugin.prepare(&self.prepared)?)
+    }
+
+    pub fn synchronize(&mut self) -> WitResult<()> {
+        let mut everything: Result<(), Stop> = Ok(());
+        for item in std::mem::take(&mut self.prepared) {
+            let mut run = ItemRun::new(item);
+            let result = match &everything {
+                Ok(()) => run.check().and_then(|()| self.plugin.synchronize_item(&mut run)),
+                Err(stop) => Err(stop.clone()),
+            };
+            run.end(&result);
+            if result == Err(Stop::All) {
+                everything = result;
+            }
+        }
+        Ok(())
+    }
+
+    pub fn set_item_status(
+        &mut self,
+        item_id: Option<wit::ItemId>,
+        status: wit::Status,
+    ) -> WitResult<()> {
+        Ok(self.plugin.set_item_status(item_id.map(ItemId::from_wit), status)?)
+    }
+
+    pub fn show_error(&mut self, error_id: wit::ErrorId) -> WitResult<exports::ErrorDetail> {
+        let detail = self.plugin.show_error(ErrorId::from_wit(error_id))?;
+        Ok(exports::ErrorDetail {
+            text: detail.text,
+            retry: detail.retry.into_iter().map(ItemId::to_wit).collect(),
+        })
+    }
+
+    pub fn get_properties(
+        &mut self,
+        item_id: Option<wit::ItemId>,
+    ) -> WitResult<Vec<exports::Property>> {
+        Ok(self.plugin.properties(item_id.map(ItemId::from_wit))?)
+    }
+
+    pub fn set_properties(
+        &mut self,
+        item_id: Option<wit::ItemId>,
+        changes: Vec<exports::PropertyChange>,
+    ) -> WitResult<exports::PropertiesOutcome> {
+        Ok(self.plugin.set_properties(item_id.map(ItemId::from_wit), &changes)?)
+    }
+}
+
+/// Implements the exports of a component with a [`Plugin`](crate::Plugin) type. Use it once, at
+/// the top of the crate: `syncmgr_plugin::export!(MyPlugin);`
+#[macro_export]
+macro_rules! export {
+    ($plugin:ty) => {
+        const _: () = {
+            use $crate::bindings::exports::syncmgr::plugin::synchronize as exports;
+            use $crate::bindings::syncmgr::plugin::types as wit;
+            use $crate::glue::Instance;
+
+            type WitResult<T> = ::std::result::Result<T, wit::Error>;
+
+            ::std::thread_local! {
+                static INSTANCE: ::std::cell::RefCell<Instance<$plugin>> =
+                    ::std::cell::RefCell::default();
+            }
+
+            fn with<T>(call: impl FnOnce(&mut Instance<$plugin>) -> T) -> T {
+                INSTANCE.with_borrow_mut(call)
+            }
+
+            struct Component;
+
+            impl exports::Guest for Component {
+                fn initialize(
+                    trigger: wit::Trigger,
+                    cookie: Option<Vec<u8>>,
+                ) -> WitResult<exports::Participation> {
+                    with(|instance| instance.initialize(trigger, cookie))
+                }
+                fn get_handler_info() -> WitResult<wit::HandlerInfo> {
+                    with(|instance| instance.get_handler_info())
+                }
+                fn enum_items() -> WitResult<exports::ItemList> {
+                    with(|instance| instance.enum_items())
+                }
+                fn prepare_for_sync(
+                    item_ids: Vec<wit::ItemId>,
+                ) -> WitResult<exports::PrepareOutcome> {
+                    with(|instance| instance.prepare_for_sync(item_ids))
+                }
+                fn synchronize() -> WitResult<()> {
+                    with(|instance| instance.synchronize())
+                }
+                fn set_item_status(
+                    item_id: Option<wit::ItemId>,
+                    status: wit::Status,
+                ) -> WitResult<()> {
+                    with(|instance| instance.set_item_status(item_id, status))
+                }
+                fn show_error(error_id: wit::ErrorId) -> WitResult<exports::ErrorDetail> {
+                    with(|instance| instance.show_error(error_id))
+                }
+                fn get_properties(
+                    item_id: Option<wit::ItemId>,
+                ) -> WitResult<Vec<exports::Property>> {
+                    with(|instance| instance.get_properties(item_id))
+                }
+                fn set_properties(
+                    item_id: Option<wit::ItemId>,
+                    changes: Vec<exports::PropertyChange>,
+                ) -> WitResult<exports::PropertiesOutcome> {
+                    with(|instance| instance.set_properties(item_id, changes))
+                }
+            }
+
+            $crate::bindings::export_synchronize!(Component with_types_in $crate::bindings);
+        };
+    };
+}
