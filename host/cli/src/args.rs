@@ -1,0 +1,179 @@
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+
+pub(crate) const EXIT_STATUS: &str = "\
+Exit status:
+  0  in sync
+  1  done, but conflicts or skipped entries remain
+  2  wrong usage, or not a valid plugin
+  3  some items failed
+  4  stopped for safety; nothing was changed
+  5  cancelled
+  6  another run holds the item
+  7  the plugin died, or the host failed";
+
+/// Run, inspect and validate sync plugins: handlers for Windows' Synchronization Manager that
+/// run in a sandbox, on every system.
+#[derive(Debug, Parser)]
+#[command(name = "syncmgr", version = version(), after_help = EXIT_STATUS)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const fn version() -> &'static str {
+    concat!(env!("CARGO_PKG_VERSION"), " (contract syncmgr:plugin@0.1.0, wasmtime 48)")
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Run(Run),
+    Items(Items),
+    Inspect(Inspect),
+    Validate(Validate),
+    Demo(Demo),
+    Completions(Completions),
+}
+
+/// What a plugin is given.
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub(crate) struct Given {
+    /// The plugin: a `.wasm` file, or the name of a built-in one (`folder`).
+    #[arg(required_unless_present = "job", conflicts_with = "job")]
+    pub(crate) plugin: Option<String>,
+
+    /// Take the plugin, its directories and its settings from a job file.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["dirs", "settings"])]
+    pub(crate) job: Option<PathBuf>,
+
+    /// Grant a directory under a name; with `:ro` for reading only.
+    #[arg(long = "dir", value_name = "NAME=PATH[:ro]")]
+    pub(crate) dirs: Vec<String>,
+
+    /// Give the plugin a setting.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) settings: Vec<String>,
+
+    /// Where plugins keep their own files [default: the user's state folder].
+    #[arg(long, value_name = "DIR", env = "SYNCMGR_STATE_DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+}
+
+const RUN_HELP: &str = "\
+Examples:
+  Keep two folders in sync:
+    syncmgr run folder --dir left=~/docs --dir right=/mnt/usb/docs
+  See what that would do:
+    syncmgr run folder --dir left=~/docs --dir right=/mnt/usb/docs --dry-run
+  Back up one way, without deleting:
+    syncmgr run folder --dir left=~/docs:ro --dir right=/backup --set mode=one-way-safe
+  Several pairs from a job file:
+    syncmgr run --job sync.toml --item docs
+  A plugin of your own, its events for a program:
+    syncmgr run target/wasm32-wasip2/release/mine.wasm --json
+
+Ctrl-C cancels everything and lets the plugin tidy up; a second one ends it at once.
+";
+
+/// Synchronize: run a plugin's items.
+#[derive(Clone, Debug, Default, ClapArgs)]
+#[command(after_help = const_format_run())]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) given: Given,
+
+    /// Only this item, by its name or id; may be repeated.
+    #[arg(long = "item", value_name = "ID|NAME")]
+    pub(crate) items: Vec<String>,
+
+    /// One JSON object per callback on standard output, and a report at the end.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Change nothing; tell what would be done. Every directory is read-only then.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Ask no questions; take the default answers.
+    #[arg(long)]
+    pub(crate) batch: bool,
+
+    /// Synchronize items once more, at most this often, when the plugin wants that.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) retries: u32,
+}
+
+fn const_format_run() -> String {
+    format!("{RUN_HELP}\n{EXIT_STATUS}")
+}
+
+/// List a plugin's items.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct Items {
+    #[command(flatten)]
+    pub(crate) given: Given,
+
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Tell what a plugin file is and what it would make use of, without running anything of it.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct Inspect {
+    /// The plugin: a `.wasm` file, or the name of a built-in one.
+    pub(crate) plugin: String,
+
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const VALIDATE_HELP: &str = "\
+Exit status:
+  0  it is a plugin of this contract
+  2  it is not; the message says why, and what to do";
+
+/// Tell whether a file fits the contract. Nothing of it is run.
+#[derive(Clone, Debug, ClapArgs)]
+#[command(after_help = VALIDATE_HELP)]
+pub(crate) struct Validate {
+    /// The file.
+    pub(crate) file: PathBuf,
+
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Make two sample folders and keep them in sync, to see it work.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct Demo {
+    /// Where to make them. Folders that are there already are used as they are.
+    pub(crate) dir: PathBuf,
+}
+
+const COMPLETIONS_HELP: &str = "\
+Examples:
+  syncmgr completions bash > ~/.local/share/bash-completion/completions/syncmgr
+  syncmgr completions zsh > ~/.zfunc/_syncmgr
+  syncmgr completions fish > ~/.config/fish/completions/syncmgr.fish";
+
+/// Print completions for a shell.
+#[derive(Clone, Debug, ClapArgs)]
+#[command(after_help = COMPLETIONS_HELP)]
+pub(crate) struct Completions {
+    /// The shell.
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_holds_together() {
+        super::Args::command().debug_assert();
+    }
+}

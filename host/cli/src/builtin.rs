@@ -1,0 +1,74 @@
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use syncmgr_host::{Host, LoadError, Plugin};
+
+use crate::exit::UsageError;
+
+const FOLDER: &[u8] = include_bytes!(env!("PLUGIN_FOLDER"));
+
+/// A plugin as the user named it.
+#[derive(Debug)]
+pub(crate) enum Named {
+    /// One that is part of this program.
+    BuiltIn(&'static str, &'static [u8]),
+    /// A file.
+    File(PathBuf),
+}
+
+impl Named {
+    /// Finds out which one is meant: a built-in name, or a file.
+    pub(crate) fn find(plugin: &str) -> anyhow::Result<Self> {
+        if plugin == "folder" {
+            return Ok(Self::BuiltIn("folder", FOLDER));
+        }
+        let path = Path::new(plugin);
+        if !path.exists() && !plugin.contains(['/', '\\', '.']) {
+            return Err(UsageError(format!(
+                "there is no plugin `{plugin}`: it is neither a file nor a built-in one (`folder`)"
+            ))
+            .into());
+        }
+        Ok(Self::File(path.to_owned()))
+    }
+
+    pub(crate) fn bytes(&self) -> Result<Vec<u8>, LoadError> {
+        match self {
+            Self::BuiltIn(_, bytes) => Ok(bytes.to_vec()),
+            Self::File(path) => std::fs::read(path)
+                .map_err(|source| LoadError::Read { path: path.clone(), source }),
+        }
+    }
+
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::BuiltIn(name, _) => (*name).to_owned(),
+            Self::File(path) => {
+                path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+            }
+        }
+    }
+
+    pub(crate) fn load(&self, host: &Host) -> anyhow::Result<Plugin> {
+        Ok(host.load(&self.name(), &self.bytes()?)?)
+    }
+
+    /// A name for the plugin's own storage: one that no other plugin on this machine gets.
+    pub(crate) fn storage_name(&self) -> anyhow::Result<String> {
+        match self {
+            Self::BuiltIn(name, _) => Ok((*name).to_owned()),
+            Self::File(path) => {
+                let place = path
+                    .canonicalize()
+                    .with_context(|| format!("cannot find {}", path.display()))?;
+                let id = uuid::Uuid::new_v5(
+                    &uuid::Uuid::NAMESPACE_URL,
+                    place.as_os_str().as_encoded_bytes(),
+                );
+                let safe = |c: char| if c.is_alphanumeric() { c } else { '-' };
+                let name: String = self.name().chars().take(40).map(safe).collect();
+                Ok(format!("{name}-{}", id.simple()))
+            }
+        }
+    }
+}

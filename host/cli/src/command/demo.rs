@@ -1,0 +1,58 @@
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Context;
+
+use crate::args::{Demo, Given, Run};
+use crate::command;
+use crate::exit::Exit;
+
+pub(crate) fn run(args: &Demo) -> anyhow::Result<Exit> {
+    let dir = &args.dir;
+    let (left, right) = (dir.join("left"), dir.join("right"));
+    if !left.exists() && !right.exists() {
+        make_samples(&left, &right)
+            .with_context(|| format!("cannot make sample folders in {}", dir.display()))?;
+    }
+    let dirs = [format!("left={}", left.display()), format!("right={}", right.display())];
+    let state = dir.join("state");
+    let mut to = std::io::stdout().lock();
+    writeln!(
+        to,
+        "$ syncmgr run folder --dir {} --dir {} --state-dir {}",
+        dirs[0],
+        dirs[1],
+        state.display()
+    )?;
+    drop(to);
+    command::run::run(&Run {
+        given: Given {
+            plugin: Some("folder".to_owned()),
+            dirs: dirs.to_vec(),
+            state_dir: Some(state),
+            ..Given::default()
+        },
+        ..Run::default()
+    })
+}
+
+/// A few hundred files on the left, some of them large enough to watch, and a few on the right.
+fn make_samples(left: &Path, right: &Path) -> std::io::Result<()> {
+    for number in 0..300_u32 {
+        let folder = left.join("notes").join(format!("{:02}", number % 12));
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join(format!("note-{number:03}.txt")), format!("This is note {number}.\n"))?;
+    }
+    for number in 0..4_u8 {
+        let folder = left.join("photos");
+        fs::create_dir_all(&folder)?;
+        let photo = vec![number; 24 << 20];
+        fs::write(folder.join(format!("photo-{number}.raw")), photo)?;
+    }
+    fs::create_dir_all(right.join("letters"))?;
+    for name in ["aunt", "bank", "council"] {
+        fs::write(right.join("letters").join(format!("{name}.txt")), format!("Dear {name},\n"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,54 @@
+use std::io::Write;
+
+use anyhow::Context;
+use serde::Serialize;
+use syncmgr_host::sink::Discard;
+use syncmgr_host::{Host, Participation, SyncEvent, Trigger};
+
+use crate::args::Items;
+use crate::escape::escape;
+use crate::exit::Exit;
+use crate::job::Job;
+
+#[derive(Serialize)]
+struct ItemLine {
+    item: String,
+    name: String,
+    checked: bool,
+    flags: u32,
+}
+
+pub(crate) fn run(args: &Items) -> anyhow::Result<Exit> {
+    let job = Job::new(&args.given)?;
+    let host = Host::new()?;
+    let plugin = job.plugin.load(&host)?;
+    let mut session = plugin.start_blocking(job.session_options().read_only(), Discard)?;
+    let trigger = Trigger { event: SyncEvent::Manual, settings: true, may_bother_user: false };
+    let list = session.block_on(async |session| {
+        match session.initialize(trigger, None).await? {
+            Participation::Participates => session.enum_items().await.map(Some),
+            Participation::Declines => Ok(None),
+        }
+    })?;
+    let items: Vec<_> = list
+        .into_iter()
+        .flat_map(|list| list.items)
+        .map(|item| ItemLine {
+            item: item.id.to_string(),
+            name: item.name,
+            checked: item.checked,
+            flags: item.flags,
+        })
+        .collect();
+    let mut to = std::io::stdout().lock();
+    if args.json {
+        serde_json::to_writer(&mut to, &items).context("cannot write to standard output")?;
+        writeln!(to)?;
+        return Ok(Exit::InSync);
+    }
+    for item in items {
+        let mark = if item.checked { "x" } else { " " };
+        writeln!(to, "[{mark}] {}  {}", item.item, escape(&item.name))?;
+    }
+    Ok(Exit::InSync)
+}

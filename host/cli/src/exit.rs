@@ -1,0 +1,196 @@
+use std::io::Write;
+use std::process::ExitCode;
+
+use syncmgr_host::{
+    ErrorCode, GrantError, ItemReport, LoadError, Outcome, Report, SessionError, StartError,
+    Status, StopReason,
+};
+
+use crate::escape::escape;
+
+/// What the exit status means. The discriminants are the documented numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// In sync.
+    InSync = 0,
+    /// Done, but conflicts or skipped entries remain.
+    Remaining = 1,
+    /// Wrong usage, or not a valid plugin.
+    Usage = 2,
+    /// Some items failed.
+    Failed = 3,
+    /// Stopped for safety; nothing was changed.
+    SafetyStop = 4,
+    /// Cancelled.
+    Cancelled = 5,
+    /// Another run holds the item.
+    Held = 6,
+    /// The plugin died, or the host failed.
+    Died = 7,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+impl Exit {
+    /// Of a command that could not do its work.
+    pub(crate) fn of_error(error: &anyhow::Error) -> Self {
+        if let Some(error) = error.downcast_ref::<SessionError>() {
+            return Self::of_session_error(error);
+        }
+        if let Some(StartError::Session(error)) = error.downcast_ref() {
+            return Self::of_session_error(error);
+        }
+        if error.is::<LoadError>() || error.is::<GrantError>() || error.is::<StartError>() {
+            return Self::Usage;
+        }
+        match error.downcast_ref::<UsageError>() {
+            Some(_) => Self::Usage,
+            None => Self::Died,
+        }
+    }
+
+    /// Of a run.
+    pub(crate) fn of_report(report: &Report) -> Self {
+        match &report.outcome {
+            Outcome::Declined | Outcome::NothingSelected => Self::InSync,
+            Outcome::NeedsUser => Self::Remaining,
+            Outcome::Failed(error) => Self::of_session_error(error),
+            Outcome::Completed => Self::of_items(&report.items, report.warnings + report.errors),
+        }
+    }
+
+    fn of_session_error(error: &SessionError) -> Self {
+        match error {
+            SessionError::Plugin { code, .. } => Self::of_code(Some(*code)),
+            SessionError::UnknownItem { .. } => Self::Usage,
+            SessionError::Ended { reason: StopReason::Killed, .. } => Self::Cancelled,
+            SessionError::Ended { reason: StopReason::Memory | StopReason::Handles, .. }
+            | SessionError::BadData { .. }
+            | SessionError::Trap { .. }
+            | SessionError::Exit { .. }
+            | SessionError::OutOfOrder { .. }
+            | SessionError::Dead { .. }
+            | SessionError::Host { .. } => Self::Died,
+        }
+    }
+
+    fn of_code(code: Option<ErrorCode>) -> Self {
+        match code {
+            Some(ErrorCode::SafetyStop) => Self::SafetyStop,
+            Some(ErrorCode::Busy) => Self::Held,
+            Some(ErrorCode::InvalidArgument) => Self::Usage,
+            Some(ErrorCode::Cancelled) => Self::Cancelled,
+            Some(
+                ErrorCode::Failed
+                | ErrorCode::Unexpected
+                | ErrorCode::NotImplemented
+                | ErrorCode::OutOfMemory
+                | ErrorCode::AccessDenied
+                | ErrorCode::NotFound
+                | ErrorCode::AlreadyExists
+                | ErrorCode::Changed
+                | ErrorCode::NoSpace
+                | ErrorCode::InputOutput
+                | ErrorCode::NotConnected
+                | ErrorCode::Timeout,
+            )
+            | None => Self::Failed,
+        }
+    }
+
+    /// The user's cancelling of everything outranks failures, and failures outrank the rest.
+    /// Items that all failed in one way have the status of that way.
+    fn of_items(items: &[ItemReport], log_entries: u64) -> Self {
+        let with = |status: Status| items.iter().filter(move |item| item.status == status);
+        if with(Status::Stopped).next().is_some() {
+            return Self::Cancelled;
+        }
+        let mut failures = with(Status::Failed).map(|item| Self::of_code(item.code));
+        if let Some(first) = failures.next() {
+            let same = failures.all(|other| other == first);
+            let others_succeeded = with(Status::Succeeded).next().is_some();
+            return if same && !others_succeeded { first } else { Self::Failed };
+        }
+        if with(Status::Skipped).next().is_some() || log_entries > 0 {
+            return Self::Remaining;
+        }
+        Self::InSync
+    }
+}
+
+/// Something that the user can mend on the command line or in a job file.
+#[derive(Debug)]
+pub(crate) struct UsageError(pub(crate) String);
+
+impl std::fmt::Display for UsageError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+/// Writes an error and its causes to standard error, a line each.
+pub(crate) fn print_error(error: &anyhow::Error) {
+    let mut text = format!("error: {}\n", escape(&error.to_string()));
+    let mut said = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        // A message may quote its cause.
+        if !said.contains(&cause) {
+            text.push_str(&format!("  caused by: {}\n", escape(&cause)));
+        }
+        said = cause;
+    }
+    // There is nobody left to tell when this fails.
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use syncmgr_host::ItemId;
+
+    fn item(status: Status, code: Option<ErrorCode>) -> ItemReport {
+        ItemReport {
+            id: ItemId::from_uuid(Default::default()),
+            name: String::new(),
+            status,
+            code,
+            text: String::new(),
+            counts: Default::default(),
+            warnings: 0,
+            errors: 0,
+            ended_by: None,
+        }
+    }
+
+    #[test]
+    fn items_decide_the_exit_status() {
+        use ErrorCode::{Busy, InputOutput, InvalidArgument, SafetyStop};
+        use Status::{Failed, Skipped, Stopped, Succeeded};
+        for (items, log_entries, expected) in [
+            (vec![(Succeeded, None)], 0, Exit::InSync),
+            (vec![(Succeeded, None)], 1, Exit::Remaining),
+            (vec![(Succeeded, None), (Skipped, None)], 0, Exit::Remaining),
+            (vec![(Failed, Some(InputOutput))], 1, Exit::Failed),
+            (vec![(Failed, None)], 0, Exit::Failed),
+            (vec![(Failed, Some(SafetyStop))], 1, Exit::SafetyStop),
+            (vec![(Failed, Some(SafetyStop)), (Failed, Some(SafetyStop))], 2, Exit::SafetyStop),
+            (vec![(Failed, Some(SafetyStop)), (Failed, Some(Busy))], 2, Exit::Failed),
+            (vec![(Failed, Some(SafetyStop)), (Succeeded, None)], 1, Exit::Failed),
+            (vec![(Failed, Some(Busy))], 1, Exit::Held),
+            (vec![(Failed, Some(InvalidArgument))], 1, Exit::Usage),
+            (vec![(Failed, Some(InputOutput)), (Stopped, None)], 1, Exit::Cancelled),
+            (vec![(Stopped, None)], 0, Exit::Cancelled),
+        ] {
+            let reports: Vec<_> = items.iter().map(|&(status, code)| item(status, code)).collect();
+            assert_eq!(Exit::of_items(&reports, log_entries), expected, "{items:?}");
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What people see of a run.
+
+mod bars;
+mod lines;
+
+pub(crate) use bars::Bars;
+pub(crate) use lines::Lines;
+
+use std::fmt::Write as _;
+
+use syncmgr_host::{ItemReport, LogEntry, LogLevel, Outcome, Report, Status};
+
+use crate::escape::escape;
+
+/// A log entry as a line, led by what it is.
+pub(crate) fn log_line(entry: &LogEntry, item: Option<&str>) -> String {
+    let level = match entry.level {
+        LogLevel::Information => "",
+        LogLevel::Warning => "warning: ",
+        LogLevel::Error => "error: ",
+    };
+    match item {
+        Some(item) => format!("{level}{}: {}", escape(item), escape(&entry.text)),
+        None => format!("{level}{}", escape(&entry.text)),
+    }
+}
+
+/// How a run ended, a line for each item and one for what concerns all of it.
+pub(crate) fn summary(report: &Report) -> String {
+    let mut text = String::new();
+    for item in &report.items {
+        let _ = writeln!(text, "{}", item_line(item));
+    }
+    let plugin = escape(&report.plugin);
+    let _ = match &report.outcome {
+        Outcome::Completed => Ok(()),
+        Outcome::Declined => writeln!(text, "{plugin} does not take part in runs of this kind"),
+        Outcome::NothingSelected => writeln!(text, "{plugin} has no items to synchronize"),
+        Outcome::NeedsUser => {
+            writeln!(text, "{plugin} needs you to answer a question; run it on a terminal")
+        }
+        Outcome::Failed(error) => {
+            writeln!(text, "error: {}", escape(&error.to_string()))
+        }
+    };
+    text
+}
+
+fn item_line(item: &ItemReport) -> String {
+    let mut line = format!("{}: {}", escape(&item.name), item.status.name());
+    if !item.text.is_empty() && item.text != item.status.name() {
+        let _ = write!(line, ", {}", escape(&item.text));
+    }
+    if item.status == Status::Failed {
+        let _ = write!(line, " [{}]", item.hresult());
+    }
+    line
+}

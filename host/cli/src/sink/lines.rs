@@ -1,0 +1,57 @@
+use std::collections::HashMap;
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use syncmgr_host::sink::{Progress, Sink};
+use syncmgr_host::{Item, ItemId, LogEntry, ProgressResponse};
+
+use crate::escape::escape;
+use crate::sink::log_line;
+
+/// How often an item's progress becomes a line at most.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// Plain lines, for pipes and logs.
+pub(crate) struct Lines<W> {
+    to: W,
+    items: HashMap<ItemId, (String, Instant)>,
+}
+
+impl<W: Write> Lines<W> {
+    pub(crate) fn new(to: W) -> Self {
+        Self { to, items: HashMap::new() }
+    }
+}
+
+impl<W: Write + Send> Sink for Lines<W> {
+    fn started(&mut self, items: &[Item]) {
+        let now = Instant::now();
+        self.items.extend(items.iter().map(|item| (item.id, (item.name.clone(), now))));
+    }
+
+    fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
+        let ended = progress.current.status_type.is_some_and(|status| status.is_terminal());
+        if let Some((name, last)) = self.items.get_mut(&progress.item)
+            // How an item ended is in the summary.
+            && !ended
+            && last.elapsed() >= INTERVAL
+        {
+            *last = Instant::now();
+            let current = progress.current;
+            let percent = match i64::from(current.max_value) {
+                0 => String::new(),
+                max => format!(" {}%", i64::from(current.prog_value) * 100 / max),
+            };
+            let (name, text) = (escape(name), escape(&current.status_text));
+            // A reader that is gone is noticed when the summary is written.
+            let _ = writeln!(self.to, "{name}:{percent} {text}");
+        }
+        ProgressResponse::Continue
+    }
+
+    fn log(&mut self, entry: &LogEntry) {
+        let item = entry.item.and_then(|item| self.items.get(&item)).map(|(name, _)| name.as_str());
+        let item = item.filter(|_| self.items.len() > 1);
+        let _ = writeln!(self.to, "{}", log_line(entry, item));
+    }
+}

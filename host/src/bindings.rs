@@ -1,0 +1,29 @@
+mod generated {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        inline: "
+            package syncmgr:host;
+            world handler {
+                include syncmgr:plugin/imports@0.1.0;
+                export syncmgr:plugin/synchronize@0.1.0;
+            }
+        ",
+        world: "syncmgr:host/handler",
+        imports: {
+            "syncmgr:plugin/synchronize-callback@0.1.0.question": async | trappable,
+            default: trappable,
+        },
+        exports: { default: async },
+        with: {
+            "wasi:io": wasmtime_wasi::p2::bindings::io,
+            "syncmgr:plugin/directories@0.1.0.directory": crate::directories::Directory,
+            "syncmgr:plugin/directories@0.1.0.listing": crate::directories::Listing,
+            "syncmgr:plugin/directories@0.1.0.file": crate::directories::File,
+        },
+        require_store_data_send: true,
+    });
+}
+
+pub(crate) use generated::exports::syncmgr::plugin::synchronize as exports;
+pub(crate) use generated::syncmgr::plugin::{directories, statistics, synchronize_callback, types};
+pub(crate) use generated::{Handler, HandlerPre};

@@ -1,0 +1,302 @@
+//! Does a file fit the contract? Found out by reading it, without compiling or running anything.
+
+use std::collections::BTreeSet;
+
+use wasmparser::{
+    Encoding, KnownCustom, Parser, Payload, ProducersSectionReader, Validator, WasmFeatures,
+};
+
+use crate::error::ContractError;
+
+/// The version of the contract that this host runs.
+pub const CONTRACT_VERSION: &str = "0.1.0";
+
+/// The interface that every plugin exports, without its version.
+const EXPORT: &str = "syncmgr:plugin/synchronize";
+
+/// What a host offers, without versions: our own interfaces and those of `wasi:cli/imports`.
+const OFFERED: &[(&str, &[&str])] = &[
+    ("syncmgr:plugin", &["directories", "statistics", "synchronize-callback", "types"]),
+    (
+        "wasi:cli",
+        &[
+            "environment", "exit", "stderr", "stdin", "stdout", "terminal-input",
+            "terminal-output", "terminal-stderr", "terminal-stdin", "terminal-stdout",
+        ],
+    ),
+    ("wasi:clocks", &["monotonic-clock", "wall-clock"]),
+    ("wasi:filesystem", &["preopens", "types"]),
+    ("wasi:io", &["error", "poll", "streams"]),
+    ("wasi:random", &["insecure", "insecure-seed", "random"]),
+    (
+        "wasi:sockets",
+        &[
+            "instance-network", "ip-name-lookup", "network", "tcp", "tcp-create-socket", "udp",
+            "udp-create-socket",
+        ],
+    ),
+];
+
+/// What can be told about a plugin by reading its file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// The length of the component in bytes.
+    pub size_bytes: usize,
+    /// The version of the contract it was built for.
+    pub contract_version: String,
+    /// The interfaces it imports, with their versions, sorted.
+    pub imports: Vec<String>,
+    /// The interfaces it exports, with their versions, sorted.
+    pub exports: Vec<String>,
+    /// What it was made with: tool and version, sorted.
+    pub producers: Vec<(String, String)>,
+}
+
+/// Something outside its sandbox that a plugin can make use of if it is granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ask {
+    /// Files in granted directories and its own storage.
+    Directories,
+    /// Settings, as environment variables.
+    Settings,
+    /// The time of day.
+    WallClock,
+    /// Random numbers.
+    Randomness,
+    /// The network. This host never grants it.
+    Network,
+}
+
+impl Ask {
+    /// The name for people and programs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Directories => "directories",
+            Self::Settings => "settings",
+            Self::WallClock => "wall-clock",
+            Self::Randomness => "randomness",
+            Self::Network => "network",
+        }
+    }
+}
+
+impl Description {
+    /// Reads a component and checks it against the contract, names and versions only: whether
+    /// the types fit is found out when it is loaded.
+    ///
+    /// # Errors
+    /// The first rule of the contract that it breaks.
+    pub fn of(bytes: &[u8]) -> Result<Self, ContractError> {
+        check_encoding(bytes)?;
+        let mut description = read(bytes)?;
+        description.contract_version = check_exports(&description.exports)?;
+        check_imports(&description.imports)?;
+        Ok(description)
+    }
+
+    /// What the plugin would make use of, judged by its imports.
+    pub fn asks(&self) -> Vec<Ask> {
+        let asks = self.imports.iter().filter_map(|import| {
+            let (package, interface) = import.split(['@']).next()?.split_once('/')?;
+            match (package, interface) {
+                ("syncmgr:plugin", "directories") | ("wasi:filesystem", _) => {
+                    Some(Ask::Directories)
+                }
+                ("wasi:cli", "environment") => Some(Ask::Settings),
+                ("wasi:clocks", "wall-clock") => Some(Ask::WallClock),
+                ("wasi:random", _) => Some(Ask::Randomness),
+                ("wasi:sockets", _) => Some(Ask::Network),
+                (_, _) => None,
+            }
+        });
+        asks.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+}
+
+fn check_encoding(bytes: &[u8]) -> Result<(), ContractError> {
+    const MAGIC: &[u8] = b"\0asm";
+    const MODULE: &[u8] = &[1, 0, 0, 0];
+    if bytes.is_empty() {
+        return Err(ContractError::Empty);
+    }
+    if !bytes.starts_with(MAGIC) && !MAGIC.starts_with(bytes) {
+        return Err(ContractError::NotWasm { text: std::str::from_utf8(bytes).is_ok() });
+    }
+    match bytes.get(4..8) {
+        None => Err(ContractError::Truncated { bytes: bytes.len() }),
+        Some(MODULE) => Err(ContractError::CoreModule),
+        Some(_) => Ok(()),
+    }
+}
+
+fn read(bytes: &[u8]) -> Result<Description, ContractError> {
+    let malformed = |error: wasmparser::BinaryReaderError| {
+        if error.message().contains("unexpected end") {
+            return ContractError::Truncated { bytes: bytes.len() };
+        }
+        ContractError::Malformed { message: error.message().to_owned(), offset: error.offset() }
+    };
+    let mut imports = BTreeSet::new();
+    let mut exports = BTreeSet::new();
+    let mut producers = BTreeSet::new();
+    // Components nest; only the outermost one's imports and exports are the plugin's.
+    let mut depth = 0_usize;
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload.map_err(malformed)? {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
+                return Err(ContractError::CoreModule);
+            }
+            Payload::ComponentImportSection(section) if depth == 0 => {
+                for import in section {
+                    imports.insert(import.map_err(malformed)?.name.name.to_owned());
+                }
+            }
+            Payload::ComponentExportSection(section) if depth == 0 => {
+                for export in section {
+                    exports.insert(export.map_err(malformed)?.name.name.to_owned());
+                }
+            }
+            Payload::CustomSection(custom) => {
+                if let KnownCustom::Producers(section) = custom.as_known() {
+                    read_producers(section, &mut producers);
+                }
+            }
+            _other => {}
+        }
+    }
+    Validator::new_with_features(WasmFeatures::default()).validate_all(bytes).map_err(malformed)?;
+    Ok(Description {
+        size_bytes: bytes.len(),
+        contract_version: String::new(),
+        imports: imports.into_iter().collect(),
+        exports: exports.into_iter().collect(),
+        producers: producers.into_iter().collect(),
+    })
+}
+
+/// A producers section is a courtesy: what cannot be read of it is left out.
+fn read_producers(section: ProducersSectionReader<'_>, into: &mut BTreeSet<(String, String)>) {
+    for field in section.into_iter().flatten() {
+        for value in field.values.into_iter().flatten() {
+            into.insert((value.name.to_owned(), value.version.to_owned()));
+        }
+    }
+}
+
+fn split_version(name: &str) -> (&str, &str) {
+    name.split_once('@').unwrap_or((name, ""))
+}
+
+/// Whether two versions are of one line: equal up to the first number that is not 0.
+fn compatible(version: &str, supported: &str) -> bool {
+    let line = |version: &str| -> Option<Vec<u64>> {
+        let numbers: Option<Vec<u64>> =
+            version.split('.').take(3).map(|part| part.parse().ok()).collect();
+        let mut numbers = numbers?;
+        let significant = numbers.iter().position(|&number| number != 0)? + 1;
+        numbers.truncate(significant);
+        Some(numbers)
+    };
+    version == supported || line(version).is_some_and(|found| Some(found) == line(supported))
+}
+
+fn check_exports(exports: &[String]) -> Result<String, ContractError> {
+    let versions = exports
+        .iter()
+        .map(|export| split_version(export))
+        .filter(|(name, _)| *name == EXPORT)
+        .map(|(_, version)| version);
+    let mut found = None;
+    for version in versions {
+        if compatible(version, CONTRACT_VERSION) {
+            return Ok(version.to_owned());
+        }
+        found = Some(version);
+    }
+    Err(match found {
+        Some(found) => ContractError::OtherVersion {
+            found: found.to_owned(),
+            supported: CONTRACT_VERSION.to_owned(),
+        },
+        None => ContractError::OtherWorld {
+            expected: format!("{EXPORT}@{CONTRACT_VERSION}"),
+            exports: exports.to_vec(),
+        },
+    })
+}
+
+fn check_imports(imports: &[String]) -> Result<(), ContractError> {
+    let mut unknown = Vec::new();
+    for import in imports {
+        let (name, version) = split_version(import);
+        let (package, interface) = name.split_once('/').unwrap_or((name, ""));
+        let offered = OFFERED
+            .iter()
+            .any(|(offered, interfaces)| *offered == package && interfaces.contains(&interface));
+        let ours = package == "syncmgr:plugin";
+        let supported = if ours { CONTRACT_VERSION } else { "0.2.0" };
+        // Before 1.0 every 0.2.x of WASI is one line.
+        if offered && compatible(version, supported) {
+            continue;
+        }
+        if offered && ours {
+            return Err(ContractError::OtherVersion {
+                found: version.to_owned(),
+                supported: supported.to_owned(),
+            });
+        }
+        unknown.push(import.clone());
+    }
+    match unknown.is_empty() {
+        true => Ok(()),
+        false => Err(ContractError::UnknownImports { imports: unknown }),
+    }
+}
+
+/// The names of everything that a host offers, without versions, for the tests that compare them
+/// with the WIT.
+pub fn offered_interfaces() -> impl Iterator<Item = String> {
+    OFFERED.iter().flat_map(|(package, interfaces)| {
+        interfaces.iter().map(move |interface| format!("{package}/{interface}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_one_line_are_compatible() {
+        for (version, supported, expected) in [
+            ("0.1.0", "0.1.0", true),
+            ("0.1.7", "0.1.0", true),
+            ("0.2.0", "0.1.0", false),
+            ("1.0.0", "0.1.0", false),
+            ("0.2.6", "0.2.0", true),
+            ("0.3.0", "0.2.0", false),
+            ("1.4.0", "1.0.0", true),
+            ("", "0.1.0", false),
+            ("x", "0.1.0", false),
+        ] {
+            assert_eq!(compatible(version, supported), expected, "{version} for {supported}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_component_are_told_apart() {
+        for (bytes, expected) in [
+            (&b""[..], "contract-empty"),
+            (b"hello", "contract-not-wasm"),
+            (b"\0as", "contract-truncated"),
+            (b"\0asm\x01\0\0\0", "contract-core-module"),
+            (b"\0asm\x0d\0\x01\0\x07", "contract-truncated"),
+            (b"\0asm\x0d\0\x01\0", "contract-other-world"),
+            (b"\0asm\x0d\0\x01\0\xff\0", "contract-malformed"),
+        ] {
+            let error = Description::of(bytes).unwrap_err();
+            assert_eq!(error.code(), expected, "{bytes:?}: {error}");
+        }
+    }
+}

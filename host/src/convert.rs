@@ -1,0 +1,468 @@
+//! Between the generated types and our own. All that a plugin gives is bounded here: clamped
+//! where a reasonable reading exists, refused where none does.
+
+use std::collections::HashSet;
+
+use uuid::Uuid;
+
+use crate::bindings::{exports, synchronize_callback as callback, types as wit};
+use crate::event::{
+    ErrorDetail, HandlerInfo, Item, ItemList, LogEntry, LogLevel, Participation, PrepareOutcome,
+    ProgressItem, ProgressResponse, PropertiesOutcome, Property, PropertyField, PropertyValue,
+    Question, Status, SyncEvent, Trigger,
+};
+use crate::hresult::ErrorCode;
+use crate::id::{ErrorId, ItemId};
+
+/// `MAX_SYNCMGRHANDLERNAME` without the NUL, in UTF-16 code units.
+const HANDLER_NAME_UNITS: usize = 31;
+/// `MAX_SYNCMGRITEMNAME` without the NUL, in UTF-16 code units.
+const ITEM_NAME_UNITS: usize = 127;
+/// Texts of progress, log entries and questions, in bytes.
+pub(crate) const TEXT_BYTES: usize = 4096;
+/// Labels, descriptions and choices, in bytes.
+const LABEL_BYTES: usize = 256;
+/// What a plugin tells about an error, in bytes.
+const DETAIL_BYTES: usize = 65_536;
+const MAX_ITEMS: usize = 10_000;
+const MAX_CHOICES: usize = 16;
+const MAX_PROPERTIES: usize = 256;
+const MAX_OPTIONS: usize = 256;
+
+/// Which rule of the contract an answer breaks.
+pub(crate) type Refusal = String;
+
+/// Cuts a text to a number of bytes, at a character.
+pub(crate) fn cut(mut text: String, bytes: usize) -> String {
+    text.truncate(text.floor_char_boundary(bytes));
+    text
+}
+
+/// Cuts a name to a number of UTF-16 code units, at a character.
+fn cut_units(mut name: String, limit: usize) -> String {
+    let mut units = 0;
+    for (at, character) in name.char_indices() {
+        units += character.len_utf16();
+        if units > limit {
+            name.truncate(at);
+            break;
+        }
+    }
+    name
+}
+
+pub(crate) const fn item_id(guid: wit::Guid) -> ItemId {
+    ItemId::from_uuid(Uuid::from_u64_pair(guid.high, guid.low))
+}
+
+pub(crate) const fn error_id(guid: wit::Guid) -> ErrorId {
+    ErrorId::from_uuid(Uuid::from_u64_pair(guid.high, guid.low))
+}
+
+pub(crate) const fn guid(uuid: Uuid) -> wit::Guid {
+    let (high, low) = uuid.as_u64_pair();
+    wit::Guid { high, low }
+}
+
+pub(crate) fn trigger(trigger: Trigger) -> wit::Trigger {
+    let mut modifiers = wit::SyncModifiers::empty();
+    if trigger.settings {
+        modifiers |= wit::SyncModifiers::SETTINGS;
+    }
+    if trigger.may_bother_user {
+        modifiers |= wit::SyncModifiers::MAY_BOTHER_USER;
+    }
+    let event = match trigger.event {
+        SyncEvent::Connect => wit::SyncEvent::Connect,
+        SyncEvent::PendingDisconnect => wit::SyncEvent::PendingDisconnect,
+        SyncEvent::Manual => wit::SyncEvent::Manual,
+        SyncEvent::Idle => wit::SyncEvent::Idle,
+        SyncEvent::Invoke => wit::SyncEvent::Invoke,
+        SyncEvent::Scheduled => wit::SyncEvent::Scheduled,
+    };
+    wit::Trigger { event, modifiers }
+}
+
+pub(crate) const fn participation(participation: exports::Participation) -> Participation {
+    match participation {
+        exports::Participation::Participates => Participation::Participates,
+        exports::Participation::Declines => Participation::Declines,
+    }
+}
+
+pub(crate) const fn prepare_outcome(outcome: exports::PrepareOutcome) -> PrepareOutcome {
+    match outcome {
+        exports::PrepareOutcome::Prepared => PrepareOutcome::Prepared,
+        exports::PrepareOutcome::NeedsUser => PrepareOutcome::NeedsUser,
+    }
+}
+
+pub(crate) const fn error_code(code: wit::ErrorCode) -> ErrorCode {
+    match code {
+        wit::ErrorCode::Failed => ErrorCode::Failed,
+        wit::ErrorCode::InvalidArgument => ErrorCode::InvalidArgument,
+        wit::ErrorCode::Unexpected => ErrorCode::Unexpected,
+        wit::ErrorCode::NotImplemented => ErrorCode::NotImplemented,
+        wit::ErrorCode::OutOfMemory => ErrorCode::OutOfMemory,
+        wit::ErrorCode::AccessDenied => ErrorCode::AccessDenied,
+        wit::ErrorCode::Cancelled => ErrorCode::Cancelled,
+        wit::ErrorCode::NotFound => ErrorCode::NotFound,
+        wit::ErrorCode::AlreadyExists => ErrorCode::AlreadyExists,
+        wit::ErrorCode::Busy => ErrorCode::Busy,
+        wit::ErrorCode::Changed => ErrorCode::Changed,
+        wit::ErrorCode::SafetyStop => ErrorCode::SafetyStop,
+        wit::ErrorCode::NoSpace => ErrorCode::NoSpace,
+        wit::ErrorCode::InputOutput => ErrorCode::InputOutput,
+        wit::ErrorCode::NotConnected => ErrorCode::NotConnected,
+        wit::ErrorCode::Timeout => ErrorCode::Timeout,
+    }
+}
+
+pub(crate) const fn wit_error_code(code: ErrorCode) -> wit::ErrorCode {
+    match code {
+        ErrorCode::Failed => wit::ErrorCode::Failed,
+        ErrorCode::InvalidArgument => wit::ErrorCode::InvalidArgument,
+        ErrorCode::Unexpected => wit::ErrorCode::Unexpected,
+        ErrorCode::NotImplemented => wit::ErrorCode::NotImplemented,
+        ErrorCode::OutOfMemory => wit::ErrorCode::OutOfMemory,
+        ErrorCode::AccessDenied => wit::ErrorCode::AccessDenied,
+        ErrorCode::Cancelled => wit::ErrorCode::Cancelled,
+        ErrorCode::NotFound => wit::ErrorCode::NotFound,
+        ErrorCode::AlreadyExists => wit::ErrorCode::AlreadyExists,
+        ErrorCode::Busy => wit::ErrorCode::Busy,
+        ErrorCode::Changed => wit::ErrorCode::Changed,
+        ErrorCode::SafetyStop => wit::ErrorCode::SafetyStop,
+        ErrorCode::NoSpace => wit::ErrorCode::NoSpace,
+        ErrorCode::InputOutput => wit::ErrorCode::InputOutput,
+        ErrorCode::NotConnected => wit::ErrorCode::NotConnected,
+        ErrorCode::Timeout => wit::ErrorCode::Timeout,
+    }
+}
+
+pub(crate) fn wit_error(code: ErrorCode, message: impl Into<String>) -> wit::Error {
+    wit::Error { code: wit_error_code(code), message: message.into() }
+}
+
+pub(crate) const fn status(status: wit::Status) -> Status {
+    match status {
+        wit::Status::Stopped => Status::Stopped,
+        wit::Status::Skipped => Status::Skipped,
+        wit::Status::Pending => Status::Pending,
+        wit::Status::Updating => Status::Updating,
+        wit::Status::Succeeded => Status::Succeeded,
+        wit::Status::Failed => Status::Failed,
+        wit::Status::Paused => Status::Paused,
+        wit::Status::Resuming => Status::Resuming,
+        wit::Status::UpdatingIndeterminate => Status::UpdatingIndeterminate,
+        wit::Status::Deleted => Status::Deleted,
+    }
+}
+
+pub(crate) const fn wit_status(status: Status) -> wit::Status {
+    match status {
+        Status::Stopped => wit::Status::Stopped,
+        Status::Skipped => wit::Status::Skipped,
+        Status::Pending => wit::Status::Pending,
+        Status::Updating => wit::Status::Updating,
+        Status::Succeeded => wit::Status::Succeeded,
+        Status::Failed => wit::Status::Failed,
+        Status::Paused => wit::Status::Paused,
+        Status::Resuming => wit::Status::Resuming,
+        Status::UpdatingIndeterminate => wit::Status::UpdatingIndeterminate,
+        Status::Deleted => wit::Status::Deleted,
+    }
+}
+
+pub(crate) const fn wit_response(response: ProgressResponse) -> wit::ProgressResponse {
+    match response {
+        ProgressResponse::Continue => wit::ProgressResponse::Continue,
+        ProgressResponse::CancelItem => wit::ProgressResponse::CancelItem,
+        ProgressResponse::CancelAll => wit::ProgressResponse::CancelAll,
+    }
+}
+
+pub(crate) fn progress_item(item: wit::ProgressItem) -> ProgressItem {
+    ProgressItem {
+        status_text: item.status_text.map(|text| cut(text, TEXT_BYTES)),
+        status_type: item.status_type.map(status),
+        prog_value: item.prog_value.map(|value| value.max(0)),
+        max_value: item.max_value.map(|value| value.max(0)),
+    }
+}
+
+pub(crate) fn log_entry(level: wit::LogLevel, text: String, info: &wit::LogErrorInfo) -> LogEntry {
+    let id = info.error_id.map(error_id);
+    let jumps =
+        info.error_flags.is_some_and(|flags| flags.contains(wit::ErrorFlags::ENABLE_JUMP_TEXT));
+    LogEntry {
+        level: match level {
+            wit::LogLevel::Information => LogLevel::Information,
+            wit::LogLevel::Warning => LogLevel::Warning,
+            wit::LogLevel::Error => LogLevel::Error,
+        },
+        text: cut(text, TEXT_BYTES),
+        item: info.item_id.map(item_id),
+        jump: id.filter(|_| jumps),
+        id,
+        code: info.code.map(error_code),
+    }
+}
+
+pub(crate) fn question(question: callback::UserQuestion) -> Result<Question, Refusal> {
+    let count = question.choices.len();
+    if !(1..=MAX_CHOICES).contains(&count) {
+        return Err(format!("a question has 1 to {MAX_CHOICES} choices, not {count}"));
+    }
+    let default_choice = index(question.default_choice, count)
+        .ok_or_else(|| format!("default-choice {} is none of them", question.default_choice))?;
+    Ok(Question {
+        item: question.item_id.map(item_id),
+        text: cut(question.text, TEXT_BYTES),
+        choices: question.choices.into_iter().map(|text| cut(text, LABEL_BYTES)).collect(),
+        default_choice,
+    })
+}
+
+fn index(index: u32, count: usize) -> Option<usize> {
+    usize::try_from(index).ok().filter(|&index| index < count)
+}
+
+pub(crate) fn handler_info(info: wit::HandlerInfo) -> Result<HandlerInfo, Refusal> {
+    let name = cut_units(info.name, HANDLER_NAME_UNITS);
+    if name.is_empty() {
+        return Err("the handler's name is empty".to_owned());
+    }
+    let flags = [
+        (wit::HandlerFlags::HAS_PROPERTIES, 1),
+        (wit::HandlerFlags::MAY_ESTABLISH_CONNECTION, 2),
+        (wit::HandlerFlags::ALWAYS_LIST_HANDLER, 4),
+        (wit::HandlerFlags::HIDDEN, 8),
+    ]
+    .into_iter()
+    .filter(|&(flag, _)| info.flags.contains(flag))
+    .fold(0, |bits, (_, bit)| bits | bit);
+    Ok(HandlerInfo { name, flags })
+}
+
+pub(crate) fn item_list(list: exports::ItemList) -> Result<ItemList, Refusal> {
+    if list.items.len() > MAX_ITEMS {
+        return Err(format!("a handler has at most {MAX_ITEMS} items, not {}", list.items.len()));
+    }
+    let mut seen = HashSet::with_capacity(list.items.len());
+    let items = list.items.into_iter().map(|one| {
+        let item = item(one)?;
+        match seen.insert(item.id) {
+            true => Ok(item),
+            false => Err(format!("the item id {} stands twice", item.id)),
+        }
+    });
+    Ok(ItemList {
+        items: items.collect::<Result<_, Refusal>>()?,
+        missing_items: list.missing_items,
+    })
+}
+
+fn item(item: wit::Item) -> Result<Item, Refusal> {
+    let id = item_id(item.id);
+    if id.as_uuid().is_nil() {
+        return Err("an item has the id GUID_NULL".to_owned());
+    }
+    let name = cut_units(item.name, ITEM_NAME_UNITS);
+    if name.is_empty() {
+        return Err(format!("the name of the item {id} is empty"));
+    }
+    let mut flags = [
+        (wit::ItemFlags::HAS_PROPERTIES, 1),
+        (wit::ItemFlags::TEMPORARY, 2),
+        (wit::ItemFlags::ROAMING_USER, 4),
+        (wit::ItemFlags::MAY_DELETE_ITEM, 0x10),
+        (wit::ItemFlags::HIDDEN, 0x20),
+    ]
+    .into_iter()
+    .filter(|&(flag, _)| item.flags.contains(flag))
+    .fold(0, |bits, (_, bit)| bits | bit);
+    if item.last_update_time.is_some() {
+        flags |= 8;
+    }
+    let checked = match item.state {
+        wit::ItemState::Unchecked => false,
+        wit::ItemState::Checked => true,
+    };
+    Ok(Item { id, name, flags, checked, last_update_time: item.last_update_time })
+}
+
+pub(crate) fn error_detail(
+    detail: exports::ErrorDetail,
+    known: impl Fn(ItemId) -> bool,
+) -> Result<ErrorDetail, Refusal> {
+    let mut retry: Vec<ItemId> = Vec::new();
+    for id in detail.retry.into_iter().map(item_id) {
+        if !known(id) {
+            return Err(format!("the item {id}, to be synchronized once more, is none of the run"));
+        }
+        if !retry.contains(&id) {
+            retry.push(id);
+        }
+    }
+    Ok(ErrorDetail { text: cut(detail.text, DETAIL_BYTES), retry })
+}
+
+pub(crate) fn properties(properties: Vec<exports::Property>) -> Result<Vec<Property>, Refusal> {
+    if properties.len() > MAX_PROPERTIES {
+        return Err(format!("there are at most {MAX_PROPERTIES} properties"));
+    }
+    let mut seen = HashSet::new();
+    properties
+        .into_iter()
+        .map(|one| {
+            let property = property(one)?;
+            match seen.insert(property.name.clone()) {
+                true => Ok(property),
+                false => Err(format!("the property {} stands twice", property.name)),
+            }
+        })
+        .collect()
+}
+
+fn property(property: exports::Property) -> Result<Property, Refusal> {
+    let name = property.name;
+    let nameable = (1..=64).contains(&name.len())
+        && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+    if !nameable {
+        return Err(format!("{:?} cannot be the name of a property", cut(name, 64)));
+    }
+    let field = match property.field {
+        exports::PropertyField::Boolean(value) => PropertyField::Boolean(value),
+        exports::PropertyField::Integer(value) => PropertyField::Integer(value),
+        exports::PropertyField::Text(value) => PropertyField::Text(cut(value, TEXT_BYTES)),
+        exports::PropertyField::Choice(choice) => {
+            let count = choice.options.len();
+            if !(1..=MAX_OPTIONS).contains(&count) {
+                return Err(format!("the property {name} has {count} options"));
+            }
+            let Some(selected) = index(choice.selected, count) else {
+                return Err(format!("the property {name} selects none of its options"));
+            };
+            let options = choice.options.into_iter().map(|text| cut(text, LABEL_BYTES)).collect();
+            PropertyField::Choice { options, selected }
+        }
+    };
+    Ok(Property {
+        name,
+        label: cut(property.label, LABEL_BYTES),
+        description: property.description.map(|text| cut(text, TEXT_BYTES)),
+        field,
+        read_only: property.read_only,
+    })
+}
+
+pub(crate) fn property_change(name: &str, value: &PropertyValue) -> exports::PropertyChange {
+    let value = match value {
+        PropertyValue::Boolean(value) => exports::PropertyValue::Boolean(*value),
+        PropertyValue::Integer(value) => exports::PropertyValue::Integer(*value),
+        PropertyValue::Text(value) => exports::PropertyValue::Text(value.clone()),
+        PropertyValue::Choice(value) => exports::PropertyValue::Choice(*value),
+    };
+    exports::PropertyChange { name: name.to_owned(), value }
+}
+
+pub(crate) const fn properties_outcome(outcome: exports::PropertiesOutcome) -> PropertiesOutcome {
+    match outcome {
+        exports::PropertiesOutcome::Applied => PropertiesOutcome::Applied,
+        exports::PropertiesOutcome::ItemDeleted => PropertiesOutcome::ItemDeleted,
+        exports::PropertiesOutcome::EnumItems => PropertiesOutcome::EnumItems,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wit_item(id: u64, name: &str) -> wit::Item {
+        wit::Item {
+            id: wit::Guid { high: 0, low: id },
+            name: name.to_owned(),
+            flags: wit::ItemFlags::empty(),
+            state: wit::ItemState::Checked,
+            last_update_time: None,
+        }
+    }
+
+    fn list(items: Vec<wit::Item>) -> Result<ItemList, Refusal> {
+        item_list(exports::ItemList { items, missing_items: false })
+    }
+
+    #[test]
+    fn a_guid_keeps_every_bit() {
+        let iid = Uuid::from_u128(0x6295DF41_35EE_11D1_8707_00C04FD93327);
+        let wit = guid(iid);
+        assert_eq!((wit.high, wit.low), (0x6295_DF41_35EE_11D1, 0x8707_00C0_4FD9_3327));
+        assert_eq!(item_id(wit).as_uuid(), iid);
+    }
+
+    #[test]
+    fn bad_item_lists_are_refused() {
+        for (items, words) in [
+            (vec![wit_item(0, "a")], "GUID_NULL"),
+            (vec![wit_item(1, "")], "empty"),
+            (vec![wit_item(1, "a"), wit_item(1, "b")], "twice"),
+            ((1..=10_001).map(|id| wit_item(id, "a")).collect(), "at most"),
+        ] {
+            let refusal = list(items).unwrap_err();
+            assert!(refusal.contains(words), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn names_are_cut_in_utf16_units_at_a_character() {
+        for (name, units, expected) in [
+            ("a".repeat(200), 127, "a".repeat(127)),
+            ("é".repeat(200), 127, "é".repeat(127)),
+            // A character beyond the basic plane takes two units and is never halved.
+            ("🦀".repeat(200), 127, "🦀".repeat(63)),
+            ("short".to_owned(), 31, "short".to_owned()),
+        ] {
+            assert_eq!(cut_units(name, units), expected);
+        }
+    }
+
+    #[test]
+    fn texts_are_cut_at_a_character() {
+        assert_eq!(cut("né".to_owned(), 2), "n");
+        assert_eq!(cut("né".to_owned(), 3), "né");
+    }
+
+    #[test]
+    fn negative_numbers_become_zero() {
+        let item = progress_item(wit::ProgressItem {
+            status_text: None,
+            status_type: None,
+            prog_value: Some(i32::MIN),
+            max_value: Some(-1),
+        });
+        assert_eq!((item.prog_value, item.max_value), (Some(0), Some(0)));
+    }
+
+    #[test]
+    fn questions_without_a_possible_answer_are_refused() {
+        for (choices, default_choice) in [(0, 0), (17, 0), (2, 2), (1, u32::MAX)] {
+            let refused = question(callback::UserQuestion {
+                item_id: None,
+                text: String::new(),
+                choices: vec![String::new(); choices],
+                default_choice,
+            });
+            assert!(refused.is_err(), "{choices} choices, default {default_choice}");
+        }
+    }
+
+    #[test]
+    fn the_flag_bits_are_the_native_ones() {
+        let mut one = wit_item(1, "a");
+        one.flags = all_item_flags();
+        one.last_update_time = Some(0);
+        assert_eq!(item(one).unwrap().flags, 0x3F);
+        let info = wit::HandlerInfo { name: "a".into(), flags: all_handler_flags() };
+        assert_eq!(handler_info(info).unwrap().flags, 0x0F);
+    }
+}

@@ -1,0 +1,619 @@
+//! The `directories` interface: one entry of an open directory at a time, never through a link.
+
+#[cfg(unix)]
+#[path = "directories/unix.rs"]
+mod system;
+#[cfg(not(unix))]
+#[path = "directories/portable.rs"]
+mod system;
+
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use wasmtime::component::Resource;
+
+use crate::bindings::directories as wit;
+use crate::bindings::types;
+use crate::convert;
+use crate::grants::{Access, Grant};
+use crate::hresult::ErrorCode;
+use crate::state::State;
+
+/// Entries that one call of `next` returns at most.
+const PAGE_ENTRIES: usize = 1024;
+/// Bytes that one call of `read` returns at most.
+const READ_BYTES: u32 = 1 << 20;
+/// Bytes that go through memory at once when copying.
+const COPY_BYTES: usize = 256 << 10;
+/// The longest name, in bytes. Longer ones exist on no file system that matters.
+const NAME_BYTES: usize = 255;
+
+/// An open directory and what may be done in it.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    handle: Arc<system::Handle>,
+    access: Access,
+    /// How many directories it is below the granted one.
+    depth: usize,
+}
+
+/// A listing in progress.
+#[derive(Debug)]
+pub struct Listing {
+    entries: system::Entries,
+}
+
+/// An open regular file.
+#[derive(Debug)]
+pub struct File {
+    file: std::fs::File,
+    writable: bool,
+    hasher: blake3::Hasher,
+}
+
+type Answer<T> = wasmtime::Result<Result<T, types::Error>>;
+
+/// What the system said, as a failure of the contract.
+fn failure(error: &io::Error, what: &str) -> types::Error {
+    let code = match error.kind() {
+        io::ErrorKind::NotFound => ErrorCode::NotFound,
+        io::ErrorKind::AlreadyExists
+        | io::ErrorKind::DirectoryNotEmpty
+        | io::ErrorKind::IsADirectory => ErrorCode::AlreadyExists,
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            ErrorCode::AccessDenied
+        }
+        io::ErrorKind::StorageFull
+        | io::ErrorKind::QuotaExceeded
+        | io::ErrorKind::FileTooLarge => ErrorCode::NoSpace,
+        io::ErrorKind::NotADirectory => ErrorCode::Changed,
+        io::ErrorKind::CrossesDevices | io::ErrorKind::Unsupported => ErrorCode::NotImplemented,
+        io::ErrorKind::WouldBlock | io::ErrorKind::ResourceBusy => ErrorCode::Busy,
+        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidFilename => {
+            ErrorCode::InvalidArgument
+        }
+        io::ErrorKind::OutOfMemory => ErrorCode::OutOfMemory,
+        _ if system::is_link_in_the_way(error) => ErrorCode::Changed,
+        _ => ErrorCode::InputOutput,
+    };
+    convert::wit_error(code, format!("{what}: {error}"))
+}
+
+fn refuse<T>(code: ErrorCode, message: String) -> Result<T, types::Error> {
+    Err(convert::wit_error(code, message))
+}
+
+fn checked_name(name: &str) -> Result<&str, types::Error> {
+    let meaningful = name.contains(['/', '\0']) || system::has_special_meaning(name);
+    if name.is_empty() || name == "." || name == ".." || name.len() > NAME_BYTES || meaningful {
+        return refuse(ErrorCode::InvalidArgument, format!("{name:?} names no single entry"));
+    }
+    Ok(name)
+}
+
+/// Whether a link text, read in a directory `depth` levels below the grant, stays in the grant.
+/// `..` counts only at the beginning: behind a name, which may be a link itself, nobody can say
+/// where it leads.
+fn stays_inside(target: &str, depth: usize) -> bool {
+    let mut up = 0;
+    let mut down = false;
+    for part in target.split(['/', '\\']) {
+        match part {
+            "" if !down && up == 0 => return false,
+            "" | "." => {}
+            ".." if down => return false,
+            ".." => up += 1,
+            _ => down = true,
+        }
+    }
+    up <= depth && !target.is_empty() && !system::has_drive(target)
+}
+
+fn timestamp(time: io::Result<SystemTime>) -> i64 {
+    match time.map(|time| time.duration_since(UNIX_EPOCH)) {
+        Ok(Ok(after)) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
+        Ok(Err(before)) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |ns| -ns),
+        Err(_unknown) => 0,
+    }
+}
+
+fn system_time(nanoseconds: i64) -> SystemTime {
+    let distance = Duration::from_nanos(nanoseconds.unsigned_abs());
+    match nanoseconds >= 0 {
+        true => UNIX_EPOCH + distance,
+        false => UNIX_EPOCH - distance,
+    }
+}
+
+impl Directory {
+    pub(crate) fn open(path: &std::path::Path, access: Access) -> io::Result<Self> {
+        Ok(Self { handle: Arc::new(system::Handle::open(path)?), access, depth: 0 })
+    }
+
+    fn writable(&self) -> Result<(), types::Error> {
+        match self.access {
+            Access::ReadWrite => Ok(()),
+            Access::ReadOnly => {
+                refuse(ErrorCode::AccessDenied, "the directory is granted read-only".to_owned())
+            }
+        }
+    }
+}
+
+impl File {
+    fn new(file: std::fs::File, writable: bool) -> Self {
+        Self { file, writable, hasher: blake3::Hasher::new() }
+    }
+
+    fn writable(&self) -> Result<(), types::Error> {
+        match self.writable {
+            true => Ok(()),
+            false => refuse(ErrorCode::AccessDenied, "the file is open for reading".to_owned()),
+        }
+    }
+}
+
+/// Reads a piece of a file into the buffer; how much there was.
+fn read_piece(file: &mut std::fs::File, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match file.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+impl State {
+    fn directory(&self, this: &Resource<Directory>) -> wasmtime::Result<Directory> {
+        Ok(self.table.get(this)?.clone())
+    }
+
+    /// Runs one operation on a directory's entry, as `what` in a message about its failure.
+    fn on_entry<T>(
+        &mut self,
+        call: &'static str,
+        this: &Resource<Directory>,
+        name: &str,
+        changes: bool,
+        operation: impl FnOnce(&Directory, &str) -> io::Result<T>,
+    ) -> Answer<T> {
+        self.enter(call)?;
+        let directory = self.table.get(this)?;
+        let allowed = if changes { directory.writable() } else { Ok(()) };
+        Ok(allowed.and_then(|()| checked_name(name)).and_then(|name| {
+            operation(directory, name).map_err(|error| failure(&error, name))
+        }))
+    }
+
+    fn push<T: Send + 'static>(
+        &mut self,
+        made: Result<T, types::Error>,
+    ) -> Answer<Resource<T>> {
+        match made {
+            Ok(value) => Ok(Ok(self.table.push(value)?)),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+}
+
+impl wit::Host for State {
+    fn get_grants(&mut self) -> wasmtime::Result<Vec<wit::Grant>> {
+        self.enter("get-grants")?;
+        let wit_grant = |grant: &Grant| wit::Grant {
+            name: grant.name().to_owned(),
+            access: match grant.access() {
+                Access::ReadOnly => wit::Access::ReadOnly,
+                Access::ReadWrite => wit::Access::ReadWrite,
+            },
+            id: convert::guid(grant.id()),
+        };
+        Ok(self.grants.iter().map(wit_grant).collect())
+    }
+
+    fn open_grant(&mut self, name: String) -> Answer<Resource<Directory>> {
+        self.enter("open-grant")?;
+        let opened = match self.grants.iter().find(|grant| grant.name() == name) {
+            Some(grant) => Directory::open(grant.path(), grant.access()).map_err(|error| {
+                failure(&error, &format!("the directory {name} ({})", grant.path().display()))
+            }),
+            None => refuse(
+                ErrorCode::AccessDenied,
+                format!(
+                    "{} was not granted a directory named {name:?}; grant it with \
+                     `--dir {name}=PATH`",
+                    self.plugin
+                ),
+            ),
+        };
+        self.push(opened)
+    }
+
+    fn open_storage(&mut self) -> Answer<Resource<Directory>> {
+        self.enter("open-storage")?;
+        let opened = match &self.storage {
+            Some((path, access)) => Directory::open(path, *access)
+                .map_err(|error| failure(&error, "the plugin's own storage")),
+            None => refuse(
+                ErrorCode::AccessDenied,
+                format!("{} was given no storage of its own", self.plugin),
+            ),
+        };
+        self.push(opened)
+    }
+}
+
+impl wit::HostListing for State {
+    fn next(&mut self, this: Resource<Listing>) -> Answer<Vec<wit::Entry>> {
+        self.enter("listing.next")?;
+        let listing = self.table.get_mut(&this)?;
+        Ok(listing.entries.page(PAGE_ENTRIES).map_err(|error| failure(&error, "listing")))
+    }
+
+    fn drop(&mut self, this: Resource<Listing>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+impl wit::HostDirectory for State {
+    fn metadata(&mut self, this: Resource<Directory>) -> Answer<wit::Metadata> {
+        self.enter("directory.metadata")?;
+        let directory = self.table.get(&this)?;
+        Ok(directory.handle.metadata().map_err(|error| failure(&error, "the directory")))
+    }
+
+    fn list(&mut self, this: Resource<Directory>) -> Answer<Resource<Listing>> {
+        self.enter("directory.list")?;
+        let directory = self.directory(&this)?;
+        let listing = system::Entries::new(&directory.handle)
+            .map(|entries| Listing { entries })
+            .map_err(|error| failure(&error, "listing"));
+        self.push(listing)
+    }
+
+    fn stat(&mut self, this: Resource<Directory>, name: String) -> Answer<Option<wit::Metadata>> {
+        self.on_entry("directory.stat", &this, &name, false, |directory, name| {
+            match directory.handle.stat(name) {
+                Ok(metadata) => Ok(Some(metadata)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(error),
+            }
+        })
+    }
+
+    fn open_directory(
+        &mut self,
+        this: Resource<Directory>,
+        name: String,
+    ) -> Answer<Resource<Directory>> {
+        let opened = self.on_entry(
+            "directory.open-directory",
+            &this,
+            &name,
+            false,
+            |directory, name| {
+                let handle = directory.handle.open_directory(name)?;
+                Ok(Directory {
+                    handle: Arc::new(handle),
+                    access: directory.access,
+                    depth: directory.depth + 1,
+                })
+            },
+        )?;
+        self.push(opened)
+    }
+
+    fn create_directory(
+        &mut self,
+        this: Resource<Directory>,
+        name: String,
+        mode: Option<u32>,
+    ) -> Answer<()> {
+        self.on_entry("directory.create-directory", &this, &name, true, |directory, name| {
+            directory.handle.create_directory(name, mode.map(|mode| mode & 0o777))
+        })
+    }
+
+    fn open_file(&mut self, this: Resource<Directory>, name: String) -> Answer<Resource<File>> {
+        let opened =
+            self.on_entry("directory.open-file", &this, &name, false, |directory, name| {
+                directory.handle.open_file(name)
+            })?;
+        let opened = opened.and_then(|file| match file.metadata() {
+            Ok(metadata) if metadata.is_file() => Ok(File::new(file, false)),
+            Ok(_) => refuse(ErrorCode::Changed, format!("{name}: is no regular file")),
+            Err(error) => Err(failure(&error, &name)),
+        });
+        self.push(opened)
+    }
+
+    fn create_file(&mut self, this: Resource<Directory>, name: String) -> Answer<Resource<File>> {
+        let made =
+            self.on_entry("directory.create-file", &this, &name, true, |directory, name| {
+                Ok(File::new(directory.handle.create_file(name)?, true))
+            })?;
+        self.push(made)
+    }
+
+    fn read_link(&mut self, this: Resource<Directory>, name: String) -> Answer<String> {
+        let text = self.on_entry("directory.read-link", &this, &name, false, |dir, name| {
+            dir.handle.read_link(name)
+        })?;
+        Ok(text.and_then(|text| match text.into_string() {
+            Ok(text) => Ok(text),
+            Err(_) => refuse(
+                ErrorCode::InvalidArgument,
+                format!("{name}: the text of the link is not Unicode"),
+            ),
+        }))
+    }
+
+    fn create_link(
+        &mut self,
+        this: Resource<Directory>,
+        name: String,
+        target: String,
+    ) -> Answer<()> {
+        let depth = self.table.get(&this)?.depth;
+        if !stays_inside(&target, depth) {
+            self.enter("directory.create-link")?;
+            return Ok(refuse(
+                ErrorCode::AccessDenied,
+                format!("{name}: a link to {target:?} would lead out of the directory"),
+            ));
+        }
+        self.on_entry("directory.create-link", &this, &name, true, |directory, name| {
+            directory.handle.create_link(name, &target)
+        })
+    }
+
+    fn remove_file(&mut self, this: Resource<Directory>, name: String) -> Answer<()> {
+        self.on_entry("directory.remove-file", &this, &name, true, |directory, name| {
+            directory.handle.remove_file(name)
+        })
+    }
+
+    fn remove_directory(&mut self, this: Resource<Directory>, name: String) -> Answer<()> {
+        self.on_entry("directory.remove-directory", &this, &name, true, |directory, name| {
+            directory.handle.remove_directory(name)
+        })
+    }
+
+    fn rename(
+        &mut self,
+        this: Resource<Directory>,
+        name: String,
+        to: Resource<Directory>,
+        to_name: String,
+        replace: bool,
+    ) -> Answer<()> {
+        let to = self.directory(&to)?;
+        let allowed = to.writable().and_then(|()| checked_name(&to_name).map(|_| ()));
+        if let Err(error) = allowed {
+            self.enter("directory.rename")?;
+            return Ok(Err(error));
+        }
+        self.on_entry("directory.rename", &this, &name, true, |directory, name| {
+            directory.handle.rename(name, &to.handle, &to_name, replace)
+        })
+    }
+
+    fn set_directory_mode(
+        &mut self,
+        this: Resource<Directory>,
+        name: String,
+        mode: u32,
+    ) -> Answer<()> {
+        self.on_entry("directory.set-directory-mode", &this, &name, true, |directory, name| {
+            directory.handle.set_directory_mode(name, mode & 0o777)
+        })
+    }
+
+    fn flush(&mut self, this: Resource<Directory>) -> Answer<()> {
+        self.enter("directory.flush")?;
+        let directory = self.table.get(&this)?;
+        Ok(directory.writable().and_then(|()| {
+            directory.handle.flush().map_err(|error| failure(&error, "flushing a directory"))
+        }))
+    }
+
+    fn lock(&mut self, this: Resource<Directory>) -> Answer<()> {
+        self.enter("directory.lock")?;
+        let directory = self.directory(&this)?;
+        Ok(self.locks.hold(&directory.handle).map_err(|error| failure(&error, "locking")))
+    }
+
+    fn drop(&mut self, this: Resource<Directory>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+impl wit::HostFile for State {
+    fn metadata(&mut self, this: Resource<File>) -> Answer<wit::Metadata> {
+        self.enter("file.metadata")?;
+        let file = self.table.get(&this)?;
+        Ok(system::file_metadata(&file.file).map_err(|error| failure(&error, "the file")))
+    }
+
+    fn read(&mut self, this: Resource<File>, len: u32) -> Answer<Vec<u8>> {
+        self.enter("file.read")?;
+        let file = self.table.get_mut(&this)?;
+        let len = usize::try_from(len.min(READ_BYTES)).unwrap_or(usize::MAX);
+        let mut bytes = vec![0; len];
+        Ok(match read_piece(&mut file.file, &mut bytes) {
+            Ok(read) => {
+                bytes.truncate(read);
+                Ok(bytes)
+            }
+            Err(error) => Err(failure(&error, "reading")),
+        })
+    }
+
+    fn write(&mut self, this: Resource<File>, bytes: Vec<u8>) -> Answer<()> {
+        self.enter("file.write")?;
+        let file = self.table.get_mut(&this)?;
+        Ok(file.writable().and_then(|()| {
+            file.file.write_all(&bytes).map_err(|error| failure(&error, "writing"))
+        }))
+    }
+
+    fn hash(&mut self, this: Resource<File>, len: u64) -> Answer<u64> {
+        self.enter("file.hash")?;
+        let mut buffer = std::mem::take(&mut self.copy_buffer);
+        buffer.resize(COPY_BYTES, 0);
+        let file = self.table.get_mut(&this)?;
+        let mut done = 0;
+        let mut outcome = Ok(());
+        while done < len {
+            let piece = usize::try_from(len - done).unwrap_or(COPY_BYTES).min(COPY_BYTES);
+            match read_piece(&mut file.file, &mut buffer[..piece]) {
+                Ok(0) => break,
+                Ok(read) => {
+                    file.hasher.update(&buffer[..read]);
+                    done += read as u64;
+                }
+                Err(error) => {
+                    outcome = Err(failure(&error, "reading"));
+                    break;
+                }
+            }
+        }
+        self.copy_buffer = buffer;
+        Ok(outcome.map(|()| done))
+    }
+
+    fn copy_from(
+        &mut self,
+        this: Resource<File>,
+        source: Resource<File>,
+        len: u64,
+    ) -> Answer<u64> {
+        self.enter("file.copy-from")?;
+        if this.rep() == source.rep() {
+            return Ok(refuse(
+                ErrorCode::InvalidArgument,
+                "a file cannot be copied from itself".to_owned(),
+            ));
+        }
+        let mut buffer = std::mem::take(&mut self.copy_buffer);
+        buffer.resize(COPY_BYTES, 0);
+        let mut done = 0;
+        let mut outcome = self.table.get(&this)?.writable();
+        while outcome.is_ok() && done < len {
+            let piece = usize::try_from(len - done).unwrap_or(COPY_BYTES).min(COPY_BYTES);
+            let from = self.table.get_mut(&source)?;
+            let read = match read_piece(&mut from.file, &mut buffer[..piece]) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) => {
+                    outcome = Err(failure(&error, "reading"));
+                    break;
+                }
+            };
+            from.hasher.update(&buffer[..read]);
+            let to = self.table.get_mut(&this)?;
+            outcome =
+                to.file.write_all(&buffer[..read]).map_err(|error| failure(&error, "writing"));
+            done += read as u64;
+        }
+        self.copy_buffer = buffer;
+        Ok(outcome.map(|()| done))
+    }
+
+    fn digest(&mut self, this: Resource<File>) -> wasmtime::Result<Vec<u8>> {
+        self.enter("file.digest")?;
+        Ok(self.table.get(&this)?.hasher.finalize().as_bytes().to_vec())
+    }
+
+    fn set_modified(&mut self, this: Resource<File>, modified: i64) -> Answer<()> {
+        self.enter("file.set-modified")?;
+        let file = self.table.get(&this)?;
+        let times = std::fs::FileTimes::new().set_modified(system_time(modified));
+        Ok(file.writable().and_then(|()| {
+            file.file.set_times(times).map_err(|error| failure(&error, "setting times"))
+        }))
+    }
+
+    fn set_mode(&mut self, this: Resource<File>, mode: u32) -> Answer<()> {
+        self.enter("file.set-mode")?;
+        let file = self.table.get(&this)?;
+        Ok(file.writable().and_then(|()| {
+            system::set_mode(&file.file, mode & 0o777)
+                .map_err(|error| failure(&error, "setting permissions"))
+        }))
+    }
+
+    fn flush(&mut self, this: Resource<File>) -> Answer<()> {
+        self.enter("file.flush")?;
+        let file = self.table.get(&this)?;
+        Ok(file.writable().and_then(|()| {
+            file.file.sync_all().map_err(|error| failure(&error, "flushing a file"))
+        }))
+    }
+
+    fn drop(&mut self, this: Resource<File>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+/// The directories that a session holds, until it ends.
+#[derive(Debug, Default)]
+pub(crate) struct Locks {
+    held: Vec<system::Lock>,
+}
+
+impl Locks {
+    fn hold(&mut self, directory: &system::Handle) -> io::Result<()> {
+        let lock = system::Lock::new(directory, &self.held)?;
+        self.held.extend(lock);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_with_a_meaning_are_refused() {
+        let long = "x".repeat(256);
+        for name in ["", ".", "..", "a/b", "/", "a\0b", &long] {
+            assert!(checked_name(name).is_err(), "{name:?}");
+        }
+        for name in ["a", "...", ".hidden", "with space", "ünïcode", "-rf", &long[1..]] {
+            assert!(checked_name(name).is_ok(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn links_stay_inside_the_grant() {
+        for (target, depth, inside) in [
+            ("x", 0, true),
+            ("./x", 0, true),
+            ("a/b/c", 0, true),
+            ("../x", 1, true),
+            ("../../x", 2, true),
+            ("..", 1, true),
+            ("../x", 0, false),
+            ("../../x", 1, false),
+            ("./../x", 0, false),
+            ("a/../b", 5, false),
+            ("/etc/passwd", 5, false),
+            ("//server/share", 5, false),
+            ("..\\..\\x", 1, false),
+            ("", 0, false),
+        ] {
+            assert_eq!(stays_inside(target, depth), inside, "{target:?} at depth {depth}");
+        }
+    }
+
+    #[test]
+    fn times_survive_the_way_there_and_back() {
+        for ns in [0, 1, -1, 1_763_800_000_123_456_789, i64::MAX, -1_000_000_000_000] {
+            assert_eq!(timestamp(Ok(system_time(ns))), ns);
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Directory entries by `*at` system calls. Names are single components, checked before.
+
+use std::ffi::{CString, OsString};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
+
+use rustix::fs::{
+    AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, RenameFlags, Stat, flock, fstat, mkdirat,
+    openat, readlinkat, renameat, renameat_with, statat, symlinkat, unlinkat,
+};
+use rustix::io::Errno;
+
+use crate::bindings::directories as wit;
+use crate::directories::failure;
+
+/// An open directory.
+#[derive(Debug)]
+pub(super) struct Handle(OwnedFd);
+
+const DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+pub(super) fn has_special_meaning(_name: &str) -> bool {
+    false
+}
+
+pub(super) fn has_drive(_target: &str) -> bool {
+    false
+}
+
+pub(super) fn is_link_in_the_way(error: &io::Error) -> bool {
+    Errno::from_io_error(error) == Some(Errno::LOOP)
+}
+
+fn metadata(stat: &Stat) -> wit::Metadata {
+    let kind = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => wit::EntryKind::File,
+        FileType::Directory => wit::EntryKind::Directory,
+        FileType::Symlink => wit::EntryKind::SymbolicLink,
+        FileType::Fifo
+        | FileType::Socket
+        | FileType::CharacterDevice
+        | FileType::BlockDevice
+        | FileType::Unknown => wit::EntryKind::Other,
+    };
+    let size = match kind {
+        wit::EntryKind::Directory | wit::EntryKind::Other => 0,
+        wit::EntryKind::File | wit::EntryKind::SymbolicLink => {
+            u64::try_from(stat.st_size).unwrap_or(0)
+        }
+    };
+    wit::Metadata {
+        kind,
+        size,
+        modified: nanoseconds(stat.st_mtime.into(), stat.st_mtime_nsec.into()),
+        changed: Some(nanoseconds(stat.st_ctime.into(), stat.st_ctime_nsec.into())),
+        mode: Some(u32::from(stat.st_mode) & 0o7777),
+        file_id: stat.st_ino,
+        device_id: device(stat),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn device(stat: &Stat) -> u64 {
+    stat.st_dev
+}
+
+#[cfg(not(target_os = "linux"))]
+fn device(stat: &Stat) -> u64 {
+    u64::from_ne_bytes(i64::from(stat.st_dev).to_ne_bytes())
+}
+
+fn nanoseconds(seconds: i64, nanoseconds: i128) -> i64 {
+    let total = i128::from(seconds) * 1_000_000_000 + nanoseconds;
+    i64::try_from(total).unwrap_or(if total < 0 { i64::MIN } else { i64::MAX })
+}
+
+fn mode(bits: u32) -> Mode {
+    Mode::from_bits_truncate(bits.try_into().unwrap_or(0))
+}
+
+impl Handle {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self(rustix::fs::open(path, flags, Mode::empty())?))
+    }
+
+    pub(super) fn metadata(&self) -> io::Result<wit::Metadata> {
+        Ok(metadata(&fstat(&self.0)?))
+    }
+
+    pub(super) fn stat(&self, name: &str) -> io::Result<wit::Metadata> {
+        Ok(metadata(&statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?))
+    }
+
+    pub(super) fn open_directory(&self, name: &str) -> io::Result<Self> {
+        Ok(Self(openat(&self.0, name, DIRECTORY, Mode::empty())?))
+    }
+
+    pub(super) fn create_directory(&self, name: &str, bits: Option<u32>) -> io::Result<()> {
+        Ok(mkdirat(&self.0, name, mode(bits.unwrap_or(0o777)))?)
+    }
+
+    pub(super) fn open_file(&self, name: &str) -> io::Result<std::fs::File> {
+        // Opening a FIFO would wait for its other end, and a device may act on being opened.
+        match self.stat(name)?.kind {
+            wit::EntryKind::File => {}
+            wit::EntryKind::Directory | wit::EntryKind::SymbolicLink | wit::EntryKind::Other => {
+                return Err(Errno::LOOP.into());
+            }
+        }
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        Ok(openat(&self.0, name, flags, Mode::empty())?.into())
+    }
+
+    pub(super) fn create_file(&self, name: &str) -> io::Result<std::fs::File> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        Ok(openat(&self.0, name, flags, mode(0o600))?.into())
+    }
+
+    pub(super) fn read_link(&self, name: &str) -> io::Result<OsString> {
+        match readlinkat(&self.0, name, Vec::new()) {
+            Ok(text) => Ok(os_string(text)),
+            // Not a link.
+            Err(Errno::INVAL) => Err(Errno::LOOP.into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(super) fn create_link(&self, name: &str, target: &str) -> io::Result<()> {
+        Ok(symlinkat(target, &self.0, name)?)
+    }
+
+    pub(super) fn remove_file(&self, name: &str) -> io::Result<()> {
+        Ok(unlinkat(&self.0, name, AtFlags::empty())?)
+    }
+
+    pub(super) fn remove_directory(&self, name: &str) -> io::Result<()> {
+        Ok(unlinkat(&self.0, name, AtFlags::REMOVEDIR)?)
+    }
+
+    pub(super) fn rename(
+        &self,
+        name: &str,
+        to: &Self,
+        to_name: &str,
+        replace: bool,
+    ) -> io::Result<()> {
+        if replace {
+            return Ok(renameat(&self.0, name, &to.0, to_name)?);
+        }
+        match renameat_with(&self.0, name, &to.0, to_name, RenameFlags::NOREPLACE) {
+            // Some file systems cannot; then the window between looking and renaming is as
+            // small as it can be made.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => match to.stat(to_name) {
+                Ok(_) => Err(Errno::EXIST.into()),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    Ok(renameat(&self.0, name, &to.0, to_name)?)
+                }
+                Err(error) => Err(error),
+            },
+            result => Ok(result?),
+        }
+    }
+
+    pub(super) fn set_directory_mode(&self, name: &str, bits: u32) -> io::Result<()> {
+        let directory = openat(&self.0, name, DIRECTORY, Mode::empty())?;
+        Ok(rustix::fs::fchmod(directory, mode(bits))?)
+    }
+
+    pub(super) fn flush(&self) -> io::Result<()> {
+        match rustix::fs::fsync(&self.0) {
+            // Not every file system can flush a directory; there is nothing better to do then.
+            Ok(()) | Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+pub(super) fn file_metadata(file: &std::fs::File) -> io::Result<wit::Metadata> {
+    Ok(metadata(&fstat(file)?))
+}
+
+pub(super) fn set_mode(file: &std::fs::File, bits: u32) -> io::Result<()> {
+    Ok(rustix::fs::fchmod(file, mode(bits))?)
+}
+
+fn os_string(text: CString) -> OsString {
+    OsString::from_vec(text.into_bytes())
+}
+
+/// The entries of a directory that have not been returned yet.
+#[derive(Debug)]
+pub(super) struct Entries {
+    entries: Dir,
+    directory: OwnedFd,
+}
+
+impl Entries {
+    pub(super) fn new(directory: &Handle) -> io::Result<Self> {
+        // A handle of its own, since reading moves its position on.
+        let own = openat(&directory.0, ".", DIRECTORY, Mode::empty())?;
+        Ok(Self { entries: Dir::read_from(&own)?, directory: own })
+    }
+
+    pub(super) fn page(&mut self, limit: usize) -> io::Result<Vec<wit::Entry>> {
+        let mut page = Vec::new();
+        while page.len() < limit {
+            let Some(entry) = self.entries.read() else { break };
+            let entry = entry?;
+            let name = entry.file_name();
+            if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
+            }
+            let metadata = match statat(&self.directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+                // Removed since it was listed.
+                Err(Errno::NOENT) => continue,
+                Err(error) => Err(failure(&error.into(), &name.to_string_lossy())),
+                Ok(stat) => Ok(metadata(&stat)),
+            };
+            page.push(wit::Entry {
+                unicode: name.to_str().is_ok(),
+                name: name.to_string_lossy().into_owned(),
+                metadata,
+            });
+        }
+        Ok(page)
+    }
+}
+
+/// A directory that is held, by a lock that the system releases with the process.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _held: OwnedFd,
+    file: (u64, u64),
+}
+
+impl Lock {
+    /// `None`: it is among those held already.
+    pub(super) fn new(directory: &Handle, held: &[Self]) -> io::Result<Option<Self>> {
+        let metadata = directory.metadata()?;
+        let file = (metadata.device_id, metadata.file_id);
+        if held.iter().any(|lock| lock.file == file) {
+            return Ok(None);
+        }
+        let own = openat(directory.0.as_fd(), ".", DIRECTORY, Mode::empty())?;
+        flock(&own, FlockOperation::NonBlockingLockExclusive)?;
+        Ok(Some(Self { _held: own, file }))
+    }
+}

@@ -1,0 +1,424 @@
+use std::path::PathBuf;
+
+use crate::hresult::{self, ErrorCode, Hresult};
+
+/// Why a plugin could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file cannot be read.
+    #[error("cannot read the plugin {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The bytes are no plugin of this contract.
+    #[error("{name} is not a plugin: {reason}")]
+    Contract {
+        /// The plugin's name.
+        name: String,
+        /// Which rule it breaks, and how to mend that.
+        #[source]
+        reason: ContractError,
+    },
+    /// The component is as the contract wants it, but this host cannot compile or link it.
+    #[error("cannot load the plugin {name}: {source}")]
+    Compile {
+        /// The plugin's name.
+        name: String,
+        /// What wasmtime said.
+        source: wasmtime::Error,
+    },
+}
+
+impl LoadError {
+    /// A stable code for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Read { .. } => "load-read",
+            Self::Contract { reason, .. } => reason.code(),
+            Self::Compile { .. } => "load-compile",
+        }
+    }
+}
+
+/// Which rule of the contract some bytes break.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ContractError {
+    /// There is nothing.
+    #[error("the file is empty; build the plugin again")]
+    Empty,
+    /// Something, but not WebAssembly.
+    #[error(
+        "it is not WebAssembly: it does not start with the bytes `\\0asm`{}",
+        if *.text { "; the text format must be turned into a component first, with `wasm-tools parse`" } else { "" }
+    )]
+    NotWasm {
+        /// Whether it is text.
+        text: bool,
+    },
+    /// A core module.
+    #[error(
+        "it is a core WebAssembly module, and a plugin is a component; build it for the target \
+         wasm32-wasip2, or turn it into a component with `wasm-tools component new`"
+    )]
+    CoreModule,
+    /// Broken off.
+    #[error("the component breaks off after {bytes} bytes; copy or build it again")]
+    Truncated {
+        /// The length of what is there.
+        bytes: usize,
+    },
+    /// WebAssembly that breaks the rules of WebAssembly.
+    #[error("the component is not valid WebAssembly: {message} (at byte {offset}); build it again")]
+    Malformed {
+        /// What is wrong.
+        message: String,
+        /// Where.
+        offset: usize,
+    },
+    /// A component of some other world.
+    #[error(
+        "it does not export `{expected}`, so it is a component of another world (it exports \
+         {}); implement the world `syncmgr:plugin/plugin`", list(.exports)
+    )]
+    OtherWorld {
+        /// The export that a plugin has.
+        expected: String,
+        /// What it exports.
+        exports: Vec<String>,
+    },
+    /// A plugin of another version of the contract.
+    #[error(
+        "it was built for version {found} of the contract, and this host runs {supported}; \
+         {}", if newer(.found, .supported) { "update this host" } else { "build the plugin again with the current contract" }
+    )]
+    OtherVersion {
+        /// The version it was built for.
+        found: String,
+        /// The version this host runs.
+        supported: String,
+    },
+    /// It imports what this host does not have.
+    #[error(
+        "it imports {}, which no host of this contract offers; remove what needs it, or build \
+         against the contract's own WIT", list(.imports)
+    )]
+    UnknownImports {
+        /// The names of the imports.
+        imports: Vec<String>,
+    },
+    /// Names fit, types do not.
+    #[error("its types do not fit the contract: {message}; build it against the contract's own WIT")]
+    Types {
+        /// Where they differ.
+        message: String,
+    },
+}
+
+impl ContractError {
+    /// A stable code for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "contract-empty",
+            Self::NotWasm { .. } => "contract-not-wasm",
+            Self::CoreModule => "contract-core-module",
+            Self::Truncated { .. } => "contract-truncated",
+            Self::Malformed { .. } => "contract-malformed",
+            Self::OtherWorld { .. } => "contract-other-world",
+            Self::OtherVersion { .. } => "contract-other-version",
+            Self::UnknownImports { .. } => "contract-unknown-imports",
+            Self::Types { .. } => "contract-types",
+        }
+    }
+}
+
+fn list(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    if names.is_empty() {
+        return "nothing".to_owned();
+    }
+    let mut text: Vec<_> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+    if names.len() > SHOWN {
+        text.push(format!("{} more", names.len() - SHOWN));
+    }
+    text.join(", ")
+}
+
+fn newer(found: &str, supported: &str) -> bool {
+    let parts = |version: &str| -> Vec<u64> {
+        version.split(['.', '-', '+']).map_while(|part| part.parse().ok()).collect()
+    };
+    parts(found) > parts(supported)
+}
+
+/// Why a granted directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum GrantError {
+    /// The name is not one that a grant can have.
+    #[error(
+        "`{name}` cannot be the name of a directory: use letters, digits, `_` and `-`, in parts \
+         joined by `.`"
+    )]
+    Name {
+        /// The name given.
+        name: String,
+    },
+    /// The name is taken.
+    #[error("two directories are named `{name}`; give each a name of its own")]
+    Twice {
+        /// The name given.
+        name: String,
+    },
+    /// The directory cannot be opened.
+    #[error("cannot open the directory `{name}` ({}): {source}", path.display())]
+    Open {
+        /// The name of the grant.
+        name: String,
+        /// Where it should be.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// One directory is, or is inside, another one.
+    #[error(
+        "the directories `{outer}` and `{inner}` overlap ({}); grant directories that are apart",
+        path.display()
+    )]
+    Overlap {
+        /// The name of the one that holds the other.
+        outer: String,
+        /// The name of the other.
+        inner: String,
+        /// Where the inner one is.
+        path: PathBuf,
+    },
+}
+
+/// A call of the exported interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// `initialize`
+    Initialize,
+    /// `get-handler-info`
+    GetHandlerInfo,
+    /// `enum-items`
+    EnumItems,
+    /// `prepare-for-sync`
+    PrepareForSync,
+    /// `synchronize`
+    Synchronize,
+    /// `set-item-status`
+    SetItemStatus,
+    /// `show-error`
+    ShowError,
+    /// `get-properties`
+    GetProperties,
+    /// `set-properties`
+    SetProperties,
+}
+
+impl Call {
+    /// The name in the WIT.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Initialize => "initialize",
+            Self::GetHandlerInfo => "get-handler-info",
+            Self::EnumItems => "enum-items",
+            Self::PrepareForSync => "prepare-for-sync",
+            Self::Synchronize => "synchronize",
+            Self::SetItemStatus => "set-item-status",
+            Self::ShowError => "show-error",
+            Self::GetProperties => "get-properties",
+            Self::SetProperties => "set-properties",
+        }
+    }
+}
+
+impl std::fmt::Display for Call {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Why the host ended a plugin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// The embedder asked, with [`CancelHandle::kill`](crate::CancelHandle::kill).
+    Killed,
+    /// It wanted more memory than its limit.
+    Memory,
+    /// It held more handles than its limit.
+    Handles,
+}
+
+impl StopReason {
+    /// A stable code for programs.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Killed => "ended-killed",
+            Self::Memory => "ended-memory",
+            Self::Handles => "ended-handles",
+        }
+    }
+}
+
+impl std::fmt::Display for StopReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Killed => "it was told to end at once",
+            Self::Memory => "it wanted more memory than its limit; raise the limit if that is right",
+            Self::Handles => {
+                "it held more handles than its limit; raise the limit if that is right"
+            }
+        })
+    }
+}
+
+/// Why a session failed. After [`SessionError::Trap`], [`SessionError::Exit`] and
+/// [`SessionError::Ended`] the session is dead: it answers [`SessionError::Dead`] to everything.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The plugin answered with an error.
+    #[error("{plugin}: {call} failed: {message}")]
+    Plugin {
+        /// The plugin's name.
+        plugin: String,
+        /// The call.
+        call: Call,
+        /// Which failure.
+        code: ErrorCode,
+        /// The plugin's words.
+        message: String,
+    },
+    /// The plugin answered with something that the contract rules out.
+    #[error("{plugin}: {call} gave an answer that the contract rules out: {what}")]
+    BadData {
+        /// The plugin's name.
+        plugin: String,
+        /// The call.
+        call: Call,
+        /// Which rule.
+        what: String,
+    },
+    /// The plugin trapped.
+    #[error("{plugin}: died in {call}: {message}")]
+    Trap {
+        /// The plugin's name.
+        plugin: String,
+        /// The call.
+        call: Call,
+        /// Its last words if there are any (a panic message), else what wasmtime said.
+        message: String,
+        /// The stack, innermost frame first, a line each; empty if there is none.
+        backtrace: String,
+        /// The end of what it wrote to stderr.
+        stderr: String,
+    },
+    /// The plugin called `wasi:cli/exit`.
+    #[error("{plugin}: left in {call} with status {status}; a plugin must return")]
+    Exit {
+        /// The plugin's name.
+        plugin: String,
+        /// The call.
+        call: Call,
+        /// The status it gave.
+        status: i32,
+    },
+    /// The host ended it.
+    #[error("{plugin}: was ended in {call}: {reason}")]
+    Ended {
+        /// The plugin's name.
+        plugin: String,
+        /// The call.
+        call: Call,
+        /// Why.
+        reason: StopReason,
+    },
+    /// The embedder called out of order.
+    #[error("{plugin}: {call} cannot be called {when}")]
+    OutOfOrder {
+        /// The plugin's name.
+        plugin: String,
+        /// The call.
+        call: Call,
+        /// What is the matter.
+        when: &'static str,
+    },
+    /// The session died earlier.
+    #[error("{plugin}: {call} cannot be called: the plugin died earlier; start a new session")]
+    Dead {
+        /// The plugin's name.
+        plugin: String,
+        /// The call.
+        call: Call,
+    },
+    /// The embedder named an item that is none.
+    #[error("{plugin}: there is no item {item:?}; it has {}", list(.items))]
+    UnknownItem {
+        /// The plugin's name.
+        plugin: String,
+        /// The name or id given.
+        item: String,
+        /// The names of the items that there are.
+        items: Vec<String>,
+    },
+    /// The host itself failed.
+    #[error("{plugin}: the host failed to {what}: {source}")]
+    Host {
+        /// The plugin's name.
+        plugin: String,
+        /// What it tried.
+        what: &'static str,
+        /// What happened.
+        source: wasmtime::Error,
+    },
+}
+
+impl SessionError {
+    /// A stable code for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Plugin { .. } => "plugin-error",
+            Self::BadData { .. } => "plugin-bad-data",
+            Self::Trap { .. } => "plugin-trap",
+            Self::Exit { .. } => "plugin-exit",
+            Self::Ended { reason, .. } => reason.code(),
+            Self::OutOfOrder { .. } => "session-out-of-order",
+            Self::Dead { .. } => "session-dead",
+            Self::UnknownItem { .. } => "session-unknown-item",
+            Self::Host { .. } => "host-failed",
+        }
+    }
+
+    /// What the native completion of the call carries.
+    pub const fn hresult(&self) -> Hresult {
+        hresult::from_session_error(self)
+    }
+}
+
+/// Why a session could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A granted directory cannot be used.
+    #[error(transparent)]
+    Grant(#[from] GrantError),
+    /// The plugin failed while it was being instantiated.
+    #[error(transparent)]
+    Session(SessionError),
+}
+
+/// Why there can be no host.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start the WebAssembly engine: {source}")]
+pub struct HostError {
+    /// What wasmtime said.
+    source: wasmtime::Error,
+}
+
+impl From<wasmtime::Error> for HostError {
+    fn from(source: wasmtime::Error) -> Self {
+        Self { source }
+    }
+}

@@ -1,0 +1,161 @@
+//! The directories that an operator grants.
+
+use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
+
+use crate::error::GrantError;
+
+/// What a plugin may do in a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Reading.
+    ReadOnly,
+    /// Reading and changing.
+    ReadWrite,
+}
+
+/// A directory for a plugin, under a name.
+///
+/// The directory need not be there yet when a session starts; the plugin finds out when it opens
+/// it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    name: String,
+    path: PathBuf,
+    access: Access,
+    id: Uuid,
+}
+
+/// Grant ids hang below this one.
+const NAMESPACE: Uuid = Uuid::from_u128(0x3c1e_8f05_92ab_4d7e_b0d4_7a61_5ec8_9f13);
+
+impl Grant {
+    /// Grants a directory under a name: parts of letters, digits, `_` and `-`, joined by `.`.
+    ///
+    /// # Errors
+    /// [`GrantError::Name`] for any other name, and for `storage`, which every plugin has.
+    pub fn new(name: &str, path: &Path, access: Access) -> Result<Self, GrantError> {
+        let part = |part: &str| {
+            !part.is_empty()
+                && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+        };
+        if name.len() > 100 || name == "storage" || !name.split('.').all(part) {
+            return Err(GrantError::Name { name: name.to_owned() });
+        }
+        let path = path
+            .canonicalize()
+            .or_else(|_| std::path::absolute(path))
+            .map_err(|source| GrantError::Open {
+                name: name.to_owned(),
+                path: path.to_owned(),
+                source,
+            })?;
+        let id = Uuid::new_v5(&NAMESPACE, path.as_os_str().as_encoded_bytes());
+        Ok(Self { name: name.to_owned(), path, access, id })
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where the directory is: absolute, and without links as far as it exists.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What may be done.
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
+    pub(crate) fn with_access(&self, access: Access) -> Self {
+        Self { access, ..self.clone() }
+    }
+
+    /// The same for the same directory of this machine.
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+}
+
+/// Checks that no name is used twice and no directory is, or is inside, another one: a plugin
+/// that compares two of them must not see one file under two names.
+pub(crate) fn check(grants: &[Grant]) -> Result<(), GrantError> {
+    for (at, outer) in grants.iter().enumerate() {
+        for (other_at, inner) in grants.iter().enumerate() {
+            if at == other_at {
+                continue;
+            }
+            if outer.name == inner.name {
+                return Err(GrantError::Twice { name: outer.name.clone() });
+            }
+            if inner.path.starts_with(&outer.path) && writes(outer, inner) {
+                return Err(GrantError::Overlap {
+                    outer: outer.name.clone(),
+                    inner: inner.name.clone(),
+                    path: inner.path.clone(),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The same directory may be granted to several items of one job, each of which compares it
+/// with another one; what must not be is one item seeing a file twice. Items are told apart by
+/// what stands before the last `.` of the name.
+fn writes(outer: &Grant, inner: &Grant) -> bool {
+    let item = |grant: &Grant| grant.name.rsplit_once('.').map(|(item, _)| item.to_owned());
+    item(outer) == item(inner) || outer.path != inner.path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grant(name: &str, path: &str) -> Grant {
+        Grant::new(name, Path::new(path), Access::ReadWrite).unwrap()
+    }
+
+    #[test]
+    fn names_are_plain() {
+        for (name, good) in [
+            ("left", true),
+            ("docs.left", true),
+            ("My_docs-2.a.b", true),
+            ("", false),
+            (".", false),
+            ("a..b", false),
+            ("a/b", false),
+            ("a b", false),
+            ("storage", false),
+            ("ä", false),
+        ] {
+            let made = Grant::new(name, Path::new("/nowhere"), Access::ReadOnly);
+            assert_eq!(made.is_ok(), good, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn directories_of_one_item_must_be_apart() {
+        for (grants, good) in [
+            (vec![grant("a", "/nowhere/x"), grant("b", "/nowhere/y")], true),
+            (vec![grant("a", "/nowhere/x"), grant("b", "/nowhere/xy")], true),
+            (vec![grant("a", "/nowhere/x"), grant("b", "/nowhere/x")], false),
+            (vec![grant("a", "/nowhere/x/y"), grant("b", "/nowhere/x")], false),
+            (vec![grant("a", "/nowhere/x"), grant("a", "/nowhere/y")], false),
+            (vec![grant("p.a", "/nowhere/x"), grant("q.a", "/nowhere/x")], true),
+            (vec![grant("p.a", "/nowhere/x"), grant("q.a", "/nowhere/x/y")], false),
+        ] {
+            assert_eq!(check(&grants).is_ok(), good, "{grants:?}");
+        }
+    }
+
+    #[test]
+    fn an_id_belongs_to_the_place() {
+        assert_eq!(grant("a", "/nowhere/x").id(), grant("b", "/nowhere/./x").id());
+        assert_ne!(grant("a", "/nowhere/x").id(), grant("a", "/nowhere/y").id());
+    }
+}

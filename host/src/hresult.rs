@@ -1,0 +1,343 @@
+//! HRESULTs: what this host answers natively for each outcome, and what a native answer means.
+//!
+//! Every function is total, and each decision is made here and nowhere else. Numbers are those
+//! of `mobsync.h` and `winerror.h`.
+
+use std::fmt;
+
+use crate::error::{SessionError, StopReason};
+use crate::event::{
+    Participation, PrepareOutcome, ProgressResponse, PropertiesOutcome, Status,
+};
+
+/// A native result code. Success codes carry meaning: compare values, never just the sign.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[must_use]
+pub struct Hresult(pub u32);
+
+macro_rules! hresults {
+    ($($name:ident = $value:literal, $doc:literal;)*) => {
+        impl Hresult {
+            $(#[doc = $doc] pub const $name: Self = Self($value);)*
+
+            /// Every code that has a name here, by that name.
+            pub const NAMED: &[(&str, Self)] = &[$((stringify!($name), Self::$name)),*];
+        }
+    };
+}
+
+hresults! {
+    S_OK = 0x0000_0000, "Success.";
+    S_FALSE = 0x0000_0001, "Success, and the answer is no.";
+    S_SYNCMGR_MISSINGITEMS = 0x0004_0201, "The enumerator lacks items.";
+    S_SYNCMGR_RETRYSYNC = 0x0004_0202, "Synchronize the items given once more.";
+    S_SYNCMGR_CANCELITEM = 0x0004_0203, "Cancel the item.";
+    S_SYNCMGR_CANCELALL = 0x0004_0204, "Cancel everything.";
+    S_SYNCMGR_ITEMDELETED = 0x0004_0210, "The item is gone.";
+    S_SYNCMGR_ENUMITEMS = 0x0004_0211, "List the items again.";
+    E_NOTIMPL = 0x8000_4001, "Not offered.";
+    E_FAIL = 0x8000_4005, "Failed.";
+    E_UNEXPECTED = 0x8000_FFFF, "Out of place.";
+    E_ACCESSDENIED = 0x8007_0005, "Denied.";
+    E_OUTOFMEMORY = 0x8007_000E, "Out of memory.";
+    E_INVALIDARG = 0x8007_0057, "An argument is not acceptable.";
+    HRESULT_ERROR_DISK_FULL = 0x8007_0070, "`HRESULT_FROM_WIN32(ERROR_DISK_FULL)`.";
+    HRESULT_ERROR_BUSY = 0x8007_00AA, "`HRESULT_FROM_WIN32(ERROR_BUSY)`.";
+    HRESULT_ERROR_ALREADY_EXISTS = 0x8007_00B7, "`HRESULT_FROM_WIN32(ERROR_ALREADY_EXISTS)`.";
+    HRESULT_ERROR_IO_DEVICE = 0x8007_045D, "`HRESULT_FROM_WIN32(ERROR_IO_DEVICE)`.";
+    HRESULT_ERROR_NOT_FOUND = 0x8007_0490, "`HRESULT_FROM_WIN32(ERROR_NOT_FOUND)`.";
+    HRESULT_ERROR_CANCELLED = 0x8007_04C7, "`HRESULT_FROM_WIN32(ERROR_CANCELLED)`.";
+    HRESULT_ERROR_REQUEST_ABORTED = 0x8007_04D3, "`HRESULT_FROM_WIN32(ERROR_REQUEST_ABORTED)`.";
+    HRESULT_ERROR_RETRY = 0x8007_04D5, "`HRESULT_FROM_WIN32(ERROR_RETRY)`.";
+    HRESULT_ERROR_PROCESS_ABORTED = 0x8007_042B, "`HRESULT_FROM_WIN32(ERROR_PROCESS_ABORTED)`.";
+    HRESULT_ERROR_TIMEOUT = 0x8007_05B4, "`HRESULT_FROM_WIN32(ERROR_TIMEOUT)`.";
+    HRESULT_ERROR_INVALID_DATA = 0x8007_000D, "`HRESULT_FROM_WIN32(ERROR_INVALID_DATA)`.";
+    HRESULT_ERROR_NOT_ENOUGH_QUOTA = 0x8007_0718, "`HRESULT_FROM_WIN32(ERROR_NOT_ENOUGH_QUOTA)`.";
+    HRESULT_ERROR_NOT_CONNECTED = 0x8007_08CA, "`HRESULT_FROM_WIN32(ERROR_NOT_CONNECTED)`.";
+}
+
+impl Hresult {
+    /// Whether the sign bit is clear (`SUCCEEDED`). A cancel request is a success, too.
+    pub const fn is_success(self) -> bool {
+        self.0 & 0x8000_0000 == 0
+    }
+
+    /// The name, if the code has one here.
+    pub fn name(self) -> Option<&'static str> {
+        Self::NAMED.iter().find(|(_, code)| *code == self).map(|(name, _)| *name)
+    }
+}
+
+/// `S_SYNCMGR_CANCELITEM (0x00040203)`; the number alone where there is no name.
+impl fmt::Display for Hresult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => write!(f, "{name} (0x{:08X})", self.0),
+            None => write!(f, "0x{:08X}", self.0),
+        }
+    }
+}
+
+impl fmt::Debug for Hresult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Every way in which a call of the contract may fail: `types.error-code`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorCode {
+    /// No other case says it better.
+    Failed,
+    /// An argument is not acceptable.
+    InvalidArgument,
+    /// The call does not belong here.
+    Unexpected,
+    /// Not offered.
+    NotImplemented,
+    /// Memory ran out.
+    OutOfMemory,
+    /// Not granted, or the system denies it.
+    AccessDenied,
+    /// The user cancelled.
+    Cancelled,
+    /// Not there.
+    NotFound,
+    /// There already.
+    AlreadyExists,
+    /// Another run holds it.
+    Busy,
+    /// It changed while it was worked on.
+    Changed,
+    /// Stopped before the first change, for safety.
+    SafetyStop,
+    /// No room is left.
+    NoSpace,
+    /// Reading or writing failed.
+    InputOutput,
+    /// Not reachable now.
+    NotConnected,
+    /// It took too long.
+    Timeout,
+}
+
+impl ErrorCode {
+    /// All of them, in the contract's order.
+    pub const ALL: [Self; 16] = [
+        Self::Failed,
+        Self::InvalidArgument,
+        Self::Unexpected,
+        Self::NotImplemented,
+        Self::OutOfMemory,
+        Self::AccessDenied,
+        Self::Cancelled,
+        Self::NotFound,
+        Self::AlreadyExists,
+        Self::Busy,
+        Self::Changed,
+        Self::SafetyStop,
+        Self::NoSpace,
+        Self::InputOutput,
+        Self::NotConnected,
+        Self::Timeout,
+    ];
+
+    /// The name in WIT's spelling, such as `safety-stop`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::InvalidArgument => "invalid-argument",
+            Self::Unexpected => "unexpected",
+            Self::NotImplemented => "not-implemented",
+            Self::OutOfMemory => "out-of-memory",
+            Self::AccessDenied => "access-denied",
+            Self::Cancelled => "cancelled",
+            Self::NotFound => "not-found",
+            Self::AlreadyExists => "already-exists",
+            Self::Busy => "busy",
+            Self::Changed => "changed",
+            Self::SafetyStop => "safety-stop",
+            Self::NoSpace => "no-space",
+            Self::InputOutput => "input-output",
+            Self::NotConnected => "not-connected",
+            Self::Timeout => "timeout",
+        }
+    }
+}
+
+/// The HRESULT of a failure.
+pub const fn from_error_code(code: ErrorCode) -> Hresult {
+    match code {
+        ErrorCode::Failed => Hresult::E_FAIL,
+        ErrorCode::InvalidArgument => Hresult::E_INVALIDARG,
+        ErrorCode::Unexpected => Hresult::E_UNEXPECTED,
+        ErrorCode::NotImplemented => Hresult::E_NOTIMPL,
+        ErrorCode::OutOfMemory => Hresult::E_OUTOFMEMORY,
+        ErrorCode::AccessDenied => Hresult::E_ACCESSDENIED,
+        ErrorCode::Cancelled => Hresult::HRESULT_ERROR_CANCELLED,
+        ErrorCode::NotFound => Hresult::HRESULT_ERROR_NOT_FOUND,
+        ErrorCode::AlreadyExists => Hresult::HRESULT_ERROR_ALREADY_EXISTS,
+        ErrorCode::Busy => Hresult::HRESULT_ERROR_BUSY,
+        ErrorCode::Changed => Hresult::HRESULT_ERROR_RETRY,
+        ErrorCode::SafetyStop => Hresult::HRESULT_ERROR_REQUEST_ABORTED,
+        ErrorCode::NoSpace => Hresult::HRESULT_ERROR_DISK_FULL,
+        ErrorCode::InputOutput => Hresult::HRESULT_ERROR_IO_DEVICE,
+        ErrorCode::NotConnected => Hresult::HRESULT_ERROR_NOT_CONNECTED,
+        ErrorCode::Timeout => Hresult::HRESULT_ERROR_TIMEOUT,
+    }
+}
+
+/// What `Progress` returns for a response.
+pub const fn from_progress_response(response: ProgressResponse) -> Hresult {
+    match response {
+        ProgressResponse::Continue => Hresult::S_OK,
+        ProgressResponse::CancelItem => Hresult::S_SYNCMGR_CANCELITEM,
+        ProgressResponse::CancelAll => Hresult::S_SYNCMGR_CANCELALL,
+    }
+}
+
+/// What a native sync manager's answer to `Progress` means.
+///
+/// Documented are `S_OK`, `S_SYNCMGR_CANCELITEM` and `S_SYNCMGR_CANCELALL`. Any other success
+/// names no cancellation, so the work goes on. A failure means that the sync manager cannot be
+/// asked any more (its process may be gone): nobody could cancel, so everything is cancelled.
+pub const fn to_progress_response(hresult: Hresult) -> ProgressResponse {
+    match hresult {
+        Hresult::S_SYNCMGR_CANCELITEM => ProgressResponse::CancelItem,
+        Hresult::S_SYNCMGR_CANCELALL => ProgressResponse::CancelAll,
+        other if other.is_success() => ProgressResponse::Continue,
+        _failure => ProgressResponse::CancelAll,
+    }
+}
+
+/// What `Initialize` returns.
+pub const fn from_participation(participation: Participation) -> Hresult {
+    match participation {
+        Participation::Participates => Hresult::S_OK,
+        Participation::Declines => Hresult::S_FALSE,
+    }
+}
+
+/// What `EnumSyncMgrItems` returns with its enumerator.
+pub const fn from_missing_items(missing_items: bool) -> Hresult {
+    match missing_items {
+        false => Hresult::S_OK,
+        true => Hresult::S_SYNCMGR_MISSINGITEMS,
+    }
+}
+
+/// What `PrepareForSync` and `PrepareForSyncCompleted` carry.
+pub const fn from_prepare_outcome(outcome: PrepareOutcome) -> Hresult {
+    match outcome {
+        PrepareOutcome::Prepared => Hresult::S_OK,
+        PrepareOutcome::NeedsUser => Hresult::S_FALSE,
+    }
+}
+
+/// What `ShowErrorCompleted` carries, by whether there are items to synchronize once more.
+pub const fn from_retry(retry: bool) -> Hresult {
+    match retry {
+        false => Hresult::S_OK,
+        true => Hresult::S_SYNCMGR_RETRYSYNC,
+    }
+}
+
+/// What `ShowPropertiesCompleted` carries.
+pub const fn from_properties_outcome(outcome: PropertiesOutcome) -> Hresult {
+    match outcome {
+        PropertiesOutcome::Applied => Hresult::S_OK,
+        PropertiesOutcome::ItemDeleted => Hresult::S_SYNCMGR_ITEMDELETED,
+        PropertiesOutcome::EnumItems => Hresult::S_SYNCMGR_ENUMITEMS,
+    }
+}
+
+/// The HRESULT of an item's last status. A failed item has that of its error; without one,
+/// `E_FAIL`.
+pub const fn from_item_end(status: Status, code: Option<ErrorCode>) -> Hresult {
+    match status {
+        Status::Succeeded | Status::Deleted => Hresult::S_OK,
+        Status::Skipped => Hresult::S_SYNCMGR_CANCELITEM,
+        Status::Stopped => Hresult::S_SYNCMGR_CANCELALL,
+        Status::Failed
+        | Status::Pending
+        | Status::Updating
+        | Status::Paused
+        | Status::Resuming
+        | Status::UpdatingIndeterminate => match code {
+            Some(code) => from_error_code(code),
+            None => Hresult::E_FAIL,
+        },
+    }
+}
+
+/// What the completion of a call carries when the session failed in it: `SynchronizeCompleted`,
+/// or the method's own result.
+pub const fn from_session_error(error: &SessionError) -> Hresult {
+    match error {
+        SessionError::Plugin { code, .. } => from_error_code(*code),
+        SessionError::BadData { .. } => Hresult::HRESULT_ERROR_INVALID_DATA,
+        SessionError::Trap { .. } => Hresult::HRESULT_ERROR_PROCESS_ABORTED,
+        SessionError::Exit { .. } => Hresult::HRESULT_ERROR_PROCESS_ABORTED,
+        SessionError::Ended { reason, .. } => from_stop_reason(*reason),
+        SessionError::OutOfOrder { .. } | SessionError::Dead { .. } => Hresult::E_UNEXPECTED,
+        SessionError::UnknownItem { .. } => Hresult::E_INVALIDARG,
+        SessionError::Host { .. } => Hresult::E_FAIL,
+    }
+}
+
+/// The HRESULT of a session that the host ended.
+pub const fn from_stop_reason(reason: StopReason) -> Hresult {
+    match reason {
+        StopReason::Killed => Hresult::HRESULT_ERROR_CANCELLED,
+        StopReason::Memory => Hresult::E_OUTOFMEMORY,
+        StopReason::Handles => Hresult::HRESULT_ERROR_NOT_ENOUGH_QUOTA,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_print_with_their_number() {
+        assert_eq!(Hresult::S_SYNCMGR_CANCELITEM.to_string(), "S_SYNCMGR_CANCELITEM (0x00040203)");
+        assert_eq!(Hresult(0x8001_0108).to_string(), "0x80010108");
+    }
+
+    #[test]
+    fn a_response_survives_the_way_there_and_back() {
+        for response in
+            [ProgressResponse::Continue, ProgressResponse::CancelItem, ProgressResponse::CancelAll]
+        {
+            let hresult = from_progress_response(response);
+            assert!(hresult.is_success(), "{hresult}");
+            assert_eq!(to_progress_response(hresult), response);
+        }
+    }
+
+    #[test]
+    fn undocumented_answers_are_decided() {
+        for (hresult, expected) in [
+            (Hresult::S_FALSE, ProgressResponse::Continue),
+            (Hresult::S_SYNCMGR_RETRYSYNC, ProgressResponse::Continue),
+            (Hresult::S_SYNCMGR_MISSINGITEMS, ProgressResponse::Continue),
+            (Hresult(0x7FFF_FFFF), ProgressResponse::Continue),
+            (Hresult::E_FAIL, ProgressResponse::CancelAll),
+            (Hresult(0x8001_0108), ProgressResponse::CancelAll),
+            (Hresult(0xFFFF_FFFF), ProgressResponse::CancelAll),
+        ] {
+            assert_eq!(to_progress_response(hresult), expected, "{hresult}");
+        }
+    }
+
+    #[test]
+    fn every_failure_has_an_hresult_of_its_own() {
+        let mut seen = std::collections::HashMap::new();
+        for code in ErrorCode::ALL {
+            let hresult = from_error_code(code);
+            assert!(!hresult.is_success(), "{hresult}");
+            assert!(hresult.name().is_some(), "{hresult} has no name");
+            assert_eq!(seen.insert(hresult, code), None, "{hresult} stands for two");
+        }
+    }
+}

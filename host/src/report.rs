@@ -1,0 +1,161 @@
+use std::collections::BTreeMap;
+
+use crate::error::SessionError;
+use crate::event::{LogEntry, Status};
+use crate::hresult::{self, ErrorCode, Hresult};
+use crate::id::ItemId;
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Report {
+    /// The plugin's name.
+    pub plugin: String,
+    /// What became of the run as a whole.
+    pub outcome: Outcome,
+    /// The items that were to be synchronized, in the plugin's order, each with a terminal
+    /// status.
+    pub items: Vec<ItemReport>,
+    /// The log entries that stand, in the order in which they came.
+    pub log: Vec<LogEntry>,
+    /// Log entries that are warnings.
+    pub warnings: u64,
+    /// Log entries that are errors.
+    pub errors: u64,
+    /// Reports that the plugin made.
+    pub progress_calls: u64,
+    /// Calls that named an unknown item, or an item that had ended.
+    pub refused_calls: u64,
+    /// The most linear memory that the plugin had, in bytes.
+    pub peak_memory_bytes: usize,
+}
+
+/// What became of a run as a whole.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The handler does not take part in runs of this kind.
+    Declined,
+    /// No item was selected.
+    NothingSelected,
+    /// The handler cannot go on without the user, who may not be bothered.
+    NeedsUser,
+    /// It went through all items; see there how each of them ended.
+    Completed,
+    /// It failed.
+    Failed(SessionError),
+}
+
+impl Outcome {
+    /// A stable name for programs.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Declined => "declined",
+            Self::NothingSelected => "nothing-selected",
+            Self::NeedsUser => "needs-user",
+            Self::Completed => "completed",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
+/// How one item ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ItemReport {
+    /// The item.
+    pub id: ItemId,
+    /// Its name as the plugin wrote it: escape it before showing it.
+    pub name: String,
+    /// The terminal status.
+    pub status: Status,
+    /// Which failure it was, if the plugin said so.
+    pub code: Option<ErrorCode>,
+    /// The last text that the plugin reported: escape it before showing it.
+    pub text: String,
+    /// The totals that the plugin set.
+    pub counts: BTreeMap<String, u64>,
+    /// Log entries about it that are warnings.
+    pub warnings: u64,
+    /// Log entries about it that are errors.
+    pub errors: u64,
+    /// What ended it in place of the plugin, if the plugin died.
+    pub ended_by: Option<Hresult>,
+}
+
+impl ItemReport {
+    /// The HRESULT of its end.
+    pub fn hresult(&self) -> Hresult {
+        match (self.status, self.ended_by) {
+            (Status::Failed, Some(hresult)) => hresult,
+            (status, _) => hresult::from_item_end(status, self.code),
+        }
+    }
+}
+
+/// How many items ended how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// In sync.
+    pub succeeded: usize,
+    /// Not in sync.
+    pub failed: usize,
+    /// Left out, or cancelled one by one.
+    pub skipped: usize,
+    /// Cancelled with everything.
+    pub stopped: usize,
+}
+
+impl Report {
+    /// What the run failed with, if it did.
+    pub const fn error(&self) -> Option<&SessionError> {
+        match &self.outcome {
+            Outcome::Failed(error) => Some(error),
+            Outcome::Declined
+            | Outcome::NothingSelected
+            | Outcome::NeedsUser
+            | Outcome::Completed => None,
+        }
+    }
+
+    /// How many items ended how.
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        for item in &self.items {
+            let total = match item.status {
+                Status::Succeeded | Status::Deleted => &mut totals.succeeded,
+                Status::Skipped => &mut totals.skipped,
+                Status::Stopped => &mut totals.stopped,
+                Status::Failed
+                | Status::Pending
+                | Status::Updating
+                | Status::Paused
+                | Status::Resuming
+                | Status::UpdatingIndeterminate => &mut totals.failed,
+            };
+            *total += 1;
+        }
+        totals
+    }
+
+    /// What `SynchronizeCompleted` carries, or the call before it that ended the run.
+    ///
+    /// Cancelling is no failure: `S_OK`, as handlers do it. With failed items it is their
+    /// HRESULT where they all have the same, else `E_FAIL`.
+    pub fn hresult(&self) -> Hresult {
+        match &self.outcome {
+            Outcome::Declined | Outcome::NeedsUser => Hresult::S_FALSE,
+            Outcome::NothingSelected => Hresult::S_OK,
+            Outcome::Failed(error) => error.hresult(),
+            Outcome::Completed => {
+                let mut failures = self
+                    .items
+                    .iter()
+                    .filter(|item| item.status == Status::Failed)
+                    .map(ItemReport::hresult);
+                match failures.next() {
+                    None => Hresult::S_OK,
+                    Some(first) if failures.all(|other| other == first) => first,
+                    Some(_) => Hresult::E_FAIL,
+                }
+            }
+        }
+    }
+}

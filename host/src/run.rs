@@ -1,0 +1,149 @@
+use crate::error::SessionError;
+use crate::event::{Item, Participation, PrepareOutcome, Trigger};
+use crate::id::{ErrorId, ItemId};
+use crate::report::{Outcome, Report};
+use crate::session::Session;
+
+/// What a run is to do.
+#[derive(Clone, Debug)]
+pub struct RunRequest {
+    /// Why it is started.
+    pub trigger: Trigger,
+    /// What an invoking program passed on.
+    pub cookie: Option<Vec<u8>>,
+    /// Which items take part.
+    pub selection: Selection,
+    /// How often, at most, items are synchronized once more because the plugin, asked about its
+    /// errors, wants that. The sync manager of Windows leaves it to the user: 0.
+    pub retries: u32,
+}
+
+/// Which items take part in a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selection {
+    /// Those that the plugin checks.
+    Checked,
+    /// These, by id or by name.
+    Only(Vec<String>),
+}
+
+impl Default for RunRequest {
+    /// Started by the user, who may be asked; the items that the plugin checks; no retries.
+    fn default() -> Self {
+        Self {
+            trigger: Trigger::MANUAL,
+            cookie: None,
+            selection: Selection::Checked,
+            retries: 0,
+        }
+    }
+}
+
+impl Session {
+    /// Does what a sync manager does from the first call to the last. However it ends, the
+    /// report tells about every item.
+    pub async fn run(&mut self, request: &RunRequest) -> Report {
+        let outcome = match self.drive(request).await {
+            Ok(outcome) => outcome,
+            Err(error) => Outcome::Failed(error),
+        };
+        self.report(outcome)
+    }
+
+    /// [`Session::run`] for callers without an async runtime: drives it on this thread.
+    ///
+    /// # Errors
+    /// [`SessionError::Host`] where no runtime can be made.
+    pub fn run_blocking(&mut self, request: &RunRequest) -> Result<Report, SessionError> {
+        self.block_on(async |session| Ok(session.run(request).await))
+    }
+
+    /// Drives calls of one's own choice on this thread, for callers without an async runtime.
+    ///
+    /// # Errors
+    /// [`SessionError::Host`] where no runtime can be made, and those of the calls.
+    pub fn block_on<T>(
+        &mut self,
+        calls: impl AsyncFnOnce(&mut Self) -> Result<T, SessionError>,
+    ) -> Result<T, SessionError> {
+        runtime(self.plugin())?.block_on(calls(self))
+    }
+
+    async fn drive(&mut self, request: &RunRequest) -> Result<Outcome, SessionError> {
+        match self.initialize(request.trigger, request.cookie.as_deref()).await? {
+            Participation::Declines => return Ok(Outcome::Declined),
+            Participation::Participates => {}
+        }
+        self.handler_info().await?;
+        let list = self.enum_items().await?;
+        let mut items = self.select(&list.items, &request.selection)?;
+        let mut retries = request.retries;
+        while !items.is_empty() {
+            match self.prepare_for_sync(&items).await? {
+                PrepareOutcome::NeedsUser => return Ok(Outcome::NeedsUser),
+                PrepareOutcome::Prepared => {}
+            }
+            self.synchronize().await?;
+            if retries == 0 {
+                return Ok(Outcome::Completed);
+            }
+            retries -= 1;
+            items = self.retry_items().await?;
+            if items.is_empty() {
+                return Ok(Outcome::Completed);
+            }
+        }
+        Ok(Outcome::NothingSelected)
+    }
+
+    fn select(
+        &self,
+        items: &[Item],
+        selection: &Selection,
+    ) -> Result<Vec<ItemId>, SessionError> {
+        let Selection::Only(keys) = selection else {
+            return Ok(items.iter().filter(|item| item.checked).map(|item| item.id).collect());
+        };
+        let mut selected = Vec::new();
+        for key in keys {
+            let wanted = |item: &&Item| {
+                item.name == *key || item.id.to_string().eq_ignore_ascii_case(key)
+            };
+            let before = selected.len();
+            selected.extend(items.iter().filter(wanted).map(|item| item.id));
+            if selected.len() == before {
+                return Err(SessionError::UnknownItem {
+                    plugin: self.plugin().to_owned(),
+                    item: key.clone(),
+                    items: items.iter().map(|item| item.name.clone()).collect(),
+                });
+            }
+        }
+        Ok(selected)
+    }
+
+    /// Asks about each error that can tell more, and gathers what is to be done once more.
+    async fn retry_items(&mut self) -> Result<Vec<ItemId>, SessionError> {
+        let errors: Vec<ErrorId> = self.log().iter().filter_map(|entry| entry.jump).collect();
+        let mut items = Vec::new();
+        for error in errors {
+            match self.show_error(error).await {
+                Ok(detail) => items.extend(detail.retry),
+                Err(SessionError::Plugin { .. }) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(items)
+    }
+}
+
+/// The runtime that a session on a thread of its own needs.
+pub(crate) fn runtime(plugin: &str) -> Result<tokio::runtime::Runtime, SessionError> {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(|source| {
+        SessionError::Host {
+            plugin: plugin.to_owned(),
+            what: "make an async runtime",
+            source: source.into(),
+        }
+    })
+}

@@ -1,0 +1,115 @@
+//! Where a plugin's callbacks go.
+
+mod json_lines;
+mod recorder;
+
+pub use json_lines::JsonLines;
+pub use recorder::{Recorded, Recorder};
+
+use crate::event::{Item, LogEntry, ProgressItem, ProgressResponse, Question, Status};
+use crate::hresult::ErrorCode;
+use crate::id::{ErrorId, ItemId};
+
+/// One report and what the sync manager makes of it.
+#[derive(Clone, Debug)]
+pub struct Progress<'a> {
+    /// The item, always one of the run.
+    pub item: ItemId,
+    /// What the plugin reported, within bounds.
+    pub reported: &'a ProgressItem,
+    /// What holds now: each field as it was last reported.
+    pub current: &'a Standing,
+    /// What the plugin is told if the sink does not ask for more.
+    pub pending: ProgressResponse,
+    /// Whether it is the host that reports, about an item that the plugin left without a
+    /// terminal status.
+    pub by_host: bool,
+}
+
+/// Where an item stands: the last value of each field.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The last text; empty: none yet.
+    pub status_text: String,
+    /// The last status; `None`: none yet.
+    pub status_type: Option<Status>,
+    /// The last value, at most `max_value` where that is known.
+    pub prog_value: i32,
+    /// The last maximum; 0: not known.
+    pub max_value: i32,
+    /// How many bytes one step of the value is; 0: steps are not bytes.
+    pub bytes_per_step: u64,
+}
+
+/// The sync manager's side of the callbacks. Each method has a default that a sink may keep.
+///
+/// The methods run on the session's own thread, in the order of the plugin's calls, and the
+/// plugin waits meanwhile.
+pub trait Sink: Send {
+    /// The items that the run will prepare and synchronize, before it does.
+    fn started(&mut self, items: &[Item]) {
+        let _ = items;
+    }
+
+    /// A report. The stronger one of the answer and `progress.pending` is what the plugin is
+    /// told, now and from now on.
+    fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
+        let _ = progress;
+        ProgressResponse::Continue
+    }
+
+    /// A new log entry.
+    fn log(&mut self, entry: &LogEntry) {
+        let _ = entry;
+    }
+
+    /// The entries with this id, or (`None`) all of them, are taken back.
+    fn log_deleted(&mut self, id: Option<ErrorId>) {
+        let _ = id;
+    }
+
+    /// A question for the user. Called only when the run may bother the user. `None`, or an
+    /// index that is no choice: the default.
+    fn question(&mut self, question: &Question) -> Option<usize> {
+        let _ = question;
+        None
+    }
+
+    /// Asks for a network connection; `None`: the default one.
+    fn establish_connection(&mut self, connection: Option<&str>) -> Result<(), ErrorCode> {
+        let _ = connection;
+        Err(ErrorCode::NotImplemented)
+    }
+}
+
+/// A sink that takes everything and asks for nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Discard;
+
+impl Sink for Discard {}
+
+impl<S: Sink + ?Sized> Sink for Box<S> {
+    fn started(&mut self, items: &[Item]) {
+        (**self).started(items);
+    }
+
+    fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
+        (**self).progress(progress)
+    }
+
+    fn log(&mut self, entry: &LogEntry) {
+        (**self).log(entry);
+    }
+
+    fn log_deleted(&mut self, id: Option<ErrorId>) {
+        (**self).log_deleted(id);
+    }
+
+    fn question(&mut self, question: &Question) -> Option<usize> {
+        (**self).question(question)
+    }
+
+    fn establish_connection(&mut self, connection: Option<&str>) -> Result<(), ErrorCode> {
+        (**self).establish_connection(connection)
+    }
+}

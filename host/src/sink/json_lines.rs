@@ -1,0 +1,266 @@
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use serde::Serialize;
+
+use crate::event::{Item, LogEntry, ProgressResponse, Question};
+use crate::hresult::{self, Hresult};
+use crate::id::ErrorId;
+use crate::report::Report;
+use crate::sink::{Progress, Sink};
+
+/// Writes one JSON object per callback, each on a line of its own.
+///
+/// The member `event` tells which: `started`, `progress`, `log`, `log-deleted`, `question`, and
+/// `report` at the end. Names are those of the WIT; an absent field is an absent member. Text is
+/// as the plugin wrote it, with control characters escaped as JSON does.
+///
+/// A write that fails is not reported here: [`JsonLines::finish`] does it.
+#[derive(Debug)]
+pub struct JsonLines<W> {
+    to: W,
+    failed: Option<std::io::Error>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+enum Line<'a> {
+    Started {
+        items: Vec<ItemLine<'a>>,
+    },
+    #[serde(rename_all = "kebab-case")]
+    Progress {
+        item: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        status_type: Option<&'static str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        status_text: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        prog_value: Option<i32>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        max_value: Option<i32>,
+        #[serde(skip_serializing_if = "is_zero")]
+        bytes_per_step: u64,
+        #[serde(skip_serializing_if = "is_false")]
+        by_host: bool,
+        response: &'static str,
+        hresult: HresultLine,
+    },
+    #[serde(rename_all = "kebab-case")]
+    Log {
+        level: &'static str,
+        text: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        item: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error_id: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        code: Option<&'static str>,
+    },
+    #[serde(rename_all = "kebab-case")]
+    LogDeleted {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error_id: Option<String>,
+    },
+    #[serde(rename_all = "kebab-case")]
+    Question {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        item: Option<String>,
+        text: &'a str,
+        choices: &'a [String],
+        choice: usize,
+    },
+    #[serde(rename_all = "kebab-case")]
+    Report {
+        plugin: &'a str,
+        outcome: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<ErrorLine>,
+        items: Vec<ItemReportLine<'a>>,
+        totals: TotalsLine,
+        hresult: HresultLine,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        exit_code: Option<u8>,
+    },
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct ItemLine<'a> {
+    item: String,
+    name: &'a str,
+}
+
+#[derive(Serialize)]
+struct HresultLine {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'static str>,
+    value: String,
+}
+
+#[derive(Serialize)]
+struct ErrorLine {
+    code: &'static str,
+    message: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct ItemReportLine<'a> {
+    item: String,
+    name: &'a str,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    text: &'a str,
+    counts: &'a BTreeMap<String, u64>,
+    warnings: u64,
+    errors: u64,
+    hresult: HresultLine,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct TotalsLine {
+    succeeded: usize,
+    failed: usize,
+    skipped: usize,
+    stopped: usize,
+    warnings: u64,
+    errors: u64,
+    progress_calls: u64,
+    refused_calls: u64,
+}
+
+fn is_zero(value: &u64) -> bool {
+    *value == 0
+}
+
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+impl From<Hresult> for HresultLine {
+    fn from(hresult: Hresult) -> Self {
+        Self { name: hresult.name(), value: format!("0x{:08X}", hresult.0) }
+    }
+}
+
+impl<W: Write + Send> JsonLines<W> {
+    /// Writes to `to`, a line at a time.
+    pub const fn new(to: W) -> Self {
+        Self { to, failed: None }
+    }
+
+    /// Writes the last line: the report and the exit code, if there is one.
+    pub fn report(&mut self, report: &Report, exit_code: Option<u8>) {
+        let totals = report.totals();
+        self.write(&Line::Report {
+            plugin: &report.plugin,
+            outcome: report.outcome.name(),
+            error: report
+                .error()
+                .map(|error| ErrorLine { code: error.code(), message: error.to_string() }),
+            items: report
+                .items
+                .iter()
+                .map(|item| ItemReportLine {
+                    item: item.id.to_string(),
+                    name: &item.name,
+                    status: item.status.name(),
+                    code: item.code.map(crate::hresult::ErrorCode::name),
+                    text: &item.text,
+                    counts: &item.counts,
+                    warnings: item.warnings,
+                    errors: item.errors,
+                    hresult: item.hresult().into(),
+                })
+                .collect(),
+            totals: TotalsLine {
+                succeeded: totals.succeeded,
+                failed: totals.failed,
+                skipped: totals.skipped,
+                stopped: totals.stopped,
+                warnings: report.warnings,
+                errors: report.errors,
+                progress_calls: report.progress_calls,
+                refused_calls: report.refused_calls,
+            },
+            hresult: report.hresult().into(),
+            exit_code,
+        });
+    }
+
+    /// Flushes, and tells the first thing that went wrong.
+    ///
+    /// # Errors
+    /// The first write that failed.
+    pub fn finish(mut self) -> std::io::Result<W> {
+        match self.failed {
+            Some(error) => Err(error),
+            None => self.to.flush().map(|()| self.to),
+        }
+    }
+
+    fn write(&mut self, line: &Line<'_>) {
+        if self.failed.is_some() {
+            return;
+        }
+        let written = serde_json::to_writer(&mut self.to, line)
+            .map_err(std::io::Error::from)
+            .and_then(|()| self.to.write_all(b"\n"))
+            .and_then(|()| self.to.flush());
+        self.failed = written.err();
+    }
+}
+
+impl<W: Write + Send> Sink for JsonLines<W> {
+    fn started(&mut self, items: &[Item]) {
+        let items = items
+            .iter()
+            .map(|item| ItemLine { item: item.id.to_string(), name: &item.name })
+            .collect();
+        self.write(&Line::Started { items });
+    }
+
+    fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
+        let reported = progress.reported;
+        self.write(&Line::Progress {
+            item: progress.item.to_string(),
+            status_type: reported.status_type.map(crate::event::Status::name),
+            status_text: reported.status_text.as_deref(),
+            prog_value: reported.prog_value,
+            max_value: reported.max_value,
+            bytes_per_step: progress.current.bytes_per_step,
+            by_host: progress.by_host,
+            response: progress.pending.name(),
+            hresult: hresult::from_progress_response(progress.pending).into(),
+        });
+        ProgressResponse::Continue
+    }
+
+    fn log(&mut self, entry: &LogEntry) {
+        self.write(&Line::Log {
+            level: entry.level.name(),
+            text: &entry.text,
+            item: entry.item.map(|item| item.to_string()),
+            error_id: entry.id.map(|id| id.to_string()),
+            code: entry.code.map(crate::hresult::ErrorCode::name),
+        });
+    }
+
+    fn log_deleted(&mut self, id: Option<ErrorId>) {
+        self.write(&Line::LogDeleted { error_id: id.map(|id| id.to_string()) });
+    }
+
+    fn question(&mut self, question: &Question) -> Option<usize> {
+        self.write(&Line::Question {
+            item: question.item.map(|item| item.to_string()),
+            text: &question.text,
+            choices: &question.choices,
+            choice: question.default_choice,
+        });
+        None
+    }
+}
