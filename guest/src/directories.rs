@@ -52,6 +52,11 @@ impl Directory {
         Ok(self.0.metadata()?)
     }
 
+    /// A second handle of the same directory.
+    pub fn reopen(&self) -> Result<Directory> {
+        Ok(Directory(self.0.reopen()?))
+    }
+
     /// Lists the entries with their metadata. The first failure ends the listing, which is
     /// then incomplete.
     pub fn list(&self) -> Result<Listing> {
@@ -113,9 +118,14 @@ impl Directory {
         Ok(self.0.rename(name, &to.0, to_name, false)?)
     }
 
-    /// Sets the permission bits of a directory in this one.
-    pub fn set_directory_mode(&self, name: &str, mode: u32) -> Result<()> {
-        Ok(self.0.set_directory_mode(name, mode)?)
+    /// Gives a file or a link a second name; fails with `already-exists` when something has it.
+    pub fn link(&self, name: &str, to: &Directory, to_name: &str) -> Result<()> {
+        Ok(self.0.link(name, &to.0, to_name)?)
+    }
+
+    /// Sets the permission bits of a file or a directory.
+    pub fn set_mode(&self, name: &str, mode: u32) -> Result<()> {
+        Ok(self.0.set_mode(name, mode)?)
     }
 
     /// Makes the names in this directory durable.

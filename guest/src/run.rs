@@ -11,9 +11,9 @@ pub use crate::bindings::syncmgr::plugin::types::{LogLevel, Status};
 /// What to ask the user; see [`ItemRun::question`].
 pub use crate::bindings::syncmgr::plugin::synchronize_callback::UserQuestion;
 
-/// How often [`ItemRun::advance`] reports at most. People do not see more, and a report that
+/// How often [`ItemRun::advance`] and [`ItemRun::working`] report at most. People do not see more, and a report that
 /// is not made costs nothing.
-const ADVANCE_INTERVAL: Duration = Duration::from_millis(40);
+const REPORT_INTERVAL: Duration = Duration::from_millis(40);
 
 /// The work on one item: reports to the sync manager, and what it answered.
 ///
@@ -68,16 +68,28 @@ impl ItemRun {
         self.report().status(Status::Updating).value(0).max(max).send()
     }
 
-    /// Counts bytes as done. Reports at most every 40 ms, but learns of a cancellation from
-    /// every call.
-    pub fn advance(&mut self, bytes: u64) -> Result<(), Stop> {
+    /// Counts bytes as done. Reports at most every 40 ms, and makes the text only then; learns of
+    /// a cancellation from every call.
+    pub fn advance(&mut self, bytes: u64, text: impl FnOnce() -> String) -> Result<(), Stop> {
         self.done = self.done.saturating_add(bytes).min(self.total);
-        let due = self.reported.is_none_or(|at| at.elapsed() >= ADVANCE_INTERVAL);
-        if !due && self.done < self.total {
+        if !self.is_due() {
             return self.check();
         }
         let value = self.steps(self.done);
-        self.report().value(value).send()
+        self.report().value(value).text(text()).send()
+    }
+
+    /// Reports what is being done while the amount is not known. Reports at most every 40 ms, and
+    /// makes the text only then; learns of a cancellation from every call.
+    pub fn working(&mut self, text: impl FnOnce() -> String) -> Result<(), Stop> {
+        match self.is_due() {
+            false => self.check(),
+            true => self.report().status(Status::UpdatingIndeterminate).text(text()).send(),
+        }
+    }
+
+    fn is_due(&self) -> bool {
+        self.reported.is_none_or(|at| at.elapsed() >= REPORT_INTERVAL)
     }
 
     /// Learns whether the user cancelled, without reporting anything.

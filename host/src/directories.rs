@@ -30,6 +30,7 @@ const COPY_BYTES: usize = 256 << 10;
 const NAME_BYTES: usize = 255;
 
 /// An open directory and what may be done in it.
+#[allow(unreachable_pub, reason = "the generated bindings name it")]
 #[derive(Clone, Debug)]
 pub struct Directory {
     handle: Arc<system::Handle>,
@@ -39,12 +40,14 @@ pub struct Directory {
 }
 
 /// A listing in progress.
+#[allow(unreachable_pub, reason = "the generated bindings name it")]
 #[derive(Debug)]
 pub struct Listing {
     entries: system::Entries,
 }
 
 /// An open regular file.
+#[allow(unreachable_pub, reason = "the generated bindings name it")]
 #[derive(Debug)]
 pub struct File {
     file: std::fs::File,
@@ -73,6 +76,7 @@ fn failure(error: &io::Error, what: &str) -> types::Error {
         io::ErrorKind::InvalidInput | io::ErrorKind::InvalidFilename => {
             ErrorCode::InvalidArgument
         }
+        io::ErrorKind::TooManyLinks => ErrorCode::NotImplemented,
         io::ErrorKind::OutOfMemory => ErrorCode::OutOfMemory,
         _ if system::is_link_in_the_way(error) => ErrorCode::Changed,
         _ => ErrorCode::InputOutput,
@@ -263,6 +267,12 @@ impl wit::HostDirectory for State {
         Ok(directory.handle.metadata().map_err(|error| failure(&error, "the directory")))
     }
 
+    fn reopen(&mut self, this: Resource<Directory>) -> Answer<Resource<Directory>> {
+        self.enter("directory.reopen")?;
+        let directory = self.directory(&this)?;
+        self.push(Ok(directory))
+    }
+
     fn list(&mut self, this: Resource<Directory>) -> Answer<Resource<Listing>> {
         self.enter("directory.list")?;
         let directory = self.directory(&this)?;
@@ -399,14 +409,27 @@ impl wit::HostDirectory for State {
         })
     }
 
-    fn set_directory_mode(
+    fn link(
         &mut self,
         this: Resource<Directory>,
         name: String,
-        mode: u32,
+        to: Resource<Directory>,
+        to_name: String,
     ) -> Answer<()> {
-        self.on_entry("directory.set-directory-mode", &this, &name, true, |directory, name| {
-            directory.handle.set_directory_mode(name, mode & 0o777)
+        let to = self.directory(&to)?;
+        let allowed = to.writable().and_then(|()| checked_name(&to_name).map(|_| ()));
+        if let Err(error) = allowed {
+            self.enter("directory.link")?;
+            return Ok(Err(error));
+        }
+        self.on_entry("directory.link", &this, &name, true, |directory, name| {
+            directory.handle.link(name, &to.handle, &to_name)
+        })
+    }
+
+    fn set_mode(&mut self, this: Resource<Directory>, name: String, mode: u32) -> Answer<()> {
+        self.on_entry("directory.set-mode", &this, &name, true, |directory, name| {
+            directory.handle.set_mode(name, mode & 0o777)
         })
     }
 

@@ -7,8 +7,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, RenameFlags, Stat, flock, fstat, mkdirat,
-    openat, readlinkat, renameat, renameat_with, statat, symlinkat, unlinkat,
+    AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, RenameFlags, Stat, flock, fstat, linkat,
+    mkdirat, openat, readlinkat, renameat, renameat_with, statat, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -165,9 +165,24 @@ impl Handle {
         }
     }
 
-    pub(super) fn set_directory_mode(&self, name: &str, bits: u32) -> io::Result<()> {
-        let directory = openat(&self.0, name, DIRECTORY, Mode::empty())?;
-        Ok(rustix::fs::fchmod(directory, mode(bits))?)
+    pub(super) fn link(&self, name: &str, to: &Self, to_name: &str) -> io::Result<()> {
+        match linkat(&self.0, name, &to.0, to_name, AtFlags::empty()) {
+            // The file system has no hard links, or the system does not want this one.
+            Err(Errno::PERM | Errno::OPNOTSUPP) => Err(io::ErrorKind::Unsupported.into()),
+            result => Ok(result?),
+        }
+    }
+
+    pub(super) fn set_mode(&self, name: &str, bits: u32) -> io::Result<()> {
+        match self.stat(name)?.kind {
+            wit::EntryKind::File | wit::EntryKind::Directory => {}
+            wit::EntryKind::SymbolicLink | wit::EntryKind::Other => {
+                return Err(Errno::LOOP.into());
+            }
+        }
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let opened = openat(&self.0, name, flags, Mode::empty())?;
+        Ok(rustix::fs::fchmod(opened, mode(bits))?)
     }
 
     pub(super) fn flush(&self) -> io::Result<()> {

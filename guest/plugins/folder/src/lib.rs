@@ -1,16 +1,53 @@
-//! x
-use syncmgr_plugin::*;
-#[derive(Default)]
-struct Hello;
-impl Plugin for Hello {
+//! `folder`: keeps two directories in sync.
+//!
+//! [`pair`] finds the pairs, [`scan`] reads both sides, [`plan`] compares them with what was
+//! agreed on ([`state`]) and decides, [`apply`] does it.
+
+pub mod apply;
+pub mod filter;
+pub mod names;
+pub mod options;
+pub mod pair;
+pub mod plan;
+pub mod scan;
+pub mod state;
+mod sync;
+pub mod tree;
+
+use syncmgr_plugin::{
+    Error, ErrorCode, HandlerInfo, Item, ItemList, ItemRun, Plugin, Result, Stop,
+};
+
+use crate::options::Options;
+use crate::pair::Pair;
+
+/// The plugin.
+#[derive(Debug, Default)]
+pub struct Folder;
+
+impl Plugin for Folder {
     fn handler_info(&self) -> Result<HandlerInfo> {
-        Ok(HandlerInfo::new("Hello"))
+        Ok(HandlerInfo::new("Folder"))
     }
+
     fn items(&mut self) -> Result<ItemList> {
-        Ok([Item::new(ItemId::from_name("greeting"), "Greeting")].into())
+        let pairs = Pair::all()?;
+        for pair in &pairs {
+            Options::read(pair.key.as_deref())?;
+        }
+        let items = pairs.iter().map(|pair| Item::new(pair.id(), pair.name()));
+        Ok(items.collect::<Vec<_>>().into())
     }
+
     fn synchronize_item(&mut self, run: &mut ItemRun) -> Result<(), Stop> {
-        (1..=10).try_for_each(|step| run.report().value(step).max(10).text("Hello").send())
+        let pairs = Pair::all()?;
+        let pair = pairs.iter().find(|pair| pair.id() == run.item()).ok_or_else(|| {
+            Error::new(ErrorCode::NotFound, "its directories are not granted any more")
+        })?;
+        sync::sync(pair, &Options::read(pair.key.as_deref())?, run)
     }
 }
-export!(Hello);
+
+// Only a component has the imports that this needs.
+#[cfg(target_family = "wasm")]
+syncmgr_plugin::export!(Folder);

@@ -1,0 +1,137 @@
+//! Names that this plugin makes, and how it tells them from people's.
+
+use unicode_normalization::{UnicodeNormalization, is_nfc};
+
+use crate::tree::Side;
+
+/// Where replaced and deleted files go, on the side where they were.
+pub const TRASH: &str = ".syncmgr-trash";
+
+const TEMP_PREFIX: &str = ".syncmgr-tmp-";
+const TEMP_DIGITS: usize = 16;
+const CONFLICT: &str = " (conflicted copy ";
+/// The longest name that every common file system takes, in bytes.
+const NAME_BYTES: usize = 255;
+
+/// The form in which names of the two sides are compared: one file may be spelled in two
+/// equivalent ways.
+pub fn key(name: &str) -> String {
+    match is_nfc(name) {
+        true => name.to_owned(),
+        false => name.nfc().collect(),
+    }
+}
+
+/// The name of a file that is being written.
+pub fn temp(number: u64) -> String {
+    format!("{TEMP_PREFIX}{number:016x}")
+}
+
+/// Whether a name is one that [`temp`] made.
+pub fn is_temp(name: &str) -> bool {
+    name.strip_prefix(TEMP_PREFIX).is_some_and(|digits| {
+        digits.len() == TEMP_DIGITS
+            && digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+    })
+}
+
+/// The name under which the losing version of a file is kept: the tag stands before the last
+/// extension, `number` is for a name that is taken. A conflict copy of a conflict copy is named
+/// after the original.
+pub fn conflict(name: &str, side: Side, when: &str, number: u32) -> String {
+    let base = base(name).unwrap_or_else(|| name.to_owned());
+    let (stem, extension) = split(&base);
+    let number = if number > 1 { format!(" {number}") } else { String::new() };
+    let tag = format!("{CONFLICT}{} {when}{number})", side.name());
+    let room = NAME_BYTES.saturating_sub(tag.len() + extension.len());
+    let stem = &stem[..stem.floor_char_boundary(room)];
+    format!("{stem}{tag}{extension}")
+}
+
+/// The name of the file that a conflict copy belongs to; `None`: it is no conflict copy.
+pub fn base(name: &str) -> Option<String> {
+    let at = name.find(CONFLICT)?;
+    let rest = &name[at + CONFLICT.len()..];
+    let close = rest.find(')')?;
+    let mut words = rest[..close].split(' ');
+    let side = words.next()?;
+    let date = words.next()?;
+    let time = words.next()?;
+    let digits = |text: &str, len: usize| {
+        text.len() == len && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
+    };
+    let known = (side == "left" || side == "right") && digits(date, 10) && digits(time, 6);
+    let number = words.next().is_none_or(|number| number.parse::<u32>().is_ok());
+    (at > 0 && known && number && words.next().is_none())
+        .then(|| format!("{}{}", &name[..at], &rest[close + 1..]))
+}
+
+/// A name and its last extension. A leading dot does not begin one.
+fn split(name: &str) -> (&str, &str) {
+    match name.rfind('.') {
+        Some(at) if at > 0 && name.len() - at <= 16 => name.split_at(at),
+        Some(_) | None => (name, ""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHEN: &str = "2026-11-22 073433";
+
+    #[test]
+    fn conflict_names_keep_the_extension_and_lead_back_to_their_base() {
+        for (name, expected) in [
+            ("a.txt", "a (conflicted copy right 2026-11-22 073433).txt"),
+            ("a.tar.gz", "a.tar (conflicted copy right 2026-11-22 073433).gz"),
+            ("Makefile", "Makefile (conflicted copy right 2026-11-22 073433)"),
+            (".bashrc", ".bashrc (conflicted copy right 2026-11-22 073433)"),
+            ("ends.", "ends (conflicted copy right 2026-11-22 073433)."),
+            ("ünï (1).txt", "ünï (1) (conflicted copy right 2026-11-22 073433).txt"),
+        ] {
+            let made = conflict(name, Side::Right, WHEN, 1);
+            assert_eq!(made, expected);
+            assert_eq!(base(&made).as_deref(), Some(name));
+            let again = conflict(&made, Side::Left, "2027-01-01 000000", 3);
+            assert_eq!(base(&again).as_deref(), Some(name), "{again}");
+            assert!(again.contains("left 2027-01-01 000000 3)"), "{again}");
+        }
+    }
+
+    #[test]
+    fn other_names_are_no_conflict_copies() {
+        for name in [
+            "a.txt",
+            "a (conflicted copy).txt",
+            "a (conflicted copy right).txt",
+            "a (conflicted copy up 2026-11-22 073433).txt",
+            "a (conflicted copy right 2026-11-22 0734).txt",
+            "a (conflicted copy right 2026-11-22 073433 x).txt",
+            " (conflicted copy right 2026-11-22 073433).txt",
+        ] {
+            assert_eq!(base(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn long_names_are_cut_at_a_character() {
+        let name = format!("{}.txt", "é".repeat(125));
+        let made = conflict(&name, Side::Left, WHEN, 1);
+        assert!(made.len() <= NAME_BYTES && made.ends_with(".txt"), "{made}");
+    }
+
+    #[test]
+    fn temporary_names_are_recognised_exactly() {
+        assert!(is_temp(&temp(0)) && is_temp(&temp(u64::MAX)));
+        for name in [".syncmgr-tmp-", ".syncmgr-tmp-0123456789abcdeX", ".syncmgr-tmp-0", "a"] {
+            assert!(!is_temp(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn equivalent_spellings_have_one_key() {
+        assert_eq!(key("e\u{301}.txt"), key("\u{e9}.txt"));
+        assert_ne!(key("a"), key("A"));
+    }
+}

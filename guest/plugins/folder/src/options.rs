@@ -1,0 +1,177 @@
+//! The settings of a pair.
+
+use syncmgr_plugin::{Error, ErrorCode, Result, settings};
+
+/// What to do where the two sides differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Changes go both ways; where both sides changed, both versions are kept.
+    TwoWaySafe,
+    /// Changes go both ways; where both sides changed, the left one wins.
+    PreferLeft,
+    /// Changes go both ways; where both sides changed, the right one wins.
+    PreferRight,
+    /// Changes go both ways; where both sides changed, the newer one wins.
+    Newer,
+    /// Changes go from left to right, but nothing that was made on the right is touched.
+    OneWaySafe,
+    /// The right side is made equal to the left one.
+    Mirror,
+}
+
+/// How many files of a side may be deleted in one run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeleteLimit {
+    /// Up to 10, or a quarter.
+    Default,
+    /// Up to this many hundredths of the files.
+    Percent(u64),
+    /// Up to this many files.
+    Files(u64),
+    /// Any number, even all.
+    Any,
+}
+
+/// The settings of a pair.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// `mode`
+    pub mode: Mode,
+    /// `max-delete`
+    pub max_delete: DeleteLimit,
+    /// `ignore`: gitignore patterns, one a line.
+    pub ignore: String,
+    /// `durable`: whether everything is flushed before it counts as done.
+    pub durable: bool,
+    /// `verify`: whether what was written is read back.
+    pub verify: bool,
+    /// `trash`: whether replaced and deleted files are kept.
+    pub trash: bool,
+    /// `dry-run`: whether to tell what would be done, and do nothing.
+    pub dry_run: bool,
+}
+
+/// Every setting that a pair may have.
+const NAMES: [&str; 8] =
+    ["name", "mode", "max-delete", "ignore", "durable", "verify", "trash", "dry-run"];
+
+impl Options {
+    /// Reads the settings of an item (`None`: those of the only pair).
+    pub fn read(item: Option<&str>) -> Result<Self> {
+        check_names(item)?;
+        Ok(Self {
+            mode: match settings::get(item, "mode") {
+                Some(text) => mode(&text)?,
+                None => Mode::TwoWaySafe,
+            },
+            max_delete: match settings::get(item, "max-delete") {
+                Some(text) => delete_limit(&text)?,
+                None => DeleteLimit::Default,
+            },
+            ignore: settings::get(item, "ignore").unwrap_or_default(),
+            durable: settings::flag(item, "durable", true)?,
+            verify: settings::flag(item, "verify", true)?,
+            trash: settings::flag(item, "trash", true)?,
+            dry_run: settings::flag(item, "dry-run", false)?,
+        })
+    }
+}
+
+/// A misspelt setting must not silently mean its default.
+fn check_names(item: Option<&str>) -> Result<()> {
+    for (variable, _) in std::env::vars() {
+        let name = match (variable.rsplit_once('.'), item) {
+            (Some((prefix, name)), Some(item)) if prefix == item => name,
+            (Some(_), _) => continue,
+            (None, _) => variable.as_str(),
+        };
+        if !NAMES.contains(&name) {
+            return Err(invalid(format!(
+                "there is no setting {variable}; there are {}",
+                NAMES.join(", ")
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn invalid(message: String) -> Error {
+    Error::new(ErrorCode::InvalidArgument, message)
+}
+
+fn mode(text: &str) -> Result<Mode> {
+    Ok(match text {
+        "two-way-safe" => Mode::TwoWaySafe,
+        "prefer-left" => Mode::PreferLeft,
+        "prefer-right" => Mode::PreferRight,
+        "newer" => Mode::Newer,
+        "one-way-safe" => Mode::OneWaySafe,
+        "mirror" => Mode::Mirror,
+        _ => {
+            return Err(invalid(format!(
+                "the setting mode is `{text}`; it can be two-way-safe, prefer-left, \
+                 prefer-right, newer, one-way-safe or mirror"
+            )));
+        }
+    })
+}
+
+fn delete_limit(text: &str) -> Result<DeleteLimit> {
+    if text == "any" {
+        return Ok(DeleteLimit::Any);
+    }
+    let (digits, limit): (&str, fn(u64) -> DeleteLimit) = match text.strip_suffix('%') {
+        Some(digits) => (digits, DeleteLimit::Percent),
+        None => (text, DeleteLimit::Files),
+    };
+    digits.parse().map(limit).map_err(|_| {
+        invalid(format!(
+            "the setting max-delete is `{text}`; it can be a number of files, a part such as \
+             `50%`, or `any`"
+        ))
+    })
+}
+
+impl DeleteLimit {
+    /// Whether this many deletions, of so many files, are too many.
+    pub fn is_exceeded(self, deleted: u64, files: u64) -> bool {
+        match self {
+            Self::Default => deleted > 10 && deleted * 4 > files,
+            Self::Percent(percent) => deleted * 100 > files.saturating_mul(percent),
+            Self::Files(limit) => deleted > limit,
+            Self::Any => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delete_limits() {
+        for (text, deleted, files, exceeded) in [
+            ("50%", 5, 9, true),
+            ("60%", 5, 9, false),
+            ("0%", 1, 9, true),
+            ("3", 3, 9, false),
+            ("3", 4, 9, true),
+            ("any", 9, 9, false),
+        ] {
+            let limit = delete_limit(text).unwrap();
+            assert_eq!(limit.is_exceeded(deleted, files), exceeded, "{text}: {deleted}/{files}");
+        }
+        for (deleted, files, exceeded) in [(10, 10, false), (11, 44, false), (11, 43, true)] {
+            assert_eq!(DeleteLimit::Default.is_exceeded(deleted, files), exceeded);
+        }
+        for text in ["", "-1", "x", "%", "1.5", "any%"] {
+            assert!(delete_limit(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn modes_are_spelled_exactly() {
+        assert_eq!(mode("mirror").unwrap(), Mode::Mirror);
+        assert!(mode("Mirror").is_err());
+    }
+}

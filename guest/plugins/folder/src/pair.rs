@@ -1,0 +1,147 @@
+//! Two directories that are kept in sync: an item.
+
+use syncmgr_plugin::directories::{self, Access, Grant};
+use syncmgr_plugin::{Error, ErrorCode, ItemId, Result, settings};
+use uuid::Uuid;
+
+use crate::tree::Side;
+
+/// Two granted directories.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    /// The key of the item in the grants and settings; `None`: the only pair.
+    pub key: Option<String>,
+    /// The left and the right directory.
+    pub grants: [Grant; 2],
+}
+
+/// Item ids hang below this one.
+const NAMESPACE: Uuid = Uuid::from_u128(0x8d0c_6b4e_21f7_4a95_9e3b_c2d8_5f6a_0b17);
+
+impl Pair {
+    /// All pairs among the granted directories: `left` and `right`, and every `KEY.left` with
+    /// its `KEY.right`.
+    pub fn all() -> Result<Vec<Self>> {
+        Self::find(directories::grants())
+    }
+
+    fn find(grants: Vec<Grant>) -> Result<Vec<Self>> {
+        let mut keys: Vec<Option<String>> = Vec::new();
+        for grant in &grants {
+            let (key, side) = match grant.name.rsplit_once('.') {
+                Some((key, side)) => (Some(key.to_owned()), side),
+                None => (None, grant.name.as_str()),
+            };
+            if !Side::BOTH.iter().any(|known| known.name() == side) {
+                return Err(invalid(format!(
+                    "the directory {:?} is neither a left nor a right one; name directories \
+                     `left` and `right`, or `KEY.left` and `KEY.right`",
+                    grant.name
+                )));
+            }
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+        if keys.is_empty() {
+            return Err(invalid(
+                "there is nothing to sync; grant two directories with `--dir left=PATH --dir \
+                 right=PATH`"
+                    .to_owned(),
+            ));
+        }
+        keys.into_iter()
+            .map(|key| {
+                let grant = |side: Side| {
+                    let name = match &key {
+                        Some(key) => format!("{key}.{}", side.name()),
+                        None => side.name().to_owned(),
+                    };
+                    grants.iter().find(|grant| grant.name == name).cloned().ok_or_else(|| {
+                        invalid(format!(
+                            "the directory `{name}` is missing; grant it with `--dir {name}=PATH`"
+                        ))
+                    })
+                };
+                let grants = [grant(Side::Left)?, grant(Side::Right)?];
+                Ok(Self { key, grants })
+            })
+            .collect()
+    }
+
+    /// The id of the item: it belongs to the two places, so that other directories under the
+    /// same names are another item.
+    pub fn id(&self) -> ItemId {
+        let [left, right] = self.roots();
+        ItemId::from_uuid(Uuid::new_v5(&NAMESPACE, &[left, right].concat()))
+    }
+
+    /// The name as users see it.
+    pub fn name(&self) -> String {
+        let fallback = || self.key.clone().unwrap_or_else(|| "folder".to_owned());
+        settings::get(self.key.as_deref(), "name").filter(|name| !name.is_empty()).unwrap_or_else(fallback)
+    }
+
+    /// The ids of the two directories.
+    pub fn roots(&self) -> [[u8; 16]; 2] {
+        [*self.grants[0].id.as_bytes(), *self.grants[1].id.as_bytes()]
+    }
+
+    /// The name of the state file. The same for the pair with its sides exchanged.
+    pub fn state_name(&self) -> String {
+        let mut ids = [self.grants[0].id.simple(), self.grants[1].id.simple()];
+        ids.sort_by_key(|id| id.to_string());
+        format!("{}-{}.state", ids[0], ids[1])
+    }
+
+    /// Whether a side may be changed.
+    pub fn is_writable(&self, side: Side) -> bool {
+        self.grants[side.index()].access == Access::ReadWrite
+    }
+}
+
+fn invalid(message: String) -> Error {
+    Error::new(ErrorCode::InvalidArgument, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(names: &[&str]) -> Result<Vec<Pair>> {
+        let grant = |(at, name): (usize, &&str)| Grant {
+            name: (*name).to_owned(),
+            access: Access::ReadWrite,
+            id: Uuid::from_u128(at as u128),
+        };
+        Pair::find(names.iter().enumerate().map(grant).collect())
+    }
+
+    #[test]
+    fn pairs_are_found_by_name() {
+        let pairs = find(&["a.left", "left", "b.left", "a.right", "right", "b.right"]).unwrap();
+        let keys: Vec<_> = pairs.iter().map(|pair| pair.key.as_deref()).collect();
+        assert_eq!(keys, [Some("a"), None, Some("b")]);
+    }
+
+    #[test]
+    fn what_is_no_pair_is_explained() {
+        for (names, words) in [
+            (&[][..], "nothing to sync"),
+            (&["left"], "`right` is missing"),
+            (&["a.right"], "`a.left` is missing"),
+            (&["left", "up"], "neither a left nor a right"),
+        ] {
+            let error = find(names).unwrap_err();
+            assert!(error.message.contains(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_state_belongs_to_the_pair_whichever_way_round() {
+        let one = &find(&["left", "right"]).unwrap()[0];
+        let other = &find(&["right", "left"]).unwrap()[0];
+        assert_eq!(one.state_name(), other.state_name());
+        assert_ne!(one.id(), other.id());
+    }
+}

@@ -1,0 +1,217 @@
+//! What the two sides last agreed on, and the file it is kept in.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::tree::{Digest, Fingerprint, Side};
+
+/// The first bytes of a state file: what it is and its version.
+const MAGIC: &[u8; 16] = b"syncmgr-folder\0\x01";
+const CHECKSUM_BYTES: usize = 32;
+
+/// Everything that is remembered about a pair.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// The ids of the two directories. Those of another pair are no state of this one.
+    pub roots: [[u8; 16]; 2],
+    /// What the two sides agree on, below their roots.
+    pub entries: BaseChildren,
+    /// Conflicts that were settled by keeping both versions.
+    pub conflicts: Vec<ConflictRecord>,
+}
+
+/// Agreed entries, by key.
+pub type BaseChildren = BTreeMap<String, Base>;
+
+/// One agreed entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Base {
+    /// What it is.
+    pub kind: BaseKind,
+    /// The permission bits; `None`: not known.
+    pub mode: Option<u32>,
+    /// How each side recognises it.
+    pub sides: [Seen; 2],
+}
+
+/// What an agreed entry is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BaseKind {
+    /// A file with this content.
+    File(Digest),
+    /// A link with this text.
+    Link(String),
+    /// A directory.
+    Directory(BaseChildren),
+}
+
+/// How a side recognises an entry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// The fingerprint when it was seen last.
+    pub fingerprint: Fingerprint,
+    /// Whether it was written so shortly before it was looked at that another change might not
+    /// show; then the content decides.
+    pub racy: bool,
+}
+
+/// One settled conflict.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConflictRecord {
+    /// The path of the entry, by keys.
+    pub path: String,
+    /// The path of the copy that keeps the losing version, by keys.
+    pub copy: String,
+    /// When it was settled, in seconds since 1970.
+    pub when: i64,
+    /// Whether the losing version was the right side's.
+    pub loser_is_right: bool,
+}
+
+/// Why a state file is not used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unusable {
+    /// It is damaged, or of another version.
+    Damaged,
+    /// It is that of another pair.
+    OtherPair,
+}
+
+/// Files and links, at any depth.
+pub fn count_files(entries: &BaseChildren) -> u64 {
+    entries
+        .values()
+        .map(|base| match &base.kind {
+            BaseKind::File(_) | BaseKind::Link(_) => 1,
+            BaseKind::Directory(children) => count_files(children),
+        })
+        .sum()
+}
+
+impl State {
+    /// The state before the first run.
+    pub fn new(roots: [[u8; 16]; 2]) -> Self {
+        Self { roots, ..Self::default() }
+    }
+
+    /// The bytes of a state file.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        // Serializing plain data into memory cannot fail.
+        let body = postcard::to_stdvec(self).unwrap_or_default();
+        let mut bytes = Vec::with_capacity(MAGIC.len() + body.len() + CHECKSUM_BYTES);
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&body);
+        let checksum = blake3::hash(&bytes);
+        bytes.extend_from_slice(checksum.as_bytes());
+        bytes
+    }
+
+    /// Reads a state file. Whatever is not exactly what [`State::to_bytes`] wrote for this pair
+    /// is not used.
+    pub fn from_bytes(bytes: &[u8], roots: [[u8; 16]; 2]) -> Result<Self, Unusable> {
+        let (content, checksum) =
+            bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or(Unusable::Damaged)?;
+        let body = content.strip_prefix(MAGIC).ok_or(Unusable::Damaged)?;
+        if blake3::hash(content).as_bytes() != checksum {
+            return Err(Unusable::Damaged);
+        }
+        let (state, rest): (Self, _) =
+            postcard::take_from_bytes(body).map_err(|_| Unusable::Damaged)?;
+        if !rest.is_empty() {
+            return Err(Unusable::Damaged);
+        }
+        match state.roots == roots {
+            true => Ok(state),
+            false => Err(Unusable::OtherPair),
+        }
+    }
+
+    /// The same agreement with the sides exchanged.
+    #[must_use]
+    pub fn swapped(mut self) -> Self {
+        self.roots.swap(0, 1);
+        swap(&mut self.entries);
+        for conflict in &mut self.conflicts {
+            conflict.loser_is_right = !conflict.loser_is_right;
+        }
+        self
+    }
+}
+
+fn swap(entries: &mut BaseChildren) {
+    for base in entries.values_mut() {
+        base.sides.swap(0, 1);
+        if let BaseKind::Directory(children) = &mut base.kind {
+            swap(children);
+        }
+    }
+}
+
+impl Base {
+    /// How a side recognises it.
+    pub fn seen(&self, side: Side) -> &Seen {
+        &self.sides[side.index()]
+    }
+
+    /// The entries, of a directory.
+    pub fn children(&self) -> Option<&BaseChildren> {
+        match &self.kind {
+            BaseKind::Directory(children) => Some(children),
+            BaseKind::File(_) | BaseKind::Link(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROOTS: [[u8; 16]; 2] = [[1; 16], [2; 16]];
+
+    fn state() -> State {
+        let file = Base { kind: BaseKind::File([7; 32]), mode: Some(0o644), sides: Default::default() };
+        let inner = BaseChildren::from([("f".to_owned(), file.clone())]);
+        let directory =
+            Base { kind: BaseKind::Directory(inner), mode: None, sides: Default::default() };
+        State {
+            entries: BaseChildren::from([("d".to_owned(), directory), ("g".to_owned(), file)]),
+            conflicts: vec![ConflictRecord {
+                path: "g".to_owned(),
+                copy: "g2".to_owned(),
+                when: 5,
+                loser_is_right: true,
+            }],
+            ..State::new(ROOTS)
+        }
+    }
+
+    #[test]
+    fn a_state_survives_its_file() {
+        assert_eq!(State::from_bytes(&state().to_bytes(), ROOTS), Ok(state()));
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_cut_is_noticed() {
+        let bytes = state().to_bytes();
+        for at in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut damaged = bytes.clone();
+                damaged[at] ^= 1 << bit;
+                assert_eq!(State::from_bytes(&damaged, ROOTS), Err(Unusable::Damaged), "at {at}");
+            }
+            assert_eq!(State::from_bytes(&bytes[..at], ROOTS), Err(Unusable::Damaged));
+        }
+    }
+
+    #[test]
+    fn the_state_of_another_pair_is_not_used() {
+        let bytes = state().to_bytes();
+        assert_eq!(State::from_bytes(&bytes, [[1; 16], [3; 16]]), Err(Unusable::OtherPair));
+    }
+
+    #[test]
+    fn swapping_twice_changes_nothing() {
+        assert_eq!(state().swapped().swapped(), state());
+    }
+}

@@ -1,0 +1,426 @@
+//! One run of one pair, from the locks to the report.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use jiff::Timestamp;
+use syncmgr_plugin::directories::{self, Directory};
+use syncmgr_plugin::{Error, ErrorCode, ItemRun, LogLevel, Result, Stop};
+
+use crate::apply::{Applier, Done};
+use crate::filter::Filter;
+use crate::names;
+use crate::options::{Mode, Options};
+use crate::pair::Pair;
+use crate::plan::{self, Action, Danger, Input, Operation, Plan};
+use crate::scan::{self, Scan};
+use crate::state::{ConflictRecord, State, Unusable};
+use crate::tree::{Children, Digest, Kind, Side};
+
+/// State files larger than this are damaged.
+const MAX_STATE_BYTES: usize = 1 << 30;
+/// Log entries of one kind; the rest is one entry that counts them.
+const MAX_ENTRIES: usize = 100;
+
+/// Synchronizes a pair.
+pub(crate) fn sync(pair: &Pair, options: &Options, run: &mut ItemRun) -> Result<(), Stop> {
+    run.working(|| "starting".to_owned())?;
+    let roots = open_roots(pair, options, run)?;
+    let storage = directories::open_storage()?;
+    let before = load(&storage, pair, run)?;
+    let filter = Filter::new(&options.ignore)?;
+
+    let now = now();
+    let [left, right] = &roots;
+    let left = scan::scan(left, Side::Left, &filter, run)
+        .map_err(|stop| lead(stop, "the left directory cannot be read"))?;
+    let right = scan::scan(right, Side::Right, &filter, run)
+        .map_err(|stop| lead(stop, "the right directory cannot be read"))?;
+    let scans = [left, right];
+
+    let when = stamp(now, "%Y-%m-%d %H%M%S");
+    let input = Input {
+        sides: [&scans[0].children, &scans[1].children],
+        base: &before.entries,
+        options,
+        now,
+        when: &when,
+    };
+    let mut plan = make_plan(&input, &roots, run)?;
+    plan::check(&plan, &input, [scans[0].files, scans[1].files])
+        .map_err(|danger| explain(&danger, &before))?;
+    report_left_alone(&plan, run);
+    if options.dry_run {
+        return tell(&plan, run);
+    }
+
+    let applied = apply(&mut plan, &scans, &roots, options, now, &before, run);
+    let (done, ended) = match applied {
+        Ok(applied) => applied,
+        Err(error) => return Err(error.into()),
+    };
+    let after = State {
+        roots: pair.roots(),
+        conflicts: standing_conflicts(&before, &plan, &scans),
+        entries: std::mem::take(&mut plan.next),
+    };
+    if after != before {
+        save(&storage, pair, &after, options)?;
+    }
+    report_conflicts(&after, &plan, run);
+    report_failures(&done, run);
+    finish(&plan, &done, &after, run)?;
+    ended
+}
+
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
+fn stamp(nanoseconds: i64, format: &str) -> String {
+    let time = Timestamp::from_nanosecond(i128::from(nanoseconds)).unwrap_or(Timestamp::UNIX_EPOCH);
+    time.strftime(format).to_string()
+}
+
+fn lead(stop: Stop, context: &str) -> Stop {
+    match stop {
+        Stop::Failed(error) => {
+            Stop::Failed(Error::new(ErrorCode::SafetyStop, error.context(context).message))
+        }
+        Stop::Item | Stop::All => stop,
+    }
+}
+
+/// Opens and locks both directories. One that is not there stops the run: a medium that is not
+/// mounted must not look like a directory whose files were all deleted.
+fn open_roots(pair: &Pair, options: &Options, run: &ItemRun) -> Result<[Directory; 2]> {
+    let open = |side: Side| {
+        let grant = &pair.grants[side.index()];
+        let one_way = matches!(options.mode, Mode::OneWaySafe | Mode::Mirror);
+        let needs_writing = !options.dry_run && !(one_way && side == Side::Left);
+        if needs_writing && !pair.is_writable(side) {
+            return Err(Error::new(
+                ErrorCode::InvalidArgument,
+                format!(
+                    "the directory `{}` is granted read-only, and this mode writes to it; drop \
+                     the `:ro`, or use mode=mirror or mode=one-way-safe with it on the left",
+                    grant.name
+                ),
+            ));
+        }
+        directories::open_grant(&grant.name).map_err(|error| match error.code {
+            ErrorCode::NotFound => Error::new(
+                ErrorCode::SafetyStop,
+                error.message + "; make it, or mount what it is on, and run again",
+            ),
+            _ => error,
+        })
+    };
+    let roots = [open(Side::Left)?, open(Side::Right)?];
+    for side in Side::BOTH {
+        let name = &pair.grants[side.index()].name;
+        match roots[side.index()].lock() {
+            Ok(()) => {}
+            Err(error) if error.code == ErrorCode::Busy => {
+                return Err(Error::new(
+                    ErrorCode::Busy,
+                    format!("another run holds the directory `{name}`; run again when it has ended"),
+                ));
+            }
+            Err(error) => run.log(
+                LogLevel::Information,
+                &format!("the directory `{name}` cannot be locked ({error}); do not run twice at once"),
+            ),
+        }
+    }
+    Ok(roots)
+}
+
+fn load(storage: &Directory, pair: &Pair, run: &ItemRun) -> Result<State> {
+    let roots = pair.roots();
+    let swapped = [roots[1], roots[0]];
+    let bytes = match storage.open_file(&pair.state_name()) {
+        Ok(file) => file.read_to_end(MAX_STATE_BYTES),
+        Err(error) if error.code == ErrorCode::NotFound => return Ok(State::new(roots)),
+        Err(error) => Err(error),
+    };
+    let why = match bytes {
+        Ok(bytes) => match State::from_bytes(&bytes, roots) {
+            Ok(state) => return Ok(state),
+            Err(Unusable::OtherPair) => match State::from_bytes(&bytes, swapped) {
+                Ok(state) => return Ok(state.swapped()),
+                Err(_) => "belongs to another pair".to_owned(),
+            },
+            Err(Unusable::Damaged) => "is damaged or of another version".to_owned(),
+        },
+        Err(error) => format!("cannot be read ({error})"),
+    };
+    run.log(
+        LogLevel::Information,
+        &format!(
+            "what was remembered of the last run {why}; taking this as the first run: equal files \
+             are taken as synced, and nothing is deleted"
+        ),
+    );
+    Ok(State::new(roots))
+}
+
+/// Replaces the state in one step, after everything that it speaks of.
+fn save(storage: &Directory, pair: &Pair, state: &State, options: &Options) -> Result<()> {
+    let name = pair.state_name();
+    let temp = format!("{name}.new");
+    let write = || {
+        match storage.remove_file(&temp) {
+            Err(error) if error.code != ErrorCode::NotFound => return Err(error),
+            _ => {}
+        }
+        let file = storage.create_file(&temp)?;
+        file.write(&state.to_bytes())?;
+        if options.durable {
+            file.flush()?;
+        }
+        storage.rename(&temp, storage, &name)?;
+        if options.durable {
+            storage.flush()?;
+        }
+        Ok(())
+    };
+    write().map_err(|error| error.context("everything was synced, but that could not be noted"))
+}
+
+fn make_plan(
+    input: &Input<'_>,
+    roots: &[Directory; 2],
+    run: &mut ItemRun,
+) -> Result<Plan, Stop> {
+    let mut cancelled = None;
+    let mut hash = |side: Side, path: &str| -> Result<Digest, Option<String>> {
+        match hash(&roots[side.index()], path, run) {
+            Ok(digest) => Ok(digest),
+            Err(Stop::Failed(error)) => Err(Some(format!("cannot be read: {error}"))),
+            Err(stop) => {
+                cancelled = Some(stop);
+                Err(None)
+            }
+        }
+    };
+    match plan::plan(input, &mut hash) {
+        Ok(plan) => Ok(plan),
+        Err(plan::Cancelled) => Err(cancelled.unwrap_or(Stop::Item)),
+    }
+}
+
+fn hash(root: &Directory, path: &str, run: &mut ItemRun) -> Result<Digest, Stop> {
+    let file = match path.rsplit_once('/') {
+        None => root.open_file(path)?,
+        Some((parent, name)) => {
+            let mut parts = parent.split('/');
+            let first = parts.next().unwrap_or_default();
+            let mut directory = root.open_directory(first)?;
+            for part in parts {
+                directory = directory.open_directory(part)?;
+            }
+            directory.open_file(name)?
+        }
+    };
+    while file.hash(16 << 20)? > 0 {
+        run.working(|| format!("comparing {path}"))?;
+    }
+    Ok(file.digest())
+}
+
+fn explain(danger: &Danger, before: &State) -> Error {
+    let message = match danger {
+        Danger::Emptied(side) => format!(
+            "the {side} directory is empty, but {} entries were synced there; if that is right, \
+             run once with `--set max-delete=any`",
+            before.entries.len(),
+            side = side.name(),
+        ),
+        Danger::Deletions { side, deleted, files, examples } => format!(
+            "{deleted} of {files} files would be deleted on {side}, such as {}; if that is right, \
+             run once with `--set max-delete={deleted}` or `--set max-delete=any`",
+            examples.join(", "),
+            side = side.name(),
+        ),
+    };
+    Error::new(ErrorCode::SafetyStop, message)
+}
+
+/// Logs at most a hundred entries of one kind.
+fn log_all(run: &ItemRun, level: LogLevel, entries: impl ExactSizeIterator<Item = String>) {
+    let more = entries.len().saturating_sub(MAX_ENTRIES);
+    for entry in entries.take(MAX_ENTRIES) {
+        run.log(level, &entry);
+    }
+    if more > 0 {
+        run.log(level, &format!("and {more} more"));
+    }
+}
+
+fn report_left_alone(plan: &Plan, run: &ItemRun) {
+    let entries = plan.left_alone.iter().map(|(path, why)| format!("{path}: {why}"));
+    log_all(run, LogLevel::Warning, entries);
+    run.count("left-alone", plan.left_alone.len() as u64);
+}
+
+fn apply(
+    plan: &mut Plan,
+    scans: &[Scan; 2],
+    roots: &[Directory; 2],
+    options: &Options,
+    now: i64,
+    before: &State,
+    run: &mut ItemRun,
+) -> Result<(Done, Result<(), Stop>)> {
+    let writes = |side: Side| {
+        plan.operations.iter().chain(&plan.removals).any(|operation| {
+            operation.side() == side && keeps_something(&operation.action)
+        })
+    };
+    let stamp = stamp(now, "%Y-%m-%dT%H%M%S.%9fZ");
+    let trash = |side: Side| match options.trash && writes(side) {
+        true => open_trash(&roots[side.index()], &stamp).map(Some),
+        false => Ok(None),
+    };
+    let trash = [trash(Side::Left)?, trash(Side::Right)?];
+    let again = |directory: &Directory| directory.reopen();
+    let own = [again(&roots[0])?, again(&roots[1])?];
+    let mut applier = Applier::new(own, trash, options, now, run);
+    for side in Side::BOTH {
+        applier.remove_leftovers(side, &scans[side.index()].leftovers);
+    }
+    let ended = applier.apply(plan, &before.entries);
+    Ok((applier.done, ended))
+}
+
+/// Whether an action puts something in the trash.
+fn keeps_something(action: &Action) -> bool {
+    match action {
+        Action::Remove { .. } => true,
+        Action::Copy { replaces, .. } | Action::MakeLink { replaces, .. } => replaces.is_some(),
+        Action::MakeDirectory { .. }
+        | Action::Rename { .. }
+        | Action::RemoveDirectory { .. }
+        | Action::SetMode { .. } => false,
+    }
+}
+
+/// A directory for what this run replaces and removes, which only the owner can look into.
+fn open_trash(root: &Directory, stamp: &str) -> Result<Directory> {
+    let make = |parent: &Directory, name: &str| match parent.create_directory(name, Some(0o700)) {
+        Err(error) if error.code != ErrorCode::AlreadyExists => Err(error),
+        _ => parent.open_directory(name),
+    };
+    make(&make(root, names::TRASH)?, stamp)
+}
+
+/// Conflicts whose copy is still somewhere.
+fn standing_conflicts(before: &State, plan: &Plan, scans: &[Scan; 2]) -> Vec<ConflictRecord> {
+    let stands = |conflict: &&ConflictRecord| {
+        scans.iter().any(|scan| exists(&scan.children, &conflict.copy))
+    };
+    let old = before.conflicts.iter().filter(stands);
+    old.chain(&plan.conflicts).cloned().collect()
+}
+
+fn exists(children: &Children, key: &str) -> bool {
+    match key.split_once('/') {
+        None => children.contains_key(key),
+        Some((first, rest)) => match children.get(first).map(|node| &node.kind) {
+            Some(Kind::Directory(children)) => exists(children, rest),
+            Some(Kind::File | Kind::Link(_) | Kind::Blocked(_)) | None => false,
+        },
+    }
+}
+
+fn report_conflicts(after: &State, plan: &Plan, run: &ItemRun) {
+    let entries = after.conflicts.iter().map(|conflict| {
+        let new = plan.conflicts.contains(conflict);
+        let what = if new { "was changed on both sides" } else { "has a conflict that is not settled" };
+        format!("{} {what}; compare it with {:?} and delete one", conflict.path, conflict.copy)
+    });
+    log_all(run, LogLevel::Warning, entries);
+}
+
+fn report_failures(done: &Done, run: &ItemRun) {
+    let entries = done.failed.iter().map(|(path, error)| format!("{path}: {error}"));
+    log_all(run, LogLevel::Warning, entries);
+}
+
+fn finish(plan: &Plan, done: &Done, after: &State, run: &mut ItemRun) -> Result<(), Stop> {
+    let counts = [
+        ("copied", done.copied),
+        ("deleted", done.removed),
+        ("conflicts", plan.conflicts.len() as u64),
+        ("not-done", done.failed.len() as u64),
+    ];
+    for (name, count) in counts {
+        run.count(name, count);
+    }
+    run.count("bytes-copied", done.bytes);
+    run.count("directories", done.directories);
+    run.count("permissions", done.modes);
+    run.count("unchanged", plan.unchanged);
+    run.count("conflicts-standing", after.conflicts.len() as u64);
+    let told: Vec<_> = counts
+        .into_iter()
+        .chain([("directories", done.directories), ("permissions", done.modes)])
+        .filter(|(_, count)| *count > 0)
+        .map(|(name, count)| format!("{count} {}", name.replace('-', " ")))
+        .collect();
+    let text = if told.is_empty() { "nothing to do".to_owned() } else { told.join(", ") };
+    // The end of the item is decided by the caller, and a cancellation has been noticed before.
+    match run.text(text) {
+        Err(Stop::Failed(error)) => Err(Stop::Failed(error)),
+        Ok(()) | Err(Stop::Item | Stop::All) => Ok(()),
+    }
+}
+
+/// Tells what would be done: a line for each step.
+fn tell(plan: &Plan, run: &mut ItemRun) -> Result<(), Stop> {
+    let steps: Vec<&Operation> = plan.operations.iter().chain(&plan.removals).collect();
+    for step in &steps {
+        run.log(LogLevel::Information, &describe(step));
+    }
+    for conflict in &plan.conflicts {
+        run.log(LogLevel::Warning, &format!("{} was changed on both sides", conflict.path));
+    }
+    let bytes: u64 = steps.iter().map(|step| step.bytes()).sum();
+    run.count("steps", steps.len() as u64);
+    run.count("bytes-to-copy", bytes);
+    run.text(match steps.len() {
+        0 => "nothing to do".to_owned(),
+        count => format!("{count} steps and {bytes} bytes to copy; nothing was changed"),
+    })
+}
+
+fn describe(step: &Operation) -> String {
+    let on = step.side();
+    let arrow = match on {
+        Side::Left => "left <- right",
+        Side::Right => "left -> right",
+    };
+    let path = &step.paths[on.index()];
+    let reason = &step.reason;
+    match &step.action {
+        Action::Copy { source, replaces, .. } => {
+            let verb = if replaces.is_some() { "replace" } else { "copy" };
+            format!("{verb}  {arrow}  {path}  ({reason}, {} bytes)", source.size)
+        }
+        Action::MakeLink { .. } => format!("link  {arrow}  {path}  ({reason})"),
+        Action::MakeDirectory { .. } => format!("make directory  {arrow}  {path}  ({reason})"),
+        Action::Rename { to, .. } => {
+            format!("rename  {}  {path} to {to}  ({reason})", on.name())
+        }
+        Action::Remove { target, .. } => {
+            format!("delete  {arrow}  {path}  ({reason}, {} bytes)", target.size)
+        }
+        Action::RemoveDirectory { .. } => {
+            format!("delete directory  {arrow}  {path}  ({reason})")
+        }
+        Action::SetMode { mode, .. } => {
+            format!("set permissions  {arrow}  {path}  ({reason}, to {mode:o})")
+        }
+    }
+}
