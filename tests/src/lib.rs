@@ -1,1 +1,43 @@
+//! What the test suites share: the guests, built as components, and ways to run them.
 
+#![deny(missing_docs)]
+
+pub mod folder;
+pub mod script;
+pub mod trees;
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use syncmgr_host::{Host, Plugin};
+
+/// The plugin of the README.
+pub const HELLO: &str = env!("GUEST_HELLO");
+/// The plugin that syncs directories.
+pub const FOLDER: &str = env!("GUEST_FOLDER");
+/// A plugin that does what its settings say.
+pub const SCRIPT: &str = env!("GUEST_SCRIPT");
+/// A component that is no plugin.
+pub const OTHER_WORLD: &str = env!("GUEST_OTHER_WORLD");
+
+/// The root of the repository.
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// One host for a whole suite.
+///
+/// # Panics
+/// Where this system cannot run compiled code.
+pub fn host() -> &'static Host {
+    static HOST: OnceLock<Host> = OnceLock::new();
+    HOST.get_or_init(|| Host::new().unwrap_or_else(|error| panic!("{error}")))
+}
+
+/// A plugin, compiled once for each file of a suite.
+pub(crate) fn load(cell: &'static OnceLock<Plugin>, path: &str) -> Plugin {
+    cell.get_or_init(|| {
+        host().load_file(Path::new(path)).unwrap_or_else(|error| panic!("{error}"))
+    })
+    .clone()
+}

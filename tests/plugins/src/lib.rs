@@ -1,1 +1,1 @@
-
+//! Guests that the tests run are the examples of this package.

@@ -42,6 +42,7 @@ pub struct Applier<'a> {
     next_temp: u64,
     now: i64,
     dirty: BTreeSet<(Side, bool, String)>,
+    /// What was done so far.
     pub done: Done,
     /// Keys of what was not done or not done yet.
     undone: HashSet<String>,

@@ -4,7 +4,10 @@ use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use crate::tree::Side;
 
-/// Where replaced and deleted files go, on the side where they were.
+/// Where replaced and deleted files go, in the plugin's storage.
+pub const STORED_TRASH: &str = "trash";
+
+/// Where they go when their side is on another file system than the storage: in its root.
 pub const TRASH: &str = ".syncmgr-trash";
 
 const TEMP_PREFIX: &str = ".syncmgr-tmp-";

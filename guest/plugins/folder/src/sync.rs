@@ -53,7 +53,7 @@ pub(crate) fn sync(pair: &Pair, options: &Options, run: &mut ItemRun) -> Result<
         return tell(&plan, run);
     }
 
-    let applied = apply(&mut plan, &scans, &roots, options, now, &before, run);
+    let applied = apply(&mut plan, &scans, &roots, options, now, &before, &storage, run);
     let (done, ended) = match applied {
         Ok(applied) => applied,
         Err(error) => return Err(error.into()),
@@ -264,6 +264,7 @@ fn report_left_alone(plan: &Plan, run: &ItemRun) {
     run.count("left-alone", plan.left_alone.len() as u64);
 }
 
+#[allow(clippy::too_many_arguments, reason = "everything that a run has gathered")]
 fn apply(
     plan: &mut Plan,
     scans: &[Scan; 2],
@@ -271,6 +272,7 @@ fn apply(
     options: &Options,
     now: i64,
     before: &State,
+    storage: &Directory,
     run: &mut ItemRun,
 ) -> Result<(Done, Result<(), Stop>)> {
     let writes = |side: Side| {
@@ -280,7 +282,7 @@ fn apply(
     };
     let stamp = stamp(now, "%Y-%m-%dT%H%M%S.%9fZ");
     let trash = |side: Side| match options.trash && writes(side) {
-        true => open_trash(&roots[side.index()], &stamp).map(Some),
+        true => open_trash(&roots[side.index()], storage, side, &stamp).map(Some),
         false => Ok(None),
     };
     let trash = [trash(Side::Left)?, trash(Side::Right)?];
@@ -306,13 +308,45 @@ fn keeps_something(action: &Action) -> bool {
     }
 }
 
-/// A directory for what this run replaces and removes, which only the owner can look into.
-fn open_trash(root: &Directory, stamp: &str) -> Result<Directory> {
+/// A directory for what this run replaces and removes, which only the owner can look into: in
+/// the plugin's storage, or, where that is on another file system, in the side's own root.
+fn open_trash(
+    root: &Directory,
+    storage: &Directory,
+    side: Side,
+    stamp: &str,
+) -> Result<Directory> {
     let make = |parent: &Directory, name: &str| match parent.create_directory(name, Some(0o700)) {
         Err(error) if error.code != ErrorCode::AlreadyExists => Err(error),
         _ => parent.open_directory(name),
     };
+    let run = make(&make(storage, names::STORED_TRASH)?, stamp)?;
+    let stored = make(&run, side.name())?;
+    if can_move(root, &stored)? {
+        return Ok(stored);
+    }
+    // What is left empty is removed again; what is not is somebody's.
+    let _ = run.remove_directory(side.name());
     make(&make(root, names::TRASH)?, stamp)
+}
+
+/// Whether files can be moved from one directory to the other in one step. Only trying tells.
+fn can_move(from: &Directory, to: &Directory) -> Result<bool> {
+    let name = names::temp(u64::MAX);
+    for place in [from, to] {
+        match place.remove_file(&name) {
+            Err(error) if error.code != ErrorCode::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    from.create_file(&name)?;
+    match from.rename_new(&name, to, &name) {
+        Ok(()) => to.remove_file(&name).map(|()| true),
+        Err(error) if error.code == ErrorCode::NotImplemented => {
+            from.remove_file(&name).map(|()| false)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Conflicts whose copy is still somewhere.

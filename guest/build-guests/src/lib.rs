@@ -1,0 +1,92 @@
+//! Builds plugins of this workspace as components. For build scripts, whose output it writes and
+//! which it ends with a panic where something is missing.
+
+#![deny(missing_docs)]
+#![allow(clippy::print_stdout, reason = "cargo reads what a build script prints")]
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const TARGET: &str = "wasm32-wasip2";
+
+/// What to build.
+#[derive(Clone, Copy, Debug)]
+pub enum Guest<'a> {
+    /// The library of a package.
+    Package(&'a str),
+    /// All examples of a package.
+    Examples(&'a str),
+}
+
+/// Builds a guest and returns the folder of its components. The calling script runs again when
+/// the contract, the SDK or a plugin changes.
+///
+/// # Panics
+/// Where it cannot be built. Cargo shows the message.
+pub fn build(guest: Guest<'_>) -> PathBuf {
+    let root = workspace();
+    for watched in ["wit", "guest", "tests/plugins", "Cargo.lock", "Cargo.toml"] {
+        println!("cargo::rerun-if-changed={}", root.join(watched).display());
+    }
+    install_target();
+    let target_dir = target_dir(Path::new(&var("OUT_DIR")));
+    let mut cargo = Command::new(var("CARGO"));
+    cargo
+        .args(["build", "--quiet", "--profile=plugin", "--target", TARGET, "--target-dir"])
+        .arg(&target_dir)
+        .current_dir(&root)
+        // What was meant for the outer build does not fit this one.
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env_remove("RUSTC_WORKSPACE_WRAPPER");
+    let output = target_dir.join(TARGET).join("plugin");
+    let output = match guest {
+        Guest::Package(package) => {
+            cargo.args(["--package", package, "--lib"]);
+            output
+        }
+        Guest::Examples(package) => {
+            cargo.args(["--package", package, "--examples"]);
+            output.join("examples")
+        }
+    };
+    let status = cargo.status();
+    assert!(
+        status.as_ref().is_ok_and(std::process::ExitStatus::success),
+        "cannot build {guest:?}: {status:?}"
+    );
+    output
+}
+
+/// The root of this workspace.
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn var(name: &str) -> String {
+    env::var(name).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// `target/guests`, beside the folders of the profiles: one for every profile, apart from the
+/// one that the outer cargo has locked.
+fn target_dir(out_dir: &Path) -> PathBuf {
+    out_dir.ancestors().nth(4).unwrap_or(out_dir).join("guests")
+}
+
+/// Where rustup manages the toolchain, it may have been told not to install what
+/// rust-toolchain.toml names.
+fn install_target() {
+    let sysroot = Command::new(var("RUSTC")).args(["--print", "sysroot"]).output();
+    let sysroot = sysroot.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    let installed = sysroot
+        .is_ok_and(|sysroot| Path::new(&sysroot).join("lib/rustlib").join(TARGET).is_dir());
+    if !installed {
+        println!("cargo::warning=adding the target {TARGET} with rustup");
+        let added = Command::new("rustup").args(["target", "add", TARGET]).status();
+        assert!(
+            added.is_ok_and(|status| status.success()),
+            "the Rust target {TARGET} is missing; install it with `rustup target add {TARGET}`"
+        );
+    }
+}

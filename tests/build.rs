@@ -1,0 +1,19 @@
+//! Builds every guest that the tests run, and tells the tests where each one is.
+
+#![allow(clippy::print_stdout, reason = "cargo reads what a build script prints")]
+
+use build_guests::Guest;
+
+fn main() {
+    for (guest, names) in [
+        (Guest::Package("hello"), &["hello"][..]),
+        (Guest::Package("folder"), &["folder"]),
+        (Guest::Examples("test-plugins"), &["script", "other_world"]),
+    ] {
+        let folder = build_guests::build(guest);
+        for name in names {
+            let component = folder.join(format!("{name}.wasm"));
+            println!("cargo::rustc-env=GUEST_{}={}", name.to_uppercase(), component.display());
+        }
+    }
+}

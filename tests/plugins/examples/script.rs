@@ -1,0 +1,290 @@
+//! A handler that does what its settings say: one setting for each exported function, a command
+//! on each line. What the host answers is logged as information.
+//!
+//! `items` names the items, separated by blanks; `name` is the handler's name. An item's name is
+//! that of its id, too. The commands are the arms of `Script::run`.
+
+use std::env;
+
+use syncmgr_plugin::bindings::exports::syncmgr::plugin::synchronize as exports;
+use syncmgr_plugin::bindings::syncmgr::plugin::{statistics, synchronize_callback as callback, types};
+use syncmgr_plugin::{ItemId, bindings};
+
+struct Script;
+
+type Result<T> = std::result::Result<T, types::Error>;
+
+fn setting(name: &str) -> String {
+    env::var(name).unwrap_or_default()
+}
+
+fn id(name: &str) -> types::Guid {
+    if name == "null" {
+        return types::Guid { high: 0, low: 0 };
+    }
+    let (high, low) = ItemId::from_name(name).as_uuid().as_u64_pair();
+    types::Guid { high, low }
+}
+
+fn items() -> Vec<String> {
+    setting("items").split_whitespace().map(str::to_owned).collect()
+}
+
+fn say(text: &str) {
+    let info =
+        types::LogErrorInfo { error_flags: None, error_id: None, item_id: None, code: None };
+    let _ = callback::log_error(types::LogLevel::Information, text, info);
+}
+
+fn status(name: &str) -> types::Status {
+    use types::Status::*;
+    match name {
+        "stopped" => Stopped,
+        "skipped" => Skipped,
+        "pending" => Pending,
+        "updating" => Updating,
+        "succeeded" => Succeeded,
+        "failed" => Failed,
+        "paused" => Paused,
+        "resuming" => Resuming,
+        "updating-indeterminate" => UpdatingIndeterminate,
+        "deleted" => Deleted,
+        other => panic!("there is no status {other}"),
+    }
+}
+
+fn code(name: &str) -> types::ErrorCode {
+    match name {
+        "busy" => types::ErrorCode::Busy,
+        "safety-stop" => types::ErrorCode::SafetyStop,
+        "no-space" => types::ErrorCode::NoSpace,
+        "access-denied" => types::ErrorCode::AccessDenied,
+        "not-implemented" => types::ErrorCode::NotImplemented,
+        _ => types::ErrorCode::Failed,
+    }
+}
+
+/// `KEY=VALUE` arguments of a command; a value ends at the next blank, and `_` stands for one.
+struct Arguments<'a>(Vec<&'a str>);
+
+impl Arguments<'_> {
+    fn get(&self, name: &str) -> Option<String> {
+        self.0.iter().find_map(|argument| {
+            let (key, value) = argument.split_once('=')?;
+            (key == name).then(|| value.replace('_', " "))
+        })
+    }
+
+    fn number(&self, name: &str) -> Option<i64> {
+        self.get(name).and_then(|text| text.parse().ok())
+    }
+}
+
+fn run(export: &str) -> Result<()> {
+    for line in setting(export).lines() {
+        let mut words = line.split_whitespace();
+        let Some(command) = words.next() else { continue };
+        let arguments = Arguments(words.collect());
+        let item = arguments.get("item").map(|name| id(&name));
+        let text = arguments.get("text").unwrap_or_default();
+        match command {
+            "progress" => {
+                let report = types::ProgressItem {
+                    status_text: arguments.get("text"),
+                    status_type: arguments.get("status").map(|name| status(&name)),
+                    prog_value: arguments.number("value").map(|value| value as i32),
+                    max_value: arguments.number("max").map(|value| value as i32),
+                };
+                let times = arguments.number("times").unwrap_or(1);
+                for _ in 0..times {
+                    let response = callback::progress(item.unwrap_or(id("null")), &report);
+                    if arguments.get("quiet").is_none() {
+                        say(&format!("progress: {response:?}"));
+                    }
+                }
+            }
+            "log" => {
+                let level = match arguments.get("level").as_deref() {
+                    Some("error") => types::LogLevel::Error,
+                    Some("warning") => types::LogLevel::Warning,
+                    _ => types::LogLevel::Information,
+                };
+                let error_id = arguments.get("id").map(|name| id(&name));
+                let jump = arguments.get("jump").map(|_| types::ErrorFlags::ENABLE_JUMP_TEXT);
+                let info = types::LogErrorInfo {
+                    error_flags: jump,
+                    error_id,
+                    item_id: item,
+                    code: arguments.get("code").map(|name| code(&name)),
+                };
+                if let Err(error) = callback::log_error(level, &text, info) {
+                    say(&format!("log-error: {:?}", error.code));
+                }
+            }
+            "delete-log" => {
+                callback::delete_log_error(arguments.get("id").map(|name| id(&name)))
+            }
+            "question" => {
+                let question = callback::UserQuestion {
+                    item_id: item,
+                    text,
+                    choices: arguments
+                        .get("choices")
+                        .unwrap_or_default()
+                        .split(',')
+                        .filter(|choice| !choice.is_empty())
+                        .map(str::to_owned)
+                        .collect(),
+                    default_choice: arguments.number("default").unwrap_or(0) as u32,
+                };
+                match callback::question(&question) {
+                    Ok(choice) => say(&format!("question: {choice}")),
+                    Err(error) => say(&format!("question: {:?}", error.code)),
+                }
+            }
+            "connect" => match callback::establish_connection(arguments.get("to").as_deref()) {
+                Ok(()) => say("connect: ok"),
+                Err(error) => say(&format!("connect: {:?}", error.code)),
+            },
+            "is-cancelled" => say(&format!("is-cancelled: {}", callback::is_cancelled(item))),
+            "wait-cancelled" => {
+                callback::subscribe_cancelled(item).block();
+                say("wait-cancelled: ready");
+            }
+            "bytes-per-step" => statistics::set_bytes_per_step(
+                item.unwrap_or(id("null")),
+                arguments.number("bytes").unwrap_or(0) as u64,
+            ),
+            "count" => statistics::set_count(
+                item.unwrap_or(id("null")),
+                &arguments.get("name").unwrap_or_default(),
+                arguments.number("value").unwrap_or(0) as u64,
+            ),
+            "sleep" => std::thread::sleep(std::time::Duration::from_millis(
+                arguments.number("ms").unwrap_or(0) as u64,
+            )),
+            "spin" => loop {
+                std::hint::black_box(0);
+            },
+            "panic" => panic!("{text}"),
+            "exit" => std::process::exit(arguments.number("status").unwrap_or(1) as i32),
+            "print" => eprintln!("{text}"),
+            "allocate" => {
+                let bytes = arguments.number("bytes").unwrap_or(0) as usize;
+                std::hint::black_box(vec![1_u8; bytes]);
+            }
+            "read" => {
+                let path = arguments.get("path").unwrap_or_default();
+                match std::fs::read(&path) {
+                    Ok(bytes) => say(&format!("read: {} bytes", bytes.len())),
+                    Err(error) => say(&format!("read: {:?}", error.kind())),
+                }
+            }
+            "write" => {
+                let path = arguments.get("path").unwrap_or_default();
+                match std::fs::write(&path, &text) {
+                    Ok(()) => say("write: ok"),
+                    Err(error) => say(&format!("write: {:?}", error.kind())),
+                }
+            }
+            "fail" => {
+                let code = code(&arguments.get("code").unwrap_or_default());
+                return Err(types::Error { code, message: text });
+            }
+            other => panic!("there is no command {other}"),
+        }
+    }
+    Ok(())
+}
+
+impl exports::Guest for Script {
+    fn initialize(
+        trigger: types::Trigger,
+        cookie: Option<Vec<u8>>,
+    ) -> Result<exports::Participation> {
+        say(&format!("initialize: {:?} {:?} {cookie:?}", trigger.event, trigger.modifiers));
+        run("initialize")?;
+        Ok(match setting("declines").is_empty() {
+            true => exports::Participation::Participates,
+            false => exports::Participation::Declines,
+        })
+    }
+
+    fn get_handler_info() -> Result<types::HandlerInfo> {
+        run("get-handler-info")?;
+        let name = env::var("name").unwrap_or_else(|_| "Script".to_owned());
+        Ok(types::HandlerInfo { name, flags: types::HandlerFlags::empty() })
+    }
+
+    fn enum_items() -> Result<exports::ItemList> {
+        run("enum-items")?;
+        let unchecked = setting("unchecked");
+        let item = |name: String| types::Item {
+            id: id(&name),
+            flags: types::ItemFlags::empty(),
+            state: match unchecked.split_whitespace().any(|one| one == name) {
+                true => types::ItemState::Unchecked,
+                false => types::ItemState::Checked,
+            },
+            name,
+            last_update_time: None,
+        };
+        Ok(exports::ItemList {
+            items: items().into_iter().map(item).collect(),
+            missing_items: !setting("missing").is_empty(),
+        })
+    }
+
+    fn prepare_for_sync(item_ids: Vec<types::Guid>) -> Result<exports::PrepareOutcome> {
+        say(&format!("prepare-for-sync: {} items", item_ids.len()));
+        run("prepare-for-sync")?;
+        Ok(match setting("needs-user").is_empty() {
+            true => exports::PrepareOutcome::Prepared,
+            false => exports::PrepareOutcome::NeedsUser,
+        })
+    }
+
+    fn synchronize() -> Result<()> {
+        say("synchronize");
+        run("synchronize")
+    }
+
+    fn set_item_status(item_id: Option<types::Guid>, status: types::Status) -> Result<()> {
+        say(&format!("set-item-status: {} {status:?}", item_id.is_some()));
+        run("set-item-status")
+    }
+
+    fn show_error(_error_id: types::Guid) -> Result<exports::ErrorDetail> {
+        run("show-error")?;
+        Ok(exports::ErrorDetail {
+            text: setting("detail"),
+            retry: setting("retry").split_whitespace().map(id).collect(),
+        })
+    }
+
+    fn get_properties(_item_id: Option<types::Guid>) -> Result<Vec<exports::Property>> {
+        run("get-properties")?;
+        Ok(vec![exports::Property {
+            name: "speed".to_owned(),
+            label: "Speed".to_owned(),
+            description: None,
+            field: exports::PropertyField::Choice(exports::PropertyChoice {
+                options: vec!["slow".to_owned(), "fast".to_owned()],
+                selected: 1,
+            }),
+            read_only: false,
+        }])
+    }
+
+    fn set_properties(
+        _item_id: Option<types::Guid>,
+        changes: Vec<exports::PropertyChange>,
+    ) -> Result<exports::PropertiesOutcome> {
+        for change in changes {
+            say(&format!("set {} to {:?}", change.name, change.value));
+        }
+        Ok(exports::PropertiesOutcome::EnumItems)
+    }
+}
+
+bindings::export_synchronize!(Script with_types_in syncmgr_plugin::bindings);
