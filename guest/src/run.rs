@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
-use crate::bindings::syncmgr::plugin::synchronize_callback as callback;
 use crate::bindings::syncmgr::plugin::statistics;
+use crate::bindings::syncmgr::plugin::synchronize_callback as callback;
 use crate::bindings::syncmgr::plugin::types as wit;
 use crate::error::{Error, ErrorCode, Result, Stop};
 use crate::guid::{ErrorId, ItemId};

@@ -118,12 +118,8 @@ impl CancelHandle {
             StopReason::Memory => MEMORY,
             StopReason::Handles => HANDLES,
         };
-        let _ = self.state.ended.compare_exchange(
-            NOT_ENDED,
-            code,
-            Ordering::AcqRel,
-            Ordering::Acquire,
-        );
+        let _ =
+            self.state.ended.compare_exchange(NOT_ENDED, code, Ordering::AcqRel, Ordering::Acquire);
         self.tell();
     }
 

@@ -20,8 +20,16 @@ const OFFERED: &[(&str, &[&str])] = &[
     (
         "wasi:cli",
         &[
-            "environment", "exit", "stderr", "stdin", "stdout", "terminal-input",
-            "terminal-output", "terminal-stderr", "terminal-stdin", "terminal-stdout",
+            "environment",
+            "exit",
+            "stderr",
+            "stdin",
+            "stdout",
+            "terminal-input",
+            "terminal-output",
+            "terminal-stderr",
+            "terminal-stdin",
+            "terminal-stdout",
         ],
     ),
     ("wasi:clocks", &["monotonic-clock", "wall-clock"]),
@@ -31,7 +39,12 @@ const OFFERED: &[(&str, &[&str])] = &[
     (
         "wasi:sockets",
         &[
-            "instance-network", "ip-name-lookup", "network", "tcp", "tcp-create-socket", "udp",
+            "instance-network",
+            "ip-name-lookup",
+            "network",
+            "tcp",
+            "tcp-create-socket",
+            "udp",
             "udp-create-socket",
         ],
     ),

@@ -110,7 +110,9 @@ pub enum ContractError {
         imports: Vec<String>,
     },
     /// Names fit, types do not.
-    #[error("its types do not fit the contract: {message}; build it against the contract's own WIT")]
+    #[error(
+        "its types do not fit the contract: {message}; build it against the contract's own WIT"
+    )]
     Types {
         /// Where they differ.
         message: String,
@@ -268,7 +270,9 @@ impl std::fmt::Display for StopReason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Killed => "it was told to end at once",
-            Self::Memory => "it wanted more memory than its limit; raise the limit if that is right",
+            Self::Memory => {
+                "it wanted more memory than its limit; raise the limit if that is right"
+            }
             Self::Handles => {
                 "it held more handles than its limit; raise the limit if that is right"
             }

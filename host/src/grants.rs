@@ -43,13 +43,9 @@ impl Grant {
         if name.len() > 100 || name == "storage" || !name.split('.').all(part) {
             return Err(GrantError::Name { name: name.to_owned() });
         }
-        let path = path
-            .canonicalize()
-            .or_else(|_| std::path::absolute(path))
-            .map_err(|source| GrantError::Open {
-                name: name.to_owned(),
-                path: path.to_owned(),
-                source,
+        let path =
+            path.canonicalize().or_else(|_| std::path::absolute(path)).map_err(|source| {
+                GrantError::Open { name: name.to_owned(), path: path.to_owned(), source }
             })?;
         let id = Uuid::new_v5(&NAMESPACE, path.as_os_str().as_encoded_bytes());
         Ok(Self { name: name.to_owned(), path, access, id })

@@ -6,9 +6,7 @@
 use std::fmt;
 
 use crate::error::{SessionError, StopReason};
-use crate::event::{
-    Participation, PrepareOutcome, ProgressResponse, PropertiesOutcome, Status,
-};
+use crate::event::{Participation, PrepareOutcome, ProgressResponse, PropertiesOutcome, Status};
 
 /// A native result code. Success codes carry meaning: compare values, never just the sign.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

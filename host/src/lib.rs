@@ -105,7 +105,9 @@ mod state;
 
 pub use cancel::CancelHandle;
 pub use contract::{Ask, CONTRACT_VERSION, Description, offered_interfaces};
-pub use error::{Call, ContractError, GrantError, HostError, LoadError, SessionError, StartError, StopReason};
+pub use error::{
+    Call, ContractError, GrantError, HostError, LoadError, SessionError, StartError, StopReason,
+};
 pub use event::{
     ErrorDetail, HandlerInfo, Item, ItemList, LogEntry, LogLevel, Participation, PrepareOutcome,
     ProgressItem, ProgressResponse, PropertiesOutcome, Property, PropertyField, PropertyValue,

@@ -30,12 +30,7 @@ pub enum Selection {
 impl Default for RunRequest {
     /// Started by the user, who may be asked; the items that the plugin checks; no retries.
     fn default() -> Self {
-        Self {
-            trigger: Trigger::MANUAL,
-            cookie: None,
-            selection: Selection::Checked,
-            retries: 0,
-        }
+        Self { trigger: Trigger::MANUAL, cookie: None, selection: Selection::Checked, retries: 0 }
     }
 }
 
@@ -96,19 +91,14 @@ impl Session {
         Ok(Outcome::NothingSelected)
     }
 
-    fn select(
-        &self,
-        items: &[Item],
-        selection: &Selection,
-    ) -> Result<Vec<ItemId>, SessionError> {
+    fn select(&self, items: &[Item], selection: &Selection) -> Result<Vec<ItemId>, SessionError> {
         let Selection::Only(keys) = selection else {
             return Ok(items.iter().filter(|item| item.checked).map(|item| item.id).collect());
         };
         let mut selected = Vec::new();
         for key in keys {
-            let wanted = |item: &&Item| {
-                item.name == *key || item.id.to_string().eq_ignore_ascii_case(key)
-            };
+            let wanted =
+                |item: &&Item| item.name == *key || item.id.to_string().eq_ignore_ascii_case(key);
             let before = selected.len();
             selected.extend(items.iter().filter(wanted).map(|item| item.id));
             if selected.len() == before {

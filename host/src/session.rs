@@ -410,11 +410,7 @@ fn count(ledger: &Ledger, level: LogLevel) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }
 
-fn item_report(
-    ledger: &Ledger,
-    row: &crate::ledger::Row,
-    died: Option<Hresult>,
-) -> ItemReport {
+fn item_report(ledger: &Ledger, row: &crate::ledger::Row, died: Option<Hresult>) -> ItemReport {
     let code = ledger.code(row.item.id);
     ItemReport {
         id: row.item.id,

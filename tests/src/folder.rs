@@ -129,7 +129,10 @@ impl Pair {
     /// # Errors
     /// Those of the file system.
     pub fn findable(&self) -> anyhow::Result<BTreeSet<Vec<u8>>> {
-        Ok(trees::contents(&trees::read(self.home.path())?))
+        let mut all = trees::read(self.home.path())?;
+        // What the plugin remembers is nobody's content.
+        all.retain(|path, _| !path.ends_with(".state") && !path.ends_with(".state.new"));
+        Ok(trees::contents(&all))
     }
 }
 

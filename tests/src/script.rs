@@ -4,9 +4,7 @@ use std::sync::OnceLock;
 
 use anyhow::Context;
 use syncmgr_host::sink::{Recorded, Recorder, Sink};
-use syncmgr_host::{
-    ItemId, LogLevel, Plugin, Report, RunRequest, Session, SessionOptions, Status,
-};
+use syncmgr_host::{ItemId, LogLevel, Plugin, Report, RunRequest, Session, SessionOptions, Status};
 use uuid::Uuid;
 
 /// One run of the script plugin, in the making.

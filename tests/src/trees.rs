@@ -23,11 +23,12 @@ pub type Tree = BTreeMap<String, Entry>;
 /// Makes a tree from rows: `("a/b", "content")` is a file, `("a/", "")` a directory, and
 /// `("a@", "target")` a link.
 pub fn tree(rows: &[(&str, &str)]) -> Tree {
-    let row = |&(path, content): &(&str, &str)| match (path.strip_suffix('/'), path.strip_suffix('@')) {
-        (Some(path), _) => (path.to_owned(), Entry::Directory),
-        (None, Some(path)) => (path.to_owned(), Entry::Link(content.to_owned())),
-        (None, None) => (path.to_owned(), Entry::File(content.as_bytes().to_vec())),
-    };
+    let row =
+        |&(path, content): &(&str, &str)| match (path.strip_suffix('/'), path.strip_suffix('@')) {
+            (Some(path), _) => (path.to_owned(), Entry::Directory),
+            (None, Some(path)) => (path.to_owned(), Entry::Link(content.to_owned())),
+            (None, None) => (path.to_owned(), Entry::File(content.as_bytes().to_vec())),
+        };
     let mut tree: Tree = rows.iter().map(row).collect();
     let parents: Vec<String> = tree
         .keys()

@@ -1,0 +1,896 @@
+//! The `folder` plugin on real directories. Every case also says: a second run moves nothing and
+//! changes nothing, no content is lost, and the sides may be exchanged.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::Context;
+use conformance::folder::{Pair, only_item};
+use conformance::trees::{self, Entry, Tree, tree};
+use syncmgr_host::{Hresult, LogLevel, Report, Status};
+
+/// A baseline that is synced first, edits of both sides as whole trees, and what must come out.
+struct Case {
+    name: &'static str,
+    settings: &'static [(&'static str, &'static str)],
+    baseline: &'static [(&'static str, &'static str)],
+    left: &'static [(&'static str, &'static str)],
+    right: &'static [(&'static str, &'static str)],
+    expect: Expect,
+}
+
+enum Expect {
+    /// Both sides are this.
+    Both(&'static [(&'static str, &'static str)]),
+    /// Both sides are this and have so many conflict copies besides.
+    Conflicts(&'static [(&'static str, &'static str)], usize),
+    /// Each side is its own.
+    Each(&'static [(&'static str, &'static str)], &'static [(&'static str, &'static str)]),
+    /// Nothing changes, and the item fails with these words.
+    Stops(&'static str),
+}
+
+const NINE: &[(&str, &str)] = &[
+    ("f1", "1"),
+    ("f2", "2"),
+    ("f3", "3"),
+    ("f4", "4"),
+    ("f5", "5"),
+    ("f6", "6"),
+    ("f7", "7"),
+    ("f8", "8"),
+    ("f9", "9"),
+];
+
+const CASES: &[Case] = &[
+    Case {
+        name: "H01 changes of every kind on both sides",
+        settings: &[],
+        baseline: NINE,
+        left: &[
+            ("f1", "1"),
+            ("f2", "2 left"),
+            ("f3", "3"),
+            ("f5", "5 left"),
+            ("f7", "7 left"),
+            ("f9", "9"),
+            ("f11", "11"),
+        ],
+        right: &[
+            ("f1", "1 right"),
+            ("f2", "2"),
+            ("f4", "4"),
+            ("f5", "5 right"),
+            ("f6", "6 right"),
+            ("f9", "9"),
+            ("f10", "10"),
+        ],
+        expect: Expect::Conflicts(
+            &[
+                ("f1", "1 right"),
+                ("f2", "2 left"),
+                ("f6", "6 right"),
+                ("f7", "7 left"),
+                ("f9", "9"),
+                ("f10", "10"),
+                ("f11", "11"),
+            ],
+            1,
+        ),
+    },
+    Case {
+        name: "H02 the same change on both sides is no conflict",
+        settings: &[],
+        baseline: &[("f1", "one"), ("f2", "two")],
+        left: &[("f1", "one"), ("f2", "changed")],
+        right: &[("f1", "one"), ("f2", "changed")],
+        expect: Expect::Both(&[("f1", "one"), ("f2", "changed")]),
+    },
+    Case {
+        name: "H03 too many deletions stop the run",
+        settings: &[("max-delete", "50%")],
+        baseline: NINE,
+        left: &[("f1", "1"), ("f2", "2"), ("f3", "3"), ("f4", "4")],
+        right: NINE,
+        expect: Expect::Stops("5 of 9 files would be deleted on"),
+    },
+    Case {
+        name: "H03 as many deletions as allowed go through",
+        settings: &[("max-delete", "60%")],
+        baseline: NINE,
+        left: &[("f1", "1"), ("f2", "2"), ("f3", "3"), ("f4", "4")],
+        right: NINE,
+        expect: Expect::Both(&[("f1", "1"), ("f2", "2"), ("f3", "3"), ("f4", "4")]),
+    },
+    Case {
+        name: "H05 the first run of two different sides is their union",
+        settings: &[],
+        baseline: &[],
+        left: &[("only left", "l"), ("same", "s"), ("other", "left")],
+        right: &[("only right", "r"), ("same", "s"), ("other", "right")],
+        expect: Expect::Conflicts(&[("only left", "l"), ("only right", "r"), ("same", "s")], 1),
+    },
+    Case {
+        name: "H06 an emptied side stops the run",
+        settings: &[],
+        baseline: &[("a", "1"), ("b", "2"), ("d/c", "3")],
+        left: &[("a", "1"), ("b", "2"), ("d/c", "3")],
+        right: &[],
+        expect: Expect::Stops("directory is empty"),
+    },
+    Case {
+        name: "H06 an emptied side is meant where the user says so",
+        settings: &[("max-delete", "any")],
+        baseline: &[("a", "1"), ("b", "2"), ("d/c", "3")],
+        left: &[("a", "1"), ("b", "2"), ("d/c", "3")],
+        right: &[],
+        expect: Expect::Both(&[]),
+    },
+    Case {
+        name: "H07 an empty directory comes",
+        settings: &[],
+        baseline: &[("a", "1"), ("e/f", "x")],
+        left: &[("a", "1"), ("e/", ""), ("new/deeper/", "")],
+        right: &[("a", "1"), ("e/f", "x")],
+        expect: Expect::Both(&[("a", "1"), ("e/", ""), ("new/deeper/", "")]),
+    },
+    Case {
+        name: "H07 an empty directory goes",
+        settings: &[],
+        baseline: &[("a", "1"), ("e/", "")],
+        left: &[("a", "1")],
+        right: &[("a", "1"), ("e/", "")],
+        expect: Expect::Both(&[("a", "1")]),
+    },
+    Case {
+        name: "H08 a new filter deletes nothing",
+        settings: &[("ignore", "*.log")],
+        baseline: &[("a", "1")],
+        left: &[("a", "1"), ("x.log", "left"), ("d/y.log", "y")],
+        right: &[("a", "1"), ("x.log", "right")],
+        expect: Expect::Each(
+            &[("a", "1"), ("x.log", "left"), ("d/y.log", "y")],
+            &[("a", "1"), ("x.log", "right"), ("d/", "")],
+        ),
+    },
+    Case {
+        name: "H09 two spellings are one file",
+        settings: &[],
+        baseline: &[("a", "1")],
+        left: &[("a", "1"), ("\u{e9}\u{f6}.txt", "x")],
+        right: &[("a", "1"), ("e\u{301}o\u{308}.txt", "x")],
+        expect: Expect::Each(
+            &[("a", "1"), ("\u{e9}\u{f6}.txt", "x")],
+            &[("a", "1"), ("e\u{301}o\u{308}.txt", "x")],
+        ),
+    },
+    Case {
+        name: "H09 names that differ in case are two files",
+        settings: &[],
+        baseline: &[],
+        left: &[("HeLlO", "1")],
+        right: &[("hello", "2")],
+        expect: Expect::Both(&[("HeLlO", "1"), ("hello", "2")]),
+    },
+    Case {
+        name: "H12 a directory deleted here and emptied there is gone",
+        settings: &[],
+        baseline: &[("d/file", "x")],
+        left: &[],
+        right: &[("d/", "")],
+        expect: Expect::Both(&[]),
+    },
+    Case {
+        name: "H15 a new file keeps its deleted directory, and nothing else of it",
+        settings: &[],
+        baseline: &[("A/a1", "1"), ("A/B/b", "2"), ("z", "z")],
+        left: &[("z", "z")],
+        right: &[("A/a1", "1"), ("A/B/b", "2"), ("A/hello.txt", "new"), ("z", "z")],
+        expect: Expect::Both(&[("A/hello.txt", "new"), ("z", "z")]),
+    },
+    Case {
+        name: "a changed file survives the deletion of its directory",
+        settings: &[],
+        baseline: &[("d/a", "1"), ("d/b", "2"), ("z", "z")],
+        left: &[("z", "z")],
+        right: &[("d/a", "1 changed"), ("d/b", "2"), ("z", "z")],
+        expect: Expect::Both(&[("d/a", "1 changed"), ("z", "z")]),
+    },
+    Case {
+        name: "H23 a directory becomes a file",
+        settings: &[],
+        baseline: &[("d/a", "1"), ("d/e/b", "2"), ("z", "z")],
+        left: &[("d", "file now"), ("z", "z")],
+        right: &[("d/a", "1"), ("d/e/b", "2"), ("z", "z")],
+        expect: Expect::Both(&[("d", "file now"), ("z", "z")]),
+    },
+    Case {
+        name: "a file becomes a directory",
+        settings: &[],
+        baseline: &[("d", "file"), ("z", "z")],
+        left: &[("d/a", "1"), ("d/e/b", "2"), ("z", "z")],
+        right: &[("d", "file"), ("z", "z")],
+        expect: Expect::Both(&[("d/a", "1"), ("d/e/b", "2"), ("z", "z")]),
+    },
+    Case {
+        name: "a new file and a new directory of one name are both kept",
+        settings: &[],
+        baseline: &[("z", "z")],
+        left: &[("d", "file"), ("z", "z")],
+        right: &[("d/a", "1"), ("z", "z")],
+        expect: Expect::Conflicts(&[("d/a", "1"), ("z", "z")], 1),
+    },
+    Case {
+        name: "H23 links are carried as text, also those that lead nowhere",
+        settings: &[],
+        baseline: &[("a", "1"), ("d/b", "2"), ("old@", "a")],
+        left: &[("a", "1"), ("d/b", "2"), ("old@", "d/b"), ("new@", "nowhere"), ("d/up@", "../a")],
+        right: &[("a", "1"), ("d/b", "2"), ("old@", "a")],
+        expect: Expect::Both(&[
+            ("a", "1"),
+            ("d/b", "2"),
+            ("old@", "d/b"),
+            ("new@", "nowhere"),
+            ("d/up@", "../a"),
+        ]),
+    },
+    Case {
+        name: "links that lead out of the root stay where they are",
+        settings: &[],
+        baseline: &[("a", "1")],
+        left: &[("a", "1"), ("out@", "../../etc/passwd"), ("abs@", "/etc/passwd")],
+        right: &[("a", "1")],
+        expect: Expect::Each(
+            &[("a", "1"), ("out@", "../../etc/passwd"), ("abs@", "/etc/passwd")],
+            &[("a", "1")],
+        ),
+    },
+    Case {
+        name: "a directory with a link that is left alone is not removed",
+        settings: &[],
+        baseline: &[("d/a", "1"), ("z", "z")],
+        left: &[("z", "z")],
+        right: &[("d/a", "1"), ("d/out@", "/etc/passwd"), ("z", "z")],
+        expect: Expect::Each(&[("z", "z")], &[("d/out@", "/etc/passwd"), ("z", "z")]),
+    },
+    Case {
+        name: "difficult names",
+        settings: &[],
+        baseline: &[],
+        left: &[
+            ("-rf", "1"),
+            (" lead", "2"),
+            ("trail ", "3"),
+            ("new\nline", "4"),
+            ("quo\"te'", "5"),
+            ("back\\slash", "6"),
+            ("*?[x]", "7"),
+            ("..hidden", "8"),
+            ("日本/語", "9"),
+            ("a:b", "10"),
+        ],
+        right: &[],
+        expect: Expect::Both(&[
+            ("-rf", "1"),
+            (" lead", "2"),
+            ("trail ", "3"),
+            ("new\nline", "4"),
+            ("quo\"te'", "5"),
+            ("back\\slash", "6"),
+            ("*?[x]", "7"),
+            ("..hidden", "8"),
+            ("日本/語", "9"),
+            ("a:b", "10"),
+        ]),
+    },
+];
+
+/// Cases of modes that tell the sides apart.
+const ONE_WAY: &[Case] = &[
+    Case {
+        name: "H11 the left side is preferred",
+        settings: &[("mode", "prefer-left")],
+        baseline: &[("a", "0"), ("b", "0")],
+        left: &[("a", "left"), ("b", "0")],
+        right: &[("a", "right, longer"), ("b", "right")],
+        expect: Expect::Both(&[("a", "left"), ("b", "right")]),
+    },
+    Case {
+        name: "H11 the right side is preferred",
+        settings: &[("mode", "prefer-right")],
+        baseline: &[("a", "0"), ("b", "0")],
+        left: &[("a", "left"), ("b", "left")],
+        right: &[("a", "right, longer"), ("b", "0")],
+        expect: Expect::Both(&[("a", "right, longer"), ("b", "left")]),
+    },
+    Case {
+        name: "one way, what the right side made is not touched",
+        settings: &[("mode", "one-way-safe")],
+        baseline: &[("a", "0"), ("b", "0"), ("c", "0"), ("d", "0"), ("e/x", "0")],
+        left: &[("a", "left"), ("b", "left"), ("c", "0"), ("new", "left")],
+        right: &[
+            ("a", "0"),
+            ("b", "right"),
+            ("d", "0"),
+            ("e/x", "0"),
+            ("e/y", "right"),
+            ("mine", "right"),
+        ],
+        expect: Expect::Each(
+            &[("a", "left"), ("b", "left"), ("c", "0"), ("new", "left")],
+            &[
+                ("a", "left"),
+                ("b", "right"),
+                ("c", "0"),
+                ("e/y", "right"),
+                ("mine", "right"),
+                ("new", "left"),
+            ],
+        ),
+    },
+    Case {
+        name: "a mirror is equal to the left side",
+        settings: &[("mode", "mirror")],
+        baseline: &[("a", "0"), ("b", "0"), ("c", "0"), ("d", "0")],
+        left: &[("a", "left"), ("b", "0"), ("c", "0"), ("t/x", "left")],
+        right: &[("a", "0"), ("b", "right"), ("d", "0"), ("mine/deep", "right"), ("t", "right")],
+        expect: Expect::Both(&[("a", "left"), ("b", "0"), ("c", "0"), ("t/x", "left")]),
+    },
+];
+
+fn is_conflict_copy(path: &str) -> bool {
+    path.contains(" (conflicted copy ")
+}
+
+fn without_conflict_copies(tree: &Tree) -> Tree {
+    tree.iter().filter(|(path, _)| !is_conflict_copy(path)).map(clone_row).collect()
+}
+
+fn clone_row((path, entry): (&String, &Entry)) -> (String, Entry) {
+    (path.clone(), entry.clone())
+}
+
+/// Everything that a run could have moved or changed.
+fn work(report: &Report) -> anyhow::Result<u64> {
+    let counts = &only_item(report)?.counts;
+    let names = ["copied", "deleted", "directories", "permissions", "not-done"];
+    Ok(names.iter().filter_map(|name| counts.get(*name)).sum())
+}
+
+fn check(case: &Case, swapped: bool) -> anyhow::Result<()> {
+    let mut pair = Pair::new()?.swapped(swapped);
+    if !case.baseline.is_empty() {
+        let baseline = tree(case.baseline);
+        trees::write(&pair.left(), &baseline)?;
+        trees::write(&pair.right(), &baseline)?;
+        let report = pair.sync()?;
+        anyhow::ensure!(work(&report)? == 0, "two equal sides need nothing: {report:?}");
+    }
+    trees::write(&pair.left(), &tree(case.left))?;
+    trees::write(&pair.right(), &tree(case.right))?;
+    for (name, value) in case.settings {
+        pair = pair.set(name, value);
+    }
+    let before = pair.trees()?;
+    let existed = pair.findable()?;
+    let report = pair.sync()?;
+    let after = pair.trees()?;
+    let item = only_item(&report)?;
+
+    match &case.expect {
+        Expect::Stops(words) => {
+            anyhow::ensure!(item.status == Status::Failed, "it must stop: {report:?}");
+            anyhow::ensure!(item.hresult() == Hresult::HRESULT_ERROR_REQUEST_ABORTED);
+            let said = report.log.iter().any(|entry| entry.text.contains(words));
+            anyhow::ensure!(said, "{:?}", report.log);
+            anyhow::ensure!(before == after, "nothing may have changed");
+            return Ok(());
+        }
+        Expect::Both(expected) => {
+            for side in &after {
+                anyhow::ensure!(*side == tree(expected), "got {side:?}");
+            }
+        }
+        Expect::Conflicts(expected, copies) => {
+            anyhow::ensure!(after[0] == after[1], "got {after:?}");
+            let mut rest = without_conflict_copies(&after[0]);
+            // Which version keeps the name depends on the times of the edits.
+            rest.retain(|path, _| tree(expected).contains_key(path));
+            anyhow::ensure!(rest == tree(expected), "got {rest:?}");
+            let found = after[0].keys().filter(|path| is_conflict_copy(path)).count();
+            anyhow::ensure!(found == *copies, "{found} conflict copies in {:?}", after[0]);
+        }
+        Expect::Each(left, right) => {
+            anyhow::ensure!(after[0] == tree(left), "left is {:?}", after[0]);
+            anyhow::ensure!(after[1] == tree(right), "right is {:?}", after[1]);
+        }
+    }
+    anyhow::ensure!(item.status == Status::Succeeded, "{report:?}");
+    let lost: Vec<_> = existed.difference(&pair.findable()?).cloned().collect();
+    anyhow::ensure!(lost.is_empty(), "lost {lost:?}");
+
+    let again = pair.sync()?;
+    anyhow::ensure!(work(&again)? == 0, "the second run has nothing to do: {again:?}");
+    anyhow::ensure!(pair.trees()? == after, "the second run changes nothing");
+    Ok(())
+}
+
+#[test]
+fn cases_come_out_as_expected_whichever_way_round() -> anyhow::Result<()> {
+    for case in CASES {
+        for swapped in [false, true] {
+            check(case, swapped).with_context(|| format!("{} (swapped: {swapped})", case.name))?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn modes_that_tell_the_sides_apart_come_out_as_expected() -> anyhow::Result<()> {
+    for case in ONE_WAY {
+        check(case, false).with_context(|| case.name.to_owned())?;
+    }
+    Ok(())
+}
+
+#[test]
+fn touching_every_file_copies_nothing() -> anyhow::Result<()> {
+    let pair = Pair::new()?;
+    for side in [pair.left(), pair.right()] {
+        trees::write(&side, &tree(NINE))?;
+    }
+    pair.sync()?;
+    for (name, _) in NINE {
+        let file = fs::File::options().write(true).open(pair.left().join(name))?;
+        let year = std::time::Duration::from_secs(365 * 24 * 3600);
+        file.set_modified(std::time::SystemTime::now() - year)?;
+    }
+    let report = pair.sync()?;
+    assert_eq!(work(&report)?, 0, "{report:?}");
+    Ok(())
+}
+
+#[test]
+fn an_edit_that_keeps_size_and_time_is_seen() -> anyhow::Result<()> {
+    let pair = Pair::new()?;
+    for side in [pair.left(), pair.right()] {
+        trees::write(&side, &tree(&[("a", "12345"), ("b", "x")]))?;
+    }
+    pair.sync()?;
+    let place = pair.left().join("a");
+    let modified = fs::metadata(&place)?.modified()?;
+    fs::write(&place, "54321")?;
+    fs::File::options().write(true).open(&place)?.set_modified(modified)?;
+    pair.sync()?;
+    assert_eq!(fs::read_to_string(pair.right().join("a"))?, "54321");
+    Ok(())
+}
+
+#[test]
+fn times_are_carried_over() -> anyhow::Result<()> {
+    let pair = Pair::new()?;
+    trees::write(&pair.left(), &tree(&[("a", "1")]))?;
+    let then = std::time::UNIX_EPOCH + std::time::Duration::from_nanos(1_234_567_890_123_456_789);
+    fs::File::options().write(true).open(pair.left().join("a"))?.set_modified(then)?;
+    pair.sync()?;
+    assert_eq!(fs::metadata(pair.right().join("a"))?.modified()?, then);
+    Ok(())
+}
+
+#[cfg(unix)]
+mod permissions {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn mode(path: &Path) -> anyhow::Result<u32> {
+        Ok(fs::metadata(path)?.permissions().mode() & 0o777)
+    }
+
+    fn set_mode(path: &Path, mode: u32) -> anyhow::Result<()> {
+        Ok(fs::set_permissions(path, fs::Permissions::from_mode(mode))?)
+    }
+
+    #[test]
+    fn a_private_file_stays_private_and_a_program_stays_one() -> anyhow::Result<()> {
+        let pair = Pair::new()?;
+        trees::write(
+            &pair.left(),
+            &tree(&[("key", "1"), ("run", "2"), ("plain", "3"), ("d/x", "")]),
+        )?;
+        for (name, bits) in [("key", 0o600), ("run", 0o755), ("plain", 0o644), ("d", 0o700)] {
+            set_mode(&pair.left().join(name), bits)?;
+        }
+        pair.sync()?;
+        for (name, bits) in [("key", 0o600), ("run", 0o755), ("plain", 0o644), ("d", 0o700)] {
+            assert_eq!(mode(&pair.right().join(name))?, bits, "{name}");
+        }
+        // Replaced by new content, and changed without it.
+        fs::write(pair.left().join("key"), "new")?;
+        set_mode(&pair.right().join("plain"), 0o600)?;
+        let report = pair.sync()?;
+        assert_eq!(mode(&pair.right().join("key"))?, 0o600, "{report:?}");
+        assert_eq!(mode(&pair.left().join("plain"))?, 0o600, "{report:?}");
+        // Where both sides changed, what both allow holds.
+        set_mode(&pair.left().join("run"), 0o700)?;
+        set_mode(&pair.right().join("run"), 0o655)?;
+        pair.sync()?;
+        assert_eq!(mode(&pair.left().join("run"))?, 0o600);
+        assert_eq!(mode(&pair.right().join("run"))?, 0o600);
+        assert_eq!(work(&pair.sync()?)?, 0);
+        Ok(())
+    }
+
+    #[test]
+    fn special_files_are_reported_and_left_alone() -> anyhow::Result<()> {
+        let pair = Pair::new()?;
+        trees::write(&pair.left(), &tree(&[("a", "1")]))?;
+        let fifo = pair.left().join("fifo");
+        assert!(std::process::Command::new("mkfifo").arg(&fifo).status()?.success());
+        let socket = pair.left().join("socket");
+        let _socket = std::os::unix::net::UnixListener::bind(socket)?;
+        let report = pair.sync()?;
+        assert_eq!(only_item(&report)?.status, Status::Succeeded);
+        assert_eq!(report.warnings, 2, "{:?}", report.log);
+        assert_eq!(trees::read(&pair.right())?, tree(&[("a", "1")]));
+        Ok(())
+    }
+
+    #[test]
+    fn a_name_that_is_no_text_is_reported_and_left_alone() -> anyhow::Result<()> {
+        use std::os::unix::ffi::OsStrExt;
+        let pair = Pair::new()?;
+        fs::write(pair.left().join(std::ffi::OsStr::from_bytes(b"bad\xff")), "1")?;
+        let report = pair.sync()?;
+        assert_eq!(report.warnings, 1, "{:?}", report.log);
+        assert!(trees::read(&pair.right())?.is_empty());
+        Ok(())
+    }
+}
+
+#[test]
+fn a_missing_root_stops_before_anything_is_written() -> anyhow::Result<()> {
+    for swapped in [false, true] {
+        let pair = Pair::new()?.swapped(swapped);
+        trees::write(&pair.left(), &tree(&[("a", "1")]))?;
+        fs::remove_dir(pair.right())?;
+        let report = pair.sync()?;
+        assert_eq!(only_item(&report)?.hresult(), Hresult::HRESULT_ERROR_REQUEST_ABORTED);
+        let said = report.log.iter().any(|entry| entry.text.contains("mount what it is on"));
+        assert!(said, "{:?}", report.log);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_lost_or_damaged_state_deletes_nothing() -> anyhow::Result<()> {
+    for damage in ["gone", "cut", "flipped", "foreign"] {
+        let pair = Pair::new()?;
+        for side in [pair.left(), pair.right()] {
+            trees::write(&side, &tree(&[("a", "1"), ("b", "2"), ("c", "3")]))?;
+        }
+        pair.sync()?;
+        fs::remove_file(pair.left().join("a"))?;
+        fs::write(pair.right().join("b"), "2 right")?;
+        let state = fs::read_dir(pair.storage())?
+            .filter_map(Result::ok)
+            .find(|entry| entry.path().extension().is_some_and(|e| e == "state"))
+            .context("there is a state")?
+            .path();
+        let mut bytes = fs::read(&state)?;
+        match damage {
+            "gone" => fs::remove_file(&state)?,
+            "cut" => fs::write(&state, &bytes[..bytes.len() / 2])?,
+            "flipped" => {
+                let middle = bytes.len() / 2;
+                bytes[middle] ^= 1;
+                fs::write(&state, &bytes)?;
+            }
+            _ => fs::write(&state, "something else")?,
+        }
+        let report = pair.sync()?;
+        let [left, right] = pair.trees()?;
+        assert_eq!(left, right, "{damage}");
+        assert_eq!(left.get("a"), Some(&Entry::File(b"1".to_vec())), "{damage}: it came back");
+        let told = report.log.iter().any(|e| e.text.contains("what was remembered"));
+        assert_eq!(told, damage != "gone");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_dry_run_tells_what_the_run_then_does() -> anyhow::Result<()> {
+    let pair = Pair::new()?;
+    trees::write(&pair.left(), &tree(&[("a", "1"), ("b", "2"), ("d/c", "3"), ("n/m", "12345")]))?;
+    trees::write(&pair.right(), &tree(&[("a", "1")]))?;
+    let before = pair.trees()?;
+    let options = pair.options()?.read_only().setting("dry-run", "true");
+    let report = pair.sync_with(options)?;
+    assert_eq!(pair.trees()?, before, "nothing was changed");
+    assert_eq!(fs::read_dir(pair.storage())?.count(), 0, "nothing was remembered");
+    let told: Vec<_> = report.log.iter().map(|entry| entry.text.as_str()).collect();
+    let arrow = "left -> right";
+    assert_eq!(
+        told,
+        [
+            format!("copy  {arrow}  b  (new on left, 1 bytes)"),
+            format!("make directory  {arrow}  d  (new on left)"),
+            format!("copy  {arrow}  d/c  (new on left, 1 bytes)"),
+            format!("make directory  {arrow}  n  (new on left)"),
+            format!("copy  {arrow}  n/m  (new on left, 5 bytes)"),
+        ]
+    );
+    let report = pair.sync()?;
+    assert_eq!(work(&report)?, 5);
+    assert_eq!(only_item(&report)?.counts["bytes-copied"], 7);
+    Ok(())
+}
+
+#[test]
+fn what_is_replaced_or_deleted_is_in_the_trash_unless_switched_off() -> anyhow::Result<()> {
+    for trash in [true, false] {
+        let pair = Pair::new()?.set("trash", &trash.to_string());
+        for side in [pair.left(), pair.right()] {
+            trees::write(&side, &tree(&[("a", "old a"), ("b", "old b"), ("c", "c"), ("d", "d")]))?;
+        }
+        pair.sync()?;
+        fs::write(pair.left().join("a"), "new a")?;
+        fs::remove_file(pair.left().join("b"))?;
+        pair.sync()?;
+        let found = pair.findable()?;
+        assert_eq!(found.contains(b"old a".as_slice()), trash);
+        assert_eq!(found.contains(b"old b".as_slice()), trash);
+        let [left, right] = pair.trees()?;
+        assert_eq!(left, right, "the trash is in neither side");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_second_run_is_refused_while_one_is_going_on() -> anyhow::Result<()> {
+    let pair = Pair::new()?;
+    trees::write(&pair.left(), &tree(&[("a", "1")]))?;
+    let inner = Arc::new(std::sync::Mutex::new(None));
+    let pair = Arc::new(pair);
+    let report = pair.sync_watched(Arc::new({
+        let (pair, inner) = (pair.clone(), inner.clone());
+        move |call| {
+            if call == "directory.create-file" {
+                let pair = pair.clone();
+                inner.lock().unwrap().get_or_insert_with(|| {
+                    std::thread::spawn(move || pair.sync()).join().expect("the thread returns")
+                });
+            }
+            true
+        }
+    }))?;
+    assert_eq!(only_item(&report)?.status, Status::Succeeded);
+    let inner = inner.lock().unwrap().take().context("the inner run took place")??;
+    assert_eq!(only_item(&inner)?.hresult(), Hresult::HRESULT_ERROR_BUSY);
+    assert_eq!(pair.sync().map(|report| report.hresult())?, Hresult::S_OK);
+    Ok(())
+}
+
+#[test]
+fn wrong_settings_are_explained_and_change_nothing() -> anyhow::Result<()> {
+    for (name, value, words) in [
+        ("mode", "both", "two-way-safe"),
+        ("max-delete", "many", "a number of files"),
+        ("durable", "yes", "`true` or `false`"),
+        ("mdoe", "mirror", "there is no setting mdoe"),
+        ("ignore", "[z-a]", "ignore"),
+    ] {
+        let pair = Pair::new()?.set(name, value);
+        trees::write(&pair.left(), &tree(&[("a", "1")]))?;
+        let report = pair.sync()?;
+        assert_eq!(report.hresult(), Hresult::E_INVALIDARG, "{name}");
+        let error = report.error().map(ToString::to_string);
+        let logged = report.log.iter().map(|entry| entry.text.clone());
+        let said: Vec<_> = error.into_iter().chain(logged).collect();
+        assert!(said.iter().any(|text| text.contains(words)), "{said:?}");
+        assert!(trees::read(&pair.right())?.is_empty());
+    }
+    Ok(())
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_copied_is_left_for_the_next_run() -> anyhow::Result<()> {
+    for call in ["file.copy-from", "file.digest", "directory.rename"] {
+        for victim in ["left", "right"] {
+            let pair = Pair::new()?;
+            for side in [pair.left(), pair.right()] {
+                trees::write(&side, &tree(&[("a", "old"), ("b", "b")]))?;
+            }
+            pair.sync()?;
+            fs::write(pair.left().join("a"), "edited")?;
+            let place = if victim == "left" { pair.left() } else { pair.right() }.join("a");
+            let changed = AtomicUsize::new(0);
+            let report = pair.sync_watched(Arc::new(move |now| {
+                if now == call && changed.fetch_add(1, Ordering::SeqCst) == 0 {
+                    // A length that no other version has.
+                    fs::write(&place, "changed meanwhile").is_ok()
+                } else {
+                    true
+                }
+            }))?;
+            let seen = format!("{call} {victim} {:?}", report.log);
+            let [left, right] = pair.trees()?;
+            // The last moment cannot be seen by anybody; everything before it is.
+            if call != "directory.rename" {
+                let meanwhile = Entry::File(b"changed meanwhile".to_vec());
+                let side = if victim == "left" { &left } else { &right };
+                assert_eq!(side.get("a"), Some(&meanwhile), "{seen}");
+                assert_eq!(report.warnings, 1, "{seen}");
+            }
+            let report = pair.sync()?;
+            let [left, right] = pair.trees()?;
+            assert_eq!(left, right, "{seen} {:?}", report.log);
+            let found = pair.findable()?;
+            for content in ["edited", "changed meanwhile"] {
+                let kept = found.contains(content.as_bytes());
+                // The edit that was overwritten by its own author is nobody's loss.
+                assert!(kept || (victim == "left" && content == "edited"), "{content}: {seen}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Ends the plugin before its k-th host call, for every k, and runs again without any flag.
+fn crash_everywhere(baseline: &Tree, left: &Tree, right: &Tree) -> anyhow::Result<()> {
+    let prepared = || -> anyhow::Result<Pair> {
+        let pair = Pair::new()?;
+        for side in [pair.left(), pair.right()] {
+            trees::write(&side, baseline)?;
+        }
+        pair.sync()?;
+        trees::write(&pair.left(), left)?;
+        trees::write(&pair.right(), right)?;
+        Ok(pair)
+    };
+    let reference = prepared()?;
+    let calls = Arc::new(AtomicUsize::new(0));
+    reference.sync_watched(Arc::new({
+        let calls = calls.clone();
+        move |_| {
+            calls.fetch_add(1, Ordering::SeqCst);
+            true
+        }
+    }))?;
+    let total = calls.load(Ordering::SeqCst);
+    let expected = shapes(&reference.trees()?[0]);
+    assert!(total > 100, "the case is large enough: {total} calls");
+    for k in 1..=total {
+        let pair = prepared()?;
+        let existed = pair.findable()?;
+        let count = AtomicUsize::new(0);
+        let report =
+            pair.sync_watched(Arc::new(move |_| count.fetch_add(1, Ordering::SeqCst) + 1 < k))?;
+        assert!(report.error().is_some(), "it ended at call {k}");
+        let lost: Vec<_> = existed.difference(&pair.findable()?).cloned().collect();
+        assert!(lost.is_empty(), "call {k} lost {lost:?}");
+
+        let report = pair.sync()?;
+        let [left, right] = pair.trees()?;
+        assert_eq!(left, right, "call {k}: {:?}", report.log);
+        assert_eq!(shapes(&left), expected, "call {k}");
+        let lost: Vec<_> = existed.difference(&pair.findable()?).cloned().collect();
+        assert!(lost.is_empty(), "the run after call {k} lost {lost:?}");
+        assert_eq!(work(&pair.sync()?)?, 0, "call {k}: nothing is left to do");
+    }
+    Ok(())
+}
+
+/// A tree without what depends on the time of a run: conflict copies are counted by content.
+fn shapes(tree: &Tree) -> (Tree, BTreeSet<Vec<u8>>, usize) {
+    let copies = tree.keys().filter(|path| is_conflict_copy(path)).count();
+    let mut rest = without_conflict_copies(tree);
+    // Which of two versions has the name depends on the times of the edits.
+    rest.remove("f5");
+    (rest, trees::contents(tree), copies)
+}
+
+#[test]
+fn a_crash_before_any_host_call_loses_nothing_and_needs_no_flag() -> anyhow::Result<()> {
+    let rows = |rows: &[(&str, &str)]| tree(rows);
+    let mut left = rows(CASES[0].left);
+    let mut right = rows(CASES[0].right);
+    let mut baseline = rows(CASES[0].baseline);
+    baseline.extend(rows(&[("d/a", "d a"), ("d/e/b", "d e b"), ("t", "t"), ("gone/x", "x")]));
+    left.extend(rows(&[("d", "was a directory"), ("t", "t")]));
+    right.extend(rows(&[
+        ("d/a", "d a"),
+        ("d/e/b", "d e b"),
+        ("t/u", "was a file"),
+        ("gone/x", "x"),
+    ]));
+    crash_everywhere(&baseline, &left, &right)
+}
+
+mod random {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn entries() -> impl Strategy<Value = Vec<(String, String)>> {
+        let name = prop::sample::select(vec!["a", "b", "c", "d"]);
+        let path = prop::collection::vec(name, 1..4).prop_map(|parts| parts.join("/"));
+        let content = prop::sample::select(vec!["", "x", "yy", "zz", "longer content"]);
+        prop::collection::vec((path, content.prop_map(str::to_owned)), 0..8)
+    }
+
+    /// Keeps what can be in one tree: a path is a file or leads on, not both.
+    fn plausible(rows: &[(String, String)]) -> Tree {
+        let mut kept: Vec<(&str, &str)> = Vec::new();
+        for (path, content) in rows {
+            let fits = kept.iter().all(|(other, _)| {
+                other != path
+                    && !other.starts_with(&format!("{path}/"))
+                    && !path.starts_with(&format!("{other}/"))
+            });
+            if fits {
+                kept.push((path, content));
+            }
+        }
+        tree(&kept)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_two_edits_of_any_tree_converge_without_loss(
+            baseline in entries(), left in entries(), right in entries(),
+        ) {
+            let check = || -> anyhow::Result<()> {
+                let pair = Pair::new()?.set("max-delete", "any");
+                for side in [pair.left(), pair.right()] {
+                    trees::write(&side, &plausible(&baseline))?;
+                }
+                pair.sync()?;
+                trees::write(&pair.left(), &plausible(&left))?;
+                trees::write(&pair.right(), &plausible(&right))?;
+                let existed = pair.findable()?;
+                let report = pair.sync()?;
+                let [left, right] = pair.trees()?;
+                anyhow::ensure!(left == right, "{left:?} and {right:?}: {:?}", report.log);
+                let lost: Vec<_> = existed.difference(&pair.findable()?).cloned().collect();
+                anyhow::ensure!(lost.is_empty(), "lost {lost:?}");
+                let again = pair.sync()?;
+                anyhow::ensure!(work(&again)? == 0, "the second run: {again:?}");
+                Ok(())
+            };
+            check().map_err(|error| TestCaseError::fail(format!("{error:#}")))?;
+        }
+    }
+}
+
+#[test]
+fn several_pairs_are_several_items() -> anyhow::Result<()> {
+    use syncmgr_host::{Access, Grant, SessionOptions, sink::Discard};
+    let home = tempfile::tempdir()?;
+    let mut options = SessionOptions::new().setting("durable", "false");
+    for name in ["docs.left", "docs.right", "pics.left", "pics.right", "storage"] {
+        let place = home.path().join(name);
+        fs::create_dir(&place)?;
+        if name != "storage" {
+            options = options.grant(Grant::new(name, &place, Access::ReadWrite)?);
+        }
+    }
+    let options = options
+        .storage(home.path().join("storage"))
+        .setting("docs.name", "Documents")
+        .setting("pics.mode", "mirror");
+    fs::write(home.path().join("docs.right/a"), "1")?;
+    fs::write(home.path().join("pics.right/b"), "2")?;
+    let mut session = conformance::folder::plugin().start_blocking(options, Discard)?;
+    let report = session.run_blocking(&Default::default())?;
+    let ends: Vec<_> = report.items.iter().map(|item| (item.name.as_str(), item.status)).collect();
+    assert_eq!(ends, [("Documents", Status::Succeeded), ("pics", Status::Succeeded)]);
+    assert!(home.path().join("docs.left/a").exists());
+    assert!(!home.path().join("pics.right/b").exists());
+    let warnings = report.log.iter().filter(|entry| entry.level == LogLevel::Warning).count();
+    assert_eq!(warnings, 0, "{:?}", report.log);
+    Ok(())
+}

@@ -33,7 +33,15 @@ pub fn build(guest: Guest<'_>) -> PathBuf {
     let target_dir = target_dir(Path::new(&var("OUT_DIR")));
     let mut cargo = Command::new(var("CARGO"));
     cargo
-        .args(["build", "--quiet", "--profile=plugin", "--target", TARGET, "--target-dir"])
+        .args([
+            "build",
+            "--quiet",
+            "--locked",
+            "--profile=plugin",
+            "--target",
+            TARGET,
+            "--target-dir",
+        ])
         .arg(&target_dir)
         .current_dir(&root)
         // What was meant for the outer build does not fit this one.
@@ -79,8 +87,8 @@ fn target_dir(out_dir: &Path) -> PathBuf {
 fn install_target() {
     let sysroot = Command::new(var("RUSTC")).args(["--print", "sysroot"]).output();
     let sysroot = sysroot.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
-    let installed = sysroot
-        .is_ok_and(|sysroot| Path::new(&sysroot).join("lib/rustlib").join(TARGET).is_dir());
+    let installed =
+        sysroot.is_ok_and(|sysroot| Path::new(&sysroot).join("lib/rustlib").join(TARGET).is_dir());
     if !installed {
         println!("cargo::warning=adding the target {TARGET} with rustup");
         let added = Command::new("rustup").args(["target", "add", TARGET]).status();

@@ -66,7 +66,7 @@ Examples:
     syncmgr run folder --dir left=~/docs --dir right=/mnt/usb/docs
   See what that would do:
     syncmgr run folder --dir left=~/docs --dir right=/mnt/usb/docs --dry-run
-  Back up one way, without deleting:
+  Back up one way, leaving alone what the right side made itself:
     syncmgr run folder --dir left=~/docs:ro --dir right=/backup --set mode=one-way-safe
   Several pairs from a job file:
     syncmgr run --job sync.toml --item docs

@@ -35,8 +35,9 @@ impl Named {
     pub(crate) fn bytes(&self) -> Result<Vec<u8>, LoadError> {
         match self {
             Self::BuiltIn(_, bytes) => Ok(bytes.to_vec()),
-            Self::File(path) => std::fs::read(path)
-                .map_err(|source| LoadError::Read { path: path.clone(), source }),
+            Self::File(path) => {
+                std::fs::read(path).map_err(|source| LoadError::Read { path: path.clone(), source })
+            }
         }
     }
 

@@ -135,9 +135,7 @@ fn create_private(path: &Path) -> std::io::Result<()> {
 fn key_value<'a>(text: &'a str, form: &str) -> anyhow::Result<(&'a str, &'a str)> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name, value)),
-        Some(_) | None => {
-            Err(UsageError(format!("`{text}` is not of the form `{form}`")).into())
-        }
+        Some(_) | None => Err(UsageError(format!("`{text}` is not of the form `{form}`")).into()),
     }
 }
 

@@ -248,7 +248,7 @@ impl Entries {
 /// A directory that is held, by a lock that the system releases with the process.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _held: OwnedFd,
+    held: OwnedFd,
     file: (u64, u64),
 }
 
@@ -262,6 +262,13 @@ impl Lock {
         }
         let own = openat(directory.0.as_fd(), ".", DIRECTORY, Mode::empty())?;
         flock(&own, FlockOperation::NonBlockingLockExclusive)?;
-        Ok(Some(Self { _held: own, file }))
+        Ok(Some(Self { held: own, file }))
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough where a process that is just being started has a copy.
+        let _ = flock(&self.held, FlockOperation::Unlock);
     }
 }

@@ -7,7 +7,9 @@
 use std::env;
 
 use syncmgr_plugin::bindings::exports::syncmgr::plugin::synchronize as exports;
-use syncmgr_plugin::bindings::syncmgr::plugin::{statistics, synchronize_callback as callback, types};
+use syncmgr_plugin::bindings::syncmgr::plugin::{
+    statistics, synchronize_callback as callback, types,
+};
 use syncmgr_plugin::{ItemId, bindings};
 
 struct Script;
@@ -31,8 +33,7 @@ fn items() -> Vec<String> {
 }
 
 fn say(text: &str) {
-    let info =
-        types::LogErrorInfo { error_flags: None, error_id: None, item_id: None, code: None };
+    let info = types::LogErrorInfo { error_flags: None, error_id: None, item_id: None, code: None };
     let _ = callback::log_error(types::LogLevel::Information, text, info);
 }
 
@@ -121,9 +122,7 @@ fn run(export: &str) -> Result<()> {
                     say(&format!("log-error: {:?}", error.code));
                 }
             }
-            "delete-log" => {
-                callback::delete_log_error(arguments.get("id").map(|name| id(&name)))
-            }
+            "delete-log" => callback::delete_log_error(arguments.get("id").map(|name| id(&name))),
             "question" => {
                 let question = callback::UserQuestion {
                     item_id: item,
@@ -202,7 +201,8 @@ impl exports::Guest for Script {
         trigger: types::Trigger,
         cookie: Option<Vec<u8>>,
     ) -> Result<exports::Participation> {
-        say(&format!("initialize: {:?} {:?} {cookie:?}", trigger.event, trigger.modifiers));
+        let modifiers = trigger.modifiers.bits();
+        say(&format!("initialize: {:?} {modifiers} {cookie:?}", trigger.event));
         run("initialize")?;
         Ok(match setting("declines").is_empty() {
             true => exports::Participation::Participates,

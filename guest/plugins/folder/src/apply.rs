@@ -110,7 +110,10 @@ fn is_still(now: &Fingerprint, planned: &Fingerprint) -> bool {
 }
 
 fn changed(what: &str) -> Error {
-    Error::new(ErrorCode::Changed, format!("{what} changed during the sync; the next run takes it up"))
+    Error::new(
+        ErrorCode::Changed,
+        format!("{what} changed during the sync; the next run takes it up"),
+    )
 }
 
 impl<'a> Applier<'a> {
@@ -313,7 +316,8 @@ impl<'a> Applier<'a> {
         let (target_parent, _) = split(target_path);
         let temp = self.temp();
 
-        let file = self.roots[from.index()].directory(source_parent, false)?.open_file(source_name)?;
+        let file =
+            self.roots[from.index()].directory(source_parent, false)?.open_file(source_name)?;
         let metadata = file.metadata()?;
         if !is_still(&fingerprint(&metadata), source) {
             return Err(changed("the file").into());

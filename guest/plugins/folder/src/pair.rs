@@ -79,7 +79,9 @@ impl Pair {
     /// The name as users see it.
     pub fn name(&self) -> String {
         let fallback = || self.key.clone().unwrap_or_else(|| "folder".to_owned());
-        settings::get(self.key.as_deref(), "name").filter(|name| !name.is_empty()).unwrap_or_else(fallback)
+        settings::get(self.key.as_deref(), "name")
+            .filter(|name| !name.is_empty())
+            .unwrap_or_else(fallback)
     }
 
     /// The ids of the two directories.

@@ -149,8 +149,12 @@ pub struct Input<'a> {
 
 /// Makes the plan.
 pub fn plan(input: &Input<'_>, hash: &mut Hash<'_>) -> Result<Plan, Cancelled> {
-    let mut planner =
-        Planner { input, hash, plan: Plan::default(), moved_here: [HashSet::new(), HashSet::new()] };
+    let mut planner = Planner {
+        input,
+        hash,
+        plan: Plan::default(),
+        moved_here: [HashSet::new(), HashSet::new()],
+    };
     let dirs = Place::root();
     let [left, right] = input.sides;
     let merged = planner.children(&dirs, Some(left), Some(right), Some(input.base))?;
@@ -457,8 +461,7 @@ impl Planner<'_, '_> {
                     return Ok(Merged { next: None, exists });
                 }
             } else if removed {
-                self.plan.operations[at].reason =
-                    format!("has changes on {}", kept.name());
+                self.plan.operations[at].reason = format!("has changes on {}", kept.name());
             }
         }
         let mode = match missing {
@@ -517,9 +520,7 @@ impl Planner<'_, '_> {
                     Some(BaseKind::Link(_) | BaseKind::Directory(_)) | None => None,
                 };
                 match nodes {
-                    [Some(left), Some(right)] => {
-                        Ok(self.agree(place, [left, right], digest, base))
-                    }
+                    [Some(left), Some(right)] => Ok(self.agree(place, [left, right], digest, base)),
                     [_, _] => Ok(Merged::default()),
                 }
             }
@@ -541,9 +542,10 @@ impl Planner<'_, '_> {
             Verdict::Conflict => {
                 let winner = self.winner(nodes);
                 match self.mode() {
-                    Mode::TwoWaySafe => Ok(self.keep_both(
-                        parent, place, winner, nodes, &looked, is_taken, siblings,
-                    )),
+                    Mode::TwoWaySafe => {
+                        Ok(self
+                            .keep_both(parent, place, winner, nodes, &looked, is_taken, siblings))
+                    }
                     Mode::PreferLeft
                     | Mode::PreferRight
                     | Mode::Newer
@@ -562,8 +564,7 @@ impl Planner<'_, '_> {
             Mode::PreferLeft | Mode::Mirror | Mode::OneWaySafe => Side::Left,
             Mode::PreferRight => Side::Right,
             Mode::TwoWaySafe | Mode::Newer => {
-                let [left, right] =
-                    nodes.map(|node| node.map(|node| node.fingerprint.modified));
+                let [left, right] = nodes.map(|node| node.map(|node| node.fingerprint.modified));
                 if right > left { Side::Right } else { Side::Left }
             }
         }
@@ -608,11 +609,7 @@ impl Planner<'_, '_> {
         }
     }
 
-    fn digest(
-        &mut self,
-        side: Side,
-        place: &Place,
-    ) -> Result<Result<Digest, String>, Cancelled> {
+    fn digest(&mut self, side: Side, place: &Place) -> Result<Result<Digest, String>, Cancelled> {
         match (self.hash)(side, &place.paths[side.index()]) {
             Ok(digest) => Ok(Ok(digest)),
             Err(Some(why)) => Ok(Err(why)),

@@ -67,7 +67,8 @@ impl Scanner<'_> {
         depth: usize,
     ) -> Result<Children, Stop> {
         let side = self.side.name();
-        self.run.working(|| format!("scanning {side}: {}", if path.is_empty() { "/" } else { path }))?;
+        self.run
+            .working(|| format!("scanning {side}: {}", if path.is_empty() { "/" } else { path }))?;
         let mut children: Children = BTreeMap::new();
         for entry in directory.list()? {
             let entry = entry?;

@@ -170,7 +170,8 @@ mod tests {
     const ROOTS: [[u8; 16]; 2] = [[1; 16], [2; 16]];
 
     fn state() -> State {
-        let file = Base { kind: BaseKind::File([7; 32]), mode: Some(0o644), sides: Default::default() };
+        let file =
+            Base { kind: BaseKind::File([7; 32]), mode: Some(0o644), sides: Default::default() };
         let inner = BaseChildren::from([("f".to_owned(), file.clone())]);
         let directory =
             Base { kind: BaseKind::Directory(inner), mode: None, sides: Default::default() };

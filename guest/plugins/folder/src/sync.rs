@@ -124,12 +124,16 @@ fn open_roots(pair: &Pair, options: &Options, run: &ItemRun) -> Result<[Director
             Err(error) if error.code == ErrorCode::Busy => {
                 return Err(Error::new(
                     ErrorCode::Busy,
-                    format!("another run holds the directory `{name}`; run again when it has ended"),
+                    format!(
+                        "another run holds the directory `{name}`; run again when it has ended"
+                    ),
                 ));
             }
             Err(error) => run.log(
                 LogLevel::Information,
-                &format!("the directory `{name}` cannot be locked ({error}); do not run twice at once"),
+                &format!(
+                    "the directory `{name}` cannot be locked ({error}); do not run twice at once"
+                ),
             ),
         }
     }
@@ -188,11 +192,7 @@ fn save(storage: &Directory, pair: &Pair, state: &State, options: &Options) -> R
     write().map_err(|error| error.context("everything was synced, but that could not be noted"))
 }
 
-fn make_plan(
-    input: &Input<'_>,
-    roots: &[Directory; 2],
-    run: &mut ItemRun,
-) -> Result<Plan, Stop> {
+fn make_plan(input: &Input<'_>, roots: &[Directory; 2], run: &mut ItemRun) -> Result<Plan, Stop> {
     let mut cancelled = None;
     let mut hash = |side: Side, path: &str| -> Result<Digest, Option<String>> {
         match hash(&roots[side.index()], path, run) {
@@ -276,9 +276,10 @@ fn apply(
     run: &mut ItemRun,
 ) -> Result<(Done, Result<(), Stop>)> {
     let writes = |side: Side| {
-        plan.operations.iter().chain(&plan.removals).any(|operation| {
-            operation.side() == side && keeps_something(&operation.action)
-        })
+        plan.operations
+            .iter()
+            .chain(&plan.removals)
+            .any(|operation| operation.side() == side && keeps_something(&operation.action))
     };
     let stamp = stamp(now, "%Y-%m-%dT%H%M%S.%9fZ");
     let trash = |side: Side| match options.trash && writes(side) {
@@ -310,12 +311,7 @@ fn keeps_something(action: &Action) -> bool {
 
 /// A directory for what this run replaces and removes, which only the owner can look into: in
 /// the plugin's storage, or, where that is on another file system, in the side's own root.
-fn open_trash(
-    root: &Directory,
-    storage: &Directory,
-    side: Side,
-    stamp: &str,
-) -> Result<Directory> {
+fn open_trash(root: &Directory, storage: &Directory, side: Side, stamp: &str) -> Result<Directory> {
     let make = |parent: &Directory, name: &str| match parent.create_directory(name, Some(0o700)) {
         Err(error) if error.code != ErrorCode::AlreadyExists => Err(error),
         _ => parent.open_directory(name),
@@ -371,7 +367,8 @@ fn exists(children: &Children, key: &str) -> bool {
 fn report_conflicts(after: &State, plan: &Plan, run: &ItemRun) {
     let entries = after.conflicts.iter().map(|conflict| {
         let new = plan.conflicts.contains(conflict);
-        let what = if new { "was changed on both sides" } else { "has a conflict that is not settled" };
+        let what =
+            if new { "was changed on both sides" } else { "has a conflict that is not settled" };
         format!("{} {what}; compare it with {:?} and delete one", conflict.path, conflict.copy)
     });
     log_all(run, LogLevel::Warning, entries);

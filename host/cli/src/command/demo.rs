@@ -42,7 +42,10 @@ fn make_samples(left: &Path, right: &Path) -> std::io::Result<()> {
     for number in 0..300_u32 {
         let folder = left.join("notes").join(format!("{:02}", number % 12));
         fs::create_dir_all(&folder)?;
-        fs::write(folder.join(format!("note-{number:03}.txt")), format!("This is note {number}.\n"))?;
+        fs::write(
+            folder.join(format!("note-{number:03}.txt")),
+            format!("This is note {number}.\n"),
+        )?;
     }
     for number in 0..4_u8 {
         let folder = left.join("photos");

@@ -24,12 +24,11 @@ pub(crate) fn run(args: &Items) -> anyhow::Result<Exit> {
     let plugin = job.plugin.load(&host)?;
     let mut session = plugin.start_blocking(job.session_options().read_only(), Discard)?;
     let trigger = Trigger { event: SyncEvent::Manual, settings: true, may_bother_user: false };
-    let list = session.block_on(async |session| {
-        match session.initialize(trigger, None).await? {
+    let list =
+        session.block_on(async |session| match session.initialize(trigger, None).await? {
             Participation::Participates => session.enum_items().await.map(Some),
             Participation::Declines => Ok(None),
-        }
-    })?;
+        })?;
     let items: Vec<_> = list
         .into_iter()
         .flat_map(|list| list.items)

@@ -55,7 +55,8 @@ impl Styles {
 }
 
 const SPINNER: &str = "{prefix:16!} {spinner} {wide_msg}";
-const STEPS: &str = "{prefix:16!} {bar:24} {percent:>3}%  {pos}/{len}  {per_sec}  ETA {eta}  {wide_msg}";
+const STEPS: &str =
+    "{prefix:16!} {bar:24} {percent:>3}%  {pos}/{len}  {per_sec}  ETA {eta}  {wide_msg}";
 const BYTES: &str = "{prefix:16!} {bar:24} {percent:>3}%  {binary_bytes}/{binary_total_bytes}  \
                      {binary_bytes_per_sec}  ETA {eta}  {wide_msg}";
 const ENDED: &str = "{prefix:16!} {wide_msg}";

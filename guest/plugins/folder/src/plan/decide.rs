@@ -61,8 +61,9 @@ const fn one_way(left: Change, right: Change) -> Verdict {
     match (left, right) {
         (Same, Same) => Verdict::Nothing,
         (Absent | Deleted, Absent | Deleted) => Verdict::Drop,
-        (Absent | Deleted | New | Changed, Same)
-        | (New | Changed | Same, Absent | Deleted) => Verdict::Take(Side::Left),
+        (Absent | Deleted | New | Changed, Same) | (New | Changed | Same, Absent | Deleted) => {
+            Verdict::Take(Side::Left)
+        }
         // What the right side made itself is not touched.
         (Absent | Deleted | Same | New | Changed, New | Changed) => Verdict::Leave,
     }

@@ -1,0 +1,262 @@
+//! Directory entries by capability-based handles, where there are no `*at` system calls. Names
+//! are single components, checked before.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use cap_fs_ext::{
+    DirExt, FollowSymlinks, MetadataExt, OpenOptionsFollowExt, OpenOptionsMaybeDirExt,
+};
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, Metadata, OpenOptions, ReadDir};
+
+use crate::bindings::directories as wit;
+use crate::directories::failure;
+
+/// An open directory.
+#[derive(Debug)]
+pub(super) struct Handle {
+    directory: Dir,
+    /// Names the directory in the lock, together with its own identity.
+    place: PathBuf,
+}
+
+/// Names that the system reads as something else, or cannot store.
+pub(super) fn has_special_meaning(name: &str) -> bool {
+    let reserved = ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"];
+    let stem = name.split('.').next().unwrap_or(name).trim_end();
+    let numbered = |prefix: &str| {
+        stem.len() > 3
+            && stem.is_char_boundary(3)
+            && stem[..3].eq_ignore_ascii_case(prefix)
+            && matches!(&stem[3..], "0" | "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9")
+    };
+    name.contains(['\\', ':', '<', '>', '"', '|', '?', '*'])
+        || name.chars().any(|character| character < ' ')
+        || name.ends_with(['.', ' '])
+        || reserved.iter().any(|reserved| stem.eq_ignore_ascii_case(reserved))
+        || numbered("COM")
+        || numbered("LPT")
+}
+
+pub(super) fn has_drive(target: &str) -> bool {
+    target.contains(':')
+}
+
+pub(super) fn is_link_in_the_way(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::InvalidData
+}
+
+fn link_in_the_way() -> io::Error {
+    io::ErrorKind::InvalidData.into()
+}
+
+fn metadata(metadata: &Metadata) -> wit::Metadata {
+    let kind = match metadata.file_type() {
+        kind if kind.is_symlink() => wit::EntryKind::SymbolicLink,
+        kind if kind.is_dir() => wit::EntryKind::Directory,
+        kind if kind.is_file() => wit::EntryKind::File,
+        _ => wit::EntryKind::Other,
+    };
+    let size = match kind {
+        wit::EntryKind::Directory | wit::EntryKind::Other => 0,
+        wit::EntryKind::File | wit::EntryKind::SymbolicLink => metadata.len(),
+    };
+    let modified = metadata.modified().map(|time| {
+        let time = time.into_std();
+        match time.duration_since(UNIX_EPOCH) {
+            Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
+            Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |ns| -ns),
+        }
+    });
+    wit::Metadata {
+        kind,
+        size,
+        modified: modified.unwrap_or(0),
+        changed: None,
+        mode: None,
+        file_id: MetadataExt::ino(metadata),
+        device_id: MetadataExt::dev(metadata),
+    }
+}
+
+fn read_options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).follow(FollowSymlinks::No);
+    options
+}
+
+impl Handle {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let directory = Dir::open_ambient_dir(path, ambient_authority())?;
+        Ok(Self { directory, place: path.to_owned() })
+    }
+
+    pub(super) fn metadata(&self) -> io::Result<wit::Metadata> {
+        Ok(metadata(&self.directory.dir_metadata()?))
+    }
+
+    pub(super) fn stat(&self, name: &str) -> io::Result<wit::Metadata> {
+        // The full metadata, with the file's identity, is that of an open handle.
+        match self.directory.symlink_metadata(name)?.is_symlink() {
+            true => Ok(metadata(&self.directory.symlink_metadata(name)?)),
+            false => {
+                let mut options = read_options();
+                options.maybe_dir(true);
+                let opened = self.directory.open_with(name, &options)?;
+                Ok(metadata(&opened.metadata()?))
+            }
+        }
+    }
+
+    pub(super) fn open_directory(&self, name: &str) -> io::Result<Self> {
+        if self.directory.symlink_metadata(name)?.is_symlink() {
+            return Err(link_in_the_way());
+        }
+        let directory = self.directory.open_dir_nofollow(name)?;
+        Ok(Self { directory, place: self.place.join(name) })
+    }
+
+    pub(super) fn create_directory(&self, name: &str, _bits: Option<u32>) -> io::Result<()> {
+        self.directory.create_dir(name)
+    }
+
+    pub(super) fn open_file(&self, name: &str) -> io::Result<File> {
+        if !self.directory.symlink_metadata(name)?.is_file() {
+            return Err(link_in_the_way());
+        }
+        Ok(self.directory.open_with(name, &read_options())?.into_std())
+    }
+
+    pub(super) fn create_file(&self, name: &str) -> io::Result<File> {
+        let mut options = read_options();
+        options.write(true).create_new(true);
+        Ok(self.directory.open_with(name, &options)?.into_std())
+    }
+
+    pub(super) fn read_link(&self, name: &str) -> io::Result<OsString> {
+        if !self.directory.symlink_metadata(name)?.is_symlink() {
+            return Err(link_in_the_way());
+        }
+        Ok(self.directory.read_link_contents(name)?.into_os_string())
+    }
+
+    pub(super) fn create_link(&self, name: &str, target: &str) -> io::Result<()> {
+        DirExt::symlink(&self.directory, target, name)
+    }
+
+    pub(super) fn remove_file(&self, name: &str) -> io::Result<()> {
+        self.directory.remove_file_or_symlink(name)
+    }
+
+    pub(super) fn remove_directory(&self, name: &str) -> io::Result<()> {
+        self.directory.remove_dir(name)
+    }
+
+    pub(super) fn rename(
+        &self,
+        name: &str,
+        to: &Self,
+        to_name: &str,
+        replace: bool,
+    ) -> io::Result<()> {
+        if !replace {
+            // There is no renaming without replacing here; linking is, for files.
+            return match self.directory.hard_link(name, &to.directory, to_name) {
+                Ok(()) => self.directory.remove_file_or_symlink(name),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+                Err(_) => match to.directory.symlink_metadata(to_name) {
+                    Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                        self.directory.rename(name, &to.directory, to_name)
+                    }
+                    Err(error) => Err(error),
+                },
+            };
+        }
+        self.directory.rename(name, &to.directory, to_name)
+    }
+
+    pub(super) fn link(&self, name: &str, to: &Self, to_name: &str) -> io::Result<()> {
+        self.directory.hard_link(name, &to.directory, to_name)
+    }
+
+    pub(super) fn set_mode(&self, name: &str, _bits: u32) -> io::Result<()> {
+        self.directory.symlink_metadata(name).map(|_| ())
+    }
+
+    pub(super) fn flush(&self) -> io::Result<()> {
+        // The system keeps its directories in order by itself.
+        Ok(())
+    }
+}
+
+pub(super) fn file_metadata(file: &File) -> io::Result<wit::Metadata> {
+    Ok(metadata(&Metadata::from_file(file)?))
+}
+
+pub(super) fn set_mode(_file: &File, _bits: u32) -> io::Result<()> {
+    Ok(())
+}
+
+/// The entries of a directory that have not been returned yet.
+#[derive(Debug)]
+pub(super) struct Entries {
+    entries: ReadDir,
+    directory: Handle,
+}
+
+impl Entries {
+    pub(super) fn new(directory: &Handle) -> io::Result<Self> {
+        let own = directory.directory.try_clone()?;
+        let directory = Handle { directory: own, place: directory.place.clone() };
+        Ok(Self { entries: directory.directory.entries()?, directory })
+    }
+
+    pub(super) fn page(&mut self, limit: usize) -> io::Result<Vec<wit::Entry>> {
+        let mut page = Vec::new();
+        while page.len() < limit {
+            let Some(entry) = self.entries.next() else { break };
+            let name = entry?.file_name();
+            let text = name.to_string_lossy().into_owned();
+            let metadata = match self.directory.stat(&text) {
+                // Removed since it was listed.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                result => result.map_err(|error| failure(&error, &text)),
+            };
+            page.push(wit::Entry { unicode: name.to_str().is_some(), name: text, metadata });
+        }
+        Ok(page)
+    }
+}
+
+/// A directory that is held, by a lock file that the system releases with the process.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _held: File,
+    file: (u64, u64),
+}
+
+impl Lock {
+    /// `None`: it is among those held already.
+    pub(super) fn new(directory: &Handle, held: &[Self]) -> io::Result<Option<Self>> {
+        let metadata = directory.metadata()?;
+        let file = (metadata.device_id, metadata.file_id);
+        if held.iter().any(|lock| lock.file == file) {
+            return Ok(None);
+        }
+        let folder = std::env::temp_dir().join("syncmgr-locks");
+        std::fs::create_dir_all(&folder)?;
+        let name = format!("{:016x}-{:016x}.lock", file.0, file.1);
+        let own =
+            File::options().create(true).truncate(false).write(true).open(folder.join(name))?;
+        match own.try_lock() {
+            Ok(()) => Ok(Some(Self { _held: own, file })),
+            Err(std::fs::TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(std::fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
