@@ -1,1 +1,380 @@
+//! The program, from its arguments to its exit status.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use anyhow::Context;
+
+/// A folder for one test, with the plugins' state in it.
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new() -> anyhow::Result<Self> {
+        Ok(Self(tempfile::tempdir()?))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> anyhow::Result<PathBuf> {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().context("it has a parent")?)?;
+        fs::write(&path, content)?;
+        Ok(path)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_syncmgr"));
+        command
+            .args(arguments)
+            .current_dir(self.0.path())
+            .env("SYNCMGR_STATE_DIR", self.path("state"))
+            .env_remove("RUST_BACKTRACE");
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> anyhow::Result<Ran> {
+        Ok(Ran::of(&self.command(arguments).output()?))
+    }
+
+    /// Two directories with a file on the left.
+    fn with_pair() -> anyhow::Result<Self> {
+        let home = Self::new()?;
+        home.write("left/a.txt", "hello")?;
+        fs::create_dir(home.path("right"))?;
+        Ok(home)
+    }
+}
+
+struct Ran {
+    status: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl Ran {
+    fn of(output: &Output) -> Self {
+        Self {
+            status: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    fn expect(self, status: i32, words: &str) -> anyhow::Result<Self> {
+        let said = format!("{}{}", self.stdout, self.stderr);
+        anyhow::ensure!(
+            self.status == status && said.contains(words),
+            "status {} instead of {status}, or no {words:?} in: {said}",
+            self.status
+        );
+        Ok(self)
+    }
+
+    fn json(&self) -> anyhow::Result<Vec<serde_json::Value>> {
+        self.stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).with_context(|| line.to_owned()))
+            .collect()
+    }
+}
+
+const PAIR: [&str; 6] = ["run", "folder", "--dir", "left=left", "--dir", "right=right"];
+
+fn pair_with<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    PAIR.into_iter().chain(more.iter().copied()).collect()
+}
+
+#[test]
+fn two_folders_are_synced_and_the_second_run_has_nothing_to_do() -> anyhow::Result<()> {
+    let home = Home::with_pair()?;
+    let ran = home.run(&PAIR)?.expect(0, "folder: succeeded, 1 copied")?;
+    assert_eq!(ran.stderr, "", "plain lines only, when nobody watches");
+    assert_eq!(fs::read_to_string(home.path("right/a.txt"))?, "hello");
+    home.run(&PAIR)?.expect(0, "folder: succeeded, nothing to do")?;
+    Ok(())
+}
+
+#[test]
+fn each_exit_status_has_its_occasion() -> anyhow::Result<()> {
+    let home = Home::with_pair()?;
+    home.write("right/a.txt", "other")?;
+    home.run(&PAIR)?.expect(1, "changed on both sides")?;
+    home.run(&pair_with(&["--set", "mode=sideways"]))?.expect(2, "two-way-safe")?;
+    home.run(&["run", "folder", "--dir", "left=left"])?.expect(2, "--dir right=PATH")?;
+    home.run(&["run", "nothing"])?.expect(2, "neither a file nor a built-in")?;
+    home.run(&["run", "missing.wasm"])?.expect(2, "missing.wasm")?;
+    home.run(&["run", "folder", "--dir", "x"])?.expect(2, "NAME=PATH")?;
+    home.run(&["frobnicate"])?.expect(2, "unrecognized subcommand")?;
+    home.run(&pair_with(&["--item", "other"]))?.expect(2, "no item \"other\"; it has `folder`")?;
+
+    let gone = ["run", "folder", "--dir", "left=left", "--dir", "right=gone"];
+    home.run(&gone)?.expect(4, "mount what it is on")?;
+
+    let script = ["run", conformance::SCRIPT, "--set", "items=a"];
+    for (commands, status, words) in [
+        ("synchronize=progress item=a status=succeeded", 0, "a: succeeded"),
+        ("synchronize=progress item=a status=failed", 3, "a: failed"),
+        ("synchronize=fail code=other text=so_what", 3, "so what"),
+        ("synchronize=progress item=a status=skipped", 1, "a: skipped"),
+        ("synchronize=progress item=a status=stopped", 5, "a: stopped"),
+        ("synchronize=fail code=busy", 6, "busy"),
+        ("synchronize=fail code=safety-stop", 4, "safety-stop"),
+        ("synchronize=panic text=oh_no", 7, "oh no"),
+        ("needs-user=yes", 1, "needs you"),
+        ("declines=yes", 0, "does not take part"),
+    ] {
+        let arguments: Vec<&str> = script.into_iter().chain(["--set", commands]).collect();
+        home.run(&arguments)?.expect(status, words).with_context(|| commands.to_owned())?;
+    }
+    Ok(())
+}
+
+#[test]
+fn json_has_an_object_for_each_callback_and_a_report() -> anyhow::Result<()> {
+    let home = Home::with_pair()?;
+    home.write("left/d/b.txt", "b")?;
+    let ran = home.run(&pair_with(&["--json"]))?.expect(0, "report")?;
+    assert_eq!(ran.stderr, "");
+    let lines = ran.json()?;
+    for line in &lines {
+        if line["event"] == "progress" {
+            assert_eq!(line["response"], "continue", "{line}");
+            assert_eq!(line["hresult"]["name"], "S_OK", "{line}");
+            assert_eq!(line["hresult"]["value"], "0x00000000", "{line}");
+        }
+    }
+    assert_eq!(lines[0]["event"], "started");
+    let report = lines.last().context("there are lines")?;
+    assert_eq!(report["event"], "report");
+    let item = &report["items"][0];
+    assert_eq!(item["status"], "succeeded");
+    assert_eq!(item["counts"]["copied"], 2);
+    assert_eq!(item["counts"]["bytes-copied"], 6);
+    assert_eq!(item["counts"]["directories"], 1);
+    assert_eq!(report["hresult"]["name"], "S_OK");
+    assert_eq!(report["exit-code"], 0);
+    Ok(())
+}
+
+#[test]
+fn a_dry_run_changes_nothing_even_by_a_plugin_that_does_not_know_of_it() -> anyhow::Result<()> {
+    let home = Home::with_pair()?;
+    home.run(&pair_with(&["--dry-run"]))?
+        .expect(0, "copy  left -> right  a.txt  (new on left, 5 bytes)")?;
+    assert!(!home.path("right/a.txt").exists());
+
+    let write = "synchronize=write path=/left/new text=x\nprogress item=a status=succeeded";
+    let arguments =
+        ["run", conformance::SCRIPT, "--set", "items=a", "--set", write, "--dir", "left=left"];
+    let dry: Vec<&str> = arguments.into_iter().chain(["--dry-run"]).collect();
+    home.run(&dry)?.expect(0, "write: ")?;
+    assert!(!home.path("left/new").exists());
+    home.run(&arguments)?.expect(0, "write: ok")?;
+    assert!(home.path("left/new").exists());
+    Ok(())
+}
+
+#[test]
+fn a_job_file_has_several_items() -> anyhow::Result<()> {
+    let home = Home::new()?;
+    for name in ["one/l/a", "one/r/b", "two/l/c", "two/r/d"] {
+        home.write(name, name)?;
+    }
+    let job = home.write(
+        "jobs/sync.toml",
+        r#"
+        plugin = "folder"
+        [settings]
+        durable = false
+        [items.first]
+        dirs = { left = "../one/l", right = "../one/r" }
+        [items.second]
+        name = "The second"
+        dirs = { left = "../two/l:ro", right = "../two/r" }
+        settings = { mode = "mirror" }
+        "#,
+    )?;
+    let job = job.to_str().context("it is text")?;
+    home.run(&["items", "--job", job])?.expect(0, "The second")?;
+    home.run(&["run", "--job", job, "--item", "first"])?.expect(0, "first: succeeded, 2 copied")?;
+    assert!(!home.path("two/r/c").exists(), "only the item named");
+    let ran = home.run(&["run", "--job", job])?.expect(0, "first: succeeded, nothing to do")?;
+    ran.expect(0, "The second: succeeded, 1 copied, 1 deleted")?;
+    home.write("jobs/bad.toml", "plugin = \"folder\"\nspeed = 9")?;
+    home.run(&["run", "--job", "jobs/bad.toml"])?.expect(2, "unknown field `speed`")?;
+    Ok(())
+}
+
+#[test]
+fn validate_tells_each_wrong_file_apart() -> anyhow::Result<()> {
+    let home = Home::new()?;
+    let good = fs::read(conformance::HELLO)?;
+    let newer =
+        replace(&good, b"syncmgr:plugin/synchronize@0.1.0", b"syncmgr:plugin/synchronize@0.9.0");
+    let unknown = replace(&good, b"wasi:cli/environment@0.2.", b"acme:new/environment@0.2.");
+    fs::create_dir(home.path("directory"))?;
+    let files: [(&str, &[u8], &str, &str); 9] = [
+        ("core.wasm", b"\0asm\x01\0\0\0", "contract-core-module", "wasm-tools component new"),
+        ("cut.wasm", &good[..good.len() / 2], "contract-truncated", "breaks off"),
+        ("head.wasm", b"\0asm", "contract-truncated", "breaks off after 4 bytes"),
+        (
+            "other.wasm",
+            &fs::read(conformance::OTHER_WORLD)?,
+            "contract-other-world",
+            "another world",
+        ),
+        ("newer.wasm", &newer, "contract-other-version", "update this host"),
+        ("unknown.wasm", &unknown, "contract-unknown-imports", "acme:new/environment"),
+        ("text.wasm", b"(component)", "contract-not-wasm", "wasm-tools parse"),
+        ("binary.wasm", b"\x7fELF\xff\xfe", "contract-not-wasm", "is not WebAssembly"),
+        ("empty.wasm", b"", "contract-empty", "is empty"),
+    ];
+    let mut sentences = std::collections::BTreeSet::new();
+    for (name, bytes, code, words) in files {
+        home.write(name, bytes)?;
+        let ran = home.run(&["validate", name])?.expect(2, words).context(name)?;
+        sentences.insert(ran.stderr.clone());
+        let ran = home.run(&["validate", "--json", name])?.expect(2, code).context(name)?;
+        assert_eq!(ran.json()?[0]["valid"], false, "{name}");
+    }
+    let ran =
+        home.run(&["validate", "directory"])?.expect(2, "cannot read the plugin directory")?;
+    sentences.insert(ran.stderr);
+    assert_eq!(sentences.len(), 10, "each has a sentence of its own: {sentences:#?}");
+    for shipped in [conformance::HELLO, conformance::FOLDER, conformance::SCRIPT] {
+        home.run(&["validate", shipped])?.expect(0, "is a plugin of syncmgr:plugin@0.1.0")?;
+    }
+    Ok(())
+}
+
+/// Replaces every occurrence of a text by another one of the same length.
+fn replace(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let mut changed = bytes.to_vec();
+    for at in 0..=changed.len().saturating_sub(from.len()) {
+        if changed[at..].starts_with(from) {
+            changed[at..at + to.len()].copy_from_slice(to);
+        }
+    }
+    changed
+}
+
+#[test]
+fn inspect_tells_what_a_plugin_is_without_running_it() -> anyhow::Result<()> {
+    let home = Home::new()?;
+    let ran = home.run(&["inspect", "folder"])?.expect(0, "contract  syncmgr:plugin@0.1.0")?;
+    let ran = ran.expect(0, "asks for  directories")?;
+    ran.expect(0, "imports   syncmgr:plugin/directories@0.1.0")?;
+    let ran = home.run(&["inspect", "--json", conformance::HELLO])?;
+    let described: serde_json::Value = serde_json::from_str(&ran.stdout)?;
+    assert_eq!(described["contract-version"], "0.1.0");
+    assert_eq!(described["name"], "hello");
+    let asks = described["asks"].as_array().context("there is a list")?;
+    assert!(!asks.contains(&"directories".into()), "{asks:?}");
+    home.write("x.wasm", "")?;
+    home.run(&["inspect", "x.wasm"])?.expect(2, "is empty")?;
+    Ok(())
+}
+
+#[test]
+fn text_of_a_plugin_cannot_write_on_the_terminal() -> anyhow::Result<()> {
+    let home = Home::new()?;
+    let attack = "synchronize=progress item=a text=\u{1b}[2Jgone\u{202e} status=succeeded\nlog text=\u{1b}]0;title\u{7}";
+    let ran = home.run(&["run", conformance::SCRIPT, "--set", "items=a", "--set", attack])?;
+    assert_eq!(ran.status, 0);
+    assert!(ran.stdout.contains("\\u{1b}[2Jgone\\u{202e}"), "{}", ran.stdout);
+    assert!(!ran.stdout.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{:?}", ran.stdout);
+    Ok(())
+}
+
+#[test]
+fn the_demo_makes_two_folders_and_syncs_them() -> anyhow::Result<()> {
+    let home = Home::new()?;
+    home.run(&["demo", "demo"])?.expect(0, "folder: succeeded, 307 copied")?;
+    home.run(&["demo", "demo"])?.expect(0, "nothing to do")?;
+    Ok(())
+}
+
+#[test]
+fn completions_are_printed_for_each_shell() -> anyhow::Result<()> {
+    let home = Home::new()?;
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        home.run(&["completions", shell])?.expect(0, "syncmgr")?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_crash() -> anyhow::Result<()> {
+    let home = Home::with_pair()?;
+    let mut child = home
+        .command(&["inspect", "folder"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()?;
+    drop(child.stdout.take());
+    let ran = Ran::of(&child.wait_with_output()?);
+    assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);
+    Ok(())
+}
+
+#[cfg(unix)]
+mod interrupted {
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    fn interrupt(child: &std::process::Child) -> anyhow::Result<()> {
+        let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status()?;
+        anyhow::ensure!(sent.success());
+        Ok(())
+    }
+
+    fn started(home: &Home, commands: &str) -> anyhow::Result<std::process::Child> {
+        let marker = home.path("dir/started");
+        fs::create_dir_all(home.path("dir"))?;
+        let commands = format!("synchronize=write path=/dir/started text=x\n{commands}");
+        let child = home
+            .command(&[
+                "run",
+                conformance::SCRIPT,
+                "--set",
+                "items=a",
+                "--dir",
+                "dir=dir",
+                "--set",
+                &commands,
+            ])
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()?;
+        let begun = Instant::now();
+        while !Path::exists(&marker) {
+            anyhow::ensure!(begun.elapsed() < Duration::from_secs(60), "the plugin started");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(child)
+    }
+
+    #[test]
+    fn ctrl_c_once_lets_the_plugin_tidy_up() -> anyhow::Result<()> {
+        let home = Home::new()?;
+        let child = started(&home, "wait-cancelled item=a\nwrite path=/dir/tidied text=x")?;
+        interrupt(&child)?;
+        Ran::of(&child.wait_with_output()?).expect(5, "a: stopped")?;
+        assert!(home.path("dir/tidied").exists());
+        Ok(())
+    }
+
+    #[test]
+    fn ctrl_c_twice_ends_a_plugin_that_does_not_listen() -> anyhow::Result<()> {
+        let home = Home::new()?;
+        let child = started(&home, "spin")?;
+        interrupt(&child)?;
+        std::thread::sleep(Duration::from_millis(200));
+        interrupt(&child)?;
+        Ran::of(&child.wait_with_output()?).expect(5, "told to end at once")?;
+        Ok(())
+    }
+}

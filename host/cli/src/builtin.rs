@@ -1,6 +1,5 @@
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use syncmgr_host::{Host, LoadError, Plugin};
 
 use crate::exit::UsageError;
@@ -55,13 +54,13 @@ impl Named {
     }
 
     /// A name for the plugin's own storage: one that no other plugin on this machine gets.
-    pub(crate) fn storage_name(&self) -> anyhow::Result<String> {
+    pub(crate) fn storage_name(&self) -> Result<String, LoadError> {
         match self {
             Self::BuiltIn(name, _) => Ok((*name).to_owned()),
             Self::File(path) => {
                 let place = path
                     .canonicalize()
-                    .with_context(|| format!("cannot find {}", path.display()))?;
+                    .map_err(|source| LoadError::Read { path: path.clone(), source })?;
                 let id = uuid::Uuid::new_v5(
                     &uuid::Uuid::NAMESPACE_URL,
                     place.as_os_str().as_encoded_bytes(),

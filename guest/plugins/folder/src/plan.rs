@@ -22,7 +22,8 @@ const RACY_NS: i64 = 2_000_000_000;
 pub struct Plan {
     /// What is done first, in this order: everything that makes or replaces.
     pub operations: Vec<Operation>,
-    /// What is done after that, in this order: everything that only removes.
+    /// What is done after that, in this order: everything that only removes, and the permissions
+    /// of directories that keep their owner from working in them.
     pub removals: Vec<Operation>,
     /// What the two sides agree on once all of it is done.
     pub next: BaseChildren,
@@ -157,6 +158,8 @@ pub fn plan(input: &Input<'_>, hash: &mut Hash<'_>) -> Result<Plan, Cancelled> {
     };
     let dirs = Place::root();
     let [left, right] = input.sides;
+    planner.note_new_files(Side::Left, left, Some(input.base));
+    planner.note_new_files(Side::Right, right, Some(input.base));
     let merged = planner.children(&dirs, Some(left), Some(right), Some(input.base))?;
     planner.plan.next = merged.next;
     Ok(planner.plan)
@@ -168,9 +171,12 @@ pub fn check(plan: &Plan, input: &Input<'_>, files: [u64; 2]) -> Result<(), Dang
     if limit == DeleteLimit::Any {
         return Ok(());
     }
+    // What the system drops into an empty directory, and a filter hides, does not fill it.
     let emptied = |side: Side| {
-        let other = input.sides[side.other().index()];
-        input.sides[side.index()].is_empty() && !other.is_empty()
+        let [here, other] = [side, side.other()].map(|side| input.sides[side.index()]);
+        here.values().all(|node| matches!(node.kind, Kind::Blocked(_)))
+            && !input.base.keys().any(|key| here.contains_key(key))
+            && input.base.keys().any(|key| other.contains_key(key))
     };
     if let Some(side) = Side::BOTH.into_iter().find(|&side| emptied(side))
         && input.base.len() >= 2
@@ -312,7 +318,6 @@ impl Planner<'_, '_> {
             .chain(right.keys())
             .chain(base.into_iter().flat_map(BaseChildren::keys))
             .collect();
-        self.note_new_files(left, right, base);
         let mut merged = MergedChildren::default();
         let mut taken: HashSet<String> = HashSet::new();
         for key in keys {
@@ -333,14 +338,19 @@ impl Planner<'_, '_> {
         Ok(merged)
     }
 
-    fn note_new_files(&mut self, left: &Children, right: &Children, base: Option<&BaseChildren>) {
-        for (side, children) in [(Side::Left, left), (Side::Right, right)] {
-            for (key, node) in children {
-                let known = base.is_some_and(|base| base.contains_key(key));
-                if node.kind == Kind::File && !known && node.fingerprint.file_id != 0 {
+    /// Notes all of them before the first deletion is planned: a file may have moved anywhere.
+    fn note_new_files(&mut self, side: Side, children: &Children, base: Option<&BaseChildren>) {
+        for (key, node) in children {
+            let known = base.and_then(|base| base.get(key));
+            match &node.kind {
+                Kind::File if known.is_none() && node.fingerprint.file_id != 0 => {
                     let fingerprint = node.fingerprint;
                     self.moved_here[side.index()].insert((fingerprint.file_id, fingerprint.size));
                 }
+                Kind::Directory(children) => {
+                    self.note_new_files(side, children, known.and_then(Base::children));
+                }
+                Kind::File | Kind::Link(_) | Kind::Blocked(_) => {}
             }
         }
     }
@@ -465,12 +475,50 @@ impl Planner<'_, '_> {
             }
         }
         let mode = match missing {
-            None => self.settle_mode(place, nodes, base),
-            Some(on) => nodes[on.other().index()].and_then(|node| node.mode),
+            None => self.settle_directory_mode(place, nodes, base, at),
+            Some(on) => {
+                let mode = nodes[on.other().index()].and_then(|node| node.mode);
+                if let Some(mode) = mode.filter(|mode| mode & 0o700 != 0o700)
+                    && exists[on.index()]
+                {
+                    self.shut(on, mode, place);
+                }
+                mode
+            }
         };
         let sides = nodes.map(|node| self.seen(node));
         let next = Base { kind: BaseKind::Directory(inner.next), mode, sides };
         Ok(Merged { next: Some(next), exists })
+    }
+
+    /// Brings the permission bits of two directories together. What lets their owner work in them
+    /// comes before that work, which begins at the operation `at`, and what does not, after it.
+    fn settle_directory_mode(
+        &mut self,
+        place: &Place,
+        nodes: [Option<&Node>; 2],
+        base: Option<&Base>,
+        at: usize,
+    ) -> Option<u32> {
+        let end = self.plan.operations.len();
+        let mode = self.settle_mode(place, nodes, base);
+        for operation in self.plan.operations.split_off(end) {
+            match operation.action {
+                Action::SetMode { on, mode } if mode & 0o700 != 0o700 => self.shut(on, mode, place),
+                _ => self.plan.operations.insert(at, operation),
+            }
+        }
+        mode
+    }
+
+    /// Sets the permissions of a directory when all is done in it.
+    fn shut(&mut self, on: Side, mode: u32, place: &Place) {
+        self.plan.removals.push(Operation {
+            action: Action::SetMode { on, mode },
+            paths: place.paths.clone(),
+            key: place.key.clone(),
+            reason: "permissions changed".to_owned(),
+        });
     }
 
     /// A file or link on one side or both, and on neither a directory.
@@ -537,7 +585,13 @@ impl Planner<'_, '_> {
             }
             Verdict::Take(from) => {
                 let reason = reason(from, changes, nodes);
-                Ok(self.take(place, from, nodes, &looked, base, reason))
+                let mut merged = self.take(place, from, nodes, &looked, base, reason);
+                if let Some(next) = &mut merged.next
+                    && changes[from.other().index()] == Change::Same
+                {
+                    next.mode = self.carry_mode(place, from, nodes, base);
+                }
+                Ok(merged)
             }
             Verdict::Conflict => {
                 let winner = self.winner(nodes);
@@ -691,8 +745,18 @@ impl Planner<'_, '_> {
         if left == right {
             return Some(left);
         }
+        let mode = self.merge_modes(left, right, base);
+        for (on, now) in [(Side::Left, left), (Side::Right, right)] {
+            if now != mode {
+                self.push(Action::SetMode { on, mode }, place, "permissions changed");
+            }
+        }
+        Some(mode)
+    }
+
+    fn merge_modes(&self, left: u32, right: u32, base: Option<&Base>) -> u32 {
         let agreed = base.and_then(|base| base.mode);
-        let mode = match self.mode() {
+        match self.mode() {
             Mode::OneWaySafe | Mode::Mirror => left,
             Mode::TwoWaySafe | Mode::PreferLeft | Mode::PreferRight | Mode::Newer => {
                 match (agreed == Some(left), agreed == Some(right)) {
@@ -701,11 +765,29 @@ impl Planner<'_, '_> {
                     (false, false) | (true, true) => left & right,
                 }
             }
+        }
+    }
+
+    /// A copy has the permissions of its source. Puts back what the other side made of those of
+    /// the file that it replaces.
+    fn carry_mode(
+        &mut self,
+        place: &Place,
+        from: Side,
+        nodes: [Option<&Node>; 2],
+        base: Option<&Base>,
+    ) -> Option<u32> {
+        let copied = nodes[from.index()].and_then(|node| node.mode);
+        let is_file = |node: Option<&Node>| node.is_some_and(|node| node.kind == Kind::File);
+        let [Some(left), Some(right)] = nodes.map(|node| node.and_then(|node| node.mode)) else {
+            return copied;
         };
-        for (on, now) in [(Side::Left, left), (Side::Right, right)] {
-            if now != mode {
-                self.push(Action::SetMode { on, mode }, place, "permissions changed");
-            }
+        let mode = self.merge_modes(left, right, base);
+        if !nodes.into_iter().all(is_file) || copied == Some(mode) {
+            return copied;
+        }
+        for on in Side::BOTH {
+            self.push(Action::SetMode { on, mode }, place, "permissions changed");
         }
         Some(mode)
     }
