@@ -8,53 +8,7 @@
 //! thread:
 //!
 //! ```no_run
-//! use std::path::Path;
-//! use std::sync::mpsc;
-//! use std::thread;
-//! use std::time::Duration;
-//!
-//! use syncmgr_host::sink::{Progress, Sink};
-//! use syncmgr_host::{Access, Grant, Host, ItemId, ProgressResponse, RunRequest, SessionOptions};
-//!
-//! /// Shows what goes on, and tells another thread which item it is about.
-//! struct Console(mpsc::Sender<ItemId>);
-//!
-//! impl Sink for Console {
-//!     fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
-//!         // Text from a plugin must be escaped before it is shown: `{:?}` does that.
-//!         println!("{:?}", progress.current.status_text);
-//!         // After a cancellation nobody listens any more.
-//!         let _ = self.0.send(progress.item);
-//!         ProgressResponse::Continue
-//!     }
-//! }
-//!
-//! fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     let plugin = Host::new()?.load_file(Path::new("folder.wasm"))?;
-//!     std::fs::create_dir_all("state")?;
-//!     let options = SessionOptions::new()
-//!         .grant(Grant::new("left", Path::new("docs"), Access::ReadWrite)?)
-//!         .grant(Grant::new("right", Path::new("backup"), Access::ReadWrite)?)
-//!         .storage("state");
-//!     let (items, reported) = mpsc::channel();
-//!     let mut session = plugin.start_blocking(options, Console(items))?;
-//!
-//!     // The handle works from any thread. This one gives the first item a minute.
-//!     let cancel = session.cancel_handle();
-//!     thread::spawn(move || {
-//!         if let Ok(item) = reported.recv() {
-//!             thread::sleep(Duration::from_secs(60));
-//!             cancel.cancel_item(item);
-//!         }
-//!     });
-//!
-//!     let report = session.run_blocking(&RunRequest::default())?;
-//!     for item in &report.items {
-//!         println!("{:?}: {}", item.name, item.hresult());
-//!     }
-//!     println!("{}, {} warnings", report.outcome.name(), report.warnings);
-//!     Ok(())
-//! }
+#![doc = include_str!("../examples/embed.rs")]
 //! ```
 //!
 //! The calls of a run can also be made one by one, with the methods of [`Session`]. They are

@@ -1,0 +1,35 @@
+//! Runs a plugin, and cancels one of its items from another thread.
+
+use std::path::Path;
+use std::sync::mpsc;
+
+use syncmgr_host::sink::{Progress, Sink};
+use syncmgr_host::{Host, ItemId, ProgressResponse, Report, RunRequest, SessionOptions};
+
+/// Tells another thread which item is being worked on.
+struct Announce(mpsc::SyncSender<ItemId>);
+
+impl Sink for Announce {
+    fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
+        // Nobody listens any more once the item was cancelled.
+        let _ = self.0.send(progress.item);
+        ProgressResponse::Continue
+    }
+}
+
+pub fn run(plugin: &Path) -> Result<Report, Box<dyn std::error::Error>> {
+    let plugin = Host::new()?.load_file(plugin)?;
+    let (announce, announced) = mpsc::sync_channel(0);
+    let mut session = plugin.start_blocking(SessionOptions::new(), Announce(announce))?;
+    let cancel = session.cancel_handle();
+    std::thread::spawn(move || announced.recv().map(|item| cancel.cancel_item(item)));
+    Ok(session.run_blocking(&RunRequest::default())?)
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let plugin = std::env::args().nth(1).ok_or("usage: embed PLUGIN.wasm")?;
+    for item in run(Path::new(&plugin))?.items {
+        println!("{:?}: {}, {}", item.name, item.status.name(), item.hresult());
+    }
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! What the documents show is what is built, and it does what they say.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context;
+use conformance::{HELLO, workspace};
+use syncmgr_host::sink::{Progress, Sink};
+use syncmgr_host::{Hresult, ProgressResponse, RunRequest, SessionOptions, Status};
+
+#[path = "../../host/examples/embed.rs"]
+#[allow(dead_code, clippy::print_stdout, reason = "it is a whole program")]
+mod embed;
+
+#[test]
+fn the_readme_quotes_the_sources() -> anyhow::Result<()> {
+    let readme = fs::read_to_string(workspace().join("README.md"))?;
+    for source in ["guest/plugins/hello/src/lib.rs", "host/examples/embed.rs"] {
+        let text = fs::read_to_string(workspace().join(source))?;
+        let quoted = format!("```rust\n{}\n```", text.trim_end());
+        anyhow::ensure!(readme.contains(&quoted), "README.md does not quote {source} as it is");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_embedding_program_cancels_an_item_from_another_thread() {
+    let report = embed::run(Path::new(HELLO)).expect("it runs");
+    assert_eq!(report.items[0].status, Status::Skipped);
+    assert_eq!(report.items[0].hresult(), Hresult::S_SYNCMGR_CANCELITEM);
+    assert_eq!(report.items[0].text, "Hello");
+}
+
+#[test]
+fn the_plugin_of_the_readme_obeys_cancellation_with_a_question_mark() -> anyhow::Result<()> {
+    struct Nth(u32, ProgressResponse);
+    impl Sink for Nth {
+        fn progress(&mut self, _progress: &Progress<'_>) -> ProgressResponse {
+            self.0 = self.0.saturating_sub(1);
+            if self.0 == 0 { self.1 } else { ProgressResponse::Continue }
+        }
+    }
+    for (response, end) in [
+        (ProgressResponse::Continue, Status::Succeeded),
+        (ProgressResponse::CancelItem, Status::Skipped),
+        (ProgressResponse::CancelAll, Status::Stopped),
+    ] {
+        let plugin = conformance::host().load_file(Path::new(HELLO))?;
+        let mut session = plugin.start_blocking(SessionOptions::new(), Nth(3, response))?;
+        let report = session.run_blocking(&RunRequest::default()).context("it runs")?;
+        assert_eq!(report.items[0].status, end);
+        let calls = if response == ProgressResponse::Continue { 11 } else { 4 };
+        assert_eq!(report.progress_calls, calls, "it stops at once");
+    }
+    Ok(())
+}
