@@ -62,6 +62,7 @@ impl From<Error> for crate::bindings::syncmgr::plugin::types::Error {
 }
 
 impl From<io::Error> for Error {
+    #[allow(clippy::wildcard_enum_match_arm, reason = "the enumeration is open")]
     fn from(error: io::Error) -> Self {
         let code = match error.kind() {
             io::ErrorKind::NotFound => ErrorCode::NotFound,

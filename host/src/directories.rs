@@ -58,6 +58,7 @@ pub struct File {
 type Answer<T> = wasmtime::Result<Result<T, types::Error>>;
 
 /// What the system said, as a failure of the contract.
+#[allow(clippy::wildcard_enum_match_arm, reason = "the enumeration is open")]
 fn failure(error: &io::Error, what: &str) -> types::Error {
     let code = match error.kind() {
         io::ErrorKind::NotFound => ErrorCode::NotFound,

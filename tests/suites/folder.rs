@@ -659,7 +659,7 @@ fn a_second_run_is_refused_while_one_is_going_on() -> anyhow::Result<()> {
         move |call| {
             if call == "directory.create-file" {
                 let pair = pair.clone();
-                inner.lock().unwrap().get_or_insert_with(|| {
+                inner.lock().expect("nobody panicked with it").get_or_insert_with(|| {
                     std::thread::spawn(move || pair.sync()).join().expect("the thread returns")
                 });
             }
@@ -667,7 +667,11 @@ fn a_second_run_is_refused_while_one_is_going_on() -> anyhow::Result<()> {
         }
     }))?;
     assert_eq!(only_item(&report)?.status, Status::Succeeded);
-    let inner = inner.lock().unwrap().take().context("the inner run took place")??;
+    let inner = inner
+        .lock()
+        .expect("nobody panicked with it")
+        .take()
+        .context("the inner run took place")??;
     assert_eq!(only_item(&inner)?.hresult(), Hresult::HRESULT_ERROR_BUSY);
     assert_eq!(pair.sync().map(|report| report.hresult())?, Hresult::S_OK);
     Ok(())

@@ -30,11 +30,11 @@ impl Answers {
 
 impl Sink for Answers {
     fn started(&mut self, _items: &[Item]) {
-        self.calls.lock().unwrap().clear();
+        self.calls.lock().expect("nobody panicked with it").clear();
     }
 
     fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
-        let mut calls = self.calls.lock().unwrap();
+        let mut calls = self.calls.lock().expect("nobody panicked with it");
         let mut answer = ProgressResponse::Continue;
         for (name, nth, response) in &self.rows {
             if item(name) == progress.item {
@@ -49,7 +49,7 @@ impl Sink for Answers {
     }
 
     fn question(&mut self, _question: &Question) -> Option<usize> {
-        if let Some(cancel) = &*self.cancel.lock().unwrap() {
+        if let Some(cancel) = &*self.cancel.lock().expect("nobody panicked with it") {
             cancel.cancel_all();
         }
         self.choice
@@ -284,13 +284,14 @@ fn ids_that_are_no_items_of_the_run_are_refused() -> anyhow::Result<()> {
 
 #[test]
 fn fields_keep_their_last_value_and_stay_in_bounds() -> anyhow::Result<()> {
+    type Row = (String, i32, i32, u64);
     #[derive(Clone, Default)]
-    struct Standings(Arc<Mutex<Vec<(String, i32, i32, u64)>>>);
+    struct Standings(Arc<Mutex<Vec<Row>>>);
     impl Sink for Standings {
         fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
             let now = progress.current;
             let row = (now.status_text.clone(), now.prog_value, now.max_value, now.bytes_per_step);
-            self.0.lock().unwrap().push(row);
+            self.0.lock().expect("nobody panicked with it").push(row);
             ProgressResponse::Continue
         }
     }
@@ -307,7 +308,7 @@ fn fields_keep_their_last_value_and_stay_in_bounds() -> anyhow::Result<()> {
         )
         .start(standings.clone())?;
     session.run_blocking(&Default::default())?;
-    let rows = standings.0.lock().unwrap().clone();
+    let rows = standings.0.lock().expect("nobody panicked with it").clone();
     assert_eq!(
         rows[..5],
         [

@@ -34,6 +34,7 @@ pub(super) fn is_link_in_the_way(error: &io::Error) -> bool {
     Errno::from_io_error(error) == Some(Errno::LOOP)
 }
 
+#[allow(clippy::useless_conversion, reason = "the types differ between systems")]
 fn metadata(stat: &Stat) -> wit::Metadata {
     let kind = match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => wit::EntryKind::File,
@@ -77,6 +78,7 @@ fn nanoseconds(seconds: i64, nanoseconds: i128) -> i64 {
     i64::try_from(total).unwrap_or(if total < 0 { i64::MIN } else { i64::MAX })
 }
 
+#[allow(clippy::useless_conversion, reason = "the types differ between systems")]
 fn mode(bits: u32) -> Mode {
     Mode::from_bits_truncate(bits.try_into().unwrap_or(0))
 }

@@ -4,7 +4,10 @@
 //! `items` names the items, separated by blanks; `name` is the handler's name. An item's name is
 //! that of its id, too. The commands are the arms of `Script::run`.
 
+#![allow(clippy::exit, clippy::print_stderr, reason = "this is what some of the tests are about")]
+
 use std::env;
+use std::str::FromStr;
 
 use syncmgr_plugin::bindings::exports::syncmgr::plugin::synchronize as exports;
 use syncmgr_plugin::bindings::syncmgr::plugin::{
@@ -76,7 +79,7 @@ impl Arguments<'_> {
         })
     }
 
-    fn number(&self, name: &str) -> Option<i64> {
+    fn number<T: FromStr>(&self, name: &str) -> Option<T> {
         self.get(name).and_then(|text| text.parse().ok())
     }
 }
@@ -93,10 +96,10 @@ fn run(export: &str) -> Result<()> {
                 let report = types::ProgressItem {
                     status_text: arguments.get("text"),
                     status_type: arguments.get("status").map(|name| status(&name)),
-                    prog_value: arguments.number("value").map(|value| value as i32),
-                    max_value: arguments.number("max").map(|value| value as i32),
+                    prog_value: arguments.number("value"),
+                    max_value: arguments.number("max"),
                 };
-                let times = arguments.number("times").unwrap_or(1);
+                let times = arguments.number("times").unwrap_or(1_u32);
                 for _ in 0..times {
                     let response = callback::progress(item.unwrap_or(id("null")), &report);
                     if arguments.get("quiet").is_none() {
@@ -134,7 +137,7 @@ fn run(export: &str) -> Result<()> {
                         .filter(|choice| !choice.is_empty())
                         .map(str::to_owned)
                         .collect(),
-                    default_choice: arguments.number("default").unwrap_or(0) as u32,
+                    default_choice: arguments.number("default").unwrap_or(0),
                 };
                 match callback::question(&question) {
                     Ok(choice) => say(&format!("question: {choice}")),
@@ -152,24 +155,24 @@ fn run(export: &str) -> Result<()> {
             }
             "bytes-per-step" => statistics::set_bytes_per_step(
                 item.unwrap_or(id("null")),
-                arguments.number("bytes").unwrap_or(0) as u64,
+                arguments.number("bytes").unwrap_or(0),
             ),
             "count" => statistics::set_count(
                 item.unwrap_or(id("null")),
                 &arguments.get("name").unwrap_or_default(),
-                arguments.number("value").unwrap_or(0) as u64,
+                arguments.number("value").unwrap_or(0),
             ),
             "sleep" => std::thread::sleep(std::time::Duration::from_millis(
-                arguments.number("ms").unwrap_or(0) as u64,
+                arguments.number("ms").unwrap_or(0),
             )),
             "spin" => loop {
                 std::hint::black_box(0);
             },
             "panic" => panic!("{text}"),
-            "exit" => std::process::exit(arguments.number("status").unwrap_or(1) as i32),
+            "exit" => std::process::exit(arguments.number("status").unwrap_or(1)),
             "print" => eprintln!("{text}"),
             "allocate" => {
-                let bytes = arguments.number("bytes").unwrap_or(0) as usize;
+                let bytes = arguments.number("bytes").unwrap_or(0);
                 std::hint::black_box(vec![1_u8; bytes]);
             }
             "read" => {

@@ -260,7 +260,7 @@ impl<'a> Applier<'a> {
                     result => result?,
                 }
                 if self.options.trash {
-                    self.to_trash(on, path, false)?;
+                    self.keep_in_trash(on, path, false)?;
                 } else {
                     directory.remove_file(name)?;
                 }
@@ -436,7 +436,7 @@ impl<'a> Applier<'a> {
             Some(planned) => {
                 check(directory, name, planned)?;
                 if self.options.trash {
-                    self.to_trash(on, path, true)?;
+                    self.keep_in_trash(on, path, true)?;
                 }
                 let directory = self.roots[on.index()].directory(parent, false)?;
                 directory.rename(temp, directory, name)?;
@@ -447,7 +447,7 @@ impl<'a> Applier<'a> {
     }
 
     /// Keeps an entry that is about to go, or (with `keep`) to be replaced.
-    fn to_trash(&mut self, on: Side, path: &str, keep: bool) -> Result<()> {
+    fn keep_in_trash(&mut self, on: Side, path: &str, keep: bool) -> Result<()> {
         let (parent, name) = split(path);
         let directory = self.roots[on.index()].directory(parent, false)?;
         let trash = self.trash[on.index()].directory(parent, true)?;

@@ -503,9 +503,12 @@ impl Planner<'_, '_> {
         let end = self.plan.operations.len();
         let mode = self.settle_mode(place, nodes, base);
         for operation in self.plan.operations.split_off(end) {
-            match operation.action {
-                Action::SetMode { on, mode } if mode & 0o700 != 0o700 => self.shut(on, mode, place),
-                _ => self.plan.operations.insert(at, operation),
+            if let Action::SetMode { on, mode } = operation.action
+                && mode & 0o700 != 0o700
+            {
+                self.shut(on, mode, place);
+            } else {
+                self.plan.operations.insert(at, operation);
             }
         }
         mode
@@ -586,9 +589,7 @@ impl Planner<'_, '_> {
             Verdict::Take(from) => {
                 let reason = reason(from, changes, nodes);
                 let mut merged = self.take(place, from, nodes, &looked, base, reason);
-                if let Some(next) = &mut merged.next
-                    && changes[from.other().index()] == Change::Same
-                {
+                if let Some(next) = &mut merged.next {
                     next.mode = self.carry_mode(place, from, nodes, base);
                 }
                 Ok(merged)
@@ -943,12 +944,10 @@ impl Planner<'_, '_> {
         };
         let mut changes = [tree_change; 2];
         changes[leaf_side.index()] = leaf_looked.change;
-        let verdict = match decide(self.mode(), changes[0], changes[1]) {
-            Verdict::Conflict if self.mode() != Mode::TwoWaySafe => {
-                Verdict::Take(self.winner(nodes))
-            }
-            other => other,
-        };
+        let mut verdict = decide(self.mode(), changes[0], changes[1]);
+        if verdict == Verdict::Conflict && self.mode() != Mode::TwoWaySafe {
+            verdict = Verdict::Take(self.winner(nodes));
+        }
         match verdict {
             Verdict::Take(from) if from == tree_side => {
                 let target = leaf.fingerprint;

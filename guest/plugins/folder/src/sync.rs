@@ -54,10 +54,7 @@ pub(crate) fn sync(pair: &Pair, options: &Options, run: &mut ItemRun) -> Result<
     }
 
     let applied = apply(&mut plan, &scans, &roots, options, now, &before, &storage, run);
-    let (done, ended) = match applied {
-        Ok(applied) => applied,
-        Err(error) => return Err(error.into()),
-    };
+    let (done, ended) = applied?;
     let after = State {
         roots: pair.roots(),
         conflicts: standing_conflicts(&before, &plan, &scans),
@@ -97,7 +94,7 @@ fn open_roots(pair: &Pair, options: &Options, run: &ItemRun) -> Result<[Director
     let open = |side: Side| {
         let grant = &pair.grants[side.index()];
         let one_way = matches!(options.mode, Mode::OneWaySafe | Mode::Mirror);
-        let needs_writing = !options.dry_run && !(one_way && side == Side::Left);
+        let needs_writing = !(options.dry_run || one_way && side == Side::Left);
         if needs_writing && !pair.is_writable(side) {
             return Err(Error::new(
                 ErrorCode::InvalidArgument,
@@ -108,12 +105,14 @@ fn open_roots(pair: &Pair, options: &Options, run: &ItemRun) -> Result<[Director
                 ),
             ));
         }
-        directories::open_grant(&grant.name).map_err(|error| match error.code {
-            ErrorCode::NotFound => Error::new(
+        directories::open_grant(&grant.name).map_err(|error| {
+            if error.code != ErrorCode::NotFound {
+                return error;
+            }
+            Error::new(
                 ErrorCode::SafetyStop,
                 error.message + "; make it, or mount what it is on, and run again",
-            ),
-            _ => error,
+            )
         })
     };
     let roots = [open(Side::Left)?, open(Side::Right)?];

@@ -1,0 +1,676 @@
+//! The reference of the contract: one page of Markdown, made from the WIT.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use wit_component::WitPrinter;
+use wit_parser::{
+    Docs, Function, FunctionKind, Handle, InterfaceId, PackageId, Resolve, Result_, Stability,
+    Type, TypeDefKind, TypeId, TypeOwner, UnresolvedPackageGroup, WorldId, WorldItem, WorldKey,
+};
+
+/// The reference of the package in `wit_dir`, as Markdown. The same WIT gives the same text.
+///
+/// # Errors
+/// The WIT does not parse.
+pub fn reference(wit_dir: &Path) -> Result<String> {
+    let mut resolve = Resolve::default();
+    let (package, _sources) = resolve.push_dir(wit_dir)?;
+    let mut page = Page { resolve: &resolve, package, text: String::new() };
+    page.package()?;
+    Ok(page.text)
+}
+
+struct Page<'a> {
+    resolve: &'a Resolve,
+    package: PackageId,
+    text: String,
+}
+
+/// What an interface declares. Types and functions are kept apart by the parser, and come
+/// together again here, so that the page has the order of the source.
+#[derive(Clone, Copy)]
+enum Declared<'a> {
+    Type(TypeId),
+    Function(&'a Function),
+}
+
+impl<'a> Page<'a> {
+    fn package(&mut self) -> Result<()> {
+        let package = &self.resolve.packages[self.package];
+        self.text.push_str(
+            "Generated from the WIT files beside it. Do not edit; renew it with \
+             `BLESS=1 cargo test --test contract`.\n\n",
+        );
+        writeln!(self.text, "# `{}`\n", package.name)?;
+        self.docs(&package.docs);
+
+        self.text.push_str("\n| | |\n|---|---|\n");
+        for (name, &id) in &package.worlds {
+            let summary = summary(&self.resolve.worlds[id].docs);
+            writeln!(self.text, "| world [`{name}`](#world-{name}) | {summary} |")?;
+        }
+        for (name, &id) in &package.interfaces {
+            let summary = summary(&self.resolve.interfaces[id].docs);
+            writeln!(self.text, "| interface [`{name}`](#{name}) | {summary} |")?;
+        }
+
+        for &id in package.worlds.values() {
+            self.world(id)?;
+        }
+        for (name, &id) in &package.interfaces {
+            self.interface(name, id)?;
+        }
+        Ok(())
+    }
+
+    fn world(&mut self, id: WorldId) -> Result<()> {
+        let world = &self.resolve.worlds[id];
+        self.heading(2, &format!("world-{}", world.name), "World", &world.name)?;
+        self.docs(&world.docs);
+        self.stability(&world.stability, None)?;
+        for (title, items) in [("Imports", &world.imports), ("Exports", &world.exports)] {
+            let mut lines = String::new();
+            for (key, item) in items {
+                self.world_item(&mut lines, key, item)?;
+            }
+            if !lines.is_empty() {
+                write!(self.text, "\n{title}:\n\n{lines}")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One line of the imports or exports, or none for what comes from another package.
+    fn world_item(&self, lines: &mut String, key: &WorldKey, item: &WorldItem) -> Result<()> {
+        match (key, item) {
+            (WorldKey::Interface(id), _) => {
+                let interface = &self.resolve.interfaces[*id];
+                if interface.package != Some(self.package) {
+                    return Ok(());
+                }
+                let name = interface.name.as_deref().context("an interface without a name")?;
+                writeln!(lines, "- [`{name}`](#{name})")?;
+            }
+            (WorldKey::Name(_), WorldItem::Function(function)) => {
+                writeln!(lines, "- `{}`", self.signature(function)?)?;
+            }
+            (WorldKey::Name(name), WorldItem::Interface { .. } | WorldItem::Type { .. }) => {
+                writeln!(lines, "- `{name}`")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn interface(&mut self, name: &str, id: InterfaceId) -> Result<()> {
+        let interface = &self.resolve.interfaces[id];
+        self.heading(2, name, "Interface", name)?;
+        self.docs(&interface.docs);
+        self.stability(&interface.stability, None)?;
+        self.uses(id)?;
+
+        let declared = self.declared(id);
+        self.text.push_str("\n| | |\n|---|---|\n");
+        for &item in &declared {
+            let (kind, item_name, docs) = match item {
+                Declared::Type(id) => {
+                    let ty = &self.resolve.types[id];
+                    (self.kind(id), self.type_name(id)?, &ty.docs)
+                }
+                Declared::Function(function) => ("function", function.item_name(), &function.docs),
+            };
+            let summary = summary(docs);
+            writeln!(self.text, "| {kind} [`{item_name}`](#{name}.{item_name}) | {summary} |")?;
+        }
+
+        for item in declared {
+            match item {
+                Declared::Type(id) => self.type_(name, id, &interface.stability)?,
+                Declared::Function(function) => {
+                    let item_name = function.item_name();
+                    self.heading(3, &format!("{name}.{item_name}"), "Function", item_name)?;
+                    self.function(function, &interface.stability)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the interface itself declares, in the order of the source.
+    fn declared(&self, id: InterfaceId) -> Vec<Declared<'a>> {
+        let interface = &self.resolve.interfaces[id];
+        let types = interface.types.values().filter(|&&ty| self.used_from(ty).is_none());
+        let functions = interface.functions.values().filter(|f| f.kind.resource().is_none());
+        let mut declared: Vec<_> = types
+            .map(|&ty| (self.resolve.types[ty].span, Declared::Type(ty)))
+            .chain(functions.map(|function| (function.span, Declared::Function(function))))
+            .collect();
+        // An interface is in one file, so its spans have an order.
+        declared.sort_by_key(|(span, _)| span.is_known().then(|| span.start()));
+        declared.into_iter().map(|(_, item)| item).collect()
+    }
+
+    /// The types that the interface has by `use`, by the interface they come from.
+    fn uses(&mut self, id: InterfaceId) -> Result<()> {
+        let mut groups: Vec<(InterfaceId, Vec<String>)> = Vec::new();
+        for &ty in self.resolve.interfaces[id].types.values() {
+            let Some((origin, from)) = self.used_from(ty) else {
+                continue;
+            };
+            let link = self.link(origin, &format!("`{}`", self.type_name(ty)?))?;
+            match groups.iter_mut().find(|(group, _)| *group == from) {
+                Some((_, links)) => links.push(link),
+                None => groups.push((from, vec![link])),
+            }
+        }
+        if groups.is_empty() {
+            return Ok(());
+        }
+        self.text.push_str("\nUses:\n\n");
+        for (from, links) in groups {
+            let interface = &self.resolve.interfaces[from];
+            let name = interface.name.as_deref().context("an interface without a name")?;
+            let from = if interface.package == Some(self.package) {
+                format!("[`{name}`](#{name})")
+            } else {
+                format!("`{}`", self.resolve.id_of(from).context("an interface without an id")?)
+            };
+            writeln!(self.text, "- {} of {from}", links.join(", "))?;
+        }
+        Ok(())
+    }
+
+    fn type_(&mut self, interface: &str, id: TypeId, outer: &Stability) -> Result<()> {
+        let ty = &self.resolve.types[id];
+        let name = self.type_name(id)?;
+        let mut kind = self.kind(id).to_owned();
+        kind[..1].make_ascii_uppercase();
+        self.heading(3, &format!("{interface}.{name}"), &kind, name)?;
+        if let Some(alias) = self.alias(id)? {
+            write!(self.text, "```wit\ntype {} = {alias};\n```\n\n", escaped(name))?;
+        }
+        self.docs(&ty.docs);
+        self.stability(&ty.stability, Some(outer))?;
+        match &ty.kind {
+            TypeDefKind::Record(record) => {
+                self.text.push_str("\n| field | type | meaning |\n|---|---|---|\n");
+                for field in &record.fields {
+                    let (name, ty) = (&field.name, self.linked_type(&field.ty)?);
+                    writeln!(self.text, "| `{name}` | {ty} | {} |", cell(&field.docs))?;
+                }
+            }
+            TypeDefKind::Variant(variant) => {
+                self.text.push_str("\n| case | value | meaning |\n|---|---|---|\n");
+                for case in &variant.cases {
+                    let ty = match &case.ty {
+                        Some(ty) => self.linked_type(ty)?,
+                        None => String::new(),
+                    };
+                    writeln!(self.text, "| `{}` | {ty} | {} |", case.name, cell(&case.docs))?;
+                }
+            }
+            TypeDefKind::Enum(enumeration) => {
+                self.text.push_str("\n| case | meaning |\n|---|---|\n");
+                for case in &enumeration.cases {
+                    writeln!(self.text, "| `{}` | {} |", case.name, cell(&case.docs))?;
+                }
+            }
+            TypeDefKind::Flags(flags) => {
+                self.text.push_str("\n| flag | meaning |\n|---|---|\n");
+                for flag in &flags.flags {
+                    writeln!(self.text, "| `{}` | {} |", flag.name, cell(&flag.docs))?;
+                }
+            }
+            TypeDefKind::Resource => self.methods(interface, id, name)?,
+            TypeDefKind::Handle(_)
+            | TypeDefKind::Tuple(_)
+            | TypeDefKind::Option(_)
+            | TypeDefKind::Result(_)
+            | TypeDefKind::List(_)
+            | TypeDefKind::Map(..)
+            | TypeDefKind::FixedLengthList(..)
+            | TypeDefKind::Future(_)
+            | TypeDefKind::Stream(_)
+            | TypeDefKind::Type(_)
+            | TypeDefKind::Unknown => {
+                let named = self.named_in_kind(&ty.kind);
+                self.types_line(&named)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn methods(&mut self, interface: &str, id: TypeId, resource: &str) -> Result<()> {
+        let TypeOwner::Interface(owner) = self.resolve.types[id].owner else {
+            return Ok(());
+        };
+        let stability = &self.resolve.types[id].stability;
+        let functions = self.resolve.interfaces[owner].functions.values();
+        for function in functions.filter(|function| function.kind.resource() == Some(id)) {
+            let name = function.item_name();
+            let kind = match function.kind {
+                FunctionKind::Constructor(_) => "Constructor",
+                FunctionKind::Static(_) | FunctionKind::AsyncStatic(_) => "Static function",
+                FunctionKind::Freestanding
+                | FunctionKind::AsyncFreestanding
+                | FunctionKind::Method(_)
+                | FunctionKind::AsyncMethod(_) => "Method",
+            };
+            let anchor = format!("{interface}.{resource}.{name}");
+            self.heading(4, &anchor, kind, &format!("{resource}.{name}"))?;
+            self.function(function, stability)?;
+        }
+        Ok(())
+    }
+
+    fn function(&mut self, function: &Function, outer: &Stability) -> Result<()> {
+        write!(self.text, "```wit\n{};\n```\n\n", self.signature(function)?)?;
+        self.docs(&function.docs);
+        self.stability(&function.stability, Some(outer))?;
+        let mut named = Vec::new();
+        let params = function.params.iter().skip(receiver(function));
+        for ty in params.map(|param| &param.ty).chain(&function.result) {
+            self.named_in(ty, &mut named);
+        }
+        self.types_line(&named)
+    }
+
+    /// The declaration as it stands in the WIT, without its semicolon.
+    fn signature(&self, function: &Function) -> Result<String> {
+        let mut text = match function.kind {
+            FunctionKind::Constructor(_) => "constructor".to_owned(),
+            FunctionKind::Static(_) => format!("{}: static func", escaped(function.item_name())),
+            FunctionKind::AsyncStatic(_) => {
+                format!("{}: static async func", escaped(function.item_name()))
+            }
+            FunctionKind::AsyncFreestanding | FunctionKind::AsyncMethod(_) => {
+                format!("{}: async func", escaped(function.item_name()))
+            }
+            FunctionKind::Freestanding | FunctionKind::Method(_) => {
+                format!("{}: func", escaped(function.item_name()))
+            }
+        };
+        let mut params = Vec::new();
+        for param in function.params.iter().skip(receiver(function)) {
+            params.push(format!("{}: {}", escaped(&param.name), self.type_text(&param.ty)?));
+        }
+        write!(text, "({})", params.join(", "))?;
+        if let Some(result) = &function.result
+            && !function.is_constructor_shorthand(self.resolve)
+        {
+            write!(text, " -> {}", self.type_text(result)?)?;
+        }
+        Ok(text)
+    }
+
+    /// Links to the types that a declaration names, since a code block can have none.
+    fn types_line(&mut self, named: &[TypeId]) -> Result<()> {
+        let mut links = Vec::new();
+        for &id in named {
+            let link = self.link(id, &format!("`{}`", self.type_name(id)?))?;
+            // A type of another package has no place on this page.
+            if link.starts_with('[') {
+                links.push(link);
+            }
+        }
+        if !links.is_empty() {
+            writeln!(self.text, "\nTypes: {}", links.join(", "))?;
+        }
+        Ok(())
+    }
+
+    /// The type for a table, linked if it names just one of ours.
+    fn linked_type(&self, ty: &Type) -> Result<String> {
+        let code = format!("`{}`", self.type_text(ty)?);
+        let mut named = Vec::new();
+        self.named_in(ty, &mut named);
+        match named[..] {
+            [] => Ok(code),
+            [only] => self.link(only, &code),
+            [..] => {
+                let mut links = Vec::new();
+                for id in named {
+                    links.push(self.link(id, &format!("`{}`", self.type_name(id)?))?);
+                }
+                Ok(format!("{code} ({})", links.join(", ")))
+            }
+        }
+    }
+
+    /// `code`, linked to where the type is declared if that is on this page.
+    fn link(&self, id: TypeId, code: &str) -> Result<String> {
+        let origin = self.used_from(id).map_or(id, |(origin, _)| origin);
+        let ty = &self.resolve.types[origin];
+        let TypeOwner::Interface(owner) = ty.owner else {
+            return Ok(code.to_owned());
+        };
+        let interface = &self.resolve.interfaces[owner];
+        let name = interface.name.as_deref().context("an interface without a name")?;
+        if interface.package != Some(self.package) {
+            return Ok(code.to_owned());
+        }
+        Ok(format!("[{code}](#{name}.{})", self.type_name(origin)?))
+    }
+
+    /// Where a type that is here by `use` was declared; `None` for one that is declared here.
+    fn used_from(&self, id: TypeId) -> Option<(TypeId, InterfaceId)> {
+        let ty = &self.resolve.types[id];
+        let TypeDefKind::Type(Type::Id(other)) = ty.kind else {
+            return None;
+        };
+        match self.resolve.types[other].owner {
+            TypeOwner::Interface(owner) if ty.owner != TypeOwner::Interface(owner) => {
+                Some(self.used_from(other).unwrap_or((other, owner)))
+            }
+            TypeOwner::Interface(_) | TypeOwner::World(_) | TypeOwner::None => None,
+        }
+    }
+
+    /// The right side of `type name = …`; `None` for what has a block of its own.
+    fn alias(&self, id: TypeId) -> Result<Option<String>> {
+        let kind = &self.resolve.types[id].kind;
+        Ok(Some(match kind {
+            TypeDefKind::Record(_)
+            | TypeDefKind::Resource
+            | TypeDefKind::Flags(_)
+            | TypeDefKind::Variant(_)
+            | TypeDefKind::Enum(_) => return Ok(None),
+            TypeDefKind::Type(ty) => self.type_text(ty)?,
+            TypeDefKind::Handle(_)
+            | TypeDefKind::Tuple(_)
+            | TypeDefKind::Option(_)
+            | TypeDefKind::Result(_)
+            | TypeDefKind::List(_)
+            | TypeDefKind::Map(..)
+            | TypeDefKind::FixedLengthList(..)
+            | TypeDefKind::Future(_)
+            | TypeDefKind::Stream(_) => {
+                // The printer spells out only what has no name of its own.
+                let mut resolve = self.resolve.clone();
+                resolve.types[id].name = None;
+                type_text(&resolve, &Type::Id(id))?
+            }
+            TypeDefKind::Unknown => bail!("a type that was never resolved"),
+        }))
+    }
+
+    fn kind(&self, id: TypeId) -> &'static str {
+        match self.resolve.types[id].kind {
+            TypeDefKind::Record(_) => "record",
+            TypeDefKind::Resource => "resource",
+            TypeDefKind::Flags(_) => "flags",
+            TypeDefKind::Variant(_) => "variant",
+            TypeDefKind::Enum(_) => "enum",
+            TypeDefKind::Handle(_)
+            | TypeDefKind::Tuple(_)
+            | TypeDefKind::Option(_)
+            | TypeDefKind::Result(_)
+            | TypeDefKind::List(_)
+            | TypeDefKind::Map(..)
+            | TypeDefKind::FixedLengthList(..)
+            | TypeDefKind::Future(_)
+            | TypeDefKind::Stream(_)
+            | TypeDefKind::Type(_)
+            | TypeDefKind::Unknown => "type",
+        }
+    }
+
+    fn type_name(&self, id: TypeId) -> Result<&'a str> {
+        self.resolve.types[id].name.as_deref().context("a type without a name")
+    }
+
+    fn type_text(&self, ty: &Type) -> Result<String> {
+        type_text(self.resolve, ty)
+    }
+
+    /// The named types in a type expression, each once, in order.
+    fn named_in(&self, ty: &Type, named: &mut Vec<TypeId>) {
+        let Type::Id(id) = ty else { return };
+        if self.resolve.types[*id].name.is_none() {
+            for inner in self.named_in_kind(&self.resolve.types[*id].kind) {
+                if !named.contains(&inner) {
+                    named.push(inner);
+                }
+            }
+        } else if !named.contains(id) {
+            named.push(*id);
+        }
+    }
+
+    fn named_in_kind(&self, kind: &TypeDefKind) -> Vec<TypeId> {
+        let mut named = Vec::new();
+        let parts: Vec<Type> = match kind {
+            TypeDefKind::Handle(Handle::Own(id) | Handle::Borrow(id)) => vec![Type::Id(*id)],
+            TypeDefKind::Tuple(tuple) => tuple.types.clone(),
+            TypeDefKind::Option(ty)
+            | TypeDefKind::List(ty)
+            | TypeDefKind::FixedLengthList(ty, _)
+            | TypeDefKind::Type(ty) => vec![*ty],
+            TypeDefKind::Map(key, value) => vec![*key, *value],
+            TypeDefKind::Result(Result_ { ok, err }) => ok.iter().chain(err).copied().collect(),
+            TypeDefKind::Future(ty) | TypeDefKind::Stream(ty) => ty.iter().copied().collect(),
+            TypeDefKind::Record(_)
+            | TypeDefKind::Resource
+            | TypeDefKind::Flags(_)
+            | TypeDefKind::Variant(_)
+            | TypeDefKind::Enum(_)
+            | TypeDefKind::Unknown => Vec::new(),
+        };
+        for ty in parts {
+            self.named_in(&ty, &mut named);
+        }
+        named
+    }
+
+    /// The anchor is spelled out: names that occur twice get no stable one from a renderer.
+    fn heading(&mut self, level: usize, anchor: &str, kind: &str, name: &str) -> Result<()> {
+        let marks = "#".repeat(level);
+        write!(self.text, "\n{marks} <a id=\"{anchor}\"></a>{kind} `{name}`\n\n")?;
+        Ok(())
+    }
+
+    fn docs(&mut self, docs: &Docs) {
+        if let Some(contents) = &docs.contents {
+            self.text.push_str(contents.trim());
+            self.text.push('\n');
+        }
+    }
+
+    /// Says it only where it is not what holds for everything around.
+    fn stability(&mut self, stability: &Stability, outer: Option<&Stability>) -> Result<()> {
+        if outer == Some(stability) {
+            return Ok(());
+        }
+        let deprecated = match stability {
+            Stability::Unknown => return Ok(()),
+            Stability::Stable { since, deprecated } => {
+                write!(self.text, "\nSince {since}.")?;
+                deprecated
+            }
+            Stability::Unstable { feature, deprecated } => {
+                write!(self.text, "\nUnstable, with the feature `{feature}`.")?;
+                deprecated
+            }
+        };
+        if let Some(version) = deprecated {
+            write!(self.text, " Deprecated since {version}.")?;
+        }
+        self.text.push('\n');
+        Ok(())
+    }
+}
+
+/// How many parameters a declaration does not spell out.
+fn receiver(function: &Function) -> usize {
+    match function.kind {
+        FunctionKind::Method(_) | FunctionKind::AsyncMethod(_) => 1,
+        FunctionKind::Freestanding
+        | FunctionKind::AsyncFreestanding
+        | FunctionKind::Static(_)
+        | FunctionKind::AsyncStatic(_)
+        | FunctionKind::Constructor(_) => 0,
+    }
+}
+
+fn type_text(resolve: &Resolve, ty: &Type) -> Result<String> {
+    let mut printer = WitPrinter::default();
+    printer.print_type_name(resolve, ty)?;
+    Ok(printer.output.to_string())
+}
+
+/// The name as WIT wants it written: with a `%` where it is a keyword. The parser knows which
+/// names are.
+fn escaped(name: &str) -> String {
+    let source = format!("package a:a; interface {name} {{}}");
+    match UnresolvedPackageGroup::parse("name.wit", &source) {
+        Ok(_) => name.to_owned(),
+        Err(_) => format!("%{name}"),
+    }
+}
+
+/// The first sentence, for a table.
+fn summary(docs: &Docs) -> String {
+    let text = cell(docs);
+    let paragraph = text.split("<br>").next().unwrap_or_default();
+    match paragraph.split_once(". ") {
+        Some((sentence, _)) => format!("{sentence}."),
+        None => paragraph.to_owned(),
+    }
+}
+
+/// All of it on one line, for a table.
+fn cell(docs: &Docs) -> String {
+    let mut text = String::new();
+    for line in docs.contents.as_deref().unwrap_or_default().trim().lines() {
+        let line = line.trim();
+        if line.is_empty() {
+            text.push_str("<br><br>");
+            continue;
+        }
+        if !text.is_empty() && !text.ends_with("<br>") {
+            text.push_str(if line.starts_with("- ") { "<br>" } else { " " });
+        }
+        text.push_str(line);
+    }
+    text.replace('|', "\\|")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PACKAGE: &str = "
+        /// About the package.
+        package a:b@1.2.0;
+
+        /// First sentence. Second one.
+        @since(version = 1.0.0)
+        interface second {
+            use first.{thing};
+
+            /// A function.
+            @since(version = 1.2.0)
+            %list: func(%from: option<thing>, to: list<u8>) -> result<_, thing>;
+
+            /// A resource.
+            @since(version = 1.0.0)
+            resource one {
+                /// Makes it.
+                @since(version = 1.0.0)
+                constructor(size: u32);
+                /// Borrows it.
+                @since(version = 1.0.0)
+                with-other: func(other: borrow<one>);
+                /// Needs none.
+                @since(version = 1.0.0)
+                pick: static func() -> one;
+            }
+
+            /// Some of them.
+            @since(version = 1.0.0)
+            type things = list<thing>;
+        }
+
+        /// The other one.
+        @since(version = 1.0.0)
+        interface first {
+            /// A record.
+            @since(version = 1.0.0)
+            record thing {
+                /// One | two,
+                /// on two lines.
+                ///
+                /// - and a list
+                name: string,
+            }
+        }
+
+        /// The world.
+        @since(version = 1.0.0)
+        world both {
+            @since(version = 1.0.0)
+            export second;
+        }
+    ";
+
+    fn page(source: &str) -> Result<String> {
+        let dir = tempfile::tempdir()?;
+        std::fs::write(dir.path().join("package.wit"), source)?;
+        reference(dir.path())
+    }
+
+    #[test]
+    fn the_first_line_tells_how_to_renew_the_page() -> Result<()> {
+        let text = page(PACKAGE)?;
+        let first = text.lines().next().unwrap_or_default();
+        assert!(first.contains("Generated from the WIT"), "{first}");
+        assert!(first.contains("BLESS=1 cargo test --test contract"), "{first}");
+        Ok(())
+    }
+
+    #[test]
+    fn signatures_are_spelled_as_in_the_wit() -> Result<()> {
+        let text = page(PACKAGE)?;
+        for line in [
+            "%list: func(%from: option<thing>, to: list<u8>) -> result<_, thing>;",
+            "constructor(size: u32);",
+            "with-other: func(other: borrow<one>);",
+            "pick: static func() -> one;",
+            "type things = list<thing>;",
+        ] {
+            assert!(text.lines().any(|found| found == line), "no line {line} in:\n{text}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn docs_of_several_lines_fit_into_a_table() -> Result<()> {
+        let text = page(PACKAGE)?;
+        let row = "| `name` | `string` | One \\| two, on two lines.<br><br>- and a list |";
+        assert!(text.lines().any(|found| found == row), "no line {row} in:\n{text}");
+        assert!(text.contains("| First sentence. |"), "{text}");
+        Ok(())
+    }
+
+    #[test]
+    fn every_link_leads_to_one_heading() -> Result<()> {
+        let text = page(PACKAGE)?;
+        let targets: Vec<_> =
+            text.split("](#").skip(1).filter_map(|rest| rest.split(')').next()).collect();
+        assert!(targets.contains(&"first.thing"), "{text}");
+        for target in targets {
+            let anchor = format!("<a id=\"{target}\"></a>");
+            assert_eq!(text.matches(&anchor).count(), 1, "{target} in:\n{text}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_version_is_told_where_it_is_a_later_one() -> Result<()> {
+        let text = page(PACKAGE)?;
+        assert_eq!(text.matches("Since 1.2.0.").count(), 1, "{text}");
+        assert_eq!(text.matches("Since 1.0.0.").count(), 3, "{text}");
+        Ok(())
+    }
+}

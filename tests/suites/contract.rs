@@ -1,0 +1,533 @@
+//! The contract holds together: the WIT, the components that are built from it, what was frozen
+//! of it, and the pages that tell of it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+use conformance::reference::reference;
+use conformance::{FOLDER, HELLO, SCRIPT, workspace};
+use syncmgr_host::{CONTRACT_VERSION, offered_interfaces};
+use wasmparser::Validator;
+use wit_component::DecodedWasm;
+use wit_parser::{
+    Docs, InterfaceId, Package, PackageId, PackageName, Resolve, Span, Stability, Type, TypeDef,
+    TypeDefKind, TypeOwner, WorldId, WorldItem, WorldKey,
+};
+
+/// The components that have to fit.
+const COMPONENTS: [&str; 3] = [HELLO, FOLDER, SCRIPT];
+
+/// The interfaces whose every item has a row in the mapping. The others have no native side.
+const MAPPED: [&str; 3] = ["types", "synchronize", "synchronize-callback"];
+
+/// Whether files that are made from the contract are to be written anew.
+fn bless() -> bool {
+    std::env::var_os("BLESS").is_some_and(|value| value == "1")
+}
+
+fn wit() -> PathBuf {
+    workspace().join("wit")
+}
+
+fn parse(dir: &Path) -> Result<(Resolve, PackageId)> {
+    let mut resolve = Resolve::default();
+    let (package, _sources) = resolve.push_dir(dir)?;
+    Ok((resolve, package))
+}
+
+fn plugin_world(dir: &Path) -> Result<(Resolve, WorldId)> {
+    let (resolve, package) = parse(dir)?;
+    let world = resolve.select_world(&[package], Some("plugin"))?;
+    Ok((resolve, world))
+}
+
+/// The text of a file with the line ends that the repository has.
+fn read_text(path: &Path) -> Result<String> {
+    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    Ok(text.replace("\r\n", "\n"))
+}
+
+/// The parts of a type that have a name and docs of their own.
+fn members(ty: &TypeDef) -> Vec<(&str, &Docs)> {
+    match &ty.kind {
+        TypeDefKind::Record(record) => {
+            record.fields.iter().map(|field| (field.name.as_str(), &field.docs)).collect()
+        }
+        TypeDefKind::Variant(variant) => {
+            variant.cases.iter().map(|case| (case.name.as_str(), &case.docs)).collect()
+        }
+        TypeDefKind::Enum(cases) => {
+            cases.cases.iter().map(|case| (case.name.as_str(), &case.docs)).collect()
+        }
+        TypeDefKind::Flags(flags) => {
+            flags.flags.iter().map(|flag| (flag.name.as_str(), &flag.docs)).collect()
+        }
+        TypeDefKind::Resource
+        | TypeDefKind::Handle(_)
+        | TypeDefKind::Tuple(_)
+        | TypeDefKind::Option(_)
+        | TypeDefKind::Result(_)
+        | TypeDefKind::List(_)
+        | TypeDefKind::Map(..)
+        | TypeDefKind::FixedLengthList(..)
+        | TypeDefKind::Future(_)
+        | TypeDefKind::Stream(_)
+        | TypeDefKind::Type(_)
+        | TypeDefKind::Unknown => Vec::new(),
+    }
+}
+
+/// The types that an interface declares itself: not those that it has by `use`.
+fn declared_types(resolve: &Resolve, id: InterfaceId) -> impl Iterator<Item = (&str, &TypeDef)> {
+    let own = move |ty: &TypeDef| {
+        let TypeDefKind::Type(Type::Id(other)) = ty.kind else {
+            return true;
+        };
+        let owner = resolve.types[other].owner;
+        owner == ty.owner || owner == TypeOwner::None
+    };
+    let types = resolve.interfaces[id].types.iter();
+    types.map(|(name, &ty)| (name.as_str(), &resolve.types[ty])).filter(move |(_, ty)| own(ty))
+}
+
+/// Collects what is missing, to name all of it at once.
+#[derive(Default)]
+struct Missing(Vec<String>);
+
+impl Missing {
+    fn docs(&mut self, path: &str, docs: &Docs) {
+        if docs.contents.as_deref().unwrap_or_default().trim().is_empty() {
+            self.0.push(format!("docs of {path}"));
+        }
+    }
+
+    fn since(&mut self, path: &str, stability: &Stability) {
+        if !stability.is_stable() {
+            self.0.push(format!("@since of {path}"));
+        }
+    }
+
+    fn both(&mut self, path: &str, docs: &Docs, stability: &Stability) {
+        self.docs(path, docs);
+        self.since(path, stability);
+    }
+}
+
+/// What lacks docs or a version in a package.
+fn undocumented(resolve: &Resolve, package_id: PackageId) -> Vec<String> {
+    let mut missing = Missing::default();
+    let package = &resolve.packages[package_id];
+    missing.docs(&format!("package {}", package.name), &package.docs);
+    for (name, &id) in &package.worlds {
+        let world = &resolve.worlds[id];
+        let path = format!("world {name}");
+        missing.both(&path, &world.docs, &world.stability);
+        for (key, item) in world.imports.iter().chain(&world.exports) {
+            let theirs = match key {
+                WorldKey::Interface(id) => resolve.interfaces[*id].package != Some(package_id),
+                WorldKey::Name(_) => false,
+            };
+            if theirs {
+                continue;
+            }
+            let path = format!("{} in {path}", resolve.name_world_key(key));
+            missing.since(&path, item.stability(resolve));
+            match item {
+                // The interface has docs, and needs no others for being imported.
+                WorldItem::Interface { .. } => {}
+                WorldItem::Function(function) => missing.docs(&path, &function.docs),
+                WorldItem::Type { id, .. } => missing.docs(&path, &resolve.types[*id].docs),
+            }
+        }
+    }
+    for (name, &id) in &package.interfaces {
+        let interface = &resolve.interfaces[id];
+        missing.both(&format!("interface {name}"), &interface.docs, &interface.stability);
+        for (ty_name, ty) in declared_types(resolve, id) {
+            let path = format!("{name}.{ty_name}");
+            missing.both(&path, &ty.docs, &ty.stability);
+            for (member, docs) in members(ty) {
+                missing.docs(&format!("{path}.{member}"), docs);
+            }
+        }
+        for (function_name, function) in &interface.functions {
+            let path = format!("{name}.{function_name}");
+            missing.both(&path, &function.docs, &function.stability);
+        }
+    }
+    missing.0
+}
+
+#[test]
+fn every_item_of_the_contract_has_docs_and_a_version() -> Result<()> {
+    let (resolve, package) = parse(&wit())?;
+    let missing = undocumented(&resolve, package);
+    ensure!(missing.is_empty(), "missing in the WIT:\n- {}", missing.join("\n- "));
+    Ok(())
+}
+
+#[test]
+fn an_item_without_docs_or_version_is_named() -> Result<()> {
+    let mut resolve = Resolve::default();
+    let package = resolve.push_str(
+        "bare.wit",
+        "package a:b@1.0.0;
+         interface i {
+             record r { field: u8 }
+             enum e { case }
+             flags f { flag }
+             variant v { choice(u8) }
+             resource s { method: func(); }
+             type t = u8;
+             go: func();
+         }
+         interface j { use i.{r}; }
+         world w { import i; }",
+    )?;
+    let missing = undocumented(&resolve, package);
+    let paths = ["world w", "interface i", "interface j", "i.r", "i.e", "i.f", "i.v", "i.s"];
+    let mut expected: BTreeSet<String> = paths
+        .into_iter()
+        .chain(["i.t", "i.go", "i.[method]s.method"])
+        .flat_map(|path| [format!("docs of {path}"), format!("@since of {path}")])
+        .collect();
+    expected.insert("@since of a:b/i@1.0.0 in world w".to_owned());
+    for path in ["package a:b@1.0.0", "i.r.field", "i.e.case", "i.f.flag", "i.v.choice"] {
+        expected.insert(format!("docs of {path}"));
+    }
+    assert_eq!(missing.into_iter().collect::<BTreeSet<_>>(), expected);
+    Ok(())
+}
+
+#[test]
+fn the_host_runs_the_version_that_the_wit_has() -> Result<()> {
+    let (resolve, package) = parse(&wit())?;
+    let name = &resolve.packages[package].name;
+    assert_eq!(name.to_string(), format!("syncmgr:plugin@{CONTRACT_VERSION}"));
+    Ok(())
+}
+
+#[test]
+fn the_host_offers_exactly_what_the_world_imports() -> Result<()> {
+    let (resolve, world) = plugin_world(&wit())?;
+    let imports: BTreeSet<String> = resolve.worlds[world]
+        .imports
+        .keys()
+        .map(|key| unversioned(&resolve.name_world_key(key)).to_owned())
+        .collect();
+    assert_eq!(imports, offered_interfaces().collect());
+    Ok(())
+}
+
+fn unversioned(id: &str) -> &str {
+    id.split_once('@').map_or(id, |(name, _)| name)
+}
+
+#[test]
+fn every_component_is_valid() -> Result<()> {
+    for path in COMPONENTS {
+        let bytes = fs::read(path).context(path)?;
+        Validator::new().validate_all(&bytes).context(path)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn every_component_tells_what_it_imports_and_exports() -> Result<()> {
+    let (resolve, world) = plugin_world(&wit())?;
+    let offered: BTreeSet<String> = offered_interfaces().collect();
+    let exported: Vec<_> =
+        resolve.worlds[world].exports.keys().map(|key| resolve.name_world_key(key)).collect();
+    for path in COMPONENTS {
+        let (resolve, world) = decode(&fs::read(path).context(path)?).context(path)?;
+        let world = &resolve.worlds[world];
+        for key in world.imports.keys() {
+            let import = resolve.name_world_key(key);
+            ensure!(offered.contains(unversioned(&import)), "{path} imports {import}");
+        }
+        let exports: Vec<_> = world.exports.keys().map(|key| resolve.name_world_key(key)).collect();
+        assert_eq!(exports, exported, "{path}");
+    }
+    Ok(())
+}
+
+#[test]
+fn every_component_fits_the_world() -> Result<()> {
+    for path in COMPONENTS {
+        let bytes = fs::read(path).context(path)?;
+        let (mut resolve, world) = plugin_world(&wit())?;
+        take_over_versions(&mut resolve, world, &bytes).context(path)?;
+        wit_component::targets(&resolve, world, &bytes)
+            .with_context(|| format!("{path} does not fit the world `plugin`"))?;
+    }
+    Ok(())
+}
+
+fn decode(bytes: &[u8]) -> Result<(Resolve, WorldId)> {
+    match wit_component::decode(bytes)? {
+        DecodedWasm::Component(resolve, world) => Ok((resolve, world)),
+        DecodedWasm::WitPackage(..) => anyhow::bail!("a WIT package, and no component"),
+    }
+}
+
+/// Gives the interfaces that the world imports the versions that the component asks for.
+///
+/// The check takes versions literally. A host does not: it links any version of the same line,
+/// such as an older WASI 0.2 that a language's standard library was built with.
+fn take_over_versions(resolve: &mut Resolve, world: WorldId, component: &[u8]) -> Result<()> {
+    let (decoded, decoded_world) = decode(component)?;
+    for key in decoded.worlds[decoded_world].imports.keys() {
+        let asked = interface_name(&decoded, key)?;
+        let mut ours = None;
+        for key in resolve.worlds[world].imports.keys() {
+            if let WorldKey::Interface(id) = key {
+                let (package, interface) = interface_name(resolve, key)?;
+                if same_line(&package, &asked.0) && interface == asked.1 {
+                    ours = Some(*id);
+                }
+            }
+        }
+        // What the world does not have is for the check itself to find.
+        if let Some(id) = ours {
+            let package = resolve.packages.alloc(Package {
+                name: asked.0,
+                docs: Docs::default(),
+                interfaces: Default::default(),
+                worlds: Default::default(),
+            });
+            resolve.interfaces[id].package = Some(package);
+        }
+    }
+    Ok(())
+}
+
+fn interface_name(resolve: &Resolve, key: &WorldKey) -> Result<(PackageName, String)> {
+    let WorldKey::Interface(id) = key else {
+        anyhow::bail!("{} is no interface", resolve.name_world_key(key));
+    };
+    let interface = &resolve.interfaces[*id];
+    let package = interface.package.context("an interface without a package")?;
+    let name = interface.name.clone().context("an interface without a name")?;
+    Ok((resolve.packages[package].name.clone(), name))
+}
+
+/// Whether two packages are versions of one, of which each can stand for the other.
+fn same_line(one: &PackageName, other: &PackageName) -> bool {
+    let line = |name: &PackageName| name.version.as_ref().map(PackageName::version_compat_track);
+    one.namespace == other.namespace && one.name == other.name && line(one) == line(other)
+}
+
+/// Whether plugins that were built for the world `old` still fit the world `new`.
+fn still_fits(old: (Resolve, WorldId), new: (Resolve, WorldId)) -> Result<()> {
+    let ((mut old, old_world), (mut resolve, new_world)) = (old, new);
+    let package = old.worlds[old_world].package.context("a world without a package")?;
+    // Both are the same package. Without a version, one is kept apart from the other; the check
+    // itself looks at no versions.
+    let name = &mut old.packages[package].name;
+    name.version = None;
+    let name = name.clone();
+    old.package_names.retain(|_, id| *id != package);
+    old.package_names.insert(name, package);
+    let remap = resolve.merge(old)?;
+    let old_world = remap.map_world(old_world, Span::default())?;
+    wit_component::semver_check(resolve, old_world, new_world)
+}
+
+#[test]
+fn plugins_that_were_built_for_the_frozen_contract_still_fit() -> Result<()> {
+    let frozen = workspace().join("tests/data/wit-0.1.0");
+    if std::env::var_os("BLESS_FROZEN").is_some_and(|value| value == "1")
+        || (bless() && !frozen.exists())
+    {
+        freeze(&wit(), &frozen)?;
+    }
+    ensure!(
+        frozen.exists(),
+        "there is no frozen contract in {}: make it with \
+         `BLESS=1 cargo test --test contract`",
+        frozen.display()
+    );
+    still_fits(plugin_world(&frozen)?, plugin_world(&wit())?)
+        .context("the contract changed in a way that plugins which are out there do not survive")
+}
+
+/// Copies the WIT files, and nothing else, so that a file that is gone is gone here, too.
+fn freeze(wit: &Path, frozen: &Path) -> Result<()> {
+    if frozen.exists() {
+        fs::remove_dir_all(frozen)?;
+    }
+    for dir in ["", "deps"] {
+        fs::create_dir_all(frozen.join(dir))?;
+        for entry in fs::read_dir(wit.join(dir))? {
+            let path = entry?.path();
+            if let Some(name) =
+                path.file_name().filter(|_| path.extension() == Some("wit".as_ref()))
+            {
+                // Not a copy of the file: its permissions and times are nobody's business.
+                fs::write(frozen.join(dir).join(name), fs::read(&path)?)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn freezing_takes_the_wit_files_and_forgets_old_ones() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (source, frozen) = (dir.path().join("wit"), dir.path().join("frozen"));
+    fs::create_dir_all(source.join("deps"))?;
+    for file in ["a.wit", "deps/b.wit", "notes.md"] {
+        fs::write(source.join(file), file)?;
+    }
+    fs::create_dir_all(&frozen)?;
+    fs::write(frozen.join("old.wit"), "old")?;
+    freeze(&source, &frozen)?;
+    assert_eq!(fs::read_to_string(frozen.join("a.wit"))?, "a.wit");
+    assert_eq!(fs::read_to_string(frozen.join("deps/b.wit"))?, "deps/b.wit");
+    assert!(!frozen.join("notes.md").exists());
+    assert!(!frozen.join("old.wit").exists());
+    Ok(())
+}
+
+fn interface(resolve: &Resolve, world: WorldId, name: &str) -> Result<InterfaceId> {
+    let package = resolve.worlds[world].package.context("a world without a package")?;
+    let interfaces = &resolve.packages[package].interfaces;
+    interfaces.get(name).copied().with_context(|| format!("no interface {name}"))
+}
+
+/// The contract with one more function, of the form of one that is there.
+fn with_another_function(name: &str) -> Result<(Resolve, WorldId)> {
+    let (mut resolve, world) = plugin_world(&wit())?;
+    let id = interface(&resolve, world, name)?;
+    let functions = &mut resolve.interfaces[id].functions;
+    let mut function = functions.values().next().context("no functions")?.clone();
+    function.name = "brand-new".to_owned();
+    functions.insert(function.name.clone(), function);
+    Ok((resolve, world))
+}
+
+/// The contract with one field, case or flag less in a type.
+fn with_less(name: &str, type_name: &str) -> Result<(Resolve, WorldId)> {
+    let (mut resolve, world) = plugin_world(&wit())?;
+    let id = interface(&resolve, world, name)?;
+    let ty = resolve.interfaces[id].types.get(type_name).copied().context("no such type")?;
+    let kind = &mut resolve.types[ty].kind;
+    let taken = if let TypeDefKind::Record(record) = kind {
+        record.fields.pop().is_some()
+    } else if let TypeDefKind::Enum(cases) = kind {
+        cases.cases.pop().is_some()
+    } else if let TypeDefKind::Flags(flags) = kind {
+        flags.flags.pop().is_some()
+    } else if let TypeDefKind::Variant(variant) = kind {
+        variant.cases.pop().is_some()
+    } else {
+        false
+    };
+    ensure!(taken, "{name}.{type_name} has nothing to take away");
+    Ok((resolve, world))
+}
+
+/// One of each kind.
+const TYPES: [(&str, &str); 4] = [
+    ("types", "progress-item"),
+    ("types", "status"),
+    ("types", "item-flags"),
+    ("synchronize", "property-value"),
+];
+
+#[test]
+fn a_new_function_of_an_import_does_not_break_plugins() -> Result<()> {
+    still_fits(plugin_world(&wit())?, with_another_function("statistics")?)
+}
+
+#[test]
+fn a_new_function_of_the_export_breaks_plugins() -> Result<()> {
+    assert!(still_fits(plugin_world(&wit())?, with_another_function("synchronize")?).is_err());
+    Ok(())
+}
+
+#[test]
+fn another_field_case_or_flag_breaks_plugins() -> Result<()> {
+    for (interface, name) in TYPES {
+        let (less, more) = (with_less(interface, name)?, plugin_world(&wit())?);
+        assert!(still_fits(less, more).is_err(), "one more in {interface}.{name}");
+        let (less, more) = (with_less(interface, name)?, plugin_world(&wit())?);
+        assert!(still_fits(more, less).is_err(), "one less in {interface}.{name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_component_of_another_shape_does_not_fit() -> Result<()> {
+    let bytes = fs::read(SCRIPT).context(SCRIPT)?;
+    for (interface, name) in TYPES {
+        let (mut resolve, world) = with_less(interface, name)?;
+        take_over_versions(&mut resolve, world, &bytes)?;
+        let fits = wit_component::targets(&resolve, world, &bytes);
+        assert!(fits.is_err(), "one less in {interface}.{name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_reference_says_what_the_wit_says() -> Result<()> {
+    let path = wit().join("reference.md");
+    let expected = reference(&wit())?.replace("\r\n", "\n");
+    if bless() {
+        fs::write(&path, &expected)?;
+    }
+    let found = if path.exists() { read_text(&path)? } else { String::new() };
+    let place = found.lines().zip(expected.lines()).position(|(found, expected)| found != expected);
+    let line = place.unwrap_or_else(|| found.lines().count().min(expected.lines().count()));
+    ensure!(
+        found == expected,
+        "wit/reference.md is not what the WIT says, first in line {}: renew it with \
+         `BLESS=1 cargo test --test contract`",
+        line + 1
+    );
+    Ok(())
+}
+
+/// Everything in backticks in the rows of a page's tables.
+fn names_in_rows(page: &str) -> BTreeSet<&str> {
+    let rows = page.lines().filter(|line| line.starts_with('|'));
+    rows.flat_map(|row| row.split('`').skip(1).step_by(2)).collect()
+}
+
+/// What of the mapped interfaces has no row. A thing is named by its path, such as
+/// `types.item.id`: a bare `id` could be anything's.
+fn unmapped(resolve: &Resolve, package: PackageId, page: &str) -> Result<Vec<String>> {
+    let named = names_in_rows(page);
+    let mut missing = Vec::new();
+    for name in MAPPED {
+        let id = resolve.packages[package].interfaces.get(name).copied();
+        let id = id.with_context(|| format!("no interface {name}"))?;
+        let mut paths: Vec<String> = Vec::new();
+        for function in resolve.interfaces[id].functions.values() {
+            paths.push(format!("{name}.{}", function.item_name()));
+        }
+        for (type_name, ty) in declared_types(resolve, id) {
+            let path = format!("{name}.{type_name}");
+            paths.extend(members(ty).into_iter().map(|(member, _)| format!("{path}.{member}")));
+            paths.push(path);
+        }
+        missing.extend(paths.into_iter().filter(|path| !named.contains(path.as_str())));
+    }
+    Ok(missing)
+}
+
+#[test]
+fn the_mapping_has_a_row_for_everything_that_has_a_native_side() -> Result<()> {
+    let (resolve, package) = parse(&wit())?;
+    let missing = unmapped(&resolve, package, &read_text(&wit().join("mapping.md"))?)?;
+    ensure!(missing.is_empty(), "no row in wit/mapping.md names\n- {}", missing.join("\n- "));
+    Ok(())
+}
+
+#[test]
+fn text_between_the_tables_does_not_count_as_a_row() {
+    let names = names_in_rows("`a`\n| `b.c`, `d` | x | `e` |\n- `f`\n");
+    assert_eq!(names, BTreeSet::from(["b.c", "d", "e"]));
+}
