@@ -1,5 +1,6 @@
 //! Runs a plugin, and cancels one of its items from another thread.
 
+use std::io::Write;
 use std::path::Path;
 use std::sync::mpsc;
 
@@ -17,6 +18,7 @@ impl Sink for Announce {
     }
 }
 
+/// Runs the plugin in a file, and cancels the first item that it reports on.
 pub fn run(plugin: &Path) -> Result<Report, Box<dyn std::error::Error>> {
     let plugin = Host::new()?.load_file(plugin)?;
     let (announce, announced) = mpsc::sync_channel(0);
@@ -29,7 +31,7 @@ pub fn run(plugin: &Path) -> Result<Report, Box<dyn std::error::Error>> {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let plugin = std::env::args().nth(1).ok_or("usage: embed PLUGIN.wasm")?;
     for item in run(Path::new(&plugin))?.items {
-        println!("{:?}: {}, {}", item.name, item.status.name(), item.hresult());
+        writeln!(std::io::stdout(), "{:?}: {}", item.name, item.hresult())?;
     }
     Ok(())
 }

@@ -459,10 +459,22 @@ mod tests {
     #[test]
     fn the_flag_bits_are_the_native_ones() {
         let mut one = wit_item(1, "a");
-        one.flags = all_item_flags();
+        one.flags = wit::ItemFlags::HAS_PROPERTIES
+            | wit::ItemFlags::TEMPORARY
+            | wit::ItemFlags::ROAMING_USER
+            | wit::ItemFlags::MAY_DELETE_ITEM
+            | wit::ItemFlags::HIDDEN;
         one.last_update_time = Some(0);
         assert_eq!(item(one).unwrap().flags, 0x3F);
-        let info = wit::HandlerInfo { name: "a".into(), flags: all_handler_flags() };
+        let flags = wit::HandlerFlags::HAS_PROPERTIES
+            | wit::HandlerFlags::MAY_ESTABLISH_CONNECTION
+            | wit::HandlerFlags::ALWAYS_LIST_HANDLER
+            | wit::HandlerFlags::HIDDEN;
+        let flags = wit::HandlerFlags::HAS_PROPERTIES
+            | wit::HandlerFlags::MAY_ESTABLISH_CONNECTION
+            | wit::HandlerFlags::ALWAYS_LIST_HANDLER
+            | wit::HandlerFlags::HIDDEN;
+        let info = wit::HandlerInfo { name: "a".into(), flags };
         assert_eq!(handler_info(info).unwrap().flags, 0x0F);
     }
 }

@@ -9,7 +9,7 @@ use syncmgr_host::sink::{Progress, Sink};
 use syncmgr_host::{Hresult, ProgressResponse, RunRequest, SessionOptions, Status};
 
 #[path = "../../host/examples/embed.rs"]
-#[allow(dead_code, clippy::print_stdout, reason = "it is a whole program")]
+#[allow(dead_code, unreachable_pub, reason = "it is a whole program")]
 mod embed;
 
 #[test]
