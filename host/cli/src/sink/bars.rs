@@ -118,6 +118,13 @@ impl Row {
     }
 }
 
+impl Drop for Bars {
+    fn drop(&mut self) {
+        // What comes after the bars is the summary. A terminal that is gone needs no clearing.
+        let _ = self.bars.clear();
+    }
+}
+
 impl Sink for Bars {
     fn started(&mut self, items: &[Item]) {
         for item in items {
