@@ -9,7 +9,6 @@ wit_bindgen::generate!({
     ",
     world: "syncmgr:sdk/sdk",
     generate_all,
-    with: { "wasi:io/poll@0.2.12": wasip2::io::poll },
     pub_export_macro: true,
     export_macro_name: "export_synchronize",
     default_bindings_module: "syncmgr_plugin::bindings",

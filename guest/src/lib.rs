@@ -44,5 +44,5 @@ pub use plugin::{
     ErrorDetail, Participation, Plugin, PrepareOutcome, PropertiesOutcome, Property,
     PropertyChange, PropertyChoice, PropertyField, PropertyValue,
 };
-pub use run::{ItemRun, LogLevel, Report, Status, UserQuestion};
+pub use run::{ItemRun, LogLevel, Pollable, Report, Status, UserQuestion};
 pub use uuid::Uuid;

@@ -10,6 +10,8 @@ pub use crate::bindings::syncmgr::plugin::types::{LogLevel, Status};
 
 /// What to ask the user; see [`ItemRun::question`].
 pub use crate::bindings::syncmgr::plugin::synchronize_callback::UserQuestion;
+/// Something that becomes ready: `wasi:io/poll`.
+pub use crate::bindings::wasi::io::poll::Pollable;
 
 /// How often [`ItemRun::advance`] and [`ItemRun::working`] report at most. People do not see more, and a report that
 /// is not made costs nothing.
@@ -102,7 +104,7 @@ impl ItemRun {
 
     /// Becomes ready when this item, alone or with everything, is cancelled. Poll it together
     /// with whatever else the plugin waits for.
-    pub fn cancelled(&self) -> wasip2::io::poll::Pollable {
+    pub fn cancelled(&self) -> Pollable {
         callback::subscribe_cancelled(Some(self.item.to_wit()))
     }
 

@@ -12,8 +12,8 @@ use syncmgr_host::{CONTRACT_VERSION, offered_interfaces};
 use wasmparser::Validator;
 use wit_component::DecodedWasm;
 use wit_parser::{
-    Docs, InterfaceId, Package, PackageId, PackageName, Resolve, Span, Stability, Type, TypeDef,
-    TypeDefKind, TypeOwner, WorldId, WorldItem, WorldKey,
+    Docs, InterfaceId, PackageId, Resolve, Span, Stability, Type, TypeDef, TypeDefKind, TypeOwner,
+    WorldId, WorldItem, WorldKey,
 };
 
 /// The components that have to fit.
@@ -257,8 +257,7 @@ fn every_component_tells_what_it_imports_and_exports() -> Result<()> {
 fn every_component_fits_the_world() -> Result<()> {
     for path in COMPONENTS {
         let bytes = fs::read(path).context(path)?;
-        let (mut resolve, world) = plugin_world(&wit())?;
-        take_over_versions(&mut resolve, world, &bytes).context(path)?;
+        let (resolve, world) = plugin_world(&wit())?;
         wit_component::targets(&resolve, world, &bytes)
             .with_context(|| format!("{path} does not fit the world `plugin`"))?;
     }
@@ -270,53 +269,6 @@ fn decode(bytes: &[u8]) -> Result<(Resolve, WorldId)> {
         DecodedWasm::Component(resolve, world) => Ok((resolve, world)),
         DecodedWasm::WitPackage(..) => anyhow::bail!("a WIT package, and no component"),
     }
-}
-
-/// Gives the interfaces that the world imports the versions that the component asks for.
-///
-/// The check takes versions literally. A host does not: it links any version of the same line,
-/// such as an older WASI 0.2 that a language's standard library was built with.
-fn take_over_versions(resolve: &mut Resolve, world: WorldId, component: &[u8]) -> Result<()> {
-    let (decoded, decoded_world) = decode(component)?;
-    for key in decoded.worlds[decoded_world].imports.keys() {
-        let asked = interface_name(&decoded, key)?;
-        let mut ours = None;
-        for key in resolve.worlds[world].imports.keys() {
-            if let WorldKey::Interface(id) = key {
-                let (package, interface) = interface_name(resolve, key)?;
-                if same_line(&package, &asked.0) && interface == asked.1 {
-                    ours = Some(*id);
-                }
-            }
-        }
-        // What the world does not have is for the check itself to find.
-        if let Some(id) = ours {
-            let package = resolve.packages.alloc(Package {
-                name: asked.0,
-                docs: Docs::default(),
-                interfaces: Default::default(),
-                worlds: Default::default(),
-            });
-            resolve.interfaces[id].package = Some(package);
-        }
-    }
-    Ok(())
-}
-
-fn interface_name(resolve: &Resolve, key: &WorldKey) -> Result<(PackageName, String)> {
-    let WorldKey::Interface(id) = key else {
-        anyhow::bail!("{} is no interface", resolve.name_world_key(key));
-    };
-    let interface = &resolve.interfaces[*id];
-    let package = interface.package.context("an interface without a package")?;
-    let name = interface.name.clone().context("an interface without a name")?;
-    Ok((resolve.packages[package].name.clone(), name))
-}
-
-/// Whether two packages are versions of one, of which each can stand for the other.
-fn same_line(one: &PackageName, other: &PackageName) -> bool {
-    let line = |name: &PackageName| name.version.as_ref().map(PackageName::version_compat_track);
-    one.namespace == other.namespace && one.name == other.name && line(one) == line(other)
 }
 
 /// Whether plugins that were built for the world `old` still fit the world `new`.
@@ -358,16 +310,15 @@ fn freeze(wit: &Path, frozen: &Path) -> Result<()> {
     if frozen.exists() {
         fs::remove_dir_all(frozen)?;
     }
-    for dir in ["", "deps"] {
-        fs::create_dir_all(frozen.join(dir))?;
-        for entry in fs::read_dir(wit.join(dir))? {
-            let path = entry?.path();
-            if let Some(name) =
-                path.file_name().filter(|_| path.extension() == Some("wit".as_ref()))
-            {
-                // Not a copy of the file: its permissions and times are nobody's business.
-                fs::write(frozen.join(dir).join(name), fs::read(&path)?)?;
-            }
+    fs::create_dir_all(frozen)?;
+    for entry in fs::read_dir(wit)? {
+        let path = entry?.path();
+        let Some(name) = path.file_name() else { continue };
+        if path.is_dir() {
+            freeze(&path, &frozen.join(name))?;
+        } else if path.extension() == Some("wit".as_ref()) {
+            // Not a copy of the file: its permissions and times are nobody's business.
+            fs::write(frozen.join(name), fs::read(&path)?)?;
         }
     }
     Ok(())
@@ -463,8 +414,7 @@ fn another_field_case_or_flag_breaks_plugins() -> Result<()> {
 fn a_component_of_another_shape_does_not_fit() -> Result<()> {
     let bytes = fs::read(SCRIPT).context(SCRIPT)?;
     for (interface, name) in TYPES {
-        let (mut resolve, world) = with_less(interface, name)?;
-        take_over_versions(&mut resolve, world, &bytes)?;
+        let (resolve, world) = with_less(interface, name)?;
         let fits = wit_component::targets(&resolve, world, &bytes);
         assert!(fits.is_err(), "one less in {interface}.{name}");
     }

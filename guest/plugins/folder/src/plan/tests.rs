@@ -54,15 +54,8 @@ struct Run {
 }
 
 fn options(mode: Mode) -> Options {
-    Options {
-        mode,
-        max_delete: DeleteLimit::Any,
-        ignore: String::new(),
-        durable: true,
-        verify: true,
-        trash: true,
-        dry_run: false,
-    }
+    let (max_delete, ignore) = (DeleteLimit::Any, String::new());
+    Options { mode, max_delete, ignore, durable: true, verify: true, trash: true, dry_run: false }
 }
 
 fn digest(text: &str) -> Digest {
@@ -139,12 +132,8 @@ impl Item {
     }
 
     fn fingerprint(&self) -> Fingerprint {
-        Fingerprint {
-            size: self.text.len() as u64,
-            modified: self.modified,
-            changed: Some(self.changed),
-            file_id: self.id,
-        }
+        let (size, changed) = (self.text.len() as u64, Some(self.changed));
+        Fingerprint { size, modified: self.modified, changed, file_id: self.id }
     }
 
     fn is_agreed(&self, base: Option<Base>) -> bool {
@@ -205,10 +194,8 @@ impl World {
         let directory = self.item(side, '/', "");
         let tree = &mut self.trees[side.index()];
         for (at, _) in path.match_indices('/') {
-            let parent = tree.entry(path[..at].to_owned()).or_insert_with(|| directory.clone());
-            match parent.mark {
-                '/' => parent.modified = directory.modified,
-                _ => *parent = directory.clone(),
+            if tree.get(&path[..at]).is_none_or(|parent| parent.mark != '/') {
+                tree.insert(path[..at].to_owned(), directory.clone());
             }
         }
         match tree.get_mut(path) {
@@ -815,6 +802,7 @@ fn permissions_and_content_may_change_on_different_sides() {
     let case = agreed("f:old").left("f%600").right("f:new");
     for mode in TWO_WAY {
         case.mode(mode).both_become("f:new f%600");
+        case.left("f%755").mode(mode).both_become("f:new f%755");
     }
     case.right("f%755").both_become("f:new f%600");
     case.right("f%755").mode(Mirror).both_become("f:old f%600");
