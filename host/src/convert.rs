@@ -470,10 +470,6 @@ mod tests {
             | wit::HandlerFlags::MAY_ESTABLISH_CONNECTION
             | wit::HandlerFlags::ALWAYS_LIST_HANDLER
             | wit::HandlerFlags::HIDDEN;
-        let flags = wit::HandlerFlags::HAS_PROPERTIES
-            | wit::HandlerFlags::MAY_ESTABLISH_CONNECTION
-            | wit::HandlerFlags::ALWAYS_LIST_HANDLER
-            | wit::HandlerFlags::HIDDEN;
         let info = wit::HandlerInfo { name: "a".into(), flags };
         assert_eq!(handler_info(info).unwrap().flags, 0x0F);
     }
