@@ -44,6 +44,8 @@ pub struct Applier<'a> {
     dirty: BTreeSet<(Side, bool, String)>,
     /// What was done so far.
     pub done: Done,
+    /// Whether all of it is durable, as far as that was asked for.
+    pub is_durable: bool,
     /// Keys of what was not done or not done yet.
     undone: HashSet<String>,
 }
@@ -134,6 +136,7 @@ impl<'a> Applier<'a> {
             now,
             dirty: BTreeSet::new(),
             done: Done::default(),
+            is_durable: false,
             undone: HashSet::new(),
         }
     }
@@ -186,6 +189,7 @@ impl<'a> Applier<'a> {
         let undone = std::mem::take(&mut self.undone);
         plan.conflicts.retain(|conflict| !undone.contains(&conflict.copy));
         self.flush()?;
+        self.is_durable = true;
         ended
     }
 
@@ -226,9 +230,10 @@ impl<'a> Applier<'a> {
                 directory.create_directory(name, *mode)?;
                 // The mask of the process may have taken bits away.
                 if let Some(mode) = *mode {
-                    directory.set_mode(name, mode)?;
+                    unless_unsupported(directory.set_mode(name, mode))?;
                 }
                 self.touch(on, parent);
+                self.note(on, operation, next, None)?;
                 self.done.directories += 1;
             }
             Action::MakeLink { text, replaces, .. } => {
@@ -332,7 +337,7 @@ impl<'a> Applier<'a> {
             }
             target.set_modified(metadata.modified)?;
             if let Some(mode) = metadata.mode {
-                target.set_mode(mode & 0o777)?;
+                unless_unsupported(target.set_mode(mode & 0o777))?;
             }
             if self.options.durable {
                 target.flush()?;
@@ -485,11 +490,22 @@ impl<'a> Applier<'a> {
         let Some(metadata) = directory.stat(name)? else { return Ok(()) };
         let Some(base) = find(next, &operation.key) else { return Ok(()) };
         let fingerprint = fingerprint(&metadata);
-        base.sides[on.index()] = Seen { fingerprint, racy: is_racy(&fingerprint, self.now) };
+        let mode = metadata.mode.map(|mode| mode & 0o777);
+        let racy = is_racy(&fingerprint, self.now);
+        base.sides[on.index()] = Seen { fingerprint, mode, racy };
         if let (Some(digest), BaseKind::File(agreed)) = (digest, &mut base.kind) {
             *agreed = digest;
         }
         Ok(())
+    }
+}
+
+/// What this run made itself is its own: where its permissions cannot be set, the file system has
+/// none.
+fn unless_unsupported(set: Result<()>) -> Result<()> {
+    match set {
+        Err(error) if error.code == ErrorCode::AccessDenied => Ok(()),
+        result => result,
     }
 }
 

@@ -705,7 +705,8 @@ impl Planner<'_, '_> {
 
     fn seen(&self, node: Option<&Node>) -> Seen {
         let fingerprint = node.map(|node| node.fingerprint).unwrap_or_default();
-        Seen { fingerprint, racy: is_racy(&fingerprint, self.input.now) }
+        let mode = node.and_then(|node| node.mode);
+        Seen { fingerprint, mode, racy: is_racy(&fingerprint, self.input.now) }
     }
 
     /// Two leaves that are equal.
@@ -746,7 +747,9 @@ impl Planner<'_, '_> {
         if left == right {
             return Some(left);
         }
-        let mode = self.merge_modes(left, right, base);
+        let Some(mode) = self.merge_modes(left, right, base) else {
+            return base.and_then(|base| base.mode);
+        };
         for (on, now) in [(Side::Left, left), (Side::Right, right)] {
             if now != mode {
                 self.push(Action::SetMode { on, mode }, place, "permissions changed");
@@ -755,17 +758,18 @@ impl Planner<'_, '_> {
         Some(mode)
     }
 
-    fn merge_modes(&self, left: u32, right: u32, base: Option<&Base>) -> u32 {
-        let agreed = base.and_then(|base| base.mode);
-        match self.mode() {
-            Mode::OneWaySafe | Mode::Mirror => left,
-            Mode::TwoWaySafe | Mode::PreferLeft | Mode::PreferRight | Mode::Newer => {
-                match (agreed == Some(left), agreed == Some(right)) {
-                    (true, false) => right,
-                    (false, true) => left,
-                    (false, false) | (true, true) => left & right,
-                }
-            }
+    /// What two different permissions become; `None`: they stay as they are, because neither side
+    /// changed its own.
+    fn merge_modes(&self, left: u32, right: u32, base: Option<&Base>) -> Option<u32> {
+        let is_same = |side: Side, now: u32| {
+            base.is_some_and(|base| base.seen(side).mode.or(base.mode) == Some(now))
+        };
+        match (self.mode(), is_same(Side::Left, left), is_same(Side::Right, right)) {
+            (_, true, true) => None,
+            (Mode::OneWaySafe | Mode::Mirror, _, _) => Some(left),
+            (_, true, false) => Some(right),
+            (_, false, true) => Some(left),
+            (_, false, false) => Some(left & right),
         }
     }
 
@@ -783,7 +787,7 @@ impl Planner<'_, '_> {
         let [Some(left), Some(right)] = nodes.map(|node| node.and_then(|node| node.mode)) else {
             return copied;
         };
-        let mode = self.merge_modes(left, right, base);
+        let Some(mode) = self.merge_modes(left, right, base) else { return copied };
         if !nodes.into_iter().all(is_file) || copied == Some(mode) {
             return copied;
         }

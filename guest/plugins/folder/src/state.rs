@@ -51,6 +51,9 @@ pub enum BaseKind {
 pub struct Seen {
     /// The fingerprint when it was seen last.
     pub fingerprint: Fingerprint,
+    /// The permission bits that the side showed then, which need not be those agreed on: some
+    /// file systems have none of their own. `None`: not known.
+    pub mode: Option<u32>,
     /// Whether it was written so shortly before it was looked at that another change might not
     /// show; then the content decides.
     pub racy: bool,

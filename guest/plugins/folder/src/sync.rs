@@ -13,8 +13,8 @@ use crate::options::{Mode, Options};
 use crate::pair::Pair;
 use crate::plan::{self, Action, Danger, Input, Operation, Plan};
 use crate::scan::{self, Scan};
-use crate::state::{ConflictRecord, State, Unusable};
-use crate::tree::{Children, Digest, Kind, Side};
+use crate::state::{Base, BaseChildren, ConflictRecord, State, Unusable};
+use crate::tree::{Digest, Side};
 
 /// State files larger than this are damaged.
 const MAX_STATE_BYTES: usize = 1 << 30;
@@ -57,7 +57,7 @@ pub(crate) fn sync(pair: &Pair, options: &Options, run: &mut ItemRun) -> Result<
     let (done, ended) = applied?;
     let after = State {
         roots: pair.roots(),
-        conflicts: standing_conflicts(&before, &plan, &scans),
+        conflicts: standing_conflicts(&before, &plan),
         entries: std::mem::take(&mut plan.next),
     };
     if after != before {
@@ -293,6 +293,10 @@ fn apply(
         applier.remove_leftovers(side, &scans[side.index()].leftovers);
     }
     let ended = applier.apply(plan, &before.entries);
+    // What may be gone after a power failure must not be remembered as agreed on.
+    if let (false, Err(Stop::Failed(error))) = (applier.is_durable, &ended) {
+        return Err(error.clone());
+    }
     Ok((applier.done, ended))
 }
 
@@ -344,22 +348,19 @@ fn can_move(from: &Directory, to: &Directory) -> Result<bool> {
     }
 }
 
-/// Conflicts whose copy is still somewhere.
-fn standing_conflicts(before: &State, plan: &Plan, scans: &[Scan; 2]) -> Vec<ConflictRecord> {
-    let stands = |conflict: &&ConflictRecord| {
-        scans.iter().any(|scan| exists(&scan.children, &conflict.copy))
-    };
-    let old = before.conflicts.iter().filter(stands);
+/// Conflicts whose copy is still there.
+fn standing_conflicts(before: &State, plan: &Plan) -> Vec<ConflictRecord> {
+    let old = before.conflicts.iter().filter(|conflict| exists(&plan.next, &conflict.copy));
     old.chain(&plan.conflicts).cloned().collect()
 }
 
-fn exists(children: &Children, key: &str) -> bool {
+fn exists(entries: &BaseChildren, key: &str) -> bool {
     match key.split_once('/') {
-        None => children.contains_key(key),
-        Some((first, rest)) => match children.get(first).map(|node| &node.kind) {
-            Some(Kind::Directory(children)) => exists(children, rest),
-            Some(Kind::File | Kind::Link(_) | Kind::Blocked(_)) | None => false,
-        },
+        None => entries.contains_key(key),
+        Some((first, rest)) => entries
+            .get(first)
+            .and_then(Base::children)
+            .is_some_and(|children| exists(children, rest)),
     }
 }
 
