@@ -31,6 +31,7 @@ pub mod glue;
 mod guid;
 mod item;
 mod plugin;
+mod requests;
 mod run;
 pub mod settings;
 

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::mpsc;
 
 use syncmgr_host::sink::{Progress, Sink};
-use syncmgr_host::{Host, ItemId, ProgressResponse, Report, RunRequest, SessionOptions};
+use syncmgr_host::{
+    CancelHandle, Host, ItemId, ProgressResponse, Report, RunRequest, SessionOptions,
+};
 
 /// Tells another thread which item is being worked on.
 struct Announce(mpsc::SyncSender<ItemId>);
@@ -22,10 +24,10 @@ impl Sink for Announce {
 pub fn run(plugin: &Path) -> Result<Report, Box<dyn std::error::Error>> {
     let plugin = Host::new()?.load_file(plugin)?;
     let (announce, announced) = mpsc::sync_channel(0);
-    let mut session = plugin.start_blocking(SessionOptions::new(), Announce(announce))?;
-    let cancel = session.cancel_handle();
+    let cancel = CancelHandle::new();
+    let options = SessionOptions::new().cancel_handle(cancel.clone());
     std::thread::spawn(move || announced.recv().map(|item| cancel.cancel_item(item)));
-    Ok(session.run_blocking(&RunRequest::default())?)
+    Ok(plugin.run_blocking(options, Announce(announce), &RunRequest::default())?)
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

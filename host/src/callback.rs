@@ -1,34 +1,18 @@
 //! The imported interfaces `synchronize-callback` and `statistics`: convert, ask the sink,
 //! remember, answer.
 
+use std::sync::Arc;
+
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 
 use crate::bindings::{statistics, synchronize_callback as wit, types};
 use crate::cancel::CancelHandle;
 use crate::convert;
-use crate::event::{ProgressItem, ProgressResponse};
+use crate::event::ProgressResponse;
 use crate::hresult::ErrorCode;
 use crate::id::ItemId;
-use crate::sink::Progress;
 use crate::state::State;
-
-impl State {
-    /// Takes a report up and answers it. `None`: it is refused.
-    pub(crate) fn report(
-        &mut self,
-        item: ItemId,
-        reported: &ProgressItem,
-        by_host: bool,
-    ) -> Option<ProgressResponse> {
-        let current = self.ledger.report(item, reported)?;
-        let pending = self.cancel.response(Some(item));
-        let progress = Progress { item, reported, current, pending, by_host };
-        let response = self.sink.progress(&progress).max(pending);
-        self.cancel.answer(item, response);
-        Some(response)
-    }
-}
 
 impl types::Host for State {}
 
@@ -39,7 +23,8 @@ impl wit::Host for State {
         item: types::ProgressItem,
     ) -> wasmtime::Result<types::ProgressResponse> {
         self.enter("progress")?;
-        let response = self.report(convert::item_id(item_id), &convert::progress_item(item), false);
+        let item = convert::progress_item(item, &self.secrets);
+        let response = self.journal()?.report(convert::item_id(item_id), item, false);
         Ok(convert::wit_response(response.unwrap_or(ProgressResponse::CancelItem)))
     }
 
@@ -50,26 +35,24 @@ impl wit::Host for State {
         info: types::LogErrorInfo,
     ) -> wasmtime::Result<Result<(), types::Error>> {
         self.enter("log-error")?;
-        let entry = convert::log_entry(level, text, &info);
+        let entry = convert::log_entry(level, text, &info, &self.secrets);
+        let journal = self.journal()?;
         if let Some(item) = entry.item
-            && !self.ledger.contains(item)
+            && !journal.ledger.contains(item)
         {
-            self.ledger.refused_calls += 1;
+            journal.ledger.refused_calls += 1;
             return Ok(Err(convert::wit_error(
                 ErrorCode::InvalidArgument,
                 format!("{item} is no item of this run"),
             )));
         }
-        self.sink.log(&entry);
-        self.ledger.log(entry);
+        journal.log(&entry);
         Ok(Ok(()))
     }
 
     fn delete_log_error(&mut self, error_id: Option<types::Guid>) -> wasmtime::Result<()> {
         self.enter("delete-log-error")?;
-        let id = error_id.map(convert::error_id);
-        self.sink.log_deleted(id);
-        self.ledger.delete_log(id);
+        self.journal()?.delete_log(error_id.map(convert::error_id));
         Ok(())
     }
 
@@ -78,10 +61,12 @@ impl wit::Host for State {
         connection: Option<String>,
     ) -> wasmtime::Result<Result<(), types::Error>> {
         self.enter("establish-connection")?;
-        let connection = connection.map(|name| convert::cut(name, convert::TEXT_BYTES));
-        Ok(self
-            .sink
-            .establish_connection(connection.as_deref())
+        let connection =
+            connection.map(|name| convert::cut(self.secrets.hide(name), convert::TEXT_BYTES));
+        let watch = Arc::clone(&self.watch);
+        let sink = &mut self.journal()?.sink;
+        Ok(watch
+            .asking(|| sink.establish_connection(connection.as_deref()))
             .map_err(|code| convert::wit_error(code, "there is no such connection")))
     }
 
@@ -91,7 +76,7 @@ impl wit::Host for State {
     ) -> wasmtime::Result<Result<u32, types::Error>> {
         self.enter("question")?;
         let default_choice = question.default_choice;
-        let question = match convert::question(question) {
+        let question = match convert::question(question, &self.secrets) {
             Ok(question) => question,
             Err(refusal) => {
                 return Ok(Err(convert::wit_error(ErrorCode::InvalidArgument, refusal)));
@@ -100,9 +85,11 @@ impl wit::Host for State {
         if !self.may_ask {
             return Ok(Ok(default_choice));
         }
-        let choice = self
-            .sink
-            .question(&question)
+        let watch = Arc::clone(&self.watch);
+        let journal = self.journal()?;
+        journal.flush();
+        let choice = watch
+            .asking(|| journal.sink.question(&question))
             .filter(|&choice| choice < question.choices.len())
             .and_then(|choice| u32::try_from(choice).ok());
         Ok(Ok(choice.unwrap_or(default_choice)))
@@ -110,7 +97,7 @@ impl wit::Host for State {
 
     fn is_cancelled(&mut self, item_id: Option<types::Guid>) -> wasmtime::Result<bool> {
         self.enter("is-cancelled")?;
-        let response = self.cancel.response(item_id.map(convert::item_id));
+        let response = self.watch.cancel.response(item_id.map(convert::item_id));
         Ok(response != ProgressResponse::Continue)
     }
 
@@ -120,7 +107,7 @@ impl wit::Host for State {
     ) -> wasmtime::Result<Resource<DynPollable>> {
         self.enter("subscribe-cancelled")?;
         let signal =
-            CancelSignal { cancel: self.cancel.clone(), item: item_id.map(convert::item_id) };
+            CancelSignal { cancel: self.watch.cancel.clone(), item: item_id.map(convert::item_id) };
         let signal = self.table.push(signal)?;
         subscribe(&mut self.table, signal)
     }
@@ -142,7 +129,7 @@ impl Pollable for CancelSignal {
 impl statistics::Host for State {
     fn set_bytes_per_step(&mut self, item_id: types::Guid, bytes: u64) -> wasmtime::Result<()> {
         self.enter("set-bytes-per-step")?;
-        self.ledger.set_bytes_per_step(convert::item_id(item_id), bytes);
+        self.journal()?.ledger.set_bytes_per_step(convert::item_id(item_id), bytes);
         Ok(())
     }
 
@@ -153,7 +140,8 @@ impl statistics::Host for State {
         value: u64,
     ) -> wasmtime::Result<()> {
         self.enter("set-count")?;
-        self.ledger.set_count(convert::item_id(item_id), name, value);
+        let name = self.secrets.hide(name);
+        self.journal()?.ledger.set_count(convert::item_id(item_id), name, value);
         Ok(())
     }
 }

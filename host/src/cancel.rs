@@ -1,17 +1,20 @@
-use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use crate::error::StopReason;
+use crate::clock;
 use crate::event::{ProgressResponse, Status};
 use crate::id::ItemId;
 
-/// Cancels what one session does, from any thread and at any time. Clones are the same handle.
+/// Cancels what a run does, from any thread and at any time, also before it starts. Clones are
+/// the same handle. Give each run one of its own.
 ///
 /// A cancellation is never taken back: from the next report on, the plugin is told again and
-/// again.
+/// again. A plugin that does not listen is ended after
+/// [`Limits::grace`](crate::Limits::grace).
 #[derive(Clone, Debug)]
 pub struct CancelHandle {
     state: Arc<CancelState>,
@@ -22,25 +25,73 @@ struct CancelState {
     /// Whether `items` or `all` hold anything, so that the common case costs one load.
     any: AtomicBool,
     all: AtomicBool,
-    items: Mutex<HashSet<ItemId>>,
-    ended: AtomicU8,
+    /// When everything was cancelled; 0: not.
+    all_since: AtomicU64,
+    killed: AtomicBool,
+    /// Since when there is a cancelled item that the plugin should have ended; 0: there is none.
+    overdue_since: AtomicU64,
+    items: Mutex<Items>,
     pushes: Mutex<Vec<(Option<ItemId>, Status)>>,
     news: watch::Sender<u64>,
 }
 
-const NOT_ENDED: u8 = 0;
-const KILLED: u8 = 1;
-const MEMORY: u8 = 2;
-const HANDLES: u8 = 3;
+/// Which items were cancelled, and how far the plugin is with the items of the run.
+#[derive(Debug, Default)]
+struct Items {
+    /// When each was cancelled.
+    cancelled: HashMap<ItemId, u64>,
+    /// Those that the plugin is at work on, and since when.
+    active: HashMap<ItemId, u64>,
+    /// Those that have no end yet.
+    unfinished: HashSet<ItemId>,
+    /// How many of those were cancelled.
+    unfinished_cancelled: usize,
+}
+
+impl Items {
+    fn cancel(&mut self, item: ItemId) {
+        if let Entry::Vacant(new) = self.cancelled.entry(item) {
+            new.insert(clock::now());
+            self.unfinished_cancelled += usize::from(self.unfinished.contains(&item));
+        }
+    }
+
+    /// An item that the plugin has not come to cannot be ended by it. So time runs from when the
+    /// plugin works on a cancelled item, or when nothing is left that was not cancelled.
+    fn overdue_since(&self) -> u64 {
+        let active = self
+            .active
+            .iter()
+            .filter_map(|(item, &active)| Some(active.max(*self.cancelled.get(item)?)))
+            .min();
+        let nothing_else =
+            !self.unfinished.is_empty() && self.unfinished.len() == self.unfinished_cancelled;
+        let last = match nothing_else {
+            true => self.unfinished.iter().filter_map(|item| self.cancelled.get(item)).max(),
+            false => None,
+        };
+        active.into_iter().chain(last.copied()).min().unwrap_or(0)
+    }
+}
+
+impl Default for CancelHandle {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl CancelHandle {
-    pub(crate) fn new() -> Self {
+    /// A handle that has cancelled nothing; see
+    /// [`SessionOptions::cancel_handle`](crate::SessionOptions::cancel_handle).
+    pub fn new() -> Self {
         Self {
             state: Arc::new(CancelState {
                 any: AtomicBool::new(false),
                 all: AtomicBool::new(false),
+                all_since: AtomicU64::new(0),
+                killed: AtomicBool::new(false),
+                overdue_since: AtomicU64::new(0),
                 items: Mutex::default(),
-                ended: AtomicU8::new(NOT_ENDED),
                 pushes: Mutex::default(),
                 news: watch::Sender::new(0),
             }),
@@ -59,7 +110,8 @@ impl CancelHandle {
 
     /// Ends the plugin at once, wherever it is. Items that have not ended fail.
     pub fn kill(&self) {
-        self.end(StopReason::Killed);
+        self.state.killed.store(true, Ordering::Release);
+        self.tell();
     }
 
     /// `ISyncMgrSynchronize::SetItemStatus`, as the sync manager calls it between the start and
@@ -68,13 +120,10 @@ impl CancelHandle {
     /// answer tells which it was.
     pub fn set_item_status(&self, item: Option<ItemId>, status: Status) -> bool {
         match (item, status) {
-            (Some(item), Status::Skipped | Status::Deleted) => {
-                self.lock_items().insert(item);
-            }
-            (None, Status::Stopped) => self.state.all.store(true, Ordering::Release),
+            (Some(item), Status::Skipped | Status::Deleted) => self.cancel(item),
+            (None, Status::Stopped) => self.cancel_everything(),
             (Some(_), _) | (None, _) => return false,
         }
-        self.state.any.store(true, Ordering::Release);
         self.state.pushes.lock().unwrap_or_else(PoisonError::into_inner).push((item, status));
         self.tell();
         true
@@ -89,7 +138,9 @@ impl CancelHandle {
             return ProgressResponse::CancelAll;
         }
         match item {
-            Some(item) if self.lock_items().contains(&item) => ProgressResponse::CancelItem,
+            Some(item) if self.lock_items().cancelled.contains_key(&item) => {
+                ProgressResponse::CancelItem
+            }
             Some(_) | None => ProgressResponse::Continue,
         }
     }
@@ -99,37 +150,86 @@ impl CancelHandle {
         match response {
             ProgressResponse::Continue => {}
             ProgressResponse::CancelItem => {
-                self.lock_items().insert(item);
-                self.state.any.store(true, Ordering::Release);
-                self.tell();
+                if self.response(Some(item)) == ProgressResponse::Continue {
+                    self.cancel(item);
+                    self.tell();
+                }
             }
             ProgressResponse::CancelAll => {
-                self.state.all.store(true, Ordering::Release);
-                self.state.any.store(true, Ordering::Release);
-                self.tell();
+                if !self.state.all.load(Ordering::Acquire) {
+                    self.cancel_everything();
+                    self.tell();
+                }
             }
         }
     }
 
-    /// Ends the plugin for a reason; the first one stays.
-    pub(crate) fn end(&self, reason: StopReason) {
-        let code = match reason {
-            StopReason::Killed => KILLED,
-            StopReason::Memory => MEMORY,
-            StopReason::Handles => HANDLES,
-        };
-        let _ =
-            self.state.ended.compare_exchange(NOT_ENDED, code, Ordering::AcqRel, Ordering::Acquire);
-        self.tell();
+    fn cancel(&self, item: ItemId) {
+        let mut items = self.lock_items();
+        items.cancel(item);
+        self.state.overdue_since.store(items.overdue_since(), Ordering::Release);
+        self.state.any.store(true, Ordering::Release);
     }
 
-    pub(crate) fn ended(&self) -> Option<StopReason> {
-        match self.state.ended.load(Ordering::Acquire) {
-            KILLED => Some(StopReason::Killed),
-            MEMORY => Some(StopReason::Memory),
-            HANDLES => Some(StopReason::Handles),
-            _not_ended => None,
+    fn cancel_everything(&self) {
+        let first = Ordering::AcqRel;
+        let _ = self.state.all_since.compare_exchange(0, clock::now(), first, Ordering::Acquire);
+        self.state.all.store(true, Ordering::Release);
+        self.state.any.store(true, Ordering::Release);
+    }
+
+    /// The items that a plugin was given to work on.
+    pub(crate) fn started(&self, started: impl Iterator<Item = ItemId>) {
+        let mut items = self.lock_items();
+        items.active.clear();
+        items.unfinished = started.collect();
+        items.unfinished_cancelled =
+            items.unfinished.iter().filter(|item| items.cancelled.contains_key(item)).count();
+        self.state.overdue_since.store(items.overdue_since(), Ordering::Release);
+    }
+
+    /// The plugin reported another status of an item.
+    pub(crate) fn moved(&self, item: ItemId, status: Status) {
+        let mut items = self.lock_items();
+        let items = &mut *items;
+        match status {
+            Status::Updating
+            | Status::UpdatingIndeterminate
+            | Status::Paused
+            | Status::Resuming => {
+                items.active.entry(item).or_insert_with(clock::now);
+            }
+            Status::Pending => {
+                items.active.remove(&item);
+            }
+            Status::Stopped
+            | Status::Skipped
+            | Status::Succeeded
+            | Status::Failed
+            | Status::Deleted => {
+                items.active.remove(&item);
+                if items.unfinished.remove(&item) && items.cancelled.contains_key(&item) {
+                    items.unfinished_cancelled -= 1;
+                }
+            }
         }
+        if !items.cancelled.is_empty() {
+            self.state.overdue_since.store(items.overdue_since(), Ordering::Release);
+        }
+    }
+
+    /// When everything was cancelled; 0: not.
+    pub(crate) fn all_since(&self) -> u64 {
+        self.state.all_since.load(Ordering::Acquire)
+    }
+
+    /// Since when the end of a cancelled item is due; 0: none is.
+    pub(crate) fn overdue_since(&self) -> u64 {
+        self.state.overdue_since.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_killed(&self) -> bool {
+        self.state.killed.load(Ordering::Acquire)
     }
 
     /// What was pushed since the last time this was asked.
@@ -137,31 +237,70 @@ impl CancelHandle {
         std::mem::take(&mut *self.state.pushes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Waits until the plugin is to end.
-    pub(crate) async fn wait_ended(&self) -> StopReason {
+    /// Waits until there is a cancellation of the item, or (`None`) of everything.
+    pub(crate) async fn wait_cancelled(&self, item: Option<ItemId>) {
+        self.wait(|| (self.response(item) != ProgressResponse::Continue).then_some(())).await;
+    }
+
+    /// Waits until there is an answer; it is looked for after every change.
+    pub(crate) async fn wait<T>(&self, mut answer: impl FnMut() -> Option<T>) -> T {
         let mut news = self.state.news.subscribe();
         loop {
-            if let Some(reason) = self.ended() {
-                return reason;
+            if let Some(answer) = answer() {
+                return answer;
             }
             // The sender lives in `self`, so this cannot fail.
             let _ = news.changed().await;
         }
     }
 
-    /// Waits until there is a cancellation of the item, or (`None`) of everything.
-    pub(crate) async fn wait_cancelled(&self, item: Option<ItemId>) {
-        let mut news = self.state.news.subscribe();
-        while self.response(item) == ProgressResponse::Continue {
-            let _ = news.changed().await;
-        }
-    }
-
-    fn tell(&self) {
+    pub(crate) fn tell(&self) {
         self.state.news.send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    fn lock_items(&self) -> std::sync::MutexGuard<'_, HashSet<ItemId>> {
+    fn lock_items(&self) -> MutexGuard<'_, Items> {
         self.state.items.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    const A: ItemId = ItemId::from_uuid(Uuid::from_u128(1));
+    const B: ItemId = ItemId::from_uuid(Uuid::from_u128(2));
+
+    fn run() -> CancelHandle {
+        let cancel = CancelHandle::new();
+        cancel.started([A, B].into_iter());
+        cancel
+    }
+
+    #[test]
+    fn a_cancelled_item_is_due_only_while_the_plugin_works_on_it() {
+        let cancel = run();
+        cancel.moved(A, Status::Updating);
+        cancel.cancel_item(B);
+        assert_eq!(cancel.overdue_since(), 0, "the plugin is not at B");
+        cancel.moved(B, Status::Updating);
+        assert_ne!(cancel.overdue_since(), 0);
+        cancel.moved(B, Status::Skipped);
+        assert_eq!(cancel.overdue_since(), 0);
+    }
+
+    #[test]
+    fn items_that_were_all_cancelled_are_due() {
+        let cancel = run();
+        cancel.cancel_item(A);
+        assert_eq!(cancel.overdue_since(), 0);
+        cancel.cancel_item(B);
+        assert_ne!(cancel.overdue_since(), 0);
+        let cancel = run();
+        cancel.cancel_item(A);
+        cancel.moved(B, Status::Succeeded);
+        assert_ne!(cancel.overdue_since(), 0);
+        cancel.moved(A, Status::Skipped);
+        assert_eq!(cancel.overdue_since(), 0);
     }
 }

@@ -7,6 +7,7 @@ use wasmparser::{
 };
 
 use crate::error::ContractError;
+use crate::requests::{self, Requests};
 
 /// The version of the contract that this host runs.
 pub const CONTRACT_VERSION: &str = "0.1.0";
@@ -63,34 +64,13 @@ pub struct Description {
     pub exports: Vec<String>,
     /// What it was made with: tool and version, sorted.
     pub producers: Vec<(String, String)>,
-}
-
-/// Something outside its sandbox that a plugin can make use of if it is granted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Ask {
-    /// Files in granted directories and its own storage.
-    Directories,
-    /// Settings, as environment variables.
-    Settings,
-    /// The time of day.
-    WallClock,
-    /// Random numbers.
-    Randomness,
-    /// The network. This host never grants it.
-    Network,
-}
-
-impl Ask {
-    /// The name for people and programs.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Directories => "directories",
-            Self::Settings => "settings",
-            Self::WallClock => "wall-clock",
-            Self::Randomness => "randomness",
-            Self::Network => "network",
-        }
-    }
+    /// What it wants, as it says itself.
+    pub requests: Requests,
+    /// The code of its greatest function, in bytes.
+    pub largest_function_bytes: u64,
+    /// Instances and components that it makes of each other, all levels multiplied: an upper
+    /// bound.
+    pub expansion: u64,
 }
 
 impl Description {
@@ -105,24 +85,6 @@ impl Description {
         description.contract_version = check_exports(&description.exports)?;
         check_imports(&description.imports)?;
         Ok(description)
-    }
-
-    /// What the plugin would make use of, judged by its imports.
-    pub fn asks(&self) -> Vec<Ask> {
-        let asks = self.imports.iter().filter_map(|import| {
-            let (package, interface) = import.split(['@']).next()?.split_once('/')?;
-            match (package, interface) {
-                ("syncmgr:plugin", "directories") | ("wasi:filesystem", _) => {
-                    Some(Ask::Directories)
-                }
-                ("wasi:cli", "environment") => Some(Ask::Settings),
-                ("wasi:clocks", "wall-clock") => Some(Ask::WallClock),
-                ("wasi:random", _) => Some(Ask::Randomness),
-                ("wasi:sockets", _) => Some(Ask::Network),
-                (_, _) => None,
-            }
-        });
-        asks.collect::<BTreeSet<_>>().into_iter().collect()
     }
 }
 
@@ -153,12 +115,33 @@ fn read(bytes: &[u8]) -> Result<Description, ContractError> {
     let mut imports = BTreeSet::new();
     let mut exports = BTreeSet::new();
     let mut producers = BTreeSet::new();
+    let mut requests = None;
+    let mut largest_function_bytes = 0;
+    let mut expansion = Expansion::default();
     // Components nest; only the outermost one's imports and exports are the plugin's.
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(bytes) {
-        match payload.map_err(malformed)? {
-            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
-            Payload::End(_) => depth = depth.saturating_sub(1),
+        let payload = payload.map_err(malformed)?;
+        match payload {
+            Payload::ModuleSection { .. } => {
+                depth += 1;
+                expansion.enter();
+            }
+            Payload::ComponentSection { .. } => {
+                depth += 1;
+                expansion.enter();
+            }
+            Payload::End(_) => {
+                depth = depth.saturating_sub(1);
+                expansion.leave();
+            }
+            Payload::InstanceSection(section) => expansion.instantiate(section.count()),
+            Payload::ComponentInstanceSection(section) => {
+                expansion.instantiate(section.count());
+            }
+            Payload::CodeSectionEntry(ref body) => {
+                largest_function_bytes = largest_function_bytes.max(body.range().len() as u64);
+            }
             Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
                 return Err(ContractError::CoreModule);
             }
@@ -171,6 +154,13 @@ fn read(bytes: &[u8]) -> Result<Description, ContractError> {
                 for export in section {
                     exports.insert(export.map_err(malformed)?.name.name.to_owned());
                 }
+            }
+            Payload::CustomSection(custom) if custom.name() == requests::SECTION => {
+                if requests.is_some() {
+                    let message = "there are two sections of them".to_owned();
+                    return Err(ContractError::Requests { message });
+                }
+                requests = Some(Requests::parse(custom.data())?);
             }
             Payload::CustomSection(custom) => {
                 if let KnownCustom::Producers(section) = custom.as_known() {
@@ -187,7 +177,40 @@ fn read(bytes: &[u8]) -> Result<Description, ContractError> {
         imports: imports.into_iter().collect(),
         exports: exports.into_iter().collect(),
         producers: producers.into_iter().collect(),
+        requests: requests.unwrap_or_default(),
+        largest_function_bytes,
+        expansion: expansion.total,
     })
+}
+
+/// Counts what instantiating the component would make. Each instantiation is taken to be of the
+/// most expensive component or module that was seen so far, wherever it is, so that no index has
+/// to be resolved.
+#[derive(Debug, Default)]
+struct Expansion {
+    /// What instantiating each of the components around here would make.
+    open: Vec<u64>,
+    /// The most that instantiating one that is complete would make.
+    greatest: u64,
+    total: u64,
+}
+
+impl Expansion {
+    fn enter(&mut self) {
+        self.open.push(0);
+    }
+
+    fn instantiate(&mut self, count: u32) {
+        let made = u64::from(count).saturating_mul(self.greatest.saturating_add(1));
+        let here = self.open.last_mut().unwrap_or(&mut self.total);
+        *here = here.saturating_add(made);
+    }
+
+    fn leave(&mut self) {
+        if let Some(made) = self.open.pop() {
+            self.greatest = self.greatest.max(made);
+        }
+    }
 }
 
 /// A producers section is a courtesy: what cannot be read of it is left out.

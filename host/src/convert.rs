@@ -13,6 +13,7 @@ use crate::event::{
 };
 use crate::hresult::ErrorCode;
 use crate::id::{ErrorId, ItemId};
+use crate::secrets::Secrets;
 
 /// `MAX_SYNCMGRHANDLERNAME` without the NUL, in UTF-16 code units.
 const HANDLER_NAME_UNITS: usize = 31;
@@ -24,7 +25,6 @@ pub(crate) const TEXT_BYTES: usize = 4096;
 const LABEL_BYTES: usize = 256;
 /// What a plugin tells about an error, in bytes.
 const DETAIL_BYTES: usize = 65_536;
-const MAX_ITEMS: usize = 10_000;
 const MAX_CHOICES: usize = 16;
 const MAX_PROPERTIES: usize = 256;
 const MAX_OPTIONS: usize = 256;
@@ -181,16 +181,26 @@ pub(crate) const fn wit_response(response: ProgressResponse) -> wit::ProgressRes
     }
 }
 
-pub(crate) fn progress_item(item: wit::ProgressItem) -> ProgressItem {
+/// A text as it may be seen: without secrets, and not too long.
+fn seen(text: String, bytes: usize, secrets: &Secrets) -> String {
+    cut(secrets.hide(text), bytes)
+}
+
+pub(crate) fn progress_item(item: wit::ProgressItem, secrets: &Secrets) -> ProgressItem {
     ProgressItem {
-        status_text: item.status_text.map(|text| cut(text, TEXT_BYTES)),
+        status_text: item.status_text.map(|text| seen(text, TEXT_BYTES, secrets)),
         status_type: item.status_type.map(status),
         prog_value: item.prog_value.map(|value| value.max(0)),
         max_value: item.max_value.map(|value| value.max(0)),
     }
 }
 
-pub(crate) fn log_entry(level: wit::LogLevel, text: String, info: &wit::LogErrorInfo) -> LogEntry {
+pub(crate) fn log_entry(
+    level: wit::LogLevel,
+    text: String,
+    info: &wit::LogErrorInfo,
+    secrets: &Secrets,
+) -> LogEntry {
     let id = info.error_id.map(error_id);
     let jumps =
         info.error_flags.is_some_and(|flags| flags.contains(wit::ErrorFlags::ENABLE_JUMP_TEXT));
@@ -200,7 +210,7 @@ pub(crate) fn log_entry(level: wit::LogLevel, text: String, info: &wit::LogError
             wit::LogLevel::Warning => LogLevel::Warning,
             wit::LogLevel::Error => LogLevel::Error,
         },
-        text: cut(text, TEXT_BYTES),
+        text: seen(text, TEXT_BYTES, secrets),
         item: info.item_id.map(item_id),
         jump: id.filter(|_| jumps),
         id,
@@ -208,7 +218,10 @@ pub(crate) fn log_entry(level: wit::LogLevel, text: String, info: &wit::LogError
     }
 }
 
-pub(crate) fn question(question: callback::UserQuestion) -> Result<Question, Refusal> {
+pub(crate) fn question(
+    question: callback::UserQuestion,
+    secrets: &Secrets,
+) -> Result<Question, Refusal> {
     let count = question.choices.len();
     if !(1..=MAX_CHOICES).contains(&count) {
         return Err(format!("a question has 1 to {MAX_CHOICES} choices, not {count}"));
@@ -217,8 +230,12 @@ pub(crate) fn question(question: callback::UserQuestion) -> Result<Question, Ref
         .ok_or_else(|| format!("default-choice {} is none of them", question.default_choice))?;
     Ok(Question {
         item: question.item_id.map(item_id),
-        text: cut(question.text, TEXT_BYTES),
-        choices: question.choices.into_iter().map(|text| cut(text, LABEL_BYTES)).collect(),
+        text: seen(question.text, TEXT_BYTES, secrets),
+        choices: question
+            .choices
+            .into_iter()
+            .map(|text| seen(text, LABEL_BYTES, secrets))
+            .collect(),
         default_choice,
     })
 }
@@ -227,8 +244,11 @@ fn index(index: u32, count: usize) -> Option<usize> {
     usize::try_from(index).ok().filter(|&index| index < count)
 }
 
-pub(crate) fn handler_info(info: wit::HandlerInfo) -> Result<HandlerInfo, Refusal> {
-    let name = cut_units(info.name, HANDLER_NAME_UNITS);
+pub(crate) fn handler_info(
+    info: wit::HandlerInfo,
+    secrets: &Secrets,
+) -> Result<HandlerInfo, Refusal> {
+    let name = cut_units(secrets.hide(info.name), HANDLER_NAME_UNITS);
     if name.is_empty() {
         return Err("the handler's name is empty".to_owned());
     }
@@ -244,13 +264,20 @@ pub(crate) fn handler_info(info: wit::HandlerInfo) -> Result<HandlerInfo, Refusa
     Ok(HandlerInfo { name, flags })
 }
 
-pub(crate) fn item_list(list: exports::ItemList) -> Result<ItemList, Refusal> {
-    if list.items.len() > MAX_ITEMS {
-        return Err(format!("a handler has at most {MAX_ITEMS} items, not {}", list.items.len()));
+pub(crate) fn item_list(
+    list: exports::ItemList,
+    max_items: u64,
+    secrets: &Secrets,
+) -> Result<ItemList, Refusal> {
+    if list.items.len() as u64 > max_items {
+        return Err(format!(
+            "there are {} items, and the limit is {max_items}; raise `items` if that is right",
+            list.items.len()
+        ));
     }
     let mut seen = HashSet::with_capacity(list.items.len());
     let items = list.items.into_iter().map(|one| {
-        let item = item(one)?;
+        let item = item(one, secrets)?;
         match seen.insert(item.id) {
             true => Ok(item),
             false => Err(format!("the item id {} stands twice", item.id)),
@@ -262,12 +289,12 @@ pub(crate) fn item_list(list: exports::ItemList) -> Result<ItemList, Refusal> {
     })
 }
 
-fn item(item: wit::Item) -> Result<Item, Refusal> {
+fn item(item: wit::Item, secrets: &Secrets) -> Result<Item, Refusal> {
     let id = item_id(item.id);
     if id.as_uuid().is_nil() {
         return Err("an item has the id GUID_NULL".to_owned());
     }
-    let name = cut_units(item.name, ITEM_NAME_UNITS);
+    let name = cut_units(secrets.hide(item.name), ITEM_NAME_UNITS);
     if name.is_empty() {
         return Err(format!("the name of the item {id} is empty"));
     }
@@ -294,20 +321,25 @@ fn item(item: wit::Item) -> Result<Item, Refusal> {
 pub(crate) fn error_detail(
     detail: exports::ErrorDetail,
     known: impl Fn(ItemId) -> bool,
+    secrets: &Secrets,
 ) -> Result<ErrorDetail, Refusal> {
     let mut retry: Vec<ItemId> = Vec::new();
+    let mut seen_before = HashSet::new();
     for id in detail.retry.into_iter().map(item_id) {
         if !known(id) {
             return Err(format!("the item {id}, to be synchronized once more, is none of the run"));
         }
-        if !retry.contains(&id) {
+        if seen_before.insert(id) {
             retry.push(id);
         }
     }
-    Ok(ErrorDetail { text: cut(detail.text, DETAIL_BYTES), retry })
+    Ok(ErrorDetail { text: seen(detail.text, DETAIL_BYTES, secrets), retry })
 }
 
-pub(crate) fn properties(properties: Vec<exports::Property>) -> Result<Vec<Property>, Refusal> {
+pub(crate) fn properties(
+    properties: Vec<exports::Property>,
+    secrets: &Secrets,
+) -> Result<Vec<Property>, Refusal> {
     if properties.len() > MAX_PROPERTIES {
         return Err(format!("there are at most {MAX_PROPERTIES} properties"));
     }
@@ -315,7 +347,7 @@ pub(crate) fn properties(properties: Vec<exports::Property>) -> Result<Vec<Prope
     properties
         .into_iter()
         .map(|one| {
-            let property = property(one)?;
+            let property = property(one, secrets)?;
             match seen.insert(property.name.clone()) {
                 true => Ok(property),
                 false => Err(format!("the property {} stands twice", property.name)),
@@ -324,8 +356,8 @@ pub(crate) fn properties(properties: Vec<exports::Property>) -> Result<Vec<Prope
         .collect()
 }
 
-fn property(property: exports::Property) -> Result<Property, Refusal> {
-    let name = property.name;
+fn property(property: exports::Property, secrets: &Secrets) -> Result<Property, Refusal> {
+    let name = secrets.hide(property.name);
     let nameable = (1..=64).contains(&name.len())
         && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
     if !nameable {
@@ -334,7 +366,9 @@ fn property(property: exports::Property) -> Result<Property, Refusal> {
     let field = match property.field {
         exports::PropertyField::Boolean(value) => PropertyField::Boolean(value),
         exports::PropertyField::Integer(value) => PropertyField::Integer(value),
-        exports::PropertyField::Text(value) => PropertyField::Text(cut(value, TEXT_BYTES)),
+        exports::PropertyField::Text(value) => {
+            PropertyField::Text(seen(value, TEXT_BYTES, secrets))
+        }
         exports::PropertyField::Choice(choice) => {
             let count = choice.options.len();
             if !(1..=MAX_OPTIONS).contains(&count) {
@@ -343,14 +377,15 @@ fn property(property: exports::Property) -> Result<Property, Refusal> {
             let Some(selected) = index(choice.selected, count) else {
                 return Err(format!("the property {name} selects none of its options"));
             };
-            let options = choice.options.into_iter().map(|text| cut(text, LABEL_BYTES)).collect();
+            let options =
+                choice.options.into_iter().map(|text| seen(text, LABEL_BYTES, secrets)).collect();
             PropertyField::Choice { options, selected }
         }
     };
     Ok(Property {
         name,
-        label: cut(property.label, LABEL_BYTES),
-        description: property.description.map(|text| cut(text, TEXT_BYTES)),
+        label: seen(property.label, LABEL_BYTES, secrets),
+        description: property.description.map(|text| seen(text, TEXT_BYTES, secrets)),
         field,
         read_only: property.read_only,
     })
@@ -389,7 +424,7 @@ mod tests {
     }
 
     fn list(items: Vec<wit::Item>) -> Result<ItemList, Refusal> {
-        item_list(exports::ItemList { items, missing_items: false })
+        item_list(exports::ItemList { items, missing_items: false }, 10_000, &Secrets::default())
     }
 
     #[test]
@@ -406,7 +441,7 @@ mod tests {
             (vec![wit_item(0, "a")], "GUID_NULL"),
             (vec![wit_item(1, "")], "empty"),
             (vec![wit_item(1, "a"), wit_item(1, "b")], "twice"),
-            ((1..=10_001).map(|id| wit_item(id, "a")).collect(), "at most"),
+            ((1..=10_001).map(|id| wit_item(id, "a")).collect(), "the limit is"),
         ] {
             let refusal = list(items).unwrap_err();
             assert!(refusal.contains(words), "{refusal}");
@@ -434,24 +469,26 @@ mod tests {
 
     #[test]
     fn negative_numbers_become_zero() {
-        let item = progress_item(wit::ProgressItem {
+        let reported = wit::ProgressItem {
             status_text: None,
             status_type: None,
             prog_value: Some(i32::MIN),
             max_value: Some(-1),
-        });
+        };
+        let item = progress_item(reported, &Secrets::default());
         assert_eq!((item.prog_value, item.max_value), (Some(0), Some(0)));
     }
 
     #[test]
     fn questions_without_a_possible_answer_are_refused() {
         for (choices, default_choice) in [(0, 0), (17, 0), (2, 2), (1, u32::MAX)] {
-            let refused = question(callback::UserQuestion {
+            let asked = callback::UserQuestion {
                 item_id: None,
                 text: String::new(),
                 choices: vec![String::new(); choices],
                 default_choice,
-            });
+            };
+            let refused = question(asked, &Secrets::default());
             assert!(refused.is_err(), "{choices} choices, default {default_choice}");
         }
     }
@@ -465,12 +502,12 @@ mod tests {
             | wit::ItemFlags::MAY_DELETE_ITEM
             | wit::ItemFlags::HIDDEN;
         one.last_update_time = Some(0);
-        assert_eq!(item(one).unwrap().flags, 0x3F);
+        assert_eq!(item(one, &Secrets::default()).unwrap().flags, 0x3F);
         let flags = wit::HandlerFlags::HAS_PROPERTIES
             | wit::HandlerFlags::MAY_ESTABLISH_CONNECTION
             | wit::HandlerFlags::ALWAYS_LIST_HANDLER
             | wit::HandlerFlags::HIDDEN;
         let info = wit::HandlerInfo { name: "a".into(), flags };
-        assert_eq!(handler_info(info).unwrap().flags, 0x0F);
+        assert_eq!(handler_info(info, &Secrets::default()).unwrap().flags, 0x0F);
     }
 }

@@ -8,7 +8,9 @@ mod system;
 mod system;
 
 use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use wasmtime::component::Resource;
@@ -18,7 +20,7 @@ use crate::bindings::types;
 use crate::convert;
 use crate::grants::{Access, Grant};
 use crate::hresult::ErrorCode;
-use crate::state::State;
+use crate::state::{State, Waiting};
 
 /// Entries that one call of `next` returns at most.
 const PAGE_ENTRIES: usize = 1024;
@@ -29,6 +31,68 @@ const COPY_BYTES: usize = 256 << 10;
 /// The longest name, in bytes. Longer ones exist on no file system that matters.
 const NAME_BYTES: usize = 255;
 
+/// What the storage is called where a grant would have its name.
+pub(crate) const STORAGE: &str = "storage";
+
+/// The plugin's own storage and what is in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Storage {
+    pub(crate) path: PathBuf,
+    pub(crate) access: Access,
+    quota: u64,
+    /// What came to it in this session.
+    added: u64,
+    /// What was there before, once that is known. Looked up when something is added.
+    before: Option<Arc<AtomicU64>>,
+}
+
+impl Storage {
+    pub(crate) fn new(path: PathBuf, access: Access, quota: u64) -> Self {
+        Self { path, access, quota, added: 0, before: None }
+    }
+
+    /// Takes room for so many bytes.
+    fn charge(&mut self, bytes: u64) -> Result<(), types::Error> {
+        let before = self.before.get_or_insert_with(|| measure(self.path.clone()));
+        let used = before.load(Ordering::Relaxed).saturating_add(self.added);
+        if used.saturating_add(bytes) > self.quota {
+            return refuse(
+                ErrorCode::NoSpace,
+                format!(
+                    "the plugin's own storage holds {used} bytes; raise `storage-bytes` if that \
+                     is right"
+                ),
+            );
+        }
+        self.added += bytes;
+        Ok(())
+    }
+}
+
+/// Adds up what is in a directory, on a thread of its own: it may be much, and nothing waits for
+/// it. What comes to it meanwhile may be counted twice.
+fn measure(path: PathBuf) -> Arc<AtomicU64> {
+    let total = Arc::new(AtomicU64::new(0));
+    let sum = Arc::clone(&total);
+    let measure = move || {
+        let mut rest = vec![path];
+        while let Some(directory) = rest.pop() {
+            for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+                match entry.metadata() {
+                    Ok(metadata) if metadata.is_dir() => rest.push(entry.path()),
+                    Ok(metadata) => {
+                        sum.fetch_add(metadata.len(), Ordering::Relaxed);
+                    }
+                    Err(_) => {}
+                }
+            }
+        }
+    };
+    // Without a thread to measure it, what was there before does not count.
+    let _ = std::thread::Builder::new().name("syncmgr-storage".to_owned()).spawn(measure);
+    total
+}
+
 /// An open directory and what may be done in it.
 #[allow(unreachable_pub, reason = "the generated bindings name it")]
 #[derive(Clone, Debug)]
@@ -37,6 +101,10 @@ pub struct Directory {
     access: Access,
     /// How many directories it is below the granted one.
     depth: usize,
+    /// Whether it is in the plugin's own storage, which has a quota.
+    stored: bool,
+    /// Why it may not be changed, for a message.
+    name: Arc<str>,
 }
 
 /// A listing in progress.
@@ -52,6 +120,7 @@ pub struct Listing {
 pub struct File {
     file: std::fs::File,
     writable: bool,
+    stored: bool,
     hasher: blake3::Hasher,
 }
 
@@ -122,23 +191,37 @@ fn system_time(nanoseconds: i64) -> SystemTime {
 }
 
 impl Directory {
-    pub(crate) fn open(path: &std::path::Path, access: Access) -> io::Result<Self> {
-        Ok(Self { handle: Arc::new(system::Handle::open(path)?), access, depth: 0 })
+    fn open(path: &Path, access: Access, name: &str, stored: bool) -> io::Result<Self> {
+        let handle = Arc::new(system::Handle::open(path)?);
+        Ok(Self { handle, access, depth: 0, stored, name: name.into() })
     }
 
     fn writable(&self) -> Result<(), types::Error> {
         match self.access {
             Access::ReadWrite => Ok(()),
-            Access::ReadOnly => {
-                refuse(ErrorCode::AccessDenied, "the directory is granted read-only".to_owned())
-            }
+            Access::ReadOnly => refuse(
+                ErrorCode::AccessDenied,
+                format!(
+                    "`{name}` is granted for reading only; {}",
+                    read_write_remedy(&self.name),
+                    name = self.name
+                ),
+            ),
         }
     }
 }
 
+/// How to grant a directory for changing.
+fn read_write_remedy(name: &str) -> String {
+    match name {
+        STORAGE => "run without `--dry-run`".to_owned(),
+        name => format!("grant it with `--dir {name}=PATH`, without `:ro` and `--dry-run`"),
+    }
+}
+
 impl File {
-    fn new(file: std::fs::File, writable: bool) -> Self {
-        Self { file, writable, hasher: blake3::Hasher::new() }
+    fn new(file: std::fs::File, writable: bool, stored: bool) -> Self {
+        Self { file, writable, stored, hasher: blake3::Hasher::new() }
     }
 
     fn writable(&self) -> Result<(), types::Error> {
@@ -181,15 +264,70 @@ impl State {
             .and_then(|name| operation(directory, name).map_err(|error| failure(&error, name))))
     }
 
+    /// Hands over something that holds a file of the system.
     fn push<T: Send + 'static>(&mut self, made: Result<T, types::Error>) -> Answer<Resource<T>> {
         match made {
-            Ok(value) => Ok(Ok(self.table.push(value)?)),
+            Ok(_) if self.open_files >= self.max_open_files => Ok(refuse(
+                ErrorCode::Failed,
+                format!(
+                    "{} has {} files and directories open; raise `open-files` if that is right",
+                    self.plugin, self.open_files
+                ),
+            )),
+            Ok(value) => {
+                self.open_files += 1;
+                Ok(Ok(self.table.push(value)?))
+            }
             Err(error) => Ok(Err(error)),
+        }
+    }
+
+    fn close<T: Send + 'static>(&mut self, this: Resource<T>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        self.open_files -= 1;
+        Ok(())
+    }
+
+    /// Why there is no directory of this name, and what to do about it.
+    fn no_directory(&self, name: &str) -> String {
+        let plugin = &self.plugin;
+        match self.description.requests.directory(name) {
+            Some(_) => format!(
+                "{plugin} was not granted a directory named {name:?}; grant it with \
+                 `--dir {name}=PATH`"
+            ),
+            None => format!(
+                "{plugin} was not granted a directory named {name:?}; its author has to add it to \
+                 its requests, and then `--dir {name}=PATH` grants it"
+            ),
+        }
+    }
+
+    /// Takes room in the storage for so many bytes.
+    fn charge(&mut self, stored: bool, bytes: u64) -> Result<(), types::Error> {
+        match &mut self.storage {
+            Some(storage) if stored => storage.charge(bytes),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Gives room in the storage back.
+    fn release(&mut self, stored: bool, bytes: u64) {
+        if let Some(storage) = self.storage.as_mut().filter(|_| stored) {
+            storage.added = storage.added.saturating_sub(bytes);
         }
     }
 }
 
-impl wit::Host for State {
+/// The size of an entry that takes room; 0 for what takes none, or is not there.
+fn size_of(directory: &Directory, name: &str) -> u64 {
+    match directory.handle.stat(name) {
+        Ok(metadata) if metadata.kind == wit::EntryKind::File => metadata.size,
+        Ok(_) | Err(_) => 0,
+    }
+}
+
+impl wit::Host for Waiting<'_> {
     fn get_grants(&mut self) -> wasmtime::Result<Vec<wit::Grant>> {
         self.enter("get-grants")?;
         let wit_grant = |grant: &Grant| wit::Grant {
@@ -207,16 +345,9 @@ impl wit::Host for State {
         self.enter("open-grant")?;
         let opened = match self.grants.iter().find(|grant| grant.name() == name) {
             // Where it is, the plugin need not know.
-            Some(grant) => Directory::open(grant.path(), grant.access())
+            Some(grant) => Directory::open(grant.path(), grant.access(), grant.name(), false)
                 .map_err(|error| failure(&error, &format!("the directory `{name}`"))),
-            None => refuse(
-                ErrorCode::AccessDenied,
-                format!(
-                    "{} was not granted a directory named {name:?}; grant it with \
-                     `--dir {name}=PATH`",
-                    self.plugin
-                ),
-            ),
+            None => refuse(ErrorCode::AccessDenied, self.no_directory(&name)),
         };
         self.push(opened)
     }
@@ -224,7 +355,7 @@ impl wit::Host for State {
     fn open_storage(&mut self) -> Answer<Resource<Directory>> {
         self.enter("open-storage")?;
         let opened = match &self.storage {
-            Some((path, access)) => Directory::open(path, *access)
+            Some(storage) => Directory::open(&storage.path, storage.access, STORAGE, true)
                 .map_err(|error| failure(&error, "the plugin's own storage")),
             None => refuse(
                 ErrorCode::AccessDenied,
@@ -235,7 +366,7 @@ impl wit::Host for State {
     }
 }
 
-impl wit::HostListing for State {
+impl wit::HostListing for Waiting<'_> {
     fn next(&mut self, this: Resource<Listing>) -> Answer<Vec<wit::Entry>> {
         self.enter("listing.next")?;
         let listing = self.table.get_mut(&this)?;
@@ -243,12 +374,11 @@ impl wit::HostListing for State {
     }
 
     fn drop(&mut self, this: Resource<Listing>) -> wasmtime::Result<()> {
-        self.table.delete(this)?;
-        Ok(())
+        self.close(this)
     }
 }
 
-impl wit::HostDirectory for State {
+impl wit::HostDirectory for Waiting<'_> {
     fn metadata(&mut self, this: Resource<Directory>) -> Answer<wit::Metadata> {
         self.enter("directory.metadata")?;
         let directory = self.table.get(&this)?;
@@ -290,8 +420,8 @@ impl wit::HostDirectory for State {
                 let handle = directory.handle.open_directory(name)?;
                 Ok(Directory {
                     handle: Arc::new(handle),
-                    access: directory.access,
                     depth: directory.depth + 1,
+                    ..directory.clone()
                 })
             })?;
         self.push(opened)
@@ -314,7 +444,7 @@ impl wit::HostDirectory for State {
                 directory.handle.open_file(name)
             })?;
         let opened = opened.and_then(|file| match file.metadata() {
-            Ok(metadata) if metadata.is_file() => Ok(File::new(file, false)),
+            Ok(metadata) if metadata.is_file() => Ok(File::new(file, false, false)),
             Ok(_) => refuse(ErrorCode::Changed, format!("{name}: is no regular file")),
             Err(error) => Err(failure(&error, &name)),
         });
@@ -324,7 +454,7 @@ impl wit::HostDirectory for State {
     fn create_file(&mut self, this: Resource<Directory>, name: String) -> Answer<Resource<File>> {
         let made =
             self.on_entry("directory.create-file", &this, &name, true, |directory, name| {
-                Ok(File::new(directory.handle.create_file(name)?, true))
+                Ok(File::new(directory.handle.create_file(name)?, true, directory.stored))
             })?;
         self.push(made)
     }
@@ -362,9 +492,14 @@ impl wit::HostDirectory for State {
     }
 
     fn remove_file(&mut self, this: Resource<Directory>, name: String) -> Answer<()> {
-        self.on_entry("directory.remove-file", &this, &name, true, |directory, name| {
-            directory.handle.remove_file(name)
-        })
+        let stored = self.table.get(&this)?.stored;
+        let removed =
+            self.on_entry("directory.remove-file", &this, &name, true, |directory, name| {
+                let size = if stored { size_of(directory, name) } else { 0 };
+                directory.handle.remove_file(name)?;
+                Ok(size)
+            })?;
+        Ok(removed.map(|size| self.release(stored, size)))
     }
 
     fn remove_directory(&mut self, this: Resource<Directory>, name: String) -> Answer<()> {
@@ -387,9 +522,25 @@ impl wit::HostDirectory for State {
             self.enter("directory.rename")?;
             return Ok(Err(error));
         }
-        self.on_entry("directory.rename", &this, &name, true, |directory, name| {
-            directory.handle.rename(name, &to.handle, &to_name, replace)
-        })
+        // What moves into the storage takes room there, and what moves out gives it back.
+        let from = self.directory(&this)?;
+        let moved = match from.stored == to.stored || checked_name(&name).is_err() {
+            true => 0,
+            false => size_of(&from, &name),
+        };
+        if let Err(error) = self.charge(to.stored, moved) {
+            self.enter("directory.rename")?;
+            return Ok(Err(error));
+        }
+        let renamed =
+            self.on_entry("directory.rename", &this, &name, true, |directory, name| {
+                directory.handle.rename(name, &to.handle, &to_name, replace)
+            })?;
+        match renamed.is_ok() {
+            true => self.release(from.stored, moved),
+            false => self.release(to.stored, moved),
+        }
+        Ok(renamed)
     }
 
     fn link(
@@ -402,6 +553,16 @@ impl wit::HostDirectory for State {
         let to = self.directory(&to)?;
         let allowed = to.writable().and_then(|()| checked_name(&to_name).map(|_| ()));
         if let Err(error) = allowed {
+            self.enter("directory.link")?;
+            return Ok(Err(error));
+        }
+        // Once its first name is gone, it is the second one that takes the room.
+        let from = self.directory(&this)?;
+        let linked = match from.stored == to.stored || checked_name(&name).is_err() {
+            true => 0,
+            false => size_of(&from, &name),
+        };
+        if let Err(error) = self.charge(to.stored, linked) {
             self.enter("directory.link")?;
             return Ok(Err(error));
         }
@@ -431,12 +592,11 @@ impl wit::HostDirectory for State {
     }
 
     fn drop(&mut self, this: Resource<Directory>) -> wasmtime::Result<()> {
-        self.table.delete(this)?;
-        Ok(())
+        self.close(this)
     }
 }
 
-impl wit::HostFile for State {
+impl wit::HostFile for Waiting<'_> {
     fn metadata(&mut self, this: Resource<File>) -> Answer<wit::Metadata> {
         self.enter("file.metadata")?;
         let file = self.table.get(&this)?;
@@ -459,10 +619,13 @@ impl wit::HostFile for State {
 
     fn write(&mut self, this: Resource<File>, bytes: Vec<u8>) -> Answer<()> {
         self.enter("file.write")?;
+        let file = self.table.get(&this)?;
+        let (allowed, stored) = (file.writable(), file.stored);
+        if let Err(error) = allowed.and_then(|()| self.charge(stored, bytes.len() as u64)) {
+            return Ok(Err(error));
+        }
         let file = self.table.get_mut(&this)?;
-        Ok(file
-            .writable()
-            .and_then(|()| file.file.write_all(&bytes).map_err(|error| failure(&error, "writing"))))
+        Ok(file.file.write_all(&bytes).map_err(|error| failure(&error, "writing")))
     }
 
     fn hash(&mut self, this: Resource<File>, len: u64) -> Answer<u64> {
@@ -501,7 +664,8 @@ impl wit::HostFile for State {
         let mut buffer = std::mem::take(&mut self.copy_buffer);
         buffer.resize(COPY_BYTES, 0);
         let mut done = 0;
-        let mut outcome = self.table.get(&this)?.writable();
+        let target = self.table.get(&this)?;
+        let (mut outcome, stored) = (target.writable(), target.stored);
         while outcome.is_ok() && done < len {
             let piece = usize::try_from(len - done).unwrap_or(COPY_BYTES).min(COPY_BYTES);
             let from = self.table.get_mut(&source)?;
@@ -514,6 +678,10 @@ impl wit::HostFile for State {
                 }
             };
             from.hasher.update(&buffer[..read]);
+            outcome = self.charge(stored, read as u64);
+            if outcome.is_err() {
+                break;
+            }
             let to = self.table.get_mut(&this)?;
             outcome =
                 to.file.write_all(&buffer[..read]).map_err(|error| failure(&error, "writing"));
@@ -555,8 +723,7 @@ impl wit::HostFile for State {
     }
 
     fn drop(&mut self, this: Resource<File>) -> wasmtime::Result<()> {
-        self.table.delete(this)?;
-        Ok(())
+        self.close(this)
     }
 }
 

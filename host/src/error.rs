@@ -22,6 +22,34 @@ pub enum LoadError {
         #[source]
         reason: ContractError,
     },
+    /// The file is too large, or would become too large.
+    #[error(
+        "the plugin {name} is too large: {what} is {found}, and the limit is {limit}; raise \
+         `{option}` if that is right"
+    )]
+    TooLarge {
+        /// The plugin's name.
+        name: String,
+        /// What of it.
+        what: &'static str,
+        /// How large it is.
+        found: u64,
+        /// How large it may be.
+        limit: u64,
+        /// The name of the limit.
+        option: &'static str,
+    },
+    /// Compiling it did not come to an end.
+    #[error(
+        "the plugin {name} takes longer than {}s to compile; raise `compile-time` if that is right",
+        limit.as_secs()
+    )]
+    CompileTime {
+        /// The plugin's name.
+        name: String,
+        /// How long it may take.
+        limit: std::time::Duration,
+    },
     /// The component is as the contract wants it, but this host cannot compile or link it.
     #[error("cannot load the plugin {name}: {source}")]
     Compile {
@@ -38,6 +66,8 @@ impl LoadError {
         match self {
             Self::Read { .. } => "load-read",
             Self::Contract { reason, .. } => reason.code(),
+            Self::TooLarge { .. } => "load-too-large",
+            Self::CompileTime { .. } => "load-compile-time",
             Self::Compile { .. } => "load-compile",
         }
     }
@@ -109,6 +139,12 @@ pub enum ContractError {
         /// The names of the imports.
         imports: Vec<String>,
     },
+    /// What it says that it wants cannot be read.
+    #[error("its requests cannot be read: {message}; its author has to mend them")]
+    Requests {
+        /// What is wrong.
+        message: String,
+    },
     /// Names fit, types do not.
     #[error(
         "its types do not fit the contract: {message}; build it against the contract's own WIT"
@@ -131,6 +167,7 @@ impl ContractError {
             Self::OtherWorld { .. } => "contract-other-world",
             Self::OtherVersion { .. } => "contract-other-version",
             Self::UnknownImports { .. } => "contract-unknown-imports",
+            Self::Requests { .. } => "contract-requests",
             Self::Types { .. } => "contract-types",
         }
     }
@@ -172,6 +209,20 @@ pub enum GrantError {
     Twice {
         /// The name given.
         name: String,
+    },
+    /// There is no such capability.
+    #[error("`{name}` cannot be allowed; `wall-clock` and `randomness` can")]
+    Capability {
+        /// The name given.
+        name: String,
+    },
+    /// A setting or a secret is there twice, or cannot be handed over.
+    #[error("the setting or secret `{name}` {why}")]
+    Setting {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        why: &'static str,
     },
     /// The directory cannot be opened.
     #[error("cannot open the directory `{name}` ({}): {source}", path.display())]
@@ -244,44 +295,127 @@ impl std::fmt::Display for Call {
     }
 }
 
-/// Why the host ended a plugin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StopReason {
-    /// The embedder asked, with [`CancelHandle::kill`](crate::CancelHandle::kill).
-    Killed,
-    /// It wanted more memory than its limit.
-    Memory,
-    /// It held more handles than its limit.
-    Handles,
+macro_rules! stop_reasons {
+    ($($name:ident = $number:literal, $code:literal, $doc:literal, $words:literal;)*) => {
+        /// Why the host ended a plugin.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum StopReason {
+            $(#[doc = $doc] $name,)*
+        }
+
+        impl StopReason {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// A stable code for programs.
+            pub const fn code(self) -> &'static str {
+                match self {
+                    $(Self::$name => $code,)*
+                }
+            }
+
+            pub(crate) const fn number(self) -> u8 {
+                match self {
+                    $(Self::$name => $number,)*
+                }
+            }
+
+            pub(crate) const fn from_number(number: u8) -> Option<Self> {
+                match number {
+                    $($number => Some(Self::$name),)*
+                    _none => None,
+                }
+            }
+        }
+
+        impl std::fmt::Display for StopReason {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(match self {
+                    $(Self::$name => $words,)*
+                })
+            }
+        }
+    };
+}
+
+stop_reasons! {
+    Killed = 1, "ended-killed",
+        "The embedder asked, with [`CancelHandle::kill`](crate::CancelHandle::kill).",
+        "it was told to end at once";
+    CancelledAll = 2, "ended-cancelled-all",
+        "It went on after everything was cancelled, longer than the grace period.",
+        "it went on after everything was cancelled";
+    CancelledItem = 3, "ended-cancelled-item",
+        "It went on with an item that was cancelled, longer than the grace period.",
+        "it went on with an item that was cancelled";
+    ComputeTime = 4, "ended-compute-time",
+        "One call computed longer than its limit.",
+        "it computed longer than its limit; raise `compute-time` if that is right";
+    WallTime = 5, "ended-wall-time",
+        "One call took longer than its limit.",
+        "it took longer than its limit; raise `wall-time` if that is right";
+    IdleTime = 6, "ended-idle-time",
+        "It gave no sign of life for longer than its limit.",
+        "it gave no sign of life; raise `idle-time` if it may be silent that long";
+    Memory = 7, "ended-memory",
+        "It wanted more memory than its limit.",
+        "it wanted more memory than its limit; raise `memory-bytes` if that is right";
+    Tables = 8, "ended-tables",
+        "Its tables wanted more elements than their limit.",
+        "it wanted larger tables than its limit; raise `table-elements` if that is right";
+    Stack = 9, "ended-stack",
+        "It called itself too deeply.",
+        "it ran out of stack; raise `stack-bytes` if that is right";
+    Handles = 10, "ended-handles",
+        "It held more handles than its limit.",
+        "it held more handles than its limit; raise `handles` if that is right";
+    HostCallBytes = 11, "ended-host-call-bytes",
+        "It handed more to the host in one call than its limit.",
+        "it handed over more in one call than its limit; raise `host-call-bytes` if that is right";
+    Instances = 12, "ended-instances",
+        "It is made of more instances, memories or tables than its limit.",
+        "it is made of more instances than its limit; raise `instances` if that is right";
+    Denied = 13, "ended-denied",
+        "It used what it was not granted.",
+        "it used what it was not granted";
 }
 
 impl StopReason {
-    /// A stable code for programs.
-    pub const fn code(self) -> &'static str {
+    /// Whether it is the user, or the embedder for the user, who had the plugin ended.
+    pub const fn is_cancellation(self) -> bool {
         match self {
-            Self::Killed => "ended-killed",
-            Self::Memory => "ended-memory",
-            Self::Handles => "ended-handles",
+            Self::Killed | Self::CancelledAll | Self::CancelledItem => true,
+            Self::ComputeTime
+            | Self::WallTime
+            | Self::IdleTime
+            | Self::Memory
+            | Self::Tables
+            | Self::Stack
+            | Self::Handles
+            | Self::HostCallBytes
+            | Self::Instances
+            | Self::Denied => false,
         }
     }
 }
 
-impl std::fmt::Display for StopReason {
+/// What a plugin was not granted, and how to grant it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// What it asked for, such as ``the time of day (`wall-clock`)``.
+    pub asked: String,
+    /// What to do, with the exact option of the command line.
+    pub remedy: String,
+}
+
+impl std::fmt::Display for Denial {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Killed => "it was told to end at once",
-            Self::Memory => {
-                "it wanted more memory than its limit; raise the limit if that is right"
-            }
-            Self::Handles => {
-                "it held more handles than its limit; raise the limit if that is right"
-            }
-        })
+        write!(f, "{}; {}", self.asked, self.remedy)
     }
 }
 
-/// Why a session failed. After [`SessionError::Trap`], [`SessionError::Exit`] and
-/// [`SessionError::Ended`] the session is dead: it answers [`SessionError::Dead`] to everything.
+/// Why a session failed. After [`SessionError::Trap`], [`SessionError::Exit`],
+/// [`SessionError::Ended`] and [`SessionError::Denied`] the session is dead: it answers [`SessionError::Dead`] to everything.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
     /// The plugin answered with an error.
@@ -340,6 +474,16 @@ pub enum SessionError {
         /// Why.
         reason: StopReason,
     },
+    /// It used what it was not granted, and was ended.
+    #[error("{plugin}: was denied, in {call}, {denial}")]
+    Denied {
+        /// The plugin's name.
+        plugin: String,
+        /// The call.
+        call: Call,
+        /// What it was denied.
+        denial: Denial,
+    },
     /// The embedder called out of order.
     #[error("{plugin}: {call} cannot be called {when}")]
     OutOfOrder {
@@ -389,10 +533,26 @@ impl SessionError {
             Self::Trap { .. } => "plugin-trap",
             Self::Exit { .. } => "plugin-exit",
             Self::Ended { reason, .. } => reason.code(),
+            Self::Denied { .. } => StopReason::Denied.code(),
             Self::OutOfOrder { .. } => "session-out-of-order",
             Self::Dead { .. } => "session-dead",
             Self::UnknownItem { .. } => "session-unknown-item",
             Self::Host { .. } => "host-failed",
+        }
+    }
+
+    /// Whether the plugin is gone, and another session could do better.
+    pub const fn is_death(&self) -> bool {
+        match self {
+            Self::Trap { .. } | Self::Exit { .. } | Self::Ended { .. } | Self::Denied { .. } => {
+                true
+            }
+            Self::Plugin { .. }
+            | Self::BadData { .. }
+            | Self::OutOfOrder { .. }
+            | Self::Dead { .. }
+            | Self::UnknownItem { .. }
+            | Self::Host { .. } => false,
         }
     }
 
@@ -411,6 +571,16 @@ pub enum StartError {
     /// The plugin failed while it was being instantiated.
     #[error(transparent)]
     Session(SessionError),
+    /// It died in an earlier run, and is not to be started again.
+    #[error(
+        "the plugin {plugin} is in quarantine since it died: {death}; release it when it is mended"
+    )]
+    Quarantined {
+        /// The plugin's name.
+        plugin: String,
+        /// What it died of.
+        death: String,
+    },
 }
 
 /// Why there can be no host.

@@ -2,12 +2,54 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::error::GrantError;
 
-/// What a plugin may do in a directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Something outside of the sandbox that is not a thing with a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Capability {
+    /// The time of day: `wasi:clocks/wall-clock`.
+    WallClock,
+    /// Random numbers that nobody can guess: `wasi:random/random`. Those that need not be secret
+    /// are there without being granted.
+    Randomness,
+}
+
+impl Capability {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::WallClock, Self::Randomness];
+
+    /// The name in texts.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::WallClock => "wall-clock",
+            Self::Randomness => "randomness",
+        }
+    }
+
+    /// What it is, for people.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::WallClock => "the time of day",
+            Self::Randomness => "secret random numbers",
+        }
+    }
+}
+
+impl std::str::FromStr for Capability {
+    type Err = GrantError;
+
+    fn from_str(name: &str) -> Result<Self, GrantError> {
+        let found = Self::ALL.into_iter().find(|capability| capability.name() == name);
+        found.ok_or_else(|| GrantError::Capability { name: name.to_owned() })
+    }
+}
+
+/// What a plugin may do in a directory, the lesser first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
     /// Reading.
     ReadOnly,

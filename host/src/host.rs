@@ -1,25 +1,21 @@
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::Duration;
 
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Config, Engine};
 
-use crate::bindings::{HandlerPre, directories, statistics, synchronize_callback, types};
+use crate::bindings::{directories, statistics, synchronize_callback, types};
 use crate::contract::Description;
+use crate::denied;
 use crate::error::{ContractError, HostError, LoadError};
+use crate::limits::{LoadLimits, size};
 use crate::plugin::Plugin;
-use crate::state::State;
+use crate::state::{HasWaiting, State, Waiting};
+use crate::ticker::Ticker;
 
-/// How often a running plugin looks whether it is to end. Also how exact time limits are.
-pub const TICK: Duration = Duration::from_millis(10);
-
-/// Guest stack. Deep recursion traps; Rust's own default in a component is 1 MiB of linear
-/// memory, which runs out first.
-const WASM_STACK_BYTES: usize = 1 << 20;
 /// The native stack of a session: the guest's, and room for the host's own calls.
-const SESSION_STACK_BYTES: usize = WASM_STACK_BYTES + (1 << 20);
+const HOST_STACK_BYTES: usize = 1 << 20;
 
 /// Compiles and runs plugins. Clones share one engine; a process needs one.
 ///
@@ -28,38 +24,54 @@ const SESSION_STACK_BYTES: usize = WASM_STACK_BYTES + (1 << 20);
 pub struct Host {
     engine: Engine,
     linker: Arc<Linker<State>>,
+    ticker: Ticker,
+    limits: LoadLimits,
 }
 
 impl std::fmt::Debug for Host {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Host").finish_non_exhaustive()
+        f.debug_struct("Host").field("limits", &self.limits).finish_non_exhaustive()
     }
 }
 
 impl Host {
-    /// A host with an engine of its own.
+    /// A host with an engine of its own and [`LoadLimits::default`].
     ///
     /// # Errors
     /// [`HostError`] where the system cannot run compiled code.
     pub fn new() -> Result<Self, HostError> {
+        Self::with_limits(LoadLimits::default())
+    }
+
+    /// A host with an engine of its own.
+    ///
+    /// # Errors
+    /// [`HostError`] where the system cannot run compiled code.
+    pub fn with_limits(limits: LoadLimits) -> Result<Self, HostError> {
         let mut config = Config::new();
+        let stack_bytes = size(limits.stack_bytes);
         config
             .wasm_component_model(true)
             // The contract is WASI 0.2: nothing needs the component model's own concurrency, and
             // every call is faster without it.
             .concurrency_support(false)
             .epoch_interruption(true)
-            .max_wasm_stack(WASM_STACK_BYTES)
-            .async_stack_size(SESSION_STACK_BYTES);
+            .max_wasm_stack(stack_bytes)
+            .async_stack_size(stack_bytes.saturating_add(HOST_STACK_BYTES));
         let engine = Engine::new(&config)?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         types::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
         synchronize_callback::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
         statistics::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
-        directories::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
-        start_ticker(&engine)?;
-        Ok(Self { engine, linker: Arc::new(linker) })
+        directories::add_to_linker::<_, HasWaiting>(&mut linker, |state| Waiting::new(state))?;
+        let ticker = Ticker::start(&engine).map_err(wasmtime::Error::from)?;
+        Ok(Self { engine, linker: Arc::new(linker), ticker, limits })
+    }
+
+    /// What loading a plugin may take.
+    pub const fn limits(&self) -> &LoadLimits {
+        &self.limits
     }
 
     /// Loads a plugin from a file, under the name of the file.
@@ -67,10 +79,11 @@ impl Host {
     /// # Errors
     /// [`LoadError`]; nothing of the plugin has run then, and nothing has after a success.
     pub fn load_file(&self, path: &Path) -> Result<Plugin, LoadError> {
-        let bytes = std::fs::read(path)
-            .map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+        let read = |source| LoadError::Read { path: path.to_owned(), source };
         let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
-        self.load(&name, &bytes)
+        let length = std::fs::metadata(path).map_err(read)?.len();
+        self.check_size(&name, length)?;
+        self.load(&name, &std::fs::read(path).map_err(read)?)
     }
 
     /// Loads a plugin from the bytes of a component, under a name for messages.
@@ -78,30 +91,76 @@ impl Host {
     /// # Errors
     /// [`LoadError`].
     pub fn load(&self, name: &str, bytes: &[u8]) -> Result<Plugin, LoadError> {
+        self.check_size(name, bytes.len() as u64)?;
         let contract = |reason| LoadError::Contract { name: name.to_owned(), reason };
-        let compile = |source| LoadError::Compile { name: name.to_owned(), source };
         let description = Description::of(bytes).map_err(contract)?;
-        let component = Component::new(&self.engine, bytes).map_err(compile)?;
+        for (what, found, limit, option) in [
+            (
+                "its greatest function",
+                description.largest_function_bytes,
+                self.limits.function_bytes,
+                "function-bytes",
+            ),
+            (
+                "what it would instantiate",
+                description.expansion,
+                self.limits.expansion,
+                "expansion",
+            ),
+        ] {
+            too_large(name, what, found, limit, option)?;
+        }
+        let component = self.compile(name, bytes)?;
         let mismatch = |error: wasmtime::Error| {
             contract(ContractError::Types { message: format!("{error:#}") })
         };
+        let linkers = denied::linkers(&self.linker, &component)
+            .map_err(|source| LoadError::Compile { name: name.to_owned(), source })?;
+        // Whether the types fit does not depend on what is granted.
         let pre = self.linker.instantiate_pre(&component).map_err(mismatch)?;
-        let pre = HandlerPre::new(pre).map_err(mismatch)?;
-        Ok(Plugin::new(name, pre, description))
+        crate::bindings::HandlerPre::new(pre).map_err(mismatch)?;
+        let plugin = Plugin::new(name, component, linkers, description, self.ticker.clone());
+        plugin.map_err(mismatch)
+    }
+
+    fn check_size(&self, name: &str, bytes: u64) -> Result<(), LoadError> {
+        too_large(name, "the file", bytes, self.limits.component_bytes, "component-bytes")
+    }
+
+    /// Compiles on a thread of its own: nothing can interrupt the compiler.
+    fn compile(&self, name: &str, bytes: &[u8]) -> Result<Component, LoadError> {
+        let failed = |source| LoadError::Compile { name: name.to_owned(), source };
+        let (engine, bytes) = (self.engine.clone(), bytes.to_vec());
+        let (done, wait) = mpsc::sync_channel(1);
+        thread::Builder::new()
+            .name("syncmgr-compile".to_owned())
+            .spawn(move || {
+                // Nobody listens once the time is up.
+                let _ = done.send(Component::new(&engine, bytes));
+            })
+            .map_err(|error| failed(error.into()))?;
+        match wait.recv_timeout(self.limits.compile_time) {
+            Ok(compiled) => compiled.map_err(failed),
+            Err(mpsc::RecvTimeoutError::Timeout) => Err(LoadError::CompileTime {
+                name: name.to_owned(),
+                limit: self.limits.compile_time,
+            }),
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                Err(failed(wasmtime::Error::msg("the compiler panicked")))
+            }
+        }
     }
 }
 
-/// One thread per engine advances its clock, for as long as the engine lives.
-fn start_ticker(engine: &Engine) -> wasmtime::Result<()> {
-    let engine = engine.weak();
-    thread::Builder::new().name("syncmgr-ticker".to_owned()).spawn(move || {
-        loop {
-            thread::sleep(TICK);
-            match engine.upgrade() {
-                Some(engine) => engine.increment_epoch(),
-                None => return,
-            }
-        }
-    })?;
-    Ok(())
+fn too_large(
+    name: &str,
+    what: &'static str,
+    found: u64,
+    limit: u64,
+    option: &'static str,
+) -> Result<(), LoadError> {
+    match found <= limit {
+        true => Ok(()),
+        false => Err(LoadError::TooLarge { name: name.to_owned(), what, found, limit, option }),
+    }
 }

@@ -51,6 +51,14 @@ hresults! {
     HRESULT_ERROR_TIMEOUT = 0x8007_05B4, "`HRESULT_FROM_WIN32(ERROR_TIMEOUT)`.";
     HRESULT_ERROR_INVALID_DATA = 0x8007_000D, "`HRESULT_FROM_WIN32(ERROR_INVALID_DATA)`.";
     HRESULT_ERROR_NOT_ENOUGH_QUOTA = 0x8007_0718, "`HRESULT_FROM_WIN32(ERROR_NOT_ENOUGH_QUOTA)`.";
+    HRESULT_ERROR_TOO_MANY_OPEN_FILES = 0x8007_0004, "`HRESULT_FROM_WIN32(ERROR_TOO_MANY_OPEN_FILES)`.";
+    HRESULT_ERROR_BUFFER_OVERFLOW = 0x8007_006F, "`HRESULT_FROM_WIN32(ERROR_BUFFER_OVERFLOW)`.";
+    HRESULT_WAIT_TIMEOUT = 0x8007_0102, "`HRESULT_FROM_WIN32(WAIT_TIMEOUT)`.";
+    HRESULT_ERROR_OPERATION_ABORTED = 0x8007_03E3, "`HRESULT_FROM_WIN32(ERROR_OPERATION_ABORTED)`.";
+    HRESULT_ERROR_STACK_OVERFLOW = 0x8007_03E9, "`HRESULT_FROM_WIN32(ERROR_STACK_OVERFLOW)`.";
+    HRESULT_ERROR_SERVICE_REQUEST_TIMEOUT = 0x8007_041D, "`HRESULT_FROM_WIN32(ERROR_SERVICE_REQUEST_TIMEOUT)`.";
+    HRESULT_ERROR_TOO_MANY_MODULES = 0x8007_00D6, "`HRESULT_FROM_WIN32(ERROR_TOO_MANY_MODULES)`.";
+    HRESULT_ERROR_NO_SYSTEM_RESOURCES = 0x8007_05AA, "`HRESULT_FROM_WIN32(ERROR_NO_SYSTEM_RESOURCES)`.";
     HRESULT_ERROR_NOT_CONNECTED = 0x8007_08CA, "`HRESULT_FROM_WIN32(ERROR_NOT_CONNECTED)`.";
 }
 
@@ -277,18 +285,29 @@ pub const fn from_session_error(error: &SessionError) -> Hresult {
         SessionError::Trap { .. } => Hresult::HRESULT_ERROR_PROCESS_ABORTED,
         SessionError::Exit { .. } => Hresult::HRESULT_ERROR_PROCESS_ABORTED,
         SessionError::Ended { reason, .. } => from_stop_reason(*reason),
+        SessionError::Denied { .. } => from_stop_reason(StopReason::Denied),
         SessionError::OutOfOrder { .. } | SessionError::Dead { .. } => Hresult::E_UNEXPECTED,
         SessionError::UnknownItem { .. } => Hresult::E_INVALIDARG,
         SessionError::Host { .. } => Hresult::E_FAIL,
     }
 }
 
-/// The HRESULT of a session that the host ended.
+/// The HRESULT of a session that the host ended. Each reason has one of its own.
 pub const fn from_stop_reason(reason: StopReason) -> Hresult {
     match reason {
         StopReason::Killed => Hresult::HRESULT_ERROR_CANCELLED,
+        StopReason::CancelledAll => Hresult::HRESULT_ERROR_OPERATION_ABORTED,
+        StopReason::CancelledItem => Hresult::HRESULT_ERROR_SERVICE_REQUEST_TIMEOUT,
+        StopReason::ComputeTime => Hresult::HRESULT_ERROR_NOT_ENOUGH_QUOTA,
+        StopReason::WallTime => Hresult::HRESULT_ERROR_TIMEOUT,
+        StopReason::IdleTime => Hresult::HRESULT_WAIT_TIMEOUT,
         StopReason::Memory => Hresult::E_OUTOFMEMORY,
-        StopReason::Handles => Hresult::HRESULT_ERROR_NOT_ENOUGH_QUOTA,
+        StopReason::Tables => Hresult::HRESULT_ERROR_NO_SYSTEM_RESOURCES,
+        StopReason::Stack => Hresult::HRESULT_ERROR_STACK_OVERFLOW,
+        StopReason::Handles => Hresult::HRESULT_ERROR_TOO_MANY_OPEN_FILES,
+        StopReason::HostCallBytes => Hresult::HRESULT_ERROR_BUFFER_OVERFLOW,
+        StopReason::Instances => Hresult::HRESULT_ERROR_TOO_MANY_MODULES,
+        StopReason::Denied => Hresult::E_ACCESSDENIED,
     }
 }
 
@@ -325,6 +344,19 @@ mod tests {
             (Hresult(0xFFFF_FFFF), ProgressResponse::CancelAll),
         ] {
             assert_eq!(to_progress_response(hresult), expected, "{hresult}");
+        }
+    }
+
+    #[test]
+    fn every_reason_for_ending_has_an_hresult_and_a_code_of_its_own() {
+        let mut hresults = std::collections::HashSet::new();
+        let mut codes = std::collections::HashSet::new();
+        for &reason in StopReason::ALL {
+            let hresult = from_stop_reason(reason);
+            assert!(!hresult.is_success() && hresult.name().is_some(), "{reason:?}: {hresult}");
+            assert!(hresults.insert(hresult), "{reason:?}: {hresult} stands for two");
+            assert!(codes.insert(reason.code()), "{reason:?}");
+            assert_eq!(StopReason::from_number(reason.number()), Some(reason));
         }
     }
 

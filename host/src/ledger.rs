@@ -11,11 +11,18 @@ use crate::sink::Standing;
 const MAX_COUNTS: usize = 64;
 
 /// The items that were prepared, and everything that was said about them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Ledger {
     rows: Vec<Row>,
     by_id: HashMap<ItemId, usize>,
     log: Vec<LogEntry>,
+    log_bytes: u64,
+    max_log_entries: u64,
+    max_log_bytes: u64,
+    /// Log entries that were left out, by level.
+    dropped: BTreeMap<LogLevel, u64>,
+    /// Which failure an item had, by the last log entry that was left out.
+    dropped_codes: HashMap<ItemId, ErrorCode>,
     pub(crate) progress_calls: u64,
     pub(crate) refused_calls: u64,
 }
@@ -28,7 +35,31 @@ pub(crate) struct Row {
     pub(crate) counts: BTreeMap<String, u64>,
 }
 
+/// What a report did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// The item's place in [`Ledger::rows`].
+    pub(crate) row: usize,
+    /// The status, if it is another one now.
+    pub(crate) moved: Option<Status>,
+}
+
 impl Ledger {
+    pub(crate) fn new(max_log_entries: u64, max_log_bytes: u64) -> Self {
+        Self {
+            rows: Vec::new(),
+            by_id: HashMap::new(),
+            log: Vec::new(),
+            log_bytes: 0,
+            max_log_entries,
+            max_log_bytes,
+            dropped: BTreeMap::new(),
+            dropped_codes: HashMap::new(),
+            progress_calls: 0,
+            refused_calls: 0,
+        }
+    }
+
     /// Takes these items up, each from its start. Those already here start once more.
     pub(crate) fn start(&mut self, items: &[Item]) {
         for item in items {
@@ -52,9 +83,8 @@ impl Ledger {
         self.by_id.contains_key(&id)
     }
 
-    /// Records a report and returns where the item stands then; `None`: the report is refused,
-    /// because the item is unknown or has ended.
-    pub(crate) fn report(&mut self, id: ItemId, reported: &ProgressItem) -> Option<&Standing> {
+    /// Records a report; `None`: it is refused, because the item is unknown or has ended.
+    pub(crate) fn report(&mut self, id: ItemId, reported: &ProgressItem) -> Option<Taken> {
         self.progress_calls += 1;
         let Some(&index) = self.by_id.get(&id) else {
             self.refused_calls += 1;
@@ -69,9 +99,8 @@ impl Ledger {
         if let Some(text) = &reported.status_text {
             standing.status_text.clone_from(text);
         }
-        if let Some(status) = reported.status_type {
-            standing.status_type = Some(status);
-        }
+        let moved = reported.status_type.filter(|&status| standing.status_type != Some(status));
+        standing.status_type = reported.status_type.or(standing.status_type);
         if let Some(max) = reported.max_value {
             standing.max_value = max;
         }
@@ -81,7 +110,7 @@ impl Ledger {
         if standing.max_value > 0 {
             standing.prog_value = standing.prog_value.min(standing.max_value);
         }
-        Some(standing)
+        Some(Taken { row: index, moved })
     }
 
     pub(crate) fn set_bytes_per_step(&mut self, id: ItemId, bytes: u64) {
@@ -100,8 +129,20 @@ impl Ledger {
         }
     }
 
-    pub(crate) fn log(&mut self, entry: LogEntry) {
-        self.log.push(entry);
+    /// Keeps a log entry, unless there is no room for it. Whether it was kept.
+    pub(crate) fn log(&mut self, entry: &LogEntry) -> bool {
+        let bytes = self.log_bytes.saturating_add(entry.text.len() as u64);
+        if self.log.len() as u64 >= self.max_log_entries || bytes > self.max_log_bytes {
+            *self.dropped.entry(entry.level).or_default() += 1;
+            if let (Some(item), Some(code), LogLevel::Error) = (entry.item, entry.code, entry.level)
+            {
+                self.dropped_codes.insert(item, code);
+            }
+            return false;
+        }
+        self.log_bytes = bytes;
+        self.log.push(entry.clone());
+        true
     }
 
     pub(crate) fn delete_log(&mut self, id: Option<ErrorId>) {
@@ -109,24 +150,40 @@ impl Ledger {
             Some(id) => self.log.retain(|entry| entry.id != Some(id)),
             None => self.log.clear(),
         }
+        self.log_bytes = self.log.iter().map(|entry| entry.text.len() as u64).sum();
+    }
+
+    /// How many log entries were left out.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped.values().sum()
     }
 
     pub(crate) fn entries(&self) -> &[LogEntry] {
         &self.log
     }
 
-    pub(crate) fn count_entries(&self, item: Option<ItemId>, level: LogLevel) -> u64 {
-        let count = self.log.iter().filter(|e| e.item == item && e.level == level).count();
-        u64::try_from(count).unwrap_or(u64::MAX)
+    /// How many log entries there were of a level, with those that were left out.
+    pub(crate) fn count_entries(&self, level: LogLevel) -> u64 {
+        let kept = self.log.iter().filter(|entry| entry.level == level).count() as u64;
+        kept + self.dropped.get(&level).copied().unwrap_or(0)
     }
 
-    /// Which failure an item had: that of its last error that says so.
-    pub(crate) fn code(&self, item: ItemId) -> Option<ErrorCode> {
-        self.log
-            .iter()
-            .rev()
-            .filter(|entry| entry.item == Some(item) && entry.level == LogLevel::Error)
-            .find_map(|entry| entry.code)
+    /// How many log entries of a level are kept about each item.
+    pub(crate) fn count_by_item(&self, level: LogLevel) -> HashMap<ItemId, u64> {
+        let mut counts = HashMap::new();
+        for item in self.log.iter().filter(|e| e.level == level).filter_map(|e| e.item) {
+            *counts.entry(item).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Which failure each item had: that of its last error that says so.
+    pub(crate) fn codes(&self) -> HashMap<ItemId, ErrorCode> {
+        let errors = self.log.iter().filter(|entry| entry.level == LogLevel::Error);
+        let mut codes: HashMap<_, _> =
+            errors.filter_map(|entry| Some((entry.item?, entry.code?))).collect();
+        codes.extend(&self.dropped_codes);
+        codes
     }
 }
 
@@ -139,7 +196,7 @@ mod tests {
     const OTHER: ItemId = ItemId::from_uuid(Uuid::from_u128(8));
 
     fn ledger() -> Ledger {
-        let mut ledger = Ledger::default();
+        let mut ledger = Ledger::new(3, 100);
         let item =
             Item { id: ID, name: "a".into(), flags: 0, checked: true, last_update_time: None };
         ledger.start(&[item]);
@@ -160,9 +217,10 @@ mod tests {
         };
         ledger.report(ID, &first).unwrap();
         let second = ProgressItem { prog_value: Some(4), ..ProgressItem::default() };
-        let standing = ledger.report(ID, &second).unwrap();
+        let taken = ledger.report(ID, &second).unwrap();
+        assert_eq!(taken, Taken { row: 0, moved: None });
         assert_eq!(
-            *standing,
+            ledger.rows()[0].standing,
             Standing {
                 status_text: "one".into(),
                 status_type: Some(Status::Updating),
@@ -177,9 +235,11 @@ mod tests {
     fn a_value_never_passes_a_known_maximum() {
         let mut ledger = ledger();
         let beyond = ProgressItem { prog_value: Some(50), ..ProgressItem::default() };
-        assert_eq!(ledger.report(ID, &beyond).unwrap().prog_value, 50);
+        ledger.report(ID, &beyond).unwrap();
+        assert_eq!(ledger.rows()[0].standing.prog_value, 50);
         let max = ProgressItem { max_value: Some(10), ..ProgressItem::default() };
-        assert_eq!(ledger.report(ID, &max).unwrap().prog_value, 10);
+        ledger.report(ID, &max).unwrap();
+        assert_eq!(ledger.rows()[0].standing.prog_value, 10);
     }
 
     #[test]
@@ -200,6 +260,28 @@ mod tests {
         let mut ledger = ledger();
         assert_eq!(ledger.report(OTHER, &status(Status::Updating)), None);
         assert_eq!(ledger.refused_calls, 1);
+    }
+
+    #[test]
+    fn a_flood_of_log_entries_is_counted_and_left_out() {
+        let entry = |text: &str, code| LogEntry {
+            level: LogLevel::Error,
+            text: text.to_owned(),
+            item: Some(ID),
+            jump: None,
+            id: None,
+            code: Some(code),
+        };
+        let mut ledger = ledger();
+        assert!(!ledger.log(&entry(&"x".repeat(101), ErrorCode::Busy)), "too long");
+        for _ in 0..5 {
+            ledger.log(&entry("x", ErrorCode::Failed));
+        }
+        ledger.log(&entry("last", ErrorCode::NoSpace));
+        assert_eq!(ledger.entries().len(), 3);
+        assert_eq!(ledger.dropped(), 4);
+        assert_eq!(ledger.count_entries(LogLevel::Error), 7);
+        assert_eq!(ledger.codes()[&ID], ErrorCode::NoSpace, "what is left out still counts");
     }
 
     #[test]

@@ -38,8 +38,10 @@
 mod bindings;
 mod callback;
 mod cancel;
+mod clock;
 mod contract;
 mod convert;
+mod denied;
 mod directories;
 mod error;
 mod event;
@@ -47,33 +49,42 @@ mod grants;
 mod host;
 pub mod hresult;
 mod id;
+mod journal;
 mod ledger;
 mod limits;
 mod output;
 mod plugin;
 mod report;
+pub mod requests;
 mod run;
+mod secrets;
 mod session;
 pub mod sink;
 mod state;
+mod supervise;
+mod ticker;
+mod watch;
 
 pub use cancel::CancelHandle;
-pub use contract::{Ask, CONTRACT_VERSION, Description, offered_interfaces};
+pub use contract::{CONTRACT_VERSION, Description, offered_interfaces};
 pub use error::{
-    Call, ContractError, GrantError, HostError, LoadError, SessionError, StartError, StopReason,
+    Call, ContractError, Denial, GrantError, HostError, LoadError, SessionError, StartError,
+    StopReason,
 };
 pub use event::{
     ErrorDetail, HandlerInfo, Item, ItemList, LogEntry, LogLevel, Participation, PrepareOutcome,
     ProgressItem, ProgressResponse, PropertiesOutcome, Property, PropertyField, PropertyValue,
     Question, Status, SyncEvent, Trigger,
 };
-pub use grants::{Access, Grant};
-pub use host::{Host, TICK};
+pub use grants::{Access, Capability, Grant};
+pub use host::Host;
 pub use hresult::{ErrorCode, Hresult};
 pub use id::{ErrorId, ItemId};
-pub use limits::Limits;
-pub use plugin::{Plugin, SessionOptions};
+pub use limits::{LimitError, LimitRow, Limits, LoadLimits, Unit};
+pub use plugin::{Plugin, SessionOptions, Unrequested};
 pub use report::{ItemReport, Outcome, Report, Totals};
-pub use run::{RunRequest, Selection};
+pub use requests::Requests;
+pub use run::{OnDeath, RunRequest, Selection};
 pub use session::Session;
 pub use state::HostCallHook;
+pub use ticker::TICK;

@@ -6,28 +6,42 @@ use std::task::{Context, Poll};
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 
+use crate::secrets::Secrets;
+
 /// Takes everything that is written to it and keeps the end.
 #[derive(Clone, Debug)]
 pub(crate) struct OutputTail {
     kept: Arc<Mutex<VecDeque<u8>>>,
     limit: usize,
+    secrets: Secrets,
 }
 
 impl OutputTail {
-    pub(crate) fn new(limit: usize) -> Self {
-        Self { kept: Arc::default(), limit }
+    pub(crate) fn new(limit: usize, secrets: Secrets) -> Self {
+        Self { kept: Arc::default(), limit, secrets }
     }
 
     /// The end of what was written, with anything that is no text replaced.
     pub(crate) fn text(&self) -> String {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(kept.make_contiguous()).into_owned()
+        let text = String::from_utf8_lossy(kept.make_contiguous()).into_owned();
+        let mut text = self.secrets.hide(text);
+        if kept.len() > self.limit {
+            // What is left of a secret at the beginning is not recognised as one.
+            text.drain(..text.ceil_char_boundary(self.secrets.longest()));
+        }
+        text
+    }
+
+    /// What is kept: what is shown, and as much as a secret in front of it.
+    fn room(&self) -> usize {
+        self.limit.saturating_add(self.secrets.longest())
     }
 
     fn push(&self, bytes: &[u8]) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let bytes = &bytes[bytes.len().saturating_sub(self.limit)..];
-        let surplus = (kept.len() + bytes.len()).saturating_sub(self.limit);
+        let bytes = &bytes[bytes.len().saturating_sub(self.room())..];
+        let surplus = (kept.len() + bytes.len()).saturating_sub(self.room());
         kept.drain(..surplus);
         kept.extend(bytes);
     }
@@ -94,12 +108,26 @@ mod tests {
 
     #[test]
     fn only_the_end_is_kept() {
-        let tail = OutputTail::new(5);
+        let tail = OutputTail::new(5, Secrets::default());
         for text in ["one", "two", "a longer one"] {
             tail.push(text.as_bytes());
         }
         assert_eq!(tail.text(), "r one");
         tail.push(b"!");
         assert_eq!(tail.text(), " one!");
+    }
+
+    #[test]
+    fn no_part_of_a_secret_is_shown() {
+        let secrets = Secrets::new(std::iter::once("hunter2".to_owned()));
+        for cut in 0..30 {
+            let tail = OutputTail::new(20, secrets.clone());
+            tail.push(b"say hunter2 and hunter2 ");
+            tail.push("x".repeat(cut).as_bytes());
+            let text = tail.text();
+            for part in ["hunter2", "unter2", "ter2", "er2"] {
+                assert!(!text.contains(part), "{text:?} after {cut} more bytes");
+            }
+        }
     }
 }

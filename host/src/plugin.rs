@@ -1,29 +1,39 @@
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use wasmtime::{Store, StoreLimitsBuilder, UpdateDeadline};
-use wasmtime_wasi::{FsPerms, WasiCtx};
+use wasmtime::component::Component;
+use wasmtime::{Store, UpdateDeadline};
+use wasmtime_wasi::{FsPerms, HostWallClock, WasiCtx};
 
 use crate::bindings::HandlerPre;
 use crate::cancel::CancelHandle;
 use crate::contract::Description;
-use crate::directories::Locks;
+use crate::denied::{self, Linkers};
+use crate::directories::{STORAGE, Storage};
 use crate::error::{GrantError, SessionError, StartError};
-use crate::grants::{self, Access, Grant};
-use crate::ledger::Ledger;
-use crate::limits::Limits;
+use crate::grants::{self, Access, Capability, Grant};
+use crate::journal::Journal;
+use crate::limits::{Limits, size};
 use crate::output::OutputTail;
+use crate::secrets::Secrets;
 use crate::session::Session;
 use crate::sink::Sink;
-use crate::state::{EndedByHost, HostCallHook, Limiter, State};
+use crate::state::{EndedByHost, HostCallHook, Parked, Parts, State};
+use crate::ticker::Ticker;
+use crate::watch::Watch;
 
 /// A compiled plugin, checked against the contract and ready for any number of sessions. Clones
 /// share everything.
 #[derive(Clone)]
 pub struct Plugin {
     name: Arc<str>,
-    pre: HandlerPre<State>,
+    /// By [`denied::index`].
+    pres: Arc<[HandlerPre<State>; 4]>,
     description: Arc<Description>,
+    ticker: Ticker,
+    /// What it died of, if it is not to be started again.
+    quarantine: Arc<Mutex<Option<String>>>,
 }
 
 impl std::fmt::Debug for Plugin {
@@ -32,26 +42,31 @@ impl std::fmt::Debug for Plugin {
     }
 }
 
-/// What one session of a plugin gets. Nothing is granted unless it is said here.
+/// What one session of a plugin gets: what is said here, as far as the plugin asks for it in its
+/// [`Requests`](crate::Requests). Nothing else.
 ///
-/// The defaults: no directories, no storage, no settings, no arguments, no standard input, no
-/// network; the clocks and random numbers of the system; [`Limits::default`].
+/// The defaults: no directories, no storage, no settings, no secrets, no time of day, no secret
+/// random numbers, no arguments, no standard input, no network; [`Limits::default`].
 #[derive(Clone, Default)]
 pub struct SessionOptions {
     grants: Vec<Grant>,
     storage: Option<PathBuf>,
     settings: Vec<(String, String)>,
+    secrets: Vec<(String, String)>,
+    capabilities: Vec<Capability>,
     limits: Limits,
     read_only: bool,
+    cancel: Option<CancelHandle>,
     hook: Option<HostCallHook>,
 }
 
 impl std::fmt::Debug for SessionOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Settings may be private.
+        // Settings may be private, and secrets are.
         f.debug_struct("SessionOptions")
             .field("grants", &self.grants)
             .field("storage", &self.storage)
+            .field("capabilities", &self.capabilities)
             .field("limits", &self.limits)
             .field("read_only", &self.read_only)
             .finish_non_exhaustive()
@@ -78,10 +93,40 @@ impl SessionOptions {
         self
     }
 
-    /// Gives the plugin a setting: an environment variable.
+    /// Gives the plugin a setting: an environment variable. A later one replaces an earlier one
+    /// of the same name.
     #[must_use]
     pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.settings.push((name.into(), value.into()));
+        let name = name.into();
+        self.settings.retain(|(known, _)| *known != name);
+        self.settings.push((name, value.into()));
+        self
+    }
+
+    /// Gives the plugin a secret: an environment variable, too, but wherever its value shows up in
+    /// what the plugin says (reports, messages, errors, what it printed), `[secret]` takes its
+    /// place.
+    #[must_use]
+    pub fn secret(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.secrets.push((name.into(), value.into()));
+        self
+    }
+
+    /// Lets the plugin have the time of day, or secret random numbers.
+    #[must_use]
+    pub fn allow(mut self, capability: Capability) -> Self {
+        self.capabilities.push(capability);
+        self
+    }
+
+    pub(crate) fn cancel_or_new(&self) -> CancelHandle {
+        self.cancel.clone().unwrap_or_default()
+    }
+
+    /// Cancels through this handle, which may have been used already.
+    #[must_use]
+    pub fn cancel_handle(mut self, cancel: CancelHandle) -> Self {
+        self.cancel = Some(cancel);
         self
     }
 
@@ -107,15 +152,42 @@ impl SessionOptions {
         self.hook = Some(hook);
         self
     }
+}
 
-    fn access(&self, access: Access) -> Access {
-        if self.read_only { Access::ReadOnly } else { access }
-    }
+/// One thing that an operator granted and a plugin does not ask for, in the words of the command
+/// line, such as `--dir left`.
+pub type Unrequested = String;
+
+/// A session that is ready to be instantiated.
+pub(crate) struct Prepared {
+    pub(crate) plugin: Arc<str>,
+    pub(crate) pre: HandlerPre<State>,
+    pub(crate) store: Store<State>,
+    pub(crate) watch: Arc<Watch>,
+    pub(crate) parked: Parked,
+    pub(crate) stderr: OutputTail,
+    pub(crate) max_items: u64,
 }
 
 impl Plugin {
-    pub(crate) fn new(name: &str, pre: HandlerPre<State>, description: Description) -> Self {
-        Self { name: name.into(), pre, description: Arc::new(description) }
+    pub(crate) fn new(
+        name: &str,
+        component: Component,
+        linkers: Linkers,
+        description: Description,
+        ticker: Ticker,
+    ) -> wasmtime::Result<Self> {
+        let pre = |linker: wasmtime::component::Linker<State>| {
+            HandlerPre::new(linker.instantiate_pre(&component)?)
+        };
+        let [none, clock, random, both] = linkers;
+        Ok(Self {
+            name: name.into(),
+            pres: Arc::new([pre(none)?, pre(clock)?, pre(random)?, pre(both)?]),
+            description: Arc::new(description),
+            ticker,
+            quarantine: Arc::default(),
+        })
     }
 
     /// The name that messages use.
@@ -128,10 +200,33 @@ impl Plugin {
         &self.description
     }
 
+    /// What is granted and not asked for, so that the plugin will not get it.
+    pub fn unrequested(&self, options: &SessionOptions) -> Vec<Unrequested> {
+        let requests = &self.description.requests;
+        let mut unrequested = Vec::new();
+        for grant in
+            options.grants.iter().filter(|grant| requests.directory(grant.name()).is_none())
+        {
+            unrequested.push(format!("--dir {}", grant.name()));
+        }
+        for (name, _) in options.settings.iter().filter(|(name, _)| !requests.setting(name)) {
+            unrequested.push(format!("--set {name}"));
+        }
+        for (name, _) in options.secrets.iter().filter(|(name, _)| !requests.secret(name)) {
+            unrequested.push(format!("--secret {name}"));
+        }
+        let extra = |capability: &&Capability| !requests.capability(**capability);
+        for capability in options.capabilities.iter().filter(extra) {
+            unrequested.push(format!("--allow {}", capability.name()));
+        }
+        unrequested
+    }
+
     /// Starts a session: one run of the handler, in an instance of its own.
+    /// [`Plugin::run_blocking`] does a whole run.
     ///
     /// A session's file access blocks, so drive each one on a thread of its own, in a Tokio
-    /// runtime; [`Session::run_blocking`] does both.
+    /// runtime.
     ///
     /// # Errors
     /// [`StartError`]; what the plugin does while it is being instantiated counts as its
@@ -141,18 +236,8 @@ impl Plugin {
         options: SessionOptions,
         sink: impl Sink + 'static,
     ) -> Result<Session, StartError> {
-        grants::check(&options.grants)?;
-        let cancel = CancelHandle::new();
-        let stderr = OutputTail::new(options.limits.stderr_bytes);
-        let state = self.state(options, Box::new(sink), &cancel, &stderr)?;
-        let mut store = Store::new(self.pre.engine(), state);
-        store.limiter(|state| &mut state.limiter);
-        store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|store| match store.data().cancel.ended() {
-            None => Ok(UpdateDeadline::Yield(1)),
-            Some(_) => Err(EndedByHost.into()),
-        });
-        Ok(Session::start(self.name.clone(), &self.pre, store, cancel, stderr).await?)
+        let prepared = self.prepare(&options, Box::new(sink))?;
+        Session::start(prepared).await.map_err(|(error, _)| StartError::Session(error))
     }
 
     /// [`Plugin::start`] for callers without an async runtime.
@@ -164,80 +249,156 @@ impl Plugin {
         options: SessionOptions,
         sink: impl Sink + 'static,
     ) -> Result<Session, StartError> {
-        crate::run::runtime(&self.name)?.block_on(self.start(options, sink))
+        crate::run::Runtime::new(&self.name)?.block_on(self.start(options, sink))
     }
 
-    fn state(
+    /// Lets it be started again after it died.
+    pub fn release(&self) {
+        *self.quarantine.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    pub(crate) fn quarantine(&self, death: &SessionError) {
+        let mut quarantine = self.quarantine.lock().unwrap_or_else(PoisonError::into_inner);
+        quarantine.get_or_insert_with(|| death.to_string());
+    }
+
+    pub(crate) fn prepare(
         &self,
-        options: SessionOptions,
+        options: &SessionOptions,
         sink: Box<dyn Sink>,
-        cancel: &CancelHandle,
-        stderr: &OutputTail,
-    ) -> Result<State, StartError> {
-        let limits = &options.limits;
-        let store_limits = StoreLimitsBuilder::new()
-            .memory_size(limits.memory_bytes)
-            .table_elements(limits.table_elements)
-            .build();
-        let mut table = wasmtime::component::ResourceTable::new();
-        table.set_max_capacity(limits.handles);
-        let mut state = State {
-            plugin: self.name.clone(),
-            table,
-            wasi: self.wasi(&options, stderr)?,
-            limiter: Limiter::new(store_limits, cancel.clone()),
-            sink,
-            cancel: cancel.clone(),
-            ledger: Ledger::default(),
-            grants: Vec::new(),
-            storage: None,
-            locks: Locks::default(),
-            copy_buffer: Vec::new(),
-            may_ask: false,
-            hook: options.hook.clone(),
-        };
-        state.storage =
-            options.storage.clone().map(|path| (path, options.access(Access::ReadWrite)));
-        state.grants = options
+    ) -> Result<Prepared, StartError> {
+        let quarantine = self.quarantine.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(death) = quarantine.clone() {
+            return Err(StartError::Quarantined { plugin: self.name.to_string(), death });
+        }
+        drop(quarantine);
+        let requests = &self.description.requests;
+        let access = |access| if options.read_only { Access::ReadOnly } else { access };
+        let grants: Vec<_> = options
             .grants
             .iter()
-            .map(|grant| grant.with_access(options.access(grant.access())))
+            .filter_map(|grant| {
+                let wanted = requests.directory(grant.name())?;
+                Some(grant.with_access(access(grant.access().min(wanted))))
+            })
             .collect();
-        Ok(state)
-    }
-
-    fn wasi(&self, options: &SessionOptions, stderr: &OutputTail) -> Result<WasiCtx, StartError> {
-        let mut wasi = WasiCtx::builder();
-        wasi.stdout(OutputTail::new(options.limits.stderr_bytes))
-            .stderr(stderr.clone())
-            .envs(&options.settings)
-            // A session has its thread, and handing every call to another one costs ten times
-            // the call.
-            .allow_blocking_current_thread(true);
-        let perms = |access| match access {
-            Access::ReadOnly => FsPerms::ReadOnly,
-            Access::ReadWrite => FsPerms::ReadWrite,
+        grants::check(&options.grants)?;
+        let storage = options.storage.clone().map(|path| {
+            Storage::new(path, access(Access::ReadWrite), options.limits.storage_bytes)
+        });
+        let granted = |capability| {
+            options.capabilities.contains(&capability) && requests.capability(capability)
         };
-        let storage = options
-            .storage
+        let limits = &options.limits;
+        let secrets = options.secrets.iter().filter(|(name, _)| requests.secret(name));
+        let secrets = Secrets::new(secrets.map(|(_, value)| value.clone()));
+        let output = || OutputTail::new(size(limits.output_bytes), secrets.clone());
+        let stderr = output();
+        let mut wasi = WasiCtx::builder();
+        wasi.stdout(output()).stderr(stderr.clone()).envs(&self.environment(options)?);
+        if !granted(Capability::WallClock) {
+            wasi.wall_clock(StoppedClock);
+        }
+        for (name, path, access) in storage
             .iter()
-            .map(|path| ("storage", path.as_path(), options.access(Access::ReadWrite)));
-        // A directory that is not there is no reason not to start: the plugin may do without.
-        let granted = options
-            .grants
-            .iter()
-            .filter(|grant| grant.path().is_dir())
-            .map(|grant| (grant.name(), grant.path(), options.access(grant.access())));
-        for (name, path, access) in storage.chain(granted) {
-            wasi.preopened_dir(path, format!("/{name}"), perms(access)).map_err(|error| {
-                StartError::Grant(GrantError::Open {
+            .map(|storage| (STORAGE, storage.path.as_path(), storage.access))
+            // A directory that is not there is no reason not to start: the plugin may do without.
+            .chain(
+                grants
+                    .iter()
+                    .filter(|grant| grant.path().is_dir())
+                    .map(|grant| (grant.name(), grant.path(), grant.access())),
+            )
+        {
+            let perms = match access {
+                Access::ReadOnly => FsPerms::ReadOnly,
+                Access::ReadWrite => FsPerms::ReadWrite,
+            };
+            wasi.preopened_dir(path, format!("/{name}"), perms).map_err(|error| {
+                GrantError::Open {
                     name: name.to_owned(),
                     path: path.to_owned(),
                     source: std::io::Error::other(error.to_string()),
-                })
+                }
             })?;
         }
-        Ok(wasi.build())
+        let cancel = options.cancel_or_new();
+        let watch = Arc::new(Watch::new(cancel, Arc::clone(&self.ticker.clock), limits));
+        let state = State::new(
+            Parts {
+                plugin: Arc::clone(&self.name),
+                description: Arc::clone(&self.description),
+                wasi: wasi.build(),
+                watch: Arc::clone(&watch),
+                journal: Journal::new(sink, Arc::clone(&watch), limits),
+                grants,
+                storage,
+                secrets,
+                hook: options.hook.clone(),
+            },
+            limits,
+        );
+        let pre = self.pres[denied::index(granted)].clone();
+        let parked = state.parked();
+        let mut store = Store::new(pre.engine(), state);
+        store.limiter(|state| &mut state.limiter);
+        store.set_hostcall_fuel(size(limits.host_call_bytes));
+        store.set_max_component_handles(size(limits.handles));
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|mut store| {
+            let state = store.data_mut();
+            state.watch.check_computing();
+            if state.watch.ended().is_some() {
+                return Err(EndedByHost.into());
+            }
+            state.journal()?.flush_due();
+            Ok(UpdateDeadline::Yield(1))
+        });
+        self.ticker.watch(Arc::clone(&watch));
+        Ok(Prepared {
+            plugin: Arc::clone(&self.name),
+            pre,
+            store,
+            watch,
+            parked,
+            stderr,
+            max_items: limits.items,
+        })
+    }
+
+    /// The settings and secrets that the plugin asks for.
+    fn environment(&self, options: &SessionOptions) -> Result<Vec<(String, String)>, GrantError> {
+        let requests = &self.description.requests;
+        let mut names = std::collections::HashSet::new();
+        for (name, value) in options.settings.iter().chain(&options.secrets) {
+            let refuse = |why| Err(GrantError::Setting { name: name.clone(), why });
+            if name.is_empty() || name.contains(['=', '\0']) {
+                return refuse("has a name that no environment variable can have");
+            }
+            if value.contains('\0') {
+                return refuse("contains a NUL");
+            }
+            if !names.insert(name) {
+                return refuse("is given twice");
+            }
+        }
+        let settings = options.settings.iter().filter(|(name, _)| requests.setting(name));
+        let secrets = options.secrets.iter().filter(|(name, _)| requests.secret(name));
+        Ok(settings.chain(secrets).cloned().collect())
+    }
+}
+
+/// Tells nothing to a plugin that was not granted the time of day.
+#[derive(Debug)]
+struct StoppedClock;
+
+impl HostWallClock for StoppedClock {
+    fn resolution(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    fn now(&self) -> Duration {
+        Duration::ZERO
     }
 }
 

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::error::SessionError;
 use crate::event::{LogEntry, Status};
@@ -21,12 +22,22 @@ pub struct Report {
     pub warnings: u64,
     /// Log entries that are errors.
     pub errors: u64,
+    /// Log entries beyond the limit. They are among the warnings and errors, and not in the log.
+    pub dropped_log_entries: u64,
     /// Reports that the plugin made.
     pub progress_calls: u64,
+    /// Of those, the ones that reached the sink merged with a later one.
+    pub merged_calls: u64,
     /// Calls that named an unknown item, or an item that had ended.
     pub refused_calls: u64,
-    /// The most linear memory that the plugin had, in bytes.
+    /// Calls that the plugin made of our own interfaces.
+    pub host_calls: u64,
+    /// How long the plugin computed; waiting for the host is left out.
+    pub compute_time: Duration,
+    /// The most linear memory that the plugin had, in bytes; 0: not known.
     pub peak_memory_bytes: usize,
+    /// How often the plugin was started again after it died.
+    pub restarts: u32,
 }
 
 /// What became of a run as a whole.
@@ -81,6 +92,11 @@ pub struct ItemReport {
 }
 
 impl ItemReport {
+    /// Whether it was not finished when the plugin died.
+    pub(crate) fn ended_by_death(&self) -> bool {
+        self.status == Status::Failed && self.ended_by.is_some()
+    }
+
     /// The HRESULT of its end.
     pub fn hresult(&self) -> Hresult {
         match (self.status, self.ended_by) {
@@ -104,6 +120,49 @@ pub struct Totals {
 }
 
 impl Report {
+    /// Of a run that came to no item.
+    pub(crate) fn without_items(plugin: &str, outcome: Outcome) -> Self {
+        Self {
+            plugin: plugin.to_owned(),
+            outcome,
+            items: Vec::new(),
+            log: Vec::new(),
+            warnings: 0,
+            errors: 0,
+            dropped_log_entries: 0,
+            progress_calls: 0,
+            merged_calls: 0,
+            refused_calls: 0,
+            host_calls: 0,
+            compute_time: Duration::ZERO,
+            peak_memory_bytes: 0,
+            restarts: 0,
+        }
+    }
+
+    /// Adds what came of starting the plugin again.
+    pub(crate) fn continued(mut self, later: Self) -> Self {
+        for item in later.items {
+            match self.items.iter_mut().find(|known| known.id == item.id) {
+                Some(known) => *known = item,
+                None => self.items.push(item),
+            }
+        }
+        self.outcome = later.outcome;
+        self.log.extend(later.log);
+        self.warnings += later.warnings;
+        self.errors += later.errors;
+        self.dropped_log_entries += later.dropped_log_entries;
+        self.progress_calls += later.progress_calls;
+        self.merged_calls += later.merged_calls;
+        self.refused_calls += later.refused_calls;
+        self.host_calls += later.host_calls;
+        self.compute_time += later.compute_time;
+        self.peak_memory_bytes = self.peak_memory_bytes.max(later.peak_memory_bytes);
+        self.restarts += 1;
+        self
+    }
+
     /// What the run failed with, if it did.
     pub const fn error(&self) -> Option<&SessionError> {
         match &self.outcome {

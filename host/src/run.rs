@@ -1,4 +1,7 @@
-use crate::error::SessionError;
+use std::future::Future;
+use std::time::Duration;
+
+use crate::error::{Call, SessionError};
 use crate::event::{Item, Participation, PrepareOutcome, Trigger};
 use crate::id::{ErrorId, ItemId};
 use crate::report::{Outcome, Report};
@@ -16,6 +19,26 @@ pub struct RunRequest {
     /// How often, at most, items are synchronized once more because the plugin, asked about its
     /// errors, wants that. The sync manager of Windows leaves it to the user: 0.
     pub retries: u32,
+    /// What to do when the plugin dies.
+    pub on_death: OnDeath,
+}
+
+/// What to do when a plugin dies. Being killed, denied or cancelled is final in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnDeath {
+    /// The run has failed.
+    #[default]
+    Fail,
+    /// Starts it again, for the items that it had not ended.
+    Restart {
+        /// How often at most.
+        attempts: u32,
+        /// How long to wait before the first time; each time after that twice as long.
+        backoff: Duration,
+    },
+    /// The run has failed, and the plugin is not started any more until
+    /// [`Plugin::release`](crate::Plugin::release).
+    Quarantine,
 }
 
 /// Which items take part in a run.
@@ -28,9 +51,16 @@ pub enum Selection {
 }
 
 impl Default for RunRequest {
-    /// Started by the user, who may be asked; the items that the plugin checks; no retries.
+    /// Started by the user, who may be asked; the items that the plugin checks; no retries
+    /// and no restarts.
     fn default() -> Self {
-        Self { trigger: Trigger::MANUAL, cookie: None, selection: Selection::Checked, retries: 0 }
+        Self {
+            trigger: Trigger::MANUAL,
+            cookie: None,
+            selection: Selection::Checked,
+            retries: 0,
+            on_death: OnDeath::Fail,
+        }
     }
 }
 
@@ -45,14 +75,6 @@ impl Session {
         self.report(outcome)
     }
 
-    /// [`Session::run`] for callers without an async runtime: drives it on this thread.
-    ///
-    /// # Errors
-    /// [`SessionError::Host`] where no runtime can be made.
-    pub fn run_blocking(&mut self, request: &RunRequest) -> Result<Report, SessionError> {
-        self.block_on(async |session| Ok(session.run(request).await))
-    }
-
     /// Drives calls of one's own choice on this thread, for callers without an async runtime.
     ///
     /// # Errors
@@ -61,7 +83,7 @@ impl Session {
         &mut self,
         calls: impl AsyncFnOnce(&mut Self) -> Result<T, SessionError>,
     ) -> Result<T, SessionError> {
-        runtime(self.plugin())?.block_on(calls(self))
+        Runtime::new(self.plugin())?.block_on(calls(self))
     }
 
     async fn drive(&mut self, request: &RunRequest) -> Result<Outcome, SessionError> {
@@ -127,13 +149,38 @@ impl Session {
     }
 }
 
-/// The runtime that a session on a thread of its own needs.
-pub(crate) fn runtime(plugin: &str) -> Result<tokio::runtime::Runtime, SessionError> {
-    tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(|source| {
-        SessionError::Host {
+/// The runtime of a session on a thread of its own. Dropping it does not wait for a system call
+/// that the plugin left behind.
+#[derive(Debug)]
+pub(crate) struct Runtime(Option<tokio::runtime::Runtime>);
+
+impl Runtime {
+    pub(crate) fn new(plugin: &str) -> Result<Self, SessionError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        runtime.map(|runtime| Self(Some(runtime))).map_err(|source| SessionError::Host {
             plugin: plugin.to_owned(),
             what: "make an async runtime",
             source: source.into(),
+        })
+    }
+
+    pub(crate) fn block_on<T, E: From<SessionError>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        match &self.0 {
+            Some(runtime) => runtime.block_on(work),
+            None => {
+                Err(SessionError::Dead { plugin: String::new(), call: Call::Initialize }.into())
+            }
         }
-    })
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }

@@ -1,23 +1,28 @@
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 
 use wasmtime::component::ResourceTableError;
-use wasmtime::{Store, WasmBacktrace};
+use wasmtime::{Store, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
-use crate::bindings::{Handler, HandlerPre, types};
+use crate::bindings::{Handler, types};
 use crate::cancel::CancelHandle;
 use crate::convert::{self, Refusal};
 use crate::error::{Call, SessionError, StopReason};
 use crate::event::{
     ErrorDetail, HandlerInfo, Item, ItemList, LogEntry, LogLevel, Participation, PrepareOutcome,
-    ProgressItem, ProgressResponse, PropertiesOutcome, Property, PropertyValue, Status, Trigger,
+    PropertiesOutcome, Property, PropertyValue, Trigger,
 };
 use crate::hresult::Hresult;
 use crate::id::{ErrorId, ItemId};
-use crate::ledger::Ledger;
+use crate::journal::Journal;
 use crate::output::OutputTail;
-use crate::report::{ItemReport, Outcome, Report};
+use crate::plugin::Prepared;
+use crate::report::{Outcome, Report};
+use crate::sink::Sink;
 use crate::state::{EndedByHost, State};
+use crate::watch::Watch;
 
 /// One run of a handler, call by call: what a sync manager does with an object that implements
 /// `ISyncMgrSynchronize`. [`Session::run`](crate::Session::run) makes all the calls of an
@@ -30,7 +35,8 @@ pub struct Session {
     plugin: Arc<str>,
     store: Store<State>,
     world: Handler,
-    cancel: CancelHandle,
+    watch: Arc<Watch>,
+    max_items: u64,
     stderr: OutputTail,
     phase: Phase,
     trigger: Trigger,
@@ -64,44 +70,79 @@ macro_rules! call {
         if $self.died.is_some() {
             return Err(SessionError::Dead { plugin: $self.plugin.to_string(), call: $call });
         }
-        let cancel = $self.cancel.clone();
         let guest = $self.world.syncmgr_plugin_synchronize();
-        let outcome = tokio::select! {
-            biased;
-            outcome = guest.$function(&mut $self.store $(, $argument)*) => outcome,
-            _reason = cancel.wait_ended() => Err(EndedByHost.into()),
-        };
+        let call = guest.$function(&mut $self.store $(, $argument)*);
+        let outcome = watched(&$self.watch, call).await;
         $self.settle($call, outcome)
     }};
 }
 
+/// Drives a call of the guest, measures what it computes, and drops it as soon as it is to end.
+async fn watched<T>(
+    watch: &Watch,
+    call: impl Future<Output = wasmtime::Result<T>>,
+) -> wasmtime::Result<T> {
+    let mut call = pin!(call);
+    let measured = poll_fn(|context| {
+        watch.start_running();
+        let polled = call.as_mut().poll(context);
+        watch.stop_running();
+        polled
+    });
+    watch.begin_call();
+    let outcome = tokio::select! {
+        biased;
+        outcome = measured => outcome,
+        _reason = watch.wait_ended() => Err(EndedByHost.into()),
+    };
+    watch.end_call();
+    outcome
+}
+
 impl Session {
+    /// Instantiates the plugin. The sink comes back if that fails.
     pub(crate) async fn start(
-        plugin: Arc<str>,
-        pre: &HandlerPre<State>,
-        mut store: Store<State>,
-        cancel: CancelHandle,
-        stderr: OutputTail,
-    ) -> Result<Self, SessionError> {
-        match pre.instantiate_async(&mut store).await {
+        prepared: Prepared,
+    ) -> Result<Self, (SessionError, Option<Box<dyn Sink>>)> {
+        let Prepared { plugin, pre, mut store, watch, stderr, max_items, parked: _ } = prepared;
+        let instantiated = watched(&watch, pre.instantiate_async(&mut store)).await;
+        match instantiated {
             Ok(world) => Ok(Self {
                 plugin,
                 store,
                 world,
-                cancel,
+                watch,
+                max_items,
                 stderr,
                 phase: Phase::Created,
                 trigger: Trigger::MANUAL,
                 listed: Vec::new(),
                 died: None,
             }),
-            Err(error) => Err(death(&plugin, Call::Initialize, &cancel, &stderr, error)),
+            Err(error) => {
+                let error = death(&plugin, Call::Initialize, &watch, &stderr, error);
+                Err((error, store.data_mut().take_journal().map(|journal| journal.sink)))
+            }
         }
+    }
+
+    /// Ends the session, and gives its sink back.
+    pub(crate) fn into_sink(mut self) -> Option<Box<dyn Sink>> {
+        self.store.data_mut().take_journal().map(|journal| journal.sink)
+    }
+
+    fn journal(&mut self) -> Result<&mut Journal, SessionError> {
+        let plugin = &self.plugin;
+        self.store.data_mut().journal().map_err(|source| SessionError::Host {
+            plugin: plugin.to_string(),
+            what: "find the journal of the session",
+            source,
+        })
     }
 
     /// Cancels what this session does, from any thread.
     pub fn cancel_handle(&self) -> CancelHandle {
-        self.cancel.clone()
+        self.watch.cancel.clone()
     }
 
     /// The plugin's name.
@@ -143,7 +184,8 @@ impl Session {
         const CALL: Call = Call::GetHandlerInfo;
         self.check_initialized(CALL)?;
         let info = call!(self, CALL, call_get_handler_info)?;
-        self.accept(CALL, convert::handler_info(info))
+        let info = convert::handler_info(info, &self.store.data().secrets);
+        self.accept(CALL, info)
     }
 
     /// `EnumSyncMgrItems` and its enumerator.
@@ -154,7 +196,8 @@ impl Session {
         const CALL: Call = Call::EnumItems;
         self.check_initialized(CALL)?;
         let list = call!(self, CALL, call_enum_items)?;
-        let list = self.accept(CALL, convert::item_list(list))?;
+        let list = convert::item_list(list, self.max_items, &self.store.data().secrets);
+        let list = self.accept(CALL, list)?;
         self.listed.clone_from(&list.items);
         Ok(list)
     }
@@ -189,22 +232,27 @@ impl Session {
             }));
         }
         let ids: Vec<_> = chosen.iter().map(|item| convert::guid(item.id.as_uuid())).collect();
-        let state = self.store.data_mut();
-        state.ledger.start(&chosen);
-        state.sink.started(&chosen);
-        let answer = match call!(self, CALL, call_prepare_for_sync, &ids) {
+        self.journal()?.start(&chosen);
+        let answer = match self.call_prepare(&ids).await {
             Ok(answer) => answer,
             Err(error) => {
-                self.end_items(Some(error.hresult()));
+                self.journal()?.end_items(Some(error.hresult()));
                 return Err(error);
             }
         };
         let outcome = convert::prepare_outcome(answer);
         match outcome {
             PrepareOutcome::Prepared => self.phase = Phase::Prepared,
-            PrepareOutcome::NeedsUser => self.skip_items(),
+            PrepareOutcome::NeedsUser => self.journal()?.skip_items(),
         }
         Ok(outcome)
+    }
+
+    async fn call_prepare(
+        &mut self,
+        ids: &[types::Guid],
+    ) -> Result<crate::bindings::exports::PrepareOutcome, SessionError> {
+        call!(self, Call::PrepareForSync, call_prepare_for_sync, ids)
     }
 
     /// `Synchronize` and its completion, for the items that were prepared. Whatever happens,
@@ -219,32 +267,34 @@ impl Session {
         }
         self.phase = Phase::Synchronized;
         let result = match self.deliver_pushes().await {
-            Ok(()) => call!(self, CALL, call_synchronize),
+            Ok(()) => self.call_synchronize().await,
             Err(error) => Err(error),
         };
-        self.end_items(result.as_ref().err().map(SessionError::hresult));
+        self.journal()?.end_items(result.as_ref().err().map(SessionError::hresult));
         result
+    }
+
+    async fn call_synchronize(&mut self) -> Result<(), SessionError> {
+        call!(self, Call::Synchronize, call_synchronize)
     }
 
     /// Tells the plugin what was pushed since the last time: `SetItemStatus`.
     async fn deliver_pushes(&mut self) -> Result<(), SessionError> {
         const CALL: Call = Call::SetItemStatus;
-        for (item, status) in self.cancel.take_pushes() {
+        for (item, status) in self.watch.cancel.take_pushes() {
             let guid = item.map(|item| convert::guid(item.as_uuid()));
             match call!(self, CALL, call_set_item_status, guid, convert::wit_status(status)) {
                 Ok(()) => {}
                 Err(SessionError::Plugin { code, message, .. }) => {
-                    let state = self.store.data_mut();
-                    let entry = LogEntry {
+                    let journal = self.journal()?;
+                    journal.log(&LogEntry {
                         level: LogLevel::Warning,
                         text: format!("set-item-status failed: {message}"),
-                        item: item.filter(|&item| state.ledger.contains(item)),
+                        item: item.filter(|&item| journal.ledger.contains(item)),
                         jump: None,
                         id: None,
                         code: Some(code),
-                    };
-                    state.sink.log(&entry);
-                    state.ledger.log(entry);
+                    });
                 }
                 Err(error) => return Err(error),
             }
@@ -263,8 +313,10 @@ impl Session {
         self.store.data_mut().may_ask = true;
         let answer = call!(self, CALL, call_show_error, convert::guid(error.as_uuid()));
         self.store.data_mut().may_ask = self.trigger.may_bother_user;
-        let ledger = &self.store.data().ledger;
-        let detail = convert::error_detail(answer?, |id| ledger.contains(id));
+        let secrets = self.store.data().secrets.clone();
+        let answer = answer?;
+        let ledger = &self.journal()?.ledger;
+        let detail = convert::error_detail(answer, |id| ledger.contains(id), &secrets);
         self.accept(CALL, detail)
     }
 
@@ -281,7 +333,8 @@ impl Session {
         self.check_initialized(CALL)?;
         let item = item.map(|item| convert::guid(item.as_uuid()));
         let properties = call!(self, CALL, call_get_properties, item)?;
-        self.accept(CALL, convert::properties(properties))
+        let properties = convert::properties(properties, &self.store.data().secrets);
+        self.accept(CALL, properties)
     }
 
     /// The second half of `ShowProperties`, and its completion.
@@ -305,65 +358,16 @@ impl Session {
     /// What is remembered about the run so far, with this outcome.
     pub fn report(&self, outcome: Outcome) -> Report {
         let state = self.store.data();
-        let ledger = &state.ledger;
-        Report {
-            plugin: self.plugin.to_string(),
-            outcome,
-            items: ledger.rows().iter().map(|row| item_report(ledger, row, self.died)).collect(),
-            log: ledger.entries().to_vec(),
-            warnings: count(ledger, LogLevel::Warning),
-            errors: count(ledger, LogLevel::Error),
-            progress_calls: ledger.progress_calls,
-            refused_calls: ledger.refused_calls,
-            peak_memory_bytes: state.limiter.peak_memory_bytes,
+        let (peak, calls) = (state.limiter.peak_memory_bytes, state.host_calls);
+        match state.journal_ref() {
+            Some(journal) => journal.outcome(&self.plugin, outcome, self.died, peak, calls),
+            None => Report::without_items(&self.plugin, outcome),
         }
     }
 
     /// The log entries that stand.
     pub fn log(&self) -> &[LogEntry] {
-        self.store.data().ledger.entries()
-    }
-
-    /// Gives every item that has not ended its end.
-    fn end_items(&mut self, failure: Option<Hresult>) {
-        let killed = self.cancel.ended() == Some(StopReason::Killed);
-        for item in self.unended() {
-            let status = match self.cancel.response(Some(item)) {
-                // A plugin that died of itself failed, whatever was asked of it before.
-                _ if failure.is_some() && !killed => Status::Failed,
-                ProgressResponse::Continue => Status::Failed,
-                ProgressResponse::CancelItem => Status::Skipped,
-                ProgressResponse::CancelAll => Status::Stopped,
-            };
-            let text = match (status, failure) {
-                (Status::Failed, None) => Some("ended without a result".to_owned()),
-                (Status::Failed, Some(_)) => Some("not finished".to_owned()),
-                (_, _) => None,
-            };
-            self.end_item(item, status, text);
-        }
-    }
-
-    /// Ends every item as skipped: they were not begun.
-    fn skip_items(&mut self) {
-        for item in self.unended() {
-            self.end_item(item, Status::Skipped, Some("needs the user".to_owned()));
-        }
-    }
-
-    fn unended(&self) -> Vec<ItemId> {
-        let ended = |status: Option<Status>| status.is_some_and(Status::is_terminal);
-        let rows = self.store.data().ledger.rows().iter();
-        rows.filter(|row| !ended(row.standing.status_type)).map(|row| row.item.id).collect()
-    }
-
-    fn end_item(&mut self, item: ItemId, status: Status, status_text: Option<String>) {
-        let end =
-            ProgressItem { status_text, status_type: Some(status), ..ProgressItem::default() };
-        let state = self.store.data_mut();
-        let _ = state.report(item, &end, true);
-        // It is the host that reported.
-        state.ledger.progress_calls -= 1;
+        self.store.data().journal_ref().map_or(&[], |journal| journal.ledger.entries())
     }
 
     fn check_initialized(&self, call: Call) -> Result<(), SessionError> {
@@ -388,16 +392,20 @@ impl Session {
         call: Call,
         outcome: wasmtime::Result<Result<T, types::Error>>,
     ) -> Result<T, SessionError> {
+        if let Ok(journal) = self.store.data_mut().journal() {
+            journal.flush();
+        }
         match outcome {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => {
-                let message = convert::cut(error.message, convert::TEXT_BYTES);
+                let message = self.store.data().secrets.hide(error.message);
+                let message = convert::cut(message, convert::TEXT_BYTES);
                 let code = convert::error_code(error.code);
                 let message = if message.is_empty() { code.name().to_owned() } else { message };
                 Err(SessionError::Plugin { plugin: self.plugin.to_string(), call, code, message })
             }
             Err(error) => {
-                let error = death(&self.plugin, call, &self.cancel, &self.stderr, error);
+                let error = death(&self.plugin, call, &self.watch, &self.stderr, error);
                 self.died = Some(error.hresult());
                 Err(error)
             }
@@ -405,32 +413,11 @@ impl Session {
     }
 }
 
-fn count(ledger: &Ledger, level: LogLevel) -> u64 {
-    let count = ledger.entries().iter().filter(|entry| entry.level == level).count();
-    u64::try_from(count).unwrap_or(u64::MAX)
-}
-
-fn item_report(ledger: &Ledger, row: &crate::ledger::Row, died: Option<Hresult>) -> ItemReport {
-    let code = ledger.code(row.item.id);
-    ItemReport {
-        id: row.item.id,
-        name: row.item.name.clone(),
-        status: row.standing.status_type.unwrap_or(Status::Failed),
-        code,
-        text: row.standing.status_text.clone(),
-        counts: row.counts.clone(),
-        warnings: ledger.count_entries(Some(row.item.id), LogLevel::Warning),
-        errors: ledger.count_entries(Some(row.item.id), LogLevel::Error),
-        // An item with an error of its own failed before the plugin died.
-        ended_by: died.filter(|_| code.is_none()),
-    }
-}
-
 /// What a call that did not return means.
 fn death(
     plugin: &str,
     call: Call,
-    cancel: &CancelHandle,
+    watch: &Watch,
     stderr: &OutputTail,
     error: wasmtime::Error,
 ) -> SessionError {
@@ -438,11 +425,16 @@ fn death(
     if let Some(I32Exit(status)) = error.downcast_ref() {
         return SessionError::Exit { plugin, call, status: *status };
     }
-    if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
-        cancel.end(StopReason::Handles);
+    if let Some(reason) = limit_of(&error) {
+        watch.end(reason);
     }
-    if let Some(reason) = cancel.ended() {
-        return SessionError::Ended { plugin, call, reason };
+    if let Some(reason) = watch.ended() {
+        return match watch.denial() {
+            Some(denial) if reason == StopReason::Denied => {
+                SessionError::Denied { plugin, call, denial }
+            }
+            Some(_) | None => SessionError::Ended { plugin, call, reason },
+        };
     }
     let stderr = stderr.text();
     SessionError::Trap {
@@ -451,6 +443,31 @@ fn death(
         message: last_words(&stderr).unwrap_or_else(|| error.root_cause().to_string()),
         backtrace: error.downcast_ref::<WasmBacktrace>().map(backtrace).unwrap_or_default(),
         stderr,
+    }
+}
+
+/// Which limit of wasmtime's own an error is about.
+fn limit_of(error: &wasmtime::Error) -> Option<StopReason> {
+    if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
+        return Some(StopReason::Handles);
+    }
+    if error.downcast_ref() == Some(&Trap::StackOverflow) {
+        return Some(StopReason::Stack);
+    }
+    // These have no type that could be named.
+    let cause = error.root_cause().to_string();
+    let about = |words: &str| cause.contains(words);
+    if about("fuel allocated for hostcalls has been exhausted") {
+        Some(StopReason::HostCallBytes)
+    } else if about("too many component-model handles") {
+        Some(StopReason::Handles)
+    } else if about("instance count too high")
+        || about("memory count too high")
+        || about("table count too high")
+    {
+        Some(StopReason::Instances)
+    } else {
+        None
     }
 }
 

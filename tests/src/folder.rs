@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use anyhow::Context;
 use syncmgr_host::sink::Recorder;
 use syncmgr_host::{
-    Access, Grant, HostCallHook, ItemReport, Plugin, Report, RunRequest, SessionOptions,
+    Access, Capability, Grant, HostCallHook, ItemReport, Plugin, Report, RunRequest, SessionOptions,
 };
 
 use crate::trees::{self, Tree};
@@ -82,6 +82,7 @@ impl Pair {
             true => (self.right(), self.left()),
         };
         let mut options = SessionOptions::new()
+            .allow(Capability::WallClock)
             .storage(self.storage())
             .grant(Grant::new("left", &left, Access::ReadWrite)?)
             .grant(Grant::new("right", &right, Access::ReadWrite)?);
@@ -104,8 +105,7 @@ impl Pair {
     /// # Errors
     /// Those of starting.
     pub fn sync_with(&self, options: SessionOptions) -> anyhow::Result<Report> {
-        let mut session = plugin().start_blocking(options, Recorder::new())?;
-        Ok(session.run_blocking(&RunRequest::default())?)
+        Ok(plugin().run_blocking(options, Recorder::new(), &RunRequest::default())?)
     }
 
     /// Runs the plugin with a look at each host call.

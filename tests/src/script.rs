@@ -2,9 +2,10 @@
 
 use std::sync::OnceLock;
 
-use anyhow::Context;
 use syncmgr_host::sink::{Recorded, Recorder, Sink};
-use syncmgr_host::{ItemId, LogLevel, Plugin, Report, RunRequest, Session, SessionOptions, Status};
+use syncmgr_host::{
+    CancelHandle, ItemId, LogLevel, Plugin, Report, RunRequest, Session, SessionOptions, Status,
+};
 use uuid::Uuid;
 
 /// One run of the script plugin, in the making.
@@ -73,6 +74,14 @@ impl Script {
         Ok(plugin().start_blocking(self.options, sink)?)
     }
 
+    /// Runs it with a sink of one's own.
+    ///
+    /// # Errors
+    /// Those of starting.
+    pub fn report(self, sink: impl Sink + 'static) -> anyhow::Result<Report> {
+        Ok(plugin().run_blocking(self.options, sink, &self.request)?)
+    }
+
     /// Runs it and records everything.
     ///
     /// # Errors
@@ -81,16 +90,16 @@ impl Script {
         self.run_with(|_| {})
     }
 
-    /// Runs it; what is done with the session first may keep its cancel handle.
+    /// Runs it; what is done with its cancel handle first may keep that.
     ///
     /// # Errors
     /// Those of starting.
-    pub fn run_with(self, first: impl FnOnce(&Session)) -> anyhow::Result<Ran> {
+    pub fn run_with(mut self, first: impl FnOnce(&CancelHandle)) -> anyhow::Result<Ran> {
         let recorder = Recorder::new();
-        let request = self.request.clone();
-        let mut session = self.start(recorder.clone())?;
-        first(&session);
-        let report = session.run_blocking(&request).context("failed to run")?;
+        let cancel = CancelHandle::new();
+        first(&cancel);
+        self.options = self.options.cancel_handle(cancel);
+        let report = self.report(recorder.clone())?;
         Ok(Ran { report, recorded: recorder.recorded() })
     }
 }

@@ -872,9 +872,10 @@ mod random {
 
 #[test]
 fn several_pairs_are_several_items() -> anyhow::Result<()> {
-    use syncmgr_host::{Access, Grant, SessionOptions, sink::Discard};
+    use syncmgr_host::{Access, Capability, Grant, SessionOptions, sink::Discard};
     let home = tempfile::tempdir()?;
-    let mut options = SessionOptions::new().setting("durable", "false");
+    let mut options =
+        SessionOptions::new().allow(Capability::WallClock).setting("durable", "false");
     for name in ["docs.left", "docs.right", "pics.left", "pics.right", "storage"] {
         let place = home.path().join(name);
         fs::create_dir(&place)?;
@@ -888,8 +889,8 @@ fn several_pairs_are_several_items() -> anyhow::Result<()> {
         .setting("pics.mode", "mirror");
     fs::write(home.path().join("docs.right/a"), "1")?;
     fs::write(home.path().join("pics.right/b"), "2")?;
-    let mut session = conformance::folder::plugin().start_blocking(options, Discard)?;
-    let report = session.run_blocking(&Default::default())?;
+    let report =
+        conformance::folder::plugin().run_blocking(options, Discard, &Default::default())?;
     let ends: Vec<_> = report.items.iter().map(|item| (item.name.as_str(), item.status)).collect();
     assert_eq!(ends, [("Documents", Status::Succeeded), ("pics", Status::Succeeded)]);
     assert!(home.path().join("docs.left/a").exists());

@@ -58,8 +58,7 @@ impl Sink for Answers {
 
 fn run_with_answers(script: Script, answers: Answers) -> anyhow::Result<Ran> {
     // The recorder would hide the answers, so the plugin says what it was told.
-    let mut session = script.start(answers)?;
-    let report = session.run_blocking(&Default::default())?;
+    let report = script.report(answers)?;
     Ok(Ran { report, recorded: Vec::new() })
 }
 
@@ -296,7 +295,7 @@ fn fields_keep_their_last_value_and_stay_in_bounds() -> anyhow::Result<()> {
         }
     }
     let standings = Standings::default();
-    let mut session = Script::new("a")
+    Script::new("a")
         .on(
             "synchronize",
             "progress item=a text=one max=10
@@ -306,8 +305,7 @@ fn fields_keep_their_last_value_and_stay_in_bounds() -> anyhow::Result<()> {
              progress item=a value=-5
              progress item=a max=-1 value=7",
         )
-        .start(standings.clone())?;
-    session.run_blocking(&Default::default())?;
+        .report(standings.clone())?;
     let rows = standings.0.lock().expect("nobody panicked with it").clone();
     assert_eq!(
         rows[..5],
@@ -326,8 +324,7 @@ fn fields_keep_their_last_value_and_stay_in_bounds() -> anyhow::Result<()> {
 fn pushes_before_synchronize_are_delivered_and_cancel() -> anyhow::Result<()> {
     let ran = Script::new("a b")
         .on("synchronize", "progress item=a value=1\nprogress item=b value=1")
-        .run_with(|session| {
-            let cancel = session.cancel_handle();
+        .run_with(|cancel| {
             assert!(cancel.set_item_status(Some(item("a")), Status::Skipped));
             for (item, status) in [
                 (Some(item("a")), Status::Stopped),
@@ -351,8 +348,8 @@ fn pushes_before_synchronize_are_delivered_and_cancel() -> anyhow::Result<()> {
 fn another_thread_cancels_while_the_plugin_waits() -> anyhow::Result<()> {
     for everything in [false, true] {
         let script = Script::new("a b").on("synchronize", "wait-cancelled item=a\nis-cancelled");
-        let ran = script.run_with(|session| {
-            let cancel = session.cancel_handle();
+        let ran = script.run_with(|cancel| {
+            let cancel = cancel.clone();
             std::thread::spawn(move || {
                 std::thread::sleep(Duration::from_millis(50));
                 match everything {
@@ -377,8 +374,8 @@ fn a_plugin_is_ended_wherever_it_is() -> anyhow::Result<()> {
     ] {
         let script = Script::new("a b")
             .on("synchronize", &format!("progress item=b status=succeeded\n{commands}"));
-        let ran = script.run_with(|session| {
-            let cancel = session.cancel_handle();
+        let ran = script.run_with(|cancel| {
+            let cancel = cancel.clone();
             std::thread::spawn(move || {
                 std::thread::sleep(Duration::from_millis(50));
                 cancel.kill();
@@ -546,12 +543,10 @@ fn questions_reach_the_user_only_when_allowed() -> anyhow::Result<()> {
         (true, Some(9), "question: 1"),
     ] {
         let answers = Answers { choice, ..Answers::default() };
-        let mut session = Script::new("a").on("synchronize", ASK).start(answers)?;
-        let request = syncmgr_host::RunRequest {
-            trigger: Trigger { may_bother_user, ..Trigger::MANUAL },
-            ..Default::default()
-        };
-        let report = session.run_blocking(&request)?;
+        let report = Script::new("a")
+            .on("synchronize", ASK)
+            .request(|request| request.trigger.may_bother_user = may_bother_user)
+            .report(answers)?;
         let ran = Ran { report, recorded: Vec::new() };
         assert_eq!(ran.said_in_synchronize(), [expected]);
     }
@@ -703,10 +698,14 @@ fn totals_and_counts_are_those_of_the_plugin() -> anyhow::Result<()> {
 
 #[test]
 fn sessions_beside_each_other_do_not_notice() -> anyhow::Result<()> {
-    let doomed = Script::new("a").on("synchronize", "spin").start(Discard)?;
-    let cancel = doomed.cancel_handle();
-    let mut doomed = doomed;
-    let doomed = std::thread::spawn(move || doomed.run_blocking(&Default::default()));
+    let cancel = CancelHandle::new();
+    let handle = cancel.clone();
+    let doomed = std::thread::spawn(move || {
+        Script::new("a")
+            .on("synchronize", "spin")
+            .options(|options| options.cancel_handle(handle))
+            .report(Discard)
+    });
     for _ in 0..20 {
         let ran = Script::new("a").on("synchronize", "progress item=a status=succeeded").run()?;
         assert_eq!(ran.ends(), [("a", Status::Succeeded)]);
@@ -720,10 +719,9 @@ fn sessions_beside_each_other_do_not_notice() -> anyhow::Result<()> {
 #[test]
 fn a_recorder_sees_what_was_reported() -> anyhow::Result<()> {
     let recorder = Recorder::new();
-    let mut session = Script::new("a")
+    Script::new("a")
         .on("synchronize", "progress item=a status=succeeded text=done")
-        .start(recorder.clone())?;
-    session.run_blocking(&Default::default())?;
+        .report(recorder.clone())?;
     let reported = recorder.recorded().into_iter().find_map(|recorded| match recorded {
         Recorded::Progress { reported, response, .. } => Some((reported, response)),
         Recorded::Started(_)

@@ -44,7 +44,7 @@ pub(crate) struct Given {
     pub(crate) plugin: Option<String>,
 
     /// Take the plugin, its directories and its settings from a job file.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["dirs", "settings"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["dirs", "settings", "secrets", "allow"])]
     pub(crate) job: Option<PathBuf>,
 
     /// Grant a directory under a name; with `:ro` for reading only.
@@ -54,6 +54,20 @@ pub(crate) struct Given {
     /// Give the plugin a setting.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) settings: Vec<String>,
+
+    /// Give the plugin a secret: the value of a variable of the environment, or what is in a file
+    /// (without the newline at its end). It never shows up in what the plugin says.
+    #[arg(long = "secret", value_name = "KEY=env:VARIABLE|file:PATH")]
+    pub(crate) secrets: Vec<String>,
+
+    /// Let the plugin have the time of day (`wall-clock`) or secret random numbers
+    /// (`randomness`). Built-in plugins have what they ask for.
+    #[arg(long = "allow", value_name = "CAPABILITY")]
+    pub(crate) allow: Vec<String>,
+
+    /// Change a limit; `syncmgr inspect` lists them. `none` lifts it.
+    #[arg(long = "limit", value_name = "NAME=VALUE")]
+    pub(crate) limits: Vec<String>,
 
     /// Where plugins keep their own files [default: the user's state folder].
     #[arg(long, value_name = "DIR", env = "SYNCMGR_STATE_DIR")]
@@ -72,6 +86,9 @@ Examples:
     syncmgr run --job sync.toml --item docs
   A plugin of your own, its events for a program:
     syncmgr run target/wasm32-wasip2/release/mine.wasm --json
+  A plugin from somewhere, with as little as it needs:
+    syncmgr inspect theirs.wasm
+    syncmgr run theirs.wasm --dir inbox=~/mail:ro --allow wall-clock --limit memory-bytes=64MiB
 
 Ctrl-C cancels everything and lets the plugin tidy up; a second one ends it at once.
 ";
@@ -102,6 +119,30 @@ pub(crate) struct Run {
     /// Synchronize items once more, at most this often, when the plugin wants that.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) retries: u32,
+
+    /// What to do when the plugin dies.
+    #[arg(long, value_name = "POLICY", default_value = "fail")]
+    pub(crate) on_death: OnDeath,
+
+    /// How often to start it again, with `--on-death restart`.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(crate) restarts: u32,
+
+    /// Let a plugin in quarantine run again.
+    #[arg(long)]
+    pub(crate) release: bool,
+}
+
+/// What to do when a plugin dies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum OnDeath {
+    /// The run has failed.
+    #[default]
+    Fail,
+    /// Start it again, for the items that it had not ended.
+    Restart,
+    /// The run has failed, and later ones refuse to start it until `--release`.
+    Quarantine,
 }
 
 fn const_format_run() -> String {

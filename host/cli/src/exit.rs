@@ -2,8 +2,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use syncmgr_host::{
-    ErrorCode, GrantError, ItemReport, LoadError, Outcome, Report, SessionError, StartError,
-    Status, StopReason,
+    ErrorCode, GrantError, ItemReport, LoadError, Outcome, Report, SessionError, StartError, Status,
 };
 
 use crate::escape::escape;
@@ -45,6 +44,9 @@ impl Exit {
         if let Some(StartError::Session(error)) = error.downcast_ref() {
             return Self::of_session_error(error);
         }
+        if let Some(StartError::Quarantined { .. }) = error.downcast_ref() {
+            return Self::Died;
+        }
         if error.is::<LoadError>() || error.is::<GrantError>() || error.is::<StartError>() {
             return Self::Usage;
         }
@@ -68,8 +70,9 @@ impl Exit {
         match error {
             SessionError::Plugin { code, .. } => Self::of_code(Some(*code)),
             SessionError::UnknownItem { .. } => Self::Usage,
-            SessionError::Ended { reason: StopReason::Killed, .. } => Self::Cancelled,
-            SessionError::Ended { reason: StopReason::Memory | StopReason::Handles, .. }
+            SessionError::Ended { reason, .. } if reason.is_cancellation() => Self::Cancelled,
+            SessionError::Ended { .. }
+            | SessionError::Denied { .. }
             | SessionError::BadData { .. }
             | SessionError::Trap { .. }
             | SessionError::Exit { .. }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use etcetera::BaseStrategy;
 use serde::Deserialize;
-use syncmgr_host::{Access, Grant, SessionOptions};
+use syncmgr_host::{Access, Capability, Grant, Limits, LoadLimits, Plugin, SessionOptions};
 
 use crate::args::Given;
 use crate::builtin::Named;
@@ -18,15 +18,51 @@ pub(crate) struct Job {
     pub(crate) plugin: Named,
     pub(crate) grants: Vec<Grant>,
     pub(crate) settings: Vec<(String, String)>,
-    pub(crate) storage: PathBuf,
+    pub(crate) secrets: Vec<(String, Secret)>,
+    pub(crate) allow: Vec<Capability>,
+    pub(crate) limits: AllLimits,
+    /// The plugin's own part of the state folder.
+    pub(crate) home: PathBuf,
+}
+
+/// The limits of loading and of running.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AllLimits {
+    pub(crate) load: LoadLimits,
+    pub(crate) session: Limits,
+}
+
+impl AllLimits {
+    fn set(&mut self, name: &str, value: &str) -> anyhow::Result<()> {
+        let set = match LoadLimits::NAMES.contains(&name) {
+            true => self.load.set(name, value),
+            false => self.session.set(name, value),
+        };
+        set.map_err(|error| UsageError(error.to_string()).into())
+    }
+}
+
+/// Where a secret is.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum Secret {
+    /// In a variable of the environment.
+    Env(String),
+    /// In a file.
+    File(PathBuf),
 }
 
 /// A job file:
 ///
 /// ```toml
 /// plugin = "folder"
+/// allow = ["wall-clock"]
 /// [settings]
 /// durable = true
+/// [secrets]
+/// token = { env = "TOKEN" }
+/// [limits]
+/// memory-bytes = "64MiB"
 /// [items.docs]
 /// name = "Documents"
 /// dirs = { left = "~/docs", right = "/mnt/docs:ro" }
@@ -37,7 +73,13 @@ pub(crate) struct Job {
 struct JobFile {
     plugin: String,
     #[serde(default)]
+    allow: Vec<String>,
+    #[serde(default)]
     settings: BTreeMap<String, Setting>,
+    #[serde(default)]
+    secrets: BTreeMap<String, Secret>,
+    #[serde(default)]
+    limits: BTreeMap<String, Setting>,
     #[serde(default)]
     dirs: BTreeMap<String, String>,
     #[serde(default)]
@@ -74,47 +116,122 @@ impl Setting {
     }
 }
 
+impl Secret {
+    fn read(&self, name: &str) -> anyhow::Result<String> {
+        match self {
+            Self::Env(variable) => std::env::var(variable).map_err(|error| {
+                let message = format!("the secret `{name}`: the variable {variable}: {error}");
+                UsageError(message).into()
+            }),
+            Self::File(path) => {
+                let text = std::fs::read_to_string(path).map_err(|error| {
+                    UsageError(format!("the secret `{name}`: {}: {error}", path.display()))
+                })?;
+                let line = text.strip_suffix('\n').unwrap_or(&text);
+                Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
+            }
+        }
+    }
+}
+
 impl Job {
     pub(crate) fn new(given: &Given) -> anyhow::Result<Self> {
-        let (plugin, grants, settings) = match (&given.plugin, &given.job) {
+        let mut contents = match (&given.plugin, &given.job) {
             (_, Some(file)) => read(file)?,
-            (Some(plugin), None) => {
-                let grants = given.dirs.iter().map(|dir| {
-                    let (name, path) = key_value(dir, "--dir NAME=PATH")?;
-                    grant(name, path, Path::new(""))
-                });
-                let settings = given.settings.iter().map(|setting| {
-                    let (name, value) = key_value(setting, "--set KEY=VALUE")?;
-                    Ok((name.to_owned(), value.to_owned()))
-                });
-                (
-                    Named::find(plugin)?,
-                    grants.collect::<anyhow::Result<_>>()?,
-                    settings.collect::<anyhow::Result<_>>()?,
-                )
-            }
+            (Some(plugin), None) => from_args(plugin, given)?,
             (None, None) => return Err(UsageError("no plugin was named".to_owned()).into()),
         };
+        for limit in &given.limits {
+            let (name, value) = key_value(limit, "--limit NAME=VALUE")?;
+            contents.limits.set(name, value)?;
+        }
         let state = match &given.state_dir {
             Some(dir) => dir.clone(),
             None => default_state_dir()?,
         };
-        let storage = state.join("plugins").join(plugin.storage_name()?).join("storage");
+        let home = state.join("plugins").join(contents.plugin.storage_name()?);
+        let storage = home.join("storage");
         create_private(&storage)
             .with_context(|| format!("cannot make the plugin's storage {}", storage.display()))?;
-        Ok(Self { plugin, grants, settings, storage })
+        Ok(Self {
+            plugin: contents.plugin,
+            grants: contents.grants,
+            settings: contents.settings,
+            secrets: contents.secrets,
+            allow: contents.allow,
+            limits: contents.limits,
+            home,
+        })
     }
 
-    pub(crate) fn session_options(&self) -> SessionOptions {
-        let mut options = SessionOptions::new().storage(&self.storage);
+    /// What a session of the plugin is given.
+    ///
+    /// What is granted and not asked for is most likely misspelt, so that is an error.
+    pub(crate) fn session_options(&self, plugin: &Plugin) -> anyhow::Result<SessionOptions> {
+        let mut options = SessionOptions::new()
+            .storage(self.home.join("storage"))
+            .limits(self.limits.session.clone());
         for grant in &self.grants {
             options = options.grant(grant.clone());
         }
         for (name, value) in &self.settings {
             options = options.setting(name, value);
         }
-        options
+        for (name, secret) in &self.secrets {
+            options = options.secret(name, secret.read(name)?);
+        }
+        for &capability in &self.allow {
+            options = options.allow(capability);
+        }
+        let unrequested = plugin.unrequested(&options);
+        if !unrequested.is_empty() {
+            return Err(UsageError(format!(
+                "{} does not ask for {}; `syncmgr inspect` lists what it asks for",
+                plugin.name(),
+                unrequested.join(", ")
+            ))
+            .into());
+        }
+        if let Named::BuiltIn(..) = self.plugin {
+            for (capability, _) in &plugin.description().requests.capabilities {
+                options = options.allow(*capability);
+            }
+        }
+        Ok(options)
     }
+}
+
+fn from_args(plugin: &str, given: &Given) -> anyhow::Result<Contents> {
+    let grants = given.dirs.iter().map(|dir| {
+        let (name, path) = key_value(dir, "--dir NAME=PATH")?;
+        grant(name, path, Path::new(""))
+    });
+    let settings = given.settings.iter().map(|setting| {
+        let (name, value) = key_value(setting, "--set KEY=VALUE")?;
+        Ok((name.to_owned(), value.to_owned()))
+    });
+    let secrets = given.secrets.iter().map(|secret| {
+        const FORM: &str = "--secret KEY=env:VARIABLE|file:PATH";
+        let (name, place) = key_value(secret, FORM)?;
+        let secret = match place.split_once(':') {
+            Some(("env", variable)) => Secret::Env(variable.to_owned()),
+            Some(("file", path)) => Secret::File(path.into()),
+            // What was given may be the secret itself, so it is not repeated.
+            Some(_) | None => {
+                let message = format!("the secret `{name}` is not of the form `{FORM}`");
+                return Err(UsageError(message).into());
+            }
+        };
+        Ok((name.to_owned(), secret))
+    });
+    Ok(Contents {
+        plugin: Named::find(plugin)?,
+        grants: grants.collect::<anyhow::Result<_>>()?,
+        settings: settings.collect::<anyhow::Result<_>>()?,
+        secrets: secrets.collect::<anyhow::Result<_>>()?,
+        allow: given.allow.iter().map(|name| Ok(name.parse()?)).collect::<anyhow::Result<_>>()?,
+        limits: AllLimits::default(),
+    })
 }
 
 fn default_state_dir() -> anyhow::Result<PathBuf> {
@@ -147,14 +264,26 @@ fn grant(name: &str, path: &str, base: &Path) -> anyhow::Result<Grant> {
     if path.is_empty() {
         return Err(UsageError(format!("the directory `{name}` has no path")).into());
     }
-    let path = match path.strip_prefix("~/").zip(etcetera::home_dir().ok()) {
-        Some((rest, home)) => home.join(rest),
-        None => base.join(path),
-    };
-    Ok(Grant::new(name, &path, access)?)
+    Ok(Grant::new(name, &from_home(Path::new(path), base), access)?)
 }
 
-type Contents = (Named, Vec<Grant>, Vec<(String, String)>);
+/// A path with `~` for the home folder, or below `base` if it is relative.
+fn from_home(path: &Path, base: &Path) -> PathBuf {
+    match path.strip_prefix("~").ok().zip(etcetera::home_dir().ok()) {
+        Some((rest, home)) => home.join(rest),
+        None => base.join(path),
+    }
+}
+
+/// What a job file, or a command line, says.
+struct Contents {
+    plugin: Named,
+    grants: Vec<Grant>,
+    settings: Vec<(String, String)>,
+    secrets: Vec<(String, Secret)>,
+    allow: Vec<Capability>,
+    limits: AllLimits,
+}
 
 fn read(file: &Path) -> anyhow::Result<Contents> {
     let text = std::fs::read_to_string(file)
@@ -172,6 +301,15 @@ fn parse(text: &str, base: &Path) -> anyhow::Result<Contents> {
     };
     let mut grants = Vec::new();
     let mut settings = Vec::new();
+    let mut limits = AllLimits::default();
+    for (name, value) in job.limits {
+        limits.set(&name, &value.into_text())?;
+    }
+    let allow = job.allow.iter().map(|name| Ok(name.parse()?)).collect::<anyhow::Result<_>>()?;
+    let secrets = job.secrets.into_iter().map(|(name, secret)| match secret {
+        Secret::Env(variable) => (name, Secret::Env(variable)),
+        Secret::File(path) => (name, Secret::File(from_home(&path, base))),
+    });
     for (name, path) in &job.dirs {
         grants.push(grant(name, path, base)?);
     }
@@ -189,7 +327,7 @@ fn parse(text: &str, base: &Path) -> anyhow::Result<Contents> {
             settings.push((format!("{key}.{name}"), value.into_text()));
         }
     }
-    Ok((plugin, grants, settings))
+    Ok(Contents { plugin, grants, settings, secrets: secrets.collect(), allow, limits })
 }
 
 #[cfg(test)]
@@ -200,15 +338,32 @@ mod tests {
     fn a_job_file_becomes_grants_and_settings() {
         let job = r#"
             plugin = "folder"
+            allow = ["wall-clock"]
             [settings]
             durable = false
+            [secrets]
+            one = { env = "ONE" }
+            two = { file = "two.txt" }
+            [limits]
+            memory-bytes = "64MiB"
+            items = 7
+            component-bytes = "1MiB"
             [items.docs]
             name = "Documents"
             dirs = { left = "a", right = "/nowhere/b:ro" }
             settings = { mode = "mirror", ignore = ["*.o", "*.tmp"], max-delete = 7 }
         "#;
-        let (plugin, grants, settings) = parse(job, Path::new("/jobs")).unwrap();
+        let Contents { plugin, grants, settings, secrets, allow, limits } =
+            parse(job, Path::new("/jobs")).unwrap();
         assert_eq!(plugin.name(), "folder");
+        assert_eq!(allow, [Capability::WallClock]);
+        let two = Secret::File("/jobs/two.txt".into());
+        assert_eq!(
+            secrets,
+            [("one".to_owned(), Secret::Env("ONE".to_owned())), ("two".to_owned(), two)]
+        );
+        assert_eq!((limits.session.memory_bytes, limits.session.items), (64 << 20, 7));
+        assert_eq!(limits.load.component_bytes, 1 << 20);
         let grants: Vec<_> =
             grants.iter().map(|g| (g.name(), g.path().to_str().unwrap(), g.access())).collect();
         assert_eq!(
@@ -239,10 +394,14 @@ mod tests {
             ("", "plugin"),
             ("plugin = \"folder\"\nitem = 1", "unknown field `item`"),
             ("plugin = \"folder\"\n[dirs]\n\"a b\" = \"/x\"", "cannot be the name"),
+            ("plugin = \"folder\"\nallow = [\"all\"]", "cannot be allowed"),
+            ("plugin = \"folder\"\n[limits]\nspeed = 1", "there is no limit"),
+            ("plugin = \"folder\"\n[limits]\ngrace = 1", "a time such as"),
+            ("plugin = \"folder\"\n[secrets]\nx = \"plain\"", "invalid type"),
             ("plugin = \"nothing\"", "neither a file nor a built-in"),
             ("plugin = ", "TOML"),
         ] {
-            let error = format!("{:#}", parse(job, Path::new("")).unwrap_err());
+            let error = format!("{:#}", parse(job, Path::new("")).err().unwrap());
             assert!(error.contains(words), "{job:?}: {error}");
         }
     }

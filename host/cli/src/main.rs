@@ -6,6 +6,7 @@ mod command;
 mod escape;
 mod exit;
 mod job;
+mod quarantine;
 mod sink;
 
 use std::process::ExitCode;

@@ -129,8 +129,14 @@ struct TotalsLine {
     stopped: usize,
     warnings: u64,
     errors: u64,
+    dropped_log_entries: u64,
     progress_calls: u64,
+    merged_calls: u64,
     refused_calls: u64,
+    host_calls: u64,
+    compute_microseconds: u64,
+    peak_memory_bytes: usize,
+    restarts: u32,
 }
 
 fn is_zero(value: &u64) -> bool {
@@ -184,8 +190,15 @@ impl<W: Write + Send> JsonLines<W> {
                 stopped: totals.stopped,
                 warnings: report.warnings,
                 errors: report.errors,
+                dropped_log_entries: report.dropped_log_entries,
                 progress_calls: report.progress_calls,
+                merged_calls: report.merged_calls,
                 refused_calls: report.refused_calls,
+                host_calls: report.host_calls,
+                compute_microseconds: u64::try_from(report.compute_time.as_micros())
+                    .unwrap_or(u64::MAX),
+                peak_memory_bytes: report.peak_memory_bytes,
+                restarts: report.restarts,
             },
             hresult: report.hresult().into(),
             exit_code,

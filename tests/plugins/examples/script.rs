@@ -291,3 +291,18 @@ impl exports::Guest for Script {
 }
 
 bindings::export_synchronize!(Script with_types_in syncmgr_plugin::bindings);
+
+syncmgr_plugin::request!(
+    r#"
+    [directories]
+    "*" = { access = "read-write", why = "for tests" }
+    reading = { access = "read-only", why = "for tests" }
+    [settings]
+    "*" = "for tests"
+    [secrets]
+    "*" = "for tests"
+    [allow]
+    wall-clock = "for tests"
+    randomness = "for tests"
+    "#
+);

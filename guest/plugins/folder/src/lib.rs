@@ -51,3 +51,5 @@ impl Plugin for Folder {
 // Only a component has the imports that this needs.
 #[cfg(target_family = "wasm")]
 syncmgr_plugin::export!(Folder);
+#[cfg(target_family = "wasm")]
+syncmgr_plugin::request!(include_str!("../requests.toml"));

@@ -1,7 +1,9 @@
 use std::io::Write;
 
 use serde::Serialize;
-use syncmgr_host::{Ask, CONTRACT_VERSION, Description, LoadError};
+use syncmgr_host::{
+    Access, CONTRACT_VERSION, Description, LimitRow, Limits, LoadError, LoadLimits,
+};
 
 use crate::args::Inspect;
 use crate::builtin::Named;
@@ -13,12 +15,32 @@ use crate::exit::Exit;
 struct InspectLine {
     name: String,
     size_bytes: usize,
+    largest_function_bytes: u64,
     contract_version: String,
     host_contract_version: &'static str,
+    requests: Vec<RequestLine>,
     imports: Vec<String>,
     exports: Vec<String>,
-    asks: Vec<&'static str>,
     producers: Vec<(String, String)>,
+    limits: Vec<LimitLine>,
+}
+
+#[derive(Serialize)]
+struct RequestLine {
+    kind: &'static str,
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access: Option<&'static str>,
+    why: String,
+    /// The option that grants it.
+    option: String,
+}
+
+#[derive(Serialize)]
+struct LimitLine {
+    name: &'static str,
+    value: String,
+    unit: &'static str,
 }
 
 pub(crate) fn run(args: &Inspect) -> anyhow::Result<Exit> {
@@ -26,18 +48,24 @@ pub(crate) fn run(args: &Inspect) -> anyhow::Result<Exit> {
     let name = plugin.name();
     let description = Description::of(&plugin.bytes()?)
         .map_err(|reason| LoadError::Contract { name: name.clone(), reason })?;
-    let asks = description.asks();
+    let requests = requests(&description);
+    let limits: Vec<_> =
+        LoadLimits::default().rows().into_iter().chain(Limits::default().rows()).collect();
     let mut to = std::io::stdout().lock();
     if args.json {
+        let limit =
+            |row: LimitRow| LimitLine { name: row.name, value: row.value, unit: row.unit.name() };
         let line = InspectLine {
             name,
             size_bytes: description.size_bytes,
+            largest_function_bytes: description.largest_function_bytes,
             contract_version: description.contract_version,
             host_contract_version: CONTRACT_VERSION,
+            requests,
             imports: description.imports,
             exports: description.exports,
-            asks: asks.into_iter().map(Ask::name).collect(),
             producers: description.producers,
+            limits: limits.into_iter().map(limit).collect(),
         };
         serde_json::to_writer_pretty(&mut to, &line)?;
         writeln!(to)?;
@@ -50,8 +78,19 @@ pub(crate) fn run(args: &Inspect) -> anyhow::Result<Exit> {
         "contract  syncmgr:plugin@{} (this host runs {CONTRACT_VERSION})",
         escape(&description.contract_version)
     )?;
-    for ask in asks {
-        writeln!(to, "asks for  {}", explain(ask))?;
+    if requests.is_empty() {
+        writeln!(to, "asks for  nothing but its own storage")?;
+    }
+    for request in &requests {
+        let access = request.access.map(|access| format!(" ({access})")).unwrap_or_default();
+        writeln!(
+            to,
+            "asks for  {} {}{access}: {}\n            grant it with {}",
+            request.kind,
+            escape(&request.name),
+            escape(&request.why),
+            escape(&request.option)
+        )?;
     }
     for (tool, version) in &description.producers {
         writeln!(to, "made with {} {}", escape(tool), escape(version))?;
@@ -62,15 +101,46 @@ pub(crate) fn run(args: &Inspect) -> anyhow::Result<Exit> {
     for import in &description.imports {
         writeln!(to, "imports   {}", escape(import))?;
     }
+    for limit in limits {
+        writeln!(to, "limit     {}={}", limit.name, limit.value)?;
+    }
     Ok(Exit::InSync)
 }
 
-const fn explain(ask: Ask) -> &'static str {
-    match ask {
-        Ask::Directories => "directories: those granted with --dir, and its own storage",
-        Ask::Settings => "settings: those given with --set",
-        Ask::WallClock => "wall-clock: the time of day",
-        Ask::Randomness => "randomness: random numbers",
-        Ask::Network => "network: never granted by this host",
+/// What the plugin asks for, with what would grant it.
+fn requests(description: &Description) -> Vec<RequestLine> {
+    let requests = &description.requests;
+    let mut lines = Vec::new();
+    for directory in &requests.directories {
+        let (access, suffix) = match directory.access {
+            Access::ReadOnly => ("read-only", ":ro"),
+            Access::ReadWrite => ("read-write", ""),
+        };
+        lines.push(RequestLine {
+            kind: "directory",
+            name: directory.name.clone(),
+            access: Some(access),
+            why: directory.why.clone(),
+            option: format!("--dir {}=PATH{suffix}", directory.name),
+        });
     }
+    let mut line = |kind, name: &str, why: &str, option: String| {
+        let (name, why) = (name.to_owned(), why.to_owned());
+        lines.push(RequestLine { kind, name, access: None, why, option });
+    };
+    for setting in &requests.settings {
+        line("setting", &setting.name, &setting.why, format!("--set {}=VALUE", setting.name));
+    }
+    for secret in &requests.secrets {
+        let option = format!("--secret {}=env:VARIABLE", secret.name);
+        line("secret", &secret.name, &secret.why, option);
+    }
+    for (capability, why) in &requests.capabilities {
+        let option = format!("--allow {}", capability.name());
+        line("capability", capability.name(), why, option);
+    }
+    for http in &requests.http {
+        line("http", &http.name, &http.why, "no option yet".to_owned());
+    }
+    lines
 }

@@ -20,9 +20,10 @@ struct ItemLine {
 
 pub(crate) fn run(args: &Items) -> anyhow::Result<Exit> {
     let job = Job::new(&args.given)?;
-    let host = Host::new()?;
+    let host = Host::with_limits(job.limits.load.clone())?;
     let plugin = job.plugin.load(&host)?;
-    let mut session = plugin.start_blocking(job.session_options().read_only(), Discard)?;
+    let options = job.session_options(&plugin)?.read_only();
+    let mut session = plugin.start_blocking(options, Discard)?;
     let trigger = Trigger { event: SyncEvent::Manual, settings: true, may_bother_user: false };
     let list =
         session.block_on(async |session| match session.initialize(trigger, None).await? {

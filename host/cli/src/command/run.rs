@@ -10,24 +10,63 @@ use syncmgr_host::{
     Selection, SyncEvent, Trigger,
 };
 
-use crate::args::Run;
+use crate::args::{OnDeath, Run};
 use crate::exit::Exit;
 use crate::job::Job;
+use crate::quarantine::Quarantine;
 use crate::sink::{Bars, Lines, summary};
 
-/// How long a plugin that was told to end at once may sit in a system call.
-const LAST_PATIENCE: Duration = Duration::from_secs(2);
+/// How long to wait before starting a plugin again.
+const BACKOFF: Duration = Duration::from_millis(200);
 
 pub(crate) fn run(args: &Run) -> anyhow::Result<Exit> {
     let job = Job::new(&args.given)?;
-    let host = Host::new()?;
-    let plugin = job.plugin.load(&host)?;
-    let mut options = job.session_options();
-    if args.dry_run {
-        options = options.read_only().setting("dry-run", "true");
+    let quarantine = Quarantine::new(&job.home);
+    if args.release {
+        quarantine.release()?;
     }
+    quarantine.check(&job.plugin.name())?;
+    let host = Host::with_limits(job.limits.load.clone())?;
+    let plugin = job.plugin.load(&host)?;
+    let mut options = job.session_options(&plugin)?;
+    if args.dry_run {
+        options = options.read_only();
+        if plugin.description().requests.setting("dry-run") {
+            options = options.setting("dry-run", "true");
+        }
+    }
+    let cancel = CancelHandle::new();
+    on_ctrl_c(cancel.clone())?;
+    let options = options.cancel_handle(cancel);
     let on_terminal = std::io::stderr().is_terminal();
-    let request = RunRequest {
+    let request = request(args, on_terminal);
+
+    let report = if args.json {
+        let json = SharedJson(Arc::new(Mutex::new(JsonLines::new(std::io::stdout()))));
+        let report = plugin.run_blocking(options, json.clone(), &request)?;
+        let exit = Exit::of_report(&report);
+        json.lock().report(&report, Some(exit as u8));
+        json.finish().context("cannot write to standard output")?;
+        report
+    } else {
+        let sink: Box<dyn Sink> = match on_terminal {
+            true => Box::new(Bars::new()),
+            false => Box::new(Lines::new(std::io::stdout())),
+        };
+        let report = plugin.run_blocking(options, sink, &request)?;
+        print(&report).context("cannot write to standard output")?;
+        report
+    };
+    if args.on_death == OnDeath::Quarantine
+        && let Some(death) = report.error().filter(|error| error.is_death())
+    {
+        quarantine.set(&death.to_string())?;
+    }
+    Ok(Exit::of_report(&report))
+}
+
+fn request(args: &Run, on_terminal: bool) -> RunRequest {
+    RunRequest {
         trigger: Trigger {
             event: SyncEvent::Manual,
             settings: false,
@@ -42,29 +81,13 @@ pub(crate) fn run(args: &Run) -> anyhow::Result<Exit> {
             false => Selection::Only(args.items.clone()),
         },
         retries: args.retries,
-    };
-
-    if args.json {
-        let json = SharedJson(Arc::new(Mutex::new(JsonLines::new(std::io::stdout()))));
-        let mut session = plugin.start_blocking(options, json.clone())?;
-        on_ctrl_c(session.cancel_handle())?;
-        let report = session.run_blocking(&request)?;
-        drop(session);
-        let exit = Exit::of_report(&report);
-        json.lock().report(&report, Some(exit as u8));
-        json.finish().context("cannot write to standard output")?;
-        return Ok(exit);
+        on_death: match args.on_death {
+            OnDeath::Fail | OnDeath::Quarantine => syncmgr_host::OnDeath::Fail,
+            OnDeath::Restart => {
+                syncmgr_host::OnDeath::Restart { attempts: args.restarts, backoff: BACKOFF }
+            }
+        },
     }
-    let sink: Box<dyn Sink> = match on_terminal {
-        true => Box::new(Bars::new()),
-        false => Box::new(Lines::new(std::io::stdout())),
-    };
-    let mut session = plugin.start_blocking(options, sink)?;
-    on_ctrl_c(session.cancel_handle())?;
-    let report = session.run_blocking(&request)?;
-    drop(session);
-    print(&report).context("cannot write to standard output")?;
-    Ok(Exit::of_report(&report))
 }
 
 fn print(report: &Report) -> std::io::Result<()> {
@@ -73,17 +96,13 @@ fn print(report: &Report) -> std::io::Result<()> {
     to.flush()
 }
 
-/// The first Ctrl-C cancels everything, the second one ends the plugin.
+/// The first Ctrl-C cancels everything, the second one ends the plugin. A run ends without its
+/// plugin where that sits in a system call.
 fn on_ctrl_c(cancel: CancelHandle) -> anyhow::Result<()> {
     let count = AtomicUsize::new(0);
     ctrlc::set_handler(move || match count.fetch_add(1, Ordering::SeqCst) {
         0 => cancel.cancel_all(),
-        _ => {
-            cancel.kill();
-            std::thread::sleep(LAST_PATIENCE);
-            #[allow(clippy::exit, reason = "a blocked system call holds the main thread")]
-            std::process::exit(Exit::Cancelled as i32);
-        }
+        _ => cancel.kill(),
     })
     .context("cannot listen for Ctrl-C")
 }
@@ -97,13 +116,10 @@ impl SharedJson {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Tells what went wrong with writing. A session that was given up on may still hold a clone.
     fn finish(self) -> std::io::Result<()> {
-        match Arc::into_inner(self.0) {
-            Some(json) => {
-                json.into_inner().unwrap_or_else(PoisonError::into_inner).finish().map(|_| ())
-            }
-            None => Ok(()),
-        }
+        let done = JsonLines::new(std::io::stdout());
+        std::mem::replace(&mut *self.lock(), done).finish().map(|_| ())
     }
 }
 

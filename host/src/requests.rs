@@ -1,0 +1,259 @@
+//! What a plugin states that it wants, in a custom section of its file.
+//!
+//! The section is named [`SECTION`] and holds TOML:
+//!
+//! ```toml
+//! [directories]
+//! left = { access = "read-write", why = "one of the two folders" }
+//! "*.left" = { access = "read-write", why = "the same for each of several pairs" }
+//! [settings]
+//! mode = "what to do where the two sides differ"
+//! [secrets]
+//! token = "signs in at the service"
+//! [allow]
+//! wall-clock = "names copies after the time"
+//! [http]
+//! "api.example.com" = "the service"
+//! ```
+//!
+//! A `*` in a name stands for one part between dots. What is not requested is not given, whatever
+//! the operator grants.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::error::ContractError;
+use crate::grants::{Access, Capability};
+
+/// The name of the custom section, of the component or of a core module in it.
+pub const SECTION: &str = "syncmgr-requests";
+
+const SECTION_BYTES: usize = 64 << 10;
+const MAX_ENTRIES: usize = 1_000;
+const NAME_BYTES: usize = 255;
+const WHY_BYTES: usize = 1_000;
+
+/// What a plugin wants. Nothing, where its file does not say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Requests {
+    /// Directories, by name.
+    pub directories: Vec<DirectoryRequest>,
+    /// Settings, by name.
+    pub settings: Vec<Request>,
+    /// Secrets, by name.
+    pub secrets: Vec<Request>,
+    /// The time of day and the like.
+    pub capabilities: Vec<(Capability, String)>,
+    /// Hosts to reach by HTTP, as patterns.
+    pub http: Vec<Request>,
+}
+
+/// One thing that a plugin wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Its name, with `*` for any one part between dots.
+    pub name: String,
+    /// What it is for, as its author wrote it: escape it before showing it.
+    pub why: String,
+}
+
+/// One directory that a plugin wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirectoryRequest {
+    /// Its name, with `*` for any one part between dots.
+    pub name: String,
+    /// What it wants to do there, at most.
+    pub access: Access,
+    /// What it is for, as its author wrote it: escape it before showing it.
+    pub why: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Text {
+    #[serde(default)]
+    directories: BTreeMap<String, DirectoryText>,
+    #[serde(default)]
+    settings: BTreeMap<String, String>,
+    #[serde(default)]
+    secrets: BTreeMap<String, String>,
+    #[serde(default)]
+    allow: BTreeMap<Capability, String>,
+    #[serde(default)]
+    http: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DirectoryText {
+    access: AccessText,
+    #[serde(default)]
+    why: String,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum AccessText {
+    ReadOnly,
+    ReadWrite,
+}
+
+impl Requests {
+    /// Reads the content of a section.
+    ///
+    /// # Errors
+    /// [`ContractError::Requests`].
+    pub fn parse(section: &[u8]) -> Result<Self, ContractError> {
+        let refuse = |message: String| ContractError::Requests { message };
+        if section.len() > SECTION_BYTES {
+            return Err(refuse(format!("there are more than {SECTION_BYTES} bytes of them")));
+        }
+        let text = std::str::from_utf8(section).map_err(|_| refuse("not Unicode".to_owned()))?;
+        let text: Text =
+            toml::from_str(text).map_err(|error| refuse(error.message().to_owned()))?;
+        let mut entries = 0;
+        let mut request = |name: String, why: String| {
+            entries += 1;
+            if entries > MAX_ENTRIES {
+                return Err(refuse(format!("there are more than {MAX_ENTRIES}")));
+            }
+            if name.is_empty() || name.len() > NAME_BYTES || why.len() > WHY_BYTES {
+                return Err(refuse(format!(
+                    "a name has 1 to {NAME_BYTES} bytes, and a reason at most {WHY_BYTES}"
+                )));
+            }
+            Ok(Request { name, why })
+        };
+        let mut requests = Self::default();
+        for (name, directory) in text.directories {
+            let Request { name, why } = request(name, directory.why)?;
+            let access = match directory.access {
+                AccessText::ReadOnly => Access::ReadOnly,
+                AccessText::ReadWrite => Access::ReadWrite,
+            };
+            requests.directories.push(DirectoryRequest { name, access, why });
+        }
+        for (capability, why) in text.allow {
+            let Request { why, .. } = request(capability.name().to_owned(), why)?;
+            requests.capabilities.push((capability, why));
+        }
+        for (from, to) in [
+            (text.settings, &mut requests.settings),
+            (text.secrets, &mut requests.secrets),
+            (text.http, &mut requests.http),
+        ] {
+            for (name, why) in from {
+                to.push(request(name, why)?);
+            }
+        }
+        Ok(requests)
+    }
+
+    /// Whether nothing is wanted.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What it wants to do in a directory of this name, at most; `None`: it does not want it.
+    pub fn directory(&self, name: &str) -> Option<Access> {
+        let wanted = self.directories.iter().filter(|request| matches(&request.name, name));
+        wanted.map(|request| request.access).max()
+    }
+
+    /// Whether it wants a setting of this name.
+    pub fn setting(&self, name: &str) -> bool {
+        self.settings.iter().any(|request| matches(&request.name, name))
+    }
+
+    /// Whether it wants a secret of this name.
+    pub fn secret(&self, name: &str) -> bool {
+        self.secrets.iter().any(|request| matches(&request.name, name))
+    }
+
+    /// Whether it wants this.
+    pub fn capability(&self, capability: Capability) -> bool {
+        self.capabilities.iter().any(|(wanted, _)| *wanted == capability)
+    }
+}
+
+/// Whether a name is one that the pattern stands for.
+fn matches(pattern: &str, name: &str) -> bool {
+    let mut parts = name.split('.');
+    pattern
+        .split('.')
+        .all(|wanted| parts.next().is_some_and(|part| wanted == "*" || wanted == part))
+        && parts.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_one_part() {
+        for (pattern, name, expected) in [
+            ("left", "left", true),
+            ("left", "right", false),
+            ("*.left", "docs.left", true),
+            ("*.left", "left", false),
+            ("*.left", "a.b.left", false),
+            ("*", "left", true),
+            ("*", "a.b", false),
+        ] {
+            assert_eq!(matches(pattern, name), expected, "{pattern} for {name}");
+        }
+    }
+
+    #[test]
+    fn requests_are_read() {
+        let requests = Requests::parse(
+            br#"
+            [directories]
+            left = { access = "read-only", why = "a" }
+            "*" = { access = "read-write" }
+            [settings]
+            mode = "b"
+            [secrets]
+            token = "c"
+            [allow]
+            wall-clock = "d"
+            [http]
+            "api.example.com" = "e"
+            "#,
+        )
+        .unwrap();
+        assert_eq!(requests.directory("left"), Some(Access::ReadWrite));
+        assert_eq!(requests.directory("a.b"), None);
+        assert!(requests.setting("mode") && !requests.setting("token"));
+        assert!(requests.secret("token") && !requests.secret("mode"));
+        assert!(requests.capability(Capability::WallClock));
+        assert!(!requests.capability(Capability::Randomness));
+        assert_eq!(requests.http.len(), 1);
+        assert!(Requests::parse(b"").unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_no_request_is_refused() {
+        let many: String = (0..=MAX_ENTRIES).map(|n| format!("n{n} = \"\"\n")).collect();
+        let many = format!("[settings]\n{many}");
+        let long = format!("[settings]\n{} = \"\"", "x".repeat(256));
+        let large = " ".repeat(SECTION_BYTES + 1);
+        for text in [
+            &b"\xff"[..],
+            b"[",
+            b"[other]",
+            b"[allow]\ntime-travel = \"\"",
+            b"[directories]\nleft = \"read-write\"",
+            b"[directories]\nleft = { access = \"all\" }",
+            b"[settings]\n\"\" = \"\"",
+            many.as_bytes(),
+            long.as_bytes(),
+            large.as_bytes(),
+        ] {
+            let refused = Requests::parse(text);
+            let shown = String::from_utf8_lossy(&text[..text.len().min(40)]);
+            assert!(matches!(refused, Err(ContractError::Requests { .. })), "{shown}");
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! A whole run on a thread of its own, which is given up on where the system does not return, and
+//! started again where that is wanted.
+
+use std::sync::{Arc, PoisonError, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use crate::error::{Call, SessionError, StartError, StopReason};
+use crate::event::ProgressResponse;
+use crate::plugin::{Plugin, Prepared, SessionOptions};
+use crate::report::{Outcome, Report};
+use crate::run::{OnDeath, RunRequest, Runtime, Selection};
+use crate::session::Session;
+use crate::sink::Sink;
+use crate::state::Parked;
+use crate::ticker::TICK;
+use crate::watch::Watch;
+
+/// How long a plugin that is to end may sit in a system call.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+type Ran = (Report, Option<Box<dyn Sink>>);
+
+impl Plugin {
+    /// Does a whole run: starts a session and makes all calls of an ordinary run. However it
+    /// ends, the report tells about every item.
+    ///
+    /// Use [`SessionOptions::cancel_handle`] to cancel it from another thread.
+    ///
+    /// # Errors
+    /// [`StartError`] for what is wrong with the options, and for a plugin in quarantine. What the
+    /// plugin does wrong is in the report.
+    pub fn run_blocking(
+        &self,
+        options: SessionOptions,
+        sink: impl Sink + 'static,
+        request: &RunRequest,
+    ) -> Result<Report, StartError> {
+        // The same handle for every attempt.
+        let cancel = options.cancel_or_new();
+        let options = options.cancel_handle(cancel.clone());
+        let mut request = request.clone();
+        let mut attempts = match request.on_death {
+            OnDeath::Restart { attempts, .. } => attempts,
+            OnDeath::Fail | OnDeath::Quarantine => 0,
+        };
+        let (mut report, mut sink) = self.attempt(&options, Box::new(sink), &request)?;
+        let mut pause = match request.on_death {
+            OnDeath::Restart { backoff, .. } => backoff,
+            OnDeath::Fail | OnDeath::Quarantine => Duration::ZERO,
+        };
+        while let Some(death) = report.error().filter(|error| could_do_better(error)) {
+            if request.on_death == OnDeath::Quarantine {
+                self.quarantine(death);
+            }
+            let Some(next) = sink.take().filter(|_| attempts > 0) else { break };
+            attempts -= 1;
+            let called_off = cancel_wait(&cancel, pause);
+            if called_off {
+                break;
+            }
+            pause = pause.saturating_mul(2);
+            if !report.items.is_empty() {
+                let unfinished = report.items.iter().filter(|item| item.ended_by_death());
+                request.selection =
+                    Selection::Only(unfinished.map(|item| item.id.to_string()).collect());
+            }
+            let (later, back) = self.attempt(&options, next, &request)?;
+            report = report.continued(later);
+            sink = back;
+        }
+        Ok(report)
+    }
+
+    fn attempt(
+        &self,
+        options: &SessionOptions,
+        sink: Box<dyn Sink>,
+        request: &RunRequest,
+    ) -> Result<Ran, StartError> {
+        let prepared = self.prepare(options, sink)?;
+        let (watch, parked) = (Arc::clone(&prepared.watch), Arc::clone(&prepared.parked));
+        let request = request.clone();
+        let (done, wait) = mpsc::sync_channel(1);
+        thread::Builder::new()
+            .name("syncmgr-session".to_owned())
+            .spawn(move || {
+                // Nobody listens to a session that was given up on.
+                let _ = done.send(drive(prepared, &request));
+            })
+            .map_err(|source| SessionError::Host {
+                plugin: self.name().to_owned(),
+                what: "start a thread",
+                source: source.into(),
+            })?;
+        loop {
+            match wait.recv_timeout(TICK * 10) {
+                Ok(ran) => return Ok(ran),
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    if let Some(ran) = give_up(self.name(), &watch, &parked) {
+                        return Ok(ran);
+                    }
+                }
+                Err(mpsc::RecvTimeoutError::Disconnected) => {
+                    return Err(StartError::Session(SessionError::Host {
+                        plugin: self.name().to_owned(),
+                        what: "run the session",
+                        source: wasmtime::Error::msg("the sink panicked"),
+                    }));
+                }
+            }
+        }
+    }
+}
+
+/// Waits, unless the run is called off; whether it was.
+fn cancel_wait(cancel: &crate::cancel::CancelHandle, pause: Duration) -> bool {
+    let called_off = || cancel.is_killed() || cancel.response(None) == ProgressResponse::CancelAll;
+    let until = std::time::Instant::now() + pause;
+    while !called_off() && std::time::Instant::now() < until {
+        thread::sleep(TICK.min(pause));
+    }
+    called_off()
+}
+
+/// Whether another session could do better than one that failed like this.
+fn could_do_better(error: &SessionError) -> bool {
+    let final_reason = match error {
+        SessionError::Ended { reason, .. } => match reason {
+            StopReason::Killed
+            | StopReason::CancelledAll
+            | StopReason::Denied
+            | StopReason::Instances => true,
+            StopReason::CancelledItem
+            | StopReason::ComputeTime
+            | StopReason::WallTime
+            | StopReason::IdleTime
+            | StopReason::Memory
+            | StopReason::Tables
+            | StopReason::Stack
+            | StopReason::Handles
+            | StopReason::HostCallBytes => false,
+        },
+        SessionError::Denied { .. } => true,
+        SessionError::Plugin { .. }
+        | SessionError::BadData { .. }
+        | SessionError::Trap { .. }
+        | SessionError::Exit { .. }
+        | SessionError::OutOfOrder { .. }
+        | SessionError::Dead { .. }
+        | SessionError::UnknownItem { .. }
+        | SessionError::Host { .. } => false,
+    };
+    error.is_death() && !final_reason
+}
+
+fn drive(prepared: Prepared, request: &RunRequest) -> Ran {
+    let plugin = prepared.plugin.to_string();
+    let failed = |error, sink| (Report::without_items(&plugin, Outcome::Failed(error)), sink);
+    let runtime = match Runtime::new(&plugin) {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(error, None),
+    };
+    let work = async {
+        Ok::<_, SessionError>(match Session::start(prepared).await {
+            Ok(mut session) => {
+                let report = session.run(request).await;
+                (report, session.into_sink())
+            }
+            Err((error, sink)) => failed(error, sink),
+        })
+    };
+    runtime.block_on(work).unwrap_or_else(|error| failed(error, None))
+}
+
+/// Ends the run without the plugin, if that was to end and the system does not let it. The
+/// session, and its thread, go when the system call returns.
+fn give_up(plugin: &str, watch: &Watch, parked: &Parked) -> Option<Ran> {
+    if watch.overdue() < crate::clock::nanoseconds(PATIENCE) {
+        return None;
+    }
+    let mut journal = parked.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+    let error = SessionError::Ended {
+        plugin: plugin.to_owned(),
+        call: Call::Synchronize,
+        reason: watch.ended()?,
+    };
+    let died = error.hresult();
+    journal.end_items(Some(died));
+    let report = journal.outcome(plugin, Outcome::Failed(error), Some(died), 0, 0);
+    Some((report, Some(journal.sink)))
+}

@@ -1,0 +1,193 @@
+//! What one session has used, what it may use, and why it was ended.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::cancel::CancelHandle;
+use crate::clock::{self, Coarse};
+use crate::error::{Denial, StopReason};
+use crate::limits::Limits;
+
+/// Watches one session. Shared by the session, what its plugin imports, and the ticker.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    pub(crate) cancel: CancelHandle,
+    pub(crate) clock: Arc<Coarse>,
+    ended: AtomicU8,
+    ended_at: AtomicU64,
+    denial: Mutex<Option<Denial>>,
+    /// When the call in progress began; 0: there is none.
+    call_since: AtomicU64,
+    /// When the plugin last called one of our own interfaces.
+    sign: AtomicU64,
+    /// Whether the user is being asked. Nobody is late meanwhile.
+    asking: AtomicBool,
+    /// Time that calls ran on a thread, up to the piece in progress.
+    ran: AtomicU64,
+    /// When the piece in progress began; 0: there is none.
+    running_since: AtomicU64,
+    /// Time of those that the plugin waited for the host.
+    waited: AtomicU64,
+    /// What all calls before this one computed.
+    computed_before: AtomicU64,
+    grace: u64,
+    wall_time: u64,
+    idle_time: u64,
+    compute_time: u64,
+}
+
+impl Watch {
+    pub(crate) fn new(cancel: CancelHandle, clock: Arc<Coarse>, limits: &Limits) -> Self {
+        Self {
+            cancel,
+            clock,
+            ended: AtomicU8::new(0),
+            ended_at: AtomicU64::new(0),
+            denial: Mutex::default(),
+            call_since: AtomicU64::new(0),
+            sign: AtomicU64::new(0),
+            asking: AtomicBool::new(false),
+            ran: AtomicU64::new(0),
+            running_since: AtomicU64::new(0),
+            waited: AtomicU64::new(0),
+            computed_before: AtomicU64::new(0),
+            grace: clock::nanoseconds(limits.grace),
+            wall_time: clock::nanoseconds(limits.wall_time),
+            idle_time: clock::nanoseconds(limits.idle_time),
+            compute_time: clock::nanoseconds(limits.compute_time),
+        }
+    }
+
+    /// Ends the plugin for a reason; the first one stays.
+    pub(crate) fn end(&self, reason: StopReason) {
+        let code = reason.number();
+        let first = self.ended.compare_exchange(0, code, Ordering::AcqRel, Ordering::Acquire);
+        if first.is_ok() {
+            self.ended_at.store(clock::now(), Ordering::Release);
+        }
+        self.cancel.tell();
+    }
+
+    /// Ends the plugin because it used what it was not granted.
+    pub(crate) fn deny(&self, denial: Denial) {
+        let mut first = self.denial.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert(denial);
+        drop(first);
+        self.end(StopReason::Denied);
+    }
+
+    pub(crate) fn ended(&self) -> Option<StopReason> {
+        let ended = StopReason::from_number(self.ended.load(Ordering::Acquire));
+        match (ended, self.cancel.is_killed()) {
+            (None, true) => Some(StopReason::Killed),
+            (ended, _) => ended,
+        }
+    }
+
+    pub(crate) fn denial(&self) -> Option<Denial> {
+        self.denial.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until the plugin is to end.
+    pub(crate) async fn wait_ended(&self) -> StopReason {
+        self.cancel.wait(|| self.ended()).await
+    }
+
+    /// How long ago the plugin was to end; 0: it is not.
+    pub(crate) fn overdue(&self) -> u64 {
+        if self.cancel.is_killed() {
+            self.end(StopReason::Killed);
+        }
+        match self.ended_at.load(Ordering::Acquire) {
+            0 => 0,
+            at => clock::now().saturating_sub(at).max(1),
+        }
+    }
+
+    /// A call of an export begins.
+    pub(crate) fn begin_call(&self) {
+        let now = clock::now();
+        self.sign.store(now, Ordering::Relaxed);
+        self.computed_before.store(self.computed(), Ordering::Relaxed);
+        self.call_since.store(now, Ordering::Release);
+    }
+
+    pub(crate) fn end_call(&self) {
+        self.call_since.store(0, Ordering::Release);
+    }
+
+    /// The plugin runs on this thread, until [`Watch::stop_running`].
+    pub(crate) fn start_running(&self) {
+        self.running_since.store(clock::now(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn stop_running(&self) {
+        let since = self.running_since.swap(0, Ordering::Relaxed);
+        self.ran.fetch_add(clock::now().saturating_sub(since), Ordering::Relaxed);
+    }
+
+    /// The plugin waited for the host meanwhile.
+    pub(crate) fn waited(&self, nanoseconds: u64) {
+        self.waited.fetch_add(nanoseconds, Ordering::Relaxed);
+    }
+
+    /// What the session has computed, in nanoseconds.
+    pub(crate) fn computed(&self) -> u64 {
+        let piece = match self.running_since.load(Ordering::Relaxed) {
+            0 => 0,
+            since => clock::now().saturating_sub(since),
+        };
+        let ran = self.ran.load(Ordering::Relaxed).saturating_add(piece);
+        ran.saturating_sub(self.waited.load(Ordering::Relaxed))
+    }
+
+    /// A look from within the plugin's thread, every tick that it computes.
+    pub(crate) fn check_computing(&self) {
+        let before = self.computed_before.load(Ordering::Relaxed);
+        if self.computed().saturating_sub(before) > self.compute_time {
+            self.end(StopReason::ComputeTime);
+        }
+    }
+
+    /// The plugin called one of our own interfaces.
+    pub(crate) fn sign_of_life(&self) {
+        self.sign.store(self.clock.now(), Ordering::Relaxed);
+    }
+
+    /// The user is being asked something; the time does not count.
+    pub(crate) fn asking<T>(&self, ask: impl FnOnce() -> T) -> T {
+        self.asking.store(true, Ordering::Release);
+        let since = clock::now();
+        let answer = ask();
+        let took = clock::now().saturating_sub(since);
+        self.waited(took);
+        self.call_since.fetch_add(took, Ordering::AcqRel);
+        self.sign.store(clock::now(), Ordering::Relaxed);
+        self.asking.store(false, Ordering::Release);
+        answer
+    }
+
+    /// A look from the ticker.
+    pub(crate) fn tick(&self, now: u64) {
+        let call = self.call_since.load(Ordering::Acquire);
+        if call == 0
+            || self.ended.load(Ordering::Acquire) != 0
+            || self.asking.load(Ordering::Acquire)
+        {
+            return;
+        }
+        let passed = |since: u64, limit: u64| now.saturating_sub(since.max(call)) >= limit;
+        let all = self.cancel.all_since();
+        let item = self.cancel.overdue_since();
+        let sign = self.sign.load(Ordering::Relaxed);
+        if all != 0 && passed(all, self.grace) {
+            self.end(StopReason::CancelledAll);
+        } else if item != 0 && passed(item, self.grace) {
+            self.end(StopReason::CancelledItem);
+        } else if passed(call, self.wall_time) {
+            self.end(StopReason::WallTime);
+        } else if passed(sign, self.idle_time) {
+            self.end(StopReason::IdleTime);
+        }
+    }
+}
