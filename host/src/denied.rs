@@ -8,7 +8,7 @@ use crate::grants::Capability;
 use crate::state::State;
 
 /// The version of WASI that wasmtime links; any 0.2 a plugin imports is resolved to it.
-const WASI: &str = "0.2.12";
+pub(crate) const WASI: &str = "0.2.12";
 
 /// One linker for each set of capabilities; [`index`] tells which.
 pub(crate) type Linkers = [Linker<State>; 4];

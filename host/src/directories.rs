@@ -8,9 +8,8 @@ mod system;
 mod system;
 
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use wasmtime::component::Resource;
@@ -21,6 +20,7 @@ use crate::convert;
 use crate::grants::{Access, Grant};
 use crate::hresult::ErrorCode;
 use crate::state::{State, Waiting};
+use crate::storage::{Full, STORAGE};
 
 /// Entries that one call of `next` returns at most.
 const PAGE_ENTRIES: usize = 1024;
@@ -30,68 +30,6 @@ const READ_BYTES: u32 = 1 << 20;
 const COPY_BYTES: usize = 256 << 10;
 /// The longest name, in bytes. Longer ones exist on no file system that matters.
 const NAME_BYTES: usize = 255;
-
-/// What the storage is called where a grant would have its name.
-pub(crate) const STORAGE: &str = "storage";
-
-/// The plugin's own storage and what is in it.
-#[derive(Clone, Debug)]
-pub(crate) struct Storage {
-    pub(crate) path: PathBuf,
-    pub(crate) access: Access,
-    quota: u64,
-    /// What came to it in this session.
-    added: u64,
-    /// What was there before, once that is known. Looked up when something is added.
-    before: Option<Arc<AtomicU64>>,
-}
-
-impl Storage {
-    pub(crate) fn new(path: PathBuf, access: Access, quota: u64) -> Self {
-        Self { path, access, quota, added: 0, before: None }
-    }
-
-    /// Takes room for so many bytes.
-    fn charge(&mut self, bytes: u64) -> Result<(), types::Error> {
-        let before = self.before.get_or_insert_with(|| measure(self.path.clone()));
-        let used = before.load(Ordering::Relaxed).saturating_add(self.added);
-        if used.saturating_add(bytes) > self.quota {
-            return refuse(
-                ErrorCode::NoSpace,
-                format!(
-                    "the plugin's own storage holds {used} bytes; raise `storage-bytes` if that \
-                     is right"
-                ),
-            );
-        }
-        self.added += bytes;
-        Ok(())
-    }
-}
-
-/// Adds up what is in a directory, on a thread of its own: it may be much, and nothing waits for
-/// it. What comes to it meanwhile may be counted twice.
-fn measure(path: PathBuf) -> Arc<AtomicU64> {
-    let total = Arc::new(AtomicU64::new(0));
-    let sum = Arc::clone(&total);
-    let measure = move || {
-        let mut rest = vec![path];
-        while let Some(directory) = rest.pop() {
-            for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
-                match entry.metadata() {
-                    Ok(metadata) if metadata.is_dir() => rest.push(entry.path()),
-                    Ok(metadata) => {
-                        sum.fetch_add(metadata.len(), Ordering::Relaxed);
-                    }
-                    Err(_) => {}
-                }
-            }
-        }
-    };
-    // Without a thread to measure it, what was there before does not count.
-    let _ = std::thread::Builder::new().name("syncmgr-storage".to_owned()).spawn(measure);
-    total
-}
 
 /// An open directory and what may be done in it.
 #[allow(unreachable_pub, reason = "the generated bindings name it")]
@@ -304,17 +242,21 @@ impl State {
     }
 
     /// Takes room in the storage for so many bytes.
-    fn charge(&mut self, stored: bool, bytes: u64) -> Result<(), types::Error> {
-        match &mut self.storage {
-            Some(storage) if stored => storage.charge(bytes),
-            Some(_) | None => Ok(()),
-        }
+    fn charge(&self, stored: bool, bytes: u64) -> Result<(), types::Error> {
+        let storage = self.storage.as_ref().filter(|_| stored);
+        storage.map_or(Ok(()), |storage| storage.charge(bytes)).map_err(|Full(used)| {
+            let message = format!(
+                "the plugin's own storage holds {used} bytes; raise `storage-bytes` if that is \
+                 right"
+            );
+            convert::wit_error(ErrorCode::NoSpace, message)
+        })
     }
 
     /// Gives room in the storage back.
-    fn release(&mut self, stored: bool, bytes: u64) {
-        if let Some(storage) = self.storage.as_mut().filter(|_| stored) {
-            storage.added = storage.added.saturating_sub(bytes);
+    fn release(&self, stored: bool, bytes: u64) {
+        if let Some(storage) = self.storage.as_ref().filter(|_| stored) {
+            storage.release(bytes);
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::limits::{LoadLimits, size};
 use crate::plugin::Plugin;
 use crate::state::{HasWaiting, State, Waiting};
 use crate::ticker::Ticker;
+use crate::wasi_files;
 
 /// The native stack of a session: the guest's, and room for the host's own calls.
 const HOST_STACK_BYTES: usize = 1 << 20;
@@ -61,6 +62,7 @@ impl Host {
         let engine = Engine::new(&config)?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        wasi_files::add_to_linker(&mut linker)?;
         types::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
         synchronize_callback::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
         statistics::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;

@@ -24,6 +24,7 @@
 //! - [`sink`]: where a plugin's callbacks go.
 //! - `grants`, `limits`: what a session gets. [`Grant`] and [`Limits`].
 //! - `contract`: [`Description`], which tells whether a file fits without running any of it.
+//! - `requests`, `http`: what a plugin asks for, and which servers it may talk to.
 //! - `host`, `plugin`: [`Host`] compiles a [`Plugin`], and that starts sessions.
 //! - `session`, `run`: [`Session`], one run call by call, and [`Session::run`], all calls of an
 //!   ordinary run.
@@ -48,6 +49,7 @@ mod event;
 mod grants;
 mod host;
 pub mod hresult;
+pub mod http;
 mod id;
 mod journal;
 mod ledger;
@@ -61,8 +63,10 @@ mod secrets;
 mod session;
 pub mod sink;
 mod state;
+mod storage;
 mod supervise;
 mod ticker;
+mod wasi_files;
 mod watch;
 
 pub use cancel::CancelHandle;

@@ -10,7 +10,6 @@ use crate::bindings::HandlerPre;
 use crate::cancel::CancelHandle;
 use crate::contract::Description;
 use crate::denied::{self, Linkers};
-use crate::directories::{STORAGE, Storage};
 use crate::error::{GrantError, SessionError, StartError};
 use crate::grants::{self, Access, Capability, Grant};
 use crate::journal::Journal;
@@ -20,6 +19,7 @@ use crate::secrets::Secrets;
 use crate::session::Session;
 use crate::sink::Sink;
 use crate::state::{EndedByHost, HostCallHook, Parked, Parts, State};
+use crate::storage::{STORAGE, Storage};
 use crate::ticker::Ticker;
 use crate::watch::Watch;
 

@@ -6,12 +6,14 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::clock;
 use crate::contract::Description;
-use crate::directories::{Locks, Storage};
+use crate::directories::Locks;
 use crate::error::{Denial, StopReason};
 use crate::grants::{Capability, Grant};
 use crate::journal::Journal;
 use crate::limits::{Limits, size};
 use crate::secrets::Secrets;
+use crate::storage::Storage;
+use crate::wasi_files::WasiFiles;
 use crate::watch::Watch;
 
 /// Looks at every call of our own interfaces that a plugin makes, by its name in the WIT, before
@@ -37,7 +39,8 @@ pub(crate) struct State {
     pub(crate) secrets: Secrets,
     pub(crate) locks: Locks,
     pub(crate) copy_buffer: Vec<u8>,
-    /// Files and directories that are open through our own interface.
+    pub(crate) wasi_files: WasiFiles,
+    /// Files and directories that are open.
     pub(crate) open_files: u64,
     pub(crate) max_open_files: u64,
     /// Calls of our own interfaces.
@@ -83,6 +86,7 @@ impl State {
             secrets: parts.secrets,
             locks: Locks::default(),
             copy_buffer: Vec::new(),
+            wasi_files: WasiFiles::default(),
             open_files: 0,
             max_open_files: limits.open_files,
             host_calls: 0,

@@ -265,14 +265,15 @@ fn replace(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
 fn inspect_tells_what_a_plugin_is_without_running_it() -> anyhow::Result<()> {
     let home = Home::new()?;
     let ran = home.run(&["inspect", "folder"])?.expect(0, "contract  syncmgr:plugin@0.1.0")?;
-    let ran = ran.expect(0, "asks for  directories")?;
+    let ran = ran.expect(0, "asks for  directory left (read-write): one of the two folders")?;
+    let ran = ran.expect(0, "grant it with --dir left=PATH")?;
+    let ran = ran.expect(0, "limit     memory-bytes=1GiB")?;
     ran.expect(0, "imports   syncmgr:plugin/directories@0.1.0")?;
     let ran = home.run(&["inspect", "--json", conformance::HELLO])?;
     let described: serde_json::Value = serde_json::from_str(&ran.stdout)?;
     assert_eq!(described["contract-version"], "0.1.0");
     assert_eq!(described["name"], "hello");
-    let asks = described["asks"].as_array().context("there is a list")?;
-    assert!(!asks.contains(&"directories".into()), "{asks:?}");
+    assert_eq!(described["requests"].as_array().context("there is a list")?.len(), 0);
     home.write("x.wasm", "")?;
     home.run(&["inspect", "x.wasm"])?.expect(2, "is empty")?;
     Ok(())

@@ -153,6 +153,30 @@ fn run(export: &str) -> Result<()> {
                 callback::subscribe_cancelled(item).block();
                 say("wait-cancelled: ready");
             }
+            "work" => {
+                let item = item.unwrap_or(id("null"));
+                let report = |status, value| types::ProgressItem {
+                    status_text: None,
+                    status_type: Some(status),
+                    prog_value: Some(value),
+                    max_value: None,
+                };
+                let steps = arguments.number("steps").unwrap_or(i32::MAX);
+                let cancelled = (0..steps).find(|&step| {
+                    let response = callback::progress(item, &report(types::Status::Updating, step));
+                    response != types::ProgressResponse::Continue
+                });
+                let end = match cancelled {
+                    Some(_) => types::Status::Skipped,
+                    None => types::Status::Succeeded,
+                };
+                callback::progress(item, &report(end, 0));
+            }
+            "clock" => {
+                let now = std::time::SystemTime::now();
+                let since = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+                say(&format!("clock: {}", since.as_secs()));
+            }
             "bytes-per-step" => statistics::set_bytes_per_step(
                 item.unwrap_or(id("null")),
                 arguments.number("bytes").unwrap_or(0),

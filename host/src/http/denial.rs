@@ -1,0 +1,134 @@
+use std::io;
+
+use super::HOPS;
+use super::address::AddressKind;
+
+/// Why a plugin may not make a request. Origins are `SCHEME://HOST[:PORT]`; what else is in a URL
+/// may be secret and is never shown, nor are resolved addresses.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpDenial {
+    /// Neither `https` nor `http`.
+    #[error("{plugin}: cannot fetch `{scheme}:` URLs; use `https:`, or `http:` where granted")]
+    Scheme {
+        /// The plugin's name.
+        plugin: String,
+        /// The URL's scheme.
+        scheme: String,
+    },
+    /// The host is no DNS name, or the port is 0.
+    #[error("{plugin}: {origin} cannot be the origin of a server; mend the host name or the port")]
+    NoServer {
+        /// The plugin's name.
+        plugin: String,
+        /// The URL's origin.
+        origin: String,
+    },
+    /// The URL holds a user name or a password.
+    #[error(
+        "{plugin}: a URL of {origin} holds a user name or password; send them in a header instead"
+    )]
+    UserInfo {
+        /// The plugin's name.
+        plugin: String,
+        /// The URL's origin.
+        origin: String,
+    },
+    /// No grant covers it.
+    #[error("{plugin}: was not granted {origin}; grant it with `--http {origin}`")]
+    NotGranted {
+        /// The plugin's name.
+        plugin: String,
+        /// The URL's origin.
+        origin: String,
+    },
+    /// The name cannot be resolved.
+    #[error("{plugin}: cannot resolve {origin}: {source}")]
+    Resolve {
+        /// The plugin's name.
+        plugin: String,
+        /// The URL's origin.
+        origin: String,
+        /// What the resolver said.
+        source: io::Error,
+    },
+    /// The name has no address at all.
+    #[error("{plugin}: {origin} has no address; check the name")]
+    NoAddress {
+        /// The plugin's name.
+        plugin: String,
+        /// The URL's origin.
+        origin: String,
+    },
+    /// The name has only addresses that its grant does not open.
+    #[error("{plugin}: {origin} is at {kind}, which {}", remedy(*.kind, .origin))]
+    Address {
+        /// The plugin's name.
+        plugin: String,
+        /// The URL's origin.
+        origin: String,
+        /// The kind of one of the addresses: one that `local:` would open, if there is one.
+        kind: AddressKind,
+    },
+    /// An address resolved to another one, or `localhost` to one that is not loopback.
+    #[error("{plugin}: {origin} was resolved to an address that is not its own; mend the resolver")]
+    Astray {
+        /// The plugin's name.
+        plugin: String,
+        /// The URL's origin.
+        origin: String,
+    },
+    /// A redirect to what is no URL.
+    #[error("{plugin}: {origin} redirects to an invalid URL ({source}); mend that server")]
+    Location {
+        /// The plugin's name.
+        plugin: String,
+        /// The origin that redirects.
+        origin: String,
+        /// What is wrong with the URL.
+        source: url::ParseError,
+    },
+    /// A redirect from `https` to `http`, which no grant allows.
+    #[error("{plugin}: {origin} redirects to {to}, which is not encrypted; ask for that directly")]
+    Downgrade {
+        /// The plugin's name.
+        plugin: String,
+        /// The origin that redirects.
+        origin: String,
+        /// The origin it redirects to.
+        to: String,
+    },
+    /// More redirects than a request may follow.
+    #[error("{plugin}: {origin} redirects once more after {HOPS} redirects; mend that server")]
+    Hops {
+        /// The plugin's name.
+        plugin: String,
+        /// The origin that redirects.
+        origin: String,
+    },
+}
+
+impl HttpDenial {
+    /// A stable code for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Scheme { .. } => "http-scheme",
+            Self::NoServer { .. } => "http-no-server",
+            Self::UserInfo { .. } => "http-user-info",
+            Self::NotGranted { .. } => "http-not-granted",
+            Self::Resolve { .. } => "http-resolve",
+            Self::NoAddress { .. } => "http-no-address",
+            Self::Address { .. } => "http-address",
+            Self::Astray { .. } => "http-astray",
+            Self::Location { .. } => "http-location",
+            Self::Downgrade { .. } => "http-downgrade",
+            Self::Hops { .. } => "http-hops",
+        }
+    }
+}
+
+pub(super) fn remedy(kind: AddressKind, origin: &str) -> String {
+    match kind.is_local() {
+        true => format!("needs a local grant; grant it with `--http local:{origin}`"),
+        false => "no name opens; grant the address itself, and use it in the URL".to_owned(),
+    }
+}
