@@ -118,10 +118,10 @@ async fn write(state: &mut State, arguments: (Resource<Descriptor>, Vec<u8>, u64
 
 async fn set_size(state: &mut State, arguments: (Resource<Descriptor>, u64)) -> Answer<()> {
     let (this, size) = arguments;
-    if let Some(file) = state.stored_file(&this)? {
-        if state.grow(&file, size).is_err() {
-            return Ok((Err(ErrorCode::InsufficientSpace),));
-        }
+    if let Some(file) = state.stored_file(&this)?
+        && state.grow(&file, size).is_err()
+    {
+        return Ok((Err(ErrorCode::InsufficientSpace),));
     }
     answer(state.filesystem().set_size(this, size).await)
 }

@@ -3,6 +3,7 @@
 #![deny(missing_docs)]
 
 pub mod folder;
+pub mod limits_page;
 pub mod reference;
 pub mod script;
 pub mod trees;

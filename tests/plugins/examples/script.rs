@@ -121,8 +121,10 @@ fn run(export: &str) -> Result<()> {
                     item_id: item,
                     code: arguments.get("code").map(|name| code(&name)),
                 };
-                if let Err(error) = callback::log_error(level, &text, info) {
-                    say(&format!("log-error: {:?}", error.code));
+                for _ in 0..arguments.number("times").unwrap_or(1_u32) {
+                    if let Err(error) = callback::log_error(level, &text, info) {
+                        say(&format!("log-error: {:?}", error.code));
+                    }
                 }
             }
             "delete-log" => callback::delete_log_error(arguments.get("id").map(|name| id(&name))),
@@ -176,6 +178,18 @@ fn run(export: &str) -> Result<()> {
                 let now = std::time::SystemTime::now();
                 let since = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
                 say(&format!("clock: {}", since.as_secs()));
+            }
+            "pollables" => {
+                let count = arguments.number("count").unwrap_or(0_u32);
+                let held: Vec<_> =
+                    (0..count).map(|_| callback::subscribe_cancelled(item)).collect();
+                say(&format!("pollables: {}", held.len()));
+            }
+            "die-once" => {
+                if !std::path::Path::new("/storage/died").exists() {
+                    std::fs::write("/storage/died", "").expect("the storage takes it");
+                    panic!("once");
+                }
             }
             "bytes-per-step" => statistics::set_bytes_per_step(
                 item.unwrap_or(id("null")),

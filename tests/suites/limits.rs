@@ -1,0 +1,244 @@
+//! Limits, grace periods and restarts, by a plugin that does what its settings say.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use conformance::script::{Script, item};
+use conformance::{limits_page, workspace};
+use syncmgr_host::sink::{Progress, Recorder, Sink};
+use syncmgr_host::{
+    Hresult, Limits, OnDeath, ProgressResponse, Question, SessionError, StartError, Status,
+    StopReason, hresult,
+};
+
+fn with_limits(script: Script, change: impl FnOnce(&mut Limits)) -> Script {
+    let mut limits = Limits::default();
+    change(&mut limits);
+    script.options(|options| options.limits(limits))
+}
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+#[test]
+fn the_page_about_limits_is_made_from_the_code() -> anyhow::Result<()> {
+    let path = workspace().join("guest/book/src/limits.md");
+    let page = limits_page::page()?;
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, &page)?;
+    }
+    let written = std::fs::read_to_string(&path)?;
+    assert!(written == page, "renew it with `BLESS=1 cargo test --test limits`");
+    Ok(())
+}
+
+#[test]
+fn a_plugin_that_exceeds_a_limit_is_ended_for_that_reason() -> anyhow::Result<()> {
+    type Change = fn(&mut Limits);
+    let rows: [(&str, Change, StopReason); 6] = [
+        ("spin", |limits| limits.compute_time = 100 * MILLISECOND, StopReason::ComputeTime),
+        ("sleep ms=60000", |limits| limits.wall_time = 100 * MILLISECOND, StopReason::WallTime),
+        ("sleep ms=60000", |limits| limits.idle_time = 100 * MILLISECOND, StopReason::IdleTime),
+        (
+            "progress item=b times=999999999 quiet=1",
+            |limits| limits.wall_time = 100 * MILLISECOND,
+            StopReason::WallTime,
+        ),
+        ("allocate bytes=99000000", |limits| limits.memory_bytes = 64 << 20, StopReason::Memory),
+        ("pollables count=1000", |limits| limits.handles = 100, StopReason::Handles),
+    ];
+    for (commands, change, reason) in rows {
+        let commands = format!(
+            "progress item=a status=succeeded\nprogress item=b status=updating\n{commands}"
+        );
+        let ran = with_limits(Script::new("a b").on("synchronize", &commands), change).run()?;
+        assert_eq!(ran.error_code(), Some(reason.code()), "{commands}");
+        let expected = hresult::from_stop_reason(reason);
+        assert_eq!(ran.report.hresult(), expected, "{commands}");
+        assert_eq!(ran.ends(), [("a", Status::Succeeded), ("b", Status::Failed)], "{commands}");
+        assert_eq!(ran.report.items[1].hresult(), expected, "{commands}");
+    }
+    Ok(())
+}
+
+#[test]
+fn waiting_is_not_computing() -> anyhow::Result<()> {
+    let script = Script::new("a").on(
+        "synchronize",
+        "sleep ms=150\nsleep ms=150\nsleep ms=150\nprogress item=a status=succeeded",
+    );
+    let ran = with_limits(script, |limits| limits.compute_time = 100 * MILLISECOND).run()?;
+    assert_eq!(ran.ends(), [("a", Status::Succeeded)]);
+    assert!(ran.report.compute_time < 100 * MILLISECOND, "{:?}", ran.report.compute_time);
+    assert!(ran.report.host_calls > 0 && ran.report.peak_memory_bytes > 0);
+    Ok(())
+}
+
+#[test]
+fn nobody_is_late_while_the_user_thinks() -> anyhow::Result<()> {
+    struct Slow;
+    impl Sink for Slow {
+        fn question(&mut self, _question: &Question) -> Option<usize> {
+            std::thread::sleep(300 * MILLISECOND);
+            Some(0)
+        }
+    }
+    let script = Script::new("a")
+        .on("synchronize", "question text=x choices=a,b\nprogress item=a status=succeeded");
+    let report = with_limits(script, |limits| {
+        limits.wall_time = 150 * MILLISECOND;
+        limits.idle_time = 150 * MILLISECOND;
+        limits.compute_time = 150 * MILLISECOND;
+    })
+    .report(Slow)?;
+    assert_eq!(report.items[0].status, Status::Succeeded, "{:?}", report.outcome);
+    Ok(())
+}
+
+#[test]
+fn a_plugin_that_does_not_listen_is_ended_after_the_grace_period() -> anyhow::Result<()> {
+    for (everything, code, ends) in [
+        (true, "ended-cancelled-all", [Status::Succeeded, Status::Stopped, Status::Stopped]),
+        (false, "ended-cancelled-item", [Status::Succeeded, Status::Skipped, Status::Failed]),
+    ] {
+        let script = Script::new("a b c").on(
+            "synchronize",
+            "progress item=a status=succeeded\nprogress item=b status=updating\nspin",
+        );
+        let script = with_limits(script, |limits| limits.grace = 50 * MILLISECOND);
+        let ran = script.run_with(|cancel| match everything {
+            true => cancel.cancel_all(),
+            false => cancel.cancel_item(item("b")),
+        })?;
+        assert_eq!(ran.error_code(), Some(code));
+        let statuses: Vec<_> = ran.ends().into_iter().map(|(_, status)| status).collect();
+        assert_eq!(statuses, ends, "{code}");
+    }
+    Ok(())
+}
+
+#[test]
+fn cancelling_an_item_that_waits_for_its_turn_ends_nobody() -> anyhow::Result<()> {
+    let script = Script::new("a b").on(
+        "synchronize",
+        "progress item=a status=updating
+         sleep ms=200
+         progress item=a status=succeeded
+         progress item=b status=skipped",
+    );
+    let script = with_limits(script, |limits| limits.grace = 20 * MILLISECOND);
+    let ran = script.run_with(|cancel| cancel.cancel_item(item("b")))?;
+    assert_eq!(ran.ends(), [("a", Status::Succeeded), ("b", Status::Skipped)]);
+    Ok(())
+}
+
+#[test]
+fn a_flood_of_reports_is_merged_and_the_last_value_arrives() -> anyhow::Result<()> {
+    #[derive(Clone, Default)]
+    struct Values(Arc<Mutex<Vec<(Option<i32>, Option<Status>)>>>);
+    impl Sink for Values {
+        fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
+            let now = progress.current;
+            self.0
+                .lock()
+                .expect("nobody panicked with it")
+                .push((Some(now.prog_value), now.status_type));
+            ProgressResponse::Continue
+        }
+    }
+    let values = Values::default();
+    let script = Script::new("a b").on(
+        "synchronize",
+        "work item=a steps=5000
+         progress item=b status=updating value=7
+         progress item=b value=9",
+    );
+    let report =
+        with_limits(script, |limits| limits.progress_per_second = 10).report(values.clone())?;
+    let heard = values.0.lock().expect("nobody panicked with it").clone();
+    assert!(heard.len() < 100, "{} reports arrived", heard.len());
+    assert!(report.merged_calls > 4900, "{}", report.merged_calls);
+    assert_eq!(report.progress_calls, 5003);
+    assert!(heard.iter().any(|(_, status)| *status == Some(Status::Succeeded)), "{heard:?}");
+    assert!(heard.contains(&(Some(9), Some(Status::Updating))), "the last value of b: {heard:?}");
+    Ok(())
+}
+
+#[test]
+fn a_flood_of_messages_is_cut_off_and_counted() -> anyhow::Result<()> {
+    let script = Script::new("a").on("synchronize", "log level=warning text=x times=50");
+    let ran = with_limits(script, |limits| limits.log_entries = 10).run()?;
+    assert_eq!(ran.report.log.len(), 10);
+    assert_eq!(ran.report.warnings, 50);
+    Ok(())
+}
+
+#[test]
+fn a_longer_list_of_items_is_refused() -> anyhow::Result<()> {
+    let ran = with_limits(Script::new("a b c"), |limits| limits.items = 2).run()?;
+    assert_eq!(ran.report.hresult(), Hresult::HRESULT_ERROR_INVALID_DATA);
+    Ok(())
+}
+
+#[test]
+fn a_plugin_that_died_is_started_again_for_what_it_had_not_ended() -> anyhow::Result<()> {
+    let home = tempfile::tempdir()?;
+    let storage = home.path().to_owned();
+    let script = |storage| {
+        Script::new("a b c")
+            .on(
+                "synchronize",
+                "progress item=a status=succeeded
+                 progress item=b status=updating
+                 die-once
+                 progress item=b status=succeeded
+                 progress item=c status=succeeded",
+            )
+            .options(|options| options.storage(storage))
+    };
+    let restart = OnDeath::Restart { attempts: 3, backoff: MILLISECOND };
+    let ran = script(storage.clone()).request(|request| request.on_death = restart).run()?;
+    assert_eq!(ran.report.restarts, 1);
+    for (name, status) in ran.ends() {
+        assert_eq!(status, Status::Succeeded, "{name}");
+    }
+    assert!(ran.report.error().is_none(), "{:?}", ran.report.outcome);
+
+    std::fs::remove_file(storage.join("died"))?;
+    let ran = script(storage).run()?;
+    assert_eq!(ran.error_code(), Some("plugin-trap"), "not without being told to");
+    Ok(())
+}
+
+#[test]
+fn restarts_come_to_an_end() -> anyhow::Result<()> {
+    let restart = OnDeath::Restart { attempts: 2, backoff: MILLISECOND };
+    for (export, deaths) in [("synchronize", 2), ("enum-items", 2)] {
+        let script = Script::new("a").on(export, "panic text=again");
+        let ran = script.request(|request| request.on_death = restart).run()?;
+        assert_eq!(ran.error_code(), Some("plugin-trap"), "{export}");
+        assert_eq!(ran.report.restarts, deaths, "{export}");
+    }
+    // What was cancelled is not begun again.
+    let script = Script::new("a").on("synchronize", "spin");
+    let script = with_limits(script, |limits| limits.grace = 20 * MILLISECOND)
+        .request(|request| request.on_death = restart);
+    let ran = script.run_with(|cancel| cancel.cancel_all())?;
+    assert_eq!((ran.error_code(), ran.report.restarts), (Some("ended-cancelled-all"), 0));
+    Ok(())
+}
+
+#[test]
+fn a_plugin_in_quarantine_is_not_started() -> anyhow::Result<()> {
+    // A plugin of its own, so that the other tests are not locked out.
+    let plugin = conformance::host().load_file(std::path::Path::new(conformance::SCRIPT))?;
+    let options = || syncmgr_host::SessionOptions::new().setting("items", "a");
+    let request = syncmgr_host::RunRequest { on_death: OnDeath::Quarantine, ..Default::default() };
+    let dying = options().setting("synchronize", "panic text=boom");
+    let report = plugin.run_blocking(dying, Recorder::new(), &request)?;
+    assert_eq!(report.error().map(SessionError::code), Some("plugin-trap"));
+    let refused = plugin.run_blocking(options(), Recorder::new(), &request).unwrap_err();
+    assert!(matches!(&refused, StartError::Quarantined { death, .. } if death.contains("boom")));
+    plugin.release();
+    assert!(plugin.run_blocking(options(), Recorder::new(), &request)?.error().is_none());
+    Ok(())
+}
