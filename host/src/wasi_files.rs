@@ -19,6 +19,9 @@ use crate::denied::WASI;
 use crate::state::State;
 use crate::storage::{STORAGE, Storage};
 
+/// `ENOSPC`, or what Windows has for it. An error without a number has no meaning in WASI.
+const NO_SPACE: i32 = if cfg!(windows) { 112 } else { 28 };
+
 type Answer<T> = wasmtime::Result<(Result<T, ErrorCode>,)>;
 
 /// What a plugin has open through WASI.
@@ -193,7 +196,7 @@ impl OutputStream for Counted {
             }
         };
         if self.storage.charge(growth).is_err() {
-            let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+            let full = std::io::Error::from_raw_os_error(NO_SPACE);
             return Err(StreamError::LastOperationFailed(full.into()));
         }
         self.stream.write(bytes)

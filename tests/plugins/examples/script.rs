@@ -7,6 +7,7 @@
 #![allow(clippy::exit, clippy::print_stderr, reason = "this is what some of the tests are about")]
 
 use std::env;
+use std::io::Write;
 use std::str::FromStr;
 
 use syncmgr_plugin::bindings::exports::syncmgr::plugin::synchronize as exports;
@@ -75,12 +76,59 @@ impl Arguments<'_> {
     fn get(&self, name: &str) -> Option<String> {
         self.0.iter().find_map(|argument| {
             let (key, value) = argument.split_once('=')?;
-            (key == name).then(|| value.replace('_', " "))
+            (key == name).then(|| spell(value.replace('_', " ")))
         })
     }
 
     fn number<T: FromStr>(&self, name: &str) -> Option<T> {
         self.get(name).and_then(|text| text.parse().ok())
+    }
+}
+
+/// What can be done with files through WASI, in the words of the standard library.
+fn files(command: &str, arguments: &Arguments<'_>) -> std::io::Result<String> {
+    let path = arguments.get("path").unwrap_or_default();
+    let to = arguments.get("to").unwrap_or_default();
+    let bytes: usize = arguments.number("bytes").unwrap_or(0);
+    let open = || {
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true);
+        options
+    };
+    match command {
+        "fill" => std::fs::write(path, vec![1; bytes])?,
+        "append" => open().append(true).open(path)?.write_all(&vec![1; bytes])?,
+        "resize" => open().create(true).open(path)?.set_len(bytes as u64)?,
+        "truncate" => drop(open().truncate(true).open(path)?),
+        "rewrite" => {
+            for _ in 0..arguments.number("times").unwrap_or(1_u32) {
+                open().open(&path)?.write_all(&vec![2; bytes])?;
+            }
+        }
+        "rename" => std::fs::rename(path, to)?,
+        "link" => std::fs::hard_link(path, to)?,
+        "remove" => std::fs::remove_file(path)?,
+        "rmdir" => std::fs::remove_dir(path)?,
+        "mkdir" => std::fs::create_dir(path)?,
+        "touch" => {
+            let file = std::fs::File::open(path)?;
+            file.set_modified(std::time::SystemTime::UNIX_EPOCH)?;
+        }
+        "hoard" => {
+            let count = arguments.number("count").unwrap_or(0_u32);
+            let held: Vec<_> = (0..count).map_while(|_| std::fs::File::open(&path).ok()).collect();
+            return Ok(held.len().to_string());
+        }
+        other => panic!("there is no command {other}"),
+    }
+    Ok("ok".to_owned())
+}
+
+/// `$token` in a text stands for the secret of that name.
+fn spell(text: String) -> String {
+    match env::var("token") {
+        Ok(token) => text.replace("$token", &token),
+        Err(_) => text,
     }
 }
 
@@ -178,6 +226,17 @@ fn run(export: &str) -> Result<()> {
                 let now = std::time::SystemTime::now();
                 let since = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
                 say(&format!("clock: {}", since.as_secs()));
+            }
+            "random" => {
+                let numbers = wasip2::random::random::get_random_bytes(8);
+                say(&format!("random: {} bytes", numbers.len()));
+            }
+            "fill" | "append" | "resize" | "truncate" | "rewrite" | "rename" | "link"
+            | "remove" | "rmdir" | "mkdir" | "touch" | "hoard" => {
+                let outcome = files(command, &arguments);
+                let outcome =
+                    outcome.map_or_else(|error| format!("{:?}", error.kind()), |said| said);
+                say(&format!("{command}: {outcome}"));
             }
             "pollables" => {
                 let count = arguments.number("count").unwrap_or(0_u32);

@@ -1,0 +1,290 @@
+//! What a plugin gets is what it asks for and was granted.
+
+use std::path::Path;
+
+use conformance::script::{Ran, Script};
+use conformance::{FOLDER, HELLO, host};
+use syncmgr_host::sink::{JsonLines, Recorder};
+use syncmgr_host::{
+    Access, Capability, Grant, Hresult, Limits, Plugin, Report, RunRequest, SessionOptions,
+};
+
+fn load(path: &str) -> anyhow::Result<Plugin> {
+    Ok(host().load_file(Path::new(path))?)
+}
+
+/// The script plugin under other requests than its own.
+fn requesting(toml: &str) -> anyhow::Result<Plugin> {
+    let bytes = std::fs::read(conformance::SCRIPT)?;
+    let name = b"syncmgr-requests";
+    let at = bytes.windows(name.len()).position(|window| window == name).expect("it has a section");
+    let start = at + name.len();
+    // The section's length stands in front of its name, in five bytes or fewer; the new content
+    // is filled up to the length of the old one.
+    let end = start + length(&bytes, at) - name.len() - 1;
+    let mut changed = bytes[..start].to_vec();
+    changed.extend(toml.as_bytes());
+    assert!(changed.len() <= end, "the requests are longer than the old ones");
+    changed.resize(end, b'\n');
+    changed.extend(&bytes[end..]);
+    Ok(host().load("script", &changed)?)
+}
+
+/// The length of the section that the name at this place begins.
+fn length(bytes: &[u8], name: usize) -> usize {
+    // In front of the name: the section's id 0, its length, and the length of the name.
+    let mut at = name - 2;
+    while bytes[at - 1] & 0x80 != 0 {
+        at -= 1;
+    }
+    bytes[at..name - 1]
+        .iter()
+        .enumerate()
+        .map(|(place, byte)| usize::from(byte & 0x7f) << (7 * place))
+        .sum()
+}
+
+fn run(plugin: &Plugin, options: SessionOptions) -> anyhow::Result<Ran> {
+    let recorder = Recorder::new();
+    let report = plugin.run_blocking(options, recorder.clone(), &RunRequest::default())?;
+    Ok(Ran { report, recorded: recorder.recorded() })
+}
+
+fn synchronize(commands: &str) -> SessionOptions {
+    let lines: Vec<_> = commands.lines().map(str::trim).collect();
+    SessionOptions::new().setting("items", "a").setting("synchronize", lines.join("\n"))
+}
+
+#[test]
+fn requests_are_read_without_running_anything() -> anyhow::Result<()> {
+    let hello = load(HELLO)?;
+    assert!(hello.description().requests.is_empty());
+    let folder = load(FOLDER)?;
+    let requests = &folder.description().requests;
+    assert_eq!(requests.directory("left"), Some(Access::ReadWrite));
+    assert_eq!(requests.directory("docs.right"), Some(Access::ReadWrite));
+    assert_eq!(requests.directory("elsewhere"), None);
+    assert!(requests.capability(Capability::WallClock));
+    assert!(!requests.capability(Capability::Randomness));
+    Ok(())
+}
+
+#[test]
+fn what_is_granted_and_not_requested_is_named_and_not_given() -> anyhow::Result<()> {
+    let home = tempfile::tempdir()?;
+    std::fs::write(home.path().join("file"), "12345")?;
+    let plugin = requesting(
+        "[settings]\nitems = ''\nsynchronize = ''\n\
+         [directories]\nwanted = { access = 'read-only' }",
+    )?;
+    let inner = home.path().join("inner");
+    std::fs::create_dir(&inner)?;
+    let options = synchronize("read path=/other/file\nclock\nread path=/wanted/x")
+        .grant(Grant::new("other", home.path(), Access::ReadWrite)?)
+        .setting("name", "x")
+        .secret("token", "hunter2")
+        .allow(Capability::Randomness);
+    let mut unrequested = plugin.unrequested(&options);
+    unrequested.sort();
+    assert_eq!(unrequested, ["--allow randomness", "--dir other", "--secret token", "--set name"]);
+    let ran = run(&plugin, options)?;
+    assert!(!ran.said_in_synchronize()[0].contains("bytes"), "{:?}", ran.said());
+    assert_eq!(ran.error_code(), Some("ended-denied"));
+
+    // A directory that it asks for to read is not given to change.
+    let options = synchronize("write path=/wanted/new text=x\nread path=/wanted/file")
+        .grant(Grant::new("wanted", home.path(), Access::ReadWrite)?);
+    let ran = run(&plugin, options)?;
+    assert!(!ran.said_in_synchronize()[0].contains("ok"), "{:?}", ran.said());
+    assert_eq!(ran.said_in_synchronize()[1], "read: 5 bytes");
+    assert!(!home.path().join("new").exists());
+    Ok(())
+}
+
+#[test]
+fn a_denial_names_plugin_thing_and_remedy() -> anyhow::Result<()> {
+    let unasking = requesting("[settings]\n'*' = ''")?;
+    let script = load(conformance::SCRIPT)?;
+    for (plugin, command, message) in [
+        (
+            &script,
+            "clock",
+            "script: was denied, in synchronize, the time of day (`wall-clock`); grant it with \
+             `--allow wall-clock`",
+        ),
+        (
+            &unasking,
+            "clock",
+            "script: was denied, in synchronize, the time of day (`wall-clock`); its author has \
+             to add `wall-clock` to its requests, and then `--allow wall-clock` grants it",
+        ),
+        (
+            &script,
+            "random",
+            "script: was denied, in synchronize, secret random numbers (`randomness`); grant it \
+             with `--allow randomness`",
+        ),
+    ] {
+        let ran = run(plugin, synchronize(command))?;
+        let error = ran.report.error().map(ToString::to_string).unwrap_or_default();
+        assert_eq!(error, message);
+        assert_eq!(ran.report.hresult(), Hresult::E_ACCESSDENIED);
+        assert_eq!(ran.report.items[0].hresult(), Hresult::E_ACCESSDENIED);
+    }
+    for capability in Capability::ALL {
+        let options = synchronize("clock\nrandom\nprogress item=a status=succeeded");
+        let ran = run(&script, options.allow(capability))?;
+        assert_eq!(ran.error_code(), Some("ended-denied"), "{capability:?} alone");
+    }
+    let options = synchronize("clock\nrandom\nprogress item=a status=succeeded")
+        .allow(Capability::WallClock)
+        .allow(Capability::Randomness);
+    let ran = run(&script, options)?;
+    assert!(ran.report.error().is_none(), "{:?}", ran.report.outcome);
+    Ok(())
+}
+
+#[test]
+fn a_secret_shows_up_nowhere() -> anyhow::Result<()> {
+    const SECRET: &str = "hunter2-and-more";
+    for commands in [
+        "",
+        "progress item=a text=$token status=succeeded",
+        "log level=error text=it_is_$token item=a",
+        "question text=$token choices=$token,b",
+        "count item=a name=$token value=1",
+        "connect to=$token",
+        "fail text=$token",
+        "print text=$token\npanic text=$token",
+    ] {
+        let plugin = load(conformance::SCRIPT)?;
+        let options = synchronize(commands).setting("items", "a hunter2-and-more");
+        let options = options.secret("token", SECRET);
+        let mut json = JsonLines::new(Vec::new());
+        let report: Report = {
+            let recorder = Recorder::new();
+            let report = plugin.run_blocking(options, recorder.clone(), &RunRequest::default())?;
+            let recorded = format!("{:?}", recorder.recorded());
+            assert!(!recorded.contains(SECRET), "{commands}: {recorded}");
+            report
+        };
+        json.report(&report, None);
+        let written = String::from_utf8(json.finish()?)?;
+        assert!(!written.contains(SECRET), "{commands}: {written}");
+        let told = format!("{report:?}");
+        assert!(!told.contains(SECRET), "{commands}: {told}");
+        assert!(told.contains("[secret]"), "it is the name of an item: {told}");
+    }
+    Ok(())
+}
+
+#[test]
+fn settings_and_secrets_that_no_environment_can_hold_are_refused() -> anyhow::Result<()> {
+    let plugin = load(conformance::SCRIPT)?;
+    for (name, value) in [("", "x"), ("a=b", "x"), ("a", "x\0y"), ("a\0", "x")] {
+        let options = SessionOptions::new().setting(name, value);
+        assert!(plugin.start_blocking(options, Recorder::new()).is_err(), "{name:?}={value:?}");
+    }
+    let twice = SessionOptions::new().setting("a", "x").secret("a", "y");
+    assert!(plugin.start_blocking(twice, Recorder::new()).is_err());
+    Ok(())
+}
+
+#[test]
+fn the_storage_has_a_quota_also_for_what_goes_there_by_wasi() -> anyhow::Result<()> {
+    let script = |storage: &Path, commands: &str| {
+        let limits = Limits { storage_bytes: 10_000, ..Limits::default() };
+        let storage = storage.to_owned();
+        Script::new("a")
+            .on("synchronize", commands)
+            .options(|options| options.storage(storage).limits(limits))
+            .run()
+    };
+    for commands in [
+        "fill path=/storage/x bytes=9000\nfill path=/storage/y bytes=9000",
+        "fill path=/storage/x bytes=9000\nappend path=/storage/x bytes=9000",
+        "resize path=/storage/x bytes=9000\nresize path=/storage/x bytes=90000",
+    ] {
+        let home = tempfile::tempdir()?;
+        let ran = script(home.path(), commands)?;
+        let said = ran.said_in_synchronize();
+        assert!(said[0].ends_with("ok"), "{said:?}");
+        assert!(!said[1].ends_with("ok"), "{commands}: {said:?}");
+        let stored = |entry: std::io::Result<std::fs::DirEntry>| Ok(entry?.metadata()?.len());
+        let stored = home.path().read_dir()?.map(stored).sum::<std::io::Result<u64>>()?;
+        assert!(stored <= 10_000, "{commands}: {stored} bytes are there");
+        // What was there before counts.
+        std::fs::write(home.path().join("before"), vec![1; 9000])?;
+        let ran = script(home.path(), "sleep ms=1\nfill path=/storage/z bytes=5000")?;
+        assert!(!ran.said_in_synchronize()[0].ends_with("ok"), "{:?}", ran.said());
+    }
+    // Replacing what is there takes no more room.
+    let home = tempfile::tempdir()?;
+    let ran = script(
+        home.path(),
+        "fill path=/storage/x bytes=9000\nrewrite path=/storage/x bytes=9000 times=50",
+    )?;
+    assert!(ran.said_in_synchronize().iter().all(|line| line.ends_with("ok")), "{:?}", ran.said());
+    Ok(())
+}
+
+#[test]
+fn a_plugin_does_not_use_up_the_files_of_its_host() -> anyhow::Result<()> {
+    let home = tempfile::tempdir()?;
+    std::fs::write(home.path().join("file"), "x")?;
+    let limits = Limits { open_files: 20, ..Limits::default() };
+    let ran = Script::new("a")
+        .on("synchronize", "hoard path=/storage/file count=1000")
+        .options(|options| options.storage(home.path()).limits(limits))
+        .run()?;
+    let said = ran.said_in_synchronize();
+    let held: usize = said[0].strip_prefix("hoard: ").expect("it says so").parse()?;
+    assert!((10..20).contains(&held), "{held} files were open");
+    Ok(())
+}
+
+#[test]
+fn nothing_changes_in_a_directory_granted_for_reading() -> anyhow::Result<()> {
+    let home = tempfile::tempdir()?;
+    let (closed, open) = (home.path().join("closed"), home.path().join("open"));
+    for place in [&closed, &open] {
+        std::fs::create_dir(place)?;
+        std::fs::write(place.join("file"), "12345")?;
+        std::fs::create_dir(place.join("folder"))?;
+    }
+    let before = conformance::trees::read(&closed)?;
+    let times = |name: &str| Ok::<_, std::io::Error>(closed.join(name).metadata()?.modified()?);
+    let modified = (times("file")?, times("folder")?, times("")?);
+    let ran = Script::new("a")
+        .on(
+            "synchronize",
+            "write path=/closed/file text=x
+             write path=/closed/new text=x
+             append path=/closed/file bytes=5
+             resize path=/closed/file bytes=0
+             truncate path=/closed/file
+             rename path=/closed/file to=/closed/other
+             rename path=/closed/file to=/open/taken
+             rename path=/open/file to=/closed/file
+             link path=/closed/file to=/open/linked
+             link path=/open/file to=/closed/linked
+             remove path=/closed/file
+             rmdir path=/closed/folder
+             mkdir path=/closed/made
+             touch path=/closed/file
+             write path=/open/linked text=x
+             write path=/open/taken text=x",
+        )
+        .options(|options| {
+            options
+                .grant(Grant::new("closed", &closed, Access::ReadOnly).expect("the name is good"))
+                .grant(Grant::new("open", &open, Access::ReadWrite).expect("the name is good"))
+        })
+        .run()?;
+    let said = ran.said_in_synchronize();
+    assert_eq!(said.len(), 16, "{said:?}");
+    assert!(said[..14].iter().all(|line| !line.ends_with("ok")), "{said:?}");
+    assert_eq!(conformance::trees::read(&closed)?, before);
+    assert_eq!((times("file")?, times("folder")?, times("")?), modified);
+    Ok(())
+}
