@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Duration;
 
 use crate::clock;
 use crate::grants::Access;
@@ -12,6 +13,9 @@ pub(crate) const STORAGE: &str = "storage";
 
 /// How often the storage is measured anew at most, in nanoseconds.
 const MEASURE_EVERY: u64 = 1_000_000_000;
+
+/// How long the first look at the storage may hold up the plugin.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// The storage of one session.
 #[derive(Clone, Debug)]
@@ -82,7 +86,7 @@ impl Account {
     }
 
     /// Adds up what was there before, on a thread of its own: it may be much, and nothing waits
-    /// for it. What comes to it meanwhile may be counted twice.
+    /// long for it. What comes to it meanwhile may be counted twice.
     fn measure_once(&self) {
         let mut measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
         if *measured != 0 {
@@ -90,12 +94,15 @@ impl Account {
         }
         *measured = clock::now();
         let (path, before) = (self.path.clone(), Arc::clone(&self.before));
+        let (done, wait) = mpsc::sync_channel(1);
         // Without a thread to measure it, what was there before does not count.
         let _ = std::thread::Builder::new().name("syncmgr-storage".to_owned()).spawn(move || {
             add_up(&path, |bytes| {
                 before.fetch_add(bytes, Ordering::Relaxed);
             });
+            let _ = done.send(());
         });
+        let _ = wait.recv_timeout(PATIENCE);
     }
 
     /// Measures it exactly, unless that was just done.
