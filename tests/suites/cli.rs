@@ -90,10 +90,10 @@ fn pair_with<'a>(more: &[&'a str]) -> Vec<&'a str> {
 #[test]
 fn two_folders_are_synced_and_the_second_run_has_nothing_to_do() -> anyhow::Result<()> {
     let home = Home::with_pair()?;
-    let ran = home.run(&PAIR)?.expect(0, "folder: succeeded, 1 copied")?;
+    let ran = home.run(&PAIR)?.expect(0, "succeeded: folder, 1 copied")?;
     assert_eq!(ran.stderr, "", "plain lines only, when nobody watches");
     assert_eq!(fs::read_to_string(home.path("right/a.txt"))?, "hello");
-    home.run(&PAIR)?.expect(0, "folder: succeeded, nothing to do")?;
+    home.run(&PAIR)?.expect(0, "succeeded: folder, nothing to do")?;
     Ok(())
 }
 
@@ -115,11 +115,11 @@ fn each_exit_status_has_its_occasion() -> anyhow::Result<()> {
 
     let script = ["run", conformance::SCRIPT, "--set", "items=a"];
     for (commands, status, words) in [
-        ("synchronize=progress item=a status=succeeded", 0, "a: succeeded"),
-        ("synchronize=progress item=a status=failed", 3, "a: failed"),
+        ("synchronize=progress item=a status=succeeded", 0, "succeeded: a"),
+        ("synchronize=progress item=a status=failed", 3, "failed [E_FAIL (0x80004005)]: a"),
         ("synchronize=fail code=other text=so_what", 3, "so what"),
-        ("synchronize=progress item=a status=skipped", 1, "a: skipped"),
-        ("synchronize=progress item=a status=stopped", 5, "a: stopped"),
+        ("synchronize=progress item=a status=skipped", 1, "skipped: a"),
+        ("synchronize=progress item=a status=stopped", 5, "stopped: a"),
         ("synchronize=fail code=busy", 6, "busy"),
         ("synchronize=fail code=safety-stop", 4, "safety-stop"),
         ("synchronize=panic text=oh_no", 7, "oh no"),
@@ -199,10 +199,10 @@ fn a_job_file_has_several_items() -> anyhow::Result<()> {
     )?;
     let job = job.to_str().context("it is text")?;
     home.run(&["items", "--job", job])?.expect(0, "The second")?;
-    home.run(&["run", "--job", job, "--item", "first"])?.expect(0, "first: succeeded, 2 copied")?;
+    home.run(&["run", "--job", job, "--item", "first"])?.expect(0, "succeeded: first, 2 copied")?;
     assert!(!home.path("two/r/c").exists(), "only the item named");
-    let ran = home.run(&["run", "--job", job])?.expect(0, "first: succeeded, nothing to do")?;
-    ran.expect(0, "The second: succeeded, 1 copied, 1 deleted")?;
+    let ran = home.run(&["run", "--job", job])?.expect(0, "succeeded: first, nothing to do")?;
+    ran.expect(0, "succeeded: The second, 1 copied, 1 deleted")?;
     home.write("jobs/bad.toml", "plugin = \"folder\"\nspeed = 9")?;
     home.run(&["run", "--job", "jobs/bad.toml"])?.expect(2, "unknown field `speed`")?;
     Ok(())
@@ -291,9 +291,68 @@ fn text_of_a_plugin_cannot_write_on_the_terminal() -> anyhow::Result<()> {
 }
 
 #[test]
+fn a_plugin_cannot_write_a_line_that_looks_like_the_hosts() -> anyhow::Result<()> {
+    let home = Home::new()?;
+    let lies = "synchronize=log text=succeeded:_a\nlog level=warning text=failed:_a\n\
+                progress item=error: status=failed text=succeeded:_a";
+    let ran = home.run(&["run", conformance::SCRIPT, "--set", "items=error:", "--set", lies])?;
+    let ran = ran.expect(3, "failed [E_FAIL (0x80004005)]: error:, succeeded: a")?;
+    for line in ran.stdout.lines().filter(|line| !line.starts_with("  ")) {
+        assert!(line.starts_with("failed [E_FAIL (0x80004005)]: "), "{:?}", ran.stdout);
+    }
+    Ok(())
+}
+
+#[test]
+fn what_a_plugin_does_not_ask_for_is_most_likely_misspelt() -> anyhow::Result<()> {
+    let home = Home::new()?;
+    home.run(&["run", "folder", "--dir", "lfet=left", "--dir", "right=right"])?
+        .expect(2, "folder does not ask for --dir lfet")?;
+    home.run(&["run", conformance::HELLO, "--allow", "wall-clock"])?
+        .expect(2, "does not ask for --allow wall-clock")?;
+    home.run(&["run", conformance::HELLO, "--allow", "everything"])?
+        .expect(2, "`everything` cannot be allowed")?;
+    Ok(())
+}
+
+#[test]
+fn denials_limits_and_policies_are_told_on_the_command_line() -> anyhow::Result<()> {
+    let home = Home::new()?;
+    let script = |more: &[&'static str]| {
+        let mut args = vec!["run", conformance::SCRIPT, "--set", "items=a"];
+        args.extend(more);
+        home.run(&args)
+    };
+    script(&["--set", "synchronize=clock"])?.expect(7, "grant it with `--allow wall-clock`")?;
+    script(&["--set", "synchronize=clock", "--allow", "wall-clock"])?.expect(3, "a")?;
+    script(&["--set", "synchronize=spin", "--limit", "compute-time=100ms"])?
+        .expect(7, "raise `compute-time`")?;
+    script(&["--limit", "speed=1"])?.expect(2, "there is no limit `speed`")?;
+    script(&["--limit", "component-bytes=1KiB"])?.expect(2, "raise `component-bytes`")?;
+    script(&["--secret", "token=hunter2"])?.expect(2, "--secret KEY=env:VARIABLE|file:PATH")?;
+    home.write("token", "hunter2\n")?;
+    script(&[
+        "--secret",
+        "token=file:token",
+        "--set",
+        "synchronize=progress item=a text=$token status=succeeded",
+    ])?
+    .expect(0, "succeeded: a, [secret]")?;
+
+    let dying = ["--set", "synchronize=panic text=boom", "--on-death", "quarantine"];
+    script(&dying)?.expect(7, "boom")?;
+    script(&[])?.expect(7, "is in quarantine")?;
+    script(&["--release"])?.expect(3, "failed")?;
+    script(&[])?.expect(3, "failed")?;
+    let restarted = ["--set", "synchronize=die-once\nprogress item=a status=succeeded"];
+    script(&[&restarted[..], &["--on-death", "restart"]].concat())?.expect(0, "succeeded: a")?;
+    Ok(())
+}
+
+#[test]
 fn the_demo_makes_two_folders_and_syncs_them() -> anyhow::Result<()> {
     let home = Home::new()?;
-    home.run(&["demo", "demo"])?.expect(0, "folder: succeeded, 307 copied")?;
+    home.run(&["demo", "demo"])?.expect(0, "succeeded: folder, 307 copied")?;
     home.run(&["demo", "demo"])?.expect(0, "nothing to do")?;
     Ok(())
 }
@@ -363,7 +422,7 @@ mod interrupted {
         let home = Home::new()?;
         let child = started(&home, "wait-cancelled item=a\nwrite path=/dir/tidied text=x")?;
         interrupt(&child)?;
-        Ran::of(&child.wait_with_output()?).expect(5, "a: stopped")?;
+        Ran::of(&child.wait_with_output()?).expect(5, "stopped: a")?;
         assert!(home.path("dir/tidied").exists());
         Ok(())
     }

@@ -104,7 +104,7 @@ fn what_is_granted_and_not_requested_is_named_and_not_given() -> anyhow::Result<
 #[test]
 fn a_denial_names_plugin_thing_and_remedy() -> anyhow::Result<()> {
     let unasking = requesting("[settings]\n'*' = ''")?;
-    let script = load(conformance::SCRIPT)?;
+    let script = conformance::script::plugin();
     for (plugin, command, message) in [
         (
             &script,
@@ -157,7 +157,7 @@ fn a_secret_shows_up_nowhere() -> anyhow::Result<()> {
         "fail text=$token",
         "print text=$token\npanic text=$token",
     ] {
-        let plugin = load(conformance::SCRIPT)?;
+        let plugin = conformance::script::plugin();
         let options = synchronize(commands).setting("items", "a hunter2-and-more");
         let options = options.secret("token", SECRET);
         let mut json = JsonLines::new(Vec::new());
@@ -180,7 +180,7 @@ fn a_secret_shows_up_nowhere() -> anyhow::Result<()> {
 
 #[test]
 fn settings_and_secrets_that_no_environment_can_hold_are_refused() -> anyhow::Result<()> {
-    let plugin = load(conformance::SCRIPT)?;
+    let plugin = conformance::script::plugin();
     for (name, value) in [("", "x"), ("a=b", "x"), ("a", "x\0y"), ("a\0", "x")] {
         let options = SessionOptions::new().setting(name, value);
         assert!(plugin.start_blocking(options, Recorder::new()).is_err(), "{name:?}={value:?}");

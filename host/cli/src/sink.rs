@@ -12,7 +12,8 @@ use syncmgr_host::{ItemReport, LogEntry, LogLevel, Outcome, Report, Status};
 
 use crate::escape::escape;
 
-/// A log entry as a line, led by what it is.
+/// A log entry as a line, led by what it is. Lines of a plugin are indented: those that begin at
+/// the margin are the host's, and begin with words of the host's.
 pub(crate) fn log_line(entry: &LogEntry, item: Option<&str>) -> String {
     let level = match entry.level {
         LogLevel::Information => "",
@@ -20,8 +21,8 @@ pub(crate) fn log_line(entry: &LogEntry, item: Option<&str>) -> String {
         LogLevel::Error => "error: ",
     };
     match item {
-        Some(item) => format!("{level}{}: {}", escape(item), escape(&entry.text)),
-        None => format!("{level}{}", escape(&entry.text)),
+        Some(item) => format!("  {level}{}: {}", escape(item), escape(&entry.text)),
+        None => format!("  {level}{}", escape(&entry.text)),
     }
 }
 
@@ -47,12 +48,13 @@ pub(crate) fn summary(report: &Report) -> String {
 }
 
 fn item_line(item: &ItemReport) -> String {
-    let mut line = format!("{}: {}", escape(&item.name), item.status.name());
-    if !item.text.is_empty() && item.text != item.status.name() {
-        let _ = write!(line, ", {}", escape(&item.text));
-    }
+    let mut line = item.status.name().to_owned();
     if item.status == Status::Failed {
         let _ = write!(line, " [{}]", item.hresult());
+    }
+    let _ = write!(line, ": {}", escape(&item.name));
+    if !item.text.is_empty() && item.text != item.status.name() {
+        let _ = write!(line, ", {}", escape(&item.text));
     }
     line
 }

@@ -44,7 +44,7 @@ impl<W: Write + Send> Sink for Lines<W> {
             };
             let (name, text) = (escape(name), escape(&current.status_text));
             // A reader that is gone is noticed when the summary is written.
-            let _ = writeln!(self.to, "{name}:{percent} {text}");
+            let _ = writeln!(self.to, "  {name}:{percent} {text}");
         }
         ProgressResponse::Continue
     }
