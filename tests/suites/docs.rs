@@ -56,3 +56,25 @@ fn the_plugin_of_the_readme_obeys_cancellation_with_a_question_mark() -> anyhow:
     }
     Ok(())
 }
+
+#[test]
+fn the_threat_model_names_tests_that_exist() -> anyhow::Result<()> {
+    let root = conformance::workspace();
+    let page = std::fs::read_to_string(root.join("guest/book/src/threat-model.md"))?;
+    let mut named = 0;
+    for name in page.split('`').skip(1).step_by(2) {
+        let suite = name.split("::").next().unwrap_or(name);
+        let path = root.join(format!("tests/suites/{suite}.rs"));
+        if !path.exists() {
+            assert!(!name.contains("::"), "there is no suite of {name}");
+            continue;
+        }
+        let source = std::fs::read_to_string(path)?;
+        if let Some((_, test)) = name.split_once("::") {
+            assert!(source.contains(&format!("fn {test}(")), "there is no test {name}");
+            named += 1;
+        }
+    }
+    assert!(named > 10, "the page names {named} tests");
+    Ok(())
+}
