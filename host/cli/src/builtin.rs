@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use syncmgr_host::{Host, LoadError, Plugin};
+use syncmgr_host::{Host, LoadError, LoadLimits, Plugin};
 
 use crate::exit::UsageError;
 
@@ -31,11 +31,23 @@ impl Named {
         Ok(Self::File(path.to_owned()))
     }
 
-    pub(crate) fn bytes(&self) -> Result<Vec<u8>, LoadError> {
+    /// The component, unless it is larger than this host loads.
+    pub(crate) fn bytes(&self, limits: &LoadLimits) -> Result<Vec<u8>, LoadError> {
         match self {
             Self::BuiltIn(_, bytes) => Ok(bytes.to_vec()),
             Self::File(path) => {
-                std::fs::read(path).map_err(|source| LoadError::Read { path: path.clone(), source })
+                let read = |source| LoadError::Read { path: path.clone(), source };
+                let found = std::fs::metadata(path).map_err(read)?.len();
+                if found > limits.component_bytes {
+                    return Err(LoadError::TooLarge {
+                        name: self.name(),
+                        what: "the file",
+                        found,
+                        limit: limits.component_bytes,
+                        option: "component-bytes",
+                    });
+                }
+                std::fs::read(path).map_err(read)
             }
         }
     }
@@ -50,7 +62,7 @@ impl Named {
     }
 
     pub(crate) fn load(&self, host: &Host) -> anyhow::Result<Plugin> {
-        Ok(host.load(&self.name(), &self.bytes()?)?)
+        Ok(host.load(&self.name(), &self.bytes(host.limits())?)?)
     }
 
     /// A name for the plugin's own storage: one that no other plugin on this machine gets.

@@ -46,7 +46,7 @@ struct LimitLine {
 pub(crate) fn run(args: &Inspect) -> anyhow::Result<Exit> {
     let plugin = Named::find(&args.plugin)?;
     let name = plugin.name();
-    let description = Description::of(&plugin.bytes()?)
+    let description = Description::of(&plugin.bytes(&LoadLimits::default())?)
         .map_err(|reason| LoadError::Contract { name: name.clone(), reason })?;
     let requests = requests(&description);
     let limits: Vec<_> =
