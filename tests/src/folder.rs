@@ -1,7 +1,7 @@
 //! Runs the `folder` plugin on real directories.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use anyhow::Context;
@@ -16,6 +16,8 @@ use crate::trees::{self, Tree};
 #[derive(Debug)]
 pub struct Pair {
     home: tempfile::TempDir,
+    /// Where the plugin's storage is in there.
+    storage: PathBuf,
     /// Whether the directories are granted the other way round.
     swapped: bool,
     settings: Vec<(String, String)>,
@@ -33,7 +35,12 @@ impl Pair {
     /// # Errors
     /// Those of the file system.
     pub fn new() -> anyhow::Result<Self> {
-        let pair = Self { home: tempfile::tempdir()?, swapped: false, settings: Vec::new() };
+        let pair = Self {
+            home: tempfile::tempdir()?,
+            storage: PathBuf::from("storage"),
+            swapped: false,
+            settings: Vec::new(),
+        };
         for name in ["left", "right", "storage"] {
             std::fs::create_dir(pair.home.path().join(name))?;
         }
@@ -57,6 +64,18 @@ impl Pair {
         self
     }
 
+    /// The same with its storage elsewhere in the home folder, where it need not be yet.
+    #[must_use]
+    pub fn stored_in(mut self, path: impl Into<PathBuf>) -> Self {
+        self.storage = path.into();
+        self
+    }
+
+    /// The folder that everything is in.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
     /// Where the left directory is.
     pub fn left(&self) -> PathBuf {
         self.home.path().join("left")
@@ -69,7 +88,7 @@ impl Pair {
 
     /// Where the plugin keeps its own files.
     pub fn storage(&self) -> PathBuf {
-        self.home.path().join("storage")
+        self.home.path().join(&self.storage)
     }
 
     /// What the session is given.
@@ -134,6 +153,18 @@ impl Pair {
         all.retain(|path, _| !path.ends_with(".state") && !path.ends_with(".state.new"));
         Ok(trees::contents(&all))
     }
+
+    /// What of these contents cannot be found any more, shortened.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn lost(&self, existed: &BTreeSet<Vec<u8>>) -> anyhow::Result<Vec<String>> {
+        let now = self.findable()?;
+        let show = |content: &Vec<u8>| {
+            String::from_utf8_lossy(&content[..content.len().min(60)]).into_owned()
+        };
+        Ok(existed.difference(&now).map(show).collect())
+    }
 }
 
 /// The only item of a report.
@@ -142,4 +173,34 @@ impl Pair {
 /// Where there is none, with the error of the run.
 pub fn only_item(report: &Report) -> anyhow::Result<&ItemReport> {
     report.items.first().with_context(|| format!("the run has no item: {:?}", report.outcome))
+}
+
+/// Everything that a run could have moved or changed.
+///
+/// # Errors
+/// Where the run has no item.
+pub fn work(report: &Report) -> anyhow::Result<u64> {
+    let counts = &only_item(report)?.counts;
+    let names = ["copied", "deleted", "directories", "permissions", "not-done"];
+    Ok(names.iter().filter_map(|name| counts.get(*name)).sum())
+}
+
+/// Whether a path is that of a copy which keeps the losing version of a conflict.
+pub fn is_conflict_copy(path: &str) -> bool {
+    path.contains(" (conflicted copy ")
+}
+
+/// A tree without its conflict copies.
+pub fn without_conflict_copies(tree: &Tree) -> Tree {
+    let clone_row = |(path, entry): (&String, &trees::Entry)| (path.clone(), entry.clone());
+    tree.iter().filter(|(path, _)| !is_conflict_copy(path)).map(clone_row).collect()
+}
+
+/// A tree without what depends on times: which version of a contested path has the name, and how
+/// its conflict copies are called. Those are counted, and every content is named.
+pub fn shape(tree: &Tree, contested: &[&str]) -> (Tree, BTreeSet<Vec<u8>>, usize) {
+    let copies = tree.keys().filter(|path| is_conflict_copy(path)).count();
+    let mut rest = without_conflict_copies(tree);
+    rest.retain(|path, _| !contested.contains(&path.as_str()));
+    (rest, trees::contents(tree), copies)
 }
