@@ -55,6 +55,13 @@ pub struct File {
     hasher: blake3::Hasher,
 }
 
+/// What opening a path does where a link is at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Links {
+    Follow,
+    Refuse,
+}
+
 type Answer<T> = wasmtime::Result<Result<T, types::Error>>;
 
 /// What the system said, as a failure of the contract.
@@ -122,8 +129,8 @@ fn system_time(nanoseconds: i64) -> SystemTime {
 }
 
 impl Directory {
-    pub(crate) fn open(path: &std::path::Path, access: Access) -> io::Result<Self> {
-        Ok(Self { handle: Arc::new(system::Handle::open(path)?), access, depth: 0 })
+    fn open(path: &std::path::Path, access: Access, links: Links) -> io::Result<Self> {
+        Ok(Self { handle: Arc::new(system::Handle::open(path, links)?), access, depth: 0 })
     }
 
     fn writable(&self) -> Result<(), types::Error> {
@@ -206,8 +213,9 @@ impl wit::Host for State {
     fn open_grant(&mut self, name: String) -> Answer<Resource<Directory>> {
         self.enter("open-grant")?;
         let opened = match self.grants.iter().find(|grant| grant.name() == name) {
-            // Where it is, the plugin need not know.
-            Some(grant) => Directory::open(grant.path(), grant.access())
+            // Where it is, the plugin need not know. The path was without links when it was
+            // granted: one that is there now has taken the directory's place.
+            Some(grant) => Directory::open(grant.path(), grant.access(), Links::Refuse)
                 .map_err(|error| failure(&error, &format!("the directory `{name}`"))),
             None => refuse(
                 ErrorCode::AccessDenied,
@@ -224,7 +232,7 @@ impl wit::Host for State {
     fn open_storage(&mut self) -> Answer<Resource<Directory>> {
         self.enter("open-storage")?;
         let opened = match &self.storage {
-            Some((path, access)) => Directory::open(path, *access)
+            Some((path, access)) => Directory::open(path, *access, Links::Follow)
                 .map_err(|error| failure(&error, "the plugin's own storage")),
             None => refuse(
                 ErrorCode::AccessDenied,

@@ -106,13 +106,14 @@ fn open_roots(pair: &Pair, options: &Options, run: &ItemRun) -> Result<[Director
             ));
         }
         directories::open_grant(&grant.name).map_err(|error| {
-            if error.code != ErrorCode::NotFound {
+            let remedy = if error.code == ErrorCode::NotFound {
+                "make it, or mount what it is on, and run again"
+            } else if error.code == ErrorCode::Changed {
+                "something else is in its place; put it back, and run again"
+            } else {
                 return error;
-            }
-            Error::new(
-                ErrorCode::SafetyStop,
-                error.message + "; make it, or mount what it is on, and run again",
-            )
+            };
+            Error::new(ErrorCode::SafetyStop, format!("{}; {remedy}", error.message))
         })
     };
     let roots = [open(Side::Left)?, open(Side::Right)?];
