@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use anyhow::Context;
 use syncmgr_host::sink::Recorder;
@@ -16,8 +16,8 @@ use crate::trees::{self, Tree};
 #[derive(Debug)]
 pub struct Pair {
     home: tempfile::TempDir,
-    /// Where the plugin's storage is in there.
-    storage: PathBuf,
+    /// Where the left directory, the right one and the plugin's storage are in there.
+    places: [PathBuf; 3],
     /// Whether the directories are granted the other way round.
     swapped: bool,
     settings: Vec<(String, String)>,
@@ -37,13 +37,11 @@ impl Pair {
     pub fn new() -> anyhow::Result<Self> {
         let pair = Self {
             home: tempfile::tempdir()?,
-            storage: PathBuf::from("storage"),
+            places: ["left", "right", "storage"].map(PathBuf::from),
             swapped: false,
             settings: Vec::new(),
         };
-        for name in ["left", "right", "storage"] {
-            std::fs::create_dir(pair.home.path().join(name))?;
-        }
+        pair.make_directories()?;
         // Tests write thousands of small files, and no power will fail.
         Ok(pair.set("durable", "false"))
     }
@@ -67,8 +65,31 @@ impl Pair {
     /// The same with its storage elsewhere in the home folder, where it need not be yet.
     #[must_use]
     pub fn stored_in(mut self, path: impl Into<PathBuf>) -> Self {
-        self.storage = path.into();
+        self.places[2] = path.into();
         self
+    }
+
+    /// The same with some of `left`, `right` and `storage` in a folder of the home folder, where
+    /// [`Pair::make_directories`] makes them.
+    #[must_use]
+    pub fn moved_into(mut self, folder: &str, names: &[&str]) -> Self {
+        for place in &mut self.places {
+            if names.iter().any(|name| place.as_path() == Path::new(name)) {
+                *place = Path::new(folder).join(&*place);
+            }
+        }
+        self
+    }
+
+    /// Makes the directories that are missing.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn make_directories(&self) -> anyhow::Result<()> {
+        for place in &self.places {
+            std::fs::create_dir_all(self.home().join(place))?;
+        }
+        Ok(())
     }
 
     /// The folder that everything is in.
@@ -78,17 +99,17 @@ impl Pair {
 
     /// Where the left directory is.
     pub fn left(&self) -> PathBuf {
-        self.home.path().join("left")
+        self.home.path().join(&self.places[0])
     }
 
     /// Where the right directory is.
     pub fn right(&self) -> PathBuf {
-        self.home.path().join("right")
+        self.home.path().join(&self.places[1])
     }
 
     /// Where the plugin keeps its own files.
     pub fn storage(&self) -> PathBuf {
-        self.home.path().join(&self.storage)
+        self.home.path().join(&self.places[2])
     }
 
     /// What the session is given.
@@ -135,12 +156,42 @@ impl Pair {
         self.sync_with(self.options()?.host_call_hook(hook))
     }
 
-    /// Both trees, without this plugin's own entries.
+    /// Runs the plugin and does something before each host call, which is told by its number
+    /// (the first is 1) and its name. Returns how many there were, too.
+    ///
+    /// # Errors
+    /// Those of starting, and the first one of what is done.
+    pub fn sync_disturbed(
+        &self,
+        disturb: impl FnMut(usize, &str) -> anyhow::Result<()> + Send + 'static,
+    ) -> anyhow::Result<(Report, usize)> {
+        let state = Arc::new(Mutex::new((0, disturb, Ok(()))));
+        let hook = state.clone();
+        let report = self.sync_watched(Arc::new(move |call| {
+            let mut state = hook.lock().unwrap_or_else(PoisonError::into_inner);
+            let (calls, disturb, outcome) = &mut *state;
+            *calls += 1;
+            if outcome.is_ok() {
+                *outcome = disturb(*calls, call);
+            }
+            outcome.is_ok()
+        }));
+        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut state.2, Ok(()))?;
+        Ok((report?, state.0))
+    }
+
+    /// Both trees, without the plugin's trash, which is there if the storage is on another disk.
     ///
     /// # Errors
     /// Those of the file system.
     pub fn trees(&self) -> anyhow::Result<[Tree; 2]> {
-        Ok([trees::read(&self.left())?, trees::read(&self.right())?])
+        let read = |root: PathBuf| -> anyhow::Result<Tree> {
+            let mut tree = trees::read(&root)?;
+            tree.retain(|path, _| path.split('/').next() != Some(".syncmgr-trash"));
+            Ok(tree)
+        };
+        Ok([read(self.left())?, read(self.right())?])
     }
 
     /// Every content that can be found, in the directories and in the trash.
