@@ -8,6 +8,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use anyhow::Context;
 use conformance::folder::{Pair, only_item, shape, work};
@@ -40,6 +42,7 @@ impl Scene {
                 ("becomes directory", "0"),
                 ("d/deep/in", "0"),
                 ("d/in", "0"),
+                ("d/same", "0"),
             ]),
             left: tree(&[
                 ("same", "0"),
@@ -50,6 +53,7 @@ impl Scene {
                 ("becomes directory/now", "left"),
                 ("d/deep/in", "left"),
                 ("d/in", "0"),
+                ("d/same", "0"),
                 ("new/left", "left"),
             ]),
             right: tree(&[
@@ -61,6 +65,7 @@ impl Scene {
                 ("becomes directory", "0"),
                 ("d/deep/in", "0"),
                 ("d/in", "right"),
+                ("d/same", "0"),
             ]),
         }
     }
@@ -85,16 +90,34 @@ impl Scene {
         trees::write(&pair.right(), &self.right)
     }
 
-    /// How many host calls the run makes, and what comes out, where nothing goes wrong.
-    fn reference(&self) -> anyhow::Result<(usize, Shape)> {
+    /// The host calls that the run makes, and what comes out, where nothing goes wrong.
+    fn reference(&self) -> anyhow::Result<(Calls, Shape)> {
         let pair = Pair::new()?;
         self.prepare(&pair)?;
-        let (report, calls) = pair.sync_disturbed(|_, _| Ok(()))?;
+        let first_write = Arc::new(AtomicUsize::new(0));
+        let (report, all) = pair.sync_disturbed({
+            let first_write = first_write.clone();
+            move |number, call| {
+                if call == "directory.create-file" {
+                    // Only the first one finds the zero.
+                    let _ = first_write.compare_exchange(0, number, SeqCst, SeqCst);
+                }
+                Ok(())
+            }
+        })?;
+        let calls = Calls { reading: first_write.load(SeqCst), all };
         anyhow::ensure!(only_item(&report)?.status == Status::Succeeded, "{report:?}");
         let [left, right] = pair.trees()?;
         anyhow::ensure!(left == right, "got {left:?} and {right:?}");
         Ok((calls, shape(&left, CONTESTED)))
     }
+}
+
+/// How many host calls a run makes.
+struct Calls {
+    /// Until the first one that writes, which is when all decisions have been made.
+    reading: usize,
+    all: usize,
 }
 
 type Shape = (Tree, BTreeSet<Vec<u8>>, usize);
@@ -132,6 +155,19 @@ fn check_intact(pair: &Pair, report: &Report, existed: &BTreeSet<Vec<u8>>) -> an
     Ok(())
 }
 
+/// Checks that nothing was deleted that both sides are to have in the end.
+fn check_kept(before: &[Tree; 2], pair: &Pair, expected: &Shape) -> anyhow::Result<()> {
+    for (before, after) in before.iter().zip(pair.trees()?) {
+        let gone = before.keys().find(|path| {
+            // A file makes way for the directory.
+            let stays = expected.0.contains_key(*path) && *path != "becomes directory";
+            stays && !after.contains_key(*path)
+        });
+        anyhow::ensure!(gone.is_none(), "{gone:?} was deleted");
+    }
+    Ok(())
+}
+
 /// Runs again, without a fault and without a flag. `None`: the sides are equal, and that is all.
 fn check_next_run(
     pair: &Pair,
@@ -153,12 +189,13 @@ fn check_next_run(
     Ok(())
 }
 
-/// Every how many host calls a fault is tried for one row of a table. Rows begin at different
-/// calls, so that together they try all of them. `SYNCMGR_FAULT_STRIDE=1` tries each call for
-/// each row, which takes minutes.
-#[cfg(unix)]
-fn stride(usual: usize) -> usize {
-    std::env::var("SYNCMGR_FAULT_STRIDE").ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+/// The host calls at which a fault is tried for a row of a table: every so many. Rows begin at
+/// different calls, so that together they try all of them. `SYNCMGR_FAULT_STRIDE=1` tries each
+/// call for each row, which takes minutes.
+fn sample(row: usize, calls: usize, stride: usize) -> impl Iterator<Item = usize> {
+    let set = std::env::var("SYNCMGR_FAULT_STRIDE").ok().and_then(|text| text.parse().ok());
+    let stride = set.unwrap_or(stride).max(1);
+    (1 + row % stride..=calls).step_by(stride)
 }
 
 #[cfg(target_os = "linux")]
@@ -251,6 +288,7 @@ mod no_room {
         let disk = Disk::mount(pair.home().join("disk"))?;
         pair.make_directories()?;
         scene.prepare(&pair)?;
+        let before = pair.trees()?;
         let existed = pair.findable()?;
         anyhow::ensure!(disk.leave(scarce, room)?, "the disk is too small for this test");
 
@@ -259,6 +297,7 @@ mod no_room {
         for run in ["first", "second"] {
             let report = pair.sync()?;
             check_intact(&pair, &report, &existed).with_context(|| format!("the {run} run"))?;
+            check_kept(&before, &pair, expected).with_context(|| format!("the {run} run"))?;
             let item = only_item(&report)?;
             enough = item.status == Status::Succeeded;
             if !enough {
@@ -366,14 +405,13 @@ mod no_permission {
         let scene = Scene::everything(0);
         let (calls, expected) = scene.reference()?;
         let rows = DENIED.iter().flat_map(|row| [(row, For::TheRest), (row, For::OneCall)]);
-        let stride = stride(40);
         for (number, ((path, denied), how_long)) in rows.enumerate() {
             let mut suffered = 0;
-            for k in (1 + number % stride..=calls).step_by(stride) {
-                suffered +=
-                    u32::from(deny(&scene, &expected, path, *denied, how_long, k).with_context(
-                        || format!("{path} {denied:o} {how_long:?} from call {k} of {calls}"),
-                    )?);
+            for k in sample(number, calls.all, 12) {
+                suffered += u32::from(
+                    deny(&scene, &expected, path, *denied, how_long, k)
+                        .with_context(|| format!("{path} {denied:o} {how_long:?} from call {k}"))?,
+                );
             }
             let is_lasting = matches!(how_long, For::TheRest);
             anyhow::ensure!(suffered > 0 || !is_lasting, "{path} {denied:o} hinders nothing");
@@ -395,6 +433,7 @@ mod no_permission {
         let existed = pair.findable()?;
         let place = pair.home().join(path);
         let usual = fs::metadata(&place)?.permissions().mode() & 0o777;
+        let before = pair.trees()?;
         let (report, _) = pair.sync_disturbed(move |call, _| match how_long {
             For::TheRest | For::OneCall if call == k => set_mode(&place, denied),
             For::OneCall if call == k + 1 => set_mode(&place, usual),
@@ -402,6 +441,7 @@ mod no_permission {
         })?;
         permit(pair.home())?;
         check_intact(&pair, &report, &existed)?;
+        check_kept(&before, &pair, expected).with_context(|| format!("{:?}", report.log))?;
         // Without what it remembers, a run is like the first, and takes no deletion over.
         let remembered = !report.log.iter().any(|entry| entry.text.contains("what was remembered"));
         anyhow::ensure!(remembered || path == "storage", "{:?}", report.log);
@@ -424,8 +464,8 @@ mod no_permission {
 mod restless {
     use std::hash::{DefaultHasher, Hash, Hasher};
     use std::io::{Seek, SeekFrom, Write};
-    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-    use std::sync::{Arc, Mutex, PoisonError};
+    use std::sync::atomic::AtomicBool;
+    use std::sync::{Mutex, PoisonError};
     use std::time::{Duration, Instant};
 
     use super::*;
@@ -505,6 +545,14 @@ mod restless {
         New,
     }
 
+    /// Since when it does not hold still.
+    #[derive(Clone, Copy, Debug)]
+    enum Since {
+        Call(usize),
+        /// So many calls after the first one that copies.
+        Copying(usize),
+    }
+
     /// Contents, told by their length and hash: some are large, and there are many.
     type Marks = BTreeSet<(usize, u64)>;
 
@@ -514,7 +562,7 @@ mod restless {
         (content.len(), hasher.finish())
     }
 
-    fn check(way: &Way, victim: Victim) -> anyhow::Result<()> {
+    fn check(way: &Way, victim: Victim, since: Since) -> anyhow::Result<usize> {
         let pair = Pair::new()?;
         let file = |version: &str, bytes: usize| {
             let mut content = format!("00000000 {version} ").into_bytes();
@@ -537,9 +585,21 @@ mod restless {
 
         let existed: Marks = pair.findable()?.iter().map(|content| mark(content)).collect();
         let seen = Arc::new(Mutex::new(existed));
-        let (report, _) = pair.sync_disturbed({
+        let (report, calls) = pair.sync_disturbed({
             let (seen, place, change) = (seen.clone(), place.clone(), way.change);
-            move |number, _| {
+            let mut copying = None;
+            move |number, call| {
+                if call == "file.copy-from" && copying.is_none() {
+                    copying = Some(number);
+                }
+                let is_time = match since {
+                    Since::Call(first) => number >= first,
+                    Since::Copying(after) => copying.is_some_and(|first| number >= first + after),
+                };
+                if !is_time {
+                    return Ok(());
+                }
+                anyhow::ensure!(number < 2000, "the run has no end");
                 change(&place, number)?;
                 if place.exists() {
                     let mark = mark(&fs::read(&place)?);
@@ -551,7 +611,8 @@ mod restless {
         anyhow::ensure!(report.error().is_none(), "it ended by itself: {:?}", report.outcome);
         anyhow::ensure!(only_item(&report)?.status == Status::Succeeded, "{report:?}");
         let told = report.log.iter().any(|entry| entry.text.starts_with("f"));
-        anyhow::ensure!(told || !way.never_rests, "it was not told: {:?}", report.log);
+        let must_tell = way.never_rests && matches!(since, Since::Call(1));
+        anyhow::ensure!(told || !must_tell, "it was not told: {:?}", report.log);
         let seen = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
         for (path, entry) in pair.trees()?.into_iter().flatten() {
             if let Entry::File(content) = entry {
@@ -567,14 +628,27 @@ mod restless {
         let [left, right] = pair.trees()?;
         anyhow::ensure!(left == right, "the next run, at rest: {:?}", expected.log);
         anyhow::ensure!(work(&pair.sync()?)? == 0, "nothing is left to do");
-        Ok(())
+        Ok(calls)
     }
 
     #[test]
     fn a_file_that_changes_before_every_call_is_told_and_never_torn() -> anyhow::Result<()> {
-        for way in WAYS {
+        let check = |way: &Way, victim, since| {
+            check(way, victim, since)
+                .with_context(|| format!("{victim:?} is {}, {since:?}", way.name))
+        };
+        for (row, way) in WAYS.iter().enumerate() {
             for victim in [Victim::Source, Victim::Target, Victim::New] {
-                check(way, victim).with_context(|| format!("{victim:?} is {}", way.name))?;
+                let calls = check(way, victim, Since::Call(1))?;
+                if way.bytes == LARGE {
+                    for after in 0..6 {
+                        check(way, victim, Since::Copying(after))?;
+                    }
+                } else {
+                    for k in sample(row, calls, 9) {
+                        check(way, victim, Since::Call(k))?;
+                    }
+                }
             }
         }
         Ok(())
@@ -593,9 +667,9 @@ mod restless {
         let written = Arc::new(AtomicUsize::new(0));
         // Also makes the clock go on by which the system tells the times of files: it is slow.
         let wait_for_writing = |written: &AtomicUsize| {
-            let before = written.load(Ordering::SeqCst);
+            let before = written.load(SeqCst);
             let begun = Instant::now();
-            while written.load(Ordering::SeqCst) < before + 2 && begun.elapsed().as_secs() < 20 {
+            while written.load(SeqCst) < before + 2 && begun.elapsed().as_secs() < 20 {
                 std::thread::sleep(Duration::from_millis(12));
             }
         };
@@ -603,7 +677,7 @@ mod restless {
             let writer = scope.spawn(|| -> std::io::Result<()> {
                 let mut file = fs::File::options().write(true).open(&place)?;
                 for version in (1..=250_u8).cycle() {
-                    if stop.load(Ordering::SeqCst) {
+                    if stop.load(SeqCst) {
                         break;
                     }
                     file.seek(SeekFrom::Start(0))?;
@@ -611,7 +685,7 @@ mod restless {
                     for _ in 0..BYTES / 4096 {
                         file.write_all(&[version; 4096])?;
                     }
-                    written.fetch_add(1, Ordering::SeqCst);
+                    written.fetch_add(1, SeqCst);
                 }
                 Ok(())
             });
@@ -632,7 +706,7 @@ mod restless {
                 anyhow::ensure!(is_whole, "run {run} has torn it: {:?}", report.log);
                 Ok(())
             });
-            stop.store(true, Ordering::SeqCst);
+            stop.store(true, SeqCst);
             writer.join().map_err(|_| anyhow::anyhow!("the writer panicked"))??;
             outcome
         })?;
@@ -647,7 +721,6 @@ mod restless {
 #[cfg(unix)]
 mod vanishing {
     use std::os::unix::fs::symlink;
-    use std::sync::Arc;
 
     use syncmgr_host::Hresult;
 
@@ -769,10 +842,7 @@ mod vanishing {
             places.check_untouched()?;
         }
         check_intact(&pair, &report, &existed)?;
-        for (before, after) in before.iter().zip(pair.trees()?) {
-            let gone = before.keys().find(|path| !after.contains_key(*path));
-            anyhow::ensure!(gone.is_none(), "{gone:?} was deleted: {:?}", report.log);
-        }
+        check_kept(&before, &pair, expected).with_context(|| format!("{:?}", report.log))?;
         // With another storage a run is like the first, so that edits are conflicts.
         check_next_run(&pair, &existed, is_side.then_some(expected))
     }
@@ -816,11 +886,13 @@ mod vanishing {
         let rows = all.flat_map(|name| FATES.into_iter().map(move |fate| (name, fate)));
         // The plugin may do with its storage what it likes, also where that is a side.
         let rows = rows.filter(|row| !matches!(row, ("storage", Fate::ReplacedByLinkToTheOther)));
-        let stride = stride(6);
         for (number, (name, fate)) in rows.enumerate() {
-            for k in (1 + number % stride..=calls).step_by(stride) {
+            // While the sides are read is when a deletion can be seen that is none.
+            let reading = (1..=calls.reading).filter(|_| name != "storage");
+            let rest = sample(number, calls.all, 8).filter(|k| *k > calls.reading);
+            for k in reading.chain(rest) {
                 check(&scene, &expected, name, fate, k)
-                    .with_context(|| format!("{name} {fate:?} at call {k} of {calls}"))?;
+                    .with_context(|| format!("{name} {fate:?} at call {k}"))?;
             }
         }
         Ok(())
