@@ -62,6 +62,13 @@ pub struct File {
     hasher: blake3::Hasher,
 }
 
+/// What opening a path does where a link is at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Links {
+    Follow,
+    Refuse,
+}
+
 type Answer<T> = wasmtime::Result<Result<T, types::Error>>;
 
 /// What the system said, as a failure of the contract.
@@ -130,7 +137,10 @@ fn system_time(nanoseconds: i64) -> SystemTime {
 
 impl Directory {
     fn open(path: &Path, access: Access, name: &str, stored: bool) -> io::Result<Self> {
-        let handle = Arc::new(system::Handle::open(path)?);
+        // The path of a grant was without links when it was granted: one that is there now has
+        // taken the directory's place.
+        let links = if stored { Links::Follow } else { Links::Refuse };
+        let handle = Arc::new(system::Handle::open(path, links)?);
         Ok(Self { handle, access, depth: 0, stored, name: name.into() })
     }
 

@@ -1,8 +1,8 @@
 //! Runs the `folder` plugin on real directories.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use anyhow::Context;
 use syncmgr_host::sink::Recorder;
@@ -16,6 +16,8 @@ use crate::trees::{self, Tree};
 #[derive(Debug)]
 pub struct Pair {
     home: tempfile::TempDir,
+    /// Where the left directory, the right one and the plugin's storage are in there.
+    places: [PathBuf; 3],
     /// Whether the directories are granted the other way round.
     swapped: bool,
     settings: Vec<(String, String)>,
@@ -33,10 +35,13 @@ impl Pair {
     /// # Errors
     /// Those of the file system.
     pub fn new() -> anyhow::Result<Self> {
-        let pair = Self { home: tempfile::tempdir()?, swapped: false, settings: Vec::new() };
-        for name in ["left", "right", "storage"] {
-            std::fs::create_dir(pair.home.path().join(name))?;
-        }
+        let pair = Self {
+            home: tempfile::tempdir()?,
+            places: ["left", "right", "storage"].map(PathBuf::from),
+            swapped: false,
+            settings: Vec::new(),
+        };
+        pair.make_directories()?;
         // Tests write thousands of small files, and no power will fail.
         Ok(pair.set("durable", "false"))
     }
@@ -57,19 +62,54 @@ impl Pair {
         self
     }
 
+    /// The same with its storage elsewhere in the home folder, where it need not be yet.
+    #[must_use]
+    pub fn stored_in(mut self, path: impl Into<PathBuf>) -> Self {
+        self.places[2] = path.into();
+        self
+    }
+
+    /// The same with some of `left`, `right` and `storage` in a folder of the home folder, where
+    /// [`Pair::make_directories`] makes them.
+    #[must_use]
+    pub fn moved_into(mut self, folder: &str, names: &[&str]) -> Self {
+        for place in &mut self.places {
+            if names.iter().any(|name| place.as_path() == Path::new(name)) {
+                *place = Path::new(folder).join(&*place);
+            }
+        }
+        self
+    }
+
+    /// Makes the directories that are missing.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn make_directories(&self) -> anyhow::Result<()> {
+        for place in &self.places {
+            std::fs::create_dir_all(self.home().join(place))?;
+        }
+        Ok(())
+    }
+
+    /// The folder that everything is in.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
     /// Where the left directory is.
     pub fn left(&self) -> PathBuf {
-        self.home.path().join("left")
+        self.home.path().join(&self.places[0])
     }
 
     /// Where the right directory is.
     pub fn right(&self) -> PathBuf {
-        self.home.path().join("right")
+        self.home.path().join(&self.places[1])
     }
 
     /// Where the plugin keeps its own files.
     pub fn storage(&self) -> PathBuf {
-        self.home.path().join("storage")
+        self.home.path().join(&self.places[2])
     }
 
     /// What the session is given.
@@ -116,12 +156,42 @@ impl Pair {
         self.sync_with(self.options()?.host_call_hook(hook))
     }
 
-    /// Both trees, without this plugin's own entries.
+    /// Runs the plugin and does something before each host call, which is told by its number
+    /// (the first is 1) and its name. Returns how many there were, too.
+    ///
+    /// # Errors
+    /// Those of starting, and the first one of what is done.
+    pub fn sync_disturbed(
+        &self,
+        disturb: impl FnMut(usize, &str) -> anyhow::Result<()> + Send + 'static,
+    ) -> anyhow::Result<(Report, usize)> {
+        let state = Arc::new(Mutex::new((0, disturb, Ok(()))));
+        let hook = state.clone();
+        let report = self.sync_watched(Arc::new(move |call| {
+            let mut state = hook.lock().unwrap_or_else(PoisonError::into_inner);
+            let (calls, disturb, outcome) = &mut *state;
+            *calls += 1;
+            if outcome.is_ok() {
+                *outcome = disturb(*calls, call);
+            }
+            outcome.is_ok()
+        }));
+        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut state.2, Ok(()))?;
+        Ok((report?, state.0))
+    }
+
+    /// Both trees, without the plugin's trash, which is there if the storage is on another disk.
     ///
     /// # Errors
     /// Those of the file system.
     pub fn trees(&self) -> anyhow::Result<[Tree; 2]> {
-        Ok([trees::read(&self.left())?, trees::read(&self.right())?])
+        let read = |root: PathBuf| -> anyhow::Result<Tree> {
+            let mut tree = trees::read(&root)?;
+            tree.retain(|path, _| path.split('/').next() != Some(".syncmgr-trash"));
+            Ok(tree)
+        };
+        Ok([read(self.left())?, read(self.right())?])
     }
 
     /// Every content that can be found, in the directories and in the trash.
@@ -134,6 +204,18 @@ impl Pair {
         all.retain(|path, _| !path.ends_with(".state") && !path.ends_with(".state.new"));
         Ok(trees::contents(&all))
     }
+
+    /// What of these contents cannot be found any more, shortened.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn lost(&self, existed: &BTreeSet<Vec<u8>>) -> anyhow::Result<Vec<String>> {
+        let now = self.findable()?;
+        let show = |content: &Vec<u8>| {
+            String::from_utf8_lossy(&content[..content.len().min(60)]).into_owned()
+        };
+        Ok(existed.difference(&now).map(show).collect())
+    }
 }
 
 /// The only item of a report.
@@ -142,4 +224,34 @@ impl Pair {
 /// Where there is none, with the error of the run.
 pub fn only_item(report: &Report) -> anyhow::Result<&ItemReport> {
     report.items.first().with_context(|| format!("the run has no item: {:?}", report.outcome))
+}
+
+/// Everything that a run could have moved or changed.
+///
+/// # Errors
+/// Where the run has no item.
+pub fn work(report: &Report) -> anyhow::Result<u64> {
+    let counts = &only_item(report)?.counts;
+    let names = ["copied", "deleted", "directories", "permissions", "not-done"];
+    Ok(names.iter().filter_map(|name| counts.get(*name)).sum())
+}
+
+/// Whether a path is that of a copy which keeps the losing version of a conflict.
+pub fn is_conflict_copy(path: &str) -> bool {
+    path.contains(" (conflicted copy ")
+}
+
+/// A tree without its conflict copies.
+pub fn without_conflict_copies(tree: &Tree) -> Tree {
+    let clone_row = |(path, entry): (&String, &trees::Entry)| (path.clone(), entry.clone());
+    tree.iter().filter(|(path, _)| !is_conflict_copy(path)).map(clone_row).collect()
+}
+
+/// A tree without what depends on times: which version of a contested path has the name, and how
+/// its conflict copies are called. Those are counted, and every content is named.
+pub fn shape(tree: &Tree, contested: &[&str]) -> (Tree, BTreeSet<Vec<u8>>, usize) {
+    let copies = tree.keys().filter(|path| is_conflict_copy(path)).count();
+    let mut rest = without_conflict_copies(tree);
+    rest.retain(|path, _| !contested.contains(&path.as_str()));
+    (rest, trees::contents(tree), copies)
 }

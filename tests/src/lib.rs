@@ -3,6 +3,8 @@
 #![deny(missing_docs)]
 
 pub mod folder;
+#[cfg(unix)]
+pub mod isolation;
 pub mod limits_page;
 pub mod reference;
 pub mod script;

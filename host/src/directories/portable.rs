@@ -14,7 +14,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata, OpenOptions, ReadDir};
 
 use crate::bindings::directories as wit;
-use crate::directories::failure;
+use crate::directories::{Links, failure};
 
 /// An open directory.
 #[derive(Debug)]
@@ -90,7 +90,10 @@ fn read_options() -> OpenOptions {
 }
 
 impl Handle {
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(super) fn open(path: &Path, links: Links) -> io::Result<Self> {
+        if links == Links::Refuse && path.symlink_metadata()?.is_symlink() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
         let directory = Dir::open_ambient_dir(path, ambient_authority())?;
         Ok(Self { directory, place: path.to_owned() })
     }

@@ -13,7 +13,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use crate::bindings::directories as wit;
-use crate::directories::failure;
+use crate::directories::{Links, failure};
 
 /// An open directory.
 #[derive(Debug)]
@@ -84,8 +84,11 @@ fn mode(bits: u32) -> Mode {
 }
 
 impl Handle {
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    pub(super) fn open(path: &Path, links: Links) -> io::Result<Self> {
+        let flags = match links {
+            Links::Follow => DIRECTORY.difference(OFlags::NOFOLLOW),
+            Links::Refuse => DIRECTORY,
+        };
         Ok(Self(rustix::fs::open(path, flags, Mode::empty())?))
     }
 
@@ -225,7 +228,13 @@ impl Entries {
     pub(super) fn page(&mut self, limit: usize) -> io::Result<Vec<wit::Entry>> {
         let mut page = Vec::new();
         while page.len() < limit {
-            let Some(entry) = self.entries.read() else { break };
+            let Some(entry) = self.entries.read() else {
+                // One that was removed meanwhile ends early, and is not empty for that.
+                if fstat(&self.directory)?.st_nlink == 0 {
+                    return Err(Errno::NOENT.into());
+                }
+                break;
+            };
             let entry = entry?;
             let name = entry.file_name();
             if matches!(name.to_bytes(), b"." | b"..") {

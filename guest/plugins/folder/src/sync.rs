@@ -106,13 +106,14 @@ fn open_roots(pair: &Pair, options: &Options, run: &ItemRun) -> Result<[Director
             ));
         }
         directories::open_grant(&grant.name).map_err(|error| {
-            if error.code != ErrorCode::NotFound {
+            let remedy = if error.code == ErrorCode::NotFound {
+                "make it, or mount what it is on, and run again"
+            } else if error.code == ErrorCode::Changed {
+                "something else is in its place; put it back, and run again"
+            } else {
                 return error;
-            }
-            Error::new(
-                ErrorCode::SafetyStop,
-                error.message + "; make it, or mount what it is on, and run again",
-            )
+            };
+            Error::new(ErrorCode::SafetyStop, format!("{}; {remedy}", error.message))
         })
     };
     let roots = [open(Side::Left)?, open(Side::Right)?];
@@ -222,10 +223,21 @@ fn hash(root: &Directory, path: &str, run: &mut ItemRun) -> Result<Digest, Stop>
             directory.open_file(name)?
         }
     };
-    while file.hash(16 << 20)? > 0 {
+    let size = file.metadata()?.size;
+    let mut read = 0;
+    loop {
+        let step = file.hash(16 << 20)?;
+        read += step;
+        if step == 0 {
+            return Ok(file.digest());
+        }
+        // One that somebody keeps appending to need not have an end.
+        if read > size {
+            let message = "it grows while it is read; the next run takes it up";
+            return Err(Error::new(ErrorCode::Changed, message).into());
+        }
         run.working(|| format!("comparing {path}"))?;
     }
-    Ok(file.digest())
 }
 
 fn explain(danger: &Danger, before: &State) -> Error {

@@ -1,0 +1,103 @@
+//! Runs the body of a test in a process of its own, where it may mount, or where permissions
+//! hold. Where that cannot be had, the test fails: it never passes without having run.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::Context;
+
+/// Set for a process that is the inner one, to the file that it makes when the body is through.
+const INSIDE: &str = "SYNCMGR_TEST_INSIDE";
+
+/// Runs the body where it may mount file systems that nobody else sees, and that go with it.
+///
+/// # Errors
+/// Those of the body; and where neither root nor a user namespace can be had.
+pub fn with_own_mounts(test: &str, body: fn() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    if let Some(done) = std::env::var_os(INSIDE) {
+        return run_inside(&done, body);
+    }
+    let ways: [&[&str]; 2] =
+        [&["unshare", "--mount"], &["unshare", "--user", "--map-root-user", "--mount"]];
+    let folder = tempfile::tempdir()?;
+    let can_mount = |way: &&&[&str]| {
+        succeeds(command(way).args(["mount", "-t", "tmpfs", "tmpfs"]).arg(folder.path()))
+    };
+    let way = ways.iter().find(can_mount).context(
+        "this test has to mount a small file system: run it as root, or allow user namespaces \
+         (sysctl kernel.apparmor_restrict_unprivileged_userns=0, \
+         kernel.unprivileged_userns_clone=1, user.max_user_namespaces)",
+    )?;
+    run_in_child(command(way), test)
+}
+
+/// Runs the body where files whose permissions forbid it cannot be opened, as is not so for root.
+///
+/// # Errors
+/// Those of the body; and where root cannot do without its privileges.
+pub fn where_permissions_hold(test: &str, body: fn() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    if permissions_hold()? {
+        return match std::env::var_os(INSIDE) {
+            Some(done) => run_inside(&done, body),
+            None => body(),
+        };
+    }
+    let way = [
+        "setpriv",
+        "--inh-caps=-dac_override,-dac_read_search",
+        "--bounding-set=-dac_override,-dac_read_search",
+    ];
+    anyhow::ensure!(
+        std::env::var_os(INSIDE).is_none() && succeeds(command(&way).arg("true")),
+        "permissions mean nothing to root, and setpriv(1) cannot take that away here: run this \
+         test as another user"
+    );
+    run_in_child(command(&way), test)
+}
+
+fn permissions_hold() -> anyhow::Result<bool> {
+    let file = tempfile::NamedTempFile::new()?;
+    fs::set_permissions(file.path(), fs::Permissions::from_mode(0o000))?;
+    Ok(fs::File::open(file.path()).is_err())
+}
+
+fn command(words: &[&str]) -> Command {
+    let mut words = words.iter();
+    let mut command = Command::new(words.next().unwrap_or(&"true"));
+    command.args(words).stdin(Stdio::null());
+    command
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    let output = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    output.is_ok_and(|status| status.success())
+}
+
+fn run_inside(done: &OsStr, body: fn() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    body()?;
+    Ok(fs::write(Path::new(done), "")?)
+}
+
+/// Runs one test of this program again. That the program succeeds is not enough: it does so
+/// without any test of that name, too.
+fn run_in_child(mut way: Command, test: &str) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let done = folder.path().join("done");
+    let output = way
+        .arg(std::env::current_exe()?)
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env(INSIDE, &done)
+        .output()?;
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    anyhow::ensure!(
+        output.status.success() && done.exists(),
+        "{test}, in a process of its own: {}\n{}{}",
+        output.status,
+        said(&output.stdout),
+        said(&output.stderr)
+    );
+    Ok(())
+}
