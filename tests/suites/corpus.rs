@@ -14,9 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use conformance::HOSTILE;
 use conformance::corpus::place::Place;
-use conformance::corpus::{
-    Act, Expected, Guest, Ran, Row, SECRET, first_item, load_limits, rows,
-};
+use conformance::corpus::{Act, Expected, Guest, Ran, Row, SECRET, first_item, load_limits, rows};
 use syncmgr_host::sink::{Discard, JsonLines, Progress, Recorder, Sink};
 use syncmgr_host::{
     Access, CancelHandle, Grant, Host, Item, LogEntry, Outcome, Plugin, ProgressResponse, Question,
@@ -55,9 +53,8 @@ impl Sink for Counter {
 impl Neighbour {
     fn start(plugin: &Plugin) -> Self {
         let (cancel, reports) = (CancelHandle::new(), Arc::new(AtomicU64::new(0)));
-        let options = SessionOptions::new()
-            .setting("deed", "neighbour")
-            .cancel_handle(cancel.clone());
+        let options =
+            SessionOptions::new().setting("deed", "neighbour").cancel_handle(cancel.clone());
         let (plugin, sink) = (plugin.clone(), Counter(Arc::clone(&reports)));
         let thread = thread::spawn(move || {
             Ok(plugin.run_blocking(options, sink, &RunRequest::default())?)
@@ -69,9 +66,9 @@ impl Neighbour {
         self.reports.load(Ordering::Relaxed)
     }
 
-    /// Waits until it reported more than it had.
-    fn goes_on(&self) -> Result<()> {
-        let (before, since) = (self.reports(), Instant::now());
+    /// Waits until it reported more than this.
+    fn goes_on(&self, before: u64) -> Result<()> {
+        let since = Instant::now();
         while self.reports() == before {
             ensure!(since.elapsed() < PATIENCE, "a neighbour stands still");
             thread::sleep(Duration::from_millis(1));
@@ -135,6 +132,27 @@ fn memory(field: &str) -> Option<u64> {
     line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib << 10)
 }
 
+/// How many threads and open files this process has; `None` where nobody can tell.
+fn held() -> Option<(usize, usize)> {
+    let count = |of: &str| fs::read_dir(Path::new("/proc/self").join(of)).ok().map(Iterator::count);
+    count("task").zip(count("fd"))
+}
+
+/// Waits until there are no more threads and open files than before.
+fn wait_for_less(before: Option<(usize, usize)>) -> Result<()> {
+    let since = Instant::now();
+    while let (Some(now), Some(before)) = (held(), before)
+        && (now.0 > before.0 || now.1 > before.1)
+    {
+        ensure!(
+            since.elapsed() < PATIENCE,
+            "(threads, files) left behind: {now:?}, not {before:?}"
+        );
+        thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
 /// What came of a row.
 enum Came {
     NotLoaded(&'static str, String),
@@ -160,7 +178,11 @@ impl Came {
     }
 }
 
-fn load(host: &Host, hostile: &Plugin, row: &Row) -> Result<Result<Plugin, (&'static str, String)>> {
+fn load(
+    host: &Host,
+    hostile: &Plugin,
+    row: &Row,
+) -> Result<Result<Plugin, (&'static str, String)>> {
     let bytes = match &row.guest {
         Guest::Deed(_) => return Ok(Ok(hostile.clone())),
         Guest::Made(make) => make()?,
@@ -305,11 +327,12 @@ fn try_row(host: &Host, hostile: &Plugin, row: &Row) -> (Option<Took>, Result<()
 }
 
 fn try_row_inner(host: &Host, hostile: &Plugin, row: &Row, took: &mut Option<Took>) -> Result<()> {
+    let held_before = held();
     let place = Place::new()?;
     let before = place.snapshot()?;
     let neighbours: Vec<_> = (0..NEIGHBOURS).map(|_| Neighbour::start(hostile)).collect();
     for neighbour in &neighbours {
-        neighbour.goes_on()?;
+        neighbour.goes_on(0)?;
     }
     let reports: Vec<_> = neighbours.iter().map(Neighbour::reports).collect();
     // Forgets how much memory there once was.
@@ -321,17 +344,13 @@ fn try_row_inner(host: &Host, hostile: &Plugin, row: &Row, took: &mut Option<Too
     };
     let time = since.elapsed();
     let grown = memory("VmHWM").zip(resident).map(|(peak, before)| peak.saturating_sub(before));
-    *took = Some(Took {
-        outcome: came.outcome(),
-        hresult: came.hresult(),
-        memory: grown,
-        time,
-    });
+    *took = Some(Took { outcome: came.outcome(), hresult: came.hresult(), memory: grown, time });
     for (neighbour, before) in neighbours.iter().zip(reports) {
         let stood_still = time > Duration::from_millis(200) && neighbour.reports() == before;
         ensure!(!stood_still, "a neighbour stood still for {time:?}");
-        neighbour.goes_on()?;
+        neighbour.goes_on(before)?;
     }
+    neighbours.iter().for_each(|neighbour| neighbour.cancel.cancel_all());
     for neighbour in neighbours {
         neighbour.end()?;
     }
@@ -343,6 +362,7 @@ fn try_row_inner(host: &Host, hostile: &Plugin, row: &Row, took: &mut Option<Too
     let after = hostile.run_blocking(SessionOptions::new(), Discard, &RunRequest::default())?;
     let succeeded = after.items.iter().filter(|item| item.status == Status::Succeeded).count();
     ensure!(succeeded == 2, "afterwards, a good session ends with {:?}", after.outcome);
+    wait_for_less(held_before)?;
     Ok(())
 }
 
@@ -350,6 +370,8 @@ fn try_row_inner(host: &Host, hostile: &Plugin, row: &Row, took: &mut Option<Too
 fn nothing_that_a_plugin_does_reaches_further_than_itself() -> Result<()> {
     let host = Host::with_limits(load_limits())?;
     let hostile = host.load_file(Path::new(HOSTILE))?;
+    // What is made once and stays is no row's.
+    Neighbour::start(&hostile).end()?;
     // For working on a few rows.
     let only = std::env::var("CORPUS_ROWS").unwrap_or_default();
     let rows: Vec<_> = rows().into_iter().filter(|row| row.name.contains(&only)).collect();

@@ -178,8 +178,9 @@ fn deed(export: &str) -> Result<()> {
         }
         "stdout" => (0..much).for_each(|_| println!("{}", "x".repeat(1023))),
         "stderr" => (0..much).for_each(|_| eprintln!("{}", "x".repeat(1023))),
-        "counts" => (0..much)
-            .for_each(|n| statistics::set_count(A, &format!("count-{n}"), n as u64)),
+        "counts" => {
+            (0..much).for_each(|n| statistics::set_count(A, &format!("count-{n}"), n as u64))
+        }
         "count-names" => {
             for name in ["", "Ä", "a b", "\u{1b}[2J", &"x".repeat(65), &"x".repeat(much)] {
                 statistics::set_count(A, name, u64::MAX);

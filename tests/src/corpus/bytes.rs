@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 use wasm_encoder::{
-    CodeSection, Component, ComponentSectionId, ComponentTypeSection, CustomSection, DataCountSection,
-    DataSection, Function, FunctionSection, Instruction, MemorySection, MemoryType, Module,
-    ModuleSection, RawSection, TypeSection, ValType,
+    CodeSection, Component, ComponentSectionId, ComponentTypeSection, CustomSection,
+    DataCountSection, DataSection, Function, FunctionSection, Instruction, MemorySection,
+    MemoryType, Module, ModuleSection, RawSection, TypeSection, ValType,
 };
 
 use super::core::Core;
@@ -23,6 +23,14 @@ fn around(module: &Module) -> Vec<u8> {
     let mut component = Component::new();
     component.section(&ModuleSection(module));
     component.finish()
+}
+
+/// A good plugin with a core module that it does not use.
+fn beside(module: &Module) -> Result<Vec<u8>> {
+    let mut bytes = Core::new().component()?;
+    // Behind the header of a component of its own, the section of the module alone.
+    bytes.extend(&around(module)[8..]);
+    Ok(bytes)
 }
 
 /// Nothing.
@@ -77,8 +85,6 @@ pub fn empty_export() -> Result<Vec<u8>> {
 
 /// One function of the export has another type.
 pub fn wrong_type() -> Result<Vec<u8>> {
-    let good = Core::new().component()?;
-    let _ = good;
     Ok(wat::parse_str(
         r#"(component
             (core module $m (func (export "f") (result i32) i32.const 0))
@@ -136,14 +142,16 @@ pub fn doubling() -> Result<Vec<u8>> {
     text(&format!("{inner} (instance (instantiate $c30))"))
 }
 
-/// Components in components.
+/// A good plugin with components in components.
 pub fn deep() -> Result<Vec<u8>> {
-    let mut bytes = Component::new().finish();
-    for _ in 0..10_000 {
+    let mut inner = Component::new().finish();
+    for _ in 0..1_000 {
         let mut outer = Component::new();
-        outer.section(&RawSection { id: ComponentSectionId::Component.into(), data: &bytes });
-        bytes = outer.finish();
+        outer.section(&RawSection { id: ComponentSectionId::Component.into(), data: &inner });
+        inner = outer.finish();
     }
+    let mut bytes = Core::new().component()?;
+    bytes.extend(&inner[8..]);
     Ok(bytes)
 }
 
@@ -195,29 +203,12 @@ fn functions(count: u32, adds: usize) -> Module {
 
 /// One function with more code than the limit.
 pub fn huge_function() -> Result<Vec<u8>> {
-    Ok(around(&functions(1, 100_000)))
+    beside(&functions(1, 100_000))
 }
 
-/// A good plugin with very many small functions: in the text format, they would take longer to
-/// read than to compile.
+/// A good plugin with very many small functions.
 pub fn many_functions() -> Result<Vec<u8>> {
-    let mut bytes = Core::new().component()?;
-    let mut section = Vec::new();
-    let module = functions(60_000, 4).finish();
-    let mut length = module.len();
-    section.push(1);
-    loop {
-        let byte = u8::try_from(length & 0x7f)?;
-        length >>= 7;
-        if length == 0 {
-            section.push(byte);
-            break;
-        }
-        section.push(byte | 0x80);
-    }
-    bytes.extend(section);
-    bytes.extend(module);
-    Ok(bytes)
+    beside(&functions(60_000, 4))
 }
 
 /// More functions than a module may have.
@@ -250,7 +241,6 @@ pub fn many_locals() -> Result<Vec<u8>> {
 
 /// Blocks in blocks.
 pub fn deep_blocks() -> Result<Vec<u8>> {
-    let mut bytes = Core::new().component()?;
     let mut module = Module::new();
     let mut types = TypeSection::new();
     types.ty().function([], []);
@@ -258,31 +248,24 @@ pub fn deep_blocks() -> Result<Vec<u8>> {
     declared.function(0);
     let mut code = CodeSection::new();
     let mut function = Function::new([]);
-    for _ in 0..80_000 {
+    for _ in 0..40_000 {
         function.instruction(&Instruction::Block(wasm_encoder::BlockType::Empty));
     }
-    for _ in 0..=80_000 {
+    for _ in 0..=40_000 {
         function.instruction(&Instruction::End);
     }
     code.function(&function);
     module.section(&types).section(&declared).section(&code);
-    // Behind the header of a component of its own, the section of the module alone.
-    bytes.extend(&around(&module)[8..]);
-    Ok(bytes)
+    beside(&module)
 }
 
 /// More types than a module may have.
 pub fn many_types() -> Result<Vec<u8>> {
     let mut types = TypeSection::new();
-    (0..500_000).for_each(|_| types.ty().function([], []));
+    (0..1_000_001).for_each(|_| types.ty().function([], []));
     let mut module = Module::new();
     module.section(&types);
-    let mut component = Component::new();
-    component.section(&ModuleSection(&module));
-    let mut bytes = component.finish();
-    bytes.extend(&around(&module)[8..]);
-    bytes.extend(&around(&module)[8..]);
-    Ok(bytes)
+    Ok(around(&module))
 }
 
 /// More data segments than a module may have.

@@ -33,7 +33,8 @@ const OUT: &[&str] = &[
 ];
 
 /// Names that are none.
-const ODD: &[&str] = &["", ".", "a.txt/", "a.txt/.", "a.txt/..", "a\0.txt", "\0", "sub//", "%2e%2e"];
+const ODD: &[&str] =
+    &["", ".", "a.txt/", "a.txt/.", "a.txt/..", "a\0.txt", "\0", "sub//", "%2e%2e"];
 
 fn preopen(name: &str) -> std::result::Result<Descriptor, types::Error> {
     let found = preopens::get_directories().into_iter().find(|(_, path)| path == name);
@@ -41,12 +42,8 @@ fn preopen(name: &str) -> std::result::Result<Descriptor, types::Error> {
 }
 
 fn read(root: &Descriptor, path: &str) -> std::result::Result<Vec<u8>, ErrorCode> {
-    let file = root.open_at(
-        PathFlags::SYMLINK_FOLLOW,
-        path,
-        OpenFlags::empty(),
-        DescriptorFlags::READ,
-    )?;
+    let file =
+        root.open_at(PathFlags::SYMLINK_FOLLOW, path, OpenFlags::empty(), DescriptorFlags::READ)?;
     Ok(file.read(16, 0)?.0)
 }
 
@@ -57,13 +54,20 @@ fn escape_through_wasi() -> Result<()> {
     for path in OUT.iter().chain(ODD).copied().chain([long.as_str(), &deep]) {
         let shown = &path[..path.len().min(40)];
         attack(&format!("read {shown:?}"), read(&root, path));
-        if path != "." && path != "sub//" {
-            attack(&format!("create {shown:?}"), root.open_at(
-                PathFlags::SYMLINK_FOLLOW,
-                path,
-                OpenFlags::CREATE | OpenFlags::EXCLUSIVE,
-                DescriptorFlags::WRITE,
-            ).and_then(|_| if path == "%2e%2e" { Err(ErrorCode::Access) } else { Ok(()) }));
+        // These are in the directory, and may be made there.
+        if !matches!(
+            path,
+            "swapped/secret.txt" | "..\\outside\\secret.txt" | "%2e%2e" | "sub//" | "."
+        ) {
+            attack(
+                &format!("create {shown:?}"),
+                root.open_at(
+                    PathFlags::SYMLINK_FOLLOW,
+                    path,
+                    OpenFlags::CREATE | OpenFlags::EXCLUSIVE,
+                    DescriptorFlags::WRITE,
+                ),
+            );
         }
     }
     for path in OUT {
@@ -146,18 +150,24 @@ fn change_through_wasi(at: &str) -> Result<()> {
     attack("truncate", open(OpenFlags::TRUNCATE, DescriptorFlags::READ));
     attack("truncate to write", open(OpenFlags::TRUNCATE, DescriptorFlags::WRITE));
     attack("open to write", open(OpenFlags::empty(), DescriptorFlags::WRITE));
-    attack("open to mutate", root.open_at(
+    let mutable = root.open_at(
         PathFlags::empty(),
         ".",
         OpenFlags::DIRECTORY,
-        DescriptorFlags::MUTATE_DIRECTORY,
-    ));
-    attack("create", root.open_at(
-        PathFlags::empty(),
-        "new",
-        OpenFlags::CREATE,
-        DescriptorFlags::WRITE,
-    ));
+        DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY,
+    );
+    if let Ok(mutable) = mutable {
+        attack("make directory in what is open to change", mutable.create_directory_at("d"));
+        attack("unlink in what is open to change", mutable.unlink_file_at("a.txt"));
+        attack(
+            "create in what is open to change",
+            mutable.open_at(PathFlags::empty(), "new", OpenFlags::CREATE, DescriptorFlags::WRITE),
+        );
+    }
+    attack(
+        "create",
+        root.open_at(PathFlags::empty(), "new", OpenFlags::CREATE, DescriptorFlags::WRITE),
+    );
     if let Ok(file) = open(OpenFlags::empty(), DescriptorFlags::READ) {
         attack("write", file.write(b"x", 0));
         attack("append", file.append_via_stream());
@@ -214,7 +224,8 @@ fn change_through_directories(at: &str) -> Result<()> {
 /// A file as large as the system lets it be, which costs nothing until it is read.
 fn hash_forever() -> Result<()> {
     let root = preopen("/left")?;
-    let made = root.open_at(PathFlags::empty(), "sparse", OpenFlags::CREATE, DescriptorFlags::WRITE);
+    let made =
+        root.open_at(PathFlags::empty(), "sparse", OpenFlags::CREATE, DescriptorFlags::WRITE);
     let size = made.and_then(|file| file.set_size(1 << 43));
     size.map_err(|error| failure(format!("{error:?}")))?;
     let file = grant("left")?.open_file("sparse")?;

@@ -41,9 +41,7 @@ pub(crate) fn deed(name: &str, much: usize) -> std::result::Result<Result<()>, (
             take(much, || directory.list().map_err(|error| format!("{:?}", error.code)))
         }),
         "leak-files" => opened().and_then(|directory| {
-            take(much, || {
-                directory.open_file("a.txt").map_err(|error| format!("{:?}", error.code))
-            })
+            take(much, || directory.open_file("a.txt").map_err(|error| format!("{:?}", error.code)))
         }),
         "leak-descriptors" => take(much, || {
             let (root, _) = system::preopens::get_directories().remove(0);
@@ -64,9 +62,9 @@ pub(crate) fn deed(name: &str, much: usize) -> std::result::Result<Result<()>, (
                 system::filesystem::DescriptorFlags::READ,
             );
             match file {
-                Ok(file) => take(much, || {
-                    file.read_via_stream(0).map_err(|error| format!("{error:?}"))
-                }),
+                Ok(file) => {
+                    take(much, || file.read_via_stream(0).map_err(|error| format!("{error:?}")))
+                }
                 Err(error) => Err(failure(format!("{error:?}"))),
             }
         }

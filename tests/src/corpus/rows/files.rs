@@ -12,7 +12,9 @@ pub(super) fn rows() -> Vec<Row> {
     let long = |row: Row| row.limit(|limits| limits.compute_time = Duration::from_secs(5));
     let mut rows = vec![
         long(Row::deed("looks for every way out through WASI", "escape-wasi").files()),
-        long(Row::deed("looks for every way out through directories", "escape-directories").files()),
+        long(
+            Row::deed("looks for every way out through directories", "escape-directories").files(),
+        ),
         Row::deed("races against a directory that becomes a link", "race")
             .files()
             .much(2_000)
@@ -44,7 +46,10 @@ pub(super) fn rows() -> Vec<Row> {
         ("changes what it may only read, through WASI", "change-wasi"),
         ("changes what it was given to read only, through WASI", "change-wasi-locked"),
         ("changes what it may only read, through directories", "change-directories"),
-        ("changes what it was given to read only, through directories", "change-directories-locked"),
+        (
+            "changes what it was given to read only, through directories",
+            "change-directories-locked",
+        ),
     ] {
         rows.push(Row::deed(name, deed).files());
     }

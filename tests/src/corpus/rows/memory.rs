@@ -21,27 +21,28 @@ pub(super) fn rows() -> Vec<Row> {
     };
     let mut rows = vec![
         Row::deed("allocates piece by piece", "allocate").dies("ended-memory"),
-        Row::deed("allocates all at once", "allocate-once")
-            .much(2 << 30)
-            .dies("ended-memory"),
+        Row::deed("allocates all at once", "allocate-once").much(1 << 30).dies("ended-memory"),
         core("grows its memory page by page", Core::new().body("synchronize", grow("1")))
             .dies("ended-memory"),
-        core("grows its memory at once", Core::new().body("synchronize", grow("65535")))
+        core("grows its memory at once", Core::new().body("synchronize", grow("60000")))
             .dies("ended-memory"),
-        core("starts with too large a memory", Core::new().memory("(memory (export \"memory\") 2000)"))
-            .dies_early("ended-memory"),
         core(
-            "has many memories",
-            Core::new().also(repeated(30, |_| "(memory 1)\n".to_owned())),
+            "starts with too large a memory",
+            Core::new().memory("(memory (export \"memory\") 2000)"),
         )
-        .dies_early("ended-instances"),
+        .dies_early("ended-memory"),
+        core("has many memories", Core::new().also(repeated(30, |_| "(memory 1)\n".to_owned())))
+            .dies_early("ended-instances"),
         core(
             "has many memories that are too large together",
             Core::new().also(repeated(15, |_| "(memory 100)\n".to_owned())),
         )
         .dies_early("ended-memory"),
-        core("has many tables", Core::new().also(repeated(30, |_| "(table 1 funcref)\n".to_owned())))
-            .dies_early("ended-instances"),
+        core(
+            "has many tables",
+            Core::new().also(repeated(30, |_| "(table 1 funcref)\n".to_owned())),
+        )
+        .dies_early("ended-instances"),
         core("starts with too large a table", Core::new().also("(table 9000000 funcref)"))
             .dies_early("ended-tables"),
         core(
@@ -54,10 +55,10 @@ pub(super) fn rows() -> Vec<Row> {
         .dies("ended-tables"),
         core(
             "grows its tables bit by bit",
-            Core::new().also("(table $t 1 externref) (table $u 1 funcref)").body(
+            Core::new().also("(table $t 1 funcref) (table $u 1 funcref)").body(
                 "synchronize",
                 "(loop $l
-                    (drop (table.grow $t (ref.null extern) (i32.const 10)))
+                    (drop (table.grow $t (ref.null func) (i32.const 10)))
                     (drop (table.grow $u (ref.null func) (i32.const 10)))
                     (br $l)) unreachable",
             ),
@@ -65,7 +66,9 @@ pub(super) fn rows() -> Vec<Row> {
         .dies("ended-tables"),
         core(
             "calls itself without end",
-            Core::new().also("(func $deep call $deep)").body("synchronize", "call $deep unreachable"),
+            Core::new()
+                .also("(func $deep call $deep)")
+                .body("synchronize", "call $deep unreachable"),
         )
         .dies("ended-stack"),
         core(
@@ -99,7 +102,10 @@ pub(super) fn rows() -> Vec<Row> {
         Row::deed("logs a text that is too long to hand over", "log-text")
             .much(8 << 20)
             .dies("ended-host-call-bytes"),
-        Row::deed("asks a question with very many choices", "choices").much(400_000),
+        Row::deed("asks a question with very many choices", "choices").much(50_000),
+        Row::deed("asks a question with more choices than it can hand over", "choices")
+            .much(400_000)
+            .dies("ended-host-call-bytes"),
         Row::deed("fails with a message of megabytes", "error")
             .much(3 << 20)
             .dies("plugin-error")
@@ -107,9 +113,7 @@ pub(super) fn rows() -> Vec<Row> {
                 ensure!(ran.message().len() < 5_000, "the message was not cut");
                 Ok(())
             }),
-        Row::deed("has a name of megabytes", "")
-            .set("handler", "long")
-            .much(3 << 20),
+        Row::deed("has a name of megabytes", "").set("handler", "long").much(3 << 20),
         Row::deed("has an item with a name of megabytes", "")
             .set("items", "long")
             .much(1 << 20)
@@ -152,13 +156,13 @@ pub(super) fn rows() -> Vec<Row> {
             ensure!(counts == Some(64), "{counts:?}");
             Ok(())
         }),
-        Row::deed("counts things with impossible names", "count-names")
-            .much(1 << 20)
-            .check(|ran| {
+        Row::deed("counts things with impossible names", "count-names").much(1 << 20).check(
+            |ran| {
                 let counts = ran.report.items.first().map(|item| item.counts.len());
                 ensure!(counts == Some(0), "{counts:?}");
                 Ok(())
-            }),
+            },
+        ),
         Row::deed("has 10,000 items", "")
             .set("items", "many")
             .much(10_000)
@@ -177,11 +181,25 @@ pub(super) fn rows() -> Vec<Row> {
         ("lists a directory again and again", "leak-listings"),
         ("opens a file again and again", "leak-files"),
     ] {
-        rows.push(Row::deed(name, deed).files().much(1_000).dies("plugin-error").check(|ran| {
-            ensure!(ran.texts().any(|text| text.starts_with("taken ")), "{:?}", ran.report.log);
-            ensure!(ran.message().contains(ErrorCode::Failed.name()) || ran.message().contains("Failed"));
-            Ok(())
-        }).hresult(Hresult::E_FAIL));
+        rows.push(
+            Row::deed(name, deed)
+                .files()
+                .much(1_000)
+                .dies("plugin-error")
+                .check(|ran| {
+                    ensure!(
+                        ran.texts().any(|text| text.starts_with("taken ")),
+                        "{:?}",
+                        ran.report.log
+                    );
+                    ensure!(
+                        ran.message().contains(ErrorCode::Failed.name())
+                            || ran.message().contains("Failed")
+                    );
+                    Ok(())
+                })
+                .hresult(Hresult::E_FAIL),
+        );
     }
     rows.push(
         Row::deed("opens a file again and again through WASI", "leak-descriptors")

@@ -16,7 +16,9 @@ pub(super) fn rows() -> Vec<Row> {
         Row::deed("tells its secret wherever there are words", "tell")
             .dies("plugin-error")
             .check(masked),
-        Row::deed("tells its secret in a panic", "tell-and-panic").dies("plugin-trap").check(masked),
+        Row::deed("tells its secret in a panic", "tell-and-panic")
+            .dies("plugin-trap")
+            .check(masked),
         die_in(
             Row::deed("tells its secret in a panic while it is started", "tell-and-panic"),
             "initialize",

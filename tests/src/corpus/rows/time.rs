@@ -38,11 +38,8 @@ pub(super) fn rows() -> Vec<Row> {
             "loops without end when something has been returned",
             Core::new().post("get-handler-info", FOREVER),
         ),
-        core(
-            "loops without end when the host asks for memory",
-            Core::new().realloc(FOREVER),
-        )
-        .dies("ended-compute-time"),
+        core("loops without end when the host asks for memory", Core::new().realloc(FOREVER))
+            .dies("ended-compute-time"),
         core(
             "fills memory again and again with one instruction",
             Core::new().memory("(memory (export \"memory\") 900)").body(
@@ -66,7 +63,7 @@ pub(super) fn rows() -> Vec<Row> {
             .much(20_000)
             .at("initialize")
             .dies_early("ended-idle-time"),
-        Row::deed("sleeps for centuries", "sleep").much(u64::MAX / 2).dies("ended-idle-time"),
+        Row::deed("sleeps for weeks", "sleep").much(u32::MAX.into()).dies("ended-idle-time"),
         Row::deed("asks to be tried again without end", "")
             .retries(3)
             .set("retry", "always")

@@ -3,8 +3,8 @@
 use anyhow::ensure;
 
 use super::die_in;
-use crate::corpus::core::Core;
 use crate::corpus::Row;
+use crate::corpus::core::Core;
 
 const EXPORTS: [&str; 8] = [
     "initialize",
@@ -49,8 +49,11 @@ pub(super) fn rows() -> Vec<Row> {
     let get = Core::new().body("get-properties", "unreachable");
     rows.push(Row::core("traps in get-properties", get).properties().fails("plugin-trap"));
     rows.push(
-        Row::core("traps in a start function", Core::new().also("(func $s unreachable) (start $s)"))
-            .dies_early("plugin-trap"),
+        Row::core(
+            "traps in a start function",
+            Core::new().also("(func $s unreachable) (start $s)"),
+        )
+        .dies_early("plugin-trap"),
     );
     for (name, body) in [
         ("divides by zero", "(i32.div_u (i32.const 1) (i32.const 0))"),
