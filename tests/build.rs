@@ -8,7 +8,7 @@ fn main() {
     for (guest, names) in [
         (Guest::Package("hello"), &["hello"][..]),
         (Guest::Package("folder"), &["folder"]),
-        (Guest::Examples("test-plugins"), &["script", "other_world"]),
+        (Guest::Examples("test-plugins"), &["script", "other_world", "hostile"]),
     ] {
         let folder = build_guests::build(guest);
         for name in names {

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use wasmparser::{
-    Encoding, KnownCustom, Parser, Payload, ProducersSectionReader, Validator, WasmFeatures,
+    Encoding, FunctionBody, KnownCustom, Operator, Parser, Payload, ProducersSectionReader,
+    Validator, WasmFeatures,
 };
 
 use crate::error::ContractError;
@@ -14,6 +15,14 @@ pub const CONTRACT_VERSION: &str = "0.1.0";
 
 /// The interface that every plugin exports, without its version.
 const EXPORT: &str = "syncmgr:plugin/synchronize";
+
+/// How deep components nest at most. Reading and compiling take quadratic time in it, and
+/// composing tools come to a handful.
+const MAX_NESTING: usize = 100;
+
+/// How deep the blocks of one function nest at most. Compiling takes quadratic time in it. Each
+/// case of a switch is a block, and interpreters come to a thousand.
+const MAX_BLOCKS: usize = 10_000;
 
 /// What a host offers, without versions: our own interfaces and those of `wasi:cli/imports`.
 const OFFERED: &[(&str, &[&str])] = &[
@@ -122,6 +131,12 @@ fn read(bytes: &[u8]) -> Result<Description, ContractError> {
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(bytes) {
         let payload = payload.map_err(malformed)?;
+        if depth > MAX_NESTING {
+            return Err(ContractError::Malformed {
+                message: format!("components nest deeper than {MAX_NESTING}"),
+                offset: 0,
+            });
+        }
         match payload {
             Payload::ModuleSection { .. } => {
                 depth += 1;
@@ -141,6 +156,7 @@ fn read(bytes: &[u8]) -> Result<Description, ContractError> {
             }
             Payload::CodeSectionEntry(ref body) => {
                 largest_function_bytes = largest_function_bytes.max(body.range().len() as u64);
+                check_blocks(body).map_err(malformed)??;
             }
             Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
                 return Err(ContractError::CoreModule);
@@ -181,6 +197,36 @@ fn read(bytes: &[u8]) -> Result<Description, ContractError> {
         largest_function_bytes,
         expansion: expansion.total,
     })
+}
+
+/// Whether the blocks of a function do not nest too deep.
+#[allow(clippy::wildcard_enum_match_arm, reason = "few instructions begin or end a block")]
+fn check_blocks(
+    body: &FunctionBody<'_>,
+) -> Result<Result<(), ContractError>, wasmparser::BinaryReaderError> {
+    // Each block takes two bytes to begin and one to end.
+    if body.range().len() <= MAX_BLOCKS * 3 {
+        return Ok(Ok(()));
+    }
+    let mut operators = body.get_operators_reader()?;
+    let mut depth = 0_usize;
+    while !operators.eof() {
+        match operators.read()? {
+            Operator::Block { .. }
+            | Operator::Loop { .. }
+            | Operator::If { .. }
+            | Operator::TryTable { .. } => depth += 1,
+            Operator::End => depth = depth.saturating_sub(1),
+            _other => {}
+        }
+        if depth > MAX_BLOCKS {
+            return Ok(Err(ContractError::Malformed {
+                message: format!("the blocks of a function nest deeper than {MAX_BLOCKS}"),
+                offset: body.range().start,
+            }));
+        }
+    }
+    Ok(Ok(()))
 }
 
 /// Counts what instantiating the component would make. Each instantiation is taken to be of the

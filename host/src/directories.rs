@@ -584,11 +584,12 @@ impl wit::HostFile for Waiting<'_> {
         self.enter("file.hash")?;
         let mut buffer = std::mem::take(&mut self.copy_buffer);
         buffer.resize(COPY_BYTES, 0);
-        let file = self.table.get_mut(&this)?;
         let mut done = 0;
         let mut outcome = Ok(());
         while done < len {
+            self.check_ended()?;
             let piece = usize::try_from(len - done).unwrap_or(COPY_BYTES).min(COPY_BYTES);
+            let file = self.table.get_mut(&this)?;
             match read_piece(&mut file.file, &mut buffer[..piece]) {
                 Ok(0) => break,
                 Ok(read) => {
@@ -619,6 +620,7 @@ impl wit::HostFile for Waiting<'_> {
         let target = self.table.get(&this)?;
         let (mut outcome, stored) = (target.writable(), target.stored);
         while outcome.is_ok() && done < len {
+            self.check_ended()?;
             let piece = usize::try_from(len - done).unwrap_or(COPY_BYTES).min(COPY_BYTES);
             let from = self.table.get_mut(&source)?;
             let read = match read_piece(&mut from.file, &mut buffer[..piece]) {

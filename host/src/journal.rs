@@ -148,8 +148,9 @@ impl Journal {
     }
 
     pub(crate) fn delete_log(&mut self, id: Option<ErrorId>) {
-        self.sink.log_deleted(id);
-        self.ledger.delete_log(id);
+        if self.ledger.delete_log(id) {
+            self.sink.log_deleted(id);
+        }
     }
 
     /// Gives every item that has not ended its end.

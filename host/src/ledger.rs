@@ -16,6 +16,9 @@ pub(crate) struct Ledger {
     rows: Vec<Row>,
     by_id: HashMap<ItemId, usize>,
     log: Vec<LogEntry>,
+    /// Entries that were kept, with those that were taken back: whoever hears of entries as they
+    /// come has heard of these, too.
+    log_entries: u64,
     log_bytes: u64,
     max_log_entries: u64,
     max_log_bytes: u64,
@@ -50,6 +53,7 @@ impl Ledger {
             rows: Vec::new(),
             by_id: HashMap::new(),
             log: Vec::new(),
+            log_entries: 0,
             log_bytes: 0,
             max_log_entries,
             max_log_bytes,
@@ -132,7 +136,7 @@ impl Ledger {
     /// Keeps a log entry, unless there is no room for it. Whether it was kept.
     pub(crate) fn log(&mut self, entry: &LogEntry) -> bool {
         let bytes = self.log_bytes.saturating_add(entry.text.len() as u64);
-        if self.log.len() as u64 >= self.max_log_entries || bytes > self.max_log_bytes {
+        if self.log_entries >= self.max_log_entries || bytes > self.max_log_bytes {
             *self.dropped.entry(entry.level).or_default() += 1;
             if let (Some(item), Some(code), LogLevel::Error) = (entry.item, entry.code, entry.level)
             {
@@ -140,17 +144,20 @@ impl Ledger {
             }
             return false;
         }
+        self.log_entries += 1;
         self.log_bytes = bytes;
         self.log.push(entry.clone());
         true
     }
 
-    pub(crate) fn delete_log(&mut self, id: Option<ErrorId>) {
+    /// Takes entries back; whether there were any.
+    pub(crate) fn delete_log(&mut self, id: Option<ErrorId>) -> bool {
+        let before = self.log.len();
         match id {
             Some(id) => self.log.retain(|entry| entry.id != Some(id)),
             None => self.log.clear(),
         }
-        self.log_bytes = self.log.iter().map(|entry| entry.text.len() as u64).sum();
+        self.log.len() < before
     }
 
     /// How many log entries were left out.

@@ -459,7 +459,7 @@ fn limit_of(error: &wasmtime::Error) -> Option<StopReason> {
     let about = |words: &str| cause.contains(words);
     if about("fuel allocated for hostcalls has been exhausted") {
         Some(StopReason::HostCallBytes)
-    } else if about("too many component-model handles") {
+    } else if about("store handle limit exceeded") {
         Some(StopReason::Handles)
     } else if about("instance count too high")
         || about("memory count too high")

@@ -104,6 +104,11 @@ impl State {
         {
             self.watch.end(StopReason::Killed);
         }
+        self.check_ended()
+    }
+
+    /// Ends a host call that takes long, if the plugin is to end.
+    pub(crate) fn check_ended(&self) -> wasmtime::Result<()> {
         match self.watch.ended() {
             None => Ok(()),
             Some(_) => Err(EndedByHost.into()),

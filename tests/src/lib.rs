@@ -2,6 +2,7 @@
 
 #![deny(missing_docs)]
 
+pub mod corpus;
 pub mod folder;
 #[cfg(unix)]
 pub mod isolation;
@@ -21,6 +22,8 @@ pub const HELLO: &str = env!("GUEST_HELLO");
 pub const FOLDER: &str = env!("GUEST_FOLDER");
 /// A plugin that does what its settings say.
 pub const SCRIPT: &str = env!("GUEST_SCRIPT");
+/// A plugin that misbehaves as its settings say.
+pub const HOSTILE: &str = env!("GUEST_HOSTILE");
 /// A component that is no plugin.
 pub const OTHER_WORLD: &str = env!("GUEST_OTHER_WORLD");
 

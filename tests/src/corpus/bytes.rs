@@ -1,0 +1,336 @@
+//! Components assembled by hand, most of them larger inside than outside.
+
+use anyhow::Result;
+use wasm_encoder::{
+    CodeSection, Component, ComponentSectionId, ComponentTypeSection, CustomSection,
+    DataCountSection, DataSection, Function, FunctionSection, Instruction, MemorySection,
+    MemoryType, Module, ModuleSection, RawSection, TypeSection, ValType,
+};
+
+use super::core::Core;
+
+/// What a component ends with so that it is a plugin by its names.
+const EXPORT: &str = r#"(instance $none)
+    (export "syncmgr:plugin/synchronize@0.1.0" (instance $none))"#;
+
+/// A component in the text format, with the export of a plugin, though not its content.
+fn text(inside: &str) -> Result<Vec<u8>> {
+    Ok(wat::parse_str(format!("(component {inside} {EXPORT})"))?)
+}
+
+/// A component around a core module.
+fn around(module: &Module) -> Vec<u8> {
+    let mut component = Component::new();
+    component.section(&ModuleSection(module));
+    component.finish()
+}
+
+/// A good plugin with a core module that it does not use.
+fn beside(module: &Module) -> Result<Vec<u8>> {
+    let mut bytes = Core::new().component()?;
+    // Behind the header of a component of its own, the section of the module alone.
+    bytes.extend(&around(module)[8..]);
+    Ok(bytes)
+}
+
+/// Nothing.
+pub fn nothing() -> Result<Vec<u8>> {
+    Ok(Vec::new())
+}
+
+/// Text.
+pub fn plain_text() -> Result<Vec<u8>> {
+    Ok(b"(component)".to_vec())
+}
+
+/// Anything.
+pub fn noise() -> Result<Vec<u8>> {
+    let mut state = 1_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_be_bytes()[0]
+    };
+    let header = [0, b'a', b's', b'm', 0x0d, 0, 1, 0];
+    Ok(header.into_iter().chain((0..10_000).map(|_| next())).collect())
+}
+
+/// A core module, which is no component.
+pub fn module() -> Result<Vec<u8>> {
+    Ok(Module::new().finish())
+}
+
+/// The first half of a good plugin.
+pub fn half() -> Result<Vec<u8>> {
+    let mut bytes = Core::new().component()?;
+    bytes.truncate(bytes.len() / 2);
+    Ok(bytes)
+}
+
+/// A good plugin with a section that claims to be 4 GiB long.
+pub fn long_section() -> Result<Vec<u8>> {
+    let mut bytes = Core::new().component()?;
+    bytes.extend([0, 0xff, 0xff, 0xff, 0xff, 0x0f]);
+    Ok(bytes)
+}
+
+/// Exports nothing.
+pub fn no_exports() -> Result<Vec<u8>> {
+    Ok(Component::new().finish())
+}
+
+/// The export is there, and nothing in it.
+pub fn empty_export() -> Result<Vec<u8>> {
+    text("")
+}
+
+/// One function of the export has another type.
+pub fn wrong_type() -> Result<Vec<u8>> {
+    Ok(wat::parse_str(
+        r#"(component
+            (core module $m (func (export "f") (result i32) i32.const 0))
+            (core instance $i (instantiate $m))
+            (func $f (result u32) (canon lift (core func $i "f")))
+            (instance $made (export "synchronize" (func $f)) (export "initialize" (func $f)))
+            (export "syncmgr:plugin/synchronize@0.1.0" (instance $made)))"#,
+    )?)
+}
+
+/// Of a version that is to come.
+pub fn other_version() -> Result<Vec<u8>> {
+    Ok(wat::parse_str(
+        r#"(component (instance $none)
+            (export "syncmgr:plugin/synchronize@9.0.0" (instance $none)))"#,
+    )?)
+}
+
+/// Imports what no host has.
+pub fn unknown_import() -> Result<Vec<u8>> {
+    text(r#"(import "evil:host/shell@1.0.0" (instance (export "run" (func (param "c" string)))))"#)
+}
+
+/// Imports what is there under another type.
+pub fn wrong_import() -> Result<Vec<u8>> {
+    text(
+        r#"(import "syncmgr:plugin/synchronize-callback@0.1.0"
+            (instance (export "progress" (func (param "everything" string) (result string)))))"#,
+    )
+}
+
+/// Imports a function of an interface that does not have it.
+pub fn missing_function() -> Result<Vec<u8>> {
+    text(
+        r#"(import "syncmgr:plugin/statistics@0.1.0"
+            (instance (export "erase-everything" (func))))"#,
+    )
+}
+
+/// Imports a core module in place of an instance.
+pub fn imported_module() -> Result<Vec<u8>> {
+    text(r#"(import "syncmgr:plugin/statistics@0.1.0" (core module))"#)
+}
+
+/// Thirty levels, each of which instantiates the one below twice.
+pub fn doubling() -> Result<Vec<u8>> {
+    let mut inner = "(component $c0 (core module $m) (core instance (instantiate $m)))".to_owned();
+    for level in 1..=30 {
+        let below = level - 1;
+        inner = format!(
+            "(component $c{level} {inner} (instance (instantiate $c{below})) \
+             (instance (instantiate $c{below})))"
+        );
+    }
+    text(&format!("{inner} (instance (instantiate $c30))"))
+}
+
+/// A good plugin with components in components.
+pub fn deep() -> Result<Vec<u8>> {
+    let mut inner = Component::new().finish();
+    for _ in 0..1_000 {
+        let mut outer = Component::new();
+        outer.section(&RawSection { id: ComponentSectionId::Component.into(), data: &inner });
+        inner = outer.finish();
+    }
+    let mut bytes = Core::new().component()?;
+    bytes.extend(&inner[8..]);
+    Ok(bytes)
+}
+
+/// A type that is a list of lists, deeper than any stack.
+pub fn deep_type() -> Result<Vec<u8>> {
+    let mut types = ComponentTypeSection::new();
+    types.defined_type().list(wasm_encoder::PrimitiveValType::U8);
+    for below in 0..50_000 {
+        types.defined_type().list(wasm_encoder::ComponentValType::Type(below));
+    }
+    let mut component = Component::new();
+    component.section(&types);
+    Ok(component.finish())
+}
+
+/// A type whose flattened form doubles with each level.
+pub fn wide_type() -> Result<Vec<u8>> {
+    let mut types = ComponentTypeSection::new();
+    types.defined_type().tuple([wasm_encoder::PrimitiveValType::U8; 2]);
+    for below in 0..60 {
+        types.defined_type().tuple([wasm_encoder::ComponentValType::Type(below); 2]);
+    }
+    let mut component = Component::new();
+    component.section(&types);
+    Ok(component.finish())
+}
+
+/// A module of functions that do nothing but take time to compile.
+fn functions(count: u32, adds: usize) -> Module {
+    let mut module = Module::new();
+    let mut types = TypeSection::new();
+    types.ty().function([ValType::I32], [ValType::I32]);
+    let mut declared = FunctionSection::new();
+    let mut code = CodeSection::new();
+    for _ in 0..count {
+        declared.function(0);
+        let mut function = Function::new([]);
+        function.instruction(&Instruction::LocalGet(0));
+        for _ in 0..adds {
+            function.instruction(&Instruction::LocalGet(0));
+            function.instruction(&Instruction::I32Add);
+        }
+        function.instruction(&Instruction::End);
+        code.function(&function);
+    }
+    module.section(&types).section(&declared).section(&code);
+    module
+}
+
+/// One function with more code than the limit.
+pub fn huge_function() -> Result<Vec<u8>> {
+    beside(&functions(1, 100_000))
+}
+
+/// A good plugin with very many small functions.
+pub fn many_functions() -> Result<Vec<u8>> {
+    beside(&functions(60_000, 4))
+}
+
+/// More functions than a module may have.
+pub fn too_many_functions() -> Result<Vec<u8>> {
+    let mut module = Module::new();
+    let mut types = TypeSection::new();
+    types.ty().function([], []);
+    let mut declared = FunctionSection::new();
+    (0..1_000_001).for_each(|_| {
+        declared.function(0);
+    });
+    module.section(&types).section(&declared);
+    Ok(around(&module))
+}
+
+/// A function with more locals than there may be.
+pub fn many_locals() -> Result<Vec<u8>> {
+    let mut module = Module::new();
+    let mut types = TypeSection::new();
+    types.ty().function([], []);
+    let mut declared = FunctionSection::new();
+    declared.function(0);
+    let mut code = CodeSection::new();
+    let mut function = Function::new([(u32::MAX, ValType::I64)]);
+    function.instruction(&Instruction::End);
+    code.function(&function);
+    module.section(&types).section(&declared).section(&code);
+    Ok(around(&module))
+}
+
+/// Blocks in blocks.
+pub fn deep_blocks() -> Result<Vec<u8>> {
+    let mut module = Module::new();
+    let mut types = TypeSection::new();
+    types.ty().function([], []);
+    let mut declared = FunctionSection::new();
+    declared.function(0);
+    let mut code = CodeSection::new();
+    let mut function = Function::new([]);
+    for _ in 0..40_000 {
+        function.instruction(&Instruction::Block(wasm_encoder::BlockType::Empty));
+    }
+    for _ in 0..=40_000 {
+        function.instruction(&Instruction::End);
+    }
+    code.function(&function);
+    module.section(&types).section(&declared).section(&code);
+    beside(&module)
+}
+
+/// More types than a module may have.
+pub fn many_types() -> Result<Vec<u8>> {
+    let mut types = TypeSection::new();
+    (0..1_000_001).for_each(|_| types.ty().function([], []));
+    let mut module = Module::new();
+    module.section(&types);
+    Ok(around(&module))
+}
+
+/// More data segments than a module may have.
+pub fn many_segments() -> Result<Vec<u8>> {
+    let mut module = Module::new();
+    let mut memories = MemorySection::new();
+    memories.memory(MemoryType {
+        minimum: 1,
+        maximum: None,
+        memory64: false,
+        shared: false,
+        page_size_log2: None,
+    });
+    let mut data = DataSection::new();
+    (0..200_000).for_each(|_| {
+        data.passive([]);
+    });
+    module.section(&memories).section(&DataCountSection { count: 200_000 }).section(&data);
+    Ok(around(&module))
+}
+
+/// A file that is too large.
+pub fn huge_data() -> Result<Vec<u8>> {
+    let mut module = Module::new();
+    let mut data = DataSection::new();
+    data.passive(vec![1; 3 << 20]);
+    module.section(&DataCountSection { count: 1 }).section(&data);
+    Ok(around(&module))
+}
+
+/// A good plugin with sections of requests.
+fn requesting(sections: &[&[u8]]) -> Result<Vec<u8>> {
+    let mut bytes = Core::new().component()?;
+    let mut component = Component::new();
+    for section in sections {
+        component
+            .section(&CustomSection { name: "syncmgr-requests".into(), data: (*section).into() });
+    }
+    // Sections go behind those that are there; the header is there already.
+    bytes.extend(&component.finish()[8..]);
+    Ok(bytes)
+}
+
+/// Requests that are no TOML.
+pub fn malformed_requests() -> Result<Vec<u8>> {
+    requesting(&[b"[[[directories"])
+}
+
+/// Requests that are no text.
+pub fn binary_requests() -> Result<Vec<u8>> {
+    requesting(&[&[0xff; 100]])
+}
+
+/// Requests twice.
+pub fn doubled_requests() -> Result<Vec<u8>> {
+    requesting(&[b"[settings]\nmode = \"a\"", b"[secrets]\ntoken = \"b\""])
+}
+
+/// Requests without end.
+pub fn huge_requests() -> Result<Vec<u8>> {
+    requesting(&[&[b' '; 100 << 10]])
+}
+
+/// Requests that nest.
+pub fn nested_requests() -> Result<Vec<u8>> {
+    let text = format!("x = {}", "[".repeat(60_000));
+    requesting(&[text.as_bytes()])
+}

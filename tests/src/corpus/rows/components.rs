@@ -1,0 +1,67 @@
+//! Files that are no plugins, or too much of one.
+
+use std::time::Duration;
+
+use crate::corpus::Row;
+use crate::corpus::bytes;
+use crate::corpus::core::Core;
+
+pub(super) fn rows() -> Vec<Row> {
+    vec![
+        Row::made("is empty", bytes::nothing, "contract-empty"),
+        Row::made("is text", bytes::plain_text, "contract-not-wasm"),
+        Row::made("is noise behind a header", bytes::noise, "contract-malformed"),
+        Row::made("is a core module", bytes::module, "contract-core-module"),
+        Row::made("breaks off", bytes::half, "contract-truncated"),
+        Row::made(
+            "has a section that is longer than it",
+            bytes::long_section,
+            "contract-truncated",
+        ),
+        Row::made("exports nothing", bytes::no_exports, "contract-other-world"),
+        Row::made("exports an empty interface", bytes::empty_export, "contract-types"),
+        Row::made("exports functions of another type", bytes::wrong_type, "contract-types"),
+        Row::made("is of another version", bytes::other_version, "contract-other-version"),
+        Row::made("imports what no host has", bytes::unknown_import, "contract-unknown-imports"),
+        Row::made("imports a function of another type", bytes::wrong_import, "contract-types"),
+        Row::made(
+            "imports a function that there is not",
+            bytes::missing_function,
+            "contract-types",
+        ),
+        Row::made("imports a module for an interface", bytes::imported_module, "contract-types"),
+        Row::made("doubles with each of thirty levels", bytes::doubling, "load-too-large"),
+        Row::made("nests components a thousand deep", bytes::deep, "contract-malformed"),
+        Row::made("nests a type without end", bytes::deep_type, "contract-malformed"),
+        Row::made(
+            "has a type that doubles with each level",
+            bytes::wide_type,
+            "contract-malformed",
+        ),
+        Row::made("has one huge function", bytes::huge_function, "load-too-large"),
+        Row::made(
+            "has more functions than there may be",
+            bytes::too_many_functions,
+            "contract-malformed",
+        ),
+        Row::made("has more locals than there may be", bytes::many_locals, "contract-malformed"),
+        Row::made("has blocks in blocks without end", bytes::deep_blocks, "contract-malformed"),
+        Row::made("has more types than there may be", bytes::many_types, "contract-malformed")
+            .load(|limits| limits.component_bytes = 16 << 20),
+        Row::core(
+            "uses references to things of the host, which this host does not have",
+            Core::new().also("(table 1 externref)"),
+        )
+        .not_loaded("load-compile"),
+        Row::made("has more data than there may be", bytes::many_segments, "contract-malformed"),
+        Row::made("is too large a file", bytes::huge_data, "load-too-large"),
+        Row::made("requests what cannot be read", bytes::malformed_requests, "contract-requests"),
+        Row::made("requests what is no text", bytes::binary_requests, "contract-requests"),
+        Row::made("requests twice", bytes::doubled_requests, "contract-requests"),
+        Row::made("requests without end", bytes::huge_requests, "contract-requests"),
+        Row::made("requests in brackets without end", bytes::nested_requests, "contract-requests"),
+        // The compiler goes on for a while, so this one is last.
+        Row::made("takes long to compile", bytes::many_functions, "load-compile-time")
+            .load(|limits| limits.compile_time = Duration::from_millis(20)),
+    ]
+}

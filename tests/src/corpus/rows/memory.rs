@@ -1,0 +1,224 @@
+//! Guests that take all the room there is.
+
+use anyhow::{Context as _, ensure};
+use syncmgr_host::Status::Succeeded;
+use syncmgr_host::{ErrorCode, Hresult};
+
+use crate::corpus::Row;
+use crate::corpus::core::Core;
+
+fn core(name: &str, core: Core) -> Row {
+    Row::core(name, core)
+}
+
+fn repeated(count: usize, text: impl Fn(usize) -> String) -> String {
+    (0..count).map(text).collect()
+}
+
+pub(super) fn rows() -> Vec<Row> {
+    let grow = |pages: &str| {
+        format!("(loop $l (drop (memory.grow (i32.const {pages}))) (br $l)) unreachable")
+    };
+    let mut rows = vec![
+        Row::deed("allocates piece by piece", "allocate").dies("ended-memory"),
+        Row::deed("allocates all at once", "allocate-once").much(1 << 30).dies("ended-memory"),
+        core("grows its memory page by page", Core::new().body("synchronize", grow("1")))
+            .dies("ended-memory"),
+        core("grows its memory at once", Core::new().body("synchronize", grow("60000")))
+            .dies("ended-memory"),
+        core(
+            "starts with too large a memory",
+            Core::new().memory("(memory (export \"memory\") 2000)"),
+        )
+        .dies_early("ended-memory"),
+        core("has many memories", Core::new().also(repeated(30, |_| "(memory 1)\n".to_owned())))
+            .dies_early("ended-instances"),
+        core(
+            "has many memories that are too large together",
+            Core::new().also(repeated(15, |_| "(memory 100)\n".to_owned())),
+        )
+        .dies_early("ended-memory"),
+        core(
+            "has many tables",
+            Core::new().also(repeated(30, |_| "(table 1 funcref)\n".to_owned())),
+        )
+        .dies_early("ended-instances"),
+        core("starts with too large a table", Core::new().also("(table 9000000 funcref)"))
+            .dies_early("ended-tables"),
+        core(
+            "grows its table at once",
+            Core::new().also("(table $t 1 funcref)").body(
+                "synchronize",
+                "(drop (table.grow $t (ref.null func) (i32.const 0x7fffffff))) i32.const 1024",
+            ),
+        )
+        .dies("ended-tables"),
+        core(
+            "grows its tables bit by bit",
+            Core::new().also("(table $t 1 funcref) (table $u 1 funcref)").body(
+                "synchronize",
+                "(loop $l
+                    (drop (table.grow $t (ref.null func) (i32.const 10)))
+                    (drop (table.grow $u (ref.null func) (i32.const 10)))
+                    (br $l)) unreachable",
+            ),
+        )
+        .dies("ended-tables"),
+        core(
+            "calls itself without end",
+            Core::new()
+                .also("(func $deep call $deep)")
+                .body("synchronize", "call $deep unreachable"),
+        )
+        .dies("ended-stack"),
+        core(
+            "calls itself without end, with large frames",
+            Core::new()
+                .also(format!(
+                    "(func $deep (param i64) (result i64) {} (call $deep (i64.const 1)) {})",
+                    repeated(500, |n| format!("(i64.add (local.get 0) (i64.const {n}))\n")),
+                    "i64.add\n".repeat(500),
+                ))
+                .body("synchronize", "(drop (call $deep (i64.const 0))) unreachable"),
+        )
+        .dies("ended-stack"),
+        core(
+            "calls itself without end while it is started",
+            Core::new().also("(func $deep call $deep) (start $deep)"),
+        )
+        .dies_early("ended-stack"),
+        Row::deed("reports a text of megabytes", "text").much(3 << 20).check(|ran| {
+            let longest = ran.report.items.iter().map(|item| item.text.len()).max();
+            ensure!(longest == Some(4096), "{longest:?}");
+            Ok(())
+        }),
+        Row::deed("reports a text that is too long to hand over", "text")
+            .much(8 << 20)
+            .dies("ended-host-call-bytes"),
+        Row::deed("logs a text of megabytes", "log-text").much(3 << 20).check(|ran| {
+            ensure!(ran.texts().all(|text| text.len() <= 4096), "it was not cut");
+            Ok(())
+        }),
+        Row::deed("logs a text that is too long to hand over", "log-text")
+            .much(8 << 20)
+            .dies("ended-host-call-bytes"),
+        Row::deed("asks a question with very many choices", "choices").much(50_000),
+        Row::deed("asks a question with more choices than it can hand over", "choices")
+            .much(400_000)
+            .dies("ended-host-call-bytes"),
+        Row::deed("fails with a message of megabytes", "error")
+            .much(3 << 20)
+            .dies("plugin-error")
+            .check(|ran| {
+                ensure!(ran.message().len() < 5_000, "the message was not cut");
+                Ok(())
+            }),
+        Row::deed("has a name of megabytes", "").set("handler", "long").much(3 << 20),
+        Row::deed("has an item with a name of megabytes", "")
+            .set("items", "long")
+            .much(1 << 20)
+            .check(|ran| {
+                let item = ran.report.items.first().context("no item")?;
+                ensure!(item.name.len() == 127, "{}", item.name.len());
+                Ok(())
+            }),
+        Row::deed("wants the same item tried again a hundred thousand times", "")
+            .retries(1)
+            .set("retry", "many")
+            .much(100_000),
+        Row::deed("wants more tried again than it can hand over", "")
+            .retries(1)
+            .set("retry", "many")
+            .much(400_000)
+            .fails("ended-host-call-bytes"),
+        Row::deed("tells megabytes about an error", "")
+            .retries(1)
+            .set("retry", "text")
+            .much(3 << 20),
+        Row::deed("logs more than is kept", "log-flood")
+            .much(20_000)
+            .limit(|limits| limits.log_bytes = 50 << 10)
+            .check(|ran| {
+                let kept: usize = ran.texts().map(str::len).sum();
+                ensure!(kept <= 50 << 10, "{kept} bytes were kept");
+                ensure!(ran.report.dropped_log_entries > 19_000, "{}", ran.report.log.len());
+                Ok(())
+            }),
+        Row::deed("logs more often than is kept", "log-flood").much(20_000).check(|ran| {
+            ensure!(ran.report.log.len() <= 1_000, "{}", ran.report.log.len());
+            ensure!(ran.report.dropped_log_entries >= 19_000, "{}", ran.report.dropped_log_entries);
+            Ok(())
+        }),
+        Row::deed("logs and takes back without end", "log-and-delete")
+            .dies("ended-compute-time")
+            .check(|ran| {
+                // Every entry once, every deletion of one, and two reports by the host.
+                ensure!(ran.recorded.len() < 2_100, "{} callbacks", ran.recorded.len());
+                Ok(())
+            }),
+        Row::deed("prints megabytes", "stdout").much(20_000),
+        Row::deed("complains for megabytes", "stderr").much(20_000),
+        Row::deed("counts many things", "counts").much(5_000).check(|ran| {
+            let counts = ran.report.items.first().map(|item| item.counts.len());
+            ensure!(counts == Some(64), "{counts:?}");
+            Ok(())
+        }),
+        Row::deed("counts things with impossible names", "count-names").much(1 << 20).check(
+            |ran| {
+                let counts = ran.report.items.first().map(|item| item.counts.len());
+                ensure!(counts == Some(0), "{counts:?}");
+                Ok(())
+            },
+        ),
+        Row::deed("has 10,000 items", "")
+            .set("items", "many")
+            .much(10_000)
+            .ends(&[Succeeded; 10_000])
+            .limit(|limits| limits.compute_time = std::time::Duration::from_secs(5)),
+        Row::deed("has 10,001 items", "")
+            .set("items", "many")
+            .much(10_001)
+            .dies_early("plugin-bad-data"),
+        Row::deed("subscribes without end", "leak-subscriptions").much(1_000).dies("ended-handles"),
+        Row::deed("makes timers without end", "leak-pollables").much(1_000).dies("ended-handles"),
+    ];
+    for (name, deed) in [
+        ("opens a directory again and again", "leak-directories"),
+        ("opens an open directory again and again", "leak-reopened"),
+        ("lists a directory again and again", "leak-listings"),
+        ("opens a file again and again", "leak-files"),
+    ] {
+        rows.push(
+            Row::deed(name, deed)
+                .files()
+                .much(1_000)
+                .dies("plugin-error")
+                .check(|ran| {
+                    ensure!(
+                        ran.texts().any(|text| text.starts_with("taken ")),
+                        "{:?}",
+                        ran.report.log
+                    );
+                    ensure!(
+                        ran.message().contains(ErrorCode::Failed.name())
+                            || ran.message().contains("Failed")
+                    );
+                    Ok(())
+                })
+                .hresult(Hresult::E_FAIL),
+        );
+    }
+    rows.push(
+        Row::deed("opens a file again and again through WASI", "leak-descriptors")
+            .files()
+            .much(1_000)
+            .dies("ended-handles"),
+    );
+    rows.push(
+        Row::deed("makes streams without end", "leak-streams")
+            .files()
+            .much(1_000)
+            .dies("ended-handles"),
+    );
+    rows
+}

@@ -1,0 +1,32 @@
+//! Guests that tell a secret. That it shows up nowhere is checked for every row.
+
+use anyhow::ensure;
+
+use super::die_in;
+use crate::corpus::{Ran, Row};
+
+fn masked(ran: &Ran) -> anyhow::Result<()> {
+    let seen = format!("{:?} {:?}", ran.report, ran.recorded);
+    ensure!(seen.contains("[secret]"), "{seen}");
+    Ok(())
+}
+
+pub(super) fn rows() -> Vec<Row> {
+    vec![
+        Row::deed("tells its secret wherever there are words", "tell")
+            .dies("plugin-error")
+            .check(masked),
+        Row::deed("tells its secret in a panic", "tell-and-panic")
+            .dies("plugin-trap")
+            .check(masked),
+        die_in(
+            Row::deed("tells its secret in a panic while it is started", "tell-and-panic"),
+            "initialize",
+            "plugin-trap",
+        )
+        .check(masked),
+        Row::deed("has its secret for an item's name", "").set("items", "secret").check(masked),
+        Row::deed("has its secret for a name", "").set("handler", "secret"),
+        Row::deed("has its secret for a property", "").properties(),
+    ]
+}

@@ -1,0 +1,93 @@
+//! Guests that take all the time there is.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+
+use super::die_in;
+use crate::corpus::core::Core;
+use crate::corpus::{Guest, Row};
+
+const FOREVER: &str = "(loop $l (br $l)) unreachable";
+
+pub(super) fn rows() -> Vec<Row> {
+    let exports = [
+        "initialize",
+        "get-handler-info",
+        "enum-items",
+        "prepare-for-sync",
+        "synchronize",
+        "set-item-status",
+        "show-error",
+        "get-properties",
+        "set-properties",
+    ];
+    let mut rows: Vec<_> = exports
+        .into_iter()
+        .map(|export| {
+            let row = Row::deed(format!("loops without end in {export}"), "spin");
+            die_in(row, export, "ended-compute-time")
+        })
+        .collect();
+    let core = |name, core: Core| Row::core(name, core).dies_early("ended-compute-time");
+    rows.extend([
+        core(
+            "loops without end in a start function",
+            Core::new().also(format!("(func $start {FOREVER}) (start $start)")),
+        ),
+        core(
+            "loops without end when something has been returned",
+            Core::new().post("get-handler-info", FOREVER),
+        ),
+        core("loops without end when the host asks for memory", Core::new().realloc(FOREVER))
+            .dies("ended-compute-time"),
+        core(
+            "fills memory again and again with one instruction",
+            Core::new().memory("(memory (export \"memory\") 900)").body(
+                "initialize",
+                "(loop $l (memory.fill (i32.const 0) (i32.const 1) (i32.const 0x3840000)) (br $l))
+                 unreachable",
+            ),
+        ),
+        Row::deed("loops without end behind a storm of reports", "spin-in-storm")
+            .dies("ended-compute-time"),
+        Row::deed("reports without end, computing", "storm").dies("ended-compute-time"),
+        Row::deed("reports without end, sleeping", "sleep-and-report").dies("ended-wall-time"),
+        Row::deed("sleeps past the time in which it has to give a sign of life", "sleep")
+            .much(20_000)
+            .dies("ended-idle-time"),
+        Row::deed("sleeps past the time for a call", "sleep")
+            .much(20_000)
+            .limit(|limits| limits.wall_time = Duration::from_millis(300))
+            .dies("ended-wall-time"),
+        Row::deed("sleeps while it is started", "sleep")
+            .much(20_000)
+            .at("initialize")
+            .dies_early("ended-idle-time"),
+        Row::deed("sleeps for weeks", "sleep").much(u32::MAX.into()).dies("ended-idle-time"),
+        Row::deed("asks to be tried again without end", "")
+            .retries(3)
+            .set("retry", "always")
+            .check(|ran| {
+                ensure!(ran.report.items.len() == 2, "{:?}", ran.report.items);
+                Ok(())
+            }),
+        Row::new("calls out without end, with nothing to say", Guest::Core(nothing_to_say()))
+            .dies("ended-compute-time"),
+    ]);
+    rows
+}
+
+fn nothing_to_say() -> Core {
+    Core::new()
+        .import(
+            "syncmgr:plugin/synchronize-callback@0.1.0",
+            "is-cancelled",
+            "$asks (param i32 i64 i64) (result i32)",
+        )
+        .body(
+            "synchronize",
+            "(loop $l (drop (call $asks (i32.const 0) (i64.const 0) (i64.const 0))) (br $l))
+             unreachable",
+        )
+}

@@ -1,0 +1,402 @@
+//! Nothing that a plugin does reaches further than itself: each guest of the corpus is run beside
+//! eight good ones, and what comes of it is compared with the table.
+
+#![allow(clippy::print_stdout, reason = "the table is for people: cargo test -- --nocapture")]
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use conformance::HOSTILE;
+use conformance::corpus::place::Place;
+use conformance::corpus::{Act, Expected, Guest, Ran, Row, SECRET, first_item, load_limits, rows};
+use syncmgr_host::sink::{Discard, JsonLines, Progress, Recorder, Sink};
+use syncmgr_host::{
+    Access, CancelHandle, Grant, Host, Item, LogEntry, Outcome, Plugin, ProgressResponse,
+    PropertyValue, Question, Report, RunRequest, SessionOptions, Status, Trigger,
+};
+
+/// How many good sessions run beside each guest.
+const NEIGHBOURS: usize = 8;
+
+/// What the host may need beside a guest's own memory: compiling, the neighbours, and what was
+/// recorded of the run.
+const SLACK: u64 = 128 << 20;
+
+/// No row has limits that come to more; the rest is for machines that are busy.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// Waiting for something that takes milliseconds, on machines that are busy.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A good session on a thread of its own, which reports all the time.
+struct Neighbour {
+    cancel: CancelHandle,
+    reports: Arc<AtomicU64>,
+    thread: JoinHandle<Result<Report>>,
+}
+
+struct Counter(Arc<AtomicU64>);
+
+impl Sink for Counter {
+    fn progress(&mut self, _progress: &Progress<'_>) -> ProgressResponse {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        ProgressResponse::Continue
+    }
+}
+
+impl Neighbour {
+    fn start(plugin: &Plugin) -> Self {
+        let (cancel, reports) = (CancelHandle::new(), Arc::new(AtomicU64::new(0)));
+        let options =
+            SessionOptions::new().setting("deed", "neighbour").cancel_handle(cancel.clone());
+        let (plugin, sink) = (plugin.clone(), Counter(Arc::clone(&reports)));
+        let thread = thread::spawn(move || {
+            Ok(plugin.run_blocking(options, sink, &RunRequest::default())?)
+        });
+        Self { cancel, reports, thread }
+    }
+
+    fn reports(&self) -> u64 {
+        self.reports.load(Ordering::Relaxed)
+    }
+
+    /// Waits until it reported more than this.
+    fn goes_on(&self, before: u64) -> Result<()> {
+        let since = Instant::now();
+        while self.reports() == before {
+            ensure!(since.elapsed() < PATIENCE, "a neighbour stands still");
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    fn end(self) -> Result<()> {
+        self.cancel.cancel_all();
+        let report = self.thread.join().map_err(|_| anyhow::anyhow!("a neighbour panicked"))??;
+        let stopped = report.items.iter().all(|item| item.status == Status::Stopped);
+        let completed = matches!(report.outcome, Outcome::Completed);
+        ensure!(completed && stopped, "a neighbour ended with {:?}", report.outcome);
+        Ok(())
+    }
+}
+
+/// What is written into it can be read while it is in use.
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().map_err(|_| std::io::ErrorKind::Other)?.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Records everything, twice.
+struct Both(Recorder, JsonLines<Shared>);
+
+impl Sink for Both {
+    fn started(&mut self, items: &[Item]) {
+        self.0.started(items);
+        self.1.started(items);
+    }
+
+    fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
+        self.0.progress(progress);
+        self.1.progress(progress)
+    }
+
+    fn log(&mut self, entry: &LogEntry) {
+        self.0.log(entry);
+        self.1.log(entry);
+    }
+
+    fn question(&mut self, question: &Question) -> Option<usize> {
+        self.0.question(question);
+        self.1.question(question)
+    }
+}
+
+/// One number of `/proc/self/status`, in bytes; `None` where there is no such file.
+fn memory(field: &str) -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib << 10)
+}
+
+/// How many threads and open files this process has; `None` where nobody can tell.
+fn held() -> Option<(usize, usize)> {
+    let count = |of: &str| fs::read_dir(Path::new("/proc/self").join(of)).ok().map(Iterator::count);
+    count("task").zip(count("fd"))
+}
+
+/// Waits until there are no more threads and open files than before.
+fn wait_for_less(before: Option<(usize, usize)>) -> Result<()> {
+    let since = Instant::now();
+    while let (Some(now), Some(before)) = (held(), before)
+        && (now.0 > before.0 || now.1 > before.1)
+    {
+        ensure!(
+            since.elapsed() < PATIENCE,
+            "(threads, files) left behind: {now:?}, not {before:?}"
+        );
+        thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+/// What came of a row.
+enum Came {
+    NotLoaded(&'static str, String),
+    Ran(Box<Ran>),
+}
+
+impl Came {
+    fn outcome(&self) -> String {
+        match self {
+            Self::NotLoaded(code, _) => (*code).to_owned(),
+            Self::Ran(ran) => match ran.report.error() {
+                Some(error) => error.code().to_owned(),
+                None => ran.report.outcome.name().to_owned(),
+            },
+        }
+    }
+
+    fn hresult(&self) -> String {
+        match self {
+            Self::NotLoaded(..) => String::new(),
+            Self::Ran(ran) => ran.report.hresult().to_string(),
+        }
+    }
+}
+
+fn load(
+    host: &Host,
+    hostile: &Plugin,
+    row: &Row,
+) -> Result<Result<Plugin, (&'static str, String)>> {
+    let bytes = match &row.guest {
+        Guest::Deed(_) => return Ok(Ok(hostile.clone())),
+        Guest::Made(make) => make()?,
+        Guest::Core(core) => core.component().context("the guest cannot be made")?,
+    };
+    let own = row.load.clone().map(Host::with_limits).transpose()?;
+    let loaded = own.as_ref().unwrap_or(host).load("guest", &bytes);
+    Ok(loaded.map_err(|error| (error.code(), error.to_string())))
+}
+
+fn options(row: &Row, place: &Place, cancel: &CancelHandle) -> Result<SessionOptions> {
+    let mut options = SessionOptions::new()
+        .secret("token", SECRET)
+        .limits(row.limits.clone())
+        .cancel_handle(cancel.clone());
+    if let Guest::Deed(deed) = row.guest {
+        options = options.setting("deed", deed);
+    }
+    for (name, value) in &row.settings {
+        options = options.setting(*name, value);
+    }
+    if row.files {
+        // `reading` is requested for reading only, and `locked` granted for reading only.
+        for (name, access) in [
+            ("left", Access::ReadWrite),
+            ("reading", Access::ReadWrite),
+            ("locked", Access::ReadOnly),
+        ] {
+            options = options.grant(Grant::new(name, &place.path(name), access)?);
+        }
+    }
+    if row.storage {
+        options = options.storage(place.path("storage"));
+    }
+    Ok(options)
+}
+
+fn act(cancel: &CancelHandle, act: Act) {
+    match act {
+        Act::CancelAll => cancel.cancel_all(),
+        Act::CancelItem => cancel.cancel_item(first_item()),
+        Act::Kill => cancel.kill(),
+    }
+}
+
+fn run(plugin: &Plugin, row: &Row, place: &Place) -> Result<Ran> {
+    let cancel = CancelHandle::new();
+    let options = options(row, place, &cancel)?;
+    let (recorder, written) = (Recorder::new(), Shared::default());
+    let sink = Both(recorder.clone(), JsonLines::new(written.clone()));
+    if let Some((Duration::ZERO, what)) = row.act {
+        act(&cancel, what);
+    }
+    let report = thread::scope(|scope| {
+        if let Some((after, what)) = row.act.filter(|(after, _)| !after.is_zero()) {
+            scope.spawn(move || {
+                thread::sleep(after);
+                act(&cancel, what);
+            });
+        }
+        if let Some(meanwhile) = row.meanwhile {
+            scope.spawn(move || meanwhile(place));
+        }
+        match row.properties {
+            false => {
+                let request = RunRequest { retries: row.retries, ..RunRequest::default() };
+                plugin.run_blocking(options, sink, &request).map_err(anyhow::Error::from)
+            }
+            true => properties(plugin, options, sink),
+        }
+    })?;
+    // Whoever still waits in the system would go on doing so.
+    place.release();
+    JsonLines::new(written.clone()).report(&report, None);
+    let json = written.0.lock().map_err(|_| anyhow::anyhow!("a sink panicked"))?.clone();
+    Ok(Ran { report, recorded: recorder.recorded(), json: String::from_utf8(json)? })
+}
+
+fn properties(plugin: &Plugin, options: SessionOptions, sink: Both) -> Result<Report> {
+    let mut session = plugin.start_blocking(options, sink)?;
+    let shown = session.block_on(async |session| {
+        session.initialize(Trigger::MANUAL, None).await?;
+        let properties = session.properties(None).await?;
+        session.set_properties(None, &[("token", PropertyValue::Boolean(true))]).await?;
+        Ok(properties)
+    });
+    Ok(match shown {
+        Ok(properties) => {
+            ensure!(!format!("{properties:?}").contains(SECRET), "{properties:?}");
+            session.report(Outcome::Completed)
+        }
+        Err(error) => session.report(Outcome::Failed(error)),
+    })
+}
+
+fn compare(row: &Row, came: &Came) -> Result<()> {
+    match (&row.expected, came) {
+        (Expected::NotLoaded(code), Came::NotLoaded(came, message)) => {
+            ensure!(came == code, "it is not loaded for {came}, not {code}: {message}");
+        }
+        (Expected::NotLoaded(code), Came::Ran(ran)) => {
+            bail!("it is loaded, and not refused as {code}: {:?}", ran.report.outcome);
+        }
+        (Expected::Ran { .. }, Came::NotLoaded(code, message)) => {
+            bail!("it is not loaded, for {code}: {message}");
+        }
+        (Expected::Ran { error, hresult, ends }, Came::Ran(ran)) => {
+            let report = &ran.report;
+            let came = report.error().map(syncmgr_host::SessionError::code);
+            let more = || {
+                let log: Vec<_> = ran.texts().take(20).collect();
+                format!("{:?} {log:#?}", report.outcome)
+            };
+            ensure!(came == *error, "it ends with {came:?}, not {error:?}: {}", more());
+            ensure!(report.hresult() == *hresult, "{} is not {hresult}", report.hresult());
+            let came: Vec<_> = report.items.iter().map(|item| item.status).collect();
+            ensure!(came == *ends, "its items end as {came:?}, not {ends:?}: {}", more());
+            if let Some(text) = ran.texts().find(|text| text.starts_with("SUCCEEDED")) {
+                bail!("an attack: {text}");
+            }
+            for seen in [format!("{:?} {:?}", report, ran.recorded), ran.json.clone()] {
+                ensure!(!seen.contains(SECRET), "the secret shows up: {seen}");
+            }
+            for check in &row.checks {
+                check(ran)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a row took.
+struct Took {
+    outcome: String,
+    hresult: String,
+    memory: Option<u64>,
+    time: Duration,
+}
+
+fn try_row(host: &Host, hostile: &Plugin, row: &Row) -> (Option<Took>, Result<()>) {
+    let mut took = None;
+    let result = try_row_inner(host, hostile, row, &mut took);
+    (took, result)
+}
+
+fn try_row_inner(host: &Host, hostile: &Plugin, row: &Row, took: &mut Option<Took>) -> Result<()> {
+    let held_before = held();
+    let place = Place::new()?;
+    let before = place.snapshot()?;
+    let neighbours: Vec<_> = (0..NEIGHBOURS).map(|_| Neighbour::start(hostile)).collect();
+    for neighbour in &neighbours {
+        neighbour.goes_on(0)?;
+    }
+    let reports: Vec<_> = neighbours.iter().map(Neighbour::reports).collect();
+    // Forgets how much memory there once was.
+    let _ = fs::write("/proc/self/clear_refs", "5");
+    let (resident, since) = (memory("VmRSS"), Instant::now());
+    let came = match load(host, hostile, row)? {
+        Ok(plugin) => Came::Ran(Box::new(run(&plugin, row, &place)?)),
+        Err((code, message)) => Came::NotLoaded(code, message),
+    };
+    let time = since.elapsed();
+    let grown = memory("VmHWM").zip(resident).map(|(peak, before)| peak.saturating_sub(before));
+    *took = Some(Took { outcome: came.outcome(), hresult: came.hresult(), memory: grown, time });
+    for (neighbour, before) in neighbours.iter().zip(reports) {
+        let stood_still = time > Duration::from_millis(200) && neighbour.reports() == before;
+        ensure!(!stood_still, "a neighbour stood still for {time:?}");
+        neighbour.goes_on(before)?;
+    }
+    neighbours.iter().for_each(|neighbour| neighbour.cancel.cancel_all());
+    for neighbour in neighbours {
+        neighbour.end()?;
+    }
+    compare(row, &came)?;
+    ensure!(place.snapshot()? == before, "what nobody may change has changed");
+    ensure!(time < LONGEST, "it took {time:?}");
+    let bound = row.limits.memory_bytes + SLACK;
+    ensure!(grown.is_none_or(|grown| grown <= bound), "the host grew by {grown:?} bytes");
+    let after = hostile.run_blocking(SessionOptions::new(), Discard, &RunRequest::default())?;
+    let succeeded = after.items.iter().filter(|item| item.status == Status::Succeeded).count();
+    ensure!(succeeded == 2, "afterwards, a good session ends with {:?}", after.outcome);
+    wait_for_less(held_before)?;
+    Ok(())
+}
+
+#[test]
+fn nothing_that_a_plugin_does_reaches_further_than_itself() -> Result<()> {
+    let host = Host::with_limits(load_limits())?;
+    let hostile = host.load_file(Path::new(HOSTILE))?;
+    // What is made once and stays is no row's.
+    Neighbour::start(&hostile).end()?;
+    // For working on a few rows.
+    let only = std::env::var("CORPUS_ROWS").unwrap_or_default();
+    let rows: Vec<_> = rows().into_iter().filter(|row| row.name.contains(&only)).collect();
+    ensure!(!only.is_empty() || rows.len() >= 50, "there are only {} rows", rows.len());
+    println!("{:<68} {:<24} {:<46} {:>8} {:>8}", "guest", "outcome", "HRESULT", "MiB", "ms");
+    let mut failures = Vec::new();
+    for row in &rows {
+        let (took, result) = try_row(&host, &hostile, row);
+        if let Some(took) = took {
+            let memory = took.memory.map_or("?".to_owned(), |grown| (grown >> 20).to_string());
+            println!(
+                "{:<68} {:<24} {:<46} {memory:>8} {:>8}",
+                row.name,
+                took.outcome,
+                took.hresult,
+                took.time.as_millis()
+            );
+        }
+        if let Err(error) = result {
+            failures.push(format!("{}: {error:#}", row.name));
+        }
+    }
+    println!("{} guests", rows.len());
+    ensure!(failures.is_empty(), "{} fail:\n{}", failures.len(), failures.join("\n"));
+    Ok(())
+}
