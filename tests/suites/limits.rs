@@ -133,8 +133,9 @@ fn cancelling_an_item_that_waits_for_its_turn_ends_nobody() -> anyhow::Result<()
 
 #[test]
 fn a_flood_of_reports_is_merged_and_the_last_value_arrives() -> anyhow::Result<()> {
+    type Heard = (Option<i32>, Option<Status>);
     #[derive(Clone, Default)]
-    struct Values(Arc<Mutex<Vec<(Option<i32>, Option<Status>)>>>);
+    struct Values(Arc<Mutex<Vec<Heard>>>);
     impl Sink for Values {
         fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
             let now = progress.current;
