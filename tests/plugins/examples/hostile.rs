@@ -167,6 +167,10 @@ fn deed(export: &str) -> Result<()> {
         "text" => drop(text(A, &"x".repeat(much))),
         "log-text" => log(&"x".repeat(much)),
         "log-flood" => (0..much).for_each(|n| log(&format!("{n:0>100}"))),
+        "log-and-delete" => loop {
+            log("again");
+            callback::delete_log_error(None);
+        },
         "choices" => {
             let question = callback::UserQuestion {
                 item_id: None,

@@ -90,12 +90,9 @@ impl Place {
     pub fn release(&self) {
         #[cfg(unix)]
         {
-            use std::os::unix::fs::OpenOptionsExt;
-            // Not waiting for the one that is let go, should there be none.
-            let nonblocking = 0o4000;
+            // Who has both ends waits for nobody.
             let mut options = fs::OpenOptions::new();
-            options.read(true).write(true).custom_flags(nonblocking);
-            let _ = options.open(self.path("left").join("fifo"));
+            let _ = options.read(true).write(true).open(self.path("left").join("fifo"));
         }
     }
 }

@@ -26,7 +26,7 @@ fn die_in(row: Row, export: &'static str, code: &'static str) -> Row {
         "set-item-status" => row.act(0, CancelItem).dies(code),
         // By then, everything is in sync.
         "show-error" => row.retries(1).fails(code),
-        "get-properties" => row.properties().fails(code),
+        "get-properties" | "set-properties" => row.properties().fails(code),
         _ => row.dies(code),
     }
 }

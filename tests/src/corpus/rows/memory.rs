@@ -149,6 +149,13 @@ pub(super) fn rows() -> Vec<Row> {
             ensure!(ran.report.dropped_log_entries >= 19_000, "{}", ran.report.dropped_log_entries);
             Ok(())
         }),
+        Row::deed("logs and takes back without end", "log-and-delete")
+            .dies("ended-compute-time")
+            .check(|ran| {
+                // Every entry once, every deletion of one, and two reports by the host.
+                ensure!(ran.recorded.len() < 2_100, "{} callbacks", ran.recorded.len());
+                Ok(())
+            }),
         Row::deed("prints megabytes", "stdout").much(20_000),
         Row::deed("complains for megabytes", "stderr").much(20_000),
         Row::deed("counts many things", "counts").much(5_000).check(|ran| {

@@ -20,6 +20,7 @@ pub(super) fn rows() -> Vec<Row> {
         "set-item-status",
         "show-error",
         "get-properties",
+        "set-properties",
     ];
     let mut rows: Vec<_> = exports
         .into_iter()

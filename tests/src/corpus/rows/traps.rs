@@ -6,7 +6,7 @@ use super::die_in;
 use crate::corpus::Row;
 use crate::corpus::core::Core;
 
-const EXPORTS: [&str; 8] = [
+const EXPORTS: [&str; 9] = [
     "initialize",
     "get-handler-info",
     "enum-items",
@@ -15,6 +15,7 @@ const EXPORTS: [&str; 8] = [
     "set-item-status",
     "show-error",
     "get-properties",
+    "set-properties",
 ];
 
 pub(super) fn rows() -> Vec<Row> {
@@ -46,8 +47,23 @@ pub(super) fn rows() -> Vec<Row> {
     let set = Core::new().body("set-item-status", "unreachable");
     let set = Row::core("traps in set-item-status", set);
     rows.push(set.act(0, crate::corpus::Act::CancelItem).dies("plugin-trap"));
-    let get = Core::new().body("get-properties", "unreachable");
-    rows.push(Row::core("traps in get-properties", get).properties().fails("plugin-trap"));
+    for export in ["get-properties", "set-properties"] {
+        let core = Row::core(format!("traps in {export}"), Core::new().body(export, "unreachable"));
+        rows.push(core.properties().fails("plugin-trap"));
+    }
+    let show = Core::new().body("show-error", "unreachable").import(
+        "syncmgr:plugin/synchronize-callback@0.1.0",
+        "log-error",
+        "$log (param i32 i32 i32 i32 i32 i32 i64 i64 i32 i64 i64 i32 i32 i32)",
+    );
+    let show = show.body(
+        "synchronize",
+        "(call $log (i32.const 2) (i32.const 2048) (i32.const 1) (i32.const 1) (i32.const 1)
+            (i32.const 1) (i64.const 5) (i64.const 5) (i32.const 0) (i64.const 0) (i64.const 0)
+            (i32.const 0) (i32.const 0) (i32.const 3072))
+         call $succeed i32.const 1024",
+    );
+    rows.push(Row::core("traps in show-error", show).retries(1).fails("plugin-trap"));
     rows.push(
         Row::core(
             "traps in a start function",
