@@ -108,7 +108,9 @@ impl CancelHandle {
         self.set_item_status(None, Status::Stopped);
     }
 
-    /// Ends the plugin at once, wherever it is. Items that have not ended fail.
+    /// Ends the plugin at once, whether it computes or waits. Items that have not ended fail. A
+    /// system call of our own is left behind by [`Plugin::run_blocking`](crate::Plugin::run_blocking)
+    /// only, and a sink that asks the user is waited for.
     pub fn kill(&self) {
         self.state.killed.store(true, Ordering::Release);
         self.tell();
@@ -199,6 +201,8 @@ impl CancelHandle {
             | Status::Resuming => {
                 items.active.entry(item).or_insert_with(clock::now);
             }
+            // What was cancelled does not start anew by being put off.
+            Status::Pending if items.cancelled.contains_key(&item) => {}
             Status::Pending => {
                 items.active.remove(&item);
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use wasmparser::{
-    Encoding, FunctionBody, KnownCustom, Operator, Parser, Payload, ProducersSectionReader,
+    ComponentAlias, ComponentExternalKind, ComponentTypeRef, Encoding, FunctionBody, KnownCustom, Operator, Parser, Payload, ProducersSectionReader,
     Validator, WasmFeatures,
 };
 
@@ -161,6 +161,26 @@ fn read(bytes: &[u8]) -> Result<Description, ContractError> {
             Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
                 return Err(ContractError::CoreModule);
             }
+            // What is instantiated must be in the file as it stands: a component that is handed
+            // over could be made of what was handed over before it, twice each time.
+            Payload::ComponentImportSection(section) if depth > 0 => {
+                for import in section {
+                    if let ComponentTypeRef::Component(_) = import.map_err(malformed)?.ty {
+                        return Err(handed_over(bytes));
+                    }
+                }
+            }
+            Payload::ComponentAliasSection(section) => {
+                for alias in section {
+                    if let ComponentAlias::InstanceExport {
+                        kind: ComponentExternalKind::Component,
+                        ..
+                    } = alias.map_err(malformed)?
+                    {
+                        return Err(handed_over(bytes));
+                    }
+                }
+            }
             Payload::ComponentImportSection(section) if depth == 0 => {
                 for import in section {
                     imports.insert(import.map_err(malformed)?.name.name.to_owned());
@@ -197,6 +217,13 @@ fn read(bytes: &[u8]) -> Result<Description, ContractError> {
         largest_function_bytes,
         expansion: expansion.total,
     })
+}
+
+fn handed_over(bytes: &[u8]) -> ContractError {
+    ContractError::Malformed {
+        message: "components are handed over to components".to_owned(),
+        offset: bytes.len(),
+    }
 }
 
 /// Whether the blocks of a function do not nest too deep.

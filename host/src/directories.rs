@@ -20,7 +20,7 @@ use crate::convert;
 use crate::grants::{Access, Grant};
 use crate::hresult::ErrorCode;
 use crate::state::{State, Waiting};
-use crate::storage::{Full, STORAGE};
+use crate::storage::{ENTRY_BYTES, Full, STORAGE};
 
 /// Entries that one call of `next` returns at most.
 const PAGE_ENTRIES: usize = 1024;
@@ -56,7 +56,7 @@ pub struct Listing {
 #[allow(unreachable_pub, reason = "the generated bindings name it")]
 #[derive(Debug)]
 pub struct File {
-    file: std::fs::File,
+    file: Arc<std::fs::File>,
     writable: bool,
     stored: bool,
     hasher: blake3::Hasher,
@@ -169,7 +169,7 @@ fn read_write_remedy(name: &str) -> String {
 
 impl File {
     fn new(file: std::fs::File, writable: bool, stored: bool) -> Self {
-        Self { file, writable, stored, hasher: blake3::Hasher::new() }
+        Self { file: Arc::new(file), writable, stored, hasher: blake3::Hasher::new() }
     }
 
     fn writable(&self) -> Result<(), types::Error> {
@@ -181,7 +181,7 @@ impl File {
 }
 
 /// Reads a piece of a file into the buffer; how much there was.
-fn read_piece(file: &mut std::fs::File, buffer: &mut [u8]) -> io::Result<usize> {
+fn read_piece(mut file: &std::fs::File, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
         match file.read(buffer) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -215,13 +215,9 @@ impl State {
     /// Hands over something that holds a file of the system.
     fn push<T: Send + 'static>(&mut self, made: Result<T, types::Error>) -> Answer<Resource<T>> {
         match made {
-            Ok(_) if self.open_files >= self.max_open_files => Ok(refuse(
-                ErrorCode::Failed,
-                format!(
-                    "{} has {} files and directories open; raise `open-files` if that is right",
-                    self.plugin, self.open_files
-                ),
-            )),
+            Ok(_) if self.open_files >= self.max_open_files => {
+                Ok(refuse(ErrorCode::Failed, self.too_many_open()))
+            }
             Ok(value) => {
                 self.open_files += 1;
                 Ok(Ok(self.table.push(value)?))
@@ -232,7 +228,7 @@ impl State {
 
     fn close<T: Send + 'static>(&mut self, this: Resource<T>) -> wasmtime::Result<()> {
         self.table.delete(this)?;
-        self.open_files -= 1;
+        self.open_files = self.open_files.saturating_sub(1);
         Ok(())
     }
 
@@ -263,11 +259,19 @@ impl State {
         })
     }
 
-    /// Gives room in the storage back.
-    fn release(&self, stored: bool, bytes: u64) {
-        if let Some(storage) = self.storage.as_ref().filter(|_| stored) {
-            storage.release(bytes);
+    /// Takes room in the storage for one more entry, and makes sure that it can be opened.
+    fn make_room(&self, this: &Resource<Directory>, opens: bool) -> Answer<()> {
+        if opens && self.open_files >= self.max_open_files {
+            return Ok(refuse(ErrorCode::Failed, self.too_many_open()));
         }
+        Ok(self.charge(self.table.get(this)?.stored, ENTRY_BYTES))
+    }
+
+    fn too_many_open(&self) -> String {
+        format!(
+            "{} has {} files and directories open; raise `open-files` if that is right",
+            self.plugin, self.open_files
+        )
     }
 }
 
@@ -385,6 +389,10 @@ impl wit::HostDirectory for Waiting<'_> {
         name: String,
         mode: Option<u32>,
     ) -> Answer<()> {
+        if let Err(error) = self.make_room(&this, false)? {
+            self.enter("directory.create-directory")?;
+            return Ok(Err(error));
+        }
         self.on_entry("directory.create-directory", &this, &name, true, |directory, name| {
             directory.handle.create_directory(name, mode.map(|mode| mode & 0o777))
         })
@@ -404,10 +412,19 @@ impl wit::HostDirectory for Waiting<'_> {
     }
 
     fn create_file(&mut self, this: Resource<Directory>, name: String) -> Answer<Resource<File>> {
+        if let Err(error) = self.make_room(&this, true)? {
+            self.enter("directory.create-file")?;
+            return Ok(Err(error));
+        }
         let made =
             self.on_entry("directory.create-file", &this, &name, true, |directory, name| {
                 Ok(File::new(directory.handle.create_file(name)?, true, directory.stored))
             })?;
+        if let (Ok(file), Some(storage)) = (&made, &self.storage)
+            && file.stored
+        {
+            storage.opened(&file.file);
+        }
         self.push(made)
     }
 
@@ -438,20 +455,19 @@ impl wit::HostDirectory for Waiting<'_> {
                 format!("{name}: a link to {target:?} would lead out of the directory"),
             ));
         }
+        if let Err(error) = self.make_room(&this, false)? {
+            self.enter("directory.create-link")?;
+            return Ok(Err(error));
+        }
         self.on_entry("directory.create-link", &this, &name, true, |directory, name| {
             directory.handle.create_link(name, &target)
         })
     }
 
     fn remove_file(&mut self, this: Resource<Directory>, name: String) -> Answer<()> {
-        let stored = self.table.get(&this)?.stored;
-        let removed =
-            self.on_entry("directory.remove-file", &this, &name, true, |directory, name| {
-                let size = if stored { size_of(directory, name) } else { 0 };
-                directory.handle.remove_file(name)?;
-                Ok(size)
-            })?;
-        Ok(removed.map(|size| self.release(stored, size)))
+        self.on_entry("directory.remove-file", &this, &name, true, |directory, name| {
+            directory.handle.remove_file(name)
+        })
     }
 
     fn remove_directory(&mut self, this: Resource<Directory>, name: String) -> Answer<()> {
@@ -474,9 +490,9 @@ impl wit::HostDirectory for Waiting<'_> {
             self.enter("directory.rename")?;
             return Ok(Err(error));
         }
-        // What moves into the storage takes room there, and what moves out gives it back.
+        // What moves into the storage takes room there.
         let from = self.directory(&this)?;
-        let moved = match from.stored == to.stored || checked_name(&name).is_err() {
+        let moved = match from.stored || !to.stored || checked_name(&name).is_err() {
             true => 0,
             false => size_of(&from, &name),
         };
@@ -484,15 +500,9 @@ impl wit::HostDirectory for Waiting<'_> {
             self.enter("directory.rename")?;
             return Ok(Err(error));
         }
-        let renamed =
-            self.on_entry("directory.rename", &this, &name, true, |directory, name| {
-                directory.handle.rename(name, &to.handle, &to_name, replace)
-            })?;
-        match renamed.is_ok() {
-            true => self.release(from.stored, moved),
-            false => self.release(to.stored, moved),
-        }
-        Ok(renamed)
+        self.on_entry("directory.rename", &this, &name, true, |directory, name| {
+            directory.handle.rename(name, &to.handle, &to_name, replace)
+        })
     }
 
     fn link(
@@ -510,7 +520,7 @@ impl wit::HostDirectory for Waiting<'_> {
         }
         // Once its first name is gone, it is the second one that takes the room.
         let from = self.directory(&this)?;
-        let linked = match from.stored == to.stored || checked_name(&name).is_err() {
+        let linked = match from.stored || !to.stored || checked_name(&name).is_err() {
             true => 0,
             false => size_of(&from, &name),
         };
@@ -540,7 +550,13 @@ impl wit::HostDirectory for Waiting<'_> {
     fn lock(&mut self, this: Resource<Directory>) -> Answer<()> {
         self.enter("directory.lock")?;
         let directory = self.directory(&this)?;
-        Ok(self.locks.hold(&directory.handle).map_err(|error| failure(&error, "locking")))
+        if self.open_files >= self.max_open_files {
+            return Ok(refuse(ErrorCode::Failed, self.too_many_open()));
+        }
+        let held = self.locks.hold(&directory.handle);
+        // It stays open until the session ends.
+        self.open_files += u64::from(matches!(held, Ok(true)));
+        Ok(held.map(|_| ()).map_err(|error| failure(&error, "locking")))
     }
 
     fn drop(&mut self, this: Resource<Directory>) -> wasmtime::Result<()> {
@@ -560,7 +576,7 @@ impl wit::HostFile for Waiting<'_> {
         let file = self.table.get_mut(&this)?;
         let len = usize::try_from(len.min(READ_BYTES)).unwrap_or(usize::MAX);
         let mut bytes = vec![0; len];
-        Ok(match read_piece(&mut file.file, &mut bytes) {
+        Ok(match read_piece(&file.file, &mut bytes) {
             Ok(read) => {
                 bytes.truncate(read);
                 Ok(bytes)
@@ -577,7 +593,7 @@ impl wit::HostFile for Waiting<'_> {
             return Ok(Err(error));
         }
         let file = self.table.get_mut(&this)?;
-        Ok(file.file.write_all(&bytes).map_err(|error| failure(&error, "writing")))
+        Ok((&*file.file).write_all(&bytes).map_err(|error| failure(&error, "writing")))
     }
 
     fn hash(&mut self, this: Resource<File>, len: u64) -> Answer<u64> {
@@ -590,7 +606,7 @@ impl wit::HostFile for Waiting<'_> {
             self.check_ended()?;
             let piece = usize::try_from(len - done).unwrap_or(COPY_BYTES).min(COPY_BYTES);
             let file = self.table.get_mut(&this)?;
-            match read_piece(&mut file.file, &mut buffer[..piece]) {
+            match read_piece(&file.file, &mut buffer[..piece]) {
                 Ok(0) => break,
                 Ok(read) => {
                     file.hasher.update(&buffer[..read]);
@@ -623,7 +639,7 @@ impl wit::HostFile for Waiting<'_> {
             self.check_ended()?;
             let piece = usize::try_from(len - done).unwrap_or(COPY_BYTES).min(COPY_BYTES);
             let from = self.table.get_mut(&source)?;
-            let read = match read_piece(&mut from.file, &mut buffer[..piece]) {
+            let read = match read_piece(&from.file, &mut buffer[..piece]) {
                 Ok(0) => break,
                 Ok(read) => read,
                 Err(error) => {
@@ -638,7 +654,7 @@ impl wit::HostFile for Waiting<'_> {
             }
             let to = self.table.get_mut(&this)?;
             outcome =
-                to.file.write_all(&buffer[..read]).map_err(|error| failure(&error, "writing"));
+                (&*to.file).write_all(&buffer[..read]).map_err(|error| failure(&error, "writing"));
             done += read as u64;
         }
         self.copy_buffer = buffer;
@@ -681,6 +697,11 @@ impl wit::HostFile for Waiting<'_> {
     }
 }
 
+/// How many entries a directory has, as far as they are not more than so many.
+pub(crate) fn count_entries(directory: &std::fs::File, most: usize) -> io::Result<usize> {
+    system::count_entries(directory, most)
+}
+
 /// The directories that a session holds, until it ends.
 #[derive(Debug, Default)]
 pub(crate) struct Locks {
@@ -688,10 +709,12 @@ pub(crate) struct Locks {
 }
 
 impl Locks {
-    fn hold(&mut self, directory: &system::Handle) -> io::Result<()> {
+    /// Whether it was not held already.
+    fn hold(&mut self, directory: &system::Handle) -> io::Result<bool> {
         let lock = system::Lock::new(directory, &self.held)?;
+        let new = lock.is_some();
         self.held.extend(lock);
-        Ok(())
+        Ok(new)
     }
 }
 

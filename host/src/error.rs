@@ -273,6 +273,19 @@ pub enum Call {
 }
 
 impl Call {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Initialize,
+        Self::GetHandlerInfo,
+        Self::EnumItems,
+        Self::PrepareForSync,
+        Self::Synchronize,
+        Self::SetItemStatus,
+        Self::ShowError,
+        Self::GetProperties,
+        Self::SetProperties,
+    ];
+
     /// The name in the WIT.
     pub const fn name(self) -> &'static str {
         match self {
@@ -541,13 +554,43 @@ impl SessionError {
         }
     }
 
-    /// Whether the plugin is gone, and another session could do better.
+    /// Whether the plugin is gone.
     pub const fn is_death(&self) -> bool {
         match self {
             Self::Trap { .. } | Self::Exit { .. } | Self::Ended { .. } | Self::Denied { .. } => {
                 true
             }
             Self::Plugin { .. }
+            | Self::BadData { .. }
+            | Self::OutOfOrder { .. }
+            | Self::Dead { .. }
+            | Self::UnknownItem { .. }
+            | Self::Host { .. } => false,
+        }
+    }
+
+    /// Whether the plugin died, and not by the will of whoever runs it: another session could do
+    /// better. A plugin that went on with a cancelled item may, with the other items.
+    pub const fn may_be_retried(&self) -> bool {
+        match self {
+            Self::Ended { reason, .. } => match reason {
+                StopReason::Killed
+                | StopReason::CancelledAll
+                | StopReason::Denied
+                | StopReason::Instances => false,
+                StopReason::CancelledItem
+                | StopReason::ComputeTime
+                | StopReason::WallTime
+                | StopReason::IdleTime
+                | StopReason::Memory
+                | StopReason::Tables
+                | StopReason::Stack
+                | StopReason::Handles
+                | StopReason::HostCallBytes => true,
+            },
+            Self::Trap { .. } | Self::Exit { .. } => true,
+            Self::Denied { .. }
+            | Self::Plugin { .. }
             | Self::BadData { .. }
             | Self::OutOfOrder { .. }
             | Self::Dead { .. }

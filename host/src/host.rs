@@ -1,3 +1,4 @@
+use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -83,9 +84,13 @@ impl Host {
     pub fn load_file(&self, path: &Path) -> Result<Plugin, LoadError> {
         let read = |source| LoadError::Read { path: path.to_owned(), source };
         let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
-        let length = std::fs::metadata(path).map_err(read)?.len();
-        self.check_size(&name, length)?;
-        self.load(&name, &std::fs::read(path).map_err(read)?)
+        let mut file = std::fs::File::open(path).map_err(read)?;
+        self.check_size(&name, file.metadata().map_err(read)?.len())?;
+        // What a device or a pipe has, it does not tell.
+        let mut bytes = Vec::new();
+        let most = self.limits.component_bytes.saturating_add(1);
+        file.by_ref().take(most).read_to_end(&mut bytes).map_err(read)?;
+        self.load(&name, &bytes)
     }
 
     /// Loads a plugin from the bytes of a component, under a name for messages.

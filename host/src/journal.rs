@@ -191,6 +191,7 @@ impl Journal {
         let end =
             ProgressItem { status_text, status_type: Some(status), ..ProgressItem::default() };
         let _ = self.report(item, end, true);
+        self.ledger.end_by_host(item);
         // It is the host that reported.
         self.ledger.progress_calls -= 1;
     }
@@ -220,8 +221,7 @@ impl Journal {
                 counts: row.counts.clone(),
                 warnings: warnings.get(&id).copied().unwrap_or(0),
                 errors: errors.get(&id).copied().unwrap_or(0),
-                // An item with an error of its own failed before the plugin died.
-                ended_by: died.filter(|_| code.is_none()),
+                ended_by: died.filter(|_| row.ended_by_host),
             }
         };
         Report {

@@ -36,6 +36,8 @@ pub(crate) struct Row {
     pub(crate) item: Item,
     pub(crate) standing: Standing,
     pub(crate) counts: BTreeMap<String, u64>,
+    /// Whether it had no end, and the host gave it one.
+    pub(crate) ended_by_host: bool,
 }
 
 /// What a report did.
@@ -67,8 +69,12 @@ impl Ledger {
     /// Takes these items up, each from its start. Those already here start once more.
     pub(crate) fn start(&mut self, items: &[Item]) {
         for item in items {
-            let row =
-                Row { item: item.clone(), standing: Standing::default(), counts: BTreeMap::new() };
+            let row = Row {
+                item: item.clone(),
+                standing: Standing::default(),
+                counts: BTreeMap::new(),
+                ended_by_host: false,
+            };
             match self.by_id.get(&item.id) {
                 Some(&index) => self.rows[index] = row,
                 None => {
@@ -115,6 +121,13 @@ impl Ledger {
             standing.prog_value = standing.prog_value.min(standing.max_value);
         }
         Some(Taken { row: index, moved })
+    }
+
+    /// The host gives an item its end.
+    pub(crate) fn end_by_host(&mut self, id: ItemId) {
+        if let Some(&index) = self.by_id.get(&id) {
+            self.rows[index].ended_by_host = true;
+        }
     }
 
     pub(crate) fn set_bytes_per_step(&mut self, id: ItemId, bytes: u64) {

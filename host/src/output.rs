@@ -28,14 +28,15 @@ impl OutputTail {
         let mut text = self.secrets.hide(text);
         if kept.len() > self.limit {
             // What is left of a secret at the beginning is not recognised as one.
-            text.drain(..text.ceil_char_boundary(self.secrets.longest()));
+            // A character cut in two there is three bytes longer.
+            text.drain(..text.ceil_char_boundary(self.secrets.longest() + 6));
         }
         text
     }
 
     /// What is kept: what is shown, and as much as a secret in front of it.
     fn room(&self) -> usize {
-        self.limit.saturating_add(self.secrets.longest())
+        self.limit.saturating_add(self.secrets.longest() + 6)
     }
 
     fn push(&self, bytes: &[u8]) {

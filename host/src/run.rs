@@ -1,11 +1,15 @@
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::time::Duration;
 
 use crate::error::{Call, SessionError};
-use crate::event::{Item, Participation, PrepareOutcome, Trigger};
+use crate::event::{Item, Participation, PrepareOutcome, ProgressResponse, Trigger};
 use crate::id::{ErrorId, ItemId};
 use crate::report::{Outcome, Report};
 use crate::session::Session;
+
+/// Errors that are asked about after each attempt.
+const MAX_SHOWN: usize = 1_000;
 
 /// What a run is to do.
 #[derive(Clone, Debug)]
@@ -117,13 +121,16 @@ impl Session {
         let Selection::Only(keys) = selection else {
             return Ok(items.iter().filter(|item| item.checked).map(|item| item.id).collect());
         };
+        let mut by_key: HashMap<String, Vec<ItemId>> = HashMap::new();
+        for item in items {
+            by_key.entry(item.id.to_string()).or_default().push(item.id);
+            by_key.entry(item.name.clone()).or_default().push(item.id);
+        }
         let mut selected = Vec::new();
         for key in keys {
-            let wanted =
-                |item: &&Item| item.name == *key || item.id.to_string().eq_ignore_ascii_case(key);
-            let before = selected.len();
-            selected.extend(items.iter().filter(wanted).map(|item| item.id));
-            if selected.len() == before {
+            let found = by_key.get(key).or_else(|| by_key.get(&key.to_ascii_lowercase()));
+            selected.extend(found.into_iter().flatten());
+            if found.is_none() {
                 return Err(SessionError::UnknownItem {
                     plugin: self.plugin().to_owned(),
                     item: key.clone(),
@@ -136,9 +143,15 @@ impl Session {
 
     /// Asks about each error that can tell more, and gathers what is to be done once more.
     async fn retry_items(&mut self) -> Result<Vec<ItemId>, SessionError> {
-        let errors: Vec<ErrorId> = self.log().iter().filter_map(|entry| entry.jump).collect();
+        let mut seen = HashSet::new();
+        let jumps = self.log().iter().filter_map(|entry| entry.jump);
+        let errors: Vec<ErrorId> =
+            jumps.filter(|&error| seen.insert(error)).take(MAX_SHOWN).collect();
         let mut items = Vec::new();
         for error in errors {
+            if self.cancel_handle().response(None) == ProgressResponse::CancelAll {
+                return Ok(Vec::new());
+            }
             match self.show_error(error).await {
                 Ok(detail) => items.extend(detail.retry),
                 Err(SessionError::Plugin { .. }) => {}

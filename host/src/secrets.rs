@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+/// A shorter line of a secret is like many other lines.
+const LINE_BYTES: usize = 8;
+
 /// What stands where a secret was.
 const MASK: &str = "[secret]";
 
@@ -16,11 +19,20 @@ impl std::fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    /// Empty values hide nothing and are left out.
+    /// Each value is hidden as it is, without blanks around it, line by line, and as Rust and
+    /// others quote it. Empty values hide nothing.
     pub(crate) fn new(values: impl Iterator<Item = String>) -> Self {
-        let mut values: Vec<_> = values.filter(|value| !value.is_empty()).collect();
+        let spellings = |value: String| {
+            let trimmed = value.trim().to_owned();
+            let quoted = value.escape_debug().to_string();
+            let lines = value.lines().map(str::trim).filter(|line| line.len() >= LINE_BYTES);
+            let lines: Vec<_> = lines.map(str::to_owned).collect();
+            [value, trimmed, quoted].into_iter().chain(lines)
+        };
+        let mut values: Vec<_> = values.flat_map(spellings).filter(|one| !one.is_empty()).collect();
         // One may be a part of another.
-        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        values.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+        values.dedup();
         Self(values.into())
     }
 
@@ -57,5 +69,16 @@ mod tests {
             assert_eq!(secrets.hide(text.to_owned()), expected);
         }
         assert_eq!(format!("{secrets:?}"), "Secrets(2)");
+    }
+
+    #[test]
+    fn a_secret_of_several_lines_is_masked_in_each_spelling() {
+        let key = " BEGIN KEY\nabcdefgh\nx\n".to_owned();
+        let secrets = Secrets::new(std::iter::once(key.clone()));
+        for text in [key.clone(), key.trim().to_owned(), format!("{key:?}"), "abcdefgh".to_owned()]
+        {
+            let hidden = secrets.hide(text);
+            assert!(!hidden.contains("abcdefgh"), "{hidden}");
+        }
     }
 }

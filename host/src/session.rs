@@ -72,7 +72,7 @@ macro_rules! call {
         }
         let guest = $self.world.syncmgr_plugin_synchronize();
         let call = guest.$function(&mut $self.store $(, $argument)*);
-        let outcome = watched(&$self.watch, call).await;
+        let outcome = watched(&$self.watch, $call, call).await;
         $self.settle($call, outcome)
     }};
 }
@@ -80,6 +80,7 @@ macro_rules! call {
 /// Drives a call of the guest, measures what it computes, and drops it as soon as it is to end.
 async fn watched<T>(
     watch: &Watch,
+    name: Call,
     call: impl Future<Output = wasmtime::Result<T>>,
 ) -> wasmtime::Result<T> {
     let mut call = pin!(call);
@@ -89,14 +90,28 @@ async fn watched<T>(
         watch.stop_running();
         polled
     });
-    watch.begin_call();
+    watch.begin_call(name);
+    // Whoever drops this future before it is done leaves half a call behind: nothing may enter
+    // the instance after that.
+    let unfinished = Unfinished(watch);
     let outcome = tokio::select! {
         biased;
         outcome = measured => outcome,
         _reason = watch.wait_ended() => Err(EndedByHost.into()),
     };
+    std::mem::forget(unfinished);
     watch.end_call();
     outcome
+}
+
+/// Ends the plugin if a call of it is abandoned.
+struct Unfinished<'a>(&'a Watch);
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        self.0.end(StopReason::Killed);
+        self.0.end_call();
+    }
 }
 
 impl Session {
@@ -105,7 +120,7 @@ impl Session {
         prepared: Prepared,
     ) -> Result<Self, (SessionError, Option<Box<dyn Sink>>)> {
         let Prepared { plugin, pre, mut store, watch, stderr, max_items, parked: _ } = prepared;
-        let instantiated = watched(&watch, pre.instantiate_async(&mut store)).await;
+        let instantiated = watched(&watch, Call::Initialize, pre.instantiate_async(&mut store)).await;
         match instantiated {
             Ok(world) => Ok(Self {
                 plugin,
@@ -126,8 +141,8 @@ impl Session {
         }
     }
 
-    /// Ends the session, and gives its sink back.
-    pub(crate) fn into_sink(mut self) -> Option<Box<dyn Sink>> {
+    /// Gives the sink back. The session can do nothing more then.
+    pub(crate) fn take_sink(&mut self) -> Option<Box<dyn Sink>> {
         self.store.data_mut().take_journal().map(|journal| journal.sink)
     }
 

@@ -257,6 +257,8 @@ impl ResourceLimiter for Limiter {
             self.watch.end(StopReason::Memory);
             return Err(EndedByHost.into());
         };
+        // Stays counted if the system refuses it: wasmtime also tells of failures that were never
+        // asked for here, so that they cannot be told apart.
         self.memory_bytes = grown;
         self.peak_memory_bytes = self.peak_memory_bytes.max(grown);
         Ok(true)

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use crate::error::{Call, SessionError, StartError, StopReason};
+use crate::error::{SessionError, StartError};
 use crate::event::ProgressResponse;
 use crate::plugin::{Plugin, Prepared, SessionOptions};
 use crate::report::{Outcome, Report};
@@ -49,7 +49,7 @@ impl Plugin {
             OnDeath::Restart { backoff, .. } => backoff,
             OnDeath::Fail | OnDeath::Quarantine => Duration::ZERO,
         };
-        while let Some(death) = report.error().filter(|error| could_do_better(error)) {
+        while let Some(death) = report.error().filter(|error| error.may_be_retried()) {
             if request.on_death == OnDeath::Quarantine {
                 self.quarantine(death);
             }
@@ -62,10 +62,14 @@ impl Plugin {
             pause = pause.saturating_mul(2);
             if !report.items.is_empty() {
                 let unfinished = report.items.iter().filter(|item| item.ended_by_death());
-                request.selection =
-                    Selection::Only(unfinished.map(|item| item.id.to_string()).collect());
+                let unfinished: Vec<_> = unfinished.map(|item| item.id.to_string()).collect();
+                if unfinished.is_empty() {
+                    break;
+                }
+                request.selection = Selection::Only(unfinished);
             }
-            let (later, back) = self.attempt(&options, next, &request)?;
+            // What was done stays reported, whatever keeps the plugin from starting again.
+            let Ok((later, back)) = self.attempt(&options, next, &request) else { break };
             report = report.continued(later);
             sink = back;
         }
@@ -85,8 +89,10 @@ impl Plugin {
         thread::Builder::new()
             .name("syncmgr-session".to_owned())
             .spawn(move || {
-                // Nobody listens to a session that was given up on.
-                let _ = done.send(drive(prepared, &request));
+                drive(prepared, &request, |ran| {
+                    // Nobody listens to a session that was given up on.
+                    let _ = done.send(ran);
+                });
             })
             .map_err(|source| SessionError::Host {
                 plugin: self.name().to_owned(),
@@ -105,7 +111,7 @@ impl Plugin {
                     return Err(StartError::Session(SessionError::Host {
                         plugin: self.name().to_owned(),
                         what: "run the session",
-                        source: wasmtime::Error::msg("the sink panicked"),
+                        source: wasmtime::Error::msg("its thread panicked, most likely in the sink"),
                     }));
                 }
             }
@@ -116,61 +122,34 @@ impl Plugin {
 /// Waits, unless the run is called off; whether it was.
 fn cancel_wait(cancel: &crate::cancel::CancelHandle, pause: Duration) -> bool {
     let called_off = || cancel.is_killed() || cancel.response(None) == ProgressResponse::CancelAll;
-    let until = std::time::Instant::now() + pause;
-    while !called_off() && std::time::Instant::now() < until {
+    let since = std::time::Instant::now();
+    while !called_off() && since.elapsed() < pause {
         thread::sleep(TICK.min(pause));
     }
     called_off()
 }
 
-/// Whether another session could do better than one that failed like this.
-fn could_do_better(error: &SessionError) -> bool {
-    let final_reason = match error {
-        SessionError::Ended { reason, .. } => match reason {
-            StopReason::Killed
-            | StopReason::CancelledAll
-            | StopReason::Denied
-            | StopReason::Instances => true,
-            StopReason::CancelledItem
-            | StopReason::ComputeTime
-            | StopReason::WallTime
-            | StopReason::IdleTime
-            | StopReason::Memory
-            | StopReason::Tables
-            | StopReason::Stack
-            | StopReason::Handles
-            | StopReason::HostCallBytes => false,
-        },
-        SessionError::Denied { .. } => true,
-        SessionError::Plugin { .. }
-        | SessionError::BadData { .. }
-        | SessionError::Trap { .. }
-        | SessionError::Exit { .. }
-        | SessionError::OutOfOrder { .. }
-        | SessionError::Dead { .. }
-        | SessionError::UnknownItem { .. }
-        | SessionError::Host { .. } => false,
-    };
-    error.is_death() && !final_reason
-}
-
-fn drive(prepared: Prepared, request: &RunRequest) -> Ran {
+/// Does the run and hands over what came of it. Only then is the session taken down: closing its
+/// files may take time.
+fn drive(prepared: Prepared, request: &RunRequest, done: impl FnOnce(Ran)) {
     let plugin = prepared.plugin.to_string();
     let failed = |error, sink| (Report::without_items(&plugin, Outcome::Failed(error)), sink);
     let runtime = match Runtime::new(&plugin) {
         Ok(runtime) => runtime,
-        Err(error) => return failed(error, None),
+        Err(error) => return done(failed(error, None)),
     };
     let work = async {
-        Ok::<_, SessionError>(match Session::start(prepared).await {
+        match Session::start(prepared).await {
             Ok(mut session) => {
                 let report = session.run(request).await;
-                (report, session.into_sink())
+                done((report, session.take_sink()));
             }
-            Err((error, sink)) => failed(error, sink),
-        })
+            Err((error, sink)) => done(failed(error, sink)),
+        }
+        Ok::<_, SessionError>(())
     };
-    runtime.block_on(work).unwrap_or_else(|error| failed(error, None))
+    // Its outcome was handed over.
+    let _ = runtime.block_on(work);
 }
 
 /// Ends the run without the plugin, if that was to end and the system does not let it. The
@@ -179,12 +158,9 @@ fn give_up(plugin: &str, watch: &Watch, parked: &Parked) -> Option<Ran> {
     if watch.overdue() < crate::clock::nanoseconds(PATIENCE) {
         return None;
     }
+    let (call, reason) = (watch.call()?, watch.ended()?);
     let mut journal = parked.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-    let error = SessionError::Ended {
-        plugin: plugin.to_owned(),
-        call: Call::Synchronize,
-        reason: watch.ended()?,
-    };
+    let error = SessionError::Ended { plugin: plugin.to_owned(), call, reason };
     let died = error.hresult();
     journal.end_items(Some(died));
     let report = journal.outcome(plugin, Outcome::Failed(error), Some(died), 0, 0);

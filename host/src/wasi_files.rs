@@ -1,7 +1,8 @@
 //! WASI's view of files, as far as wasmtime does not bound it: how much goes into the plugin's own
-//! storage, and how many files are open.
+//! storage, how many files are open, and how many listings are held in memory.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use wasmtime::StoreContextMut;
@@ -9,7 +10,7 @@ use wasmtime::component::{Linker, Resource, ResourceType};
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemView};
 use wasmtime_wasi::p2::bindings::filesystem::preopens::Host as _;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
-    DescriptorFlags, ErrorCode, HostDescriptor as _, OpenFlags, PathFlags,
+    DescriptorFlags, DirectoryEntryStream, ErrorCode, HostDescriptor as _, OpenFlags, PathFlags,
 };
 use wasmtime_wasi::p2::{
     DynOutputStream, FsError, FsResult, OutputStream, Pollable, StreamError, StreamResult,
@@ -17,29 +18,46 @@ use wasmtime_wasi::p2::{
 
 use crate::denied::WASI;
 use crate::state::State;
-use crate::storage::{STORAGE, Storage};
+use crate::storage::{ENTRY_BYTES, STORAGE, Storage};
 
 /// `ENOSPC`, or what Windows has for it. An error without a number has no meaning in WASI.
 const NO_SPACE: i32 = if cfg!(windows) { 112 } else { 28 };
 
 type Answer<T> = wasmtime::Result<(Result<T, ErrorCode>,)>;
 
+/// Listings that are held at once: each has the names of a whole directory.
+const MAX_LISTINGS: usize = 8;
+/// Entries of a directory that can be listed by WASI. Our own interface lists any number, a page
+/// at a time.
+const MAX_LISTED: usize = 100_000;
+
 /// What a plugin has open through WASI.
 #[derive(Debug, Default)]
 pub(crate) struct WasiFiles {
     /// The descriptors that are in the storage.
-    stored: std::collections::HashSet<u32>,
+    stored: HashSet<u32>,
+    /// What was opened. A stream keeps a file open when its descriptor is gone.
+    opened: Vec<Weak<std::fs::File>>,
+    /// The listings that there are.
+    listings: HashSet<u32>,
+}
+
+impl WasiFiles {
+    fn count_open(&mut self) -> u64 {
+        self.opened.retain(|file| file.strong_count() > 0);
+        self.opened.len() as u64
+    }
 }
 
 /// Puts these functions in the place of wasmtime's own, which do the work.
 pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    check_version(linker)?;
     linker.allow_shadowing(true);
     let mut preopens = linker.instance(&format!("wasi:filesystem/preopens@{WASI}"))?;
     preopens.func_wrap("get-directories", |mut store: StoreContextMut<'_, State>, (): ()| {
         let state = store.data_mut();
         let directories = state.filesystem().get_directories()?;
         for (directory, path) in &directories {
-            state.open_files += 1;
             if path.strip_prefix('/') == Some(STORAGE) {
                 state.wasi_files.stored.insert(directory.rep());
             }
@@ -50,9 +68,27 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     types.resource("descriptor", ResourceType::host::<Descriptor>(), |mut store, rep| {
         let state: &mut State = store.data_mut();
         state.wasi_files.stored.remove(&rep);
-        state.open_files = state.open_files.saturating_sub(1);
         state.table.delete(Resource::<Descriptor>::new_own(rep))?;
         Ok(())
+    })?;
+    types.resource(
+        "directory-entry-stream",
+        ResourceType::host::<DirectoryEntryStream>(),
+        |mut store, rep| {
+            let state: &mut State = store.data_mut();
+            state.wasi_files.listings.remove(&rep);
+            state.table.delete(Resource::<DirectoryEntryStream>::new_own(rep))?;
+            Ok(())
+        },
+    )?;
+    types.func_wrap_async("[method]descriptor.read-directory", |mut store, arguments| {
+        Box::new(async move { read_directory(store.data_mut(), arguments).await })
+    })?;
+    types.func_wrap_async("[method]descriptor.rename-at", |mut store, arguments| {
+        Box::new(async move { rename_at(store.data_mut(), arguments).await })
+    })?;
+    types.func_wrap_async("[method]descriptor.link-at", |mut store, arguments| {
+        Box::new(async move { link_at(store.data_mut(), arguments).await })
     })?;
     types.func_wrap_async("[method]descriptor.open-at", |mut store, arguments| {
         Box::new(async move { open_at(store.data_mut(), arguments).await })
@@ -88,24 +124,108 @@ fn answer<T>(result: FsResult<T>) -> Answer<T> {
     }
 }
 
+/// That the functions here do take the place of wasmtime's: it must have them under this version.
+fn check_version(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.allow_shadowing(false);
+    for (interface, function) in [
+        ("wasi:clocks/wall-clock", "now"),
+        ("wasi:random/random", "get-random-u64"),
+        ("wasi:sockets/tcp-create-socket", "create-tcp-socket"),
+        ("wasi:filesystem/preopens", "get-directories"),
+        ("wasi:filesystem/types", "[method]descriptor.open-at"),
+    ] {
+        let mut instance = linker.instance(&format!("{interface}@{WASI}"))?;
+        let new = instance.func_new(function, |_, _, _, _| Ok(()));
+        wasmtime::ensure!(new.is_err(), "wasmtime links {interface} under another version");
+    }
+    Ok(())
+}
+
 async fn open_at(
     state: &mut State,
     arguments: (Resource<Descriptor>, PathFlags, String, OpenFlags, DescriptorFlags),
 ) -> Answer<Resource<Descriptor>> {
     let (this, path_flags, path, open_flags, flags) = arguments;
-    if state.open_files >= state.max_open_files {
+    if state.open_files + state.wasi_files.count_open() >= state.max_open_files {
         // What a program gets that has too many of its own open has no name in WASI.
         return Ok((Err(ErrorCode::Quota),));
     }
     let stored = state.wasi_files.stored.contains(&this.rep());
+    if stored && open_flags.contains(OpenFlags::CREATE) {
+        let storage = state.storage.as_ref();
+        if storage.is_some_and(|storage| storage.charge(ENTRY_BYTES).is_err()) {
+            return Ok((Err(ErrorCode::InsufficientSpace),));
+        }
+    }
     let opened = state.filesystem().open_at(this, path_flags, path, open_flags, flags).await;
     if let Ok(opened) = &opened {
-        state.open_files += 1;
+        let (file, is_file) = match state.table.get(opened)? {
+            Descriptor::File(file) => (Arc::clone(&file.file), true),
+            Descriptor::Dir(directory) => (Arc::clone(&directory.dir), false),
+        };
+        state.wasi_files.opened.push(Arc::downgrade(&file));
         if stored {
             state.wasi_files.stored.insert(opened.rep());
+            if let Some(storage) = state.storage.as_ref().filter(|_| is_file) {
+                storage.opened(&file);
+            }
         }
     }
     answer(opened)
+}
+
+async fn read_directory(
+    state: &mut State,
+    (this,): (Resource<Descriptor>,),
+) -> Answer<Resource<DirectoryEntryStream>> {
+    if state.wasi_files.listings.len() >= MAX_LISTINGS {
+        return Ok((Err(ErrorCode::Quota),));
+    }
+    if let Descriptor::Dir(directory) = state.table.get(&this)? {
+        let directory = Arc::clone(&directory.dir);
+        let count = move || crate::directories::count_entries(&directory, MAX_LISTED);
+        let counted = tokio::task::spawn_blocking(count).await;
+        match counted.map_err(wasmtime::Error::from)? {
+            Ok(count) if count > MAX_LISTED => return Ok((Err(ErrorCode::Overflow),)),
+            // What is the matter, wasmtime finds out, too.
+            Ok(_) | Err(_) => {}
+        }
+    }
+    let listing = state.filesystem().read_directory(this).await;
+    if let Ok(listing) = &listing {
+        state.wasi_files.listings.insert(listing.rep());
+    }
+    answer(listing)
+}
+
+/// What moves into the storage, or gets a second name there, would take room that nobody counts.
+fn crosses(state: &State, from: &Resource<Descriptor>, to: &Resource<Descriptor>) -> bool {
+    let stored = |descriptor: &Resource<Descriptor>| {
+        state.wasi_files.stored.contains(&descriptor.rep())
+    };
+    stored(from) != stored(to)
+}
+
+async fn rename_at(
+    state: &mut State,
+    arguments: (Resource<Descriptor>, String, Resource<Descriptor>, String),
+) -> Answer<()> {
+    let (this, path, to, to_path) = arguments;
+    if crosses(state, &this, &to) {
+        return Ok((Err(ErrorCode::CrossDevice),));
+    }
+    answer(state.filesystem().rename_at(this, path, to, to_path).await)
+}
+
+async fn link_at(
+    state: &mut State,
+    arguments: (Resource<Descriptor>, PathFlags, String, Resource<Descriptor>, String),
+) -> Answer<()> {
+    let (this, flags, path, to, to_path) = arguments;
+    if crosses(state, &this, &to) {
+        return Ok((Err(ErrorCode::CrossDevice),));
+    }
+    answer(state.filesystem().link_at(this, flags, path, to, to_path).await)
 }
 
 async fn write(state: &mut State, arguments: (Resource<Descriptor>, Vec<u8>, u64)) -> Answer<u64> {
@@ -188,17 +308,15 @@ impl Pollable for Counted {
 impl OutputStream for Counted {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         let size = bytes.len() as u64;
-        let growth = match &mut self.at {
+        let growth = match self.at {
             None => size,
-            Some(at) => {
-                *at = at.saturating_add(size);
-                at.saturating_sub(length(&self.file)).min(size)
-            }
+            Some(at) => at.saturating_add(size).saturating_sub(length(&self.file)),
         };
         if self.storage.charge(growth).is_err() {
             let full = std::io::Error::from_raw_os_error(NO_SPACE);
             return Err(StreamError::LastOperationFailed(full.into()));
         }
+        self.at = self.at.map(|at| at.saturating_add(size));
         self.stream.write(bytes)
     }
 

@@ -1,11 +1,11 @@
 //! What one session has used, what it may use, and why it was ended.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::cancel::CancelHandle;
 use crate::clock::{self, Coarse};
-use crate::error::{Denial, StopReason};
+use crate::error::{Call, Denial, StopReason};
 use crate::limits::Limits;
 
 /// Watches one session. Shared by the session, what its plugin imports, and the ticker.
@@ -16,12 +16,16 @@ pub(crate) struct Watch {
     ended: AtomicU8,
     ended_at: AtomicU64,
     denial: Mutex<Option<Denial>>,
+    /// The place in [`Call::ALL`] of the last call.
+    call: AtomicUsize,
     /// When the call in progress began; 0: there is none.
     call_since: AtomicU64,
     /// When the plugin last called one of our own interfaces.
     sign: AtomicU64,
     /// Whether the user is being asked. Nobody is late meanwhile.
     asking: AtomicBool,
+    /// When the user last answered; 0: never.
+    answered: AtomicU64,
     /// Time that calls ran on a thread, up to the piece in progress.
     ran: AtomicU64,
     /// When the piece in progress began; 0: there is none.
@@ -44,9 +48,11 @@ impl Watch {
             ended: AtomicU8::new(0),
             ended_at: AtomicU64::new(0),
             denial: Mutex::default(),
+            call: AtomicUsize::new(0),
             call_since: AtomicU64::new(0),
             sign: AtomicU64::new(0),
             asking: AtomicBool::new(false),
+            answered: AtomicU64::new(0),
             ran: AtomicU64::new(0),
             running_since: AtomicU64::new(0),
             waited: AtomicU64::new(0),
@@ -105,11 +111,18 @@ impl Watch {
     }
 
     /// A call of an export begins.
-    pub(crate) fn begin_call(&self) {
+    pub(crate) fn begin_call(&self, call: Call) {
         let now = clock::now();
+        let place = Call::ALL.iter().position(|known| *known == call);
+        self.call.store(place.unwrap_or(0), Ordering::Relaxed);
         self.sign.store(now, Ordering::Relaxed);
         self.computed_before.store(self.computed(), Ordering::Relaxed);
         self.call_since.store(now, Ordering::Release);
+    }
+
+    /// The last call.
+    pub(crate) fn call(&self) -> Option<Call> {
+        Call::ALL.get(self.call.load(Ordering::Relaxed)).copied()
     }
 
     pub(crate) fn end_call(&self) {
@@ -126,9 +139,11 @@ impl Watch {
         self.ran.fetch_add(clock::now().saturating_sub(since), Ordering::Relaxed);
     }
 
-    /// The plugin waited for the host meanwhile.
+    /// The plugin waited for the host meanwhile. Outside of its calls it waits for nothing.
     pub(crate) fn waited(&self, nanoseconds: u64) {
-        self.waited.fetch_add(nanoseconds, Ordering::Relaxed);
+        if self.running_since.load(Ordering::Relaxed) != 0 {
+            self.waited.fetch_add(nanoseconds, Ordering::Relaxed);
+        }
     }
 
     /// What the session has computed, in nanoseconds.
@@ -162,27 +177,31 @@ impl Watch {
         let took = clock::now().saturating_sub(since);
         self.waited(took);
         self.call_since.fetch_add(took, Ordering::AcqRel);
-        self.sign.store(clock::now(), Ordering::Relaxed);
+        let now = clock::now();
+        self.sign.store(now, Ordering::Relaxed);
+        self.answered.store(now, Ordering::Relaxed);
         self.asking.store(false, Ordering::Release);
         answer
     }
 
     /// A look from the ticker.
     pub(crate) fn tick(&self, now: u64) {
+        // In this order: when nobody is being asked, the call's beginning is the right one.
+        let asking = self.asking.load(Ordering::Acquire);
+        let answered = self.answered.load(Ordering::Acquire);
         let call = self.call_since.load(Ordering::Acquire);
-        if call == 0
-            || self.ended.load(Ordering::Acquire) != 0
-            || self.asking.load(Ordering::Acquire)
-        {
+        if call == 0 || asking || self.ended.load(Ordering::Acquire) != 0 {
             return;
         }
         let passed = |since: u64, limit: u64| now.saturating_sub(since.max(call)) >= limit;
+        // A plugin that waits for an answer cannot hear that it was cancelled.
+        let heard = |since: u64| since.max(answered);
         let all = self.cancel.all_since();
         let item = self.cancel.overdue_since();
         let sign = self.sign.load(Ordering::Relaxed);
-        if all != 0 && passed(all, self.grace) {
+        if all != 0 && passed(heard(all), self.grace) {
             self.end(StopReason::CancelledAll);
-        } else if item != 0 && passed(item, self.grace) {
+        } else if item != 0 && passed(heard(item), self.grace) {
             self.end(StopReason::CancelledItem);
         } else if passed(call, self.wall_time) {
             self.end(StopReason::WallTime);

@@ -236,6 +236,11 @@ impl Entries {
     }
 }
 
+pub(super) fn count_entries(directory: &File, most: usize) -> io::Result<usize> {
+    let directory = Dir::from_std_file(directory.try_clone()?);
+    Ok(directory.entries()?.take(most.saturating_add(1)).count())
+}
+
 /// A directory that is held, by a lock file that the system releases with the process.
 #[derive(Debug)]
 pub(super) struct Lock {

@@ -256,6 +256,18 @@ impl Entries {
     }
 }
 
+pub(super) fn count_entries(directory: &std::fs::File, most: usize) -> io::Result<usize> {
+    let own = openat(directory, ".", DIRECTORY, Mode::empty())?;
+    let mut entries = Dir::read_from(&own)?;
+    let mut count = 0;
+    while count <= most {
+        let Some(entry) = entries.read() else { break };
+        entry?;
+        count += 1;
+    }
+    Ok(count)
+}
+
 /// A directory that is held, by a lock that the system releases with the process.
 #[derive(Debug)]
 pub(super) struct Lock {

@@ -58,7 +58,7 @@ pub(crate) fn run(args: &Run) -> anyhow::Result<Exit> {
         report
     };
     if args.on_death == OnDeath::Quarantine
-        && let Some(death) = report.error().filter(|error| error.is_death())
+        && let Some(death) = report.error().filter(|error| error.may_be_retried())
     {
         quarantine.set(&death.to_string())?;
     }
