@@ -407,7 +407,7 @@ mod no_permission {
         let rows = DENIED.iter().flat_map(|row| [(row, For::TheRest), (row, For::OneCall)]);
         for (number, ((path, denied), how_long)) in rows.enumerate() {
             let mut suffered = 0;
-            for k in sample(number, calls.all, 12) {
+            for k in sample(number, calls.all, 16) {
                 suffered += u32::from(
                     deny(&scene, &expected, path, *denied, how_long, k)
                         .with_context(|| format!("{path} {denied:o} {how_long:?} from call {k}"))?,
@@ -887,9 +887,10 @@ mod vanishing {
         // The plugin may do with its storage what it likes, also where that is a side.
         let rows = rows.filter(|row| !matches!(row, ("storage", Fate::ReplacedByLinkToTheOther)));
         for (number, (name, fate)) in rows.enumerate() {
-            // While the sides are read is when a deletion can be seen that is none.
-            let reading = (1..=calls.reading).filter(|_| name != "storage");
-            let rest = sample(number, calls.all, 8).filter(|k| *k > calls.reading);
+            // While the sides are read is when what is removed can look as if it were empty.
+            let stride = if matches!(fate, Fate::Removed) { 1 } else { 4 };
+            let reading = sample(number, calls.reading, stride);
+            let rest = sample(number, calls.all, 12).filter(|k| *k > calls.reading);
             for k in reading.chain(rest) {
                 check(&scene, &expected, name, fate, k)
                     .with_context(|| format!("{name} {fate:?} at call {k}"))?;
