@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use wasmparser::{
-    ComponentAlias, ComponentExternalKind, ComponentTypeRef, Encoding, FunctionBody, KnownCustom, Operator, Parser, Payload, ProducersSectionReader,
-    Validator, WasmFeatures,
+    ComponentAlias, ComponentExternalKind, ComponentTypeRef, Encoding, FunctionBody, KnownCustom,
+    Operator, Parser, Payload, ProducersSectionReader, Validator, WasmFeatures,
 };
 
 use crate::error::ContractError;

@@ -120,7 +120,8 @@ impl Session {
         prepared: Prepared,
     ) -> Result<Self, (SessionError, Option<Box<dyn Sink>>)> {
         let Prepared { plugin, pre, mut store, watch, stderr, max_items, parked: _ } = prepared;
-        let instantiated = watched(&watch, Call::Initialize, pre.instantiate_async(&mut store)).await;
+        let instantiated =
+            watched(&watch, Call::Initialize, pre.instantiate_async(&mut store)).await;
         match instantiated {
             Ok(world) => Ok(Self {
                 plugin,

@@ -111,7 +111,9 @@ impl Plugin {
                     return Err(StartError::Session(SessionError::Host {
                         plugin: self.name().to_owned(),
                         what: "run the session",
-                        source: wasmtime::Error::msg("its thread panicked, most likely in the sink"),
+                        source: wasmtime::Error::msg(
+                            "its thread panicked, most likely in the sink",
+                        ),
                     }));
                 }
             }

@@ -200,9 +200,8 @@ async fn read_directory(
 
 /// What moves into the storage, or gets a second name there, would take room that nobody counts.
 fn crosses(state: &State, from: &Resource<Descriptor>, to: &Resource<Descriptor>) -> bool {
-    let stored = |descriptor: &Resource<Descriptor>| {
-        state.wasi_files.stored.contains(&descriptor.rep())
-    };
+    let stored =
+        |descriptor: &Resource<Descriptor>| state.wasi_files.stored.contains(&descriptor.rep());
     stored(from) != stored(to)
 }
 

@@ -18,7 +18,7 @@ use conformance::corpus::{Act, Expected, Guest, Ran, Row, SECRET, first_item, lo
 use syncmgr_host::sink::{Discard, JsonLines, Progress, Recorder, Sink};
 use syncmgr_host::{
     Access, CancelHandle, Grant, Host, Item, LogEntry, Outcome, Plugin, ProgressResponse,
-    PropertyValue, Question, Report, RunRequest, SessionOptions, Status, Trigger,
+    PropertyValue, Question, Report, RunRequest, SessionOptions, Status, StopReason, Trigger,
 };
 
 /// How many good sessions run beside each guest.
@@ -397,6 +397,16 @@ fn nothing_that_a_plugin_does_reaches_further_than_itself() -> Result<()> {
         }
     }
     println!("{} guests", rows.len());
+    if only.is_empty() {
+        let hit = |reason: &&StopReason| {
+            !rows.iter().any(|row| {
+                matches!(row.expected, Expected::Ran { error: Some(code), .. }
+                    if code == reason.code())
+            })
+        };
+        let missed: Vec<_> = StopReason::ALL.iter().filter(hit).collect();
+        ensure!(missed.is_empty(), "no guest is ended for {missed:?}");
+    }
     ensure!(failures.is_empty(), "{} fail:\n{}", failures.len(), failures.join("\n"));
     Ok(())
 }

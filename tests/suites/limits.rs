@@ -7,8 +7,8 @@ use conformance::script::{Script, item};
 use conformance::{limits_page, workspace};
 use syncmgr_host::sink::{Progress, Recorder, Sink};
 use syncmgr_host::{
-    Hresult, Limits, OnDeath, ProgressResponse, Question, SessionError, StartError, Status,
-    StopReason, hresult,
+    CancelHandle, Hresult, Limits, OnDeath, ProgressResponse, Question, SessionError, StartError,
+    Status, StopReason, Trigger, hresult,
 };
 
 fn with_limits(script: Script, change: impl FnOnce(&mut Limits)) -> Script {
@@ -128,6 +128,99 @@ fn cancelling_an_item_that_waits_for_its_turn_ends_nobody() -> anyhow::Result<()
     let script = with_limits(script, |limits| limits.grace = 20 * MILLISECOND);
     let ran = script.run_with(|cancel| cancel.cancel_item(item("b")))?;
     assert_eq!(ran.ends(), [("a", Status::Succeeded), ("b", Status::Skipped)]);
+    Ok(())
+}
+
+#[test]
+fn a_run_comes_back_though_a_system_call_does_not() -> anyhow::Result<()> {
+    // The look at a host call happens where the call itself would: it blocks as that would.
+    let (release, blocked) = std::sync::mpsc::channel::<()>();
+    let blocked = Mutex::new(blocked);
+    let hook = Arc::new(move |call: &'static str| {
+        if call == "open-storage" {
+            let _ = blocked.lock().expect("nobody panicked with it").recv();
+        }
+        true
+    });
+    let home = tempfile::tempdir()?;
+    let script = Script::new("a b")
+        .on("synchronize", "progress item=a status=succeeded\nlocks count=1")
+        .options(|options| options.host_call_hook(hook).storage(home.path()));
+    let script = with_limits(script, |limits| limits.grace = 50 * MILLISECOND);
+    let ran = script.run_with(|cancel| cancel.cancel_all())?;
+    assert_eq!(ran.error_code(), Some("ended-cancelled-all"));
+    assert_eq!(ran.ends(), [("a", Status::Succeeded), ("b", Status::Stopped)]);
+    let message = ran.report.error().map(ToString::to_string).unwrap_or_default();
+    assert!(message.contains("in synchronize"), "{message}");
+    drop(release);
+    Ok(())
+}
+
+#[test]
+fn a_plugin_that_waited_for_an_answer_has_its_grace_after_it() -> anyhow::Result<()> {
+    struct Slow(CancelHandle);
+    impl Sink for Slow {
+        fn question(&mut self, _question: &Question) -> Option<usize> {
+            self.0.cancel_all();
+            std::thread::sleep(400 * MILLISECOND);
+            None
+        }
+    }
+    let cancel = CancelHandle::new();
+    let handle = cancel.clone();
+    let script = Script::new("a")
+        .on(
+            "synchronize",
+            "question text=x choices=a,b\nsleep ms=50\nprogress item=a status=stopped",
+        )
+        .options(|options| options.cancel_handle(handle));
+    let report = script
+        .options(|options| options.limits(Limits { grace: 200 * MILLISECOND, ..Limits::default() }))
+        .report(Slow(cancel))?;
+    assert!(report.error().is_none(), "{:?}", report.outcome);
+    assert_eq!(report.items[0].status, Status::Stopped);
+    Ok(())
+}
+
+#[test]
+fn computing_counts_and_a_slow_sink_does_not() -> anyhow::Result<()> {
+    struct Slow;
+    impl Sink for Slow {
+        fn progress(&mut self, _progress: &Progress<'_>) -> ProgressResponse {
+            std::thread::sleep(40 * MILLISECOND);
+            ProgressResponse::Continue
+        }
+    }
+    let script = Script::new("a").on("synchronize", "work item=a steps=20");
+    let report =
+        with_limits(script, |limits| limits.compute_time = 400 * MILLISECOND).report(Slow)?;
+    assert_eq!(report.items[0].status, Status::Succeeded, "{:?}", report.outcome);
+    Ok(())
+}
+
+#[test]
+fn a_plugin_that_died_with_nothing_left_to_do_failed() -> anyhow::Result<()> {
+    let restart = OnDeath::Restart { attempts: 3, backoff: MILLISECOND };
+    let ran = Script::new("a")
+        .on("synchronize", "progress item=a status=failed\npanic text=at_the_end")
+        .request(|request| request.on_death = restart)
+        .run()?;
+    assert_eq!((ran.error_code(), ran.report.restarts), (Some("plugin-trap"), 0));
+    assert_eq!(ran.report.items[0].hresult(), Hresult::E_FAIL, "its own failure");
+    Ok(())
+}
+
+#[test]
+fn a_call_that_is_dropped_ends_the_session() -> anyhow::Result<()> {
+    let mut session =
+        Script::new("a").on("get-handler-info", "sleep ms=60000").start(Recorder::new())?;
+    let code = session.block_on(async |session| {
+        session.initialize(Trigger::MANUAL, None).await?;
+        let dropped = tokio::time::timeout(50 * MILLISECOND, session.handler_info()).await;
+        assert!(dropped.is_err());
+        Ok(session.enum_items().await.unwrap_err().code())
+    })?;
+    assert_eq!(code, "ended-killed");
     Ok(())
 }
 

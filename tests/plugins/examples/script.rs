@@ -12,9 +12,28 @@ use std::str::FromStr;
 
 use syncmgr_plugin::bindings::exports::syncmgr::plugin::synchronize as exports;
 use syncmgr_plugin::bindings::syncmgr::plugin::{
-    statistics, synchronize_callback as callback, types,
+    directories, statistics, synchronize_callback as callback, types,
 };
 use syncmgr_plugin::{ItemId, bindings};
+
+/// What the standard library has no words for, in the version that it has itself.
+#[allow(unsafe_code, unreachable_pub, clippy::all, reason = "wit-bindgen output")]
+mod wasi_02 {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: "
+            package tests:wasi;
+            world wasi {
+                import wasi:filesystem/preopens@0.2.6;
+                import wasi:filesystem/types@0.2.6;
+                import wasi:random/random@0.2.6;
+            }
+        ",
+        world: "tests:wasi/wasi",
+        generate_all,
+    });
+}
+use wasi_02::wasi::filesystem::types as wasi;
 
 struct Script;
 
@@ -113,6 +132,63 @@ fn files(command: &str, arguments: &Arguments<'_>) -> std::io::Result<String> {
         "touch" => {
             let file = std::fs::File::open(path)?;
             file.set_modified(std::time::SystemTime::UNIX_EPOCH)?;
+        }
+        "nameless" => {
+            let mut held = Vec::new();
+            for number in 0..arguments.number("times").unwrap_or(0_u32) {
+                let place = format!("{path}{number}");
+                let Ok(mut file) = std::fs::File::create(&place) else { break };
+                std::fs::remove_file(&place)?;
+                // Measuring is done once in a second at most.
+                std::thread::sleep(std::time::Duration::from_millis(1050));
+                if file.write_all(&vec![1; bytes]).is_err() || file.sync_all().is_err() {
+                    break;
+                }
+                held.push(file);
+            }
+            return Ok(held.len().to_string());
+        }
+        "names" => {
+            let mut written = 0_u32;
+            for number in 0..arguments.number("times").unwrap_or(0_u32) {
+                let (one, other) = (format!("{path}{number}"), format!("{to}{number}"));
+                if std::fs::write(&one, vec![1; bytes]).is_err() {
+                    break;
+                }
+                std::fs::hard_link(&one, other)?;
+                std::fs::remove_file(one)?;
+                written += 1;
+            }
+            return Ok(written.to_string());
+        }
+        "streams" | "listings" => {
+            let (storage, _) = wasi_02::wasi::filesystem::preopens::get_directories()
+                .pop()
+                .expect("there is a storage");
+            let mut held = Vec::new();
+            let mut listings = Vec::new();
+            for _ in 0..arguments.number("count").unwrap_or(0_u32) {
+                if command == "listings" {
+                    let Ok(listing) = storage.read_directory() else { break };
+                    listings.push(listing);
+                    continue;
+                }
+                let (follow, read) = (wasi::PathFlags::empty(), wasi::DescriptorFlags::READ);
+                let open = wasi::OpenFlags::empty();
+                let Ok(file) = storage.open_at(follow, "file", open, read) else { break };
+                held.push(file.read_via_stream(0).expect("it is a file"));
+            }
+            return Ok((held.len() + listings.len()).to_string());
+        }
+        "locks" => {
+            let storage = directories::open_storage().expect("there is a storage");
+            let count = arguments.number("count").unwrap_or(0_u32);
+            let lock = |number: &u32| {
+                let name = format!("lock{number}");
+                let _ = storage.create_directory(&name, None);
+                storage.open_directory(&name).and_then(|directory| directory.lock()).is_ok()
+            };
+            return Ok((0..count).take_while(lock).count().to_string());
         }
         "hoard" => {
             let count = arguments.number("count").unwrap_or(0_u32);
@@ -228,11 +304,12 @@ fn run(export: &str) -> Result<()> {
                 say(&format!("clock: {}", since.as_secs()));
             }
             "random" => {
-                let numbers = wasip2::random::random::get_random_bytes(8);
+                let numbers = wasi_02::wasi::random::random::get_random_bytes(8);
                 say(&format!("random: {} bytes", numbers.len()));
             }
             "fill" | "append" | "resize" | "truncate" | "rewrite" | "rename" | "link"
-            | "remove" | "rmdir" | "mkdir" | "touch" | "hoard" => {
+            | "nameless" | "names" | "streams" | "listings" | "locks" | "remove" | "rmdir"
+            | "mkdir" | "touch" | "hoard" => {
                 let outcome = files(command, &arguments);
                 let outcome =
                     outcome.map_or_else(|error| format!("{:?}", error.kind()), |said| said);

@@ -129,6 +129,31 @@ pub fn imported_module() -> Result<Vec<u8>> {
     text(r#"(import "syncmgr:plugin/statistics@0.1.0" (core module))"#)
 }
 
+/// A component that makes two instances of the one that it is handed, and hands on what does so:
+/// thirty times over. No definition is larger than another.
+///
+/// # Errors
+/// Those of the text format.
+pub fn handed_over() -> Result<Vec<u8>> {
+    let mut outer = "(component $g0 (core module $m) (core instance (instantiate $m)))
+        (component $twice
+            (import \"f\" (component $f))
+            (component $g
+                (alias outer 1 0 (component $inner))
+                (instance (instantiate $inner))
+                (instance (instantiate $inner)))
+            (export \"g\" (component $g)))"
+        .to_owned();
+    for level in 1..=30 {
+        let below = level - 1;
+        outer.push_str(&format!(
+            "(instance $i{level} (instantiate $twice (with \"f\" (component $g{below}))))
+             (alias export $i{level} \"g\" (component $g{level}))"
+        ));
+    }
+    text(&format!("{outer} (instance (instantiate $g30))"))
+}
+
 /// Thirty levels, each of which instantiates the one below twice.
 pub fn doubling() -> Result<Vec<u8>> {
     let mut inner = "(component $c0 (core module $m) (core instance (instantiate $m)))".to_owned();

@@ -31,6 +31,11 @@ pub(super) fn rows() -> Vec<Row> {
         ),
         Row::made("imports a module for an interface", bytes::imported_module, "contract-types"),
         Row::made("doubles with each of thirty levels", bytes::doubling, "load-too-large"),
+        Row::made(
+            "doubles with each component that is handed over",
+            bytes::handed_over,
+            "contract-malformed",
+        ),
         Row::made("nests components a thousand deep", bytes::deep, "contract-malformed"),
         Row::made("nests a type without end", bytes::deep_type, "contract-malformed"),
         Row::made(

@@ -212,7 +212,7 @@ pub(super) fn rows() -> Vec<Row> {
         Row::deed("opens a file again and again through WASI", "leak-descriptors")
             .files()
             .much(1_000)
-            .dies("ended-handles"),
+            .dies("plugin-error"),
     );
     rows.push(
         Row::deed("makes streams without end", "leak-streams")
