@@ -24,22 +24,17 @@ impl OutputTail {
     /// The end of what was written, with anything that is no text replaced.
     pub(crate) fn text(&self) -> String {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = String::from_utf8_lossy(kept.make_contiguous()).into_owned();
-        let mut text = self.secrets.hide(text);
-        if kept.len() > self.limit {
-            // What is left of a secret at the beginning is not recognised as one.
-            // A character cut in two there is three bytes longer.
-            text.drain(..text.ceil_char_boundary(self.secrets.longest() + 6));
-        }
-        text
+        // What is left of a secret at the beginning is not recognised as one, and not shown.
+        let from = kept.len().saturating_sub(self.limit);
+        self.secrets.shown(kept.make_contiguous(), from)
     }
 
     /// What is kept: what is shown, and as much as a secret in front of it.
     fn room(&self) -> usize {
-        self.limit.saturating_add(self.secrets.longest() + 6)
+        self.limit.saturating_add(self.secrets.longest())
     }
 
-    fn push(&self, bytes: &[u8]) {
+    pub(crate) fn push(&self, bytes: &[u8]) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes = &bytes[bytes.len().saturating_sub(self.room())..];
         let surplus = (kept.len() + bytes.len()).saturating_sub(self.room());
@@ -129,6 +124,18 @@ mod tests {
             for part in ["hunter2", "unter2", "ter2", "er2"] {
                 assert!(!text.contains(part), "{text:?} after {cut} more bytes");
             }
+        }
+    }
+
+    #[test]
+    fn no_part_of_a_secret_is_shown_that_is_cut_within_a_character() {
+        let secrets = Secrets::new(std::iter::once("\u{1f980}key".to_owned()));
+        for cut in 0..30 {
+            let tail = OutputTail::new(20, secrets.clone());
+            tail.push("say \u{1f980}key, say \u{1f980}key, ".as_bytes());
+            tail.push("x".repeat(cut).as_bytes());
+            let text = tail.text();
+            assert!(!text.replace("[secret]", "").contains(['k', 'e']), "{text:?} after {cut}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Values that must not be seen outside of the plugin.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A shorter line of a secret is like many other lines.
@@ -30,25 +31,84 @@ impl Secrets {
             [value, trimmed, quoted].into_iter().chain(lines)
         };
         let mut values: Vec<_> = values.flat_map(spellings).filter(|one| !one.is_empty()).collect();
-        // One may be a part of another.
         values.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
         values.dedup();
         Self(values.into())
     }
 
     /// The text with every secret in it masked.
-    pub(crate) fn hide(&self, mut text: String) -> String {
-        for secret in self.0.iter() {
-            if text.contains(secret.as_str()) {
-                text = text.replace(secret.as_str(), MASK);
-            }
+    pub(crate) fn hide(&self, text: String) -> String {
+        match self.0.iter().any(|secret| text.contains(secret.as_str())) {
+            true => self.shown(text.as_bytes(), 0),
+            false => text,
         }
-        text
+    }
+
+    /// Bytes as text from a position on, with every secret masked, also one that begins before
+    /// the position.
+    pub(crate) fn shown(&self, bytes: &[u8], from: usize) -> String {
+        let mut shown = String::new();
+        let mut at = from;
+        for secret in self.find(bytes).into_iter().skip_while(|secret| secret.end <= from) {
+            if at < secret.start {
+                shown.push_str(&String::from_utf8_lossy(&bytes[at..secret.start]));
+            }
+            shown.push_str(MASK);
+            at = secret.end;
+        }
+        shown.push_str(&String::from_utf8_lossy(&bytes[at..]));
+        shown
+    }
+
+    /// Where secrets are, in order. Those that touch or overlap are one: where one of two is cut
+    /// out of the other, what is left still tells something.
+    fn find(&self, bytes: &[u8]) -> Vec<Range<usize>> {
+        let mut found = Vec::new();
+        for secret in self.0.iter() {
+            find_all(bytes, secret.as_bytes(), &mut found);
+        }
+        found.sort_unstable_by_key(|range| range.start);
+        let mut merged = Vec::new();
+        found.into_iter().for_each(|range| push(&mut merged, range));
+        merged
     }
 
     /// The longest one, in bytes.
     pub(crate) fn longest(&self) -> usize {
         self.0.first().map_or(0, String::len)
+    }
+}
+
+/// Adds a range that does not start before the last one.
+fn push(ranges: &mut Vec<Range<usize>>, range: Range<usize>) {
+    match ranges.last_mut().filter(|last| (last.start..=last.end).contains(&range.start)) {
+        Some(last) => last.end = last.end.max(range.end),
+        None => ranges.push(range),
+    }
+}
+
+/// Finds a text that is not empty, also where it overlaps itself, in linear time (Knuth, Morris
+/// and Pratt): what is searched may be long, and made to be slow.
+fn find_all(bytes: &[u8], text: &[u8], found: &mut Vec<Range<usize>>) {
+    // For each beginning of the text, how much of its end is a shorter beginning.
+    let mut shorter = vec![0; text.len()];
+    let mut matched = 0;
+    for at in 1..text.len() {
+        while matched > 0 && text[matched] != text[at] {
+            matched = shorter[matched - 1];
+        }
+        matched += usize::from(text[matched] == text[at]);
+        shorter[at] = matched;
+    }
+    matched = 0;
+    for (at, byte) in bytes.iter().enumerate() {
+        while matched > 0 && text.get(matched) != Some(byte) {
+            matched = shorter[matched - 1];
+        }
+        matched += usize::from(text[matched] == *byte);
+        if matched == text.len() {
+            push(found, at + 1 - matched..at + 1);
+        }
     }
 }
 
@@ -79,6 +139,22 @@ mod tests {
         {
             let hidden = secrets.hide(text);
             assert!(!hidden.contains("abcdefgh"), "{hidden}");
+        }
+    }
+
+    #[test]
+    fn secrets_that_overlap_are_masked_as_a_whole() {
+        let secrets = Secrets::new(["abc", "bcda", "xyx", "e"].into_iter().map(str::to_owned));
+        for (text, expected) in [
+            ("-abcda-", "-[secret]-"),
+            ("-abcabcda-", "-[secret]-"),
+            ("-xyxyx-", "-[secret]-"),
+            ("-xyxabc-xy-", "-[secret]-xy-"),
+            // What the mask is made of may be secret, too.
+            ("-e-abc-", "-[secret]-[secret]-"),
+            ("-eee-", "-[secret]-"),
+        ] {
+            assert_eq!(secrets.hide(text.to_owned()), expected);
         }
     }
 }

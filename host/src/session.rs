@@ -67,9 +67,7 @@ impl std::fmt::Debug for Session {
 /// Calls an export, unless the session is dead, and gives up on it as soon as it is to end.
 macro_rules! call {
     ($self:ident, $call:expr, $function:ident $(, $argument:expr)*) => {{
-        if $self.died.is_some() {
-            return Err(SessionError::Dead { plugin: $self.plugin.to_string(), call: $call });
-        }
+        $self.check_alive($call)?;
         let guest = $self.world.syncmgr_plugin_synchronize();
         let call = guest.$function(&mut $self.store $(, $argument)*);
         let outcome = watched(&$self.watch, $call, call).await;
@@ -176,6 +174,7 @@ impl Session {
         cookie: Option<&[u8]>,
     ) -> Result<Participation, SessionError> {
         const CALL: Call = Call::Initialize;
+        self.check_alive(CALL)?;
         if self.phase != Phase::Created {
             return Err(self.out_of_order(CALL, "twice"));
         }
@@ -278,6 +277,7 @@ impl Session {
     /// [`SessionError`], as of every call.
     pub async fn synchronize(&mut self) -> Result<(), SessionError> {
         const CALL: Call = Call::Synchronize;
+        self.check_alive(CALL)?;
         if self.phase != Phase::Prepared {
             return Err(self.out_of_order(CALL, "before prepare-for-sync"));
         }
@@ -386,7 +386,16 @@ impl Session {
         self.store.data().journal_ref().map_or(&[], |journal| journal.ledger.entries())
     }
 
+    /// Whether the plugin is gone comes before whether a call belongs here.
+    fn check_alive(&self, call: Call) -> Result<(), SessionError> {
+        match self.died {
+            None => Ok(()),
+            Some(_) => Err(SessionError::Dead { plugin: self.plugin.to_string(), call }),
+        }
+    }
+
     fn check_initialized(&self, call: Call) -> Result<(), SessionError> {
+        self.check_alive(call)?;
         match self.phase {
             Phase::Created => Err(self.out_of_order(call, "before initialize")),
             Phase::Declined => Err(self.out_of_order(call, "after the handler declined to run")),

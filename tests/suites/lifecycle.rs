@@ -441,6 +441,40 @@ fn a_dead_session_is_never_entered_again() -> anyhow::Result<()> {
 }
 
 #[test]
+fn a_dead_session_says_so_whatever_is_called() -> anyhow::Result<()> {
+    let mut session = Script::new("a").on("initialize", "panic text=x").start(Discard)?;
+    let codes = session.block_on(async |session| {
+        let first = session.initialize(Trigger::MANUAL, None).await.unwrap_err().code();
+        let again = session.initialize(Trigger::MANUAL, None).await.unwrap_err().code();
+        let info = session.handler_info().await.unwrap_err().code();
+        Ok([first, again, info])
+    })?;
+    assert_eq!(codes, ["plugin-trap", "session-dead", "session-dead"]);
+    Ok(())
+}
+
+#[test]
+fn what_a_dead_session_did_is_not_changed_by_later_calls() -> anyhow::Result<()> {
+    let script = Script::new("a b").on("synchronize", "progress item=a status=succeeded");
+    let mut session = script.on("show-error", "panic text=x").start(Discard)?;
+    let items = [item("a"), item("b")];
+    let codes = session.block_on(async |session| {
+        session.initialize(Trigger::MANUAL, None).await?;
+        session.prepare_for_sync(&items).await?;
+        session.synchronize().await?;
+        let shown = session.show_error(ErrorId::from_uuid(Default::default())).await;
+        let prepared = session.prepare_for_sync(&items).await.unwrap_err().code();
+        let synchronized = session.synchronize().await.unwrap_err().code();
+        Ok([shown.unwrap_err().code(), prepared, synchronized])
+    })?;
+    assert_eq!(codes, ["plugin-trap", "session-dead", "session-dead"]);
+    let report = session.report(Outcome::Completed);
+    let ends: Vec<_> = report.items.iter().map(|item| item.status).collect();
+    assert_eq!(ends, [Status::Succeeded, Status::Failed]);
+    Ok(())
+}
+
+#[test]
 fn calls_out_of_order_are_refused() -> anyhow::Result<()> {
     let mut session = Script::new("a").start(Discard)?;
     session.block_on(async |session| {

@@ -1,39 +1,5 @@
 //! `syncmgr`: run, inspect and validate sync plugins.
 
-mod args;
-mod builtin;
-mod command;
-mod escape;
-mod exit;
-mod job;
-mod quarantine;
-mod sink;
-
-use std::process::ExitCode;
-
-use clap::Parser;
-
-use crate::args::{Args, Command};
-use crate::exit::Exit;
-
-fn main() -> ExitCode {
-    let args = Args::parse();
-    match dispatch(&args.command) {
-        Ok(exit) => exit.into(),
-        Err(error) => {
-            exit::print_error(&error);
-            Exit::of_error(&error).into()
-        }
-    }
-}
-
-fn dispatch(command: &Command) -> anyhow::Result<Exit> {
-    match command {
-        Command::Run(run) => command::run::run(run),
-        Command::Items(items) => command::items::run(items),
-        Command::Inspect(inspect) => command::inspect::run(inspect),
-        Command::Validate(validate) => command::validate::run(validate),
-        Command::Demo(demo) => command::demo::run(demo),
-        Command::Completions(completions) => command::completions::run(completions),
-    }
+fn main() -> std::process::ExitCode {
+    syncmgr_cli::main()
 }

@@ -1,0 +1,44 @@
+//! The program `syncmgr`, apart from its `main`, so that fuzzing reaches it. No API.
+
+#![doc(hidden)]
+
+mod args;
+mod builtin;
+mod command;
+mod escape;
+mod exit;
+#[cfg(fuzzing)]
+pub mod fuzzing;
+mod job;
+mod quarantine;
+mod sink;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Args, Command};
+use crate::exit::Exit;
+
+/// The whole program.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    match dispatch(&args.command) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            exit::print_error(&error);
+            Exit::of_error(&error).into()
+        }
+    }
+}
+
+fn dispatch(command: &Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Run(run) => command::run::run(run),
+        Command::Items(items) => command::items::run(items),
+        Command::Inspect(inspect) => command::inspect::run(inspect),
+        Command::Validate(validate) => command::validate::run(validate),
+        Command::Demo(demo) => command::demo::run(demo),
+        Command::Completions(completions) => command::completions::run(completions),
+    }
+}
