@@ -397,7 +397,7 @@ mod tests {
             ("plugin = \"folder\"\nallow = [\"all\"]", "cannot be allowed"),
             ("plugin = \"folder\"\n[limits]\nspeed = 1", "there is no limit"),
             ("plugin = \"folder\"\n[limits]\ngrace = 1", "a time such as"),
-            ("plugin = \"folder\"\n[secrets]\nx = \"plain\"", "invalid type"),
+            ("plugin = \"folder\"\n[secrets]\nx = \"plain\"", "expected `env` or `file`"),
             ("plugin = \"nothing\"", "neither a file nor a built-in"),
             ("plugin = ", "TOML"),
         ] {
