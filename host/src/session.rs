@@ -67,9 +67,7 @@ impl std::fmt::Debug for Session {
 /// Calls an export, unless the session is dead, and gives up on it as soon as it is to end.
 macro_rules! call {
     ($self:ident, $call:expr, $function:ident $(, $argument:expr)*) => {{
-        if $self.died.is_some() {
-            return Err(SessionError::Dead { plugin: $self.plugin.to_string(), call: $call });
-        }
+        $self.check_alive($call)?;
         let guest = $self.world.syncmgr_plugin_synchronize();
         let call = guest.$function(&mut $self.store $(, $argument)*);
         let outcome = watched(&$self.watch, call).await;
@@ -160,6 +158,7 @@ impl Session {
         cookie: Option<&[u8]>,
     ) -> Result<Participation, SessionError> {
         const CALL: Call = Call::Initialize;
+        self.check_alive(CALL)?;
         if self.phase != Phase::Created {
             return Err(self.out_of_order(CALL, "twice"));
         }
@@ -263,6 +262,7 @@ impl Session {
     pub async fn synchronize(&mut self) -> Result<(), SessionError> {
         const CALL: Call = Call::Synchronize;
         if self.phase != Phase::Prepared {
+            self.check_alive(CALL)?;
             return Err(self.out_of_order(CALL, "before prepare-for-sync"));
         }
         self.phase = Phase::Synchronized;
@@ -289,7 +289,10 @@ impl Session {
                     let journal = self.journal()?;
                     journal.log(&LogEntry {
                         level: LogLevel::Warning,
-                        text: format!("set-item-status failed: {message}"),
+                        text: convert::cut(
+                            format!("set-item-status failed: {message}"),
+                            convert::TEXT_BYTES,
+                        ),
                         item: item.filter(|&item| journal.ledger.contains(item)),
                         jump: None,
                         id: None,
@@ -370,7 +373,16 @@ impl Session {
         self.store.data().journal_ref().map_or(&[], |journal| journal.ledger.entries())
     }
 
+    /// Whether the plugin is gone comes before whether a call belongs here.
+    fn check_alive(&self, call: Call) -> Result<(), SessionError> {
+        match self.died {
+            None => Ok(()),
+            Some(_) => Err(SessionError::Dead { plugin: self.plugin.to_string(), call }),
+        }
+    }
+
     fn check_initialized(&self, call: Call) -> Result<(), SessionError> {
+        self.check_alive(call)?;
         match self.phase {
             Phase::Created => Err(self.out_of_order(call, "before initialize")),
             Phase::Declined => Err(self.out_of_order(call, "after the handler declined to run")),

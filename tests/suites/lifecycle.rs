@@ -441,6 +441,68 @@ fn a_dead_session_is_never_entered_again() -> anyhow::Result<()> {
 }
 
 #[test]
+fn a_dead_session_says_so_whatever_is_called() -> anyhow::Result<()> {
+    let mut session = Script::new("a").on("initialize", "panic text=x").start(Discard)?;
+    let codes = session.block_on(async |session| {
+        let first = session.initialize(Trigger::MANUAL, None).await.unwrap_err().code();
+        let again = session.initialize(Trigger::MANUAL, None).await.unwrap_err().code();
+        let info = session.handler_info().await.unwrap_err().code();
+        Ok([first, again, info])
+    })?;
+    assert_eq!(codes, ["plugin-trap", "session-dead", "session-dead"]);
+    Ok(())
+}
+
+#[test]
+fn what_was_prepared_ends_also_where_the_plugin_died_before_synchronize() -> anyhow::Result<()> {
+    let recorder = Recorder::new();
+    let script = Script::new("a").on("get-properties", "panic text=x");
+    let mut session = script.start(recorder.clone())?;
+    let code = session.block_on(async |session| {
+        session.initialize(Trigger::MANUAL, None).await?;
+        session.prepare_for_sync(&[item("a")]).await?;
+        session.properties(None).await.unwrap_err();
+        Ok(session.synchronize().await.unwrap_err().code())
+    })?;
+    assert_eq!(code, "session-dead");
+    let recorded = format!("{:?}", recorder.recorded());
+    assert!(recorded.contains("Failed"), "{recorded}");
+    Ok(())
+}
+
+#[test]
+fn the_message_of_a_push_that_failed_is_bounded() -> anyhow::Result<()> {
+    let message = "x".repeat(5000);
+    let ran = Script::new("a")
+        .on("set-item-status", &format!("fail text={message}"))
+        .run_with(|cancel| cancel.cancel_item(item("a")))?;
+    let entry = ran.report.log.iter().find(|entry| entry.text.starts_with("set-item-status f"));
+    assert_eq!(entry.map(|entry| entry.text.len()), Some(4096));
+    Ok(())
+}
+
+#[test]
+fn what_a_dead_session_did_is_not_changed_by_later_calls() -> anyhow::Result<()> {
+    let script = Script::new("a b").on("synchronize", "progress item=a status=succeeded");
+    let mut session = script.on("show-error", "panic text=x").start(Discard)?;
+    let items = [item("a"), item("b")];
+    let codes = session.block_on(async |session| {
+        session.initialize(Trigger::MANUAL, None).await?;
+        session.prepare_for_sync(&items).await?;
+        session.synchronize().await?;
+        let shown = session.show_error(ErrorId::from_uuid(Default::default())).await;
+        let prepared = session.prepare_for_sync(&items).await.unwrap_err().code();
+        let synchronized = session.synchronize().await.unwrap_err().code();
+        Ok([shown.unwrap_err().code(), prepared, synchronized])
+    })?;
+    assert_eq!(codes, ["plugin-trap", "session-dead", "session-dead"]);
+    let report = session.report(Outcome::Completed);
+    let ends: Vec<_> = report.items.iter().map(|item| item.status).collect();
+    assert_eq!(ends, [Status::Succeeded, Status::Failed]);
+    Ok(())
+}
+
+#[test]
 fn calls_out_of_order_are_refused() -> anyhow::Result<()> {
     let mut session = Script::new("a").start(Discard)?;
     session.block_on(async |session| {
