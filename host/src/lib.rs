@@ -46,6 +46,9 @@ mod denied;
 mod directories;
 mod error;
 mod event;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod grants;
 mod host;
 pub mod hresult;

@@ -29,9 +29,21 @@ pub fn build(guest: Guest<'_>) -> PathBuf {
     for watched in ["wit", "guest", "tests/plugins", "Cargo.lock", "Cargo.toml"] {
         println!("cargo::rerun-if-changed={}", root.join(watched).display());
     }
-    install_target();
     let target_dir = target_dir(Path::new(&var("OUT_DIR")));
-    let mut cargo = Command::new(var("CARGO"));
+    let mut cargo = match env::var_os("CARGO_CFG_FUZZING") {
+        None => {
+            install_target();
+            Command::new(var("CARGO"))
+        }
+        // The compiler that fuzzes is another one than the workspace's. rustup finds that one.
+        Some(_) => {
+            let mut cargo = Command::new("cargo");
+            for chosen in ["RUSTUP_TOOLCHAIN", "CARGO", "RUSTC", "RUSTDOC"] {
+                cargo.env_remove(chosen);
+            }
+            cargo
+        }
+    };
     cargo
         .args([
             "build",

@@ -276,13 +276,13 @@ fn from_home(path: &Path, base: &Path) -> PathBuf {
 }
 
 /// What a job file, or a command line, says.
-struct Contents {
-    plugin: Named,
-    grants: Vec<Grant>,
-    settings: Vec<(String, String)>,
-    secrets: Vec<(String, Secret)>,
-    allow: Vec<Capability>,
-    limits: AllLimits,
+pub(crate) struct Contents {
+    pub(crate) plugin: Named,
+    pub(crate) grants: Vec<Grant>,
+    pub(crate) settings: Vec<(String, String)>,
+    pub(crate) secrets: Vec<(String, Secret)>,
+    pub(crate) allow: Vec<Capability>,
+    pub(crate) limits: AllLimits,
 }
 
 fn read(file: &Path) -> anyhow::Result<Contents> {
@@ -293,7 +293,7 @@ fn read(file: &Path) -> anyhow::Result<Contents> {
         .map_err(|error| UsageError(format!("the job {}: {error:#}", file.display())).into())
 }
 
-fn parse(text: &str, base: &Path) -> anyhow::Result<Contents> {
+pub(crate) fn parse(text: &str, base: &Path) -> anyhow::Result<Contents> {
     let job: JobFile = toml::from_str(text)?;
     let plugin = match Named::find(&job.plugin) {
         Ok(Named::File(path)) => Named::File(base.join(path)),

@@ -1,10 +1,14 @@
-//! `syncmgr`: run, inspect and validate sync plugins.
+//! The program `syncmgr`, apart from its `main`, so that fuzzing reaches it. No API.
+
+#![doc(hidden)]
 
 mod args;
 mod builtin;
 mod command;
 mod escape;
 mod exit;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod job;
 mod quarantine;
 mod sink;
@@ -16,7 +20,8 @@ use clap::Parser;
 use crate::args::{Args, Command};
 use crate::exit::Exit;
 
-fn main() -> ExitCode {
+/// The whole program.
+pub fn main() -> ExitCode {
     let args = Args::parse();
     match dispatch(&args.command) {
         Ok(exit) => exit.into(),

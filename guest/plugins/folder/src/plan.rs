@@ -206,7 +206,8 @@ pub fn check(plan: &Plan, input: &Input<'_>, files: [u64; 2]) -> Result<(), Dang
 }
 
 impl Operation {
-    fn counts_as_deletion_on(&self, side: Side) -> bool {
+    /// Whether a file of this side is gone afterwards, also under any other name.
+    pub fn counts_as_deletion_on(&self, side: Side) -> bool {
         match &self.action {
             Action::Remove { on, .. } => *on == side && self.reason != MOVED,
             Action::MakeDirectory { .. }
@@ -1068,6 +1069,10 @@ fn reason(from: Side, changes: [Change; 2], nodes: [Option<&Node>; 2]) -> String
         (Change::Same, Some(_)) => format!("differs from {side}"),
     }
 }
+
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod model;
 
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,42 @@
+//! The ways in for `tests/fuzz`. No API.
+
+use std::path::Path;
+
+use syncmgr_host::{Capability, Grant, Limits, LoadLimits};
+
+use crate::job;
+
+/// What a job file says.
+#[derive(Debug)]
+pub struct Job {
+    /// The name of the plugin.
+    pub plugin: String,
+    /// The directories.
+    pub grants: Vec<Grant>,
+    /// The settings.
+    pub settings: Vec<(String, String)>,
+    /// The names of the secrets.
+    pub secrets: Vec<String>,
+    /// What else is allowed.
+    pub allow: Vec<Capability>,
+    /// The limits of loading and of running.
+    pub limits: (LoadLimits, Limits),
+}
+
+/// Reads a job file that lies in the directory `base`; `Err`: the whole message.
+pub fn job(text: &str, base: &Path) -> Result<Job, String> {
+    let contents = job::parse(text, base).map_err(|error| format!("{error:#}"))?;
+    Ok(Job {
+        plugin: contents.plugin.name(),
+        grants: contents.grants,
+        settings: contents.settings,
+        secrets: contents.secrets.into_iter().map(|(name, _)| name).collect(),
+        allow: contents.allow,
+        limits: (contents.limits.load, contents.limits.session),
+    })
+}
+
+/// What of a text reaches a terminal.
+pub fn escaped(text: &str) -> String {
+    crate::escape::escape(text).into_owned()
+}

@@ -1,0 +1,5 @@
+//! `syncmgr`: run, inspect and validate sync plugins.
+
+fn main() -> std::process::ExitCode {
+    syncmgr_cli::main()
+}

@@ -1,0 +1,266 @@
+//! The ways in for `tests/fuzz`: what a plugin calls and answers, without a plugin. No API.
+//!
+//! What it says is given in our own types, which can hold more than the bounds allow.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use wasmtime_wasi::WasiCtx;
+
+use crate::bindings::statistics::Host as _;
+use crate::bindings::synchronize_callback::Host as _;
+use crate::bindings::{exports, synchronize_callback as callback, types as wit};
+use crate::cancel::CancelHandle;
+use crate::clock::Coarse;
+use crate::contract::Description;
+use crate::convert::{self, Refusal};
+use crate::event::{
+    ErrorDetail, HandlerInfo, Item, ItemList, LogEntry, LogLevel, ProgressItem, ProgressResponse,
+    Property, PropertyField, Question,
+};
+use crate::hresult::ErrorCode;
+use crate::id::{ErrorId, ItemId};
+use crate::journal::Journal;
+use crate::limits::Limits;
+use crate::output::OutputTail;
+use crate::report::{Outcome, Report};
+use crate::secrets::Secrets;
+use crate::sink::Sink;
+use crate::state::{Parts, State};
+use crate::watch::Watch;
+
+/// The imports of a session, to be called as its plugin would. Its clock stands still.
+pub struct Callbacks(State);
+
+impl Callbacks {
+    /// Those of a session with these secrets and limits.
+    pub fn new(
+        sink: Box<dyn Sink>,
+        secrets: &[String],
+        limits: &Limits,
+        may_ask: bool,
+        cancel: CancelHandle,
+    ) -> Self {
+        let watch = Arc::new(Watch::new(cancel, Arc::new(Coarse::new()), limits));
+        let description = Description {
+            size_bytes: 0,
+            contract_version: String::new(),
+            imports: Vec::new(),
+            exports: Vec::new(),
+            producers: Vec::new(),
+            requests: crate::Requests::default(),
+            largest_function_bytes: 0,
+            expansion: 0,
+        };
+        let mut state = State::new(
+            Parts {
+                plugin: "fuzz".into(),
+                description: Arc::new(description),
+                wasi: WasiCtx::builder().build(),
+                watch: Arc::clone(&watch),
+                journal: Journal::new(sink, watch, limits),
+                grants: Vec::new(),
+                storage: None,
+                secrets: hiding(secrets),
+                hook: None,
+            },
+            limits,
+        );
+        state.may_ask = may_ask;
+        Self(state)
+    }
+
+    fn journal(&mut self) -> &mut Journal {
+        done(self.0.journal())
+    }
+
+    /// The items were prepared.
+    pub fn start(&mut self, items: &[Item]) {
+        self.journal().start(items);
+    }
+
+    /// The run is over.
+    pub fn end_items(&mut self) {
+        self.journal().end_items(None);
+    }
+
+    /// The items are not begun.
+    pub fn skip_items(&mut self) {
+        self.journal().skip_items();
+    }
+
+    /// The report as of now.
+    pub fn report(&self) -> Option<Report> {
+        let journal = self.0.journal_ref()?;
+        Some(journal.outcome("fuzz", Outcome::Completed, None, 0, self.0.host_calls))
+    }
+
+    /// `progress`
+    pub fn progress(&mut self, item: ItemId, report: &ProgressItem) -> ProgressResponse {
+        let report = wit::ProgressItem {
+            status_text: report.status_text.clone(),
+            status_type: report.status_type.map(convert::wit_status),
+            prog_value: report.prog_value,
+            max_value: report.max_value,
+        };
+        match done(self.0.progress(convert::guid(item.as_uuid()), report)) {
+            wit::ProgressResponse::Continue => ProgressResponse::Continue,
+            wit::ProgressResponse::CancelItem => ProgressResponse::CancelItem,
+            wit::ProgressResponse::CancelAll => ProgressResponse::CancelAll,
+        }
+    }
+
+    /// `log-error`; whether it was taken.
+    pub fn log_error(&mut self, entry: &LogEntry) -> bool {
+        let level = match entry.level {
+            LogLevel::Information => wit::LogLevel::Information,
+            LogLevel::Warning => wit::LogLevel::Warning,
+            LogLevel::Error => wit::LogLevel::Error,
+        };
+        let info = wit::LogErrorInfo {
+            error_flags: entry.jump.map(|_| wit::ErrorFlags::ENABLE_JUMP_TEXT),
+            error_id: entry.id.map(|id| convert::guid(id.as_uuid())),
+            item_id: entry.item.map(|id| convert::guid(id.as_uuid())),
+            code: entry.code.map(convert::wit_error_code),
+        };
+        done(self.0.log_error(level, entry.text.clone(), info)).is_ok()
+    }
+
+    /// `delete-log-error`
+    pub fn delete_log_error(&mut self, id: Option<ErrorId>) {
+        done(self.0.delete_log_error(id.map(|id| convert::guid(id.as_uuid()))));
+    }
+
+    /// `question`; `Err`: what is wrong with it.
+    pub fn question(&mut self, question: &Question) -> Result<u32, String> {
+        let question = callback::UserQuestion {
+            item_id: question.item.map(|id| convert::guid(id.as_uuid())),
+            text: question.text.clone(),
+            choices: question.choices.clone(),
+            default_choice: number(question.default_choice),
+        };
+        let mut answer = pin!(self.0.question(question));
+        match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(answer) => done(answer).map_err(|error| error.message),
+            Poll::Pending => panic!("a question waits for nobody but the sink"),
+        }
+    }
+
+    /// `establish-connection`; `Err`: the message.
+    pub fn establish_connection(&mut self, connection: Option<String>) -> Result<(), String> {
+        done(self.0.establish_connection(connection)).map_err(|error| error.message)
+    }
+
+    /// `is-cancelled`
+    pub fn is_cancelled(&mut self, item: Option<ItemId>) -> bool {
+        done(self.0.is_cancelled(item.map(|id| convert::guid(id.as_uuid()))))
+    }
+
+    /// `set-bytes-per-step`
+    pub fn set_bytes_per_step(&mut self, item: ItemId, bytes: u64) {
+        done(self.0.set_bytes_per_step(convert::guid(item.as_uuid()), bytes));
+    }
+
+    /// `set-count`
+    pub fn set_count(&mut self, item: ItemId, name: String, value: u64) {
+        done(self.0.set_count(convert::guid(item.as_uuid()), name, value));
+    }
+}
+
+/// Nothing ends these sessions, so that no call fails.
+fn done<T>(outcome: wasmtime::Result<T>) -> T {
+    outcome.unwrap_or_else(|error| panic!("{error:?}"))
+}
+
+fn number(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
+}
+
+fn hiding(secrets: &[String]) -> Secrets {
+    Secrets::new(secrets.iter().cloned())
+}
+
+/// What becomes of the answer to `get-handler-info`.
+pub fn handler_info(info: HandlerInfo, secrets: &[String]) -> Result<HandlerInfo, Refusal> {
+    let flags = [
+        (1, wit::HandlerFlags::HAS_PROPERTIES),
+        (2, wit::HandlerFlags::MAY_ESTABLISH_CONNECTION),
+        (4, wit::HandlerFlags::ALWAYS_LIST_HANDLER),
+        (8, wit::HandlerFlags::HIDDEN),
+    ]
+    .into_iter()
+    .filter(|(bit, _)| info.flags & bit != 0)
+    .fold(wit::HandlerFlags::empty(), |flags, (_, flag)| flags | flag);
+    convert::handler_info(wit::HandlerInfo { name: info.name, flags }, &hiding(secrets))
+}
+
+/// What becomes of the answer to `enum-items`.
+pub fn item_list(list: ItemList, max_items: u64, secrets: &[String]) -> Result<ItemList, Refusal> {
+    let item = |item: Item| wit::Item {
+        id: convert::guid(item.id.as_uuid()),
+        name: item.name,
+        flags: [
+            (1, wit::ItemFlags::HAS_PROPERTIES),
+            (2, wit::ItemFlags::TEMPORARY),
+            (4, wit::ItemFlags::ROAMING_USER),
+            (0x10, wit::ItemFlags::MAY_DELETE_ITEM),
+            (0x20, wit::ItemFlags::HIDDEN),
+        ]
+        .into_iter()
+        .filter(|(bit, _)| item.flags & bit != 0)
+        .fold(wit::ItemFlags::empty(), |flags, (_, flag)| flags | flag),
+        state: match item.checked {
+            true => wit::ItemState::Checked,
+            false => wit::ItemState::Unchecked,
+        },
+        last_update_time: item.last_update_time,
+    };
+    let items = list.items.into_iter().map(item).collect();
+    let list = exports::ItemList { items, missing_items: list.missing_items };
+    convert::item_list(list, max_items, &hiding(secrets))
+}
+
+/// What becomes of the answer to `show-error`.
+pub fn error_detail(
+    detail: ErrorDetail,
+    known: &[ItemId],
+    secrets: &[String],
+) -> Result<ErrorDetail, Refusal> {
+    let retry = detail.retry.iter().map(|id| convert::guid(id.as_uuid())).collect();
+    let detail = exports::ErrorDetail { text: detail.text, retry };
+    convert::error_detail(detail, |id| known.contains(&id), &hiding(secrets))
+}
+
+/// What becomes of the answer to `get-properties`.
+pub fn properties(properties: Vec<Property>, secrets: &[String]) -> Result<Vec<Property>, Refusal> {
+    let property = |property: Property| exports::Property {
+        name: property.name,
+        label: property.label,
+        description: property.description,
+        field: match property.field {
+            PropertyField::Boolean(value) => exports::PropertyField::Boolean(value),
+            PropertyField::Integer(value) => exports::PropertyField::Integer(value),
+            PropertyField::Text(value) => exports::PropertyField::Text(value),
+            PropertyField::Choice { options, selected } => {
+                let selected = number(selected);
+                exports::PropertyField::Choice(exports::PropertyChoice { options, selected })
+            }
+        },
+        read_only: property.read_only,
+    };
+    convert::properties(properties.into_iter().map(property).collect(), &hiding(secrets))
+}
+
+/// What is shown of what a plugin printed, piece by piece.
+pub fn printed(pieces: &[Vec<u8>], limit: usize, secrets: &[String]) -> String {
+    let tail = OutputTail::new(limit, hiding(secrets));
+    pieces.iter().for_each(|piece| tail.push(piece));
+    tail.text()
+}
+
+/// The way of a failure through the contract and back.
+pub const fn there_and_back(code: ErrorCode) -> ErrorCode {
+    convert::error_code(convert::wit_error_code(code))
+}

@@ -1,0 +1,459 @@
+//! Any calls from both sides in any order: those of a sync manager, and of a plugin that does
+//! what it is told.
+#![no_main]
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use arbitrary::Arbitrary;
+use libfuzzer_sys::fuzz_target;
+use syncmgr_fuzz::{SECRET, Shared, check_report, is_masked, status};
+use syncmgr_host::{
+    CancelHandle, Capability, ErrorId, Host, ItemId, Limits, OnDeath, Outcome, Participation,
+    Plugin, PrepareOutcome, PropertyValue, Report, RunRequest, Selection, Session, SessionError,
+    SessionOptions, StartError, SyncEvent, Trigger,
+};
+use uuid::Uuid;
+
+/// The exports of the contract, each of which has its script.
+const EXPORTS: [&str; 8] = [
+    "initialize",
+    "get-handler-info",
+    "enum-items",
+    "prepare-for-sync",
+    "synchronize",
+    "set-item-status",
+    "show-error",
+    "get-properties",
+];
+const ITEMS: [&str; 5] = ["a", "b", "c", "d", "null"];
+const CODES: [&str; 5] = ["busy", "safety-stop", "no-space", "access-denied", "not-implemented"];
+
+#[derive(Debug, Arbitrary)]
+enum Command {
+    Progress {
+        item: u8,
+        text: u8,
+        status: Option<u8>,
+        value: Option<i32>,
+        max: Option<i32>,
+        times: u8,
+    },
+    Log {
+        level: u8,
+        text: u8,
+        item: Option<u8>,
+        id: Option<u8>,
+        jump: bool,
+        code: Option<u8>,
+    },
+    DeleteLog(Option<u8>),
+    Question {
+        item: Option<u8>,
+        text: u8,
+        choices: u8,
+        default: u8,
+    },
+    Connect(u8),
+    IsCancelled(Option<u8>),
+    Work(u8, u8),
+    BytesPerStep(u8, u64),
+    Count(u8, u8, u64),
+    Print(u8),
+    Fail(u8, u8),
+    Rare(u16),
+}
+
+#[derive(Debug, Arbitrary)]
+enum Step {
+    Initialize { event: u8, settings: bool, may_bother_user: bool, cookie: Option<Vec<u8>> },
+    HandlerInfo,
+    EnumItems,
+    Prepare(Vec<u8>),
+    Synchronize,
+    ShowError(u8),
+    Properties(Option<u8>),
+    SetProperties(Option<u8>, i64),
+    Cancel(Option<u8>),
+    Push(Option<u8>, u8),
+    Kill,
+    Report,
+}
+
+#[derive(Debug, Arbitrary)]
+struct Input {
+    scripts: [Vec<Command>; 8],
+    items: Vec<u8>,
+    unchecked: u8,
+    retry: Vec<u8>,
+    flags: u8,
+    responses: Vec<u8>,
+    progress_per_second: u8,
+    log_entries: u8,
+    log_bytes: u16,
+    /// Restarts, for an ordinary run; `None`: the steps.
+    run: Option<u8>,
+    /// How many steps of an ordinary run come first.
+    begun: u8,
+    steps: Vec<Step>,
+}
+
+/// The steps of an ordinary run, and a cancellation that reaches the plugin.
+fn ordinary() -> [Step; 5] {
+    let (event, settings, may_bother_user) = (2, false, true);
+    [
+        Step::Initialize { event, settings, may_bother_user, cookie: None },
+        Step::EnumItems,
+        Step::Prepare(vec![0, 1, 2]),
+        Step::Push(Some(0), 1),
+        Step::Synchronize,
+    ]
+}
+
+fn text(number: u8) -> String {
+    let secret = secret();
+    match number % 8 {
+        0 => String::new(),
+        1 => secret,
+        2 => format!("a{secret}{secret}b"),
+        3 => "long".repeat(2000),
+        4 => secret.repeat(700),
+        5 => "\u{1b}[31m".to_owned(),
+        _ => format!("text-{number}"),
+    }
+}
+
+fn secret() -> String {
+    SECRET.iter().collect()
+}
+
+fn name(number: u8) -> &'static str {
+    ITEMS[usize::from(number) % ITEMS.len()]
+}
+
+fn item(number: u8) -> ItemId {
+    // The namespace of the SDK's ids.
+    let namespace = Uuid::from_u128(0x5ca1_3f6e_7d0b_4c52_9a46_1f0e_68b3_d27c);
+    match name(number) {
+        "null" => ItemId::from_uuid(Uuid::nil()),
+        name => ItemId::from_uuid(Uuid::new_v5(&namespace, name.as_bytes())),
+    }
+}
+
+fn option(key: &str, value: Option<impl std::fmt::Display>) -> String {
+    value.map(|value| format!(" {key}={value}")).unwrap_or_default()
+}
+
+impl Command {
+    fn line(&self) -> String {
+        match self {
+            Self::Progress { item, text: words, status: number, value, max, times } => format!(
+                "progress item={} times={}{}{}{}{}",
+                name(*item),
+                times % 32,
+                option("text", (words % 3 == 0).then(|| text(words / 3))),
+                option("status", number.map(|number| status(number).name())),
+                option("value", *value),
+                option("max", *max),
+            ),
+            Self::Log { level, text: words, item, id, jump, code } => format!(
+                "log level={} text={}{}{}{}{}",
+                ["information", "warning", "error"][usize::from(*level) % 3],
+                text(*words),
+                option("item", item.map(name)),
+                option("id", id.map(name)),
+                option("jump", jump.then_some("yes")),
+                option("code", code.map(|code| CODES[usize::from(code) % CODES.len()])),
+            ),
+            Self::DeleteLog(id) => format!("delete-log{}", option("id", id.map(name))),
+            Self::Question { item, text: words, choices, default } => format!(
+                "question text={} choices={} default={}{}",
+                text(*words),
+                vec![text(words / 8); usize::from(choices % 20)].join(","),
+                default % 20,
+                option("item", item.map(name)),
+            ),
+            Self::Connect(to) => format!("connect to={}", text(*to)),
+            Self::IsCancelled(item) => format!("is-cancelled{}", option("item", item.map(name))),
+            Self::Work(item, steps) => format!("work item={} steps={steps}", name(*item)),
+            Self::BytesPerStep(item, bytes) => {
+                format!("bytes-per-step item={} bytes={bytes}", name(*item))
+            }
+            Self::Count(item, words, value) => {
+                format!("count item={} name={} value={value}", name(*item), text(*words))
+            }
+            Self::Print(words) => format!("print text={}", text(*words)),
+            Self::Fail(code, words) => format!(
+                "fail code={} text={}",
+                CODES[usize::from(*code) % CODES.len()],
+                text(*words)
+            ),
+            // What ends the plugin, some of it after a while.
+            Self::Rare(number) => match number {
+                0..1000 => format!("panic text={}", text(number.to_le_bytes()[0])),
+                1000..2000 => "exit status=3".to_owned(),
+                2000..2500 => "allocate bytes=100000000".to_owned(),
+                2500..3000 => "allocate bytes=1000000".to_owned(),
+                3000..3010 => "spin".to_owned(),
+                3010..3020 => "wait-cancelled".to_owned(),
+                3020..3030 => "sleep ms=1000".to_owned(),
+                3030..3500 => "sleep ms=1".to_owned(),
+                3500..4000 => "clock".to_owned(),
+                4000..4500 => "no-such-command".to_owned(),
+                4500..5000 => "read path=/storage/x".to_owned(),
+                5000..5500 => "write path=/left/x text=x".to_owned(),
+                _ => "is-cancelled".to_owned(),
+            },
+        }
+    }
+}
+
+impl Input {
+    fn limits(&self) -> Limits {
+        Limits {
+            memory_bytes: 32 << 20,
+            items: 6,
+            log_entries: self.log_entries.into(),
+            log_bytes: self.log_bytes.into(),
+            output_bytes: 64,
+            progress_per_second: self.progress_per_second.into(),
+            compute_time: Duration::from_millis(200),
+            wall_time: Duration::from_secs(1),
+            idle_time: Duration::from_millis(200),
+            grace: Duration::from_millis(50),
+            ..Limits::default()
+        }
+    }
+
+    fn options(&self, cancel: CancelHandle) -> SessionOptions {
+        let names = |numbers: &[u8]| {
+            let names: Vec<_> = numbers.iter().take(8).map(|number| name(*number)).collect();
+            names.join(" ")
+        };
+        let mut options = SessionOptions::new()
+            .limits(self.limits())
+            .cancel_handle(cancel)
+            .secret("token", secret())
+            .setting("items", names(&self.items))
+            .setting("unchecked", name(self.unchecked))
+            .setting("retry", names(&self.retry))
+            .setting("detail", text(self.flags));
+        for (bit, name) in [(1, "missing"), (2, "needs-user"), (4, "declines")] {
+            if self.flags & bit != 0 {
+                options = options.setting(name, "yes");
+            }
+        }
+        if self.flags & 8 != 0 {
+            options = options.allow(Capability::WallClock);
+        }
+        if self.flags & 16 != 0 {
+            options = options.setting("name", text(self.flags >> 5));
+        }
+        for (export, script) in EXPORTS.iter().zip(&self.scripts) {
+            let lines: Vec<_> = script.iter().take(16).map(Command::line).collect();
+            options = options.setting(*export, lines.join("\n"));
+        }
+        options
+    }
+}
+
+fn plugin() -> &'static Plugin {
+    static PLUGIN: OnceLock<Plugin> = OnceLock::new();
+    PLUGIN.get_or_init(|| {
+        let host = Host::new().expect("this system runs compiled code");
+        let component = std::fs::read(env!("GUEST_SCRIPT")).expect("the component was built");
+        host.load("script", &component).expect("it is a plugin")
+    })
+}
+
+/// What an embedder can know of a session.
+#[derive(Debug, Default)]
+struct Model {
+    /// Whether `initialize` was answered, and how.
+    initialized: Option<Participation>,
+    settings_only: bool,
+    prepared: bool,
+    died: bool,
+}
+
+fn check_error(error: &SessionError) {
+    let text = format!("{error} {error:?}");
+    assert!(is_masked(&text), "{text}");
+    assert!(!error.hresult().is_success(), "{text}");
+    assert!(!matches!(error, SessionError::Host { .. }), "{text}");
+}
+
+impl Model {
+    /// Checks how a call ended that belongs, or does not belong, here.
+    fn check<T>(&mut self, belongs: bool, result: Result<T, SessionError>) -> Option<T> {
+        let code = match &result {
+            Ok(_) => "",
+            Err(error) => {
+                check_error(error);
+                error.code()
+            }
+        };
+        match (self.died, belongs) {
+            (true, _) => assert_eq!(code, "session-dead"),
+            (false, false) => assert_eq!(code, "session-out-of-order"),
+            (false, true) => assert!(code != "session-dead" && code != "session-out-of-order"),
+        }
+        self.died |= result.as_ref().is_err_and(SessionError::is_death);
+        result.ok()
+    }
+
+    fn takes_part(&self) -> bool {
+        self.initialized == Some(Participation::Participates)
+    }
+}
+
+async fn step(
+    step: &Step,
+    session: &mut Session,
+    model: &mut Model,
+    cancel: &CancelHandle,
+    sink: &Shared,
+    limits: &Limits,
+) {
+    let takes_part = model.takes_part();
+    match step {
+        Step::Initialize { event, settings, may_bother_user, cookie } => {
+            let event = [
+                SyncEvent::Connect,
+                SyncEvent::PendingDisconnect,
+                SyncEvent::Manual,
+                SyncEvent::Idle,
+                SyncEvent::Invoke,
+                SyncEvent::Scheduled,
+            ][usize::from(*event) % 6];
+            let (settings, may_bother_user) =
+                (*settings && event == SyncEvent::Idle, *may_bother_user);
+            let trigger = Trigger { event, settings, may_bother_user };
+            let result = session.initialize(trigger, cookie.as_deref()).await;
+            if let Some(answer) = model.check(model.initialized.is_none(), result) {
+                model.initialized = Some(answer);
+                model.settings_only = settings;
+            }
+        }
+        Step::HandlerInfo => {
+            if let Some(info) = model.check(takes_part, session.handler_info().await) {
+                assert!((1..=31).contains(&info.name.encode_utf16().count()));
+                assert!(is_masked(&info.name), "{info:?}");
+            }
+        }
+        Step::EnumItems => {
+            if let Some(list) = model.check(takes_part, session.enum_items().await) {
+                assert!(list.items.len() as u64 <= limits.items, "{list:?}");
+            }
+        }
+        Step::Prepare(numbers) => {
+            let items: Vec<_> = numbers.iter().take(8).map(|number| item(*number)).collect();
+            let belongs = takes_part && !model.settings_only && !items.is_empty();
+            let result = session.prepare_for_sync(&items).await;
+            let is_error = result.is_err();
+            match model.check(belongs, result) {
+                Some(PrepareOutcome::Prepared) => model.prepared = true,
+                Some(PrepareOutcome::NeedsUser) => assert!(sink.heard().have_all_ended()),
+                None => assert!(!belongs || !is_error || sink.heard().have_all_ended()),
+            }
+        }
+        Step::Synchronize => {
+            model.check(model.prepared, session.synchronize().await);
+            assert!(!model.prepared || sink.heard().have_all_ended());
+            model.prepared = false;
+        }
+        Step::ShowError(id) => {
+            let id = ErrorId::from_uuid(item(*id).as_uuid());
+            if let Some(detail) = model.check(takes_part, session.show_error(id).await) {
+                assert!(is_masked(&detail.text), "{detail:?}");
+            }
+        }
+        Step::Properties(of) => {
+            model.check(takes_part, session.properties(of.map(item)).await);
+        }
+        Step::SetProperties(of, value) => {
+            let changes = [("speed", PropertyValue::Integer(*value))];
+            model.check(takes_part, session.set_properties(of.map(item), &changes).await);
+        }
+        Step::Cancel(Some(of)) => cancel.cancel_item(item(*of)),
+        Step::Cancel(None) => cancel.cancel_all(),
+        Step::Push(of, number) => {
+            let _ = cancel.set_item_status(of.map(item), status(*number));
+        }
+        Step::Kill => cancel.kill(),
+        Step::Report => check_report(&session.report(Outcome::Completed), limits),
+    }
+}
+
+fn steps(input: &Input, cancel: &CancelHandle) {
+    let sink = Shared::new(input.responses.clone());
+    let limits = input.limits();
+    let mut session = match plugin().start_blocking(input.options(cancel.clone()), sink.clone()) {
+        Ok(session) => session,
+        Err(StartError::Session(error)) => return check_error(&error),
+        Err(error) => panic!("{error:?}"),
+    };
+    let mut model = Model::default();
+    let outcome = session.block_on(async |session| {
+        let begun = ordinary().into_iter().take(usize::from(input.begun % 8));
+        for one in &begun.collect::<Vec<_>>() {
+            step(one, session, &mut model, cancel, &sink, &limits).await;
+        }
+        for one in input.steps.iter().take(24) {
+            step(one, session, &mut model, cancel, &sink, &limits).await;
+        }
+        Ok(())
+    });
+    assert!(outcome.is_ok(), "{outcome:?}");
+    let report = session.report(Outcome::Completed);
+    check_report(&report, &limits);
+    for item in &report.items {
+        let heard = sink.heard().status(item.id);
+        assert!(!item.status.is_terminal() || heard == Some(item.status) || heard.is_none());
+    }
+    assert!(session.log().iter().all(|entry| is_masked(&entry.text)));
+}
+
+fn check_run(report: &Report, input: &Input, sink: &Shared) {
+    let limits = input.limits();
+    let restarts = u64::from(report.restarts) + 1;
+    let all = Limits {
+        log_entries: limits.log_entries.saturating_mul(restarts),
+        log_bytes: limits.log_bytes.saturating_mul(restarts),
+        ..limits
+    };
+    check_report(report, &all);
+    assert!(report.items.iter().all(|item| item.status.is_terminal()), "{report:?}");
+    assert!(sink.heard().have_all_ended(), "{report:?}");
+    for item in &report.items {
+        assert_eq!(sink.heard().status(item.id), Some(item.status), "{report:?}");
+    }
+    if let Some(error) = report.error() {
+        check_error(error);
+        assert_eq!(report.hresult(), error.hresult());
+    }
+}
+
+fuzz_target!(|input: Input| {
+    let cancel = CancelHandle::new();
+    let Some(attempts) = input.run else {
+        return steps(&input, &cancel);
+    };
+    let sink = Shared::new(input.responses.clone());
+    let request = RunRequest {
+        retries: u32::from(attempts / 4 % 3),
+        selection: match attempts / 16 % 4 {
+            0 => Selection::Only(vec!["a".to_owned(), "b".to_owned()]),
+            _ => Selection::Checked,
+        },
+        on_death: match attempts % 4 {
+            0 => OnDeath::Fail,
+            attempts => OnDeath::Restart { attempts: attempts.into(), backoff: Duration::ZERO },
+        },
+        ..RunRequest::default()
+    };
+    match plugin().run_blocking(input.options(cancel), sink.clone(), &request) {
+        Ok(report) => check_run(&report, &input, &sink),
+        Err(error) => panic!("{error:?}"),
+    }
+});

@@ -1,0 +1,119 @@
+//! The file in which `folder` remembers what its sides agreed on.
+#![no_main]
+
+use std::collections::BTreeMap;
+
+use arbitrary::Arbitrary;
+use folder::state::{Base, BaseKind, ConflictRecord, Seen, State, Unusable, count_files};
+use folder::tree::Fingerprint;
+use libfuzzer_sys::fuzz_target;
+
+const MAGIC_BYTES: usize = 16;
+const ROOTS_BYTES: usize = 32;
+
+#[derive(Debug, Arbitrary)]
+enum Input<'a> {
+    /// A whole file.
+    File(&'a [u8]),
+    /// What is between the first bytes and the checksum.
+    Body(&'a [u8], usize),
+    /// What was agreed on.
+    Value(Entries, Vec<Conflict>, usize),
+}
+
+type Entries = BTreeMap<String, Entry>;
+
+#[derive(Debug, Arbitrary)]
+struct Entry {
+    kind: Kind,
+    mode: Option<u32>,
+    sides: [Side; 2],
+}
+
+#[derive(Debug, Arbitrary)]
+enum Kind {
+    File(u64),
+    Link(String),
+    Directory(Entries),
+}
+
+type Side = (u64, i64, Option<i64>, u64, Option<u32>, bool);
+type Conflict = (String, String, i64, bool);
+
+fn base(entry: &Entry) -> Base {
+    let kind = match &entry.kind {
+        Kind::File(text) => BaseKind::File(blake3::hash(&text.to_le_bytes()).into()),
+        Kind::Link(text) => BaseKind::Link(text.clone()),
+        Kind::Directory(entries) => BaseKind::Directory(bases(entries)),
+    };
+    let sides = entry.sides.map(|(size, modified, changed, file_id, mode, racy)| Seen {
+        fingerprint: Fingerprint { size, modified, changed, file_id },
+        mode,
+        racy,
+    });
+    Base { kind, mode: entry.mode, sides }
+}
+
+fn bases(entries: &Entries) -> BTreeMap<String, Base> {
+    entries.iter().map(|(name, entry)| (name.clone(), base(entry))).collect()
+}
+
+/// A file with this body, whole by its checksum.
+fn sealed(body: &[u8]) -> Vec<u8> {
+    let mut bytes = State::default().to_bytes();
+    bytes.truncate(MAGIC_BYTES);
+    bytes.extend_from_slice(body);
+    bytes.extend_from_slice(blake3::hash(&bytes).as_bytes());
+    bytes
+}
+
+/// The roots that a file names.
+fn roots(bytes: &[u8]) -> [[u8; 16]; 2] {
+    let mut roots = [[0; 16]; 2];
+    if let Some(named) = bytes.get(MAGIC_BYTES..MAGIC_BYTES + ROOTS_BYTES) {
+        roots.as_flattened_mut().copy_from_slice(named);
+    }
+    roots
+}
+
+/// Reads a file, and checks everything that holds for one that is accepted.
+fn check(bytes: &[u8], damage: usize) -> Option<State> {
+    let roots = roots(bytes);
+    let state = State::from_bytes(bytes, roots).ok()?;
+    assert_eq!(state.roots, roots);
+    let again = state.to_bytes();
+    assert_eq!(State::from_bytes(&again, roots).as_ref(), Ok(&state));
+    assert_eq!(count_files(&state.clone().swapped().entries), count_files(&state.entries));
+    assert_eq!(state.clone().swapped().swapped(), state);
+
+    let mut other = roots;
+    other[damage % 2][damage % 16] ^= 1;
+    assert_eq!(State::from_bytes(bytes, other), Err(Unusable::OtherPair));
+    let mut damaged = again.clone();
+    let at = damage % (8 * damaged.len());
+    damaged[at / 8] ^= 1 << (at % 8);
+    assert_eq!(State::from_bytes(&damaged, roots), Err(Unusable::Damaged), "bit {at}");
+    assert_eq!(State::from_bytes(&again[..at / 8], roots), Err(Unusable::Damaged), "{at}");
+    Some(state)
+}
+
+fuzz_target!(|input: Input<'_>| {
+    match input {
+        Input::File(bytes) => drop(check(bytes, bytes.len())),
+        Input::Body(body, damage) => drop(check(&sealed(body), damage)),
+        Input::Value(entries, conflicts, damage) => {
+            let conflict = |(path, copy, when, loser_is_right)| ConflictRecord {
+                path,
+                copy,
+                when,
+                loser_is_right,
+            };
+            let state = State {
+                entries: bases(&entries),
+                conflicts: conflicts.into_iter().map(conflict).collect(),
+                ..State::new([[1; 16], [2; 16]])
+            };
+            assert_eq!(check(&state.to_bytes(), damage), Some(state));
+        }
+    }
+});
