@@ -279,6 +279,7 @@ impl Session {
         const CALL: Call = Call::Synchronize;
         self.check_alive(CALL)?;
         if self.phase != Phase::Prepared {
+            self.check_alive(CALL)?;
             return Err(self.out_of_order(CALL, "before prepare-for-sync"));
         }
         self.phase = Phase::Synchronized;
@@ -305,7 +306,10 @@ impl Session {
                     let journal = self.journal()?;
                     journal.log(&LogEntry {
                         level: LogLevel::Warning,
-                        text: format!("set-item-status failed: {message}"),
+                        text: convert::cut(
+                            format!("set-item-status failed: {message}"),
+                            convert::TEXT_BYTES,
+                        ),
                         item: item.filter(|&item| journal.ledger.contains(item)),
                         jump: None,
                         id: None,

@@ -454,6 +454,34 @@ fn a_dead_session_says_so_whatever_is_called() -> anyhow::Result<()> {
 }
 
 #[test]
+fn what_was_prepared_ends_also_where_the_plugin_died_before_synchronize() -> anyhow::Result<()> {
+    let recorder = Recorder::new();
+    let script = Script::new("a").on("get-properties", "panic text=x");
+    let mut session = script.start(recorder.clone())?;
+    let code = session.block_on(async |session| {
+        session.initialize(Trigger::MANUAL, None).await?;
+        session.prepare_for_sync(&[item("a")]).await?;
+        session.properties(None).await.unwrap_err();
+        Ok(session.synchronize().await.unwrap_err().code())
+    })?;
+    assert_eq!(code, "session-dead");
+    let recorded = format!("{:?}", recorder.recorded());
+    assert!(recorded.contains("Failed"), "{recorded}");
+    Ok(())
+}
+
+#[test]
+fn the_message_of_a_push_that_failed_is_bounded() -> anyhow::Result<()> {
+    let message = "x".repeat(5000);
+    let ran = Script::new("a")
+        .on("set-item-status", &format!("fail text={message}"))
+        .run_with(|cancel| cancel.cancel_item(item("a")))?;
+    let entry = ran.report.log.iter().find(|entry| entry.text.starts_with("set-item-status f"));
+    assert_eq!(entry.map(|entry| entry.text.len()), Some(4096));
+    Ok(())
+}
+
+#[test]
 fn what_a_dead_session_did_is_not_changed_by_later_calls() -> anyhow::Result<()> {
     let script = Script::new("a b").on("synchronize", "progress item=a status=succeeded");
     let mut session = script.on("show-error", "panic text=x").start(Discard)?;

@@ -93,7 +93,21 @@ struct Input {
     log_bytes: u16,
     /// Restarts, for an ordinary run; `None`: the steps.
     run: Option<u8>,
+    /// How many steps of an ordinary run come first.
+    begun: u8,
     steps: Vec<Step>,
+}
+
+/// The steps of an ordinary run, and a cancellation that reaches the plugin.
+fn ordinary() -> [Step; 5] {
+    let (event, settings, may_bother_user) = (2, false, true);
+    [
+        Step::Initialize { event, settings, may_bother_user, cookie: None },
+        Step::EnumItems,
+        Step::Prepare(vec![0, 1, 2]),
+        Step::Push(Some(0), 1),
+        Step::Synchronize,
+    ]
 }
 
 fn text(number: u8) -> String {
@@ -381,6 +395,10 @@ fn steps(input: &Input, cancel: &CancelHandle) {
     };
     let mut model = Model::default();
     let outcome = session.block_on(async |session| {
+        let begun = ordinary().into_iter().take(usize::from(input.begun % 8));
+        for one in &begun.collect::<Vec<_>>() {
+            step(one, session, &mut model, cancel, &sink, &limits).await;
+        }
         for one in input.steps.iter().take(24) {
             step(one, session, &mut model, cancel, &sink, &limits).await;
         }
