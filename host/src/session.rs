@@ -277,7 +277,6 @@ impl Session {
     /// [`SessionError`], as of every call.
     pub async fn synchronize(&mut self) -> Result<(), SessionError> {
         const CALL: Call = Call::Synchronize;
-        self.check_alive(CALL)?;
         if self.phase != Phase::Prepared {
             self.check_alive(CALL)?;
             return Err(self.out_of_order(CALL, "before prepare-for-sync"));

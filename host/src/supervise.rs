@@ -101,7 +101,11 @@ impl Plugin {
             })?;
         loop {
             match wait.recv_timeout(TICK * 10) {
-                Ok(ran) => return Ok(ran),
+                Ok(ran) => {
+                    // What the session holds, such as a directory, is free for the next run.
+                    let _ = wait.recv_timeout(PATIENCE);
+                    return Ok(ran);
+                }
                 Err(mpsc::RecvTimeoutError::Timeout) => {
                     if let Some(ran) = give_up(self.name(), &watch, &parked) {
                         return Ok(ran);
@@ -132,7 +136,7 @@ fn cancel_wait(cancel: &crate::cancel::CancelHandle, pause: Duration) -> bool {
 }
 
 /// Does the run and hands over what came of it. Only then is the session taken down: closing its
-/// files may take time.
+/// files may never come to an end.
 fn drive(prepared: Prepared, request: &RunRequest, done: impl FnOnce(Ran)) {
     let plugin = prepared.plugin.to_string();
     let failed = |error, sink| (Report::without_items(&plugin, Outcome::Failed(error)), sink);
