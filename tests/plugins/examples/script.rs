@@ -311,8 +311,7 @@ fn run(export: &str) -> Result<()> {
             | "nameless" | "names" | "streams" | "listings" | "locks" | "remove" | "rmdir"
             | "mkdir" | "touch" | "hoard" => {
                 let outcome = files(command, &arguments);
-                let outcome =
-                    outcome.map_or_else(|error| format!("{:?}", error.kind()), |said| said);
+                let outcome = outcome.unwrap_or_else(|error| format!("{:?}", error.kind()));
                 say(&format!("{command}: {outcome}"));
             }
             "pollables" => {
