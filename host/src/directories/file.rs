@@ -1,0 +1,192 @@
+//! The resource `file` of the `directories` interface: an open regular file.
+
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use wasmtime::component::Resource;
+
+use super::{Answer, failure, refuse, system};
+use crate::bindings::directories as wit;
+use crate::bindings::types;
+use crate::hresult::ErrorCode;
+use crate::state::Waiting;
+
+/// Bytes that one call of `read` returns at most.
+const READ_BYTES: u32 = 1 << 20;
+/// Bytes that go through memory at once when copying.
+const COPY_BYTES: usize = 256 << 10;
+
+/// An open regular file.
+#[allow(unreachable_pub, reason = "the generated bindings name it")]
+#[derive(Debug)]
+pub struct File {
+    pub(super) file: Arc<std::fs::File>,
+    writable: bool,
+    pub(super) stored: bool,
+    hasher: blake3::Hasher,
+}
+
+impl File {
+    pub(super) fn new(file: std::fs::File, writable: bool, stored: bool) -> Self {
+        Self { file: Arc::new(file), writable, stored, hasher: blake3::Hasher::new() }
+    }
+
+    fn writable(&self) -> Result<(), types::Error> {
+        match self.writable {
+            true => Ok(()),
+            false => refuse(ErrorCode::AccessDenied, "the file is open for reading".to_owned()),
+        }
+    }
+}
+
+/// Reads a piece of a file into the buffer; how much there was.
+fn read_piece(mut file: &std::fs::File, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match file.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+fn system_time(nanoseconds: i64) -> SystemTime {
+    let distance = Duration::from_nanos(nanoseconds.unsigned_abs());
+    match nanoseconds >= 0 {
+        true => UNIX_EPOCH + distance,
+        false => UNIX_EPOCH - distance,
+    }
+}
+
+impl wit::HostFile for Waiting<'_> {
+    fn metadata(&mut self, this: Resource<File>) -> Answer<wit::Metadata> {
+        self.enter("file.metadata")?;
+        let file = self.table.get(&this)?;
+        Ok(system::file_metadata(&file.file).map_err(|error| failure(&error, "the file")))
+    }
+
+    fn read(&mut self, this: Resource<File>, len: u32) -> Answer<Vec<u8>> {
+        self.enter("file.read")?;
+        let file = self.table.get_mut(&this)?;
+        let len = usize::try_from(len.min(READ_BYTES)).unwrap_or(usize::MAX);
+        let mut bytes = vec![0; len];
+        Ok(match read_piece(&file.file, &mut bytes) {
+            Ok(read) => {
+                bytes.truncate(read);
+                Ok(bytes)
+            }
+            Err(error) => Err(failure(&error, "reading")),
+        })
+    }
+
+    fn write(&mut self, this: Resource<File>, bytes: Vec<u8>) -> Answer<()> {
+        self.enter("file.write")?;
+        let file = self.table.get(&this)?;
+        let (allowed, stored) = (file.writable(), file.stored);
+        if let Err(error) = allowed.and_then(|()| self.charge(stored, bytes.len() as u64)) {
+            return Ok(Err(error));
+        }
+        let file = self.table.get_mut(&this)?;
+        Ok((&*file.file).write_all(&bytes).map_err(|error| failure(&error, "writing")))
+    }
+
+    fn hash(&mut self, this: Resource<File>, len: u64) -> Answer<u64> {
+        self.enter("file.hash")?;
+        let mut buffer = std::mem::take(&mut self.copy_buffer);
+        buffer.resize(COPY_BYTES, 0);
+        let mut done = 0;
+        let mut outcome = Ok(());
+        while done < len {
+            self.check_ended()?;
+            let piece = usize::try_from(len - done).unwrap_or(COPY_BYTES).min(COPY_BYTES);
+            let file = self.table.get_mut(&this)?;
+            match read_piece(&file.file, &mut buffer[..piece]) {
+                Ok(0) => break,
+                Ok(read) => {
+                    file.hasher.update(&buffer[..read]);
+                    done += read as u64;
+                }
+                Err(error) => {
+                    outcome = Err(failure(&error, "reading"));
+                    break;
+                }
+            }
+        }
+        self.copy_buffer = buffer;
+        Ok(outcome.map(|()| done))
+    }
+
+    fn copy_from(&mut self, this: Resource<File>, source: Resource<File>, len: u64) -> Answer<u64> {
+        self.enter("file.copy-from")?;
+        if this.rep() == source.rep() {
+            return Ok(refuse(
+                ErrorCode::InvalidArgument,
+                "a file cannot be copied from itself".to_owned(),
+            ));
+        }
+        let mut buffer = std::mem::take(&mut self.copy_buffer);
+        buffer.resize(COPY_BYTES, 0);
+        let mut done = 0;
+        let target = self.table.get(&this)?;
+        let (mut outcome, stored) = (target.writable(), target.stored);
+        while outcome.is_ok() && done < len {
+            self.check_ended()?;
+            let piece = usize::try_from(len - done).unwrap_or(COPY_BYTES).min(COPY_BYTES);
+            let from = self.table.get_mut(&source)?;
+            let read = match read_piece(&from.file, &mut buffer[..piece]) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) => {
+                    outcome = Err(failure(&error, "reading"));
+                    break;
+                }
+            };
+            from.hasher.update(&buffer[..read]);
+            outcome = self.charge(stored, read as u64);
+            if outcome.is_err() {
+                break;
+            }
+            let to = self.table.get_mut(&this)?;
+            outcome =
+                (&*to.file).write_all(&buffer[..read]).map_err(|error| failure(&error, "writing"));
+            done += read as u64;
+        }
+        self.copy_buffer = buffer;
+        Ok(outcome.map(|()| done))
+    }
+
+    fn digest(&mut self, this: Resource<File>) -> wasmtime::Result<Vec<u8>> {
+        self.enter("file.digest")?;
+        Ok(self.table.get(&this)?.hasher.finalize().as_bytes().to_vec())
+    }
+
+    fn set_modified(&mut self, this: Resource<File>, modified: i64) -> Answer<()> {
+        self.enter("file.set-modified")?;
+        let file = self.table.get(&this)?;
+        let times = std::fs::FileTimes::new().set_modified(system_time(modified));
+        Ok(file.writable().and_then(|()| {
+            file.file.set_times(times).map_err(|error| failure(&error, "setting times"))
+        }))
+    }
+
+    fn set_mode(&mut self, this: Resource<File>, mode: u32) -> Answer<()> {
+        self.enter("file.set-mode")?;
+        let file = self.table.get(&this)?;
+        Ok(file.writable().and_then(|()| {
+            system::set_mode(&file.file, mode & 0o777)
+                .map_err(|error| failure(&error, "setting permissions"))
+        }))
+    }
+
+    fn flush(&mut self, this: Resource<File>) -> Answer<()> {
+        self.enter("file.flush")?;
+        let file = self.table.get(&this)?;
+        Ok(file.writable().and_then(|()| {
+            file.file.sync_all().map_err(|error| failure(&error, "flushing a file"))
+        }))
+    }
+
+    fn drop(&mut self, this: Resource<File>) -> wasmtime::Result<()> {
+        self.close(this)
+    }
+}
