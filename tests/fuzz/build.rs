@@ -1,10 +1,26 @@
-//! Builds the plugin that `lifecycle` drives.
+//! Builds the plugin that `lifecycle` drives, and the seeds that are WebAssembly.
 
 #![allow(clippy::print_stdout, reason = "cargo reads what a build script prints")]
 
+use std::path::Path;
+use std::{env, fs};
+
 use build_guests::Guest;
 
-fn main() {
-    let script = build_guests::build(Guest::Examples("test-plugins")).join("script.wasm");
-    println!("cargo::rustc-env=GUEST_SCRIPT={}", script.display());
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let guests = build_guests::build(Guest::Examples("test-plugins"));
+    println!("cargo::rustc-env=GUEST_SCRIPT={}", guests.join("script.wasm").display());
+
+    // Beside the programs, where `run` finds them.
+    let out = env::var("OUT_DIR")?;
+    let seeds = Path::new(&out).ancestors().nth(3).ok_or("no profile")?.join("seeds/component");
+    fs::create_dir_all(&seeds)?;
+    println!("cargo::rerun-if-changed=seeds/component");
+    for text in fs::read_dir("seeds/component")? {
+        let text = text?.path();
+        let name = text.file_stem().ok_or("a seed without a name")?;
+        fs::write(seeds.join(name), wat::parse_file(&text)?)?;
+    }
+    fs::copy(guests.join("other_world.wasm"), seeds.join("other-world"))?;
+    Ok(())
 }
