@@ -131,6 +131,19 @@ impl CancelHandle {
         true
     }
 
+    /// Forgets what was cancelled: for another attempt, which the user asked for, once the run has
+    /// ended.
+    pub fn renew(&self) {
+        self.state.any.store(false, Ordering::Release);
+        self.state.all.store(false, Ordering::Release);
+        self.state.all_since.store(0, Ordering::Release);
+        let mut items = self.lock_items();
+        *items = Items::default();
+        self.state.overdue_since.store(0, Ordering::Release);
+        drop(items);
+        self.take_pushes();
+    }
+
     /// What is told about an item, or (`None`) about everything.
     pub fn response(&self, item: Option<ItemId>) -> ProgressResponse {
         if !self.state.any.load(Ordering::Acquire) {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
 use wasmparser::{
     ComponentAlias, ComponentExternalKind, ComponentTypeRef, Encoding, FunctionBody, KnownCustom,
     Operator, Parser, Payload, ProducersSectionReader, Validator, WasmFeatures,
@@ -61,7 +62,7 @@ const OFFERED: &[(&str, &[&str])] = &[
 ];
 
 /// What can be told about a plugin by reading its file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Description {
     /// The length of the component in bytes.
     pub size_bytes: usize,

@@ -187,9 +187,19 @@ fn seen(text: String, bytes: usize, secrets: &Secrets) -> String {
 }
 
 pub(crate) fn progress_item(item: wit::ProgressItem, secrets: &Secrets) -> ProgressItem {
-    ProgressItem {
-        status_text: item.status_text.map(|text| seen(text, TEXT_BYTES, secrets)),
+    bounded(ProgressItem {
+        status_text: item.status_text.map(|text| secrets.hide(text)),
         status_type: item.status_type.map(status),
+        prog_value: item.prog_value,
+        max_value: item.max_value,
+    })
+}
+
+/// A report with everything in its range.
+pub(crate) fn bounded(item: ProgressItem) -> ProgressItem {
+    ProgressItem {
+        status_text: item.status_text.map(|text| cut(text, TEXT_BYTES)),
+        status_type: item.status_type,
         prog_value: item.prog_value.map(|value| value.max(0)),
         max_value: item.max_value.map(|value| value.max(0)),
     }

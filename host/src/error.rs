@@ -58,6 +58,43 @@ pub enum LoadError {
         /// What wasmtime said.
         source: wasmtime::Error,
     },
+    /// What was compiled earlier cannot be used.
+    #[error("cannot use the compiled form of the plugin {name}: {reason}; compile it again")]
+    Precompiled {
+        /// The plugin's name.
+        name: String,
+        /// What is the matter with it.
+        #[source]
+        reason: PrecompiledError,
+    },
+}
+
+/// What is the matter with something that was compiled earlier.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PrecompiledError {
+    /// It is something else.
+    #[error("it is no such thing")]
+    Foreign,
+    /// It is not as it was made.
+    #[error("it is damaged")]
+    Damaged,
+    /// It was made by another version of the host, or by one with other options.
+    #[error("it was made for another host: {message}")]
+    OtherHost {
+        /// Where they differ.
+        message: String,
+    },
+}
+
+impl PrecompiledError {
+    /// A stable code for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Foreign => "precompiled-foreign",
+            Self::Damaged => "precompiled-damaged",
+            Self::OtherHost { .. } => "precompiled-other-host",
+        }
+    }
 }
 
 impl LoadError {
@@ -69,6 +106,7 @@ impl LoadError {
             Self::TooLarge { .. } => "load-too-large",
             Self::CompileTime { .. } => "load-compile-time",
             Self::Compile { .. } => "load-compile",
+            Self::Precompiled { reason, .. } => reason.code(),
         }
     }
 }
@@ -497,6 +535,16 @@ pub enum SessionError {
         /// What it was denied.
         denial: Denial,
     },
+    /// A handler that is no plugin answered with a failure.
+    #[error("{plugin}: {call} failed: {hresult}")]
+    Native {
+        /// The handler's name.
+        plugin: String,
+        /// The call.
+        call: Call,
+        /// What it answered.
+        hresult: Hresult,
+    },
     /// The embedder called out of order.
     #[error("{plugin}: {call} cannot be called {when}")]
     OutOfOrder {
@@ -547,6 +595,7 @@ impl SessionError {
             Self::Exit { .. } => "plugin-exit",
             Self::Ended { reason, .. } => reason.code(),
             Self::Denied { .. } => StopReason::Denied.code(),
+            Self::Native { .. } => "native-error",
             Self::OutOfOrder { .. } => "session-out-of-order",
             Self::Dead { .. } => "session-dead",
             Self::UnknownItem { .. } => "session-unknown-item",
@@ -562,6 +611,7 @@ impl SessionError {
             }
             Self::Plugin { .. }
             | Self::BadData { .. }
+            | Self::Native { .. }
             | Self::OutOfOrder { .. }
             | Self::Dead { .. }
             | Self::UnknownItem { .. }
@@ -592,6 +642,7 @@ impl SessionError {
             Self::Denied { .. }
             | Self::Plugin { .. }
             | Self::BadData { .. }
+            | Self::Native { .. }
             | Self::OutOfOrder { .. }
             | Self::Dead { .. }
             | Self::UnknownItem { .. }
@@ -624,6 +675,13 @@ pub enum StartError {
         /// What it died of.
         death: String,
     },
+}
+
+impl StartError {
+    /// What a native caller gets.
+    pub const fn hresult(&self) -> Hresult {
+        hresult::from_start_error(self)
+    }
 }
 
 /// Why there can be no host.

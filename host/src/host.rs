@@ -1,7 +1,10 @@
+#[cfg(feature = "compiler")]
 use std::io::Read;
+#[cfg(feature = "compiler")]
 use std::path::Path;
-use std::sync::{Arc, mpsc};
-use std::thread;
+use std::sync::Arc;
+#[cfg(feature = "compiler")]
+use std::{sync::mpsc, thread};
 
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Config, Engine};
@@ -9,15 +12,54 @@ use wasmtime::{Config, Engine};
 use crate::bindings::{directories, statistics, synchronize_callback, types};
 use crate::contract::Description;
 use crate::denied;
-use crate::error::{ContractError, HostError, LoadError};
+use crate::error::{ContractError, HostError, LoadError, PrecompiledError};
 use crate::limits::{LoadLimits, size};
 use crate::plugin::Plugin;
+use crate::precompiled;
 use crate::state::{HasWaiting, State, Waiting};
 use crate::ticker::Ticker;
 use crate::wasi_files;
 
 /// The native stack of a session: the guest's, and room for the host's own calls.
 const HOST_STACK_BYTES: usize = 1 << 20;
+
+/// What a host is like.
+#[derive(Clone, Debug)]
+pub struct HostOptions {
+    limits: LoadLimits,
+    signals_based_traps: bool,
+}
+
+impl Default for HostOptions {
+    /// [`LoadLimits::default`], and handlers for the signals by which the hardware tells of some
+    /// traps.
+    fn default() -> Self {
+        Self { limits: LoadLimits::default(), signals_based_traps: true }
+    }
+}
+
+impl HostOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets what loading a plugin may take.
+    #[must_use]
+    pub fn limits(mut self, limits: LoadLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Has compiled code check for itself what it otherwise leaves to signals (on Windows:
+    /// vectored exceptions). For a library in somebody else's process, whose handlers are not to
+    /// be changed. Plugins are somewhat slower then.
+    #[must_use]
+    pub fn without_signal_handlers(mut self) -> Self {
+        self.signals_based_traps = false;
+        self
+    }
+}
 
 /// Compiles and runs plugins. Clones share one engine; a process needs one.
 ///
@@ -37,19 +79,20 @@ impl std::fmt::Debug for Host {
 }
 
 impl Host {
-    /// A host with an engine of its own and [`LoadLimits::default`].
+    /// A host with an engine of its own and [`HostOptions::default`].
     ///
     /// # Errors
     /// [`HostError`] where the system cannot run compiled code.
     pub fn new() -> Result<Self, HostError> {
-        Self::with_limits(LoadLimits::default())
+        Self::with_options(HostOptions::default())
     }
 
     /// A host with an engine of its own.
     ///
     /// # Errors
     /// [`HostError`] where the system cannot run compiled code.
-    pub fn with_limits(limits: LoadLimits) -> Result<Self, HostError> {
+    pub fn with_options(options: HostOptions) -> Result<Self, HostError> {
+        let HostOptions { limits, signals_based_traps } = options;
         let mut config = Config::new();
         let stack_bytes = size(limits.stack_bytes);
         config
@@ -58,6 +101,7 @@ impl Host {
             // every call is faster without it.
             .concurrency_support(false)
             .epoch_interruption(true)
+            .signals_based_traps(signals_based_traps)
             .max_wasm_stack(stack_bytes)
             .async_stack_size(stack_bytes.saturating_add(HOST_STACK_BYTES));
         let engine = Engine::new(&config)?;
@@ -81,6 +125,7 @@ impl Host {
     ///
     /// # Errors
     /// [`LoadError`]; nothing of the plugin has run then, and nothing has after a success.
+    #[cfg(feature = "compiler")]
     pub fn load_file(&self, path: &Path) -> Result<Plugin, LoadError> {
         let read = |source| LoadError::Read { path: path.to_owned(), source };
         let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
@@ -97,10 +142,64 @@ impl Host {
     ///
     /// # Errors
     /// [`LoadError`].
+    #[cfg(feature = "compiler")]
     pub fn load(&self, name: &str, bytes: &[u8]) -> Result<Plugin, LoadError> {
+        let description = self.describe(name, bytes)?;
+        let component = self.compile(name, bytes)?;
+        self.link(name, component, description)
+    }
+
+    /// Compiles a plugin for later, for hosts with the same options and of the same version on
+    /// machines like this one: [`Host::load_precompiled`] takes milliseconds.
+    ///
+    /// # Errors
+    /// [`LoadError`], as of [`Host::load`].
+    #[cfg(feature = "compiler")]
+    pub fn precompile(&self, name: &str, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
+        let description = self.describe(name, bytes)?;
+        let component = self.compile(name, bytes)?;
+        let compiled = component
+            .serialize()
+            .map_err(|source| LoadError::Compile { name: name.to_owned(), source })?;
+        // Whether it fits is better known now than in the process that loads it.
+        self.link(name, component, description.clone())?;
+        Ok(precompiled::pack(&description, &compiled))
+    }
+
+    /// Loads what [`Host::precompile`] made, without compiling anything.
+    ///
+    /// # Errors
+    /// [`LoadError::Precompiled`] for what is damaged, and for what another version of the host,
+    /// or one with other options, has made.
+    ///
+    /// # Safety
+    /// The bytes are run as native code, outside of any sandbox. They must come unchanged from
+    /// [`Host::precompile`], by way of a place where nobody can write who could not as well
+    /// replace this program. Damage is noticed; forgery is not.
+    #[expect(unsafe_code, reason = "what was compiled earlier is native code")]
+    pub unsafe fn load_precompiled(
+        &self,
+        name: &str,
+        precompiled: &[u8],
+    ) -> Result<Plugin, LoadError> {
+        let refuse = |reason| LoadError::Precompiled { name: name.to_owned(), reason };
+        let (description, compiled) = precompiled::unpack(precompiled).map_err(refuse)?;
+        // SAFETY: the caller vouches for it that the bytes come from `precompile`, and that is
+        // what `Component::deserialize` asks for. It checks by itself whether they were made for
+        // an engine like this one.
+        let component = unsafe { Component::deserialize(&self.engine, compiled) };
+        let component = component.map_err(|source| {
+            refuse(PrecompiledError::OtherHost { message: source.root_cause().to_string() })
+        })?;
+        self.link(name, component, description)
+    }
+
+    /// What the bytes of a component tell, if it keeps the contract and the limits.
+    #[cfg(feature = "compiler")]
+    fn describe(&self, name: &str, bytes: &[u8]) -> Result<Description, LoadError> {
         self.check_size(name, bytes.len() as u64)?;
-        let contract = |reason| LoadError::Contract { name: name.to_owned(), reason };
-        let description = Description::of(bytes).map_err(contract)?;
+        let description = Description::of(bytes)
+            .map_err(|reason| LoadError::Contract { name: name.to_owned(), reason })?;
         for (what, found, limit, option) in [
             (
                 "its greatest function",
@@ -117,9 +216,19 @@ impl Host {
         ] {
             too_large(name, what, found, limit, option)?;
         }
-        let component = self.compile(name, bytes)?;
-        let mismatch = |error: wasmtime::Error| {
-            contract(ContractError::Types { message: format!("{error:#}") })
+        Ok(description)
+    }
+
+    /// Checks the types against the contract, and gets ready for sessions.
+    fn link(
+        &self,
+        name: &str,
+        component: Component,
+        description: Description,
+    ) -> Result<Plugin, LoadError> {
+        let mismatch = |error: wasmtime::Error| LoadError::Contract {
+            name: name.to_owned(),
+            reason: ContractError::Types { message: format!("{error:#}") },
         };
         let linkers = denied::linkers(&self.linker, &component)
             .map_err(|source| LoadError::Compile { name: name.to_owned(), source })?;
@@ -130,11 +239,13 @@ impl Host {
         plugin.map_err(mismatch)
     }
 
+    #[cfg(feature = "compiler")]
     fn check_size(&self, name: &str, bytes: u64) -> Result<(), LoadError> {
         too_large(name, "the file", bytes, self.limits.component_bytes, "component-bytes")
     }
 
     /// Compiles on a thread of its own: nothing can interrupt the compiler.
+    #[cfg(feature = "compiler")]
     fn compile(&self, name: &str, bytes: &[u8]) -> Result<Component, LoadError> {
         let failed = |source| LoadError::Compile { name: name.to_owned(), source };
         let (engine, bytes) = (self.engine.clone(), bytes.to_vec());
@@ -159,6 +270,7 @@ impl Host {
     }
 }
 
+#[cfg(feature = "compiler")]
 fn too_large(
     name: &str,
     what: &'static str,

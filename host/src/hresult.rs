@@ -5,7 +5,9 @@
 
 use std::fmt;
 
-use crate::error::{SessionError, StopReason};
+use crate::error::{
+    GrantError, LoadError, PrecompiledError, SessionError, StartError, StopReason,
+};
 use crate::event::{Participation, PrepareOutcome, ProgressResponse, PropertiesOutcome, Status};
 
 /// A native result code. Success codes carry meaning: compare values, never just the sign.
@@ -59,6 +61,11 @@ hresults! {
     HRESULT_ERROR_SERVICE_REQUEST_TIMEOUT = 0x8007_041D, "`HRESULT_FROM_WIN32(ERROR_SERVICE_REQUEST_TIMEOUT)`.";
     HRESULT_ERROR_TOO_MANY_MODULES = 0x8007_00D6, "`HRESULT_FROM_WIN32(ERROR_TOO_MANY_MODULES)`.";
     HRESULT_ERROR_NO_SYSTEM_RESOURCES = 0x8007_05AA, "`HRESULT_FROM_WIN32(ERROR_NO_SYSTEM_RESOURCES)`.";
+    HRESULT_ERROR_BAD_FORMAT = 0x8007_000B, "`HRESULT_FROM_WIN32(ERROR_BAD_FORMAT)`.";
+    HRESULT_ERROR_FILE_TOO_LARGE = 0x8007_00DF, "`HRESULT_FROM_WIN32(ERROR_FILE_TOO_LARGE)`.";
+    HRESULT_ERROR_SERVICE_DISABLED = 0x8007_0422, "`HRESULT_FROM_WIN32(ERROR_SERVICE_DISABLED)`.";
+    HRESULT_ERROR_FILE_CORRUPT = 0x8007_0570, "`HRESULT_FROM_WIN32(ERROR_FILE_CORRUPT)`.";
+    HRESULT_ERROR_PRODUCT_VERSION = 0x8007_0666, "`HRESULT_FROM_WIN32(ERROR_PRODUCT_VERSION)`.";
     HRESULT_ERROR_NOT_CONNECTED = 0x8007_08CA, "`HRESULT_FROM_WIN32(ERROR_NOT_CONNECTED)`.";
 }
 
@@ -193,6 +200,11 @@ pub const fn from_error_code(code: ErrorCode) -> Hresult {
     }
 }
 
+/// Which failure an HRESULT stands for; `None`: none of the closed set.
+pub fn to_error_code(hresult: Hresult) -> Option<ErrorCode> {
+    ErrorCode::ALL.into_iter().find(|&code| from_error_code(code) == hresult)
+}
+
 /// What `Progress` returns for a response.
 pub const fn from_progress_response(response: ProgressResponse) -> Hresult {
     match response {
@@ -282,6 +294,7 @@ pub const fn from_session_error(error: &SessionError) -> Hresult {
     match error {
         SessionError::Plugin { code, .. } => from_error_code(*code),
         SessionError::BadData { .. } => Hresult::HRESULT_ERROR_INVALID_DATA,
+        SessionError::Native { hresult, .. } => *hresult,
         SessionError::Trap { .. } => Hresult::HRESULT_ERROR_PROCESS_ABORTED,
         SessionError::Exit { .. } => Hresult::HRESULT_ERROR_PROCESS_ABORTED,
         SessionError::Ended { reason, .. } => from_stop_reason(*reason),
@@ -289,6 +302,39 @@ pub const fn from_session_error(error: &SessionError) -> Hresult {
         SessionError::OutOfOrder { .. } | SessionError::Dead { .. } => Hresult::E_UNEXPECTED,
         SessionError::UnknownItem { .. } => Hresult::E_INVALIDARG,
         SessionError::Host { .. } => Hresult::E_FAIL,
+    }
+}
+
+/// What a native caller gets for a session that could not be started.
+pub const fn from_start_error(error: &StartError) -> Hresult {
+    match error {
+        StartError::Grant(error) => match error {
+            GrantError::Open { .. } => Hresult::HRESULT_ERROR_NOT_FOUND,
+            GrantError::Name { .. }
+            | GrantError::Twice { .. }
+            | GrantError::Capability { .. }
+            | GrantError::Setting { .. }
+            | GrantError::Overlap { .. } => Hresult::E_INVALIDARG,
+        },
+        StartError::Session(error) => from_session_error(error),
+        StartError::Quarantined { .. } => Hresult::HRESULT_ERROR_SERVICE_DISABLED,
+    }
+}
+
+/// What a native caller gets for a plugin that could not be loaded.
+pub const fn from_load_error(error: &LoadError) -> Hresult {
+    match error {
+        LoadError::Read { .. } => Hresult::HRESULT_ERROR_NOT_FOUND,
+        LoadError::Contract { .. } => Hresult::HRESULT_ERROR_BAD_FORMAT,
+        LoadError::TooLarge { .. } => Hresult::HRESULT_ERROR_FILE_TOO_LARGE,
+        LoadError::CompileTime { .. } => Hresult::HRESULT_ERROR_TIMEOUT,
+        LoadError::Compile { .. } => Hresult::E_FAIL,
+        LoadError::Precompiled { reason, .. } => match reason {
+            PrecompiledError::Foreign | PrecompiledError::Damaged => {
+                Hresult::HRESULT_ERROR_FILE_CORRUPT
+            }
+            PrecompiledError::OtherHost { .. } => Hresult::HRESULT_ERROR_PRODUCT_VERSION,
+        },
     }
 }
 

@@ -57,13 +57,16 @@ mod id;
 mod journal;
 mod ledger;
 mod limits;
+mod manager;
 mod output;
 mod plugin;
+mod precompiled;
 mod report;
 pub mod requests;
 mod run;
 mod secrets;
 mod session;
+mod session_thread;
 pub mod sink;
 mod state;
 mod storage;
@@ -75,8 +78,8 @@ mod watch;
 pub use cancel::CancelHandle;
 pub use contract::{CONTRACT_VERSION, Description, offered_interfaces};
 pub use error::{
-    Call, ContractError, Denial, GrantError, HostError, LoadError, SessionError, StartError,
-    StopReason,
+    Call, ContractError, Denial, GrantError, HostError, LoadError, PrecompiledError, SessionError,
+    StartError, StopReason,
 };
 pub use event::{
     ErrorDetail, HandlerInfo, Item, ItemList, LogEntry, LogLevel, Participation, PrepareOutcome,
@@ -84,14 +87,16 @@ pub use event::{
     Question, Status, SyncEvent, Trigger,
 };
 pub use grants::{Access, Capability, Grant};
-pub use host::Host;
+pub use host::{Host, HostOptions};
 pub use hresult::{ErrorCode, Hresult};
 pub use id::{ErrorId, ItemId};
 pub use limits::{LimitError, LimitRow, Limits, LoadLimits, Unit};
+pub use manager::Manager;
 pub use plugin::{Plugin, SessionOptions, Unrequested};
 pub use report::{ItemReport, Outcome, Report, Totals};
 pub use requests::Requests;
 pub use run::{OnDeath, RunRequest, Selection};
 pub use session::Session;
+pub use session_thread::SessionThread;
 pub use state::HostCallHook;
 pub use ticker::TICK;

@@ -249,7 +249,7 @@ impl Plugin {
         options: SessionOptions,
         sink: impl Sink + 'static,
     ) -> Result<Session, StartError> {
-        crate::run::Runtime::new(&self.name)?.block_on(self.start(options, sink))
+        crate::run::Runtime::new(&self.name)?.block_on(self.start(options, sink))?
     }
 
     /// Lets it be started again after it died.

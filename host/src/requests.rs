@@ -3,6 +3,7 @@
 //! The section is named [`SECTION`] and holds TOML:
 //!
 //! ```toml
+//! clsid = "6295df40-35ee-11d1-8707-00c04fd93327"
 //! [directories]
 //! left = { access = "read-write", why = "one of the two folders" }
 //! "*.left" = { access = "read-write", why = "the same for each of several pairs" }
@@ -21,7 +22,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::error::ContractError;
 use crate::grants::{Access, Capability};
@@ -35,8 +37,11 @@ const NAME_BYTES: usize = 255;
 const WHY_BYTES: usize = 1_000;
 
 /// What a plugin wants. Nothing, where its file does not say.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Requests {
+    /// The class of its native handler on Windows; `None`: one that belongs to the name under
+    /// which it is registered.
+    pub clsid: Option<Uuid>,
     /// Directories, by name.
     pub directories: Vec<DirectoryRequest>,
     /// Settings, by name.
@@ -50,7 +55,7 @@ pub struct Requests {
 }
 
 /// One thing that a plugin wants.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Request {
     /// Its name, with `*` for any one part between dots.
     pub name: String,
@@ -59,7 +64,7 @@ pub struct Request {
 }
 
 /// One directory that a plugin wants.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct DirectoryRequest {
     /// Its name, with `*` for any one part between dots.
     pub name: String,
@@ -72,6 +77,7 @@ pub struct DirectoryRequest {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Text {
+    clsid: Option<Uuid>,
     #[serde(default)]
     directories: BTreeMap<String, DirectoryText>,
     #[serde(default)]
@@ -87,16 +93,9 @@ struct Text {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct DirectoryText {
-    access: AccessText,
+    access: Access,
     #[serde(default)]
     why: String,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum AccessText {
-    ReadOnly,
-    ReadWrite,
 }
 
 impl Requests {
@@ -125,13 +124,13 @@ impl Requests {
             }
             Ok(Request { name, why })
         };
-        let mut requests = Self::default();
+        if text.clsid.is_some_and(|clsid| clsid.is_nil()) {
+            return Err(refuse("`clsid` is GUID_NULL, which is no class".to_owned()));
+        }
+        let mut requests = Self { clsid: text.clsid, ..Self::default() };
         for (name, directory) in text.directories {
             let Request { name, why } = request(name, directory.why)?;
-            let access = match directory.access {
-                AccessText::ReadOnly => Access::ReadOnly,
-                AccessText::ReadWrite => Access::ReadWrite,
-            };
+            let access = directory.access;
             requests.directories.push(DirectoryRequest { name, access, why });
         }
         for (capability, why) in text.allow {

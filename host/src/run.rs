@@ -3,12 +3,12 @@ use std::future::Future;
 use std::time::Duration;
 
 use crate::error::{Call, SessionError};
-use crate::event::{Item, Participation, PrepareOutcome, ProgressResponse, Trigger};
+use crate::event::{Item, LogEntry, Participation, PrepareOutcome, ProgressResponse, Trigger};
 use crate::id::{ErrorId, ItemId};
 use crate::report::{Outcome, Report};
 use crate::session::Session;
 
-/// Errors that are asked about after each attempt.
+/// Errors that are asked about after each attempt, at most.
 const MAX_SHOWN: usize = 1_000;
 
 /// What a run is to do.
@@ -87,7 +87,7 @@ impl Session {
         &mut self,
         calls: impl AsyncFnOnce(&mut Self) -> Result<T, SessionError>,
     ) -> Result<T, SessionError> {
-        Runtime::new(self.plugin())?.block_on(calls(self))
+        Runtime::new(self.plugin())?.block_on(calls(self))?
     }
 
     async fn drive(&mut self, request: &RunRequest) -> Result<Outcome, SessionError> {
@@ -97,7 +97,7 @@ impl Session {
         }
         self.handler_info().await?;
         let list = self.enum_items().await?;
-        let mut items = self.select(&list.items, &request.selection)?;
+        let mut items = select(self.plugin(), &list.items, &request.selection)?;
         let mut retries = request.retries;
         while !items.is_empty() {
             match self.prepare_for_sync(&items).await? {
@@ -117,36 +117,9 @@ impl Session {
         Ok(Outcome::NothingSelected)
     }
 
-    fn select(&self, items: &[Item], selection: &Selection) -> Result<Vec<ItemId>, SessionError> {
-        let Selection::Only(keys) = selection else {
-            return Ok(items.iter().filter(|item| item.checked).map(|item| item.id).collect());
-        };
-        let mut by_key: HashMap<String, Vec<ItemId>> = HashMap::new();
-        for item in items {
-            by_key.entry(item.id.to_string()).or_default().push(item.id);
-            by_key.entry(item.name.clone()).or_default().push(item.id);
-        }
-        let mut selected = Vec::new();
-        for key in keys {
-            let found = by_key.get(key).or_else(|| by_key.get(&key.to_ascii_lowercase()));
-            selected.extend(found.into_iter().flatten());
-            if found.is_none() {
-                return Err(SessionError::UnknownItem {
-                    plugin: self.plugin().to_owned(),
-                    item: key.clone(),
-                    items: items.iter().map(|item| item.name.clone()).collect(),
-                });
-            }
-        }
-        Ok(selected)
-    }
-
     /// Asks about each error that can tell more, and gathers what is to be done once more.
     async fn retry_items(&mut self) -> Result<Vec<ItemId>, SessionError> {
-        let mut seen = HashSet::new();
-        let jumps = self.log().iter().filter_map(|entry| entry.jump);
-        let errors: Vec<ErrorId> =
-            jumps.filter(|&error| seen.insert(error)).take(MAX_SHOWN).collect();
+        let errors = errors_to_show(self.log());
         let mut items = Vec::new();
         for error in errors {
             if self.cancel_handle().response(None) == ProgressResponse::CancelAll {
@@ -160,6 +133,42 @@ impl Session {
         }
         Ok(items)
     }
+}
+
+/// The errors that can tell more, each once.
+pub(crate) fn errors_to_show(log: &[LogEntry]) -> Vec<ErrorId> {
+    let mut seen = HashSet::new();
+    let jumps = log.iter().filter_map(|entry| entry.jump);
+    jumps.filter(|&error| seen.insert(error)).take(MAX_SHOWN).collect()
+}
+
+/// The ids of the items that take part.
+pub(crate) fn select(
+    plugin: &str,
+    items: &[Item],
+    selection: &Selection,
+) -> Result<Vec<ItemId>, SessionError> {
+    let Selection::Only(keys) = selection else {
+        return Ok(items.iter().filter(|item| item.checked).map(|item| item.id).collect());
+    };
+    let mut by_key: HashMap<String, Vec<ItemId>> = HashMap::new();
+    for item in items {
+        by_key.entry(item.id.to_string()).or_default().push(item.id);
+        by_key.entry(item.name.clone()).or_default().push(item.id);
+    }
+    let mut selected = Vec::new();
+    for key in keys {
+        let found = by_key.get(key).or_else(|| by_key.get(&key.to_ascii_lowercase()));
+        selected.extend(found.into_iter().flatten());
+        if found.is_none() {
+            return Err(SessionError::UnknownItem {
+                plugin: plugin.to_owned(),
+                item: key.clone(),
+                items: items.iter().map(|item| item.name.clone()).collect(),
+            });
+        }
+    }
+    Ok(selected)
 }
 
 /// The runtime of a session on a thread of its own. Dropping it does not wait for a system call
@@ -177,15 +186,10 @@ impl Runtime {
         })
     }
 
-    pub(crate) fn block_on<T, E: From<SessionError>>(
-        &self,
-        work: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, E> {
+    pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> Result<T, SessionError> {
         match &self.0 {
-            Some(runtime) => runtime.block_on(work),
-            None => {
-                Err(SessionError::Dead { plugin: String::new(), call: Call::Initialize }.into())
-            }
+            Some(runtime) => Ok(runtime.block_on(work)),
+            None => Err(SessionError::Dead { plugin: String::new(), call: Call::Initialize }),
         }
     }
 }

@@ -1,23 +1,17 @@
-//! A whole run on a thread of its own, which is given up on where the system does not return, and
-//! started again where that is wanted.
+//! A whole run on a thread of its own, which is started again where that is wanted.
 
-use std::sync::{Arc, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use crate::error::{SessionError, StartError};
 use crate::event::ProgressResponse;
-use crate::plugin::{Plugin, Prepared, SessionOptions};
+use crate::plugin::{Plugin, SessionOptions};
 use crate::report::{Outcome, Report};
-use crate::run::{OnDeath, RunRequest, Runtime, Selection};
+use crate::run::{OnDeath, RunRequest, Selection};
 use crate::session::Session;
+use crate::session_thread::SessionThread;
 use crate::sink::Sink;
-use crate::state::Parked;
 use crate::ticker::TICK;
-use crate::watch::Watch;
-
-/// How long a plugin that is to end may sit in a system call.
-const PATIENCE: Duration = Duration::from_millis(500);
 
 type Ran = (Report, Option<Box<dyn Sink>>);
 
@@ -82,44 +76,28 @@ impl Plugin {
         sink: Box<dyn Sink>,
         request: &RunRequest,
     ) -> Result<Ran, StartError> {
-        let prepared = self.prepare(options, sink)?;
-        let (watch, parked) = (Arc::clone(&prepared.watch), Arc::clone(&prepared.parked));
+        let failed = |error, sink| {
+            Ok((Report::without_items(self.name(), Outcome::Failed(error)), sink))
+        };
+        let mut session = match SessionThread::start(self.prepare(options, sink)?) {
+            Ok(session) => session,
+            Err((error @ SessionError::Host { .. }, _)) => return Err(error.into()),
+            Err((error, sink)) => return failed(error, sink),
+        };
         let request = request.clone();
-        let (done, wait) = mpsc::sync_channel(1);
-        thread::Builder::new()
-            .name("syncmgr-session".to_owned())
-            .spawn(move || {
-                drive(prepared, &request, |ran| {
-                    // Nobody listens to a session that was given up on.
-                    let _ = done.send(ran);
-                });
-            })
-            .map_err(|source| SessionError::Host {
-                plugin: self.name().to_owned(),
-                what: "start a thread",
-                source: source.into(),
-            })?;
-        loop {
-            match wait.recv_timeout(TICK * 10) {
-                Ok(ran) => {
-                    // What the session holds, such as a directory, is free for the next run.
-                    let _ = wait.recv_timeout(PATIENCE);
-                    return Ok(ran);
-                }
-                Err(mpsc::RecvTimeoutError::Timeout) => {
-                    if let Some(ran) = give_up(self.name(), &watch, &parked) {
-                        return Ok(ran);
-                    }
-                }
-                Err(mpsc::RecvTimeoutError::Disconnected) => {
-                    return Err(StartError::Session(SessionError::Host {
-                        plugin: self.name().to_owned(),
-                        what: "run the session",
-                        source: wasmtime::Error::msg(
-                            "its thread panicked, most likely in the sink",
-                        ),
-                    }));
-                }
+        let run = session.call(async move |session: &mut Session| {
+            let report = session.run(&request).await;
+            (report, session.take_sink())
+        });
+        match run {
+            Ok(ran) => {
+                session.close();
+                Ok(ran)
+            }
+            Err(error @ SessionError::Host { .. }) => Err(error.into()),
+            Err(error) => {
+                let report = session.report(Outcome::Failed(error));
+                Ok((report, session.take_abandoned_sink()))
             }
         }
     }
@@ -133,42 +111,4 @@ fn cancel_wait(cancel: &crate::cancel::CancelHandle, pause: Duration) -> bool {
         thread::sleep(TICK.min(pause));
     }
     called_off()
-}
-
-/// Does the run and hands over what came of it. Only then is the session taken down: closing its
-/// files may never come to an end.
-fn drive(prepared: Prepared, request: &RunRequest, done: impl FnOnce(Ran)) {
-    let plugin = prepared.plugin.to_string();
-    let failed = |error, sink| (Report::without_items(&plugin, Outcome::Failed(error)), sink);
-    let runtime = match Runtime::new(&plugin) {
-        Ok(runtime) => runtime,
-        Err(error) => return done(failed(error, None)),
-    };
-    let work = async {
-        match Session::start(prepared).await {
-            Ok(mut session) => {
-                let report = session.run(request).await;
-                done((report, session.take_sink()));
-            }
-            Err((error, sink)) => done(failed(error, sink)),
-        }
-        Ok::<_, SessionError>(())
-    };
-    // Its outcome was handed over.
-    let _ = runtime.block_on(work);
-}
-
-/// Ends the run without the plugin, if that was to end and the system does not let it. The
-/// session, and its thread, go when the system call returns.
-fn give_up(plugin: &str, watch: &Watch, parked: &Parked) -> Option<Ran> {
-    if watch.overdue() < crate::clock::nanoseconds(PATIENCE) {
-        return None;
-    }
-    let (call, reason) = (watch.call()?, watch.ended()?);
-    let mut journal = parked.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-    let error = SessionError::Ended { plugin: plugin.to_owned(), call, reason };
-    let died = error.hresult();
-    journal.end_items(Some(died));
-    let report = journal.outcome(plugin, Outcome::Failed(error), Some(died), 0, 0);
-    Some((report, Some(journal.sink)))
 }

@@ -17,8 +17,9 @@ use conformance::corpus::place::Place;
 use conformance::corpus::{Act, Expected, Guest, Ran, Row, SECRET, first_item, load_limits, rows};
 use syncmgr_host::sink::{Discard, JsonLines, Progress, Recorder, Sink};
 use syncmgr_host::{
-    Access, CancelHandle, Grant, Host, Item, LogEntry, Outcome, Plugin, ProgressResponse,
-    PropertyValue, Question, Report, RunRequest, SessionOptions, Status, StopReason, Trigger,
+    Access, CancelHandle, Grant, Host, HostError, HostOptions, Item, LoadLimits, LogEntry, Outcome,
+    Plugin, ProgressResponse, PropertyValue, Question, Report, RunRequest, SessionOptions, Status,
+    StopReason, Trigger,
 };
 
 /// How many good sessions run beside each guest.
@@ -126,6 +127,10 @@ impl Sink for Both {
 }
 
 /// One number of `/proc/self/status`, in bytes; `None` where there is no such file.
+fn host_with(limits: LoadLimits) -> Result<Host, HostError> {
+    Host::with_options(HostOptions::new().limits(limits))
+}
+
 fn memory(field: &str) -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
@@ -188,7 +193,7 @@ fn load(
         Guest::Made(make) => make()?,
         Guest::Core(core) => core.component().context("the guest cannot be made")?,
     };
-    let own = row.load.clone().map(Host::with_limits).transpose()?;
+    let own = row.load.clone().map(host_with).transpose()?;
     let loaded = own.as_ref().unwrap_or(host).load("guest", &bytes);
     Ok(loaded.map_err(|error| (error.code(), error.to_string())))
 }
@@ -370,7 +375,7 @@ fn try_row_inner(host: &Host, hostile: &Plugin, row: &Row, took: &mut Option<Too
 
 #[test]
 fn nothing_that_a_plugin_does_reaches_further_than_itself() -> Result<()> {
-    let host = Host::with_limits(load_limits())?;
+    let host = host_with(load_limits())?;
     let hostile = host.load_file(Path::new(HOSTILE))?;
     // What is made once and stays is no row's.
     Neighbour::start(&hostile).end()?;

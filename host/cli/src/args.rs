@@ -32,6 +32,9 @@ pub(crate) enum Command {
     Items(Items),
     Inspect(Inspect),
     Validate(Validate),
+    Register(Register),
+    Unregister(Unregister),
+    List(List),
     Demo(Demo),
     Completions(Completions),
 }
@@ -39,14 +42,30 @@ pub(crate) enum Command {
 /// What a plugin is given.
 #[derive(Clone, Debug, Default, ClapArgs)]
 pub(crate) struct Given {
-    /// The plugin: a `.wasm` file, or the name of a built-in one (`folder`).
-    #[arg(required_unless_present = "job", conflicts_with = "job")]
+    /// The plugin: a `.wasm` file, the name of a registered one, or of a built-in one (`folder`).
+    #[arg(required_unless_present_any = ["job", "all", "clsid"], conflicts_with = "job")]
     pub(crate) plugin: Option<String>,
 
     /// Take the plugin, its directories and its settings from a job file.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["dirs", "settings", "secrets", "allow"])]
     pub(crate) job: Option<PathBuf>,
 
+    #[command(flatten)]
+    pub(crate) grants: Grants,
+
+    /// Change a limit; `syncmgr inspect` lists them. `none` lifts it.
+    #[arg(long = "limit", value_name = "NAME=VALUE")]
+    pub(crate) limits: Vec<String>,
+
+    /// Where plugins are installed and keep their own files [default: the user's state folder].
+    #[arg(long, value_name = "DIR", env = "SYNCMGR_STATE_DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+}
+
+/// What a plugin is granted. For a registered plugin, any of these takes the place of all that it
+/// was granted when it was registered.
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub(crate) struct Grants {
     /// Grant a directory under a name; with `:ro` for reading only.
     #[arg(long = "dir", value_name = "NAME=PATH[:ro]")]
     pub(crate) dirs: Vec<String>,
@@ -64,14 +83,6 @@ pub(crate) struct Given {
     /// (`randomness`). Built-in plugins have what they ask for.
     #[arg(long = "allow", value_name = "CAPABILITY")]
     pub(crate) allow: Vec<String>,
-
-    /// Change a limit; `syncmgr inspect` lists them. `none` lifts it.
-    #[arg(long = "limit", value_name = "NAME=VALUE")]
-    pub(crate) limits: Vec<String>,
-
-    /// Where plugins keep their own files [default: the user's state folder].
-    #[arg(long, value_name = "DIR", env = "SYNCMGR_STATE_DIR")]
-    pub(crate) state_dir: Option<PathBuf>,
 }
 
 const RUN_HELP: &str = "\
@@ -86,6 +97,10 @@ Examples:
     syncmgr run --job sync.toml --item docs
   A plugin of your own, its events for a program:
     syncmgr run target/wasm32-wasip2/release/mine.wasm --json
+  Whatever was registered, one after the other:
+    syncmgr run --all
+  As a program would that invokes a handler, with a cookie for it:
+    syncmgr run mail --cookie 6e6577
   A plugin from somewhere, with as little as it needs:
     syncmgr inspect theirs.wasm
     syncmgr run theirs.wasm --dir inbox=~/mail:ro --allow wall-clock --limit memory-bytes=64MiB
@@ -99,6 +114,28 @@ Ctrl-C cancels everything and lets the plugin tidy up; a second one ends it at o
 pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) given: Given,
+
+    /// Run every registered plugin, one after the other.
+    #[arg(long, conflicts_with_all = [
+        "plugin", "job", "clsid", "dirs", "settings", "secrets", "allow", "limits", "items",
+    ])]
+    pub(crate) all: bool,
+
+    /// Run a native handler of this class, with the rights that native code has. On Windows only.
+    #[arg(long, value_name = "{CLSID}", conflicts_with_all = [
+        "plugin", "job", "dirs", "settings", "secrets", "allow", "limits", "dry_run", "on_death",
+        "restarts", "release",
+    ])]
+    pub(crate) clsid: Option<String>,
+
+    /// Which event starts the run, as the plugin is told.
+    #[arg(long, value_name = "EVENT", default_value = "manual")]
+    pub(crate) trigger: Trigger,
+
+    /// Invoke the plugin with this cookie, in hexadecimal digits: bytes that it knows the meaning
+    /// of. The event is `invoke` then.
+    #[arg(long, value_name = "HEX", conflicts_with = "trigger")]
+    pub(crate) cookie: Option<String>,
 
     /// Only this item, by its name or id; may be repeated.
     #[arg(long = "item", value_name = "ID|NAME")]
@@ -133,6 +170,24 @@ pub(crate) struct Run {
     pub(crate) release: bool,
 }
 
+/// Why a run is started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Trigger {
+    /// The user asked.
+    #[default]
+    Manual,
+    /// A network connection came up.
+    Connect,
+    /// A network connection is about to go.
+    PendingDisconnect,
+    /// The machine is idle.
+    Idle,
+    /// A program asked.
+    Invoke,
+    /// The time has come.
+    Scheduled,
+}
+
 /// What to do when a plugin dies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum OnDeath {
@@ -163,8 +218,12 @@ pub(crate) struct Items {
 /// Tell what a plugin file is and what it would make use of, without running anything of it.
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct Inspect {
-    /// The plugin: a `.wasm` file, or the name of a built-in one.
+    /// The plugin: a `.wasm` file, the name of a registered one, or of a built-in one.
     pub(crate) plugin: String,
+
+    /// Where plugins are installed [default: the user's state folder].
+    #[arg(long, value_name = "DIR", env = "SYNCMGR_STATE_DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
 
     /// As JSON.
     #[arg(long)]
@@ -186,6 +245,73 @@ pub(crate) struct Validate {
     /// As JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+const REGISTER_HELP: &str = "\
+Examples:
+  syncmgr register mail.wasm --dir inbox=~/mail:ro --allow wall-clock
+  syncmgr register folder --grants sync.toml
+  syncmgr run mail
+
+On Windows, each registered plugin is a handler for the sync manager. The library \
+syncmgr_com.dll has to lie beside this program.";
+
+/// Install a plugin under a name, with what it is granted. The same name again replaces it.
+#[derive(Clone, Debug, ClapArgs)]
+#[command(after_help = REGISTER_HELP)]
+pub(crate) struct Register {
+    /// The plugin: a `.wasm` file, or the name of a built-in one (`folder`).
+    pub(crate) plugin: String,
+
+    /// The name to install it under [default: that of the file].
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+
+    /// A job file with what it is granted; the plugin need not be named there.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["dirs", "settings", "secrets", "allow"])]
+    pub(crate) grants: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) granted: Grants,
+
+    /// Change a limit; `syncmgr inspect` lists them. `none` lifts it.
+    #[arg(long = "limit", value_name = "NAME=VALUE")]
+    pub(crate) limits: Vec<String>,
+
+    /// For this user; the default.
+    #[arg(long, conflicts_with = "machine")]
+    pub(crate) user: bool,
+
+    /// For all users of this machine. On Windows only, and for administrators.
+    #[arg(long)]
+    pub(crate) machine: bool,
+
+    /// Where plugins are installed and keep their own files [default: the user's state folder].
+    #[arg(long, value_name = "DIR", env = "SYNCMGR_STATE_DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+}
+
+/// Remove a plugin that was installed. What it keeps in its own storage stays.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct Unregister {
+    /// The name that it was installed under.
+    pub(crate) name: String,
+
+    /// Where plugins are installed [default: the user's state folder].
+    #[arg(long, value_name = "DIR", env = "SYNCMGR_STATE_DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+}
+
+/// List the plugins that are installed.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct List {
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Where plugins are installed [default: the user's state folder].
+    #[arg(long, value_name = "DIR", env = "SYNCMGR_STATE_DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
 }
 
 /// Make two sample folders and keep them in sync, to see it work.

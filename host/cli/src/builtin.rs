@@ -1,9 +1,11 @@
 use std::path::{Path, PathBuf};
 
-use syncmgr_host::{Host, LoadError, LoadLimits, Plugin};
+use syncmgr_host::{LoadError, LoadLimits};
+use syncmgr_store::{Registration, Registrations, StoreError};
 
 use crate::exit::UsageError;
 
+const FOLDER_NAME: &str = "folder";
 const FOLDER: &[u8] = include_bytes!(env!("PLUGIN_FOLDER"));
 
 /// A plugin as the user named it.
@@ -13,22 +15,36 @@ pub(crate) enum Named {
     BuiltIn(&'static str, &'static [u8]),
     /// A file.
     File(PathBuf),
+    /// One that is installed.
+    Installed(Box<Registration>),
 }
 
 impl Named {
-    /// Finds out which one is meant: a built-in name, or a file.
-    pub(crate) fn find(plugin: &str) -> anyhow::Result<Self> {
-        if plugin == "folder" {
-            return Ok(Self::BuiltIn("folder", FOLDER));
+    /// Finds out which one is meant: the name of a registered one, a built-in name, or a file.
+    pub(crate) fn find(plugin: &str, registrations: &Registrations) -> anyhow::Result<Self> {
+        let is_path = plugin.contains(['/', '\\', '.']);
+        match registrations.find(plugin) {
+            Ok(registration) => return Ok(Self::Installed(Box::new(registration))),
+            Err(StoreError::Unknown { .. }) => {}
+            Err(other) => return Err(other.into()),
+        }
+        if let Some(built_in) = Self::built_in(plugin) {
+            return Ok(built_in);
         }
         let path = Path::new(plugin);
-        if !path.exists() && !plugin.contains(['/', '\\', '.']) {
+        if !path.exists() && !is_path {
             return Err(UsageError(format!(
-                "there is no plugin `{plugin}`: it is neither a file nor a built-in one (`folder`)"
+                "there is no plugin `{plugin}`: it is neither a file, nor a built-in one \
+                 (`{FOLDER_NAME}`), nor a registered one (`syncmgr list`)"
             ))
             .into());
         }
         Ok(Self::File(path.to_owned()))
+    }
+
+    /// The built-in one of this name.
+    pub(crate) fn built_in(name: &str) -> Option<Self> {
+        (name == FOLDER_NAME).then_some(Self::BuiltIn(FOLDER_NAME, FOLDER))
     }
 
     /// The component, unless it is larger than this host loads.
@@ -49,26 +65,28 @@ impl Named {
                 }
                 std::fs::read(path).map_err(read)
             }
+            Self::Installed(registration) => {
+                let path = registration.component_file();
+                std::fs::read(&path).map_err(|source| LoadError::Read { path, source })
+            }
         }
     }
 
     pub(crate) fn name(&self) -> String {
         match self {
             Self::BuiltIn(name, _) => (*name).to_owned(),
+            Self::Installed(registration) => registration.name.clone(),
             Self::File(path) => {
                 path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
             }
         }
     }
 
-    pub(crate) fn load(&self, host: &Host) -> anyhow::Result<Plugin> {
-        Ok(host.load(&self.name(), &self.bytes(host.limits())?)?)
-    }
-
     /// A name for the plugin's own storage: one that no other plugin on this machine gets.
     pub(crate) fn storage_name(&self) -> Result<String, LoadError> {
         match self {
             Self::BuiltIn(name, _) => Ok((*name).to_owned()),
+            Self::Installed(registration) => Ok(registration.name.clone()),
             Self::File(path) => {
                 let place = path
                     .canonicalize()

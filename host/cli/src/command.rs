@@ -2,5 +2,6 @@ pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod inspect;
 pub(crate) mod items;
+pub(crate) mod register;
 pub(crate) mod run;
 pub(crate) mod validate;

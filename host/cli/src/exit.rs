@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use syncmgr_host::{
     ErrorCode, GrantError, ItemReport, LoadError, Outcome, Report, SessionError, StartError, Status,
 };
+use syncmgr_store::StoreError;
 
 use crate::escape::escape;
 
@@ -47,6 +48,9 @@ impl Exit {
         if let Some(StartError::Quarantined { .. }) = error.downcast_ref() {
             return Self::Died;
         }
+        if let Some(error) = error.downcast_ref::<StoreError>() {
+            return if error.is_usage() { Self::Usage } else { Self::Died };
+        }
         if error.is::<LoadError>() || error.is::<GrantError>() || error.is::<StartError>() {
             return Self::Usage;
         }
@@ -66,9 +70,28 @@ impl Exit {
         }
     }
 
+    /// Of several runs: the one that most wants a look.
+    pub(crate) fn of_all(exits: &[Self]) -> Self {
+        let rank = |exit: &Self| match exit {
+            Self::InSync => 0,
+            Self::Remaining => 1,
+            Self::Held => 2,
+            Self::SafetyStop => 3,
+            Self::Failed => 4,
+            Self::Usage => 5,
+            Self::Died => 6,
+            // The user knows, and wants to hear nothing else.
+            Self::Cancelled => 7,
+        };
+        exits.iter().copied().max_by_key(rank).unwrap_or(Self::InSync)
+    }
+
     fn of_session_error(error: &SessionError) -> Self {
         match error {
             SessionError::Plugin { code, .. } => Self::of_code(Some(*code)),
+            SessionError::Native { hresult, .. } => {
+                Self::of_code(syncmgr_host::hresult::to_error_code(*hresult))
+            }
             SessionError::UnknownItem { .. } => Self::Usage,
             SessionError::Ended { reason, .. } if reason.is_cancellation() => Self::Cancelled,
             SessionError::Ended { .. }
@@ -170,6 +193,19 @@ mod tests {
             warnings: 0,
             errors: 0,
             ended_by: None,
+        }
+    }
+
+    #[test]
+    fn of_several_runs_the_worst_one_decides() {
+        for (exits, expected) in [
+            (vec![], Exit::InSync),
+            (vec![Exit::InSync, Exit::Remaining, Exit::InSync], Exit::Remaining),
+            (vec![Exit::Failed, Exit::Held], Exit::Failed),
+            (vec![Exit::Died, Exit::Usage], Exit::Died),
+            (vec![Exit::Cancelled, Exit::Died], Exit::Cancelled),
+        ] {
+            assert_eq!(Exit::of_all(&exits), expected, "{exits:?}");
         }
     }
 

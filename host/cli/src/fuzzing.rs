@@ -25,14 +25,17 @@ pub struct Job {
 
 /// Reads a job file that lies in the directory `base`; `Err`: the whole message.
 pub fn job(text: &str, base: &Path) -> Result<Job, String> {
-    let contents = job::parse(text, base).map_err(|error| format!("{error:#}"))?;
+    let none = syncmgr_store::Registrations::new(base);
+    let (plugin, granted) =
+        job::parse(text, base, &none).map_err(|error| format!("{error:#}"))?;
+    let limits = granted.limits();
     Ok(Job {
-        plugin: contents.plugin.name(),
-        grants: contents.grants,
-        settings: contents.settings,
-        secrets: contents.secrets.into_iter().map(|(name, _)| name).collect(),
-        allow: contents.allow,
-        limits: (contents.limits.load, contents.limits.session),
+        plugin: plugin.name(),
+        grants: granted.directories,
+        settings: granted.settings,
+        secrets: granted.secrets.into_iter().map(|(name, _)| name).collect(),
+        allow: granted.allow,
+        limits: (limits.load, limits.session),
     })
 }
 

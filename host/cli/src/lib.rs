@@ -9,7 +9,10 @@ mod escape;
 mod exit;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod interrupt;
 mod job;
+#[cfg(windows)]
+mod native;
 mod quarantine;
 mod sink;
 
@@ -38,6 +41,9 @@ fn dispatch(command: &Command) -> anyhow::Result<Exit> {
         Command::Items(items) => command::items::run(items),
         Command::Inspect(inspect) => command::inspect::run(inspect),
         Command::Validate(validate) => command::validate::run(validate),
+        Command::Register(register) => command::register::register(register),
+        Command::Unregister(unregister) => command::register::unregister(unregister),
+        Command::List(list) => command::register::list(list),
         Command::Demo(demo) => command::demo::run(demo),
         Command::Completions(completions) => command::completions::run(completions),
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use crate::args::{Demo, Given, Run};
+use crate::args::{Demo, Given, Grants, Run};
 use crate::command;
 use crate::exit::Exit;
 
@@ -29,7 +29,7 @@ pub(crate) fn run(args: &Demo) -> anyhow::Result<Exit> {
     command::run::run(&Run {
         given: Given {
             plugin: Some("folder".to_owned()),
-            dirs: dirs.to_vec(),
+            grants: Grants { dirs: dirs.to_vec(), ..Grants::default() },
             state_dir: Some(state),
             ..Given::default()
         },

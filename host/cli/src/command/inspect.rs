@@ -9,6 +9,7 @@ use crate::args::Inspect;
 use crate::builtin::Named;
 use crate::escape::escape;
 use crate::exit::Exit;
+use crate::job::registrations;
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -44,7 +45,7 @@ struct LimitLine {
 }
 
 pub(crate) fn run(args: &Inspect) -> anyhow::Result<Exit> {
-    let plugin = Named::find(&args.plugin)?;
+    let plugin = Named::find(&args.plugin, &registrations(args.state_dir.as_deref())?)?;
     let name = plugin.name();
     let description = Description::of(&plugin.bytes(&LoadLimits::default())?)
         .map_err(|reason| LoadError::Contract { name: name.clone(), reason })?;

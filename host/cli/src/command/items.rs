@@ -3,7 +3,7 @@ use std::io::Write;
 use anyhow::Context;
 use serde::Serialize;
 use syncmgr_host::sink::Discard;
-use syncmgr_host::{Host, Participation, SyncEvent, Trigger};
+use syncmgr_host::{Participation, SyncEvent, Trigger};
 
 use crate::args::Items;
 use crate::escape::escape;
@@ -20,8 +20,7 @@ struct ItemLine {
 
 pub(crate) fn run(args: &Items) -> anyhow::Result<Exit> {
     let job = Job::new(&args.given)?;
-    let host = Host::with_limits(job.limits.load.clone())?;
-    let plugin = job.plugin.load(&host)?;
+    let plugin = job.load()?;
     let options = job.session_options(&plugin)?.read_only();
     let mut session = plugin.start_blocking(options, Discard)?;
     let trigger = Trigger { event: SyncEvent::Manual, settings: true, may_bother_user: false };

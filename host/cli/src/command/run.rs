@@ -1,18 +1,19 @@
 use std::io::{IsTerminal, Write};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
 use syncmgr_host::sink::{JsonLines, Progress, Sink};
 use syncmgr_host::{
-    CancelHandle, ErrorId, Host, Item, LogEntry, ProgressResponse, Question, Report, RunRequest,
-    Selection, SyncEvent, Trigger,
+    ErrorId, Item, LogEntry, ProgressResponse, Question, Report, RunRequest, Selection, SyncEvent,
+    Trigger,
 };
 
-use crate::args::{OnDeath, Run};
-use crate::exit::Exit;
-use crate::job::Job;
+use crate::args::{self, OnDeath, Run};
+use crate::builtin::Named;
+use crate::exit::{self, Exit, UsageError};
+use crate::interrupt::Interrupts;
+use crate::job::{Job, registrations};
 use crate::quarantine::Quarantine;
 use crate::sink::{Bars, Lines, summary};
 
@@ -20,14 +21,23 @@ use crate::sink::{Bars, Lines, summary};
 const BACKOFF: Duration = Duration::from_millis(200);
 
 pub(crate) fn run(args: &Run) -> anyhow::Result<Exit> {
-    let job = Job::new(&args.given)?;
+    let interrupts = Interrupts::listen()?;
+    if args.all {
+        return run_all(args, &interrupts);
+    }
+    match &args.clsid {
+        Some(clsid) => run_native(clsid, args, &interrupts),
+        None => run_job(&Job::new(&args.given)?, args, &interrupts),
+    }
+}
+
+fn run_job(job: &Job, args: &Run, interrupts: &Interrupts) -> anyhow::Result<Exit> {
     let quarantine = Quarantine::new(&job.home);
     if args.release {
         quarantine.release()?;
     }
     quarantine.check(&job.plugin.name())?;
-    let host = Host::with_limits(job.limits.load.clone())?;
-    let plugin = job.plugin.load(&host)?;
+    let plugin = job.load()?;
     let mut options = job.session_options(&plugin)?;
     if args.dry_run {
         options = options.read_only();
@@ -35,28 +45,9 @@ pub(crate) fn run(args: &Run) -> anyhow::Result<Exit> {
             options = options.setting("dry-run", "true");
         }
     }
-    let cancel = CancelHandle::new();
-    on_ctrl_c(cancel.clone())?;
-    let options = options.cancel_handle(cancel);
-    let on_terminal = std::io::stderr().is_terminal();
-    let request = request(args, on_terminal);
-
-    let report = if args.json {
-        let json = SharedJson(Arc::new(Mutex::new(JsonLines::new(std::io::stdout()))));
-        let report = plugin.run_blocking(options, json.clone(), &request)?;
-        let exit = Exit::of_report(&report);
-        json.lock().report(&report, Some(exit as u8));
-        json.finish().context("cannot write to standard output")?;
-        report
-    } else {
-        let sink: Box<dyn Sink> = match on_terminal {
-            true => Box::new(Bars::new()),
-            false => Box::new(Lines::new(std::io::stdout())),
-        };
-        let report = plugin.run_blocking(options, sink, &request)?;
-        print(&report).context("cannot write to standard output")?;
-        report
-    };
+    let options = options.cancel_handle(interrupts.cancel_handle());
+    let request = request(args)?;
+    let report = watch(args, |sink| Ok(plugin.run_blocking(options, sink, &request)?))?;
     if args.on_death == OnDeath::Quarantine
         && let Some(death) = report.error().filter(|error| error.may_be_retried())
     {
@@ -65,17 +56,85 @@ pub(crate) fn run(args: &Run) -> anyhow::Result<Exit> {
     Ok(Exit::of_report(&report))
 }
 
-fn request(args: &Run, on_terminal: bool) -> RunRequest {
-    RunRequest {
+/// Runs every registered plugin. One that cannot be run does not keep the others from it.
+fn run_all(args: &Run, interrupts: &Interrupts) -> anyhow::Result<Exit> {
+    let registrations = registrations(args.given.state_dir.as_deref())?;
+    let mut exits = Vec::new();
+    for registration in registrations.list() {
+        if interrupts.came() {
+            break;
+        }
+        let ran = registration.map_err(anyhow::Error::from).and_then(|registration| {
+            if !args.json {
+                writeln!(std::io::stdout(), "plugin: {}", registration.name)?;
+            }
+            let granted = registration.granted.clone();
+            let plugin = Named::Installed(Box::new(registration));
+            run_job(&Job::of(plugin, granted, registrations.clone())?, args, interrupts)
+        });
+        exits.push(ran.unwrap_or_else(|error| {
+            exit::print_error(&error);
+            Exit::of_error(&error)
+        }));
+    }
+    Ok(Exit::of_all(&exits))
+}
+
+#[cfg(windows)]
+fn run_native(clsid: &str, args: &Run, interrupts: &Interrupts) -> anyhow::Result<Exit> {
+    let clsid = uuid::Uuid::try_parse(clsid)
+        .map_err(|error| UsageError(format!("`{clsid}` is not a class id: {error}")))?;
+    let request = request(args)?;
+    let handler = crate::native::Handler::create(clsid)?;
+    let cancel = interrupts.cancel_handle();
+    let report = watch(args, |sink| Ok(handler.run(cancel, sink, &request)))?;
+    Ok(Exit::of_report(&report))
+}
+
+#[cfg(not(windows))]
+fn run_native(_clsid: &str, _args: &Run, _interrupts: &Interrupts) -> anyhow::Result<Exit> {
+    Err(UsageError("there are native handlers on Windows only".to_owned()).into())
+}
+
+/// Runs something, and shows what it reports and what came of it.
+fn watch(
+    args: &Run,
+    run: impl FnOnce(Box<dyn Sink>) -> anyhow::Result<Report>,
+) -> anyhow::Result<Report> {
+    if args.json {
+        let json = SharedJson(Arc::new(Mutex::new(JsonLines::new(std::io::stdout()))));
+        let report = run(Box::new(json.clone()))?;
+        json.lock().report(&report, Some(Exit::of_report(&report) as u8));
+        json.finish().context("cannot write to standard output")?;
+        return Ok(report);
+    }
+    let sink: Box<dyn Sink> = match std::io::stderr().is_terminal() {
+        true => Box::new(Bars::new()),
+        false => Box::new(Lines::new(std::io::stdout())),
+    };
+    let report = run(sink)?;
+    print(&report).context("cannot write to standard output")?;
+    Ok(report)
+}
+
+fn request(args: &Run) -> anyhow::Result<RunRequest> {
+    let cookie = args.cookie.as_deref().map(bytes).transpose()?;
+    let event = match (&cookie, args.trigger) {
+        (Some(_), _) | (None, args::Trigger::Invoke) => SyncEvent::Invoke,
+        (None, args::Trigger::Manual) => SyncEvent::Manual,
+        (None, args::Trigger::Connect) => SyncEvent::Connect,
+        (None, args::Trigger::PendingDisconnect) => SyncEvent::PendingDisconnect,
+        (None, args::Trigger::Idle) => SyncEvent::Idle,
+        (None, args::Trigger::Scheduled) => SyncEvent::Scheduled,
+    };
+    let on_terminal = std::io::stderr().is_terminal() && std::io::stdin().is_terminal();
+    Ok(RunRequest {
         trigger: Trigger {
-            event: SyncEvent::Manual,
+            event,
             settings: false,
-            may_bother_user: on_terminal
-                && !args.batch
-                && !args.json
-                && std::io::stdin().is_terminal(),
+            may_bother_user: on_terminal && !args.batch && !args.json,
         },
-        cookie: None,
+        cookie,
         selection: match args.items.is_empty() {
             true => Selection::Checked,
             false => Selection::Only(args.items.clone()),
@@ -87,24 +146,24 @@ fn request(args: &Run, on_terminal: bool) -> RunRequest {
                 syncmgr_host::OnDeath::Restart { attempts: args.restarts, backoff: BACKOFF }
             }
         },
-    }
+    })
+}
+
+/// What pairs of hexadecimal digits stand for.
+fn bytes(hex: &str) -> anyhow::Result<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let (pairs, rest) = hex.as_bytes().as_chunks::<2>();
+    let bytes = pairs.iter().map(|&[high, low]| Some((digit(high)? << 4) | digit(low)?));
+    let bytes = bytes.collect::<Option<_>>().filter(|_| rest.is_empty());
+    bytes.ok_or_else(|| {
+        UsageError(format!("the cookie `{hex}` is not pairs of the digits 0-9 and a-f")).into()
+    })
 }
 
 fn print(report: &Report) -> std::io::Result<()> {
     let mut to = std::io::stdout().lock();
     to.write_all(summary(report).as_bytes())?;
     to.flush()
-}
-
-/// The first Ctrl-C cancels everything, the second one ends the plugin. A run ends without its
-/// plugin where that sits in a system call.
-fn on_ctrl_c(cancel: CancelHandle) -> anyhow::Result<()> {
-    let count = AtomicUsize::new(0);
-    ctrlc::set_handler(move || match count.fetch_add(1, Ordering::SeqCst) {
-        0 => cancel.cancel_all(),
-        _ => cancel.kill(),
-    })
-    .context("cannot listen for Ctrl-C")
 }
 
 /// The session has the sink while it runs; the report comes after it.
@@ -142,5 +201,24 @@ impl Sink for SharedJson {
 
     fn question(&mut self, question: &Question) -> Option<usize> {
         self.lock().question(question)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_is_pairs_of_digits() {
+        for (hex, expected) in [
+            ("", Some(vec![])),
+            ("00ff", Some(vec![0, 255])),
+            ("AbCd", Some(vec![0xAB, 0xCD])),
+            ("0", None),
+            ("0x", None),
+            ("ä", None),
+        ] {
+            assert_eq!(bytes(hex).ok(), expected, "{hex:?}");
+        }
     }
 }

@@ -1,0 +1,196 @@
+use std::io::Write;
+use std::path::Path;
+
+use serde::Serialize;
+use syncmgr_host::{Access, Description, Host, LoadError};
+use syncmgr_store::{Granted, Registration, Scope, host_options};
+
+use crate::args::{List, Register, Unregister};
+use crate::builtin::Named;
+use crate::escape::escape;
+use crate::exit::{self, Exit, UsageError};
+use crate::job::{granted, read_text, registrations, set_limits};
+
+#[derive(Serialize)]
+struct ListLine {
+    name: String,
+    clsid: String,
+    scope: &'static str,
+    component: String,
+    dirs: Vec<DirLine>,
+    settings: Vec<String>,
+    secrets: Vec<String>,
+    allow: Vec<&'static str>,
+}
+
+#[derive(Serialize)]
+struct DirLine {
+    name: String,
+    path: String,
+    access: &'static str,
+}
+
+pub(crate) fn register(args: &Register) -> anyhow::Result<Exit> {
+    let registrations = registrations(args.state_dir.as_deref())?;
+    let plugin = match Named::built_in(&args.plugin) {
+        Some(built_in) => built_in,
+        None => Named::File(args.plugin.clone().into()),
+    };
+    let name = args.name.clone().unwrap_or_else(|| plugin.name());
+    let own = matches!(plugin, Named::BuiltIn(built_in, _) if built_in == name);
+    if Named::built_in(&name).is_some() && !own {
+        // It would have the other one's storage.
+        let message = format!("`{name}` is the name of a built-in plugin; choose another one");
+        return Err(UsageError(message).into());
+    }
+    let mut granted = match &args.grants {
+        Some(file) => read_grants(file, &args.plugin)?,
+        None => granted(&args.granted)?,
+    };
+    set_limits(&mut granted, &args.limits)?;
+    let host = Host::with_options(host_options(granted.limits().load))?;
+    let bytes = plugin.bytes(host.limits())?;
+    if let Named::BuiltIn(..) = plugin {
+        let description = Description::of(&bytes)
+            .map_err(|reason| LoadError::Contract { name: name.clone(), reason })?;
+        for (capability, _) in description.requests.capabilities {
+            if !granted.allow.contains(&capability) {
+                granted.allow.push(capability);
+            }
+        }
+    }
+    let scope = if args.machine { Scope::Machine } else { Scope::User };
+    let registration = registrations.install(&host, scope, &name, &bytes, granted)?;
+    native::register(&registration)?;
+    writeln!(
+        std::io::stdout(),
+        "registered {} as {{{}}}",
+        registration.name,
+        registration.clsid.to_string().to_uppercase()
+    )?;
+    Ok(Exit::InSync)
+}
+
+/// A file of grants may name its plugin, but then it is this one.
+fn read_grants(file: &Path, plugin: &str) -> anyhow::Result<Granted> {
+    let (text, base) = read_text(file)?;
+    let fail = |message: String| UsageError(format!("the grants {}: {message}", file.display()));
+    let named = syncmgr_store::grants_file_plugin(&text).map_err(|e| fail(e.to_string()))?;
+    if let Some(other) = named.filter(|named| named != plugin) {
+        return Err(fail(format!("they are for the plugin `{other}`")).into());
+    }
+    Ok(Granted::parse(&text, base).map_err(|error| fail(error.to_string()))?)
+}
+
+pub(crate) fn unregister(args: &Unregister) -> anyhow::Result<Exit> {
+    let registrations = registrations(args.state_dir.as_deref())?;
+    let registration = registrations.find(&args.name)?;
+    // What is not installed must not be found by the sync manager, so that goes first.
+    native::unregister(&registration)?;
+    registrations.uninstall(&registration)?;
+    writeln!(
+        std::io::stdout(),
+        "unregistered {}; what it keeps for itself stays in {}",
+        registration.name,
+        escape(&registrations.home(&registration.name).display().to_string())
+    )?;
+    Ok(Exit::InSync)
+}
+
+pub(crate) fn list(args: &List) -> anyhow::Result<Exit> {
+    let mut exit = Exit::InSync;
+    let mut lines = Vec::new();
+    for registration in registrations(args.state_dir.as_deref())?.list() {
+        match registration {
+            Ok(registration) => lines.push(list_line(&registration)),
+            Err(error) => {
+                exit::print_error(&error.into());
+                exit = Exit::Died;
+            }
+        }
+    }
+    let mut to = std::io::stdout().lock();
+    if args.json {
+        serde_json::to_writer(&mut to, &lines)?;
+        writeln!(to)?;
+        return Ok(exit);
+    }
+    for line in lines {
+        writeln!(to, "{}  {{{}}}  {}", line.name, line.clsid.to_uppercase(), line.scope)?;
+        for dir in line.dirs {
+            writeln!(to, "  {}: {} ({})", escape(&dir.name), escape(&dir.path), dir.access)?;
+        }
+        for (what, names) in [("settings", &line.settings), ("secrets", &line.secrets)] {
+            if !names.is_empty() {
+                writeln!(to, "  {what}: {}", escape(&names.join(", ")))?;
+            }
+        }
+        if !line.allow.is_empty() {
+            writeln!(to, "  allowed: {}", line.allow.join(", "))?;
+        }
+    }
+    Ok(exit)
+}
+
+fn list_line(registration: &Registration) -> ListLine {
+    let granted = &registration.granted;
+    let dirs = granted.directories.iter().map(|grant| DirLine {
+        name: grant.name().to_owned(),
+        path: grant.path().display().to_string(),
+        access: match grant.access() {
+            Access::ReadOnly => "read-only",
+            Access::ReadWrite => "read-write",
+        },
+    });
+    ListLine {
+        name: registration.name.clone(),
+        clsid: registration.clsid.to_string(),
+        scope: registration.scope.name(),
+        component: registration.component.clone(),
+        dirs: dirs.collect(),
+        settings: granted.settings.iter().map(|(name, value)| format!("{name}={value}")).collect(),
+        secrets: granted.secrets.iter().map(|(name, _)| name.clone()).collect(),
+        allow: granted.allow.iter().map(|capability| capability.name()).collect(),
+    }
+}
+
+/// What makes a registered plugin a native handler.
+#[cfg(windows)]
+mod native {
+    use std::io::Write;
+
+    use anyhow::Context;
+    use syncmgr_com::registry;
+    use syncmgr_store::Registration;
+
+    pub(super) fn register(registration: &Registration) -> anyhow::Result<()> {
+        let library = registry::library_beside_program()?;
+        let registered = registry::register(registration, &library)
+            .with_context(|| format!("cannot register {} with Windows", registration.name))?;
+        if let Some(note) = registered.note() {
+            writeln!(std::io::stderr(), "note: {note}")?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn unregister(registration: &Registration) -> anyhow::Result<()> {
+        registry::unregister(registration)
+            .with_context(|| format!("cannot unregister {} with Windows", registration.name))
+    }
+}
+
+/// There are native handlers on Windows only.
+#[cfg(not(windows))]
+mod native {
+    use syncmgr_store::Registration;
+
+    #[expect(clippy::unnecessary_wraps, reason = "on Windows it may fail")]
+    pub(super) fn register(_: &Registration) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "on Windows it may fail")]
+    pub(super) fn unregister(_: &Registration) -> anyhow::Result<()> {
+        Ok(())
+    }
+}

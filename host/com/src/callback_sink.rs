@@ -1,0 +1,81 @@
+//! The sink of a session that tells the manager's callback.
+
+use std::sync::Arc;
+
+use syncmgr_host::sink::{Progress, Sink};
+use syncmgr_host::{ErrorCode, ErrorId, LogEntry, ProgressResponse, Question, hresult};
+
+use crate::convert;
+use crate::handler::Shared;
+use crate::interfaces::{
+    SYNCMGRPROGRESSITEM_MAXVALUE, SYNCMGRPROGRESSITEM_PROGVALUE, SYNCMGRPROGRESSITEM_STATUSTEXT,
+    SYNCMGRPROGRESSITEM_STATUSTYPE,
+};
+
+/// All fields count in every report: some managers remember earlier values, and some do not.
+const MASK: u32 = SYNCMGRPROGRESSITEM_STATUSTEXT
+    | SYNCMGRPROGRESSITEM_STATUSTYPE
+    | SYNCMGRPROGRESSITEM_PROGVALUE
+    | SYNCMGRPROGRESSITEM_MAXVALUE;
+
+/// Tells the manager's callback everything.
+pub(crate) struct CallbackSink {
+    shared: Arc<Shared>,
+    /// The last status text as UTF-16, and where it was before: most reports repeat it.
+    text: String,
+    units: Vec<u16>,
+}
+
+impl CallbackSink {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, text: String::new(), units: vec![0] }
+    }
+}
+
+impl Sink for CallbackSink {
+    fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
+        // Without a callback nobody could cancel, so everything is cancelled.
+        let Some(callback) = self.shared.callback.get() else {
+            return ProgressResponse::CancelAll;
+        };
+        let current = progress.current;
+        if self.text != current.status_text {
+            self.text.clone_from(&current.status_text);
+            convert::encode(&self.text, &mut self.units);
+        }
+        let mut report = convert::empty_progress_item();
+        report.mask = MASK;
+        report.lpcStatusText = self.units.as_ptr();
+        // A plugin that has not said where the item stands is at work on it.
+        report.dwStatusType =
+            current.status_type.unwrap_or(syncmgr_host::Status::Updating) as u32;
+        report.iProgValue = current.prog_value;
+        report.iMaxValue = current.max_value;
+        hresult::to_progress_response(callback.progress(progress.item, &report))
+    }
+
+    fn log(&mut self, entry: &LogEntry) {
+        self.shared.callback.log(entry);
+    }
+
+    fn log_deleted(&mut self, id: Option<ErrorId>) {
+        if let Some(callback) = self.shared.callback.get() {
+            callback.delete_log_error(id);
+        }
+    }
+
+    fn question(&mut self, question: &Question) -> Option<usize> {
+        let shared = &self.shared;
+        let show = || shared.interface.ask(shared.parent(), &shared.title(), question);
+        shared.callback.get()?.with_modal(show)?
+    }
+
+    fn establish_connection(&mut self, connection: Option<&str>) -> Result<(), ErrorCode> {
+        let callback = self.shared.callback.get().ok_or(ErrorCode::NotConnected)?;
+        let answer = callback.establish_connection(connection);
+        match answer.is_success() {
+            true => Ok(()),
+            false => Err(hresult::to_error_code(answer).unwrap_or(ErrorCode::NotConnected)),
+        }
+    }
+}

@@ -1,0 +1,401 @@
+//! Between the host's plain data and the native structures.
+
+#![allow(unsafe_code, reason = "native structures hold pointers")]
+
+use std::ptr::{null, null_mut};
+
+use syncmgr_host::{
+    ErrorId, HandlerInfo, Item, ItemId, LogEntry, LogLevel, ProgressItem, Status, SyncEvent,
+    Trigger,
+};
+use uuid::Uuid;
+use windows_core::GUID;
+
+use crate::interfaces::{
+    FILETIME, GUID_NULL, MAX_SYNCMGRHANDLERNAME, MAX_SYNCMGRITEMNAME, SYNCMGRERRORFLAG_ENABLEJUMPTEXT,
+    SYNCMGRFLAG_EVENTMASK, SYNCMGRFLAG_MAYBOTHERUSER, SYNCMGRFLAG_SETTINGS, SYNCMGRHANDLERINFO,
+    SYNCMGRITEM, SYNCMGRITEM_LASTUPDATETIME, SYNCMGRITEMSTATE_CHECKED, SYNCMGRITEMSTATE_UNCHECKED,
+    SYNCMGRLOGERROR_ERRORFLAGS, SYNCMGRLOGERROR_ERRORID, SYNCMGRLOGERROR_ITEMID,
+    SYNCMGRLOGERRORINFO, SYNCMGRPROGRESSITEM, SYNCMGRPROGRESSITEM_MAXVALUE,
+    SYNCMGRPROGRESSITEM_PROGVALUE, SYNCMGRPROGRESSITEM_STATUSTEXT, SYNCMGRPROGRESSITEM_STATUSTYPE,
+    size_of_structure,
+};
+
+/// Texts of a native handler are read up to this many UTF-16 code units.
+const TEXT_UNITS: usize = 64 << 10;
+
+pub(crate) const fn guid(uuid: Uuid) -> GUID {
+    GUID::from_u128(uuid.as_u128())
+}
+
+pub(crate) const fn uuid(guid: GUID) -> Uuid {
+    Uuid::from_u128(guid.to_u128())
+}
+
+/// `GUID_NULL` names nothing.
+pub(crate) fn item_id(guid: GUID) -> Option<ItemId> {
+    (guid != GUID_NULL).then(|| ItemId::from_uuid(uuid(guid)))
+}
+
+/// `GUID_NULL` names nothing.
+pub(crate) fn error_id(guid: GUID) -> Option<ErrorId> {
+    (guid != GUID_NULL).then(|| ErrorId::from_uuid(uuid(guid)))
+}
+
+/// What `dwSyncMgrFlags` says. An event that is none of the six is taken as manual.
+pub(crate) const fn trigger(flags: u32) -> Trigger {
+    let event = match flags & SYNCMGRFLAG_EVENTMASK {
+        1 => SyncEvent::Connect,
+        2 => SyncEvent::PendingDisconnect,
+        4 => SyncEvent::Idle,
+        5 => SyncEvent::Invoke,
+        6 => SyncEvent::Scheduled,
+        _manual_or_unknown => SyncEvent::Manual,
+    };
+    Trigger {
+        event,
+        settings: flags & SYNCMGRFLAG_SETTINGS != 0,
+        may_bother_user: flags & SYNCMGRFLAG_MAYBOTHERUSER != 0,
+    }
+}
+
+/// `dwSyncMgrFlags` for a trigger.
+pub(crate) const fn flags(trigger: Trigger) -> u32 {
+    let event = match trigger.event {
+        SyncEvent::Connect => 1,
+        SyncEvent::PendingDisconnect => 2,
+        SyncEvent::Manual => 3,
+        SyncEvent::Idle => 4,
+        SyncEvent::Invoke => 5,
+        SyncEvent::Scheduled => 6,
+    };
+    let settings = if trigger.settings { SYNCMGRFLAG_SETTINGS } else { 0 };
+    let user = if trigger.may_bother_user { SYNCMGRFLAG_MAYBOTHERUSER } else { 0 };
+    event | settings | user
+}
+
+/// A `SYNCMGRSTATUS`, which is an ordinal and never a bit.
+pub(crate) const fn status(number: u32) -> Option<Status> {
+    Some(match number {
+        0 => Status::Stopped,
+        1 => Status::Skipped,
+        2 => Status::Pending,
+        3 => Status::Updating,
+        4 => Status::Succeeded,
+        5 => Status::Failed,
+        6 => Status::Paused,
+        7 => Status::Resuming,
+        8 => Status::UpdatingIndeterminate,
+        0x100 => Status::Deleted,
+        _unknown => return None,
+    })
+}
+
+pub(crate) fn handler_info(info: &HandlerInfo) -> SYNCMGRHANDLERINFO {
+    SYNCMGRHANDLERINFO {
+        cbSize: size_of_structure::<SYNCMGRHANDLERINFO>(),
+        hIcon: null_mut(),
+        SyncMgrHandlerFlags: info.flags,
+        wszHandlerName: name::<MAX_SYNCMGRHANDLERNAME>(&info.name),
+    }
+}
+
+pub(crate) fn item(item: &Item) -> SYNCMGRITEM {
+    let time = item.last_update_time.unwrap_or(0);
+    SYNCMGRITEM {
+        cbSize: size_of_structure::<SYNCMGRITEM>(),
+        dwFlags: item.flags,
+        ItemID: guid(item.id.as_uuid()),
+        dwItemState: match item.checked {
+            true => SYNCMGRITEMSTATE_CHECKED,
+            false => SYNCMGRITEMSTATE_UNCHECKED,
+        },
+        hIcon: null_mut(),
+        wszItemName: name::<MAX_SYNCMGRITEMNAME>(&item.name),
+        ftLastUpdate: FILETIME {
+            dwLowDateTime: u32::try_from(time & u64::from(u32::MAX)).unwrap_or(0),
+            dwHighDateTime: u32::try_from(time >> 32).unwrap_or(0),
+        },
+    }
+}
+
+/// An item of a native handler; `None`: it has no id, or no name.
+pub(crate) fn item_from_native(item: &SYNCMGRITEM) -> Option<Item> {
+    let FILETIME { dwLowDateTime, dwHighDateTime } = item.ftLastUpdate;
+    let time = u64::from(dwHighDateTime) << 32 | u64::from(dwLowDateTime);
+    Some(Item {
+        id: item_id(item.ItemID)?,
+        name: name_from_native(&item.wszItemName)?,
+        flags: item.dwFlags,
+        checked: item.dwItemState == SYNCMGRITEMSTATE_CHECKED,
+        last_update_time: (item.dwFlags & SYNCMGRITEM_LASTUPDATETIME != 0).then_some(time),
+    })
+}
+
+/// A name in an array; `None`: an empty one. A NUL at the end may be missing.
+pub(crate) fn name_from_native(units: &[u16]) -> Option<String> {
+    let name = units.split(|&unit| unit == 0).next().filter(|name| !name.is_empty());
+    name.map(String::from_utf16_lossy)
+}
+
+/// A name with a NUL at its end, cut at a character where it is too long.
+fn name<const UNITS: usize>(text: &str) -> [u16; UNITS] {
+    let mut units = [0; UNITS];
+    let mut at = 0;
+    let mut encoded = [0; 2];
+    for character in text.chars() {
+        let encoded = character.encode_utf16(&mut encoded);
+        if at + encoded.len() >= UNITS {
+            break;
+        }
+        for unit in encoded {
+            units[at] = visible(*unit);
+            at += 1;
+        }
+    }
+    units
+}
+
+/// Text as UTF-16 with a NUL at its end, in a buffer that is used again and again.
+pub(crate) fn encode(text: &str, buffer: &mut Vec<u16>) {
+    buffer.clear();
+    buffer.extend(text.encode_utf16().map(visible));
+    buffer.push(0);
+}
+
+/// A NUL would end the text too early.
+const fn visible(unit: u16) -> u16 {
+    const REPLACEMENT_CHARACTER: u16 = 0xFFFD;
+    if unit == 0 { REPLACEMENT_CHARACTER } else { unit }
+}
+
+/// Reads text that ends with a NUL; `None`: NULL. What is longer than [`TEXT_UNITS`] is cut.
+///
+/// # Safety
+/// The pointer is NULL, or to UTF-16 code units with a NUL at the end.
+pub(crate) unsafe fn text(pointer: *const u16) -> Option<String> {
+    if pointer.is_null() {
+        return None;
+    }
+    let mut units = Vec::new();
+    while units.len() < TEXT_UNITS {
+        // SAFETY: no unit before this one was the NUL, so this one belongs to the text.
+        let unit = unsafe { pointer.add(units.len()).read_unaligned() };
+        if unit == 0 {
+            break;
+        }
+        units.push(unit);
+    }
+    Some(String::from_utf16_lossy(&units))
+}
+
+/// What a native `Progress` reports. NULL reports nothing.
+///
+/// # Safety
+/// The pointer is NULL or to a `SYNCMGRPROGRESSITEM`, whose text is valid where its bit is set.
+pub(crate) unsafe fn progress_item(pointer: *const SYNCMGRPROGRESSITEM) -> ProgressItem {
+    if pointer.is_null() {
+        return ProgressItem::default();
+    }
+    // SAFETY: the caller vouches for the structure.
+    let native = unsafe { pointer.read_unaligned() };
+    let given = |bit: u32| native.mask & bit != 0;
+    let status_text = match given(SYNCMGRPROGRESSITEM_STATUSTEXT) {
+        // SAFETY: with its bit set the text is valid. Without it the pointer may be anything.
+        true => unsafe { text(native.lpcStatusText) },
+        false => None,
+    };
+    ProgressItem {
+        status_text,
+        status_type: Some(native.dwStatusType)
+            .filter(|_| given(SYNCMGRPROGRESSITEM_STATUSTYPE))
+            .and_then(status),
+        prog_value: given(SYNCMGRPROGRESSITEM_PROGVALUE).then_some(native.iProgValue),
+        max_value: given(SYNCMGRPROGRESSITEM_MAXVALUE).then_some(native.iMaxValue),
+    }
+}
+
+/// What goes to `LogError` beside the level and the text.
+pub(crate) fn log_error_info(entry: &LogEntry) -> SYNCMGRLOGERRORINFO {
+    let id = entry.jump.or(entry.id);
+    let mut mask = 0;
+    if entry.jump.is_some() {
+        mask |= SYNCMGRLOGERROR_ERRORFLAGS;
+    }
+    if id.is_some() {
+        mask |= SYNCMGRLOGERROR_ERRORID;
+    }
+    if entry.item.is_some() {
+        mask |= SYNCMGRLOGERROR_ITEMID;
+    }
+    SYNCMGRLOGERRORINFO {
+        cbSize: size_of_structure::<SYNCMGRLOGERRORINFO>(),
+        mask,
+        dwSyncMgrErrorFlags: match entry.jump {
+            Some(_) => SYNCMGRERRORFLAG_ENABLEJUMPTEXT,
+            None => 0,
+        },
+        ErrorID: id.map_or(GUID_NULL, |id| guid(id.as_uuid())),
+        ItemID: entry.item.map_or(GUID_NULL, |item| guid(item.as_uuid())),
+    }
+}
+
+/// What a native `LogError` tells. A level that is none is the highest.
+///
+/// # Safety
+/// The text is NULL or valid, and so is the structure.
+pub(crate) unsafe fn log_entry(
+    level: u32,
+    words: *const u16,
+    info: *const SYNCMGRLOGERRORINFO,
+) -> LogEntry {
+    let info = match info.is_null() {
+        true => None,
+        // SAFETY: the caller vouches for the structure.
+        false => Some(unsafe { info.read_unaligned() }),
+    };
+    let given = |bit: u32| info.filter(|info| info.mask & bit != 0);
+    let id = given(SYNCMGRLOGERROR_ERRORID).and_then(|info| error_id(info.ErrorID));
+    let jumps = given(SYNCMGRLOGERROR_ERRORFLAGS)
+        .is_some_and(|info| info.dwSyncMgrErrorFlags & SYNCMGRERRORFLAG_ENABLEJUMPTEXT != 0);
+    LogEntry {
+        level: match level {
+            1 => LogLevel::Information,
+            2 => LogLevel::Warning,
+            _error_or_unknown => LogLevel::Error,
+        },
+        // SAFETY: the caller vouches for the text.
+        text: unsafe { text(words) }.unwrap_or_default(),
+        item: given(SYNCMGRLOGERROR_ITEMID).and_then(|info| item_id(info.ItemID)),
+        jump: id.filter(|_| jumps),
+        id,
+        code: None,
+    }
+}
+
+/// A report in which nothing counts yet.
+pub(crate) const fn empty_progress_item() -> SYNCMGRPROGRESSITEM {
+    SYNCMGRPROGRESSITEM {
+        cbSize: size_of_structure::<SYNCMGRPROGRESSITEM>(),
+        mask: 0,
+        lpcStatusText: null(),
+        dwStatusType: 0,
+        iProgValue: 0,
+        iMaxValue: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guid_is_the_same_in_its_text_form() {
+        let text = "6295df41-35ee-11d1-8707-00c04fd93327";
+        let native = guid(Uuid::parse_str(text).unwrap());
+        assert_eq!((native.data1, native.data2, native.data3), (0x6295_DF41, 0x35EE, 0x11D1));
+        assert_eq!(native.data4, [0x87, 0x07, 0x00, 0xC0, 0x4F, 0xD9, 0x33, 0x27]);
+        assert_eq!(uuid(native).to_string(), text);
+    }
+
+    #[test]
+    fn every_trigger_survives_the_way_there_and_back() {
+        for event in 0..=0xFF_u32 {
+            for modifiers in [0, 0x100, 0x200, 0x300] {
+                let known = if (1..=6).contains(&event) { event } else { 3 };
+                assert_eq!(flags(trigger(event | modifiers)), known | modifiers);
+            }
+        }
+        assert_eq!(trigger(0xFFFF_F403).event, SyncEvent::Manual);
+    }
+
+    #[test]
+    fn every_status_has_its_native_number() {
+        let found = (0..=0x1FF).filter_map(|number| Some((number, status(number)?)));
+        assert!(found.clone().all(|(number, status)| number == status as u32));
+        assert_eq!(found.count(), 10);
+    }
+
+    #[test]
+    fn names_end_with_a_nul_and_are_cut_at_a_character() {
+        for (text, expected) in [
+            ("abc", "abc"),
+            ("abcd", "abc"),
+            ("ab\u{1F600}", "ab"),
+            ("a\u{1F600}", "a\u{1F600}"),
+            ("a\0b", "a\u{FFFD}b"),
+        ] {
+            let units = name::<4>(text);
+            assert_eq!(units[3], 0, "{text:?}");
+            assert_eq!(name_from_native(&units).unwrap(), expected);
+        }
+        assert_eq!(name_from_native(&[0x41; 4]).unwrap(), "AAAA", "without a NUL");
+        assert_eq!(name_from_native(&[0; 4]), None);
+    }
+
+    #[test]
+    fn text_survives_the_way_there_and_back() {
+        let mut buffer = Vec::new();
+        for words in ["", "plain", "\u{1F600} \u{FFFF} ä"] {
+            encode(words, &mut buffer);
+            assert_eq!(buffer.last(), Some(&0));
+            // SAFETY: what `encode` writes ends with a NUL.
+            assert_eq!(unsafe { text(buffer.as_ptr()) }.as_deref(), Some(words));
+        }
+        encode("a\0b", &mut buffer);
+        assert_eq!(buffer, [0x61, 0xFFFD, 0x62, 0]);
+        let endless = vec![0x41; TEXT_UNITS + 1];
+        // SAFETY: it is read no further than it reaches.
+        assert_eq!(unsafe { text(endless.as_ptr()) }.unwrap().len(), TEXT_UNITS);
+        // SAFETY: NULL is allowed.
+        assert_eq!(unsafe { text(null()) }, None);
+    }
+
+    #[test]
+    fn the_text_of_a_report_is_looked_at_only_with_its_bit() {
+        let mut native = empty_progress_item();
+        native.lpcStatusText = std::ptr::without_provenance(0xDEAD);
+        native.mask = SYNCMGRPROGRESSITEM_PROGVALUE;
+        native.iProgValue = -5;
+        // SAFETY: the text's bit is clear.
+        let item = unsafe { progress_item(&raw const native) };
+        assert_eq!(item, ProgressItem { prog_value: Some(-5), ..ProgressItem::default() });
+        // SAFETY: NULL is allowed.
+        assert_eq!(unsafe { progress_item(null()) }, ProgressItem::default());
+    }
+
+    #[test]
+    fn a_log_entry_survives_the_way_there_and_back() {
+        let id = Some(ErrorId::from_uuid(Uuid::from_u128(1)));
+        let item = Some(ItemId::from_uuid(Uuid::from_u128(2)));
+        let mut words = Vec::new();
+        encode("text", &mut words);
+        for (item, jump, id, mask) in [
+            (None, None, None, 0),
+            (item, None, None, 4),
+            (item, None, id, 6),
+            (None, id, id, 3),
+            (item, id, id, 7),
+        ] {
+            let entry =
+                LogEntry { level: LogLevel::Warning, text: "text".into(), item, jump, id, code: None };
+            let info = log_error_info(&entry);
+            assert_eq!(info.mask, mask);
+            // SAFETY: both are valid.
+            let back = unsafe { log_entry(2, words.as_ptr(), &raw const info) };
+            assert_eq!(back, entry);
+        }
+    }
+
+    #[test]
+    fn an_item_survives_the_way_there_and_back() {
+        let original = Item {
+            id: ItemId::from_uuid(Uuid::from_u128(7)),
+            name: "Documents".into(),
+            flags: 1 | SYNCMGRITEM_LASTUPDATETIME,
+            checked: true,
+            last_update_time: Some(0x01DA_1234_5678_9ABC),
+        };
+        assert_eq!(item_from_native(&item(&original)), Some(original));
+    }
+}

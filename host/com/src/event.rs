@@ -1,0 +1,110 @@
+//! Something that one thread waits for and another one brings about, once.
+
+#![cfg_attr(windows, allow(unsafe_code, reason = "the system's own event objects"))]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Is set once. Clones are the same event.
+#[derive(Clone, Debug)]
+pub(crate) struct Event(Arc<imp::Event>);
+
+impl Event {
+    /// `None`: the system has no room for one.
+    pub(crate) fn new() -> Option<Self> {
+        imp::Event::new().map(|event| Self(Arc::new(event)))
+    }
+
+    pub(crate) fn set(&self) {
+        self.0.set();
+    }
+
+    /// Waits; whether it was set in time. In an apartment with one thread, calls into the
+    /// apartment and window messages go on meanwhile: who is to set the event may need them.
+    pub(crate) fn wait(&self, limit: Duration) -> bool {
+        self.0.wait(limit)
+    }
+}
+
+#[cfg(not(windows))]
+mod imp {
+    use std::sync::{Condvar, Mutex, PoisonError};
+    use std::time::Duration;
+
+    #[derive(Debug)]
+    pub(super) struct Event {
+        set: Mutex<bool>,
+        news: Condvar,
+    }
+
+    impl Event {
+        #[expect(clippy::unnecessary_wraps, reason = "elsewhere the system may have no room")]
+        pub(super) fn new() -> Option<Self> {
+            Some(Self { set: Mutex::new(false), news: Condvar::new() })
+        }
+
+        pub(super) fn set(&self) {
+            *self.set.lock().unwrap_or_else(PoisonError::into_inner) = true;
+            self.news.notify_all();
+        }
+
+        pub(super) fn wait(&self, limit: Duration) -> bool {
+            let set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
+            let waited = self.news.wait_timeout_while(set, limit, |set| !*set);
+            *waited.unwrap_or_else(PoisonError::into_inner).0
+        }
+    }
+}
+
+#[cfg(windows)]
+mod imp {
+    use std::ptr::null;
+    use std::time::Duration;
+
+    use windows_sys::Win32::Foundation::{CloseHandle, HANDLE};
+    use windows_sys::Win32::System::Com::{
+        COWAIT_DISPATCH_CALLS, COWAIT_DISPATCH_WINDOW_MESSAGES, CoWaitForMultipleHandles,
+    };
+    use windows_sys::Win32::System::Threading::{CreateEventW, SetEvent, WaitForSingleObject};
+
+    #[derive(Debug)]
+    pub(super) struct Event(HANDLE);
+
+    // SAFETY: the handle of an event object may be used by any thread.
+    unsafe impl Send for Event {}
+    // SAFETY: as above.
+    unsafe impl Sync for Event {}
+
+    impl Event {
+        pub(super) fn new() -> Option<Self> {
+            // SAFETY: no name and no security descriptor; both may be NULL. It stays set.
+            let handle = unsafe { CreateEventW(null(), 1, 0, null()) };
+            (!handle.is_null()).then_some(Self(handle))
+        }
+
+        pub(super) fn set(&self) {
+            // SAFETY: the handle is open until this is dropped.
+            unsafe { SetEvent(self.0) };
+        }
+
+        pub(super) fn wait(&self, limit: Duration) -> bool {
+            let milliseconds = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX);
+            let flags = (COWAIT_DISPATCH_CALLS | COWAIT_DISPATCH_WINDOW_MESSAGES).cast_unsigned();
+            let mut index = 0;
+            // SAFETY: one handle, open until this is dropped, and a place for the index.
+            let waited = unsafe {
+                CoWaitForMultipleHandles(flags, milliseconds, 1, &raw const self.0, &raw mut index)
+            };
+            // It fails with a timeout, and on a thread that is in no apartment.
+            // SAFETY: the handle is open until this is dropped.
+            waited >= 0 || unsafe { WaitForSingleObject(self.0, 0) } == 0
+        }
+    }
+
+    impl Drop for Event {
+        fn drop(&mut self) {
+            // SAFETY: it is open, and not used after this.
+            unsafe { CloseHandle(self.0) };
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The functions that COM and `regsvr32` call.
+
+#![allow(unsafe_code, reason = "called from C")]
+#![allow(unreachable_pub, reason = "found by name, from outside")]
+
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::path::PathBuf;
+use std::ptr::null_mut;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use syncmgr_host::{Host, Hresult, LoadLimits};
+use syncmgr_store::{Registration, Registrations, StoreError, default_state_dir};
+use uuid::Uuid;
+use windows_core::{GUID, HRESULT, Interface};
+use windows_sys::Win32::Foundation::{HMODULE, MAX_PATH};
+use windows_sys::Win32::System::LibraryLoader::{
+    GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GET_MODULE_HANDLE_EX_FLAG_PIN, GetModuleFileNameW,
+    GetModuleHandleExW,
+};
+
+use crate::guard::{check_pointer, guard, ours};
+use crate::handler::Class;
+use crate::user_interface::Dialogs;
+use crate::{convert, factory, object_count, registry};
+
+/// `CLASS_E_CLASSNOTAVAILABLE`.
+const CLASS_E_CLASSNOTAVAILABLE: Hresult = Hresult(0x8004_0111);
+
+/// Gives out the class factory of an installed plugin.
+///
+/// # Safety
+/// The pointers are NULL or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn DllGetClassObject(
+    rclsid: *const GUID,
+    riid: *const GUID,
+    ppv: *mut *mut c_void,
+) -> HRESULT {
+    guard(|| {
+        check_pointer(ppv)?;
+        // SAFETY: the caller's, and not NULL.
+        unsafe { ppv.write(null_mut()) };
+        check_pointer(rclsid)?;
+        check_pointer(riid)?;
+        // SAFETY: the caller's, and not NULL.
+        let clsid = convert::uuid(unsafe { rclsid.read_unaligned() });
+        let factory = factory::create(class(clsid)?);
+        // SAFETY: both are the caller's, and not NULL.
+        Ok(ours(unsafe { factory.query(riid, ppv) }))
+    })
+}
+
+/// Whether there is no object left, and no thread that works for one.
+///
+/// The library stays in memory all the same once a plugin was loaded: a thread may sit in a system
+/// call that does not return, and would come back to code that is gone.
+#[unsafe(no_mangle)]
+pub extern "system" fn DllCanUnloadNow() -> HRESULT {
+    guard(|| match object_count() {
+        0 => Ok(Hresult::S_OK),
+        _ => Ok(Hresult::S_FALSE),
+    })
+}
+
+/// Makes all installed plugins native handlers.
+#[unsafe(no_mangle)]
+pub extern "system" fn DllRegisterServer() -> HRESULT {
+    guard(|| {
+        let library = this_library().ok_or(Hresult::E_UNEXPECTED)?;
+        for_all(|registration| registry::register(registration, &library).map(|_| ()))
+    })
+}
+
+/// Makes all installed plugins handlers no more. They stay installed.
+#[unsafe(no_mangle)]
+pub extern "system" fn DllUnregisterServer() -> HRESULT {
+    guard(|| for_all(registry::unregister))
+}
+
+/// The last failure counts, and does not keep the others from their turn.
+fn for_all(
+    mut change: impl FnMut(&Registration) -> Result<(), registry::RegistryError>,
+) -> Result<Hresult, Hresult> {
+    let mut outcome = Ok(Hresult::S_OK);
+    for registration in registrations()?.list() {
+        let changed = match registration {
+            Ok(registration) => change(&registration).map_err(|error| error.hresult()),
+            Err(error) => Err(error.hresult()),
+        };
+        if let Err(failure) = changed {
+            outcome = Err(failure);
+        }
+    }
+    outcome
+}
+
+fn registrations() -> Result<Registrations, Hresult> {
+    let state_dir = match std::env::var_os("SYNCMGR_STATE_DIR") {
+        Some(dir) => PathBuf::from(dir),
+        None => default_state_dir().map_err(|error| error.hresult())?,
+    };
+    Ok(Registrations::new(&state_dir))
+}
+
+/// The class of an installed plugin, loaded once for each time that it is installed.
+fn class(clsid: Uuid) -> Result<Arc<Class>, Hresult> {
+    static CLASSES: OnceLock<Mutex<HashMap<Uuid, (String, Arc<Class>)>>> = OnceLock::new();
+    let registrations = registrations()?;
+    let registration = registrations.find_class(clsid).map_err(|error| match error {
+        StoreError::Unknown { .. } => CLASS_E_CLASSNOTAVAILABLE,
+        other => other.hresult(),
+    })?;
+    let mut classes =
+        CLASSES.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((component, class)) = classes.get(&clsid)
+        && *component == registration.component
+    {
+        return Ok(Arc::clone(class));
+    }
+    let class = Arc::new(load(&registrations, &registration)?);
+    classes.insert(clsid, (registration.component, Arc::clone(&class)));
+    Ok(class)
+}
+
+fn load(registrations: &Registrations, registration: &Registration) -> Result<Class, Hresult> {
+    let home = registrations.home(&registration.name);
+    let storage = home.join("storage");
+    syncmgr_store::create_private(&storage).map_err(|_| Hresult::E_ACCESSDENIED)?;
+    let loaded = host(registration.granted.limits().load)
+        .and_then(|host| {
+            registrations.load_compiled(&host, registration).map_err(|error| {
+                // There is no other way to tell which file it was, and what to do.
+                let note = home.join("last-error.txt");
+                let _ = syncmgr_store::replace_file(&note, format!("{error}\n").as_bytes());
+                error.hresult()
+            })
+        })?;
+    let (registrations, clsid) = (registrations.clone(), registration.clsid);
+    let plugin = loaded.clone();
+    Ok(Class {
+        plugin: loaded,
+        // What is granted may change while this process lives.
+        options: Box::new(move || {
+            let hresult = |error: StoreError| error.hresult();
+            let registration = registrations.find_class(clsid).map_err(hresult)?;
+            registration.granted.session_options(&plugin, &storage).map_err(hresult)
+        }),
+        interface: Arc::new(Dialogs),
+        report: Some(home.join("last-run.json")),
+    })
+}
+
+/// One host for all plugins whose limits allow that.
+fn host(limits: LoadLimits) -> Result<Host, Hresult> {
+    static HOST: OnceLock<Option<Host>> = OnceLock::new();
+    let make = |limits| Host::with_options(syncmgr_store::host_options(limits)).ok();
+    let host = match limits == LoadLimits::default() {
+        true => HOST
+            .get_or_init(|| {
+                pin();
+                make(LoadLimits::default())
+            })
+            .clone(),
+        false => {
+            pin();
+            make(limits)
+        }
+    };
+    host.ok_or(Hresult::E_FAIL)
+}
+
+/// Keeps this library in memory: see [`DllCanUnloadNow`].
+fn pin() {
+    let _ = module(GET_MODULE_HANDLE_EX_FLAG_PIN);
+}
+
+fn module(flags: u32) -> Option<HMODULE> {
+    let flags = flags | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS;
+    let here = pin as *const u16;
+    let mut module = null_mut();
+    // SAFETY: with this flag the name is an address within the module.
+    let found = unsafe { GetModuleHandleExW(flags, here, &raw mut module) };
+    (found != 0).then_some(module)
+}
+
+/// The file that this library was loaded from.
+fn this_library() -> Option<PathBuf> {
+    use std::os::windows::ffi::OsStringExt as _;
+    let module = module(GET_MODULE_HANDLE_EX_FLAG_PIN)?;
+    let mut units = vec![0; MAX_PATH as usize];
+    loop {
+        let room = u32::try_from(units.len()).ok()?;
+        // SAFETY: there is as much room as is said.
+        let length = unsafe { GetModuleFileNameW(module, units.as_mut_ptr(), room) };
+        match usize::try_from(length).ok()? {
+            0 => return None,
+            length if length < units.len() => {
+                return Some(std::ffi::OsString::from_wide(&units[..length]).into());
+            }
+            _cut => units.resize(units.len() * 2, 0),
+        }
+    }
+}

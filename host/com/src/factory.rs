@@ -1,0 +1,58 @@
+//! The class factory.
+
+#![allow(unsafe_code, reason = "COM methods take pointers")]
+
+use std::ffi::c_void;
+use std::ptr::null_mut;
+use std::sync::Arc;
+
+use syncmgr_host::Hresult;
+use windows_core::{BOOL, GUID, HRESULT, Interface, implement};
+
+use crate::guard::{check_pointer, guard, ours};
+use crate::handler::{self, Class};
+use crate::interfaces::{IClassFactory, IClassFactory_Impl};
+use crate::object::{Counted, lock_server};
+
+/// `CLASS_E_NOAGGREGATION`.
+const CLASS_E_NOAGGREGATION: Hresult = Hresult(0x8004_0110);
+
+#[implement(IClassFactory)]
+struct Factory {
+    class: Arc<Class>,
+    _counted: Counted,
+}
+
+/// Makes a factory for objects of a class.
+pub fn create(class: Arc<Class>) -> IClassFactory {
+    Factory { class, _counted: Counted::new() }.into()
+}
+
+impl IClassFactory_Impl for Factory_Impl {
+    unsafe fn CreateInstance(
+        &self,
+        pUnkOuter: *mut c_void,
+        riid: *const GUID,
+        ppvObject: *mut *mut c_void,
+    ) -> HRESULT {
+        guard(|| {
+            check_pointer(ppvObject)?;
+            // SAFETY: the caller's, and not NULL.
+            unsafe { ppvObject.write(null_mut()) };
+            check_pointer(riid)?;
+            if !pUnkOuter.is_null() {
+                return Err(CLASS_E_NOAGGREGATION);
+            }
+            let handler = handler::create(Arc::clone(&self.class));
+            // SAFETY: both are the caller's, and not NULL.
+            Ok(ours(unsafe { handler.query(riid, ppvObject) }))
+        })
+    }
+
+    unsafe fn LockServer(&self, fLock: BOOL) -> HRESULT {
+        guard(|| {
+            lock_server(fLock.as_bool());
+            Ok(Hresult::S_OK)
+        })
+    }
+}

@@ -1,0 +1,518 @@
+//! The handler: a plugin as `ISyncMgrSynchronize`.
+//!
+//! One object is one run, and has a [`Worker`] that drives the plugin's session. Methods whose
+//! answer is known at once are answered from here. `PrepareForSync`, `Synchronize`, `ShowError`
+//! and `ShowProperties` return before their work is done, and complete through the callback.
+
+#![allow(unsafe_code, reason = "COM methods take pointers")]
+
+use std::ffi::c_void;
+use std::path::PathBuf;
+use std::ptr::null_mut;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use syncmgr_host::{
+    CancelHandle, ErrorDetail, HandlerInfo, Hresult, Item, ItemId, Outcome, Participation, Plugin,
+    PrepareOutcome, PropertyValue, Report, Session, SessionOptions, SessionThread, hresult,
+};
+use windows_core::{GUID, HRESULT, Interface, implement};
+
+use crate::callback::CallbackSlot;
+use crate::callback_sink::CallbackSink;
+use crate::convert;
+use crate::guard::{check_pointer, guard};
+use crate::interfaces::{
+    HWND, ISyncMgrSynchronize, ISyncMgrSynchronize_Impl, ISyncMgrSynchronizeCallback,
+    SYNCMGRHANDLERINFO,
+};
+use crate::item_enumerator::ItemEnumerator;
+use crate::object::Counted;
+use crate::task_memory;
+use crate::user_interface::{Parent, UserInterface};
+use crate::worker::{self, Worker};
+
+/// A cookie of more bytes is refused.
+const MAX_COOKIE_BYTES: u32 = 1 << 20;
+
+/// More ids than that are refused. No handler lists as many items.
+const MAX_ITEM_IDS: u32 = 10_000;
+
+/// What every object of one class has in common.
+pub struct Class {
+    /// The plugin.
+    pub plugin: Plugin,
+    /// What a session is given, found out anew for each one.
+    pub options: Box<dyn Fn() -> Result<SessionOptions, Hresult> + Send + Sync>,
+    /// Shows dialogs.
+    pub interface: Arc<dyn UserInterface>,
+    /// The file in which the report of the last run is kept; `None`: nowhere.
+    pub report: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for Class {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Class").field("plugin", &self.plugin).finish_non_exhaustive()
+    }
+}
+
+/// How far the run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Before `Initialize`.
+    Created,
+    /// In `Initialize`.
+    Initializing,
+    /// `Initialize` failed, or the plugin does not take part.
+    Over,
+    /// Ready for `PrepareForSync`.
+    Initialized,
+    /// `PrepareForSync` has returned, and was not completed.
+    Preparing,
+    /// Ready for `Synchronize`.
+    Prepared,
+    /// `Synchronize` has returned, and was not completed.
+    Synchronizing,
+}
+
+/// What the object, its worker and the session's sink share.
+pub(crate) struct Shared {
+    pub(crate) callback: CallbackSlot,
+    pub(crate) interface: Arc<dyn UserInterface>,
+    plugin: String,
+    cancel: CancelHandle,
+    state: Mutex<State>,
+}
+
+struct State {
+    phase: Phase,
+    parent: Parent,
+    /// Whether something was synchronized before.
+    ran: bool,
+    info: Option<HandlerInfo>,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.lock().phase = phase;
+    }
+
+    /// The window that the manager gave last.
+    pub(crate) fn parent(&self) -> Parent {
+        self.lock().parent
+    }
+
+    /// What dialogs are headed with.
+    pub(crate) fn title(&self) -> String {
+        let name = self.lock().info.as_ref().map(|info| info.name.clone());
+        name.unwrap_or_else(|| self.plugin.clone())
+    }
+}
+
+/// The object.
+#[implement(ISyncMgrSynchronize)]
+pub(crate) struct Handler {
+    class: Arc<Class>,
+    shared: Arc<Shared>,
+    worker: Mutex<Option<Arc<Worker>>>,
+    _counted: Counted,
+}
+
+/// Makes a handler for one run.
+pub fn create(class: Arc<Class>) -> ISyncMgrSynchronize {
+    let shared = Shared {
+        callback: CallbackSlot::new(),
+        interface: Arc::clone(&class.interface),
+        plugin: class.plugin.name().to_owned(),
+        cancel: CancelHandle::new(),
+        state: Mutex::new(State {
+            phase: Phase::Created,
+            parent: Parent::default(),
+            ran: false,
+            info: None,
+        }),
+    };
+    Handler {
+        class,
+        shared: Arc::new(shared),
+        worker: Mutex::default(),
+        _counted: Counted::new(),
+    }
+    .into()
+}
+
+impl Handler {
+    /// The worker, once there is one.
+    fn worker(&self) -> Result<Arc<Worker>, Hresult> {
+        let worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
+        worker.clone().ok_or(Hresult::E_UNEXPECTED)
+    }
+
+    fn initialize(&self, flags: u32, cookie: Option<Vec<u8>>) -> Result<Hresult, Hresult> {
+        {
+            let mut state = self.shared.lock();
+            if state.phase != Phase::Created {
+                return Err(Hresult::E_UNEXPECTED);
+            }
+            state.phase = Phase::Initializing;
+        }
+        let initialized = self.start(flags, cookie);
+        self.shared.enter(match initialized {
+            Ok(Participation::Participates) => Phase::Initialized,
+            Ok(Participation::Declines) | Err(_) => Phase::Over,
+        });
+        initialized.map(hresult::from_participation)
+    }
+
+    fn start(&self, flags: u32, cookie: Option<Vec<u8>>) -> Result<Participation, Hresult> {
+        let trigger = convert::trigger(flags);
+        let options = (self.class.options)()?.cancel_handle(self.shared.cancel.clone());
+        let sink = CallbackSink::new(Arc::clone(&self.shared));
+        let plugin = self.class.plugin.clone();
+        let worker = Worker::start(move || plugin.start_on_thread(&options, sink))?;
+        let participation = worker.ask(async move |session: &mut Session| {
+            session.initialize(trigger, cookie.as_deref()).await
+        })?;
+        let worker = Some(Arc::new(worker));
+        *self.worker.lock().unwrap_or_else(PoisonError::into_inner) = worker;
+        Ok(participation)
+    }
+
+    fn handler_info(&self) -> Result<HandlerInfo, Hresult> {
+        let (known, busy) = {
+            let state = self.shared.lock();
+            (state.info.clone(), matches!(state.phase, Phase::Preparing | Phase::Synchronizing))
+        };
+        match known {
+            Some(info) => Ok(info),
+            // The plugin cannot be asked before it is done.
+            None if busy => Err(Hresult::HRESULT_ERROR_BUSY),
+            None => {
+                let info = self
+                    .worker()?
+                    .ask(async |session: &mut Session| session.handler_info().await)?;
+                self.shared.lock().info = Some(info.clone());
+                Ok(info)
+            }
+        }
+    }
+
+    fn prepare(&self, items: Vec<ItemId>, parent: Parent) -> Result<Hresult, Hresult> {
+        let worker = self.worker()?;
+        if !self.shared.callback.is_set() {
+            return Err(Hresult::E_UNEXPECTED);
+        }
+        {
+            let mut state = self.shared.lock();
+            match state.phase {
+                Phase::Initialized | Phase::Prepared => {}
+                Phase::Created
+                | Phase::Initializing
+                | Phase::Over
+                | Phase::Preparing
+                | Phase::Synchronizing => return Err(Hresult::E_UNEXPECTED),
+            }
+            state.phase = Phase::Preparing;
+            state.parent = parent;
+            if state.ran {
+                // What the user cancelled then, the user wants now.
+                self.shared.cancel.renew();
+            }
+        }
+        let shared = Arc::clone(&self.shared);
+        self.post(&worker, move |session| {
+            let prepared = worker::call(session, async move |session: &mut Session| {
+                session.prepare_for_sync(&items).await
+            });
+            shared.enter(match prepared {
+                Ok(PrepareOutcome::Prepared) => Phase::Prepared,
+                Ok(PrepareOutcome::NeedsUser) | Err(_) => Phase::Initialized,
+            });
+            if let Some(callback) = shared.callback.get() {
+                let outcome = prepared.map(hresult::from_prepare_outcome);
+                callback.prepare_for_sync_completed(outcome.unwrap_or_else(|failure| failure));
+            }
+        })
+    }
+
+    fn synchronize(&self, parent: Parent) -> Result<Hresult, Hresult> {
+        let worker = self.worker()?;
+        {
+            let mut state = self.shared.lock();
+            if state.phase != Phase::Prepared || !self.shared.callback.is_set() {
+                return Err(Hresult::E_UNEXPECTED);
+            }
+            state.phase = Phase::Synchronizing;
+            state.parent = parent;
+            state.ran = true;
+        }
+        let shared = Arc::clone(&self.shared);
+        let keep = self.class.report.clone();
+        self.post(&worker, move |session| {
+            let synchronized =
+                session.call(async |session: &mut Session| session.synchronize().await);
+            let outcome = match synchronized {
+                Ok(Ok(())) => Outcome::Completed,
+                Ok(Err(error)) | Err(error) => Outcome::Failed(error),
+            };
+            let report = session.report(outcome);
+            if let Some(file) = keep {
+                keep_report(&file, &report);
+            }
+            shared.enter(Phase::Initialized);
+            if let Some(callback) = shared.callback.get() {
+                callback.synchronize_completed(report.hresult());
+            }
+        })
+    }
+
+    fn show_error(&self, error: GUID, parent: Parent) -> Result<Hresult, Hresult> {
+        let worker = self.worker()?;
+        let error = convert::error_id(error).ok_or(Hresult::E_INVALIDARG)?;
+        if !self.shared.callback.is_set() {
+            return Err(Hresult::E_UNEXPECTED);
+        }
+        let shared = Arc::clone(&self.shared);
+        self.post(&worker, move |session| {
+            let shown = worker::call(session, async move |session: &mut Session| {
+                session.show_error(error).await
+            });
+            let Some(callback) = shared.callback.get() else { return };
+            match shown {
+                Ok(ErrorDetail { text, retry }) => {
+                    callback.with_modal(|| shared.interface.show(parent, &shared.title(), &text));
+                    callback.show_error_completed(hresult::from_retry(!retry.is_empty()), &retry);
+                }
+                Err(failure) => callback.show_error_completed(failure, &[]),
+            }
+        })
+    }
+
+    fn show_properties(&self, item: Option<ItemId>, parent: Parent) -> Result<Hresult, Hresult> {
+        let worker = self.worker()?;
+        if !self.shared.callback.is_set() {
+            return Err(Hresult::E_UNEXPECTED);
+        }
+        let shared = Arc::clone(&self.shared);
+        self.post(&worker, move |session| {
+            let outcome = edit_properties(session, &shared, item, parent);
+            if let Some(callback) = shared.callback.get() {
+                callback.show_properties_completed(outcome.unwrap_or_else(|failure| failure));
+            }
+        })
+    }
+
+    /// Has something done that completes later. If that cannot be, it does not complete.
+    fn post(
+        &self,
+        worker: &Worker,
+        task: impl FnOnce(&mut SessionThread) + Send + 'static,
+    ) -> Result<Hresult, Hresult> {
+        match worker.post(task) {
+            true => Ok(Hresult::S_OK),
+            false => Err(Hresult::E_UNEXPECTED),
+        }
+    }
+}
+
+/// Shows properties, and hands what the user changed to the plugin.
+fn edit_properties(
+    session: &mut SessionThread,
+    shared: &Shared,
+    item: Option<ItemId>,
+    parent: Parent,
+) -> Result<Hresult, Hresult> {
+    let properties = worker::call(session, async move |session: &mut Session| {
+        session.properties(item).await
+    })?;
+    let Some(changes) = shared.interface.edit(parent, &shared.title(), &properties) else {
+        return Ok(Hresult::S_OK);
+    };
+    let changed = worker::call(session, async move |session: &mut Session| {
+        let changes: Vec<(&str, PropertyValue)> =
+            changes.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+        session.set_properties(item, &changes).await
+    })?;
+    Ok(hresult::from_properties_outcome(changed))
+}
+
+/// Keeps the report where the user finds it. It is no reason to fail if that cannot be.
+fn keep_report(file: &std::path::Path, report: &Report) {
+    let mut lines = syncmgr_host::sink::JsonLines::new(Vec::new());
+    lines.report(report, None);
+    if let Ok(text) = lines.finish() {
+        let _ = syncmgr_store::replace_file(file, &text);
+    }
+}
+
+impl Drop for Handler {
+    /// The last reference is gone, maybe in the middle of a run: nobody listens any more, and the
+    /// plugin is told to stop. The worker goes when it has.
+    fn drop(&mut self) {
+        self.shared.callback.set(None);
+        self.shared.cancel.cancel_all();
+    }
+}
+
+impl ISyncMgrSynchronize_Impl for Handler_Impl {
+    unsafe fn Initialize(
+        &self,
+        dwReserved: u32,
+        dwSyncMgrFlags: u32,
+        cbCookie: u32,
+        lpCookie: *const u8,
+    ) -> HRESULT {
+        guard(|| {
+            if dwReserved != 0 || cbCookie > MAX_COOKIE_BYTES {
+                return Err(Hresult::E_INVALIDARG);
+            }
+            let invoked =
+                convert::trigger(dwSyncMgrFlags).event == syncmgr_host::SyncEvent::Invoke;
+            let cookie = match (lpCookie.is_null(), cbCookie) {
+                (true, 0) => None,
+                (true, _) => return Err(Hresult::E_INVALIDARG),
+                (false, length) => {
+                    // SAFETY: not NULL, and the caller says how many bytes there are.
+                    let cookie = unsafe { std::slice::from_raw_parts(lpCookie, length as usize) };
+                    // It means something in runs that a program started, and in no other.
+                    invoked.then(|| cookie.to_vec())
+                }
+            };
+            self.initialize(dwSyncMgrFlags, cookie)
+        })
+    }
+
+    unsafe fn GetHandlerInfo(
+        &self,
+        ppSyncMgrHandlerInfo: *mut *mut SYNCMGRHANDLERINFO,
+    ) -> HRESULT {
+        guard(|| {
+            check_pointer(ppSyncMgrHandlerInfo)?;
+            // SAFETY: the caller's, and not NULL.
+            unsafe { ppSyncMgrHandlerInfo.write(null_mut()) };
+            let info = convert::handler_info(&self.handler_info()?);
+            let given = task_memory::give(info).ok_or(Hresult::E_OUTOFMEMORY)?;
+            // SAFETY: as above; the caller frees what it points to.
+            unsafe { ppSyncMgrHandlerInfo.write(given) };
+            Ok(Hresult::S_OK)
+        })
+    }
+
+    unsafe fn EnumSyncMgrItems(&self, ppSyncMgrEnumItems: *mut *mut c_void) -> HRESULT {
+        guard(|| {
+            check_pointer(ppSyncMgrEnumItems)?;
+            // SAFETY: the caller's, and not NULL.
+            unsafe { ppSyncMgrEnumItems.write(null_mut()) };
+            let busy = matches!(self.shared.lock().phase, Phase::Preparing | Phase::Synchronizing);
+            if busy {
+                return Err(Hresult::HRESULT_ERROR_BUSY);
+            }
+            let list =
+                self.worker()?.ask(async |session: &mut Session| session.enum_items().await)?;
+            let items: Arc<[Item]> = list.items.into();
+            let enumerator = ItemEnumerator::create(items, 0);
+            // SAFETY: as above; the caller owns the reference from now on.
+            unsafe { ppSyncMgrEnumItems.write(enumerator.into_raw()) };
+            Ok(hresult::from_missing_items(list.missing_items))
+        })
+    }
+
+    unsafe fn GetItemObject(
+        &self,
+        _ItemID: *const GUID,
+        _riid: *const GUID,
+        ppv: *mut *mut c_void,
+    ) -> HRESULT {
+        guard(|| {
+            check_pointer(ppv)?;
+            // SAFETY: the caller's, and not NULL.
+            unsafe { ppv.write(null_mut()) };
+            Err(Hresult::E_NOTIMPL)
+        })
+    }
+
+    unsafe fn ShowProperties(&self, hWndParent: HWND, ItemID: *const GUID) -> HRESULT {
+        guard(|| {
+            check_pointer(ItemID)?;
+            // SAFETY: the caller's, and not NULL.
+            let item = unsafe { ItemID.read_unaligned() };
+            self.show_properties(convert::item_id(item), Parent::new(hWndParent))
+        })
+    }
+
+    unsafe fn SetProgressCallback(&self, lpCallBack: *mut c_void) -> HRESULT {
+        guard(|| {
+            // SAFETY: NULL, or a pointer to the interface that the parameter is declared as.
+            let callback = unsafe { ISyncMgrSynchronizeCallback::from_raw_borrowed(&lpCallBack) };
+            let waiting = self.shared.callback.set(callback);
+            let phase = self.shared.lock().phase;
+            if callback.is_none() && matches!(phase, Phase::Preparing | Phase::Synchronizing) {
+                // Nobody could cancel any more.
+                self.shared.cancel.cancel_all();
+            }
+            if let (false, Ok(worker)) = (waiting.is_empty(), self.worker()) {
+                let shared = Arc::clone(&self.shared);
+                worker.post(move |_| waiting.iter().for_each(|entry| shared.callback.log(entry)));
+            }
+            Ok(Hresult::S_OK)
+        })
+    }
+
+    unsafe fn PrepareForSync(
+        &self,
+        cbNumItems: u32,
+        pItemIDs: *const GUID,
+        hWndParent: HWND,
+        _dwReserved: u32,
+    ) -> HRESULT {
+        guard(|| {
+            check_pointer(pItemIDs)?;
+            if cbNumItems == 0 || cbNumItems > MAX_ITEM_IDS {
+                return Err(Hresult::E_INVALIDARG);
+            }
+            let ids = (0..cbNumItems as usize).map(|at| {
+                // SAFETY: the caller says how many ids there are.
+                let id = unsafe { pItemIDs.add(at) };
+                // SAFETY: as above.
+                convert::item_id(unsafe { id.read_unaligned() }).ok_or(Hresult::E_INVALIDARG)
+            });
+            self.prepare(ids.collect::<Result<_, _>>()?, Parent::new(hWndParent))
+        })
+    }
+
+    unsafe fn Synchronize(&self, hWndParent: HWND) -> HRESULT {
+        guard(|| self.synchronize(Parent::new(hWndParent)))
+    }
+
+    unsafe fn SetItemStatus(&self, ItemID: *const GUID, dwSyncMgrStatus: u32) -> HRESULT {
+        guard(|| {
+            check_pointer(ItemID)?;
+            // SAFETY: the caller's, and not NULL.
+            let item = convert::item_id(unsafe { ItemID.read_unaligned() });
+            let status = convert::status(dwSyncMgrStatus).ok_or(Hresult::E_INVALIDARG)?;
+            let phase = self.shared.lock().phase;
+            match phase {
+                Phase::Preparing | Phase::Prepared | Phase::Synchronizing => {}
+                Phase::Created | Phase::Initializing | Phase::Over | Phase::Initialized => {
+                    return Err(Hresult::E_UNEXPECTED);
+                }
+            }
+            match self.shared.cancel.set_item_status(item, status) {
+                true => Ok(Hresult::S_OK),
+                false => Err(Hresult::E_INVALIDARG),
+            }
+        })
+    }
+
+    unsafe fn ShowError(&self, hWndParent: HWND, ErrorID: *const GUID) -> HRESULT {
+        guard(|| {
+            check_pointer(ErrorID)?;
+            // SAFETY: the caller's, and not NULL.
+            let error = unsafe { ErrorID.read_unaligned() };
+            self.show_error(error, Parent::new(hWndParent))
+        })
+    }
+}

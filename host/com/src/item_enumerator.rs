@@ -1,0 +1,90 @@
+//! `ISyncMgrEnumItems` over a list.
+
+#![allow(unsafe_code, reason = "COM methods take pointers")]
+
+use std::ffi::c_void;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use syncmgr_host::{Hresult, Item};
+use windows_core::{HRESULT, Interface, implement};
+
+use crate::convert;
+use crate::guard::{check_pointer, guard};
+use crate::interfaces::{ISyncMgrEnumItems, ISyncMgrEnumItems_Impl, SYNCMGRITEM};
+use crate::object::Counted;
+
+#[implement(ISyncMgrEnumItems)]
+pub(crate) struct ItemEnumerator {
+    items: Arc<[Item]>,
+    at: Mutex<usize>,
+    _counted: Counted,
+}
+
+impl ItemEnumerator {
+    pub(crate) fn create(items: Arc<[Item]>, at: usize) -> ISyncMgrEnumItems {
+        Self { items, at: Mutex::new(at), _counted: Counted::new() }.into()
+    }
+
+    /// Goes on by as many as there are, at most `celt`, and returns them.
+    fn advance(&self, celt: u32) -> &[Item] {
+        let mut at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = &self.items[*at..];
+        let taken = left.len().min(usize::try_from(celt).unwrap_or(usize::MAX));
+        *at += taken;
+        &left[..taken]
+    }
+}
+
+/// `S_FALSE`: fewer than were asked for.
+fn complete(taken: &[Item], celt: u32) -> Hresult {
+    match u32::try_from(taken.len()) == Ok(celt) {
+        true => Hresult::S_OK,
+        false => Hresult::S_FALSE,
+    }
+}
+
+impl ISyncMgrEnumItems_Impl for ItemEnumerator_Impl {
+    unsafe fn Next(&self, celt: u32, rgelt: *mut SYNCMGRITEM, pceltFetched: *mut u32) -> HRESULT {
+        guard(|| {
+            if !pceltFetched.is_null() {
+                // SAFETY: the caller's, and not NULL.
+                unsafe { pceltFetched.write(0) };
+            }
+            if celt > 0 {
+                check_pointer(rgelt)?;
+            }
+            let taken = self.advance(celt);
+            for (at, item) in taken.iter().enumerate() {
+                // SAFETY: the caller has room for `celt` items, and no more are taken.
+                unsafe { rgelt.add(at).write(convert::item(item)) };
+            }
+            if !pceltFetched.is_null() {
+                // SAFETY: as above; no more are taken than `celt`, a `u32`, says.
+                unsafe { pceltFetched.write(u32::try_from(taken.len()).unwrap_or(celt)) };
+            }
+            Ok(complete(taken, celt))
+        })
+    }
+
+    unsafe fn Skip(&self, celt: u32) -> HRESULT {
+        guard(|| Ok(complete(self.advance(celt), celt)))
+    }
+
+    unsafe fn Reset(&self) -> HRESULT {
+        guard(|| {
+            *self.at.lock().unwrap_or_else(PoisonError::into_inner) = 0;
+            Ok(Hresult::S_OK)
+        })
+    }
+
+    unsafe fn Clone(&self, ppenum: *mut *mut c_void) -> HRESULT {
+        guard(|| {
+            check_pointer(ppenum)?;
+            let at = *self.at.lock().unwrap_or_else(PoisonError::into_inner);
+            let clone = ItemEnumerator::create(Arc::clone(&self.items), at);
+            // SAFETY: the caller's, and not NULL; it owns the reference from now on.
+            unsafe { ppenum.write(clone.into_raw()) };
+            Ok(Hresult::S_OK)
+        })
+    }
+}

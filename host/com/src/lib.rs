@@ -1,0 +1,44 @@
+//! Sync plugins as native handlers: a COM server for Windows' Synchronization Manager.
+//!
+//! Each installed plugin has a class. Its objects implement `ISyncMgrSynchronize`: a session of
+//! the plugin behind them does the work, and the manager's `ISyncMgrSynchronizeCallback` hears of
+//! it. In the other direction, [`native`] drives a native handler as a manager would.
+//!
+//! All but registration and the exported functions works on every system, through the vtables.
+//!
+//! The modules, in reading order:
+//!
+//! - [`interfaces`]: what `mobsync.h` declares.
+//! - `convert`: between the host's data and native structures.
+//! - `guard`, `object`, `task_memory`, `event`, `apartment`: what COM asks of an object.
+//! - `callback`, `callback_sink`: the manager's side, and how a session tells it things.
+//! - `user_interface`: dialogs.
+//! - `worker`, [`handler`]: the object. `item_enumerator`, [`factory`]: its helpers.
+//! - `registry`, `exports`: what makes it a server, on Windows.
+//! - `manager_callback`, [`native`]: the manager's side, for native handlers.
+
+#![deny(missing_docs)]
+#![allow(non_snake_case, reason = "parameters have their native names")]
+
+mod apartment;
+mod callback;
+mod callback_sink;
+mod convert;
+mod event;
+#[cfg(windows)]
+mod exports;
+pub mod factory;
+mod guard;
+pub mod handler;
+pub mod interfaces;
+mod item_enumerator;
+mod manager_callback;
+pub mod native;
+mod object;
+#[cfg(windows)]
+pub mod registry;
+pub mod task_memory;
+pub mod user_interface;
+mod worker;
+
+pub use object::count as object_count;

@@ -1,0 +1,430 @@
+//! What a plugin is given, and the files that say so.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use syncmgr_host::{Access, Capability, Grant, Limits, LoadLimits, Plugin, SessionOptions};
+
+use crate::error::StoreError;
+
+/// What a plugin is given.
+#[derive(Clone, Debug, Default)]
+pub struct Granted {
+    /// Directories.
+    pub directories: Vec<Grant>,
+    /// Settings, by name.
+    pub settings: Vec<(String, String)>,
+    /// Secrets, by name.
+    pub secrets: Vec<(String, Secret)>,
+    /// The time of day and the like.
+    pub allow: Vec<Capability>,
+    /// Limits that are not the default, by name.
+    limits: Vec<(String, String)>,
+}
+
+/// The limits of loading and of running.
+#[derive(Clone, Debug, Default)]
+pub struct AllLimits {
+    /// Of loading.
+    pub load: LoadLimits,
+    /// Of running.
+    pub session: Limits,
+}
+
+impl AllLimits {
+    fn set(&mut self, name: &str, value: &str) -> Result<(), StoreError> {
+        let set = match LoadLimits::NAMES.contains(&name) {
+            true => self.load.set(name, value),
+            false => self.session.set(name, value),
+        };
+        set.map_err(|error| StoreError::Text { what: error.to_string() })
+    }
+}
+
+/// Where a secret is.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Secret {
+    /// In a variable of the environment.
+    Env(String),
+    /// In a file, without the newline at its end.
+    File(PathBuf),
+}
+
+impl Secret {
+    fn read(&self, name: &str) -> Result<String, StoreError> {
+        let fail = |what: String| StoreError::Text { what: format!("the secret `{name}`: {what}") };
+        match self {
+            Self::Env(variable) => std::env::var(variable)
+                .map_err(|error| fail(format!("the variable {variable}: {error}"))),
+            Self::File(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|error| fail(format!("{}: {error}", path.display())))?;
+                let line = text.strip_suffix('\n').unwrap_or(&text);
+                Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
+            }
+        }
+    }
+}
+
+/// A job file, or the grants of a registration:
+///
+/// ```toml
+/// plugin = "folder"
+/// allow = ["wall-clock"]
+/// [settings]
+/// durable = true
+/// [secrets]
+/// token = { env = "TOKEN" }
+/// [limits]
+/// memory-bytes = "64MiB"
+/// [dirs]
+/// left = "~/docs"
+/// [items.photos]
+/// name = "Photos"
+/// dirs = { left = "~/photos", right = "/mnt/photos:ro" }
+/// settings = { mode = "mirror" }
+/// ```
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GrantsFile {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plugin: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    allow: Vec<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    settings: BTreeMap<String, Setting>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    secrets: BTreeMap<String, Secret>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    limits: BTreeMap<String, Setting>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    dirs: BTreeMap<String, String>,
+    #[serde(default, skip_serializing)]
+    items: BTreeMap<String, Item>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Item {
+    name: Option<String>,
+    #[serde(default)]
+    dirs: BTreeMap<String, String>,
+    #[serde(default)]
+    settings: BTreeMap<String, Setting>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(untagged)]
+enum Setting {
+    Flag(bool),
+    Number(i64),
+    Text(String),
+    Lines(Vec<String>),
+}
+
+impl Setting {
+    fn into_text(self) -> String {
+        match self {
+            Self::Flag(flag) => flag.to_string(),
+            Self::Number(number) => number.to_string(),
+            Self::Text(text) => text,
+            Self::Lines(lines) => lines.join("\n"),
+        }
+    }
+}
+
+/// Which plugin a job file is for; `None`: it does not say.
+///
+/// # Errors
+/// [`StoreError::Text`].
+pub fn grants_file_plugin(text: &str) -> Result<Option<String>, StoreError> {
+    Ok(read(text)?.plugin)
+}
+
+fn read(text: &str) -> Result<GrantsFile, StoreError> {
+    toml::from_str(text).map_err(|error| StoreError::Text { what: error.to_string() })
+}
+
+impl Granted {
+    /// Reads a job file that lies in the folder `base`: relative paths start there, and `~` is
+    /// the user's home. Which plugin it is for does not matter here.
+    ///
+    /// # Errors
+    /// [`StoreError::Text`] and [`StoreError::Grant`].
+    pub fn parse(text: &str, base: &Path) -> Result<Self, StoreError> {
+        Self::from_file(read(text)?, base)
+    }
+
+    pub(crate) fn from_file(file: GrantsFile, base: &Path) -> Result<Self, StoreError> {
+        let mut granted = Self::default();
+        for (name, value) in file.limits {
+            granted.set_limit(&name, &value.into_text())?;
+        }
+        for name in file.allow {
+            granted.allow.push(name.parse()?);
+        }
+        granted.secrets.extend(file.secrets.into_iter().map(|(name, secret)| match secret {
+            Secret::Env(variable) => (name, Secret::Env(variable)),
+            Secret::File(path) => (name, Secret::File(from_home(&path, base))),
+        }));
+        for (name, path) in &file.dirs {
+            granted.directories.push(grant(name, path, base)?);
+        }
+        granted.settings.extend(file.settings.into_iter().map(|(n, v)| (n, v.into_text())));
+        for (key, item) in file.items {
+            for (name, path) in &item.dirs {
+                granted.directories.push(grant(&format!("{key}.{name}"), path, base)?);
+            }
+            let name = item.name.map(|name| (format!("{key}.name"), name));
+            granted.settings.extend(name);
+            for (name, value) in item.settings {
+                granted.settings.push((format!("{key}.{name}"), value.into_text()));
+            }
+        }
+        Ok(granted)
+    }
+
+    /// The other way: with absolute paths, and items as parts of names.
+    pub(crate) fn to_file(&self) -> Result<GrantsFile, StoreError> {
+        let path = |path: &Path| match path.to_str() {
+            Some(path) => Ok(path.to_owned()),
+            None => Err(StoreError::Text {
+                what: format!("the path {} is not Unicode, and cannot be kept", path.display()),
+            }),
+        };
+        let text = |(name, value): &(String, String)| (name.clone(), Setting::Text(value.clone()));
+        let mut dirs = BTreeMap::new();
+        for grant in &self.directories {
+            let access = match grant.access() {
+                Access::ReadOnly => ":ro",
+                Access::ReadWrite => "",
+            };
+            dirs.insert(grant.name().to_owned(), path(grant.path())? + access);
+        }
+        let absolute = |secret: &Secret| match secret {
+            Secret::Env(variable) => Ok(Secret::Env(variable.clone())),
+            Secret::File(file) => {
+                let file = std::path::absolute(file).map_err(StoreError::file(file))?;
+                path(&file).map(|file| Secret::File(file.into()))
+            }
+        };
+        Ok(GrantsFile {
+            plugin: None,
+            allow: self.allow.iter().map(|allowed| allowed.name().to_owned()).collect(),
+            settings: self.settings.iter().map(text).collect(),
+            secrets: self
+                .secrets
+                .iter()
+                .map(|(name, secret)| Ok((name.clone(), absolute(secret)?)))
+                .collect::<Result<_, StoreError>>()?,
+            limits: self.limits.iter().map(text).collect(),
+            dirs,
+            items: BTreeMap::new(),
+        })
+    }
+
+    /// Changes a limit.
+    ///
+    /// # Errors
+    /// [`StoreError::Text`] where there is no such limit, or it cannot have this value.
+    pub fn set_limit(&mut self, name: &str, value: &str) -> Result<(), StoreError> {
+        AllLimits::default().set(name, value)?;
+        self.limits.retain(|(known, _)| known != name);
+        self.limits.push((name.to_owned(), value.to_owned()));
+        Ok(())
+    }
+
+    /// The limits.
+    pub fn limits(&self) -> AllLimits {
+        let mut limits = AllLimits::default();
+        for (name, value) in &self.limits {
+            // They were checked when they were set.
+            let _ = limits.set(name, value);
+        }
+        limits
+    }
+
+    /// Whether nothing is given, and every limit is the default.
+    pub fn is_empty(&self) -> bool {
+        self.directories.is_empty()
+            && self.settings.is_empty()
+            && self.secrets.is_empty()
+            && self.allow.is_empty()
+            && self.limits.is_empty()
+    }
+
+    /// What a session of the plugin is given, with a storage for its own files.
+    ///
+    /// # Errors
+    /// [`StoreError::Unrequested`] for what the plugin does not ask for, which is misspelt most
+    /// likely, and [`StoreError::Text`] for a secret that is not there.
+    pub fn session_options(
+        &self,
+        plugin: &Plugin,
+        storage: &Path,
+    ) -> Result<SessionOptions, StoreError> {
+        self.check(plugin)?;
+        let mut options = self.without_secrets().storage(storage);
+        for (name, secret) in &self.secrets {
+            options = options.secret(name, secret.read(name)?);
+        }
+        Ok(options)
+    }
+
+    /// Whether the plugin asks for all of it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unrequested`].
+    pub fn check(&self, plugin: &Plugin) -> Result<(), StoreError> {
+        let mut options = self.without_secrets();
+        for (name, _) in &self.secrets {
+            options = options.secret(name, "");
+        }
+        let unrequested = plugin.unrequested(&options);
+        match unrequested.is_empty() {
+            true => Ok(()),
+            false => Err(StoreError::Unrequested {
+                plugin: plugin.name().to_owned(),
+                options: unrequested,
+            }),
+        }
+    }
+
+    fn without_secrets(&self) -> SessionOptions {
+        let mut options = SessionOptions::new().limits(self.limits().session);
+        for grant in &self.directories {
+            options = options.grant(grant.clone());
+        }
+        for (name, value) in &self.settings {
+            options = options.setting(name, value);
+        }
+        for &capability in &self.allow {
+            options = options.allow(capability);
+        }
+        options
+    }
+}
+
+/// Reads a granted directory: a path, with `:ro` behind it for reading only.
+///
+/// # Errors
+/// [`StoreError::Text`] without a path, and [`StoreError::Grant`].
+pub fn grant(name: &str, path: &str, base: &Path) -> Result<Grant, StoreError> {
+    let (path, access) = match path.strip_suffix(":ro") {
+        Some(path) => (path, Access::ReadOnly),
+        None => (path, Access::ReadWrite),
+    };
+    if path.is_empty() {
+        return Err(StoreError::Text { what: format!("the directory `{name}` has no path") });
+    }
+    Ok(Grant::new(name, &from_home(Path::new(path), base), access)?)
+}
+
+/// A path with `~` for the home folder, or below `base` if it is relative.
+fn from_home(path: &Path, base: &Path) -> PathBuf {
+    match path.strip_prefix("~").ok().zip(etcetera::home_dir().ok()) {
+        Some((rest, home)) => home.join(rest),
+        None => base.join(path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const JOB: &str = r#"
+        plugin = "folder"
+        allow = ["wall-clock"]
+        [settings]
+        durable = false
+        [secrets]
+        one = { env = "ONE" }
+        two = { file = "two.txt" }
+        [limits]
+        memory-bytes = "64MiB"
+        items = 7
+        component-bytes = "1MiB"
+        [items.docs]
+        name = "Documents"
+        dirs = { left = "a", right = "/nowhere/b:ro" }
+        settings = { mode = "mirror", ignore = ["*.o", "*.tmp"], max-delete = 7 }
+    "#;
+
+    fn names(settings: &[(String, String)]) -> Vec<(&str, &str)> {
+        settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+    }
+
+    fn directories(granted: &Granted) -> Vec<(&str, &Path, Access)> {
+        granted.directories.iter().map(|g| (g.name(), g.path(), g.access())).collect()
+    }
+
+    #[test]
+    fn a_job_file_becomes_grants_and_settings() {
+        let granted = Granted::parse(JOB, Path::new("/jobs")).unwrap();
+        assert_eq!(grants_file_plugin(JOB).unwrap().as_deref(), Some("folder"));
+        assert_eq!(granted.allow, [Capability::WallClock]);
+        let two = Secret::File("/jobs/two.txt".into());
+        assert_eq!(
+            granted.secrets,
+            [("one".to_owned(), Secret::Env("ONE".to_owned())), ("two".to_owned(), two)]
+        );
+        let limits = granted.limits();
+        assert_eq!((limits.session.memory_bytes, limits.session.items), (64 << 20, 7));
+        assert_eq!(limits.load.component_bytes, 1 << 20);
+        assert_eq!(
+            directories(&granted),
+            [
+                ("docs.left", Path::new("/jobs/a"), Access::ReadWrite),
+                ("docs.right", Path::new("/nowhere/b"), Access::ReadOnly),
+            ]
+        );
+        assert_eq!(
+            names(&granted.settings),
+            [
+                ("durable", "false"),
+                ("docs.name", "Documents"),
+                ("docs.ignore", "*.o\n*.tmp"),
+                ("docs.max-delete", "7"),
+                ("docs.mode", "mirror"),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_kept_says_the_same_anywhere() {
+        let granted = Granted::parse(JOB, Path::new("/jobs")).unwrap();
+        let kept = toml::to_string(&granted.to_file().unwrap()).unwrap();
+        let again = Granted::parse(&kept, Path::new("/elsewhere")).unwrap();
+        assert_eq!(directories(&again), directories(&granted));
+        assert_eq!(again.secrets, granted.secrets);
+        assert_eq!(again.allow, granted.allow);
+        let sorted = |granted: &Granted| {
+            let mut settings = granted.settings.clone();
+            settings.sort();
+            settings
+        };
+        assert_eq!(sorted(&again), sorted(&granted));
+        assert_eq!(again.limits().session, granted.limits().session);
+        assert_eq!(again.limits().load, granted.limits().load);
+    }
+
+    #[test]
+    fn a_wrong_file_says_what_is_wrong() {
+        for (job, words) in [
+            ("plugin = 1", "plugin"),
+            ("item = 1", "unknown field `item`"),
+            ("[dirs]\n\"a b\" = \"/x\"", "cannot be the name"),
+            ("[dirs]\na = \":ro\"", "has no path"),
+            ("allow = [\"all\"]", "cannot be allowed"),
+            ("[limits]\nspeed = 1", "there is no limit"),
+            ("[limits]\ngrace = 1", "a time such as"),
+            ("[secrets]\nx = \"plain\"", "expected `env` or `file`"),
+            ("plugin = ", "TOML"),
+        ] {
+            let error = Granted::parse(job, Path::new("")).err().unwrap().to_string();
+            assert!(error.contains(words), "{job:?}: {error}");
+        }
+    }
+}

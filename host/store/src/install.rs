@@ -1,0 +1,107 @@
+//! Installing plugins, for which they are compiled.
+
+use std::path::Path;
+
+use syncmgr_host::{Host, LoadError, Plugin, PrecompiledError};
+
+use crate::error::StoreError;
+use crate::granted::Granted;
+use crate::place::{Scope, check_private, create_private, replace_file};
+use crate::registration::{FILE, Registration};
+use crate::registrations::Registrations;
+
+impl Registrations {
+    /// Loads it. What cannot be used of what was compiled, since another version of this program
+    /// did it or it is damaged, is compiled again.
+    ///
+    /// # Errors
+    /// As of [`Registrations::load_compiled`].
+    pub fn load(&self, host: &Host, registration: &Registration) -> Result<Plugin, StoreError> {
+        match self.load_compiled(host, registration) {
+            Err(StoreError::Load(LoadError::Precompiled { reason, .. })) => match reason {
+                PrecompiledError::Foreign
+                | PrecompiledError::Damaged
+                | PrecompiledError::OtherHost { .. } => {}
+            },
+            Err(StoreError::File { source, .. })
+                if source.kind() == std::io::ErrorKind::NotFound => {}
+            loaded => return loaded,
+        }
+        let component = self.component(registration)?;
+        compile(host, registration, &component)?;
+        self.load_compiled(host, registration)
+    }
+
+    /// Installs a plugin under a name, in place of the one that has it. Whatever happens
+    /// meanwhile, the old one or the new one is installed.
+    ///
+    /// # Errors
+    /// Those of loading it, and those of [`StoreError`] that say so. Nothing has changed then.
+    pub fn install(
+        &self,
+        host: &Host,
+        scope: Scope,
+        name: &str,
+        component: &[u8],
+        granted: Granted,
+    ) -> Result<Registration, StoreError> {
+        Registration::check_name(name)?;
+        let place = self.folders.iter().find(|(known, _)| *known == scope);
+        let (_, place) = place.ok_or(StoreError::Scope)?;
+        let plugin = host.load(name, component)?;
+        granted.check(&plugin)?;
+        let clsid = Registration::class(name, plugin.description());
+        let others = self.list().into_iter().flatten();
+        for other in others.filter(|other| other.name != name && other.clsid == clsid) {
+            let (name, other) = (name.to_owned(), other.name);
+            return Err(StoreError::ClassTaken { name, clsid, other });
+        }
+        let folder = place.join(name);
+        scope.create_folder(place).map_err(StoreError::file(place))?;
+        check_private(place)?;
+        match scope {
+            Scope::User => create_private(&folder),
+            // What is in the machine's folder has its access control list.
+            Scope::Machine => std::fs::create_dir_all(&folder),
+        }
+        .map_err(StoreError::file(&folder))?;
+        check_private(&folder)?;
+        let registration = Registration {
+            name: name.to_owned(),
+            clsid,
+            scope,
+            component: blake3::hash(component).to_hex().to_string(),
+            granted,
+            folder,
+        };
+        let text = registration.to_text()?;
+        write(&registration.component_file(), component)?;
+        compile(host, &registration, component)?;
+        write(&registration.folder.join(FILE), text.as_bytes())?;
+        // What is left of the one before is not needed, and does no harm.
+        let _ = registration.remove_leftovers();
+        Ok(registration)
+    }
+}
+
+fn write(file: &Path, content: &[u8]) -> Result<(), StoreError> {
+    replace_file(file, content).map_err(StoreError::file(file))
+}
+
+fn compile(host: &Host, registration: &Registration, component: &[u8]) -> Result<(), StoreError> {
+    let compiled = host.precompile(&registration.name, component)?;
+    write(&registration.compiled_file(), &compiled)
+}
+
+impl Registration {
+    fn remove_leftovers(&self) -> std::io::Result<()> {
+        let wanted = [self.component_file(), self.compiled_file(), self.folder.join(FILE)];
+        for entry in std::fs::read_dir(&self.folder)? {
+            let path = entry?.path();
+            if !wanted.contains(&path) {
+                std::fs::remove_file(path)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,27 @@
+//! What is kept on a machine about sync plugins: which ones are installed, what each of them is
+//! granted, its compiled form, and where it keeps its own files.
+//!
+//! - `place`: the folders.
+//! - `granted`: [`Granted`], what a plugin is given, and the files that say so.
+//! - `registration`: [`Registration`], one installed plugin.
+//! - `registrations`: [`Registrations`], all of them. `install`: how one gets there.
+//!
+//! **What is compiled is trusted.** It is loaded only from folders in which nobody can write who
+//! could not as well replace the program that loads it.
+
+#![deny(missing_docs)]
+#![cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "installing is what writes"))]
+
+mod error;
+mod granted;
+#[cfg(feature = "compiler")]
+mod install;
+mod place;
+mod registration;
+mod registrations;
+
+pub use error::StoreError;
+pub use granted::{AllLimits, Granted, Secret, grant, grants_file_plugin};
+pub use place::{Scope, create_private, default_state_dir, replace_file};
+pub use registration::Registration;
+pub use registrations::{Registrations, host_options};

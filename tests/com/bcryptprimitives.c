@@ -1,0 +1,21 @@
+/*
+ * A stand-in for bcryptprimitives.dll, which Wine 8.0 lacks and the Rust
+ * standard library imports. It only has the one function Rust asks for.
+ */
+
+#include <windows.h>
+#include <ntsecapi.h>
+
+__declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE data, SIZE_T size)
+{
+    while (size > 0) {
+        ULONG part = size > 0x10000000 ? 0x10000000 : (ULONG)size;
+
+        /* The real function cannot fail, so its callers do not look. */
+        if (!RtlGenRandom(data, part))
+            RaiseFailFastException(NULL, NULL, 0);
+        data += part;
+        size -= part;
+    }
+    return TRUE;
+}

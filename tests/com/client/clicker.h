@@ -1,0 +1,11 @@
+/* A user who fills in dialogs and presses buttons. */
+
+#ifndef CLICKER_H
+#define CLICKER_H
+
+#include "options.h"
+
+/* Starts the thread that looks for dialogs, if the command line wants it. */
+void clicker_start(const struct options *options);
+
+#endif

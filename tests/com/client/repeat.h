@@ -1,0 +1,11 @@
+/* Many lifecycles in one process, to see what they leave behind. */
+
+#ifndef REPEAT_H
+#define REPEAT_H
+
+#include "options.h"
+
+/* Runs them, reports, and returns the exit code. */
+int repeat_run(const struct options *options);
+
+#endif

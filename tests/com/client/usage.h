@@ -1,0 +1,14 @@
+/* What the process holds of the system's resources. */
+
+#ifndef USAGE_H
+#define USAGE_H
+
+struct usage {
+    long handles;
+    long long private_bytes;
+    long threads;
+};
+
+struct usage usage_measure(void);
+
+#endif

@@ -1,0 +1,11 @@
+/* What keeps the DLL loaded. */
+
+#ifndef MODULE_H
+#define MODULE_H
+
+#include <windows.h>
+
+void module_add_ref(void);
+void module_release(void);
+
+#endif

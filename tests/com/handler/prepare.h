@@ -1,0 +1,10 @@
+/* What goes on between PrepareForSync and PrepareForSyncCompleted. */
+
+#ifndef PREPARE_H
+#define PREPARE_H
+
+#include "run.h"
+
+void prepare(struct run *run, ISyncMgrSynchronizeCallback *callback);
+
+#endif
