@@ -5,9 +5,7 @@
 
 use std::fmt;
 
-use crate::error::{
-    GrantError, LoadError, PrecompiledError, SessionError, StartError, StopReason,
-};
+use crate::error::{GrantError, LoadError, PrecompiledError, SessionError, StartError, StopReason};
 use crate::event::{Participation, PrepareOutcome, ProgressResponse, PropertiesOutcome, Status};
 
 /// A native result code. Success codes carry meaning: compare values, never just the sign.

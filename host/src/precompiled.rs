@@ -24,8 +24,7 @@ pub(crate) fn pack(description: &Description, compiled: &[u8]) -> Vec<u8> {
 /// The other way.
 pub(crate) fn unpack(packed: &[u8]) -> Result<(Description, &[u8]), PrecompiledError> {
     let rest = packed.strip_prefix(MAGIC).ok_or(PrecompiledError::Foreign)?;
-    let (digest, rest) =
-        rest.split_at_checked(DIGEST_BYTES).ok_or(PrecompiledError::Damaged)?;
+    let (digest, rest) = rest.split_at_checked(DIGEST_BYTES).ok_or(PrecompiledError::Damaged)?;
     if blake3::hash(rest) != *digest {
         return Err(PrecompiledError::Damaged);
     }
@@ -33,8 +32,7 @@ pub(crate) fn unpack(packed: &[u8]) -> Result<(Description, &[u8]), PrecompiledE
     let (length, rest) = rest.split_first_chunk().ok_or(PrecompiledError::Damaged)?;
     let length = usize::try_from(u64::from_le_bytes(*length));
     let length = length.map_err(|_| PrecompiledError::Damaged)?;
-    let (description, compiled) =
-        rest.split_at_checked(length).ok_or(PrecompiledError::Damaged)?;
+    let (description, compiled) = rest.split_at_checked(length).ok_or(PrecompiledError::Damaged)?;
     let description = serde_json::from_slice(description).map_err(|error| {
         PrecompiledError::OtherHost { message: format!("its description: {error}") }
     })?;

@@ -76,9 +76,8 @@ impl Plugin {
         sink: Box<dyn Sink>,
         request: &RunRequest,
     ) -> Result<Ran, StartError> {
-        let failed = |error, sink| {
-            Ok((Report::without_items(self.name(), Outcome::Failed(error)), sink))
-        };
+        let failed =
+            |error, sink| Ok((Report::without_items(self.name(), Outcome::Failed(error)), sink));
         let mut session = match SessionThread::start(self.prepare(options, sink)?) {
             Ok(session) => session,
             Err((error @ SessionError::Host { .. }, _)) => return Err(error.into()),

@@ -2,6 +2,7 @@
 
 #![deny(missing_docs)]
 
+pub mod com;
 pub mod corpus;
 pub mod folder;
 #[cfg(unix)]

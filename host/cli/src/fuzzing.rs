@@ -26,8 +26,7 @@ pub struct Job {
 /// Reads a job file that lies in the directory `base`; `Err`: the whole message.
 pub fn job(text: &str, base: &Path) -> Result<Job, String> {
     let none = syncmgr_store::Registrations::new(base);
-    let (plugin, granted) =
-        job::parse(text, base, &none).map_err(|error| format!("{error:#}"))?;
+    let (plugin, granted) = job::parse(text, base, &none).map_err(|error| format!("{error:#}"))?;
     let limits = granted.limits();
     Ok(Job {
         plugin: plugin.name(),

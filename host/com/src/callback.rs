@@ -156,7 +156,6 @@ impl Callback {
         let count = u32::try_from(ids.len()).unwrap_or(0);
         // SAFETY: NULL without items; else there are as many as the count says, until the call
         // returns. The manager copies them.
-        let _: HRESULT =
-            unsafe { self.0.ShowErrorCompleted(native(outcome), count, pointer) };
+        let _: HRESULT = unsafe { self.0.ShowErrorCompleted(native(outcome), count, pointer) };
     }
 }

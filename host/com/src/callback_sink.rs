@@ -47,8 +47,7 @@ impl Sink for CallbackSink {
         report.mask = MASK;
         report.lpcStatusText = self.units.as_ptr();
         // A plugin that has not said where the item stands is at work on it.
-        report.dwStatusType =
-            current.status_type.unwrap_or(syncmgr_host::Status::Updating) as u32;
+        report.dwStatusType = current.status_type.unwrap_or(syncmgr_host::Status::Updating) as u32;
         report.iProgValue = current.prog_value;
         report.iMaxValue = current.max_value;
         hresult::to_progress_response(callback.progress(progress.item, &report))

@@ -127,15 +127,14 @@ fn load(registrations: &Registrations, registration: &Registration) -> Result<Cl
     let home = registrations.home(&registration.name);
     let storage = home.join("storage");
     syncmgr_store::create_private(&storage).map_err(|_| Hresult::E_ACCESSDENIED)?;
-    let loaded = host(registration.granted.limits().load)
-        .and_then(|host| {
-            registrations.load_compiled(&host, registration).map_err(|error| {
-                // There is no other way to tell which file it was, and what to do.
-                let note = home.join("last-error.txt");
-                let _ = syncmgr_store::replace_file(&note, format!("{error}\n").as_bytes());
-                error.hresult()
-            })
-        })?;
+    let loaded = host(registration.granted.limits().load).and_then(|host| {
+        registrations.load_compiled(&host, registration).map_err(|error| {
+            // There is no other way to tell which file it was, and what to do.
+            let note = home.join("last-error.txt");
+            let _ = syncmgr_store::replace_file(&note, format!("{error}\n").as_bytes());
+            error.hresult()
+        })
+    })?;
     let (registrations, clsid) = (registrations.clone(), registration.clsid);
     let plugin = loaded.clone();
     Ok(Class {

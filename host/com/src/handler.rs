@@ -135,13 +135,8 @@ pub fn create(class: Arc<Class>) -> ISyncMgrSynchronize {
             info: None,
         }),
     };
-    Handler {
-        class,
-        shared: Arc::new(shared),
-        worker: Mutex::default(),
-        _counted: Counted::new(),
-    }
-    .into()
+    Handler { class, shared: Arc::new(shared), worker: Mutex::default(), _counted: Counted::new() }
+        .into()
 }
 
 impl Handler {
@@ -325,9 +320,8 @@ fn edit_properties(
     item: Option<ItemId>,
     parent: Parent,
 ) -> Result<Hresult, Hresult> {
-    let properties = worker::call(session, async move |session: &mut Session| {
-        session.properties(item).await
-    })?;
+    let properties =
+        worker::call(session, async move |session: &mut Session| session.properties(item).await)?;
     let Some(changes) = shared.interface.edit(parent, &shared.title(), &properties) else {
         return Ok(Hresult::S_OK);
     };
@@ -369,8 +363,7 @@ impl ISyncMgrSynchronize_Impl for Handler_Impl {
             if dwReserved != 0 || cbCookie > MAX_COOKIE_BYTES {
                 return Err(Hresult::E_INVALIDARG);
             }
-            let invoked =
-                convert::trigger(dwSyncMgrFlags).event == syncmgr_host::SyncEvent::Invoke;
+            let invoked = convert::trigger(dwSyncMgrFlags).event == syncmgr_host::SyncEvent::Invoke;
             let cookie = match (lpCookie.is_null(), cbCookie) {
                 (true, 0) => None,
                 (true, _) => return Err(Hresult::E_INVALIDARG),
@@ -385,10 +378,7 @@ impl ISyncMgrSynchronize_Impl for Handler_Impl {
         })
     }
 
-    unsafe fn GetHandlerInfo(
-        &self,
-        ppSyncMgrHandlerInfo: *mut *mut SYNCMGRHANDLERINFO,
-    ) -> HRESULT {
+    unsafe fn GetHandlerInfo(&self, ppSyncMgrHandlerInfo: *mut *mut SYNCMGRHANDLERINFO) -> HRESULT {
         guard(|| {
             check_pointer(ppSyncMgrHandlerInfo)?;
             // SAFETY: the caller's, and not NULL.

@@ -184,11 +184,7 @@ impl ISyncMgrSynchronizeCallback_Impl for ManagerCallback_Impl {
         })
     }
 
-    unsafe fn EstablishConnection(
-        &self,
-        pwszConnection: *const u16,
-        _dwReserved: u32,
-    ) -> HRESULT {
+    unsafe fn EstablishConnection(&self, pwszConnection: *const u16, _dwReserved: u32) -> HRESULT {
         guard(|| {
             // SAFETY: NULL, or text that ends with a NUL.
             let connection = unsafe { convert::text(pwszConnection) };

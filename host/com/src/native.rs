@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use syncmgr_host::sink::Sink;
 use syncmgr_host::{
-    Call, CancelHandle, Hresult, Item, ItemId, Limits, LogEntry, LogLevel, Manager, Outcome, Report,
-    RunRequest, SessionError, StopReason,
+    Call, CancelHandle, Hresult, Item, ItemId, Limits, LogEntry, LogLevel, Manager, Outcome,
+    Report, RunRequest, SessionError, StopReason,
 };
 use windows_core::{GUID, HRESULT, Interface};
 
@@ -182,16 +182,19 @@ impl NativeRun<'_> {
             if !self.prepare(&ids)? {
                 return Ok(Outcome::NeedsUser);
             }
-            self.synchronize()?;
+            let outcome = self.synchronize()?;
             self.desk.manager().end_items(None);
-            if retries == 0 {
-                return Ok(Outcome::Completed);
+            ids.clear();
+            if retries > 0 {
+                retries -= 1;
+                ids = self.show_errors()?;
+                ids.retain(|id| items.iter().any(|item| item.id == *id));
             }
-            retries -= 1;
-            ids = self.show_errors()?;
-            ids.retain(|id| items.iter().any(|item| item.id == *id));
             if ids.is_empty() {
-                return Ok(Outcome::Completed);
+                return match outcome.is_success() {
+                    true => Ok(Outcome::Completed),
+                    false => Err(self.failed(Call::Synchronize, outcome)),
+                };
             }
         }
     }
@@ -201,10 +204,14 @@ impl NativeRun<'_> {
         const CALL: Call = Call::PrepareForSync;
         let ids: Vec<GUID> = ids.iter().map(|id| convert::guid(id.as_uuid())).collect();
         let count = u32::try_from(ids.len()).unwrap_or(0);
-        let outcome = self.complete(CALL, |hr| hr == Hresult::S_OK, || {
-            // SAFETY: there are as many ids as are said.
-            unsafe { self.handler.PrepareForSync(count, ids.as_ptr(), null_mut(), 0) }
-        })?;
+        let outcome = self.complete(
+            CALL,
+            |hr| hr == Hresult::S_OK,
+            || {
+                // SAFETY: there are as many ids as are said.
+                unsafe { self.handler.PrepareForSync(count, ids.as_ptr(), null_mut(), 0) }
+            },
+        )?;
         match outcome.outcome {
             Hresult::S_OK => Ok(true),
             other if other.is_success() => Ok(false),
@@ -212,17 +219,14 @@ impl NativeRun<'_> {
         }
     }
 
-    fn synchronize(&self) -> Result<(), SessionError> {
+    /// What its completion carried. Some handlers fail with their items, and all have ended then.
+    fn synchronize(&self) -> Result<Hresult, SessionError> {
         const CALL: Call = Call::Synchronize;
         let synchronize = || {
             // SAFETY: there need be no window.
             unsafe { self.handler.Synchronize(null_mut()) }
         };
-        let completion = self.complete(CALL, |hr| hr == Hresult::S_OK, synchronize)?;
-        match completion.outcome.is_success() {
-            true => Ok(()),
-            false => Err(self.failed(CALL, completion.outcome)),
-        }
+        Ok(self.complete(CALL, |hr| hr == Hresult::S_OK, synchronize)?.outcome)
     }
 
     /// Asks about each error that can tell more, and gathers what is to be done once more.
@@ -248,9 +252,8 @@ impl NativeRun<'_> {
         completes: impl FnOnce(Hresult) -> bool,
         make: impl FnOnce() -> HRESULT,
     ) -> Result<Completion, SessionError> {
-        let came = self.desk.expect(call).ok_or_else(|| {
-            self.failed(call, Hresult::E_OUTOFMEMORY)
-        })?;
+        let came =
+            self.desk.expect(call).ok_or_else(|| self.failed(call, Hresult::E_OUTOFMEMORY))?;
         let answer = ours(make());
         if !completes(answer) {
             // A completion may have come all the same; it does not count.

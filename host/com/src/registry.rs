@@ -145,10 +145,7 @@ fn class_name(registration: &Registration) -> String {
 ///
 /// # Errors
 /// [`RegistryError`]. What was written until then stays, and doing it again replaces it.
-pub fn register(
-    registration: &Registration,
-    library: &Path,
-) -> Result<Registered, RegistryError> {
+pub fn register(registration: &Registration, library: &Path) -> Result<Registered, RegistryError> {
     let class = class_name(registration);
     check_free(&class)?;
     let key = format!(r"{CLASSES}\{class}");
@@ -217,8 +214,7 @@ fn manager_register(registration: &Registration) -> Result<(), Hresult> {
     let mut description = Vec::new();
     convert::encode(&registration.name, &mut description);
     // SAFETY: the id and the text, which ends with a NUL, live until the call returns.
-    let answer =
-        unsafe { manager.RegisterSyncMgrHandler(&raw const id, description.as_ptr(), 0) };
+    let answer = unsafe { manager.RegisterSyncMgrHandler(&raw const id, description.as_ptr(), 0) };
     match ours(answer) {
         answer if answer.is_success() => Ok(()),
         failure => Err(failure),

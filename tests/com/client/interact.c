@@ -1,19 +1,12 @@
 #include "interact.h"
 
-#include <stdlib.h>
-
 void interact_show_properties(struct session *session)
 {
-    struct call call;
+    GUID item = session_item(session, &session->options->properties_item);
+    struct call call = session_gated_call(session, "ShowProperties");
     struct text line;
     HRESULT result;
-    GUID item;
 
-    if (!item_ref_resolve(&session->options->properties_item, &session->items, &item)) {
-        print_line("the handler lists no such item");
-        exit(EXIT_USAGE);
-    }
-    call = session_gated_call(session, "ShowProperties");
     session_expect(session, COMPLETION_SHOW_PROPERTIES);
     result = ISyncMgrSynchronize_ShowProperties(session->handler, NULL, &item);
     session_accepted(session, COMPLETION_SHOW_PROPERTIES, result, SUCCEEDED(result));

@@ -7,8 +7,6 @@
 #include "proxy.h"
 #include "server.h"
 
-#include <stdlib.h>
-
 /* How long a handler may take to drop the callback after its release. */
 #define LET_GO_MS 2000
 
@@ -149,23 +147,41 @@ void lifecycle_synchronize(struct session *session)
         session_wait(session, COMPLETION_SYNCHRONIZE);
 }
 
-/* The ids to synchronize; an unknown name on the command line ends the client. */
-static struct id_list choose_items(struct session *session)
+/* The items on the command line are those of the handler given first. */
+static bool has_own_choice(const struct session *session)
+{
+    return IsEqualCLSID(&session->clsid, &session->options->clsid);
+}
+
+/* A misspelt name would otherwise make a rule that never applies. */
+static void check_names(const struct session *session)
 {
     const struct options *options = session->options;
-    bool own_choice = options->choose_items && IsEqualCLSID(&session->clsid, &options->clsid);
+
+    if (!has_own_choice(session))
+        return;
+    for (size_t i = 0; i < options->answer_count; i++)
+        session_item(session, &options->answers[i].item);
+    for (size_t i = 0; i < options->push_count; i++)
+        session_item(session, &options->pushes[i].item);
+    for (size_t i = 0; i < options->preparing_push_count; i++)
+        session_item(session, &options->preparing_pushes[i].item);
+}
+
+static struct id_list choose_items(const struct session *session)
+{
+    const struct options *options = session->options;
     struct id_list chosen = {0};
 
-    for (size_t i = 0; own_choice && i < options->item_count; i++) {
-        GUID id;
+    if (options->choose_items && has_own_choice(session)) {
+        for (size_t i = 0; i < options->item_count; i++) {
+            GUID id = session_item(session, &options->items[i]);
 
-        if (!item_ref_resolve(&options->items[i], &session->items, &id)) {
-            print_line("the handler lists no such item");
-            exit(EXIT_USAGE);
+            id_list_add(&chosen, &id);
         }
-        id_list_add(&chosen, &id);
+        return chosen;
     }
-    for (size_t i = 0; !own_choice && i < session->items.count; i++) {
+    for (size_t i = 0; i < session->items.count; i++) {
         if (session->items.items[i].dwItemState == SYNCMGRITEMSTATE_CHECKED)
             id_list_add(&chosen, &session->items.items[i].ItemID);
     }
@@ -219,6 +235,7 @@ static void use_handler(struct session *session)
         enumerate_info(session);
     if (options->enumerate)
         enumerate_items(session);
+    check_names(session);
     if (lifecycle_set_callback(session) != S_OK)
         return;
     if (options->show_properties)

@@ -376,16 +376,31 @@ static bool parse_valued(struct options *options, const WCHAR *name, const WCHAR
     return true;
 }
 
+static void check_not_named(const struct item_ref *ref)
+{
+    if (ref->kind == ITEM_BY_NAME)
+        usage("with --no-enum only GUIDs are known, not", ref->name);
+}
+
+static void check_without_enumeration(const struct options *options)
+{
+    if (options->enum_exercise)
+        usage("--no-enum does not go with", L"--enum-exercise");
+    for (size_t i = 0; i < options->item_count; i++)
+        check_not_named(&options->items[i]);
+    for (size_t i = 0; i < options->answer_count; i++)
+        check_not_named(&options->answers[i].item);
+    for (size_t i = 0; i < options->push_count; i++)
+        check_not_named(&options->pushes[i].item);
+    for (size_t i = 0; i < options->preparing_push_count; i++)
+        check_not_named(&options->preparing_pushes[i].item);
+    check_not_named(&options->properties_item);
+}
+
 static void check(const struct options *options)
 {
-    if (!options->enumerate) {
-        for (size_t i = 0; i < options->item_count; i++) {
-            if (options->items[i].kind != ITEM_BY_ID)
-                usage("with --no-enum only GUIDs are known, not", options->items[i].name);
-        }
-        if (options->enum_exercise)
-            usage("--no-enum does not go with", L"--enum-exercise");
-    }
+    if (!options->enumerate)
+        check_without_enumeration(options);
     if (options->celt_null && options->celt != 1)
         usage("only --celt 1 goes with", L"--celt-null");
     if (options->repeat != 0 && options->repeat <= 20)

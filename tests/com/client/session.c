@@ -122,6 +122,19 @@ void session_log_result(struct session *session, const char *call, HRESULT resul
     session_log(session, &line);
 }
 
+GUID session_item(const struct session *session, const struct item_ref *ref)
+{
+    struct text line = {0};
+    GUID id;
+
+    if (item_ref_resolve(ref, &session->items, &id))
+        return id;
+    text_add(&line, "%sthe handler lists no item ", session->prefix);
+    text_add_string(&line, ref->name);
+    text_print(&line);
+    exit(EXIT_USAGE);
+}
+
 void session_rule_broken(struct session *session, const char *format, ...)
 {
     char message[256];

@@ -135,6 +135,9 @@ void session_wait_until(struct session *session, const char *what,
 /* Lets time pass, in a single-threaded apartment with its message loop. */
 void session_pause(struct session *session, unsigned ms);
 
+/* What a reference stands for; a name that the handler does not list ends the client. */
+GUID session_item(const struct session *session, const struct item_ref *ref);
+
 /* Hands an action to the main thread. */
 void session_post(struct session *session, struct action action);
 

@@ -19,6 +19,8 @@ static const WCHAR *const names[] = {
     [MODE_DOUBLE] = L"double",
     /* Both methods complete before they return. */
     [MODE_SYNCHRONOUS] = L"synchronous",
+    /* Synchronize waits for its worker, which deadlocks with careful managers. */
+    [MODE_JOINED] = L"joined",
     /* Beta reports what no handler should report. */
     [MODE_GARBAGE] = L"garbage",
     /* Beta reports nothing. */

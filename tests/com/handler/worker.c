@@ -148,6 +148,8 @@ static HRESULT start_thread(struct run *run, enum job_kind kind, const GUID *id,
         discard_job(job);
         return E_OUTOFMEMORY;
     }
+    if (run->mode == MODE_JOINED && kind == JOB_SYNCHRONIZE)
+        WaitForSingleObject(thread, INFINITE);
     CloseHandle(thread);
     return S_OK;
 }

@@ -7,14 +7,16 @@ use std::ptr::null;
 use syncmgr_host::{Property, PropertyField, PropertyValue, Question};
 use windows_sys::Win32::Foundation::{HWND, LPARAM, WPARAM};
 use windows_sys::Win32::System::LibraryLoader::GetModuleHandleW;
-use windows_sys::Win32::UI::Controls::{BST_CHECKED, BST_UNCHECKED, CheckDlgButton, IsDlgButtonChecked};
+use windows_sys::Win32::UI::Controls::{
+    BST_CHECKED, BST_UNCHECKED, CheckDlgButton, IsDlgButtonChecked,
+};
 use windows_sys::Win32::UI::WindowsAndMessaging::{
-    BS_AUTOCHECKBOX, BS_AUTORADIOBUTTON, BS_DEFPUSHBUTTON, CB_ADDSTRING, CB_GETCURSEL, CB_SETCURSEL,
-    CBS_DROPDOWNLIST, DS_CENTER, DS_MODALFRAME, DS_SETFONT, DialogBoxIndirectParamW, EndDialog,
-    ES_AUTOHSCROLL, ES_MULTILINE, ES_READONLY, GWLP_USERDATA, GetDlgItemTextW, GetWindowLongPtrW,
-    IDCANCEL, IDOK, SendDlgItemMessageW, SetDlgItemTextW, SetWindowLongPtrW, WM_COMMAND,
-    WM_INITDIALOG, WS_BORDER, WS_CAPTION, WS_CHILD, WS_DISABLED, WS_GROUP, WS_POPUP, WS_SYSMENU,
-    WS_TABSTOP, WS_VISIBLE, WS_VSCROLL,
+    BS_AUTOCHECKBOX, BS_AUTORADIOBUTTON, BS_DEFPUSHBUTTON, CB_ADDSTRING, CB_GETCURSEL,
+    CB_SETCURSEL, CBS_DROPDOWNLIST, DS_CENTER, DS_MODALFRAME, DS_SETFONT, DialogBoxIndirectParamW,
+    ES_AUTOHSCROLL, ES_MULTILINE, ES_READONLY, EndDialog, GWLP_USERDATA, GetDlgItemTextW,
+    GetWindowLongPtrW, IDCANCEL, IDOK, SendDlgItemMessageW, SetDlgItemTextW, SetWindowLongPtrW,
+    WM_COMMAND, WM_INITDIALOG, WS_BORDER, WS_CAPTION, WS_CHILD, WS_DISABLED, WS_GROUP, WS_POPUP,
+    WS_SYSMENU, WS_TABSTOP, WS_VISIBLE, WS_VSCROLL,
 };
 
 use super::{Parent, UserInterface};
@@ -160,8 +162,12 @@ const HEIGHT_AT: usize = 8;
 
 impl Template {
     fn new(title: &str) -> Self {
-        let style = WS_POPUP | WS_CAPTION | WS_SYSMENU | DS_MODALFRAME.cast_unsigned()
-            | DS_CENTER.cast_unsigned() | DS_SETFONT.cast_unsigned();
+        let style = WS_POPUP
+            | WS_CAPTION
+            | WS_SYSMENU
+            | DS_MODALFRAME.cast_unsigned()
+            | DS_CENTER.cast_unsigned()
+            | DS_SETFONT.cast_unsigned();
         let mut template = Self { words: Vec::new(), items: 0, height: MARGIN };
         template.long(style);
         template.long(0);
@@ -327,8 +333,7 @@ impl Dialog {
         let mut units = vec![0; FIELD_UNITS];
         let room = i32::try_from(units.len()).unwrap_or(0);
         // SAFETY: a window that is there, and as much room as is said.
-        let length =
-            unsafe { GetDlgItemTextW(self.0, i32::from(id), units.as_mut_ptr(), room) };
+        let length = unsafe { GetDlgItemTextW(self.0, i32::from(id), units.as_mut_ptr(), room) };
         String::from_utf16_lossy(&units[..usize::try_from(length).unwrap_or(0)])
     }
 

@@ -1,0 +1,500 @@
+//! Plays the native sync manager: drives a handler through its vtable, as a C program would.
+
+#![allow(non_snake_case, reason = "parameters have their native names")]
+#![allow(unsafe_code, reason = "COM methods are called through pointers")]
+
+use std::ptr::{null, null_mut};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use syncmgr_com::handler::{self, Class};
+use syncmgr_com::interfaces::{
+    GUID_NULL, ISyncMgrEnumItems, ISyncMgrSynchronize, ISyncMgrSynchronizeCallback,
+    ISyncMgrSynchronizeCallback_Impl, SYNCMGRITEM, SYNCMGRLOGERRORINFO, SYNCMGRPROGRESSITEM,
+};
+use syncmgr_com::user_interface::{Silent, UserInterface};
+use syncmgr_host::{Hresult, Plugin, SessionOptions};
+use windows_core::{BOOL, GUID, HRESULT, Interface, implement};
+
+use crate::script;
+
+/// How long something may take that takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One call that a handler made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// The method.
+    pub method: &'static str,
+    /// The item, by its name if it is one of those that the client knows, else by its id.
+    pub item: Option<String>,
+    /// The other arguments.
+    pub arguments: String,
+    /// What was answered.
+    pub answer: Hresult,
+}
+
+impl std::fmt::Display for Made {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.method)?;
+        for part in [self.item.as_deref().unwrap_or_default(), &self.arguments] {
+            if !part.is_empty() {
+                write!(f, " {part}")?;
+            }
+        }
+        match self.answer {
+            Hresult::S_OK => Ok(()),
+            other => write!(f, " -> 0x{:08X}", other.0),
+        }
+    }
+}
+
+/// Decides what the client answers: by the method, the item's name, and how often the two came
+/// together before, this time included.
+pub type Answer = Box<dyn Fn(&str, &str, usize) -> Hresult + Send + Sync>;
+
+/// What the client remembers.
+struct Book {
+    made: Mutex<Vec<Made>>,
+    completions: Mutex<mpsc::Sender<Completion>>,
+    names: Vec<String>,
+    answer: Answer,
+    /// Callback objects that are alive.
+    alive: AtomicUsize,
+}
+
+/// A completion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Completion {
+    /// The method.
+    pub method: &'static str,
+    /// Its result.
+    pub outcome: Hresult,
+    /// Which items to synchronize once more.
+    pub retry: Vec<GUID>,
+}
+
+#[implement(ISyncMgrSynchronizeCallback)]
+struct Callback(Arc<Book>);
+
+impl Drop for Callback {
+    fn drop(&mut self) {
+        self.0.alive.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Book {
+    fn made(&self) -> MutexGuard<'_, Vec<Made>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, method: &'static str, item: Option<GUID>, arguments: String) -> HRESULT {
+        let item = item.map(|id| self.name(id));
+        let name = item.clone().unwrap_or_default();
+        let mut made = self.made();
+        let same = |call: &&Made| call.method == method && call.item == item;
+        let nth = made.iter().filter(same).count() + 1;
+        let answer = (self.answer)(method, &name, nth);
+        made.push(Made { method, item, arguments, answer });
+        HRESULT(answer.0.cast_signed())
+    }
+
+    fn name(&self, id: GUID) -> String {
+        let known = self.names.iter().find(|name| guid(name) == id);
+        known.cloned().unwrap_or_else(|| format!("{id:?}"))
+    }
+
+    fn complete(&self, method: &'static str, hr: HRESULT, retry: Vec<GUID>) -> HRESULT {
+        let outcome = Hresult(hr.0.cast_unsigned());
+        let items = match retry.len() {
+            0 => String::new(),
+            count => format!(" {count} items"),
+        };
+        let answer = self.take(method, None, format!("0x{:08X}{items}", outcome.0));
+        let completions = self.completions.lock().unwrap_or_else(PoisonError::into_inner);
+        // A client that does not wait any more has dropped the other end.
+        let _ = completions.send(Completion { method, outcome, retry });
+        answer
+    }
+}
+
+/// The id of the script plugin's item of this name.
+pub fn guid(name: &str) -> GUID {
+    GUID::from_u128(script::item(name).as_uuid().as_u128())
+}
+
+/// Reads what a handler hands over.
+///
+/// # Safety
+/// The pointer is to UTF-16 with a NUL at the end.
+unsafe fn text(pointer: *const u16) -> String {
+    assert!(!pointer.is_null(), "a text is NULL");
+    // SAFETY: the caller vouches for it.
+    let length = (0..).take_while(|&at| unsafe { *pointer.add(at) } != 0).count();
+    // SAFETY: as long as that up to the NUL.
+    let units = unsafe { std::slice::from_raw_parts(pointer, length) };
+    String::from_utf16(units).unwrap_or_else(|error| panic!("{error}"))
+}
+
+impl ISyncMgrSynchronizeCallback_Impl for Callback_Impl {
+    unsafe fn ShowPropertiesCompleted(&self, hr: HRESULT) -> HRESULT {
+        self.0.complete("ShowPropertiesCompleted", hr, Vec::new())
+    }
+
+    unsafe fn PrepareForSyncCompleted(&self, hr: HRESULT) -> HRESULT {
+        self.0.complete("PrepareForSyncCompleted", hr, Vec::new())
+    }
+
+    unsafe fn SynchronizeCompleted(&self, hr: HRESULT) -> HRESULT {
+        self.0.complete("SynchronizeCompleted", hr, Vec::new())
+    }
+
+    unsafe fn ShowErrorCompleted(
+        &self,
+        hr: HRESULT,
+        cItems: u32,
+        pItemIDs: *const GUID,
+    ) -> HRESULT {
+        assert_eq!(cItems == 0, pItemIDs.is_null());
+        let ids = (0..cItems as usize)
+            // SAFETY: the handler says how many there are.
+            .map(|at| unsafe { *pItemIDs.add(at) })
+            .collect();
+        self.0.complete("ShowErrorCompleted", hr, ids)
+    }
+
+    unsafe fn EnableModeless(&self, fEnable: BOOL) -> HRESULT {
+        self.0.take("EnableModeless", None, fEnable.0.to_string())
+    }
+
+    unsafe fn Progress(
+        &self,
+        ItemID: *const GUID,
+        pSyncProgressItem: *const SYNCMGRPROGRESSITEM,
+    ) -> HRESULT {
+        // SAFETY: the handler's.
+        let (id, item) = unsafe { (*ItemID, *pSyncProgressItem) };
+        assert_eq!((item.cbSize, item.mask), (32, 0xF), "all fields count in every report");
+        // SAFETY: its bit is set.
+        let words = unsafe { text(item.lpcStatusText) };
+        let words = if words.is_empty() { String::new() } else { format!(" {words:?}") };
+        let arguments =
+            format!("status={} {}/{}{words}", item.dwStatusType, item.iProgValue, item.iMaxValue);
+        self.0.take("Progress", Some(id), arguments)
+    }
+
+    unsafe fn LogError(
+        &self,
+        dwErrorLevel: u32,
+        pszErrorText: *const u16,
+        pSyncLogError: *const SYNCMGRLOGERRORINFO,
+    ) -> HRESULT {
+        // SAFETY: the handler's.
+        let (info, words) = unsafe { (*pSyncLogError, text(pszErrorText)) };
+        assert_eq!(info.cbSize, 44);
+        let item = (info.mask & 4 != 0).then_some(info.ItemID);
+        let mut arguments = format!("level={dwErrorLevel} {words:?}");
+        if info.mask & 2 != 0 {
+            arguments.push_str(&format!(" id={}", self.0.name(info.ErrorID)));
+        }
+        if info.mask & 1 != 0 {
+            arguments.push_str(&format!(" flags={}", info.dwSyncMgrErrorFlags));
+        }
+        self.0.take("LogError", item, arguments)
+    }
+
+    unsafe fn DeleteLogError(&self, ErrorID: *const GUID, dwReserved: u32) -> HRESULT {
+        assert_eq!(dwReserved, 0);
+        // SAFETY: the handler's.
+        let id = unsafe { *ErrorID };
+        let name = if id == GUID_NULL { "all".to_owned() } else { self.0.name(id) };
+        self.0.take("DeleteLogError", None, name)
+    }
+
+    unsafe fn EstablishConnection(&self, pwszConnection: *const u16, dwReserved: u32) -> HRESULT {
+        assert_eq!(dwReserved, 0);
+        let name = match pwszConnection.is_null() {
+            true => "default".to_owned(),
+            // SAFETY: not NULL.
+            false => unsafe { text(pwszConnection) },
+        };
+        self.0.take("EstablishConnection", None, name)
+    }
+}
+
+/// A client with a handler.
+pub struct Client {
+    /// The handler, until it is released.
+    pub handler: Option<ISyncMgrSynchronize>,
+    callback: Option<ISyncMgrSynchronizeCallback>,
+    book: Arc<Book>,
+    completions: mpsc::Receiver<Completion>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").finish_non_exhaustive()
+    }
+}
+
+/// A class whose sessions are given this.
+pub fn class(
+    plugin: Plugin,
+    options: SessionOptions,
+    interface: impl UserInterface + 'static,
+) -> Arc<Class> {
+    Arc::new(Class {
+        plugin,
+        options: Box::new(move || Ok(options.clone())),
+        interface: Arc::new(interface),
+        report: None,
+    })
+}
+
+impl Client {
+    /// A client for a handler of the script plugin, whose items have these names.
+    pub fn new(options: SessionOptions, names: &str, answer: Answer) -> Self {
+        let class = class(script::plugin(), options.setting("items", names), Silent);
+        Self::with(handler::create(class), names, answer)
+    }
+
+    /// A client for any handler.
+    pub fn with(handler: ISyncMgrSynchronize, names: &str, answer: Answer) -> Self {
+        let (completions, completed) = mpsc::channel();
+        let book = Arc::new(Book {
+            made: Mutex::default(),
+            completions: Mutex::new(completions),
+            names: names.split_whitespace().map(str::to_owned).collect(),
+            answer,
+            alive: AtomicUsize::new(1),
+        });
+        let callback = Callback(Arc::clone(&book)).into();
+        Self { handler: Some(handler), callback: Some(callback), book, completions: completed }
+    }
+
+    /// The handler.
+    ///
+    /// # Panics
+    /// After it was released.
+    pub fn handler(&self) -> &ISyncMgrSynchronize {
+        self.handler.as_ref().unwrap_or_else(|| panic!("the handler was released"))
+    }
+
+    /// `Initialize`, without a cookie.
+    pub fn initialize(&self, flags: u32) -> Hresult {
+        // SAFETY: there is no cookie.
+        ours(unsafe { self.handler().Initialize(0, flags, 0, null()) })
+    }
+
+    /// `Initialize` and `SetProgressCallback`, for whom both succeed.
+    ///
+    /// # Panics
+    /// Where they do not.
+    pub fn begin(&self, flags: u32) {
+        assert_eq!(self.initialize(flags), Hresult::S_OK);
+        assert_eq!(self.set_callback(), Hresult::S_OK);
+    }
+
+    /// `SetProgressCallback` with the client's own.
+    ///
+    /// # Panics
+    /// After [`Client::forget_callback`].
+    pub fn set_callback(&self) -> Hresult {
+        let callback = self.callback.as_ref().unwrap_or_else(|| panic!("it was forgotten"));
+        // SAFETY: the callback is alive.
+        ours(unsafe { self.handler().SetProgressCallback(callback.as_raw()) })
+    }
+
+    /// `SetProgressCallback` with NULL.
+    pub fn clear_callback(&self) -> Hresult {
+        // SAFETY: NULL is allowed.
+        ours(unsafe { self.handler().SetProgressCallback(null_mut()) })
+    }
+
+    /// `PrepareForSync`.
+    pub fn prepare(&self, ids: &[GUID]) -> Hresult {
+        let count = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+        // SAFETY: there are as many ids as are said.
+        ours(unsafe { self.handler().PrepareForSync(count, ids.as_ptr(), null_mut(), 0) })
+    }
+
+    /// `PrepareForSync` for items of the script plugin.
+    pub fn prepare_named(&self, names: &str) -> Hresult {
+        let ids: Vec<_> = names.split_whitespace().map(guid).collect();
+        self.prepare(&ids)
+    }
+
+    /// `Synchronize`.
+    pub fn synchronize(&self) -> Hresult {
+        // SAFETY: there is no window.
+        ours(unsafe { self.handler().Synchronize(null_mut()) })
+    }
+
+    /// `SetItemStatus`.
+    pub fn set_item_status(&self, id: GUID, status: u32) -> Hresult {
+        // SAFETY: the id lives until the call returns.
+        ours(unsafe { self.handler().SetItemStatus(&raw const id, status) })
+    }
+
+    /// `ShowError`.
+    pub fn show_error(&self, id: GUID) -> Hresult {
+        // SAFETY: the id lives until the call returns.
+        ours(unsafe { self.handler().ShowError(null_mut(), &raw const id) })
+    }
+
+    /// `ShowProperties`.
+    pub fn show_properties(&self, id: GUID) -> Hresult {
+        // SAFETY: the id lives until the call returns.
+        ours(unsafe { self.handler().ShowProperties(null_mut(), &raw const id) })
+    }
+
+    /// Waits for the completion of a method.
+    ///
+    /// # Errors
+    /// Where another one comes, or none.
+    pub fn completed(&self, method: &str) -> Result<Completion> {
+        let completion = self.completions.recv_timeout(PATIENCE);
+        let completion = completion.with_context(|| format!("there is no {method}"))?;
+        match completion.method == method {
+            true => Ok(completion),
+            false => bail!("{completion:?} came in place of {method}"),
+        }
+    }
+
+    /// Whether nothing completes for a moment.
+    pub fn nothing_completes(&self) -> bool {
+        self.completions.recv_timeout(Duration::from_millis(100)).is_err()
+    }
+
+    /// Does what a manager does from `Initialize` to `SynchronizeCompleted`, and returns what that
+    /// carried.
+    ///
+    /// # Errors
+    /// Where a step is refused.
+    pub fn run(&self, flags: u32, names: &str) -> Result<Hresult> {
+        for (step, answer) in
+            [("Initialize", self.initialize(flags)), ("SetProgressCallback", self.set_callback())]
+        {
+            if answer != Hresult::S_OK {
+                bail!("{step}: {answer}");
+            }
+        }
+        self.prepare_and_synchronize(names)
+    }
+
+    /// The part of it that is repeated for a retry.
+    ///
+    /// # Errors
+    /// Where a step is refused.
+    pub fn prepare_and_synchronize(&self, names: &str) -> Result<Hresult> {
+        let prepared = self.prepare_named(names);
+        if prepared != Hresult::S_OK {
+            bail!("PrepareForSync: {prepared}");
+        }
+        let prepared = self.completed("PrepareForSyncCompleted")?.outcome;
+        if prepared != Hresult::S_OK {
+            return Ok(prepared);
+        }
+        let synchronized = self.synchronize();
+        if synchronized != Hresult::S_OK {
+            bail!("Synchronize: {synchronized}");
+        }
+        Ok(self.completed("SynchronizeCompleted")?.outcome)
+    }
+
+    /// Every call of the handler until now.
+    pub fn made(&self) -> Vec<Made> {
+        self.book.made().clone()
+    }
+
+    /// The same as text, without the script plugin's own words.
+    pub fn log(&self) -> Vec<String> {
+        let said =
+            |made: &&Made| made.method == "LogError" && made.arguments.starts_with("level=1");
+        self.made().iter().filter(|made| !said(made)).map(ToString::to_string).collect()
+    }
+
+    /// The items that the handler lists, and what it answered.
+    ///
+    /// # Errors
+    /// Where it fails.
+    pub fn items(&self) -> Result<(Hresult, Vec<SYNCMGRITEM>)> {
+        let (enumerated, items) = self.enumerate()?;
+        let mut found = Vec::new();
+        loop {
+            match next_one(&items) {
+                (Hresult::S_OK, Some(item)) => found.push(item),
+                (Hresult::S_FALSE, None) => return Ok((enumerated, found)),
+                (other, _) => bail!("Next: {other}"),
+            }
+        }
+    }
+
+    /// The enumerator that the handler gives, and what it answered.
+    ///
+    /// # Errors
+    /// Where it fails.
+    pub fn enumerate(&self) -> Result<(Hresult, ISyncMgrEnumItems)> {
+        let mut pointer = null_mut();
+        // SAFETY: there is a place for the pointer.
+        let answer = ours(unsafe { self.handler().EnumSyncMgrItems(&raw mut pointer) });
+        if !answer.is_success() {
+            assert!(pointer.is_null());
+            bail!("EnumSyncMgrItems: {answer}");
+        }
+        // SAFETY: what the handler gave out as such.
+        Ok((answer, unsafe { ISyncMgrEnumItems::from_raw(pointer) }))
+    }
+
+    /// Lets go of the handler.
+    pub fn release(&mut self) {
+        self.handler = None;
+    }
+
+    /// Lets go of the callback, as a manager that ends does.
+    pub fn forget_callback(&mut self) {
+        self.callback = None;
+    }
+
+    /// Whether the callback object is gone, now or soon.
+    pub fn callback_is_gone(&self) -> bool {
+        let since = std::time::Instant::now();
+        while self.book.alive.load(Ordering::SeqCst) > 0 {
+            if since.elapsed() > PATIENCE {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        true
+    }
+}
+
+/// `Next` for one item.
+pub fn next_one(items: &ISyncMgrEnumItems) -> (Hresult, Option<SYNCMGRITEM>) {
+    // SAFETY: zeros are a value of plain data.
+    let mut item: SYNCMGRITEM = unsafe { std::mem::zeroed() };
+    let mut fetched = 7;
+    // SAFETY: there is room for one.
+    let answer = ours(unsafe { items.Next(1, &raw mut item, &raw mut fetched) });
+    (answer, (fetched == 1).then_some(item))
+}
+
+/// A result as the host has it.
+pub fn ours(hresult: HRESULT) -> Hresult {
+    Hresult(hresult.0.cast_unsigned())
+}
+
+/// Answers `S_OK` to everything.
+pub fn agree() -> Answer {
+    Box::new(|_, _, _| Hresult::S_OK)
+}
+
+/// Answers one call with something else.
+pub fn answer(method: &'static str, item: &'static str, nth: usize, answer: Hresult) -> Answer {
+    Box::new(move |called, about, count| match called == method && about == item && count == nth {
+        true => answer,
+        false => Hresult::S_OK,
+    })
+}

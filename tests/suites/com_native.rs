@@ -1,0 +1,235 @@
+//! The other direction: handlers are driven through their vtables as the sync manager would. Ours
+//! are the handlers, so what is seen must be what is seen without COM in between.
+
+use std::path::Path;
+
+use anyhow::Result;
+use conformance::com::class;
+use conformance::{FOLDER, host, script};
+use syncmgr_com::user_interface::Silent;
+use syncmgr_com::{handler, native};
+use syncmgr_host::sink::{Progress, Recorded, Recorder, Sink};
+use syncmgr_host::{
+    Access, CancelHandle, Capability, Grant, Hresult, Item, Outcome, Plugin, ProgressResponse,
+    Report, RunRequest, Selection, SessionOptions, Status, SyncEvent, Trigger,
+};
+
+fn run_native(
+    plugin: &Plugin,
+    options: SessionOptions,
+    request: &RunRequest,
+    sink: impl Sink + 'static,
+) -> Report {
+    let handler = handler::create(class(plugin.clone(), options, Silent));
+    native::run(&handler, "the class", CancelHandle::new(), sink, request)
+}
+
+/// The statuses, values and texts that a sink saw, as they were at each report.
+#[derive(Clone, Default)]
+struct Standings(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
+
+impl Standings {
+    fn seen(&self) -> Vec<String> {
+        self.0.lock().expect("nobody panicked with it").clone()
+    }
+}
+
+impl Sink for Standings {
+    fn started(&mut self, items: &[Item]) {
+        let names: Vec<_> = items.iter().map(|item| item.name.as_str()).collect();
+        self.0.lock().expect("nobody panicked with it").push(format!("started {names:?}"));
+    }
+
+    fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
+        let current = progress.current;
+        self.0.lock().expect("nobody panicked with it").push(format!(
+            "{} {:?} {}/{} {:?}",
+            progress.item,
+            // Natively there is always a status.
+            current.status_type.unwrap_or(Status::Updating),
+            current.prog_value,
+            current.max_value,
+            current.status_text
+        ));
+        ProgressResponse::Continue
+    }
+}
+
+#[test]
+fn the_same_is_seen_with_com_in_between_and_without() -> Result<()> {
+    let work = "progress item=a status=updating max=9 text=one
+        progress item=a value=4
+        progress item=a status=succeeded text=two
+        progress item=b value=5
+        progress item=b status=failed";
+    let lines: Vec<_> = work.lines().map(str::trim).collect();
+    let options =
+        || SessionOptions::new().setting("items", "a b").setting("synchronize", lines.join("\n"));
+    let (direct, through) = (Standings::default(), Standings::default());
+    let request = RunRequest::default();
+    let report = script::plugin().run_blocking(options(), direct.clone(), &request)?;
+    let native = run_native(&script::plugin(), options(), &request, through.clone());
+    assert_eq!(direct.seen(), through.seen());
+    // The host's log of a failed item has no code natively, and the number is the same.
+    assert_eq!(report.hresult(), native.hresult());
+    let ends = |report: &Report| -> Vec<_> {
+        report.items.iter().map(|item| (item.name.clone(), item.status)).collect()
+    };
+    assert_eq!(ends(&report), ends(&native));
+    Ok(())
+}
+
+#[test]
+fn folder_syncs_real_directories_through_com_and_reports_the_same() -> Result<()> {
+    let plugin = host().load_file(Path::new(FOLDER))?;
+    let mut seen = Vec::new();
+    for through_com in [false, true] {
+        let place = tempfile::tempdir()?;
+        let (left, right) = (place.path().join("left"), place.path().join("right"));
+        let storage = place.path().join("storage");
+        for folder in [&left, &right, &storage] {
+            std::fs::create_dir(folder)?;
+        }
+        std::fs::create_dir(left.join("sub"))?;
+        for number in 0..20 {
+            std::fs::write(left.join(format!("sub/file-{number}")), format!("{number}"))?;
+        }
+        std::fs::write(right.join("other"), "other")?;
+        let options = SessionOptions::new()
+            .grant(Grant::new("left", &left, Access::ReadWrite)?)
+            .grant(Grant::new("right", &right, Access::ReadWrite)?)
+            .allow(Capability::WallClock)
+            .storage(storage);
+        let standings = Standings::default();
+        let request = RunRequest::default();
+        let report = match through_com {
+            false => plugin.run_blocking(options, standings.clone(), &request)?,
+            true => run_native(&plugin, options, &request, standings.clone()),
+        };
+        assert_eq!(report.hresult(), Hresult::S_OK, "{report:?}");
+        for (one, other) in [(&left, &right), (&right, &left)] {
+            assert_eq!(std::fs::read(one.join("other"))?, b"other");
+            assert_eq!(
+                std::fs::read(one.join("sub/file-7"))?,
+                std::fs::read(other.join("sub/file-7"))?
+            );
+        }
+        // The id of an item is that of its directories, which are others here.
+        let without_id =
+            |line: String| line.split_once(' ').map_or(line.clone(), |(_, rest)| rest.to_owned());
+        let lines = standings.seen().into_iter().map(without_id);
+        // How often a report is worth making depends on the time.
+        let mut lines: Vec<_> = lines.collect();
+        let (first, last) = (lines.first().cloned(), lines.pop());
+        seen.push((first, last));
+    }
+    assert_eq!(seen[0], seen[1]);
+    Ok(())
+}
+
+#[test]
+fn every_way_to_end_before_the_work_is_told() {
+    let trigger = |event| Trigger { event, settings: false, may_bother_user: false };
+    for (name, value, expected) in [
+        ("declines", "1", "declined"),
+        ("needs-user", "1", "needs-user"),
+        ("items", "", "nothing-selected"),
+    ] {
+        let options = SessionOptions::new().setting("items", "a").setting(name, value);
+        let request = RunRequest { trigger: trigger(SyncEvent::Idle), ..RunRequest::default() };
+        let report = run_native(&script::plugin(), options, &request, Recorder::new());
+        assert_eq!(report.outcome.name(), expected);
+        assert!(report.items.iter().all(|item| item.status == Status::Skipped));
+    }
+    for (name, value, expected) in [
+        ("initialize", "fail code=busy", Hresult::HRESULT_ERROR_BUSY),
+        ("get-handler-info", "fail code=no-space", Hresult::HRESULT_ERROR_DISK_FULL),
+        ("enum-items", "panic text=no", Hresult::HRESULT_ERROR_PROCESS_ABORTED),
+        ("prepare-for-sync", "fail code=access-denied", Hresult::E_ACCESSDENIED),
+        ("synchronize", "fail code=busy", Hresult::HRESULT_ERROR_BUSY),
+    ] {
+        let options = SessionOptions::new().setting("items", "a").setting(name, value);
+        let request = RunRequest::default();
+        let report = run_native(&script::plugin(), options, &request, Recorder::new());
+        assert!(matches!(report.outcome, Outcome::Failed(_)), "{value}: {:?}", report.outcome);
+        assert_eq!(report.hresult(), expected, "{name}: {value}");
+    }
+}
+
+#[test]
+fn only_what_was_selected_takes_part_and_an_unknown_item_is_told() {
+    let options = || {
+        SessionOptions::new()
+            .setting("items", "a b c")
+            .setting("unchecked", "c")
+            .setting("synchronize", "")
+    };
+    for (selection, expected) in [
+        (Selection::Checked, &["a", "b"][..]),
+        (Selection::Only(vec!["c".into()]), &["c"]),
+        (Selection::Only(vec![script::item("b").to_string()]), &["b"]),
+    ] {
+        let request = RunRequest { selection, ..RunRequest::default() };
+        let report = run_native(&script::plugin(), options(), &request, Recorder::new());
+        let names: Vec<_> = report.items.iter().map(|item| item.name.as_str()).collect();
+        assert_eq!(names, expected);
+    }
+    let request =
+        RunRequest { selection: Selection::Only(vec!["d".into()]), ..RunRequest::default() };
+    let report = run_native(&script::plugin(), options(), &request, Recorder::new());
+    assert_eq!(report.error().map(syncmgr_host::SessionError::code), Some("session-unknown-item"));
+}
+
+#[test]
+fn the_cookie_and_the_event_reach_the_handler() {
+    let request = RunRequest {
+        trigger: Trigger { event: SyncEvent::Invoke, settings: false, may_bother_user: false },
+        cookie: Some(vec![7, 8]),
+        ..RunRequest::default()
+    };
+    let options = SessionOptions::new().setting("items", "a");
+    let recorder = Recorder::new();
+    let _ = run_native(&script::plugin(), options, &request, recorder.clone());
+    let said = format!("{:?}", recorder.recorded());
+    assert!(said.contains("initialize: SyncEvent::Invoke 0 Some([7, 8])"), "{said}");
+}
+
+#[test]
+fn what_a_handler_wants_once_more_is_done_once_more_if_that_is_allowed() {
+    let work = "log item=a level=error text=one id=e jump=1\nprogress item=a status=failed";
+    for (retries, attempts) in [(0, 1), (2, 3)] {
+        let options = SessionOptions::new()
+            .setting("items", "a")
+            .setting("synchronize", work)
+            .setting("retry", "a");
+        let request = RunRequest { retries, ..RunRequest::default() };
+        let recorder = Recorder::new();
+        let _ = run_native(&script::plugin(), options, &request, recorder.clone());
+        let recorded = recorder.recorded();
+        let started = recorded.iter().filter(|call| matches!(call, Recorded::Started(_)));
+        assert_eq!(started.count(), attempts);
+    }
+}
+
+/// Cancels from another thread once an item is worked on.
+struct CancelLater(CancelHandle);
+
+impl Sink for CancelLater {
+    fn progress(&mut self, _: &Progress<'_>) -> ProgressResponse {
+        self.0.cancel_all();
+        ProgressResponse::Continue
+    }
+}
+
+#[test]
+fn what_is_cancelled_meanwhile_is_pushed_to_the_handler() {
+    let cancel = CancelHandle::new();
+    let options = SessionOptions::new()
+        .setting("items", "a b")
+        // It hears of it by the push alone.
+        .setting("synchronize", "progress item=a status=updating\nwait-cancelled");
+    let handler = handler::create(class(script::plugin(), options, Silent));
+    let sink = CancelLater(cancel.clone());
+    let report = native::run(&handler, "the class", cancel, sink, &RunRequest::default());
+    assert_eq!(report.totals().stopped, 2, "{report:?}");
+}
