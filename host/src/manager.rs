@@ -53,6 +53,11 @@ impl Manager {
         }
     }
 
+    /// Gives the handler the name that it has given itself.
+    pub fn rename(&mut self, handler: &str) {
+        handler.clone_into(&mut self.handler);
+    }
+
     /// How many items a handler may list.
     pub fn max_items(&self) -> usize {
         self.max_items

@@ -21,7 +21,7 @@ trap 'rm -rf "$work"' EXIT
 # The declarations are mingw's mobsync.h, so widl's own header is not needed.
 "$target-widl" -I. -Oif -p -H mobsync.h -o "$work/callback_p.c" callback.idl
 
-flags="-std=c11 -O1 -g -Wall -Wextra -Werror -DCOBJMACROS -D__USE_MINGW_ANSI_STDIO=1 -D_WIN32_WINNT=0x0601"
+flags="-std=c11 -O1 -g -Wall -Wextra -Werror -DCOBJMACROS -DCONST_VTABLE -D__USE_MINGW_ANSI_STDIO=1 -D_WIN32_WINNT=0x0601"
 link="-static-libgcc -lole32 -luuid -ladvapi32 -luser32"
 
 compile() {
@@ -38,7 +38,7 @@ compile -c guids.c -o "$work/guids.o"
 
 # shellcheck disable=SC2086
 compile -municode client/*.c "$work/callback_p.o" "$work/guids.o" "$work/client_rc.o" \
-    -o "$out/client.exe" $link -lrpcrt4 -lpsapi -lntdll
+    -o "$out/client.exe" $link -lrpcrt4 -lntdll
 # shellcheck disable=SC2086
 compile -shared handler/*.c handler/handler.def "$work/guids.o" \
     -o "$out/native_handler.dll" $link

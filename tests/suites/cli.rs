@@ -104,7 +104,7 @@ fn each_exit_status_has_its_occasion() -> anyhow::Result<()> {
     home.run(&PAIR)?.expect(1, "changed on both sides")?;
     home.run(&pair_with(&["--set", "mode=sideways"]))?.expect(2, "two-way-safe")?;
     home.run(&["run", "folder", "--dir", "left=left"])?.expect(2, "--dir right=PATH")?;
-    home.run(&["run", "nothing"])?.expect(2, "neither a file nor a built-in")?;
+    home.run(&["run", "nothing"])?.expect(2, "neither a file, nor a built-in")?;
     home.run(&["run", "missing.wasm"])?.expect(2, "missing.wasm")?;
     home.run(&["run", "folder", "--dir", "x"])?.expect(2, "NAME=PATH")?;
     home.run(&["frobnicate"])?.expect(2, "unrecognized subcommand")?;

@@ -43,7 +43,7 @@ pub(crate) enum Command {
 #[derive(Clone, Debug, Default, ClapArgs)]
 pub(crate) struct Given {
     /// The plugin: a `.wasm` file, the name of a registered one, or of a built-in one (`folder`).
-    #[arg(required_unless_present_any = ["job", "all", "clsid"], conflicts_with = "job")]
+    #[arg(conflicts_with = "job")]
     pub(crate) plugin: Option<String>,
 
     /// Take the plugin, its directories and its settings from a job file.

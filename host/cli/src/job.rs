@@ -10,6 +10,9 @@ use crate::args::{Given, Grants};
 use crate::builtin::Named;
 use crate::exit::UsageError;
 
+const NO_PLUGIN: &str =
+    "no plugin was named: name a file, a registered plugin or a built-in one, or a job with --job";
+
 /// A plugin and what it is given.
 #[derive(Debug)]
 pub(crate) struct Job {
@@ -26,7 +29,7 @@ impl Job {
         let (plugin, mut granted) = match (&given.plugin, &given.job) {
             (_, Some(file)) => read(file, &registrations)?,
             (Some(plugin), None) => from_args(plugin, &given.grants, &registrations)?,
-            (None, None) => return Err(UsageError("no plugin was named".to_owned()).into()),
+            (None, None) => return Err(UsageError(NO_PLUGIN.to_owned()).into()),
         };
         set_limits(&mut granted, &given.limits)?;
         Self::of(plugin, granted, registrations)

@@ -42,7 +42,7 @@ pub(crate) enum Held {
     Direct(DirectCallback),
     /// It belongs to another apartment. COM makes a proxy where one is wanted.
     #[cfg(windows)]
-    Marshalled(windows_core::AgileReference<ISyncMgrSynchronizeCallback>),
+    Marshalled(std::sync::Arc<crate::global_table::Entry>),
 }
 
 /// A callback that may be called from any thread.
@@ -63,9 +63,9 @@ impl Held {
     pub(crate) fn new(callback: &ISyncMgrSynchronizeCallback) -> Self {
         #[cfg(windows)]
         if !in_multithreaded()
-            && let Ok(reference) = windows_core::AgileReference::new(callback)
+            && let Some(entry) = crate::global_table::Entry::new(callback)
         {
-            return Self::Marshalled(reference);
+            return Self::Marshalled(std::sync::Arc::new(entry));
         }
         Self::Direct(DirectCallback(callback.clone()))
     }
@@ -75,7 +75,7 @@ impl Held {
         match self {
             Self::Direct(callback) => Some(callback.0.clone()),
             #[cfg(windows)]
-            Self::Marshalled(reference) => reference.resolve().ok(),
+            Self::Marshalled(entry) => entry.get(),
         }
     }
 }

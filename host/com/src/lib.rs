@@ -10,7 +10,8 @@
 //!
 //! - [`interfaces`]: what `mobsync.h` declares.
 //! - `convert`: between the host's data and native structures.
-//! - `guard`, `object`, `task_memory`, `event`, `apartment`: what COM asks of an object.
+//! - `guard`, `object`, `task_memory`, `event`, `apartment`, `global_table`: what COM asks of an
+//!   object.
 //! - `callback`, `callback_sink`: the manager's side, and how a session tells it things.
 //! - `user_interface`: dialogs.
 //! - `worker`, [`handler`]: the object. `item_enumerator`, [`factory`]: its helpers.
@@ -28,6 +29,8 @@ mod event;
 #[cfg(windows)]
 mod exports;
 pub mod factory;
+#[cfg(windows)]
+mod global_table;
 mod guard;
 pub mod handler;
 pub mod interfaces;

@@ -111,6 +111,7 @@ impl NativeRun<'_> {
         // SAFETY: it is ours to free now, and was copied.
         unsafe { task_memory::free(info) };
         if let Some(name) = convert::name_from_native(&native.wszHandlerName) {
+            self.desk.manager().rename(&name);
             self.name = name;
         }
         Ok(())

@@ -311,7 +311,7 @@ void callback_create(struct session *session)
 
     if (callback == NULL)
         abort();
-    callback->iface.lpVtbl = (ISyncMgrSynchronizeCallbackVtbl *)&vtable;
+    callback->iface.lpVtbl = &vtable;
     callback->references = 1;
     callback->session = session;
     if (session->options->agile &&

@@ -14,10 +14,12 @@ static struct options options;
 /* A handler that crashes should leave a line in the log and not a dialog. */
 static LONG WINAPI report_crash(EXCEPTION_POINTERS *exception)
 {
-    const char *what = watchdog_what(0);
+    const EXCEPTION_RECORD *record = exception->ExceptionRecord;
+    struct watch watch = watchdog_current(0);
 
-    print_line("CRASH 0x%08lX at %p in or after %s", exception->ExceptionRecord->ExceptionCode,
-               exception->ExceptionRecord->ExceptionAddress, what == NULL ? "nothing" : what);
+    print_line("CRASH 0x%08lX at %p %s %s", record->ExceptionCode, record->ExceptionAddress,
+               watch.call ? "in" : "while waiting for",
+               watch.what == NULL ? "nothing" : watch.what);
     TerminateProcess(GetCurrentProcess(), EXIT_RULE_BROKEN);
     return EXCEPTION_CONTINUE_SEARCH;
 }

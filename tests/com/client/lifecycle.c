@@ -270,7 +270,7 @@ void lifecycle_finish_callback(struct session *session)
     line = session_line(session, "callback");
     text_add(&line, " refs=%ld calls_after_end=%u", session->callback_left, late);
     session_log(session, &line);
-    if (session->callback_left != 0)
+    if (session->callback_left > 0)
         session_rule_broken(session, "%ld references to the callback were kept",
                             session->callback_left);
     /* One call may have been on its way when a run is cut short. */

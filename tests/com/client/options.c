@@ -238,7 +238,7 @@ static void parse_answer(struct answer_rule *rule, const WCHAR *argument)
 {
     const WCHAR *equals = split(argument, L'=', argument);
     WCHAR *target = copy_range(argument, equals);
-    WCHAR *colon = (WCHAR *)split(target, L':', argument);
+    WCHAR *colon = target + (split(target, L':', argument) - target);
     const WCHAR *slash = wcschr(target, L'/');
     size_t digits = wcslen(colon + 1);
 

@@ -58,7 +58,7 @@ void watchdog_restore(unsigned slot, struct watch previous)
     LeaveCriticalSection(&lock);
 }
 
-const char *watchdog_what(unsigned slot)
+struct watch watchdog_current(unsigned slot)
 {
-    return slots[slot].what;
+    return slots[slot];
 }

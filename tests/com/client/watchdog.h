@@ -29,7 +29,7 @@ void watchdog_start(unsigned seconds);
 struct watch watchdog_arm(unsigned slot, const char *what, bool call);
 void watchdog_restore(unsigned slot, struct watch previous);
 
-/* What the slot waits for, or NULL. */
-const char *watchdog_what(unsigned slot);
+/* What the slot waits for at the moment. */
+struct watch watchdog_current(unsigned slot);
 
 #endif

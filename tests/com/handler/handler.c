@@ -268,7 +268,7 @@ HRESULT handler_create(REFIID iid, void **object)
         free(handler);
         return E_OUTOFMEMORY;
     }
-    handler->iface.lpVtbl = (ISyncMgrSynchronizeVtbl *)&vtable;
+    handler->iface.lpVtbl = &vtable;
     handler->references = 1;
     module_add_ref();
     result = query_interface(&handler->iface, iid, object);

@@ -153,7 +153,7 @@ static HRESULT make_enumerator(ULONG position, ULONG end, ISyncMgrEnumItems **en
     *enumerator = NULL;
     if (made == NULL)
         return E_OUTOFMEMORY;
-    made->iface.lpVtbl = (ISyncMgrEnumItemsVtbl *)&vtable;
+    made->iface.lpVtbl = &vtable;
     made->references = 1;
     made->position = position;
     made->end = end;

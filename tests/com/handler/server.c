@@ -82,7 +82,7 @@ static const IClassFactoryVtbl vtable = {
     .LockServer = lock_server,
 };
 
-static IClassFactory factory = {(IClassFactoryVtbl *)&vtable};
+static IClassFactory factory = {&vtable};
 
 HRESULT WINAPI DllGetClassObject(REFCLSID clsid, REFIID iid, void **object)
 {

@@ -1,0 +1,348 @@
+//! Installed plugins: registered, listed, run by name, replaced and removed, and what a damaged or
+//! foreign installation gets.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use conformance::SCRIPT;
+
+/// A folder for one test, with an installation of its own.
+struct Home(tempfile::TempDir);
+
+/// What a command printed, and its exit status.
+struct Ran {
+    status: i32,
+    said: String,
+    stdout: String,
+}
+
+impl Home {
+    fn new() -> Result<Self> {
+        Ok(Self(tempfile::tempdir()?))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Result<Ran> {
+        let output = Command::new(env!("CARGO_BIN_EXE_syncmgr"))
+            .args(arguments)
+            .current_dir(self.0.path())
+            .env("SYNCMGR_STATE_DIR", self.path("state"))
+            .output()?;
+        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+        let said = format!("{stdout}{}", String::from_utf8_lossy(&output.stderr));
+        Ok(Ran { status: output.status.code().unwrap_or(-1), said, stdout })
+    }
+
+    /// Registers the script plugin under a name, with these settings.
+    fn register(&self, name: &str, settings: &[&str]) -> Result<()> {
+        let mut arguments = vec!["register", SCRIPT, "--name", name];
+        arguments.extend(settings.iter().flat_map(|setting| ["--set", setting]));
+        self.run(&arguments)?.expect(0, "registered")?;
+        Ok(())
+    }
+
+    fn installed(&self, name: &str) -> PathBuf {
+        self.path("state/installed").join(name)
+    }
+
+    /// The one file there with this extension.
+    fn file(&self, name: &str, extension: &str) -> Result<PathBuf> {
+        let files = fs::read_dir(self.installed(name))?;
+        let mut paths = files.flatten().map(|entry| entry.path());
+        let found = paths.find(|path| path.extension().is_some_and(|found| found == extension));
+        found.with_context(|| format!("there is no {extension} of {name}"))
+    }
+}
+
+impl Ran {
+    fn expect(self, status: i32, words: &str) -> Result<Self> {
+        ensure!(
+            self.status == status && self.said.contains(words),
+            "status {} instead of {status}, or no {words:?} in: {}",
+            self.status,
+            self.said
+        );
+        Ok(self)
+    }
+}
+
+const WORK: &str = "synchronize=progress item=a status=succeeded text=worked";
+
+#[test]
+fn a_registered_plugin_runs_by_its_name_with_what_it_was_granted() -> Result<()> {
+    let home = Home::new()?;
+    fs::create_dir(home.path("inbox"))?;
+    home.run(&["list"])?.expect(0, "")?;
+    home.run(&[
+        "register",
+        SCRIPT,
+        "--name",
+        "mine",
+        "--dir",
+        "inbox=inbox:ro",
+        "--set",
+        "items=a",
+        "--set",
+        "synchronize=read path=/inbox/letter\nprogress item=a status=succeeded",
+        "--secret",
+        "token=env:HOME",
+        "--allow",
+        "wall-clock",
+        "--limit",
+        "memory-bytes=64MiB",
+    ])?
+    .expect(0, "registered mine as {")?;
+    fs::write(home.path("inbox/letter"), "Dear,")?;
+    home.run(&["run", "mine"])?.expect(0, "read: 5 bytes")?;
+    let listed = home.run(&["list"])?.expect(0, "mine  {")?.said;
+    for words in ["inbox: ", "(read-only)", "items=a", "secrets: token", "allowed: wall-clock"] {
+        assert!(listed.contains(words), "{words}: {listed}");
+    }
+    let list: serde_json::Value = serde_json::from_str(&home.run(&["list", "--json"])?.stdout)?;
+    assert_eq!(list[0]["name"], "mine");
+    assert_eq!(list[0]["scope"], "user");
+    assert_eq!(list[0]["dirs"][0]["access"], "read-only");
+    home.run(&["inspect", "mine"])?.expect(0, "contract")?;
+    home.run(&["items", "mine"])?.expect(0, "[x]")?;
+    home.run(&["unregister", "mine"])?.expect(0, "stays in")?;
+    home.run(&["run", "mine"])?.expect(2, "there is no plugin `mine`")?;
+    home.run(&["unregister", "mine"])?.expect(2, "no plugin is registered as `mine`")?;
+    assert!(!home.installed("mine").exists());
+    assert!(home.path("state/plugins/mine/storage").exists(), "its own files stay");
+    Ok(())
+}
+
+#[test]
+fn the_command_line_takes_the_place_of_what_was_granted() -> Result<()> {
+    let home = Home::new()?;
+    home.register("mine", &["items=a", WORK])?;
+    home.run(&["run", "mine"])?.expect(0, "succeeded: a, worked")?;
+    home.run(&["run", "mine", "--set", "items=b"])?.expect(3, "failed")?;
+    home.run(&["run", "mine", "--limit", "items=none"])?.expect(0, "succeeded: a, worked")?;
+    Ok(())
+}
+
+#[test]
+fn grants_come_from_a_job_file_too() -> Result<()> {
+    let home = Home::new()?;
+    fs::create_dir_all(home.path("jobs/a"))?;
+    let job = "[dirs]\ninbox = \"a:ro\"\n[settings]\nitems = \"a\"\n";
+    fs::write(home.path("jobs/grants.toml"), job)?;
+    let register = ["register", SCRIPT, "--name", "mine", "--grants", "jobs/grants.toml"];
+    home.run(&register)?.expect(0, "registered")?;
+    let inbox = home.path("jobs/a").canonicalize()?;
+    home.run(&["list"])?.expect(0, &inbox.display().to_string())?;
+    fs::write(home.path("jobs/grants.toml"), "plugin = \"other\"")?;
+    home.run(&register)?.expect(2, "they are for the plugin `other`")?;
+    fs::write(home.path("jobs/grants.toml"), "speed = 1")?;
+    home.run(&register)?.expect(2, "unknown field `speed`")?;
+    home.run(&["run", "mine"])?.expect(3, "")?;
+    Ok(())
+}
+
+#[test]
+fn what_cannot_be_registered_is_told_and_nothing_changes() -> Result<()> {
+    let home = Home::new()?;
+    home.register("mine", &["items=a", WORK])?;
+    for (arguments, words) in [
+        (vec!["register", "missing.wasm"], "missing.wasm"),
+        (vec!["register", SCRIPT, "--name", "A b"], "cannot be the name of a plugin"),
+        (vec!["register", SCRIPT, "--name", "../mine"], "cannot be the name of a plugin"),
+        (vec!["register", SCRIPT, "--name", "folder"], "is the name of a built-in plugin"),
+        (vec!["register", conformance::OTHER_WORLD, "--name", "mine"], "not a plugin"),
+        (
+            vec!["register", conformance::HELLO, "--name", "mine", "--dir", "inbox=."],
+            "does not ask for --dir inbox",
+        ),
+        (vec!["register", SCRIPT, "--name", "mine", "--limit", "speed=1"], "there is no limit"),
+    ] {
+        home.run(&arguments)?.expect(2, words)?;
+    }
+    if cfg!(not(windows)) {
+        home.run(&["register", SCRIPT, "--machine"])?.expect(2, "on Windows only")?;
+    }
+    home.run(&["run", "mine"])?.expect(0, "succeeded: a, worked")?;
+    Ok(())
+}
+
+#[test]
+fn registering_again_replaces_the_component_and_the_grants_and_keeps_the_class() -> Result<()> {
+    let home = Home::new()?;
+    let class = |home: &Home| -> Result<String> {
+        let list: serde_json::Value = serde_json::from_str(&home.run(&["list", "--json"])?.stdout)?;
+        Ok(list[0]["clsid"].as_str().context("it has a class")?.to_owned())
+    };
+    home.register("mine", &["items=a", WORK])?;
+    let before = class(&home)?;
+    home.run(&["register", conformance::HELLO, "--name", "mine"])?.expect(0, "registered")?;
+    assert_eq!(class(&home)?, before);
+    home.run(&["run", "mine"])?.expect(0, "succeeded: Greeting")?;
+    assert_eq!(
+        fs::read_dir(home.installed("mine"))?.count(),
+        3,
+        "nothing is left of the other one"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_class_that_a_plugin_states_is_its_own_and_no_others() -> Result<()> {
+    let home = Home::new()?;
+    let stated = "6295df40-0000-11d1-8707-00c04fd93327";
+    let with_class = |class: &str| -> Result<PathBuf> {
+        let component = fs::read(conformance::HELLO)?;
+        let path = home.path("stated.wasm");
+        fs::write(&path, custom_section(component, &format!("clsid = \"{class}\"")))?;
+        Ok(path)
+    };
+    let path = with_class(stated)?;
+    let path = path.to_str().context("it is Unicode")?;
+    home.run(&["register", path, "--name", "one"])?.expect(0, &stated.to_uppercase())?;
+    home.run(&["register", path, "--name", "two"])?.expect(2, "which one has")?;
+    home.run(&["register", path, "--name", "one"])?.expect(0, "registered one")?;
+    with_class("00000000-0000-0000-0000-000000000000")?;
+    home.run(&["register", path, "--name", "two"])?.expect(2, "GUID_NULL")?;
+    with_class("nonsense")?;
+    home.run(&["register", path, "--name", "two"])?.expect(2, "requests cannot be read")?;
+    Ok(())
+}
+
+/// Adds a section of requests to a component.
+fn custom_section(mut component: Vec<u8>, text: &str) -> Vec<u8> {
+    let name = syncmgr_host::requests::SECTION;
+    let length = 1 + name.len() + text.len();
+    let (low, high) = (length & 0x7F | 0x80, length >> 7);
+    component.push(0);
+    component.extend([low, high].map(|byte| u8::try_from(byte).unwrap_or(0)));
+    component.push(u8::try_from(name.len()).unwrap_or(0));
+    component.extend(name.bytes());
+    component.extend(text.bytes());
+    component
+}
+
+#[test]
+fn a_damaged_installation_is_mended_or_refused_and_never_run_as_it_is() -> Result<()> {
+    let home = Home::new()?;
+    home.register("mine", &["items=a", WORK])?;
+    // What was compiled can be compiled again.
+    let compiled = home.file("mine", "compiled")?;
+    let whole = fs::read(&compiled)?;
+    let flipped = |at: usize| {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1;
+        damaged
+    };
+    let middle = whole.len() / 2;
+    for damaged in [vec![], b"garbage".to_vec(), whole[..middle].to_vec(), flipped(middle)] {
+        fs::write(&compiled, &damaged)?;
+        home.run(&["run", "mine"])?.expect(0, "succeeded: a, worked")?;
+        assert_eq!(fs::read(&compiled)?.len(), whole.len());
+    }
+    fs::remove_file(&compiled)?;
+    home.run(&["run", "mine"])?.expect(0, "succeeded: a, worked")?;
+    // The component cannot be had again.
+    let component = home.file("mine", "wasm")?;
+    let bytes = fs::read(&component)?;
+    fs::write(&component, &bytes[..100])?;
+    home.run(&["run", "mine"])?.expect(0, "succeeded: a, worked")?;
+    fs::remove_file(&compiled)?;
+    home.run(&["run", "mine"])?.expect(7, "it is not the component that was registered")?;
+    fs::write(home.installed("mine").join("registration.toml"), "x = 1")?;
+    home.run(&["run", "mine"])?.expect(7, "is damaged")?;
+    home.register("other", &["items=a", WORK])?;
+    home.run(&["list"])?.expect(7, "other  {")?;
+    Ok(())
+}
+
+#[cfg(unix)]
+#[test]
+fn what_others_may_have_written_is_not_run() -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = Home::new()?;
+    home.register("mine", &["items=a", WORK])?;
+    let chmod = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
+    for (path, mode) in [
+        (home.path("state/installed"), 0o700),
+        (home.installed("mine"), 0o700),
+        (home.file("mine", "compiled")?, 0o600),
+    ] {
+        assert_eq!(fs::metadata(&path)?.permissions().mode() & 0o777, mode, "{path:?}");
+        for open in [0o020, 0o002] {
+            chmod(&path, mode | open)?;
+            home.run(&["run", "mine"])?.expect(7, "can be written by others")?;
+        }
+        chmod(&path, mode)?;
+    }
+    home.run(&["run", "mine"])?.expect(0, "succeeded: a, worked")?;
+    // A link leads to where nobody looked.
+    let compiled = home.file("mine", "compiled")?;
+    fs::rename(&compiled, home.path("elsewhere"))?;
+    std::os::unix::fs::symlink(home.path("elsewhere"), &compiled)?;
+    home.run(&["run", "mine"])?.expect(7, "can be written by others")?;
+    Ok(())
+}
+
+#[test]
+fn all_registered_plugins_run_one_after_the_other_and_the_worst_decides() -> Result<()> {
+    let home = Home::new()?;
+    home.run(&["run", "--all"])?.expect(0, "")?;
+    home.register("b-good", &["items=a", WORK])?;
+    home.run(&["run", "--all"])?.expect(0, "plugin: b-good")?;
+    home.register("a-bad", &["items=a", "synchronize=panic text=no"])?;
+    home.register("c-failing", &["items=a", "synchronize=progress item=a status=failed"])?;
+    let said = home.run(&["run", "--all"])?.expect(7, "succeeded: a, worked")?.said;
+    let places: Vec<_> =
+        ["plugin: a-bad", "plugin: b-good", "plugin: c-failing"].map(|name| said.find(name)).into();
+    assert!(places.is_sorted() && !places.contains(&None), "{said}");
+    let json = home.run(&["run", "--all", "--json"])?.expect(7, "")?.stdout;
+    let reports = json.lines().filter(|line| line.contains("\"event\":\"report\""));
+    assert_eq!(reports.count(), 3);
+    home.run(&["run", "--all", "b-good"])?.expect(2, "cannot be used with")?;
+    Ok(())
+}
+
+#[test]
+fn the_event_and_the_cookie_reach_the_plugin() -> Result<()> {
+    let home = Home::new()?;
+    home.register("mine", &["items=a"])?;
+    for (arguments, words) in [
+        (&["--cookie", "0aff"][..], "initialize: SyncEvent::Invoke 0 Some([10, 255])"),
+        (&["--trigger", "invoke"], "initialize: SyncEvent::Invoke 0 None"),
+        (&["--trigger", "connect"], "initialize: SyncEvent::Connect 0 None"),
+        (&["--trigger", "pending-disconnect"], "initialize: SyncEvent::PendingDisconnect 0 None"),
+        (&["--trigger", "idle"], "initialize: SyncEvent::Idle 0 None"),
+        (&["--trigger", "scheduled"], "initialize: SyncEvent::Scheduled 0 None"),
+        (&[], "initialize: SyncEvent::Manual 0 None"),
+    ] {
+        home.run(&[&["run", "mine"], arguments].concat())?.expect(3, words)?;
+    }
+    home.run(&["run", "mine", "--cookie", "x"])?.expect(2, "pairs of the digits")?;
+    home.run(&["run", "mine", "--trigger", "noon"])?.expect(2, "invalid value")?;
+    if cfg!(not(windows)) {
+        let class = "6295df40-0000-11d1-8707-00c04fd93327";
+        home.run(&["run", "--clsid", class])?.expect(2, "on Windows only")?;
+    }
+    home.run(&["run"])?.expect(2, "no plugin was named")?;
+    Ok(())
+}
+
+#[test]
+fn the_built_in_plugin_is_registered_with_what_it_asks_for() -> Result<()> {
+    let home = Home::new()?;
+    fs::create_dir(home.path("left"))?;
+    fs::create_dir(home.path("right"))?;
+    fs::write(home.path("left/a"), "a")?;
+    home.run(&["register", "folder", "--dir", "left=left", "--dir", "right=right"])?
+        .expect(0, "registered folder")?;
+    home.run(&["run", "folder"])?.expect(0, "1 copied")?;
+    // What it remembers is the same as that of the one that is not registered.
+    home.run(&["unregister", "folder"])?.expect(0, "unregistered")?;
+    home.run(&["run", "folder", "--dir", "left=left", "--dir", "right=right"])?
+        .expect(0, "nothing to do")?;
+    Ok(())
+}
