@@ -11,6 +11,8 @@ pub mod limits_page;
 pub mod reference;
 pub mod script;
 pub mod trees;
+#[cfg(unix)]
+pub mod wine;
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;

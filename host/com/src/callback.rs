@@ -17,12 +17,16 @@ use crate::interfaces::{
 
 /// Where the callback is.
 #[derive(Debug)]
-pub(crate) struct CallbackSlot(Mutex<Slot>);
+pub(crate) struct CallbackSlot {
+    slot: Mutex<Slot>,
+    /// What was logged before there was a callback. The ledger bounds how much that is.
+    waiting: Mutex<Vec<LogEntry>>,
+}
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Slot {
-    /// There was none yet. What was logged waits for it; the ledger bounds how much that is.
-    Awaited(Vec<LogEntry>),
+    /// There was none yet.
+    Awaited,
     Set(Held),
     /// It was taken away.
     Gone,
@@ -30,21 +34,18 @@ enum Slot {
 
 impl CallbackSlot {
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(Slot::Awaited(Vec::new())))
+        Self { slot: Mutex::new(Slot::Awaited), waiting: Mutex::default() }
     }
 
-    /// `SetProgressCallback`. Returns what waited for a callback.
-    pub(crate) fn set(&self, callback: Option<&ISyncMgrSynchronizeCallback>) -> Vec<LogEntry> {
+    /// `SetProgressCallback`.
+    pub(crate) fn set(&self, callback: Option<&ISyncMgrSynchronizeCallback>) {
         // Marshalling and releasing may call other code, which may come back here.
         let new = match callback {
             Some(callback) => Slot::Set(Held::new(callback)),
             None => Slot::Gone,
         };
         let old = std::mem::replace(&mut *self.lock(), new);
-        match old {
-            Slot::Awaited(waiting) if callback.is_some() => waiting,
-            Slot::Awaited(_) | Slot::Set(_) | Slot::Gone => Vec::new(),
-        }
+        drop(old);
     }
 
     pub(crate) fn is_set(&self) -> bool {
@@ -54,26 +55,34 @@ impl CallbackSlot {
     /// The callback as this thread may call it, with a reference of its own for as long as the
     /// call takes.
     pub(crate) fn get(&self) -> Option<Callback> {
-        let held = match &*self.lock() {
-            Slot::Set(held) => held.clone(),
-            Slot::Awaited(_) | Slot::Gone => return None,
-        };
-        held.resolve().map(Callback)
+        let slot = self.lock().clone();
+        match slot {
+            Slot::Set(held) => held.resolve().map(Callback),
+            Slot::Awaited | Slot::Gone => None,
+        }
     }
 
     /// Logs, now or when there is a callback.
     pub(crate) fn log(&self, entry: &LogEntry) {
-        if let Slot::Awaited(waiting) = &mut *self.lock() {
-            waiting.push(entry.clone());
-            return;
-        }
-        if let Some(callback) = self.get() {
+        if matches!(*self.lock(), Slot::Awaited) {
+            self.waiting().push(entry.clone());
+        } else if let Some(callback) = self.get() {
             callback.log_error(entry);
         }
     }
 
+    /// Logs what waited for a callback.
+    pub(crate) fn log_waiting(&self) {
+        let waiting = std::mem::take(&mut *self.waiting());
+        waiting.iter().for_each(|entry| self.log(entry));
+    }
+
     fn lock(&self) -> MutexGuard<'_, Slot> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<LogEntry>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

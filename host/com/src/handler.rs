@@ -300,13 +300,19 @@ impl Handler {
         })
     }
 
-    /// Has something done that completes later. If that cannot be, it does not complete.
+    /// Has something done that completes later, after the log has caught up. If that cannot be,
+    /// it does not complete.
     fn post(
         &self,
         worker: &Worker,
         task: impl FnOnce(&mut SessionThread) + Send + 'static,
     ) -> Result<Hresult, Hresult> {
-        match worker.post(task) {
+        let shared = Arc::clone(&self.shared);
+        let posted = worker.post(move |session| {
+            shared.callback.log_waiting();
+            task(session);
+        });
+        match posted {
             true => Ok(Hresult::S_OK),
             false => Err(Hresult::E_UNEXPECTED),
         }
@@ -437,15 +443,11 @@ impl ISyncMgrSynchronize_Impl for Handler_Impl {
         guard(|| {
             // SAFETY: NULL, or a pointer to the interface that the parameter is declared as.
             let callback = unsafe { ISyncMgrSynchronizeCallback::from_raw_borrowed(&lpCallBack) };
-            let waiting = self.shared.callback.set(callback);
+            self.shared.callback.set(callback);
             let phase = self.shared.lock().phase;
             if callback.is_none() && matches!(phase, Phase::Preparing | Phase::Synchronizing) {
                 // Nobody could cancel any more.
                 self.shared.cancel.cancel_all();
-            }
-            if let (false, Ok(worker)) = (waiting.is_empty(), self.worker()) {
-                let shared = Arc::clone(&self.shared);
-                worker.post(move |_| waiting.iter().for_each(|entry| shared.callback.log(entry)));
             }
             Ok(Hresult::S_OK)
         })

@@ -146,8 +146,8 @@ fn class_name(registration: &Registration) -> String {
 /// # Errors
 /// [`RegistryError`]. What was written until then stays, and doing it again replaces it.
 pub fn register(registration: &Registration, library: &Path) -> Result<Registered, RegistryError> {
+    check_class(registration)?;
     let class = class_name(registration);
-    check_free(&class)?;
     let key = format!(r"{CLASSES}\{class}");
     let server = format!(r"{key}\InprocServer32");
     let root = root(registration.scope);
@@ -163,11 +163,15 @@ pub fn register(registration: &Registration, library: &Path) -> Result<Registere
     Ok(Registered::ByKey { manager, scope: registration.scope })
 }
 
-/// Makes it a handler no more. What is not there need not be removed.
+/// Makes it a handler no more. What is not there need not be removed, and what is somebody else's
+/// is not.
 ///
 /// # Errors
 /// [`RegistryError::Key`].
 pub fn unregister(registration: &Registration) -> Result<(), RegistryError> {
+    if check_class(registration).is_err() {
+        return Ok(());
+    }
     let class = class_name(registration);
     // There may be no manager, or it may not know the handler.
     if let Ok(manager) = manager() {
@@ -185,14 +189,19 @@ pub fn unregister(registration: &Registration) -> Result<(), RegistryError> {
     Ok(())
 }
 
-/// A plugin may state a class id, and must not take that of something else.
-fn check_free(class: &str) -> Result<(), RegistryError> {
+/// Whether the class is free, or ours: a plugin may state a class id, and must not take that of
+/// something else.
+///
+/// # Errors
+/// [`RegistryError::ClassTaken`].
+pub fn check_class(registration: &Registration) -> Result<(), RegistryError> {
+    let class = class_name(registration);
     for root in [CURRENT_USER, LOCAL_MACHINE] {
         let server = root.open(format!(r"{CLASSES}\{class}\InprocServer32"));
         let Ok(server) = server.and_then(|key| key.get_string("")) else { continue };
         let file = server.rsplit(['\\', '/']).next().unwrap_or_default();
         if !file.trim_matches('"').eq_ignore_ascii_case(LIBRARY) {
-            return Err(RegistryError::ClassTaken { class: class.to_owned(), server });
+            return Err(RegistryError::ClassTaken { class, server });
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! Installing plugins, for which they are compiled.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use syncmgr_host::{Host, LoadError, Plugin, PrecompiledError};
 
@@ -32,52 +32,79 @@ impl Registrations {
         self.load_compiled(host, registration)
     }
 
-    /// Installs a plugin under a name, in place of the one that has it. Whatever happens
-    /// meanwhile, the old one or the new one is installed.
+    /// Gets ready to install a plugin under a name, in place of the one that has it. Nothing is
+    /// changed by that.
     ///
     /// # Errors
-    /// Those of loading it, and those of [`StoreError`] that say so. Nothing has changed then.
-    pub fn install(
+    /// Those of loading it, and those of [`StoreError`] that say so.
+    pub fn prepare(
         &self,
         host: &Host,
         scope: Scope,
         name: &str,
-        component: &[u8],
+        component: Vec<u8>,
         granted: Granted,
-    ) -> Result<Registration, StoreError> {
+    ) -> Result<Installation, StoreError> {
         Registration::check_name(name)?;
         let place = self.folders.iter().find(|(known, _)| *known == scope);
         let (_, place) = place.ok_or(StoreError::Scope)?;
-        let plugin = host.load(name, component)?;
+        let compiled = host.precompile(name, &component)?;
+        // SAFETY: these are the bytes that `precompile` has just returned.
+        #[expect(unsafe_code, reason = "what is compiled is native code")]
+        let plugin = unsafe { host.load_precompiled(name, &compiled) }?;
         granted.check(&plugin)?;
         let clsid = Registration::class(name, plugin.description());
-        let others = self.list().into_iter().flatten();
-        for other in others.filter(|other| other.name != name && other.clsid == clsid) {
-            let (name, other) = (name.to_owned(), other.name);
-            return Err(StoreError::ClassTaken { name, clsid, other });
+        let mut others = self.list().into_iter().flatten();
+        if let Some(other) = others.find(|other| other.name != name && other.clsid == clsid) {
+            return Err(StoreError::ClassTaken { name: name.to_owned(), clsid, other: other.name });
         }
-        let folder = place.join(name);
-        scope.create_folder(place).map_err(StoreError::file(place))?;
-        check_private(place)?;
-        match scope {
-            Scope::User => create_private(&folder),
-            // What is in the machine's folder has its access control list.
-            Scope::Machine => std::fs::create_dir_all(&folder),
-        }
-        .map_err(StoreError::file(&folder))?;
-        check_private(&folder)?;
         let registration = Registration {
             name: name.to_owned(),
             clsid,
             scope,
-            component: blake3::hash(component).to_hex().to_string(),
+            component: blake3::hash(&component).to_hex().to_string(),
             granted,
-            folder,
+            folder: place.join(name),
         };
+        Ok(Installation { registration, place: place.clone(), component, compiled })
+    }
+}
+
+/// A plugin that is ready to be installed.
+#[derive(Debug)]
+pub struct Installation {
+    registration: Registration,
+    place: PathBuf,
+    component: Vec<u8>,
+    compiled: Vec<u8>,
+}
+
+impl Installation {
+    /// What it will be.
+    pub fn registration(&self) -> &Registration {
+        &self.registration
+    }
+
+    /// Installs it. Whatever happens meanwhile, the old one or the new one is installed.
+    ///
+    /// # Errors
+    /// [`StoreError::File`] and [`StoreError::Open`].
+    pub fn commit(self) -> Result<Registration, StoreError> {
+        let Self { registration, place, component, compiled } = self;
         let text = registration.to_text()?;
-        write(&registration.component_file(), component)?;
-        compile(host, &registration, component)?;
-        write(&registration.folder.join(FILE), text.as_bytes())?;
+        let folder = &registration.folder;
+        registration.scope.create_folder(&place).map_err(StoreError::file(&place))?;
+        check_private(&place)?;
+        match registration.scope {
+            Scope::User => create_private(folder),
+            // What is in the machine's folder has its access control list.
+            Scope::Machine => std::fs::create_dir_all(folder),
+        }
+        .map_err(StoreError::file(folder))?;
+        check_private(folder)?;
+        write(&registration.component_file(), &component)?;
+        write(&registration.compiled_file(), &compiled)?;
+        write(&folder.join(FILE), text.as_bytes())?;
         // What is left of the one before is not needed, and does no harm.
         let _ = registration.remove_leftovers();
         Ok(registration)

@@ -102,7 +102,7 @@ impl Registrations {
             check_private(place.unwrap_or(&registration.folder))?;
         }
         let compiled = std::fs::read(&file).map_err(StoreError::file(&file))?;
-        // SAFETY: the file was written by `install`, with what `precompile` returned, into a
+        // SAFETY: the file was written by `Installation`, with what `precompile` returned, into a
         // folder that was made for its owner alone. That nobody else could write there since was
         // checked above.
         #[expect(unsafe_code, reason = "what was compiled earlier is native code")]

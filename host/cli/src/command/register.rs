@@ -60,7 +60,9 @@ pub(crate) fn register(args: &Register) -> anyhow::Result<Exit> {
         }
     }
     let scope = if args.machine { Scope::Machine } else { Scope::User };
-    let registration = registrations.install(&host, scope, &name, &bytes, granted)?;
+    let installation = registrations.prepare(&host, scope, &name, bytes, granted)?;
+    native::check(installation.registration())?;
+    let registration = installation.commit()?;
     native::register(&registration)?;
     writeln!(
         std::io::stdout(),
@@ -163,10 +165,19 @@ mod native {
     use syncmgr_com::registry;
     use syncmgr_store::Registration;
 
+    pub(super) fn check(registration: &Registration) -> anyhow::Result<()> {
+        registry::library_beside_program()?;
+        registry::check_class(registration).with_context(|| cannot_register(registration))
+    }
+
+    fn cannot_register(registration: &Registration) -> String {
+        format!("cannot register {} with Windows", registration.name)
+    }
+
     pub(super) fn register(registration: &Registration) -> anyhow::Result<()> {
         let library = registry::library_beside_program()?;
         let registered = registry::register(registration, &library)
-            .with_context(|| format!("cannot register {} with Windows", registration.name))?;
+            .with_context(|| cannot_register(registration))?;
         if let Some(note) = registered.note() {
             writeln!(std::io::stderr(), "note: {note}")?;
         }
@@ -183,6 +194,11 @@ mod native {
 #[cfg(not(windows))]
 mod native {
     use syncmgr_store::Registration;
+
+    #[expect(clippy::unnecessary_wraps, reason = "on Windows it may fail")]
+    pub(super) fn check(_: &Registration) -> anyhow::Result<()> {
+        Ok(())
+    }
 
     #[expect(clippy::unnecessary_wraps, reason = "on Windows it may fail")]
     pub(super) fn register(_: &Registration) -> anyhow::Result<()> {

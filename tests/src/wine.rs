@@ -1,0 +1,263 @@
+//! Programs for Windows, run by Wine: the program, the library with the handlers, and the C
+//! programs of `tests/com`, in a fresh prefix.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use tempfile::TempDir;
+
+use crate::workspace;
+
+const TARGET: &str = "x86_64-pc-windows-gnu";
+
+/// What is needed: a program, and Debian's package that has it.
+const NEEDED: [(&str, &str); 3] = [
+    ("wine", "wine and wine64"),
+    ("x86_64-w64-mingw32-gcc", "gcc-mingw-w64-x86-64"),
+    ("x86_64-w64-mingw32-widl", "mingw-w64-tools"),
+];
+
+/// The class of the handler in C.
+pub const NATIVE_HANDLER: &str = "{B0A5D3C2-7E41-4C0B-9B7D-52C6E8F1A934}";
+
+/// How long one program may take.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Windows, as far as Wine is that, with everything installed.
+#[derive(Debug)]
+pub struct Wine {
+    programs: PathBuf,
+    place: TempDir,
+}
+
+/// What a program printed, and its exit status.
+#[derive(Clone, Debug)]
+pub struct Ran {
+    /// The exit status.
+    pub status: i32,
+    /// Standard output, with line feeds only.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Ran {
+    /// # Errors
+    /// Where the status is another one.
+    pub fn expect(self, status: i32) -> Result<Self> {
+        ensure!(
+            self.status == status,
+            "status {} instead of {status}: {}{}",
+            self.status,
+            self.stdout,
+            self.stderr
+        );
+        Ok(self)
+    }
+}
+
+impl Wine {
+    /// Windows, made once for a suite; `None` where something is needed that is not there, and
+    /// that is allowed. What is skipped then is said.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
+    pub fn get() -> Result<Option<&'static Self>> {
+        static WINE: OnceLock<Result<Option<Wine>>> = OnceLock::new();
+        match WINE.get_or_init(Self::make) {
+            Ok(wine) => Ok(wine.as_ref()),
+            Err(error) => Err(anyhow!("{error:#}")),
+        }
+    }
+
+    fn make() -> Result<Option<Self>> {
+        for (program, package) in NEEDED {
+            let found = Command::new(program).arg("--version").stdout(Stdio::null()).status();
+            if found.is_ok() {
+                continue;
+            }
+            ensure!(
+                std::env::var_os("SYNCMGR_REQUIRE_WINE").is_none(),
+                "there is no {program}, and SYNCMGR_REQUIRE_WINE wants it: install {package}"
+            );
+            // Past the test harness, which keeps what a passing test prints to itself.
+            writeln!(
+                io::stderr(),
+                "SKIPPED: native handlers on Windows, since there is no {program}. Install \
+                 {package} to run them with Wine."
+            )?;
+            return Ok(None);
+        }
+        let programs = build()?;
+        let wine = Self { programs, place: tempfile::tempdir()? };
+        wine.run("wineboot", &["-i"])?.expect(0)?;
+        // Windows that nobody sees: dialogs need no display.
+        let key = r"HKCU\Software\Wine\Drivers";
+        wine.run("reg", &["add", key, "/v", "Graphics", "/d", "null", "/f"])?.expect(0)?;
+        wine.wait_for_server()?;
+        Ok(Some(wine))
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
+            .current_dir(&self.programs)
+            .env("WINEPREFIX", self.place.path().join("prefix"))
+            .env("WINEARCH", "win64")
+            .env("WINEDEBUG", "-all")
+            .env("WINEDLLOVERRIDES", "mscoree,mshtml=;winedbg.exe=d")
+            .env_remove("SYNCMGR_STATE_DIR")
+            .env_remove("DISPLAY")
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn wait_for_server(&self) -> Result<()> {
+        let status = self.command("wineserver").arg("-w").status().context("wineserver")?;
+        ensure!(status.success(), "wineserver: {status}");
+        Ok(())
+    }
+
+    /// Runs a program.
+    ///
+    /// # Errors
+    /// Where it cannot be started, or does not end.
+    pub fn run(&self, program: &str, arguments: &[&str]) -> Result<Ran> {
+        self.run_with(program, arguments, &[])
+    }
+
+    /// Runs a program with more in its environment.
+    ///
+    /// # Errors
+    /// Where it cannot be started, or does not end.
+    pub fn run_with(
+        &self,
+        program: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<Ran> {
+        let mut command = self.command("timeout");
+        command.arg(PATIENCE.as_secs().to_string()).arg("wine").arg(program).args(arguments);
+        command.envs(environment.iter().copied());
+        let Output { status, stdout, stderr } = command.output().context("wine")?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace('\r', "");
+        let Some(status) = status.code() else { bail!("{program}: {status}") };
+        ensure!(status != 124, "{program} {arguments:?} does not end: {}", text(&stdout));
+        Ok(Ran { status, stdout: text(&stdout), stderr: text(&stderr) })
+    }
+
+    /// Runs `syncmgr`.
+    ///
+    /// # Errors
+    /// As of [`Wine::run`].
+    pub fn syncmgr(&self, arguments: &[&str]) -> Result<Ran> {
+        self.run("syncmgr.exe", arguments)
+    }
+
+    /// Runs the C program that plays the sync manager, and returns its log.
+    ///
+    /// # Errors
+    /// As of [`Wine::run`], and where it found a rule broken.
+    pub fn client(&self, arguments: &[&str]) -> Result<String> {
+        Ok(self.run("client.exe", arguments)?.expect(0)?.stdout)
+    }
+
+    /// Registers a plugin for the machine, and returns its class. (Wine has no classes of users.)
+    ///
+    /// # Errors
+    /// As of [`Wine::run`], and where it is refused.
+    pub fn register(&self, plugin: &str, name: &str, grants: &[&str]) -> Result<String> {
+        let plugin = match Path::new(plugin).exists() {
+            true => windows_path(Path::new(plugin))?,
+            false => plugin.to_owned(),
+        };
+        let mut arguments = vec!["register", &plugin, "--name", name, "--machine"];
+        arguments.extend(grants);
+        let said = self.syncmgr(&arguments)?.expect(0)?.stdout;
+        let class = said.split(['{', '}']).nth(1).context("it tells the class")?;
+        Ok(format!("{{{class}}}"))
+    }
+
+    /// A folder of this test run that programs of Windows reach, too.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
+    pub fn folder(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.place.path().join(name);
+        fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+
+    /// The folder of the programs.
+    pub fn programs(&self) -> &Path {
+        &self.programs
+    }
+}
+
+impl Drop for Wine {
+    fn drop(&mut self) {
+        let _ = self.command("wineserver").arg("-k").status();
+    }
+}
+
+/// A path as programs of Windows have it.
+///
+/// # Errors
+/// Where it is not Unicode.
+pub fn windows_path(path: &Path) -> Result<String> {
+    let path = path.canonicalize()?;
+    let path = path.to_str().context("the path is not Unicode")?;
+    Ok(format!("Z:{}", path.replace('/', r"\")))
+}
+
+/// Builds everything into one folder and returns it.
+fn build() -> Result<PathBuf> {
+    // Beside the profiles of this build, whose folders are in use.
+    let target = Path::new(crate::SCRIPT).ancestors().find(|path| path.ends_with("guests"));
+    let target = target.and_then(Path::parent).context("the guests are in the target folder")?;
+    let (built, programs) = (target.join("windows"), target.join("wine"));
+    install_target()?;
+    // One after the other: together, the library would have the compiler of the program in it.
+    for package in ["syncmgr-com", "syncmgr"] {
+        let status = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()))
+            .args(["build", "--quiet", "--locked", "--target", TARGET, "--package", package])
+            .arg("--target-dir")
+            .arg(&built)
+            .current_dir(workspace())
+            .env_remove("RUSTFLAGS")
+            .env_remove("CARGO_ENCODED_RUSTFLAGS")
+            .status()
+            .context("cargo")?;
+        ensure!(status.success(), "cannot build {package} for Windows: {status}");
+        // The next build may replace what this one has made.
+        fs::create_dir_all(&programs)?;
+        let file = if package == "syncmgr" { "syncmgr.exe" } else { "syncmgr_com.dll" };
+        let from = built.join(TARGET).join("debug").join(file);
+        fs::copy(&from, programs.join(file)).with_context(|| from.display().to_string())?;
+    }
+    let script = workspace().join("tests/com/build.sh");
+    let status = Command::new("sh").arg(script).arg(&programs).status().context("sh")?;
+    ensure!(status.success(), "cannot build the C programs: {status}");
+    Ok(programs)
+}
+
+fn install_target() -> Result<()> {
+    let output =
+        Command::new("rustc").args(["--print", "sysroot"]).current_dir(workspace()).output();
+    let sysroot = String::from_utf8_lossy(&output.context("rustc")?.stdout).trim().to_owned();
+    if Path::new(&sysroot).join("lib/rustlib").join(TARGET).is_dir() {
+        return Ok(());
+    }
+    let added = Command::new("rustup")
+        .args(["target", "add", TARGET])
+        .current_dir(workspace())
+        .status()
+        .context("rustup")?;
+    ensure!(added.success(), "the Rust target {TARGET} is missing; `rustup target add {TARGET}`");
+    Ok(())
+}

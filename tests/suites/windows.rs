@@ -1,0 +1,513 @@
+//! Plugins as native handlers of Windows, proven with a client in C under Wine: the logs of its
+//! calls are compared with those in `tests/com/expected`. `BLESS=1` writes them anew.
+
+#![cfg(unix)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use conformance::wine::{NATIVE_HANDLER, Ran, Wine, windows_path};
+use conformance::{HELLO, SCRIPT, workspace};
+
+/// What a plugin does, and how the client behaves.
+struct Scenario {
+    name: &'static str,
+    /// Options of `syncmgr register`.
+    grants: &'static [&'static str],
+    client: &'static [&'static str],
+}
+
+const BOTH: &str = "synchronize=progress item=a status=updating max=3 text=begun quiet=1
+progress item=a value=1 quiet=1
+progress item=a value=2 quiet=1
+progress item=a status=succeeded value=3 text=done quiet=1
+progress item=b status=updating-indeterminate quiet=1
+progress item=b status=succeeded quiet=1";
+
+const TOLD: &str = "synchronize=progress item=a status=updating
+progress item=a value=1
+progress item=b status=updating";
+
+const DIES: &str = "synchronize=progress item=a status=updating quiet=1\npanic text=out_of_lemons";
+const LIMITED: &str = "synchronize=progress item=a status=updating quiet=1\nspin";
+const DENIED: &str = "synchronize=progress item=a status=updating quiet=1\nclock";
+const WORKS: &str = "synchronize=work item=a steps=50\nwork item=b steps=3";
+const WAITS: &str = "synchronize=progress item=a status=updating quiet=1\nwait-cancelled item=a";
+const ERROR: &str = "synchronize=log item=a level=error text=it_broke id=e jump=1 code=busy
+progress item=a status=failed quiet=1
+progress item=b status=succeeded quiet=1";
+const QUESTION: &str = "synchronize=question text=Which_one? choices=one,two
+progress item=a status=succeeded quiet=1
+progress item=b status=succeeded quiet=1";
+
+const SCENARIOS: &[Scenario] = &[
+    Scenario { name: "normal", grants: &["--set", BOTH], client: &["--enum-exercise"] },
+    Scenario { name: "apartment", grants: &["--set", BOTH], client: &["--apartment", "sta"] },
+    Scenario {
+        name: "apartment-without-proxy",
+        grants: &["--set", BOTH],
+        client: &["--apartment", "sta", "--no-proxy"],
+    },
+    Scenario {
+        name: "cancel-item",
+        grants: &["--set", WORKS],
+        client: &["--answer", "Progress/a:3=CANCELITEM"],
+    },
+    Scenario {
+        name: "cancel-all",
+        grants: &["--set", TOLD],
+        client: &["--answer", "Progress:2=CANCELALL"],
+    },
+    Scenario {
+        name: "cancel-item-in-an-apartment",
+        grants: &["--set", WORKS],
+        client: &["--apartment", "sta", "--answer", "Progress/a:3=CANCELITEM"],
+    },
+    Scenario {
+        name: "another-success",
+        grants: &["--set", TOLD],
+        client: &["--answer", "Progress:1+=S_FALSE"],
+    },
+    Scenario {
+        name: "failing-progress",
+        grants: &["--set", TOLD],
+        client: &["--answer", "Progress/a:1=E_FAIL"],
+    },
+    Scenario {
+        name: "disconnected",
+        grants: &["--set", TOLD],
+        client: &["--answer", "Progress/a:2=RPC_E_DISCONNECTED"],
+    },
+    Scenario { name: "trap", grants: &["--set", DIES], client: &[] },
+    Scenario {
+        name: "limit",
+        grants: &["--set", LIMITED, "--limit", "compute-time=200ms"],
+        client: &[],
+    },
+    Scenario { name: "denied", grants: &["--set", DENIED], client: &[] },
+    Scenario { name: "declines", grants: &["--set", "declines=1"], client: &[] },
+    Scenario { name: "needs-user", grants: &["--set", "needs-user=1"], client: &["--flags", "4"] },
+    Scenario {
+        name: "missing-items",
+        grants: &["--set", "missing=1", "--set", "unchecked=b"],
+        client: &["--celt", "5"],
+    },
+    Scenario {
+        name: "prepare-fails",
+        grants: &["--set", "prepare-for-sync=fail code=access-denied text=no"],
+        client: &[],
+    },
+    Scenario {
+        name: "cookie",
+        grants: &["--set", BOTH],
+        client: &["--flags", "5", "--cookie", "0aff"],
+    },
+    Scenario {
+        name: "without-listing",
+        grants: &["--set", BOTH],
+        client: &["--no-info", "--no-enum", "--items", "{AB0C199C-E2EB-5C9B-86D1-22D2F924EEA2}"],
+    },
+    Scenario { name: "push", grants: &["--set", WAITS], client: &["--push", "a:1=1"] },
+    Scenario {
+        name: "push-in-an-apartment",
+        grants: &["--set", WAITS],
+        client: &["--apartment", "sta", "--push", "*:1=0"],
+    },
+    Scenario {
+        name: "push-while-preparing",
+        grants: &["--set", BOTH],
+        client: &["--push-preparing", "a=1"],
+    },
+    Scenario {
+        name: "callback-taken-away",
+        grants: &["--set", WAITS],
+        client: &["--null-callback-at", "1"],
+    },
+    Scenario { name: "released", grants: &["--set", WAITS], client: &["--release-at", "1"] },
+    Scenario {
+        name: "released-in-an-apartment",
+        grants: &["--set", WAITS],
+        client: &["--apartment", "sta", "--release-at", "1"],
+    },
+    Scenario {
+        name: "error-and-retry",
+        grants: &["--set", ERROR, "--set", "detail=the whole story", "--set", "retry=a"],
+        client: &["--show-error", "--click", "OK"],
+    },
+    Scenario { name: "question", grants: &["--set", QUESTION], client: &["--click", "OK"] },
+    Scenario {
+        name: "question-that-may-not-be-shown",
+        grants: &["--set", QUESTION],
+        client: &["--answer", "EnableModeless:1=S_FALSE"],
+    },
+    Scenario {
+        name: "question-without-a-user",
+        grants: &["--set", QUESTION],
+        client: &["--flags", "3"],
+    },
+    Scenario {
+        name: "properties",
+        grants: &["--set", BOTH],
+        client: &["--show-properties", "*", "--click", "OK"],
+    },
+];
+
+/// Compares a log with the one that is kept.
+fn compare(name: &str, log: &str) -> Result<()> {
+    let path = workspace().join("tests/com/expected").join(name).with_extension("log");
+    if std::env::var_os("BLESS").is_some() {
+        fs::create_dir_all(path.parent().context("it has a parent")?)?;
+        return Ok(fs::write(path, log)?);
+    }
+    let expected = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    for (number, (found, expected)) in log.lines().zip(expected.lines()).enumerate() {
+        ensure!(
+            found == expected,
+            "{name}, line {}:\n    {found}\ninstead of\n    {expected}",
+            number + 1
+        );
+    }
+    let (found, expected) = (log.lines().count(), expected.lines().count());
+    ensure!(found == expected, "{name}: {found} lines instead of {expected}:\n{log}");
+    Ok(())
+}
+
+/// The classes of what is registered differ by their names, which say what they do.
+fn without_class(log: &str, class: &str) -> String {
+    log.replace(class, "{CLASS}")
+}
+
+#[test]
+fn the_logs_of_the_c_client_are_as_they_should_be() -> Result<()> {
+    let Some(wine) = Wine::get()? else { return Ok(()) };
+    let mut failures = Vec::new();
+    for scenario in SCENARIOS {
+        let mut grants = vec!["--set", "items=a b"];
+        grants.extend(scenario.grants);
+        let class = wine.register(SCRIPT, scenario.name, &grants)?;
+        let client: Vec<_> = ["--timeout", "30"]
+            .iter()
+            .chain(scenario.client)
+            .copied()
+            .chain([class.as_str()])
+            .collect();
+        let compared = wine
+            .client(&client)
+            .and_then(|log| compare(scenario.name, &without_class(&log, &class)));
+        failures.extend(compared.err().map(|error| format!("{}: {error:#}", scenario.name)));
+    }
+    ensure!(failures.is_empty(), "{}", failures.join("\n\n"));
+    Ok(())
+}
+
+#[test]
+fn null_and_nonsense_from_a_c_client_are_refused() -> Result<()> {
+    let Some(wine) = Wine::get()? else { return Ok(()) };
+    let class = wine.register(HELLO, "bad", &[])?;
+    let log = wine.client(&["--bad", &class])?;
+    // Which worker it is, and whether the last one is gone yet, depends on the time.
+    let steady = |line: &&str| !line.starts_with("worker") && !line.contains("DllCanUnloadNow");
+    let lines: Vec<_> = log.lines().filter(steady).collect();
+    compare("bad", &without_class(&(lines.join("\n") + "\n"), &class))
+}
+
+#[test]
+fn a_thousand_runs_leave_nothing_behind() -> Result<()> {
+    let Some(wine) = Wine::get()? else { return Ok(()) };
+    let class = wine.register(HELLO, "leaks", &[])?;
+    for (apartment, runs) in [("mta", "1000"), ("sta", "300")] {
+        let log = wine.client(&["--repeat", runs, "--apartment", apartment, &class])?;
+        let leaks = log.lines().find_map(|line| line.strip_prefix("leak ")).context("it tells")?;
+        let leaks: BTreeMap<_, _> =
+            leaks.split(' ').filter_map(|leak| leak.split_once('=')).collect();
+        for (what, expected) in
+            [("handles", "0"), ("threads", "0"), ("callback_refs", "0"), ("unload", "0x00000000")]
+        {
+            ensure!(leaks.get(what) == Some(&expected), "{apartment}: {what} of {leaks:?}");
+        }
+        let bytes: i64 = leaks.get("bytes_per_run").context("it tells")?.parse()?;
+        // An object or a thread would be more than that.
+        ensure!(bytes < 1000, "{apartment}: {leaks:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn two_handlers_and_two_of_one_class_run_at_once() -> Result<()> {
+    let Some(wine) = Wine::get()? else { return Ok(()) };
+    let one = wine.register(SCRIPT, "at-once-1", &["--set", "items=a b", "--set", BOTH])?;
+    let two = wine.register(HELLO, "at-once-2", &[])?;
+    for other in [&one, &two] {
+        let log = wine.client(&["--no-gate", "--concurrent", other, &one])?;
+        let completed =
+            log.lines().filter(|line| line.contains("SynchronizeCompleted hr=0x00000000"));
+        ensure!(completed.count() == 2, "{log}");
+    }
+    Ok(())
+}
+
+/// The reports of a log of the client: what it and the program have in common.
+fn progress_of_client(log: &str) -> Vec<(String, i64, i64)> {
+    let of = |line: &str, name: &str| {
+        let value = line.split(&format!(" {name}=")).nth(1)?;
+        value.split(' ').next()?.parse().ok()
+    };
+    let lines = log.lines().filter(|line| line.contains(" Progress "));
+    lines
+        .map(|line| {
+            let status = of(line, "status").unwrap_or(-1).to_string();
+            (status, of(line, "value").unwrap_or(-1), of(line, "max").unwrap_or(-1))
+        })
+        .collect()
+}
+
+/// The reports of a run with `--json`, with fields that are absent as they were before.
+fn progress_of_program(stdout: &str) -> Result<Vec<(String, i64, i64)>> {
+    // Natively there is always a status.
+    let begun = || ("3".to_owned(), 0, 0);
+    let mut standings = BTreeMap::new();
+    let mut reports = Vec::new();
+    for line in stdout.lines() {
+        let line: serde_json::Value = serde_json::from_str(line)?;
+        if line["event"] != "progress" {
+            continue;
+        }
+        let (status, value, max) = standings.entry(line["item"].to_string()).or_insert_with(begun);
+        if let Some(name) = line["status-type"].as_str() {
+            *status = match name {
+                "stopped" => "0",
+                "skipped" => "1",
+                "pending" => "2",
+                "updating" => "3",
+                "succeeded" => "4",
+                "failed" => "5",
+                "updating-indeterminate" => "8",
+                other => bail!("the status {other}"),
+            }
+            .to_owned();
+        }
+        *value = line["prog-value"].as_i64().unwrap_or(*value);
+        *max = line["max-value"].as_i64().unwrap_or(*max);
+        if *max > 0 {
+            *value = (*value).min(*max);
+        }
+        reports.push((status.clone(), *value, *max));
+    }
+    Ok(reports)
+}
+
+/// What is the same in every run: the statuses that the item went through, and how much there was
+/// to do. How many reports come between depends on how fast it goes.
+fn landmarks(reports: &[(String, i64, i64)]) -> (Vec<&str>, i64) {
+    let mut statuses: Vec<_> = reports.iter().map(|(status, ..)| status.as_str()).collect();
+    statuses.dedup();
+    (statuses, reports.last().map_or(0, |(.., max)| *max))
+}
+
+fn sample(folder: &Path) -> Result<()> {
+    let (left, right) = (folder.join("left"), folder.join("right"));
+    fs::create_dir_all(left.join("sub"))?;
+    fs::create_dir_all(&right)?;
+    for number in 0..30 {
+        fs::write(left.join(format!("sub/file-{number}")), format!("content {number}"))?;
+    }
+    fs::write(right.join("other"), "other")?;
+    Ok(())
+}
+
+#[test]
+fn folder_syncs_real_directories_through_com_with_the_progress_that_the_program_shows() -> Result<()>
+{
+    let Some(wine) = Wine::get()? else { return Ok(()) };
+    let mut reports = Vec::new();
+    for through_com in [false, true] {
+        let folder = wine.folder(if through_com { "folder-com" } else { "folder-program" })?;
+        sample(&folder)?;
+        let grant = |name: &str| -> Result<String> {
+            Ok(format!("{name}={}", windows_path(&folder.join(name))?))
+        };
+        let (left, right) = (grant("left")?, grant("right")?);
+        let grants = ["--dir", &left, "--dir", &right];
+        reports.push(match through_com {
+            true => {
+                let class = wine.register("folder", "folder", &grants)?;
+                let log = wine.client(&[&class])?;
+                ensure!(log.contains("SynchronizeCompleted hr=0x00000000"), "{log}");
+                let again = wine.client(&[&class])?;
+                ensure!(again.contains("nothing to do"), "{again}");
+                progress_of_client(&log)
+            }
+            false => {
+                let arguments = [&["run", "folder", "--json"], &grants[..]].concat();
+                progress_of_program(&wine.syncmgr(&arguments)?.expect(0)?.stdout)?
+            }
+        });
+        for (path, content) in [("left/other", "other"), ("right/sub/file-17", "content 17")] {
+            ensure!(fs::read_to_string(folder.join(path))? == content, "{path}");
+        }
+    }
+    let [program, com] = <[_; 2]>::try_from(reports).map_err(|_| anyhow::anyhow!("two runs"))?;
+    assert_eq!(landmarks(&program), landmarks(&com));
+    Ok(())
+}
+
+#[test]
+fn hello_reports_the_same_through_com_and_in_the_program() -> Result<()> {
+    let Some(wine) = Wine::get()? else { return Ok(()) };
+    let class = wine.register(HELLO, "hello", &[])?;
+    let program = wine.syncmgr(&["run", "hello", "--json"])?.expect(0)?;
+    assert_eq!(progress_of_program(&program.stdout)?, progress_of_client(&wine.client(&[&class])?));
+    Ok(())
+}
+
+#[test]
+fn the_program_drives_our_own_handlers_by_their_class() -> Result<()> {
+    let Some(wine) = Wine::get()? else { return Ok(()) };
+    let class = wine.register(SCRIPT, "by-class", &["--set", "items=a b", "--set", BOTH])?;
+    let ran = wine.syncmgr(&["run", "--clsid", &class, "--json"])?.expect(0)?;
+    let direct = wine.syncmgr(&["run", "by-class", "--json"])?.expect(0)?;
+    assert_eq!(progress_of_program(&ran.stdout)?, progress_of_program(&direct.stdout)?);
+    let ran = wine.syncmgr(&["run", "--clsid", &class, "--item", "b"])?.expect(0)?;
+    assert_eq!(ran.stdout.matches("succeeded").count(), 1, "{}", ran.stdout);
+    let unknown = "{12345678-0000-0000-0000-000000000000}";
+    let ran = wine.syncmgr(&["run", "--clsid", unknown])?.expect(2)?;
+    assert!(ran.stderr.contains("there is no native handler"), "{}", ran.stderr);
+    Ok(())
+}
+
+#[test]
+fn the_program_drives_a_handler_in_c_whatever_that_does() -> Result<()> {
+    let Some(wine) = Wine::get()? else { return Ok(()) };
+    wine.run("regsvr32", &["/s", "native_handler.dll"])?.expect(0)?;
+    let run = |mode: &str, arguments: &[&str]| -> Result<Ran> {
+        let arguments = [&["run", "--clsid", NATIVE_HANDLER], arguments].concat();
+        wine.run_with("syncmgr.exe", &arguments, &[("HANDLER_MODE", mode)])
+    };
+    for (mode, arguments, status, words) in [
+        ("", &[][..], 3, "failed [E_FAIL (0x80004005)]: Gamma"),
+        // It failed at first, which stays said.
+        ("", &["--retries", "1"], 1, "succeeded: Gamma"),
+        ("", &["--item", "Delta"], 0, "succeeded: Delta"),
+        ("decline", &[], 0, "does not take part"),
+        ("missing", &["--item", "Alpha"], 0, "succeeded: Alpha"),
+        ("needs-user", &[], 1, "skipped: Alpha, needs the user"),
+        ("prepare-fails", &[], 3, "prepare-for-sync failed: E_FAIL"),
+        ("sync-fails", &[], 3, "synchronize failed: E_FAIL"),
+        ("double", &[], 3, "failed: E_FAIL"),
+        ("synchronous", &["--item", "Alpha"], 0, "succeeded: Alpha"),
+        ("garbage", &["--item", "Alpha"], 0, "succeeded: Alpha"),
+        ("silent", &["--item", "Beta"], 3, "Beta, ended without a result"),
+        ("cookie", &["--cookie", "0aff", "--item", "Alpha"], 0, "cookie 0aff"),
+        ("question", &["--item", "Alpha"], 0, "EnableModeless answered 0x00000001"),
+    ] {
+        let ran = run(mode, arguments)?;
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        ensure!(
+            ran.status == status && said.contains(words),
+            "{mode} {arguments:?}: status {} instead of {status}, or no {words:?} in {said}",
+            ran.status
+        );
+    }
+    // Fields that are absent keep their values, as this handler takes for granted.
+    let ran = run("", &["--item", "Alpha", "--json"])?.expect(0)?;
+    let reports = progress_of_program(&ran.stdout)?;
+    assert_eq!(reports.last(), Some(&("4".to_owned(), 10, 10)), "{}", ran.stdout);
+    wine.run("regsvr32", &["/s", "/u", "native_handler.dll"])?.expect(0)?;
+    Ok(())
+}
+
+/// A value of the registry.
+fn value(wine: &Wine, key: &str, name: &str) -> Result<Option<String>> {
+    let name: &[&str] = if name.is_empty() { &["/ve"] } else { &["/v", name] };
+    let ran = wine.run("reg", &[&["query", key], name].concat())?;
+    if ran.status != 0 {
+        return Ok(None);
+    }
+    Ok(ran.stdout.split("REG_SZ").nth(1).map(|value| value.trim().to_owned()))
+}
+
+#[test]
+fn what_is_registered_is_where_windows_looks_and_goes_again() -> Result<()> {
+    let Some(wine) = Wine::get()? else { return Ok(()) };
+    let library = windows_path(&wine.programs().join("syncmgr_com.dll"))?;
+    let handlers = r"Software\Microsoft\Windows\CurrentVersion\SyncMgr\Handlers";
+    for (scope, hive) in [("--user", "HKCU"), ("--machine", "HKLM")] {
+        let plugin = windows_path(Path::new(HELLO))?;
+        let arguments = ["register", &plugin, "--name", "keys", scope];
+        let said = wine.syncmgr(&arguments)?.expect(0)?.stdout;
+        let class = said.split(['{', '}']).nth(1).context("it tells the class")?.to_owned();
+        let class_key = format!(r"{hive}\Software\Classes\CLSID\{{{class}}}");
+        let server_key = format!(r"{class_key}\InprocServer32");
+        let handler_key = format!(r"{hive}\{handlers}\{{{class}}}");
+        let check = |there: bool| -> Result<()> {
+            for (key, name, expected) in [
+                (&class_key, "", "keys"),
+                (&server_key, "", &library),
+                (&server_key, "ThreadingModel", "Both"),
+                (&handler_key, "", "keys"),
+            ] {
+                let found = value(wine, key, name)?;
+                ensure!(found.as_deref() == there.then_some(expected), "{key}: {found:?}");
+            }
+            Ok(())
+        };
+        check(true)?;
+        // Without us, and with us again.
+        wine.run("regsvr32", &["/s", "/u", "syncmgr_com.dll"])?.expect(0)?;
+        check(false)?;
+        wine.run("regsvr32", &["/s", "syncmgr_com.dll"])?.expect(0)?;
+        check(true)?;
+        wine.syncmgr(&["unregister", "keys"])?.expect(0)?;
+        check(false)?;
+        wine.syncmgr(&["unregister", "keys"])?.expect(2)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_class_of_somebody_else_is_not_taken() -> Result<()> {
+    let Some(wine) = Wine::get()? else { return Ok(()) };
+    // What a plugin would state to be loaded in place of a part of Windows.
+    let class = "{6295DF40-1111-11D1-8707-00C04FD93327}";
+    let key = format!(r"HKLM\Software\Classes\CLSID\{class}\InprocServer32");
+    wine.run("reg", &["add", &key, "/ve", "/d", r"C:\windows\other.dll", "/f"])?.expect(0)?;
+    let mut component = fs::read(HELLO)?;
+    let text = format!("clsid = \"{}\"", &class[1..class.len() - 1]);
+    let name = syncmgr_host::requests::SECTION;
+    component.extend([0, u8::try_from(1 + name.len() + text.len())?, u8::try_from(name.len())?]);
+    component.extend(name.bytes().chain(text.bytes()));
+    let plugin = wine.folder("thief")?.join("thief.wasm");
+    fs::write(&plugin, component)?;
+    let ran = wine.syncmgr(&["register", &windows_path(&plugin)?, "--machine"])?;
+    ensure!(ran.status != 0 && ran.stderr.contains("is taken by"), "{}", ran.stderr);
+    let found = value(wine, &key, "")?;
+    ensure!(found.as_deref() == Some(r"C:\windows\other.dll"), "{found:?}");
+    Ok(())
+}
+
+#[test]
+fn what_cannot_be_loaded_is_told_in_a_file_and_by_a_result() -> Result<()> {
+    let Some(wine) = Wine::get()? else { return Ok(()) };
+    let class = wine.register(HELLO, "damaged", &[])?;
+    let found = wine.run("cmd", &["/c", r"dir /s /b C:\ProgramData\syncmgr\installed\damaged"])?;
+    let compiled = found.stdout.lines().find(|line| line.ends_with(".compiled"));
+    let compiled = compiled.context("it is compiled")?.to_owned();
+    wine.run("cmd", &["/c", &format!("echo x> {compiled}")])?.expect(0)?;
+    let ran = wine.run("client.exe", &[&class])?;
+    ensure!(
+        ran.stdout.contains("CoCreateInstance") && ran.stdout.contains("0x80070570"),
+        "{ran:?}"
+    );
+    let note = r"type %APPDATA%\syncmgr\plugins\damaged\last-error.txt";
+    let note = wine.run("cmd", &["/c", note])?;
+    ensure!(note.stdout.contains("compile it again"), "{note:?}");
+    // The program can compile it, and does.
+    wine.syncmgr(&["run", "damaged"])?.expect(0)?;
+    wine.client(&[&class])?;
+    let report = r"type %APPDATA%\syncmgr\plugins\damaged\last-run.json";
+    let report = wine.run("cmd", &["/c", report])?;
+    ensure!(report.stdout.contains("\"outcome\":\"completed\""), "{report:?}");
+    Ok(())
+}
