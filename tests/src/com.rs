@@ -2,6 +2,7 @@
 
 #![allow(non_snake_case, reason = "parameters have their native names")]
 #![allow(unsafe_code, reason = "COM methods are called through pointers")]
+#![allow(clippy::multiple_unsafe_ops_per_block, reason = "what a C program would do")]
 
 use std::ptr::{null, null_mut};
 use std::sync::atomic::{AtomicUsize, Ordering};

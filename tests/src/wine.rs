@@ -2,10 +2,11 @@
 //! programs of `tests/com`, in a fresh prefix.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
@@ -27,6 +28,14 @@ pub const NATIVE_HANDLER: &str = "{B0A5D3C2-7E41-4C0B-9B7D-52C6E8F1A934}";
 
 /// How long one program may take.
 const PATIENCE: Duration = Duration::from_secs(300);
+
+/// How often a program is started that was killed.
+const ATTEMPTS: u32 = 3;
+
+const SIGKILL: i32 = 9;
+
+/// The exit status of `timeout` for what it has ended.
+const TIMED_OUT: i32 = 124;
 
 /// Windows, as far as Wine is that, with everything installed.
 #[derive(Debug)]
@@ -93,14 +102,25 @@ impl Wine {
             )?;
             return Ok(None);
         }
-        let programs = build()?;
+        Self::with_programs(build()?).map(Some)
+    }
+
+    /// Another one with the same programs, for what would get in the way of others.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
+    pub fn another(&self) -> Result<Self> {
+        Self::with_programs(self.programs.clone())
+    }
+
+    fn with_programs(programs: PathBuf) -> Result<Self> {
         let wine = Self { programs, place: tempfile::tempdir()? };
         wine.run("wineboot", &["-i"])?.expect(0)?;
         // Windows that nobody sees: dialogs need no display.
         let key = r"HKCU\Software\Wine\Drivers";
         wine.run("reg", &["add", key, "/v", "Graphics", "/d", "null", "/f"])?.expect(0)?;
         wine.wait_for_server()?;
-        Ok(Some(wine))
+        Ok(wine)
     }
 
     fn command(&self, program: &str) -> Command {
@@ -141,14 +161,39 @@ impl Wine {
         arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> Result<Ran> {
+        // One at a time: several would wait for each other, and some of them have a time limit.
+        static TURN: Mutex<()> = Mutex::new(());
+        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..ATTEMPTS {
+            if let Some(ran) = self.attempt(program, arguments, environment)? {
+                return Ok(ran);
+            }
+        }
+        bail!("{program} {arguments:?} was killed {ATTEMPTS} times");
+    }
+
+    /// `None`: killed. Wine does that to a process which does not leave within a second of its
+    /// end, as on a busy machine, and its exit status is lost.
+    fn attempt(
+        &self,
+        program: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<Option<Ran>> {
         let mut command = self.command("timeout");
         command.arg(PATIENCE.as_secs().to_string()).arg("wine").arg(program).args(arguments);
         command.envs(environment.iter().copied());
-        let Output { status, stdout, stderr } = command.output().context("wine")?;
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace('\r', "");
-        let Some(status) = status.code() else { bail!("{program}: {status}") };
-        ensure!(status != 124, "{program} {arguments:?} does not end: {}", text(&stdout));
-        Ok(Ran { status, stdout: text(&stdout), stderr: text(&stderr) })
+        // Not by pipes: what Wine starts in the background would hold their other ends.
+        let (mut stdout, mut stderr) = (tempfile::tempfile()?, tempfile::tempfile()?);
+        let status = command.stdout(stdout.try_clone()?).stderr(stderr.try_clone()?).status();
+        let status = status.context("wine")?;
+        let (stdout, stderr) = (read(&mut stdout)?, read(&mut stderr)?);
+        let Some(status) = status.code() else {
+            ensure!(status.signal() == Some(SIGKILL), "{program}: {status}");
+            return Ok(None);
+        };
+        ensure!(status != TIMED_OUT, "{program} {arguments:?} does not end: {stdout}");
+        Ok(Some(Ran { status, stdout, stderr }))
     }
 
     /// Runs `syncmgr`.
@@ -203,6 +248,14 @@ impl Drop for Wine {
     fn drop(&mut self) {
         let _ = self.command("wineserver").arg("-k").status();
     }
+}
+
+/// What a program has written, with line feeds only.
+fn read(file: &mut fs::File) -> Result<String> {
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).replace('\r', ""))
 }
 
 /// A path as programs of Windows have it.

@@ -2,6 +2,7 @@
 //! its own, since the count of objects is that of the process.
 
 #![allow(unsafe_code, reason = "COM methods are called through pointers")]
+#![allow(clippy::multiple_unsafe_ops_per_block, reason = "what a C program would do")]
 
 use std::ptr::null_mut;
 use std::time::{Duration, Instant};

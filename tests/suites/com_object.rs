@@ -2,6 +2,7 @@
 //! results, and what bad callers get.
 
 #![allow(unsafe_code, reason = "COM methods are called through pointers")]
+#![allow(clippy::multiple_unsafe_ops_per_block, reason = "what a C program would do")]
 
 use std::ptr::{null, null_mut};
 use std::sync::{Arc, Mutex};
@@ -387,8 +388,7 @@ fn releasing_the_handler_ends_the_run() -> Result<()> {
         "progress item=a status=updating quiet=1\nspin",
         "work item=a",
     ] {
-        let mut limits = Limits::default();
-        limits.grace = Duration::from_millis(50);
+        let limits = Limits { grace: Duration::from_millis(50), ..Limits::default() };
         let mut client = client(script(work).limits(limits), agree());
         client.begin(MANUAL);
         assert_eq!(client.prepare_named("a b"), Hresult::S_OK);

@@ -42,6 +42,8 @@ const QUESTION: &str = "synchronize=question text=Which_one? choices=one,two
 progress item=a status=succeeded quiet=1
 progress item=b status=succeeded quiet=1";
 
+const SLOWLY: &str = "synchronize=sleep ms=300\nprogress item=a status=succeeded quiet=1";
+
 const SCENARIOS: &[Scenario] = &[
     Scenario { name: "normal", grants: &["--set", BOTH], client: &["--enum-exercise"] },
     Scenario { name: "apartment", grants: &["--set", BOTH], client: &["--apartment", "sta"] },
@@ -205,7 +207,9 @@ fn the_logs_of_the_c_client_are_as_they_should_be() -> Result<()> {
 #[test]
 fn null_and_nonsense_from_a_c_client_are_refused() -> Result<()> {
     let Some(wine) = Wine::get()? else { return Ok(()) };
-    let class = wine.register(HELLO, "bad", &[])?;
+    // Slow enough for calls in the middle of it.
+    let slow = ["--set", "items=a", "--set", "prepare-for-sync=sleep ms=300", "--set", SLOWLY];
+    let class = wine.register(SCRIPT, "bad", &slow)?;
     let log = wine.client(&["--bad", &class])?;
     // Which worker it is, and whether the last one is gone yet, depends on the time.
     let steady = |line: &&str| !line.starts_with("worker") && !line.contains("DllCanUnloadNow");
@@ -431,6 +435,8 @@ fn value(wine: &Wine, key: &str, name: &str) -> Result<Option<String>> {
 #[test]
 fn what_is_registered_is_where_windows_looks_and_goes_again() -> Result<()> {
     let Some(wine) = Wine::get()? else { return Ok(()) };
+    // The others need what is unregistered here.
+    let wine = &wine.another()?;
     let library = windows_path(&wine.programs().join("syncmgr_com.dll"))?;
     let handlers = r"Software\Microsoft\Windows\CurrentVersion\SyncMgr\Handlers";
     for (scope, hive) in [("--user", "HKCU"), ("--machine", "HKLM")] {

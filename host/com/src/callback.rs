@@ -11,9 +11,7 @@ use windows_core::{BOOL, HRESULT};
 use crate::apartment::Held;
 use crate::convert;
 use crate::guard::{native, ours};
-use crate::interfaces::{
-    GUID_NULL, ISyncMgrSynchronizeCallback, SYNCMGRPROGRESSITEM, SYNCMGRPROGRESSITEM_MAXVALUE,
-};
+use crate::interfaces::{GUID_NULL, ISyncMgrSynchronizeCallback, SYNCMGRPROGRESSITEM};
 
 /// Where the callback is.
 #[derive(Debug)]
@@ -93,7 +91,6 @@ pub(crate) struct Callback(ISyncMgrSynchronizeCallback);
 impl Callback {
     pub(crate) fn progress(&self, item: ItemId, report: &SYNCMGRPROGRESSITEM) -> Hresult {
         let id = convert::guid(item.as_uuid());
-        debug_assert!(report.mask <= 2 * SYNCMGRPROGRESSITEM_MAXVALUE - 1);
         // SAFETY: the pointers are to what lives until the call returns.
         ours(unsafe { self.0.Progress(&raw const id, report) })
     }

@@ -180,7 +180,9 @@ pub(crate) unsafe fn text(pointer: *const u16) -> Option<String> {
     let mut units = Vec::new();
     while units.len() < TEXT_UNITS {
         // SAFETY: no unit before this one was the NUL, so this one belongs to the text.
-        let unit = unsafe { pointer.add(units.len()).read_unaligned() };
+        let unit = unsafe { pointer.add(units.len()) };
+        // SAFETY: as above.
+        let unit = unsafe { unit.read_unaligned() };
         if unit == 0 {
             break;
         }

@@ -103,14 +103,15 @@ fn registrations() -> Result<Registrations, Hresult> {
     Ok(Registrations::new(&state_dir))
 }
 
+/// Classes by their ids, each with the digest of the component that it was loaded from.
+type Classes = HashMap<Uuid, (String, Arc<Class>)>;
+
 /// The class of an installed plugin, loaded once for each time that it is installed.
 fn class(clsid: Uuid) -> Result<Arc<Class>, Hresult> {
-    static CLASSES: OnceLock<Mutex<HashMap<Uuid, (String, Arc<Class>)>>> = OnceLock::new();
+    static CLASSES: OnceLock<Mutex<Classes>> = OnceLock::new();
     let registrations = registrations()?;
-    let registration = registrations.find_class(clsid).map_err(|error| match error {
-        StoreError::Unknown { .. } => CLASS_E_CLASSNOTAVAILABLE,
-        other => other.hresult(),
-    })?;
+    let registration =
+        registrations.find_class(clsid).map_err(|_unknown| CLASS_E_CLASSNOTAVAILABLE)?;
     let mut classes =
         CLASSES.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((component, class)) = classes.get(&clsid)

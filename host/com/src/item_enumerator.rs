@@ -56,7 +56,9 @@ impl ISyncMgrEnumItems_Impl for ItemEnumerator_Impl {
             let taken = self.advance(celt);
             for (at, item) in taken.iter().enumerate() {
                 // SAFETY: the caller has room for `celt` items, and no more are taken.
-                unsafe { rgelt.add(at).write(convert::item(item)) };
+                let place = unsafe { rgelt.add(at) };
+                // SAFETY: as above.
+                unsafe { place.write(convert::item(item)) };
             }
             if !pceltFetched.is_null() {
                 // SAFETY: as above; no more are taken than `celt`, a `u32`, says.

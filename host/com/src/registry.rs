@@ -247,8 +247,8 @@ fn manager() -> Result<ISyncMgrRegister, Hresult> {
         )
     };
     match ours(HRESULT(created)) {
-        // SAFETY: the call gave a reference to this interface.
         created if created.is_success() && !pointer.is_null() => {
+            // SAFETY: the call gave a reference to this interface.
             Ok(unsafe { ISyncMgrRegister::from_raw(pointer) })
         }
         failure => Err(failure),
