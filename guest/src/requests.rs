@@ -21,6 +21,9 @@
 /// # fn main() {}
 /// ```
 ///
+/// `clsid = "..."` above all of it states the class that the plugin has as a native handler on
+/// Windows. Without it, one follows from the name that the plugin is registered under.
+///
 /// Every part may be left out. `include_str!("requests.toml")` does as well. A `*` in a name
 /// stands for one part between dots. What may be allowed is `wall-clock`, the time of day, and
 /// `randomness`, secret random numbers; the host ends a plugin that uses them and was not allowed

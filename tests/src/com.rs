@@ -54,7 +54,10 @@ impl std::fmt::Display for Made {
 
 /// Decides what the client answers: by the method, the item's name, and how often the two came
 /// together before, this time included.
-pub type Answer = Box<dyn Fn(&str, &str, usize) -> Hresult + Send + Sync>;
+pub type Decide = Box<dyn Fn(&str, &str, usize) -> Hresult + Send + Sync>;
+
+/// What the client answers; `None`: `S_OK` to everything, and nothing is remembered.
+pub type Answer = Option<Decide>;
 
 /// What the client remembers.
 struct Book {
@@ -91,14 +94,20 @@ impl Book {
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, method: &'static str, item: Option<GUID>, arguments: String) -> HRESULT {
+    fn take(
+        &self,
+        method: &'static str,
+        item: Option<GUID>,
+        arguments: impl FnOnce() -> String,
+    ) -> HRESULT {
+        let Some(answer) = &self.answer else { return HRESULT(0) };
         let item = item.map(|id| self.name(id));
         let name = item.clone().unwrap_or_default();
         let mut made = self.made();
         let same = |call: &&Made| call.method == method && call.item == item;
         let nth = made.iter().filter(same).count() + 1;
-        let answer = (self.answer)(method, &name, nth);
-        made.push(Made { method, item, arguments, answer });
+        let answer = answer(method, &name, nth);
+        made.push(Made { method, item, arguments: arguments(), answer });
         HRESULT(answer.0.cast_signed())
     }
 
@@ -113,7 +122,7 @@ impl Book {
             0 => String::new(),
             count => format!(" {count} items"),
         };
-        let answer = self.take(method, None, format!("0x{:08X}{items}", outcome.0));
+        let answer = self.take(method, None, || format!("0x{:08X}{items}", outcome.0));
         let completions = self.completions.lock().unwrap_or_else(PoisonError::into_inner);
         // A client that does not wait any more has dropped the other end.
         let _ = completions.send(Completion { method, outcome, retry });
@@ -167,7 +176,7 @@ impl ISyncMgrSynchronizeCallback_Impl for Callback_Impl {
     }
 
     unsafe fn EnableModeless(&self, fEnable: BOOL) -> HRESULT {
-        self.0.take("EnableModeless", None, fEnable.0.to_string())
+        self.0.take("EnableModeless", None, || fEnable.0.to_string())
     }
 
     unsafe fn Progress(
@@ -178,12 +187,12 @@ impl ISyncMgrSynchronizeCallback_Impl for Callback_Impl {
         // SAFETY: the handler's.
         let (id, item) = unsafe { (*ItemID, *pSyncProgressItem) };
         assert_eq!((item.cbSize, item.mask), (32, 0xF), "all fields count in every report");
-        // SAFETY: its bit is set.
-        let words = unsafe { text(item.lpcStatusText) };
-        let words = if words.is_empty() { String::new() } else { format!(" {words:?}") };
-        let arguments =
-            format!("status={} {}/{}{words}", item.dwStatusType, item.iProgValue, item.iMaxValue);
-        self.0.take("Progress", Some(id), arguments)
+        self.0.take("Progress", Some(id), || {
+            // SAFETY: its bit is set.
+            let words = unsafe { text(item.lpcStatusText) };
+            let words = if words.is_empty() { String::new() } else { format!(" {words:?}") };
+            format!("status={} {}/{}{words}", item.dwStatusType, item.iProgValue, item.iMaxValue)
+        })
     }
 
     unsafe fn LogError(
@@ -203,7 +212,7 @@ impl ISyncMgrSynchronizeCallback_Impl for Callback_Impl {
         if info.mask & 1 != 0 {
             arguments.push_str(&format!(" flags={}", info.dwSyncMgrErrorFlags));
         }
-        self.0.take("LogError", item, arguments)
+        self.0.take("LogError", item, || arguments)
     }
 
     unsafe fn DeleteLogError(&self, ErrorID: *const GUID, dwReserved: u32) -> HRESULT {
@@ -211,7 +220,7 @@ impl ISyncMgrSynchronizeCallback_Impl for Callback_Impl {
         // SAFETY: the handler's.
         let id = unsafe { *ErrorID };
         let name = if id == GUID_NULL { "all".to_owned() } else { self.0.name(id) };
-        self.0.take("DeleteLogError", None, name)
+        self.0.take("DeleteLogError", None, || name)
     }
 
     unsafe fn EstablishConnection(&self, pwszConnection: *const u16, dwReserved: u32) -> HRESULT {
@@ -221,7 +230,7 @@ impl ISyncMgrSynchronizeCallback_Impl for Callback_Impl {
             // SAFETY: not NULL.
             false => unsafe { text(pwszConnection) },
         };
-        self.0.take("EstablishConnection", None, name)
+        self.0.take("EstablishConnection", None, || name)
     }
 }
 
@@ -489,13 +498,20 @@ pub fn ours(hresult: HRESULT) -> Hresult {
 
 /// Answers `S_OK` to everything.
 pub fn agree() -> Answer {
-    Box::new(|_, _, _| Hresult::S_OK)
+    Some(Box::new(|_, _, _| Hresult::S_OK))
+}
+
+/// Answers `S_OK` to everything, and remembers nothing.
+pub fn agree_quietly() -> Answer {
+    None
 }
 
 /// Answers one call with something else.
 pub fn answer(method: &'static str, item: &'static str, nth: usize, answer: Hresult) -> Answer {
-    Box::new(move |called, about, count| match called == method && about == item && count == nth {
-        true => answer,
-        false => Hresult::S_OK,
-    })
+    Some(Box::new(move |called, about, count| {
+        match called == method && about == item && count == nth {
+            true => answer,
+            false => Hresult::S_OK,
+        }
+    }))
 }

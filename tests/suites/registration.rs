@@ -202,6 +202,7 @@ fn a_class_that_a_plugin_states_is_its_own_and_no_others() -> Result<()> {
     };
     let path = with_class(stated)?;
     let path = path.to_str().context("it is Unicode")?;
+    home.run(&["inspect", path])?.expect(0, &stated.to_uppercase())?;
     home.run(&["register", path, "--name", "one"])?.expect(0, &stated.to_uppercase())?;
     home.run(&["register", path, "--name", "two"])?.expect(2, "which one has")?;
     home.run(&["register", path, "--name", "one"])?.expect(0, "registered one")?;

@@ -19,6 +19,8 @@ struct InspectLine {
     largest_function_bytes: u64,
     contract_version: String,
     host_contract_version: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clsid: Option<String>,
     requests: Vec<RequestLine>,
     imports: Vec<String>,
     exports: Vec<String>,
@@ -62,6 +64,7 @@ pub(crate) fn run(args: &Inspect) -> anyhow::Result<Exit> {
             largest_function_bytes: description.largest_function_bytes,
             contract_version: description.contract_version,
             host_contract_version: CONTRACT_VERSION,
+            clsid: description.requests.clsid.map(|clsid| clsid.to_string()),
             requests,
             imports: description.imports,
             exports: description.exports,
@@ -79,6 +82,9 @@ pub(crate) fn run(args: &Inspect) -> anyhow::Result<Exit> {
         "contract  syncmgr:plugin@{} (this host runs {CONTRACT_VERSION})",
         escape(&description.contract_version)
     )?;
+    if let Some(clsid) = description.requests.clsid {
+        writeln!(to, "class     {{{}}}", clsid.to_string().to_uppercase())?;
+    }
     if requests.is_empty() {
         writeln!(to, "asks for  nothing but its own storage")?;
     }
