@@ -558,6 +558,23 @@ fn show_error_completes_and_what_it_wants_is_synchronized_once_more() -> Result<
 }
 
 #[test]
+fn an_item_that_starts_once_more_starts_without_its_text() -> Result<()> {
+    let work = "progress item=a value=1
+        progress item=a status=failed text=broken";
+    let client = client(script(work), agree());
+    client.begin(MANUAL);
+    for _ in 0..2 {
+        let before = client.log().len();
+        let _ = client.prepare_and_synchronize("a")?;
+        assert_eq!(
+            client.log()[before + 1..before + 3],
+            ["Progress a status=3 1/0", "Progress a status=5 1/0 \"broken\""]
+        );
+    }
+    Ok(())
+}
+
+#[test]
 fn show_error_without_a_story_completes_with_the_failure() -> Result<()> {
     let options = script("progress item=a status=succeeded");
     let client = client(options.setting("show-error", "fail code=not-implemented"), agree());

@@ -36,7 +36,7 @@ impl Drop for Multithreaded {
 }
 
 /// The manager's callback, held so that any thread of the multithreaded apartment may call it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum Held {
     /// It may be called from there as it is.
     Direct(DirectCallback),
@@ -46,7 +46,7 @@ pub(crate) enum Held {
 }
 
 /// A callback that may be called from any thread.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct DirectCallback(ISyncMgrSynchronizeCallback);
 
 // SAFETY: `Held::new` makes one only where COM's rules or SyncMgr's own allow calls from any
@@ -70,10 +70,28 @@ impl Held {
         Self::Direct(DirectCallback(callback.clone()))
     }
 
-    /// What to call, on this thread and now; `None`: the apartment it belongs to is gone.
-    pub(crate) fn resolve(&self) -> Option<ISyncMgrSynchronizeCallback> {
+    /// What can be resolved without whatever holds this: resolving may call other code.
+    pub(crate) fn resolver(&self) -> Resolver {
         match self {
-            Self::Direct(callback) => Some(callback.0.clone()),
+            Self::Direct(callback) => Resolver::Direct(callback.0.clone()),
+            #[cfg(windows)]
+            Self::Marshalled(entry) => Resolver::Marshalled(std::sync::Arc::clone(entry)),
+        }
+    }
+}
+
+/// A reference to a callback for one call.
+pub(crate) enum Resolver {
+    Direct(ISyncMgrSynchronizeCallback),
+    #[cfg(windows)]
+    Marshalled(std::sync::Arc<crate::global_table::Entry>),
+}
+
+impl Resolver {
+    /// What to call, on this thread and now; `None`: the apartment it belongs to is gone.
+    pub(crate) fn resolve(self) -> Option<ISyncMgrSynchronizeCallback> {
+        match self {
+            Self::Direct(callback) => Some(callback),
             #[cfg(windows)]
             Self::Marshalled(entry) => entry.get(),
         }

@@ -21,7 +21,7 @@ pub(crate) struct CallbackSlot {
     waiting: Mutex<Vec<LogEntry>>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 enum Slot {
     /// There was none yet.
     Awaited,
@@ -53,11 +53,12 @@ impl CallbackSlot {
     /// The callback as this thread may call it, with a reference of its own for as long as the
     /// call takes.
     pub(crate) fn get(&self) -> Option<Callback> {
-        let slot = self.lock().clone();
-        match slot {
-            Slot::Set(held) => held.resolve().map(Callback),
-            Slot::Awaited | Slot::Gone => None,
+        match &*self.lock() {
+            Slot::Set(held) => held.resolver(),
+            Slot::Awaited | Slot::Gone => return None,
         }
+        .resolve()
+        .map(Callback)
     }
 
     /// Logs, now or when there is a callback.

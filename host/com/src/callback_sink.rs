@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use syncmgr_host::sink::{Progress, Sink};
-use syncmgr_host::{ErrorCode, ErrorId, LogEntry, ProgressResponse, Question, hresult};
+use syncmgr_host::{
+    ErrorCode, ErrorId, Item, ItemId, LogEntry, ProgressResponse, Question, hresult,
+};
 
 use crate::convert;
 use crate::handler::Shared;
@@ -21,31 +23,37 @@ const MASK: u32 = SYNCMGRPROGRESSITEM_STATUSTEXT
 /// Tells the manager's callback everything.
 pub(crate) struct CallbackSink {
     shared: Arc<Shared>,
-    /// The last status text as UTF-16, and where it was before: most reports repeat it.
-    text: String,
-    units: Vec<u16>,
+    /// The last status text that was told, as UTF-16, and the item that it was about: most reports
+    /// are about the same item, and change nothing of it.
+    text: Vec<u16>,
+    text_of: Option<ItemId>,
 }
 
 impl CallbackSink {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, text: String::new(), units: vec![0] }
+        Self { shared, text: vec![0], text_of: None }
     }
 }
 
 impl Sink for CallbackSink {
+    fn started(&mut self, _items: &[Item]) {
+        // Each of them starts once more without a text.
+        self.text_of = None;
+    }
+
     fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
         // Without a callback nobody could cancel, so everything is cancelled.
         let Some(callback) = self.shared.callback.get() else {
             return ProgressResponse::CancelAll;
         };
         let current = progress.current;
-        if self.text != current.status_text {
-            self.text.clone_from(&current.status_text);
-            convert::encode(&self.text, &mut self.units);
+        if progress.reported.status_text.is_some() || self.text_of != Some(progress.item) {
+            convert::encode(&current.status_text, &mut self.text);
+            self.text_of = Some(progress.item);
         }
         let mut report = convert::empty_progress_item();
         report.mask = MASK;
-        report.lpcStatusText = self.units.as_ptr();
+        report.lpcStatusText = self.text.as_ptr();
         // A plugin that has not said where the item stands is at work on it.
         report.dwStatusType = current.status_type.unwrap_or(syncmgr_host::Status::Updating) as u32;
         report.iProgValue = current.prog_value;
