@@ -184,6 +184,7 @@ impl Host {
     ) -> Result<Plugin, LoadError> {
         let refuse = |reason| LoadError::Precompiled { name: name.to_owned(), reason };
         let (description, compiled) = precompiled::unpack(precompiled).map_err(refuse)?;
+        self.check_limits(name, &description)?;
         // SAFETY: the caller vouches for it that the bytes come from `precompile`, and that is
         // what `Component::deserialize` asks for. It checks by itself whether they were made for
         // an engine like this one.
@@ -194,13 +195,34 @@ impl Host {
         self.link(name, component, description)
     }
 
+    /// Tells hosts apart that cannot load what the other one has precompiled, in hexadecimal
+    /// digits: those of another version, with other options, or for another machine.
+    #[cfg(feature = "compiler")]
+    pub fn compatibility(&self) -> String {
+        use std::hash::Hash as _;
+        let mut digest = precompiled::Digest::new();
+        self.engine.precompile_compatibility_hash().hash(&mut digest);
+        digest.hex()
+    }
+
     /// What the bytes of a component tell, if it keeps the contract and the limits.
     #[cfg(feature = "compiler")]
     fn describe(&self, name: &str, bytes: &[u8]) -> Result<Description, LoadError> {
         self.check_size(name, bytes.len() as u64)?;
         let description = Description::of(bytes)
             .map_err(|reason| LoadError::Contract { name: name.to_owned(), reason })?;
+        self.check_limits(name, &description)?;
+        Ok(description)
+    }
+
+    fn check_limits(&self, name: &str, description: &Description) -> Result<(), LoadError> {
         for (what, found, limit, option) in [
+            (
+                "the file",
+                description.size_bytes as u64,
+                self.limits.component_bytes,
+                "component-bytes",
+            ),
             (
                 "its greatest function",
                 description.largest_function_bytes,
@@ -216,7 +238,7 @@ impl Host {
         ] {
             too_large(name, what, found, limit, option)?;
         }
-        Ok(description)
+        Ok(())
     }
 
     /// Checks the types against the contract, and gets ready for sessions.
@@ -270,7 +292,6 @@ impl Host {
     }
 }
 
-#[cfg(feature = "compiler")]
 fn too_large(
     name: &str,
     what: &'static str,

@@ -21,6 +21,37 @@ pub(crate) fn pack(description: &Description, compiled: &[u8]) -> Vec<u8> {
     [MAGIC, blake3::hash(&rest).as_bytes().as_slice(), &rest].concat()
 }
 
+/// Digests whatever can be hashed. The hashes of the standard library are not the same in every
+/// version of it.
+#[cfg(feature = "compiler")]
+pub(crate) struct Digest(blake3::Hasher);
+
+#[cfg(feature = "compiler")]
+impl Digest {
+    pub(crate) fn new() -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(MAGIC).update(env!("CARGO_PKG_VERSION").as_bytes());
+        Self(hasher)
+    }
+
+    /// Half of it is plenty.
+    pub(crate) fn hex(&self) -> String {
+        self.0.finalize().to_hex()[..DIGEST_BYTES].to_owned()
+    }
+}
+
+#[cfg(feature = "compiler")]
+impl std::hash::Hasher for Digest {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// Nobody asks.
+    fn finish(&self) -> u64 {
+        0
+    }
+}
+
 /// The other way.
 pub(crate) fn unpack(packed: &[u8]) -> Result<(Description, &[u8]), PrecompiledError> {
     let rest = packed.strip_prefix(MAGIC).ok_or(PrecompiledError::Foreign)?;

@@ -289,6 +289,75 @@ fn what_others_may_have_written_is_not_run() -> Result<()> {
 }
 
 #[test]
+fn a_file_is_compiled_once_and_what_is_kept_of_it_is_used_only_if_it_is_whole() -> Result<()> {
+    let home = Home::new()?;
+    let run = ["run", SCRIPT, "--set", "items=a", "--set", WORK];
+    let cached = || -> Result<Vec<PathBuf>> {
+        Ok(fs::read_dir(home.path("state/cache"))?.flatten().map(|entry| entry.path()).collect())
+    };
+    home.run(&["cache"])?.expect(0, "0 compiled plugins")?;
+    home.run(&run)?.expect(0, "succeeded: a, worked")?;
+    let files = cached()?;
+    assert_eq!(files.len(), 1);
+    let whole = fs::read(&files[0])?;
+    home.run(&run)?.expect(0, "succeeded: a, worked")?;
+    assert_eq!(cached()?, files);
+    for damaged in [&[][..], b"garbage", &whole[..whole.len() - 1]] {
+        fs::write(&files[0], damaged)?;
+        home.run(&run)?.expect(0, "succeeded: a, worked")?;
+        assert_eq!(fs::read(&files[0])?.len(), whole.len(), "it is compiled again");
+    }
+    // A limit holds for what is kept, too.
+    home.run(&[&run[..], &["--limit", "component-bytes=1KiB"]].concat())?.expect(2, "too large")?;
+    home.run(&["cache", "--json"])?.expect(0, "\"entries\":1")?;
+    home.run(&["cache", "--clear"])?.expect(0, "0 compiled plugins")?;
+    assert!(cached()?.is_empty());
+    Ok(())
+}
+
+#[test]
+fn what_was_used_least_goes_when_the_cache_is_full() -> Result<()> {
+    let home = Home::new()?;
+    let host = syncmgr_host::Host::new()?;
+    let (hello, script) = (fs::read(conformance::HELLO)?, fs::read(SCRIPT)?);
+    let roomy = syncmgr_store::CodeCache::new(home.0.path());
+    let size = |component: &[u8]| -> Result<u64> {
+        roomy.clear()?;
+        roomy.load(&host, "plugin", component)?;
+        Ok(roomy.entries()?.iter().map(|entry| entry.bytes).sum())
+    };
+    let (small, large) = (size(&hello)?, size(&script)?);
+    assert!(small < large);
+    let cache = roomy.clone().max_bytes(large);
+    cache.load(&host, "plugin", &hello)?;
+    assert_eq!(cache.entries()?.len(), 1, "the other one had to go");
+    assert_eq!(cache.entries()?[0].bytes, small);
+    cache.load(&host, "plugin", &script)?;
+    assert_eq!(cache.entries()?[0].bytes, large);
+    roomy.clear()?;
+    let tiny = roomy.clone().max_bytes(small - 1);
+    tiny.load(&host, "plugin", &hello)?;
+    assert!(tiny.entries()?.is_empty(), "what is too large is not kept");
+    Ok(())
+}
+
+#[cfg(unix)]
+#[test]
+fn a_cache_that_others_can_write_is_not_used() -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = Home::new()?;
+    let run = ["run", SCRIPT, "--set", "items=a", "--set", WORK];
+    home.run(&run)?.expect(0, "succeeded: a, worked")?;
+    let cache = home.path("state/cache");
+    fs::set_permissions(&cache, fs::Permissions::from_mode(0o777))?;
+    let file = fs::read_dir(&cache)?.next().context("it is compiled")??.path();
+    let before = fs::metadata(&file)?.modified()?;
+    home.run(&run)?.expect(0, "succeeded: a, worked")?;
+    assert_eq!(fs::metadata(&file)?.modified()?, before, "neither read nor written");
+    Ok(())
+}
+
+#[test]
 fn all_registered_plugins_run_one_after_the_other_and_the_worst_decides() -> Result<()> {
     let home = Home::new()?;
     home.run(&["run", "--all"])?.expect(0, "")?;

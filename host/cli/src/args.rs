@@ -35,6 +35,7 @@ pub(crate) enum Command {
     Register(Register),
     Unregister(Unregister),
     List(List),
+    Cache(Cache),
     Demo(Demo),
     Completions(Completions),
 }
@@ -310,6 +311,22 @@ pub(crate) struct List {
     pub(crate) json: bool,
 
     /// Where plugins are installed [default: the user's state folder].
+    #[arg(long, value_name = "DIR", env = "SYNCMGR_STATE_DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+}
+
+/// Tell what is kept of plugins that were compiled, so that it need not be done for every run.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct Cache {
+    /// Remove all of it.
+    #[arg(long)]
+    pub(crate) clear: bool,
+
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Where plugins keep their own files [default: the user's state folder].
     #[arg(long, value_name = "DIR", env = "SYNCMGR_STATE_DIR")]
     pub(crate) state_dir: Option<PathBuf>,
 }

@@ -1,3 +1,4 @@
+pub(crate) mod cache;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod inspect;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use syncmgr_host::{Host, HostOptions, Plugin, SessionOptions};
-use syncmgr_store::{Granted, Registrations, Secret, create_private, default_state_dir};
+use syncmgr_store::{CodeCache, Granted, Registrations, Secret, create_private, default_state_dir};
 
 use crate::args::{Given, Grants};
 use crate::builtin::Named;
@@ -21,6 +21,7 @@ pub(crate) struct Job {
     /// The plugin's own part of the state folder.
     pub(crate) home: PathBuf,
     registrations: Registrations,
+    cache: CodeCache,
 }
 
 impl Job {
@@ -45,7 +46,8 @@ impl Job {
         let storage = home.join("storage");
         create_private(&storage)
             .with_context(|| format!("cannot make the plugin's storage {}", storage.display()))?;
-        Ok(Self { plugin, granted, home, registrations })
+        let cache = CodeCache::new(registrations.state_dir());
+        Ok(Self { plugin, granted, home, registrations, cache })
     }
 
     /// A host for it, and the plugin, compiled.
@@ -56,7 +58,8 @@ impl Job {
             return Ok(self.registrations.load(&host, registration)?);
         }
         let host = Host::with_options(HostOptions::new().limits(limits))?;
-        Ok(host.load(&self.plugin.name(), &self.plugin.bytes(host.limits())?)?)
+        let component = self.plugin.bytes(host.limits())?;
+        Ok(self.cache.load(&host, &self.plugin.name(), &component)?)
     }
 
     /// What a session of the plugin is given.

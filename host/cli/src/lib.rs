@@ -44,6 +44,7 @@ fn dispatch(command: &Command) -> anyhow::Result<Exit> {
         Command::Register(register) => command::register::register(register),
         Command::Unregister(unregister) => command::register::unregister(unregister),
         Command::List(list) => command::register::list(list),
+        Command::Cache(cache) => command::cache::run(cache),
         Command::Demo(demo) => command::demo::run(demo),
         Command::Completions(completions) => command::completions::run(completions),
     }

@@ -5,6 +5,7 @@
 //! - `granted`: [`Granted`], what a plugin is given, and the files that say so.
 //! - `registration`: [`Registration`], one installed plugin.
 //! - `registrations`: [`Registrations`], all of them. `install`: how one gets there.
+//! - `code_cache`: what other plugins were compiled to.
 //!
 //! **What is compiled is trusted.** It is loaded only from folders in which nobody can write who
 //! could not as well replace the program that loads it.
@@ -12,6 +13,8 @@
 #![deny(missing_docs)]
 #![cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "installing is what writes"))]
 
+#[cfg(feature = "compiler")]
+mod code_cache;
 mod error;
 mod granted;
 #[cfg(feature = "compiler")]
@@ -20,6 +23,8 @@ mod place;
 mod registration;
 mod registrations;
 
+#[cfg(feature = "compiler")]
+pub use code_cache::{CacheEntry, CodeCache};
 pub use error::StoreError;
 pub use granted::{AllLimits, Granted, Secret, grant, grants_file_plugin};
 #[cfg(feature = "compiler")]

@@ -38,6 +38,11 @@ impl Registrations {
         }
     }
 
+    /// The user's state folder.
+    pub fn state_dir(&self) -> &Path {
+        &self.state_dir
+    }
+
     /// All of them, by name. One that cannot be read does not hide the others.
     pub fn list(&self) -> Vec<Result<Registration, StoreError>> {
         let mut found = Vec::new();

@@ -1,0 +1,38 @@
+use std::io::Write;
+
+use serde::Serialize;
+use syncmgr_store::CodeCache;
+
+use crate::args::Cache;
+use crate::escape::escape;
+use crate::exit::Exit;
+use crate::job::registrations;
+
+#[derive(Serialize)]
+struct CacheLine {
+    folder: String,
+    entries: usize,
+    bytes: u64,
+}
+
+pub(crate) fn run(args: &Cache) -> anyhow::Result<Exit> {
+    let cache = CodeCache::new(registrations(args.state_dir.as_deref())?.state_dir());
+    if args.clear {
+        cache.clear()?;
+    }
+    let entries = cache.entries()?;
+    let line = CacheLine {
+        folder: cache.folder().display().to_string(),
+        entries: entries.len(),
+        bytes: entries.iter().map(|entry| entry.bytes).sum(),
+    };
+    let mut to = std::io::stdout().lock();
+    if args.json {
+        serde_json::to_writer(&mut to, &line)?;
+        writeln!(to)?;
+        return Ok(Exit::InSync);
+    }
+    let size = indicatif::BinaryBytes(line.bytes);
+    writeln!(to, "{}: {} compiled plugins, {size}", escape(&line.folder), line.entries)?;
+    Ok(Exit::InSync)
+}
