@@ -7,4 +7,6 @@ use build_guests::Guest;
 fn main() {
     let folder = build_guests::build(Guest::Package("folder")).join("folder.wasm");
     println!("cargo::rustc-env=PLUGIN_FOLDER={}", folder.display());
+    let component = std::fs::read(&folder).expect("it was just built");
+    println!("cargo::rustc-env=PLUGIN_FOLDER_DIGEST={}", blake3::hash(&component).to_hex());
 }

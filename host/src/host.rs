@@ -1,6 +1,5 @@
 #[cfg(feature = "compiler")]
 use std::io::Read;
-#[cfg(feature = "compiler")]
 use std::path::Path;
 use std::sync::Arc;
 #[cfg(feature = "compiler")]
@@ -193,6 +192,46 @@ impl Host {
             refuse(PrecompiledError::OtherHost { message: source.root_cause().to_string() })
         })?;
         self.link(name, component, description)
+    }
+
+    /// [`Host::load_precompiled`] for a file. Where the system can map it, it is not read into memory
+    /// as a whole.
+    ///
+    /// # Errors
+    /// [`LoadError::Read`], and those of [`Host::load_precompiled`].
+    ///
+    /// # Safety
+    /// As of [`Host::load_precompiled`], and for whatever takes the name of the file. The file must
+    /// not be written to as long as the plugin is used.
+    #[expect(unsafe_code, reason = "what was compiled earlier is native code")]
+    pub unsafe fn load_precompiled_file(
+        &self,
+        name: &str,
+        path: &Path,
+    ) -> Result<Plugin, LoadError> {
+        let read = |source| LoadError::Read { path: path.to_owned(), source };
+        #[cfg(unix)]
+        {
+            let refuse = |reason| LoadError::Precompiled { name: name.to_owned(), reason };
+            let mut file = std::fs::File::open(path).map_err(read)?;
+            let description = precompiled::read_description(&mut file).map_err(read)?;
+            let description = description.map_err(refuse)?;
+            self.check_limits(name, &description)?;
+            // SAFETY: as in `load_precompiled`. Whatever has taken the file's name meanwhile comes
+            // from `precompile`, too.
+            let component = unsafe { Component::deserialize_file(&self.engine, path) };
+            let component = component.map_err(|source| {
+                refuse(PrecompiledError::OtherHost { message: source.root_cause().to_string() })
+            })?;
+            self.link(name, component, description)
+        }
+        // Elsewhere a file that is mapped cannot be replaced.
+        #[cfg(not(unix))]
+        {
+            let precompiled = std::fs::read(path).map_err(read)?;
+            // SAFETY: the caller vouches for the file.
+            unsafe { self.load_precompiled(name, &precompiled) }
+        }
     }
 
     /// Tells hosts apart that cannot load what the other one has precompiled, in hexadecimal

@@ -5,20 +5,92 @@ use crate::contract::Description;
 use crate::error::PrecompiledError;
 
 /// Ends with the version of this form.
-const MAGIC: &[u8; 8] = b"syncmgr\x01";
+const MAGIC: &[u8; 8] = b"syncmgr\x02";
 const DIGEST_BYTES: usize = blake3::OUT_LEN;
+const LENGTH_BYTES: usize = size_of::<u64>();
 
-/// The magic, the digest of the rest, the length of the description, the description as JSON, and
-/// the compiled component.
+/// What comes after the compiled component and the description: the length of the description,
+/// the digest of all before it, and the magic. It is at the end, so that the file is one that
+/// wasmtime can map.
+const TRAILER_BYTES: usize = LENGTH_BYTES + DIGEST_BYTES + MAGIC.len();
+
+/// More than any description has.
+#[cfg(unix)]
+const MAX_DESCRIPTION_BYTES: u64 = 16 << 20;
+
 #[cfg(feature = "compiler")]
 pub(crate) fn pack(description: &Description, compiled: &[u8]) -> Vec<u8> {
     // Plain data with text for keys.
     let description = serde_json::to_vec(description).unwrap_or_default();
-    let mut rest = Vec::with_capacity(8 + description.len() + compiled.len());
-    rest.extend((description.len() as u64).to_le_bytes());
-    rest.extend(description);
-    rest.extend(compiled);
-    [MAGIC, blake3::hash(&rest).as_bytes().as_slice(), &rest].concat()
+    let mut packed = Vec::with_capacity(compiled.len() + description.len() + TRAILER_BYTES);
+    packed.extend(compiled);
+    packed.extend(&description);
+    packed.extend((description.len() as u64).to_le_bytes());
+    let digest = blake3::hash(&packed);
+    packed.extend(digest.as_bytes());
+    packed.extend(MAGIC);
+    packed
+}
+
+/// The other way: the description, and the compiled component, if that is whole.
+pub(crate) fn unpack(packed: &[u8]) -> Result<(Description, &[u8]), PrecompiledError> {
+    let (digested, digest) = split_trailer(packed)?;
+    if blake3::hash(digested) != *digest {
+        return Err(PrecompiledError::Damaged);
+    }
+    let (rest, length) =
+        digested.split_last_chunk::<LENGTH_BYTES>().ok_or(PrecompiledError::Damaged)?;
+    let length = usize::try_from(u64::from_le_bytes(*length));
+    let at = length.ok().and_then(|length| rest.len().checked_sub(length));
+    let (compiled, description) = rest.split_at(at.ok_or(PrecompiledError::Damaged)?);
+    Ok((parse(description)?, compiled))
+}
+
+fn split_trailer(packed: &[u8]) -> Result<(&[u8], &[u8; DIGEST_BYTES]), PrecompiledError> {
+    let rest = packed.strip_suffix(MAGIC).ok_or(PrecompiledError::Foreign)?;
+    rest.split_last_chunk::<DIGEST_BYTES>().ok_or(PrecompiledError::Damaged)
+}
+
+/// The description in a file of this form, if all of it is whole. It is read through a small
+/// buffer: what is mapped afterwards need not be in memory twice.
+#[cfg(unix)]
+pub(crate) fn read_description(
+    file: &mut std::fs::File,
+) -> std::io::Result<Result<Description, PrecompiledError>> {
+    use std::io::{Read, Seek, SeekFrom};
+    let length = file.metadata()?.len();
+    let Some(digested) = length.checked_sub((DIGEST_BYTES + MAGIC.len()) as u64) else {
+        return Ok(Err(PrecompiledError::Foreign));
+    };
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(file.take(digested))?;
+    let mut end = [0; DIGEST_BYTES + MAGIC.len()];
+    file.read_exact(&mut end)?;
+    let Ok((_, digest)) = split_trailer(&end) else { return Ok(Err(PrecompiledError::Foreign)) };
+    if hasher.finalize() != *digest {
+        return Ok(Err(PrecompiledError::Damaged));
+    }
+    // What has the right digest was made like this.
+    let Some(at) = digested.checked_sub(LENGTH_BYTES as u64) else {
+        return Ok(Err(PrecompiledError::Damaged));
+    };
+    let mut size = [0; LENGTH_BYTES];
+    file.seek(SeekFrom::Start(at))?;
+    file.read_exact(&mut size)?;
+    let size = u64::from_le_bytes(size);
+    let Some(at) = at.checked_sub(size).filter(|_| size <= MAX_DESCRIPTION_BYTES) else {
+        return Ok(Err(PrecompiledError::Damaged));
+    };
+    let mut description = Vec::new();
+    file.seek(SeekFrom::Start(at))?;
+    file.take(size).read_to_end(&mut description)?;
+    Ok(parse(&description))
+}
+
+fn parse(description: &[u8]) -> Result<Description, PrecompiledError> {
+    serde_json::from_slice(description).map_err(|error| PrecompiledError::OtherHost {
+        message: format!("its description: {error}"),
+    })
 }
 
 /// Digests whatever can be hashed. The hashes of the standard library are not the same in every
@@ -50,24 +122,6 @@ impl std::hash::Hasher for Digest {
     fn finish(&self) -> u64 {
         0
     }
-}
-
-/// The other way.
-pub(crate) fn unpack(packed: &[u8]) -> Result<(Description, &[u8]), PrecompiledError> {
-    let rest = packed.strip_prefix(MAGIC).ok_or(PrecompiledError::Foreign)?;
-    let (digest, rest) = rest.split_at_checked(DIGEST_BYTES).ok_or(PrecompiledError::Damaged)?;
-    if blake3::hash(rest) != *digest {
-        return Err(PrecompiledError::Damaged);
-    }
-    // What has the right digest was made like this.
-    let (length, rest) = rest.split_first_chunk().ok_or(PrecompiledError::Damaged)?;
-    let length = usize::try_from(u64::from_le_bytes(*length));
-    let length = length.map_err(|_| PrecompiledError::Damaged)?;
-    let (description, compiled) = rest.split_at_checked(length).ok_or(PrecompiledError::Damaged)?;
-    let description = serde_json::from_slice(description).map_err(|error| {
-        PrecompiledError::OtherHost { message: format!("its description: {error}") }
-    })?;
-    Ok((description, compiled))
 }
 
 #[cfg(test)]
@@ -104,6 +158,27 @@ mod tests {
             let mut flipped = packed.clone();
             flipped[at] ^= 1;
             assert!(unpack(&flipped).is_err(), "flipped at {at}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_is_read_as_its_bytes_are() {
+        use std::io::{Seek, Write};
+        let packed = pack(&description(), &[7; 100_000]);
+        let read = |bytes: &[u8]| {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(bytes).unwrap();
+            file.rewind().unwrap();
+            read_description(&mut file).unwrap()
+        };
+        assert_eq!(read(&packed), Ok(description()));
+        for at in (0..packed.len()).step_by(97).chain(packed.len() - TRAILER_BYTES..packed.len()) {
+            let mut flipped = packed.clone();
+            flipped[at] ^= 1;
+            let expected = unpack(&flipped).err();
+            assert_eq!(read(&flipped).err(), expected, "flipped at {at}");
+            assert!(read(&packed[..at]).is_err(), "cut at {at}");
         }
     }
 }

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use syncmgr_host::{LoadError, LoadLimits};
@@ -47,10 +48,19 @@ impl Named {
         (name == FOLDER_NAME).then_some(Self::BuiltIn(FOLDER_NAME, FOLDER))
     }
 
-    /// The component, unless it is larger than this host loads.
-    pub(crate) fn bytes(&self, limits: &LoadLimits) -> Result<Vec<u8>, LoadError> {
+    /// The digest of the component, where that is known.
+    pub(crate) fn digest(&self) -> Option<&str> {
         match self {
-            Self::BuiltIn(_, bytes) => Ok(bytes.to_vec()),
+            Self::BuiltIn(..) => Some(env!("PLUGIN_FOLDER_DIGEST")),
+            Self::Installed(registration) => Some(&registration.component),
+            Self::File(_) => None,
+        }
+    }
+
+    /// The component, unless it is larger than this host loads.
+    pub(crate) fn bytes(&self, limits: &LoadLimits) -> Result<Cow<'static, [u8]>, LoadError> {
+        match self {
+            Self::BuiltIn(_, bytes) => Ok(Cow::Borrowed(bytes)),
             Self::File(path) => {
                 let read = |source| LoadError::Read { path: path.clone(), source };
                 let found = std::fs::metadata(path).map_err(read)?.len();
@@ -63,11 +73,12 @@ impl Named {
                         option: "component-bytes",
                     });
                 }
-                std::fs::read(path).map_err(read)
+                std::fs::read(path).map(Cow::Owned).map_err(read)
             }
             Self::Installed(registration) => {
                 let path = registration.component_file();
-                std::fs::read(&path).map_err(|source| LoadError::Read { path, source })
+                let read = std::fs::read(&path).map(Cow::Owned);
+                read.map_err(|source| LoadError::Read { path, source })
             }
         }
     }

@@ -59,7 +59,11 @@ impl Job {
         }
         let host = Host::with_options(HostOptions::new().limits(limits))?;
         let component = self.plugin.bytes(host.limits())?;
-        Ok(self.cache.load(&host, &self.plugin.name(), &component)?)
+        let name = self.plugin.name();
+        Ok(match self.plugin.digest() {
+            Some(digest) => self.cache.load_digested(&host, &name, &component, digest)?,
+            None => self.cache.load(&host, &name, &component)?,
+        })
     }
 
     /// What a session of the plugin is given.

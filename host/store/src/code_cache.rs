@@ -58,7 +58,20 @@ impl CodeCache {
     /// # Errors
     /// Those of loading it.
     pub fn load(&self, host: &Host, name: &str, component: &[u8]) -> Result<Plugin, StoreError> {
-        let key = blake3::hash(component).to_hex();
+        self.load_digested(host, name, component, blake3::hash(component).to_hex().as_str())
+    }
+
+    /// [`CodeCache::load`] for a component whose BLAKE3 digest is known, in hexadecimal digits.
+    ///
+    /// # Errors
+    /// Those of loading it.
+    pub fn load_digested(
+        &self,
+        host: &Host,
+        name: &str,
+        component: &[u8],
+        key: &str,
+    ) -> Result<Plugin, StoreError> {
         let file = self.folder.join(format!("{key}-{}.{EXTENSION}", host.compatibility()));
         if let Some(plugin) = self.load_kept(host, name, &file) {
             return Ok(plugin);
@@ -75,11 +88,10 @@ impl CodeCache {
         for place in [self.folder.as_path(), file] {
             check_private(place).ok()?;
         }
-        let compiled = fs::read(file).ok()?;
         // SAFETY: only this module writes files of this name into the folder, with what
         // `precompile` returned, and that nobody else can write there was checked above.
         #[expect(unsafe_code, reason = "what was compiled earlier is native code")]
-        let plugin = unsafe { host.load_precompiled(name, &compiled) }.ok()?;
+        let plugin = unsafe { host.load_precompiled_file(name, file) }.ok()?;
         // Keeps what is used from being removed; it is no harm if that cannot be.
         let _ = File::open(file).and_then(|file| file.set_modified(SystemTime::now()));
         Some(plugin)

@@ -23,8 +23,9 @@ impl Registrations {
                 | PrecompiledError::Damaged
                 | PrecompiledError::OtherHost { .. } => {}
             },
-            Err(StoreError::File { source, .. })
-                if source.kind() == std::io::ErrorKind::NotFound => {}
+            Err(
+                StoreError::File { source, .. } | StoreError::Load(LoadError::Read { source, .. }),
+            ) if source.kind() == std::io::ErrorKind::NotFound => {}
             loaded => return loaded,
         }
         let component = self.component(registration)?;

@@ -106,12 +106,11 @@ impl Registrations {
         for place in [registration.folder.parent(), Some(&registration.folder), Some(&file)] {
             check_private(place.unwrap_or(&registration.folder))?;
         }
-        let compiled = std::fs::read(&file).map_err(StoreError::file(&file))?;
         // SAFETY: the file was written by `Installation`, with what `precompile` returned, into a
-        // folder that was made for its owner alone. That nobody else could write there since was
-        // checked above.
+        // folder that was made for its owner alone, and is replaced and never changed. That
+        // nobody else could write there since was checked above.
         #[expect(unsafe_code, reason = "what was compiled earlier is native code")]
-        let plugin = unsafe { host.load_precompiled(&registration.name, &compiled) };
+        let plugin = unsafe { host.load_precompiled_file(&registration.name, &file) };
         Ok(plugin?)
     }
 

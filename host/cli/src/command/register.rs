@@ -60,7 +60,7 @@ pub(crate) fn register(args: &Register) -> anyhow::Result<Exit> {
         }
     }
     let scope = if args.machine { Scope::Machine } else { Scope::User };
-    let installation = registrations.prepare(&host, scope, &name, bytes, granted)?;
+    let installation = registrations.prepare(&host, scope, &name, bytes.into(), granted)?;
     native::check(installation.registration())?;
     let registration = installation.commit()?;
     native::register(&registration)?;
