@@ -22,10 +22,10 @@ impl wit::Host for State {
         item_id: types::Guid,
         item: types::ProgressItem,
     ) -> wasmtime::Result<types::ProgressResponse> {
+        // `progress.rs` links another one, which does the same with less.
         self.enter("progress")?;
-        let item = convert::progress_item(item, &self.secrets);
-        let response = self.journal()?.report(convert::item_id(item_id), item, false);
-        Ok(convert::wit_response(response.unwrap_or(ProgressResponse::CancelItem)))
+        let report = convert::progress_item(item, &self.secrets);
+        self.report(item_id, &report)
     }
 
     fn log_error(

@@ -12,8 +12,8 @@ use crate::id::ItemId;
 /// Cancels what a run does, from any thread and at any time, also before it starts. Clones are
 /// the same handle. Give each run one of its own.
 ///
-/// A cancellation is never taken back: from the next report on, the plugin is told again and
-/// again. A plugin that does not listen is ended after
+/// A cancellation is not taken back while a run goes on: from the next report on, the plugin is told
+/// again and again. A plugin that does not listen is ended after
 /// [`Limits::grace`](crate::Limits::grace).
 #[derive(Clone, Debug)]
 pub struct CancelHandle {
@@ -110,7 +110,7 @@ impl CancelHandle {
 
     /// Ends the plugin at once, whether it computes or waits. Items that have not ended fail. A
     /// system call of our own is left behind by [`Plugin::run_blocking`](crate::Plugin::run_blocking)
-    /// only, and a sink that asks the user is waited for.
+    /// and [`SessionThread`](crate::SessionThread) only, and a sink that asks the user is waited for.
     pub fn kill(&self) {
         self.state.killed.store(true, Ordering::Release);
         self.tell();

@@ -187,8 +187,9 @@ fn seen(text: String, bytes: usize, secrets: &Secrets) -> String {
 }
 
 pub(crate) fn progress_item(item: wit::ProgressItem, secrets: &Secrets) -> ProgressItem {
+    let text = item.status_text.map(|text| secrets.hide(text));
     bounded(ProgressItem {
-        status_text: item.status_text.map(|text| secrets.hide(text)),
+        status_text: text,
         status_type: item.status_type.map(status),
         prog_value: item.prog_value,
         max_value: item.max_value,

@@ -15,6 +15,7 @@ use crate::error::{ContractError, HostError, LoadError, PrecompiledError};
 use crate::limits::{LoadLimits, size};
 use crate::plugin::Plugin;
 use crate::precompiled;
+use crate::progress;
 use crate::state::{HasWaiting, State, Waiting};
 use crate::ticker::Ticker;
 use crate::wasi_files;
@@ -109,6 +110,7 @@ impl Host {
         wasi_files::add_to_linker(&mut linker)?;
         types::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
         synchronize_callback::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+        progress::add_to_linker(&mut linker)?;
         statistics::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
         directories::add_to_linker::<_, HasWaiting>(&mut linker, |state| Waiting::new(state))?;
         let ticker = Ticker::start(&engine).map_err(wasmtime::Error::from)?;

@@ -48,14 +48,20 @@ impl Journal {
         self.sink.started(items);
     }
 
+    /// Whether the text of a report with this status is read by anybody. That of the last one is
+    /// in the report of the run.
+    pub(crate) fn reads_text(&self, status: Option<Status>) -> bool {
+        self.sink.reads_text() || status.is_some_and(Status::is_terminal)
+    }
+
     /// Takes a report up and answers it. `None`: it is refused.
     pub(crate) fn report(
         &mut self,
         item: ItemId,
-        reported: ProgressItem,
+        reported: &ProgressItem,
         by_host: bool,
     ) -> Option<ProgressResponse> {
-        let taken = self.ledger.report(item, &reported)?;
+        let taken = self.ledger.report(item, reported)?;
         if let Some(status) = taken.moved {
             self.watch.cancel.moved(item, status);
         }
@@ -66,20 +72,19 @@ impl Journal {
             match &mut self.unheard[taken.row] {
                 Some(unheard) => merge(unheard, reported),
                 none => {
-                    *none = Some(reported);
+                    *none = Some(reported.clone());
                     self.waiting.push_back(taken.row);
                 }
             }
             return Some(pending);
         }
-        let reported = match self.unheard[taken.row].take() {
+        let response = match self.unheard[taken.row].take() {
             Some(mut unheard) => {
                 merge(&mut unheard, reported);
-                unheard
+                self.tell(taken.row, &unheard, by_host)
             }
-            None => reported,
+            None => self.tell(taken.row, reported, by_host),
         };
-        let response = self.tell(taken.row, &reported, by_host);
         if !self.waiting.is_empty() {
             self.flush_within_pace();
         }
@@ -157,7 +162,7 @@ impl Journal {
     pub(crate) fn end_items(&mut self, failure: Option<Hresult>) {
         self.flush();
         let by_user = self.watch.ended().is_some_and(StopReason::is_cancellation);
-        for item in self.unended() {
+        for item in self.ledger.unended() {
             let status = match self.watch.cancel.response(Some(item)) {
                 // A plugin that died of itself failed, whatever was asked of it before.
                 _ if failure.is_some() && !by_user => Status::Failed,
@@ -176,21 +181,15 @@ impl Journal {
 
     /// Ends every item as skipped: they were not begun.
     pub(crate) fn skip_items(&mut self) {
-        for item in self.unended() {
+        for item in self.ledger.unended() {
             self.end_item(item, Status::Skipped, Some("needs the user".to_owned()));
         }
-    }
-
-    fn unended(&self) -> Vec<ItemId> {
-        let ended = |status: Option<Status>| status.is_some_and(Status::is_terminal);
-        let rows = self.ledger.rows().iter();
-        rows.filter(|row| !ended(row.standing.status_type)).map(|row| row.item.id).collect()
     }
 
     fn end_item(&mut self, item: ItemId, status: Status, status_text: Option<String>) {
         let end =
             ProgressItem { status_text, status_type: Some(status), ..ProgressItem::default() };
-        let _ = self.report(item, end, true);
+        let _ = self.report(item, &end, true);
         self.ledger.end_by_host(item);
         // It is the host that reported.
         self.ledger.progress_calls -= 1;
@@ -244,8 +243,10 @@ impl Journal {
 }
 
 /// Adds a later report to an earlier one: what it has is newer.
-fn merge(earlier: &mut ProgressItem, later: ProgressItem) {
-    earlier.status_text = later.status_text.or(earlier.status_text.take());
+fn merge(earlier: &mut ProgressItem, later: &ProgressItem) {
+    if later.status_text.is_some() {
+        earlier.status_text.clone_from(&later.status_text);
+    }
     earlier.status_type = later.status_type.or(earlier.status_type);
     earlier.prog_value = later.prog_value.or(earlier.prog_value);
     earlier.max_value = later.max_value.or(earlier.max_value);

@@ -15,6 +15,9 @@ const MAX_COUNTS: usize = 64;
 pub(crate) struct Ledger {
     rows: Vec<Row>,
     by_id: HashMap<ItemId, usize>,
+    /// The row that was reported on last.
+    last: usize,
+    attempt: u32,
     log: Vec<LogEntry>,
     /// Entries that were kept, with those that were taken back: whoever hears of entries as they
     /// come has heard of these, too.
@@ -38,6 +41,8 @@ pub(crate) struct Row {
     pub(crate) counts: BTreeMap<String, u64>,
     /// Whether it had no end, and the host gave it one.
     pub(crate) ended_by_host: bool,
+    /// In which attempt it was taken up last.
+    attempt: u32,
 }
 
 /// What a report did.
@@ -54,6 +59,8 @@ impl Ledger {
         Self {
             rows: Vec::new(),
             by_id: HashMap::new(),
+            last: 0,
+            attempt: 0,
             log: Vec::new(),
             log_entries: 0,
             log_bytes: 0,
@@ -68,12 +75,14 @@ impl Ledger {
 
     /// Takes these items up, each from its start. Those already here start once more.
     pub(crate) fn start(&mut self, items: &[Item]) {
+        self.attempt = self.attempt.wrapping_add(1);
         for item in items {
             let row = Row {
                 item: item.clone(),
                 standing: Standing::default(),
                 counts: BTreeMap::new(),
                 ended_by_host: false,
+                attempt: self.attempt,
             };
             match self.by_id.get(&item.id) {
                 Some(&index) => self.rows[index] = row,
@@ -89,14 +98,29 @@ impl Ledger {
         &self.rows
     }
 
+    /// The items of this attempt that have no end.
+    pub(crate) fn unended(&self) -> Vec<ItemId> {
+        let ended = |row: &Row| row.standing.status_type.is_some_and(Status::is_terminal);
+        let unended = |row: &&Row| row.attempt == self.attempt && !ended(row);
+        self.rows.iter().filter(unended).map(|row| row.item.id).collect()
+    }
+
     pub(crate) fn contains(&self, id: ItemId) -> bool {
         self.by_id.contains_key(&id)
+    }
+
+    /// The place of an item. Most reports are about the item of the one before.
+    fn find(&mut self, id: ItemId) -> Option<usize> {
+        if self.rows.get(self.last).is_none_or(|row| row.item.id != id) {
+            self.last = *self.by_id.get(&id)?;
+        }
+        Some(self.last)
     }
 
     /// Records a report; `None`: it is refused, because the item is unknown or has ended.
     pub(crate) fn report(&mut self, id: ItemId, reported: &ProgressItem) -> Option<Taken> {
         self.progress_calls += 1;
-        let Some(&index) = self.by_id.get(&id) else {
+        let Some(index) = self.find(id) else {
             self.refused_calls += 1;
             return None;
         };

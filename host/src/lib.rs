@@ -61,6 +61,7 @@ mod manager;
 mod output;
 mod plugin;
 mod precompiled;
+mod progress;
 mod report;
 pub mod requests;
 mod run;

@@ -85,7 +85,7 @@ impl Manager {
     pub fn progress(&mut self, item: ItemId, reported: ProgressItem) -> ProgressResponse {
         self.watch.clock.advance();
         let reported = convert::bounded(reported);
-        self.journal.report(item, reported, false).unwrap_or(ProgressResponse::CancelItem)
+        self.journal.report(item, &reported, false).unwrap_or(ProgressResponse::CancelItem)
     }
 
     /// `LogError`; `false`: it is about an item that is none of this run.
@@ -112,6 +112,18 @@ impl Manager {
     /// `SetItemStatus`.
     pub fn take_pushes(&self) -> Vec<(Option<ItemId>, Status)> {
         self.watch.cancel.take_pushes()
+    }
+
+    /// Whether everything was cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        self.watch.cancel.response(None) == ProgressResponse::CancelAll
+    }
+
+    /// Lets the sink hear of reports that were merged, as far as that is due. To be called now and
+    /// then.
+    pub fn flush_due(&mut self) {
+        self.watch.clock.advance();
+        self.journal.flush_due();
     }
 
     /// Whether the run is to end whatever the handler does: [`CancelHandle::kill`].

@@ -12,6 +12,7 @@ const LENGTH_BYTES: usize = size_of::<u64>();
 /// What comes after the compiled component and the description: the length of the description,
 /// the digest of all before it, and the magic. It is at the end, so that the file is one that
 /// wasmtime can map.
+#[cfg(feature = "compiler")]
 const TRAILER_BYTES: usize = LENGTH_BYTES + DIGEST_BYTES + MAGIC.len();
 
 /// More than any description has.

@@ -51,6 +51,12 @@ pub trait Sink: Send {
         let _ = items;
     }
 
+    /// Whether it looks at the texts of reports. Where it does not, they are not even copied, but
+    /// for the last one of an item.
+    fn reads_text(&self) -> bool {
+        true
+    }
+
     /// A report. The stronger one of the answer and `progress.pending` is what the plugin is
     /// told, now and from now on.
     fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
@@ -86,11 +92,19 @@ pub trait Sink: Send {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Discard;
 
-impl Sink for Discard {}
+impl Sink for Discard {
+    fn reads_text(&self) -> bool {
+        false
+    }
+}
 
 impl<S: Sink + ?Sized> Sink for Box<S> {
     fn started(&mut self, items: &[Item]) {
         (**self).started(items);
+    }
+
+    fn reads_text(&self) -> bool {
+        (**self).reads_text()
     }
 
     fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {

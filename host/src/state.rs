@@ -48,6 +48,8 @@ pub(crate) struct State {
     /// Whether questions may reach the user now.
     pub(crate) may_ask: bool,
     pub(crate) hook: Option<HostCallHook>,
+    /// Room for the text of a report.
+    pub(crate) text: String,
 }
 
 /// What a session is made of, beside what is the same for all.
@@ -92,6 +94,7 @@ impl State {
             host_calls: 0,
             may_ask: false,
             hook: parts.hook,
+            text: String::new(),
         }
     }
 

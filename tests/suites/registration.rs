@@ -358,6 +358,37 @@ fn a_cache_that_others_can_write_is_not_used() -> Result<()> {
 }
 
 #[test]
+fn the_folder_of_what_is_trusted_cannot_be_granted() -> Result<()> {
+    let home = Home::new()?;
+    home.register("mine", &["items=a", WORK])?;
+    fs::create_dir(home.path("other"))?;
+    let run = |dir: &str| {
+        home.run(&["run", SCRIPT, "--set", "items=a", "--set", WORK, "--dir", &format!("x={dir}")])
+    };
+    for dir in
+        [".", "state", "state/installed", "state/cache", "state/plugins/mine/storage", "state:ro"]
+    {
+        run(dir)?.expect(2, "cannot be granted")?;
+        let grant = format!("x={dir}");
+        home.run(&["register", SCRIPT, "--name", "other", "--dir", &grant])?
+            .expect(2, "cannot be granted")?;
+    }
+    // A backup of everything is for reading only.
+    run(".:ro")?.expect(0, "succeeded: a, worked")?;
+    run("other")?.expect(0, "succeeded: a, worked")?;
+    Ok(())
+}
+
+#[test]
+fn a_device_is_not_read_without_end() -> Result<()> {
+    if cfg!(unix) {
+        let limit = ["run", "/dev/zero", "--limit", "component-bytes=1MiB"];
+        Home::new()?.run(&limit)?.expect(2, "too large")?;
+    }
+    Ok(())
+}
+
+#[test]
 fn all_registered_plugins_run_one_after_the_other_and_the_worst_decides() -> Result<()> {
     let home = Home::new()?;
     home.run(&["run", "--all"])?.expect(0, "")?;
@@ -410,6 +441,14 @@ fn the_built_in_plugin_is_registered_with_what_it_asks_for() -> Result<()> {
     home.run(&["register", "folder", "--dir", "left=left", "--dir", "right=right"])?
         .expect(0, "registered folder")?;
     home.run(&["run", "folder"])?.expect(0, "1 copied")?;
+    // It has what it asks for, whoever says what else it is given.
+    home.run(&["run", "folder", "--dir", "left=left", "--dir", "right=right"])?
+        .expect(0, "nothing to do")?;
+    fs::write(
+        home.path("job.toml"),
+        "plugin = \"folder\"\n[dirs]\nleft = \"left\"\nright = \"right\"\n",
+    )?;
+    home.run(&["run", "--job", "job.toml"])?.expect(0, "nothing to do")?;
     // What it remembers is the same as that of the one that is not registered.
     home.run(&["unregister", "folder"])?.expect(0, "unregistered")?;
     home.run(&["run", "folder", "--dir", "left=left", "--dir", "right=right"])?

@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use syncmgr_host::{LoadError, LoadLimits};
@@ -48,6 +49,15 @@ impl Named {
         (name == FOLDER_NAME).then_some(Self::BuiltIn(FOLDER_NAME, FOLDER))
     }
 
+    /// Whether it is one that is part of this program, installed or not: it has what it asks for.
+    pub(crate) fn is_built_in(&self) -> bool {
+        match self {
+            Self::BuiltIn(..) => true,
+            Self::Installed(registration) => registration.component == env!("PLUGIN_FOLDER_DIGEST"),
+            Self::File(_) => false,
+        }
+    }
+
     /// The digest of the component, where that is known.
     pub(crate) fn digest(&self) -> Option<&str> {
         match self {
@@ -63,17 +73,21 @@ impl Named {
             Self::BuiltIn(_, bytes) => Ok(Cow::Borrowed(bytes)),
             Self::File(path) => {
                 let read = |source| LoadError::Read { path: path.clone(), source };
-                let found = std::fs::metadata(path).map_err(read)?.len();
-                if found > limits.component_bytes {
-                    return Err(LoadError::TooLarge {
+                let mut bytes = Vec::new();
+                // What a device or a pipe has, it does not tell.
+                let most = limits.component_bytes.saturating_add(1);
+                let file = std::fs::File::open(path).map_err(read)?;
+                file.take(most).read_to_end(&mut bytes).map_err(read)?;
+                match bytes.len() as u64 > limits.component_bytes {
+                    false => Ok(Cow::Owned(bytes)),
+                    true => Err(LoadError::TooLarge {
                         name: self.name(),
                         what: "the file",
-                        found,
+                        found: std::fs::metadata(path).map_or(most, |file| file.len().max(most)),
                         limit: limits.component_bytes,
                         option: "component-bytes",
-                    });
+                    }),
                 }
-                std::fs::read(path).map(Cow::Owned).map_err(read)
             }
             Self::Installed(registration) => {
                 let path = registration.component_file();

@@ -68,8 +68,8 @@ impl Job {
 
     /// What a session of the plugin is given.
     pub(crate) fn session_options(&self, plugin: &Plugin) -> anyhow::Result<SessionOptions> {
-        let mut options = self.granted.session_options(plugin, &self.home.join("storage"))?;
-        if let Named::BuiltIn(..) = self.plugin {
+        let mut options = self.registrations.session_options(plugin, &self.granted, &self.home)?;
+        if self.plugin.is_built_in() {
             for (capability, _) in &plugin.description().requests.capabilities {
                 options = options.allow(*capability);
             }

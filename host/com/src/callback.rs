@@ -70,6 +70,14 @@ impl CallbackSlot {
         }
     }
 
+    /// Takes entries back, also those that wait.
+    pub(crate) fn delete_log(&self, id: Option<ErrorId>) {
+        self.waiting().retain(|entry| id.is_some() && entry.id != id);
+        if let Some(callback) = self.get() {
+            callback.delete_log_error(id);
+        }
+    }
+
     /// Logs what waited for a callback.
     pub(crate) fn log_waiting(&self) {
         let waiting = std::mem::take(&mut *self.waiting());
@@ -82,6 +90,16 @@ impl CallbackSlot {
 
     fn waiting(&self) -> MutexGuard<'_, Vec<LogEntry>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A dialog that is shown. Others may show theirs when it is gone, however that came about.
+struct Modal<'a>(&'a Callback);
+
+impl Drop for Modal<'_> {
+    fn drop(&mut self) {
+        // SAFETY: there are no pointers.
+        let _ = unsafe { self.0.0.EnableModeless(BOOL(0)) };
     }
 }
 
@@ -120,10 +138,8 @@ impl Callback {
         if allowed != Hresult::S_OK {
             return None;
         }
-        let shown = show();
-        // SAFETY: there are no pointers.
-        let _ = unsafe { self.0.EnableModeless(BOOL(0)) };
-        Some(shown)
+        let _shown = Modal(self);
+        Some(show())
     }
 
     /// `None`: the default connection.

@@ -66,9 +66,7 @@ impl Sink for CallbackSink {
     }
 
     fn log_deleted(&mut self, id: Option<ErrorId>) {
-        if let Some(callback) = self.shared.callback.get() {
-            callback.delete_log_error(id);
-        }
+        self.shared.callback.delete_log(id);
     }
 
     fn question(&mut self, question: &Question) -> Option<usize> {

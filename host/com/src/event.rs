@@ -67,6 +67,9 @@ mod imp {
     };
     use windows_sys::Win32::System::Threading::{CreateEventW, SetEvent, WaitForSingleObject};
 
+    /// The time is up.
+    const RPC_S_CALLPENDING: i32 = 0x8001_0115_u32.cast_signed();
+
     #[derive(Debug)]
     pub(super) struct Event(HANDLE);
 
@@ -95,9 +98,14 @@ mod imp {
             let waited = unsafe {
                 CoWaitForMultipleHandles(flags, milliseconds, 1, &raw const self.0, &raw mut index)
             };
-            // It fails with a timeout, and on a thread that is in no apartment.
+            // It fails when the time is up, and at once on a thread that is in no apartment.
+            let milliseconds = match waited {
+                waited if waited >= 0 => return true,
+                RPC_S_CALLPENDING => 0,
+                _failure => milliseconds,
+            };
             // SAFETY: the handle is open until this is dropped.
-            waited >= 0 || unsafe { WaitForSingleObject(self.0, 0) } == 0
+            unsafe { WaitForSingleObject(self.0, milliseconds) == 0 }
         }
     }
 

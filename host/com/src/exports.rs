@@ -95,16 +95,16 @@ fn for_all(
     outcome
 }
 
+/// Those of the user's own state folder. The environment is that of somebody else's process, and
+/// is not asked.
 fn registrations() -> Result<Registrations, Hresult> {
-    let state_dir = match std::env::var_os("SYNCMGR_STATE_DIR") {
-        Some(dir) => PathBuf::from(dir),
-        None => default_state_dir().map_err(|error| error.hresult())?,
-    };
-    Ok(Registrations::new(&state_dir))
+    let state_dir = default_state_dir().map_err(|error| error.hresult())?;
+    Ok(Registrations::for_library(&state_dir))
 }
 
-/// Classes by their ids, each with the digest of the component that it was loaded from.
-type Classes = HashMap<Uuid, (String, Arc<Class>)>;
+/// Classes by their ids, each with the name and the digest of the component that it was loaded
+/// from.
+type Classes = HashMap<Uuid, (String, String, Arc<Class>)>;
 
 /// The class of an installed plugin, loaded once for each time that it is installed.
 fn class(clsid: Uuid) -> Result<Arc<Class>, Hresult> {
@@ -114,13 +114,14 @@ fn class(clsid: Uuid) -> Result<Arc<Class>, Hresult> {
         registrations.find_class(clsid).map_err(|_unknown| CLASS_E_CLASSNOTAVAILABLE)?;
     let mut classes =
         CLASSES.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((component, class)) = classes.get(&clsid)
+    if let Some((name, component, class)) = classes.get(&clsid)
+        && *name == registration.name
         && *component == registration.component
     {
         return Ok(Arc::clone(class));
     }
     let class = Arc::new(load(&registrations, &registration)?);
-    classes.insert(clsid, (registration.component, Arc::clone(&class)));
+    classes.insert(clsid, (registration.name, registration.component, Arc::clone(&class)));
     Ok(class)
 }
 
@@ -137,17 +138,17 @@ fn load(registrations: &Registrations, registration: &Registration) -> Result<Cl
         })
     })?;
     let (registrations, clsid) = (registrations.clone(), registration.clsid);
-    let plugin = loaded.clone();
+    let (plugin, report) = (loaded.clone(), home.join("last-run.json"));
     Ok(Class {
         plugin: loaded,
         // What is granted may change while this process lives.
         options: Box::new(move || {
             let hresult = |error: StoreError| error.hresult();
             let registration = registrations.find_class(clsid).map_err(hresult)?;
-            registration.granted.session_options(&plugin, &storage).map_err(hresult)
+            registrations.session_options(&plugin, &registration.granted, &home).map_err(hresult)
         }),
         interface: Arc::new(Dialogs),
-        report: Some(home.join("last-run.json")),
+        report: Some(report),
     })
 }
 

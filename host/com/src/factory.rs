@@ -23,6 +23,12 @@ struct Factory {
     _counted: Counted,
 }
 
+/// COM hands objects from thread to thread, and asks nobody.
+const _: () = {
+    const fn any_thread<T: Send + Sync>() {}
+    any_thread::<Factory>();
+};
+
 /// Makes a factory for objects of a class.
 pub fn create(class: Arc<Class>) -> IClassFactory {
     Factory { class, _counted: Counted::new() }.into()

@@ -6,6 +6,7 @@
 
 #![allow(unsafe_code, reason = "COM methods take pointers")]
 
+use std::collections::HashSet;
 use std::ffi::c_void;
 use std::path::PathBuf;
 use std::ptr::null_mut;
@@ -17,7 +18,7 @@ use syncmgr_host::{
 };
 use windows_core::{GUID, HRESULT, Interface, implement};
 
-use crate::callback::CallbackSlot;
+use crate::callback::{Callback, CallbackSlot};
 use crate::callback_sink::CallbackSink;
 use crate::convert;
 use crate::guard::{check_pointer, guard};
@@ -29,13 +30,13 @@ use crate::item_enumerator::ItemEnumerator;
 use crate::object::Counted;
 use crate::task_memory;
 use crate::user_interface::{Parent, UserInterface};
-use crate::worker::{self, Worker};
+use crate::worker::{self, Completion, Worker};
 
 /// A cookie of more bytes is refused.
 const MAX_COOKIE_BYTES: u32 = 1 << 20;
 
-/// More ids than that are refused. No handler lists as many items.
-const MAX_ITEM_IDS: u32 = 10_000;
+/// More ids than that are refused. No handler lists as many items, whatever its limit.
+const MAX_ITEM_IDS: u32 = 1_000_000;
 
 /// What every object of one class has in common.
 pub struct Class {
@@ -86,8 +87,8 @@ pub(crate) struct Shared {
 struct State {
     phase: Phase,
     parent: Parent,
-    /// Whether something was synchronized before.
-    ran: bool,
+    /// The items that were prepared last.
+    prepared: Vec<ItemId>,
     info: Option<HandlerInfo>,
 }
 
@@ -98,6 +99,20 @@ impl Shared {
 
     fn enter(&self, phase: Phase) {
         self.lock().phase = phase;
+    }
+
+    /// Something new begins. What was cancelled of what came before does not concern it.
+    fn renew(&self, state: &State) {
+        if state.phase == Phase::Initialized {
+            self.cancel.renew();
+        }
+    }
+
+    /// Tells the manager that something has ended.
+    fn complete(&self, tell: impl FnOnce(&Callback)) {
+        if let Some(callback) = self.callback.get() {
+            tell(&callback);
+        }
     }
 
     /// The window that the manager gave last.
@@ -121,6 +136,12 @@ pub(crate) struct Handler {
     _counted: Counted,
 }
 
+/// COM hands objects from thread to thread, and asks nobody.
+const _: () = {
+    const fn any_thread<T: Send + Sync>() {}
+    any_thread::<Handler>();
+};
+
 /// Makes a handler for one run.
 pub fn create(class: Arc<Class>) -> ISyncMgrSynchronize {
     let shared = Shared {
@@ -131,7 +152,7 @@ pub fn create(class: Arc<Class>) -> ISyncMgrSynchronize {
         state: Mutex::new(State {
             phase: Phase::Created,
             parent: Parent::default(),
-            ran: false,
+            prepared: Vec::new(),
             info: None,
         }),
     };
@@ -210,15 +231,13 @@ impl Handler {
                 | Phase::Preparing
                 | Phase::Synchronizing => return Err(Hresult::E_UNEXPECTED),
             }
+            self.shared.renew(&state);
             state.phase = Phase::Preparing;
             state.parent = parent;
-            if state.ran {
-                // What the user cancelled then, the user wants now.
-                self.shared.cancel.renew();
-            }
+            state.prepared.clone_from(&items);
         }
         let shared = Arc::clone(&self.shared);
-        self.post(&worker, move |session| {
+        self.post(&worker, Callback::prepare_for_sync_completed, move |session| {
             let prepared = worker::call(session, async move |session: &mut Session| {
                 session.prepare_for_sync(&items).await
             });
@@ -226,10 +245,11 @@ impl Handler {
                 Ok(PrepareOutcome::Prepared) => Phase::Prepared,
                 Ok(PrepareOutcome::NeedsUser) | Err(_) => Phase::Initialized,
             });
-            if let Some(callback) = shared.callback.get() {
-                let outcome = prepared.map(hresult::from_prepare_outcome);
-                callback.prepare_for_sync_completed(outcome.unwrap_or_else(|failure| failure));
-            }
+            let outcome = prepared.map(hresult::from_prepare_outcome);
+            let outcome = outcome.unwrap_or_else(|failure| failure);
+            Box::new(move || {
+                shared.complete(|callback| callback.prepare_for_sync_completed(outcome));
+            })
         })
     }
 
@@ -242,25 +262,27 @@ impl Handler {
             }
             state.phase = Phase::Synchronizing;
             state.parent = parent;
-            state.ran = true;
         }
         let shared = Arc::clone(&self.shared);
         let keep = self.class.report.clone();
-        self.post(&worker, move |session| {
+        self.post(&worker, Callback::synchronize_completed, move |session| {
             let synchronized =
                 session.call(async |session: &mut Session| session.synchronize().await);
             let outcome = match synchronized {
                 Ok(Ok(())) => Outcome::Completed,
                 Ok(Err(error)) | Err(error) => Outcome::Failed(error),
             };
-            let report = session.report(outcome);
+            let mut report = session.report(outcome);
             if let Some(file) = keep {
                 keep_report(&file, &report);
             }
+            // Items of an earlier attempt are no part of this one.
+            let prepared: HashSet<_> =
+                std::mem::take(&mut shared.lock().prepared).into_iter().collect();
+            report.items.retain(|item| prepared.contains(&item.id));
             shared.enter(Phase::Initialized);
-            if let Some(callback) = shared.callback.get() {
-                callback.synchronize_completed(report.hresult());
-            }
+            let outcome = report.hresult();
+            Box::new(move || shared.complete(|callback| callback.synchronize_completed(outcome)))
         })
     }
 
@@ -270,19 +292,24 @@ impl Handler {
         if !self.shared.callback.is_set() {
             return Err(Hresult::E_UNEXPECTED);
         }
+        self.shared.renew(&self.shared.lock());
         let shared = Arc::clone(&self.shared);
-        self.post(&worker, move |session| {
+        let failed = |callback: &Callback, failure| callback.show_error_completed(failure, &[]);
+        self.post(&worker, failed, move |session| {
             let shown = worker::call(session, async move |session: &mut Session| {
                 session.show_error(error).await
             });
-            let Some(callback) = shared.callback.get() else { return };
-            match shown {
-                Ok(ErrorDetail { text, retry }) => {
-                    callback.with_modal(|| shared.interface.show(parent, &shared.title(), &text));
-                    callback.show_error_completed(hresult::from_retry(!retry.is_empty()), &retry);
-                }
-                Err(failure) => callback.show_error_completed(failure, &[]),
-            }
+            Box::new(move || {
+                shared.complete(|callback| match shown {
+                    Ok(ErrorDetail { text, retry }) => {
+                        let show = || shared.interface.show(parent, &shared.title(), &text);
+                        callback.with_modal(show);
+                        let outcome = hresult::from_retry(!retry.is_empty());
+                        callback.show_error_completed(outcome, &retry);
+                    }
+                    Err(failure) => callback.show_error_completed(failure, &[]),
+                });
+            })
         })
     }
 
@@ -291,27 +318,36 @@ impl Handler {
         if !self.shared.callback.is_set() {
             return Err(Hresult::E_UNEXPECTED);
         }
+        self.shared.renew(&self.shared.lock());
         let shared = Arc::clone(&self.shared);
-        self.post(&worker, move |session| {
+        self.post(&worker, Callback::show_properties_completed, move |session| {
             let outcome = edit_properties(session, &shared, item, parent);
-            if let Some(callback) = shared.callback.get() {
-                callback.show_properties_completed(outcome.unwrap_or_else(|failure| failure));
-            }
+            let outcome = outcome.unwrap_or_else(|failure| failure);
+            Box::new(move || {
+                shared.complete(|callback| callback.show_properties_completed(outcome));
+            })
         })
     }
 
     /// Has something done that completes later, after the log has caught up. If that cannot be,
-    /// it does not complete.
+    /// it does not complete; if it panics, it completes as `failed` says.
     fn post(
         &self,
         worker: &Worker,
-        task: impl FnOnce(&mut SessionThread) + Send + 'static,
+        failed: impl FnOnce(&Callback, Hresult) + Send + 'static,
+        task: impl FnOnce(&mut SessionThread) -> Completion + Send + 'static,
     ) -> Result<Hresult, Hresult> {
-        let shared = Arc::clone(&self.shared);
-        let posted = worker.post(move |session| {
-            shared.callback.log_waiting();
-            task(session);
-        });
+        let (log, after) = (Arc::clone(&self.shared), Arc::clone(&self.shared));
+        let posted = worker.post(
+            move |session| {
+                log.callback.log_waiting();
+                task(session)
+            },
+            move || {
+                after.enter(Phase::Initialized);
+                after.complete(|callback| failed(callback, Hresult::E_UNEXPECTED));
+            },
+        );
         match posted {
             true => Ok(Hresult::S_OK),
             false => Err(Hresult::E_UNEXPECTED),
@@ -402,9 +438,12 @@ impl ISyncMgrSynchronize_Impl for Handler_Impl {
             check_pointer(ppSyncMgrEnumItems)?;
             // SAFETY: the caller's, and not NULL.
             unsafe { ppSyncMgrEnumItems.write(null_mut()) };
-            let busy = matches!(self.shared.lock().phase, Phase::Preparing | Phase::Synchronizing);
-            if busy {
-                return Err(Hresult::HRESULT_ERROR_BUSY);
+            {
+                let state = self.shared.lock();
+                if matches!(state.phase, Phase::Preparing | Phase::Synchronizing) {
+                    return Err(Hresult::HRESULT_ERROR_BUSY);
+                }
+                self.shared.renew(&state);
             }
             let list =
                 self.worker()?.ask(async |session: &mut Session| session.enum_items().await)?;

@@ -20,6 +20,12 @@ pub(crate) struct ItemEnumerator {
     _counted: Counted,
 }
 
+/// COM hands objects from thread to thread, and asks nobody.
+const _: () = {
+    const fn any_thread<T: Send + Sync>() {}
+    any_thread::<ItemEnumerator>();
+};
+
 impl ItemEnumerator {
     pub(crate) fn create(items: Arc<[Item]>, at: usize) -> ISyncMgrEnumItems {
         Self { items, at: Mutex::new(at), _counted: Counted::new() }.into()

@@ -2,9 +2,10 @@
 
 #![allow(unsafe_code, reason = "COM methods take pointers")]
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use syncmgr_host::{Call, Hresult, ItemId, Manager, hresult};
+use syncmgr_host::{Call, Hresult, ItemId, Manager, ProgressResponse, hresult};
 use windows_core::{BOOL, GUID, HRESULT, implement};
 
 use crate::convert;
@@ -22,6 +23,7 @@ const MAX_RETRIES: u32 = 10_000;
 pub(crate) struct Desk {
     manager: Mutex<Manager>,
     awaited: Mutex<Option<Awaited>>,
+    closed: AtomicBool,
     may_bother_user: bool,
 }
 
@@ -41,7 +43,23 @@ pub(crate) struct Completion {
 
 impl Desk {
     pub(crate) fn new(manager: Manager, may_bother_user: bool) -> Arc<Self> {
-        Arc::new(Self { manager: Mutex::new(manager), awaited: Mutex::default(), may_bother_user })
+        Arc::new(Self {
+            manager: Mutex::new(manager),
+            awaited: Mutex::default(),
+            closed: AtomicBool::new(false),
+            may_bother_user,
+        })
+    }
+
+    /// Takes nothing any more: the run is over.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    /// The manager, for what a handler reports; `None`: the run is over.
+    fn open_manager(&self) -> Option<MutexGuard<'_, Manager>> {
+        let manager = self.manager();
+        (!self.closed.load(Ordering::Acquire)).then_some(manager)
     }
 
     pub(crate) fn manager(&self) -> MutexGuard<'_, Manager> {
@@ -84,6 +102,12 @@ struct ManagerCallback {
 pub(crate) fn create(desk: Arc<Desk>) -> ISyncMgrSynchronizeCallback {
     ManagerCallback { desk }.into()
 }
+
+/// COM hands objects from thread to thread, and asks nobody.
+const _: () = {
+    const fn any_thread<T: Send + Sync>() {}
+    any_thread::<ManagerCallback>();
+};
 
 impl ManagerCallback {
     fn completed(&self, call: Call, hr: HRESULT) -> HRESULT {
@@ -152,7 +176,10 @@ impl ISyncMgrSynchronizeCallback_Impl for ManagerCallback_Impl {
             let item = convert::item_id(id).ok_or(Hresult::E_INVALIDARG)?;
             // SAFETY: NULL, or what the parameter is declared as.
             let reported = unsafe { convert::progress_item(pSyncProgressItem) };
-            let response = self.desk.manager().progress(item, reported);
+            let response = match self.desk.open_manager() {
+                Some(mut manager) => manager.progress(item, reported),
+                None => ProgressResponse::CancelAll,
+            };
             Ok(hresult::from_progress_response(response))
         })
     }
@@ -167,9 +194,10 @@ impl ISyncMgrSynchronizeCallback_Impl for ManagerCallback_Impl {
             check_pointer(pszErrorText)?;
             // SAFETY: the text is not NULL, and the other one is NULL or what it is declared as.
             let entry = unsafe { convert::log_entry(dwErrorLevel, pszErrorText, pSyncLogError) };
-            match self.desk.manager().log(entry) {
-                true => Ok(Hresult::S_OK),
-                false => Err(Hresult::E_INVALIDARG),
+            match self.desk.open_manager().map(|mut manager| manager.log(entry)) {
+                Some(true) => Ok(Hresult::S_OK),
+                Some(false) => Err(Hresult::E_INVALIDARG),
+                None => Err(Hresult::E_UNEXPECTED),
             }
         })
     }
@@ -179,7 +207,9 @@ impl ISyncMgrSynchronizeCallback_Impl for ManagerCallback_Impl {
             check_pointer(ErrorID)?;
             // SAFETY: the handler's, and not NULL.
             let id = unsafe { ErrorID.read_unaligned() };
-            self.desk.manager().delete_log(convert::error_id(id));
+            if let Some(mut manager) = self.desk.open_manager() {
+                manager.delete_log(convert::error_id(id));
+            }
             Ok(Hresult::S_OK)
         })
     }

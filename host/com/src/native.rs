@@ -17,7 +17,7 @@ use windows_core::{GUID, HRESULT, Interface};
 
 use crate::convert;
 use crate::event::Event;
-use crate::guard::ours;
+use crate::guard::{E_POINTER, ours};
 use crate::interfaces::{GUID_NULL, ISyncMgrEnumItems, ISyncMgrSynchronize, SYNCMGRITEM};
 use crate::manager_callback::{self, Completion, Desk};
 use crate::task_memory;
@@ -33,7 +33,8 @@ const ITEMS_AT_ONCE: u32 = 16;
 ///
 /// The object is this run's alone. Where the thread is an apartment of its own, calls into it and
 /// window messages go on while it waits. A second cancellation ([`CancelHandle::kill`]) gives up
-/// on the handler, which cannot be ended: the process should be, soon.
+/// on a handler that works on a thread of its own, and cannot be ended: the process should be, soon.
+/// For one that works within its methods there is nothing to be done.
 pub fn run(
     handler: &ISyncMgrSynchronize,
     name: &str,
@@ -45,6 +46,8 @@ pub fn run(
     let desk = Desk::new(manager, request.trigger.may_bother_user);
     let mut run = NativeRun { handler, name: name.to_owned(), desk };
     let outcome = run.drive(request).unwrap_or_else(Outcome::Failed);
+    // Whatever still comes is too late.
+    run.desk.close();
     let mut manager = run.desk.manager();
     match &outcome {
         Outcome::NeedsUser => manager.skip_items(),
@@ -54,6 +57,11 @@ pub fn run(
         }
     }
     manager.report(outcome)
+}
+
+/// A success without what should come with it is none.
+fn failure_of(answer: Hresult) -> Hresult {
+    if answer.is_success() { E_POINTER } else { answer }
 }
 
 struct NativeRun<'a> {
@@ -104,7 +112,7 @@ impl NativeRun<'_> {
         // SAFETY: there is a place for the pointer.
         let answer = ours(unsafe { self.handler.GetHandlerInfo(&raw mut info) });
         if !answer.is_success() || info.is_null() {
-            return Err(self.failed(Call::GetHandlerInfo, answer));
+            return Err(self.failed(Call::GetHandlerInfo, failure_of(answer)));
         }
         // SAFETY: the handler gave a structure, as it says.
         let native = unsafe { info.read_unaligned() };
@@ -123,7 +131,7 @@ impl NativeRun<'_> {
         let answer = ours(unsafe { self.handler.EnumSyncMgrItems(&raw mut pointer) });
         // `S_SYNCMGR_MISSINGITEMS` is a success that comes with an enumerator.
         if !answer.is_success() || pointer.is_null() {
-            return Err(self.failed(Call::EnumItems, answer));
+            return Err(self.failed(Call::EnumItems, failure_of(answer)));
         }
         // SAFETY: the handler gave a reference to such an interface, as it says.
         let enumerator = unsafe { ISyncMgrEnumItems::from_raw(pointer) };
@@ -186,6 +194,10 @@ impl NativeRun<'_> {
             let outcome = self.synchronize()?;
             self.desk.manager().end_items(None);
             ids.clear();
+            if self.cancelled() {
+                // However the handler takes it, it is what the user wanted.
+                return Ok(Outcome::Completed);
+            }
             if retries > 0 {
                 retries -= 1;
                 ids = self.show_errors()?;
@@ -235,6 +247,9 @@ impl NativeRun<'_> {
         let errors = self.desk.manager().errors_to_show();
         let mut retry = Vec::new();
         for error in errors {
+            if self.cancelled() {
+                return Ok(Vec::new());
+            }
             let id = convert::guid(error.as_uuid());
             let show = || {
                 // SAFETY: there need be no window, and the id lives until the call returns.
@@ -270,7 +285,8 @@ impl NativeRun<'_> {
     fn wait(&self, call: Call, came: &Event) -> Result<(), SessionError> {
         while !came.wait(LOOK) {
             let (pushes, killed) = {
-                let manager = self.desk.manager();
+                let mut manager = self.desk.manager();
+                manager.flush_due();
                 (manager.take_pushes(), manager.is_killed())
             };
             if killed {
@@ -278,7 +294,18 @@ impl NativeRun<'_> {
                 let (plugin, reason) = (self.name.clone(), StopReason::Killed);
                 return Err(SessionError::Ended { plugin, call, reason });
             }
-            for (item, status) in pushes {
+            let told = match call {
+                Call::PrepareForSync | Call::Synchronize => pushes,
+                // There are no other times at which a handler may be told.
+                Call::Initialize
+                | Call::GetHandlerInfo
+                | Call::EnumItems
+                | Call::SetItemStatus
+                | Call::ShowError
+                | Call::GetProperties
+                | Call::SetProperties => Vec::new(),
+            };
+            for (item, status) in told {
                 let id = item.map_or(GUID_NULL, |item| convert::guid(item.as_uuid()));
                 // SAFETY: the id lives until the call returns. What a handler thinks of it does
                 // not matter: it hears the same from its next report.
@@ -286,6 +313,10 @@ impl NativeRun<'_> {
             }
         }
         Ok(())
+    }
+
+    fn cancelled(&self) -> bool {
+        self.desk.manager().is_cancelled()
     }
 
     fn failed(&self, call: Call, hresult: Hresult) -> SessionError {

@@ -23,6 +23,9 @@ const CLASSES: &str = r"Software\Classes\CLSID";
 /// Where the sync manager looks for handlers. Documented for the machine.
 const HANDLERS: &str = r"Software\Microsoft\Windows\CurrentVersion\SyncMgr\Handlers";
 
+/// The value that tells our classes from those of others: the name of the plugin.
+const MARK: &str = "SyncMgrPlugin";
+
 /// `HRESULT_FROM_WIN32(ERROR_FILE_NOT_FOUND)`.
 const NOT_FOUND: Hresult = Hresult(0x8007_0002);
 
@@ -42,6 +45,16 @@ pub enum RegistryError {
         class: String,
         /// Whose it is.
         server: String,
+    },
+    /// The library could be replaced by a user, for all users.
+    #[error(
+        "{} is not the administrators', and every user would run it; install the program where only \
+         they can write, such as in C:\\Program Files",
+        path.display()
+    )]
+    OpenLibrary {
+        /// Where it is.
+        path: PathBuf,
     },
     /// The registry refuses.
     #[error("the registry key {key}: {hresult}")]
@@ -64,6 +77,7 @@ impl RegistryError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::NoLibrary { .. } => "registry-no-library",
+            Self::OpenLibrary { .. } => "registry-open-library",
             Self::ClassTaken { .. } => "registry-class-taken",
             Self::Key { .. } => "registry-key",
             Self::Manager { .. } => "registry-manager",
@@ -74,6 +88,7 @@ impl RegistryError {
     pub const fn hresult(&self) -> Hresult {
         match self {
             Self::NoLibrary { .. } => Hresult::HRESULT_ERROR_NOT_FOUND,
+            Self::OpenLibrary { .. } => Hresult::E_ACCESSDENIED,
             Self::ClassTaken { .. } => Hresult::HRESULT_ERROR_ALREADY_EXISTS,
             Self::Key { hresult, .. } | Self::Manager { hresult } => *hresult,
         }
@@ -147,15 +162,18 @@ fn class_name(registration: &Registration) -> String {
 /// [`RegistryError`]. What was written until then stays, and doing it again replaces it.
 pub fn register(registration: &Registration, library: &Path) -> Result<Registered, RegistryError> {
     check_class(registration)?;
+    check_library(registration, library)?;
     let class = class_name(registration);
     let key = format!(r"{CLASSES}\{class}");
     let server = format!(r"{key}\InprocServer32");
     let root = root(registration.scope);
+    // First, so that whatever comes of the rest is known to be ours.
+    set(root, &key, MARK, &registration.name)?;
     set(root, &key, "", &registration.name)?;
     set(root, &server, "", &library.to_string_lossy())?;
     // Objects work in every apartment, and need none of their own.
     set(root, &server, "ThreadingModel", "Both")?;
-    let manager = match manager_register(registration) {
+    let manager = match Manager::get().and_then(|manager| manager.register(registration)) {
         Ok(()) => return Ok(Registered::ByManager),
         Err(manager) => manager,
     };
@@ -169,19 +187,18 @@ pub fn register(registration: &Registration, library: &Path) -> Result<Registere
 /// # Errors
 /// [`RegistryError::Key`].
 pub fn unregister(registration: &Registration) -> Result<(), RegistryError> {
-    if check_class(registration).is_err() {
+    let class = class_name(registration);
+    let root = root(registration.scope);
+    if owner(root, &class)? != Owner::Ours {
         return Ok(());
     }
-    let class = class_name(registration);
     // There may be no manager, or it may not know the handler.
-    if let Ok(manager) = manager() {
-        let id = convert::guid(registration.clsid);
-        // SAFETY: the id lives until the call returns.
-        let _ = unsafe { manager.UnregisterSyncMgrHandler(&raw const id, 0) };
+    if let Ok(manager) = Manager::get() {
+        manager.unregister(registration);
     }
     for parent in [HANDLERS, CLASSES] {
         let key = format!(r"{parent}\{class}");
-        match root(registration.scope).remove_tree(&key) {
+        match root.remove_tree(&key) {
             Err(error) if ours(error.code()) != NOT_FOUND => return Err(key_error(key, &error)),
             Ok(()) | Err(_) => {}
         }
@@ -189,22 +206,62 @@ pub fn unregister(registration: &Registration) -> Result<(), RegistryError> {
     Ok(())
 }
 
+/// Whose a class is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Owner {
+    Nobody,
+    Ours,
+    /// Where its server is, if that can be told.
+    Others(String),
+}
+
+fn owner(root: &Key, class: &str) -> Result<Owner, RegistryError> {
+    let path = format!(r"{CLASSES}\{class}");
+    let key = match root.open(&path) {
+        Ok(key) => key,
+        Err(error) if ours(error.code()) == NOT_FOUND => return Ok(Owner::Nobody),
+        Err(error) => return Err(key_error(path, &error)),
+    };
+    if key.get_string(MARK).is_ok() {
+        return Ok(Owner::Ours);
+    }
+    let server = ["InprocServer32", "LocalServer32"]
+        .into_iter()
+        .find_map(|server| key.open(server).and_then(|key| key.get_string("")).ok());
+    Ok(Owner::Others(server.unwrap_or(path)))
+}
+
 /// Whether the class is free, or ours: a plugin may state a class id, and must not take that of
 /// something else.
 ///
 /// # Errors
-/// [`RegistryError::ClassTaken`].
+/// [`RegistryError::ClassTaken`], and [`RegistryError::Key`] where that cannot be told.
 pub fn check_class(registration: &Registration) -> Result<(), RegistryError> {
     let class = class_name(registration);
     for root in [CURRENT_USER, LOCAL_MACHINE] {
-        let server = root.open(format!(r"{CLASSES}\{class}\InprocServer32"));
-        let Ok(server) = server.and_then(|key| key.get_string("")) else { continue };
-        let file = server.rsplit(['\\', '/']).next().unwrap_or_default();
-        if !file.trim_matches('"').eq_ignore_ascii_case(LIBRARY) {
-            return Err(RegistryError::ClassTaken { class, server });
+        match owner(root, &class)? {
+            Owner::Nobody | Owner::Ours => {}
+            Owner::Others(server) => return Err(RegistryError::ClassTaken { class, server }),
         }
     }
     Ok(())
+}
+
+/// Whether nobody can replace the library who could not as well replace the system's own.
+///
+/// # Errors
+/// [`RegistryError::OpenLibrary`].
+pub fn check_library(registration: &Registration, library: &Path) -> Result<(), RegistryError> {
+    let administrators = || {
+        let places = [Some(library), library.parent()];
+        places.into_iter().flatten().all(syncmgr_store::is_administrators)
+    };
+    match registration.scope {
+        Scope::Machine if !administrators() => {
+            Err(RegistryError::OpenLibrary { path: library.to_owned() })
+        }
+        Scope::Machine | Scope::User => Ok(()),
+    }
 }
 
 fn set(root: &Key, key: &str, name: &str, value: &str) -> Result<(), RegistryError> {
@@ -216,41 +273,56 @@ fn key_error(key: String, error: &windows_core::Error) -> RegistryError {
     RegistryError::Key { key, hresult: ours(error.code()) }
 }
 
-/// Tells the sync manager of the handler in its own way.
-fn manager_register(registration: &Registration) -> Result<(), Hresult> {
-    let manager = manager()?;
-    let id = convert::guid(registration.clsid);
-    let mut description = Vec::new();
-    convert::encode(&registration.name, &mut description);
-    // SAFETY: the id and the text, which ends with a NUL, live until the call returns.
-    let answer = unsafe { manager.RegisterSyncMgrHandler(&raw const id, description.as_ptr(), 0) };
-    match ours(answer) {
-        answer if answer.is_success() => Ok(()),
-        failure => Err(failure),
-    }
+/// The sync manager's own object, and the apartment that it is in.
+struct Manager {
+    // Dropped in this order: without an apartment the object is gone.
+    object: ISyncMgrRegister,
+    _apartment: crate::apartment::Multithreaded,
 }
 
-/// The sync manager's own object, in whatever apartment this thread is in.
-fn manager() -> Result<ISyncMgrRegister, Hresult> {
-    let same = |id: GUID| windows_sys::core::GUID::from_u128(id.to_u128());
-    let (class, interface) = (same(CLSID_SyncMgr), same(ISyncMgrRegister::IID));
-    let _apartment = crate::apartment::Multithreaded::enter();
-    let mut pointer = std::ptr::null_mut();
-    // SAFETY: the ids live until the call returns, and there is a place for the result.
-    let created = unsafe {
-        CoCreateInstance(
-            &raw const class,
-            std::ptr::null_mut(),
-            CLSCTX_INPROC_SERVER,
-            &raw const interface,
-            &raw mut pointer,
-        )
-    };
-    match ours(HRESULT(created)) {
-        created if created.is_success() && !pointer.is_null() => {
-            // SAFETY: the call gave a reference to this interface.
-            Ok(unsafe { ISyncMgrRegister::from_raw(pointer) })
+impl Manager {
+    fn get() -> Result<Self, Hresult> {
+        let same = |id: GUID| windows_sys::core::GUID::from_u128(id.to_u128());
+        let (class, interface) = (same(CLSID_SyncMgr), same(ISyncMgrRegister::IID));
+        let apartment = crate::apartment::Multithreaded::enter();
+        let mut pointer = std::ptr::null_mut();
+        // SAFETY: the ids live until the call returns, and there is a place for the result.
+        let created = unsafe {
+            CoCreateInstance(
+                &raw const class,
+                std::ptr::null_mut(),
+                CLSCTX_INPROC_SERVER,
+                &raw const interface,
+                &raw mut pointer,
+            )
+        };
+        match ours(HRESULT(created)) {
+            created if created.is_success() && !pointer.is_null() => {
+                // SAFETY: the call gave a reference to this interface.
+                let object = unsafe { ISyncMgrRegister::from_raw(pointer) };
+                Ok(Self { object, _apartment: apartment })
+            }
+            created if created.is_success() => Err(crate::guard::E_POINTER),
+            failure => Err(failure),
         }
-        failure => Err(failure),
+    }
+
+    fn register(&self, registration: &Registration) -> Result<(), Hresult> {
+        let id = convert::guid(registration.clsid);
+        let mut description = Vec::new();
+        convert::encode(&registration.name, &mut description);
+        // SAFETY: the id and the text, which ends with a NUL, live until the call returns.
+        let answer =
+            unsafe { self.object.RegisterSyncMgrHandler(&raw const id, description.as_ptr(), 0) };
+        match ours(answer) {
+            answer if answer.is_success() => Ok(()),
+            failure => Err(failure),
+        }
+    }
+
+    fn unregister(&self, registration: &Registration) {
+        let id = convert::guid(registration.clsid);
+        // SAFETY: the id lives until the call returns.
+        let _ = unsafe { self.object.UnregisterSyncMgrHandler(&raw const id, 0) };
     }
 }

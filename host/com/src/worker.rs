@@ -1,6 +1,7 @@
 //! The thread on which a handler's session is driven: what was asked for is done one after the
 //! other, and what takes long completes through the callback.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -17,10 +18,15 @@ const LOOK: Duration = Duration::from_millis(500);
 
 type Task = Box<dyn FnOnce(&mut SessionThread) + Send>;
 
+/// A call of the manager's that tells how something ended.
+pub(crate) type Completion = Box<dyn FnOnce() + Send>;
+
 /// Ends, and the session with it, when it is dropped and all tasks are done.
 #[derive(Debug)]
 pub(crate) struct Worker {
     tasks: mpsc::Sender<Task>,
+    /// Done on another thread: the manager may ask the worker something before it returns.
+    completions: mpsc::Sender<Completion>,
 }
 
 impl Worker {
@@ -51,12 +57,22 @@ impl Worker {
             })
             .map_err(|_| Hresult::E_OUTOFMEMORY)?;
         started.wait()??;
-        Ok(Self { tasks })
+        Ok(Self { tasks, completions: complete()? })
     }
 
-    /// Has something done later. The task is lost if the thread is gone, which only a defect of
-    /// this program brings about.
-    pub(crate) fn post(&self, task: impl FnOnce(&mut SessionThread) + Send + 'static) -> bool {
+    /// Has something done later, and then its completion; `failed` is that of a task that panics.
+    /// `false`: the thread is gone, which only a defect of this program brings about.
+    pub(crate) fn post(
+        &self,
+        task: impl FnOnce(&mut SessionThread) -> Completion + Send + 'static,
+        failed: impl FnOnce() + Send + 'static,
+    ) -> bool {
+        let completions = self.completions.clone();
+        let task = move |session: &mut SessionThread| {
+            let done = catch_unwind(AssertUnwindSafe(|| task(session)));
+            // Both ends are there as long as the handler, or one of its tasks, is.
+            let _ = completions.send(done.unwrap_or_else(|_| Box::new(failed)));
+        };
         self.tasks.send(Box::new(task)).is_ok()
     }
 
@@ -67,11 +83,30 @@ impl Worker {
     ) -> Result<T, Hresult> {
         let answer = Promise::new()?;
         let tell = answer.clone();
-        if !self.post(move |session| tell.keep(call(session, calls))) {
+        let task: Task = Box::new(move |session| tell.keep(call(session, calls)));
+        if self.tasks.send(task).is_err() {
             return Err(Hresult::E_UNEXPECTED);
         }
         answer.wait()?
     }
+}
+
+/// Starts the thread on which the manager is told how things ended.
+fn complete() -> Result<mpsc::Sender<Completion>, Hresult> {
+    let (completions, to_do) = mpsc::channel::<Completion>();
+    let counted = Counted::new();
+    thread::Builder::new()
+        .name("syncmgr-completions".to_owned())
+        .spawn(move || {
+            let _counted = counted;
+            let _apartment = Multithreaded::enter();
+            while let Ok(completion) = to_do.recv() {
+                // The manager's own code, or ours on the way to it.
+                let _ = catch_unwind(AssertUnwindSafe(completion));
+            }
+        })
+        .map_err(|_| Hresult::E_OUTOFMEMORY)?;
+    Ok(completions)
 }
 
 /// Makes calls, on the worker's thread.

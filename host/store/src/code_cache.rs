@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use syncmgr_host::{Host, Plugin};
 
 use crate::error::StoreError;
-use crate::place::{check_private, create_private, replace_file};
+use crate::place::{Scope, check_private, create_private, replace_file};
 
 /// What it may hold before the least recently used is removed.
 const MAX_BYTES: u64 = 1 << 30;
@@ -85,22 +85,27 @@ impl CodeCache {
     }
 
     fn load_kept(&self, host: &Host, name: &str, file: &Path) -> Option<Plugin> {
-        for place in [self.folder.as_path(), file] {
-            check_private(place).ok()?;
+        // From the state folder on: whoever can write there can put another one in its place.
+        for place in self.folder.ancestors().take(2).chain([file]) {
+            check_private(place, Scope::User).ok()?;
         }
         // SAFETY: only this module writes files of this name into the folder, with what
         // `precompile` returned, and that nobody else can write there was checked above.
         #[expect(unsafe_code, reason = "what was compiled earlier is native code")]
         let plugin = unsafe { host.load_precompiled_file(name, file) }.ok()?;
         // Keeps what is used from being removed; it is no harm if that cannot be.
-        let _ = File::open(file).and_then(|file| file.set_modified(SystemTime::now()));
+        let opened = File::options().append(true).open(file);
+        let _ = opened.and_then(|file| file.set_modified(SystemTime::now()));
         Some(plugin)
     }
 
     fn keep(&self, file: &Path, compiled: &[u8]) -> Result<(), StoreError> {
         create_private(&self.folder).map_err(StoreError::file(&self.folder))?;
-        check_private(&self.folder)?;
+        check_private(&self.folder, Scope::User)?;
         let bytes = compiled.len() as u64;
+        if bytes > self.max_bytes {
+            return Ok(());
+        }
         let mut entries = self.entries()?;
         entries.sort_by_key(|entry| entry.used);
         let mut held = entries.iter().map(|entry| entry.bytes).sum::<u64>() + bytes;
@@ -111,11 +116,7 @@ impl CodeCache {
             fs::remove_file(&entry.path).map_err(StoreError::file(&entry.path))?;
             held -= entry.bytes;
         }
-        match held <= self.max_bytes {
-            true => replace_file(file, compiled).map_err(StoreError::file(file)),
-            // It is too large by itself.
-            false => Ok(()),
-        }
+        replace_file(file, compiled).map_err(StoreError::file(file))
     }
 
     /// What it holds, in no order.

@@ -43,6 +43,18 @@ pub enum StoreError {
         /// The folder or the file.
         path: PathBuf,
     },
+    /// A directory holds, or lies in, the folder in which plugins are installed.
+    #[error(
+        "the directory `{name}` cannot be granted, since what is in {} is trusted, and a plugin could \
+         change it; grant another directory, or name another state folder with --state-dir",
+        path.display()
+    )]
+    Protected {
+        /// The name of the grant.
+        name: String,
+        /// The folder.
+        path: PathBuf,
+    },
     /// There is no such plugin.
     #[error("no plugin is registered as `{name}`; `syncmgr list` tells which ones are")]
     Unknown {
@@ -96,6 +108,7 @@ impl StoreError {
             Self::Grant(_) => "store-grant",
             Self::Damaged { .. } => "store-damaged",
             Self::Open { .. } => "store-open",
+            Self::Protected { .. } => "store-protected",
             Self::Unknown { .. } => "store-unknown",
             Self::Name { .. } => "store-name",
             Self::ClassTaken { .. } => "store-class-taken",
@@ -113,7 +126,7 @@ impl StoreError {
                 Hresult::E_INVALIDARG
             }
             Self::Damaged { .. } => Hresult::HRESULT_ERROR_FILE_CORRUPT,
-            Self::Open { .. } => Hresult::E_ACCESSDENIED,
+            Self::Open { .. } | Self::Protected { .. } => Hresult::E_ACCESSDENIED,
             Self::Unknown { .. } => Hresult::HRESULT_ERROR_NOT_FOUND,
             Self::ClassTaken { .. } => Hresult::HRESULT_ERROR_ALREADY_EXISTS,
             Self::Scope => Hresult::E_NOTIMPL,
@@ -130,6 +143,7 @@ impl StoreError {
             | Self::Name { .. }
             | Self::ClassTaken { .. }
             | Self::Unrequested { .. }
+            | Self::Protected { .. }
             | Self::Scope
             | Self::Load(_) => true,
             Self::File { .. } | Self::Damaged { .. } | Self::Open { .. } => false,

@@ -255,17 +255,7 @@ impl Granted {
             && self.limits.is_empty()
     }
 
-    /// What a session of the plugin is given, with a storage for its own files.
-    ///
-    /// # Errors
-    /// [`StoreError::Unrequested`] for what the plugin does not ask for, which is misspelt most
-    /// likely, and [`StoreError::Text`] for a secret that is not there.
-    pub fn session_options(
-        &self,
-        plugin: &Plugin,
-        storage: &Path,
-    ) -> Result<SessionOptions, StoreError> {
-        self.check(plugin)?;
+    pub(crate) fn session_options(&self, storage: &Path) -> Result<SessionOptions, StoreError> {
         let mut options = self.without_secrets().storage(storage);
         for (name, secret) in &self.secrets {
             options = options.secret(name, secret.read(name)?);
@@ -273,11 +263,8 @@ impl Granted {
         Ok(options)
     }
 
-    /// Whether the plugin asks for all of it.
-    ///
-    /// # Errors
-    /// [`StoreError::Unrequested`].
-    pub fn check(&self, plugin: &Plugin) -> Result<(), StoreError> {
+    /// Whether the plugin asks for all of it. What it does not ask for is misspelt most likely.
+    pub(crate) fn check(&self, plugin: &Plugin) -> Result<(), StoreError> {
         let mut options = self.without_secrets();
         for (name, _) in &self.secrets {
             options = options.secret(name, "");

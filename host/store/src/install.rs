@@ -1,5 +1,6 @@
 //! Installing plugins, for which they are compiled.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use syncmgr_host::{Host, LoadError, Plugin, PrecompiledError};
@@ -29,8 +30,13 @@ impl Registrations {
             loaded => return loaded,
         }
         let component = self.component(registration)?;
-        compile(host, registration, &component)?;
-        self.load_compiled(host, registration)
+        let compiled = host.precompile(&registration.name, &component)?;
+        // Another user's, or the machine's, may not be ours to write. It is done again then.
+        let _ = write(&registration.compiled_file(), &compiled);
+        // SAFETY: these are the bytes that `precompile` has just returned.
+        #[expect(unsafe_code, reason = "what is compiled is native code")]
+        let plugin = unsafe { host.load_precompiled(&registration.name, &compiled) };
+        Ok(plugin?)
     }
 
     /// Gets ready to install a plugin under a name, in place of the one that has it. Nothing is
@@ -53,7 +59,7 @@ impl Registrations {
         // SAFETY: these are the bytes that `precompile` has just returned.
         #[expect(unsafe_code, reason = "what is compiled is native code")]
         let plugin = unsafe { host.load_precompiled(name, &compiled) }?;
-        granted.check(&plugin)?;
+        self.check(&plugin, &granted)?;
         let clsid = Registration::class(name, plugin.description());
         let mut others = self.list().into_iter().flatten();
         if let Some(other) = others.find(|other| other.name != name && other.clsid == clsid) {
@@ -70,6 +76,9 @@ impl Registrations {
         Ok(Installation { registration, place: place.clone(), component, compiled })
     }
 }
+
+/// Held while something is installed. No name of a plugin has a dot.
+const LOCK: &str = ".lock";
 
 /// A plugin that is ready to be installed.
 #[derive(Debug)]
@@ -95,14 +104,18 @@ impl Installation {
         let text = registration.to_text()?;
         let folder = &registration.folder;
         registration.scope.create_folder(&place).map_err(StoreError::file(&place))?;
-        check_private(&place)?;
+        check_private(&place, registration.scope)?;
         match registration.scope {
             Scope::User => create_private(folder),
             // What is in the machine's folder has its access control list.
             Scope::Machine => std::fs::create_dir_all(folder),
         }
         .map_err(StoreError::file(folder))?;
-        check_private(folder)?;
+        check_private(folder, registration.scope)?;
+        // What another one is about to install is not a leftover.
+        let lock = place.join(LOCK);
+        let lock = File::create(&lock).and_then(|file| file.lock().map(|()| file));
+        let _lock = lock.map_err(StoreError::file(&place))?;
         write(&registration.component_file(), &component)?;
         write(&registration.compiled_file(), &compiled)?;
         write(&folder.join(FILE), text.as_bytes())?;
@@ -114,11 +127,6 @@ impl Installation {
 
 fn write(file: &Path, content: &[u8]) -> Result<(), StoreError> {
     replace_file(file, content).map_err(StoreError::file(file))
-}
-
-fn compile(host: &Host, registration: &Registration, component: &[u8]) -> Result<(), StoreError> {
-    let compiled = host.precompile(&registration.name, component)?;
-    write(&registration.compiled_file(), &compiled)
 }
 
 impl Registration {

@@ -29,6 +29,8 @@ pub use error::StoreError;
 pub use granted::{AllLimits, Granted, Secret, grant, grants_file_plugin};
 #[cfg(feature = "compiler")]
 pub use install::Installation;
+#[cfg(windows)]
+pub use place::is_administrators;
 pub use place::{Scope, create_private, default_state_dir, replace_file};
 pub use registration::Registration;
 pub use registrations::{Registrations, host_options};

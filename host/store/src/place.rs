@@ -56,16 +56,21 @@ pub fn default_state_dir() -> Result<PathBuf, StoreError> {
 }
 
 /// Makes a folder that is its owner's alone: what plugins remember is nobody else's business, and
-/// what is installed is run. On Windows, the user's own folders are that already.
+/// what is installed is run. One that is there is left as it is.
 ///
 /// # Errors
 /// Those of the system.
 pub fn create_private(path: &Path) -> std::io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
+    #[cfg(windows)]
+    return owner::create_private(path);
+    #[cfg(not(windows))]
+    {
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(path)
+    }
 }
 
 /// Writes a file so that it has the old content or the new one, whatever happens meanwhile.
@@ -89,7 +94,7 @@ pub fn replace_file(path: &Path, content: &[u8]) -> std::io::Result<()> {
 /// # Errors
 /// [`StoreError::Open`] where somebody can.
 #[cfg(unix)]
-pub(crate) fn check_private(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn check_private(path: &Path, _scope: Scope) -> Result<(), StoreError> {
     use std::os::unix::fs::MetadataExt as _;
     const OTHERS_WRITE: u32 = 0o022;
     let metadata = std::fs::symlink_metadata(path).map_err(StoreError::file(path))?;
@@ -100,24 +105,39 @@ pub(crate) fn check_private(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Access control lists say who may write: those of users' folders are the system's, and that of
-/// the machine's folder is ours. Who owns something may change its list, so that is looked at.
+/// Access control lists say who may write, and are made when the folder is. Who owns something may
+/// change its list, so that is looked at.
 #[cfg(windows)]
-pub(crate) fn check_private(path: &Path) -> Result<(), StoreError> {
-    match owner::is_trusted(path).map_err(StoreError::file(path))? {
+pub(crate) fn check_private(path: &Path, scope: Scope) -> Result<(), StoreError> {
+    match owner::is_trusted(path, scope).map_err(StoreError::file(path))? {
         true => Ok(()),
         false => Err(StoreError::Open { path: path.to_owned() }),
     }
 }
 
 #[cfg(not(any(unix, windows)))]
-pub(crate) fn check_private(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn check_private(path: &Path, _scope: Scope) -> Result<(), StoreError> {
     Err(StoreError::Open { path: path.to_owned() })
 }
 
+/// Not by the environment, which is the user's.
 #[cfg(windows)]
 fn machine_dir() -> Option<PathBuf> {
-    std::env::var_os("ProgramData").map(|dir| PathBuf::from(dir).join("syncmgr"))
+    owner::program_data().map(|dir| dir.join("syncmgr"))
+}
+
+/// Whether this process has more rights than its user has without asking for them.
+pub(crate) fn is_elevated() -> bool {
+    #[cfg(windows)]
+    return owner::is_elevated();
+    #[cfg(not(windows))]
+    false
+}
+
+/// Whether only administrators can have put something there.
+#[cfg(windows)]
+pub fn is_administrators(path: &Path) -> bool {
+    owner::is_trusted(path, Scope::Machine).unwrap_or(false)
 }
 
 #[cfg(not(windows))]

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use syncmgr_host::{Host, HostOptions, LoadLimits, Plugin};
+use syncmgr_host::{Access, Host, HostOptions, LoadLimits, Plugin, SessionOptions};
 use uuid::Uuid;
 
 use crate::error::StoreError;
-use crate::place::{Scope, check_private};
+use crate::granted::Granted;
+use crate::place::{Scope, check_private, is_elevated};
 use crate::registration::{FILE, Registration};
 
 /// How every host that loads installed plugins is made, so that all of them can use what one has
@@ -19,6 +20,9 @@ pub fn host_options(limits: LoadLimits) -> HostOptions {
         false => options,
     }
 }
+
+/// A plugin's folder, the one with all of them, and the state folder.
+const PLACES: usize = 3;
 
 /// The installed plugins, those of the machine first: what an administrator has installed is not
 /// replaced by what a user has.
@@ -38,6 +42,57 @@ impl Registrations {
         }
     }
 
+    /// Those that a library in somebody else's process may load. With raised rights, what a user
+    /// without them can write does not count.
+    pub fn for_library(state_dir: &Path) -> Self {
+        let mut registrations = Self::new(state_dir);
+        if is_elevated() {
+            registrations.folders.retain(|(scope, _)| *scope == Scope::Machine);
+        }
+        registrations
+    }
+
+    /// What a session of a plugin is given, with a storage in this part of the user's state folder.
+    ///
+    /// # Errors
+    /// Those of [`Registrations::check`], and [`StoreError::Text`] for a secret that is not there.
+    pub fn session_options(
+        &self,
+        plugin: &Plugin,
+        granted: &Granted,
+        home: &Path,
+    ) -> Result<SessionOptions, StoreError> {
+        self.check(plugin, granted)?;
+        granted.session_options(&home.join("storage"))
+    }
+
+    /// Whether a plugin can be given this.
+    ///
+    /// # Errors
+    /// [`StoreError::Unrequested`] for what it does not ask for, and [`StoreError::Protected`] for a
+    /// directory from which it could become more than a plugin.
+    pub fn check(&self, plugin: &Plugin, granted: &Granted) -> Result<(), StoreError> {
+        granted.check(plugin)?;
+        let machine = self.folders.iter().filter(|(scope, _)| *scope == Scope::Machine);
+        let machine = machine.filter_map(|(_, folder)| folder.parent());
+        for ours in machine.chain([self.state_dir.as_path()]) {
+            // What is not there yet will be.
+            let ours = ours.canonicalize().or_else(|_| std::path::absolute(ours));
+            let ours = ours.map_err(StoreError::file(&self.state_dir))?;
+            for grant in &granted.directories {
+                // Compiled plugins and grants are there. Reading them all does no harm in a backup.
+                let around = ours.starts_with(grant.path()) && grant.access() != Access::ReadOnly;
+                if around || grant.path().starts_with(&ours) {
+                    return Err(StoreError::Protected {
+                        name: grant.name().to_owned(),
+                        path: ours,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The user's state folder.
     pub fn state_dir(&self) -> &Path {
         &self.state_dir
@@ -55,7 +110,8 @@ impl Registrations {
                     continue;
                 }
             };
-            let mut folders: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+            let mut folders: Vec<_> =
+                entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
             folders.sort();
             let read = |folder: &PathBuf| Registration::read(folder, *scope).transpose();
             found.extend(folders.iter().filter_map(read));
@@ -103,8 +159,9 @@ impl Registrations {
         registration: &Registration,
     ) -> Result<Plugin, StoreError> {
         let file = registration.compiled_file();
-        for place in [registration.folder.parent(), Some(&registration.folder), Some(&file)] {
-            check_private(place.unwrap_or(&registration.folder))?;
+        // From the state folder on: whoever can write there can put another one in its place.
+        for place in registration.folder.ancestors().take(PLACES).chain([file.as_path()]) {
+            check_private(place, registration.scope)?;
         }
         // SAFETY: the file was written by `Installation`, with what `precompile` returned, into a
         // folder that was made for its owner alone, and is replaced and never changed. That

@@ -62,7 +62,12 @@ pub(crate) fn register(args: &Register) -> anyhow::Result<Exit> {
     let scope = if args.machine { Scope::Machine } else { Scope::User };
     let installation = registrations.prepare(&host, scope, &name, bytes.into(), granted)?;
     native::check(installation.registration())?;
+    let before = registrations.find(&name).ok();
     let registration = installation.commit()?;
+    if let Some(before) = before.filter(|before| before.clsid != registration.clsid) {
+        // The class of the one that was replaced leads nowhere any more.
+        native::unregister(&before)?;
+    }
     native::register(&registration)?;
     writeln!(
         std::io::stdout(),
@@ -166,8 +171,10 @@ mod native {
     use syncmgr_store::Registration;
 
     pub(super) fn check(registration: &Registration) -> anyhow::Result<()> {
-        registry::library_beside_program()?;
-        registry::check_class(registration).with_context(|| cannot_register(registration))
+        let library = registry::library_beside_program()?;
+        registry::check_class(registration)
+            .and_then(|()| registry::check_library(registration, &library))
+            .with_context(|| cannot_register(registration))
     }
 
     fn cannot_register(registration: &Registration) -> String {

@@ -134,7 +134,11 @@ fn plain(text: &str) -> String {
             '\n' => plain.push_str("\r\n"),
             '\r' => {}
             '\t' => plain.push(' '),
-            '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => {
+            '\u{061C}'
+            | '\u{200B}'..='\u{200F}'
+            | '\u{2028}'..='\u{202E}'
+            | '\u{2060}'..='\u{2069}'
+            | '\u{FEFF}' => {
                 plain.push('\u{FFFD}');
             }
             other if other.is_control() => plain.push('\u{FFFD}'),
@@ -296,6 +300,11 @@ impl Template {
     }
 }
 
+/// A text as a field with one line has it, in and out.
+fn shown(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
 /// An ampersand would underline what follows it.
 fn label(text: &str) -> String {
     plain(text).replace("\r\n", " ").replace('&', "&&")
@@ -346,7 +355,7 @@ impl Dialog {
         match field {
             PropertyField::Boolean(value) => self.check(id, *value),
             PropertyField::Integer(value) => self.set_text(id, &value.to_string()),
-            PropertyField::Text(value) => self.set_text(id, value),
+            PropertyField::Text(value) => self.set_text(id, &shown(value)),
             PropertyField::Choice { options, selected } => {
                 for option in options {
                     let mut units = Vec::new();
@@ -372,7 +381,8 @@ impl Dialog {
             }
             PropertyField::Text(before) => {
                 let now = self.text(id);
-                (now != *before).then_some(PropertyValue::Text(now))
+                // A field does not give back everything as it got it.
+                (now != shown(before)).then_some(PropertyValue::Text(now))
             }
             PropertyField::Choice { selected, .. } => {
                 let now = u32::try_from(self.send(id, CB_GETCURSEL, 0, 0)).ok()?;

@@ -2,10 +2,10 @@
 
 #![allow(unsafe_code, reason = "the standard library knows no access control lists")]
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::windows::ffi::OsStrExt as _;
-use std::path::Path;
+use std::os::windows::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
 use std::ptr::{null_mut, without_provenance_mut};
 
 use windows_sys::Win32::Foundation::LocalFree;
@@ -15,17 +15,24 @@ use windows_sys::Win32::Security::Authorization::{
 };
 use windows_sys::Win32::Security::{
     EqualSid, GetTokenInformation, IsWellKnownSid, OWNER_SECURITY_INFORMATION,
-    PSECURITY_DESCRIPTOR, PSID, SECURITY_ATTRIBUTES, TOKEN_USER, TokenUser,
-    WinBuiltinAdministratorsSid, WinLocalSystemSid,
+    PSECURITY_DESCRIPTOR, PSID, SECURITY_ATTRIBUTES, TOKEN_ELEVATION, TOKEN_USER, TokenElevation,
+    TokenUser, WinBuiltinAdministratorsSid, WinLocalSystemSid,
 };
 use windows_sys::Win32::Storage::FileSystem::CreateDirectoryW;
+use windows_sys::Win32::System::Com::CoTaskMemFree;
+use windows_sys::Win32::UI::Shell::{FOLDERID_ProgramData, SHGetKnownFolderPath};
+
+use super::Scope;
 
 /// The token of this process, without opening it.
 const CURRENT_PROCESS_TOKEN: isize = -4;
 
 /// Protected from what the folder above would hand down. Administrators and the system: all;
 /// users: reading.
-const ACCESS: &str = "D:P(A;OICI;FA;;;BA)(A;OICI;FA;;;SY)(A;OICI;GRGX;;;BU)";
+const MACHINE: &str = "D:P(A;OICI;FA;;;BA)(A;OICI;FA;;;SY)(A;OICI;GRGX;;;BU)";
+
+/// Protected as well. Administrators, the system and the owner: all.
+const PRIVATE: &str = "D:P(A;OICI;FA;;;BA)(A;OICI;FA;;;SY)(A;OICI;FA;;;OW)";
 
 fn wide(text: &OsStr) -> Vec<u16> {
     text.encode_wide().chain([0]).collect()
@@ -44,7 +51,26 @@ impl Drop for Descriptor {
 /// Makes a folder in which administrators write and everybody reads. In `ProgramData`, without
 /// being told, everybody could.
 pub(super) fn create_for_machine(path: &Path) -> io::Result<()> {
-    let access = wide(OsStr::new(ACCESS));
+    create(path, MACHINE)
+}
+
+/// Makes a folder, and those above it that are not there, which are the user's alone.
+pub(super) fn create_private(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        create_private(parent)?;
+    }
+    match create(path, PRIVATE) {
+        // Somebody else has just made it.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        created => created,
+    }
+}
+
+fn create(path: &Path, access: &str) -> io::Result<()> {
+    let access = wide(OsStr::new(access));
     let mut descriptor = Descriptor(null_mut());
     // SAFETY: the text ends with a NUL, there is a place for the result, and the size is not
     // wanted.
@@ -72,8 +98,8 @@ pub(super) fn create_for_machine(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether the administrators, the system or the user of this process own it.
-pub(super) fn is_trusted(path: &Path) -> io::Result<bool> {
+/// Whether the administrators or the system own it, or, if that is enough, the user of this process.
+pub(super) fn is_trusted(path: &Path, scope: Scope) -> io::Result<bool> {
     let path = wide(path.as_os_str());
     let (mut owner, mut descriptor): (PSID, _) = (null_mut(), Descriptor(null_mut()));
     // SAFETY: the path ends with a NUL, there are places for what is wanted, and the rest may be
@@ -93,13 +119,58 @@ pub(super) fn is_trusted(path: &Path) -> io::Result<bool> {
     if found != 0 {
         return Err(io::Error::from_raw_os_error(found.cast_signed()));
     }
+    if owner.is_null() {
+        return Ok(false);
+    }
     for known in [WinBuiltinAdministratorsSid, WinLocalSystemSid] {
         // SAFETY: the owner is part of the descriptor, which still lives.
         if unsafe { IsWellKnownSid(owner, known) } != 0 {
             return Ok(true);
         }
     }
-    is_current_user(owner)
+    match scope {
+        Scope::User => is_current_user(owner),
+        Scope::Machine => Ok(false),
+    }
+}
+
+/// The folder for data of all users, as the system knows it.
+pub(super) fn program_data() -> Option<PathBuf> {
+    let mut path = null_mut();
+    // SAFETY: there is a place for the path, and no token is needed.
+    let found =
+        unsafe { SHGetKnownFolderPath(&FOLDERID_ProgramData, 0, null_mut(), &raw mut path) };
+    let mut units = Vec::new();
+    while found >= 0 && !path.is_null() {
+        // SAFETY: the path ends with a NUL, and no unit before this one was it.
+        let unit = unsafe { path.add(units.len()) };
+        // SAFETY: as above.
+        match unsafe { unit.read() } {
+            0 => break,
+            unit => units.push(unit),
+        }
+    }
+    // SAFETY: NULL, or what was allocated for us to free.
+    unsafe { CoTaskMemFree(path.cast()) };
+    (!units.is_empty()).then(|| OsString::from_wide(&units).into())
+}
+
+/// Whether this process has more rights than its user has without asking for them.
+pub(super) fn is_elevated() -> bool {
+    let mut elevation = TOKEN_ELEVATION { TokenIsElevated: 0 };
+    let mut length = 0;
+    // SAFETY: the handle is one that is always there, and the size is that of the place.
+    let found = unsafe {
+        GetTokenInformation(
+            without_provenance_mut(CURRENT_PROCESS_TOKEN.cast_unsigned()),
+            TokenElevation,
+            (&raw mut elevation).cast(),
+            u32::try_from(size_of::<TOKEN_ELEVATION>()).unwrap_or(0),
+            &raw mut length,
+        )
+    };
+    // What cannot be told may be.
+    found == 0 || elevation.TokenIsElevated != 0
 }
 
 fn is_current_user(owner: PSID) -> io::Result<bool> {
