@@ -469,7 +469,7 @@ fn null_and_nonsense_are_refused_and_out_parameters_are_nulled() {
     }
     assert_eq!(client.prepare(&[]), Hresult::E_INVALIDARG);
     assert_eq!(client.prepare(&[guid("a"), GUID_NULL]), Hresult::E_INVALIDARG);
-    assert_eq!(client.prepare(&vec![guid("a"); 20_000]), Hresult::E_INVALIDARG);
+    assert_eq!(client.prepare(&vec![guid("a"); 1_000_001]), Hresult::E_INVALIDARG);
     assert_eq!(client.show_error(GUID_NULL), Hresult::E_INVALIDARG);
     assert!(client.nothing_completes());
     // SAFETY: NULL, or places for results.
@@ -694,6 +694,73 @@ fn text_is_utf_16_with_its_nul_at_the_end_only() -> Result<()> {
     let client = client(script(work), agree());
     let _ = client.run(MANUAL, "a")?;
     assert!(client.log().contains(&"Progress a status=3 0/0 \"\u{1F600} \u{E4}\"".to_owned()));
+    Ok(())
+}
+
+/// A handler that a callback may use from any thread: ours may be.
+struct AnyThread(ISyncMgrSynchronize);
+
+// SAFETY: the handlers of this library are free-threaded.
+unsafe impl Send for AnyThread {}
+// SAFETY: as above.
+unsafe impl Sync for AnyThread {}
+
+#[test]
+fn the_manager_may_ask_for_the_items_before_a_completion_returns() -> Result<()> {
+    let place: Arc<Mutex<Option<AnyThread>>> = Arc::default();
+    let inside = Arc::clone(&place);
+    let asks: Answer = Some(Box::new(move |method, _, _| {
+        let place = inside.lock().expect("nobody panicked with it");
+        let Some(AnyThread(handler)) = place.as_ref().filter(|_| method.ends_with("Completed"))
+        else {
+            return Hresult::S_OK;
+        };
+        let mut items = null_mut();
+        // SAFETY: there is a place for the pointer.
+        let answer = ours(unsafe { handler.EnumSyncMgrItems(&raw mut items) });
+        assert_eq!(answer, Hresult::S_OK, "{method}");
+        // SAFETY: the call succeeded.
+        drop(unsafe { ISyncMgrEnumItems::from_raw(items) });
+        Hresult::S_OK
+    }));
+    let client = client(script("progress item=a status=succeeded"), asks);
+    *place.lock().expect("nobody panicked with it") = Some(AnyThread(client.handler().clone()));
+    assert_eq!(client.run(MANUAL, "a")?, Hresult::S_OK);
+    assert_eq!(client.show_properties(GUID_NULL), Hresult::S_OK);
+    client.completed("ShowPropertiesCompleted")?;
+    assert_eq!(client.show_error(guid("e")), Hresult::S_OK);
+    client.completed("ShowErrorCompleted")?;
+    // It holds the handler, and the handler holds the callback.
+    *place.lock().expect("nobody panicked with it") = None;
+    Ok(())
+}
+
+#[test]
+fn what_was_cancelled_does_not_concern_what_comes_after() -> Result<()> {
+    let work = "progress item=a status=updating quiet=1";
+    let options = script(work).setting("show-error", "is-cancelled");
+    let client = client(options, answer("Progress", "a", 1, Hresult::S_SYNCMGR_CANCELALL));
+    assert_eq!(client.run(MANUAL, "a")?, Hresult::S_OK);
+    assert_eq!(client.show_error(guid("e")), Hresult::S_OK);
+    client.completed("ShowErrorCompleted")?;
+    let said = format!("{:?}", client.made());
+    assert!(said.contains("is-cancelled: false"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn items_of_an_earlier_attempt_are_no_part_of_a_later_one() -> Result<()> {
+    let work = "progress item=b status=failed quiet=1\nprogress item=a status=succeeded quiet=1";
+    let client = client(script(work), agree());
+    client.begin(MANUAL);
+    assert_eq!(client.prepare_and_synchronize("a b")?, Hresult::E_FAIL);
+    let before = client.log().len();
+    assert_eq!(client.prepare_and_synchronize("a")?, Hresult::S_OK);
+    let log = client.log();
+    assert!(
+        !log[before..].iter().any(|line| line.contains("Progress b status=5 0/0 \"")),
+        "{log:?}"
+    );
     Ok(())
 }
 

@@ -68,7 +68,7 @@ pub(crate) fn register(args: &Register) -> anyhow::Result<Exit> {
         // The class of the one that was replaced leads nowhere any more.
         native::unregister(&before)?;
     }
-    native::register(&registration)?;
+    native::register(&registration, registrations.state_dir())?;
     writeln!(
         std::io::stdout(),
         "registered {} as {{{}}}",
@@ -165,10 +165,11 @@ fn list_line(registration: &Registration) -> ListLine {
 #[cfg(windows)]
 mod native {
     use std::io::Write;
+    use std::path::Path;
 
     use anyhow::Context;
     use syncmgr_com::registry;
-    use syncmgr_store::Registration;
+    use syncmgr_store::{Registration, Scope, default_state_dir};
 
     pub(super) fn check(registration: &Registration) -> anyhow::Result<()> {
         let library = registry::library_beside_program()?;
@@ -181,7 +182,14 @@ mod native {
         format!("cannot register {} with Windows", registration.name)
     }
 
-    pub(super) fn register(registration: &Registration) -> anyhow::Result<()> {
+    pub(super) fn register(registration: &Registration, state_dir: &Path) -> anyhow::Result<()> {
+        if registration.scope == Scope::User && state_dir != default_state_dir()? {
+            writeln!(
+                std::io::stderr(),
+                "note: the sync manager looks for plugins in your usual state folder only, and will \
+                 not find this one"
+            )?;
+        }
         let library = registry::library_beside_program()?;
         let registered = registry::register(registration, &library)
             .with_context(|| cannot_register(registration))?;
@@ -200,6 +208,8 @@ mod native {
 /// There are native handlers on Windows only.
 #[cfg(not(windows))]
 mod native {
+    use std::path::Path;
+
     use syncmgr_store::Registration;
 
     #[expect(clippy::unnecessary_wraps, reason = "on Windows it may fail")]
@@ -208,7 +218,7 @@ mod native {
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "on Windows it may fail")]
-    pub(super) fn register(_: &Registration) -> anyhow::Result<()> {
+    pub(super) fn register(_: &Registration, _: &Path) -> anyhow::Result<()> {
         Ok(())
     }
 

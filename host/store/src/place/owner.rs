@@ -8,7 +8,7 @@ use std::os::windows::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::ptr::{null_mut, without_provenance_mut};
 
-use windows_sys::Win32::Foundation::LocalFree;
+use windows_sys::Win32::Foundation::{LocalFree, MAX_PATH};
 use windows_sys::Win32::Security::Authorization::{
     ConvertStringSecurityDescriptorToSecurityDescriptorW, GetNamedSecurityInfoW, SDDL_REVISION_1,
     SE_FILE_OBJECT,
@@ -20,6 +20,7 @@ use windows_sys::Win32::Security::{
 };
 use windows_sys::Win32::Storage::FileSystem::CreateDirectoryW;
 use windows_sys::Win32::System::Com::CoTaskMemFree;
+use windows_sys::Win32::System::SystemInformation::GetSystemWindowsDirectoryW;
 use windows_sys::Win32::UI::Shell::{FOLDERID_ProgramData, SHGetKnownFolderPath};
 
 use super::Scope;
@@ -98,39 +99,68 @@ fn create(path: &Path, access: &str) -> io::Result<()> {
     }
 }
 
-/// Whether the administrators or the system own it, or, if that is enough, the user of this process.
+/// Whether the system owns it, or, if that is enough, the user of this process.
 pub(super) fn is_trusted(path: &Path, scope: Scope) -> io::Result<bool> {
-    let path = wide(path.as_os_str());
-    let (mut owner, mut descriptor): (PSID, _) = (null_mut(), Descriptor(null_mut()));
-    // SAFETY: the path ends with a NUL, there are places for what is wanted, and the rest may be
-    // NULL.
-    let found = unsafe {
-        GetNamedSecurityInfoW(
-            path.as_ptr(),
-            SE_FILE_OBJECT,
-            OWNER_SECURITY_INFORMATION,
-            &raw mut owner,
-            null_mut(),
-            null_mut(),
-            null_mut(),
-            &raw mut descriptor.0,
-        )
-    };
-    if found != 0 {
-        return Err(io::Error::from_raw_os_error(found.cast_signed()));
-    }
-    if owner.is_null() {
+    let found = Owned::of(path)?;
+    if found.owner.is_null() {
         return Ok(false);
     }
     for known in [WinBuiltinAdministratorsSid, WinLocalSystemSid] {
         // SAFETY: the owner is part of the descriptor, which still lives.
-        if unsafe { IsWellKnownSid(owner, known) } != 0 {
+        if unsafe { IsWellKnownSid(found.owner, known) } != 0 {
             return Ok(true);
         }
     }
     match scope {
-        Scope::User => is_current_user(owner),
-        Scope::Machine => Ok(false),
+        Scope::User => is_current_user(found.owner),
+        // Who owns Windows may own this. Where there is but one user, that is the user.
+        Scope::Machine => {
+            let system = Owned::of(&system_directory()?)?;
+            // SAFETY: neither is NULL, and both are parts of descriptors that still live.
+            Ok(!system.owner.is_null() && unsafe { EqualSid(found.owner, system.owner) } != 0)
+        }
+    }
+}
+
+/// Who owns something. The owner is part of the descriptor, or NULL.
+struct Owned {
+    owner: PSID,
+    _descriptor: Descriptor,
+}
+
+impl Owned {
+    fn of(path: &Path) -> io::Result<Self> {
+        let path = wide(path.as_os_str());
+        let (mut owner, mut descriptor): (PSID, _) = (null_mut(), Descriptor(null_mut()));
+        // SAFETY: the path ends with a NUL, there are places for what is wanted, and the rest may
+        // be NULL.
+        let found = unsafe {
+            GetNamedSecurityInfoW(
+                path.as_ptr(),
+                SE_FILE_OBJECT,
+                OWNER_SECURITY_INFORMATION,
+                &raw mut owner,
+                null_mut(),
+                null_mut(),
+                null_mut(),
+                &raw mut descriptor.0,
+            )
+        };
+        match found {
+            0 => Ok(Self { owner, _descriptor: descriptor }),
+            error => Err(io::Error::from_raw_os_error(error.cast_signed())),
+        }
+    }
+}
+
+/// Where Windows is, as the system knows it.
+fn system_directory() -> io::Result<PathBuf> {
+    let mut units = [0; MAX_PATH as usize];
+    // SAFETY: there is as much room as is said.
+    let length = unsafe { GetSystemWindowsDirectoryW(units.as_mut_ptr(), MAX_PATH) };
+    match units.get(..usize::try_from(length).unwrap_or(usize::MAX)) {
+        Some(path) if !path.is_empty() => Ok(OsString::from_wide(path).into()),
+        Some(_) | None => Err(io::Error::last_os_error()),
     }
 }
 
