@@ -83,7 +83,8 @@ fn for_all(
     mut change: impl FnMut(&Registration) -> Result<(), registry::RegistryError>,
 ) -> Result<Hresult, Hresult> {
     let mut outcome = Ok(Hresult::S_OK);
-    for registration in registrations()?.list() {
+    // Nothing of them is loaded here.
+    for registration in Registrations::new(&state_dir()?).list() {
         let changed = match registration {
             Ok(registration) => change(&registration).map_err(|error| error.hresult()),
             Err(error) => Err(error.hresult()),
@@ -95,11 +96,10 @@ fn for_all(
     outcome
 }
 
-/// Those of the user's own state folder. The environment is that of somebody else's process, and
-/// is not asked.
-fn registrations() -> Result<Registrations, Hresult> {
-    let state_dir = default_state_dir().map_err(|error| error.hresult())?;
-    Ok(Registrations::for_library(&state_dir))
+/// The user's own state folder. The environment is that of somebody else's process, and is not
+/// asked.
+fn state_dir() -> Result<PathBuf, Hresult> {
+    default_state_dir().map_err(|error| error.hresult())
 }
 
 /// Classes by their ids, each with the name and the digest of the component that it was loaded
@@ -109,7 +109,7 @@ type Classes = HashMap<Uuid, (String, String, Arc<Class>)>;
 /// The class of an installed plugin, loaded once for each time that it is installed.
 fn class(clsid: Uuid) -> Result<Arc<Class>, Hresult> {
     static CLASSES: OnceLock<Mutex<Classes>> = OnceLock::new();
-    let registrations = registrations()?;
+    let registrations = Registrations::for_library(&state_dir()?);
     let registration =
         registrations.find_class(clsid).map_err(|_unknown| CLASS_E_CLASSNOTAVAILABLE)?;
     let mut classes =
