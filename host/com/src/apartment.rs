@@ -35,6 +35,16 @@ impl Drop for Multithreaded {
     }
 }
 
+/// Keeps the multithreaded apartment for as long as this process lives. Otherwise the last of our
+/// threads to leave it would take COM down, at a time at which the manager may be about to use it
+/// again.
+#[cfg(windows)]
+pub(crate) fn keep_multithreaded() {
+    let mut cookie = std::ptr::null_mut();
+    // SAFETY: there is a place for the cookie. It is not needed: this is never taken back.
+    let _ = unsafe { windows_sys::Win32::System::Com::CoIncrementMTAUsage(&raw mut cookie) };
+}
+
 /// The manager's callback, held so that any thread of the multithreaded apartment may call it.
 #[derive(Debug)]
 pub(crate) enum Held {

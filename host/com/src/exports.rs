@@ -171,9 +171,13 @@ fn host(limits: LoadLimits) -> Result<Host, Hresult> {
     host.ok_or(Hresult::E_FAIL)
 }
 
-/// Keeps this library in memory: see [`DllCanUnloadNow`].
+/// Keeps this library in memory, see [`DllCanUnloadNow`], and the apartment of its threads.
 fn pin() {
-    let _ = module(GET_MODULE_HANDLE_EX_FLAG_PIN);
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let _ = module(GET_MODULE_HANDLE_EX_FLAG_PIN);
+        crate::apartment::keep_multithreaded();
+    });
 }
 
 fn module(flags: u32) -> Option<HMODULE> {
