@@ -1,6 +1,6 @@
 //! The handler: a plugin as `ISyncMgrSynchronize`.
 //!
-//! One object is one run, and has a [`Worker`] that drives the plugin's session. Methods whose
+//! One object is one run, and has a worker that drives the plugin's session. Methods whose
 //! answer is known at once are answered from here. `PrepareForSync`, `Synchronize`, `ShowError`
 //! and `ShowProperties` return before their work is done, and complete through the callback.
 

@@ -20,7 +20,7 @@ pub(crate) fn give<T: Copy>(value: T) -> Option<*mut T> {
     Some(memory)
 }
 
-/// Frees what [`give`] gave: what a manager does.
+/// Frees what a handler gave: what a manager does.
 ///
 /// # Safety
 /// The pointer is NULL or from `CoTaskMemAlloc`, and not used after this.
