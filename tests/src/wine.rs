@@ -6,10 +6,10 @@ use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
 
 use crate::workspace;
@@ -71,17 +71,21 @@ impl Ran {
 }
 
 impl Wine {
-    /// Windows, made once for a suite; `None` where something is needed that is not there, and
-    /// that is allowed. What is skipped then is said.
+    /// Windows, shared by the tests that run at the same time, and removed after the last of them;
+    /// `None` where something is needed that is not there, and that is allowed. What is skipped
+    /// then is said.
     ///
     /// # Errors
     /// Where it cannot be made.
-    pub fn get() -> Result<Option<&'static Self>> {
-        static WINE: OnceLock<Result<Option<Wine>>> = OnceLock::new();
-        match WINE.get_or_init(Self::make) {
-            Ok(wine) => Ok(wine.as_ref()),
-            Err(error) => Err(anyhow!("{error:#}")),
+    pub fn get() -> Result<Option<Arc<Self>>> {
+        static WINE: Mutex<Weak<Wine>> = Mutex::new(Weak::new());
+        let mut shared = WINE.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(wine) = shared.upgrade() {
+            return Ok(Some(wine));
         }
+        let made = Self::make()?.map(Arc::new);
+        *shared = made.as_ref().map_or_else(Weak::new, Arc::downgrade);
+        Ok(made)
     }
 
     fn make() -> Result<Option<Self>> {
