@@ -53,12 +53,13 @@ impl CallbackSlot {
     /// The callback as this thread may call it, with a reference of its own for as long as the
     /// call takes.
     pub(crate) fn get(&self) -> Option<Callback> {
-        match &*self.lock() {
+        // A statement of its own, which lets go of the lock: resolving may call into the manager's
+        // apartment, which may be about to take the callback away.
+        let resolver = match &*self.lock() {
             Slot::Set(held) => held.resolver(),
             Slot::Awaited | Slot::Gone => return None,
-        }
-        .resolve()
-        .map(Callback)
+        };
+        resolver.resolve().map(Callback)
     }
 
     /// Logs, now or when there is a callback.
