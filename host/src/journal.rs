@@ -1,6 +1,6 @@
 //! What the sync manager hears of a session, and what it remembers.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use crate::error::StopReason;
@@ -39,9 +39,17 @@ impl Journal {
         }
     }
 
-    /// Takes these items up, each from its start.
+    /// Takes these items up, each from its start. Those that were taken up before and are not among
+    /// them will not be begun any more.
     pub(crate) fn start(&mut self, items: &[Item]) {
         self.flush();
+        let left = self.ledger.unended();
+        if !left.is_empty() {
+            let again: HashSet<_> = items.iter().map(|item| item.id).collect();
+            for item in left.into_iter().filter(|item| !again.contains(item)) {
+                self.end_item(item, Status::Skipped, Some("not begun".to_owned()));
+            }
+        }
         self.ledger.start(items);
         self.unheard.resize_with(self.ledger.rows().len(), || None);
         self.watch.cancel.started(items.iter().map(|item| item.id));

@@ -17,7 +17,6 @@ pub(crate) struct Ledger {
     by_id: HashMap<ItemId, usize>,
     /// The row that was reported on last.
     last: usize,
-    attempt: u32,
     log: Vec<LogEntry>,
     /// Entries that were kept, with those that were taken back: whoever hears of entries as they
     /// come has heard of these, too.
@@ -41,8 +40,6 @@ pub(crate) struct Row {
     pub(crate) counts: BTreeMap<String, u64>,
     /// Whether it had no end, and the host gave it one.
     pub(crate) ended_by_host: bool,
-    /// In which attempt it was taken up last.
-    attempt: u32,
 }
 
 /// What a report did.
@@ -60,7 +57,6 @@ impl Ledger {
             rows: Vec::new(),
             by_id: HashMap::new(),
             last: 0,
-            attempt: 0,
             log: Vec::new(),
             log_entries: 0,
             log_bytes: 0,
@@ -75,14 +71,12 @@ impl Ledger {
 
     /// Takes these items up, each from its start. Those already here start once more.
     pub(crate) fn start(&mut self, items: &[Item]) {
-        self.attempt = self.attempt.wrapping_add(1);
         for item in items {
             let row = Row {
                 item: item.clone(),
                 standing: Standing::default(),
                 counts: BTreeMap::new(),
                 ended_by_host: false,
-                attempt: self.attempt,
             };
             match self.by_id.get(&item.id) {
                 Some(&index) => self.rows[index] = row,
@@ -98,11 +92,10 @@ impl Ledger {
         &self.rows
     }
 
-    /// The items of this attempt that have no end.
+    /// The items that have no end.
     pub(crate) fn unended(&self) -> Vec<ItemId> {
         let ended = |row: &Row| row.standing.status_type.is_some_and(Status::is_terminal);
-        let unended = |row: &&Row| row.attempt == self.attempt && !ended(row);
-        self.rows.iter().filter(unended).map(|row| row.item.id).collect()
+        self.rows.iter().filter(|row| !ended(row)).map(|row| row.item.id).collect()
     }
 
     pub(crate) fn contains(&self, id: ItemId) -> bool {
