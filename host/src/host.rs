@@ -8,9 +8,10 @@ use std::{sync::mpsc, thread};
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Config, Engine};
 
+use crate::allocation::{self, Allocation};
 use crate::bindings::{directories, statistics, synchronize_callback, types};
 use crate::contract::Description;
-use crate::denied;
+use crate::denied::Links;
 use crate::error::{ContractError, HostError, LoadError, PrecompiledError};
 use crate::limits::{LoadLimits, size};
 use crate::plugin::Plugin;
@@ -28,13 +29,14 @@ const HOST_STACK_BYTES: usize = 1 << 20;
 pub struct HostOptions {
     limits: LoadLimits,
     signals_based_traps: bool,
+    pooled: Option<u32>,
 }
 
 impl Default for HostOptions {
-    /// [`LoadLimits::default`], and handlers for the signals by which the hardware tells of some
-    /// traps.
+    /// [`LoadLimits::default`], handlers for the signals by which the hardware tells of some
+    /// traps, and [`Allocation::OnDemand`].
     fn default() -> Self {
-        Self { limits: LoadLimits::default(), signals_based_traps: true }
+        Self { limits: LoadLimits::default(), signals_based_traps: true, pooled: None }
     }
 }
 
@@ -59,6 +61,18 @@ impl HostOptions {
         self.signals_based_traps = false;
         self
     }
+
+    /// Sets memory aside for so many sessions at once, so that one starts in half the time. For
+    /// programs that start many. It is address space, 4 GiB and more for each of them, and none
+    /// of it is used before a session uses it. Where the system refuses it, or has not that much,
+    /// there is a warning in the [`log`], and [`Host::allocation`] tells.
+    ///
+    /// One session more is refused with [`SessionError::Host`](crate::SessionError::Host).
+    #[must_use]
+    pub fn pooled(mut self, sessions: u32) -> Self {
+        self.pooled = Some(sessions);
+        self
+    }
 }
 
 /// Compiles and runs plugins. Clones share one engine; a process needs one.
@@ -70,6 +84,7 @@ pub struct Host {
     linker: Arc<Linker<State>>,
     ticker: Ticker,
     limits: LoadLimits,
+    allocation: Allocation,
 }
 
 impl std::fmt::Debug for Host {
@@ -92,7 +107,7 @@ impl Host {
     /// # Errors
     /// [`HostError`] where the system cannot run compiled code.
     pub fn with_options(options: HostOptions) -> Result<Self, HostError> {
-        let HostOptions { limits, signals_based_traps } = options;
+        let HostOptions { limits, signals_based_traps, pooled } = options;
         let mut config = Config::new();
         let stack_bytes = size(limits.stack_bytes);
         config
@@ -104,7 +119,7 @@ impl Host {
             .signals_based_traps(signals_based_traps)
             .max_wasm_stack(stack_bytes)
             .async_stack_size(stack_bytes.saturating_add(HOST_STACK_BYTES));
-        let engine = Engine::new(&config)?;
+        let (engine, allocation) = allocation::engine(&mut config, pooled, &limits)?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         wasi_files::add_to_linker(&mut linker)?;
@@ -114,7 +129,12 @@ impl Host {
         statistics::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
         directories::add_to_linker::<_, HasWaiting>(&mut linker, |state| Waiting::new(state))?;
         let ticker = Ticker::start(&engine).map_err(wasmtime::Error::from)?;
-        Ok(Self { engine, linker: Arc::new(linker), ticker, limits })
+        Ok(Self { engine, linker: Arc::new(linker), ticker, limits, allocation })
+    }
+
+    /// Where the memory of sessions comes from.
+    pub const fn allocation(&self) -> &Allocation {
+        &self.allocation
     }
 
     /// What loading a plugin may take.
@@ -293,13 +313,9 @@ impl Host {
             name: name.to_owned(),
             reason: ContractError::Types { message: format!("{error:#}") },
         };
-        let linkers = denied::linkers(&self.linker, &component)
-            .map_err(|source| LoadError::Compile { name: name.to_owned(), source })?;
         // Whether the types fit does not depend on what is granted.
-        let pre = self.linker.instantiate_pre(&component).map_err(mismatch)?;
-        crate::bindings::HandlerPre::new(pre).map_err(mismatch)?;
-        let plugin = Plugin::new(name, component, linkers, description, self.ticker.clone());
-        plugin.map_err(mismatch)
+        let links = Links::new(component, Arc::clone(&self.linker)).map_err(mismatch)?;
+        Ok(Plugin::new(name, links, description, self.ticker.clone()))
     }
 
     #[cfg(feature = "compiler")]

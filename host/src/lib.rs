@@ -36,6 +36,7 @@
 
 #![deny(missing_docs)]
 
+mod allocation;
 mod bindings;
 mod callback;
 mod cancel;
@@ -76,6 +77,7 @@ mod ticker;
 mod wasi_files;
 mod watch;
 
+pub use allocation::Allocation;
 pub use cancel::CancelHandle;
 pub use contract::{CONTRACT_VERSION, Description, offered_interfaces};
 pub use error::{

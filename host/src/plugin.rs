@@ -2,14 +2,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use wasmtime::component::Component;
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::{FsPerms, HostWallClock, WasiCtx};
 
 use crate::bindings::HandlerPre;
 use crate::cancel::CancelHandle;
 use crate::contract::Description;
-use crate::denied::{self, Linkers};
+use crate::denied::Links;
 use crate::error::{GrantError, SessionError, StartError};
 use crate::grants::{self, Access, Capability, Grant};
 use crate::journal::Journal;
@@ -28,8 +27,7 @@ use crate::watch::Watch;
 #[derive(Clone)]
 pub struct Plugin {
     name: Arc<str>,
-    /// By [`denied::index`].
-    pres: Arc<[HandlerPre<State>; 4]>,
+    links: Arc<Links>,
     description: Arc<Description>,
     ticker: Ticker,
     /// What it died of, if it is not to be started again.
@@ -172,22 +170,17 @@ pub(crate) struct Prepared {
 impl Plugin {
     pub(crate) fn new(
         name: &str,
-        component: Component,
-        linkers: Linkers,
+        links: Links,
         description: Description,
         ticker: Ticker,
-    ) -> wasmtime::Result<Self> {
-        let pre = |linker: wasmtime::component::Linker<State>| {
-            HandlerPre::new(linker.instantiate_pre(&component)?)
-        };
-        let [none, clock, random, both] = linkers;
-        Ok(Self {
+    ) -> Self {
+        Self {
             name: name.into(),
-            pres: Arc::new([pre(none)?, pre(clock)?, pre(random)?, pre(both)?]),
+            links: Arc::new(links),
             description: Arc::new(description),
             ticker,
             quarantine: Arc::default(),
-        })
+        }
     }
 
     /// The name that messages use.
@@ -338,7 +331,11 @@ impl Plugin {
             },
             limits,
         );
-        let pre = self.pres[denied::index(granted)].clone();
+        let pre = self.links.pre(granted).cloned().map_err(|source| SessionError::Host {
+            plugin: self.name.to_string(),
+            what: "link it for these grants",
+            source,
+        })?;
         let parked = state.parked();
         let mut store = Store::new(pre.engine(), state);
         store.limiter(|state| &mut state.limiter);

@@ -3,7 +3,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use wasmtime::component::ResourceTableError;
-use wasmtime::{Store, Trap, WasmBacktrace};
+use wasmtime::{PoolConcurrencyLimitError, Store, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use crate::bindings::{Handler, types};
@@ -134,7 +134,14 @@ impl Session {
                 died: None,
             }),
             Err(error) => {
-                let error = death(&plugin, Call::Initialize, &watch, &stderr, error);
+                let error = match error.is::<PoolConcurrencyLimitError>() {
+                    true => SessionError::Host {
+                        plugin: plugin.to_string(),
+                        what: "find room for one more session in its pool",
+                        source: error,
+                    },
+                    false => death(&plugin, Call::Initialize, &watch, &stderr, error),
+                };
                 Err((error, store.data_mut().take_journal().map(|journal| journal.sink)))
             }
         }

@@ -292,6 +292,28 @@ impl Client {
         self.handler.as_ref().unwrap_or_else(|| panic!("the handler was released"))
     }
 
+    /// Reports so many times to the callback, as a native handler would.
+    ///
+    /// # Panics
+    /// After the callback was taken away, or where it does not answer `S_OK`.
+    pub fn report(&self, times: u32) {
+        let callback = self.callback.as_ref().unwrap_or_else(|| panic!("there is a callback"));
+        let id = guid("a");
+        for value in 0..times {
+            let item = SYNCMGRPROGRESSITEM {
+                cbSize: 32,
+                mask: 0xF,
+                lpcStatusText: [0_u16].as_ptr(),
+                dwStatusType: 3,
+                iProgValue: value.cast_signed(),
+                iMaxValue: 0,
+            };
+            // SAFETY: both are there for as long as the call takes.
+            let answer = unsafe { callback.Progress(&raw const id, &raw const item) };
+            assert_eq!(answer, HRESULT(0));
+        }
+    }
+
     /// `Initialize`, without a cookie.
     pub fn initialize(&self, flags: u32) -> Hresult {
         // SAFETY: there is no cookie.

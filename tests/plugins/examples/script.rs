@@ -224,9 +224,10 @@ fn run(export: &str) -> Result<()> {
                     max_value: arguments.number("max"),
                 };
                 let times = arguments.number("times").unwrap_or(1_u32);
+                let (item, quiet) = (item.unwrap_or(id("null")), arguments.get("quiet").is_some());
                 for _ in 0..times {
-                    let response = callback::progress(item.unwrap_or(id("null")), &report);
-                    if arguments.get("quiet").is_none() {
+                    let response = callback::progress(item, &report);
+                    if !quiet {
                         say(&format!("progress: {response:?}"));
                     }
                 }
@@ -288,7 +289,12 @@ fn run(export: &str) -> Result<()> {
                     max_value: None,
                 };
                 let steps = arguments.number("steps").unwrap_or(i32::MAX);
+                let burst = arguments.number("burst").unwrap_or(i32::MAX);
+                let pause = arguments.number("pause").unwrap_or(0);
                 let cancelled = (0..steps).find(|&step| {
+                    if step % burst == burst - 1 {
+                        std::thread::sleep(std::time::Duration::from_millis(pause));
+                    }
                     let response = callback::progress(item, &report(types::Status::Updating, step));
                     response != types::ProgressResponse::Continue
                 });

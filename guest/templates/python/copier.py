@@ -1,0 +1,106 @@
+"""Finds out which files to copy, and copies them.
+
+Nothing here knows of the sync manager, so `test_copier.py` can test it natively.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from stat import S_ISREG
+
+CHUNK = 1 << 20
+
+# A copy has this name until it is complete. One name is enough for a folder: files are copied
+# one after the other.
+TEMPORARY = ".syncmgr-copy"
+
+# Takes the bytes done, the bytes in all (0: not known yet) and what is being worked on. To stop
+# everything, it raises an exception that is no OSError.
+Report = Callable[[int, int, str], None]
+
+# Takes note of a file or folder that could not be copied.
+Fail = Callable[[Path, OSError], None]
+
+
+@dataclass(frozen=True)
+class File:
+    path: Path  # below the source
+    size: int
+    modified: int  # in nanoseconds
+
+
+class Changed(OSError):
+    """A file was written to while it was copied."""
+
+
+def synchronize(source: Path, target: Path, report: Report, fail: Fail) -> int:
+    """Copies what is new or changed, and returns how many files that were."""
+    files = plan(source, target, report, fail)
+    total = sum(file.size for file in files)
+    done = copied = 0
+    for file in files:
+        try:
+            copy(source, target, file, lambda more: report(done + more, total, str(file.path)))
+            copied += 1
+        except OSError as error:
+            fail(file.path, error)
+        done += file.size
+    return copied
+
+
+def plan(source: Path, target: Path, report: Report, fail: Fail) -> list[File]:
+    """Lists the files that the target does not have, or has in another version."""
+    files = []
+    # This does not follow links to folders.
+    for folder, folders, names in os.walk(source, onerror=lambda e: fail(Path(e.filename), e)):
+        below = Path(folder).relative_to(source)
+        report(0, 0, str(below))
+        folders.sort()
+        for name in sorted(names):
+            try:
+                file = os.lstat(source / below / name)
+                # What is no regular file, such as a link, is not copied.
+                if S_ISREG(file.st_mode) and name != TEMPORARY:
+                    if not is_copy(target / below / name, file):
+                        files.append(File(below / name, file.st_size, file.st_mtime_ns))
+            except OSError as error:
+                fail(below / name, error)
+    return files
+
+
+def is_copy(path: Path, file: os.stat_result) -> bool:
+    """Whether there is a copy of this version of a file."""
+    try:
+        copy = os.lstat(path)
+    except FileNotFoundError:
+        return False
+    # Not every file system keeps nanoseconds: the steps of NTFS are 100, those of FAT 2 seconds.
+    steps = (1, 100, 1_000, 1_000_000, 1_000_000_000, 2_000_000_000)
+    apart = abs(file.st_mtime_ns - copy.st_mtime_ns)
+    same_time = any(apart < step and copy.st_mtime_ns % step == 0 for step in steps)
+    return S_ISREG(copy.st_mode) and copy.st_size == file.st_size and same_time
+
+
+def copy(source: Path, target: Path, file: File, report: Callable[[int], None]) -> None:
+    """Copies a file. The target has the old version under its name until the new one is complete."""
+    report(0)
+    if any((target / path).is_symlink() for path in (file.path, *file.path.parents)):
+        raise FileExistsError("there is a link in its place in the target")
+    temporary = (target / file.path).with_name(TEMPORARY)
+    temporary.parent.mkdir(parents=True, exist_ok=True)
+    temporary.unlink(missing_ok=True)  # left there by a run that was killed
+    try:
+        with open(source / file.path, "rb") as reader, open(temporary, "xb") as writer:
+            while chunk := reader.read(CHUNK):
+                writer.write(chunk)
+                report(writer.tell())
+            writer.flush()
+            os.fsync(writer.fileno())
+        now = os.lstat(source / file.path)
+        if (now.st_size, now.st_mtime_ns) != (file.size, file.modified):
+            raise Changed("it changed while it was copied; the next run will copy it")
+        os.utime(temporary, ns=(file.modified, file.modified))
+        os.replace(temporary, target / file.path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,55 @@
+//! A whole process that finds nothing to do, in two empty directories.
+
+use std::fs;
+use std::process::Stdio;
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+
+use crate::Options;
+use crate::programs::{self, BISYNC, FOLDER, Pair, UNISON};
+use crate::report::{Figure, Goal, Row, median};
+
+pub(crate) fn measure(options: &Options) -> Result<Vec<Row>> {
+    let times = if options.small { 1 } else { 40 };
+    let home = tempfile::tempdir()?;
+    let programs = programs::found();
+    let wanted = |name: &str| [FOLDER, UNISON, BISYNC].contains(&name);
+    let mut took = Vec::new();
+    for program in programs.iter().filter(|program| wanted(program.name)) {
+        let place = home.path().join(program.name);
+        let (left, right, state) = (place.join("left"), place.join("right"), place.join("state"));
+        for folder in [&left, &right, &state] {
+            fs::create_dir_all(folder)?;
+        }
+        let run = move |first: bool| -> Result<f64> {
+            let pair = Pair { left: &left, right: &right, state: &state };
+            let mut command = program.command(pair, first);
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            let since = Instant::now();
+            let status = command.status()?;
+            ensure!(status.success(), "{}: {status}", program.name);
+            Ok(since.elapsed().as_secs_f64())
+        };
+        run(true)?;
+        took.push((program.name, Vec::new(), run));
+    }
+    // In turns: what disturbs one disturbs the others.
+    for _ in 0..times {
+        for (_, took, run) in &mut took {
+            took.push(run(false)?);
+        }
+    }
+    let median = |name: &str| {
+        let found = took.iter().find(|(program, ..)| *program == name);
+        found.map(|(_, took, _)| Figure::Time(median(took.clone())))
+    };
+    let Some(ours) = median(FOLDER) else { return Ok(Vec::new()) };
+    Ok(vec![
+        Row::new("`syncmgr run folder`, nothing to do", ours)
+            .peer(UNISON, median(UNISON))
+            .peer(BISYNC, median(BISYNC))
+            .goal(Goal::Below(UNISON, 1.0))
+            .goal(Goal::Below(BISYNC, 1.0)),
+    ])
+}

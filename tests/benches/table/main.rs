@@ -1,0 +1,99 @@
+//! `cargo bench`: one table of how fast it is, beside what cannot be passed and beside the programs
+//! that people use for the same, all measured in the same run.
+//!
+//! `cargo bench -- [GROUP ...] [--files N,N] [--rounds N] [--plugin FILE ...]` measures some of it.
+//! Programs and runtimes to compare with are used where they are found; what is missing is said.
+//! Everything that is written is under `TMPDIR`.
+
+#![allow(clippy::print_stdout, reason = "a benchmark prints its table")]
+
+mod bare;
+mod cold_start;
+mod loading;
+mod many;
+mod progress;
+mod programs;
+mod report;
+mod session;
+mod trees;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use report::Row;
+
+/// What is measured, and how much of it.
+#[derive(Debug)]
+pub(crate) struct Options {
+    /// Whether it is only to be seen that it works: `cargo test` does that.
+    small: bool,
+    groups: Vec<String>,
+    files: Vec<usize>,
+    rounds: usize,
+    plugins: Vec<PathBuf>,
+}
+
+/// A group of cases.
+type Group = (&'static str, fn(&Options) -> Result<Vec<Row>>);
+
+const GROUPS: [Group; 6] = [
+    ("progress", progress::measure),
+    ("session", session::measure),
+    ("loading", loading::measure),
+    ("cold-start", cold_start::measure),
+    ("many", many::measure),
+    ("trees", trees::measure),
+];
+
+impl Options {
+    fn parse(arguments: impl Iterator<Item = String>) -> Result<Self> {
+        let mut options = Self {
+            small: true,
+            groups: Vec::new(),
+            files: vec![1_000, 10_000],
+            rounds: 5,
+            plugins: Vec::new(),
+        };
+        let mut arguments = arguments;
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().with_context(|| format!("{argument} needs a value"));
+            match argument.as_str() {
+                // Cargo's own.
+                "--bench" => options.small = false,
+                "--files" => {
+                    let numbers = value()?;
+                    let numbers = numbers.split(',').map(str::parse);
+                    options.files = numbers.collect::<Result<_, _>>().context("--files")?;
+                }
+                "--rounds" => options.rounds = value()?.parse().context("--rounds")?,
+                "--plugin" => options.plugins.push(value()?.into()),
+                group if GROUPS.iter().any(|(name, _)| *name == group) => {
+                    options.groups.push(argument);
+                }
+                _ => {
+                    let names: Vec<_> = GROUPS.iter().map(|(name, _)| *name).collect();
+                    bail!("there is no {argument}; there are {}", names.join(", "));
+                }
+            }
+        }
+        if options.small {
+            options.files = vec![200];
+            options.rounds = 1;
+        }
+        Ok(options)
+    }
+}
+
+fn main() -> Result<()> {
+    let options = Options::parse(std::env::args().skip(1))?;
+    let mut rows = Vec::new();
+    for (name, measure) in GROUPS {
+        if options.groups.is_empty() || options.groups.iter().any(|group| group == name) {
+            println!("measuring: {name}");
+            rows.extend(measure(&options).with_context(|| name.to_owned())?);
+        }
+    }
+    println!();
+    report::print(&rows);
+    Ok(())
+}
