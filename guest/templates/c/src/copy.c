@@ -82,7 +82,9 @@ static struct entry *new_part(const char *path)
 /* Tells what will be done next. Returns whether to go on. */
 static bool report(struct job *job, const char *path)
 {
-    bool go_on = job->watcher->report(job->watcher->context, path, job->done, job->total);
+    /* A file may have grown since it was compared. */
+    uint64_t done = job->done < job->total ? job->done : job->total;
+    bool go_on = job->watcher->report(job->watcher->context, path, done, job->total);
     job->result.stopped = !go_on;
     return go_on;
 }

@@ -98,8 +98,8 @@ static void end_item(item_id_t item, status_t status, const char *text)
 /* How much is so many bytes, as the 31 bits that the sync manager has for it. */
 static int32_t steps(const struct run *run, uint64_t bytes)
 {
-    uint64_t steps = bytes / run->bytes_per_step;
-    return steps < INT32_MAX ? (int32_t)steps : INT32_MAX;
+    uint64_t scaled = bytes / run->bytes_per_step;
+    return scaled < INT32_MAX ? (int32_t)scaled : INT32_MAX;
 }
 
 /* Reports to the sync manager, for copy.c. */
@@ -217,6 +217,11 @@ static bool hold_directories(plugin_error_t *err)
     bool held = syncmgr_plugin_directories_method_directory_lock(
         syncmgr_plugin_directories_borrow_directory(target), err);
     syncmgr_plugin_directories_directory_drop_own(target);
+    if (!held && err->code == SYNCMGR_PLUGIN_TYPES_ERROR_CODE_BUSY) {
+        plugin_string_free(&err->message);
+        plugin_string_dup(&err->message,
+                          "another run copies to the target; run again when it has ended");
+    }
     return held;
 }
 

@@ -409,6 +409,19 @@ static void test_a_file_that_changes_is_left_for_the_next_run(void)
     CHECK(has_text(TARGET "/a", "changed meanwhile"));
 }
 
+static void test_a_file_that_grew_before_its_turn_is_copied(void)
+{
+    write_text(SOURCE "/a", "1");
+    write_text(SOURCE "/b", "1");
+    /* The fourth report is the first one after comparing. */
+    struct watch watch = {.change_at = 4, .change = SOURCE "/a"};
+    struct copy_result result = copy(&watch);
+    CHECK(result.files == 2 && result.failures == 0);
+    CHECK(result.bytes == 1 + strlen("changed meanwhile"));
+    CHECK(has_text(TARGET "/a", "changed meanwhile"));
+    CHECK(copy_all() == 0);
+}
+
 static void test_what_cannot_be_opened_is_a_problem(void)
 {
     write_text(SOURCE "/a", "one");
@@ -465,6 +478,7 @@ int main(void)
         test_stops_at_any_report,
         test_unfinished_copies_are_removed,
         test_a_file_that_changes_is_left_for_the_next_run,
+        test_a_file_that_grew_before_its_turn_is_copied,
         test_what_cannot_be_opened_is_a_problem,
         test_names_may_be_long_and_folders_deep,
     };
