@@ -24,7 +24,14 @@ impl wit::Host for State {
     ) -> wasmtime::Result<types::ProgressResponse> {
         // `progress.rs` links another one, which does the same with less.
         self.enter("progress")?;
-        let report = convert::progress_item(item, &self.secrets);
+        let types::ProgressItem { status_text, status_type, prog_value, max_value } = item;
+        let report = convert::progress_item(
+            status_text,
+            status_type,
+            prog_value,
+            max_value,
+            &self.secrets,
+        );
         self.report(item_id, &report)
     }
 

@@ -145,6 +145,7 @@ impl CancelHandle {
     }
 
     /// What is told about an item, or (`None`) about everything.
+    #[inline]
     pub fn response(&self, item: Option<ItemId>) -> ProgressResponse {
         if !self.state.any.load(Ordering::Acquire) {
             return ProgressResponse::Continue;
@@ -161,6 +162,7 @@ impl CancelHandle {
     }
 
     /// Remembers what a sink answered.
+    #[inline]
     pub(crate) fn answer(&self, item: ItemId, response: ProgressResponse) {
         match response {
             ProgressResponse::Continue => {}
@@ -245,6 +247,7 @@ impl CancelHandle {
         self.state.overdue_since.load(Ordering::Acquire)
     }
 
+    #[inline]
     pub(crate) fn is_killed(&self) -> bool {
         self.state.killed.load(Ordering::Acquire)
     }

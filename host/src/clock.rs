@@ -25,6 +25,7 @@ impl Coarse {
         Self(AtomicU64::new(now()))
     }
 
+    #[inline]
     pub(crate) fn now(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }

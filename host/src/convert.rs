@@ -51,6 +51,7 @@ fn cut_units(mut name: String, limit: usize) -> String {
     name
 }
 
+#[inline]
 pub(crate) const fn item_id(guid: wit::Guid) -> ItemId {
     ItemId::from_uuid(Uuid::from_u64_pair(guid.high, guid.low))
 }
@@ -143,6 +144,7 @@ pub(crate) fn wit_error(code: ErrorCode, message: impl Into<String>) -> wit::Err
     wit::Error { code: wit_error_code(code), message: message.into() }
 }
 
+#[inline]
 pub(crate) const fn status(status: wit::Status) -> Status {
     match status {
         wit::Status::Stopped => Status::Stopped,
@@ -173,6 +175,7 @@ pub(crate) const fn wit_status(status: Status) -> wit::Status {
     }
 }
 
+#[inline]
 pub(crate) const fn wit_response(response: ProgressResponse) -> wit::ProgressResponse {
     match response {
         ProgressResponse::Continue => wit::ProgressResponse::Continue,
@@ -186,17 +189,24 @@ fn seen(text: String, bytes: usize, secrets: &Secrets) -> String {
     cut(secrets.hide(text), bytes)
 }
 
-pub(crate) fn progress_item(item: wit::ProgressItem, secrets: &Secrets) -> ProgressItem {
-    let text = item.status_text.map(|text| secrets.hide(text));
+#[inline]
+pub(crate) fn progress_item(
+    status_text: Option<String>,
+    status_type: Option<wit::Status>,
+    prog_value: Option<i32>,
+    max_value: Option<i32>,
+    secrets: &Secrets,
+) -> ProgressItem {
     bounded(ProgressItem {
-        status_text: text,
-        status_type: item.status_type.map(status),
-        prog_value: item.prog_value,
-        max_value: item.max_value,
+        status_text: status_text.map(|text| secrets.hide(text)),
+        status_type: status_type.map(status),
+        prog_value,
+        max_value,
     })
 }
 
 /// A report with everything in its range.
+#[inline]
 pub(crate) fn bounded(item: ProgressItem) -> ProgressItem {
     ProgressItem {
         status_text: item.status_text.map(|text| cut(text, TEXT_BYTES)),

@@ -58,11 +58,13 @@ impl Journal {
 
     /// Whether the text of a report with this status is read by anybody. That of the last one is
     /// in the report of the run.
+    #[inline]
     pub(crate) fn reads_text(&self, status: Option<Status>) -> bool {
         self.sink.reads_text() || status.is_some_and(Status::is_terminal)
     }
 
     /// Takes a report up and answers it. `None`: it is refused.
+    #[inline]
     pub(crate) fn report(
         &mut self,
         item: ItemId,
@@ -86,12 +88,14 @@ impl Journal {
             }
             return Some(pending);
         }
-        let response = match self.unheard[taken.row].take() {
-            Some(mut unheard) => {
-                merge(&mut unheard, reported);
-                self.tell(taken.row, &unheard, by_host)
+        let response = match &mut self.unheard[taken.row] {
+            // Matched first and taken then: most of the time there is nothing.
+            unheard @ Some(_) => {
+                let mut earlier = unheard.take().unwrap_or_default();
+                merge(&mut earlier, reported);
+                self.tell(taken.row, &earlier, pending, by_host)
             }
-            None => self.tell(taken.row, reported, by_host),
+            None => self.tell(taken.row, reported, pending, by_host),
         };
         if !self.waiting.is_empty() {
             self.flush_within_pace();
@@ -100,10 +104,16 @@ impl Journal {
     }
 
     /// Lets the sink hear of a row, and remembers what it answers.
-    fn tell(&mut self, row: usize, reported: &ProgressItem, by_host: bool) -> ProgressResponse {
+    #[inline]
+    fn tell(
+        &mut self,
+        row: usize,
+        reported: &ProgressItem,
+        pending: ProgressResponse,
+        by_host: bool,
+    ) -> ProgressResponse {
         let row = &self.ledger.rows()[row];
         let item = row.item.id;
-        let pending = self.watch.cancel.response(Some(item));
         let progress = Progress { item, reported, current: &row.standing, pending, by_host };
         let before = self.watch.clock.now();
         let response = self.sink.progress(&progress).max(pending);
@@ -122,7 +132,9 @@ impl Journal {
             }
             self.waiting.pop_front();
             if let Some(reported) = self.unheard[row].take() {
-                self.tell(row, &reported, false);
+                let item = self.ledger.rows()[row].item.id;
+                let pending = self.watch.cancel.response(Some(item));
+                self.tell(row, &reported, pending, false);
             }
         }
     }
@@ -138,7 +150,9 @@ impl Journal {
     pub(crate) fn flush(&mut self) {
         while let Some(row) = self.waiting.pop_front() {
             if let Some(reported) = self.unheard[row].take() {
-                self.tell(row, &reported, false);
+                let item = self.ledger.rows()[row].item.id;
+                let pending = self.watch.cancel.response(Some(item));
+                self.tell(row, &reported, pending, false);
             }
         }
     }
@@ -273,6 +287,7 @@ impl Pace {
         Self { per_second, left: per_second, since: 0 }
     }
 
+    #[inline]
     fn take(&mut self, now: u64) -> bool {
         if self.left == 0 {
             const SECOND: u128 = 1_000_000_000;

@@ -103,6 +103,7 @@ impl Ledger {
     }
 
     /// The place of an item. Most reports are about the item of the one before.
+    #[inline]
     fn find(&mut self, id: ItemId) -> Option<usize> {
         if self.rows.get(self.last).is_none_or(|row| row.item.id != id) {
             self.last = *self.by_id.get(&id)?;
@@ -111,6 +112,7 @@ impl Ledger {
     }
 
     /// Records a report; `None`: it is refused, because the item is unknown or has ended.
+    #[inline]
     pub(crate) fn report(&mut self, id: ItemId, reported: &ProgressItem) -> Option<Taken> {
         self.progress_calls += 1;
         let Some(index) = self.find(id) else {

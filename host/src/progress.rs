@@ -38,28 +38,30 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     Ok(())
 }
 
+#[inline]
 fn progress(
     mut store: StoreContextMut<'_, State>,
     item: types::Guid,
     reported: &Reported,
 ) -> wasmtime::Result<types::ProgressResponse> {
     store.data_mut().enter("progress")?;
-    let mut report = types::ProgressItem {
-        status_text: None,
-        status_type: reported.status_type,
-        prog_value: reported.prog_value,
-        max_value: reported.max_value,
-    };
-    if let Some(text) = &reported.status_text
+    let mut text = None;
+    if let Some(lent) = &reported.status_text
         && store.data_mut().journal()?.reads_text(reported.status_type.map(convert::status))
     {
         let mut buffer = std::mem::take(&mut store.data_mut().text);
         buffer.clear();
-        buffer.push_str(&text.to_str(&store)?);
-        report.status_text = Some(buffer);
+        buffer.push_str(&lent.to_str(&store)?);
+        text = Some(buffer);
     }
     let state = store.data_mut();
-    let mut report = convert::progress_item(report, &state.secrets);
+    let mut report = convert::progress_item(
+        text,
+        reported.status_type,
+        reported.prog_value,
+        reported.max_value,
+        &state.secrets,
+    );
     let response = state.report(item, &report)?;
     // For the next one.
     if let Some(buffer) = report.status_text.take() {
@@ -70,6 +72,7 @@ fn progress(
 
 impl State {
     /// Takes a report, and answers it.
+    #[inline]
     pub(crate) fn report(
         &mut self,
         item: types::Guid,

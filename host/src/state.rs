@@ -99,6 +99,7 @@ impl State {
     }
 
     /// Begins a host call.
+    #[inline]
     pub(crate) fn enter(&mut self, call: &'static str) -> wasmtime::Result<()> {
         self.host_calls += 1;
         self.watch.sign_of_life();
@@ -111,6 +112,7 @@ impl State {
     }
 
     /// Ends a host call that takes long, if the plugin is to end.
+    #[inline]
     pub(crate) fn check_ended(&self) -> wasmtime::Result<()> {
         match self.watch.ended() {
             None => Ok(()),
@@ -119,6 +121,7 @@ impl State {
     }
 
     /// The session's journal. It is gone only from a session that was given up on.
+    #[inline]
     pub(crate) fn journal(&mut self) -> wasmtime::Result<&mut Journal> {
         match &mut self.journal {
             Some(journal) => Ok(journal),

@@ -82,6 +82,7 @@ impl Watch {
         self.end(StopReason::Denied);
     }
 
+    #[inline]
     pub(crate) fn ended(&self) -> Option<StopReason> {
         let ended = StopReason::from_number(self.ended.load(Ordering::Acquire));
         match (ended, self.cancel.is_killed()) {
@@ -165,6 +166,7 @@ impl Watch {
     }
 
     /// The plugin called one of our own interfaces.
+    #[inline]
     pub(crate) fn sign_of_life(&self) {
         self.sign.store(self.clock.now(), Ordering::Relaxed);
     }

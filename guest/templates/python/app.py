@@ -5,6 +5,7 @@ every call. Import modules at the top of a file: what is imported later is not i
 """
 
 import random
+import traceback
 from functools import partial
 from pathlib import Path
 
@@ -24,10 +25,12 @@ COPY = Guid(high=0x3F0C5C1E6B7A4D52, low=0x9E41D7A8C2B60F13)
 # The items to synchronize. Not an attribute, because every call is made on a new object.
 prepared: list[Guid] = []
 
-# Python seeds its random numbers when the component starts. For that it would take secret ones,
-# which only a plugin may use that requests `randomness`.
+# When the component starts, Python seeds its random numbers with secret ones, which only a plugin
+# may use that requests `randomness`. These are always there.
 seed = random.seed
-random.seed = lambda a=None, version=2: seed(a or insecure_seed.insecure_seed()[0], version)
+random.seed = lambda a=None, *args: seed(
+    insecure_seed.insecure_seed()[0] if a is None else a, *args
+)
 
 
 class Synchronize(exports.Synchronize):
@@ -53,6 +56,9 @@ class Synchronize(exports.Synchronize):
                 text, status = "cancelled", cancelled.status
             except Err as error:  # of one of the imports
                 log(item, error.value.code, error.value.message)
+                text, status = "failed", Status.FAILED
+            except Exception:  # a mistake in this program
+                log(item, ErrorCode.FAILED, traceback.format_exc())
                 text, status = "failed", Status.FAILED
             callback.progress(item, types.ProgressItem(text, status, None, None))
 

@@ -61,9 +61,10 @@ def plan(source: Path, target: Path, report: Report, fail: Fail) -> list[File]:
             try:
                 file = os.lstat(source / below / name)
                 # What is no regular file, such as a link, is not copied.
-                if S_ISREG(file.st_mode) and name != TEMPORARY:
-                    if not is_copy(target / below / name, file):
-                        files.append(File(below / name, file.st_size, file.st_mtime_ns))
+                if not S_ISREG(file.st_mode) or name == TEMPORARY:
+                    continue
+                if not is_copy(target / below / name, file):
+                    files.append(File(below / name, file.st_size, file.st_mtime_ns))
             except OSError as error:
                 fail(below / name, error)
     return files
@@ -83,7 +84,7 @@ def is_copy(path: Path, file: os.stat_result) -> bool:
 
 
 def copy(source: Path, target: Path, file: File, report: Callable[[int], None]) -> None:
-    """Copies a file. The target has the old version under its name until the new one is complete."""
+    """Copies a file. Under its name is the old version until the new one is complete."""
     report(0)
     if any((target / path).is_symlink() for path in (file.path, *file.path.parents)):
         raise FileExistsError("there is a link in its place in the target")
@@ -91,11 +92,13 @@ def copy(source: Path, target: Path, file: File, report: Callable[[int], None]) 
     temporary.parent.mkdir(parents=True, exist_ok=True)
     temporary.unlink(missing_ok=True)  # left there by a run that was killed
     try:
-        with open(source / file.path, "rb") as reader, open(temporary, "xb") as writer:
+        # With a buffer, closing would try again what failed, and hide why.
+        with open(source / file.path, "rb") as reader, open(temporary, "xb", 0) as writer:
             while chunk := reader.read(CHUNK):
-                writer.write(chunk)
+                rest = memoryview(chunk)
+                while rest:
+                    rest = rest[writer.write(rest) :]
                 report(writer.tell())
-            writer.flush()
             os.fsync(writer.fileno())
         now = os.lstat(source / file.path)
         if (now.st_size, now.st_mtime_ns) != (file.size, file.modified):

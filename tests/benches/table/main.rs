@@ -1,7 +1,8 @@
 //! `cargo bench`: one table of how fast it is, beside what cannot be passed and beside the programs
 //! that people use for the same, all measured in the same run.
 //!
-//! `cargo bench -- [GROUP ...] [--files N,N] [--rounds N] [--plugin FILE ...]` measures some of it.
+//! `cargo bench -- [GROUP ...] [--files N,N] [--rounds N] [--large MIB] [--plugin FILE ...]` measures
+//! some of it, or more.
 //! Programs and runtimes to compare with are used where they are found; what is missing is said.
 //! Everything that is written is under `TMPDIR`.
 
@@ -15,6 +16,7 @@ mod progress;
 mod programs;
 mod report;
 mod session;
+mod syncthing;
 mod trees;
 
 use std::path::PathBuf;
@@ -30,6 +32,8 @@ pub(crate) struct Options {
     groups: Vec<String>,
     files: Vec<usize>,
     rounds: usize,
+    /// MiB of large files.
+    large: usize,
     plugins: Vec<PathBuf>,
 }
 
@@ -52,6 +56,7 @@ impl Options {
             groups: Vec::new(),
             files: vec![1_000, 10_000],
             rounds: 5,
+            large: 0,
             plugins: Vec::new(),
         };
         let mut arguments = arguments;
@@ -66,6 +71,7 @@ impl Options {
                     options.files = numbers.collect::<Result<_, _>>().context("--files")?;
                 }
                 "--rounds" => options.rounds = value()?.parse().context("--rounds")?,
+                "--large" => options.large = value()?.parse().context("--large")?,
                 "--plugin" => options.plugins.push(value()?.into()),
                 group if GROUPS.iter().any(|(name, _)| *name == group) => {
                     options.groups.push(argument);

@@ -86,6 +86,14 @@ impl Row {
         Self { case: case.into(), ours, limit: None, peers: Vec::new(), goals: Vec::new() }
     }
 
+    pub(crate) fn case(&self) -> &str {
+        &self.case
+    }
+
+    pub(crate) fn ours(&self) -> Figure {
+        self.ours
+    }
+
     /// What cannot be passed.
     #[must_use]
     pub(crate) fn limit(mut self, name: &'static str, figure: Figure) -> Self {

@@ -16,6 +16,7 @@ use crate::programs::{
     self, BISYNC, FLUSHING, FOLDER, Pair, Program, RSYNC, Took, UNISON, timed, warm_up,
 };
 use crate::report::{Figure, Goal, Row, median};
+use crate::syncthing::{SYNCTHING, first_sync};
 
 /// Files in one directory.
 const PER_DIRECTORY: usize = 100;
@@ -27,27 +28,44 @@ const DELETED: &str = "1 % deleted";
 /// What is done, in this order, each time with what came before it in sync.
 const STEPS: [&str; 4] = [FIRST, "no change", CHANGES, DELETED];
 
+/// Many small files, or a few large ones.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    files: usize,
+    bytes: usize,
+}
+
+impl Shape {
+    fn name(self) -> String {
+        let files = self.files;
+        match self.bytes {
+            FILE_BYTES => format!("{files} files"),
+            bytes => format!("{files} files of {} MiB", bytes >> 20),
+        }
+    }
+}
+
 /// Content that differs from file to file and from step to step.
-fn content(seed: usize) -> Vec<u8> {
+fn content(seed: usize, bytes: usize) -> Vec<u8> {
     let mut state = seed as u64 | 1;
     let next = move || {
         state =
             state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 56) as u8
     };
-    std::iter::repeat_with(next).take(FILE_BYTES).collect()
+    std::iter::repeat_with(next).take(bytes).collect()
 }
 
 fn file(root: &Path, number: usize) -> PathBuf {
     root.join(format!("d{:05}", number / PER_DIRECTORY)).join(format!("f{number:07}"))
 }
 
-fn make(root: &Path, files: usize) -> Result<()> {
-    for number in 0..files {
+fn make(root: &Path, shape: Shape) -> Result<()> {
+    for number in 0..shape.files {
         if number % PER_DIRECTORY == 0 {
             fs::create_dir_all(root.join(format!("d{:05}", number / PER_DIRECTORY)))?;
         }
-        fs::write(file(root, number), content(number))?;
+        fs::write(file(root, number), content(number, shape.bytes))?;
     }
     Ok(())
 }
@@ -61,10 +79,10 @@ fn change(step: &str, root: &Path, files: usize) -> Result<()> {
     match step {
         CHANGES => {
             for number in spread(200.min(files / 10), 1) {
-                fs::write(file(root, number), content(number + 1_000_003))?;
+                fs::write(file(root, number), content(number + 1_000_003, FILE_BYTES))?;
             }
             for number in spread(200.min(files / 10), 3) {
-                fs::write(file(root, number).with_extension("new"), content(number + 7))?;
+                fs::write(file(root, number).with_extension("new"), content(number + 7, FILE_BYTES))?;
             }
             for number in spread(200.min(files / 10), 5) {
                 fs::remove_file(file(root, number))?;
@@ -90,67 +108,144 @@ fn equal(left: &Path, right: &Path) -> Result<bool> {
 /// What the steps took, each as often as there are rounds.
 type Steps = [Vec<Took>; STEPS.len()];
 
-fn run(program: &Program, place: &Path, files: usize, rounds: usize) -> Result<Steps> {
+/// A copy of the source on the left, and nothing on the right.
+fn sides(place: &Path, home: &Path) -> Result<(PathBuf, PathBuf)> {
+    let (left, right) = (home.join("left"), home.join("right"));
+    fs::create_dir_all(&right)?;
+    let copied = Command::new("cp").arg("-a").arg(place.join("source")).arg(&left).status()?;
+    ensure!(copied.success(), "cp: {copied}");
+    Ok((left, right))
+}
+
+fn run(program: &Program, place: &Path, shape: Shape, rounds: usize) -> Result<Steps> {
     let mut steps = Steps::default();
     let state = place.join(program.name).join("state");
     warm_up(program, &state)?;
+    // Few large files have no changes of small ones.
+    let count = if shape.bytes == FILE_BYTES { STEPS.len() } else { 2 };
     for round in 0..rounds {
         let home = place.join(format!("{}-{round}", program.name));
-        let (left, right) = (home.join("left"), home.join("right"));
-        fs::create_dir_all(&right)?;
-        let copied = Command::new("cp").arg("-a").arg(place.join("source")).arg(&left).status()?;
-        ensure!(copied.success(), "cp: {copied}");
+        let (left, right) = sides(place, &home)?;
         let pair = Pair { left: &left, right: &right, state: &state };
-        for (step, took) in STEPS.iter().zip(&mut steps) {
-            change(step, &left, files)?;
+        for (step, took) in STEPS.iter().zip(&mut steps).take(count) {
+            change(step, &left, shape.files)?;
             took.push(timed(&program.command(pair, *step == FIRST), &home)?);
             if round == 0 {
                 ensure!(equal(&left, &right)?, "{}: {step}: the sides differ", program.name);
             }
         }
         // What is removed stays until the end: file systems avoid the places of files that have
-        // just been removed, and the next round would pay for that.
+        // just been removed, and the next round would pay for that. Large ones would fill the disk.
+        if shape.bytes != FILE_BYTES {
+            fs::remove_dir_all(&home)?;
+        }
     }
     Ok(steps)
 }
 
+fn syncthing(place: &Path, shape: Shape, rounds: usize) -> Result<Option<f64>> {
+    let mut took = Vec::new();
+    for round in 0..rounds {
+        let home = place.join(format!("syncthing-{round}"));
+        let (left, right) = sides(place, &home)?;
+        let Some(seconds) = first_sync(&home, &left, &right, shape.files)? else { return Ok(None) };
+        took.push(seconds);
+        if round == 0 {
+            for side in [&left, &right] {
+                fs::remove_dir_all(side.join(".stfolder"))?;
+            }
+            ensure!(equal(&left, &right)?, "{SYNCTHING}: the sides differ");
+        }
+        fs::remove_dir_all(&home)?;
+    }
+    Ok(Some(median(took)))
+}
+
 /// One tree, with every program.
-fn tree(files: usize, rounds: usize) -> Result<Vec<Row>> {
+fn tree(shape: Shape, rounds: usize, small: bool) -> Result<Vec<Row>> {
     let place = tempfile::tempdir()?;
-    make(&place.path().join("source"), files)?;
+    make(&place.path().join("source"), shape)?;
     let mut all = Vec::new();
     for program in programs::found() {
-        all.push((program.name, run(&program, place.path(), files, rounds)?));
+        all.push((program.name, run(&program, place.path(), shape, rounds)?));
     }
+    // It takes minutes for what takes the others seconds.
+    let syncthing = match small {
+        true => None,
+        false => syncthing(place.path(), shape, rounds.min(1))?.map(Figure::Time),
+    };
     let figure = |name: &str, step: usize, of: fn(&Took) -> f64| {
         let (_, steps) = all.iter().find(|(program, _)| *program == name)?;
-        Some(median(steps[step].iter().map(of).collect()))
+        let figures: Vec<_> = steps[step].iter().map(of).collect();
+        (!figures.is_empty()).then(|| median(figures))
     };
     let seconds = |name: &str, step| figure(name, step, |took| took.seconds).map(Figure::Time);
     let mut rows = Vec::new();
-    for (step, name) in STEPS.iter().enumerate() {
-        for own in [FOLDER, FLUSHING] {
+    for own in [FOLDER, FLUSHING] {
+        for (step, name) in STEPS.iter().enumerate() {
             let Some(ours) = seconds(own, step) else { continue };
-            let row = Row::new(format!("{own}: {files} files, {name}"), ours)
+            let row = Row::new(format!("{own}: {}, {name}", shape.name()), ours)
                 .peer(UNISON, seconds(UNISON, step))
                 .peer(BISYNC, seconds(BISYNC, step))
                 .peer(RSYNC, seconds(RSYNC, step));
             rows.push(match own {
                 FOLDER => row.goal(Goal::Below(UNISON, 1.0)).goal(Goal::Below(BISYNC, 1.0)),
-                _flushing if *name == FIRST => row,
+                _flushing if *name == FIRST => {
+                    row.peer(SYNCTHING, syncthing).goal(Goal::Below(SYNCTHING, 1.0 / 3.0))
+                }
                 _flushing => row.goal(Goal::Below(BISYNC, 1.0)),
             });
         }
     }
-    let memory = |name: &str| figure(name, 0, |took| took.memory);
-    if let Some(ours) = memory(FOLDER) {
+    let memory = |name: &str, step| figure(name, step, |took| took.memory).map(Figure::Memory);
+    for step in [0, 1] {
+        let Some(ours) = memory(FOLDER, step) else { continue };
         rows.push(
-            Row::new(format!("{FOLDER}: {files} files, most memory"), Figure::Memory(ours))
-                .peer(UNISON, memory(UNISON).map(Figure::Memory))
-                .peer(BISYNC, memory(BISYNC).map(Figure::Memory)),
+            Row::new(format!("{FOLDER}: {}, {}, memory", shape.name(), STEPS[step]), ours)
+                .peer(UNISON, memory(UNISON, step))
+                .peer(BISYNC, memory(BISYNC, step)),
         );
     }
     Ok(rows)
+}
+
+/// What a file takes in memory, and in time when nothing has changed, as one tree is larger than
+/// another.
+fn per_file(sizes: &[usize], rows: &[Vec<Row>]) -> Vec<Row> {
+    let (Some((&few, &many)), Some((first, last))) =
+        (sizes.first().zip(sizes.last()), rows.first().zip(rows.last()))
+    else {
+        return Vec::new();
+    };
+    if few == many {
+        return Vec::new();
+    }
+    let number = |rows: &[Row], files: usize, what: &str| {
+        let case = format!("{FOLDER}: {files} files, {what}");
+        rows.iter().find(|row| row.case() == case).map(|row| row.ours().number())
+    };
+    let more = |what: &str| {
+        let difference = number(last, many, what)? - number(first, few, what)?;
+        Some(difference / (many - few) as f64)
+    };
+    let mut added = Vec::new();
+    for what in ["first sync, memory", "no change, memory"] {
+        if let Some(bytes) = more(what) {
+            added.push(
+                Row::new(format!("{FOLDER}: {what} for each file"), Figure::Memory(bytes))
+                    .goal(Goal::AtMost(Figure::Memory(512.0))),
+            );
+        }
+    }
+    for what in [FIRST, "no change"] {
+        for (files, rows) in sizes.iter().zip(rows) {
+            if let Some(seconds) = number(rows, *files, what) {
+                let each = Figure::Time(seconds / *files as f64);
+                added.push(Row::new(format!("{FOLDER}: {files} files, {what}, each"), each));
+            }
+        }
+    }
+    added
 }
 
 pub(crate) fn measure(options: &Options) -> Result<Vec<Row>> {
@@ -158,9 +253,16 @@ pub(crate) fn measure(options: &Options) -> Result<Vec<Row>> {
         println!("no trees: they are measured with /usr/bin/time (Debian: time)");
         return Ok(Vec::new());
     }
-    let mut rows = Vec::new();
+    let mut trees = Vec::new();
     for files in &options.files {
-        rows.extend(tree(*files, options.rounds)?);
+        let shape = Shape { files: *files, bytes: FILE_BYTES };
+        trees.push(tree(shape, options.rounds, options.small)?);
+    }
+    let mut rows = per_file(&options.files, &trees);
+    rows.extend(trees.into_iter().flatten());
+    if options.large > 0 {
+        let shape = Shape { files: options.large.div_ceil(100), bytes: 100 << 20 };
+        rows.extend(tree(shape, options.rounds.min(3), options.small)?);
     }
     Ok(rows)
 }

@@ -1,0 +1,172 @@
+//! {{name}}: copies new and changed files from the directory `source` to the directory `target`.
+//! It deletes nothing, follows no links, and can be cancelled at any time.
+
+use syncmgr_plugin::directories::{Directory, EntryKind, Metadata, open_grant};
+use syncmgr_plugin::*;
+
+/// How much of a file is copied between two reports.
+const CHUNK: u64 = 1 << 20;
+
+/// What a file is called until it is complete.
+const UNFINISHED: &str = ".{{name}}.part";
+
+#[derive(Default)]
+struct Copy;
+
+impl Plugin for Copy {
+    fn handler_info(&self) -> Result<HandlerInfo> {
+        Ok(HandlerInfo::new("{{name}}"))
+    }
+
+    fn items(&mut self) -> Result<ItemList> {
+        // The id follows from the name "copy", which must never change: the sync manager keeps what
+        // the user chose under it.
+        Ok([Item::new(ItemId::from_name("copy"), "Copy files")].into())
+    }
+
+    fn synchronize_item(&mut self, run: &mut ItemRun) -> Result<(), Stop> {
+        let source = open_grant("source")?;
+        let target = open_grant("target")?;
+        // Two runs at once would write to the same unfinished file.
+        target.lock()?;
+        let mut failures = 0;
+        let total = weigh(run, &source, &target)?;
+        run.total_bytes(total)?;
+        copy_directory(run, &source, &target, "", &mut failures)?;
+        match failures {
+            0 => Ok(()),
+            count => Err(Error::failed(format!("{count} entries were not copied")).into()),
+        }
+    }
+}
+
+export!(Copy);
+
+/// Whether the copy is as the original was: the time of change is the last thing that is set.
+fn is_same(original: &Metadata, copy: Option<&Metadata>) -> bool {
+    copy.is_some_and(|copy| {
+        copy.kind == original.kind
+            && copy.size == original.size
+            && copy.modified == original.modified
+    })
+}
+
+/// How many bytes there are to copy.
+fn weigh(run: &mut ItemRun, from: &Directory, to: &Directory) -> Result<u64, Stop> {
+    let mut total = 0;
+    for entry in from.list()? {
+        let entry = entry?;
+        run.working(|| entry.name.clone())?;
+        let Ok(original) = entry.metadata else { continue };
+        match original.kind {
+            EntryKind::File if !is_same(&original, to.stat(&entry.name)?.as_ref()) => {
+                total += original.size;
+            }
+            EntryKind::Directory => {
+                let inner = from.open_directory(&entry.name)?;
+                total += match to.open_directory(&entry.name) {
+                    Ok(copy) => weigh(run, &inner, &copy)?,
+                    // It is yet to be made; nothing in it is there. What is inside is not counted.
+                    Err(_) => 0,
+                };
+            }
+            EntryKind::File | EntryKind::SymbolicLink | EntryKind::Other => {}
+        }
+    }
+    Ok(total)
+}
+
+/// Copies what is new or changed. What fails is logged, and the rest goes on.
+fn copy_directory(
+    run: &mut ItemRun,
+    from: &Directory,
+    to: &Directory,
+    path: &str,
+    failures: &mut u32,
+) -> Result<(), Stop> {
+    // What an interrupted run has left.
+    match to.remove_file(UNFINISHED) {
+        Err(error) if error.code != ErrorCode::NotFound => return Err(error.into()),
+        Ok(()) | Err(_) => {}
+    }
+    for entry in from.list()? {
+        let entry = entry?;
+        let path = format!("{path}/{}", entry.name);
+        match copy_entry(run, from, to, &entry.name, entry.metadata, &path, failures) {
+            Err(Stop::Failed(error)) => {
+                *failures += 1;
+                run.log(LogLevel::Error, &format!("{path}: {error}"));
+            }
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
+fn copy_entry(
+    run: &mut ItemRun,
+    from: &Directory,
+    to: &Directory,
+    name: &str,
+    original: std::result::Result<Metadata, impl Into<Error>>,
+    path: &str,
+    failures: &mut u32,
+) -> Result<(), Stop> {
+    let original = original.map_err(Into::into)?;
+    match original.kind {
+        EntryKind::Directory => {
+            if to.stat(name)?.is_none() {
+                to.create_directory(name, None)?;
+            }
+            let (from, to) = (from.open_directory(name)?, to.open_directory(name)?);
+            copy_directory(run, &from, &to, path, failures)
+        }
+        EntryKind::File if is_same(&original, to.stat(name)?.as_ref()) => Ok(()),
+        EntryKind::File => copy_file(run, from, to, name, path),
+        EntryKind::SymbolicLink | EntryKind::Other => {
+            run.log(LogLevel::Warning, &format!("{path} is no file, and was left out"));
+            Ok(())
+        }
+    }
+}
+
+/// Copies one file. Under its own name there is always either the old or the whole new one.
+fn copy_file(
+    run: &mut ItemRun,
+    from: &Directory,
+    to: &Directory,
+    name: &str,
+    path: &str,
+) -> Result<(), Stop> {
+    let source = from.open_file(name)?;
+    let before = source.metadata()?;
+    let target = to.create_file(UNFINISHED)?;
+    let copied = (|| {
+        loop {
+            let bytes = target.copy_from(&source, CHUNK)?;
+            if bytes == 0 {
+                break;
+            }
+            run.advance(bytes, || path.to_owned())?;
+        }
+        let after = source.metadata()?;
+        if (after.size, after.modified) != (before.size, before.modified) {
+            return Err(Error::new(ErrorCode::Changed, "it changed while it was copied").into());
+        }
+        if let Some(mode) = before.mode {
+            target.set_mode(mode)?;
+        }
+        target.set_modified(before.modified)?;
+        target.flush()?;
+        to.rename(UNFINISHED, to, name)?;
+        Ok(to.flush()?)
+    })();
+    if copied.is_err() {
+        // The first failure is the one to tell; the next run tries again to remove it.
+        let _ = to.remove_file(UNFINISHED);
+    }
+    copied
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,48 @@
+//! Cargo builds a component itself.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::error::AuthoringError;
+use crate::project::Project;
+use crate::tool::Tool;
+
+const TARGET: &str = "wasm32-wasip2";
+
+/// What of Cargo's messages is looked at.
+#[derive(Deserialize)]
+struct Message {
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    filenames: Vec<PathBuf>,
+}
+
+pub(crate) fn build(project: &Project) -> Result<Vec<u8>, AuthoringError> {
+    let root = project.root();
+    const CARGO: &str = "curl https://sh.rustup.rs -sSf | sh";
+    let add_target = format!("rustup target add {TARGET}");
+    let mut sysroot = Tool::new("rustc", root, CARGO);
+    let sysroot = sysroot.args(["--print", "sysroot"]).output()?;
+    let sysroot = PathBuf::from(String::from_utf8_lossy(&sysroot).trim());
+    if !sysroot.join("lib/rustlib").join(TARGET).exists() {
+        return Err(Tool::new(format!("Rust for {TARGET}"), root, &add_target).missing());
+    }
+    let mut cargo = Tool::new("cargo", root, CARGO);
+    cargo.args(["build", "--release", "--target", TARGET]);
+    let messages = cargo.arg("--message-format=json-render-diagnostics").output()?;
+    let lines = messages.split(|byte| *byte == b'\n');
+    let artifacts = lines
+        .filter_map(|line| serde_json::from_slice::<Message>(line).ok())
+        .filter(|message| message.reason == "compiler-artifact")
+        .flat_map(|message| message.filenames);
+    let components = artifacts.filter(|path| path.extension().is_some_and(|end| end == "wasm"));
+    // The project's own comes after what it depends on.
+    let path = components.last().ok_or_else(|| AuthoringError::Component {
+        what: "find the plugin among what Cargo built",
+        message: "the crate needs a library of the type `cdylib`".to_owned(),
+    })?;
+    fs::read(&path).map_err(AuthoringError::file("read", &path))
+}
