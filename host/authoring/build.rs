@@ -6,9 +6,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What building a template in its place would leave there.
+/// What building a template in its place would leave at its top.
 const LEFT_BEHIND: [&str; 7] =
-    [".venv", "__pycache__", "build", "dist", "node_modules", "target", "wit_world"];
+    [".venv", "build", "dist", "node_modules", "stubs", "target", "types"];
 
 /// The files under a folder, by their paths from there, in order.
 fn files(folder: &Path, from: &Path, found: &mut Vec<PathBuf>) {
@@ -18,7 +18,7 @@ fn files(folder: &Path, from: &Path, found: &mut Vec<PathBuf>) {
     for path in entries {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if path.is_dir() {
-            if !LEFT_BEHIND.contains(&name.as_str()) {
+            if name != "__pycache__" && (folder != from || !LEFT_BEHIND.contains(&name.as_str())) {
                 files(&path, from, found);
             }
         } else if name != "Cargo.lock" && name != "package-lock.json" {

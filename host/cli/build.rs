@@ -2,6 +2,8 @@
 
 #![allow(clippy::print_stdout, reason = "cargo reads what a build script prints")]
 
+use std::path::PathBuf;
+
 use build_guests::Guest;
 
 fn main() {
@@ -9,4 +11,26 @@ fn main() {
     println!("cargo::rustc-env=PLUGIN_FOLDER={}", folder.display());
     let component = std::fs::read(&folder).expect("it was just built");
     println!("cargo::rustc-env=PLUGIN_FOLDER_DIGEST={}", blake3::hash(&component).to_hex());
+    pages();
+}
+
+/// Puts the pages about error codes into the program.
+fn pages() {
+    let variable = |name: &str| PathBuf::from(std::env::var_os(name).expect("cargo sets it"));
+    let folder = variable("CARGO_MANIFEST_DIR").join("../../guest/book/src/errors");
+    println!("cargo::rerun-if-changed={}", folder.display());
+    let entries = std::fs::read_dir(&folder).expect("the book has them");
+    let mut pages: Vec<_> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|end| end == "md"))
+        .filter(|path| path.file_stem().is_some_and(|name| name != "README"))
+        .collect();
+    pages.sort();
+    let mut text = String::from("/// Each error code, with its page.\nconst PAGES: &[(&str, &str)] = &[\n");
+    for page in pages {
+        let code = page.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        text.push_str(&format!("    ({code:?}, include_str!({page:?})),\n"));
+    }
+    text.push_str("];\n");
+    std::fs::write(variable("OUT_DIR").join("errors.rs"), text).expect("the folder is cargo's");
 }

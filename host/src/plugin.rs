@@ -56,7 +56,11 @@ pub struct SessionOptions {
     read_only: bool,
     cancel: Option<CancelHandle>,
     hook: Option<HostCallHook>,
+    clock: Option<WallClock>,
 }
+
+/// Tells the time of day, as the time since 1970-01-01T00:00:00Z.
+type WallClock = Arc<dyn Fn() -> Duration + Send + Sync>;
 
 impl std::fmt::Debug for SessionOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -114,6 +118,14 @@ impl SessionOptions {
     #[must_use]
     pub fn allow(mut self, capability: Capability) -> Self {
         self.capabilities.push(capability);
+        self
+    }
+
+    /// Has a plugin that may have the time of day take it from here: for trying what it does when
+    /// the clock jumps. It is the time since 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub fn wall_clock(mut self, now: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        self.clock = Some(Arc::new(now));
         self
     }
 
@@ -289,8 +301,14 @@ impl Plugin {
         let stderr = output();
         let mut wasi = WasiCtx::builder();
         wasi.stdout(output()).stderr(stderr.clone()).envs(&self.environment(options)?);
-        if !granted(Capability::WallClock) {
-            wasi.wall_clock(StoppedClock);
+        match &options.clock {
+            _ if !granted(Capability::WallClock) => {
+                wasi.wall_clock(StoppedClock);
+            }
+            Some(clock) => {
+                wasi.wall_clock(GivenClock(Arc::clone(clock)));
+            }
+            None => {}
         }
         for (name, path, access) in storage
             .iter()
@@ -396,6 +414,19 @@ impl HostWallClock for StoppedClock {
 
     fn now(&self) -> Duration {
         Duration::ZERO
+    }
+}
+
+/// Tells what the embedder says.
+struct GivenClock(WallClock);
+
+impl HostWallClock for GivenClock {
+    fn resolution(&self) -> Duration {
+        Duration::from_nanos(1)
+    }
+
+    fn now(&self) -> Duration {
+        (self.0)()
     }
 }
 

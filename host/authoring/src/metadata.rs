@@ -1,7 +1,5 @@
 //! What a component says about itself, in its custom sections.
 
-use std::borrow::Cow;
-
 use syncmgr_host::requests::SECTION;
 use wasm_encoder::{Encode, Section as _};
 use wasm_metadata::{AddMetadata, AddMetadataField, Payload};
@@ -38,13 +36,12 @@ impl Metadata {
     pub fn of(component: &[u8]) -> Self {
         let Ok(payload) = Payload::from_binary(component) else { return Self::default() };
         let metadata = payload.metadata();
-        let text = |value: Option<String>| value;
         Self {
             name: metadata.name.clone(),
-            version: text(metadata.version.as_ref().map(ToString::to_string)),
-            description: text(metadata.description.as_ref().map(ToString::to_string)),
-            license: text(metadata.licenses.as_ref().map(ToString::to_string)),
-            homepage: text(metadata.homepage.as_ref().map(ToString::to_string)),
+            version: metadata.version.as_ref().map(ToString::to_string),
+            description: metadata.description.as_ref().map(ToString::to_string),
+            license: metadata.licenses.as_ref().map(ToString::to_string),
+            homepage: metadata.homepage.as_ref().map(ToString::to_string),
         }
     }
 }
@@ -78,15 +75,4 @@ pub(crate) fn with_about(component: &[u8], about: &About) -> Result<Vec<u8>, Aut
         what: "add what the manifest says to the plugin",
         message: format!("{error:#}"),
     })
-}
-
-/// A component with a custom section of any name, for tests of what reads them.
-#[cfg(test)]
-pub(crate) fn with_section(component: &[u8], name: &str, data: &[u8]) -> Vec<u8> {
-    let mut component = component.to_vec();
-    let section =
-        wasm_encoder::CustomSection { name: Cow::Borrowed(name), data: Cow::Borrowed(data) };
-    component.push(section.id());
-    section.encode(&mut component);
-    component
 }

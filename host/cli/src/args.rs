@@ -36,6 +36,13 @@ pub(crate) enum Command {
     Unregister(Unregister),
     List(List),
     Cache(Cache),
+    New(New),
+    Build(Build),
+    Dev(Dev),
+    Test(Test),
+    Pack(Pack),
+    Replay(Replay),
+    Explain(Explain),
     Demo(Demo),
     Completions(Completions),
 }
@@ -145,6 +152,15 @@ pub(crate) struct Run {
     /// One JSON object per callback on standard output, and a report at the end.
     #[arg(long)]
     pub(crate) json: bool,
+
+    /// Write down every call that the plugin makes, and what it is answered, for `syncmgr replay`.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["all", "clsid"])]
+    pub(crate) record: Option<PathBuf>,
+
+    /// Put the files of the granted directories into the recording, too: whoever gets it can read
+    /// them.
+    #[arg(long, requires = "record")]
+    pub(crate) record_files: bool,
 
     /// Change nothing; tell what would be done. Every directory is read-only then.
     #[arg(long)]
@@ -329,6 +345,139 @@ pub(crate) struct Cache {
     /// Where plugins keep their own files [default: the user's state folder].
     #[arg(long, value_name = "DIR", env = "SYNCMGR_STATE_DIR")]
     pub(crate) state_dir: Option<PathBuf>,
+}
+
+const NEW_HELP: &str = "\
+Examples:
+  syncmgr new mirror --lang rust
+  syncmgr new mirror --lang python
+  cd mirror && syncmgr build && syncmgr test";
+
+/// Make a project for a plugin of one's own: one that works, to be changed.
+#[derive(Clone, Debug, ClapArgs)]
+#[command(after_help = NEW_HELP)]
+pub(crate) struct New {
+    /// The plugin's name, and that of the new folder.
+    pub(crate) name: String,
+
+    /// The language: rust, python, javascript or c.
+    #[arg(long, value_name = "LANGUAGE")]
+    pub(crate) lang: syncmgr_authoring::Language,
+
+    /// Where to make it.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) parent: PathBuf,
+}
+
+/// Build the plugin of a project, with its language's own tool.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct Build {
+    /// The project's folder.
+    #[arg(default_value = ".")]
+    pub(crate) project: PathBuf,
+}
+
+/// Build and run the plugin of a project each time that something of it changes, on copies of the
+/// folders of its fixture. Ctrl-C ends it.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct Dev {
+    /// The project's folder.
+    #[arg(default_value = ".")]
+    pub(crate) project: PathBuf,
+
+    /// Build and run once, and end.
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+const TEST_HELP: &str = "\
+Examples:
+  syncmgr test                                   the plugin of this project
+  syncmgr test mirror.wasm --fixture fixture     any plugin: each folder in `fixture` is granted
+  syncmgr test --check cancel-all --json
+  syncmgr test --junit report.xml
+
+Exit status:
+  0  it passed
+  2  wrong usage, or not a valid plugin
+  3  it failed a check";
+
+/// Run a plugin through checks: whether it keeps the contract, stops when it is told to, and bears
+/// what can go wrong. It runs on copies, so nothing of the fixture changes.
+#[derive(Clone, Debug, ClapArgs)]
+#[command(after_help = TEST_HELP)]
+pub(crate) struct Test {
+    /// The plugin: a `.wasm` file [default: the one that this project has built].
+    pub(crate) plugin: Option<PathBuf>,
+
+    /// A folder with a folder for each directory that the plugin is granted.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) fixture: Option<PathBuf>,
+
+    /// Give the plugin a setting.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) settings: Vec<String>,
+
+    /// Let the plugin have `wall-clock` or `randomness`.
+    #[arg(long = "allow", value_name = "CAPABILITY")]
+    pub(crate) allow: Vec<String>,
+
+    /// Make this check only; may be repeated.
+    #[arg(long = "check", value_name = "NAME")]
+    pub(crate) checks: Vec<String>,
+
+    /// List the checks.
+    #[arg(long)]
+    pub(crate) list: bool,
+
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Write a report as JUnit XML, too.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+}
+
+/// Make one file of the plugin that a project has built, with its name, version, licence and
+/// homepage in it: what others get.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct Pack {
+    /// The project's folder.
+    #[arg(default_value = ".")]
+    pub(crate) project: PathBuf,
+}
+
+const REPLAY_HELP: &str = "\
+Examples:
+  syncmgr run mirror.wasm --dir source=in --dir target=out --record run.jsonl --record-files
+  syncmgr replay mirror.wasm run.jsonl
+
+Exit status:
+  0  every call was as in the recording
+  2  wrong usage, or not a valid plugin
+  3  something was not; it is shown";
+
+/// Run a plugin against a recording of an earlier run, and show the first call that is different.
+#[derive(Clone, Debug, ClapArgs)]
+#[command(after_help = REPLAY_HELP)]
+pub(crate) struct Replay {
+    /// The plugin: a `.wasm` file.
+    pub(crate) plugin: PathBuf,
+
+    /// What `syncmgr run --record` has written.
+    pub(crate) recording: PathBuf,
+
+    /// A directory to take the place of a granted one, whose files were not recorded. It is copied.
+    #[arg(long = "dir", value_name = "NAME=PATH")]
+    pub(crate) dirs: Vec<String>,
+}
+
+/// Tell what an error code means, and what to do about it.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct Explain {
+    /// The code, such as `ended-memory` [default: list all of them].
+    pub(crate) code: Option<String>,
 }
 
 /// Make two sample folders and keep them in sync, to see it work.

@@ -1,8 +1,14 @@
+pub(crate) mod build;
 pub(crate) mod cache;
 pub(crate) mod completions;
 pub(crate) mod demo;
+pub(crate) mod dev;
+pub(crate) mod explain;
 pub(crate) mod inspect;
 pub(crate) mod items;
+pub(crate) mod new;
 pub(crate) mod register;
+pub(crate) mod replay;
 pub(crate) mod run;
+pub(crate) mod test;
 pub(crate) mod validate;

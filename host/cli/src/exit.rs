@@ -4,6 +4,8 @@ use std::process::ExitCode;
 use syncmgr_host::{
     ErrorCode, GrantError, ItemReport, LoadError, Outcome, Report, SessionError, StartError, Status,
 };
+use syncmgr_authoring::AuthoringError;
+use syncmgr_kit::KitError;
 use syncmgr_store::StoreError;
 
 use crate::escape::escape;
@@ -50,6 +52,17 @@ impl Exit {
         }
         if let Some(error) = error.downcast_ref::<StoreError>() {
             return if error.is_usage() { Self::Usage } else { Self::Died };
+        }
+        if error.is::<AuthoringError>() {
+            return Self::Usage;
+        }
+        if let Some(error) = error.downcast_ref::<KitError>() {
+            return match error {
+                KitError::UnknownCheck { .. } | KitError::Recording { .. } | KitError::Grant(_) => {
+                    Self::Usage
+                }
+                _other => Self::Died,
+            };
         }
         if error.is::<LoadError>() || error.is::<GrantError>() || error.is::<StartError>() {
             return Self::Usage;

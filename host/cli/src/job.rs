@@ -143,7 +143,7 @@ pub(crate) fn set_limits(granted: &mut Granted, limits: &[String]) -> anyhow::Re
     Ok(())
 }
 
-fn key_value<'a>(text: &'a str, form: &str) -> anyhow::Result<(&'a str, &'a str)> {
+pub(crate) fn key_value<'a>(text: &'a str, form: &str) -> anyhow::Result<(&'a str, &'a str)> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name, value)),
         Some(_) | None => Err(UsageError(format!("`{text}` is not of the form `{form}`")).into()),

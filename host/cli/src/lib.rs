@@ -13,6 +13,7 @@ mod interrupt;
 mod job;
 #[cfg(windows)]
 mod native;
+mod project;
 mod quarantine;
 mod sink;
 
@@ -45,6 +46,13 @@ fn dispatch(command: &Command) -> anyhow::Result<Exit> {
         Command::Unregister(unregister) => command::register::unregister(unregister),
         Command::List(list) => command::register::list(list),
         Command::Cache(cache) => command::cache::run(cache),
+        Command::New(new) => command::new::run(new),
+        Command::Build(build) => command::build::build(build),
+        Command::Dev(dev) => command::dev::run(dev),
+        Command::Test(test) => command::test::run(test),
+        Command::Pack(pack) => command::build::pack(pack),
+        Command::Replay(replay) => command::replay::run(replay),
+        Command::Explain(explain) => command::explain::run(explain),
         Command::Demo(demo) => command::demo::run(demo),
         Command::Completions(completions) => command::completions::run(completions),
     }

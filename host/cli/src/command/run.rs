@@ -5,9 +5,10 @@ use std::time::Duration;
 use anyhow::Context;
 use syncmgr_host::sink::{JsonLines, Progress, Sink};
 use syncmgr_host::{
-    ErrorId, Item, LogEntry, ProgressResponse, Question, Report, RunRequest, Selection, SyncEvent,
-    Trigger,
+    ErrorId, Item, Limits, LogEntry, ProgressResponse, Question, Report, RunRequest, Selection,
+    SyncEvent, Trigger,
 };
+use syncmgr_kit::{Recorder, RecordingHead};
 
 use crate::args::{self, OnDeath, Run};
 use crate::builtin::Named;
@@ -47,13 +48,45 @@ fn run_job(job: &Job, args: &Run, interrupts: &Interrupts) -> anyhow::Result<Exi
     }
     let options = options.cancel_handle(interrupts.cancel_handle());
     let request = request(args)?;
-    let report = watch(args, |sink| Ok(plugin.run_blocking(options, sink, &request)?))?;
+    let report = match &args.record {
+        None => watch(args, |sink| Ok(plugin.run_blocking(options, sink, &request)?))?,
+        Some(path) => {
+            // Each report is one of its own in a recording.
+            let limits = Limits { progress_per_second: u64::MAX, ..job.granted.limits().session };
+            let options = options.limits(limits);
+            let head = head(job, args)?;
+            watch(args, |sink| {
+                let recorder = Recorder::new(path, &head, sink)?;
+                Ok(plugin.run_blocking(options, recorder, &request)?)
+            })?
+        }
+    };
     if args.on_death == OnDeath::Quarantine
         && let Some(death) = report.error().filter(|error| error.may_be_retried())
     {
         quarantine.set(&death.to_string())?;
     }
     Ok(Exit::of_report(&report))
+}
+
+/// What a recording says of what there was before the run.
+fn head(job: &Job, args: &Run) -> anyhow::Result<RecordingHead> {
+    let component = job.plugin.bytes(&job.granted.limits().load)?;
+    let mut head = RecordingHead {
+        version: 1,
+        plugin: job.plugin.name(),
+        component: blake3::hash(&component).to_string(),
+        selection: (!args.items.is_empty()).then(|| args.items.clone()),
+        settings: job.granted.settings.iter().cloned().collect(),
+        allowed: job.granted.allow.iter().map(|one| one.name().to_owned()).collect(),
+        directories: None,
+    };
+    if args.record_files {
+        for grant in &job.granted.directories {
+            head.record_directory(grant.name(), grant.path())?;
+        }
+    }
+    Ok(head)
 }
 
 /// Runs every registered plugin. One that cannot be run does not keep the others from it.

@@ -1,0 +1,198 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+
+use anyhow::Context;
+use notify::{RecursiveMode, Watcher};
+use syncmgr_authoring::Project;
+use syncmgr_host::RunRequest;
+use syncmgr_kit::Stage;
+
+use crate::args::Dev;
+use crate::escape::escape;
+use crate::exit::{self, Exit};
+use crate::interrupt::Interrupts;
+use crate::project;
+use crate::sink::{Lines, summary};
+
+/// Folders at the top of a project that tools write to, or that are not the author's.
+const NOT_WATCHED: [&str; 9] =
+    [".git", ".venv", "build", "dist", "node_modules", "stubs", "target", "types", "vendor"];
+/// Files that building may write.
+const LOCK_FILES: [&str; 2] = ["Cargo.lock", "package-lock.json"];
+
+/// How long nothing must happen before what happened is looked at: editors write in several steps.
+const QUIET: Duration = Duration::from_millis(150);
+/// How soon Ctrl-C is heard.
+const PATIENCE: Duration = Duration::from_millis(300);
+/// How often in a row building may change what is watched, before it is asked what for.
+const MOST_ECHOES: u32 = 3;
+
+pub(crate) fn run(args: &Dev) -> anyhow::Result<Exit> {
+    let interrupts = Interrupts::listen()?;
+    let root = Project::find(&args.project)?.root().to_owned();
+    let (tell, news) = mpsc::channel();
+    let mut watcher = notify::recommended_watcher(move |event| {
+        // Nobody listens any more once the command ends.
+        let _ = tell.send(event);
+    })
+    .context("cannot watch files")?;
+    watcher.watch(&root, RecursiveMode::Recursive).context("cannot watch the project")?;
+    let mut echoes = 0;
+    let mut seen = look(&root);
+    loop {
+        let outcome = build_and_run(&args.project, &interrupts);
+        if args.once {
+            return outcome;
+        }
+        if let Err(error) = outcome {
+            exit::print_error(&error);
+        }
+        let now = look(&root);
+        let changed = if now == seen {
+            echoes = 0;
+            say("waiting for changes; Ctrl-C ends it")?;
+            match wait(&news, &root, &now, &interrupts)? {
+                Some(changed) => changed,
+                None => return Ok(Exit::InSync),
+            }
+        } else {
+            echoes += 1;
+            changes(&seen, &now)
+        };
+        if interrupts.came() {
+            return Ok(Exit::InSync);
+        }
+        if echoes > MOST_ECHOES {
+            say(&format!(
+                "building changes {} each time; it is left alone until something else changes",
+                changed.join(", ")
+            ))?;
+            echoes = 0;
+            seen = look(&root);
+            match wait(&news, &root, &seen.clone(), &interrupts)? {
+                Some(_) => {}
+                None => return Ok(Exit::InSync),
+            }
+        } else {
+            say(&format!("changed: {}", changed.join(", ")))?;
+        }
+        seen = look(&root);
+    }
+}
+
+/// A line of the command's own.
+fn say(text: &str) -> anyhow::Result<()> {
+    Ok(writeln!(std::io::stdout(), "dev: {}", escape(text))?)
+}
+
+fn build_and_run(folder: &Path, interrupts: &Interrupts) -> anyhow::Result<Exit> {
+    // The manifest may have changed, too.
+    let project = Project::find(folder)?;
+    let built = project.build()?;
+    say(&format!(
+        "built {}, {}",
+        built.component.display(),
+        indicatif::BinaryBytes(built.bytes)
+    ))?;
+    let plugin = project::load(&built.component)?;
+    let stage = Stage::new(&project::fixture(&project)?)?;
+    let options = stage.options(&plugin)?.cancel_handle(interrupts.cancel_handle());
+    let sink = Lines::new(std::io::stdout());
+    let report = plugin.run_blocking(options, sink, &RunRequest::default())?;
+    std::io::stdout().write_all(summary(&report).as_bytes())?;
+    for line in stage.changes()? {
+        say(&line)?;
+    }
+    Ok(Exit::of_report(&report))
+}
+
+/// Waits for another content of what is watched; `None`: Ctrl-C came.
+fn wait(
+    news: &mpsc::Receiver<notify::Result<notify::Event>>,
+    root: &Path,
+    seen: &Seen,
+    interrupts: &Interrupts,
+) -> anyhow::Result<Option<Vec<String>>> {
+    loop {
+        if interrupts.came() {
+            return Ok(None);
+        }
+        match news.recv_timeout(PATIENCE) {
+            Ok(event) => {
+                event.context("cannot watch files")?;
+                while news.recv_timeout(QUIET).is_ok() {}
+                let now = look(root);
+                if now != *seen {
+                    return Ok(Some(changes(seen, &now)));
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => anyhow::bail!("files are not watched any more"),
+        }
+    }
+}
+
+/// What is watched, with the digest of each file.
+type Seen = BTreeMap<PathBuf, blake3::Hash>;
+
+fn look(root: &Path) -> Seen {
+    let mut seen = Seen::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if path.is_dir() && !path.is_symlink() {
+                let is_top = folder == root;
+                if name != "__pycache__" && !(is_top && NOT_WATCHED.contains(&name.as_str())) {
+                    folders.push(path);
+                }
+            } else if !LOCK_FILES.contains(&name.as_str())
+                && let Ok(bytes) = fs::read(&path)
+            {
+                let place = path.strip_prefix(root).unwrap_or(&path).to_owned();
+                seen.insert(place, blake3::hash(&bytes));
+            }
+        }
+    }
+    seen
+}
+
+fn changes(before: &Seen, after: &Seen) -> Vec<String> {
+    let new = after.iter().filter(|(path, digest)| before.get(*path) != Some(digest));
+    let gone = before.keys().filter(|path| !after.contains_key(*path));
+    let paths = new.map(|(path, _)| path).chain(gone);
+    paths.map(|path| path.display().to_string()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_author_writes_is_watched() {
+        let root = tempfile::tempdir().unwrap();
+        let put = |path: &str, text: &str| {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        put("src/lib.rs", "1");
+        put("syncmgr.toml", "1");
+        let before = look(root.path());
+        put("build/plugin.wasm", "1");
+        put("target/x/y", "1");
+        put("Cargo.lock", "1");
+        put("src/lib.rs", "1");
+        assert_eq!(look(root.path()), before, "the same content is no change");
+        put("src/lib.rs", "2");
+        put("src/new.rs", "1");
+        fs::remove_file(root.path().join("syncmgr.toml")).unwrap();
+        let changed = changes(&before, &look(root.path()));
+        assert_eq!(changed, ["src/lib.rs", "src/new.rs", "syncmgr.toml"]);
+    }
+}

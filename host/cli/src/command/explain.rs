@@ -1,0 +1,26 @@
+use std::io::Write;
+
+use crate::args::Explain;
+use crate::exit::{Exit, UsageError};
+
+include!(concat!(env!("OUT_DIR"), "/errors.rs"));
+
+pub(crate) fn run(args: &Explain) -> anyhow::Result<Exit> {
+    let mut to = std::io::stdout().lock();
+    let Some(code) = &args.code else {
+        for (code, page) in PAGES {
+            // The first line that is no heading tells it in a sentence.
+            let about = page.lines().find(|line| !line.is_empty() && !line.starts_with('#'));
+            writeln!(to, "{code:<28} {}", about.unwrap_or_default())?;
+        }
+        return Ok(Exit::InSync);
+    };
+    let Some((_, page)) = PAGES.iter().find(|(known, _)| known == code) else {
+        return Err(UsageError(format!(
+            "there is no error code `{code}`; `syncmgr explain` lists them"
+        ))
+        .into());
+    };
+    to.write_all(page.as_bytes())?;
+    Ok(Exit::InSync)
+}

@@ -1,0 +1,35 @@
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use syncmgr_kit::{Event, Recording};
+
+use crate::args::Replay;
+use crate::exit::Exit;
+use crate::job::key_value;
+use crate::project;
+
+pub(crate) fn run(args: &Replay) -> anyhow::Result<Exit> {
+    let recording = Recording::read(&args.recording)?;
+    let mut directories = BTreeMap::new();
+    for dir in &args.dirs {
+        let (name, path) = key_value(dir, "--dir NAME=PATH")?;
+        directories.insert(name.to_owned(), path.into());
+    }
+    let plugin = project::load(&args.plugin)?;
+    let replayed = syncmgr_kit::replay(&plugin, &recording, &directories)?;
+    let mut to = std::io::stdout().lock();
+    let Some(divergence) = replayed.divergence else {
+        writeln!(to, "all {} calls are as in the recording", replayed.calls)?;
+        return Ok(Exit::InSync);
+    };
+    writeln!(to, "call {} is not as in the recording", divergence.at)?;
+    for line in &divergence.before {
+        writeln!(to, "            {line}")?;
+    }
+    let show = |event: &Option<Event>| {
+        event.as_ref().map_or("nothing more".to_owned(), ToString::to_string)
+    };
+    writeln!(to, "  recorded: {}", show(&divergence.recorded))?;
+    writeln!(to, "  now:      {}", show(&divergence.happened))?;
+    Ok(Exit::Failed)
+}

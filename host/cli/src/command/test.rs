@@ -1,0 +1,73 @@
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use syncmgr_authoring::Project;
+use syncmgr_kit::{CHECKS, Fixture, Verdict};
+
+use crate::args::Test;
+use crate::exit::{Exit, UsageError};
+use crate::job::key_value;
+use crate::project;
+
+pub(crate) fn run(args: &Test) -> anyhow::Result<Exit> {
+    if args.list {
+        let mut to = std::io::stdout().lock();
+        for check in CHECKS {
+            writeln!(to, "{:<18} {}", check.name, check.about)?;
+        }
+        return Ok(Exit::InSync);
+    }
+    let (component, fixture) = subject(args)?;
+    let plugin = project::load(&component)?;
+    let mut to = std::io::stdout().lock();
+    // On a terminal a check that takes long can be seen to go on.
+    let mut shown = Ok(());
+    let report = syncmgr_kit::test(&plugin, &fixture, &args.checks, |outcome| {
+        if !args.json && shown.is_ok() {
+            shown = write!(to, "{}", outcome.text()).and_then(|()| to.flush());
+        }
+    })?;
+    shown.context("cannot write to standard output")?;
+    if args.json {
+        serde_json::to_writer_pretty(&mut to, &report)?;
+        writeln!(to)?;
+    } else {
+        writeln!(to, "\n{}", report.totals())?;
+    }
+    if let Some(path) = &args.junit {
+        let written = std::fs::write(path, report.junit()?);
+        written.with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    if report.checks.iter().all(|outcome| matches!(outcome.verdict, Verdict::Skipped { .. })) {
+        return Err(UsageError("nothing could be seen; give it a fixture".to_owned()).into());
+    }
+    Ok(if report.passed() { Exit::InSync } else { Exit::Failed })
+}
+
+/// The plugin, and what it is tested with.
+fn subject(args: &Test) -> anyhow::Result<(PathBuf, Fixture)> {
+    let project = match &args.plugin {
+        Some(_) => None,
+        None => Some(Project::find(&std::env::current_dir()?)?),
+    };
+    let mut fixture = match (&args.fixture, &project) {
+        (Some(folder), _) => Fixture::of_folder(folder)?,
+        (None, Some(project)) => project::fixture(project)?,
+        (None, None) => Fixture::default(),
+    };
+    for setting in &args.settings {
+        let (name, value) = key_value(setting, "--set KEY=VALUE")?;
+        fixture.settings.insert(name.to_owned(), value.to_owned());
+    }
+    for name in &args.allow {
+        fixture.capabilities.push(name.parse()?);
+    }
+    let component = match (&args.plugin, project) {
+        (Some(path), _) => path.clone(),
+        (None, Some(project)) if project.component().exists() => project.component(),
+        (None, Some(project)) => project.build()?.component,
+        (None, None) => return Err(UsageError("no plugin was named".to_owned()).into()),
+    };
+    Ok((component, fixture))
+}

@@ -1,0 +1,169 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use syncmgr_host::sink::Progress;
+use syncmgr_host::{Item, LogEntry, Question};
+
+/// One call that a plugin made, and what it was answered; or what its sync manager did meanwhile.
+/// Names are those of the WIT.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+pub enum Event {
+    /// These items are prepared and synchronized.
+    Started {
+        /// Their ids.
+        items: Vec<String>,
+    },
+    /// `progress`
+    Progress {
+        /// The item.
+        item: String,
+        /// `status-text`
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        status_text: Option<String>,
+        /// `status-type`
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        status_type: Option<String>,
+        /// `prog-value`
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        prog_value: Option<i32>,
+        /// `max-value`
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max_value: Option<i32>,
+        /// The answer.
+        response: String,
+    },
+    /// The host gave an item its end, because the plugin did not.
+    EndedByHost {
+        /// The item.
+        item: String,
+        /// The status.
+        status_type: String,
+    },
+    /// `log-error`
+    LogError {
+        /// `level`
+        level: String,
+        /// `text`
+        text: String,
+        /// The item.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        item: Option<String>,
+        /// The code.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<String>,
+    },
+    /// `delete-log-error`
+    DeleteLogError {
+        /// The error; absent: all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error_id: Option<String>,
+    },
+    /// `question`
+    Question {
+        /// The text.
+        text: String,
+        /// The choices.
+        choices: Vec<String>,
+        /// The answer; absent: the default.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        choice: Option<usize>,
+    },
+    /// `establish-connection`
+    EstablishConnection {
+        /// Which.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        connection: Option<String>,
+        /// The code of the answer; absent: it is there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<String>,
+    },
+}
+
+impl Event {
+    pub(crate) fn started(items: &[Item]) -> Self {
+        Self::Started { items: items.iter().map(|item| item.id.to_string()).collect() }
+    }
+
+    pub(crate) fn progress(progress: &Progress<'_>, response: &str) -> Self {
+        let item = progress.item.to_string();
+        let status = progress.reported.status_type.map(|status| status.name().to_owned());
+        if progress.by_host {
+            return Self::EndedByHost { item, status_type: status.unwrap_or_default() };
+        }
+        Self::Progress {
+            item,
+            status_text: progress.reported.status_text.clone(),
+            status_type: status,
+            prog_value: progress.reported.prog_value,
+            max_value: progress.reported.max_value,
+            response: response.to_owned(),
+        }
+    }
+
+    pub(crate) fn log(entry: &LogEntry) -> Self {
+        Self::LogError {
+            level: entry.level.name().to_owned(),
+            text: entry.text.clone(),
+            item: entry.item.map(|item| item.to_string()),
+            code: entry.code.map(|code| code.name().to_owned()),
+        }
+    }
+
+    pub(crate) fn question(question: &Question, choice: Option<usize>) -> Self {
+        Self::Question {
+            text: question.text.clone(),
+            choices: question.choices.clone(),
+            choice,
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    /// As a line for people. Texts are quoted, so that nothing of them reaches a terminal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Started { items } => write!(f, "started {}", items.join(" ")),
+            Self::Progress { item, status_text, status_type, prog_value, max_value, response } => {
+                write!(f, "progress {item:.8}")?;
+                if let Some(status) = status_type {
+                    write!(f, " {status}")?;
+                }
+                if let Some(value) = prog_value {
+                    write!(f, " value={value}")?;
+                }
+                if let Some(max) = max_value {
+                    write!(f, " max={max}")?;
+                }
+                if let Some(text) = status_text {
+                    write!(f, " {text:?}")?;
+                }
+                write!(f, " -> {response}")
+            }
+            Self::EndedByHost { item, status_type } => {
+                write!(f, "the host ended {item:.8} as {status_type}")
+            }
+            Self::LogError { level, text, item, code } => {
+                write!(f, "log-error {level}")?;
+                if let Some(item) = item {
+                    write!(f, " {item:.8}")?;
+                }
+                if let Some(code) = code {
+                    write!(f, " {code}")?;
+                }
+                write!(f, " {text:?}")
+            }
+            Self::DeleteLogError { error_id } => {
+                write!(f, "delete-log-error {}", error_id.as_deref().unwrap_or("all"))
+            }
+            Self::Question { text, choice, .. } => match choice {
+                Some(choice) => write!(f, "question {text:?} -> {choice}"),
+                None => write!(f, "question {text:?} -> default"),
+            },
+            Self::EstablishConnection { connection, failure } => {
+                let answer = failure.as_deref().unwrap_or("ok");
+                write!(f, "establish-connection {connection:?} -> {answer}")
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! One run of the plugin, with everything that it said.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use syncmgr_host::sink::{Progress, Sink};
+use syncmgr_host::{
+    CancelHandle, ErrorCode, ErrorId, Item, ItemId, LogEntry, Plugin, ProgressItem,
+    ProgressResponse, Question, Report, RunRequest, SessionOptions, Status,
+};
+
+use crate::error::KitError;
+use crate::event::Event;
+
+/// One call of the plugin, and when it came.
+#[derive(Clone, Debug)]
+pub(crate) struct Heard {
+    pub(crate) at: Instant,
+    pub(crate) event: Event,
+    /// What it reported about which item, if it is a report of the plugin's own.
+    pub(crate) report: Option<(ItemId, ProgressItem)>,
+    pub(crate) response: ProgressResponse,
+}
+
+/// Decides about the answer to a report: by the item, what was reported, and which report of the
+/// run it is, from 1 on.
+pub(crate) type Answer = Box<dyn FnMut(ItemId, &ProgressItem, usize) -> ProgressResponse + Send>;
+
+/// Agrees with everything.
+pub(crate) fn agree() -> Answer {
+    Box::new(|_, _, _| ProgressResponse::Continue)
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) report: Report,
+    pub(crate) heard: Vec<Heard>,
+    pub(crate) took: Duration,
+}
+
+struct State {
+    heard: Vec<Heard>,
+    reports: usize,
+    answer: Answer,
+}
+
+#[derive(Clone)]
+struct Listener(Arc<Mutex<State>>);
+
+impl Listener {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hear(&self, event: Event) {
+        let response = ProgressResponse::Continue;
+        self.lock().heard.push(Heard { at: Instant::now(), event, report: None, response });
+    }
+}
+
+impl Sink for Listener {
+    fn started(&mut self, items: &[Item]) {
+        self.hear(Event::started(items));
+    }
+
+    fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
+        let at = Instant::now();
+        let mut state = self.lock();
+        let mut response = ProgressResponse::Continue;
+        if !progress.by_host {
+            state.reports += 1;
+            let nth = state.reports;
+            response = (state.answer)(progress.item, progress.reported, nth).max(progress.pending);
+        }
+        let event = Event::progress(progress, response.name());
+        let report =
+            (!progress.by_host).then(|| (progress.item, progress.reported.clone()));
+        state.heard.push(Heard { at, event, report, response });
+        response
+    }
+
+    fn log(&mut self, entry: &LogEntry) {
+        self.hear(Event::log(entry));
+    }
+
+    fn log_deleted(&mut self, id: Option<ErrorId>) {
+        self.hear(Event::DeleteLogError { error_id: id.map(|id| id.to_string()) });
+    }
+
+    fn question(&mut self, question: &Question) -> Option<usize> {
+        self.hear(Event::question(question, None));
+        None
+    }
+
+    fn establish_connection(&mut self, connection: Option<&str>) -> Result<(), ErrorCode> {
+        self.hear(Event::EstablishConnection {
+            connection: connection.map(str::to_owned),
+            failure: None,
+        });
+        Ok(())
+    }
+}
+
+/// Runs all of it.
+pub(crate) fn run(
+    plugin: &Plugin,
+    options: SessionOptions,
+    request: &RunRequest,
+    answer: Answer,
+) -> Result<Ran, KitError> {
+    run_with(plugin, options, request, answer, |_| {})
+}
+
+/// Runs all of it, with something that is done at the first report, on another thread.
+pub(crate) fn run_with(
+    plugin: &Plugin,
+    options: SessionOptions,
+    request: &RunRequest,
+    mut answer: Answer,
+    at_first: impl FnOnce(&CancelHandle) + Send + 'static,
+) -> Result<Ran, KitError> {
+    let cancel = CancelHandle::new();
+    let options = options.cancel_handle(cancel.clone());
+    let mut at_first = Some(at_first);
+    let watched: Answer = Box::new(move |item, reported, nth| {
+        if let Some(act) = at_first.take() {
+            let cancel = cancel.clone();
+            std::thread::spawn(move || act(&cancel));
+        }
+        answer(item, reported, nth)
+    });
+    let state = State { heard: Vec::new(), reports: 0, answer: watched };
+    let listener = Listener(Arc::new(Mutex::new(state)));
+    let since = Instant::now();
+    let report = plugin.run_blocking(options, listener.clone(), request)?;
+    let took = since.elapsed();
+    let heard = std::mem::take(&mut listener.lock().heard);
+    Ok(Ran { report, heard, took })
+}
+
+impl Ran {
+    /// How an item ended, if the plugin itself said so.
+    pub(crate) fn own_end(&self, item: ItemId) -> Option<Status> {
+        let reports = self.heard.iter().rev().filter_map(|heard| heard.report.as_ref());
+        let mut statuses =
+            reports.filter(|(about, _)| *about == item).filter_map(|(_, one)| one.status_type);
+        statuses.next().filter(|status| status.is_terminal())
+    }
+
+    /// The place of the first call that is so.
+    pub(crate) fn position(&self, is_so: impl Fn(&Heard) -> bool) -> Option<usize> {
+        self.heard.iter().position(is_so)
+    }
+
+    /// The calls around one, a line each; that one is marked.
+    pub(crate) fn around(&self, at: usize) -> Vec<String> {
+        const BEFORE: usize = 5;
+        const AFTER: usize = 3;
+        let last = self.heard.len().min(at + AFTER + 1);
+        let line = |place: usize| {
+            let mark = if place == at { ">" } else { " " };
+            format!("{mark} {:>4}  {}", place + 1, self.heard[place].event)
+        };
+        (at.saturating_sub(BEFORE)..last).map(line).collect()
+    }
+
+    /// The last calls.
+    pub(crate) fn end(&self) -> Vec<String> {
+        match self.heard.len() {
+            0 => Vec::new(),
+            count => self.around(count - 1),
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Where one run, or several after each other, take place.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use syncmgr_host::{Access, Grant, Limits, Plugin, SessionOptions};
+
+use crate::error::KitError;
+use crate::fixture::Fixture;
+
+/// A copy of a fixture, with a storage of its own. Gone when it is dropped.
+#[derive(Debug)]
+pub struct Stage {
+    home: tempfile::TempDir,
+    fixture: Fixture,
+}
+
+/// What is in the directories: of each entry what it is, and what it holds.
+pub(crate) type Snapshot = BTreeMap<PathBuf, String>;
+
+impl Stage {
+    /// Copies a fixture into a temporary folder.
+    ///
+    /// # Errors
+    /// [`KitError::File`].
+    pub fn new(fixture: &Fixture) -> Result<Self, KitError> {
+        let home = tempfile::tempdir().map_err(KitError::file("make", std::env::temp_dir()))?;
+        for (name, folder) in &fixture.directories {
+            copy(folder, &home.path().join("directories").join(name))?;
+        }
+        let storage = home.path().join("storage");
+        fs::create_dir_all(&storage).map_err(KitError::file("make", &storage))?;
+        Ok(Self { home, fixture: fixture.clone() })
+    }
+
+    /// Grants it, as far as the plugin wants it.
+    ///
+    /// # Errors
+    /// [`KitError::Grant`].
+    pub fn options(&self, plugin: &Plugin) -> Result<SessionOptions, KitError> {
+        let requests = &plugin.description().requests;
+        let mut options = self.without_directories();
+        for name in self.fixture.directories.keys() {
+            let access = requests.directory(name).unwrap_or(Access::ReadOnly);
+            options = options.grant(Grant::new(name, &self.directory(name), access)?);
+        }
+        Ok(options)
+    }
+
+    /// The same without any directory.
+    pub(crate) fn without_directories(&self) -> SessionOptions {
+        let options = SessionOptions::new().storage(self.home.path().join("storage")).limits(
+            // The kit wants to hear every report.
+            Limits { progress_per_second: u64::MAX, ..Limits::default() },
+        );
+        let settings = self.fixture.settings.iter();
+        let options =
+            settings.fold(options, |options, (name, value)| options.setting(name, value));
+        self.fixture.capabilities.iter().fold(options, |options, one| options.allow(*one))
+    }
+
+    /// What a run has changed in the directories, a line for each entry.
+    ///
+    /// # Errors
+    /// [`KitError::File`].
+    pub fn changes(&self) -> Result<Vec<String>, KitError> {
+        let before = Self::new(&self.fixture)?.snapshot()?;
+        let after = self.snapshot()?;
+        let new = after.iter().filter_map(|(path, content)| match before.get(path) {
+            None => Some(format!("new: {}", path.display())),
+            Some(other) if other != content => Some(format!("changed: {}", path.display())),
+            Some(_) => None,
+        });
+        let gone = before.keys().filter(|path| !after.contains_key(*path));
+        Ok(new.chain(gone.map(|path| format!("gone: {}", path.display()))).collect())
+    }
+
+    fn directory(&self, name: &str) -> PathBuf {
+        self.home.path().join("directories").join(name)
+    }
+
+    /// What is there now.
+    pub(crate) fn snapshot(&self) -> Result<Snapshot, KitError> {
+        let root = self.home.path().join("directories");
+        let mut snapshot = Snapshot::new();
+        if root.exists() {
+            look(&root, &root, &mut snapshot)?;
+        }
+        Ok(snapshot)
+    }
+}
+
+/// What is in one and not in the other, in words: `None` if nothing is.
+pub(crate) fn difference(before: &Snapshot, after: &Snapshot) -> Option<String> {
+    let changed = before
+        .iter()
+        .find(|(path, content)| after.get(*path) != Some(content))
+        .map(|(path, _)| match after.contains_key(path) {
+            true => format!("{} is another one", path.display()),
+            false => format!("{} is gone", path.display()),
+        });
+    let new = || {
+        let path = after.keys().find(|path| !before.contains_key(*path))?;
+        Some(format!("{} is new", path.display()))
+    };
+    changed.or_else(new)
+}
+
+fn look(root: &Path, folder: &Path, snapshot: &mut Snapshot) -> Result<(), KitError> {
+    for entry in fs::read_dir(folder).map_err(KitError::file("list", folder))? {
+        let path = entry.map_err(KitError::file("list", folder))?.path();
+        let metadata = path.symlink_metadata().map_err(KitError::file("look at", &path))?;
+        let content = if metadata.is_dir() {
+            look(root, &path, snapshot)?;
+            "directory".to_owned()
+        } else if metadata.is_symlink() {
+            let target = fs::read_link(&path).map_err(KitError::file("read", &path))?;
+            format!("link to {}", target.display())
+        } else {
+            let bytes = fs::read(&path).map_err(KitError::file("read", &path))?;
+            format!("file {}", blake3::hash(&bytes))
+        };
+        snapshot.insert(path.strip_prefix(root).unwrap_or(&path).to_owned(), content);
+    }
+    Ok(())
+}
+
+/// Copies a folder with the times of its files. Links are copied as links.
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), KitError> {
+    fs::create_dir_all(to).map_err(KitError::file("make", to))?;
+    for entry in fs::read_dir(from).map_err(KitError::file("list", from))? {
+        let path = entry.map_err(KitError::file("list", from))?.path();
+        let target = to.join(path.file_name().unwrap_or_default());
+        let metadata = path.symlink_metadata().map_err(KitError::file("look at", &path))?;
+        if metadata.is_dir() {
+            copy(&path, &target)?;
+        } else if metadata.is_symlink() {
+            copy_link(&path, &target).map_err(KitError::file("copy", &path))?;
+        } else if metadata.is_file() {
+            copy_file(&path, &target, &metadata).map_err(KitError::file("copy", &path))?;
+        }
+    }
+    Ok(())
+}
+
+fn copy_file(from: &Path, to: &Path, metadata: &fs::Metadata) -> std::io::Result<()> {
+    fs::copy(from, to)?;
+    let file = fs::File::options().write(true).open(to)?;
+    file.set_modified(metadata.modified()?)
+}
+
+#[cfg(unix)]
+fn copy_link(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::os::unix::fs::symlink(fs::read_link(from)?, to)
+}
+
+#[cfg(not(unix))]
+fn copy_link(_from: &Path, _to: &Path) -> std::io::Result<()> {
+    // Making one needs a privilege that few have.
+    Ok(())
+}

@@ -1,0 +1,125 @@
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
+use serde::Serialize;
+
+/// What a check came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "verdict", rename_all = "kebab-case")]
+pub enum Verdict {
+    /// The plugin does it right.
+    Passed,
+    /// It does not.
+    Failed {
+        /// What is wrong, and what would be right.
+        why: String,
+        /// The calls around the fault, a line each.
+        calls: Vec<String>,
+    },
+    /// It could not be seen.
+    Skipped {
+        /// Why.
+        why: String,
+    },
+}
+
+/// One check, and what it came to.
+#[derive(Clone, Debug, Serialize)]
+pub struct CheckOutcome {
+    /// The name of the check.
+    pub check: &'static str,
+    /// What it looks at.
+    pub about: &'static str,
+    /// What it came to.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// How long it took.
+    #[serde(rename = "seconds", serialize_with = "seconds")]
+    pub took: Duration,
+}
+
+impl CheckOutcome {
+    /// For people, a line or more. What the plugin said is quoted.
+    pub fn text(&self) -> String {
+        let (word, why) = match &self.verdict {
+            Verdict::Passed => ("ok", None),
+            Verdict::Failed { why, .. } => ("FAILED", Some(why)),
+            Verdict::Skipped { why } => ("skipped", Some(why)),
+        };
+        let mut text = format!("{word:<8} {:<17} {}\n", self.check, self.about);
+        // Writing to a string does not fail.
+        if let Some(why) = why {
+            let _ = writeln!(text, "         {}", why.escape_debug());
+        }
+        if let Verdict::Failed { calls, .. } = &self.verdict {
+            for line in calls {
+                let _ = writeln!(text, "         | {line}");
+            }
+        }
+        text
+    }
+}
+
+fn seconds<S: serde::Serializer>(took: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_f64((took.as_secs_f64() * 1e3).round() / 1e3)
+}
+
+/// All checks, and what they came to.
+#[derive(Clone, Debug, Serialize)]
+pub struct TestReport {
+    /// The name of the plugin.
+    pub plugin: String,
+    /// In the order in which they were made.
+    pub checks: Vec<CheckOutcome>,
+}
+
+impl TestReport {
+    /// Whether no check failed.
+    pub fn passed(&self) -> bool {
+        self.count(|verdict| matches!(verdict, Verdict::Failed { .. })) == 0
+    }
+
+    fn count(&self, is_so: impl Fn(&Verdict) -> bool) -> usize {
+        self.checks.iter().filter(|outcome| is_so(&outcome.verdict)).count()
+    }
+
+    /// How many checks came to what, in words.
+    pub fn totals(&self) -> String {
+        let passed = self.count(|verdict| *verdict == Verdict::Passed);
+        let failed = self.count(|verdict| matches!(verdict, Verdict::Failed { .. }));
+        let skipped = self.checks.len() - passed - failed;
+        format!("{passed} passed, {failed} failed, {skipped} skipped")
+    }
+
+    /// As JUnit XML, which programs for continuous integration read.
+    ///
+    /// # Errors
+    /// What cannot be XML. Nothing that a plugin says can be that.
+    pub fn junit(&self) -> Result<String, std::fmt::Error> {
+        let mut suite = TestSuite::new(self.plugin.clone());
+        for outcome in &self.checks {
+            let status = match &outcome.verdict {
+                Verdict::Passed => TestCaseStatus::success(),
+                Verdict::Failed { why, calls } => {
+                    let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+                    status.set_message(why.clone());
+                    status.set_description(calls.join("\n"));
+                    status
+                }
+                Verdict::Skipped { why } => {
+                    let mut status = TestCaseStatus::skipped();
+                    status.set_message(why.clone());
+                    status
+                }
+            };
+            let mut case = TestCase::new(outcome.check, status);
+            case.set_classname(self.plugin.clone());
+            case.set_time(outcome.took);
+            suite.add_test_case(case);
+        }
+        let mut report = quick_junit::Report::new("syncmgr test");
+        report.add_test_suite(suite);
+        report.to_string().map_err(|_| std::fmt::Error)
+    }
+}
