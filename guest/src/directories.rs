@@ -4,8 +4,8 @@
 //! Everything names exactly one entry of an open directory. `std::fs` on `/NAME` and
 //! `/storage` reaches the same files where that is enough.
 
-use crate::bindings::syncmgr::plugin::directories as wit;
 use crate::error::Result;
+use crate::imports::directories as wit;
 
 pub use crate::bindings::syncmgr::plugin::directories::{Access, Entry, EntryKind, Metadata};
 

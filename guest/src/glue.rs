@@ -90,11 +90,18 @@ impl<P: Plugin> Instance<P> {
     }
 }
 
+/// Compiles for a plugin.
+pub fn is_plugin<P: Plugin>() {}
+
 /// Implements the exports of a component with a [`Plugin`](crate::Plugin) type. Use it once, at
 /// the top of the crate: `syncmgr_plugin::export!(MyPlugin);`
 #[macro_export]
 macro_rules! export {
     ($plugin:ty) => {
+        // Natively there are no exports of these names; `testing` calls the type.
+        #[cfg(not(target_family = "wasm"))]
+        const _: fn() = $crate::glue::is_plugin::<$plugin>;
+        #[cfg(target_family = "wasm")]
         const _: () = {
             use $crate::bindings::exports::syncmgr::plugin::synchronize as exports;
             use $crate::bindings::syncmgr::plugin::types as wit;

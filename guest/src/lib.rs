@@ -16,7 +16,8 @@
 //! [`Plugin::synchronize_item`] returns decides the item's last status.
 //!
 //! In reading order: [`Plugin`], [`ItemRun`] for reports, [`Item`] and [`HandlerInfo`],
-//! [`Error`] and [`Stop`], [`settings`], and [`directories`] for files.
+//! [`Error`] and [`Stop`], [`settings`], [`directories`] for files, and `testing` for running it all
+//! in `cargo test`.
 
 #![deny(missing_docs)]
 
@@ -29,11 +30,14 @@ mod error;
 #[allow(missing_docs, reason = "for the code that `export!` writes")]
 pub mod glue;
 mod guid;
+mod imports;
 mod item;
 mod plugin;
 mod requests;
 mod run;
 pub mod settings;
+#[cfg(not(target_family = "wasm"))]
+pub mod testing;
 
 pub use error::{Error, ErrorCode, Result, Stop};
 pub use guid::{ErrorId, ItemId};

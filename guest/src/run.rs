@@ -1,17 +1,15 @@
 use std::time::{Duration, Instant};
 
-use crate::bindings::syncmgr::plugin::statistics;
-use crate::bindings::syncmgr::plugin::synchronize_callback as callback;
 use crate::bindings::syncmgr::plugin::types as wit;
 use crate::error::{Error, ErrorCode, Result, Stop};
 use crate::guid::{ErrorId, ItemId};
+use crate::imports::{callback, statistics};
 
 pub use crate::bindings::syncmgr::plugin::types::{LogLevel, Status};
 
 /// What to ask the user; see [`ItemRun::question`].
 pub use crate::bindings::syncmgr::plugin::synchronize_callback::UserQuestion;
-/// Something that becomes ready: `wasi:io/poll`.
-pub use crate::bindings::wasi::io::poll::Pollable;
+pub use crate::imports::Pollable;
 
 /// How often [`ItemRun::advance`] and [`ItemRun::working`] report at most. People do not see more, and a report that
 /// is not made costs nothing.

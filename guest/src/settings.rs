@@ -4,11 +4,11 @@
 //! be given for all items (`mode`) or for one (`docs.mode`, where `docs` is the item's key).
 
 use crate::error::{Error, ErrorCode, Result};
+use crate::imports::setting;
 
 /// The value of a setting, for an item if it has one of its own. `None`: not given.
 pub fn get(item: Option<&str>, name: &str) -> Option<String> {
-    item.and_then(|item| std::env::var(format!("{item}.{name}")).ok())
-        .or_else(|| std::env::var(name).ok())
+    item.and_then(|item| setting(&format!("{item}.{name}"))).or_else(|| setting(name))
 }
 
 /// A setting that is `true` or `false`.

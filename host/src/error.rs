@@ -603,6 +603,24 @@ impl SessionError {
         }
     }
 
+    /// The stack of a plugin that trapped, a frame on each line, and the end of what it wrote to
+    /// stderr: escape it before showing it. Empty, where there is nothing.
+    pub fn last_signs(&self) -> (&str, &str) {
+        match self {
+            Self::Trap { backtrace, stderr, .. } => (backtrace, stderr),
+            Self::Plugin { .. }
+            | Self::BadData { .. }
+            | Self::Exit { .. }
+            | Self::Ended { .. }
+            | Self::Denied { .. }
+            | Self::Native { .. }
+            | Self::OutOfOrder { .. }
+            | Self::Dead { .. }
+            | Self::UnknownItem { .. }
+            | Self::Host { .. } => ("", ""),
+        }
+    }
+
     /// Whether the plugin is gone.
     pub const fn is_death(&self) -> bool {
         match self {

@@ -506,14 +506,36 @@ fn limit_of(error: &wasmtime::Error) -> Option<StopReason> {
     }
 }
 
-/// The panic message in what a plugin wrote, if its language writes one as Rust does: place and
-/// message on one line.
+/// What a plugin said of its death on standard error, if it did in the way of its language: Rust
+/// names place and message of a panic, Python ends a traceback with the exception, and JavaScript
+/// begins with the error.
 fn last_words(stderr: &str) -> Option<String> {
+    python_exception(stderr).or_else(|| rust_panic(stderr)).or_else(|| javascript_error(stderr))
+}
+
+fn rust_panic(stderr: &str) -> Option<String> {
     let at = stderr.rfind("panicked at ")?;
     let mut lines = stderr[at..].lines();
     let place = lines.next()?.trim_end_matches(':');
     let message: Vec<_> = lines.take_while(|line| !line.starts_with("note: ")).collect();
     Some(format!("{place}: {}", message.join(" ").trim()))
+}
+
+fn python_exception(stderr: &str) -> Option<String> {
+    let at = stderr.rfind("Traceback (most recent call last):")?;
+    // The frames are indented, and the exception is not.
+    let mut lines = stderr[at..].lines().skip(1);
+    let exception = lines.find(|line| !line.is_empty() && !line.starts_with(' '))?;
+    Some(exception.to_owned())
+}
+
+fn javascript_error(stderr: &str) -> Option<String> {
+    let mut lines = stderr.lines();
+    let error = lines.rfind(|line| {
+        let name = line.split(':').next().unwrap_or_default();
+        name.ends_with("Error") && name.chars().all(|c| c.is_ascii_alphanumeric() || c == ' ')
+    })?;
+    Some(error.trim().to_owned())
 }
 
 /// The frames with a name, innermost first.
@@ -532,13 +554,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_message_is_found_on_stderr() {
+    fn last_words_are_found_on_stderr() {
         for (stderr, expected) in [
             ("", None),
             ("only a line", None),
             (
                 "\nthread 'main' (1) panicked at src/lib.rs:5:9:\nno more\nlemons\nnote: run with\n",
                 Some("panicked at src/lib.rs:5:9: no more lemons"),
+            ),
+            (
+                "Traceback (most recent call last):\n  File \"app.py\", line 5, in synchronize\n    \
+                 1 / 0\nZeroDivisionError: division by zero\n\nthread '<unnamed>' panicked at \
+                 runtime/src/lib.rs:1:2:\nPython function threw an unexpected exception\n",
+                Some("ZeroDivisionError: division by zero"),
+            ),
+            (
+                "started\nReferenceError: nothing is not defined\n    at synchronize (app:1:2)\n",
+                Some("ReferenceError: nothing is not defined"),
             ),
         ] {
             assert_eq!(last_words(stderr).as_deref(), expected);

@@ -25,6 +25,10 @@ publish = false
 [dependencies]
 uuid = { version = \"1.26\", default-features = false, features = [\"serde\", \"v5\"] }
 wit-bindgen = { version = \"0.61.1\", default-features = false, features = [\"macros\", \"realloc\"] }
+
+[target.'cfg(not(target_family = \"wasm\"))'.dependencies]
+blake3 = { version = \"1.8\", default-features = false, features = [\"std\"] }
+serde_json = \"1.0\"
 ";
 
 /// Whether a plugin can have this name.

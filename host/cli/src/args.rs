@@ -43,6 +43,9 @@ pub(crate) enum Command {
     Pack(Pack),
     Replay(Replay),
     Explain(Explain),
+    /// Run a component as the SDK's `testing` says: JSON on standard input and output.
+    #[command(hide = true)]
+    Drive,
     Demo(Demo),
     Completions(Completions),
 }

@@ -3,6 +3,7 @@ pub(crate) mod cache;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod dev;
+pub(crate) mod drive;
 pub(crate) mod explain;
 pub(crate) mod inspect;
 pub(crate) mod items;

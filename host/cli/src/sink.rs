@@ -8,7 +8,7 @@ pub(crate) use lines::Lines;
 
 use std::fmt::Write as _;
 
-use syncmgr_host::{ItemReport, LogEntry, LogLevel, Outcome, Report, Status};
+use syncmgr_host::{ItemReport, LogEntry, LogLevel, Outcome, Report, SessionError, Status};
 
 use crate::escape::escape;
 
@@ -41,10 +41,31 @@ pub(crate) fn summary(report: &Report) -> String {
             writeln!(text, "{plugin} needs you to answer a question; run it on a terminal")
         }
         Outcome::Failed(error) => {
-            writeln!(text, "error: {}", escape(&error.to_string()))
+            let written = writeln!(text, "error: {}", escape(&error.to_string()));
+            last_signs(&mut text, error);
+            written
         }
     };
     text
+}
+
+/// What a plugin that died leaves behind for its author.
+fn last_signs(text: &mut String, error: &SessionError) {
+    const MOST_LINES: usize = 20;
+    let (backtrace, stderr) = error.last_signs();
+    let stderr: Vec<_> = stderr.lines().collect();
+    if !stderr.is_empty() {
+        let _ = writeln!(text, "the end of what it wrote to stderr:");
+        for line in &stderr[stderr.len().saturating_sub(MOST_LINES)..] {
+            let _ = writeln!(text, "  | {}", escape(line));
+        }
+    }
+    if !backtrace.is_empty() {
+        let _ = writeln!(text, "where it was, innermost first:");
+        for line in backtrace.lines().take(MOST_LINES) {
+            let _ = writeln!(text, "  {}", escape(line));
+        }
+    }
 }
 
 fn item_line(item: &ItemReport) -> String {

@@ -8,6 +8,7 @@
 #![deny(missing_docs)]
 
 mod checks;
+mod drive;
 mod error;
 mod event;
 mod fixture;
@@ -18,6 +19,8 @@ mod stage;
 mod verdict;
 
 pub use checks::{CHECKS, CheckInfo, test};
+#[doc(hidden)]
+pub use drive::{Drive, Driven, drive};
 pub use error::KitError;
 pub use event::Event;
 pub use fixture::Fixture;

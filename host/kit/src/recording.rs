@@ -3,6 +3,8 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use syncmgr_host::sink::{Progress, Sink};
 use syncmgr_host::{ErrorCode, ErrorId, Item, LogEntry, ProgressResponse, Question};
@@ -41,9 +43,31 @@ pub struct RecordingHead {
 pub struct RecordedFile {
     path: PathBuf,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    content: Option<Vec<u8>>,
+    content: Option<Content>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     modified_nanoseconds: Option<u64>,
+}
+
+/// What is in a file: as text where it is that, so that a recording can be read.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Content {
+    Text(String),
+    Base64(String),
+}
+
+impl Content {
+    fn of(bytes: Vec<u8>) -> Self {
+        String::from_utf8(bytes)
+            .map_or_else(|error| Self::Base64(BASE64.encode(error.as_bytes())), Self::Text)
+    }
+
+    fn bytes(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Text(text) => Some(text.clone().into_bytes()),
+            Self::Base64(text) => BASE64.decode(text).ok(),
+        }
+    }
 }
 
 impl RecordingHead {
@@ -91,6 +115,7 @@ impl RecordedFile {
         let Some(content) = &self.content else {
             return fs::create_dir_all(&path).map_err(KitError::file("make", &path));
         };
+        let content = content.bytes().unwrap_or_default();
         fs::write(&path, content).map_err(KitError::file("write", &path))?;
         if let Some(modified) = self.modified_nanoseconds {
             let modified = std::time::UNIX_EPOCH + std::time::Duration::from_nanos(modified);
@@ -116,7 +141,7 @@ fn take_up(root: &Path, folder: &Path, files: &mut Vec<RecordedFile>) -> Result<
             let modified = modified.and_then(|since| u64::try_from(since.as_nanos()).ok());
             files.push(RecordedFile {
                 path,
-                content: Some(content),
+                content: Some(Content::of(content)),
                 modified_nanoseconds: modified,
             });
         }
@@ -242,7 +267,7 @@ mod tests {
         let inside = home.path().join("inside");
         let file = |path: &str| RecordedFile {
             path: path.into(),
-            content: Some(b"x".to_vec()),
+            content: Some(Content::of(b"x".to_vec())),
             modified_nanoseconds: None,
         };
         let files = vec![file("../escaped"), file("/tmp/../escaped"), file("a/b")];

@@ -43,7 +43,11 @@ struct State {
     heard: Vec<Heard>,
     reports: usize,
     answer: Answer,
+    choices: Choices,
 }
+
+/// Answers to questions, the next one first.
+pub(crate) type Choices = Arc<Mutex<Vec<usize>>>;
 
 #[derive(Clone)]
 struct Listener(Arc<Mutex<State>>);
@@ -89,8 +93,11 @@ impl Sink for Listener {
     }
 
     fn question(&mut self, question: &Question) -> Option<usize> {
-        self.hear(Event::question(question, None));
-        None
+        let choices = Arc::clone(&self.lock().choices);
+        let mut choices = choices.lock().unwrap_or_else(PoisonError::into_inner);
+        let choice = (!choices.is_empty()).then(|| choices.remove(0));
+        self.hear(Event::question(question, choice));
+        choice
     }
 
     fn establish_connection(&mut self, connection: Option<&str>) -> Result<(), ErrorCode> {
@@ -130,7 +137,18 @@ pub(crate) fn run_with(
         }
         answer(item, reported, nth)
     });
-    let state = State { heard: Vec::new(), reports: 0, answer: watched };
+    run_choosing(plugin, options, request, watched, Choices::default())
+}
+
+/// Runs all of it, with answers to questions.
+pub(crate) fn run_choosing(
+    plugin: &Plugin,
+    options: SessionOptions,
+    request: &RunRequest,
+    answer: Answer,
+    choices: Choices,
+) -> Result<Ran, KitError> {
+    let state = State { heard: Vec::new(), reports: 0, answer, choices };
     let listener = Listener(Arc::new(Mutex::new(state)));
     let since = Instant::now();
     let report = plugin.run_blocking(options, listener.clone(), request)?;

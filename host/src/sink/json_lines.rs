@@ -3,6 +3,7 @@ use std::io::Write;
 
 use serde::Serialize;
 
+use crate::error::SessionError;
 use crate::event::{Item, LogEntry, ProgressResponse, Question};
 use crate::hresult::{self, Hresult};
 use crate::id::ErrorId;
@@ -75,7 +76,7 @@ enum Line<'a> {
         plugin: &'a str,
         outcome: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
-        error: Option<ErrorLine>,
+        error: Option<ErrorLine<'a>>,
         items: Vec<ItemReportLine<'a>>,
         totals: TotalsLine,
         hresult: HresultLine,
@@ -99,9 +100,20 @@ struct HresultLine {
 }
 
 #[derive(Serialize)]
-struct ErrorLine {
+struct ErrorLine<'a> {
     code: &'static str,
     message: String,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    backtrace: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    stderr: &'a str,
+}
+
+impl<'a> ErrorLine<'a> {
+    fn new(error: &'a SessionError) -> Self {
+        let (backtrace, stderr) = error.last_signs();
+        Self { code: error.code(), message: error.to_string(), backtrace, stderr }
+    }
 }
 
 #[derive(Serialize)]
@@ -165,9 +177,7 @@ impl<W: Write + Send> JsonLines<W> {
         self.write(&Line::Report {
             plugin: &report.plugin,
             outcome: report.outcome.name(),
-            error: report
-                .error()
-                .map(|error| ErrorLine { code: error.code(), message: error.to_string() }),
+            error: report.error().map(ErrorLine::new),
             items: report
                 .items
                 .iter()

@@ -1,6 +1,7 @@
 use std::io::Write;
 
 use serde::Serialize;
+use syncmgr_authoring::Metadata;
 use syncmgr_host::{
     Access, CONTRACT_VERSION, Description, LimitRow, Limits, LoadError, LoadLimits,
 };
@@ -17,6 +18,14 @@ struct InspectLine {
     name: String,
     size_bytes: usize,
     largest_function_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    license: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    homepage: Option<String>,
     contract_version: String,
     host_contract_version: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,7 +58,9 @@ struct LimitLine {
 pub(crate) fn run(args: &Inspect) -> anyhow::Result<Exit> {
     let plugin = Named::find(&args.plugin, &registrations(args.state_dir.as_deref())?)?;
     let name = plugin.name();
-    let description = Description::of(&plugin.bytes(&LoadLimits::default())?)
+    let bytes = plugin.bytes(&LoadLimits::default())?;
+    let metadata = Metadata::of(&bytes);
+    let description = Description::of(&bytes)
         .map_err(|reason| LoadError::Contract { name: name.clone(), reason })?;
     let requests = requests(&description);
     let limits: Vec<_> =
@@ -62,6 +73,10 @@ pub(crate) fn run(args: &Inspect) -> anyhow::Result<Exit> {
             name,
             size_bytes: description.size_bytes,
             largest_function_bytes: description.largest_function_bytes,
+            version: metadata.version,
+            description: metadata.description,
+            license: metadata.license,
+            homepage: metadata.homepage,
             contract_version: description.contract_version,
             host_contract_version: CONTRACT_VERSION,
             clsid: description.requests.clsid.map(|clsid| clsid.to_string()),
@@ -77,6 +92,16 @@ pub(crate) fn run(args: &Inspect) -> anyhow::Result<Exit> {
     }
     writeln!(to, "name      {}", escape(&name))?;
     writeln!(to, "size      {}", indicatif::BinaryBytes(description.size_bytes as u64))?;
+    for (what, value) in [
+        ("version", &metadata.version),
+        ("about", &metadata.description),
+        ("license", &metadata.license),
+        ("homepage", &metadata.homepage),
+    ] {
+        if let Some(value) = value {
+            writeln!(to, "{what:<9} {}", escape(value))?;
+        }
+    }
     writeln!(
         to,
         "contract  syncmgr:plugin@{} (this host runs {CONTRACT_VERSION})",

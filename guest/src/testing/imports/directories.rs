@@ -1,0 +1,387 @@
+//! Real files, by names in open directories, as the host has them: never through a link.
+
+use std::cell::RefCell;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::bindings::syncmgr::plugin::directories::{Access, Entry, EntryKind, Grant, Metadata};
+use crate::bindings::syncmgr::plugin::types as wit;
+use crate::bindings::syncmgr::plugin::types::ErrorCode;
+use crate::error::Error;
+use crate::testing::desk;
+
+type Answer<T> = Result<T, wit::Error>;
+
+/// Entries of a listing that come at once.
+const PAGE: usize = 1_024;
+/// What one call reads at most.
+const READ_BYTES: u32 = 1 << 20;
+
+fn refuse<T>(code: ErrorCode, message: &str) -> Answer<T> {
+    Err(wit::Error { code, message: message.to_owned() })
+}
+
+fn io<T>(result: io::Result<T>) -> Answer<T> {
+    result.map_err(|error| Error::from(error).into())
+}
+
+fn id(name: &str) -> wit::Guid {
+    let (high, low) = crate::guid::ItemId::from_name(name).as_uuid().as_u64_pair();
+    wit::Guid { high, low }
+}
+
+pub(crate) fn get_grants() -> Vec<Grant> {
+    let grant = |granted: &crate::testing::Granted| Grant {
+        name: granted.name.clone(),
+        access: granted.access,
+        id: id(&granted.path.to_string_lossy()),
+    };
+    desk::with(|state| state.manager.grants.iter().map(grant).collect())
+}
+
+pub(crate) fn open_grant(name: &str) -> Answer<Directory> {
+    desk::enter("open-grant")?;
+    let found = desk::with(|state| {
+        let mut grants = state.manager.grants.iter();
+        grants.find(|granted| granted.name == name).map(|one| (one.path.clone(), one.access))
+    });
+    match found {
+        None => refuse(ErrorCode::AccessDenied, "no directory of this name is granted"),
+        Some((path, access)) if path.is_dir() => Ok(Directory { path, access, depth: 0 }),
+        Some(_) => refuse(ErrorCode::NotFound, "the directory is not there"),
+    }
+}
+
+pub(crate) fn open_storage() -> Answer<Directory> {
+    desk::enter("open-storage")?;
+    match desk::with(|state| state.manager.storage.clone()) {
+        Some(path) => Ok(Directory { path, access: Access::ReadWrite, depth: 0 }),
+        None => refuse(ErrorCode::AccessDenied, "there is no storage"),
+    }
+}
+
+fn nanoseconds(time: SystemTime) -> i64 {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
+        Err(before) => {
+            i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |before| -before)
+        }
+    }
+}
+
+fn metadata(metadata: &fs::Metadata) -> Metadata {
+    let kind = match metadata.file_type() {
+        file if file.is_file() => EntryKind::File,
+        folder if folder.is_dir() => EntryKind::Directory,
+        link if link.is_symlink() => EntryKind::SymbolicLink,
+        _other => EntryKind::Other,
+    };
+    #[cfg(unix)]
+    let (mode, file_id, device_id) = {
+        use std::os::unix::fs::MetadataExt as _;
+        (Some(metadata.mode() & 0o7777), metadata.ino(), metadata.dev())
+    };
+    #[cfg(not(unix))]
+    let (mode, file_id, device_id) = (None, 0, 0);
+    Metadata {
+        kind,
+        size: if kind == EntryKind::Directory { 0 } else { metadata.len() },
+        modified: metadata.modified().map_or(0, nanoseconds),
+        changed: None,
+        mode,
+        file_id,
+        device_id,
+    }
+}
+
+fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o777))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (path, mode);
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Directory {
+    path: PathBuf,
+    access: Access,
+    /// How far below the grant it is.
+    depth: usize,
+}
+
+impl Directory {
+    fn enter(&self, call: &str) -> Answer<()> {
+        desk::enter(&format!("directory.{call}"))
+    }
+
+    /// The place of an entry.
+    fn at(&self, name: &str) -> Answer<PathBuf> {
+        let bad = name.is_empty()
+            || name == "."
+            || name == ".."
+            || name.len() > 255
+            || name.contains(['/', '\0'])
+            || (cfg!(windows) && name.contains(['\\', ':']));
+        match bad {
+            true => refuse(ErrorCode::InvalidArgument, "it is no name of an entry"),
+            false => Ok(self.path.join(name)),
+        }
+    }
+
+    /// The place of an entry that is to be changed.
+    fn change(&self, name: &str) -> Answer<PathBuf> {
+        match self.access {
+            Access::ReadWrite => self.at(name),
+            Access::ReadOnly => refuse(ErrorCode::AccessDenied, "it is granted for reading only"),
+        }
+    }
+
+    pub(crate) fn metadata(&self) -> Answer<Metadata> {
+        self.enter("metadata")?;
+        io(self.path.symlink_metadata()).map(|found| metadata(&found))
+    }
+
+    pub(crate) fn reopen(&self) -> Answer<Self> {
+        self.enter("reopen")?;
+        Ok(Self { path: self.path.clone(), access: self.access, depth: self.depth })
+    }
+
+    pub(crate) fn list(&self) -> Answer<Listing> {
+        self.enter("list")?;
+        Ok(Listing(RefCell::new(io(fs::read_dir(&self.path))?)))
+    }
+
+    pub(crate) fn stat(&self, name: &str) -> Answer<Option<Metadata>> {
+        self.enter("stat")?;
+        match self.at(name)?.symlink_metadata() {
+            Ok(found) => Ok(Some(metadata(&found))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => io(Err(error)),
+        }
+    }
+
+    pub(crate) fn open_directory(&self, name: &str) -> Answer<Self> {
+        self.enter("open-directory")?;
+        let path = self.at(name)?;
+        match io(path.symlink_metadata())?.is_dir() {
+            true => Ok(Self { path, access: self.access, depth: self.depth + 1 }),
+            false => refuse(ErrorCode::Changed, "it is no directory"),
+        }
+    }
+
+    pub(crate) fn create_directory(&self, name: &str, mode: Option<u32>) -> Answer<()> {
+        self.enter("create-directory")?;
+        let path = self.change(name)?;
+        io(fs::create_dir(&path))?;
+        mode.map_or(Ok(()), |mode| io(set_mode(&path, mode)))
+    }
+
+    pub(crate) fn open_file(&self, name: &str) -> Answer<File> {
+        self.enter("open-file")?;
+        let path = self.at(name)?;
+        if !io(path.symlink_metadata())?.is_file() {
+            return refuse(ErrorCode::Changed, "it is no file");
+        }
+        Ok(File::new(io(fs::File::open(&path))?, path, Access::ReadOnly))
+    }
+
+    pub(crate) fn create_file(&self, name: &str) -> Answer<File> {
+        self.enter("create-file")?;
+        let path = self.change(name)?;
+        let file = io(fs::File::options().read(true).write(true).create_new(true).open(&path))?;
+        Ok(File::new(file, path, Access::ReadWrite))
+    }
+
+    pub(crate) fn read_link(&self, name: &str) -> Answer<String> {
+        self.enter("read-link")?;
+        let path = self.at(name)?;
+        if !io(path.symlink_metadata())?.is_symlink() {
+            return refuse(ErrorCode::Changed, "it is no symbolic link");
+        }
+        match io(fs::read_link(path))?.into_os_string().into_string() {
+            Ok(text) => Ok(text),
+            Err(_) => refuse(ErrorCode::InvalidArgument, "its text is not Unicode"),
+        }
+    }
+
+    pub(crate) fn create_link(&self, name: &str, target: &str) -> Answer<()> {
+        self.enter("create-link")?;
+        let path = self.change(name)?;
+        let up = Path::new(target).components().filter(|part| part.as_os_str() == "..").count();
+        if Path::new(target).has_root() || up > self.depth {
+            return refuse(ErrorCode::AccessDenied, "it would lead out of the grant");
+        }
+        #[cfg(unix)]
+        return io(std::os::unix::fs::symlink(target, path));
+        #[cfg(not(unix))]
+        {
+            let _ = path;
+            refuse(ErrorCode::NotImplemented, "there are no such links here")
+        }
+    }
+
+    pub(crate) fn remove_file(&self, name: &str) -> Answer<()> {
+        self.enter("remove-file")?;
+        io(fs::remove_file(self.change(name)?))
+    }
+
+    pub(crate) fn remove_directory(&self, name: &str) -> Answer<()> {
+        self.enter("remove-directory")?;
+        io(fs::remove_dir(self.change(name)?))
+    }
+
+    pub(crate) fn rename(&self, name: &str, to: &Self, to_name: &str, replace: bool) -> Answer<()> {
+        self.enter("rename")?;
+        let (from, to) = (self.change(name)?, to.change(to_name)?);
+        match to.symlink_metadata() {
+            Ok(there) if !replace || there.is_dir() => {
+                refuse(ErrorCode::AlreadyExists, "there is something of the new name")
+            }
+            Ok(_) | Err(_) => io(fs::rename(from, to)),
+        }
+    }
+
+    pub(crate) fn link(&self, name: &str, to: &Self, to_name: &str) -> Answer<()> {
+        self.enter("link")?;
+        io(fs::hard_link(self.at(name)?, to.change(to_name)?))
+    }
+
+    pub(crate) fn set_mode(&self, name: &str, mode: u32) -> Answer<()> {
+        self.enter("set-mode")?;
+        let path = self.change(name)?;
+        if io(path.symlink_metadata())?.is_symlink() {
+            return refuse(ErrorCode::Changed, "it is a symbolic link");
+        }
+        io(set_mode(&path, mode))
+    }
+
+    pub(crate) fn flush(&self) -> Answer<()> {
+        self.enter("flush")
+    }
+
+    pub(crate) fn lock(&self) -> Answer<()> {
+        self.enter("lock")
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Listing(RefCell<fs::ReadDir>);
+
+impl Listing {
+    pub(crate) fn next(&self) -> Answer<Vec<Entry>> {
+        desk::enter("listing.next")?;
+        let mut page = Vec::new();
+        for entry in self.0.borrow_mut().by_ref().take(PAGE) {
+            let entry = io(entry)?;
+            let (name, unicode) = match entry.file_name().into_string() {
+                Ok(name) => (name, true),
+                Err(other) => (other.to_string_lossy().into_owned(), false),
+            };
+            let metadata = io(entry.path().symlink_metadata()).map(|found| metadata(&found));
+            page.push(Entry { name, unicode, metadata });
+        }
+        Ok(page)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct File {
+    file: fs::File,
+    path: PathBuf,
+    access: Access,
+    hasher: RefCell<blake3::Hasher>,
+    buffer: RefCell<Vec<u8>>,
+}
+
+impl File {
+    fn new(file: fs::File, path: PathBuf, access: Access) -> Self {
+        Self { file, path, access, hasher: RefCell::default(), buffer: RefCell::default() }
+    }
+
+    fn enter(call: &str) -> Answer<()> {
+        desk::enter(&format!("file.{call}"))
+    }
+
+    fn change(&self) -> Answer<()> {
+        match self.access {
+            Access::ReadWrite => Ok(()),
+            Access::ReadOnly => refuse(ErrorCode::AccessDenied, "it is open for reading only"),
+        }
+    }
+
+    pub(crate) fn metadata(&self) -> Answer<Metadata> {
+        Self::enter("metadata")?;
+        io(self.file.metadata()).map(|found| metadata(&found))
+    }
+
+    pub(crate) fn read(&self, len: u32) -> Answer<Vec<u8>> {
+        Self::enter("read")?;
+        let mut bytes = Vec::new();
+        io((&self.file).take(len.min(READ_BYTES).into()).read_to_end(&mut bytes))?;
+        Ok(bytes)
+    }
+
+    pub(crate) fn write(&self, bytes: &[u8]) -> Answer<()> {
+        Self::enter("write")?;
+        self.change()?;
+        io((&self.file).write_all(bytes))
+    }
+
+    /// Reads on, for the digest.
+    fn take_in(&self, source: &fs::File, len: u64) -> Answer<Vec<u8>> {
+        let mut bytes = self.buffer.take();
+        bytes.clear();
+        io(source.take(len.min(READ_BYTES.into())).read_to_end(&mut bytes))?;
+        self.hasher.borrow_mut().update(&bytes);
+        Ok(bytes)
+    }
+
+    pub(crate) fn hash(&self, len: u64) -> Answer<u64> {
+        Self::enter("hash")?;
+        let bytes = self.take_in(&self.file, len)?;
+        let count = bytes.len() as u64;
+        self.buffer.replace(bytes);
+        Ok(count)
+    }
+
+    pub(crate) fn copy_from(&self, source: &Self, len: u64) -> Answer<u64> {
+        Self::enter("copy-from")?;
+        self.change()?;
+        let bytes = self.take_in(&source.file, len)?;
+        io((&self.file).write_all(&bytes))?;
+        let count = bytes.len() as u64;
+        self.buffer.replace(bytes);
+        Ok(count)
+    }
+
+    pub(crate) fn digest(&self) -> Vec<u8> {
+        self.hasher.borrow().finalize().as_bytes().to_vec()
+    }
+
+    pub(crate) fn set_modified(&self, modified: i64) -> Answer<()> {
+        Self::enter("set-modified")?;
+        self.change()?;
+        let distance = Duration::from_nanos(modified.unsigned_abs());
+        let time = if modified < 0 { UNIX_EPOCH - distance } else { UNIX_EPOCH + distance };
+        io(self.file.set_modified(time))
+    }
+
+    pub(crate) fn set_mode(&self, mode: u32) -> Answer<()> {
+        Self::enter("set-mode")?;
+        self.change()?;
+        io(set_mode(&self.path, mode))
+    }
+
+    pub(crate) fn flush(&self) -> Answer<()> {
+        Self::enter("flush")?;
+        io(self.file.sync_all())
+    }
+}

@@ -1,0 +1,171 @@
+//! Runs a plugin as the SDK's `testing` says, and tells what came of it, both as JSON.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use syncmgr_host::{
+    Access, Grant, Limits, Outcome, Plugin, ProgressResponse, RunRequest, SessionError,
+    SessionOptions, SyncEvent, Trigger,
+};
+
+use crate::error::KitError;
+use crate::event::Event;
+use crate::run::{self, Answer};
+
+/// What a test wants.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Drive {
+    /// The component.
+    pub component: PathBuf,
+    #[serde(default)]
+    directories: Vec<Directory>,
+    #[serde(default)]
+    storage: Option<PathBuf>,
+    #[serde(default)]
+    settings: Vec<(String, String)>,
+    #[serde(default)]
+    answers: Vec<NthAnswer>,
+    #[serde(default)]
+    choices: Vec<usize>,
+    #[serde(default)]
+    event: String,
+    #[serde(default)]
+    modifiers: u8,
+    #[serde(default)]
+    cookie: Option<Vec<u8>>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Directory {
+    name: String,
+    path: PathBuf,
+    read_only: bool,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct NthAnswer {
+    item: Option<String>,
+    nth: usize,
+    response: String,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Driven {
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Failure>,
+    items: Vec<DrivenItem>,
+    events: Vec<Event>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Failure {
+    code: &'static str,
+    message: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct DrivenItem {
+    id: String,
+    name: String,
+    counts: BTreeMap<String, u64>,
+}
+
+fn event(name: &str) -> SyncEvent {
+    match name {
+        "Connect" => SyncEvent::Connect,
+        "PendingDisconnect" => SyncEvent::PendingDisconnect,
+        "Idle" => SyncEvent::Idle,
+        "Invoke" => SyncEvent::Invoke,
+        "Scheduled" => SyncEvent::Scheduled,
+        _manual => SyncEvent::Manual,
+    }
+}
+
+/// Answers as the test says, by the reports of an item or of the run.
+fn answer(answers: Vec<NthAnswer>) -> Answer {
+    let of_items: Mutex<BTreeMap<String, usize>> = Mutex::default();
+    Box::new(move |item, _, of_all| {
+        let item = item.to_string();
+        let mut of_items = of_items.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_item = of_items.entry(item.clone()).or_default();
+        *of_item += 1;
+        let due = |answer: &&NthAnswer| match &answer.item {
+            None => answer.nth == of_all,
+            Some(about) => *about == item && answer.nth == *of_item,
+        };
+        let responses = answers.iter().filter(due).map(|answer| match answer.response.as_str() {
+            "cancel-all" => ProgressResponse::CancelAll,
+            _item => ProgressResponse::CancelItem,
+        });
+        responses.max().unwrap_or_default()
+    })
+}
+
+/// Runs it.
+///
+/// # Errors
+/// [`KitError`]; what the plugin does wrong is in the answer.
+pub fn drive(plugin: &Plugin, drive: &Drive) -> Result<Driven, KitError> {
+    let limits = Limits { progress_per_second: u64::MAX, ..Limits::default() };
+    let mut options = SessionOptions::new().limits(limits);
+    for directory in &drive.directories {
+        let access = if directory.read_only { Access::ReadOnly } else { Access::ReadWrite };
+        options = options.grant(Grant::new(&directory.name, &directory.path, access)?);
+    }
+    if let Some(storage) = &drive.storage {
+        options = options.storage(storage);
+    }
+    for (name, value) in &drive.settings {
+        options = options.setting(name, value);
+    }
+    for (capability, _) in &plugin.description().requests.capabilities {
+        options = options.allow(*capability);
+    }
+    let request = RunRequest {
+        trigger: Trigger {
+            event: event(&drive.event),
+            settings: drive.modifiers & 1 != 0,
+            may_bother_user: drive.modifiers & 2 != 0,
+        },
+        cookie: drive.cookie.clone(),
+        ..RunRequest::default()
+    };
+    let choices = Arc::new(Mutex::new(drive.choices.clone()));
+    let answers = answer(drive.answers.clone());
+    let ran = run::run_choosing(plugin, options, &request, answers, choices)?;
+    let failure = |error: &SessionError| match error {
+        SessionError::Plugin { code, message, .. } => {
+            Failure { code: code.name(), message: message.clone() }
+        }
+        other => Failure { code: "failed", message: other.to_string() },
+    };
+    Ok(Driven {
+        outcome: ran.report.outcome.name(),
+        error: match &ran.report.outcome {
+            Outcome::Failed(error) => Some(failure(error)),
+            Outcome::Declined
+            | Outcome::NothingSelected
+            | Outcome::NeedsUser
+            | Outcome::Completed => None,
+        },
+        items: ran
+            .report
+            .items
+            .iter()
+            .map(|item| DrivenItem {
+                id: item.id.to_string(),
+                name: item.name.clone(),
+                counts: item.counts.clone(),
+            })
+            .collect(),
+        events: ran.heard.into_iter().map(|heard| heard.event).collect(),
+    })
+}
