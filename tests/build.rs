@@ -15,5 +15,6 @@ fn main() {
             let component = folder.join(format!("{name}.wasm"));
             println!("cargo::rustc-env=GUEST_{}={}", name.to_uppercase(), component.display());
         }
+        println!("cargo::rustc-env=GUESTS={}", folder.display());
     }
 }

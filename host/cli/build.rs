@@ -26,7 +26,8 @@ fn pages() {
         .filter(|path| path.file_stem().is_some_and(|name| name != "README"))
         .collect();
     pages.sort();
-    let mut text = String::from("/// Each error code, with its page.\nconst PAGES: &[(&str, &str)] = &[\n");
+    let mut text =
+        String::from("/// Each error code, with its page.\nconst PAGES: &[(&str, &str)] = &[\n");
     for page in pages {
         let code = page.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         text.push_str(&format!("    ({code:?}, include_str!({page:?})),\n"));

@@ -25,13 +25,8 @@ impl wit::Host for State {
         // `progress.rs` links another one, which does the same with less.
         self.enter("progress")?;
         let types::ProgressItem { status_text, status_type, prog_value, max_value } = item;
-        let report = convert::progress_item(
-            status_text,
-            status_type,
-            prog_value,
-            max_value,
-            &self.secrets,
-        );
+        let report =
+            convert::progress_item(status_text, status_type, prog_value, max_value, &self.secrets);
         self.report(item_id, &report)
     }
 

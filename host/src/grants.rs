@@ -109,6 +109,12 @@ impl Grant {
         self.access
     }
 
+    /// The same, by another id: for trying a plugin on a copy that is to pass for the original.
+    #[must_use]
+    pub fn with_id(&self, id: Uuid) -> Self {
+        Self { id, ..self.clone() }
+    }
+
     pub(crate) fn with_access(&self, access: Access) -> Self {
         Self { access, ..self.clone() }
     }

@@ -180,12 +180,7 @@ pub(crate) struct Prepared {
 }
 
 impl Plugin {
-    pub(crate) fn new(
-        name: &str,
-        links: Links,
-        description: Description,
-        ticker: Ticker,
-    ) -> Self {
+    pub(crate) fn new(name: &str, links: Links, description: Description, ticker: Ticker) -> Self {
         Self {
             name: name.into(),
             links: Arc::new(links),

@@ -30,6 +30,9 @@ pub const HOSTILE: &str = env!("GUEST_HOSTILE");
 /// A component that is no plugin.
 pub const OTHER_WORLD: &str = env!("GUEST_OTHER_WORLD");
 
+/// The folder of the plugins that are wrong on purpose.
+pub const WRONG: &str = env!("GUESTS");
+
 /// The root of the repository.
 pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

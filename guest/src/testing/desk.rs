@@ -108,12 +108,15 @@ impl State {
         self.response(item) != ProgressResponse::Continue
     }
 
-    pub(super) fn progress(&mut self, item: ItemId, report: &wit::ProgressItem) -> ProgressResponse {
+    pub(super) fn progress(
+        &mut self,
+        item: ItemId,
+        report: &wit::ProgressItem,
+    ) -> ProgressResponse {
         if !self.started.contains(&item) || self.run.ended(item).is_some() {
             return ProgressResponse::CancelItem;
         }
-        let (of_all, of_item) =
-            (self.run.reports.len() + 1, self.run.reports_of(item).count() + 1);
+        let (of_all, of_item) = (self.run.reports.len() + 1, self.run.reports_of(item).count() + 1);
         let answers = self.manager.answers.iter().filter(|answer| match answer.item {
             None => answer.nth == of_all,
             Some(about) => about == item && answer.nth == of_item,

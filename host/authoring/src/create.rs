@@ -46,11 +46,7 @@ pub(crate) fn is_name(name: &str) -> bool {
 /// # Errors
 /// [`AuthoringError::Name`], and [`AuthoringError::Exists`] where there is something of that name
 /// already.
-pub fn create(
-    parent: &Path,
-    name: &str,
-    language: Language,
-) -> Result<PathBuf, AuthoringError> {
+pub fn create(parent: &Path, name: &str, language: Language) -> Result<PathBuf, AuthoringError> {
     if !is_name(name) {
         return Err(AuthoringError::Name { name: name.to_owned() });
     }

@@ -20,14 +20,13 @@ impl Project {
     /// # Errors
     /// [`AuthoringError::NoProject`], [`AuthoringError::Manifest`].
     pub fn find(folder: &Path) -> Result<Self, AuthoringError> {
-        let place = std::path::absolute(folder)
-            .map_err(AuthoringError::file("find", folder))?;
+        let place = std::path::absolute(folder).map_err(AuthoringError::file("find", folder))?;
         let root = place.ancestors().find(|folder| folder.join(MANIFEST).is_file());
         let root = root.ok_or_else(|| AuthoringError::NoProject { path: folder.to_owned() })?;
         let path = root.join(MANIFEST);
         let text = fs::read_to_string(&path).map_err(AuthoringError::file("read", &path))?;
-        let manifest = Manifest::parse(&text)
-            .map_err(|message| AuthoringError::Manifest { path, message })?;
+        let manifest =
+            Manifest::parse(&text).map_err(|message| AuthoringError::Manifest { path, message })?;
         Ok(Self { root: root.to_owned(), manifest })
     }
 

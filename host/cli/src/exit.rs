@@ -1,10 +1,10 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use syncmgr_authoring::AuthoringError;
 use syncmgr_host::{
     ErrorCode, GrantError, ItemReport, LoadError, Outcome, Report, SessionError, StartError, Status,
 };
-use syncmgr_authoring::AuthoringError;
 use syncmgr_kit::KitError;
 use syncmgr_store::StoreError;
 

@@ -120,10 +120,9 @@ fn skipped(why: impl Into<String>) -> Verdict {
 fn bad_end(report: &Report) -> Option<String> {
     match &report.outcome {
         Outcome::Failed(error) => bad_error(error),
-        Outcome::Declined
-        | Outcome::NothingSelected
-        | Outcome::NeedsUser
-        | Outcome::Completed => None,
+        Outcome::Declined | Outcome::NothingSelected | Outcome::NeedsUser | Outcome::Completed => {
+            None
+        }
     }
 }
 

@@ -111,11 +111,7 @@ impl Event {
     }
 
     pub(crate) fn question(question: &Question, choice: Option<usize>) -> Self {
-        Self::Question {
-            text: question.text.clone(),
-            choices: question.choices.clone(),
-            choice,
-        }
+        Self::Question { text: question.text.clone(), choices: question.choices.clone(), choice }
     }
 }
 

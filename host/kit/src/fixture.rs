@@ -3,6 +3,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use syncmgr_host::Capability;
+use uuid::Uuid;
 
 use crate::error::KitError;
 
@@ -15,6 +16,9 @@ pub struct Fixture {
     pub settings: BTreeMap<String, String>,
     /// What else is allowed.
     pub capabilities: Vec<Capability>,
+    /// As what a plugin is to know its directories again, by their names. Those that are not here
+    /// have an id that follows from the name.
+    pub ids: BTreeMap<String, Uuid>,
 }
 
 impl Fixture {

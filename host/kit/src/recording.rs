@@ -7,7 +7,10 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use syncmgr_host::sink::{Progress, Sink};
-use syncmgr_host::{ErrorCode, ErrorId, Item, LogEntry, ProgressResponse, Question};
+use syncmgr_host::{
+    ErrorCode, ErrorId, Item, LogEntry, ProgressResponse, Question, SyncEvent, Trigger,
+};
+use uuid::Uuid;
 
 use crate::error::KitError;
 use crate::event::Event;
@@ -22,6 +25,14 @@ pub struct RecordingHead {
     pub plugin: String,
     /// The BLAKE3 digest of the component, in hexadecimal digits.
     pub component: String,
+    /// The number of the native event (`SYNCMGRFLAG_*`) that started the run: 1 to 6.
+    pub event: u8,
+    /// Whether the user might be bothered.
+    #[serde(default)]
+    pub may_bother_user: bool,
+    /// What an invoking program passed on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cookie: Option<Vec<u8>>,
     /// Which items took part, by id; absent: those that the plugin checks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selection: Option<Vec<String>>,
@@ -31,6 +42,9 @@ pub struct RecordingHead {
     /// What else was allowed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allowed: Vec<String>,
+    /// As what the plugin knew its directories, by the names of the grants.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub directory_ids: BTreeMap<String, Uuid>,
     /// What was in the granted directories, by the names of the grants; absent: it was not to be
     /// recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -70,7 +84,35 @@ impl Content {
     }
 }
 
+/// The events, by their native numbers less 1.
+const EVENTS: [SyncEvent; 6] = [
+    SyncEvent::Connect,
+    SyncEvent::PendingDisconnect,
+    SyncEvent::Manual,
+    SyncEvent::Idle,
+    SyncEvent::Invoke,
+    SyncEvent::Scheduled,
+];
+
 impl RecordingHead {
+    /// Sets why the run is started.
+    pub fn set_trigger(&mut self, trigger: Trigger, cookie: Option<&[u8]>) {
+        let number = EVENTS.iter().zip(1..).find(|(event, _)| **event == trigger.event);
+        self.event = number.map_or(3, |(_, number)| number);
+        self.may_bother_user = trigger.may_bother_user;
+        self.cookie = cookie.map(<[u8]>::to_vec);
+    }
+
+    /// Why the run was started. The user started it where that cannot be told.
+    pub(crate) fn trigger(&self) -> Trigger {
+        let event = EVENTS.get(usize::from(self.event).wrapping_sub(1));
+        Trigger {
+            event: event.copied().unwrap_or(SyncEvent::Manual),
+            settings: false,
+            may_bother_user: self.may_bother_user,
+        }
+    }
+
     /// Takes up what is in a directory: files, with their content, and directories.
     ///
     /// # Errors
@@ -211,10 +253,11 @@ impl<S> Recorder<S> {
             return;
         }
         // As one write, so that a run that is killed leaves whole lines.
-        let written = serde_json::to_vec(what).map_err(std::io::Error::from).and_then(|mut line| {
-            line.push(b'\n');
-            self.file.write_all(&line)
-        });
+        let written =
+            serde_json::to_vec(what).map_err(std::io::Error::from).and_then(|mut line| {
+                line.push(b'\n');
+                self.file.write_all(&line)
+            });
         self.failed = written.err();
     }
 }
@@ -286,7 +329,10 @@ mod tests {
             ("", 1),
             ("{}", 1),
             ("not JSON", 1),
-            ("{\"version\":1,\"plugin\":\"a\",\"component\":\"\"}\n{\"event\":\"magic\"}", 2),
+            (
+                "{\"version\":1,\"plugin\":\"a\",\"component\":\"\",\"event\":3}\n{\"event\":\"magic\"}",
+                2,
+            ),
         ] {
             fs::write(&path, text).unwrap();
             let refused = Recording::read(&path);

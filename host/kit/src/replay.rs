@@ -86,11 +86,8 @@ impl Sink for Player {
     }
 
     fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
-        let all = [
-            ProgressResponse::Continue,
-            ProgressResponse::CancelItem,
-            ProgressResponse::CancelAll,
-        ];
+        let all =
+            [ProgressResponse::Continue, ProgressResponse::CancelItem, ProgressResponse::CancelAll];
         let mut state = self.lock();
         let same = |recorded: &Event| {
             all.iter().any(|response| *recorded == Event::progress(progress, response.name()))
@@ -173,10 +170,13 @@ pub fn replay(
         capabilities: capabilities
             .filter(|one| recording.head.allowed.iter().any(|name| name == one.name()))
             .collect(),
+        ids: recording.head.directory_ids.clone(),
     };
     let stage = Stage::new(&fixture)?;
     let options: SessionOptions = stage.options(plugin)?;
     let request = RunRequest {
+        trigger: recording.head.trigger(),
+        cookie: recording.head.cookie.clone(),
         selection: match &recording.head.selection {
             Some(items) => Selection::Only(items.clone()),
             None => Selection::Checked,

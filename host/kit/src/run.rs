@@ -78,8 +78,7 @@ impl Sink for Listener {
             response = (state.answer)(progress.item, progress.reported, nth).max(progress.pending);
         }
         let event = Event::progress(progress, response.name());
-        let report =
-            (!progress.by_host).then(|| (progress.item, progress.reported.clone()));
+        let report = (!progress.by_host).then(|| (progress.item, progress.reported.clone()));
         state.heard.push(Heard { at, event, report, response });
         response
     }

@@ -5,9 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use syncmgr_host::{Access, Grant, Limits, Plugin, SessionOptions};
+use uuid::Uuid;
 
 use crate::error::KitError;
 use crate::fixture::Fixture;
+
+const NAMESPACE: Uuid = Uuid::from_u128(0x1f7c_90d2_8a35_4b6e_b1c4_52e0_97da_3386);
 
 /// A copy of a fixture, with a storage of its own. Gone when it is dropped.
 #[derive(Debug)]
@@ -43,7 +46,10 @@ impl Stage {
         let mut options = self.without_directories();
         for name in self.fixture.directories.keys() {
             let access = requests.directory(name).unwrap_or(Access::ReadOnly);
-            options = options.grant(Grant::new(name, &self.directory(name), access)?);
+            // Each copy is at another place, and passes for the same directory.
+            let known = self.fixture.ids.get(name).copied();
+            let id = known.unwrap_or_else(|| Uuid::new_v5(&NAMESPACE, name.as_bytes()));
+            options = options.grant(Grant::new(name, &self.directory(name), access)?.with_id(id));
         }
         Ok(options)
     }
@@ -55,8 +61,7 @@ impl Stage {
             Limits { progress_per_second: u64::MAX, ..Limits::default() },
         );
         let settings = self.fixture.settings.iter();
-        let options =
-            settings.fold(options, |options, (name, value)| options.setting(name, value));
+        let options = settings.fold(options, |options, (name, value)| options.setting(name, value));
         self.fixture.capabilities.iter().fold(options, |options, one| options.allow(*one))
     }
 
@@ -93,12 +98,12 @@ impl Stage {
 
 /// What is in one and not in the other, in words: `None` if nothing is.
 pub(crate) fn difference(before: &Snapshot, after: &Snapshot) -> Option<String> {
-    let changed = before
-        .iter()
-        .find(|(path, content)| after.get(*path) != Some(content))
-        .map(|(path, _)| match after.contains_key(path) {
-            true => format!("{} is another one", path.display()),
-            false => format!("{} is gone", path.display()),
+    let changed =
+        before.iter().find(|(path, content)| after.get(*path) != Some(content)).map(|(path, _)| {
+            match after.contains_key(path) {
+                true => format!("{} is another one", path.display()),
+                false => format!("{} is gone", path.display()),
+            }
         });
     let new = || {
         let path = after.keys().find(|path| !before.contains_key(*path))?;

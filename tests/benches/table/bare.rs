@@ -129,7 +129,10 @@ impl Bare {
             Text::Copied => Self::link::<String>(&mut linker)?,
         }
         Self::link_rest(&mut linker, &component)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::from)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(Error::from)?;
         Ok(Self { runtime, pre: linker.instantiate_pre(&component)? })
     }
 
@@ -137,10 +140,11 @@ impl Bare {
     where
         (Guid, ProgressItem<T>): ComponentNamedList + Lift + 'static,
     {
-        linker.instance(CALLBACK)?.func_wrap(
-            "progress",
-            |_, (_item, _report): (Guid, ProgressItem<T>)| Ok((Response::Continue,)),
-        )?;
+        linker
+            .instance(CALLBACK)?
+            .func_wrap("progress", |_, (_item, _report): (Guid, ProgressItem<T>)| {
+                Ok((Response::Continue,))
+            })?;
         Ok(())
     }
 

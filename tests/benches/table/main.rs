@@ -12,8 +12,8 @@ mod bare;
 mod cold_start;
 mod loading;
 mod many;
-mod progress;
 mod programs;
+mod progress;
 mod report;
 mod session;
 mod syncthing;
@@ -61,7 +61,8 @@ impl Options {
         };
         let mut arguments = arguments;
         while let Some(argument) = arguments.next() {
-            let mut value = || arguments.next().with_context(|| format!("{argument} needs a value"));
+            let mut value =
+                || arguments.next().with_context(|| format!("{argument} needs a value"));
             match argument.as_str() {
                 // Cargo's own.
                 "--bench" => options.small = false,

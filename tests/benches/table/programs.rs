@@ -149,7 +149,8 @@ pub(crate) fn timed(command: &Command, place: &Path) -> Result<Took> {
 
 /// Syncs two directories with nothing in them: what a program does once only is not measured.
 pub(crate) fn warm_up(program: &Program, state: &Path) -> Result<()> {
-    let (left, right) = (state.join("nothing/left"), state.join("nothing/right"));
+    let nothing = state.with_file_name("nothing");
+    let (left, right) = (nothing.join("left"), nothing.join("right"));
     fs::create_dir_all(&left)?;
     fs::create_dir_all(&right)?;
     timed(&program.command(Pair { left: &left, right: &right, state }, true), state)?;

@@ -93,7 +93,8 @@ fn extism(small: bool) -> Result<Option<[Figure; 2]>> {
         Ok(cargo.status()?.success())
     };
     const TRIPLE: &str = "wasm32-unknown-unknown";
-    if !build(&["--package", "extism-guest", "--target", TRIPLE])? || !build(&["--package", "peers"])?
+    if !build(&["--package", "extism-guest", "--target", TRIPLE])?
+        || !build(&["--package", "peers"])?
     {
         println!("no Extism: it cannot be built (rustup target add {TRIPLE})");
         return Ok(None);
@@ -109,10 +110,8 @@ fn extism(small: bool) -> Result<Option<[Figure; 2]>> {
 }
 
 pub(crate) fn measure(options: &Options) -> Result<Vec<Row>> {
-    let (left, copied) = (
-        Bare::new(Text::Left).map_err(plain)?,
-        Bare::new(Text::Copied).map_err(plain)?,
-    );
+    let (left, copied) =
+        (Bare::new(Text::Left).map_err(plain)?, Bare::new(Text::Copied).map_err(plain)?);
     let mut core = Core::new().map_err(plain)?;
     let native = Client::new(SessionOptions::new(), "a", agree_quietly());
     let mut contenders: [Contender<'_>; 10] = [
@@ -155,6 +154,7 @@ pub(crate) fn measure(options: &Options) -> Result<Vec<Row>> {
             .limit(LIMIT, left_text)
             .goal(Goal::TimesLimit(1.15)),
         Row::new("a report through COM", com).peer("without COM", Some(ours)),
-        Row::new("a report through COM, 33 bytes of text", com_text).peer("without COM", Some(read)),
+        Row::new("a report through COM, 33 bytes of text", com_text)
+            .peer("without COM", Some(read)),
     ])
 }

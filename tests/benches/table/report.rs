@@ -19,9 +19,10 @@ impl Figure {
     /// The number, in the basic unit.
     pub(crate) fn number(self) -> f64 {
         match self {
-            Self::Time(number) | Self::Memory(number) | Self::Rate(number) | Self::Ratio(number) => {
-                number
-            }
+            Self::Time(number)
+            | Self::Memory(number)
+            | Self::Rate(number)
+            | Self::Ratio(number) => number,
         }
     }
 }
@@ -38,7 +39,9 @@ fn digits(number: f64) -> String {
 impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (number, units): (f64, &[(f64, &str)]) = match *self {
-            Self::Time(seconds) => (seconds, &[(1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns")]),
+            Self::Time(seconds) => {
+                (seconds, &[(1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns")])
+            }
             Self::Memory(bytes) => (
                 bytes,
                 &[

@@ -15,12 +15,7 @@ use crate::bare::{Bare, Text, plain};
 use crate::report::{Figure, Goal, Row, median, percentile};
 
 /// Starts and ends sessions, with two directories if any, in seconds each.
-fn starts(
-    runtime: &Runtime,
-    plugin: &Plugin,
-    grants: &[Grant],
-    times: usize,
-) -> Result<Vec<f64>> {
+fn starts(runtime: &Runtime, plugin: &Plugin, grants: &[Grant], times: usize) -> Result<Vec<f64>> {
     let options = SessionOptions::new().setting("items", "a");
     let options = grants.iter().cloned().fold(options, SessionOptions::grant);
     let mut took = Vec::with_capacity(times);
@@ -61,7 +56,8 @@ pub(crate) fn measure(options: &Options) -> Result<Vec<Row>> {
     let mut demand = starts(&runtime, &on_demand, &grants, times)?;
     let demand_late = percentile(&mut demand, 99);
     const LIMIT: &str = "bare store and instance, on demand";
-    let row = |what: &str, seconds| Row::new(format!("a session's start, {what}"), Figure::Time(seconds));
+    let row =
+        |what: &str, seconds| Row::new(format!("a session's start, {what}"), Figure::Time(seconds));
     demand.first().context("some")?;
     Ok(vec![
         row("pooled, no directories", none).limit(LIMIT, bare),

@@ -132,7 +132,12 @@ impl Node {
 }
 
 /// Seconds for the first sync of what is on the left; `None`: it is not installed.
-pub(crate) fn first_sync(place: &Path, left: &Path, right: &Path, files: usize) -> Result<Option<f64>> {
+pub(crate) fn first_sync(
+    place: &Path,
+    left: &Path,
+    right: &Path,
+    files: usize,
+) -> Result<Option<f64>> {
     let asked = Command::new("syncthing").arg("--version").stdout(Stdio::null()).status();
     if !asked.is_ok_and(|status| status.success()) {
         println!("no {SYNCTHING}: it is not installed");

@@ -82,7 +82,10 @@ fn change(step: &str, root: &Path, files: usize) -> Result<()> {
                 fs::write(file(root, number), content(number + 1_000_003, FILE_BYTES))?;
             }
             for number in spread(200.min(files / 10), 3) {
-                fs::write(file(root, number).with_extension("new"), content(number + 7, FILE_BYTES))?;
+                fs::write(
+                    file(root, number).with_extension("new"),
+                    content(number + 7, FILE_BYTES),
+                )?;
             }
             for number in spread(200.min(files / 10), 5) {
                 fs::remove_file(file(root, number))?;

@@ -93,11 +93,7 @@ fn build_and_run(folder: &Path, interrupts: &Interrupts) -> anyhow::Result<Exit>
     // The manifest may have changed, too.
     let project = Project::find(folder)?;
     let built = project.build()?;
-    say(&format!(
-        "built {}, {}",
-        built.component.display(),
-        indicatif::BinaryBytes(built.bytes)
-    ))?;
+    say(&format!("built {}, {}", built.component.display(), indicatif::BinaryBytes(built.bytes)))?;
     let plugin = project::load(&built.component)?;
     let stage = Stage::new(&project::fixture(&project)?)?;
     let options = stage.options(&plugin)?.cancel_handle(interrupts.cancel_handle());

@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::Context;
 use syncmgr_host::sink::{JsonLines, Progress, Sink};
 use syncmgr_host::{
-    ErrorId, Item, Limits, LogEntry, ProgressResponse, Question, Report, RunRequest, Selection,
-    SyncEvent, Trigger,
+    Description, ErrorId, Item, Limits, LogEntry, ProgressResponse, Question, Report, RunRequest,
+    Selection, SyncEvent, Trigger,
 };
 use syncmgr_kit::{Recorder, RecordingHead};
 
@@ -54,7 +54,7 @@ fn run_job(job: &Job, args: &Run, interrupts: &Interrupts) -> anyhow::Result<Exi
             // Each report is one of its own in a recording.
             let limits = Limits { progress_per_second: u64::MAX, ..job.granted.limits().session };
             let options = options.limits(limits);
-            let head = head(job, args)?;
+            let head = head(job, args, &request, plugin.description())?;
             watch(args, |sink| {
                 let recorder = Recorder::new(path, &head, sink)?;
                 Ok(plugin.run_blocking(options, recorder, &request)?)
@@ -70,19 +70,31 @@ fn run_job(job: &Job, args: &Run, interrupts: &Interrupts) -> anyhow::Result<Exi
 }
 
 /// What a recording says of what there was before the run.
-fn head(job: &Job, args: &Run) -> anyhow::Result<RecordingHead> {
+fn head(
+    job: &Job,
+    args: &Run,
+    request: &RunRequest,
+    description: &Description,
+) -> anyhow::Result<RecordingHead> {
     let component = job.plugin.bytes(&job.granted.limits().load)?;
+    let granted = &job.granted.directories;
+    let mut allowed = job.granted.allow.clone();
+    if job.plugin.is_built_in() {
+        allowed = description.requests.capabilities.iter().map(|(one, _)| *one).collect();
+    }
     let mut head = RecordingHead {
         version: 1,
         plugin: job.plugin.name(),
         component: blake3::hash(&component).to_string(),
         selection: (!args.items.is_empty()).then(|| args.items.clone()),
         settings: job.granted.settings.iter().cloned().collect(),
-        allowed: job.granted.allow.iter().map(|one| one.name().to_owned()).collect(),
-        directories: None,
+        allowed: allowed.iter().map(|one| one.name().to_owned()).collect(),
+        directory_ids: granted.iter().map(|one| (one.name().to_owned(), one.id())).collect(),
+        ..RecordingHead::default()
     };
+    head.set_trigger(request.trigger, request.cookie.as_deref());
     if args.record_files {
-        for grant in &job.granted.directories {
+        for grant in granted {
             head.record_directory(grant.name(), grant.path())?;
         }
     }

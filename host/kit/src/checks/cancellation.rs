@@ -39,8 +39,7 @@ fn moments(subject: &Subject<'_>) -> Result<Vec<usize>, KitError> {
     Ok(chosen)
 }
 
-const NO_MOMENT: &str =
-    "it makes no report before the last one of an item, so that nothing can be cancelled; a \
+const NO_MOMENT: &str = "it makes no report before the last one of an item, so that nothing can be cancelled; a \
      fixture with more to do may help";
 
 fn answer_at(moment: usize, response: ProgressResponse) -> Answer {
@@ -87,8 +86,7 @@ fn wrong(ran: &Ran, item: Option<ItemId>) -> Option<Verdict> {
             ));
         }
     }
-    let by_host =
-        ran.position(|heard| matches!(heard.event, crate::Event::EndedByHost { .. }));
+    let by_host = ran.position(|heard| matches!(heard.event, crate::Event::EndedByHost { .. }));
     if let Some(at) = by_host {
         return Some(failed_at(
             format!(
@@ -191,8 +189,11 @@ pub(super) fn cancel_first(subject: &Subject<'_>) -> Result<Verdict, KitError> {
     let cancel = syncmgr_host::CancelHandle::new();
     cancel.cancel_all();
     let options = patient(subject.options(&stage)?).cancel_handle(cancel);
-    let report =
-        subject.plugin.run_blocking(options, syncmgr_host::sink::Discard, &RunRequest::default())?;
+    let report = subject.plugin.run_blocking(
+        options,
+        syncmgr_host::sink::Discard,
+        &RunRequest::default(),
+    )?;
     if let Some(why) = bad_end(&report) {
         return Ok(failed(why));
     }

@@ -53,8 +53,7 @@ pub(super) fn any_trigger(subject: &Subject<'_>) -> Result<Verdict, KitError> {
 pub(super) fn no_items(subject: &Subject<'_>) -> Result<Verdict, KitError> {
     let stage = subject.stage()?;
     let before = stage.snapshot()?;
-    let request =
-        RunRequest { selection: Selection::Only(Vec::new()), ..RunRequest::default() };
+    let request = RunRequest { selection: Selection::Only(Vec::new()), ..RunRequest::default() };
     let ran = run(subject.plugin, subject.options(&stage)?, &request, agree())?;
     if let Some(why) = bad_end(&ran.report) {
         return Ok(failed_at(why, ran.end()));
@@ -80,10 +79,7 @@ pub(super) fn unknown_ids(subject: &Subject<'_>) -> Result<Verdict, KitError> {
         let mut answers = Vec::new();
         let item = ItemId::from_uuid(unknown);
         answers.push(("get-properties", session.properties(Some(item)).await.err()));
-        answers.push((
-            "show-error",
-            session.show_error(ErrorId::from_uuid(unknown)).await.err(),
-        ));
+        answers.push(("show-error", session.show_error(ErrorId::from_uuid(unknown)).await.err()));
         // The sync manager may skip what was never prepared.
         cancel.set_item_status(Some(item), Status::Skipped);
         let prepared = session.prepare_for_sync(&[item]).await;
