@@ -92,6 +92,12 @@ impl Options {
 }
 
 fn main() -> Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next().as_deref() == Some(many::BARE) {
+        let count = arguments.next().context("a number")?.parse().context("a number")?;
+        println!("{}", many::bare(count)?);
+        return Ok(());
+    }
     let options = Options::parse(std::env::args().skip(1))?;
     let mut rows = Vec::new();
     for (name, measure) in GROUPS {

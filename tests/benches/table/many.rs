@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use conformance::{SCRIPT, script};
 use syncmgr_host::sink::{Progress, Sink};
 use syncmgr_host::{
@@ -50,8 +51,19 @@ fn memory() -> Result<f64> {
     Ok(kibibytes * 1024.0)
 }
 
-/// The least that a session takes: a store and an instance that has run a little.
-fn bare(count: usize) -> Result<f64> {
+/// The argument with which this program measures that, in a process of its own: in this one there is
+/// memory that was used and given back.
+pub(crate) const BARE: &str = "memory-of-bare-sessions";
+
+fn bare_elsewhere(count: u32) -> Result<f64> {
+    let output =
+        Command::new(std::env::current_exe()?).args([BARE, &count.to_string()]).output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?.trim().parse()?)
+}
+
+/// The least that a session takes: a store and an instance, in bytes.
+pub(crate) fn bare(count: usize) -> Result<f64> {
     let bare = Bare::new(Text::Left).map_err(plain)?;
     let first = bare.open().map_err(plain)?;
     let before = memory()?;
@@ -68,7 +80,7 @@ pub(crate) fn measure(options: &Options) -> Result<Vec<Row>> {
     }
     let count: u32 = if options.small { 20 } else { 10_000 };
     let window = Duration::from_secs(if options.small { 1 } else { 10 });
-    let bare = bare(count.min(1_000) as usize)?;
+    let bare = bare_elsewhere(count.min(5_000))?;
     let host = Host::with_options(HostOptions::new().pooled(count))?;
     if let Allocation::PoolRefused { reason, .. } = host.allocation() {
         println!("no pool: {reason}");

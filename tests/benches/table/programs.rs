@@ -153,6 +153,7 @@ pub(crate) fn warm_up(program: &Program, state: &Path) -> Result<()> {
     let (left, right) = (nothing.join("left"), nothing.join("right"));
     fs::create_dir_all(&left)?;
     fs::create_dir_all(&right)?;
+    fs::create_dir_all(state)?;
     timed(&program.command(Pair { left: &left, right: &right, state }, true), state)?;
     Ok(())
 }
