@@ -1,7 +1,7 @@
 //! What the documents show is what is built, and it does what they say.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use conformance::{HELLO, workspace};
@@ -79,5 +79,95 @@ fn the_threat_model_names_tests_that_exist() -> anyhow::Result<()> {
         }
     }
     assert!(named > 20, "the page names {named} tests");
+    Ok(())
+}
+
+/// All pages of a folder and of those in it.
+fn pages(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(pages(&path)?);
+        } else if path.extension().is_some_and(|end| end == "md") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// What a page's links lead to, without those to other machines. Code is left out.
+fn links(text: &str) -> Vec<String> {
+    let mut links = Vec::new();
+    let mut in_code = false;
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            in_code = !in_code;
+        }
+        if in_code {
+            continue;
+        }
+        for part in line.split("](").skip(1) {
+            if let Some((link, _)) = part.split_once(')')
+                && !link.contains("://")
+            {
+                links.push(link.to_owned());
+            }
+        }
+    }
+    links
+}
+
+/// The anchor that mdBook and GitHub make of a heading.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim_start_matches('#').trim().chars();
+    kept.filter_map(|c| match c {
+        ' ' => Some('-'),
+        c if c.is_alphanumeric() || c == '-' || c == '_' => Some(c.to_ascii_lowercase()),
+        _other => None,
+    })
+    .collect()
+}
+
+#[test]
+fn every_link_of_the_documents_leads_somewhere() -> anyhow::Result<()> {
+    let root = workspace();
+    let mut documents = pages(&root.join("guest/book/src"))?;
+    for name in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
+        documents.push(root.join(name));
+    }
+    documents.extend(pages(&root.join("wit"))?);
+    let mut checked = 0;
+    for document in documents {
+        let text = fs::read_to_string(&document)?;
+        for link in links(&text) {
+            let (path, fragment) = link.split_once('#').unwrap_or((&link, ""));
+            let target = match path {
+                "" => document.clone(),
+                path => document.with_file_name(path),
+            };
+            anyhow::ensure!(target.exists(), "{}: {link} leads nowhere", document.display());
+            if !fragment.is_empty() && target.extension().is_some_and(|end| end == "md") {
+                let text = fs::read_to_string(&target)?;
+                let there = text.lines().any(|line| line.starts_with('#') && anchor(line) == fragment);
+                anyhow::ensure!(there, "{}: {link} has no such heading", document.display());
+            }
+            checked += 1;
+        }
+    }
+    assert!(checked > 100, "{checked} links");
+    Ok(())
+}
+
+#[test]
+fn every_page_of_the_book_is_in_its_summary() -> anyhow::Result<()> {
+    let source = workspace().join("guest/book/src");
+    let summary = fs::read_to_string(source.join("SUMMARY.md"))?;
+    let listed: Vec<_> = links(&summary).into_iter().map(|link| source.join(link)).collect();
+    for page in pages(&source)? {
+        let known = page.ends_with("SUMMARY.md") || listed.contains(&page);
+        anyhow::ensure!(known, "SUMMARY.md does not name {}", page.display());
+    }
     Ok(())
 }

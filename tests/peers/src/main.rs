@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use extism::{CurrentPlugin, Function, Manifest, Plugin, PTR, UserData, Val, Wasm};
+use extism::{CurrentPlugin, Function, Manifest, PTR, Plugin, UserData, Val, Wasm};
 
 const REPORTS: u32 = 100_000;
 const ROUNDS: usize = 9;
