@@ -15,7 +15,6 @@ const KEPT_BYTES: usize = 128 << 10;
 
 /// Where the memory of sessions comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Allocation {
     /// Each session asks the system for its own. As many as there is room for.
     OnDemand,

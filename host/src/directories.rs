@@ -515,12 +515,12 @@ impl wit::HostDirectory for Waiting<'_> {
         let held = self.locks.hold(&directory.handle);
         // It stays open until the session ends.
         self.open_files += u64::from(matches!(held, Ok(true)));
-        Ok(held.map(|_| ()).map_err(|error| match error.kind() {
-            std::io::ErrorKind::WouldBlock => convert::wit_error(
+        Ok(held.map(|_| ()).map_err(|error| match error.kind() == std::io::ErrorKind::WouldBlock {
+            true => convert::wit_error(
                 ErrorCode::Busy,
                 "another run holds the directory; wait until it has ended",
             ),
-            _other => failure(&error, "locking"),
+            false => failure(&error, "locking"),
         }))
     }
 

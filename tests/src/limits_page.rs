@@ -35,6 +35,8 @@ These cannot be changed, because Windows' structures or the contract have no roo
 | name of a file | 255 bytes | refused |
 | entries of one page of a listing | 1,024 | on the next page |
 | bytes of one read | 1 MiB | with the next read |
+| entries of a directory that is listed through WASI | 100,000 | refused; `directories` lists any number |
+| listings through WASI that are open at once | 8 | refused |
 ";
 
 fn table(page: &mut String, title: &str, rows: &[LimitRow]) -> std::fmt::Result {

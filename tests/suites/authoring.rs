@@ -3,6 +3,8 @@
 //! Tools of languages that are not installed are said, and with `SYNCMGR_REQUIRE_LANGUAGES` set a
 //! test fails without them.
 
+#![allow(clippy::print_stderr, reason = "what is skipped has to be said")]
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

@@ -428,6 +428,26 @@ fn a_plugin_that_dies_takes_only_unfinished_items_with_it() -> anyhow::Result<()
 }
 
 #[test]
+fn items_that_were_prepared_and_left_for_others_are_skipped() -> anyhow::Result<()> {
+    let script = Script::new("a b")
+        .on("synchronize", "progress item=a status=updating\nprogress item=b status=succeeded");
+    let recorder = Recorder::new();
+    let mut session = script.start(recorder.clone())?;
+    session.block_on(async |session| {
+        session.initialize(Trigger::MANUAL, None).await?;
+        session.enum_items().await?;
+        session.prepare_for_sync(&[item("a")]).await?;
+        session.prepare_for_sync(&[item("b")]).await?;
+        session.synchronize().await
+    })?;
+    let report = session.report(Outcome::Completed);
+    let ends: Vec<_> = report.items.iter().map(|one| (one.name.as_str(), one.status)).collect();
+    assert_eq!(ends, [("a", Status::Skipped), ("b", Status::Succeeded)]);
+    assert_eq!(report.refused_calls, 1, "the plugin was told to leave `a` alone");
+    Ok(())
+}
+
+#[test]
 fn a_dead_session_is_never_entered_again() -> anyhow::Result<()> {
     let mut session = Script::new("a").on("get-handler-info", "panic text=x").start(Discard)?;
     let codes = session.block_on(async |session| {

@@ -4,7 +4,6 @@ use syncmgr_host::ContractError;
 
 /// Why a project could not be made, built or packed.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum AuthoringError {
     /// The name is not one that a plugin can have.
     #[error(

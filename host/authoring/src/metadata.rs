@@ -48,13 +48,9 @@ impl Metadata {
 
 /// Adds what the manifest says about the plugin.
 pub(crate) fn with_about(component: &[u8], about: &About) -> Result<Vec<u8>, AuthoringError> {
-    fn field<T: std::str::FromStr>(
-        what: &str,
-        value: Option<&str>,
-    ) -> Result<AddMetadataField<T>, AuthoringError>
+    fn field<T>(what: &str, value: Option<&str>) -> Result<AddMetadataField<T>, AuthoringError>
     where
-        T::Err: std::fmt::Display,
-        T: std::fmt::Debug + Clone,
+        T: std::str::FromStr<Err: std::fmt::Display> + std::fmt::Debug + Clone,
     {
         let Some(value) = value else { return Ok(AddMetadataField::default()) };
         match value.parse() {

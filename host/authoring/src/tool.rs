@@ -70,9 +70,9 @@ impl Tool {
     }
 
     fn refused(&self, error: io::Error) -> AuthoringError {
-        match error.kind() {
-            io::ErrorKind::NotFound => self.missing(),
-            _other => AuthoringError::File {
+        match error.kind() == io::ErrorKind::NotFound {
+            true => self.missing(),
+            false => AuthoringError::File {
                 what: "start",
                 path: self.command.get_program().into(),
                 source: error,

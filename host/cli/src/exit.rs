@@ -61,7 +61,7 @@ impl Exit {
                 KitError::UnknownCheck { .. } | KitError::Recording { .. } | KitError::Grant(_) => {
                     Self::Usage
                 }
-                _other => Self::Died,
+                KitError::File { .. } | KitError::Start(_) => Self::Died,
             };
         }
         if error.is::<LoadError>() || error.is::<GrantError>() || error.is::<StartError>() {
@@ -173,6 +173,14 @@ impl std::fmt::Display for UsageError {
 }
 
 impl std::error::Error for UsageError {}
+
+/// Whether a command failed because nobody reads what it writes.
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let error = cause.downcast_ref::<std::io::Error>();
+        error.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}
 
 /// Writes an error and its causes to standard error, a line each.
 pub(crate) fn print_error(error: &anyhow::Error) {

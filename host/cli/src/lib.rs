@@ -30,7 +30,10 @@ pub fn main() -> ExitCode {
     match dispatch(&args.command) {
         Ok(exit) => exit.into(),
         Err(error) => {
-            exit::print_error(&error);
+            // Whoever closes a pipe has seen enough.
+            if !exit::is_broken_pipe(&error) {
+                exit::print_error(&error);
+            }
             Exit::of_error(&error).into()
         }
     }

@@ -141,11 +141,11 @@ pub fn drive(plugin: &Plugin, drive: &Drive) -> Result<Driven, KitError> {
     let choices = Arc::new(Mutex::new(drive.choices.clone()));
     let answers = answer(drive.answers.clone());
     let ran = run::run_choosing(plugin, options, &request, answers, choices)?;
-    let failure = |error: &SessionError| match error {
-        SessionError::Plugin { code, message, .. } => {
-            Failure { code: code.name(), message: message.clone() }
+    let failure = |error: &SessionError| {
+        if let SessionError::Plugin { code, message, .. } = error {
+            return Failure { code: code.name(), message: message.clone() };
         }
-        other => Failure { code: "failed", message: other.to_string() },
+        Failure { code: "failed", message: error.to_string() }
     };
     Ok(Driven {
         outcome: ran.report.outcome.name(),

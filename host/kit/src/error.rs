@@ -4,7 +4,6 @@ use syncmgr_host::{GrantError, StartError};
 
 /// Why a plugin could not be tested. That it fails a check is none of these.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum KitError {
     /// A folder of the fixture cannot be copied, or a file cannot be read or written.
     #[error("cannot {what} {}: {source}", path.display())]

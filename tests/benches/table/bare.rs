@@ -95,7 +95,7 @@ impl WasiView for State {
 fn engine() -> Result<Engine> {
     let mut config = Config::new();
     config.wasm_component_model(true).concurrency_support(false).epoch_interruption(true);
-    Ok(Engine::new(&config)?)
+    Engine::new(&config)
 }
 
 /// For callers with errors of their own.
@@ -159,22 +159,18 @@ impl Bare {
             }
             let mut linked = linker.instance(interface)?;
             for (name, item) in imported.exports(&engine) {
-                match item.ty {
-                    ComponentItem::ComponentFunc(_) if name == "progress" => {}
-                    ComponentItem::ComponentFunc(_) if name == "log-error" => {
-                        linked.func_new(name, |_, _, _, results| {
-                            results[0] = Val::Result(Ok(None));
-                            Ok(())
-                        })?;
-                    }
-                    ComponentItem::ComponentFunc(_) => {
-                        linked.func_new(name, |_, _, _, _| Err(Error::msg("not to be called")))?;
-                    }
+                if matches!(item.ty, ComponentItem::Resource(_)) {
                     // Those of WASI are linked already.
-                    ComponentItem::Resource(_) if interface.contains("directories") => {
+                    if interface.contains("directories") {
                         linked.resource(name, ResourceType::host::<()>(), |_, _| Ok(()))?;
                     }
-                    _type => {}
+                } else if name == "log-error" {
+                    linked.func_new(name, |_, _, _, results| {
+                        results[0] = Val::Result(Ok(None));
+                        Ok(())
+                    })?;
+                } else if matches!(item.ty, ComponentItem::ComponentFunc(_)) && name != "progress" {
+                    linked.func_new(name, |_, _, _, _| Err(Error::msg("not to be called")))?;
                 }
             }
         }
@@ -207,9 +203,9 @@ impl Bare {
             let since = Instant::now();
             function.call_async(&mut store, &[], &mut results).await?;
             let took = since.elapsed();
-            match &results[0] {
-                Val::Result(Ok(_)) => Ok(took),
-                other => Err(Error::msg(format!("{other:?}"))),
+            match matches!(results[0], Val::Result(Ok(_))) {
+                true => Ok(took),
+                false => Err(Error::msg(format!("{results:?}"))),
             }
         })
     }

@@ -1,4 +1,4 @@
-//! A whole process that finds nothing to do, in two directories with the same file.
+//! A whole process that finds nothing to do, in two empty directories.
 
 use std::fs;
 use std::process::Stdio;
@@ -22,9 +22,11 @@ pub(crate) fn measure(options: &Options) -> Result<Vec<Row>> {
         for folder in [&left, &right, &state] {
             fs::create_dir_all(folder)?;
         }
-        // bisync refuses directories with nothing in them.
-        fs::write(left.join("file"), "the only one")?;
-        fs::write(right.join("file"), "the only one")?;
+        // It refuses directories with nothing in them.
+        if program.name == BISYNC {
+            fs::write(left.join("file"), "the only one")?;
+            fs::write(right.join("file"), "the only one")?;
+        }
         let run = move |first: bool| -> Result<f64> {
             let pair = Pair { left: &left, right: &right, state: &state };
             let mut command = program.command(pair, first);

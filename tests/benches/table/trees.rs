@@ -8,6 +8,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
@@ -168,6 +170,9 @@ fn syncthing(place: &Path, shape: Shape, rounds: usize) -> Result<Option<f64>> {
 fn tree(shape: Shape, rounds: usize, small: bool) -> Result<Vec<Row>> {
     let place = tempfile::tempdir()?;
     make(&place.path().join("source"), shape)?;
+    // What has just been written may be written once more within one step of its clock, so whoever is
+    // careful reads it again next time.
+    thread::sleep(Duration::from_secs(3));
     let mut all = Vec::new();
     for program in programs::found() {
         all.push((program.name, run(&program, place.path(), shape, rounds)?));

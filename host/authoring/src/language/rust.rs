@@ -38,9 +38,9 @@ pub(crate) fn build(project: &Project) -> Result<Vec<u8>, AuthoringError> {
         .filter_map(|line| serde_json::from_slice::<Message>(line).ok())
         .filter(|message| message.reason == "compiler-artifact")
         .flat_map(|message| message.filenames);
-    let components = artifacts.filter(|path| path.extension().is_some_and(|end| end == "wasm"));
+    let mut components = artifacts.filter(|path| path.extension().is_some_and(|end| end == "wasm"));
     // The project's own comes after what it depends on.
-    let path = components.last().ok_or_else(|| AuthoringError::Component {
+    let path = components.next_back().ok_or_else(|| AuthoringError::Component {
         what: "find the plugin among what Cargo built",
         message: "the crate needs a library of the type `cdylib`".to_owned(),
     })?;

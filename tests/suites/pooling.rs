@@ -1,0 +1,70 @@
+//! Memory that is set aside for sessions.
+
+use std::path::Path;
+
+use conformance::{HELLO, SCRIPT};
+use syncmgr_host::sink::Discard;
+use syncmgr_host::{
+    Allocation, Host, HostOptions, RunRequest, SessionError, SessionOptions, StartError,
+};
+
+#[test]
+fn a_pool_holds_as_many_sessions_as_it_was_made_for() -> anyhow::Result<()> {
+    let host = Host::with_options(HostOptions::new().pooled(3))?;
+    assert_eq!(*host.allocation(), Allocation::Pooled { sessions: 3 });
+    let plugin = host.load_file(Path::new(HELLO))?;
+    let open = || plugin.start_blocking(SessionOptions::new(), Discard);
+    let mut sessions = vec![open()?, open()?, open()?];
+    match open() {
+        Err(StartError::Session(error @ SessionError::Host { .. })) => {
+            assert!(error.to_string().contains("room for one more session"), "{error}");
+        }
+        other => panic!("{other:?}"),
+    }
+    // What one gives back, another one gets.
+    sessions.pop();
+    sessions.push(open()?);
+    drop(sessions);
+    let report = plugin.run_blocking(SessionOptions::new(), Discard, &RunRequest::default())?;
+    assert_eq!(report.totals().succeeded, 1);
+    Ok(())
+}
+
+#[test]
+fn memory_that_is_used_again_has_nothing_of_the_session_before() -> anyhow::Result<()> {
+    let host = Host::with_options(HostOptions::new().pooled(1))?;
+    let plugin = host.load_file(Path::new(SCRIPT))?;
+    // It fills a good part of its memory, and the next one counts on finding zeros there.
+    let fill = SessionOptions::new()
+        .setting("items", "a")
+        .setting("synchronize", "allocate bytes=50000000\nprogress item=a status=succeeded");
+    for _ in 0..3 {
+        let report = plugin.run_blocking(fill.clone(), Discard, &RunRequest::default())?;
+        assert_eq!(report.totals().succeeded, 1, "{report:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_pool_that_the_system_refuses_is_told_and_done_without() -> anyhow::Result<()> {
+    // More address space than any machine has.
+    let host = Host::with_options(HostOptions::new().pooled(1 << 20))?;
+    match host.allocation() {
+        Allocation::PoolRefused { sessions, reason } => {
+            assert_eq!(*sessions, 1 << 20);
+            assert!(!reason.is_empty());
+        }
+        other => panic!("{other:?}"),
+    }
+    let plugin = host.load_file(Path::new(HELLO))?;
+    let report = plugin.run_blocking(SessionOptions::new(), Discard, &RunRequest::default())?;
+    assert_eq!(report.totals().succeeded, 1);
+    Ok(())
+}
+
+#[test]
+fn what_was_compiled_with_a_pool_is_the_same_as_without() -> anyhow::Result<()> {
+    let pooled = Host::with_options(HostOptions::new().pooled(2))?;
+    assert_eq!(pooled.compatibility(), Host::new()?.compatibility());
+    Ok(())
+}
