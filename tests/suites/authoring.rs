@@ -491,7 +491,8 @@ fn fails_for(home: &Home, component: &Path, check: &str, words: &str) -> Result<
     let component = component.display().to_string();
     let fixture = conformance::workspace().join("tests/plugins/wrong/fixture");
     let fixture = fixture.display().to_string();
-    let ran = home.run("", &["test", &component, "--fixture", &fixture, "--json"])?;
+    let test = ["test", &component, "--fixture", &fixture, "--check", check, "--json"];
+    let ran = home.run("", &test)?;
     let report = ran.expect(3, "")?.json()?;
     let failed: Vec<_> = report["checks"]
         .as_array()
