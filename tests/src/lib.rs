@@ -19,6 +19,11 @@ use std::sync::OnceLock;
 
 use syncmgr_host::{Host, Plugin};
 
+/// The programs in the book.
+#[cfg(doctest)]
+#[doc = include_str!("../../guest/book/src/embedding.md")]
+pub struct Embedding;
+
 /// The plugin of the README.
 pub const HELLO: &str = env!("GUEST_HELLO");
 /// The plugin that syncs directories.

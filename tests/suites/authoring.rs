@@ -247,6 +247,64 @@ class Synchronize(exports.Synchronize):
     Ok(())
 }
 
+/// Runs what a tutorial has its reader run, in an empty folder.
+fn tutorial(language: &str) -> Result<()> {
+    let home = Home::new()?;
+    // Tells whether the language's tools are there.
+    home.run("", &["new", "probe", "--lang", language])?.expect(0, "")?;
+    if !ready(&home, "probe", language)? {
+        return Ok(());
+    }
+    let page = format!("guest/book/src/tutorial-{language}.md");
+    let page = fs::read_to_string(conformance::workspace().join(page))?;
+    let mut script = String::new();
+    let mut in_block = false;
+    for line in page.lines() {
+        match line {
+            "```sh" => in_block = true,
+            "```" => in_block = false,
+            line if in_block => script.push_str(&format!("{line}\n")),
+            _prose => {}
+        }
+    }
+    ensure!(script.contains("syncmgr new") && script.contains("syncmgr pack"), "{script}");
+    // Where nothing else is.
+    let mirrored = home.path("mirrored").display().to_string();
+    let script = script.replace("/tmp/mirrored", &mirrored);
+    let program = Path::new(env!("CARGO_BIN_EXE_syncmgr")).parent().context("a folder")?;
+    let path = std::env::var("PATH")?;
+    let mut bash = Command::new("bash");
+    bash.args(["-euxc", &script]).env("PATH", format!("{}:{path}", program.display()));
+    bash.current_dir(home.path("")).env("SYNCMGR_STATE_DIR", home.path("state"));
+    for outer in ["CARGO_TARGET_DIR", "RUSTFLAGS", "CARGO_MANIFEST_DIR", "RUST_BACKTRACE"] {
+        bash.env_remove(outer);
+    }
+    let ran = Ran::of(bash.output()?)?.expect(0, " 0 failed")?;
+    ensure!(ran.stdout.contains("Copy to the other folder"), "the change is seen: {ran:#?}");
+    ensure!(ran.stdout.contains("license   MIT OR Apache-2.0"), "{ran:#?}");
+    Ok(())
+}
+
+#[test]
+fn the_tutorial_in_rust_works_as_it_stands() -> Result<()> {
+    tutorial("rust")
+}
+
+#[test]
+fn the_tutorial_in_c_works_as_it_stands() -> Result<()> {
+    tutorial("c")
+}
+
+#[test]
+fn the_tutorial_in_python_works_as_it_stands() -> Result<()> {
+    tutorial("python")
+}
+
+#[test]
+fn the_tutorial_in_javascript_works_as_it_stands() -> Result<()> {
+    tutorial("javascript")
+}
+
 #[test]
 fn a_project_is_never_written_over() -> Result<()> {
     let home = Home::new()?;

@@ -150,8 +150,9 @@ fn every_link_of_the_documents_leads_somewhere() -> anyhow::Result<()> {
             anyhow::ensure!(target.exists(), "{}: {link} leads nowhere", document.display());
             if !fragment.is_empty() && target.extension().is_some_and(|end| end == "md") {
                 let text = fs::read_to_string(&target)?;
-                let there =
-                    text.lines().any(|line| line.starts_with('#') && anchor(line) == fragment);
+                let marked = text.contains(&format!("id=\"{fragment}\""));
+                let mut headings = text.lines().filter(|line| line.starts_with('#')).map(anchor);
+                let there = marked || headings.any(|heading| heading == fragment);
                 anyhow::ensure!(there, "{}: {link} has no such heading", document.display());
             }
             checked += 1;
