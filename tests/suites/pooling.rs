@@ -49,13 +49,11 @@ fn memory_that_is_used_again_has_nothing_of_the_session_before() -> anyhow::Resu
 fn a_pool_that_the_system_refuses_is_told_and_done_without() -> anyhow::Result<()> {
     // More address space than any machine has.
     let host = Host::with_options(HostOptions::new().pooled(1 << 20))?;
-    match host.allocation() {
-        Allocation::PoolRefused { sessions, reason } => {
-            assert_eq!(*sessions, 1 << 20);
-            assert!(!reason.is_empty());
-        }
-        other => panic!("{other:?}"),
-    }
+    let Allocation::PoolRefused { sessions, reason } = host.allocation() else {
+        panic!("{:?}", host.allocation());
+    };
+    assert_eq!(*sessions, 1 << 20);
+    assert!(!reason.is_empty());
     let plugin = host.load_file(Path::new(HELLO))?;
     let report = plugin.run_blocking(SessionOptions::new(), Discard, &RunRequest::default())?;
     assert_eq!(report.totals().succeeded, 1);
