@@ -26,7 +26,7 @@ impl Plugin for Unwraps {
     }
 
     fn synchronize_item(&mut self, run: &mut ItemRun) -> Result<(), Stop> {
-        let target = open_grant("target").unwrap();
+        let target = open_grant("target").expect("it is granted");
         target.metadata()?;
         common::copy_all(run)
     }
