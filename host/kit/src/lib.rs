@@ -1,6 +1,6 @@
 //! Whether a plugin behaves, whatever language it is written in.
 //!
-//! [`test`] runs a plugin through named checks, each in a session of its own on a copy of a
+//! [`test()`] runs a plugin through named checks, each in a session of its own on a copy of a
 //! [`Fixture`], and comes back with a [`Verdict`] for each. A [`Recording`] is what a plugin and its
 //! sync manager said to each other in one run; [`replay`] runs a plugin against one and finds the
 //! first thing that is different.
