@@ -99,8 +99,11 @@ fn entry() -> PathBuf {
 }
 
 impl Manifest {
-    /// Reads one. The message says what is wrong, and where.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// What is wrong, and where.
+    pub fn parse(text: &str) -> Result<Self, String> {
         let manifest: Self = toml::from_str(text).map_err(|error| error.to_string())?;
         let about = &manifest.plugin;
         if !crate::create::is_name(&about.name) {

@@ -42,3 +42,13 @@ pub fn job(text: &str, base: &Path) -> Result<Job, String> {
 pub fn escaped(text: &str) -> String {
     crate::escape::escape(text).into_owned()
 }
+
+/// Reads a project's manifest; `Err`: the whole message.
+pub fn manifest(text: &str) -> Result<syncmgr_authoring::Manifest, String> {
+    syncmgr_authoring::Manifest::parse(text)
+}
+
+/// Reads a recording; `Err`: the line, and the message.
+pub fn recording(text: &str) -> Result<syncmgr_kit::Recording, (usize, String)> {
+    syncmgr_kit::Recording::parse(text)
+}

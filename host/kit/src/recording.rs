@@ -131,11 +131,13 @@ impl RecordingHead {
     pub(crate) fn restore(&self, folder: &Path) -> Result<BTreeMap<String, PathBuf>, KitError> {
         let mut restored = BTreeMap::new();
         for (name, files) in self.directories.iter().flatten() {
-            // A name comes from a file: it must be one part of a path.
-            let safe = Path::new(name).components().count() == 1 && !name.starts_with('.');
+            // A name comes from a file: only one that is a plain part of a path leads into the folder.
+            if !is_inside(Path::new(name)) || Path::new(name).components().count() != 1 {
+                continue;
+            }
             let root = folder.join(name);
             fs::create_dir_all(&root).map_err(KitError::file("make", &root))?;
-            for file in files.iter().filter(|_| safe) {
+            for file in files {
                 file.restore(&root)?;
             }
             restored.insert(name.clone(), root);
@@ -146,8 +148,7 @@ impl RecordingHead {
 
 impl RecordedFile {
     fn restore(&self, root: &Path) -> Result<(), KitError> {
-        let plain = |part| matches!(part, std::path::Component::Normal(_));
-        if !self.path.components().all(plain) {
+        if !is_inside(&self.path) {
             // Not ours: it would lead out of the folder.
             return Ok(());
         }
@@ -166,6 +167,12 @@ impl RecordedFile {
         }
         Ok(())
     }
+}
+
+/// Whether a path stays in the folder that it begins in.
+fn is_inside(path: &Path) -> bool {
+    let plain = |part| matches!(part, std::path::Component::Normal(_));
+    path.components().next().is_some() && path.components().all(plain)
 }
 
 fn take_up(root: &Path, folder: &Path, files: &mut Vec<RecordedFile>) -> Result<(), KitError> {
@@ -207,13 +214,18 @@ impl Recording {
     /// [`KitError::File`], [`KitError::Recording`].
     pub fn read(path: &Path) -> Result<Self, KitError> {
         let text = fs::read_to_string(path).map_err(KitError::file("read", path))?;
-        let refuse = |line: usize| {
-            move |error: serde_json::Error| KitError::Recording {
-                path: path.to_owned(),
-                line: line + 1,
-                message: error.to_string(),
-            }
-        };
+        Self::parse(&text).map_err(|(line, message)| {
+            let path = path.to_owned();
+            KitError::Recording { path, line, message }
+        })
+    }
+
+    /// Reads the text of such a file.
+    ///
+    /// # Errors
+    /// Which line, from 1 on, is wrong, and what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, (usize, String)> {
+        let refuse = |line: usize| move |error: serde_json::Error| (line + 1, error.to_string());
         let mut lines = text.lines().enumerate();
         let (at, head) = lines.next().unwrap_or((0, ""));
         let head: RecordingHead = serde_json::from_str(head).map_err(refuse(at))?;
@@ -313,12 +325,15 @@ mod tests {
             content: Some(Content::of(b"x".to_vec())),
             modified_nanoseconds: None,
         };
-        let files = vec![file("../escaped"), file("/tmp/../escaped"), file("a/b")];
-        let directories = BTreeMap::from([("d".to_owned(), files)]);
+        let outside = home.path().join("escaped").display().to_string();
+        let files = || vec![file("../escaped"), file(&outside), file("a/b"), file("")];
+        let names = ["d", "..", ".", "", "/", "x/../..", &home.path().display().to_string()];
+        let directories = BTreeMap::from(names.map(|name| (name.to_owned(), files())));
         let head = RecordingHead { directories: Some(directories), ..RecordingHead::default() };
         head.restore(&inside).unwrap();
         assert!(inside.join("d/a/b").exists());
-        assert!(!inside.join("escaped").exists() && !home.path().join("escaped").exists());
+        let there = |folder: &Path| fs::read_dir(folder).unwrap().count();
+        assert_eq!((there(&inside), there(home.path())), (1, 1), "there is nothing else");
     }
 
     #[test]

@@ -50,7 +50,9 @@ impl CheckOutcome {
         let mut text = format!("{word:<8} {:<17} {}\n", self.check, self.about);
         // Writing to a string does not fail.
         if let Some(why) = why {
-            let _ = writeln!(text, "         {}", why.escape_debug());
+            let plain = |c: char| if c.is_control() { ' ' } else { c };
+            let why: String = why.chars().map(plain).collect();
+            let _ = writeln!(text, "         {why}");
         }
         if let Verdict::Failed { calls, .. } = &self.verdict {
             for line in calls {

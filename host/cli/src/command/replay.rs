@@ -4,6 +4,7 @@ use std::io::Write;
 use syncmgr_kit::{Event, Recording};
 
 use crate::args::Replay;
+use crate::escape::escape;
 use crate::exit::Exit;
 use crate::job::key_value;
 use crate::project;
@@ -24,12 +25,12 @@ pub(crate) fn run(args: &Replay) -> anyhow::Result<Exit> {
     };
     writeln!(to, "call {} is not as in the recording", divergence.at)?;
     for line in &divergence.before {
-        writeln!(to, "            {line}")?;
+        writeln!(to, "            {}", escape(line))?;
     }
     let show = |event: &Option<Event>| {
         event.as_ref().map_or("nothing more".to_owned(), ToString::to_string)
     };
-    writeln!(to, "  recorded: {}", show(&divergence.recorded))?;
-    writeln!(to, "  now:      {}", show(&divergence.happened))?;
+    writeln!(to, "  recorded: {}", escape(&show(&divergence.recorded)))?;
+    writeln!(to, "  now:      {}", escape(&show(&divergence.happened)))?;
     Ok(Exit::Failed)
 }
