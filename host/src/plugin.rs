@@ -155,7 +155,8 @@ impl SessionOptions {
         self
     }
 
-    /// Looks at every call of our own interfaces before it is carried out: for tracing, and for
+    /// Looks at every call of our own interfaces, and at those of WASI that change files, before it is
+    /// carried out: for tracing, and for
     /// crashing a plugin at a point of one's choice.
     #[must_use]
     pub fn host_call_hook(mut self, hook: HostCallHook) -> Self {

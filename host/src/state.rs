@@ -16,8 +16,8 @@ use crate::storage::Storage;
 use crate::wasi_files::WasiFiles;
 use crate::watch::Watch;
 
-/// Looks at every call of our own interfaces that a plugin makes, by its name in the WIT, before
-/// it is carried out. `false` ends the plugin right there, as a crash would.
+/// Looks at every call of our own interfaces that a plugin makes, by its name in the WIT, and at those
+/// of WASI that change files, before it is carried out. `false` ends the plugin right there, as a crash would.
 pub type HostCallHook = Arc<dyn Fn(&'static str) -> bool + Send + Sync>;
 
 /// Where a session's journal is while its plugin waits in a system call, so that the run can be
@@ -103,6 +103,12 @@ impl State {
     pub(crate) fn enter(&mut self, call: &'static str) -> wasmtime::Result<()> {
         self.host_calls += 1;
         self.watch.sign_of_life();
+        self.pass(call)
+    }
+
+    /// Shows a call to the hook, and ends it if the plugin is to end.
+    #[inline]
+    pub(crate) fn pass(&self, call: &'static str) -> wasmtime::Result<()> {
         if let Some(hook) = &self.hook
             && !hook(call)
         {

@@ -102,6 +102,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     types.func_wrap("[method]descriptor.write-via-stream", |mut store, arguments| {
         let (this, offset): (Resource<Descriptor>, u64) = arguments;
         let state: &mut State = store.data_mut();
+        state.pass("wasi:filesystem write-via-stream")?;
         let place = state.stored_file(&this)?.map(|file| (file, Some(offset)));
         let stream = state.filesystem().write_via_stream(this, offset);
         state.counted(stream, place)
@@ -146,6 +147,9 @@ async fn open_at(
     arguments: (Resource<Descriptor>, PathFlags, String, OpenFlags, DescriptorFlags),
 ) -> Answer<Resource<Descriptor>> {
     let (this, path_flags, path, open_flags, flags) = arguments;
+    if open_flags.intersects(OpenFlags::CREATE | OpenFlags::TRUNCATE) {
+        state.pass("wasi:filesystem open-at")?;
+    }
     if state.open_files + state.wasi_files.count_open() >= state.max_open_files {
         // What a program gets that has too many of its own open has no name in WASI.
         return Ok((Err(ErrorCode::Quota),));
@@ -210,6 +214,7 @@ async fn rename_at(
     arguments: (Resource<Descriptor>, String, Resource<Descriptor>, String),
 ) -> Answer<()> {
     let (this, path, to, to_path) = arguments;
+    state.pass("wasi:filesystem rename-at")?;
     if crosses(state, &this, &to) {
         return Ok((Err(ErrorCode::CrossDevice),));
     }
@@ -229,6 +234,7 @@ async fn link_at(
 
 async fn write(state: &mut State, arguments: (Resource<Descriptor>, Vec<u8>, u64)) -> Answer<u64> {
     let (this, bytes, offset) = arguments;
+    state.pass("wasi:filesystem write")?;
     if let Some(file) = state.stored_file(&this)? {
         let end = offset.saturating_add(bytes.len() as u64);
         if state.grow(&file, end).is_err() {

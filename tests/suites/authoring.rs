@@ -578,6 +578,31 @@ fn wrong_plugins_in_rust_fail_for_what_is_wrong() -> Result<()> {
 }
 
 #[test]
+fn what_is_unusual_and_right_passes() -> Result<()> {
+    let home = Home::new()?;
+    let fixture = conformance::workspace().join("tests/plugins/wrong/fixture");
+    let component = Path::new(conformance::WRONG).join("keeps_its_ids.wasm");
+    let test = ["test", &component.display().to_string(), "--fixture"].map(str::to_owned);
+    let test = [&test[..], &[fixture.display().to_string()]].concat();
+    let test: Vec<_> = test.iter().map(String::as_str).collect();
+    home.run("", &test)?.expect(0, " 0 failed")?;
+    // A handler that declines has nothing to be looked at, and does nothing wrong.
+    let declines = ["test", conformance::SCRIPT, "--set", "items=a", "--set", "declines=yes"];
+    let ran = home.run("", &declines)?.expect(0, "it does not take part when the user asks")?;
+    ensure!(ran.stdout.contains(" 0 failed"), "{ran:?}");
+    Ok(())
+}
+
+#[test]
+fn a_plugin_that_hangs_does_not_hold_up_the_kit() -> Result<()> {
+    let home = Home::new()?;
+    let spins = ["test", conformance::SCRIPT, "--set", "items=a", "--set", "synchronize=spin"];
+    let one = [&spins[..], &["--check", "every-item-ends"]].concat();
+    home.run("", &one)?.expect(3, "it hangs in `synchronize`")?;
+    Ok(())
+}
+
+#[test]
 fn wrong_plugins_in_c_fail_for_what_is_wrong() -> Result<()> {
     let home = Home::new()?;
     home.run("", &["new", "wrong", "--lang", "c"])?.expect(0, "")?;

@@ -7,14 +7,16 @@ mod progress;
 mod resilience;
 
 use std::cell::OnceCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use syncmgr_host::{Outcome, Plugin, Report, RunRequest, SessionError, SessionOptions};
+use syncmgr_host::{Outcome, Plugin, Report, RunRequest, SessionError, SessionOptions, StopReason};
 
 use crate::error::KitError;
 use crate::fixture::Fixture;
 use crate::run::{Ran, agree, run};
-use crate::stage::{Snapshot, Stage};
+use crate::stage::{PATIENCE, Snapshot, Stage};
 use crate::verdict::{CheckOutcome, TestReport, Verdict};
 
 /// How long a plugin may take to stop once it was told to.
@@ -75,6 +77,22 @@ struct Normal {
     before: Snapshot,
     after: Snapshot,
     ran: Ran,
+    /// Moments at which it can be killed.
+    kill_points: u64,
+}
+
+impl Normal {
+    /// Why other checks have nothing to look at, if the run itself went wrong.
+    fn went_wrong(&self) -> Option<Verdict> {
+        match &self.ran.report.outcome {
+            Outcome::Declined => Some(skipped("it does not take part when the user asks")),
+            Outcome::NeedsUser => Some(skipped("it needs the user")),
+            Outcome::Failed(_) => {
+                Some(skipped("an ordinary run of it goes wrong: see `every-item-ends`"))
+            }
+            Outcome::NothingSelected | Outcome::Completed => None,
+        }
+    }
 }
 
 impl Subject<'_> {
@@ -97,9 +115,17 @@ impl Subject<'_> {
         }
         let stage = self.stage()?;
         let before = stage.snapshot()?;
-        let ran = self.run_on(&stage)?;
+        let count = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&count);
+        let hook = move |_call: &'static str| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            true
+        };
+        let options = self.options(&stage)?.host_call_hook(Arc::new(hook));
+        let ran = run(self.plugin, options, &RunRequest::default(), agree())?;
         let after = stage.snapshot()?;
-        Ok(self.normal.get_or_init(|| Normal { stage, before, after, ran }))
+        let kill_points = count.load(Ordering::Relaxed);
+        Ok(self.normal.get_or_init(|| Normal { stage, before, after, ran, kill_points }))
     }
 }
 
@@ -130,6 +156,14 @@ fn bad_end(report: &Report) -> Option<String> {
 fn bad_error(error: &SessionError) -> Option<String> {
     match error {
         SessionError::Plugin { .. } => None,
+        SessionError::Ended {
+            call,
+            reason: StopReason::ComputeTime | StopReason::IdleTime | StopReason::WallTime,
+            ..
+        } => Some(format!(
+            "it hangs in `{call}`: it did not come to an end within {PATIENCE:?}, nor report, nor \
+             ask anything"
+        )),
         SessionError::BadData { .. }
         | SessionError::Trap { .. }
         | SessionError::Exit { .. }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use syncmgr_host::{Access, Grant, Limits, Plugin, SessionOptions};
 use uuid::Uuid;
@@ -18,6 +19,20 @@ pub struct Stage {
     home: tempfile::TempDir,
     fixture: Fixture,
 }
+
+/// A fixture is small: who takes this long hangs. Every report is to be heard.
+pub(crate) fn limits() -> Limits {
+    Limits {
+        progress_per_second: u64::MAX,
+        compute_time: PATIENCE,
+        idle_time: PATIENCE,
+        wall_time: 4 * PATIENCE,
+        ..Limits::default()
+    }
+}
+
+/// How long a plugin may compute, or be silent.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What is in the directories: of each entry what it is, and what it holds.
 pub(crate) type Snapshot = BTreeMap<PathBuf, String>;
@@ -43,7 +58,7 @@ impl Stage {
     /// [`KitError::Grant`].
     pub fn options(&self, plugin: &Plugin) -> Result<SessionOptions, KitError> {
         let requests = &plugin.description().requests;
-        let mut options = self.without_directories();
+        let mut options = self.without_directories(plugin);
         for name in self.fixture.directories.keys() {
             let access = requests.directory(name).unwrap_or(Access::ReadOnly);
             // Each copy is at another place, and passes for the same directory.
@@ -54,15 +69,17 @@ impl Stage {
         Ok(options)
     }
 
-    /// The same without any directory.
-    pub(crate) fn without_directories(&self) -> SessionOptions {
-        let options = SessionOptions::new().storage(self.home.path().join("storage")).limits(
-            // The kit wants to hear every report.
-            Limits { progress_per_second: u64::MAX, ..Limits::default() },
-        );
-        let settings = self.fixture.settings.iter();
-        let options = settings.fold(options, |options, (name, value)| options.setting(name, value));
-        self.fixture.capabilities.iter().fold(options, |options, one| options.allow(*one))
+    /// The same without any directory. What else the plugin asks for, it gets.
+    pub(crate) fn without_directories(&self, plugin: &Plugin) -> SessionOptions {
+        let storage = self.home.path().join("storage");
+        let mut options = SessionOptions::new().storage(storage).limits(limits());
+        for (name, value) in &self.fixture.settings {
+            options = options.setting(name, value);
+        }
+        for (capability, _) in &plugin.description().requests.capabilities {
+            options = options.allow(*capability);
+        }
+        options
     }
 
     /// What a run has changed in the directories, a line for each entry.
@@ -101,8 +118,8 @@ pub(crate) fn difference(before: &Snapshot, after: &Snapshot) -> Option<String> 
     let changed =
         before.iter().find(|(path, content)| after.get(*path) != Some(content)).map(|(path, _)| {
             match after.contains_key(path) {
-                true => format!("{} is another one", path.display()),
-                false => format!("{} is gone", path.display()),
+                true => format!("{} has other content", path.display()),
+                false => format!("{} is missing", path.display()),
             }
         });
     let new = || {

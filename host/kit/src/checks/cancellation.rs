@@ -9,8 +9,9 @@ use syncmgr_host::{
 
 use crate::checks::{SOON, Subject, bad_end, failed, failed_at, skipped};
 use crate::error::KitError;
+use crate::event::Event;
 use crate::run::{Answer, Ran, agree, run, run_with};
-use crate::stage::difference;
+use crate::stage::{difference, limits};
 use crate::verdict::Verdict;
 
 /// Reports about an item after it was cancelled: some are on their way already.
@@ -18,8 +19,7 @@ const MORE_REPORTS: usize = 3;
 
 /// A plugin is told for so long, and then it is ended.
 fn patient(options: SessionOptions) -> SessionOptions {
-    let limits = Limits { progress_per_second: u64::MAX, grace: SOON, ..Limits::default() };
-    options.limits(limits)
+    options.limits(Limits { grace: SOON, ..limits() })
 }
 
 /// Which reports to answer with a cancellation: the first ones, and one in the middle.
@@ -86,7 +86,17 @@ fn wrong(ran: &Ran, item: Option<ItemId>) -> Option<Verdict> {
             ));
         }
     }
-    let by_host = ran.position(|heard| matches!(heard.event, crate::Event::EndedByHost { .. }));
+    let by_host = ran.position(|heard| match &heard.event {
+        Event::EndedByHost { item: ended, .. } => {
+            item.is_none_or(|item| *ended == item.to_string())
+        }
+        Event::Started { .. }
+        | Event::Progress { .. }
+        | Event::LogError { .. }
+        | Event::DeleteLogError { .. }
+        | Event::Question { .. }
+        | Event::EstablishConnection { .. } => false,
+    });
     if let Some(at) = by_host {
         return Some(failed_at(
             format!(
@@ -127,6 +137,9 @@ fn wrong_end(ran: &Ran, item: ItemId, wanted: Status) -> Option<Verdict> {
 }
 
 pub(super) fn cancel_item(subject: &Subject<'_>) -> Result<Verdict, KitError> {
+    if let Some(verdict) = subject.normal()?.went_wrong() {
+        return Ok(verdict);
+    }
     let moments = moments(subject)?;
     if moments.is_empty() {
         return Ok(skipped(NO_MOMENT));
@@ -163,6 +176,9 @@ pub(super) fn cancel_item(subject: &Subject<'_>) -> Result<Verdict, KitError> {
 }
 
 pub(super) fn cancel_all(subject: &Subject<'_>) -> Result<Verdict, KitError> {
+    if let Some(verdict) = subject.normal()?.went_wrong() {
+        return Ok(verdict);
+    }
     let moments = moments(subject)?;
     if moments.is_empty() {
         return Ok(skipped(NO_MOMENT));
@@ -199,14 +215,17 @@ pub(super) fn cancel_first(subject: &Subject<'_>) -> Result<Verdict, KitError> {
     }
     Ok(match difference(&before, &stage.snapshot()?) {
         Some(difference) => failed(format!(
-            "everything was cancelled before the run began, and {difference}; ask `is-cancelled`, \
-             or report, before the first change"
+            "everything was cancelled before the run began, and {difference}; change nothing but \
+             in `synchronize`, and ask `is-cancelled`, or report, before the first change"
         )),
         None => Verdict::Passed,
     })
 }
 
 pub(super) fn cancel_between(subject: &Subject<'_>) -> Result<Verdict, KitError> {
+    if let Some(verdict) = subject.normal()?.went_wrong() {
+        return Ok(verdict);
+    }
     if moments(subject)?.is_empty() {
         return Ok(skipped(NO_MOMENT));
     }
@@ -238,6 +257,9 @@ pub(super) fn cancel_between(subject: &Subject<'_>) -> Result<Verdict, KitError>
 }
 
 pub(super) fn run_after_cancel(subject: &Subject<'_>) -> Result<Verdict, KitError> {
+    if let Some(verdict) = subject.normal()?.went_wrong() {
+        return Ok(verdict);
+    }
     let moments = moments(subject)?;
     let Some(moment) = moments.last().copied() else { return Ok(skipped(NO_MOMENT)) };
     let normal = subject.normal()?;

@@ -2,8 +2,8 @@
 
 use syncmgr_host::sink::Discard;
 use syncmgr_host::{
-    ErrorId, ItemId, Participation, RunRequest, Selection, Session, SessionError, Status,
-    SyncEvent, Trigger,
+    ErrorId, ItemId, Participation, PrepareOutcome, RunRequest, Selection, Session, SessionError,
+    Status, SyncEvent, Trigger,
 };
 use uuid::Uuid;
 
@@ -14,18 +14,18 @@ use crate::run::{agree, run};
 use crate::stage::difference;
 use crate::verdict::Verdict;
 
-const EVENTS: [SyncEvent; 6] = [
-    SyncEvent::Connect,
-    SyncEvent::PendingDisconnect,
-    SyncEvent::Manual,
-    SyncEvent::Idle,
-    SyncEvent::Invoke,
-    SyncEvent::Scheduled,
+const EVENTS: [(SyncEvent, &str); 6] = [
+    (SyncEvent::Connect, "connect"),
+    (SyncEvent::PendingDisconnect, "pending-disconnect"),
+    (SyncEvent::Manual, "manual"),
+    (SyncEvent::Idle, "idle"),
+    (SyncEvent::Invoke, "invoke"),
+    (SyncEvent::Scheduled, "scheduled"),
 ];
 
 pub(super) fn any_trigger(subject: &Subject<'_>) -> Result<Verdict, KitError> {
     let stage = subject.stage()?;
-    for event in EVENTS {
+    for (event, name) in EVENTS {
         for (settings, may_bother_user) in
             [(false, false), (false, true), (true, false), (true, true)]
         {
@@ -43,7 +43,18 @@ pub(super) fn any_trigger(subject: &Subject<'_>) -> Result<Verdict, KitError> {
             if let Err(error) = asked.and_then(|answer| answer)
                 && let Some(why) = bad_error(&error)
             {
-                return Ok(failed(format!("started by {event:?}: {why}")));
+                let mut modifiers = String::new();
+                for (is_there, modifier) in
+                    [(settings, "settings"), (may_bother_user, "may-bother-user")]
+                {
+                    if is_there {
+                        modifiers = format!("{modifiers} with `{modifier}`");
+                    }
+                }
+                return Ok(failed(format!(
+                    "started by `{name}`{modifiers}: {why}; it may answer `declines` to runs that it \
+                     has no part in"
+                )));
             }
         }
     }
@@ -67,6 +78,24 @@ pub(super) fn no_items(subject: &Subject<'_>) -> Result<Verdict, KitError> {
 }
 
 pub(super) fn unknown_ids(subject: &Subject<'_>) -> Result<Verdict, KitError> {
+    // The sync manager may skip what was never prepared, or not.
+    for skips in [false, true] {
+        for (call, error) in match unknown(subject, skips)? {
+            Ok(answers) => answers,
+            Err(error) => return Ok(failed(error.to_string())),
+        } {
+            // It may fail, and it may do nothing. It may not die.
+            if let Some(why) = error.as_ref().and_then(bad_error) {
+                return Ok(failed(format!("`{call}` with an id that it never gave: {why}")));
+            }
+        }
+    }
+    Ok(Verdict::Passed)
+}
+
+type Answers = Vec<(&'static str, Option<SessionError>)>;
+
+fn unknown(subject: &Subject<'_>, skips: bool) -> Result<Result<Answers, SessionError>, KitError> {
     let stage = subject.stage()?;
     let unknown = Uuid::from_u128(0x0bad_1dea_0bad_4dea_8bad_1dea_0bad_1dea);
     let mut session = subject.plugin.start_on_thread(&subject.options(&stage)?, Discard)?;
@@ -76,39 +105,24 @@ pub(super) fn unknown_ids(subject: &Subject<'_>) -> Result<Verdict, KitError> {
             return Ok::<_, SessionError>(Vec::new());
         }
         session.enum_items().await?;
-        let mut answers = Vec::new();
+        let mut answers: Answers = Vec::new();
         let item = ItemId::from_uuid(unknown);
         answers.push(("get-properties", session.properties(Some(item)).await.err()));
-        answers.push(("show-error", session.show_error(ErrorId::from_uuid(unknown)).await.err()));
-        // The sync manager may skip what was never prepared.
-        cancel.set_item_status(Some(item), Status::Skipped);
-        let prepared = session.prepare_for_sync(&[item]).await;
-        answers.push(("prepare-for-sync", prepared.as_ref().err().map(clone)));
-        if prepared.is_ok_and(|outcome| outcome == syncmgr_host::PrepareOutcome::Prepared) {
-            answers.push(("synchronize", session.synchronize().await.err()));
+        let shown = session.show_error(ErrorId::from_uuid(unknown)).await;
+        answers.push(("show-error", shown.err()));
+        if skips {
+            cancel.set_item_status(Some(item), Status::Skipped);
+        }
+        match session.prepare_for_sync(&[item]).await {
+            Ok(PrepareOutcome::Prepared) => {
+                answers.push(("synchronize", session.synchronize().await.err()));
+            }
+            Ok(PrepareOutcome::NeedsUser) => {}
+            Err(error) => answers.push(("prepare-for-sync", Some(error))),
         }
         Ok(answers)
     });
-    let answers = match asked.and_then(|answer| answer) {
-        Ok(answers) => answers,
-        Err(error) => return Ok(failed(error.to_string())),
-    };
-    for (call, error) in answers {
-        // It may fail, and it may do nothing. It may not die.
-        if let Some(why) = error.as_ref().and_then(bad_error) {
-            return Ok(failed(format!("`{call}` with an id that it never gave: {why}")));
-        }
-    }
-    Ok(Verdict::Passed)
-}
-
-/// Errors cannot be cloned; that of a plugin's own making can be made again.
-fn clone(error: &SessionError) -> SessionError {
-    SessionError::BadData {
-        plugin: String::new(),
-        call: syncmgr_host::Call::PrepareForSync,
-        what: error.to_string(),
-    }
+    Ok(asked.and_then(|answer| answer))
 }
 
 pub(super) fn every_item_ends(subject: &Subject<'_>) -> Result<Verdict, KitError> {
@@ -119,7 +133,7 @@ pub(super) fn every_item_ends(subject: &Subject<'_>) -> Result<Verdict, KitError
     let by_host = ran.position(|heard| matches!(heard.event, Event::EndedByHost { .. }));
     if let Some(at) = by_host {
         return Ok(failed_at(
-            "an item has no last status; report `succeeded`, `failed`, `skipped` or `stopped` for \
+            "this item has no last status; report `succeeded`, `failed`, `skipped` or `stopped` for \
              each item that was prepared",
             ran.around(at),
         ));
@@ -132,6 +146,12 @@ pub(super) fn every_item_ends(subject: &Subject<'_>) -> Result<Verdict, KitError
 
 pub(super) fn second_run(subject: &Subject<'_>) -> Result<Verdict, KitError> {
     let normal = subject.normal()?;
+    if let Some(verdict) = normal.went_wrong() {
+        return Ok(verdict);
+    }
+    if normal.ran.report.items.is_empty() {
+        return Ok(skipped("it has no items with this fixture"));
+    }
     let ended_well = |items: &[syncmgr_host::ItemReport]| {
         items.iter().all(|item| item.status == Status::Succeeded)
     };

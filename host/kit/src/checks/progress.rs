@@ -14,7 +14,11 @@ const FREE_REPORTS: u64 = 2_000;
 const REPORTS_PER_SECOND: f64 = 5_000.0;
 
 pub(super) fn status_order(subject: &Subject<'_>) -> Result<Verdict, KitError> {
-    let ran = &subject.normal()?.ran;
+    let normal = subject.normal()?;
+    if let Some(verdict) = normal.went_wrong() {
+        return Ok(verdict);
+    }
+    let ran = &normal.ran;
     let mut worked: HashMap<ItemId, bool> = HashMap::new();
     for (at, heard) in ran.heard.iter().enumerate() {
         let Some((item, report)) = &heard.report else { continue };
@@ -47,7 +51,7 @@ pub(super) fn status_order(subject: &Subject<'_>) -> Result<Verdict, KitError> {
         0 => Ok(Verdict::Passed),
         count => Ok(failed_at(
             format!(
-                "{count} calls were about an item that had ended, or that is none; the first of \
+                "calls about an item that had ended, or that is none: {count}; the first of \
                  `succeeded`, `failed`, `skipped` and `stopped` is the last report of an item"
             ),
             ran.end(),
@@ -56,7 +60,11 @@ pub(super) fn status_order(subject: &Subject<'_>) -> Result<Verdict, KitError> {
 }
 
 pub(super) fn progress_grows(subject: &Subject<'_>) -> Result<Verdict, KitError> {
-    let ran = &subject.normal()?.ran;
+    let normal = subject.normal()?;
+    if let Some(verdict) = normal.went_wrong() {
+        return Ok(verdict);
+    }
+    let ran = &normal.ran;
     let mut last: HashMap<ItemId, (i32, i32)> = HashMap::new();
     for (at, heard) in ran.heard.iter().enumerate() {
         let Some((item, report)) = &heard.report else { continue };
@@ -89,7 +97,11 @@ pub(super) fn progress_grows(subject: &Subject<'_>) -> Result<Verdict, KitError>
 }
 
 pub(super) fn no_flood(subject: &Subject<'_>) -> Result<Verdict, KitError> {
-    let ran = &subject.normal()?.ran;
+    let normal = subject.normal()?;
+    if let Some(verdict) = normal.went_wrong() {
+        return Ok(verdict);
+    }
+    let ran = &normal.ran;
     let report = &ran.report;
     if report.dropped_log_entries > 0 {
         return Ok(failed(format!(

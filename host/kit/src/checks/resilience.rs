@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use syncmgr_host::{Capability, Limits, Report, RunRequest, SessionOptions, Status};
+use syncmgr_host::{Capability, Limits, RunRequest, SessionOptions, Status};
 
 use crate::checks::{Subject, bad_end, failed, failed_at, skipped};
 use crate::error::KitError;
 use crate::run::{Ran, agree, run};
-use crate::stage::difference;
+use crate::stage::{difference, limits};
 use crate::verdict::Verdict;
 
 /// How many calls into a run it is killed, at most.
@@ -18,10 +18,13 @@ const KILLS: u64 = 8;
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// That each failure says which one it is.
-fn untyped(report: &Report) -> Option<String> {
-    let item = report.items.iter().find(|item| {
-        item.status == Status::Failed && item.code.is_none() && item.ended_by.is_none()
-    })?;
+fn untyped(ran: &Ran) -> Option<String> {
+    // One that it gave no end at all is told by `every-item-ends`.
+    let item = ran
+        .report
+        .items
+        .iter()
+        .find(|item| item.code.is_none() && ran.own_end(item.id) == Some(Status::Failed))?;
     Some(format!(
         "the item {} failed without an error code; log an error about it with a `code`, or fail \
          `synchronize`",
@@ -30,7 +33,7 @@ fn untyped(report: &Report) -> Option<String> {
 }
 
 fn in_good_order(ran: &Ran) -> Verdict {
-    match bad_end(&ran.report).or_else(|| untyped(&ran.report)) {
+    match bad_end(&ran.report).or_else(|| untyped(ran)) {
         Some(why) => failed_at(why, ran.end()),
         None => Verdict::Passed,
     }
@@ -45,7 +48,7 @@ pub(super) fn denied(subject: &Subject<'_>) -> Result<Verdict, KitError> {
         return Ok(skipped("it requests no directories"));
     }
     let stage = subject.stage()?;
-    Ok(in_good_order(&run_with(subject, stage.without_directories())?))
+    Ok(in_good_order(&run_with(subject, stage.without_directories(subject.plugin))?))
 }
 
 pub(super) fn read_only(subject: &Subject<'_>) -> Result<Verdict, KitError> {
@@ -56,7 +59,7 @@ pub(super) fn read_only(subject: &Subject<'_>) -> Result<Verdict, KitError> {
 
 pub(super) fn storage_full(subject: &Subject<'_>) -> Result<Verdict, KitError> {
     let stage = subject.stage()?;
-    let limits = Limits { storage_bytes: 0, ..Limits::default() };
+    let limits = Limits { storage_bytes: 0, ..limits() };
     Ok(in_good_order(&run_with(subject, subject.options(&stage)?.limits(limits))?))
 }
 
@@ -69,7 +72,7 @@ pub(super) fn clock_jumps(subject: &Subject<'_>) -> Result<Verdict, KitError> {
     for now in [first, first - DAY, Duration::ZERO, Duration::from_secs(u64::from(u32::MAX))] {
         let stage = subject.stage()?;
         for now in [first, now] {
-            let options = subject.options(&stage)?.allow(Capability::WallClock);
+            let options = subject.options(&stage)?;
             let ran = run_with(subject, options.wall_clock(move || now))?;
             if let Some(why) = bad_end(&ran.report) {
                 let why = format!("{} seconds after 1970: {why}", now.as_secs());
@@ -82,7 +85,10 @@ pub(super) fn clock_jumps(subject: &Subject<'_>) -> Result<Verdict, KitError> {
 
 pub(super) fn killed(subject: &Subject<'_>) -> Result<Verdict, KitError> {
     let normal = subject.normal()?;
-    let calls = normal.ran.report.host_calls;
+    if let Some(verdict) = normal.went_wrong() {
+        return Ok(verdict);
+    }
+    let calls = normal.kill_points;
     if difference(&normal.before, &normal.after).is_none() || calls == 0 {
         return Ok(skipped("it changes nothing with this fixture"));
     }
@@ -100,7 +106,8 @@ pub(super) fn killed(subject: &Subject<'_>) -> Result<Verdict, KitError> {
         if let Some(difference) = difference(&normal.after, &stage.snapshot()?) {
             return Ok(failed(format!(
                 "killed at call {last} of {calls} and run again, it does not come to what one run \
-                 comes to: {difference}; write to a temporary file and rename that"
+                 comes to: {difference}; write to a temporary file and rename that, and see \
+                 `second-run`"
             )));
         }
     }

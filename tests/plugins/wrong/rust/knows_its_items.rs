@@ -1,0 +1,33 @@
+//! Wrong: it takes for granted that it is asked for its own items.
+
+mod common;
+
+use syncmgr_plugin::*;
+
+syncmgr_plugin::request!(
+    r#"
+    [directories]
+    source = { access = "read-only", why = "the folder to copy from" }
+    target = { access = "read-write", why = "the folder to copy to" }
+    "#
+);
+
+#[derive(Default)]
+struct KnowsItsItems;
+
+impl Plugin for KnowsItsItems {
+    fn handler_info(&self) -> Result<HandlerInfo> {
+        Ok(HandlerInfo::new("wrong"))
+    }
+
+    fn items(&mut self) -> Result<ItemList> {
+        common::items()
+    }
+
+    fn synchronize_item(&mut self, run: &mut ItemRun) -> Result<(), Stop> {
+        assert_eq!(run.item(), common::item(), "there is no other");
+        common::copy_all(run)
+    }
+}
+
+export!(KnowsItsItems);
