@@ -306,6 +306,60 @@ fn the_tutorial_in_javascript_works_as_it_stands() -> Result<()> {
 }
 
 #[test]
+fn the_same_plugin_runs_under_another_runtime() -> Result<()> {
+    let home = Home::new()?;
+    let host = conformance::workspace().join("tests/jco");
+    let source = fs::read_to_string(host.join("host.mjs"))?;
+    let is_code = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with("//");
+    let lines = source.lines().filter(is_code).count();
+    ensure!(lines <= 30, "a host of {lines} lines");
+    fs::create_dir(home.path("jco"))?;
+    for name in ["host.mjs", "package.json"] {
+        fs::copy(host.join(name), home.path("jco").join(name))?;
+    }
+    if !ready(&home, "jco", "javascript")? {
+        return Ok(());
+    }
+    fs::copy(conformance::HELLO, home.path("jco/hello.wasm"))?;
+    let run = |program: &str, arguments: &[&str]| -> Result<String> {
+        let mut command = Command::new(program);
+        let output = command.args(arguments).current_dir(home.path("jco")).output()?;
+        Ok(Ran::of(output)?.expect(0, "")?.stdout)
+    };
+    let jco =
+        ["jco", "transpile", "hello.wasm", "-o", "out", "--name", "plugin", "--instantiation"];
+    run("npx", &jco)?;
+    for (arguments, reports, end) in [
+        (&[][..], 11, "succeeded"),
+        (&["--cancel-item", "3"], 4, "skipped"),
+        (&["--cancel-all", "3"], 4, "stopped"),
+    ] {
+        let said = run("node", &[&["host.mjs", "out"][..], arguments].concat())?;
+        let made: Vec<_> = said.lines().filter(|line| line.contains(" > ")).collect();
+        ensure!(made.len() == reports, "{arguments:?}: {said}");
+        ensure!(said.trim_end().ends_with(&format!("Greeting: {end}")), "{arguments:?}: {said}");
+        if arguments.is_empty() {
+            // The same reports as to our own host.
+            let ours = home.run("", &["run", conformance::HELLO, "--json"])?.expect(0, "")?;
+            let ours = ours.stdout.lines().filter(|line| line.contains("\"event\":\"progress\""));
+            for (line, made) in ours.zip(made) {
+                let ours: Value = serde_json::from_str(line)?;
+                let field = |name: &str| match &ours[name] {
+                    Value::Null => "-".to_owned(),
+                    Value::String(text) => text.clone(),
+                    other => other.to_string(),
+                };
+                let [status, value, max, text] =
+                    ["status-type", "prog-value", "max-value", "status-text"].map(field);
+                let ours = format!("Greeting: {status} {value}/{max} {text} > continue");
+                ensure!(ours == made, "{ours} is {made}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn a_project_is_never_written_over() -> Result<()> {
     let home = Home::new()?;
     fs::create_dir(home.path("mine"))?;
