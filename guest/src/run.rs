@@ -1,3 +1,4 @@
+use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use crate::bindings::syncmgr::plugin::types as wit;
@@ -27,11 +28,21 @@ pub struct ItemRun {
     done: u64,
     total: u64,
     reported: Option<Instant>,
+    /// What was logged last with an id, so that it is not logged again when the item fails of it.
+    logged: RefCell<Option<Error>>,
 }
 
 impl ItemRun {
     pub(crate) fn new(item: ItemId) -> Self {
-        Self { item, ended: false, bytes_per_step: 0, done: 0, total: 0, reported: None }
+        Self {
+            item,
+            ended: false,
+            bytes_per_step: 0,
+            done: 0,
+            total: 0,
+            reported: None,
+            logged: RefCell::new(None),
+        }
     }
 
     /// The item.
@@ -112,8 +123,9 @@ impl ItemRun {
     }
 
     /// Adds an error that [`Plugin::show_error`](crate::Plugin::show_error) can tell more
-    /// about.
+    /// about. If the item then fails of the same error, it is not logged again.
     pub fn log_error(&self, error: &Error, id: ErrorId) {
+        self.logged.replace(Some(error.clone()));
         self.log_with(LogLevel::Error, &error.to_string(), Some(id), Some(error.code));
     }
 
@@ -152,7 +164,9 @@ impl ItemRun {
             Err(Stop::Item) => Status::Skipped,
             Err(Stop::All) => Status::Stopped,
             Err(Stop::Failed(error)) => {
-                self.log_with(LogLevel::Error, &error.to_string(), None, Some(error.code));
+                if self.logged.borrow().as_ref() != Some(error) {
+                    self.log_with(LogLevel::Error, &error.to_string(), None, Some(error.code));
+                }
                 Status::Failed
             }
         };

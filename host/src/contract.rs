@@ -8,7 +8,7 @@ use wasmparser::{
     Operator, Parser, Payload, ProducersSectionReader, Validator, WasmFeatures,
 };
 
-use crate::error::ContractError;
+use crate::error::{ContractError, newer};
 use crate::requests::{self, Requests};
 
 /// The version of the contract that this host runs.
@@ -352,7 +352,8 @@ fn check_imports(imports: &[String]) -> Result<(), ContractError> {
         if offered && compatible(version, supported) {
             continue;
         }
-        if offered && ours {
+        // An interface that is not known may be one of a later version.
+        if ours && (offered || newer(version, supported)) {
             return Err(ContractError::OtherVersion {
                 found: version.to_owned(),
                 supported: supported.to_owned(),

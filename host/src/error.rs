@@ -185,11 +185,20 @@ pub enum ContractError {
     },
     /// Names fit, types do not.
     #[error(
-        "its types do not fit the contract: {message}; build it against the contract's own WIT"
+        "its types do not fit the contract: {message}; {}",
+        if newer(.found, .supported) {
+            format!("it was built for version {found}, and this host runs {supported}: update this host")
+        } else {
+            "build it against the contract's own WIT".to_owned()
+        }
     )]
     Types {
         /// Where they differ.
         message: String,
+        /// The version it was built for.
+        found: String,
+        /// The version this host runs.
+        supported: String,
     },
 }
 
@@ -223,7 +232,7 @@ fn list(names: &[String]) -> String {
     text.join(", ")
 }
 
-fn newer(found: &str, supported: &str) -> bool {
+pub(crate) fn newer(found: &str, supported: &str) -> bool {
     let parts = |version: &str| -> Vec<u64> {
         version.split(['.', '-', '+']).map_while(|part| part.parse().ok()).collect()
     };

@@ -10,7 +10,7 @@ use wasmtime::{Config, Engine};
 
 use crate::allocation::{self, Allocation};
 use crate::bindings::{directories, statistics, synchronize_callback, types};
-use crate::contract::Description;
+use crate::contract::{CONTRACT_VERSION, Description};
 use crate::denied::Links;
 use crate::error::{ContractError, HostError, LoadError, PrecompiledError};
 use crate::limits::{LoadLimits, size};
@@ -311,7 +311,11 @@ impl Host {
     ) -> Result<Plugin, LoadError> {
         let mismatch = |error: wasmtime::Error| LoadError::Contract {
             name: name.to_owned(),
-            reason: ContractError::Types { message: format!("{error:#}") },
+            reason: ContractError::Types {
+                message: format!("{error:#}"),
+                found: description.contract_version.clone(),
+                supported: CONTRACT_VERSION.to_owned(),
+            },
         };
         // Whether the types fit does not depend on what is granted.
         let links = Links::new(component, Arc::clone(&self.linker)).map_err(mismatch)?;

@@ -124,6 +124,7 @@ fn from_nothing_to_a_packed_plugin(language: &str) -> Result<()> {
     let run = ["run", &component, "--dir", "source=fixture/source:ro", "--dir", &copies];
     home.run(&name, &run)?.expect(0, "succeeded")?;
     let source = home.path(&name).join("fixture/source");
+    ensure!(!home.path("state/syncmgr").exists(), "it is all in the state folder that was named");
     ensure!(
         Command::new("diff").arg("-r").arg(source).arg(home.path("copies")).status()?.success(),
         "the copies differ"
@@ -474,6 +475,54 @@ fn dev_builds_and_runs_after_each_change_and_after_nothing_else() -> Result<()> 
     ensure!(stop.success());
     let ended = child.wait()?;
     ensure!(ended.success(), "{ended}");
+    Ok(())
+}
+
+#[test]
+fn what_was_changed_is_built_before_it_is_tested_or_packed() -> Result<()> {
+    let home = Home::new()?;
+    home.run("", &["new", "mine", "--lang", "c"])?.expect(0, "")?;
+    if !ready(&home, "mine", "c")? {
+        return Ok(());
+    }
+    let built = || fs::metadata(home.path("mine/build/mine.wasm"))?.modified();
+    home.run("mine", &["pack"])?.expect(0, "packed")?;
+    let first = built()?;
+    home.run("mine", &["test", "--check", "handler-info"])?.expect(0, "1 passed")?;
+    home.run("mine", &["pack"])?.expect(0, "packed")?;
+    ensure!(built()? == first, "nothing was changed");
+    let source = home.path("mine/src/handler.c");
+    let text = fs::read_to_string(&source)?;
+    fs::write(&source, format!("{text}\nint broken(void) {{ return nothing; }}\n"))?;
+    for command in ["pack", "test"] {
+        home.run("mine", &[command])?.expect(2, "undeclared identifier 'nothing'")?;
+    }
+    fs::write(&source, text)?;
+    home.run("mine", &["test", "--check", "handler-info"])?.expect(0, "1 passed")?;
+    ensure!(built()? > first, "the source is younger");
+    Ok(())
+}
+
+#[test]
+fn a_recording_allows_what_its_run_was_allowed() -> Result<()> {
+    let home = Home::new()?;
+    let commands = "random\nprogress item=a status=succeeded";
+    let run = [
+        "run",
+        conformance::SCRIPT,
+        "--set",
+        "items=a",
+        "--set",
+        &format!("synchronize={commands}"),
+    ];
+    for (allow, status, words) in
+        [(&["--allow", "randomness"][..], 0, "succeeded"), (&[], 7, "ended-denied")]
+    {
+        let record = ["--record", "run.jsonl", "--json"];
+        home.run("", &[&run[..], allow, &record].concat())?.expect(status, words)?;
+        let replayed = home.run("", &["replay", conformance::SCRIPT, "run.jsonl"])?;
+        replayed.expect(0, "all ").with_context(|| format!("{allow:?}"))?;
+    }
     Ok(())
 }
 

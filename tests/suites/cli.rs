@@ -174,6 +174,7 @@ fn a_dry_run_changes_nothing_even_by_a_plugin_that_does_not_know_of_it() -> anyh
     assert!(!home.path("left/new").exists());
     home.run(&arguments)?.expect(0, "write: ok")?;
     assert!(home.path("left/new").exists());
+    home.run(&["run", conformance::HELLO, "--dry-run"])?.expect(0, "hello knows no dry runs")?;
     Ok(())
 }
 
@@ -209,14 +210,52 @@ fn a_job_file_has_several_items() -> anyhow::Result<()> {
 }
 
 #[test]
+fn what_a_safety_stop_advises_works_beside_a_job_file() -> anyhow::Result<()> {
+    let home = Home::new()?;
+    let names = ["a", "b", "c", "d"];
+    for name in names {
+        home.write(&format!("l/{name}"), name)?;
+    }
+    fs::create_dir(home.path("r"))?;
+    let pair = "dirs = { left = \"l\", right = \"r\" }";
+    let job = format!("plugin = \"folder\"\n[items.docs]\n{pair}\n");
+    home.write("one.toml", &job)?;
+    home.write("own.toml", format!("{job}settings = {{ max-delete = \"0\" }}\n"))?;
+    for (job, option) in [
+        ("one.toml", "max-delete=any"),
+        ("own.toml", "max-delete=any"),
+        ("own.toml", "docs.max-delete=any"),
+    ] {
+        for name in names {
+            home.write(&format!("l/{name}"), name)?;
+        }
+        home.run(&["run", "--job", job])?.expect(0, "succeeded")?;
+        for name in names {
+            fs::remove_file(home.path("l").join(name))?;
+        }
+        home.run(&["run", "--job", job])?.expect(4, "`--set max-delete=any`")?;
+        assert!(home.path("r/a").exists());
+        home.run(&["run", "--job", job, "--set", option])?
+            .expect(0, "4 deleted")
+            .context(option)?;
+    }
+    home.run(&["run", "--job", "one.toml", "--dir", "left=r"])?.expect(2, "cannot be used with")?;
+    Ok(())
+}
+
+#[test]
 fn validate_tells_each_wrong_file_apart() -> anyhow::Result<()> {
     let home = Home::new()?;
     let good = fs::read(conformance::HELLO)?;
     let newer =
         replace(&good, b"syncmgr:plugin/synchronize@0.1.0", b"syncmgr:plugin/synchronize@0.9.0");
+    let later = replace(&fs::read(conformance::SCRIPT)?, b"@0.1.0", b"@0.1.7");
+    let later_interface =
+        replace(&later, b"syncmgr:plugin/statistics@", b"syncmgr:plugin/statistiks@");
+    let later_function = replace(&later, b"set-bytes-per-step", b"set-bytes-per-stop");
     let unknown = replace(&good, b"wasi:cli/environment@0.2.", b"acme:new/environment@0.2.");
     fs::create_dir(home.path("directory"))?;
-    let files: [(&str, &[u8], &str, &str); 9] = [
+    let files: [(&str, &[u8], &str, &str); 11] = [
         ("core.wasm", b"\0asm\x01\0\0\0", "contract-core-module", "wasm-tools component new"),
         ("cut.wasm", &good[..good.len() / 2], "contract-truncated", "breaks off"),
         ("head.wasm", b"\0asm", "contract-truncated", "breaks off after 4 bytes"),
@@ -227,6 +266,8 @@ fn validate_tells_each_wrong_file_apart() -> anyhow::Result<()> {
             "another world",
         ),
         ("newer.wasm", &newer, "contract-other-version", "update this host"),
+        ("interface.wasm", &later_interface, "contract-other-version", "0.1.7"),
+        ("function.wasm", &later_function, "contract-types", "runs 0.1.0: update this host"),
         ("unknown.wasm", &unknown, "contract-unknown-imports", "acme:new/environment"),
         ("text.wasm", b"(component)", "contract-not-wasm", "wasm-tools parse"),
         ("binary.wasm", b"\x7fELF\xff\xfe", "contract-not-wasm", "is not WebAssembly"),
@@ -243,7 +284,7 @@ fn validate_tells_each_wrong_file_apart() -> anyhow::Result<()> {
     let ran =
         home.run(&["validate", "directory"])?.expect(2, "cannot read the plugin directory")?;
     sentences.insert(ran.stderr);
-    assert_eq!(sentences.len(), 10, "each has a sentence of its own: {sentences:#?}");
+    assert_eq!(sentences.len(), 12, "each has a sentence of its own: {sentences:#?}");
     for shipped in [conformance::HELLO, conformance::FOLDER, conformance::SCRIPT] {
         home.run(&["validate", shipped])?.expect(0, "is a plugin of syncmgr:plugin@0.1.0")?;
     }

@@ -137,6 +137,8 @@ fn grants_come_from_a_job_file_too() -> Result<()> {
     home.run(&register)?.expect(0, "registered")?;
     let inbox = home.path("jobs/a").canonicalize()?;
     home.run(&["list"])?.expect(0, &inbox.display().to_string())?;
+    fs::copy(SCRIPT, home.path("letters-1.2.0.wasm"))?;
+    home.run(&["register", "letters-1.2.0.wasm"])?.expect(0, "registered letters as")?;
     fs::write(home.path("jobs/grants.toml"), "plugin = \"other\"")?;
     home.run(&register)?.expect(2, "they are for the plugin `other`")?;
     fs::write(home.path("jobs/grants.toml"), "speed = 1")?;

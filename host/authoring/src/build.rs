@@ -43,6 +43,19 @@ impl Project {
         write(&component, &bytes)?;
         Ok(Built { component, bytes: bytes.len() as u64 })
     }
+
+    /// Builds the plugin unless nothing was changed since it was built, and tells where it is.
+    ///
+    /// # Errors
+    /// Those of [`build`](Self::build).
+    pub fn build_if_stale(&self) -> Result<PathBuf, AuthoringError> {
+        // Cargo knows better what a plugin in Rust is made of, which may be outside of the project.
+        let asks_its_tool = matches!(self.manifest().build, Build::Rust {});
+        match self.is_fresh() && !asks_its_tool {
+            true => Ok(self.component()),
+            false => Ok(self.build()?.component),
+        }
+    }
 }
 
 /// Writes a file as a whole or not at all.

@@ -24,4 +24,4 @@ pub use language::Language;
 pub use manifest::{About, Fixture, Manifest};
 pub use metadata::Metadata;
 pub use pack::Packed;
-pub use project::{MANIFEST, Project};
+pub use project::{MANIFEST, Project, sources};

@@ -67,9 +67,6 @@ pub struct Fixture {
     /// Settings.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
-    /// What else is allowed: `wall-clock`, `randomness`.
-    #[serde(default)]
-    pub allow: Vec<String>,
 }
 
 /// How it is built.

@@ -4,6 +4,12 @@ use std::path::{Path, PathBuf};
 use crate::error::AuthoringError;
 use crate::manifest::Manifest;
 
+/// Folders at the top of a project that tools write to, or that are not the author's.
+const NOT_SOURCES: [&str; 9] =
+    [".git", ".venv", "build", "dist", "node_modules", "stubs", "target", "types", "vendor"];
+/// Files that building may write.
+const LOCK_FILES: [&str; 2] = ["Cargo.lock", "package-lock.json"];
+
 /// The name of the manifest.
 pub const MANIFEST: &str = "syncmgr.toml";
 
@@ -45,7 +51,37 @@ impl Project {
         self.build_folder().join(format!("{}.wasm", self.manifest.plugin.name))
     }
 
+    /// Whether the plugin was built, and nothing of the project was changed since then.
+    pub(crate) fn is_fresh(&self) -> bool {
+        let modified = |path: &Path| path.metadata().and_then(|file| file.modified()).ok();
+        let Some(built) = modified(&self.component()) else { return false };
+        // What is as old as the plugin may have been written after the tool had read it.
+        sources(&self.root).iter().all(|path| modified(path).is_some_and(|at| at < built))
+    }
+
     pub(crate) fn build_folder(&self) -> PathBuf {
         self.root.join("build")
     }
+}
+
+/// The files of a project that its author writes, in order. What building makes is none of them.
+pub fn sources(root: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if path.is_dir() && !path.is_symlink() {
+                let is_top = folder == root;
+                if name != "__pycache__" && !(is_top && NOT_SOURCES.contains(&name.as_str())) {
+                    folders.push(path);
+                }
+            } else if !LOCK_FILES.contains(&name.as_str()) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
 }

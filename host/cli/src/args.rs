@@ -45,7 +45,7 @@ pub(crate) enum Command {
     Explain(Explain),
     /// Run a component as the SDK's `testing` says: JSON on standard input and output.
     #[command(hide = true)]
-    Drive,
+    Drive(Drive),
     Demo(Demo),
     Completions(Completions),
 }
@@ -58,7 +58,7 @@ pub(crate) struct Given {
     pub(crate) plugin: Option<String>,
 
     /// Take the plugin, its directories and its settings from a job file.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["dirs", "settings", "secrets", "allow"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["dirs", "secrets", "allow"])]
     pub(crate) job: Option<PathBuf>,
 
     #[command(flatten)]
@@ -81,7 +81,8 @@ pub(crate) struct Grants {
     #[arg(long = "dir", value_name = "NAME=PATH[:ro]")]
     pub(crate) dirs: Vec<String>,
 
-    /// Give the plugin a setting.
+    /// Give the plugin a setting. Beside a job file it takes the place of the one there, for
+    /// every item.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) settings: Vec<String>,
 
@@ -283,7 +284,7 @@ pub(crate) struct Register {
     /// The plugin: a `.wasm` file, or the name of a built-in one (`folder`).
     pub(crate) plugin: String,
 
-    /// The name to install it under [default: that of the file].
+    /// The name to install it under [default: that of the file, without a version at its end].
     #[arg(long)]
     pub(crate) name: Option<String>,
 
@@ -372,12 +373,16 @@ pub(crate) struct New {
     pub(crate) parent: PathBuf,
 }
 
-/// Build the plugin of a project, with its language's own tool.
+/// Build the plugin of a project, with its language's own tool, and compile it for this machine.
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct Build {
     /// The project's folder.
     #[arg(default_value = ".")]
     pub(crate) project: PathBuf,
+
+    /// Where compiled plugins are kept [default: the user's state folder].
+    #[arg(long, value_name = "DIR", env = "SYNCMGR_STATE_DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
 }
 
 /// Build and run the plugin of a project each time that something of it changes, on copies of the
@@ -391,6 +396,10 @@ pub(crate) struct Dev {
     /// Build and run once, and end.
     #[arg(long)]
     pub(crate) once: bool,
+
+    /// Where compiled plugins are kept [default: the user's state folder].
+    #[arg(long, value_name = "DIR", env = "SYNCMGR_STATE_DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
 }
 
 const TEST_HELP: &str = "\
@@ -421,10 +430,6 @@ pub(crate) struct Test {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) settings: Vec<String>,
 
-    /// Let the plugin have `wall-clock` or `randomness`.
-    #[arg(long = "allow", value_name = "CAPABILITY")]
-    pub(crate) allow: Vec<String>,
-
     /// Make this check only; may be repeated.
     #[arg(long = "check", value_name = "NAME")]
     pub(crate) checks: Vec<String>,
@@ -440,9 +445,13 @@ pub(crate) struct Test {
     /// Write a report as JUnit XML, too.
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
+
+    /// Where compiled plugins are kept [default: the user's state folder].
+    #[arg(long, value_name = "DIR", env = "SYNCMGR_STATE_DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
 }
 
-/// Make one file of the plugin that a project has built, with its name, version, licence and
+/// Make one file of the plugin of a project, with its name, version, licence and
 /// homepage in it: what others get.
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct Pack {
@@ -474,6 +483,18 @@ pub(crate) struct Replay {
     /// A directory to take the place of a granted one, whose files were not recorded. It is copied.
     #[arg(long = "dir", value_name = "NAME=PATH")]
     pub(crate) dirs: Vec<String>,
+
+    /// Where compiled plugins are kept [default: the user's state folder].
+    #[arg(long, value_name = "DIR", env = "SYNCMGR_STATE_DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+}
+
+/// See [`Command::Drive`].
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct Drive {
+    /// Where compiled plugins are kept [default: the user's state folder].
+    #[arg(long, value_name = "DIR", env = "SYNCMGR_STATE_DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
 }
 
 /// Tell what an error code means, and what to do about it.

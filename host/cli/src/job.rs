@@ -28,7 +28,13 @@ impl Job {
     pub(crate) fn new(given: &Given) -> anyhow::Result<Self> {
         let registrations = registrations(given.state_dir.as_deref())?;
         let (plugin, mut granted) = match (&given.plugin, &given.job) {
-            (_, Some(file)) => read(file, &registrations)?,
+            (_, Some(file)) => {
+                let (plugin, mut job) = read(file, &registrations)?;
+                for (name, value) in granted(&given.grants)?.settings {
+                    set(&mut job.settings, &name, value);
+                }
+                (plugin, job)
+            }
             (Some(plugin), None) => from_args(plugin, &given.grants, &registrations)?,
             (None, None) => return Err(UsageError(NO_PLUGIN.to_owned()).into()),
         };
@@ -76,6 +82,15 @@ impl Job {
         }
         Ok(options)
     }
+}
+
+/// Gives a setting in the place of what a job file says: for all items, or for the one it names.
+fn set(settings: &mut Vec<(String, String)>, name: &str, value: String) {
+    settings.retain(|(key, _)| {
+        let is_of_item = key.strip_suffix(name).is_some_and(|item| item.ends_with('.'));
+        key != name && !is_of_item
+    });
+    settings.push((name.to_owned(), value));
 }
 
 /// The installed plugins of this user.
@@ -180,6 +195,30 @@ pub(crate) fn parse(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_setting_on_the_command_line_beats_those_of_the_job() {
+        let job = [("mode", "1"), ("docs.mode", "2"), ("photos.mode", "3"), ("docs.rawmode", "4")];
+        for (name, left) in [
+            ("mode", vec![("docs.rawmode", "4"), ("mode", "new")]),
+            (
+                "docs.mode",
+                vec![
+                    ("mode", "1"),
+                    ("photos.mode", "3"),
+                    ("docs.rawmode", "4"),
+                    ("docs.mode", "new"),
+                ],
+            ),
+        ] {
+            let mut settings =
+                job.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+            set(&mut settings, name, "new".to_owned());
+            let settings: Vec<_> =
+                settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            assert_eq!(settings, left);
+        }
+    }
 
     #[test]
     fn a_wrong_job_file_says_what_is_wrong() {

@@ -56,7 +56,7 @@ fn dispatch(command: &Command) -> anyhow::Result<Exit> {
         Command::Pack(pack) => command::build::pack(pack),
         Command::Replay(replay) => command::replay::run(replay),
         Command::Explain(explain) => command::explain::run(explain),
-        Command::Drive => command::drive::run(),
+        Command::Drive(args) => command::drive::run(args),
         Command::Demo(demo) => command::demo::run(demo),
         Command::Completions(completions) => command::completions::run(completions),
     }

@@ -5,17 +5,18 @@ use std::path::Path;
 use syncmgr_authoring::Project;
 use syncmgr_host::{Host, Plugin};
 use syncmgr_kit::Fixture;
-use syncmgr_store::{CodeCache, default_state_dir};
+use syncmgr_store::CodeCache;
 
 use crate::builtin::Named;
 use crate::exit::UsageError;
+use crate::job::registrations;
 
 /// Loads a component, compiled or from what was compiled before.
-pub(crate) fn load(path: &Path) -> anyhow::Result<Plugin> {
+pub(crate) fn load(path: &Path, state_dir: Option<&Path>) -> anyhow::Result<Plugin> {
     let named = Named::File(path.to_owned());
     let host = Host::new()?;
     let component = named.bytes(host.limits())?;
-    let cache = CodeCache::new(&default_state_dir()?);
+    let cache = CodeCache::new(registrations(state_dir)?.state_dir());
     Ok(cache.load(&host, &named.name(), &component)?)
 }
 
@@ -33,9 +34,6 @@ pub(crate) fn fixture(project: &Project) -> anyhow::Result<Fixture> {
             .into());
         }
         fixture.directories.insert(name.clone(), folder);
-    }
-    for name in &given.allow {
-        fixture.capabilities.push(name.parse()?);
     }
     Ok(fixture)
 }

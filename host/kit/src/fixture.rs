@@ -14,8 +14,8 @@ pub struct Fixture {
     pub directories: BTreeMap<String, PathBuf>,
     /// Settings.
     pub settings: BTreeMap<String, String>,
-    /// What else is allowed.
-    pub capabilities: Vec<Capability>,
+    /// What else is allowed, of what the plugin asks for. `None`: all of it.
+    pub capabilities: Option<Vec<Capability>>,
     /// As what a plugin is to know its directories again, by their names. Those that are not here
     /// have an id that follows from the name.
     pub ids: BTreeMap<String, Uuid>,

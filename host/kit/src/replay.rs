@@ -163,13 +163,13 @@ pub fn replay(
 ) -> Result<Replayed, KitError> {
     let home = tempfile::tempdir().map_err(KitError::file("make", std::env::temp_dir()))?;
     let restored = recording.head.restore(home.path())?;
-    let capabilities = syncmgr_host::Capability::ALL.into_iter();
+    let allowed = syncmgr_host::Capability::ALL
+        .into_iter()
+        .filter(|one| recording.head.allowed.iter().any(|name| name == one.name()));
     let fixture = Fixture {
         directories: if restored.is_empty() { directories.clone() } else { restored },
         settings: recording.head.settings.clone(),
-        capabilities: capabilities
-            .filter(|one| recording.head.allowed.iter().any(|name| name == one.name()))
-            .collect(),
+        capabilities: Some(allowed.collect()),
         ids: recording.head.directory_ids.clone(),
     };
     let stage = Stage::new(&fixture)?;

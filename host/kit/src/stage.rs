@@ -77,7 +77,10 @@ impl Stage {
             options = options.setting(name, value);
         }
         for (capability, _) in &plugin.description().requests.capabilities {
-            options = options.allow(*capability);
+            let allowed = self.fixture.capabilities.as_ref();
+            if allowed.is_none_or(|allowed| allowed.contains(capability)) {
+                options = options.allow(*capability);
+            }
         }
         options
     }

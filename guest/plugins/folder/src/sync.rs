@@ -244,13 +244,13 @@ fn explain(danger: &Danger, before: &State) -> Error {
     let message = match danger {
         Danger::Emptied(side) => format!(
             "the {side} directory is empty, but {} entries were synced there; if that is right, \
-             run once with `--set max-delete=any`",
+             run once with the setting `max-delete=any` (`--set max-delete=any`)",
             before.entries.len(),
             side = side.name(),
         ),
         Danger::Deletions { side, deleted, files, examples } => format!(
             "{deleted} of {files} files would be deleted on {side}, such as {}; if that is right, \
-             run once with `--set max-delete={deleted}` or `--set max-delete=any`",
+             run once with the setting `max-delete={deleted}` or `max-delete=any` (`--set max-delete=any`)",
             examples.join(", "),
             side = side.name(),
         ),

@@ -18,12 +18,6 @@ use crate::interrupt::Interrupts;
 use crate::project;
 use crate::sink::{Lines, summary};
 
-/// Folders at the top of a project that tools write to, or that are not the author's.
-const NOT_WATCHED: [&str; 9] =
-    [".git", ".venv", "build", "dist", "node_modules", "stubs", "target", "types", "vendor"];
-/// Files that building may write.
-const LOCK_FILES: [&str; 2] = ["Cargo.lock", "package-lock.json"];
-
 /// How long nothing must happen before what happened is looked at: editors write in several steps.
 const QUIET: Duration = Duration::from_millis(150);
 /// How soon Ctrl-C is heard.
@@ -44,7 +38,7 @@ pub(crate) fn run(args: &Dev) -> anyhow::Result<Exit> {
     let mut echoes = 0;
     let mut seen = look(&root);
     loop {
-        let outcome = build_and_run(&args.project, &interrupts);
+        let outcome = build_and_run(args, &interrupts);
         if args.once {
             return outcome;
         }
@@ -89,12 +83,12 @@ fn say(text: &str) -> anyhow::Result<()> {
     Ok(writeln!(std::io::stdout(), "dev: {}", escape(text))?)
 }
 
-fn build_and_run(folder: &Path, interrupts: &Interrupts) -> anyhow::Result<Exit> {
+fn build_and_run(args: &Dev, interrupts: &Interrupts) -> anyhow::Result<Exit> {
     // The manifest may have changed, too.
-    let project = Project::find(folder)?;
+    let project = Project::find(&args.project)?;
     let built = project.build()?;
     say(&format!("built {}, {}", built.component.display(), indicatif::BinaryBytes(built.bytes)))?;
-    let plugin = project::load(&built.component)?;
+    let plugin = project::load(&built.component, args.state_dir.as_deref())?;
     let stage = Stage::new(&project::fixture(&project)?)?;
     let options = stage.options(&plugin)?.cancel_handle(interrupts.cancel_handle());
     let sink = Lines::new(std::io::stdout());
@@ -136,26 +130,12 @@ fn wait(
 type Seen = BTreeMap<PathBuf, blake3::Hash>;
 
 fn look(root: &Path) -> Seen {
-    let mut seen = Seen::new();
-    let mut folders = vec![root.to_owned()];
-    while let Some(folder) = folders.pop() {
-        let Ok(entries) = fs::read_dir(&folder) else { continue };
-        for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if path.is_dir() && !path.is_symlink() {
-                let is_top = folder == root;
-                if name != "__pycache__" && !(is_top && NOT_WATCHED.contains(&name.as_str())) {
-                    folders.push(path);
-                }
-            } else if !LOCK_FILES.contains(&name.as_str())
-                && let Ok(bytes) = fs::read(&path)
-            {
-                let place = path.strip_prefix(root).unwrap_or(&path).to_owned();
-                seen.insert(place, blake3::hash(&bytes));
-            }
-        }
-    }
-    seen
+    let digest = |path: PathBuf| {
+        let bytes = fs::read(&path).ok()?;
+        let place = path.strip_prefix(root).unwrap_or(&path).to_owned();
+        Some((place, blake3::hash(&bytes)))
+    };
+    syncmgr_authoring::sources(root).into_iter().filter_map(digest).collect()
 }
 
 fn changes(before: &Seen, after: &Seen) -> Vec<String> {

@@ -153,7 +153,7 @@ fn requests(description: &Description) -> Vec<RequestLine> {
             name: directory.name.clone(),
             access: Some(access),
             why: directory.why.clone(),
-            option: format!("--dir {}=PATH{suffix}", directory.name),
+            option: format!("--dir {}=PATH{suffix}", in_words(&directory.name)),
         });
     }
     let mut line = |kind, name: &str, why: &str, option: String| {
@@ -161,10 +161,15 @@ fn requests(description: &Description) -> Vec<RequestLine> {
         lines.push(RequestLine { kind, name, access: None, why, option });
     };
     for setting in &requests.settings {
-        line("setting", &setting.name, &setting.why, format!("--set {}=VALUE", setting.name));
+        line(
+            "setting",
+            &setting.name,
+            &setting.why,
+            format!("--set {}=VALUE", in_words(&setting.name)),
+        );
     }
     for secret in &requests.secrets {
-        let option = format!("--secret {}=env:VARIABLE", secret.name);
+        let option = format!("--secret {}=env:VARIABLE", in_words(&secret.name));
         line("secret", &secret.name, &secret.why, option);
     }
     for (capability, why) in &requests.capabilities {
@@ -175,4 +180,27 @@ fn requests(description: &Description) -> Vec<RequestLine> {
         line("http", &http.name, &http.why, "no option yet".to_owned());
     }
     lines
+}
+
+/// A name in which what a `*` stands for is to be filled in.
+fn in_words(name: &str) -> String {
+    match name.rsplit_once('.') {
+        Some((item, "*")) => format!("{}.NAME", item.replace('*', "ITEM")),
+        Some((item, name)) => format!("{}.{name}", item.replace('*', "ITEM")),
+        None => name.replace('*', "NAME"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_option_says_what_a_star_stands_for() {
+        for (name, words) in
+            [("left", "left"), ("*", "NAME"), ("*.left", "ITEM.left"), ("*.*", "ITEM.NAME")]
+        {
+            assert_eq!(in_words(name), words);
+        }
+    }
 }

@@ -36,7 +36,7 @@ pub(crate) fn register(args: &Register) -> anyhow::Result<Exit> {
         Some(built_in) => built_in,
         None => Named::File(args.plugin.clone().into()),
     };
-    let name = args.name.clone().unwrap_or_else(|| plugin.name());
+    let name = args.name.clone().unwrap_or_else(|| without_version(&plugin.name()).to_owned());
     let own = matches!(plugin, Named::BuiltIn(built_in, _) if built_in == name);
     if Named::built_in(&name).is_some() && !own {
         // It would have the other one's storage.
@@ -76,6 +76,18 @@ pub(crate) fn register(args: &Register) -> anyhow::Result<Exit> {
         registration.clsid.to_string().to_uppercase()
     )?;
     Ok(Exit::InSync)
+}
+
+/// The name of a file such as `mail-1.2.0`, without its version.
+fn without_version(name: &str) -> &str {
+    let version = |text: &str| {
+        text.starts_with(|first: char| first.is_ascii_digit())
+            && text.contains('.')
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || ".-+".contains(c))
+    };
+    let mut dashes = name.match_indices('-').map(|(at, _)| name.split_at(at));
+    let found = dashes.find(|(_, rest)| version(rest.trim_start_matches('-')));
+    found.map_or(name, |(name, _)| name)
 }
 
 /// A file of grants may name its plugin, but then it is this one.
@@ -225,5 +237,24 @@ mod native {
     #[expect(clippy::unnecessary_wraps, reason = "on Windows it may fail")]
     pub(super) fn unregister(_: &Registration) -> anyhow::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_at_the_end_of_a_file_is_no_part_of_the_name() {
+        for (file, name) in [
+            ("mail", "mail"),
+            ("mail-1.2.0", "mail"),
+            ("mail-to-disk-1.2.0-beta.1+7", "mail-to-disk"),
+            ("mail-2", "mail-2"),
+            ("mail-3d", "mail-3d"),
+            ("mail-1.x/y", "mail-1.x/y"),
+        ] {
+            assert_eq!(without_version(file), name);
+        }
     }
 }

@@ -16,7 +16,7 @@ pub(crate) fn run(args: &Replay) -> anyhow::Result<Exit> {
         let (name, path) = key_value(dir, "--dir NAME=PATH")?;
         directories.insert(name.to_owned(), path.into());
     }
-    let plugin = project::load(&args.plugin)?;
+    let plugin = project::load(&args.plugin, args.state_dir.as_deref())?;
     let replayed = syncmgr_kit::replay(&plugin, &recording, &directories)?;
     let mut to = std::io::stdout().lock();
     let Some(divergence) = replayed.divergence else {

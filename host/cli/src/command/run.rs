@@ -12,6 +12,7 @@ use syncmgr_kit::{Recorder, RecordingHead};
 
 use crate::args::{self, OnDeath, Run};
 use crate::builtin::Named;
+use crate::escape::escape;
 use crate::exit::{self, Exit, UsageError};
 use crate::interrupt::Interrupts;
 use crate::job::{Job, registrations};
@@ -44,6 +45,13 @@ fn run_job(job: &Job, args: &Run, interrupts: &Interrupts) -> anyhow::Result<Exi
         options = options.read_only();
         if plugin.description().requests.setting("dry-run") {
             options = options.setting("dry-run", "true");
+        } else {
+            // Otherwise it would look as if something were wrong with its directories.
+            let name = escape(&job.plugin.name()).into_owned();
+            writeln!(
+                std::io::stderr(),
+                "note: {name} knows no dry runs; what it would change, it is denied"
+            )?;
         }
     }
     let options = options.cancel_handle(interrupts.cancel_handle());

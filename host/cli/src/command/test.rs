@@ -19,7 +19,7 @@ pub(crate) fn run(args: &Test) -> anyhow::Result<Exit> {
         return Ok(Exit::InSync);
     }
     let (component, fixture) = subject(args)?;
-    let plugin = project::load(&component)?;
+    let plugin = project::load(&component, args.state_dir.as_deref())?;
     let mut to = std::io::stdout().lock();
     // On a terminal a check that takes long can be seen to go on.
     let mut shown = Ok(());
@@ -60,13 +60,9 @@ fn subject(args: &Test) -> anyhow::Result<(PathBuf, Fixture)> {
         let (name, value) = key_value(setting, "--set KEY=VALUE")?;
         fixture.settings.insert(name.to_owned(), value.to_owned());
     }
-    for name in &args.allow {
-        fixture.capabilities.push(name.parse()?);
-    }
     let component = match (&args.plugin, project) {
         (Some(path), _) => path.clone(),
-        (None, Some(project)) if project.component().exists() => project.component(),
-        (None, Some(project)) => project.build()?.component,
+        (None, Some(project)) => project.build_if_stale()?,
         (None, None) => return Err(UsageError("no plugin was named".to_owned()).into()),
     };
     Ok((component, fixture))

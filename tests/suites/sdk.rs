@@ -1,0 +1,111 @@
+//! What the SDK does for a plugin, against its own made-up sync manager.
+
+use syncmgr_plugin::testing::{Run, SyncManager};
+use syncmgr_plugin::*;
+
+/// One item, on which it works as a test says.
+#[derive(Default)]
+struct Worker<W>(W);
+
+trait Work: Default + 'static {
+    fn work(run: &mut ItemRun) -> Result<(), Stop>;
+}
+
+impl<W: Work> Plugin for Worker<W> {
+    fn handler_info(&self) -> Result<HandlerInfo> {
+        Ok(HandlerInfo::new("Worker"))
+    }
+
+    fn items(&mut self) -> Result<ItemList> {
+        Ok([Item::new(item(), "Work")].into())
+    }
+
+    fn synchronize_item(&mut self, run: &mut ItemRun) -> Result<(), Stop> {
+        W::work(run)
+    }
+}
+
+fn item() -> ItemId {
+    ItemId::from_name("work")
+}
+
+fn run<W: Work>() -> Run {
+    SyncManager::new().run::<Worker<W>>()
+}
+
+fn full() -> Error {
+    Error::new(ErrorCode::NoSpace, "the disk is full")
+}
+
+#[test]
+fn an_item_fails_of_an_error_and_it_is_logged_once() {
+    #[derive(Default)]
+    struct Fails;
+    impl Work for Fails {
+        fn work(_: &mut ItemRun) -> Result<(), Stop> {
+            Err(full().into())
+        }
+    }
+    #[derive(Default)]
+    struct LogsIt;
+    impl Work for LogsIt {
+        fn work(run: &mut ItemRun) -> Result<(), Stop> {
+            run.log_error(&full(), ErrorId::from_name("full"));
+            Err(full().into())
+        }
+    }
+    for run in [run::<Fails>(), run::<LogsIt>()] {
+        run.assert_ended(item(), Status::Failed);
+        let logged: Vec<_> = run.log.iter().map(|line| (line.text.as_str(), line.code)).collect();
+        assert_eq!(logged, [("the disk is full", Some(ErrorCode::NoSpace))]);
+    }
+}
+
+#[test]
+fn an_item_that_fails_of_another_error_than_it_logged_has_both_in_the_log() {
+    #[derive(Default)]
+    struct LogsAnother;
+    impl Work for LogsAnother {
+        fn work(run: &mut ItemRun) -> Result<(), Stop> {
+            run.log_error(&full(), ErrorId::from_name("full"));
+            Err(Error::failed("one file was not copied").into())
+        }
+    }
+    let run = run::<LogsAnother>();
+    run.assert_ended(item(), Status::Failed);
+    let logged: Vec<_> = run.log.iter().map(|line| line.text.as_str()).collect();
+    assert_eq!(logged, ["the disk is full", "one file was not copied"]);
+}
+
+#[test]
+fn an_end_that_the_plugin_reported_itself_stays() {
+    #[derive(Default)]
+    struct Deleted;
+    impl Work for Deleted {
+        fn work(run: &mut ItemRun) -> Result<(), Stop> {
+            run.report().status(Status::Deleted).send()
+        }
+    }
+    let run = run::<Deleted>();
+    run.assert_ended(item(), Status::Deleted);
+    assert_eq!(run.reports_of(item()).count(), 1);
+}
+
+#[test]
+fn a_cancellation_ends_the_item_as_what_was_cancelled() {
+    #[derive(Default)]
+    struct Counts;
+    impl Work for Counts {
+        fn work(run: &mut ItemRun) -> Result<(), Stop> {
+            (1..=3).try_for_each(|value| run.report().value(value).max(3).send())
+        }
+    }
+    let manager = SyncManager::new;
+    for (manager, end) in [
+        (manager(), Status::Succeeded),
+        (manager().cancel_item_at(item(), 2), Status::Skipped),
+        (manager().cancel_all_at(2), Status::Stopped),
+    ] {
+        manager.run::<Worker<Counts>>().assert_ended(item(), end);
+    }
+}
