@@ -2,7 +2,7 @@
 
 use crate::bindings::exports::syncmgr::plugin::synchronize as exports;
 use crate::bindings::syncmgr::plugin::types as wit;
-use crate::error::{Result, Stop};
+use crate::error::{Error, ErrorCode, Result, Stop};
 use crate::guid::{ErrorId, ItemId};
 use crate::plugin::Plugin;
 use crate::run::ItemRun;
@@ -13,6 +13,8 @@ use crate::run::ItemRun;
 pub struct Instance<P> {
     plugin: P,
     prepared: Vec<ItemId>,
+    /// All items there are, if they were asked for.
+    listed: Option<Vec<ItemId>>,
 }
 
 type WitResult<T> = std::result::Result<T, wit::Error>;
@@ -31,7 +33,10 @@ impl<P: Plugin> Instance<P> {
     }
 
     pub fn enum_items(&mut self) -> WitResult<exports::ItemList> {
-        Ok(self.plugin.items()?.into())
+        let list = self.plugin.items()?;
+        let ids = list.items.iter().map(|item| item.id).collect();
+        self.listed = (!list.missing_items).then_some(ids);
+        Ok(list.into())
     }
 
     pub fn prepare_for_sync(
@@ -47,7 +52,7 @@ impl<P: Plugin> Instance<P> {
         for item in std::mem::take(&mut self.prepared) {
             let mut run = ItemRun::new(item);
             let result = match &everything {
-                Ok(()) => run.check().and_then(|()| self.plugin.synchronize_item(&mut run)),
+                Ok(()) => run.check().and_then(|()| self.synchronize_item(&mut run)),
                 Err(stop) => Err(stop.clone()),
             };
             run.end(&result);
@@ -56,6 +61,14 @@ impl<P: Plugin> Instance<P> {
             }
         }
         Ok(())
+    }
+
+    fn synchronize_item(&mut self, run: &mut ItemRun) -> Result<(), Stop> {
+        let listed = self.listed.as_ref();
+        if listed.is_some_and(|listed| !listed.contains(&run.item())) {
+            return Err(Error::new(ErrorCode::NotFound, "there is no such item any more").into());
+        }
+        self.plugin.synchronize_item(run)
     }
 
     pub fn set_item_status(

@@ -31,7 +31,9 @@ pub trait Plugin: Default + 'static {
     fn items(&mut self) -> Result<ItemList>;
 
     /// Synchronizes one item. `Ok` ends it as succeeded, unless a terminal status was
-    /// reported; see [`Stop`] for the other ends. Called for each prepared item in turn.
+    /// reported; see [`Stop`] for the other ends. Called for each prepared item in turn, but not
+    /// for one that is not in a list that [`items`](Self::items) gave in this run: that fails. The
+    /// sync manager may ask for an item of an earlier run without listing; look its id up then.
     fn synchronize_item(&mut self, run: &mut ItemRun) -> Result<(), Stop>;
 
     /// Starts the run. May decline to take part in it.

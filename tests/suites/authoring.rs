@@ -599,13 +599,9 @@ fn the_plugins_that_are_shipped_pass() -> Result<()> {
     for number in 0..20 {
         fs::write(home.path(&format!("pair/left/{number}.txt")), number.to_string())?;
     }
-    for (plugin, arguments) in [
-        (conformance::HELLO, &[][..]),
-        (
-            conformance::FOLDER,
-            &["--fixture", "pair", "--allow", "wall-clock", "--allow", "randomness"],
-        ),
-    ] {
+    for (plugin, arguments) in
+        [(conformance::HELLO, &[][..]), (conformance::FOLDER, &["--fixture", "pair"])]
+    {
         let test = [&["test", plugin, "--json"][..], arguments].concat();
         let ran = home.run("", &test)?.expect(0, "")?;
         let report = ran.json()?;

@@ -170,7 +170,7 @@ impl Ran {
         self.heard.iter().position(is_so)
     }
 
-    /// The calls around one, a line each; that one is marked.
+    /// The calls around one, a line each; that one is marked. The names of their items follow.
     pub(crate) fn around(&self, at: usize) -> Vec<String> {
         const BEFORE: usize = 5;
         const AFTER: usize = 3;
@@ -179,7 +179,15 @@ impl Ran {
             let mark = if place == at { ">" } else { " " };
             format!("{mark} {:>4}  {}", place + 1, self.heard[place].event)
         };
-        (at.saturating_sub(BEFORE)..last).map(line).collect()
+        let mut lines: Vec<_> = (at.saturating_sub(BEFORE)..last).map(line).collect();
+        let named = self.report.items.iter().filter_map(|item| {
+            let id = format!("{:.8}", item.id.to_string());
+            let is_there = lines.iter().any(|line| line.contains(&id));
+            is_there.then(|| format!("        ({id} is {:?})", item.name))
+        });
+        let named: Vec<_> = named.collect();
+        lines.extend(named);
+        lines
     }
 
     /// The last calls.

@@ -1,6 +1,7 @@
 //! Where one run, or several after each other, take place.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -116,20 +117,38 @@ impl Stage {
     }
 }
 
-/// What is in one and not in the other, in words: `None` if nothing is.
-pub(crate) fn difference(before: &Snapshot, after: &Snapshot) -> Option<String> {
+/// An entry in which two snapshots differ.
+#[derive(Clone, Debug)]
+pub(crate) enum Difference {
+    /// It holds something else.
+    Content(PathBuf),
+    /// It is in the first one only.
+    Missing(PathBuf),
+    /// It is in the second one only.
+    New(PathBuf),
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Content(path) => write!(f, "{} has other content", path.display()),
+            Self::Missing(path) => write!(f, "{} is missing", path.display()),
+            Self::New(path) => write!(f, "{} is new", path.display()),
+        }
+    }
+}
+
+/// The first entry that is not the same in both. One with other content comes first: that is what
+/// harms most.
+pub(crate) fn difference(before: &Snapshot, after: &Snapshot) -> Option<Difference> {
     let changed =
-        before.iter().find(|(path, content)| after.get(*path) != Some(content)).map(|(path, _)| {
-            match after.contains_key(path) {
-                true => format!("{} has other content", path.display()),
-                false => format!("{} is missing", path.display()),
-            }
-        });
-    let new = || {
-        let path = after.keys().find(|path| !before.contains_key(*path))?;
-        Some(format!("{} is new", path.display()))
-    };
-    changed.or_else(new)
+        before.iter().find(|(path, content)| after.get(*path).is_some_and(|now| now != *content));
+    let missing = || before.keys().find(|path| !after.contains_key(*path)).cloned();
+    let new = || after.keys().find(|path| !before.contains_key(*path)).cloned();
+    changed
+        .map(|(path, _)| Difference::Content(path.clone()))
+        .or_else(|| missing().map(Difference::Missing))
+        .or_else(|| new().map(Difference::New))
 }
 
 fn look(root: &Path, folder: &Path, snapshot: &mut Snapshot) -> Result<(), KitError> {

@@ -266,7 +266,7 @@ pub(super) fn run_after_cancel(subject: &Subject<'_>) -> Result<Verdict, KitErro
     let stage = subject.stage()?;
     let options = patient(subject.options(&stage)?);
     let answer = answer_at(moment, ProgressResponse::CancelAll);
-    run(subject.plugin, options, &RunRequest::default(), answer)?;
+    let cancelled = run(subject.plugin, options, &RunRequest::default(), answer)?;
     let ran = subject.run_on(&stage)?;
     if let Some(why) = bad_end(&ran.report) {
         return Ok(failed_at(why, ran.end()));
@@ -276,7 +276,11 @@ pub(super) fn run_after_cancel(subject: &Subject<'_>) -> Result<Verdict, KitErro
             format!(
                 "cancelled and run again, it does not come to what one run comes to: {difference}"
             ),
-            ran.end(),
+            // What the first run did then is what misled the second one.
+            match cancelled.position(|heard| heard.response != ProgressResponse::Continue) {
+                Some(at) => cancelled.around(at),
+                None => ran.end(),
+            },
         ),
         None => Verdict::Passed,
     })

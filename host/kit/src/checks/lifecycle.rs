@@ -2,8 +2,8 @@
 
 use syncmgr_host::sink::Discard;
 use syncmgr_host::{
-    ErrorId, ItemId, Participation, PrepareOutcome, RunRequest, Selection, Session, SessionError,
-    Status, SyncEvent, Trigger,
+    ErrorId, ItemId, Outcome, Participation, PrepareOutcome, RunRequest, Selection, Session,
+    SessionError, Status, SyncEvent, Trigger,
 };
 use uuid::Uuid;
 
@@ -80,14 +80,22 @@ pub(super) fn no_items(subject: &Subject<'_>) -> Result<Verdict, KitError> {
 pub(super) fn unknown_ids(subject: &Subject<'_>) -> Result<Verdict, KitError> {
     // The sync manager may skip what was never prepared, or not.
     for skips in [false, true] {
-        for (call, error) in match unknown(subject, skips)? {
+        let (answers, succeeded) = match unknown(subject, skips)? {
             Ok(answers) => answers,
             Err(error) => return Ok(failed(error.to_string())),
-        } {
+        };
+        for (call, error) in answers {
             // It may fail, and it may do nothing. It may not die.
             if let Some(why) = error.as_ref().and_then(bad_error) {
                 return Ok(failed(format!("`{call}` with an id that it never gave: {why}")));
             }
+        }
+        if succeeded {
+            return Ok(failed(
+                "it reported `succeeded` about an id that it never gave; look the id up, and report \
+                 `failed`"
+                    .to_owned(),
+            ));
         }
     }
     Ok(Verdict::Passed)
@@ -95,17 +103,22 @@ pub(super) fn unknown_ids(subject: &Subject<'_>) -> Result<Verdict, KitError> {
 
 type Answers = Vec<(&'static str, Option<SessionError>)>;
 
-fn unknown(subject: &Subject<'_>, skips: bool) -> Result<Result<Answers, SessionError>, KitError> {
+/// What it answered, and whether it reported an item that it never gave as done.
+fn unknown(
+    subject: &Subject<'_>,
+    skips: bool,
+) -> Result<Result<(Answers, bool), SessionError>, KitError> {
     let stage = subject.stage()?;
     let unknown = Uuid::from_u128(0x0bad_1dea_0bad_4dea_8bad_1dea_0bad_1dea);
     let mut session = subject.plugin.start_on_thread(&subject.options(&stage)?, Discard)?;
     let cancel = session.cancel_handle();
     let asked = session.call(async move |session: &mut Session| {
         if session.initialize(Trigger::MANUAL, None).await? == Participation::Declines {
-            return Ok::<_, SessionError>(Vec::new());
+            return Ok::<_, SessionError>((Vec::new(), false));
         }
         session.enum_items().await?;
         let mut answers: Answers = Vec::new();
+        let mut succeeded = false;
         let item = ItemId::from_uuid(unknown);
         answers.push(("get-properties", session.properties(Some(item)).await.err()));
         let shown = session.show_error(ErrorId::from_uuid(unknown)).await;
@@ -116,11 +129,13 @@ fn unknown(subject: &Subject<'_>, skips: bool) -> Result<Result<Answers, Session
         match session.prepare_for_sync(&[item]).await {
             Ok(PrepareOutcome::Prepared) => {
                 answers.push(("synchronize", session.synchronize().await.err()));
+                let report = session.report(Outcome::Completed);
+                succeeded = report.items.iter().any(|one| one.status == Status::Succeeded);
             }
             Ok(PrepareOutcome::NeedsUser) => {}
             Err(error) => answers.push(("prepare-for-sync", Some(error))),
         }
-        Ok(answers)
+        Ok((answers, succeeded))
     });
     Ok(asked.and_then(|answer| answer))
 }

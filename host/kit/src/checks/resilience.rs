@@ -9,7 +9,7 @@ use syncmgr_host::{Capability, Limits, RunRequest, SessionOptions, Status};
 use crate::checks::{Subject, bad_end, failed, failed_at, skipped};
 use crate::error::KitError;
 use crate::run::{Ran, agree, run};
-use crate::stage::{difference, limits};
+use crate::stage::{Difference, difference, limits};
 use crate::verdict::Verdict;
 
 /// How many calls into a run it is killed, at most.
@@ -83,6 +83,19 @@ pub(super) fn clock_jumps(subject: &Subject<'_>) -> Result<Verdict, KitError> {
     Ok(Verdict::Passed)
 }
 
+/// What would come to the same after a kill.
+fn mend(difference: &Difference) -> &'static str {
+    match difference {
+        Difference::Content(_) => {
+            "write to a temporary file, flush it, and rename that; see `second-run`, too"
+        }
+        Difference::New(_) => "remove what an interrupted run has left before anything else",
+        Difference::Missing(_) => {
+            "what is written down as done must be done; see whether it is there instead"
+        }
+    }
+}
+
 pub(super) fn killed(subject: &Subject<'_>) -> Result<Verdict, KitError> {
     let normal = subject.normal()?;
     if let Some(verdict) = normal.went_wrong() {
@@ -106,8 +119,8 @@ pub(super) fn killed(subject: &Subject<'_>) -> Result<Verdict, KitError> {
         if let Some(difference) = difference(&normal.after, &stage.snapshot()?) {
             return Ok(failed(format!(
                 "killed at call {last} of {calls} and run again, it does not come to what one run \
-                 comes to: {difference}; write to a temporary file and rename that, and see \
-                 `second-run`"
+                 comes to: {difference}; {}",
+                mend(&difference)
             )));
         }
     }

@@ -1,6 +1,7 @@
 /*
  * A plugin with one item, apart from what is wrong with it: the file that includes this has
- * `synchronize`, which works on the item, and may have `initialize`, announced by INITIALIZE.
+ * `synchronize`, which works on the item, and may have `initialize`, announced by INITIALIZE, and
+ * work on any item, announced by ANY_ITEM.
  */
 #include "plugin.h"
 
@@ -16,6 +17,12 @@ typedef syncmgr_plugin_types_item_id_t item_id_t;
 #define SKIPPED SYNCMGR_PLUGIN_TYPES_STATUS_SKIPPED
 #define STOPPED SYNCMGR_PLUGIN_TYPES_STATUS_STOPPED
 #define FAILED SYNCMGR_PLUGIN_TYPES_STATUS_FAILED
+
+#ifdef ANY_ITEM
+#define IS_MINE(id) (item = (id), true)
+#else
+#define IS_MINE(id) ((id).high == item.high && (id).low == item.low)
+#endif
 
 static item_id_t item = {.high = 0x5b1f0c94d3a24e77, .low = 0x9c30be0a5d6f1182};
 static bool is_prepared;
@@ -104,7 +111,7 @@ bool exports_syncmgr_plugin_synchronize_prepare_for_sync(
     (void)err;
     is_prepared = false;
     for (size_t i = 0; i < ids->len; i++) {
-        is_prepared |= ids->ptr[i].high == item.high && ids->ptr[i].low == item.low;
+        is_prepared |= IS_MINE(ids->ptr[i]);
     }
     exports_syncmgr_plugin_synchronize_list_item_id_free(ids);
     *ret = EXPORTS_SYNCMGR_PLUGIN_SYNCHRONIZE_PREPARE_OUTCOME_PREPARED;

@@ -24,8 +24,12 @@ impl Plugin for KnowsItsItems {
         common::items()
     }
 
+    fn prepare(&mut self, items: &[ItemId]) -> Result<PrepareOutcome> {
+        assert_eq!(items, [common::item()], "there is no other");
+        Ok(PrepareOutcome::Prepared)
+    }
+
     fn synchronize_item(&mut self, run: &mut ItemRun) -> Result<(), Stop> {
-        assert_eq!(run.item(), common::item(), "there is no other");
         common::copy_all(run)
     }
 }
