@@ -2,6 +2,7 @@
 //! saw, and leaves each name the old or the new thing at every instant.
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
 use syncmgr_plugin::directories::{Directory, EntryKind};
 use syncmgr_plugin::{Error, ErrorCode, ItemRun, Result, Stop};
@@ -9,9 +10,9 @@ use syncmgr_plugin::{Error, ErrorCode, ItemRun, Result, Stop};
 use crate::names;
 use crate::options::Options;
 use crate::plan::{Action, Operation, Plan, is_racy};
-use crate::scan::fingerprint;
+use crate::scan::{self, fingerprint};
 use crate::state::{Base, BaseChildren, BaseKind, Seen};
-use crate::tree::{Digest, Fingerprint, Side};
+use crate::tree::{Digest, Fingerprint, Name, Side};
 
 /// Bytes that are copied between two looks at whether the user cancelled.
 const STEP_BYTES: u64 = 4 << 20;
@@ -47,7 +48,7 @@ pub struct Applier<'a> {
     /// Whether all of it is durable, as far as that was asked for.
     pub is_durable: bool,
     /// Keys of what was not done or not done yet.
-    undone: HashSet<String>,
+    undone: HashSet<Name>,
 }
 
 /// Opens directories by path, from a root, keeping those on the way for the next path.
@@ -159,26 +160,26 @@ impl<'a> Applier<'a> {
     pub fn apply(&mut self, plan: &mut Plan, before: &BaseChildren) -> Result<(), Stop> {
         let total = plan.operations.iter().map(Operation::bytes).sum();
         let mut ended = self.run.total_bytes(total);
-        let operations: Vec<Operation> =
-            plan.operations.drain(..).chain(plan.removals.drain(..)).collect();
-        for operation in &operations {
+        let operations = std::mem::take(&mut plan.operations);
+        let removals = std::mem::take(&mut plan.removals);
+        for operation in operations.into_iter().chain(removals) {
             if ended.is_err() {
-                self.undone.insert(operation.key.clone());
+                self.undone.insert(Name::clone(&operation.key));
                 continue;
             }
-            match self.one(operation, &mut plan.next) {
+            match self.one(&operation, &mut plan.next) {
                 Ok(()) => {}
                 Err(Stop::Failed(error)) => {
-                    self.undone.insert(operation.key.clone());
+                    self.undone.insert(Name::clone(&operation.key));
                     // Without room nothing more will succeed.
                     if error.code == ErrorCode::NoSpace {
                         ended = Err(Stop::Failed(error.clone()));
                     }
                     let on = operation.side();
-                    self.done.failed.push((operation.paths[on.index()].clone(), error));
+                    self.done.failed.push((operation.paths[on.index()].to_string(), error));
                 }
                 Err(cancelled @ (Stop::Item | Stop::All)) => {
-                    self.undone.insert(operation.key.clone());
+                    self.undone.insert(Name::clone(&operation.key));
                     ended = Err(cancelled);
                 }
             }
@@ -187,7 +188,7 @@ impl<'a> Applier<'a> {
             revert(&mut plan.next, before, key);
         }
         let undone = std::mem::take(&mut self.undone);
-        plan.conflicts.retain(|conflict| !undone.contains(&conflict.copy));
+        plan.conflicts.retain(|conflict| !undone.contains(conflict.copy.as_str()));
         self.flush()?;
         self.is_durable = true;
         ended
@@ -220,17 +221,17 @@ impl<'a> Applier<'a> {
         let (parent, name) = split(path);
         match &operation.action {
             Action::Copy { from, source, digest, replaces } => {
-                self.copy(operation, *from, source, *digest, replaces.as_ref(), next)?;
+                self.copy(operation, *from, source, digest.as_deref(), replaces.as_deref(), next)?;
                 self.done.copied += 1;
                 self.done.bytes += source.size;
             }
             Action::MakeDirectory { mode, .. } => {
                 self.advance(0, path)?;
                 let directory = self.roots[on.index()].directory(parent, false)?;
-                directory.create_directory(name, *mode)?;
+                directory.create_directory(name, mode.map(u32::from))?;
                 // The mask of the process may have taken bits away.
                 if let Some(mode) = *mode {
-                    unless_unsupported(directory.set_mode(name, mode))?;
+                    unless_unsupported(directory.set_mode(name, mode.into()))?;
                 }
                 self.touch(on, parent);
                 self.note(on, operation, next, None)?;
@@ -241,7 +242,7 @@ impl<'a> Applier<'a> {
                 let temp = self.temp();
                 let directory = self.roots[on.index()].directory(parent, false)?;
                 directory.create_link(&temp, text)?;
-                if let Err(error) = self.place(on, path, &temp, replaces.as_ref()) {
+                if let Err(error) = self.place(on, path, &temp, replaces.as_deref()) {
                     let directory = self.roots[on.index()].directory(parent, false)?;
                     let _ = directory.remove_file(&temp);
                     return Err(error.into());
@@ -288,7 +289,7 @@ impl<'a> Applier<'a> {
             }
             Action::SetMode { mode, .. } => {
                 self.advance(0, path)?;
-                self.roots[on.index()].directory(parent, false)?.set_mode(name, *mode)?;
+                self.roots[on.index()].directory(parent, false)?.set_mode(name, (*mode).into())?;
                 self.note(on, operation, next, None)?;
                 self.done.modes += 1;
             }
@@ -310,7 +311,7 @@ impl<'a> Applier<'a> {
         operation: &Operation,
         from: Side,
         source: &Fingerprint,
-        digest: Option<Digest>,
+        digest: Option<&Digest>,
         replaces: Option<&Fingerprint>,
         next: &mut BaseChildren,
     ) -> Result<(), Stop> {
@@ -329,7 +330,7 @@ impl<'a> Applier<'a> {
         }
         let target = self.roots[on.index()].directory(target_parent, false)?.create_file(&temp)?;
         let written = self.fill(&target, &file, target_path, source.size).and_then(|written| {
-            if digest.is_some_and(|planned| planned != written) {
+            if digest.is_some_and(|planned| *planned != written) {
                 return Err(changed("the file").into());
             }
             if self.options.verify {
@@ -490,7 +491,7 @@ impl<'a> Applier<'a> {
         let Some(metadata) = directory.stat(name)? else { return Ok(()) };
         let Some(base) = find(next, &operation.key) else { return Ok(()) };
         let fingerprint = fingerprint(&metadata);
-        let mode = metadata.mode.map(|mode| mode & 0o777);
+        let mode = scan::mode(&metadata);
         let racy = is_racy(&fingerprint, self.now);
         base.sides[on.index()] = Seen { fingerprint, mode, racy };
         if let (Some(digest), BaseKind::File(agreed)) = (digest, &mut base.kind) {
@@ -525,8 +526,8 @@ fn check(directory: &Directory, name: &str, planned: &Fingerprint) -> Result<()>
 
 fn find<'a>(entries: &'a mut BaseChildren, key: &str) -> Option<&'a mut Base> {
     match key.split_once('/') {
-        None => entries.get_mut(key),
-        Some((first, rest)) => match &mut entries.get_mut(first)?.kind {
+        None => entries.get_mut(key).map(Arc::make_mut),
+        Some((first, rest)) => match &mut Arc::make_mut(entries.get_mut(first)?).kind {
             BaseKind::Directory(children) => find(children, rest),
             BaseKind::File(_) | BaseKind::Link(_) => None,
         },
@@ -540,15 +541,15 @@ fn revert(next: &mut BaseChildren, before: &BaseChildren, key: &str) {
         Some((first, rest)) => (first, Some(rest)),
     };
     let old = before.get(first);
-    match (rest, next.get_mut(first)) {
+    match (rest, next.get_mut(first).map(Arc::make_mut)) {
         (Some(rest), Some(Base { kind: BaseKind::Directory(children), .. })) => {
             static NOTHING: BaseChildren = BaseChildren::new();
-            revert(children, old.and_then(Base::children).unwrap_or(&NOTHING), rest);
+            revert(children, old.and_then(|old| old.children()).unwrap_or(&NOTHING), rest);
         }
         // The directory around it goes back as a whole.
         (_, _) => match old {
             Some(old) => {
-                next.insert(first.to_owned(), old.clone());
+                next.insert(first.into(), Arc::clone(old));
             }
             None => {
                 next.remove(first);

@@ -1,5 +1,7 @@
 //! Names that this plugin makes, and how it tells them from people's.
 
+use std::borrow::Cow;
+
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use crate::tree::Side;
@@ -18,10 +20,10 @@ const NAME_BYTES: usize = 255;
 
 /// The form in which names of the two sides are compared: one file may be spelled in two
 /// equivalent ways.
-pub fn key(name: &str) -> String {
+pub fn key(name: &str) -> Cow<'_, str> {
     match is_nfc(name) {
-        true => name.to_owned(),
-        false => name.nfc().collect(),
+        true => Cow::Borrowed(name),
+        false => Cow::Owned(name.nfc().collect()),
     }
 }
 

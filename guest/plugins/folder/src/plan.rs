@@ -4,12 +4,13 @@
 mod decide;
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
 use crate::names;
 use crate::options::{DeleteLimit, Mode, Options};
 use crate::scan::join;
 use crate::state::{self, Base, BaseChildren, BaseKind, ConflictRecord, Seen};
-use crate::tree::{Children, Digest, Fingerprint, Kind, Node, Side};
+use crate::tree::{Children, Digest, Fingerprint, Kind, Name, Node, Side};
 
 pub use decide::{Change, Verdict, decide};
 
@@ -41,11 +42,11 @@ pub struct Operation {
     /// What.
     pub action: Action,
     /// The entry, as each side spells its path.
-    pub paths: [String; 2],
+    pub paths: [Name; 2],
     /// The path by keys.
-    pub key: String,
+    pub key: Name,
     /// Why, in a few words.
-    pub reason: String,
+    pub reason: Arc<str>,
 }
 
 /// What to do with an entry.
@@ -56,7 +57,7 @@ pub enum Action {
         /// Where.
         on: Side,
         /// With which permission bits.
-        mode: Option<u32>,
+        mode: Option<u16>,
     },
     /// Copy a file to the other side.
     Copy {
@@ -65,18 +66,18 @@ pub enum Action {
         /// What it must still be.
         source: Fingerprint,
         /// The content it must have, if that is known.
-        digest: Option<Digest>,
+        digest: Option<Box<Digest>>,
         /// What it replaces; `None`: nothing may be there.
-        replaces: Option<Fingerprint>,
+        replaces: Option<Box<Fingerprint>>,
     },
     /// Make a link.
     MakeLink {
         /// Where.
         on: Side,
         /// Its text.
-        text: String,
+        text: Box<str>,
         /// What it replaces; `None`: nothing may be there.
-        replaces: Option<Fingerprint>,
+        replaces: Option<Box<Fingerprint>>,
     },
     /// Rename a file or link, in its directory.
     Rename {
@@ -85,7 +86,7 @@ pub enum Action {
         /// What it must still be.
         source: Fingerprint,
         /// The new name.
-        to: String,
+        to: Box<str>,
     },
     /// Remove a file or link.
     Remove {
@@ -104,7 +105,7 @@ pub enum Action {
         /// Where.
         on: Side,
         /// To what.
-        mode: u32,
+        mode: u16,
     },
 }
 
@@ -155,14 +156,37 @@ pub fn plan(input: &Input<'_>, hash: &mut Hash<'_>) -> Result<Plan, Cancelled> {
         hash,
         plan: Plan::default(),
         moved_here: [HashSet::new(), HashSet::new()],
+        reasons: BTreeSet::new(),
     };
     let dirs = Place::root();
     let [left, right] = input.sides;
-    planner.note_new_files(Side::Left, left, Some(input.base));
-    planner.note_new_files(Side::Right, right, Some(input.base));
+    if input.base.is_empty() {
+        // There is much to do, and what has room for all of it need not be moved.
+        planner.plan.operations.reserve_exact(on_one_side(Some(left), Some(right)));
+    } else {
+        // What was never agreed on is nowhere gone.
+        planner.note_new_files(Side::Left, left, Some(input.base));
+        planner.note_new_files(Side::Right, right, Some(input.base));
+    }
     let merged = planner.children(&dirs, Some(left), Some(right), Some(input.base))?;
     planner.plan.next = merged.next;
     Ok(planner.plan)
+}
+
+/// How many entries are on one side only.
+fn on_one_side(left: Option<&Children>, right: Option<&Children>) -> usize {
+    let from_left = left.into_iter().flatten().map(|(key, node)| {
+        match right.and_then(|right| right.get(key)) {
+            Some(other) => on_one_side(node.children(), other.children()),
+            None => 1 + on_one_side(node.children(), None),
+        }
+    });
+    let from_right = right
+        .into_iter()
+        .flatten()
+        .filter(|(key, _)| left.is_none_or(|left| !left.contains_key(*key)))
+        .map(|(_, node)| 1 + on_one_side(None, node.children()));
+    from_left.sum::<usize>() + from_right.sum::<usize>()
 }
 
 /// Checks a plan before its first step.
@@ -193,7 +217,7 @@ pub fn check(plan: &Plan, input: &Input<'_>, files: [u64; 2]) -> Result<(), Dang
             .iter()
             .chain(&plan.removals)
             .filter(|operation| operation.counts_as_deletion_on(side))
-            .map(|operation| operation.paths[side.index()].as_str())
+            .map(|operation| &*operation.paths[side.index()])
             .collect();
         let deleted = removed.len() as u64;
         let files = agreed.max(files[side.index()]);
@@ -209,7 +233,7 @@ impl Operation {
     /// Whether a file of this side is gone afterwards, also under any other name.
     pub fn counts_as_deletion_on(&self, side: Side) -> bool {
         match &self.action {
-            Action::Remove { on, .. } => *on == side && self.reason != MOVED,
+            Action::Remove { on, .. } => *on == side && *self.reason != *MOVED,
             Action::MakeDirectory { .. }
             | Action::Copy { .. }
             | Action::MakeLink { .. }
@@ -239,34 +263,37 @@ const MOVED: &str = "moved";
 /// Where an entry is.
 #[derive(Clone, Debug)]
 struct Place {
-    paths: [String; 2],
-    key: String,
+    paths: [Name; 2],
+    key: Name,
 }
 
 impl Place {
     fn root() -> Self {
-        Self { paths: [String::new(), String::new()], key: String::new() }
+        let path = Name::from("");
+        Self { paths: [Name::clone(&path), Name::clone(&path)], key: path }
     }
 
     /// An entry in here. A side that does not have it will spell it as the other one does.
     fn child(&self, key: &str, left: Option<&Node>, right: Option<&Node>) -> Self {
         let name = |one: Option<&Node>, other: Option<&Node>| {
-            one.or(other).map_or_else(|| key.to_owned(), |node| node.name.clone())
+            one.or(other).map_or_else(|| key.into(), |node| Name::clone(&node.name))
         };
-        Self {
-            paths: [
-                join(&self.paths[0], &name(left, right)),
-                join(&self.paths[1], &name(right, left)),
-            ],
-            key: join(&self.key, key),
-        }
+        self.inner([&name(left, right), &name(right, left)], key)
     }
 
     fn named(&self, name: &str) -> Self {
-        Self {
-            paths: [join(&self.paths[0], name), join(&self.paths[1], name)],
-            key: join(&self.key, &names::key(name)),
-        }
+        self.inner([name, name], &names::key(name))
+    }
+
+    /// Paths that are the same text are the same one.
+    fn inner(&self, [left, right]: [&str; 2], key: &str) -> Self {
+        let path = Name::from(join(&self.paths[0], left));
+        let or_joined = |parent: &Name, name: &str| match *parent == self.paths[0] && name == left {
+            true => Name::clone(&path),
+            false => join(parent, name).into(),
+        };
+        let (right, key) = (or_joined(&self.paths[1], right), or_joined(&self.key, key));
+        Self { paths: [path, right], key }
     }
 }
 
@@ -274,7 +301,7 @@ impl Place {
 #[derive(Debug, Default)]
 struct Merged {
     /// What is agreed on then; `None`: nothing.
-    next: Option<Base>,
+    next: Option<Arc<Base>>,
     /// Whether it will exist on each side.
     exists: [bool; 2],
 }
@@ -292,6 +319,8 @@ struct Planner<'a, 'b> {
     /// Identity and length of files that are new on a side: where a file is gone, it may be one
     /// of these.
     moved_here: [HashSet<(u64, u64)>; 2],
+    /// The same few words, again and again.
+    reasons: BTreeSet<Arc<str>>,
 }
 
 /// One leaf of a side, looked at.
@@ -314,11 +343,8 @@ impl Planner<'_, '_> {
     ) -> Result<MergedChildren, Cancelled> {
         static EMPTY: Children = Children::new();
         let (left, right) = (left.unwrap_or(&EMPTY), right.unwrap_or(&EMPTY));
-        let keys: BTreeSet<&String> = left
-            .keys()
-            .chain(right.keys())
-            .chain(base.into_iter().flat_map(BaseChildren::keys))
-            .collect();
+        let agreed = base.into_iter().flat_map(BaseChildren::keys);
+        let keys: BTreeSet<&Name> = agreed.chain(left.keys()).chain(right.keys()).collect();
         let mut merged = MergedChildren::default();
         let mut taken: HashSet<String> = HashSet::new();
         for key in keys {
@@ -327,13 +353,15 @@ impl Planner<'_, '_> {
             let here = place.child(key, l, r);
             let mut is_taken = |name: &str| {
                 let key = names::key(name);
-                left.contains_key(&key) || right.contains_key(&key) || !taken.insert(key)
+                left.contains_key(&*key)
+                    || right.contains_key(&*key)
+                    || !taken.insert(key.into_owned())
             };
             let entry = self.entry(place, &here, [l, r], b, &mut is_taken, &mut merged.next)?;
             merged.exist[0] |= entry.exists[0];
             merged.exist[1] |= entry.exists[1];
             if let Some(next) = entry.next {
-                merged.next.insert(key.clone(), next);
+                merged.next.insert(Name::clone(key), next);
             }
         }
         Ok(merged)
@@ -349,7 +377,8 @@ impl Planner<'_, '_> {
                     self.moved_here[side.index()].insert((fingerprint.file_id, fingerprint.size));
                 }
                 Kind::Directory(children) => {
-                    self.note_new_files(side, children, known.and_then(Base::children));
+                    let known = known.and_then(|base| base.children());
+                    self.note_new_files(side, children, known);
                 }
                 Kind::File | Kind::Link(_) | Kind::Blocked(_) => {}
             }
@@ -361,7 +390,7 @@ impl Planner<'_, '_> {
         parent: &Place,
         place: &Place,
         nodes: [Option<&Node>; 2],
-        base: Option<&Base>,
+        base: Option<&Arc<Base>>,
         is_taken: &mut dyn FnMut(&str) -> bool,
         siblings: &mut BaseChildren,
     ) -> Result<Merged, Cancelled> {
@@ -369,7 +398,7 @@ impl Planner<'_, '_> {
         for (side, node) in Side::BOTH.into_iter().zip(nodes) {
             if let Some(Node { kind: Kind::Blocked(why), .. }) = node {
                 if let Some(why) = why {
-                    self.leave(&place.paths[side.index()], why.clone());
+                    self.leave(&place.paths[side.index()], why.to_string());
                 }
                 // What a filter hides is forgotten, so that it is new, and never deleted, once
                 // it is seen again.
@@ -397,13 +426,28 @@ impl Planner<'_, '_> {
         self.plan.left_alone.push((path.to_owned(), why));
     }
 
-    fn push(&mut self, action: Action, place: &Place, reason: impl Into<String>) {
-        self.plan.operations.push(Operation {
-            action,
-            paths: place.paths.clone(),
-            key: place.key.clone(),
-            reason: reason.into(),
-        });
+    fn push(&mut self, action: Action, place: &Place, reason: &str) {
+        let operation = self.operation(action, place, reason);
+        self.plan.operations.push(operation);
+    }
+
+    fn push_removal(&mut self, action: Action, place: &Place, reason: &str) {
+        let operation = self.operation(action, place, reason);
+        self.plan.removals.push(operation);
+    }
+
+    fn operation(&mut self, action: Action, place: &Place, reason: &str) -> Operation {
+        let reason = self.reason(reason);
+        Operation { action, paths: place.paths.clone(), key: Name::clone(&place.key), reason }
+    }
+
+    fn reason(&mut self, words: &str) -> Arc<str> {
+        if let Some(reason) = self.reasons.get(words) {
+            return Arc::clone(reason);
+        }
+        let reason = Arc::from(words);
+        self.reasons.insert(Arc::clone(&reason));
+        reason
     }
 
     /// A directory on one side or both, and on neither anything else.
@@ -411,9 +455,9 @@ impl Planner<'_, '_> {
         &mut self,
         place: &Place,
         nodes: [Option<&Node>; 2],
-        base: Option<&Base>,
+        base: Option<&Arc<Base>>,
     ) -> Result<Merged, Cancelled> {
-        let base_children = base.and_then(Base::children);
+        let base_children = base.and_then(|base| base.children());
         let [left, right] = nodes;
         let missing = match (left, right) {
             (Some(_), Some(_)) => None,
@@ -437,7 +481,7 @@ impl Planner<'_, '_> {
             let mode = nodes[on.other().index()].and_then(|node| node.mode);
             // Its owner must be able to write into it.
             let action = Action::MakeDirectory { on, mode: mode.map(|mode| mode | 0o700) };
-            self.push(action, place, format!("new on {}", on.other().name()));
+            self.push(action, place, &format!("new on {}", on.other().name()));
         }
         let inner = self.children(
             place,
@@ -463,16 +507,13 @@ impl Planner<'_, '_> {
                 } else {
                     exists[kept.index()] = false;
                     let action = Action::RemoveDirectory { on: kept };
-                    self.plan.removals.push(Operation {
-                        action,
-                        paths: place.paths.clone(),
-                        key: place.key.clone(),
-                        reason: format!("deleted on {}", on.name()),
-                    });
+                    let reason = format!("deleted on {}", on.name());
+                    self.push_removal(action, place, &reason);
                     return Ok(Merged { next: None, exists });
                 }
             } else if removed {
-                self.plan.operations[at].reason = format!("has changes on {}", kept.name());
+                self.plan.operations[at].reason =
+                    self.reason(&format!("has changes on {}", kept.name()));
             }
         }
         let mode = match missing {
@@ -489,7 +530,7 @@ impl Planner<'_, '_> {
         };
         let sides = nodes.map(|node| self.seen(node));
         let next = Base { kind: BaseKind::Directory(inner.next), mode, sides };
-        Ok(Merged { next: Some(next), exists })
+        Ok(Merged { next: Some(Arc::new(next)), exists })
     }
 
     /// Brings the permission bits of two directories together. What lets their owner work in them
@@ -498,9 +539,9 @@ impl Planner<'_, '_> {
         &mut self,
         place: &Place,
         nodes: [Option<&Node>; 2],
-        base: Option<&Base>,
+        base: Option<&Arc<Base>>,
         at: usize,
-    ) -> Option<u32> {
+    ) -> Option<u16> {
         let end = self.plan.operations.len();
         let mode = self.settle_mode(place, nodes, base);
         for operation in self.plan.operations.split_off(end) {
@@ -516,13 +557,8 @@ impl Planner<'_, '_> {
     }
 
     /// Sets the permissions of a directory when all is done in it.
-    fn shut(&mut self, on: Side, mode: u32, place: &Place) {
-        self.plan.removals.push(Operation {
-            action: Action::SetMode { on, mode },
-            paths: place.paths.clone(),
-            key: place.key.clone(),
-            reason: "permissions changed".to_owned(),
-        });
+    fn shut(&mut self, on: Side, mode: u16, place: &Place) {
+        self.push_removal(Action::SetMode { on, mode }, place, "permissions changed");
     }
 
     /// A file or link on one side or both, and on neither a directory.
@@ -531,7 +567,7 @@ impl Planner<'_, '_> {
         parent: &Place,
         place: &Place,
         nodes: [Option<&Node>; 2],
-        base: Option<&Base>,
+        base: Option<&Arc<Base>>,
         is_taken: &mut dyn FnMut(&str) -> bool,
         siblings: &mut BaseChildren,
     ) -> Result<Merged, Cancelled> {
@@ -589,9 +625,9 @@ impl Planner<'_, '_> {
             }
             Verdict::Take(from) => {
                 let reason = reason(from, changes, nodes);
-                let mut merged = self.take(place, from, nodes, &looked, base, reason);
+                let mut merged = self.take(place, from, nodes, &looked, base, &reason);
                 if let Some(next) = &mut merged.next {
-                    next.mode = self.carry_mode(place, from, nodes, base);
+                    Arc::make_mut(next).mode = self.carry_mode(place, from, nodes, base);
                 }
                 Ok(merged)
             }
@@ -608,7 +644,7 @@ impl Planner<'_, '_> {
                     | Mode::OneWaySafe
                     | Mode::Mirror => {
                         let reason = format!("changed on both sides; {} wins", winner.name());
-                        Ok(self.take(place, winner, nodes, &looked, base, reason))
+                        Ok(self.take(place, winner, nodes, &looked, base, &reason))
                     }
                 }
             }
@@ -632,7 +668,7 @@ impl Planner<'_, '_> {
         side: Side,
         place: &Place,
         node: Option<&Node>,
-        base: Option<&Base>,
+        base: Option<&Arc<Base>>,
     ) -> Result<Result<Looked, String>, Cancelled> {
         let looked = |change, digest| Ok(Ok(Looked { change, digest }));
         match (node, base) {
@@ -716,7 +752,7 @@ impl Planner<'_, '_> {
         place: &Place,
         nodes: [&Node; 2],
         digest: Option<Digest>,
-        base: Option<&Base>,
+        base: Option<&Arc<Base>>,
     ) -> Merged {
         let kind = match (&nodes[0].kind, digest) {
             (Kind::Link(text), _) => BaseKind::Link(text.clone()),
@@ -730,7 +766,12 @@ impl Planner<'_, '_> {
             BaseKind::File(_) | BaseKind::Directory(_) => self.settle_mode(place, nodes, base),
         };
         let sides = nodes.map(|node| self.seen(node));
-        Merged { next: Some(Base { kind, mode, sides }), exists: [true, true] }
+        let now = Base { kind, mode, sides };
+        let next = match base {
+            Some(before) if **before == now => Arc::clone(before),
+            Some(_) | None => Arc::new(now),
+        };
+        Merged { next: Some(next), exists: [true, true] }
     }
 
     /// Brings the permission bits of two equal entries together. Where both changed, what both
@@ -739,8 +780,8 @@ impl Planner<'_, '_> {
         &mut self,
         place: &Place,
         nodes: [Option<&Node>; 2],
-        base: Option<&Base>,
-    ) -> Option<u32> {
+        base: Option<&Arc<Base>>,
+    ) -> Option<u16> {
         let modes = nodes.map(|node| node.and_then(|node| node.mode));
         let [Some(left), Some(right)] = modes else {
             return modes[0].or(modes[1]).or(base.and_then(|base| base.mode));
@@ -761,8 +802,8 @@ impl Planner<'_, '_> {
 
     /// What two different permissions become; `None`: they stay as they are, because neither side
     /// changed its own.
-    fn merge_modes(&self, left: u32, right: u32, base: Option<&Base>) -> Option<u32> {
-        let is_same = |side: Side, now: u32| {
+    fn merge_modes(&self, left: u16, right: u16, base: Option<&Arc<Base>>) -> Option<u16> {
+        let is_same = |side: Side, now: u16| {
             base.is_some_and(|base| base.seen(side).mode.or(base.mode) == Some(now))
         };
         match (self.mode(), is_same(Side::Left, left), is_same(Side::Right, right)) {
@@ -781,8 +822,8 @@ impl Planner<'_, '_> {
         place: &Place,
         from: Side,
         nodes: [Option<&Node>; 2],
-        base: Option<&Base>,
-    ) -> Option<u32> {
+        base: Option<&Arc<Base>>,
+    ) -> Option<u16> {
         let copied = nodes[from.index()].and_then(|node| node.mode);
         let is_file = |node: Option<&Node>| node.is_some_and(|node| node.kind == Kind::File);
         let [Some(left), Some(right)] = nodes.map(|node| node.and_then(|node| node.mode)) else {
@@ -805,8 +846,8 @@ impl Planner<'_, '_> {
         from: Side,
         nodes: [Option<&Node>; 2],
         looked: &[Looked],
-        base: Option<&Base>,
-        reason: String,
+        base: Option<&Arc<Base>>,
+        reason: &str,
     ) -> Merged {
         let to = from.other();
         let target = nodes[to.index()].map(|node| node.fingerprint);
@@ -816,12 +857,8 @@ impl Planner<'_, '_> {
                     let before = base.seen(from).fingerprint;
                     self.moved_here[from.index()].contains(&(before.file_id, before.size))
                 });
-                self.plan.removals.push(Operation {
-                    action: Action::Remove { on: to, target },
-                    paths: place.paths.clone(),
-                    key: place.key.clone(),
-                    reason: if moved { MOVED.to_owned() } else { reason },
-                });
+                let reason = if moved { MOVED } else { reason };
+                self.push_removal(Action::Remove { on: to, target }, place, reason);
             }
             return Merged::default();
         };
@@ -837,22 +874,28 @@ impl Planner<'_, '_> {
         node: &Node,
         digest: Option<Digest>,
         replaces: Option<Fingerprint>,
-        reason: String,
-    ) -> Base {
+        reason: &str,
+    ) -> Arc<Base> {
+        let replaces = replaces.map(Box::new);
         let (action, kind) = match &node.kind {
             Kind::Link(text) => (
                 Action::MakeLink { on: from.other(), text: text.clone(), replaces },
                 BaseKind::Link(text.clone()),
             ),
             Kind::File | Kind::Directory(_) | Kind::Blocked(_) => (
-                Action::Copy { from, source: node.fingerprint, digest, replaces },
+                Action::Copy {
+                    from,
+                    source: node.fingerprint,
+                    digest: digest.map(Box::new),
+                    replaces,
+                },
                 BaseKind::File(digest.unwrap_or_default()),
             ),
         };
         self.push(action, place, reason);
         let mut sides = [Seen::default(); 2];
         sides[from.index()] = self.seen(Some(node));
-        Base { kind, mode: node.mode, sides }
+        Arc::new(Base { kind, mode: node.mode, sides })
     }
 
     /// Settles a conflict of two leaves: the winner keeps the name, the loser gets another one,
@@ -875,7 +918,7 @@ impl Planner<'_, '_> {
         }
         let next = nodes[winner.index()].map(|node| {
             let digest = looked[winner.index()].digest;
-            self.transfer(place, winner, node, digest, None, "conflict: the newer version".into())
+            self.transfer(place, winner, node, digest, None, "conflict: the newer version")
         });
         Merged { next, exists: [true, true] }
     }
@@ -896,18 +939,18 @@ impl Planner<'_, '_> {
             .find(|name| !is_taken(name))
             .unwrap_or_default();
         let source = node.fingerprint;
-        let action = Action::Rename { on: loser, source, to: copy.clone() };
-        self.push(action, place, format!("conflict: the version of {}", loser.name()));
+        let action = Action::Rename { on: loser, source, to: copy.as_str().into() };
+        let reason = format!("conflict: the version of {}", loser.name());
+        self.push(action, place, &reason);
         let mut aside = node.clone();
         // Renaming changes the time of the last change, and nothing else.
         aside.fingerprint.changed = None;
         let copy_place = parent.named(&copy);
-        let reason = format!("conflict: the version of {}", loser.name());
-        let next = self.transfer(&copy_place, loser, &aside, digest, None, reason);
-        siblings.insert(names::key(&copy), next);
+        let next = self.transfer(&copy_place, loser, &aside, digest, None, &reason);
+        siblings.insert(names::key(&copy).into(), next);
         self.plan.conflicts.push(ConflictRecord {
-            path: place.key.clone(),
-            copy: copy_place.key,
+            path: place.key.to_string(),
+            copy: copy_place.key.to_string(),
             when: self.input.now / 1_000_000_000,
             loser_is_right: loser == Side::Right,
         });
@@ -921,7 +964,7 @@ impl Planner<'_, '_> {
         place: &Place,
         nodes: [Option<&Node>; 2],
         tree_side: Side,
-        base: Option<&Base>,
+        base: Option<&Arc<Base>>,
         is_taken: &mut dyn FnMut(&str) -> bool,
         siblings: &mut BaseChildren,
     ) -> Result<Merged, Cancelled> {
@@ -957,7 +1000,7 @@ impl Planner<'_, '_> {
             Verdict::Take(from) if from == tree_side => {
                 let target = leaf.fingerprint;
                 let reason = format!("became a directory on {}", tree_side.name());
-                self.push(Action::Remove { on: leaf_side, target }, place, reason);
+                self.push(Action::Remove { on: leaf_side, target }, place, &reason);
                 let mut only_tree = nodes;
                 only_tree[leaf_side.index()] = None;
                 self.directory(place, only_tree, None)
@@ -976,7 +1019,7 @@ impl Planner<'_, '_> {
                 let reason = format!("became a file on {}", leaf_side.name());
                 self.remove_tree(place, tree_side, tree, &reason);
                 let digest = leaf_looked.digest;
-                let next = self.transfer(place, leaf_side, leaf, digest, None, reason);
+                let next = self.transfer(place, leaf_side, leaf, digest, None, &reason);
                 Ok(Merged { next: Some(next), exists: [true, true] })
             }
             Verdict::Conflict => {

@@ -1,13 +1,14 @@
 //! Reads one side.
 
-use std::collections::BTreeMap;
+use std::num::NonZeroI64;
 
 use syncmgr_plugin::directories::{Directory, Entry, EntryKind, Metadata};
 use syncmgr_plugin::{ItemRun, Stop};
 
 use crate::filter::Filter;
 use crate::names;
-use crate::tree::{Children, Fingerprint, Kind, Node, Side};
+use crate::state::BaseChildren;
+use crate::tree::{Children, Fingerprint, Kind, Name, Node, Side};
 
 /// Directories inside each other that are followed. Each costs an open handle.
 const MAX_DEPTH: usize = 200;
@@ -25,17 +26,43 @@ pub struct Scan {
     pub files: u64,
 }
 
+/// A directory of what is known of a side already, whose names are used again.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known<'a> {
+    /// What was agreed on.
+    pub base: Option<&'a BaseChildren>,
+    /// What is on the other side.
+    pub other: Option<&'a Children>,
+}
+
+impl<'a> Known<'a> {
+    /// A directory in it.
+    fn inner(self, key: &str) -> Self {
+        Self {
+            base: self.base.and_then(|base| base.get(key)?.children()),
+            other: self.other.and_then(|other| other.get(key)?.children()),
+        }
+    }
+
+    fn name(self, name: &str) -> Name {
+        let base = self.base.and_then(|base| base.get_key_value(name)).map(|(name, _)| name);
+        let other = || self.other.and_then(|other| other.get_key_value(name)).map(|(name, _)| name);
+        base.or_else(other).map_or_else(|| name.into(), Name::clone)
+    }
+}
+
 /// Reads a whole side. A part that cannot be read is [`Kind::Blocked`]; only the root's failure
 /// is one of the scan.
 pub fn scan(
     root: &Directory,
     side: Side,
     filter: &Filter,
+    known: Known<'_>,
     run: &mut ItemRun,
 ) -> Result<Scan, Stop> {
     let mut scan = Scan::default();
     let mut scanner = Scanner { side, filter, run, leftovers: Vec::new(), files: 0 };
-    scan.children = scanner.directory(root, "", 0)?;
+    scan.children = scanner.directory(root, "", known, 0)?;
     scan.leftovers = scanner.leftovers;
     scan.files = scanner.files;
     Ok(scan)
@@ -54,9 +81,14 @@ pub fn fingerprint(metadata: &Metadata) -> Fingerprint {
     Fingerprint {
         size: metadata.size,
         modified: metadata.modified,
-        changed: metadata.changed,
+        changed: metadata.changed.and_then(NonZeroI64::new),
         file_id: metadata.file_id,
     }
+}
+
+/// The permission bits.
+pub fn mode(metadata: &Metadata) -> Option<u16> {
+    metadata.mode.and_then(|mode| u16::try_from(mode & 0o777).ok())
 }
 
 impl Scanner<'_> {
@@ -64,12 +96,13 @@ impl Scanner<'_> {
         &mut self,
         directory: &Directory,
         path: &str,
+        known: Known<'_>,
         depth: usize,
     ) -> Result<Children, Stop> {
         let side = self.side.name();
         self.run
             .working(|| format!("scanning {side}: {}", if path.is_empty() { "/" } else { path }))?;
-        let mut children: Children = BTreeMap::new();
+        let mut found: Vec<(Name, Node)> = Vec::new();
         for entry in directory.list()? {
             let entry = entry?;
             let child_path = join(path, &entry.name);
@@ -80,47 +113,54 @@ impl Scanner<'_> {
             if depth == 0 && entry.name == names::TRASH {
                 continue;
             }
-            let node = self.node(directory, entry, &child_path, depth)?;
-            let key = names::key(&node.name);
-            let blocked = |spelling: &str| {
-                Kind::Blocked(Some(format!(
-                    "has the same name as {spelling:?}, which is spelled in another way"
-                )))
-            };
-            match children.entry(key) {
-                std::collections::btree_map::Entry::Vacant(free) => {
-                    free.insert(node);
-                }
-                std::collections::btree_map::Entry::Occupied(mut taken) => {
-                    taken.get_mut().kind = blocked(&node.name);
-                }
-            }
+            let key = known.name(&names::key(&entry.name));
+            let node = self.node(directory, entry, &key, &child_path, known, depth)?;
+            found.push((key, node));
         }
-        Ok(children)
+        // A map that is made of sorted entries at once has no room to spare.
+        found.sort_by(|(one, _), (other, _)| one.cmp(other));
+        found.dedup_by(|(key, node), (first, kept)| {
+            let is_same = key == first;
+            if is_same {
+                let spelling = &node.name;
+                kept.kind = Kind::Blocked(Some(
+                    format!("has the same name as {spelling:?}, which is spelled in another way")
+                        .into(),
+                ));
+            }
+            is_same
+        });
+        Ok(found.into_iter().collect())
     }
 
     fn node(
         &mut self,
         directory: &Directory,
         entry: Entry,
+        key: &Name,
         path: &str,
+        known: Known<'_>,
         depth: usize,
     ) -> Result<Node, Stop> {
-        let blocked = |name: String, why: Option<String>| Node {
+        let name = match *entry.name == **key {
+            true => Name::clone(key),
+            false => entry.name.as_str().into(),
+        };
+        let blocked = |name: Name, why: Option<String>| Node {
             name,
-            kind: Kind::Blocked(why),
+            kind: Kind::Blocked(why.map(String::into_boxed_str)),
             mode: None,
             fingerprint: Fingerprint::default(),
         };
         if !entry.unicode {
-            return Ok(blocked(entry.name, Some("its name is no valid Unicode".to_owned())));
+            return Ok(blocked(name, Some("its name is no valid Unicode".to_owned())));
         }
         let metadata = match entry.metadata {
             Ok(metadata) => metadata,
-            Err(error) => return Ok(blocked(entry.name, Some(error.message))),
+            Err(error) => return Ok(blocked(name, Some(error.message))),
         };
         if self.filter.ignores(path, metadata.kind == EntryKind::Directory) {
-            return Ok(blocked(entry.name, None));
+            return Ok(blocked(name, None));
         }
         let kind = match metadata.kind {
             EntryKind::File => {
@@ -130,34 +170,32 @@ impl Scanner<'_> {
             EntryKind::SymbolicLink => {
                 self.files += 1;
                 match directory.read_link(&entry.name) {
-                    Ok(text) if is_portable(&text, depth) => Kind::Link(text),
-                    Ok(text) => Kind::Blocked(Some(format!(
+                    Ok(text) if is_portable(&text, depth) => Kind::Link(text.into()),
+                    Ok(text) => blocked_because(format!(
                         "is a link to {text:?}, which is absolute, leads outside, or cannot be \
                          told to every system"
-                    ))),
-                    Err(error) => Kind::Blocked(Some(error.message)),
+                    )),
+                    Err(error) => blocked_because(error.message),
                 }
             }
             EntryKind::Directory if depth >= MAX_DEPTH => {
-                Kind::Blocked(Some(format!("is nested more than {MAX_DEPTH} deep")))
+                blocked_because(format!("is nested more than {MAX_DEPTH} deep"))
             }
-            EntryKind::Directory => match self.subdirectory(directory, &entry.name, path, depth) {
-                Ok(children) => Kind::Directory(children),
-                Err(Stop::Failed(error)) => {
-                    Kind::Blocked(Some(format!("cannot be listed: {}", error.message)))
+            EntryKind::Directory => {
+                let inner = known.inner(key);
+                match self.subdirectory(directory, &entry.name, path, inner, depth) {
+                    Ok(children) => Kind::Directory(children),
+                    Err(Stop::Failed(error)) => {
+                        blocked_because(format!("cannot be listed: {}", error.message))
+                    }
+                    Err(cancelled @ (Stop::Item | Stop::All)) => return Err(cancelled),
                 }
-                Err(cancelled @ (Stop::Item | Stop::All)) => return Err(cancelled),
-            },
+            }
             EntryKind::Other => {
-                Kind::Blocked(Some("is neither a file, a directory nor a link".to_owned()))
+                blocked_because("is neither a file, a directory nor a link".to_owned())
             }
         };
-        Ok(Node {
-            name: entry.name,
-            kind,
-            mode: metadata.mode.map(|mode| mode & 0o777),
-            fingerprint: fingerprint(&metadata),
-        })
+        Ok(Node { name, kind, mode: mode(&metadata), fingerprint: fingerprint(&metadata) })
     }
 
     fn subdirectory(
@@ -165,10 +203,15 @@ impl Scanner<'_> {
         directory: &Directory,
         name: &str,
         path: &str,
+        known: Known<'_>,
         depth: usize,
     ) -> Result<Children, Stop> {
-        self.directory(&directory.open_directory(name)?, path, depth + 1)
+        self.directory(&directory.open_directory(name)?, path, known, depth + 1)
     }
+}
+
+fn blocked_because(why: String) -> Kind {
+    Kind::Blocked(Some(why.into()))
 }
 
 /// Joins a path and a name.

@@ -1,10 +1,12 @@
 //! What the two sides last agreed on, and the file it is kept in.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::tree::{Digest, Fingerprint, Side};
+use crate::tree::{Digest, Fingerprint, Name, Side};
 
 /// The first bytes of a state file: what it is and its version.
 const MAGIC: &[u8; 16] = b"syncmgr-folder\0\x01";
@@ -21,8 +23,9 @@ pub struct State {
     pub conflicts: Vec<ConflictRecord>,
 }
 
-/// Agreed entries, by key.
-pub type BaseChildren = BTreeMap<String, Base>;
+/// Agreed entries, by key. What stays as it was is shared by the agreement before a run and the one
+/// after it.
+pub type BaseChildren = BTreeMap<Name, Arc<Base>>;
 
 /// One agreed entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +33,7 @@ pub struct Base {
     /// What it is.
     pub kind: BaseKind,
     /// The permission bits; `None`: not known.
-    pub mode: Option<u32>,
+    pub mode: Option<u16>,
     /// How each side recognises it.
     pub sides: [Seen; 2],
 }
@@ -41,7 +44,7 @@ pub enum BaseKind {
     /// A file with this content.
     File(Digest),
     /// A link with this text.
-    Link(String),
+    Link(Box<str>),
     /// A directory.
     Directory(BaseChildren),
 }
@@ -53,7 +56,7 @@ pub struct Seen {
     pub fingerprint: Fingerprint,
     /// The permission bits that the side showed then, which need not be those agreed on: some
     /// file systems have none of their own. `None`: not known.
-    pub mode: Option<u32>,
+    pub mode: Option<u16>,
     /// Whether it was written so shortly before it was looked at that another change might not
     /// show; then the content decides.
     pub racy: bool,
@@ -98,19 +101,20 @@ impl State {
         Self { roots, ..Self::default() }
     }
 
-    /// The bytes of a state file.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        // Serializing plain data into memory cannot fail.
-        let body = postcard::to_stdvec(self).unwrap_or_default();
-        let mut bytes = Vec::with_capacity(MAGIC.len() + body.len() + CHECKSUM_BYTES);
-        bytes.extend_from_slice(MAGIC);
-        bytes.extend_from_slice(&body);
-        let checksum = blake3::hash(&bytes);
-        bytes.extend_from_slice(checksum.as_bytes());
-        bytes
+    /// Writes a state file.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn write(&self, to: impl Write) -> io::Result<()> {
+        let mut to = Checked { to, hasher: blake3::Hasher::new() };
+        to.write_all(MAGIC)?;
+        postcard::to_io(self, &mut to).map_err(io::Error::other)?;
+        let checksum = to.hasher.finalize();
+        to.to.write_all(checksum.as_bytes())?;
+        to.to.flush()
     }
 
-    /// Reads a state file. Whatever is not exactly what [`State::to_bytes`] wrote for this pair
+    /// Reads a state file. Whatever is not exactly what [`State::write`] wrote for this pair
     /// is not used.
     pub fn from_bytes(bytes: &[u8], roots: [[u8; 16]; 2]) -> Result<Self, Unusable> {
         let (content, checksum) =
@@ -144,10 +148,29 @@ impl State {
 
 fn swap(entries: &mut BaseChildren) {
     for base in entries.values_mut() {
+        let base = Arc::make_mut(base);
         base.sides.swap(0, 1);
         if let BaseKind::Directory(children) = &mut base.kind {
             swap(children);
         }
+    }
+}
+
+/// Makes the checksum of what goes through it.
+struct Checked<W> {
+    to: W,
+    hasher: blake3::Hasher,
+}
+
+impl<W: Write> Write for Checked<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.to.write(bytes)?;
+        self.hasher.update(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
     }
 }
 
@@ -172,14 +195,19 @@ mod tests {
 
     const ROOTS: [[u8; 16]; 2] = [[1; 16], [2; 16]];
 
+    fn bytes(state: &State) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        state.write(&mut bytes).unwrap();
+        bytes
+    }
+
     fn state() -> State {
-        let file =
-            Base { kind: BaseKind::File([7; 32]), mode: Some(0o644), sides: Default::default() };
-        let inner = BaseChildren::from([("f".to_owned(), file.clone())]);
-        let directory =
-            Base { kind: BaseKind::Directory(inner), mode: None, sides: Default::default() };
+        let base = |kind, mode| Arc::new(Base { kind, mode, sides: Default::default() });
+        let file = base(BaseKind::File([7; 32]), Some(0o644));
+        let inner = BaseChildren::from([("f".into(), Arc::clone(&file))]);
+        let directory = base(BaseKind::Directory(inner), None);
         State {
-            entries: BaseChildren::from([("d".to_owned(), directory), ("g".to_owned(), file)]),
+            entries: BaseChildren::from([("d".into(), directory), ("g".into(), file)]),
             conflicts: vec![ConflictRecord {
                 path: "g".to_owned(),
                 copy: "g2".to_owned(),
@@ -192,12 +220,12 @@ mod tests {
 
     #[test]
     fn a_state_survives_its_file() {
-        assert_eq!(State::from_bytes(&state().to_bytes(), ROOTS), Ok(state()));
+        assert_eq!(State::from_bytes(&bytes(&state()), ROOTS), Ok(state()));
     }
 
     #[test]
     fn every_flipped_bit_and_every_cut_is_noticed() {
-        let bytes = state().to_bytes();
+        let bytes = bytes(&state());
         for at in 0..bytes.len() {
             for bit in 0..8 {
                 let mut damaged = bytes.clone();
@@ -210,7 +238,7 @@ mod tests {
 
     #[test]
     fn the_state_of_another_pair_is_not_used() {
-        let bytes = state().to_bytes();
+        let bytes = bytes(&state());
         assert_eq!(State::from_bytes(&bytes, [[1; 16], [3; 16]]), Err(Unusable::OtherPair));
     }
 

@@ -1,9 +1,10 @@
 //! One run of one pair, from the locks to the report.
 
+use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
-use syncmgr_plugin::directories::{self, Directory};
+use syncmgr_plugin::directories::{self, Directory, File};
 use syncmgr_plugin::{Error, ErrorCode, ItemRun, LogLevel, Result, Stop};
 
 use crate::apply::{Applier, Done};
@@ -12,12 +13,14 @@ use crate::names;
 use crate::options::{Mode, Options};
 use crate::pair::Pair;
 use crate::plan::{self, Action, Danger, Input, Operation, Plan};
-use crate::scan::{self, Scan};
-use crate::state::{Base, BaseChildren, ConflictRecord, State, Unusable};
+use crate::scan::{self, Known, Scan};
+use crate::state::{BaseChildren, ConflictRecord, State, Unusable};
 use crate::tree::{Digest, Side};
 
 /// State files larger than this are damaged.
 const MAX_STATE_BYTES: usize = 1 << 30;
+/// How much of a state file is written at once.
+const STATE_PART_BYTES: usize = 64 << 10;
 /// Log entries of one kind; the rest is one entry that counts them.
 const MAX_ENTRIES: usize = 100;
 
@@ -31,9 +34,11 @@ pub(crate) fn sync(pair: &Pair, options: &Options, run: &mut ItemRun) -> Result<
 
     let now = now();
     let [left, right] = &roots;
-    let left = scan::scan(left, Side::Left, &filter, run)
+    let known = Known { base: Some(&before.entries), other: None };
+    let left = scan::scan(left, Side::Left, &filter, known, run)
         .map_err(|stop| lead(stop, "the left directory cannot be read"))?;
-    let right = scan::scan(right, Side::Right, &filter, run)
+    let known = Known { other: Some(&left.children), ..known };
+    let right = scan::scan(right, Side::Right, &filter, known, run)
         .map_err(|stop| lead(stop, "the right directory cannot be read"))?;
     let scans = [left, right];
 
@@ -169,6 +174,20 @@ fn load(storage: &Directory, pair: &Pair, run: &ItemRun) -> Result<State> {
     Ok(State::new(roots))
 }
 
+/// A file of the host as a writer.
+struct Writer<'a>(&'a File);
+
+impl io::Write for Writer<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes).map_err(io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Replaces the state in one step, after everything that it speaks of.
 fn save(storage: &Directory, pair: &Pair, state: &State, options: &Options) -> Result<()> {
     let name = pair.state_name();
@@ -179,7 +198,7 @@ fn save(storage: &Directory, pair: &Pair, state: &State, options: &Options) -> R
             _ => {}
         }
         let file = storage.create_file(&temp)?;
-        file.write(&state.to_bytes())?;
+        state.write(io::BufWriter::with_capacity(STATE_PART_BYTES, Writer(&file)))?;
         if options.durable {
             file.flush()?;
         }
@@ -371,7 +390,7 @@ fn exists(entries: &BaseChildren, key: &str) -> bool {
         None => entries.contains_key(key),
         Some((first, rest)) => entries
             .get(first)
-            .and_then(Base::children)
+            .and_then(|base| base.children())
             .is_some_and(|children| exists(children, rest)),
     }
 }

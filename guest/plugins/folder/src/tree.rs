@@ -1,6 +1,8 @@
 //! What is on the two sides.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroI64;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -54,20 +56,24 @@ pub struct Fingerprint {
     /// When the content was changed, in ns since 1970.
     pub modified: i64,
     /// When anything was changed, in ns since 1970; `None`: not known.
-    pub changed: Option<i64>,
+    pub changed: Option<NonZeroI64>,
     /// The file's identity; 0: not known.
     pub file_id: u64,
 }
+
+/// A name or a path. There are many of them, and most are that of one entry on both sides and of
+/// what was agreed on, which share it.
+pub type Name = Arc<str>;
 
 /// One entry of a side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
     /// The name as this side spells it.
-    pub name: String,
+    pub name: Name,
     /// What it is.
     pub kind: Kind,
     /// The permission bits, 0 to 0o777; `None`: the system has none.
-    pub mode: Option<u32>,
+    pub mode: Option<u16>,
     /// How it is recognised.
     pub fingerprint: Fingerprint,
 }
@@ -78,16 +84,16 @@ pub enum Kind {
     /// A regular file.
     File,
     /// A symbolic link with its text.
-    Link(String),
+    Link(Box<str>),
     /// A directory.
     Directory(Children),
     /// Something that is left alone. `None`: because of a filter, which nobody needs to be told
     /// of; else why.
-    Blocked(Option<String>),
+    Blocked(Option<Box<str>>),
 }
 
 /// The entries of a directory, by [`key`](crate::names::key).
-pub type Children = BTreeMap<String, Node>;
+pub type Children = BTreeMap<Name, Node>;
 
 impl Node {
     /// The entries, of a directory.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "it is part of tests")]
 
 use std::collections::BTreeMap;
+use std::num::NonZeroI64;
 
 use super::*;
 use Mode::{Mirror, Newer, OneWaySafe, PreferLeft, PreferRight, TwoWaySafe};
@@ -22,7 +23,7 @@ pub struct Item {
     /// What a row has after the path: `:` of a file, `@` of a link, `/` of a directory.
     pub mark: char,
     pub text: String,
-    pub mode: u32,
+    pub mode: u16,
     pub modified: i64,
     pub changed: i64,
     pub id: u64,
@@ -68,7 +69,7 @@ pub fn is_in(path: &str, directory: &str) -> bool {
     path.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-pub fn usual_mode(mark: char) -> u32 {
+pub fn usual_mode(mark: char) -> u16 {
     match mark {
         ':' => 0o644,
         '@' => 0o777,
@@ -111,8 +112,8 @@ pub fn listing(rows: &str) -> Listing {
 
 pub fn base_mut<'a>(entries: &'a mut BaseChildren, key: &str) -> Option<&'a mut Base> {
     match key.split_once('/') {
-        None => entries.get_mut(key),
-        Some((first, rest)) => match &mut entries.get_mut(first)?.kind {
+        None => entries.get_mut(key).map(Arc::make_mut),
+        Some((first, rest)) => match &mut Arc::make_mut(entries.get_mut(first)?).kind {
             BaseKind::Directory(children) => base_mut(children, rest),
             BaseKind::File(_) | BaseKind::Link(_) => None,
         },
@@ -130,14 +131,14 @@ impl Item {
     }
 
     pub fn fingerprint(&self) -> Fingerprint {
-        let (size, changed) = (self.text.len() as u64, Some(self.changed));
+        let (size, changed) = (self.text.len() as u64, NonZeroI64::new(self.changed));
         Fingerprint { size, modified: self.modified, changed, file_id: self.id }
     }
 
     pub fn is_agreed(&self, base: Option<Base>) -> bool {
         match base.map(|base| base.kind) {
             Some(BaseKind::File(agreed)) => self.mark == ':' && agreed == digest(&self.text),
-            Some(BaseKind::Link(agreed)) => self.mark == '@' && agreed == self.text,
+            Some(BaseKind::Link(agreed)) => self.mark == '@' && *agreed == *self.text,
             Some(BaseKind::Directory(_)) | None => false,
         }
     }
@@ -179,7 +180,7 @@ impl World {
                 (':' | '@' | '/', _) => self.put(side, path, new),
                 ('*', Some(old)) => (old.modified, old.changed) = (new.modified, new.changed),
                 ('%', Some(old)) => {
-                    old.mode = u32::from_str_radix(text, 8).unwrap();
+                    old.mode = u16::from_str_radix(text, 8).unwrap();
                     old.changed = new.changed;
                 }
                 ('*' | '%', None) => {}
@@ -216,16 +217,16 @@ impl World {
         let tree = &self.trees[side.index()];
         let inside = tree.iter().filter(|(path, _)| parent(path) == directory);
         let node = |(path, item): (&String, &Item)| {
-            let name = path.rsplit('/').next().unwrap().to_owned();
+            let name = Name::from(path.rsplit('/').next().unwrap());
             let kind = match (self.bars[side.index()].get(path), item.mark) {
                 (Some('?'), _) => Kind::Blocked(None),
-                (Some('!'), _) => Kind::Blocked(Some("blocked".to_owned())),
+                (Some('!'), _) => Kind::Blocked(Some("blocked".into())),
                 (_, ':') => Kind::File,
-                (_, '@') => Kind::Link(item.text.clone()),
+                (_, '@') => Kind::Link(item.text.as_str().into()),
                 (_, _) => Kind::Directory(self.scan(side, path)),
             };
             let (mode, fingerprint) = (Some(item.mode), item.fingerprint());
-            (names::key(&name), Node { name, kind, mode, fingerprint })
+            (names::key(&name).into(), Node { name, kind, mode, fingerprint })
         };
         inside.map(node).collect()
     }
@@ -284,8 +285,11 @@ impl World {
             Action::Copy { from, source, digest: planned, replaces } => {
                 let source_path = &paths[from.index()];
                 let Item { text, mode, modified, .. } = self.still(*from, source_path, source);
-                assert!(planned.is_none_or(|planned| planned == digest(&text)), "{operation:?}");
-                self.make_room(on, path, replaces.as_ref());
+                assert!(
+                    planned.as_ref().is_none_or(|planned| **planned == digest(&text)),
+                    "{operation:?}"
+                );
+                self.make_room(on, path, replaces.as_deref());
                 let copy = self.item(on, ':', &text);
                 self.insert(on, path, Item { mode, modified, ..copy });
                 self.note(on, path, key, next);
@@ -295,7 +299,7 @@ impl World {
                 }
             }
             Action::MakeLink { text, replaces, .. } => {
-                self.make_room(on, path, replaces.as_ref());
+                self.make_room(on, path, replaces.as_deref());
                 let link = self.item(on, '@', text);
                 self.insert(on, path, link);
                 self.note(on, path, key, next);
@@ -310,7 +314,7 @@ impl World {
             Action::RemoveDirectory { .. } => assert_eq!(self.remove(on, path).mark, '/', "{path}"),
             Action::SetMode { mode, .. } => {
                 let changed = self.item(on, '/', "").changed;
-                let item = self.trees[on.index()].get_mut(path).unwrap();
+                let item = self.trees[on.index()].get_mut(&**path).unwrap();
                 assert_ne!(item.mark, '@', "links have no permissions: {path}");
                 (item.mode, item.changed) = (*mode, changed);
                 self.note(on, path, key, next);
@@ -321,7 +325,7 @@ impl World {
     /// The leaf at a path, which must be what the plan saw.
     pub fn still(&self, side: Side, path: &str, planned: &Fingerprint) -> Item {
         let item = &self.trees[side.index()][path];
-        let changed = planned.changed.and(Some(item.changed));
+        let changed = planned.changed.and(NonZeroI64::new(item.changed));
         assert_eq!(Fingerprint { changed, ..item.fingerprint() }, *planned, "{path}");
         assert_ne!(item.mark, '/', "{path}");
         item.clone()
