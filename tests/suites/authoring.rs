@@ -756,6 +756,8 @@ fn every_error_code_is_explained() -> Result<()> {
     for file in [
         "host/src/error.rs",
         "host/src/limits.rs",
+        "host/src/http/denial.rs",
+        "host/src/http/grant.rs",
         "host/store/src/error.rs",
         "host/authoring/src/error.rs",
         "host/kit/src/error.rs",

@@ -182,8 +182,8 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     })
 }
 
-/// Writes an error and its causes to standard error, a line each.
-pub(crate) fn print_error(error: &anyhow::Error) {
+/// An error and its causes as people see them, a line each.
+pub fn error_text(error: &anyhow::Error) -> String {
     let mut text = format!("error: {}\n", escape(&error.to_string()));
     let mut said = error.to_string();
     for cause in error.chain().skip(1) {
@@ -194,8 +194,13 @@ pub(crate) fn print_error(error: &anyhow::Error) {
         }
         said = cause;
     }
+    text
+}
+
+/// Writes an error and its causes to standard error.
+pub(crate) fn print_error(error: &anyhow::Error) {
     // There is nobody left to tell when this fails.
-    let _ = std::io::stderr().write_all(text.as_bytes());
+    let _ = std::io::stderr().write_all(error_text(error).as_bytes());
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The program `syncmgr`, apart from its `main`, so that fuzzing reaches it. No API.
+//! The program `syncmgr`, apart from its `main`, so that tests and fuzzing reach it. No API.
 
 #![doc(hidden)]
 
@@ -23,6 +23,7 @@ use clap::Parser;
 
 use crate::args::{Args, Command};
 use crate::exit::Exit;
+pub use crate::exit::error_text;
 
 /// The whole program.
 pub fn main() -> ExitCode {

@@ -78,13 +78,24 @@ fn status(name: &str) -> types::Status {
 }
 
 fn code(name: &str) -> types::ErrorCode {
+    use types::ErrorCode::*;
     match name {
-        "busy" => types::ErrorCode::Busy,
-        "safety-stop" => types::ErrorCode::SafetyStop,
-        "no-space" => types::ErrorCode::NoSpace,
-        "access-denied" => types::ErrorCode::AccessDenied,
-        "not-implemented" => types::ErrorCode::NotImplemented,
-        _ => types::ErrorCode::Failed,
+        "invalid-argument" => InvalidArgument,
+        "unexpected" => Unexpected,
+        "not-implemented" => NotImplemented,
+        "out-of-memory" => OutOfMemory,
+        "access-denied" => AccessDenied,
+        "cancelled" => Cancelled,
+        "not-found" => NotFound,
+        "already-exists" => AlreadyExists,
+        "busy" => Busy,
+        "changed" => Changed,
+        "safety-stop" => SafetyStop,
+        "no-space" => NoSpace,
+        "input-output" => InputOutput,
+        "not-connected" => NotConnected,
+        "timeout" => Timeout,
+        _ => Failed,
     }
 }
 
