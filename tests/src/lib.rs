@@ -2,6 +2,7 @@
 
 #![deny(missing_docs)]
 
+pub mod blocks;
 pub mod com;
 pub mod corpus;
 pub mod folder;
@@ -19,10 +20,20 @@ use std::sync::OnceLock;
 
 use syncmgr_host::{Host, Plugin};
 
-/// The programs in the book.
+/// What the documents have in Rust. Each page with such blocks is one of these.
 #[cfg(doctest)]
-#[doc = include_str!("../../guest/book/src/embedding.md")]
-pub struct Embedding;
+pub mod documents {
+    #[doc = include_str!("../../guest/book/src/cancellation.md")]
+    pub struct Cancellation;
+    #[doc = include_str!("../../guest/book/src/embedding.md")]
+    pub struct Embedding;
+    #[doc = include_str!("../../guest/book/src/files.md")]
+    pub struct Files;
+    #[doc = include_str!("../../README.md")]
+    pub struct Readme;
+    #[doc = include_str!("../../guest/book/src/testing.md")]
+    pub struct Testing;
+}
 
 /// The plugin of the README.
 pub const HELLO: &str = env!("GUEST_HELLO");
@@ -41,6 +52,17 @@ pub const WRONG: &str = env!("GUESTS");
 /// The root of the repository.
 pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// A component that asks for nothing, asking for these requests.
+pub fn with_requests(component: &[u8], requests: &str) -> Vec<u8> {
+    let section = wasm_encoder::CustomSection {
+        name: syncmgr_host::requests::SECTION.into(),
+        data: requests.as_bytes().into(),
+    };
+    let mut only = wasm_encoder::Component::new();
+    only.section(&section);
+    [component, &only.finish()[wasm_encoder::Component::HEADER.len()..]].concat()
 }
 
 /// One host for a whole suite.

@@ -14,6 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use conformance::blocks::{blocks, shows};
 use serde_json::Value;
 
 /// How long something may take that takes seconds.
@@ -143,6 +144,13 @@ fn from_nothing_to_a_packed_plugin(language: &str) -> Result<()> {
     let requests = inspected["requests"].as_array().context("requests")?;
     ensure!(requests.len() == 2, "{inspected}");
     home.run(&name, &["validate", &packed])?.expect(0, "is a plugin")?;
+
+    // What installs the tools is left out: they are there.
+    let page =
+        fs::read_to_string(home.path(&name).join("README.md"))?.replace("```sh\nsudo", "```\n");
+    fs::create_dir(home.path(&name).join("TO"))?;
+    let page = page.replace("FROM", "fixture/source");
+    carry_out(&home, &name, &page)?.expect(0, &packed)?;
     Ok(())
 }
 
@@ -248,6 +256,39 @@ class Synchronize(exports.Synchronize):
     Ok(())
 }
 
+/// Runs what the `sh` blocks of a page have its reader run, and compares what it shows as output
+/// with what the block before wrote. Returns all that was written.
+fn carry_out(home: &Home, folder: &str, page: &str) -> Result<Ran> {
+    const END: &str = "-- the end of a block --";
+    let blocks = blocks(page);
+    let steps: Vec<_> = blocks.iter().filter(|block| block.info == "sh").collect();
+    let script: String =
+        steps.iter().map(|block| format!("{}echo '{END}'\n", block.text)).collect();
+    let program = Path::new(env!("CARGO_BIN_EXE_syncmgr")).parent().context("a folder")?;
+    let path = std::env::var("PATH")?;
+    let mut bash = Command::new("bash");
+    bash.args(["-euxc", &script]).env("PATH", format!("{}:{path}", program.display()));
+    bash.current_dir(home.path(folder)).env("SYNCMGR_STATE_DIR", home.path("state"));
+    for outer in ["CARGO_TARGET_DIR", "RUSTFLAGS", "CARGO_MANIFEST_DIR", "RUST_BACKTRACE"] {
+        bash.env_remove(outer);
+    }
+    let ran = Ran::of(bash.output()?)?.expect(0, END)?;
+    let said: Vec<_> = ran.stdout.split(&format!("{END}\n")).collect();
+    ensure!(said.len() == steps.len() + 1, "{ran:#?}");
+    let mut carried_out = 0;
+    for block in &blocks {
+        match block.info.as_str() {
+            "sh" => carried_out += 1,
+            "text" => {
+                let said = said[carried_out - 1];
+                ensure!(shows(&block.text, said), "{}\nis not what came:\n{said}", block.text);
+            }
+            _other => {}
+        }
+    }
+    Ok(ran)
+}
+
 /// Runs what a tutorial has its reader run, in an empty folder.
 fn tutorial(language: &str) -> Result<()> {
     let home = Home::new()?;
@@ -258,29 +299,10 @@ fn tutorial(language: &str) -> Result<()> {
     }
     let page = format!("guest/book/src/tutorial-{language}.md");
     let page = fs::read_to_string(conformance::workspace().join(page))?;
-    let mut script = String::new();
-    let mut in_block = false;
-    for line in page.lines() {
-        match line {
-            "```sh" => in_block = true,
-            "```" => in_block = false,
-            line if in_block => script.push_str(&format!("{line}\n")),
-            _prose => {}
-        }
-    }
-    ensure!(script.contains("syncmgr new") && script.contains("syncmgr pack"), "{script}");
     // Where nothing else is.
-    let mirrored = home.path("mirrored").display().to_string();
-    let script = script.replace("/tmp/mirrored", &mirrored);
-    let program = Path::new(env!("CARGO_BIN_EXE_syncmgr")).parent().context("a folder")?;
-    let path = std::env::var("PATH")?;
-    let mut bash = Command::new("bash");
-    bash.args(["-euxc", &script]).env("PATH", format!("{}:{path}", program.display()));
-    bash.current_dir(home.path("")).env("SYNCMGR_STATE_DIR", home.path("state"));
-    for outer in ["CARGO_TARGET_DIR", "RUSTFLAGS", "CARGO_MANIFEST_DIR", "RUST_BACKTRACE"] {
-        bash.env_remove(outer);
-    }
-    let ran = Ran::of(bash.output()?)?.expect(0, " 0 failed")?;
+    let page = page.replace("/tmp/mirrored", &home.path("mirrored").display().to_string());
+    let ran = carry_out(&home, "", &page)?.expect(0, " 0 failed")?;
+    ensure!(ran.stderr.contains("syncmgr new") && ran.stderr.contains("syncmgr pack"), "{ran:#?}");
     ensure!(ran.stdout.contains("Copy to the other folder"), "the change is seen: {ran:#?}");
     ensure!(ran.stdout.contains("license   MIT OR Apache-2.0"), "{ran:#?}");
     Ok(())

@@ -15,9 +15,11 @@ mod embed;
 #[test]
 fn the_readme_quotes_the_sources() -> anyhow::Result<()> {
     let readme = fs::read_to_string(workspace().join("README.md"))?;
-    for source in ["guest/plugins/hello/src/lib.rs", "host/examples/embed.rs"] {
+    for (info, source) in
+        [("rust", "guest/plugins/hello/src/lib.rs"), ("rust,no_run", "host/examples/embed.rs")]
+    {
         let text = fs::read_to_string(workspace().join(source))?;
-        let quoted = format!("```rust\n{}\n```", text.trim_end());
+        let quoted = format!("```{info}\n{}\n```", text.trim_end());
         anyhow::ensure!(readme.contains(&quoted), "README.md does not quote {source} as it is");
     }
     Ok(())

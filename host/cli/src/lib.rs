@@ -40,6 +40,18 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Whether the program takes these arguments, the first of which is its name. Nothing is carried out.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn check_arguments(arguments: &[&str]) -> Result<(), String> {
+    match Args::try_parse_from(arguments) {
+        Err(error) if error.use_stderr() => Err(error.to_string()),
+        // Help and the version are errors, too.
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 fn dispatch(command: &Command) -> anyhow::Result<Exit> {
     match command {
         Command::Run(run) => command::run::run(run),

@@ -1,0 +1,504 @@
+//! Every code block of the documents is compiled, carried out or read by what it is for.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use conformance::blocks::{Block, blocks};
+use conformance::workspace;
+use syncmgr_authoring::Manifest;
+
+/// What is done with a block.
+#[derive(Debug)]
+enum How {
+    /// Carried out in this folder, after these commands.
+    Run(&'static str, &'static str),
+    /// Written to this file, for what comes later.
+    File(&'static str),
+    /// Compared with what these commands print in this folder.
+    Shows(&'static str, &'static str),
+    /// The same, for one line that is broken into several.
+    ShowsLine(&'static str, &'static str),
+    /// Has commands after `$ `, each with what it prints, for this folder.
+    Session(&'static str),
+    /// Its `run` steps are carried out in this folder, and it has the file named by `path` then.
+    Workflow(&'static str),
+    /// A part of a project's manifest. With this beside it, it is read as one.
+    Manifest(&'static str),
+    /// Another test does it.
+    By(&'static str),
+    /// Not carried out, for this reason. Commands of `syncmgr` in it have to be ones.
+    Not(&'static str),
+}
+use How::{By, File, Not, Run, Session, Shows, ShowsLine, Workflow};
+
+const BUILD: &str = "[build]\nlanguage = \"c\"\n";
+const PLUGIN_AND_BUILD: &str =
+    "[plugin]\nname = \"mirror\"\nversion = \"0.1.0\"\n[build]\nlanguage = \"c\"\n";
+
+/// For each block its page, what its first line begins with, and what is done with it. This is the
+/// order in which they are carried out, too, one after the other in one home.
+const BLOCKS: &[(&str, &str, How)] = &[
+    ("README.md", "cargo run -- demo", By("cli::the_demo_makes_two_folders_and_syncs_them")),
+    ("README.md", "cargo test", Not("this is how the tests are run")),
+    ("README.md", "syncmgr run folder", Run("readme", "")),
+    ("README.md", "# sync.toml", File("readme/sync.toml")),
+    ("README.md", "syncmgr run --job", Run("readme", "")),
+    ("README.md", "syncmgr register folder", Run("readme", "")),
+    ("README.md", "syncmgr inspect theirs.wasm", Run("readme", "")),
+    ("README.md", "syncmgr new mirror", Run("readme", "")),
+    ("README.md", "[package]", File("hello/Cargo.toml")),
+    ("README.md", "cargo build --release", Run("hello", "")),
+    ("README.md", "syncmgr validate", Run("hello", "")),
+    ("CONTRIBUTING.md", "cargo build", Not("this is how the tests are run")),
+    ("CONTRIBUTING.md", "BLESS=1", Not("it writes into the repository")),
+    ("ARCHITECTURE.md", "component -->", Not("a drawing")),
+    (LIFECYCLE, "            +----", Not("a drawing")),
+    (INTRODUCTION, "rustup target add", Not("it installs the program")),
+    (OPERATING, "plugin = \"theirs.wasm\"", File("operating/sync.toml")),
+    (OPERATING, "syncmgr inspect theirs.wasm", Run("operating", "")),
+    (OPERATING, "plugin = \"folder\"", File("operating/sync.toml")),
+    (OPERATING, "syncmgr items --job", Run("operating", "")),
+    (
+        OPERATING,
+        "{\"event\":\"report\"",
+        ShowsLine(
+            "readme/mirror",
+            "mkdir copies
+             dirs='--dir source=fixture/source:ro --dir target=copies'
+             syncmgr run build/mirror.wasm $dirs --json | tail -n 1",
+        ),
+    ),
+    (GRANTS, "[requests.directories]", How::Manifest(PLUGIN_AND_BUILD)),
+    (GRANTS, "$ syncmgr inspect", Session("readme/mirror/dist")),
+    (PUBLISHING, "[plugin]", How::Manifest(BUILD)),
+    (PUBLISHING, "syncmgr register", Run("readme/mirror/dist", "")),
+    (TESTING, "syncmgr test", Run("readme/mirror", "cp build/mirror.wasm .")),
+    (
+        TESTING,
+        "FAILED   every-item-ends",
+        Shows(
+            "wrong",
+            "test='syncmgr test build/wrong.wasm --fixture fixture --check every-item-ends'
+             { $test || [ $? -eq 3 ]; } | grep -v ' passed, '",
+        ),
+    ),
+    (TESTING, "steps:", Workflow("readme/mirror")),
+    (
+        TESTING,
+        "syncmgr run mirror.wasm",
+        Run("readme/mirror", "cp -r fixture/source in; mkdir out"),
+    ),
+    (
+        TESTING,
+        "call 3 is not as in the recording",
+        Shows(
+            "readme/mirror",
+            "sed -i 's/\"max-value\":55/\"max-value\":54/' run.jsonl
+             syncmgr replay mirror.wasm run.jsonl || [ $? -eq 3 ]",
+        ),
+    ),
+    (
+        TESTING,
+        "SYNCMGR_COMPONENT=",
+        By("authoring::the_tests_of_a_rust_project_run_natively_and_with_the_component"),
+    ),
+    (WINDOWS, "cargo build --release", Not("`windows` and `com_native` build them")),
+    (WINDOWS, "syncmgr register folder", Not(ON_WINDOWS)),
+    (WINDOWS, "syncmgr run --clsid", Not(ON_WINDOWS)),
+    (WINDOWS, "syncmgr unregister", Not(ON_WINDOWS)),
+    (
+        "tests/jco/README.md",
+        "cargo build",
+        By("authoring::the_same_plugin_runs_under_another_runtime"),
+    ),
+    (TUTORIAL_C, "sudo apt install", Not("it installs what the other blocks need")),
+    (TUTORIAL_C, "syncmgr dev", Not(DEV)),
+    (TUTORIAL_JAVASCRIPT, "syncmgr dev", Not(DEV)),
+    (TUTORIAL_PYTHON, "syncmgr dev", Not(DEV)),
+    (TUTORIAL_RUST, "syncmgr dev", Not(DEV)),
+    ("guest/templates/javascript/README.md", "[requests.allow]", How::Manifest(PLUGIN_AND_BUILD)),
+    ("guest/templates/python/README.md", "[requests.allow]", How::Manifest(PLUGIN_AND_BUILD)),
+];
+
+const GRANTS: &str = "guest/book/src/grants.md";
+const INTRODUCTION: &str = "guest/book/src/introduction.md";
+const LIFECYCLE: &str = "guest/book/src/lifecycle.md";
+const OPERATING: &str = "guest/book/src/operating.md";
+const PUBLISHING: &str = "guest/book/src/publishing.md";
+const TESTING: &str = "guest/book/src/testing.md";
+const TUTORIAL_C: &str = "guest/book/src/tutorial-c.md";
+const TUTORIAL_JAVASCRIPT: &str = "guest/book/src/tutorial-javascript.md";
+const TUTORIAL_PYTHON: &str = "guest/book/src/tutorial-python.md";
+const TUTORIAL_RUST: &str = "guest/book/src/tutorial-rust.md";
+const WINDOWS: &str = "guest/book/src/windows.md";
+
+const ON_WINDOWS: &str = "it is for Windows, where `windows` does the like under Wine";
+const DEV: &str = "it does not end; `authoring` runs it where it waits for changes";
+
+/// Pages of which a test takes every block with one of these infos, however many there are.
+const WHOLE_PAGES: &[(&str, &[&str], &str)] = &[
+    (TUTORIAL_C, &["sh", "text"], "authoring::the_tutorial_in_c_works_as_it_stands"),
+    (
+        TUTORIAL_JAVASCRIPT,
+        &["sh", "text"],
+        "authoring::the_tutorial_in_javascript_works_as_it_stands",
+    ),
+    (TUTORIAL_PYTHON, &["sh", "text"], "authoring::the_tutorial_in_python_works_as_it_stands"),
+    (TUTORIAL_RUST, &["sh", "text"], "authoring::the_tutorial_in_rust_works_as_it_stands"),
+    ("guest/templates/c/README.md", &["sh"], "authoring::from_nothing_to_a_packed_plugin_in_c"),
+    (
+        "guest/templates/javascript/README.md",
+        &["sh"],
+        "authoring::from_nothing_to_a_packed_plugin_in_javascript",
+    ),
+    (
+        "guest/templates/python/README.md",
+        &["sh"],
+        "authoring::from_nothing_to_a_packed_plugin_in_python",
+    ),
+    (
+        "guest/templates/rust/README.md",
+        &["sh"],
+        "authoring::from_nothing_to_a_packed_plugin_in_rust",
+    ),
+    ("wit/reference.md", &["wit"], "contract::the_reference_says_what_the_wit_says"),
+];
+
+/// Every page with code blocks, by its path in the repository.
+fn documents() -> Result<BTreeMap<String, Vec<Block>>> {
+    fn collect(folder: &Path, pages: &mut Vec<PathBuf>) -> Result<()> {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with('.') || name == "target" || name == "node_modules" {
+                continue;
+            }
+            if path.is_dir() {
+                collect(&path, pages)?;
+            } else if path.extension().is_some_and(|end| end == "md") {
+                pages.push(path);
+            }
+        }
+        Ok(())
+    }
+    let root = workspace().canonicalize()?;
+    let mut pages = Vec::new();
+    collect(&root, &mut pages)?;
+    let mut documents = BTreeMap::new();
+    for page in pages {
+        let found = blocks(&fs::read_to_string(&page)?);
+        let path = page.strip_prefix(&root)?.to_string_lossy().replace('\\', "/");
+        if !found.is_empty() {
+            documents.insert(path, found);
+        }
+    }
+    Ok(documents)
+}
+
+/// Which blocks of a page a row of [`BLOCKS`] is about.
+fn named<'a>(page: &'a [Block], start: &'a str) -> impl Iterator<Item = &'a Block> {
+    page.iter().filter(move |block| {
+        !["rust", "wit"].contains(&block.language()) && block.text.starts_with(start)
+    })
+}
+
+/// Whether there is a test of this name, such as `suite::test`.
+fn test_exists(name: &str) -> Result<bool> {
+    let (suite, test) = name.split_once("::").context("a suite and a test")?;
+    let source = fs::read_to_string(workspace().join(format!("tests/suites/{suite}.rs")))?;
+    Ok(source.contains(&format!("#[test]\nfn {test}(")))
+}
+
+#[test]
+fn there_is_a_test_or_a_reason_for_every_block() -> Result<()> {
+    let documents = documents()?;
+    let doctests = fs::read_to_string(workspace().join("tests/src/lib.rs"))?;
+    for (page, found) in &documents {
+        for block in found {
+            let place = || format!("{page}:{}, ```{}", block.line, block.info);
+            if block.language() == "rust" {
+                let included = doctests.contains(&format!("include_str!(\"../../{page}\")"));
+                ensure!(included, "{}: tests/src/lib.rs does not have the page", place());
+                let compiled = block.info == "rust" || block.info == "rust,no_run";
+                ensure!(compiled, "{}: it is not compiled", place());
+                continue;
+            }
+            let rows = BLOCKS.iter().filter(|(of, start, _)| {
+                of == page && named(std::slice::from_ref(block), start).next().is_some()
+            });
+            let mut hows: Vec<_> = rows.map(|(_, _, how)| how).collect();
+            let whole = WHOLE_PAGES
+                .iter()
+                .any(|(of, infos, _)| of == page && infos.contains(&block.info.as_str()));
+            ensure!(
+                hows.len() + usize::from(whole) == 1,
+                "{}: {} rows of this suite say what is done with it:\n{}",
+                place(),
+                hows.len() + usize::from(whole),
+                block.text
+            );
+            let carried_out = !matches!(hows.pop(), Some(Not(_) | By(_)));
+            let ignored = block.info.ends_with(",ignore");
+            ensure!(!(carried_out && ignored), "{}: it is not ignored", place());
+        }
+    }
+    for (page, start, how) in BLOCKS {
+        let found = documents.get(*page).map(Vec::as_slice).unwrap_or_default();
+        ensure!(named(found, start).count() == 1, "{page} has no block {start:?}");
+        match how {
+            By(test) => ensure!(test_exists(test)?, "there is no test {test}"),
+            Not(why) => ensure!(why.contains(' '), "{page}: {start:?} needs a reason"),
+            Run(..)
+            | File(_)
+            | Shows(..)
+            | ShowsLine(..)
+            | Session(_)
+            | Workflow(_)
+            | How::Manifest(_) => {}
+        }
+    }
+    for (page, infos, test) in WHOLE_PAGES {
+        let found = documents.get(*page).map(Vec::as_slice).unwrap_or_default();
+        for info in *infos {
+            ensure!(found.iter().any(|block| block.info == *info), "{page} has no {info}");
+        }
+        ensure!(test_exists(test)?, "there is no test {test}");
+    }
+    Ok(())
+}
+
+/// The arguments of each command of `syncmgr` in a block.
+fn commands(block: &Block) -> Vec<Vec<String>> {
+    let lines = block.text.lines().map(|line| {
+        let line = line.trim_start().trim_start_matches("$ ").trim_start_matches("- run: ");
+        let command = line.split(" #").next().unwrap_or_default();
+        command.replace("cargo run -- ", "syncmgr ").replace("{{name}}", "mirror")
+    });
+    lines
+        .filter(|line| line.starts_with("syncmgr "))
+        .map(|line| line.split_whitespace().map(str::to_owned).collect())
+        .collect()
+}
+
+#[test]
+fn every_command_in_a_block_is_one_that_the_program_takes() -> Result<()> {
+    let mut checked = 0;
+    for (page, found) in documents()? {
+        for block in found.iter().filter(|block| block.language() != "rust") {
+            for command in commands(block) {
+                let arguments: Vec<_> = command.iter().map(String::as_str).collect();
+                syncmgr_cli::check_arguments(&arguments).map_err(|error| {
+                    anyhow::anyhow!("{page}:{}: {}: {error}", block.line, command.join(" "))
+                })?;
+                checked += 1;
+            }
+        }
+    }
+    ensure!(checked > 80, "{checked} commands");
+    for wrong in [
+        &["syncmgr", "run", "--job", "a.toml", "--dir", "b=c"][..],
+        &["syncmgr", "sync"],
+        &["syncmgr", "register"],
+    ] {
+        ensure!(syncmgr_cli::check_arguments(wrong).is_err(), "{wrong:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn every_part_of_a_manifest_is_read() -> Result<()> {
+    let documents = documents()?;
+    for (page, start, how) in BLOCKS {
+        let How::Manifest(beside) = how else { continue };
+        let block = documents.get(*page).and_then(|found| named(found, start).next());
+        let part = &block.context("it is there")?.text;
+        Manifest::parse(&format!("{beside}{part}"))
+            .map_err(|error| anyhow::anyhow!("{page}: {error}"))?;
+        let misspelt = part.replacen("[requests.", "[requests.x", 1).replacen("version", "ver", 1);
+        ensure!(Manifest::parse(&format!("{beside}{misspelt}")).is_err(), "{page} is looked at");
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+mod carried_out {
+    #![allow(clippy::print_stderr, reason = "what is skipped has to be said")]
+
+    use std::ffi::OsString;
+    use std::process::{Command, Stdio};
+
+    use conformance::blocks::shows;
+
+    use super::*;
+
+    /// A user's home, and what the documents speak of in it.
+    struct Home(tempfile::TempDir);
+
+    impl Home {
+        fn new() -> Result<Self> {
+            let home = Self(tempfile::tempdir()?);
+            for folder in ["readme/B", "usb/docs", "usb/photos"] {
+                fs::create_dir_all(home.path(folder))?;
+            }
+            for name in ["docs/report.txt", "docs/old.tmp", "photos/one.raw", "mail/hello.txt"] {
+                home.write(name, name)?;
+            }
+            home.write("readme/A/a.txt", "a")?;
+            let theirs = theirs()?;
+            home.write("readme/theirs.wasm", &theirs)?;
+            home.write("operating/theirs.wasm", &theirs)?;
+            let hello = fs::read(workspace().join("guest/plugins/hello/src/lib.rs"))?;
+            home.write("hello/src/lib.rs", hello)?;
+            home.write("hello/Cargo.lock", fs::read(workspace().join("Cargo.lock"))?)?;
+            Ok(home)
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.0.path().join(name)
+        }
+
+        fn write(&self, name: &str, content: impl AsRef<[u8]>) -> Result<()> {
+            let path = self.path(name);
+            fs::create_dir_all(path.parent().context("a parent")?)?;
+            Ok(fs::write(path, content)?)
+        }
+
+        /// What the documents name, as it is here.
+        fn replaced(&self, text: &str) -> String {
+            let mut text = text.to_owned();
+            for (theirs, ours) in
+                [("/mnt/usb", self.path("usb")), ("../syncmgr/guest", workspace().join("guest"))]
+            {
+                text = text.replace(theirs, &ours.display().to_string());
+            }
+            text
+        }
+
+        /// Carries out commands, and returns what they wrote on standard output.
+        fn bash(&self, folder: &str, script: &str) -> Result<String> {
+            let script = self.replaced(script);
+            let program = Path::new(env!("CARGO_BIN_EXE_syncmgr")).parent().context("a folder")?;
+            let mut path = OsString::from(program);
+            path.push(":");
+            path.push(std::env::var_os("PATH").unwrap_or_default());
+            let mut bash = Command::new("bash");
+            bash.args(["-euxo", "pipefail", "-c", &script]).current_dir(self.path(folder));
+            // What cargo and rustup have in the real home stays there.
+            let real = PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
+            for (variable, usual) in [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")] {
+                if std::env::var_os(variable).is_none() {
+                    bash.env(variable, real.join(usual));
+                }
+            }
+            for outer in [
+                "CARGO_TARGET_DIR",
+                "CARGO_MANIFEST_DIR",
+                "RUSTFLAGS",
+                "RUST_BACKTRACE",
+                "SYNCMGR_STATE_DIR",
+                "XDG_STATE_HOME",
+            ] {
+                bash.env_remove(outer);
+            }
+            bash.env("PATH", path).env("HOME", self.path(""));
+            bash.env("TOKEN", "hunter2").env("MAIL_TOKEN", "hunter2");
+            let ran = bash.output()?;
+            let said = String::from_utf8(ran.stdout)?;
+            let errors = String::from_utf8_lossy(&ran.stderr);
+            ensure!(ran.status.success(), "{}\n{said}\n{errors}", ran.status);
+            Ok(said)
+        }
+
+        fn carry_out(&self, block: &Block, how: &How) -> Result<()> {
+            let compare = |text: &str, said: &str| {
+                ensure!(shows(text, said), "the page shows\n{text}\nand what came is\n{said}");
+                Ok(())
+            };
+            match *how {
+                Run(folder, before) => {
+                    self.bash(folder, before)?;
+                    self.bash(folder, &block.text)?;
+                }
+                File(name) => self.write(name, self.replaced(&block.text))?,
+                Shows(folder, script) => compare(&block.text, &self.bash(folder, script)?)?,
+                ShowsLine(folder, script) => {
+                    let line = block.text.replace('\n', "").replace(", ...", ",...");
+                    compare(&line, &self.bash(folder, script)?)?;
+                }
+                Session(folder) => {
+                    for part in format!("\n{}", block.text).split("\n$ ").skip(1) {
+                        let (command, shown) = part.split_once('\n').context("an output")?;
+                        compare(shown, &self.bash(folder, command)?)?;
+                    }
+                }
+                Workflow(folder) => {
+                    let value = |line: &str, key: &str| {
+                        let (_, value) = line.split_once(key)?;
+                        let end = value.find([' ', '}']).filter(|_| key != "- run: ");
+                        Some(value[..end.unwrap_or(value.len())].to_owned())
+                    };
+                    let lines = || block.text.lines();
+                    let steps: Vec<_> = lines().filter_map(|line| value(line, "- run: ")).collect();
+                    let made: Vec<_> = lines().filter_map(|line| value(line, " path: ")).collect();
+                    ensure!(!steps.is_empty() && !made.is_empty(), "{steps:?} {made:?}");
+                    self.bash(folder, &steps.join("\n"))?;
+                    for name in made {
+                        let file = self.path(folder).join(&name);
+                        ensure!(file.exists(), "no step has made {name}");
+                    }
+                }
+                How::Manifest(_) | By(_) | Not(_) => {}
+            }
+            Ok(())
+        }
+    }
+
+    /// A plugin with the requests that the documents give `theirs.wasm`.
+    fn theirs() -> Result<Vec<u8>> {
+        let requests = "[directories]\ninbox = { access = \"read-only\", why = \"what arrived\" }\n\
+                        [settings]\nmax-age = \"what is older is left out\"\n\
+                        [secrets]\ntoken = \"signs in\"\n\
+                        [allow]\nwall-clock = \"how old a message is\"\n";
+        Ok(conformance::with_requests(&fs::read(conformance::HELLO)?, requests))
+    }
+
+    /// Makes the plugin that fails a check in the documents; `false`: it cannot be built here.
+    fn make_wrong(home: &Home) -> Result<bool> {
+        let clang = Command::new("clang").arg("--version").stdout(Stdio::null()).status();
+        if !clang.is_ok_and(|status| status.success()) {
+            let required = std::env::var_os("SYNCMGR_REQUIRE_LANGUAGES").is_some();
+            ensure!(!required, "there is no clang here");
+            eprintln!("skipped, for want of clang: the check that fails in testing.md");
+            return Ok(false);
+        }
+        home.bash("", "syncmgr new wrong --lang c; rm wrong/src/*")?;
+        for name in ["common.h", "never_ends.c"] {
+            let source = workspace().join("tests/plugins/wrong/c").join(name);
+            fs::copy(source, home.path("wrong/src").join(name))?;
+        }
+        home.bash("wrong", "syncmgr build")?;
+        Ok(true)
+    }
+
+    #[test]
+    fn what_the_documents_tell_to_do_works_and_shows_what_they_say() -> Result<()> {
+        let home = Home::new()?;
+        let has_wrong = make_wrong(&home)?;
+        let documents = documents()?;
+        let mut wrong = Vec::new();
+        for (page, start, how) in BLOCKS {
+            if matches!(how, Shows("wrong", _)) && !has_wrong {
+                continue;
+            }
+            let block = documents.get(*page).and_then(|found| named(found, start).next());
+            let block = block.with_context(|| format!("{page} has {start:?}"))?;
+            if let Err(error) = home.carry_out(block, how) {
+                wrong.push(format!("{page}:{}\n{}\n{error:#}", block.line, block.text));
+            }
+        }
+        ensure!(wrong.is_empty(), "{} blocks are wrong:\n\n{}", wrong.len(), wrong.join("\n\n"));
+        Ok(())
+    }
+}
