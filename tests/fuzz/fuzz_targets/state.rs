@@ -64,7 +64,10 @@ fn bases(entries: &Entries) -> BaseChildren {
 
 fn written(state: &State) -> Vec<u8> {
     let mut bytes = Vec::new();
-    state.write(&mut bytes).expect("memory takes it");
+    let Ok(()) = state.write(|part| {
+        bytes.extend_from_slice(part);
+        Ok::<(), std::convert::Infallible>(())
+    });
     bytes
 }
 

@@ -1,7 +1,7 @@
 //! What the two sides last agreed on, and the file it is kept in.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,8 @@ use crate::tree::{Digest, Fingerprint, Name, Side};
 /// The first bytes of a state file: what it is and its version.
 const MAGIC: &[u8; 16] = b"syncmgr-folder\0\x01";
 const CHECKSUM_BYTES: usize = 32;
+/// How much of a state file is given away at once.
+const PART_BYTES: usize = 64 << 10;
 
 /// Everything that is remembered about a pair.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,17 +103,27 @@ impl State {
         Self { roots, ..Self::default() }
     }
 
-    /// Writes a state file.
+    /// Gives the bytes of a state file away, part by part.
     ///
     /// # Errors
-    /// Those of the writer.
-    pub fn write(&self, to: impl Write) -> io::Result<()> {
-        let mut to = Checked { to, hasher: blake3::Hasher::new() };
-        to.write_all(MAGIC)?;
-        postcard::to_io(self, &mut to).map_err(io::Error::other)?;
-        let checksum = to.hasher.finalize();
-        to.to.write_all(checksum.as_bytes())?;
-        to.to.flush()
+    /// Those of `give`.
+    pub fn write<E>(&self, give: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        let mut parts = Parts {
+            part: Vec::with_capacity(PART_BYTES),
+            hasher: blake3::Hasher::new(),
+            give,
+            failure: None,
+        };
+        parts.add(MAGIC);
+        // Plain data can always be serialized, so what fails is `give`.
+        let _ = postcard::to_io(self, &mut parts);
+        let mut rest = std::mem::take(&mut parts.part);
+        parts.hasher.update(&rest);
+        rest.extend_from_slice(parts.hasher.finalize().as_bytes());
+        match parts.failure {
+            Some(failure) => Err(failure),
+            None => (parts.give)(&rest),
+        }
     }
 
     /// Reads a state file. Whatever is not exactly what [`State::write`] wrote for this pair
@@ -156,21 +168,37 @@ fn swap(entries: &mut BaseChildren) {
     }
 }
 
-/// Makes the checksum of what goes through it.
-struct Checked<W> {
-    to: W,
+/// Makes parts of what is written, and the checksum of it all.
+struct Parts<F, E> {
+    part: Vec<u8>,
     hasher: blake3::Hasher,
+    give: F,
+    /// The serializer has no errors of others.
+    failure: Option<E>,
 }
 
-impl<W: Write> Write for Checked<W> {
+impl<E, F: FnMut(&[u8]) -> Result<(), E>> Parts<F, E> {
+    fn add(&mut self, bytes: &[u8]) {
+        self.part.extend_from_slice(bytes);
+        if self.part.len() >= PART_BYTES && self.failure.is_none() {
+            self.hasher.update(&self.part);
+            self.failure = (self.give)(&self.part).err();
+            self.part.clear();
+        }
+    }
+}
+
+impl<E, F: FnMut(&[u8]) -> Result<(), E>> io::Write for Parts<F, E> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.to.write(bytes)?;
-        self.hasher.update(&bytes[..count]);
-        Ok(count)
+        self.add(bytes);
+        match self.failure {
+            Some(_) => Err(io::ErrorKind::Other.into()),
+            None => Ok(bytes.len()),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.to.flush()
+        Ok(())
     }
 }
 
@@ -197,7 +225,11 @@ mod tests {
 
     fn bytes(state: &State) -> Vec<u8> {
         let mut bytes = Vec::new();
-        state.write(&mut bytes).unwrap();
+        let written = state.write(|part| {
+            bytes.extend_from_slice(part);
+            Ok::<(), ()>(())
+        });
+        written.unwrap();
         bytes
     }
 
@@ -221,6 +253,29 @@ mod tests {
     #[test]
     fn a_state_survives_its_file() {
         assert_eq!(State::from_bytes(&bytes(&state()), ROOTS), Ok(state()));
+    }
+
+    #[test]
+    fn a_large_state_is_given_away_in_parts_until_one_is_refused() {
+        let mut large = state();
+        let file = Arc::clone(&large.entries["g"]);
+        let entries = (0..10_000).map(|number: u32| (number.to_string().into(), Arc::clone(&file)));
+        large.entries.extend(entries);
+        let parts = |limit: usize| {
+            let mut parts = Vec::new();
+            let written = large.write(|part| {
+                parts.push(part.len());
+                if parts.len() > limit { Err("full") } else { Ok(()) }
+            });
+            (written, parts)
+        };
+        let (written, all) = parts(usize::MAX);
+        assert!(written == Ok(()) && all.len() > 5, "{all:?}");
+        assert!(all.iter().all(|part| *part < 2 * PART_BYTES), "{all:?}");
+        assert_eq!(State::from_bytes(&bytes(&large), ROOTS), Ok(large.clone()));
+        for limit in 0..all.len() {
+            assert_eq!(parts(limit), (Err("full"), all[..=limit].to_vec()), "after {limit}");
+        }
     }
 
     #[test]

@@ -1,10 +1,9 @@
 //! One run of one pair, from the locks to the report.
 
-use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
-use syncmgr_plugin::directories::{self, Directory, File};
+use syncmgr_plugin::directories::{self, Directory};
 use syncmgr_plugin::{Error, ErrorCode, ItemRun, LogLevel, Result, Stop};
 
 use crate::apply::{Applier, Done};
@@ -19,8 +18,6 @@ use crate::tree::{Digest, Side};
 
 /// State files larger than this are damaged.
 const MAX_STATE_BYTES: usize = 1 << 30;
-/// How much of a state file is written at once.
-const STATE_PART_BYTES: usize = 64 << 10;
 /// Log entries of one kind; the rest is one entry that counts them.
 const MAX_ENTRIES: usize = 100;
 
@@ -174,20 +171,6 @@ fn load(storage: &Directory, pair: &Pair, run: &ItemRun) -> Result<State> {
     Ok(State::new(roots))
 }
 
-/// A file of the host as a writer.
-struct Writer<'a>(&'a File);
-
-impl io::Write for Writer<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes).map_err(io::Error::other)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Replaces the state in one step, after everything that it speaks of.
 fn save(storage: &Directory, pair: &Pair, state: &State, options: &Options) -> Result<()> {
     let name = pair.state_name();
@@ -198,7 +181,7 @@ fn save(storage: &Directory, pair: &Pair, state: &State, options: &Options) -> R
             _ => {}
         }
         let file = storage.create_file(&temp)?;
-        state.write(io::BufWriter::with_capacity(STATE_PART_BYTES, Writer(&file)))?;
+        state.write(|part| file.write(part))?;
         if options.durable {
             file.flush()?;
         }
