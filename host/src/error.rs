@@ -694,7 +694,8 @@ pub enum StartError {
     Session(SessionError),
     /// It died in an earlier run, and is not to be started again.
     #[error(
-        "the plugin {plugin} is in quarantine since it died: {death}; release it when it is mended"
+        "the plugin {plugin} is in quarantine since it died: {death}; once it is mended, let it run \
+         again with `syncmgr run --release` or `Plugin::release`"
     )]
     Quarantined {
         /// The plugin's name.
@@ -705,6 +706,15 @@ pub enum StartError {
 }
 
 impl StartError {
+    /// A stable code for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Grant(_) => "grant-refused",
+            Self::Session(error) => error.code(),
+            Self::Quarantined { .. } => "plugin-quarantined",
+        }
+    }
+
     /// What a native caller gets.
     pub const fn hresult(&self) -> Hresult {
         hresult::from_start_error(self)

@@ -55,7 +55,16 @@ macro_rules! coded {
     };
 }
 
-coded!(LoadError, SessionError, StoreError, AuthoringError, KitError, HttpDenial, HttpGrantError);
+coded!(
+    LoadError,
+    SessionError,
+    StartError,
+    StoreError,
+    AuthoringError,
+    KitError,
+    HttpDenial,
+    HttpGrantError
+);
 
 /// What was said, by codes, and a folder for whatever it takes.
 struct Told {
@@ -76,7 +85,8 @@ impl Told {
 
     fn text(&mut self, code: &'static str, text: &str) {
         let text = masked(&text.replace(&self.home.path().display().to_string(), "HOME"));
-        let text = text.strip_prefix("error: ").unwrap_or(&text);
+        let with_code = text.strip_prefix(&format!("error[{code}]: "));
+        let text = with_code.or(text.strip_prefix("error: ")).unwrap_or(&text);
         self.texts.push((code, text.trim_end().to_owned()));
     }
 
@@ -101,7 +111,7 @@ impl Told {
             .env("PATH", self.path("bin"))
             .output()?;
         let said = String::from_utf8(output.stderr)?;
-        let error = said.find("error: ").with_context(|| format!("{arguments:?}: {said}"))?;
+        let error = said.find("error[").with_context(|| format!("{arguments:?}: {said}"))?;
         self.text(code, &said[error..]);
         Ok(())
     }
@@ -355,7 +365,7 @@ fn reported(told: &mut Told) -> Result<()> {
     Ok(())
 }
 
-/// What is wrong with a grant, for which there are no codes of their own.
+/// What is wrong with a grant.
 fn grants(told: &Told) -> Result<Vec<GrantError>> {
     let (outer, inner) = (told.folder("docs")?, told.folder("docs/inner")?);
     fs::write(outer.join("file"), "")?;
@@ -497,6 +507,9 @@ fn testing(told: &mut Told) -> Result<()> {
 
     let trapping = Core::new().also("(func $s unreachable) (start $s)").component()?;
     let trapping = host().load("mail", &trapping)?;
+    for error in grants(told)? {
+        told.error(StartError::Grant(error));
+    }
     let start = || trapping.start_blocking(SessionOptions::new(), Discard);
     told.refused(start().map_err(KitError::from))?;
     let request = RunRequest { on_death: OnDeath::Quarantine, ..RunRequest::default() };
@@ -508,7 +521,7 @@ fn testing(told: &mut Told) -> Result<()> {
     let dies = [&dies[..], &["--set", "synchronize=panic text=no_more_lemons"]].concat();
     run(&told.path("state"), &dies)?;
     let again = [&["run", conformance::SCRIPT][..], &dies].concat();
-    told.program("kit-start", "", &again)
+    told.program("plugin-quarantined", "", &again)
 }
 
 fn http(told: &mut Told) -> Result<()> {

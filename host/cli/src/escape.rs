@@ -16,6 +16,12 @@ pub(crate) fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
+/// The same of a text of several lines, whose other lines cannot be taken for one of the program's.
+pub(crate) fn escape_lines(text: &str) -> String {
+    let lines: Vec<_> = text.trim_end().lines().map(escape).collect();
+    lines.join("\n  | ")
+}
+
 fn is_harmful(character: char) -> bool {
     character.is_control()
         || matches!(character,
@@ -44,6 +50,18 @@ mod tests {
             ("hid\u{200b}den", "hid\\u{200b}den"),
         ] {
             assert_eq!(escape(text), expected);
+        }
+    }
+
+    #[test]
+    fn a_line_that_a_text_brings_along_is_marked_as_its_own() {
+        for (text, expected) in [
+            ("one", "one"),
+            ("one\n", "one"),
+            ("one\r\ntwo\n\nerror: me\u{1b}", "one\n  | two\n  | \n  | error: me\\u{1b}"),
+            ("", ""),
+        ] {
+            assert_eq!(escape_lines(text), expected);
         }
     }
 }

@@ -8,7 +8,7 @@ use syncmgr_host::{
 use syncmgr_kit::KitError;
 use syncmgr_store::StoreError;
 
-use crate::escape::escape;
+use crate::escape::escape_lines;
 
 /// What the exit status means. The discriminants are the documented numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,15 +182,34 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     })
 }
 
-/// An error and its causes as people see them, a line each.
+/// The code under which `syncmgr explain` tells about an error, if it has one.
+fn code_of(error: &anyhow::Error) -> Option<&'static str> {
+    let codes = [
+        error.downcast_ref().map(SessionError::code),
+        error.downcast_ref().map(LoadError::code),
+        error.downcast_ref().map(StoreError::code),
+        error.downcast_ref().map(AuthoringError::code),
+        error.downcast_ref().map(KitError::code),
+        error.downcast_ref().map(StartError::code),
+    ];
+    codes.into_iter().flatten().next()
+}
+
+/// What an error is introduced by: with its code, if it has one.
+pub(crate) fn error_word(code: Option<&str>) -> String {
+    code.map_or_else(|| "error".to_owned(), |code| format!("error[{code}]"))
+}
+
+/// An error and its causes as people see them, a line or more each.
 pub fn error_text(error: &anyhow::Error) -> String {
-    let mut text = format!("error: {}\n", escape(&error.to_string()));
+    let word = error_word(code_of(error));
+    let mut text = format!("{word}: {}\n", escape_lines(&error.to_string()));
     let mut said = error.to_string();
     for cause in error.chain().skip(1) {
         let cause = cause.to_string();
         // A message may quote its cause.
         if !said.contains(&cause) {
-            text.push_str(&format!("  caused by: {}\n", escape(&cause)));
+            text.push_str(&format!("  caused by: {}\n", escape_lines(&cause)));
         }
         said = cause;
     }

@@ -20,11 +20,7 @@ impl Quarantine {
     /// [`StartError::Quarantined`].
     pub(crate) fn check(&self, plugin: &str) -> anyhow::Result<()> {
         match std::fs::read_to_string(&self.note) {
-            Ok(death) => {
-                let error = StartError::Quarantined { plugin: plugin.to_owned(), death };
-                Err(anyhow::Error::new(error)
-                    .context("let it run again with `--release`, once it is mended"))
-            }
+            Ok(death) => Err(StartError::Quarantined { plugin: plugin.to_owned(), death }.into()),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error).context(self.note.display().to_string()),
         }

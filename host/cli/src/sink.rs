@@ -10,7 +10,8 @@ use std::fmt::Write as _;
 
 use syncmgr_host::{ItemReport, LogEntry, LogLevel, Outcome, Report, SessionError, Status};
 
-use crate::escape::escape;
+use crate::escape::{escape, escape_lines};
+use crate::exit::error_word;
 
 /// A log entry as a line, led by what it is. Lines of a plugin are indented: those that begin at
 /// the margin are the host's, and begin with words of the host's.
@@ -21,8 +22,8 @@ pub(crate) fn log_line(entry: &LogEntry, item: Option<&str>) -> String {
         LogLevel::Error => "error: ",
     };
     match item {
-        Some(item) => format!("  {level}{}: {}", escape(item), escape(&entry.text)),
-        None => format!("  {level}{}", escape(&entry.text)),
+        Some(item) => format!("  {level}{}: {}", escape(item), escape_lines(&entry.text)),
+        None => format!("  {level}{}", escape_lines(&entry.text)),
     }
 }
 
@@ -41,7 +42,8 @@ pub(crate) fn summary(report: &Report) -> String {
             writeln!(text, "{plugin} needs you to answer a question; run it on a terminal")
         }
         Outcome::Failed(error) => {
-            let written = writeln!(text, "error: {}", escape(&error.to_string()));
+            let word = error_word(Some(error.code()));
+            let written = writeln!(text, "{word}: {}", escape_lines(&error.to_string()));
             last_signs(&mut text, error);
             written
         }
