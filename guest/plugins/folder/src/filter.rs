@@ -10,7 +10,11 @@ const DEFAULTS: [&str; 5] = [".DS_Store", "Thumbs.db", "desktop.ini", "~$*", ".~
 
 /// Which paths take part.
 #[derive(Clone, Debug)]
-pub struct Filter(Gitignore);
+pub struct Filter {
+    patterns: Gitignore,
+    /// Whether there are no patterns but the defaults, for which names can be looked at as they are.
+    only_defaults: bool,
+}
 
 impl Filter {
     /// Reads patterns, one a line. Later ones win, and those given win over the defaults.
@@ -22,15 +26,36 @@ impl Filter {
         for line in DEFAULTS.into_iter().chain(patterns.lines()) {
             builder.add_line(None, line).map_err(invalid)?;
         }
-        builder.build().map(Self).map_err(invalid)
+        let is_nothing = |line: &str| line.trim().is_empty() || line.starts_with('#');
+        let only_defaults = patterns.lines().all(is_nothing);
+        let patterns = builder.build().map_err(invalid)?;
+        Ok(Self { patterns, only_defaults })
     }
 
     /// Whether a path, relative to the root, is left out. Its parents are not looked at.
     pub fn ignores(&self, path: &str, is_directory: bool) -> bool {
-        match self.0.matched(path, is_directory) {
+        if self.only_defaults {
+            let name = path.rsplit('/').next().unwrap_or(path);
+            return DEFAULTS.iter().any(|pattern| is_like(name, pattern));
+        }
+        self.matches(path, is_directory)
+    }
+
+    fn matches(&self, path: &str, is_directory: bool) -> bool {
+        match self.patterns.matched(path, is_directory) {
             Match::Ignore(_) => true,
             Match::None | Match::Whitelist(_) => false,
         }
+    }
+}
+
+/// Whether a name is a pattern's, which has at most one `*`.
+fn is_like(name: &str, pattern: &str) -> bool {
+    match pattern.split_once('*') {
+        None => name == pattern,
+        Some((start, end)) => name
+            .strip_prefix(start)
+            .is_some_and(|rest| rest.len() >= end.len() && rest.ends_with(end)),
     }
 }
 
@@ -54,6 +79,37 @@ mod tests {
             ("a.txt", false, false),
         ] {
             assert_eq!(filter.ignores(path, is_directory), ignored, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_defaults_alone_are_taken_as_git_takes_them() {
+        let filter = Filter::new("# nothing\n\n").unwrap();
+        assert!(filter.only_defaults);
+        for name in [
+            ".DS_Store",
+            ".DS_Store2",
+            "x.DS_Store",
+            "Thumbs.db",
+            "thumbs.db",
+            "desktop.ini",
+            "~$",
+            "~$a.docx",
+            "~a",
+            "a~$b",
+            ".~lock.#",
+            ".~lock.a.odt#",
+            ".~lock.a.odt",
+            ".~lock#",
+            "#",
+            "",
+        ] {
+            for path in [name.to_owned(), format!("x/y/{name}"), format!("{name}/z")] {
+                for is_directory in [false, true] {
+                    let expected = filter.matches(&path, is_directory);
+                    assert_eq!(filter.ignores(&path, is_directory), expected, "{path:?}");
+                }
+            }
         }
     }
 

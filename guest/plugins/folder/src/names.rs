@@ -21,7 +21,7 @@ const NAME_BYTES: usize = 255;
 /// The form in which names of the two sides are compared: one file may be spelled in two
 /// equivalent ways.
 pub fn key(name: &str) -> Cow<'_, str> {
-    match is_nfc(name) {
+    match name.is_ascii() || is_nfc(name) {
         true => Cow::Borrowed(name),
         false => Cow::Owned(name.nfc().collect()),
     }

@@ -151,26 +151,35 @@ pub struct Input<'a> {
 
 /// Makes the plan.
 pub fn plan(input: &Input<'_>, hash: &mut Hash<'_>) -> Result<Plan, Cancelled> {
-    let mut planner = Planner {
-        input,
-        hash,
-        plan: Plan::default(),
-        moved_here: [HashSet::new(), HashSet::new()],
-        reasons: BTreeSet::new(),
-    };
+    let mut planner =
+        Planner { input, hash, plan: Plan::default(), moved_here: None, reasons: BTreeSet::new() };
     let dirs = Place::root();
     let [left, right] = input.sides;
     if input.base.is_empty() {
         // There is much to do, and what has room for all of it need not be moved.
         planner.plan.operations.reserve_exact(on_one_side(Some(left), Some(right)));
-    } else {
-        // What was never agreed on is nowhere gone.
-        planner.note_new_files(Side::Left, left, Some(input.base));
-        planner.note_new_files(Side::Right, right, Some(input.base));
     }
     let merged = planner.children(&dirs, Some(left), Some(right), Some(input.base))?;
     planner.plan.next = merged.next;
     Ok(planner.plan)
+}
+
+/// Files by their identity and length.
+type NewFiles = HashSet<(u64, u64)>;
+
+fn note_new_files(children: &Children, base: Option<&BaseChildren>, found: &mut NewFiles) {
+    for (key, node) in children {
+        let known = base.and_then(|base| base.get(key));
+        match &node.kind {
+            Kind::File if known.is_none() && node.fingerprint.file_id != 0 => {
+                found.insert((node.fingerprint.file_id, node.fingerprint.size));
+            }
+            Kind::Directory(children) => {
+                note_new_files(children, known.and_then(|base| base.children()), found);
+            }
+            Kind::File | Kind::Link(_) | Kind::Blocked(_) => {}
+        }
+    }
 }
 
 /// How many entries are on one side only.
@@ -316,9 +325,9 @@ struct Planner<'a, 'b> {
     input: &'a Input<'a>,
     hash: &'a mut Hash<'b>,
     plan: Plan,
-    /// Identity and length of files that are new on a side: where a file is gone, it may be one
-    /// of these.
-    moved_here: [HashSet<(u64, u64)>; 2],
+    /// The files that are new on each side: where a file is gone, it may be one of these. `None`:
+    /// none was missed yet.
+    moved_here: Option<[NewFiles; 2]>,
     /// The same few words, again and again.
     reasons: BTreeSet<Arc<str>>,
 }
@@ -343,13 +352,18 @@ impl Planner<'_, '_> {
     ) -> Result<MergedChildren, Cancelled> {
         static EMPTY: Children = Children::new();
         let (left, right) = (left.unwrap_or(&EMPTY), right.unwrap_or(&EMPTY));
-        let agreed = base.into_iter().flat_map(BaseChildren::keys);
-        let keys: BTreeSet<&Name> = agreed.chain(left.keys()).chain(right.keys()).collect();
+        let mut nodes = [left.iter().peekable(), right.iter().peekable()];
+        let mut agreed = base.into_iter().flatten().peekable();
         let mut merged = MergedChildren::default();
         let mut taken: HashSet<String> = HashSet::new();
-        for key in keys {
-            let (l, r) = (left.get(key), right.get(key));
-            let b = base.and_then(|base| base.get(key));
+        loop {
+            let keys = nodes.each_mut().map(|nodes| nodes.peek().map(|(key, _)| *key));
+            let agreed_key = agreed.peek().map(|(key, _)| *key);
+            let Some(key) = [agreed_key].into_iter().chain(keys).flatten().min() else { break };
+            let b = agreed.next_if(|(next, _)| *next == key).map(|(_, base)| base);
+            let [l, r] = nodes
+                .each_mut()
+                .map(|nodes| nodes.next_if(|(next, _)| *next == key).map(|(_, node)| node));
             let here = place.child(key, l, r);
             let mut is_taken = |name: &str| {
                 let key = names::key(name);
@@ -367,22 +381,17 @@ impl Planner<'_, '_> {
         Ok(merged)
     }
 
-    /// Notes all of them before the first deletion is planned: a file may have moved anywhere.
-    fn note_new_files(&mut self, side: Side, children: &Children, base: Option<&BaseChildren>) {
-        for (key, node) in children {
-            let known = base.and_then(|base| base.get(key));
-            match &node.kind {
-                Kind::File if known.is_none() && node.fingerprint.file_id != 0 => {
-                    let fingerprint = node.fingerprint;
-                    self.moved_here[side.index()].insert((fingerprint.file_id, fingerprint.size));
-                }
-                Kind::Directory(children) => {
-                    let known = known.and_then(|base| base.children());
-                    self.note_new_files(side, children, known);
-                }
-                Kind::File | Kind::Link(_) | Kind::Blocked(_) => {}
-            }
-        }
+    /// Whether a file that is gone from a side is elsewhere on it now.
+    fn was_moved(&mut self, side: Side, gone: &Fingerprint) -> bool {
+        let input = self.input;
+        let moved_here = self.moved_here.get_or_insert_with(|| {
+            input.sides.map(|children| {
+                let mut found = NewFiles::new();
+                note_new_files(children, Some(input.base), &mut found);
+                found
+            })
+        });
+        moved_here[side.index()].contains(&(gone.file_id, gone.size))
     }
 
     fn entry(
@@ -853,10 +862,8 @@ impl Planner<'_, '_> {
         let target = nodes[to.index()].map(|node| node.fingerprint);
         let Some(node) = nodes[from.index()] else {
             if let Some(target) = target {
-                let moved = base.is_some_and(|base| {
-                    let before = base.seen(from).fingerprint;
-                    self.moved_here[from.index()].contains(&(before.file_id, before.size))
-                });
+                let moved =
+                    base.is_some_and(|base| self.was_moved(from, &base.seen(from).fingerprint));
                 let reason = if moved { MOVED } else { reason };
                 self.push_removal(Action::Remove { on: to, target }, place, reason);
             }

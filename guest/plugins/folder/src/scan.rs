@@ -61,8 +61,9 @@ pub fn scan(
     run: &mut ItemRun,
 ) -> Result<Scan, Stop> {
     let mut scan = Scan::default();
-    let mut scanner = Scanner { side, filter, run, leftovers: Vec::new(), files: 0 };
-    scan.children = scanner.directory(root, "", known, 0)?;
+    let (path, leftovers) = (String::new(), Vec::new());
+    let mut scanner = Scanner { side, filter, run, path, leftovers, files: 0 };
+    scan.children = scanner.directory(root, known, 0)?;
     scan.leftovers = scanner.leftovers;
     scan.files = scanner.files;
     Ok(scan)
@@ -72,6 +73,8 @@ struct Scanner<'a> {
     side: Side,
     filter: &'a Filter,
     run: &'a mut ItemRun,
+    /// Of what is looked at.
+    path: String,
     leftovers: Vec<String>,
     files: u64,
 }
@@ -95,28 +98,33 @@ impl Scanner<'_> {
     fn directory(
         &mut self,
         directory: &Directory,
-        path: &str,
         known: Known<'_>,
         depth: usize,
     ) -> Result<Children, Stop> {
-        let side = self.side.name();
+        let (side, path) = (self.side.name(), &self.path);
         self.run
             .working(|| format!("scanning {side}: {}", if path.is_empty() { "/" } else { path }))?;
+        let parent = self.path.len();
         let mut found: Vec<(Name, Node)> = Vec::new();
         for entry in directory.list()? {
             let entry = entry?;
-            let child_path = join(path, &entry.name);
-            if names::is_temp(&entry.name) {
-                self.leftovers.push(child_path);
-                continue;
-            }
             if depth == 0 && entry.name == names::TRASH {
                 continue;
             }
+            self.path.truncate(parent);
+            if parent > 0 {
+                self.path.push('/');
+            }
+            self.path.push_str(&entry.name);
+            if names::is_temp(&entry.name) {
+                self.leftovers.push(self.path.clone());
+                continue;
+            }
             let key = known.name(&names::key(&entry.name));
-            let node = self.node(directory, entry, &key, &child_path, known, depth)?;
+            let node = self.node(directory, entry, &key, known, depth)?;
             found.push((key, node));
         }
+        self.path.truncate(parent);
         // A map that is made of sorted entries at once has no room to spare.
         found.sort_by(|(one, _), (other, _)| one.cmp(other));
         found.dedup_by(|(key, node), (first, kept)| {
@@ -138,7 +146,6 @@ impl Scanner<'_> {
         directory: &Directory,
         entry: Entry,
         key: &Name,
-        path: &str,
         known: Known<'_>,
         depth: usize,
     ) -> Result<Node, Stop> {
@@ -159,7 +166,7 @@ impl Scanner<'_> {
             Ok(metadata) => metadata,
             Err(error) => return Ok(blocked(name, Some(error.message))),
         };
-        if self.filter.ignores(path, metadata.kind == EntryKind::Directory) {
+        if self.filter.ignores(&self.path, metadata.kind == EntryKind::Directory) {
             return Ok(blocked(name, None));
         }
         let kind = match metadata.kind {
@@ -183,7 +190,7 @@ impl Scanner<'_> {
             }
             EntryKind::Directory => {
                 let inner = known.inner(key);
-                match self.subdirectory(directory, &entry.name, path, inner, depth) {
+                match self.subdirectory(directory, &entry.name, inner, depth) {
                     Ok(children) => Kind::Directory(children),
                     Err(Stop::Failed(error)) => {
                         blocked_because(format!("cannot be listed: {}", error.message))
@@ -202,11 +209,10 @@ impl Scanner<'_> {
         &mut self,
         directory: &Directory,
         name: &str,
-        path: &str,
         known: Known<'_>,
         depth: usize,
     ) -> Result<Children, Stop> {
-        self.directory(&directory.open_directory(name)?, path, known, depth + 1)
+        self.directory(&directory.open_directory(name)?, known, depth + 1)
     }
 }
 
