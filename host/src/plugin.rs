@@ -296,6 +296,8 @@ impl Plugin {
         let output = || OutputTail::new(size(limits.output_bytes), secrets.clone());
         let stderr = output();
         let mut wasi = WasiCtx::builder();
+        // Whatever waits does so with the journal parked: see `wasi_files`.
+        wasi.allow_blocking_current_thread(true);
         wasi.stdout(output()).stderr(stderr.clone()).envs(&self.environment(options)?);
         match &options.clock {
             _ if !granted(Capability::WallClock) => {

@@ -1,12 +1,16 @@
 //! The form in which a compiled plugin is kept: what its file told, and what wasmtime made of it,
 //! so that neither has to be found out again.
 
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
+
 use crate::contract::Description;
 use crate::error::PrecompiledError;
 
 /// Ends with the version of this form.
-const MAGIC: &[u8; 8] = b"syncmgr\x02";
-const DIGEST_BYTES: usize = blake3::OUT_LEN;
+const MAGIC: &[u8; 8] = b"syncmgr\x03";
+/// Against what happens to files. Nothing helps against whoever can write them, so the digest need
+/// not be one that nobody could forge, and most of what loading takes would be making that.
+const DIGEST_BYTES: usize = size_of::<u128>();
 const LENGTH_BYTES: usize = size_of::<u64>();
 
 /// What comes after the compiled component and the description: the length of the description,
@@ -14,6 +18,10 @@ const LENGTH_BYTES: usize = size_of::<u64>();
 /// wasmtime can map.
 #[cfg(feature = "compiler")]
 const TRAILER_BYTES: usize = LENGTH_BYTES + DIGEST_BYTES + MAGIC.len();
+
+/// What fits into the caches of a processor.
+#[cfg(unix)]
+const PART_BYTES: usize = 128 << 10;
 
 /// More than any description has.
 #[cfg(unix)]
@@ -27,8 +35,8 @@ pub(crate) fn pack(description: &Description, compiled: &[u8]) -> Vec<u8> {
     packed.extend(compiled);
     packed.extend(&description);
     packed.extend((description.len() as u64).to_le_bytes());
-    let digest = blake3::hash(&packed);
-    packed.extend(digest.as_bytes());
+    let digest = xxh3_128(&packed);
+    packed.extend(digest.to_le_bytes());
     packed.extend(MAGIC);
     packed
 }
@@ -36,7 +44,7 @@ pub(crate) fn pack(description: &Description, compiled: &[u8]) -> Vec<u8> {
 /// The other way: the description, and the compiled component, if that is whole.
 pub(crate) fn unpack(packed: &[u8]) -> Result<(Description, &[u8]), PrecompiledError> {
     let (digested, digest) = split_trailer(packed)?;
-    if blake3::hash(digested) != *digest {
+    if xxh3_128(digested).to_le_bytes() != *digest {
         return Err(PrecompiledError::Damaged);
     }
     let (rest, length) =
@@ -63,12 +71,22 @@ pub(crate) fn read_description(
     let Some(digested) = length.checked_sub((DIGEST_BYTES + MAGIC.len()) as u64) else {
         return Ok(Err(PrecompiledError::Foreign));
     };
-    let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(file.take(digested))?;
+    let mut hasher = Xxh3::new();
+    let mut rest = digested;
+    let mut part = vec![0; PART_BYTES];
+    while rest > 0 {
+        let most = usize::try_from(rest).unwrap_or(PART_BYTES).min(PART_BYTES);
+        let count = file.read(&mut part[..most])?;
+        if count == 0 {
+            return Ok(Err(PrecompiledError::Damaged));
+        }
+        hasher.update(&part[..count]);
+        rest -= count as u64;
+    }
     let mut end = [0; DIGEST_BYTES + MAGIC.len()];
     file.read_exact(&mut end)?;
     let Ok((_, digest)) = split_trailer(&end) else { return Ok(Err(PrecompiledError::Foreign)) };
-    if hasher.finalize() != *digest {
+    if hasher.digest128().to_le_bytes() != *digest {
         return Ok(Err(PrecompiledError::Damaged));
     }
     // What has the right digest was made like this.
@@ -109,7 +127,7 @@ impl Digest {
 
     /// Half of it is plenty.
     pub(crate) fn hex(&self) -> String {
-        self.0.finalize().to_hex()[..DIGEST_BYTES].to_owned()
+        self.0.finalize().to_hex()[..blake3::OUT_LEN].to_owned()
     }
 }
 

@@ -1,5 +1,9 @@
 //! WASI's view of files, as far as wasmtime does not bound it: how much goes into the plugin's own
 //! storage, how many files are open, and how many listings are held in memory.
+//!
+//! wasmtime would do each call on another thread, which takes ten times as long as most calls. Here
+//! they are done on the session's own thread, which a call that does not return holds up; so the
+//! session's journal is parked meanwhile, as it is for our own interface.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Weak};
@@ -10,14 +14,19 @@ use wasmtime::component::{Linker, Resource, ResourceType};
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemView};
 use wasmtime_wasi::p2::bindings::filesystem::preopens::Host as _;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
-    DescriptorFlags, DirectoryEntryStream, ErrorCode, HostDescriptor as _, OpenFlags, PathFlags,
+    Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntryStream, ErrorCode,
+    HostDescriptor as _, MetadataHashValue, NewTimestamp, OpenFlags, PathFlags,
+};
+use wasmtime_wasi::p2::bindings::io::streams::{
+    self, Host as _, HostInputStream as _, HostOutputStream as _,
 };
 use wasmtime_wasi::p2::{
-    DynOutputStream, FsError, FsResult, OutputStream, Pollable, StreamError, StreamResult,
+    DynInputStream, DynOutputStream, FsError, FsResult, OutputStream, Pollable, StreamError,
+    StreamResult,
 };
 
 use crate::denied::WASI;
-use crate::state::State;
+use crate::state::{State, Waiting};
 use crate::storage::{ENTRY_BYTES, STORAGE, Storage};
 
 /// `ENOSPC`, or what Windows has for it. An error without a number has no meaning in WASI.
@@ -47,6 +56,25 @@ impl WasiFiles {
         self.opened.retain(|file| file.strong_count() > 0);
         self.opened.len() as u64
     }
+}
+
+/// Functions of `descriptor` that need nothing but to wait, and those that change something, which
+/// the hook is shown.
+macro_rules! waiting {
+    ($types:ident: $($wit:literal $method:ident($($argument:ident: $type:ty),*) -> $answer:ty $(, $changes:ident)?;)*) => {$(
+        $types.func_wrap_async(
+            concat!("[method]descriptor.", $wit),
+            |mut store: StoreContextMut<'_, State>, (this, $($argument),*): (Resource<Descriptor>, $($type),*)| {
+                Box::new(async move {
+                    let mut waiting = Waiting::new(store.data_mut());
+                    $(waiting.$changes(concat!("wasi:filesystem ", $wit))?;)?
+                    let answer: Answer<$answer> =
+                        answer(waiting.filesystem().$method(this, $($argument),*).await);
+                    answer
+                })
+            },
+        )?;
+    )*};
 }
 
 /// Puts these functions in the place of wasmtime's own, which do the work.
@@ -114,8 +142,86 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
         let stream = state.filesystem().append_via_stream(this);
         state.counted(stream, place)
     })?;
+    waiting! { types:
+        "advise" advise(offset: u64, len: u64, advice: Advice) -> ();
+        "sync-data" sync_data() -> ();
+        "get-flags" get_flags() -> DescriptorFlags;
+        "get-type" get_type() -> DescriptorType;
+        "set-times" set_times(accessed: NewTimestamp, modified: NewTimestamp) -> (), pass;
+        "read" read(len: u64, offset: u64) -> (Vec<u8>, bool);
+        "sync" sync() -> ();
+        "create-directory-at" create_directory_at(path: String) -> (), pass;
+        "stat" stat() -> DescriptorStat;
+        "stat-at" stat_at(flags: PathFlags, path: String) -> DescriptorStat;
+        "set-times-at" set_times_at(
+            flags: PathFlags, path: String, accessed: NewTimestamp, modified: NewTimestamp
+        ) -> (), pass;
+        "readlink-at" readlink_at(path: String) -> String;
+        "remove-directory-at" remove_directory_at(path: String) -> (), pass;
+        "symlink-at" symlink_at(from: String, to: String) -> (), pass;
+        "unlink-file-at" unlink_file_at(path: String) -> (), pass;
+        "metadata-hash" metadata_hash() -> MetadataHashValue;
+        "metadata-hash-at" metadata_hash_at(flags: PathFlags, path: String) -> MetadataHashValue;
+    }
+    let mut streams = linker.instance(&format!("wasi:io/streams@{WASI}"))?;
+    streams.func_wrap_async("[method]input-stream.blocking-read", |mut store, arguments| {
+        Box::new(async move {
+            let (this, len): (Resource<DynInputStream>, u64) = arguments;
+            let mut waiting = Waiting::new(store.data_mut());
+            let read = waiting.table.blocking_read(this, len).await;
+            stream_answer(&mut waiting, read)
+        })
+    })?;
+    streams.func_wrap_async("[method]input-stream.blocking-skip", |mut store, arguments| {
+        Box::new(async move {
+            let (this, len): (Resource<DynInputStream>, u64) = arguments;
+            let mut waiting = Waiting::new(store.data_mut());
+            let skipped = waiting.table.blocking_skip(this, len).await;
+            stream_answer(&mut waiting, skipped)
+        })
+    })?;
+    streams.func_wrap_async(
+        "[method]output-stream.blocking-write-and-flush",
+        |mut store, arguments| {
+            Box::new(async move {
+                let (this, bytes): (Resource<DynOutputStream>, Vec<u8>) = arguments;
+                let mut waiting = Waiting::new(store.data_mut());
+                let written = waiting.table.blocking_write_and_flush(this, bytes).await;
+                stream_answer(&mut waiting, written)
+            })
+        },
+    )?;
+    streams.func_wrap_async(
+        "[method]output-stream.blocking-write-zeroes-and-flush",
+        |mut store, arguments| {
+            Box::new(async move {
+                let (this, len): (Resource<DynOutputStream>, u64) = arguments;
+                let mut waiting = Waiting::new(store.data_mut());
+                let written = waiting.table.blocking_write_zeroes_and_flush(this, len).await;
+                stream_answer(&mut waiting, written)
+            })
+        },
+    )?;
+    streams.func_wrap_async("[method]output-stream.blocking-splice", |mut store, arguments| {
+        Box::new(async move {
+            let (this, from, len): (Resource<DynOutputStream>, Resource<DynInputStream>, u64) =
+                arguments;
+            let mut waiting = Waiting::new(store.data_mut());
+            let moved = waiting.table.blocking_splice(this, from, len).await;
+            stream_answer(&mut waiting, moved)
+        })
+    })?;
     linker.allow_shadowing(false);
     Ok(())
+}
+
+type StreamAnswer<T> = wasmtime::Result<(Result<T, streams::StreamError>,)>;
+
+fn stream_answer<T>(state: &mut State, result: StreamResult<T>) -> StreamAnswer<T> {
+    match result {
+        Ok(value) => Ok((Ok(value),)),
+        Err(error) => Ok((Err(state.table.convert_stream_error(error)?),)),
+    }
 }
 
 fn answer<T>(result: FsResult<T>) -> Answer<T> {
@@ -161,7 +267,10 @@ async fn open_at(
             return Ok((Err(ErrorCode::InsufficientSpace),));
         }
     }
-    let opened = state.filesystem().open_at(this, path_flags, path, open_flags, flags).await;
+    let opened = {
+        let mut waiting = Waiting::new(state);
+        waiting.filesystem().open_at(this, path_flags, path, open_flags, flags).await
+    };
     if let Ok(opened) = &opened {
         let (file, is_file) = match state.table.get(opened)? {
             Descriptor::File(file) => (Arc::clone(&file.file), true),
@@ -187,15 +296,17 @@ async fn read_directory(
     }
     if let Descriptor::Dir(directory) = state.table.get(&this)? {
         let directory = Arc::clone(&directory.dir);
-        let count = move || crate::directories::count_entries(&directory, MAX_LISTED);
-        let counted = tokio::task::spawn_blocking(count).await;
-        match counted.map_err(wasmtime::Error::from)? {
+        let _waiting = Waiting::new(state);
+        match crate::directories::count_entries(&directory, MAX_LISTED) {
             Ok(count) if count > MAX_LISTED => return Ok((Err(ErrorCode::Overflow),)),
             // What is the matter, wasmtime finds out, too.
             Ok(_) | Err(_) => {}
         }
     }
-    let listing = state.filesystem().read_directory(this).await;
+    let listing = {
+        let mut waiting = Waiting::new(state);
+        waiting.filesystem().read_directory(this).await
+    };
     if let Ok(listing) = &listing {
         state.wasi_files.listings.insert(listing.rep());
     }
@@ -218,7 +329,8 @@ async fn rename_at(
     if crosses(state, &this, &to) {
         return Ok((Err(ErrorCode::CrossDevice),));
     }
-    answer(state.filesystem().rename_at(this, path, to, to_path).await)
+    let mut waiting = Waiting::new(state);
+    answer(waiting.filesystem().rename_at(this, path, to, to_path).await)
 }
 
 async fn link_at(
@@ -226,10 +338,12 @@ async fn link_at(
     arguments: (Resource<Descriptor>, PathFlags, String, Resource<Descriptor>, String),
 ) -> Answer<()> {
     let (this, flags, path, to, to_path) = arguments;
+    state.pass("wasi:filesystem link-at")?;
     if crosses(state, &this, &to) {
         return Ok((Err(ErrorCode::CrossDevice),));
     }
-    answer(state.filesystem().link_at(this, flags, path, to, to_path).await)
+    let mut waiting = Waiting::new(state);
+    answer(waiting.filesystem().link_at(this, flags, path, to, to_path).await)
 }
 
 async fn write(state: &mut State, arguments: (Resource<Descriptor>, Vec<u8>, u64)) -> Answer<u64> {
@@ -241,17 +355,20 @@ async fn write(state: &mut State, arguments: (Resource<Descriptor>, Vec<u8>, u64
             return Ok((Err(ErrorCode::InsufficientSpace),));
         }
     }
-    answer(state.filesystem().write(this, bytes, offset).await)
+    let mut waiting = Waiting::new(state);
+    answer(waiting.filesystem().write(this, bytes, offset).await)
 }
 
 async fn set_size(state: &mut State, arguments: (Resource<Descriptor>, u64)) -> Answer<()> {
     let (this, size) = arguments;
+    state.pass("wasi:filesystem set-size")?;
     if let Some(file) = state.stored_file(&this)?
         && state.grow(&file, size).is_err()
     {
         return Ok((Err(ErrorCode::InsufficientSpace),));
     }
-    answer(state.filesystem().set_size(this, size).await)
+    let mut waiting = Waiting::new(state);
+    answer(waiting.filesystem().set_size(this, size).await)
 }
 
 type OpenFile = Arc<std::fs::File>;
@@ -302,6 +419,22 @@ impl State {
     }
 }
 
+impl Counted {
+    /// Takes room for what is about to be written.
+    fn charge(&mut self, size: u64) -> StreamResult<()> {
+        let growth = match self.at {
+            None => size,
+            Some(at) => at.saturating_add(size).saturating_sub(length(&self.file)),
+        };
+        if self.storage.charge(growth).is_err() {
+            let full = std::io::Error::from_raw_os_error(NO_SPACE);
+            return Err(StreamError::LastOperationFailed(full.into()));
+        }
+        self.at = self.at.map(|at| at.saturating_add(size));
+        Ok(())
+    }
+}
+
 #[wasmtime_wasi::async_trait]
 impl Pollable for Counted {
     async fn ready(&mut self) {
@@ -312,17 +445,13 @@ impl Pollable for Counted {
 #[wasmtime_wasi::async_trait]
 impl OutputStream for Counted {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        let size = bytes.len() as u64;
-        let growth = match self.at {
-            None => size,
-            Some(at) => at.saturating_add(size).saturating_sub(length(&self.file)),
-        };
-        if self.storage.charge(growth).is_err() {
-            let full = std::io::Error::from_raw_os_error(NO_SPACE);
-            return Err(StreamError::LastOperationFailed(full.into()));
-        }
-        self.at = self.at.map(|at| at.saturating_add(size));
+        self.charge(bytes.len() as u64)?;
         self.stream.write(bytes)
+    }
+
+    async fn blocking_write_and_flush(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.charge(bytes.len() as u64)?;
+        self.stream.blocking_write_and_flush(bytes).await
     }
 
     fn flush(&mut self) -> StreamResult<()> {

@@ -7,8 +7,8 @@ use conformance::script::{Script, item};
 use conformance::{limits_page, workspace};
 use syncmgr_host::sink::{Progress, Recorder, Sink};
 use syncmgr_host::{
-    CancelHandle, Hresult, Limits, OnDeath, ProgressResponse, Question, SessionError, StartError,
-    Status, StopReason, Trigger, hresult,
+    Access, CancelHandle, Grant, Hresult, Limits, OnDeath, ProgressResponse, Question,
+    SessionError, StartError, Status, StopReason, Trigger, hresult,
 };
 
 fn with_limits(script: Script, change: impl FnOnce(&mut Limits)) -> Script {
@@ -56,6 +56,38 @@ fn a_plugin_that_exceeds_a_limit_is_ended_for_that_reason() -> anyhow::Result<()
         assert_eq!(ran.report.hresult(), expected, "{commands}");
         assert_eq!(ran.ends(), [("a", Status::Succeeded), ("b", Status::Failed)], "{commands}");
         assert_eq!(ran.report.items[1].hresult(), expected, "{commands}");
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_never_opens_does_not_hold_up_the_host() -> anyhow::Result<()> {
+    let home = tempfile::tempdir()?;
+    let pipe = home.path().join("pipe");
+    anyhow::ensure!(std::process::Command::new("mkfifo").arg(&pipe).status()?.success());
+    let left = Grant::new("left", home.path(), Access::ReadWrite)?;
+    for (cancels, code, end) in
+        [(false, "ended-wall-time", Status::Failed), (true, "ended-cancelled-all", Status::Stopped)]
+    {
+        let script = Script::new("a b")
+            .on(
+                "synchronize",
+                "progress item=a status=succeeded\nprogress item=b status=updating\n\
+                 read path=/left/pipe",
+            )
+            .options(|options| options.grant(left.clone()));
+        let script = with_limits(script, |limits| {
+            limits.grace = 100 * MILLISECOND;
+            limits.wall_time = if cancels { limits.wall_time } else { 200 * MILLISECOND };
+        });
+        let ran = script.run_with(|cancel| {
+            if cancels {
+                cancel.cancel_all();
+            }
+        })?;
+        assert_eq!(ran.error_code(), Some(code));
+        assert_eq!(ran.ends(), [("a", Status::Succeeded), ("b", end)]);
     }
     Ok(())
 }
