@@ -23,6 +23,10 @@ use crate::syncthing::{SYNCTHING, first_sync};
 /// Files in one directory.
 const PER_DIRECTORY: usize = 100;
 const FILE_BYTES: usize = 1024;
+/// What a file takes at least.
+const BLOCK_BYTES: usize = 4096;
+/// Trees larger than this are removed after each round.
+const MOST_KEPT_BYTES: usize = 256 << 20;
 
 const FIRST: &str = "first sync";
 const CHANGES: &str = "600 changes";
@@ -140,8 +144,8 @@ fn run(program: &Program, place: &Path, shape: Shape, rounds: usize) -> Result<S
             }
         }
         // What is removed stays until the end: file systems avoid the places of files that have
-        // just been removed, and the next round would pay for that. Large ones would fill the disk.
-        if shape.bytes != FILE_BYTES {
+        // just been removed, and the next round would pay for that. Much would fill the disk.
+        if shape.files * shape.bytes.max(BLOCK_BYTES) > MOST_KEPT_BYTES {
             fs::remove_dir_all(&home)?;
         }
     }
