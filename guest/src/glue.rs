@@ -1,5 +1,7 @@
 //! Implements the exported interface for a [`Plugin`]: converts and delegates.
 
+use std::collections::HashSet;
+
 use crate::bindings::exports::syncmgr::plugin::synchronize as exports;
 use crate::bindings::syncmgr::plugin::types as wit;
 use crate::error::{Error, ErrorCode, Result, Stop};
@@ -14,7 +16,7 @@ pub struct Instance<P> {
     plugin: P,
     prepared: Vec<ItemId>,
     /// All items there are, if they were asked for.
-    listed: Option<Vec<ItemId>>,
+    listed: Option<HashSet<ItemId>>,
 }
 
 type WitResult<T> = std::result::Result<T, wit::Error>;

@@ -109,7 +109,7 @@ impl CancelHandle {
     }
 
     /// Ends the plugin at once, whether it computes or waits. Items that have not ended fail. A
-    /// system call of our own is left behind by [`Plugin::run_blocking`](crate::Plugin::run_blocking)
+    /// system call is left behind by [`Plugin::run_blocking`](crate::Plugin::run_blocking)
     /// and [`SessionThread`](crate::SessionThread) only, and a sink that asks the user is waited for.
     pub fn kill(&self) {
         self.state.killed.store(true, Ordering::Release);

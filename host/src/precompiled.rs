@@ -1,7 +1,7 @@
 //! The form in which a compiled plugin is kept: what its file told, and what wasmtime made of it,
 //! so that neither has to be found out again.
 
-use xxhash_rust::xxh3::{Xxh3, xxh3_128};
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::contract::Description;
 use crate::error::PrecompiledError;
@@ -71,7 +71,7 @@ pub(crate) fn read_description(
     let Some(digested) = length.checked_sub((DIGEST_BYTES + MAGIC.len()) as u64) else {
         return Ok(Err(PrecompiledError::Foreign));
     };
-    let mut hasher = Xxh3::new();
+    let mut hasher = xxhash_rust::xxh3::Xxh3::new();
     let mut rest = digested;
     let mut part = vec![0; PART_BYTES];
     while rest > 0 {

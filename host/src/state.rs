@@ -196,7 +196,7 @@ impl<'a> Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.state.watch.waited(clock::now().saturating_sub(self.since));
+        self.state.watch.waited_since(self.since);
         self.state.journal =
             self.state.parked.lock().unwrap_or_else(PoisonError::into_inner).take();
     }

@@ -95,8 +95,9 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     let mut types = linker.instance(&format!("wasi:filesystem/types@{WASI}"))?;
     types.resource("descriptor", ResourceType::host::<Descriptor>(), |mut store, rep| {
         let state: &mut State = store.data_mut();
-        state.wasi_files.stored.remove(&rep);
-        state.table.delete(Resource::<Descriptor>::new_own(rep))?;
+        let mut waiting = Waiting::new(state);
+        waiting.wasi_files.stored.remove(&rep);
+        waiting.table.delete(Resource::<Descriptor>::new_own(rep))?;
         Ok(())
     })?;
     types.resource(
@@ -110,26 +111,28 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
         },
     )?;
     types.func_wrap_async("[method]descriptor.read-directory", |mut store, arguments| {
-        Box::new(async move { read_directory(store.data_mut(), arguments).await })
+        Box::new(
+            async move { read_directory(&mut Waiting::new(store.data_mut()), arguments).await },
+        )
     })?;
     types.func_wrap_async("[method]descriptor.rename-at", |mut store, arguments| {
-        Box::new(async move { rename_at(store.data_mut(), arguments).await })
+        Box::new(async move { rename_at(&mut Waiting::new(store.data_mut()), arguments).await })
     })?;
     types.func_wrap_async("[method]descriptor.link-at", |mut store, arguments| {
-        Box::new(async move { link_at(store.data_mut(), arguments).await })
+        Box::new(async move { link_at(&mut Waiting::new(store.data_mut()), arguments).await })
     })?;
     types.func_wrap_async("[method]descriptor.open-at", |mut store, arguments| {
-        Box::new(async move { open_at(store.data_mut(), arguments).await })
+        Box::new(async move { open_at(&mut Waiting::new(store.data_mut()), arguments).await })
     })?;
     types.func_wrap_async("[method]descriptor.write", |mut store, arguments| {
-        Box::new(async move { write(store.data_mut(), arguments).await })
+        Box::new(async move { write(&mut Waiting::new(store.data_mut()), arguments).await })
     })?;
     types.func_wrap_async("[method]descriptor.set-size", |mut store, arguments| {
-        Box::new(async move { set_size(store.data_mut(), arguments).await })
+        Box::new(async move { set_size(&mut Waiting::new(store.data_mut()), arguments).await })
     })?;
     types.func_wrap("[method]descriptor.write-via-stream", |mut store, arguments| {
         let (this, offset): (Resource<Descriptor>, u64) = arguments;
-        let state: &mut State = store.data_mut();
+        let state: &mut State = &mut Waiting::new(store.data_mut());
         state.pass("wasi:filesystem write-via-stream")?;
         let place = state.stored_file(&this)?.map(|file| (file, Some(offset)));
         let stream = state.filesystem().write_via_stream(this, offset);
@@ -137,7 +140,8 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     })?;
     types.func_wrap("[method]descriptor.append-via-stream", |mut store, arguments| {
         let (this,): (Resource<Descriptor>,) = arguments;
-        let state: &mut State = store.data_mut();
+        let state: &mut State = &mut Waiting::new(store.data_mut());
+        state.pass("wasi:filesystem append-via-stream")?;
         let place = state.stored_file(&this)?.map(|file| (file, None));
         let stream = state.filesystem().append_via_stream(this);
         state.counted(stream, place)
@@ -163,6 +167,13 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
         "metadata-hash" metadata_hash() -> MetadataHashValue;
         "metadata-hash-at" metadata_hash_at(flags: PathFlags, path: String) -> MetadataHashValue;
     }
+    types.func_wrap_async("[method]descriptor.is-same-object", |mut store, arguments| {
+        Box::new(async move {
+            let (this, other): (Resource<Descriptor>, Resource<Descriptor>) = arguments;
+            let mut waiting = Waiting::new(store.data_mut());
+            Ok((waiting.filesystem().is_same_object(this, other).await?,))
+        })
+    })?;
     let mut streams = linker.instance(&format!("wasi:io/streams@{WASI}"))?;
     streams.func_wrap_async("[method]input-stream.blocking-read", |mut store, arguments| {
         Box::new(async move {
@@ -260,6 +271,9 @@ async fn open_at(
         // What a program gets that has too many of its own open has no name in WASI.
         return Ok((Err(ErrorCode::Quota),));
     }
+    if !answers(state, &this, path_flags, &path).await? {
+        return Ok((Err(ErrorCode::NotPermitted),));
+    }
     let stored = state.wasi_files.stored.contains(&this.rep());
     if stored && open_flags.contains(OpenFlags::CREATE) {
         let storage = state.storage.as_ref();
@@ -267,10 +281,7 @@ async fn open_at(
             return Ok((Err(ErrorCode::InsufficientSpace),));
         }
     }
-    let opened = {
-        let mut waiting = Waiting::new(state);
-        waiting.filesystem().open_at(this, path_flags, path, open_flags, flags).await
-    };
+    let opened = state.filesystem().open_at(this, path_flags, path, open_flags, flags).await;
     if let Ok(opened) = &opened {
         let (file, is_file) = match state.table.get(opened)? {
             Descriptor::File(file) => (Arc::clone(&file.file), true),
@@ -287,6 +298,34 @@ async fn open_at(
     answer(opened)
 }
 
+/// Whether opening does not wait: that of a FIFO would, for its other end, and a device may act on
+/// being opened. What is not there, opening tells.
+async fn answers(
+    state: &mut State,
+    directory: &Resource<Descriptor>,
+    flags: PathFlags,
+    path: &str,
+) -> wasmtime::Result<bool> {
+    let directory = Resource::new_borrow(directory.rep());
+    let stat = match state.filesystem().stat_at(directory, flags, path.to_owned()).await {
+        Ok(stat) => stat,
+        Err(error) => {
+            error.downcast()?;
+            return Ok(true);
+        }
+    };
+    Ok(match stat.type_ {
+        DescriptorType::RegularFile | DescriptorType::Directory | DescriptorType::SymbolicLink => {
+            true
+        }
+        DescriptorType::Unknown
+        | DescriptorType::BlockDevice
+        | DescriptorType::CharacterDevice
+        | DescriptorType::Fifo
+        | DescriptorType::Socket => false,
+    })
+}
+
 async fn read_directory(
     state: &mut State,
     (this,): (Resource<Descriptor>,),
@@ -296,17 +335,13 @@ async fn read_directory(
     }
     if let Descriptor::Dir(directory) = state.table.get(&this)? {
         let directory = Arc::clone(&directory.dir);
-        let _waiting = Waiting::new(state);
         match crate::directories::count_entries(&directory, MAX_LISTED) {
             Ok(count) if count > MAX_LISTED => return Ok((Err(ErrorCode::Overflow),)),
             // What is the matter, wasmtime finds out, too.
             Ok(_) | Err(_) => {}
         }
     }
-    let listing = {
-        let mut waiting = Waiting::new(state);
-        waiting.filesystem().read_directory(this).await
-    };
+    let listing = state.filesystem().read_directory(this).await;
     if let Ok(listing) = &listing {
         state.wasi_files.listings.insert(listing.rep());
     }
@@ -329,8 +364,7 @@ async fn rename_at(
     if crosses(state, &this, &to) {
         return Ok((Err(ErrorCode::CrossDevice),));
     }
-    let mut waiting = Waiting::new(state);
-    answer(waiting.filesystem().rename_at(this, path, to, to_path).await)
+    answer(state.filesystem().rename_at(this, path, to, to_path).await)
 }
 
 async fn link_at(
@@ -342,8 +376,7 @@ async fn link_at(
     if crosses(state, &this, &to) {
         return Ok((Err(ErrorCode::CrossDevice),));
     }
-    let mut waiting = Waiting::new(state);
-    answer(waiting.filesystem().link_at(this, flags, path, to, to_path).await)
+    answer(state.filesystem().link_at(this, flags, path, to, to_path).await)
 }
 
 async fn write(state: &mut State, arguments: (Resource<Descriptor>, Vec<u8>, u64)) -> Answer<u64> {
@@ -355,8 +388,7 @@ async fn write(state: &mut State, arguments: (Resource<Descriptor>, Vec<u8>, u64
             return Ok((Err(ErrorCode::InsufficientSpace),));
         }
     }
-    let mut waiting = Waiting::new(state);
-    answer(waiting.filesystem().write(this, bytes, offset).await)
+    answer(state.filesystem().write(this, bytes, offset).await)
 }
 
 async fn set_size(state: &mut State, arguments: (Resource<Descriptor>, u64)) -> Answer<()> {
@@ -367,8 +399,7 @@ async fn set_size(state: &mut State, arguments: (Resource<Descriptor>, u64)) -> 
     {
         return Ok((Err(ErrorCode::InsufficientSpace),));
     }
-    let mut waiting = Waiting::new(state);
-    answer(waiting.filesystem().set_size(this, size).await)
+    answer(state.filesystem().set_size(this, size).await)
 }
 
 type OpenFile = Arc<std::fs::File>;
@@ -450,6 +481,7 @@ impl OutputStream for Counted {
     }
 
     async fn blocking_write_and_flush(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.stream.write_ready().await?;
         self.charge(bytes.len() as u64)?;
         self.stream.blocking_write_and_flush(bytes).await
     }

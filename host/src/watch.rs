@@ -147,6 +147,13 @@ impl Watch {
         }
     }
 
+    /// It waited since then, as far as that was within the poll that goes on: what lies between polls
+    /// was not counted as computing.
+    pub(crate) fn waited_since(&self, since: u64) {
+        let running_since = self.running_since.load(Ordering::Relaxed);
+        self.waited(clock::now().saturating_sub(since.max(running_since)));
+    }
+
     /// What the session has computed, in nanoseconds.
     pub(crate) fn computed(&self) -> u64 {
         let piece = match self.running_since.load(Ordering::Relaxed) {

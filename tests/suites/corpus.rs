@@ -259,8 +259,6 @@ fn run(plugin: &Plugin, row: &Row, place: &Place) -> Result<Ran> {
             true => properties(plugin, options, sink),
         }
     })?;
-    // Whoever still waits in the system would go on doing so.
-    place.release();
     JsonLines::new(written.clone()).report(&report, None);
     let json = written.0.lock().map_err(|_| anyhow::anyhow!("a sink panicked"))?.clone();
     Ok(Ran { report, recorded: recorder.recorded(), json: String::from_utf8(json)? })

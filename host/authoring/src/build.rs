@@ -1,5 +1,6 @@
 use std::fs;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use syncmgr_host::Description;
 
@@ -25,6 +26,7 @@ impl Project {
     /// # Errors
     /// [`AuthoringError`]; where a tool is missing, with the commands that install it.
     pub fn build(&self) -> Result<Built, AuthoringError> {
+        let began = SystemTime::now();
         let folder = self.build_folder();
         fs::create_dir_all(&folder).map_err(AuthoringError::file("make", &folder))?;
         let bytes = match &self.manifest().build {
@@ -41,6 +43,10 @@ impl Project {
         Description::of(&bytes)?;
         let component = self.component();
         write(&component, &bytes)?;
+        // What is saved while the tool runs is younger than what it makes.
+        let dated = fs::File::options().write(true).open(&component);
+        let dated = dated.and_then(|file| file.set_modified(began));
+        dated.map_err(AuthoringError::file("date", &component))?;
         Ok(Built { component, bytes: bytes.len() as u64 })
     }
 

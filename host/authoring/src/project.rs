@@ -56,7 +56,13 @@ impl Project {
         let modified = |path: &Path| path.metadata().and_then(|file| file.modified()).ok();
         let Some(built) = modified(&self.component()) else { return false };
         // What is as old as the plugin may have been written after the tool had read it.
-        sources(&self.root).iter().all(|path| modified(path).is_some_and(|at| at < built))
+        let is_older = |path: &Path| modified(path).is_some_and(|at| at < built);
+        // A folder changes with what is added to it or removed. The project's own one does also
+        // with what tools make there.
+        sources(&self.root).iter().all(|path| {
+            let folder = path.parent().filter(|folder| *folder != self.root);
+            is_older(path) && folder.is_none_or(is_older)
+        })
     }
 
     pub(crate) fn build_folder(&self) -> PathBuf {

@@ -18,8 +18,14 @@ pub(crate) fn escape(text: &str) -> Cow<'_, str> {
 
 /// The same of a text of several lines, whose other lines cannot be taken for one of the program's.
 pub(crate) fn escape_lines(text: &str) -> String {
-    let lines: Vec<_> = text.trim_end().lines().map(escape).collect();
-    lines.join("\n  | ")
+    const MOST_LINES: usize = 20;
+    let lines = text.trim_end().lines();
+    let more = lines.clone().count().saturating_sub(MOST_LINES);
+    let mut shown: Vec<_> = lines.take(MOST_LINES).map(escape).collect();
+    if more > 0 {
+        shown.push(format!("and {more} more lines").into());
+    }
+    shown.join("\n  | ")
 }
 
 fn is_harmful(character: char) -> bool {
@@ -60,6 +66,7 @@ mod tests {
             ("one\n", "one"),
             ("one\r\ntwo\n\nerror: me\u{1b}", "one\n  | two\n  | \n  | error: me\\u{1b}"),
             ("", ""),
+            (&"x\n".repeat(30), &format!("{}and 10 more lines", "x\n  | ".repeat(20))),
         ] {
             assert_eq!(escape_lines(text), expected);
         }

@@ -30,9 +30,7 @@ impl Job {
         let (plugin, mut granted) = match (&given.plugin, &given.job) {
             (_, Some(file)) => {
                 let (plugin, mut job) = read(file, &registrations)?;
-                for (name, value) in granted(&given.grants)?.settings {
-                    set(&mut job.settings, &name, value);
-                }
+                replace(&mut job.settings, granted(&given.grants)?.settings);
                 (plugin, job)
             }
             (Some(plugin), None) => from_args(plugin, &given.grants, &registrations)?,
@@ -84,13 +82,15 @@ impl Job {
     }
 }
 
-/// Gives a setting in the place of what a job file says: for all items, or for the one it names.
-fn set(settings: &mut Vec<(String, String)>, name: &str, value: String) {
+/// Gives settings in the place of what a job file says: each for all items, or for the one it names.
+fn replace(settings: &mut Vec<(String, String)>, given: Vec<(String, String)>) {
     settings.retain(|(key, _)| {
-        let is_of_item = key.strip_suffix(name).is_some_and(|item| item.ends_with('.'));
-        key != name && !is_of_item
+        given.iter().all(|(name, _)| {
+            let is_of_item = key.strip_suffix(name).is_some_and(|item| item.ends_with('.'));
+            key != name && !is_of_item
+        })
     });
-    settings.push((name.to_owned(), value));
+    settings.extend(given);
 }
 
 /// The installed plugins of this user.
@@ -199,24 +199,21 @@ mod tests {
     #[test]
     fn a_setting_on_the_command_line_beats_those_of_the_job() {
         let job = [("mode", "1"), ("docs.mode", "2"), ("photos.mode", "3"), ("docs.rawmode", "4")];
-        for (name, left) in [
-            ("mode", vec![("docs.rawmode", "4"), ("mode", "new")]),
-            (
-                "docs.mode",
-                vec![
-                    ("mode", "1"),
-                    ("photos.mode", "3"),
-                    ("docs.rawmode", "4"),
-                    ("docs.mode", "new"),
-                ],
-            ),
+        for (given, left) in [
+            (&["mode"][..], &["docs.rawmode", "mode"][..]),
+            (&["docs.mode"], &["mode", "photos.mode", "docs.rawmode", "docs.mode"]),
+            // Those given leave each other alone, in any order.
+            (&["docs.mode", "mode"], &["docs.rawmode", "docs.mode", "mode"]),
+            (&["mode", "docs.mode"], &["docs.rawmode", "mode", "docs.mode"]),
+            (&[], &["mode", "docs.mode", "photos.mode", "docs.rawmode"]),
         ] {
-            let mut settings =
-                job.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-            set(&mut settings, name, "new".to_owned());
-            let settings: Vec<_> =
-                settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-            assert_eq!(settings, left);
+            let owned = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+            let mut settings = job.map(|(name, value)| owned(name, value)).to_vec();
+            replace(&mut settings, given.iter().map(|name| owned(name, "new")).collect());
+            let names: Vec<_> = settings.iter().map(|(name, _)| name.as_str()).collect();
+            assert_eq!(names, left);
+            let new = |name: &str| given.contains(&name);
+            assert!(settings.iter().all(|(name, value)| (value == "new") == new(name)));
         }
     }
 

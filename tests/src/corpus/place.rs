@@ -85,16 +85,6 @@ impl Place {
             let _ = fs::rename(&aside, &swapped);
         }
     }
-
-    /// Lets go whoever waits for the other end of the FIFO.
-    pub fn release(&self) {
-        #[cfg(unix)]
-        {
-            // Who has both ends waits for nobody.
-            let mut options = fs::OpenOptions::new();
-            let _ = options.read(true).write(true).open(self.path("left").join("fifo"));
-        }
-    }
 }
 
 fn look(path: &Path, into: &mut Snapshot) -> Result<()> {

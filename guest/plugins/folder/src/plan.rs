@@ -155,7 +155,8 @@ pub fn plan(input: &Input<'_>, hash: &mut Hash<'_>) -> Result<Plan, Cancelled> {
         Planner { input, hash, plan: Plan::default(), moved_here: None, reasons: BTreeSet::new() };
     let dirs = Place::root();
     let [left, right] = input.sides;
-    if input.base.is_empty() {
+    let one_way = matches!(input.options.mode, Mode::OneWaySafe | Mode::Mirror);
+    if input.base.is_empty() && (right.is_empty() || !one_way) {
         // There is much to do, and what has room for all of it need not be moved.
         planner.plan.operations.reserve_exact(on_one_side(Some(left), Some(right)));
     }

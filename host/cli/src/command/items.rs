@@ -3,7 +3,7 @@ use std::io::Write;
 use anyhow::Context;
 use serde::Serialize;
 use syncmgr_host::sink::Discard;
-use syncmgr_host::{Participation, SyncEvent, Trigger};
+use syncmgr_host::{Participation, Session, SyncEvent, Trigger};
 
 use crate::args::Items;
 use crate::escape::escape;
@@ -22,13 +22,14 @@ pub(crate) fn run(args: &Items) -> anyhow::Result<Exit> {
     let job = Job::new(&args.given)?;
     let plugin = job.load()?;
     let options = job.session_options(&plugin)?.read_only();
-    let mut session = plugin.start_blocking(options, Discard)?;
+    let mut session = plugin.start_on_thread(&options, Discard)?;
     let trigger = Trigger { event: SyncEvent::Manual, settings: true, may_bother_user: false };
-    let list =
-        session.block_on(async |session| match session.initialize(trigger, None).await? {
+    let list = session.call(async move |session: &mut Session| {
+        match session.initialize(trigger, None).await? {
             Participation::Participates => session.enum_items().await.map(Some),
             Participation::Declines => Ok(None),
-        })?;
+        }
+    })??;
     let items: Vec<_> = list
         .into_iter()
         .flat_map(|list| list.items)

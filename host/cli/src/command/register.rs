@@ -81,9 +81,12 @@ pub(crate) fn register(args: &Register) -> anyhow::Result<Exit> {
 /// The name of a file such as `mail-1.2.0`, without its version.
 fn without_version(name: &str) -> &str {
     let version = |text: &str| {
-        text.starts_with(|first: char| first.is_ascii_digit())
-            && text.contains('.')
-            && text.chars().all(|c| c.is_ascii_alphanumeric() || ".-+".contains(c))
+        let parts: Vec<_> = text.splitn(3, '.').collect();
+        let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        let [major, minor, rest] = parts.as_slice() else { return false };
+        let (patch, rest) = rest.split_at(rest.find(['-', '+']).unwrap_or(rest.len()));
+        [*major, *minor, patch].iter().all(|part| !part.is_empty() && is_number(part))
+            && rest.chars().all(|c| c.is_ascii_alphanumeric() || ".-+".contains(c))
     };
     let mut dashes = name.match_indices('-').map(|(at, _)| name.split_at(at));
     let found = dashes.find(|(_, rest)| version(rest.trim_start_matches('-')));
@@ -253,6 +256,8 @@ mod tests {
             ("mail-2", "mail-2"),
             ("mail-3d", "mail-3d"),
             ("mail-1.x/y", "mail-1.x/y"),
+            ("backup-2.0-photos", "backup-2.0-photos"),
+            ("x-3.5inch", "x-3.5inch"),
         ] {
             assert_eq!(without_version(file), name);
         }

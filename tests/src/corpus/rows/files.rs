@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use syncmgr_host::Status::Stopped;
-
-use crate::corpus::Act::{CancelAll, Kill};
+use crate::corpus::Act::Kill;
 use crate::corpus::Row;
 use crate::corpus::place::Place;
 
@@ -23,18 +21,7 @@ pub(super) fn rows() -> Vec<Row> {
                 limits.wall_time = Duration::from_secs(30);
             })
             .meanwhile(Place::swap),
-        Row::deed("waits for a FIFO through WASI, and everything is cancelled", "fifo-wasi")
-            .files()
-            .act(50, CancelAll)
-            .fails("ended-cancelled-all")
-            .ends(&[Stopped, Stopped]),
-        Row::deed("waits for a FIFO through WASI, and is killed", "fifo-wasi")
-            .files()
-            .act(50, Kill)
-            .dies("ended-killed"),
-        Row::deed("waits for a FIFO through WASI without end", "fifo-wasi")
-            .files()
-            .dies("ended-idle-time"),
+        Row::deed("opens a FIFO through WASI", "fifo-wasi").files(),
         Row::deed("opens a FIFO through directories", "fifo-directories").files(),
         Row::deed("has the host read without end, and is killed", "hash-forever")
             .files()
