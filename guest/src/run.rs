@@ -170,8 +170,15 @@ impl ItemRun {
                 Status::Failed
             }
         };
+        // What was done since the last report that was due.
+        let value = (self.total > 0).then(|| self.steps(self.done));
+        let report = self.report().status(status);
+        let report = match value {
+            Some(value) => report.value(value),
+            None => report,
+        };
         // The item is at its end; there is nothing left to cancel.
-        let _ = self.report().status(status).send();
+        let _ = report.send();
     }
 
     fn steps(&self, bytes: u64) -> i32 {

@@ -92,6 +92,22 @@ fn an_end_that_the_plugin_reported_itself_stays() {
 }
 
 #[test]
+fn the_last_report_has_all_that_was_done() {
+    #[derive(Default)]
+    struct Copies;
+    impl Work for Copies {
+        fn work(run: &mut ItemRun) -> Result<(), Stop> {
+            run.total_bytes(3)?;
+            (0..3).try_for_each(|_| run.advance(1, || "copying".to_owned()))
+        }
+    }
+    let run = run::<Copies>();
+    run.assert_ended(item(), Status::Succeeded);
+    assert_eq!(run.reports_of(item()).last().and_then(|last| last.value), Some(3));
+    run.assert_in_order();
+}
+
+#[test]
 fn a_cancellation_ends_the_item_as_what_was_cancelled() {
     #[derive(Default)]
     struct Counts;
