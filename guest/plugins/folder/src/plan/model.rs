@@ -2,10 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "it is part of tests")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroI64;
 
 use super::*;
+use crate::names;
+use crate::scan::join;
+use crate::state::{Base, BaseKind, Seen};
+use crate::tree::Node;
 use Mode::{Mirror, Newer, OneWaySafe, PreferLeft, PreferRight, TwoWaySafe};
 
 pub const SECOND: i64 = 1_000_000_000;

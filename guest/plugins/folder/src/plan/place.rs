@@ -1,0 +1,42 @@
+//! Where an entry is, on both sides.
+
+use crate::names;
+use crate::scan::join;
+use crate::tree::{Name, Node};
+
+/// Where an entry is.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) paths: [Name; 2],
+    pub(super) key: Name,
+}
+
+impl Place {
+    pub(super) fn root() -> Self {
+        let path = Name::from("");
+        Self { paths: [Name::clone(&path), Name::clone(&path)], key: path }
+    }
+
+    /// An entry in here. A side that does not have it will spell it as the other one does.
+    pub(super) fn child(&self, key: &str, left: Option<&Node>, right: Option<&Node>) -> Self {
+        let name = |one: Option<&Node>, other: Option<&Node>| {
+            one.or(other).map_or_else(|| key.into(), |node| Name::clone(&node.name))
+        };
+        self.inner([&name(left, right), &name(right, left)], key)
+    }
+
+    pub(super) fn named(&self, name: &str) -> Self {
+        self.inner([name, name], &names::key(name))
+    }
+
+    /// Paths that are the same text are the same one.
+    fn inner(&self, [left, right]: [&str; 2], key: &str) -> Self {
+        let path = Name::from(join(&self.paths[0], left));
+        let or_joined = |parent: &Name, name: &str| match *parent == self.paths[0] && name == left {
+            true => Name::clone(&path),
+            false => join(parent, name).into(),
+        };
+        let (right, key) = (or_joined(&self.paths[1], right), or_joined(&self.key, key));
+        Self { paths: [path, right], key }
+    }
+}

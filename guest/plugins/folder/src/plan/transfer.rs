@@ -1,0 +1,128 @@
+//! Brings a file or a link to the other side, or removes it there.
+
+use std::sync::Arc;
+
+use crate::names;
+use crate::plan::leaf::Looked;
+use crate::plan::place::Place;
+use crate::plan::planner::{Merged, Planner};
+use crate::plan::{Action, MOVED};
+use crate::state::{Base, BaseChildren, BaseKind, ConflictRecord, Seen};
+use crate::tree::{Digest, Fingerprint, Kind, Node, Side};
+
+impl Planner<'_, '_> {
+    /// Makes the other side's leaf what this side's is.
+    pub(super) fn take(
+        &mut self,
+        place: &Place,
+        from: Side,
+        nodes: [Option<&Node>; 2],
+        looked: &[Looked],
+        base: Option<&Arc<Base>>,
+        reason: &str,
+    ) -> Merged {
+        let to = from.other();
+        let target = nodes[to.index()].map(|node| node.fingerprint);
+        let Some(node) = nodes[from.index()] else {
+            if let Some(target) = target {
+                let moved =
+                    base.is_some_and(|base| self.was_moved(from, &base.seen(from).fingerprint));
+                let reason = if moved { MOVED } else { reason };
+                self.push_removal(Action::Remove { on: to, target }, place, reason);
+            }
+            return Merged::default();
+        };
+        let next = self.transfer(place, from, node, looked[from.index()].digest, target, reason);
+        Merged { next: Some(next), exists: [true, true] }
+    }
+
+    /// Brings a leaf to the other side.
+    pub(super) fn transfer(
+        &mut self,
+        place: &Place,
+        from: Side,
+        node: &Node,
+        digest: Option<Digest>,
+        replaces: Option<Fingerprint>,
+        reason: &str,
+    ) -> Arc<Base> {
+        let replaces = replaces.map(Box::new);
+        let (action, kind) = match &node.kind {
+            Kind::Link(text) => (
+                Action::MakeLink { on: from.other(), text: text.clone(), replaces },
+                BaseKind::Link(text.clone()),
+            ),
+            Kind::File | Kind::Directory(_) | Kind::Blocked(_) => (
+                Action::Copy {
+                    from,
+                    source: node.fingerprint,
+                    digest: digest.map(Box::new),
+                    replaces,
+                },
+                BaseKind::File(digest.unwrap_or_default()),
+            ),
+        };
+        self.push(action, place, reason);
+        let mut sides = [Seen::default(); 2];
+        sides[from.index()] = self.seen(Some(node));
+        Arc::new(Base { kind, mode: node.mode, sides })
+    }
+
+    /// Settles a conflict of two leaves: the winner keeps the name, the loser gets another one,
+    /// on both sides.
+    #[allow(clippy::too_many_arguments, reason = "two versions, and the directory around them")]
+    pub(super) fn keep_both(
+        &mut self,
+        parent: &Place,
+        place: &Place,
+        winner: Side,
+        nodes: [Option<&Node>; 2],
+        looked: &[Looked],
+        is_taken: &mut dyn FnMut(&str) -> bool,
+        siblings: &mut BaseChildren,
+    ) -> Merged {
+        let loser = winner.other();
+        if let Some(node) = nodes[loser.index()] {
+            let digest = looked[loser.index()].digest;
+            self.move_aside(parent, place, loser, node, digest, is_taken, siblings);
+        }
+        let next = nodes[winner.index()].map(|node| {
+            let digest = looked[winner.index()].digest;
+            self.transfer(place, winner, node, digest, None, "conflict: the newer version")
+        });
+        Merged { next, exists: [true, true] }
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "a version, and the directory around it")]
+    pub(super) fn move_aside(
+        &mut self,
+        parent: &Place,
+        place: &Place,
+        loser: Side,
+        node: &Node,
+        digest: Option<Digest>,
+        is_taken: &mut dyn FnMut(&str) -> bool,
+        siblings: &mut BaseChildren,
+    ) {
+        let copy = (1..)
+            .map(|number| names::conflict(&node.name, loser, self.input.when, number))
+            .find(|name| !is_taken(name))
+            .unwrap_or_default();
+        let source = node.fingerprint;
+        let action = Action::Rename { on: loser, source, to: copy.as_str().into() };
+        let reason = format!("conflict: the version of {}", loser.name());
+        self.push(action, place, &reason);
+        let mut aside = node.clone();
+        // Renaming changes the time of the last change, and nothing else.
+        aside.fingerprint.changed = None;
+        let copy_place = parent.named(&copy);
+        let next = self.transfer(&copy_place, loser, &aside, digest, None, &reason);
+        siblings.insert(names::key(&copy).into(), next);
+        self.plan.conflicts.push(ConflictRecord {
+            path: place.key.to_string(),
+            copy: copy_place.key.to_string(),
+            when: self.input.now / 1_000_000_000,
+            loser_is_right: loser == Side::Right,
+        });
+    }
+}
