@@ -5,10 +5,11 @@
 //! they are done on the session's own thread, which a call that does not return holds up; so the
 //! session's journal is parked meanwhile, as it is for our own interface.
 
+mod counted;
+
 use std::collections::HashSet;
 use std::sync::{Arc, Weak};
 
-use bytes::Bytes;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource, ResourceType};
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemView};
@@ -20,17 +21,12 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 use wasmtime_wasi::p2::bindings::io::streams::{
     self, Host as _, HostInputStream as _, HostOutputStream as _,
 };
-use wasmtime_wasi::p2::{
-    DynInputStream, DynOutputStream, FsError, FsResult, OutputStream, Pollable, StreamError,
-    StreamResult,
-};
+use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult, StreamResult};
 
 use crate::denied::WASI;
 use crate::state::{State, Waiting};
-use crate::storage::{ENTRY_BYTES, STORAGE, Storage};
-
-/// `ENOSPC`, or what Windows has for it. An error without a number has no meaning in WASI.
-const NO_SPACE: i32 = if cfg!(windows) { 112 } else { 28 };
+use crate::storage::{ENTRY_BYTES, STORAGE};
+use counted::{Counted, OpenFile, length};
 
 type Answer<T> = wasmtime::Result<(Result<T, ErrorCode>,)>;
 
@@ -77,6 +73,36 @@ macro_rules! waiting {
     )*};
 }
 
+/// Functions of `descriptor` that are ours, below.
+macro_rules! own {
+    ($types:ident: $($wit:literal $function:ident;)*) => {$(
+        $types.func_wrap_async(
+            concat!("[method]descriptor.", $wit),
+            |mut store: StoreContextMut<'_, State>, arguments| {
+                Box::new(async move {
+                    $function(&mut Waiting::new(store.data_mut()), arguments).await
+                })
+            },
+        )?;
+    )*};
+}
+
+/// Functions of streams that wait. What the others begin goes on elsewhere.
+macro_rules! blocking {
+    ($streams:ident: $($wit:literal $stream:ident: $method:ident($($argument:ident: $type:ty),*);)*) => {$(
+        $streams.func_wrap_async(
+            concat!("[method]", $wit),
+            |mut store: StoreContextMut<'_, State>, (this, $($argument),*): (Resource<$stream>, $($type),*)| {
+                Box::new(async move {
+                    let mut waiting = Waiting::new(store.data_mut());
+                    let answer = waiting.table.$method(this, $($argument),*).await;
+                    stream_answer(&mut waiting, answer)
+                })
+            },
+        )?;
+    )*};
+}
+
 /// Puts these functions in the place of wasmtime's own, which do the work.
 pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     check_version(linker)?;
@@ -110,26 +136,14 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
             Ok(())
         },
     )?;
-    types.func_wrap_async("[method]descriptor.read-directory", |mut store, arguments| {
-        Box::new(
-            async move { read_directory(&mut Waiting::new(store.data_mut()), arguments).await },
-        )
-    })?;
-    types.func_wrap_async("[method]descriptor.rename-at", |mut store, arguments| {
-        Box::new(async move { rename_at(&mut Waiting::new(store.data_mut()), arguments).await })
-    })?;
-    types.func_wrap_async("[method]descriptor.link-at", |mut store, arguments| {
-        Box::new(async move { link_at(&mut Waiting::new(store.data_mut()), arguments).await })
-    })?;
-    types.func_wrap_async("[method]descriptor.open-at", |mut store, arguments| {
-        Box::new(async move { open_at(&mut Waiting::new(store.data_mut()), arguments).await })
-    })?;
-    types.func_wrap_async("[method]descriptor.write", |mut store, arguments| {
-        Box::new(async move { write(&mut Waiting::new(store.data_mut()), arguments).await })
-    })?;
-    types.func_wrap_async("[method]descriptor.set-size", |mut store, arguments| {
-        Box::new(async move { set_size(&mut Waiting::new(store.data_mut()), arguments).await })
-    })?;
+    own! { types:
+        "read-directory" read_directory;
+        "rename-at" rename_at;
+        "link-at" link_at;
+        "open-at" open_at;
+        "write" write;
+        "set-size" set_size;
+    }
     types.func_wrap("[method]descriptor.write-via-stream", |mut store, arguments| {
         let (this, offset): (Resource<Descriptor>, u64) = arguments;
         let state: &mut State = &mut Waiting::new(store.data_mut());
@@ -175,53 +189,16 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
         })
     })?;
     let mut streams = linker.instance(&format!("wasi:io/streams@{WASI}"))?;
-    streams.func_wrap_async("[method]input-stream.blocking-read", |mut store, arguments| {
-        Box::new(async move {
-            let (this, len): (Resource<DynInputStream>, u64) = arguments;
-            let mut waiting = Waiting::new(store.data_mut());
-            let read = waiting.table.blocking_read(this, len).await;
-            stream_answer(&mut waiting, read)
-        })
-    })?;
-    streams.func_wrap_async("[method]input-stream.blocking-skip", |mut store, arguments| {
-        Box::new(async move {
-            let (this, len): (Resource<DynInputStream>, u64) = arguments;
-            let mut waiting = Waiting::new(store.data_mut());
-            let skipped = waiting.table.blocking_skip(this, len).await;
-            stream_answer(&mut waiting, skipped)
-        })
-    })?;
-    streams.func_wrap_async(
-        "[method]output-stream.blocking-write-and-flush",
-        |mut store, arguments| {
-            Box::new(async move {
-                let (this, bytes): (Resource<DynOutputStream>, Vec<u8>) = arguments;
-                let mut waiting = Waiting::new(store.data_mut());
-                let written = waiting.table.blocking_write_and_flush(this, bytes).await;
-                stream_answer(&mut waiting, written)
-            })
-        },
-    )?;
-    streams.func_wrap_async(
-        "[method]output-stream.blocking-write-zeroes-and-flush",
-        |mut store, arguments| {
-            Box::new(async move {
-                let (this, len): (Resource<DynOutputStream>, u64) = arguments;
-                let mut waiting = Waiting::new(store.data_mut());
-                let written = waiting.table.blocking_write_zeroes_and_flush(this, len).await;
-                stream_answer(&mut waiting, written)
-            })
-        },
-    )?;
-    streams.func_wrap_async("[method]output-stream.blocking-splice", |mut store, arguments| {
-        Box::new(async move {
-            let (this, from, len): (Resource<DynOutputStream>, Resource<DynInputStream>, u64) =
-                arguments;
-            let mut waiting = Waiting::new(store.data_mut());
-            let moved = waiting.table.blocking_splice(this, from, len).await;
-            stream_answer(&mut waiting, moved)
-        })
-    })?;
+    blocking! { streams:
+        "input-stream.blocking-read" DynInputStream: blocking_read(len: u64);
+        "input-stream.blocking-skip" DynInputStream: blocking_skip(len: u64);
+        "output-stream.blocking-write-and-flush" DynOutputStream:
+            blocking_write_and_flush(bytes: Vec<u8>);
+        "output-stream.blocking-write-zeroes-and-flush" DynOutputStream:
+            blocking_write_zeroes_and_flush(len: u64);
+        "output-stream.blocking-splice" DynOutputStream:
+            blocking_splice(from: Resource<DynInputStream>, len: u64);
+    }
     linker.allow_shadowing(false);
     Ok(())
 }
@@ -402,20 +379,6 @@ async fn set_size(state: &mut State, arguments: (Resource<Descriptor>, u64)) -> 
     answer(state.filesystem().set_size(this, size).await)
 }
 
-type OpenFile = Arc<std::fs::File>;
-
-fn length(file: &OpenFile) -> u64 {
-    file.metadata().map_or(0, |metadata| metadata.len())
-}
-
-/// A stream into the storage. Its place is the file, and where in it; `None`: at its end.
-struct Counted {
-    stream: DynOutputStream,
-    storage: Storage,
-    file: OpenFile,
-    at: Option<u64>,
-}
-
 impl State {
     /// The file, if it is one in the storage.
     fn stored_file(&mut self, this: &Resource<Descriptor>) -> wasmtime::Result<Option<OpenFile>> {
@@ -447,54 +410,5 @@ impl State {
         let stream = self.table.delete(Resource::<DynOutputStream>::new_own(stream.rep()))?;
         let counted: DynOutputStream = Box::new(Counted { stream, storage, file, at });
         Ok((Ok(self.table.push(counted)?),))
-    }
-}
-
-impl Counted {
-    /// Takes room for what is about to be written.
-    fn charge(&mut self, size: u64) -> StreamResult<()> {
-        let growth = match self.at {
-            None => size,
-            Some(at) => at.saturating_add(size).saturating_sub(length(&self.file)),
-        };
-        if self.storage.charge(growth).is_err() {
-            let full = std::io::Error::from_raw_os_error(NO_SPACE);
-            return Err(StreamError::LastOperationFailed(full.into()));
-        }
-        self.at = self.at.map(|at| at.saturating_add(size));
-        Ok(())
-    }
-}
-
-#[wasmtime_wasi::async_trait]
-impl Pollable for Counted {
-    async fn ready(&mut self) {
-        self.stream.ready().await;
-    }
-}
-
-#[wasmtime_wasi::async_trait]
-impl OutputStream for Counted {
-    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.charge(bytes.len() as u64)?;
-        self.stream.write(bytes)
-    }
-
-    async fn blocking_write_and_flush(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.stream.write_ready().await?;
-        self.charge(bytes.len() as u64)?;
-        self.stream.blocking_write_and_flush(bytes).await
-    }
-
-    fn flush(&mut self) -> StreamResult<()> {
-        self.stream.flush()
-    }
-
-    fn check_write(&mut self) -> StreamResult<usize> {
-        self.stream.check_write()
-    }
-
-    async fn cancel(&mut self) {
-        self.stream.cancel().await;
     }
 }
