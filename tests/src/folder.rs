@@ -42,8 +42,7 @@ impl Pair {
             settings: Vec::new(),
         };
         pair.make_directories()?;
-        // Tests write thousands of small files, and no power will fail.
-        Ok(pair.set("durable", "false"))
+        Ok(pair)
     }
 
     /// The same with a setting.

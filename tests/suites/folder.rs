@@ -725,9 +725,14 @@ fn a_file_that_changes_while_it_is_copied_is_left_for_the_next_run() -> anyhow::
 }
 
 /// Ends the plugin before its k-th host call, for every k, and runs again without any flag.
-fn crash_everywhere(baseline: &Tree, left: &Tree, right: &Tree) -> anyhow::Result<()> {
+fn crash_everywhere(
+    durable: &str,
+    baseline: &Tree,
+    left: &Tree,
+    right: &Tree,
+) -> anyhow::Result<()> {
     let prepared = || -> anyhow::Result<Pair> {
-        let pair = Pair::new()?;
+        let pair = Pair::new()?.set("durable", durable);
         for side in [pair.left(), pair.right()] {
             trees::write(&side, baseline)?;
         }
@@ -783,7 +788,11 @@ fn a_crash_before_any_host_call_loses_nothing_and_needs_no_flag() -> anyhow::Res
         ("t/u", "was a file"),
         ("gone/x", "x"),
     ]));
-    crash_everywhere(&baseline, &left, &right)
+    // One copy after the other, and all of them at once.
+    for durable in ["false", "true"] {
+        crash_everywhere(durable, &baseline, &left, &right).context(durable)?;
+    }
+    Ok(())
 }
 
 mod random {

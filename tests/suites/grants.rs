@@ -316,3 +316,20 @@ fn nothing_changes_in_a_directory_granted_for_reading() -> anyhow::Result<()> {
     assert_eq!((times("file")?, times("folder")?, times("")?), modified);
     Ok(())
 }
+
+#[test]
+fn flushing_several_files_answers_for_each_of_them() -> anyhow::Result<()> {
+    for (count, answers) in [
+        (0, ""),
+        (1, "Err(ErrorCode::AccessDenied) 1"),
+        (2, "Err(ErrorCode::AccessDenied) 1, Ok(()) 1"),
+        (100, "Err(ErrorCode::AccessDenied) 1, Ok(()) 99"),
+        (2_000, "Err(ErrorCode::AccessDenied) 1, Ok(()) 1023, Err(ErrorCode::InvalidArgument) 976"),
+    ] {
+        let home = tempfile::tempdir()?;
+        let options = synchronize(&format!("flush count={count}")).storage(home.path());
+        let ran = run(&conformance::script::plugin(), options)?;
+        assert_eq!(ran.said_in_synchronize(), [format!("flush: {answers}")], "{:?}", ran.report);
+    }
+    Ok(())
+}

@@ -27,7 +27,7 @@ fn kills() -> u32 {
 
 /// A pair whose storage is where the program has it.
 fn pair() -> anyhow::Result<Pair> {
-    Ok(Pair::new()?.set("durable", "true").stored_in("state/plugins/folder/storage"))
+    Ok(Pair::new()?.stored_in("state/plugins/folder/storage"))
 }
 
 /// The program at work.

@@ -157,6 +157,7 @@ fn cancelling_an_item_that_waits_for_its_turn_ends_nobody() -> anyhow::Result<()
 fn a_run_comes_back_though_a_system_call_does_not() -> anyhow::Result<()> {
     for (blocking, commands) in [
         ("open-storage", "locks count=1"),
+        ("flush-files", "flush count=2"),
         ("wasi:filesystem open-at", "write path=/storage/x text=y"),
         ("wasi:filesystem write-via-stream", "write path=/storage/x text=y"),
         ("wasi:filesystem create-directory-at", "mkdir path=/storage/x"),

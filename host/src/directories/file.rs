@@ -32,7 +32,7 @@ impl File {
         Self { file: Arc::new(file), writable, stored, hasher: blake3::Hasher::new() }
     }
 
-    fn writable(&self) -> Result<(), types::Error> {
+    pub(super) fn writable(&self) -> Result<(), types::Error> {
         match self.writable {
             true => Ok(()),
             false => refuse(ErrorCode::AccessDenied, "the file is open for reading".to_owned()),

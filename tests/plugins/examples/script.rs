@@ -8,6 +8,7 @@
 
 use std::env;
 use std::io::Write;
+use std::iter;
 use std::str::FromStr;
 
 use syncmgr_plugin::bindings::exports::syncmgr::plugin::synchronize as exports;
@@ -201,6 +202,7 @@ fn files(command: &str, arguments: &Arguments<'_>) -> std::io::Result<String> {
             };
             return Ok((0..count).take_while(lock).count().to_string());
         }
+        "flush" => return Ok(flush(arguments.number("count").unwrap_or(0_usize))),
         "hoard" => {
             let count = arguments.number("count").unwrap_or(0_u32);
             let held: Vec<_> = (0..count).map_while(|_| std::fs::File::open(&path).ok()).collect();
@@ -209,6 +211,19 @@ fn files(command: &str, arguments: &Arguments<'_>) -> std::io::Result<String> {
         other => panic!("there is no command {other}"),
     }
     Ok("ok".to_owned())
+}
+
+/// Flushes a file that is open for reading, and after it one that is open for writing, again and
+/// again. Tells the answers that were equal in a row together.
+fn flush(count: usize) -> String {
+    let storage = directories::open_storage().expect("there is a storage");
+    let written = storage.create_file("flushed").expect("it is new");
+    let read = storage.open_file("flushed").expect("it is there");
+    let files: Vec<_> = iter::once(&read).chain(iter::repeat(&written)).take(count).collect();
+    let flushed = directories::flush_files(&files).into_iter();
+    let answers: Vec<_> = flushed.map(|one| one.map_err(|error| error.code)).collect();
+    let rows = answers.chunk_by(|one, other| one == other);
+    rows.map(|row| format!("{:?} {}", row[0], row.len())).collect::<Vec<_>>().join(", ")
 }
 
 /// `$token` in a text stands for the secret of that name.
@@ -326,7 +341,7 @@ fn run(export: &str) -> Result<()> {
             }
             "fill" | "append" | "resize" | "truncate" | "rewrite" | "rename" | "link"
             | "nameless" | "names" | "streams" | "listings" | "locks" | "remove" | "rmdir"
-            | "mkdir" | "touch" | "hoard" => {
+            | "mkdir" | "touch" | "hoard" | "flush" => {
                 let outcome = files(command, &arguments);
                 let outcome = outcome.unwrap_or_else(|error| format!("{:?}", error.kind()));
                 say(&format!("{command}: {outcome}"));

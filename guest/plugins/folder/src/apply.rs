@@ -1,21 +1,25 @@
 //! Carries a plan out. Every step checks that its victim and its source are still what the plan
 //! saw, and leaves each name the old or the new thing at every instant.
 
-use std::collections::{BTreeSet, HashSet};
-use std::sync::Arc;
+mod agreed;
+mod copy;
+mod still;
+mod walker;
 
-use syncmgr_plugin::directories::{Directory, EntryKind};
+use std::collections::{BTreeSet, HashSet};
+
+use syncmgr_plugin::directories::Directory;
 use syncmgr_plugin::{Error, ErrorCode, ItemRun, Result, Stop};
 
 use crate::names;
 use crate::options::Options;
-use crate::plan::{Action, Operation, Plan, is_racy};
-use crate::scan::{self, fingerprint};
-use crate::state::{Base, BaseChildren, BaseKind, Seen};
-use crate::tree::{Digest, Fingerprint, Name, Side};
-
-/// Bytes that are copied between two looks at whether the user cancelled.
-const STEP_BYTES: u64 = 4 << 20;
+use crate::plan::{Action, Operation, Plan};
+use crate::state::BaseChildren;
+use crate::tree::{Fingerprint, Name, Side};
+use agreed::revert;
+use copy::{Batch, unless_unsupported};
+use still::{changed, check};
+use walker::{Walker, split};
 
 /// What was done.
 #[derive(Debug, Default)]
@@ -43,80 +47,14 @@ pub struct Applier<'a> {
     next_temp: u64,
     now: i64,
     dirty: BTreeSet<(Side, bool, String)>,
+    /// Copies that have no name yet.
+    batch: Batch,
     /// What was done so far.
     pub done: Done,
     /// Whether all of it is durable, as far as that was asked for.
     pub is_durable: bool,
     /// Keys of what was not done or not done yet.
     undone: HashSet<Name>,
-}
-
-/// Opens directories by path, from a root, keeping those on the way for the next path.
-struct Walker {
-    root: Option<Directory>,
-    open: Vec<(String, Directory)>,
-}
-
-impl Walker {
-    fn new(root: Option<Directory>) -> Self {
-        Self { root, open: Vec::new() }
-    }
-
-    /// The directory at a path; with `make`, directories on the way are made where they miss.
-    fn directory(&mut self, path: &str, make: bool) -> Result<&Directory> {
-        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-        let same =
-            self.open.iter().zip(&parts).take_while(|((name, _), part)| name == *part).count();
-        self.open.truncate(same);
-        let missing = || Error::new(ErrorCode::NotFound, "the root is not open");
-        for part in &parts[same..] {
-            let parent = match self.open.last() {
-                Some((_, directory)) => directory,
-                None => self.root.as_ref().ok_or_else(missing)?,
-            };
-            if make {
-                match parent.create_directory(part, Some(0o700)) {
-                    Ok(()) => {}
-                    Err(error) if error.code == ErrorCode::AlreadyExists => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            let directory = parent.open_directory(part)?;
-            self.open.push(((*part).to_owned(), directory));
-        }
-        match self.open.last() {
-            Some((_, directory)) => Ok(directory),
-            None => self.root.as_ref().ok_or_else(missing),
-        }
-    }
-
-    fn forget(&mut self) {
-        self.open.clear();
-    }
-}
-
-fn split(path: &str) -> (&str, &str) {
-    path.rsplit_once('/').unwrap_or(("", path))
-}
-
-/// Whether a fingerprint is still that of the plan. A time of the last change that is not known
-/// is not compared.
-fn is_still(now: &Fingerprint, planned: &Fingerprint) -> bool {
-    let changed = match (now.changed, planned.changed) {
-        (Some(now), Some(planned)) => now == planned,
-        (Some(_), None) | (None, Some(_)) | (None, None) => true,
-    };
-    changed
-        && now.size == planned.size
-        && now.modified == planned.modified
-        && now.file_id == planned.file_id
-}
-
-fn changed(what: &str) -> Error {
-    Error::new(
-        ErrorCode::Changed,
-        format!("{what} changed during the sync; the next run takes it up"),
-    )
 }
 
 impl<'a> Applier<'a> {
@@ -136,6 +74,7 @@ impl<'a> Applier<'a> {
             next_temp: now.unsigned_abs(),
             now,
             dirty: BTreeSet::new(),
+            batch: Batch::default(),
             done: Done::default(),
             is_durable: false,
             undone: HashSet::new(),
@@ -164,25 +103,25 @@ impl<'a> Applier<'a> {
         let removals = std::mem::take(&mut plan.removals);
         for operation in operations.into_iter().chain(removals) {
             if ended.is_err() {
-                self.undone.insert(Name::clone(&operation.key));
+                self.undone.insert(operation.key);
                 continue;
             }
-            match self.one(&operation, &mut plan.next) {
-                Ok(()) => {}
-                Err(Stop::Failed(error)) => {
-                    self.undone.insert(Name::clone(&operation.key));
-                    // Without room nothing more will succeed.
-                    if error.code == ErrorCode::NoSpace {
-                        ended = Err(Stop::Failed(error.clone()));
-                    }
-                    let on = operation.side();
-                    self.done.failed.push((operation.paths[on.index()].to_string(), error));
-                }
+            let has_room = match self.one(&operation, &mut plan.next) {
+                Ok(()) if self.batch.is_full(self.options) => self.settle(&mut plan.next),
+                Ok(()) => Ok(()),
+                Err(Stop::Failed(error)) => self.fail(&operation, error),
                 Err(cancelled @ (Stop::Item | Stop::All)) => {
-                    self.undone.insert(Name::clone(&operation.key));
+                    self.undone.insert(operation.key);
                     ended = Err(cancelled);
+                    continue;
                 }
-            }
+            };
+            // Without room nothing more will succeed.
+            ended = has_room.map_err(Stop::Failed);
+        }
+        // What was copied before a cancellation stays.
+        if let (Err(no_space), Ok(())) = (self.settle(&mut plan.next), &ended) {
+            ended = Err(Stop::Failed(no_space));
         }
         for key in &self.undone {
             revert(&mut plan.next, before, key);
@@ -194,6 +133,18 @@ impl<'a> Applier<'a> {
         ended
     }
 
+    /// Records that an operation could not be done; an error is that there is no room.
+    fn fail(&mut self, operation: &Operation, error: Error) -> Result<()> {
+        self.undone.insert(Name::clone(&operation.key));
+        let path = operation.paths[operation.side().index()].to_string();
+        let has_room = match error.code == ErrorCode::NoSpace {
+            true => Err(error.clone()),
+            false => Ok(()),
+        };
+        self.done.failed.push((path, error));
+        has_room
+    }
+
     /// Makes the names durable that were made, renamed or removed.
     fn flush(&mut self) -> Result<()> {
         if !self.options.durable {
@@ -203,8 +154,8 @@ impl<'a> Applier<'a> {
             let walkers = if in_trash { &mut self.trash } else { &mut self.roots };
             match walkers[side.index()].directory(&path, false).and_then(Directory::flush) {
                 Ok(()) => {}
-                // Removed again since.
-                Err(error) if error.code == ErrorCode::NotFound => {}
+                // Removed again since, and perhaps a file in its place.
+                Err(error) if matches!(error.code, ErrorCode::NotFound | ErrorCode::Changed) => {}
                 Err(error) => return Err(error.context(format!("making {path:?} durable"))),
             }
         }
@@ -222,8 +173,6 @@ impl<'a> Applier<'a> {
         match &operation.action {
             Action::Copy { from, source, digest, replaces } => {
                 self.copy(operation, *from, source, digest.as_deref(), replaces.as_deref(), next)?;
-                self.done.copied += 1;
-                self.done.bytes += source.size;
             }
             Action::MakeDirectory { mode, .. } => {
                 self.advance(0, path)?;
@@ -251,6 +200,7 @@ impl<'a> Applier<'a> {
                 self.done.copied += 1;
             }
             Action::Rename { source, to, .. } => {
+                self.settle(next)?;
                 self.advance(0, path)?;
                 let directory = self.roots[on.index()].directory(parent, false)?;
                 check(directory, name, source)?;
@@ -258,6 +208,7 @@ impl<'a> Applier<'a> {
                 self.touch(on, parent);
             }
             Action::Remove { target, .. } => {
+                self.settle(next)?;
                 self.advance(0, path)?;
                 let directory = self.roots[on.index()].directory(parent, false)?;
                 match check(directory, name, target) {
@@ -274,6 +225,7 @@ impl<'a> Applier<'a> {
                 self.done.removed += 1;
             }
             Action::RemoveDirectory { .. } => {
+                self.settle(next)?;
                 self.advance(0, path)?;
                 self.roots[on.index()].forget();
                 let directory = self.roots[on.index()].directory(parent, false)?;
@@ -288,6 +240,7 @@ impl<'a> Applier<'a> {
                 self.done.directories += 1;
             }
             Action::SetMode { mode, .. } => {
+                self.settle(next)?;
                 self.advance(0, path)?;
                 self.roots[on.index()].directory(parent, false)?.set_mode(name, (*mode).into())?;
                 self.note(on, operation, next, None)?;
@@ -304,122 +257,6 @@ impl<'a> Applier<'a> {
     fn temp(&mut self) -> String {
         self.next_temp = self.next_temp.wrapping_add(1);
         names::temp(self.next_temp)
-    }
-
-    fn copy(
-        &mut self,
-        operation: &Operation,
-        from: Side,
-        source: &Fingerprint,
-        digest: Option<&Digest>,
-        replaces: Option<&Fingerprint>,
-        next: &mut BaseChildren,
-    ) -> Result<(), Stop> {
-        let on = from.other();
-        let source_path = &operation.paths[from.index()];
-        let target_path = &operation.paths[on.index()];
-        let (source_parent, source_name) = split(source_path);
-        let (target_parent, _) = split(target_path);
-        let temp = self.temp();
-
-        let file =
-            self.roots[from.index()].directory(source_parent, false)?.open_file(source_name)?;
-        let metadata = file.metadata()?;
-        if !is_still(&fingerprint(&metadata), source) {
-            return Err(changed("the file").into());
-        }
-        let target = self.roots[on.index()].directory(target_parent, false)?.create_file(&temp)?;
-        let written = self.fill(&target, &file, target_path, source.size).and_then(|written| {
-            if digest.is_some_and(|planned| *planned != written) {
-                return Err(changed("the file").into());
-            }
-            if self.options.verify {
-                self.verify(on, target_parent, &temp, written, source.size)?;
-            }
-            target.set_modified(metadata.modified)?;
-            if let Some(mode) = metadata.mode {
-                unless_unsupported(target.set_mode(mode & 0o777))?;
-            }
-            if self.options.durable {
-                target.flush()?;
-            }
-            let directory = self.roots[from.index()].directory(source_parent, false)?;
-            check(directory, source_name, source)?;
-            self.place(on, target_path, &temp, replaces)?;
-            Ok(written)
-        });
-        match written {
-            Ok(written) => {
-                self.note(on, operation, next, Some(written))?;
-                if source.changed.is_none() {
-                    // It was renamed before it was copied.
-                    self.note(from, operation, next, None)?;
-                }
-                Ok(())
-            }
-            Err(stop) => {
-                // What cannot be removed now is removed by the next run.
-                if let Ok(directory) = self.roots[on.index()].directory(target_parent, false) {
-                    let _ = directory.remove_file(&temp);
-                }
-                Err(stop)
-            }
-        }
-    }
-
-    /// Copies the content and returns its digest.
-    fn fill(
-        &mut self,
-        target: &syncmgr_plugin::directories::File,
-        source: &syncmgr_plugin::directories::File,
-        path: &str,
-        size: u64,
-    ) -> Result<Digest, Stop> {
-        let mut copied = 0;
-        loop {
-            let step = target.copy_from(source, STEP_BYTES)?;
-            copied += step;
-            self.advance(step, path)?;
-            if step == 0 {
-                break;
-            }
-            if copied > size {
-                return Err(changed("the file").into());
-            }
-        }
-        match copied == size {
-            true => Ok(source.digest()),
-            false => Err(changed("the file").into()),
-        }
-    }
-
-    /// Reads back what was written.
-    fn verify(
-        &mut self,
-        on: Side,
-        parent: &str,
-        temp: &str,
-        digest: Digest,
-        size: u64,
-    ) -> Result<(), Stop> {
-        let file = self.roots[on.index()].directory(parent, false)?.open_file(temp)?;
-        let mut read = 0;
-        loop {
-            let step = file.hash(STEP_BYTES)?;
-            read += step;
-            if step == 0 {
-                break;
-            }
-            self.run.check()?;
-        }
-        match read == size && file.digest() == digest {
-            true => Ok(()),
-            false => Err(Error::new(
-                ErrorCode::InputOutput,
-                "what was written reads back differently; check the disk",
-            )
-            .into()),
-        }
     }
 
     /// Gives a finished temporary entry its name.
@@ -476,85 +313,6 @@ impl<'a> Applier<'a> {
             }
         }
         Err(Error::failed(format!("{name}: there is no room for it in the trash")))
-    }
-
-    /// Records how a side recognises what was just made there.
-    fn note(
-        &mut self,
-        on: Side,
-        operation: &Operation,
-        next: &mut BaseChildren,
-        digest: Option<Digest>,
-    ) -> Result<()> {
-        let (parent, name) = split(&operation.paths[on.index()]);
-        let directory = self.roots[on.index()].directory(parent, false)?;
-        let Some(metadata) = directory.stat(name)? else { return Ok(()) };
-        let Some(base) = find(next, &operation.key) else { return Ok(()) };
-        let fingerprint = fingerprint(&metadata);
-        let mode = scan::mode(&metadata);
-        let racy = is_racy(&fingerprint, self.now);
-        base.sides[on.index()] = Seen { fingerprint, mode, racy };
-        if let (Some(digest), BaseKind::File(agreed)) = (digest, &mut base.kind) {
-            *agreed = digest;
-        }
-        Ok(())
-    }
-}
-
-/// What this run made itself is its own: where its permissions cannot be set, the file system has
-/// none.
-fn unless_unsupported(set: Result<()>) -> Result<()> {
-    match set {
-        Err(error) if error.code == ErrorCode::AccessDenied => Ok(()),
-        result => result,
-    }
-}
-
-/// Checks that an entry is still what the plan saw.
-fn check(directory: &Directory, name: &str, planned: &Fingerprint) -> Result<()> {
-    match directory.stat(name)? {
-        None => Err(Error::new(
-            ErrorCode::NotFound,
-            "it was removed during the sync; the next run takes that up",
-        )),
-        Some(now) => match (now.kind, is_still(&fingerprint(&now), planned)) {
-            (EntryKind::File | EntryKind::SymbolicLink, true) => Ok(()),
-            (EntryKind::Directory | EntryKind::Other, _) | (_, false) => Err(changed("it")),
-        },
-    }
-}
-
-fn find<'a>(entries: &'a mut BaseChildren, key: &str) -> Option<&'a mut Base> {
-    match key.split_once('/') {
-        None => entries.get_mut(key).map(Arc::make_mut),
-        Some((first, rest)) => match &mut Arc::make_mut(entries.get_mut(first)?).kind {
-            BaseKind::Directory(children) => find(children, rest),
-            BaseKind::File(_) | BaseKind::Link(_) => None,
-        },
-    }
-}
-
-/// Puts back what was agreed on before, for a path where the plan was not carried out.
-fn revert(next: &mut BaseChildren, before: &BaseChildren, key: &str) {
-    let (first, rest) = match key.split_once('/') {
-        None => (key, None),
-        Some((first, rest)) => (first, Some(rest)),
-    };
-    let old = before.get(first);
-    match (rest, next.get_mut(first).map(Arc::make_mut)) {
-        (Some(rest), Some(Base { kind: BaseKind::Directory(children), .. })) => {
-            static NOTHING: BaseChildren = BaseChildren::new();
-            revert(children, old.and_then(|old| old.children()).unwrap_or(&NOTHING), rest);
-        }
-        // The directory around it goes back as a whole.
-        (_, _) => match old {
-            Some(old) => {
-                next.insert(first.into(), Arc::clone(old));
-            }
-            None => {
-                next.remove(first);
-            }
-        },
     }
 }
 

@@ -18,6 +18,8 @@ type Answer<T> = Result<T, wit::Error>;
 const PAGE: usize = 1_024;
 /// What one call reads at most.
 const READ_BYTES: u32 = 1 << 20;
+/// Files that one call flushes at most.
+const FLUSHED_FILES: usize = 1_024;
 
 fn refuse<T>(code: ErrorCode, message: &str) -> Answer<T> {
     Err(wit::Error { code, message: message.to_owned() })
@@ -60,6 +62,16 @@ pub(crate) fn open_storage() -> Answer<Directory> {
         Some(path) => Ok(Directory { path, access: Access::ReadWrite, depth: 0 }),
         None => refuse(ErrorCode::AccessDenied, "there is no storage"),
     }
+}
+
+pub(crate) fn flush_files(files: &[&File]) -> Vec<Answer<()>> {
+    let entered = desk::enter("flush-files");
+    let flush = |(index, file): (usize, &&File)| match (&entered, index < FLUSHED_FILES) {
+        (Err(error), _) => Err(error.clone()),
+        (Ok(()), false) => refuse(ErrorCode::InvalidArgument, "these are too many files"),
+        (Ok(()), true) => file.sync(),
+    };
+    files.iter().enumerate().map(flush).collect()
 }
 
 fn nanoseconds(time: SystemTime) -> i64 {
@@ -382,6 +394,11 @@ impl File {
 
     pub(crate) fn flush(&self) -> Answer<()> {
         Self::enter("flush")?;
+        self.sync()
+    }
+
+    fn sync(&self) -> Answer<()> {
+        self.change()?;
         io(self.file.sync_all())
     }
 }

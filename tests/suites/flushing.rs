@@ -1,0 +1,138 @@
+//! How `folder` flushes: copies wait for the disk together, and no copy has its name before it is
+//! on the disk.
+
+use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+
+use conformance::folder::{Pair, only_item, work};
+use syncmgr_host::{CancelHandle, Limits, Status};
+
+/// Bytes from which on copies do not wait for more of them.
+const BATCH_BYTES: usize = 16 << 20;
+
+/// A pair whose left side has so many files of a length.
+fn pair(files: usize, bytes: usize) -> anyhow::Result<Pair> {
+    let pair = Pair::new()?;
+    for number in 0..files {
+        let directory = pair.left().join(format!("d{}", number / 50));
+        fs::create_dir_all(&directory)?;
+        let mut content = number.to_string().into_bytes();
+        content.resize(bytes.max(content.len()), b'.');
+        fs::write(directory.join(format!("f{number}")), content)?;
+    }
+    Ok(pair)
+}
+
+/// Checks that nothing is left to do, and nothing but the files is there.
+fn check_whole(pair: &Pair) -> anyhow::Result<()> {
+    let [left, right] = pair.trees()?;
+    anyhow::ensure!(left == right, "the sides are equal");
+    let temporary = right.keys().filter(|path| path.contains(".syncmgr-tmp-")).count();
+    anyhow::ensure!(temporary == 0, "{temporary} temporary files are left");
+    anyhow::ensure!(work(&pair.sync()?)? == 0, "nothing is left to do");
+    Ok(())
+}
+
+#[test]
+fn copies_are_flushed_together() -> anyhow::Result<()> {
+    for (durable, files, bytes, flushes) in [
+        ("true", 0, 0, 0),
+        ("true", 1, 0, 1),
+        ("true", 64, 10, 1),
+        ("true", 65, 10, 2),
+        ("true", 500, 10, 8),
+        // Large ones do not wait, for who cancels waits for them.
+        ("true", 3, BATCH_BYTES, 3),
+        ("true", 4, BATCH_BYTES / 2, 2),
+        ("false", 100, 10, 0),
+    ] {
+        let pair = pair(files, bytes)?.set("durable", durable);
+        let flushed = Arc::new(AtomicUsize::new(0));
+        let (report, _) = pair.sync_disturbed({
+            let flushed = flushed.clone();
+            move |_, call| {
+                flushed.fetch_add(usize::from(call == "flush-files"), SeqCst);
+                Ok(())
+            }
+        })?;
+        assert_eq!(only_item(&report)?.status, Status::Succeeded, "{report:?}");
+        assert_eq!(flushed.load(SeqCst), flushes, "{files} files of {bytes} bytes");
+        check_whole(&pair)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn no_copy_has_its_name_before_it_is_on_the_disk() -> anyhow::Result<()> {
+    let pair = pair(300, 10)?;
+    for side in [pair.left(), pair.right()] {
+        fs::create_dir_all(side.join("d0"))?;
+        fs::write(side.join("d0/f0"), "old")?;
+    }
+    pair.sync()?;
+    for number in (0..300).step_by(2) {
+        fs::write(pair.left().join(format!("d{}/f{number}", number / 50)), "a new content")?;
+    }
+    let (mut is_copying, mut made, mut flushed, mut named) = (false, 0_usize, 0, 0);
+    let counts = Arc::new(Mutex::new((0, 0)));
+    let (report, _) = pair.sync_disturbed({
+        let counts = counts.clone();
+        move |_, call| {
+            match call {
+                "directory.create-file" => made += 1,
+                // The one that was made last is the first copy.
+                "file.copy-from" if !is_copying => (is_copying, made) = (true, 1),
+                "flush-files" | "file.flush" => flushed = made,
+                "directory.rename" if is_copying => {
+                    named += 1;
+                    anyhow::ensure!(named <= flushed, "{named} named, {flushed} flushed");
+                }
+                _ => {}
+            }
+            *counts.lock().expect("nobody panicked with it") = (made, named);
+            Ok(())
+        }
+    })?;
+    assert_eq!(only_item(&report)?.status, Status::Succeeded, "{report:?}");
+    // The state of the sync is written in the same way, in the plugin's storage.
+    let (made, named) = *counts.lock().expect("nobody panicked with it");
+    assert!(made >= 150 && named >= 150, "{made} made, {named} named");
+    check_whole(&pair)
+}
+
+#[test]
+fn few_open_files_are_enough_for_any_tree() -> anyhow::Result<()> {
+    let pair = pair(200, 10)?;
+    let limits = Limits { open_files: 12, ..Limits::default() };
+    let report = pair.sync_with(pair.options()?.limits(limits))?;
+    assert_eq!(only_item(&report)?.status, Status::Succeeded, "{report:?}");
+    assert_eq!(work(&report)?, 204, "four directories and all of their files");
+    check_whole(&pair)
+}
+
+#[test]
+fn what_was_copied_before_a_cancellation_stays() -> anyhow::Result<()> {
+    let mut stayed = Vec::new();
+    for at in [1, 20, 150, 290] {
+        let pair = pair(200, 10)?;
+        let (cancel, copying) = (CancelHandle::new(), AtomicUsize::new(0));
+        let options =
+            pair.options()?.cancel_handle(cancel.clone()).host_call_hook(Arc::new(move |call| {
+                if call == "file.copy-from" && copying.fetch_add(1, SeqCst) + 1 == at {
+                    cancel.cancel_all();
+                }
+                true
+            }));
+        let report = pair.sync_with(options)?;
+        assert_eq!(only_item(&report)?.status, Status::Stopped, "{report:?}");
+        let [left, right] = pair.trees()?;
+        let files = || right.iter().filter(|(path, _)| path.contains("/f"));
+        assert!(files().all(|(path, entry)| left.get(path) == Some(entry)), "each one is whole");
+        stayed.push(files().count());
+        assert_eq!(only_item(&pair.sync()?)?.status, Status::Succeeded);
+        check_whole(&pair)?;
+    }
+    assert!(stayed.is_sorted() && stayed[0] == 0 && stayed[3] > 100, "{stayed:?}");
+    Ok(())
+}
