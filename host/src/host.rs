@@ -5,6 +5,8 @@ use std::sync::Arc;
 #[cfg(feature = "compiler")]
 use std::{sync::mpsc, thread};
 
+#[cfg(unix)]
+use memmap2::MmapOptions;
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Config, Engine};
 
@@ -216,8 +218,8 @@ impl Host {
         self.link(name, component, description)
     }
 
-    /// [`Host::load_precompiled`] for a file. Where the system can map it, it is not read into memory
-    /// as a whole.
+    /// [`Host::load_precompiled`] for a file. Where the system can map it, it is not copied into
+    /// memory.
     ///
     /// # Errors
     /// [`LoadError::Read`], and those of [`Host::load_precompiled`].
@@ -235,9 +237,11 @@ impl Host {
         #[cfg(unix)]
         {
             let refuse = |reason| LoadError::Precompiled { name: name.to_owned(), reason };
-            let mut file = std::fs::File::open(path).map_err(read)?;
-            let description = precompiled::read_description(&mut file).map_err(read)?;
-            let description = description.map_err(refuse)?;
+            let file = std::fs::File::open(path).map_err(read)?;
+            // SAFETY: the caller vouches for it that nobody writes to the file.
+            let packed = unsafe { MmapOptions::new().populate().map(&file) }.map_err(read)?;
+            let (description, _compiled) = precompiled::unpack(&packed).map_err(refuse)?;
+            drop(packed);
             self.check_limits(name, &description)?;
             // SAFETY: as in `load_precompiled`. Whatever has taken the file's name meanwhile comes
             // from `precompile`, too.

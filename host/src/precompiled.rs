@@ -19,14 +19,6 @@ const LENGTH_BYTES: usize = size_of::<u64>();
 #[cfg(feature = "compiler")]
 const TRAILER_BYTES: usize = LENGTH_BYTES + DIGEST_BYTES + MAGIC.len();
 
-/// What fits into the caches of a processor.
-#[cfg(unix)]
-const PART_BYTES: usize = 128 << 10;
-
-/// More than any description has.
-#[cfg(unix)]
-const MAX_DESCRIPTION_BYTES: u64 = 16 << 20;
-
 #[cfg(feature = "compiler")]
 pub(crate) fn pack(description: &Description, compiled: &[u8]) -> Vec<u8> {
     // Plain data with text for keys.
@@ -43,7 +35,9 @@ pub(crate) fn pack(description: &Description, compiled: &[u8]) -> Vec<u8> {
 
 /// The other way: the description, and the compiled component, if that is whole.
 pub(crate) fn unpack(packed: &[u8]) -> Result<(Description, &[u8]), PrecompiledError> {
-    let (digested, digest) = split_trailer(packed)?;
+    let rest = packed.strip_suffix(MAGIC).ok_or(PrecompiledError::Foreign)?;
+    let (digested, digest) =
+        rest.split_last_chunk::<DIGEST_BYTES>().ok_or(PrecompiledError::Damaged)?;
     if xxh3_128(digested).to_le_bytes() != *digest {
         return Err(PrecompiledError::Damaged);
     }
@@ -53,57 +47,6 @@ pub(crate) fn unpack(packed: &[u8]) -> Result<(Description, &[u8]), PrecompiledE
     let at = length.ok().and_then(|length| rest.len().checked_sub(length));
     let (compiled, description) = rest.split_at(at.ok_or(PrecompiledError::Damaged)?);
     Ok((parse(description)?, compiled))
-}
-
-fn split_trailer(packed: &[u8]) -> Result<(&[u8], &[u8; DIGEST_BYTES]), PrecompiledError> {
-    let rest = packed.strip_suffix(MAGIC).ok_or(PrecompiledError::Foreign)?;
-    rest.split_last_chunk::<DIGEST_BYTES>().ok_or(PrecompiledError::Damaged)
-}
-
-/// The description in a file of this form, if all of it is whole. It is read through a small
-/// buffer: what is mapped afterwards need not be in memory twice.
-#[cfg(unix)]
-pub(crate) fn read_description(
-    file: &mut std::fs::File,
-) -> std::io::Result<Result<Description, PrecompiledError>> {
-    use std::io::{Read, Seek, SeekFrom};
-    let length = file.metadata()?.len();
-    let Some(digested) = length.checked_sub((DIGEST_BYTES + MAGIC.len()) as u64) else {
-        return Ok(Err(PrecompiledError::Foreign));
-    };
-    let mut hasher = xxhash_rust::xxh3::Xxh3::new();
-    let mut rest = digested;
-    let mut part = vec![0; PART_BYTES];
-    while rest > 0 {
-        let most = usize::try_from(rest).unwrap_or(PART_BYTES).min(PART_BYTES);
-        let count = file.read(&mut part[..most])?;
-        if count == 0 {
-            return Ok(Err(PrecompiledError::Damaged));
-        }
-        hasher.update(&part[..count]);
-        rest -= count as u64;
-    }
-    let mut end = [0; DIGEST_BYTES + MAGIC.len()];
-    file.read_exact(&mut end)?;
-    let Ok((_, digest)) = split_trailer(&end) else { return Ok(Err(PrecompiledError::Foreign)) };
-    if hasher.digest128().to_le_bytes() != *digest {
-        return Ok(Err(PrecompiledError::Damaged));
-    }
-    // What has the right digest was made like this.
-    let Some(at) = digested.checked_sub(LENGTH_BYTES as u64) else {
-        return Ok(Err(PrecompiledError::Damaged));
-    };
-    let mut size = [0; LENGTH_BYTES];
-    file.seek(SeekFrom::Start(at))?;
-    file.read_exact(&mut size)?;
-    let size = u64::from_le_bytes(size);
-    let Some(at) = at.checked_sub(size).filter(|_| size <= MAX_DESCRIPTION_BYTES) else {
-        return Ok(Err(PrecompiledError::Damaged));
-    };
-    let mut description = Vec::new();
-    file.seek(SeekFrom::Start(at))?;
-    file.take(size).read_to_end(&mut description)?;
-    Ok(parse(&description))
 }
 
 fn parse(description: &[u8]) -> Result<Description, PrecompiledError> {
@@ -177,27 +120,6 @@ mod tests {
             let mut flipped = packed.clone();
             flipped[at] ^= 1;
             assert!(unpack(&flipped).is_err(), "flipped at {at}");
-        }
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_file_is_read_as_its_bytes_are() {
-        use std::io::{Seek, Write};
-        let packed = pack(&description(), &[7; 100_000]);
-        let read = |bytes: &[u8]| {
-            let mut file = tempfile::tempfile().unwrap();
-            file.write_all(bytes).unwrap();
-            file.rewind().unwrap();
-            read_description(&mut file).unwrap()
-        };
-        assert_eq!(read(&packed), Ok(description()));
-        for at in (0..packed.len()).step_by(97).chain(packed.len() - TRAILER_BYTES..packed.len()) {
-            let mut flipped = packed.clone();
-            flipped[at] ^= 1;
-            let expected = unpack(&flipped).err();
-            assert_eq!(read(&flipped).err(), expected, "flipped at {at}");
-            assert!(read(&packed[..at]).is_err(), "cut at {at}");
         }
     }
 }
