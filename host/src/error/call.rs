@@ -1,0 +1,60 @@
+//! What a plugin is asked for.
+
+/// A call of the exported interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// `initialize`
+    Initialize,
+    /// `get-handler-info`
+    GetHandlerInfo,
+    /// `enum-items`
+    EnumItems,
+    /// `prepare-for-sync`
+    PrepareForSync,
+    /// `synchronize`
+    Synchronize,
+    /// `set-item-status`
+    SetItemStatus,
+    /// `show-error`
+    ShowError,
+    /// `get-properties`
+    GetProperties,
+    /// `set-properties`
+    SetProperties,
+}
+
+impl Call {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Initialize,
+        Self::GetHandlerInfo,
+        Self::EnumItems,
+        Self::PrepareForSync,
+        Self::Synchronize,
+        Self::SetItemStatus,
+        Self::ShowError,
+        Self::GetProperties,
+        Self::SetProperties,
+    ];
+
+    /// The name in the WIT.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Initialize => "initialize",
+            Self::GetHandlerInfo => "get-handler-info",
+            Self::EnumItems => "enum-items",
+            Self::PrepareForSync => "prepare-for-sync",
+            Self::Synchronize => "synchronize",
+            Self::SetItemStatus => "set-item-status",
+            Self::ShowError => "show-error",
+            Self::GetProperties => "get-properties",
+            Self::SetProperties => "set-properties",
+        }
+    }
+}
+
+impl std::fmt::Display for Call {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}

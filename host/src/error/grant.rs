@@ -1,0 +1,60 @@
+//! Why a granted directory cannot be used.
+
+use std::path::PathBuf;
+
+/// Why a granted directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum GrantError {
+    /// The name is not one that a grant can have.
+    #[error(
+        "`{name}` cannot be the name of a directory: use letters, digits, `_` and `-`, in parts \
+         joined by `.`"
+    )]
+    Name {
+        /// The name given.
+        name: String,
+    },
+    /// The name is taken.
+    #[error("two directories are named `{name}`; give each a name of its own")]
+    Twice {
+        /// The name given.
+        name: String,
+    },
+    /// There is no such capability.
+    #[error("`{name}` cannot be allowed; `wall-clock` and `randomness` can")]
+    Capability {
+        /// The name given.
+        name: String,
+    },
+    /// A setting or a secret is there twice, or cannot be handed over.
+    #[error("the setting or secret `{name}` {why}")]
+    Setting {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The directory cannot be opened.
+    #[error("cannot open the directory `{name}` ({}): {source}", path.display())]
+    Open {
+        /// The name of the grant.
+        name: String,
+        /// Where it should be.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// One directory is, or is inside, another one.
+    #[error(
+        "the directories `{outer}` and `{inner}` overlap ({}); grant directories that are apart",
+        path.display()
+    )]
+    Overlap {
+        /// The name of the one that holds the other.
+        outer: String,
+        /// The name of the other.
+        inner: String,
+        /// Where the inner one is.
+        path: PathBuf,
+    },
+}

@@ -1,0 +1,252 @@
+//! Why a session failed, or never began.
+
+use super::contract::list;
+use super::{Call, Denial, GrantError, StopReason};
+use crate::hresult::{self, ErrorCode, Hresult};
+
+/// Why a session failed. After [`SessionError::Trap`], [`SessionError::Exit`],
+/// [`SessionError::Ended`] and [`SessionError::Denied`] the session is dead: it answers [`SessionError::Dead`] to everything.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The plugin answered with an error.
+    #[error("{plugin}: {call} failed: {message}")]
+    Plugin {
+        /// The plugin's name.
+        plugin: String,
+        /// The call.
+        call: Call,
+        /// Which failure.
+        code: ErrorCode,
+        /// The plugin's words.
+        message: String,
+    },
+    /// The plugin answered with something that the contract rules out.
+    #[error("{plugin}: {call} gave an answer that the contract rules out: {what}")]
+    BadData {
+        /// The plugin's name.
+        plugin: String,
+        /// The call.
+        call: Call,
+        /// Which rule.
+        what: String,
+    },
+    /// The plugin trapped.
+    #[error("{plugin}: died in {call}: {message}")]
+    Trap {
+        /// The plugin's name.
+        plugin: String,
+        /// The call.
+        call: Call,
+        /// Its last words if there are any (a panic message), else what wasmtime said.
+        message: String,
+        /// The stack, innermost frame first, a line each; empty if there is none.
+        backtrace: String,
+        /// The end of what it wrote to stderr.
+        stderr: String,
+    },
+    /// The plugin called `wasi:cli/exit`.
+    #[error("{plugin}: left in {call} with status {status}; a plugin must return")]
+    Exit {
+        /// The plugin's name.
+        plugin: String,
+        /// The call.
+        call: Call,
+        /// The status it gave.
+        status: i32,
+    },
+    /// The host ended it.
+    #[error("{plugin}: was ended in {call}: {reason}")]
+    Ended {
+        /// The plugin's name.
+        plugin: String,
+        /// The call.
+        call: Call,
+        /// Why.
+        reason: StopReason,
+    },
+    /// It used what it was not granted, and was ended.
+    #[error("{plugin}: was denied, in {call}, {denial}")]
+    Denied {
+        /// The plugin's name.
+        plugin: String,
+        /// The call.
+        call: Call,
+        /// What it was denied.
+        denial: Denial,
+    },
+    /// A handler that is no plugin answered with a failure.
+    #[error("{plugin}: {call} failed: {hresult}")]
+    Native {
+        /// The handler's name.
+        plugin: String,
+        /// The call.
+        call: Call,
+        /// What it answered.
+        hresult: Hresult,
+    },
+    /// The embedder called out of order.
+    #[error("{plugin}: {call} cannot be called {when}")]
+    OutOfOrder {
+        /// The plugin's name.
+        plugin: String,
+        /// The call.
+        call: Call,
+        /// What is the matter.
+        when: &'static str,
+    },
+    /// The session died earlier.
+    #[error("{plugin}: {call} cannot be called: the plugin died earlier; start a new session")]
+    Dead {
+        /// The plugin's name.
+        plugin: String,
+        /// The call.
+        call: Call,
+    },
+    /// The embedder named an item that is none.
+    #[error("{plugin}: there is no item {item:?}; it has {}", list(.items))]
+    UnknownItem {
+        /// The plugin's name.
+        plugin: String,
+        /// The name or id given.
+        item: String,
+        /// The names of the items that there are.
+        items: Vec<String>,
+    },
+    /// The host itself failed.
+    #[error("{plugin}: the host failed to {what}: {source}")]
+    Host {
+        /// The plugin's name.
+        plugin: String,
+        /// What it tried.
+        what: &'static str,
+        /// What happened.
+        source: wasmtime::Error,
+    },
+}
+
+impl SessionError {
+    /// A stable code for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Plugin { .. } => "plugin-error",
+            Self::BadData { .. } => "plugin-bad-data",
+            Self::Trap { .. } => "plugin-trap",
+            Self::Exit { .. } => "plugin-exit",
+            Self::Ended { reason, .. } => reason.code(),
+            Self::Denied { .. } => StopReason::Denied.code(),
+            Self::Native { .. } => "native-error",
+            Self::OutOfOrder { .. } => "session-out-of-order",
+            Self::Dead { .. } => "session-dead",
+            Self::UnknownItem { .. } => "session-unknown-item",
+            Self::Host { .. } => "host-failed",
+        }
+    }
+
+    /// The stack of a plugin that trapped, a frame on each line, and the end of what it wrote to
+    /// stderr: escape it before showing it. Empty, where there is nothing.
+    pub fn last_signs(&self) -> (&str, &str) {
+        match self {
+            Self::Trap { backtrace, stderr, .. } => (backtrace, stderr),
+            Self::Plugin { .. }
+            | Self::BadData { .. }
+            | Self::Exit { .. }
+            | Self::Ended { .. }
+            | Self::Denied { .. }
+            | Self::Native { .. }
+            | Self::OutOfOrder { .. }
+            | Self::Dead { .. }
+            | Self::UnknownItem { .. }
+            | Self::Host { .. } => ("", ""),
+        }
+    }
+
+    /// Whether the plugin is gone.
+    pub const fn is_death(&self) -> bool {
+        match self {
+            Self::Trap { .. } | Self::Exit { .. } | Self::Ended { .. } | Self::Denied { .. } => {
+                true
+            }
+            Self::Plugin { .. }
+            | Self::BadData { .. }
+            | Self::Native { .. }
+            | Self::OutOfOrder { .. }
+            | Self::Dead { .. }
+            | Self::UnknownItem { .. }
+            | Self::Host { .. } => false,
+        }
+    }
+
+    /// Whether the plugin died, and not by the will of whoever runs it: another session could do
+    /// better. A plugin that went on with a cancelled item may, with the other items.
+    pub const fn may_be_retried(&self) -> bool {
+        match self {
+            Self::Ended { reason, .. } => match reason {
+                StopReason::Killed
+                | StopReason::CancelledAll
+                | StopReason::Denied
+                | StopReason::Instances => false,
+                StopReason::CancelledItem
+                | StopReason::ComputeTime
+                | StopReason::WallTime
+                | StopReason::IdleTime
+                | StopReason::Memory
+                | StopReason::Tables
+                | StopReason::Stack
+                | StopReason::Handles
+                | StopReason::HostCallBytes => true,
+            },
+            Self::Trap { .. } | Self::Exit { .. } => true,
+            Self::Denied { .. }
+            | Self::Plugin { .. }
+            | Self::BadData { .. }
+            | Self::Native { .. }
+            | Self::OutOfOrder { .. }
+            | Self::Dead { .. }
+            | Self::UnknownItem { .. }
+            | Self::Host { .. } => false,
+        }
+    }
+
+    /// What the native completion of the call carries.
+    pub const fn hresult(&self) -> Hresult {
+        hresult::from_session_error(self)
+    }
+}
+
+/// Why a session could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A granted directory cannot be used.
+    #[error(transparent)]
+    Grant(#[from] GrantError),
+    /// The plugin failed while it was being instantiated.
+    #[error(transparent)]
+    Session(SessionError),
+    /// It died in an earlier run, and is not to be started again.
+    #[error(
+        "the plugin {plugin} is in quarantine since it died: {death}; once it is mended, let it run \
+         again with `syncmgr run --release` or `Plugin::release`"
+    )]
+    Quarantined {
+        /// The plugin's name.
+        plugin: String,
+        /// What it died of.
+        death: String,
+    },
+}
+
+impl StartError {
+    /// A stable code for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Grant(_) => "grant-refused",
+            Self::Session(error) => error.code(),
+            Self::Quarantined { .. } => "plugin-quarantined",
+        }
+    }
+
+    /// What a native caller gets.
+    pub const fn hresult(&self) -> Hresult {
+        hresult::from_start_error(self)
+    }
+}

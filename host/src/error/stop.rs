@@ -1,0 +1,120 @@
+//! Why the host ends a plugin.
+
+macro_rules! stop_reasons {
+    ($($name:ident = $number:literal, $code:literal, $doc:literal, $words:literal;)*) => {
+        /// Why the host ended a plugin.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum StopReason {
+            $(#[doc = $doc] $name,)*
+        }
+
+        impl StopReason {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// A stable code for programs.
+            pub const fn code(self) -> &'static str {
+                match self {
+                    $(Self::$name => $code,)*
+                }
+            }
+
+            pub(crate) const fn number(self) -> u8 {
+                match self {
+                    $(Self::$name => $number,)*
+                }
+            }
+
+            pub(crate) const fn from_number(number: u8) -> Option<Self> {
+                match number {
+                    $($number => Some(Self::$name),)*
+                    _none => None,
+                }
+            }
+        }
+
+        impl std::fmt::Display for StopReason {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(match self {
+                    $(Self::$name => $words,)*
+                })
+            }
+        }
+    };
+}
+
+stop_reasons! {
+    Killed = 1, "ended-killed",
+        "The embedder asked, with [`CancelHandle::kill`](crate::CancelHandle::kill).",
+        "it was told to end at once";
+    CancelledAll = 2, "ended-cancelled-all",
+        "It went on after everything was cancelled, longer than the grace period.",
+        "it went on after everything was cancelled";
+    CancelledItem = 3, "ended-cancelled-item",
+        "It went on with an item that was cancelled, longer than the grace period.",
+        "it went on with an item that was cancelled";
+    ComputeTime = 4, "ended-compute-time",
+        "One call computed longer than its limit.",
+        "it computed longer than its limit; raise `compute-time` if that is right";
+    WallTime = 5, "ended-wall-time",
+        "One call took longer than its limit.",
+        "it took longer than its limit; raise `wall-time` if that is right";
+    IdleTime = 6, "ended-idle-time",
+        "It gave no sign of life for longer than its limit.",
+        "it gave no sign of life; raise `idle-time` if it may be silent that long";
+    Memory = 7, "ended-memory",
+        "It wanted more memory than its limit.",
+        "it wanted more memory than its limit; raise `memory-bytes` if that is right";
+    Tables = 8, "ended-tables",
+        "Its tables wanted more elements than their limit.",
+        "it wanted larger tables than its limit; raise `table-elements` if that is right";
+    Stack = 9, "ended-stack",
+        "It called itself too deeply.",
+        "it ran out of stack; raise `stack-bytes` if that is right";
+    Handles = 10, "ended-handles",
+        "It held more handles than its limit.",
+        "it held more handles than its limit; raise `handles` if that is right";
+    HostCallBytes = 11, "ended-host-call-bytes",
+        "It handed more to the host in one call than its limit.",
+        "it handed over more in one call than its limit; raise `host-call-bytes` if that is right";
+    Instances = 12, "ended-instances",
+        "It is made of more instances, memories or tables than its limit.",
+        "it is made of more instances than its limit; raise `instances` if that is right";
+    Denied = 13, "ended-denied",
+        "It used what it was not granted.",
+        "it used what it was not granted";
+}
+
+impl StopReason {
+    /// Whether it is the user, or the embedder for the user, who had the plugin ended.
+    pub const fn is_cancellation(self) -> bool {
+        match self {
+            Self::Killed | Self::CancelledAll | Self::CancelledItem => true,
+            Self::ComputeTime
+            | Self::WallTime
+            | Self::IdleTime
+            | Self::Memory
+            | Self::Tables
+            | Self::Stack
+            | Self::Handles
+            | Self::HostCallBytes
+            | Self::Instances
+            | Self::Denied => false,
+        }
+    }
+}
+
+/// What a plugin was not granted, and how to grant it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// What it asked for, such as ``the time of day (`wall-clock`)``.
+    pub asked: String,
+    /// What to do, with the exact option of the command line.
+    pub remedy: String,
+}
+
+impl std::fmt::Display for Denial {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}; {}", self.asked, self.remedy)
+    }
+}
