@@ -5,8 +5,6 @@ use std::sync::Arc;
 #[cfg(feature = "compiler")]
 use std::{sync::mpsc, thread};
 
-#[cfg(unix)]
-use memmap2::MmapOptions;
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Config, Engine};
 
@@ -237,11 +235,10 @@ impl Host {
         #[cfg(unix)]
         {
             let refuse = |reason| LoadError::Precompiled { name: name.to_owned(), reason };
-            let file = std::fs::File::open(path).map_err(read)?;
             // SAFETY: the caller vouches for it that nobody writes to the file.
-            let packed = unsafe { MmapOptions::new().populate().map(&file) }.map_err(read)?;
-            let (description, _compiled) = precompiled::unpack(&packed).map_err(refuse)?;
-            drop(packed);
+            let kept = unsafe { precompiled::Kept::open(path) }.map_err(read)?;
+            let (description, _compiled) = precompiled::unpack(&kept).map_err(refuse)?;
+            drop(kept);
             self.check_limits(name, &description)?;
             // SAFETY: as in `load_precompiled`. Whatever has taken the file's name meanwhile comes
             // from `precompile`, too.

@@ -19,6 +19,51 @@ const LENGTH_BYTES: usize = size_of::<u64>();
 #[cfg(feature = "compiler")]
 const TRAILER_BYTES: usize = LENGTH_BYTES + DIGEST_BYTES + MAGIC.len();
 
+/// The bytes of a file of this form.
+#[cfg(unix)]
+pub(crate) enum Kept {
+    /// In the system's own memory, all of it.
+    #[cfg(target_os = "linux")]
+    Mapped(memmap2::Mmap),
+    /// A copy.
+    Read(Vec<u8>),
+}
+
+#[cfg(unix)]
+impl Kept {
+    /// # Safety
+    /// Nobody may write to the file while this is used.
+    #[expect(unsafe_code, reason = "a file that is mapped changes when somebody writes to it")]
+    pub(crate) unsafe fn open(path: &std::path::Path) -> std::io::Result<Self> {
+        #[cfg(target_os = "linux")]
+        {
+            let file = std::fs::File::open(path)?;
+            // SAFETY: the caller vouches for it that nobody writes to the file.
+            let mapped = unsafe { memmap2::Mmap::map(&file) };
+            // What the disk cannot give ends the program when it is looked at, and is an error here.
+            if let Ok(mapped) = mapped
+                && mapped.advise(memmap2::Advice::PopulateRead).is_ok()
+            {
+                return Ok(Self::Mapped(mapped));
+            }
+        }
+        Ok(Self::Read(std::fs::read(path)?))
+    }
+}
+
+#[cfg(unix)]
+impl std::ops::Deref for Kept {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Mapped(bytes) => bytes,
+            Self::Read(bytes) => bytes,
+        }
+    }
+}
+
 #[cfg(feature = "compiler")]
 pub(crate) fn pack(description: &Description, compiled: &[u8]) -> Vec<u8> {
     // Plain data with text for keys.

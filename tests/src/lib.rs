@@ -54,6 +54,20 @@ pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
+/// The source of a suite of tests, all of its files in one.
+///
+/// # Errors
+/// Those of the file system.
+pub fn suite_source(suite: &str) -> std::io::Result<String> {
+    let suites = workspace().join("tests/suites");
+    let folder = suites.join(suite);
+    if !folder.is_dir() {
+        return std::fs::read_to_string(suites.join(format!("{suite}.rs")));
+    }
+    let files = std::fs::read_dir(folder)?;
+    files.map(|file| std::fs::read_to_string(file?.path())).collect()
+}
+
 /// A component that asks for nothing, asking for these requests.
 pub fn with_requests(component: &[u8], requests: &str) -> Vec<u8> {
     let section = wasm_encoder::CustomSection {

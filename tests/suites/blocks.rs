@@ -207,8 +207,7 @@ fn named<'a>(page: &'a [Block], start: &'a str) -> impl Iterator<Item = &'a Bloc
 /// Whether there is a test of this name, such as `suite::test`.
 fn test_exists(name: &str) -> Result<bool> {
     let (suite, test) = name.split_once("::").context("a suite and a test")?;
-    let source = fs::read_to_string(workspace().join(format!("tests/suites/{suite}.rs")))?;
-    Ok(source.contains(&format!("#[test]\nfn {test}(")))
+    Ok(conformance::suite_source(suite)?.contains(&format!("#[test]\nfn {test}(")))
 }
 
 #[test]

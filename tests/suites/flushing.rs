@@ -9,7 +9,7 @@ use conformance::folder::{Pair, only_item, work};
 use syncmgr_host::{CancelHandle, Limits, Status};
 
 /// Bytes from which on copies do not wait for more of them.
-const BATCH_BYTES: usize = 16 << 20;
+const BATCH_BYTES: usize = 8 << 20;
 
 /// A pair whose left side has so many files of a length.
 fn pair(files: usize, bytes: usize) -> anyhow::Result<Pair> {
@@ -27,7 +27,8 @@ fn pair(files: usize, bytes: usize) -> anyhow::Result<Pair> {
 /// Checks that nothing is left to do, and nothing but the files is there.
 fn check_whole(pair: &Pair) -> anyhow::Result<()> {
     let [left, right] = pair.trees()?;
-    anyhow::ensure!(left == right, "the sides are equal");
+    let missing: Vec<_> = left.iter().filter(|(path, one)| right.get(*path) != Some(one)).collect();
+    anyhow::ensure!(left == right, "these are missing on the right: {missing:?}");
     let temporary = right.keys().filter(|path| path.contains(".syncmgr-tmp-")).count();
     anyhow::ensure!(temporary == 0, "{temporary} temporary files are left");
     anyhow::ensure!(work(&pair.sync()?)? == 0, "nothing is left to do");
@@ -104,10 +105,17 @@ fn no_copy_has_its_name_before_it_is_on_the_disk() -> anyhow::Result<()> {
 #[test]
 fn few_open_files_are_enough_for_any_tree() -> anyhow::Result<()> {
     let pair = pair(200, 10)?;
-    let limits = Limits { open_files: 12, ..Limits::default() };
+    // Copies that wait, and after them directories that take more open ones.
+    for depth in 1..8 {
+        let place = pair.left().join(vec!["deep"; depth].join("/"));
+        fs::create_dir_all(&place)?;
+        (0..3).try_for_each(|number| fs::write(place.join(number.to_string()), "deep"))?;
+    }
+    fs::create_dir_all(pair.left().join("e/f/g/h/i/j"))?;
+    let limits = Limits { open_files: 26, ..Limits::default() };
     let report = pair.sync_with(pair.options()?.limits(limits))?;
-    assert_eq!(only_item(&report)?.status, Status::Succeeded, "{report:?}");
-    assert_eq!(work(&report)?, 204, "four directories and all of their files");
+    assert_eq!(only_item(&report)?.counts["not-done"], 0, "{report:?}");
+    assert_eq!(work(&report)?, 200 + 4 + 7 * 4 + 6, "all files and directories");
     check_whole(&pair)
 }
 

@@ -64,12 +64,6 @@ pub enum RegistryError {
         /// What the system said.
         hresult: Hresult,
     },
-    /// The sync manager refuses.
-    #[error("the sync manager refuses the handler: {hresult}")]
-    Manager {
-        /// What it said.
-        hresult: Hresult,
-    },
 }
 
 impl RegistryError {
@@ -80,7 +74,6 @@ impl RegistryError {
             Self::OpenLibrary { .. } => "registry-open-library",
             Self::ClassTaken { .. } => "registry-class-taken",
             Self::Key { .. } => "registry-key",
-            Self::Manager { .. } => "registry-manager",
         }
     }
 
@@ -90,7 +83,7 @@ impl RegistryError {
             Self::NoLibrary { .. } => Hresult::HRESULT_ERROR_NOT_FOUND,
             Self::OpenLibrary { .. } => Hresult::E_ACCESSDENIED,
             Self::ClassTaken { .. } => Hresult::HRESULT_ERROR_ALREADY_EXISTS,
-            Self::Key { hresult, .. } | Self::Manager { hresult } => *hresult,
+            Self::Key { hresult, .. } => *hresult,
         }
     }
 }

@@ -6,9 +6,13 @@ use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// Files that are flushed at the same time.
 const AT_ONCE: usize = 16;
+
+/// What one file may take without more threads being started, which takes as long.
+const SOON: Duration = Duration::from_micros(200);
 
 /// Flushes the files for as long as it is to go on. Absent: it did not come to that one.
 pub(super) fn flush_all(
@@ -17,21 +21,29 @@ pub(super) fn flush_all(
 ) -> Vec<Option<io::Result<()>>> {
     let flushed: Vec<OnceLock<io::Result<()>>> = files.iter().map(|_| OnceLock::new()).collect();
     let next = AtomicUsize::new(0);
-    let flush_some = || {
-        while go_on() {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let (Some(file), Some(flushed)) = (files.get(index), flushed.get(index)) else {
-                break;
-            };
-            flushed.get_or_init(|| file.sync_all());
-        }
+    // Whether there was one more.
+    let flush_one = || {
+        let index = next.fetch_add(1, Ordering::Relaxed);
+        let (true, Some(file), Some(flushed)) = (go_on(), files.get(index), flushed.get(index))
+        else {
+            return false;
+        };
+        flushed.get_or_init(|| file.sync_all());
+        true
     };
+    let takes_long = || {
+        let begun = Instant::now();
+        flush_one().then(|| begun.elapsed() > SOON)
+    };
+    // In memory, or where a disk only says that it flushes, one is done sooner than a thread starts.
+    while takes_long() == Some(false) {}
+    let rest = files.len().saturating_sub(next.load(Ordering::Relaxed));
     thread::scope(|scope| {
-        for _ in 1..files.len().min(AT_ONCE) {
+        for _ in 1..rest.min(AT_ONCE) {
             // Without another thread it takes longer.
-            let _ = thread::Builder::new().spawn_scoped(scope, flush_some);
+            let _ = thread::Builder::new().spawn_scoped(scope, || while flush_one() {});
         }
-        flush_some();
+        while flush_one() {}
     });
     flushed.into_iter().map(OnceLock::into_inner).collect()
 }

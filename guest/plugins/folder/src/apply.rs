@@ -49,6 +49,8 @@ pub struct Applier<'a> {
     dirty: BTreeSet<(Side, bool, String)>,
     /// Copies that have no name yet.
     batch: Batch,
+    /// That something failed for want of room.
+    no_room: Option<Error>,
     /// What was done so far.
     pub done: Done,
     /// Whether all of it is durable, as far as that was asked for.
@@ -75,6 +77,7 @@ impl<'a> Applier<'a> {
             now,
             dirty: BTreeSet::new(),
             batch: Batch::default(),
+            no_room: None,
             done: Done::default(),
             is_durable: false,
             undone: HashSet::new(),
@@ -102,27 +105,29 @@ impl<'a> Applier<'a> {
         let operations = std::mem::take(&mut plan.operations);
         let removals = std::mem::take(&mut plan.removals);
         for operation in operations.into_iter().chain(removals) {
+            if ended.is_ok() && needs_names(&operation.action) {
+                self.settle(&mut plan.next);
+            }
+            self.end_without_room(&mut ended);
             if ended.is_err() {
                 self.undone.insert(operation.key);
                 continue;
             }
-            let has_room = match self.one(&operation, &mut plan.next) {
-                Ok(()) if self.batch.is_full(self.options) => self.settle(&mut plan.next),
-                Ok(()) => Ok(()),
+            match self.one(&operation, &mut plan.next) {
+                Ok(()) => {}
                 Err(Stop::Failed(error)) => self.fail(&operation, error),
                 Err(cancelled @ (Stop::Item | Stop::All)) => {
                     self.undone.insert(operation.key);
                     ended = Err(cancelled);
-                    continue;
                 }
-            };
-            // Without room nothing more will succeed.
-            ended = has_room.map_err(Stop::Failed);
+            }
+            if self.batch.is_full(self.options) {
+                self.settle(&mut plan.next);
+            }
         }
         // What was copied before a cancellation stays.
-        if let (Err(no_space), Ok(())) = (self.settle(&mut plan.next), &ended) {
-            ended = Err(Stop::Failed(no_space));
-        }
+        self.settle(&mut plan.next);
+        self.end_without_room(&mut ended);
         for key in &self.undone {
             revert(&mut plan.next, before, key);
         }
@@ -133,16 +138,23 @@ impl<'a> Applier<'a> {
         ended
     }
 
-    /// Records that an operation could not be done; an error is that there is no room.
-    fn fail(&mut self, operation: &Operation, error: Error) -> Result<()> {
+    /// Records that an operation could not be done.
+    fn fail(&mut self, operation: &Operation, error: Error) {
         self.undone.insert(Name::clone(&operation.key));
+        if error.code == ErrorCode::NoSpace {
+            self.no_room = Some(error.clone());
+        }
         let path = operation.paths[operation.side().index()].to_string();
-        let has_room = match error.code == ErrorCode::NoSpace {
-            true => Err(error.clone()),
-            false => Ok(()),
-        };
         self.done.failed.push((path, error));
-        has_room
+    }
+
+    /// Without room nothing more will succeed.
+    fn end_without_room(&mut self, ended: &mut Result<(), Stop>) {
+        if let Some(error) = self.no_room.take()
+            && ended.is_ok()
+        {
+            *ended = Err(Stop::Failed(error));
+        }
     }
 
     /// Makes the names durable that were made, renamed or removed.
@@ -176,6 +188,10 @@ impl<'a> Applier<'a> {
             }
             Action::MakeDirectory { mode, .. } => {
                 self.advance(0, path)?;
+                if self.roots[on.index()].directory(parent, false).is_err() {
+                    // Perhaps because too many are open.
+                    self.settle(next);
+                }
                 let directory = self.roots[on.index()].directory(parent, false)?;
                 directory.create_directory(name, mode.map(u32::from))?;
                 // The mask of the process may have taken bits away.
@@ -200,7 +216,6 @@ impl<'a> Applier<'a> {
                 self.done.copied += 1;
             }
             Action::Rename { source, to, .. } => {
-                self.settle(next)?;
                 self.advance(0, path)?;
                 let directory = self.roots[on.index()].directory(parent, false)?;
                 check(directory, name, source)?;
@@ -208,7 +223,6 @@ impl<'a> Applier<'a> {
                 self.touch(on, parent);
             }
             Action::Remove { target, .. } => {
-                self.settle(next)?;
                 self.advance(0, path)?;
                 let directory = self.roots[on.index()].directory(parent, false)?;
                 match check(directory, name, target) {
@@ -225,7 +239,6 @@ impl<'a> Applier<'a> {
                 self.done.removed += 1;
             }
             Action::RemoveDirectory { .. } => {
-                self.settle(next)?;
                 self.advance(0, path)?;
                 self.roots[on.index()].forget();
                 let directory = self.roots[on.index()].directory(parent, false)?;
@@ -240,7 +253,6 @@ impl<'a> Applier<'a> {
                 self.done.directories += 1;
             }
             Action::SetMode { mode, .. } => {
-                self.settle(next)?;
                 self.advance(0, path)?;
                 self.roots[on.index()].directory(parent, false)?.set_mode(name, (*mode).into())?;
                 self.note(on, operation, next, None)?;
@@ -313,6 +325,18 @@ impl<'a> Applier<'a> {
             }
         }
         Err(Error::failed(format!("{name}: there is no room for it in the trash")))
+    }
+}
+
+/// Whether an action may be about what an earlier copy makes or replaces.
+fn needs_names(action: &Action) -> bool {
+    match action {
+        Action::Copy { .. } | Action::MakeDirectory { .. } => false,
+        Action::MakeLink { .. }
+        | Action::Rename { .. }
+        | Action::Remove { .. }
+        | Action::RemoveDirectory { .. }
+        | Action::SetMode { .. } => true,
     }
 }
 

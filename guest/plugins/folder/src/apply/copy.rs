@@ -18,7 +18,7 @@ const STEP_BYTES: u64 = 4 << 20;
 const BATCH_FILES: usize = 64;
 /// The bytes of those copies, from which on they do not wait for more: a user who cancels waits for
 /// them.
-const BATCH_BYTES: u64 = 16 << 20;
+const BATCH_BYTES: u64 = 8 << 20;
 
 /// A copy that has no name yet.
 struct Copied {
@@ -55,19 +55,41 @@ impl Applier<'_> {
         replaces: Option<&Fingerprint>,
         next: &mut BaseChildren,
     ) -> Result<(), Stop> {
+        let temp = self.temp();
+        let copied = match self.write(operation, from, source, digest, &temp) {
+            // Copies that wait are open, of which there may be too many, and what they
+            // replace is still there, for which there may be no room.
+            Err(Stop::Failed(error))
+                if error.code != ErrorCode::Changed && !self.batch.copies.is_empty() =>
+            {
+                self.settle(next);
+                self.write(operation, from, source, digest, &temp)
+            }
+            copied => copied,
+        };
+        let (digest, target) = copied?;
+        let operation = operation.clone();
+        let (source, replaces) = (*source, replaces.copied());
+        self.batch.bytes += source.size;
+        let copied = Copied { operation, from, source, replaces, temp, digest };
+        self.batch.copies.push((copied, target));
+        Ok(())
+    }
+
+    /// Writes the copy of a file under a temporary name, under which there is nothing afterwards if
+    /// that fails.
+    fn write(
+        &mut self,
+        operation: &Operation,
+        from: Side,
+        source: &Fingerprint,
+        digest: Option<&Digest>,
+        temp: &str,
+    ) -> Result<(Digest, File), Stop> {
         let on = from.other();
         let target_path = &operation.paths[on.index()];
         let (target_parent, _) = split(target_path);
-        let temp = self.temp();
-        let opened = match self.open(operation, from, source, &temp) {
-            // Perhaps because too many are.
-            Err(_) if !self.batch.copies.is_empty() => {
-                self.settle(next)?;
-                self.open(operation, from, source, &temp)
-            }
-            opened => opened,
-        };
-        let (file, metadata, target) = opened?;
+        let (file, metadata, target) = self.open(operation, from, source, temp)?;
         let written = self.fill(&target, &file, target_path, source.size);
         // What reads the copy back takes its place among what may be open.
         drop(file);
@@ -76,7 +98,7 @@ impl Applier<'_> {
                 return Err(changed("the file").into());
             }
             if self.options.verify {
-                self.verify(on, target_parent, &temp, written, source.size)?;
+                self.verify(on, target_parent, temp, written, source.size)?;
             }
             target.set_modified(metadata.modified)?;
             if let Some(mode) = metadata.mode {
@@ -85,16 +107,9 @@ impl Applier<'_> {
             Ok(written)
         });
         match finished {
-            Ok(digest) => {
-                let (source, replaces) = (*source, replaces.copied());
-                let operation = operation.clone();
-                let copied = Copied { operation, from, source, replaces, temp, digest };
-                self.batch.copies.push((copied, target));
-                self.batch.bytes += source.size;
-                Ok(())
-            }
+            Ok(written) => Ok((written, target)),
             Err(stop) => {
-                self.remove_temp(on, target_parent, &temp);
+                self.remove_temp(on, target_parent, temp);
                 Err(stop)
             }
         }
@@ -121,20 +136,18 @@ impl Applier<'_> {
         Ok((source, metadata, target))
     }
 
-    /// Makes the copies durable that wait for it, and gives them their names. An error is that there
-    /// is no room.
-    pub(super) fn settle(&mut self, next: &mut BaseChildren) -> Result<()> {
+    /// Makes the copies durable that wait for it, and gives them their names.
+    pub(super) fn settle(&mut self, next: &mut BaseChildren) {
         let (copies, files): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.batch).copies.into_iter().unzip();
         if copies.is_empty() {
-            return Ok(());
+            return;
         }
         let flushed = match self.options.durable {
             true => directories::flush_files(&files.iter().collect::<Vec<_>>()),
             false => files.iter().map(|_| Ok(())).collect(),
         };
         drop(files);
-        let mut has_room = Ok(());
         for (copied, flushed) in copies.into_iter().zip(flushed) {
             match flushed.and_then(|()| self.name(&copied, next)) {
                 Ok(()) => {
@@ -145,11 +158,10 @@ impl Applier<'_> {
                     let on = copied.from.other();
                     let (parent, _) = split(&copied.operation.paths[on.index()]);
                     self.remove_temp(on, parent, &copied.temp);
-                    has_room = has_room.and(self.fail(&copied.operation, error));
+                    self.fail(&copied.operation, error);
                 }
             }
         }
-        has_room
     }
 
     /// Gives a copy its name, if its source is still what it is a copy of.

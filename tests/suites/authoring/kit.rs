@@ -1,0 +1,151 @@
+//! What the conformance kit says of plugins.
+
+use super::*;
+
+/// Each check of a report, with its verdict.
+fn checks(report: &Value) -> Result<Vec<(&str, &str)>> {
+    let checks = report["checks"].as_array().context("checks")?;
+    checks
+        .iter()
+        .map(|one| {
+            let name = one["check"].as_str().context("a name")?;
+            Ok((name, one["verdict"].as_str().context("a verdict")?))
+        })
+        .collect()
+}
+
+#[test]
+fn the_plugins_that_are_shipped_pass() -> Result<()> {
+    let home = Home::new()?;
+    for name in ["left", "right"] {
+        fs::create_dir_all(home.path("pair").join(name))?;
+    }
+    for number in 0..20 {
+        fs::write(home.path(&format!("pair/left/{number}.txt")), number.to_string())?;
+    }
+    for (plugin, arguments) in
+        [(conformance::HELLO, &[][..]), (conformance::FOLDER, &["--fixture", "pair"])]
+    {
+        let test = [&["test", plugin, "--json"][..], arguments].concat();
+        let ran = home.run("", &test)?.expect(0, "")?;
+        let report = ran.json()?;
+        let checks = checks(&report)?;
+        ensure!(checks.len() >= 15, "{checks:?}");
+        ensure!(checks.iter().all(|(_, verdict)| *verdict != "failed"), "{checks:?}");
+        let passed = checks.iter().filter(|(_, verdict)| *verdict == "passed").count();
+        ensure!(passed >= 12, "{plugin}: {checks:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn verdicts_are_there_for_programs_and_for_people() -> Result<()> {
+    let home = Home::new()?;
+    let script = conformance::SCRIPT;
+    let never_ends = ["--set", "items=a", "--set", "synchronize=progress item=a status=updating"];
+    let arguments = [&["test", script][..], &never_ends, &["--junit", "report.xml"]].concat();
+    let ran = home.run("", &arguments)?.expect(3, "FAILED")?;
+    ensure!(ran.stdout.contains("every-item-ends") && ran.stdout.contains("| >"), "{ran:?}");
+    let xml = fs::read_to_string(home.path("report.xml"))?;
+    ensure!(
+        xml.contains("<testcase name=\"every-item-ends\"") && xml.contains("<failure"),
+        "{xml}"
+    );
+    let one = ["test", script, "--check", "handler-info"];
+    home.run("", &one)?.expect(0, "1 passed, 0 failed, 0 skipped")?;
+    home.run("", &["test", script, "--check", "magic"])?.expect(2, "--list")?;
+    home.run("", &["test", "--list"])?.expect(0, "cancel-between")?;
+    home.run("", &["test"])?.expect(2, "syncmgr new")?;
+    Ok(())
+}
+
+/// What is wrong with each of the plugins that are wrong on purpose.
+fn wrong_plugins(language: &str) -> Result<Vec<(String, String, String)>> {
+    let table = conformance::workspace().join("tests/plugins/wrong/expected.tsv");
+    let table = fs::read_to_string(table)?;
+    let rows = table.lines().filter_map(|line| {
+        let mut columns = line.split('\t').map(str::to_owned);
+        let (name, of) = (columns.next()?, columns.next()?);
+        (of == language).then_some((name, columns.next()?, columns.next()?))
+    });
+    Ok(rows.collect())
+}
+
+fn fails_for(home: &Home, component: &Path, check: &str, words: &str) -> Result<()> {
+    let component = component.display().to_string();
+    let fixture = conformance::workspace().join("tests/plugins/wrong/fixture");
+    let fixture = fixture.display().to_string();
+    let test = ["test", &component, "--fixture", &fixture, "--check", check, "--json"];
+    let ran = home.run("", &test)?;
+    let report = ran.expect(3, "")?.json()?;
+    let failed: Vec<_> = report["checks"]
+        .as_array()
+        .context("checks")?
+        .iter()
+        .filter(|one| one["verdict"] == "failed")
+        .collect();
+    let right = failed.iter().any(|one| {
+        one["check"] == check && one["why"].as_str().is_some_and(|why| why.contains(words))
+    });
+    ensure!(right, "{component}: wanted {check}, {words:?}: {failed:#?}");
+    Ok(())
+}
+
+#[test]
+fn wrong_plugins_in_rust_fail_for_what_is_wrong() -> Result<()> {
+    let home = Home::new()?;
+    let plugins = wrong_plugins("rust")?;
+    ensure!(plugins.len() >= 5);
+    for (name, check, words) in plugins {
+        let component = Path::new(conformance::WRONG).join(format!("{name}.wasm"));
+        fails_for(&home, &component, &check, &words)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_unusual_and_right_passes() -> Result<()> {
+    let home = Home::new()?;
+    let fixture = conformance::workspace().join("tests/plugins/wrong/fixture");
+    let component = Path::new(conformance::WRONG).join("keeps_its_ids.wasm");
+    let test = ["test", &component.display().to_string(), "--fixture"].map(str::to_owned);
+    let test = [&test[..], &[fixture.display().to_string()]].concat();
+    let test: Vec<_> = test.iter().map(String::as_str).collect();
+    home.run("", &test)?.expect(0, " 0 failed")?;
+    // A handler that declines has nothing to be looked at, and does nothing wrong.
+    let declines = ["test", conformance::SCRIPT, "--set", "items=a", "--set", "declines=yes"];
+    let ran = home.run("", &declines)?.expect(0, "it does not take part when the user asks")?;
+    ensure!(ran.stdout.contains(" 0 failed"), "{ran:?}");
+    Ok(())
+}
+
+#[test]
+fn a_plugin_that_hangs_does_not_hold_up_the_kit() -> Result<()> {
+    let home = Home::new()?;
+    let spins = ["test", conformance::SCRIPT, "--set", "items=a", "--set", "synchronize=spin"];
+    let one = [&spins[..], &["--check", "every-item-ends"]].concat();
+    home.run("", &one)?.expect(3, "it hangs in `synchronize`")?;
+    Ok(())
+}
+
+#[test]
+fn wrong_plugins_in_c_fail_for_what_is_wrong() -> Result<()> {
+    let home = Home::new()?;
+    home.run("", &["new", "wrong", "--lang", "c"])?.expect(0, "")?;
+    if !ready(&home, "wrong", "c")? {
+        return Ok(());
+    }
+    let plugins = wrong_plugins("c")?;
+    ensure!(plugins.len() >= 5);
+    let sources = conformance::workspace().join("tests/plugins/wrong/c");
+    for entry in fs::read_dir(home.path("wrong/src"))? {
+        fs::remove_file(entry?.path())?;
+    }
+    fs::copy(sources.join("common.h"), home.path("wrong/src/common.h"))?;
+    for (name, check, words) in plugins {
+        fs::copy(sources.join(format!("{name}.c")), home.path("wrong/src/wrong.c"))?;
+        home.run("wrong", &["build"])?.expect(0, "built")?;
+        fails_for(&home, &home.path("wrong/build/wrong.wasm"), &check, &words)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,404 @@
+//! What authors do: make a project, build it, try it, and pack it, in each language.
+//!
+//! Tools of languages that are not installed are said, and with `SYNCMGR_REQUIRE_LANGUAGES` set a
+//! test fails without them.
+
+#![allow(clippy::print_stderr, reason = "what is skipped has to be said")]
+
+mod kit;
+mod rebuilding;
+mod recordings;
+mod tutorial;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use conformance::blocks::{blocks, shows};
+use serde_json::Value;
+use tutorial::carry_out;
+
+/// How long something may take that takes seconds.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// A folder for one test, with the plugins' state in it.
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new() -> Result<Self> {
+        Ok(Self(tempfile::tempdir()?))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn command(&self, folder: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_syncmgr"));
+        command
+            .args(arguments)
+            .current_dir(self.path(folder))
+            .env("XDG_STATE_HOME", self.path("state"))
+            .env("SYNCMGR_STATE_DIR", self.path("state"))
+            // What was meant for the tests' own build does not fit that of a plugin.
+            .env_remove("CARGO_TARGET_DIR")
+            .env_remove("RUSTFLAGS")
+            .env_remove("RUST_BACKTRACE");
+        command
+    }
+
+    fn run(&self, folder: &str, arguments: &[&str]) -> Result<Ran> {
+        Ran::of(self.command(folder, arguments).output()?)
+    }
+}
+
+/// What a command printed, and its exit status.
+#[derive(Debug)]
+struct Ran {
+    status: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl Ran {
+    fn of(output: Output) -> Result<Self> {
+        Ok(Self {
+            status: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout)?,
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
+    }
+
+    /// Requires an exit status, and words in what was printed.
+    fn expect(self, status: i32, words: &str) -> Result<Self> {
+        let said = self.stdout.contains(words) || self.stderr.contains(words);
+        ensure!(self.status == status && said, "wanted {status} and {words:?}: {self:#?}");
+        Ok(self)
+    }
+
+    fn json(&self) -> Result<Value> {
+        serde_json::from_str(&self.stdout).with_context(|| self.stdout.clone())
+    }
+}
+
+/// Installs what a project of the language needs; `false`: it cannot be had here.
+fn ready(home: &Home, project: &str, language: &str) -> Result<bool> {
+    let steps: &[&[&str]] = match language {
+        "rust" => &[&["cargo", "--version"]],
+        "c" => &[&["clang", "--version"]],
+        "python" => &[
+            &["python3", "-m", "venv", ".venv"],
+            &[".venv/bin/pip", "install", "--quiet", "--requirement", "requirements.txt"],
+        ],
+        "javascript" => &[&["npm", "install", "--silent", "--no-audit", "--no-fund"]],
+        other => bail!("there is no language {other}"),
+    };
+    for step in steps {
+        let mut command = Command::new(step[0]);
+        command.args(&step[1..]).current_dir(home.path(project)).stdout(Stdio::null());
+        if !command.status().is_ok_and(|status| status.success()) {
+            let what = step.join(" ");
+            ensure!(
+                std::env::var_os("SYNCMGR_REQUIRE_LANGUAGES").is_none(),
+                "`{what}` does not work here"
+            );
+            eprintln!("skipped, for want of what {language} needs: `{what}` does not work here");
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The first four commands of an author, and what comes of them.
+fn from_nothing_to_a_packed_plugin(language: &str) -> Result<()> {
+    let home = Home::new()?;
+    let name = format!("my-{language}");
+    home.run("", &["new", &name, "--lang", language])?.expect(0, "syncmgr build")?;
+    if !ready(&home, &name, language)? {
+        return Ok(());
+    }
+    let component = format!("build/{name}.wasm");
+    home.run(&name, &["build"])?.expect(0, &component)?;
+    home.run(&name, &["test"])?.expect(0, " 0 failed")?;
+
+    fs::create_dir(home.path("copies"))?;
+    let copies = format!("target={}", home.path("copies").display());
+    let run = ["run", &component, "--dir", "source=fixture/source:ro", "--dir", &copies];
+    home.run(&name, &run)?.expect(0, "succeeded")?;
+    let source = home.path(&name).join("fixture/source");
+    ensure!(!home.path("state/syncmgr").exists(), "it is all in the state folder that was named");
+    ensure!(
+        Command::new("diff").arg("-r").arg(source).arg(home.path("copies")).status()?.success(),
+        "the copies differ"
+    );
+
+    // The compiled form is kept: the second run does not compile.
+    let ran = home.run(&name, &["cache", "--json"])?.expect(0, "")?;
+    ensure!(ran.stdout.contains(&name) || !ran.stdout.trim().is_empty(), "{ran:?}");
+
+    let packed = format!("dist/{name}-0.1.0.wasm");
+    home.run(&name, &["pack"])?.expect(0, &packed)?;
+    let inspected = home.run(&name, &["inspect", &packed, "--json"])?.json()?;
+    ensure!(inspected["version"] == "0.1.0", "{inspected}");
+    ensure!(inspected["license"] == "MIT OR Apache-2.0", "{inspected}");
+    ensure!(inspected["contract-version"] == "0.1.0", "{inspected}");
+    let requests = inspected["requests"].as_array().context("requests")?;
+    ensure!(requests.len() == 2, "{inspected}");
+    home.run(&name, &["validate", &packed])?.expect(0, "is a plugin")?;
+
+    // What installs the tools is left out: they are there.
+    let page =
+        fs::read_to_string(home.path(&name).join("README.md"))?.replace("```sh\nsudo", "```\n");
+    fs::create_dir(home.path(&name).join("TO"))?;
+    let page = page.replace("FROM", "fixture/source");
+    carry_out(&home, &name, &page)?.expect(0, &packed)?;
+    Ok(())
+}
+
+#[test]
+fn from_nothing_to_a_packed_plugin_in_rust() -> Result<()> {
+    from_nothing_to_a_packed_plugin("rust")
+}
+
+#[test]
+fn from_nothing_to_a_packed_plugin_in_c() -> Result<()> {
+    from_nothing_to_a_packed_plugin("c")
+}
+
+#[test]
+fn from_nothing_to_a_packed_plugin_in_python() -> Result<()> {
+    from_nothing_to_a_packed_plugin("python")
+}
+
+#[test]
+fn from_nothing_to_a_packed_plugin_in_javascript() -> Result<()> {
+    from_nothing_to_a_packed_plugin("javascript")
+}
+
+#[test]
+fn the_tests_of_a_rust_project_run_natively_and_with_the_component() -> Result<()> {
+    let home = Home::new()?;
+    home.run("", &["new", "mine", "--lang", "rust"])?.expect(0, "")?;
+    home.run("mine", &["build"])?.expect(0, "mine.wasm")?;
+    let cargo_test = |component: bool| -> Result<Ran> {
+        let mut cargo = Command::new("cargo");
+        cargo.arg("test").current_dir(home.path("mine"));
+        cargo.env("SYNCMGR_STATE_DIR", home.path("state"));
+        for outer in ["CARGO_TARGET_DIR", "RUSTFLAGS", "CARGO_MANIFEST_DIR"] {
+            cargo.env_remove(outer);
+        }
+        if component {
+            cargo.env("SYNCMGR", env!("CARGO_BIN_EXE_syncmgr"));
+            cargo.env("SYNCMGR_COMPONENT", home.path("mine/build/mine.wasm"));
+        }
+        Ran::of(cargo.output()?)
+    };
+    cargo_test(false)?.expect(0, "4 passed")?;
+    cargo_test(true)?.expect(0, "4 passed")?;
+    // It is the component that runs: another one fails the same tests.
+    fs::copy(conformance::HELLO, home.path("mine/build/mine.wasm"))?;
+    let other = cargo_test(true)?;
+    ensure!(other.status != 0 && other.stdout.contains("everything_is_copied_once"), "{other:?}");
+    Ok(())
+}
+
+#[test]
+fn what_a_language_brings_itself_is_enough() -> Result<()> {
+    let home = Home::new()?;
+    home.run("", &["new", "counter", "--lang", "python"])?.expect(0, "")?;
+    if !ready(&home, "counter", "python")? {
+        return Ok(());
+    }
+    fs::write(
+        home.path("counter/counter.py"),
+        "\
+import random
+from wit_world import exports
+from wit_world.exports import synchronize as calls
+from wit_world.imports import insecure_seed, synchronize_callback as callback
+from wit_world.imports import syncmgr_plugin_types as types
+seed = random.seed
+random.seed = lambda a=None, *rest: seed(insecure_seed.insecure_seed()[0] if a is None else a, *rest)
+ITEM = types.Guid(1, 2)
+def report(status, value):
+    return callback.progress(ITEM, types.ProgressItem('counting', status, value, 3))
+class Synchronize(exports.Synchronize):
+    def initialize(self, trigger, cookie):
+        return calls.Participation.PARTICIPATES
+    def get_handler_info(self):
+        return types.HandlerInfo('counter', types.HandlerFlags(0))
+    def enum_items(self):
+        item = types.Item(ITEM, 'Count', types.ItemFlags(0), types.ItemState.CHECKED, None)
+        return calls.ItemList([item], missing_items=False)
+    def prepare_for_sync(self, item_ids):
+        return calls.PrepareOutcome.PREPARED
+    def synchronize(self):
+        for value in range(1, 4):
+            report(types.Status.UPDATING, value)
+        report(types.Status.SUCCEEDED, 3)
+    def set_item_status(self, item_id, status):
+        pass
+    def show_error(self, error_id):
+        return calls.ErrorDetail('', [])
+    def get_properties(self, item_id):
+        return []
+    def set_properties(self, item_id, changes):
+        return calls.PropertiesOutcome.APPLIED
+",
+    )?;
+    let made = Command::new(home.path("counter/.venv/bin/componentize-py"))
+        .args(["-d", "wit", "-w", "plugin", "componentize", "counter", "-o", "counter.wasm"])
+        .current_dir(home.path("counter"))
+        .output()?;
+    ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let ran = home.run("counter", &["run", "counter.wasm", "--json"])?.expect(0, "succeeded")?;
+    let reports = ran.stdout.lines().filter(|line| line.contains("\"event\":\"progress\"")).count();
+    ensure!(reports == 4, "{ran:?}");
+    Ok(())
+}
+
+#[test]
+fn the_same_plugin_runs_under_another_runtime() -> Result<()> {
+    let home = Home::new()?;
+    let host = conformance::workspace().join("tests/jco");
+    let source = fs::read_to_string(host.join("host.mjs"))?;
+    let is_code = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with("//");
+    let lines = source.lines().filter(is_code).count();
+    ensure!(lines <= 30, "a host of {lines} lines");
+    fs::create_dir(home.path("jco"))?;
+    for name in ["host.mjs", "package.json"] {
+        fs::copy(host.join(name), home.path("jco").join(name))?;
+    }
+    if !ready(&home, "jco", "javascript")? {
+        return Ok(());
+    }
+    fs::copy(conformance::HELLO, home.path("jco/hello.wasm"))?;
+    let run = |program: &str, arguments: &[&str]| -> Result<String> {
+        let mut command = Command::new(program);
+        let output = command.args(arguments).current_dir(home.path("jco")).output()?;
+        Ok(Ran::of(output)?.expect(0, "")?.stdout)
+    };
+    let jco =
+        ["jco", "transpile", "hello.wasm", "-o", "out", "--name", "plugin", "--instantiation"];
+    run("npx", &jco)?;
+    for (arguments, reports, end) in [
+        (&[][..], 11, "succeeded"),
+        (&["--cancel-item", "3"], 4, "skipped"),
+        (&["--cancel-all", "3"], 4, "stopped"),
+    ] {
+        let said = run("node", &[&["host.mjs", "out"][..], arguments].concat())?;
+        let made: Vec<_> = said.lines().filter(|line| line.contains(" > ")).collect();
+        ensure!(made.len() == reports, "{arguments:?}: {said}");
+        ensure!(said.trim_end().ends_with(&format!("Greeting: {end}")), "{arguments:?}: {said}");
+        if arguments.is_empty() {
+            // The same reports as to our own host.
+            let ours = home.run("", &["run", conformance::HELLO, "--json"])?.expect(0, "")?;
+            let ours = ours.stdout.lines().filter(|line| line.contains("\"event\":\"progress\""));
+            for (line, made) in ours.zip(made) {
+                let ours: Value = serde_json::from_str(line)?;
+                let field = |name: &str| match &ours[name] {
+                    Value::Null => "-".to_owned(),
+                    Value::String(text) => text.clone(),
+                    value @ (Value::Bool(_)
+                    | Value::Number(_)
+                    | Value::Array(_)
+                    | Value::Object(_)) => value.to_string(),
+                };
+                let [status, value, max, text] =
+                    ["status-type", "prog-value", "max-value", "status-text"].map(field);
+                let ours = format!("Greeting: {status} {value}/{max} {text} > continue");
+                ensure!(ours == made, "{ours} is {made}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_project_is_never_written_over() -> Result<()> {
+    let home = Home::new()?;
+    fs::create_dir(home.path("mine"))?;
+    fs::write(home.path("mine/notes"), "mine")?;
+    home.run("", &["new", "mine", "--lang", "c"])?.expect(2, "is there already")?;
+    ensure!(fs::read_dir(home.path("mine"))?.count() == 1);
+    for (name, words) in [("Mine", "cannot be the name"), ("../mine", "cannot be the name")] {
+        home.run("", &["new", name, "--lang", "c"])?.expect(2, words)?;
+    }
+    home.run("", &["new", "other", "--lang", "cobol"])?.expect(2, "rust, python, javascript, c")?;
+    home.run("mine", &["build"])?.expect(2, "syncmgr new")?;
+    Ok(())
+}
+
+#[test]
+fn a_death_tells_what_happened_and_where() -> Result<()> {
+    let home = Home::new()?;
+    let run = ["run", conformance::SCRIPT, "--set", "items=a", "--set"];
+    let panics = [&run[..], &["synchronize=panic text=no_more_lemons"]].concat();
+    let ran = home.run("", &panics)?.expect(7, "no more lemons")?;
+    ensure!(ran.stdout.contains("died in synchronize: panicked at "), "{ran:?}");
+    ensure!(ran.stdout.contains("the end of what it wrote to stderr:"), "{ran:?}");
+    ensure!(ran.stdout.contains("where it was, innermost first:"), "{ran:?}");
+    ensure!(ran.stdout.contains("script::run"), "frames have names: {ran:?}");
+    let ran = home.run("", &[&panics[..], &["--json"]].concat())?.expect(7, "plugin-trap")?;
+    let last = ran.stdout.lines().last().context("a report")?;
+    let report: Value = serde_json::from_str(last)?;
+    let error = &report["error"];
+    ensure!(error["stderr"].as_str().is_some_and(|text| text.contains("lemons")), "{error}");
+    ensure!(error["backtrace"].as_str().is_some_and(|text| text.contains("run")), "{error}");
+    Ok(())
+}
+
+#[test]
+fn every_error_code_is_explained() -> Result<()> {
+    let home = Home::new()?;
+    let listed = home.run("", &["explain"])?.expect(0, "ended-memory")?;
+    let codes: Vec<_> =
+        listed.stdout.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    // Every code that the sources have is one of them.
+    let mut wanted = Vec::new();
+    for file in [
+        "host/src/error/contract.rs",
+        "host/src/error/grant.rs",
+        "host/src/error/load.rs",
+        "host/src/error/session.rs",
+        "host/src/error/stop.rs",
+        "host/src/limits.rs",
+        "host/src/http/denial.rs",
+        "host/src/http/grant.rs",
+        "host/com/src/registry.rs",
+        "host/store/src/error.rs",
+        "host/authoring/src/error.rs",
+        "host/kit/src/error.rs",
+    ] {
+        let source = fs::read_to_string(conformance::workspace().join(file)).context(file)?;
+        for line in source.lines().map(str::trim) {
+            let arm = line.starts_with("Self::") && line.contains("=> \"");
+            let reason = line.contains(", \"ended-");
+            if let Some(code) = line.split('"').nth(1).filter(|_| arm || reason) {
+                let is_code = code.contains('-') && !code.contains(' ');
+                wanted.extend(is_code.then(|| code.to_owned()));
+            }
+        }
+    }
+    wanted.extend(syncmgr_host::ErrorCode::ALL.map(|code| code.name().to_owned()));
+    ensure!(wanted.len() > 50, "{wanted:?}");
+    let calls = syncmgr_host::Call::ALL.map(|call| call.name());
+    let missing: Vec<_> = wanted
+        .iter()
+        .filter(|code| !codes.contains(&code.as_str()) && !calls.contains(&code.as_str()))
+        .collect();
+    ensure!(missing.is_empty(), "there are no pages for {missing:?}");
+    for code in codes {
+        let page = home.run("", &["explain", code])?.expect(0, &format!("# {code}"))?;
+        ensure!(page.stdout.contains("## What to do"), "{code}: {}", page.stdout);
+        let wide = page.stdout.lines().find(|line| line.chars().count() > 100);
+        ensure!(wide.is_none(), "{code}: {wide:?}");
+    }
+    home.run("", &["explain", "magic"])?.expect(2, "lists them")?;
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! The pages that lead from nothing to a plugin, carried out as they stand.
+
+use super::*;
+
+/// Runs what the `sh` blocks of a page have its reader run, and compares what it shows as output
+/// with what the block before wrote. Returns all that was written.
+pub(crate) fn carry_out(home: &Home, folder: &str, page: &str) -> Result<Ran> {
+    const END: &str = "-- the end of a block --";
+    let blocks = blocks(page);
+    let steps: Vec<_> = blocks.iter().filter(|block| block.info == "sh").collect();
+    let script: String =
+        steps.iter().map(|block| format!("{}echo '{END}'\n", block.text)).collect();
+    let program = Path::new(env!("CARGO_BIN_EXE_syncmgr")).parent().context("a folder")?;
+    let path = std::env::var("PATH")?;
+    let mut bash = Command::new("bash");
+    bash.args(["-euxc", &script]).env("PATH", format!("{}:{path}", program.display()));
+    bash.current_dir(home.path(folder)).env("SYNCMGR_STATE_DIR", home.path("state"));
+    for outer in ["CARGO_TARGET_DIR", "RUSTFLAGS", "CARGO_MANIFEST_DIR", "RUST_BACKTRACE"] {
+        bash.env_remove(outer);
+    }
+    let ran = Ran::of(bash.output()?)?.expect(0, END)?;
+    let said: Vec<_> = ran.stdout.split(&format!("{END}\n")).collect();
+    ensure!(said.len() == steps.len() + 1, "{ran:#?}");
+    let mut carried_out = 0;
+    for block in &blocks {
+        match block.info.as_str() {
+            "sh" => carried_out += 1,
+            "text" => {
+                let said = said[carried_out - 1];
+                ensure!(shows(&block.text, said), "{}\nis not what came:\n{said}", block.text);
+            }
+            _other => {}
+        }
+    }
+    Ok(ran)
+}
+
+/// Runs what a tutorial has its reader run, in an empty folder.
+fn tutorial(language: &str) -> Result<()> {
+    let home = Home::new()?;
+    // Tells whether the language's tools are there.
+    home.run("", &["new", "probe", "--lang", language])?.expect(0, "")?;
+    if !ready(&home, "probe", language)? {
+        return Ok(());
+    }
+    let page = format!("guest/book/src/tutorial-{language}.md");
+    let page = fs::read_to_string(conformance::workspace().join(page))?;
+    // Where nothing else is.
+    let page = page.replace("/tmp/mirrored", &home.path("mirrored").display().to_string());
+    let ran = carry_out(&home, "", &page)?.expect(0, " 0 failed")?;
+    ensure!(ran.stderr.contains("syncmgr new") && ran.stderr.contains("syncmgr pack"), "{ran:#?}");
+    ensure!(ran.stdout.contains("Copy to the other folder"), "the change is seen: {ran:#?}");
+    ensure!(ran.stdout.contains("license   MIT OR Apache-2.0"), "{ran:#?}");
+    Ok(())
+}
+
+#[test]
+fn the_tutorial_in_rust_works_as_it_stands() -> Result<()> {
+    tutorial("rust")
+}
+
+#[test]
+fn the_tutorial_in_c_works_as_it_stands() -> Result<()> {
+    tutorial("c")
+}
+
+#[test]
+fn the_tutorial_in_python_works_as_it_stands() -> Result<()> {
+    tutorial("python")
+}
+
+#[test]
+fn the_tutorial_in_javascript_works_as_it_stands() -> Result<()> {
+    tutorial("javascript")
+}

@@ -1,0 +1,235 @@
+//! What errors say: each by its code, with its causes, as the program prints it. `BLESS=1` writes
+//! the texts in `tests/data` anew.
+
+// The system's own words, and how paths look, are others on Windows.
+#![cfg(unix)]
+
+mod plugins;
+mod program;
+
+use std::collections::BTreeSet;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use conformance::corpus::bytes;
+use conformance::corpus::core::Core;
+use conformance::script::{Script, item};
+use conformance::{host, workspace};
+use plugins::{contract, ended, http, loading, reported, running};
+use program::{authoring, installing, testing};
+use syncmgr_authoring::{AuthoringError, Language, Project, create};
+use syncmgr_host::http::{HttpDenial, HttpGrant, HttpGrantError, HttpPolicy};
+use syncmgr_host::sink::{Discard, Sink};
+use syncmgr_host::{
+    Access, Call, CancelHandle, ErrorCode, Grant, GrantError, Host, HostOptions, Hresult, Item,
+    Limits, LoadError, LoadLimits, OnDeath, Outcome, Report, RunRequest, Selection, SessionError,
+    SessionOptions, StartError, Trigger,
+};
+use syncmgr_kit::{Fixture, KitError, Recording, Stage};
+use syncmgr_store::{Granted, Registrations, Scope, StoreError, create_private, host_options};
+use url::Url;
+
+/// So long that only what it is about takes longer, on machines that are busy, too.
+const SHORT: Duration = Duration::from_millis(400);
+
+/// Codes of errors that cannot be made here, each with the reason.
+const ELSEWHERE: [(&str, &str); 4] = [
+    ("registry-class-taken", "Windows' registry"),
+    ("registry-key", "Windows' registry"),
+    ("registry-no-library", "the library of the native handlers"),
+    ("registry-open-library", "the library of the native handlers"),
+];
+
+/// An error that has a code.
+trait Coded: std::error::Error + Send + Sync + Sized + 'static {
+    fn code_of(&self) -> &'static str;
+}
+
+macro_rules! coded {
+    ($($error:ty),*) => {
+        $(impl Coded for $error {
+            fn code_of(&self) -> &'static str {
+                self.code()
+            }
+        })*
+    };
+}
+
+coded!(
+    LoadError,
+    SessionError,
+    StartError,
+    StoreError,
+    AuthoringError,
+    KitError,
+    HttpDenial,
+    HttpGrantError
+);
+
+/// What was said, by codes, and a folder for whatever it takes.
+struct Told {
+    home: tempfile::TempDir,
+    texts: Vec<(&'static str, String)>,
+}
+
+impl Told {
+    fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    fn folder(&self, name: &str) -> Result<PathBuf> {
+        let path = self.path(name);
+        fs::create_dir_all(&path)?;
+        Ok(path)
+    }
+
+    fn text(&mut self, code: &'static str, text: &str) {
+        let text = masked(&text.replace(&self.home.path().display().to_string(), "HOME"));
+        let with_code = text.strip_prefix(&format!("error[{code}]: "));
+        let text = with_code.or(text.strip_prefix("error: ")).unwrap_or(&text);
+        self.texts.push((code, text.trim_end().to_owned()));
+    }
+
+    fn error(&mut self, error: impl Coded) {
+        let code = error.code_of();
+        self.text(code, &syncmgr_cli::error_text(&error.into()));
+    }
+
+    fn refused<T>(&mut self, result: Result<T, impl Coded>) -> Result<()> {
+        let said = || format!("it was not refused; the last one was {:?}", self.texts.last());
+        let error = result.err().with_context(said)?;
+        self.error(error);
+        Ok(())
+    }
+
+    /// What the program says at the end, run with nothing but this search path.
+    fn program(&mut self, code: &'static str, folder: &str, arguments: &[&str]) -> Result<()> {
+        let output = Command::new(env!("CARGO_BIN_EXE_syncmgr"))
+            .args(arguments)
+            .current_dir(self.path(folder))
+            .env("SYNCMGR_STATE_DIR", self.path("state"))
+            .env("PATH", self.path("bin"))
+            .output()?;
+        let said = String::from_utf8(output.stderr)?;
+        let error = said.find("error[").with_context(|| format!("{arguments:?}: {said}"))?;
+        self.text(code, &said[error..]);
+        Ok(())
+    }
+
+    /// An entry on each line, or more where causes are told; sorted by code.
+    fn page(&self) -> String {
+        let mut texts: Vec<_> = self.texts.iter().collect();
+        texts.sort_by_key(|(code, _)| *code);
+        texts.into_iter().map(|(code, text)| format!("{code}: {text}\n")).collect()
+    }
+}
+
+/// Runs the script, and returns what the program prints of that.
+fn run(state: &Path, arguments: &[&str]) -> Result<String> {
+    let output = Command::new(env!("CARGO_BIN_EXE_syncmgr"))
+        .args(["run", conformance::SCRIPT])
+        .args(arguments)
+        .env("SYNCMGR_STATE_DIR", state)
+        .output()?;
+    ensure!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Puts words in place of what the next build may have otherwise.
+fn masked(text: &str) -> String {
+    let place = |c: char| c.is_ascii_digit() || c == ':';
+    let digit = |c: char| c.is_ascii_hexdigit();
+    let text = replaced(text, "script.rs:", place, "LINE:COLUMN:");
+    replaced(&replaced(&text, "at offset 0x", digit, "N"), "/installed/mail/", digit, "DIGEST")
+}
+
+/// Replaces the characters of a kind that follow a text.
+fn replaced(text: &str, after: &str, kind: impl Fn(char) -> bool, by: &str) -> String {
+    let mut parts = text.split(after);
+    let before = parts.next().unwrap_or_default().to_owned();
+    parts.fold(before, |text, part| match part.trim_start_matches(&kind) {
+        rest if rest.len() == part.len() => format!("{text}{after}{rest}"),
+        rest => format!("{text}{after}{by}{rest}"),
+    })
+}
+
+/// Compares with a file of `tests/data`.
+fn compare(name: &str, now: &str) -> Result<()> {
+    let path = workspace().join("tests/data").join(name);
+    if std::env::var_os("BLESS").is_some() {
+        fs::write(&path, now)?;
+    }
+    let before = fs::read_to_string(&path).unwrap_or_default();
+    if now == before {
+        return Ok(());
+    }
+    let same = before.lines().zip(now.lines()).take_while(|(before, now)| before == now).count();
+    let line = |text: &str| text.lines().nth(same).unwrap_or("(nothing)").to_owned();
+    bail!(
+        "tests/data/{name} differs in line {}:\n  it was: {}\n  it is:  {}\n\
+         If that is right: `BLESS=1 cargo test -p syncmgr --test errors`",
+        same + 1,
+        line(&before),
+        line(now)
+    );
+}
+
+/// The codes that have a page, and those that could have one.
+fn known_codes() -> Result<BTreeSet<String>> {
+    let mut codes = BTreeSet::new();
+    for entry in fs::read_dir(workspace().join("guest/book/src/errors"))? {
+        let path = entry?.path();
+        let stem = path.file_stem().context("a page")?.to_string_lossy().into_owned();
+        codes.extend((stem != "README").then_some(stem));
+    }
+    Ok(codes)
+}
+
+#[test]
+fn every_error_says_what_it_said_before() -> Result<()> {
+    let mut told = Told { home: tempfile::tempdir()?, texts: Vec::new() };
+    for tell in [loading, contract, running, ended, reported, installing, authoring, testing, http]
+    {
+        tell(&mut told)?;
+    }
+    let known = known_codes()?;
+    let mut seen: BTreeSet<_> = told.texts.iter().map(|(code, _)| (*code).to_owned()).collect();
+    for (code, reason) in ELSEWHERE {
+        ensure!(seen.insert(code.to_owned()), "{code} can be made here, too, in spite of {reason}");
+    }
+    let missing: Vec<_> = known.difference(&seen).collect();
+    ensure!(missing.is_empty(), "nothing is told with the codes {missing:?}");
+    let unknown: Vec<_> = seen.difference(&known).collect();
+    ensure!(unknown.is_empty(), "no page tells of {unknown:?}");
+    compare("error_messages.txt", &told.page())
+}
+
+/// What the program prints after a death, without the frames of Rust itself.
+fn last_signs(said: &str) -> String {
+    const RUST: [&str; 5] = ["abort", "std::", "core::", "alloc::", "__rustc::"];
+    let mut kept = String::new();
+    for line in said.lines().skip_while(|line| !line.starts_with("failed ")) {
+        match line.trim_start().split_once(": ") {
+            Some((number, frame)) if number.bytes().all(|byte| byte.is_ascii_digit()) => {
+                if !RUST.iter().any(|start| frame.starts_with(start)) {
+                    kept += &format!("  N: {frame}\n");
+                }
+            }
+            Some(_) | None => kept += &format!("{line}\n"),
+        }
+    }
+    masked(&kept)
+}
+
+#[test]
+fn a_death_is_told_with_the_last_of_stderr_and_the_names_on_the_stack() -> Result<()> {
+    let home = tempfile::tempdir()?;
+    let lines: String = (1..=30).map(|number| format!("print text=line_{number}\n")).collect();
+    let panics = format!("synchronize={lines}panic text=no_more_lemons");
+    let said = run(home.path(), &["--set", "items=a", "--set", &panics])?;
+    compare("death.txt", &last_signs(&said))
+}

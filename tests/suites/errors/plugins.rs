@@ -1,0 +1,256 @@
+//! Errors of loading and running plugins.
+
+use super::*;
+
+fn host_with(change: impl FnOnce(&mut LoadLimits)) -> Result<Host> {
+    let mut limits = LoadLimits::default();
+    change(&mut limits);
+    Ok(Host::with_options(HostOptions::new().limits(limits))?)
+}
+
+pub(crate) fn loading(told: &mut Told) -> Result<()> {
+    told.refused(host().load_file(Path::new("missing.wasm")))?;
+    told.refused(host_with(|limits| limits.component_bytes = 1 << 10)?.load("mail", &[0; 2048]))?;
+    for large in [bytes::doubling, bytes::huge_function] {
+        let host = host_with(|limits| {
+            limits.expansion = 1_000;
+            limits.function_bytes = 256 << 10;
+        })?;
+        told.refused(host.load("mail", &large()?))?;
+    }
+    // No time at all is over before the compiler is.
+    let script = fs::read(conformance::SCRIPT)?;
+    told.refused(host_with(|limits| limits.compile_time = Duration::ZERO)?.load("mail", &script))?;
+    let references = Core::new().also("(table 1 externref)").component()?;
+    told.refused(host().load("mail", &references))
+}
+
+/// A component of a version of the contract, by its name and nothing else.
+fn of_version(version: &str) -> Result<Vec<u8>> {
+    let export = format!("(export \"syncmgr:plugin/synchronize@{version}\" (instance $none))");
+    Ok(wat::parse_str(format!("(component (instance $none) {export})"))?)
+}
+
+pub(crate) fn contract(told: &mut Told) -> Result<()> {
+    type Make = fn() -> Result<Vec<u8>>;
+    let guests: [Make; 18] = [
+        bytes::nothing,
+        bytes::plain_text,
+        || Ok(b"\x7fELF\xff\xfe".to_vec()),
+        bytes::module,
+        || Ok(b"\0asm".to_vec()),
+        bytes::noise,
+        bytes::deep,
+        bytes::no_exports,
+        || Ok(fs::read(conformance::OTHER_WORLD)?),
+        bytes::other_version,
+        || of_version("0.0.9"),
+        || of_version("0.1.9"),
+        bytes::unknown_import,
+        bytes::malformed_requests,
+        bytes::binary_requests,
+        bytes::doubled_requests,
+        bytes::empty_export,
+        bytes::missing_function,
+    ];
+    for guest in guests {
+        told.refused(host().load("mail", &guest()?))?;
+    }
+    Ok(())
+}
+
+/// How a run of a plugin fails.
+fn failure(report: Report) -> Result<SessionError> {
+    match report.outcome {
+        Outcome::Failed(error) => Ok(error),
+        other @ (Outcome::Declined
+        | Outcome::NothingSelected
+        | Outcome::NeedsUser
+        | Outcome::Completed) => bail!("it did not fail: {other:?}"),
+    }
+}
+
+pub(crate) fn running(told: &mut Told) -> Result<()> {
+    for commands in [
+        "fail code=no-space text=the_disk_of_the_server_is_full",
+        "fail code=no-space",
+        "panic text=no_more_lemons",
+        "exit status=3",
+    ] {
+        told.error(failure(Script::new("a").on("synchronize", commands).run()?.report)?);
+    }
+    told.error(failure(Script::new("a").on("enum-items", "panic text=no").run()?.report)?);
+    told.error(failure(Script::new("a a").run()?.report)?);
+    let silent =
+        host().load("mail", &Core::new().body("synchronize", "unreachable").component()?)?;
+    told.error(failure(silent.run_blocking(
+        SessionOptions::new(),
+        Discard,
+        &RunRequest::default(),
+    )?)?);
+    for items in ["a b", "a b c d e f g"] {
+        let only = Selection::Only(vec!["z".to_owned()]);
+        let script = Script::new(items).request(|request| request.selection = only);
+        told.error(failure(script.run()?.report)?);
+    }
+    told.error(SessionError::Native {
+        plugin: "Offline Files".to_owned(),
+        call: Call::Synchronize,
+        hresult: Hresult::E_ACCESSDENIED,
+    });
+
+    let mut session = Script::new("a").on("get-properties", "panic text=no").start(Discard)?;
+    let errors = session.block_on(async |session| {
+        let early = session.enum_items().await.err();
+        session.initialize(Trigger::MANUAL, None).await?;
+        let twice = session.initialize(Trigger::MANUAL, None).await.err();
+        let nothing = session.prepare_for_sync(&[]).await.err();
+        let unprepared = session.synchronize().await.err();
+        let _died = session.properties(None).await;
+        let dead = session.enum_items().await.err();
+        Ok([early, twice, nothing, unprepared, dead])
+    })?;
+    for error in errors {
+        told.error(error.context("it was not refused")?);
+    }
+
+    struct Broken;
+    impl Sink for Broken {
+        fn started(&mut self, _items: &[Item]) {
+            // As a panic, without its message among those of the tests.
+            std::panic::resume_unwind(Box::new("a sink that is broken"));
+        }
+    }
+    let script = conformance::script::plugin();
+    let options = SessionOptions::new().setting("items", "a");
+    match script.run_blocking(options, Broken, &RunRequest::default()) {
+        Err(StartError::Session(error)) => told.error(error),
+        Err(error @ (StartError::Grant(_) | StartError::Quarantined { .. })) => bail!(error),
+        Ok(report) => bail!("nobody noticed: {:?}", report.outcome),
+    }
+    Ok(())
+}
+
+pub(crate) fn ended(told: &mut Told) -> Result<()> {
+    type Change = fn(&mut Limits);
+    type Cancel = fn(&CancelHandle);
+    let long = format!("log text={}", "x".repeat(100 << 10));
+    let rows: [(&str, Change, Cancel); 11] = [
+        ("spin", |_| {}, CancelHandle::kill),
+        ("spin", |limits| limits.grace = SHORT, CancelHandle::cancel_all),
+        (
+            "progress item=a status=updating\nspin",
+            |limits| limits.grace = SHORT,
+            |cancel| cancel.cancel_item(item("a")),
+        ),
+        ("spin", |limits| limits.compute_time = SHORT, |_| {}),
+        ("sleep ms=60000", |limits| limits.wall_time = SHORT, |_| {}),
+        ("sleep ms=60000", |limits| limits.idle_time = SHORT, |_| {}),
+        ("allocate bytes=99000000", |limits| limits.memory_bytes = 64 << 20, |_| {}),
+        ("pollables count=1000", |limits| limits.handles = 100, |_| {}),
+        (&long, |limits| limits.host_call_bytes = 64 << 10, |_| {}),
+        ("clock", |_| {}, |_| {}),
+        ("random", |_| {}, |_| {}),
+    ];
+    for (commands, change, cancel) in rows {
+        let mut limits = Limits::default();
+        change(&mut limits);
+        let script = Script::new("a").on("synchronize", commands);
+        let script = script.options(|options| options.limits(limits));
+        told.error(failure(script.run_with(cancel)?.report)?);
+    }
+    let memories: String = (0..30).map(|_| "(memory 1)\n").collect();
+    for core in [
+        Core::new().also("(table 9000000 funcref)"),
+        Core::new().also("(func $deep call $deep)").body("synchronize", "call $deep unreachable"),
+        Core::new().also(memories),
+    ] {
+        let plugin = host().load("mail", &core.component()?)?;
+        let options = SessionOptions::new().limits(conformance::corpus::limits());
+        told.error(failure(plugin.run_blocking(options, Discard, &RunRequest::default())?)?);
+    }
+    Ok(())
+}
+
+/// What the contract has codes for: an answer without words, and an item that failed.
+pub(crate) fn reported(told: &mut Told) -> Result<()> {
+    let names = ErrorCode::ALL.map(ErrorCode::name);
+    let mut commands = String::new();
+    for name in names {
+        let script = Script::new("a").on("synchronize", &format!("fail code={name}"));
+        told.text(name, &syncmgr_cli::error_text(&failure(script.run()?.report)?.into()));
+        commands += &format!(
+            "log level=error item={name} code={name} text=x\nprogress item={name} status=failed\n"
+        );
+    }
+    let items = format!("items={}", names.join(" "));
+    let commands = format!("synchronize={commands}");
+    let said = run(&told.path("state"), &["--set", &items, "--set", &commands])?;
+    for name in names {
+        let line = said.lines().find(|line| line.ends_with(&format!("]: {name}")));
+        told.text(name, line.with_context(|| format!("nothing about {name} in: {said}"))?);
+    }
+    Ok(())
+}
+
+/// What is wrong with a grant.
+pub(crate) fn grants(told: &Told) -> Result<Vec<GrantError>> {
+    let (outer, inner) = (told.folder("docs")?, told.folder("docs/inner")?);
+    fs::write(outer.join("file"), "")?;
+    let granted = |name: &str, path: &Path| Grant::new(name, path, Access::ReadWrite);
+    let mut errors = vec![
+        granted("a b", &outer).err().context("a name")?,
+        "network".parse::<syncmgr_host::Capability>().err().context("a capability")?,
+    ];
+    let options = SessionOptions::new;
+    for options in [
+        options().grant(granted("left", &outer)?).grant(granted("left", &inner)?),
+        options().grant(granted("left", &outer)?).grant(granted("right", &inner)?),
+        options().storage(told.path("docs/file/storage")),
+        options().setting("a=b", ""),
+        options().setting("mode", "a\0b"),
+        options().setting("token", "a").secret("token", "b"),
+    ] {
+        match conformance::script::plugin().start_blocking(options, Discard) {
+            Err(StartError::Grant(error)) => errors.push(error),
+            Err(error @ (StartError::Session(_) | StartError::Quarantined { .. })) => bail!(error),
+            Ok(_session) => bail!("it was granted"),
+        }
+    }
+    Ok(errors)
+}
+
+pub(crate) fn http(told: &mut Told) -> Result<()> {
+    for text in [
+        "ftp://example.com",
+        "example.com/path",
+        "example.com:0",
+        "*.com",
+        "local:*.example.com",
+        "exa mple.com",
+    ] {
+        told.refused(text.parse::<HttpGrant>())?;
+    }
+    let granted = ["example.com", "localhost", "192.0.2.1"].map(str::parse).into_iter();
+    let policy = HttpPolicy::new("mail", granted.collect::<Result<_, _>>()?);
+    let url = Url::parse("https://example.com/letters?token=hunter2")?;
+    for text in [
+        "gopher://example.com",
+        "https://exa_mple..com",
+        "https://me:hunter2@example.com",
+        "https://example.org/letters?token=hunter2",
+    ] {
+        told.refused(policy.check(&Url::parse(text)?))?;
+    }
+    told.refused(policy.plan(&url, |_, _| Err(std::io::ErrorKind::TimedOut.into())))?;
+    for addresses in [&[][..], &["10.0.0.1:443"], &["169.254.169.254:443"]] {
+        let addresses: Vec<_> =
+            addresses.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
+        told.refused(policy.plan(&url, |_, _| Ok(addresses)))?;
+    }
+    let away = |_: &str, _| Ok(vec!["192.0.2.7:443".parse().map_err(std::io::Error::other)?]);
+    told.refused(policy.plan(&Url::parse("https://localhost")?, away))?;
+    told.refused(policy.follow(&url, "https://[", 0))?;
+    told.refused(policy.follow(&url, "http://example.com", 0))?;
+    told.refused(policy.follow(&url, "https://example.com", 10))
+}

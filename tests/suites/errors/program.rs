@@ -1,0 +1,136 @@
+//! Errors of installing, writing and testing plugins.
+
+use super::plugins::grants;
+use super::*;
+
+pub(crate) fn installing(told: &mut Told) -> Result<()> {
+    let state = told.path("state/of-store");
+    create_private(&state)?;
+    let registrations = Registrations::new(&state);
+    let component = Core::new().component()?;
+    let host = Host::with_options(host_options(LoadLimits::default()))?;
+    let prepare = |scope, name, component: &[u8], granted| {
+        registrations.prepare(&host, scope, name, component.to_vec(), granted)
+    };
+    told.refused(prepare(Scope::Machine, "mail", &component, Granted::default()))?;
+    told.refused(prepare(Scope::User, "My Mail", &component, Granted::default()))?;
+    let granted = |text: &str| Granted::parse(text, &state);
+    let misspelt = granted("[settings]\nmode = \"a\"\n[secrets]\ntoken = { env = \"T\" }")?;
+    told.refused(prepare(Scope::User, "mail", &component, misspelt))?;
+    let class =
+        r#"(@custom "syncmgr-requests" "clsid = \"6295df2d-35ee-11d1-8707-00c04fd93327\"")"#;
+    let stating = Core::new().also(class).component()?;
+    prepare(Scope::User, "post", &stating, Granted::default())?.commit()?;
+    told.refused(prepare(Scope::User, "mail", &stating, Granted::default()))?;
+    told.refused(registrations.find("letters"))?;
+    told.refused(registrations.find_class(Default::default()))?;
+    for text in [
+        "plugin = ",
+        "speed = 9",
+        "[limits]\nspeed = 1",
+        "[limits]\nmemory-bytes = \"much\"",
+        "[dirs]\nleft = \":ro\"",
+    ] {
+        told.refused(granted(text))?;
+    }
+    let secret = granted("[secrets]\ntoken = { env = \"SYNCMGR_NO_SUCH_VARIABLE\" }")?;
+    let script = conformance::script::plugin();
+    told.refused(registrations.session_options(&script, &secret, &state))?;
+    told.refused(registrations.check(&script, &granted("[dirs]\nleft = \".\"")?))?;
+    for error in grants(told)? {
+        told.error(StoreError::from(error));
+    }
+
+    let installed = prepare(Scope::User, "mail", &component, Granted::default())?.commit()?;
+    let file = installed.component_file();
+    let folder = file.parent().context("it has a folder")?;
+    let compiled = file.with_extension("compiled");
+    let good = fs::read(&compiled)?;
+    let other = host_options(LoadLimits { stack_bytes: 256 << 10, ..LoadLimits::default() });
+    let other = other.without_signal_handlers();
+    told.refused(registrations.load_compiled(&Host::with_options(other)?, &installed))?;
+    let mut damaged = good.clone();
+    damaged[good.len() / 2] ^= 1;
+    for bytes in [&damaged[..], b"something else"] {
+        fs::write(&compiled, bytes)?;
+        told.refused(registrations.load_compiled(&host, &installed))?;
+    }
+    fs::set_permissions(folder, Permissions::from_mode(0o777))?;
+    told.refused(registrations.load_compiled(&host, &installed))?;
+    fs::write(&file, "something else")?;
+    told.refused(registrations.component(&installed))?;
+    fs::remove_file(&file)?;
+    told.refused(registrations.component(&installed))?;
+    fs::write(folder.join("registration.toml"), "clsid = 5")?;
+    told.refused(registrations.find("mail"))
+}
+
+pub(crate) fn authoring(told: &mut Told) -> Result<()> {
+    let home = told.folder("projects")?;
+    told.refused(create(&home, "My Plugin", Language::C))?;
+    for language in Language::ALL {
+        create(&home, language.name(), language)?;
+        told.program("tool-missing", &format!("projects/{}", language.name()), &["build"])?;
+    }
+    told.refused(create(&home, "rust", Language::Rust))?;
+    told.refused(Project::find(&told.path("nowhere")))?;
+    let rustc = told.folder("bin")?.join("rustc");
+    fs::write(&rustc, "#!/bin/sh\nexit 1\n")?;
+    fs::set_permissions(&rustc, Permissions::from_mode(0o755))?;
+    told.program("tool-failed", "projects/rust", &["build"])?;
+
+    let project = told.folder("projects/c")?;
+    told.refused(Project::find(&project)?.pack())?;
+    let built = told.folder("projects/c/build")?.join("c.wasm");
+    fs::write(&built, "something else")?;
+    told.refused(Project::find(&project)?.pack())?;
+    fs::write(&built, bytes::no_exports()?)?;
+    told.refused(Project::find(&project)?.pack())?;
+    let manifest = project.join("syncmgr.toml");
+    let good = fs::read_to_string(&manifest)?;
+    fs::write(&built, Core::new().component()?)?;
+    fs::write(&manifest, good.replacen("[plugin]", "[plugin]\nhomepage = \"nowhere\"", 1))?;
+    told.refused(Project::find(&project)?.pack())?;
+    for broken in ["[plugin", "[plugin]\nname = \"c\"", &good.replace("\"c\"", "\"C C\"")] {
+        fs::write(&manifest, broken)?;
+        told.refused(Project::find(&project))?;
+    }
+    Ok(())
+}
+
+pub(crate) fn testing(told: &mut Told) -> Result<()> {
+    let script = conformance::script::plugin();
+    let fixture = |name: &str, folder: &Path| Fixture {
+        directories: [(name.to_owned(), folder.to_owned())].into(),
+        ..Fixture::default()
+    };
+    told.refused(Stage::new(&fixture("left", &told.path("gone"))))?;
+    told.refused(Recording::read(&told.path("gone.jsonl")))?;
+    let docs = told.folder("docs")?;
+    told.refused(Stage::new(&fixture("a b", &docs))?.options(&script))?;
+    let checks = ["is-nice".to_owned()];
+    told.refused(syncmgr_kit::test(&script, &Fixture::default(), &checks, |_| {}))?;
+    let recording = told.path("recording.jsonl");
+    for text in ["", "{\"version\":1}", "lemons\n"] {
+        fs::write(&recording, text)?;
+        told.refused(Recording::read(&recording))?;
+    }
+
+    let trapping = Core::new().also("(func $s unreachable) (start $s)").component()?;
+    let trapping = host().load("mail", &trapping)?;
+    for error in grants(told)? {
+        told.error(StartError::Grant(error));
+    }
+    let start = || trapping.start_blocking(SessionOptions::new(), Discard);
+    told.refused(start().map_err(KitError::from))?;
+    let request = RunRequest { on_death: OnDeath::Quarantine, ..RunRequest::default() };
+    let dying = || trapping.run_blocking(SessionOptions::new(), Discard, &request);
+    dying()?;
+    told.refused(dying().map_err(KitError::from))?;
+    // On the command line it is known what lets it go.
+    let dies = ["--set", "items=a", "--on-death", "quarantine"];
+    let dies = [&dies[..], &["--set", "synchronize=panic text=no_more_lemons"]].concat();
+    run(&told.path("state"), &dies)?;
+    let again = [&["run", conformance::SCRIPT][..], &dies].concat();
+    told.program("plugin-quarantined", "", &again)
+}

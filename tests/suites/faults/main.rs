@@ -1,0 +1,209 @@
+//! The `folder` plugin where things go wrong around it: no room, no permission, files and roots
+//! that do not hold still, a damaged memory and wrong clocks. Nothing is simulated.
+//!
+//! Every test also says: the run ends by itself, no content is lost, no file ever has a content
+//! that nobody gave it, and the next run without a fault needs no flag and brings the sides
+//! together.
+
+mod damaged_state;
+#[cfg(unix)]
+mod no_permission;
+#[cfg(target_os = "linux")]
+mod no_room;
+mod restless;
+#[cfg(unix)]
+mod vanishing;
+mod wrong_clocks;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+use anyhow::Context;
+use conformance::folder::{Pair, only_item, shape, work};
+use conformance::trees::{self, Entry, Tree};
+use syncmgr_host::{Report, Status};
+
+/// What a sync has to do, in every way at once.
+struct Scene {
+    baseline: Tree,
+    left: Tree,
+    right: Tree,
+}
+
+/// Paths whose two versions are both kept: which of them has the name depends on the times.
+const CONTESTED: &[&str] = &["both"];
+
+impl Scene {
+    /// Edits, new files, deletions, a conflict and a file that becomes a directory. Files are at
+    /// least so long, and the beginning of none is the content of another one.
+    fn everything(bytes: usize) -> Self {
+        let tree = |rows: &[(&str, &str)]| tree(rows, bytes);
+        Self {
+            baseline: tree(&[
+                ("same", "0"),
+                ("edited left", "0"),
+                ("edited right", "0"),
+                ("deleted left", "0"),
+                ("deleted right", "0"),
+                ("both", "0"),
+                ("becomes directory", "0"),
+                ("d/deep/in", "0"),
+                ("d/in", "0"),
+                ("d/same", "0"),
+            ]),
+            left: tree(&[
+                ("same", "0"),
+                ("edited left", "left"),
+                ("edited right", "0"),
+                ("deleted right", "0"),
+                ("both", "left"),
+                ("becomes directory/now", "left"),
+                ("d/deep/in", "left"),
+                ("d/in", "0"),
+                ("d/same", "0"),
+                ("new/left", "left"),
+            ]),
+            right: tree(&[
+                ("same", "0"),
+                ("edited left", "0"),
+                ("edited right", "right"),
+                ("deleted left", "0"),
+                ("both", "right"),
+                ("becomes directory", "0"),
+                ("d/deep/in", "0"),
+                ("d/in", "right"),
+                ("d/same", "0"),
+            ]),
+        }
+    }
+
+    /// Edits and new files on both sides: nothing of this deletes anything anywhere.
+    #[cfg(unix)]
+    fn without_deletions() -> Self {
+        let tree = |rows: &[(&str, &str)]| tree(rows, 0);
+        Self {
+            baseline: tree(&[("a", "0"), ("b", "0"), ("d/c", "0")]),
+            left: tree(&[("a", "left"), ("b", "0"), ("d/c", "0"), ("d/new", "left")]),
+            right: tree(&[("a", "0"), ("b", "right"), ("d/c", "0"), ("new", "right")]),
+        }
+    }
+
+    /// Syncs the baseline, and makes the edits.
+    fn prepare(&self, pair: &Pair) -> anyhow::Result<()> {
+        trees::write(&pair.left(), &self.baseline)?;
+        trees::write(&pair.right(), &self.baseline)?;
+        pair.sync()?;
+        trees::write(&pair.left(), &self.left)?;
+        trees::write(&pair.right(), &self.right)
+    }
+
+    /// The host calls that the run makes, and what comes out, where nothing goes wrong.
+    fn reference(&self) -> anyhow::Result<(Calls, Shape)> {
+        let pair = Pair::new()?;
+        self.prepare(&pair)?;
+        let first_write = Arc::new(AtomicUsize::new(0));
+        let (report, all) = pair.sync_disturbed({
+            let first_write = first_write.clone();
+            move |number, call| {
+                if call == "directory.create-file" {
+                    // Only the first one finds the zero.
+                    let _ = first_write.compare_exchange(0, number, SeqCst, SeqCst);
+                }
+                Ok(())
+            }
+        })?;
+        let calls = Calls { reading: first_write.load(SeqCst), all };
+        anyhow::ensure!(only_item(&report)?.status == Status::Succeeded, "{report:?}");
+        let [left, right] = pair.trees()?;
+        anyhow::ensure!(left == right, "got {left:?} and {right:?}");
+        Ok((calls, shape(&left, CONTESTED)))
+    }
+}
+
+/// How many host calls a run makes.
+struct Calls {
+    /// Until the first one that writes, which is when all decisions have been made.
+    reading: usize,
+    all: usize,
+}
+
+type Shape = (Tree, BTreeSet<Vec<u8>>, usize);
+
+/// Files whose contents tell their paths and versions.
+fn tree(rows: &[(&str, &str)], bytes: usize) -> Tree {
+    let mut tree = trees::tree(rows);
+    for (path, entry) in &mut tree {
+        if let Entry::File(content) = entry {
+            let mut long = [path.as_bytes(), b" ", content, b" "].concat();
+            let line = long.clone();
+            while long.len() < bytes {
+                long.extend_from_slice(&line);
+            }
+            *content = long;
+        }
+    }
+    tree
+}
+
+/// Checks what holds after any run, whatever went wrong in it.
+fn check_intact(pair: &Pair, report: &Report, existed: &BTreeSet<Vec<u8>>) -> anyhow::Result<()> {
+    anyhow::ensure!(report.error().is_none(), "it ended by itself: {:?}", report.outcome);
+    let lost = pair.lost(existed)?;
+    anyhow::ensure!(lost.is_empty(), "lost {lost:?}: {:?}", report.log);
+    for side in pair.trees()? {
+        for (path, entry) in side {
+            if let Entry::File(content) = entry
+                && !path.contains(".syncmgr-tmp-")
+            {
+                anyhow::ensure!(existed.contains(&content), "{path} is torn: {:?}", report.log);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Checks that nothing was deleted that both sides are to have in the end.
+fn check_kept(before: &[Tree; 2], pair: &Pair, expected: &Shape) -> anyhow::Result<()> {
+    for (before, after) in before.iter().zip(pair.trees()?) {
+        let gone = before.keys().find(|path| {
+            // A file makes way for the directory.
+            let stays = expected.0.contains_key(*path) && *path != "becomes directory";
+            stays && !after.contains_key(*path)
+        });
+        anyhow::ensure!(gone.is_none(), "{gone:?} was deleted");
+    }
+    Ok(())
+}
+
+/// Runs again, without a fault and without a flag. `None`: the sides are equal, and that is all.
+fn check_next_run(
+    pair: &Pair,
+    existed: &BTreeSet<Vec<u8>>,
+    expected: Option<&Shape>,
+) -> anyhow::Result<()> {
+    let report = pair.sync()?;
+    check_intact(pair, &report, existed).context("the next run")?;
+    anyhow::ensure!(only_item(&report)?.status == Status::Succeeded, "{report:?}");
+    let [left, right] = pair.trees()?;
+    anyhow::ensure!(left == right, "{left:?} and {right:?}: {:?}", report.log);
+    let came_out = shape(&left, CONTESTED);
+    let is_expected = expected.is_none_or(|expected| came_out == *expected);
+    anyhow::ensure!(is_expected, "got {came_out:?}: {:?}", report.log);
+    let unfinished = left.keys().find(|path| path.contains(".syncmgr-tmp-"));
+    anyhow::ensure!(unfinished.is_none(), "{unfinished:?} is left");
+    let again = pair.sync()?;
+    anyhow::ensure!(work(&again)? == 0, "the run after that has nothing to do: {again:?}");
+    Ok(())
+}
+
+/// The host calls at which a fault is tried for a row of a table: every so many. Rows begin at
+/// different calls, so that together they try all of them. `SYNCMGR_FAULT_STRIDE=1` tries each
+/// call for each row, which takes minutes.
+fn sample(row: usize, calls: usize, stride: usize) -> impl Iterator<Item = usize> {
+    let set = std::env::var("SYNCMGR_FAULT_STRIDE").ok().and_then(|text| text.parse().ok());
+    let stride = set.unwrap_or(stride).max(1);
+    (1 + row % stride..=calls).step_by(stride)
+}

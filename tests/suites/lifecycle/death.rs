@@ -1,0 +1,174 @@
+//! Plugins that die, and what is left of their sessions.
+
+use super::*;
+
+#[test]
+fn a_plugin_is_ended_wherever_it_is() -> anyhow::Result<()> {
+    for commands in [
+        "spin",
+        "sleep ms=600000",
+        "wait-cancelled item=a",
+        "progress item=a times=999999999 quiet=1",
+    ] {
+        let script = Script::new("a b")
+            .on("synchronize", &format!("progress item=b status=succeeded\n{commands}"));
+        let ran = script.run_with(|cancel| {
+            let cancel = cancel.clone();
+            std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_millis(50));
+                cancel.kill();
+            });
+        })?;
+        assert_eq!(ran.error_code(), Some("ended-killed"), "{commands}");
+        assert_eq!(ran.report.hresult(), Hresult::HRESULT_ERROR_CANCELLED, "{commands}");
+        assert_eq!(ran.ends(), [("a", Status::Failed), ("b", Status::Succeeded)], "{commands}");
+        assert_eq!(ran.report.items[0].hresult(), Hresult::HRESULT_ERROR_CANCELLED);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_plugin_that_dies_takes_only_unfinished_items_with_it() -> anyhow::Result<()> {
+    for (death, code, hresult, words) in [
+        (
+            "panic text=no_more_lemons",
+            "plugin-trap",
+            Hresult::HRESULT_ERROR_PROCESS_ABORTED,
+            "no more lemons",
+        ),
+        ("exit status=3", "plugin-exit", Hresult::HRESULT_ERROR_PROCESS_ABORTED, "status"),
+        ("allocate bytes=900000000", "ended-memory", Hresult::E_OUTOFMEMORY, "more memory"),
+    ] {
+        let commands = format!(
+            "progress item=a status=succeeded
+             log level=error text=full item=c code=no-space
+             progress item=c status=failed
+             {death}"
+        );
+        let ran = Script::new("a b c")
+            .on("synchronize", &commands)
+            .options(|options| {
+                options.limits(Limits { memory_bytes: 64 << 20, ..Limits::default() })
+            })
+            .run()?;
+        assert_eq!(ran.error_code(), Some(code), "{death}");
+        assert_eq!(ran.report.hresult(), hresult, "{death}");
+        assert_eq!(
+            ran.ends(),
+            [("a", Status::Succeeded), ("b", Status::Failed), ("c", Status::Failed)]
+        );
+        assert_eq!(ran.report.items[1].hresult(), hresult, "{death}");
+        assert_eq!(ran.report.items[2].hresult(), Hresult::HRESULT_ERROR_DISK_FULL, "{death}");
+        let message = ran.report.error().map(ToString::to_string).unwrap_or_default();
+        assert!(message.contains(words) && message.contains("synchronize"), "{message}");
+    }
+    Ok(())
+}
+
+#[test]
+fn items_that_were_prepared_and_left_for_others_are_skipped() -> anyhow::Result<()> {
+    let script = Script::new("a b")
+        .on("synchronize", "progress item=a status=updating\nprogress item=b status=succeeded");
+    let recorder = Recorder::new();
+    let mut session = script.start(recorder.clone())?;
+    session.block_on(async |session| {
+        session.initialize(Trigger::MANUAL, None).await?;
+        session.enum_items().await?;
+        session.prepare_for_sync(&[item("a")]).await?;
+        session.prepare_for_sync(&[item("b")]).await?;
+        session.synchronize().await
+    })?;
+    let report = session.report(Outcome::Completed);
+    let ends: Vec<_> = report.items.iter().map(|one| (one.name.as_str(), one.status)).collect();
+    assert_eq!(ends, [("a", Status::Skipped), ("b", Status::Succeeded)]);
+    assert_eq!(report.refused_calls, 1, "the plugin was told to leave `a` alone");
+    Ok(())
+}
+
+#[test]
+fn a_dead_session_is_never_entered_again() -> anyhow::Result<()> {
+    let mut session = Script::new("a").on("get-handler-info", "panic text=x").start(Discard)?;
+    let codes = session.block_on(async |session| {
+        session.initialize(Trigger::MANUAL, None).await?;
+        let first = session.handler_info().await.unwrap_err().code();
+        let second = session.enum_items().await.unwrap_err().code();
+        Ok([first, second])
+    })?;
+    assert_eq!(codes, ["plugin-trap", "session-dead"]);
+    Ok(())
+}
+
+#[test]
+fn a_dead_session_says_so_whatever_is_called() -> anyhow::Result<()> {
+    let mut session = Script::new("a").on("initialize", "panic text=x").start(Discard)?;
+    let codes = session.block_on(async |session| {
+        let first = session.initialize(Trigger::MANUAL, None).await.unwrap_err().code();
+        let again = session.initialize(Trigger::MANUAL, None).await.unwrap_err().code();
+        let info = session.handler_info().await.unwrap_err().code();
+        Ok([first, again, info])
+    })?;
+    assert_eq!(codes, ["plugin-trap", "session-dead", "session-dead"]);
+    Ok(())
+}
+
+#[test]
+fn what_was_prepared_ends_also_where_the_plugin_died_before_synchronize() -> anyhow::Result<()> {
+    let recorder = Recorder::new();
+    let script = Script::new("a").on("get-properties", "panic text=x");
+    let mut session = script.start(recorder.clone())?;
+    let code = session.block_on(async |session| {
+        session.initialize(Trigger::MANUAL, None).await?;
+        session.prepare_for_sync(&[item("a")]).await?;
+        session.properties(None).await.unwrap_err();
+        Ok(session.synchronize().await.unwrap_err().code())
+    })?;
+    assert_eq!(code, "session-dead");
+    let recorded = format!("{:?}", recorder.recorded());
+    assert!(recorded.contains("Failed"), "{recorded}");
+    Ok(())
+}
+
+#[test]
+fn the_message_of_a_push_that_failed_is_bounded() -> anyhow::Result<()> {
+    let message = "x".repeat(5000);
+    let ran = Script::new("a")
+        .on("set-item-status", &format!("fail text={message}"))
+        .run_with(|cancel| cancel.cancel_item(item("a")))?;
+    let entry = ran.report.log.iter().find(|entry| entry.text.starts_with("set-item-status f"));
+    assert_eq!(entry.map(|entry| entry.text.len()), Some(4096));
+    Ok(())
+}
+
+#[test]
+fn what_a_dead_session_did_is_not_changed_by_later_calls() -> anyhow::Result<()> {
+    let script = Script::new("a b").on("synchronize", "progress item=a status=succeeded");
+    let mut session = script.on("show-error", "panic text=x").start(Discard)?;
+    let items = [item("a"), item("b")];
+    let codes = session.block_on(async |session| {
+        session.initialize(Trigger::MANUAL, None).await?;
+        session.prepare_for_sync(&items).await?;
+        session.synchronize().await?;
+        let shown = session.show_error(ErrorId::from_uuid(Default::default())).await;
+        let prepared = session.prepare_for_sync(&items).await.unwrap_err().code();
+        let synchronized = session.synchronize().await.unwrap_err().code();
+        Ok([shown.unwrap_err().code(), prepared, synchronized])
+    })?;
+    assert_eq!(codes, ["plugin-trap", "session-dead", "session-dead"]);
+    let report = session.report(Outcome::Completed);
+    let ends: Vec<_> = report.items.iter().map(|item| item.status).collect();
+    assert_eq!(ends, [Status::Succeeded, Status::Failed]);
+    Ok(())
+}
+
+#[test]
+fn stderr_and_the_names_on_the_stack_are_in_the_error() -> anyhow::Result<()> {
+    let ran =
+        Script::new("a").on("synchronize", "print text=before_the_end\npanic text=boom").run()?;
+    let Some(syncmgr_host::SessionError::Trap { backtrace, stderr, .. }) = ran.report.error()
+    else {
+        panic!("{:?}", ran.report.outcome)
+    };
+    assert!(stderr.contains("before the end"), "{stderr}");
+    assert!(backtrace.contains("synchronize"), "{backtrace}");
+    Ok(())
+}
