@@ -104,6 +104,8 @@ impl Node {
         let child = Command::new("syncthing")
             .args(["serve", "--no-browser", "--no-restart"])
             .arg(format!("--home={}", self.home.display()))
+            // Else it is a child of the process that is started here, and outlives that.
+            .env("STMONITORED", "yes")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
