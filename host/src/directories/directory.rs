@@ -113,6 +113,32 @@ impl State {
             .and_then(|name| operation(directory, name).map_err(|error| failure(&error, name))))
     }
 
+    /// The directory that an entry is renamed or linked to, if it may be there under that name. A
+    /// file that comes into the storage takes room there, a linked one when its first name is gone.
+    fn admit(
+        &mut self,
+        call: &'static str,
+        this: &Resource<Directory>,
+        name: &str,
+        to: &Resource<Directory>,
+        to_name: &str,
+    ) -> Answer<Directory> {
+        let to = self.directory(to)?;
+        let from = self.directory(this)?;
+        let comes = || match from.stored || !to.stored || checked_name(name).is_err() {
+            true => 0,
+            false => size_of(&from, name),
+        };
+        let allowed = to.writable().and_then(|()| checked_name(to_name));
+        match allowed.and_then(|_| self.charge(to.stored, comes())) {
+            Ok(()) => Ok(Ok(to)),
+            Err(error) => {
+                self.enter(call)?;
+                Ok(Err(error))
+            }
+        }
+    }
+
     /// Takes room in the storage for one more entry, and makes sure that it can be opened.
     fn make_room(&self, this: &Resource<Directory>, opens: bool) -> Answer<()> {
         if opens && self.open_files >= self.max_open_files {
@@ -280,22 +306,10 @@ impl wit::HostDirectory for Waiting<'_> {
         to_name: String,
         replace: bool,
     ) -> Answer<()> {
-        let to = self.directory(&to)?;
-        let allowed = to.writable().and_then(|()| checked_name(&to_name).map(|_| ()));
-        if let Err(error) = allowed {
-            self.enter("directory.rename")?;
-            return Ok(Err(error));
-        }
-        // What moves into the storage takes room there.
-        let from = self.directory(&this)?;
-        let moved = match from.stored || !to.stored || checked_name(&name).is_err() {
-            true => 0,
-            false => size_of(&from, &name),
+        let to = match self.admit("directory.rename", &this, &name, &to, &to_name)? {
+            Ok(to) => to,
+            Err(error) => return Ok(Err(error)),
         };
-        if let Err(error) = self.charge(to.stored, moved) {
-            self.enter("directory.rename")?;
-            return Ok(Err(error));
-        }
         self.on_entry("directory.rename", &this, &name, true, |directory, name| {
             directory.handle.rename(name, &to.handle, &to_name, replace)
         })
@@ -308,22 +322,10 @@ impl wit::HostDirectory for Waiting<'_> {
         to: Resource<Directory>,
         to_name: String,
     ) -> Answer<()> {
-        let to = self.directory(&to)?;
-        let allowed = to.writable().and_then(|()| checked_name(&to_name).map(|_| ()));
-        if let Err(error) = allowed {
-            self.enter("directory.link")?;
-            return Ok(Err(error));
-        }
-        // Once its first name is gone, it is the second one that takes the room.
-        let from = self.directory(&this)?;
-        let linked = match from.stored || !to.stored || checked_name(&name).is_err() {
-            true => 0,
-            false => size_of(&from, &name),
+        let to = match self.admit("directory.link", &this, &name, &to, &to_name)? {
+            Ok(to) => to,
+            Err(error) => return Ok(Err(error)),
         };
-        if let Err(error) = self.charge(to.stored, linked) {
-            self.enter("directory.link")?;
-            return Ok(Err(error));
-        }
         self.on_entry("directory.link", &this, &name, true, |directory, name| {
             directory.handle.link(name, &to.handle, &to_name)
         })

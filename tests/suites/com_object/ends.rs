@@ -2,6 +2,18 @@
 
 use super::*;
 
+/// Starts a run of both items, and returns when it is at work.
+fn synchronize_until_it_reports(client: &mut Client) -> Result<()> {
+    client.begin(MANUAL);
+    assert_eq!(client.prepare_named("a b"), Hresult::S_OK);
+    client.completed("PrepareForSyncCompleted")?;
+    assert_eq!(client.synchronize(), Hresult::S_OK);
+    while !client.log().iter().any(|line| line.starts_with("Progress")) {
+        std::thread::yield_now();
+    }
+    Ok(())
+}
+
 #[test]
 fn a_push_reaches_the_plugin_in_either_window() -> Result<()> {
     // Between the return of `PrepareForSync` and its completion.
@@ -53,13 +65,7 @@ fn a_push_that_means_nothing_is_refused() -> Result<()> {
 fn taking_the_callback_away_ends_the_run_and_nothing_is_called_after_it() -> Result<()> {
     let mut client =
         client(script("progress item=a status=updating quiet=1\nwait-cancelled"), agree());
-    client.begin(MANUAL);
-    assert_eq!(client.prepare_named("a b"), Hresult::S_OK);
-    client.completed("PrepareForSyncCompleted")?;
-    assert_eq!(client.synchronize(), Hresult::S_OK);
-    while !client.log().iter().any(|line| line.starts_with("Progress")) {
-        std::thread::yield_now();
-    }
+    synchronize_until_it_reports(&mut client)?;
     assert_eq!(client.clear_callback(), Hresult::S_OK);
     let before = client.made().len();
     client.forget_callback();
@@ -79,13 +85,7 @@ fn releasing_the_handler_ends_the_run() -> Result<()> {
     ] {
         let limits = Limits { grace: Duration::from_millis(50), ..Limits::default() };
         let mut client = client(script(work).limits(limits), agree());
-        client.begin(MANUAL);
-        assert_eq!(client.prepare_named("a b"), Hresult::S_OK);
-        client.completed("PrepareForSyncCompleted")?;
-        assert_eq!(client.synchronize(), Hresult::S_OK);
-        while !client.log().iter().any(|line| line.starts_with("Progress")) {
-            std::thread::yield_now();
-        }
+        synchronize_until_it_reports(&mut client)?;
         client.release();
         client.forget_callback();
         assert!(client.callback_is_gone(), "{work}");
