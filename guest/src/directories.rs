@@ -5,7 +5,7 @@
 //! `/storage` reaches the same files where that is enough.
 
 use crate::error::Result;
-use crate::imports::directories as wit;
+use crate::imports::directories::{self as wit, CopyRequest as WitCopyRequest};
 
 pub use crate::bindings::syncmgr::plugin::directories::{Access, Entry, EntryKind, Metadata};
 
@@ -224,11 +224,7 @@ impl File {
     /// The BLAKE3 digest of all that was read by [`File::hash`] or taken by
     /// [`File::copy_from`] from this handle.
     pub fn digest(&self) -> [u8; 32] {
-        let mut digest = [0; 32];
-        let bytes = self.0.digest();
-        let len = bytes.len().min(32);
-        digest[..len].copy_from_slice(&bytes[..len]);
-        digest
+        digest(&self.0.digest())
     }
 
     /// Sets when the content was last changed, in nanoseconds since 1970.
@@ -255,4 +251,69 @@ pub fn flush_files(files: &[&File]) -> Vec<Result<()>> {
     let no_answer = || Err(crate::Error::failed("whether it was flushed is not known"));
     let answer = |_: &&File| flushed.next().map_or_else(no_answer, |flushed| Ok(flushed?));
     files.iter().map(answer).collect()
+}
+
+/// A file that [`copy_files`] is to copy.
+#[derive(Clone, Copy, Debug)]
+pub struct CopyRequest<'a> {
+    /// The directory of the file.
+    pub source: &'a Directory,
+    /// The name of the file.
+    pub name: &'a str,
+    /// The directory of the copy.
+    pub target: &'a Directory,
+    /// The name of the copy, which is new.
+    pub target_name: &'a str,
+    /// The length in bytes from which on the file is another one than was meant: a longer one is
+    /// not copied.
+    pub max_size: u64,
+    /// Whether the copy is read back, and its digest compared.
+    pub verify: bool,
+}
+
+impl<'a> CopyRequest<'a> {
+    fn to_wit(self) -> WitCopyRequest<'a> {
+        WitCopyRequest {
+            source: &self.source.0,
+            name: self.name.to_owned(),
+            target: &self.target.0,
+            target_name: self.target_name.to_owned(),
+            max_size: self.max_size,
+            verify: self.verify,
+        }
+    }
+}
+
+/// A file that was copied by [`copy_files`].
+#[derive(Debug)]
+pub struct CopiedFile {
+    /// What the system knew about the file when it was opened.
+    pub source: Metadata,
+    /// The BLAKE3 digest of its content.
+    pub digest: [u8; 32],
+    /// The copy, open for writing and reading, at its end. It is not durable yet.
+    pub copy: File,
+}
+
+/// Copies several files with their times and permission bits, several at once, and answers for each
+/// of them, in their order. Where one fails there is nothing under its new name. At most 1,024.
+pub fn copy_files(requests: &[CopyRequest<'_>]) -> Vec<Result<CopiedFile>> {
+    let wit_requests: Vec<_> = requests.iter().copied().map(CopyRequest::to_wit).collect();
+    let mut copied = wit::copy_files(&wit_requests).into_iter();
+    let no_answer = || Err(crate::Error::failed("whether it was copied is not known"));
+    let answer = |_: &CopyRequest<'_>| {
+        copied.next().map_or_else(no_answer, |copied| {
+            let copied = copied?;
+            let digest = digest(&copied.digest);
+            Ok(CopiedFile { source: copied.source, digest, copy: File(copied.copy) })
+        })
+    };
+    requests.iter().map(answer).collect()
+}
+
+fn digest(bytes: &[u8]) -> [u8; 32] {
+    let mut digest = [0; 32];
+    let len = bytes.len().min(32);
+    digest[..len].copy_from_slice(&bytes[..len]);
+    digest
 }

@@ -176,7 +176,7 @@ impl SyncManager {
 
     /// Has the n-th call of a function of [`directories`](crate::directories), from 1 on, fail. The
     /// name is that of the contract: `file.write`, `file.copy-from`, `directory.rename`,
-    /// `listing.next`.
+    /// `listing.next`. Each file of `copy-files` counts.
     #[must_use]
     pub fn fail(mut self, call: &str, nth: usize, code: ErrorCode) -> Self {
         let delay = Duration::ZERO;

@@ -7,9 +7,12 @@ mod system;
 #[path = "directories/portable.rs"]
 mod system;
 
+mod copies;
 mod directory;
 mod file;
 mod flush;
+mod range;
+mod threads;
 
 use std::io;
 use std::sync::Arc;
@@ -22,7 +25,7 @@ use crate::convert;
 use crate::grants::{Access, Grant};
 use crate::hresult::ErrorCode;
 use crate::state::{State, Waiting};
-use crate::storage::{Full, STORAGE};
+use crate::storage::{Full, STORAGE, Storage};
 
 /// Entries that one call of `next` returns at most.
 const PAGE_ENTRIES: usize = 1024;
@@ -80,6 +83,16 @@ fn refuse<T>(code: ErrorCode, message: String) -> Result<T, types::Error> {
     Err(convert::wit_error(code, message))
 }
 
+/// Takes room in the storage for so many bytes.
+fn charge(storage: &Storage, bytes: u64) -> Result<(), types::Error> {
+    storage.charge(bytes).map_err(|Full(used)| {
+        let message = format!(
+            "the plugin's own storage holds {used} bytes; raise `storage-bytes` if that is right"
+        );
+        convert::wit_error(ErrorCode::NoSpace, message)
+    })
+}
+
 impl State {
     /// Hands over something that holds a file of the system.
     fn push<T: Send + 'static>(&mut self, made: Result<T, types::Error>) -> Answer<Resource<T>> {
@@ -116,16 +129,10 @@ impl State {
         }
     }
 
-    /// Takes room in the storage for so many bytes.
+    /// Takes room for so many bytes, where it is the storage that they are in.
     fn charge(&self, stored: bool, bytes: u64) -> Result<(), types::Error> {
         let storage = self.storage.as_ref().filter(|_| stored);
-        storage.map_or(Ok(()), |storage| storage.charge(bytes)).map_err(|Full(used)| {
-            let message = format!(
-                "the plugin's own storage holds {used} bytes; raise `storage-bytes` if that is \
-                 right"
-            );
-            convert::wit_error(ErrorCode::NoSpace, message)
-        })
+        storage.map_or(Ok(()), |storage| charge(storage, bytes))
     }
 
     fn too_many_open(&self) -> String {
@@ -172,6 +179,14 @@ impl wit::Host for Waiting<'_> {
             ),
         };
         self.push(opened)
+    }
+
+    fn copy_files(
+        &mut self,
+        requests: Vec<wit::CopyRequest>,
+    ) -> wasmtime::Result<Vec<Result<wit::CopiedFile, types::Error>>> {
+        self.enter("copy-files")?;
+        self.copy_requested(&requests)
     }
 
     fn flush_files(

@@ -23,17 +23,17 @@ const NAME_BYTES: usize = 255;
 #[allow(unreachable_pub, reason = "the generated bindings name it")]
 #[derive(Clone, Debug)]
 pub struct Directory {
-    handle: Arc<system::Handle>,
+    pub(super) handle: Arc<system::Handle>,
     access: Access,
     /// How many directories it is below the granted one.
     depth: usize,
     /// Whether it is in the plugin's own storage, which has a quota.
-    stored: bool,
+    pub(super) stored: bool,
     /// Why it may not be changed, for a message.
     name: Arc<str>,
 }
 
-fn checked_name(name: &str) -> Result<&str, types::Error> {
+pub(super) fn checked_name(name: &str) -> Result<&str, types::Error> {
     let meaningful = name.contains(['/', '\0']) || system::has_special_meaning(name);
     if name.is_empty() || name == "." || name == ".." || name.len() > NAME_BYTES || meaningful {
         return refuse(ErrorCode::InvalidArgument, format!("{name:?} names no single entry"));
@@ -68,7 +68,7 @@ impl Directory {
         Ok(Self { handle, access, depth: 0, stored, name: name.into() })
     }
 
-    fn writable(&self) -> Result<(), types::Error> {
+    pub(super) fn writable(&self) -> Result<(), types::Error> {
         match self.access {
             Access::ReadWrite => Ok(()),
             Access::ReadOnly => refuse(

@@ -6,16 +6,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use wasmtime::component::Resource;
 
+use super::range::copy_in_system;
 use super::{Answer, failure, refuse, system};
 use crate::bindings::directories as wit;
 use crate::bindings::types;
+use crate::convert;
 use crate::hresult::ErrorCode;
 use crate::state::Waiting;
 
 /// Bytes that one call of `read` returns at most.
 const READ_BYTES: u32 = 1 << 20;
 /// Bytes that go through memory at once when copying.
-const COPY_BYTES: usize = 256 << 10;
+pub(super) const COPY_BYTES: usize = 256 << 10;
 
 /// An open regular file.
 #[allow(unreachable_pub, reason = "the generated bindings name it")]
@@ -29,7 +31,11 @@ pub struct File {
 
 impl File {
     pub(super) fn new(file: std::fs::File, writable: bool, stored: bool) -> Self {
-        Self { file: Arc::new(file), writable, stored, hasher: blake3::Hasher::new() }
+        Self::open(Arc::new(file), writable, stored)
+    }
+
+    pub(super) fn open(file: Arc<std::fs::File>, writable: bool, stored: bool) -> Self {
+        Self { file, writable, stored, hasher: blake3::Hasher::new() }
     }
 
     pub(super) fn writable(&self) -> Result<(), types::Error> {
@@ -41,7 +47,7 @@ impl File {
 }
 
 /// Reads a piece of a file into the buffer; how much there was.
-fn read_piece(mut file: &std::fs::File, buffer: &mut [u8]) -> io::Result<usize> {
+pub(super) fn read_piece(mut file: &std::fs::File, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
         match file.read(buffer) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -50,7 +56,15 @@ fn read_piece(mut file: &std::fs::File, buffer: &mut [u8]) -> io::Result<usize> 
     }
 }
 
-fn system_time(nanoseconds: i64) -> SystemTime {
+/// Why a file could not be copied.
+pub(super) fn copy_failure(error: &io::Error) -> types::Error {
+    match error.kind() == io::ErrorKind::UnexpectedEof {
+        true => convert::wit_error(ErrorCode::Changed, "the file became shorter".to_owned()),
+        false => failure(error, "copying"),
+    }
+}
+
+pub(super) fn system_time(nanoseconds: i64) -> SystemTime {
     let distance = Duration::from_nanos(nanoseconds.unsigned_abs());
     match nanoseconds >= 0 {
         true => UNIX_EPOCH + distance,
@@ -129,8 +143,25 @@ impl wit::HostFile for Waiting<'_> {
         let mut done = 0;
         let target = self.table.get(&this)?;
         let (mut outcome, stored) = (target.writable(), target.stored);
+        // What comes into the storage is counted before it is written.
+        let mut by_system = !stored;
         while outcome.is_ok() && done < len {
             self.check_ended()?;
+            if by_system {
+                let to = Arc::clone(&self.table.get(&this)?.file);
+                let from = self.table.get_mut(&source)?;
+                match copy_in_system(&from.file, &to, &mut from.hasher, len - done) {
+                    Ok(Some(copied)) => {
+                        done += copied;
+                        continue;
+                    }
+                    Ok(None) => by_system = false,
+                    Err(error) => {
+                        outcome = Err(copy_failure(&error));
+                        break;
+                    }
+                }
+            }
             let piece = usize::try_from(len - done).unwrap_or(COPY_BYTES).min(COPY_BYTES);
             let from = self.table.get_mut(&source)?;
             let read = match read_piece(&from.file, &mut buffer[..piece]) {

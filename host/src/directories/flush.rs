@@ -3,49 +3,19 @@
 
 use std::fs::File;
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+
+use super::threads;
 
 /// Files that are flushed at the same time.
 const AT_ONCE: usize = 16;
-
-/// What one file may take without more threads being started, which takes as long.
-const SOON: Duration = Duration::from_micros(200);
 
 /// Flushes the files for as long as it is to go on. Absent: it did not come to that one.
 pub(super) fn flush_all(
     files: &[Arc<File>],
     go_on: impl Fn() -> bool + Sync,
 ) -> Vec<Option<io::Result<()>>> {
-    let flushed: Vec<OnceLock<io::Result<()>>> = files.iter().map(|_| OnceLock::new()).collect();
-    let next = AtomicUsize::new(0);
-    // Whether there was one more.
-    let flush_one = || {
-        let index = next.fetch_add(1, Ordering::Relaxed);
-        let (true, Some(file), Some(flushed)) = (go_on(), files.get(index), flushed.get(index))
-        else {
-            return false;
-        };
-        flushed.get_or_init(|| file.sync_all());
-        true
-    };
-    let takes_long = || {
-        let begun = Instant::now();
-        flush_one().then(|| begun.elapsed() > SOON)
-    };
-    // In memory, or where a disk only says that it flushes, one is done sooner than a thread starts.
-    while takes_long() == Some(false) {}
-    let rest = files.len().saturating_sub(next.load(Ordering::Relaxed));
-    thread::scope(|scope| {
-        for _ in 1..rest.min(AT_ONCE) {
-            // Without another thread it takes longer.
-            let _ = thread::Builder::new().spawn_scoped(scope, || while flush_one() {});
-        }
-        while flush_one() {}
-    });
-    flushed.into_iter().map(OnceLock::into_inner).collect()
+    threads::share(files.len(), AT_ONCE, go_on, |index| files[index].sync_all())
 }
 
 #[cfg(test)]
@@ -70,14 +40,6 @@ mod tests {
             assert_eq!(flushed.len(), count);
             assert!(flushed.iter().all(|one| matches!(one, Some(Ok(())))), "{count}: {flushed:?}");
         }
-        Ok(())
-    }
-
-    #[test]
-    fn files_that_it_does_not_come_to_have_no_answer() -> io::Result<()> {
-        let asked = AtomicUsize::new(0);
-        let flushed = flush_all(&files(100)?, || asked.fetch_add(1, Ordering::Relaxed) < 10);
-        assert_eq!(flushed.iter().flatten().count(), 10);
         Ok(())
     }
 

@@ -127,7 +127,7 @@ fn check(way: &Way, victim: Victim, since: Since) -> anyhow::Result<usize> {
         let (seen, place, change) = (seen.clone(), place.clone(), way.change);
         let mut copying = None;
         move |number, call| {
-            if call == "file.copy-from" && copying.is_none() {
+            if matches!(call, "file.copy-from" | "copy-files") && copying.is_none() {
                 copying = Some(number);
             }
             let is_time = match since {

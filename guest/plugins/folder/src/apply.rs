@@ -5,6 +5,7 @@ mod agreed;
 mod copy;
 mod still;
 mod walker;
+mod write;
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -17,9 +18,10 @@ use crate::plan::{Action, Operation, Plan};
 use crate::state::BaseChildren;
 use crate::tree::{Fingerprint, Name, Side};
 use agreed::revert;
-use copy::{Batch, unless_unsupported};
+use copy::Batch;
 use still::{changed, check};
 use walker::{Walker, split};
+use write::unless_unsupported;
 
 /// What was done.
 #[derive(Debug, Default)]
@@ -47,10 +49,10 @@ pub struct Applier<'a> {
     next_temp: u64,
     now: i64,
     dirty: BTreeSet<(Side, bool, String)>,
-    /// Copies that have no name yet.
+    /// Copies that are not made yet, or have no name yet.
     batch: Batch,
-    /// That something failed for want of room.
-    no_room: Option<Error>,
+    /// Why nothing more is to be done, as soon as there is a reason.
+    ended: Result<(), Stop>,
     /// What was done so far.
     pub done: Done,
     /// Whether all of it is durable, as far as that was asked for.
@@ -77,7 +79,7 @@ impl<'a> Applier<'a> {
             now,
             dirty: BTreeSet::new(),
             batch: Batch::default(),
-            no_room: None,
+            ended: Ok(()),
             done: Done::default(),
             is_durable: false,
             undone: HashSet::new(),
@@ -101,33 +103,30 @@ impl<'a> Applier<'a> {
     /// also after a failure or a cancellation, which ends it early.
     pub fn apply(&mut self, plan: &mut Plan, before: &BaseChildren) -> Result<(), Stop> {
         let total = plan.operations.iter().map(Operation::bytes).sum();
-        let mut ended = self.run.total_bytes(total);
+        self.ended = self.run.total_bytes(total);
         let operations = std::mem::take(&mut plan.operations);
         let removals = std::mem::take(&mut plan.removals);
         for operation in operations.into_iter().chain(removals) {
-            if ended.is_ok() && needs_names(&operation.action) {
+            if self.ended.is_ok() && needs_names(&operation.action) {
                 self.settle(&mut plan.next);
             }
-            self.end_without_room(&mut ended);
-            if ended.is_err() {
+            if self.ended.is_err() {
                 self.undone.insert(operation.key);
                 continue;
             }
-            match self.one(&operation, &mut plan.next) {
-                Ok(()) => {}
-                Err(Stop::Failed(error)) => self.fail(&operation, error),
-                Err(cancelled @ (Stop::Item | Stop::All)) => {
-                    self.undone.insert(operation.key);
-                    ended = Err(cancelled);
-                }
+            if let Err(stop) = self.one(&operation, &mut plan.next) {
+                self.give_up(&operation, stop);
             }
             if self.batch.is_full(self.options) {
-                self.settle(&mut plan.next);
+                self.name_copies(&mut plan.next);
             }
         }
+        if self.ended.is_ok() {
+            self.settle(&mut plan.next);
+        }
+        self.leave_planned();
         // What was copied before a cancellation stays.
-        self.settle(&mut plan.next);
-        self.end_without_room(&mut ended);
+        self.name_copies(&mut plan.next);
         for key in &self.undone {
             revert(&mut plan.next, before, key);
         }
@@ -135,26 +134,36 @@ impl<'a> Applier<'a> {
         plan.conflicts.retain(|conflict| !undone.contains(conflict.copy.as_str()));
         self.flush()?;
         self.is_durable = true;
-        ended
+        std::mem::replace(&mut self.ended, Ok(()))
+    }
+
+    /// Records that an operation was not done.
+    fn give_up(&mut self, operation: &Operation, stop: Stop) {
+        match stop {
+            Stop::Failed(error) => self.fail(operation, error),
+            Stop::Item | Stop::All => {
+                self.undone.insert(Name::clone(&operation.key));
+                self.end(Err(stop));
+            }
+        }
+    }
+
+    /// Ends the work, unless it has ended already.
+    fn end(&mut self, ended: Result<(), Stop>) {
+        if self.ended.is_ok() {
+            self.ended = ended;
+        }
     }
 
     /// Records that an operation could not be done.
     fn fail(&mut self, operation: &Operation, error: Error) {
         self.undone.insert(Name::clone(&operation.key));
         if error.code == ErrorCode::NoSpace {
-            self.no_room = Some(error.clone());
+            // Without room nothing more will succeed.
+            self.end(Err(Stop::Failed(error.clone())));
         }
         let path = operation.paths[operation.side().index()].to_string();
         self.done.failed.push((path, error));
-    }
-
-    /// Without room nothing more will succeed.
-    fn end_without_room(&mut self, ended: &mut Result<(), Stop>) {
-        if let Some(error) = self.no_room.take()
-            && ended.is_ok()
-        {
-            *ended = Err(Stop::Failed(error));
-        }
     }
 
     /// Makes the names durable that were made, renamed or removed.

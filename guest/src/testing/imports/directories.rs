@@ -20,6 +20,8 @@ const PAGE: usize = 1_024;
 const READ_BYTES: u32 = 1 << 20;
 /// Files that one call flushes at most.
 const FLUSHED_FILES: usize = 1_024;
+/// Files that one call copies at most.
+const COPIED_FILES: usize = 1_024;
 
 fn refuse<T>(code: ErrorCode, message: &str) -> Answer<T> {
     Err(wit::Error { code, message: message.to_owned() })
@@ -72,6 +74,69 @@ pub(crate) fn flush_files(files: &[&File]) -> Vec<Answer<()>> {
         (Ok(()), true) => file.sync(),
     };
     files.iter().enumerate().map(flush).collect()
+}
+
+pub(crate) struct CopyRequest<'a> {
+    pub(crate) source: &'a Directory,
+    pub(crate) name: String,
+    pub(crate) target: &'a Directory,
+    pub(crate) target_name: String,
+    pub(crate) max_size: u64,
+    pub(crate) verify: bool,
+}
+
+pub(crate) struct CopiedFile {
+    pub(crate) source: Metadata,
+    pub(crate) digest: Vec<u8>,
+    pub(crate) copy: File,
+}
+
+pub(crate) fn copy_files(requests: &[CopyRequest<'_>]) -> Vec<Answer<CopiedFile>> {
+    let copy = |(index, request): (usize, &CopyRequest<'_>)| {
+        // Each counts, so that a test can let any of them fail.
+        desk::enter("copy-files")?;
+        match index < COPIED_FILES {
+            true => request.copy(),
+            false => refuse(ErrorCode::InvalidArgument, "these are too many files"),
+        }
+    };
+    requests.iter().enumerate().map(copy).collect()
+}
+
+impl CopyRequest<'_> {
+    fn copy(&self) -> Answer<CopiedFile> {
+        let (path, new) = (self.source.at(&self.name)?, self.target.change(&self.target_name)?);
+        if !io(path.symlink_metadata())?.is_file() {
+            return refuse(ErrorCode::Changed, "it is no file");
+        }
+        let mut from = io(fs::File::open(&path))?;
+        let source = io(from.metadata())?;
+        if source.len() > self.max_size {
+            return refuse(ErrorCode::Changed, "it is longer");
+        }
+        let copy = io(fs::File::options().read(true).write(true).create_new(true).open(&new))?;
+        let mut fill = || {
+            let mut content = Vec::new();
+            from.read_to_end(&mut content)?;
+            (&copy).write_all(&content)?;
+            copy.set_modified(source.modified()?)?;
+            let source = metadata(&source);
+            source.mode.map_or(Ok(()), |mode| set_mode(&new, mode))?;
+            if self.verify && fs::read(&new)? != content {
+                return Err(io::Error::other("it reads back differently"));
+            }
+            Ok((source, blake3::hash(&content).as_bytes().to_vec()))
+        };
+        match io(fill()) {
+            Ok((source, digest)) => {
+                Ok(CopiedFile { source, digest, copy: File::new(copy, new, Access::ReadWrite) })
+            }
+            Err(error) => {
+                let _ = fs::remove_file(&new);
+                Err(error)
+            }
+        }
+    }
 }
 
 fn nanoseconds(time: SystemTime) -> i64 {

@@ -1,8 +1,9 @@
-//! Copies files. A copy has a temporary name until its content is on the disk, and waits for that
-//! together with others: a disk writes many at once in little more than the time of one.
+//! Copies files. A copy has a temporary name until its content is on the disk. Small ones are copied
+//! together, and all wait for the disk together: it writes many at once in little more than the time
+//! of one.
 
-use syncmgr_plugin::directories::{self, File, Metadata};
-use syncmgr_plugin::{Error, ErrorCode, Result, Stop};
+use syncmgr_plugin::directories::{self, CopiedFile, CopyRequest, Directory, File};
+use syncmgr_plugin::{ErrorCode, Result, Stop};
 
 use super::still::{changed, check, is_still};
 use super::{Applier, split};
@@ -13,27 +14,71 @@ use crate::state::BaseChildren;
 use crate::tree::{Digest, Fingerprint, Side};
 
 /// Bytes that are copied between two looks at whether the user cancelled.
-const STEP_BYTES: u64 = 4 << 20;
+pub(super) const STEP_BYTES: u64 = 4 << 20;
+/// The longest file that is copied together with others.
+const SMALL_BYTES: u64 = 1 << 20;
 /// Copies that wait for each other at most. They are open, and a host lets no more than 128 be so.
 const BATCH_FILES: usize = 64;
 /// The bytes of those copies, from which on they do not wait for more: a user who cancels waits for
 /// them.
 const BATCH_BYTES: u64 = 8 << 20;
+/// Pairs of directories between which files are copied together. They are open, too.
+const BATCH_PLACES: usize = 8;
 
-/// A copy that has no name yet.
-struct Copied {
-    operation: Operation,
-    from: Side,
-    source: Fingerprint,
-    replaces: Option<Fingerprint>,
-    temp: String,
-    digest: Digest,
+/// A copy that is to be made.
+pub(super) struct Planned {
+    pub(super) operation: Operation,
+    pub(super) from: Side,
+    pub(super) source: Fingerprint,
+    pub(super) digest: Option<Digest>,
+    pub(super) replaces: Option<Fingerprint>,
+    pub(super) temp: String,
 }
 
-/// Copies that are flushed together, and then get their names.
+impl Planned {
+    /// The path on the side of the file, or on that of the copy.
+    pub(super) fn path(&self, side: Side) -> &str {
+        &self.operation.paths[side.index()]
+    }
+
+    /// Whether these are what the plan saw.
+    fn is_of(&self, source: &Fingerprint, digest: &Digest) -> bool {
+        is_still(source, &self.source) && self.is_digest(digest)
+    }
+
+    fn request<'a>(&'a self, place: &'a Place, options: &Options) -> CopyRequest<'a> {
+        CopyRequest {
+            source: &place.source,
+            name: split(self.path(self.from)).1,
+            target: &place.target,
+            target_name: &self.temp,
+            max_size: self.source.size,
+            verify: options.verify,
+        }
+    }
+
+    pub(super) fn is_digest(&self, digest: &Digest) -> bool {
+        self.digest.as_ref().is_none_or(|planned| planned == digest)
+    }
+}
+
+/// Two directories, by their paths, between which files are copied.
+struct Place {
+    from: Side,
+    paths: [String; 2],
+    source: Directory,
+    target: Directory,
+}
+
+/// Copies that wait for others.
 #[derive(Default)]
 pub(super) struct Batch {
-    copies: Vec<(Copied, File)>,
+    /// Those that are still to be made, and which of the places they are for.
+    planned: Vec<(Planned, usize)>,
+    planned_bytes: u64,
+    places: Vec<Place>,
+    /// Those that are to be flushed, and then get their names.
+    copies: Vec<(Planned, Digest, File)>,
     bytes: u64,
 }
 
@@ -42,10 +87,21 @@ impl Batch {
     pub(super) fn is_full(&self, options: &Options) -> bool {
         !options.durable || self.copies.len() >= BATCH_FILES || self.bytes >= BATCH_BYTES
     }
+
+    /// Whether those that are still to be made are to wait no longer.
+    fn is_ready(&self) -> bool {
+        self.planned.len() + self.copies.len() >= BATCH_FILES
+            || self.planned_bytes >= STEP_BYTES
+            || self.places.len() >= BATCH_PLACES
+    }
+
+    fn is_empty(&self) -> bool {
+        self.planned.is_empty() && self.copies.is_empty()
+    }
 }
 
 impl Applier<'_> {
-    /// Copies a file, up to its name.
+    /// Copies a file, up to its name, or lets it wait for that.
     pub(super) fn copy(
         &mut self,
         operation: &Operation,
@@ -55,198 +111,192 @@ impl Applier<'_> {
         replaces: Option<&Fingerprint>,
         next: &mut BaseChildren,
     ) -> Result<(), Stop> {
-        let temp = self.temp();
-        let copied = match self.write(operation, from, source, digest, &temp) {
-            // Copies that wait are open, of which there may be too many, and what they
-            // replace is still there, for which there may be no room.
-            Err(Stop::Failed(error))
-                if error.code != ErrorCode::Changed && !self.batch.copies.is_empty() =>
-            {
-                self.settle(next);
-                self.write(operation, from, source, digest, &temp)
-            }
-            copied => copied,
+        let planned = Planned {
+            operation: operation.clone(),
+            from,
+            source: *source,
+            digest: digest.copied(),
+            replaces: replaces.copied(),
+            temp: self.temp(),
         };
-        let (digest, target) = copied?;
-        let operation = operation.clone();
-        let (source, replaces) = (*source, replaces.copied());
-        self.batch.bytes += source.size;
-        let copied = Copied { operation, from, source, replaces, temp, digest };
-        self.batch.copies.push((copied, target));
+        let place = match source.size <= SMALL_BYTES {
+            true => self.place_of(&planned).ok(),
+            false => None,
+        };
+        // Where it cannot wait, it says why when it is copied.
+        let Some(place) = place else { return self.copy_alone(planned, next) };
+        self.batch.planned_bytes += source.size;
+        self.batch.planned.push((planned, place));
+        if self.batch.is_ready() {
+            self.copy_planned(next);
+        }
         Ok(())
     }
 
-    /// Writes the copy of a file under a temporary name, under which there is nothing afterwards if
-    /// that fails.
-    fn write(
-        &mut self,
-        operation: &Operation,
-        from: Side,
-        source: &Fingerprint,
-        digest: Option<&Digest>,
-        temp: &str,
-    ) -> Result<(Digest, File), Stop> {
-        let on = from.other();
-        let target_path = &operation.paths[on.index()];
-        let (target_parent, _) = split(target_path);
-        let (file, metadata, target) = self.open(operation, from, source, temp)?;
-        let written = self.fill(&target, &file, target_path, source.size);
-        // What reads the copy back takes its place among what may be open.
-        drop(file);
-        let finished = written.and_then(|written| {
-            if digest.is_some_and(|planned| *planned != written) {
-                return Err(changed("the file").into());
+    /// The place of a copy, among those that are open.
+    fn place_of(&mut self, planned: &Planned) -> Result<usize> {
+        let from = planned.from;
+        let (source_parent, _) = split(planned.path(from));
+        let (target_parent, _) = split(planned.path(from.other()));
+        let is_it = |place: &Place| {
+            place.from == from && place.paths[0] == source_parent && place.paths[1] == target_parent
+        };
+        // Most are where the last one was.
+        if let Some(place) = self.batch.places.iter().rposition(is_it) {
+            return Ok(place);
+        }
+        let source = self.roots[from.index()].directory(source_parent, false)?.reopen()?;
+        let target = self.roots[from.other().index()].directory(target_parent, false)?.reopen()?;
+        let paths = [source_parent.to_owned(), target_parent.to_owned()];
+        self.batch.places.push(Place { from, paths, source, target });
+        Ok(self.batch.places.len() - 1)
+    }
+
+    /// Makes the copies that wait for being made.
+    fn copy_planned(&mut self, next: &mut BaseChildren) {
+        if self.batch.planned.is_empty() {
+            return;
+        }
+        let go_on = self.run.check();
+        self.end(go_on);
+        if self.ended.is_err() {
+            return self.leave_planned();
+        }
+        let planned = std::mem::take(&mut self.batch.planned);
+        let places = std::mem::take(&mut self.batch.places);
+        self.batch.planned_bytes = 0;
+        let requests: Vec<_> = planned
+            .iter()
+            .map(|(planned, place)| planned.request(&places[*place], self.options))
+            .collect();
+        let answers = directories::copy_files(&requests);
+        drop(requests);
+        drop(places);
+        let mut again = Vec::new();
+        for ((planned, _), answer) in planned.into_iter().zip(answers) {
+            match answer {
+                Ok(copied) => self.take_in(planned, copied),
+                Err(error) if error.code == ErrorCode::Changed => {
+                    self.fail(&planned.operation, changed("the file"));
+                }
+                // Perhaps there is room for it when others have their names.
+                Err(_) => again.push(planned),
             }
-            if self.options.verify {
-                self.verify(on, target_parent, temp, written, source.size)?;
+        }
+        for planned in again {
+            if self.ended.is_err() {
+                self.undone.insert(planned.operation.key);
+                continue;
             }
-            target.set_modified(metadata.modified)?;
-            if let Some(mode) = metadata.mode {
-                unless_unsupported(target.set_mode(mode & 0o777))?;
-            }
-            Ok(written)
-        });
-        match finished {
-            Ok(written) => Ok((written, target)),
-            Err(stop) => {
-                self.remove_temp(on, target_parent, temp);
-                Err(stop)
+            let operation = planned.operation.clone();
+            if let Err(stop) = self.copy_alone(planned, next) {
+                self.give_up(&operation, stop);
             }
         }
     }
 
-    /// Opens a file and makes what it is copied to.
-    fn open(
-        &mut self,
-        operation: &Operation,
-        from: Side,
-        planned: &Fingerprint,
-        temp: &str,
-    ) -> Result<(File, Metadata, File)> {
-        let on = from.other();
-        let (source_parent, source_name) = split(&operation.paths[from.index()]);
-        let (target_parent, _) = split(&operation.paths[on.index()]);
-        let source = self.roots[from.index()].directory(source_parent, false)?;
-        let source = source.open_file(source_name)?;
-        let metadata = source.metadata()?;
-        if !is_still(&fingerprint(&metadata), planned) {
-            return Err(changed("the file"));
+    /// Takes in a copy that was made together with others, if it is one of what the plan saw.
+    fn take_in(&mut self, planned: Planned, copied: CopiedFile) {
+        if !planned.is_of(&fingerprint(&copied.source), &copied.digest) {
+            self.remove_temp(&planned);
+            self.fail(&planned.operation, changed("the file"));
+            return;
         }
-        let target = self.roots[on.index()].directory(target_parent, false)?.create_file(temp)?;
-        Ok((source, metadata, target))
+        let advanced = self.advance(planned.source.size, planned.path(planned.from.other()));
+        self.end(advanced);
+        self.wait_for_name(planned, copied.digest, copied.copy);
+    }
+
+    /// Leaves alone what was still to be copied.
+    pub(super) fn leave_planned(&mut self) {
+        self.batch.places.clear();
+        self.batch.planned_bytes = 0;
+        for (planned, _) in std::mem::take(&mut self.batch.planned) {
+            self.undone.insert(planned.operation.key);
+        }
+    }
+
+    /// Copies a file by itself, up to its name.
+    fn copy_alone(&mut self, planned: Planned, next: &mut BaseChildren) -> Result<(), Stop> {
+        let copied = match self.write(&planned) {
+            // Copies that wait are open, of which there may be too many, and what they
+            // replace is still there, for which there may be no room.
+            Err(Stop::Failed(error))
+                if error.code != ErrorCode::Changed && !self.batch.is_empty() =>
+            {
+                self.settle(next);
+                self.write(&planned)
+            }
+            copied => copied,
+        };
+        let (digest, copy) = copied?;
+        self.wait_for_name(planned, digest, copy);
+        Ok(())
+    }
+
+    fn wait_for_name(&mut self, planned: Planned, digest: Digest, copy: File) {
+        self.batch.bytes += planned.source.size;
+        self.batch.copies.push((planned, digest, copy));
+    }
+
+    /// Makes the copies that wait, makes them durable, and gives them their names.
+    pub(super) fn settle(&mut self, next: &mut BaseChildren) {
+        self.copy_planned(next);
+        self.name_copies(next);
     }
 
     /// Makes the copies durable that wait for it, and gives them their names.
-    pub(super) fn settle(&mut self, next: &mut BaseChildren) {
-        let (copies, files): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.batch).copies.into_iter().unzip();
+    pub(super) fn name_copies(&mut self, next: &mut BaseChildren) {
+        self.batch.bytes = 0;
+        let copies = std::mem::take(&mut self.batch.copies);
         if copies.is_empty() {
             return;
         }
         let flushed = match self.options.durable {
-            true => directories::flush_files(&files.iter().collect::<Vec<_>>()),
-            false => files.iter().map(|_| Ok(())).collect(),
+            true => {
+                let files: Vec<_> = copies.iter().map(|(_, _, copy)| copy).collect();
+                directories::flush_files(&files)
+            }
+            false => copies.iter().map(|_| Ok(())).collect(),
         };
-        drop(files);
-        for (copied, flushed) in copies.into_iter().zip(flushed) {
-            match flushed.and_then(|()| self.name(&copied, next)) {
+        // What follows may open directories in their place.
+        let copies: Vec<_> =
+            copies.into_iter().map(|(planned, digest, _)| (planned, digest)).collect();
+        for ((planned, digest), flushed) in copies.into_iter().zip(flushed) {
+            match flushed.and_then(|()| self.name(&planned, digest, next)) {
                 Ok(()) => {
                     self.done.copied += 1;
-                    self.done.bytes += copied.source.size;
+                    self.done.bytes += planned.source.size;
                 }
                 Err(error) => {
-                    let on = copied.from.other();
-                    let (parent, _) = split(&copied.operation.paths[on.index()]);
-                    self.remove_temp(on, parent, &copied.temp);
-                    self.fail(&copied.operation, error);
+                    self.remove_temp(&planned);
+                    self.fail(&planned.operation, error);
                 }
             }
         }
     }
 
     /// Gives a copy its name, if its source is still what it is a copy of.
-    fn name(&mut self, copied: &Copied, next: &mut BaseChildren) -> Result<()> {
-        let Copied { operation, from, source, replaces, temp, digest } = copied;
-        let (from, on) = (*from, from.other());
-        let (source_parent, source_name) = split(&operation.paths[from.index()]);
-        check(self.roots[from.index()].directory(source_parent, false)?, source_name, source)?;
-        self.place(on, &operation.paths[on.index()], temp, replaces.as_ref())?;
-        self.note(on, operation, next, Some(*digest))?;
-        if source.changed.is_none() {
+    fn name(&mut self, planned: &Planned, digest: Digest, next: &mut BaseChildren) -> Result<()> {
+        let (from, on) = (planned.from, planned.from.other());
+        let (source_parent, source_name) = split(planned.path(from));
+        let source = self.roots[from.index()].directory(source_parent, false)?;
+        check(source, source_name, &planned.source)?;
+        self.place(on, planned.path(on), &planned.temp, planned.replaces.as_ref())?;
+        self.note(on, &planned.operation, next, Some(digest))?;
+        if planned.source.changed.is_none() {
             // It was renamed before it was copied.
-            self.note(from, operation, next, None)?;
+            self.note(from, &planned.operation, next, None)?;
         }
         Ok(())
     }
 
     /// Removes a copy that gets no name. What cannot be removed now is removed by the next run.
-    fn remove_temp(&mut self, on: Side, parent: &str, temp: &str) {
+    pub(super) fn remove_temp(&mut self, planned: &Planned) {
+        let on = planned.from.other();
+        let (parent, _) = split(planned.path(on));
         if let Ok(directory) = self.roots[on.index()].directory(parent, false) {
-            let _ = directory.remove_file(temp);
+            let _ = directory.remove_file(&planned.temp);
         }
-    }
-
-    /// Copies the content and returns its digest.
-    fn fill(
-        &mut self,
-        target: &File,
-        source: &File,
-        path: &str,
-        size: u64,
-    ) -> Result<Digest, Stop> {
-        let mut copied = 0;
-        loop {
-            let step = target.copy_from(source, STEP_BYTES)?;
-            copied += step;
-            self.advance(step, path)?;
-            if step == 0 {
-                break;
-            }
-            if copied > size {
-                return Err(changed("the file").into());
-            }
-        }
-        match copied == size {
-            true => Ok(source.digest()),
-            false => Err(changed("the file").into()),
-        }
-    }
-
-    /// Reads back what was written.
-    fn verify(
-        &mut self,
-        on: Side,
-        parent: &str,
-        temp: &str,
-        digest: Digest,
-        size: u64,
-    ) -> Result<(), Stop> {
-        let file = self.roots[on.index()].directory(parent, false)?.open_file(temp)?;
-        let mut read = 0;
-        loop {
-            let step = file.hash(STEP_BYTES)?;
-            read += step;
-            if step == 0 {
-                break;
-            }
-            self.run.check()?;
-        }
-        match read == size && file.digest() == digest {
-            true => Ok(()),
-            false => Err(Error::new(
-                ErrorCode::InputOutput,
-                "what was written reads back differently; check the disk",
-            )
-            .into()),
-        }
-    }
-}
-
-/// What this run made itself is its own: where its permissions cannot be set, the file system has
-/// none.
-pub(super) fn unless_unsupported(set: Result<()>) -> Result<()> {
-    match set {
-        Err(error) if error.code == ErrorCode::AccessDenied => Ok(()),
-        result => result,
     }
 }

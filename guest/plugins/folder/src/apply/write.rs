@@ -1,0 +1,111 @@
+//! Copies one file by itself, in steps between which it reports.
+
+use syncmgr_plugin::directories::{File, Metadata};
+use syncmgr_plugin::{Error, ErrorCode, Result, Stop};
+
+use super::copy::{Planned, STEP_BYTES};
+use super::still::{changed, is_still};
+use super::{Applier, split};
+use crate::scan::fingerprint;
+use crate::tree::Digest;
+
+impl Applier<'_> {
+    /// Writes the copy of a file under a temporary name, under which there is nothing afterwards if
+    /// that fails.
+    pub(super) fn write(&mut self, planned: &Planned) -> Result<(Digest, File), Stop> {
+        let (file, metadata, copy) = self.open(planned)?;
+        let written = self.fill(&copy, &file, planned);
+        // What reads the copy back takes its place among what may be open.
+        drop(file);
+        let finished = written.and_then(|written| {
+            if !planned.is_digest(&written) {
+                return Err(changed("the file").into());
+            }
+            if self.options.verify {
+                self.verify(planned, written)?;
+            }
+            copy.set_modified(metadata.modified)?;
+            if let Some(mode) = metadata.mode {
+                unless_unsupported(copy.set_mode(mode & 0o777))?;
+            }
+            Ok(written)
+        });
+        match finished {
+            Ok(written) => Ok((written, copy)),
+            Err(stop) => {
+                self.remove_temp(planned);
+                Err(stop)
+            }
+        }
+    }
+
+    /// Opens a file and makes what it is copied to.
+    fn open(&mut self, planned: &Planned) -> Result<(File, Metadata, File)> {
+        let (from, on) = (planned.from, planned.from.other());
+        let (source_parent, source_name) = split(planned.path(from));
+        let (target_parent, _) = split(planned.path(on));
+        let source = self.roots[from.index()].directory(source_parent, false)?;
+        let source = source.open_file(source_name)?;
+        let metadata = source.metadata()?;
+        if !is_still(&fingerprint(&metadata), &planned.source) {
+            return Err(changed("the file"));
+        }
+        let target = self.roots[on.index()].directory(target_parent, false)?;
+        let copy = target.create_file(&planned.temp)?;
+        Ok((source, metadata, copy))
+    }
+
+    /// Copies the content and returns its digest.
+    fn fill(&mut self, copy: &File, source: &File, planned: &Planned) -> Result<Digest, Stop> {
+        let (size, path) = (planned.source.size, planned.path(planned.from.other()));
+        let mut copied = 0;
+        loop {
+            let step = copy.copy_from(source, STEP_BYTES)?;
+            copied += step;
+            self.advance(step, path)?;
+            if step == 0 {
+                break;
+            }
+            if copied > size {
+                return Err(changed("the file").into());
+            }
+        }
+        match copied == size {
+            true => Ok(source.digest()),
+            false => Err(changed("the file").into()),
+        }
+    }
+
+    /// Reads back what was written.
+    fn verify(&mut self, planned: &Planned, digest: Digest) -> Result<(), Stop> {
+        let on = planned.from.other();
+        let (parent, _) = split(planned.path(on));
+        let file = self.roots[on.index()].directory(parent, false)?.open_file(&planned.temp)?;
+        let mut read = 0;
+        loop {
+            let step = file.hash(STEP_BYTES)?;
+            read += step;
+            if step == 0 {
+                break;
+            }
+            self.run.check()?;
+        }
+        match read == planned.source.size && file.digest() == digest {
+            true => Ok(()),
+            false => Err(Error::new(
+                ErrorCode::InputOutput,
+                "what was written reads back differently; check the disk",
+            )
+            .into()),
+        }
+    }
+}
+
+/// What this run made itself is its own: where its permissions cannot be set, the file system has
+/// none.
+pub(super) fn unless_unsupported(set: Result<()>) -> Result<()> {
+    match set {
+        Err(error) if error.code == ErrorCode::AccessDenied => Ok(()),
+        result => result,
+    }
+}

@@ -1,0 +1,263 @@
+//! Copies many files at once: one after the other takes most of its time in the system, which works
+//! for several threads.
+
+use std::fs::{File, FileTimes};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::num::NonZero;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use super::directory::checked_name;
+use super::file::{COPY_BYTES, copy_failure, read_piece, system_time};
+use super::range::copy_in_system;
+use super::{Answer, failure, refuse, system, threads};
+use crate::bindings::directories as wit;
+use crate::bindings::types;
+use crate::hresult::ErrorCode;
+use crate::state::Waiting;
+use crate::storage::{ENTRY_BYTES, Storage};
+
+/// Files that are copied at the same time, where there are so many processors.
+const AT_ONCE: usize = 4;
+/// Files that one call of `copy-files` copies at most.
+const COPIED_FILES: usize = 1024;
+
+/// A file that is to be copied, whose names are checked, and which may be.
+#[derive(Debug)]
+struct Job {
+    source: Arc<system::Handle>,
+    name: String,
+    target: Arc<system::Handle>,
+    target_name: String,
+    max_size: u64,
+    verify: bool,
+    /// Where the copy takes room, if that is counted.
+    storage: Option<Storage>,
+}
+
+/// A file that was copied.
+#[derive(Debug)]
+struct Copied {
+    source: wit::Metadata,
+    digest: blake3::Hash,
+    copy: Arc<File>,
+    stored: bool,
+}
+
+impl Waiting<'_> {
+    /// Copies what may be, and answers for each request.
+    pub(super) fn copy_requested(
+        &mut self,
+        requests: &[wit::CopyRequest],
+    ) -> wasmtime::Result<Vec<Result<wit::CopiedFile, types::Error>>> {
+        let mut room = self.max_open_files.saturating_sub(self.open_files);
+        let mut admitted = Vec::with_capacity(requests.len().min(COPIED_FILES));
+        for (index, request) in requests.iter().enumerate() {
+            let mut job = match index < COPIED_FILES {
+                true => self.job(request)?,
+                false => {
+                    refuse(ErrorCode::InvalidArgument, "1,024 files came before it".to_owned())
+                }
+            };
+            if job.is_ok() {
+                match room.checked_sub(1) {
+                    Some(rest) => room = rest,
+                    None => job = refuse(ErrorCode::Failed, self.too_many_open()),
+                }
+            }
+            admitted.push(job);
+        }
+        let jobs: Vec<&Job> = admitted.iter().flatten().collect();
+        let watch = Arc::clone(&self.watch);
+        let mut copied = copy_all(&jobs, || watch.ended().is_none()).into_iter();
+        self.check_ended()?;
+        let mut answers = Vec::with_capacity(admitted.len());
+        for job in &admitted {
+            let outcome = match job {
+                Err(error) => Err(error.clone()),
+                Ok(_) => copied.next().flatten().unwrap_or_else(ended),
+            };
+            answers.push(match outcome {
+                Ok(copied) => self.hand_over(copied)?,
+                Err(error) => Err(error),
+            });
+        }
+        Ok(answers)
+    }
+
+    /// What is to be done for a request, if it may be.
+    fn job(&self, request: &wit::CopyRequest) -> wasmtime::Result<Result<Job, types::Error>> {
+        let (source, target) = (self.table.get(&request.source)?, self.table.get(&request.target)?);
+        let allowed = target
+            .writable()
+            .and_then(|()| checked_name(&request.name))
+            .and_then(|_| checked_name(&request.target_name));
+        Ok(allowed.map(|_| Job {
+            source: Arc::clone(&source.handle),
+            name: request.name.clone(),
+            target: Arc::clone(&target.handle),
+            target_name: request.target_name.clone(),
+            max_size: request.max_size,
+            verify: request.verify,
+            storage: self.storage.clone().filter(|_| target.stored),
+        }))
+    }
+
+    fn hand_over(&mut self, copied: Copied) -> Answer<wit::CopiedFile> {
+        let file = super::File::open(copied.copy, true, copied.stored);
+        Ok(self.push(Ok(file))?.map(|copy| wit::CopiedFile {
+            source: copied.source,
+            digest: copied.digest.as_bytes().to_vec(),
+            copy,
+        }))
+    }
+}
+
+type Outcome = Result<Copied, types::Error>;
+
+/// Copies the files for as long as it is to go on. Absent: it did not come to that one.
+fn copy_all(jobs: &[&Job], go_on: impl Fn() -> bool + Sync) -> Vec<Option<Outcome>> {
+    // Room in the storage is taken by one after the other.
+    let at_once = if jobs.iter().any(|job| job.storage.is_some()) { 1 } else { AT_ONCE };
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    // As many as there are threads.
+    let buffers = Mutex::new(Vec::<Vec<u8>>::new());
+    let spare = || buffers.lock().unwrap_or_else(PoisonError::into_inner);
+    threads::share(jobs.len(), processors.min(at_once), &go_on, |index| {
+        let buffer = spare().pop();
+        let mut buffer = buffer.unwrap_or_else(|| vec![0; COPY_BYTES]);
+        let outcome = jobs[index].copy(&mut buffer, &go_on);
+        spare().push(buffer);
+        outcome
+    })
+}
+
+impl Job {
+    fn copy(&self, buffer: &mut [u8], go_on: &(impl Fn() -> bool + Sync)) -> Outcome {
+        let on_source = |error: io::Error| failure(&error, &self.name);
+        let source = self.source.open_file(&self.name).map_err(on_source)?;
+        let metadata = system::file_metadata(&source).map_err(on_source)?;
+        if metadata.kind != wit::EntryKind::File {
+            return refuse(ErrorCode::Changed, format!("{}: is no regular file", self.name));
+        }
+        if metadata.size > self.max_size {
+            let message = format!("{}: is longer than {} bytes", self.name, self.max_size);
+            return refuse(ErrorCode::Changed, message);
+        }
+        self.charge(ENTRY_BYTES)?;
+        let on_target = |error: io::Error| failure(&error, &self.target_name);
+        let copy = Arc::new(self.target.create_file(&self.target_name).map_err(on_target)?);
+        if let Some(storage) = &self.storage {
+            storage.opened(&copy);
+        }
+        let filled = self.fill(&source, &copy, metadata.size, buffer, go_on).and_then(|digest| {
+            if self.verify {
+                read_back(&copy, digest, buffer, go_on)?;
+            }
+            let times = FileTimes::new().set_modified(system_time(metadata.modified));
+            copy.set_times(times).map_err(on_target)?;
+            keep_mode(&copy, metadata.mode).map_err(on_target)?;
+            Ok(digest)
+        });
+        match filled {
+            Ok(digest) => {
+                let stored = self.storage.is_some();
+                Ok(Copied { source: metadata, digest, copy, stored })
+            }
+            Err(error) => {
+                // It was made here, so nobody misses it.
+                let _ = self.target.remove_file(&self.target_name);
+                Err(error)
+            }
+        }
+    }
+
+    fn charge(&self, bytes: u64) -> Result<(), types::Error> {
+        self.storage.as_ref().map_or(Ok(()), |storage| super::charge(storage, bytes))
+    }
+
+    /// Copies the content, and returns its digest.
+    fn fill(
+        &self,
+        source: &File,
+        copy: &File,
+        size: u64,
+        buffer: &mut [u8],
+        go_on: &impl Fn() -> bool,
+    ) -> Result<blake3::Hash, types::Error> {
+        let mut hasher = blake3::Hasher::new();
+        let mut done = 0;
+        // What comes into the storage is counted before it is written.
+        let mut by_system = self.storage.is_none();
+        while done <= size {
+            check(go_on)?;
+            if by_system {
+                let copied = copy_in_system(source, copy, &mut hasher, size - done)
+                    .map_err(|error| copy_failure(&error))?;
+                by_system = copied.is_some();
+                if let Some(copied) = copied {
+                    done += copied;
+                    continue;
+                }
+            }
+            let read = read_piece(source, buffer).map_err(|error| failure(&error, &self.name))?;
+            if read == 0 {
+                break;
+            }
+            hasher.update(&buffer[..read]);
+            done += read as u64;
+            self.charge(read as u64)?;
+            (&mut &*copy)
+                .write_all(&buffer[..read])
+                .map_err(|error| failure(&error, &self.target_name))?;
+        }
+        match done == size {
+            true => Ok(hasher.finalize()),
+            false => refuse(ErrorCode::Changed, format!("{}: its length changed", self.name)),
+        }
+    }
+}
+
+fn check(go_on: &impl Fn() -> bool) -> Result<(), types::Error> {
+    if go_on() { Ok(()) } else { ended() }
+}
+
+/// Nobody hears this any more.
+fn ended<T>() -> Result<T, types::Error> {
+    refuse(ErrorCode::Failed, "the plugin was ended".to_owned())
+}
+
+/// Checks that what was written reads back the same, and leaves the position at its end.
+fn read_back(
+    mut copy: &File,
+    digest: blake3::Hash,
+    buffer: &mut [u8],
+    go_on: &impl Fn() -> bool,
+) -> Result<(), types::Error> {
+    let on_copy = |error: io::Error| failure(&error, "reading back");
+    let mut hasher = blake3::Hasher::new();
+    copy.seek(SeekFrom::Start(0)).map_err(on_copy)?;
+    loop {
+        check(go_on)?;
+        match read_piece(copy, buffer).map_err(on_copy)? {
+            0 => break,
+            read => hasher.update(&buffer[..read]),
+        };
+    }
+    match hasher.finalize() == digest {
+        true => Ok(()),
+        false => refuse(
+            ErrorCode::InputOutput,
+            "what was written reads back differently; check the disk".to_owned(),
+        ),
+    }
+}
+
+/// Gives a copy the permission bits of its source. This process made it: where they cannot be set,
+/// the file system has none.
+fn keep_mode(copy: &File, mode: Option<u32>) -> io::Result<()> {
+    match mode.map_or(Ok(()), |mode| system::set_mode(copy, mode & 0o777)) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        result => result,
+    }
+}
