@@ -202,6 +202,7 @@ fn files(command: &str, arguments: &Arguments<'_>) -> std::io::Result<String> {
             };
             return Ok((0..count).take_while(lock).count().to_string());
         }
+        "copies" => return Ok(copies(arguments)),
         "flush" => return Ok(flush(arguments.number("count").unwrap_or(0_usize))),
         "hoard" => {
             let count = arguments.number("count").unwrap_or(0_u32);
@@ -211,6 +212,43 @@ fn files(command: &str, arguments: &Arguments<'_>) -> std::io::Result<String> {
         other => panic!("there is no command {other}"),
     }
     Ok("ok".to_owned())
+}
+
+/// Copies files, whose names are joined by commas, from one grant to another, all of them so many
+/// times, under new names where there are some. Tells what each of them came to, and closes none
+/// before that.
+fn copies(arguments: &Arguments<'_>) -> String {
+    let open = |role: &str| match arguments.get(role).as_deref() {
+        Some("storage") => directories::open_storage(),
+        name => directories::open_grant(name.unwrap_or_default()),
+    };
+    let (source, target) = (open("from").expect("it is there"), open("to").expect("it is there"));
+    let names = arguments.get("files").unwrap_or_default();
+    let new_names = arguments.get("as").unwrap_or_else(|| names.clone());
+    let pairs: Vec<_> = names.split(',').zip(new_names.split(',')).collect();
+    let times = arguments.number("times").unwrap_or(1_usize);
+    let requests: Vec<_> = (0..times)
+        .flat_map(|_| &pairs)
+        .map(|(name, new_name)| directories::CopyRequest {
+            source: &source,
+            name: (*name).to_owned(),
+            target: &target,
+            target_name: (*new_name).to_owned(),
+            max_size: arguments.number("max").unwrap_or(u64::MAX),
+            verify: arguments.get("verify").is_some(),
+        })
+        .collect();
+    let copied = directories::copy_files(&requests);
+    let tell = |copied: &Result<directories::CopiedFile>| match copied {
+        Ok(copied) => {
+            let digest = copied.digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+            format!("{} bytes {}", copied.source.size, &digest[..16])
+        }
+        Err(error) => format!("{:?}", error.code),
+    };
+    let told: Vec<_> = copied.iter().map(tell).collect();
+    let rows = told.chunk_by(|one, other| one == other);
+    rows.map(|row| format!("{} {}", row.len(), row[0])).collect::<Vec<_>>().join(", ")
 }
 
 /// Flushes a file that is open for reading, and after it one that is open for writing, again and
@@ -341,7 +379,7 @@ fn run(export: &str) -> Result<()> {
             }
             "fill" | "append" | "resize" | "truncate" | "rewrite" | "rename" | "link"
             | "nameless" | "names" | "streams" | "listings" | "locks" | "remove" | "rmdir"
-            | "mkdir" | "touch" | "hoard" | "flush" => {
+            | "mkdir" | "touch" | "hoard" | "flush" | "copies" => {
                 let outcome = files(command, &arguments);
                 let outcome = outcome.unwrap_or_else(|error| format!("{:?}", error.kind()));
                 say(&format!("{command}: {outcome}"));

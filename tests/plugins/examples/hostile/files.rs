@@ -96,6 +96,26 @@ fn grant(name: &str) -> Result<directories::Directory> {
     directories::open_grant(name)
 }
 
+/// Copies one file among others.
+fn copy(
+    source: &directories::Directory,
+    name: &str,
+    target: &directories::Directory,
+    new_name: &str,
+) -> Result<()> {
+    let request = |name: &str, target_name: &str| directories::CopyRequest {
+        source,
+        name: name.to_owned(),
+        target,
+        target_name: target_name.to_owned(),
+        max_size: u64::MAX,
+        verify: true,
+    };
+    let requests = [request("a.txt", ""), request(name, new_name), request("", "a.txt")];
+    let copied = directories::copy_files(&requests).into_iter().nth(1);
+    copied.ok_or_else(|| failure("there is no answer".to_owned()))?.map(drop)
+}
+
 fn escape_through_directories() -> Result<()> {
     let root = grant("left")?;
     let other = grant("left")?;
@@ -104,6 +124,7 @@ fn escape_through_directories() -> Result<()> {
         let shown = &name[..name.len().min(40)];
         attack(&format!("open {shown:?}"), root.open_file(name));
         attack(&format!("enter {shown:?}"), root.open_directory(name));
+        attack(&format!("copy {shown:?}"), copy(&root, name, &other, "stolen"));
         // Names that are one part only may exist afterwards: they are in the directory.
         if name.contains('/') || name.len() > 255 || matches!(name, "" | "." | ".." | "\0") {
             attack(&format!("stat {shown:?}"), root.stat(name));
@@ -112,6 +133,7 @@ fn escape_through_directories() -> Result<()> {
             attack(&format!("remove {shown:?}"), root.remove_file(name));
             attack(&format!("rename to {shown:?}"), root.rename("a.txt", &other, name, true));
             attack(&format!("rename {shown:?}"), root.rename(name, &other, "stolen", true));
+            attack(&format!("copy to {shown:?}"), copy(&root, "a.txt", &other, name));
             attack(&format!("link {shown:?}"), root.link(name, &other, "stolen"));
             attack(&format!("set mode of {shown:?}"), root.set_mode(name, 0o777));
             attack(&format!("read the link {shown:?}"), root.read_link(name));
@@ -135,6 +157,11 @@ fn race(much: usize) -> Result<()> {
             && inside.open_file("secret.txt").is_ok()
         {
             log("SUCCEEDED race through directories");
+        }
+        if let Ok(inside) = root.open_directory("swapped")
+            && copy(&inside, "secret.txt", &root, "stolen").is_ok()
+        {
+            log("SUCCEEDED race through copies");
         }
         if read(&wasi, "swapped/secret.txt").is_ok() {
             log("SUCCEEDED race through WASI");
@@ -216,6 +243,9 @@ fn change_through_directories(at: &str) -> Result<()> {
     attack("write", file.write(b"x"));
     attack("copy", file.copy_from(&other, 1));
     attack("copy from itself", file.copy_from(&file, 1));
+    attack("copy among others", copy(&left, "a.txt", &root, "new"));
+    attack("copy among others in the same", copy(&root, "a.txt", &again, "new"));
+    attack("copy over it", copy(&left, "a.txt", &root, "a.txt"));
     attack("set modified", file.set_modified(0));
     attack("set mode of the file", file.set_mode(0o777));
     Ok(())
@@ -230,6 +260,17 @@ fn hash_forever() -> Result<()> {
     size.map_err(|error| failure(format!("{error:?}")))?;
     let file = grant("left")?.open_file("sparse")?;
     attack("hash", file.hash(u64::MAX));
+    Ok(())
+}
+
+/// The same, which would fill the disk as well.
+fn copy_forever() -> Result<()> {
+    let root = preopen("/left")?;
+    let made =
+        root.open_at(PathFlags::empty(), "sparse", OpenFlags::CREATE, DescriptorFlags::WRITE);
+    let size = made.and_then(|file| file.set_size(1 << 43));
+    size.map_err(|error| failure(format!("{error:?}")))?;
+    attack("copy", copy(&grant("left")?, "sparse", &grant("left")?, "copy"));
     Ok(())
 }
 
@@ -267,10 +308,12 @@ pub(crate) fn deed(name: &str, much: usize) -> Result<()> {
         }
         "fifo-directories" => {
             attack("open a FIFO", grant("left")?.open_file("fifo"));
+            attack("copy a FIFO", copy(&grant("left")?, "fifo", &grant("left")?, "stolen"));
             attack("enter a FIFO", grant("left")?.open_directory("fifo"));
             Ok(())
         }
         "hash-forever" => hash_forever(),
+        "copy-forever" => copy_forever(),
         "fill-storage" => fill_storage(much),
         "corrupt-storage" => corrupt_storage(),
         other => panic!("there is no deed {other}"),

@@ -27,6 +27,10 @@ pub(super) fn rows() -> Vec<Row> {
             .files()
             .act(300, Kill)
             .dies("ended-killed"),
+        Row::deed("has the host copy without end, and is killed", "copy-forever")
+            .files()
+            .act(50, Kill)
+            .dies("ended-killed"),
         Row::deed("has the host read without end", "hash-forever").files().dies("ended-idle-time"),
     ];
     for (name, deed) in [

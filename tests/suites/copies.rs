@@ -1,0 +1,353 @@
+//! Many files that are copied by one call: each copy is whole, and each answer is that of its file.
+#![cfg(unix)]
+
+use std::fs::{self, File, FileTimes, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, UNIX_EPOCH};
+
+use anyhow::Context;
+use conformance::isolation;
+use conformance::script::Script;
+use syncmgr_host::{Access, Grant, Limits, SessionOptions};
+
+/// Two directories that the script plugin is granted, and its storage.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> anyhow::Result<Self> {
+        Self::within(&std::env::temp_dir())
+    }
+
+    fn within(directory: &Path) -> anyhow::Result<Self> {
+        let place = Self(tempfile::tempdir_in(directory)?);
+        for name in ["source", "target", "locked", "storage"] {
+            fs::create_dir(place.path(name))?;
+        }
+        Ok(place)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// What the plugin says about its copies.
+    fn copies(
+        &self,
+        arguments: &str,
+        change: impl FnOnce(SessionOptions) -> SessionOptions,
+    ) -> anyhow::Result<String> {
+        let grant = |name, access| Grant::new(name, &self.path(name), access);
+        let grants = [
+            grant("source", Access::ReadWrite)?,
+            grant("target", Access::ReadWrite)?,
+            grant("locked", Access::ReadOnly)?,
+        ];
+        let script = Script::new("a").on("synchronize", &format!("copies {arguments}"));
+        let ran = script
+            .options(|options| {
+                let options = grants.into_iter().fold(options, SessionOptions::grant);
+                change(options.storage(self.path("storage")))
+            })
+            .run()?;
+        let said = ran.said_in_synchronize().join("\n");
+        said.strip_prefix("copies: ")
+            .map(str::to_owned)
+            .with_context(|| format!("{:?}", ran.report))
+    }
+
+    fn target_names(&self) -> anyhow::Result<Vec<String>> {
+        let entries = fs::read_dir(self.path("target"))?;
+        let name = |entry: io::Result<fs::DirEntry>| -> io::Result<String> {
+            Ok(entry?.file_name().to_string_lossy().into_owned())
+        };
+        let mut names = entries.map(name).collect::<io::Result<Vec<_>>>()?;
+        names.sort_unstable();
+        Ok(names)
+    }
+}
+
+fn unchanged(options: SessionOptions) -> SessionOptions {
+    options
+}
+
+/// Bytes that are at no two places the same.
+fn content(len: usize) -> Vec<u8> {
+    (0_u64..).flat_map(u64::to_le_bytes).take(len).collect()
+}
+
+fn digest(content: &[u8]) -> String {
+    blake3::hash(content).to_hex()[..16].to_owned()
+}
+
+#[test]
+fn a_copy_has_the_content_the_time_and_the_permissions_of_its_source() -> anyhow::Result<()> {
+    let modified = UNIX_EPOCH + Duration::new(1_234_567_890, 123_456_789);
+    for verify in ["", " verify=yes"] {
+        for (len, mode, kept) in [
+            (0, 0o600, 0o600),
+            (1, 0o644, 0o644),
+            (1_000, 0o777, 0o777),
+            (300_000, 0o400, 0o400),
+            ((3 << 20) + 1, 0o4755, 0o755),
+            (9 << 20, 0o1640, 0o640),
+        ] {
+            let place = Place::new()?;
+            let (source, target) = (place.path("source").join("f"), place.path("target").join("f"));
+            let content = content(len);
+            fs::write(&source, &content)?;
+            let file = File::options().write(true).open(&source)?;
+            file.set_times(FileTimes::new().set_modified(modified))?;
+            fs::set_permissions(&source, Permissions::from_mode(mode))?;
+            let said =
+                place.copies(&format!("from=source to=target files=f{verify}"), unchanged)?;
+            assert_eq!(said, format!("1 {len} bytes {}", digest(&content)));
+            assert!(fs::read(&target)? == content, "{len} bytes");
+            let metadata = target.metadata()?;
+            assert_eq!(metadata.mode() & 0o7777, kept, "{len} bytes");
+            assert_eq!(metadata.modified()?, modified, "{len} bytes");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn each_answer_is_that_of_its_file_and_a_failure_leaves_nothing() -> anyhow::Result<()> {
+    let place = Place::new()?;
+    let source = place.path("source");
+    fs::write(source.join("one"), "one")?;
+    fs::write(source.join("two"), "two!")?;
+    fs::write(source.join("long"), "longer")?;
+    fs::create_dir(source.join("directory"))?;
+    symlink("one", source.join("link"))?;
+    anyhow::ensure!(Command::new("mkfifo").arg(source.join("fifo")).status()?.success());
+    fs::write(place.path("target").join("there"), "before")?;
+    let long_name = "x".repeat(256);
+    let rows = [
+        ("one", "1", format!("3 bytes {}", digest(b"one"))),
+        ("missing", "2", "ErrorCode::NotFound".to_owned()),
+        ("directory", "3", "ErrorCode::Changed".to_owned()),
+        ("one", "there", "ErrorCode::AlreadyExists".to_owned()),
+        ("link", "4", "ErrorCode::Changed".to_owned()),
+        ("long", "5", "ErrorCode::Changed".to_owned()),
+        ("../source/one", "6", "ErrorCode::InvalidArgument".to_owned()),
+        ("two", "1", "ErrorCode::AlreadyExists".to_owned()),
+        ("one", "../target/7", "ErrorCode::InvalidArgument".to_owned()),
+        ("fifo", "8", "ErrorCode::Changed".to_owned()),
+        ("one", &long_name, "ErrorCode::InvalidArgument".to_owned()),
+        ("two", "2", format!("4 bytes {}", digest(b"two!"))),
+    ];
+    let names: Vec<_> = rows.iter().map(|row| row.0).collect();
+    let new_names: Vec<_> = rows.iter().map(|row| row.1).collect();
+    let said = place.copies(
+        &format!(
+            "from=source to=target max=5 files={} as={}",
+            names.join(","),
+            new_names.join(",")
+        ),
+        unchanged,
+    )?;
+    // Which of two with the same new name is first is open: both are answered.
+    let told: Vec<_> = said
+        .split(", ")
+        .flat_map(|row| {
+            let (count, answer) = row.split_once(' ').unwrap_or_default();
+            vec![answer.to_owned(); count.parse().unwrap_or(0)]
+        })
+        .collect();
+    let expected: Vec<_> = rows.iter().map(|row| row.2.clone()).collect();
+    let (first, second) = (0, 7);
+    for (index, (told, expected)) in told.iter().zip(&expected).enumerate() {
+        assert!(index == first || index == second || told == expected, "{index}: {said}");
+    }
+    assert_eq!(told.len(), expected.len(), "{said}");
+    let made = [&told[first], &told[second]];
+    assert_eq!(made.iter().filter(|told| told.contains("bytes")).count(), 1, "{said}");
+    assert_eq!(place.target_names()?, ["1", "2", "there"]);
+    assert_eq!(fs::read(place.path("target").join("there"))?, b"before");
+    Ok(())
+}
+
+#[test]
+fn what_may_only_be_read_gets_no_copy() -> anyhow::Result<()> {
+    let place = Place::new()?;
+    fs::write(place.path("locked").join("f"), "f")?;
+    let from_locked = place.copies("from=locked to=target files=f", unchanged)?;
+    assert_eq!(from_locked, format!("1 1 bytes {}", digest(b"f")));
+    let to_locked = place.copies("from=target to=locked files=f as=g", unchanged)?;
+    assert_eq!(to_locked, "1 ErrorCode::AccessDenied");
+    assert!(!place.path("locked").join("g").exists());
+    Ok(())
+}
+
+#[test]
+fn no_more_files_are_copied_than_may_be_open_or_at_once() -> anyhow::Result<()> {
+    let place = Place::new()?;
+    let names: Vec<_> = (0..1_100).map(|number| number.to_string()).collect();
+    for name in &names {
+        fs::write(place.path("source").join(name), "x")?;
+    }
+    let x = format!("1 bytes {}", digest(b"x"));
+    let arguments = format!("from=source to=target files={}", names.join(","));
+    for (open_files, answers, made) in [
+        // Two directories are open.
+        (12, format!("10 {x}, 1014 ErrorCode::Failed, 76 ErrorCode::InvalidArgument"), 10),
+        (2, "1024 ErrorCode::Failed, 76 ErrorCode::InvalidArgument".to_owned(), 0),
+        (100_000, format!("1024 {x}, 76 ErrorCode::InvalidArgument"), 1_024),
+    ] {
+        let limits = Limits { open_files, handles: 100_000, ..Limits::default() };
+        let said = place.copies(&arguments, |options| options.limits(limits))?;
+        assert_eq!(said, answers);
+        let copies = place.target_names()?;
+        assert_eq!(copies.len(), made);
+        for copy in copies {
+            fs::remove_file(place.path("target").join(copy))?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn copies_in_the_storage_take_room_there() -> anyhow::Result<()> {
+    let place = Place::new()?;
+    let names: Vec<_> = (0..40).map(|number| number.to_string()).collect();
+    for name in &names {
+        fs::write(place.path("source").join(name), content(2 << 20))?;
+    }
+    let limits = Limits { storage_bytes: 20 << 20, ..Limits::default() };
+    let arguments = format!("from=source to=storage files={}", names.join(","));
+    let said = place.copies(&arguments, |options| options.limits(limits))?;
+    assert!(
+        said.starts_with("9 2097152 bytes ") && said.ends_with(", 31 ErrorCode::NoSpace"),
+        "{said}"
+    );
+    let stored: Vec<_> = fs::read_dir(place.path("storage"))?.collect::<io::Result<_>>()?;
+    assert_eq!(stored.len(), 9, "nothing is left of those that failed");
+    Ok(())
+}
+
+#[test]
+fn a_file_that_is_changed_meanwhile_is_copied_at_one_length_or_not_at_all() -> anyhow::Result<()> {
+    const LONG: u64 = 3 << 20;
+    let place = Place::new()?;
+    let restless = place.path("source").join("restless");
+    fs::write(&restless, content(usize::try_from(LONG)?))?;
+    let rests = AtomicBool::new(false);
+    let new_names: Vec<_> = (0..100).map(|number| number.to_string()).collect();
+    let said = thread::scope(|scope| {
+        let disturb = || -> io::Result<()> {
+            let mut file = File::options().append(true).open(&restless)?;
+            while !rests.load(Relaxed) {
+                file.write_all(&[b'.'; 10_000])?;
+                file.set_len(LONG / 3)?;
+                file.write_all(&content(usize::try_from(LONG / 2).unwrap_or(0)))?;
+            }
+            Ok(())
+        };
+        let disturbing = scope.spawn(disturb);
+        let arguments = format!(
+            "from=source to=target files={} as={}",
+            vec!["restless"; new_names.len()].join(","),
+            new_names.join(",")
+        );
+        let said = place.copies(&arguments, unchanged);
+        rests.store(true, Relaxed);
+        let disturbed = disturbing.join().map_err(|_| anyhow::anyhow!("it panicked"))?;
+        disturbed?;
+        said
+    })?;
+    let copies = place.target_names()?;
+    let told = |what: &str| -> usize {
+        let rows = said.split(", ").filter(|row| row.contains(what));
+        rows.filter_map(|row| row.split(' ').next()?.parse::<usize>().ok()).sum()
+    };
+    assert_eq!((told("bytes"), told("Changed")), (copies.len(), 100 - copies.len()), "{said}");
+    let mut told: Vec<u64> = Vec::new();
+    for row in said.split(", ").filter(|row| row.contains("bytes")) {
+        let mut words = row.split(' ');
+        let (count, len) = (words.next(), words.next());
+        let count = count.unwrap_or_default().parse()?;
+        told.extend(vec![len.unwrap_or_default().parse::<u64>()?; count]);
+    }
+    let mut lengths = copies
+        .iter()
+        .map(|copy| Ok(place.path("target").join(copy).metadata()?.len()))
+        .collect::<io::Result<Vec<_>>>()?;
+    told.sort_unstable();
+    lengths.sort_unstable();
+    assert_eq!(lengths, told, "each copy has the length that was told");
+    Ok(())
+}
+
+/// Bytes of a file system that can share the bytes of files.
+const DISK_BYTES: u64 = 512 << 20;
+
+#[test]
+fn a_copy_takes_no_room_where_files_can_share_their_bytes() -> anyhow::Result<()> {
+    if !can_make_disks()? {
+        return Ok(());
+    }
+    isolation::with_own_mounts("a_copy_takes_no_room_where_files_can_share_their_bytes", || {
+        let home = tempfile::tempdir()?;
+        let (disk, root) = (home.path().join("disk"), home.path().join("root"));
+        File::create(&disk)?.set_len(DISK_BYTES)?;
+        fs::create_dir(&root)?;
+        run(Command::new("mkfs.btrfs").arg("--quiet").arg(&disk))?;
+        run(Command::new("mount").args(["-o", "loop"]).arg(&disk).arg(&root))?;
+        let place = Place::within(&root)?;
+        let content = content(100 << 20);
+        for name in ["one", "two"] {
+            fs::write(place.path("source").join(name), &content)?;
+        }
+        run(Command::new("sync").arg("--file-system").arg(&root))?;
+        let before = room(&root)?;
+        let said = place.copies("from=source to=target files=one,two", unchanged)?;
+        assert_eq!(said, format!("2 {} bytes {}", content.len(), digest(&content)));
+        run(Command::new("sync").arg("--file-system").arg(&root))?;
+        let taken = before.saturating_sub(room(&root)?);
+        assert!(taken < content.len() as u64 / 4, "{taken} bytes are taken");
+        for copy in ["one", "two"] {
+            assert!(fs::read(place.path("target").join(copy))? == content, "{copy}");
+        }
+        Ok(())
+    })
+}
+
+/// Whether file systems can be made and mounted here, or that is needed.
+fn can_make_disks() -> anyhow::Result<bool> {
+    let mut probe = Command::new("mkfs.btrfs");
+    let there = probe.arg("--version").stdout(Stdio::null()).status().is_ok();
+    let root = Command::new("id").arg("-u").output()?.stdout == b"0\n";
+    if there && root && Path::new("/dev/loop-control").exists() {
+        return Ok(true);
+    }
+    anyhow::ensure!(
+        std::env::var_os("SYNCMGR_REQUIRE_BTRFS").is_none(),
+        "SYNCMGR_REQUIRE_BTRFS wants root, loop devices and mkfs.btrfs: install btrfs-progs"
+    );
+    // Past the test harness, which keeps what a passing test prints to itself.
+    writeln!(
+        io::stderr(),
+        "SKIPPED: copies that share their bytes. Run as root, with btrfs-progs installed."
+    )?;
+    Ok(false)
+}
+
+fn run(command: &mut Command) -> anyhow::Result<()> {
+    let output = command.output().with_context(|| format!("{command:?}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    anyhow::ensure!(output.status.success(), "{command:?}: {}: {said}", output.status);
+    Ok(())
+}
+
+/// The bytes that are free on a file system.
+fn room(root: &Path) -> anyhow::Result<u64> {
+    let output =
+        Command::new("df").args(["--block-size=1", "--output=avail"]).arg(root).output()?;
+    let text = String::from_utf8(output.stdout)?;
+    Ok(text.lines().last().unwrap_or_default().trim().parse()?)
+}
