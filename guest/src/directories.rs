@@ -264,8 +264,8 @@ pub struct CopyRequest<'a> {
     pub target: &'a Directory,
     /// The name of the copy, which is new.
     pub target_name: &'a str,
-    /// The length in bytes from which on the file is another one than was meant: a longer one is
-    /// not copied.
+    /// The most bytes that the file may have. A longer one is another file than was meant, and is not
+    /// copied.
     pub max_size: u64,
     /// Whether the copy is read back, and its digest compared.
     pub verify: bool,
@@ -296,7 +296,8 @@ pub struct CopiedFile {
 }
 
 /// Copies several files with their times and permission bits, several at once, and answers for each
-/// of them, in their order. Where one fails there is nothing under its new name. At most 1,024.
+/// of them, in their order. Where one fails there is nothing under its new name. At most 1,024, and no
+/// more than may be open. It goes on when the user cancels, so one call should not take long.
 pub fn copy_files(requests: &[CopyRequest<'_>]) -> Vec<Result<CopiedFile>> {
     let wit_requests: Vec<_> = requests.iter().copied().map(CopyRequest::to_wit).collect();
     let mut copied = wit::copy_files(&wit_requests).into_iter();

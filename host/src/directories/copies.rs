@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use super::directory::checked_name;
-use super::file::{COPY_BYTES, copy_failure, read_piece, system_time};
+use super::file::{COPY_BYTES, read_piece, system_time};
 use super::range::copy_in_system;
 use super::{Answer, failure, refuse, system, threads};
 use crate::bindings::directories as wit;
@@ -70,13 +70,11 @@ impl Waiting<'_> {
         let jobs: Vec<&Job> = admitted.iter().flatten().collect();
         let watch = Arc::clone(&self.watch);
         let mut copied = copy_all(&jobs, || watch.ended().is_none()).into_iter();
+        drop(jobs);
         self.check_ended()?;
         let mut answers = Vec::with_capacity(admitted.len());
-        for job in &admitted {
-            let outcome = match job {
-                Err(error) => Err(error.clone()),
-                Ok(_) => copied.next().flatten().unwrap_or_else(ended),
-            };
+        for job in admitted {
+            let outcome = job.and_then(|_| copied.next().flatten().unwrap_or_else(ended));
             answers.push(match outcome {
                 Ok(copied) => self.hand_over(copied)?,
                 Err(error) => Err(error),
@@ -152,7 +150,7 @@ impl Job {
         }
         let filled = self.fill(&source, &copy, metadata.size, buffer, go_on).and_then(|digest| {
             if self.verify {
-                read_back(&copy, metadata.size, digest, buffer, go_on)?;
+                read_back(&copy, digest, buffer, go_on)?;
             }
             let times = FileTimes::new().set_modified(system_time(metadata.modified));
             copy.set_times(times).map_err(on_target)?;
@@ -165,8 +163,7 @@ impl Job {
                 Ok(Copied { source: metadata, digest, copy, stored })
             }
             Err(error) => {
-                // It was made here, so nobody misses it.
-                let _ = self.target.remove_file(&self.target_name);
+                self.remove(&copy);
                 Err(error)
             }
         }
@@ -174,6 +171,18 @@ impl Job {
 
     fn charge(&self, bytes: u64) -> Result<(), types::Error> {
         self.storage.as_ref().map_or(Ok(()), |storage| super::charge(storage, bytes))
+    }
+
+    /// Removes a copy that failed, unless something else has its name by now.
+    fn remove(&self, copy: &File) {
+        let made = system::file_metadata(copy).map(|made| (made.device_id, made.file_id));
+        let there = self.target.stat(&self.target_name);
+        let there = there.map(|there| (there.device_id, there.file_id));
+        if let (Ok(made), Ok(there)) = (made, there)
+            && made == there
+        {
+            let _ = self.target.remove_file(&self.target_name);
+        }
     }
 
     /// Copies the content, and returns its digest.
@@ -185,6 +194,7 @@ impl Job {
         buffer: &mut [u8],
         go_on: &impl Fn() -> bool,
     ) -> Result<blake3::Hash, types::Error> {
+        let on_target = |error: io::Error| failure(&error, &self.target_name);
         let mut hasher = blake3::Hasher::new();
         let mut done = 0;
         // What comes into the storage is counted before it is written.
@@ -192,8 +202,8 @@ impl Job {
         while done <= size {
             check(go_on)?;
             if by_system {
-                let copied = copy_in_system(source, copy, &mut hasher, size - done)
-                    .map_err(|error| copy_failure(&error))?;
+                let copied =
+                    copy_in_system(source, copy, &mut hasher, size - done).map_err(on_target)?;
                 by_system = copied.is_some();
                 if let Some(copied) = copied {
                     done += copied;
@@ -207,9 +217,7 @@ impl Job {
             hasher.update(&buffer[..read]);
             done += read as u64;
             self.charge(read as u64)?;
-            (&mut &*copy)
-                .write_all(&buffer[..read])
-                .map_err(|error| failure(&error, &self.target_name))?;
+            (&mut &*copy).write_all(&buffer[..read]).map_err(on_target)?;
         }
         match done == size {
             true => Ok(hasher.finalize()),
@@ -230,7 +238,6 @@ fn ended<T>() -> Result<T, types::Error> {
 /// Checks that what was written reads back the same, and leaves the position at its end.
 fn read_back(
     mut copy: &File,
-    size: u64,
     digest: blake3::Hash,
     buffer: &mut [u8],
     go_on: &impl Fn() -> bool,
@@ -238,7 +245,7 @@ fn read_back(
     let on_copy = |error: io::Error| failure(&error, "reading back");
     let mut hasher = blake3::Hasher::new();
     copy.seek(SeekFrom::Start(0)).map_err(on_copy)?;
-    while hasher.count() < size {
+    loop {
         check(go_on)?;
         match read_piece(copy, buffer).map_err(on_copy)? {
             0 => break,

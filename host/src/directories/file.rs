@@ -10,7 +10,6 @@ use super::range::copy_in_system;
 use super::{Answer, failure, refuse, system};
 use crate::bindings::directories as wit;
 use crate::bindings::types;
-use crate::convert;
 use crate::hresult::ErrorCode;
 use crate::state::Waiting;
 
@@ -53,14 +52,6 @@ pub(super) fn read_piece(mut file: &std::fs::File, buffer: &mut [u8]) -> io::Res
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => return result,
         }
-    }
-}
-
-/// Why a file could not be copied.
-pub(super) fn copy_failure(error: &io::Error) -> types::Error {
-    match error.kind() == io::ErrorKind::UnexpectedEof {
-        true => convert::wit_error(ErrorCode::Changed, "the file became shorter".to_owned()),
-        false => failure(error, "copying"),
     }
 }
 
@@ -157,7 +148,7 @@ impl wit::HostFile for Waiting<'_> {
                     }
                     Ok(None) => by_system = false,
                     Err(error) => {
-                        outcome = Err(copy_failure(&error));
+                        outcome = Err(failure(&error, "copying"));
                         break;
                     }
                 }

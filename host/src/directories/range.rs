@@ -18,93 +18,93 @@ pub(super) fn copy_in_system(
 mod linux {
     use std::fs::File;
     use std::io::{self, Seek, SeekFrom};
+    use std::sync::mpsc;
     use std::thread;
 
     use rustix::fs::copy_file_range;
     use rustix::io::{pread, retry_on_intr};
 
-    /// Bytes from which on the system is asked to copy.
+    /// Bytes from which on the system is asked to copy, so many at once.
     pub(super) const LEAST_BYTES: u64 = 1 << 20;
     /// Bytes that are copied between two looks at whether the session is to end.
     const STEP_BYTES: u64 = 4 << 20;
     /// Bytes that are hashed at once.
     const PIECE_BYTES: usize = 256 << 10;
 
-    /// Copies some of the next `len` bytes, moves both positions on, and hashes what was copied, on
-    /// another core.
+    /// Copies some of the next `len` bytes, and moves both positions on. What arrived is hashed
+    /// meanwhile, on another core: somebody may write to the source at the same time.
     ///
     /// Absent: there are too few bytes for that, or this file system does not do it; reading and
-    /// writing will tell.
+    /// writing will tell. After a failure the positions and the hash are what they were.
     pub(in super::super) fn copy_in_system(
-        mut source: &File,
-        mut target: &File,
+        source: &File,
+        target: &File,
         hasher: &mut blake3::Hasher,
         len: u64,
     ) -> io::Result<Option<u64>> {
         if len < LEAST_BYTES {
             return Ok(None);
         }
-        let (from, to) = (source.stream_position()?, target.stream_position()?);
+        let (from, to) = ((&*source).stream_position()?, (&*target).stream_position()?);
         let len = source.metadata()?.len().saturating_sub(from).min(len).min(STEP_BYTES);
         if len < LEAST_BYTES {
             return Ok(None);
         }
-        let copy = |done: u64, most: u64| {
+        let copy = |done: u64| {
             let (mut from, mut to) = (from + done, to + done);
-            let most = usize::try_from(most).unwrap_or(usize::MAX);
+            let most = usize::try_from((len - done).min(LEAST_BYTES)).unwrap_or(usize::MAX);
             // What went wrong, reading and writing will tell.
             copy_file_range(source, Some(&mut from), target, Some(&mut to), most).unwrap_or(0)
         };
-        let mut copied = copy(0, LEAST_BYTES) as u64;
+        let mut copied = copy(0) as u64;
         if copied == 0 {
             return Ok(None);
         }
-        let hashed = thread::scope(|scope| {
-            let mut hasher = hasher.clone();
-            let hash = move || hash_range(source, from, len, &mut hasher).map(|len| (len, hasher));
-            let hashing = thread::Builder::new().spawn_scoped(scope, hash);
-            while copied < len {
-                match copy(copied, len - copied) {
+        let mut hashed = hasher.clone();
+        thread::scope(|scope| {
+            let (arrived, arriving) = mpsc::channel();
+            let hash = move || -> io::Result<blake3::Hasher> {
+                let mut done = 0;
+                for arrived in arriving {
+                    hash_range(target, to + done, arrived - done, &mut hashed)?;
+                    done = arrived;
+                }
+                Ok(hashed)
+            };
+            // What was copied is written once more, then.
+            let Ok(hashing) = thread::Builder::new().spawn_scoped(scope, hash) else {
+                return Ok(None);
+            };
+            while arrived.send(copied).is_ok() && copied < len {
+                match copy(copied) {
                     0 => break,
                     more => copied += more as u64,
                 }
             }
-            hashing.ok().and_then(|hashing| hashing.join().ok())
-        });
-        match hashed.transpose()? {
-            Some((hashed, hash)) if hashed == copied => *hasher = hash,
-            // There was no other thread, or one of both came to the end sooner.
-            Some(_) | None => {
-                if hash_range(source, from, copied, hasher)? < copied {
-                    return Err(io::ErrorKind::UnexpectedEof.into());
-                }
-            }
-        }
-        source.seek(SeekFrom::Start(from + copied))?;
-        target.seek(SeekFrom::Start(to + copied))?;
-        Ok(Some(copied))
+            drop(arrived);
+            let hashed = hashing.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))?;
+            (&*source).seek(SeekFrom::Start(from + copied))?;
+            (&*target).seek(SeekFrom::Start(to + copied))?;
+            *hasher = hashed;
+            Ok(Some(copied))
+        })
     }
 
-    /// Hashes at most so many bytes from a place on; how many there were.
-    fn hash_range(
-        source: &File,
-        from: u64,
-        len: u64,
-        hasher: &mut blake3::Hasher,
-    ) -> io::Result<u64> {
+    /// Hashes so many bytes from a place on.
+    fn hash_range(file: &File, from: u64, len: u64, hasher: &mut blake3::Hasher) -> io::Result<()> {
         let mut buffer = vec![0; PIECE_BYTES];
         let mut done = 0;
         while done < len {
             let piece = usize::try_from(len - done).unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
-            match retry_on_intr(|| pread(source, &mut buffer[..piece], from + done))? {
-                0 => break,
+            match retry_on_intr(|| pread(file, &mut buffer[..piece], from + done))? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
                 read => {
                     hasher.update(&buffer[..read]);
                     done += read as u64;
                 }
             }
         }
-        Ok(done)
+        Ok(())
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What the rest of the work may take without more threads being started, which takes as long.
-const SOON: Duration = Duration::from_micros(200);
+/// The work that a thread is started for, which takes some of that itself.
+const SOON: Duration = Duration::from_micros(100);
 
 /// Does `one` for the numbers below `count`, for as long as it is to go on, on at most so many
 /// threads, this one among them. Absent: it did not come to that one.
@@ -25,24 +25,18 @@ pub(super) fn share<T: Send + Sync>(
         done.get_or_init(|| one(index));
         Some(count - index)
     };
-    let mut rest = count;
     // In memory, one is often done sooner than a thread starts.
-    while rest > 0 {
+    let mut rest = count;
+    let mut useful = 1;
+    while rest > 0 && useful < 2 {
         let begun = Instant::now();
-        match take_one() {
-            None => rest = 0,
-            Some(left) => {
-                rest = left - 1;
-                let each = begun.elapsed();
-                if each.saturating_mul(u32::try_from(rest).unwrap_or(u32::MAX)) > SOON {
-                    break;
-                }
-            }
-        }
+        rest = take_one().map_or(0, |left| left - 1);
+        let takes = begun.elapsed().as_nanos() * rest as u128;
+        useful = usize::try_from(takes / SOON.as_nanos()).unwrap_or(usize::MAX);
     }
     if rest > 0 {
         thread::scope(|scope| {
-            for _ in 1..rest.min(threads) {
+            for _ in 1..rest.min(threads).min(useful) {
                 // Without another thread it takes longer.
                 let _ =
                     thread::Builder::new().spawn_scoped(scope, || while take_one().is_some() {});

@@ -191,60 +191,94 @@ fn a_file_that_changes_before_every_call_is_told_and_never_torn() -> anyhow::Res
     Ok(())
 }
 
+/// Writes a file over and over while it is let to.
+struct Writer {
+    may_write: AtomicBool,
+    ends: AtomicBool,
+    versions: AtomicUsize,
+}
+
+impl Writer {
+    fn write(&self, place: &Path, bytes: usize) -> std::io::Result<()> {
+        let mut file = fs::File::options().write(true).open(place)?;
+        for version in (1..=250_u8).cycle() {
+            while !self.may_write.load(SeqCst) {
+                if self.ends.load(SeqCst) {
+                    return Ok(());
+                }
+                std::thread::yield_now();
+            }
+            file.seek(SeekFrom::Start(0))?;
+            // In pieces, so that a copy can come between them.
+            for _ in 0..bytes / 4096 {
+                file.write_all(&[version; 4096])?;
+            }
+            self.versions.fetch_add(1, SeqCst);
+        }
+        Ok(())
+    }
+
+    /// Also makes the clock go on by which the system tells the times of files: it is slow.
+    fn wait_for_writing(&self) {
+        let before = self.versions.load(SeqCst);
+        let begun = Instant::now();
+        while self.versions.load(SeqCst) < before + 2 && begun.elapsed().as_secs() < 20 {
+            std::thread::sleep(Duration::from_millis(12));
+        }
+    }
+}
+
 #[test]
-fn a_file_that_somebody_writes_all_the_time_is_told_and_never_torn() -> anyhow::Result<()> {
-    const BYTES: usize = 256 << 10;
+fn a_file_that_somebody_writes_while_it_is_copied_is_told_and_never_torn() -> anyhow::Result<()> {
+    // Copied together with others, by itself, and by the system.
+    for bytes in [256 << 10, 1 << 20, 3 << 20] {
+        check_written(bytes).with_context(|| format!("{bytes} bytes"))?;
+    }
+    Ok(())
+}
+
+fn check_written(bytes: usize) -> anyhow::Result<()> {
     let pair = Pair::new()?;
     let place = pair.left().join("f");
     for root in [pair.left(), pair.right()] {
-        fs::write(root.join("f"), vec![0; BYTES])?;
+        fs::write(root.join("f"), vec![0; bytes])?;
     }
     pair.sync()?;
-    let stop = AtomicBool::new(false);
-    let written = Arc::new(AtomicUsize::new(0));
-    // Also makes the clock go on by which the system tells the times of files: it is slow.
-    let wait_for_writing = |written: &AtomicUsize| {
-        let before = written.load(SeqCst);
-        let begun = Instant::now();
-        while written.load(SeqCst) < before + 2 && begun.elapsed().as_secs() < 20 {
-            std::thread::sleep(Duration::from_millis(12));
-        }
-    };
+    let writer = Arc::new(Writer {
+        may_write: AtomicBool::new(false),
+        ends: AtomicBool::new(false),
+        versions: AtomicUsize::new(0),
+    });
     std::thread::scope(|scope| -> anyhow::Result<()> {
-        let writer = scope.spawn(|| -> std::io::Result<()> {
-            let mut file = fs::File::options().write(true).open(&place)?;
-            for version in (1..=250_u8).cycle() {
-                if stop.load(SeqCst) {
-                    break;
-                }
-                file.seek(SeekFrom::Start(0))?;
-                // In pieces, so that a copy can come between them.
-                for _ in 0..BYTES / 4096 {
-                    file.write_all(&[version; 4096])?;
-                }
-                written.fetch_add(1, SeqCst);
-            }
-            Ok(())
-        });
-        wait_for_writing(&written);
+        let writing = scope.spawn(|| writer.write(&place, bytes));
         let outcome = (0..10).try_for_each(|run| {
-            let written = written.clone();
-            let (report, _) = pair.sync_disturbed(move |_, call| {
-                // Between the copy and the last look at its source.
-                if call == "file.digest" {
-                    wait_for_writing(&written);
+            // At least this is new.
+            fs::write(&place, vec![251 + u8::from(run % 2 == 0); bytes])?;
+            let (report, _) = pair.sync_disturbed({
+                let writer = writer.clone();
+                move |_, call| {
+                    match call {
+                        "copy-files" | "file.copy-from" => writer.may_write.store(true, SeqCst),
+                        // Between the copy and the last look at its source.
+                        "flush-files" => writer.wait_for_writing(),
+                        _ => {}
+                    }
+                    Ok(())
                 }
-                Ok(())
             })?;
+            writer.may_write.store(false, SeqCst);
             anyhow::ensure!(report.error().is_none(), "run {run}: {:?}", report.outcome);
             anyhow::ensure!(report.warnings > 0, "run {run} did not tell: {:?}", report.log);
+            let told = report.log.iter().find(|entry| entry.text.contains("changed during"));
+            anyhow::ensure!(told.is_some(), "run {run} told otherwise: {:?}", report.log);
             let copy = fs::read(pair.right().join("f"))?;
-            let is_whole = copy.len() == BYTES && copy.iter().all(|byte| *byte == copy[0]);
+            let is_whole = copy.len() == bytes && copy.iter().all(|byte| *byte == copy[0]);
             anyhow::ensure!(is_whole, "run {run} has torn it: {:?}", report.log);
             Ok(())
         });
-        stop.store(true, SeqCst);
-        writer.join().map_err(|_| anyhow::anyhow!("the writer panicked"))??;
+        writer.ends.store(true, SeqCst);
+        writer.may_write.store(false, SeqCst);
+        writing.join().map_err(|_| anyhow::anyhow!("the writer panicked"))??;
         outcome
     })?;
     pair.sync()?;

@@ -296,9 +296,11 @@ fn a_file_that_changes_while_it_is_copied_is_left_for_the_next_run() -> anyhow::
     // Small files are copied together, large ones by themselves.
     for (call, bytes) in [
         ("copy-files", 0),
+        ("flush-files", 0),
         ("directory.rename", 0),
         ("file.copy-from", LARGE),
         ("file.digest", LARGE),
+        ("flush-files", LARGE),
         ("directory.rename", LARGE),
     ] {
         let edited = [b"edited".to_vec(), vec![b'.'; bytes]].concat();

@@ -118,7 +118,7 @@ impl<'a> Applier<'a> {
                 self.give_up(&operation, stop);
             }
             if self.batch.is_full(self.options) {
-                self.name_copies(&mut plan.next);
+                self.settle(&mut plan.next);
             }
         }
         if self.ended.is_ok() {

@@ -109,33 +109,37 @@ impl CopyRequest<'_> {
         if !io(path.symlink_metadata())?.is_file() {
             return refuse(ErrorCode::Changed, "it is no file");
         }
-        let mut from = io(fs::File::open(&path))?;
+        let from = io(fs::File::open(&path))?;
         let source = io(from.metadata())?;
         if source.len() > self.max_size {
             return refuse(ErrorCode::Changed, "it is longer");
         }
         let copy = io(fs::File::options().read(true).write(true).create_new(true).open(&new))?;
-        let mut fill = || {
+        let fill = || {
             let mut content = Vec::new();
-            from.read_to_end(&mut content)?;
+            (&from).take(source.len() + 1).read_to_end(&mut content)?;
+            if content.len() as u64 != source.len() {
+                return Ok(None);
+            }
             (&copy).write_all(&content)?;
-            copy.set_modified(source.modified()?)?;
-            let source = metadata(&source);
-            source.mode.map_or(Ok(()), |mode| set_mode(&new, mode))?;
             if self.verify && fs::read(&new)? != content {
                 return Err(io::Error::other("it reads back differently"));
             }
-            Ok((source, blake3::hash(&content).as_bytes().to_vec()))
+            copy.set_modified(source.modified()?)?;
+            let source = metadata(&source);
+            source.mode.map_or(Ok(()), |mode| set_mode(&new, mode))?;
+            Ok(Some((source, blake3::hash(&content).as_bytes().to_vec())))
         };
-        match io(fill()) {
-            Ok((source, digest)) => {
-                Ok(CopiedFile { source, digest, copy: File::new(copy, new, Access::ReadWrite) })
-            }
-            Err(error) => {
-                let _ = fs::remove_file(&new);
-                Err(error)
-            }
+        let filled = match io(fill()) {
+            Ok(Some(filled)) => Ok(filled),
+            Ok(None) => refuse(ErrorCode::Changed, "its length changed"),
+            Err(error) => Err(error),
+        };
+        if filled.is_err() {
+            let _ = fs::remove_file(&new);
         }
+        let (source, digest) = filled?;
+        Ok(CopiedFile { source, digest, copy: File::new(copy, new, Access::ReadWrite) })
     }
 }
 
@@ -413,17 +417,17 @@ impl File {
     }
 
     /// Reads on, for the digest.
-    fn take_in(&self, source: &fs::File, len: u64) -> Answer<Vec<u8>> {
+    fn take_in(&self, len: u64) -> Answer<Vec<u8>> {
         let mut bytes = self.buffer.take();
         bytes.clear();
-        io(source.take(len.min(READ_BYTES.into())).read_to_end(&mut bytes))?;
+        io((&self.file).take(len.min(READ_BYTES.into())).read_to_end(&mut bytes))?;
         self.hasher.borrow_mut().update(&bytes);
         Ok(bytes)
     }
 
     pub(crate) fn hash(&self, len: u64) -> Answer<u64> {
         Self::enter("hash")?;
-        let bytes = self.take_in(&self.file, len)?;
+        let bytes = self.take_in(len)?;
         let count = bytes.len() as u64;
         self.buffer.replace(bytes);
         Ok(count)
@@ -432,11 +436,11 @@ impl File {
     pub(crate) fn copy_from(&self, source: &Self, len: u64) -> Answer<u64> {
         Self::enter("copy-from")?;
         self.change()?;
-        let bytes = self.take_in(&source.file, len)?;
-        io((&self.file).write_all(&bytes))?;
+        let bytes = source.take_in(len)?;
+        let written = io((&self.file).write_all(&bytes));
         let count = bytes.len() as u64;
-        self.buffer.replace(bytes);
-        Ok(count)
+        source.buffer.replace(bytes);
+        written.map(|()| count)
     }
 
     pub(crate) fn digest(&self) -> Vec<u8> {

@@ -2,6 +2,8 @@
 //! together, and all wait for the disk together: it writes many at once in little more than the time
 //! of one.
 
+use std::time::{Duration, Instant};
+
 use syncmgr_plugin::directories::{self, CopiedFile, CopyRequest, Directory, File};
 use syncmgr_plugin::{ErrorCode, Result, Stop};
 
@@ -19,6 +21,10 @@ pub(super) const STEP_BYTES: u64 = 4 << 20;
 const SMALL_BYTES: u64 = 1 << 20;
 /// Copies that wait for each other at most. They are open, and a host lets no more than 128 be so.
 const BATCH_FILES: usize = 64;
+/// Files that are copied together at first.
+const FIRST_FILES: usize = 8;
+/// How long that may take, so that more of them are copied together the next time.
+const PATIENCE: Duration = Duration::from_millis(200);
 /// The bytes of those copies, from which on they do not wait for more: a user who cancels waits for
 /// them.
 const BATCH_BYTES: u64 = 8 << 20;
@@ -71,26 +77,50 @@ struct Place {
 }
 
 /// Copies that wait for others.
-#[derive(Default)]
 pub(super) struct Batch {
     /// Those that are still to be made, and which of the places they are for.
     planned: Vec<(Planned, usize)>,
     planned_bytes: u64,
+    /// How many are made together at most.
+    planned_files: usize,
     places: Vec<Place>,
     /// Those that are to be flushed, and then get their names.
     copies: Vec<(Planned, Digest, File)>,
     bytes: u64,
 }
 
+impl Default for Batch {
+    fn default() -> Self {
+        Self {
+            planned: Vec::new(),
+            planned_bytes: 0,
+            planned_files: FIRST_FILES,
+            places: Vec::new(),
+            copies: Vec::new(),
+            bytes: 0,
+        }
+    }
+}
+
 impl Batch {
+    /// Learns how long it takes to make some together: who cancels has to wait for all of them.
+    fn took(&mut self, took: Duration) {
+        self.planned_files = match took > PATIENCE {
+            true => (self.planned_files / 2).max(1),
+            false => (self.planned_files * 2).min(BATCH_FILES),
+        };
+    }
+
     /// Whether its copies are to wait no longer.
     pub(super) fn is_full(&self, options: &Options) -> bool {
-        !options.durable || self.copies.len() >= BATCH_FILES || self.bytes >= BATCH_BYTES
+        let many = self.copies.len() >= BATCH_FILES || self.bytes >= BATCH_BYTES;
+        many || (!options.durable && !self.copies.is_empty())
     }
 
     /// Whether those that are still to be made are to wait no longer.
     fn is_ready(&self) -> bool {
-        self.planned.len() + self.copies.len() >= BATCH_FILES
+        self.planned.len() >= self.planned_files
+            || self.planned.len() + self.copies.len() >= BATCH_FILES
             || self.planned_bytes >= STEP_BYTES
             || self.places.len() >= BATCH_PLACES
     }
@@ -169,7 +199,9 @@ impl Applier<'_> {
             .iter()
             .map(|(planned, place)| planned.request(&places[*place], self.options))
             .collect();
+        let begun = Instant::now();
         let answers = directories::copy_files(&requests);
+        self.batch.took(begun.elapsed());
         drop(requests);
         drop(places);
         let mut again = Vec::new();
@@ -178,6 +210,11 @@ impl Applier<'_> {
                 Ok(copied) => self.take_in(planned, copied),
                 Err(error) if error.code == ErrorCode::Changed => {
                     self.fail(&planned.operation, changed("the file"));
+                }
+                Err(error)
+                    if matches!(error.code, ErrorCode::NotFound | ErrorCode::AccessDenied) =>
+                {
+                    self.fail(&planned.operation, error);
                 }
                 // Perhaps there is room for it when others have their names.
                 Err(_) => again.push(planned),

@@ -1,0 +1,139 @@
+//! Why a call did not return.
+
+use wasmtime::component::ResourceTableError;
+use wasmtime::{Trap, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
+
+use crate::error::{Call, SessionError, StopReason};
+use crate::output::OutputTail;
+use crate::watch::Watch;
+
+/// What a call that did not return means.
+pub(super) fn death(
+    plugin: &str,
+    call: Call,
+    watch: &Watch,
+    stderr: &OutputTail,
+    error: wasmtime::Error,
+) -> SessionError {
+    let plugin = plugin.to_owned();
+    if let Some(I32Exit(status)) = error.downcast_ref() {
+        return SessionError::Exit { plugin, call, status: *status };
+    }
+    if let Some(reason) = limit_of(&error) {
+        watch.end(reason);
+    }
+    if let Some(reason) = watch.ended() {
+        return match watch.denial() {
+            Some(denial) if reason == StopReason::Denied => {
+                SessionError::Denied { plugin, call, denial }
+            }
+            Some(_) | None => SessionError::Ended { plugin, call, reason },
+        };
+    }
+    let stderr = stderr.text();
+    SessionError::Trap {
+        plugin,
+        call,
+        message: last_words(&stderr).unwrap_or_else(|| error.root_cause().to_string()),
+        backtrace: error.downcast_ref::<WasmBacktrace>().map(backtrace).unwrap_or_default(),
+        stderr,
+    }
+}
+
+/// Which limit of wasmtime's own an error is about.
+fn limit_of(error: &wasmtime::Error) -> Option<StopReason> {
+    if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
+        return Some(StopReason::Handles);
+    }
+    if error.downcast_ref() == Some(&Trap::StackOverflow) {
+        return Some(StopReason::Stack);
+    }
+    // These have no type that could be named.
+    let cause = error.root_cause().to_string();
+    let about = |words: &str| cause.contains(words);
+    if about("fuel allocated for hostcalls has been exhausted") {
+        Some(StopReason::HostCallBytes)
+    } else if about("store handle limit exceeded") {
+        Some(StopReason::Handles)
+    } else if about("instance count too high")
+        || about("memory count too high")
+        || about("table count too high")
+    {
+        Some(StopReason::Instances)
+    } else {
+        None
+    }
+}
+
+/// What a plugin said of its death on standard error, if it did in the way of its language: Rust
+/// names place and message of a panic, Python ends a traceback with the exception, and JavaScript
+/// begins with the error.
+fn last_words(stderr: &str) -> Option<String> {
+    python_exception(stderr).or_else(|| rust_panic(stderr)).or_else(|| javascript_error(stderr))
+}
+
+fn rust_panic(stderr: &str) -> Option<String> {
+    let at = stderr.rfind("panicked at ")?;
+    let mut lines = stderr[at..].lines();
+    let place = lines.next()?.trim_end_matches(':');
+    let message: Vec<_> = lines.take_while(|line| !line.starts_with("note: ")).collect();
+    Some(format!("{place}: {}", message.join(" ").trim()))
+}
+
+fn python_exception(stderr: &str) -> Option<String> {
+    let at = stderr.rfind("Traceback (most recent call last):")?;
+    // The frames are indented, and the exception is not.
+    let mut lines = stderr[at..].lines().skip(1);
+    let exception = lines.find(|line| !line.is_empty() && !line.starts_with(' '))?;
+    Some(exception.to_owned())
+}
+
+fn javascript_error(stderr: &str) -> Option<String> {
+    let mut lines = stderr.lines();
+    let error = lines.rfind(|line| {
+        let name = line.split(':').next().unwrap_or_default();
+        name.ends_with("Error") && name.chars().all(|c| c.is_ascii_alphanumeric() || c == ' ')
+    })?;
+    Some(error.trim().to_owned())
+}
+
+/// The frames with a name, innermost first.
+fn backtrace(backtrace: &WasmBacktrace) -> String {
+    let mut text = String::new();
+    for (number, frame) in backtrace.frames().iter().enumerate() {
+        let name = frame.func_name().map(rustc_demangle::demangle);
+        let name = name.map_or_else(|| "?".to_owned(), |name| format!("{name:#}"));
+        text.push_str(&format!("{number:>3}: {name}\n"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn last_words_are_found_on_stderr() {
+        for (stderr, expected) in [
+            ("", None),
+            ("only a line", None),
+            (
+                "\nthread 'main' (1) panicked at src/lib.rs:5:9:\nno more\nlemons\nnote: run with\n",
+                Some("panicked at src/lib.rs:5:9: no more lemons"),
+            ),
+            (
+                "Traceback (most recent call last):\n  File \"app.py\", line 5, in synchronize\n    \
+                 1 / 0\nZeroDivisionError: division by zero\n\nthread '<unnamed>' panicked at \
+                 runtime/src/lib.rs:1:2:\nPython function threw an unexpected exception\n",
+                Some("ZeroDivisionError: division by zero"),
+            ),
+            (
+                "started\nReferenceError: nothing is not defined\n    at synchronize (app:1:2)\n",
+                Some("ReferenceError: nothing is not defined"),
+            ),
+        ] {
+            assert_eq!(last_words(stderr).as_deref(), expected);
+        }
+    }
+}
