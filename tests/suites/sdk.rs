@@ -125,3 +125,73 @@ fn a_cancellation_ends_the_item_as_what_was_cancelled() {
         manager.run::<Worker<Counts>>().assert_ended(item(), end);
     }
 }
+
+#[test]
+fn files_are_copied_together_as_the_host_does_it() -> std::io::Result<()> {
+    const NAMES: [&str; 6] = ["one", "missing", "directory", "long", "there", "last"];
+
+    #[derive(Default)]
+    struct Copies;
+    impl Work for Copies {
+        fn work(run: &mut ItemRun) -> Result<(), Stop> {
+            let source = directories::open_grant("source")?;
+            let target = directories::open_grant("target")?;
+            let request = |name| directories::CopyRequest {
+                source: &source,
+                name,
+                target: &target,
+                target_name: name,
+                max_size: 5,
+                verify: true,
+            };
+            for copied in directories::copy_files(&NAMES.map(request)) {
+                let text = match copied {
+                    Ok(copied) => {
+                        copied.copy.flush()?;
+                        format!("{} bytes {:02x}", copied.source.size, copied.digest[0])
+                    }
+                    Err(error) => format!("{:?}", error.code),
+                };
+                run.log(LogLevel::Information, &text);
+            }
+            // The digest is that of what was taken from the source.
+            let (from, to) = (source.open_file("one")?, target.create_file("by itself")?);
+            while to.copy_from(&from, 2)? > 0 {}
+            run.log(LogLevel::Information, &format!("{:02x}", from.digest()[0]));
+            Ok(())
+        }
+    }
+
+    let home = tempfile::tempdir()?;
+    let (source, target) = (home.path().join("source"), home.path().join("target"));
+    std::fs::create_dir_all(source.join("directory"))?;
+    std::fs::create_dir(&target)?;
+    for (name, content) in [("one", "1"), ("long", "longer"), ("there", "new"), ("last", "last")] {
+        std::fs::write(source.join(name), content)?;
+    }
+    std::fs::write(target.join("there"), "old")?;
+    let manager = SyncManager::new().grant("source", &source).grant("target", &target);
+    let run = manager.fail("copy-files", 6, ErrorCode::NoSpace).run::<Worker<Copies>>();
+    run.assert_ended(item(), Status::Succeeded);
+    let digest = format!("{:02x}", blake3::hash(b"1").as_bytes()[0]);
+    let said: Vec<_> = run.log.iter().map(|line| line.text.as_str()).collect();
+    let one = format!("1 bytes {digest}");
+    assert_eq!(
+        said,
+        [
+            &one,
+            "ErrorCode::NotFound",
+            "ErrorCode::Changed",
+            "ErrorCode::Changed",
+            "ErrorCode::AlreadyExists",
+            "ErrorCode::NoSpace",
+            &digest
+        ],
+    );
+    assert_eq!(std::fs::read(target.join("there"))?, b"old");
+    let mut copies: Vec<_> = std::fs::read_dir(&target)?.collect::<std::io::Result<_>>()?;
+    copies.sort_by_key(std::fs::DirEntry::file_name);
+    let names: Vec<_> = copies.iter().map(std::fs::DirEntry::file_name).collect();
+    assert_eq!(names, ["by itself", "one", "there"]);
+    Ok(())
+}
