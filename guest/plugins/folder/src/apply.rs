@@ -4,7 +4,6 @@
 mod agreed;
 mod copy;
 mod still;
-mod walker;
 mod write;
 
 use std::collections::{BTreeSet, HashSet};
@@ -17,10 +16,10 @@ use crate::options::Options;
 use crate::plan::{Action, Operation, Plan};
 use crate::state::BaseChildren;
 use crate::tree::{Fingerprint, Name, Side};
+use crate::walker::{Walker, split};
 use agreed::revert;
 use copy::Batch;
 use still::{changed, check};
-use walker::{Walker, split};
 use write::unless_unsupported;
 
 /// What was done.

@@ -13,6 +13,7 @@ pub mod scan;
 pub mod state;
 mod sync;
 pub mod tree;
+mod walker;
 
 use syncmgr_plugin::{
     Error, ErrorCode, HandlerInfo, Item, ItemList, ItemRun, Plugin, Result, Stop,

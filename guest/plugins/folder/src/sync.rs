@@ -15,6 +15,7 @@ use crate::plan::{self, Action, Danger, Input, Operation, Plan};
 use crate::scan::{self, Known, Scan};
 use crate::state::{BaseChildren, ConflictRecord, State, Unusable};
 use crate::tree::{Digest, Side};
+use crate::walker::{Walker, split};
 
 /// State files larger than this are damaged.
 const MAX_STATE_BYTES: usize = 1 << 30;
@@ -196,8 +197,10 @@ fn save(storage: &Directory, pair: &Pair, state: &State, options: &Options) -> R
 
 fn make_plan(input: &Input<'_>, roots: &[Directory; 2], run: &mut ItemRun) -> Result<Plan, Stop> {
     let mut cancelled = None;
+    let [left, right] = roots;
+    let mut walkers = [Walker::new(Some(left.reopen()?)), Walker::new(Some(right.reopen()?))];
     let mut hash = |side: Side, path: &str| -> Result<Digest, Option<String>> {
-        match hash(&roots[side.index()], path, run) {
+        match hash(&mut walkers[side.index()], path, run) {
             Ok(digest) => Ok(digest),
             Err(Stop::Failed(error)) => Err(Some(format!("cannot be read: {error}"))),
             Err(stop) => {
@@ -212,19 +215,9 @@ fn make_plan(input: &Input<'_>, roots: &[Directory; 2], run: &mut ItemRun) -> Re
     }
 }
 
-fn hash(root: &Directory, path: &str, run: &mut ItemRun) -> Result<Digest, Stop> {
-    let file = match path.rsplit_once('/') {
-        None => root.open_file(path)?,
-        Some((parent, name)) => {
-            let mut parts = parent.split('/');
-            let first = parts.next().unwrap_or_default();
-            let mut directory = root.open_directory(first)?;
-            for part in parts {
-                directory = directory.open_directory(part)?;
-            }
-            directory.open_file(name)?
-        }
-    };
+fn hash(root: &mut Walker, path: &str, run: &mut ItemRun) -> Result<Digest, Stop> {
+    let (parent, name) = split(path);
+    let file = root.directory(parent, false)?.open_file(name)?;
     let size = file.metadata()?.size;
     let mut read = 0;
     loop {

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use syncmgr_plugin::Result;
 
-use super::{Applier, split};
+use super::Applier;
 use crate::plan::{Operation, is_racy};
 use crate::scan::{self, fingerprint};
 use crate::state::{Base, BaseChildren, BaseKind, Seen};
 use crate::tree::{Digest, Side};
+use crate::walker::split;
 
 impl Applier<'_> {
     /// Records how a side recognises what was just made there.

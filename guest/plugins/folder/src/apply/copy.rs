@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use syncmgr_plugin::directories::{self, CopiedFile, CopyRequest, Directory, File};
 use syncmgr_plugin::{ErrorCode, Result, Stop};
 
+use super::Applier;
 use super::still::{changed, check, is_still};
-use super::{Applier, split};
 use crate::options::Options;
 use crate::plan::Operation;
 use crate::scan::fingerprint;
 use crate::state::BaseChildren;
 use crate::tree::{Digest, Fingerprint, Side};
+use crate::walker::split;
 
 /// Bytes that are copied between two looks at whether the user cancelled.
 pub(super) const STEP_BYTES: u64 = 4 << 20;

@@ -3,11 +3,12 @@
 use syncmgr_plugin::directories::{File, Metadata};
 use syncmgr_plugin::{Error, ErrorCode, Result, Stop};
 
+use super::Applier;
 use super::copy::{Planned, STEP_BYTES};
 use super::still::{changed, is_still};
-use super::{Applier, split};
 use crate::scan::fingerprint;
 use crate::tree::Digest;
+use crate::walker::split;
 
 impl Applier<'_> {
     /// Writes the copy of a file under a temporary name, under which there is nothing afterwards if

@@ -4,18 +4,18 @@ use syncmgr_plugin::directories::Directory;
 use syncmgr_plugin::{Error, ErrorCode, Result};
 
 /// Opens directories by path, from a root, keeping those on the way for the next path.
-pub(super) struct Walker {
+pub(crate) struct Walker {
     root: Option<Directory>,
     open: Vec<(String, Directory)>,
 }
 
 impl Walker {
-    pub(super) fn new(root: Option<Directory>) -> Self {
+    pub(crate) fn new(root: Option<Directory>) -> Self {
         Self { root, open: Vec::new() }
     }
 
     /// The directory at a path; with `make`, directories on the way are made where they miss.
-    pub(super) fn directory(&mut self, path: &str, make: bool) -> Result<&Directory> {
+    pub(crate) fn directory(&mut self, path: &str, make: bool) -> Result<&Directory> {
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         let same =
             self.open.iter().zip(&parts).take_while(|((name, _), part)| name == *part).count();
@@ -42,11 +42,11 @@ impl Walker {
         }
     }
 
-    pub(super) fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.open.clear();
     }
 }
 
-pub(super) fn split(path: &str) -> (&str, &str) {
+pub(crate) fn split(path: &str) -> (&str, &str) {
     path.rsplit_once('/').unwrap_or(("", path))
 }
