@@ -191,6 +191,12 @@ macro_rules! limits {
                     reason: one_line(&[$($reason),+]),
                 }),+]
             }
+
+            /// The value of the limit of this name, in the form that `set` takes, if there is one.
+            pub fn value(&self, name: &str) -> Option<String> {
+                let mut rows = self.rows().into_iter();
+                rows.find(|row| row.name == name).map(|row| row.value)
+            }
         }
     };
 }

@@ -177,7 +177,7 @@ impl SessionThread {
         }
         let (call, reason) = (self.watch.call()?, self.watch.ended()?);
         let mut journal = self.parked.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        let error = SessionError::Ended { plugin: self.plugin.to_string(), call, reason };
+        let error = self.watch.error(self.plugin.to_string(), call, reason);
         let died = error.hresult();
         journal.end_items(Some(died));
         self.abandoned = Some(Abandoned { journal, died });

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::cancel::CancelHandle;
 use crate::clock::{self, Coarse};
-use crate::error::{Call, Denial, StopReason};
+use crate::error::{Call, Denial, SessionError, StopReason};
 use crate::limits::Limits;
 
 /// Watches one session. Shared by the session, what its plugin imports, and the ticker.
@@ -38,6 +38,7 @@ pub(crate) struct Watch {
     wall_time: u64,
     idle_time: u64,
     compute_time: u64,
+    limits: Limits,
 }
 
 impl Watch {
@@ -61,7 +62,14 @@ impl Watch {
             wall_time: clock::nanoseconds(limits.wall_time),
             idle_time: clock::nanoseconds(limits.idle_time),
             compute_time: clock::nanoseconds(limits.compute_time),
+            limits: limits.clone(),
         }
+    }
+
+    /// The error of a plugin that was ended for a reason.
+    pub(crate) fn error(&self, plugin: String, call: Call, reason: StopReason) -> SessionError {
+        let limit = reason.limit().and_then(|name| self.limits.value(name));
+        SessionError::Ended { plugin, call, reason, limit }
     }
 
     /// Ends the plugin for a reason; the first one stays.

@@ -68,7 +68,8 @@ pub fn page() -> Result<String, std::fmt::Error> {
     );
     for &reason in StopReason::ALL {
         let hresult = hresult::from_stop_reason(reason);
-        writeln!(page, "| `{}` | `{hresult}` | {reason} |", reason.code())?;
+        let limit = reason.limit().map(|name| format!(" (`{name}`)")).unwrap_or_default();
+        writeln!(page, "| `{}` | `{hresult}` | {reason}{limit} |", reason.code())?;
     }
     Ok(page)
 }

@@ -292,7 +292,7 @@ impl NativeRun<'_> {
             if killed {
                 self.desk.take();
                 let (plugin, reason) = (self.name.clone(), StopReason::Killed);
-                return Err(SessionError::Ended { plugin, call, reason });
+                return Err(SessionError::Ended { plugin, call, reason, limit: None });
             }
             let told = match call {
                 Call::PrepareForSync | Call::Synchronize => pushes,

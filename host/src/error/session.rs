@@ -1,6 +1,7 @@
 //! Why a session failed, or never began.
 
 use super::contract::list;
+use super::stop::why;
 use super::{Call, Denial, GrantError, StopReason};
 use crate::hresult::{self, ErrorCode, Hresult};
 
@@ -55,7 +56,7 @@ pub enum SessionError {
         status: i32,
     },
     /// The host ended it.
-    #[error("{plugin}: was ended in {call}: {reason}")]
+    #[error("{plugin}: was ended in {call}: {}", why(*reason, limit.as_deref()))]
     Ended {
         /// The plugin's name.
         plugin: String,
@@ -63,6 +64,9 @@ pub enum SessionError {
         call: Call,
         /// Why.
         reason: StopReason,
+        /// The value of the limit that it went beyond, in the form that
+        /// [`Limits::set`](crate::Limits::set) takes. Absent: it was none, or that of the engine.
+        limit: Option<String>,
     },
     /// It used what it was not granted, and was ended.
     #[error("{plugin}: was denied, in {call}, {denial}")]

@@ -1,7 +1,7 @@
 //! Why the host ends a plugin.
 
 macro_rules! stop_reasons {
-    ($($name:ident = $number:literal, $code:literal, $doc:literal, $words:literal;)*) => {
+    ($($name:ident = $number:literal, $code:literal, $limit:expr, $doc:literal, $words:literal;)*) => {
         /// Why the host ended a plugin.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum StopReason {
@@ -16,6 +16,13 @@ macro_rules! stop_reasons {
             pub const fn code(self) -> &'static str {
                 match self {
                     $(Self::$name => $code,)*
+                }
+            }
+
+            /// The name of the limit that it went beyond, if it is one.
+            pub const fn limit(self) -> Option<&'static str> {
+                match self {
+                    $(Self::$name => $limit,)*
                 }
             }
 
@@ -44,45 +51,52 @@ macro_rules! stop_reasons {
 }
 
 stop_reasons! {
-    Killed = 1, "ended-killed",
+    Killed = 1, "ended-killed", None,
         "The embedder asked, with [`CancelHandle::kill`](crate::CancelHandle::kill).",
         "it was told to end at once";
-    CancelledAll = 2, "ended-cancelled-all",
+    CancelledAll = 2, "ended-cancelled-all", Some("grace"),
         "It went on after everything was cancelled, longer than the grace period.",
-        "it went on after everything was cancelled";
-    CancelledItem = 3, "ended-cancelled-item",
+        "it went on after everything was cancelled, longer than its limit";
+    CancelledItem = 3, "ended-cancelled-item", Some("grace"),
         "It went on with an item that was cancelled, longer than the grace period.",
-        "it went on with an item that was cancelled";
-    ComputeTime = 4, "ended-compute-time",
+        "it went on with an item that was cancelled, longer than its limit";
+    ComputeTime = 4, "ended-compute-time", Some("compute-time"),
         "One call computed longer than its limit.",
-        "it computed longer than its limit; raise `compute-time` if that is right";
-    WallTime = 5, "ended-wall-time",
+        "it computed longer than its limit";
+    WallTime = 5, "ended-wall-time", Some("wall-time"),
         "One call took longer than its limit.",
-        "it took longer than its limit; raise `wall-time` if that is right";
-    IdleTime = 6, "ended-idle-time",
+        "it took longer than its limit";
+    IdleTime = 6, "ended-idle-time", Some("idle-time"),
         "It gave no sign of life for longer than its limit.",
-        "it gave no sign of life; raise `idle-time` if it may be silent that long";
-    Memory = 7, "ended-memory",
+        "it gave no sign of life for longer than its limit";
+    Memory = 7, "ended-memory", Some("memory-bytes"),
         "It wanted more memory than its limit.",
-        "it wanted more memory than its limit; raise `memory-bytes` if that is right";
-    Tables = 8, "ended-tables",
+        "it wanted more memory than its limit";
+    Tables = 8, "ended-tables", Some("table-elements"),
         "Its tables wanted more elements than their limit.",
-        "it wanted larger tables than its limit; raise `table-elements` if that is right";
-    Stack = 9, "ended-stack",
+        "it wanted larger tables than its limit";
+    Stack = 9, "ended-stack", Some("stack-bytes"),
         "It called itself too deeply.",
-        "it ran out of stack; raise `stack-bytes` if that is right";
-    Handles = 10, "ended-handles",
+        "it wanted more stack than its limit";
+    Handles = 10, "ended-handles", Some("handles"),
         "It held more handles than its limit.",
-        "it held more handles than its limit; raise `handles` if that is right";
-    HostCallBytes = 11, "ended-host-call-bytes",
+        "it held more handles than its limit";
+    HostCallBytes = 11, "ended-host-call-bytes", Some("host-call-bytes"),
         "It handed more to the host in one call than its limit.",
-        "it handed over more in one call than its limit; raise `host-call-bytes` if that is right";
-    Instances = 12, "ended-instances",
+        "it handed over more in one call than its limit";
+    Instances = 12, "ended-instances", Some("instances"),
         "It is made of more instances, memories or tables than its limit.",
-        "it is made of more instances than its limit; raise `instances` if that is right";
-    Denied = 13, "ended-denied",
+        "it is made of more instances than its limit";
+    Denied = 13, "ended-denied", None,
         "It used what it was not granted.",
         "it used what it was not granted";
+}
+
+/// Why a plugin was ended, with the limit's value where it is known, and what to do about it.
+pub(super) fn why(reason: StopReason, limit: Option<&str>) -> String {
+    let Some(name) = reason.limit() else { return reason.to_string() };
+    let of = limit.map(|value| format!(" of {value}")).unwrap_or_default();
+    format!("{reason}{of}; raise `{name}` if that is right")
 }
 
 impl StopReason {

@@ -28,7 +28,7 @@ pub(super) fn death(
             Some(denial) if reason == StopReason::Denied => {
                 SessionError::Denied { plugin, call, denial }
             }
-            Some(_) | None => SessionError::Ended { plugin, call, reason },
+            Some(_) | None => watch.error(plugin, call, reason),
         };
     }
     let stderr = stderr.text();
