@@ -171,6 +171,8 @@ fn what_was_copied_before_a_cancellation_stays() -> anyhow::Result<()> {
             // The one that is being made may be counted, and goes.
             let stayed = copies.len();
             assert!(stayed + 1 >= at_least && stayed < files, "{what}: {stayed} stayed");
+            // It begins with few.
+            assert!(at_least > 0 || stayed <= 8, "{what}: {stayed} stayed");
             assert_eq!(only_item(&pair.sync()?)?.status, Status::Succeeded);
             check_whole(&pair)?;
         }

@@ -150,7 +150,7 @@ impl Job {
         }
         let filled = self.fill(&source, &copy, metadata.size, buffer, go_on).and_then(|digest| {
             if self.verify {
-                read_back(&copy, digest, buffer, go_on)?;
+                read_back(&copy, metadata.size, digest, buffer, go_on)?;
             }
             let times = FileTimes::new().set_modified(system_time(metadata.modified));
             copy.set_times(times).map_err(on_target)?;
@@ -238,6 +238,7 @@ fn ended<T>() -> Result<T, types::Error> {
 /// Checks that what was written reads back the same, and leaves the position at its end.
 fn read_back(
     mut copy: &File,
+    size: u64,
     digest: blake3::Hash,
     buffer: &mut [u8],
     go_on: &impl Fn() -> bool,
@@ -245,7 +246,8 @@ fn read_back(
     let on_copy = |error: io::Error| failure(&error, "reading back");
     let mut hasher = blake3::Hasher::new();
     copy.seek(SeekFrom::Start(0)).map_err(on_copy)?;
-    loop {
+    // Somebody else may write to it, without an end.
+    while hasher.count() <= size {
         check(go_on)?;
         match read_piece(copy, buffer).map_err(on_copy)? {
             0 => break,

@@ -16,10 +16,12 @@ pub(super) fn copy_in_system(
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use std::fs::File;
+    use std::fs::{File, Metadata};
     use std::io::{self, Seek, SeekFrom};
+    use std::os::unix::fs::MetadataExt;
     use std::sync::mpsc;
     use std::thread;
+    use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
     use rustix::fs::copy_file_range;
     use rustix::io::{pread, retry_on_intr};
@@ -30,26 +32,83 @@ mod linux {
     const STEP_BYTES: u64 = 4 << 20;
     /// Bytes that are hashed at once.
     const PIECE_BYTES: usize = 256 << 10;
+    /// How long nobody may have written to the source: one step of the coarsest clock by which a
+    /// file system tells times.
+    const AT_REST: Duration = Duration::from_secs(2);
 
-    /// Copies some of the next `len` bytes, and moves both positions on. What arrived is hashed
-    /// meanwhile, on another core: somebody may write to the source at the same time.
+    /// Copies some of the next `len` bytes, moves both positions on, and hashes what was copied from
+    /// the source, on another core meanwhile.
     ///
-    /// Absent: there are too few bytes for that, or this file system does not do it; reading and
-    /// writing will tell. After a failure the positions and the hash are what they were.
+    /// Absent: there are too few bytes for that, somebody writes to the source, so that what is hashed
+    /// need not be what is copied, or this file system does not do it. Reading and writing will tell;
+    /// the positions and the hash are what they were.
     pub(in super::super) fn copy_in_system(
         source: &File,
         target: &File,
         hasher: &mut blake3::Hasher,
         len: u64,
     ) -> io::Result<Option<u64>> {
+        copy_at_rest(source, target, hasher, len, AT_REST)
+    }
+
+    pub(super) fn copy_at_rest(
+        source: &File,
+        target: &File,
+        hasher: &mut blake3::Hasher,
+        len: u64,
+        at_rest: Duration,
+    ) -> io::Result<Option<u64>> {
         if len < LEAST_BYTES {
             return Ok(None);
         }
         let (from, to) = ((&*source).stream_position()?, (&*target).stream_position()?);
-        let len = source.metadata()?.len().saturating_sub(from).min(len).min(STEP_BYTES);
-        if len < LEAST_BYTES {
+        let before = source.metadata()?;
+        let len = before.len().saturating_sub(from).min(len).min(STEP_BYTES);
+        if len < LEAST_BYTES || !has_rested(&before, at_rest) {
             return Ok(None);
         }
+        let Some((copied, hashed)) = copy_and_hash(source, from, target, to, len, hasher.clone())
+        else {
+            return Ok(None);
+        };
+        if times(&before) != times(&source.metadata()?) {
+            return Ok(None);
+        }
+        (&*source).seek(SeekFrom::Start(from + copied))?;
+        (&*target).seek(SeekFrom::Start(to + copied))?;
+        *hasher = hashed;
+        Ok(Some(copied))
+    }
+
+    fn times(metadata: &Metadata) -> [i64; 4] {
+        [metadata.mtime(), metadata.mtime_nsec(), metadata.ctime(), metadata.ctime_nsec()]
+    }
+
+    /// Whether nobody has written for so long.
+    fn has_rested(metadata: &Metadata, at_rest: Duration) -> bool {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = |seconds: i64, nanoseconds: i64| {
+            let time = Duration::new(
+                u64::try_from(seconds).unwrap_or(0),
+                u32::try_from(nanoseconds).unwrap_or(0),
+            );
+            now.checked_sub(time)
+        };
+        let [modified, modified_part, changed, changed_part] = times(metadata);
+        [since(modified, modified_part), since(changed, changed_part)]
+            .iter()
+            .all(|since| since.is_some_and(|since| since >= at_rest))
+    }
+
+    /// How much was copied, and the hash with all of that. Absent: nothing, or not all was hashed.
+    fn copy_and_hash(
+        source: &File,
+        from: u64,
+        target: &File,
+        to: u64,
+        len: u64,
+        mut hasher: blake3::Hasher,
+    ) -> Option<(u64, blake3::Hasher)> {
         let copy = |done: u64| {
             let (mut from, mut to) = (from + done, to + done);
             let most = usize::try_from((len - done).min(LEAST_BYTES)).unwrap_or(usize::MAX);
@@ -58,23 +117,19 @@ mod linux {
         };
         let mut copied = copy(0) as u64;
         if copied == 0 {
-            return Ok(None);
+            return None;
         }
-        let mut hashed = hasher.clone();
         thread::scope(|scope| {
             let (arrived, arriving) = mpsc::channel();
             let hash = move || -> io::Result<blake3::Hasher> {
                 let mut done = 0;
                 for arrived in arriving {
-                    hash_range(target, to + done, arrived - done, &mut hashed)?;
+                    hash_range(source, from + done, arrived - done, &mut hasher)?;
                     done = arrived;
                 }
-                Ok(hashed)
+                Ok(hasher)
             };
-            // What was copied is written once more, then.
-            let Ok(hashing) = thread::Builder::new().spawn_scoped(scope, hash) else {
-                return Ok(None);
-            };
+            let hashing = thread::Builder::new().spawn_scoped(scope, hash).ok()?;
             while arrived.send(copied).is_ok() && copied < len {
                 match copy(copied) {
                     0 => break,
@@ -82,11 +137,7 @@ mod linux {
                 }
             }
             drop(arrived);
-            let hashed = hashing.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))?;
-            (&*source).seek(SeekFrom::Start(from + copied))?;
-            (&*target).seek(SeekFrom::Start(to + copied))?;
-            *hasher = hashed;
-            Ok(Some(copied))
+            Some((copied, hashing.join().ok()?.ok()?))
         })
     }
 
@@ -112,9 +163,21 @@ mod linux {
 mod tests {
     use std::fs::{self, File};
     use std::io::{self, Read, Seek, SeekFrom, Write};
+    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+    use std::time::{Duration, Instant};
 
     use super::copy_in_system;
-    use super::linux::LEAST_BYTES;
+    use super::linux::{LEAST_BYTES, copy_at_rest};
+
+    /// A file that a test has just written counts as one at rest.
+    fn copy(
+        source: &File,
+        target: &File,
+        hasher: &mut blake3::Hasher,
+        len: u64,
+    ) -> io::Result<Option<u64>> {
+        copy_at_rest(source, target, hasher, len, Duration::ZERO)
+    }
 
     /// Bytes that are at no two places the same.
     fn content(len: u64) -> Vec<u8> {
@@ -148,7 +211,7 @@ mod tests {
             target.write_all(b"before")?;
             let mut hasher = blake3::Hasher::new();
             let mut copied = 0;
-            while let Some(more) = copy_in_system(&source, &target, &mut hasher, len - copied)? {
+            while let Some(more) = copy(&source, &target, &mut hasher, len - copied)? {
                 assert!(more > 0 && more <= len - copied);
                 copied += more;
             }
@@ -175,15 +238,67 @@ mod tests {
         source.seek(SeekFrom::Start(2 * LEAST_BYTES + 1))?;
         for (target, len) in [(&target, u64::MAX), (&target, LEAST_BYTES - 1)] {
             let mut hasher = blake3::Hasher::new();
-            assert_eq!(copy_in_system(&source, target, &mut hasher, len)?, None, "too little");
+            assert_eq!(copy(&source, target, &mut hasher, len)?, None, "too little");
         }
         source.seek(SeekFrom::Start(0))?;
         for target in [&read_only, &device] {
             let mut hasher = blake3::Hasher::new();
-            assert_eq!(copy_in_system(&source, target, &mut hasher, u64::MAX)?, None);
+            assert_eq!(copy(&source, target, &mut hasher, u64::MAX)?, None);
             assert_eq!(hasher.count(), 0);
             assert_eq!(source.stream_position()?, 0);
         }
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_that_somebody_has_just_written_to_is_left_to_reading_and_writing() -> io::Result<()> {
+        let (_home, source, target) = files(&content(3 * LEAST_BYTES))?;
+        let mut hasher = blake3::Hasher::new();
+        assert_eq!(copy_in_system(&source, &target, &mut hasher, u64::MAX)?, None);
+        assert_eq!((hasher.count(), target.metadata()?.len()), (0, 0));
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_hashed_is_what_is_copied_whatever_somebody_writes_meanwhile() -> io::Result<()> {
+        let (home, mut source, mut target) = files(&content(4 * LEAST_BYTES))?;
+        let stop = AtomicBool::new(false);
+        let checked = std::thread::scope(|scope| {
+            let writing = scope.spawn(|| -> io::Result<()> {
+                let mut file = File::options().write(true).open(home.path().join("source"))?;
+                for version in (0..=255_u8).cycle().take_while(|_| !stop.load(SeqCst)) {
+                    std::thread::sleep(Duration::from_millis(60));
+                    file.seek(SeekFrom::Start(0))?;
+                    file.write_all(&vec![version; 4 << 20])?;
+                }
+                Ok(())
+            });
+            let mut check = || -> io::Result<u32> {
+                let (mut checked, begun) = (0, Instant::now());
+                while begun.elapsed() < Duration::from_secs(2) {
+                    let mut hasher = blake3::Hasher::new();
+                    source.seek(SeekFrom::Start(0))?;
+                    target.seek(SeekFrom::Start(0))?;
+                    // Longer than a step of the clock.
+                    let rested = Duration::from_millis(20);
+                    let copied = copy_at_rest(&source, &target, &mut hasher, u64::MAX, rested)?;
+                    let Some(copied) = copied else { continue };
+                    let mut content = vec![0; usize::try_from(copied).unwrap_or(0)];
+                    target.seek(SeekFrom::Start(0))?;
+                    target.read_exact(&mut content)?;
+                    if hasher.finalize() != blake3::hash(&content) {
+                        return Err(io::Error::other("another content was hashed"));
+                    }
+                    checked += 1;
+                }
+                Ok(checked)
+            };
+            let checked = check();
+            stop.store(true, SeqCst);
+            writing.join().map_err(|_| io::Error::other("it panicked"))??;
+            checked
+        })?;
+        assert!(checked > 0, "none was copied by the system");
         Ok(())
     }
 }

@@ -104,12 +104,13 @@ impl Default for Batch {
 }
 
 impl Batch {
-    /// Learns how long it takes to make some together: who cancels has to wait for all of them.
-    fn took(&mut self, took: Duration) {
-        self.planned_files = match took > PATIENCE {
-            true => (self.planned_files / 2).max(1),
-            false => (self.planned_files * 2).min(BATCH_FILES),
-        };
+    /// Learns how long it takes to make so many together: who cancels has to wait for all of them.
+    fn took(&mut self, files: usize, took: Duration) {
+        if took > PATIENCE {
+            self.planned_files = (files / 2).max(1);
+        } else if files >= self.planned_files {
+            self.planned_files = (files * 2).min(BATCH_FILES);
+        }
     }
 
     /// Whether its copies are to wait no longer.
@@ -202,7 +203,7 @@ impl Applier<'_> {
             .collect();
         let begun = Instant::now();
         let answers = directories::copy_files(&requests);
-        self.batch.took(begun.elapsed());
+        self.batch.took(planned.len(), begun.elapsed());
         drop(requests);
         drop(places);
         let mut again = Vec::new();
@@ -335,6 +336,32 @@ impl Applier<'_> {
         let (parent, _) = split(planned.path(on));
         if let Ok(directory) = self.roots[on.index()].directory(parent, false) {
             let _ = directory.remove_file(&planned.temp);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_are_copied_together_as_take_little_time() {
+        let (soon, late) = (PATIENCE / 2, PATIENCE * 2);
+        let mut batch = Batch::default();
+        for (files, took, next) in [
+            (8, soon, 16),
+            (16, soon, 32),
+            // Few that were soon done tell nothing about many.
+            (1, soon, 32),
+            (32, soon, 64),
+            (64, soon, 64),
+            (64, late, 32),
+            (2, late, 1),
+            (1, late, 1),
+            (1, soon, 2),
+        ] {
+            batch.took(files, took);
+            assert_eq!(batch.planned_files, next, "{files} in {took:?}");
         }
     }
 }
