@@ -62,6 +62,13 @@ impl Place {
         }))
     }
 
+    /// Makes so many sources with a content; their names, for the plugin.
+    fn sources(&self, count: usize, content: &[u8]) -> io::Result<String> {
+        let names: Vec<_> = (0..count).map(|number| number.to_string()).collect();
+        names.iter().try_for_each(|name| fs::write(self.path("source").join(name), content))?;
+        Ok(names.join(","))
+    }
+
     fn target_names(&self) -> anyhow::Result<Vec<String>> {
         let entries = fs::read_dir(self.path("target"))?;
         let name = |entry: io::Result<fs::DirEntry>| -> io::Result<String> {
@@ -189,12 +196,9 @@ fn what_may_only_be_read_gets_no_copy() -> anyhow::Result<()> {
 #[test]
 fn no_more_files_are_copied_than_may_be_open_or_at_once() -> anyhow::Result<()> {
     let place = Place::new()?;
-    let names: Vec<_> = (0..1_100).map(|number| number.to_string()).collect();
-    for name in &names {
-        fs::write(place.path("source").join(name), "x")?;
-    }
+    let names = place.sources(1_100, b"x")?;
     let x = format!("1 bytes {}", digest(b"x"));
-    let arguments = format!("from=source to=target files={}", names.join(","));
+    let arguments = format!("from=source to=target files={names}");
     // A process may open 1,024 by default, and there are other tests.
     let pid = std::process::id().to_string();
     run(Command::new("prlimit").args(["--pid", &pid, "--nofile=8192:"]))?;
@@ -219,12 +223,9 @@ fn no_more_files_are_copied_than_may_be_open_or_at_once() -> anyhow::Result<()> 
 #[test]
 fn copies_in_the_storage_take_room_there() -> anyhow::Result<()> {
     let place = Place::new()?;
-    let names: Vec<_> = (0..40).map(|number| number.to_string()).collect();
-    for name in &names {
-        fs::write(place.path("source").join(name), content(2 << 20))?;
-    }
+    let names = place.sources(40, &content(2 << 20))?;
     let limits = Limits { storage_bytes: 20 << 20, ..Limits::default() };
-    let arguments = format!("from=source to=storage files={}", names.join(","));
+    let arguments = format!("from=source to=storage files={names}");
     let said = place.copies(&arguments, |options| options.limits(limits))?;
     assert!(
         said.starts_with("9 2097152 bytes ") && said.ends_with(", 31 ErrorCode::NoSpace"),

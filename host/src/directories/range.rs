@@ -39,9 +39,9 @@ mod linux {
     /// Copies some of the next `len` bytes, moves both positions on, and hashes what was copied from
     /// the source, on another core meanwhile.
     ///
-    /// Absent: there are too few bytes for that, somebody writes to the source, so that what is hashed
-    /// need not be what is copied, or this file system does not do it. Reading and writing will tell;
-    /// the positions and the hash are what they were.
+    /// Absent: there are too few bytes for that, the target goes on behind its position, somebody writes
+    /// to the source, so that what is hashed need not be what is copied, or this file system does not do
+    /// it. Reading and writing will tell; the target, the positions and the hash are what they were.
     pub(in super::super) fn copy_in_system(
         source: &File,
         target: &File,
@@ -64,16 +64,19 @@ mod linux {
         let (from, to) = ((&*source).stream_position()?, (&*target).stream_position()?);
         let before = source.metadata()?;
         let len = before.len().saturating_sub(from).min(len).min(STEP_BYTES);
-        if len < LEAST_BYTES || !has_rested(&before, at_rest) {
+        let is_at_end = target.metadata()?.len() == to;
+        if len < LEAST_BYTES || !is_at_end || !has_rested(&before, at_rest) {
             return Ok(None);
         }
-        let Some((copied, hashed)) = copy_and_hash(source, from, target, to, len, hasher.clone())
-        else {
+        let copied = copy_and_hash(source, from, target, to, len, hasher.clone());
+        let is_same = times(&before) == times(&source.metadata()?);
+        let Some((copied, hashed)) = copied.filter(|_| is_same) else {
+            // The source may be shorter by now than what was copied of it.
+            if target.metadata()?.len() != to {
+                target.set_len(to)?;
+            }
             return Ok(None);
         };
-        if times(&before) != times(&source.metadata()?) {
-            return Ok(None);
-        }
         (&*source).seek(SeekFrom::Start(from + copied))?;
         (&*target).seek(SeekFrom::Start(to + copied))?;
         *hasher = hashed;
@@ -241,7 +244,9 @@ mod tests {
             assert_eq!(copy(&source, target, &mut hasher, len)?, None, "too little");
         }
         source.seek(SeekFrom::Start(0))?;
-        for target in [&read_only, &device] {
+        (&target).write_all(b"behind the position")?;
+        (&target).seek(SeekFrom::Start(3))?;
+        for target in [&target, &read_only, &device] {
             let mut hasher = blake3::Hasher::new();
             assert_eq!(copy(&source, target, &mut hasher, u64::MAX)?, None);
             assert_eq!(hasher.count(), 0);
@@ -278,11 +283,17 @@ mod tests {
                 while begun.elapsed() < Duration::from_secs(2) {
                     let mut hasher = blake3::Hasher::new();
                     source.seek(SeekFrom::Start(0))?;
+                    target.set_len(0)?;
                     target.seek(SeekFrom::Start(0))?;
                     // Longer than a step of the clock.
                     let rested = Duration::from_millis(20);
                     let copied = copy_at_rest(&source, &target, &mut hasher, u64::MAX, rested)?;
-                    let Some(copied) = copied else { continue };
+                    let Some(copied) = copied else {
+                        if target.metadata()?.len() > 0 {
+                            return Err(io::Error::other("something was left in the target"));
+                        }
+                        continue;
+                    };
                     let mut content = vec![0; usize::try_from(copied).unwrap_or(0)];
                     target.seek(SeekFrom::Start(0))?;
                     target.read_exact(&mut content)?;

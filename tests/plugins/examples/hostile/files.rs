@@ -251,26 +251,26 @@ fn change_through_directories(at: &str) -> Result<()> {
     Ok(())
 }
 
-/// A file as large as the system lets it be, which costs nothing until it is read.
-fn hash_forever() -> Result<()> {
+/// Makes a file as large as the system lets it be, which costs nothing until it is read.
+fn make_sparse() -> Result<directories::Directory> {
     let root = preopen("/left")?;
     let made =
         root.open_at(PathFlags::empty(), "sparse", OpenFlags::CREATE, DescriptorFlags::WRITE);
     let size = made.and_then(|file| file.set_size(1 << 43));
     size.map_err(|error| failure(format!("{error:?}")))?;
-    let file = grant("left")?.open_file("sparse")?;
+    grant("left")
+}
+
+fn hash_forever() -> Result<()> {
+    let file = make_sparse()?.open_file("sparse")?;
     attack("hash", file.hash(u64::MAX));
     Ok(())
 }
 
-/// The same, which would fill the disk as well.
+/// Would fill the disk.
 fn copy_forever() -> Result<()> {
-    let root = preopen("/left")?;
-    let made =
-        root.open_at(PathFlags::empty(), "sparse", OpenFlags::CREATE, DescriptorFlags::WRITE);
-    let size = made.and_then(|file| file.set_size(1 << 43));
-    size.map_err(|error| failure(format!("{error:?}")))?;
-    attack("copy", copy(&grant("left")?, "sparse", &grant("left")?, "copy"));
+    let left = make_sparse()?;
+    attack("copy", copy(&left, "sparse", &left, "copy"));
     Ok(())
 }
 
