@@ -7,7 +7,7 @@
 use crate::error::Result;
 use crate::imports::directories::{self as wit, CopyRequest as WitCopyRequest};
 
-pub use crate::bindings::syncmgr::plugin::directories::{Access, Entry, EntryKind, Metadata};
+pub use crate::bindings::syncmgr::plugin::directories::{Access, Entry, EntryKind, EntryMetadata};
 
 /// A directory that the operator granted.
 #[derive(Clone, Debug)]
@@ -48,7 +48,7 @@ pub struct Directory(wit::Directory);
 
 impl Directory {
     /// What the system knows about the directory itself.
-    pub fn metadata(&self) -> Result<Metadata> {
+    pub fn metadata(&self) -> Result<EntryMetadata> {
         Ok(self.0.metadata()?)
     }
 
@@ -64,7 +64,7 @@ impl Directory {
     }
 
     /// What the system knows about an entry; `None`: there is provably none.
-    pub fn stat(&self, name: &str) -> Result<Option<Metadata>> {
+    pub fn stat(&self, name: &str) -> Result<Option<EntryMetadata>> {
         Ok(self.0.stat(name)?)
     }
 
@@ -177,7 +177,7 @@ pub struct File(wit::File);
 
 impl File {
     /// What the system knows about the file.
-    pub fn metadata(&self) -> Result<Metadata> {
+    pub fn metadata(&self) -> Result<EntryMetadata> {
         Ok(self.0.metadata()?)
     }
 
@@ -288,7 +288,7 @@ impl<'a> CopyRequest<'a> {
 #[derive(Debug)]
 pub struct CopiedFile {
     /// What the system knew about the file when it was opened.
-    pub source: Metadata,
+    pub source: EntryMetadata,
     /// The BLAKE3 digest of its content.
     pub digest: [u8; 32],
     /// The copy, open for writing and reading, at its end. It is not durable yet.

@@ -79,6 +79,17 @@ pub fn with_requests(component: &[u8], requests: &str) -> Vec<u8> {
     [component, &only.finish()[wasm_encoder::Component::HEADER.len()..]].concat()
 }
 
+/// Checks that a component fits the world `plugin`, as `wasm-tools component targets` does.
+///
+/// # Errors
+/// The first import or export that does not fit.
+pub fn fits_the_world(component: &[u8]) -> anyhow::Result<()> {
+    let mut resolve = wit_parser::Resolve::default();
+    let (package, _) = resolve.push_dir(workspace().join("wit"))?;
+    let world = resolve.select_world(&[package], Some("plugin"))?;
+    wit_component::targets(&resolve, world, component)
+}
+
 /// One host for a whole suite.
 ///
 /// # Panics

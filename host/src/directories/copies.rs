@@ -38,7 +38,7 @@ struct Job {
 /// A file that was copied.
 #[derive(Debug)]
 struct Copied {
-    source: wit::Metadata,
+    source: wit::EntryMetadata,
     digest: blake3::Hash,
     copy: Arc<File>,
     stored: bool,

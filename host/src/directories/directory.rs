@@ -157,7 +157,7 @@ fn size_of(directory: &Directory, name: &str) -> u64 {
 }
 
 impl wit::HostDirectory for Waiting<'_> {
-    fn metadata(&mut self, this: Resource<Directory>) -> Answer<wit::Metadata> {
+    fn metadata(&mut self, this: Resource<Directory>) -> Answer<wit::EntryMetadata> {
         self.enter("directory.metadata")?;
         let directory = self.table.get(&this)?;
         Ok(directory.handle.metadata().map_err(|error| failure(&error, "the directory")))
@@ -178,7 +178,11 @@ impl wit::HostDirectory for Waiting<'_> {
         self.push(listing)
     }
 
-    fn stat(&mut self, this: Resource<Directory>, name: String) -> Answer<Option<wit::Metadata>> {
+    fn stat(
+        &mut self,
+        this: Resource<Directory>,
+        name: String,
+    ) -> Answer<Option<wit::EntryMetadata>> {
         self.on_entry("directory.stat", &this, &name, false, |directory, name| {
             match directory.handle.stat(name) {
                 Ok(metadata) => Ok(Some(metadata)),

@@ -64,7 +64,7 @@ pub(super) fn system_time(nanoseconds: i64) -> SystemTime {
 }
 
 impl wit::HostFile for Waiting<'_> {
-    fn metadata(&mut self, this: Resource<File>) -> Answer<wit::Metadata> {
+    fn metadata(&mut self, this: Resource<File>) -> Answer<wit::EntryMetadata> {
         self.enter("file.metadata")?;
         let file = self.table.get(&this)?;
         Ok(system::file_metadata(&file.file).map_err(|error| failure(&error, "the file")))

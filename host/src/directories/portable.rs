@@ -54,7 +54,7 @@ fn link_in_the_way() -> io::Error {
     io::ErrorKind::InvalidData.into()
 }
 
-fn metadata(metadata: &Metadata) -> wit::Metadata {
+fn metadata(metadata: &Metadata) -> wit::EntryMetadata {
     let kind = match metadata.file_type() {
         kind if kind.is_symlink() => wit::EntryKind::SymbolicLink,
         kind if kind.is_dir() => wit::EntryKind::Directory,
@@ -72,7 +72,7 @@ fn metadata(metadata: &Metadata) -> wit::Metadata {
             Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |ns| -ns),
         }
     });
-    wit::Metadata {
+    wit::EntryMetadata {
         kind,
         size,
         modified: modified.unwrap_or(0),
@@ -98,11 +98,11 @@ impl Handle {
         Ok(Self { directory, place: path.to_owned() })
     }
 
-    pub(super) fn metadata(&self) -> io::Result<wit::Metadata> {
+    pub(super) fn metadata(&self) -> io::Result<wit::EntryMetadata> {
         Ok(metadata(&self.directory.dir_metadata()?))
     }
 
-    pub(super) fn stat(&self, name: &str) -> io::Result<wit::Metadata> {
+    pub(super) fn stat(&self, name: &str) -> io::Result<wit::EntryMetadata> {
         // The full metadata, with the file's identity, is that of an open handle.
         match self.directory.symlink_metadata(name)?.is_symlink() {
             true => Ok(metadata(&self.directory.symlink_metadata(name)?)),
@@ -197,7 +197,7 @@ impl Handle {
     }
 }
 
-pub(super) fn file_metadata(file: &File) -> io::Result<wit::Metadata> {
+pub(super) fn file_metadata(file: &File) -> io::Result<wit::EntryMetadata> {
     Ok(metadata(&Metadata::from_file(file)?))
 }
 

@@ -35,7 +35,7 @@ pub(super) fn is_link_in_the_way(error: &io::Error) -> bool {
 }
 
 #[allow(clippy::useless_conversion, reason = "the types differ between systems")]
-fn metadata(stat: &Stat) -> wit::Metadata {
+fn metadata(stat: &Stat) -> wit::EntryMetadata {
     let kind = match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => wit::EntryKind::File,
         FileType::Directory => wit::EntryKind::Directory,
@@ -52,7 +52,7 @@ fn metadata(stat: &Stat) -> wit::Metadata {
             u64::try_from(stat.st_size).unwrap_or(0)
         }
     };
-    wit::Metadata {
+    wit::EntryMetadata {
         kind,
         size,
         modified: nanoseconds(stat.st_mtime.into(), stat.st_mtime_nsec.into()),
@@ -92,11 +92,11 @@ impl Handle {
         Ok(Self(rustix::fs::open(path, flags, Mode::empty())?))
     }
 
-    pub(super) fn metadata(&self) -> io::Result<wit::Metadata> {
+    pub(super) fn metadata(&self) -> io::Result<wit::EntryMetadata> {
         Ok(metadata(&fstat(&self.0)?))
     }
 
-    pub(super) fn stat(&self, name: &str) -> io::Result<wit::Metadata> {
+    pub(super) fn stat(&self, name: &str) -> io::Result<wit::EntryMetadata> {
         Ok(metadata(&statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?))
     }
 
@@ -199,7 +199,7 @@ impl Handle {
     }
 }
 
-pub(super) fn file_metadata(file: &std::fs::File) -> io::Result<wit::Metadata> {
+pub(super) fn file_metadata(file: &std::fs::File) -> io::Result<wit::EntryMetadata> {
     Ok(metadata(&fstat(file)?))
 }
 

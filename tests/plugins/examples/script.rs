@@ -25,9 +25,9 @@ mod wasi_02 {
         inline: "
             package tests:wasi;
             world wasi {
-                import wasi:filesystem/preopens@0.2.6;
-                import wasi:filesystem/types@0.2.6;
-                import wasi:random/random@0.2.6;
+                import wasi:filesystem/preopens@0.2.12;
+                import wasi:filesystem/types@0.2.12;
+                import wasi:random/random@0.2.12;
             }
         ",
         world: "tests:wasi/wasi",
@@ -526,6 +526,10 @@ impl exports::Guest for Script {
         _item_id: Option<types::Guid>,
         changes: Vec<exports::PropertyChange>,
     ) -> Result<exports::PropertiesOutcome> {
+        if let Some(unknown) = changes.iter().find(|change| change.name != "speed") {
+            let message = format!("there is no property {}", unknown.name);
+            return Err(types::Error { code: types::ErrorCode::InvalidArgument, message });
+        }
         for change in changes {
             say(&format!("set {} to {:?}", change.name, change.value));
         }

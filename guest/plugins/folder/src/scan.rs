@@ -2,7 +2,7 @@
 
 use std::num::NonZeroI64;
 
-use syncmgr_plugin::directories::{Directory, Entry, EntryKind, Metadata};
+use syncmgr_plugin::directories::{Directory, Entry, EntryKind, EntryMetadata};
 use syncmgr_plugin::{ItemRun, Stop};
 
 use crate::filter::Filter;
@@ -80,7 +80,7 @@ struct Scanner<'a> {
 }
 
 /// What is recorded of a file's metadata.
-pub fn fingerprint(metadata: &Metadata) -> Fingerprint {
+pub fn fingerprint(metadata: &EntryMetadata) -> Fingerprint {
     Fingerprint {
         size: metadata.size,
         modified: metadata.modified,
@@ -90,7 +90,7 @@ pub fn fingerprint(metadata: &Metadata) -> Fingerprint {
 }
 
 /// The permission bits.
-pub fn mode(metadata: &Metadata) -> Option<u16> {
+pub fn mode(metadata: &EntryMetadata) -> Option<u16> {
     metadata.mode.and_then(|mode| u16::try_from(mode & 0o777).ok())
 }
 

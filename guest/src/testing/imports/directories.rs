@@ -6,7 +6,9 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::bindings::syncmgr::plugin::directories::{Access, Entry, EntryKind, Grant, Metadata};
+use crate::bindings::syncmgr::plugin::directories::{
+    Access, Entry, EntryKind, EntryMetadata, Grant,
+};
 use crate::bindings::syncmgr::plugin::types as wit;
 use crate::bindings::syncmgr::plugin::types::ErrorCode;
 use crate::error::Error;
@@ -86,7 +88,7 @@ pub(crate) struct CopyRequest<'a> {
 }
 
 pub(crate) struct CopiedFile {
-    pub(crate) source: Metadata,
+    pub(crate) source: EntryMetadata,
     pub(crate) digest: Vec<u8>,
     pub(crate) copy: File,
 }
@@ -152,7 +154,7 @@ fn nanoseconds(time: SystemTime) -> i64 {
     }
 }
 
-fn metadata(metadata: &fs::Metadata) -> Metadata {
+fn metadata(metadata: &fs::Metadata) -> EntryMetadata {
     let kind = match metadata.file_type() {
         file if file.is_file() => EntryKind::File,
         folder if folder.is_dir() => EntryKind::Directory,
@@ -166,7 +168,7 @@ fn metadata(metadata: &fs::Metadata) -> Metadata {
     };
     #[cfg(not(unix))]
     let (mode, file_id, device_id) = (None, 0, 0);
-    Metadata {
+    EntryMetadata {
         kind,
         size: if kind == EntryKind::Directory { 0 } else { metadata.len() },
         modified: metadata.modified().map_or(0, nanoseconds),
@@ -225,7 +227,7 @@ impl Directory {
         }
     }
 
-    pub(crate) fn metadata(&self) -> Answer<Metadata> {
+    pub(crate) fn metadata(&self) -> Answer<EntryMetadata> {
         self.enter("metadata")?;
         io(self.path.symlink_metadata()).map(|found| metadata(&found))
     }
@@ -240,7 +242,7 @@ impl Directory {
         Ok(Listing(RefCell::new(io(fs::read_dir(&self.path))?)))
     }
 
-    pub(crate) fn stat(&self, name: &str) -> Answer<Option<Metadata>> {
+    pub(crate) fn stat(&self, name: &str) -> Answer<Option<EntryMetadata>> {
         self.enter("stat")?;
         match self.at(name)?.symlink_metadata() {
             Ok(found) => Ok(Some(metadata(&found))),
@@ -398,7 +400,7 @@ impl File {
         }
     }
 
-    pub(crate) fn metadata(&self) -> Answer<Metadata> {
+    pub(crate) fn metadata(&self) -> Answer<EntryMetadata> {
         Self::enter("metadata")?;
         io(self.file.metadata()).map(|found| metadata(&found))
     }

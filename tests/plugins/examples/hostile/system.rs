@@ -5,7 +5,7 @@ wit_bindgen::generate!({
     inline: "
         package hostile:guest;
         world guest {
-            include wasi:cli/imports@0.2.6;
+            include wasi:cli/imports@0.2.12;
         }
     ",
     world: "hostile:guest/guest",

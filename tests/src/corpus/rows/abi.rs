@@ -53,9 +53,9 @@ fn handles(body: &str) -> Core {
         .import(DIRECTORIES, "[resource-drop]directory", "$drop (param i32)")
         .import(DIRECTORIES, "[resource-drop]file", "$drop-file (param i32)")
         .import(CALLBACK, "subscribe-cancelled", "$subscribe (param i32 i64 i64) (result i32)")
-        .import("wasi:io/poll@0.2.6", "[resource-drop]pollable", "$forget (param i32)")
-        .import("wasi:io/poll@0.2.6", "[method]pollable.block", "$block (param i32)")
-        .import("wasi:io/poll@0.2.6", "poll", "$poll (param i32 i32 i32)")
+        .import("wasi:io/poll@0.2.12", "[resource-drop]pollable", "$forget (param i32)")
+        .import("wasi:io/poll@0.2.12", "[method]pollable.block", "$block (param i32)")
+        .import("wasi:io/poll@0.2.12", "poll", "$poll (param i32 i32 i32)")
         .also(
             "(func $one (result i32) (call $subscribe (i32.const 0) (i64.const 0) (i64.const 0)))",
         )

@@ -1,6 +1,6 @@
 //! Copies one file by itself, in steps between which it reports.
 
-use syncmgr_plugin::directories::{File, Metadata};
+use syncmgr_plugin::directories::{EntryMetadata, File};
 use syncmgr_plugin::{Error, ErrorCode, Result, Stop};
 
 use super::Applier;
@@ -41,7 +41,7 @@ impl Applier<'_> {
     }
 
     /// Opens a file and makes what it is copied to.
-    fn open(&mut self, planned: &Planned) -> Result<(File, Metadata, File)> {
+    fn open(&mut self, planned: &Planned) -> Result<(File, EntryMetadata, File)> {
         let (from, on) = (planned.from, planned.from.other());
         let (source_parent, source_name) = split(planned.path(from));
         let (target_parent, _) = split(planned.path(on));
