@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::{sync::mpsc, thread};
 
 use wasmtime::component::{Component, HasSelf, Linker};
-use wasmtime::{Config, Engine};
+use wasmtime::{Config, Engine, WasmBacktraceDetails};
 
 use crate::allocation::{self, Allocation};
 use crate::bindings::{directories, statistics, synchronize_callback, types};
@@ -115,13 +115,18 @@ impl Host {
             // The contract is WASI 0.2: nothing needs the component model's own concurrency, and
             // every call is faster without it.
             .concurrency_support(false)
+            // Lines of source code in the frames of a crash, where the component has them.
+            .wasm_backtrace_details(WasmBacktraceDetails::Enable)
             .epoch_interruption(true)
             .signals_based_traps(signals_based_traps)
             .max_wasm_stack(stack_bytes)
             .async_stack_size(stack_bytes.saturating_add(HOST_STACK_BYTES));
         let (engine, allocation) = allocation::engine(&mut config, pooled, &limits)?;
         let mut linker = Linker::new(&engine);
-        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        // The world has this function without a gate: see CONTRIBUTING.md.
+        let mut wasi = wasmtime_wasi::p2::bindings::LinkOptions::default();
+        wasi.network_error_code(true);
+        wasmtime_wasi::p2::add_to_linker_with_options_async(&mut linker, &wasi)?;
         wasi_files::add_to_linker(&mut linker)?;
         types::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
         synchronize_callback::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;

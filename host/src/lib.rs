@@ -95,6 +95,7 @@ pub use hresult::{ErrorCode, Hresult};
 pub use id::{ErrorId, ItemId};
 pub use limits::{LimitError, LimitRow, Limits, LoadLimits, Unit};
 pub use manager::Manager;
+pub use output::{OutputHook, OutputStream};
 pub use plugin::{Plugin, SessionOptions, Unrequested};
 pub use report::{ItemReport, Outcome, Report, Totals};
 pub use requests::Requests;

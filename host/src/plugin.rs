@@ -13,7 +13,7 @@ use crate::error::{GrantError, SessionError, StartError};
 use crate::grants::{self, Access, Capability, Grant};
 use crate::journal::Journal;
 use crate::limits::{Limits, size};
-use crate::output::OutputTail;
+use crate::output::{Lines, OutputHook, OutputStream, OutputTail};
 use crate::secrets::Secrets;
 use crate::session::Session;
 use crate::sink::Sink;
@@ -56,6 +56,7 @@ pub struct SessionOptions {
     read_only: bool,
     cancel: Option<CancelHandle>,
     hook: Option<HostCallHook>,
+    output_hook: Option<OutputHook>,
     clock: Option<WallClock>,
 }
 
@@ -161,6 +162,14 @@ impl SessionOptions {
     #[must_use]
     pub fn host_call_hook(mut self, hook: HostCallHook) -> Self {
         self.hook = Some(hook);
+        self
+    }
+
+    /// Passes on what the plugin writes to standard output and standard error, line by line, as it
+    /// comes. Otherwise only the end of it is kept, for the details of a crash.
+    #[must_use]
+    pub fn output_hook(mut self, hook: OutputHook) -> Self {
+        self.output_hook = Some(hook);
         self
     }
 }
@@ -293,12 +302,17 @@ impl Plugin {
         let limits = &options.limits;
         let secrets = options.secrets.iter().filter(|(name, _)| requests.secret(name));
         let secrets = Secrets::new(secrets.map(|(_, value)| value.clone()));
-        let output = || OutputTail::new(size(limits.output_bytes), secrets.clone());
-        let stderr = output();
+        let output = |stream| {
+            let hook = options.output_hook.clone();
+            let lines = hook.map(|hook| Lines::new(stream, hook, secrets.clone()));
+            OutputTail::new(size(limits.output_bytes), secrets.clone(), lines)
+        };
+        let stderr = output(OutputStream::Stderr);
         let mut wasi = WasiCtx::builder();
         // Whatever waits does so with the journal parked: see `wasi_files`.
         wasi.allow_blocking_current_thread(true);
-        wasi.stdout(output()).stderr(stderr.clone()).envs(&self.environment(options)?);
+        let stdout = output(OutputStream::Stdout);
+        wasi.stdout(stdout).stderr(stderr.clone()).envs(&self.environment(options)?);
         match &options.clock {
             _ if !granted(Capability::WallClock) => {
                 wasi.wall_clock(StoppedClock);

@@ -126,7 +126,10 @@ impl Session {
                 return Ok(Vec::new());
             }
             match self.show_error(error).await {
-                Ok(detail) => items.extend(detail.retry),
+                Ok(detail) => {
+                    self.tell_shown(error, &detail)?;
+                    items.extend(detail.retry);
+                }
                 Err(SessionError::Plugin { .. }) => {}
                 Err(other) => return Err(other),
             }

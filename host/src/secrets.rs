@@ -73,6 +73,29 @@ impl Secrets {
         merged
     }
 
+    /// The latest place to cut the bytes without cutting a secret, where more bytes may follow: behind
+    /// a line feed, or (`anywhere`) behind any byte.
+    pub(crate) fn last_cut(&self, bytes: &[u8], anywhere: bool) -> usize {
+        let mut found = Vec::new();
+        for secret in self.0.iter() {
+            let begun = find_all(bytes, secret.as_bytes(), &mut found);
+            if begun > 0 {
+                // It may end behind these bytes.
+                found.push(bytes.len() - begun..bytes.len() + 1);
+            }
+        }
+        found.sort_unstable_by_key(|range| range.start);
+        let mut secrets = Vec::new();
+        found.into_iter().for_each(|range| push(&mut secrets, range));
+        let is_in_secret = |at: usize| {
+            let before = secrets.partition_point(|secret| secret.start < at);
+            before > 0 && at < secrets[before - 1].end
+        };
+        let mut places = (1..=bytes.len()).rev();
+        let cut = places.find(|&at| (anywhere || bytes[at - 1] == b'\n') && !is_in_secret(at));
+        cut.unwrap_or(0)
+    }
+
     /// The longest one, in bytes.
     pub(crate) fn longest(&self) -> usize {
         self.0.first().map_or(0, String::len)
@@ -88,8 +111,9 @@ fn push(ranges: &mut Vec<Range<usize>>, range: Range<usize>) {
 }
 
 /// Finds a text that is not empty, also where it overlaps itself, in linear time (Knuth, Morris
-/// and Pratt): what is searched may be long, and made to be slow.
-fn find_all(bytes: &[u8], text: &[u8], found: &mut Vec<Range<usize>>) {
+/// and Pratt): what is searched may be long, and made to be slow. Returns how much of the text the
+/// bytes end with, where that is not all of it.
+fn find_all(bytes: &[u8], text: &[u8], found: &mut Vec<Range<usize>>) -> usize {
     // For each beginning of the text, how much of its end is a shorter beginning.
     let mut shorter = vec![0; text.len()];
     let mut matched = 0;
@@ -110,6 +134,7 @@ fn find_all(bytes: &[u8], text: &[u8], found: &mut Vec<Range<usize>>) {
             push(found, at + 1 - matched..at + 1);
         }
     }
+    if matched == text.len() { shorter[matched - 1] } else { matched }
 }
 
 #[cfg(test)]

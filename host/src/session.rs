@@ -347,6 +347,16 @@ impl Session {
         self.accept(CALL, detail)
     }
 
+    /// Passes the details of an error on to the sink.
+    pub(crate) fn tell_shown(
+        &mut self,
+        error: ErrorId,
+        detail: &ErrorDetail,
+    ) -> Result<(), SessionError> {
+        self.journal()?.sink.error_shown(error, detail);
+        Ok(())
+    }
+
     /// The first half of `ShowProperties`: what there is to show of an item, or (`None`) of the
     /// handler.
     ///

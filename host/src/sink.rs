@@ -6,7 +6,7 @@ mod recorder;
 pub use json_lines::JsonLines;
 pub use recorder::{Recorded, Recorder};
 
-use crate::event::{Item, LogEntry, ProgressItem, ProgressResponse, Question, Status};
+use crate::event::{ErrorDetail, Item, LogEntry, ProgressItem, ProgressResponse, Question, Status};
 use crate::hresult::ErrorCode;
 use crate::id::{ErrorId, ItemId};
 
@@ -81,6 +81,11 @@ pub trait Sink: Send {
         None
     }
 
+    /// The plugin's details about one of its errors, which a run with retries asks for.
+    fn error_shown(&mut self, id: ErrorId, detail: &ErrorDetail) {
+        let _ = (id, detail);
+    }
+
     /// Asks for a network connection; `None`: the default one.
     fn establish_connection(&mut self, connection: Option<&str>) -> Result<(), ErrorCode> {
         let _ = connection;
@@ -121,6 +126,10 @@ impl<S: Sink + ?Sized> Sink for Box<S> {
 
     fn question(&mut self, question: &Question) -> Option<usize> {
         (**self).question(question)
+    }
+
+    fn error_shown(&mut self, id: ErrorId, detail: &ErrorDetail) {
+        (**self).error_shown(id, detail);
     }
 
     fn establish_connection(&mut self, connection: Option<&str>) -> Result<(), ErrorCode> {

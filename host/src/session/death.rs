@@ -4,8 +4,9 @@ use wasmtime::component::ResourceTableError;
 use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
+use crate::convert;
 use crate::error::{Call, SessionError, StopReason};
-use crate::output::OutputTail;
+use crate::output::{BACKTRACE_HINT, OutputTail};
 use crate::watch::Watch;
 
 /// What a call that did not return means.
@@ -31,7 +32,7 @@ pub(super) fn death(
             Some(_) | None => watch.error(plugin, call, reason),
         };
     }
-    let stderr = stderr.text();
+    let stderr = without_hint(&stderr.text());
     SessionError::Trap {
         plugin,
         call,
@@ -98,15 +99,47 @@ fn javascript_error(stderr: &str) -> Option<String> {
     Some(error.trim().to_owned())
 }
 
-/// The frames with a name, innermost first.
+/// Standard error without the hint that Rust adds to the message of a panic.
+fn without_hint(stderr: &str) -> String {
+    let lines = stderr.split_inclusive('\n');
+    lines.filter(|line| line.trim_end() != BACKTRACE_HINT).collect()
+}
+
+/// The frames, innermost first, each with the functions that were inlined into it. A function is
+/// followed by its file and line where the component has debug information.
 fn backtrace(backtrace: &WasmBacktrace) -> String {
     let mut text = String::new();
     for (number, frame) in backtrace.frames().iter().enumerate() {
-        let name = frame.func_name().map(rustc_demangle::demangle);
-        let name = name.map_or_else(|| "?".to_owned(), |name| format!("{name:#}"));
-        text.push_str(&format!("{number:>3}: {name}\n"));
+        let inlined = frame.symbols();
+        if inlined.is_empty() {
+            push_frame(&mut text, number, frame.func_name(), None);
+        }
+        for symbol in inlined {
+            let place = symbol.file().map(|file| (file, symbol.line(), symbol.column()));
+            push_frame(&mut text, number, symbol.name().or(frame.func_name()), place);
+        }
     }
     text
+}
+
+fn push_frame(
+    text: &mut String,
+    number: usize,
+    name: Option<&str>,
+    place: Option<(&str, Option<u32>, Option<u32>)>,
+) {
+    // Both come from the plugin's file.
+    const MAX_BYTES: usize = 500;
+    let name = name.map(rustc_demangle::demangle);
+    let name = name.map_or_else(|| "?".to_owned(), |name| format!("{name:#}"));
+    text.push_str(&format!("{number:>3}: {}", convert::cut(name, MAX_BYTES)));
+    if let Some((file, line, column)) = place {
+        text.push_str(&format!(" at {}", convert::cut(file.to_owned(), MAX_BYTES)));
+        for number in [line, column].into_iter().flatten() {
+            text.push_str(&format!(":{number}"));
+        }
+    }
+    text.push('\n');
 }
 
 #[cfg(test)]

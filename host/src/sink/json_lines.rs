@@ -4,7 +4,7 @@ use std::io::Write;
 use serde::Serialize;
 
 use crate::error::SessionError;
-use crate::event::{Item, LogEntry, ProgressResponse, Question};
+use crate::event::{ErrorDetail, Item, LogEntry, ProgressResponse, Question};
 use crate::hresult::{self, Hresult};
 use crate::id::ErrorId;
 use crate::report::Report;
@@ -12,8 +12,8 @@ use crate::sink::{Progress, Sink};
 
 /// Writes one JSON object per callback, each on a line of its own.
 ///
-/// The member `event` tells which: `started`, `progress`, `log`, `log-deleted`, `question`, and
-/// `report` at the end. Names are those of the WIT; an absent field is an absent member. Text is
+/// The member `event` tells which: `started`, `progress`, `log`, `log-deleted`, `question`,
+/// `error-shown`, and `report` at the end. Names are those of the WIT; an absent field is an absent member. Text is
 /// as the plugin wrote it, with control characters escaped as JSON does.
 ///
 /// A write that fails is not reported here: [`JsonLines::finish`] does it.
@@ -70,6 +70,13 @@ enum Line<'a> {
         text: &'a str,
         choices: &'a [String],
         choice: usize,
+    },
+    #[serde(rename_all = "kebab-case")]
+    ErrorShown {
+        error_id: String,
+        text: &'a str,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        retry: Vec<String>,
     },
     #[serde(rename_all = "kebab-case")]
     Report {
@@ -285,5 +292,13 @@ impl<W: Write + Send> Sink for JsonLines<W> {
             choice: question.default_choice,
         });
         None
+    }
+
+    fn error_shown(&mut self, id: ErrorId, detail: &ErrorDetail) {
+        self.write(&Line::ErrorShown {
+            error_id: id.to_string(),
+            text: &detail.text,
+            retry: detail.retry.iter().map(ToString::to_string).collect(),
+        });
     }
 }
