@@ -16,7 +16,7 @@
 //! [`Plugin::synchronize_item`] returns decides the item's last status.
 //!
 //! In reading order: [`Plugin`], [`ItemRun`] for reports, [`Item`] and [`HandlerInfo`],
-//! [`Error`] and [`Stop`], [`settings`], [`directories`] for files, and `testing` for running it all
+//! [`Error`] and [`Stop`], [`callback`], [`settings`], [`directories`] for files, and `testing` for running it all
 //! in `cargo test`.
 
 #![deny(missing_docs)]
@@ -24,6 +24,7 @@
 #[doc(hidden)]
 #[allow(missing_docs, unsafe_code, unreachable_pub, clippy::all, reason = "wit-bindgen output")]
 pub mod bindings;
+pub mod callback;
 pub mod directories;
 mod error;
 #[doc(hidden)]

@@ -2,6 +2,7 @@ use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use crate::bindings::syncmgr::plugin::types as wit;
+use crate::callback::{ask, log_with};
 use crate::error::{Error, ErrorCode, Result, Stop};
 use crate::guid::{ErrorId, ItemId};
 use crate::imports::{callback, statistics};
@@ -130,25 +131,13 @@ impl ItemRun {
     }
 
     fn log_with(&self, level: LogLevel, text: &str, id: Option<ErrorId>, code: Option<ErrorCode>) {
-        let info = wit::LogErrorInfo {
-            error_flags: id.map(|_| wit::ErrorFlags::ENABLE_JUMP_TEXT),
-            error_id: id.map(ErrorId::to_wit),
-            item_id: Some(self.item.to_wit()),
-            code,
-        };
-        // The only failure is an id that is no item of the run, and this one is.
-        let _ = callback::log_error(level, text, info);
+        log_with(level, text, Some(self.item), id, code);
     }
 
     /// Puts a question about this item to the user and returns the index of the choice. When
     /// the run may not bother the user, that is `default_choice` at once.
     pub fn question(&self, text: &str, choices: &[&str], default_choice: u32) -> Result<u32> {
-        Ok(callback::question(&UserQuestion {
-            item_id: Some(self.item.to_wit()),
-            text: text.to_owned(),
-            choices: choices.iter().map(|&choice| choice.to_owned()).collect(),
-            default_choice,
-        })?)
+        ask(Some(self.item), text, choices, default_choice)
     }
 
     /// Sets a named total in the report: 1 to 64 of `a-z`, `0-9` and `-`.

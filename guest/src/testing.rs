@@ -43,12 +43,15 @@ use std::time::Duration;
 pub use crate::bindings::syncmgr::plugin::types::ProgressResponse;
 pub use outcome::{LogLine, Made, Run};
 
+use crate::bindings::syncmgr::plugin::types as wit;
 use crate::directories::Access;
-use crate::error::ErrorCode;
+use crate::error::{ErrorCode, Result};
 use crate::glue::Instance;
 use crate::guid::ItemId;
 use crate::item::{SyncEvent, SyncModifiers, Trigger};
-use crate::plugin::{Participation, Plugin, PrepareOutcome};
+use crate::plugin::{
+    ErrorDetail, Participation, Plugin, PrepareOutcome, PropertiesOutcome, Property, PropertyChange,
+};
 use desk::Desk;
 
 /// A call that fails, or takes long.
@@ -87,6 +90,7 @@ pub struct SyncManager {
     faults: Vec<Fault>,
     trigger: Trigger,
     cookie: Option<Vec<u8>>,
+    retries: u32,
 }
 
 impl Default for SyncManager {
@@ -110,6 +114,7 @@ impl SyncManager {
                 modifiers: SyncModifiers::MAY_BOTHER_USER,
             },
             cookie: None,
+            retries: 0,
         }
     }
 
@@ -174,9 +179,17 @@ impl SyncManager {
         self
     }
 
+    /// Asks about each error that was logged with an id, and synchronizes items once more, at most
+    /// this often, when [`show_error`](Plugin::show_error) wants that.
+    #[must_use]
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.retries = retries;
+        self
+    }
+
     /// Has the n-th call of a function of [`directories`](crate::directories), from 1 on, fail. The
     /// name is that of the contract: `file.write`, `file.copy-from`, `directory.rename`,
-    /// `listing.next`. Each file of `copy-files` counts.
+    /// `listing.next`; `establish-connection` is one, too. Each file of `copy-files` counts.
     #[must_use]
     pub fn fail(mut self, call: &str, nth: usize, code: ErrorCode) -> Self {
         let delay = Duration::ZERO;
@@ -201,9 +214,10 @@ impl SyncManager {
             return component::run(&self, component.as_ref());
         }
         let (trigger, cookie) = (self.trigger, self.cookie.clone());
+        let retries = self.retries;
         let desk = Desk::open(self);
         let mut instance = Instance::<P>::default();
-        let outcome = drive(&mut instance, trigger, cookie);
+        let outcome = drive(&mut instance, trigger, cookie, retries);
         let mut run = desk.close();
         match outcome {
             Ok((participation, items)) => {
@@ -214,6 +228,60 @@ impl SyncManager {
         }
         run
     }
+
+    /// The properties of an item, or (`None`) of the handler.
+    ///
+    /// # Errors
+    /// Those of the plugin's `initialize` and `properties`.
+    ///
+    /// # Panics
+    /// Where the component of `SYNCMGR_COMPONENT` cannot be run.
+    pub fn properties<P: Plugin>(self, item: Option<ItemId>) -> Result<Vec<Property>> {
+        if let Some(component) = std::env::var_os("SYNCMGR_COMPONENT") {
+            return component::properties(&self, component.as_ref(), item);
+        }
+        self.with_instance(|instance: &mut Instance<P>| {
+            instance.get_properties(item.map(ItemId::to_wit))
+        })
+    }
+
+    /// Changes properties of an item, or (`None`) of the handler.
+    ///
+    /// # Errors
+    /// Those of the plugin's `initialize` and `set_properties`.
+    ///
+    /// # Panics
+    /// Where the component of `SYNCMGR_COMPONENT` cannot be run.
+    pub fn set_properties<P: Plugin>(
+        self,
+        item: Option<ItemId>,
+        changes: &[PropertyChange],
+    ) -> Result<PropertiesOutcome> {
+        if let Some(component) = std::env::var_os("SYNCMGR_COMPONENT") {
+            return component::set_properties(&self, component.as_ref(), item, changes);
+        }
+        self.with_instance(|instance: &mut Instance<P>| {
+            instance.set_properties(item.map(ItemId::to_wit), changes.to_vec())
+        })
+    }
+
+    /// Initializes an instance for settings only, and calls it.
+    fn with_instance<P: Plugin, T>(
+        mut self,
+        call: impl FnOnce(&mut Instance<P>) -> Result<T, wit::Error>,
+    ) -> Result<T> {
+        self.trigger.modifiers = self.trigger.modifiers | SyncModifiers::SETTINGS;
+        let (trigger, cookie) = (self.trigger, self.cookie.clone());
+        let _desk = Desk::open(self);
+        let mut instance = Instance::<P>::default();
+        match instance.initialize(trigger, cookie)? {
+            Participation::Participates => Ok(call(&mut instance)?),
+            Participation::Declines => Err(crate::Error::new(
+                ErrorCode::Unexpected,
+                "the plugin declines to take part in runs for settings",
+            )),
+        }
+    }
 }
 
 type Driven = (Participation, Vec<(ItemId, String)>);
@@ -223,25 +291,46 @@ fn drive<P: Plugin>(
     instance: &mut Instance<P>,
     trigger: Trigger,
     cookie: Option<Vec<u8>>,
-) -> Result<Driven, crate::bindings::syncmgr::plugin::types::Error> {
+    mut retries: u32,
+) -> Result<Driven, wit::Error> {
     let participation = instance.initialize(trigger, cookie)?;
     if participation == Participation::Declines {
         return Ok((participation, Vec::new()));
     }
     instance.get_handler_info()?;
     let list = instance.enum_items()?;
-    let named = |item: &crate::bindings::syncmgr::plugin::types::Item| {
-        (ItemId::from_wit(item.id), item.name.clone())
-    };
+    let named = |item: &wit::Item| (ItemId::from_wit(item.id), item.name.clone());
     let items: Vec<_> = list.items.iter().map(named).collect();
     let checked = list.items.iter().filter(|item| item.state == crate::ItemState::Checked);
-    let ids: Vec<_> = checked.map(|item| item.id).collect();
-    if ids.is_empty() {
-        return Ok((participation, items));
-    }
-    desk::start(&ids);
-    if instance.prepare_for_sync(ids)? == PrepareOutcome::Prepared {
+    let mut ids: Vec<_> = checked.map(|item| item.id).collect();
+    while !ids.is_empty() {
+        desk::start(&ids);
+        if instance.prepare_for_sync(ids)? == PrepareOutcome::NeedsUser {
+            break;
+        }
         instance.synchronize()?;
+        if retries == 0 {
+            break;
+        }
+        retries -= 1;
+        ids = show_errors(instance);
     }
     Ok((participation, items))
+}
+
+/// Asks about each error in the log, and returns the items to synchronize once more.
+fn show_errors<P: Plugin>(instance: &mut Instance<P>) -> Vec<wit::ItemId> {
+    let mut errors: Vec<_> =
+        desk::with(|state| state.run.log.iter().filter_map(|line| line.id).collect());
+    errors.sort_unstable();
+    errors.dedup();
+    let mut retry = Vec::new();
+    for error in errors {
+        let Ok(detail) = instance.show_error(error.to_wit()) else { continue };
+        retry.extend(detail.retry.iter().copied());
+        let items = detail.retry.into_iter().map(ItemId::from_wit).collect();
+        let detail = ErrorDetail { text: detail.text, retry: items };
+        desk::with(|state| state.run.details.push((error, detail)));
+    }
+    retry
 }

@@ -195,3 +195,119 @@ fn files_are_copied_together_as_the_host_does_it() -> std::io::Result<()> {
     assert_eq!(names, ["by itself", "one", "there"]);
     Ok(())
 }
+
+/// Has a property, and asks for a connection and an answer before it works.
+#[derive(Default)]
+struct Asks {
+    attempts: u32,
+}
+
+impl Plugin for Asks {
+    fn handler_info(&self) -> Result<HandlerInfo> {
+        Ok(HandlerInfo::new("Asks"))
+    }
+
+    fn items(&mut self) -> Result<ItemList> {
+        callback::log(LogLevel::Warning, "the list is old");
+        callback::log_error(&full(), ErrorId::from_name("list"));
+        callback::delete_log_error(Some(ErrorId::from_name("list")));
+        Ok([Item::new(item(), "Work")].into())
+    }
+
+    fn prepare(&mut self, _items: &[ItemId]) -> Result<PrepareOutcome> {
+        callback::establish_connection(Some("office"))?;
+        match callback::question("Go on?", &["no", "yes"], 0)? {
+            0 => Ok(PrepareOutcome::NeedsUser),
+            _ => Ok(PrepareOutcome::Prepared),
+        }
+    }
+
+    fn synchronize_item(&mut self, run: &mut ItemRun) -> Result<(), Stop> {
+        self.attempts += 1;
+        if self.attempts == 2 {
+            return Ok(());
+        }
+        run.log_error(&full(), ErrorId::from_name("full"));
+        Err(full().into())
+    }
+
+    fn show_error(&mut self, error: ErrorId) -> Result<ErrorDetail> {
+        match error == ErrorId::from_name("full") {
+            true => Ok(ErrorDetail { text: "in detail".to_owned(), retry: vec![item()] }),
+            false => Err(Error::new(ErrorCode::InvalidArgument, "there is no such error")),
+        }
+    }
+
+    fn properties(&mut self, _item: Option<ItemId>) -> Result<Vec<Property>> {
+        Ok(vec![Property {
+            name: "days".to_owned(),
+            label: "Days".to_owned(),
+            description: None,
+            field: PropertyField::Integer(30),
+            read_only: false,
+        }])
+    }
+
+    fn set_properties(
+        &mut self,
+        _item: Option<ItemId>,
+        changes: &[PropertyChange],
+    ) -> Result<PropertiesOutcome> {
+        match changes.iter().all(|change| change.name == "days") {
+            true => Ok(PropertiesOutcome::EnumItems),
+            false => Err(Error::new(ErrorCode::InvalidArgument, "there is no such property")),
+        }
+    }
+}
+
+#[test]
+fn a_plugin_logs_and_asks_where_it_works_on_no_item() {
+    let run = SyncManager::new().choose(1).run::<Asks>();
+    run.assert_ended(item(), Status::Failed);
+    let logged: Vec<_> = run.log.iter().map(|line| (line.text.as_str(), line.item)).collect();
+    assert_eq!(logged, [("the list is old", None), ("the disk is full", Some(item()))]);
+    assert_eq!(run.connections, [Some("office".to_owned())]);
+    assert!(run.details.is_empty(), "without retries no error is asked about");
+
+    let run = SyncManager::new().run::<Asks>();
+    assert_eq!(run.ended(item()), None, "the default answer is no");
+    let failing =
+        SyncManager::new().choose(1).fail("establish-connection", 1, ErrorCode::NotConnected);
+    assert_eq!(failing.run::<Asks>().error.map(|error| error.code), Some(ErrorCode::NotConnected));
+}
+
+#[test]
+fn an_item_is_synchronized_once_more_when_its_error_says_so() {
+    let run = SyncManager::new().choose(1).choose(1).retries(1).run::<Asks>();
+    run.assert_ended(item(), Status::Succeeded);
+    run.assert_in_order();
+    let details: Vec<_> =
+        run.details.iter().map(|(id, detail)| (*id, detail.text.as_str())).collect();
+    assert_eq!(details, [(ErrorId::from_name("full"), "in detail")]);
+}
+
+#[test]
+fn properties_are_read_and_changed() -> Result<()> {
+    let manager = SyncManager::new;
+    let properties = manager().properties::<Asks>(None)?;
+    assert_eq!(properties.len(), 1);
+    assert!(matches!(properties[0].field, PropertyField::Integer(30)));
+    let change =
+        |name: &str| PropertyChange { name: name.to_owned(), value: PropertyValue::Integer(7) };
+    let outcome = manager().set_properties::<Asks>(Some(item()), &[change("days")])?;
+    assert_eq!(outcome, PropertiesOutcome::EnumItems);
+    let refused = manager().set_properties::<Asks>(None, &[change("weeks")]);
+    assert_eq!(refused.map_err(|error| error.code), Err(ErrorCode::InvalidArgument));
+    let none = manager().properties::<Worker<Nothing>>(None);
+    assert_eq!(none.map_err(|error| error.code).err(), Some(ErrorCode::NotImplemented));
+    Ok(())
+}
+
+#[derive(Default)]
+struct Nothing;
+
+impl Work for Nothing {
+    fn work(_: &mut ItemRun) -> Result<(), Stop> {
+        Ok(())
+    }
+}

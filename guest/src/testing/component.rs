@@ -8,9 +8,12 @@ use serde_json::{Value, json};
 
 use crate::bindings::syncmgr::plugin::types::{LogLevel, Status};
 use crate::directories::Access;
-use crate::error::{Error, ErrorCode};
-use crate::guid::ItemId;
-use crate::plugin::Participation;
+use crate::error::{Error, ErrorCode, Result};
+use crate::guid::{ErrorId, ItemId};
+use crate::plugin::{
+    ErrorDetail, Participation, PropertiesOutcome, Property, PropertyChange, PropertyChoice,
+    PropertyField, PropertyValue,
+};
 use crate::testing::{LogLine, Made, ProgressResponse, Run, SyncManager};
 
 /// Statuses, by their names in the contract.
@@ -55,6 +58,10 @@ fn item(value: &Value) -> Option<ItemId> {
     value.as_str()?.parse().ok().map(ItemId::from_uuid)
 }
 
+fn error_id(value: &Value) -> Option<ErrorId> {
+    value.as_str()?.parse().ok().map(ErrorId::from_uuid)
+}
+
 fn number(value: &Value) -> Option<i32> {
     value.as_i64().and_then(|number| i32::try_from(number).ok())
 }
@@ -91,11 +98,97 @@ fn request(manager: &SyncManager, component: &Path) -> Value {
         "event": format!("{:?}", manager.trigger.event),
         "modifiers": manager.trigger.modifiers.bits(),
         "cookie": manager.cookie,
+        "retries": manager.retries,
     })
 }
 
 /// Has `syncmgr drive` run it.
 pub(super) fn run(manager: &SyncManager, component: &Path) -> Run {
+    read(&drive(manager, request(manager, component)))
+}
+
+/// Has `syncmgr drive` get the properties.
+pub(super) fn properties(
+    manager: &SyncManager,
+    component: &Path,
+    item: Option<ItemId>,
+) -> Result<Vec<Property>> {
+    let mut request = request(manager, component);
+    request["properties"] = json!({ "item": item.map(|item| item.to_string()) });
+    let answer = drive(manager, request);
+    failure(&answer).map_or(Ok(()), Err)?;
+    Ok(list(&answer["properties"]).iter().map(property).collect())
+}
+
+/// Has `syncmgr drive` change properties.
+pub(super) fn set_properties(
+    manager: &SyncManager,
+    component: &Path,
+    item: Option<ItemId>,
+    changes: &[PropertyChange],
+) -> Result<PropertiesOutcome> {
+    let change = |change: &PropertyChange| {
+        let value = match &change.value {
+            PropertyValue::Boolean(value) => json!({ "boolean": value }),
+            PropertyValue::Integer(value) => json!({ "integer": value }),
+            PropertyValue::Text(value) => json!({ "text": value }),
+            PropertyValue::Choice(value) => json!({ "choice": value }),
+        };
+        json!({ "name": change.name, "value": value })
+    };
+    let mut request = request(manager, component);
+    let changes: Vec<_> = changes.iter().map(change).collect();
+    request["properties"] =
+        json!({ "item": item.map(|item| item.to_string()), "changes": changes });
+    let answer = drive(manager, request);
+    failure(&answer).map_or(Ok(()), Err)?;
+    Ok(match answer["properties-outcome"].as_str() {
+        Some("item-deleted") => PropertiesOutcome::ItemDeleted,
+        Some("enum-items") => PropertiesOutcome::EnumItems,
+        Some(_) | None => PropertiesOutcome::Applied,
+    })
+}
+
+fn property(value: &Value) -> Property {
+    let text = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
+    let field = &value["field"];
+    let field = if let Some(value) = field["boolean"].as_bool() {
+        PropertyField::Boolean(value)
+    } else if let Some(value) = field["integer"].as_i64() {
+        PropertyField::Integer(value)
+    } else if let Some(value) = field["text"].as_str() {
+        PropertyField::Text(value.to_owned())
+    } else {
+        let (options, selected) = (&field["choice"]["options"], &field["choice"]["selected"]);
+        let option = |option: &Value| option.as_str().unwrap_or_default().to_owned();
+        PropertyField::Choice(PropertyChoice {
+            options: list(options).iter().map(option).collect(),
+            selected: selected.as_u64().and_then(|at| u32::try_from(at).ok()).unwrap_or(0),
+        })
+    };
+    Property {
+        name: text("name"),
+        label: text("label"),
+        description: value["description"].as_str().map(str::to_owned),
+        field,
+        read_only: value["read-only"].as_bool().unwrap_or(false),
+    }
+}
+
+fn list(value: &Value) -> Vec<Value> {
+    value.as_array().cloned().unwrap_or_default()
+}
+
+/// The error in an answer.
+fn failure(answer: &Value) -> Option<Error> {
+    let error = &answer["error"];
+    let code = named(&CODES, &error["code"]).unwrap_or(ErrorCode::Failed);
+    let message = error["message"].as_str().unwrap_or_default();
+    error.is_object().then(|| Error::new(code, message))
+}
+
+/// Has `syncmgr drive` carry out a request.
+fn drive(manager: &SyncManager, request: Value) -> Value {
     assert!(
         manager.faults.is_empty(),
         "faults can be had natively only; leave `SYNCMGR_COMPONENT` unset for this test"
@@ -107,14 +200,12 @@ pub(super) fn run(manager: &SyncManager, component: &Path) -> Run {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap_or_else(|error| panic!("cannot start {}: {error}", program.display()));
-    let request = request(manager, component).to_string();
-    let written = child.stdin.take().map(|mut input| input.write_all(request.as_bytes()));
+    let written = child.stdin.take().map(|mut input| write!(input, "{request}"));
     assert!(matches!(written, Some(Ok(()))), "`syncmgr drive` does not read: {written:?}");
     let output = child.wait_with_output().unwrap_or_else(|error| panic!("syncmgr: {error}"));
     assert!(output.status.success(), "`syncmgr drive` failed ({})", output.status);
-    let answer: Value = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|error| panic!("`syncmgr drive` is of another version: {error}"));
-    read(&answer)
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("`syncmgr drive` is of another version: {error}"))
 }
 
 fn read(answer: &Value) -> Run {
@@ -122,12 +213,7 @@ fn read(answer: &Value) -> Run {
     if answer["outcome"] == "declined" {
         run.participation = Participation::Declines;
     }
-    let error = &answer["error"];
-    if error.is_object() {
-        let code = named(&CODES, &error["code"]).unwrap_or(ErrorCode::Failed);
-        run.error = Some(Error::new(code, error["message"].as_str().unwrap_or_default()));
-    }
-    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    run.error = failure(answer);
     for one in list(&answer["items"]) {
         let Some(id) = item(&one["id"]) else { continue };
         run.items.push((id, one["name"].as_str().unwrap_or_default().to_owned()));
@@ -157,8 +243,20 @@ fn read(answer: &Value) -> Run {
                     Some("warning") => LogLevel::Warning,
                     Some(_) | None => LogLevel::Error,
                 };
-                run.log.push(LogLine { level, text, item, code: named(&CODES, &event["code"]) });
+                let (id, code) = (error_id(&event["error-id"]), named(&CODES, &event["code"]));
+                run.log.push(LogLine { level, text, item, id, code });
             }
+            (Some("delete-log-error"), _) => run.delete_log(error_id(&event["error-id"])),
+            (Some("establish-connection"), _) if event["failure"].is_null() => {
+                run.connections.push(event["connection"].as_str().map(str::to_owned));
+            }
+            (Some("error-shown"), _) => {
+                let retry = list(&event["retry"]).iter().filter_map(self::item).collect();
+                run.details.extend(
+                    error_id(&event["error-id"]).map(|id| (id, ErrorDetail { text, retry })),
+                );
+            }
+            (Some("started"), _) => run.begin(),
             (Some(_) | None, _) => {}
         }
     }

@@ -74,7 +74,10 @@ pub(super) fn try_with<T>(act: impl FnOnce(&mut State) -> T) -> Option<T> {
 }
 
 pub(super) fn start(ids: &[wit::ItemId]) {
-    with(|state| state.started = ids.iter().copied().map(ItemId::from_wit).collect());
+    with(|state| {
+        state.started = ids.iter().copied().map(ItemId::from_wit).collect();
+        state.run.begin();
+    });
 }
 
 /// Begins a call that may be meant to fail.
@@ -113,7 +116,7 @@ impl State {
         item: ItemId,
         report: &wit::ProgressItem,
     ) -> ProgressResponse {
-        if !self.started.contains(&item) || self.run.ended(item).is_some() {
+        if !self.started.contains(&item) || self.run.has_ended(item) {
             return ProgressResponse::CancelItem;
         }
         let (of_all, of_item) = (self.run.reports.len() + 1, self.run.reports_of(item).count() + 1);

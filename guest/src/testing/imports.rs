@@ -38,7 +38,7 @@ impl Pollable {
 pub(crate) mod callback {
     use super::{Pollable, desk, wit};
     use crate::bindings::syncmgr::plugin::synchronize_callback::UserQuestion;
-    use crate::guid::ItemId;
+    use crate::guid::{ErrorId, ItemId};
     use crate::testing::LogLine;
 
     pub(crate) fn progress(item: wit::Guid, report: &wit::ProgressItem) -> wit::ProgressResponse {
@@ -51,8 +51,21 @@ pub(crate) mod callback {
         info: wit::LogErrorInfo,
     ) -> Result<(), wit::Error> {
         let item = info.item_id.map(ItemId::from_wit);
-        let line = LogLine { level, text: text.to_owned(), item, code: info.code };
+        let id = info.error_id.map(ErrorId::from_wit);
+        let line = LogLine { level, text: text.to_owned(), item, id, code: info.code };
         desk::with(|state| state.log(line))
+    }
+
+    pub(crate) fn delete_log_error(id: Option<wit::Guid>) {
+        let id = id.map(ErrorId::from_wit);
+        desk::with(|state| state.run.delete_log(id));
+    }
+
+    pub(crate) fn establish_connection(connection: Option<&str>) -> Result<(), wit::Error> {
+        desk::enter("establish-connection")?;
+        let connection = connection.map(str::to_owned);
+        desk::with(|state| state.run.connections.push(connection));
+        Ok(())
     }
 
     pub(crate) fn question(question: &UserQuestion) -> Result<u32, wit::Error> {
