@@ -5,6 +5,7 @@ mod identity;
 mod lifecycle;
 mod progress;
 mod resilience;
+mod settings;
 
 use std::cell::OnceCell;
 use std::sync::Arc;
@@ -57,6 +58,8 @@ checks! {
         cancellation::cancel_first;
     "cancel-between", "it stops soon when cancelled between reports", cancellation::cancel_between;
     "run-after-cancel", "a run after a cancelled one completes it", cancellation::run_after_cancel;
+    "properties", "its properties can be read and set", settings::properties;
+    "error-details", "it has details about the errors that promise them", settings::error_details;
     "denied", "without its directories it fails in good order", resilience::denied;
     "read-only", "where it may not write it fails in good order", resilience::read_only;
     "storage-full", "with a full storage it goes on in good order", resilience::storage_full;

@@ -5,13 +5,17 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use syncmgr_host::sink::Discard;
 use syncmgr_host::{
-    Access, Grant, Limits, Outcome, Plugin, ProgressResponse, RunRequest, SessionError,
-    SessionOptions, SyncEvent, Trigger,
+    Access, Grant, ItemId, Limits, Outcome, Participation, Plugin, ProgressResponse,
+    PropertiesOutcome, PropertyValue, RunRequest, Session, SessionError, SessionOptions, SyncEvent,
+    Trigger,
 };
+use uuid::Uuid;
 
 use crate::error::KitError;
 use crate::event::Event;
+use crate::property::{ChangeData, PropertyData};
 use crate::run::{self, Answer};
 
 /// What a test wants.
@@ -36,6 +40,19 @@ pub struct Drive {
     modifiers: u8,
     #[serde(default)]
     cookie: Option<Vec<u8>>,
+    #[serde(default)]
+    retries: u32,
+    /// Get or change properties, instead of a run.
+    #[serde(default)]
+    properties: Option<PropertiesRequest>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct PropertiesRequest {
+    item: Option<Uuid>,
+    /// The changes; absent: the properties are read.
+    #[serde(default)]
+    changes: Option<Vec<ChangeData>>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -55,7 +72,7 @@ struct NthAnswer {
 }
 
 /// What came of it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Driven {
     outcome: &'static str,
@@ -63,6 +80,10 @@ pub struct Driven {
     error: Option<Failure>,
     items: Vec<DrivenItem>,
     events: Vec<Event>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    properties: Vec<PropertyData>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    properties_outcome: Option<&'static str>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -129,6 +150,9 @@ pub fn drive(plugin: &Plugin, drive: &Drive) -> Result<Driven, KitError> {
     for (capability, _) in &plugin.description().requests.capabilities {
         options = options.allow(*capability);
     }
+    if let Some(properties) = &drive.properties {
+        return drive_properties(plugin, &options, drive, properties);
+    }
     let request = RunRequest {
         trigger: Trigger {
             event: event(&drive.event),
@@ -136,21 +160,16 @@ pub fn drive(plugin: &Plugin, drive: &Drive) -> Result<Driven, KitError> {
             may_bother_user: drive.modifiers & 2 != 0,
         },
         cookie: drive.cookie.clone(),
+        retries: drive.retries,
         ..RunRequest::default()
     };
     let choices = Arc::new(Mutex::new(drive.choices.clone()));
     let answers = answer(drive.answers.clone());
     let ran = run::run_choosing(plugin, options, &request, answers, choices)?;
-    let failure = |error: &SessionError| {
-        if let SessionError::Plugin { code, message, .. } = error {
-            return Failure { code: code.name(), message: message.clone() };
-        }
-        Failure { code: "failed", message: error.to_string() }
-    };
     Ok(Driven {
         outcome: ran.report.outcome.name(),
         error: match &ran.report.outcome {
-            Outcome::Failed(error) => Some(failure(error)),
+            Outcome::Failed(error) => Some(Failure::of(error)),
             Outcome::Declined
             | Outcome::NothingSelected
             | Outcome::NeedsUser
@@ -167,5 +186,67 @@ pub fn drive(plugin: &Plugin, drive: &Drive) -> Result<Driven, KitError> {
             })
             .collect(),
         events: ran.heard.into_iter().map(|heard| heard.event).collect(),
+        ..Driven::default()
     })
+}
+
+impl Failure {
+    fn of(error: &SessionError) -> Self {
+        if let SessionError::Plugin { code, message, .. } = error {
+            return Self { code: code.name(), message: message.clone() };
+        }
+        Self { code: "failed", message: error.to_string() }
+    }
+}
+
+/// Gets or changes properties in a session for settings only.
+fn drive_properties(
+    plugin: &Plugin,
+    options: &SessionOptions,
+    drive: &Drive,
+    request: &PropertiesRequest,
+) -> Result<Driven, KitError> {
+    let trigger = Trigger {
+        event: event(&drive.event),
+        settings: true,
+        may_bother_user: drive.modifiers & 2 != 0,
+    };
+    let (cookie, item) = (drive.cookie.clone(), request.item.map(ItemId::from_uuid));
+    let changes = request.changes.clone();
+    let mut session = plugin.start_on_thread(options, Discard)?;
+    let asked = session.call(async move |session: &mut Session| {
+        let mut driven = Driven { outcome: "completed", ..Driven::default() };
+        if session.initialize(trigger, cookie.as_deref()).await? == Participation::Declines {
+            driven.outcome = "declined";
+            driven.error = Some(Failure {
+                code: "unexpected",
+                message: "the plugin declines to take part in runs for settings".to_owned(),
+            });
+            return Ok::<_, SessionError>(driven);
+        }
+        match changes {
+            None => {
+                let properties = session.properties(item).await?;
+                driven.properties = properties.into_iter().map(PropertyData::from).collect();
+            }
+            Some(changes) => {
+                let changes: Vec<_> = changes
+                    .iter()
+                    .map(|change| (change.name.as_str(), PropertyValue::from(change.value.clone())))
+                    .collect();
+                let outcome = session.set_properties(item, &changes).await?;
+                driven.properties_outcome = Some(match outcome {
+                    PropertiesOutcome::Applied => "applied",
+                    PropertiesOutcome::ItemDeleted => "item-deleted",
+                    PropertiesOutcome::EnumItems => "enum-items",
+                });
+            }
+        }
+        Ok(driven)
+    });
+    Ok(asked.and_then(|answer| answer).unwrap_or_else(|error| Driven {
+        outcome: "failed",
+        error: Some(Failure::of(&error)),
+        ..Driven::default()
+    }))
 }

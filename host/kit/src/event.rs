@@ -49,6 +49,9 @@ pub enum Event {
         /// The item.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         item: Option<String>,
+        /// The id by which the plugin gives details.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error_id: Option<String>,
         /// The code.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         code: Option<String>,
@@ -58,6 +61,16 @@ pub enum Event {
         /// The error; absent: all.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error_id: Option<String>,
+    },
+    /// The answer of `show-error`.
+    ErrorShown {
+        /// The error.
+        error_id: String,
+        /// The text.
+        text: String,
+        /// The items to synchronize once more.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        retry: Vec<String>,
     },
     /// `question`
     Question {
@@ -106,6 +119,7 @@ impl Event {
             level: entry.level.name().to_owned(),
             text: entry.text.clone(),
             item: entry.item.map(|item| item.to_string()),
+            error_id: entry.id.map(|id| id.to_string()),
             code: entry.code.map(|code| code.name().to_owned()),
         }
     }
@@ -139,10 +153,13 @@ impl fmt::Display for Event {
             Self::EndedByHost { item, status_type } => {
                 write!(f, "the host ended {item:.8} as {status_type}")
             }
-            Self::LogError { level, text, item, code } => {
+            Self::LogError { level, text, item, error_id, code } => {
                 write!(f, "log-error {level}")?;
                 if let Some(item) = item {
                     write!(f, " {item:.8}")?;
+                }
+                if let Some(id) = error_id {
+                    write!(f, " error {id:.8}")?;
                 }
                 if let Some(code) = code {
                     write!(f, " {code}")?;
@@ -151,6 +168,9 @@ impl fmt::Display for Event {
             }
             Self::DeleteLogError { error_id } => {
                 write!(f, "delete-log-error {}", error_id.as_deref().unwrap_or("all"))
+            }
+            Self::ErrorShown { error_id, text, .. } => {
+                write!(f, "show-error {error_id:.8} {text:?}")
             }
             Self::Question { text, choice, .. } => match choice {
                 Some(choice) => write!(f, "question {text:?} -> {choice}"),

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use syncmgr_host::Capability;
+use syncmgr_host::{Capability, OutputHook};
 use uuid::Uuid;
 
 use crate::error::KitError;
@@ -19,6 +19,8 @@ pub struct Fixture {
     /// As what a plugin is to know its directories again, by their names. Those that are not here
     /// have an id that follows from the name.
     pub ids: BTreeMap<String, Uuid>,
+    /// Receives what the plugin writes to its standard streams.
+    pub output_hook: Option<OutputHook>,
 }
 
 impl Fixture {

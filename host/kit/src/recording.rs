@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use syncmgr_host::sink::{Progress, Sink};
 use syncmgr_host::{
-    ErrorCode, ErrorId, Item, LogEntry, ProgressResponse, Question, SyncEvent, Trigger,
+    ErrorCode, ErrorDetail, ErrorId, Item, LogEntry, ProgressResponse, Question, SyncEvent, Trigger,
 };
 use uuid::Uuid;
 
@@ -300,6 +300,10 @@ impl<S: Sink> Sink for Recorder<S> {
         let choice = self.sink.question(question);
         self.write(&Event::question(question, choice));
         choice
+    }
+
+    fn error_shown(&mut self, id: ErrorId, detail: &ErrorDetail) {
+        self.sink.error_shown(id, detail);
     }
 
     fn establish_connection(&mut self, connection: Option<&str>) -> Result<(), ErrorCode> {

@@ -121,6 +121,7 @@ impl Sink for Player {
             | Event::EndedByHost { .. }
             | Event::LogError { .. }
             | Event::DeleteLogError { .. }
+            | Event::ErrorShown { .. }
             | Event::EstablishConnection { .. } => false,
         };
         match self.lock().next(Event::question(question, None), same) {
@@ -139,6 +140,7 @@ impl Sink for Player {
             | Event::EndedByHost { .. }
             | Event::LogError { .. }
             | Event::DeleteLogError { .. }
+            | Event::ErrorShown { .. }
             | Event::Question { .. } => false,
         };
         match self.lock().next(happened, same) {
@@ -171,6 +173,7 @@ pub fn replay(
         settings: recording.head.settings.clone(),
         capabilities: Some(allowed.collect()),
         ids: recording.head.directory_ids.clone(),
+        output_hook: None,
     };
     let stage = Stage::new(&fixture)?;
     let options: SessionOptions = stage.options(plugin)?;
@@ -195,6 +198,7 @@ pub fn replay(
                 level: "error".to_owned(),
                 text: error.to_string(),
                 item: None,
+                error_id: None,
                 code: None,
             }),
             Outcome::Failed(_)

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use syncmgr_host::sink::{Progress, Sink};
 use syncmgr_host::{
-    CancelHandle, ErrorCode, ErrorId, Item, ItemId, LogEntry, Plugin, ProgressItem,
+    CancelHandle, ErrorCode, ErrorDetail, ErrorId, Item, ItemId, LogEntry, Plugin, ProgressItem,
     ProgressResponse, Question, Report, RunRequest, SessionOptions, Status,
 };
 
@@ -89,6 +89,14 @@ impl Sink for Listener {
 
     fn log_deleted(&mut self, id: Option<ErrorId>) {
         self.hear(Event::DeleteLogError { error_id: id.map(|id| id.to_string()) });
+    }
+
+    fn error_shown(&mut self, id: ErrorId, detail: &ErrorDetail) {
+        self.hear(Event::ErrorShown {
+            error_id: id.to_string(),
+            text: detail.text.clone(),
+            retry: detail.retry.iter().map(ToString::to_string).collect(),
+        });
     }
 
     fn question(&mut self, question: &Question) -> Option<usize> {

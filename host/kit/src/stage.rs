@@ -74,6 +74,9 @@ impl Stage {
     pub(crate) fn without_directories(&self, plugin: &Plugin) -> SessionOptions {
         let storage = self.home.path().join("storage");
         let mut options = SessionOptions::new().storage(storage).limits(limits());
+        if let Some(hook) = &self.fixture.output_hook {
+            options = options.output_hook(hook.clone());
+        }
         for (name, value) in &self.fixture.settings {
             options = options.setting(name, value);
         }

@@ -94,6 +94,7 @@ fn wrong(ran: &Ran, item: Option<ItemId>) -> Option<Verdict> {
         | Event::Progress { .. }
         | Event::LogError { .. }
         | Event::DeleteLogError { .. }
+        | Event::ErrorShown { .. }
         | Event::Question { .. }
         | Event::EstablishConnection { .. } => false,
     });
