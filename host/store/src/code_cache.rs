@@ -10,7 +10,7 @@ use crate::error::StoreError;
 use crate::place::{Scope, check_private, create_private, replace_file};
 
 /// What it may hold before the least recently used is removed.
-const MAX_BYTES: u64 = 1 << 30;
+const CACHE_BYTES: u64 = 512 << 20;
 
 const EXTENSION: &str = "compiled";
 
@@ -37,7 +37,7 @@ pub struct CacheEntry {
 impl CodeCache {
     /// That of a user whose state folder this is.
     pub fn new(state_dir: &Path) -> Self {
-        Self { folder: state_dir.join("cache"), max_bytes: MAX_BYTES }
+        Self { folder: state_dir.join("cache"), max_bytes: CACHE_BYTES }
     }
 
     /// Changes what it may hold, in bytes.
@@ -45,6 +45,11 @@ impl CodeCache {
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = bytes;
         self
+    }
+
+    /// What it may hold, in bytes.
+    pub const fn limit(&self) -> u64 {
+        self.max_bytes
     }
 
     /// Where it is.
@@ -117,6 +122,18 @@ impl CodeCache {
             held -= entry.bytes;
         }
         replace_file(file, compiled).map_err(StoreError::file(file))
+    }
+
+    /// Removes what a component was compiled to, found by its digest. That nothing is there, or cannot
+    /// be removed, is no failure.
+    pub fn forget(&self, digest: &str) {
+        let prefix = format!("{digest}-");
+        for entry in self.entries().unwrap_or_default() {
+            let name = entry.path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with(&prefix) {
+                let _ = fs::remove_file(&entry.path);
+            }
+        }
     }
 
     /// What it holds, in no order.
