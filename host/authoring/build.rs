@@ -35,7 +35,10 @@ fn main() {
         ("RUST", "guest/templates/rust"),
         ("PYTHON", "guest/templates/python"),
         ("JAVASCRIPT", "guest/templates/javascript"),
+        ("TYPESCRIPT", "guest/templates/typescript"),
         ("C", "guest/templates/c"),
+        ("PYTHON_PACKAGE", "guest/templates/packages/python"),
+        ("JAVASCRIPT_PACKAGE", "guest/templates/packages/javascript"),
         ("WIT", "wit"),
         ("SDK", "guest/src"),
     ] {

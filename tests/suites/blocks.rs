@@ -74,6 +74,7 @@ const BLOCKS: &[(&str, &str, How)] = &[
     (GRANTS, "$ syncmgr inspect", Session("readme/mirror/dist")),
     (PUBLISHING, "[plugin]", How::Manifest(BUILD)),
     (PUBLISHING, "syncmgr register", Run("readme/mirror/dist", "")),
+    (PUBLISHING, "syncmgr embed", By("authoring::requests_are_added_to_any_component")),
     (TESTING, "syncmgr test", Run("readme/mirror", "cp build/mirror.wasm .")),
     (
         TESTING,
@@ -120,6 +121,7 @@ const BLOCKS: &[(&str, &str, How)] = &[
     (TUTORIAL_RUST, "syncmgr dev", Not(DEV)),
     ("guest/templates/javascript/README.md", "[requests.allow]", How::Manifest(PLUGIN_AND_BUILD)),
     ("guest/templates/python/README.md", "[requests.allow]", How::Manifest(PLUGIN_AND_BUILD)),
+    ("guest/templates/typescript/README.md", "[requests.allow]", How::Manifest(PLUGIN_AND_BUILD)),
 ];
 
 const GRANTS: &str = "guest/book/src/grants.md";
@@ -157,6 +159,11 @@ const WHOLE_PAGES: &[(&str, &[&str], &str)] = &[
         "guest/templates/python/README.md",
         &["sh"],
         "authoring::from_nothing_to_a_packed_plugin_in_python",
+    ),
+    (
+        "guest/templates/typescript/README.md",
+        &["sh"],
+        "authoring::from_nothing_to_a_packed_plugin_in_typescript",
     ),
     (
         "guest/templates/rust/README.md",

@@ -3,6 +3,8 @@
 // Folders are directories as `syncmgr:plugin/directories` has them. Nothing here imports that, so
 // `tests/copier.test.js` can test it natively.
 
+import { Failure } from './syncmgr-plugin/failure.js';
+
 /** @typedef {import('syncmgr:plugin/directories@0.1.0').Directory} Directory */
 /** @typedef {import('syncmgr:plugin/types@0.1.0').Error} ContractError */
 
@@ -21,15 +23,6 @@ export const CHUNK = 1n << 20n;
 // A copy has this name until it is complete. One name is enough for a folder: files are copied
 // one after the other.
 export const TEMPORARY = '.syncmgr-copy';
-
-/** An error of the contract. Its functions throw theirs with a `payload`, too. */
-export class Failure extends Error {
-  /** @param {ContractError['code']} code @param {string} message */
-  constructor(code, message) {
-    super(message);
-    this.payload = { code, message };
-  }
-}
 
 /**
  * Copies what is new or changed, and returns how many files that were.

@@ -1,6 +1,5 @@
 use std::fs;
-use std::path::PathBuf;
-use std::time::SystemTime;
+use std::path::{Path, PathBuf};
 
 use syncmgr_host::Description;
 
@@ -9,31 +8,51 @@ use crate::language;
 use crate::manifest::Build;
 use crate::metadata;
 use crate::project::Project;
+use crate::stamp::{self, Stamp};
 
-/// What building made.
+/// A plugin that was built.
 #[derive(Clone, Debug)]
 pub struct Built {
     /// The plugin.
     pub component: PathBuf,
     /// Its length.
     pub bytes: u64,
+    /// Whether it is the same as before.
+    pub unchanged: bool,
 }
 
 impl Project {
-    /// Builds the plugin with its language's own tool, which says on standard error what it has to
-    /// say. What was built before stays until that has succeeded.
+    /// Builds the plugin with its language's own tool, unless nothing changed since it was built. The
+    /// tool's messages go to standard error. The previous plugin stays until the build succeeds.
     ///
     /// # Errors
     /// [`AuthoringError`]; where a tool is missing, with the commands that install it.
     pub fn build(&self) -> Result<Built, AuthoringError> {
-        let began = SystemTime::now();
+        // Cargo knows what a plugin in Rust is made of, which may be outside of the project.
+        let asks_its_tool = matches!(self.manifest().build, Build::Rust {});
+        if !asks_its_tool && Stamp::is_current(self, stamp::inputs(self)?) {
+            let component = self.component();
+            let file = component.metadata().map_err(AuthoringError::file("read", &component))?;
+            return Ok(Built { component, bytes: file.len(), unchanged: true });
+        }
+        self.rebuild()
+    }
+
+    /// Builds the plugin, even if nothing changed.
+    ///
+    /// # Errors
+    /// Those of [`build`](Self::build).
+    pub fn rebuild(&self) -> Result<Built, AuthoringError> {
+        // What is saved while the tool runs is an input of the next build.
+        let inputs = stamp::inputs(self)?;
         let folder = self.build_folder();
         fs::create_dir_all(&folder).map_err(AuthoringError::file("make", &folder))?;
         let bytes = match &self.manifest().build {
             Build::Rust {} => language::rust::build(self)?,
             Build::Python { module } => language::python::build(self, module)?,
             Build::Javascript { entry } => language::javascript::build(self, entry)?,
-            Build::C {} => language::c::build(self)?,
+            Build::Typescript { entry } => language::javascript::build_typescript(self, entry)?,
+            Build::C { debug } => language::c::build(self, *debug)?,
         };
         let requests = self.manifest().requests_section();
         let bytes = match requests.trim().is_empty() {
@@ -42,32 +61,23 @@ impl Project {
         };
         Description::of(&bytes)?;
         let component = self.component();
-        write(&component, &bytes)?;
-        // What is saved while the tool runs is younger than what it makes.
-        let dated = fs::File::options().write(true).open(&component);
-        let dated = dated.and_then(|file| file.set_modified(began));
-        dated.map_err(AuthoringError::file("date", &component))?;
-        Ok(Built { component, bytes: bytes.len() as u64 })
-    }
-
-    /// Builds the plugin unless nothing was changed since it was built, and tells where it is.
-    ///
-    /// # Errors
-    /// Those of [`build`](Self::build).
-    pub fn build_if_stale(&self) -> Result<PathBuf, AuthoringError> {
-        // Cargo knows better what a plugin in Rust is made of, which may be outside of the project.
-        let asks_its_tool = matches!(self.manifest().build, Build::Rust {});
-        match self.is_fresh() && !asks_its_tool {
-            true => Ok(self.component()),
-            false => Ok(self.build()?.component),
+        let unchanged = fs::read(&component).is_ok_and(|before| before == bytes);
+        if !unchanged {
+            write(&component, &bytes)?;
         }
+        Stamp::new(inputs, &bytes).keep(self)?;
+        Ok(Built { component, bytes: bytes.len() as u64, unchanged })
     }
 }
 
-/// Writes a file as a whole or not at all.
-pub(crate) fn write(path: &std::path::Path, bytes: &[u8]) -> Result<(), AuthoringError> {
+/// Writes a file, as a whole or not at all.
+///
+/// # Errors
+/// [`AuthoringError::File`].
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), AuthoringError> {
     let failed = || AuthoringError::file("write", path);
-    let folder = path.parent().unwrap_or(path);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed())?;
     std::io::Write::write_all(&mut file, bytes).map_err(failed())?;
     #[cfg(unix)]

@@ -1,5 +1,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use uuid::Uuid;
 
 use crate::error::AuthoringError;
 use crate::files::{self, File};
@@ -8,8 +11,9 @@ use crate::language::Language;
 /// The native name of a handler is no longer, and the templates use the same.
 pub(crate) const NAME_LENGTH: usize = 31;
 
-/// What stands in the templates for the plugin's name.
-const PLACEHOLDER: &str = "{{name}}";
+/// What stands in the templates for the plugin's name, and for the two halves of an item's id.
+const NAME: &str = "{{name}}";
+const ID_HALVES: [&str; 2] = ["{{id-high}}", "{{id-low}}"];
 
 /// The SDK is not taken from a registry: it comes with the program that fits it.
 const SDK_MANIFEST: &str = "\
@@ -61,8 +65,9 @@ pub fn create(parent: &Path, name: &str, language: Language) -> Result<PathBuf, 
         .tempdir_in(parent)
         .map_err(AuthoringError::file("make a folder in", parent))?;
     let root = made.path().join(name);
+    let id = item_id(&path);
     for file in language.template() {
-        put(&root, file, Some(name))?;
+        put(&root, file, Some((name, id)))?;
     }
     match language {
         Language::Rust => {
@@ -77,9 +82,12 @@ pub fn create(parent: &Path, name: &str, language: Language) -> Result<PathBuf, 
             write(&sdk.join("plugins/hello/src/lib.rs"), files::HELLO)?;
             write(&sdk.join("Cargo.toml"), SDK_MANIFEST.as_bytes())?;
         }
-        Language::Python | Language::JavaScript | Language::C => {
+        Language::Python | Language::JavaScript | Language::TypeScript | Language::C => {
             for file in files::WIT {
                 put(&root.join("wit"), file, None)?;
+            }
+            for file in language.package() {
+                put(&root, file, None)?;
             }
         }
     }
@@ -91,10 +99,30 @@ pub fn create(parent: &Path, name: &str, language: Language) -> Result<PathBuf, 
     Ok(path)
 }
 
-fn put(root: &Path, file: &File, name: Option<&str>) -> Result<(), AuthoringError> {
+/// An id that no other project has for its item: two with the same id could not tell their users'
+/// choices apart once they are one plugin.
+fn item_id(path: &Path) -> Uuid {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&now.as_nanos().to_le_bytes());
+    hasher.update(&std::process::id().to_le_bytes());
+    hasher.update(path.as_os_str().as_encoded_bytes());
+    let mut bytes = [0; 16];
+    hasher.finalize_xof().fill(&mut bytes);
+    uuid::Builder::from_random_bytes(bytes).into_uuid()
+}
+
+fn put(root: &Path, file: &File, values: Option<(&str, Uuid)>) -> Result<(), AuthoringError> {
     let path = root.join(file.path);
-    match (name, std::str::from_utf8(file.bytes)) {
-        (Some(name), Ok(text)) => write(&path, text.replace(PLACEHOLDER, name).as_bytes()),
+    match (values, std::str::from_utf8(file.bytes)) {
+        (Some((name, id)), Ok(text)) => {
+            let (high, low) = id.as_u64_pair();
+            let mut text = text.replace(NAME, name);
+            for (placeholder, half) in ID_HALVES.into_iter().zip([high, low]) {
+                text = text.replace(placeholder, &format!("{half:016x}"));
+            }
+            write(&path, text.as_bytes())
+        }
         (Some(_), Err(_)) | (None, _) => write(&path, file.bytes),
     }
 }
@@ -148,6 +176,30 @@ mod tests {
     }
 
     #[test]
+    fn each_project_has_its_own_item_id() {
+        let root = tempfile::tempdir().unwrap();
+        for (language, file) in [
+            (Language::Rust, "src/lib.rs"),
+            (Language::C, "src/handler.c"),
+            (Language::Python, "app.py"),
+            (Language::JavaScript, "plugin.js"),
+            (Language::TypeScript, "plugin.ts"),
+        ] {
+            let id = |parent: &str| {
+                let parent = root.path().join(format!("{parent}-{language}"));
+                let path = create(&parent, "same", language).unwrap();
+                let text = fs::read_to_string(path.join(file)).unwrap();
+                let halves = text.split("0x").filter_map(|after| Some(after.get(..16)?.to_owned()));
+                let is_hex = |half: &String| half.bytes().all(|byte| byte.is_ascii_hexdigit());
+                let halves: Vec<_> = halves.filter(is_hex).collect();
+                assert_eq!(halves.len(), 2, "{language}: {text}");
+                halves
+            };
+            assert_ne!(id("one"), id("other"), "{language}");
+        }
+    }
+
+    #[test]
     fn no_placeholder_is_left() {
         let parent = tempfile::tempdir().unwrap();
         for language in Language::ALL {
@@ -161,7 +213,8 @@ mod tests {
                     true => folders.push(path),
                     false => {
                         let text = fs::read_to_string(&path).unwrap();
-                        assert!(!text.contains(PLACEHOLDER), "{}", path.display());
+                        let left = [NAME].iter().chain(&ID_HALVES).find(|one| text.contains(**one));
+                        assert_eq!(left, None, "{}", path.display());
                     }
                 }
             }

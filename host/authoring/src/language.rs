@@ -22,13 +22,16 @@ pub enum Language {
     Python,
     /// JavaScript, built by `componentize-js`.
     JavaScript,
+    /// TypeScript, compiled by `tsc` and built by `componentize-js`.
+    TypeScript,
     /// C, built by Clang.
     C,
 }
 
 impl Language {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Rust, Self::Python, Self::JavaScript, Self::C];
+    pub const ALL: [Self; 5] =
+        [Self::Rust, Self::Python, Self::JavaScript, Self::TypeScript, Self::C];
 
     /// Its name, as in a manifest.
     pub const fn name(self) -> &'static str {
@@ -36,15 +39,38 @@ impl Language {
             Self::Rust => "rust",
             Self::Python => "python",
             Self::JavaScript => "javascript",
+            Self::TypeScript => "typescript",
             Self::C => "c",
         }
     }
 
-    pub(crate) const fn template(self) -> &'static [File] {
+    /// What is between a plugin and the contract, where that is a package of the project.
+    pub(crate) const fn package(self) -> &'static [File] {
+        match self {
+            Self::Python => files::PYTHON_PACKAGE,
+            Self::JavaScript | Self::TypeScript => files::JAVASCRIPT_PACKAGE,
+            Self::Rust | Self::C => &[],
+        }
+    }
+
+    /// The files of a new project.
+    pub(crate) fn template(self) -> Vec<&'static File> {
+        let mut files: Vec<_> = self.own_template().iter().collect();
+        if self == Self::TypeScript {
+            // Tests and fixture are those of the other one.
+            let shared =
+                |file: &&File| file.path.starts_with("tests/") || file.path.starts_with("fixture/");
+            files.extend(files::JAVASCRIPT.iter().filter(shared));
+        }
+        files
+    }
+
+    const fn own_template(self) -> &'static [File] {
         match self {
             Self::Rust => files::RUST,
             Self::Python => files::PYTHON,
             Self::JavaScript => files::JAVASCRIPT,
+            Self::TypeScript => files::TYPESCRIPT,
             Self::C => files::C,
         }
     }

@@ -15,13 +15,14 @@ mod manifest;
 mod metadata;
 mod pack;
 mod project;
+mod stamp;
 mod tool;
 
-pub use build::Built;
+pub use build::{Built, write};
 pub use create::create;
 pub use error::AuthoringError;
 pub use language::Language;
 pub use manifest::{About, Fixture, Manifest};
-pub use metadata::Metadata;
+pub use metadata::{Metadata, embed_requests};
 pub use pack::Packed;
 pub use project::{MANIFEST, Project, sources};

@@ -84,7 +84,16 @@ pub(crate) enum Build {
         #[serde(default = "entry")]
         entry: PathBuf,
     },
-    C {},
+    Typescript {
+        /// The file with the exports.
+        #[serde(default = "typescript_entry")]
+        entry: PathBuf,
+    },
+    C {
+        /// Whether frames of a crash have files and lines.
+        #[serde(default)]
+        debug: bool,
+    },
 }
 
 fn app() -> String {
@@ -93,6 +102,10 @@ fn app() -> String {
 
 fn entry() -> PathBuf {
     "plugin.js".into()
+}
+
+fn typescript_entry() -> PathBuf {
+    "plugin.ts".into()
 }
 
 impl Manifest {
@@ -112,9 +125,11 @@ impl Manifest {
             ));
         }
         // It becomes a part of the name of a file.
-        let plain = |c: char| c.is_ascii_alphanumeric() || ".-+".contains(c);
-        if about.version.is_empty() || !about.version.chars().all(plain) {
-            return Err(format!("`{}` cannot be a version", about.version));
+        if let Err(error) = semver::Version::parse(&about.version) {
+            return Err(format!(
+                "`{}` is not a version: {error}; use three numbers, such as `1.2.0`",
+                about.version
+            ));
         }
         Requests::parse(manifest.requests_section().as_bytes())
             .map_err(|error| error.to_string())?;
@@ -149,7 +164,11 @@ mod tests {
     fn what_is_no_manifest_is_refused() {
         for (from, to, about) in [
             ("\"a\"", "\"A b\"", "cannot be the name"),
-            ("\"1.0.0\"", "\"../1\"", "cannot be a version"),
+            ("\"1.0.0\"", "\"../1\"", "is not a version"),
+            ("\"1.0.0\"", "\"\"", "is not a version"),
+            ("\"1.0.0\"", "\"1.0\"", "is not a version"),
+            ("\"1.0.0\"", "\"v1.0.0\"", "is not a version"),
+            ("\"1.0.0\"", "\"latest\"", "is not a version"),
             ("\"c\"", "\"cobol\"", "cobol"),
             ("[build]", "[other]\n[build]", "other"),
             ("[build]", "[requests]\nmagic = 1\n[build]", "requests"),

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use crate::error::AuthoringError;
 use crate::manifest::Manifest;
 
-/// Folders at the top of a project that tools write to, or that are not the author's.
-const NOT_SOURCES: [&str; 9] =
-    [".git", ".venv", "build", "dist", "node_modules", "stubs", "target", "types", "vendor"];
+/// Folders at the top of a project that tools write to.
+const NOT_SOURCES: [&str; 8] =
+    [".git", ".venv", "build", "dist", "node_modules", "stubs", "target", "types"];
 /// Files that building may write.
 const LOCK_FILES: [&str; 2] = ["Cargo.lock", "package-lock.json"];
 
@@ -49,20 +49,6 @@ impl Project {
     /// Where the plugin is once it is built.
     pub fn component(&self) -> PathBuf {
         self.build_folder().join(format!("{}.wasm", self.manifest.plugin.name))
-    }
-
-    /// Whether the plugin was built, and nothing of the project was changed since then.
-    pub(crate) fn is_fresh(&self) -> bool {
-        let modified = |path: &Path| path.metadata().and_then(|file| file.modified()).ok();
-        let Some(built) = modified(&self.component()) else { return false };
-        // What is as old as the plugin may have been written after the tool had read it.
-        let is_older = |path: &Path| modified(path).is_some_and(|at| at < built);
-        // A folder changes with what is added to it or removed. The project's own one does also
-        // with what tools make there.
-        sources(&self.root).iter().all(|path| {
-            let folder = path.parent().filter(|folder| *folder != self.root);
-            is_older(path) && folder.is_none_or(is_older)
-        })
     }
 
     pub(crate) fn build_folder(&self) -> PathBuf {

@@ -30,6 +30,7 @@ const fn version() -> &'static str {
 pub(crate) enum Command {
     Run(Run),
     Items(Items),
+    Properties(Properties),
     Inspect(Inspect),
     Validate(Validate),
     Register(Register),
@@ -41,6 +42,7 @@ pub(crate) enum Command {
     Dev(Dev),
     Test(Test),
     Pack(Pack),
+    Embed(Embed),
     Replay(Replay),
     Explain(Explain),
     /// Run a component as the SDK's `testing` says: JSON on standard input and output.
@@ -53,7 +55,8 @@ pub(crate) enum Command {
 /// What a plugin is given.
 #[derive(Clone, Debug, Default, ClapArgs)]
 pub(crate) struct Given {
-    /// The plugin: a `.wasm` file, the name of a registered one, or of a built-in one (`folder`).
+    /// The plugin: a `.wasm` file, the name of a registered one, or of a built-in one (`folder`)
+    /// [default: the plugin of this project].
     #[arg(conflicts_with = "job")]
     pub(crate) plugin: Option<String>,
 
@@ -157,6 +160,10 @@ pub(crate) struct Run {
     #[arg(long)]
     pub(crate) json: bool,
 
+    /// Show what the plugin writes to its standard output and standard error
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+
     /// Write down every call that the plugin makes, and what it is answered, for `syncmgr replay`.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["all", "clsid"])]
     pub(crate) record: Option<PathBuf>,
@@ -236,11 +243,67 @@ pub(crate) struct Items {
     pub(crate) json: bool,
 }
 
+const PROPERTIES_HELP: &str = "\
+Examples:
+  syncmgr properties mail
+  syncmgr properties mail --item inbox --set keep-days=30";
+
+/// Show a plugin's properties and those of its items, or change them
+#[derive(Clone, Debug, ClapArgs)]
+#[command(after_help = PROPERTIES_HELP)]
+pub(crate) struct Properties {
+    /// The plugin: a `.wasm` file, the name of a registered one, or of a built-in one [default: the
+    /// plugin of this project].
+    #[arg(conflicts_with = "job")]
+    pub(crate) plugin: Option<String>,
+
+    /// Only this item, by its name or id
+    #[arg(long, value_name = "ID|NAME")]
+    pub(crate) item: Option<String>,
+
+    /// Change a property of the item, or without `--item` of the handler; may be repeated
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) set: Vec<String>,
+
+    /// As JSON
+    #[arg(long, conflicts_with = "set")]
+    pub(crate) json: bool,
+
+    /// Take the plugin, its directories and its settings from a job file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["dirs", "secrets", "allow"])]
+    pub(crate) job: Option<PathBuf>,
+
+    /// Grant a directory under a name; with `:ro` for reading only
+    #[arg(long = "dir", value_name = "NAME=PATH[:ro]")]
+    pub(crate) dirs: Vec<String>,
+
+    /// Give the plugin a setting (`--set` of the other commands)
+    #[arg(long = "setting", value_name = "KEY=VALUE")]
+    pub(crate) settings: Vec<String>,
+
+    /// Give the plugin a secret
+    #[arg(long = "secret", value_name = "KEY=env:VARIABLE|file:PATH")]
+    pub(crate) secrets: Vec<String>,
+
+    /// Allow the plugin a capability
+    #[arg(long = "allow", value_name = "CAPABILITY")]
+    pub(crate) allow: Vec<String>,
+
+    /// Change a limit
+    #[arg(long = "limit", value_name = "NAME=VALUE")]
+    pub(crate) limits: Vec<String>,
+
+    /// Where plugins are installed and keep their own files [default: the user's state folder]
+    #[arg(long, value_name = "DIR", env = "SYNCMGR_STATE_DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+}
+
 /// Tell what a plugin file is and what it would make use of, without running anything of it.
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct Inspect {
-    /// The plugin: a `.wasm` file, the name of a registered one, or of a built-in one.
-    pub(crate) plugin: String,
+    /// The plugin: a `.wasm` file, the name of a registered one, or of a built-in one [default: the
+    /// plugin of this project].
+    pub(crate) plugin: Option<String>,
 
     /// Where plugins are installed [default: the user's state folder].
     #[arg(long, value_name = "DIR", env = "SYNCMGR_STATE_DIR")]
@@ -260,8 +323,13 @@ Exit status:
 #[derive(Clone, Debug, ClapArgs)]
 #[command(after_help = VALIDATE_HELP)]
 pub(crate) struct Validate {
-    /// The file.
-    pub(crate) file: PathBuf,
+    /// The plugin: a `.wasm` file, the name of a registered one, or of a built-in one [default: the
+    /// plugin of this project].
+    pub(crate) file: Option<String>,
+
+    /// Where compiled plugins are kept [default: the user's state folder].
+    #[arg(long, value_name = "DIR", env = "SYNCMGR_STATE_DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
 
     /// As JSON.
     #[arg(long)]
@@ -364,7 +432,7 @@ pub(crate) struct New {
     /// The plugin's name, and that of the new folder.
     pub(crate) name: String,
 
-    /// The language: rust, python, javascript or c.
+    /// The language: rust, python, javascript, typescript or c.
     #[arg(long, value_name = "LANGUAGE")]
     pub(crate) lang: syncmgr_authoring::Language,
 
@@ -379,6 +447,10 @@ pub(crate) struct Build {
     /// The project's folder.
     #[arg(default_value = ".")]
     pub(crate) project: PathBuf,
+
+    /// Build even if nothing changed
+    #[arg(long)]
+    pub(crate) force: bool,
 
     /// Where compiled plugins are kept [default: the user's state folder].
     #[arg(long, value_name = "DIR", env = "SYNCMGR_STATE_DIR")]
@@ -458,6 +530,27 @@ pub(crate) struct Pack {
     /// The project's folder.
     #[arg(default_value = ".")]
     pub(crate) project: PathBuf,
+}
+
+const EMBED_HELP: &str = "\
+Examples:
+  syncmgr embed mine.wasm --requests requests.toml
+  syncmgr embed mine.wasm --requests requests.toml --output dist/mine.wasm";
+
+/// Add a plugin's requests to a component that any tool built
+#[derive(Clone, Debug, ClapArgs)]
+#[command(after_help = EMBED_HELP)]
+pub(crate) struct Embed {
+    /// The component.
+    pub(crate) component: PathBuf,
+
+    /// A TOML file with the tables `directories`, `settings`, `secrets`, `allow` and `http`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) requests: PathBuf,
+
+    /// Where to write the plugin [default: replace the component].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 const REPLAY_HELP: &str = "\

@@ -2,11 +2,14 @@ use std::borrow::Cow;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use syncmgr_authoring::{AuthoringError, Project};
 use syncmgr_host::{LoadError, LoadLimits};
 use syncmgr_store::{Registration, Registrations, StoreError};
 
 use crate::exit::UsageError;
 
+const NO_PLUGIN: &str = "no plugin: name a file, a registered plugin or a built-in one, or run the \
+                         command in the folder of a project";
 const FOLDER_NAME: &str = "folder";
 const FOLDER: &[u8] = include_bytes!(env!("PLUGIN_FOLDER"));
 
@@ -42,6 +45,22 @@ impl Named {
             .into());
         }
         Ok(Self::File(path.to_owned()))
+    }
+
+    /// [`Named::find`]; without a name, the plugin of the project that this folder is in, built if
+    /// something of it changed.
+    pub(crate) fn find_or_build(
+        plugin: Option<&str>,
+        registrations: &Registrations,
+    ) -> anyhow::Result<Self> {
+        if let Some(plugin) = plugin {
+            return Self::find(plugin, registrations);
+        }
+        match Project::find(Path::new(".")) {
+            Ok(project) => Ok(Self::File(project.build()?.component)),
+            Err(AuthoringError::NoProject { .. }) => Err(UsageError(NO_PLUGIN.to_owned()).into()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The built-in one of this name.

@@ -8,6 +8,7 @@ pub(crate) mod explain;
 pub(crate) mod inspect;
 pub(crate) mod items;
 pub(crate) mod new;
+pub(crate) mod properties;
 pub(crate) mod register;
 pub(crate) mod replay;
 pub(crate) mod run;

@@ -1,5 +1,6 @@
 //! What a plugin is given, from the command line, a job file or its registration.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -8,10 +9,8 @@ use syncmgr_store::{CodeCache, Granted, Registrations, Secret, create_private, d
 
 use crate::args::{Given, Grants};
 use crate::builtin::Named;
+use crate::escape::escape;
 use crate::exit::UsageError;
-
-const NO_PLUGIN: &str =
-    "no plugin was named: name a file, a registered plugin or a built-in one, or a job with --job";
 
 /// A plugin and what it is given.
 #[derive(Debug)]
@@ -33,8 +32,7 @@ impl Job {
                 replace(&mut job.settings, granted(&given.grants)?.settings);
                 (plugin, job)
             }
-            (Some(plugin), None) => from_args(plugin, &given.grants, &registrations)?,
-            (None, None) => return Err(UsageError(NO_PLUGIN.to_owned()).into()),
+            (plugin, None) => from_args(plugin.as_deref(), &given.grants, &registrations)?,
         };
         set_limits(&mut granted, &given.limits)?;
         Self::of(plugin, granted, registrations)
@@ -70,6 +68,25 @@ impl Job {
         })
     }
 
+    /// Reports the capabilities that the plugin requests and does not have: it ends when it uses one.
+    pub(crate) fn note_denied(&self, plugin: &Plugin) {
+        if self.plugin.is_built_in() {
+            return;
+        }
+        let requested = &plugin.description().requests.capabilities;
+        let denied = requested.iter().filter(|(one, _)| !self.granted.allow.contains(one));
+        for (capability, why) in denied {
+            let (name, why) = (escape(plugin.name()), escape(why));
+            let capability = capability.name();
+            // What cannot be written here is no reason not to run.
+            let _ = writeln!(
+                std::io::stderr(),
+                "note: plugin `{name}` requests `{capability}` ({why}), which is not granted: the \
+                 host terminates it when it uses that; grant it with `--allow {capability}`"
+            );
+        }
+    }
+
     /// What a session of the plugin is given.
     pub(crate) fn session_options(&self, plugin: &Plugin) -> anyhow::Result<SessionOptions> {
         let mut options = self.registrations.session_options(plugin, &self.granted, &self.home)?;
@@ -103,11 +120,11 @@ pub(crate) fn registrations(state_dir: Option<&Path>) -> anyhow::Result<Registra
 }
 
 fn from_args(
-    plugin: &str,
+    plugin: Option<&str>,
     grants: &Grants,
     registrations: &Registrations,
 ) -> anyhow::Result<(Named, Granted)> {
-    let plugin = Named::find(plugin, registrations)?;
+    let plugin = Named::find_or_build(plugin, registrations)?;
     let given = granted(grants)?;
     match &plugin {
         // What stands on the command line takes the place of all that was granted.

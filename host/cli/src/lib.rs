@@ -56,6 +56,7 @@ fn dispatch(command: &Command) -> anyhow::Result<Exit> {
     match command {
         Command::Run(run) => command::run::run(run),
         Command::Items(items) => command::items::run(items),
+        Command::Properties(properties) => command::properties::run(properties),
         Command::Inspect(inspect) => command::inspect::run(inspect),
         Command::Validate(validate) => command::validate::run(validate),
         Command::Register(register) => command::register::register(register),
@@ -67,6 +68,7 @@ fn dispatch(command: &Command) -> anyhow::Result<Exit> {
         Command::Dev(dev) => command::dev::run(dev),
         Command::Test(test) => command::test::run(test),
         Command::Pack(pack) => command::build::pack(pack),
+        Command::Embed(embed) => command::build::embed(embed),
         Command::Replay(replay) => command::replay::run(replay),
         Command::Explain(explain) => command::explain::run(explain),
         Command::Drive(args) => command::drive::run(args),

@@ -7,8 +7,12 @@ pub(crate) use bars::Bars;
 pub(crate) use lines::Lines;
 
 use std::fmt::Write as _;
+use std::io::Write as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use syncmgr_host::{ItemReport, LogEntry, LogLevel, Outcome, Report, SessionError, Status};
+use syncmgr_host::{
+    ErrorDetail, ItemReport, LogEntry, LogLevel, Outcome, OutputHook, Report, SessionError, Status,
+};
 
 use crate::escape::{escape, escape_lines};
 use crate::exit::error_word;
@@ -25,6 +29,34 @@ pub(crate) fn log_line(entry: &LogEntry, item: Option<&str>) -> String {
         Some(item) => format!("  {level}{}: {}", escape(item), escape_lines(&entry.text)),
         None => format!("  {level}{}", escape_lines(&entry.text)),
     }
+}
+
+/// The details of an error of a plugin, which it gives when it is asked, as lines.
+pub(crate) fn detail_lines(detail: &ErrorDetail) -> String {
+    let lines: Vec<_> =
+        detail.text.lines().map(|line| format!("  details: {}", escape(line))).collect();
+    lines.join("\n")
+}
+
+/// Shows each line that a plugin writes to its standard streams, up to 1 MiB in all.
+pub(crate) fn show_output(print: impl Fn(&str) + Send + Sync + 'static) -> OutputHook {
+    const MAX_BYTES: usize = 1 << 20;
+    let shown = AtomicUsize::new(0);
+    OutputHook::new(move |stream, line| {
+        let bytes = line.len() + 1;
+        let before = shown.fetch_add(bytes, Ordering::Relaxed);
+        if before + bytes <= MAX_BYTES {
+            print(&format!("  {} | {}", stream.name(), escape(line)));
+        } else if before <= MAX_BYTES {
+            print("  the plugin wrote more than 1 MiB; the rest is not shown");
+        }
+    })
+}
+
+/// Prints a line to standard error.
+pub(crate) fn print_to_stderr(line: &str) {
+    // There is no other place to report that it cannot be written.
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// How a run ended, a line for each item and one for what concerns all of it.

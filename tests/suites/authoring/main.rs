@@ -6,9 +6,11 @@
 #![allow(clippy::print_stderr, reason = "what is skipped has to be said")]
 
 mod kit;
+mod languages;
 mod rebuilding;
 mod recordings;
 mod tutorial;
+mod using;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -95,7 +97,9 @@ fn ready(home: &Home, project: &str, language: &str) -> Result<bool> {
             &["python3", "-m", "venv", ".venv"],
             &[".venv/bin/pip", "install", "--quiet", "--requirement", "requirements.txt"],
         ],
-        "javascript" => &[&["npm", "install", "--silent", "--no-audit", "--no-fund"]],
+        "javascript" | "typescript" => {
+            &[&["npm", "install", "--silent", "--no-audit", "--no-fund"]]
+        }
         other => bail!("there is no language {other}"),
     };
     for step in steps {
@@ -124,6 +128,7 @@ fn from_nothing_to_a_packed_plugin(language: &str) -> Result<()> {
     }
     let component = format!("build/{name}.wasm");
     home.run(&name, &["build"])?.expect(0, &component)?;
+    conformance::fits_the_world(&fs::read(home.path(&name).join(&component))?)?;
     home.run(&name, &["test"])?.expect(0, " 0 failed")?;
 
     fs::create_dir(home.path("copies"))?;
@@ -178,6 +183,11 @@ fn from_nothing_to_a_packed_plugin_in_python() -> Result<()> {
 #[test]
 fn from_nothing_to_a_packed_plugin_in_javascript() -> Result<()> {
     from_nothing_to_a_packed_plugin("javascript")
+}
+
+#[test]
+fn from_nothing_to_a_packed_plugin_in_typescript() -> Result<()> {
+    from_nothing_to_a_packed_plugin("typescript")
 }
 
 #[test]
@@ -329,7 +339,8 @@ fn a_project_is_never_written_over() -> Result<()> {
     for (name, words) in [("Mine", "cannot be the name"), ("../mine", "cannot be the name")] {
         home.run("", &["new", name, "--lang", "c"])?.expect(2, words)?;
     }
-    home.run("", &["new", "other", "--lang", "cobol"])?.expect(2, "rust, python, javascript, c")?;
+    home.run("", &["new", "other", "--lang", "cobol"])?
+        .expect(2, "rust, python, javascript, typescript, c")?;
     home.run("mine", &["build"])?.expect(2, "syncmgr new")?;
     Ok(())
 }

@@ -12,6 +12,7 @@ fn what_is_missing_is_named_with_what_installs_it() -> Result<()> {
         ("c", "apt install clang lld wasi-libc"),
         ("python", ".venv/bin/pip install -r requirements.txt"),
         ("javascript", "npm install"),
+        ("typescript", "npm install"),
     ] {
         let name = format!("my-{language}");
         home.run("", &["new", &name, "--lang", language])?.expect(0, "")?;

@@ -34,7 +34,7 @@ typedef syncmgr_plugin_types_status_t status_t;
  * The only item. The sync manager files what the user chose under this id, so it must never
  * change: {93ACC699-2914-4A62-8550-A8B7D276A4AF}.
  */
-static const item_id_t COPY = {.high = 0x93acc69929144a62, .low = 0x8550a8b7d276a4af};
+static const item_id_t COPY = {.high = 0x{{id-high}}, .low = 0x{{id-low}}};
 
 /* The items that `prepare-for-sync` named. */
 static item_ids_t prepared;

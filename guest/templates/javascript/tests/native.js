@@ -2,7 +2,7 @@
 
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { Failure } from '../copier.js';
+import { Failure } from '../syncmgr-plugin/failure.js';
 
 const CODES = {
   EEXIST: 'already-exists',

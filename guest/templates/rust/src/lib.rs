@@ -1,8 +1,11 @@
 //! {{name}}: copies new and changed files from the directory `source` to the directory `target`.
 //! It deletes nothing, follows no links, and can be cancelled at any time.
 
-use syncmgr_plugin::directories::{Directory, EntryKind, Metadata, open_grant};
+use syncmgr_plugin::directories::{Directory, EntryKind, EntryMetadata, open_grant};
 use syncmgr_plugin::*;
+
+/// The id of the item. Never change it: the sync manager keeps the user's choices under it.
+const COPY: ItemId = ItemId::from_uuid(Uuid::from_u64_pair(0x{{id-high}}, 0x{{id-low}}));
 
 /// How much of a file is copied between two reports.
 const CHUNK: u64 = 1 << 20;
@@ -19,9 +22,7 @@ impl Plugin for Copy {
     }
 
     fn items(&mut self) -> Result<ItemList> {
-        // The id follows from the name "copy", which must never change: the sync manager keeps what
-        // the user chose under it.
-        Ok([Item::new(ItemId::from_name("copy"), "Copy files")].into())
+        Ok([Item::new(COPY, "Copy files")].into())
     }
 
     fn synchronize_item(&mut self, run: &mut ItemRun) -> Result<(), Stop> {
@@ -43,7 +44,7 @@ impl Plugin for Copy {
 export!(Copy);
 
 /// Whether the copy is as the original was: the time of change is the last thing that is set.
-fn is_same(original: &Metadata, copy: Option<&Metadata>) -> bool {
+fn is_same(original: &EntryMetadata, copy: Option<&EntryMetadata>) -> bool {
     copy.is_some_and(|copy| {
         copy.kind == original.kind
             && copy.size == original.size
@@ -108,7 +109,7 @@ fn copy_entry(
     from: &Directory,
     to: &Directory,
     name: &str,
-    original: std::result::Result<Metadata, impl Into<Error>>,
+    original: std::result::Result<EntryMetadata, impl Into<Error>>,
     path: &str,
     failures: &mut u32,
 ) -> Result<(), Stop> {

@@ -6,10 +6,10 @@ use std::fs;
 use std::path::Path;
 
 use syncmgr_plugin::testing::{Run, SyncManager};
-use syncmgr_plugin::{ErrorCode, ItemId, Status};
+use syncmgr_plugin::{ErrorCode, Status};
 use tempfile::TempDir;
 
-use super::Copy;
+use super::{COPY, Copy};
 
 struct Folders {
     home: TempDir,
@@ -50,10 +50,6 @@ impl Folders {
     }
 }
 
-fn copy() -> ItemId {
-    ItemId::from_name("copy")
-}
-
 /// The names in a folder and below it that are not complete files.
 fn unfinished(folder: &Path) -> usize {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
@@ -69,12 +65,12 @@ fn unfinished(folder: &Path) -> usize {
 fn everything_is_copied_once() {
     let folders = Folders::new();
     let run = folders.sync();
-    run.assert_ended(copy(), Status::Succeeded);
+    run.assert_ended(COPY, Status::Succeeded);
     run.assert_in_order();
     assert!(folders.is_copied("a.txt") && folders.is_copied("inner/c.txt"));
 
     let before = fs::metadata(folders.target("a.txt")).unwrap();
-    folders.sync().assert_ended(copy(), Status::Succeeded);
+    folders.sync().assert_ended(COPY, Status::Succeeded);
     let after = fs::metadata(folders.target("a.txt")).unwrap();
     assert_eq!(before.created().ok(), after.created().ok(), "it was not written again");
 }
@@ -85,7 +81,7 @@ fn a_changed_file_is_copied_and_a_deleted_one_stays() {
     folders.sync();
     fs::write(folders.source("a.txt"), "longer than it was before, or so").unwrap();
     fs::remove_file(folders.source("b.txt")).unwrap();
-    folders.sync().assert_ended(copy(), Status::Succeeded);
+    folders.sync().assert_ended(COPY, Status::Succeeded);
     assert!(folders.is_copied("a.txt"));
     assert!(folders.target("b.txt").exists());
 }
@@ -94,14 +90,14 @@ fn a_changed_file_is_copied_and_a_deleted_one_stays() {
 fn it_can_be_cancelled_at_every_report() {
     for nth in 1.. {
         let folders = Folders::new();
-        let run = folders.manager().cancel_item_at(copy(), nth).run::<Copy>();
+        let run = folders.manager().cancel_item_at(COPY, nth).run::<Copy>();
         run.assert_in_order();
         assert_eq!(unfinished(&folders.target("")), 0);
-        if run.ended(copy()) == Some(Status::Succeeded) {
+        if run.ended(COPY) == Some(Status::Succeeded) {
             break;
         }
-        run.assert_ended(copy(), Status::Skipped);
-        folders.sync().assert_ended(copy(), Status::Succeeded);
+        run.assert_ended(COPY, Status::Skipped);
+        folders.sync().assert_ended(COPY, Status::Succeeded);
         assert!(folders.is_copied("a.txt") && folders.is_copied("inner/c.txt"));
     }
 }
@@ -114,7 +110,7 @@ fn a_file_that_fails_is_logged_and_the_rest_goes_on() {
     }
     let folders = Folders::new();
     let run = folders.manager().fail("file.copy-from", 1, ErrorCode::NoSpace).run::<Copy>();
-    run.assert_ended(copy(), Status::Failed);
+    run.assert_ended(COPY, Status::Failed);
     let names = ["a.txt", "b.txt", "inner/c.txt"];
     assert_eq!(names.iter().filter(|name| folders.is_copied(name)).count(), 2);
     assert_eq!(unfinished(&folders.target("")), 0);

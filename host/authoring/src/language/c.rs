@@ -18,7 +18,14 @@ use crate::tool::Tool;
 
 const INSTALL: &str = "sudo apt install clang lld wasi-libc libclang-rt-dev-wasm32";
 
-pub(crate) fn build(project: &Project) -> Result<Vec<u8>, AuthoringError> {
+/// The version of Clang.
+pub(crate) fn tools(project: &Project) -> Vec<u8> {
+    let version = Tool::new("clang", project.root(), INSTALL).args(["--version"]).output();
+    // Where it is missing, a plugin that is up to date needs none.
+    version.unwrap_or_default()
+}
+
+pub(crate) fn build(project: &Project, debug: bool) -> Result<Vec<u8>, AuthoringError> {
     let root = project.root();
     generate_bindings(project)?;
     let module = project.build_folder().join("plugin.core.wasm");
@@ -26,7 +33,15 @@ pub(crate) fn build(project: &Project) -> Result<Vec<u8>, AuthoringError> {
     clang.args(["--target=wasm32-wasi", "-mexec-model=reactor", "-std=c17", "-O2"]);
     clang.args(["-Wall", "-Wextra", "-Werror=implicit-function-declaration", "-Ibuild"]);
     // The stack before the data: running out of it is a trap, and not somebody else's data.
-    clang.args(["-Wl,--stack-first", "-Wl,-z,stack-size=1048576", "-Wl,--strip-debug"]);
+    clang.args(["-Wl,--stack-first", "-Wl,-z,stack-size=1048576"]);
+    match debug {
+        true => {
+            // Paths from the project's folder, so that it can be built anywhere.
+            let map = format!("-ffile-prefix-map={}=.", root.display());
+            clang.arg("-gline-tables-only").arg(map)
+        }
+        false => clang.arg("-Wl,--strip-debug"),
+    };
     clang.args(["build/plugin.c", "build/plugin_component_type.o"]).args(sources(project)?);
     clang.arg("-o").arg(&module).run()?;
     let module = take(&module)?;

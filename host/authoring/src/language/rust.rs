@@ -20,6 +20,12 @@ struct Message {
     filenames: Vec<PathBuf>,
 }
 
+/// Where Cargo keeps the sources of dependencies.
+fn cargo_home() -> Option<PathBuf> {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    home.or_else(|| Some(std::env::home_dir()?.join(".cargo")))
+}
+
 pub(crate) fn build(project: &Project) -> Result<Vec<u8>, AuthoringError> {
     let root = project.root();
     const CARGO: &str = "curl https://sh.rustup.rs -sSf | sh";
@@ -32,6 +38,15 @@ pub(crate) fn build(project: &Project) -> Result<Vec<u8>, AuthoringError> {
     }
     let mut cargo = Tool::new("cargo", root, CARGO);
     cargo.args(["build", "--release", "--target", TARGET]);
+    // Messages of panics and debug information name files: where they are on this machine does not
+    // belong there, and would make the same sources another plugin elsewhere.
+    let registry = cargo_home().map(|home| (home.join("registry/src"), "/cargo"));
+    let places = [(root.to_owned(), "."), (sysroot.join("lib/rustlib/src/rust"), "/rust")];
+    for (from, to) in places.into_iter().chain(registry) {
+        let flag = format!("--remap-path-prefix={}={to}", from.display());
+        let flags = toml::Value::from(vec![flag]);
+        cargo.arg("--config").arg(format!("target.{TARGET}.rustflags={flags}"));
+    }
     let messages = cargo.arg("--message-format=json-render-diagnostics").output()?;
     let lines = messages.split(|byte| *byte == b'\n');
     let artifacts = lines

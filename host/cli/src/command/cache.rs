@@ -13,6 +13,7 @@ struct CacheLine {
     folder: String,
     entries: usize,
     bytes: u64,
+    limit: u64,
 }
 
 pub(crate) fn run(args: &Cache) -> anyhow::Result<Exit> {
@@ -25,6 +26,7 @@ pub(crate) fn run(args: &Cache) -> anyhow::Result<Exit> {
         folder: cache.folder().display().to_string(),
         entries: entries.len(),
         bytes: entries.iter().map(|entry| entry.bytes).sum(),
+        limit: cache.limit(),
     };
     let mut to = std::io::stdout().lock();
     if args.json {
@@ -32,7 +34,8 @@ pub(crate) fn run(args: &Cache) -> anyhow::Result<Exit> {
         writeln!(to)?;
         return Ok(Exit::InSync);
     }
-    let size = indicatif::BinaryBytes(line.bytes);
-    writeln!(to, "{}: {} compiled plugins, {size}", escape(&line.folder), line.entries)?;
+    let (size, limit) = (indicatif::BinaryBytes(line.bytes), indicatif::BinaryBytes(line.limit));
+    let folder = escape(&line.folder);
+    writeln!(to, "{folder}: {} compiled plugins, {size} of at most {limit}", line.entries)?;
     Ok(Exit::InSync)
 }

@@ -16,7 +16,7 @@ use crate::escape::escape;
 use crate::exit::{self, Exit};
 use crate::interrupt::Interrupts;
 use crate::project;
-use crate::sink::{Lines, summary};
+use crate::sink::{Lines, print_to_stderr, show_output, summary};
 
 /// How long nothing must happen before what happened is looked at: editors write in several steps.
 const QUIET: Duration = Duration::from_millis(150);
@@ -86,11 +86,13 @@ fn say(text: &str) -> anyhow::Result<()> {
 fn build_and_run(args: &Dev, interrupts: &Interrupts) -> anyhow::Result<Exit> {
     // The manifest may have changed, too.
     let project = Project::find(&args.project)?;
-    let built = project.build()?;
-    say(&format!("built {}, {}", built.component.display(), indicatif::BinaryBytes(built.bytes)))?;
-    let plugin = project::load(&built.component, args.state_dir.as_deref())?;
-    let stage = Stage::new(&project::fixture(&project)?)?;
+    let (built, plugin) = project::build(&project, false, args.state_dir.as_deref())?;
+    say(&project::built(&built))?;
+    let fixture = project::fixture(&project)?;
+    project::check_fixture(&plugin, &fixture)?;
+    let stage = Stage::new(&fixture)?;
     let options = stage.options(&plugin)?.cancel_handle(interrupts.cancel_handle());
+    let options = options.output_hook(show_output(print_to_stderr));
     let sink = Lines::new(std::io::stdout());
     let report = plugin.run_blocking(options, sink, &RunRequest::default())?;
     std::io::stdout().write_all(summary(&report).as_bytes())?;

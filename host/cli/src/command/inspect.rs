@@ -56,7 +56,8 @@ struct LimitLine {
 }
 
 pub(crate) fn run(args: &Inspect) -> anyhow::Result<Exit> {
-    let plugin = Named::find(&args.plugin, &registrations(args.state_dir.as_deref())?)?;
+    let registrations = registrations(args.state_dir.as_deref())?;
+    let plugin = Named::find_or_build(args.plugin.as_deref(), &registrations)?;
     let name = plugin.name();
     let bytes = plugin.bytes(&LoadLimits::default())?;
     let metadata = Metadata::of(&bytes);

@@ -21,6 +21,7 @@ struct ItemLine {
 pub(crate) fn run(args: &Items) -> anyhow::Result<Exit> {
     let job = Job::new(&args.given)?;
     let plugin = job.load()?;
+    job.note_denied(&plugin);
     let options = job.session_options(&plugin)?.read_only();
     let mut session = plugin.start_on_thread(&options, Discard)?;
     let trigger = Trigger { event: SyncEvent::Manual, settings: true, may_bother_user: false };

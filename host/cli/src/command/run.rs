@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::Context;
 use syncmgr_host::sink::{JsonLines, Progress, Sink};
 use syncmgr_host::{
-    Description, ErrorId, Item, Limits, LogEntry, ProgressResponse, Question, Report, RunRequest,
-    Selection, SyncEvent, Trigger,
+    Description, ErrorDetail, ErrorId, Item, Limits, LogEntry, OutputHook, ProgressResponse,
+    Question, Report, RunRequest, Selection, SessionOptions, SyncEvent, Trigger,
 };
 use syncmgr_kit::{Recorder, RecordingHead};
 
@@ -17,7 +17,7 @@ use crate::exit::{self, Exit, UsageError};
 use crate::interrupt::Interrupts;
 use crate::job::{Job, registrations};
 use crate::quarantine::Quarantine;
-use crate::sink::{Bars, Lines, summary};
+use crate::sink::{Bars, Lines, print_to_stderr, show_output, summary};
 
 /// How long to wait before starting a plugin again.
 const BACKOFF: Duration = Duration::from_millis(200);
@@ -40,6 +40,7 @@ fn run_job(job: &Job, args: &Run, interrupts: &Interrupts) -> anyhow::Result<Exi
     }
     quarantine.check(&job.plugin.name())?;
     let plugin = job.load()?;
+    job.note_denied(&plugin);
     let mut options = job.session_options(&plugin)?;
     if args.dry_run {
         options = options.read_only();
@@ -57,15 +58,17 @@ fn run_job(job: &Job, args: &Run, interrupts: &Interrupts) -> anyhow::Result<Exi
     let options = options.cancel_handle(interrupts.cancel_handle());
     let request = request(args)?;
     let report = match &args.record {
-        None => watch(args, |sink| Ok(plugin.run_blocking(options, sink, &request)?))?,
+        None => watch(args, |sink, hook| {
+            Ok(plugin.run_blocking(with_hook(options, hook), sink, &request)?)
+        })?,
         Some(path) => {
             // Each report is one of its own in a recording.
             let limits = Limits { progress_per_second: u64::MAX, ..job.granted.limits().session };
             let options = options.limits(limits);
             let head = head(job, args, &request, plugin.description())?;
-            watch(args, |sink| {
+            watch(args, |sink, hook| {
                 let recorder = Recorder::new(path, &head, sink)?;
-                Ok(plugin.run_blocking(options, recorder, &request)?)
+                Ok(plugin.run_blocking(with_hook(options, hook), recorder, &request)?)
             })?
         }
     };
@@ -75,6 +78,13 @@ fn run_job(job: &Job, args: &Run, interrupts: &Interrupts) -> anyhow::Result<Exi
         quarantine.set(&death.to_string())?;
     }
     Ok(Exit::of_report(&report))
+}
+
+fn with_hook(options: SessionOptions, hook: Option<OutputHook>) -> SessionOptions {
+    match hook {
+        Some(hook) => options.output_hook(hook),
+        None => options,
+    }
 }
 
 /// What a recording says of what there was before the run.
@@ -140,7 +150,7 @@ fn run_native(clsid: &str, args: &Run, interrupts: &Interrupts) -> anyhow::Resul
     let request = request(args)?;
     let handler = crate::native::Handler::create(clsid)?;
     let cancel = interrupts.cancel_handle();
-    let report = watch(args, |sink| Ok(handler.run(cancel, sink, &request)))?;
+    let report = watch(args, |sink, _hook| Ok(handler.run(cancel, sink, &request)))?;
     Ok(Exit::of_report(&report))
 }
 
@@ -152,20 +162,28 @@ fn run_native(_clsid: &str, _args: &Run, _interrupts: &Interrupts) -> anyhow::Re
 /// Runs something, and shows what it reports and what came of it.
 fn watch(
     args: &Run,
-    run: impl FnOnce(Box<dyn Sink>) -> anyhow::Result<Report>,
+    run: impl FnOnce(Box<dyn Sink>, Option<OutputHook>) -> anyhow::Result<Report>,
 ) -> anyhow::Result<Report> {
+    let plain_hook = || args.verbose.then(|| show_output(print_to_stderr));
     if args.json {
         let json = SharedJson(Arc::new(Mutex::new(JsonLines::new(std::io::stdout()))));
-        let report = run(Box::new(json.clone()))?;
+        let report = run(Box::new(json.clone()), plain_hook())?;
         json.lock().report(&report, Some(Exit::of_report(&report) as u8));
         json.finish().context("cannot write to standard output")?;
         return Ok(report);
     }
-    let sink: Box<dyn Sink> = match std::io::stderr().is_terminal() {
-        true => Box::new(Bars::new()),
-        false => Box::new(Lines::new(std::io::stdout())),
+    let (sink, hook) = match std::io::stderr().is_terminal() {
+        true => {
+            let bars = Bars::new();
+            let hook = args.verbose.then(|| show_output(bars.printer()));
+            (Box::new(bars) as Box<dyn Sink>, hook)
+        }
+        false => {
+            let lines: Box<dyn Sink> = Box::new(Lines::new(std::io::stdout()));
+            (lines, plain_hook())
+        }
     };
-    let report = run(sink)?;
+    let report = run(sink, hook)?;
     print(&report).context("cannot write to standard output")?;
     Ok(report)
 }
@@ -254,6 +272,10 @@ impl Sink for SharedJson {
 
     fn question(&mut self, question: &Question) -> Option<usize> {
         self.lock().question(question)
+    }
+
+    fn error_shown(&mut self, id: ErrorId, detail: &ErrorDetail) {
+        self.lock().error_shown(id, detail);
     }
 }
 

@@ -9,6 +9,7 @@ use crate::args::Test;
 use crate::exit::{Exit, UsageError};
 use crate::job::key_value;
 use crate::project;
+use crate::sink::{print_to_stderr, show_output};
 
 pub(crate) fn run(args: &Test) -> anyhow::Result<Exit> {
     if args.list {
@@ -18,8 +19,10 @@ pub(crate) fn run(args: &Test) -> anyhow::Result<Exit> {
         }
         return Ok(Exit::InSync);
     }
-    let (component, fixture) = subject(args)?;
+    let (component, mut fixture) = subject(args)?;
+    fixture.output_hook = Some(show_output(print_to_stderr));
     let plugin = project::load(&component, args.state_dir.as_deref())?;
+    project::check_fixture(&plugin, &fixture)?;
     let mut to = std::io::stdout().lock();
     // On a terminal a check that takes long can be seen to go on.
     let mut shown = Ok(());
@@ -62,7 +65,7 @@ fn subject(args: &Test) -> anyhow::Result<(PathBuf, Fixture)> {
     }
     let component = match (&args.plugin, project) {
         (Some(path), _) => path.clone(),
-        (None, Some(project)) => project.build_if_stale()?,
+        (None, Some(project)) => project.build()?.component,
         (None, None) => return Err(UsageError("no plugin was named".to_owned()).into()),
     };
     Ok((component, fixture))

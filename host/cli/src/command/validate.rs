@@ -1,11 +1,15 @@
 use std::io::Write;
 
+use anyhow::Context;
 use serde::Serialize;
-use syncmgr_host::{Host, LoadError};
+use syncmgr_host::{Host, Plugin};
+use syncmgr_store::{CodeCache, StoreError};
 
 use crate::args::Validate;
+use crate::builtin::Named;
 use crate::escape::escape;
 use crate::exit::Exit;
+use crate::job::registrations;
 
 #[derive(Serialize)]
 struct Verdict {
@@ -18,23 +22,31 @@ struct Verdict {
 }
 
 pub(crate) fn run(args: &Validate) -> anyhow::Result<Exit> {
+    let registrations = registrations(args.state_dir.as_deref())?;
+    let plugin = Named::find_or_build(args.file.as_deref(), &registrations)?;
+    let file = match &plugin {
+        Named::File(path) => path.display().to_string(),
+        Named::BuiltIn(..) | Named::Installed(_) => plugin.name(),
+    };
     let host = Host::new()?;
-    let loaded = host.load_file(&args.file);
-    let file = args.file.display().to_string();
+    let loaded = load(&host, &plugin, &CodeCache::new(registrations.state_dir()));
     let mut to = std::io::stdout().lock();
     if args.json {
         let error = loaded.as_ref().err();
         let verdict = Verdict {
             file,
             valid: error.is_none(),
-            code: error.map(LoadError::code),
+            code: error.map(StoreError::code),
             message: error.map(ToString::to_string),
         };
-        serde_json::to_writer(&mut to, &verdict)?;
+        serde_json::to_writer(&mut to, &verdict).context("cannot write to standard output")?;
         writeln!(to)?;
         return Ok(if verdict.valid { Exit::InSync } else { Exit::Usage });
     }
-    let plugin = loaded?;
+    let plugin = loaded.map_err(|error| match error {
+        StoreError::Load(error) => anyhow::Error::from(error),
+        other => other.into(),
+    })?;
     writeln!(
         to,
         "{} is a plugin of syncmgr:plugin@{}",
@@ -42,4 +54,10 @@ pub(crate) fn run(args: &Validate) -> anyhow::Result<Exit> {
         escape(&plugin.description().contract_version)
     )?;
     Ok(Exit::InSync)
+}
+
+/// Loads the plugin for the defaults, or from what was compiled for them before.
+fn load(host: &Host, plugin: &Named, cache: &CodeCache) -> Result<Plugin, StoreError> {
+    let component = plugin.bytes(host.limits())?;
+    cache.load(host, &plugin.name(), &component)
 }

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use syncmgr_host::sink::{Progress, Sink, Standing};
-use syncmgr_host::{Item, ItemId, LogEntry, ProgressResponse, Question, Status};
+use syncmgr_host::{
+    ErrorDetail, ErrorId, Item, ItemId, LogEntry, ProgressResponse, Question, Status,
+};
 
 use crate::escape::escape;
-use crate::sink::log_line;
+use crate::sink::{detail_lines, log_line};
 
 /// A bar for each item, on a terminal.
 pub(crate) struct Bars {
@@ -64,6 +66,14 @@ const ENDED: &str = "{prefix:16!} {wide_msg}";
 impl Bars {
     pub(crate) fn new() -> Self {
         Self { bars: MultiProgress::new(), rows: HashMap::new(), styles: Styles::new() }
+    }
+
+    /// Prints lines above the bars.
+    pub(crate) fn printer(&self) -> impl Fn(&str) + Send + Sync + 'static {
+        let bars = self.bars.clone();
+        move |line| {
+            let _ = bars.println(line);
+        }
     }
 }
 
@@ -153,12 +163,16 @@ impl Sink for Bars {
         let _ = self.bars.println(log_line(entry, item));
     }
 
+    fn error_shown(&mut self, _id: ErrorId, detail: &ErrorDetail) {
+        let _ = self.bars.println(detail_lines(detail));
+    }
+
     fn question(&mut self, question: &Question) -> Option<usize> {
         self.bars.suspend(|| ask(question, std::io::stdin().lock(), std::io::stderr())).ok()?
     }
 }
 
-/// Puts a question; `None`: no answer, or none of the choices.
+/// Puts a question until it has an answer. `None`: an empty line, or no more input.
 fn ask(
     question: &Question,
     mut from: impl BufRead,
@@ -169,12 +183,25 @@ fn ask(
         let mark = if number == question.default_choice { " (default)" } else { "" };
         writeln!(to, "  {}) {}{mark}", number + 1, escape(choice))?;
     }
-    write!(to, "Your choice: ")?;
-    to.flush()?;
-    let mut line = String::new();
-    from.read_line(&mut line)?;
-    let number = line.trim().parse::<usize>().ok();
-    Ok(number.and_then(|number| number.checked_sub(1)).filter(|&at| at < question.choices.len()))
+    let count = question.choices.len();
+    loop {
+        write!(to, "Your choice: ")?;
+        to.flush()?;
+        let mut line = String::new();
+        from.read_line(&mut line)?;
+        let answer = line.trim();
+        if answer.is_empty() {
+            return Ok(None);
+        }
+        match answer.parse::<usize>() {
+            Ok(number) if (1..=count).contains(&number) => return Ok(Some(number - 1)),
+            Ok(_) | Err(_) => writeln!(
+                to,
+                "`{}` is not a choice: enter a number from 1 to {count}, or nothing for the default",
+                escape(answer)
+            )?,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -196,10 +223,19 @@ mod tests {
             choices: vec!["a".into(), "b".into()],
             default_choice: 1,
         };
-        for (answer, expected) in
-            [("1\n", Some(0)), (" 2 \n", Some(1)), ("3\n", None), ("0\n", None), ("", None)]
-        {
-            assert_eq!(ask(&question, answer.as_bytes(), Vec::new()).unwrap(), expected);
+        for (answer, expected, times) in [
+            ("1\n", Some(0), 1),
+            (" 2 \n", Some(1), 1),
+            ("3\n", None, 2),
+            ("0\nyes\n2\n", Some(1), 3),
+            ("1.5\n\n1\n", None, 2),
+            ("\n", None, 1),
+            ("", None, 1),
+        ] {
+            let mut shown = Vec::new();
+            assert_eq!(ask(&question, answer.as_bytes(), &mut shown).unwrap(), expected);
+            let shown = String::from_utf8(shown).unwrap();
+            assert_eq!(shown.matches("Your choice: ").count(), times, "{answer:?}: {shown}");
         }
     }
 }

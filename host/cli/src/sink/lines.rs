@@ -3,10 +3,10 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use syncmgr_host::sink::{Progress, Sink};
-use syncmgr_host::{Item, ItemId, LogEntry, ProgressResponse};
+use syncmgr_host::{ErrorDetail, ErrorId, Item, ItemId, LogEntry, ProgressResponse};
 
 use crate::escape::escape;
-use crate::sink::log_line;
+use crate::sink::{detail_lines, log_line};
 
 /// How often an item's progress becomes a line at most.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -53,5 +53,9 @@ impl<W: Write + Send> Sink for Lines<W> {
         let item = entry.item.and_then(|item| self.items.get(&item)).map(|(name, _)| name.as_str());
         let item = item.filter(|_| self.items.len() > 1);
         let _ = writeln!(self.to, "{}", log_line(entry, item));
+    }
+
+    fn error_shown(&mut self, _id: ErrorId, detail: &ErrorDetail) {
+        let _ = writeln!(self.to, "{}", detail_lines(detail));
     }
 }

@@ -1,0 +1,161 @@
+// Write sync plugins in JavaScript and TypeScript: what is between a plugin and the contract in
+// `wit/`.
+
+import { setBytesPerStep, setCount } from 'syncmgr:plugin/statistics@0.1.0';
+import { logError, progress, question } from 'syncmgr:plugin/synchronize-callback@0.1.0';
+import { Failure } from './failure.js';
+
+export { Failure };
+
+/** @typedef {import('syncmgr:plugin/types@0.1.0').Guid} Guid */
+/** @typedef {import('syncmgr:plugin/types@0.1.0').Item} Item */
+/** @typedef {import('syncmgr:plugin/types@0.1.0').ErrorCode} ErrorCode */
+/** @typedef {import('syncmgr:plugin/types@0.1.0').LogLevel} LogLevel */
+/** @typedef {import('syncmgr:plugin/types@0.1.0').ProgressItem} ProgressItem */
+/** @typedef {import('syncmgr:plugin/types@0.1.0').Status} Status */
+/** @typedef {typeof import('syncmgr:plugin/synchronize@0.1.0')} Synchronize */
+
+/**
+ * A sync handler. Three members are its core; the others are the functions of the contract, where
+ * the defaults do not suit.
+ * @typedef {{
+ *   name: string,
+ *   items(): Item[],
+ *   synchronizeItem(run: ItemRun): string,
+ * } & Partial<Synchronize>} Plugin
+ */
+
+/** The user cancelled the item, or everything. */
+export class Cancelled {
+  /** @param {Status} statusType */
+  constructor(statusType) {
+    this.statusType = statusType;
+  }
+}
+
+/** The work on one item. */
+export class ItemRun {
+  failures = 0;
+
+  /** @param {Guid} item */
+  constructor(item) {
+    this.item = item;
+  }
+
+  /**
+   * Reports the bytes done, the bytes in all (0: not known) and what is being worked on. Throws
+   * `Cancelled` if the user wants it to stop.
+   * @param {bigint} done @param {bigint} total @param {string} statusText
+   */
+  report(done, total, statusText) {
+    const step = (total >> 31n) + 1n; // so that any number of bytes fits into 31 bits
+    setBytesPerStep(this.item, step);
+    const answer = progress(this.item, {
+      statusText,
+      statusType: total ? 'updating' : 'updating-indeterminate',
+      progValue: Number(done / step),
+      maxValue: Number(total / step),
+    });
+    if (answer === 'cancel-item') throw new Cancelled('skipped');
+    if (answer === 'cancel-all') throw new Cancelled('stopped');
+  }
+
+  /**
+   * Adds an entry to the results that the user sees.
+   * @param {LogLevel} level @param {string} text
+   */
+  log(level, text) {
+    logError(level, text, { itemId: this.item });
+  }
+
+  /**
+   * Logs an error. The work goes on, and the item ends as failed.
+   * @param {ErrorCode} code @param {string} text
+   */
+  fail(code, text) {
+    this.failures += 1;
+    logError('error', text, { itemId: this.item, code });
+  }
+
+  /**
+   * Sets a total in the report: 1 to 64 of `a-z`, `0-9` and `-`.
+   * @param {string} name @param {bigint} value
+   */
+  count(name, value) {
+    setCount(this.item, name, value);
+  }
+
+  /**
+   * Asks the user, and returns the index of the answer.
+   * @param {string} text @param {string[]} choices @param {number} defaultChoice
+   */
+  question(text, choices, defaultChoice) {
+    return question({ itemId: this.item, text, choices, defaultChoice });
+  }
+}
+
+/**
+ * An item that takes part by default and has no flags.
+ * @param {Guid} id @param {string} name @returns {Item}
+ */
+export function item(id, name) {
+  return { id, name, flags: {}, state: 'checked' };
+}
+
+/**
+ * What a component exports under the name `synchronize`.
+ * @param {Plugin} plugin @returns {Synchronize}
+ */
+export function plugin({ name, items, synchronizeItem, ...others }) {
+  /** @type {Guid[]} */
+  let prepared = [];
+  const isIn = (/** @type {Guid} */ id) => (/** @type {Item} */ known) =>
+    known.id.high === id.high && known.id.low === id.low;
+
+  /** @param {Guid} id @returns {ProgressItem} */
+  function end(id) {
+    const run = new ItemRun(id);
+    try {
+      run.report(0n, 0n, '');
+      if (!items().some(isIn(id))) {
+        throw new Failure('not-found', 'there is no such item any more');
+      }
+      const statusText = synchronizeItem(run);
+      return { statusText, statusType: run.failures ? 'failed' : 'succeeded' };
+    } catch (error) {
+      if (error instanceof Cancelled) {
+        return { statusText: 'cancelled', statusType: error.statusType };
+      }
+      const mistake = { code: 'failed', message: `${error}\n${error.stack}` }; // in the plugin
+      const { code, message } = error.payload ?? mistake;
+      run.fail(code, message);
+      return { statusText: 'failed', statusType: 'failed' };
+    }
+  }
+
+  return {
+    initialize: () => 'participates',
+    getHandlerInfo: () => ({ name, flags: {} }),
+    enumItems: () => ({ items: items(), missingItems: false }),
+    prepareForSync(itemIds) {
+      prepared = itemIds;
+      return 'prepared';
+    },
+    synchronize() {
+      for (const id of prepared) progress(id, end(id));
+    },
+    setItemStatus() {
+      // The answers to reports say the same.
+    },
+    showError() {
+      throw new Failure('not-implemented', 'there are no details about errors');
+    },
+    getProperties() {
+      throw new Failure('not-implemented', 'there are no properties');
+    },
+    setProperties() {
+      throw new Failure('not-implemented', 'there are no properties');
+    },
+    ...others,
+  };
+}

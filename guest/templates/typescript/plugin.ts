@@ -1,0 +1,28 @@
+// {{name}}: copies new and changed files from one folder to another.
+//
+// `copier.ts` does the work. The package `syncmgr-plugin` is what is between this plugin and the
+// sync manager, and `wit/reference.md` explains every call.
+
+import { openGrant } from 'syncmgr:plugin/directories@0.1.0';
+import * as copier from './copier.js';
+import { item, plugin } from './syncmgr-plugin/index.js';
+
+// Never change the id of an item: the user's choices are filed under it.
+const COPY = { high: 0x{{id-high}}n, low: 0x{{id-low}}n };
+
+export const synchronize = plugin({
+  name: '{{name}}',
+
+  items: () => [item(COPY, 'Copy')],
+
+  synchronizeItem(run) {
+    const source = openGrant('source');
+    const target = openGrant('target');
+    target.lock(); // so that no other run works on it
+    const report: copier.Report = (done, total, text) => run.report(done, total, text);
+    const fail: copier.Fail = (path, { code, message }) => run.fail(code, `${path}: ${message}`);
+    const copied = copier.synchronize(source, target, report, fail);
+    run.count('files-copied', BigInt(copied));
+    return `${copied} copied, ${run.failures} failed`;
+  },
+});
