@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use wasmparser::{
-    ComponentAlias, ComponentExternalKind, ComponentTypeRef, Encoding, FunctionBody, KnownCustom,
-    Operator, Parser, Payload, ProducersSectionReader, Validator, WasmFeatures,
+    ComponentAlias, ComponentExternalKind, ComponentTypeRef, Encoding, KnownCustom, Parser,
+    Payload, ProducersSectionReader, Validator,
 };
 
+use crate::complexity::Complexity;
 use crate::error::{ContractError, newer};
+use crate::features;
 use crate::requests::{self, Requests};
 
 /// The version of the contract that this host runs.
@@ -20,10 +22,6 @@ const EXPORT: &str = "syncmgr:plugin/synchronize";
 /// How deep components nest at most. Reading and compiling take quadratic time in it, and
 /// composing tools come to a handful.
 const MAX_NESTING: usize = 100;
-
-/// How deep the blocks of one function nest at most. Compiling takes quadratic time in it. Each
-/// case of a switch is a block, and interpreters come to a thousand.
-const MAX_BLOCKS: usize = 10_000;
 
 /// What a host offers, without versions: our own interfaces and those of `wasi:cli/imports`.
 const OFFERED: &[(&str, &[&str])] = &[
@@ -78,6 +76,10 @@ pub struct Description {
     pub requests: Requests,
     /// The code of its greatest function, in bytes.
     pub largest_function_bytes: u64,
+    /// The locals of a function times its blocks and branches: the most that any function has.
+    pub largest_function_joins: u64,
+    /// The same of all functions together.
+    pub joins: u64,
     /// Instances and components that it makes of each other, all levels multiplied: an upper
     /// bound.
     pub expansion: u64,
@@ -126,11 +128,13 @@ fn read(bytes: &[u8]) -> Result<Description, ContractError> {
     let mut exports = BTreeSet::new();
     let mut producers = BTreeSet::new();
     let mut requests = None;
-    let mut largest_function_bytes = 0;
+    let mut complexity = Complexity::default();
     let mut expansion = Expansion::default();
     // Components nest; only the outermost one's imports and exports are the plugin's.
     let mut depth = 0_usize;
-    for payload in Parser::new(0).parse_all(bytes) {
+    let mut parser = Parser::new(0);
+    parser.set_features(features::ON);
+    for payload in parser.parse_all(bytes) {
         let payload = payload.map_err(malformed)?;
         if depth > MAX_NESTING {
             return Err(ContractError::Malformed {
@@ -155,9 +159,9 @@ fn read(bytes: &[u8]) -> Result<Description, ContractError> {
             Payload::ComponentInstanceSection(section) => {
                 expansion.instantiate(section.count());
             }
+            Payload::TypeSection(section) => complexity.types(section).map_err(malformed)??,
             Payload::CodeSectionEntry(ref body) => {
-                largest_function_bytes = largest_function_bytes.max(body.range().len() as u64);
-                check_blocks(body).map_err(malformed)??;
+                complexity.function(body).map_err(malformed)??;
             }
             Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
                 return Err(ContractError::CoreModule);
@@ -207,7 +211,7 @@ fn read(bytes: &[u8]) -> Result<Description, ContractError> {
             _other => {}
         }
     }
-    Validator::new_with_features(WasmFeatures::default()).validate_all(bytes).map_err(malformed)?;
+    Validator::new_with_features(features::ON).validate_all(bytes).map_err(malformed)?;
     Ok(Description {
         size_bytes: bytes.len(),
         contract_version: String::new(),
@@ -215,7 +219,9 @@ fn read(bytes: &[u8]) -> Result<Description, ContractError> {
         exports: exports.into_iter().collect(),
         producers: producers.into_iter().collect(),
         requests: requests.unwrap_or_default(),
-        largest_function_bytes,
+        largest_function_bytes: complexity.largest_function_bytes,
+        largest_function_joins: complexity.largest_function_joins,
+        joins: complexity.joins,
         expansion: expansion.total,
     })
 }
@@ -225,36 +231,6 @@ fn handed_over(bytes: &[u8]) -> ContractError {
         message: "components are handed over to components".to_owned(),
         offset: bytes.len(),
     }
-}
-
-/// Whether the blocks of a function do not nest too deep.
-#[allow(clippy::wildcard_enum_match_arm, reason = "few instructions begin or end a block")]
-fn check_blocks(
-    body: &FunctionBody<'_>,
-) -> Result<Result<(), ContractError>, wasmparser::BinaryReaderError> {
-    // Each block takes two bytes to begin and one to end.
-    if body.range().len() <= MAX_BLOCKS * 3 {
-        return Ok(Ok(()));
-    }
-    let mut operators = body.get_operators_reader()?;
-    let mut depth = 0_usize;
-    while !operators.eof() {
-        match operators.read()? {
-            Operator::Block { .. }
-            | Operator::Loop { .. }
-            | Operator::If { .. }
-            | Operator::TryTable { .. } => depth += 1,
-            Operator::End => depth = depth.saturating_sub(1),
-            _other => {}
-        }
-        if depth > MAX_BLOCKS {
-            return Ok(Err(ContractError::Malformed {
-                message: format!("the blocks of a function nest deeper than {MAX_BLOCKS}"),
-                offset: body.range().start,
-            }));
-        }
-    }
-    Ok(Ok(()))
 }
 
 /// Counts what instantiating the component would make. Each instantiation is taken to be of the

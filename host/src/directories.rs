@@ -7,14 +7,25 @@ mod system;
 #[path = "directories/portable.rs"]
 mod system;
 
+#[cfg(unix)]
+#[path = "directories/walk_unix.rs"]
+mod walk;
+#[cfg(not(unix))]
+#[path = "directories/walk_portable.rs"]
+mod walk;
+
 mod copies;
 mod directory;
+mod fence;
 mod file;
 mod flush;
 mod range;
+#[cfg(unix)]
+mod special;
 mod threads;
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use wasmtime::component::Resource;
@@ -25,7 +36,7 @@ use crate::convert;
 use crate::grants::{Access, Grant};
 use crate::hresult::ErrorCode;
 use crate::state::{State, Waiting};
-use crate::storage::{Full, STORAGE, Storage};
+use crate::storage::{Full, Storage};
 
 /// Entries that one call of `next` returns at most.
 const PAGE_ENTRIES: usize = 1024;
@@ -41,6 +52,7 @@ pub struct Listing {
 
 #[allow(unreachable_pub, reason = "the generated bindings name it")]
 pub use directory::Directory;
+pub(crate) use fence::Fence;
 #[allow(unreachable_pub, reason = "the generated bindings name it")]
 pub use file::File;
 
@@ -161,7 +173,7 @@ impl wit::Host for Waiting<'_> {
         self.enter("open-grant")?;
         let opened = match self.grants.iter().find(|grant| grant.name() == name) {
             // Where it is, the plugin need not know.
-            Some(grant) => Directory::open(grant.path(), grant.access(), grant.name(), false)
+            Some(grant) => Directory::open(grant.path(), grant.access(), grant.name(), &self.fence)
                 .map_err(|error| failure(&error, &format!("the directory `{name}`"))),
             None => refuse(ErrorCode::AccessDenied, self.no_directory(&name)),
         };
@@ -171,7 +183,7 @@ impl wit::Host for Waiting<'_> {
     fn open_storage(&mut self) -> Answer<Resource<Directory>> {
         self.enter("open-storage")?;
         let opened = match &self.storage {
-            Some(storage) => Directory::open(&storage.path, storage.access, STORAGE, true)
+            Some(storage) => Directory::open_storage(&storage.path, storage.access)
                 .map_err(|error| failure(&error, "the plugin's own storage")),
             None => refuse(
                 ErrorCode::AccessDenied,
@@ -231,6 +243,18 @@ impl wit::HostListing for Waiting<'_> {
     fn drop(&mut self, this: Resource<Listing>) -> wasmtime::Result<()> {
         self.close(this)
     }
+}
+
+/// Checks that a directory may be granted. One that is not there, or cannot be opened, may be: the
+/// plugin learns of it when it opens it.
+pub(crate) fn check_grant(path: &Path, fence: &Fence) -> io::Result<()> {
+    system::check_grant(path, fence)
+}
+
+/// Whether a path, as WASI resolves it below a directory, leads to what no grant includes: the
+/// kernel's own file systems, or what is left out.
+pub(crate) fn leads_out(base: &std::fs::File, path: &str, follow: bool, fence: &Fence) -> bool {
+    walk::leads_out(base, path, follow, fence)
 }
 
 /// How many entries a directory has, as far as they are not more than so many.

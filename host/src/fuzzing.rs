@@ -52,6 +52,8 @@ impl Callbacks {
             producers: Vec::new(),
             requests: crate::Requests::default(),
             largest_function_bytes: 0,
+            largest_function_joins: 0,
+            joins: 0,
             expansion: 0,
         };
         let mut state = State::new(

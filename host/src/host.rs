@@ -10,9 +10,12 @@ use wasmtime::{Config, Engine, WasmBacktraceDetails};
 
 use crate::allocation::{self, Allocation};
 use crate::bindings::{directories, statistics, synchronize_callback, types};
+#[cfg(feature = "compiler")]
+use crate::compiler::CompilerProgram;
 use crate::contract::{CONTRACT_VERSION, Description};
 use crate::denied::Links;
 use crate::error::{ContractError, HostError, LoadError, PrecompiledError};
+use crate::features;
 use crate::limits::{LoadLimits, size};
 use crate::plugin::Plugin;
 use crate::precompiled;
@@ -30,13 +33,21 @@ pub struct HostOptions {
     limits: LoadLimits,
     signals_based_traps: bool,
     pooled: Option<u32>,
+    #[cfg(feature = "compiler")]
+    compiler: Option<CompilerProgram>,
 }
 
 impl Default for HostOptions {
     /// [`LoadLimits::default`], handlers for the signals by which the hardware tells of some
     /// traps, and [`Allocation::OnDemand`].
     fn default() -> Self {
-        Self { limits: LoadLimits::default(), signals_based_traps: true, pooled: None }
+        Self {
+            limits: LoadLimits::default(),
+            signals_based_traps: true,
+            pooled: None,
+            #[cfg(feature = "compiler")]
+            compiler: None,
+        }
     }
 }
 
@@ -59,6 +70,16 @@ impl HostOptions {
     #[must_use]
     pub fn without_signal_handlers(mut self) -> Self {
         self.signals_based_traps = false;
+        self
+    }
+
+    /// Compiles in a process of its own, which `compile-memory` and `compile-time` end whatever it
+    /// does. Without this, compiling takes place in the host's process: `compile-memory` does not
+    /// hold, and the compiler goes on beyond `compile-time`.
+    #[cfg(feature = "compiler")]
+    #[must_use]
+    pub fn compiler(mut self, program: CompilerProgram) -> Self {
+        self.compiler = Some(program);
         self
     }
 
@@ -85,6 +106,24 @@ pub struct Host {
     ticker: Ticker,
     limits: LoadLimits,
     allocation: Allocation,
+    /// Where to compile, and whether for hosts with handlers for signals.
+    #[cfg(feature = "compiler")]
+    compiler: Option<(CompilerProgram, bool)>,
+}
+
+/// The configuration of an engine, as far as compiled code depends on it.
+pub(crate) fn config(stack_bytes: u64, signals_based_traps: bool) -> Config {
+    let stack_bytes = size(stack_bytes);
+    let mut config = Config::new();
+    features::configure(&mut config);
+    config
+        // Lines of source code in the frames of a crash, where the component has them.
+        .wasm_backtrace_details(WasmBacktraceDetails::Enable)
+        .epoch_interruption(true)
+        .signals_based_traps(signals_based_traps)
+        .max_wasm_stack(stack_bytes)
+        .async_stack_size(stack_bytes.saturating_add(HOST_STACK_BYTES));
+    config
 }
 
 impl std::fmt::Debug for Host {
@@ -107,20 +146,8 @@ impl Host {
     /// # Errors
     /// [`HostError`] where the system cannot run compiled code.
     pub fn with_options(options: HostOptions) -> Result<Self, HostError> {
-        let HostOptions { limits, signals_based_traps, pooled } = options;
-        let mut config = Config::new();
-        let stack_bytes = size(limits.stack_bytes);
-        config
-            .wasm_component_model(true)
-            // The contract is WASI 0.2: nothing needs the component model's own concurrency, and
-            // every call is faster without it.
-            .concurrency_support(false)
-            // Lines of source code in the frames of a crash, where the component has them.
-            .wasm_backtrace_details(WasmBacktraceDetails::Enable)
-            .epoch_interruption(true)
-            .signals_based_traps(signals_based_traps)
-            .max_wasm_stack(stack_bytes)
-            .async_stack_size(stack_bytes.saturating_add(HOST_STACK_BYTES));
+        let HostOptions { limits, signals_based_traps, pooled, .. } = options;
+        let mut config = config(limits.stack_bytes, signals_based_traps);
         let (engine, allocation) = allocation::engine(&mut config, pooled, &limits)?;
         let mut linker = Linker::new(&engine);
         // The world has this function without a gate: see CONTRIBUTING.md.
@@ -134,7 +161,15 @@ impl Host {
         statistics::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
         directories::add_to_linker::<_, HasWaiting>(&mut linker, |state| Waiting::new(state))?;
         let ticker = Ticker::start(&engine).map_err(wasmtime::Error::from)?;
-        Ok(Self { engine, linker: Arc::new(linker), ticker, limits, allocation })
+        Ok(Self {
+            engine,
+            linker: Arc::new(linker),
+            ticker,
+            limits,
+            allocation,
+            #[cfg(feature = "compiler")]
+            compiler: options.compiler.map(|program| (program, signals_based_traps)),
+        })
     }
 
     /// Where the memory of sessions comes from.
@@ -171,7 +206,7 @@ impl Host {
     #[cfg(feature = "compiler")]
     pub fn load(&self, name: &str, bytes: &[u8]) -> Result<Plugin, LoadError> {
         let description = self.describe(name, bytes)?;
-        let component = self.compile(name, bytes)?;
+        let (component, _) = self.compile(name, bytes)?;
         self.link(name, component, description)
     }
 
@@ -183,9 +218,9 @@ impl Host {
     #[cfg(feature = "compiler")]
     pub fn precompile(&self, name: &str, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
         let description = self.describe(name, bytes)?;
-        let component = self.compile(name, bytes)?;
-        let compiled = component
-            .serialize()
+        let (component, compiled) = self.compile(name, bytes)?;
+        let compiled = compiled
+            .map_or_else(|| component.serialize(), Ok)
             .map_err(|source| LoadError::Compile { name: name.to_owned(), source })?;
         // Whether it fits is better known now than in the process that loads it.
         self.link(name, component, description.clone())?;
@@ -297,6 +332,18 @@ impl Host {
                 "function-bytes",
             ),
             (
+                "locals times blocks and branches of one function",
+                description.largest_function_joins,
+                self.limits.function_joins,
+                "function-joins",
+            ),
+            (
+                "locals times blocks and branches of all functions",
+                description.joins,
+                self.limits.total_joins,
+                "total-joins",
+            ),
+            (
                 "what it would instantiate",
                 description.expansion,
                 self.limits.expansion,
@@ -333,9 +380,25 @@ impl Host {
         too_large(name, "the file", bytes, self.limits.component_bytes, "component-bytes")
     }
 
-    /// Compiles on a thread of its own: nothing can interrupt the compiler.
+    /// Compiles a component, and returns the code as bytes, too, where it came as such.
     #[cfg(feature = "compiler")]
-    fn compile(&self, name: &str, bytes: &[u8]) -> Result<Component, LoadError> {
+    fn compile(&self, name: &str, bytes: &[u8]) -> Result<(Component, Option<Vec<u8>>), LoadError> {
+        let Some((program, signals_based_traps)) = &self.compiler else {
+            return Ok((self.compile_here(name, bytes)?, None));
+        };
+        let compiled = program.compile(name, bytes, &self.limits, *signals_based_traps)?;
+        // SAFETY: the embedder vouches for the program that has just made these bytes as for this
+        // one.
+        #[expect(unsafe_code, reason = "what is compiled is native code")]
+        let component = unsafe { Component::deserialize(&self.engine, &compiled) };
+        let component =
+            component.map_err(|source| LoadError::Compile { name: name.to_owned(), source })?;
+        Ok((component, Some(compiled)))
+    }
+
+    /// Compiles in this process, on another thread: nothing can interrupt the compiler.
+    #[cfg(feature = "compiler")]
+    fn compile_here(&self, name: &str, bytes: &[u8]) -> Result<Component, LoadError> {
         let failed = |source| LoadError::Compile { name: name.to_owned(), source };
         let (engine, bytes) = (self.engine.clone(), bytes.to_vec());
         let (done, wait) = mpsc::sync_channel(1);

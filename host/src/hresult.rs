@@ -308,6 +308,7 @@ pub const fn from_start_error(error: &StartError) -> Hresult {
     match error {
         StartError::Grant(error) => match error {
             GrantError::Open { .. } => Hresult::HRESULT_ERROR_NOT_FOUND,
+            GrantError::NoFiles { .. } => Hresult::E_ACCESSDENIED,
             GrantError::Name { .. }
             | GrantError::Twice { .. }
             | GrantError::Capability { .. }
@@ -326,6 +327,7 @@ pub const fn from_load_error(error: &LoadError) -> Hresult {
         LoadError::Contract { .. } => Hresult::HRESULT_ERROR_BAD_FORMAT,
         LoadError::TooLarge { .. } => Hresult::HRESULT_ERROR_FILE_TOO_LARGE,
         LoadError::CompileTime { .. } => Hresult::HRESULT_ERROR_TIMEOUT,
+        LoadError::CompileMemory { .. } => Hresult::E_OUTOFMEMORY,
         LoadError::Compile { .. } => Hresult::E_FAIL,
         LoadError::Precompiled { reason, .. } => match reason {
             PrecompiledError::Foreign | PrecompiledError::Damaged => {

@@ -41,12 +41,17 @@ mod bindings;
 mod callback;
 mod cancel;
 mod clock;
+#[cfg(feature = "compiler")]
+mod compiler;
+mod complexity;
 mod contract;
 mod convert;
 mod denied;
+mod device_names;
 mod directories;
 mod error;
 mod event;
+mod features;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -79,6 +84,8 @@ mod watch;
 
 pub use allocation::Allocation;
 pub use cancel::CancelHandle;
+#[cfg(feature = "compiler")]
+pub use compiler::{CompilerProgram, compile_for_host};
 pub use contract::{CONTRACT_VERSION, Description, offered_interfaces};
 pub use error::{
     Call, ContractError, Denial, GrantError, HostError, LoadError, PrecompiledError, SessionError,

@@ -214,12 +214,21 @@ limits! {
         /// The code of one function. Compiling takes more than linear time in it; the greatest
         /// function of an interpreter has a tenth of that.
         function_bytes: "function-bytes", Bytes, u64 = 1 << 20;
+        /// Locals of one function times its blocks and branches. The compiler's memory and time
+        /// grow with it; the largest function of an interpreter has a quarter of that.
+        function_joins: "function-joins", Count, u64 = 2_000_000;
+        /// The same of all functions together. Interpreters have a fifth of that.
+        total_joins: "total-joins", Count, u64 = 50_000_000;
         /// Instances and components that the file makes of each other, all levels multiplied.
         /// Compilers make a dozen; nesting makes any number of them from a few bytes.
         expansion: "expansion", Count, u64 = 10_000;
         /// How long compiling may take. A large plugin takes half a minute on a slow machine.
-        /// Beyond it the host stops waiting; the compiler's thread goes on until it is done.
+        /// A compiler in a process of its own is ended then; one in the host's process goes on
+        /// until it is done, and the host stops waiting.
         compile_time: "compile-time", Time, Duration = Duration::from_secs(180);
+        /// How much memory compiling may take. A large plugin takes a quarter of that. It holds
+        /// where compiling has a process of its own, as it has for the program.
+        compile_memory: "compile-memory", Bytes, u64 = 2 << 30;
         /// The guest's stack. Rust's own, in linear memory, is as large and runs out first.
         stack_bytes: "stack-bytes", Bytes, u64 = 1 << 20;
     }
@@ -272,6 +281,11 @@ limits! {
         /// Time that the plugin has to end what was cancelled. Beyond it the plugin is ended.
         grace: "grace", Time, Duration = Duration::from_secs(5);
     }
+}
+
+/// A number of bytes, for a message.
+pub(crate) fn bytes(number: u64) -> String {
+    number.print(Unit::Bytes)
 }
 
 /// A limit as a size in memory; what does not fit is no limit on this machine.

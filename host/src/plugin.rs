@@ -9,6 +9,7 @@ use crate::bindings::HandlerPre;
 use crate::cancel::CancelHandle;
 use crate::contract::Description;
 use crate::denied::Links;
+use crate::directories::{self, Fence};
 use crate::error::{GrantError, SessionError, StartError};
 use crate::grants::{self, Access, Capability, Grant};
 use crate::journal::Journal;
@@ -49,6 +50,7 @@ impl std::fmt::Debug for Plugin {
 pub struct SessionOptions {
     grants: Vec<Grant>,
     storage: Option<PathBuf>,
+    left_out: Vec<PathBuf>,
     settings: Vec<(String, String)>,
     secrets: Vec<(String, String)>,
     capabilities: Vec<Capability>,
@@ -93,6 +95,14 @@ impl SessionOptions {
     #[must_use]
     pub fn storage(mut self, path: impl Into<PathBuf>) -> Self {
         self.storage = Some(path.into());
+        self
+    }
+
+    /// Leaves a directory out of every grant, under whatever name it is reached: for what belongs
+    /// to the host. The plugin's own storage may be in it. One that does not exist is not left out.
+    #[must_use]
+    pub fn leave_out(mut self, path: impl Into<PathBuf>) -> Self {
+        self.left_out.push(path.into());
         self
     }
 
@@ -293,6 +303,14 @@ impl Plugin {
             })
             .collect();
         grants::check(&options.grants)?;
+        let fence = Fence::around(&options.left_out);
+        for grant in &grants {
+            directories::check_grant(grant.path(), &fence).map_err(|why| GrantError::NoFiles {
+                name: grant.name().to_owned(),
+                path: grant.path().to_owned(),
+                why: why.to_string(),
+            })?;
+        }
         let storage = options.storage.clone().map(|path| {
             Storage::new(path, access(Access::ReadWrite), options.limits.storage_bytes)
         });
@@ -355,6 +373,7 @@ impl Plugin {
                 watch: Arc::clone(&watch),
                 journal: Journal::new(sink, Arc::clone(&watch), limits),
                 grants,
+                fence,
                 storage,
                 secrets,
                 hook: options.hook.clone(),

@@ -7,7 +7,7 @@ use crate::contract::Description;
 use crate::error::PrecompiledError;
 
 /// Ends with the version of this form.
-const MAGIC: &[u8; 8] = b"syncmgr\x03";
+const MAGIC: &[u8; 8] = b"syncmgr\x04";
 /// Against what happens to files. Nothing helps against whoever can write them, so the digest need
 /// not be one that nobody could forge, and most of what loading takes would be making that.
 const DIGEST_BYTES: usize = size_of::<u128>();
@@ -147,7 +147,9 @@ mod tests {
             )
             .unwrap(),
             largest_function_bytes: 2,
-            expansion: 3,
+            largest_function_joins: 3,
+            joins: 4,
+            expansion: 5,
         }
     }
 

@@ -6,7 +6,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::clock;
 use crate::contract::Description;
-use crate::directories::Locks;
+use crate::directories::{Fence, Locks};
 use crate::error::{Denial, StopReason};
 use crate::grants::{Capability, Grant};
 use crate::journal::Journal;
@@ -35,6 +35,8 @@ pub(crate) struct State {
     journal: Option<Box<Journal>>,
     parked: Parked,
     pub(crate) grants: Vec<Grant>,
+    /// What is left out of every grant.
+    pub(crate) fence: Fence,
     pub(crate) storage: Option<Storage>,
     pub(crate) secrets: Secrets,
     pub(crate) locks: Locks,
@@ -60,6 +62,7 @@ pub(crate) struct Parts {
     pub(crate) watch: Arc<Watch>,
     pub(crate) journal: Journal,
     pub(crate) grants: Vec<Grant>,
+    pub(crate) fence: Fence,
     pub(crate) storage: Option<Storage>,
     pub(crate) secrets: Secrets,
     pub(crate) hook: Option<HostCallHook>,
@@ -84,6 +87,7 @@ impl State {
             journal: Some(Box::new(parts.journal)),
             parked: Parked::default(),
             grants: parts.grants,
+            fence: parts.fence,
             storage: parts.storage,
             secrets: parts.secrets,
             locks: Locks::default(),

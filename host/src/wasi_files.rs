@@ -6,6 +6,7 @@
 //! session's journal is parked meanwhile, as it is for our own interface.
 
 mod counted;
+mod paths;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Weak};
@@ -60,10 +61,14 @@ macro_rules! waiting {
     ($types:ident: $($wit:literal $method:ident($($argument:ident: $type:ty),*) -> $answer:ty $(, $changes:ident)?;)*) => {$(
         $types.func_wrap_async(
             concat!("[method]descriptor.", $wit),
-            |mut store: StoreContextMut<'_, State>, (this, $($argument),*): (Resource<Descriptor>, $($type),*)| {
+            |mut store: StoreContextMut<'_, State>, arguments: (Resource<Descriptor>, $($type,)*)| {
                 Box::new(async move {
                     let mut waiting = Waiting::new(store.data_mut());
                     $(waiting.$changes(concat!("wasi:filesystem ", $wit))?;)?
+                    if let Some(refused) = paths::check(&waiting, &arguments)? {
+                        return Ok((Err(refused),));
+                    }
+                    let (this, $($argument,)*) = arguments;
                     let answer: Answer<$answer> =
                         answer(waiting.filesystem().$method(this, $($argument),*).await);
                     answer
@@ -80,7 +85,11 @@ macro_rules! own {
             concat!("[method]descriptor.", $wit),
             |mut store: StoreContextMut<'_, State>, arguments| {
                 Box::new(async move {
-                    $function(&mut Waiting::new(store.data_mut()), arguments).await
+                    let mut waiting = Waiting::new(store.data_mut());
+                    if let Some(refused) = paths::check(&waiting, &arguments)? {
+                        return Ok((Err(refused),));
+                    }
+                    $function(&mut waiting, arguments).await
                 })
             },
         )?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use wasmtime::component::Resource;
 
-use super::{Answer, File, Links, Listing, failure, refuse, system};
+use super::{Answer, Fence, File, Links, Listing, failure, refuse, system};
 use crate::bindings::directories as wit;
 use crate::bindings::types;
 use crate::convert;
@@ -60,12 +60,17 @@ fn stays_inside(target: &str, depth: usize) -> bool {
 }
 
 impl Directory {
-    pub(super) fn open(path: &Path, access: Access, name: &str, stored: bool) -> io::Result<Self> {
+    pub(super) fn open(path: &Path, access: Access, name: &str, fence: &Fence) -> io::Result<Self> {
         // The path of a grant was without links when it was granted: one that is there now has
         // taken the directory's place.
-        let links = if stored { Links::Follow } else { Links::Refuse };
-        let handle = Arc::new(system::Handle::open(path, links)?);
-        Ok(Self { handle, access, depth: 0, stored, name: name.into() })
+        let handle = Arc::new(system::Handle::open(path, Links::Refuse, fence)?);
+        Ok(Self { handle, access, depth: 0, stored: false, name: name.into() })
+    }
+
+    /// The plugin's own storage, which is in the host's state.
+    pub(super) fn open_storage(path: &Path, access: Access) -> io::Result<Self> {
+        let handle = Arc::new(system::Handle::open(path, Links::Follow, &Fence::default())?);
+        Ok(Self { handle, access, depth: 0, stored: true, name: STORAGE.into() })
     }
 
     pub(super) fn writable(&self) -> Result<(), types::Error> {

@@ -14,7 +14,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata, OpenOptions, ReadDir};
 
 use crate::bindings::directories as wit;
-use crate::directories::{Links, failure};
+use crate::directories::{Fence, Links, failure};
 
 /// An open directory.
 #[derive(Debug)]
@@ -22,24 +22,16 @@ pub(super) struct Handle {
     directory: Dir,
     /// Names the directory in the lock, together with its own identity.
     place: PathBuf,
+    /// What is left out below it.
+    fence: Fence,
 }
 
 /// Names that the system reads as something else, or cannot store.
 pub(super) fn has_special_meaning(name: &str) -> bool {
-    let reserved = ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"];
-    let stem = name.split('.').next().unwrap_or(name).trim_end();
-    let numbered = |prefix: &str| {
-        stem.len() > 3
-            && stem.is_char_boundary(3)
-            && stem[..3].eq_ignore_ascii_case(prefix)
-            && matches!(&stem[3..], "0" | "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9")
-    };
     name.contains(['\\', ':', '<', '>', '"', '|', '?', '*'])
         || name.chars().any(|character| character < ' ')
         || name.ends_with(['.', ' '])
-        || reserved.iter().any(|reserved| stem.eq_ignore_ascii_case(reserved))
-        || numbered("COM")
-        || numbered("LPT")
+        || crate::device_names::is_device(name)
 }
 
 pub(super) fn has_drive(target: &str) -> bool {
@@ -90,12 +82,21 @@ fn read_options() -> OpenOptions {
 }
 
 impl Handle {
-    pub(super) fn open(path: &Path, links: Links) -> io::Result<Self> {
+    pub(super) fn open(path: &Path, links: Links, fence: &Fence) -> io::Result<Self> {
         if links == Links::Refuse && path.symlink_metadata()?.is_symlink() {
             return Err(io::ErrorKind::NotADirectory.into());
         }
         let directory = Dir::open_ambient_dir(path, ambient_authority())?;
-        Ok(Self { directory, place: path.to_owned() })
+        Self::admit(directory, path.to_owned(), fence)
+    }
+
+    fn admit(directory: Dir, place: PathBuf, fence: &Fence) -> io::Result<Self> {
+        let opened = Self { directory, place, fence: fence.clone() };
+        if !fence.is_empty() {
+            let metadata = opened.metadata()?;
+            fence.check(metadata.device_id, metadata.file_id)?;
+        }
+        Ok(opened)
     }
 
     pub(super) fn metadata(&self) -> io::Result<wit::EntryMetadata> {
@@ -120,7 +121,7 @@ impl Handle {
             return Err(link_in_the_way());
         }
         let directory = self.directory.open_dir_nofollow(name)?;
-        Ok(Self { directory, place: self.place.join(name) })
+        Self::admit(directory, self.place.join(name), &self.fence)
     }
 
     pub(super) fn create_directory(&self, name: &str, _bits: Option<u32>) -> io::Result<()> {
@@ -197,6 +198,20 @@ impl Handle {
     }
 }
 
+/// What tells a directory from every other one.
+pub(super) fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    let metadata = Handle::open(path, Links::Follow, &Fence::default())?.metadata()?;
+    Ok((metadata.device_id, metadata.file_id))
+}
+
+/// Whether a directory may be granted.
+pub(super) fn check_grant(path: &Path, fence: &Fence) -> io::Result<()> {
+    match Dir::open_ambient_dir(path, ambient_authority()) {
+        Ok(opened) => Handle::admit(opened, path.to_owned(), fence).map(|_| ()),
+        Err(_) => Ok(()),
+    }
+}
+
 pub(super) fn file_metadata(file: &File) -> io::Result<wit::EntryMetadata> {
     Ok(metadata(&Metadata::from_file(file)?))
 }
@@ -215,7 +230,8 @@ pub(super) struct Entries {
 impl Entries {
     pub(super) fn new(directory: &Handle) -> io::Result<Self> {
         let own = directory.directory.try_clone()?;
-        let directory = Handle { directory: own, place: directory.place.clone() };
+        let (place, fence) = (directory.place.clone(), directory.fence.clone());
+        let directory = Handle { directory: own, place, fence };
         Ok(Self { entries: directory.directory.entries()?, directory })
     }
 

@@ -13,11 +13,12 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use crate::bindings::directories as wit;
-use crate::directories::{Links, failure};
+use crate::directories::{Fence, Links, failure, special};
 
-/// An open directory.
+/// An open directory, the device on which it is, and what is left out below it. It is on none of
+/// the kernel's own file systems.
 #[derive(Debug)]
-pub(super) struct Handle(OwnedFd);
+pub(super) struct Handle(OwnedFd, u64, Fence);
 
 const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -64,12 +65,12 @@ fn metadata(stat: &Stat) -> wit::EntryMetadata {
 }
 
 #[cfg(target_os = "linux")]
-fn device(stat: &Stat) -> u64 {
+pub(super) fn device(stat: &Stat) -> u64 {
     stat.st_dev
 }
 
 #[cfg(not(target_os = "linux"))]
-fn device(stat: &Stat) -> u64 {
+pub(super) fn device(stat: &Stat) -> u64 {
     u64::from_ne_bytes(i64::from(stat.st_dev).to_ne_bytes())
 }
 
@@ -84,12 +85,23 @@ fn mode(bits: u32) -> Mode {
 }
 
 impl Handle {
-    pub(super) fn open(path: &Path, links: Links) -> io::Result<Self> {
+    pub(super) fn open(path: &Path, links: Links, fence: &Fence) -> io::Result<Self> {
         let flags = match links {
             Links::Follow => DIRECTORY.difference(OFlags::NOFOLLOW),
             Links::Refuse => DIRECTORY,
         };
-        Ok(Self(rustix::fs::open(path, flags, Mode::empty())?))
+        Self::admit(rustix::fs::open(path, flags, Mode::empty())?, None, fence)
+    }
+
+    /// Checks a directory that was opened from one on this device.
+    fn admit(opened: OwnedFd, from: Option<u64>, fence: &Fence) -> io::Result<Self> {
+        let stat = fstat(&opened)?;
+        let device = device(&stat);
+        fence.check(device, stat.st_ino)?;
+        if from != Some(device) {
+            special::refuse(&opened)?;
+        }
+        Ok(Self(opened, device, fence.clone()))
     }
 
     pub(super) fn metadata(&self) -> io::Result<wit::EntryMetadata> {
@@ -101,7 +113,8 @@ impl Handle {
     }
 
     pub(super) fn open_directory(&self, name: &str) -> io::Result<Self> {
-        Ok(Self(openat(&self.0, name, DIRECTORY, Mode::empty())?))
+        let opened = openat(&self.0, name, DIRECTORY, Mode::empty())?;
+        Self::admit(opened, Some(self.1), &self.2)
     }
 
     pub(super) fn create_directory(&self, name: &str, bits: Option<u32>) -> io::Result<()> {
@@ -110,14 +123,25 @@ impl Handle {
 
     pub(super) fn open_file(&self, name: &str) -> io::Result<std::fs::File> {
         // Opening a FIFO would wait for its other end, and a device may act on being opened.
-        match self.stat(name)?.kind {
+        let found = self.stat(name)?;
+        match found.kind {
             wit::EntryKind::File => {}
             wit::EntryKind::Directory | wit::EntryKind::SymbolicLink | wit::EntryKind::Other => {
                 return Err(Errno::LOOP.into());
             }
         }
+        Ok(self.open_entry(name, &found)?.into())
+    }
+
+    /// Opens a file or a directory that was found there, for reading.
+    fn open_entry(&self, name: &str, found: &wit::EntryMetadata) -> io::Result<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        Ok(openat(&self.0, name, flags, Mode::empty())?.into())
+        let opened = openat(&self.0, name, flags, Mode::empty())?;
+        // A file, too, can be mounted from elsewhere.
+        if found.device_id != self.1 {
+            special::refuse(&opened)?;
+        }
+        Ok(opened)
     }
 
     pub(super) fn create_file(&self, name: &str) -> io::Result<std::fs::File> {
@@ -179,15 +203,14 @@ impl Handle {
     }
 
     pub(super) fn set_mode(&self, name: &str, bits: u32) -> io::Result<()> {
-        match self.stat(name)?.kind {
+        let found = self.stat(name)?;
+        match found.kind {
             wit::EntryKind::File | wit::EntryKind::Directory => {}
             wit::EntryKind::SymbolicLink | wit::EntryKind::Other => {
                 return Err(Errno::LOOP.into());
             }
         }
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let opened = openat(&self.0, name, flags, Mode::empty())?;
-        Ok(rustix::fs::fchmod(opened, mode(bits))?)
+        Ok(rustix::fs::fchmod(self.open_entry(name, &found)?, mode(bits))?)
     }
 
     pub(super) fn flush(&self) -> io::Result<()> {
@@ -196,6 +219,20 @@ impl Handle {
             Ok(()) | Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// The device and the inode of a directory, for which it need not be readable.
+pub(super) fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    let stat = rustix::fs::stat(path)?;
+    Ok((device(&stat), stat.st_ino))
+}
+
+/// Whether a directory may be granted.
+pub(super) fn check_grant(path: &Path, fence: &Fence) -> io::Result<()> {
+    match rustix::fs::open(path, DIRECTORY, Mode::empty()) {
+        Ok(opened) => Handle::admit(opened, None, fence).map(|_| ()),
+        Err(_) => Ok(()),
     }
 }
 

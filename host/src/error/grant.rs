@@ -44,6 +44,16 @@ pub enum GrantError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The directory holds no files of anybody, or those of the host.
+    #[error("cannot grant the directory `{name}` ({}): {why}; grant another one", path.display())]
+    NoFiles {
+        /// The name of the grant.
+        name: String,
+        /// Where it is.
+        path: PathBuf,
+        /// What is there.
+        why: String,
+    },
     /// One directory is, or is inside, another one.
     #[error(
         "the directories `{outer}` and `{inner}` overlap ({}); grant directories that are apart",

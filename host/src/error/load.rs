@@ -52,6 +52,17 @@ pub enum LoadError {
         /// How long it may take.
         limit: std::time::Duration,
     },
+    /// Compiling it took too much memory.
+    #[error(
+        "the plugin {name} needs more than {} of memory to compile; raise `compile-memory` if that \
+         is right", crate::limits::bytes(*limit)
+    )]
+    CompileMemory {
+        /// The plugin's name.
+        name: String,
+        /// How much it may take, in bytes.
+        limit: u64,
+    },
     /// The component is as the contract wants it, but this host cannot compile or link it.
     #[error("cannot load the plugin {name}: {source}")]
     Compile {
@@ -107,6 +118,7 @@ impl LoadError {
             Self::Contract { reason, .. } => reason.code(),
             Self::TooLarge { .. } => "load-too-large",
             Self::CompileTime { .. } => "load-compile-time",
+            Self::CompileMemory { .. } => "load-compile-memory",
             Self::Compile { .. } => "load-compile",
             Self::Precompiled { reason, .. } => reason.code(),
         }

@@ -63,7 +63,18 @@ impl Registrations {
         home: &Path,
     ) -> Result<SessionOptions, StoreError> {
         self.check(plugin, granted)?;
-        granted.session_options(&home.join("storage"))
+        let options = granted.session_options(&home.join("storage"))?;
+        // Below a directory that is granted for reading, or mounted into one.
+        Ok(self.own_directories().into_iter().fold(options, SessionOptions::leave_out))
+    }
+
+    /// What plugins must not read, nor change: grants, secrets' names, compiled code, and what other
+    /// plugins keep.
+    fn own_directories(&self) -> Vec<PathBuf> {
+        let inner = ["installed", "plugins", "cache"].map(|name| self.state_dir.join(name));
+        let machine = self.folders.iter().filter(|(scope, _)| *scope == Scope::Machine);
+        let machine = machine.filter_map(|(_, folder)| Some(folder.parent()?.to_owned()));
+        machine.chain([self.state_dir.clone()]).chain(inner).collect()
     }
 
     /// Whether a plugin can be given this.

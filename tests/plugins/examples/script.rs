@@ -36,6 +36,9 @@ mod wasi_02 {
 }
 use wasi_02::wasi::filesystem::types as wasi;
 
+#[path = "script/paths.rs"]
+mod paths;
+
 struct Script;
 
 type Result<T> = std::result::Result<T, types::Error>;
@@ -383,6 +386,17 @@ fn run(export: &str) -> Result<()> {
                 let outcome = files(command, &arguments);
                 let outcome = outcome.unwrap_or_else(|error| format!("{:?}", error.kind()));
                 say(&format!("{command}: {outcome}"));
+            }
+            "paths" => {
+                let path = arguments.get("path").unwrap_or_default();
+                for (function, answer) in paths::through_wasi(&path) {
+                    say(&format!("{function}: {answer:?}"));
+                }
+                say(&format!("link to it: {:?}", paths::link_to(&path)));
+            }
+            "reach" => {
+                let path = arguments.get("path").unwrap_or_default();
+                say(&format!("reach: {:?}", paths::through_directories(&path)));
             }
             "pollables" => {
                 let count = arguments.number("count").unwrap_or(0_u32);

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use wasm_encoder::{
-    CodeSection, Component, ComponentSectionId, ComponentTypeSection, CustomSection,
+    BlockType, CodeSection, Component, ComponentSectionId, ComponentTypeSection, CustomSection,
     DataCountSection, DataSection, Function, FunctionSection, Instruction, MemorySection,
     MemoryType, Module, ModuleSection, RawSection, TypeSection, ValType,
 };
@@ -262,6 +262,142 @@ pub fn many_locals() -> Result<Vec<u8>> {
     code.function(&function);
     module.section(&types).section(&declared).section(&code);
     Ok(around(&module))
+}
+
+/// A good plugin with a module of so many functions, each with these locals and this code.
+fn with_code(count: u32, locals: u32, code: impl Fn(&mut Function)) -> Result<Vec<u8>> {
+    let mut module = Module::new();
+    let mut types = TypeSection::new();
+    types.ty().function([], []);
+    types.ty().function([ValType::I32; 100], []);
+    let mut declared = FunctionSection::new();
+    let mut section = CodeSection::new();
+    let mut function = Function::new([(locals, ValType::I32)]);
+    code(&mut function);
+    function.instruction(&Instruction::End);
+    for _ in 0..count {
+        declared.function(0);
+        section.function(&function);
+    }
+    module.section(&types).section(&declared).section(&section);
+    beside(&module)
+}
+
+/// Changes each local.
+fn change_all(function: &mut Function, locals: u32) {
+    for local in 0..locals {
+        function.instruction(&Instruction::LocalGet(local));
+        function.instruction(&Instruction::LocalSet((local + 1) % locals));
+    }
+}
+
+fn nested_loops(function: &mut Function, locals: u32, loops: u32) {
+    for _ in 0..loops {
+        function.instruction(&Instruction::Loop(BlockType::Empty));
+    }
+    change_all(function, locals);
+    for _ in 0..loops {
+        function.instruction(&Instruction::I32Const(0));
+        function.instruction(&Instruction::BrIf(0));
+        function.instruction(&Instruction::End);
+    }
+}
+
+/// Locals that all change inside of many loops: 43 KB of code.
+pub fn locals_in_loops() -> Result<Vec<u8>> {
+    with_code(1, 4_000, |function| nested_loops(function, 4_000, 1_000))
+}
+
+/// Locals that are set before many blocks, and used after them.
+pub fn locals_across_blocks() -> Result<Vec<u8>> {
+    with_code(1, 4_000, |function| {
+        change_all(function, 4_000);
+        for _ in 0..1_000 {
+            function.instruction(&Instruction::I32Const(0));
+            function.instruction(&Instruction::If(BlockType::Empty));
+            function.instruction(&Instruction::End);
+        }
+        change_all(function, 4_000);
+    })
+}
+
+/// Branches back to one loop, each with all locals.
+pub fn branches_with_locals() -> Result<Vec<u8>> {
+    with_code(1, 4_000, |function| {
+        function.instruction(&Instruction::Loop(BlockType::Empty));
+        change_all(function, 4_000);
+        for _ in 0..1_000 {
+            function.instruction(&Instruction::I32Const(0));
+            function.instruction(&Instruction::BrIf(0));
+        }
+        function.instruction(&Instruction::End);
+    })
+}
+
+/// Blocks that hand each other many values, without any local.
+pub fn blocks_with_parameters() -> Result<Vec<u8>> {
+    with_code(1, 0, |function| {
+        function.instruction(&Instruction::Unreachable);
+        for _ in 0..30_000 {
+            function.instruction(&Instruction::Loop(BlockType::FunctionType(1)));
+            function.instruction(&Instruction::Unreachable);
+            function.instruction(&Instruction::End);
+        }
+    })
+}
+
+/// Functions each of which is small enough.
+pub fn many_joining_functions() -> Result<Vec<u8>> {
+    with_code(60, 1_000, |function| nested_loops(function, 1_000, 500))
+}
+
+/// A function with more parameters than any program has.
+pub fn wide_signature() -> Result<Vec<u8>> {
+    let mut module = Module::new();
+    let mut types = TypeSection::new();
+    types.ty().function([ValType::I32; 500], [ValType::I32; 500]);
+    module.section(&types);
+    beside(&module)
+}
+
+/// A call of a function by a supertype of its type, which needs no collector, and has the runtime
+/// look for one.
+pub fn supertype_call() -> Result<Vec<u8>> {
+    beside_text(
+        "(type $a (sub (func))) (type $b (sub $a (func))) (table 1 funcref)
+         (func $f (type $b)) (elem (i32.const 0) $f)
+         (func $start (call_indirect (type $a) (i32.const 0))) (start $start)",
+    )
+}
+
+/// A test of a function's type.
+pub fn supertype_test() -> Result<Vec<u8>> {
+    beside_text(
+        "(type $a (sub (func))) (type $b (sub $a (func))) (table 1 funcref)
+         (func $f (type $b)) (elem (i32.const 0) $f)
+         (func $start (drop (ref.test (ref $a) (table.get 0 (i32.const 0))))) (start $start)",
+    )
+}
+
+/// A call by a reference that has a type.
+pub fn typed_reference() -> Result<Vec<u8>> {
+    beside_text(
+        "(type $a (func)) (func $f (type $a)) (elem declare func $f)
+         (func $start (call_ref $a (ref.func $f))) (start $start)",
+    )
+}
+
+/// An exception.
+pub fn exception() -> Result<Vec<u8>> {
+    beside_text("(tag $e) (func $start (throw $e)) (start $start)")
+}
+
+/// A good plugin with an instance of a core module in the text format.
+fn beside_text(module: &str) -> Result<Vec<u8>> {
+    let mut bytes = Core::new().component()?;
+    let own = wat::parse_str(format!("(component (core module {module}))"))?;
+    bytes.extend(&own[8..]);
+    Ok(bytes)
 }
 
 /// Blocks in blocks.

@@ -25,9 +25,9 @@ use syncmgr_authoring::{AuthoringError, Language, Project, create};
 use syncmgr_host::http::{HttpDenial, HttpGrant, HttpGrantError, HttpPolicy};
 use syncmgr_host::sink::{Discard, Sink};
 use syncmgr_host::{
-    Access, Call, CancelHandle, ErrorCode, Grant, GrantError, Host, HostOptions, Hresult, Item,
-    Limits, LoadError, LoadLimits, OnDeath, Outcome, Report, RunRequest, Selection, SessionError,
-    SessionOptions, StartError, Trigger,
+    Access, Call, CancelHandle, CompilerProgram, ErrorCode, Grant, GrantError, Host, HostOptions,
+    Hresult, Item, Limits, LoadError, LoadLimits, OnDeath, Outcome, Report, RunRequest, Selection,
+    SessionError, SessionOptions, StartError, Trigger,
 };
 use syncmgr_kit::{Fixture, KitError, Recording, Stage};
 use syncmgr_store::{Granted, Registrations, Scope, StoreError, create_private, host_options};

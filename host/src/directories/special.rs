@@ -1,0 +1,99 @@
+//! File systems that hold no files of anybody: the kernel's views of processes, devices and itself.
+//! Their content has other rights than that of the directory around them, such as the environment
+//! of the host's own process.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use rustix::fs::fstatfs;
+
+/// By the numbers in `linux/magic.h` and in the sources of each.
+#[cfg(target_os = "linux")]
+const SPECIAL: &[(u32, &str)] = &[
+    (0x9fa0, "proc"),
+    (0x9fa1, "openpromfs"),
+    (0x9fa2, "usbfs"),
+    (0x1cd1, "devpts"),
+    (0x0027_e0eb, "cgroup"),
+    (0x0765_5821, "resctrl"),
+    (0x0904_1934, "anonymous inodes"),
+    (0x0a64_7361, "functionfs"),
+    (0x1980_0202, "mqueue"),
+    (0x4249_4e4d, "binfmt_misc"),
+    (0x4341_5d53, "smackfs"),
+    (0x5049_4446, "pidfs"),
+    (0x5049_5045, "pipefs"),
+    (0x534f_434b, "sockfs"),
+    (0x5345_434d, "secretmem"),
+    (0x5a3c_69f0, "apparmorfs"),
+    (0x6165_676c, "pstore"),
+    (0x6265_6570, "configfs"),
+    (0x6265_6572, "sysfs"),
+    (0x6367_7270, "cgroup2"),
+    (0x6462_6720, "debugfs"),
+    (0x6573_5543, "fusectl"),
+    (0x6759_6969, "rpc_pipefs"),
+    (0x6c6f_6f70, "binderfs"),
+    (0x6e66_7364, "nfsd"),
+    (0x6e73_6673, "nsfs"),
+    (0x7363_6673, "securityfs"),
+    (0x7472_6163, "tracefs"),
+    (0xabba_1974, "xenfs"),
+    (0xcafe_4a11, "bpf"),
+    (0xde5e_81e4, "efivarfs"),
+    (0xf97c_ff8c, "selinuxfs"),
+];
+
+#[cfg(any(
+    target_vendor = "apple",
+    target_os = "freebsd",
+    target_os = "dragonfly",
+    target_os = "openbsd"
+))]
+const SPECIAL: &[&str] =
+    &["devfs", "fdesc", "fdescfs", "procfs", "linprocfs", "linsysfs", "mqueuefs"];
+
+/// The name of the kernel's own file system on which something is; `None` for any other.
+#[cfg(target_os = "linux")]
+#[allow(clippy::unnecessary_cast, reason = "the type differs between systems")]
+pub(crate) fn name(of: impl AsFd) -> io::Result<Option<&'static str>> {
+    // Where the number has a sign, it is extended.
+    let magic = fstatfs(of)?.f_type as i64 & 0xffff_ffff;
+    let found = SPECIAL.iter().find(|(special, _)| i64::from(*special) == magic);
+    Ok(found.map(|(_, name)| *name))
+}
+
+#[cfg(any(
+    target_vendor = "apple",
+    target_os = "freebsd",
+    target_os = "dragonfly",
+    target_os = "openbsd"
+))]
+pub(crate) fn name(of: impl AsFd) -> io::Result<Option<&'static str>> {
+    let stat = fstatfs(of)?;
+    let bytes = stat.f_fstypename.iter().map(|byte| byte.to_ne_bytes()[0]);
+    let found: Vec<u8> = bytes.take_while(|byte| *byte != 0).collect();
+    Ok(SPECIAL.iter().find(|special| special.as_bytes() == found).copied())
+}
+
+#[cfg(not(any(
+    target_os = "linux",
+    target_vendor = "apple",
+    target_os = "freebsd",
+    target_os = "dragonfly",
+    target_os = "openbsd"
+)))]
+pub(crate) fn name(_of: impl AsFd) -> io::Result<Option<&'static str>> {
+    Ok(None)
+}
+
+/// Refuses what is on one of the kernel's own file systems.
+pub(crate) fn refuse(opened: impl AsFd) -> io::Result<()> {
+    match name(opened)? {
+        None => Ok(()),
+        Some(name) => Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!("it is on the kernel's own file system `{name}`, which no grant includes"),
+        )),
+    }
+}

@@ -1,0 +1,254 @@
+//! Names and places that no grant includes, whatever they are reached by.
+
+#![cfg(unix)]
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use conformance::isolation;
+use conformance::script::Script;
+use syncmgr_host::{Access, Grant, GrantError, SessionOptions, StartError};
+
+/// Functions of WASI that `paths` calls, with that which makes a link to the path.
+const FUNCTIONS: usize = 19;
+
+/// What each function answers for a path below a directory that is granted for changing.
+fn answers(
+    root: &Path,
+    path: &str,
+    options: impl FnOnce(SessionOptions) -> SessionOptions,
+) -> Result<Vec<String>> {
+    let grant = Grant::new("left", root, Access::ReadWrite)?;
+    let ran = Script::new("a")
+        .on("synchronize", &format!("reach path={path}\npaths path={path}"))
+        .options(|given| options(given.grant(grant)))
+        .run()?;
+    let said: Vec<_> = ran.said_in_synchronize().into_iter().map(str::to_owned).collect();
+    ensure!(said.len() == FUNCTIONS + 1, "{path}: {said:?} {:?}", ran.report.outcome);
+    Ok(said)
+}
+
+/// A directory with `file`, `moved`, and this.
+fn with_entry(path: &str) -> Result<tempfile::TempDir> {
+    let home = tempfile::tempdir()?;
+    fs::write(home.path().join("file"), "12345")?;
+    fs::write(home.path().join("moved"), "")?;
+    let entry = home.path().join(path);
+    fs::create_dir_all(entry.parent().context("it has a parent")?)?;
+    fs::write(entry, "12345")?;
+    Ok(home)
+}
+
+#[test]
+fn no_function_of_wasi_takes_a_name_that_windows_reads_in_another_way() -> Result<()> {
+    for path in [
+        "file:stream",
+        "file::$DATA",
+        ":stream",
+        "C:file",
+        "folder/file:stream",
+        "folder:stream/file",
+        "NUL",
+        "con",
+        "folder/aux",
+        "prn/file",
+        "nul.txt",
+        "NUL.tar.gz",
+        "aux.",
+        "con_",
+        "nul_.txt",
+        "nul..._",
+        "COM1",
+        "com¹",
+        "LPT³.log",
+        "lpt9",
+        "CONIN$",
+        "conout$.x",
+        "folder\\nul",
+    ] {
+        let home = with_entry(&path.replace('_', " "))?;
+        for answer in &answers(home.path(), path, |options| options)?[1..] {
+            ensure!(answer.ends_with("Err(ErrorCode::Invalid)"), "{path}: {answer}");
+        }
+    }
+    for path in ["console", "nuls", "folder/com10", "file.nul", "aux-", "a;b", "folder/lpt"] {
+        let home = with_entry(path)?;
+        let answers = answers(home.path(), path, |options| options)?;
+        ensure!(answers.iter().all(|answer| !answer.contains("Invalid")), "{path}: {answers:?}");
+        ensure!(answers[0] == "reach: Ok(())", "{path}: {}", answers[0]);
+        ensure!(answers[1] == "open-at: Ok(())", "{path}: {}", answers[1]);
+    }
+    // On systems where a file can have a colon in its name, our own interface reaches it.
+    let home = with_entry("12:30")?;
+    ensure!(answers(home.path(), "12:30", |options| options)?[0] == "reach: Ok(())");
+    Ok(())
+}
+
+/// That no function reaches this path, whether it exists or not.
+fn is_out_of_reach(root: &Path, path: &str, left_out: Option<&Path>) -> Result<()> {
+    // Where the last name is a link, the place is reached only by following it.
+    let is_link = root.join(path).is_symlink();
+    let follows = ["open-at:", "stat-at:", "metadata-hash-at:", "open-at for writing:"];
+    let answers = answers(root, path, |options| match left_out {
+        Some(left_out) => options.leave_out(left_out),
+        None => options,
+    })?;
+    let (reached, answers) = answers.split_first().context("it said something")?;
+    // A link in the path is not followed at all, and `..` is no name.
+    let codes = ["AccessDenied", "Changed", "InvalidArgument"];
+    let refused = codes.iter().any(|code| reached.contains(code));
+    ensure!(refused, "{path}: {reached}");
+    for answer in &answers[..FUNCTIONS - 1] {
+        let counts = !is_link || follows.iter().any(|function| answer.starts_with(function));
+        let refused = answer.ends_with("Err(ErrorCode::NotPermitted)");
+        ensure!(refused || !counts, "{path} in {}: {answer}", root.display());
+    }
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn mount(arguments: &[&str], at: &Path) -> Result<()> {
+    fs::create_dir_all(at)?;
+    let mounted = std::process::Command::new("mount").args(arguments).arg(at).status()?;
+    ensure!(mounted.success(), "mount {arguments:?} {} fails", at.display());
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn kernel_file_systems() -> Result<()> {
+    let home = with_entry("folder/inner/file")?;
+    let root = home.path();
+    mount(&["--bind", "/proc"], &root.join("folder/processes"))?;
+    mount(&["--bind", "/sys"], &root.join("system"))?;
+    mount(&["-t", "tmpfs", "tmpfs"], &root.join("other"))?;
+    fs::write(root.join("other/file"), "12345")?;
+    mount(&["--bind", "/proc"], &root.join("other/processes"))?;
+    // A single file of such a file system.
+    fs::write(root.join("environment"), "")?;
+    let bound = std::process::Command::new("mount")
+        .args(["--bind", "/proc/self/environ"])
+        .arg(root.join("environment"))
+        .status()?;
+    ensure!(bound.success(), "a file cannot be mounted");
+    symlink("folder/processes/self/environ", root.join("to-file"))?;
+    symlink("folder/processes", root.join("to-directory"))?;
+    symlink("to-directory", root.join("to-link"))?;
+    for path in [
+        "folder/processes",
+        "folder/processes/self/environ",
+        "folder/processes/none",
+        "folder/./processes/self/environ",
+        "folder/inner/../processes/self/environ",
+        "system",
+        "system/kernel/none",
+        "system/kernel",
+        "other/processes/1/environ",
+        "to-directory/self/environ",
+        "to-file",
+        "to-link/self",
+        "environment",
+    ] {
+        is_out_of_reach(root, path, None)?;
+    }
+    // Another file system of files is like any other directory.
+    let answers = answers(root, "other/file", |options| options)?;
+    ensure!(answers[0] == "reach: Ok(())" && answers[1] == "open-at: Ok(())", "{answers:?}");
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_kernels_own_file_systems_are_out_of_reach_below_a_grant() -> Result<()> {
+    isolation::with_own_mounts(
+        "the_kernels_own_file_systems_are_out_of_reach_below_a_grant",
+        kernel_file_systems,
+    )
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_kernels_own_file_systems_are_not_granted() -> Result<()> {
+    for path in ["/proc", "/proc/self", "/sys", "/sys/kernel"] {
+        for access in [Access::ReadOnly, Access::ReadWrite] {
+            let grant = Grant::new("left", Path::new(path), access)?;
+            let started = Script::new("a").options(|options| options.grant(grant)).run();
+            let error = started.err().context("it starts")?;
+            let refused =
+                matches!(error.downcast_ref(), Some(StartError::Grant(GrantError::NoFiles { .. })));
+            ensure!(refused, "{path}: {error:#}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_left_out_is_out_of_reach_by_every_way() -> Result<()> {
+    let home = with_entry("folder/state/inner/deep/file")?;
+    let (root, state) = (home.path(), home.path().join("folder/state"));
+    symlink("folder/state", root.join("to-directory"))?;
+    symlink("folder/state/inner/deep/file", root.join("to-file"))?;
+    for path in [
+        "folder/state",
+        "folder/state/inner/deep/file",
+        "folder/state/inner",
+        "folder/state/inner/none",
+        "folder/state/none",
+        "folder/../folder/state/inner",
+        "to-directory/inner/deep/file",
+        "to-file",
+    ] {
+        is_out_of_reach(root, path, Some(&state))?;
+    }
+    // All around it is granted as ever.
+    let given = answers(root, "folder/other", |options| options.leave_out(&state))?;
+    ensure!(given.iter().any(|answer| answer == "link-at to it: Ok(())"), "{given:?}");
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn under_another_name() -> Result<()> {
+    let home = with_entry("state/inner/file")?;
+    let granted = home.path().join("granted");
+    let state = home.path().join("state");
+    fs::create_dir(&granted)?;
+    fs::write(granted.join("file"), "")?;
+    fs::write(granted.join("moved"), "")?;
+    let source = state.to_str().context("the path is text")?;
+    mount(&["--bind", source], &granted.join("alias"))?;
+    for path in ["alias", "alias/inner", "alias/inner/file", "alias/none"] {
+        is_out_of_reach(&granted, path, Some(&state))?;
+    }
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_left_out_is_out_of_reach_under_another_name() -> Result<()> {
+    isolation::with_own_mounts(
+        "what_is_left_out_is_out_of_reach_under_another_name",
+        under_another_name,
+    )
+}
+
+/// The plugin's own storage is in the host's state, and is its own all the same.
+#[test]
+fn the_storage_is_reached_though_the_state_is_left_out() -> Result<()> {
+    let home = tempfile::tempdir()?;
+    let storage = home.path().join("state/plugins/a/storage");
+    fs::create_dir_all(&storage)?;
+    let ran = Script::new("a")
+        .on(
+            "synchronize",
+            "mkdir path=/storage/folder
+             fill path=/storage/folder/file bytes=5
+             rename path=/storage/folder/file to=/storage/file
+             read path=/storage/file",
+        )
+        .options(|options| options.storage(&storage).leave_out(home.path().join("state")))
+        .run()?;
+    let said = ran.said_in_synchronize();
+    ensure!(said == ["mkdir: ok", "fill: ok", "rename: ok", "read: 5 bytes"], "{said:?}");
+    Ok(())
+}
