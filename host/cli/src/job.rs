@@ -4,13 +4,15 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use syncmgr_host::{Host, HostOptions, Plugin, SessionOptions};
+use syncmgr_host::{Access, Host, HostOptions, Plugin, SessionOptions};
 use syncmgr_store::{CodeCache, Granted, Registrations, Secret, create_private, default_state_dir};
 
 use crate::args::{Given, Grants};
 use crate::builtin::Named;
+use crate::compiler::in_own_process;
 use crate::escape::escape;
 use crate::exit::UsageError;
+use crate::second_line::{Places, hide_memory};
 
 /// A plugin and what it is given.
 #[derive(Debug)]
@@ -56,10 +58,10 @@ impl Job {
     pub(crate) fn load(&self) -> anyhow::Result<Plugin> {
         let limits = self.granted.limits().load;
         if let Named::Installed(registration) = &self.plugin {
-            let host = Host::with_options(syncmgr_store::host_options(limits))?;
+            let host = Host::with_options(in_own_process(syncmgr_store::host_options(limits)))?;
             return Ok(self.registrations.load(&host, registration)?);
         }
-        let host = Host::with_options(HostOptions::new().limits(limits))?;
+        let host = Host::with_options(in_own_process(HostOptions::new().limits(limits)))?;
         let component = self.plugin.bytes(host.limits())?;
         let name = self.plugin.name();
         Ok(match self.plugin.digest() {
@@ -87,8 +89,19 @@ impl Job {
         }
     }
 
+    /// The directories that a run of the plugin needs.
+    pub(crate) fn places(&self, dry_run: bool) -> Places {
+        let access = |access| if dry_run { Access::ReadOnly } else { access };
+        let granted = self.granted.directories.iter();
+        let granted = granted.map(|grant| (grant.path().to_owned(), access(grant.access())));
+        granted.chain([(self.home.join("storage"), access(Access::ReadWrite))]).collect()
+    }
+
     /// What a session of the plugin is given.
     pub(crate) fn session_options(&self, plugin: &Plugin) -> anyhow::Result<SessionOptions> {
+        if !self.granted.secrets.is_empty() {
+            hide_memory();
+        }
         let mut options = self.registrations.session_options(plugin, &self.granted, &self.home)?;
         if self.plugin.is_built_in() {
             for (capability, _) in &plugin.description().requests.capabilities {

@@ -5,6 +5,7 @@
 mod args;
 mod builtin;
 mod command;
+mod compiler;
 mod escape;
 mod exit;
 #[cfg(fuzzing)]
@@ -15,6 +16,7 @@ mod job;
 mod native;
 mod project;
 mod quarantine;
+mod second_line;
 mod sink;
 
 use std::process::ExitCode;
@@ -27,6 +29,9 @@ pub use crate::exit::error_text;
 
 /// The whole program.
 pub fn main() -> ExitCode {
+    if compiler::is_meant() {
+        return compiler::serve();
+    }
     let args = Args::parse();
     match dispatch(&args.command) {
         Ok(exit) => exit.into(),

@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use syncmgr_authoring::{Built, Project};
-use syncmgr_host::{Access, Grant, Host, Plugin, SessionOptions};
+use syncmgr_host::{Access, Grant, Host, HostOptions, Plugin, SessionOptions};
 use syncmgr_kit::Fixture;
 use syncmgr_store::{CodeCache, StoreError};
 
 use crate::builtin::Named;
+use crate::compiler::in_own_process;
 use crate::exit::UsageError;
 use crate::job::registrations;
 
@@ -43,7 +44,7 @@ pub(crate) fn built(built: &Built) -> String {
 /// Loads a component, compiled or from what was compiled before.
 pub(crate) fn load(path: &Path, state_dir: Option<&Path>) -> anyhow::Result<Plugin> {
     let named = Named::File(path.to_owned());
-    let host = Host::new()?;
+    let host = Host::with_options(in_own_process(HostOptions::new()))?;
     let component = named.bytes(host.limits())?;
     let cache = CodeCache::new(registrations(state_dir)?.state_dir());
     Ok(cache.load(&host, &named.name(), &component)?)

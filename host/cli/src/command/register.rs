@@ -7,6 +7,7 @@ use syncmgr_store::{Granted, Registration, Scope, host_options};
 
 use crate::args::{List, Register, Unregister};
 use crate::builtin::Named;
+use crate::compiler::in_own_process;
 use crate::escape::escape;
 use crate::exit::{self, Exit, UsageError};
 use crate::job::{granted, read_text, registrations, set_limits};
@@ -48,7 +49,7 @@ pub(crate) fn register(args: &Register) -> anyhow::Result<Exit> {
         None => granted(&args.granted)?,
     };
     set_limits(&mut granted, &args.limits)?;
-    let host = Host::with_options(host_options(granted.limits().load))?;
+    let host = Host::with_options(in_own_process(host_options(granted.limits().load)))?;
     let bytes = plugin.bytes(host.limits())?;
     if let Named::BuiltIn(..) = plugin {
         let description = Description::of(&bytes)

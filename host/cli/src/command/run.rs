@@ -17,6 +17,7 @@ use crate::exit::{self, Exit, UsageError};
 use crate::interrupt::Interrupts;
 use crate::job::{Job, registrations};
 use crate::quarantine::Quarantine;
+use crate::second_line::confined;
 use crate::sink::{Bars, Lines, print_to_stderr, show_output, summary};
 
 /// How long to wait before starting a plugin again.
@@ -57,9 +58,11 @@ fn run_job(job: &Job, args: &Run, interrupts: &Interrupts) -> anyhow::Result<Exi
     }
     let options = options.cancel_handle(interrupts.cancel_handle());
     let request = request(args)?;
+    let places = job.places(args.dry_run);
     let report = match &args.record {
         None => watch(args, |sink, hook| {
-            Ok(plugin.run_blocking(with_hook(options, hook), sink, &request)?)
+            let options = with_hook(options, hook);
+            Ok(confined(&places, || plugin.run_blocking(options, sink, &request))??)
         })?,
         Some(path) => {
             // Each report is one of its own in a recording.
@@ -68,7 +71,8 @@ fn run_job(job: &Job, args: &Run, interrupts: &Interrupts) -> anyhow::Result<Exi
             let head = head(job, args, &request, plugin.description())?;
             watch(args, |sink, hook| {
                 let recorder = Recorder::new(path, &head, sink)?;
-                Ok(plugin.run_blocking(with_hook(options, hook), recorder, &request)?)
+                let options = with_hook(options, hook);
+                Ok(confined(&places, || plugin.run_blocking(options, recorder, &request))??)
             })?
         }
     };

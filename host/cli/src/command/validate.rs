@@ -2,11 +2,12 @@ use std::io::Write;
 
 use anyhow::Context;
 use serde::Serialize;
-use syncmgr_host::{Host, Plugin};
+use syncmgr_host::{Host, HostOptions, Plugin};
 use syncmgr_store::{CodeCache, StoreError};
 
 use crate::args::Validate;
 use crate::builtin::Named;
+use crate::compiler::in_own_process;
 use crate::escape::escape;
 use crate::exit::Exit;
 use crate::job::registrations;
@@ -28,7 +29,7 @@ pub(crate) fn run(args: &Validate) -> anyhow::Result<Exit> {
         Named::File(path) => path.display().to_string(),
         Named::BuiltIn(..) | Named::Installed(_) => plugin.name(),
     };
-    let host = Host::new()?;
+    let host = Host::with_options(in_own_process(HostOptions::new()))?;
     let loaded = load(&host, &plugin, &CodeCache::new(registrations.state_dir()));
     let mut to = std::io::stdout().lock();
     if args.json {
