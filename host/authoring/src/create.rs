@@ -85,6 +85,10 @@ pub fn create(parent: &Path, name: &str, language: Language) -> Result<PathBuf, 
         Language::Python | Language::JavaScript | Language::TypeScript | Language::C => {
             for file in files::WIT {
                 put(&root.join("wit"), file, None)?;
+                if language == Language::Python && file.path == "deps/sockets.wit" {
+                    let text = String::from_utf8_lossy(file.bytes);
+                    write(&root.join("wit").join(file.path), gated(&text).as_bytes())?;
+                }
             }
             for file in language.package() {
                 put(&root, file, None)?;
@@ -97,6 +101,20 @@ pub fn create(parent: &Path, name: &str, language: Language) -> Result<PathBuf, 
         Err(_) => AuthoringError::File { what: "make", path: path.clone(), source: error },
     })?;
     Ok(path)
+}
+
+/// The network interface of WASI with the feature gate that our contract leaves out. componentize-py
+/// runs what it builds, in a host that has only what is behind no gate.
+fn gated(sockets: &str) -> String {
+    const GATE: &str = "  @unstable(feature = network-error-code)\n";
+    let mut gated = String::new();
+    for line in sockets.split_inclusive('\n') {
+        if line.starts_with("  use wasi:io/error@") || line.starts_with("  network-error-code:") {
+            gated.push_str(GATE);
+        }
+        gated.push_str(line);
+    }
+    gated
 }
 
 /// An id that no other project has for its item: two with the same id could not tell their users'
@@ -173,6 +191,16 @@ mod tests {
         }
         // Nothing else is left behind.
         assert_eq!(fs::read_dir(parent.path()).unwrap().count(), Language::ALL.len());
+    }
+
+    #[test]
+    fn a_project_in_python_has_the_network_of_wasi_as_published() {
+        let parent = tempfile::tempdir().unwrap();
+        for (language, gates) in [(Language::Python, 2), (Language::JavaScript, 0)] {
+            let path = create(parent.path(), &format!("my-{language}"), language).unwrap();
+            let sockets = fs::read_to_string(path.join("wit/deps/sockets.wit")).unwrap();
+            assert_eq!(sockets.matches("@unstable(feature").count(), gates, "{language}");
+        }
     }
 
     #[test]
