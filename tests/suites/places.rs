@@ -70,13 +70,15 @@ fn no_function_of_wasi_takes_a_name_that_windows_reads_in_another_way() -> Resul
     ] {
         let home = with_entry(&path.replace('_', " "))?;
         for answer in &answers(home.path(), path, |options| options)?[1..] {
-            ensure!(answer.ends_with("Err(ErrorCode::Invalid)"), "{path}: {answer}");
+            ensure!(answer.ends_with("Err(\"invalid\")"), "{path}: {answer}");
         }
     }
     for path in ["console", "nuls", "folder/com10", "file.nul", "aux-", "a;b", "folder/lpt"] {
         let home = with_entry(path)?;
         let answers = answers(home.path(), path, |options| options)?;
-        ensure!(answers.iter().all(|answer| !answer.contains("Invalid")), "{path}: {answers:?}");
+        // What is no link cannot be read as one.
+        let mut others = answers.iter().filter(|answer| !answer.starts_with("readlink-at"));
+        ensure!(others.all(|answer| !answer.contains("invalid")), "{path}: {answers:?}");
         ensure!(answers[0] == "reach: Ok(())", "{path}: {}", answers[0]);
         ensure!(answers[1] == "open-at: Ok(())", "{path}: {}", answers[1]);
     }
@@ -102,7 +104,7 @@ fn is_out_of_reach(root: &Path, path: &str, left_out: Option<&Path>) -> Result<(
     ensure!(refused, "{path}: {reached}");
     for answer in &answers[..FUNCTIONS - 1] {
         let counts = !is_link || follows.iter().any(|function| answer.starts_with(function));
-        let refused = answer.ends_with("Err(ErrorCode::NotPermitted)");
+        let refused = answer.ends_with("Err(\"not-permitted\")");
         ensure!(refused || !counts, "{path} in {}: {answer}", root.display());
     }
     Ok(())

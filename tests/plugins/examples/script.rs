@@ -390,9 +390,11 @@ fn run(export: &str) -> Result<()> {
             "paths" => {
                 let path = arguments.get("path").unwrap_or_default();
                 for (function, answer) in paths::through_wasi(&path) {
+                    let answer = answer.map_err(|code| code.name());
                     say(&format!("{function}: {answer:?}"));
                 }
-                say(&format!("link to it: {:?}", paths::link_to(&path)));
+                let answer = paths::link_to(&path).map_err(|code| code.name());
+                say(&format!("link to it: {answer:?}"));
             }
             "reach" => {
                 let path = arguments.get("path").unwrap_or_default();
