@@ -66,10 +66,10 @@ impl wit::Host for State {
         let connection =
             connection.map(|name| convert::cut(self.secrets.hide(name), convert::TEXT_BYTES));
         let watch = Arc::clone(&self.watch);
-        let sink = &mut self.journal()?.sink;
-        Ok(watch
-            .asking(|| sink.establish_connection(connection.as_deref()))
-            .map_err(|code| convert::wit_error(code, "there is no such connection")))
+        let journal = self.journal()?;
+        let answer = watch.asking(|| journal.sink.establish_connection(connection.as_deref()));
+        journal.check_record();
+        Ok(answer.map_err(|code| convert::wit_error(code, "there is no such connection")))
     }
 
     async fn question(
@@ -94,6 +94,7 @@ impl wit::Host for State {
             .asking(|| journal.sink.question(&question))
             .filter(|&choice| choice < question.choices.len())
             .and_then(|choice| u32::try_from(choice).ok());
+        journal.check_record();
         Ok(Ok(choice.unwrap_or(default_choice)))
     }
 
@@ -143,7 +144,9 @@ impl statistics::Host for State {
     ) -> wasmtime::Result<()> {
         self.enter("set-count")?;
         let name = self.secrets.hide(name);
-        self.journal()?.ledger.set_count(convert::item_id(item_id), name, value);
+        let journal = self.journal()?;
+        journal.ledger.set_count(convert::item_id(item_id), name, value);
+        journal.check_items();
         Ok(())
     }
 }

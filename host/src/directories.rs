@@ -20,13 +20,15 @@ mod fence;
 mod file;
 mod flush;
 mod range;
+mod reading;
 #[cfg(unix)]
 mod special;
 mod threads;
+mod usage;
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use wasmtime::component::Resource;
 
@@ -36,7 +38,11 @@ use crate::convert;
 use crate::grants::{Access, Grant};
 use crate::hresult::ErrorCode;
 use crate::state::{State, Waiting};
-use crate::storage::{Full, Storage};
+use crate::storage::{Full, Reservation};
+pub(crate) use directory::{link_stays_inside, may_move_between};
+pub(crate) use reading::Reading;
+pub(crate) use system::look_at_file;
+pub(crate) use usage::{ENTRY_BYTES, FileIdentity, MAX_LINKED, measure};
 
 /// Entries that one call of `next` returns at most.
 const PAGE_ENTRIES: usize = 1024;
@@ -95,14 +101,19 @@ fn refuse<T>(code: ErrorCode, message: String) -> Result<T, types::Error> {
     Err(convert::wit_error(code, message))
 }
 
-/// Takes room in the storage for so many bytes.
-fn charge(storage: &Storage, bytes: u64) -> Result<(), types::Error> {
-    storage.charge(bytes).map_err(|Full(used)| {
-        let message = format!(
+/// Why something does not fit into the storage.
+fn no_room(full: Full) -> types::Error {
+    let message = match full {
+        Full { unreadable: true, .. } => {
+            "the plugin's own storage counts as full since part of it cannot be read; make its \
+             directories readable, or remove them"
+                .to_owned()
+        }
+        Full { used, unreadable: false } => format!(
             "the plugin's own storage holds {used} bytes; raise `storage-bytes` if that is right"
-        );
-        convert::wit_error(ErrorCode::NoSpace, message)
-    })
+        ),
+    };
+    convert::wit_error(ErrorCode::NoSpace, message)
 }
 
 impl State {
@@ -141,10 +152,21 @@ impl State {
         }
     }
 
-    /// Takes room for so many bytes, where it is the storage that they are in.
+    /// Reserves room for so many bytes, where it is the storage that they are in.
     fn charge(&self, stored: bool, bytes: u64) -> Result<(), types::Error> {
         let storage = self.storage.as_ref().filter(|_| stored);
-        storage.map_or(Ok(()), |storage| charge(storage, bytes))
+        storage.map_or(Ok(()), |storage| storage.charge(bytes).map_err(no_room))
+    }
+
+    /// Reserves room for one more entry, where it is the storage that it comes to.
+    fn reserve(&self, stored: bool, content: u64) -> Result<Reservation, types::Error> {
+        let storage = self.storage.as_ref().filter(|_| stored);
+        storage.map_or(Ok(Reservation::NONE), |storage| storage.reserve(content).map_err(no_room))
+    }
+
+    /// Whether a file is open that is in no storage, so that it could grow there without a charge.
+    fn is_open_elsewhere(&mut self, identity: FileIdentity) -> bool {
+        self.writing.contains(identity) || self.wasi_files.has_open(identity)
     }
 
     fn too_many_open(&self) -> String {
@@ -262,6 +284,32 @@ pub(crate) fn count_entries(directory: &std::fs::File, most: usize) -> io::Resul
     system::count_entries(directory, most)
 }
 
+/// Files outside of the storage that are open for writing.
+#[derive(Debug, Default)]
+pub(crate) struct Writing(Vec<(Weak<std::fs::File>, Option<FileIdentity>)>);
+
+impl Writing {
+    fn opened(&mut self, file: &Arc<std::fs::File>) {
+        // Only now and then, since there may be many.
+        if self.0.len() == self.0.capacity() {
+            self.0.retain(|(file, _)| file.strong_count() > 0);
+        }
+        self.0.push((Arc::downgrade(file), None));
+    }
+
+    fn contains(&mut self, identity: FileIdentity) -> bool {
+        self.0.retain_mut(|(file, known)| {
+            let Some(file) = file.upgrade() else { return false };
+            if known.is_none() {
+                *known = look_at_file(&file).ok().map(|seen| seen.identity);
+            }
+            true
+        });
+        // One that cannot be looked at may be that one.
+        self.0.iter().any(|(_, known)| known.is_none_or(|known| known == identity))
+    }
+}
+
 /// The directories that a session holds, until it ends.
 #[derive(Debug, Default)]
 pub(crate) struct Locks {
@@ -269,9 +317,15 @@ pub(crate) struct Locks {
 }
 
 impl Locks {
-    /// Whether it was not held already.
-    fn hold(&mut self, directory: &system::Handle) -> io::Result<bool> {
-        let lock = system::Lock::new(directory, &self.held)?;
+    /// Lets others hold them.
+    pub(crate) fn release(&mut self) {
+        self.held.clear();
+    }
+
+    /// Whether it was not held already. Those that only read a directory hold it with each other.
+    fn hold(&mut self, directory: &system::Handle, access: Access) -> io::Result<bool> {
+        let alone = access == Access::ReadWrite;
+        let lock = system::Lock::new(directory, alone, &mut self.held)?;
         let new = lock.is_some();
         self.held.extend(lock);
         Ok(new)

@@ -24,10 +24,14 @@ pub(crate) struct Journal {
     /// The rows that the sink has not heard the last of, longest first. May name others, too.
     waiting: VecDeque<usize>,
     merged_calls: u64,
+    max_item_bytes: u64,
+    /// How much the sink may record; absent: it does not.
+    max_record_bytes: Option<u64>,
 }
 
 impl Journal {
     pub(crate) fn new(sink: Box<dyn Sink>, watch: Arc<Watch>, limits: &Limits) -> Self {
+        let max_record_bytes = sink.recorded_bytes().map(|_| limits.record_bytes);
         Self {
             sink,
             ledger: Ledger::new(limits.log_entries, limits.log_bytes),
@@ -36,6 +40,26 @@ impl Journal {
             unheard: Vec::new(),
             waiting: VecDeque::new(),
             merged_calls: 0,
+            max_item_bytes: limits.item_bytes,
+            max_record_bytes,
+        }
+    }
+
+    /// Ends the plugin if its items take more room than they may.
+    #[inline]
+    pub(crate) fn check_items(&self) {
+        if self.ledger.item_bytes() > self.max_item_bytes {
+            self.watch.end(StopReason::ItemBytes);
+        }
+    }
+
+    /// Ends the plugin if the record of its calls takes more room than it may.
+    #[inline]
+    pub(crate) fn check_record(&self) {
+        if let Some(most) = self.max_record_bytes
+            && self.sink.recorded_bytes().is_some_and(|bytes| bytes > most)
+        {
+            self.watch.end(StopReason::RecordBytes);
         }
     }
 
@@ -72,6 +96,9 @@ impl Journal {
         by_host: bool,
     ) -> Option<ProgressResponse> {
         let taken = self.ledger.report(item, reported)?;
+        if reported.status_text.is_some() {
+            self.check_items();
+        }
         if let Some(status) = taken.moved {
             self.watch.cancel.moved(item, status);
         }
@@ -115,13 +142,11 @@ impl Journal {
         let row = &self.ledger.rows()[row];
         let item = row.item.id;
         let progress = Progress { item, reported, current: &row.standing, pending, by_host };
-        let before = self.watch.clock.now();
         let response = self.sink.progress(&progress).max(pending);
-        let after = self.watch.clock.now();
-        if after != before {
-            self.watch.waited(after - before);
-        }
         self.watch.cancel.answer(item, response);
+        if !by_host {
+            self.check_record();
+        }
         response
     }
 
@@ -162,6 +187,7 @@ impl Journal {
         let complete = self.ledger.dropped() == 0;
         if self.ledger.log(entry) {
             self.sink.log(entry);
+            self.check_record();
         } else if complete {
             self.sink.log(&LogEntry {
                 level: LogLevel::Warning,
@@ -177,6 +203,7 @@ impl Journal {
     pub(crate) fn delete_log(&mut self, id: Option<ErrorId>) {
         if self.ledger.delete_log(id) {
             self.sink.log_deleted(id);
+            self.check_record();
         }
     }
 

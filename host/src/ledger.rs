@@ -10,10 +10,17 @@ use crate::sink::Standing;
 /// Named totals of one item at most; more are ignored.
 const MAX_COUNTS: usize = 64;
 
+/// The room that a count takes in addition to its name.
+const COUNT_BYTES: u64 = 64;
+/// The room that an item takes in addition to its name, its text and its counts.
+const ITEM_BYTES: u64 = 256;
+
 /// The items that were prepared, and everything that was said about them.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     rows: Vec<Row>,
+    /// What they take in memory, texts with the room that was made for them.
+    item_bytes: u64,
     by_id: HashMap<ItemId, usize>,
     /// The row that was reported on last.
     last: usize,
@@ -42,6 +49,14 @@ pub(crate) struct Row {
     pub(crate) ended_by_host: bool,
 }
 
+impl Row {
+    fn bytes(&self) -> u64 {
+        let texts = self.item.name.capacity() + self.standing.status_text.capacity();
+        let counts = self.counts.keys().map(|name| COUNT_BYTES + name.capacity() as u64);
+        ITEM_BYTES + texts as u64 + counts.sum::<u64>()
+    }
+}
+
 /// What a report did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Taken {
@@ -55,6 +70,7 @@ impl Ledger {
     pub(crate) fn new(max_log_entries: u64, max_log_bytes: u64) -> Self {
         Self {
             rows: Vec::new(),
+            item_bytes: 0,
             by_id: HashMap::new(),
             last: 0,
             log: Vec::new(),
@@ -78,8 +94,12 @@ impl Ledger {
                 counts: BTreeMap::new(),
                 ended_by_host: false,
             };
+            self.item_bytes += row.bytes();
             match self.by_id.get(&item.id) {
-                Some(&index) => self.rows[index] = row,
+                Some(&index) => {
+                    let before = std::mem::replace(&mut self.rows[index], row);
+                    self.item_bytes -= before.bytes();
+                }
                 None => {
                     self.by_id.insert(item.id, self.rows.len());
                     self.rows.push(row);
@@ -126,7 +146,10 @@ impl Ledger {
             return None;
         }
         if let Some(text) = &reported.status_text {
+            // It keeps the room that it once had.
+            let before = standing.status_text.capacity();
             standing.status_text.clone_from(text);
+            self.item_bytes += (standing.status_text.capacity() - before) as u64;
         }
         let moved = reported.status_type.filter(|&status| standing.status_type != Some(status));
         standing.status_type = reported.status_type.or(standing.status_type);
@@ -161,8 +184,17 @@ impl Ledger {
         let nameable = (1..=64).contains(&name.len())
             && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
         if nameable && (counts.len() < MAX_COUNTS || counts.contains_key(&name)) {
-            counts.insert(name, value);
+            let bytes = COUNT_BYTES + name.capacity() as u64;
+            if counts.insert(name, value).is_none() {
+                self.item_bytes += bytes;
+            }
         }
+    }
+
+    /// What the items take in memory.
+    #[inline]
+    pub(crate) const fn item_bytes(&self) -> u64 {
+        self.item_bytes
     }
 
     /// Keeps a log entry, unless there is no room for it. Whether it was kept.
@@ -321,6 +353,30 @@ mod tests {
         assert_eq!(ledger.dropped(), 4);
         assert_eq!(ledger.count_entries(LogLevel::Error), 7);
         assert_eq!(ledger.codes()[&ID], ErrorCode::NoSpace, "what is left out still counts");
+    }
+
+    #[test]
+    fn what_items_take_is_known_whatever_is_said_about_them() {
+        let mut ledger = ledger();
+        let items = [ID, OTHER].map(|id| Item {
+            id,
+            name: "a".into(),
+            flags: 0,
+            checked: true,
+            last_update_time: None,
+        });
+        ledger.start(&items);
+        for (number, id) in (0..1000).zip([ID, OTHER, ID].into_iter().cycle()) {
+            let text = "x".repeat(number * 7 % 4096);
+            let report = ProgressItem { status_text: Some(text), ..ProgressItem::default() };
+            ledger.report(id, &report);
+            ledger.set_count(id, format!("n{}", number % 80), 1);
+            if number % 300 == 0 {
+                ledger.start(&items[..1]);
+            }
+            let expected = ledger.rows().iter().map(Row::bytes).sum::<u64>();
+            assert_eq!(ledger.item_bytes(), expected, "after {number}");
+        }
     }
 
     #[test]

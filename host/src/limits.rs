@@ -250,13 +250,16 @@ limits! {
         /// plugin is ended.
         handles: "handles", Count, u64 = 10_000;
         /// Files and directories open at once. The system gives a whole process 1,024 unless told
-        /// otherwise, and a plugin must not use up what its host needs. Beyond it opening fails.
+        /// otherwise, and a plugin must not use up what its host needs. Descriptors and streams of
+        /// WASI may be four times as many. Beyond it opening fails.
         open_files: "open-files", Count, u64 = 128;
         /// What one call may hand to the host. Four times what the SDK writes at once. Beyond it
         /// the plugin is ended.
         host_call_bytes: "host-call-bytes", Bytes, u64 = 16 << 20;
-        /// The plugin's own storage, with what was there before. `folder` keeps its trash there.
-        /// Beyond it writing fails with `no-space`.
+        /// The plugin's own storage, with what was there before: the content of each file, however
+        /// sparse, and 4 KiB for each entry. `folder` keeps its trash there. Room is given back when
+        /// its release was seen; what cannot be read counts as full. Beyond it making and writing
+        /// fail with `no-space`.
         storage_bytes: "storage-bytes", Bytes, u64 = 16 << 30;
         /// Items of a handler. Windows shows them in a list. A longer list is refused.
         items: "items", Count, u64 = 10_000;
@@ -265,14 +268,28 @@ limits! {
         log_entries: "log-entries", Count, u64 = 100_000;
         /// Texts of the log entries that are kept. What is beyond is counted and left out.
         log_bytes: "log-bytes", Bytes, u64 = 32 << 20;
+        /// Names, last texts and counts of all items together, which the report has. 10,000 items
+        /// with a line of text and ten counts each take a tenth. Beyond it the plugin is ended.
+        item_bytes: "item-bytes", Bytes, u64 = 32 << 20;
+        /// What is kept of the calls of a plugin: on the disk by `--record`, with the files of
+        /// `--record-files`, and in memory by `test`, `dev` and `replay`. Beyond it the plugin is
+        /// ended; the recording is a valid one up to there.
+        record_bytes: "record-bytes", Bytes, u64 = 128 << 20;
+        /// What `--json` writes of a run, but for the log, which has limits of its own, and the
+        /// report. Nine hours at 25 reports a second. Beyond it a line says so, and of the reports
+        /// only those with which an item ends are written.
+        json_bytes: "json-bytes", Bytes, u64 = 256 << 20;
         /// The end of stdout and of stderr, each, that is kept for error reports.
         output_bytes: "output-bytes", Bytes, u64 = 16 << 10;
         /// Reports that reach the sink. More are merged: the last value and every last status
         /// arrive. No screen shows more.
         progress_per_second: "progress-per-second", PerSecond, u64 = 1_000;
-        /// Time that one call of the plugin computes; waiting for the host does not count.
-        /// Beyond it the plugin is ended.
-        compute_time: "compute-time", Time, Duration = Duration::from_secs(30 * 60);
+        /// Processor time that one call of the plugin takes, with what the host does for it, on all
+        /// threads; waiting does not count. Hashing and copying by `directories` are free for each
+        /// file up to eight times the bytes that it takes on the disk, so that a first sync of
+        /// terabytes is no matter; the holes of a sparse file, and the same bytes over and over,
+        /// count. Beyond it the plugin is ended.
+        compute_time: "compute-time", Time, Duration = Duration::from_secs(60 * 60);
         /// Time that one call takes in all, questions to the user left out. A first sync over a
         /// slow line takes a night. Beyond it the plugin is ended.
         wall_time: "wall-time", Time, Duration = Duration::from_secs(24 * 3600);

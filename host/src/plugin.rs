@@ -9,7 +9,7 @@ use crate::bindings::HandlerPre;
 use crate::cancel::CancelHandle;
 use crate::contract::Description;
 use crate::denied::Links;
-use crate::directories::{self, Fence};
+use crate::directories::{self, Fence, Locks};
 use crate::error::{GrantError, SessionError, StartError};
 use crate::grants::{self, Access, Capability, Grant};
 use crate::journal::Journal;
@@ -195,6 +195,7 @@ pub(crate) struct Prepared {
     pub(crate) store: Store<State>,
     pub(crate) watch: Arc<Watch>,
     pub(crate) parked: Parked,
+    pub(crate) locks: Arc<Mutex<Locks>>,
     pub(crate) stderr: OutputTail,
     pub(crate) max_items: u64,
 }
@@ -386,6 +387,7 @@ impl Plugin {
             source,
         })?;
         let parked = state.parked();
+        let locks = Arc::clone(&state.locks);
         let mut store = Store::new(pre.engine(), state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(size(limits.host_call_bytes));
@@ -407,6 +409,7 @@ impl Plugin {
             store,
             watch,
             parked,
+            locks,
             stderr,
             max_items: limits.items,
         })

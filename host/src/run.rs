@@ -11,6 +11,9 @@ use crate::session::Session;
 /// Errors that are asked about after each attempt, at most.
 const MAX_SHOWN: usize = 1_000;
 
+/// Threads that a session may have for what it began and does not wait for.
+const BLOCKING_THREADS: usize = 4;
+
 /// What a run is to do.
 #[derive(Clone, Debug)]
 pub struct RunRequest {
@@ -181,7 +184,11 @@ pub(crate) struct Runtime(Option<tokio::runtime::Runtime>);
 
 impl Runtime {
     pub(crate) fn new(plugin: &str) -> Result<Self, SessionError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            // Streams of files read on such threads: a plugin may begin any number of reads.
+            .max_blocking_threads(BLOCKING_THREADS)
+            .build();
         runtime.map(|runtime| Self(Some(runtime))).map_err(|source| SessionError::Host {
             plugin: plugin.to_owned(),
             what: "make an async runtime",

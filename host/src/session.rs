@@ -118,7 +118,8 @@ impl Session {
     pub(crate) async fn start(
         prepared: Prepared,
     ) -> Result<Self, (SessionError, Option<Box<dyn Sink>>)> {
-        let Prepared { plugin, pre, mut store, watch, stderr, max_items, parked: _ } = prepared;
+        let Prepared { plugin, pre, mut store, watch, stderr, max_items, parked: _, locks: _ } =
+            prepared;
         let instantiated =
             watched(&watch, Call::Initialize, pre.instantiate_async(&mut store)).await;
         match instantiated {

@@ -1,10 +1,11 @@
 //! A session on a thread of its own, which is given up on where the system does not return.
 
-use std::sync::{Arc, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use crate::cancel::CancelHandle;
+use crate::directories::Locks;
 use crate::error::{Call, SessionError, StartError};
 use crate::hresult::Hresult;
 use crate::journal::Journal;
@@ -34,6 +35,7 @@ pub struct SessionThread {
     plugin: Arc<str>,
     watch: Arc<Watch>,
     parked: Parked,
+    locks: Arc<Mutex<Locks>>,
     work: mpsc::Sender<Work>,
     /// Disconnects when the thread is done with the session.
     gone: mpsc::Receiver<()>,
@@ -75,6 +77,7 @@ impl SessionThread {
     pub(crate) fn start(prepared: Prepared) -> Result<Self, NotStarted> {
         let plugin = Arc::clone(&prepared.plugin);
         let (watch, parked) = (Arc::clone(&prepared.watch), Arc::clone(&prepared.parked));
+        let locks = Arc::clone(&prepared.locks);
         let (work, to_do) = mpsc::channel();
         let (goes, gone) = mpsc::channel();
         let (done, started) = mpsc::sync_channel(1);
@@ -85,7 +88,7 @@ impl SessionThread {
                 live(prepared, &done, &to_do);
             })
             .map_err(|source| (failed(&plugin, "start a thread", source.into()), None))?;
-        let mut session = Self { plugin, watch, parked, work, gone, abandoned: None };
+        let mut session = Self { plugin, watch, parked, locks, work, gone, abandoned: None };
         match session.wait(&started) {
             Ok(Ok(())) => Ok(session),
             Ok(Err(not_started)) => Err(not_started),
@@ -177,6 +180,10 @@ impl SessionThread {
         }
         let (call, reason) = (self.watch.call()?, self.watch.ended()?);
         let mut journal = self.parked.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        // The plugin does nothing more with what it held.
+        if let Ok(mut locks) = self.locks.try_lock() {
+            locks.release();
+        }
         let error = self.watch.error(self.plugin.to_string(), call, reason);
         let died = error.hresult();
         journal.end_items(Some(died));

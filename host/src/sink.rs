@@ -57,6 +57,13 @@ pub trait Sink: Send {
         true
     }
 
+    /// The bytes that this sink has kept or written of the session so far, if they count against the
+    /// limit `record-bytes`. Asked once at the beginning, and after each call where there was an
+    /// answer then.
+    fn recorded_bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// A report. The stronger one of the answer and `progress.pending` is what the plugin is
     /// told, now and from now on.
     fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
@@ -110,6 +117,10 @@ impl<S: Sink + ?Sized> Sink for Box<S> {
 
     fn reads_text(&self) -> bool {
         (**self).reads_text()
+    }
+
+    fn recorded_bytes(&self) -> Option<u64> {
+        (**self).recorded_bytes()
     }
 
     fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {

@@ -4,9 +4,8 @@ use wasmtime::ResourceLimiter;
 use wasmtime::component::{HasData, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use crate::clock;
 use crate::contract::Description;
-use crate::directories::{Fence, Locks};
+use crate::directories::{Fence, Locks, Reading, Writing};
 use crate::error::{Denial, StopReason};
 use crate::grants::{Capability, Grant};
 use crate::journal::Journal;
@@ -39,8 +38,11 @@ pub(crate) struct State {
     pub(crate) fence: Fence,
     pub(crate) storage: Option<Storage>,
     pub(crate) secrets: Secrets,
-    pub(crate) locks: Locks,
+    /// Shared with the session's owner, who releases them if the session does not return.
+    pub(crate) locks: Arc<Mutex<Locks>>,
+    pub(crate) writing: Writing,
     pub(crate) copy_buffer: Vec<u8>,
+    pub(crate) reading: Reading,
     pub(crate) wasi_files: WasiFiles,
     /// Files and directories that are open.
     pub(crate) open_files: u64,
@@ -90,8 +92,10 @@ impl State {
             fence: parts.fence,
             storage: parts.storage,
             secrets: parts.secrets,
-            locks: Locks::default(),
+            locks: Arc::default(),
+            writing: Writing::default(),
             copy_buffer: Vec::new(),
+            reading: Reading::default(),
             wasi_files: WasiFiles::default(),
             open_files: 0,
             max_open_files: limits.open_files,
@@ -185,7 +189,6 @@ impl WasiView for State {
 /// A session whose plugin waits for the system, until this is dropped.
 pub(crate) struct Waiting<'a> {
     state: &'a mut State,
-    since: u64,
 }
 
 impl<'a> Waiting<'a> {
@@ -194,13 +197,12 @@ impl<'a> Waiting<'a> {
             journal.flush_due();
         }
         *state.parked.lock().unwrap_or_else(PoisonError::into_inner) = state.journal.take();
-        Self { state, since: clock::now() }
+        Self { state }
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.state.watch.waited_since(self.since);
         self.state.journal =
             self.state.parked.lock().unwrap_or_else(PoisonError::into_inner).take();
     }

@@ -1,164 +1,286 @@
-//! The plugin's own storage, and how much it holds.
+//! The plugin's own storage, and the quota on what it holds.
+//!
+//! Every entry and every byte that comes into the storage is reserved here first, whichever call
+//! brings it. Room is given back when its release was seen: an entry whose last name is gone and
+//! that is not open, or a fresh measurement.
 
+use std::collections::HashSet;
 use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
-use std::time::Duration;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::clock;
+use crate::directories::{ENTRY_BYTES, FileIdentity, MAX_LINKED, look_at_file, measure};
 use crate::grants::Access;
 
 /// What the storage is called where a grant would have its name.
 pub(crate) const STORAGE: &str = "storage";
 
-/// How often the storage is measured anew at most, in nanoseconds.
-const MEASURE_EVERY: u64 = 1_000_000_000;
-
-/// How long measuring may hold up the plugin.
-const PATIENCE: Duration = Duration::from_millis(50);
-
-/// What an entry takes beside its content.
-pub(crate) const ENTRY_BYTES: u64 = 4096;
+/// The time between two measurements, in multiples of what the last one took.
+const MEASURE_RATIO: u64 = 20;
 
 /// The storage of one session.
 #[derive(Clone, Debug)]
 pub(crate) struct Storage {
     pub(crate) path: PathBuf,
     pub(crate) access: Access,
-    account: Arc<Account>,
-}
-
-/// What is in it, by all that is known.
-#[derive(Debug)]
-struct Account {
-    path: PathBuf,
     quota: u64,
-    /// What was there when it was measured; grows while that goes on.
-    before: Arc<AtomicU64>,
-    /// What came to it since.
-    added: AtomicU64,
-    /// When it was measured; 0: never.
-    measured: Mutex<u64>,
-    /// Files that are open. They take room even when they have no name any more.
-    open: Mutex<Vec<Weak<File>>>,
+    account: Arc<Mutex<Account>>,
 }
 
-/// The storage is full: the number of bytes that it holds.
+/// What is known about the content.
+#[derive(Debug, Default)]
+struct Account {
+    /// Bytes that are there or reserved. Never less than what is there.
+    used: u64,
+    /// Whether something could not be measured. The storage counts as full then.
+    unreadable: bool,
+    /// When the last measurement ended, and how long it took; absent: there was none.
+    measured: Option<(u64, u64)>,
+    /// Whether a measurement may find less than before.
+    loosened: bool,
+    /// Files that are open. They take room even when they have no name any more.
+    open: Vec<Weak<File>>,
+    /// Files that may have a name outside of the storage.
+    shared: HashSet<FileIdentity>,
+    /// Whether every file with several names counts as one of these.
+    all_shared: bool,
+}
+
+/// The storage is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Full(pub(crate) u64);
+pub(crate) struct Full {
+    /// The bytes that it holds.
+    pub(crate) used: u64,
+    /// Whether it counts as full since part of it cannot be read.
+    pub(crate) unreadable: bool,
+}
+
+/// Room that is reserved for something that is about to be made. It is released unless that was
+/// [kept](Self::keep).
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Reservation(Option<(Storage, u64)>);
+
+impl Reservation {
+    /// Where nothing is counted.
+    pub(crate) const NONE: Self = Self(None);
+
+    /// It is there now.
+    pub(crate) fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if let Some((storage, bytes)) = self.0.take() {
+            storage.released(bytes);
+        }
+    }
+}
 
 impl Storage {
     pub(crate) fn new(path: PathBuf, access: Access, quota: u64) -> Self {
-        let account = Account {
-            path: path.clone(),
-            quota,
-            before: Arc::default(),
-            added: AtomicU64::new(0),
-            measured: Mutex::new(0),
-            open: Mutex::default(),
-        };
-        Self { path, access, account: Arc::new(account) }
+        Self { path, access, quota, account: Arc::default() }
     }
 
-    /// Takes room for so many bytes. What is removed gives its room back when it is missing the
-    /// next time that the storage is measured, which is when it is full.
+    fn lock(&self) -> MutexGuard<'_, Account> {
+        self.account.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reserves room for one more entry and its content.
+    pub(crate) fn reserve(&self, content: u64) -> Result<Reservation, Full> {
+        let bytes = ENTRY_BYTES.saturating_add(content);
+        self.charge(bytes)?;
+        Ok(Reservation(Some((self.clone(), bytes))))
+    }
+
+    /// Reserves room for content that is about to be written.
     pub(crate) fn charge(&self, bytes: u64) -> Result<(), Full> {
-        let account = &self.account;
-        if bytes == 0 {
+        // Without a quota there is nothing to measure.
+        if bytes == 0 || self.quota == u64::MAX {
             return Ok(());
         }
-        let fits = || account.used().saturating_add(bytes) <= account.quota;
-        if account.measure(false) || !fits() {
-            account.measure(true);
-            if !fits() {
-                return Err(Full(account.used()));
-            }
+        let mut account = self.lock();
+        if account.measured.is_none()
+            || (!account.fits(bytes, self.quota) && account.may_measure_again())
+        {
+            account.measure(self);
         }
-        account.added.fetch_add(bytes, Ordering::Relaxed);
+        if !account.fits(bytes, self.quota) {
+            return Err(Full { used: account.used, unreadable: account.unreadable });
+        }
+        account.used = account.used.saturating_add(bytes);
         Ok(())
+    }
+
+    /// Measures it unless that was done, so that no call has to which must not wait.
+    pub(crate) fn prepare(&self) {
+        let mut account = self.lock();
+        if account.measured.is_none() && self.quota != u64::MAX {
+            account.measure(self);
+        }
+    }
+
+    /// So many bytes were seen to be gone.
+    pub(crate) fn released(&self, bytes: u64) {
+        let mut account = self.lock();
+        account.used = account.used.saturating_sub(bytes);
+    }
+
+    /// Something may be gone. How much, the next measurement finds out, when the storage is full.
+    pub(crate) fn loosened(&self) {
+        self.lock().loosened = true;
+    }
+
+    /// An entry lost a name. It is gone with its last one, unless it is still open.
+    pub(crate) fn removed(&self, identity: FileIdentity, names: u64, content: u64) {
+        let mut account = self.lock();
+        match names <= 1 && !account.is_open(identity) {
+            true => {
+                account.used = account.used.saturating_sub(ENTRY_BYTES.saturating_add(content));
+            }
+            false => account.loosened = true,
+        }
     }
 
     /// A file in the storage is open.
     pub(crate) fn opened(&self, file: &Arc<File>) {
-        let mut open = self.account.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|file| file.strong_count() > 0);
-        open.push(Arc::downgrade(file));
+        let mut account = self.lock();
+        account.open.retain(|file| file.strong_count() > 0);
+        account.open.push(Arc::downgrade(file));
+    }
+
+    /// A file in the storage has a name elsewhere, too.
+    pub(crate) fn share(&self, identity: FileIdentity) {
+        let mut account = self.lock();
+        if account.shared.len() < MAX_LINKED {
+            account.shared.insert(identity);
+        } else {
+            account.all_shared = true;
+        }
+    }
+
+    /// Whether a file that was opened elsewhere, and has several names, has one in the storage.
+    pub(crate) fn is_shared(&self, identity: FileIdentity) -> bool {
+        if self.quota == u64::MAX {
+            return false;
+        }
+        let mut account = self.lock();
+        if account.measured.is_none() {
+            account.measure(self);
+        }
+        account.all_shared || account.shared.contains(&identity)
     }
 }
 
 impl Account {
-    fn used(&self) -> u64 {
-        self.before.load(Ordering::Relaxed).saturating_add(self.added.load(Ordering::Relaxed))
+    fn fits(&self, bytes: u64, quota: u64) -> bool {
+        !self.unreadable && self.used.saturating_add(bytes) <= quota
     }
 
-    /// Adds up what is there, on a thread of its own: it may be much, and the plugin's thread must
-    /// not wait long for it. What comes to it meanwhile may be counted twice. Without `again` only
-    /// the first time; whether that was now.
-    fn measure(&self, again: bool) -> bool {
-        let mut measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Whether there may be less than before, and measuring takes a small part of the time.
+    fn may_measure_again(&self) -> bool {
+        let due = |(at, took): (u64, u64)| {
+            clock::now().saturating_sub(at) >= took.saturating_mul(MEASURE_RATIO)
+        };
+        (self.loosened || self.unreadable) && self.measured.is_none_or(due)
+    }
+
+    fn measure(&mut self, storage: &Storage) {
+        let begun = clock::now();
+        let usage = measure(&storage.path, storage.quota);
+        self.used = usage.bytes.saturating_add(self.nameless_bytes());
+        self.unreadable = usage.unreadable;
+        self.shared.extend(usage.linked);
+        self.all_shared |= usage.more_linked;
+        self.loosened = false;
         let now = clock::now();
-        let due = *measured == 0 || (again && now.saturating_sub(*measured) >= MEASURE_EVERY);
-        if !due {
-            return false;
-        }
-        *measured = now;
-        let nameless = self.nameless_bytes();
-        let first = self.before.load(Ordering::Relaxed) == 0;
-        let (path, before) = (self.path.clone(), Arc::clone(&self.before));
-        let (done, wait) = mpsc::sync_channel(1);
-        // Without a thread to measure it, what was there before does not count.
-        let _ = std::thread::Builder::new().name("syncmgr-storage".to_owned()).spawn(move || {
-            let mut total = nameless;
-            add_up(&path, |bytes| {
-                total = total.saturating_add(bytes);
-                if first {
-                    before.store(total, Ordering::Relaxed);
-                }
-            });
-            let _ = done.send(total);
-        });
-        // What takes longer than this stays counted as it was.
-        if let Ok(total) = wait.recv_timeout(PATIENCE) {
-            self.before.store(total, Ordering::Relaxed);
-            self.added.store(0, Ordering::Relaxed);
-        }
-        true
+        self.measured = Some((now, now.saturating_sub(begun)));
+    }
+
+    fn is_open(&self, identity: FileIdentity) -> bool {
+        let mut files = self.open.iter().filter_map(Weak::upgrade);
+        // One that cannot be looked at may be that one.
+        files.any(|file| look_at_file(&file).map_or(true, |seen| seen.identity == identity))
     }
 
     /// The size of files that are open and have no name.
     fn nameless_bytes(&self) -> u64 {
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let files = open.iter().filter_map(Weak::upgrade);
-        files.filter_map(|file| file.metadata().ok()).map(|metadata| nameless(&metadata)).sum()
+        let files = self.open.iter().filter_map(Weak::upgrade);
+        let seen = files.filter_map(|file| look_at_file(&file).ok());
+        seen.filter(|seen| seen.names == 0)
+            .map(|seen| seen.size.saturating_add(ENTRY_BYTES))
+            .fold(0, u64::saturating_add)
     }
 }
 
-#[cfg(unix)]
-fn nameless(metadata: &std::fs::Metadata) -> u64 {
-    let names = std::os::unix::fs::MetadataExt::nlink(metadata);
-    if names == 0 { metadata.len() } else { 0 }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Where a file that is open keeps its name.
-#[cfg(not(unix))]
-fn nameless(_metadata: &std::fs::Metadata) -> u64 {
-    0
-}
+    const QUOTA: u64 = 10 * ENTRY_BYTES;
 
-/// Passes on what everything below a directory takes.
-fn add_up(directory: &Path, mut add: impl FnMut(u64)) {
-    let mut rest = vec![directory.to_owned()];
-    while let Some(directory) = rest.pop() {
-        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
-            match entry.metadata() {
-                Ok(metadata) if metadata.is_dir() => {
-                    add(ENTRY_BYTES);
-                    rest.push(entry.path());
-                }
-                Ok(metadata) => add(metadata.len().saturating_add(ENTRY_BYTES)),
-                Err(_) => {}
-            }
+    fn storage(quota: u64) -> std::io::Result<(tempfile::TempDir, Storage)> {
+        let home = tempfile::tempdir()?;
+        let storage = Storage::new(home.path().to_owned(), Access::ReadWrite, quota);
+        Ok((home, storage))
+    }
+
+    #[test]
+    fn a_reservation_that_came_to_nothing_is_released() -> std::io::Result<()> {
+        let (_home, storage) = storage(QUOTA)?;
+        for _ in 0..100 {
+            drop(storage.reserve(0).expect("there is room"));
         }
+        for _ in 0..10 {
+            storage.reserve(0).expect("there is room").keep();
+        }
+        assert_eq!(storage.reserve(0).unwrap_err().used, QUOTA);
+        Ok(())
+    }
+
+    #[test]
+    fn room_is_given_back_when_its_release_was_seen() -> std::io::Result<()> {
+        let (home, storage) = storage(QUOTA)?;
+        let path = home.path().join("file");
+        std::fs::write(&path, vec![0; 20_000])?;
+        let file = Arc::new(File::open(&path)?);
+        let seen = look_at_file(&file)?;
+        assert!(storage.charge(20_000).is_err(), "it holds 20,000 bytes and an entry");
+        // With another name, and while it is open, it takes its room.
+        for names in [2, 3] {
+            storage.removed(seen.identity, names, seen.size);
+            assert!(storage.charge(20_000).is_err(), "{names} names");
+        }
+        storage.opened(&file);
+        std::fs::remove_file(&path)?;
+        storage.removed(seen.identity, 1, seen.size);
+        assert!(storage.charge(20_000).is_err(), "it is open");
+        drop(file);
+        storage.loosened();
+        assert_eq!(storage.charge(20_000), Ok(()));
+        Ok(())
+    }
+
+    #[test]
+    fn a_storage_that_cannot_be_read_is_full() -> std::io::Result<()> {
+        let (home, storage) = storage(QUOTA)?;
+        std::fs::remove_dir(home.path())?;
+        let full = Full { used: 0, unreadable: true };
+        assert_eq!(storage.charge(1), Err(full));
+        std::fs::create_dir(home.path())?;
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        assert_eq!(storage.charge(1), Ok(()));
+        Ok(())
+    }
+
+    #[test]
+    fn without_a_quota_nothing_is_measured() -> std::io::Result<()> {
+        let (home, storage) = storage(u64::MAX)?;
+        std::fs::remove_dir(home.path())?;
+        assert_eq!(storage.charge(u64::MAX), Ok(()));
+        std::fs::create_dir(home.path())
     }
 }

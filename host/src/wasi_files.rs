@@ -6,9 +6,10 @@
 //! session's journal is parked meanwhile, as it is for our own interface.
 
 mod counted;
+mod links;
 mod paths;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
 
 use wasmtime::StoreContextMut;
@@ -25,17 +26,19 @@ use wasmtime_wasi::p2::bindings::io::streams::{
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult, StreamResult};
 
 use crate::denied::WASI;
+use crate::directories::{FileIdentity, look_at_file};
 use crate::state::{State, Waiting};
-use crate::storage::{ENTRY_BYTES, STORAGE};
+use crate::storage::{Full, Reservation, STORAGE};
 use counted::{Counted, OpenFile, length};
 
 type Answer<T> = wasmtime::Result<(Result<T, ErrorCode>,)>;
 
 /// Listings that are held at once: each has the names of a whole directory.
 const MAX_LISTINGS: usize = 8;
-/// Entries of a directory that can be listed by WASI. Our own interface lists any number, a page
-/// at a time.
+/// Entries that all of these have together. Our own interface lists any number, a page at a time.
 const MAX_LISTED: usize = 100_000;
+/// Descriptors and streams of all open files, in multiples of `open-files`. A stream holds 64 KiB.
+const MAX_STREAMS: u64 = 4;
 
 /// What a plugin has open through WASI.
 #[derive(Debug, Default)]
@@ -44,14 +47,28 @@ pub(crate) struct WasiFiles {
     stored: HashSet<u32>,
     /// What was opened. A stream keeps a file open when its descriptor is gone.
     opened: Vec<Weak<std::fs::File>>,
-    /// The listings that there are.
-    listings: HashSet<u32>,
+    /// The directories that WASI begins with.
+    roots: Vec<FileIdentity>,
+    /// The listings that there are, and how many entries each has.
+    listings: HashMap<u32, usize>,
 }
 
 impl WasiFiles {
     fn count_open(&mut self) -> u64 {
         self.opened.retain(|file| file.strong_count() > 0);
         self.opened.len() as u64
+    }
+
+    /// Descriptors and streams of what is open.
+    fn count_streams(&self) -> u64 {
+        self.opened.iter().map(|file| file.strong_count() as u64).sum()
+    }
+
+    /// Whether a file is open.
+    pub(crate) fn has_open(&self, identity: FileIdentity) -> bool {
+        let mut files = self.opened.iter().filter_map(Weak::upgrade);
+        // One that cannot be looked at may be that one.
+        files.any(|file| look_at_file(&file).map_or(true, |seen| seen.identity == identity))
     }
 }
 
@@ -121,6 +138,12 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
         let state = store.data_mut();
         let directories = state.filesystem().get_directories()?;
         for (directory, path) in &directories {
+            if let Descriptor::Dir(root) = state.table.get(directory)?
+                && let Ok(seen) = look_at_file(&root.dir)
+                && !state.wasi_files.roots.contains(&seen.identity)
+            {
+                state.wasi_files.roots.push(seen.identity);
+            }
             if path.strip_prefix('/') == Some(STORAGE) {
                 state.wasi_files.stored.insert(directory.rep());
             }
@@ -150,13 +173,28 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
         "rename-at" rename_at;
         "link-at" link_at;
         "open-at" open_at;
+        "create-directory-at" create_directory_at;
+        "symlink-at" symlink_at;
+        "remove-directory-at" remove_directory_at;
+        "unlink-file-at" unlink_file_at;
         "write" write;
         "set-size" set_size;
     }
+    types.func_wrap("[method]descriptor.read-via-stream", |mut store, arguments| {
+        let (this, offset): (Resource<Descriptor>, u64) = arguments;
+        let state: &mut State = &mut Waiting::new(store.data_mut());
+        if state.has_many_streams() {
+            return Ok((Err(ErrorCode::Quota),));
+        }
+        answer(state.filesystem().read_via_stream(this, offset))
+    })?;
     types.func_wrap("[method]descriptor.write-via-stream", |mut store, arguments| {
         let (this, offset): (Resource<Descriptor>, u64) = arguments;
         let state: &mut State = &mut Waiting::new(store.data_mut());
         state.pass("wasi:filesystem write-via-stream")?;
+        if state.has_many_streams() {
+            return Ok((Err(ErrorCode::Quota),));
+        }
         let place = state.stored_file(&this)?.map(|file| (file, Some(offset)));
         let stream = state.filesystem().write_via_stream(this, offset);
         state.counted(stream, place)
@@ -165,6 +203,9 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
         let (this,): (Resource<Descriptor>,) = arguments;
         let state: &mut State = &mut Waiting::new(store.data_mut());
         state.pass("wasi:filesystem append-via-stream")?;
+        if state.has_many_streams() {
+            return Ok((Err(ErrorCode::Quota),));
+        }
         let place = state.stored_file(&this)?.map(|file| (file, None));
         let stream = state.filesystem().append_via_stream(this);
         state.counted(stream, place)
@@ -177,16 +218,12 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
         "set-times" set_times(accessed: NewTimestamp, modified: NewTimestamp) -> (), pass;
         "read" read(len: u64, offset: u64) -> (Vec<u8>, bool);
         "sync" sync() -> ();
-        "create-directory-at" create_directory_at(path: String) -> (), pass;
         "stat" stat() -> DescriptorStat;
         "stat-at" stat_at(flags: PathFlags, path: String) -> DescriptorStat;
         "set-times-at" set_times_at(
             flags: PathFlags, path: String, accessed: NewTimestamp, modified: NewTimestamp
         ) -> (), pass;
         "readlink-at" readlink_at(path: String) -> String;
-        "remove-directory-at" remove_directory_at(path: String) -> (), pass;
-        "symlink-at" symlink_at(from: String, to: String) -> (), pass;
-        "unlink-file-at" unlink_file_at(path: String) -> (), pass;
         "metadata-hash" metadata_hash() -> MetadataHashValue;
         "metadata-hash-at" metadata_hash_at(flags: PathFlags, path: String) -> MetadataHashValue;
     }
@@ -257,59 +294,123 @@ async fn open_at(
         // What a program gets that has too many of its own open has no name in WASI.
         return Ok((Err(ErrorCode::Quota),));
     }
-    if !answers(state, &this, path_flags, &path).await? {
-        return Ok((Err(ErrorCode::NotPermitted),));
-    }
+    let there = match find(state, &this, path_flags, &path).await? {
+        Found::Waits => return Ok((Err(ErrorCode::NotPermitted),)),
+        Found::There => true,
+        Found::Nothing => false,
+    };
     let stored = state.wasi_files.stored.contains(&this.rep());
-    if stored && open_flags.contains(OpenFlags::CREATE) {
-        let storage = state.storage.as_ref();
-        if storage.is_some_and(|storage| storage.charge(ENTRY_BYTES).is_err()) {
-            return Ok((Err(ErrorCode::InsufficientSpace),));
-        }
-    }
+    let room = match stored && !there && open_flags.contains(OpenFlags::CREATE) {
+        true => state.reserve_entry(&this, 0),
+        false => Ok(Reservation::NONE),
+    };
+    let Ok(room) = room else { return Ok((Err(ErrorCode::InsufficientSpace),)) };
     let opened = state.filesystem().open_at(this, path_flags, path, open_flags, flags).await;
     if let Ok(opened) = &opened {
+        room.keep();
         let (file, is_file) = match state.table.get(opened)? {
             Descriptor::File(file) => (Arc::clone(&file.file), true),
             Descriptor::Dir(directory) => (Arc::clone(&directory.dir), false),
         };
         state.wasi_files.opened.push(Arc::downgrade(&file));
-        if stored {
+        let writes = is_file && flags.contains(DescriptorFlags::WRITE);
+        if stored || (writes && state.is_shared_with_storage(&file)) {
             state.wasi_files.stored.insert(opened.rep());
             if let Some(storage) = state.storage.as_ref().filter(|_| is_file) {
                 storage.opened(&file);
+                if open_flags.contains(OpenFlags::TRUNCATE) {
+                    storage.loosened();
+                }
             }
         }
     }
     answer(opened)
 }
 
-/// Whether opening does not wait: that of a FIFO would, for its other end, and a device may act on
-/// being opened. What is not there, opening tells.
-async fn answers(
+/// What a path leads to.
+enum Found {
+    Nothing,
+    There,
+    /// Opening it would wait, as that of a FIFO does for its other end, or a device may act on it.
+    Waits,
+}
+
+async fn find(
     state: &mut State,
     directory: &Resource<Descriptor>,
     flags: PathFlags,
     path: &str,
-) -> wasmtime::Result<bool> {
+) -> wasmtime::Result<Found> {
     let directory = Resource::new_borrow(directory.rep());
     let stat = match state.filesystem().stat_at(directory, flags, path.to_owned()).await {
         Ok(stat) => stat,
         Err(error) => {
+            // What the matter is, opening finds out.
             error.downcast()?;
-            return Ok(true);
+            return Ok(Found::Nothing);
         }
     };
     Ok(match stat.type_ {
         DescriptorType::RegularFile | DescriptorType::Directory | DescriptorType::SymbolicLink => {
-            true
+            Found::There
         }
         DescriptorType::Unknown
         | DescriptorType::BlockDevice
         | DescriptorType::CharacterDevice
         | DescriptorType::Fifo
-        | DescriptorType::Socket => false,
+        | DescriptorType::Socket => Found::Waits,
     })
+}
+
+async fn create_directory_at(
+    state: &mut State,
+    (this, path): (Resource<Descriptor>, String),
+) -> Answer<()> {
+    state.pass("wasi:filesystem create-directory-at")?;
+    let Ok(room) = state.reserve_entry(&this, 0) else {
+        return Ok((Err(ErrorCode::InsufficientSpace),));
+    };
+    made(room, state.filesystem().create_directory_at(this, path).await)
+}
+
+async fn symlink_at(
+    state: &mut State,
+    (this, text, path): (Resource<Descriptor>, String, String),
+) -> Answer<()> {
+    state.pass("wasi:filesystem symlink-at")?;
+    if let Err(error) = links::may_link(state, &text, &this, &path).await? {
+        return Ok((Err(error),));
+    }
+    let Ok(room) = state.reserve_entry(&this, text.len() as u64) else {
+        return Ok((Err(ErrorCode::InsufficientSpace),));
+    };
+    made(room, state.filesystem().symlink_at(this, text, path).await)
+}
+
+async fn remove_directory_at(
+    state: &mut State,
+    (this, path): (Resource<Descriptor>, String),
+) -> Answer<()> {
+    state.pass("wasi:filesystem remove-directory-at")?;
+    state.loosen(&this);
+    answer(state.filesystem().remove_directory_at(this, path).await)
+}
+
+async fn unlink_file_at(
+    state: &mut State,
+    (this, path): (Resource<Descriptor>, String),
+) -> Answer<()> {
+    state.pass("wasi:filesystem unlink-file-at")?;
+    state.loosen(&this);
+    answer(state.filesystem().unlink_file_at(this, path).await)
+}
+
+/// Keeps the room for what was made.
+fn made(room: Reservation, result: FsResult<()>) -> Answer<()> {
+    if result.is_ok() {
+        room.keep();
+    }
+    answer(result)
 }
 
 async fn read_directory(
@@ -319,17 +420,22 @@ async fn read_directory(
     if state.wasi_files.listings.len() >= MAX_LISTINGS {
         return Ok((Err(ErrorCode::Quota),));
     }
+    let mut entries = 0;
     if let Descriptor::Dir(directory) = state.table.get(&this)? {
         let directory = Arc::clone(&directory.dir);
-        match crate::directories::count_entries(&directory, MAX_LISTED) {
-            Ok(count) if count > MAX_LISTED => return Ok((Err(ErrorCode::Overflow),)),
-            // What is the matter, wasmtime finds out, too.
-            Ok(_) | Err(_) => {}
+        // What the matter is with a directory that cannot be read, wasmtime finds out, too.
+        entries = crate::directories::count_entries(&directory, MAX_LISTED).unwrap_or(0);
+        let held: usize = state.wasi_files.listings.values().sum();
+        if entries > MAX_LISTED {
+            return Ok((Err(ErrorCode::Overflow),));
+        }
+        if entries + held > MAX_LISTED {
+            return Ok((Err(ErrorCode::Quota),));
         }
     }
     let listing = state.filesystem().read_directory(this).await;
     if let Ok(listing) = &listing {
-        state.wasi_files.listings.insert(listing.rep());
+        state.wasi_files.listings.insert(listing.rep(), entries);
     }
     answer(listing)
 }
@@ -350,6 +456,10 @@ async fn rename_at(
     if crosses(state, &this, &to) {
         return Ok((Err(ErrorCode::CrossDevice),));
     }
+    if let Err(error) = links::may_move(state, (&this, &path), (&to, &to_path)).await? {
+        return Ok((Err(error),));
+    }
+    state.loosen(&to);
     answer(state.filesystem().rename_at(this, path, to, to_path).await)
 }
 
@@ -362,7 +472,13 @@ async fn link_at(
     if crosses(state, &this, &to) {
         return Ok((Err(ErrorCode::CrossDevice),));
     }
-    answer(state.filesystem().link_at(this, flags, path, to, to_path).await)
+    if let Err(error) = links::may_move(state, (&this, &path), (&to, &to_path)).await? {
+        return Ok((Err(error),));
+    }
+    let Ok(room) = state.reserve_entry(&to, 0) else {
+        return Ok((Err(ErrorCode::InsufficientSpace),));
+    };
+    made(room, state.filesystem().link_at(this, flags, path, to, to_path).await)
 }
 
 async fn write(state: &mut State, arguments: (Resource<Descriptor>, Vec<u8>, u64)) -> Answer<u64> {
@@ -385,6 +501,7 @@ async fn set_size(state: &mut State, arguments: (Resource<Descriptor>, u64)) -> 
     {
         return Ok((Err(ErrorCode::InsufficientSpace),));
     }
+    state.loosen(&this);
     answer(state.filesystem().set_size(this, size).await)
 }
 
@@ -400,8 +517,38 @@ impl State {
         })
     }
 
+    /// Reserves room for one more entry, if it comes to the storage.
+    fn reserve_entry(
+        &self,
+        directory: &Resource<Descriptor>,
+        content: u64,
+    ) -> Result<Reservation, Full> {
+        let stored = self.wasi_files.stored.contains(&directory.rep());
+        let storage = self.storage.as_ref().filter(|_| stored);
+        storage.map_or(Ok(Reservation::NONE), |storage| storage.reserve(content))
+    }
+
+    /// What is about to be done may make room in the storage, if it is done there.
+    fn loosen(&self, descriptor: &Resource<Descriptor>) {
+        if let Some(storage) = &self.storage
+            && self.wasi_files.stored.contains(&descriptor.rep())
+        {
+            storage.loosened();
+        }
+    }
+
+    /// Whether a file, opened elsewhere, has a name in the storage, where it would grow.
+    fn is_shared_with_storage(&self, file: &OpenFile) -> bool {
+        let Some(storage) = &self.storage else { return false };
+        look_at_file(file).map_or(true, |seen| seen.names > 1 && storage.is_shared(seen.identity))
+    }
+
+    fn has_many_streams(&self) -> bool {
+        self.wasi_files.count_streams() >= self.max_open_files.saturating_mul(MAX_STREAMS)
+    }
+
     /// Takes room for a file that will end there.
-    fn grow(&self, file: &OpenFile, end: u64) -> Result<(), crate::storage::Full> {
+    fn grow(&self, file: &OpenFile, end: u64) -> Result<(), Full> {
         let growth = end.saturating_sub(length(file));
         self.storage.as_ref().map_or(Ok(()), |storage| storage.charge(growth))
     }
@@ -416,6 +563,7 @@ impl State {
             return answer(stream);
         };
         let storage = storage.clone();
+        storage.prepare();
         let stream = self.table.delete(Resource::<DynOutputStream>::new_own(stream.rep()))?;
         let counted: DynOutputStream = Box::new(Counted { stream, storage, file, at });
         Ok((Ok(self.table.push(counted)?),))

@@ -26,12 +26,12 @@ pub(crate) struct Watch {
     asking: AtomicBool,
     /// When the user last answered; 0: never.
     answered: AtomicU64,
-    /// Time that calls ran on a thread, up to the piece in progress.
-    ran: AtomicU64,
-    /// When the piece in progress began; 0: there is none.
-    running_since: AtomicU64,
-    /// Time of those that the plugin waited for the host.
-    waited: AtomicU64,
+    /// Processor time of calls, with what the host did for them, up to the last look.
+    computed: AtomicU64,
+    /// Whether a call runs on a thread, and how much processor time that thread had at the last
+    /// look. Only that thread looks.
+    running: AtomicBool,
+    looked_at: AtomicU64,
     /// What all calls before this one computed.
     computed_before: AtomicU64,
     grace: u64,
@@ -54,9 +54,9 @@ impl Watch {
             sign: AtomicU64::new(0),
             asking: AtomicBool::new(false),
             answered: AtomicU64::new(0),
-            ran: AtomicU64::new(0),
-            running_since: AtomicU64::new(0),
-            waited: AtomicU64::new(0),
+            computed: AtomicU64::new(0),
+            running: AtomicBool::new(false),
+            looked_at: AtomicU64::new(0),
             computed_before: AtomicU64::new(0),
             grace: clock::nanoseconds(limits.grace),
             wall_time: clock::nanoseconds(limits.wall_time),
@@ -140,44 +140,51 @@ impl Watch {
 
     /// The plugin runs on this thread, until [`Watch::stop_running`].
     pub(crate) fn start_running(&self) {
-        self.running_since.store(clock::now(), Ordering::Relaxed);
+        self.looked_at.store(clock::thread_time(), Ordering::Relaxed);
+        self.running.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn stop_running(&self) {
-        let since = self.running_since.swap(0, Ordering::Relaxed);
-        self.ran.fetch_add(clock::now().saturating_sub(since), Ordering::Relaxed);
+        self.look();
+        self.running.store(false, Ordering::Relaxed);
     }
 
-    /// The plugin waited for the host meanwhile. Outside of its calls it waits for nothing.
-    pub(crate) fn waited(&self, nanoseconds: u64) {
-        if self.running_since.load(Ordering::Relaxed) != 0 {
-            self.waited.fetch_add(nanoseconds, Ordering::Relaxed);
+    /// Adds what this thread computed since the last look.
+    fn look(&self) {
+        if self.running.load(Ordering::Relaxed) {
+            let now = clock::thread_time();
+            let before = self.looked_at.swap(now, Ordering::Relaxed);
+            self.computed.fetch_add(now.saturating_sub(before), Ordering::Relaxed);
         }
     }
 
-    /// It waited since then, as far as that was within the poll that goes on: what lies between polls
-    /// was not counted as computing.
-    pub(crate) fn waited_since(&self, since: u64) {
-        let running_since = self.running_since.load(Ordering::Relaxed);
-        self.waited(clock::now().saturating_sub(since.max(running_since)));
-    }
-
-    /// What the session has computed, in nanoseconds.
+    /// What the session has computed up to the last look, in nanoseconds.
     pub(crate) fn computed(&self) -> u64 {
-        let piece = match self.running_since.load(Ordering::Relaxed) {
-            0 => 0,
-            since => clock::now().saturating_sub(since),
-        };
-        let ran = self.ran.load(Ordering::Relaxed).saturating_add(piece);
-        ran.saturating_sub(self.waited.load(Ordering::Relaxed))
+        self.computed.load(Ordering::Relaxed)
     }
 
     /// A look from within the plugin's thread, every tick that it computes.
     pub(crate) fn check_computing(&self) {
+        self.look();
+        self.check_computed();
+    }
+
+    fn check_computed(&self) {
         let before = self.computed_before.load(Ordering::Relaxed);
         if self.computed().saturating_sub(before) > self.compute_time {
             self.end(StopReason::ComputeTime);
         }
+    }
+
+    /// What this thread does until the answer is dropped counts by [`Piecework`] only.
+    pub(crate) fn apart(&self) -> Apart<'_> {
+        self.look();
+        Apart(self)
+    }
+
+    /// Begins to measure pieces of work that the host does for the plugin, on any thread.
+    pub(crate) fn piecework(&self) -> Piecework<'_> {
+        Piecework { watch: self, looked_at: clock::thread_time() }
     }
 
     /// The plugin called one of our own interfaces.
@@ -192,7 +199,6 @@ impl Watch {
         let since = clock::now();
         let answer = ask();
         let took = clock::now().saturating_sub(since);
-        self.waited(took);
         self.call_since.fetch_add(took, Ordering::AcqRel);
         let now = clock::now();
         self.sign.store(now, Ordering::Relaxed);
@@ -224,6 +230,33 @@ impl Watch {
             self.end(StopReason::WallTime);
         } else if passed(sign, self.idle_time) {
             self.end(StopReason::IdleTime);
+        }
+    }
+}
+
+/// While it is there, the processor time of the session's own thread does not count by itself.
+pub(crate) struct Apart<'a>(&'a Watch);
+
+impl Drop for Apart<'_> {
+    fn drop(&mut self) {
+        self.0.looked_at.store(clock::thread_time(), Ordering::Relaxed);
+    }
+}
+
+/// Measures what a thread does for a plugin, a piece at a time.
+pub(crate) struct Piecework<'a> {
+    watch: &'a Watch,
+    looked_at: u64,
+}
+
+impl Piecework<'_> {
+    /// A piece is done. It counts as computing, unless it was `free`.
+    pub(crate) fn piece(&mut self, free: bool) {
+        let now = clock::thread_time();
+        let took = now.saturating_sub(std::mem::replace(&mut self.looked_at, now));
+        if !free {
+            self.watch.computed.fetch_add(took, Ordering::Relaxed);
+            self.watch.check_computed();
         }
     }
 }

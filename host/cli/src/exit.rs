@@ -58,10 +58,15 @@ impl Exit {
         }
         if let Some(error) = error.downcast_ref::<KitError>() {
             return match error {
-                KitError::UnknownCheck { .. } | KitError::Recording { .. } | KitError::Grant(_) => {
-                    Self::Usage
+                KitError::UnknownCheck { .. }
+                | KitError::Recording { .. }
+                | KitError::RecordingFull { .. }
+                | KitError::Grant(_)
+                | KitError::Start(StartError::Grant(_)) => Self::Usage,
+                KitError::Start(StartError::Session(error)) => Self::of_session_error(error),
+                KitError::File { .. } | KitError::Start(StartError::Quarantined { .. }) => {
+                    Self::Died
                 }
-                KitError::File { .. } | KitError::Start(_) => Self::Died,
             };
         }
         if error.is::<LoadError>() || error.is::<GrantError>() || error.is::<StartError>() {

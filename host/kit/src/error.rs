@@ -25,7 +25,7 @@ pub enum KitError {
         name: String,
     },
     /// A recording cannot be understood.
-    #[error("{} is not a recording: line {line}: {message}", path.display())]
+    #[error("{}: not a valid recording: line {line}: {message}", path.display())]
     Recording {
         /// The file.
         path: PathBuf,
@@ -33,6 +33,15 @@ pub enum KitError {
         line: usize,
         /// What is wrong with it.
         message: String,
+    },
+    /// The files in the granted directories are too many or too large for a recording.
+    #[error(
+        "the files of a recording take more than {limit} bytes; record without `--record-files`, or \
+         raise `record-bytes` if that is right"
+    )]
+    RecordingFull {
+        /// The limit `record-bytes`.
+        limit: u64,
     },
     /// A session of the plugin could not be started.
     #[error(transparent)]
@@ -47,6 +56,7 @@ impl KitError {
             Self::Grant(_) => "kit-grant",
             Self::UnknownCheck { .. } => "kit-unknown-check",
             Self::Recording { .. } => "kit-recording",
+            Self::RecordingFull { .. } => "kit-recording-full",
             Self::Start(_) => "kit-start",
         }
     }

@@ -124,6 +124,29 @@ impl Event {
         }
     }
 
+    /// What it takes in memory beyond itself.
+    pub(crate) fn content_bytes(&self) -> u64 {
+        let one = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let all = |texts: &[String]| {
+            texts.iter().map(|text| size_of::<String>() + text.len()).sum::<usize>()
+        };
+        let bytes = match self {
+            Self::Started { items } => all(items),
+            Self::Progress { item, status_text, status_type, response, .. } => {
+                item.len() + one(status_text) + one(status_type) + response.len()
+            }
+            Self::EndedByHost { item, status_type } => item.len() + status_type.len(),
+            Self::LogError { level, text, item, error_id, code } => {
+                level.len() + text.len() + one(item) + one(error_id) + one(code)
+            }
+            Self::ErrorShown { error_id, text, retry } => error_id.len() + text.len() + all(retry),
+            Self::DeleteLogError { error_id } => one(error_id),
+            Self::Question { text, choices, .. } => text.len() + all(choices),
+            Self::EstablishConnection { connection, failure } => one(connection) + one(failure),
+        };
+        bytes as u64
+    }
+
     pub(crate) fn question(question: &Question, choice: Option<usize>) -> Self {
         Self::Question { text: question.text.clone(), choices: question.choices.clone(), choice }
     }

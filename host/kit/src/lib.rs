@@ -26,7 +26,7 @@ pub use error::KitError;
 pub use event::Event;
 pub use fixture::Fixture;
 pub use property::PropertyData;
-pub use recording::{Recorder, Recording, RecordingHead};
+pub use recording::{RecordedFile, Recorder, Recording, RecordingHead};
 pub use replay::{Divergence, Replayed, replay};
 pub use stage::Stage;
 pub use verdict::{CheckOutcome, TestReport, Verdict};

@@ -1,10 +1,10 @@
+mod files;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use syncmgr_host::sink::{Progress, Sink};
 use syncmgr_host::{
@@ -14,6 +14,15 @@ use uuid::Uuid;
 
 use crate::error::KitError;
 use crate::event::Event;
+pub use files::RecordedFile;
+pub(crate) use files::make_special;
+use files::{restore_files, take_up};
+
+/// The longest recording that is read, in bytes.
+const MAX_BYTES: u64 = 1 << 30;
+
+/// The version of the form.
+const VERSION: u32 = 1;
 
 /// What there was before a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -51,39 +60,6 @@ pub struct RecordingHead {
     pub directories: Option<BTreeMap<String, Vec<RecordedFile>>>,
 }
 
-/// One entry of a directory, with its path from the granted one.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct RecordedFile {
-    path: PathBuf,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    content: Option<Content>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    modified_nanoseconds: Option<u64>,
-}
-
-/// What is in a file: as text where it is that, so that a recording can be read.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum Content {
-    Text(String),
-    Base64(String),
-}
-
-impl Content {
-    fn of(bytes: Vec<u8>) -> Self {
-        String::from_utf8(bytes)
-            .map_or_else(|error| Self::Base64(BASE64.encode(error.as_bytes())), Self::Text)
-    }
-
-    fn bytes(&self) -> Option<Vec<u8>> {
-        match self {
-            Self::Text(text) => Some(text.clone().into_bytes()),
-            Self::Base64(text) => BASE64.decode(text).ok(),
-        }
-    }
-}
-
 /// The events, by their native numbers less 1.
 const EVENTS: [SyncEvent; 6] = [
     SyncEvent::Connect,
@@ -113,13 +89,21 @@ impl RecordingHead {
         }
     }
 
-    /// Takes up what is in a directory: files, with their content, and directories.
+    /// Takes up what is in a directory: files with their content, directories, links and names of
+    /// what is none of these. All directories together take at most `limit` bytes, which is the
+    /// limit `record-bytes`.
     ///
     /// # Errors
-    /// [`KitError::File`].
-    pub fn record_directory(&mut self, name: &str, folder: &Path) -> Result<(), KitError> {
-        let mut files = Vec::new();
-        take_up(folder, folder, &mut files)?;
+    /// [`KitError::File`], [`KitError::RecordingFull`].
+    pub fn record_directory(
+        &mut self,
+        name: &str,
+        folder: &Path,
+        limit: u64,
+    ) -> Result<(), KitError> {
+        let others = self.directories.iter().flat_map(BTreeMap::values).flatten();
+        let taken = others.map(RecordedFile::len).sum();
+        let files = take_up(folder, limit, taken)?;
         self.directories.get_or_insert_default().insert(name.to_owned(), files);
         Ok(())
     }
@@ -137,35 +121,10 @@ impl RecordingHead {
             }
             let root = folder.join(name);
             fs::create_dir_all(&root).map_err(KitError::file("make", &root))?;
-            for file in files {
-                file.restore(&root)?;
-            }
+            restore_files(&root, files)?;
             restored.insert(name.clone(), root);
         }
         Ok(restored)
-    }
-}
-
-impl RecordedFile {
-    fn restore(&self, root: &Path) -> Result<(), KitError> {
-        if !is_inside(&self.path) {
-            // Not ours: it would lead out of the folder.
-            return Ok(());
-        }
-        let path = root.join(&self.path);
-        let folder = path.parent().unwrap_or(root);
-        fs::create_dir_all(folder).map_err(KitError::file("make", folder))?;
-        let Some(content) = &self.content else {
-            return fs::create_dir_all(&path).map_err(KitError::file("make", &path));
-        };
-        let content = content.bytes().unwrap_or_default();
-        fs::write(&path, content).map_err(KitError::file("write", &path))?;
-        if let Some(modified) = self.modified_nanoseconds {
-            let modified = std::time::UNIX_EPOCH + std::time::Duration::from_nanos(modified);
-            let set = || fs::File::options().write(true).open(&path)?.set_modified(modified);
-            set().map_err(KitError::file("date", &path))?;
-        }
-        Ok(())
     }
 }
 
@@ -173,29 +132,6 @@ impl RecordedFile {
 fn is_inside(path: &Path) -> bool {
     let plain = |part| matches!(part, std::path::Component::Normal(_));
     path.components().next().is_some() && path.components().all(plain)
-}
-
-fn take_up(root: &Path, folder: &Path, files: &mut Vec<RecordedFile>) -> Result<(), KitError> {
-    for entry in fs::read_dir(folder).map_err(KitError::file("list", folder))? {
-        let full = entry.map_err(KitError::file("list", folder))?.path();
-        let metadata = full.symlink_metadata().map_err(KitError::file("look at", &full))?;
-        let path = full.strip_prefix(root).unwrap_or(&full).to_owned();
-        if metadata.is_dir() {
-            files.push(RecordedFile { path, content: None, modified_nanoseconds: None });
-            take_up(root, &full, files)?;
-        } else if metadata.is_file() {
-            let content = fs::read(&full).map_err(KitError::file("read", &full))?;
-            let modified = metadata.modified().ok();
-            let modified = modified.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
-            let modified = modified.and_then(|since| u64::try_from(since.as_nanos()).ok());
-            files.push(RecordedFile {
-                path,
-                content: Some(Content::of(content)),
-                modified_nanoseconds: modified,
-            });
-        }
-    }
-    Ok(())
 }
 
 /// What a plugin and its sync manager said to each other.
@@ -211,13 +147,11 @@ impl Recording {
     /// Reads a file: one JSON object on each line, the head first.
     ///
     /// # Errors
-    /// [`KitError::File`], [`KitError::Recording`].
+    /// [`KitError::Recording`].
     pub fn read(path: &Path) -> Result<Self, KitError> {
-        let text = fs::read_to_string(path).map_err(KitError::file("read", path))?;
-        Self::parse(&text).map_err(|(line, message)| {
-            let path = path.to_owned();
-            KitError::Recording { path, line, message }
-        })
+        let refuse = |line, message| KitError::Recording { path: path.to_owned(), line, message };
+        let text = read_text(path).map_err(|error| refuse(1, error.to_string()))?;
+        Self::parse(&text).map_err(|(line, message)| refuse(line, message))
     }
 
     /// Reads the text of such a file.
@@ -229,6 +163,10 @@ impl Recording {
         let mut lines = text.lines().enumerate();
         let (at, head) = lines.next().unwrap_or((0, ""));
         let head: RecordingHead = serde_json::from_str(head).map_err(refuse(at))?;
+        if head.version != VERSION {
+            let version = head.version;
+            return Err((1, format!("it has version {version}, and this program reads {VERSION}")));
+        }
         let events = lines
             .map(|(at, line)| serde_json::from_str(line).map_err(refuse(at)))
             .collect::<Result<_, _>>()?;
@@ -236,11 +174,27 @@ impl Recording {
     }
 }
 
+/// Reads a file that may be anything: only as much of it as a recording can have.
+fn read_text(path: &Path) -> std::io::Result<String> {
+    let mut file = fs::File::open(path)?.take(MAX_BYTES + 1);
+    let mut bytes = Vec::new();
+    (&mut file).take(1).read_to_end(&mut bytes)?;
+    if bytes != b"{" {
+        return Err(std::io::Error::other("it does not begin with a JSON object"));
+    }
+    file.read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(std::io::Error::other(format!("it is longer than {MAX_BYTES} bytes")));
+    }
+    String::from_utf8(bytes).map_err(std::io::Error::other)
+}
+
 /// Writes down what passes between a plugin and another sink, as it does.
 #[derive(Debug)]
 pub struct Recorder<S> {
     sink: S,
     file: fs::File,
+    written: u64,
     /// The first failure to write. A recording that ends there is still one.
     failed: Option<std::io::Error>,
 }
@@ -252,7 +206,7 @@ impl<S> Recorder<S> {
     /// [`KitError::File`].
     pub fn new(path: &Path, head: &RecordingHead, sink: S) -> Result<Self, KitError> {
         let file = fs::File::create(path).map_err(KitError::file("write", path))?;
-        let mut recorder = Self { sink, file, failed: None };
+        let mut recorder = Self { sink, file, written: 0, failed: None };
         recorder.write(head);
         match recorder.failed.take() {
             Some(error) => Err(KitError::file("write", path)(error)),
@@ -268,6 +222,7 @@ impl<S> Recorder<S> {
         let written =
             serde_json::to_vec(what).map_err(std::io::Error::from).and_then(|mut line| {
                 line.push(b'\n');
+                self.written += line.len() as u64;
                 self.file.write_all(&line)
             });
         self.failed = written.err();
@@ -278,6 +233,10 @@ impl<S: Sink> Sink for Recorder<S> {
     fn started(&mut self, items: &[Item]) {
         self.sink.started(items);
         self.write(&Event::started(items));
+    }
+
+    fn recorded_bytes(&self) -> Option<u64> {
+        Some(self.written.saturating_add(self.sink.recorded_bytes().unwrap_or(0)))
     }
 
     fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
@@ -321,35 +280,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_recording_cannot_write_outside_of_its_folder() {
-        let home = tempfile::tempdir().unwrap();
-        let inside = home.path().join("inside");
-        let file = |path: &str| RecordedFile {
-            path: path.into(),
-            content: Some(Content::of(b"x".to_vec())),
-            modified_nanoseconds: None,
-        };
-        let outside = home.path().join("escaped").display().to_string();
-        let files = || vec![file("../escaped"), file(&outside), file("a/b"), file("")];
-        let names = ["d", "..", ".", "", "/", "x/../..", &home.path().display().to_string()];
-        let directories = BTreeMap::from(names.map(|name| (name.to_owned(), files())));
-        let head = RecordingHead { directories: Some(directories), ..RecordingHead::default() };
-        head.restore(&inside).unwrap();
-        assert!(inside.join("d/a/b").exists());
-        let there = |folder: &Path| fs::read_dir(folder).unwrap().count();
-        assert_eq!((there(&inside), there(home.path())), (1, 1), "there is nothing else");
-    }
-
-    #[test]
     fn what_is_no_recording_is_refused() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("recording");
         for (text, line) in [
-            ("", 1),
-            ("{}", 1),
-            ("not JSON", 1),
+            (&b""[..], 1),
+            (&b"{}"[..], 1),
+            (&b"not JSON"[..], 1),
+            (&b"{\xff}"[..], 1),
+            (&b"{\"version\":2,\"plugin\":\"a\",\"component\":\"\",\"event\":3}"[..], 1),
             (
-                "{\"version\":1,\"plugin\":\"a\",\"component\":\"\",\"event\":3}\n{\"event\":\"magic\"}",
+                &b"{\"version\":1,\"plugin\":\"a\",\"component\":\"\",\"event\":3}\n{\"event\":\"magic\"}"[..],
                 2,
             ),
         ] {
@@ -357,8 +298,12 @@ mod tests {
             let refused = Recording::read(&path);
             assert!(
                 matches!(refused, Err(KitError::Recording { line: at, .. }) if at == line),
-                "{text}: {refused:?}"
+                "{text:?}: {refused:?}"
             );
+        }
+        for path in [home.path(), &home.path().join("none"), Path::new("/dev/zero")] {
+            let refused = Recording::read(path);
+            assert!(matches!(refused, Err(KitError::Recording { .. })), "{path:?}: {refused:?}");
         }
     }
 }

@@ -164,7 +164,12 @@ pub fn replay(
     directories: &BTreeMap<String, PathBuf>,
 ) -> Result<Replayed, KitError> {
     let home = tempfile::tempdir().map_err(KitError::file("make", std::env::temp_dir()))?;
-    let restored = recording.head.restore(home.path())?;
+    // What cannot be made anew, a recording should not have.
+    let restored = recording.head.restore(home.path()).map_err(|error| KitError::Recording {
+        path: "the recording".into(),
+        line: 1,
+        message: error.to_string(),
+    })?;
     let allowed = syncmgr_host::Capability::ALL
         .into_iter()
         .filter(|one| recording.head.allowed.iter().any(|name| name == one.name()));

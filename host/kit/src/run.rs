@@ -41,6 +41,8 @@ pub(crate) struct Ran {
 
 struct State {
     heard: Vec<Heard>,
+    /// What that takes in memory.
+    bytes: u64,
     reports: usize,
     answer: Answer,
     choices: Choices,
@@ -59,7 +61,16 @@ impl Listener {
 
     fn hear(&self, event: Event) {
         let response = ProgressResponse::Continue;
-        self.lock().heard.push(Heard { at: Instant::now(), event, report: None, response });
+        self.lock().push(Heard { at: Instant::now(), event, report: None, response });
+    }
+}
+
+impl State {
+    fn push(&mut self, heard: Heard) {
+        // A report is kept twice: as an event, and as what was reported.
+        let report = if heard.report.is_some() { heard.event.content_bytes() } else { 0 };
+        self.bytes += size_of::<Heard>() as u64 + heard.event.content_bytes() + report;
+        self.heard.push(heard);
     }
 }
 
@@ -79,8 +90,12 @@ impl Sink for Listener {
         }
         let event = Event::progress(progress, response.name());
         let report = (!progress.by_host).then(|| (progress.item, progress.reported.clone()));
-        state.heard.push(Heard { at, event, report, response });
+        state.push(Heard { at, event, report, response });
         response
+    }
+
+    fn recorded_bytes(&self) -> Option<u64> {
+        Some(self.lock().bytes)
     }
 
     fn log(&mut self, entry: &LogEntry) {
@@ -155,7 +170,7 @@ pub(crate) fn run_choosing(
     answer: Answer,
     choices: Choices,
 ) -> Result<Ran, KitError> {
-    let state = State { heard: Vec::new(), reports: 0, answer, choices };
+    let state = State { heard: Vec::new(), bytes: 0, reports: 0, answer, choices };
     let listener = Listener(Arc::new(Mutex::new(state)));
     let since = Instant::now();
     let report = plugin.run_blocking(options, listener.clone(), request)?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,8 +12,12 @@ use uuid::Uuid;
 
 use crate::error::KitError;
 use crate::fixture::Fixture;
+use crate::recording::make_special;
 
 const NAMESPACE: Uuid = Uuid::from_u128(0x1f7c_90d2_8a35_4b6e_b1c4_52e0_97da_3386);
+
+/// Bytes of files that are compared by content in one look at them. A sparse file has any number.
+const MAX_HASHED: u64 = 1 << 30;
 
 /// A copy of a fixture, with a storage of its own. Gone when it is dropped.
 #[derive(Debug)]
@@ -114,10 +119,81 @@ impl Stage {
         let root = self.home.path().join("directories");
         let mut snapshot = Snapshot::new();
         if root.exists() {
-            look(&root, &root, &mut snapshot)?;
+            let mut folders = vec![root.clone()];
+            let mut left = MAX_HASHED;
+            while let Some(folder) = folders.pop() {
+                let listed = fs::read_dir(&folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+                // The plugin may have made what cannot be listed: that is a difference, too.
+                let Ok(entries) = listed else {
+                    let path = folder.strip_prefix(&root).unwrap_or(&folder).to_owned();
+                    snapshot.insert(path, "directory that cannot be listed".to_owned());
+                    continue;
+                };
+                for entry in entries {
+                    let path = entry.path();
+                    let name = path.strip_prefix(&root).unwrap_or(&path).to_owned();
+                    let content = look(&path, &mut folders, &mut left)
+                        .unwrap_or_else(|error| format!("unreadable: {}", error.kind()));
+                    snapshot.insert(name, content);
+                }
+            }
         }
         Ok(snapshot)
     }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        remove_all(self.home.path());
+    }
+}
+
+/// Removes what a plugin left in a folder: however deep it is, and whether or not its directories can
+/// be looked into. Directories within directories are moved up first, so that no path grows.
+fn remove_all(folder: &Path) {
+    let mut number = 0_u64;
+    loop {
+        let (mut before, mut removed) = (0, 0);
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            before += 1;
+            let path = entry.path();
+            if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                removed += usize::from(fs::remove_file(&path).is_ok());
+                continue;
+            }
+            make_accessible(&path);
+            for below in fs::read_dir(&path).into_iter().flatten().flatten() {
+                let below = (below.path(), below.file_type().is_ok_and(|kind| kind.is_dir()));
+                match below {
+                    (path, false) => drop(fs::remove_file(path)),
+                    (path, true) => {
+                        make_accessible(&path);
+                        number += 1;
+                        let _ = fs::rename(&path, folder.join(format!("removed-{number}")));
+                    }
+                }
+            }
+            removed += usize::from(fs::remove_dir(&path).is_ok());
+        }
+        if before == 0 || removed == 0 {
+            return;
+        }
+    }
+}
+
+/// Lets the owner of a directory change what is in it.
+fn make_accessible(directory: &Path) {
+    #[cfg(unix)]
+    let permissions: fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    #[cfg(not(unix))]
+    let permissions = {
+        let Ok(metadata) = directory.metadata() else { return };
+        let mut permissions = metadata.permissions();
+        #[allow(clippy::permissions_set_readonly_false, reason = "it is an attribute here")]
+        permissions.set_readonly(false);
+        permissions
+    };
+    let _ = fs::set_permissions(directory, permissions);
 }
 
 /// An entry in which two snapshots differ.
@@ -154,23 +230,24 @@ pub(crate) fn difference(before: &Snapshot, after: &Snapshot) -> Option<Differen
         .or_else(|| new().map(Difference::New))
 }
 
-fn look(root: &Path, folder: &Path, snapshot: &mut Snapshot) -> Result<(), KitError> {
-    for entry in fs::read_dir(folder).map_err(KitError::file("list", folder))? {
-        let path = entry.map_err(KitError::file("list", folder))?.path();
-        let metadata = path.symlink_metadata().map_err(KitError::file("look at", &path))?;
-        let content = if metadata.is_dir() {
-            look(root, &path, snapshot)?;
-            "directory".to_owned()
-        } else if metadata.is_symlink() {
-            let target = fs::read_link(&path).map_err(KitError::file("read", &path))?;
-            format!("link to {}", target.display())
-        } else {
-            let bytes = fs::read(&path).map_err(KitError::file("read", &path))?;
-            format!("file {}", blake3::hash(&bytes))
-        };
-        snapshot.insert(path.strip_prefix(root).unwrap_or(&path).to_owned(), content);
+/// What an entry is, and what it holds.
+fn look(path: &Path, folders: &mut Vec<PathBuf>, left: &mut u64) -> std::io::Result<String> {
+    let metadata = path.symlink_metadata()?;
+    if metadata.is_dir() {
+        folders.push(path.to_owned());
+        return Ok("directory".to_owned());
     }
-    Ok(())
+    if metadata.is_symlink() {
+        return Ok(format!("link to {}", fs::read_link(path)?.display()));
+    }
+    if !metadata.is_file() {
+        return Ok("neither a file nor a directory".to_owned());
+    }
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(fs::File::open(path)?.take(*left))?;
+    *left -= hasher.count();
+    // Of what is too large, the length has to do.
+    Ok(format!("file of {} bytes {}", metadata.len(), hasher.finalize()))
 }
 
 /// Copies a folder with the times of its files. Links are copied as links.
@@ -186,6 +263,8 @@ pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), KitError> {
             copy_link(&path, &target).map_err(KitError::file("copy", &path))?;
         } else if metadata.is_file() {
             copy_file(&path, &target, &metadata).map_err(KitError::file("copy", &path))?;
+        } else {
+            make_special(&target).map_err(KitError::file("make", &target))?;
         }
     }
     Ok(())
@@ -206,4 +285,48 @@ fn copy_link(from: &Path, to: &Path) -> std::io::Result<()> {
 fn copy_link(_from: &Path, _to: &Path) -> std::io::Result<()> {
     // Making one needs a privilege that few have.
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_left_whatever_a_plugin_made() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path();
+        fs::create_dir_all(folder.join("a/b/c")).unwrap();
+        fs::write(folder.join("a/b/f"), "x").unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            std::os::unix::fs::symlink("/", folder.join("a/root")).unwrap();
+            for (name, mode) in [("a/b/c", 0), ("a/b", 0o300), ("a", 0o500)] {
+                fs::set_permissions(folder.join(name), fs::Permissions::from_mode(mode)).unwrap();
+            }
+        }
+        // Deeper than any path can be.
+        let name = "d".repeat(200);
+        let deep = folder.join(&name);
+        fs::create_dir(&deep).unwrap();
+        for _ in 0..100 {
+            let above = folder.join("above");
+            fs::create_dir(&above).unwrap();
+            fs::rename(&deep, above.join(&name)).unwrap();
+            fs::rename(&above, &deep).unwrap();
+        }
+        remove_all(folder);
+        assert_eq!(fs::read_dir(folder).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_sparse_file_is_looked_at_in_parts() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("sparse");
+        fs::File::create(&path).unwrap().set_len(1 << 43).unwrap();
+        let mut left = 1 << 20;
+        let content = look(&path, &mut Vec::new(), &mut left).unwrap();
+        assert!(content.starts_with("file of 8796093022208 bytes"), "{content}");
+        assert_eq!(left, 0);
+    }
 }

@@ -10,12 +10,14 @@ use std::thread;
 use super::directory::checked_name;
 use super::file::{COPY_BYTES, read_piece, system_time};
 use super::range::copy_in_system;
-use super::{Answer, failure, refuse, system, threads};
+use super::usage::Seen;
+use super::{Answer, Reading, failure, look_at_file, refuse, system, threads};
 use crate::bindings::directories as wit;
 use crate::bindings::types;
 use crate::hresult::ErrorCode;
 use crate::state::Waiting;
-use crate::storage::{ENTRY_BYTES, Storage};
+use crate::storage::Storage;
+use crate::watch::{Piecework, Watch};
 
 /// Files that are copied at the same time, where there are so many processors.
 const AT_ONCE: usize = 4;
@@ -33,6 +35,9 @@ struct Job {
     verify: bool,
     /// Where the copy takes room, if that is counted.
     storage: Option<Storage>,
+    /// What of the work on it counts as computing.
+    watch: Arc<Watch>,
+    reading: Reading,
 }
 
 /// A file that was copied.
@@ -69,7 +74,9 @@ impl Waiting<'_> {
         }
         let jobs: Vec<&Job> = admitted.iter().flatten().collect();
         let watch = Arc::clone(&self.watch);
+        let apart = watch.apart();
         let mut copied = copy_all(&jobs, || watch.ended().is_none()).into_iter();
+        drop(apart);
         drop(jobs);
         self.check_ended()?;
         let mut answers = Vec::with_capacity(admitted.len());
@@ -98,10 +105,15 @@ impl Waiting<'_> {
             max_size: request.max_size,
             verify: request.verify,
             storage: self.storage.clone().filter(|_| target.stored),
+            watch: Arc::clone(&self.watch),
+            reading: self.reading.clone(),
         }))
     }
 
     fn hand_over(&mut self, copied: Copied) -> Answer<wit::CopiedFile> {
+        if !copied.stored {
+            self.writing.opened(&copied.copy);
+        }
         let file = super::File::open(copied.copy, true, copied.stored);
         Ok(self.push(Ok(file))?.map(|copy| wit::CopiedFile {
             source: copied.source,
@@ -112,6 +124,22 @@ impl Waiting<'_> {
 }
 
 type Outcome = Result<Copied, types::Error>;
+
+/// The work on one file.
+struct Work<'a> {
+    pieces: Piecework<'a>,
+    reading: &'a Reading,
+    /// The source, as far as it can be looked at.
+    file: Option<Seen>,
+}
+
+impl Work<'_> {
+    /// So many bytes of it were read, and hashed or copied.
+    fn done(&mut self, bytes: u64) {
+        let free = self.file.as_ref().is_some_and(|file| self.reading.is_free(file, bytes));
+        self.pieces.piece(free);
+    }
+}
 
 /// Copies the files for as long as it is to go on. Absent: it did not come to that one.
 fn copy_all(jobs: &[&Job], go_on: impl Fn() -> bool + Sync) -> Vec<Option<Outcome>> {
@@ -133,6 +161,7 @@ fn copy_all(jobs: &[&Job], go_on: impl Fn() -> bool + Sync) -> Vec<Option<Outcom
 impl Job {
     fn copy(&self, buffer: &mut [u8], go_on: &(impl Fn() -> bool + Sync)) -> Outcome {
         let on_source = |error: io::Error| failure(&error, &self.name);
+        let mut work = Work { pieces: self.watch.piecework(), reading: &self.reading, file: None };
         let source = self.source.open_file(&self.name).map_err(on_source)?;
         let metadata = system::file_metadata(&source).map_err(on_source)?;
         if metadata.kind != wit::EntryKind::File {
@@ -142,15 +171,21 @@ impl Job {
             let message = format!("{}: is longer than {} bytes", self.name, self.max_size);
             return refuse(ErrorCode::Changed, message);
         }
-        self.charge(ENTRY_BYTES)?;
+        let room = self.storage.as_ref().map(|storage| storage.reserve(0).map_err(super::no_room));
+        let room = room.transpose()?;
         let on_target = |error: io::Error| failure(&error, &self.target_name);
         let copy = Arc::new(self.target.create_file(&self.target_name).map_err(on_target)?);
-        if let Some(storage) = &self.storage {
+        if let (Some(storage), Some(room)) = (&self.storage, room) {
             storage.opened(&copy);
+            room.keep();
         }
-        let filled = self.fill(&source, &copy, metadata.size, buffer, go_on).and_then(|digest| {
+        work.file = look_at_file(&source).ok();
+        // What it takes to open and make files counts.
+        work.pieces.piece(false);
+        let filled = self.fill(&source, &copy, metadata.size, buffer, go_on, &mut work);
+        let filled = filled.and_then(|digest| {
             if self.verify {
-                read_back(&copy, metadata.size, digest, buffer, go_on)?;
+                read_back(&copy, metadata.size, digest, buffer, go_on, &mut work)?;
             }
             let times = FileTimes::new().set_modified(system_time(metadata.modified));
             copy.set_times(times).map_err(on_target)?;
@@ -170,7 +205,8 @@ impl Job {
     }
 
     fn charge(&self, bytes: u64) -> Result<(), types::Error> {
-        self.storage.as_ref().map_or(Ok(()), |storage| super::charge(storage, bytes))
+        let charged = self.storage.as_ref().map(|storage| storage.charge(bytes));
+        charged.unwrap_or(Ok(())).map_err(super::no_room)
     }
 
     /// Removes a copy that failed, unless something else has its name by now.
@@ -182,6 +218,9 @@ impl Job {
             && made == there
         {
             let _ = self.target.remove_file(&self.target_name);
+            if let Some(storage) = &self.storage {
+                storage.loosened();
+            }
         }
     }
 
@@ -193,6 +232,7 @@ impl Job {
         size: u64,
         buffer: &mut [u8],
         go_on: &impl Fn() -> bool,
+        work: &mut Work<'_>,
     ) -> Result<blake3::Hash, types::Error> {
         let on_target = |error: io::Error| failure(&error, &self.target_name);
         let mut hasher = blake3::Hasher::new();
@@ -207,6 +247,7 @@ impl Job {
                 by_system = copied.is_some();
                 if let Some(copied) = copied {
                     done += copied;
+                    work.done(copied);
                     continue;
                 }
             }
@@ -218,6 +259,7 @@ impl Job {
             done += read as u64;
             self.charge(read as u64)?;
             (&mut &*copy).write_all(&buffer[..read]).map_err(on_target)?;
+            work.done(read as u64);
         }
         match done == size {
             true => Ok(hasher.finalize()),
@@ -242,6 +284,7 @@ fn read_back(
     digest: blake3::Hash,
     buffer: &mut [u8],
     go_on: &impl Fn() -> bool,
+    work: &mut Work<'_>,
 ) -> Result<(), types::Error> {
     let on_copy = |error: io::Error| failure(&error, "reading back");
     let mut hasher = blake3::Hasher::new();
@@ -251,8 +294,11 @@ fn read_back(
         check(go_on)?;
         match read_piece(copy, buffer).map_err(on_copy)? {
             0 => break,
-            read => hasher.update(&buffer[..read]),
-        };
+            read => {
+                hasher.update(&buffer[..read]);
+                work.done(read as u64);
+            }
+        }
     }
     match hasher.finalize() == digest {
         true => Ok(()),

@@ -3,10 +3,11 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use wasmtime::component::Resource;
 
+use super::usage::{FileIdentity, walk_below};
 use super::{Answer, Fence, File, Links, Listing, failure, refuse, system};
 use crate::bindings::directories as wit;
 use crate::bindings::types;
@@ -14,7 +15,7 @@ use crate::convert;
 use crate::grants::Access;
 use crate::hresult::ErrorCode;
 use crate::state::{State, Waiting};
-use crate::storage::{ENTRY_BYTES, STORAGE};
+use crate::storage::{Reservation, STORAGE, Storage};
 
 /// The longest name, in bytes. Longer ones exist on no file system that matters.
 const NAME_BYTES: usize = 255;
@@ -25,8 +26,10 @@ const NAME_BYTES: usize = 255;
 pub struct Directory {
     pub(super) handle: Arc<system::Handle>,
     access: Access,
-    /// How many directories it is below the granted one.
+    /// How many directories it was below the granted one when it was opened.
     depth: usize,
+    /// The granted one.
+    root: FileIdentity,
     /// Whether it is in the plugin's own storage, which has a quota.
     pub(super) stored: bool,
     /// Why it may not be changed, for a message.
@@ -64,13 +67,58 @@ impl Directory {
         // The path of a grant was without links when it was granted: one that is there now has
         // taken the directory's place.
         let handle = Arc::new(system::Handle::open(path, Links::Refuse, fence)?);
-        Ok(Self { handle, access, depth: 0, stored: false, name: name.into() })
+        let root = handle.identity()?;
+        Ok(Self { handle, access, depth: 0, root, stored: false, name: name.into() })
     }
 
     /// The plugin's own storage, which is in the host's state.
     pub(super) fn open_storage(path: &Path, access: Access) -> io::Result<Self> {
         let handle = Arc::new(system::Handle::open(path, Links::Follow, &Fence::default())?);
-        Ok(Self { handle, access, depth: 0, stored: true, name: STORAGE.into() })
+        let root = handle.identity()?;
+        Ok(Self { handle, access, depth: 0, root, stored: true, name: STORAGE.into() })
+    }
+
+    /// A directory that is open elsewhere, below one of several granted ones.
+    fn of_file(file: &std::fs::File, roots: &[FileIdentity]) -> io::Result<Self> {
+        let handle = system::Handle::of_file(file)?;
+        let (root, depth) = handle.root_above(roots)?;
+        let (handle, name) = (Arc::new(handle), STORAGE.into());
+        Ok(Self { handle, access: Access::ReadOnly, depth, root, stored: false, name })
+    }
+
+    /// How many directories it is below the granted one now: it may have been moved since it was
+    /// opened.
+    fn depth_now(&self) -> io::Result<usize> {
+        self.handle.depth_below(self.root, self.depth)
+    }
+
+    /// Whether a link with this text stays in the grant if it is here.
+    fn keeps_inside(&self, target: &str) -> io::Result<bool> {
+        // Most links do so wherever they are.
+        Ok(stays_inside(target, 0) || stays_inside(target, self.depth_now()?))
+    }
+
+    /// Does what takes a name away, and gives back the room that it took in the storage.
+    fn freeing<T>(
+        &self,
+        storage: Option<&Storage>,
+        name: &str,
+        operation: impl FnOnce() -> io::Result<T>,
+    ) -> io::Result<T> {
+        let Some(storage) = storage else { return operation() };
+        let before = self.handle.look_at(name);
+        let done = operation()?;
+        match before {
+            Ok(seen) => storage.removed(seen.identity, seen.names, seen.size),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(_) => storage.loosened(),
+        }
+        Ok(done)
+    }
+
+    /// The permissions of a directory in here. The host must be able to measure the storage.
+    fn measurable(&self, mode: u32) -> u32 {
+        if self.stored { mode | 0o700 } else { mode }
     }
 
     pub(super) fn writable(&self) -> Result<(), types::Error> {
@@ -88,6 +136,13 @@ impl Directory {
     }
 }
 
+fn leads_out<T>(name: &str, target: &str) -> Result<T, types::Error> {
+    refuse(
+        ErrorCode::AccessDenied,
+        format!("{name}: a link to {target:?} would lead out of the directory"),
+    )
+}
+
 /// How to grant a directory for changing.
 fn read_write_remedy(name: &str) -> String {
     match name {
@@ -99,6 +154,12 @@ fn read_write_remedy(name: &str) -> String {
 impl State {
     fn directory(&self, this: &Resource<Directory>) -> wasmtime::Result<Directory> {
         Ok(self.table.get(this)?.clone())
+    }
+
+    /// The storage, where a directory is in it.
+    fn storage_of(&self, this: &Resource<Directory>) -> wasmtime::Result<Option<Storage>> {
+        let stored = self.table.get(this)?.stored;
+        Ok(self.storage.clone().filter(|_| stored))
     }
 
     /// Runs one operation on a directory's entry, as `what` in a message about its failure.
@@ -118,46 +179,170 @@ impl State {
             .and_then(|name| operation(directory, name).map_err(|error| failure(&error, name))))
     }
 
-    /// The directory that an entry is renamed or linked to, if it may be there under that name. A
-    /// file that comes into the storage takes room there, a linked one when its first name is gone.
-    fn admit(
+    /// The directory that an entry is renamed or linked to, if it may be there under that name.
+    fn target(
         &mut self,
         call: &'static str,
-        this: &Resource<Directory>,
-        name: &str,
         to: &Resource<Directory>,
         to_name: &str,
     ) -> Answer<Directory> {
         let to = self.directory(to)?;
-        let from = self.directory(this)?;
-        let comes = || match from.stored || !to.stored || checked_name(name).is_err() {
-            true => 0,
-            false => size_of(&from, name),
-        };
-        let allowed = to.writable().and_then(|()| checked_name(to_name));
-        match allowed.and_then(|_| self.charge(to.stored, comes())) {
-            Ok(()) => Ok(Ok(to)),
+        let allowed = to.writable().and_then(|()| checked_name(to_name).map(drop));
+        Ok(match allowed {
+            Ok(()) => Ok(to),
             Err(error) => {
                 self.enter(call)?;
-                Ok(Err(error))
+                Err(error)
             }
-        }
+        })
     }
 
-    /// Takes room in the storage for one more entry, and makes sure that it can be opened.
-    fn make_room(&self, this: &Resource<Directory>, opens: bool) -> Answer<()> {
+    /// Reserves the room for a name that comes into the storage, or passes between it and a grant.
+    fn admit(
+        &mut self,
+        from: &Directory,
+        name: &str,
+        to: &Directory,
+        links: bool,
+    ) -> Result<Crossing, types::Error> {
+        let none = Crossing { room: Reservation::NONE, shared: None };
+        if self.storage.is_none() || checked_name(name).is_err() || !(from.stored || to.stored) {
+            return Ok(none);
+        }
+        if from.stored == to.stored {
+            let room = if links { self.reserve(true, 0)? } else { Reservation::NONE };
+            return Ok(Crossing { room, ..none });
+        }
+        // What is not there, the operation itself finds out.
+        let Ok(seen) = from.handle.look_at(name) else { return Ok(none) };
+        let shared = (links || seen.names > 1).then_some(seen.identity);
+        if !to.stored {
+            return Ok(Crossing { shared, ..none });
+        }
+        if seen.kind == wit::EntryKind::Directory {
+            let message = format!(
+                "{name}: a directory cannot be moved into the storage; move its files one by one"
+            );
+            return refuse(ErrorCode::NotImplemented, message);
+        }
+        if self.is_open_elsewhere(seen.identity) {
+            let message = format!("{name}: it is open; close it before it comes into the storage");
+            return refuse(ErrorCode::Busy, message);
+        }
+        Ok(Crossing { room: self.reserve(true, seen.size)?, shared })
+    }
+
+    /// Reserves room in the storage for one more entry, and makes sure that it can be opened.
+    fn make_room(
+        &self,
+        this: &Resource<Directory>,
+        opens: bool,
+        content: usize,
+    ) -> Answer<Reservation> {
         if opens && self.open_files >= self.max_open_files {
             return Ok(refuse(ErrorCode::Failed, self.too_many_open()));
         }
-        Ok(self.charge(self.table.get(this)?.stored, ENTRY_BYTES))
+        Ok(self.reserve(self.table.get(this)?.stored, content as u64))
+    }
+
+    /// Makes an entry in the room that was reserved for it.
+    fn make<T>(
+        &mut self,
+        call: &'static str,
+        this: &Resource<Directory>,
+        name: &str,
+        room: Result<Reservation, types::Error>,
+        operation: impl FnOnce(&Directory, &str) -> io::Result<T>,
+    ) -> Answer<T> {
+        let room = match room {
+            Ok(room) => room,
+            Err(error) => {
+                self.enter(call)?;
+                return Ok(Err(error));
+            }
+        };
+        let made = self.on_entry(call, this, name, true, operation)?;
+        if made.is_ok() {
+            room.keep();
+        }
+        Ok(made)
     }
 }
 
-/// The size of an entry that takes room; 0 for what takes none, or is not there.
-fn size_of(directory: &Directory, name: &str) -> u64 {
-    match directory.handle.stat(name) {
-        Ok(metadata) if metadata.kind == wit::EntryKind::File => metadata.size,
-        Ok(_) | Err(_) => 0,
+/// What comes of a name that passes between the storage and a grant.
+struct Crossing {
+    room: Reservation,
+    /// The file, if it may have names on both sides afterwards.
+    shared: Option<FileIdentity>,
+}
+
+impl Crossing {
+    /// It did pass.
+    fn done(self, storage: Option<&Storage>) {
+        self.room.keep();
+        if let (Some(storage), Some(identity)) = (storage, self.shared) {
+            storage.share(identity);
+        }
+    }
+}
+
+/// Whether a link with this text stays in the granted directory that an open one is below of.
+pub(crate) fn link_stays_inside(
+    text: &str,
+    directory: &std::fs::File,
+    roots: &[FileIdentity],
+) -> io::Result<bool> {
+    Ok(stays_inside(text, 0) || Directory::of_file(directory, roots)?.keeps_inside(text)?)
+}
+
+/// The same as for our own directories, for two that are open elsewhere.
+pub(crate) fn may_move_between(
+    from: &std::fs::File,
+    name: &str,
+    to: &std::fs::File,
+    roots: &[FileIdentity],
+) -> io::Result<bool> {
+    may_move(&Directory::of_file(from, roots)?, name, &Directory::of_file(to, roots)?)
+}
+
+/// Whether an entry can be moved from one directory to another, so that no link leads out of the
+/// grant which did not so before. In the storage no one follows links.
+fn may_move(from: &Directory, name: &str, to: &Directory) -> io::Result<bool> {
+    if to.stored
+        || Arc::ptr_eq(&from.handle, &to.handle)
+        || from.handle.identity()? == to.handle.identity()?
+    {
+        return Ok(true);
+    }
+    let same_root = from.root == to.root;
+    let leads_out = |text: &str, below: usize, from_depth: usize, to_depth: usize| {
+        !stays_inside(text, to_depth + below)
+            && !(same_root && !stays_inside(text, from_depth + below))
+    };
+    match from.handle.look_at(name)?.kind {
+        wit::EntryKind::File | wit::EntryKind::Other => Ok(true),
+        wit::EntryKind::SymbolicLink => {
+            let text = from.handle.read_link(name)?;
+            let text = text.to_string_lossy();
+            Ok(stays_inside(&text, 0) || !leads_out(&text, 0, from.depth_now()?, to.depth_now()?))
+        }
+        wit::EntryKind::Directory => {
+            let (from_depth, to_depth) = (from.depth_now()?, to.depth_now()?);
+            if same_root && to_depth >= from_depth {
+                return Ok(true);
+            }
+            let mut inside = true;
+            walk_below(from.handle.open_directory(name)?, |entry| {
+                if entry.seen.kind == wit::EntryKind::SymbolicLink {
+                    let name = entry.name.ok_or(io::ErrorKind::InvalidFilename)?;
+                    let text = entry.directory.read_link(name)?;
+                    let text = text.to_string_lossy();
+                    inside = !leads_out(&text, entry.depth + 1, from_depth, to_depth);
+                }
+                Ok(inside)
+            })?;
+            Ok(inside)
+        }
     }
 }
 
@@ -220,12 +405,10 @@ impl wit::HostDirectory for Waiting<'_> {
         name: String,
         mode: Option<u32>,
     ) -> Answer<()> {
-        if let Err(error) = self.make_room(&this, false)? {
-            self.enter("directory.create-directory")?;
-            return Ok(Err(error));
-        }
-        self.on_entry("directory.create-directory", &this, &name, true, |directory, name| {
-            directory.handle.create_directory(name, mode.map(|mode| mode & 0o777))
+        let room = self.make_room(&this, false, 0)?;
+        self.make("directory.create-directory", &this, &name, room, |directory, name| {
+            let mode = mode.map(|mode| directory.measurable(mode & 0o777));
+            directory.handle.create_directory(name, mode)
         })
     }
 
@@ -239,22 +422,22 @@ impl wit::HostDirectory for Waiting<'_> {
             Ok(_) => refuse(ErrorCode::Changed, format!("{name}: is no regular file")),
             Err(error) => Err(failure(&error, &name)),
         });
+        if let (Ok(file), Some(storage)) = (&opened, self.storage_of(&this)?) {
+            storage.opened(&file.file);
+        }
         self.push(opened)
     }
 
     fn create_file(&mut self, this: Resource<Directory>, name: String) -> Answer<Resource<File>> {
-        if let Err(error) = self.make_room(&this, true)? {
-            self.enter("directory.create-file")?;
-            return Ok(Err(error));
-        }
-        let made =
-            self.on_entry("directory.create-file", &this, &name, true, |directory, name| {
-                Ok(File::new(directory.handle.create_file(name)?, true, directory.stored))
-            })?;
-        if let (Ok(file), Some(storage)) = (&made, &self.storage)
-            && file.stored
-        {
-            storage.opened(&file.file);
+        let room = self.make_room(&this, true, 0)?;
+        let made = self.make("directory.create-file", &this, &name, room, |directory, name| {
+            Ok(File::new(directory.handle.create_file(name)?, true, directory.stored))
+        })?;
+        if let Ok(file) = &made {
+            match self.storage.as_ref().filter(|_| file.stored) {
+                Some(storage) => storage.opened(&file.file),
+                None => self.writing.opened(&file.file),
+            }
         }
         self.push(made)
     }
@@ -278,32 +461,31 @@ impl wit::HostDirectory for Waiting<'_> {
         name: String,
         target: String,
     ) -> Answer<()> {
-        let depth = self.table.get(&this)?.depth;
-        if !stays_inside(&target, depth) {
+        let inside = self.table.get(&this)?.keeps_inside(&target);
+        if !matches!(inside, Ok(true)) {
             self.enter("directory.create-link")?;
-            return Ok(refuse(
-                ErrorCode::AccessDenied,
-                format!("{name}: a link to {target:?} would lead out of the directory"),
-            ));
+            return Ok(match inside {
+                Err(error) => Err(failure(&error, &name)),
+                Ok(_) => leads_out(&name, &target),
+            });
         }
-        if let Err(error) = self.make_room(&this, false)? {
-            self.enter("directory.create-link")?;
-            return Ok(Err(error));
-        }
-        self.on_entry("directory.create-link", &this, &name, true, |directory, name| {
+        let room = self.make_room(&this, false, target.len())?;
+        self.make("directory.create-link", &this, &name, room, |directory, name| {
             directory.handle.create_link(name, &target)
         })
     }
 
     fn remove_file(&mut self, this: Resource<Directory>, name: String) -> Answer<()> {
+        let storage = self.storage_of(&this)?;
         self.on_entry("directory.remove-file", &this, &name, true, |directory, name| {
-            directory.handle.remove_file(name)
+            directory.freeing(storage.as_ref(), name, || directory.handle.remove_file(name))
         })
     }
 
     fn remove_directory(&mut self, this: Resource<Directory>, name: String) -> Answer<()> {
+        let storage = self.storage_of(&this)?;
         self.on_entry("directory.remove-directory", &this, &name, true, |directory, name| {
-            directory.handle.remove_directory(name)
+            directory.freeing(storage.as_ref(), name, || directory.handle.remove_directory(name))
         })
     }
 
@@ -315,12 +497,42 @@ impl wit::HostDirectory for Waiting<'_> {
         to_name: String,
         replace: bool,
     ) -> Answer<()> {
-        let to = match self.admit("directory.rename", &this, &name, &to, &to_name)? {
+        const CALL: &str = "directory.rename";
+        let to = match self.target(CALL, &to, &to_name)? {
             Ok(to) => to,
             Err(error) => return Ok(Err(error)),
         };
-        self.on_entry("directory.rename", &this, &name, true, |directory, name| {
-            directory.handle.rename(name, &to.handle, &to_name, replace)
+        let from = self.directory(&this)?;
+        let crossing = match self.admit(&from, &name, &to, false) {
+            Ok(crossing) => crossing,
+            Err(error) => {
+                self.enter(CALL)?;
+                return Ok(Err(error));
+            }
+        };
+        let replaces = self.storage.clone().filter(|_| to.stored && replace);
+        let renamed = self.on_entry(CALL, &this, &name, true, |directory, name| {
+            if !may_move(directory, name, &to)? {
+                return Ok(false);
+            }
+            to.freeing(replaces.as_ref(), &to_name, || {
+                directory.handle.rename(name, &to.handle, &to_name, replace)
+            })?;
+            Ok(true)
+        })?;
+        Ok(match renamed {
+            Ok(true) => {
+                crossing.done(self.storage.as_ref());
+                if let Some(storage) = self.storage.as_ref().filter(|_| from.stored) {
+                    storage.loosened();
+                }
+                Ok(())
+            }
+            Ok(false) => refuse(
+                ErrorCode::AccessDenied,
+                format!("{name}: a link would lead out of the directory from there"),
+            ),
+            Err(error) => Err(error),
         })
     }
 
@@ -331,17 +543,47 @@ impl wit::HostDirectory for Waiting<'_> {
         to: Resource<Directory>,
         to_name: String,
     ) -> Answer<()> {
-        let to = match self.admit("directory.link", &this, &name, &to, &to_name)? {
+        const CALL: &str = "directory.link";
+        let to = match self.target(CALL, &to, &to_name)? {
             Ok(to) => to,
             Err(error) => return Ok(Err(error)),
         };
-        self.on_entry("directory.link", &this, &name, true, |directory, name| {
-            directory.handle.link(name, &to.handle, &to_name)
+        let from = self.directory(&this)?;
+        let crossing = match self.admit(&from, &name, &to, true) {
+            Ok(crossing) => crossing,
+            Err(error) => {
+                self.enter(CALL)?;
+                return Ok(Err(error));
+            }
+        };
+        let linked = self.on_entry(CALL, &this, &name, true, |directory, name| {
+            if !may_move(directory, name, &to)? {
+                return Ok(false);
+            }
+            directory.handle.link(name, &to.handle, &to_name)?;
+            Ok(true)
+        })?;
+        Ok(match linked {
+            Ok(true) => {
+                crossing.done(self.storage.as_ref());
+                Ok(())
+            }
+            Ok(false) => refuse(
+                ErrorCode::AccessDenied,
+                format!("{name}: a link would lead out of the directory from there"),
+            ),
+            Err(error) => Err(error),
         })
     }
 
     fn set_mode(&mut self, this: Resource<Directory>, name: String, mode: u32) -> Answer<()> {
         self.on_entry("directory.set-mode", &this, &name, true, |directory, name| {
+            let mode = match directory.stored
+                && directory.handle.look_at(name)?.kind == wit::EntryKind::Directory
+            {
+                true => directory.measurable(mode),
+                false => mode,
+            };
             directory.handle.set_mode(name, mode & 0o777)
         })
     }
@@ -360,7 +602,9 @@ impl wit::HostDirectory for Waiting<'_> {
         if self.open_files >= self.max_open_files {
             return Ok(refuse(ErrorCode::Failed, self.too_many_open()));
         }
-        let held = self.locks.hold(&directory.handle);
+        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = locks.hold(&directory.handle, directory.access);
+        drop(locks);
         // It stays open until the session ends.
         self.open_files += u64::from(matches!(held, Ok(true)));
         Ok(held.map(|_| ()).map_err(|error| match error.kind() == std::io::ErrorKind::WouldBlock {

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use wasmtime::component::Resource;
 
 use super::range::copy_in_system;
-use super::{Answer, failure, refuse, system};
+use super::{Answer, failure, look_at_file, refuse, system};
 use crate::bindings::directories as wit;
 use crate::bindings::types;
 use crate::hresult::ErrorCode;
@@ -101,6 +101,11 @@ impl wit::HostFile for Waiting<'_> {
         buffer.resize(COPY_BYTES, 0);
         let mut done = 0;
         let mut outcome = Ok(());
+        let (watch, reading) = (Arc::clone(&self.watch), self.reading.clone());
+        let apart = watch.apart();
+        let mut work = watch.piecework();
+        let seen = look_at_file(&self.table.get(&this)?.file);
+        let is_free = |bytes| seen.as_ref().is_ok_and(|seen| reading.is_free(seen, bytes));
         while done < len {
             self.check_ended()?;
             let piece = usize::try_from(len - done).unwrap_or(COPY_BYTES).min(COPY_BYTES);
@@ -110,6 +115,7 @@ impl wit::HostFile for Waiting<'_> {
                 Ok(read) => {
                     file.hasher.update(&buffer[..read]);
                     done += read as u64;
+                    work.piece(is_free(read as u64));
                 }
                 Err(error) => {
                     outcome = Err(failure(&error, "reading"));
@@ -117,6 +123,7 @@ impl wit::HostFile for Waiting<'_> {
                 }
             }
         }
+        drop(apart);
         self.copy_buffer = buffer;
         Ok(outcome.map(|()| done))
     }
@@ -136,6 +143,11 @@ impl wit::HostFile for Waiting<'_> {
         let (mut outcome, stored) = (target.writable(), target.stored);
         // What comes into the storage is counted before it is written.
         let mut by_system = !stored;
+        let (watch, reading) = (Arc::clone(&self.watch), self.reading.clone());
+        let apart = watch.apart();
+        let mut work = watch.piecework();
+        let seen = look_at_file(&self.table.get(&source)?.file);
+        let is_free = |bytes| seen.as_ref().is_ok_and(|seen| reading.is_free(seen, bytes));
         while outcome.is_ok() && done < len {
             self.check_ended()?;
             if by_system {
@@ -144,6 +156,7 @@ impl wit::HostFile for Waiting<'_> {
                 match copy_in_system(&from.file, &to, &mut from.hasher, len - done) {
                     Ok(Some(copied)) => {
                         done += copied;
+                        work.piece(is_free(copied));
                         continue;
                     }
                     Ok(None) => by_system = false,
@@ -172,7 +185,9 @@ impl wit::HostFile for Waiting<'_> {
             outcome =
                 (&*to.file).write_all(&buffer[..read]).map_err(|error| failure(&error, "writing"));
             done += read as u64;
+            work.piece(is_free(read as u64));
         }
+        drop(apart);
         self.copy_buffer = buffer;
         Ok(outcome.map(|()| done))
     }

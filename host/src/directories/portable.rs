@@ -14,6 +14,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata, OpenOptions, ReadDir};
 
 use crate::bindings::directories as wit;
+use crate::directories::usage::{FileIdentity, Seen};
 use crate::directories::{Fence, Links, failure};
 
 /// An open directory.
@@ -25,6 +26,9 @@ pub(super) struct Handle {
     /// What is left out below it.
     fence: Fence,
 }
+
+/// Directories on the way down that are held open at once: handles are not scarce here.
+pub(super) const HELD_LEVELS: usize = usize::MAX - 1;
 
 /// Names that the system reads as something else, or cannot store.
 pub(super) fn has_special_meaning(name: &str) -> bool {
@@ -103,6 +107,11 @@ impl Handle {
         Ok(metadata(&self.directory.dir_metadata()?))
     }
 
+    pub(super) fn identity(&self) -> io::Result<FileIdentity> {
+        let metadata = self.metadata()?;
+        Ok((metadata.device_id, metadata.file_id))
+    }
+
     pub(super) fn stat(&self, name: &str) -> io::Result<wit::EntryMetadata> {
         // The full metadata, with the file's identity, is that of an open handle.
         match self.directory.symlink_metadata(name)?.is_symlink() {
@@ -114,6 +123,38 @@ impl Handle {
                 Ok(metadata(&opened.metadata()?))
             }
         }
+    }
+
+    /// An entry, with the number of its names.
+    pub(super) fn look_at(&self, name: &str) -> io::Result<Seen> {
+        if self.directory.symlink_metadata(name)?.is_symlink() {
+            return Ok(seen(&self.directory.symlink_metadata(name)?, 1));
+        }
+        let mut options = read_options();
+        options.maybe_dir(true);
+        let metadata = self.directory.open_with(name, &options)?.metadata()?;
+        Ok(seen(&metadata, MetadataExt::nlink(&metadata)))
+    }
+
+    /// How many directories this one is below another. None that is open can be moved here.
+    pub(super) fn depth_below(&self, _root: FileIdentity, opened: usize) -> io::Result<usize> {
+        Ok(opened)
+    }
+
+    /// The same directory as an open one.
+    pub(super) fn of_file(file: &File) -> io::Result<Self> {
+        let directory = Dir::from_std_file(file.try_clone()?);
+        Ok(Self { directory, place: PathBuf::new(), fence: Fence::default() })
+    }
+
+    /// There is no way up: it passes for one of them itself.
+    pub(super) fn root_above(&self, _roots: &[FileIdentity]) -> io::Result<(FileIdentity, usize)> {
+        Ok((self.identity()?, 0))
+    }
+
+    /// No directory is closed on the way down.
+    pub(super) fn parent(&self) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     pub(super) fn open_directory(&self, name: &str) -> io::Result<Self> {
@@ -252,6 +293,44 @@ impl Entries {
     }
 }
 
+fn seen(of: &Metadata, names: u64) -> Seen {
+    let metadata = metadata(of);
+    Seen {
+        kind: metadata.kind,
+        size: metadata.size,
+        stored: metadata.size,
+        // A directory has one, whatever refers to it from within.
+        names: if metadata.kind == wit::EntryKind::Directory { 1 } else { names },
+        identity: (metadata.device_id, metadata.file_id),
+    }
+}
+
+/// An open file, with the number of its names.
+pub(crate) fn look_at_file(file: &File) -> io::Result<Seen> {
+    let metadata = Metadata::from_file(file)?;
+    Ok(seen(&metadata, MetadataExt::nlink(&metadata)))
+}
+
+/// Passes on the entries of a directory, with their names where those are Unicode, until told
+/// otherwise.
+pub(super) fn visit(
+    directory: &Handle,
+    mut each: impl FnMut(Option<&str>, Seen) -> io::Result<bool>,
+) -> io::Result<()> {
+    for entry in directory.directory.entries()? {
+        let name = entry?.file_name();
+        let Some(text) = name.to_str() else { return Err(io::ErrorKind::InvalidFilename.into()) };
+        let seen = match directory.look_at(text) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            seen => seen?,
+        };
+        if !each(Some(text), seen)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn count_entries(directory: &File, most: usize) -> io::Result<usize> {
     let directory = Dir::from_std_file(directory.try_clone()?);
     Ok(directory.entries()?.take(most.saturating_add(1)).count())
@@ -260,16 +339,29 @@ pub(super) fn count_entries(directory: &File, most: usize) -> io::Result<usize> 
 /// A directory that is held, by a lock file that the system releases with the process.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _held: File,
+    held: File,
     file: (u64, u64),
+    alone: bool,
 }
 
 impl Lock {
-    /// `None`: it is among those held already.
-    pub(super) fn new(directory: &Handle, held: &[Self]) -> io::Result<Option<Self>> {
+    /// `None`: it is among those held already. A lock that is held with others becomes one that is
+    /// held `alone`, if nobody else has it.
+    pub(super) fn new(
+        directory: &Handle,
+        alone: bool,
+        held: &mut [Self],
+    ) -> io::Result<Option<Self>> {
         let metadata = directory.metadata()?;
         let file = (metadata.device_id, metadata.file_id);
-        if held.iter().any(|lock| lock.file == file) {
+        if let Some(lock) = held.iter_mut().find(|lock| lock.file == file) {
+            if alone && !lock.alone {
+                lock.held.unlock()?;
+                hold(&lock.held, true).inspect_err(|_| {
+                    let _ = hold(&lock.held, false);
+                })?;
+                lock.alone = true;
+            }
             return Ok(None);
         }
         let folder = std::env::temp_dir().join("syncmgr-locks");
@@ -277,10 +369,15 @@ impl Lock {
         let name = format!("{:016x}-{:016x}.lock", file.0, file.1);
         let own =
             File::options().create(true).truncate(false).write(true).open(folder.join(name))?;
-        match own.try_lock() {
-            Ok(()) => Ok(Some(Self { _held: own, file })),
-            Err(std::fs::TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
-            Err(std::fs::TryLockError::Error(error)) => Err(error),
-        }
+        hold(&own, alone)?;
+        Ok(Some(Self { held: own, file, alone }))
     }
+}
+
+fn hold(file: &File, alone: bool) -> io::Result<()> {
+    let held = if alone { file.try_lock() } else { file.try_lock_shared() };
+    held.map_err(|error| match error {
+        std::fs::TryLockError::WouldBlock => io::ErrorKind::WouldBlock.into(),
+        std::fs::TryLockError::Error(error) => error,
+    })
 }

@@ -26,6 +26,8 @@ mod linux {
     use rustix::fs::copy_file_range;
     use rustix::io::{pread, retry_on_intr};
 
+    use crate::clock;
+
     /// Bytes from which on the system is asked to copy, so many at once.
     pub(super) const LEAST_BYTES: u64 = 1 << 20;
     /// Bytes that are copied between two looks at whether the session is to end.
@@ -124,13 +126,13 @@ mod linux {
         }
         thread::scope(|scope| {
             let (arrived, arriving) = mpsc::channel();
-            let hash = move || -> io::Result<blake3::Hasher> {
+            let hash = move || -> io::Result<(blake3::Hasher, u64)> {
                 let mut done = 0;
                 for arrived in arriving {
                     hash_range(source, from + done, arrived - done, &mut hasher)?;
                     done = arrived;
                 }
-                Ok(hasher)
+                Ok((hasher, clock::thread_time()))
             };
             let hashing = thread::Builder::new().spawn_scoped(scope, hash).ok()?;
             while arrived.send(copied).is_ok() && copied < len {
@@ -140,7 +142,9 @@ mod linux {
                 }
             }
             drop(arrived);
-            Some((copied, hashing.join().ok()?.ok()?))
+            let (hashed, computed) = hashing.join().ok()?.ok()?;
+            clock::computed_on_behalf(computed);
+            Some((copied, hashed))
         })
     }
 

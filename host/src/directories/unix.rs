@@ -13,12 +13,19 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use crate::bindings::directories as wit;
+use crate::directories::usage::{FileIdentity, Seen};
 use crate::directories::{Fence, Links, failure, special};
 
 /// An open directory, the device on which it is, and what is left out below it. It is on none of
 /// the kernel's own file systems.
 #[derive(Debug)]
 pub(super) struct Handle(OwnedFd, u64, Fence);
+
+/// Directories on the way down that are held open at once.
+pub(super) const HELD_LEVELS: usize = 32;
+
+/// Directories from one to another above it at most, when that is looked for.
+const MOST_DEPTH: usize = 4096;
 
 const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -108,8 +115,55 @@ impl Handle {
         Ok(metadata(&fstat(&self.0)?))
     }
 
+    pub(super) fn identity(&self) -> io::Result<FileIdentity> {
+        let metadata = self.metadata()?;
+        Ok((metadata.device_id, metadata.file_id))
+    }
+
     pub(super) fn stat(&self, name: &str) -> io::Result<wit::EntryMetadata> {
         Ok(metadata(&statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?))
+    }
+
+    /// An entry, with the number of its names.
+    pub(super) fn look_at(&self, name: &str) -> io::Result<Seen> {
+        Ok(seen(&statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?))
+    }
+
+    /// The same directory as an open one.
+    pub(super) fn of_file(file: &std::fs::File) -> io::Result<Self> {
+        Self::above(file.try_clone()?.into(), &Fence::default())
+    }
+
+    /// How many directories this one is below another, whatever it was when it was opened.
+    pub(super) fn depth_below(&self, root: FileIdentity, _opened: usize) -> io::Result<usize> {
+        Ok(self.root_above(&[root])?.1)
+    }
+
+    /// The nearest of several directories that this one is or is below of, and how far below.
+    pub(super) fn root_above(&self, roots: &[FileIdentity]) -> io::Result<(FileIdentity, usize)> {
+        let mut identity = self.identity()?;
+        let mut above = None;
+        for depth in 0..MOST_DEPTH {
+            if roots.contains(&identity) {
+                return Ok((identity, depth));
+            }
+            let parent = above.as_ref().unwrap_or(self).parent()?;
+            identity = parent.identity()?;
+            above = Some(parent);
+        }
+        // It is not below any of them now, or deeper than anything that a path leads to.
+        Err(Errno::XDEV.into())
+    }
+
+    /// The directory that this one is in.
+    pub(super) fn parent(&self) -> io::Result<Self> {
+        Self::above(openat(&self.0, "..", DIRECTORY, Mode::empty())?, &self.2)
+    }
+
+    /// A directory from which others are only looked at.
+    fn above(opened: OwnedFd, fence: &Fence) -> io::Result<Self> {
+        let device = device(&fstat(&opened)?);
+        Ok(Self(opened, device, fence.clone()))
     }
 
     pub(super) fn open_directory(&self, name: &str) -> io::Result<Self> {
@@ -293,6 +347,49 @@ impl Entries {
     }
 }
 
+#[allow(clippy::useless_conversion, reason = "the types differ between systems")]
+fn seen(stat: &Stat) -> Seen {
+    let metadata = metadata(stat);
+    let stored = u64::try_from(i64::from(stat.st_blocks)).unwrap_or(0).saturating_mul(512);
+    Seen {
+        kind: metadata.kind,
+        size: metadata.size,
+        stored: stored.min(metadata.size),
+        // A directory has one, whatever refers to it from within.
+        names: if metadata.kind == wit::EntryKind::Directory { 1 } else { stat.st_nlink.into() },
+        identity: (metadata.device_id, metadata.file_id),
+    }
+}
+
+/// An open file, with the number of its names.
+pub(crate) fn look_at_file(file: &std::fs::File) -> io::Result<Seen> {
+    Ok(seen(&fstat(file)?))
+}
+
+/// Passes on the entries of a directory, with their names where those are Unicode, until told
+/// otherwise.
+pub(super) fn visit(
+    directory: &Handle,
+    mut each: impl FnMut(Option<&str>, Seen) -> io::Result<bool>,
+) -> io::Result<()> {
+    let mut entries = Dir::read_from(&directory.0)?;
+    while let Some(entry) = entries.read() {
+        let entry = entry?;
+        let name = entry.file_name();
+        if matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        let stat = match statat(&directory.0, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => continue,
+            stat => stat?,
+        };
+        if !each(name.to_str().ok(), seen(&stat))? {
+            break;
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn count_entries(directory: &std::fs::File, most: usize) -> io::Result<usize> {
     let own = openat(directory, ".", DIRECTORY, Mode::empty())?;
     let mut entries = Dir::read_from(&own)?;
@@ -311,19 +408,36 @@ pub(super) fn count_entries(directory: &std::fs::File, most: usize) -> io::Resul
 pub(super) struct Lock {
     held: OwnedFd,
     file: (u64, u64),
+    alone: bool,
 }
 
 impl Lock {
-    /// `None`: it is among those held already.
-    pub(super) fn new(directory: &Handle, held: &[Self]) -> io::Result<Option<Self>> {
+    /// `None`: it is among those held already. A lock that is held with others becomes one that is
+    /// held `alone`, if nobody else has it.
+    pub(super) fn new(
+        directory: &Handle,
+        alone: bool,
+        held: &mut [Self],
+    ) -> io::Result<Option<Self>> {
         let metadata = directory.metadata()?;
         let file = (metadata.device_id, metadata.file_id);
-        if held.iter().any(|lock| lock.file == file) {
+        let how = match alone {
+            true => FlockOperation::NonBlockingLockExclusive,
+            false => FlockOperation::NonBlockingLockShared,
+        };
+        if let Some(lock) = held.iter_mut().find(|lock| lock.file == file) {
+            if alone && !lock.alone {
+                // The system gives the lock up before it takes the other one.
+                flock(&lock.held, how).inspect_err(|_| {
+                    let _ = flock(&lock.held, FlockOperation::NonBlockingLockShared);
+                })?;
+                lock.alone = true;
+            }
             return Ok(None);
         }
         let own = openat(directory.0.as_fd(), ".", DIRECTORY, Mode::empty())?;
-        flock(&own, FlockOperation::NonBlockingLockExclusive)?;
-        Ok(Some(Self { held: own, file }))
+        flock(&own, how)?;
+        Ok(Some(Self { held: own, file, alone }))
     }
 }
 

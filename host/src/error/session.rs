@@ -188,7 +188,9 @@ impl SessionError {
                 StopReason::Killed
                 | StopReason::CancelledAll
                 | StopReason::Denied
-                | StopReason::Instances => false,
+                | StopReason::Instances
+                // What was recorded stays.
+                | StopReason::RecordBytes => false,
                 StopReason::CancelledItem
                 | StopReason::ComputeTime
                 | StopReason::WallTime
@@ -197,7 +199,8 @@ impl SessionError {
                 | StopReason::Tables
                 | StopReason::Stack
                 | StopReason::Handles
-                | StopReason::HostCallBytes => true,
+                | StopReason::HostCallBytes
+                | StopReason::ItemBytes => true,
             },
             Self::Trap { .. } | Self::Exit { .. } => true,
             Self::Denied { .. }

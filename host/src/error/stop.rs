@@ -90,6 +90,12 @@ stop_reasons! {
     Denied = 13, "ended-denied", None,
         "It used what it was not granted.",
         "it used what it was not granted";
+    ItemBytes = 14, "ended-item-bytes", Some("item-bytes"),
+        "The names, texts and counts of its items took more room than their limit.",
+        "the names, texts and counts of its items take more room than its limit";
+    RecordBytes = 15, "ended-record-bytes", Some("record-bytes"),
+        "The record of its calls took more room than its limit.",
+        "the record of its calls takes more room than its limit";
 }
 
 /// Why a plugin was ended, with the limit's value where it is known, and what to do about it.
@@ -113,6 +119,8 @@ impl StopReason {
             | Self::Handles
             | Self::HostCallBytes
             | Self::Instances
+            | Self::ItemBytes
+            | Self::RecordBytes
             | Self::Denied => false,
         }
     }

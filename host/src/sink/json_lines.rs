@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 
 use serde::Serialize;
@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::error::SessionError;
 use crate::event::{ErrorDetail, Item, LogEntry, ProgressResponse, Question};
 use crate::hresult::{self, Hresult};
-use crate::id::ErrorId;
+use crate::id::{ErrorId, ItemId};
 use crate::report::Report;
 use crate::sink::{Progress, Sink};
 
@@ -16,11 +16,19 @@ use crate::sink::{Progress, Sink};
 /// `error-shown`, and `report` at the end. Names are those of the WIT; an absent field is an absent member. Text is
 /// as the plugin wrote it, with control characters escaped as JSON does.
 ///
+/// Beyond a [limit](JsonLines::with_limit) of bytes, `truncated` says so once, and what follows is
+/// the log, the reports with which items end, and the report of the run.
+///
 /// A write that fails is not reported here: [`JsonLines::finish`] does it.
 #[derive(Debug)]
 pub struct JsonLines<W> {
     to: W,
     failed: Option<std::io::Error>,
+    /// How much may still be written; absent: any amount.
+    left: Option<u64>,
+    limit: u64,
+    /// Items whose end was written after that.
+    ended: HashSet<ItemId>,
 }
 
 #[derive(Serialize)]
@@ -70,6 +78,10 @@ enum Line<'a> {
         text: &'a str,
         choices: &'a [String],
         choice: usize,
+    },
+    Truncated {
+        limit: &'static str,
+        value: u64,
     },
     #[serde(rename_all = "kebab-case")]
     ErrorShown {
@@ -174,8 +186,15 @@ impl From<Hresult> for HresultLine {
 
 impl<W: Write + Send> JsonLines<W> {
     /// Writes to `to`, a line at a time.
-    pub const fn new(to: W) -> Self {
-        Self { to, failed: None }
+    pub fn new(to: W) -> Self {
+        Self { to, failed: None, left: None, limit: u64::MAX, ended: HashSet::new() }
+    }
+
+    /// Sets the limit `json-bytes`: what may be written of callbacks, but for the log and the ends
+    /// of items, which have limits elsewhere.
+    #[must_use]
+    pub fn with_limit(self, bytes: u64) -> Self {
+        Self { left: (bytes != u64::MAX).then_some(bytes), limit: bytes, ..self }
     }
 
     /// Writes the last line: the report and the exit code, if there is one.
@@ -237,11 +256,43 @@ impl<W: Write + Send> JsonLines<W> {
         if self.failed.is_some() {
             return;
         }
-        let written = serde_json::to_writer(&mut self.to, line)
+        let mut counted = Counted { to: &mut self.to, bytes: 0 };
+        let written = serde_json::to_writer(&mut counted, line)
             .map_err(std::io::Error::from)
-            .and_then(|()| self.to.write_all(b"\n"))
-            .and_then(|()| self.to.flush());
+            .and_then(|()| counted.write_all(b"\n"))
+            .and_then(|()| counted.flush());
+        let bytes = counted.bytes;
         self.failed = written.err();
+        self.left = self.left.map(|left| left.saturating_sub(bytes));
+    }
+
+    /// Writes a line that a plugin may cause any number of, while there is room.
+    fn write_one_of_many(&mut self, line: &Line<'_>) {
+        if self.left == Some(0) {
+            return;
+        }
+        self.write(line);
+        if self.left == Some(0) {
+            self.write(&Line::Truncated { limit: "json-bytes", value: self.limit });
+        }
+    }
+}
+
+/// Counts what is written.
+struct Counted<'a, W> {
+    to: &'a mut W,
+    bytes: u64,
+}
+
+impl<W: Write> Write for Counted<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.to.write(bytes)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.to.flush()
     }
 }
 
@@ -251,12 +302,13 @@ impl<W: Write + Send> Sink for JsonLines<W> {
             .iter()
             .map(|item| ItemLine { item: item.id.to_string(), name: &item.name })
             .collect();
+        self.ended.clear();
         self.write(&Line::Started { items });
     }
 
     fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
         let reported = progress.reported;
-        self.write(&Line::Progress {
+        let line = Line::Progress {
             item: progress.item.to_string(),
             status_type: reported.status_type.map(crate::event::Status::name),
             status_text: reported.status_text.as_deref(),
@@ -266,7 +318,12 @@ impl<W: Write + Send> Sink for JsonLines<W> {
             by_host: progress.by_host,
             response: progress.pending.name(),
             hresult: hresult::from_progress_response(progress.pending).into(),
-        });
+        };
+        let ends = reported.status_type.is_some_and(crate::event::Status::is_terminal);
+        match self.left == Some(0) && ends && self.ended.insert(progress.item) {
+            true => self.write(&line),
+            false => self.write_one_of_many(&line),
+        }
         ProgressResponse::Continue
     }
 
@@ -281,11 +338,11 @@ impl<W: Write + Send> Sink for JsonLines<W> {
     }
 
     fn log_deleted(&mut self, id: Option<ErrorId>) {
-        self.write(&Line::LogDeleted { error_id: id.map(|id| id.to_string()) });
+        self.write_one_of_many(&Line::LogDeleted { error_id: id.map(|id| id.to_string()) });
     }
 
     fn question(&mut self, question: &Question) -> Option<usize> {
-        self.write(&Line::Question {
+        self.write_one_of_many(&Line::Question {
             item: question.item.map(|item| item.to_string()),
             text: &question.text,
             choices: &question.choices,
@@ -295,7 +352,7 @@ impl<W: Write + Send> Sink for JsonLines<W> {
     }
 
     fn error_shown(&mut self, id: ErrorId, detail: &ErrorDetail) {
-        self.write(&Line::ErrorShown {
+        self.write_one_of_many(&Line::ErrorShown {
             error_id: id.to_string(),
             text: &detail.text,
             retry: detail.retry.iter().map(ToString::to_string).collect(),

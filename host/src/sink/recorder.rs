@@ -28,11 +28,43 @@ pub enum Recorded {
     Question(Question),
 }
 
-/// Keeps everything in order. Clones are the same recorder, so one stays at hand while another
-/// one is in the session.
+/// Keeps everything in order, up to the limit `record-bytes`. Clones are the same recorder, so one
+/// stays at hand while another one is in the session.
 #[derive(Clone, Debug, Default)]
 pub struct Recorder {
-    recorded: Arc<Mutex<Vec<Recorded>>>,
+    kept: Arc<Mutex<Kept>>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    recorded: Vec<Recorded>,
+    /// What they take in memory.
+    bytes: u64,
+}
+
+impl Kept {
+    fn push(&mut self, recorded: Recorded) {
+        self.bytes += size_of::<Recorded>() as u64 + recorded.content_bytes();
+        self.recorded.push(recorded);
+    }
+}
+
+impl Recorded {
+    /// What it takes in memory beyond itself.
+    fn content_bytes(&self) -> u64 {
+        let bytes = match self {
+            Self::Started(items) => size_of_val(items.as_slice()),
+            Self::Progress { reported, .. } => reported.status_text.as_ref().map_or(0, String::len),
+            Self::Log(entry) => entry.text.len(),
+            Self::LogDeleted(_) => 0,
+            Self::Question(question) => {
+                let choices =
+                    question.choices.iter().map(|choice| size_of::<String>() + choice.len());
+                question.text.len() + choices.sum::<usize>()
+            }
+        };
+        bytes as u64
+    }
 }
 
 impl Recorder {
@@ -43,17 +75,21 @@ impl Recorder {
 
     /// What was recorded so far.
     pub fn recorded(&self) -> Vec<Recorded> {
-        self.lock().clone()
+        self.lock().recorded.clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Recorded>> {
-        self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Sink for Recorder {
     fn started(&mut self, items: &[Item]) {
         self.lock().push(Recorded::Started(items.iter().map(|item| item.id).collect()));
+    }
+
+    fn recorded_bytes(&self) -> Option<u64> {
+        Some(self.lock().bytes)
     }
 
     fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {

@@ -58,9 +58,10 @@ fn run_job(job: &Job, args: &Run, interrupts: &Interrupts) -> anyhow::Result<Exi
     }
     let options = options.cancel_handle(interrupts.cancel_handle());
     let request = request(args)?;
+    let json_bytes = job.granted.limits().session.json_bytes;
     let places = job.places(args.dry_run);
     let report = match &args.record {
-        None => watch(args, |sink, hook| {
+        None => watch(args, json_bytes, |sink, hook| {
             let options = with_hook(options, hook);
             Ok(confined(&places, || plugin.run_blocking(options, sink, &request))??)
         })?,
@@ -69,7 +70,7 @@ fn run_job(job: &Job, args: &Run, interrupts: &Interrupts) -> anyhow::Result<Exi
             let limits = Limits { progress_per_second: u64::MAX, ..job.granted.limits().session };
             let options = options.limits(limits);
             let head = head(job, args, &request, plugin.description())?;
-            watch(args, |sink, hook| {
+            watch(args, json_bytes, |sink, hook| {
                 let recorder = Recorder::new(path, &head, sink)?;
                 let options = with_hook(options, hook);
                 Ok(confined(&places, || plugin.run_blocking(options, recorder, &request))??)
@@ -117,7 +118,8 @@ fn head(
     head.set_trigger(request.trigger, request.cookie.as_deref());
     if args.record_files {
         for grant in granted {
-            head.record_directory(grant.name(), grant.path())?;
+            let limit = job.granted.limits().session.record_bytes;
+            head.record_directory(grant.name(), grant.path(), limit)?;
         }
     }
     Ok(head)
@@ -154,7 +156,8 @@ fn run_native(clsid: &str, args: &Run, interrupts: &Interrupts) -> anyhow::Resul
     let request = request(args)?;
     let handler = crate::native::Handler::create(clsid)?;
     let cancel = interrupts.cancel_handle();
-    let report = watch(args, |sink, _hook| Ok(handler.run(cancel, sink, &request)))?;
+    let json_bytes = Limits::default().json_bytes;
+    let report = watch(args, json_bytes, |sink, _hook| Ok(handler.run(cancel, sink, &request)))?;
     Ok(Exit::of_report(&report))
 }
 
@@ -166,11 +169,14 @@ fn run_native(_clsid: &str, _args: &Run, _interrupts: &Interrupts) -> anyhow::Re
 /// Runs something, and shows what it reports and what came of it.
 fn watch(
     args: &Run,
+    json_bytes: u64,
     run: impl FnOnce(Box<dyn Sink>, Option<OutputHook>) -> anyhow::Result<Report>,
 ) -> anyhow::Result<Report> {
     let plain_hook = || args.verbose.then(|| show_output(print_to_stderr));
     if args.json {
-        let json = SharedJson(Arc::new(Mutex::new(JsonLines::new(std::io::stdout()))));
+        let json = SharedJson(Arc::new(Mutex::new(
+            JsonLines::new(std::io::stdout()).with_limit(json_bytes),
+        )));
         let report = run(Box::new(json.clone()), plain_hook())?;
         json.lock().report(&report, Some(Exit::of_report(&report) as u8));
         json.finish().context("cannot write to standard output")?;
