@@ -138,8 +138,8 @@ pub fn limits() -> Limits {
         log_entries: 1_000,
         log_bytes: 1 << 20,
         compute_time: Duration::from_millis(300),
-        wall_time: Duration::from_secs(2),
-        idle_time: Duration::from_millis(1_000),
+        wall_time: Duration::from_secs(4),
+        idle_time: Duration::from_secs(2),
         grace: Duration::from_millis(200),
         ..Limits::default()
     }
@@ -307,6 +307,8 @@ fn hresult_of(code: &str) -> Hresult {
         "ended-host-call-bytes" => Hresult::HRESULT_ERROR_BUFFER_OVERFLOW,
         "ended-instances" => Hresult::HRESULT_ERROR_TOO_MANY_MODULES,
         "ended-denied" => Hresult::E_ACCESSDENIED,
+        "ended-item-bytes" => Hresult::HRESULT_ERROR_NOT_ENOUGH_SERVER_MEMORY,
+        "ended-record-bytes" => Hresult::HRESULT_ERROR_LOG_FILE_FULL,
         _ => Hresult::E_FAIL,
     }
 }

@@ -35,7 +35,7 @@ These cannot be changed, because Windows' structures or the contract have no roo
 | name of a file | 255 bytes | refused |
 | entries of one page of a listing | 1,024 | on the next page |
 | bytes of one read | 1 MiB | with the next read |
-| entries of a directory that is listed through WASI | 100,000 | refused; `directories` lists any number |
+| entries of all directories that are listed through WASI at once | 100,000 | refused; `directories` lists any number |
 | listings through WASI that are open at once | 8 | refused |
 | a line of output that `-v`, `dev` and `test` show | 64 KiB, and 1 MiB in all | in parts; not shown |
 | name and file of a frame of a crash | 500 bytes each | cut at a character |

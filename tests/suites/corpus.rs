@@ -110,6 +110,10 @@ impl Sink for Both {
         self.1.started(items);
     }
 
+    fn recorded_bytes(&self) -> Option<u64> {
+        self.0.recorded_bytes()
+    }
+
     fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
         self.0.progress(progress);
         self.1.progress(progress)

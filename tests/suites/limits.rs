@@ -96,6 +96,65 @@ fn waiting_is_not_computing() -> anyhow::Result<()> {
 }
 
 #[test]
+fn copying_what_is_on_the_disk_is_not_computing() -> anyhow::Result<()> {
+    let home = tempfile::tempdir()?;
+    for name in ["left", "right"] {
+        std::fs::create_dir(home.path().join(name))?;
+    }
+    let content: Vec<u8> = (0..8_u32 << 20).flat_map(u32::to_le_bytes).collect();
+    let names: Vec<_> = (0..8).map(|number| format!("f{number}")).collect();
+    for name in &names {
+        std::fs::write(home.path().join("left").join(name), &content)?;
+    }
+    let copy = format!("copies from=left to=right files={}", names.join(","));
+    let grants =
+        ["left", "right"].map(|name| Grant::new(name, &home.path().join(name), Access::ReadWrite));
+    let mut script = Script::new("a").on("synchronize", &copy);
+    for grant in grants {
+        let grant = grant?;
+        script = script.options(|options| options.grant(grant));
+    }
+    let ran = with_limits(script, |limits| limits.compute_time = 50 * MILLISECOND).run()?;
+    assert_eq!(ran.error_code(), None, "{:?}", ran.report.outcome);
+    assert!(ran.report.compute_time < 50 * MILLISECOND, "{:?}", ran.report.compute_time);
+    Ok(())
+}
+
+#[test]
+fn those_who_read_hold_a_directory_together() -> anyhow::Result<()> {
+    let home = tempfile::tempdir()?;
+    let run = |access: Access, commands: &str| {
+        let grant = Grant::new("left", home.path(), access)?;
+        let script = Script::new("a").on("synchronize", commands);
+        script.options(|options| options.grant(grant)).start(Recorder::new())
+    };
+    // Whoever has the directory open holds it until its session is dropped.
+    let hold = |access: Access| -> anyhow::Result<(syncmgr_host::Session, String)> {
+        let mut session = run(access, "lock dir=left")?;
+        let report = session.block_on(async |session| {
+            Ok(session.run(&syncmgr_host::RunRequest::default()).await)
+        })?;
+        let said = report.log.last().map(|entry| entry.text.clone()).unwrap_or_default();
+        Ok((session, said))
+    };
+    let (reader, said) = hold(Access::ReadOnly)?;
+    assert_eq!(said, "lock: ok");
+    let (other, said) = hold(Access::ReadOnly)?;
+    assert_eq!(said, "lock: ok", "another reader");
+    let (_, said) = hold(Access::ReadWrite)?;
+    assert_eq!(said, "lock: ErrorCode::Busy", "a writer beside readers");
+    drop((reader, other));
+    let (writer, said) = hold(Access::ReadWrite)?;
+    assert_eq!(said, "lock: ok", "a writer alone");
+    for access in [Access::ReadOnly, Access::ReadWrite] {
+        let (_, said) = hold(access)?;
+        assert_eq!(said, "lock: ErrorCode::Busy", "{access:?} beside a writer");
+    }
+    drop(writer);
+    Ok(())
+}
+
+#[test]
 fn nobody_is_late_while_the_user_thinks() -> anyhow::Result<()> {
     struct Slow;
     impl Sink for Slow {

@@ -23,6 +23,8 @@ use types::{Guid, LogLevel, ProgressItem, ProgressResponse, Status};
 mod files;
 #[path = "hostile/handles.rs"]
 mod handles;
+#[path = "hostile/quotas.rs"]
+mod quotas;
 #[allow(missing_docs, unsafe_code, unused, clippy::all, reason = "wit-bindgen output")]
 #[path = "hostile/system.rs"]
 mod system;
@@ -185,6 +187,16 @@ fn deed(export: &str) -> Result<()> {
         "counts" => {
             (0..much).for_each(|n| statistics::set_count(A, &format!("count-{n}"), n as u64))
         }
+        "fill-items" => {
+            let name = |number: usize| format!("{number:0>64}");
+            for item in items() {
+                (0..64).for_each(|number| statistics::set_count(item.id, &name(number), 1));
+                text(item.id, &"x".repeat(4096));
+            }
+        }
+        "long-texts" => loop {
+            text(A, &"\u{1}".repeat(4096));
+        },
         "count-names" => {
             for name in ["", "Ä", "a b", "\u{1b}[2J", &"x".repeat(65), &"x".repeat(much)] {
                 statistics::set_count(A, name, u64::MAX);
@@ -250,7 +262,7 @@ fn deed(export: &str) -> Result<()> {
         "tell-and-panic" => panic!("{}", setting("token")),
         "" => {}
         other => {
-            return match handles::deed(other, much) {
+            return match handles::deed(other, much).or_else(|()| quotas::deed(other, much)) {
                 Ok(done) => done,
                 Err(()) => files::deed(other, much),
             };

@@ -205,6 +205,11 @@ fn files(command: &str, arguments: &Arguments<'_>) -> std::io::Result<String> {
             };
             return Ok((0..count).take_while(lock).count().to_string());
         }
+        "lock" => {
+            let name = arguments.get("dir").unwrap_or_default();
+            let locked = directories::open_grant(&name).and_then(|directory| directory.lock());
+            return Ok(locked.map_or_else(|error| format!("{:?}", error.code), |()| "ok".into()));
+        }
         "copies" => return Ok(copies(arguments)),
         "flush" => return Ok(flush(arguments.number("count").unwrap_or(0_usize))),
         "hoard" => {
@@ -382,7 +387,7 @@ fn run(export: &str) -> Result<()> {
             }
             "fill" | "append" | "resize" | "truncate" | "rewrite" | "rename" | "link"
             | "nameless" | "names" | "streams" | "listings" | "locks" | "remove" | "rmdir"
-            | "mkdir" | "touch" | "hoard" | "flush" | "copies" => {
+            | "mkdir" | "touch" | "hoard" | "flush" | "copies" | "lock" => {
                 let outcome = files(command, &arguments);
                 let outcome = outcome.unwrap_or_else(|error| format!("{:?}", error.kind()));
                 say(&format!("{command}: {outcome}"));

@@ -129,6 +129,32 @@ fn a_plugin_that_hangs_does_not_hold_up_the_kit() -> Result<()> {
 }
 
 #[test]
+fn a_plugin_that_floods_the_kit_is_ended() -> Result<()> {
+    let home = Home::new()?;
+    let text = "x".repeat(4000);
+    let flood = format!("synchronize=progress item=a text={text} times=999999999");
+    let floods = ["test", conformance::SCRIPT, "--set", "items=a", "--set", &flood];
+    let one = [&floods[..], &["--check", "every-item-ends"]].concat();
+    home.run("", &one)?.expect(3, "raise `record-bytes`")?;
+    Ok(())
+}
+
+#[test]
+fn a_sparse_file_is_not_read_into_memory() -> Result<()> {
+    let home = Home::new()?;
+    fs::create_dir_all(home.path("fixture/left"))?;
+    let sparse = "synchronize=write path=/left/a text=x
+                  resize path=/left/a bytes=8796093022208
+                  progress item=a status=succeeded";
+    let sparse: Vec<_> = sparse.lines().map(str::trim).collect();
+    let sparse = sparse.join("\n");
+    let test = ["test", conformance::SCRIPT, "--fixture", "fixture", "--set", "items=a"];
+    let one = [&test[..], &["--set", &sparse, "--check", "every-item-ends"]].concat();
+    home.run("", &one)?.expect(0, "1 passed")?;
+    Ok(())
+}
+
+#[test]
 fn wrong_plugins_in_c_fail_for_what_is_wrong() -> Result<()> {
     let home = Home::new()?;
     home.run("", &["new", "wrong", "--lang", "c"])?.expect(0, "")?;

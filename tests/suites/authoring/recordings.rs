@@ -76,3 +76,86 @@ fn a_recording_with_files_needs_nothing_else() -> Result<()> {
     home.run("", &["replay", conformance::FOLDER, "run.jsonl"])?.expect(0, "all ")?;
     Ok(())
 }
+
+#[test]
+fn what_is_no_recording_is_not_the_fault_of_the_host() -> Result<()> {
+    let home = Home::new()?;
+    let head = |more: &str| {
+        format!("{{\"version\":1,\"plugin\":\"a\",\"component\":\"\",\"event\":3{more}}}\n")
+            .into_bytes()
+    };
+    let directory = |files: &str| head(&format!(",\"directories\":{{\"left\":[{files}]}}"));
+    for (what, recording) in [
+        ("nothing", Vec::new()),
+        ("no text", b"{\xff\xfe}".to_vec()),
+        ("another version", head("").iter().map(|&b| if b == b'1' { b'2' } else { b }).collect()),
+        ("a setting that none can be", head(",\"settings\":{\"a=b\":\"\"}")),
+        ("a name that none can be", head(",\"directories\":{\"a b\":[]}")),
+        (
+            "a file in a file",
+            directory(
+                "{\"path\":\"a\",\"content\":{\"text\":\"\"}},{\"path\":\"a/b\",\"content\":{\"text\":\"\"}}",
+            ),
+        ),
+        ("a name that is too long", directory(&format!("{{\"path\":\"{}\"}}", "x".repeat(300)))),
+    ] {
+        fs::write(home.path("broken.jsonl"), recording)?;
+        let ran = home.run("", &["replay", conformance::SCRIPT, "broken.jsonl"])?;
+        ensure!(ran.status == 2, "{what}: {ran:?}");
+    }
+    for file in [".", "missing.jsonl", "/dev/zero"] {
+        home.run("", &["replay", conformance::SCRIPT, file])?.expect(2, file)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_recording_is_bounded_and_still_one() -> Result<()> {
+    let home = Home::new()?;
+    let flood = format!("synchronize=progress item=a text={} times=999999999", "x".repeat(4000));
+    let run = ["run", conformance::SCRIPT, "--set", "items=a", "--set", &flood];
+    let record = ["--record", "run.jsonl", "--limit", "record-bytes=100KiB"];
+    home.run("", &[&run[..], &record].concat())?.expect(7, "record-bytes")?;
+    let text = fs::read_to_string(home.path("run.jsonl"))?;
+    ensure!((90 << 10..120 << 10).contains(&text.len()), "{} bytes", text.len());
+    let replayed = home.run("", &["replay", conformance::SCRIPT, "run.jsonl"])?;
+    ensure!(matches!(replayed.status, 0 | 3), "{replayed:?}");
+    Ok(())
+}
+
+#[test]
+fn lines_of_json_are_bounded_and_say_so() -> Result<()> {
+    let home = Home::new()?;
+    let reports = format!(
+        "synchronize=progress item=a text={} times=200\nprogress item=a status=succeeded",
+        "x".repeat(1000)
+    );
+    let run = ["run", conformance::SCRIPT, "--set", "items=a", "--set", &reports, "--json"];
+    let ran = home.run("", &[&run[..], &["--limit", "json-bytes=20KiB"]].concat())?;
+    let ran = ran.expect(0, "\"event\":\"truncated\",\"limit\":\"json-bytes\",\"value\":20480")?;
+    ensure!(ran.stdout.len() < 30 << 10, "{} bytes", ran.stdout.len());
+    ensure!(ran.stdout.contains("\"status-type\":\"succeeded\""), "its end is missing");
+    ensure!(ran.stdout.lines().last().is_some_and(|last| last.contains("\"report\"")));
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_recording_has_whatever_a_directory_can_have() -> Result<()> {
+    use std::os::unix::ffi::OsStrExt as _;
+    let home = Home::new()?;
+    fs::create_dir_all(home.path("left/empty"))?;
+    fs::create_dir_all(home.path("right"))?;
+    for name in [&b"a\nb"[..], b"caf\xe9", &b"x".repeat(255), b"plain"] {
+        fs::write(home.path("left").join(std::ffi::OsStr::from_bytes(name)), name)?;
+    }
+    std::os::unix::fs::symlink("/etc/passwd", home.path("left/absolute"))?;
+    std::os::unix::fs::symlink("nowhere", home.path("left/dangling"))?;
+    let made = std::process::Command::new("mkfifo").arg(home.path("left/fifo")).status()?;
+    ensure!(made.success());
+    let dirs = ["--dir", "left=left", "--dir", "right=right"];
+    let record = ["--record", "run.jsonl", "--record-files"];
+    home.run("", &[&["run", "folder"][..], &dirs, &record].concat())?.expect(1, "")?;
+    home.run("", &["replay", conformance::FOLDER, "run.jsonl"])?.expect(0, "all ")?;
+    Ok(())
+}

@@ -23,13 +23,13 @@ use plugins::{contract, ended, http, loading, reported, running};
 use program::{authoring, installing, testing};
 use syncmgr_authoring::{AuthoringError, Language, Project, create};
 use syncmgr_host::http::{HttpDenial, HttpGrant, HttpGrantError, HttpPolicy};
-use syncmgr_host::sink::{Discard, Sink};
+use syncmgr_host::sink::{Discard, Recorder, Sink};
 use syncmgr_host::{
     Access, Call, CancelHandle, CompilerProgram, ErrorCode, Grant, GrantError, Host, HostOptions,
     Hresult, Item, Limits, LoadError, LoadLimits, OnDeath, Outcome, Report, RunRequest, Selection,
     SessionError, SessionOptions, StartError, Trigger,
 };
-use syncmgr_kit::{Fixture, KitError, Recording, Stage};
+use syncmgr_kit::{Fixture, KitError, Recording, RecordingHead, Stage};
 use syncmgr_store::{Granted, Registrations, Scope, StoreError, create_private, host_options};
 use url::Url;
 

@@ -144,7 +144,8 @@ pub(crate) fn ended(told: &mut Told) -> Result<()> {
     type Change = fn(&mut Limits);
     type Cancel = fn(&CancelHandle);
     let long = format!("log text={}", "x".repeat(100 << 10));
-    let rows: [(&str, Change, Cancel); 11] = [
+    let counts: String = (0..64).map(|n| format!("count item=a name={n:0>60} value=1\n")).collect();
+    let rows: [(&str, Change, Cancel); 12] = [
         ("spin", |_| {}, CancelHandle::kill),
         ("spin", |limits| limits.grace = SHORT, CancelHandle::cancel_all),
         (
@@ -158,6 +159,7 @@ pub(crate) fn ended(told: &mut Told) -> Result<()> {
         ("allocate bytes=99000000", |limits| limits.memory_bytes = 64 << 20, |_| {}),
         ("pollables count=1000", |limits| limits.handles = 100, |_| {}),
         (&long, |limits| limits.host_call_bytes = 64 << 10, |_| {}),
+        (&counts, |limits| limits.item_bytes = 4 << 10, |_| {}),
         ("clock", |_| {}, |_| {}),
         ("random", |_| {}, |_| {}),
     ];
@@ -168,6 +170,10 @@ pub(crate) fn ended(told: &mut Told) -> Result<()> {
         let script = script.options(|options| options.limits(limits));
         told.error(failure(script.run_with(cancel)?.report)?);
     }
+    let script = Script::new("a").on("synchronize", "log level=warning text=x times=1000");
+    let limits = Limits { record_bytes: 10 << 10, ..Limits::default() };
+    let recorded = script.options(|options| options.limits(limits)).report(Recorder::new())?;
+    told.error(failure(recorded)?);
     let memories: String = (0..30).map(|_| "(memory 1)\n").collect();
     for core in [
         Core::new().also("(table 9000000 funcref)"),

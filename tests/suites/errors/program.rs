@@ -116,6 +116,9 @@ pub(crate) fn testing(told: &mut Told) -> Result<()> {
         told.refused(Recording::read(&recording))?;
     }
 
+    fs::write(docs.join("letter"), "x".repeat(1000))?;
+    told.refused(RecordingHead::default().record_directory("docs", &docs, 1000))?;
+
     let trapping = Core::new().also("(func $s unreachable) (start $s)").component()?;
     let trapping = host().load("mail", &trapping)?;
     for error in grants(told)? {

@@ -36,7 +36,7 @@ const OUT: &[&str] = &[
 const ODD: &[&str] =
     &["", ".", "a.txt/", "a.txt/.", "a.txt/..", "a\0.txt", "\0", "sub//", "%2e%2e"];
 
-fn preopen(name: &str) -> std::result::Result<Descriptor, types::Error> {
+pub(super) fn preopen(name: &str) -> std::result::Result<Descriptor, types::Error> {
     let found = preopens::get_directories().into_iter().find(|(_, path)| path == name);
     found.map(|(root, _)| root).ok_or_else(|| failure(format!("there is no {name}")))
 }
@@ -92,7 +92,7 @@ fn escape_through_wasi() -> Result<()> {
     Ok(())
 }
 
-fn grant(name: &str) -> Result<directories::Directory> {
+pub(super) fn grant(name: &str) -> Result<directories::Directory> {
     directories::open_grant(name)
 }
 
@@ -252,7 +252,7 @@ fn change_through_directories(at: &str) -> Result<()> {
 }
 
 /// Makes a file as large as the system lets it be, which costs nothing until it is read.
-fn make_sparse() -> Result<directories::Directory> {
+pub(super) fn make_sparse() -> Result<directories::Directory> {
     let root = preopen("/left")?;
     let made =
         root.open_at(PathFlags::empty(), "sparse", OpenFlags::CREATE, DescriptorFlags::WRITE);

@@ -7,6 +7,7 @@ use crate::corpus::Row;
 use crate::corpus::place::Place;
 
 pub(super) fn rows() -> Vec<Row> {
+    let endless = |row: Row| row.files().limit(|limits| limits.compute_time = Duration::MAX);
     let long = |row: Row| row.limit(|limits| limits.compute_time = Duration::from_secs(5));
     let mut rows = vec![
         long(Row::deed("looks for every way out through WASI", "escape-wasi").files()),
@@ -23,16 +24,50 @@ pub(super) fn rows() -> Vec<Row> {
             .meanwhile(Place::swap),
         Row::deed("opens a FIFO through WASI", "fifo-wasi").files(),
         Row::deed("opens a FIFO through directories", "fifo-directories").files(),
-        Row::deed("has the host read without end, and is killed", "hash-forever")
-            .files()
+        endless(Row::deed("has the host read without end, and is killed", "hash-forever"))
             .act(300, Kill)
             .dies("ended-killed"),
-        Row::deed("has the host copy without end, and is killed", "copy-forever")
-            .files()
+        endless(Row::deed("has the host copy without end, and is killed", "copy-forever"))
             .act(50, Kill)
             .dies("ended-killed"),
-        Row::deed("has the host read without end", "hash-forever").files().dies("ended-idle-time"),
+        Row::deed("has the host read without end", "hash-forever")
+            .files()
+            .dies("ended-compute-time"),
+        endless(Row::deed("has the host read without a sign of life", "hash-forever"))
+            .dies("ended-idle-time"),
+        Row::deed("has the host hash the same bytes without end", "hash-again")
+            .files()
+            .dies("ended-compute-time"),
+        Row::deed("has the host hash nothing without end", "hash-sparse")
+            .files()
+            .dies("ended-compute-time"),
+        Row::deed("has the host copy nothing without end", "copy-again")
+            .files()
+            .dies("ended-compute-time"),
+        Row::deed("has the host look at a file without end", "look-again")
+            .files()
+            .dies("ended-compute-time"),
+        Row::deed("moves links to where they lead out", "move-links").files(),
     ];
+    for (name, how) in [
+        ("below what a path can name", "deep"),
+        ("in a directory that no one can list", "unreadable"),
+        ("with directories", "directories"),
+        ("with directories of WASI", "wasi-directories"),
+        ("with files of WASI", "wasi-files"),
+        ("with links of WASI", "wasi-links"),
+        ("with names of WASI", "wasi-names"),
+        ("with names", "names"),
+        ("with a file that has a name there", "shared"),
+        ("with a file that has a name there, through WASI", "shared-by-wasi"),
+        ("with a file that was moved there", "moved"),
+        ("with a directory that was moved there", "moved-directory"),
+        ("with files that keep a name", "removed-name"),
+        ("with files that are open", "open"),
+    ] {
+        let row = Row::deed(format!("overfills its storage {name}"), "overfill");
+        rows.push(row.files().storage().much(1 << 20).set("how", how));
+    }
     for (name, deed) in [
         ("changes what it may only read, through WASI", "change-wasi"),
         ("changes what it was given to read only, through WASI", "change-wasi-locked"),

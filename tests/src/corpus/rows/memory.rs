@@ -1,7 +1,7 @@
 //! Guests that take all the room there is.
 
 use anyhow::{Context as _, ensure};
-use syncmgr_host::Status::Succeeded;
+use syncmgr_host::Status::{Failed, Succeeded};
 use syncmgr_host::{ErrorCode, Hresult};
 
 use crate::corpus::Row;
@@ -175,6 +175,26 @@ pub(super) fn rows() -> Vec<Row> {
             .much(10_000)
             .ends(&[Succeeded; 10_000])
             .limit(|limits| limits.compute_time = std::time::Duration::from_secs(5)),
+        Row::deed("fills the texts and counts of its items", "fill-items")
+            .set("items", "many")
+            .much(1_000)
+            .limit(|limits| {
+                limits.item_bytes = 1 << 20;
+                limits.compute_time = std::time::Duration::from_secs(5);
+            })
+            .fails("ended-item-bytes")
+            .ends(&[Failed; 1_000]),
+        Row::deed("reports more than may be recorded", "long-texts")
+            .limit(|limits| {
+                limits.record_bytes = 1 << 20;
+                limits.progress_per_second = u64::MAX;
+                limits.compute_time = std::time::Duration::from_secs(5);
+            })
+            .dies("ended-record-bytes")
+            .check(|ran| {
+                ensure!(ran.recorded.len() < 300, "{} calls were recorded", ran.recorded.len());
+                Ok(())
+            }),
         Row::deed("has 10,001 items", "")
             .set("items", "many")
             .much(10_001)
@@ -218,7 +238,11 @@ pub(super) fn rows() -> Vec<Row> {
         Row::deed("makes streams without end", "leak-streams")
             .files()
             .much(1_000)
-            .dies("ended-handles"),
+            .dies("plugin-error")
+            .check(|ran| {
+                ensure!(ran.message().contains("Quota"), "{}", ran.message());
+                Ok(())
+            }),
     );
     rows
 }
