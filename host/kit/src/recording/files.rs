@@ -216,7 +216,10 @@ pub(super) fn restore_files(root: &Path, files: &[RecordedFile]) -> Result<(), K
     let placed: Vec<_> = files.iter().filter_map(|file| Some((file, file.place(root)?))).collect();
     // There are no links until everything else is there: nothing is written through one.
     for (file, path) in &placed {
-        let folder = if file.is_directory() { path } else { path.parent().unwrap_or(root) };
+        let folder = match file.is_directory() {
+            true => path.as_path(),
+            false => path.parent().unwrap_or(root),
+        };
         fs::create_dir_all(folder).map_err(KitError::file("make", folder))?;
         if let Some(content) = &file.content {
             file.restore_content(path, content)?;
