@@ -4,8 +4,11 @@
 //! Everything names exactly one entry of an open directory. `std::fs` on `/NAME` and
 //! `/storage` reaches the same files where that is enough.
 
+use crate::bindings::syncmgr::plugin::types::Error as WitError;
 use crate::error::Result;
-use crate::imports::directories::{self as wit, CopyRequest as WitCopyRequest};
+use crate::imports::directories::{
+    self as wit, CopyAttributes as WitCopyAttributes, CopyRequest as WitCopyRequest,
+};
 
 pub use crate::bindings::syncmgr::plugin::directories::{Access, Entry, EntryKind, EntryMetadata};
 
@@ -73,9 +76,20 @@ impl Directory {
         Ok(Directory(self.0.open_directory(name)?))
     }
 
-    /// Makes a directory; `mode` is its permission bits.
+    /// Makes a directory; `mode` is its permission bits, 0 to 0o3777.
     pub fn create_directory(&self, name: &str, mode: Option<u32>) -> Result<()> {
         Ok(self.0.create_directory(name, mode)?)
+    }
+
+    /// Creates a directory with the extended attributes of another one and, where the host runs as
+    /// root, with its owner and group.
+    pub fn create_directory_like(
+        &self,
+        name: &str,
+        source: &Directory,
+        mode: Option<u32>,
+    ) -> Result<()> {
+        Ok(self.0.create_directory_like(name, &source.0, mode)?)
     }
 
     /// Opens a regular file for reading.
@@ -86,6 +100,17 @@ impl Directory {
     /// Makes a new regular file that only its owner can read.
     pub fn create_file(&self, name: &str) -> Result<File> {
         Ok(File(self.0.create_file(name)?))
+    }
+
+    /// Creates a regular file that is to become a copy of `source`, with its attributes. It has no
+    /// content yet.
+    pub fn create_copy(
+        &self,
+        name: &str,
+        source: &File,
+        attributes: CopyAttributes<'_>,
+    ) -> Result<File> {
+        Ok(File(self.0.create_copy(name, &source.0, &attributes.to_wit())?))
     }
 
     /// The text of a symbolic link.
@@ -123,9 +148,15 @@ impl Directory {
         Ok(self.0.link(name, &to.0, to_name)?)
     }
 
-    /// Sets the permission bits of a file or a directory.
+    /// Sets the permission bits of a file (0 to 0o777) or a directory (0 to 0o3777). Others stay as
+    /// they are.
     pub fn set_mode(&self, name: &str, mode: u32) -> Result<()> {
         Ok(self.0.set_mode(name, mode)?)
+    }
+
+    /// Sets when the content of a file was last changed, in nanoseconds since 1970.
+    pub fn set_modified(&self, name: &str, modified: i64) -> Result<()> {
+        Ok(self.0.set_modified(name, modified)?)
     }
 
     /// Makes the names in this directory durable.
@@ -284,6 +315,30 @@ impl<'a> CopyRequest<'a> {
     }
 }
 
+/// What belongs to a copy besides its content. The host skips whatever the file system cannot keep,
+/// and whatever the host may not set.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CopyAttributes<'a> {
+    /// The permission bits, 0 to 0o777; `None`: those that the system gives to a new file.
+    pub mode: Option<u32>,
+    /// The file of the copy's directory that the copy is going to replace. The copy gets its owner,
+    /// group, access control list and extended attributes.
+    pub replaces: Option<&'a str>,
+    /// Whether a copy that replaces no file gets the owner and the group of its source. Only a host
+    /// that runs as root sets them.
+    pub owner: bool,
+}
+
+impl CopyAttributes<'_> {
+    fn to_wit(self) -> WitCopyAttributes {
+        WitCopyAttributes {
+            mode: self.mode,
+            replaces: self.replaces.map(str::to_owned),
+            owner: self.owner,
+        }
+    }
+}
+
 /// A file that was copied by [`copy_files`].
 #[derive(Debug)]
 pub struct CopiedFile {
@@ -300,16 +355,34 @@ pub struct CopiedFile {
 /// more than may be open. It goes on when the user cancels, so one call should not take long.
 pub fn copy_files(requests: &[CopyRequest<'_>]) -> Vec<Result<CopiedFile>> {
     let wit_requests: Vec<_> = requests.iter().copied().map(CopyRequest::to_wit).collect();
-    let mut copied = wit::copy_files(&wit_requests).into_iter();
+    answers(wit::copy_files(&wit_requests), requests.len())
+}
+
+/// Copies several files as [`copy_files`] does, each with its attributes in place of the permission
+/// bits of its source. A copy also gets the extended attributes of its source.
+pub fn copy_files_with(
+    requests: &[(CopyRequest<'_>, CopyAttributes<'_>)],
+) -> Vec<Result<CopiedFile>> {
+    let wit_requests: Vec<_> =
+        requests.iter().map(|(request, more)| (request.to_wit(), more.to_wit())).collect();
+    answers(wit::copy_files_with(&wit_requests), requests.len())
+}
+
+/// One answer for each of so many requests.
+fn answers(
+    copied: Vec<std::result::Result<wit::CopiedFile, WitError>>,
+    count: usize,
+) -> Vec<Result<CopiedFile>> {
+    let mut copied = copied.into_iter();
     let no_answer = || Err(crate::Error::failed("whether it was copied is not known"));
-    let answer = |_: &CopyRequest<'_>| {
+    let answer = |_| {
         copied.next().map_or_else(no_answer, |copied| {
             let copied = copied?;
             let digest = digest(&copied.digest);
             Ok(CopiedFile { source: copied.source, digest, copy: File(copied.copy) })
         })
     };
-    requests.iter().map(answer).collect()
+    (0..count).map(answer).collect()
 }
 
 fn digest(bytes: &[u8]) -> [u8; 32] {

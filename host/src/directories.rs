@@ -14,15 +14,18 @@ mod walk;
 #[path = "directories/walk_portable.rs"]
 mod walk;
 
+mod attributes;
 mod copies;
 mod directory;
 mod fence;
 mod file;
 mod flush;
+mod holes;
 mod range;
 mod reading;
 #[cfg(unix)]
 mod special;
+mod special_names;
 mod threads;
 mod usage;
 
@@ -220,7 +223,16 @@ impl wit::Host for Waiting<'_> {
         requests: Vec<wit::CopyRequest>,
     ) -> wasmtime::Result<Vec<Result<wit::CopiedFile, types::Error>>> {
         self.enter("copy-files")?;
-        self.copy_requested(&requests)
+        self.copy_requested(requests.into_iter().map(|request| (request, None)).collect())
+    }
+
+    fn copy_files_with(
+        &mut self,
+        requests: Vec<(wit::CopyRequest, wit::CopyAttributes)>,
+    ) -> wasmtime::Result<Vec<Result<wit::CopiedFile, types::Error>>> {
+        self.enter("copy-files-with")?;
+        let requests = requests.into_iter().map(|(request, more)| (request, Some(more)));
+        self.copy_requested(requests.collect())
     }
 
     fn flush_files(

@@ -1,6 +1,9 @@
 //! Many files that are copied by one call: each copy is whole, and each answer is that of its file.
 #![cfg(target_os = "linux")]
 
+#[path = "copies/attributes.rs"]
+mod attributes;
+
 use std::fs::{self, File, FileTimes, Permissions};
 use std::io::{self, Seek, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};

@@ -7,8 +7,10 @@ use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use super::directory::checked_name;
+use super::attributes::{Attributes, exact_time};
+use super::directory::{checked_attributes, checked_name};
 use super::file::{COPY_BYTES, read_piece, system_time};
+use super::holes::{Holes, Part};
 use super::range::copy_in_system;
 use super::usage::Seen;
 use super::{Answer, Reading, failure, look_at_file, refuse, system, threads};
@@ -33,6 +35,8 @@ struct Job {
     target_name: String,
     max_size: u64,
     verify: bool,
+    /// What the copy gets; `None`: the permission bits of its source.
+    attributes: Option<Attributes>,
     /// Where the copy takes room, if that is counted.
     storage: Option<Storage>,
     /// What of the work on it counts as computing.
@@ -53,13 +57,13 @@ impl Waiting<'_> {
     /// Copies what may be, and answers for each request.
     pub(super) fn copy_requested(
         &mut self,
-        requests: &[wit::CopyRequest],
+        requests: Vec<(wit::CopyRequest, Option<wit::CopyAttributes>)>,
     ) -> wasmtime::Result<Vec<Result<wit::CopiedFile, types::Error>>> {
         let mut room = self.max_open_files.saturating_sub(self.open_files);
         let mut admitted = Vec::with_capacity(requests.len().min(COPIED_FILES));
-        for (index, request) in requests.iter().enumerate() {
+        for (index, (request, attributes)) in requests.into_iter().enumerate() {
             let mut job = match index < COPIED_FILES {
-                true => self.job(request)?,
+                true => self.job(request, attributes)?,
                 false => {
                     refuse(ErrorCode::InvalidArgument, "1,024 files came before it".to_owned())
                 }
@@ -91,19 +95,28 @@ impl Waiting<'_> {
     }
 
     /// What is to be done for a request, if it may be.
-    fn job(&self, request: &wit::CopyRequest) -> wasmtime::Result<Result<Job, types::Error>> {
+    fn job(
+        &self,
+        request: wit::CopyRequest,
+        attributes: Option<wit::CopyAttributes>,
+    ) -> wasmtime::Result<Result<Job, types::Error>> {
         let (source, target) = (self.table.get(&request.source)?, self.table.get(&request.target)?);
         let allowed = target
             .writable()
             .and_then(|()| checked_name(&request.name))
-            .and_then(|_| checked_name(&request.target_name));
-        Ok(allowed.map(|_| Job {
+            .and_then(|_| checked_name(&request.target_name))
+            .and_then(|_| {
+                let attributes = attributes.map(|more| checked_attributes(more, target.stored));
+                attributes.transpose()
+            });
+        Ok(allowed.map(|attributes| Job {
             source: Arc::clone(&source.handle),
-            name: request.name.clone(),
+            name: request.name,
             target: Arc::clone(&target.handle),
-            target_name: request.target_name.clone(),
+            target_name: request.target_name,
             max_size: request.max_size,
             verify: request.verify,
+            attributes,
             storage: self.storage.clone().filter(|_| target.stored),
             watch: Arc::clone(&self.watch),
             reading: self.reading.clone(),
@@ -174,7 +187,11 @@ impl Job {
         let room = self.storage.as_ref().map(|storage| storage.reserve(0).map_err(super::no_room));
         let room = room.transpose()?;
         let on_target = |error: io::Error| failure(&error, &self.target_name);
-        let copy = Arc::new(self.target.create_file(&self.target_name).map_err(on_target)?);
+        let copy = match &self.attributes {
+            Some(attributes) => self.target.create_copy(&self.target_name, &source, attributes),
+            None => self.target.create_file(&self.target_name),
+        };
+        let copy = Arc::new(copy.map_err(on_target)?);
         if let (Some(storage), Some(room)) = (&self.storage, room) {
             storage.opened(&copy);
             room.keep();
@@ -187,9 +204,12 @@ impl Job {
             if self.verify {
                 read_back(&copy, metadata.size, digest, buffer, go_on, &mut work)?;
             }
-            let times = FileTimes::new().set_modified(system_time(metadata.modified));
-            copy.set_times(times).map_err(on_target)?;
-            keep_mode(&copy, metadata.mode).map_err(on_target)?;
+            let modified = exact_time(&source, metadata.modified)
+                .unwrap_or_else(|| system_time(metadata.modified));
+            copy.set_times(FileTimes::new().set_modified(modified)).map_err(on_target)?;
+            if self.attributes.is_none() {
+                keep_mode(&copy, metadata.mode).map_err(on_target)?;
+            }
             Ok(digest)
         });
         match filled {
@@ -239,19 +259,32 @@ impl Job {
         let mut done = 0;
         // What comes into the storage is counted before it is written.
         let mut by_system = self.storage.is_none();
+        let mut holes = Holes::new(source, size, by_system);
         while done <= size {
             check(go_on)?;
+            // At the end it is looked for one byte more, which may not be there.
+            let rest = (size - done).max(1);
+            let data = match holes.pass(source, copy, &mut hasher, rest).map_err(on_target)? {
+                Part::Hole(passed) => {
+                    done += passed;
+                    work.done(passed);
+                    continue;
+                }
+                Part::Data(data) => data,
+            };
             if by_system {
-                let copied =
-                    copy_in_system(source, copy, &mut hasher, size - done).map_err(on_target)?;
-                by_system = copied.is_some();
+                let copied = copy_in_system(source, copy, &mut hasher, data).map_err(on_target)?;
+                // What stands between two holes may be too little for that.
+                by_system = copied.is_some() || data < rest;
                 if let Some(copied) = copied {
                     done += copied;
                     work.done(copied);
                     continue;
                 }
             }
-            let read = read_piece(source, buffer).map_err(|error| failure(&error, &self.name))?;
+            let piece = usize::try_from(data).unwrap_or(COPY_BYTES).min(buffer.len());
+            let read = read_piece(source, &mut buffer[..piece])
+                .map_err(|error| failure(&error, &self.name))?;
             if read == 0 {
                 break;
             }

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError};
 
 use wasmtime::component::Resource;
 
+use super::attributes::Attributes;
 use super::usage::{FileIdentity, walk_below};
 use super::{Answer, Fence, File, Links, Listing, failure, refuse, system};
 use crate::bindings::directories as wit;
@@ -42,6 +43,23 @@ pub(super) fn checked_name(name: &str) -> Result<&str, types::Error> {
         return refuse(ErrorCode::InvalidArgument, format!("{name:?} names no single entry"));
     }
     Ok(name)
+}
+
+/// What a copy gets, where the names in it are names.
+pub(super) fn checked_attributes(
+    attributes: wit::CopyAttributes,
+    stored: bool,
+) -> Result<Attributes, types::Error> {
+    if let Some(replaces) = &attributes.replaces {
+        checked_name(replaces)?;
+    }
+    Ok(Attributes {
+        mode: attributes.mode.map(|mode| mode & 0o777),
+        replaces: attributes.replaces,
+        owner: attributes.owner && !stored,
+        // They would take room that nobody counts.
+        extended: !stored,
+    })
 }
 
 /// Whether a link text, read in a directory `depth` levels below the grant, stays in the grant.
@@ -407,8 +425,25 @@ impl wit::HostDirectory for Waiting<'_> {
     ) -> Answer<()> {
         let room = self.make_room(&this, false, 0)?;
         self.make("directory.create-directory", &this, &name, room, |directory, name| {
-            let mode = mode.map(|mode| directory.measurable(mode & 0o777));
-            directory.handle.create_directory(name, mode)
+            let mode = mode.map(|mode| directory.measurable(mode & 0o3777));
+            directory.handle.create_directory(name, mode, None)
+        })
+    }
+
+    fn create_directory_like(
+        &mut self,
+        this: Resource<Directory>,
+        name: String,
+        source: Resource<Directory>,
+        mode: Option<u32>,
+    ) -> Answer<()> {
+        let like = self.directory(&source)?;
+        let room = self.make_room(&this, false, 0)?;
+        self.make("directory.create-directory-like", &this, &name, room, |directory, name| {
+            let mode = mode.map(|mode| directory.measurable(mode & 0o3777));
+            // What belongs to the storage is the plugin's.
+            let like = (!directory.stored).then_some(&*like.handle);
+            directory.handle.create_directory(name, mode, like)
         })
     }
 
@@ -432,6 +467,33 @@ impl wit::HostDirectory for Waiting<'_> {
         let room = self.make_room(&this, true, 0)?;
         let made = self.make("directory.create-file", &this, &name, room, |directory, name| {
             Ok(File::new(directory.handle.create_file(name)?, true, directory.stored))
+        })?;
+        if let Ok(file) = &made {
+            match self.storage.as_ref().filter(|_| file.stored) {
+                Some(storage) => storage.opened(&file.file),
+                None => self.writing.opened(&file.file),
+            }
+        }
+        self.push(made)
+    }
+
+    fn create_copy(
+        &mut self,
+        this: Resource<Directory>,
+        name: String,
+        source: Resource<File>,
+        attributes: wit::CopyAttributes,
+    ) -> Answer<Resource<File>> {
+        let room = self.make_room(&this, true, 0)?;
+        let source = Arc::clone(&self.table.get(&source)?.file);
+        let attributes = checked_attributes(attributes, self.table.get(&this)?.stored);
+        let (room, attributes) = match (room, attributes) {
+            (Ok(room), Ok(attributes)) => (Ok(room), attributes),
+            (Err(error), _) | (Ok(_), Err(error)) => (Err(error), Attributes::default()),
+        };
+        let made = self.make("directory.create-copy", &this, &name, room, |directory, name| {
+            let copy = directory.handle.create_copy(name, &source, &attributes)?;
+            File::new(copy, true, directory.stored).copy_of(&source)
         })?;
         if let Ok(file) = &made {
             match self.storage.as_ref().filter(|_| file.stored) {
@@ -584,7 +646,18 @@ impl wit::HostDirectory for Waiting<'_> {
                 true => directory.measurable(mode),
                 false => mode,
             };
-            directory.handle.set_mode(name, mode & 0o777)
+            directory.handle.set_mode(name, mode & 0o3777)
+        })
+    }
+
+    fn set_modified(
+        &mut self,
+        this: Resource<Directory>,
+        name: String,
+        modified: i64,
+    ) -> Answer<()> {
+        self.on_entry("directory.set-modified", &this, &name, true, |directory, name| {
+            directory.handle.set_modified(name, modified)
         })
     }
 

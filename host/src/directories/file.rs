@@ -6,6 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use wasmtime::component::Resource;
 
+use super::attributes::exact_time;
+use super::holes::{Holes, Part};
 use super::range::copy_in_system;
 use super::{Answer, failure, look_at_file, refuse, system};
 use crate::bindings::directories as wit;
@@ -26,6 +28,8 @@ pub struct File {
     writable: bool,
     pub(super) stored: bool,
     hasher: blake3::Hasher,
+    /// When the file was changed that this is a copy of, where a timestamp cannot express it.
+    exact: Option<SystemTime>,
 }
 
 impl File {
@@ -34,7 +38,13 @@ impl File {
     }
 
     pub(super) fn open(file: Arc<std::fs::File>, writable: bool, stored: bool) -> Self {
-        Self { file, writable, stored, hasher: blake3::Hasher::new() }
+        Self { file, writable, stored, hasher: blake3::Hasher::new(), exact: None }
+    }
+
+    /// The same as a copy of a file.
+    pub(super) fn copy_of(mut self, source: &std::fs::File) -> io::Result<Self> {
+        self.exact = exact_time(source, system::file_metadata(source)?.modified);
+        Ok(self)
     }
 
     pub(super) fn writable(&self) -> Result<(), types::Error> {
@@ -148,26 +158,39 @@ impl wit::HostFile for Waiting<'_> {
         let mut work = watch.piecework();
         let seen = look_at_file(&self.table.get(&source)?.file);
         let is_free = |bytes| seen.as_ref().is_ok_and(|seen| reading.is_free(seen, bytes));
+        let mut holes = Holes::new(&self.table.get(&source)?.file, u64::MAX, !stored);
         while outcome.is_ok() && done < len {
             self.check_ended()?;
+            let to = Arc::clone(&self.table.get(&this)?.file);
+            let from = self.table.get_mut(&source)?;
+            let data = match holes.pass(&from.file, &to, &mut from.hasher, len - done) {
+                Ok(Part::Hole(passed)) => {
+                    done += passed;
+                    work.piece(is_free(passed));
+                    continue;
+                }
+                Ok(Part::Data(data)) => data,
+                Err(error) => {
+                    outcome = Err(failure(&error, "copying"));
+                    break;
+                }
+            };
             if by_system {
-                let to = Arc::clone(&self.table.get(&this)?.file);
-                let from = self.table.get_mut(&source)?;
-                match copy_in_system(&from.file, &to, &mut from.hasher, len - done) {
+                match copy_in_system(&from.file, &to, &mut from.hasher, data) {
                     Ok(Some(copied)) => {
                         done += copied;
                         work.piece(is_free(copied));
                         continue;
                     }
-                    Ok(None) => by_system = false,
+                    // What stands between two holes may be too little for that.
+                    Ok(None) => by_system = data < len - done,
                     Err(error) => {
                         outcome = Err(failure(&error, "copying"));
                         break;
                     }
                 }
             }
-            let piece = usize::try_from(len - done).unwrap_or(COPY_BYTES).min(COPY_BYTES);
-            let from = self.table.get_mut(&source)?;
+            let piece = usize::try_from(data).unwrap_or(COPY_BYTES).min(COPY_BYTES);
             let read = match read_piece(&from.file, &mut buffer[..piece]) {
                 Ok(0) => break,
                 Ok(read) => read,
@@ -200,7 +223,9 @@ impl wit::HostFile for Waiting<'_> {
     fn set_modified(&mut self, this: Resource<File>, modified: i64) -> Answer<()> {
         self.enter("file.set-modified")?;
         let file = self.table.get(&this)?;
-        let times = std::fs::FileTimes::new().set_modified(system_time(modified));
+        let exact = file.exact.filter(|_| matches!(modified, i64::MIN | i64::MAX));
+        let modified = exact.unwrap_or_else(|| system_time(modified));
+        let times = std::fs::FileTimes::new().set_modified(modified);
         Ok(file.writable().and_then(|()| {
             file.file.set_times(times).map_err(|error| failure(&error, "setting times"))
         }))

@@ -14,8 +14,11 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata, OpenOptions, ReadDir};
 
 use crate::bindings::directories as wit;
+use crate::directories::attributes::{Attributes, replaced};
+pub(super) use crate::directories::special_names::has_special_meaning;
+use crate::directories::special_names::listed;
 use crate::directories::usage::{FileIdentity, Seen};
-use crate::directories::{Fence, Links, failure};
+use crate::directories::{Fence, Links};
 
 /// An open directory.
 #[derive(Debug)]
@@ -29,14 +32,6 @@ pub(super) struct Handle {
 
 /// Directories on the way down that are held open at once: handles are not scarce here.
 pub(super) const HELD_LEVELS: usize = usize::MAX - 1;
-
-/// Names that the system reads as something else, or cannot store.
-pub(super) fn has_special_meaning(name: &str) -> bool {
-    name.contains(['\\', ':', '<', '>', '"', '|', '?', '*'])
-        || name.chars().any(|character| character < ' ')
-        || name.ends_with(['.', ' '])
-        || crate::device_names::is_device(name)
-}
 
 pub(super) fn has_drive(target: &str) -> bool {
     target.contains(':')
@@ -165,7 +160,12 @@ impl Handle {
         Self::admit(directory, self.place.join(name), &self.fence)
     }
 
-    pub(super) fn create_directory(&self, name: &str, _bits: Option<u32>) -> io::Result<()> {
+    pub(super) fn create_directory(
+        &self,
+        name: &str,
+        _bits: Option<u32>,
+        _like: Option<&Self>,
+    ) -> io::Result<()> {
         self.directory.create_dir(name)
     }
 
@@ -180,6 +180,27 @@ impl Handle {
         let mut options = read_options();
         options.write(true).create_new(true);
         Ok(self.directory.open_with(name, &options)?.into_std())
+    }
+
+    pub(super) fn create_copy(
+        &self,
+        name: &str,
+        source: &File,
+        attributes: &Attributes,
+    ) -> io::Result<File> {
+        let copy = self.create_file(name)?;
+        attributes.give_extended(source, replaced(self, attributes).as_ref(), &copy);
+        Ok(copy)
+    }
+
+    pub(super) fn set_modified(&self, name: &str, modified: i64) -> io::Result<()> {
+        if !self.directory.symlink_metadata(name)?.is_file() {
+            return Err(link_in_the_way());
+        }
+        let mut options = read_options();
+        options.write(true);
+        let file = self.directory.open_with(name, &options)?.into_std();
+        file.set_modified(crate::directories::file::system_time(modified))
     }
 
     pub(super) fn read_link(&self, name: &str) -> io::Result<OsString> {
@@ -281,13 +302,7 @@ impl Entries {
         while page.len() < limit {
             let Some(entry) = self.entries.next() else { break };
             let name = entry?.file_name();
-            let text = name.to_string_lossy().into_owned();
-            let metadata = match self.directory.stat(&text) {
-                // Removed since it was listed.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                result => result.map_err(|error| failure(&error, &text)),
-            };
-            page.push(wit::Entry { unicode: name.to_str().is_some(), name: text, metadata });
+            page.extend(listed(&name, |name| self.directory.stat(name)));
         }
         Ok(page)
     }

@@ -7,12 +7,15 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, RenameFlags, Stat, flock, fstat, linkat,
-    mkdirat, openat, readlinkat, renameat, renameat_with, statat, symlinkat, unlinkat,
+    AtFlags, Dir, FileType, FlockOperation, Gid, Mode, OFlags, RenameFlags, Stat, Uid, fchmod,
+    fchown, flock, fstat, linkat, mkdirat, openat, readlinkat, renameat, renameat_with, statat,
+    symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 
 use crate::bindings::directories as wit;
+use crate::directories::attributes::{Attributes, give_extended_of, replaced};
+use crate::directories::file::system_time;
 use crate::directories::usage::{FileIdentity, Seen};
 use crate::directories::{Fence, Links, failure, special};
 
@@ -21,6 +24,11 @@ use crate::directories::{Fence, Links, failure, special};
 #[derive(Debug)]
 pub(super) struct Handle(OwnedFd, u64, Fence);
 
+/// The user that owns what this process makes, if it may give that away.
+const ROOT: u32 = 0;
+
+const NEW_FILE: OFlags =
+    OFlags::RDWR.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::CLOEXEC);
 /// Directories on the way down that are held open at once.
 pub(super) const HELD_LEVELS: usize = 32;
 
@@ -89,6 +97,40 @@ fn nanoseconds(seconds: i64, nanoseconds: i128) -> i64 {
 #[allow(clippy::useless_conversion, reason = "the types differ between systems")]
 fn mode(bits: u32) -> Mode {
     Mode::from_bits_truncate(bits.try_into().unwrap_or(0))
+}
+
+/// The bits of an entry that is to have these permissions. Of a directory, all that decide who may
+/// do what there are set, and of a file the others stay while it gains nothing: a program that runs
+/// as its owner must not become one for more people.
+fn with_special_bits(stat: &Stat, bits: u32) -> u32 {
+    let now = u32::from(stat.st_mode) & 0o7777;
+    let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+    match (is_directory, bits & 0o777 & !now) {
+        (true, _) => bits & 0o3777 | now & 0o4000,
+        (false, 0) => bits & 0o777 | now & 0o7000,
+        (false, _) => bits & 0o777 | now & 0o1000,
+    }
+}
+
+/// What this process made itself is its own: where permissions cannot be set, the file system has
+/// none.
+fn unless_unsupported(set: rustix::io::Result<()>) -> io::Result<()> {
+    match set {
+        Err(Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP) => Ok(()),
+        result => Ok(result?),
+    }
+}
+
+/// Gives something that was just made another owner and group, as far as this process may.
+fn give_owner(made: impl AsFd, now: &Stat, like: &Stat) {
+    let owner = (now.st_uid != like.st_uid).then(|| Uid::from_raw(like.st_uid));
+    let group = (now.st_gid != like.st_gid).then(|| Gid::from_raw(like.st_gid));
+    if owner.is_none() && group.is_none() {
+        return;
+    }
+    if fchown(&made, owner, group).is_err() && group.is_some() {
+        let _ = fchown(&made, None, group);
+    }
 }
 
 impl Handle {
@@ -171,8 +213,35 @@ impl Handle {
         Self::admit(opened, Some(self.1), &self.2)
     }
 
-    pub(super) fn create_directory(&self, name: &str, bits: Option<u32>) -> io::Result<()> {
-        Ok(mkdirat(&self.0, name, mode(bits.unwrap_or(0o777)))?)
+    pub(super) fn create_directory(
+        &self,
+        name: &str,
+        bits: Option<u32>,
+        like: Option<&Self>,
+    ) -> io::Result<()> {
+        mkdirat(&self.0, name, mode(bits.map_or(0o777, |bits| bits | 0o700)))?;
+        if bits.is_none() && like.is_none() {
+            return Ok(());
+        }
+        let made = openat(&self.0, name, DIRECTORY, Mode::empty())?;
+        let now = fstat(&made)?;
+        if let Some(like) = like {
+            give_extended_of(&like.0, &made);
+        }
+        // The mask of the process may have taken bits away, and the directory around it may have
+        // given it the bit by which its entries get their group.
+        let inherited = u32::from(now.st_mode) & 0o2000;
+        if let Some(bits) = bits.map(|bits| bits & 0o3777 | inherited)
+            && bits != u32::from(now.st_mode) & 0o7777
+        {
+            unless_unsupported(fchmod(&made, mode(bits)))?;
+        }
+        if let Some(like) = like
+            && now.st_uid == ROOT
+        {
+            give_owner(&made, &now, &fstat(&like.0)?);
+        }
+        Ok(())
     }
 
     pub(super) fn open_file(&self, name: &str) -> io::Result<std::fs::File> {
@@ -199,8 +268,44 @@ impl Handle {
     }
 
     pub(super) fn create_file(&self, name: &str) -> io::Result<std::fs::File> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        Ok(openat(&self.0, name, flags, mode(0o600))?.into())
+        Ok(openat(&self.0, name, NEW_FILE, mode(0o600))?.into())
+    }
+
+    pub(super) fn create_copy(
+        &self,
+        name: &str,
+        source: &std::fs::File,
+        attributes: &Attributes,
+    ) -> io::Result<std::fs::File> {
+        // The mask of the process decides about the bits of a copy that has no others.
+        let bits = if attributes.mode.is_some() { 0o600 } else { 0o666 };
+        let copy = std::fs::File::from(openat(&self.0, name, NEW_FILE, mode(bits))?);
+        let replaced = replaced(self, attributes);
+        attributes.give_extended(source, replaced.as_ref(), &copy);
+        let given = match attributes.mode {
+            Some(bits) => unless_unsupported(fchmod(&copy, mode(bits & 0o777))),
+            None => Ok(()),
+        };
+        if let Err(error) = given {
+            let _ = self.remove_file(name);
+            return Err(error);
+        }
+        let like = match &replaced {
+            Some(replaced) => fstat(replaced).ok(),
+            None => attributes
+                .replaces
+                .as_ref()
+                .and_then(|name| statat(&self.0, name.as_str(), AtFlags::SYMLINK_NOFOLLOW).ok()),
+        };
+        if let Some(like) = like {
+            give_owner(&copy, &fstat(&copy)?, &like);
+        } else if attributes.owner {
+            let now = fstat(&copy)?;
+            if now.st_uid == ROOT {
+                give_owner(&copy, &now, &fstat(source)?);
+            }
+        }
+        Ok(copy)
     }
 
     pub(super) fn read_link(&self, name: &str) -> io::Result<OsString> {
@@ -213,7 +318,11 @@ impl Handle {
     }
 
     pub(super) fn create_link(&self, name: &str, target: &str) -> io::Result<()> {
-        Ok(symlinkat(target, &self.0, name)?)
+        match symlinkat(target, &self.0, name) {
+            // The file system has no symbolic links.
+            Err(Errno::PERM | Errno::OPNOTSUPP) => Err(io::ErrorKind::Unsupported.into()),
+            result => Ok(result?),
+        }
     }
 
     pub(super) fn remove_file(&self, name: &str) -> io::Result<()> {
@@ -264,7 +373,13 @@ impl Handle {
                 return Err(Errno::LOOP.into());
             }
         }
-        Ok(rustix::fs::fchmod(self.open_entry(name, &found)?, mode(bits))?)
+        let opened = self.open_entry(name, &found)?;
+        let bits = with_special_bits(&fstat(&opened)?, bits);
+        Ok(fchmod(opened, mode(bits))?)
+    }
+
+    pub(super) fn set_modified(&self, name: &str, modified: i64) -> io::Result<()> {
+        self.open_file(name)?.set_modified(system_time(modified))
     }
 
     pub(super) fn flush(&self) -> io::Result<()> {

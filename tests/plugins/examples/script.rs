@@ -246,7 +246,21 @@ fn copies(arguments: &Arguments<'_>) -> String {
             verify: arguments.get("verify").is_some(),
         })
         .collect();
-    let copied = directories::copy_files(&requests);
+    let attributes = || directories::CopyAttributes {
+        mode: arguments.get("mode").and_then(|mode| u32::from_str_radix(&mode, 8).ok()),
+        replaces: arguments.get("replaces"),
+        owner: arguments.get("owner").is_some(),
+    };
+    let copied = match arguments.get("with").as_deref() {
+        None => directories::copy_files(&requests),
+        Some("alone") => {
+            requests.iter().map(|request| copy_alone(request, &attributes())).collect()
+        }
+        Some(_) => {
+            let requests: Vec<_> = requests.into_iter().map(|one| (one, attributes())).collect();
+            directories::copy_files_with(&requests)
+        }
+    };
     let tell = |copied: &Result<directories::CopiedFile>| match copied {
         Ok(copied) => {
             let digest = copied.digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
@@ -257,6 +271,19 @@ fn copies(arguments: &Arguments<'_>) -> String {
     let told: Vec<_> = copied.iter().map(tell).collect();
     let rows = told.chunk_by(|one, other| one == other);
     rows.map(|row| format!("{} {}", row.len(), row[0])).collect::<Vec<_>>().join(", ")
+}
+
+/// Copies a file in the way that is meant for large ones.
+fn copy_alone(
+    request: &directories::CopyRequest<'_>,
+    attributes: &directories::CopyAttributes,
+) -> Result<directories::CopiedFile> {
+    let from = request.source.open_file(&request.name)?;
+    let copy = request.target.create_copy(&request.target_name, &from, attributes)?;
+    while copy.copy_from(&from, 1 << 20)? > 0 {}
+    let source = from.metadata()?;
+    copy.set_modified(source.modified)?;
+    Ok(directories::CopiedFile { source, digest: from.digest(), copy })
 }
 
 /// Flushes a file that is open for reading, and after it one that is open for writing, again and

@@ -93,20 +93,52 @@ pub(crate) struct CopiedFile {
     pub(crate) copy: File,
 }
 
+pub(crate) struct CopyAttributes {
+    pub(crate) mode: Option<u32>,
+    pub(crate) replaces: Option<String>,
+    /// Natively nothing is given to another owner.
+    #[allow(dead_code, reason = "the contract has it")]
+    pub(crate) owner: bool,
+}
+
+impl CopyAttributes {
+    fn check(&self, directory: &Directory) -> Answer<()> {
+        self.replaces.as_ref().map_or(Ok(()), |name| directory.at(name).map(drop))
+    }
+}
+
 pub(crate) fn copy_files(requests: &[CopyRequest<'_>]) -> Vec<Answer<CopiedFile>> {
-    let copy = |(index, request): (usize, &CopyRequest<'_>)| {
-        // Each counts, so that a test can let any of them fail.
-        desk::enter("copy-files")?;
-        match index < COPIED_FILES {
-            true => request.copy(),
-            false => refuse(ErrorCode::InvalidArgument, "these are too many files"),
-        }
-    };
+    let copy = |(index, request)| copy_one("copy-files", index, request, None);
     requests.iter().enumerate().map(copy).collect()
 }
 
+pub(crate) fn copy_files_with(
+    requests: &[(CopyRequest<'_>, CopyAttributes)],
+) -> Vec<Answer<CopiedFile>> {
+    let requests = requests.iter().enumerate();
+    let copy = |(index, (request, attributes)): (usize, &(CopyRequest<'_>, CopyAttributes))| {
+        copy_one("copy-files-with", index, request, Some(attributes))
+    };
+    requests.map(copy).collect()
+}
+
+fn copy_one(
+    call: &str,
+    index: usize,
+    request: &CopyRequest<'_>,
+    attributes: Option<&CopyAttributes>,
+) -> Answer<CopiedFile> {
+    // Each counts, so that a test can let any of them fail.
+    desk::enter(call)?;
+    match index < COPIED_FILES {
+        true => request.copy(attributes),
+        false => refuse(ErrorCode::InvalidArgument, "these are too many files"),
+    }
+}
+
 impl CopyRequest<'_> {
-    fn copy(&self) -> Answer<CopiedFile> {
+    fn copy(&self, attributes: Option<&CopyAttributes>) -> Answer<CopiedFile> {
+        attributes.map_or(Ok(()), |attributes| attributes.check(self.target))?;
         let (path, new) = (self.source.at(&self.name)?, self.target.change(&self.target_name)?);
         if !io(path.symlink_metadata())?.is_file() {
             return refuse(ErrorCode::Changed, "it is no file");
@@ -129,7 +161,8 @@ impl CopyRequest<'_> {
             }
             copy.set_modified(source.modified()?)?;
             let source = metadata(&source);
-            source.mode.map_or(Ok(()), |mode| set_mode(&new, mode))?;
+            let mode = attributes.map_or(source.mode, |attributes| attributes.mode);
+            mode.map_or(Ok(()), |mode| set_mode(&new, mode & 0o777))?;
             Ok(Some((source, blake3::hash(&content).as_bytes().to_vec())))
         };
         let filled = match io(fill()) {
@@ -152,6 +185,11 @@ fn nanoseconds(time: SystemTime) -> i64 {
             i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |before| -before)
         }
     }
+}
+
+fn system_time(nanoseconds: i64) -> SystemTime {
+    let distance = Duration::from_nanos(nanoseconds.unsigned_abs());
+    if nanoseconds < 0 { UNIX_EPOCH - distance } else { UNIX_EPOCH + distance }
 }
 
 fn metadata(metadata: &fs::Metadata) -> EntryMetadata {
@@ -183,7 +221,7 @@ fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o777))
+        fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o3777))
     }
     #[cfg(not(unix))]
     {
@@ -267,6 +305,33 @@ impl Directory {
         mode.map_or(Ok(()), |mode| io(set_mode(&path, mode)))
     }
 
+    pub(crate) fn create_directory_like(
+        &self,
+        name: &str,
+        source: &Self,
+        mode: Option<u32>,
+    ) -> Answer<()> {
+        self.enter("create-directory-like")?;
+        let path = self.change(name)?;
+        io(source.path.symlink_metadata())?;
+        io(fs::create_dir(&path))?;
+        mode.map_or(Ok(()), |mode| io(set_mode(&path, mode)))
+    }
+
+    pub(crate) fn create_copy(
+        &self,
+        name: &str,
+        _source: &File,
+        attributes: &CopyAttributes,
+    ) -> Answer<File> {
+        self.enter("create-copy")?;
+        attributes.check(self)?;
+        let path = self.change(name)?;
+        let file = io(fs::File::options().read(true).write(true).create_new(true).open(&path))?;
+        attributes.mode.map_or(Ok(()), |mode| io(set_mode(&path, mode & 0o777)))?;
+        Ok(File::new(file, path, Access::ReadWrite))
+    }
+
     pub(crate) fn open_file(&self, name: &str) -> Answer<File> {
         self.enter("open-file")?;
         let path = self.at(name)?;
@@ -344,6 +409,16 @@ impl Directory {
             return refuse(ErrorCode::Changed, "it is a symbolic link");
         }
         io(set_mode(&path, mode))
+    }
+
+    pub(crate) fn set_modified(&self, name: &str, modified: i64) -> Answer<()> {
+        self.enter("set-modified")?;
+        let path = self.change(name)?;
+        if !io(path.symlink_metadata())?.is_file() {
+            return refuse(ErrorCode::Changed, "it is no file");
+        }
+        let file = io(fs::File::options().write(true).open(path))?;
+        io(file.set_modified(system_time(modified)))
     }
 
     pub(crate) fn flush(&self) -> Answer<()> {
@@ -452,9 +527,7 @@ impl File {
     pub(crate) fn set_modified(&self, modified: i64) -> Answer<()> {
         Self::enter("set-modified")?;
         self.change()?;
-        let distance = Duration::from_nanos(modified.unsigned_abs());
-        let time = if modified < 0 { UNIX_EPOCH - distance } else { UNIX_EPOCH + distance };
-        io(self.file.set_modified(time))
+        io(self.file.set_modified(system_time(modified)))
     }
 
     pub(crate) fn set_mode(&self, mode: u32) -> Answer<()> {
