@@ -2,6 +2,8 @@
 //! changes nothing, no content is lost, and the sides may be exchanged.
 
 mod cases;
+#[cfg(target_os = "linux")]
+mod media;
 #[cfg(unix)]
 mod permissions;
 mod random;

@@ -3,10 +3,13 @@
 
 mod agreed;
 mod copy;
+mod modes;
+mod refused;
+mod respell;
 mod still;
 mod write;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use syncmgr_plugin::directories::Directory;
 use syncmgr_plugin::{Error, ErrorCode, ItemRun, Result, Stop};
@@ -19,8 +22,10 @@ use crate::tree::{Fingerprint, Name, Side};
 use crate::walker::{Walker, split};
 use agreed::revert;
 use copy::Batch;
+use modes::KeptModes;
+use refused::{Refused, no_link, not_named};
+use respell::keep_spelling;
 use still::{changed, check};
-use write::unless_unsupported;
 
 /// What was done.
 #[derive(Debug, Default)]
@@ -35,6 +40,10 @@ pub struct Done {
     pub directories: u64,
     /// Permissions set.
     pub modes: u64,
+    /// Times of equal files set.
+    pub times: u64,
+    /// Entries that got a name in another case.
+    pub renamed: u64,
     /// What could not be done, as path and error.
     pub failed: Vec<(String, Error)>,
 }
@@ -48,6 +57,14 @@ pub struct Applier<'a> {
     next_temp: u64,
     now: i64,
     dirty: BTreeSet<(Side, bool, String)>,
+    /// Whether anybody may do anything on each side.
+    is_open: [bool; 2],
+    kept_modes: KeptModes,
+    refused: Refused,
+    /// New entries, with another name of their directory that differs only in case.
+    alike: HashMap<Name, Name>,
+    /// Keys of what got a name in another case.
+    respelled: HashSet<Name>,
     /// Copies that are not made yet, or have no name yet.
     batch: Batch,
     /// Why nothing more is to be done, as soon as there is a reason.
@@ -65,6 +82,7 @@ impl<'a> Applier<'a> {
     pub fn new(
         roots: [Directory; 2],
         trash: [Option<Directory>; 2],
+        is_open: [bool; 2],
         options: &'a Options,
         now: i64,
         run: &'a mut ItemRun,
@@ -77,6 +95,11 @@ impl<'a> Applier<'a> {
             next_temp: now.unsigned_abs(),
             now,
             dirty: BTreeSet::new(),
+            is_open,
+            kept_modes: KeptModes::default(),
+            refused: Refused::default(),
+            alike: HashMap::new(),
+            respelled: HashSet::new(),
             batch: Batch::default(),
             ended: Ok(()),
             done: Done::default(),
@@ -105,11 +128,19 @@ impl<'a> Applier<'a> {
         self.ended = self.run.total_bytes(total);
         let operations = std::mem::take(&mut plan.operations);
         let removals = std::mem::take(&mut plan.removals);
+        self.alike = std::mem::take(&mut plan.alike);
+        let is_renaming = |one: &&Operation| matches!(one.action, Action::Respell { .. });
+        let renames: Vec<_> = removals.iter().filter(is_renaming).cloned().collect();
         for operation in operations.into_iter().chain(removals) {
             if self.ended.is_ok() && needs_names(&operation.action) {
                 self.settle(&mut plan.next);
             }
             if self.ended.is_err() {
+                self.undone.insert(operation.key);
+                continue;
+            }
+            if self.refused.includes(&operation.key) {
+                // The directory around it says why.
                 self.undone.insert(operation.key);
                 continue;
             }
@@ -126,8 +157,14 @@ impl<'a> Applier<'a> {
         self.leave_planned();
         // What was copied before a cancellation stays.
         self.name_copies(&mut plan.next);
+        for operation in &renames {
+            self.undone.remove(&operation.key);
+        }
         for key in &self.undone {
             revert(&mut plan.next, before, key);
+        }
+        for operation in renames.iter().filter(|one| !self.respelled.contains(&one.key)) {
+            keep_spelling(&mut plan.next, operation);
         }
         let undone = std::mem::take(&mut self.undone);
         plan.conflicts.retain(|conflict| !undone.contains(conflict.copy.as_str()));
@@ -161,6 +198,7 @@ impl<'a> Applier<'a> {
             // Without room nothing more will succeed.
             self.end(Err(Stop::Failed(error.clone())));
         }
+        self.refused.note(operation);
         let path = operation.paths[operation.side().index()].to_string();
         self.done.failed.push((path, error));
     }
@@ -182,6 +220,19 @@ impl<'a> Applier<'a> {
         Ok(())
     }
 
+    /// A directory has another path now.
+    fn moved(&mut self, side: Side, old: &str, new: &str) {
+        let new_path = |(dirty_side, in_trash, path): (Side, bool, String)| {
+            let rest = path.strip_prefix(old).filter(|_| !in_trash && dirty_side == side);
+            let path = match rest.filter(|rest| rest.is_empty() || rest.starts_with('/')) {
+                Some(rest) => format!("{new}{rest}"),
+                None => path,
+            };
+            (dirty_side, in_trash, path)
+        };
+        self.dirty = std::mem::take(&mut self.dirty).into_iter().map(new_path).collect();
+    }
+
     fn touch(&mut self, side: Side, directory: &str) {
         self.dirty.insert((side, false, directory.to_owned()));
     }
@@ -190,9 +241,11 @@ impl<'a> Applier<'a> {
         let on = operation.side();
         let path = &operation.paths[on.index()];
         let (parent, name) = split(path);
+        self.check_name(operation)?;
         match &operation.action {
-            Action::Copy { from, source, digest, replaces } => {
-                self.copy(operation, *from, source, digest.as_deref(), replaces.as_deref(), next)?;
+            Action::Copy { from, source, digest, replaces, modes } => {
+                let (digest, replaces) = (digest.as_deref(), replaces.as_deref());
+                self.copy(operation, *from, source, digest, replaces, *modes, next)?;
             }
             Action::MakeDirectory { mode, .. } => {
                 self.advance(0, path)?;
@@ -200,12 +253,7 @@ impl<'a> Applier<'a> {
                     // Perhaps because too many are open.
                     self.settle(next);
                 }
-                let directory = self.roots[on.index()].directory(parent, false)?;
-                directory.create_directory(name, mode.map(u32::from))?;
-                // The mask of the process may have taken bits away.
-                if let Some(mode) = *mode {
-                    unless_unsupported(directory.set_mode(name, mode.into()))?;
-                }
+                self.make_directory(operation, on, *mode)?;
                 self.touch(on, parent);
                 self.note(on, operation, next, None)?;
                 self.done.directories += 1;
@@ -214,8 +262,8 @@ impl<'a> Applier<'a> {
                 self.advance(0, path)?;
                 let temp = self.temp();
                 let directory = self.roots[on.index()].directory(parent, false)?;
-                directory.create_link(&temp, text)?;
-                if let Err(error) = self.place(on, path, &temp, replaces.as_deref()) {
+                directory.create_link(&temp, text).map_err(no_link)?;
+                if let Err(error) = self.place(on, operation, &temp, replaces.as_deref()) {
                     let directory = self.roots[on.index()].directory(parent, false)?;
                     let _ = directory.remove_file(&temp);
                     return Err(error.into());
@@ -229,6 +277,10 @@ impl<'a> Applier<'a> {
                 check(directory, name, source)?;
                 directory.rename_new(name, directory, to)?;
                 self.touch(on, parent);
+            }
+            Action::Respell { to, .. } => {
+                self.advance(0, path)?;
+                self.respell(operation, on, to, next)?;
             }
             Action::Remove { target, .. } => {
                 self.advance(0, path)?;
@@ -262,12 +314,53 @@ impl<'a> Applier<'a> {
             }
             Action::SetMode { mode, .. } => {
                 self.advance(0, path)?;
-                self.roots[on.index()].directory(parent, false)?.set_mode(name, (*mode).into())?;
+                let (other_parent, _) = split(&operation.paths[on.other().index()]);
+                if !self.keeps_modes(on.other(), other_parent) {
+                    // What the other side shows is not what anybody has set.
+                    return Ok(());
+                }
+                let directory = self.roots[on.index()].directory(parent, false)?;
+                match directory.set_mode(name, (*mode).into()) {
+                    Err(error)
+                        if error.code == ErrorCode::AccessDenied
+                            && !self.keeps_modes(on, parent) => {}
+                    set => set?,
+                }
+                let now = self.note(on, operation, next, None)?;
+                self.done.modes += u64::from(now == Some(*mode));
+            }
+            Action::SetModified { target, modified, .. } => {
+                self.advance(0, path)?;
+                let directory = self.roots[on.index()].directory(parent, false)?;
+                check(directory, name, target)?;
+                match directory.set_modified(name, *modified) {
+                    // The contents are equal: nothing is wrong with a file of another owner.
+                    Err(error) if error.code == ErrorCode::AccessDenied => return Ok(()),
+                    set => set?,
+                }
                 self.note(on, operation, next, None)?;
-                self.done.modes += 1;
+                self.done.times += 1;
             }
         }
         Ok(())
+    }
+
+    /// Makes a directory, with the permissions that its source was seen with, if they are its own.
+    fn make_directory(&mut self, operation: &Operation, on: Side, mode: Option<u16>) -> Result<()> {
+        let from = on.other();
+        let (source_parent, _) = split(&operation.paths[from.index()]);
+        let keeps = self.keeps_modes(from, source_parent);
+        let (parent, name) = split(&operation.paths[on.index()]);
+        let [left, right] = &mut self.roots;
+        let (source, target) = match on {
+            Side::Left => (right, left),
+            Side::Right => (left, right),
+        };
+        let target = target.directory(parent, false)?;
+        match source.directory(&operation.paths[from.index()], false) {
+            Ok(source) if keeps => target.create_directory_like(name, source, mode.map(u32::from)),
+            Ok(_) | Err(_) => target.create_directory(name, mode.filter(|_| keeps).map(u32::from)),
+        }
     }
 
     fn advance(&mut self, bytes: u64, path: &str) -> Result<(), Stop> {
@@ -283,19 +376,24 @@ impl<'a> Applier<'a> {
     fn place(
         &mut self,
         on: Side,
-        path: &str,
+        operation: &Operation,
         temp: &str,
         replaces: Option<&Fingerprint>,
     ) -> Result<()> {
+        let path = &operation.paths[on.index()];
         let (parent, name) = split(path);
         let directory = self.roots[on.index()].directory(parent, false)?;
         match replaces {
-            None => directory.rename_new(temp, directory, name).map_err(|error| {
-                match error.code == ErrorCode::AlreadyExists {
-                    true => changed("the other side"),
-                    false => error,
+            None => match directory.rename_new(temp, directory, name) {
+                Err(error) if error.code == ErrorCode::AlreadyExists => {
+                    return Err(self.taken(operation));
                 }
-            })?,
+                // Under the temporary name it is there.
+                Err(error) if directory.stat(temp)?.is_some() => {
+                    return Err(not_named(on, error));
+                }
+                named => named?,
+            },
             Some(planned) => {
                 check(directory, name, planned)?;
                 if self.options.trash {
@@ -342,9 +440,11 @@ fn needs_names(action: &Action) -> bool {
         Action::Copy { .. } | Action::MakeDirectory { .. } => false,
         Action::MakeLink { .. }
         | Action::Rename { .. }
+        | Action::Respell { .. }
         | Action::Remove { .. }
         | Action::RemoveDirectory { .. }
-        | Action::SetMode { .. } => true,
+        | Action::SetMode { .. }
+        | Action::SetModified { .. } => true,
     }
 }
 
@@ -356,9 +456,11 @@ impl Operation {
             Action::MakeDirectory { on, .. }
             | Action::MakeLink { on, .. }
             | Action::Rename { on, .. }
+            | Action::Respell { on, .. }
             | Action::Remove { on, .. }
             | Action::RemoveDirectory { on }
-            | Action::SetMode { on, .. } => *on,
+            | Action::SetMode { on, .. }
+            | Action::SetModified { on, .. } => *on,
         }
     }
 }

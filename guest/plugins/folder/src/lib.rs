@@ -10,6 +10,7 @@ pub mod options;
 pub mod pair;
 pub mod plan;
 pub mod scan;
+pub mod spelling;
 pub mod state;
 mod sync;
 pub mod tree;

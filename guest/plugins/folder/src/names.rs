@@ -1,6 +1,7 @@
 //! Names that this plugin makes, and how it tells them from people's.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
@@ -15,6 +16,10 @@ pub const TRASH: &str = ".syncmgr-trash";
 const TEMP_PREFIX: &str = ".syncmgr-tmp-";
 const TEMP_DIGITS: usize = 16;
 const CONFLICT: &str = " (conflicted copy ";
+/// Characters that some file systems do not take in a name, as they do not take control characters.
+const UNUSUAL: [char; 8] = ['"', '*', ':', '<', '>', '?', '\\', '|'];
+/// Characters that some file systems leave out at the end of a name.
+const UNUSUAL_AT_THE_END: [char; 2] = ['.', ' '];
 /// The longest name that every common file system takes, in bytes.
 const NAME_BYTES: usize = 255;
 
@@ -32,12 +37,26 @@ pub fn temp(number: u64) -> String {
     format!("{TEMP_PREFIX}{number:016x}")
 }
 
-/// Whether a name is one that [`temp`] made.
+/// Whether a name is one that [`temp`] or [`trial`] made.
 pub fn is_temp(name: &str) -> bool {
-    name.strip_prefix(TEMP_PREFIX).is_some_and(|digits| {
-        digits.len() == TEMP_DIGITS
-            && digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+    let rest = name.strip_prefix(TEMP_PREFIX).and_then(|rest| rest.split_at_checked(TEMP_DIGITS));
+    rest.is_some_and(|(digits, end)| {
+        digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+            && end.chars().all(|end| is_unusual(end) || UNUSUAL_AT_THE_END.contains(&end))
     })
+}
+
+fn is_unusual(character: char) -> bool {
+    character < ' ' || UNUSUAL.contains(&character)
+}
+
+/// What a temporary name gets so that it can be stored only where this name can be; `None`: that is
+/// everywhere.
+pub fn trial(name: &str) -> Option<String> {
+    let unusual: BTreeSet<char> = name.chars().filter(|one| is_unusual(*one)).collect();
+    let end = name.chars().last().filter(|end| UNUSUAL_AT_THE_END.contains(end));
+    let trial: String = unusual.into_iter().chain(end).collect();
+    (!trial.is_empty()).then_some(trial)
 }
 
 /// The name under which the losing version of a file is kept: the tag stands before the last
@@ -131,6 +150,25 @@ mod tests {
         assert!(is_temp(&temp(0)) && is_temp(&temp(u64::MAX)));
         for name in [".syncmgr-tmp-", ".syncmgr-tmp-0123456789abcdeX", ".syncmgr-tmp-0", "a"] {
             assert!(!is_temp(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_trial_has_what_makes_a_name_unusual_and_is_temporary() {
+        for (name, expected) in [
+            ("plain.txt", None),
+            ("with space", None),
+            ("\u{e9}", None),
+            ("10:30.txt", Some(":")),
+            ("a?b:c?", Some(":?")),
+            ("tab\t", Some("\t")),
+            ("ends.", Some(".")),
+            ("what? ", Some("? ")),
+        ] {
+            assert_eq!(trial(name).as_deref(), expected, "{name}");
+            let made = format!("{}{}", temp(7), expected.unwrap_or_default());
+            assert!(is_temp(&made), "{made}");
+            assert!(!is_temp(&format!("{made}x")), "{made}");
         }
     }
 

@@ -8,8 +8,10 @@ mod leaf;
 mod modes;
 mod place;
 mod planner;
+mod times;
 mod transfer;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::options::{DeleteLimit, Mode, Options};
@@ -40,6 +42,8 @@ pub struct Plan {
     pub left_alone: Vec<(String, String)>,
     /// Entries that need nothing.
     pub unchanged: u64,
+    /// New entries, by key, with another name of their directory that differs only in case.
+    pub alike: HashMap<Name, Name>,
 }
 
 /// One thing to do.
@@ -75,6 +79,8 @@ pub enum Action {
         digest: Option<Box<Digest>>,
         /// What it replaces; `None`: nothing may be there.
         replaces: Option<Box<Fingerprint>>,
+        /// The permission bits that it gets.
+        modes: CopyModes,
     },
     /// Make a link.
     MakeLink {
@@ -93,6 +99,15 @@ pub enum Action {
         source: Fingerprint,
         /// The new name.
         to: Box<str>,
+    },
+    /// Give an entry a name that differs only in case.
+    Respell {
+        /// Where.
+        on: Side,
+        /// The new name.
+        to: Box<str>,
+        /// The path by keys, with the old name.
+        old_key: Box<str>,
     },
     /// Remove a file or link.
     Remove {
@@ -113,6 +128,24 @@ pub enum Action {
         /// To what.
         mode: u16,
     },
+    /// Set when the content of a file was changed, which is equal on both sides.
+    SetModified {
+        /// Where.
+        on: Side,
+        /// What it must still be.
+        target: Fingerprint,
+        /// To what, in ns since 1970.
+        modified: i64,
+    },
+}
+
+/// The permission bits of a copy. `None`: those that the system gives to a new file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CopyModes {
+    /// Where the side of its source keeps permissions.
+    pub carried: Option<u16>,
+    /// Where that side keeps none: those that its path has on the other side.
+    pub own: Option<u16>,
 }
 
 /// Why a plan must not be carried out.
@@ -235,8 +268,10 @@ impl Operation {
             | Action::Copy { .. }
             | Action::MakeLink { .. }
             | Action::Rename { .. }
+            | Action::Respell { .. }
             | Action::RemoveDirectory { .. }
-            | Action::SetMode { .. } => false,
+            | Action::SetMode { .. }
+            | Action::SetModified { .. } => false,
         }
     }
 
@@ -247,9 +282,11 @@ impl Operation {
             Action::MakeDirectory { .. }
             | Action::MakeLink { .. }
             | Action::Rename { .. }
+            | Action::Respell { .. }
             | Action::Remove { .. }
             | Action::RemoveDirectory { .. }
-            | Action::SetMode { .. } => 0,
+            | Action::SetMode { .. }
+            | Action::SetModified { .. } => 0,
         }
     }
 }

@@ -24,6 +24,9 @@ pub struct Scan {
     pub leftovers: Vec<String>,
     /// Regular files and links.
     pub files: u64,
+    /// Whether anybody may do anything with each file and directory, as on a file system that keeps
+    /// no permissions.
+    pub is_open: bool,
 }
 
 /// A directory of what is known of a side already, whose names are used again.
@@ -62,10 +65,11 @@ pub fn scan(
 ) -> Result<Scan, Stop> {
     let mut scan = Scan::default();
     let (path, leftovers) = (String::new(), Vec::new());
-    let mut scanner = Scanner { side, filter, run, path, leftovers, files: 0 };
+    let mut scanner = Scanner { side, filter, run, path, leftovers, files: 0, is_open: true };
     scan.children = scanner.directory(root, known, 0)?;
     scan.leftovers = scanner.leftovers;
     scan.files = scanner.files;
+    scan.is_open = scanner.is_open;
     Ok(scan)
 }
 
@@ -77,6 +81,7 @@ struct Scanner<'a> {
     path: String,
     leftovers: Vec<String>,
     files: u64,
+    is_open: bool,
 }
 
 /// What is recorded of a file's metadata.
@@ -89,9 +94,13 @@ pub fn fingerprint(metadata: &EntryMetadata) -> Fingerprint {
     }
 }
 
-/// The permission bits.
+/// The permission bits that are synced. Those by which a program runs as its owner are not.
 pub fn mode(metadata: &EntryMetadata) -> Option<u16> {
-    metadata.mode.and_then(|mode| u16::try_from(mode & 0o777).ok())
+    let synced = match metadata.kind {
+        EntryKind::Directory => 0o3777,
+        EntryKind::File | EntryKind::SymbolicLink | EntryKind::Other => 0o777,
+    };
+    metadata.mode.and_then(|mode| u16::try_from(mode & synced).ok())
 }
 
 impl Scanner<'_> {
@@ -202,7 +211,9 @@ impl Scanner<'_> {
                 blocked_because("is neither a file, a directory nor a link".to_owned())
             }
         };
-        Ok(Node { name, kind, mode: mode(&metadata), fingerprint: fingerprint(&metadata) })
+        let mode = mode(&metadata);
+        self.is_open &= matches!(kind, Kind::Link(_)) || mode.is_none_or(|mode| mode == 0o777);
+        Ok(Node { name, kind, mode, fingerprint: fingerprint(&metadata) })
     }
 
     fn subdirectory(

@@ -13,6 +13,7 @@ use crate::options::{Mode, Options};
 use crate::pair::Pair;
 use crate::plan::{self, Action, Danger, Input, Operation, Plan};
 use crate::scan::{self, Known, Scan};
+use crate::spelling::Spelling;
 use crate::state::{BaseChildren, ConflictRecord, State, Unusable};
 use crate::tree::{Digest, Side};
 use crate::walker::{Walker, split};
@@ -38,17 +39,16 @@ pub(crate) fn sync(pair: &Pair, options: &Options, run: &mut ItemRun) -> Result<
     let known = Known { other: Some(&left.children), ..known };
     let right = scan::scan(right, Side::Right, &filter, known, run)
         .map_err(|stop| lead(stop, "the right directory cannot be read"))?;
-    let scans = [left, right];
+    let mut scans = [left, right];
+    let (settled, spelling) = settle_spelling(&mut scans, &before, options);
+    let base = settled.as_ref().unwrap_or(&before.entries);
 
     let when = stamp(now, "%Y-%m-%d %H%M%S");
-    let input = Input {
-        sides: [&scans[0].children, &scans[1].children],
-        base: &before.entries,
-        options,
-        now,
-        when: &when,
-    };
+    let input =
+        Input { sides: [&scans[0].children, &scans[1].children], base, options, now, when: &when };
     let mut plan = make_plan(&input, &roots, run)?;
+    plan.removals.extend(spelling.renames);
+    plan.alike = spelling.alike;
     plan::check(&plan, &input, [scans[0].files, scans[1].files])
         .map_err(|danger| explain(&danger, &before))?;
     report_left_alone(&plan, run);
@@ -56,7 +56,7 @@ pub(crate) fn sync(pair: &Pair, options: &Options, run: &mut ItemRun) -> Result<
         return tell(&plan, run);
     }
 
-    let applied = apply(&mut plan, &scans, &roots, options, now, &before, &storage, run);
+    let applied = apply(&mut plan, &scans, &roots, options, now, base, &storage, run);
     let (done, ended) = applied?;
     let after = State {
         roots: pair.roots(),
@@ -70,6 +70,24 @@ pub(crate) fn sync(pair: &Pair, options: &Options, run: &mut ItemRun) -> Result<
     report_failures(&done, run);
     finish(&plan, &done, &after, run)?;
     ended
+}
+
+/// Takes entries whose names differ only in case for one. Returns what was agreed on then, if that is
+/// not the same.
+fn settle_spelling(
+    scans: &mut [Scan; 2],
+    before: &State,
+    options: &Options,
+) -> (Option<BaseChildren>, Spelling) {
+    let [left, right] = scans;
+    let sides = [&left.children, &right.children];
+    let spelling = Spelling::find(sides, &before.entries, options.mode);
+    let settled = (!spelling.is_settled()).then(|| {
+        let mut base = before.entries.clone();
+        spelling.settle([&mut left.children, &mut right.children], &mut base);
+        base
+    });
+    (settled, spelling)
 }
 
 fn now() -> i64 {
@@ -277,7 +295,7 @@ fn apply(
     roots: &[Directory; 2],
     options: &Options,
     now: i64,
-    before: &State,
+    before: &BaseChildren,
     storage: &Directory,
     run: &mut ItemRun,
 ) -> Result<(Done, Result<(), Stop>)> {
@@ -295,11 +313,12 @@ fn apply(
     let trash = [trash(Side::Left)?, trash(Side::Right)?];
     let again = |directory: &Directory| directory.reopen();
     let own = [again(&roots[0])?, again(&roots[1])?];
-    let mut applier = Applier::new(own, trash, options, now, run);
+    let is_open = scans.each_ref().map(|scan| scan.is_open);
+    let mut applier = Applier::new(own, trash, is_open, options, now, run);
     for side in Side::BOTH {
         applier.remove_leftovers(side, &scans[side.index()].leftovers);
     }
-    let ended = applier.apply(plan, &before.entries);
+    let ended = applier.apply(plan, before);
     // What may be gone after a power failure must not be remembered as agreed on.
     if let (false, Err(Stop::Failed(error))) = (applier.is_durable, &ended) {
         return Err(error.clone());
@@ -314,8 +333,10 @@ fn keeps_something(action: &Action) -> bool {
         Action::Copy { replaces, .. } | Action::MakeLink { replaces, .. } => replaces.is_some(),
         Action::MakeDirectory { .. }
         | Action::Rename { .. }
+        | Action::Respell { .. }
         | Action::RemoveDirectory { .. }
-        | Action::SetMode { .. } => false,
+        | Action::SetMode { .. }
+        | Action::SetModified { .. } => false,
     }
 }
 
@@ -399,11 +420,18 @@ fn finish(plan: &Plan, done: &Done, after: &State, run: &mut ItemRun) -> Result<
     run.count("bytes-copied", done.bytes);
     run.count("directories", done.directories);
     run.count("permissions", done.modes);
+    run.count("times", done.times);
+    run.count("renamed", done.renamed);
     run.count("unchanged", plan.unchanged);
     run.count("conflicts-standing", after.conflicts.len() as u64);
     let told: Vec<_> = counts
         .into_iter()
-        .chain([("directories", done.directories), ("permissions", done.modes)])
+        .chain([
+            ("directories", done.directories),
+            ("permissions", done.modes),
+            ("times", done.times),
+            ("renamed", done.renamed),
+        ])
         .filter(|(_, count)| *count > 0)
         .map(|(name, count)| format!("{count} {}", name.replace('-', " ")))
         .collect();
@@ -451,6 +479,7 @@ fn describe(step: &Operation) -> String {
         Action::Rename { to, .. } => {
             format!("rename  {}  {path} to {to}  ({reason})", on.name())
         }
+        Action::Respell { to, .. } => format!("rename  {arrow}  {path} to {to}  ({reason})"),
         Action::Remove { target, .. } => {
             format!("delete  {arrow}  {path}  ({reason}, {} bytes)", target.size)
         }
@@ -460,5 +489,6 @@ fn describe(step: &Operation) -> String {
         Action::SetMode { mode, .. } => {
             format!("set permissions  {arrow}  {path}  ({reason}, to {mode:o})")
         }
+        Action::SetModified { .. } => format!("set time  {arrow}  {path}  ({reason})"),
     }
 }

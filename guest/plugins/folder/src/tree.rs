@@ -72,7 +72,7 @@ pub struct Node {
     pub name: Name,
     /// What it is.
     pub kind: Kind,
-    /// The permission bits, 0 to 0o777; `None`: the system has none.
+    /// The permission bits: 0 to 0o777, of a directory 0 to 0o3777. `None`: the system has none.
     pub mode: Option<u16>,
     /// How it is recognised.
     pub fingerprint: Fingerprint,

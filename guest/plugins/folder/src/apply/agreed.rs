@@ -12,26 +12,26 @@ use crate::tree::{Digest, Side};
 use crate::walker::split;
 
 impl Applier<'_> {
-    /// Records how a side recognises what was just made there.
+    /// Records how a side recognises what was just made there. Returns the permissions that it has.
     pub(super) fn note(
         &mut self,
         on: Side,
         operation: &Operation,
         next: &mut BaseChildren,
         digest: Option<Digest>,
-    ) -> Result<()> {
+    ) -> Result<Option<u16>> {
         let (parent, name) = split(&operation.paths[on.index()]);
         let directory = self.roots[on.index()].directory(parent, false)?;
-        let Some(metadata) = directory.stat(name)? else { return Ok(()) };
-        let Some(base) = find(next, &operation.key) else { return Ok(()) };
+        let Some(metadata) = directory.stat(name)? else { return Ok(None) };
         let fingerprint = fingerprint(&metadata);
         let mode = scan::mode(&metadata);
+        let Some(base) = find(next, &operation.key) else { return Ok(mode) };
         let racy = is_racy(&fingerprint, self.now);
         base.sides[on.index()] = Seen { fingerprint, mode, racy };
         if let (Some(digest), BaseKind::File(agreed)) = (digest, &mut base.kind) {
             *agreed = digest;
         }
-        Ok(())
+        Ok(mode)
     }
 }
 

@@ -4,13 +4,13 @@
 
 use std::time::{Duration, Instant};
 
-use syncmgr_plugin::directories::{self, CopiedFile, CopyRequest, Directory, File};
+use syncmgr_plugin::directories::{self, CopiedFile, CopyAttributes, CopyRequest, Directory, File};
 use syncmgr_plugin::{ErrorCode, Result, Stop};
 
 use super::Applier;
 use super::still::{changed, check, is_still};
 use crate::options::Options;
-use crate::plan::Operation;
+use crate::plan::{CopyModes, Operation};
 use crate::scan::fingerprint;
 use crate::state::BaseChildren;
 use crate::tree::{Digest, Fingerprint, Side};
@@ -39,6 +39,10 @@ pub(super) struct Planned {
     pub(super) source: Fingerprint,
     pub(super) digest: Option<Digest>,
     pub(super) replaces: Option<Fingerprint>,
+    /// The permission bits that the copy gets.
+    mode: Option<u16>,
+    /// Whether the copy gets the owner of its source, if it replaces nothing.
+    owner: bool,
     pub(super) temp: String,
 }
 
@@ -53,15 +57,30 @@ impl Planned {
         is_still(source, &self.source) && self.is_digest(digest)
     }
 
-    fn request<'a>(&'a self, place: &'a Place, options: &Options) -> CopyRequest<'a> {
-        CopyRequest {
+    /// What the copy gets besides its content.
+    pub(super) fn attributes(&self) -> CopyAttributes<'_> {
+        let (_, name) = split(self.path(self.from.other()));
+        CopyAttributes {
+            mode: self.mode.map(u32::from),
+            replaces: self.replaces.is_some().then_some(name),
+            owner: self.owner,
+        }
+    }
+
+    fn request<'a>(
+        &'a self,
+        place: &'a Place,
+        options: &Options,
+    ) -> (CopyRequest<'a>, CopyAttributes<'a>) {
+        let request = CopyRequest {
             source: &place.source,
             name: split(self.path(self.from)).1,
             target: &place.target,
             target_name: &self.temp,
             max_size: self.source.size,
             verify: options.verify,
-        }
+        };
+        (request, self.attributes())
     }
 
     pub(super) fn is_digest(&self, digest: &Digest) -> bool {
@@ -134,6 +153,7 @@ impl Batch {
 
 impl Applier<'_> {
     /// Copies a file, up to its name, or lets it wait for that.
+    #[allow(clippy::too_many_arguments, reason = "everything that the plan says of a copy")]
     pub(super) fn copy(
         &mut self,
         operation: &Operation,
@@ -141,14 +161,21 @@ impl Applier<'_> {
         source: &Fingerprint,
         digest: Option<&Digest>,
         replaces: Option<&Fingerprint>,
+        modes: CopyModes,
         next: &mut BaseChildren,
     ) -> Result<(), Stop> {
+        let (source_parent, _) = split(&operation.paths[from.index()]);
+        // What keeps its own permissions has its own owner, too.
+        let keeps_own = replaces.is_some() && modes.carried == modes.own;
+        let keeps = keeps_own || self.keeps_modes(from, source_parent);
         let planned = Planned {
             operation: operation.clone(),
             from,
             source: *source,
             digest: digest.copied(),
             replaces: replaces.copied(),
+            mode: if keeps { modes.carried } else { modes.own },
+            owner: keeps,
             temp: self.temp(),
         };
         let place = match source.size <= SMALL_BYTES {
@@ -202,7 +229,7 @@ impl Applier<'_> {
             .map(|(planned, place)| planned.request(&places[*place], self.options))
             .collect();
         let begun = Instant::now();
-        let answers = directories::copy_files(&requests);
+        let answers = directories::copy_files_with(&requests);
         self.batch.took(planned.len(), begun.elapsed());
         drop(requests);
         drop(places);
@@ -321,7 +348,7 @@ impl Applier<'_> {
         let (source_parent, source_name) = split(planned.path(from));
         let source = self.roots[from.index()].directory(source_parent, false)?;
         check(source, source_name, &planned.source)?;
-        self.place(on, planned.path(on), &planned.temp, planned.replaces.as_ref())?;
+        self.place(on, &planned.operation, &planned.temp, planned.replaces.as_ref())?;
         self.note(on, &planned.operation, next, Some(digest))?;
         if planned.source.changed.is_none() {
             // It was renamed before it was copied.

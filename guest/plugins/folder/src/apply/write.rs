@@ -26,9 +26,6 @@ impl Applier<'_> {
                 self.verify(planned, written)?;
             }
             copy.set_modified(metadata.modified)?;
-            if let Some(mode) = metadata.mode {
-                unless_unsupported(copy.set_mode(mode & 0o777))?;
-            }
             Ok(written)
         });
         match finished {
@@ -52,7 +49,7 @@ impl Applier<'_> {
             return Err(changed("the file"));
         }
         let target = self.roots[on.index()].directory(target_parent, false)?;
-        let copy = target.create_file(&planned.temp)?;
+        let copy = target.create_copy(&planned.temp, &source, planned.attributes())?;
         Ok((source, metadata, copy))
     }
 
@@ -99,14 +96,5 @@ impl Applier<'_> {
             )
             .into()),
         }
-    }
-}
-
-/// What this run made itself is its own: where its permissions cannot be set, the file system has
-/// none.
-pub(super) fn unless_unsupported(set: Result<()>) -> Result<()> {
-    match set {
-        Err(error) if error.code == ErrorCode::AccessDenied => Ok(()),
-        result => result,
     }
 }

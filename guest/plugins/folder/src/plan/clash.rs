@@ -6,7 +6,7 @@ use crate::options::Mode;
 use crate::plan::decide::{Change, Verdict, decide};
 use crate::plan::place::Place;
 use crate::plan::planner::{Merged, Planner};
-use crate::plan::{Action, Cancelled};
+use crate::plan::{Action, Cancelled, CopyModes};
 use crate::state::{Base, BaseChildren, BaseKind};
 use crate::tree::{Kind, Node, Side};
 
@@ -74,12 +74,14 @@ impl Planner<'_, '_> {
                 let reason = format!("became a file on {}", leaf_side.name());
                 self.remove_tree(place, tree_side, tree, &reason);
                 let digest = leaf_looked.digest;
-                let next = self.transfer(place, leaf_side, leaf, digest, None, &reason);
+                let modes = CopyModes { carried: leaf.mode, own: None };
+                let next = self.transfer(place, leaf_side, leaf, digest, None, modes, &reason);
                 Ok(Merged { next: Some(next), exists: [true, true] })
             }
             Verdict::Conflict => {
                 let digest = leaf_looked.digest;
-                self.move_aside(parent, place, leaf_side, leaf, digest, is_taken, siblings);
+                let modes = CopyModes { carried: leaf.mode, own: None };
+                self.move_aside(parent, place, leaf_side, leaf, digest, modes, is_taken, siblings);
                 let mut only_tree = nodes;
                 only_tree[leaf_side.index()] = None;
                 self.directory(place, only_tree, None)

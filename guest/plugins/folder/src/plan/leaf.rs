@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::options::Mode;
-use crate::plan::Cancelled;
 use crate::plan::decide::{Change, Verdict, decide};
 use crate::plan::place::Place;
 use crate::plan::planner::{Merged, Planner};
+use crate::plan::{Action, Cancelled, CopyModes};
 use crate::state::{Base, BaseChildren, BaseKind};
 use crate::tree::{Digest, Kind, Node, Side};
 
@@ -81,9 +81,11 @@ impl Planner<'_, '_> {
             }
             Verdict::Take(from) => {
                 let reason = reason(from, changes, nodes);
-                let mut merged = self.take(place, from, nodes, &looked, base, &reason);
-                if let Some(next) = &mut merged.next {
-                    Arc::make_mut(next).mode = self.carry_mode(place, from, nodes, base);
+                let (modes, source) = self.copy_modes(from, nodes, base);
+                let merged = self.take(place, from, nodes, &looked, modes, base, &reason);
+                if let Some(mode) = source {
+                    let action = Action::SetMode { on: from, mode };
+                    self.push(action, place, "permissions changed");
                 }
                 Ok(merged)
             }
@@ -100,7 +102,8 @@ impl Planner<'_, '_> {
                     | Mode::OneWaySafe
                     | Mode::Mirror => {
                         let reason = format!("changed on both sides; {} wins", winner.name());
-                        Ok(self.take(place, winner, nodes, &looked, base, &reason))
+                        let modes = CopyModes::of_winner(winner, nodes);
+                        Ok(self.take(place, winner, nodes, &looked, modes, base, &reason))
                     }
                 }
             }
@@ -214,11 +217,14 @@ impl Planner<'_, '_> {
                 BaseKind::File(digest.unwrap_or_default())
             }
         };
-        let nodes = nodes.map(Some);
         let mode = match &kind {
             BaseKind::Link(_) => None,
-            BaseKind::File(_) | BaseKind::Directory(_) => self.settle_mode(place, nodes, base),
+            BaseKind::File(_) | BaseKind::Directory(_) => {
+                self.settle_time(place, nodes, base);
+                self.settle_mode(place, nodes.map(Some), base)
+            }
         };
+        let nodes = nodes.map(Some);
         let sides = nodes.map(|node| self.seen(node));
         let now = Base { kind, mode, sides };
         let next = match base {

@@ -286,9 +286,10 @@ impl World {
                 self.insert(on, path, Item { mode, ..new });
                 self.note(on, path, key, next);
             }
-            Action::Copy { from, source, digest: planned, replaces } => {
+            Action::Copy { from, source, digest: planned, replaces, modes } => {
                 let source_path = &paths[from.index()];
-                let Item { text, mode, modified, .. } = self.still(*from, source_path, source);
+                let Item { text, modified, .. } = self.still(*from, source_path, source);
+                let mode = modes.carried.unwrap();
                 assert!(
                     planned.as_ref().is_none_or(|planned| **planned == digest(&text)),
                     "{operation:?}"
@@ -314,6 +315,7 @@ impl World {
                 let changed = self.item(on, '/', "").changed;
                 self.insert(on, &join(parent(path), to), Item { changed, ..item });
             }
+            Action::Respell { .. } => unreachable!("no plan of its own renames: {path}"),
             Action::Remove { target, .. } => self.make_room(on, path, Some(target)),
             Action::RemoveDirectory { .. } => assert_eq!(self.remove(on, path).mark, '/', "{path}"),
             Action::SetMode { mode, .. } => {
@@ -321,6 +323,13 @@ impl World {
                 let item = self.trees[on.index()].get_mut(&**path).unwrap();
                 assert_ne!(item.mark, '@', "links have no permissions: {path}");
                 (item.mode, item.changed) = (*mode, changed);
+                self.note(on, path, key, next);
+            }
+            Action::SetModified { target, modified, .. } => {
+                self.still(on, path, target);
+                let changed = self.item(on, '/', "").changed;
+                let item = self.trees[on.index()].get_mut(&**path).unwrap();
+                (item.modified, item.changed) = (*modified, changed);
                 self.note(on, path, key, next);
             }
         }

@@ -1,13 +1,21 @@
 //! Permission bits, which go from one side to the other apart from contents.
+//!
+//! The plan takes them as if both sides kept them. Whether a side does is found out where the plan is
+//! carried out, and nothing is taken over from one that does not.
 
 use std::sync::Arc;
 
 use crate::options::Mode;
-use crate::plan::Action;
 use crate::plan::place::Place;
 use crate::plan::planner::Planner;
+use crate::plan::{Action, CopyModes};
 use crate::state::Base;
 use crate::tree::{Kind, Node, Side};
+
+/// What everybody may do.
+const PERMISSIONS: u16 = 0o777;
+/// How a directory treats its entries. A side keeps those of its own that the other one never had.
+const SPECIAL: u16 = 0o3000;
 
 impl Planner<'_, '_> {
     /// Brings the permission bits of two directories together. What lets their owner work in them
@@ -53,15 +61,15 @@ impl Planner<'_, '_> {
         if left == right {
             return Some(left);
         }
-        let Some(mode) = self.merge_modes(left, right, base) else {
-            return base.and_then(|base| base.mode);
-        };
+        let merged = self.merge_modes(left, right, base);
+        let special = self.merge_special([left, right], base);
         for (on, now) in [(Side::Left, left), (Side::Right, right)] {
+            let mode = merged.unwrap_or(now & PERMISSIONS) | special[on.index()];
             if now != mode {
                 self.push(Action::SetMode { on, mode }, place, "permissions changed");
             }
         }
-        Some(mode)
+        merged.or(base.and_then(|base| base.mode))
     }
 
     /// What two different permissions become; `None`: they stay as they are, because neither side
@@ -72,9 +80,14 @@ impl Planner<'_, '_> {
         right: u16,
         base: Option<&Arc<Base>>,
     ) -> Option<u16> {
+        let [left, right] = [left & PERMISSIONS, right & PERMISSIONS];
         let is_same = |side: Side, now: u16| {
-            base.is_some_and(|base| base.seen(side).mode.or(base.mode) == Some(now))
+            let seen = base.and_then(|base| base.seen(side).mode.or(base.mode));
+            seen.is_some_and(|seen| seen & PERMISSIONS == now)
         };
+        if left == right {
+            return Some(left);
+        }
         match (self.mode(), is_same(Side::Left, left), is_same(Side::Right, right)) {
             (_, true, true) => None,
             (Mode::OneWaySafe | Mode::Mirror, _, _) => Some(left),
@@ -84,27 +97,55 @@ impl Planner<'_, '_> {
         }
     }
 
-    /// A copy has the permissions of its source. Puts back what the other side made of those of
-    /// the file that it replaces.
-    pub(super) fn carry_mode(
-        &mut self,
-        place: &Place,
+    /// The special bits that each side gets: its own, with those that changed on the other side.
+    fn merge_special(&self, now: [u16; 2], base: Option<&Arc<Base>>) -> [u16; 2] {
+        let changed = |side: Side| {
+            let seen = base.and_then(|base| base.seen(side).mode);
+            seen.map_or(0, |seen| (seen ^ now[side.index()]) & SPECIAL)
+        };
+        let [left, right] = [changed(Side::Left), changed(Side::Right)];
+        let taken = match self.mode() {
+            Mode::OneWaySafe | Mode::Mirror => [0, left],
+            Mode::TwoWaySafe | Mode::PreferLeft | Mode::PreferRight | Mode::Newer => {
+                [right & !left, left & !right]
+            }
+        };
+        let [left, right] = now;
+        [
+            (left & !taken[0] | right & taken[0]) & SPECIAL,
+            (right & !taken[1] | left & taken[1]) & SPECIAL,
+        ]
+    }
+
+    /// The permission bits that a copy gets, and those that its source gets after it, if it gets
+    /// others. Where only the content changed, the file that is replaced keeps its own.
+    pub(super) fn copy_modes(
+        &self,
         from: Side,
         nodes: [Option<&Node>; 2],
         base: Option<&Arc<Base>>,
-    ) -> Option<u16> {
-        let copied = nodes[from.index()].and_then(|node| node.mode);
-        let is_file = |node: Option<&Node>| node.is_some_and(|node| node.kind == Kind::File);
-        let [Some(left), Some(right)] = nodes.map(|node| node.and_then(|node| node.mode)) else {
-            return copied;
-        };
-        let Some(mode) = self.merge_modes(left, right, base) else { return copied };
-        if !nodes.into_iter().all(is_file) || copied == Some(mode) {
-            return copied;
+    ) -> (CopyModes, Option<u16>) {
+        let modes = file_modes(nodes);
+        let own = modes[from.other().index()];
+        match modes {
+            [Some(left), Some(right)] => {
+                let merged = self.merge_modes(left, right, base);
+                let source = merged.filter(|mode| modes[from.index()] != Some(*mode));
+                (CopyModes { carried: merged.or(own), own }, source)
+            }
+            [_, _] => (CopyModes { carried: modes[from.index()], own }, None),
         }
-        for on in Side::BOTH {
-            self.push(Action::SetMode { on, mode }, place, "permissions changed");
-        }
-        Some(mode)
     }
+}
+
+impl CopyModes {
+    /// Those of a version that wins: its own.
+    pub(super) fn of_winner(from: Side, nodes: [Option<&Node>; 2]) -> Self {
+        let modes = file_modes(nodes);
+        Self { carried: modes[from.index()], own: modes[from.other().index()] }
+    }
+}
+
+fn file_modes(nodes: [Option<&Node>; 2]) -> [Option<u16>; 2] {
+    nodes.map(|node| node.filter(|node| node.kind == Kind::File)?.mode)
 }

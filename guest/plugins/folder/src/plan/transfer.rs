@@ -6,18 +6,20 @@ use crate::names;
 use crate::plan::leaf::Looked;
 use crate::plan::place::Place;
 use crate::plan::planner::{Merged, Planner};
-use crate::plan::{Action, MOVED};
+use crate::plan::{Action, CopyModes, MOVED};
 use crate::state::{Base, BaseChildren, BaseKind, ConflictRecord, Seen};
 use crate::tree::{Digest, Fingerprint, Kind, Node, Side};
 
 impl Planner<'_, '_> {
     /// Makes the other side's leaf what this side's is.
+    #[allow(clippy::too_many_arguments, reason = "two versions, and what is known of them")]
     pub(super) fn take(
         &mut self,
         place: &Place,
         from: Side,
         nodes: [Option<&Node>; 2],
         looked: &[Looked],
+        modes: CopyModes,
         base: Option<&Arc<Base>>,
         reason: &str,
     ) -> Merged {
@@ -32,11 +34,13 @@ impl Planner<'_, '_> {
             }
             return Merged::default();
         };
-        let next = self.transfer(place, from, node, looked[from.index()].digest, target, reason);
+        let digest = looked[from.index()].digest;
+        let next = self.transfer(place, from, node, digest, target, modes, reason);
         Merged { next: Some(next), exists: [true, true] }
     }
 
     /// Brings a leaf to the other side.
+    #[allow(clippy::too_many_arguments, reason = "a version, and what is known of it")]
     pub(super) fn transfer(
         &mut self,
         place: &Place,
@@ -44,6 +48,7 @@ impl Planner<'_, '_> {
         node: &Node,
         digest: Option<Digest>,
         replaces: Option<Fingerprint>,
+        modes: CopyModes,
         reason: &str,
     ) -> Arc<Base> {
         let replaces = replaces.map(Box::new);
@@ -58,6 +63,7 @@ impl Planner<'_, '_> {
                     source: node.fingerprint,
                     digest: digest.map(Box::new),
                     replaces,
+                    modes,
                 },
                 BaseKind::File(digest.unwrap_or_default()),
             ),
@@ -65,7 +71,11 @@ impl Planner<'_, '_> {
         self.push(action, place, reason);
         let mut sides = [Seen::default(); 2];
         sides[from.index()] = self.seen(Some(node));
-        Arc::new(Base { kind, mode: node.mode, sides })
+        let mode = match &kind {
+            BaseKind::File(_) => modes.carried,
+            BaseKind::Link(_) | BaseKind::Directory(_) => node.mode,
+        };
+        Arc::new(Base { kind, mode, sides })
     }
 
     /// Settles a conflict of two leaves: the winner keeps the name, the loser gets another one,
@@ -82,13 +92,17 @@ impl Planner<'_, '_> {
         siblings: &mut BaseChildren,
     ) -> Merged {
         let loser = winner.other();
+        // Each version is as private on the other side as that side's own one is.
         if let Some(node) = nodes[loser.index()] {
             let digest = looked[loser.index()].digest;
-            self.move_aside(parent, place, loser, node, digest, is_taken, siblings);
+            let modes = CopyModes::of_winner(loser, nodes);
+            self.move_aside(parent, place, loser, node, digest, modes, is_taken, siblings);
         }
         let next = nodes[winner.index()].map(|node| {
             let digest = looked[winner.index()].digest;
-            self.transfer(place, winner, node, digest, None, "conflict: the newer version")
+            let modes = CopyModes::of_winner(winner, nodes);
+            let reason = "conflict: the newer version";
+            self.transfer(place, winner, node, digest, None, modes, reason)
         });
         Merged { next, exists: [true, true] }
     }
@@ -101,6 +115,7 @@ impl Planner<'_, '_> {
         loser: Side,
         node: &Node,
         digest: Option<Digest>,
+        modes: CopyModes,
         is_taken: &mut dyn FnMut(&str) -> bool,
         siblings: &mut BaseChildren,
     ) {
@@ -116,7 +131,7 @@ impl Planner<'_, '_> {
         // Renaming changes the time of the last change, and nothing else.
         aside.fingerprint.changed = None;
         let copy_place = parent.named(&copy);
-        let next = self.transfer(&copy_place, loser, &aside, digest, None, &reason);
+        let next = self.transfer(&copy_place, loser, &aside, digest, None, modes, &reason);
         siblings.insert(names::key(&copy).into(), next);
         self.plan.conflicts.push(ConflictRecord {
             path: place.key.to_string(),

@@ -1,0 +1,150 @@
+//! Entries that a side cannot have: because of their names, or of what they are.
+
+use std::collections::{HashMap, HashSet};
+
+use syncmgr_plugin::{Error, ErrorCode, Result};
+
+use super::Applier;
+use crate::names;
+use crate::plan::{Action, Operation};
+use crate::tree::{Name, Side};
+use crate::walker::split;
+
+/// What was found out so far.
+#[derive(Debug, Default)]
+pub(super) struct Refused {
+    /// Directories that were not made, by key.
+    directories: HashSet<Name>,
+    /// Whether a side can store what makes a name unusual.
+    trials: HashMap<(Side, String), bool>,
+}
+
+impl Refused {
+    /// Notes an operation that failed.
+    pub(super) fn note(&mut self, operation: &Operation) {
+        if let Action::MakeDirectory { .. } = operation.action {
+            self.directories.insert(Name::clone(&operation.key));
+        }
+    }
+
+    /// Whether an operation is about a directory that was not made, or about something in it.
+    pub(super) fn includes(&self, key: &str) -> bool {
+        if self.directories.is_empty() {
+            return false;
+        }
+        let ends = key.match_indices('/').map(|(at, _)| at).chain([key.len()]);
+        ends.into_iter().any(|end| self.directories.contains(&key[..end]))
+    }
+}
+
+impl Applier<'_> {
+    /// Fails if a side cannot have a new entry, before anything is copied for it.
+    pub(super) fn check_name(&mut self, operation: &Operation) -> Result<()> {
+        let is_new = match &operation.action {
+            Action::Copy { replaces, .. } | Action::MakeLink { replaces, .. } => replaces.is_none(),
+            Action::MakeDirectory { .. } => true,
+            Action::Rename { .. }
+            | Action::Respell { .. }
+            | Action::Remove { .. }
+            | Action::RemoveDirectory { .. }
+            | Action::SetMode { .. }
+            | Action::SetModified { .. } => false,
+        };
+        if !is_new {
+            return Ok(());
+        }
+        let on = operation.side();
+        let (parent, name) = split(&operation.paths[on.index()]);
+        if self.alike.contains_key(&operation.key) {
+            let directory = self.roots[on.index()].directory(parent, false)?;
+            if directory.stat(name)?.is_some() {
+                return Err(self.taken(operation));
+            }
+        }
+        match names::trial(name) {
+            Some(trial) if !self.can_store(on, parent, &trial)? => Err(not_allowed(on)),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Why something has the name of a new entry already.
+    pub(super) fn taken(&self, operation: &Operation) -> Error {
+        let message = match self.alike.get(&operation.key) {
+            Some(other) => format!(
+                "{other} is there, and this file system does not distinguish upper and lower case; \
+                 rename one of the two"
+            ),
+            None => return super::changed("the other side"),
+        };
+        Error::new(ErrorCode::AlreadyExists, message)
+    }
+
+    /// Whether a side can store names with these characters.
+    fn can_store(&mut self, on: Side, parent: &str, trial: &str) -> Result<bool> {
+        if let Some(known) = self.refused.trials.get(&(on, trial.to_owned())) {
+            return Ok(*known);
+        }
+        let temp = self.temp();
+        let directory = self.roots[on.index()].directory(parent, false)?;
+        let tried = format!("{temp}{trial}");
+        let can = match directory.create_file(&tried) {
+            Ok(_) => {
+                // Some file systems leave out what is at the end.
+                let is_cut = directory.stat(&temp)?.is_some();
+                directory.remove_file(&tried)?;
+                !is_cut
+            }
+            Err(error) if is_about_the_name(&error) => false,
+            // What that is, the operation itself finds out.
+            Err(_) => return Ok(true),
+        };
+        self.refused.trials.insert((on, trial.to_owned()), can);
+        Ok(can)
+    }
+}
+
+/// Why an entry could not get its name although it is there under another one.
+pub(super) fn not_named(on: Side, error: Error) -> Error {
+    if is_about_the_name(&error) { not_allowed(on) } else { error }
+}
+
+/// Why a symbolic link could not be made.
+pub(super) fn no_link(error: Error) -> Error {
+    match error.code == ErrorCode::NotImplemented {
+        true => Error::new(error.code, "this file system has no symbolic links"),
+        false => error,
+    }
+}
+
+/// What file systems answer to a name that they do not take. There is no code for it.
+fn is_about_the_name(error: &Error) -> bool {
+    [ErrorCode::InvalidArgument, ErrorCode::NotFound, ErrorCode::InputOutput].contains(&error.code)
+}
+
+fn not_allowed(on: Side) -> Error {
+    let other = on.other().name();
+    let message = format!("this file system does not allow the name; rename the entry on {other}");
+    Error::new(ErrorCode::InvalidArgument, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn what_is_in_a_directory_that_was_not_made_is_refused_with_it() {
+        let key = Name::from("a/b");
+        let action = Action::MakeDirectory { on: Side::Right, mode: None };
+        let paths = [Arc::clone(&key), Arc::clone(&key)];
+        let mut refused = Refused::default();
+        assert!(!refused.includes("a/b"));
+        refused.note(&Operation { action, paths, key, reason: Arc::from("new") });
+        for (key, included) in
+            [("a/b", true), ("a/b/c/d", true), ("a", false), ("a/bc", false), ("b", false)]
+        {
+            assert_eq!(refused.includes(key), included, "{key}");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Gives entries names that differ only in case.
+
+use std::sync::Arc;
+
+use syncmgr_plugin::directories::Directory;
+use syncmgr_plugin::{Error, ErrorCode, Result};
+
+use super::Applier;
+use crate::names;
+use crate::plan::{Action, Operation};
+use crate::scan::join;
+use crate::state::{BaseChildren, BaseKind};
+use crate::tree::{Name, Side};
+use crate::walker::split;
+
+impl Applier<'_> {
+    /// Gives an entry its new name.
+    pub(super) fn respell(
+        &mut self,
+        operation: &Operation,
+        on: Side,
+        to: &str,
+        next: &mut BaseChildren,
+    ) -> Result<()> {
+        let path = &operation.paths[on.index()];
+        let (parent, name) = split(path);
+        // The directories that are open have the names that they had.
+        self.roots[on.index()].forget();
+        let directory = self.roots[on.index()].directory(parent, false)?;
+        rename(directory, name, to)?;
+        self.touch(on, parent);
+        let new_path = join(parent, to);
+        self.moved(on, path, &new_path);
+        let mut renamed = operation.clone();
+        renamed.paths[on.index()] = new_path.into();
+        self.note(on, &renamed, next, None)?;
+        self.respelled.insert(Name::clone(&operation.key));
+        self.done.renamed += 1;
+        Ok(())
+    }
+}
+
+/// Renames an entry. Where the two names are one, something has the new name: the entry itself.
+fn rename(directory: &Directory, name: &str, to: &str) -> Result<()> {
+    match directory.rename_new(name, directory, to) {
+        Err(error) if error.code == ErrorCode::AlreadyExists => {
+            // Only the listing shows which names there are: not every file system has one identity
+            // for one entry.
+            for entry in directory.list()? {
+                if names::key(&entry?.name) == names::key(to) {
+                    return Err(Error::new(error.code, format!("{to} is there, too")));
+                }
+            }
+            directory.rename(name, directory, to)
+        }
+        renamed => renamed,
+    }
+}
+
+/// Puts back the old name of an entry that was not renamed.
+pub(super) fn keep_spelling(next: &mut BaseChildren, operation: &Operation) {
+    let Action::Respell { old_key, .. } = &operation.action else { return };
+    let (parent, new) = split(&operation.key);
+    let (_, old) = split(old_key);
+    let mut here = next;
+    for part in parent.split('/').filter(|part| !part.is_empty()) {
+        here = match here.get_mut(part).map(|base| &mut Arc::make_mut(base).kind) {
+            Some(BaseKind::Directory(children)) => children,
+            Some(BaseKind::File(_) | BaseKind::Link(_)) | None => return,
+        };
+    }
+    if let Some(base) = here.remove(new) {
+        here.insert(old.into(), base);
+    }
+}

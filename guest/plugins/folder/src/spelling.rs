@@ -1,0 +1,342 @@
+//! Names that differ only in case. Some file systems take them for one name, others for two.
+//!
+//! An entry whose name got another case on one side is renamed on the other side, too. Copying and
+//! deleting it would do where the two names are two, but not where they are one.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::names;
+use crate::options::Mode;
+use crate::plan::{Action, Operation};
+use crate::scan::join;
+use crate::state::{Base, BaseChildren, BaseKind};
+use crate::tree::{Children, Kind, Name, Node, Side};
+
+/// What was found about names that differ only in case.
+#[derive(Debug, Default)]
+pub struct Spelling {
+    /// Entries that are to be renamed, after everything else that is done in and with them.
+    pub renames: Vec<Operation>,
+    /// Entries that exist on one side only, by key, with another name of the same directory from
+    /// which theirs differs only in case.
+    pub alike: HashMap<Name, Name>,
+    pairs: Vec<Pair>,
+}
+
+/// An entry with one name on the one side and another one on the other.
+#[derive(Debug)]
+struct Pair {
+    /// The directory, by keys.
+    parent: Name,
+    /// The side on which it is to be renamed.
+    on: Side,
+    /// The key that it has there.
+    old: Name,
+    /// The key that it gets.
+    new: Name,
+}
+
+/// Two directories that are to be looked at.
+struct Level<'a> {
+    /// By keys.
+    key: Name,
+    /// As each side spells it.
+    paths: [Name; 2],
+    sides: [&'a Children; 2],
+    base: Option<&'a BaseChildren>,
+}
+
+/// The names of one directory that differ only in case.
+#[derive(Default)]
+struct Group<'a> {
+    /// Those that only this side has.
+    lone: [Vec<&'a Name>; 2],
+    /// One that is on both sides.
+    common: Option<&'a Name>,
+}
+
+impl Spelling {
+    /// Looks for names that differ only in case.
+    pub fn find(sides: [&Children; 2], base: &BaseChildren, mode: Mode) -> Self {
+        let mut found = Self::default();
+        let root = Name::from("");
+        let paths = [Name::clone(&root), Name::clone(&root)];
+        let mut levels = vec![Level { key: root, paths, sides, base: Some(base) }];
+        while let Some(level) = levels.pop() {
+            let mut pairs = Vec::new();
+            if !has_equal_keys(level.sides) {
+                pairs = found.look(&level, mode);
+            }
+            let [left, right] = level.sides;
+            for (key, node) in left {
+                let names = pairs.iter().find(|(names, _)| names[0] == key);
+                let other = names.map_or(key, |(names, _)| names[1]);
+                let kept = names.map_or(key, |(_, kept)| *kept);
+                let Some(there) = right.get(other) else { continue };
+                if let (Some(left), Some(right)) = (node.children(), there.children()) {
+                    let base = level.base.and_then(|base| {
+                        [key, other].into_iter().find_map(|key| base.get(key)?.children())
+                    });
+                    let [left_path, right_path] = &level.paths;
+                    levels.push(Level {
+                        key: join(&level.key, kept).into(),
+                        paths: [
+                            join(left_path, &node.name).into(),
+                            join(right_path, &there.name).into(),
+                        ],
+                        sides: [left, right],
+                        base,
+                    });
+                }
+            }
+        }
+        // What is inside is renamed before the directory around it.
+        found.renames.reverse();
+        found
+    }
+
+    /// Whether there is nothing to rename.
+    pub fn is_settled(&self) -> bool {
+        self.pairs.is_empty()
+    }
+
+    /// Looks at the names of one directory. Returns the pairs of keys, and which of the two is kept.
+    fn look<'a>(&mut self, level: &Level<'a>, mode: Mode) -> Vec<([&'a Name; 2], &'a Name)> {
+        let mut groups: BTreeMap<String, Group<'a>> = BTreeMap::new();
+        for side in Side::BOTH {
+            let [here, there] = [side, side.other()].map(|side| level.sides[side.index()]);
+            for key in here.keys() {
+                let group = groups.entry(folded(key)).or_default();
+                match there.contains_key(key) {
+                    true => group.common = Some(key),
+                    false => group.lone[side.index()].push(key),
+                }
+            }
+        }
+        let mut pairs = Vec::new();
+        for group in groups.values() {
+            if let ([left], [right], None) = (&*group.lone[0], &*group.lone[1], group.common)
+                && let Some(on) = renamed_on(level, [left, right], mode)
+            {
+                let names = [*left, *right];
+                let [new, old] = [on.other(), on].map(|side| names[side.index()]);
+                self.rename(level, on, old, new);
+                pairs.push((names, new));
+                continue;
+            }
+            let all = || group.lone.iter().flatten().copied().chain(group.common);
+            for key in group.lone.iter().flatten() {
+                if let Some(other) = all().find(|other| other != key) {
+                    self.alike.insert(join(&level.key, key).into(), Name::clone(other));
+                }
+            }
+        }
+        pairs
+    }
+
+    fn rename(&mut self, level: &Level<'_>, on: Side, old: &Name, new: &Name) {
+        let name = |side: Side, key: &Name| {
+            let node = level.sides[side.index()].get(key);
+            join(&level.paths[side.index()], node.map_or(key, |node| &node.name))
+        };
+        let to = level.sides[on.other().index()].get(new).map_or(new, |node| &node.name);
+        let (mut paths, action) = (
+            [name(Side::Left, new), name(Side::Right, new)],
+            Action::Respell { on, to: (&**to).into(), old_key: join(&level.key, old).into() },
+        );
+        paths[on.index()] = name(on, old);
+        self.renames.push(Operation {
+            action,
+            paths: paths.map(Name::from),
+            key: join(&level.key, new).into(),
+            reason: format!("renamed on {}", on.other().name()).into(),
+        });
+        self.pairs.push(Pair {
+            parent: Name::clone(&level.key),
+            on,
+            old: Name::clone(old),
+            new: Name::clone(new),
+        });
+    }
+
+    /// Puts the two names of an entry together, under the one that it gets. Each side keeps the
+    /// spelling that it has.
+    pub fn settle(&self, sides: [&mut Children; 2], base: &mut BaseChildren) {
+        let [left, right] = sides;
+        for Pair { parent, on, old, new } in &self.pairs {
+            let side = match on {
+                Side::Left => &mut *left,
+                Side::Right => &mut *right,
+            };
+            if let Some(children) = directory_mut(side, parent)
+                && let Some(node) = children.remove(old)
+            {
+                children.insert(Name::clone(new), node);
+            }
+            if let Some(children) = base_directory_mut(base, parent)
+                && let Some(agreed) = children.remove(old)
+            {
+                children.insert(Name::clone(new), agreed);
+            }
+        }
+    }
+}
+
+fn has_equal_keys([left, right]: [&Children; 2]) -> bool {
+    let is_equal = |(one, other): (&Name, &Name)| Arc::ptr_eq(one, other) || one == other;
+    left.len() == right.len() && left.keys().zip(right.keys()).all(is_equal)
+}
+
+/// What is equal for names that differ only in case.
+fn folded(key: &str) -> String {
+    names::key(&key.to_lowercase()).into_owned()
+}
+
+/// The side on which an entry is to be renamed; `None`: these are two entries.
+fn renamed_on(level: &Level<'_>, keys: [&Name; 2], mode: Mode) -> Option<Side> {
+    let nodes = Side::BOTH.map(|side| level.sides[side.index()].get(keys[side.index()]));
+    let is_leaf = |node: &Node| matches!(node.kind, Kind::File | Kind::Link(_));
+    let is_pair = match nodes {
+        [Some(left), Some(right)] => {
+            let directories = left.children().is_some() && right.children().is_some();
+            directories || is_leaf(left) && is_leaf(right)
+        }
+        [_, _] => false,
+    };
+    let agreed = keys.map(|key| level.base.is_some_and(|base| base.contains_key(key)));
+    match (is_pair, agreed, mode) {
+        (false, _, _) | (_, [true, true] | [false, false], _) => None,
+        // The one that was not agreed on is the new name.
+        (true, [false, true], _) | (true, [true, false], Mode::Mirror) => Some(Side::Right),
+        (true, [true, false], Mode::OneWaySafe) => None,
+        (
+            true,
+            [true, false],
+            Mode::TwoWaySafe | Mode::PreferLeft | Mode::PreferRight | Mode::Newer,
+        ) => Some(Side::Left),
+    }
+}
+
+fn directory_mut<'a>(children: &'a mut Children, path: &str) -> Option<&'a mut Children> {
+    let mut here = children;
+    for part in path.split('/').filter(|part| !part.is_empty()) {
+        here = match &mut here.get_mut(part)?.kind {
+            Kind::Directory(children) => children,
+            Kind::File | Kind::Link(_) | Kind::Blocked(_) => return None,
+        };
+    }
+    Some(here)
+}
+
+fn base_directory_mut<'a>(
+    children: &'a mut BaseChildren,
+    path: &str,
+) -> Option<&'a mut BaseChildren> {
+    let mut here = children;
+    for part in path.split('/').filter(|part| !part.is_empty()) {
+        let base: &mut Base = Arc::make_mut(here.get_mut(part)?);
+        here = match &mut base.kind {
+            BaseKind::Directory(children) => children,
+            BaseKind::File(_) | BaseKind::Link(_) => return None,
+        };
+    }
+    Some(here)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::model::{MODES, World};
+
+    fn find(agreed: &str, left: &str, right: &str, mode: Mode) -> (Spelling, World) {
+        let mut world = World::default();
+        for side in Side::BOTH {
+            world.edit(side, agreed);
+        }
+        world.sync(Mode::TwoWaySafe);
+        world.edit(Side::Left, left);
+        world.edit(Side::Right, right);
+        let sides = Side::BOTH.map(|side| world.scan(side, ""));
+        (Spelling::find([&sides[0], &sides[1]], &world.base, mode), world)
+    }
+
+    fn renames(found: &Spelling) -> Vec<String> {
+        let shown = |operation: &Operation| match &operation.action {
+            Action::Respell { on, to, .. } => {
+                format!("{} {} {to}", on.name(), operation.paths[on.index()])
+            }
+            other => format!("{other:?}"),
+        };
+        found.renames.iter().map(shown).collect()
+    }
+
+    #[test]
+    fn an_entry_whose_name_got_another_case_is_renamed_on_the_other_side() {
+        for (agreed, left, right, expected) in [
+            ("a:1 b:2", "", "", vec![]),
+            ("Note:1", "-Note note:1", "", vec!["right Note note"]),
+            ("Note:1", "-Note note:2", "", vec!["right Note note"]),
+            ("Note:1", "", "-Note note:1", vec!["left Note note"]),
+            ("\u{c4}:1", "-\u{c4} \u{e4}:1", "", vec!["right \u{c4} \u{e4}"]),
+            (
+                "A/b:1 A/C/d:2",
+                "-A a/B:1 a/c/d:2",
+                "",
+                vec!["right A/b B", "right A/C c", "right A a"],
+            ),
+            // These are two entries.
+            ("x:1", "Note:1", "note:2", vec![]),
+            ("Note:1", "note:2", "", vec![]),
+            ("Note:1", "-Note note:1", "nOTE:1", vec![]),
+            ("Note:1", "-Note note/x:1", "", vec![]),
+            ("Note:1", "-Note", "-Note note:1", vec![]),
+        ] {
+            let (found, _) = find(agreed, left, right, Mode::TwoWaySafe);
+            let mut found = renames(&found);
+            found.sort_by_key(|row| std::cmp::Reverse(row.matches('/').count()));
+            let mut expected = expected;
+            expected.sort_by_key(|row| std::cmp::Reverse(row.matches('/').count()));
+            found.sort();
+            expected.sort_unstable();
+            assert_eq!(found, expected, "{agreed:?} {left:?} {right:?}");
+        }
+    }
+
+    #[test]
+    fn the_mode_decides_which_side_may_be_renamed() {
+        for mode in MODES {
+            let on_left = match mode {
+                Mode::Mirror => vec!["right note Note"],
+                Mode::OneWaySafe => vec![],
+                Mode::TwoWaySafe | Mode::PreferLeft | Mode::PreferRight | Mode::Newer => {
+                    vec!["left Note note"]
+                }
+            };
+            let (found, _) = find("Note:1", "", "-Note note:1", mode);
+            assert_eq!(renames(&found), on_left, "{mode:?}");
+            let (found, _) = find("Note:1", "-Note note:1", "", mode);
+            assert_eq!(renames(&found), ["right Note note"], "{mode:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_renamed_is_one_entry_with_two_spellings() {
+        let (found, world) = find("A/b:1", "-A a/B:1", "", Mode::TwoWaySafe);
+        let mut sides = Side::BOTH.map(|side| world.scan(side, ""));
+        let mut base = world.base.clone();
+        let [left, right] = &mut sides;
+        found.settle([left, right], &mut base);
+        let [left, right] = &sides;
+        assert!(left.keys().eq(right.keys()) && left.keys().eq(base.keys()));
+        let inner = right["a"].children().map(|children| children["B"].name.to_string());
+        assert_eq!((&*right["a"].name, inner.as_deref()), ("A", Some("b")));
+    }
+
+    #[test]
+    fn names_that_one_side_may_take_for_one_are_told() {
+        let (found, _) = find("d/Note:1 x:1", "d/note:2 y:3", "", Mode::TwoWaySafe);
+        let alike: Vec<_> = found.alike.iter().map(|(key, other)| (&**key, &**other)).collect();
+        assert_eq!(alike, [("d/note", "Note")]);
+    }
+}
