@@ -107,7 +107,7 @@ fn no_copy_has_its_name_before_it_is_on_the_disk() -> anyhow::Result<()> {
         let (right, most) = (pair.right(), most.clone());
         move |_, call| {
             match call {
-                "copy-files" | "file.copy-from" => is_copying = true,
+                "copy-files-with" | "file.copy-from" => is_copying = true,
                 "flush-files" => flushed = named + temporary_files(&right)?,
                 // The state of the sync is written in the same way, in the plugin's storage.
                 "directory.rename" if is_copying && temporary_files(&right)? > 0 => {
@@ -147,9 +147,10 @@ fn few_open_files_are_enough_for_any_tree() -> anyhow::Result<()> {
 #[test]
 fn what_was_copied_before_a_cancellation_stays() -> anyhow::Result<()> {
     // Small files are copied together, large ones by themselves.
-    for (files, bytes, call, rows) in
-        [(300, 10, "copy-files", [0, 20, 100]), (5, BATCH_BYTES / 2, "file.copy-from", [0, 2, 4])]
-    {
+    for (files, bytes, call, rows) in [
+        (300, 10, "copy-files-with", [0, 20, 100]),
+        (5, BATCH_BYTES / 2, "file.copy-from", [0, 2, 4]),
+    ] {
         for at_least in rows {
             let pair = pair(files, bytes)?;
             let (cancel, right) = (CancelHandle::new(), pair.right());

@@ -108,7 +108,7 @@ impl Scene {
         let (report, all) = pair.sync_disturbed({
             let first_write = first_write.clone();
             move |number, call| {
-                if matches!(call, "directory.create-file" | "copy-files") {
+                if matches!(call, "directory.create-copy" | "copy-files-with") {
                     // Only the first one finds the zero.
                     let _ = first_write.compare_exchange(0, number, SeqCst, SeqCst);
                 }

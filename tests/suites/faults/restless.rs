@@ -127,7 +127,7 @@ fn check(way: &Way, victim: Victim, since: Since) -> anyhow::Result<usize> {
         let (seen, place, change) = (seen.clone(), place.clone(), way.change);
         let mut copying = None;
         move |number, call| {
-            if matches!(call, "file.copy-from" | "copy-files") && copying.is_none() {
+            if matches!(call, "file.copy-from" | "copy-files-with") && copying.is_none() {
                 copying = Some(number);
             }
             let is_time = match since {
@@ -258,7 +258,9 @@ fn check_written(bytes: usize) -> anyhow::Result<()> {
                 let writer = writer.clone();
                 move |_, call| {
                     match call {
-                        "copy-files" | "file.copy-from" => writer.may_write.store(true, SeqCst),
+                        "copy-files-with" | "file.copy-from" => {
+                            writer.may_write.store(true, SeqCst)
+                        }
                         // Between the copy and the last look at its source.
                         "flush-files" => writer.wait_for_writing(),
                         _ => {}

@@ -297,7 +297,7 @@ const LARGE: usize = 3 << 20;
 fn a_file_that_changes_while_it_is_copied_is_left_for_the_next_run() -> anyhow::Result<()> {
     // Small files are copied together, large ones by themselves.
     for (call, bytes) in [
-        ("copy-files", 0),
+        ("copy-files-with", 0),
         ("flush-files", 0),
         ("directory.rename", 0),
         ("file.copy-from", LARGE),
