@@ -283,9 +283,9 @@ mod tests {
         let mut below = system::Handle::open(home.path(), Links::Refuse, &Fence::default())?;
         const DEPTH: u64 = 500;
         for level in 0..DEPTH {
-            below.create_directory(&name, None)?;
+            below.create_directory(&name, None, None)?;
             // Something to return to at each level.
-            below.create_directory("other", None)?;
+            below.create_directory("other", None, None)?;
             below.open_directory("other")?.create_file(&format!("f{level}"))?.set_len(10)?;
             below = below.open_directory(&name)?;
         }
