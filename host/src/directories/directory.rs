@@ -334,8 +334,8 @@ fn may_move(from: &Directory, name: &str, to: &Directory) -> io::Result<bool> {
     }
     let same_root = from.root == to.root;
     let leads_out = |text: &str, below: usize, from_depth: usize, to_depth: usize| {
-        !stays_inside(text, to_depth + below)
-            && !(same_root && !stays_inside(text, from_depth + below))
+        let led_out = same_root && !stays_inside(text, from_depth + below);
+        !led_out && !stays_inside(text, to_depth + below)
     };
     match from.handle.look_at(name)?.kind {
         wit::EntryKind::File | wit::EntryKind::Other => Ok(true),
