@@ -209,6 +209,14 @@ mod linux {
             assert!(fs::read(path("other/file")).is_ok());
         }
 
+        #[test]
+        fn hidden_memory_is_in_no_core_dump() {
+            use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
+            super::super::hide_memory();
+            assert_eq!(getrlimit(Resource::Core).maximum, Some(0));
+            assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+        }
+
         fn restricts_files() -> bool {
             fs::read("/etc/passwd").is_err()
         }
