@@ -32,6 +32,8 @@ pub(super) struct Handle {
 
 /// Directories on the way down that are held open at once: handles are not scarce here.
 pub(super) const HELD_LEVELS: usize = usize::MAX - 1;
+/// What separates the names in the text of a link.
+pub(super) const SEPARATORS: &[char] = &['/', '\\'];
 
 pub(super) fn has_drive(target: &str) -> bool {
     target.contains(':')

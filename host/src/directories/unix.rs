@@ -38,6 +38,9 @@ const MOST_DEPTH: usize = 4096;
 const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
+/// What separates the names in the text of a link.
+pub(super) const SEPARATORS: &[char] = &['/'];
+
 pub(super) fn has_special_meaning(_name: &str) -> bool {
     false
 }

@@ -363,8 +363,12 @@ impl Directory {
     pub(crate) fn create_link(&self, name: &str, target: &str) -> Answer<()> {
         self.enter("create-link")?;
         let path = self.change(name)?;
-        let up = Path::new(target).components().filter(|part| part.as_os_str() == "..").count();
-        if Path::new(target).has_root() || up > self.depth {
+        let levels = target.split('/').try_fold(self.depth, |level, part| match part {
+            "" | "." => Some(level),
+            ".." => level.checked_sub(1),
+            _ => Some(level + 1),
+        });
+        if target.is_empty() || Path::new(target).has_root() || levels.is_none() {
             return refuse(ErrorCode::AccessDenied, "it would lead out of the grant");
         }
         #[cfg(unix)]
