@@ -2,6 +2,7 @@
 //! changes nothing, no content is lost, and the sides may be exchanged.
 
 mod cases;
+mod guards;
 #[cfg(target_os = "linux")]
 mod media;
 #[cfg(unix)]
@@ -273,9 +274,12 @@ fn wrong_settings_are_explained_and_change_nothing() -> anyhow::Result<()> {
     for (name, value, words) in [
         ("mode", "both", "two-way-safe"),
         ("max-delete", "many", "a number of files"),
+        ("max-delete", "150%", "up to `100%`"),
         ("durable", "yes", "`true` or `false`"),
         ("mdoe", "mirror", "there is no setting mdoe"),
         ("ignore", "[z-a]", "ignore"),
+        ("ignore", "*.o\n*.[ch", "`*.[ch` has an unclosed `[`"),
+        ("docs.mode", "mirror", "for the item `docs`, which has no pair"),
     ] {
         let pair = Pair::new()?.set(name, value);
         trees::write(&pair.left(), &tree(&[("a", "1")]))?;

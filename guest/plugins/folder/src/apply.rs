@@ -300,7 +300,6 @@ impl<'a> Applier<'a> {
             }
             Action::RemoveDirectory { .. } => {
                 self.advance(0, path)?;
-                self.roots[on.index()].forget();
                 let directory = self.roots[on.index()].directory(parent, false)?;
                 match directory.remove_directory(name) {
                     Err(error) if error.code == ErrorCode::NotFound => {}

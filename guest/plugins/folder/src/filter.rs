@@ -1,121 +1,155 @@
-//! What is left out, in gitignore syntax.
+//! Decides which entries are ignored, by gitignore patterns.
 
-use ignore::Match;
-use ignore::gitignore::{Gitignore, GitignoreBuilder};
+mod wildmatch;
+
 use syncmgr_plugin::{Error, ErrorCode, Result};
 
-/// What nobody wants on the other side: droppings of file managers and office programs. A
-/// pattern such as `!Thumbs.db` brings one back.
+/// Files that file managers and office programs leave behind. A pattern such as `!Thumbs.db`
+/// brings one back.
 const DEFAULTS: [&str; 5] = [".DS_Store", "Thumbs.db", "desktop.ini", "~$*", ".~lock.*#"];
 
-/// Which paths take part.
+/// Which patterns ignore an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ignored {
+    /// The default patterns.
+    ByDefault,
+    /// The setting `ignore`.
+    BySetting,
+}
+
+/// Which paths are synced.
 #[derive(Clone, Debug)]
 pub struct Filter {
-    patterns: Gitignore,
-    /// Whether there are no patterns but the defaults, for which names can be looked at as they are.
-    only_defaults: bool,
+    /// In the order in which they were given. The last one that matches decides.
+    patterns: Vec<Pattern>,
+    hints: Vec<String>,
+}
+
+/// One line of a gitignore file.
+#[derive(Clone, Debug)]
+struct Pattern {
+    /// Without `!`, the `/` at the start and the `/` at the end.
+    text: Vec<u8>,
+    /// The number of bytes at the start of the text that match only themselves.
+    literal: usize,
+    /// Whether it brings entries back.
+    negated: bool,
+    /// Whether it is only about directories.
+    only_directories: bool,
+    /// Whether it is compared with the whole path, not only with the name.
+    is_path: bool,
 }
 
 impl Filter {
-    /// Reads patterns, one a line. Later ones win, and those given win over the defaults.
+    /// Reads patterns, one a line. Later ones win, and they win over the defaults.
+    ///
+    /// # Errors
+    /// `invalid-argument` if a pattern has a mistake because of which it matches nothing.
     pub fn new(patterns: &str) -> Result<Self> {
-        let invalid = |error: ignore::Error| {
-            Error::new(ErrorCode::InvalidArgument, format!("the setting ignore: {error}"))
-        };
-        let mut builder = GitignoreBuilder::new("");
-        for line in DEFAULTS.into_iter().chain(patterns.lines()) {
-            builder.add_line(None, line).map_err(invalid)?;
-        }
-        let is_nothing = |line: &str| line.trim().is_empty() || line.starts_with('#');
-        let only_defaults = patterns.lines().all(is_nothing);
-        let patterns = builder.build().map_err(invalid)?;
-        Ok(Self { patterns, only_defaults })
-    }
-
-    /// Whether a path, relative to the root, is left out. Its parents are not looked at.
-    pub fn ignores(&self, path: &str, is_directory: bool) -> bool {
-        if self.only_defaults {
-            let name = path.rsplit('/').next().unwrap_or(path);
-            return DEFAULTS.iter().any(|pattern| is_like(name, pattern));
-        }
-        self.matches(path, is_directory)
-    }
-
-    fn matches(&self, path: &str, is_directory: bool) -> bool {
-        match self.patterns.matched(path, is_directory) {
-            Match::Ignore(_) => true,
-            Match::None | Match::Whitelist(_) => false,
-        }
-    }
-}
-
-/// Whether a name is a pattern's, which has at most one `*`.
-fn is_like(name: &str, pattern: &str) -> bool {
-    match pattern.split_once('*') {
-        None => name == pattern,
-        Some((start, end)) => name
-            .strip_prefix(start)
-            .is_some_and(|rest| rest.len() >= end.len() && rest.ends_with(end)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns_are_those_of_git() {
-        let filter = Filter::new("*.log\n!keep.log\n/build/\n# comment\n\nsrc/*.o").unwrap();
-        for (path, is_directory, ignored) in [
-            ("a.log", false, true),
-            ("x/y/a.log", false, true),
-            ("keep.log", false, false),
-            ("build", true, true),
-            ("build", false, false),
-            ("x/build", true, false),
-            ("src/a.o", false, true),
-            ("src/b/a.o", false, false),
-            ("x/.DS_Store", false, true),
-            ("a.txt", false, false),
-        ] {
-            assert_eq!(filter.ignores(path, is_directory), ignored, "{path}");
-        }
-    }
-
-    #[test]
-    fn the_defaults_alone_are_taken_as_git_takes_them() {
-        let filter = Filter::new("# nothing\n\n").unwrap();
-        assert!(filter.only_defaults);
-        for name in [
-            ".DS_Store",
-            ".DS_Store2",
-            "x.DS_Store",
-            "Thumbs.db",
-            "thumbs.db",
-            "desktop.ini",
-            "~$",
-            "~$a.docx",
-            "~a",
-            "a~$b",
-            ".~lock.#",
-            ".~lock.a.odt#",
-            ".~lock.a.odt",
-            ".~lock#",
-            "#",
-            "",
-        ] {
-            for path in [name.to_owned(), format!("x/y/{name}"), format!("{name}/z")] {
-                for is_directory in [false, true] {
-                    let expected = filter.matches(&path, is_directory);
-                    assert_eq!(filter.ignores(&path, is_directory), expected, "{path:?}");
-                }
+        let mut filter = Self { patterns: Vec::new(), hints: Vec::new() };
+        filter.patterns.extend(DEFAULTS.into_iter().filter_map(Pattern::parse));
+        for line in patterns.split('\n') {
+            let Some(pattern) = Pattern::parse(line) else { continue };
+            if let Some(mistake) = wildmatch::mistake(&pattern.text) {
+                let message = format!("setting `ignore`: pattern `{line}` {mistake}");
+                return Err(Error::new(ErrorCode::InvalidArgument, message));
             }
+            filter.hints.extend(hint(line));
+            filter.patterns.push(pattern);
         }
+        Ok(filter)
     }
 
-    #[test]
-    fn a_default_can_be_brought_back() {
-        let filter = Filter::new("!Thumbs.db").unwrap();
-        assert!(!filter.ignores("Thumbs.db", false));
+    /// Hints about patterns that probably do not say what was meant.
+    pub fn hints(&self) -> &[String] {
+        &self.hints
+    }
+
+    /// Which patterns ignore a path, which is relative to the root; `None`: it is synced. Does not
+    /// look at the parents of the path.
+    pub fn ignores(&self, path: &str, is_directory: bool) -> Option<Ignored> {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let matches = |pattern: &Pattern| pattern.matches(path, name, is_directory);
+        let last = self.patterns.iter().rposition(matches)?;
+        match (self.patterns[last].negated, last < DEFAULTS.len()) {
+            (true, _) => None,
+            (false, true) => Some(Ignored::ByDefault),
+            (false, false) => Some(Ignored::BySetting),
+        }
     }
 }
+
+impl Pattern {
+    /// Reads a line; `None`: it is empty or a comment.
+    fn parse(line: &str) -> Option<Self> {
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        if line.is_empty() || line.starts_with('#') {
+            return None;
+        }
+        let line = without_trailing_spaces(line);
+        let (line, negated) = match line.strip_prefix('!') {
+            Some(rest) => (rest, true),
+            None => (line, false),
+        };
+        let (line, only_directories) = match line.strip_suffix('/') {
+            Some(rest) => (rest, true),
+            None => (line, false),
+        };
+        let is_path = line.contains('/');
+        let text = line.strip_prefix('/').unwrap_or(line).as_bytes().to_vec();
+        let literal = text.iter().position(|byte| wildmatch::is_special(*byte));
+        let literal = literal.unwrap_or(text.len());
+        Some(Self { text, literal, negated, only_directories, is_path })
+    }
+
+    fn matches(&self, path: &str, name: &str, is_directory: bool) -> bool {
+        if self.only_directories && !is_directory {
+            return false;
+        }
+        let text = if self.is_path { path } else { name }.as_bytes();
+        let (start, rest) = self.text.split_at(self.literal);
+        let Some(text) = text.strip_prefix(start) else { return false };
+        match rest {
+            [] => text.is_empty(),
+            // The rest of `*.log`.
+            [b'*', end @ ..]
+                if !self.is_path && !end.iter().copied().any(wildmatch::is_special) =>
+            {
+                text.ends_with(end)
+            }
+            _ => wildmatch::matches(rest, text, self.is_path),
+        }
+    }
+}
+
+/// A line without the spaces at its end, unless they are escaped.
+fn without_trailing_spaces(line: &str) -> &str {
+    let mut end = 0;
+    let mut is_escaped = false;
+    for (at, byte) in line.bytes().enumerate() {
+        if byte != b' ' || is_escaped {
+            end = at + 1;
+        }
+        is_escaped = byte == b'\\' && !is_escaped;
+    }
+    // A `\` at the very end escapes nothing, and then git leaves the line as it is.
+    &line[..if is_escaped { line.len() } else { end }]
+}
+
+/// What a pattern does not mean, if it looks as if it were meant.
+fn hint(line: &str) -> Option<String> {
+    let why = if line.contains(',') && line.contains('{') && line.contains('}') {
+        "has braces, which match only themselves; write one pattern for each alternative"
+    } else if line.contains(',') {
+        "has a comma, which matches only itself; write one pattern a line, or a list in a job file"
+    } else if line.ends_with('[') {
+        "ends with `[` and so matches nothing; write `\\[` for a bracket"
+    } else {
+        return None;
+    };
+    Some(format!("setting `ignore`: pattern `{line}` {why}"))
+}
+
+// The names that are compared exist on Unix only.
+#[cfg(all(test, unix))]
+mod tests;

@@ -34,6 +34,8 @@ impl Plugin for Folder {
 
     fn items(&mut self) -> Result<ItemList> {
         let pairs = Pair::all()?;
+        let keys: Vec<_> = pairs.iter().filter_map(|pair| pair.key.as_deref()).collect();
+        options::check_items(&keys)?;
         for pair in &pairs {
             Options::read(pair.key.as_deref())?;
         }

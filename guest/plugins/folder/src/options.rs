@@ -2,6 +2,8 @@
 
 use syncmgr_plugin::{Error, ErrorCode, Result, settings};
 
+use crate::filter::Filter;
+
 /// What to do where the two sides differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -24,7 +26,7 @@ pub enum Mode {
 pub enum DeleteLimit {
     /// Up to 10, or a quarter.
     Default,
-    /// Up to this many hundredths of the files.
+    /// Up to this many hundredths of the files, at most 100.
     Percent(u64),
     /// Up to this many files.
     Files(u64),
@@ -68,7 +70,7 @@ impl Options {
                 Some(text) => delete_limit(&text)?,
                 None => DeleteLimit::Default,
             },
-            ignore: settings::get(item, "ignore").unwrap_or_default(),
+            ignore: ignore(settings::get(item, "ignore").unwrap_or_default())?,
             durable: settings::flag(item, "durable", true)?,
             verify: settings::flag(item, "verify", true)?,
             trash: settings::flag(item, "trash", true)?,
@@ -95,6 +97,25 @@ fn check_names(item: Option<&str>) -> Result<()> {
     Ok(())
 }
 
+/// A misspelt item must not silently leave its setting out. `keys` are those of all pairs.
+pub fn check_items(keys: &[&str]) -> Result<()> {
+    std::env::vars().try_for_each(|(variable, _)| check_item(&variable, keys))
+}
+
+fn check_item(variable: &str, keys: &[&str]) -> Result<()> {
+    let Some((item, _)) = variable.rsplit_once('.') else { return Ok(()) };
+    if keys.contains(&item) {
+        return Ok(());
+    }
+    let known = match keys {
+        [] => "name the setting without an item".to_owned(),
+        keys => format!("the items are {}", keys.join(", ")),
+    };
+    Err(invalid(format!(
+        "setting `{variable}` is for the item `{item}`, which has no pair; {known}"
+    )))
+}
+
 fn invalid(message: String) -> Error {
     Error::new(ErrorCode::InvalidArgument, message)
 }
@@ -116,6 +137,11 @@ fn mode(text: &str) -> Result<Mode> {
     })
 }
 
+/// A pattern with a mistake is an error before anything is done.
+fn ignore(patterns: String) -> Result<String> {
+    Filter::new(&patterns).map(|_| patterns)
+}
+
 fn delete_limit(text: &str) -> Result<DeleteLimit> {
     if text == "any" {
         return Ok(DeleteLimit::Any);
@@ -124,12 +150,17 @@ fn delete_limit(text: &str) -> Result<DeleteLimit> {
         Some(digits) => (digits, DeleteLimit::Percent),
         None => (text, DeleteLimit::Files),
     };
-    digits.parse().map(limit).map_err(|_| {
-        invalid(format!(
-            "the setting max-delete is `{text}`; it can be a number of files, a part such as \
-             `50%`, or `any`"
-        ))
-    })
+    match digits.parse().map(limit) {
+        Ok(DeleteLimit::Percent(percent)) if percent > 100 => Err(invalid(format!(
+            "setting `max-delete` is `{text}`, which is more than all files; use a part up to \
+             `100%`, or `any`"
+        ))),
+        Ok(limit) if digits.bytes().all(|digit| digit.is_ascii_digit()) => Ok(limit),
+        Ok(_) | Err(_) => Err(invalid(format!(
+            "setting `max-delete` is `{text}`; use a number of files, a part such as `50%`, or \
+             `any`"
+        ))),
+    }
 }
 
 impl DeleteLimit {
@@ -164,8 +195,27 @@ mod tests {
         for (deleted, files, exceeded) in [(10, 10, false), (11, 44, false), (11, 43, true)] {
             assert_eq!(DeleteLimit::Default.is_exceeded(deleted, files), exceeded);
         }
-        for text in ["", "-1", "x", "%", "1.5", "any%"] {
+        assert_eq!(delete_limit("100%").unwrap(), DeleteLimit::Percent(100));
+        for text in ["", "-1", "+1", "x", "%", "1.5", "any%", "ANY", "101%", "150%", "50%%", "5 %"]
+        {
             assert!(delete_limit(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_setting_of_an_unknown_item_is_an_error() {
+        for (variable, keys, error) in [
+            ("mode", &["a"][..], None),
+            ("a.mode", &["a"], None),
+            ("my.docs.mode", &["my.docs"], None),
+            ("b.mode", &["a", "c"], Some("the items are a, c")),
+            ("a.mode", &[], Some("without an item")),
+        ] {
+            let found = check_item(variable, keys).err().map(|error| error.message);
+            match (&found, error) {
+                (Some(found), Some(words)) => assert!(found.contains(words), "{found}"),
+                (found, words) => assert_eq!(found.as_deref(), words, "{variable}"),
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 mod clash;
 mod decide;
 mod directory;
+mod guard;
 mod leaf;
 mod modes;
 mod place;
@@ -14,13 +15,13 @@ mod transfer;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::options::{DeleteLimit, Mode, Options};
-use crate::state::{self, BaseChildren, ConflictRecord};
-use crate::tree::{Children, Digest, Fingerprint, Kind, Name, Side};
-use place::Place;
+use crate::options::{Mode, Options};
+use crate::state::{BaseChildren, ConflictRecord};
+use crate::tree::{Children, Digest, Fingerprint, Name, Node, Side};
 use planner::Planner;
 
 pub use decide::{Change, Verdict, decide};
+pub use guard::{Danger, check};
 
 /// A file that was written less than this before it was looked at may be written again without
 /// a change of its times: those of some file systems are no finer.
@@ -148,24 +149,6 @@ pub struct CopyModes {
     pub own: Option<u16>,
 }
 
-/// Why a plan must not be carried out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Danger {
-    /// A side that had entries is empty.
-    Emptied(Side),
-    /// Too many files of a side would be deleted.
-    Deletions {
-        /// Of which side.
-        side: Side,
-        /// How many.
-        deleted: u64,
-        /// Of how many.
-        files: u64,
-        /// A few of them.
-        examples: Vec<String>,
-    },
-}
-
 /// Tells the digest of a file by side and path; an error says why it cannot be told. `Err(None)`:
 /// the user cancelled.
 pub type Hash<'a> = dyn FnMut(Side, &str) -> Result<Digest, Option<String>> + 'a;
@@ -191,79 +174,40 @@ pub struct Input<'a> {
 /// Makes the plan.
 pub fn plan(input: &Input<'_>, hash: &mut Hash<'_>) -> Result<Plan, Cancelled> {
     let mut planner = Planner::new(input, hash);
-    let dirs = Place::root();
     let [left, right] = input.sides;
     let one_way = matches!(input.options.mode, Mode::OneWaySafe | Mode::Mirror);
     if input.base.is_empty() && (right.is_empty() || !one_way) {
         // There is much to do, and what has room for all of it need not be moved.
-        planner.plan.operations.reserve_exact(on_one_side(Some(left), Some(right)));
+        planner.plan.operations.reserve_exact(on_one_side(left, right));
     }
-    let merged = planner.children(&dirs, Some(left), Some(right), Some(input.base))?;
-    planner.plan.next = merged.next;
+    planner.plan.next = planner.tree(left, right, input.base)?;
     Ok(planner.plan)
 }
 
 /// How many entries are on one side only.
-fn on_one_side(left: Option<&Children>, right: Option<&Children>) -> usize {
-    let from_left = left.into_iter().flatten().map(|(key, node)| {
-        match right.and_then(|right| right.get(key)) {
-            Some(other) => on_one_side(node.children(), other.children()),
-            None => 1 + on_one_side(node.children(), None),
-        }
-    });
-    let from_right = right
-        .into_iter()
-        .flatten()
-        .filter(|(key, _)| left.is_none_or(|left| !left.contains_key(*key)))
-        .map(|(_, node)| 1 + on_one_side(None, node.children()));
-    from_left.sum::<usize>() + from_right.sum::<usize>()
-}
-
-/// Checks a plan before its first step.
-pub fn check(plan: &Plan, input: &Input<'_>, files: [u64; 2]) -> Result<(), Danger> {
-    let limit = input.options.max_delete;
-    if limit == DeleteLimit::Any {
-        return Ok(());
-    }
-    // What the system drops into an empty directory, and a filter hides, does not fill it.
-    let emptied = |side: Side| {
-        let [here, other] = [side, side.other()].map(|side| input.sides[side.index()]);
-        here.values().all(|node| matches!(node.kind, Kind::Blocked(_)))
-            && !input.base.keys().any(|key| here.contains_key(key))
-            && input.base.keys().any(|key| other.contains_key(key))
-    };
-    if let Some(side) = Side::BOTH.into_iter().find(|&side| emptied(side))
-        && input.base.len() >= 2
-        // One way, the right side is filled again.
-        && !(side == Side::Right
-            && matches!(input.options.mode, Mode::OneWaySafe | Mode::Mirror))
-    {
-        return Err(Danger::Emptied(side));
-    }
-    let agreed = state::count_files(input.base);
-    for side in Side::BOTH {
-        let removed: Vec<&str> = plan
-            .operations
-            .iter()
-            .chain(&plan.removals)
-            .filter(|operation| operation.counts_as_deletion_on(side))
-            .map(|operation| &*operation.paths[side.index()])
-            .collect();
-        let deleted = removed.len() as u64;
-        let files = agreed.max(files[side.index()]);
-        if limit.is_exceeded(deleted, files) {
-            let examples = removed.into_iter().take(5).map(str::to_owned).collect();
-            return Err(Danger::Deletions { side, deleted, files, examples });
+fn on_one_side(left: &Children, right: &Children) -> usize {
+    let mut count = 0;
+    let mut rest = vec![(Some(left), Some(right))];
+    while let Some((left, right)) = rest.pop() {
+        for (children, others, is_left) in [(left, right, true), (right, left, false)] {
+            for (key, node) in children.into_iter().flat_map(|children| children.iter()) {
+                let other = others.and_then(|others| others.get(key));
+                count += usize::from(other.is_none());
+                // What both sides have is gone into once.
+                if (is_left || other.is_none()) && node.children().is_some() {
+                    rest.push((node.children(), other.and_then(Node::children)));
+                }
+            }
         }
     }
-    Ok(())
+    count
 }
 
 impl Operation {
     /// Whether a file of this side is gone afterwards, also under any other name.
     pub fn counts_as_deletion_on(&self, side: Side) -> bool {
         match &self.action {
-            Action::Remove { on, .. } => *on == side && *self.reason != *MOVED,
+            Action::Remove { on, .. } => *on == side && ![MOVED, JUNK].contains(&&*self.reason),
             Action::MakeDirectory { .. }
             | Action::Copy { .. }
             | Action::MakeLink { .. }
@@ -291,8 +235,10 @@ impl Operation {
     }
 }
 
-/// The reason of a removal whose file is elsewhere on the other side now.
+/// The reason of a removal whose content is elsewhere on the other side now.
 const MOVED: &str = "moved";
+/// The reason of a removal of junk, which goes with its directory.
+const JUNK: &str = "ignored, and its directory was deleted";
 
 /// Whether a file may change without its fingerprint changing.
 pub fn is_racy(fingerprint: &Fingerprint, now: i64) -> bool {

@@ -5,15 +5,18 @@ use std::num::NonZeroI64;
 use syncmgr_plugin::directories::{Directory, Entry, EntryKind, EntryMetadata};
 use syncmgr_plugin::{ItemRun, Stop};
 
-use crate::filter::Filter;
+use crate::filter::{Filter, Ignored};
 use crate::names;
 use crate::state::BaseChildren;
 use crate::tree::{Children, Fingerprint, Kind, Name, Node, Side};
+use crate::walker::{Walker, split};
 
-/// Directories inside each other that are followed. Each costs an open handle.
-const MAX_DEPTH: usize = 200;
-/// The longest link text that every common system takes.
-const MAX_LINK_BYTES: usize = 247;
+/// Directories inside each other that are followed.
+const MAX_DEPTH: usize = 4_000;
+/// Handles that a scan keeps. It is the only walker then.
+const HANDLES: usize = 32;
+/// The longest link text that Linux takes.
+const MAX_LINK_BYTES: usize = 4_095;
 
 /// What was found on a side.
 #[derive(Debug, Default)]
@@ -63,25 +66,37 @@ pub fn scan(
     known: Known<'_>,
     run: &mut ItemRun,
 ) -> Result<Scan, Stop> {
-    let mut scan = Scan::default();
+    let walker = Walker::new(Some(root.reopen()?)).with_handles(HANDLES);
     let (path, leftovers) = (String::new(), Vec::new());
-    let mut scanner = Scanner { side, filter, run, path, leftovers, files: 0, is_open: true };
-    scan.children = scanner.directory(root, known, 0)?;
-    scan.leftovers = scanner.leftovers;
-    scan.files = scanner.files;
-    scan.is_open = scanner.is_open;
-    Ok(scan)
+    let mut scanner =
+        Scanner { side, filter, run, walker, path, leftovers, files: 0, is_open: true };
+    let children = scanner.tree(known)?;
+    let Scanner { leftovers, files, is_open, .. } = scanner;
+    Ok(Scan { children, leftovers, files, is_open })
 }
 
 struct Scanner<'a> {
     side: Side,
     filter: &'a Filter,
     run: &'a mut ItemRun,
+    walker: Walker,
     /// Of what is looked at.
     path: String,
     leftovers: Vec<String>,
     files: u64,
     is_open: bool,
+}
+
+/// A directory whose entries were listed, and whose directories are being read.
+struct Listed<'a> {
+    /// The length of its path.
+    path: usize,
+    known: Known<'a>,
+    found: Vec<(Name, Node)>,
+    /// Those of `found` that are directories which are still to be read, the next one last.
+    unread: Vec<usize>,
+    /// The one that is being read.
+    current: usize,
 }
 
 /// What is recorded of a file's metadata.
@@ -103,61 +118,70 @@ pub fn mode(metadata: &EntryMetadata) -> Option<u16> {
     metadata.mode.and_then(|mode| u16::try_from(mode & synced).ok())
 }
 
-impl Scanner<'_> {
-    fn directory(
-        &mut self,
-        directory: &Directory,
-        known: Known<'_>,
-        depth: usize,
-    ) -> Result<Children, Stop> {
+impl<'a> Scanner<'a> {
+    /// Reads the whole tree, with a stack of its own: a deep one would overflow the other.
+    fn tree(&mut self, known: Known<'a>) -> Result<Children, Stop> {
+        let mut stack = vec![self.list(known, 0)?];
+        loop {
+            let depth = stack.len();
+            let Some(top) = stack.last_mut() else { return Ok(Children::new()) };
+            let Some(at) = top.unread.pop() else {
+                let children = stack.pop().map(Listed::finish).unwrap_or_default();
+                match stack.last_mut() {
+                    Some(parent) => {
+                        parent.found[parent.current].1.kind = Kind::Directory(children);
+                    }
+                    None => return Ok(children),
+                }
+                continue;
+            };
+            top.current = at;
+            let (key, node) = &mut top.found[at];
+            self.path.truncate(top.path);
+            append(&mut self.path, &node.name);
+            match self.list(top.known.inner(key), depth) {
+                Ok(listed) => stack.push(listed),
+                Err(Stop::Failed(error)) => {
+                    node.kind = blocked_because(format!("cannot be listed: {}", error.message));
+                }
+                Err(cancelled @ (Stop::Item | Stop::All)) => return Err(cancelled),
+            }
+        }
+    }
+
+    /// Lists the directory at the path.
+    fn list(&mut self, known: Known<'a>, depth: usize) -> Result<Listed<'a>, Stop> {
         let (side, path) = (self.side.name(), &self.path);
         self.run
             .working(|| format!("scanning {side}: {}", if path.is_empty() { "/" } else { path }))?;
         let parent = self.path.len();
-        let mut found: Vec<(Name, Node)> = Vec::new();
-        for entry in directory.list()? {
+        let (mut found, mut unread) = (Vec::new(), Vec::new());
+        let listing = self.walker.directory(&self.path, false)?.list()?;
+        for entry in listing {
             let entry = entry?;
             if depth == 0 && entry.name == names::TRASH {
                 continue;
             }
             self.path.truncate(parent);
-            if parent > 0 {
-                self.path.push('/');
-            }
-            self.path.push_str(&entry.name);
+            append(&mut self.path, &entry.name);
             if names::is_temp(&entry.name) {
                 self.leftovers.push(self.path.clone());
                 continue;
             }
             let key = known.name(&names::key(&entry.name));
-            let node = self.node(directory, entry, &key, known, depth)?;
+            let node = self.node(entry, &key, depth)?;
+            if node.children().is_some() {
+                unread.push(found.len());
+            }
             found.push((key, node));
         }
         self.path.truncate(parent);
-        // A map that is made of sorted entries at once has no room to spare.
-        found.sort_by(|(one, _), (other, _)| one.cmp(other));
-        found.dedup_by(|(key, node), (first, kept)| {
-            let is_same = key == first;
-            if is_same {
-                let spelling = &node.name;
-                kept.kind = Kind::Blocked(Some(
-                    format!("has the same name as {spelling:?}, which is spelled in another way")
-                        .into(),
-                ));
-            }
-            is_same
-        });
-        Ok(found.into_iter().collect())
+        unread.reverse();
+        Ok(Listed { path: parent, known, found, unread, current: 0 })
     }
 
-    fn node(
-        &mut self,
-        directory: &Directory,
-        entry: Entry,
-        key: &Name,
-        known: Known<'_>,
-        depth: usize,
-    ) -> Result<Node, Stop> {
+    /// An entry of the directory that is being listed. Its own entries come later.
+    fn node(&mut self, entry: Entry, key: &Name, depth: usize) -> Result<Node, Stop> {
         let name = match *entry.name == **key {
             true => Name::clone(key),
             false => entry.name.as_str().into(),
@@ -175,38 +199,35 @@ impl Scanner<'_> {
             Ok(metadata) => metadata,
             Err(error) => return Ok(blocked(name, Some(error.message))),
         };
-        if self.filter.ignores(&self.path, metadata.kind == EntryKind::Directory) {
-            return Ok(blocked(name, None));
+        let kind = metadata.kind;
+        match self.filter.ignores(&self.path, kind == EntryKind::Directory) {
+            None => {}
+            Some(Ignored::ByDefault) if kind == EntryKind::File => {
+                let fingerprint = fingerprint(&metadata);
+                return Ok(Node { name, kind: Kind::Junk, mode: mode(&metadata), fingerprint });
+            }
+            Some(Ignored::ByDefault | Ignored::BySetting) => return Ok(blocked(name, None)),
         }
-        let kind = match metadata.kind {
+        let kind = match kind {
             EntryKind::File => {
                 self.files += 1;
                 Kind::File
             }
             EntryKind::SymbolicLink => {
                 self.files += 1;
-                match directory.read_link(&entry.name) {
-                    Ok(text) if is_portable(&text, depth) => Kind::Link(text.into()),
-                    Ok(text) => blocked_because(format!(
-                        "is a link to {text:?}, which is absolute, leads outside, or cannot be \
-                         told to every system"
-                    )),
+                let (parent, _) = split(&self.path);
+                match self.walker.directory(parent, false)?.read_link(&entry.name) {
+                    Ok(text) => match why_not_copied(&text, depth) {
+                        None => Kind::Link(text.into()),
+                        Some(why) => blocked_because(format!("is a link to {text:?}, which {why}")),
+                    },
                     Err(error) => blocked_because(error.message),
                 }
             }
             EntryKind::Directory if depth >= MAX_DEPTH => {
                 blocked_because(format!("is nested more than {MAX_DEPTH} deep"))
             }
-            EntryKind::Directory => {
-                let inner = known.inner(key);
-                match self.subdirectory(directory, &entry.name, inner, depth) {
-                    Ok(children) => Kind::Directory(children),
-                    Err(Stop::Failed(error)) => {
-                        blocked_because(format!("cannot be listed: {}", error.message))
-                    }
-                    Err(cancelled @ (Stop::Item | Stop::All)) => return Err(cancelled),
-                }
-            }
+            EntryKind::Directory => Kind::Directory(Children::new()),
             EntryKind::Other => {
                 blocked_because("is neither a file, a directory nor a link".to_owned())
             }
@@ -215,44 +236,60 @@ impl Scanner<'_> {
         self.is_open &= matches!(kind, Kind::Link(_)) || mode.is_none_or(|mode| mode == 0o777);
         Ok(Node { name, kind, mode, fingerprint: fingerprint(&metadata) })
     }
+}
 
-    fn subdirectory(
-        &mut self,
-        directory: &Directory,
-        name: &str,
-        known: Known<'_>,
-        depth: usize,
-    ) -> Result<Children, Stop> {
-        self.directory(&directory.open_directory(name)?, known, depth + 1)
+impl Listed<'_> {
+    /// The entries by key, when all directories among them were read.
+    fn finish(self) -> Children {
+        let mut found = self.found;
+        // A map that is made of sorted entries at once has no room to spare.
+        found.sort_by(|(one, _), (other, _)| one.cmp(other));
+        found.dedup_by(|(key, node), (first, kept)| {
+            let is_same = key == first;
+            if is_same {
+                let spelling = &node.name;
+                kept.kind = Kind::Blocked(Some(
+                    format!("has the same name as {spelling:?}, which is spelled in another way")
+                        .into(),
+                ));
+            }
+            is_same
+        });
+        found.into_iter().collect()
     }
+}
+
+/// Appends a name to a path.
+fn append(path: &mut String, name: &str) {
+    if !path.is_empty() {
+        path.push('/');
+    }
+    path.push_str(name);
 }
 
 fn blocked_because(why: String) -> Kind {
     Kind::Blocked(Some(why.into()))
 }
 
-/// Joins a path and a name.
-pub fn join(path: &str, name: &str) -> String {
-    match path.is_empty() {
-        true => name.to_owned(),
-        false => format!("{path}/{name}"),
+/// Why a link in a directory `depth` levels below the root is not copied; `None`: it leads to a place
+/// below the root. Decided by the text alone, as the host does.
+fn why_not_copied(text: &str, depth: usize) -> Option<&'static str> {
+    if text.starts_with('/') {
+        return Some("is absolute");
     }
-}
-
-/// Whether a link can be made on every system and stays below the root, for a link in a
-/// directory `depth` levels below it.
-fn is_portable(text: &str, depth: usize) -> bool {
-    let mut up = 0;
-    let mut down = false;
+    if text.len() > MAX_LINK_BYTES {
+        return Some("is longer than 4,095 bytes");
+    }
+    let mut level = depth;
     for part in text.split('/') {
         match part {
-            "" => return false,
-            ".." if down => return false,
-            ".." => up += 1,
-            _ => down = true,
+            "" | "." => {}
+            ".." if level == 0 => return Some("leads out of the directory that is synced"),
+            ".." => level -= 1,
+            _ => level += 1,
         }
     }
-    up <= depth && text.len() <= MAX_LINK_BYTES && !text.contains(['\\', ':'])
+    None
 }
 
 #[cfg(test)]
@@ -260,20 +297,44 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_links_that_stay_inside_are_portable() {
-        for (text, depth, portable) in [
-            ("x", 0, true),
-            ("a/b", 0, true),
-            ("../x", 1, true),
-            ("../x", 0, false),
-            ("/x", 3, false),
-            ("a//b", 0, false),
-            ("a/../b", 3, false),
-            ("c:x", 0, false),
-            ("a\\b", 0, false),
-            ("", 0, false),
+    fn links_are_copied_unless_they_are_absolute_or_lead_out() {
+        let (longest, too_long) = ("x".repeat(4_095), "x".repeat(4_096));
+        for (text, depth, why) in [
+            ("x", 0, None),
+            ("a/b", 0, None),
+            ("a/", 0, None),
+            ("./a", 0, None),
+            ("a//b", 0, None),
+            ("a/./b", 0, None),
+            ("a/../b", 0, None),
+            ("a/b/../../c", 0, None),
+            (".", 0, None),
+            ("..", 1, None),
+            ("../x", 1, None),
+            ("./../x", 1, None),
+            ("b/../../c/f", 1, None),
+            ("../a/../b", 1, None),
+            ("c:x", 0, None),
+            ("2026-01-01T10:00.log", 0, None),
+            ("a\\b", 0, None),
+            ("...", 0, None),
+            (&longest, 0, None),
+            (&too_long, 0, Some("longer")),
+            ("/x", 3, Some("absolute")),
+            ("//x", 3, Some("absolute")),
+            ("..", 0, Some("leads out")),
+            ("../x", 0, Some("leads out")),
+            ("./../x", 0, Some("leads out")),
+            ("a/../../x", 0, Some("leads out")),
+            ("../../x", 1, Some("leads out")),
+            ("../../x/y", 1, Some("leads out")),
+            ("a/../../../x/y/z", 1, Some("leads out")),
         ] {
-            assert_eq!(is_portable(text, depth), portable, "{text:?} at depth {depth}");
+            let is_as_expected = match (why_not_copied(text, depth), why) {
+                (Some(reason), Some(words)) => reason.contains(words),
+                (reason, words) => reason == words,
+            };
+            assert!(is_as_expected, "{text:?} at depth {depth}");
         }
     }
 }

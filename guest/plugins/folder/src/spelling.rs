@@ -9,9 +9,8 @@ use std::sync::Arc;
 use crate::names;
 use crate::options::Mode;
 use crate::plan::{Action, Operation};
-use crate::scan::join;
 use crate::state::{Base, BaseChildren, BaseKind};
-use crate::tree::{Children, Kind, Name, Node, Side};
+use crate::tree::{Children, Kind, Name, Node, Side, join};
 
 /// What was found about names that differ only in case.
 #[derive(Debug, Default)]
@@ -223,7 +222,7 @@ fn directory_mut<'a>(children: &'a mut Children, path: &str) -> Option<&'a mut C
     for part in path.split('/').filter(|part| !part.is_empty()) {
         here = match &mut here.get_mut(part)?.kind {
             Kind::Directory(children) => children,
-            Kind::File | Kind::Link(_) | Kind::Blocked(_) => return None,
+            Kind::File | Kind::Link(_) | Kind::Blocked(_) | Kind::Junk => return None,
         };
     }
     Some(here)

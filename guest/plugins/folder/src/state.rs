@@ -30,7 +30,7 @@ pub struct State {
 pub type BaseChildren = BTreeMap<Name, Arc<Base>>;
 
 /// One agreed entry.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, Serialize, Deserialize)]
 pub struct Base {
     /// What it is.
     pub kind: BaseKind,
@@ -88,13 +88,13 @@ pub enum Unusable {
 
 /// Files and links, at any depth.
 pub fn count_files(entries: &BaseChildren) -> u64 {
-    entries
-        .values()
-        .map(|base| match &base.kind {
-            BaseKind::File(_) | BaseKind::Link(_) => 1,
-            BaseKind::Directory(children) => count_files(children),
-        })
-        .sum()
+    let mut count = 0;
+    let mut rest = vec![entries];
+    while let Some(entries) = rest.pop() {
+        count += entries.values().filter(|base| base.children().is_none()).count() as u64;
+        rest.extend(entries.values().filter_map(|base| base.children()));
+    }
+    count
 }
 
 impl State {
@@ -115,8 +115,9 @@ impl State {
             failure: None,
         };
         parts.add(MAGIC);
-        // Plain data can always be serialized, so what fails is `give`.
-        let _ = postcard::to_io(self, &mut parts);
+        parts.put(&self.roots);
+        parts.put_entries(&self.entries);
+        parts.put(&self.conflicts);
         let mut rest = std::mem::take(&mut parts.part);
         parts.hasher.update(&rest);
         rest.extend_from_slice(parts.hasher.finalize().as_bytes());
@@ -135,9 +136,10 @@ impl State {
         if blake3::hash(content).as_bytes() != checksum {
             return Err(Unusable::Damaged);
         }
-        let (state, rest): (Self, _) =
-            postcard::take_from_bytes(body).map_err(|_| Unusable::Damaged)?;
-        if !rest.is_empty() {
+        let mut rest = Rest(body);
+        let state =
+            Self { roots: rest.take()?, entries: rest.take_entries()?, conflicts: rest.take()? };
+        if !rest.0.is_empty() {
             return Err(Unusable::Damaged);
         }
         match state.roots == roots {
@@ -159,11 +161,53 @@ impl State {
 }
 
 fn swap(entries: &mut BaseChildren) {
-    for base in entries.values_mut() {
-        let base = Arc::make_mut(base);
-        base.sides.swap(0, 1);
-        if let BaseKind::Directory(children) = &mut base.kind {
-            swap(children);
+    let mut rest = vec![entries];
+    while let Some(entries) = rest.pop() {
+        for base in entries.values_mut() {
+            let base = Arc::make_mut(base);
+            base.sides.swap(0, 1);
+            if let BaseKind::Directory(children) = &mut base.kind {
+                rest.push(children);
+            }
+        }
+    }
+}
+
+/// The number of the variant [`BaseKind::Directory`] in a state file.
+const DIRECTORY: u8 = 2;
+
+/// The rest of a state file that is being read.
+struct Rest<'a>(&'a [u8]);
+
+impl<'a> Rest<'a> {
+    fn take<T: Deserialize<'a>>(&mut self) -> Result<T, Unusable> {
+        let (value, rest) = postcard::take_from_bytes(self.0).map_err(|_| Unusable::Damaged)?;
+        self.0 = rest;
+        Ok(value)
+    }
+
+    /// Takes what [`Parts::put_entries`] put there.
+    fn take_entries(&mut self) -> Result<BaseChildren, Unusable> {
+        let mut stack = vec![(Name::from(""), self.take::<usize>()?, BaseChildren::new())];
+        loop {
+            let Some((_, left, entries)) = stack.last_mut() else { return Err(Unusable::Damaged) };
+            if *left > 0 {
+                *left -= 1;
+                let name: Name = self.take()?;
+                match self.0.strip_prefix(&[DIRECTORY]) {
+                    Some(rest) => {
+                        self.0 = rest;
+                        stack.push((name, self.take()?, BaseChildren::new()));
+                    }
+                    None => drop(entries.insert(name, Arc::new(self.take()?))),
+                }
+                continue;
+            }
+            let Some((name, _, children)) = stack.pop() else { return Err(Unusable::Damaged) };
+            let Some((_, _, entries)) = stack.last_mut() else { return Ok(children) };
+            let (mode, sides) = self.take()?;
+            let kind = BaseKind::Directory(children);
+            entries.insert(name, Arc::new(Base { kind, mode, sides }));
         }
     }
 }
@@ -184,6 +228,40 @@ impl<E, F: FnMut(&[u8]) -> Result<(), E>> Parts<F, E> {
             self.hasher.update(&self.part);
             self.failure = (self.give)(&self.part).err();
             self.part.clear();
+        }
+    }
+}
+
+impl<E, F: FnMut(&[u8]) -> Result<(), E>> Parts<F, E> {
+    fn put<T: Serialize + ?Sized>(&mut self, value: &T) {
+        // Plain data can always be serialized, so what fails is `give`.
+        let _ = postcard::to_io(value, self);
+    }
+
+    /// Puts the same bytes as `put`, with a stack of its own: a deep tree would overflow the other.
+    fn put_entries(&mut self, entries: &BaseChildren) {
+        self.put(&entries.len());
+        let mut stack = vec![(entries.iter(), None::<&Base>)];
+        while let Some((entries, directory)) = stack.last_mut() {
+            match entries.next() {
+                Some((name, base)) => {
+                    self.put(name);
+                    match base.children() {
+                        Some(children) => {
+                            self.put(&DIRECTORY);
+                            self.put(&children.len());
+                            stack.push((children.iter(), Some(base)));
+                        }
+                        None => self.put(base),
+                    }
+                }
+                None => {
+                    if let Some(base) = directory {
+                        self.put(&(base.mode, base.sides));
+                    }
+                    stack.pop();
+                }
+            }
         }
     }
 }
@@ -214,6 +292,53 @@ impl Base {
             BaseKind::Directory(children) => Some(children),
             BaseKind::File(_) | BaseKind::Link(_) => None,
         }
+    }
+}
+
+impl PartialEq for Base {
+    fn eq(&self, other: &Self) -> bool {
+        let (mut one, mut two) = (self, other);
+        let mut rest: Vec<(&Arc<Self>, &Arc<Self>)> = Vec::new();
+        loop {
+            let is_equal = match (&one.kind, &two.kind) {
+                (BaseKind::Directory(one), BaseKind::Directory(two)) => {
+                    rest.extend(one.values().zip(two.values()).filter(|(a, b)| !Arc::ptr_eq(a, b)));
+                    one.len() == two.len() && one.keys().eq(two.keys())
+                }
+                (BaseKind::File(one), BaseKind::File(two)) => one == two,
+                (BaseKind::Link(one), BaseKind::Link(two)) => one == two,
+                (
+                    BaseKind::File(_) | BaseKind::Link(_) | BaseKind::Directory(_),
+                    BaseKind::File(_) | BaseKind::Link(_) | BaseKind::Directory(_),
+                ) => false,
+            };
+            if !is_equal || one.mode != two.mode || one.sides != two.sides {
+                return false;
+            }
+            let Some((next, other)) = rest.pop() else { return true };
+            (one, two) = (next, other);
+        }
+    }
+}
+
+impl Drop for Base {
+    /// Takes a tree apart level by level, because a deep one would overflow the stack.
+    fn drop(&mut self) {
+        let mut rest = Vec::new();
+        take_children(self, &mut rest);
+        while let Some(entries) = rest.pop() {
+            for mut base in entries.into_values().filter_map(Arc::into_inner) {
+                take_children(&mut base, &mut rest);
+            }
+        }
+    }
+}
+
+fn take_children(base: &mut Base, rest: &mut Vec<BaseChildren>) {
+    if let BaseKind::Directory(children) = &mut base.kind
+        && !children.is_empty()
+    {
+        rest.push(std::mem::take(children));
     }
 }
 
@@ -253,6 +378,30 @@ mod tests {
     #[test]
     fn a_state_survives_its_file() {
         assert_eq!(State::from_bytes(&bytes(&state()), ROOTS), Ok(state()));
+    }
+
+    #[test]
+    fn the_bytes_are_those_of_the_serializer() {
+        let mut expected = [MAGIC.as_slice(), &postcard::to_allocvec(&state()).unwrap()].concat();
+        expected.extend_from_slice(blake3::hash(&expected).as_bytes());
+        assert_eq!(bytes(&state()), expected);
+    }
+
+    #[test]
+    fn a_deep_state_survives_its_file_and_is_compared_and_dropped() {
+        let deep = || {
+            let mut entries = BaseChildren::new();
+            for _ in 0..100_000 {
+                let kind = BaseKind::Directory(std::mem::take(&mut entries));
+                let base = Base { kind, mode: Some(0o755), sides: Default::default() };
+                entries.insert("d".into(), Arc::new(base));
+            }
+            State { entries, ..State::new(ROOTS) }
+        };
+        let read = State::from_bytes(&bytes(&deep()), ROOTS);
+        assert!(read == Ok(deep()));
+        let swapped = read.map(State::swapped).unwrap();
+        assert!(swapped.entries == deep().entries && count_files(&swapped.entries) == 0);
     }
 
     #[test]

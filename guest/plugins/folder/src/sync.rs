@@ -46,11 +46,12 @@ pub(crate) fn sync(pair: &Pair, options: &Options, run: &mut ItemRun) -> Result<
     let when = stamp(now, "%Y-%m-%d %H%M%S");
     let input =
         Input { sides: [&scans[0].children, &scans[1].children], base, options, now, when: &when };
-    let mut plan = make_plan(&input, &roots, run)?;
+    report_hints(&filter, run);
+    let files = [scans[0].files, scans[1].files];
+    let mut plan =
+        make_plan(&input, files, &roots, run)?.map_err(|danger| explain(&danger, &before))?;
     plan.removals.extend(spelling.renames);
     plan.alike = spelling.alike;
-    plan::check(&plan, &input, [scans[0].files, scans[1].files])
-        .map_err(|danger| explain(&danger, &before))?;
     report_left_alone(&plan, run);
     if options.dry_run {
         return tell(&plan, run);
@@ -213,7 +214,13 @@ fn save(storage: &Directory, pair: &Pair, state: &State, options: &Options) -> R
     write().map_err(|error| error.context("everything was synced, but that could not be noted"))
 }
 
-fn make_plan(input: &Input<'_>, roots: &[Directory; 2], run: &mut ItemRun) -> Result<Plan, Stop> {
+/// Makes a plan and checks it.
+fn make_plan(
+    input: &Input<'_>,
+    files: [u64; 2],
+    roots: &[Directory; 2],
+    run: &mut ItemRun,
+) -> Result<Result<Plan, Danger>, Stop> {
     let mut cancelled = None;
     let [left, right] = roots;
     let mut walkers = [Walker::new(Some(left.reopen()?)), Walker::new(Some(right.reopen()?))];
@@ -227,7 +234,12 @@ fn make_plan(input: &Input<'_>, roots: &[Directory; 2], run: &mut ItemRun) -> Re
             }
         }
     };
-    match plan::plan(input, &mut hash) {
+    let mut checked = || -> Result<Result<Plan, Danger>, plan::Cancelled> {
+        let mut plan = plan::plan(input, &mut hash)?;
+        let danger = plan::check(&mut plan, input, files, &mut hash)?;
+        Ok(danger.map(|()| plan))
+    };
+    match checked() {
         Ok(plan) => Ok(plan),
         Err(plan::Cancelled) => Err(cancelled.unwrap_or(Stop::Item)),
     }
@@ -261,6 +273,17 @@ fn explain(danger: &Danger, before: &State) -> Error {
             before.entries.len(),
             side = side.name(),
         ),
+        Danger::EmptySource { files } => format!(
+            "the left directory is empty, and mode=mirror would delete all {files} files on right; \
+             if that is right, run once with the setting `max-delete=any` (`--set max-delete=any`)"
+        ),
+        Danger::Replaced(side) => format!(
+            "the {side} directory has none of the {} entries that were synced there, as if \
+             something else were in its place; if that is right, run once with the setting \
+             `max-delete=any` (`--set max-delete=any`)",
+            before.entries.len(),
+            side = side.name(),
+        ),
         Danger::Deletions { side, deleted, files, examples } => format!(
             "{deleted} of {files} files would be deleted on {side}, such as {}; if that is right, \
              run once with the setting `max-delete={deleted}` or `max-delete=any` (`--set max-delete=any`)",
@@ -280,6 +303,10 @@ fn log_all(run: &ItemRun, level: LogLevel, entries: impl ExactSizeIterator<Item 
     if more > 0 {
         run.log(level, &format!("and {more} more"));
     }
+}
+
+fn report_hints(filter: &Filter, run: &ItemRun) {
+    log_all(run, LogLevel::Information, filter.hints().iter().cloned());
 }
 
 fn report_left_alone(plan: &Plan, run: &ItemRun) {
@@ -382,14 +409,16 @@ fn standing_conflicts(before: &State, plan: &Plan) -> Vec<ConflictRecord> {
     old.chain(&plan.conflicts).cloned().collect()
 }
 
-fn exists(entries: &BaseChildren, key: &str) -> bool {
-    match key.split_once('/') {
-        None => entries.contains_key(key),
-        Some((first, rest)) => entries
-            .get(first)
-            .and_then(|base| base.children())
-            .is_some_and(|children| exists(children, rest)),
+fn exists(mut entries: &BaseChildren, key: &str) -> bool {
+    let mut parts = key.split('/').peekable();
+    while let Some(base) = parts.next().and_then(|part| entries.get(part)) {
+        match base.children() {
+            _ if parts.peek().is_none() => return true,
+            Some(children) => entries = children,
+            None => return false,
+        }
     }
+    false
 }
 
 fn report_conflicts(after: &State, plan: &Plan, run: &ItemRun) {

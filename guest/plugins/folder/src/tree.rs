@@ -1,7 +1,8 @@
 //! What is on the two sides.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use std::num::NonZeroI64;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -87,29 +88,106 @@ pub enum Kind {
     Link(Box<str>),
     /// A directory.
     Directory(Children),
-    /// Something that is left alone. `None`: because of a filter, which nobody needs to be told
-    /// of; else why.
+    /// Something that is not synced. `None`: because the setting `ignore` ignores it, which needs
+    /// no report; else why.
     Blocked(Option<Box<str>>),
+    /// A file that the default patterns ignore. It is not synced, and removed with its directory.
+    Junk,
 }
 
 /// The entries of a directory, by [`key`](crate::names::key).
-pub type Children = BTreeMap<Name, Node>;
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Children(BTreeMap<Name, Node>);
+
+impl Children {
+    /// No entries.
+    pub const fn new() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl Deref for Children {
+    type Target = BTreeMap<Name, Node>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl DerefMut for Children {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
+impl<'a> IntoIterator for &'a Children {
+    type Item = (&'a Name, &'a Node);
+    type IntoIter = btree_map::Iter<'a, Name, Node>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
+
+impl FromIterator<(Name, Node)> for Children {
+    fn from_iter<I: IntoIterator<Item = (Name, Node)>>(entries: I) -> Self {
+        Self(entries.into_iter().collect())
+    }
+}
+
+impl Drop for Children {
+    /// Takes the tree apart level by level, because a deep one would overflow the stack.
+    fn drop(&mut self) {
+        if self.0.is_empty() {
+            return;
+        }
+        let mut rest = vec![std::mem::take(&mut self.0)];
+        while let Some(entries) = rest.pop() {
+            rest.extend(entries.into_values().filter_map(|node| match node.kind {
+                Kind::Directory(mut children) => Some(std::mem::take(&mut children.0)),
+                Kind::File | Kind::Link(_) | Kind::Blocked(_) | Kind::Junk => None,
+            }));
+        }
+    }
+}
 
 impl Node {
     /// The entries, of a directory.
     pub fn children(&self) -> Option<&Children> {
         match &self.kind {
             Kind::Directory(children) => Some(children),
-            Kind::File | Kind::Link(_) | Kind::Blocked(_) => None,
+            Kind::File | Kind::Link(_) | Kind::Blocked(_) | Kind::Junk => None,
         }
     }
 
-    /// Whether it is, or has somewhere inside, something that is left alone.
-    pub fn has_blocked(&self) -> bool {
-        match &self.kind {
-            Kind::Blocked(_) => true,
-            Kind::Directory(children) => children.values().any(Self::has_blocked),
-            Kind::File | Kind::Link(_) => false,
+    /// Whether a pattern ignores it.
+    pub fn is_ignored(&self) -> bool {
+        matches!(self.kind, Kind::Blocked(None) | Kind::Junk)
+    }
+
+    /// The first entry in a directory that is not synced and stays, as its path in there and why;
+    /// `None` for the reason: the setting `ignore`.
+    pub fn first_blocked(&self) -> Option<(String, Option<&str>)> {
+        let mut rest = vec![(String::new(), self)];
+        while let Some((path, node)) = rest.pop() {
+            match &node.kind {
+                Kind::Blocked(why) => return Some((path, why.as_deref())),
+                Kind::Directory(children) => {
+                    for node in children.values().rev() {
+                        rest.push((join(&path, &node.name), node));
+                    }
+                }
+                Kind::File | Kind::Link(_) | Kind::Junk => {}
+            }
         }
+        None
+    }
+}
+
+/// Joins a path and a name.
+pub fn join(path: &str, name: &str) -> String {
+    match path.is_empty() {
+        true => name.to_owned(),
+        false => format!("{path}/{name}"),
     }
 }

@@ -1,29 +1,44 @@
 //! Opens directories by path.
 
+use std::collections::VecDeque;
+
 use syncmgr_plugin::directories::Directory;
 use syncmgr_plugin::{Error, ErrorCode, Result};
 
-/// Opens directories by path, from a root, keeping those on the way for the next path.
+/// Handles that a walker keeps, besides that of its root. More of them would be quicker in deep trees,
+/// but several walkers and many files are open at once.
+const HANDLES: usize = 8;
+
+/// Opens directories by path, from a root. It keeps the last directories on the way for the next path,
+/// so that any depth needs the same few handles.
 pub(crate) struct Walker {
     root: Option<Directory>,
-    open: Vec<(String, Directory)>,
+    /// The names on the way to the current directory.
+    names: Vec<String>,
+    /// The handles of the last of them.
+    open: VecDeque<Directory>,
+    handles: usize,
 }
 
 impl Walker {
     pub(crate) fn new(root: Option<Directory>) -> Self {
-        Self { root, open: Vec::new() }
+        Self { root, names: Vec::new(), open: VecDeque::new(), handles: HANDLES }
+    }
+
+    /// The same with another number of handles.
+    pub(crate) fn with_handles(self, handles: usize) -> Self {
+        Self { handles, ..self }
     }
 
     /// The directory at a path; with `make`, directories on the way are made where they miss.
     pub(crate) fn directory(&mut self, path: &str, make: bool) -> Result<&Directory> {
-        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-        let same =
-            self.open.iter().zip(&parts).take_while(|((name, _), part)| name == *part).count();
-        self.open.truncate(same);
+        let parts = || path.split('/').filter(|part| !part.is_empty());
+        let same = self.names.iter().zip(parts()).take_while(|(name, part)| *name == part).count();
+        self.go_back(same);
         let missing = || Error::new(ErrorCode::NotFound, "the root is not open");
-        for part in &parts[same..] {
-            let parent = match self.open.last() {
-                Some((_, directory)) => directory,
+        for part in parts().skip(self.names.len()) {
+            let parent = match self.open.back() {
+                Some(directory) => directory,
                 None => self.root.as_ref().ok_or_else(missing)?,
             };
             if make {
@@ -34,16 +49,27 @@ impl Walker {
                 }
             }
             let directory = parent.open_directory(part)?;
-            self.open.push(((*part).to_owned(), directory));
+            if self.open.len() == self.handles {
+                self.open.pop_front();
+            }
+            self.open.push_back(directory);
+            self.names.push(part.to_owned());
         }
-        match self.open.last() {
-            Some((_, directory)) => Ok(directory),
+        match self.open.back() {
+            Some(directory) => Ok(directory),
             None => self.root.as_ref().ok_or_else(missing),
         }
     }
 
+    /// Goes back to a directory on the way, or to the root where its handle was not kept.
+    fn go_back(&mut self, depth: usize) {
+        let kept_from = self.names.len() - self.open.len();
+        self.open.truncate(depth.saturating_sub(kept_from));
+        self.names.truncate(if self.open.is_empty() { 0 } else { depth });
+    }
+
     pub(crate) fn forget(&mut self) {
-        self.open.clear();
+        self.go_back(0);
     }
 }
 

@@ -35,36 +35,39 @@ impl Applier<'_> {
     }
 }
 
-fn find<'a>(entries: &'a mut BaseChildren, key: &str) -> Option<&'a mut Base> {
-    match key.split_once('/') {
-        None => entries.get_mut(key).map(Arc::make_mut),
-        Some((first, rest)) => match &mut Arc::make_mut(entries.get_mut(first)?).kind {
-            BaseKind::Directory(children) => find(children, rest),
-            BaseKind::File(_) | BaseKind::Link(_) => None,
-        },
+fn find<'a>(mut entries: &'a mut BaseChildren, key: &str) -> Option<&'a mut Base> {
+    let mut parts = key.split('/').peekable();
+    loop {
+        let base = Arc::make_mut(entries.get_mut(parts.next()?)?);
+        if parts.peek().is_none() {
+            return Some(base);
+        }
+        entries = match &mut base.kind {
+            BaseKind::Directory(children) => children,
+            BaseKind::File(_) | BaseKind::Link(_) => return None,
+        };
     }
 }
 
 /// Puts back what was agreed on before, for a path where the plan was not carried out.
-pub(super) fn revert(next: &mut BaseChildren, before: &BaseChildren, key: &str) {
-    let (first, rest) = match key.split_once('/') {
-        None => (key, None),
-        Some((first, rest)) => (first, Some(rest)),
-    };
-    let old = before.get(first);
-    match (rest, next.get_mut(first).map(Arc::make_mut)) {
-        (Some(rest), Some(Base { kind: BaseKind::Directory(children), .. })) => {
-            static NOTHING: BaseChildren = BaseChildren::new();
-            revert(children, old.and_then(|old| old.children()).unwrap_or(&NOTHING), rest);
+pub(super) fn revert(mut next: &mut BaseChildren, mut before: &BaseChildren, key: &str) {
+    static NOTHING: BaseChildren = BaseChildren::new();
+    let mut parts = key.split('/').peekable();
+    while let Some(part) = parts.next() {
+        let old = before.get(part);
+        let is_last = parts.peek().is_none();
+        let is_directory = next.get(part).is_some_and(|base| base.children().is_some());
+        if is_last || !is_directory {
+            // The directory around it goes back as a whole.
+            match old {
+                Some(old) => drop(next.insert(part.into(), Arc::clone(old))),
+                None => drop(next.remove(part)),
+            }
+            return;
         }
-        // The directory around it goes back as a whole.
-        (_, _) => match old {
-            Some(old) => {
-                next.insert(first.into(), Arc::clone(old));
-            }
-            None => {
-                next.remove(first);
-            }
-        },
+        let Some(base) = next.get_mut(part).map(Arc::make_mut) else { return };
+        let BaseKind::Directory(children) = &mut base.kind else { return };
+        next = children;
+        before = old.and_then(|old| old.children()).unwrap_or(&NOTHING);
     }
 }

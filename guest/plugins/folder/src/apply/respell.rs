@@ -8,9 +8,8 @@ use syncmgr_plugin::{Error, ErrorCode, Result};
 use super::Applier;
 use crate::names;
 use crate::plan::{Action, Operation};
-use crate::scan::join;
 use crate::state::{BaseChildren, BaseKind};
-use crate::tree::{Name, Side};
+use crate::tree::{Name, Side, join};
 use crate::walker::split;
 
 impl Applier<'_> {

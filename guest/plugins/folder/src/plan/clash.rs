@@ -5,30 +5,28 @@ use std::sync::Arc;
 use crate::options::Mode;
 use crate::plan::decide::{Change, Verdict, decide};
 use crate::plan::place::Place;
-use crate::plan::planner::{Merged, Planner};
-use crate::plan::{Action, Cancelled, CopyModes};
+use crate::plan::planner::{Around, Merged, Planner, Step};
+use crate::plan::{Action, Cancelled, CopyModes, JUNK};
 use crate::state::{Base, BaseChildren, BaseKind};
-use crate::tree::{Kind, Node, Side};
+use crate::tree::{Kind, Name, Node, Side};
 
 impl Planner<'_, '_> {
     /// A directory on one side, and a file or link on the other.
-    #[allow(clippy::too_many_arguments, reason = "two entries, and the directory around them")]
-    pub(super) fn clash(
+    pub(super) fn clash<'t>(
         &mut self,
-        parent: &Place,
-        place: &Place,
-        nodes: [Option<&Node>; 2],
+        around: &mut Around<'_>,
+        key: &Name,
+        place: Place,
+        nodes: [Option<&'t Node>; 2],
         tree_side: Side,
-        base: Option<&Arc<Base>>,
-        is_taken: &mut dyn FnMut(&str) -> bool,
-        siblings: &mut BaseChildren,
-    ) -> Result<Merged, Cancelled> {
+        base: Option<&'t Arc<Base>>,
+    ) -> Result<Step<'t>, Cancelled> {
         let leaf_side = tree_side.other();
-        let keep = Merged { next: base.cloned(), exists: [true, true] };
+        let keep = Step::Done(Merged { next: base.cloned(), exists: [true, true] });
         let (Some(tree), Some(leaf)) = (nodes[tree_side.index()], nodes[leaf_side.index()]) else {
             return Ok(keep);
         };
-        let leaf_looked = match self.look(leaf_side, place, Some(leaf), base)? {
+        let leaf_looked = match self.look(leaf_side, &place, Some(leaf), base)? {
             Ok(looked) => looked,
             Err(why) => {
                 self.leave(&place.paths[leaf_side.index()], why);
@@ -38,7 +36,7 @@ impl Planner<'_, '_> {
         let tree_change = match base.map(|base| &base.kind) {
             None => Change::New,
             Some(BaseKind::Directory(agreed)) => {
-                match self.has_changes(tree_side, place, tree, agreed)? {
+                match self.has_changes(tree_side, &place, tree, agreed)? {
                     true => Change::Changed,
                     false => Change::Same,
                 }
@@ -55,36 +53,34 @@ impl Planner<'_, '_> {
             Verdict::Take(from) if from == tree_side => {
                 let target = leaf.fingerprint;
                 let reason = format!("became a directory on {}", tree_side.name());
-                self.push(Action::Remove { on: leaf_side, target }, place, &reason);
+                self.push(Action::Remove { on: leaf_side, target }, &place, &reason);
                 let mut only_tree = nodes;
                 only_tree[leaf_side.index()] = None;
-                self.directory(place, only_tree, None)
+                Ok(self.directory(key, place, only_tree, None))
             }
             Verdict::Take(_) => {
-                if tree.has_blocked() {
+                if let Some((path, _)) = tree.first_blocked() {
+                    let side = leaf_side.name();
                     self.leave(
                         &place.paths[tree_side.index()],
-                        format!(
-                            "became a file on {}, but has entries here that are not synced",
-                            leaf_side.name()
-                        ),
+                        format!("became a file on {side}, but stays because of {path:?} in it"),
                     );
                     return Ok(keep);
                 }
                 let reason = format!("became a file on {}", leaf_side.name());
-                self.remove_tree(place, tree_side, tree, &reason);
+                self.remove_tree(&place, tree_side, tree, &reason);
                 let digest = leaf_looked.digest;
                 let modes = CopyModes { carried: leaf.mode, own: None };
-                let next = self.transfer(place, leaf_side, leaf, digest, None, modes, &reason);
-                Ok(Merged { next: Some(next), exists: [true, true] })
+                let next = self.transfer(&place, leaf_side, leaf, digest, None, modes, &reason);
+                Ok(Step::Done(Merged { next: Some(next), exists: [true, true] }))
             }
             Verdict::Conflict => {
                 let digest = leaf_looked.digest;
                 let modes = CopyModes { carried: leaf.mode, own: None };
-                self.move_aside(parent, place, leaf_side, leaf, digest, modes, is_taken, siblings);
+                self.move_aside(around, &place, leaf_side, leaf, digest, modes);
                 let mut only_tree = nodes;
                 only_tree[leaf_side.index()] = None;
-                self.directory(place, only_tree, None)
+                Ok(self.directory(key, place, only_tree, None))
             }
             Verdict::Leave | Verdict::Nothing | Verdict::Drop => {
                 self.leave(
@@ -97,55 +93,58 @@ impl Planner<'_, '_> {
     }
 
     /// Removes a whole directory to make room for a file, before that is copied.
-    pub(super) fn remove_tree(&mut self, place: &Place, on: Side, tree: &Node, reason: &str) {
-        for (key, node) in tree.children().into_iter().flatten() {
-            let sides = match on {
-                Side::Left => (Some(node), None),
-                Side::Right => (None, Some(node)),
-            };
-            let here = place.child(key, sides.0, sides.1);
+    fn remove_tree(&mut self, place: &Place, on: Side, tree: &Node, reason: &str) {
+        let mut rest = vec![(place.clone(), tree, false)];
+        while let Some((place, node, is_empty)) = rest.pop() {
             match &node.kind {
-                Kind::Directory(_) => self.remove_tree(&here, on, node, reason),
-                Kind::File | Kind::Link(_) | Kind::Blocked(_) => {
+                Kind::Directory(children) if !is_empty => {
+                    rest.push((place.clone(), node, true));
+                    let inner = children.iter().rev();
+                    rest.extend(
+                        inner.map(|(key, node)| (place.child(key, Some(node), None), node, false)),
+                    );
+                }
+                Kind::Directory(_) => self.push(Action::RemoveDirectory { on }, &place, reason),
+                Kind::File | Kind::Link(_) | Kind::Blocked(_) | Kind::Junk => {
+                    let reason = if node.kind == Kind::Junk { JUNK } else { reason };
                     let target = node.fingerprint;
-                    self.push(Action::Remove { on, target }, &here, reason);
+                    self.push(Action::Remove { on, target }, &place, reason);
                 }
             }
         }
-        self.push(Action::RemoveDirectory { on }, place, reason);
     }
 
     /// Whether a directory has anything that was not agreed on. Deletions do not count: what is
     /// gone needs no keeping.
-    pub(super) fn has_changes(
+    fn has_changes(
         &mut self,
         side: Side,
         place: &Place,
         tree: &Node,
         agreed: &BaseChildren,
     ) -> Result<bool, Cancelled> {
-        for (key, node) in tree.children().into_iter().flatten() {
-            let base = agreed.get(key);
-            let sides = match side {
-                Side::Left => (Some(node), None),
-                Side::Right => (None, Some(node)),
-            };
-            let here = place.child(key, sides.0, sides.1);
-            let changed = match (&node.kind, base.map(|base| &base.kind)) {
-                (Kind::Blocked(_), _) => false,
-                (Kind::Directory(_), Some(BaseKind::Directory(agreed))) => {
-                    self.has_changes(side, &here, node, agreed)?
-                }
-                (Kind::Directory(_), _) => true,
-                (Kind::File | Kind::Link(_), _) => {
-                    match self.look(side, &here, Some(node), base)? {
-                        Ok(looked) => looked.change != Change::Same,
-                        Err(_unknown) => true,
+        let mut rest = vec![(place.clone(), tree, agreed)];
+        while let Some((place, tree, agreed)) = rest.pop() {
+            for (key, node) in tree.children().into_iter().flat_map(|children| children.iter()) {
+                let base = agreed.get(key);
+                let here = place.child(key, Some(node), None);
+                let is_changed = match (&node.kind, base.map(|base| &base.kind)) {
+                    (Kind::Blocked(_) | Kind::Junk, _) => false,
+                    (Kind::Directory(_), Some(BaseKind::Directory(agreed))) => {
+                        rest.push((here, node, agreed));
+                        false
                     }
+                    (Kind::Directory(_), _) => true,
+                    (Kind::File | Kind::Link(_), _) => {
+                        match self.look(side, &here, Some(node), base)? {
+                            Ok(looked) => looked.change != Change::Same,
+                            Err(_unknown) => true,
+                        }
+                    }
+                };
+                if is_changed {
+                    return Ok(true);
                 }
-            };
-            if changed {
-                return Ok(true);
             }
         }
         Ok(false)

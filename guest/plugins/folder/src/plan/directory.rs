@@ -4,51 +4,67 @@ use std::sync::Arc;
 
 use crate::options::Mode;
 use crate::plan::place::Place;
-use crate::plan::planner::{Merged, Planner};
-use crate::plan::{Action, Cancelled};
+use crate::plan::planner::{Merged, MergedChildren, Planner, Step};
+use crate::plan::{Action, JUNK};
 use crate::state::{Base, BaseKind};
-use crate::tree::{Node, Side};
+use crate::tree::{Kind, Name, Node, Side};
+
+/// A directory on one side or both, whose entries come next.
+pub(super) struct Entered<'t> {
+    pub(super) key: Name,
+    pub(super) place: Place,
+    pub(super) nodes: [Option<&'t Node>; 2],
+    pub(super) base: Option<&'t Arc<Base>>,
+    /// The side that does not have it.
+    missing: Option<Side>,
+    /// Whether it is missing because it is to go on the other side, too.
+    removed: bool,
+    /// The place among the operations where its own are.
+    at: usize,
+}
 
 impl Planner<'_, '_> {
     /// A directory on one side or both, and on neither anything else.
-    pub(super) fn directory(
+    pub(super) fn directory<'t>(
         &mut self,
-        place: &Place,
-        nodes: [Option<&Node>; 2],
-        base: Option<&Arc<Base>>,
-    ) -> Result<Merged, Cancelled> {
-        let base_children = base.and_then(|base| base.children());
-        let [left, right] = nodes;
-        let missing = match (left, right) {
-            (Some(_), Some(_)) => None,
-            (Some(_), None) => Some(Side::Right),
-            (None, _) => Some(Side::Left),
+        key: &Name,
+        place: Place,
+        nodes: [Option<&'t Node>; 2],
+        base: Option<&'t Arc<Base>>,
+    ) -> Step<'t> {
+        let missing = match nodes {
+            [Some(_), Some(_)] => None,
+            [Some(_), None] => Some(Side::Right),
+            [None, _] => Some(Side::Left),
         };
         let mode = self.mode();
-        // Whether the directory is missing because it is to go on the other side, too.
         let removed = match (missing, mode) {
             (None, _) => false,
             (Some(Side::Left), Mode::Mirror) => true,
             (Some(Side::Right), Mode::Mirror | Mode::OneWaySafe) => false,
-            (Some(_), _) => base_children.is_some(),
+            (Some(_), _) => base.is_some_and(|base| base.children().is_some()),
         };
         if missing == Some(Side::Left) && !removed && mode == Mode::OneWaySafe {
             // Made on the right, and none of our business.
-            return Ok(Merged { next: None, exists: [false, true] });
+            return Step::Done(Merged { next: None, exists: [false, true] });
         }
         let at = self.plan.operations.len();
         if let Some(on) = missing {
             let mode = nodes[on.other().index()].and_then(|node| node.mode);
             // Its owner must be able to write into it.
             let action = Action::MakeDirectory { on, mode: mode.map(|mode| mode | 0o700) };
-            self.push(action, place, &format!("new on {}", on.other().name()));
+            self.push(action, &place, &format!("new on {}", on.other().name()));
         }
-        let inner = self.children(
-            place,
-            left.and_then(Node::children),
-            right.and_then(Node::children),
-            base_children,
-        )?;
+        Step::Enter(Entered { key: Name::clone(key), place, nodes, base, missing, removed, at })
+    }
+
+    /// A directory, when everything in it has been decided.
+    pub(super) fn leave_directory(
+        &mut self,
+        entered: Entered<'_>,
+        inner: MergedChildren,
+    ) -> Merged {
+        let Entered { place, nodes, base, missing, removed, at, .. } = entered;
         let mut exists = [true, true];
         if let Some(on) = missing {
             let kept = on.other();
@@ -57,19 +73,15 @@ impl Planner<'_, '_> {
                 self.plan.operations.remove(at);
                 exists[on.index()] = false;
                 if inner.exist[kept.index()] {
-                    self.leave(
-                        &place.paths[kept.index()],
-                        format!(
-                            "was deleted on {}, but has entries here that are not synced",
-                            on.name()
-                        ),
-                    );
+                    let why = why_kept(on, nodes[kept.index()]);
+                    self.leave(&place.paths[kept.index()], why);
                 } else {
                     exists[kept.index()] = false;
+                    self.remove_junk(&place, kept, nodes[kept.index()]);
                     let action = Action::RemoveDirectory { on: kept };
                     let reason = format!("deleted on {}", on.name());
-                    self.push_removal(action, place, &reason);
-                    return Ok(Merged { next: None, exists });
+                    self.push_removal(action, &place, &reason);
+                    return Merged { next: None, exists };
                 }
             } else if removed {
                 self.plan.operations[at].reason =
@@ -77,19 +89,44 @@ impl Planner<'_, '_> {
             }
         }
         let mode = match missing {
-            None => self.settle_directory_mode(place, nodes, base, at),
+            None => self.settle_directory_mode(&place, nodes, base, at),
             Some(on) => {
                 let mode = nodes[on.other().index()].and_then(|node| node.mode);
                 if let Some(mode) = mode.filter(|mode| mode & 0o700 != 0o700)
                     && exists[on.index()]
                 {
-                    self.shut(on, mode, place);
+                    self.shut(on, mode, &place);
                 }
                 mode
             }
         };
         let sides = nodes.map(|node| self.seen(node));
         let next = Base { kind: BaseKind::Directory(inner.next), mode, sides };
-        Ok(Merged { next: Some(Arc::new(next)), exists })
+        Merged { next: Some(Arc::new(next)), exists }
+    }
+
+    /// Removes the junk in a directory that is removed.
+    fn remove_junk(&mut self, place: &Place, on: Side, directory: Option<&Node>) {
+        for (key, node) in directory.and_then(Node::children).into_iter().flat_map(|all| all.iter())
+        {
+            if node.kind == Kind::Junk {
+                let action = Action::Remove { on, target: node.fingerprint };
+                self.push_removal(action, &place.child(key, Some(node), None), JUNK);
+            }
+        }
+    }
+}
+
+/// Why a directory stays that was deleted on a side.
+fn why_kept(deleted_on: Side, directory: Option<&Node>) -> String {
+    let side = deleted_on.name();
+    match directory.and_then(Node::first_blocked) {
+        Some((path, None)) => {
+            format!("was deleted on {side}, but stays because of {path:?} in it, which is ignored")
+        }
+        Some((path, Some(why))) => {
+            format!("was deleted on {side}, but stays because of {path:?} in it: {why}")
+        }
+        None => format!("was deleted on {side}, but has entries here that are not synced"),
     }
 }

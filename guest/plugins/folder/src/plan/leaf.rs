@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crate::options::Mode;
 use crate::plan::decide::{Change, Verdict, decide};
 use crate::plan::place::Place;
-use crate::plan::planner::{Merged, Planner};
+use crate::plan::planner::{Around, Merged, Planner};
 use crate::plan::{Action, Cancelled, CopyModes};
-use crate::state::{Base, BaseChildren, BaseKind};
+use crate::state::{Base, BaseKind};
 use crate::tree::{Digest, Kind, Node, Side};
 
 /// One leaf of a side, looked at.
@@ -20,12 +20,10 @@ impl Planner<'_, '_> {
     /// A file or link on one side or both, and on neither a directory.
     pub(super) fn leaf(
         &mut self,
-        parent: &Place,
+        around: &mut Around<'_>,
         place: &Place,
         nodes: [Option<&Node>; 2],
         base: Option<&Arc<Base>>,
-        is_taken: &mut dyn FnMut(&str) -> bool,
-        siblings: &mut BaseChildren,
     ) -> Result<Merged, Cancelled> {
         let mut looked = Vec::with_capacity(2);
         for (side, node) in Side::BOTH.into_iter().zip(nodes) {
@@ -82,7 +80,7 @@ impl Planner<'_, '_> {
             Verdict::Take(from) => {
                 let reason = reason(from, changes, nodes);
                 let (modes, source) = self.copy_modes(from, nodes, base);
-                let merged = self.take(place, from, nodes, &looked, modes, base, &reason);
+                let merged = self.take(place, from, nodes, &looked, modes, &reason);
                 if let Some(mode) = source {
                     let action = Action::SetMode { on: from, mode };
                     self.push(action, place, "permissions changed");
@@ -92,10 +90,7 @@ impl Planner<'_, '_> {
             Verdict::Conflict => {
                 let winner = self.winner(nodes);
                 match self.mode() {
-                    Mode::TwoWaySafe => {
-                        Ok(self
-                            .keep_both(parent, place, winner, nodes, &looked, is_taken, siblings))
-                    }
+                    Mode::TwoWaySafe => Ok(self.keep_both(around, place, winner, nodes, &looked)),
                     Mode::PreferLeft
                     | Mode::PreferRight
                     | Mode::Newer
@@ -103,7 +98,7 @@ impl Planner<'_, '_> {
                     | Mode::Mirror => {
                         let reason = format!("changed on both sides; {} wins", winner.name());
                         let modes = CopyModes::of_winner(winner, nodes);
-                        Ok(self.take(place, winner, nodes, &looked, modes, base, &reason))
+                        Ok(self.take(place, winner, nodes, &looked, modes, &reason))
                     }
                 }
             }
@@ -153,7 +148,7 @@ impl Planner<'_, '_> {
                     }
                 }
                 (
-                    Kind::File | Kind::Link(_) | Kind::Directory(_) | Kind::Blocked(_),
+                    Kind::File | Kind::Link(_) | Kind::Directory(_) | Kind::Blocked(_) | Kind::Junk,
                     BaseKind::File(_) | BaseKind::Link(_) | BaseKind::Directory(_),
                 ) => looked(Change::Changed, None),
             },
@@ -197,8 +192,8 @@ impl Planner<'_, '_> {
                 Ok(Ok(looked[0].digest == looked[1].digest))
             }
             (
-                Kind::File | Kind::Link(_) | Kind::Directory(_) | Kind::Blocked(_),
-                Kind::File | Kind::Link(_) | Kind::Directory(_) | Kind::Blocked(_),
+                Kind::File | Kind::Link(_) | Kind::Directory(_) | Kind::Blocked(_) | Kind::Junk,
+                Kind::File | Kind::Link(_) | Kind::Directory(_) | Kind::Blocked(_) | Kind::Junk,
             ) => Ok(Ok(false)),
         }
     }
@@ -213,7 +208,7 @@ impl Planner<'_, '_> {
     ) -> Merged {
         let kind = match (&nodes[0].kind, digest) {
             (Kind::Link(text), _) => BaseKind::Link(text.clone()),
-            (Kind::File | Kind::Directory(_) | Kind::Blocked(_), digest) => {
+            (Kind::File | Kind::Directory(_) | Kind::Blocked(_) | Kind::Junk, digest) => {
                 BaseKind::File(digest.unwrap_or_default())
             }
         };

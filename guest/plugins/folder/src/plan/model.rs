@@ -7,9 +7,9 @@ use std::num::NonZeroI64;
 
 use super::*;
 use crate::names;
-use crate::scan::join;
+use crate::options::DeleteLimit;
 use crate::state::{Base, BaseKind, Seen};
-use crate::tree::Node;
+use crate::tree::{Kind, Node, join};
 use Mode::{Mirror, Newer, OneWaySafe, PreferLeft, PreferRight, TwoWaySafe};
 
 pub const SECOND: i64 = 1_000_000_000;
@@ -37,7 +37,8 @@ pub struct Item {
 #[derive(Clone, Debug, Default)]
 pub struct World {
     pub trees: [Tree; 2],
-    /// What cannot be synced, by path: `?` is filtered, `!` blocked, and `#` cannot be read.
+    /// What cannot be synced, by path: `?` is ignored, `~` junk, `!` blocked, and
+    /// `#` cannot be read.
     pub bars: [BTreeMap<String, char>; 2],
     pub base: BaseChildren,
     pub trash: BTreeSet<String>,
@@ -140,7 +141,7 @@ impl Item {
     }
 
     pub fn is_agreed(&self, base: Option<Base>) -> bool {
-        match base.map(|base| base.kind) {
+        match base.map(|base| base.kind.clone()) {
             Some(BaseKind::File(agreed)) => self.mark == ':' && agreed == digest(&self.text),
             Some(BaseKind::Link(agreed)) => self.mark == '@' && *agreed == *self.text,
             Some(BaseKind::Directory(_)) | None => false,
@@ -225,6 +226,7 @@ impl World {
             let kind = match (self.bars[side.index()].get(path), item.mark) {
                 (Some('?'), _) => Kind::Blocked(None),
                 (Some('!'), _) => Kind::Blocked(Some("blocked".into())),
+                (Some('~'), ':') => Kind::Junk,
                 (_, ':') => Kind::File,
                 (_, '@') => Kind::Link(item.text.as_str().into()),
                 (_, _) => Kind::Directory(self.scan(side, path)),
@@ -252,9 +254,10 @@ impl World {
             let is_unreadable = self.bars[side.index()].get(path) == Some(&'#');
             if is_unreadable { Err(Some("unreadable".to_owned())) } else { Ok(digest(&item.text)) }
         };
-        let plan = plan(&input, &mut hash).unwrap();
+        let mut plan = plan(&input, &mut hash).unwrap();
         let leaves = |tree: &Tree| tree.values().filter(|item| item.mark != '/').count() as u64;
-        let danger = check(&plan, &input, [leaves(&self.trees[0]), leaves(&self.trees[1])]).err();
+        let files = [leaves(&self.trees[0]), leaves(&self.trees[1])];
+        let danger = check(&mut plan, &input, files, &mut hash).unwrap().err();
         Run { plan, hashed, danger }
     }
 
@@ -400,9 +403,11 @@ impl World {
 
     /// The leaves of a side that are not as agreed.
     pub fn own(&self, side: Side) -> impl Iterator<Item = (&String, String)> {
-        self.trees[side.index()].iter().filter_map(|(path, item)| {
+        self.trees[side.index()].iter().filter_map(move |(path, item)| {
             let is_agreed = item.is_agreed(base_at(&self.base, path));
-            Some((path, item.content()?)).filter(|_| !is_agreed)
+            // Junk is content that may be in the trash only.
+            let is_junk = self.bars[side.index()].get(path) == Some(&'~');
+            Some((path, item.content()?)).filter(|_| !is_agreed && !is_junk)
         })
     }
 }

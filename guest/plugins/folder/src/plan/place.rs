@@ -1,8 +1,7 @@
 //! Where an entry is, on both sides.
 
 use crate::names;
-use crate::scan::join;
-use crate::tree::{Name, Node};
+use crate::tree::{Name, Node, join};
 
 /// Where an entry is.
 #[derive(Clone, Debug)]

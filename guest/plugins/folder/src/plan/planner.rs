@@ -1,23 +1,22 @@
 //! Goes through both sides and the agreement at once.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet, btree_map};
+use std::iter::Peekable;
 use std::sync::Arc;
 
 use crate::names;
 use crate::options::Mode;
+use crate::plan::directory::Entered;
 use crate::plan::place::Place;
 use crate::plan::{Action, Cancelled, Hash, Input, Operation, Plan, is_racy};
 use crate::state::{Base, BaseChildren, Seen};
-use crate::tree::{Children, Fingerprint, Kind, Name, Node, Side};
+use crate::tree::{Children, Kind, Name, Node, Side};
 
 /// Makes a plan, entry by entry.
 pub(super) struct Planner<'a, 'b> {
     pub(super) input: &'a Input<'a>,
     pub(super) hash: &'a mut Hash<'b>,
     pub(super) plan: Plan,
-    /// The files that are new on each side: where a file is gone, it may be one of these. `None`:
-    /// none was missed yet.
-    pub(super) moved_here: Option<[NewFiles; 2]>,
     /// The same few words, again and again.
     pub(super) reasons: BTreeSet<Arc<str>>,
 }
@@ -37,12 +36,77 @@ pub(super) struct MergedChildren {
     pub(super) exist: [bool; 2],
 }
 
-/// Files by their identity and length.
-type NewFiles = HashSet<(u64, u64)>;
+/// What is done about an entry.
+pub(super) enum Step<'t> {
+    /// All that is needed.
+    Done(Merged),
+    /// It is a directory, whose entries come first.
+    Enter(Entered<'t>),
+}
+
+/// A directory whose entries are being gone through.
+struct Frame<'t> {
+    /// What is done afterwards; `None`: this is the root.
+    entered: Option<Entered<'t>>,
+    place: Place,
+    sides: [&'t Children; 2],
+    nodes: [Peekable<btree_map::Iter<'t, Name, Node>>; 2],
+    agreed: Peekable<btree_map::Iter<'t, Name, Arc<Base>>>,
+    merged: MergedChildren,
+    /// The names of conflict copies that are to be made here.
+    taken: HashSet<String>,
+}
+
+/// The directory of an entry, as far as conflicts need it.
+pub(super) struct Around<'a> {
+    pub(super) place: &'a Place,
+    /// Whether there is an entry of a name. It takes the name.
+    pub(super) is_taken: &'a mut dyn FnMut(&str) -> bool,
+    pub(super) siblings: &'a mut BaseChildren,
+}
+
+impl<'t> Frame<'t> {
+    fn new(
+        entered: Option<Entered<'t>>,
+        place: Place,
+        sides: [&'t Children; 2],
+        base: &'t BaseChildren,
+    ) -> Self {
+        Self {
+            entered,
+            place,
+            sides,
+            nodes: sides.map(|children| children.iter().peekable()),
+            agreed: base.iter().peekable(),
+            merged: MergedChildren::default(),
+            taken: HashSet::new(),
+        }
+    }
+
+    fn enter(entered: Entered<'t>) -> Self {
+        static EMPTY: Children = Children::new();
+        static NOTHING: BaseChildren = BTreeMap::new();
+        let place = entered.place.clone();
+        let sides = entered.nodes.map(|node| node.and_then(Node::children).unwrap_or(&EMPTY));
+        let base = entered.base.and_then(|base| base.children()).unwrap_or(&NOTHING);
+        Self::new(Some(entered), place, sides, base)
+    }
+}
+
+impl MergedChildren {
+    fn add(&mut self, key: &Name, entry: Merged) {
+        for (exist, exists) in self.exist.iter_mut().zip(entry.exists) {
+            *exist |= exists;
+        }
+        if let Some(next) = entry.next {
+            self.next.insert(Name::clone(key), next);
+        }
+    }
+}
 
 impl<'a, 'b> Planner<'a, 'b> {
     pub(super) fn new(input: &'a Input<'a>, hash: &'a mut Hash<'b>) -> Self {
-        Self { input, hash, plan: Plan::default(), moved_here: None, reasons: BTreeSet::new() }
+        Self { input, hash, plan: Plan::default(), reasons: BTreeSet::new() }
     }
 }
 
@@ -51,91 +115,98 @@ impl Planner<'_, '_> {
         self.input.options.mode
     }
 
-    pub(super) fn children(
+    /// Goes through two directories, which are the roots, and everything in them. It has a stack of its
+    /// own: a deep tree would overflow the other.
+    pub(super) fn tree(
         &mut self,
-        place: &Place,
-        left: Option<&Children>,
-        right: Option<&Children>,
-        base: Option<&BaseChildren>,
-    ) -> Result<MergedChildren, Cancelled> {
-        static EMPTY: Children = Children::new();
-        let (left, right) = (left.unwrap_or(&EMPTY), right.unwrap_or(&EMPTY));
-        let mut nodes = [left.iter().peekable(), right.iter().peekable()];
-        let mut agreed = base.into_iter().flatten().peekable();
-        let mut merged = MergedChildren::default();
-        let mut taken: HashSet<String> = HashSet::new();
+        left: &Children,
+        right: &Children,
+        base: &BaseChildren,
+    ) -> Result<BaseChildren, Cancelled> {
+        let mut stack = vec![Frame::new(None, Place::root(), [left, right], base)];
         loop {
-            let keys = nodes.each_mut().map(|nodes| nodes.peek().map(|(key, _)| *key));
-            let agreed_key = agreed.peek().map(|(key, _)| *key);
-            let Some(key) = [agreed_key].into_iter().chain(keys).flatten().min() else { break };
-            let b = agreed.next_if(|(next, _)| *next == key).map(|(_, base)| base);
-            let [l, r] = nodes
-                .each_mut()
-                .map(|nodes| nodes.next_if(|(next, _)| *next == key).map(|(_, node)| node));
-            let here = place.child(key, l, r);
-            let mut is_taken = |name: &str| {
-                let key = names::key(name);
-                left.contains_key(&*key)
-                    || right.contains_key(&*key)
-                    || !taken.insert(key.into_owned())
-            };
-            let entry = self.entry(place, &here, [l, r], b, &mut is_taken, &mut merged.next)?;
-            merged.exist[0] |= entry.exists[0];
-            merged.exist[1] |= entry.exists[1];
-            if let Some(next) = entry.next {
-                merged.next.insert(Name::clone(key), next);
+            let Some(frame) = stack.last_mut() else { return Ok(BaseChildren::new()) };
+            match self.next_entry(frame)? {
+                Some((key, Step::Done(merged))) => frame.merged.add(&key, merged),
+                Some((_, Step::Enter(entered))) => stack.push(Frame::enter(entered)),
+                None => {
+                    let Some(frame) = stack.pop() else { return Ok(BaseChildren::new()) };
+                    let Some(entered) = frame.entered else { return Ok(frame.merged.next) };
+                    let key = Name::clone(&entered.key);
+                    let merged = self.leave_directory(entered, frame.merged);
+                    if let Some(parent) = stack.last_mut() {
+                        parent.merged.add(&key, merged);
+                    }
+                }
             }
         }
-        Ok(merged)
     }
 
-    /// Whether a file that is gone from a side is elsewhere on it now.
-    pub(super) fn was_moved(&mut self, side: Side, gone: &Fingerprint) -> bool {
-        let input = self.input;
-        let moved_here = self.moved_here.get_or_insert_with(|| {
-            input.sides.map(|children| {
-                let mut found = NewFiles::new();
-                note_new_files(children, Some(input.base), &mut found);
-                found
-            })
-        });
-        moved_here[side.index()].contains(&(gone.file_id, gone.size))
-    }
-
-    pub(super) fn entry(
+    /// Does what is needed about the next entry of a directory; `None`: there are no more.
+    fn next_entry<'t>(
         &mut self,
-        parent: &Place,
-        place: &Place,
-        nodes: [Option<&Node>; 2],
-        base: Option<&Arc<Base>>,
-        is_taken: &mut dyn FnMut(&str) -> bool,
-        siblings: &mut BaseChildren,
-    ) -> Result<Merged, Cancelled> {
-        let exists = nodes.map(|node| node.is_some());
+        frame: &mut Frame<'t>,
+    ) -> Result<Option<(Name, Step<'t>)>, Cancelled> {
+        let keys = frame.nodes.each_mut().map(|nodes| nodes.peek().map(|(key, _)| *key));
+        let agreed_key = frame.agreed.peek().map(|(key, _)| *key);
+        let Some(key) = [agreed_key].into_iter().chain(keys).flatten().min() else {
+            return Ok(None);
+        };
+        let base = frame.agreed.next_if(|(next, _)| *next == key).map(|(_, base)| base);
+        let nodes = frame
+            .nodes
+            .each_mut()
+            .map(|nodes| nodes.next_if(|(next, _)| *next == key).map(|(_, node)| node));
+        let here = frame.place.child(key, nodes[0], nodes[1]);
+        let (sides, taken) = (frame.sides, &mut frame.taken);
+        let mut is_taken = |name: &str| {
+            let key = names::key(name);
+            sides.iter().any(|side| side.contains_key(&*key)) || !taken.insert(key.into_owned())
+        };
+        let siblings = &mut frame.merged.next;
+        let around = &mut Around { place: &frame.place, is_taken: &mut is_taken, siblings };
+        let step = self.entry(around, key, here, nodes, base)?;
+        Ok(Some((Name::clone(key), step)))
+    }
+
+    fn entry<'t>(
+        &mut self,
+        around: &mut Around<'_>,
+        key: &Name,
+        place: Place,
+        nodes: [Option<&'t Node>; 2],
+        base: Option<&'t Arc<Base>>,
+    ) -> Result<Step<'t>, Cancelled> {
+        let exists = nodes.map(|node| node.is_some_and(|node| node.kind != Kind::Junk));
+        let is_ignored = nodes.map(|node| node.is_some_and(Node::is_ignored));
+        let mut is_blocked = false;
         for (side, node) in Side::BOTH.into_iter().zip(nodes) {
-            if let Some(Node { kind: Kind::Blocked(why), .. }) = node {
-                if let Some(why) = why {
-                    self.leave(&place.paths[side.index()], why.to_string());
-                }
-                // What a filter hides is forgotten, so that it is new, and never deleted, once
-                // it is seen again.
-                let next = why.as_ref().and(base).cloned();
-                return Ok(Merged { next, exists });
+            let Some(node) = node else { continue };
+            if let Kind::Blocked(Some(why)) = &node.kind {
+                self.leave(&place.paths[side.index()], why.to_string());
+                is_blocked = true;
+            } else if is_ignored[side.other().index()] && !is_ignored[side.index()] {
+                let other = side.other().name();
+                let why =
+                    format!("is not synced, because {other} has an ignored entry of this name");
+                self.leave(&place.paths[side.index()], why);
             }
+        }
+        if is_blocked || is_ignored != [false, false] {
+            // What a pattern hides is forgotten, so that it is new, and never deleted, once it is
+            // seen again.
+            let next = base.filter(|_| is_ignored == [false, false]).cloned();
+            return Ok(Step::Done(Merged { next, exists }));
         }
         let is_directory = |node: &Node| node.children().is_some();
         let directories = nodes.map(|node| node.is_some_and(is_directory));
         let leaves = nodes.map(|node| node.is_some_and(|node| !is_directory(node)));
         match (directories, leaves) {
-            (_, [false, false]) if exists == [false, false] => Ok(Merged::default()),
-            (_, [false, false]) => self.directory(place, nodes, base),
-            ([false, false], _) => self.leaf(parent, place, nodes, base, is_taken, siblings),
-            ([true, _], _) => {
-                self.clash(parent, place, nodes, Side::Left, base, is_taken, siblings)
-            }
-            ([_, true], _) => {
-                self.clash(parent, place, nodes, Side::Right, base, is_taken, siblings)
-            }
+            (_, [false, false]) if exists == [false, false] => Ok(Step::Done(Merged::default())),
+            (_, [false, false]) => Ok(self.directory(key, place, nodes, base)),
+            ([false, false], _) => self.leaf(around, &place, nodes, base).map(Step::Done),
+            ([true, _], _) => self.clash(around, key, place, nodes, Side::Left, base),
+            ([_, true], _) => self.clash(around, key, place, nodes, Side::Right, base),
         }
     }
 
@@ -171,20 +242,5 @@ impl Planner<'_, '_> {
         let fingerprint = node.map(|node| node.fingerprint).unwrap_or_default();
         let mode = node.and_then(|node| node.mode);
         Seen { fingerprint, mode, racy: is_racy(&fingerprint, self.input.now) }
-    }
-}
-
-fn note_new_files(children: &Children, base: Option<&BaseChildren>, found: &mut NewFiles) {
-    for (key, node) in children {
-        let known = base.and_then(|base| base.get(key));
-        match &node.kind {
-            Kind::File if known.is_none() && node.fingerprint.file_id != 0 => {
-                found.insert((node.fingerprint.file_id, node.fingerprint.size));
-            }
-            Kind::Directory(children) => {
-                note_new_files(children, known.and_then(|base| base.children()), found);
-            }
-            Kind::File | Kind::Link(_) | Kind::Blocked(_) => {}
-        }
     }
 }

@@ -6,6 +6,7 @@ use proptest::sample::{Index, select};
 
 use super::model::*;
 use super::*;
+use crate::options::DeleteLimit;
 use Mode::{Mirror, Newer, OneWaySafe, PreferLeft, PreferRight, TwoWaySafe};
 
 fn left_alone(run: &Run) -> Vec<&str> {
@@ -363,8 +364,10 @@ fn an_emptied_side_stops_the_run() {
         assert_eq!(danger, (!is_one_way).then_some(Danger::Emptied(Side::Right)), "{mode:?}");
     }
     // What the system drops into an empty directory does not fill it.
-    let dropped = left.left("Thumbs.db:x Thumbs.db?").danger(DeleteLimit::Default);
-    assert_eq!(dropped, Some(Danger::Emptied(Side::Left)));
+    for junk in ["Thumbs.db:x Thumbs.db?", "Thumbs.db:x Thumbs.db~"] {
+        let dropped = left.left(junk).danger(DeleteLimit::Default);
+        assert_eq!(dropped, Some(Danger::Emptied(Side::Left)));
+    }
     for harmless in [
         left.right("-a -b"),
         // Nothing that was agreed on is left to lose.
@@ -406,7 +409,7 @@ fn too_many_deletions_stop_the_run() {
 fn deletions_are_compared_with_what_was_agreed_on_or_is_there() {
     let gone = numbered("-", 12..60, "");
     let case = agreed(&numbered("", 0..60, ":x")).right(&gone).left(&gone).left("new:x");
-    let case = case.left(&numbered("-", 0..12, ""));
+    let case = case.left(&numbered("-", 0..11, ""));
     assert_eq!(case.danger(DeleteLimit::Default), None);
 
     let mirror = agreed("").mode(Mirror).right(&numbered("", 20..60, ":x"));
@@ -429,13 +432,203 @@ fn renames_are_no_deletions() {
         world.sync(TwoWaySafe);
         assert_eq!(world.list(Side::Left), world.list(Side::Right));
     }
-    // Where files have no numbers, nothing tells a rename.
+    // Where files have no numbers, the content tells a rename.
     let mut world = agreed("").left("f:1 g:1").world();
     world.trees[0].values_mut().for_each(|item| item.id = 0);
     world.sync(TwoWaySafe);
     world.edit(Side::Left, "-f h:1");
     world.trees[0].get_mut("h").unwrap().id = 0;
-    assert!(world.plan(&none).danger.is_some());
+    assert_eq!(world.plan(&none).danger, None);
+}
+
+/// The left side's file or link goes elsewhere on it, as `mv` does.
+fn rename(world: &mut World, from: &str, to: &str) {
+    let moved = world.trees[0].remove(from).unwrap();
+    world.put(Side::Left, to, moved);
+}
+
+#[test]
+fn links_and_empty_and_equal_files_are_renamed_without_a_deletion() {
+    let rows = numbered("links/", 0..20, "@../target")
+        + &numbered("empty/", 0..20, ":")
+        + &numbered("equal/", 0..20, ":same");
+    for directory in ["links", "empty", "equal"] {
+        let mut world = agreed(&rows).world();
+        for at in 0..20 {
+            rename(&mut world, &format!("{directory}/{at}"), &format!("bin/{at}"));
+        }
+        world.trees[0].remove(directory).unwrap();
+        let none = Options { max_delete: DeleteLimit::Files(0), ..options(TwoWaySafe) };
+        assert_eq!(world.plan(&none).danger, None, "{directory}");
+        // Each stands for one that is gone.
+        world.edit(Side::Left, "-bin/7");
+        let danger = world.plan(&none).danger;
+        assert!(matches!(danger, Some(Danger::Deletions { deleted: 1, .. })), "{danger:?}");
+    }
+}
+
+#[test]
+fn a_renamed_file_that_was_edited_too_is_a_deletion() {
+    let mut world = agreed("d/f:1 d/g:2 k:3").world();
+    rename(&mut world, "d/f", "e/f");
+    rename(&mut world, "d/g", "e/g");
+    world.edit(Side::Left, "e/g:9");
+    let one = Options { max_delete: DeleteLimit::Files(1), ..options(TwoWaySafe) };
+    assert_eq!(world.plan(&one).danger, None);
+    let none = Options { max_delete: DeleteLimit::Files(0), ..one };
+    let danger = world.plan(&none).danger;
+    assert!(matches!(danger, Some(Danger::Deletions { deleted: 1, .. })), "{danger:?}");
+}
+
+#[test]
+fn another_medium_in_place_of_a_side_stops_the_run() {
+    // Its files have the numbers and lengths of ours, and even their times.
+    for (files, times) in [(2, false), (8, true), (8, false), (40, false), (40, true)] {
+        let mut world = agreed(&(numbered("d/", 0..files, ":ours") + "keep:k")).world();
+        let ours: Vec<_> =
+            world.trees[0].values().filter(|item| item.mark == ':').cloned().collect();
+        world.edit(Side::Left, "-d -keep");
+        for (at, item) in ours.into_iter().enumerate() {
+            let text = "x".repeat(item.text.len());
+            let path = format!("DCIM/{at}");
+            world.edit(Side::Left, &format!("{path}:{text}"));
+            let other = world.trees[0].get_mut(&path).unwrap();
+            other.id = item.id;
+            if times {
+                (other.modified, other.changed) = (item.modified, item.changed);
+            }
+        }
+        for limit in [DeleteLimit::Default, DeleteLimit::Percent(25)] {
+            let limited = Options { max_delete: limit, ..options(TwoWaySafe) };
+            let danger = world.plan(&limited).danger;
+            let is_counted = matches!(
+                danger,
+                Some(Danger::Deletions { side: Side::Right, deleted, files: all, .. })
+                    if deleted == u64::from(files) + 1 && all == deleted
+            );
+            let is_few = files < 10 && limit == DeleteLimit::Default;
+            let is_replaced = is_few && danger == Some(Danger::Replaced(Side::Left));
+            assert!(is_counted || is_replaced, "{files} {times} {limit:?}: {danger:?}");
+        }
+        let any = Options { max_delete: DeleteLimit::Any, ..options(TwoWaySafe) };
+        assert_eq!(world.plan(&any).danger, None);
+    }
+}
+
+#[test]
+fn a_restored_backup_stops_the_run_where_it_lacks_too_much() {
+    // The same paths with other numbers and times, and only half of the files.
+    let mut world = agreed(&numbered("", 10..50, ":x")).world();
+    world.edit(Side::Left, &(numbered("-", 30..50, "") + &numbered("", 10..30, "*")));
+    world.trees[0].values_mut().for_each(|item| item.id += 1_000);
+    let limited = Options { max_delete: DeleteLimit::Default, ..options(TwoWaySafe) };
+    let danger = world.plan(&limited).danger;
+    assert!(matches!(danger, Some(Danger::Deletions { deleted: 20, files: 40, .. })), "{danger:?}");
+}
+
+#[test]
+fn moves_are_looked_for_only_where_the_run_would_be_stopped() {
+    let mut world = agreed(&numbered("d/", 0..20, ":x")).world();
+    for at in 0..20 {
+        rename(&mut world, &format!("d/{at}"), &format!("e/{at}"));
+    }
+    let limit = |files| Options { max_delete: DeleteLimit::Files(files), ..options(TwoWaySafe) };
+    let allowed = world.plan(&limit(20));
+    assert_eq!((allowed.danger, allowed.hashed.len()), (None, 0));
+    let looked = world.plan(&limit(0));
+    assert_eq!((looked.danger, looked.hashed.len()), (None, 20));
+    // Files of other lengths cannot be the same.
+    world.edit(Side::Left, &numbered("other/", 0..20, ":longer"));
+    assert_eq!(world.plan(&limit(0)).hashed.len(), 20);
+}
+
+#[test]
+fn a_run_after_an_interrupted_rename_is_not_stopped() {
+    let mut world = agreed(&(numbered("d/", 10..40, ":x") + "k:k")).world();
+    for at in 10..40 {
+        rename(&mut world, &format!("d/{at}"), &format!("e/{at}"));
+    }
+    let mut plan = world.plan(&options(TwoWaySafe)).plan;
+    let copies = plan.operations.len();
+    world.execute(&mut plan, copies);
+    let limited = Options { max_delete: DeleteLimit::Default, ..options(TwoWaySafe) };
+    assert_eq!(world.plan(&limited).danger, None);
+}
+
+#[test]
+fn a_mirror_of_an_empty_source_stops_also_in_the_first_run() {
+    let default = Options { max_delete: DeleteLimit::Default, ..options(Mirror) };
+    for (left, right, files) in [
+        ("", "a:1 b:2", Some(2)),
+        ("", "d/a:1 d/b:2", Some(2)),
+        ("Thumbs.db:x Thumbs.db~", "a:1 b:2", Some(2)),
+        ("ignored/x:1 ignored?", "a:1 b/", Some(1)),
+        ("", "a:1", None),
+        ("c:1", "a:1 b:2", None),
+        ("", "", None),
+    ] {
+        let world = agreed("").left(left).right(right).world();
+        let expected = files.map(|files| Danger::EmptySource { files });
+        assert_eq!(world.plan(&default).danger, expected, "{left} {right}");
+        let two_way = Options { mode: TwoWaySafe, ..default.clone() };
+        assert_eq!(world.plan(&two_way).danger, None);
+        assert_eq!(world.plan(&options(Mirror)).danger, None);
+    }
+}
+
+#[test]
+fn an_entry_that_the_other_side_ignores_under_its_name_is_reported() {
+    // A pattern that ends with `/` ignores the directory only.
+    for (left, right) in [("b:x", "b/o:1 b?"), ("b@x", "b/o:1 b?"), ("b/o:1", "b:x b?")] {
+        for mode in MODES {
+            let case = agreed("k:k").mode(mode).left(left).right(right);
+            for case in [case.swapped().unwrap_or_else(|| case.clone()), case] {
+                let (world, run) = case.run();
+                assert_eq!(left_alone(&run), ["b"], "{mode:?}");
+                assert!(run.plan.left_alone[0].1.contains("is not synced, because"));
+                check_a_rerun_does_nothing(&world, mode);
+            }
+        }
+    }
+}
+
+#[test]
+fn junk_goes_with_its_deleted_directory_and_is_no_deletion() {
+    let none = |mode| Options { max_delete: DeleteLimit::Files(1), ..options(mode) };
+    let case = agreed("p/q/a:1 k:k").right("p/q/Thumbs.db:x p/q/Thumbs.db~ p/j:y p/j~").left("-p");
+    for mode in MODES {
+        let case = case.mode(mode);
+        assert_eq!(case.world().plan(&none(mode)).danger, None);
+        let run = case.both_become("k:k");
+        assert!(left_alone(&run).is_empty());
+        let became = case.left("p:file").both_become("p:file k:k");
+        assert!(left_alone(&became).is_empty());
+    }
+    // Junk in a directory that stays is not touched, and neither copied.
+    let stays = agreed("p/a:1 k:k").right("p/j:y p/j~").left("-p/a");
+    stays.becomes("p/ k:k", "p/ p/j:y k:k");
+    // What is ignored by the setting keeps its directory, with everything around it.
+    let run = case.right("p/x.o:o p/x.o?").becomes("k:k", "p/x.o:o p/j:y k:k");
+    let (path, why) = &run.plan.left_alone[0];
+    assert_eq!(path, "p");
+    assert!(why.contains("\"x.o\"") && why.contains("ignored"), "{why}");
+}
+
+#[test]
+fn a_tree_of_any_depth_is_planned() {
+    let deep = |prefix: &str| format!("{prefix}{}", "d/".repeat(1_500));
+    let path = deep("");
+    let mut world = World { age: 100, ..World::default() };
+    for side in Side::BOTH {
+        world.edit(side, &format!("{path}f:1 k:k"));
+    }
+    world.sync(TwoWaySafe);
+    world.edit(Side::Left, &format!("{path}f:2 {path}g:3"));
+    world.sync(TwoWaySafe);
+    assert_eq!(world.list(Side::Left), world.list(Side::Right));
+    world.edit(Side::Left, "-d d:file");
+    world.sync(TwoWaySafe);
+    assert_eq!(world.list(Side::Right), listing("d:file k:k"));
 }
 
 #[test]

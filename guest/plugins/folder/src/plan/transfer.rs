@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crate::names;
 use crate::plan::leaf::Looked;
 use crate::plan::place::Place;
-use crate::plan::planner::{Merged, Planner};
-use crate::plan::{Action, CopyModes, MOVED};
-use crate::state::{Base, BaseChildren, BaseKind, ConflictRecord, Seen};
+use crate::plan::planner::{Around, Merged, Planner};
+use crate::plan::{Action, CopyModes};
+use crate::state::{Base, BaseKind, ConflictRecord, Seen};
 use crate::tree::{Digest, Fingerprint, Kind, Node, Side};
 
 impl Planner<'_, '_> {
@@ -20,16 +20,12 @@ impl Planner<'_, '_> {
         nodes: [Option<&Node>; 2],
         looked: &[Looked],
         modes: CopyModes,
-        base: Option<&Arc<Base>>,
         reason: &str,
     ) -> Merged {
         let to = from.other();
         let target = nodes[to.index()].map(|node| node.fingerprint);
         let Some(node) = nodes[from.index()] else {
             if let Some(target) = target {
-                let moved =
-                    base.is_some_and(|base| self.was_moved(from, &base.seen(from).fingerprint));
-                let reason = if moved { MOVED } else { reason };
                 self.push_removal(Action::Remove { on: to, target }, place, reason);
             }
             return Merged::default();
@@ -57,7 +53,7 @@ impl Planner<'_, '_> {
                 Action::MakeLink { on: from.other(), text: text.clone(), replaces },
                 BaseKind::Link(text.clone()),
             ),
-            Kind::File | Kind::Directory(_) | Kind::Blocked(_) => (
+            Kind::File | Kind::Directory(_) | Kind::Blocked(_) | Kind::Junk => (
                 Action::Copy {
                     from,
                     source: node.fingerprint,
@@ -80,23 +76,20 @@ impl Planner<'_, '_> {
 
     /// Settles a conflict of two leaves: the winner keeps the name, the loser gets another one,
     /// on both sides.
-    #[allow(clippy::too_many_arguments, reason = "two versions, and the directory around them")]
     pub(super) fn keep_both(
         &mut self,
-        parent: &Place,
+        around: &mut Around<'_>,
         place: &Place,
         winner: Side,
         nodes: [Option<&Node>; 2],
         looked: &[Looked],
-        is_taken: &mut dyn FnMut(&str) -> bool,
-        siblings: &mut BaseChildren,
     ) -> Merged {
         let loser = winner.other();
         // Each version is as private on the other side as that side's own one is.
         if let Some(node) = nodes[loser.index()] {
             let digest = looked[loser.index()].digest;
             let modes = CopyModes::of_winner(loser, nodes);
-            self.move_aside(parent, place, loser, node, digest, modes, is_taken, siblings);
+            self.move_aside(around, place, loser, node, digest, modes);
         }
         let next = nodes[winner.index()].map(|node| {
             let digest = looked[winner.index()].digest;
@@ -107,21 +100,18 @@ impl Planner<'_, '_> {
         Merged { next, exists: [true, true] }
     }
 
-    #[allow(clippy::too_many_arguments, reason = "a version, and the directory around it")]
     pub(super) fn move_aside(
         &mut self,
-        parent: &Place,
+        around: &mut Around<'_>,
         place: &Place,
         loser: Side,
         node: &Node,
         digest: Option<Digest>,
         modes: CopyModes,
-        is_taken: &mut dyn FnMut(&str) -> bool,
-        siblings: &mut BaseChildren,
     ) {
         let copy = (1..)
             .map(|number| names::conflict(&node.name, loser, self.input.when, number))
-            .find(|name| !is_taken(name))
+            .find(|name| !(around.is_taken)(name))
             .unwrap_or_default();
         let source = node.fingerprint;
         let action = Action::Rename { on: loser, source, to: copy.as_str().into() };
@@ -130,9 +120,9 @@ impl Planner<'_, '_> {
         let mut aside = node.clone();
         // Renaming changes the time of the last change, and nothing else.
         aside.fingerprint.changed = None;
-        let copy_place = parent.named(&copy);
+        let copy_place = around.place.named(&copy);
         let next = self.transfer(&copy_place, loser, &aside, digest, None, modes, &reason);
-        siblings.insert(names::key(&copy).into(), next);
+        around.siblings.insert(names::key(&copy).into(), next);
         self.plan.conflicts.push(ConflictRecord {
             path: place.key.to_string(),
             copy: copy_place.key.to_string(),

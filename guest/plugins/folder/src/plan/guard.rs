@@ -1,0 +1,274 @@
+//! Stops a run that would delete too much, before its first step.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::options::{DeleteLimit, Mode};
+use crate::plan::{Cancelled, Hash, Input, MOVED, Operation, Plan};
+use crate::state::{self, Base, BaseChildren, BaseKind};
+use crate::tree::{Children, Digest, Fingerprint, Kind, Node, Side, join};
+
+/// Why a plan must not be carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Danger {
+    /// A side that had entries is empty.
+    Emptied(Side),
+    /// The source of a mirror is empty, and its target is not.
+    EmptySource {
+        /// The files of the target.
+        files: u64,
+    },
+    /// A side has other entries, and none of those that were synced at its top.
+    Replaced(Side),
+    /// Too many files of a side would be deleted.
+    Deletions {
+        /// Of which side.
+        side: Side,
+        /// How many.
+        deleted: u64,
+        /// Of how many.
+        files: u64,
+        /// A few of them.
+        examples: Vec<String>,
+    },
+}
+
+/// Checks a plan before its first step. `files` are the files of each side.
+///
+/// A file that was moved is no deletion. Whether it was moved is decided by its content, and only
+/// where the run would be stopped otherwise, because that means reading files.
+///
+/// # Errors
+/// If the user cancels. The inner error says why the plan must not be carried out.
+pub fn check(
+    plan: &mut Plan,
+    input: &Input<'_>,
+    files: [u64; 2],
+    hash: &mut Hash<'_>,
+) -> Result<Result<(), Danger>, Cancelled> {
+    let limit = input.options.max_delete;
+    if limit == DeleteLimit::Any {
+        return Ok(Ok(()));
+    }
+    let mode = input.options.mode;
+    // What the system drops into an empty directory, and a pattern ignores, does not fill it.
+    let is_empty = |side: Side| {
+        input.sides[side.index()]
+            .values()
+            .all(|node| matches!(node.kind, Kind::Blocked(_) | Kind::Junk))
+    };
+    let target = Side::Right.index();
+    let is_target_filled = files[target] >= 2 || input.sides[target].len() >= 2;
+    if mode == Mode::Mirror
+        && is_target_filled
+        && is_empty(Side::Left)
+        && !is_empty(Side::Right)
+        && !has_synced(input, Side::Left)
+    {
+        return Ok(Err(match input.base.is_empty() {
+            true => Danger::EmptySource { files: files[target] },
+            false => Danger::Emptied(Side::Left),
+        }));
+    }
+    // Whether nothing of two or more entries that were synced at the top is left there.
+    let is_bare = |side: Side| {
+        input.base.len() >= 2 && !has_synced(input, side) && has_synced(input, side.other())
+    };
+    // One way, the right side is filled again.
+    let is_one_way = matches!(mode, Mode::OneWaySafe | Mode::Mirror);
+    let emptied =
+        |side: &Side| is_bare(*side) && is_empty(*side) && !(is_one_way && *side == Side::Right);
+    if let Some(side) = Side::BOTH.into_iter().find(emptied) {
+        return Ok(Err(Danger::Emptied(side)));
+    }
+    let agreed = state::count_files(input.base);
+    for side in Side::BOTH {
+        let from = side.other();
+        let files = agreed.max(files[side.index()]);
+        let all = deletions(plan, side).count() as u64;
+        if !limit.is_exceeded(all, files) && !(all > 0 && is_bare(from)) {
+            continue;
+        }
+        find_moves(plan, input, side, hash)?;
+        let deleted = deletions(plan, side).count() as u64;
+        if limit.is_exceeded(deleted, files) {
+            let path = |operation: &Operation| operation.paths[side.index()].to_string();
+            let examples = deletions(plan, side).take(5).map(path).collect();
+            return Ok(Err(Danger::Deletions { side, deleted, files, examples }));
+        }
+        if is_bare(from) && deleted > all - deleted {
+            return Ok(Err(Danger::Replaced(from)));
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// Whether a side has one of the entries that were synced at the top.
+fn has_synced(input: &Input<'_>, side: Side) -> bool {
+    input.base.keys().any(|key| input.sides[side.index()].contains_key(key))
+}
+
+/// The removals that count as deletions of a side.
+fn deletions(plan: &Plan, side: Side) -> impl Iterator<Item = &Operation> {
+    let all = plan.operations.iter().chain(&plan.removals);
+    all.filter(move |operation| operation.counts_as_deletion_on(side))
+}
+
+/// By what a file or link is recognised under another name.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Content {
+    /// A file that is not empty.
+    File(Digest),
+    /// An empty file. Its content says nothing, so it must be the same file as before.
+    Empty {
+        file_id: u64,
+        modified: i64,
+    },
+    Link(Box<str>),
+}
+
+impl Content {
+    fn empty(fingerprint: &Fingerprint) -> Option<Self> {
+        let Fingerprint { size, modified, file_id, .. } = *fingerprint;
+        (size == 0 && file_id != 0).then_some(Self::Empty { file_id, modified })
+    }
+}
+
+/// Marks the deletions of a side whose content comes to it under another name.
+fn find_moves(
+    plan: &mut Plan,
+    input: &Input<'_>,
+    side: Side,
+    hash: &mut Hash<'_>,
+) -> Result<(), Cancelled> {
+    let node = |operation: &Operation| node_at(input.sides[side.index()], &operation.key);
+    let gone: Vec<(Operation, &Node)> = deletions(plan, side)
+        .filter_map(|operation| Some((operation.clone(), node(operation)?)))
+        .collect();
+    let sizes = gone.iter().map(|(_, node)| node.fingerprint.size).collect();
+    let mut new = new_contents(plan, input, side.other(), &sizes, hash)?;
+    let mut moved = HashSet::new();
+    for (operation, node) in gone {
+        let Some(content) = content_of(&operation, node, input, side, hash)? else { continue };
+        // Each new file stands for one that is gone.
+        if let Some(count) = new.get_mut(&content).filter(|count| **count > 0) {
+            *count -= 1;
+            moved.insert(operation.key);
+        }
+    }
+    let reason = Arc::from(MOVED);
+    for operation in plan.operations.iter_mut().chain(&mut plan.removals) {
+        if operation.counts_as_deletion_on(side) && moved.contains(&operation.key) {
+            operation.reason = Arc::clone(&reason);
+        }
+    }
+    Ok(())
+}
+
+/// The content of a file or link that is to be deleted; `None`: it is not known.
+fn content_of(
+    operation: &Operation,
+    node: &Node,
+    input: &Input<'_>,
+    side: Side,
+    hash: &mut Hash<'_>,
+) -> Result<Option<Content>, Cancelled> {
+    if let Kind::Link(text) = &node.kind {
+        return Ok(Some(Content::Link(text.clone())));
+    }
+    let base = base_at(input.base, &operation.key);
+    let Some((base, BaseKind::File(agreed))) = base.map(|base| (base, &base.kind)) else {
+        return Ok(None);
+    };
+    if node.fingerprint.size == 0 {
+        return Ok(Content::empty(&base.seen(side.other()).fingerprint));
+    }
+    let seen = base.seen(side);
+    match !seen.racy && seen.fingerprint == node.fingerprint {
+        true => Ok(Some(Content::File(*agreed))),
+        false => Ok(digest(hash, side, &operation.paths[side.index()])?.map(Content::File)),
+    }
+}
+
+/// How often each content is among the files and links that are new on a side and come to the other
+/// one. Files of other sizes are left out.
+fn new_contents(
+    plan: &Plan,
+    input: &Input<'_>,
+    side: Side,
+    sizes: &HashSet<u64>,
+    hash: &mut Hash<'_>,
+) -> Result<HashMap<Content, u64>, Cancelled> {
+    let mut new = HashMap::new();
+    let children = input.sides[side.index()];
+    let mut rest = vec![(String::new(), children, Some(input.base), &plan.next)];
+    while let Some((parent, children, before, next)) = rest.pop() {
+        for (key, node) in children.iter() {
+            let before = before.and_then(|before| before.get(key));
+            let Some(after) = next.get(key) else { continue };
+            if let (Kind::Directory(children), Some(next)) = (&node.kind, after.children()) {
+                let before = before.and_then(|before| before.children());
+                rest.push((join(&parent, &node.name), children, before, next));
+                continue;
+            }
+            let is_new = before.is_none_or(|before| before.children().is_some());
+            // Another fingerprint is that of the other side's version, which replaces this one.
+            if !is_new || after.seen(side).fingerprint != node.fingerprint {
+                continue;
+            }
+            let content = match (&node.kind, &after.kind) {
+                (Kind::Link(text), BaseKind::Link(_)) => Some(Content::Link(text.clone())),
+                (Kind::File, BaseKind::File(_)) if node.fingerprint.size == 0 => {
+                    Content::empty(&node.fingerprint)
+                }
+                (Kind::File, BaseKind::File(known)) if sizes.contains(&node.fingerprint.size) => {
+                    let known = Some(*known).filter(|known| *known != Digest::default());
+                    let digest = match known {
+                        Some(known) => Some(known),
+                        None => digest(hash, side, &join(&parent, &node.name))?,
+                    };
+                    digest.map(Content::File)
+                }
+                (
+                    Kind::File | Kind::Link(_) | Kind::Directory(_) | Kind::Blocked(_) | Kind::Junk,
+                    BaseKind::File(_) | BaseKind::Link(_) | BaseKind::Directory(_),
+                ) => None,
+            };
+            if let Some(content) = content {
+                *new.entry(content).or_insert(0) += 1;
+            }
+        }
+    }
+    Ok(new)
+}
+
+/// The digest of a file; `None`: it cannot be read.
+fn digest(hash: &mut Hash<'_>, side: Side, path: &str) -> Result<Option<Digest>, Cancelled> {
+    match hash(side, path) {
+        Ok(digest) => Ok(Some(digest)),
+        Err(Some(_)) => Ok(None),
+        Err(None) => Err(Cancelled),
+    }
+}
+
+fn node_at<'a>(mut children: &'a Children, key: &str) -> Option<&'a Node> {
+    let mut parts = key.split('/').peekable();
+    loop {
+        let node = children.get(parts.next()?)?;
+        if parts.peek().is_none() {
+            return Some(node);
+        }
+        children = node.children()?;
+    }
+}
+
+fn base_at<'a>(mut entries: &'a BaseChildren, key: &str) -> Option<&'a Base> {
+    let mut parts = key.split('/').peekable();
+    loop {
+        let base = entries.get(parts.next()?)?;
+        if parts.peek().is_none() {
+            return Some(base);
+        }
+        entries = base.children()?;
+    }
+}
