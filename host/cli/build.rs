@@ -2,6 +2,9 @@
 
 #![allow(clippy::print_stdout, reason = "cargo reads what a build script prints")]
 
+#[path = "../com/version_resource.rs"]
+mod version_resource;
+
 use std::path::PathBuf;
 
 use build_guests::Guest;
@@ -12,6 +15,21 @@ fn main() {
     let component = std::fs::read(&folder).expect("it was just built");
     println!("cargo::rustc-env=PLUGIN_FOLDER_DIGEST={}", blake3::hash(&component).to_hex());
     pages();
+    version();
+}
+
+/// Gives the program a version, which Windows shows.
+fn version() {
+    println!("cargo::rerun-if-changed=../com/version_resource.rs");
+    let file = version_resource::File {
+        name: "syncmgr.exe",
+        description: "Run, inspect and validate sync plugins",
+        // `VFT_APP`.
+        kind: 1,
+    };
+    if let Some(object) = version_resource::write(&file) {
+        println!("cargo::rustc-link-arg-bins={}", object.display());
+    }
 }
 
 /// Puts the pages about error codes into the program.

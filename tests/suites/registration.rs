@@ -118,6 +118,21 @@ fn a_registered_plugin_runs_by_its_name_with_what_it_was_granted() -> Result<()>
 }
 
 #[test]
+fn all_plugins_are_unregistered_and_one_that_cannot_be_does_not_keep_the_others() -> Result<()> {
+    let home = Home::new()?;
+    home.run(&["unregister"])?.expect(2, "required arguments")?;
+    home.run(&["unregister", "--all"])?.expect(0, "")?;
+    for name in ["one", "two", "three"] {
+        home.register(name, &["items=a"])?;
+    }
+    home.run(&["unregister", "one", "--all"])?.expect(2, "cannot be used with")?;
+    fs::write(home.installed("two").join("registration.toml"), "damaged")?;
+    home.run(&["unregister", "--all"])?.expect(7, "unregistered three; what it keeps")?;
+    assert!(!home.installed("one").exists() && !home.installed("three").exists());
+    Ok(())
+}
+
+#[test]
 fn the_command_line_takes_the_place_of_what_was_granted() -> Result<()> {
     let home = Home::new()?;
     home.register("mine", &["items=a", WORK])?;

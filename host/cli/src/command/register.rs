@@ -3,7 +3,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use syncmgr_host::{Access, Description, Host, LoadError};
-use syncmgr_store::{Granted, Registration, Scope, host_options};
+use syncmgr_store::{Granted, Registration, Registrations, Scope, host_options};
 
 use crate::args::{List, Register, Unregister};
 use crate::builtin::Named;
@@ -107,17 +107,34 @@ fn read_grants(file: &Path, plugin: &str) -> anyhow::Result<Granted> {
 
 pub(crate) fn unregister(args: &Unregister) -> anyhow::Result<Exit> {
     let registrations = registrations(args.state_dir.as_deref())?;
-    let registration = registrations.find(&args.name)?;
+    if let Some(name) = &args.name {
+        unregister_one(&registrations, &registrations.find(name)?)?;
+        return Ok(Exit::InSync);
+    }
+    // One that cannot be removed does not keep the others.
+    let removed = registrations.list().into_iter().map(|registration| {
+        Exit::settle(registration.map_err(anyhow::Error::from).and_then(|registration| {
+            unregister_one(&registrations, &registration)?;
+            Ok(Exit::InSync)
+        }))
+    });
+    Ok(Exit::of_all(&removed.collect::<Vec<_>>()))
+}
+
+fn unregister_one(
+    registrations: &Registrations,
+    registration: &Registration,
+) -> anyhow::Result<()> {
     // What is not installed must not be found by the sync manager, so that goes first.
-    native::unregister(&registration)?;
-    registrations.uninstall(&registration)?;
+    native::unregister(registration)?;
+    registrations.uninstall(registration)?;
     writeln!(
         std::io::stdout(),
         "unregistered {}; what it keeps for itself stays in {}",
         registration.name,
         escape(&registrations.home(&registration.name).display().to_string())
     )?;
-    Ok(Exit::InSync)
+    Ok(())
 }
 
 pub(crate) fn list(args: &List) -> anyhow::Result<Exit> {
