@@ -77,7 +77,7 @@ impl Journal {
         self.ledger.start(items);
         self.unheard.resize_with(self.ledger.rows().len(), || None);
         self.watch.cancel.started(items.iter().map(|item| item.id));
-        self.sink.started(items);
+        self.watch.in_sink(|| self.sink.started(items));
     }
 
     /// Whether the text of a report with this status is read by anybody. That of the last one is
@@ -142,7 +142,7 @@ impl Journal {
         let row = &self.ledger.rows()[row];
         let item = row.item.id;
         let progress = Progress { item, reported, current: &row.standing, pending, by_host };
-        let response = self.sink.progress(&progress).max(pending);
+        let response = self.watch.in_sink(|| self.sink.progress(&progress)).max(pending);
         self.watch.cancel.answer(item, response);
         if !by_host {
             self.check_record();
@@ -186,23 +186,24 @@ impl Journal {
     pub(crate) fn log(&mut self, entry: &LogEntry) {
         let complete = self.ledger.dropped() == 0;
         if self.ledger.log(entry) {
-            self.sink.log(entry);
+            self.watch.in_sink(|| self.sink.log(entry));
             self.check_record();
         } else if complete {
-            self.sink.log(&LogEntry {
+            let entry = LogEntry {
                 level: LogLevel::Warning,
                 text: "there are more messages than the limit; the rest is left out".to_owned(),
                 item: None,
                 jump: None,
                 id: None,
                 code: None,
-            });
+            };
+            self.watch.in_sink(|| self.sink.log(&entry));
         }
     }
 
     pub(crate) fn delete_log(&mut self, id: Option<ErrorId>) {
         if self.ledger.delete_log(id) {
-            self.sink.log_deleted(id);
+            self.watch.in_sink(|| self.sink.log_deleted(id));
             self.check_record();
         }
     }
@@ -226,6 +227,7 @@ impl Journal {
             };
             self.end_item(item, status, text);
         }
+        self.ledger.close();
     }
 
     /// Ends every item as skipped: they were not begun.
@@ -233,6 +235,7 @@ impl Journal {
         for item in self.ledger.unended() {
             self.end_item(item, Status::Skipped, Some("needs the user".to_owned()));
         }
+        self.ledger.close();
     }
 
     fn end_item(&mut self, item: ItemId, status: Status, status_text: Option<String>) {

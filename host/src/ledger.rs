@@ -22,6 +22,8 @@ pub(crate) struct Ledger {
     /// What they take in memory, texts with the room that was made for them.
     item_bytes: u64,
     by_id: HashMap<ItemId, usize>,
+    /// Whether reports are taken: from the start of an attempt to its end.
+    open: bool,
     /// The row that was reported on last.
     last: usize,
     log: Vec<LogEntry>,
@@ -72,6 +74,7 @@ impl Ledger {
             rows: Vec::new(),
             item_bytes: 0,
             by_id: HashMap::new(),
+            open: false,
             last: 0,
             log: Vec::new(),
             log_entries: 0,
@@ -87,6 +90,7 @@ impl Ledger {
 
     /// Takes these items up, each from its start. Those already here start once more.
     pub(crate) fn start(&mut self, items: &[Item]) {
+        self.open = true;
         for item in items {
             let row = Row {
                 item: item.clone(),
@@ -106,6 +110,11 @@ impl Ledger {
                 }
             }
         }
+    }
+
+    /// Ends the attempt: every item has its end, and a report that still comes changes nothing.
+    pub(crate) fn close(&mut self) {
+        self.open = false;
     }
 
     pub(crate) fn rows(&self) -> &[Row] {
@@ -131,11 +140,12 @@ impl Ledger {
         Some(self.last)
     }
 
-    /// Records a report; `None`: it is refused, because the item is unknown or has ended.
+    /// Records a report; `None`: it is refused, because the item is unknown or has ended, or the
+    /// attempt has.
     #[inline]
     pub(crate) fn report(&mut self, id: ItemId, reported: &ProgressItem) -> Option<Taken> {
         self.progress_calls += 1;
-        let Some(index) = self.find(id) else {
+        let Some(index) = self.find(id).filter(|_| self.open) else {
             self.refused_calls += 1;
             return None;
         };
@@ -324,6 +334,18 @@ mod tests {
             assert_eq!(ledger.report(ID, &status(Status::Succeeded)), None, "{terminal:?}");
             assert_eq!(ledger.refused_calls, 3);
         }
+    }
+
+    #[test]
+    fn after_the_end_of_an_attempt_no_report_is_taken_until_the_next_one() {
+        let mut ledger = ledger();
+        ledger.report(ID, &status(Status::Succeeded)).unwrap();
+        ledger.close();
+        assert_eq!(ledger.report(ID, &status(Status::Failed)), None);
+        assert_eq!(ledger.rows()[0].standing.status_type, Some(Status::Succeeded));
+        let item = ledger.rows()[0].item.clone();
+        ledger.start(&[item]);
+        assert!(ledger.report(ID, &status(Status::Updating)).is_some());
     }
 
     #[test]

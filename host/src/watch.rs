@@ -26,6 +26,13 @@ pub(crate) struct Watch {
     asking: AtomicBool,
     /// When the user last answered; 0: never.
     answered: AtomicU64,
+    /// Since when the sink is called, by the coarse clock; 0: it is not.
+    in_sink: AtomicU64,
+    /// When the ticker looked last.
+    looked: AtomicU64,
+    /// The grace period after everything was cancelled, and that of an item.
+    grace_all: Grace,
+    grace_item: Grace,
     /// Processor time of calls, with what the host did for them, up to the last look.
     computed: AtomicU64,
     /// Whether a call runs on a thread, and how much processor time that thread had at the last
@@ -54,6 +61,10 @@ impl Watch {
             sign: AtomicU64::new(0),
             asking: AtomicBool::new(false),
             answered: AtomicU64::new(0),
+            in_sink: AtomicU64::new(0),
+            looked: AtomicU64::new(0),
+            grace_all: Grace::default(),
+            grace_item: Grace::default(),
             computed: AtomicU64::new(0),
             running: AtomicBool::new(false),
             looked_at: AtomicU64::new(0),
@@ -193,6 +204,14 @@ impl Watch {
         self.sign.store(self.clock.now(), Ordering::Relaxed);
     }
 
+    /// For how long there has been no sign of life in the call in progress.
+    pub(crate) fn silent_for(&self, now: u64) -> u64 {
+        match self.call_since.load(Ordering::Acquire) {
+            0 => 0,
+            _ => now.saturating_sub(self.sign.load(Ordering::Relaxed)),
+        }
+    }
+
     /// The user is being asked something; the time does not count.
     pub(crate) fn asking<T>(&self, ask: impl FnOnce() -> T) -> T {
         self.asking.store(true, Ordering::Release);
@@ -207,8 +226,19 @@ impl Watch {
         answer
     }
 
+    /// Calls the sink. The plugin waits until it returns, so the time is not the plugin's: it
+    /// counts neither as silence nor against a grace period.
+    #[inline]
+    pub(crate) fn in_sink<T>(&self, call: impl FnOnce() -> T) -> T {
+        self.in_sink.store(self.clock.now(), Ordering::Relaxed);
+        let answer = call();
+        self.in_sink.store(0, Ordering::Relaxed);
+        answer
+    }
+
     /// A look from the ticker.
     pub(crate) fn tick(&self, now: u64) {
+        let looked = self.looked.swap(now, Ordering::Relaxed);
         // In this order: when nobody is being asked, the call's beginning is the right one.
         let asking = self.asking.load(Ordering::Acquire);
         let answered = self.answered.load(Ordering::Acquire);
@@ -216,15 +246,22 @@ impl Watch {
         if call == 0 || asking || self.ended.load(Ordering::Acquire) != 0 {
             return;
         }
+        // One call of the sink has lasted since the last look at least. Shorter ones count for the
+        // plugin: otherwise one that reports without a pause would gain time by that.
+        let in_sink = self.in_sink.load(Ordering::Relaxed);
+        let held = if in_sink != 0 && in_sink < looked { now.saturating_sub(looked) } else { 0 };
+        if held > 0 {
+            self.sign.store(now, Ordering::Relaxed);
+        }
         let passed = |since: u64, limit: u64| now.saturating_sub(since.max(call)) >= limit;
         // A plugin that waits for an answer cannot hear that it was cancelled.
-        let heard = |since: u64| since.max(answered);
+        let used = |grace: &Grace, since: u64| grace.used(since.max(answered).max(call), now, held);
         let all = self.cancel.all_since();
         let item = self.cancel.overdue_since();
         let sign = self.sign.load(Ordering::Relaxed);
-        if all != 0 && passed(heard(all), self.grace) {
+        if all != 0 && used(&self.grace_all, all) >= self.grace {
             self.end(StopReason::CancelledAll);
-        } else if item != 0 && passed(heard(item), self.grace) {
+        } else if item != 0 && used(&self.grace_item, item) >= self.grace {
             self.end(StopReason::CancelledItem);
         } else if passed(call, self.wall_time) {
             self.end(StopReason::WallTime);
@@ -257,6 +294,78 @@ impl Piecework<'_> {
         if !free {
             self.watch.computed.fetch_add(took, Ordering::Relaxed);
             self.watch.check_computed();
+        }
+    }
+}
+
+/// A grace period, as far as it was the plugin's to use. Only the ticker looks at it.
+#[derive(Debug, Default)]
+struct Grace {
+    start: AtomicU64,
+    /// How much of the time since then was not the plugin's.
+    held: AtomicU64,
+}
+
+impl Grace {
+    /// How much of a period that began at `start` is used, where the last `held` was not the
+    /// plugin's.
+    fn used(&self, start: u64, now: u64, held: u64) -> u64 {
+        if self.start.swap(start, Ordering::Relaxed) != start {
+            self.held.store(0, Ordering::Relaxed);
+        }
+        let passed = now.saturating_sub(start);
+        // It may have begun after the last look.
+        let held = self.held.fetch_add(held.min(passed), Ordering::Relaxed) + held.min(passed);
+        passed.saturating_sub(held)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grace_period_leaves_out_what_was_not_the_plugins() {
+        let grace = Grace::default();
+        for (start, now, held, used) in [
+            (100, 110, 0, 10),
+            (100, 120, 10, 10),
+            (100, 130, 10, 10),
+            (100, 140, 0, 20),
+            // Another period.
+            (200, 205, 10, 0),
+            (200, 215, 0, 10),
+        ] {
+            assert_eq!(grace.used(start, now, held), used, "{start} {now} {held}");
+        }
+    }
+
+    #[test]
+    fn only_a_sink_that_takes_longer_than_a_tick_is_left_out() {
+        const TICK: u64 = 10_000_000;
+        let limits = Limits { grace: std::time::Duration::from_millis(100), ..Limits::default() };
+        for (long, ended) in [(true, None), (false, Some(StopReason::CancelledAll))] {
+            let clock = Arc::new(Coarse::new());
+            let watch = Watch::new(CancelHandle::new(), Arc::clone(&clock), &limits);
+            watch.begin_call(Call::Synchronize);
+            watch.cancel.cancel_all();
+            let mut now = clock.advance();
+            watch.in_sink.store(now, Ordering::Relaxed);
+            for _ in 0..100 {
+                now += TICK;
+                watch.tick(now);
+                if !long {
+                    // Another call of the sink, begun after the last look.
+                    watch.in_sink.store(now, Ordering::Relaxed);
+                }
+            }
+            assert_eq!(watch.ended(), ended, "{long}");
+            watch.in_sink.store(0, Ordering::Relaxed);
+            for _ in 0..20 {
+                now += TICK;
+                watch.tick(now);
+            }
+            assert_eq!(watch.ended(), Some(StopReason::CancelledAll), "without the sink: {long}");
         }
     }
 }

@@ -42,6 +42,7 @@ impl Sink for CallbackSink {
     }
 
     fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
+        let _outside = self.shared.outside();
         // Without a callback nobody could cancel, so everything is cancelled.
         let Some(callback) = self.shared.callback.get() else {
             return ProgressResponse::CancelAll;
@@ -62,20 +63,24 @@ impl Sink for CallbackSink {
     }
 
     fn log(&mut self, entry: &LogEntry) {
+        let _outside = self.shared.outside();
         self.shared.callback.log(entry);
     }
 
     fn log_deleted(&mut self, id: Option<ErrorId>) {
+        let _outside = self.shared.outside();
         self.shared.callback.delete_log(id);
     }
 
     fn question(&mut self, question: &Question) -> Option<usize> {
         let shared = &self.shared;
+        let _outside = shared.outside();
         let show = || shared.interface.ask(shared.parent(), &shared.title(), question);
         shared.callback.get()?.with_modal(show)?
     }
 
     fn establish_connection(&mut self, connection: Option<&str>) -> Result<(), ErrorCode> {
+        let _outside = self.shared.outside();
         let callback = self.shared.callback.get().ok_or(ErrorCode::NotConnected)?;
         let answer = callback.establish_connection(connection);
         match answer.is_success() {

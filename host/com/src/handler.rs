@@ -11,6 +11,7 @@ mod shared;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use syncmgr_host::{
@@ -75,6 +76,7 @@ pub fn create(class: Arc<Class>) -> ISyncMgrSynchronize {
             prepared: Vec::new(),
             info: None,
         }),
+        outside: AtomicUsize::new(0),
     };
     Handler { class, shared: Arc::new(shared), worker: Mutex::default(), _counted: Counted::new() }
         .into()
@@ -120,7 +122,7 @@ impl Handler {
     fn handler_info(&self) -> Result<HandlerInfo, Hresult> {
         let (known, busy) = {
             let state = self.shared.lock();
-            (state.info.clone(), matches!(state.phase, Phase::Preparing | Phase::Synchronizing))
+            (state.info.clone(), self.shared.is_busy(&state))
         };
         match known {
             Some(info) => Ok(info),
@@ -197,10 +199,12 @@ impl Handler {
                 keep_report(&file, &report);
             }
             // Items of an earlier attempt are no part of this one.
-            let prepared: HashSet<_> =
-                std::mem::take(&mut shared.lock().prepared).into_iter().collect();
+            let prepared: HashSet<_> = {
+                let mut state = shared.lock();
+                state.phase = Phase::Initialized;
+                std::mem::take(&mut state.prepared).into_iter().collect()
+            };
             report.items.retain(|item| prepared.contains(&item.id));
-            shared.enter(Phase::Initialized);
             let outcome = report.hresult();
             Box::new(move || shared.complete(|callback| callback.synchronize_completed(outcome)))
         })
@@ -209,10 +213,7 @@ impl Handler {
     fn show_error(&self, error: GUID, parent: Parent) -> Result<Hresult, Hresult> {
         let worker = self.worker()?;
         let error = convert::error_id(error).ok_or(Hresult::E_INVALIDARG)?;
-        if !self.shared.callback.is_set() {
-            return Err(Hresult::E_UNEXPECTED);
-        }
-        self.shared.renew(&self.shared.lock());
+        self.begin_showing()?;
         let shared = Arc::clone(&self.shared);
         let failed = |callback: &Callback, failure| callback.show_error_completed(failure, &[]);
         self.post(&worker, failed, move |session| {
@@ -235,10 +236,7 @@ impl Handler {
 
     fn show_properties(&self, item: Option<ItemId>, parent: Parent) -> Result<Hresult, Hresult> {
         let worker = self.worker()?;
-        if !self.shared.callback.is_set() {
-            return Err(Hresult::E_UNEXPECTED);
-        }
-        self.shared.renew(&self.shared.lock());
+        self.begin_showing()?;
         let shared = Arc::clone(&self.shared);
         self.post(&worker, Callback::show_properties_completed, move |session| {
             let outcome = edit_properties(session, &shared, item, parent);
@@ -247,6 +245,19 @@ impl Handler {
                 shared.complete(|callback| callback.show_properties_completed(outcome));
             })
         })
+    }
+
+    /// Whether something can be shown now: it would have to wait for a run in progress.
+    fn begin_showing(&self) -> Result<(), Hresult> {
+        if !self.shared.callback.is_set() {
+            return Err(Hresult::E_UNEXPECTED);
+        }
+        let state = self.shared.lock();
+        if state.is_running() {
+            return Err(Hresult::HRESULT_ERROR_BUSY);
+        }
+        self.shared.renew(&state);
+        Ok(())
     }
 
     /// Has something done that completes later, after the log has caught up. If that cannot be,
@@ -260,7 +271,10 @@ impl Handler {
         let (log, after) = (Arc::clone(&self.shared), Arc::clone(&self.shared));
         let posted = worker.post(
             move |session| {
-                log.callback.log_waiting();
+                {
+                    let _outside = log.outside();
+                    log.callback.log_waiting();
+                }
                 task(session)
             },
             move || {
@@ -284,9 +298,11 @@ fn edit_properties(
 ) -> Result<Hresult, Hresult> {
     let properties =
         worker::call(session, async move |session: &mut Session| session.properties(item).await)?;
-    let Some(changes) = shared.interface.edit(parent, &shared.title(), &properties) else {
-        return Ok(Hresult::S_OK);
+    let changes = {
+        let _outside = shared.outside();
+        shared.interface.edit(parent, &shared.title(), &properties)
     };
+    let Some(changes) = changes else { return Ok(Hresult::S_OK) };
     let changed = worker::call(session, async move |session: &mut Session| {
         let changes: Vec<(&str, PropertyValue)> =
             changes.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();

@@ -24,6 +24,8 @@ fn methods_out_of_order_are_refused() -> Result<()> {
         client.items().unwrap_err().to_string(),
         format!("EnumSyncMgrItems: {}", Hresult::HRESULT_ERROR_BUSY)
     );
+    assert_eq!(client.show_error(guid("e")), Hresult::HRESULT_ERROR_BUSY);
+    assert_eq!(client.show_properties(GUID_NULL), Hresult::HRESULT_ERROR_BUSY);
     client.completed("SynchronizeCompleted")?;
     assert!(client.items().is_ok(), "after it");
     assert!(client.nothing_completes());

@@ -49,7 +49,15 @@ fn a_push_that_means_nothing_is_refused() -> Result<()> {
     client.begin(MANUAL);
     assert_eq!(client.set_item_status(guid("a"), 1), Hresult::E_UNEXPECTED, "nothing goes on");
     assert_eq!(client.prepare_named("a"), Hresult::S_OK);
-    for (id, status) in [(guid("a"), 0), (GUID_NULL, 1), (guid("a"), 3), (guid("a"), 77)] {
+    for (id, status) in [
+        (guid("a"), 0),
+        (GUID_NULL, 1),
+        (guid("a"), 3),
+        (guid("a"), 77),
+        // Listed, and not prepared.
+        (guid("b"), 1),
+        (guid("unknown"), 1),
+    ] {
         assert_eq!(client.set_item_status(id, status), Hresult::E_INVALIDARG, "{status}");
     }
     assert_eq!(
@@ -58,6 +66,30 @@ fn a_push_that_means_nothing_is_refused() -> Result<()> {
         "deleted counts as skipped"
     );
     client.completed("PrepareForSyncCompleted")?;
+    Ok(())
+}
+
+#[test]
+fn a_report_after_the_completion_changes_nothing() -> Result<()> {
+    let late = "progress item=a status=failed text=late";
+    let options = script("progress item=a status=succeeded");
+    let options = ["enum-items", "show-error", "get-properties"]
+        .iter()
+        .fold(options, |options, export| options.setting(*export, late));
+    let client = client(options, agree());
+    assert_eq!(client.run(MANUAL, "a")?, Hresult::S_OK);
+    let before = client.log().len();
+    assert!(client.items().is_ok());
+    assert_eq!(client.show_error(guid("e")), Hresult::S_OK);
+    client.completed("ShowErrorCompleted")?;
+    assert_eq!(client.show_properties(GUID_NULL), Hresult::S_OK);
+    client.completed("ShowPropertiesCompleted")?;
+    let log = client.log();
+    let reported = log[before..].iter().any(|line| line.starts_with("Progress"));
+    assert!(!reported, "{log:?}");
+    let answered =
+        client.made().iter().filter(|made| made.arguments.contains("CancelItem")).count();
+    assert_eq!(answered, 3, "each was refused");
     Ok(())
 }
 

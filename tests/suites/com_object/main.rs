@@ -7,6 +7,8 @@
 mod arguments;
 mod ends;
 mod items;
+mod reentry;
+mod time;
 mod user;
 
 use std::ptr::{null, null_mut};

@@ -74,7 +74,7 @@ impl ISyncMgrSynchronize_Impl for Handler_Impl {
             unsafe { ppSyncMgrEnumItems.write(null_mut()) };
             {
                 let state = self.shared.lock();
-                if matches!(state.phase, Phase::Preparing | Phase::Synchronizing) {
+                if self.shared.is_busy(&state) {
                     return Err(Hresult::HRESULT_ERROR_BUSY);
                 }
                 self.shared.renew(&state);
@@ -117,8 +117,8 @@ impl ISyncMgrSynchronize_Impl for Handler_Impl {
             // SAFETY: NULL, or a pointer to the interface that the parameter is declared as.
             let callback = unsafe { ISyncMgrSynchronizeCallback::from_raw_borrowed(&lpCallBack) };
             self.shared.callback.set(callback);
-            let phase = self.shared.lock().phase;
-            if callback.is_none() && matches!(phase, Phase::Preparing | Phase::Synchronizing) {
+            let is_running = self.shared.lock().is_running();
+            if callback.is_none() && is_running {
                 // Nobody could cancel any more.
                 self.shared.cancel.cancel_all();
             }
@@ -158,11 +158,16 @@ impl ISyncMgrSynchronize_Impl for Handler_Impl {
             // SAFETY: the caller's, and not NULL.
             let item = convert::item_id(unsafe { ItemID.read_unaligned() });
             let status = convert::status(dwSyncMgrStatus).ok_or(Hresult::E_INVALIDARG)?;
-            let phase = self.shared.lock().phase;
-            match phase {
-                Phase::Preparing | Phase::Prepared | Phase::Synchronizing => {}
-                Phase::Created | Phase::Initializing | Phase::Over | Phase::Initialized => {
-                    return Err(Hresult::E_UNEXPECTED);
+            {
+                let state = self.shared.lock();
+                match state.phase {
+                    Phase::Preparing | Phase::Prepared | Phase::Synchronizing => {}
+                    Phase::Created | Phase::Initializing | Phase::Over | Phase::Initialized => {
+                        return Err(Hresult::E_UNEXPECTED);
+                    }
+                }
+                if item.is_some_and(|item| !state.prepared.contains(&item)) {
+                    return Err(Hresult::E_INVALIDARG);
                 }
             }
             match self.shared.cancel.set_item_status(item, status) {

@@ -1,5 +1,6 @@
 //! What the object, its worker and the session's sink share.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use syncmgr_host::{CancelHandle, HandlerInfo, ItemId};
@@ -33,6 +34,17 @@ pub(crate) struct Shared {
     pub(super) plugin: String,
     pub(super) cancel: CancelHandle,
     pub(super) state: Mutex<State>,
+    /// Calls of the manager, and dialogs, that the worker or its session is in.
+    pub(super) outside: AtomicUsize,
+}
+
+/// The worker or its session is in a call of the manager, or in a dialog, until this is dropped.
+pub(crate) struct Outside<'a>(&'a AtomicUsize);
+
+impl Drop for Outside<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 pub(super) struct State {
@@ -43,6 +55,13 @@ pub(super) struct State {
     pub(super) info: Option<HandlerInfo>,
 }
 
+impl State {
+    /// Whether `PrepareForSync` or `Synchronize` has returned, and was not completed.
+    pub(super) fn is_running(&self) -> bool {
+        matches!(self.phase, Phase::Preparing | Phase::Synchronizing)
+    }
+}
+
 impl Shared {
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -50,6 +69,19 @@ impl Shared {
 
     pub(super) fn enter(&self, phase: Phase) {
         self.lock().phase = phase;
+    }
+
+    /// Marks a call of the manager, or a dialog: the plugin answers nothing until it returns. A
+    /// method that the manager calls from within must not wait for the plugin.
+    pub(crate) fn outside(&self) -> Outside<'_> {
+        self.outside.fetch_add(1, Ordering::AcqRel);
+        Outside(&self.outside)
+    }
+
+    /// Whether a method that waits for the plugin would have to wait for a run, for the manager or
+    /// for the user.
+    pub(super) fn is_busy(&self, state: &State) -> bool {
+        state.is_running() || self.outside.load(Ordering::Acquire) > 0
     }
 
     /// Something new begins. What was cancelled of what came before does not concern it.
