@@ -294,7 +294,10 @@ pub const fn from_session_error(error: &SessionError) -> Hresult {
     match error {
         SessionError::Plugin { code, .. } => from_error_code(*code),
         SessionError::BadData { .. } => Hresult::HRESULT_ERROR_INVALID_DATA,
+        // A success is none where only `S_OK` goes on.
+        SessionError::Native { hresult, .. } if hresult.is_success() => Hresult::E_UNEXPECTED,
         SessionError::Native { hresult, .. } => *hresult,
+        SessionError::NativeExit { .. } => Hresult::HRESULT_ERROR_PROCESS_ABORTED,
         SessionError::Trap { .. } => Hresult::HRESULT_ERROR_PROCESS_ABORTED,
         SessionError::Exit { .. } => Hresult::HRESULT_ERROR_PROCESS_ABORTED,
         SessionError::Ended { reason, .. } => from_stop_reason(*reason),

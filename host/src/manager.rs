@@ -1,11 +1,12 @@
 //! The sync manager's side of a run whose handler is no plugin of ours.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::cancel::CancelHandle;
 use crate::clock::Coarse;
 use crate::convert;
-use crate::error::SessionError;
+use crate::error::{Call, SessionError, StopReason};
 use crate::event::{Item, LogEntry, ProgressItem, ProgressResponse, Status};
 use crate::hresult::{ErrorCode, Hresult};
 use crate::id::{ErrorId, ItemId};
@@ -13,7 +14,7 @@ use crate::journal::Journal;
 use crate::limits::Limits;
 use crate::report::{Outcome, Report};
 use crate::run::{self, Selection};
-use crate::sink::Sink;
+use crate::sink::{Discard, Sink};
 use crate::watch::Watch;
 
 /// Takes the callbacks of a handler that is no plugin, such as a native one, by the rules that
@@ -27,6 +28,10 @@ pub struct Manager {
     journal: Journal,
     watch: Arc<Watch>,
     max_items: usize,
+    grace: u64,
+    idle_time: String,
+    /// The call that exceeded a limit, which one, and since when it is cancelled for that.
+    exceeded: Option<(Call, StopReason, u64)>,
 }
 
 impl std::fmt::Debug for Manager {
@@ -36,8 +41,8 @@ impl std::fmt::Debug for Manager {
 }
 
 impl Manager {
-    /// For a run of the handler of this name. Of the limits, those on items, progress and the log
-    /// hold.
+    /// For a run of the handler of this name. Of the limits, those on items, progress, the log and
+    /// time hold, the last ones where [`Manager::overdue`] is asked.
     pub fn new(
         handler: &str,
         sink: impl Sink + 'static,
@@ -50,6 +55,9 @@ impl Manager {
             journal: Journal::new(Box::new(sink), Arc::clone(&watch), limits),
             watch,
             max_items: crate::limits::size(limits.items),
+            grace: crate::clock::nanoseconds(limits.grace),
+            idle_time: limits.value("idle-time").unwrap_or_default(),
+            exceeded: None,
         }
     }
 
@@ -106,6 +114,74 @@ impl Manager {
     /// The errors that can tell more (`SYNCMGRERRORFLAG_ENABLEJUMPTEXT`), each once.
     pub fn errors_to_show(&self) -> Vec<ErrorId> {
         run::errors_to_show(self.journal.ledger.entries())
+    }
+
+    /// A call of the handler begins. It lasts until its completion, if it has one.
+    pub fn begin_call(&mut self, call: Call) {
+        self.watch.begin_call(call);
+    }
+
+    /// The call has come to its end.
+    pub fn end_call(&mut self) {
+        self.watch.end_call();
+    }
+
+    /// The handler has called back, or waits for the user: it is not silent.
+    pub fn sign_of_life(&mut self) {
+        self.watch.clock.advance();
+        self.watch.sign_of_life();
+    }
+
+    /// Whether the call in progress is to be given up on, and why: the handler goes on with what
+    /// was cancelled for longer than [`Limits::grace`], or was [killed](CancelHandle::kill). To be
+    /// asked every few milliseconds.
+    ///
+    /// A call that takes longer than [`Limits::wall_time`], or in which the handler is silent for
+    /// longer than [`Limits::idle_time`], is cancelled first.
+    pub fn overdue(&mut self) -> Option<SessionError> {
+        let now = self.watch.clock.advance();
+        self.watch.tick(now);
+        let call = self.watch.call()?;
+        let reason = match self.is_killed() {
+            true => StopReason::Killed,
+            false => self.watch.ended()?,
+        };
+        if reason.is_cancellation() {
+            return Some(self.watch.error(self.handler.clone(), call, reason));
+        }
+        if self.exceeded.is_none() {
+            self.exceeded = Some((call, reason, now));
+            self.watch.cancel.cancel_all();
+        }
+        let (.., since) = self.exceeded?;
+        self.exceeded().filter(|_| now.saturating_sub(since) >= self.grace)
+    }
+
+    /// For how long the handler has been silent in the call in progress.
+    pub fn silent_for(&self) -> Duration {
+        Duration::from_nanos(self.watch.silent_for(self.watch.clock.advance()))
+    }
+
+    /// [`Limits::idle_time`], as texts give it.
+    pub fn idle_time(&self) -> &str {
+        &self.idle_time
+    }
+
+    /// The call in progress, or the last one.
+    pub fn call(&self) -> Call {
+        self.watch.call().unwrap_or(Call::Initialize)
+    }
+
+    /// The limit that was exceeded, as the error that the run ends with, though the handler stopped
+    /// in time.
+    pub fn exceeded(&self) -> Option<SessionError> {
+        let (call, reason, _) = self.exceeded?;
+        Some(self.watch.error(self.handler.clone(), call, reason))
+    }
+
+    /// Lets go of the sink. Nothing is shown after that.
+    pub fn release_sink(&mut self) {
+        self.journal.sink = Box::new(Discard);
     }
 
     /// What was cancelled since this was last asked, and the handler has to be told with

@@ -120,8 +120,8 @@ pub struct Totals {
 }
 
 impl Report {
-    /// Of a run that came to no item.
-    pub(crate) fn without_items(plugin: &str, outcome: Outcome) -> Self {
+    /// Of a run that came to no item, or of which no more is known.
+    pub fn without_items(plugin: &str, outcome: Outcome) -> Self {
         Self {
             plugin: plugin.to_owned(),
             outcome,

@@ -6,6 +6,7 @@ pub mod blocks;
 pub mod com;
 pub mod corpus;
 pub mod folder;
+pub mod hooked;
 #[cfg(unix)]
 pub mod isolation;
 pub mod limits_page;

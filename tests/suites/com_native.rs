@@ -1,13 +1,15 @@
 //! The other direction: handlers are driven through their vtables as the sync manager would. Ours
 //! are the handlers, so what is seen must be what is seen without COM in between.
 
+use std::convert::Infallible;
 use std::path::Path;
 
 use anyhow::Result;
 use conformance::com::class;
 use conformance::{FOLDER, host, script};
+use syncmgr_com::handler;
+use syncmgr_com::native::{self, NativeOptions};
 use syncmgr_com::user_interface::Silent;
-use syncmgr_com::{handler, native};
 use syncmgr_host::sink::{Progress, Recorded, Recorder, Sink};
 use syncmgr_host::{
     Access, CancelHandle, Capability, Grant, Hresult, Item, Outcome, Plugin, ProgressResponse,
@@ -20,8 +22,23 @@ fn run_native(
     request: &RunRequest,
     sink: impl Sink + 'static,
 ) -> Report {
-    let handler = handler::create(class(plugin.clone(), options, Silent));
-    native::run(&handler, "the class", CancelHandle::new(), sink, request)
+    run_cancellable(plugin, options, CancelHandle::new(), request, sink)
+}
+
+fn run_cancellable(
+    plugin: &Plugin,
+    options: SessionOptions,
+    cancel: CancelHandle,
+    request: &RunRequest,
+    sink: impl Sink + 'static,
+) -> Report {
+    let class = class(plugin.clone(), options, Silent);
+    let create = move || Ok::<_, Infallible>((handler::create(class), ()));
+    let options = NativeOptions { cancel, ..NativeOptions::default() };
+    match native::run(create, "the class", options, sink, request) {
+        Ok(ran) => ran.report,
+        Err(never) => match never {},
+    }
 }
 
 /// The statuses, values and texts that a sink saw, as they were at each report.
@@ -228,8 +245,8 @@ fn what_is_cancelled_meanwhile_is_pushed_to_the_handler() {
         .setting("items", "a b")
         // It hears of it by the push alone.
         .setting("synchronize", "progress item=a status=updating\nwait-cancelled");
-    let handler = handler::create(class(script::plugin(), options, Silent));
     let sink = CancelLater(cancel.clone());
-    let report = native::run(&handler, "the class", cancel, sink, &RunRequest::default());
+    let request = RunRequest::default();
+    let report = run_cancellable(&script::plugin(), options, cancel, &request, sink);
     assert_eq!(report.totals().stopped, 2, "{report:?}");
 }

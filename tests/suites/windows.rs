@@ -385,6 +385,9 @@ fn the_program_drives_our_own_handlers_by_their_class() -> Result<()> {
     Ok(())
 }
 
+/// Limits for a handler that does not come to its end.
+const QUICKLY: &[&str] = &["--item", "Alpha", "--limit", "idle-time=1s", "--limit", "grace=200ms"];
+
 #[test]
 fn the_program_drives_a_handler_in_c_whatever_that_does() -> Result<()> {
     let Some(wine) = Wine::get()? else { return Ok(()) };
@@ -409,6 +412,17 @@ fn the_program_drives_a_handler_in_c_whatever_that_does() -> Result<()> {
         ("silent", &["--item", "Beta"], 3, "Beta, ended without a result"),
         ("cookie", &["--cookie", "0aff", "--item", "Alpha"], 0, "cookie 0aff"),
         ("question", &["--item", "Alpha"], 0, "EnableModeless answered 0x00000001"),
+        ("late", &["--item", "Alpha"], 0, "succeeded: Alpha"),
+        ("nameless", &["--item", "Alpha"], 0, "succeeded: Alpha"),
+        ("never", QUICKLY, 7, "no sign of life for longer than its limit of 1s"),
+        ("hangs", QUICKLY, 7, "was ended in synchronize"),
+        ("release-hangs", QUICKLY, 7, "was ended in release"),
+        ("never", &["--limit", "wall-time=1s", "--limit", "grace=200ms"], 7, "`wall-time`"),
+        ("exits", &[], 7, "ended its process with status 0x00000000"),
+        ("terminates", &[], 7, "ended its process with status 0x00000000"),
+        ("crashes", &[], 7, "ended its process with status 0xC0000005"),
+        ("exits", &["--json"], 7, "\"code\":\"native-exit\""),
+        ("", &["--limit", "memory-bytes=1MiB"], 2, "does not hold for native handlers"),
     ] {
         let ran = run(mode, arguments)?;
         let said = format!("{}{}", ran.stdout, ran.stderr);
@@ -472,6 +486,35 @@ fn what_is_registered_is_where_windows_looks_and_goes_again() -> Result<()> {
         wine.syncmgr(&["unregister", "keys"])?.expect(0)?;
         check(false)?;
         wine.syncmgr(&["unregister", "keys"])?.expect(2)?;
+        wine.syncmgr(&arguments)?.expect(0)?;
+        check(true)?;
+        wine.syncmgr(&["unregister", "--all"])?.expect(0)?;
+        check(false)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn both_files_have_a_version() -> Result<()> {
+    let Some(wine) = Wine::get()? else { return Ok(()) };
+    let version = env!("CARGO_PKG_VERSION");
+    for (file, description) in [
+        ("syncmgr.exe", "Run, inspect and validate sync plugins"),
+        ("syncmgr_com.dll", "Sync plugins as handlers of Windows' Synchronization Manager"),
+    ] {
+        let said = wine.run("version.exe", &[file])?.expect(0)?.stdout;
+        for (name, value) in [
+            ("FileDescription", description),
+            ("FileVersion", version),
+            ("OriginalFilename", file),
+            ("ProductName", "syncmgr"),
+            ("ProductVersion", version),
+        ] {
+            let line = format!("{name}: {value}");
+            ensure!(said.lines().any(|found| found == line), "{file}: no {line:?} in {said}");
+        }
+        let fixed = format!("file version: {}.0", version);
+        ensure!(said.contains(&fixed), "{file}: no {fixed:?} in {said}");
     }
     Ok(())
 }

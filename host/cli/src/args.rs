@@ -138,10 +138,14 @@ pub(crate) struct Run {
 
     /// Run a native handler of this class, with the rights that native code has. On Windows only.
     #[arg(long, value_name = "{CLSID}", conflicts_with_all = [
-        "plugin", "job", "dirs", "settings", "secrets", "allow", "limits", "dry_run", "on_death",
-        "restarts", "release",
+        "plugin", "job", "dirs", "settings", "secrets", "allow", "dry_run", "on_death", "restarts",
+        "release",
     ])]
     pub(crate) clsid: Option<String>,
+
+    /// This is the process that a native handler may end.
+    #[arg(long, hide = true, requires = "clsid")]
+    pub(crate) supervised: bool,
 
     /// Which event starts the run, as the plugin is told.
     #[arg(long, value_name = "EVENT", default_value = "manual")]
@@ -384,7 +388,12 @@ pub(crate) struct Register {
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct Unregister {
     /// The name that it was installed under.
-    pub(crate) name: String,
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub(crate) name: Option<String>,
+
+    /// Remove every plugin that was installed.
+    #[arg(long)]
+    pub(crate) all: bool,
 
     /// Where plugins are installed [default: the user's state folder].
     #[arg(long, value_name = "DIR", env = "SYNCMGR_STATE_DIR")]

@@ -39,6 +39,33 @@ impl From<Exit> for ExitCode {
 }
 
 impl Exit {
+    /// The one with this number.
+    #[cfg(windows)]
+    pub(crate) fn of_number(number: u32) -> Option<Self> {
+        let all = [
+            Self::InSync,
+            Self::Remaining,
+            Self::Usage,
+            Self::Failed,
+            Self::SafetyStop,
+            Self::Cancelled,
+            Self::Held,
+            Self::Died,
+        ];
+        all.into_iter().find(|exit| *exit as u32 == number)
+    }
+
+    /// Of a command: what went wrong, if anything did, is on standard error then.
+    pub(crate) fn settle(result: anyhow::Result<Self>) -> Self {
+        result.unwrap_or_else(|error| {
+            // Whoever closes a pipe has seen enough.
+            if !is_broken_pipe(&error) {
+                print_error(&error);
+            }
+            Self::of_error(&error)
+        })
+    }
+
     /// Of a command that could not do its work.
     pub(crate) fn of_error(error: &anyhow::Error) -> Self {
         if let Some(error) = error.downcast_ref::<SessionError>() {
@@ -112,7 +139,8 @@ impl Exit {
             }
             SessionError::UnknownItem { .. } => Self::Usage,
             SessionError::Ended { reason, .. } if reason.is_cancellation() => Self::Cancelled,
-            SessionError::Ended { .. }
+            SessionError::NativeExit { .. }
+            | SessionError::Ended { .. }
             | SessionError::Denied { .. }
             | SessionError::BadData { .. }
             | SessionError::Trap { .. }

@@ -33,16 +33,7 @@ pub fn main() -> ExitCode {
         return compiler::serve();
     }
     let args = Args::parse();
-    match dispatch(&args.command) {
-        Ok(exit) => exit.into(),
-        Err(error) => {
-            // Whoever closes a pipe has seen enough.
-            if !exit::is_broken_pipe(&error) {
-                exit::print_error(&error);
-            }
-            Exit::of_error(&error).into()
-        }
-    }
+    Exit::settle(dispatch(&args.command)).into()
 }
 
 /// Whether the program takes these arguments, the first of which is its name. Nothing is carried out.

@@ -1,20 +1,139 @@
-//! Native handlers.
+//! Native handlers: run in a process of their own, since they can end that at any time.
 
 #![allow(unsafe_code, reason = "COM")]
 
-use anyhow::bail;
+use std::io::Write as _;
+use std::os::windows::io::AsRawHandle as _;
+use std::process::{Child, Command};
+
+use anyhow::{Context as _, bail};
 use syncmgr_com::interfaces::ISyncMgrSynchronize;
+use syncmgr_com::native::{self, NativeOptions};
 use syncmgr_host::sink::Sink;
-use syncmgr_host::{CancelHandle, Hresult, Report, RunRequest};
+use syncmgr_host::{Hresult, Limits, Report, RunRequest};
 use uuid::Uuid;
 use windows_core::Interface;
+use windows_sys::Win32::Foundation::{CloseHandle, E_NOINTERFACE, HANDLE, REGDB_E_CLASSNOTREG};
 use windows_sys::Win32::System::Com::{
     CLSCTX_INPROC_SERVER, COINIT_APARTMENTTHREADED, CoCreateInstance, CoInitializeEx,
     CoUninitialize,
 };
+use windows_sys::Win32::System::JobObjects::{
+    AssignProcessToJobObject, CreateJobObjectW, JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE,
+    JOB_OBJECT_LIMIT_SILENT_BREAKAWAY_OK, JOBOBJECT_EXTENDED_LIMIT_INFORMATION,
+    JobObjectExtendedLimitInformation, SetInformationJobObject,
+};
+use windows_sys::Win32::System::Threading::{GetCurrentProcess, TerminateProcess};
 use windows_sys::core::GUID;
 
-use crate::exit::UsageError;
+use crate::exit::{Exit, UsageError};
+use crate::job::key_value;
+
+/// The exit status of a supervised process that has come to its end, without the lowest byte, which
+/// is the program's own. A handler that ends the process does not give this one.
+const FINISHED: u32 = 0x5C0D_E000;
+
+/// The limits that hold for a native handler.
+const LIMITS: [&str; 8] = [
+    "grace",
+    "idle-time",
+    "items",
+    "json-bytes",
+    "log-bytes",
+    "log-entries",
+    "progress-per-second",
+    "wall-time",
+];
+
+/// How a supervised process ended.
+pub(crate) enum Ended {
+    /// By itself.
+    Finished(Exit),
+    /// With this status, which the handler has given it, or the system after a crash.
+    ByHandler(u32),
+}
+
+/// A class id as people see it.
+pub(crate) fn class_name(clsid: Uuid) -> String {
+    format!("{{{}}}", clsid.to_string().to_uppercase())
+}
+
+/// What `--limit` says.
+pub(crate) fn limits(texts: &[String]) -> anyhow::Result<Limits> {
+    let mut limits = Limits::default();
+    for text in texts {
+        let (name, value) = key_value(text, "--limit NAME=VALUE")?;
+        if Limits::NAMES.contains(&name) && !LIMITS.contains(&name) {
+            let message = format!(
+                "the limit `{name}` does not hold for native handlers; there are {}",
+                LIMITS.join(", ")
+            );
+            return Err(UsageError(message).into());
+        }
+        limits.set(name, value).map_err(|error| UsageError(error.to_string()))?;
+    }
+    Ok(limits)
+}
+
+/// Runs this command in another process and waits for that, which ends with this one.
+pub(crate) fn supervise() -> anyhow::Result<Ended> {
+    let mut arguments = std::env::args_os().skip(1);
+    let mut command = Command::new(std::env::current_exe().context("cannot find this program")?);
+    command.args(arguments.next()).arg("--supervised").args(arguments);
+    let mut child = command.spawn().context("cannot start a process for the handler")?;
+    let _job = Job::around(&child);
+    let status = child.wait().context("cannot wait for the handler's process")?;
+    // On Windows there always is one.
+    let status = status.code().unwrap_or(-1).cast_unsigned();
+    let own = (status & !0xFF == FINISHED).then(|| Exit::of_number(status & 0xFF)).flatten();
+    Ok(own.map_or(Ended::ByHandler(status), Ended::Finished))
+}
+
+/// Ends a supervised process. Nothing of the handler is called, which may hang or was given up on.
+pub(crate) fn leave(exit: Exit) -> ! {
+    // A reader that is gone was noticed before.
+    let _ = std::io::stdout().flush();
+    // SAFETY: the handle of this process needs no closing, and everything was written.
+    unsafe { TerminateProcess(GetCurrentProcess(), FINISHED | exit as u32) };
+    std::process::abort()
+}
+
+/// Ends a process when it is closed, which the system does when this process is gone.
+struct Job(HANDLE);
+
+impl Job {
+    /// Where the system refuses, the process outlives this one if that is killed.
+    fn around(child: &Child) -> Option<Self> {
+        // SAFETY: no name and no security descriptor; both may be NULL.
+        let handle = unsafe { CreateJobObjectW(std::ptr::null(), std::ptr::null()) };
+        let job = (!handle.is_null()).then_some(Self(handle))?;
+        let mut information = JOBOBJECT_EXTENDED_LIMIT_INFORMATION::default();
+        // What the handler itself starts may stay.
+        information.BasicLimitInformation.LimitFlags =
+            JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE | JOB_OBJECT_LIMIT_SILENT_BREAKAWAY_OK;
+        let size = u32::try_from(size_of_val(&information)).ok()?;
+        // SAFETY: the handle is open, and the structure is of the kind and the size that are said.
+        let set = unsafe {
+            SetInformationJobObject(
+                job.0,
+                JobObjectExtendedLimitInformation,
+                (&raw const information).cast(),
+                size,
+            )
+        };
+        // SAFETY: both handles are open.
+        let assigned =
+            set != 0 && unsafe { AssignProcessToJobObject(job.0, child.as_raw_handle()) } != 0;
+        assigned.then_some(job)
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        // SAFETY: it is open, and not used after this.
+        unsafe { CloseHandle(self.0) };
+    }
+}
 
 /// The apartment of this thread.
 struct Apartment;
@@ -26,53 +145,53 @@ impl Drop for Apartment {
     }
 }
 
-/// A native handler, in an apartment with this one thread, as the manager has it.
-pub(crate) struct Handler {
-    // Dropped in this order.
-    handler: ISyncMgrSynchronize,
-    clsid: String,
-    _apartment: Apartment,
+/// Makes a native handler, in an apartment with this one thread, as the manager has it.
+fn create(clsid: Uuid) -> anyhow::Result<(ISyncMgrSynchronize, Apartment)> {
+    let flags = COINIT_APARTMENTTHREADED.cast_unsigned();
+    // SAFETY: the reserved parameter is NULL.
+    let entered = unsafe { CoInitializeEx(std::ptr::null(), flags) };
+    if entered < 0 {
+        bail!("cannot start COM: {}", Hresult(entered.cast_unsigned()));
+    }
+    let apartment = Apartment;
+    let class = GUID::from_u128(clsid.as_u128());
+    let interface = GUID::from_u128(ISyncMgrSynchronize::IID.to_u128());
+    let clsid = class_name(clsid);
+    let mut pointer = std::ptr::null_mut();
+    // SAFETY: the ids live until the call returns, and there is a place for the result.
+    let created = unsafe {
+        CoCreateInstance(
+            &raw const class,
+            std::ptr::null_mut(),
+            CLSCTX_INPROC_SERVER,
+            &raw const interface,
+            &raw mut pointer,
+        )
+    };
+    if created >= 0 && !pointer.is_null() {
+        // SAFETY: the call gave a reference to this interface.
+        return Ok((unsafe { ISyncMgrSynchronize::from_raw(pointer) }, apartment));
+    }
+    let message = match created {
+        REGDB_E_CLASSNOTREG => format!("there is no native handler of the class {clsid}"),
+        E_NOINTERFACE => format!("the class {clsid} is not that of a sync handler"),
+        0.. => bail!("the class {clsid} answered S_OK and made no handler"),
+        _failure => {
+            bail!(
+                "cannot make a handler of the class {clsid}: {}",
+                Hresult(created.cast_unsigned())
+            )
+        }
+    };
+    Err(UsageError(message).into())
 }
 
-impl Handler {
-    pub(crate) fn create(clsid: Uuid) -> anyhow::Result<Self> {
-        let flags = COINIT_APARTMENTTHREADED.cast_unsigned();
-        // SAFETY: the reserved parameter is NULL.
-        let entered = unsafe { CoInitializeEx(std::ptr::null(), flags) };
-        if entered < 0 {
-            bail!("cannot start COM: {}", Hresult(entered.cast_unsigned()));
-        }
-        let apartment = Apartment;
-        let class = GUID::from_u128(clsid.as_u128());
-        let interface = GUID::from_u128(ISyncMgrSynchronize::IID.to_u128());
-        let clsid = format!("{{{}}}", clsid.to_string().to_uppercase());
-        let mut pointer = std::ptr::null_mut();
-        // SAFETY: the ids live until the call returns, and there is a place for the result.
-        let created = unsafe {
-            CoCreateInstance(
-                &raw const class,
-                std::ptr::null_mut(),
-                CLSCTX_INPROC_SERVER,
-                &raw const interface,
-                &raw mut pointer,
-            )
-        };
-        if created < 0 || pointer.is_null() {
-            let failure = Hresult(created.cast_unsigned());
-            let message = format!("there is no native handler of the class {clsid}: {failure}");
-            return Err(UsageError(message).into());
-        }
-        // SAFETY: the call gave a reference to this interface.
-        let handler = unsafe { ISyncMgrSynchronize::from_raw(pointer) };
-        Ok(Self { handler, clsid, _apartment: apartment })
-    }
-
-    pub(crate) fn run(
-        &self,
-        cancel: CancelHandle,
-        sink: impl Sink + 'static,
-        request: &RunRequest,
-    ) -> Report {
-        syncmgr_com::native::run(&self.handler, &self.clsid, cancel, sink, request)
-    }
+/// Runs a handler in this process.
+pub(crate) fn run(
+    clsid: Uuid,
+    options: NativeOptions,
+    sink: impl Sink + 'static,
+    request: &RunRequest,
+) -> anyhow::Result<Report> {
+    Ok(native::run(move || create(clsid), &class_name(clsid), options, sink, request)?.report)
 }

@@ -3,9 +3,12 @@
 #![allow(unsafe_code, reason = "COM methods take pointers")]
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
 
-use syncmgr_host::{Call, Hresult, ItemId, Manager, ProgressResponse, hresult};
+use syncmgr_host::{
+    Call, Hresult, ItemId, LogEntry, LogLevel, Manager, ProgressResponse, SessionError, hresult,
+};
 use windows_core::{BOOL, GUID, HRESULT, implement};
 
 use crate::convert;
@@ -23,7 +26,14 @@ const MAX_RETRIES: u32 = 10_000;
 pub(crate) struct Desk {
     manager: Mutex<Manager>,
     awaited: Mutex<Option<Awaited>>,
-    closed: AtomicBool,
+    /// Whether reports are taken: from `PrepareForSync` to the end of `Synchronize`.
+    takes_reports: AtomicBool,
+    /// Whether log entries are taken: as long as reports are, and in `ShowError`.
+    takes_log: AtomicBool,
+    /// Whether the handler shows a dialog, by its own account.
+    is_modal: AtomicBool,
+    /// Whether the handler was given up on.
+    abandoned: AtomicBool,
     may_bother_user: bool,
 }
 
@@ -46,20 +56,72 @@ impl Desk {
         Arc::new(Self {
             manager: Mutex::new(manager),
             awaited: Mutex::default(),
-            closed: AtomicBool::new(false),
+            takes_reports: AtomicBool::new(false),
+            takes_log: AtomicBool::new(false),
+            is_modal: AtomicBool::new(false),
+            abandoned: AtomicBool::new(false),
             may_bother_user,
         })
     }
 
-    /// Takes nothing any more: the run is over.
-    pub(crate) fn close(&self) {
-        self.closed.store(true, Ordering::Release);
+    /// Takes reports and log entries from now on.
+    pub(crate) fn open(&self) {
+        self.takes_log.store(true, Ordering::Release);
+        self.takes_reports.store(true, Ordering::Release);
     }
 
-    /// The manager, for what a handler reports; `None`: the run is over.
-    fn open_manager(&self) -> Option<MutexGuard<'_, Manager>> {
-        let manager = self.manager();
-        (!self.closed.load(Ordering::Acquire)).then_some(manager)
+    /// Takes log entries from now on.
+    pub(crate) fn open_log(&self) {
+        self.takes_log.store(true, Ordering::Release);
+    }
+
+    /// Takes nothing from now on: what still comes is too late.
+    pub(crate) fn close(&self) {
+        self.takes_reports.store(false, Ordering::Release);
+        self.takes_log.store(false, Ordering::Release);
+    }
+
+    /// Gives up on the handler: no method of it is called from now on.
+    pub(crate) fn abandon(&self) {
+        self.close();
+        self.abandoned.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Acquire)
+    }
+
+    /// The manager, for what a handler tells; `None`: it is too late for that.
+    fn open_manager(&self, takes: &AtomicBool) -> Option<MutexGuard<'_, Manager>> {
+        let mut manager = self.manager();
+        manager.sign_of_life();
+        takes.load(Ordering::Acquire).then_some(manager)
+    }
+
+    /// Looks after the call in progress. The error is the end of the run, whatever the handler does.
+    ///
+    /// `notice`: the time after which a silent call is worth a line.
+    pub(crate) fn look(&self, notice: &mut Notice) -> Option<SessionError> {
+        let mut manager = match self.manager.try_lock() {
+            Ok(manager) => manager,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            // The handler is in a callback.
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        if self.is_modal.load(Ordering::Acquire) {
+            manager.sign_of_life();
+        }
+        if let Some(text) = notice.text(&manager) {
+            manager.log(LogEntry {
+                level: LogLevel::Information,
+                text,
+                item: None,
+                jump: None,
+                id: None,
+                code: None,
+            });
+        }
+        manager.overdue()
     }
 
     pub(crate) fn manager(&self) -> MutexGuard<'_, Manager> {
@@ -88,9 +150,37 @@ impl Desk {
             && awaited.call == call
             && awaited.completion.is_none()
         {
+            let goes_on = call == Call::PrepareForSync && completion.outcome == Hresult::S_OK;
+            if !goes_on {
+                self.close();
+            }
             awaited.completion = Some(completion);
             awaited.came.set();
         }
+    }
+}
+
+/// When to say that a handler is silent, once for each call.
+pub(crate) struct Notice {
+    after: Duration,
+    given: Option<Call>,
+}
+
+impl Notice {
+    pub(crate) fn new(after: Duration) -> Self {
+        Self { after, given: None }
+    }
+
+    fn text(&mut self, manager: &Manager) -> Option<String> {
+        let call = manager.call();
+        if self.given == Some(call) || manager.silent_for() < self.after {
+            return None;
+        }
+        self.given = Some(call);
+        let (seconds, limit) = (self.after.as_secs(), manager.idle_time());
+        Some(format!(
+            "the handler has been silent in `{call}` for {seconds} s; `idle-time` is {limit}"
+        ))
     }
 }
 
@@ -140,9 +230,8 @@ impl ISyncMgrSynchronizeCallback_Impl for ManagerCallback_Impl {
         guard(|| {
             let outcome = ours(hr);
             let mut retry = Vec::new();
-            // The items count with this outcome only.
-            if outcome == Hresult::S_SYNCMGR_RETRYSYNC && cItems > 0 {
-                check_pointer(pItemIDs)?;
+            // The items count with this outcome only. Without them it is a completion all the same.
+            if outcome == Hresult::S_SYNCMGR_RETRYSYNC && !pItemIDs.is_null() {
                 for at in 0..cItems.min(MAX_RETRIES) as usize {
                     // SAFETY: the handler says how many there are.
                     let id = unsafe { pItemIDs.add(at) };
@@ -157,7 +246,11 @@ impl ISyncMgrSynchronizeCallback_Impl for ManagerCallback_Impl {
 
     unsafe fn EnableModeless(&self, fEnable: BOOL) -> HRESULT {
         guard(|| {
-            Ok(match !fEnable.as_bool() || self.desk.may_bother_user {
+            let asked = fEnable.as_bool();
+            let allowed = !asked || self.desk.may_bother_user;
+            self.desk.is_modal.store(asked && allowed, Ordering::Release);
+            self.desk.manager().sign_of_life();
+            Ok(match allowed {
                 true => Hresult::S_OK,
                 false => Hresult::S_FALSE,
             })
@@ -176,7 +269,7 @@ impl ISyncMgrSynchronizeCallback_Impl for ManagerCallback_Impl {
             let item = convert::item_id(id).ok_or(Hresult::E_INVALIDARG)?;
             // SAFETY: NULL, or what the parameter is declared as.
             let reported = unsafe { convert::progress_item(pSyncProgressItem) };
-            let response = match self.desk.open_manager() {
+            let response = match self.desk.open_manager(&self.desk.takes_reports) {
                 Some(mut manager) => manager.progress(item, reported),
                 None => ProgressResponse::CancelAll,
             };
@@ -194,7 +287,8 @@ impl ISyncMgrSynchronizeCallback_Impl for ManagerCallback_Impl {
             check_pointer(pszErrorText)?;
             // SAFETY: the text is not NULL, and the other one is NULL or what it is declared as.
             let entry = unsafe { convert::log_entry(dwErrorLevel, pszErrorText, pSyncLogError) };
-            match self.desk.open_manager().map(|mut manager| manager.log(entry)) {
+            let manager = self.desk.open_manager(&self.desk.takes_log);
+            match manager.map(|mut manager| manager.log(entry)) {
                 Some(true) => Ok(Hresult::S_OK),
                 Some(false) => Err(Hresult::E_INVALIDARG),
                 None => Err(Hresult::E_UNEXPECTED),
@@ -207,7 +301,7 @@ impl ISyncMgrSynchronizeCallback_Impl for ManagerCallback_Impl {
             check_pointer(ErrorID)?;
             // SAFETY: the handler's, and not NULL.
             let id = unsafe { ErrorID.read_unaligned() };
-            if let Some(mut manager) = self.desk.open_manager() {
+            if let Some(mut manager) = self.desk.open_manager(&self.desk.takes_log) {
                 manager.delete_log(convert::error_id(id));
             }
             Ok(Hresult::S_OK)
@@ -218,9 +312,11 @@ impl ISyncMgrSynchronizeCallback_Impl for ManagerCallback_Impl {
         guard(|| {
             // SAFETY: NULL, or text that ends with a NUL.
             let connection = unsafe { convert::text(pwszConnection) };
-            match self.desk.manager().establish_connection(connection.as_deref()) {
-                Ok(()) => Ok(Hresult::S_OK),
-                Err(code) => Err(hresult::from_error_code(code)),
+            let manager = self.desk.open_manager(&self.desk.takes_log);
+            match manager.map(|mut manager| manager.establish_connection(connection.as_deref())) {
+                Some(Ok(())) => Ok(Hresult::S_OK),
+                Some(Err(code)) => Err(hresult::from_error_code(code)),
+                None => Err(Hresult::E_UNEXPECTED),
             }
         })
     }

@@ -5,21 +5,21 @@
 use std::collections::HashSet;
 use std::ffi::c_void;
 use std::ptr::{null, null_mut};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use syncmgr_host::sink::Sink;
 use syncmgr_host::{
     Call, CancelHandle, Hresult, Item, ItemId, Limits, LogEntry, LogLevel, Manager, Outcome,
-    Report, RunRequest, SessionError, StopReason,
+    Report, RunRequest, SessionError, Status,
 };
 use windows_core::{GUID, HRESULT, Interface};
 
 use crate::convert;
-use crate::event::Event;
 use crate::guard::{E_POINTER, ours};
 use crate::interfaces::{GUID_NULL, ISyncMgrEnumItems, ISyncMgrSynchronize, SYNCMGRITEM};
-use crate::manager_callback::{self, Completion, Desk};
+use crate::manager_callback::{self, Completion, Desk, Notice};
 use crate::task_memory;
 
 /// How often it is looked whether something was cancelled.
@@ -28,27 +28,108 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How many items are asked for at a time.
 const ITEMS_AT_ONCE: u32 = 16;
 
-/// Does a whole run of a native handler, on this thread. However it ends, the report tells about
-/// every item.
+/// How a native handler is run.
+#[derive(Clone, Debug)]
+pub struct NativeOptions {
+    /// Cancels the run.
+    pub cancel: CancelHandle,
+    /// Those on items, progress, the log and time hold.
+    pub limits: Limits,
+    /// The time after which a log entry says that a call is silent.
+    pub notice: Duration,
+}
+
+impl Default for NativeOptions {
+    fn default() -> Self {
+        Self {
+            cancel: CancelHandle::new(),
+            limits: Limits::default(),
+            notice: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct NativeRun {
+    /// The report, which tells about every item.
+    pub report: Report,
+    /// Whether the handler was given up on. Its thread goes on, and the object was not released: the
+    /// process should end soon, without waiting for either.
+    pub abandoned: bool,
+}
+
+/// Does a whole run of a native handler, on a thread of its own, and returns when that has released
+/// the object, or is given up on.
 ///
-/// The object is this run's alone. Where the thread is an apartment of its own, calls into it and
-/// window messages go on while it waits. A second cancellation ([`CancelHandle::kill`]) gives up
-/// on a handler that works on a thread of its own, and cannot be ended: the process should be, soon.
-/// For one that works within its methods there is nothing to be done.
-pub fn run(
-    handler: &ISyncMgrSynchronize,
+/// `create` makes the object, which is this run's alone, and whatever has to outlive it, such as the
+/// thread's apartment. Where the thread is an apartment of its own, calls into it and window messages
+/// go on while it waits.
+///
+/// A call that takes longer than [`Limits::wall_time`] with its completion, or in which the handler is
+/// silent for longer than [`Limits::idle_time`], is cancelled. A handler that goes on after a
+/// cancellation for longer than [`Limits::grace`] is given up on, and at once after
+/// [`CancelHandle::kill`].
+///
+/// # Errors
+/// That of `create`.
+pub fn run<G, E: Send + 'static>(
+    create: impl FnOnce() -> Result<(ISyncMgrSynchronize, G), E> + Send + 'static,
     name: &str,
-    cancel: CancelHandle,
+    options: NativeOptions,
     sink: impl Sink + 'static,
     request: &RunRequest,
-) -> Report {
-    let manager = Manager::new(name, sink, cancel, &Limits::default());
+) -> Result<NativeRun, E> {
+    let NativeOptions { cancel, limits, notice } = options;
+    let manager = Manager::new(name, sink, cancel, &limits);
     let desk = Desk::new(manager, request.trigger.may_bother_user);
-    let mut run = NativeRun { handler, name: name.to_owned(), desk };
-    let outcome = run.drive(request).unwrap_or_else(Outcome::Failed);
+    desk.manager().begin_call(Call::Create);
+    let (done, outcome) = mpsc::sync_channel(1);
+    let mut driver = Driver { name: name.to_owned(), desk: Arc::clone(&desk) };
+    let request = request.clone();
+    let spawned = thread::Builder::new().name("syncmgr-native".to_owned()).spawn(move || {
+        // A run that was given up on is not waited for.
+        let _ = done.send(create().map(|created| driver.run(created, &request)));
+    });
+    if spawned.is_err() {
+        let failure = Hresult::E_OUTOFMEMORY;
+        let error =
+            SessionError::Native { plugin: name.to_owned(), call: Call::Create, hresult: failure };
+        return Ok(finish(&desk, Outcome::Failed(error), false));
+    }
+    let mut notice = Notice::new(notice);
+    loop {
+        match outcome.recv_timeout(LOOK) {
+            Ok(outcome) => return Ok(finish(&desk, outcome?, false)),
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                if let Some(error) = desk.look(&mut notice) {
+                    return Ok(finish(&desk, Outcome::Failed(error), true));
+                }
+            }
+            // The thread panicked: only a defect of this program brings that about.
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                let (plugin, call) = (name.to_owned(), desk.manager().call());
+                let error = SessionError::Native { plugin, call, hresult: Hresult::E_UNEXPECTED };
+                return Ok(finish(&desk, Outcome::Failed(error), true));
+            }
+        }
+    }
+}
+
+/// Gives every item its end.
+fn finish(desk: &Desk, outcome: Outcome, abandoned: bool) -> NativeRun {
     // Whatever still comes is too late.
-    run.desk.close();
-    let mut manager = run.desk.manager();
+    match abandoned {
+        true => desk.abandon(),
+        false => desk.close(),
+    }
+    let mut manager = desk.manager();
+    manager.end_call();
+    let outcome = match manager.exceeded() {
+        // It has stopped, but only since it was told to.
+        Some(error) if !abandoned => Outcome::Failed(error),
+        Some(_) | None => outcome,
+    };
     match &outcome {
         Outcome::NeedsUser => manager.skip_items(),
         Outcome::Failed(error) => manager.end_items(Some(error.hresult())),
@@ -56,7 +137,10 @@ pub fn run(
             manager.end_items(None);
         }
     }
-    manager.report(outcome)
+    let report = manager.report(outcome);
+    // The handler may hold the callback for ever, and the callback holds the manager.
+    manager.release_sink();
+    NativeRun { report, abandoned }
 }
 
 /// A success without what should come with it is none.
@@ -64,53 +148,90 @@ fn failure_of(answer: Hresult) -> Hresult {
     if answer.is_success() { E_POINTER } else { answer }
 }
 
-struct NativeRun<'a> {
-    handler: &'a ISyncMgrSynchronize,
+/// The thread that makes the calls.
+struct Driver {
     name: String,
     desk: Arc<Desk>,
 }
 
-impl NativeRun<'_> {
-    fn drive(&mut self, request: &RunRequest) -> Result<Outcome, SessionError> {
-        match self.initialize(request) {
+impl Driver {
+    /// Drives the handler from the first call to its release.
+    fn run<G>(
+        &mut self,
+        (handler, outlives): (ISyncMgrSynchronize, G),
+        request: &RunRequest,
+    ) -> Outcome {
+        let outcome = self.drive(&handler, request).unwrap_or_else(Outcome::Failed);
+        if self.desk.is_abandoned() {
+            std::mem::forget((handler, outlives));
+            return outcome;
+        }
+        self.begin(Call::Release);
+        drop(handler);
+        drop(outlives);
+        outcome
+    }
+
+    /// A call begins, which is looked after until the next one does.
+    fn begin(&self, call: Call) {
+        self.desk.manager().begin_call(call);
+    }
+
+    fn drive(
+        &mut self,
+        handler: &ISyncMgrSynchronize,
+        request: &RunRequest,
+    ) -> Result<Outcome, SessionError> {
+        match self.initialize(handler, request) {
             Hresult::S_OK => {}
             // Anything but `S_OK` makes a manager go no further.
             other if other.is_success() => return Ok(Outcome::Declined),
             failure => return Err(self.failed(Call::Initialize, failure)),
         }
-        self.handler_info()?;
-        let items = self.enum_items()?;
+        self.handler_info(handler)?;
+        let items = self.enum_items(handler)?;
         let ids = self.desk.manager().select(&items, &request.selection)?;
         if ids.is_empty() {
             return Ok(Outcome::NothingSelected);
         }
         let callback = manager_callback::create(Arc::clone(&self.desk));
+        self.begin(Call::SetProgressCallback);
         // SAFETY: the pointer is to an object that lives until the call returns, and after that as
         // long as the handler holds a reference.
-        let set = ours(unsafe { self.handler.SetProgressCallback(callback.as_raw()) });
+        let set = ours(unsafe { handler.SetProgressCallback(callback.as_raw()) });
         if !set.is_success() {
-            return Err(self.failed(Call::PrepareForSync, set));
+            return Err(self.failed(Call::SetProgressCallback, set));
         }
-        let outcome = self.attempts(&items, ids, request.retries);
+        let outcome = self.attempts(handler, &items, ids, request.retries);
+        self.desk.close();
+        if self.desk.is_abandoned() {
+            return outcome;
+        }
+        self.begin(Call::SetProgressCallback);
         // SAFETY: NULL takes the callback away.
-        let _ = unsafe { self.handler.SetProgressCallback(null_mut()) };
+        let _ = unsafe { handler.SetProgressCallback(null_mut()) };
         outcome
     }
 
-    fn initialize(&self, request: &RunRequest) -> Hresult {
+    fn initialize(&self, handler: &ISyncMgrSynchronize, request: &RunRequest) -> Hresult {
+        self.begin(Call::Initialize);
         let cookie = request.cookie.as_deref().unwrap_or_default();
         let pointer = if request.cookie.is_some() { cookie.as_ptr() } else { null() };
         let length = u32::try_from(cookie.len()).unwrap_or(0);
         let flags = convert::flags(request.trigger);
         // SAFETY: the cookie is NULL, or has as many bytes as are said.
-        ours(unsafe { self.handler.Initialize(0, flags, length, pointer) })
+        ours(unsafe { handler.Initialize(0, flags, length, pointer) })
     }
 
-    /// The manager would show the name that it gives. It has to be asked for in any case.
-    fn handler_info(&mut self) -> Result<(), SessionError> {
+    /// The manager would show the name that it gives. A handler need not have one.
+    fn handler_info(&mut self, handler: &ISyncMgrSynchronize) -> Result<(), SessionError> {
         let mut info = null_mut();
+        self.begin(Call::GetHandlerInfo);
         // SAFETY: there is a place for the pointer.
-        let answer = ours(unsafe { self.handler.GetHandlerInfo(&raw mut info) });
+        let answer = ours(unsafe { handler.GetHandlerInfo(&raw mut info) });
+        if answer == Hresult::E_NOTIMPL {
+            return Ok(());
+        }
         if !answer.is_success() || info.is_null() {
             return Err(self.failed(Call::GetHandlerInfo, failure_of(answer)));
         }
@@ -125,10 +246,11 @@ impl NativeRun<'_> {
         Ok(())
     }
 
-    fn enum_items(&self) -> Result<Vec<Item>, SessionError> {
+    fn enum_items(&self, handler: &ISyncMgrSynchronize) -> Result<Vec<Item>, SessionError> {
         let mut pointer: *mut c_void = null_mut();
+        self.begin(Call::EnumItems);
         // SAFETY: there is a place for the pointer.
-        let answer = ours(unsafe { self.handler.EnumSyncMgrItems(&raw mut pointer) });
+        let answer = ours(unsafe { handler.EnumSyncMgrItems(&raw mut pointer) });
         // `S_SYNCMGR_MISSINGITEMS` is a success that comes with an enumerator.
         if !answer.is_success() || pointer.is_null() {
             return Err(self.failed(Call::EnumItems, failure_of(answer)));
@@ -180,6 +302,7 @@ impl NativeRun<'_> {
 
     fn attempts(
         &self,
+        handler: &ISyncMgrSynchronize,
         items: &[Item],
         mut ids: Vec<ItemId>,
         mut retries: u32,
@@ -188,10 +311,10 @@ impl NativeRun<'_> {
             let chosen: Vec<_> =
                 items.iter().filter(|item| ids.contains(&item.id)).cloned().collect();
             self.desk.manager().start(&chosen);
-            if !self.prepare(&ids)? {
+            if !self.prepare(handler, &ids)? {
                 return Ok(Outcome::NeedsUser);
             }
-            let outcome = self.synchronize()?;
+            let outcome = self.synchronize(handler)?;
             self.desk.manager().end_items(None);
             ids.clear();
             if self.cancelled() {
@@ -200,7 +323,7 @@ impl NativeRun<'_> {
             }
             if retries > 0 {
                 retries -= 1;
-                ids = self.show_errors()?;
+                ids = self.show_errors(handler)?;
                 ids.retain(|id| items.iter().any(|item| item.id == *id));
             }
             if ids.is_empty() {
@@ -213,37 +336,36 @@ impl NativeRun<'_> {
     }
 
     /// Whether it is prepared; if not, it needs the user.
-    fn prepare(&self, ids: &[ItemId]) -> Result<bool, SessionError> {
+    fn prepare(&self, handler: &ISyncMgrSynchronize, ids: &[ItemId]) -> Result<bool, SessionError> {
         const CALL: Call = Call::PrepareForSync;
+        self.desk.open();
         let ids: Vec<GUID> = ids.iter().map(|id| convert::guid(id.as_uuid())).collect();
         let count = u32::try_from(ids.len()).unwrap_or(0);
-        let outcome = self.complete(
-            CALL,
-            |hr| hr == Hresult::S_OK,
-            || {
-                // SAFETY: there are as many ids as are said.
-                unsafe { self.handler.PrepareForSync(count, ids.as_ptr(), null_mut(), 0) }
-            },
-        )?;
-        match outcome.outcome {
+        let prepare = || {
+            // SAFETY: there are as many ids as are said.
+            unsafe { handler.PrepareForSync(count, ids.as_ptr(), null_mut(), 0) }
+        };
+        match self.complete(handler, CALL, |hr| hr == Hresult::S_OK, prepare)?.outcome {
             Hresult::S_OK => Ok(true),
-            other if other.is_success() => Ok(false),
-            failure => Err(self.failed(CALL, failure)),
+            Hresult::S_FALSE => Ok(false),
+            // A manager goes no further after any other success either.
+            other => Err(self.failed(CALL, other)),
         }
     }
 
     /// What its completion carried. Some handlers fail with their items, and all have ended then.
-    fn synchronize(&self) -> Result<Hresult, SessionError> {
+    fn synchronize(&self, handler: &ISyncMgrSynchronize) -> Result<Hresult, SessionError> {
         const CALL: Call = Call::Synchronize;
         let synchronize = || {
             // SAFETY: there need be no window.
-            unsafe { self.handler.Synchronize(null_mut()) }
+            unsafe { handler.Synchronize(null_mut()) }
         };
-        Ok(self.complete(CALL, |hr| hr == Hresult::S_OK, synchronize)?.outcome)
+        Ok(self.complete(handler, CALL, |hr| hr == Hresult::S_OK, synchronize)?.outcome)
     }
 
     /// Asks about each error that can tell more, and gathers what is to be done once more.
-    fn show_errors(&self) -> Result<Vec<ItemId>, SessionError> {
+    fn show_errors(&self, handler: &ISyncMgrSynchronize) -> Result<Vec<ItemId>, SessionError> {
+        const CALL: Call = Call::ShowError;
         let errors = self.desk.manager().errors_to_show();
         let mut retry = Vec::new();
         for error in errors {
@@ -253,9 +375,10 @@ impl NativeRun<'_> {
             let id = convert::guid(error.as_uuid());
             let show = || {
                 // SAFETY: there need be no window, and the id lives until the call returns.
-                unsafe { self.handler.ShowError(null_mut(), &raw const id) }
+                unsafe { handler.ShowError(null_mut(), &raw const id) }
             };
-            retry.extend(self.complete(Call::ShowError, Hresult::is_success, show)?.retry);
+            self.desk.open_log();
+            retry.extend(self.complete(handler, CALL, Hresult::is_success, show)?.retry);
         }
         Ok(retry)
     }
@@ -264,55 +387,47 @@ impl NativeRun<'_> {
     /// completion the answer is the outcome.
     fn complete(
         &self,
+        handler: &ISyncMgrSynchronize,
         call: Call,
         completes: impl FnOnce(Hresult) -> bool,
         make: impl FnOnce() -> HRESULT,
     ) -> Result<Completion, SessionError> {
         let came =
             self.desk.expect(call).ok_or_else(|| self.failed(call, Hresult::E_OUTOFMEMORY))?;
+        self.begin(call);
         let answer = ours(make());
         if !completes(answer) {
             // A completion may have come all the same; it does not count.
             self.desk.take();
+            self.desk.close();
             return Ok(Completion { outcome: answer, retry: Vec::new() });
         }
-        self.wait(call, &came)?;
+        while !came.wait(LOOK) {
+            if self.desk.is_abandoned() {
+                return Err(self.failed(call, Hresult::E_UNEXPECTED));
+            }
+            let pushes = {
+                let mut manager = self.desk.manager();
+                manager.flush_due();
+                manager.take_pushes()
+            };
+            // There are no other times at which a handler may be told.
+            if call == Call::PrepareForSync || call == Call::Synchronize {
+                self.push(handler, pushes);
+            }
+        }
         let completion = self.desk.take();
         Ok(completion.unwrap_or(Completion { outcome: Hresult::E_UNEXPECTED, retry: Vec::new() }))
     }
 
-    /// Waits for a completion, and tells the handler meanwhile what was cancelled.
-    fn wait(&self, call: Call, came: &Event) -> Result<(), SessionError> {
-        while !came.wait(LOOK) {
-            let (pushes, killed) = {
-                let mut manager = self.desk.manager();
-                manager.flush_due();
-                (manager.take_pushes(), manager.is_killed())
-            };
-            if killed {
-                self.desk.take();
-                let (plugin, reason) = (self.name.clone(), StopReason::Killed);
-                return Err(SessionError::Ended { plugin, call, reason, limit: None });
-            }
-            let told = match call {
-                Call::PrepareForSync | Call::Synchronize => pushes,
-                // There are no other times at which a handler may be told.
-                Call::Initialize
-                | Call::GetHandlerInfo
-                | Call::EnumItems
-                | Call::SetItemStatus
-                | Call::ShowError
-                | Call::GetProperties
-                | Call::SetProperties => Vec::new(),
-            };
-            for (item, status) in told {
-                let id = item.map_or(GUID_NULL, |item| convert::guid(item.as_uuid()));
-                // SAFETY: the id lives until the call returns. What a handler thinks of it does
-                // not matter: it hears the same from its next report.
-                let _ = unsafe { self.handler.SetItemStatus(&raw const id, status as u32) };
-            }
+    /// Tells the handler what was cancelled.
+    fn push(&self, handler: &ISyncMgrSynchronize, pushes: Vec<(Option<ItemId>, Status)>) {
+        for (item, status) in pushes {
+            let id = item.map_or(GUID_NULL, |item| convert::guid(item.as_uuid()));
+            // SAFETY: the id lives until the call returns. What a handler thinks of it does not
+            // matter: it hears the same from its next report.
+            let _ = unsafe { handler.SetItemStatus(&raw const id, status as u32) };
         }
-        Ok(())
     }
 
     fn cancelled(&self) -> bool {

@@ -173,6 +173,7 @@ fn bad_error(error: &SessionError) -> Option<String> {
         | SessionError::Ended { .. }
         | SessionError::Denied { .. }
         | SessionError::Native { .. }
+        | SessionError::NativeExit { .. }
         | SessionError::OutOfOrder { .. }
         | SessionError::Dead { .. }
         | SessionError::UnknownItem { .. }

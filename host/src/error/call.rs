@@ -1,6 +1,6 @@
 //! What a plugin is asked for.
 
-/// A call of the exported interface.
+/// A call of the exported interface, or one that only native handlers have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
     /// `initialize`
@@ -21,11 +21,17 @@ pub enum Call {
     GetProperties,
     /// `set-properties`
     SetProperties,
+    /// Making the object of a native handler.
+    Create,
+    /// `SetProgressCallback` of a native handler.
+    SetProgressCallback,
+    /// `Release` of a native handler.
+    Release,
 }
 
 impl Call {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Initialize,
         Self::GetHandlerInfo,
         Self::EnumItems,
@@ -35,9 +41,12 @@ impl Call {
         Self::ShowError,
         Self::GetProperties,
         Self::SetProperties,
+        Self::Create,
+        Self::SetProgressCallback,
+        Self::Release,
     ];
 
-    /// The name in the WIT.
+    /// The name in the WIT, or in its style.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Initialize => "initialize",
@@ -49,6 +58,9 @@ impl Call {
             Self::ShowError => "show-error",
             Self::GetProperties => "get-properties",
             Self::SetProperties => "set-properties",
+            Self::Create => "create",
+            Self::SetProgressCallback => "set-progress-callback",
+            Self::Release => "release",
         }
     }
 }

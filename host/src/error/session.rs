@@ -78,8 +78,9 @@ pub enum SessionError {
         /// What it was denied.
         denial: Denial,
     },
-    /// A handler that is no plugin answered with a failure.
-    #[error("{plugin}: {call} failed: {hresult}")]
+    /// A handler that is no plugin answered with a failure, or with a success that has no meaning
+    /// there.
+    #[error("{plugin}: {call} {}", answered(*hresult))]
     Native {
         /// The handler's name.
         plugin: String,
@@ -87,6 +88,16 @@ pub enum SessionError {
         call: Call,
         /// What it answered.
         hresult: Hresult,
+    },
+    /// A handler that is no plugin ended the process that it ran in.
+    #[error(
+        "{plugin}: the handler ended its process with status 0x{status:08X} before the run was over"
+    )]
+    NativeExit {
+        /// The handler's name.
+        plugin: String,
+        /// The exit status of the process. That of a crash is the exception's code.
+        status: u32,
     },
     /// The embedder called out of order.
     #[error("{plugin}: {call} cannot be called {when}")]
@@ -139,6 +150,7 @@ impl SessionError {
             Self::Ended { reason, .. } => reason.code(),
             Self::Denied { .. } => StopReason::Denied.code(),
             Self::Native { .. } => "native-error",
+            Self::NativeExit { .. } => "native-exit",
             Self::OutOfOrder { .. } => "session-out-of-order",
             Self::Dead { .. } => "session-dead",
             Self::UnknownItem { .. } => "session-unknown-item",
@@ -157,6 +169,7 @@ impl SessionError {
             | Self::Ended { .. }
             | Self::Denied { .. }
             | Self::Native { .. }
+            | Self::NativeExit { .. }
             | Self::OutOfOrder { .. }
             | Self::Dead { .. }
             | Self::UnknownItem { .. }
@@ -173,6 +186,7 @@ impl SessionError {
             Self::Plugin { .. }
             | Self::BadData { .. }
             | Self::Native { .. }
+            | Self::NativeExit { .. }
             | Self::OutOfOrder { .. }
             | Self::Dead { .. }
             | Self::UnknownItem { .. }
@@ -207,6 +221,7 @@ impl SessionError {
             | Self::Plugin { .. }
             | Self::BadData { .. }
             | Self::Native { .. }
+            | Self::NativeExit { .. }
             | Self::OutOfOrder { .. }
             | Self::Dead { .. }
             | Self::UnknownItem { .. }
@@ -217,6 +232,14 @@ impl SessionError {
     /// What the native completion of the call carries.
     pub const fn hresult(&self) -> Hresult {
         hresult::from_session_error(self)
+    }
+}
+
+/// What a native handler answered where only `S_OK` goes on.
+fn answered(hresult: Hresult) -> String {
+    match hresult.is_success() {
+        true => format!("answered {hresult} instead of S_OK"),
+        false => format!("failed: {hresult}"),
     }
 }
 

@@ -48,6 +48,8 @@ static ULONG WINAPI release(ISyncMgrSynchronize *iface)
     LONG references = InterlockedDecrement(&handler->references);
 
     if (references == 0) {
+        if (handler->run->mode == MODE_RELEASE_HANGS)
+            Sleep(INFINITE);
         run_detach(handler->run);
         run_release(handler->run);
         free(handler);
@@ -78,9 +80,11 @@ static HRESULT WINAPI initialize(ISyncMgrSynchronize *iface, DWORD reserved, DWO
 
 static HRESULT WINAPI get_handler_info(ISyncMgrSynchronize *iface, LPSYNCMGRHANDLERINFO *info)
 {
-    (void)iface;
     if (info == NULL)
         return E_POINTER;
+    *info = NULL;
+    if (handler_of(iface)->run->mode == MODE_NAMELESS)
+        return E_NOTIMPL;
     *info = CoTaskMemAlloc(sizeof **info);
     if (*info == NULL)
         return E_OUTOFMEMORY;
@@ -208,6 +212,8 @@ static HRESULT WINAPI do_synchronize(ISyncMgrSynchronize *iface, HWND parent)
         return E_UNEXPECTED;
     if (handler->run->mode == MODE_SYNC_FAILS)
         return E_FAIL;
+    if (handler->run->mode == MODE_HANGS)
+        Sleep(INFINITE);
     return worker_start(handler->run, JOB_SYNCHRONIZE, &GUID_NULL);
 }
 

@@ -31,6 +31,22 @@ static const WCHAR *const names[] = {
     [MODE_QUESTION] = L"question",
     /* Shows a dialog if EnableModeless allows it, and logs what was entered. */
     [MODE_DIALOG] = L"dialog",
+    /* Does everything but complete Synchronize. */
+    [MODE_NEVER] = L"never",
+    /* Synchronize does not return. */
+    [MODE_HANGS] = L"hangs",
+    /* The last Release does not return. */
+    [MODE_RELEASE_HANGS] = L"release-hangs",
+    /* Calls ExitProcess(0) in place of completing. */
+    [MODE_EXITS] = L"exits",
+    /* Calls TerminateProcess with status 0 in place of completing. */
+    [MODE_TERMINATES] = L"terminates",
+    /* Raises an exception that nothing handles in place of completing. */
+    [MODE_CRASHES] = L"crashes",
+    /* Reports failures after it has completed. */
+    [MODE_LATE] = L"late",
+    /* GetHandlerInfo returns E_NOTIMPL. */
+    [MODE_NAMELESS] = L"nameless",
 };
 
 bool mode_read(enum mode *mode)

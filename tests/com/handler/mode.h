@@ -19,7 +19,15 @@ enum mode {
     MODE_SILENT,
     MODE_COOKIE,
     MODE_QUESTION,
-    MODE_DIALOG
+    MODE_DIALOG,
+    MODE_NEVER,
+    MODE_HANGS,
+    MODE_RELEASE_HANGS,
+    MODE_EXITS,
+    MODE_TERMINATES,
+    MODE_CRASHES,
+    MODE_LATE,
+    MODE_NAMELESS
 };
 
 /* Reads the variable; false when it names no mode. */

@@ -126,6 +126,33 @@ static DWORD synchronize_item(const struct task *task)
     return SYNCMGRSTATUS_SUCCEEDED;
 }
 
+/* What a handler does that does not come to its end. False if this one does. */
+static bool end_otherwise(struct run *run)
+{
+    switch (run->mode) {
+    case MODE_NEVER:
+        return true;
+    case MODE_EXITS:
+        ExitProcess(0);
+    case MODE_TERMINATES:
+        TerminateProcess(GetCurrentProcess(), 0);
+        return true;
+    case MODE_CRASHES:
+        RaiseException(EXCEPTION_ACCESS_VIOLATION, 0, 0, NULL);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void report_late(struct run *run, ISyncMgrSynchronizeCallback *callback)
+{
+    struct task task = {.run = run, .callback = callback, .item = &run->items[0].id};
+
+    report_status(&task, SYNCMGRSTATUS_FAILED);
+    log_gamma(&task);
+}
+
 void synchronize(struct run *run, ISyncMgrSynchronizeCallback *callback)
 {
     for (size_t i = 0; i < run->count && !run_is_detached(run); i++) {
@@ -141,7 +168,11 @@ void synchronize(struct run *run, ISyncMgrSynchronizeCallback *callback)
         }
         report_status(&task, synchronize_item(&task));
     }
+    if (end_otherwise(run))
+        return;
     run_end(run);
     if (!run_is_detached(run))
         ISyncMgrSynchronizeCallback_SynchronizeCompleted(callback, S_OK);
+    if (run->mode == MODE_LATE)
+        report_late(run, callback);
 }

@@ -107,6 +107,15 @@ pub(crate) fn running(told: &mut Told) -> Result<()> {
         call: Call::Synchronize,
         hresult: Hresult::E_ACCESSDENIED,
     });
+    told.error(SessionError::Native {
+        plugin: "Offline Files".to_owned(),
+        call: Call::PrepareForSync,
+        hresult: Hresult::S_SYNCMGR_CANCELALL,
+    });
+    told.error(SessionError::NativeExit {
+        plugin: "Offline Files".to_owned(),
+        status: 0xC000_0005,
+    });
 
     let mut session = Script::new("a").on("get-properties", "panic text=no").start(Discard)?;
     let errors = session.block_on(async |session| {

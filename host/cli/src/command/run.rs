@@ -3,11 +3,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
+#[cfg(windows)]
+use syncmgr_com::native::NativeOptions;
 use syncmgr_host::sink::{JsonLines, Progress, Sink};
 use syncmgr_host::{
     Description, ErrorDetail, ErrorId, Item, Limits, LogEntry, OutputHook, ProgressResponse,
     Question, Report, RunRequest, Selection, SessionOptions, SyncEvent, Trigger,
 };
+#[cfg(windows)]
+use syncmgr_host::{Outcome, SessionError};
 use syncmgr_kit::{Recorder, RecordingHead};
 
 use crate::args::{self, OnDeath, Run};
@@ -16,6 +20,8 @@ use crate::escape::escape;
 use crate::exit::{self, Exit, UsageError};
 use crate::interrupt::Interrupts;
 use crate::job::{Job, registrations};
+#[cfg(windows)]
+use crate::native::Ended;
 use crate::quarantine::Quarantine;
 use crate::second_line::confined;
 use crate::sink::{Bars, Lines, print_to_stderr, show_output, summary};
@@ -153,12 +159,27 @@ fn run_all(args: &Run, interrupts: &Interrupts) -> anyhow::Result<Exit> {
 fn run_native(clsid: &str, args: &Run, interrupts: &Interrupts) -> anyhow::Result<Exit> {
     let clsid = uuid::Uuid::try_parse(clsid)
         .map_err(|error| UsageError(format!("`{clsid}` is not a class id: {error}")))?;
-    let request = request(args)?;
-    let handler = crate::native::Handler::create(clsid)?;
-    let cancel = interrupts.cancel_handle();
-    let json_bytes = Limits::default().json_bytes;
-    let report = watch(args, json_bytes, |sink, _hook| Ok(handler.run(cancel, sink, &request)))?;
-    Ok(Exit::of_report(&report))
+    let limits = crate::native::limits(&args.given.limits)?;
+    let (request, json_bytes) = (request(args)?, limits.json_bytes);
+    if args.supervised {
+        let options = NativeOptions {
+            cancel: interrupts.cancel_handle(),
+            limits,
+            ..NativeOptions::default()
+        };
+        let run = |sink, _hook| crate::native::run(clsid, options, sink, &request);
+        let report = watch(args, json_bytes, run);
+        crate::native::leave(Exit::settle(report.map(|report| Exit::of_report(&report))));
+    }
+    match crate::native::supervise()? {
+        Ended::Finished(exit) => Ok(exit),
+        Ended::ByHandler(status) => {
+            let plugin = crate::native::class_name(clsid);
+            let error = SessionError::NativeExit { plugin: plugin.clone(), status };
+            let report = Report::without_items(&plugin, Outcome::Failed(error));
+            Ok(Exit::of_report(&watch(args, json_bytes, |_sink, _hook| Ok(report))?))
+        }
+    }
 }
 
 #[cfg(not(windows))]
