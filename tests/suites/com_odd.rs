@@ -195,7 +195,9 @@ fn a_completion_that_wants_a_retry_without_naming_items_is_a_completion() {
         Hresult(unsafe { callback.ShowErrorCompleted(retry, u32::MAX, null()) }.0.cast_unsigned())
     });
     let ran = run(ERROR, hook, NativeOptions::default(), Recorder::new());
-    assert!(matches!(ran.report.outcome, Outcome::Completed), "{ran:?}");
+    // The failure of its item, as before. Nothing is retried.
+    assert_eq!(ran.report.hresult(), Hresult::E_FAIL, "{ran:?}");
+    assert!(!ran.abandoned);
 }
 
 /// Reports a status of the item `a`, and answers what was answered.
