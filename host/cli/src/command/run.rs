@@ -167,8 +167,9 @@ fn run_native(clsid: &str, args: &Run, interrupts: &Interrupts) -> anyhow::Resul
             limits,
             ..NativeOptions::default()
         };
-        let run = |sink, _hook| crate::native::run(clsid, options, sink, &request);
-        let report = watch(args, json_bytes, run);
+        let report = watch(args, json_bytes, |sink, _hook| {
+            crate::native::run(clsid, options, sink, &request)
+        });
         crate::native::leave(Exit::settle(report.map(|report| Exit::of_report(&report))));
     }
     match crate::native::supervise()? {
