@@ -445,7 +445,7 @@ fn the_event_and_the_cookie_reach_the_plugin() -> Result<()> {
         let class = "6295df40-0000-11d1-8707-00c04fd93327";
         home.run(&["run", "--clsid", class])?.expect(2, "on Windows only")?;
     }
-    home.run(&["run"])?.expect(2, "no plugin was named")?;
+    home.run(&["run"])?.expect(2, "in the folder of a project")?;
     Ok(())
 }
 
