@@ -4,6 +4,8 @@ wit_bindgen::generate!({
         package syncmgr:sdk;
         world sdk {
             include syncmgr:plugin/imports@0.1.0;
+            // The linker takes what the standard library imports for this version of it.
+            include wasi:cli/imports@0.2.12;
             export syncmgr:plugin/synchronize@0.1.0;
         }
     ",

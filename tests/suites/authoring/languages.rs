@@ -112,7 +112,7 @@ fn requests_are_added_to_any_component() -> Result<()> {
     // Other requests take the place of those that are there.
     requests("[settings]\nmode = \"how\"\n[allow]\nwall-clock = \"when\"\n")?;
     home.run("", &embed)?.expect(0, "wrote hello.wasm")?;
-    ensure!(requested()? == ["wall-clock", "mode"], "{:?}", requested()?);
+    ensure!(requested()? == ["mode", "wall-clock"], "{:?}", requested()?);
     let other = [&embed[..], &["--output", "other.wasm"]].concat();
     home.run("", &other)?.expect(0, "wrote other.wasm")?;
     ensure!(fs::read(&component)? == fs::read(home.path("other.wasm"))?);
