@@ -29,6 +29,7 @@ mod special_names;
 mod threads;
 mod usage;
 
+use std::borrow::Cow;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Weak};
@@ -49,7 +50,7 @@ pub(crate) use usage::{ENTRY_BYTES, FileIdentity, MAX_LINKED, measure};
 
 /// Entries that one call of `next` returns at most.
 const PAGE_ENTRIES: usize = 1024;
-/// Files that one call of `flush-files` flushes at most.
+/// Files that one call of `flush-files` flushes at most, and directories one of `flush-directories`.
 const FLUSHED_FILES: usize = 1024;
 
 /// A listing in progress.
@@ -97,7 +98,26 @@ fn failure(error: &io::Error, what: &str) -> types::Error {
         _ if system::is_link_in_the_way(error) => ErrorCode::Changed,
         _ => ErrorCode::InputOutput,
     };
-    convert::wit_error(code, format!("{what}: {error}"))
+    convert::wit_error(code, format!("{what}: {}", words(error)))
+}
+
+/// The reason and, where there is one, the remedy. Else what the system says.
+#[allow(clippy::wildcard_enum_match_arm, reason = "the enumeration is open")]
+fn words(error: &io::Error) -> Cow<'static, str> {
+    Cow::Borrowed(match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "permission denied; check its owner, permissions and flags, and those of its directory"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => "read-only file system; mount it for writing",
+        io::ErrorKind::StorageFull => "no space left on the device; make room",
+        io::ErrorKind::QuotaExceeded => "disk quota exceeded; make room, or raise the quota",
+        io::ErrorKind::FileTooLarge => "file too large for the file system or for `ulimit -f`",
+        io::ErrorKind::AlreadyExists => "there is an entry of this name already",
+        io::ErrorKind::DirectoryNotEmpty => "the directory is not empty",
+        io::ErrorKind::CrossesDevices => "it would have to move to another file system",
+        io::ErrorKind::Unsupported => "the file system does not support this",
+        _ => return Cow::Owned(error.to_string()),
+    })
 }
 
 fn refuse<T>(code: ErrorCode, message: String) -> Result<T, types::Error> {
@@ -240,30 +260,68 @@ impl wit::Host for Waiting<'_> {
         files: Vec<Resource<File>>,
     ) -> wasmtime::Result<Vec<Result<(), types::Error>>> {
         self.enter("flush-files")?;
-        let mut flushed = Vec::with_capacity(files.len().min(FLUSHED_FILES));
-        let mut writable = Vec::with_capacity(files.len().min(FLUSHED_FILES));
-        for (index, file) in files.iter().enumerate() {
-            let file = self.table.get(file)?;
-            flushed.push(match index < FLUSHED_FILES {
-                true => file.writable(),
-                false => {
-                    refuse(ErrorCode::InvalidArgument, "1,024 files came before it".to_owned())
-                }
-            });
-            if let Some(Ok(())) = flushed.last() {
-                writable.push(Arc::clone(&file.file));
-            }
-        }
+        let admit = |file| {
+            let file: &File = self.table.get(file)?;
+            Ok((file.writable(), Arc::clone(&file.file)))
+        };
+        let admitted = admit_first(&files, admit)?;
+        self.flush_admitted(admitted, "flushing a file", |file| file.sync_all())
+    }
+
+    fn flush_directories(
+        &mut self,
+        directories: Vec<Resource<Directory>>,
+    ) -> wasmtime::Result<Vec<Result<(), types::Error>>> {
+        self.enter("flush-directories")?;
+        let admit = |directory| {
+            let directory: &Directory = self.table.get(directory)?;
+            Ok((directory.writable(), Arc::clone(&directory.handle)))
+        };
+        let admitted = admit_first(&directories, admit)?;
+        self.flush_admitted(admitted, "flushing a directory", |handle| handle.flush())
+    }
+}
+
+/// What is to be flushed, or why it is not.
+type Admitted<T> = Vec<Result<T, types::Error>>;
+
+/// Admits as many resources as one call flushes at most.
+fn admit_first<R, T>(
+    resources: &[Resource<R>],
+    admit: impl Fn(&Resource<R>) -> wasmtime::Result<(Result<(), types::Error>, T)>,
+) -> wasmtime::Result<Admitted<T>> {
+    let mut admitted = Vec::with_capacity(resources.len().min(FLUSHED_FILES));
+    for (index, resource) in resources.iter().enumerate() {
+        let (allowed, opened) = admit(resource)?;
+        admitted.push(match index < FLUSHED_FILES {
+            true => allowed.map(|()| opened),
+            false => refuse(ErrorCode::InvalidArgument, "1,024 came before it".to_owned()),
+        });
+    }
+    Ok(admitted)
+}
+
+impl Waiting<'_> {
+    /// Flushes what was admitted, and answers for each.
+    fn flush_admitted<T: Send + Sync>(
+        &mut self,
+        admitted: Admitted<T>,
+        what: &str,
+        flush: impl Fn(&T) -> io::Result<()> + Sync,
+    ) -> wasmtime::Result<Vec<Result<(), types::Error>>> {
+        let open: Vec<&T> = admitted.iter().flatten().collect();
         let watch = Arc::clone(&self.watch);
-        let mut done = flush::flush_all(&writable, || watch.ended().is_none()).into_iter();
+        let done = flush::flush_all(&open, || watch.ended().is_none(), |one| flush(one));
+        let mut done = done.into_iter();
         self.check_ended()?;
-        for outcome in flushed.iter_mut().filter(|outcome| outcome.is_ok()) {
-            *outcome = match done.next().flatten() {
-                Some(done) => done.map_err(|error| failure(&error, "flushing a file")),
-                None => refuse(ErrorCode::Failed, "the file was not flushed".to_owned()),
-            };
-        }
-        Ok(flushed)
+        let answer = |admitted: Result<T, types::Error>| match admitted {
+            Ok(_) => match done.next().flatten() {
+                Some(done) => done.map_err(|error| failure(&error, what)),
+                None => refuse(ErrorCode::Failed, "it was not flushed".to_owned()),
+            },
+            Err(error) => Err(error),
+        };
+        Ok(admitted.into_iter().map(answer).collect())
     }
 }
 

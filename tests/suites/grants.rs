@@ -333,3 +333,22 @@ fn flushing_several_files_answers_for_each_of_them() -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn flushing_several_directories_answers_for_each_of_them() -> anyhow::Result<()> {
+    for (access, count, answers) in [
+        (Access::ReadWrite, 0, ""),
+        (Access::ReadWrite, 1, "Ok(()) 1"),
+        (Access::ReadWrite, 100, "Ok(()) 100"),
+        (Access::ReadWrite, 2_000, "Ok(()) 1024, Err(ErrorCode::InvalidArgument) 976"),
+        (Access::ReadOnly, 2, "Err(ErrorCode::AccessDenied) 2"),
+    ] {
+        let home = tempfile::tempdir()?;
+        let options = synchronize(&format!("flush-directories name=docs count={count}"))
+            .grant(Grant::new("docs", home.path(), access)?);
+        let ran = run(&conformance::script::plugin(), options)?;
+        let expected = format!("flush-directories: {answers}");
+        assert_eq!(ran.said_in_synchronize(), [expected], "{:?}", ran.report);
+    }
+    Ok(())
+}

@@ -217,6 +217,7 @@ fn a_run_comes_back_though_a_system_call_does_not() -> anyhow::Result<()> {
     for (blocking, commands) in [
         ("open-storage", "locks count=1"),
         ("flush-files", "flush count=2"),
+        ("flush-directories", "flush-directories count=2"),
         ("copy-files", "copies from=storage to=storage files=none"),
         ("wasi:filesystem open-at", "write path=/storage/x text=y"),
         ("wasi:filesystem write-via-stream", "write path=/storage/x text=y"),

@@ -212,6 +212,7 @@ fn files(command: &str, arguments: &Arguments<'_>) -> std::io::Result<String> {
         }
         "copies" => return Ok(copies(arguments)),
         "flush" => return Ok(flush(arguments.number("count").unwrap_or(0_usize))),
+        "flush-directories" => return Ok(flush_directories(arguments)),
         "hoard" => {
             let count = arguments.number("count").unwrap_or(0_u32);
             let held: Vec<_> = (0..count).map_while(|_| std::fs::File::open(&path).ok()).collect();
@@ -293,7 +294,23 @@ fn flush(count: usize) -> String {
     let written = storage.create_file("flushed").expect("it is new");
     let read = storage.open_file("flushed").expect("it is there");
     let files: Vec<_> = iter::once(&read).chain(iter::repeat(&written)).take(count).collect();
-    let flushed = directories::flush_files(&files).into_iter();
+    tell_flushed(directories::flush_files(&files))
+}
+
+/// Flushes the storage, or a directory that is granted under a name, again and again.
+fn flush_directories(arguments: &Arguments<'_>) -> String {
+    let opened = match arguments.get("name") {
+        Some(name) => directories::open_grant(&name),
+        None => directories::open_storage(),
+    };
+    let directory = opened.expect("it is there");
+    let count = arguments.number("count").unwrap_or(0_usize);
+    let all: Vec<_> = iter::repeat(&directory).take(count).collect();
+    tell_flushed(directories::flush_directories(&all))
+}
+
+fn tell_flushed(flushed: Vec<Result<()>>) -> String {
+    let flushed = flushed.into_iter();
     let answers: Vec<_> = flushed.map(|one| one.map_err(|error| error.code)).collect();
     let rows = answers.chunk_by(|one, other| one == other);
     rows.map(|row| format!("{:?} {}", row[0], row.len())).collect::<Vec<_>>().join(", ")
@@ -414,7 +431,7 @@ fn run(export: &str) -> Result<()> {
             }
             "fill" | "append" | "resize" | "truncate" | "rewrite" | "rename" | "link"
             | "nameless" | "names" | "streams" | "listings" | "locks" | "remove" | "rmdir"
-            | "mkdir" | "touch" | "hoard" | "flush" | "copies" | "lock" => {
+            | "mkdir" | "touch" | "hoard" | "flush" | "flush-directories" | "copies" | "lock" => {
                 let outcome = files(command, &arguments);
                 let outcome = outcome.unwrap_or_else(|error| format!("{:?}", error.kind()));
                 say(&format!("{command}: {outcome}"));

@@ -20,7 +20,7 @@ type Answer<T> = Result<T, wit::Error>;
 const PAGE: usize = 1_024;
 /// What one call reads at most.
 const READ_BYTES: u32 = 1 << 20;
-/// Files that one call flushes at most.
+/// Files or directories that one call flushes at most.
 const FLUSHED_FILES: usize = 1_024;
 /// Files that one call copies at most.
 const COPIED_FILES: usize = 1_024;
@@ -76,6 +76,16 @@ pub(crate) fn flush_files(files: &[&File]) -> Vec<Answer<()>> {
         (Ok(()), true) => file.sync(),
     };
     files.iter().enumerate().map(flush).collect()
+}
+
+pub(crate) fn flush_directories(directories: &[&Directory]) -> Vec<Answer<()>> {
+    let entered = desk::enter("flush-directories");
+    let flush = |index: usize| match (&entered, index < FLUSHED_FILES) {
+        (Err(error), _) => Err(error.clone()),
+        (Ok(()), false) => refuse(ErrorCode::InvalidArgument, "these are too many directories"),
+        (Ok(()), true) => Ok(()),
+    };
+    (0..directories.len()).map(flush).collect()
 }
 
 pub(crate) struct CopyRequest<'a> {
