@@ -200,8 +200,24 @@ impl Pair {
     pub fn findable(&self) -> anyhow::Result<BTreeSet<Vec<u8>>> {
         let mut all = trees::read(self.home.path())?;
         // What the plugin remembers is nobody's content.
-        all.retain(|path, _| !path.ends_with(".state") && !path.ends_with(".state.new"));
+        let is_memory = |path: &str| {
+            [".state", ".state.new", ".state.modes"].iter().any(|end| path.ends_with(end))
+        };
+        all.retain(|path, _| !is_memory(path));
         Ok(trees::contents(&all))
+    }
+
+    /// What a run keeps only while it works, wherever that is: temporary copies, a state that is not
+    /// complete, and the note about permissions.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn unfinished(&self) -> anyhow::Result<Vec<String>> {
+        let is_unfinished = |path: &String| {
+            let is_note = path.ends_with(".state.new") || path.ends_with(".state.modes");
+            path.contains(".syncmgr-tmp-") || is_note
+        };
+        Ok(trees::read(self.home())?.into_keys().filter(is_unfinished).collect())
     }
 
     /// What of these contents cannot be found any more, shortened.

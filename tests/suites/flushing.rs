@@ -5,9 +5,11 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, SystemTime};
 
-use conformance::folder::{Pair, only_item, work};
-use syncmgr_host::{CancelHandle, Limits, Status};
+use conformance::folder::{self, Pair, only_item, work};
+use syncmgr_host::sink::{Recorded, Recorder};
+use syncmgr_host::{CancelHandle, Limits, RunRequest, Status};
 
 /// Bytes from which on copies do not wait for more of them.
 const BATCH_BYTES: usize = 8 << 20;
@@ -177,6 +179,119 @@ fn what_was_copied_before_a_cancellation_stays() -> anyhow::Result<()> {
             assert_eq!(only_item(&pair.sync()?)?.status, Status::Succeeded);
             check_whole(&pair)?;
         }
+    }
+    Ok(())
+}
+
+#[test]
+fn directories_are_flushed_together() -> anyhow::Result<()> {
+    for (durable, files) in [("true", 2_000), ("false", 100)] {
+        let pair = pair(files, 10)?.set("durable", durable);
+        let (together, alone) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (report, _) = pair.sync_disturbed({
+            let (together, alone) = (together.clone(), alone.clone());
+            move |_, call| {
+                together.fetch_add(usize::from(call == "flush-directories"), SeqCst);
+                alone.fetch_add(usize::from(call == "directory.flush"), SeqCst);
+                Ok(())
+            }
+        })?;
+        assert_eq!(only_item(&report)?.status, Status::Succeeded, "{report:?}");
+        let is_durable = durable == "true";
+        assert_eq!(together.load(SeqCst) > 0, is_durable, "durable={durable}");
+        // The storage, for the state.
+        assert_eq!(alone.load(SeqCst), usize::from(is_durable), "durable={durable}");
+        check_whole(&pair)?;
+    }
+    Ok(())
+}
+
+/// Longer than flushing goes on after a cancellation.
+const TOO_LONG: Duration = Duration::from_millis(400);
+
+#[test]
+fn who_cancels_while_directories_are_flushed_waits_for_few_of_them() -> anyhow::Result<()> {
+    let pair = pair(5_000, 10)?;
+    let hour = Duration::from_secs(3600);
+    for number in 0..5_000 {
+        // Old enough to be recognised without being read.
+        let place = pair.left().join(format!("d{}/f{number}", number / 50));
+        let file = fs::File::options().write(true).open(place)?;
+        file.set_modified(SystemTime::now() - hour)?;
+    }
+    let (cancel, recorder) = (CancelHandle::new(), Recorder::new());
+    let calls = Arc::new(AtomicUsize::new(0));
+    let options = pair.options()?.cancel_handle(cancel.clone()).host_call_hook(Arc::new({
+        let calls = calls.clone();
+        move |call| {
+            if call == "flush-directories" {
+                calls.fetch_add(1, SeqCst);
+                cancel.cancel_all();
+                std::thread::sleep(TOO_LONG);
+            }
+            true
+        }
+    }));
+    let request = RunRequest::default();
+    let report = folder::plugin().run_blocking(options, recorder.clone(), &request)?;
+    let item = only_item(&report)?;
+    assert_eq!(item.status, Status::Stopped, "{report:?}");
+    assert!(item.text.starts_with("5000 copied, 100 directories, "), "{}", item.text);
+    assert!(item.text.ends_with(" left for the next run"), "{}", item.text);
+    assert_eq!(calls.load(SeqCst), 2, "one more, and no third");
+    let texts: Vec<_> = recorder
+        .recorded()
+        .into_iter()
+        .filter_map(|recorded| match recorded {
+            Recorded::Progress { reported, .. } => reported.status_text,
+            Recorded::Started(_)
+            | Recorded::Log(_)
+            | Recorded::LogDeleted(_)
+            | Recorded::Question(_) => None,
+        })
+        .collect();
+    let is_flushing = |text: &String| text == "flushing directory 8 of 101";
+    assert!(texts.iter().any(is_flushing), "{:?}", texts.last());
+
+    // What was not flushed was not taken as synced: it is read again, and nothing else is.
+    let opened = Arc::new(AtomicUsize::new(0));
+    let (report, _) = pair.sync_disturbed({
+        let opened = opened.clone();
+        move |_, call| {
+            opened.fetch_add(usize::from(call == "directory.open-file"), SeqCst);
+            Ok(())
+        }
+    })?;
+    assert_eq!(only_item(&report)?.counts["copied"], 0, "{report:?}");
+    let read_twice = opened.load(SeqCst) / 2;
+    assert!((4_000..5_000).contains(&read_twice), "{read_twice} files are compared");
+    check_whole(&pair)
+}
+
+#[test]
+fn who_cancels_learns_what_was_done() -> anyhow::Result<()> {
+    for (at, expected) in [
+        ("directory.list", "nothing was changed"),
+        ("file.copy-from", "nothing was changed"),
+        ("flush-files", "1 copied, 2 left for the next run"),
+    ] {
+        let pair = pair(0, 0)?;
+        for name in ["a", "b", "c"] {
+            fs::write(pair.left().join(name), vec![b'.'; BATCH_BYTES])?;
+        }
+        let cancel = CancelHandle::new();
+        let options =
+            pair.options()?.cancel_handle(cancel.clone()).host_call_hook(Arc::new(move |call| {
+                if call == at {
+                    cancel.cancel_all();
+                }
+                true
+            }));
+        let report = pair.sync_with(options)?;
+        let item = only_item(&report)?;
+        assert_eq!((item.status, item.text.as_str()), (Status::Stopped, expected), "{at}");
+        pair.sync()?;
+        check_whole(&pair)?;
     }
     Ok(())
 }

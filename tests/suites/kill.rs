@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use conformance::folder::{Pair, only_item, work};
-use conformance::trees;
 use syncmgr_host::Status;
 
 /// Kills in one pair of directories. What it keeps in its trash is read after each of them, so a
@@ -101,10 +100,21 @@ fn edit(pair: &Pair, random: &mut Random, round: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether a run was cut short where it shows: a copy or a state that is not finished.
-fn has_unfinished(pair: &Pair) -> anyhow::Result<bool> {
-    let unfinished = |path: &String| path.contains(".syncmgr-tmp-") || path.ends_with(".state.new");
-    Ok(trees::read(pair.home())?.keys().any(unfinished))
+/// Waits until a side has a temporary copy, but not for long: not every run copies.
+fn wait_for_a_copy(pair: &Pair, patience: Duration) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    while begun.elapsed() < patience {
+        for side in [pair.left(), pair.right()] {
+            for directory in fs::read_dir(&side)? {
+                let entries = fs::read_dir(directory?.path()).into_iter().flatten().flatten();
+                let mut names = entries.map(|entry| entry.file_name());
+                if names.any(|name| name.to_string_lossy().starts_with(".syncmgr-tmp-")) {
+                    return Ok(());
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The next run needs no flag, brings the sides together and leaves nothing unfinished. It takes
@@ -115,7 +125,8 @@ fn recover(pair: &Pair) -> anyhow::Result<()> {
     let [left, right] = pair.trees()?;
     anyhow::ensure!(left.keys().eq(right.keys()), "the names differ: {:?}", report.log);
     anyhow::ensure!(left == right, "the contents differ: {:?}", report.log);
-    anyhow::ensure!(!has_unfinished(pair)?, "something unfinished is left");
+    let unfinished = pair.unfinished()?;
+    anyhow::ensure!(unfinished.is_empty(), "{unfinished:?} is left: {report:?}");
     anyhow::ensure!(work(&pair.sync()?)? == 0, "the run after that has nothing to do");
     Ok(())
 }
@@ -140,13 +151,22 @@ fn killing_it_at_any_moment_loses_nothing_and_the_next_run_converges() -> anyhow
         edit(&pair, &mut random, round)?;
         let existed = pair.findable()?;
         let running = Running::start(&pair)?;
-        std::thread::sleep(whole.mul_f64(random.next(1000) as f64 / 1000.0));
+        let is_timed = round % 3 > 0;
+        if is_timed {
+            std::thread::sleep(whole.mul_f64(random.next(1000) as f64 / 1000.0));
+        } else {
+            // While it copies.
+            wait_for_a_copy(&pair, 4 * whole)?;
+            std::thread::sleep(Duration::from_micros(random.next(400)));
+        }
         let hit = running.kill()?;
-        // Runs differ in length, also because the machine has other work: this way about four
-        // kills of five come in time, whatever it does.
-        whole = whole.mul_f64(if hit { 1.025 } else { 0.9 });
+        if is_timed {
+            // Runs differ in length, also because the machine has other work: this way about four
+            // kills of five come in time, whatever it does.
+            whole = whole.mul_f64(if hit { 1.025 } else { 0.9 });
+        }
         live += u32::from(hit);
-        unfinished += u32::from(has_unfinished(&pair)?);
+        unfinished += u32::from(!pair.unfinished()?.is_empty());
 
         let lost = pair.lost(&existed)?;
         anyhow::ensure!(lost.is_empty(), "round {round}, after the kill: {lost:?}");

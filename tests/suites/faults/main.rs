@@ -153,6 +153,8 @@ fn check_intact(pair: &Pair, report: &Report, existed: &BTreeSet<Vec<u8>>) -> an
     anyhow::ensure!(report.error().is_none(), "it ended by itself: {:?}", report.outcome);
     let lost = pair.lost(existed)?;
     anyhow::ensure!(lost.is_empty(), "lost {lost:?}: {:?}", report.log);
+    let says_nothing = report.log.iter().find(|entry| entry.text.contains(".syncmgr-tmp-"));
+    anyhow::ensure!(says_nothing.is_none(), "a temporary name is shown: {says_nothing:?}");
     for side in pair.trees()? {
         for (path, entry) in side {
             if let Entry::File(content) = entry

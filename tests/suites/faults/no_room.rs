@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::Command;
 
 use conformance::isolation;
-use syncmgr_host::{ErrorCode, Hresult};
+use syncmgr_host::{ErrorCode, Hresult, Limits};
 
 use super::*;
 
@@ -165,5 +165,222 @@ fn edits_need_room_for_one_of_them_where_nothing_is_kept() -> anyhow::Result<()>
     isolation::with_own_mounts(
         "no_room::edits_need_room_for_one_of_them_where_nothing_is_kept",
         room_for_one,
+    )
+}
+
+/// What is on the left, what is changed there, which of it fits, and what does not.
+struct Row {
+    name: &'static str,
+    trash: &'static str,
+    /// Files that are synced while there is room, in pages.
+    before: &'static [(&'static str, usize)],
+    /// Free pages on the right then.
+    room: usize,
+    removed: &'static [&'static str],
+    new: &'static [(&'static str, usize)],
+    /// What is on the right after one run.
+    fits: &'static [&'static str],
+    /// What is said of the rest.
+    said: &'static [&'static str],
+}
+
+const ROWS: &[Row] = &[
+    Row {
+        name: "smaller files go on",
+        trash: "true",
+        before: &[],
+        room: 12,
+        removed: &[],
+        new: &[("a large", 40), ("b", 2), ("c larger", 60), ("d", 3), ("e/f", 1)],
+        fits: &["b", "d", "e", "e/f"],
+        said: &["cannot copy a large to the right: ", "cannot copy c larger to the right: "],
+    },
+    Row {
+        name: "deletions make room where nothing is kept",
+        trash: "false",
+        before: &[("old", 50)],
+        room: 4,
+        removed: &["old"],
+        new: &[("a new", 40), ("b", 1)],
+        fits: &["a new", "b"],
+        said: &[],
+    },
+    Row {
+        name: "replacing makes room where nothing is kept",
+        trash: "false",
+        before: &[("z", 60)],
+        room: 10,
+        removed: &[],
+        new: &[("a", 40), ("z", 2)],
+        fits: &["a", "z"],
+        said: &[],
+    },
+    Row {
+        name: "a deletion that makes no room is done, too",
+        trash: "true",
+        before: &[("old", 50), ("other", 1)],
+        room: 6,
+        removed: &["old"],
+        new: &[("a new", 40)],
+        fits: &["other"],
+        said: &["cannot copy a new to the right: no space left on the device; make room"],
+    },
+];
+
+fn check_row(row: &Row) -> anyhow::Result<()> {
+    let pair = Pair::new()?.moved_into("disk", &["right"]).set("trash", row.trash);
+    let pair = pair.set("max-delete", "any");
+    let disk = Disk::mount(pair.home().join("disk"))?;
+    pair.make_directories()?;
+    let write = |files: &[(&str, usize)], byte: u8| -> anyhow::Result<()> {
+        for (name, pages) in files {
+            let place = pair.left().join(name);
+            fs::create_dir_all(place.parent().context("it has one")?)?;
+            fs::write(place, vec![byte; pages * 4096])?;
+        }
+        Ok(())
+    };
+    write(row.before, b'0')?;
+    pair.sync()?;
+    row.removed.iter().try_for_each(|name| fs::remove_file(pair.left().join(name)))?;
+    write(row.new, b'1')?;
+    anyhow::ensure!(disk.leave(Scarce::Pages, row.room)?, "the disk is too small for this test");
+    let report = pair.sync()?;
+    let item = only_item(&report)?;
+    let log: Vec<_> = report.log.iter().map(|entry| entry.text.as_str()).collect();
+    let [left, right] = pair.trees()?;
+    let fits: Vec<_> = right.keys().filter(|path| !path.contains("ballast")).collect();
+    let fits: Vec<_> = fits.into_iter().filter(|path| path.as_str() != "ballast").collect();
+    anyhow::ensure!(fits == row.fits, "{fits:?}: {log:?}");
+    for path in fits {
+        anyhow::ensure!(left.get(path) == right.get(path), "{path}: {log:?}");
+    }
+    for words in row.said {
+        anyhow::ensure!(log.iter().any(|text| text.starts_with(words)), "{words:?}: {log:?}");
+    }
+    let code = (!row.said.is_empty()).then_some(ErrorCode::NoSpace);
+    anyhow::ensure!(item.code == code, "{report:?}");
+    anyhow::ensure!(pair.unfinished()?.is_empty(), "{log:?}");
+    disk.make_room()?;
+    // What was kept has to go as well.
+    let _ = fs::remove_dir_all(pair.right().join(".syncmgr-trash"));
+    let report = pair.sync()?;
+    anyhow::ensure!(only_item(&report)?.status == Status::Succeeded, "{report:?}");
+    let [left, right] = pair.trees()?;
+    anyhow::ensure!(left == right, "with room: {:?}", report.log);
+    anyhow::ensure!(work(&pair.sync()?)? == 0, "nothing is left to do");
+    Ok(())
+}
+
+#[test]
+fn what_fits_on_a_full_disk_goes_on_and_what_is_deleted_makes_room() -> anyhow::Result<()> {
+    isolation::with_own_mounts(
+        "no_room::what_fits_on_a_full_disk_goes_on_and_what_is_deleted_makes_room",
+        || ROWS.iter().try_for_each(|row| check_row(row).context(row.name)),
+    )
+}
+
+fn full_trash() -> anyhow::Result<()> {
+    for (on_disk, trash) in [
+        // The plugin's storage is full by its limit, and where the sides are elsewhere, it is not
+        // even asked.
+        (&[][..], "the folder `trash` in the plugin's storage"),
+        (&["right"][..], "`.syncmgr-trash` in the right directory"),
+    ] {
+        let pair = Pair::new()?.moved_into("disk", on_disk).set("max-delete", "any");
+        let disk = Disk::mount(pair.home().join("disk"))?;
+        pair.make_directories()?;
+        let files = [("big", 60), ("changed", 1), ("d/e", 1), ("small", 1), ("stays", 1)];
+        for (name, pages) in files {
+            let place = pair.left().join(name);
+            fs::create_dir_all(place.parent().context("it has one")?)?;
+            fs::write(place, vec![b'0'; pages * 4096])?;
+        }
+        pair.sync()?;
+        for name in ["big", "small", "d/e"] {
+            fs::remove_file(pair.left().join(name))?;
+        }
+        fs::remove_dir(pair.left().join("d"))?;
+        fs::write(pair.left().join("changed"), "1")?;
+        fs::write(pair.left().join("new"), "2")?;
+        let is_full_disk = !on_disk.is_empty();
+        if is_full_disk {
+            // No entry is left for a directory of the trash; what is new replaces nothing.
+            fs::remove_file(pair.left().join("new"))?;
+            disk.leave(Scarce::Entries, 0)?;
+        }
+        let limits = Limits { storage_bytes: 100 << 10, ..Limits::default() };
+        let report = pair.sync_with(pair.options()?.limits(limits))?;
+        let log: Vec<_> = report.log.iter().map(|entry| entry.text.as_str()).collect();
+        let [_, right] = pair.trees()?;
+        anyhow::ensure!(right.contains_key("big"), "nothing goes that cannot be kept: {log:?}");
+        let big = log.iter().find(|text| text.starts_with("cannot delete big on the right: "));
+        let big = big.with_context(|| format!("{log:?}"))?;
+        for words in [trash, "it holds the files of", "`trash=false`"] {
+            anyhow::ensure!(big.contains(words), "{words:?}: {big}");
+        }
+        anyhow::ensure!(only_item(&report)?.code == Some(ErrorCode::NoSpace), "{report:?}");
+        if is_full_disk {
+            disk.make_room()?;
+        } else {
+            for gone in ["small", "d/e", "d"] {
+                anyhow::ensure!(!right.contains_key(gone), "{gone} is deleted: {log:?}");
+            }
+            for (name, content) in [("changed", "1"), ("new", "2")] {
+                let copied = fs::read_to_string(pair.right().join(name))?;
+                anyhow::ensure!(copied == content, "{name}: {log:?}");
+            }
+        }
+        let report = pair.sync()?;
+        anyhow::ensure!(only_item(&report)?.status == Status::Succeeded, "{report:?}");
+        let [left, right] = pair.trees()?;
+        anyhow::ensure!(left == right, "with room: {:?}", report.log);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_full_trash_is_named_and_stops_nothing_else() -> anyhow::Result<()> {
+    isolation::with_own_mounts("no_room::a_full_trash_is_named_and_stops_nothing_else", full_trash)
+}
+
+fn read_only_medium() -> anyhow::Result<()> {
+    let pair = Pair::new()?.moved_into("disk", &["right"]);
+    let disk = Disk::mount(pair.home().join("disk"))?;
+    pair.make_directories()?;
+    trees::write(&pair.left(), &tree(&[("a", ""), ("b", ""), ("d/c", ""), ("e", "")], 10))?;
+    pair.sync()?;
+    fs::remove_file(pair.left().join("a"))?;
+    fs::write(pair.left().join("b"), "changed")?;
+    fs::write(pair.left().join("d/new"), "new")?;
+    let remount = |how: &str| -> anyhow::Result<()> {
+        let status = Command::new("mount").args(["-o", how]).arg(&disk.0).status()?;
+        anyhow::ensure!(status.success(), "{how}: {status}");
+        Ok(())
+    };
+    remount("remount,ro")?;
+    let report = pair.sync()?;
+    remount("remount,rw")?;
+    let mut said: Vec<_> = report.log.iter().map(|entry| entry.text.clone()).collect();
+    said.sort();
+    let why = "read-only file system; mount it for writing";
+    for what in ["copy d/new to the right: ", "delete a on the right: ", "replace b on the right: "]
+    {
+        let begin = format!("cannot {what}");
+        let found = said.iter().any(|text| text.starts_with(&begin) && text.contains(why));
+        anyhow::ensure!(found, "{what}: {said:?}");
+    }
+    anyhow::ensure!(only_item(&report)?.counts["not-done"] == 3, "{report:?}");
+    let report = pair.sync()?;
+    let [left, right] = pair.trees()?;
+    anyhow::ensure!(left == right, "mounted for writing: {:?}", report.log);
+    Ok(())
+}
+
+#[test]
+fn a_read_only_medium_is_told_with_side_path_and_remedy() -> anyhow::Result<()> {
+    isolation::with_own_mounts(
+        "no_room::a_read_only_medium_is_told_with_side_path_and_remedy",
+        read_only_medium,
     )
 }

@@ -148,7 +148,7 @@ fn check(way: &Way, victim: Victim, since: Since) -> anyhow::Result<usize> {
     })?;
     anyhow::ensure!(report.error().is_none(), "it ended by itself: {:?}", report.outcome);
     anyhow::ensure!(only_item(&report)?.status == Status::Succeeded, "{report:?}");
-    let told = report.log.iter().any(|entry| entry.text.starts_with("f"));
+    let told = report.log.iter().any(|entry| entry.text.contains(" f "));
     let must_tell = way.never_rests && matches!(since, Since::Call(1));
     anyhow::ensure!(told || !must_tell, "it was not told: {:?}", report.log);
     let seen = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));

@@ -2,9 +2,12 @@
 //! changes nothing, no content is lost, and the sides may be exchanged.
 
 mod cases;
+#[cfg(unix)]
+mod closed;
 mod guards;
 #[cfg(target_os = "linux")]
 mod media;
+mod nested;
 #[cfg(unix)]
 mod permissions;
 mod random;
@@ -20,7 +23,8 @@ use conformance::folder::{
     Pair, is_conflict_copy, only_item, shape, without_conflict_copies, work,
 };
 use conformance::trees::{self, Entry, Tree, tree};
-use syncmgr_host::{Hresult, LogLevel, Status};
+use syncmgr_host::sink::Discard;
+use syncmgr_host::{Access, Capability, Grant, Hresult, LogLevel, SessionOptions, Status};
 
 fn check(case: &Case, swapped: bool) -> anyhow::Result<()> {
     let mut pair = Pair::new()?.swapped(swapped);
@@ -390,6 +394,8 @@ fn crash_everywhere(
         let report = pair.sync()?;
         let [left, right] = pair.trees()?;
         assert_eq!(left, right, "call {k}: {:?}", report.log);
+        let unfinished = pair.unfinished()?;
+        assert!(unfinished.is_empty(), "the run after call {k} left {unfinished:?}");
         assert_eq!(shape(&left, &["f5"]), expected, "call {k}");
         let lost: Vec<_> = existed.difference(&pair.findable()?).cloned().collect();
         assert!(lost.is_empty(), "the run after call {k} lost {lost:?}");
@@ -420,8 +426,30 @@ fn a_crash_before_any_host_call_loses_nothing_and_needs_no_flag() -> anyhow::Res
 }
 
 #[test]
+fn an_unfinished_state_goes_with_the_next_run_though_that_saves_none() -> anyhow::Result<()> {
+    let pair = Pair::new()?;
+    trees::write(&pair.left(), &tree(&[("a", "1")]))?;
+    let hour = std::time::Duration::from_secs(3600);
+    let file = fs::File::options().write(true).open(pair.left().join("a"))?;
+    file.set_modified(std::time::SystemTime::now() - hour)?;
+    pair.sync()?;
+    let names = fs::read_dir(pair.storage())?.map(|entry| entry.map(|entry| entry.path()));
+    let state = names
+        .filter_map(Result::ok)
+        .find(|path| path.extension().is_some_and(|extension| extension == "state"))
+        .context("there is a state")?;
+    fs::write(state.with_extension("state.new"), "cut short")?;
+    let (_, calls) = pair.sync_disturbed(|_, call| {
+        anyhow::ensure!(call != "directory.create-file", "nothing has to be saved");
+        Ok(())
+    })?;
+    assert!(calls > 0);
+    assert_eq!(pair.unfinished()?, Vec::<String>::new());
+    Ok(())
+}
+
+#[test]
 fn several_pairs_are_several_items() -> anyhow::Result<()> {
-    use syncmgr_host::{Access, Capability, Grant, SessionOptions, sink::Discard};
     let home = tempfile::tempdir()?;
     let mut options =
         SessionOptions::new().allow(Capability::WallClock).setting("durable", "false");
@@ -447,4 +475,47 @@ fn several_pairs_are_several_items() -> anyhow::Result<()> {
     let warnings = report.log.iter().filter(|entry| entry.level == LogLevel::Warning).count();
     assert_eq!(warnings, 0, "{:?}", report.log);
     Ok(())
+}
+
+/// Two pairs in one folder, each with something to do on both sides.
+fn two_pairs(home: &Path) -> anyhow::Result<SessionOptions> {
+    let mut options = SessionOptions::new().allow(Capability::WallClock);
+    for name in ["one.left", "one.right", "two.left", "two.right"] {
+        let place = home.join(name);
+        fs::create_dir_all(place.join("d"))?;
+        fs::write(place.join(format!("d/{}", name.replace('.', " "))), name)?;
+        options = options.grant(Grant::new(name, &place, Access::ReadWrite)?);
+    }
+    fs::create_dir_all(home.join("storage"))?;
+    Ok(options.storage(home.join("storage")))
+}
+
+#[test]
+fn a_crash_in_or_between_two_items_needs_no_flag_and_leaves_nothing() -> anyhow::Result<()> {
+    let sync =
+        |options| conformance::folder::plugin().run_blocking(options, Discard, &Default::default());
+    let mut k = 0;
+    loop {
+        k += 1;
+        let home = tempfile::tempdir()?;
+        let calls = Arc::new(AtomicUsize::new(0));
+        let options = two_pairs(home.path())?.host_call_hook(Arc::new({
+            let calls = calls.clone();
+            move |_| calls.fetch_add(1, Ordering::SeqCst) + 1 < k
+        }));
+        sync(options)?;
+        let report = sync(two_pairs(home.path())?)?;
+        assert_eq!(report.hresult(), Hresult::S_OK, "call {k}: {report:?}");
+        let found = trees::read(home.path())?;
+        let files = found.keys().filter(|path| path.contains("/d/")).count();
+        assert_eq!(files, 8, "call {k}: {found:?}");
+        let unfinished: Vec<_> = found
+            .keys()
+            .filter(|path| path.contains(".syncmgr-tmp-") || path.ends_with(".state.new"))
+            .collect();
+        assert!(unfinished.is_empty(), "call {k}: {unfinished:?}");
+        if calls.load(Ordering::SeqCst) < k {
+            return Ok(());
+        }
+    }
 }

@@ -3,29 +3,41 @@
 
 mod agreed;
 mod copy;
+mod flush;
 mod modes;
+mod permit;
 mod refused;
 mod respell;
+mod room;
 mod still;
+mod trash;
+mod words;
 mod write;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use syncmgr_plugin::directories::Directory;
 use syncmgr_plugin::{Error, ErrorCode, ItemRun, Result, Stop};
 
 use crate::names;
 use crate::options::Options;
+use crate::pair::Pair;
 use crate::plan::{Action, Operation, Plan};
 use crate::state::BaseChildren;
 use crate::tree::{Fingerprint, Name, Side};
 use crate::walker::{Walker, split};
 use agreed::revert;
 use copy::Batch;
+use flush::Dirty;
 use modes::KeptModes;
+use permit::Opened;
 use refused::{Refused, no_link, not_named};
 use respell::keep_spelling;
+use room::Room;
 use still::{changed, check};
+use trash::Trash;
+
+pub(crate) use permit::repair;
 
 /// What was done.
 #[derive(Debug, Default)]
@@ -44,19 +56,27 @@ pub struct Done {
     pub times: u64,
     /// Entries that got a name in another case.
     pub renamed: u64,
-    /// What could not be done, as path and error.
-    pub failed: Vec<(String, Error)>,
+    /// What could not be done, and why.
+    pub failed: Vec<String>,
+    /// How many entries are left for the next run.
+    pub left: u64,
 }
 
 /// Both roots, and what is needed to work on them.
 pub struct Applier<'a> {
     roots: [Walker; 2],
-    trash: [Walker; 2],
+    tops: &'a [Directory; 2],
+    storage: &'a Directory,
+    pair: &'a Pair,
+    trash: [Trash; 2],
+    /// The name of this run's directory in the trash.
+    stamp: String,
     options: &'a Options,
     run: &'a mut ItemRun,
-    next_temp: u64,
+    tag: u32,
+    next_temp: u32,
     now: i64,
-    dirty: BTreeSet<(Side, bool, String)>,
+    dirty: Dirty,
     /// Whether anybody may do anything on each side.
     is_open: [bool; 2],
     kept_modes: KeptModes,
@@ -67,56 +87,96 @@ pub struct Applier<'a> {
     respelled: HashSet<Name>,
     /// Copies that are not made yet, or have no name yet.
     batch: Batch,
+    room: Room,
+    opened: Opened,
     /// Why nothing more is to be done, as soon as there is a reason.
     ended: Result<(), Stop>,
     /// What was done so far.
     pub done: Done,
-    /// Whether all of it is durable, as far as that was asked for.
-    pub is_durable: bool,
     /// Keys of what was not done or not done yet.
     undone: HashSet<Name>,
 }
 
+/// Where an [`Applier`] works.
+#[derive(Clone, Copy, Debug)]
+pub struct Places<'a> {
+    /// The pair.
+    pub pair: &'a Pair,
+    /// The two sides.
+    pub roots: &'a [Directory; 2],
+    /// The plugin's storage.
+    pub storage: &'a Directory,
+}
+
 impl<'a> Applier<'a> {
-    /// Prepares to work. `now` is the time of the scan in ns since 1970, and makes names unique.
+    /// Prepares to work. `now` is the time of the scan in ns since 1970, and makes names unique;
+    /// `stamp` says the same to people.
+    ///
+    /// # Errors
+    /// Those of opening the sides once more.
     pub fn new(
-        roots: [Directory; 2],
-        trash: [Option<Directory>; 2],
+        places: Places<'a>,
         is_open: [bool; 2],
         options: &'a Options,
         now: i64,
+        stamp: String,
         run: &'a mut ItemRun,
-    ) -> Self {
-        Self {
-            roots: roots.map(|root| Walker::new(Some(root))),
-            trash: trash.map(Walker::new),
+    ) -> Result<Self> {
+        let Places { pair, roots: tops, storage } = places;
+        let [left, right] = tops;
+        Ok(Self {
+            roots: [Walker::new(Some(left.reopen()?)), Walker::new(Some(right.reopen()?))],
+            tops,
+            storage,
+            pair,
+            trash: Default::default(),
+            stamp,
             options,
             run,
-            next_temp: now.unsigned_abs(),
+            tag: pair.tag(),
+            // Any number will do.
+            next_temp: (now.unsigned_abs() & u64::from(u32::MAX)).try_into().unwrap_or(0),
             now,
-            dirty: BTreeSet::new(),
+            dirty: Dirty::default(),
             is_open,
             kept_modes: KeptModes::default(),
             refused: Refused::default(),
             alike: HashMap::new(),
             respelled: HashSet::new(),
             batch: Batch::default(),
+            room: Room::default(),
+            opened: Opened::default(),
             ended: Ok(()),
             done: Done::default(),
-            is_durable: false,
             undone: HashSet::new(),
-        }
+        })
     }
 
-    /// Removes what an interrupted run left.
-    pub fn remove_leftovers(&mut self, side: Side, paths: &[String]) {
-        for path in paths {
+    /// Removes what an interrupted run of this pair left.
+    pub fn remove_leftovers(&mut self, on: Side, paths: &[String]) {
+        if !self.pair.is_writable(on) {
+            return;
+        }
+        let tag = self.tag;
+        for path in paths.iter().filter(|path| names::is_temp_of(split(path).1, tag)) {
             let (parent, name) = split(path);
-            let removed = self.roots[side.index()]
-                .directory(parent, false)
-                .and_then(|directory| directory.remove_file(name));
-            if let Err(error) = removed {
-                self.done.failed.push((path.clone(), error));
+            let remove = |applier: &mut Self| {
+                applier.roots[on.index()].directory(parent, false)?.remove_file(name)
+            };
+            let removed = match remove(self) {
+                Err(error) if error.code == ErrorCode::AccessDenied => {
+                    self.open_up(on, parent).and_then(|_| remove(self))
+                }
+                removed => removed,
+            };
+            match removed {
+                Ok(()) => {}
+                Err(error) if error.code == ErrorCode::NotFound => {}
+                Err(error) => {
+                    let what = "remove an unfinished copy from";
+                    let parent = if parent.is_empty() { "the top" } else { parent };
+                    self.done.failed.push(words::cannot(what, parent, on, &error).message);
+                }
             }
         }
     }
@@ -132,31 +192,13 @@ impl<'a> Applier<'a> {
         let is_renaming = |one: &&Operation| matches!(one.action, Action::Respell { .. });
         let renames: Vec<_> = removals.iter().filter(is_renaming).cloned().collect();
         for operation in operations.into_iter().chain(removals) {
-            if self.ended.is_ok() && needs_names(&operation.action) {
-                self.settle(&mut plan.next);
-            }
-            if self.ended.is_err() {
-                self.undone.insert(operation.key);
-                continue;
-            }
-            if self.refused.includes(&operation.key) {
-                // The directory around it says why.
-                self.undone.insert(operation.key);
-                continue;
-            }
-            if let Err(stop) = self.one(&operation, &mut plan.next) {
-                self.give_up(&operation, stop);
-            }
-            if self.batch.is_full(self.options) {
-                self.settle(&mut plan.next);
-            }
+            self.step(&operation, &mut plan.next);
         }
-        if self.ended.is_ok() {
-            self.settle(&mut plan.next);
-        }
-        self.leave_planned();
-        // What was copied before a cancellation stays.
-        self.name_copies(&mut plan.next);
+        self.finish_copies(&mut plan.next);
+        self.try_again(&mut plan.next);
+        self.shut_all();
+        self.flush();
+        self.forget_note();
         for operation in &renames {
             self.undone.remove(&operation.key);
         }
@@ -167,16 +209,49 @@ impl<'a> Applier<'a> {
             keep_spelling(&mut plan.next, operation);
         }
         let undone = std::mem::take(&mut self.undone);
+        self.done.left = undone.len() as u64;
         plan.conflicts.retain(|conflict| !undone.contains(conflict.copy.as_str()));
-        self.flush()?;
-        self.is_durable = true;
-        std::mem::replace(&mut self.ended, Ok(()))
+        std::mem::replace(&mut self.ended, Ok(())).and_then(|()| self.no_room())
+    }
+
+    /// Does one step, or records that it is not done.
+    fn step(&mut self, operation: &Operation, next: &mut BaseChildren) {
+        if self.ended.is_ok() && needs_names(&operation.action) {
+            self.settle(next);
+        }
+        if self.ended.is_err() {
+            self.undone.insert(Name::clone(&operation.key));
+            return;
+        }
+        if self.refused.includes(&operation.key) {
+            // The directory around it says why.
+            self.undone.insert(Name::clone(&operation.key));
+            return;
+        }
+        if self.waits_for_room(operation) {
+            return;
+        }
+        if let Err(stop) = self.one(operation, next) {
+            self.give_up(operation, stop);
+        }
+        if self.batch.is_full(self.options) {
+            self.settle(next);
+        }
+    }
+
+    /// Gives all copies their names that are made. What was copied before a cancellation stays.
+    fn finish_copies(&mut self, next: &mut BaseChildren) {
+        if self.ended.is_ok() {
+            self.settle(next);
+        }
+        self.leave_planned();
+        self.name_copies(next);
     }
 
     /// Records that an operation was not done.
     fn give_up(&mut self, operation: &Operation, stop: Stop) {
         match stop {
-            Stop::Failed(error) => self.fail(operation, error),
+            Stop::Failed(error) => self.fail(operation, &error),
             Stop::Item | Stop::All => {
                 self.undone.insert(Name::clone(&operation.key));
                 self.end(Err(stop));
@@ -192,52 +267,40 @@ impl<'a> Applier<'a> {
     }
 
     /// Records that an operation could not be done.
-    fn fail(&mut self, operation: &Operation, error: Error) {
-        self.undone.insert(Name::clone(&operation.key));
+    fn fail(&mut self, operation: &Operation, error: &Error) {
         if error.code == ErrorCode::NoSpace {
-            // Without room nothing more will succeed.
-            self.end(Err(Stop::Failed(error.clone())));
+            return self.lacks_room(operation, error);
         }
         self.refused.note(operation);
-        let path = operation.paths[operation.side().index()].to_string();
-        self.done.failed.push((path, error));
-    }
-
-    /// Makes the names durable that were made, renamed or removed.
-    fn flush(&mut self) -> Result<()> {
-        if !self.options.durable {
-            return Ok(());
-        }
-        for (side, in_trash, path) in std::mem::take(&mut self.dirty) {
-            let walkers = if in_trash { &mut self.trash } else { &mut self.roots };
-            match walkers[side.index()].directory(&path, false).and_then(Directory::flush) {
-                Ok(()) => {}
-                // Removed again since, and perhaps a file in its place.
-                Err(error) if matches!(error.code, ErrorCode::NotFound | ErrorCode::Changed) => {}
-                Err(error) => return Err(error.context(format!("making {path:?} durable"))),
-            }
-        }
-        Ok(())
+        self.undone.insert(Name::clone(&operation.key));
+        self.done.failed.push(words::explain(operation, error));
     }
 
     /// A directory has another path now.
     fn moved(&mut self, side: Side, old: &str, new: &str) {
-        let new_path = |(dirty_side, in_trash, path): (Side, bool, String)| {
-            let rest = path.strip_prefix(old).filter(|_| !in_trash && dirty_side == side);
-            let path = match rest.filter(|rest| rest.is_empty() || rest.starts_with('/')) {
-                Some(rest) => format!("{new}{rest}"),
-                None => path,
-            };
-            (dirty_side, in_trash, path)
-        };
-        self.dirty = std::mem::take(&mut self.dirty).into_iter().map(new_path).collect();
+        self.dirty.moved(side, old, new);
+        self.opened.moved(side, old, new);
     }
 
-    fn touch(&mut self, side: Side, directory: &str) {
-        self.dirty.insert((side, false, directory.to_owned()));
-    }
-
+    /// Does what an operation says, also in a directory that has to be opened for that.
     fn one(&mut self, operation: &Operation, next: &mut BaseChildren) -> Result<(), Stop> {
+        match self.attempt(operation, next) {
+            Err(Stop::Failed(error))
+                if error.code == ErrorCode::AccessDenied
+                    && !matches!(operation.action, Action::SetMode { .. }) =>
+            {
+                let on = operation.side();
+                let (parent, _) = split(&operation.paths[on.index()]);
+                match self.open_up(on, parent)? {
+                    true => self.attempt(operation, next),
+                    false => Err(error.into()),
+                }
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn attempt(&mut self, operation: &Operation, next: &mut BaseChildren) -> Result<(), Stop> {
         let on = operation.side();
         let path = &operation.paths[on.index()];
         let (parent, name) = split(path);
@@ -254,7 +317,7 @@ impl<'a> Applier<'a> {
                     self.settle(next);
                 }
                 self.make_directory(operation, on, *mode)?;
-                self.touch(on, parent);
+                self.dirty.touch(on, parent, &operation.key);
                 self.note(on, operation, next, None)?;
                 self.done.directories += 1;
             }
@@ -276,7 +339,7 @@ impl<'a> Applier<'a> {
                 let directory = self.roots[on.index()].directory(parent, false)?;
                 check(directory, name, source)?;
                 directory.rename_new(name, directory, to)?;
-                self.touch(on, parent);
+                self.dirty.touch(on, parent, &operation.key);
             }
             Action::Respell { to, .. } => {
                 self.advance(0, path)?;
@@ -286,7 +349,7 @@ impl<'a> Applier<'a> {
                 self.advance(0, path)?;
                 let directory = self.roots[on.index()].directory(parent, false)?;
                 match check(directory, name, target) {
-                    // Somebody else did it.
+                    // Another program did it.
                     Err(error) if error.code == ErrorCode::NotFound => return Ok(()),
                     result => result?,
                 }
@@ -294,8 +357,9 @@ impl<'a> Applier<'a> {
                     self.keep_in_trash(on, path, false)?;
                 } else {
                     directory.remove_file(name)?;
+                    self.room.made(on);
                 }
-                self.touch(on, parent);
+                self.dirty.touch(on, parent, &operation.key);
                 self.done.removed += 1;
             }
             Action::RemoveDirectory { .. } => {
@@ -304,11 +368,13 @@ impl<'a> Applier<'a> {
                 match directory.remove_directory(name) {
                     Err(error) if error.code == ErrorCode::NotFound => {}
                     Err(error) if error.code == ErrorCode::AlreadyExists => {
-                        return Err(changed("it is not empty any more: it").into());
+                        let message = "it is not empty: it has entries that are not synced";
+                        return Err(Error::new(ErrorCode::Changed, message).into());
                     }
                     result => result?,
                 }
-                self.touch(on, parent);
+                self.is_settled(on, path);
+                self.dirty.touch(on, parent, &operation.key);
                 self.done.directories += 1;
             }
             Action::SetMode { mode, .. } => {
@@ -325,6 +391,7 @@ impl<'a> Applier<'a> {
                             && !self.keeps_modes(on, parent) => {}
                     set => set?,
                 }
+                self.is_settled(on, path);
                 let now = self.note(on, operation, next, None)?;
                 self.done.modes += u64::from(now == Some(*mode));
             }
@@ -368,7 +435,7 @@ impl<'a> Applier<'a> {
 
     fn temp(&mut self) -> String {
         self.next_temp = self.next_temp.wrapping_add(1);
-        names::temp(self.next_temp)
+        names::temp(self.tag, self.next_temp)
     }
 
     /// Gives a finished temporary entry its name.
@@ -400,36 +467,13 @@ impl<'a> Applier<'a> {
                 }
                 let directory = self.roots[on.index()].directory(parent, false)?;
                 directory.rename(temp, directory, name)?;
+                if !self.options.trash {
+                    self.room.made(on);
+                }
             }
         }
-        self.touch(on, parent);
+        self.dirty.touch(on, parent, &operation.key);
         Ok(())
-    }
-
-    /// Keeps an entry that is about to go, or (with `keep`) to be replaced.
-    fn keep_in_trash(&mut self, on: Side, path: &str, keep: bool) -> Result<()> {
-        let (parent, name) = split(path);
-        let directory = self.roots[on.index()].directory(parent, false)?;
-        let trash = self.trash[on.index()].directory(parent, true)?;
-        self.dirty.insert((on, true, parent.to_owned()));
-        // Two things of one name may go in one run: first a file, later what replaced it.
-        for number in 0..100_u32 {
-            let kept = if number == 0 { name.to_owned() } else { format!("{name}.{number}") };
-            let result = match keep {
-                true => match directory.link(name, trash, &kept) {
-                    Err(error) if error.code == ErrorCode::NotImplemented => {
-                        directory.rename_new(name, trash, &kept)
-                    }
-                    result => result,
-                },
-                false => directory.rename_new(name, trash, &kept),
-            };
-            match result {
-                Err(error) if error.code == ErrorCode::AlreadyExists => {}
-                result => return result,
-            }
-        }
-        Err(Error::failed(format!("{name}: there is no room for it in the trash")))
     }
 }
 

@@ -32,12 +32,19 @@ pub fn key(name: &str) -> Cow<'_, str> {
     }
 }
 
-/// The name of a file that is being written.
-pub fn temp(number: u64) -> String {
-    format!("{TEMP_PREFIX}{number:016x}")
+/// The name of a file that is being written. The tag is that of the pair, see [`Pair::tag`].
+///
+/// [`Pair::tag`]: crate::pair::Pair::tag
+pub fn temp(tag: u32, number: u32) -> String {
+    format!("{TEMP_PREFIX}{tag:08x}{number:08x}")
 }
 
-/// Whether a name is one that [`temp`] or [`trial`] made.
+/// Whether a name is one that [`temp`] made for this pair.
+pub fn is_temp_of(name: &str, tag: u32) -> bool {
+    is_temp(name) && name[TEMP_PREFIX.len()..].starts_with(&format!("{tag:08x}"))
+}
+
+/// Whether a name is one that [`temp`] made, or that [`trial`] makes of one, for any pair.
 pub fn is_temp(name: &str) -> bool {
     let rest = name.strip_prefix(TEMP_PREFIX).and_then(|rest| rest.split_at_checked(TEMP_DIGITS));
     rest.is_some_and(|(digits, end)| {
@@ -147,7 +154,7 @@ mod tests {
 
     #[test]
     fn temporary_names_are_recognised_exactly() {
-        assert!(is_temp(&temp(0)) && is_temp(&temp(u64::MAX)));
+        assert!(is_temp(&temp(0, 0)) && is_temp(&temp(u32::MAX, u32::MAX)));
         for name in [".syncmgr-tmp-", ".syncmgr-tmp-0123456789abcdeX", ".syncmgr-tmp-0", "a"] {
             assert!(!is_temp(name), "{name}");
         }
@@ -166,10 +173,20 @@ mod tests {
             ("what? ", Some("? ")),
         ] {
             assert_eq!(trial(name).as_deref(), expected, "{name}");
-            let made = format!("{}{}", temp(7), expected.unwrap_or_default());
+            let made = format!("{}{}", temp(0, 7), expected.unwrap_or_default());
             assert!(is_temp(&made), "{made}");
             assert!(!is_temp(&format!("{made}x")), "{made}");
         }
+    }
+
+    #[test]
+    fn temporary_names_show_their_pair() {
+        for (tag, other) in [(0, 1), (0xdead_beef, 0xdead_beee), (u32::MAX, 0)] {
+            let name = temp(tag, 7);
+            assert!(is_temp_of(&name, tag), "{name}");
+            assert!(!is_temp_of(&name, other), "{name}");
+        }
+        assert!(!is_temp_of(".syncmgr-tmp-00000000", 0));
     }
 
     #[test]

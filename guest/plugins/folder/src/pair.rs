@@ -96,6 +96,15 @@ impl Pair {
         format!("{}-{}.state", ids[0], ids[1])
     }
 
+    /// A number for the names of temporary files: those of another pair, one of whose directories is
+    /// inside one of this pair's, are left alone. The same for the pair with its sides exchanged.
+    pub fn tag(&self) -> u32 {
+        let mut roots = self.roots();
+        roots.sort_unstable();
+        let digest = blake3::hash(&roots.concat());
+        digest.as_bytes()[..4].iter().fold(0, |tag, byte| tag << 8 | u32::from(*byte))
+    }
+
     /// Whether a side may be changed.
     pub fn is_writable(&self, side: Side) -> bool {
         self.grants[side.index()].access == Access::ReadWrite
@@ -144,6 +153,7 @@ mod tests {
         let one = &find(&["left", "right"]).unwrap()[0];
         let other = &find(&["right", "left"]).unwrap()[0];
         assert_eq!(one.state_name(), other.state_name());
+        assert_eq!(one.tag(), other.tag());
         assert_ne!(one.id(), other.id());
     }
 }

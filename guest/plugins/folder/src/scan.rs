@@ -30,6 +30,17 @@ pub struct Scan {
     /// Whether anybody may do anything with each file and directory, as on a file system that keeps
     /// no permissions.
     pub is_open: bool,
+    /// A directory of this side that is the root of one of the sides, as a path: files would be copied
+    /// into themselves.
+    pub overlap: Option<String>,
+}
+
+/// By what a directory is recognised wherever it is mounted; `None`: not known.
+pub type Identity = Option<(u64, u64)>;
+
+/// The identity of a directory.
+pub fn identity(metadata: &EntryMetadata) -> Identity {
+    (metadata.file_id != 0).then_some((metadata.device_id, metadata.file_id))
 }
 
 /// A directory of what is known of a side already, whose names are used again.
@@ -64,20 +75,32 @@ pub fn scan(
     side: Side,
     filter: &Filter,
     known: Known<'_>,
+    roots: [Identity; 2],
     run: &mut ItemRun,
 ) -> Result<Scan, Stop> {
     let walker = Walker::new(Some(root.reopen()?)).with_handles(HANDLES);
     let (path, leftovers) = (String::new(), Vec::new());
-    let mut scanner =
-        Scanner { side, filter, run, walker, path, leftovers, files: 0, is_open: true };
+    let mut scanner = Scanner {
+        side,
+        filter,
+        roots,
+        run,
+        walker,
+        path,
+        leftovers,
+        files: 0,
+        is_open: true,
+        overlap: None,
+    };
     let children = scanner.tree(known)?;
-    let Scanner { leftovers, files, is_open, .. } = scanner;
-    Ok(Scan { children, leftovers, files, is_open })
+    let Scanner { leftovers, files, is_open, overlap, .. } = scanner;
+    Ok(Scan { children, leftovers, files, is_open, overlap })
 }
 
 struct Scanner<'a> {
     side: Side,
     filter: &'a Filter,
+    roots: [Identity; 2],
     run: &'a mut ItemRun,
     walker: Walker,
     /// Of what is looked at.
@@ -85,6 +108,7 @@ struct Scanner<'a> {
     leftovers: Vec<String>,
     files: u64,
     is_open: bool,
+    overlap: Option<String>,
 }
 
 /// A directory whose entries were listed, and whose directories are being read.
@@ -159,7 +183,8 @@ impl<'a> Scanner<'a> {
         let listing = self.walker.directory(&self.path, false)?.list()?;
         for entry in listing {
             let entry = entry?;
-            if depth == 0 && entry.name == names::TRASH {
+            // Also that of another pair, one of whose directories is in here.
+            if entry.name == names::TRASH {
                 continue;
             }
             self.path.truncate(parent);
@@ -224,6 +249,10 @@ impl<'a> Scanner<'a> {
                     Err(error) => blocked_because(error.message),
                 }
             }
+            EntryKind::Directory if self.is_a_root(&metadata) => {
+                self.overlap.get_or_insert_with(|| self.path.clone());
+                blocked_because("is one of the two sides".to_owned())
+            }
             EntryKind::Directory if depth >= MAX_DEPTH => {
                 blocked_because(format!("is nested more than {MAX_DEPTH} deep"))
             }
@@ -235,6 +264,14 @@ impl<'a> Scanner<'a> {
         let mode = mode(&metadata);
         self.is_open &= matches!(kind, Kind::Link(_)) || mode.is_none_or(|mode| mode == 0o777);
         Ok(Node { name, kind, mode, fingerprint: fingerprint(&metadata) })
+    }
+}
+
+impl Scanner<'_> {
+    /// Whether a directory is the root of a side, by a mount.
+    fn is_a_root(&self, metadata: &EntryMetadata) -> bool {
+        let identity = identity(metadata);
+        identity.is_some() && self.roots.contains(&identity)
     }
 }
 

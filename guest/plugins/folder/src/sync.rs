@@ -6,13 +6,12 @@ use jiff::Timestamp;
 use syncmgr_plugin::directories::{self, Directory};
 use syncmgr_plugin::{Error, ErrorCode, ItemRun, LogLevel, Result, Stop};
 
-use crate::apply::{Applier, Done};
+use crate::apply::{self, Applier, Done, Places};
 use crate::filter::Filter;
-use crate::names;
 use crate::options::{Mode, Options};
 use crate::pair::Pair;
 use crate::plan::{self, Action, Danger, Input, Operation, Plan};
-use crate::scan::{self, Known, Scan};
+use crate::scan::{self, Identity, Known, Scan};
 use crate::spelling::Spelling;
 use crate::state::{BaseChildren, ConflictRecord, State, Unusable};
 use crate::tree::{Digest, Side};
@@ -25,21 +24,41 @@ const MAX_ENTRIES: usize = 100;
 
 /// Synchronizes a pair.
 pub(crate) fn sync(pair: &Pair, options: &Options, run: &mut ItemRun) -> Result<(), Stop> {
+    let mut is_applied = false;
+    let outcome = sync_pair(pair, options, run, &mut is_applied);
+    if outcome.is_err() && !is_applied {
+        // What it did last says nothing about the outcome.
+        let _ = run.text("nothing was changed");
+    }
+    outcome
+}
+
+fn sync_pair(
+    pair: &Pair,
+    options: &Options,
+    run: &mut ItemRun,
+    is_applied: &mut bool,
+) -> Result<(), Stop> {
     run.working(|| "starting".to_owned())?;
     let roots = open_roots(pair, options, run)?;
+    let identities = identities(pair, &roots)?;
     let storage = directories::open_storage()?;
+    if !options.dry_run {
+        apply::repair(&storage, pair, &roots)?;
+    }
     let before = load(&storage, pair, run)?;
     let filter = Filter::new(&options.ignore)?;
 
     let now = now();
     let [left, right] = &roots;
     let known = Known { base: Some(&before.entries), other: None };
-    let left = scan::scan(left, Side::Left, &filter, known, run)
+    let left = scan::scan(left, Side::Left, &filter, known, identities, run)
         .map_err(|stop| lead(stop, "the left directory cannot be read"))?;
     let known = Known { other: Some(&left.children), ..known };
-    let right = scan::scan(right, Side::Right, &filter, known, run)
+    let right = scan::scan(right, Side::Right, &filter, known, identities, run)
         .map_err(|stop| lead(stop, "the right directory cannot be read"))?;
     let mut scans = [left, right];
+    refuse_overlap(&scans)?;
     let (settled, spelling) = settle_spelling(&mut scans, &before, options);
     let base = settled.as_ref().unwrap_or(&before.entries);
 
@@ -57,20 +76,62 @@ pub(crate) fn sync(pair: &Pair, options: &Options, run: &mut ItemRun) -> Result<
         return tell(&plan, run);
     }
 
-    let applied = apply(&mut plan, &scans, &roots, options, now, base, &storage, run);
-    let (done, ended) = applied?;
+    let places = Places { pair, roots: &roots, storage: &storage };
+    let stamp = stamp(now, "%Y-%m-%dT%H%M%S.%9fZ");
+    let is_open = scans.each_ref().map(|scan| scan.is_open);
+    let mut applier = Applier::new(places, is_open, options, now, stamp, run)?;
+    *is_applied = true;
+    for side in Side::BOTH {
+        applier.remove_leftovers(side, &scans[side.index()].leftovers);
+    }
+    let ended = applier.apply(&mut plan, base);
+    let done = applier.done;
     let after = State {
         roots: pair.roots(),
         conflicts: standing_conflicts(&before, &plan),
         entries: std::mem::take(&mut plan.next),
     };
-    if after != before {
-        save(&storage, pair, &after, options)?;
-    }
+    let saved = match after != before {
+        true => save(&storage, pair, &after, options),
+        // A run that was ended while it saved may have left it.
+        false => remove_if_there(&storage, &temp_state_name(pair)),
+    };
     report_conflicts(&after, &plan, run);
-    report_failures(&done, run);
-    finish(&plan, &done, &after, run)?;
-    ended
+    log_all(run, LogLevel::Warning, done.failed.iter().cloned());
+    finish(&plan, &done, &after, &ended, run)?;
+    ended.and(saved.map_err(Stop::from))
+}
+
+/// Refuses one directory for both sides, under whichever names.
+fn identities(pair: &Pair, roots: &[Directory; 2]) -> Result<[Identity; 2]> {
+    let identity = |root: &Directory| root.metadata().map(|metadata| scan::identity(&metadata));
+    let identities = [identity(&roots[0])?, identity(&roots[1])?];
+    match identities[0].is_some() && identities[0] == identities[1] {
+        true => Err(overlaps(format!(
+            "the directories `{}` and `{}` are one and the same",
+            pair.grants[0].name, pair.grants[1].name
+        ))),
+        false => Ok(identities),
+    }
+}
+
+/// Refuses a side that is inside the other one by a mount: it would be copied into itself.
+fn refuse_overlap(scans: &[Scan; 2]) -> Result<()> {
+    for (side, scan) in Side::BOTH.into_iter().zip(scans) {
+        if let Some(path) = &scan.overlap {
+            return Err(overlaps(format!(
+                "the directory {path} on the {} is one of the two sides, by a mount, and would be \
+                 copied into itself",
+                side.name()
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn overlaps(message: String) -> Error {
+    let message = format!("{message}; sync two directories of which neither is in the other");
+    Error::new(ErrorCode::InvalidArgument, message)
 }
 
 /// Takes entries whose names differ only in case for one. Returns what was agreed on then, if that is
@@ -193,13 +254,9 @@ fn load(storage: &Directory, pair: &Pair, run: &ItemRun) -> Result<State> {
 
 /// Replaces the state in one step, after everything that it speaks of.
 fn save(storage: &Directory, pair: &Pair, state: &State, options: &Options) -> Result<()> {
-    let name = pair.state_name();
-    let temp = format!("{name}.new");
+    let (name, temp) = (pair.state_name(), temp_state_name(pair));
     let write = || {
-        match storage.remove_file(&temp) {
-            Err(error) if error.code != ErrorCode::NotFound => return Err(error),
-            _ => {}
-        }
+        remove_if_there(storage, &temp)?;
         let file = storage.create_file(&temp)?;
         state.write(|part| file.write(part))?;
         if options.durable {
@@ -211,7 +268,22 @@ fn save(storage: &Directory, pair: &Pair, state: &State, options: &Options) -> R
         }
         Ok(())
     };
-    write().map_err(|error| error.context("everything was synced, but that could not be noted"))
+    write().map_err(|error: Error| {
+        let context = "cannot save what was synced, so the next run compares all files again";
+        error.context(context)
+    })
+}
+
+/// What the state file is called until it is complete.
+fn temp_state_name(pair: &Pair) -> String {
+    format!("{}.new", pair.state_name())
+}
+
+fn remove_if_there(directory: &Directory, name: &str) -> Result<()> {
+    match directory.remove_file(name) {
+        Err(error) if error.code != ErrorCode::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Makes a plan and checks it.
@@ -315,94 +387,6 @@ fn report_left_alone(plan: &Plan, run: &ItemRun) {
     run.count("left-alone", plan.left_alone.len() as u64);
 }
 
-#[allow(clippy::too_many_arguments, reason = "everything that a run has gathered")]
-fn apply(
-    plan: &mut Plan,
-    scans: &[Scan; 2],
-    roots: &[Directory; 2],
-    options: &Options,
-    now: i64,
-    before: &BaseChildren,
-    storage: &Directory,
-    run: &mut ItemRun,
-) -> Result<(Done, Result<(), Stop>)> {
-    let writes = |side: Side| {
-        plan.operations
-            .iter()
-            .chain(&plan.removals)
-            .any(|operation| operation.side() == side && keeps_something(&operation.action))
-    };
-    let stamp = stamp(now, "%Y-%m-%dT%H%M%S.%9fZ");
-    let trash = |side: Side| match options.trash && writes(side) {
-        true => open_trash(&roots[side.index()], storage, side, &stamp).map(Some),
-        false => Ok(None),
-    };
-    let trash = [trash(Side::Left)?, trash(Side::Right)?];
-    let again = |directory: &Directory| directory.reopen();
-    let own = [again(&roots[0])?, again(&roots[1])?];
-    let is_open = scans.each_ref().map(|scan| scan.is_open);
-    let mut applier = Applier::new(own, trash, is_open, options, now, run);
-    for side in Side::BOTH {
-        applier.remove_leftovers(side, &scans[side.index()].leftovers);
-    }
-    let ended = applier.apply(plan, before);
-    // What may be gone after a power failure must not be remembered as agreed on.
-    if let (false, Err(Stop::Failed(error))) = (applier.is_durable, &ended) {
-        return Err(error.clone());
-    }
-    Ok((applier.done, ended))
-}
-
-/// Whether an action puts something in the trash.
-fn keeps_something(action: &Action) -> bool {
-    match action {
-        Action::Remove { .. } => true,
-        Action::Copy { replaces, .. } | Action::MakeLink { replaces, .. } => replaces.is_some(),
-        Action::MakeDirectory { .. }
-        | Action::Rename { .. }
-        | Action::Respell { .. }
-        | Action::RemoveDirectory { .. }
-        | Action::SetMode { .. }
-        | Action::SetModified { .. } => false,
-    }
-}
-
-/// A directory for what this run replaces and removes, which only the owner can look into: in
-/// the plugin's storage, or, where that is on another file system, in the side's own root.
-fn open_trash(root: &Directory, storage: &Directory, side: Side, stamp: &str) -> Result<Directory> {
-    let make = |parent: &Directory, name: &str| match parent.create_directory(name, Some(0o700)) {
-        Err(error) if error.code != ErrorCode::AlreadyExists => Err(error),
-        _ => parent.open_directory(name),
-    };
-    let run = make(&make(storage, names::STORED_TRASH)?, stamp)?;
-    let stored = make(&run, side.name())?;
-    if can_move(root, &stored)? {
-        return Ok(stored);
-    }
-    // What is left empty is removed again; what is not is somebody's.
-    let _ = run.remove_directory(side.name());
-    make(&make(root, names::TRASH)?, stamp)
-}
-
-/// Whether files can be moved from one directory to the other in one step. Only trying tells.
-fn can_move(from: &Directory, to: &Directory) -> Result<bool> {
-    let name = names::temp(u64::MAX);
-    for place in [from, to] {
-        match place.remove_file(&name) {
-            Err(error) if error.code != ErrorCode::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    from.create_file(&name)?;
-    match from.rename_new(&name, to, &name) {
-        Ok(()) => to.remove_file(&name).map(|()| true),
-        Err(error) if error.code == ErrorCode::NotImplemented => {
-            from.remove_file(&name).map(|()| false)
-        }
-        Err(error) => Err(error),
-    }
-}
-
 /// Conflicts whose copy is still there.
 fn standing_conflicts(before: &State, plan: &Plan) -> Vec<ConflictRecord> {
     let old = before.conflicts.iter().filter(|conflict| exists(&plan.next, &conflict.copy));
@@ -431,21 +415,20 @@ fn report_conflicts(after: &State, plan: &Plan, run: &ItemRun) {
     log_all(run, LogLevel::Warning, entries);
 }
 
-fn report_failures(done: &Done, run: &ItemRun) {
-    let entries = done.failed.iter().map(|(path, error)| format!("{path}: {error}"));
-    log_all(run, LogLevel::Warning, entries);
-}
-
-fn finish(plan: &Plan, done: &Done, after: &State, run: &mut ItemRun) -> Result<(), Stop> {
-    let counts = [
-        ("copied", done.copied),
-        ("deleted", done.removed),
-        ("conflicts", plan.conflicts.len() as u64),
-        ("not-done", done.failed.len() as u64),
-    ];
-    for (name, count) in counts {
-        run.count(name, count);
-    }
+/// Reports what was done, also where that is not all.
+fn finish(
+    plan: &Plan,
+    done: &Done,
+    after: &State,
+    ended: &Result<(), Stop>,
+    run: &mut ItemRun,
+) -> Result<(), Stop> {
+    let conflicts = plan.conflicts.len() as u64;
+    let not_done = done.failed.len() as u64;
+    run.count("copied", done.copied);
+    run.count("deleted", done.removed);
+    run.count("conflicts", conflicts);
+    run.count("not-done", not_done);
     run.count("bytes-copied", done.bytes);
     run.count("directories", done.directories);
     run.count("permissions", done.modes);
@@ -453,23 +436,36 @@ fn finish(plan: &Plan, done: &Done, after: &State, run: &mut ItemRun) -> Result<
     run.count("renamed", done.renamed);
     run.count("unchanged", plan.unchanged);
     run.count("conflicts-standing", after.conflicts.len() as u64);
-    let told: Vec<_> = counts
-        .into_iter()
-        .chain([
-            ("directories", done.directories),
-            ("permissions", done.modes),
-            ("times", done.times),
-            ("renamed", done.renamed),
-        ])
-        .filter(|(_, count)| *count > 0)
-        .map(|(name, count)| format!("{count} {}", name.replace('-', " ")))
-        .collect();
-    let text = if told.is_empty() { "nothing to do".to_owned() } else { told.join(", ") };
+    let counts = [
+        (done.copied, ["copied", "copied"]),
+        (done.removed, ["deleted", "deleted"]),
+        (conflicts, ["conflict", "conflicts"]),
+        (done.directories, ["directory", "directories"]),
+        (done.modes, ["permission", "permissions"]),
+        (done.times, ["time", "times"]),
+        (done.renamed, ["renamed", "renamed"]),
+        (not_done, ["not done", "not done"]),
+    ];
+    let said = counts.into_iter().filter(|(count, _)| *count > 0).map(counted);
+    let said = said.collect::<Vec<_>>().join(", ");
+    let text = match (ended, said.is_empty()) {
+        (Err(Stop::Item | Stop::All), true) => "nothing was changed".to_owned(),
+        (Err(Stop::Item | Stop::All), false) => {
+            format!("{said}, {} left for the next run", done.left)
+        }
+        (Ok(()) | Err(Stop::Failed(_)), true) => "nothing to do".to_owned(),
+        (Ok(()) | Err(Stop::Failed(_)), false) => said,
+    };
     // The end of the item is decided by the caller, and a cancellation has been noticed before.
     match run.text(text) {
         Err(Stop::Failed(error)) => Err(Stop::Failed(error)),
         Ok(()) | Err(Stop::Item | Stop::All) => Ok(()),
     }
+}
+
+/// A number with its word.
+fn counted((count, [one, many]): (u64, [&str; 2])) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// Tells what would be done: a line for each step.
@@ -484,9 +480,13 @@ fn tell(plan: &Plan, run: &mut ItemRun) -> Result<(), Stop> {
     let bytes: u64 = steps.iter().map(|step| step.bytes()).sum();
     run.count("steps", steps.len() as u64);
     run.count("bytes-to-copy", bytes);
-    run.text(match steps.len() {
+    run.text(match steps.len() as u64 {
         0 => "nothing to do".to_owned(),
-        count => format!("{count} steps and {bytes} bytes to copy; nothing was changed"),
+        count => format!(
+            "{} and {} to copy; nothing was changed",
+            counted((count, ["step", "steps"])),
+            counted((bytes, ["byte", "bytes"]))
+        ),
     })
 }
 

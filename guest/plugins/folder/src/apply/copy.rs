@@ -238,20 +238,19 @@ impl Applier<'_> {
             match answer {
                 Ok(copied) => self.take_in(planned, copied),
                 Err(error) if error.code == ErrorCode::Changed => {
-                    self.fail(&planned.operation, changed("the file"));
+                    self.fail(&planned.operation, &changed("the file"));
                 }
-                Err(error)
-                    if matches!(error.code, ErrorCode::NotFound | ErrorCode::AccessDenied) =>
-                {
-                    self.fail(&planned.operation, error);
-                }
-                // Perhaps there is room for it when others have their names.
+                // Perhaps there is room for it when others have their names, or its directory can
+                // be opened; else this tells the reason.
                 Err(_) => again.push(planned),
             }
         }
         for planned in again {
             if self.ended.is_err() {
                 self.undone.insert(planned.operation.key);
+                continue;
+            }
+            if self.waits_for_room(&planned.operation) {
                 continue;
             }
             let operation = planned.operation.clone();
@@ -265,7 +264,7 @@ impl Applier<'_> {
     fn take_in(&mut self, planned: Planned, copied: CopiedFile) {
         if !planned.is_of(&fingerprint(&copied.source), &copied.digest) {
             self.remove_temp(&planned);
-            self.fail(&planned.operation, changed("the file"));
+            self.fail(&planned.operation, &changed("the file"));
             return;
         }
         let advanced = self.advance(planned.source.size, planned.path(planned.from.other()));
@@ -336,7 +335,7 @@ impl Applier<'_> {
                 }
                 Err(error) => {
                     self.remove_temp(&planned);
-                    self.fail(&planned.operation, error);
+                    self.fail(&planned.operation, &error);
                 }
             }
         }

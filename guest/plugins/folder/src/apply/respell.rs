@@ -27,7 +27,7 @@ impl Applier<'_> {
         self.roots[on.index()].forget();
         let directory = self.roots[on.index()].directory(parent, false)?;
         rename(directory, name, to)?;
-        self.touch(on, parent);
+        self.dirty.touch(on, parent, &operation.key);
         let new_path = join(parent, to);
         self.moved(on, path, &new_path);
         let mut renamed = operation.clone();

@@ -3,9 +3,9 @@
 use syncmgr_plugin::directories::{EntryMetadata, File};
 use syncmgr_plugin::{Error, ErrorCode, Result, Stop};
 
-use super::Applier;
 use super::copy::{Planned, STEP_BYTES};
 use super::still::{changed, is_still};
+use super::{Applier, words};
 use crate::scan::fingerprint;
 use crate::tree::Digest;
 use crate::walker::split;
@@ -42,14 +42,28 @@ impl Applier<'_> {
         let (from, on) = (planned.from, planned.from.other());
         let (source_parent, source_name) = split(planned.path(from));
         let (target_parent, _) = split(planned.path(on));
-        let source = self.roots[from.index()].directory(source_parent, false)?;
-        let source = source.open_file(source_name)?;
-        let metadata = source.metadata()?;
+        let read = self.roots[from.index()]
+            .directory(source_parent, false)
+            .and_then(|directory| directory.open_file(source_name))
+            .and_then(|source| Ok((source.metadata()?, source)));
+        let (metadata, source) =
+            read.map_err(|error| words::cannot("read", planned.path(from), from, &error))?;
         if !is_still(&fingerprint(&metadata), &planned.source) {
             return Err(changed("the file"));
         }
-        let target = self.roots[on.index()].directory(target_parent, false)?;
-        let copy = target.create_copy(&planned.temp, &source, planned.attributes())?;
+        let create = |applier: &mut Self| {
+            let target = applier.roots[on.index()].directory(target_parent, false)?;
+            target.create_copy(&planned.temp, &source, planned.attributes())
+        };
+        let copy = match create(self) {
+            Err(error) if error.code == ErrorCode::AccessDenied => {
+                match self.open_up(on, target_parent)? {
+                    true => create(self)?,
+                    false => return Err(error),
+                }
+            }
+            created => created?,
+        };
         Ok((source, metadata, copy))
     }
 

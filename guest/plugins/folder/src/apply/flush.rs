@@ -1,0 +1,172 @@
+//! Makes the names durable that were made, renamed or removed: many directories at once.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use syncmgr_plugin::directories::{self, Directory};
+use syncmgr_plugin::{Error, ErrorCode, Result};
+
+use super::{Applier, words};
+use crate::tree::{Name, Side};
+
+/// Directories that are flushed together at first, and at most. They are open.
+const FIRST: usize = 8;
+const MOST: usize = 64;
+/// How long that may take, so that more of them are flushed together the next time.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// How long flushing goes on after the user has cancelled.
+const AFTER_CANCELLATION: Duration = Duration::from_millis(300);
+
+/// Directories that are to be flushed. What was kept in the trash comes first: it must not be gone
+/// when its old name is.
+#[derive(Default)]
+pub(super) struct Dirty {
+    trash: BTreeMap<(Side, String), Keys>,
+    sides: BTreeMap<(Side, String), Keys>,
+}
+
+/// What is not agreed on unless the directory is flushed.
+type Keys = Vec<Name>;
+
+impl Dirty {
+    /// An entry of a side was made, renamed or removed in a directory.
+    pub(super) fn touch(&mut self, side: Side, directory: &str, key: &Name) {
+        match self.sides.get_mut(&(side, directory.to_owned())) {
+            Some(keys) => keys.push(Name::clone(key)),
+            None => {
+                self.sides.insert((side, directory.to_owned()), vec![Name::clone(key)]);
+            }
+        }
+    }
+
+    /// A directory has another path now.
+    pub(super) fn moved(&mut self, side: Side, old: &str, new: &str) {
+        let sides = std::mem::take(&mut self.sides).into_iter();
+        self.sides = sides
+            .map(|((dirty, path), keys)| match dirty == side {
+                true => ((dirty, moved_path(&path, old, new).unwrap_or(path)), keys),
+                false => ((dirty, path), keys),
+            })
+            .collect();
+    }
+
+    /// An entry was kept in a directory of the trash, which may be new, and those around it too.
+    pub(super) fn touch_trash(&mut self, side: Side, directory: &str) {
+        let mut path = directory;
+        while self.trash.insert((side, path.to_owned()), Keys::new()).is_none() && !path.is_empty()
+        {
+            path = crate::walker::split(path).0;
+        }
+    }
+}
+
+/// What a path is when a directory, which it may be in, has another one.
+pub(super) fn moved_path(path: &str, old: &str, new: &str) -> Option<String> {
+    let rest = path.strip_prefix(old)?;
+    (rest.is_empty() || rest.starts_with('/')).then(|| format!("{new}{rest}"))
+}
+
+/// A directory that is to be flushed.
+struct Place {
+    is_trash: bool,
+    side: Side,
+    path: String,
+    keys: Keys,
+}
+
+impl Place {
+    fn new(is_trash: bool, ((side, path), keys): ((Side, String), Keys)) -> Self {
+        Self { is_trash, side, path, keys }
+    }
+}
+
+impl Applier<'_> {
+    /// Flushes the directories. What is in one that is not flushed is not agreed on.
+    pub(super) fn flush(&mut self) {
+        if !self.options.durable {
+            return;
+        }
+        let dirty = std::mem::take(&mut self.dirty);
+        let trash = dirty.trash.into_iter().map(|found| Place::new(true, found));
+        let sides = dirty.sides.into_iter().map(|found| Place::new(false, found));
+        let places: Vec<_> = trash.chain(sides).collect();
+        let (total, mut done) = (places.len(), 0);
+        let (mut size, mut deadline) = (FIRST, None);
+        let mut rest = places.into_iter().peekable();
+        while rest.peek().is_some() {
+            let advanced = self.run.advance(0, || format!("flushing directory {done} of {total}"));
+            if self.ended.is_ok() {
+                self.ended = advanced;
+            }
+            if self.ended.is_err() {
+                let deadline = deadline.get_or_insert_with(|| Instant::now() + AFTER_CANCELLATION);
+                if Instant::now() >= *deadline {
+                    break;
+                }
+            }
+            let batch: Vec<_> = rest.by_ref().take(size).collect();
+            done += batch.len();
+            let begun = Instant::now();
+            let took_all = self.flush_batch(batch);
+            size = match begun.elapsed() > PATIENCE || !took_all {
+                true => (size / 2).max(1),
+                false => (size * 2).min(MOST),
+            };
+        }
+        self.undone.extend(rest.flat_map(|place| place.keys));
+    }
+
+    /// Flushes some directories together; whether all of them could be open at once.
+    fn flush_batch(&mut self, batch: Vec<Place>) -> bool {
+        let mut open: Vec<(Place, Directory)> = Vec::with_capacity(batch.len());
+        let mut took_all = true;
+        for place in batch {
+            let mut opened = self.open_place(&place);
+            if opened.as_ref().is_err_and(|error| error.code == ErrorCode::Failed)
+                && !open.is_empty()
+            {
+                // Perhaps because too many are open.
+                self.flush_open(std::mem::take(&mut open));
+                took_all = false;
+                opened = self.open_place(&place);
+            }
+            match opened {
+                Ok(Some(directory)) => open.push((place, directory)),
+                // Removed again since, and perhaps a file in its place.
+                Ok(None) => {}
+                Err(error) if matches!(error.code, ErrorCode::NotFound | ErrorCode::Changed) => {}
+                Err(error) => self.is_not_flushed(place, &error),
+            }
+        }
+        self.flush_open(open);
+        took_all
+    }
+
+    fn open_place(&mut self, place: &Place) -> Result<Option<Directory>> {
+        let directory = match place.is_trash {
+            true => match self.trash[place.side.index()].directory(&place.path) {
+                Some(directory) => directory?,
+                None => return Ok(None),
+            },
+            false => self.roots[place.side.index()].directory(&place.path, false)?,
+        };
+        directory.reopen().map(Some)
+    }
+
+    fn flush_open(&mut self, open: Vec<(Place, Directory)>) {
+        let handles: Vec<_> = open.iter().map(|(_, directory)| directory).collect();
+        let answers = directories::flush_directories(&handles);
+        for ((place, _), answer) in open.into_iter().zip(answers) {
+            if let Err(error) = answer {
+                self.is_not_flushed(place, &error);
+            }
+        }
+    }
+
+    fn is_not_flushed(&mut self, place: Place, error: &Error) {
+        let path: &str = if place.path.is_empty() { "the top" } else { &place.path };
+        let what = if place.is_trash { "flush the trash of" } else { "flush" };
+        self.done.failed.push(words::cannot(what, path, place.side, error).message);
+        self.undone.extend(place.keys);
+    }
+}

@@ -1,0 +1,136 @@
+//! What has no room waits until all the rest is done, and is then tried once more: deletions may have
+//! made room.
+
+use std::collections::BTreeSet;
+
+use syncmgr_plugin::{Error, ErrorCode, Stop};
+
+use super::{Applier, words};
+use crate::plan::{Action, Operation};
+use crate::state::BaseChildren;
+use crate::tree::{Name, Side};
+
+/// What waits for room.
+#[derive(Default)]
+pub(super) struct Room {
+    waiting: Vec<Operation>,
+    keys: BTreeSet<(Side, Name)>,
+    /// The smallest file of each side for which there was none, since something was last removed.
+    too_large: [Option<u64>; 2],
+    /// Whether what has no room now is left for the next run.
+    is_last_try: bool,
+    /// Whether it was the trash that had none.
+    pub(super) is_trash_full: bool,
+    /// How much was left for the next run.
+    lacked: u64,
+}
+
+impl Room {
+    /// Whether an operation cannot have room, or needs one done that had none.
+    fn must_wait(&self, operation: &Operation) -> bool {
+        let on = operation.side();
+        let is_too_large = match (&operation.action, self.too_large[on.index()]) {
+            (Action::Copy { source, .. }, Some(smallest)) => source.size >= smallest,
+            (Action::Copy { .. }, None)
+            | (
+                Action::MakeDirectory { .. }
+                | Action::MakeLink { .. }
+                | Action::Rename { .. }
+                | Action::Respell { .. }
+                | Action::Remove { .. }
+                | Action::RemoveDirectory { .. }
+                | Action::SetMode { .. }
+                | Action::SetModified { .. },
+                _,
+            ) => false,
+        };
+        is_too_large || (!self.keys.is_empty() && self.is_near(on, &operation.key))
+    }
+
+    /// Whether the entry, one that it is in, or one in it waits.
+    fn is_near(&self, on: Side, key: &Name) -> bool {
+        let mut above = Some(&**key);
+        while let Some(path) = above {
+            if self.keys.contains(&(on, path.into())) {
+                return true;
+            }
+            above = path.rsplit_once('/').map(|(parent, _)| parent);
+        }
+        let below = format!("{key}/");
+        let mut from = self.keys.range((on, Name::from(&*below))..);
+        from.next().is_some_and(|(side, next)| *side == on && next.starts_with(&below))
+    }
+
+    /// Something was removed from a side, perhaps.
+    pub(super) fn made(&mut self, on: Side) {
+        self.too_large[on.index()] = None;
+    }
+}
+
+impl Applier<'_> {
+    /// Lets an operation wait that cannot have room yet; whether it does.
+    pub(super) fn waits_for_room(&mut self, operation: &Operation) -> bool {
+        let waits = self.room.must_wait(operation);
+        if waits {
+            let why = "no space left for it, or for what has to be done before it; make room";
+            self.lacks_room(operation, &Error::new(ErrorCode::NoSpace, why));
+        }
+        waits
+    }
+
+    /// There is no room for an operation.
+    pub(super) fn lacks_room(&mut self, operation: &Operation, error: &Error) {
+        let (on, key) = (operation.side(), &operation.key);
+        let is_trash = std::mem::take(&mut self.room.is_trash_full);
+        let copied = match &operation.action {
+            Action::Copy { source, .. } => Some(source.size),
+            Action::MakeDirectory { .. }
+            | Action::MakeLink { .. }
+            | Action::Rename { .. }
+            | Action::Respell { .. }
+            | Action::Remove { .. }
+            | Action::RemoveDirectory { .. }
+            | Action::SetMode { .. }
+            | Action::SetModified { .. } => None,
+        };
+        if let (Some(size), false) = (copied, is_trash) {
+            let smallest = &mut self.room.too_large[on.index()];
+            *smallest = Some(smallest.map_or(size, |smallest| smallest.min(size)));
+        }
+        self.room.keys.insert((on, Name::clone(key)));
+        // Nothing makes room in the trash, so a copy is not made again for that.
+        if self.room.is_last_try || (is_trash && copied.is_some()) {
+            self.room.lacked += 1;
+            self.undone.insert(Name::clone(key));
+            self.done.failed.push(words::explain(operation, error));
+        } else {
+            self.room.waiting.push(operation.clone());
+        }
+    }
+
+    /// Tries once more what had no room.
+    pub(super) fn try_again(&mut self, next: &mut BaseChildren) {
+        let waiting = std::mem::take(&mut self.room.waiting);
+        self.room.keys.clear();
+        self.room.too_large = [None; 2];
+        self.room.is_last_try = true;
+        for operation in &waiting {
+            self.step(operation, next);
+        }
+        self.finish_copies(next);
+    }
+
+    /// What was left for the next run because there was no room for it.
+    pub(super) fn no_room(&self) -> Result<(), Stop> {
+        match self.room.lacked {
+            0 => Ok(()),
+            lacked => {
+                let message = format!(
+                    "no room for {lacked} of the changes; make room where the warnings say, and \
+                     run again"
+                );
+                Err(Stop::Failed(Error::new(ErrorCode::NoSpace, message)))
+            }
+        }
+    }
+}

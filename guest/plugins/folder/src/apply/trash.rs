@@ -1,0 +1,159 @@
+//! Keeps what is replaced and deleted: a directory for each run, which only its owner can look into.
+
+use syncmgr_plugin::directories::Directory;
+use syncmgr_plugin::{Error, ErrorCode, Result};
+
+use super::Applier;
+use crate::names;
+use crate::tree::Side;
+use crate::walker::{Walker, split};
+
+/// Where a side keeps it: in the plugin's storage, or, where nothing can be moved there because it is
+/// on another file system, in the side's own root. It is made when the first entry is kept.
+#[derive(Default)]
+pub(super) struct Trash {
+    is_in_root: bool,
+    open: Option<Walker>,
+}
+
+impl Trash {
+    /// The directory of this run.
+    fn of_run(
+        &mut self,
+        [root, storage]: [&Directory; 2],
+        side: Side,
+        stamp: &str,
+    ) -> Result<&mut Walker> {
+        let walker = match self.open.take() {
+            Some(walker) => walker,
+            None => {
+                let run = match self.is_in_root {
+                    true => make(root, names::TRASH).and_then(|trash| make(&trash, stamp)),
+                    false => make(storage, names::STORED_TRASH)
+                        .and_then(|trash| make(&trash, stamp))
+                        .and_then(|run| make(&run, side.name())),
+                };
+                Walker::new(Some(run?))
+            }
+        };
+        Ok(self.open.insert(walker))
+    }
+
+    /// The directory of an entry that was kept; `None`: nothing was kept.
+    pub(super) fn directory(&mut self, path: &str) -> Option<Result<&Directory>> {
+        self.open.as_mut().map(|walker| walker.directory(path, false))
+    }
+
+    /// Turns to the side's own root. What was made in the storage for the entry is empty, and goes.
+    fn leave_storage(&mut self, storage: &Directory, side: Side, stamp: &str, parent: &str) {
+        self.is_in_root = true;
+        self.open = None;
+        let run = format!("{}/{stamp}/{}/{parent}", names::STORED_TRASH, side.name());
+        let mut walker = Walker::new(storage.reopen().ok());
+        let mut path = run.trim_end_matches('/');
+        while let Some((above, name)) = path.rsplit_once('/') {
+            let removed = walker.directory(above, false).map(|above| above.remove_directory(name));
+            match removed {
+                Ok(Ok(())) => path = above,
+                // It has entries of the other side.
+                Ok(Err(_)) | Err(_) => break,
+            }
+        }
+    }
+}
+
+fn make(parent: &Directory, name: &str) -> Result<Directory> {
+    match parent.create_directory(name, Some(0o700)) {
+        Err(error) if error.code != ErrorCode::AlreadyExists => Err(error),
+        _ => parent.open_directory(name),
+    }
+}
+
+impl Applier<'_> {
+    /// Keeps an entry that is about to go, or (where it `stays`) to be replaced.
+    pub(super) fn keep_in_trash(&mut self, on: Side, path: &str, stays: bool) -> Result<()> {
+        let (parent, _) = split(path);
+        let mut kept = self.try_to_keep(on, path, stays);
+        let trash = &mut self.trash[on.index()];
+        // Only trying tells.
+        if let Err(error) = &kept
+            && error.code == ErrorCode::NotImplemented
+            && !trash.is_in_root
+        {
+            trash.leave_storage(self.storage, on, &self.stamp, parent);
+            kept = self.try_to_keep(on, path, stays);
+        }
+        kept.map_err(|error| match error.code == ErrorCode::NoSpace {
+            true => {
+                self.room.is_trash_full = true;
+                self.no_room_in_trash(on, &error)
+            }
+            false => error,
+        })
+    }
+
+    fn try_to_keep(&mut self, on: Side, path: &str, stays: bool) -> Result<()> {
+        let (parent, name) = split(path);
+        let trash = &mut self.trash[on.index()];
+        let where_it_is = trash.place_name(on);
+        let trash = trash
+            .of_run([&self.tops[on.index()], self.storage], on, &self.stamp)
+            .and_then(|walker| walker.directory(parent, true))
+            .map_err(|error| match error.code == ErrorCode::NoSpace {
+                true => error,
+                false => error.context(format!("the trash, {where_it_is}, cannot be used")),
+            })?;
+        let directory = self.roots[on.index()].directory(parent, false)?;
+        // Two entries of one name may go in one run: first a file, later what replaced it.
+        for number in 0..100_u32 {
+            let kept = if number == 0 { name.to_owned() } else { format!("{name}.{number}") };
+            let result = match stays {
+                true => match directory.link(name, trash, &kept) {
+                    Err(error) if error.code == ErrorCode::NotImplemented => {
+                        directory.rename_new(name, trash, &kept)
+                    }
+                    result => result,
+                },
+                false => directory.rename_new(name, trash, &kept),
+            };
+            match result {
+                Err(error) if error.code == ErrorCode::AlreadyExists => {}
+                Ok(()) => {
+                    self.dirty.touch_trash(on, parent);
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::failed("the trash of this run has 100 entries of that name"))
+    }
+
+    /// Why an entry cannot be kept, and the ways out.
+    fn no_room_in_trash(&self, on: Side, error: &Error) -> Error {
+        let trash = &self.trash[on.index()];
+        let (place, reason) = (trash.place_name(on), error.to_string());
+        let runs = match trash.is_in_root {
+            true => self.tops[on.index()].open_directory(names::TRASH),
+            false => self.storage.open_directory(names::STORED_TRASH),
+        };
+        let runs = match runs.and_then(|runs| runs.list()).map_or(0, Iterator::count) {
+            1 => "1 run".to_owned(),
+            runs => format!("{runs} runs"),
+        };
+        let message = format!(
+            "the trash, {place}, has no room for it ({reason}); it holds the files of {runs}: \
+             delete what you do not need, or set `trash=false`"
+        );
+        Error::new(ErrorCode::NoSpace, message)
+    }
+}
+
+impl Trash {
+    /// Where it is, for people.
+    fn place_name(&self, on: Side) -> String {
+        match self.is_in_root {
+            true => format!("`{}` in the {} directory", names::TRASH, on.name()),
+            false => format!("the folder `{}` in the plugin's storage", names::STORED_TRASH),
+        }
+    }
+}

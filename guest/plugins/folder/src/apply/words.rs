@@ -1,0 +1,132 @@
+//! What could not be done, in words: what, where and why.
+
+use syncmgr_plugin::{Error, ErrorCode};
+
+use crate::names;
+use crate::plan::{Action, Operation};
+use crate::tree::Side;
+use crate::walker::split;
+
+/// How an error begins that says all of this already.
+const CANNOT: &str = "cannot ";
+
+/// Why an operation failed.
+pub(super) fn explain(operation: &Operation, error: &Error) -> String {
+    if error.message.starts_with(CANNOT) {
+        return error.message.clone();
+    }
+    let on = operation.side();
+    let (path, side) = (&operation.paths[on.index()], on.name());
+    let what = match &operation.action {
+        Action::Copy { replaces: None, .. } => format!("copy {path} to the {side}"),
+        Action::Copy { replaces: Some(_), .. } => format!("replace {path} on the {side}"),
+        Action::MakeLink { .. } => format!("make the link {path} on the {side}"),
+        Action::MakeDirectory { .. } => format!("make the directory {path} on the {side}"),
+        Action::Rename { to, .. } => format!("rename {path} to {to} on the {side}"),
+        Action::Respell { to, .. } => format!("rename {path} to {to} on the {side}"),
+        Action::SetModified { .. } => format!("set the time on the {side} of {path}"),
+        Action::Remove { .. } => format!("delete {path} on the {side}"),
+        Action::RemoveDirectory { .. } => format!("delete the directory {path} on the {side}"),
+        Action::SetMode { .. } => format!("set the permissions on the {side} of {path}"),
+    };
+    format!("{CANNOT}{what}: {}", reason(error, path))
+}
+
+/// The same error with what could not be done: `what` a path of a side.
+pub(super) fn cannot(what: &str, path: &str, side: Side, error: &Error) -> Error {
+    let side = side.name();
+    let reason = reason(error, path);
+    Error::new(error.code, format!("{CANNOT}{what} {path} on the {side}: {reason}"))
+}
+
+/// What the host said, without the name that it begins with: the entry is named already, and a
+/// temporary name means nothing to people.
+fn reason(error: &Error, path: &str) -> String {
+    let (_, name) = split(path);
+    let text = error.to_string();
+    match text.split_once(": ") {
+        Some((lead, rest)) if names::is_temp(lead) || lead == name => rest.to_owned(),
+        Some(_) | None => text,
+    }
+}
+
+/// Why nothing can be done in a directory whose permissions are in the way.
+pub(super) fn not_writable(path: &str, mode: u16, error: &Error) -> Error {
+    let reason = reason(error, path);
+    let message = format!(
+        "its directory {path} may not be written (mode {mode:o}), and that cannot be changed: \
+         {reason}"
+    );
+    Error::new(ErrorCode::AccessDenied, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::plan::CopyModes;
+    use crate::tree::Fingerprint;
+
+    fn operation(action: Action) -> Operation {
+        let path = Arc::from("d/victim");
+        let paths = [Arc::clone(&path), Arc::clone(&path)];
+        Operation { action, paths, key: path, reason: Arc::from("a reason") }
+    }
+
+    #[test]
+    fn a_failure_names_the_operation_the_path_the_side_and_the_reason() {
+        let (source, on) = (Fingerprint::default(), Side::Right);
+        let copy = |replaces| Action::Copy {
+            from: Side::Left,
+            source,
+            digest: None,
+            replaces,
+            modes: CopyModes::default(),
+        };
+        for (action, expected) in [
+            (copy(None), "cannot copy d/victim to the right: permission denied"),
+            (copy(Some(Box::default())), "cannot replace d/victim on the right: permission denied"),
+            (
+                Action::MakeDirectory { on, mode: None },
+                "cannot make the directory d/victim on the right: permission denied",
+            ),
+            (
+                Action::MakeLink { on, text: "x".into(), replaces: None },
+                "cannot make the link d/victim on the right: permission denied",
+            ),
+            (
+                Action::Rename { on, source, to: "new".into() },
+                "cannot rename d/victim to new on the right: permission denied",
+            ),
+            (
+                Action::Remove { on, target: source },
+                "cannot delete d/victim on the right: permission denied",
+            ),
+            (
+                Action::RemoveDirectory { on },
+                "cannot delete the directory d/victim on the right: permission denied",
+            ),
+            (
+                Action::SetMode { on, mode: 0o600 },
+                "cannot set the permissions on the right of d/victim: permission denied",
+            ),
+        ] {
+            let operation = operation(action);
+            for lead in ["", "victim: ", &format!("{}: ", names::temp(1, 2))] {
+                let message = format!("{lead}permission denied");
+                let error = Error::new(ErrorCode::AccessDenied, message);
+                assert_eq!(explain(&operation, &error), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_explained_already_is_not_explained_again() {
+        let error = Error::new(ErrorCode::AccessDenied, "victim: permission denied");
+        let error = cannot("read", "d/victim", Side::Left, &error);
+        assert_eq!(error.message, "cannot read d/victim on the left: permission denied");
+        let remove = operation(Action::Remove { on: Side::Right, target: Fingerprint::default() });
+        assert_eq!(explain(&remove, &error), error.message);
+    }
+}

@@ -1,0 +1,169 @@
+//! Directories that their owner has closed: 555, as a module cache or an unpacked archive has them.
+
+use std::os::unix::fs::PermissionsExt;
+
+use conformance::isolation;
+
+use super::*;
+
+fn set_mode(path: &Path, mode: u32) -> anyhow::Result<()> {
+    Ok(fs::set_permissions(path, fs::Permissions::from_mode(mode))?)
+}
+
+/// The permission bits of each directory below.
+fn modes(root: &Path) -> anyhow::Result<Vec<(String, u32)>> {
+    let mut modes = Vec::new();
+    for (path, entry) in trees::read(root)? {
+        if let Entry::Directory = entry {
+            let mode = fs::metadata(root.join(&path))?.permissions().mode() & 0o777;
+            modes.push((path, mode));
+        }
+    }
+    Ok(modes)
+}
+
+/// What is done on the left in directories that are closed on both sides.
+const CHANGES: &[(&str, fn(&Path) -> std::io::Result<()>)] = &[
+    ("a file is changed", |root| fs::write(root.join("d/f"), "changed")),
+    ("a large file is new", |root| fs::write(root.join("d/large"), vec![b'.'; LARGE])),
+    ("a file is new", |root| fs::write(root.join("d/e/new"), "new")),
+    ("a file is deleted", |root| fs::remove_file(root.join("d/f"))),
+    ("a directory is new", |root| fs::create_dir_all(root.join("d/e/new/er"))),
+    ("a link is new", |root| std::os::unix::fs::symlink("f", root.join("d/link"))),
+    ("a directory is deleted", |root| fs::remove_dir_all(root.join("d/e"))),
+    ("all of it is deleted", |root| fs::remove_dir_all(root.join("d"))),
+    ("a directory becomes a file", |root| {
+        fs::remove_dir_all(root.join("d/e"))?;
+        fs::write(root.join("d/e"), "file")
+    }),
+];
+
+/// A pair in which a directory and one in it are closed, and what was done on the left since.
+fn prepare(change: fn(&Path) -> std::io::Result<()>) -> anyhow::Result<Pair> {
+    let pair = Pair::new()?.set("max-delete", "any");
+    for root in [pair.left(), pair.right()] {
+        trees::write(&root, &tree(&[("d/f", "1"), ("d/e/g", "2"), ("other", "3")]))?;
+        set_mode(&root.join("d/e"), 0o555)?;
+        set_mode(&root.join("d"), 0o555)?;
+    }
+    pair.sync()?;
+    let (d, e) = (pair.left().join("d"), pair.left().join("d/e"));
+    set_mode(&d, 0o755)?;
+    set_mode(&e, 0o755)?;
+    change(&pair.left())?;
+    if e.is_dir() {
+        set_mode(&e, 0o555)?;
+    }
+    if d.is_dir() {
+        set_mode(&d, 0o555)?;
+    }
+    Ok(pair)
+}
+
+/// Lets the test's folders be removed.
+fn permit(root: &Path) -> anyhow::Result<()> {
+    for (path, _) in modes(root)? {
+        set_mode(&root.join(path), 0o755)?;
+    }
+    Ok(())
+}
+
+fn check_equal(pair: &Pair, expected: &[(String, u32)], what: &str) -> anyhow::Result<()> {
+    let [left, right] = pair.trees()?;
+    anyhow::ensure!(left == right, "{what}: {left:?} and {right:?}");
+    for root in [pair.left(), pair.right()] {
+        let modes = modes(&root)?;
+        anyhow::ensure!(modes == expected, "{what}: {modes:?} and not {expected:?}");
+    }
+    let unfinished = pair.unfinished()?;
+    anyhow::ensure!(unfinished.is_empty(), "{what}: {unfinished:?} is left");
+    Ok(())
+}
+
+fn body() -> anyhow::Result<()> {
+    for (what, change) in CHANGES {
+        let pair = prepare(*change)?;
+        let expected = modes(&pair.left())?;
+        let (report, calls) = pair.sync_disturbed(|_, _| Ok(()))?;
+        anyhow::ensure!(report.warnings == 0, "{what}: {:?}", report.log);
+        check_equal(&pair, &expected, what)?;
+        anyhow::ensure!(work(&pair.sync()?)? == 0, "{what}: nothing is left to do");
+        permit(pair.home())?;
+        // Ended anywhere, the next run sets the permissions again.
+        for k in 1..=calls {
+            let what = format!("{what}, ended before call {k}");
+            let pair = prepare(*change)?;
+            let count = AtomicUsize::new(0);
+            pair.sync_watched(Arc::new(move |_| count.fetch_add(1, Ordering::SeqCst) + 1 < k))?;
+            let report = pair.sync()?;
+            anyhow::ensure!(report.warnings == 0, "{what}: {:?}", report.log);
+            check_equal(&pair, &expected, &what)?;
+            permit(pair.home())?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_in_a_closed_directory_of_ours_is_synced_and_it_stays_closed() -> anyhow::Result<()> {
+    isolation::where_permissions_hold(
+        "closed::what_is_in_a_closed_directory_of_ours_is_synced_and_it_stays_closed",
+        body,
+    )
+}
+
+fn closed_root() -> anyhow::Result<()> {
+    let pair = Pair::new()?;
+    for root in [pair.left(), pair.right()] {
+        trees::write(&root, &tree(&[("a", "1"), ("b", "2"), ("d/c", "3"), ("e/x", "4")]))?;
+    }
+    pair.sync()?;
+    fs::write(pair.left().join("a"), "changed")?;
+    fs::remove_file(pair.left().join("b"))?;
+    fs::write(pair.left().join("new"), "new")?;
+    fs::create_dir(pair.left().join("made"))?;
+    std::os::unix::fs::symlink("a", pair.left().join("link"))?;
+    set_mode(&pair.right(), 0o555)?;
+    let report = pair.sync()?;
+    set_mode(&pair.right(), 0o755)?;
+    let mut said: Vec<_> = report.log.iter().map(|entry| entry.text.clone()).collect();
+    said.sort();
+    let why = "the directory itself may not be written (mode 555)";
+    let expected = [
+        "copy new to the right",
+        "delete b on the right",
+        "make the directory made on the right",
+        "make the link link on the right",
+        "replace a on the right",
+    ];
+    let expected: Vec<_> = expected.iter().map(|what| format!("cannot {what}: {why}")).collect();
+    anyhow::ensure!(said == expected, "{said:?}");
+    Ok(())
+}
+
+#[test]
+fn a_failure_names_what_where_and_why() -> anyhow::Result<()> {
+    isolation::where_permissions_hold("closed::a_failure_names_what_where_and_why", closed_root)
+}
+
+fn unreadable() -> anyhow::Result<()> {
+    for bytes in [1, LARGE] {
+        let pair = Pair::new()?;
+        fs::write(pair.left().join("secret"), vec![b'.'; bytes])?;
+        set_mode(&pair.left().join("secret"), 0o000)?;
+        let report = pair.sync()?;
+        let said: Vec<_> = report.log.iter().map(|entry| entry.text.clone()).collect();
+        let is_said = said.len() == 1
+            && said[0].starts_with("cannot read secret on the left: permission denied; ");
+        anyhow::ensure!(is_said, "{said:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named_with_its_own_side() -> anyhow::Result<()> {
+    isolation::where_permissions_hold(
+        "closed::a_file_that_cannot_be_read_is_named_with_its_own_side",
+        unreadable,
+    )
+}
