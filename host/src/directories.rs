@@ -260,11 +260,10 @@ impl wit::Host for Waiting<'_> {
         files: Vec<Resource<File>>,
     ) -> wasmtime::Result<Vec<Result<(), types::Error>>> {
         self.enter("flush-files")?;
-        let admit = |file| {
-            let file: &File = self.table.get(file)?;
+        let admitted = admit_first(&files, |file| {
+            let file = self.table.get(file)?;
             Ok((file.writable(), Arc::clone(&file.file)))
-        };
-        let admitted = admit_first(&files, admit)?;
+        })?;
         self.flush_admitted(admitted, "flushing a file", |file| file.sync_all())
     }
 
@@ -273,11 +272,10 @@ impl wit::Host for Waiting<'_> {
         directories: Vec<Resource<Directory>>,
     ) -> wasmtime::Result<Vec<Result<(), types::Error>>> {
         self.enter("flush-directories")?;
-        let admit = |directory| {
-            let directory: &Directory = self.table.get(directory)?;
+        let admitted = admit_first(&directories, |directory| {
+            let directory = self.table.get(directory)?;
             Ok((directory.writable(), Arc::clone(&directory.handle)))
-        };
-        let admitted = admit_first(&directories, admit)?;
+        })?;
         self.flush_admitted(admitted, "flushing a directory", |handle| handle.flush())
     }
 }
