@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use wasmtime::Engine;
 
+use crate::compile_threads::compiling;
 use crate::error::LoadError;
 use crate::host;
 use crate::limits::LoadLimits;
@@ -226,5 +227,6 @@ fn compile(input: &mut impl io::BufRead) -> wasmtime::Result<Vec<u8>> {
     let mut component = Vec::new();
     input.read_to_end(&mut component)?;
     let config = host::config(order.stack_bytes, order.signals_based_traps);
-    Engine::new(&config)?.precompile_component(&component)
+    let engine = Engine::new(&config)?;
+    compiling(|| engine.precompile_component(&component))
 }

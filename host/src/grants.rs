@@ -86,10 +86,11 @@ impl Grant {
         if name.len() > 100 || name == "storage" || !name.split('.').all(part) {
             return Err(GrantError::Name { name: name.to_owned() });
         }
-        let path =
-            path.canonicalize().or_else(|_| std::path::absolute(path)).map_err(|source| {
-                GrantError::Open { name: name.to_owned(), path: path.to_owned(), source }
-            })?;
+        let path = canonical(path).map_err(|source| GrantError::Open {
+            name: name.to_owned(),
+            path: path.to_owned(),
+            source,
+        })?;
         let id = Uuid::new_v5(&NAMESPACE, path.as_os_str().as_encoded_bytes());
         Ok(Self { name: name.to_owned(), path, access, id })
     }
@@ -115,6 +116,12 @@ impl Grant {
         Self { id, ..self.clone() }
     }
 
+    /// The same, for reading only.
+    #[must_use]
+    pub fn read_only(&self) -> Self {
+        self.with_access(Access::ReadOnly)
+    }
+
     pub(crate) fn with_access(&self, access: Access) -> Self {
         Self { access, ..self.clone() }
     }
@@ -122,6 +129,24 @@ impl Grant {
     /// The same for the same directory of this machine.
     pub fn id(&self) -> Uuid {
         self.id
+    }
+}
+
+/// Resolves a path, as far as it is there.
+fn canonical(path: &Path) -> std::io::Result<PathBuf> {
+    let absolute = std::path::absolute(path)?;
+    let mut there = absolute.as_path();
+    loop {
+        if let Ok(canonical) = there.canonicalize() {
+            let rest = absolute.strip_prefix(there).unwrap_or(Path::new(""));
+            // Joining nothing would add a separator.
+            return Ok(if rest.as_os_str().is_empty() { canonical } else { canonical.join(rest) });
+        }
+        // What is not there and followed by `..` could be anything.
+        there = match (there.parent(), there.file_name()) {
+            (Some(parent), Some(_)) => parent,
+            (None, _) | (_, None) => return Ok(absolute),
+        };
     }
 }
 
@@ -195,6 +220,26 @@ mod tests {
             (vec![grant("p.a", "/nowhere/x"), grant("q.a", "/nowhere/x/y")], false),
         ] {
             assert_eq!(check(&grants).is_ok(), good, "{grants:?}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_path_is_resolved_as_far_as_it_is_there() {
+        let home = tempfile::tempdir().unwrap();
+        let home = home.path().canonicalize().unwrap();
+        std::fs::create_dir(home.join("real")).unwrap();
+        std::os::unix::fs::symlink("real", home.join("link")).unwrap();
+        for (path, expected) in [
+            ("real", "real"),
+            ("link", "real"),
+            ("link/gone/deeper", "real/gone/deeper"),
+            ("real/../link/", "real"),
+            ("gone/../link", "gone/../link"),
+        ] {
+            let path = home.join(path);
+            let made = Grant::new("a", &path, Access::ReadOnly).unwrap();
+            assert_eq!(made.path().as_os_str(), home.join(expected).as_os_str(), "{path:?}");
         }
     }
 

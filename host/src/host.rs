@@ -1,5 +1,3 @@
-#[cfg(feature = "compiler")]
-use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 #[cfg(feature = "compiler")]
@@ -11,7 +9,11 @@ use wasmtime::{Config, Engine, WasmBacktraceDetails};
 use crate::allocation::{self, Allocation};
 use crate::bindings::{directories, statistics, synchronize_callback, types};
 #[cfg(feature = "compiler")]
+use crate::compile_threads::compiling;
+#[cfg(feature = "compiler")]
 use crate::compiler::CompilerProgram;
+#[cfg(feature = "compiler")]
+use crate::component_file::read_component;
 use crate::contract::{CONTRACT_VERSION, Description};
 use crate::denied::Links;
 use crate::error::{ContractError, HostError, LoadError, PrecompiledError};
@@ -188,15 +190,8 @@ impl Host {
     /// [`LoadError`]; nothing of the plugin has run then, and nothing has after a success.
     #[cfg(feature = "compiler")]
     pub fn load_file(&self, path: &Path) -> Result<Plugin, LoadError> {
-        let read = |source| LoadError::Read { path: path.to_owned(), source };
         let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
-        let mut file = std::fs::File::open(path).map_err(read)?;
-        self.check_size(&name, file.metadata().map_err(read)?.len())?;
-        // What a device or a pipe has, it does not tell.
-        let mut bytes = Vec::new();
-        let most = self.limits.component_bytes.saturating_add(1);
-        file.by_ref().take(most).read_to_end(&mut bytes).map_err(read)?;
-        self.load(&name, &bytes)
+        self.load(&name, &read_component(path, &self.limits)?)
     }
 
     /// Loads a plugin from the bytes of a component, under a name for messages.
@@ -272,29 +267,46 @@ impl Host {
         path: &Path,
     ) -> Result<Plugin, LoadError> {
         let read = |source| LoadError::Read { path: path.to_owned(), source };
-        #[cfg(unix)]
-        {
+        let file = std::fs::File::open(path).map_err(read)?;
+        // SAFETY: the caller vouches for the file.
+        unsafe { self.load_precompiled_open_file(name, &file, path) }
+    }
+
+    /// [`Host::load_precompiled_file`] for a file that is open: whatever takes its name meanwhile
+    /// is not looked at. `path` is for messages.
+    ///
+    /// # Errors
+    /// As of [`Host::load_precompiled_file`].
+    ///
+    /// # Safety
+    /// As of [`Host::load_precompiled`]. The file must not be written to as long as the plugin is
+    /// used.
+    #[expect(unsafe_code, reason = "what was compiled earlier is native code")]
+    pub unsafe fn load_precompiled_open_file(
+        &self,
+        name: &str,
+        file: &std::fs::File,
+        path: &Path,
+    ) -> Result<Plugin, LoadError> {
+        let read = |source| LoadError::Read { path: path.to_owned(), source };
+        // SAFETY: the caller vouches for it that nobody writes to the file.
+        let kept = unsafe { precompiled::Kept::of(file) }.map_err(read)?;
+        #[cfg(target_os = "linux")]
+        if let Some(handle) = precompiled::by_handle(file) {
             let refuse = |reason| LoadError::Precompiled { name: name.to_owned(), reason };
-            // SAFETY: the caller vouches for it that nobody writes to the file.
-            let kept = unsafe { precompiled::Kept::open(path) }.map_err(read)?;
             let (description, _compiled) = precompiled::unpack(&kept).map_err(refuse)?;
             drop(kept);
             self.check_limits(name, &description)?;
-            // SAFETY: as in `load_precompiled`. Whatever has taken the file's name meanwhile comes
-            // from `precompile`, too.
-            let component = unsafe { Component::deserialize_file(&self.engine, path) };
+            // SAFETY: as in `load_precompiled`; the path is that of the open file.
+            let component = unsafe { Component::deserialize_file(&self.engine, handle) };
             let component = component.map_err(|source| {
                 refuse(PrecompiledError::OtherHost { message: source.root_cause().to_string() })
             })?;
-            self.link(name, component, description)
+            return self.link(name, component, description);
         }
-        // Elsewhere a file that is mapped cannot be replaced.
-        #[cfg(not(unix))]
-        {
-            let precompiled = std::fs::read(path).map_err(read)?;
-            // SAFETY: the caller vouches for the file.
-            unsafe { self.load_precompiled(name, &precompiled) }
-        }
+        // Elsewhere a file that is mapped cannot be replaced, or cannot be opened by its handle.
+        // SAFETY: the caller vouches for the file.
+        unsafe { self.load_precompiled(name, &kept) }
     }
 
     /// Tells hosts apart that cannot load what the other one has precompiled, in hexadecimal
@@ -406,7 +418,7 @@ impl Host {
             .name("syncmgr-compile".to_owned())
             .spawn(move || {
                 // Nobody listens once the time is up.
-                let _ = done.send(Component::new(&engine, bytes));
+                let _ = done.send(compiling(|| Component::new(&engine, bytes)));
             })
             .map_err(|error| failed(error.into()))?;
         match wait.recv_timeout(self.limits.compile_time) {

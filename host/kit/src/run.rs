@@ -155,7 +155,8 @@ pub(crate) fn run_with(
     let watched: Answer = Box::new(move |item, reported, nth| {
         if let Some(act) = at_first.take() {
             let cancel = cancel.clone();
-            std::thread::spawn(move || act(&cancel));
+            // Where there is no thread for it, it is not done, and the check says so.
+            let _ = std::thread::Builder::new().spawn(move || act(&cancel));
         }
         answer(item, reported, nth)
     });

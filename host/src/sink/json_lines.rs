@@ -9,12 +9,14 @@ use crate::hresult::{self, Hresult};
 use crate::id::{ErrorId, ItemId};
 use crate::report::Report;
 use crate::sink::{Progress, Sink};
+use crate::text;
 
 /// Writes one JSON object per callback, each on a line of its own.
 ///
 /// The member `event` tells which: `started`, `progress`, `log`, `log-deleted`, `question`,
 /// `error-shown`, and `report` at the end. Names are those of the WIT; an absent field is an absent member. Text is
-/// as the plugin wrote it, with control characters escaped as JSON does.
+/// as the plugin wrote it; characters that must not reach a terminal are written as `\uXXXX`, as
+/// [`text::to_json`] does.
 ///
 /// Beyond a [limit](JsonLines::with_limit) of bytes, `truncated` says so once, and what follows is
 /// the log, the reports with which items end, and the report of the run.
@@ -256,12 +258,13 @@ impl<W: Write + Send> JsonLines<W> {
         if self.failed.is_some() {
             return;
         }
-        let mut counted = Counted { to: &mut self.to, bytes: 0 };
-        let written = serde_json::to_writer(&mut counted, line)
+        // As one write, so that lines of several programs do not mix.
+        let json = text::to_json(line, false).map(|line| line + "\n");
+        let bytes = json.as_ref().map_or(0, |line| line.len() as u64);
+        let written = json
             .map_err(std::io::Error::from)
-            .and_then(|()| counted.write_all(b"\n"))
-            .and_then(|()| counted.flush());
-        let bytes = counted.bytes;
+            .and_then(|line| self.to.write_all(line.as_bytes()))
+            .and_then(|()| self.to.flush());
         self.failed = written.err();
         self.left = self.left.map(|left| left.saturating_sub(bytes));
     }
@@ -275,24 +278,6 @@ impl<W: Write + Send> JsonLines<W> {
         if self.left == Some(0) {
             self.write(&Line::Truncated { limit: "json-bytes", value: self.limit });
         }
-    }
-}
-
-/// Counts what is written.
-struct Counted<'a, W> {
-    to: &'a mut W,
-    bytes: u64,
-}
-
-impl<W: Write> Write for Counted<'_, W> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.to.write(bytes)?;
-        self.bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.to.flush()
     }
 }
 

@@ -480,6 +480,11 @@ pub fn binary_requests() -> Result<Vec<u8>> {
     requesting(&[&[0xff; 100]])
 }
 
+/// A request whose name would be a command where it is pasted.
+pub fn requests_with_a_command() -> Result<Vec<u8>> {
+    requesting(&[b"[directories]\n\"x=$HOME;id;#\" = { access = \"read-only\" }"])
+}
+
 /// Requests twice.
 pub fn doubled_requests() -> Result<Vec<u8>> {
     requesting(&[b"[settings]\nmode = \"a\"", b"[secrets]\ntoken = \"b\""])

@@ -42,7 +42,7 @@ fn of_version(version: &str) -> Result<Vec<u8>> {
 
 pub(crate) fn contract(told: &mut Told) -> Result<()> {
     type Make = fn() -> Result<Vec<u8>>;
-    let guests: [Make; 18] = [
+    let guests: [Make; 19] = [
         bytes::nothing,
         bytes::plain_text,
         || Ok(b"\x7fELF\xff\xfe".to_vec()),
@@ -58,6 +58,7 @@ pub(crate) fn contract(told: &mut Told) -> Result<()> {
         bytes::unknown_import,
         bytes::malformed_requests,
         bytes::binary_requests,
+        bytes::requests_with_a_command,
         bytes::doubled_requests,
         bytes::empty_export,
         bytes::missing_function,
@@ -209,7 +210,7 @@ pub(crate) fn reported(told: &mut Told) -> Result<()> {
     }
     let items = format!("items={}", names.join(" "));
     let commands = format!("synchronize={commands}");
-    let said = run(&told.path("state"), &["--set", &items, "--set", &commands])?;
+    let said = run(&told.path("state"), &["-v", "--set", &items, "--set", &commands])?;
     for name in names {
         let line = said.lines().find(|line| line.ends_with(&format!("]: {name}")));
         told.text(name, line.with_context(|| format!("nothing about {name} in: {said}"))?);

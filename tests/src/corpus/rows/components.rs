@@ -71,6 +71,7 @@ pub(super) fn rows() -> Vec<Row> {
         Row::made("has more data than there may be", bytes::many_segments, "contract-malformed"),
         Row::made("is too large a file", bytes::huge_data, "load-too-large"),
         Row::made("requests what cannot be read", bytes::malformed_requests, "contract-requests"),
+        Row::made("requests a command", bytes::requests_with_a_command, "contract-requests"),
         Row::made("requests what is no text", bytes::binary_requests, "contract-requests"),
         Row::made("requests twice", bytes::doubled_requests, "contract-requests"),
         Row::made("requests without end", bytes::huge_requests, "contract-requests"),
