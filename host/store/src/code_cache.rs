@@ -1,13 +1,12 @@
 //! What plugins that are not installed were compiled to.
 
-use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use syncmgr_host::{Host, Plugin};
 
 use crate::error::StoreError;
-use crate::place::{Scope, check_private, create_private, replace_file};
+use crate::place::{PrivateFolder, Scope};
 
 /// What it may hold before the least recently used is removed.
 const CACHE_BYTES: u64 = 512 << 20;
@@ -19,9 +18,13 @@ const EXTENSION: &str = "compiled";
 /// as not there.
 #[derive(Clone, Debug)]
 pub struct CodeCache {
+    state_dir: PathBuf,
     folder: PathBuf,
     max_bytes: u64,
 }
+
+/// Its name in the state directory.
+const FOLDER: &str = "cache";
 
 /// One compiled plugin.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +40,8 @@ pub struct CacheEntry {
 impl CodeCache {
     /// That of a user whose state folder this is.
     pub fn new(state_dir: &Path) -> Self {
-        Self { folder: state_dir.join("cache"), max_bytes: CACHE_BYTES }
+        let (state_dir, folder) = (state_dir.to_owned(), state_dir.join(FOLDER));
+        Self { state_dir, folder, max_bytes: CACHE_BYTES }
     }
 
     /// Changes what it may hold, in bytes.
@@ -77,7 +81,7 @@ impl CodeCache {
         component: &[u8],
         key: &str,
     ) -> Result<Plugin, StoreError> {
-        let file = self.folder.join(format!("{key}-{}.{EXTENSION}", host.compatibility()));
+        let file = format!("{key}-{}.{EXTENSION}", host.compatibility());
         if let Some(plugin) = self.load_kept(host, name, &file) {
             return Ok(plugin);
         }
@@ -89,49 +93,65 @@ impl CodeCache {
         Ok(plugin)
     }
 
-    fn load_kept(&self, host: &Host, name: &str, file: &Path) -> Option<Plugin> {
+    fn load_kept(&self, host: &Host, name: &str, file: &str) -> Option<Plugin> {
         // From the state folder on: whoever can write there can put another one in its place.
-        for place in self.folder.ancestors().take(2).chain([file]) {
-            check_private(place, Scope::User).ok()?;
-        }
+        let state = PrivateFolder::open(&self.state_dir).ok()?;
+        let folder = state.folder(FOLDER).ok()?;
+        let opened = folder.open_file(file).ok()??;
+        state.check_private(Scope::User).ok()?;
+        folder.check_private(Scope::User).ok()?;
+        folder.check_private_file(&opened, file, Scope::User).ok()?;
         // SAFETY: only this module writes files of this name into the folder, with what
-        // `precompile` returned, and that nobody else can write there was checked above.
+        // `precompile` returned, and replaces them without changing them. That nobody else can
+        // write to this file or there was checked above, by handle.
         #[expect(unsafe_code, reason = "what was compiled earlier is native code")]
-        let plugin = unsafe { host.load_precompiled_file(name, file) }.ok()?;
+        let plugin =
+            unsafe { host.load_precompiled_open_file(name, &opened, &self.folder.join(file)) };
+        let plugin = plugin.ok()?;
         // Keeps what is used from being removed; it is no harm if that cannot be.
-        let opened = File::options().append(true).open(file);
-        let _ = opened.and_then(|file| file.set_modified(SystemTime::now()));
+        let _ = opened.set_modified(SystemTime::now());
         Some(plugin)
     }
 
-    fn keep(&self, file: &Path, compiled: &[u8]) -> Result<(), StoreError> {
-        create_private(&self.folder).map_err(StoreError::file(&self.folder))?;
-        check_private(&self.folder, Scope::User)?;
+    fn keep(&self, file: &str, compiled: &[u8]) -> Result<(), StoreError> {
+        let folder = PrivateFolder::create(&self.state_dir)?.create_folder(FOLDER)?;
+        folder.check_private(Scope::User)?;
+        folder.remove_unfinished()?;
         let bytes = compiled.len() as u64;
         if bytes > self.max_bytes {
             return Ok(());
         }
-        let mut entries = self.entries()?;
+        let mut entries = entries(&folder)?;
         entries.sort_by_key(|entry| entry.used);
         let mut held = entries.iter().map(|entry| entry.bytes).sum::<u64>() + bytes;
         for entry in entries {
             if held <= self.max_bytes {
                 break;
             }
-            fs::remove_file(&entry.path).map_err(StoreError::file(&entry.path))?;
+            remove(&folder, &entry)?;
             held -= entry.bytes;
         }
-        replace_file(file, compiled).map_err(StoreError::file(file))
+        folder.replace(file, compiled)
+    }
+
+    /// `None`: it is not there.
+    fn open(&self) -> Result<Option<PrivateFolder>, StoreError> {
+        match PrivateFolder::open(&self.state_dir).and_then(|state| state.folder(FOLDER)) {
+            Ok(folder) => Ok(Some(folder)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Removes what a component was compiled to, found by its digest. That nothing is there, or cannot
     /// be removed, is no failure.
     pub fn forget(&self, digest: &str) {
         let prefix = format!("{digest}-");
-        for entry in self.entries().unwrap_or_default() {
+        let Ok(Some(folder)) = self.open() else { return };
+        for entry in entries(&folder).unwrap_or_default() {
             let name = entry.path.file_name().unwrap_or_default().to_string_lossy();
             if name.starts_with(&prefix) {
-                let _ = fs::remove_file(&entry.path);
+                let _ = folder.remove(&name);
             }
         }
     }
@@ -141,21 +161,7 @@ impl CodeCache {
     /// # Errors
     /// [`StoreError::File`].
     pub fn entries(&self) -> Result<Vec<CacheEntry>, StoreError> {
-        let failed = StoreError::file(&self.folder);
-        let found = match fs::read_dir(&self.folder) {
-            Ok(found) => found,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(failed(error)),
-        };
-        let entry = |entry: fs::DirEntry| {
-            let path = entry.path();
-            // Nothing else is touched, whatever somebody has put there.
-            path.extension().filter(|extension| *extension == EXTENSION)?;
-            // What has just been removed by another program is not there.
-            let metadata = entry.metadata().ok().filter(fs::Metadata::is_file)?;
-            Some(CacheEntry { path, bytes: metadata.len(), used: metadata.modified().ok()? })
-        };
-        Ok(found.flatten().filter_map(entry).collect())
+        self.open()?.map_or_else(|| Ok(Vec::new()), |folder| entries(&folder))
     }
 
     /// Removes everything.
@@ -163,9 +169,24 @@ impl CodeCache {
     /// # Errors
     /// [`StoreError::File`].
     pub fn clear(&self) -> Result<(), StoreError> {
-        for entry in self.entries()? {
-            fs::remove_file(&entry.path).map_err(StoreError::file(&entry.path))?;
-        }
-        Ok(())
+        let Some(folder) = self.open()? else { return Ok(()) };
+        folder.remove_unfinished()?;
+        entries(&folder)?.iter().try_for_each(|entry| remove(&folder, entry))
     }
+}
+
+fn entries(folder: &PrivateFolder) -> Result<Vec<CacheEntry>, StoreError> {
+    let entry = |name: std::ffi::OsString| {
+        let path = folder.path().join(&name);
+        // Nothing else is touched, whatever somebody has put there.
+        path.extension().filter(|extension| *extension == EXTENSION)?;
+        // What another program has just removed is not there.
+        let metadata = folder.open_file(name.to_str()?).ok()??.metadata().ok()?;
+        Some(CacheEntry { path, bytes: metadata.len(), used: metadata.modified().ok()? })
+    };
+    Ok(folder.names()?.into_iter().filter_map(entry).collect())
+}
+
+fn remove(folder: &PrivateFolder, entry: &CacheEntry) -> Result<(), StoreError> {
+    folder.remove(&entry.path.file_name().unwrap_or_default().to_string_lossy())
 }

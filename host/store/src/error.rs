@@ -34,26 +34,73 @@ pub enum StoreError {
         /// What is wrong with it.
         message: String,
     },
-    /// A folder that holds what will be run is open to others.
+    /// A folder or a file that is trusted could be another user's.
     #[error(
-        "{} can be written by others than you, so what is in it is not run; make it yours alone",
+        "{} is a link or can be written by others than you, so it is not used; make it yours alone",
         path.display()
     )]
     Open {
         /// The folder or the file.
         path: PathBuf,
     },
-    /// A directory holds, or lies in, the folder in which plugins are installed.
+    /// A folder or a file that is trusted belongs to another user.
     #[error(
-        "the directory `{name}` cannot be granted, since what is in {} is trusted, and a plugin could \
-         change it; grant another directory, or name another state folder with --state-dir",
+        "{} belongs to the user {owner}, and you are the user {user}, so it is not used; name a state \
+         directory of your own with --state-dir or SYNCMGR_STATE_DIR, or change the owner with `chown`",
         path.display()
+    )]
+    Foreign {
+        /// The folder or the file.
+        path: PathBuf,
+        /// The number of its owner.
+        owner: u32,
+        /// The number of the user that the program runs as.
+        user: u32,
+    },
+    /// A directory holds, or lies in, the state directory.
+    #[error(
+        "the directory `{name}` ({}) cannot be granted: it holds the state directory {}, or lies in \
+         it, and what is there is trusted; grant another directory, or name another state directory \
+         with --state-dir",
+        directory.display(), path.display()
     )]
     Protected {
         /// The name of the grant.
         name: String,
-        /// The folder.
+        /// The directory.
+        directory: PathBuf,
+        /// The state directory.
         path: PathBuf,
+    },
+    /// A directory holds a file that says what the plugin is, or what it gets.
+    #[error(
+        "the directory `{name}` ({}) cannot be granted for changing: it holds {what} {}, and the \
+         plugin could change that to get more; grant it with `:ro`, or move the file elsewhere",
+        directory.display(), path.display()
+    )]
+    ProtectedFile {
+        /// The name of the grant.
+        name: String,
+        /// The directory.
+        directory: PathBuf,
+        /// What the file is.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
+    /// A directory of a registered plugin is not the one that was granted.
+    #[error(
+        "the directory `{name}` ({}) is not the one that was granted when the plugin was registered: \
+         {why}; put that one back, or, if this is the right one, register the plugin again",
+        path.display()
+    )]
+    Moved {
+        /// The name of the grant.
+        name: String,
+        /// The path that was granted.
+        path: PathBuf,
+        /// What is different.
+        why: String,
     },
     /// There is no such plugin.
     #[error("no plugin is registered as `{name}`; `syncmgr list` tells which ones are")]
@@ -108,7 +155,9 @@ impl StoreError {
             Self::Grant(_) => "store-grant",
             Self::Damaged { .. } => "store-damaged",
             Self::Open { .. } => "store-open",
-            Self::Protected { .. } => "store-protected",
+            Self::Foreign { .. } => "store-foreign",
+            Self::Protected { .. } | Self::ProtectedFile { .. } => "store-protected",
+            Self::Moved { .. } => "store-moved",
             Self::Unknown { .. } => "store-unknown",
             Self::Name { .. } => "store-name",
             Self::ClassTaken { .. } => "store-class-taken",
@@ -126,7 +175,11 @@ impl StoreError {
                 Hresult::E_INVALIDARG
             }
             Self::Damaged { .. } => Hresult::HRESULT_ERROR_FILE_CORRUPT,
-            Self::Open { .. } | Self::Protected { .. } => Hresult::E_ACCESSDENIED,
+            Self::Open { .. }
+            | Self::Foreign { .. }
+            | Self::Protected { .. }
+            | Self::ProtectedFile { .. }
+            | Self::Moved { .. } => Hresult::E_ACCESSDENIED,
             Self::Unknown { .. } => Hresult::HRESULT_ERROR_NOT_FOUND,
             Self::ClassTaken { .. } => Hresult::HRESULT_ERROR_ALREADY_EXISTS,
             Self::Scope => Hresult::E_NOTIMPL,
@@ -144,9 +197,34 @@ impl StoreError {
             | Self::ClassTaken { .. }
             | Self::Unrequested { .. }
             | Self::Protected { .. }
+            | Self::ProtectedFile { .. }
+            | Self::Moved { .. }
             | Self::Scope
             | Self::Load(_) => true,
-            Self::File { .. } | Self::Damaged { .. } | Self::Open { .. } => false,
+            Self::File { .. } | Self::Damaged { .. } | Self::Open { .. } | Self::Foreign { .. } => {
+                false
+            }
+        }
+    }
+
+    /// Whether a file or a folder is not there.
+    pub(crate) fn is_not_found(&self) -> bool {
+        match self {
+            Self::File { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
+            Self::Text { .. }
+            | Self::Grant(_)
+            | Self::Damaged { .. }
+            | Self::Open { .. }
+            | Self::Foreign { .. }
+            | Self::Protected { .. }
+            | Self::ProtectedFile { .. }
+            | Self::Moved { .. }
+            | Self::Unknown { .. }
+            | Self::Name { .. }
+            | Self::ClassTaken { .. }
+            | Self::Unrequested { .. }
+            | Self::Scope
+            | Self::Load(_) => false,
         }
     }
 

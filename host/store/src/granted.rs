@@ -1,12 +1,16 @@
 //! What a plugin is given, and the files that say so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use syncmgr_host::{Access, Capability, Grant, Limits, LoadLimits, Plugin, SessionOptions};
+use syncmgr_host::{
+    Access, Capability, Grant, Limits, LoadLimits, Plugin, Requests, SessionOptions,
+};
 
 use crate::error::StoreError;
+use crate::protected::Guard;
+use crate::registered_directory::RegisteredDirectory;
 
 /// What a plugin is given.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +25,10 @@ pub struct Granted {
     pub allow: Vec<Capability>,
     /// Limits that are not the default, by name.
     limits: Vec<(String, String)>,
+    /// What the directories were when the plugin was registered.
+    registered: Vec<RegisteredDirectory>,
+    /// Files that decide what the plugin is or gets, each with a word for it.
+    protected: Vec<(&'static str, PathBuf)>,
 }
 
 /// The limits of loading and of running.
@@ -59,7 +67,7 @@ impl Secret {
             Self::Env(variable) => std::env::var(variable)
                 .map_err(|error| fail(format!("the variable {variable}: {error}"))),
             Self::File(path) => {
-                let text = std::fs::read_to_string(path)
+                let text = read_text(path)
                     .map_err(|error| fail(format!("{}: {error}", path.display())))?;
                 let line = text.strip_suffix('\n').unwrap_or(&text);
                 Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
@@ -144,7 +152,49 @@ pub fn grants_file_plugin(text: &str) -> Result<Option<String>, StoreError> {
 }
 
 fn read(text: &str) -> Result<GrantsFile, StoreError> {
-    toml::from_str(text).map_err(|error| StoreError::Text { what: error.to_string() })
+    toml::from_str(text).map_err(|error: toml::de::Error| {
+        let line = |at: usize| text.get(..at)?.rsplit('\n').next().map(str::len).map(|n| at - n);
+        let start = error.span().and_then(|span| line(span.start)).unwrap_or(text.len());
+        let line = text[start..].lines().next().unwrap_or_default();
+        let mut what = error.to_string();
+        if line.contains('\\') {
+            what = format!(
+                "{}\n`\\` begins an escape in \"...\"; write a path in single quotes, as in \
+                 'C:\\Users\\me'",
+                what.trim_end()
+            );
+        }
+        StoreError::Text { what }
+    })
+}
+
+/// How much is read of a job file or a secret.
+const MAX_TEXT_BYTES: u64 = 1 << 20;
+
+/// Reads a job file, or a file of grants.
+///
+/// # Errors
+/// Those of the system, and [`InvalidData`](std::io::ErrorKind::InvalidData) for a file that is no
+/// text in UTF-8, or too large for one.
+pub fn read_grants_file(path: &Path) -> std::io::Result<String> {
+    let text = read_text(path)?;
+    // What some editors begin a file with.
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+fn read_text(path: &Path) -> std::io::Result<String> {
+    use std::io::Read as _;
+    let invalid = |what: String| std::io::Error::new(std::io::ErrorKind::InvalidData, what);
+    let mut bytes = Vec::new();
+    // What a device or a pipe has, it does not tell.
+    std::fs::File::open(path)?.take(MAX_TEXT_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_TEXT_BYTES {
+        return Err(invalid(format!("it is larger than {} MiB", MAX_TEXT_BYTES >> 20)));
+    }
+    if bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF") || bytes.contains(&0) {
+        return Err(invalid("it is UTF-16 or no text; save it as UTF-8".to_owned()));
+    }
+    String::from_utf8(bytes).map_err(|error| invalid(format!("it is not UTF-8 ({error})")))
 }
 
 impl Granted {
@@ -165,15 +215,26 @@ impl Granted {
         for name in file.allow {
             granted.allow.push(name.parse()?);
         }
-        granted.secrets.extend(file.secrets.into_iter().map(|(name, secret)| match secret {
-            Secret::Env(variable) => (name, Secret::Env(variable)),
-            Secret::File(path) => (name, Secret::File(from_home(&path, base))),
-        }));
+        for (name, secret) in file.secrets {
+            let secret = match secret {
+                Secret::Env(variable) => Secret::Env(variable),
+                Secret::File(path) => Secret::File(from_home(&path, base)?),
+            };
+            granted.secrets.push((name, secret));
+        }
         for (name, path) in &file.dirs {
             granted.directories.push(grant(name, path, base)?);
         }
         granted.settings.extend(file.settings.into_iter().map(|(n, v)| (n, v.into_text())));
         for (key, item) in file.items {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+            if key.is_empty() || !key.bytes().all(plain) {
+                let what = format!(
+                    "the item key `{key}` can have letters, digits, `_` and `-`, and no dot; give \
+                     the item another key, and what people see as its `name`"
+                );
+                return Err(StoreError::Text { what });
+            }
             for (name, path) in &item.dirs {
                 granted.directories.push(grant(&format!("{key}.{name}"), path, base)?);
             }
@@ -183,10 +244,45 @@ impl Granted {
                 granted.settings.push((format!("{key}.{name}"), value.into_text()));
             }
         }
+        let mut names = HashSet::new();
+        for (name, _) in &granted.settings {
+            if !names.insert(name) {
+                let what = format!("the setting `{name}` is given twice; give it once");
+                return Err(StoreError::Text { what });
+            }
+        }
         Ok(granted)
     }
 
-    /// The other way: with absolute paths, and items as parts of names.
+    /// Adds the directories of a registration.
+    pub(crate) fn with_directories(
+        mut self,
+        registered: Vec<RegisteredDirectory>,
+    ) -> Result<Self, StoreError> {
+        for directory in &registered {
+            self.directories.push(directory.grant()?);
+        }
+        self.registered = registered;
+        Ok(self)
+    }
+
+    /// The directories, for a registration.
+    pub(crate) fn registered_directories(&self) -> Result<Vec<RegisteredDirectory>, StoreError> {
+        self.directories.iter().map(RegisteredDirectory::of).collect()
+    }
+
+    /// Grants every directory for reading only.
+    pub fn make_read_only(&mut self) {
+        self.directories = self.directories.iter().map(Grant::read_only).collect();
+    }
+
+    /// Keeps a file, which decides what the plugin is or gets, out of its reach: a directory that
+    /// holds it cannot be granted for changing. `what` names it, as in "the job file".
+    pub fn protect(&mut self, what: &'static str, file: &Path) {
+        self.protected.push((what, file.to_owned()));
+    }
+
+    /// The other way, without the directories: with absolute paths, and items as parts of names.
     pub(crate) fn to_file(&self) -> Result<GrantsFile, StoreError> {
         let path = |path: &Path| match path.to_str() {
             Some(path) => Ok(path.to_owned()),
@@ -195,14 +291,6 @@ impl Granted {
             }),
         };
         let text = |(name, value): &(String, String)| (name.clone(), Setting::Text(value.clone()));
-        let mut dirs = BTreeMap::new();
-        for grant in &self.directories {
-            let access = match grant.access() {
-                Access::ReadOnly => ":ro",
-                Access::ReadWrite => "",
-            };
-            dirs.insert(grant.name().to_owned(), path(grant.path())? + access);
-        }
         let absolute = |secret: &Secret| match secret {
             Secret::Env(variable) => Ok(Secret::Env(variable.clone())),
             Secret::File(file) => {
@@ -220,7 +308,7 @@ impl Granted {
                 .map(|(name, secret)| Ok((name.clone(), absolute(secret)?)))
                 .collect::<Result<_, StoreError>>()?,
             limits: self.limits.iter().map(text).collect(),
-            dirs,
+            dirs: BTreeMap::new(),
             items: BTreeMap::new(),
         })
     }
@@ -279,6 +367,29 @@ impl Granted {
         }
     }
 
+    /// Whether each directory is the one that was registered, and holds nothing that is trusted.
+    pub(crate) fn check_directories(
+        &self,
+        requests: &Requests,
+        state_dirs: &[&Path],
+    ) -> Result<(), StoreError> {
+        self.registered.iter().try_for_each(RegisteredDirectory::check)?;
+        if self.directories.is_empty() {
+            return Ok(());
+        }
+        let guard = Guard::new(&self.directories, requests);
+        state_dirs.iter().try_for_each(|state| guard.check_state(state))?;
+        for (what, file) in &self.protected {
+            guard.check_file(what, file)?;
+        }
+        for (_, secret) in &self.secrets {
+            if let Secret::File(file) = secret {
+                guard.check_file("the secret file", file)?;
+            }
+        }
+        Ok(())
+    }
+
     fn without_secrets(&self) -> SessionOptions {
         let mut options = SessionOptions::new().limits(self.limits().session);
         for grant in &self.directories {
@@ -306,14 +417,17 @@ pub fn grant(name: &str, path: &str, base: &Path) -> Result<Grant, StoreError> {
     if path.is_empty() {
         return Err(StoreError::Text { what: format!("the directory `{name}` has no path") });
     }
-    Ok(Grant::new(name, &from_home(Path::new(path), base), access)?)
+    Ok(Grant::new(name, &from_home(Path::new(path), base)?, access)?)
 }
 
 /// A path with `~` for the home folder, or below `base` if it is relative.
-fn from_home(path: &Path, base: &Path) -> PathBuf {
-    match path.strip_prefix("~").ok().zip(etcetera::home_dir().ok()) {
-        Some((rest, home)) => home.join(rest),
-        None => base.join(path),
+fn from_home(path: &Path, base: &Path) -> Result<PathBuf, StoreError> {
+    let Ok(rest) = path.strip_prefix("~") else { return Ok(base.join(path)) };
+    match etcetera::home_dir().ok().filter(|home| home.is_absolute()) {
+        Some(home) => Ok(home.join(rest)),
+        None => Err(StoreError::Text {
+            what: format!("{} needs a home directory; set HOME", path.display()),
+        }),
     }
 }
 
@@ -384,6 +498,7 @@ mod tests {
         let granted = Granted::parse(JOB, Path::new("/jobs")).unwrap();
         let kept = toml::to_string(&granted.to_file().unwrap()).unwrap();
         let again = Granted::parse(&kept, Path::new("/elsewhere")).unwrap();
+        let again = again.with_directories(granted.registered_directories().unwrap()).unwrap();
         assert_eq!(directories(&again), directories(&granted));
         assert_eq!(again.secrets, granted.secrets);
         assert_eq!(again.allow, granted.allow);
@@ -409,9 +524,37 @@ mod tests {
             ("[limits]\ngrace = 1", "a time such as"),
             ("[secrets]\nx = \"plain\"", "expected `env` or `file`"),
             ("plugin = ", "TOML"),
+            ("[items.\"my.docs\"]\nname = \"Docs\"", "the item key `my.docs` can have"),
+            ("[items.\"\"]\nname = \"Docs\"", "the item key `` can have"),
+            ("[settings]\n\"a.b\" = 1\n[items.a]\nsettings = { b = 2 }", "`a.b` is given twice"),
+            ("[dirs]\na = \"C:\\Users\\me\"", "write a path in single quotes"),
+            ("[dirs]\na = \"C:\\docs\"\n[items]\n", "write a path in single quotes"),
         ] {
             let error = Granted::parse(job, Path::new("")).err().unwrap().to_string();
             assert!(error.contains(words), "{job:?}: {error}");
         }
+    }
+
+    #[test]
+    fn a_file_that_is_no_text_says_what_it_is() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("job.toml");
+        let utf16 = |text: &str, big: bool| -> Vec<u8> {
+            let bytes = |unit: u16| if big { unit.to_be_bytes() } else { unit.to_le_bytes() };
+            text.encode_utf16().flat_map(bytes).collect()
+        };
+        for (bytes, words) in [
+            (utf16("\u{feff}plugin = \"folder\"", false), "UTF-16"),
+            (utf16("\u{feff}plugin = \"folder\"", true), "UTF-16"),
+            (utf16("plugin = \"folder\"", false), "UTF-16"),
+            (b"plugin = \"caf\xe9\"".to_vec(), "not UTF-8"),
+            (vec![b' '; 2 << 20], "larger than 1 MiB"),
+        ] {
+            std::fs::write(&file, bytes).unwrap();
+            let error = read_grants_file(&file).unwrap_err().to_string();
+            assert!(error.contains(words), "{words}: {error}");
+        }
+        std::fs::write(&file, "\u{feff}plugin = 1").unwrap();
+        assert_eq!(read_grants_file(&file).unwrap(), "plugin = 1");
     }
 }

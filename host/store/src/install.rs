@@ -1,14 +1,13 @@
 //! Installing plugins, for which they are compiled.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use syncmgr_host::{Host, LoadError, Plugin, PrecompiledError};
 
 use crate::error::StoreError;
 use crate::granted::Granted;
-use crate::place::{Scope, check_private, create_private, replace_file};
-use crate::registration::{FILE, Registration};
+use crate::place::{PrivateFolder, Scope, create_for_machine};
+use crate::registration::{FILE, INSTALLED, Registration};
 use crate::registrations::Registrations;
 
 impl Registrations {
@@ -32,7 +31,9 @@ impl Registrations {
         let component = self.component(registration)?;
         let compiled = host.precompile(&registration.name, &component)?;
         // Another user's, or the machine's, may not be ours to write. It is done again then.
-        let _ = write(&registration.compiled_file(), &compiled);
+        let _ = registration
+            .open_folder()
+            .and_then(|folder| folder.replace(&registration.compiled_name(), &compiled));
         // SAFETY: these are the bytes that `precompile` has just returned.
         #[expect(unsafe_code, reason = "what is compiled is native code")]
         let plugin = unsafe { host.load_precompiled(&registration.name, &compiled) };
@@ -103,41 +104,34 @@ impl Installation {
         let Self { registration, place, component, compiled } = self;
         let text = registration.to_text()?;
         let folder = &registration.folder;
-        registration.scope.create_folder(&place).map_err(StoreError::file(&place))?;
-        check_private(&place, registration.scope)?;
         match registration.scope {
-            Scope::User => create_private(folder),
-            // What is in the machine's folder has its access control list.
-            Scope::Machine => std::fs::create_dir_all(folder),
-        }
-        .map_err(StoreError::file(folder))?;
-        check_private(folder, registration.scope)?;
-        // What another one is about to install is not a leftover.
-        let lock = place.join(LOCK);
-        let lock = File::create(&lock).and_then(|file| file.lock().map(|()| file));
-        let _lock = lock.map_err(StoreError::file(&place))?;
-        write(&registration.component_file(), &component)?;
-        write(&registration.compiled_file(), &compiled)?;
-        write(&folder.join(FILE), text.as_bytes())?;
-        // What is left of the one before is not needed, and does no harm.
-        let _ = registration.remove_leftovers();
-        Ok(registration)
-    }
-}
-
-fn write(file: &Path, content: &[u8]) -> Result<(), StoreError> {
-    replace_file(file, content).map_err(StoreError::file(file))
-}
-
-impl Registration {
-    fn remove_leftovers(&self) -> std::io::Result<()> {
-        let wanted = [self.component_file(), self.compiled_file(), self.folder.join(FILE)];
-        for entry in std::fs::read_dir(&self.folder)? {
-            let path = entry?.path();
-            if !wanted.contains(&path) {
-                std::fs::remove_file(path)?;
+            Scope::User => {
+                let top = PrivateFolder::create(place.parent().unwrap_or(&place))?;
+                top.create_folder(INSTALLED)?.create_folder(&registration.name)?;
+            }
+            Scope::Machine => {
+                create_for_machine(&place).map_err(StoreError::file(&place))?;
+                // What is in the machine's folder has its access control list.
+                std::fs::create_dir_all(folder).map_err(StoreError::file(folder))?;
             }
         }
-        Ok(())
+        let [_, place, folder] = registration.open_folders()?;
+        place.check_private(registration.scope)?;
+        folder.check_private(registration.scope)?;
+        // What another one is about to install is not a leftover.
+        let _lock = place.lock_file(LOCK)?;
+        let wanted = [registration.component_name(), registration.compiled_name(), FILE.to_owned()];
+        for (name, content) in
+            wanted.iter().zip([component.as_slice(), compiled.as_slice(), text.as_bytes()])
+        {
+            folder.replace(name, content)?;
+        }
+        // What is left of the one before is not needed, and does no harm.
+        for name in folder.names()?.iter().filter_map(|name| name.to_str()) {
+            if !wanted.iter().any(|wanted| wanted == name) {
+                let _ = folder.remove(name);
+            }
+        }
+        Ok(registration)
     }
 }

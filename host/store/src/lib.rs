@@ -1,7 +1,8 @@
 //! What is kept on a machine about sync plugins: which ones are installed, what each of them is
 //! granted, its compiled form, and where it keeps its own files.
 //!
-//! - `place`: the folders.
+//! - `place`: the folders. [`PrivateFolder`], of which everything belongs to the user.
+//! - `protected`, `registered_directory`: which directories cannot be granted.
 //! - `granted`: [`Granted`], what a plugin is given, and the files that say so.
 //! - `registration`: [`Registration`], one installed plugin.
 //! - `registrations`: [`Registrations`], all of them. `install`: how one gets there.
@@ -20,17 +21,19 @@ mod granted;
 #[cfg(feature = "compiler")]
 mod install;
 mod place;
+mod protected;
+mod registered_directory;
 mod registration;
 mod registrations;
 
 #[cfg(feature = "compiler")]
 pub use code_cache::{CacheEntry, CodeCache};
 pub use error::StoreError;
-pub use granted::{AllLimits, Granted, Secret, grant, grants_file_plugin};
+pub use granted::{AllLimits, Granted, Secret, grant, grants_file_plugin, read_grants_file};
 #[cfg(feature = "compiler")]
 pub use install::Installation;
 #[cfg(windows)]
 pub use place::is_administrators;
-pub use place::{Scope, create_private, default_state_dir, replace_file};
+pub use place::{PrivateFolder, Scope, create_private, default_state_dir, replace_file};
 pub use registration::Registration;
 pub use registrations::{Registrations, host_options};

@@ -1,12 +1,15 @@
 //! The folders in which things are kept, and how files get there.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::error::StoreError;
+use crate::registration::INSTALLED;
 
+mod folder;
 #[cfg(windows)]
 mod owner;
+
+pub use folder::PrivateFolder;
 
 /// For whom a plugin is installed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,15 +32,8 @@ impl Scope {
     /// The folder of what is installed.
     pub(crate) fn folder(self, state_dir: &Path) -> Option<PathBuf> {
         match self {
-            Self::User => Some(state_dir.join("installed")),
-            Self::Machine => machine_dir().map(|dir| dir.join("installed")),
-        }
-    }
-
-    pub(crate) fn create_folder(self, folder: &Path) -> std::io::Result<()> {
-        match self {
-            Self::User => create_private(folder),
-            Self::Machine => create_for_machine(folder),
+            Self::User => Some(state_dir.join(INSTALLED)),
+            Self::Machine => machine_dir().map(|dir| dir.join(INSTALLED)),
         }
     }
 }
@@ -49,10 +45,14 @@ impl Scope {
 /// [`StoreError::Text`] where the user has no home.
 pub fn default_state_dir() -> Result<PathBuf, StoreError> {
     use etcetera::BaseStrategy as _;
-    let base = etcetera::choose_base_strategy().map_err(|error| StoreError::Text {
-        what: format!("cannot find your home folder ({error}); name a folder with --state-dir"),
-    })?;
-    Ok(base.state_dir().unwrap_or_else(|| base.data_dir()).join("syncmgr"))
+    let dir = etcetera::choose_base_strategy()
+        .ok()
+        .map(|base| base.state_dir().unwrap_or_else(|| base.data_dir()).join("syncmgr"));
+    // An empty `HOME` must not make it the current directory.
+    dir.filter(|dir| dir.is_absolute()).ok_or_else(|| StoreError::Text {
+        what: "there is no home directory; set HOME, or name a state directory with --state-dir"
+            .to_owned(),
+    })
 }
 
 /// Makes a folder that is its owner's alone: what plugins remember is nobody else's business, and
@@ -73,51 +73,14 @@ pub fn create_private(path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Writes a file so that it has the old content or the new one, whatever happens meanwhile.
+/// Writes a file so that it has the old content or the new one, whatever happens.
 ///
 /// # Errors
 /// Those of the system.
-pub fn replace_file(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    // Readable by its owner only.
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(content)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    #[cfg(unix)]
-    std::fs::File::open(folder)?.sync_all()?;
-    Ok(())
-}
-
-/// Whether nobody can write there who could not as well replace this program.
-///
-/// # Errors
-/// [`StoreError::Open`] where somebody can.
-#[cfg(unix)]
-pub(crate) fn check_private(path: &Path, _scope: Scope) -> Result<(), StoreError> {
-    use std::os::unix::fs::MetadataExt as _;
-    const OTHERS_WRITE: u32 = 0o022;
-    let metadata = std::fs::symlink_metadata(path).map_err(StoreError::file(path))?;
-    let ours = [0, rustix::process::geteuid().as_raw()].contains(&metadata.uid());
-    match ours && metadata.mode() & OTHERS_WRITE == 0 && !metadata.is_symlink() {
-        true => Ok(()),
-        false => Err(StoreError::Open { path: path.to_owned() }),
-    }
-}
-
-/// Access control lists say who may write, and are made when the folder is. Who owns something may
-/// change its list, so that is looked at.
-#[cfg(windows)]
-pub(crate) fn check_private(path: &Path, scope: Scope) -> Result<(), StoreError> {
-    match owner::is_trusted(path, scope).map_err(StoreError::file(path))? {
-        true => Ok(()),
-        false => Err(StoreError::Open { path: path.to_owned() }),
-    }
-}
-
-#[cfg(not(any(unix, windows)))]
-pub(crate) fn check_private(path: &Path, _scope: Scope) -> Result<(), StoreError> {
-    Err(StoreError::Open { path: path.to_owned() })
+pub fn replace_file(path: &Path, content: &[u8]) -> Result<(), StoreError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = PrivateFolder::open(folder.unwrap_or(Path::new(".")))?;
+    folder.replace(&path.file_name().unwrap_or_default().to_string_lossy(), content)
 }
 
 /// Not by the environment, which is the user's.
@@ -145,8 +108,9 @@ fn machine_dir() -> Option<PathBuf> {
     None
 }
 
+/// Makes a folder, and the one that it is in, for the machine.
 #[cfg(windows)]
-fn create_for_machine(path: &Path) -> std::io::Result<()> {
+pub(crate) fn create_for_machine(path: &Path) -> std::io::Result<()> {
     // The folder of this program, and what is in it.
     for folder in [path.parent(), Some(path)].into_iter().flatten() {
         match owner::create_for_machine(folder) {
@@ -158,6 +122,6 @@ fn create_for_machine(path: &Path) -> std::io::Result<()> {
 }
 
 #[cfg(not(windows))]
-fn create_for_machine(_path: &Path) -> std::io::Result<()> {
+pub(crate) fn create_for_machine(_path: &Path) -> std::io::Result<()> {
     Err(std::io::ErrorKind::Unsupported.into())
 }

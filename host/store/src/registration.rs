@@ -8,7 +8,11 @@ use uuid::Uuid;
 
 use crate::error::StoreError;
 use crate::granted::{Granted, GrantsFile};
-use crate::place::Scope;
+use crate::place::{PrivateFolder, Scope};
+use crate::registered_directory::RegisteredDirectory;
+
+/// The folder of installed plugins in the state directory.
+pub(crate) const INSTALLED: &str = "installed";
 
 /// The file that says all. Replacing it is what installs a plugin.
 pub(crate) const FILE: &str = "registration.toml";
@@ -40,6 +44,8 @@ struct Text {
     component: String,
     #[serde(default)]
     granted: GrantsFile,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    directories: Vec<RegisteredDirectory>,
 }
 
 impl Registration {
@@ -60,14 +66,12 @@ impl Registration {
     }
 
     /// Reads what is in a folder; `None`: nothing is installed there.
-    pub(crate) fn read(folder: &Path, scope: Scope) -> Result<Option<Self>, StoreError> {
+    pub(crate) fn read(from: &PrivateFolder, scope: Scope) -> Result<Option<Self>, StoreError> {
+        let folder = from.path();
+        let Some(text) = from.read(FILE)? else { return Ok(None) };
         let file = folder.join(FILE);
-        let text = match std::fs::read_to_string(&file) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(StoreError::file(&file)(error)),
-        };
         let damaged = |message| StoreError::Damaged { path: file.clone(), message };
+        let text = String::from_utf8(text).map_err(|error| damaged(error.to_string()))?;
         let text: Text = toml::from_str(&text).map_err(|error| damaged(error.to_string()))?;
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Self::check_name(&name)?;
@@ -81,6 +85,7 @@ impl Registration {
             scope,
             component: text.component,
             granted: Granted::from_file(text.granted, folder)
+                .and_then(|granted| granted.with_directories(text.directories))
                 .map_err(|error| damaged(error.to_string()))?,
             folder: folder.to_owned(),
         }))
@@ -91,17 +96,55 @@ impl Registration {
             clsid: self.clsid.to_string(),
             component: self.component.clone(),
             granted: self.granted.to_file()?,
+            directories: self.granted.registered_directories()?,
         };
         toml::to_string(&text).map_err(|error| StoreError::Text { what: error.to_string() })
     }
 
-    /// The plugin's own copy of the component.
-    pub fn component_file(&self) -> PathBuf {
-        self.folder.join(format!("{}.wasm", self.component))
+    /// The state directory, the folder of all installed plugins and that of this one, each opened
+    /// from the one before.
+    pub(crate) fn open_folders(&self) -> Result<[PrivateFolder; 3], StoreError> {
+        let top = self.folder.ancestors().nth(2).unwrap_or(Path::new("."));
+        let top = PrivateFolder::open(top)?;
+        let place = top.folder(INSTALLED)?;
+        let folder = place.folder(&self.name)?;
+        Ok([top, place, folder])
     }
 
-    pub(crate) fn compiled_file(&self) -> PathBuf {
-        self.folder.join(format!("{}.compiled", self.component))
+    pub(crate) fn open_folder(&self) -> Result<PrivateFolder, StoreError> {
+        let [_, _, folder] = self.open_folders()?;
+        Ok(folder)
+    }
+
+    /// What can be said of one that cannot be read: enough to remove it.
+    pub(crate) fn damaged(name: &str, folder: PathBuf, scope: Scope) -> Self {
+        #[derive(Deserialize)]
+        struct Class {
+            clsid: Uuid,
+        }
+        let text = std::fs::read_to_string(folder.join(FILE)).unwrap_or_default();
+        let class = toml::from_str(&text).map(|Class { clsid }| clsid);
+        Self {
+            name: name.to_owned(),
+            clsid: class.unwrap_or_else(|_| Uuid::new_v5(&NAMESPACE, name.as_bytes())),
+            scope,
+            component: String::new(),
+            granted: Granted::default(),
+            folder,
+        }
+    }
+
+    /// The plugin's own copy of the component.
+    pub fn component_file(&self) -> PathBuf {
+        self.folder.join(self.component_name())
+    }
+
+    pub(crate) fn component_name(&self) -> String {
+        format!("{}.wasm", self.component)
+    }
+
+    pub(crate) fn compiled_name(&self) -> String {
+        format!("{}.compiled", self.component)
     }
 }
 
@@ -139,14 +182,15 @@ mod tests {
             granted,
             folder: folder.clone(),
         };
-        assert!(Registration::read(&folder, Scope::User).unwrap().is_none());
+        let read = || Registration::read(&PrivateFolder::open(&folder).unwrap(), Scope::User);
+        assert!(read().unwrap().is_none());
         std::fs::write(folder.join(FILE), written.to_text().unwrap()).unwrap();
-        let read = Registration::read(&folder, Scope::User).unwrap().unwrap();
-        assert_eq!((&read.name, read.clsid), (&written.name, written.clsid));
-        assert_eq!(read.granted.directories, written.granted.directories);
+        let found = read().unwrap().unwrap();
+        assert_eq!((&found.name, found.clsid), (&written.name, written.clsid));
+        assert_eq!(found.granted.directories, written.granted.directories);
         for text in ["", "clsid = 1", "clsid = \"x\"\ncomponent = \"y\"", "\0"] {
             std::fs::write(folder.join(FILE), text).unwrap();
-            let error = Registration::read(&folder, Scope::User).unwrap_err();
+            let error = read().unwrap_err();
             assert_eq!(error.code(), "store-damaged", "{text:?}: {error}");
         }
         std::fs::write(
@@ -154,6 +198,6 @@ mod tests {
             written.to_text().unwrap().replace(&"0".repeat(64), "../../../x"),
         )
         .unwrap();
-        assert_eq!(Registration::read(&folder, Scope::User).unwrap_err().code(), "store-damaged");
+        assert_eq!(read().unwrap_err().code(), "store-damaged");
     }
 }

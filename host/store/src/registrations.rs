@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use syncmgr_host::{Access, Host, HostOptions, LoadLimits, Plugin, SessionOptions};
+use syncmgr_host::{Host, HostOptions, LoadLimits, Plugin, SessionOptions};
 use uuid::Uuid;
 
 use crate::error::StoreError;
 use crate::granted::Granted;
-use crate::place::{Scope, check_private, is_elevated};
-use crate::registration::{FILE, Registration};
+use crate::place::{PrivateFolder, Scope, is_elevated};
+use crate::registration::{FILE, INSTALLED, Registration};
 
 /// How every host that loads installed plugins is made, so that all of them can use what one has
 /// compiled. On Windows that may be in somebody else's process, where the handlers of exceptions
@@ -21,8 +21,11 @@ pub fn host_options(limits: LoadLimits) -> HostOptions {
     }
 }
 
-/// A plugin's folder, the one with all of them, and the state folder.
-const PLACES: usize = 3;
+/// The folder of the plugins' own parts of the state directory.
+const PLUGINS: &str = "plugins";
+
+/// A plugin's own files.
+const STORAGE: &str = "storage";
 
 /// The installed plugins, those of the machine first: what an administrator has installed is not
 /// replaced by what a user has.
@@ -63,7 +66,7 @@ impl Registrations {
         home: &Path,
     ) -> Result<SessionOptions, StoreError> {
         self.check(plugin, granted)?;
-        let options = granted.session_options(&home.join("storage"))?;
+        let options = granted.session_options(&home.join(STORAGE))?;
         // Below a directory that is granted for reading, or mounted into one.
         Ok(self.own_directories().into_iter().fold(options, SessionOptions::leave_out))
     }
@@ -71,7 +74,7 @@ impl Registrations {
     /// What plugins must not read, nor change: grants, secrets' names, compiled code, and what other
     /// plugins keep.
     fn own_directories(&self) -> Vec<PathBuf> {
-        let inner = ["installed", "plugins", "cache"].map(|name| self.state_dir.join(name));
+        let inner = [INSTALLED, PLUGINS, "cache"].map(|name| self.state_dir.join(name));
         let machine = self.folders.iter().filter(|(scope, _)| *scope == Scope::Machine);
         let machine = machine.filter_map(|(_, folder)| Some(folder.parent()?.to_owned()));
         machine.chain([self.state_dir.clone()]).chain(inner).collect()
@@ -80,28 +83,28 @@ impl Registrations {
     /// Whether a plugin can be given this.
     ///
     /// # Errors
-    /// [`StoreError::Unrequested`] for what it does not ask for, and [`StoreError::Protected`] for a
-    /// directory from which it could become more than a plugin.
+    /// [`StoreError::Unrequested`] for what it does not ask for, [`StoreError::Protected`] and
+    /// [`StoreError::ProtectedFile`] for a directory from which it could become more than a plugin,
+    /// and [`StoreError::Moved`] for one that is not what it was when the plugin was registered.
     pub fn check(&self, plugin: &Plugin, granted: &Granted) -> Result<(), StoreError> {
         granted.check(plugin)?;
         let machine = self.folders.iter().filter(|(scope, _)| *scope == Scope::Machine);
         let machine = machine.filter_map(|(_, folder)| folder.parent());
-        for ours in machine.chain([self.state_dir.as_path()]) {
-            // What is not there yet will be.
-            let ours = ours.canonicalize().or_else(|_| std::path::absolute(ours));
-            let ours = ours.map_err(StoreError::file(&self.state_dir))?;
-            for grant in &granted.directories {
-                // Compiled plugins and grants are there. Reading them all does no harm in a backup.
-                let around = ours.starts_with(grant.path()) && grant.access() != Access::ReadOnly;
-                if around || grant.path().starts_with(&ours) {
-                    return Err(StoreError::Protected {
-                        name: grant.name().to_owned(),
-                        path: ours,
-                    });
-                }
-            }
-        }
-        Ok(())
+        let state_dirs: Vec<_> = machine.chain([self.state_dir.as_path()]).collect();
+        granted.check_directories(&plugin.description().requests, &state_dirs)
+    }
+
+    /// Makes the part of the user's state directory that a plugin of this name has, with its
+    /// storage, and opens it.
+    ///
+    /// # Errors
+    /// [`StoreError::File`], and [`StoreError::Open`] and [`StoreError::Foreign`] where another user
+    /// may have made it.
+    pub fn create_home(&self, name: &str) -> Result<PrivateFolder, StoreError> {
+        let state = PrivateFolder::create(&self.state_dir)?;
+        let home = state.create_folder(PLUGINS)?.create_folder(name)?;
+        home.create_folder(STORAGE)?;
+        Ok(home)
     }
 
     /// The user's state folder.
@@ -109,23 +112,39 @@ impl Registrations {
         &self.state_dir
     }
 
+    /// The folder of all that are installed; `None`: there is none.
+    fn open(folder: &Path) -> Result<Option<PrivateFolder>, StoreError> {
+        let state = PrivateFolder::open(folder.parent().unwrap_or(Path::new(".")));
+        optional(state.and_then(|state| state.folder(INSTALLED)))
+    }
+
     /// All of them, by name. One that cannot be read does not hide the others.
     pub fn list(&self) -> Vec<Result<Registration, StoreError>> {
         let mut found = Vec::new();
         for (scope, folder) in &self.folders {
-            let entries = match std::fs::read_dir(folder) {
-                Ok(entries) => entries,
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            let all = Self::open(folder).and_then(|folder| match folder {
+                Some(folder) => folder.names().map(|names| Some((folder, names))),
+                None => Ok(None),
+            });
+            let (folder, mut names) = match all {
+                Ok(Some(found)) => found,
+                Ok(None) => continue,
                 Err(error) => {
-                    found.push(Err(StoreError::file(folder)(error)));
+                    found.push(Err(error));
                     continue;
                 }
             };
-            let mut folders: Vec<_> =
-                entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
-            folders.sort();
-            let read = |folder: &PathBuf| Registration::read(folder, *scope).transpose();
-            found.extend(folders.iter().filter_map(read));
+            names.sort();
+            for name in names {
+                // The lock is no folder.
+                let Some(name) = name.to_str().filter(|_| folder.path().join(&name).is_dir())
+                else {
+                    continue;
+                };
+                let read = folder.folder(name);
+                let read = read.and_then(|folder| Registration::read(&folder, *scope));
+                found.extend(read.transpose());
+            }
         }
         found
     }
@@ -138,11 +157,32 @@ impl Registrations {
         let unknown = || StoreError::Unknown { name: name.to_owned() };
         Registration::check_name(name).map_err(|_| unknown())?;
         for (scope, folder) in &self.folders {
-            if let Some(found) = Registration::read(&folder.join(name), *scope)? {
+            let Some(place) = Self::open(folder)? else { continue };
+            let Some(folder) = optional(place.folder(name))? else { continue };
+            if let Some(found) = Registration::read(&folder, *scope)? {
                 return Ok(found);
             }
         }
         Err(unknown())
+    }
+
+    /// The one of this name, to be removed: one that is damaged has no more than its name.
+    ///
+    /// # Errors
+    /// [`StoreError::Unknown`], and [`StoreError::Foreign`].
+    pub fn find_to_remove(&self, name: &str) -> Result<Registration, StoreError> {
+        let error = match self.find(name) {
+            Ok(found) => return Ok(found),
+            Err(error @ StoreError::Foreign { .. }) => return Err(error),
+            Err(error) => error,
+        };
+        Registration::check_name(name)
+            .map_err(|_| StoreError::Unknown { name: name.to_owned() })?;
+        let mut folders = self.folders.iter().map(|(scope, folder)| (scope, folder.join(name)));
+        match folders.find(|(_, folder)| folder.symlink_metadata().is_ok()) {
+            Some((scope, folder)) => Ok(Registration::damaged(name, folder, *scope)),
+            None => Err(error),
+        }
     }
 
     /// The one with this class.
@@ -156,7 +196,7 @@ impl Registrations {
 
     /// The part of the user's state folder that a plugin of this name has.
     pub fn home(&self, name: &str) -> PathBuf {
-        self.state_dir.join("plugins").join(name)
+        self.state_dir.join(PLUGINS).join(name)
     }
 
     /// Loads what was compiled when it was installed.
@@ -169,16 +209,21 @@ impl Registrations {
         host: &Host,
         registration: &Registration,
     ) -> Result<Plugin, StoreError> {
-        let file = registration.compiled_file();
+        let name = registration.compiled_name();
         // From the state folder on: whoever can write there can put another one in its place.
-        for place in registration.folder.ancestors().take(PLACES).chain([file.as_path()]) {
-            check_private(place, registration.scope)?;
+        let folders = registration.open_folders()?;
+        for folder in &folders {
+            folder.check_private(registration.scope)?;
         }
+        let [_, _, folder] = &folders;
+        let path = folder.path().join(&name);
+        let file = folder.open_file(&name)?.ok_or_else(|| not_found(&path))?;
+        folder.check_private_file(&file, &name, registration.scope)?;
         // SAFETY: the file was written by `Installation`, with what `precompile` returned, into a
         // folder that was made for its owner alone, and is replaced and never changed. That
-        // nobody else could write there since was checked above.
+        // nobody else could write there since was checked above, by handle.
         #[expect(unsafe_code, reason = "what was compiled earlier is native code")]
-        let plugin = unsafe { host.load_precompiled_file(&registration.name, &file) };
+        let plugin = unsafe { host.load_precompiled_open_file(&registration.name, &file, &path) };
         Ok(plugin?)
     }
 
@@ -188,7 +233,8 @@ impl Registrations {
     /// [`StoreError::Damaged`] where it is not that any more.
     pub fn component(&self, registration: &Registration) -> Result<Vec<u8>, StoreError> {
         let file = registration.component_file();
-        let component = std::fs::read(&file).map_err(StoreError::file(&file))?;
+        let component = registration.open_folder()?.read(&registration.component_name())?;
+        let component = component.ok_or_else(|| not_found(&file))?;
         match blake3::hash(&component).to_hex().as_str() == registration.component {
             true => Ok(component),
             false => Err(StoreError::Damaged {
@@ -203,9 +249,30 @@ impl Registrations {
     /// # Errors
     /// [`StoreError::File`].
     pub fn uninstall(&self, registration: &Registration) -> Result<(), StoreError> {
-        let file = registration.folder.join(FILE);
-        std::fs::remove_file(&file).map_err(StoreError::file(&file))?;
+        // Whatever cannot be removed first goes with the folder.
+        let _ = registration.open_folder().and_then(|folder| folder.remove(FILE));
         let folder = &registration.folder;
-        std::fs::remove_dir_all(folder).map_err(StoreError::file(folder))
+        let removed = match folder.is_symlink() {
+            true => std::fs::remove_file(folder),
+            false => std::fs::remove_dir_all(folder),
+        };
+        removed.map_err(StoreError::file(folder))
     }
+}
+
+/// Takes what is not there for `None`.
+fn optional(
+    opened: Result<PrivateFolder, StoreError>,
+) -> Result<Option<PrivateFolder>, StoreError> {
+    match opened {
+        Ok(folder) => Ok(Some(folder)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn not_found(path: &Path) -> StoreError {
+    // In the system's words, which are the same number everywhere.
+    const NOT_FOUND: i32 = 2;
+    StoreError::file(path)(std::io::Error::from_raw_os_error(NOT_FOUND))
 }

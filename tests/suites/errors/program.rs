@@ -37,9 +37,17 @@ pub(crate) fn installing(told: &mut Told) -> Result<()> {
     let script = conformance::script::plugin();
     told.refused(registrations.session_options(&script, &secret, &state))?;
     told.refused(registrations.check(&script, &granted("[dirs]\nleft = \".\"")?))?;
+    let docs = told.folder("docs")?;
+    let mut around = Granted::parse("[dirs]\nleft = \".\"", &docs)?;
+    around.protect("the job file", &docs.join("job.toml"));
+    told.refused(registrations.check(&script, &around))?;
     for error in grants(told)? {
         told.error(StoreError::from(error));
     }
+    // These take another user and another run.
+    told.error(StoreError::Foreign { path: state.clone(), owner: 1000, user: 0 });
+    let why = "a link leads to /elsewhere".to_owned();
+    told.error(StoreError::Moved { name: "left".to_owned(), path: docs, why });
 
     let installed = prepare(Scope::User, "mail", &component, Granted::default())?.commit()?;
     let file = installed.component_file();
