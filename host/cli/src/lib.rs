@@ -14,11 +14,13 @@ mod interrupt;
 mod job;
 #[cfg(windows)]
 mod native;
+mod output;
 mod project;
 mod quarantine;
 mod second_line;
 mod sink;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -26,14 +28,33 @@ use clap::Parser;
 use crate::args::{Args, Command};
 use crate::exit::Exit;
 pub use crate::exit::error_text;
+use crate::output::OutputError;
 
 /// The whole program.
 pub fn main() -> ExitCode {
     if compiler::is_meant() {
         return compiler::serve();
     }
-    let args = Args::parse();
-    Exit::settle(dispatch(&args.command)).into()
+    interrupt::survive_file_size_limit();
+    Exit::settle(match Args::try_parse() {
+        Ok(args) => dispatch(&args.command),
+        Err(error) => usage(&error),
+    })
+    .into()
+}
+
+/// Prints what is wrong with the arguments; or help or the version, which are errors, too.
+fn usage(error: &clap::Error) -> anyhow::Result<Exit> {
+    let printed = error.print().and_then(|()| std::io::stdout().flush());
+    if !error.use_stderr() {
+        printed.map_err(OutputError::wrap)?;
+        return Ok(Exit::InSync);
+    }
+    if let Some(hint) = args::hint(error) {
+        // As above: nothing is left to report a failure to.
+        let _ = writeln!(std::io::stderr(), "\n{hint}");
+    }
+    Ok(Exit::Usage)
 }
 
 /// Whether the program takes these arguments, the first of which is its name. Nothing is carried out.

@@ -43,7 +43,11 @@ pub(crate) fn built(built: &Built) -> String {
 
 /// Loads a component, compiled or from what was compiled before.
 pub(crate) fn load(path: &Path, state_dir: Option<&Path>) -> anyhow::Result<Plugin> {
-    let named = Named::File(path.to_owned());
+    load_named(&Named::File(path.to_owned()), state_dir)
+}
+
+/// The same of a plugin that may be registered or built in.
+pub(crate) fn load_named(named: &Named, state_dir: Option<&Path>) -> anyhow::Result<Plugin> {
     let host = Host::with_options(in_own_process(HostOptions::new()))?;
     let component = named.bytes(host.limits())?;
     let cache = CodeCache::new(registrations(state_dir)?.state_dir());

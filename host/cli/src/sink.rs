@@ -6,28 +6,62 @@ mod lines;
 pub(crate) use bars::Bars;
 pub(crate) use lines::Lines;
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use syncmgr_host::{
-    ErrorDetail, ItemReport, LogEntry, LogLevel, Outcome, OutputHook, Report, SessionError, Status,
+    ErrorDetail, Grant, ItemReport, LogEntry, LogLevel, Outcome, OutputHook, Report, SessionError,
+    Status,
 };
 
 use crate::escape::{escape, escape_lines};
 use crate::exit::error_word;
 
+/// How a run is shown.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct View {
+    verbose: bool,
+    /// The path of each granted directory, by the name of the grant.
+    places: Vec<(String, String)>,
+}
+
+impl View {
+    /// `verbose`: with the native result of each item that failed.
+    pub(crate) fn new(verbose: bool, grants: &[Grant]) -> Self {
+        let place = |grant: &Grant| (grant.name().to_owned(), grant.path().display().to_string());
+        Self { verbose, places: grants.iter().map(place).collect() }
+    }
+
+    /// Adds the path to the first mention of each granted directory. A plugin knows the name of the
+    /// grant only, and that does not show a mistake in the path.
+    fn with_places<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mut text = Cow::Borrowed(text);
+        for (name, path) in &self.places {
+            let mention = format!("directory `{name}`");
+            if let Some(at) = text.find(&mention)
+                && !text.contains(path.as_str())
+            {
+                text.to_mut().insert_str(at + mention.len(), &format!(" ({path})"));
+            }
+        }
+        text
+    }
+}
+
 /// A log entry as a line, led by what it is. Lines of a plugin are indented: those that begin at
 /// the margin are the host's, and begin with words of the host's.
-pub(crate) fn log_line(entry: &LogEntry, item: Option<&str>) -> String {
+pub(crate) fn log_line(entry: &LogEntry, item: Option<&str>, view: &View) -> String {
+    let text = view.with_places(&entry.text);
     let level = match entry.level {
         LogLevel::Information => "",
         LogLevel::Warning => "warning: ",
         LogLevel::Error => "error: ",
     };
     match item {
-        Some(item) => format!("  {level}{}: {}", escape(item), escape_lines(&entry.text)),
-        None => format!("  {level}{}", escape_lines(&entry.text)),
+        Some(item) => format!("  {level}{}: {}", escape(item), escape_lines(&text)),
+        None => format!("  {level}{}", escape_lines(&text)),
     }
 }
 
@@ -60,10 +94,10 @@ pub(crate) fn print_to_stderr(line: &str) {
 }
 
 /// How a run ended, a line for each item and one for what concerns all of it.
-pub(crate) fn summary(report: &Report) -> String {
+pub(crate) fn summary(report: &Report, view: &View) -> String {
     let mut text = String::new();
     for item in &report.items {
-        let _ = writeln!(text, "{}", item_line(item));
+        let _ = writeln!(text, "{}", item_line(item, view));
     }
     let plugin = escape(&report.plugin);
     let _ = match &report.outcome {
@@ -75,7 +109,8 @@ pub(crate) fn summary(report: &Report) -> String {
         }
         Outcome::Failed(error) => {
             let word = error_word(Some(error.code()));
-            let written = writeln!(text, "{word}: {}", escape_lines(&error.to_string()));
+            let message = error.to_string();
+            let written = writeln!(text, "{word}: {}", escape_lines(&view.with_places(&message)));
             last_signs(&mut text, error);
             written
         }
@@ -102,14 +137,38 @@ fn last_signs(text: &mut String, error: &SessionError) {
     }
 }
 
-fn item_line(item: &ItemReport) -> String {
+fn item_line(item: &ItemReport, view: &View) -> String {
     let mut line = item.status.name().to_owned();
-    if item.status == Status::Failed {
+    if item.status == Status::Failed && view.verbose {
         let _ = write!(line, " [{}]", item.hresult());
     }
     let _ = write!(line, ": {}", escape(&item.name));
     if !item.text.is_empty() && item.text != item.status.name() {
-        let _ = write!(line, ", {}", escape(&item.text));
+        let _ = write!(line, ", {}", escape(&view.with_places(&item.text)));
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+    use syncmgr_host::Access;
+
+    #[test]
+    fn a_directory_is_shown_with_its_path() {
+        let grant =
+            |name: &str, path: &str| Grant::new(name, Path::new(path), Access::ReadWrite).unwrap();
+        let grants = [grant("left", "/nowhere/a"), grant("docs.right", "/nowhere/b c")];
+        let view = View::new(false, &grants);
+        for (text, expected) in [
+            ("nothing", "nothing"),
+            ("the directory `left` is gone", "the directory `left` (/nowhere/a) is gone"),
+            ("directory `docs.right`", "directory `docs.right` (/nowhere/b c)"),
+            ("directory `right`", "directory `right`"),
+            ("directory `left` at /nowhere/a", "directory `left` at /nowhere/a"),
+        ] {
+            assert_eq!(view.with_places(text), expected);
+        }
+    }
 }

@@ -212,7 +212,7 @@ fn every_error_says_what_it_said_before() -> Result<()> {
 fn last_signs(said: &str) -> String {
     const RUST: [&str; 5] = ["abort", "std::", "core::", "alloc::", "__rustc::"];
     let mut kept = String::new();
-    for line in said.lines().skip_while(|line| !line.starts_with("failed ")) {
+    for line in said.lines().skip_while(|line| !line.starts_with("failed: ")) {
         match line.trim_start().split_once(": ") {
             Some((number, frame)) if number.bytes().all(|byte| byte.is_ascii_digit()) => {
                 if !RUST.iter().any(|start| frame.starts_with(start)) {

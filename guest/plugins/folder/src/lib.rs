@@ -37,7 +37,7 @@ impl Plugin for Folder {
         let keys: Vec<_> = pairs.iter().filter_map(|pair| pair.key.as_deref()).collect();
         options::check_items(&keys)?;
         for pair in &pairs {
-            Options::read(pair.key.as_deref())?;
+            options(pair)?;
         }
         let items = pairs.iter().map(|pair| Item::new(pair.id(), pair.name()));
         Ok(items.collect::<Vec<_>>().into())
@@ -48,8 +48,17 @@ impl Plugin for Folder {
         let pair = pairs.iter().find(|pair| pair.id() == run.item()).ok_or_else(|| {
             Error::new(ErrorCode::NotFound, "its directories are not granted any more")
         })?;
-        sync::sync(pair, &Options::read(pair.key.as_deref())?, run)
+        sync::sync(pair, &options(pair)?, run)
     }
+}
+
+/// The settings of a pair. An error says which item it is about, if there are several.
+fn options(pair: &Pair) -> Result<Options> {
+    let options = Options::read(pair.key.as_deref());
+    options.map_err(|error| match &pair.key {
+        Some(key) => error.context(format_args!("item `{key}`")),
+        None => error,
+    })
 }
 
 // Only a component has the imports that this needs.

@@ -7,12 +7,13 @@ use crate::args::{Build, Embed, Pack};
 use crate::builtin::Named;
 use crate::escape::escape;
 use crate::exit::{Exit, UsageError};
+use crate::output;
 use crate::project;
 
 pub(crate) fn build(args: &Build) -> anyhow::Result<Exit> {
     let project = Project::find(&args.project)?;
     let (built, _plugin) = project::build(&project, args.force, args.state_dir.as_deref())?;
-    writeln!(std::io::stdout(), "{}", escape(&project::built(&built)))?;
+    writeln!(output::stdout(), "{}", escape(&project::built(&built)))?;
     Ok(Exit::InSync)
 }
 
@@ -22,7 +23,7 @@ pub(crate) fn pack(args: &Pack) -> anyhow::Result<Exit> {
     let packed = project.pack()?;
     let size = indicatif::BinaryBytes(packed.bytes);
     let path = packed.file.display().to_string();
-    let mut to = std::io::stdout().lock();
+    let mut to = output::stdout();
     writeln!(
         to,
         "packed {}, {size}, for syncmgr:plugin@{}",
@@ -54,6 +55,6 @@ pub(crate) fn embed(args: &Embed) -> anyhow::Result<Exit> {
     let to = args.output.as_ref().unwrap_or(&args.component);
     syncmgr_authoring::write(to, &bytes)?;
     let size = indicatif::BinaryBytes(bytes.len() as u64);
-    writeln!(std::io::stdout(), "wrote {}, {size}", escape(&to.display().to_string()))?;
+    writeln!(output::stdout(), "wrote {}, {size}", escape(&to.display().to_string()))?;
     Ok(Exit::InSync)
 }

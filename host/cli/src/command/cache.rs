@@ -1,12 +1,14 @@
 use std::io::Write;
 
 use serde::Serialize;
+use syncmgr_host::text::to_json;
 use syncmgr_store::CodeCache;
 
 use crate::args::Cache;
 use crate::escape::escape;
 use crate::exit::Exit;
 use crate::job::registrations;
+use crate::output;
 
 #[derive(Serialize)]
 struct CacheLine {
@@ -28,10 +30,9 @@ pub(crate) fn run(args: &Cache) -> anyhow::Result<Exit> {
         bytes: entries.iter().map(|entry| entry.bytes).sum(),
         limit: cache.limit(),
     };
-    let mut to = std::io::stdout().lock();
+    let mut to = output::stdout();
     if args.json {
-        serde_json::to_writer(&mut to, &line)?;
-        writeln!(to)?;
+        writeln!(to, "{}", to_json(&line, false)?)?;
         return Ok(Exit::InSync);
     }
     let (size, limit) = (indicatif::BinaryBytes(line.bytes), indicatif::BinaryBytes(line.limit));

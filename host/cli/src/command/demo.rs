@@ -6,7 +6,9 @@ use anyhow::Context;
 
 use crate::args::{Demo, Given, Grants, Run};
 use crate::command;
+use crate::escape::quote;
 use crate::exit::Exit;
+use crate::output;
 
 pub(crate) fn run(args: &Demo) -> anyhow::Result<Exit> {
     let dir = &args.dir;
@@ -17,15 +19,13 @@ pub(crate) fn run(args: &Demo) -> anyhow::Result<Exit> {
     }
     let dirs = [format!("left={}", left.display()), format!("right={}", right.display())];
     let state = dir.join("state");
-    let mut to = std::io::stdout().lock();
     writeln!(
-        to,
+        output::stdout(),
         "$ syncmgr run folder --dir {} --dir {} --state-dir {}",
-        dirs[0],
-        dirs[1],
-        state.display()
+        quote(&dirs[0]),
+        quote(&dirs[1]),
+        quote(&state.display().to_string())
     )?;
-    drop(to);
     command::run::run(&Run {
         given: Given {
             plugin: Some("folder".to_owned()),

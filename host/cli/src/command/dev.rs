@@ -15,8 +15,9 @@ use crate::args::Dev;
 use crate::escape::escape;
 use crate::exit::{self, Exit};
 use crate::interrupt::Interrupts;
+use crate::output;
 use crate::project;
-use crate::sink::{Lines, print_to_stderr, show_output, summary};
+use crate::sink::{Lines, View, print_to_stderr, show_output, summary};
 
 /// How long nothing must happen before what happened is looked at: editors write in several steps.
 const QUIET: Duration = Duration::from_millis(150);
@@ -80,7 +81,7 @@ pub(crate) fn run(args: &Dev) -> anyhow::Result<Exit> {
 
 /// A line of the command's own.
 fn say(text: &str) -> anyhow::Result<()> {
-    Ok(writeln!(std::io::stdout(), "dev: {}", escape(text))?)
+    Ok(writeln!(output::stdout(), "dev: {}", escape(text))?)
 }
 
 fn build_and_run(args: &Dev, interrupts: &Interrupts) -> anyhow::Result<Exit> {
@@ -93,9 +94,9 @@ fn build_and_run(args: &Dev, interrupts: &Interrupts) -> anyhow::Result<Exit> {
     let stage = Stage::new(&fixture)?;
     let options = stage.options(&plugin)?.cancel_handle(interrupts.cancel_handle());
     let options = options.output_hook(show_output(print_to_stderr));
-    let sink = Lines::new(std::io::stdout());
+    let sink = Lines::new(output::stdout(), View::default());
     let report = plugin.run_blocking(options, sink, &RunRequest::default())?;
-    std::io::stdout().write_all(summary(&report).as_bytes())?;
+    output::stdout().write_all(summary(&report, &View::default()).as_bytes())?;
     for line in stage.changes()? {
         say(&line)?;
     }

@@ -2,11 +2,12 @@ use std::io::Write;
 
 use crate::args::Explain;
 use crate::exit::{Exit, UsageError};
+use crate::output;
 
 include!(concat!(env!("OUT_DIR"), "/errors.rs"));
 
 pub(crate) fn run(args: &Explain) -> anyhow::Result<Exit> {
-    let mut to = std::io::stdout().lock();
+    let mut to = output::stdout();
     let Some(code) = &args.code else {
         for (code, page) in PAGES {
             // The first line that is no heading tells it in a sentence.

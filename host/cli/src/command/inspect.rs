@@ -2,15 +2,17 @@ use std::io::Write;
 
 use serde::Serialize;
 use syncmgr_authoring::Metadata;
+use syncmgr_host::text::to_json;
 use syncmgr_host::{
     Access, CONTRACT_VERSION, Description, LimitRow, Limits, LoadError, LoadLimits,
 };
 
 use crate::args::Inspect;
 use crate::builtin::Named;
-use crate::escape::escape;
+use crate::escape::{escape, quote};
 use crate::exit::Exit;
 use crate::job::registrations;
+use crate::output;
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -66,7 +68,7 @@ pub(crate) fn run(args: &Inspect) -> anyhow::Result<Exit> {
     let requests = requests(&description);
     let limits: Vec<_> =
         LoadLimits::default().rows().into_iter().chain(Limits::default().rows()).collect();
-    let mut to = std::io::stdout().lock();
+    let mut to = output::stdout();
     if args.json {
         let limit =
             |row: LimitRow| LimitLine { name: row.name, value: row.value, unit: row.unit.name() };
@@ -87,8 +89,7 @@ pub(crate) fn run(args: &Inspect) -> anyhow::Result<Exit> {
             producers: description.producers,
             limits: limits.into_iter().map(limit).collect(),
         };
-        serde_json::to_writer_pretty(&mut to, &line)?;
-        writeln!(to)?;
+        writeln!(to, "{}", to_json(&line, true)?)?;
         return Ok(Exit::InSync);
     }
     writeln!(to, "name      {}", escape(&name))?;
@@ -154,7 +155,7 @@ fn requests(description: &Description) -> Vec<RequestLine> {
             name: directory.name.clone(),
             access: Some(access),
             why: directory.why.clone(),
-            option: format!("--dir {}=PATH{suffix}", in_words(&directory.name)),
+            option: option("--dir", &directory.name, &format!("PATH{suffix}")),
         });
     }
     let mut line = |kind, name: &str, why: &str, option: String| {
@@ -162,15 +163,10 @@ fn requests(description: &Description) -> Vec<RequestLine> {
         lines.push(RequestLine { kind, name, access: None, why, option });
     };
     for setting in &requests.settings {
-        line(
-            "setting",
-            &setting.name,
-            &setting.why,
-            format!("--set {}=VALUE", in_words(&setting.name)),
-        );
+        line("setting", &setting.name, &setting.why, option("--set", &setting.name, "VALUE"));
     }
     for secret in &requests.secrets {
-        let option = format!("--secret {}=env:VARIABLE", in_words(&secret.name));
+        let option = option("--secret", &secret.name, "env:VARIABLE");
         line("secret", &secret.name, &secret.why, option);
     }
     for (capability, why) in &requests.capabilities {
@@ -181,6 +177,11 @@ fn requests(description: &Description) -> Vec<RequestLine> {
         line("http", &http.name, &http.why, "no option yet".to_owned());
     }
     lines
+}
+
+/// An option to be pasted, with something to fill in.
+fn option(option: &str, name: &str, value: &str) -> String {
+    format!("{option} {}", quote(&format!("{}={value}", in_words(name))))
 }
 
 /// A name in which what a `*` stands for is to be filled in.

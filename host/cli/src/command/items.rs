@@ -1,14 +1,15 @@
 use std::io::Write;
 
-use anyhow::Context;
 use serde::Serialize;
 use syncmgr_host::sink::Discard;
+use syncmgr_host::text::to_json;
 use syncmgr_host::{Participation, Session, SyncEvent, Trigger};
 
 use crate::args::Items;
 use crate::escape::escape;
 use crate::exit::Exit;
 use crate::job::Job;
+use crate::output;
 
 #[derive(Serialize)]
 struct ItemLine {
@@ -19,7 +20,9 @@ struct ItemLine {
 }
 
 pub(crate) fn run(args: &Items) -> anyhow::Result<Exit> {
-    let job = Job::new(&args.given)?;
+    let mut job = Job::new(&args.given)?;
+    // Listing changes nothing.
+    job.granted.make_read_only();
     let plugin = job.load()?;
     job.note_denied(&plugin);
     let options = job.session_options(&plugin)?.read_only();
@@ -41,10 +44,9 @@ pub(crate) fn run(args: &Items) -> anyhow::Result<Exit> {
             flags: item.flags,
         })
         .collect();
-    let mut to = std::io::stdout().lock();
+    let mut to = output::stdout();
     if args.json {
-        serde_json::to_writer(&mut to, &items).context("cannot write to standard output")?;
-        writeln!(to)?;
+        writeln!(to, "{}", to_json(&items, false)?)?;
         return Ok(Exit::InSync);
     }
     for item in items {

@@ -1,14 +1,15 @@
 use std::io::Write;
 
 use crate::args::New;
-use crate::escape::escape;
+use crate::escape::{escape, quote};
 use crate::exit::Exit;
+use crate::output;
 
 pub(crate) fn run(args: &New) -> anyhow::Result<Exit> {
     let path = syncmgr_authoring::create(&args.parent, &args.name, args.lang)?;
     let path = path.display().to_string();
-    let mut to = std::io::stdout().lock();
+    let mut to = output::stdout();
     writeln!(to, "made {}; its README.md tells what is in it", escape(&path))?;
-    writeln!(to, "next:\n  cd {}\n  syncmgr build\n  syncmgr test", escape(&path))?;
+    writeln!(to, "next:\n  cd {}\n  syncmgr build\n  syncmgr test", quote(&path))?;
     Ok(Exit::InSync)
 }

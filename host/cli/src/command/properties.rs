@@ -2,6 +2,7 @@ use std::io::Write;
 
 use serde::Serialize;
 use syncmgr_host::sink::Discard;
+use syncmgr_host::text::to_json;
 use syncmgr_host::{
     ErrorCode, ItemId, Participation, PropertiesOutcome, Property, PropertyField, PropertyValue,
     Session, SessionError, SyncEvent, Trigger,
@@ -12,6 +13,7 @@ use crate::args::{Given, Grants, Properties};
 use crate::escape::escape;
 use crate::exit::{Exit, UsageError};
 use crate::job::{Job, key_value};
+use crate::output;
 
 /// The properties of an item, or of the handler.
 struct Sheet {
@@ -64,7 +66,7 @@ pub(crate) fn run(args: &Properties) -> anyhow::Result<Exit> {
                 PropertiesOutcome::ItemDeleted => "changed; the item was deleted",
                 PropertiesOutcome::EnumItems => "changed; the plugin has other items now",
             };
-            writeln!(std::io::stdout(), "{words}")?;
+            writeln!(output::stdout(), "{words}")?;
             Ok(Exit::InSync)
         }
     }
@@ -152,7 +154,7 @@ fn parse(sheet: &Sheet, change: &str) -> anyhow::Result<(String, PropertyValue)>
 }
 
 fn print(args: &Properties, sheets: Vec<Sheet>) -> anyhow::Result<Exit> {
-    let mut to = std::io::stdout().lock();
+    let mut to = output::stdout();
     if args.json {
         let line = |sheet: Sheet| {
             let (item, name) = sheet.item.map(|(id, name)| (id.to_string(), name)).unzip();
@@ -160,8 +162,7 @@ fn print(args: &Properties, sheets: Vec<Sheet>) -> anyhow::Result<Exit> {
             SheetLine { item, name, properties }
         };
         let lines: Vec<_> = sheets.into_iter().map(line).collect();
-        serde_json::to_writer_pretty(&mut to, &lines)?;
-        writeln!(to)?;
+        writeln!(to, "{}", to_json(&lines, true)?)?;
         return Ok(Exit::InSync);
     }
     if sheets.is_empty() {

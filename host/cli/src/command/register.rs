@@ -2,6 +2,7 @@ use std::io::Write;
 use std::path::Path;
 
 use serde::Serialize;
+use syncmgr_host::text::to_json;
 use syncmgr_host::{Access, Description, Host, LoadError};
 use syncmgr_store::{Granted, Registration, Registrations, Scope, host_options};
 
@@ -11,6 +12,7 @@ use crate::compiler::in_own_process;
 use crate::escape::escape;
 use crate::exit::{self, Exit, UsageError};
 use crate::job::{granted, read_text, registrations, set_limits};
+use crate::output;
 
 #[derive(Serialize)]
 struct ListLine {
@@ -49,6 +51,13 @@ pub(crate) fn register(args: &Register) -> anyhow::Result<Exit> {
         None => granted(&args.granted)?,
     };
     set_limits(&mut granted, &args.limits)?;
+    // With these it would be registered the next time.
+    if let Some(file) = &args.grants {
+        granted.protect("the file of grants", file);
+    }
+    if let Named::File(file) = &plugin {
+        granted.protect("the plugin's file", file);
+    }
     let host = Host::with_options(in_own_process(host_options(granted.limits().load)))?;
     let bytes = plugin.bytes(host.limits())?;
     if let Named::BuiltIn(..) = plugin {
@@ -71,7 +80,7 @@ pub(crate) fn register(args: &Register) -> anyhow::Result<Exit> {
     }
     native::register(&registration, registrations.state_dir())?;
     writeln!(
-        std::io::stdout(),
+        output::stdout(),
         "registered {} as {{{}}}",
         registration.name,
         registration.clsid.to_string().to_uppercase()
@@ -108,7 +117,7 @@ fn read_grants(file: &Path, plugin: &str) -> anyhow::Result<Granted> {
 pub(crate) fn unregister(args: &Unregister) -> anyhow::Result<Exit> {
     let registrations = registrations(args.state_dir.as_deref())?;
     if let Some(name) = &args.name {
-        unregister_one(&registrations, &registrations.find(name)?)?;
+        unregister_one(&registrations, &registrations.find_to_remove(name)?)?;
         return Ok(Exit::InSync);
     }
     // One that cannot be removed does not keep the others.
@@ -129,7 +138,7 @@ fn unregister_one(
     native::unregister(registration)?;
     registrations.uninstall(registration)?;
     writeln!(
-        std::io::stdout(),
+        output::stdout(),
         "unregistered {}; what it keeps for itself stays in {}",
         registration.name,
         escape(&registrations.home(&registration.name).display().to_string())
@@ -149,10 +158,9 @@ pub(crate) fn list(args: &List) -> anyhow::Result<Exit> {
             }
         }
     }
-    let mut to = std::io::stdout().lock();
+    let mut to = output::stdout();
     if args.json {
-        serde_json::to_writer(&mut to, &lines)?;
-        writeln!(to)?;
+        writeln!(to, "{}", to_json(&lines, false)?)?;
         return Ok(exit);
     }
     for line in lines {

@@ -2,7 +2,6 @@ use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::Context;
 #[cfg(windows)]
 use syncmgr_com::native::NativeOptions;
 use syncmgr_host::sink::{JsonLines, Progress, Sink};
@@ -19,12 +18,13 @@ use crate::builtin::Named;
 use crate::escape::escape;
 use crate::exit::{self, Exit, UsageError};
 use crate::interrupt::Interrupts;
-use crate::job::{Job, registrations};
+use crate::job::{Job, registrations, selected};
 #[cfg(windows)]
 use crate::native::Ended;
+use crate::output;
 use crate::quarantine::Quarantine;
 use crate::second_line::confined;
-use crate::sink::{Bars, Lines, print_to_stderr, show_output, summary};
+use crate::sink::{Bars, Lines, View, print_to_stderr, show_output, summary};
 
 /// How long to wait before starting a plugin again.
 const BACKOFF: Duration = Duration::from_millis(200);
@@ -36,12 +36,19 @@ pub(crate) fn run(args: &Run) -> anyhow::Result<Exit> {
     }
     match &args.clsid {
         Some(clsid) => run_native(clsid, args, &interrupts),
-        None => run_job(&Job::new(&args.given)?, args, &interrupts),
+        None => run_job(&mut Job::new(&args.given)?, args, &interrupts),
     }
 }
 
-fn run_job(job: &Job, args: &Run, interrupts: &Interrupts) -> anyhow::Result<Exit> {
+fn run_job(job: &mut Job, args: &Run, interrupts: &Interrupts) -> anyhow::Result<Exit> {
+    if args.dry_run {
+        job.granted.make_read_only();
+    }
+    if let Some(recording) = &args.record {
+        job.granted.protect("the recording", recording);
+    }
     let quarantine = Quarantine::new(&job.home);
+    let request = request(args, &job.granted.settings)?;
     if args.release {
         quarantine.release()?;
     }
@@ -56,18 +63,18 @@ fn run_job(job: &Job, args: &Run, interrupts: &Interrupts) -> anyhow::Result<Exi
         } else {
             // Otherwise it would look as if something were wrong with its directories.
             let name = escape(&job.plugin.name()).into_owned();
-            writeln!(
+            let _ = writeln!(
                 std::io::stderr(),
                 "note: {name} knows no dry runs; what it would change, it is denied"
-            )?;
+            );
         }
     }
     let options = options.cancel_handle(interrupts.cancel_handle());
-    let request = request(args)?;
     let json_bytes = job.granted.limits().session.json_bytes;
     let places = job.places(args.dry_run);
+    let view = View::new(args.verbose, &job.granted.directories);
     let report = match &args.record {
-        None => watch(args, json_bytes, |sink, hook| {
+        None => watch(args, json_bytes, view, |sink, hook| {
             let options = with_hook(options, hook);
             Ok(confined(&places, || plugin.run_blocking(options, sink, &request))??)
         })?,
@@ -76,7 +83,7 @@ fn run_job(job: &Job, args: &Run, interrupts: &Interrupts) -> anyhow::Result<Exi
             let limits = Limits { progress_per_second: u64::MAX, ..job.granted.limits().session };
             let options = options.limits(limits);
             let head = head(job, args, &request, plugin.description())?;
-            watch(args, json_bytes, |sink, hook| {
+            watch(args, json_bytes, view, |sink, hook| {
                 let recorder = Recorder::new(path, &head, sink)?;
                 let options = with_hook(options, hook);
                 Ok(confined(&places, || plugin.run_blocking(options, recorder, &request))??)
@@ -115,7 +122,10 @@ fn head(
         version: 1,
         plugin: job.plugin.name(),
         component: blake3::hash(&component).to_string(),
-        selection: (!args.items.is_empty()).then(|| args.items.clone()),
+        selection: match &request.selection {
+            Selection::Checked => None,
+            Selection::Only(items) => Some(items.clone()),
+        },
         settings: job.granted.settings.iter().cloned().collect(),
         allowed: allowed.iter().map(|one| one.name().to_owned()).collect(),
         directory_ids: granted.iter().map(|one| (one.name().to_owned(), one.id())).collect(),
@@ -141,11 +151,11 @@ fn run_all(args: &Run, interrupts: &Interrupts) -> anyhow::Result<Exit> {
         }
         let ran = registration.map_err(anyhow::Error::from).and_then(|registration| {
             if !args.json {
-                writeln!(std::io::stdout(), "plugin: {}", registration.name)?;
+                writeln!(output::stdout(), "plugin: {}", registration.name)?;
             }
             let granted = registration.granted.clone();
             let plugin = Named::Installed(Box::new(registration));
-            run_job(&Job::of(plugin, granted, registrations.clone())?, args, interrupts)
+            run_job(&mut Job::of(plugin, granted, registrations.clone())?, args, interrupts)
         });
         exits.push(ran.unwrap_or_else(|error| {
             exit::print_error(&error);
@@ -160,14 +170,15 @@ fn run_native(clsid: &str, args: &Run, interrupts: &Interrupts) -> anyhow::Resul
     let clsid = uuid::Uuid::try_parse(clsid)
         .map_err(|error| UsageError(format!("`{clsid}` is not a class id: {error}")))?;
     let limits = crate::native::limits(&args.given.limits)?;
-    let (request, json_bytes) = (request(args)?, limits.json_bytes);
+    let (request, json_bytes) = (request(args, &[])?, limits.json_bytes);
+    let view = View::new(args.verbose, &[]);
     if args.supervised {
         let options = NativeOptions {
             cancel: interrupts.cancel_handle(),
             limits,
             ..NativeOptions::default()
         };
-        let report = watch(args, json_bytes, |sink, _hook| {
+        let report = watch(args, json_bytes, view, |sink, _hook| {
             crate::native::run(clsid, options, sink, &request)
         });
         crate::native::leave(Exit::settle(report.map(|report| Exit::of_report(&report))));
@@ -178,7 +189,7 @@ fn run_native(clsid: &str, args: &Run, interrupts: &Interrupts) -> anyhow::Resul
             let plugin = crate::native::class_name(clsid);
             let error = SessionError::NativeExit { plugin: plugin.clone(), status };
             let report = Report::without_items(&plugin, Outcome::Failed(error));
-            Ok(Exit::of_report(&watch(args, json_bytes, |_sink, _hook| Ok(report))?))
+            Ok(Exit::of_report(&watch(args, json_bytes, view, |_sink, _hook| Ok(report))?))
         }
     }
 }
@@ -192,35 +203,36 @@ fn run_native(_clsid: &str, _args: &Run, _interrupts: &Interrupts) -> anyhow::Re
 fn watch(
     args: &Run,
     json_bytes: u64,
+    view: View,
     run: impl FnOnce(Box<dyn Sink>, Option<OutputHook>) -> anyhow::Result<Report>,
 ) -> anyhow::Result<Report> {
     let plain_hook = || args.verbose.then(|| show_output(print_to_stderr));
     if args.json {
         let json = SharedJson(Arc::new(Mutex::new(
-            JsonLines::new(std::io::stdout()).with_limit(json_bytes),
+            JsonLines::new(output::stdout()).with_limit(json_bytes),
         )));
         let report = run(Box::new(json.clone()), plain_hook())?;
         json.lock().report(&report, Some(Exit::of_report(&report) as u8));
-        json.finish().context("cannot write to standard output")?;
+        json.finish()?;
         return Ok(report);
     }
     let (sink, hook) = match std::io::stderr().is_terminal() {
         true => {
-            let bars = Bars::new();
+            let bars = Bars::new(view.clone());
             let hook = args.verbose.then(|| show_output(bars.printer()));
             (Box::new(bars) as Box<dyn Sink>, hook)
         }
         false => {
-            let lines: Box<dyn Sink> = Box::new(Lines::new(std::io::stdout()));
+            let lines: Box<dyn Sink> = Box::new(Lines::new(output::stdout(), view.clone()));
             (lines, plain_hook())
         }
     };
     let report = run(sink, hook)?;
-    print(&report).context("cannot write to standard output")?;
+    print(&report, &view)?;
     Ok(report)
 }
 
-fn request(args: &Run) -> anyhow::Result<RunRequest> {
+fn request(args: &Run, settings: &[(String, String)]) -> anyhow::Result<RunRequest> {
     let cookie = args.cookie.as_deref().map(bytes).transpose()?;
     let event = match (&cookie, args.trigger) {
         (Some(_), _) | (None, args::Trigger::Invoke) => SyncEvent::Invoke,
@@ -240,7 +252,7 @@ fn request(args: &Run) -> anyhow::Result<RunRequest> {
         cookie,
         selection: match args.items.is_empty() {
             true => Selection::Checked,
-            false => Selection::Only(args.items.clone()),
+            false => Selection::Only(selected(&args.items, settings)?),
         },
         retries: args.retries,
         on_death: match args.on_death {
@@ -263,24 +275,24 @@ fn bytes(hex: &str) -> anyhow::Result<Vec<u8>> {
     })
 }
 
-fn print(report: &Report) -> std::io::Result<()> {
-    let mut to = std::io::stdout().lock();
-    to.write_all(summary(report).as_bytes())?;
+fn print(report: &Report, view: &View) -> std::io::Result<()> {
+    let mut to = output::stdout();
+    to.write_all(summary(report, view).as_bytes())?;
     to.flush()
 }
 
 /// The session has the sink while it runs; the report comes after it.
 #[derive(Clone)]
-struct SharedJson(Arc<Mutex<JsonLines<std::io::Stdout>>>);
+struct SharedJson(Arc<Mutex<JsonLines<output::Stdout>>>);
 
 impl SharedJson {
-    fn lock(&self) -> std::sync::MutexGuard<'_, JsonLines<std::io::Stdout>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, JsonLines<output::Stdout>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells what went wrong with writing. A session that was given up on may still hold a clone.
     fn finish(self) -> std::io::Result<()> {
-        let done = JsonLines::new(std::io::stdout());
+        let done = JsonLines::new(output::stdout());
         std::mem::replace(&mut *self.lock(), done).finish().map(|_| ())
     }
 }

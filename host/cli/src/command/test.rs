@@ -1,19 +1,23 @@
+use std::collections::HashSet;
 use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Context;
 use syncmgr_authoring::Project;
+use syncmgr_host::text::to_json;
 use syncmgr_kit::{CHECKS, Fixture, Verdict};
 
 use crate::args::Test;
+use crate::escape::escape;
 use crate::exit::{Exit, UsageError};
-use crate::job::key_value;
+use crate::job::{key_value, once};
+use crate::output;
 use crate::project;
 use crate::sink::{print_to_stderr, show_output};
 
 pub(crate) fn run(args: &Test) -> anyhow::Result<Exit> {
     if args.list {
-        let mut to = std::io::stdout().lock();
+        let mut to = output::stdout();
         for check in CHECKS {
             writeln!(to, "{:<18} {}", check.name, check.about)?;
         }
@@ -23,18 +27,19 @@ pub(crate) fn run(args: &Test) -> anyhow::Result<Exit> {
     fixture.output_hook = Some(show_output(print_to_stderr));
     let plugin = project::load(&component, args.state_dir.as_deref())?;
     project::check_fixture(&plugin, &fixture)?;
-    let mut to = std::io::stdout().lock();
+    let mut to = output::stdout();
     // On a terminal a check that takes long can be seen to go on.
     let mut shown = Ok(());
     let report = syncmgr_kit::test(&plugin, &fixture, &args.checks, |outcome| {
         if !args.json && shown.is_ok() {
-            shown = write!(to, "{}", outcome.text()).and_then(|()| to.flush());
+            let text = outcome.text();
+            let mut lines = text.lines();
+            shown = lines.try_for_each(|line| writeln!(to, "{}", escape(line)));
         }
     })?;
-    shown.context("cannot write to standard output")?;
+    shown?;
     if args.json {
-        serde_json::to_writer_pretty(&mut to, &report)?;
-        writeln!(to)?;
+        writeln!(to, "{}", to_json(&report, true)?)?;
     } else {
         writeln!(to, "\n{}", report.totals())?;
     }
@@ -59,8 +64,10 @@ fn subject(args: &Test) -> anyhow::Result<(PathBuf, Fixture)> {
         (None, Some(project)) => project::fixture(project)?,
         (None, None) => Fixture::default(),
     };
+    let mut names = HashSet::new();
     for setting in &args.settings {
         let (name, value) = key_value(setting, "--set KEY=VALUE")?;
+        once(&mut names, "--set", name)?;
         fixture.settings.insert(name.to_owned(), value.to_owned());
     }
     let component = match (&args.plugin, project) {

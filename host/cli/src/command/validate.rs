@@ -1,7 +1,7 @@
 use std::io::Write;
 
-use anyhow::Context;
 use serde::Serialize;
+use syncmgr_host::text::to_json;
 use syncmgr_host::{Host, HostOptions, Plugin};
 use syncmgr_store::{CodeCache, StoreError};
 
@@ -11,6 +11,7 @@ use crate::compiler::in_own_process;
 use crate::escape::escape;
 use crate::exit::Exit;
 use crate::job::registrations;
+use crate::output;
 
 #[derive(Serialize)]
 struct Verdict {
@@ -31,7 +32,7 @@ pub(crate) fn run(args: &Validate) -> anyhow::Result<Exit> {
     };
     let host = Host::with_options(in_own_process(HostOptions::new()))?;
     let loaded = load(&host, &plugin, &CodeCache::new(registrations.state_dir()));
-    let mut to = std::io::stdout().lock();
+    let mut to = output::stdout();
     if args.json {
         let error = loaded.as_ref().err();
         let verdict = Verdict {
@@ -40,8 +41,7 @@ pub(crate) fn run(args: &Validate) -> anyhow::Result<Exit> {
             code: error.map(StoreError::code),
             message: error.map(ToString::to_string),
         };
-        serde_json::to_writer(&mut to, &verdict).context("cannot write to standard output")?;
-        writeln!(to)?;
+        writeln!(to, "{}", to_json(&verdict, false)?)?;
         return Ok(if verdict.valid { Exit::InSync } else { Exit::Usage });
     }
     let plugin = loaded.map_err(|error| match error {

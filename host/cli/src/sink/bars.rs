@@ -1,5 +1,7 @@
 use std::collections::HashMap;
 use std::io::{BufRead, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -9,19 +11,66 @@ use syncmgr_host::{
 };
 
 use crate::escape::escape;
-use crate::sink::{detail_lines, log_line};
+use crate::sink::{View, detail_lines, log_line};
 
-/// A bar for each item, on a terminal.
+/// How many bars there are where the terminal does not say how many rows it has.
+const DEFAULT_ROWS: usize = 24;
+
+/// A bar for each item, on a terminal: as many as it has rows. An item that reports takes the row
+/// of one that has ended.
 pub(crate) struct Bars {
     bars: MultiProgress,
+    view: View,
+    /// The names of all items.
+    names: HashMap<ItemId, String>,
     rows: HashMap<ItemId, Row>,
+    max_rows: usize,
     styles: Styles,
+    spinners: Spinners,
 }
 
 struct Row {
-    name: String,
     bar: ProgressBar,
     shape: Shape,
+}
+
+/// The bars that move though nothing is reported. One thread moves all of them.
+struct Spinners {
+    bars: Arc<Mutex<HashMap<ItemId, ProgressBar>>>,
+    /// The thread ends once this is gone.
+    _running: mpsc::Sender<()>,
+}
+
+impl Spinners {
+    fn new() -> Self {
+        let (running, ended) = mpsc::channel();
+        let bars = Arc::default();
+        let moved = Arc::clone(&bars);
+        let wait = move || ended.recv_timeout(Duration::from_millis(120));
+        // Without a thread they stand still, which is no reason to fail.
+        let _ = thread::Builder::new().name("syncmgr-bars".to_owned()).spawn(move || {
+            while let Err(mpsc::RecvTimeoutError::Timeout) = wait() {
+                for bar in lock(&moved).values() {
+                    bar.tick();
+                }
+            }
+        });
+        Self { bars, _running: running }
+    }
+
+    fn add(&self, item: ItemId, bar: &ProgressBar) {
+        lock(&self.bars).insert(item, bar.clone());
+    }
+
+    fn remove(&self, item: ItemId) {
+        lock(&self.bars).remove(&item);
+    }
+}
+
+fn lock(
+    bars: &Mutex<HashMap<ItemId, ProgressBar>>,
+) -> MutexGuard<'_, HashMap<ItemId, ProgressBar>> {
+    bars.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -64,8 +113,42 @@ const BYTES: &str = "{prefix:16!} {bar:24} {percent:>3}%  {binary_bytes}/{binary
 const ENDED: &str = "{prefix:16!} {wide_msg}";
 
 impl Bars {
-    pub(crate) fn new() -> Self {
-        Self { bars: MultiProgress::new(), rows: HashMap::new(), styles: Styles::new() }
+    pub(crate) fn new(view: View) -> Self {
+        let size = terminal_size::terminal_size_of(std::io::stderr());
+        let rows = size.map_or(DEFAULT_ROWS, |(_, terminal_size::Height(rows))| rows.into());
+        Self::with_rows(MultiProgress::new(), rows, view)
+    }
+
+    fn with_rows(bars: MultiProgress, rows: usize, view: View) -> Self {
+        Self {
+            bars,
+            view,
+            names: HashMap::new(),
+            rows: HashMap::new(),
+            // The cursor has the last one.
+            max_rows: rows.saturating_sub(1).max(1),
+            styles: Styles::new(),
+            spinners: Spinners::new(),
+        }
+    }
+
+    /// Adds a row, if there is room.
+    fn add(&mut self, item: ItemId) {
+        let Some(name) = self.names.get(&item) else { return };
+        if self.rows.len() >= self.max_rows {
+            let mut rows = self.rows.iter();
+            let Some((&ended, _)) = rows.find(|(_, row)| row.shape == Shape::Ended) else {
+                return;
+            };
+            if let Some(row) = self.rows.remove(&ended) {
+                self.bars.remove(&row.bar);
+            }
+        }
+        let bar = self.bars.add(ProgressBar::no_length());
+        bar.set_style(self.styles.spinner.clone());
+        bar.set_prefix(escape(name).into_owned());
+        self.spinners.add(item, &bar);
+        self.rows.insert(item, Row { bar, shape: Shape::Spinner });
     }
 
     /// Prints lines above the bars.
@@ -88,7 +171,7 @@ impl Row {
         }
     }
 
-    fn show(&mut self, standing: &Standing, styles: &Styles) {
+    fn show(&mut self, item: ItemId, standing: &Standing, styles: &Styles, spinners: &Spinners) {
         let shape = Self::shape_of(standing);
         if shape != self.shape {
             self.shape = shape;
@@ -100,12 +183,12 @@ impl Row {
             };
             self.bar.set_style(style.clone());
             match shape {
-                Shape::Spinner => self.bar.enable_steady_tick(Duration::from_millis(120)),
+                Shape::Spinner => spinners.add(item, &self.bar),
                 Shape::Steps | Shape::Bytes => {
-                    self.bar.disable_steady_tick();
+                    spinners.remove(item);
                     self.bar.reset();
                 }
-                Shape::Ended => self.bar.disable_steady_tick(),
+                Shape::Ended => spinners.remove(item),
             }
         }
         let unit = if shape == Shape::Bytes { standing.bytes_per_step } else { 1 };
@@ -137,30 +220,29 @@ impl Drop for Bars {
 
 impl Sink for Bars {
     fn started(&mut self, items: &[Item]) {
+        self.names.extend(items.iter().map(|item| (item.id, item.name.clone())));
         for item in items {
-            let bar = self.bars.add(ProgressBar::no_length());
-            bar.set_style(self.styles.spinner.clone());
-            bar.set_prefix(escape(&item.name).into_owned());
-            bar.enable_steady_tick(Duration::from_millis(120));
-            let row = Row { name: item.name.clone(), bar, shape: Shape::Spinner };
-            if let Some(before) = self.rows.insert(item.id, row) {
-                before.bar.finish_and_clear();
+            if self.rows.len() < self.max_rows && !self.rows.contains_key(&item.id) {
+                self.add(item.id);
             }
         }
     }
 
     fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
+        if !self.rows.contains_key(&progress.item) {
+            self.add(progress.item);
+        }
         if let Some(row) = self.rows.get_mut(&progress.item) {
-            row.show(progress.current, &self.styles);
+            row.show(progress.item, progress.current, &self.styles, &self.spinners);
         }
         ProgressResponse::Continue
     }
 
     fn log(&mut self, entry: &LogEntry) {
-        let item = entry.item.and_then(|item| self.rows.get(&item)).map(|row| row.name.as_str());
-        let item = item.filter(|_| self.rows.len() > 1);
+        let item = entry.item.and_then(|item| self.names.get(&item)).map(String::as_str);
+        let item = item.filter(|_| self.names.len() > 1);
         // A terminal that is gone is noticed elsewhere.
-        let _ = self.bars.println(log_line(entry, item));
+        let _ = self.bars.println(log_line(entry, item, &self.view));
     }
 
     fn error_shown(&mut self, _id: ErrorId, detail: &ErrorDetail) {
@@ -213,6 +295,40 @@ mod tests {
         for template in [SPINNER, STEPS, BYTES, ENDED] {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }
+    }
+
+    #[test]
+    fn there_are_as_many_bars_as_rows() {
+        let hidden = MultiProgress::with_draw_target(indicatif::ProgressDrawTarget::hidden());
+        let mut bars = Bars::with_rows(hidden, 5, View::default());
+        let id = |number: u128| ItemId::from_uuid(uuid::Uuid::from_u128(number));
+        let items: Vec<_> = (0..10_000)
+            .map(|number| Item {
+                id: id(number),
+                name: number.to_string(),
+                flags: 0,
+                checked: true,
+                last_update_time: None,
+            })
+            .collect();
+        bars.started(&items);
+        assert_eq!(bars.rows.len(), 4);
+        let mut report = |number, status_type| {
+            let standing = Standing { status_type: Some(status_type), ..Standing::default() };
+            if !bars.rows.contains_key(&id(number)) {
+                bars.add(id(number));
+            }
+            if let Some(row) = bars.rows.get_mut(&id(number)) {
+                row.show(id(number), &standing, &bars.styles, &bars.spinners);
+            }
+            assert_eq!(bars.rows.len(), 4);
+            bars.rows.contains_key(&id(number))
+        };
+        assert!(!report(9, Status::Updating), "every row is in use");
+        assert!(report(2, Status::Succeeded));
+        assert!(report(9, Status::Updating), "it has the row of the one that has ended");
+        assert!(!report(2, Status::Updating));
+        assert_eq!(lock(&bars.spinners.bars).len(), 4);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use syncmgr_host::sink::{Progress, Sink};
 use syncmgr_host::{ErrorDetail, ErrorId, Item, ItemId, LogEntry, ProgressResponse};
 
 use crate::escape::escape;
-use crate::sink::{detail_lines, log_line};
+use crate::sink::{View, detail_lines, log_line};
 
 /// How often an item's progress becomes a line at most.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -14,12 +14,13 @@ const INTERVAL: Duration = Duration::from_secs(5);
 /// Plain lines, for pipes and logs.
 pub(crate) struct Lines<W> {
     to: W,
+    view: View,
     items: HashMap<ItemId, (String, Instant)>,
 }
 
 impl<W: Write> Lines<W> {
-    pub(crate) fn new(to: W) -> Self {
-        Self { to, items: HashMap::new() }
+    pub(crate) fn new(to: W, view: View) -> Self {
+        Self { to, view, items: HashMap::new() }
     }
 }
 
@@ -52,7 +53,7 @@ impl<W: Write + Send> Sink for Lines<W> {
     fn log(&mut self, entry: &LogEntry) {
         let item = entry.item.and_then(|item| self.items.get(&item)).map(|(name, _)| name.as_str());
         let item = item.filter(|_| self.items.len() > 1);
-        let _ = writeln!(self.to, "{}", log_line(entry, item));
+        let _ = writeln!(self.to, "{}", log_line(entry, item, &self.view));
     }
 
     fn error_shown(&mut self, _id: ErrorId, detail: &ErrorDetail) {

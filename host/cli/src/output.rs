@@ -1,0 +1,56 @@
+//! Standard output. Everything that a command prints goes through [`stdout`], so that a write that
+//! fails is an error and never a panic.
+
+use std::io::{self, Write};
+
+/// Standard output.
+pub(crate) fn stdout() -> Stdout {
+    Stdout(io::stdout())
+}
+
+/// Standard output, with errors that name it.
+#[derive(Debug)]
+pub(crate) struct Stdout(io::Stdout);
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes).map_err(OutputError::wrap)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().map_err(OutputError::wrap)
+    }
+}
+
+/// Standard output cannot be written.
+#[derive(Debug)]
+pub(crate) struct OutputError(io::Error);
+
+impl OutputError {
+    pub(crate) fn wrap(error: io::Error) -> io::Error {
+        match error.kind() {
+            // `write_all` goes on after it.
+            io::ErrorKind::Interrupted => error,
+            kind => io::Error::new(kind, Self(error)),
+        }
+    }
+
+    /// Whether a command failed because the reader of its output has gone away.
+    pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
+        error.chain().any(|cause| {
+            let error = cause.downcast_ref::<io::Error>();
+            error.is_some_and(|error| {
+                error.kind() == io::ErrorKind::BrokenPipe
+                    && error.get_ref().is_some_and(|inner| inner.is::<Self>())
+            })
+        })
+    }
+}
+
+impl std::fmt::Display for OutputError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "cannot write to standard output: {}", self.0)
+    }
+}
+
+impl std::error::Error for OutputError {}
