@@ -54,6 +54,7 @@ impl Exit {
             Self::Cancelled,
             Self::Held,
             Self::Died,
+            Self::ClosedPipe,
         ];
         all.into_iter().find(|exit| *exit as u32 == number)
     }
