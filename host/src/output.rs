@@ -31,7 +31,9 @@ impl OutputStream {
 /// is complete. A line longer than 64 KiB arrives in parts. Secrets are redacted; everything else is
 /// the plugin's text, to be escaped before a terminal shows it.
 #[derive(Clone)]
-pub struct OutputHook(Arc<dyn Fn(OutputStream, &str) + Send + Sync>);
+pub struct OutputHook(Arc<LineFn>);
+
+type LineFn = dyn Fn(OutputStream, &str) + Send + Sync;
 
 impl OutputHook {
     /// A hook that calls this function, on the session's thread.

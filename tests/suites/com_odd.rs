@@ -179,11 +179,8 @@ fn a_silent_handler_is_mentioned_once() {
     let ran = run("", answer("Synchronize", |_| Hresult::S_OK), options, recorder.clone());
     assert!(ran.abandoned);
     let recorded = recorder.recorded();
-    let notices = recorded.iter().filter_map(|call| match call {
-        Recorded::Log(entry) if entry.text.contains("silent in `synchronize`") => Some(entry),
-        _other => None,
-    });
-    assert_eq!(notices.count(), 1, "{recorded:?}");
+    let is_notice = |call: &&Recorded| matches!(call, Recorded::Log(entry) if entry.text.contains("silent in `synchronize`"));
+    assert_eq!(recorded.iter().filter(is_notice).count(), 1, "{recorded:?}");
     assert_eq!((ran.report.warnings, ran.report.errors), (0, 0));
 }
 

@@ -28,11 +28,11 @@ pub(crate) struct OutputError(io::Error);
 
 impl OutputError {
     pub(crate) fn wrap(error: io::Error) -> io::Error {
-        match error.kind() {
-            // `write_all` goes on after it.
-            io::ErrorKind::Interrupted => error,
-            kind => io::Error::new(kind, Self(error)),
+        // `write_all` goes on after an interruption.
+        if error.kind() == io::ErrorKind::Interrupted {
+            return error;
         }
+        io::Error::new(error.kind(), Self(error))
     }
 
     /// Whether a command failed because the reader of its output has gone away.

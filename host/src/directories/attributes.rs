@@ -8,10 +8,12 @@ use super::system;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Attributes {
     /// The permission bits; `None`: those that the system gives to a new file.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "only Unix has permission bits"))]
     pub(super) mode: Option<u32>,
     /// The file that the copy replaces, by its name in the copy's directory.
     pub(super) replaces: Option<String>,
     /// Whether a copy that replaces nothing gets the owner and group of its source.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "only Unix has these owners"))]
     pub(super) owner: bool,
     /// Whether the extended attributes of users are copied.
     pub(super) extended: bool,

@@ -76,7 +76,7 @@ fn metadata(stat: &Stat) -> wit::EntryMetadata {
         size,
         modified: nanoseconds(stat.st_mtime.into(), stat.st_mtime_nsec.into()),
         changed: Some(nanoseconds(stat.st_ctime.into(), stat.st_ctime_nsec.into())),
-        mode: Some(u32::from(stat.st_mode) & 0o7777),
+        mode: Some(permissions(stat)),
         file_id: stat.st_ino,
         device_id: device(stat),
     }
@@ -102,11 +102,17 @@ fn mode(bits: u32) -> Mode {
     Mode::from_bits_truncate(bits.try_into().unwrap_or(0))
 }
 
+/// The permission bits of an entry, with the special ones.
+#[allow(clippy::useless_conversion, reason = "the types differ between systems")]
+fn permissions(stat: &Stat) -> u32 {
+    u32::from(stat.st_mode) & 0o7777
+}
+
 /// The bits of an entry that is to have these permissions. Of a directory, all that decide who may
 /// do what there are set, and of a file the others stay while it gains nothing: a program that runs
 /// as its owner must not become one for more people.
 fn with_special_bits(stat: &Stat, bits: u32) -> u32 {
-    let now = u32::from(stat.st_mode) & 0o7777;
+    let now = permissions(stat);
     let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
     match (is_directory, bits & 0o777 & !now) {
         (true, _) => bits & 0o3777 | now & 0o4000,
@@ -233,9 +239,9 @@ impl Handle {
         }
         // The mask of the process may have taken bits away, and the directory around it may have
         // given it the bit by which its entries get their group.
-        let inherited = u32::from(now.st_mode) & 0o2000;
+        let inherited = permissions(&now) & 0o2000;
         if let Some(bits) = bits.map(|bits| bits & 0o3777 | inherited)
-            && bits != u32::from(now.st_mode) & 0o7777
+            && bits != permissions(&now)
         {
             unless_unsupported(fchmod(&made, mode(bits)))?;
         }

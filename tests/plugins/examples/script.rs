@@ -305,7 +305,7 @@ fn flush_directories(arguments: &Arguments<'_>) -> String {
     };
     let directory = opened.expect("it is there");
     let count = arguments.number("count").unwrap_or(0_usize);
-    let all: Vec<_> = iter::repeat(&directory).take(count).collect();
+    let all: Vec<_> = iter::repeat_n(&directory, count).collect();
     tell_flushed(directories::flush_directories(&all))
 }
 

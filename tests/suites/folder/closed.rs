@@ -23,7 +23,9 @@ fn modes(root: &Path) -> anyhow::Result<Vec<(String, u32)>> {
 }
 
 /// What is done on the left in directories that are closed on both sides.
-const CHANGES: &[(&str, fn(&Path) -> std::io::Result<()>)] = &[
+type Change = fn(&Path) -> std::io::Result<()>;
+
+const CHANGES: &[(&str, Change)] = &[
     ("a file is changed", |root| fs::write(root.join("d/f"), "changed")),
     ("a large file is new", |root| fs::write(root.join("d/large"), vec![b'.'; LARGE])),
     ("a file is new", |root| fs::write(root.join("d/e/new"), "new")),

@@ -213,6 +213,8 @@ fn names(directory: &Path) -> anyhow::Result<Vec<String>> {
     for entry in fs::read_dir(directory)? {
         names.push(entry?.file_name().to_string_lossy().into_owned());
     }
+    // A side on another file system keeps what was replaced.
+    names.retain(|name| name != ".syncmgr-trash");
     names.sort_unstable();
     Ok(names)
 }

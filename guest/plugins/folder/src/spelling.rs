@@ -261,11 +261,11 @@ mod tests {
     }
 
     fn renames(found: &Spelling) -> Vec<String> {
-        let shown = |operation: &Operation| match &operation.action {
-            Action::Respell { on, to, .. } => {
-                format!("{} {} {to}", on.name(), operation.paths[on.index()])
-            }
-            other => format!("{other:?}"),
+        let shown = |operation: &Operation| {
+            let Action::Respell { on, to, .. } = &operation.action else {
+                return format!("{:?}", operation.action);
+            };
+            format!("{} {} {to}", on.name(), operation.paths[on.index()])
         };
         found.renames.iter().map(shown).collect()
     }

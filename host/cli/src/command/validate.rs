@@ -44,9 +44,12 @@ pub(crate) fn run(args: &Validate) -> anyhow::Result<Exit> {
         writeln!(to, "{}", to_json(&verdict, false)?)?;
         return Ok(if verdict.valid { Exit::InSync } else { Exit::Usage });
     }
-    let plugin = loaded.map_err(|error| match error {
-        StoreError::Load(error) => anyhow::Error::from(error),
-        other => other.into(),
+    let plugin = loaded.map_err(|error| {
+        // The source of this one has the code.
+        if let StoreError::Load(error) = error {
+            return anyhow::Error::from(error);
+        }
+        error.into()
     })?;
     writeln!(
         to,

@@ -139,7 +139,8 @@ fn escape_through_directories() -> Result<()> {
             attack(&format!("read the link {shown:?}"), root.read_link(name));
         }
     }
-    for target in ["/etc", "../outside", "sub/../../outside", "", "//x", "..\\outside"] {
+    // A backslash separates names on Windows only, where the host's own tests try it.
+    for target in ["/etc", "../outside", "sub/../../outside", "", "//x"] {
         attack(&format!("link to {target}"), root.create_link("made", target));
     }
     for name in ["outside", "right", "", "left/", "/left", "../left", "storage", "left\0"] {

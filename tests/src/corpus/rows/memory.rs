@@ -240,7 +240,7 @@ pub(super) fn rows() -> Vec<Row> {
             .much(1_000)
             .dies("plugin-error")
             .check(|ran| {
-                ensure!(ran.message().contains("Quota"), "{}", ran.message());
+                ensure!(ran.message().contains("quota"), "{}", ran.message());
                 Ok(())
             }),
     );

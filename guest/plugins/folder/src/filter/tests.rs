@@ -1,5 +1,7 @@
 //! Patterns are compared with git, which must be installed.
 
+#![allow(clippy::unwrap_used, reason = "a failure fails the test")]
+
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;

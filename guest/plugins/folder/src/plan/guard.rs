@@ -86,7 +86,8 @@ pub fn check(
         let from = side.other();
         let files = agreed.max(files[side.index()]);
         let all = deletions(plan, side).count() as u64;
-        if !limit.is_exceeded(all, files) && !(all > 0 && is_bare(from)) {
+        let is_suspicious = limit.is_exceeded(all, files) || all > 0 && is_bare(from);
+        if !is_suspicious {
             continue;
         }
         find_moves(plan, input, side, hash)?;
