@@ -135,7 +135,9 @@ fn run(state: &Path, arguments: &[&str]) -> Result<String> {
         .args(arguments)
         .env("SYNCMGR_STATE_DIR", state)
         .output()?;
-    ensure!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    // The script requests more than these runs grant.
+    ensure!(errors.lines().all(|line| line.starts_with("note: ")), "{errors}");
     Ok(String::from_utf8(output.stdout)?)
 }
 
