@@ -93,8 +93,10 @@ pub(crate) fn supervise() -> anyhow::Result<Ended> {
 pub(crate) fn leave(exit: Exit) -> ! {
     // A reader that is gone was noticed before.
     let _ = std::io::stdout().flush();
-    // SAFETY: the handle of this process needs no closing, and everything was written.
-    unsafe { TerminateProcess(GetCurrentProcess(), FINISHED | exit as u32) };
+    // SAFETY: the function takes nothing, and its handle needs no closing.
+    let process = unsafe { GetCurrentProcess() };
+    // SAFETY: everything was written, and no code of this process runs afterwards.
+    unsafe { TerminateProcess(process, FINISHED | exit as u32) };
     std::process::abort()
 }
 
