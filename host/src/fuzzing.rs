@@ -58,6 +58,7 @@ impl Callbacks {
         };
         let mut state = State::new(
             Parts {
+                fence: crate::directories::Fence::default(),
                 plugin: "fuzz".into(),
                 description: Arc::new(description),
                 wasi: WasiCtx::builder().build(),
@@ -257,7 +258,7 @@ pub fn properties(properties: Vec<Property>, secrets: &[String]) -> Result<Vec<P
 
 /// What is shown of what a plugin printed, piece by piece.
 pub fn printed(pieces: &[Vec<u8>], limit: usize, secrets: &[String]) -> String {
-    let tail = OutputTail::new(limit, hiding(secrets));
+    let tail = OutputTail::new(limit, hiding(secrets), None);
     pieces.iter().for_each(|piece| tail.push(piece));
     tail.text()
 }
