@@ -1,4 +1,4 @@
-//! Compiling in a process of its own: a component within every limit can still take any memory and
+//! Compiling in a separate process: a component within every limit can still take any memory and
 //! time, and nothing but the end of a process gives them back.
 
 use std::ffi::OsString;
@@ -26,7 +26,7 @@ const MESSAGE_BYTES: u64 = 4096;
 const COMPILED: u8 = b'+';
 const FAILED: u8 = b'-';
 
-/// A program that compiles components for a host, each in a process of its own, within the limits
+/// A program that compiles components for a host, each in a separate process, within the limits
 /// `compile-memory` and `compile-time`. Its `main` calls [`compile_for_host`]; it may be the same
 /// program with other arguments.
 ///

@@ -75,7 +75,7 @@ impl HostOptions {
         self
     }
 
-    /// Compiles in a process of its own, which `compile-memory` and `compile-time` end whatever it
+    /// Compiles in a separate process, which `compile-memory` and `compile-time` end whatever it
     /// does. Without this, compiling takes place in the host's process: `compile-memory` does not
     /// hold, and the compiler goes on beyond `compile-time`.
     #[cfg(feature = "compiler")]

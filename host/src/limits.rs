@@ -223,11 +223,11 @@ limits! {
         /// Compilers make a dozen; nesting makes any number of them from a few bytes.
         expansion: "expansion", Count, u64 = 10_000;
         /// How long compiling may take. A large plugin takes half a minute on a slow machine.
-        /// A compiler in a process of its own is ended then; one in the host's process goes on
+        /// A compiler in a separate process is ended then; one in the host's process goes on
         /// until it is done, and the host stops waiting.
         compile_time: "compile-time", Time, Duration = Duration::from_secs(180);
         /// How much memory compiling may take. A large plugin takes a quarter of that. It holds
-        /// where compiling has a process of its own, as it has for the program.
+        /// where compiling has a separate process, as it has for the program.
         compile_memory: "compile-memory", Bytes, u64 = 2 << 30;
         /// The guest's stack. Rust's own, in linear memory, is as large and runs out first.
         stack_bytes: "stack-bytes", Bytes, u64 = 1 << 20;
@@ -275,7 +275,7 @@ limits! {
         /// `--record-files`, and in memory by `test`, `dev` and `replay`. Beyond it the plugin is
         /// ended; the recording is a valid one up to there.
         record_bytes: "record-bytes", Bytes, u64 = 128 << 20;
-        /// What `--json` writes of a run, but for the log, which has limits of its own, and the
+        /// What `--json` writes of a run, but for the log, which has separate limits, and the
         /// report. Nine hours at 25 reports a second. Beyond it a line says so, and of the reports
         /// only those with which an item ends are written.
         json_bytes: "json-bytes", Bytes, u64 = 256 << 20;

@@ -1,4 +1,4 @@
-//! Runs the body of a test in a process of its own, where it may mount, or where permissions
+//! Runs the body of a test in a separate process, where it may mount, or where permissions
 //! hold. Where that cannot be had, the test fails: it never passes without having run.
 
 use std::ffi::OsStr;
@@ -94,7 +94,7 @@ fn run_in_child(mut way: Command, test: &str) -> anyhow::Result<()> {
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     anyhow::ensure!(
         output.status.success() && done.exists(),
-        "{test}, in a process of its own: {}\n{}{}",
+        "{test}, in a separate process: {}\n{}{}",
         output.status,
         said(&output.stdout),
         said(&output.stderr)

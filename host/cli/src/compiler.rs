@@ -23,7 +23,7 @@ pub(crate) fn serve() -> ExitCode {
     syncmgr_host::compile_for_host()
 }
 
-/// Has a host compile in a process of its own.
+/// Has a host compile in a separate process.
 pub(crate) fn in_own_process(options: HostOptions) -> HostOptions {
     match program() {
         Ok(program) => options.compiler(CompilerProgram::new(program, [ARGUMENT])),

@@ -51,7 +51,7 @@ fn memory() -> Result<f64> {
     Ok(kibibytes * 1024.0)
 }
 
-/// The argument with which this program measures that, in a process of its own: in this one there is
+/// The argument with which this program measures that, in a separate process: in this one there is
 /// memory that was used and given back.
 pub(crate) const BARE: &str = "memory-of-bare-sessions";
 
