@@ -12,20 +12,33 @@ use crate::project::{MANIFEST, Project, sources};
 /// The digests of the inputs of a build and of the component that it made.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
-    inputs: blake3::Hash,
+    inputs: Inputs,
     component: blake3::Hash,
 }
 
+/// The digests of the inputs of a build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Inputs {
+    sources: blake3::Hash,
+    /// `None`: the tools are not installed.
+    tools: Option<blake3::Hash>,
+}
+
 impl Stamp {
-    pub(crate) fn new(inputs: blake3::Hash, component: &[u8]) -> Self {
+    pub(crate) fn new(inputs: Inputs, component: &[u8]) -> Self {
         Self { inputs, component: blake3::hash(component) }
     }
 
-    /// Whether the project's component is the one that these inputs made.
-    pub(crate) fn is_current(project: &Project, inputs: blake3::Hash) -> bool {
+    /// Whether the project's component is the one that these inputs made. A component that is up to
+    /// date stays so where its tools are not installed.
+    pub(crate) fn is_current(project: &Project, inputs: Inputs) -> bool {
         let Ok(component) = fs::read(project.component()) else { return false };
-        let kept = fs::read_to_string(file(project));
-        kept.is_ok_and(|kept| kept == Self::new(inputs, &component).text())
+        let Ok(kept) = fs::read_to_string(file(project)) else { return false };
+        let text = Self::new(inputs, &component).text();
+        match inputs.tools {
+            Some(_) => kept == text,
+            None => without_tools(&kept).eq(without_tools(&text)),
+        }
     }
 
     pub(crate) fn keep(&self, project: &Project) -> Result<(), AuthoringError> {
@@ -33,20 +46,26 @@ impl Stamp {
     }
 
     fn text(&self) -> String {
-        format!("inputs {}\ncomponent {}\n", self.inputs, self.component)
+        let Inputs { sources, tools } = self.inputs;
+        let tools = tools.map(|tools| tools.to_string()).unwrap_or_default();
+        format!("sources {sources}\ntools {tools}\ncomponent {}\n", self.component)
     }
+}
+
+fn without_tools(stamp: &str) -> impl Iterator<Item = &str> {
+    stamp.lines().filter(|line| !line.starts_with("tools "))
 }
 
 fn file(project: &Project) -> PathBuf {
     project.build_folder().join("stamp")
 }
 
-/// The digest of all that the plugin is built from: sources, contract, requests, and what is known of
-/// the tools. It has nothing of the fixture, of documents, or of what only `pack` reads.
+/// The digests of all that the plugin is built from: sources, contract, requests and tools. They have
+/// nothing of the fixture, of documents, or of what only `pack` reads.
 ///
 /// # Errors
 /// [`AuthoringError::File`].
-pub(crate) fn inputs(project: &Project) -> Result<blake3::Hash, AuthoringError> {
+pub(crate) fn inputs(project: &Project) -> Result<Inputs, AuthoringError> {
     let mut hasher = blake3::Hasher::new();
     // The length keeps two parts apart.
     let mut part = |bytes: &[u8]| {
@@ -64,7 +83,6 @@ pub(crate) fn inputs(project: &Project) -> Result<blake3::Hash, AuthoringError> 
         Build::Javascript { .. } | Build::Typescript { .. } => language::javascript::tools(project),
         Build::C { .. } => language::c::tools(project),
     };
-    part(&tools);
     let root = project.root();
     for path in sources(root) {
         let place = path.strip_prefix(root).unwrap_or(&path);
@@ -74,7 +92,8 @@ pub(crate) fn inputs(project: &Project) -> Result<blake3::Hash, AuthoringError> 
             part(&bytes);
         }
     }
-    Ok(hasher.finalize())
+    let tools = (!tools.is_empty()).then(|| blake3::hash(&tools));
+    Ok(Inputs { sources: hasher.finalize(), tools })
 }
 
 /// Whether a file, by its path in the project, can be part of what is built.
