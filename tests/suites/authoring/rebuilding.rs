@@ -122,8 +122,13 @@ fn what_was_changed_is_built_before_it_is_tested_or_packed() -> Result<()> {
     for command in ["pack", "test"] {
         home.run("mine", &[command])?.expect(2, "undeclared identifier 'nothing'")?;
     }
-    fs::write(&source, text)?;
+    fs::write(&source, &text)?;
     home.run("mine", &["test", "--check", "handler-info"])?.expect(0, "1 passed")?;
-    ensure!(built()? > first, "the source is younger");
+    ensure!(built()? == first, "the component was built from the same sources");
+    let other = text.replace("another run copies", "a second run copies");
+    ensure!(other != text);
+    fs::write(&source, other)?;
+    home.run("mine", &["test", "--check", "handler-info"])?.expect(0, "1 passed")?;
+    ensure!(built()? > first, "the source has changed");
     Ok(())
 }
