@@ -79,9 +79,12 @@ pub fn build(guest: Guest<'_>) -> PathBuf {
     output
 }
 
-/// The root of this workspace.
-pub fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+/// The root of this workspace, found from the package whose build script runs. A path that was
+/// compiled in would be wrong after a checkout is moved together with its target folder.
+fn workspace() -> PathBuf {
+    let package = PathBuf::from(var("CARGO_MANIFEST_DIR"));
+    let root = package.ancestors().find(|folder| folder.join("guest/build-guests").is_dir());
+    root.unwrap_or_else(|| panic!("{} is not in the workspace", package.display())).to_owned()
 }
 
 fn var(name: &str) -> String {
