@@ -117,7 +117,7 @@ impl Waiting<'_> {
             max_size: request.max_size,
             verify: request.verify,
             attributes,
-            storage: self.storage.clone().filter(|_| target.stored),
+            storage: self.storage.as_ref().filter(|_| target.stored).map(Storage::for_copies),
             watch: Arc::clone(&self.watch),
             reading: self.reading.clone(),
         }))

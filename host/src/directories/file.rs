@@ -14,6 +14,7 @@ use crate::bindings::directories as wit;
 use crate::bindings::types;
 use crate::hresult::ErrorCode;
 use crate::state::Waiting;
+use crate::storage::Storage;
 
 /// Bytes that one call of `read` returns at most.
 const READ_BYTES: u32 = 1 << 20;
@@ -151,6 +152,7 @@ impl wit::HostFile for Waiting<'_> {
         let mut done = 0;
         let target = self.table.get(&this)?;
         let (mut outcome, stored) = (target.writable(), target.stored);
+        let storage = self.storage.as_ref().filter(|_| stored).map(Storage::for_copies);
         // What comes into the storage is counted before it is written.
         let mut by_system = !stored;
         let (watch, reading) = (Arc::clone(&self.watch), self.reading.clone());
@@ -200,7 +202,8 @@ impl wit::HostFile for Waiting<'_> {
                 }
             };
             from.hasher.update(&buffer[..read]);
-            outcome = self.charge(stored, read as u64);
+            let room = storage.as_ref().map_or(Ok(()), |storage| storage.charge(read as u64));
+            outcome = room.map_err(super::no_room);
             if outcome.is_err() {
                 break;
             }
