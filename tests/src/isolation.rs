@@ -1,22 +1,49 @@
-//! Runs the body of a test in a separate process, where it may mount, or where permissions
+//! Runs the body of a test in a separate process: alone, where it may mount, or where permissions
 //! hold. Where that cannot be had, the test fails: it never passes without having run.
+
+#![allow(clippy::print_stdout, reason = "a test prints what its process printed")]
 
 use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
+#[cfg(unix)]
+use std::{os::unix::fs::PermissionsExt, process::Stdio};
 
+#[cfg(unix)]
 use anyhow::Context;
+
+/// A test, by which the separate process is asked for it.
+pub trait Test: Fn() -> anyhow::Result<()> {
+    /// Its path in the test program.
+    fn path(&self) -> &'static str {
+        let path = std::any::type_name::<Self>();
+        path.split_once("::").map_or(path, |(_program, path)| path)
+    }
+}
+
+impl<F: Fn() -> anyhow::Result<()>> Test for F {}
 
 /// Set for a process that is the inner one, to the file that it makes when the body is through.
 const INSIDE: &str = "SYNCMGR_TEST_INSIDE";
+
+/// Runs the body in a process that does nothing else, so that it can count what a process has.
+///
+/// # Errors
+/// Those of the body.
+pub fn alone(test: impl Test, body: fn() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    match std::env::var_os(INSIDE) {
+        Some(done) => run_inside(&done, body),
+        None => run_in_child(Command::new(std::env::current_exe()?), test.path()),
+    }
+}
 
 /// Runs the body where it may mount file systems that nobody else sees, and that go with it.
 ///
 /// # Errors
 /// Those of the body; and where neither root nor a user namespace can be had.
-pub fn with_own_mounts(test: &str, body: fn() -> anyhow::Result<()>) -> anyhow::Result<()> {
+#[cfg(unix)]
+pub fn with_own_mounts(test: impl Test, body: fn() -> anyhow::Result<()>) -> anyhow::Result<()> {
     if let Some(done) = std::env::var_os(INSIDE) {
         return run_inside(&done, body);
     }
@@ -31,14 +58,20 @@ pub fn with_own_mounts(test: &str, body: fn() -> anyhow::Result<()>) -> anyhow::
          (sysctl kernel.apparmor_restrict_unprivileged_userns=0, \
          kernel.unprivileged_userns_clone=1, user.max_user_namespaces)",
     )?;
-    run_in_child(command(way), test)
+    let mut inner = command(way);
+    inner.arg(std::env::current_exe()?);
+    run_in_child(inner, test.path())
 }
 
 /// Runs the body where files whose permissions forbid it cannot be opened, as is not so for root.
 ///
 /// # Errors
 /// Those of the body; and where root cannot do without its privileges.
-pub fn where_permissions_hold(test: &str, body: fn() -> anyhow::Result<()>) -> anyhow::Result<()> {
+#[cfg(unix)]
+pub fn where_permissions_hold(
+    test: impl Test,
+    body: fn() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     if permissions_hold()? {
         return match std::env::var_os(INSIDE) {
             Some(done) => run_inside(&done, body),
@@ -55,15 +88,19 @@ pub fn where_permissions_hold(test: &str, body: fn() -> anyhow::Result<()>) -> a
         "permissions mean nothing to root, and setpriv(1) cannot take that away here: run this \
          test as another user"
     );
-    run_in_child(command(&way), test)
+    let mut inner = command(&way);
+    inner.arg(std::env::current_exe()?);
+    run_in_child(inner, test.path())
 }
 
+#[cfg(unix)]
 fn permissions_hold() -> anyhow::Result<bool> {
     let file = tempfile::NamedTempFile::new()?;
     fs::set_permissions(file.path(), fs::Permissions::from_mode(0o000))?;
     Ok(fs::File::open(file.path()).is_err())
 }
 
+#[cfg(unix)]
 fn command(words: &[&str]) -> Command {
     let mut words = words.iter();
     let mut command = Command::new(words.next().unwrap_or(&"true"));
@@ -71,6 +108,7 @@ fn command(words: &[&str]) -> Command {
     command
 }
 
+#[cfg(unix)]
 fn succeeds(command: &mut Command) -> bool {
     let output = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
     output.is_ok_and(|status| status.success())
@@ -87,7 +125,6 @@ fn run_in_child(mut way: Command, test: &str) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let done = folder.path().join("done");
     let output = way
-        .arg(std::env::current_exe()?)
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
         .env(INSIDE, &done)
         .output()?;
@@ -99,5 +136,6 @@ fn run_in_child(mut way: Command, test: &str) -> anyhow::Result<()> {
         said(&output.stdout),
         said(&output.stderr)
     );
+    print!("{}", said(&output.stdout));
     Ok(())
 }

@@ -7,7 +7,6 @@ pub mod com;
 pub mod corpus;
 pub mod folder;
 pub mod hooked;
-#[cfg(unix)]
 pub mod isolation;
 pub mod limits_page;
 pub mod reference;
@@ -60,13 +59,18 @@ pub fn workspace() -> PathBuf {
 /// # Errors
 /// Those of the file system.
 pub fn suite_source(suite: &str) -> std::io::Result<String> {
-    let suites = workspace().join("tests/suites");
-    let folder = suites.join(suite);
-    if !folder.is_dir() {
-        return std::fs::read_to_string(suites.join(format!("{suite}.rs")));
+    let mut source = String::new();
+    for program in std::fs::read_dir(workspace().join("tests/suites"))? {
+        let module = program?.path().join(suite);
+        let below = std::fs::read_dir(&module).into_iter().flatten();
+        let files = below.map(|file| Ok(file?.path())).collect::<std::io::Result<Vec<_>>>()?;
+        for file in files.into_iter().chain([module.with_extension("rs")]) {
+            if file.is_file() {
+                source.push_str(&std::fs::read_to_string(file)?);
+            }
+        }
     }
-    let files = std::fs::read_dir(folder)?;
-    files.map(|file| std::fs::read_to_string(file?.path())).collect()
+    Ok(source)
 }
 
 /// A component that asks for nothing, asking for these requests.

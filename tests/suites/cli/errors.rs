@@ -173,7 +173,7 @@ fn compare(name: &str, now: &str) -> Result<()> {
     let line = |text: &str| text.lines().nth(same).unwrap_or("(nothing)").to_owned();
     bail!(
         "tests/data/{name} differs in line {}:\n  it was: {}\n  it is:  {}\n\
-         If that is right: `BLESS=1 cargo test -p syncmgr --test errors`",
+         If that is right: `BLESS=1 cargo test --test cli errors`",
         same + 1,
         line(&before),
         line(now)

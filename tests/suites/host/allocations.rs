@@ -1,5 +1,4 @@
-//! What a report allocates on the host's side: nothing. A program of its own, since it counts every
-//! allocation of the process.
+//! A report allocates nothing on the host's side.
 
 #![allow(unsafe_code, reason = "an allocator that counts")]
 
@@ -13,6 +12,7 @@ use syncmgr_host::{Limits, ProgressResponse, RunRequest, SessionOptions};
 
 struct Counting;
 
+/// Of the process.
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
 // SAFETY: the system's allocator does the work.
@@ -61,7 +61,11 @@ fn allocations(text: &str, reports: u32, sink: impl Sink + 'static) -> Result<u6
 }
 
 #[test]
-fn reports_allocate_nothing() -> Result<()> {
+fn reports_allocate_nothing() -> anyhow::Result<()> {
+    conformance::isolation::alone(reports_allocate_nothing, count_allocations)
+}
+
+fn count_allocations() -> anyhow::Result<()> {
     const TEXT: &str = "text=thirty-three_bytes_of_status_text";
     const MORE: u32 = 10_000;
     for (name, text) in [("without a text", ""), ("with one", TEXT)] {

@@ -6,12 +6,10 @@ use std::process::{Command, Output};
 
 use anyhow::Context;
 
-#[path = "program/messages.rs"]
 mod messages;
-#[path = "program/output.rs"]
+
 mod output;
 #[cfg(unix)]
-#[path = "program/trust.rs"]
 mod trust;
 
 /// A folder for one test, with the plugins' state in it.

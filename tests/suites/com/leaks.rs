@@ -1,5 +1,4 @@
-//! Nothing is left of a handler: no object, no reference to the callback, no thread. A program of
-//! its own, since the count of objects is that of the process.
+//! Nothing is left of a handler: no object, no reference to the callback, no thread.
 
 #![allow(unsafe_code, reason = "COM methods are called through pointers")]
 #![allow(clippy::multiple_unsafe_ops_per_block, reason = "what a C program would do")]
@@ -44,7 +43,11 @@ fn run(round: usize) -> Result<()> {
 }
 
 #[test]
-fn a_thousand_runs_leave_nothing_behind() -> Result<()> {
+fn a_thousand_runs_leave_nothing_behind() -> anyhow::Result<()> {
+    conformance::isolation::alone(a_thousand_runs_leave_nothing_behind, count_what_is_left)
+}
+
+fn count_what_is_left() -> anyhow::Result<()> {
     // What is made once is made.
     (0..8).try_for_each(run)?;
     settle()?;

@@ -109,7 +109,7 @@ fn body() -> anyhow::Result<()> {
 #[test]
 fn what_is_in_a_closed_directory_of_ours_is_synced_and_it_stays_closed() -> anyhow::Result<()> {
     isolation::where_permissions_hold(
-        "closed::what_is_in_a_closed_directory_of_ours_is_synced_and_it_stays_closed",
+        what_is_in_a_closed_directory_of_ours_is_synced_and_it_stays_closed,
         body,
     )
 }
@@ -145,7 +145,7 @@ fn closed_root() -> anyhow::Result<()> {
 
 #[test]
 fn a_failure_names_what_where_and_why() -> anyhow::Result<()> {
-    isolation::where_permissions_hold("closed::a_failure_names_what_where_and_why", closed_root)
+    isolation::where_permissions_hold(a_failure_names_what_where_and_why, closed_root)
 }
 
 fn unreadable() -> anyhow::Result<()> {
@@ -165,7 +165,7 @@ fn unreadable() -> anyhow::Result<()> {
 #[test]
 fn a_file_that_cannot_be_read_is_named_with_its_own_side() -> anyhow::Result<()> {
     isolation::where_permissions_hold(
-        "closed::a_file_that_cannot_be_read_is_named_with_its_own_side",
+        a_file_that_cannot_be_read_is_named_with_its_own_side,
         unreadable,
     )
 }

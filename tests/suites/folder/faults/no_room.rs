@@ -134,7 +134,7 @@ fn body() -> anyhow::Result<()> {
 #[test]
 fn a_full_disk_fails_the_item_and_room_is_all_that_the_next_run_needs() -> anyhow::Result<()> {
     isolation::with_own_mounts(
-        "no_room::a_full_disk_fails_the_item_and_room_is_all_that_the_next_run_needs",
+        a_full_disk_fails_the_item_and_room_is_all_that_the_next_run_needs,
         body,
     )
 }
@@ -162,10 +162,7 @@ fn room_for_one() -> anyhow::Result<()> {
 
 #[test]
 fn edits_need_room_for_one_of_them_where_nothing_is_kept() -> anyhow::Result<()> {
-    isolation::with_own_mounts(
-        "no_room::edits_need_room_for_one_of_them_where_nothing_is_kept",
-        room_for_one,
-    )
+    isolation::with_own_mounts(edits_need_room_for_one_of_them_where_nothing_is_kept, room_for_one)
 }
 
 /// What is on the left, what is changed there, which of it fits, and what does not.
@@ -275,7 +272,7 @@ fn check_row(row: &Row) -> anyhow::Result<()> {
 #[test]
 fn what_fits_on_a_full_disk_goes_on_and_what_is_deleted_makes_room() -> anyhow::Result<()> {
     isolation::with_own_mounts(
-        "no_room::what_fits_on_a_full_disk_goes_on_and_what_is_deleted_makes_room",
+        what_fits_on_a_full_disk_goes_on_and_what_is_deleted_makes_room,
         || ROWS.iter().try_for_each(|row| check_row(row).context(row.name)),
     )
 }
@@ -341,7 +338,7 @@ fn full_trash() -> anyhow::Result<()> {
 
 #[test]
 fn a_full_trash_is_named_and_stops_nothing_else() -> anyhow::Result<()> {
-    isolation::with_own_mounts("no_room::a_full_trash_is_named_and_stops_nothing_else", full_trash)
+    isolation::with_own_mounts(a_full_trash_is_named_and_stops_nothing_else, full_trash)
 }
 
 /// Copies and moves into the trash leave a part of the storage's quota to the state.
@@ -417,7 +414,7 @@ fn read_only_medium() -> anyhow::Result<()> {
 #[test]
 fn a_read_only_medium_is_told_with_side_path_and_remedy() -> anyhow::Result<()> {
     isolation::with_own_mounts(
-        "no_room::a_read_only_medium_is_told_with_side_path_and_remedy",
+        a_read_only_medium_is_told_with_side_path_and_remedy,
         read_only_medium,
     )
 }

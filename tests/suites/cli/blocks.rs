@@ -40,7 +40,7 @@ const PLUGIN_AND_BUILD: &str =
 /// For each block its page, what its first line begins with, and what is done with it. This is the
 /// order in which they are carried out, too, one after the other in one home.
 const BLOCKS: &[(&str, &str, How)] = &[
-    ("README.md", "cargo run -- demo", By("cli::the_demo_makes_two_folders_and_syncs_them")),
+    ("README.md", "cargo run -- demo", By("program::the_demo_makes_two_folders_and_syncs_them")),
     ("README.md", "cargo test", Not("this is how the tests are run")),
     ("README.md", "syncmgr run folder", Run("readme", "")),
     ("README.md", "# sync.toml", File("readme/sync.toml")),

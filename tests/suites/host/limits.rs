@@ -27,7 +27,7 @@ fn the_page_about_limits_is_made_from_the_code() -> anyhow::Result<()> {
         std::fs::write(&path, &page)?;
     }
     let written = std::fs::read_to_string(&path)?;
-    assert!(written == page, "renew it with `BLESS=1 cargo test --test limits`");
+    assert!(written == page, "renew it with `BLESS=1 cargo test --test host limits`");
     Ok(())
 }
 

@@ -100,55 +100,51 @@ fn the_state_directory_is_known_under_every_name() -> anyhow::Result<()> {
 #[cfg(target_os = "linux")]
 #[test]
 fn what_is_mounted_twice_is_known_in_both_places() -> anyhow::Result<()> {
-    conformance::isolation::with_own_mounts(
-        "trust::what_is_mounted_twice_is_known_in_both_places",
-        || {
-            let home = Home::new()?;
-            for name in ["outer/state", "outer/docs", "bound", "apart", "part"] {
-                fs::create_dir_all(home.path(name))?;
-            }
-            let job = format!(
-                "plugin = {:?}\n[settings]\nitems = \"a\"\n[dirs]\nx = \"outer\"\n",
-                conformance::SCRIPT
-            );
-            home.write("outer/docs/job.toml", job.replace("\"outer\"", "\"../../outer\""))?;
-            for (from, to) in [("outer", "bound"), ("outer/docs", "part")] {
-                let mount = Command::new("mount")
-                    .arg("--bind")
-                    .args([home.path(from), home.path(to)])
-                    .status()?;
-                anyhow::ensure!(mount.success());
-            }
-            let state = home.path("outer/state").display().to_string();
-            let state = ["--state-dir", state.as_str()];
-            for (dir, refused) in [
-                ("bound", true),
-                ("bound/state", true),
-                ("bound/docs", false),
-                ("part", false),
-                ("apart", false),
-            ] {
-                let (status, words) =
-                    if refused { (2, "cannot be granted") } else { (0, "worked") };
-                run(&home, dir, &state)?.expect(status, words).context(dir)?;
-            }
-            let state = home.path("bound/state").display().to_string();
-            let state = ["--state-dir", state.as_str()];
-            run(&home, "outer", &state)?.expect(2, "cannot be granted")?;
-            run(&home, "outer/docs", &state)?.expect(0, "worked")?;
-            // The job file is in a part of what is granted that is mounted elsewhere.
-            home.write(
-                "part/job.toml",
-                job.replace("\"outer\"", &format!("{:?}", home.path("outer"))),
-            )?;
-            home.run(&["run", "--job", "part/job.toml", "--state-dir", "elsewhere"])?
-                .expect(2, "it holds the job file")?;
-            for at in ["part", "bound"] {
-                Command::new("umount").arg(home.path(at)).status()?;
-            }
-            Ok(())
-        },
-    )
+    conformance::isolation::with_own_mounts(what_is_mounted_twice_is_known_in_both_places, || {
+        let home = Home::new()?;
+        for name in ["outer/state", "outer/docs", "bound", "apart", "part"] {
+            fs::create_dir_all(home.path(name))?;
+        }
+        let job = format!(
+            "plugin = {:?}\n[settings]\nitems = \"a\"\n[dirs]\nx = \"outer\"\n",
+            conformance::SCRIPT
+        );
+        home.write("outer/docs/job.toml", job.replace("\"outer\"", "\"../../outer\""))?;
+        for (from, to) in [("outer", "bound"), ("outer/docs", "part")] {
+            let mount = Command::new("mount")
+                .arg("--bind")
+                .args([home.path(from), home.path(to)])
+                .status()?;
+            anyhow::ensure!(mount.success());
+        }
+        let state = home.path("outer/state").display().to_string();
+        let state = ["--state-dir", state.as_str()];
+        for (dir, refused) in [
+            ("bound", true),
+            ("bound/state", true),
+            ("bound/docs", false),
+            ("part", false),
+            ("apart", false),
+        ] {
+            let (status, words) = if refused { (2, "cannot be granted") } else { (0, "worked") };
+            run(&home, dir, &state)?.expect(status, words).context(dir)?;
+        }
+        let state = home.path("bound/state").display().to_string();
+        let state = ["--state-dir", state.as_str()];
+        run(&home, "outer", &state)?.expect(2, "cannot be granted")?;
+        run(&home, "outer/docs", &state)?.expect(0, "worked")?;
+        // The job file is in a part of what is granted that is mounted elsewhere.
+        home.write(
+            "part/job.toml",
+            job.replace("\"outer\"", &format!("{:?}", home.path("outer"))),
+        )?;
+        home.run(&["run", "--job", "part/job.toml", "--state-dir", "elsewhere"])?
+            .expect(2, "it holds the job file")?;
+        for at in ["part", "bound"] {
+            Command::new("umount").arg(home.path(at)).status()?;
+        }
+        Ok(())
+    })
 }
 
 #[test]

@@ -8,7 +8,7 @@ use conformance::{HELLO, workspace};
 use syncmgr_host::sink::{Progress, Sink};
 use syncmgr_host::{Hresult, ProgressResponse, RunRequest, SessionOptions, Status};
 
-#[path = "../../host/examples/embed.rs"]
+#[path = "../../../host/examples/embed.rs"]
 #[allow(dead_code, unreachable_pub, reason = "it is a whole program")]
 mod embed;
 

@@ -326,7 +326,7 @@ fn plugins_that_were_built_for_the_frozen_contract_still_fit() -> Result<()> {
     ensure!(
         frozen.exists(),
         "there is no frozen contract in {}: make it with \
-         `BLESS=1 cargo test --test contract`",
+         `BLESS=1 cargo test --test host contract`",
         frozen.display()
     );
     still_fits(plugin_world(&frozen)?, plugin_world(&wit())?)
@@ -462,7 +462,7 @@ fn the_reference_says_what_the_wit_says() -> Result<()> {
     ensure!(
         found == expected,
         "wit/reference.md is not what the WIT says, first in line {}: renew it with \
-         `BLESS=1 cargo test --test contract`",
+         `BLESS=1 cargo test --test host contract`",
         line + 1
     );
     Ok(())

@@ -1,7 +1,6 @@
 //! Many files that are copied by one call: each copy is whole, and each answer is that of its file.
 #![cfg(target_os = "linux")]
 
-#[path = "copies/attributes.rs"]
 mod attributes;
 
 use std::fs::{self, File, FileTimes, Permissions};
@@ -340,7 +339,7 @@ fn a_copy_takes_no_room_where_files_can_share_their_bytes() -> anyhow::Result<()
     if !can_make_disks()? {
         return Ok(());
     }
-    isolation::with_own_mounts("a_copy_takes_no_room_where_files_can_share_their_bytes", || {
+    isolation::with_own_mounts(a_copy_takes_no_room_where_files_can_share_their_bytes, || {
         let home = tempfile::tempdir()?;
         let (disk, root) = (home.path().join("disk"), home.path().join("root"));
         File::create(&disk)?.set_len(DISK_BYTES)?;

@@ -140,7 +140,7 @@ fn overlaps() -> anyhow::Result<()> {
 #[test]
 fn a_side_that_is_mounted_in_the_other_one_is_refused() -> anyhow::Result<()> {
     conformance::isolation::with_own_mounts(
-        "nested::a_side_that_is_mounted_in_the_other_one_is_refused",
+        a_side_that_is_mounted_in_the_other_one_is_refused,
         overlaps,
     )
 }

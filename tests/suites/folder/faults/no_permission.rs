@@ -108,7 +108,7 @@ fn deny(
 fn denied_at_any_call_it_loses_nothing_and_permission_is_all_that_the_next_run_needs()
 -> anyhow::Result<()> {
     isolation::where_permissions_hold(
-        "no_permission::denied_at_any_call_it_loses_nothing_and_permission_is_all_that_the_next_run_needs",
+        denied_at_any_call_it_loses_nothing_and_permission_is_all_that_the_next_run_needs,
         body,
     )
 }

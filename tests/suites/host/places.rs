@@ -164,7 +164,7 @@ fn kernel_file_systems() -> Result<()> {
 #[test]
 fn the_kernels_own_file_systems_are_out_of_reach_below_a_grant() -> Result<()> {
     isolation::with_own_mounts(
-        "the_kernels_own_file_systems_are_out_of_reach_below_a_grant",
+        the_kernels_own_file_systems_are_out_of_reach_below_a_grant,
         kernel_file_systems,
     )
 }
@@ -229,7 +229,7 @@ fn under_another_name() -> Result<()> {
 #[test]
 fn what_is_left_out_is_out_of_reach_under_another_name() -> Result<()> {
     isolation::with_own_mounts(
-        "what_is_left_out_is_out_of_reach_under_another_name",
+        what_is_left_out_is_out_of_reach_under_another_name,
         under_another_name,
     )
 }

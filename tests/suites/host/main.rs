@@ -1,0 +1,14 @@
+//! The contract, the host and the SDK.
+
+mod allocations;
+mod contract;
+mod copies;
+mod corpus;
+mod docs;
+mod grants;
+mod lifecycle;
+mod limits;
+mod native_constants;
+mod places;
+mod pooling;
+mod sdk;
