@@ -406,7 +406,7 @@ fn every_error_code_is_explained() -> Result<()> {
     ensure!(missing.is_empty(), "there are no pages for {missing:?}");
     for code in codes {
         let page = home.run("", &["explain", code])?.expect(0, &format!("# {code}"))?;
-        ensure!(page.stdout.contains("## What to do"), "{code}: {}", page.stdout);
+        ensure!(page.stdout.contains("## Solution"), "{code}: {}", page.stdout);
         let wide = page.stdout.lines().find(|line| line.chars().count() > 100);
         ensure!(wide.is_none(), "{code}: {wide:?}");
     }
