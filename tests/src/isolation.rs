@@ -1,5 +1,5 @@
-//! Runs the body of a test in a separate process, where it may mount, or where permissions
-//! hold. Where that cannot be had, the test fails: it never passes without having run.
+//! Runs the body of a test in a separate process that may mount, or to which permissions apply.
+//! Without such a process, the test fails; it never passes without running.
 
 use std::ffi::OsStr;
 use std::fs;

@@ -1,4 +1,4 @@
-//! What the test suites share: the guests, built as components, and ways to run them.
+//! Shared code of the test suites: the guests, built as components, and functions that run them.
 
 #![deny(missing_docs)]
 

@@ -1,5 +1,5 @@
-//! What a report allocates on the host's side: nothing. A program of its own, since it counts every
-//! allocation of the process.
+//! A report allocates nothing in the host. A separate program, because it counts every allocation
+//! of the process.
 
 #![allow(unsafe_code, reason = "an allocator that counts")]
 

@@ -1,4 +1,4 @@
-//! Every code block of the documents is compiled, carried out or read by what it is for.
+//! Compiles, executes or parses every code block of the documents.
 
 use std::collections::BTreeMap;
 use std::fs;

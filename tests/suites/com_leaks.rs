@@ -1,5 +1,5 @@
-//! Nothing is left of a handler: no object, no reference to the callback, no thread. A program of
-//! its own, since the count of objects is that of the process.
+//! A released handler leaves no object, no reference to the callback and no thread. A separate
+//! program, because the number of objects is global to the process.
 
 #![allow(unsafe_code, reason = "COM methods are called through pointers")]
 #![allow(clippy::multiple_unsafe_ops_per_block, reason = "what a C program would do")]
