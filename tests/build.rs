@@ -1,4 +1,4 @@
-//! Builds every guest that the tests run, and tells the tests where each one is.
+//! Builds every guest of the tests, and passes their paths to the tests.
 
 #![allow(clippy::print_stdout, reason = "cargo reads what a build script prints")]
 

@@ -1,9 +1,9 @@
-//! How long cancelling takes: `cargo bench -p conformance --bench cancel`, with the number of runs
-//! of each kind as an argument if 1,000 are too many.
+//! The latency of cancellation: `cargo bench -p conformance --bench cancel`, with the number of
+//! runs of each kind as an argument (1,000 by default).
 //!
-//! *Asked* is from the request to the last status of the item, by plugins that listen. *Forced* is
-//! from the request to the end of the run, by plugins that do not, less the grace period, in ticks
-//! of the engine's clock. Four sessions work beside each of them, and must not notice.
+//! *Asked* is the time from the request to the terminal status of the item, for plugins that react.
+//! *Forced* is the time from the request to the end of the run, for plugins that do not, without
+//! the grace period, in ticks of the engine's epoch. Four concurrent sessions must not be affected.
 
 #![allow(clippy::print_stdout, reason = "the table is what this is for")]
 

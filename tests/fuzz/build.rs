@@ -1,4 +1,4 @@
-//! Builds the plugin that `lifecycle` drives, and the seeds that are WebAssembly.
+//! Builds the plugin for `lifecycle`, and the seeds that are WebAssembly.
 
 #![allow(clippy::print_stdout, reason = "cargo reads what a build script prints")]
 

@@ -1,4 +1,4 @@
-//! The code blocks of a page, and whether what a block shows is what came.
+//! Extracts the code blocks of a page, and compares a block with an output.
 
 /// A code block.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Plays the native sync manager: drives a handler through its vtable, as a C program would.
+//! A native sync manager: drives a handler through its vtable, as a C program does.
 
 #![allow(non_snake_case, reason = "parameters have their native names")]
 #![allow(unsafe_code, reason = "COM methods are called through pointers")]

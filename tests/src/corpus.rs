@@ -1,7 +1,7 @@
-//! Guests that misbehave, each with what must come of it.
+//! Nonconforming guests, each with its expected result.
 //!
-//! There are three kinds of guests: deeds of the plugin `hostile`, core modules in the text
-//! format with one function replaced ([`core`]), and components assembled by hand ([`bytes`]).
+//! There are three kinds of guests: behaviors of the plugin `hostile`, core modules in the text
+//! format with one replaced function ([`core`]), and components assembled by hand ([`bytes`]).
 
 pub mod bytes;
 pub mod core;

@@ -1,4 +1,4 @@
-//! A native handler that delegates to another one, except where a test has other plans for it.
+//! A native handler that delegates to another one, unless a test overrides a method.
 
 #![allow(non_snake_case, reason = "parameters have their native names")]
 #![allow(unsafe_code, reason = "COM methods take pointers")]

@@ -1,5 +1,6 @@
-//! Runs the body of a test in a separate process: alone, where it may mount, or where permissions
-//! hold. Where that cannot be had, the test fails: it never passes without having run.
+//! Runs the body of a test in a separate process: one that does nothing else, one that may mount, or
+//! one to which permissions apply. Without such a process, the test fails; it never passes without
+//! running.
 
 #![allow(clippy::print_stdout, reason = "a test prints what its process printed")]
 

@@ -1,4 +1,4 @@
-//! What the test suites share: the guests, built as components, and ways to run them.
+//! Shared code of the test suites: the guests, built as components, and functions that run them.
 
 #![deny(missing_docs)]
 
@@ -20,7 +20,7 @@ use std::sync::OnceLock;
 
 use syncmgr_host::{Host, Plugin};
 
-/// What the documents have in Rust. Each page with such blocks is one of these.
+/// The documents with Rust code blocks, as doctests.
 #[cfg(doctest)]
 pub mod documents {
     #[doc = include_str!("../../guest/book/src/cancellation.md")]
@@ -29,6 +29,8 @@ pub mod documents {
     pub struct Embedding;
     #[doc = include_str!("../../guest/book/src/files.md")]
     pub struct Files;
+    #[doc = include_str!("../../guest/book/src/grants.md")]
+    pub struct Grants;
     #[doc = include_str!("../../README.md")]
     pub struct Readme;
     #[doc = include_str!("../../guest/book/src/testing.md")]

@@ -1,4 +1,4 @@
-//! The page about limits: one page of Markdown, made from the code.
+//! The page about limits, a Markdown page that is generated from the code.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! The reference of the contract: one page of Markdown, made from the WIT.
+//! The reference of the contract, a Markdown page that is generated from the WIT.
 
 use std::fmt::Write as _;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Runs the plugin that does what its settings say.
+//! Runs the plugin `script`, which executes its settings.
 
 use std::sync::OnceLock;
 

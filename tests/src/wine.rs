@@ -1,5 +1,5 @@
-//! Programs for Windows, run by Wine: the program, the library with the handlers, and the C
-//! programs of `tests/com`, in a fresh prefix.
+//! Programs for Windows in Wine: the program, the COM server, and the C programs of `tests/com`, in
+//! a new prefix.
 
 use std::fs;
 use std::io::{self, Read as _, Seek as _, Write as _};

@@ -1,4 +1,5 @@
-//! The limit: the same guest on an engine with the same settings, in a host that does nothing.
+//! The lower bound: the same guest on an engine with the same settings, in a host without any
+//! logic.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! A whole process that finds nothing to do, in two empty directories.
+//! A complete process without changes, on two empty directories.
 
 use std::fs;
 use std::process::Stdio;

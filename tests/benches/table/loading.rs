@@ -1,4 +1,4 @@
-//! How long an installed plugin takes to load, with reading it, beside compiling it.
+//! The time for loading an installed plugin, including reading it, compared with compiling it.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,10 +1,9 @@
-//! `cargo bench`: one table of how fast it is, beside what cannot be passed and beside the programs
-//! that people use for the same, all measured in the same run.
+//! `cargo bench`: one table of performance results, compared with lower bounds and with
+//! competitors, all measured in the same run.
 //!
-//! `cargo bench -- [GROUP ...] [--files N,N] [--rounds N] [--large MIB] [--plugin FILE ...]` measures
-//! some of it, or more.
-//! Programs and runtimes to compare with are used where they are found; what is missing is said.
-//! Everything that is written is under `TMPDIR`.
+//! `cargo bench -- [GROUP ...] [--files N,N] [--rounds N] [--large MIB] [--plugin FILE ...]`
+//! measures a part of it, or more. Competing programs and runtimes are used if they are installed;
+//! missing ones are listed. All files are written below `TMPDIR`.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its table")]
 

@@ -1,4 +1,4 @@
-//! Many sessions at once, each of which reports and then waits a little, on two threads.
+//! Many concurrent sessions on two threads, each of which reports and then waits.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Programs that sync two directories, ours among them.
+//! Programs that sync two directories, including ours.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What one report costs.
+//! The cost of one report.
 
 use std::path::PathBuf;
 use std::process::Command;

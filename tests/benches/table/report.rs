@@ -1,4 +1,4 @@
-//! The table: what was measured, beside a limit and beside peers.
+//! The table: results, lower bounds and competitors.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! How long a session takes to start.
+//! The start time of a session.
 
 use std::fs;
 use std::path::Path;

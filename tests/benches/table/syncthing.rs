@@ -1,4 +1,4 @@
-//! Syncthing: two of it on this machine, for what it has no command: to sync once and end.
+//! Syncthing: two instances on this machine, because it has no command for a single sync.
 
 use std::fs;
 use std::io::{Read, Write};

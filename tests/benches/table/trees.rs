@@ -1,9 +1,9 @@
-//! The folder plugin on real trees, beside the programs that people use for that, on the same trees
-//! in the same run, in the folder that `TMPDIR` names.
+//! The `folder` plugin and comparable programs on real trees, on the same trees in the same run, in
+//! the directory of `TMPDIR`.
 //!
-//! Peers are run where they are found. None of them flushes what it wrote to the disk, and with
-//! `durable=false` we do not either. Each figure is the median of the rounds; memory is the most
-//! that a process had in the first sync.
+//! Competitors run if they are installed. Most of them do not flush files to the disk, so `folder`
+//! is measured with `durable=false`, too. Each value is the median of the rounds; memory is the
+//! maximum of a process in the first sync.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! A project's manifest, and a recording.
+//! The manifest of a project, and a recording.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! A file that is said to be a plugin: what `inspect` and `validate` find out about it.
+//! A file that may be a plugin, in `inspect` and `validate`.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! What a plugin hands over, in any order: bounded, remembered rightly, and without secrets.
+//! Values of a plugin, in any order: bounded, stored correctly, and without secrets.
 #![no_main]
 
 use std::collections::{HashMap, HashSet};

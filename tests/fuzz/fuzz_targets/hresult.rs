@@ -1,4 +1,4 @@
-//! Native numbers and what they mean: total, and the same on the way back.
+//! HRESULTs and their meaning: total functions, and consistent in both directions.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

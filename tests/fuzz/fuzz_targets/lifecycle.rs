@@ -1,5 +1,4 @@
-//! Any calls from both sides in any order: those of a sync manager, and of a plugin that does
-//! what it is told.
+//! Arbitrary calls in arbitrary order, of a sync manager and of a plugin that executes commands.
 #![no_main]
 
 use std::sync::OnceLock;

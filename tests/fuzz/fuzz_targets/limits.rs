@@ -1,4 +1,4 @@
-//! Limits from texts, and back.
+//! Parsing and formatting of limits.
 #![no_main]
 
 use arbitrary::Arbitrary;

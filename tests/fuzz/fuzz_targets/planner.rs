@@ -1,4 +1,4 @@
-//! Trees, what was agreed on, and edits: `folder`'s plans for them, carried out in memory.
+//! Trees, baselines and edits: `folder`'s plans, executed in memory.
 #![no_main]
 
 use arbitrary::Arbitrary;

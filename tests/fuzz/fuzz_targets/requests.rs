@@ -1,4 +1,4 @@
-//! What a plugin asks for: the section of its file, and whether a name is one that it asks for.
+//! The requests of a plugin: the section of its file, and the matching of names.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

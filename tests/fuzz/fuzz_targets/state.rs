@@ -1,4 +1,4 @@
-//! The file in which `folder` remembers what its sides agreed on.
+//! The state file of `folder`.
 #![no_main]
 
 use std::collections::BTreeMap;

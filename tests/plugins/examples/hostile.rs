@@ -1,7 +1,7 @@
-//! A handler that misbehaves: the setting `deed` says how, `at` in which export (`synchronize`
-//! unless it says otherwise), and `much` how much of it. With no deed it is a good one.
+//! A nonconforming handler. The setting `deed` selects its behavior, `at` the export (default
+//! `synchronize`), and `much` the amount. Without `deed` it is a conforming handler.
 //!
-//! An attack that comes through is logged as `SUCCEEDED`, followed by what it was.
+//! A successful attack is logged as `SUCCEEDED`, followed by its description.
 
 #![allow(
     clippy::exit,

@@ -1,8 +1,8 @@
-//! A handler that does what its settings say: one setting for each exported function, a command
-//! on each line. What the host answers is logged as information.
+//! A handler that executes its settings: one setting for each exported function, one command per
+//! line. It logs the responses of the host as information.
 //!
-//! `items` names the items, separated by blanks; `name` is the handler's name. An item's name is
-//! that of its id, too. The commands are the arms of `Script::run`.
+//! `items` contains the names of the items, separated by spaces; `name` is the name of the handler.
+//! The id of an item is derived from its name. The commands are the arms of `Script::run`.
 
 #![allow(clippy::exit, clippy::print_stderr, reason = "this is what some of the tests are about")]
 

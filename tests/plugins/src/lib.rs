@@ -1,1 +1,1 @@
-//! Guests that the tests run are the examples of this package.
+//! The examples of this package are guests of the tests.

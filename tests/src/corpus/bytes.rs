@@ -1,4 +1,4 @@
-//! Components assembled by hand, most of them larger inside than outside.
+//! Components assembled by hand, most of which expand when they are instantiated.
 
 use anyhow::Result;
 use wasm_encoder::{

@@ -1,5 +1,5 @@
-//! Components from core modules in the text format: a good plugin by the canonical ABI, of which
-//! one thing is replaced.
+//! Components from core modules in the text format: a conforming plugin for the canonical ABI, with
+//! one replaced function.
 
 use anyhow::Result;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};

@@ -1,4 +1,4 @@
-//! Directories for a guest to misbehave in.
+//! Working directories for nonconforming guests.
 
 use std::collections::BTreeMap;
 use std::fs;

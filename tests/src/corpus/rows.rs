@@ -1,4 +1,4 @@
-//! The table, a file for each kind of misbehaviour.
+//! The table, one file for each kind of nonconformance.
 
 mod abi;
 mod cancel;

@@ -1,7 +1,8 @@
-//! What authors do: make a project, build it, try it, and pack it, in each language.
+//! The work of a plugin author in each language: creating, building, testing and packaging a
+//! project.
 //!
-//! Tools of languages that are not installed are said, and with `SYNCMGR_REQUIRE_LANGUAGES` set a
-//! test fails without them.
+//! Tests skip languages whose tools are missing, with a message. With `SYNCMGR_REQUIRE_LANGUAGES`
+//! they fail instead.
 
 #![allow(clippy::print_stderr, reason = "what is skipped has to be said")]
 
@@ -406,7 +407,7 @@ fn every_error_code_is_explained() -> Result<()> {
     ensure!(missing.is_empty(), "there are no pages for {missing:?}");
     for code in codes {
         let page = home.run("", &["explain", code])?.expect(0, &format!("# {code}"))?;
-        ensure!(page.stdout.contains("## What to do"), "{code}: {}", page.stdout);
+        ensure!(page.stdout.contains("## Solution"), "{code}: {}", page.stdout);
         let wide = page.stdout.lines().find(|line| line.chars().count() > 100);
         ensure!(wide.is_none(), "{code}: {wide:?}");
     }

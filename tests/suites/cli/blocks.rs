@@ -1,4 +1,4 @@
-//! Every code block of the documents is compiled, carried out or read by what it is for.
+//! Compiles, executes or parses every code block of the documents.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -40,17 +40,20 @@ const PLUGIN_AND_BUILD: &str =
 /// For each block its page, what its first line begins with, and what is done with it. This is the
 /// order in which they are carried out, too, one after the other in one home.
 const BLOCKS: &[(&str, &str, How)] = &[
+    ("README.md", "$ syncmgr run folder", Session("")),
+    ("README.md", "cargo install", Not("it installs the program")),
     ("README.md", "cargo run -- demo", By("program::the_demo_makes_two_folders_and_syncs_them")),
     ("README.md", "cargo test", Not("this is how the tests are run")),
     ("README.md", "syncmgr run folder", Run("readme", "")),
-    ("README.md", "# sync.toml", File("readme/sync.toml")),
-    ("README.md", "syncmgr run --job", Run("readme", "")),
-    ("README.md", "syncmgr register folder", Run("readme", "")),
-    ("README.md", "syncmgr inspect theirs.wasm", Run("readme", "")),
+    (FOLDER, "syncmgr run folder", Run("readme", "")),
+    (FOLDER, "# sync.toml", File("readme/sync.toml")),
+    (FOLDER, "syncmgr run --job", Run("readme", "")),
+    (OPERATING, "syncmgr register folder", Run("readme", "")),
+    (GRANTS, "syncmgr inspect theirs.wasm", Run("readme", "")),
     ("README.md", "syncmgr new mirror", Run("readme", "")),
-    ("README.md", "[package]", File("hello/Cargo.toml")),
-    ("README.md", "cargo build --release", Run("hello", "")),
-    ("README.md", "syncmgr validate", Run("hello", "")),
+    (PUBLISHING, "[package]", File("hello/Cargo.toml")),
+    (PUBLISHING, "cargo build --release", Run("hello", "")),
+    (PUBLISHING, "syncmgr validate", Run("hello", "")),
     ("CONTRIBUTING.md", "cargo build", Not("this is how the tests are run")),
     ("CONTRIBUTING.md", "BLESS=1", Not("it writes into the repository")),
     ("ARCHITECTURE.md", "component -->", Not("a drawing")),
@@ -124,6 +127,7 @@ const BLOCKS: &[(&str, &str, How)] = &[
     ("guest/templates/typescript/README.md", "[requests.allow]", How::Manifest(PLUGIN_AND_BUILD)),
 ];
 
+const FOLDER: &str = "guest/book/src/folder.md";
 const GRANTS: &str = "guest/book/src/grants.md";
 const INTRODUCTION: &str = "guest/book/src/introduction.md";
 const LIFECYCLE: &str = "guest/book/src/lifecycle.md";

@@ -1,4 +1,4 @@
-//! Compiling in a separate process, and what it may take.
+//! Compiling in a separate process, and its limits.
 
 #![cfg(unix)]
 

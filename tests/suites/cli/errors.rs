@@ -1,5 +1,5 @@
-//! What errors say: each by its code, with its causes, as the program prints it. `BLESS=1` writes
-//! the texts in `tests/data` anew.
+//! The message of each error, by code, with its causes, as the program prints it. `BLESS=1` updates
+//! the texts in `tests/data`.
 
 // The system's own words, and how paths look, are others on Windows.
 #![cfg(unix)]

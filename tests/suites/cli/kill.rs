@@ -1,4 +1,4 @@
-//! The program is killed at random moments of a real sync, and then it is simply run again.
+//! Kills the program at random moments of a real sync, and runs it again.
 
 #![cfg(unix)]
 

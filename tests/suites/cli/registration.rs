@@ -1,5 +1,5 @@
-//! Installed plugins: registered, listed, run by name, replaced and removed, and what a damaged or
-//! foreign installation gets.
+//! Installed plugins: registering, listing, running by name, replacing and removing them, and
+//! damaged or foreign installations.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Nothing is left of a handler: no object, no reference to the callback, no thread.
+//! A released handler leaves no object, no reference to the callback and no thread.
 
 #![allow(unsafe_code, reason = "COM methods are called through pointers")]
 #![allow(clippy::multiple_unsafe_ops_per_block, reason = "what a C program would do")]

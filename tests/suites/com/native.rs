@@ -1,5 +1,5 @@
-//! The other direction: handlers are driven through their vtables as the sync manager would. Ours
-//! are the handlers, so what is seen must be what is seen without COM in between.
+//! The other direction: drives handlers through their vtables as the sync manager does. The
+//! handlers are plugins, so the results must equal those without COM.
 
 use std::convert::Infallible;
 use std::path::Path;

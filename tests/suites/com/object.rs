@@ -1,5 +1,5 @@
-//! Plugins as native handlers, driven through their vtables: the documented order, bit-exact
-//! results, and what bad callers get.
+//! Plugins as native handlers, driven through their vtables: the documented order, exact results,
+//! and invalid callers.
 
 #![allow(unsafe_code, reason = "COM methods are called through pointers")]
 #![allow(clippy::multiple_unsafe_ops_per_block, reason = "what a C program would do")]

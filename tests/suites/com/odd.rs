@@ -1,4 +1,5 @@
-//! Native handlers that do not keep to the rules: the run ends all the same, and says what happened.
+//! Native handlers that violate the rules of the interfaces: the run ends, and reports the
+//! violation.
 
 #![allow(unsafe_code, reason = "COM methods are called through pointers")]
 #![allow(clippy::multiple_unsafe_ops_per_block, reason = "what a C program would do")]

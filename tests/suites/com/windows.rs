@@ -1,5 +1,5 @@
-//! Plugins as native handlers of Windows, proven with a client in C under Wine: the logs of its
-//! calls are compared with those in `tests/com/expected`. `BLESS=1` writes them anew.
+//! Plugins as native handlers of Windows, with a client in C under Wine: the logs of its calls are
+//! compared with those in `tests/com/expected`. `BLESS=1` updates them.
 
 #![cfg(unix)]
 

@@ -1,9 +1,8 @@
-//! The `folder` plugin where things go wrong around it: no room, no permission, files and roots
-//! that do not hold still, a damaged memory and wrong clocks. Nothing is simulated.
+//! The `folder` plugin under faults: full disks, missing permissions, files and roots that change,
+//! a damaged state and wrong clocks. Nothing is simulated.
 //!
-//! Every test also says: the run ends by itself, no content is lost, no file ever has a content
-//! that nobody gave it, and the next run without a fault needs no flag and brings the sides
-//! together.
+//! Every test also checks that the run ends, that no content is lost, that no file has content that
+//! was never written to it, and that the next run without a fault syncs the sides without any flag.
 
 mod damaged_state;
 #[cfg(unix)]

@@ -1,5 +1,5 @@
-//! How `folder` flushes: copies wait for the disk together, and no copy has its name before it is
-//! on the disk.
+//! Flushing by `folder`: copies are flushed together, and no copy gets its name before it is on the
+//! disk.
 
 use std::fs;
 use std::path::Path;

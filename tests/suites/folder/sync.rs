@@ -1,5 +1,5 @@
-//! The `folder` plugin on real directories. Every case also says: a second run moves nothing and
-//! changes nothing, no content is lost, and the sides may be exchanged.
+//! The `folder` plugin on real directories. Every case also checks that a second run changes
+//! nothing, that no content is lost, and that exchanging the sides gives the same result.
 
 mod cases;
 #[cfg(unix)]

@@ -1,5 +1,5 @@
-//! The contract holds together: the WIT, the components that are built from it, what was frozen
-//! of it, and the pages that tell of it.
+//! The consistency of the contract: the WIT, the components that are built from it, its frozen
+//! versions, and the pages that document it.
 
 use std::collections::BTreeSet;
 use std::fs;

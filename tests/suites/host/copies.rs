@@ -1,4 +1,4 @@
-//! Many files that are copied by one call: each copy is whole, and each answer is that of its file.
+//! Copying many files with one call: each copy is complete, and each result belongs to its file.
 #![cfg(target_os = "linux")]
 
 mod attributes;

@@ -1,5 +1,5 @@
-//! Nothing that a plugin does reaches further than itself: each guest of the corpus is run beside
-//! eight good ones, and what comes of it is compared with the table.
+//! Runs each nonconforming guest concurrently with eight conforming ones, and compares the result
+//! with the table.
 
 #![allow(clippy::print_stdout, reason = "the table is for people: cargo test -- --nocapture")]
 

@@ -1,4 +1,4 @@
-//! What a plugin gets is what it asks for and was granted.
+//! A plugin receives the intersection of its requests and the grants.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! The host plays the sync manager: the order of calls, who may call what when, what cancels,
-//! and how items end.
+//! The host as sync manager: the order of calls, permitted callers, cancellation, and the end of
+//! items.
 
 mod cancelling;
 mod death;

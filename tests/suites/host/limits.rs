@@ -1,4 +1,4 @@
-//! Limits, grace periods and restarts, by a plugin that does what its settings say.
+//! Limits, grace periods and restarts, with a plugin that executes its settings.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

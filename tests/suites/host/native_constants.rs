@@ -1,5 +1,5 @@
-//! The numbers here are those of Windows' own header: `data/mobsync.c` is compiled for 64-bit
-//! Windows, and what the object file says is compared.
+//! Compares constants with Windows' header: `data/mobsync.c` is compiled for 64-bit Windows, and
+//! the object file contains the values.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Names and places that no grant includes, whatever they are reached by.
+//! Names and locations that no grant includes, through every path to them.
 
 #![cfg(unix)]
 

@@ -1,4 +1,4 @@
-//! Memory that is set aside for sessions.
+//! The memory pool for sessions.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What the SDK does for a plugin, against its own made-up sync manager.
+//! The SDK, with its mock sync manager.
 
 use syncmgr_plugin::testing::{Run, SyncManager};
 use syncmgr_plugin::*;

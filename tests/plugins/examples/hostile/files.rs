@@ -1,4 +1,4 @@
-//! Reaches for files that it was not given, or not given to change.
+//! Accesses files that are not granted, or changes files that are granted read-only.
 
 use syncmgr_plugin::bindings::syncmgr::plugin::{directories, types};
 

@@ -1,4 +1,4 @@
-//! Takes handles and never gives them back.
+//! Opens handles without closing them.
 
 use std::mem;
 

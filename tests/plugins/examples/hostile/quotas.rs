@@ -1,4 +1,4 @@
-//! Tries to have more in the storage than it may, and to have the host compute for it.
+//! Attempts to exceed the quota of the storage, and to use processor time of the host.
 
 use std::mem;
 

@@ -1,4 +1,4 @@
-//! What WASI offers, without a standard library in between.
+//! WASI functions without a standard library.
 
 wit_bindgen::generate!({
     path: "../../wit",

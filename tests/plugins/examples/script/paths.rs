@@ -1,4 +1,4 @@
-//! Every function that takes a path or a name, called with the same one.
+//! Calls every function that takes a path or a name with the same one.
 
 use syncmgr_plugin::bindings::syncmgr::plugin::{directories, types};
 

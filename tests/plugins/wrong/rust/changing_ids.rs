@@ -1,4 +1,4 @@
-//! Wrong: each run gives its item another id.
+//! Nonconforming: assigns a new id to its item in each run.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! A copier that is right, apart from what the plugin that uses it does wrong.
+//! A conforming copier, except for the fault of the plugin that includes it.
 
 #![allow(dead_code, reason = "no plugin has a use for all of it")]
 

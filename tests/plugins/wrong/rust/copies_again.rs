@@ -1,4 +1,4 @@
-//! Wrong: each run makes a copy of its own of every file.
+//! Nonconforming: creates another copy of every file in each run.
 
 mod common;
 

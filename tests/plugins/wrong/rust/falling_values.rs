@@ -1,4 +1,4 @@
-//! Wrong: the value falls while the maximum stays.
+//! Nonconforming: decreases the value while the maximum is unchanged.
 
 mod common;
 

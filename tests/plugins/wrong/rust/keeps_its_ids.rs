@@ -1,4 +1,4 @@
-//! Right: what it calls its item is new, and made once.
+//! Conforming: creates a random id for its item once, and keeps it.
 
 mod common;
 

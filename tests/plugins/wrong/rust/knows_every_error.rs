@@ -1,4 +1,4 @@
-//! Wrong: it panics when it is asked about an error that it does not know.
+//! Nonconforming: panics in `show-error` for an unknown error id.
 
 mod common;
 

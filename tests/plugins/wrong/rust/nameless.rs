@@ -1,4 +1,4 @@
-//! Wrong: it has no name.
+//! Nonconforming: has no name.
 
 mod common;
 

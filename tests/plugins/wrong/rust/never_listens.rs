@@ -1,4 +1,4 @@
-//! Wrong: it reports, and does not look at the answer.
+//! Nonconforming: ignores the response to its reports.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! Wrong: it takes for granted that there is room in its storage.
+//! Nonconforming: assumes that its storage has free space.
 
 mod common;
 

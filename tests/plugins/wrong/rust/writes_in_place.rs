@@ -1,4 +1,4 @@
-//! Wrong: it writes under the file's own name, and takes whatever has that name for whole.
+//! Nonconforming: writes under the final name, and treats an existing file as complete.
 
 mod common;
 

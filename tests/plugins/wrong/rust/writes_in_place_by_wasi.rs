@@ -1,4 +1,5 @@
-//! Wrong: with its language's own files, it takes whatever has the file's name for whole.
+//! Nonconforming: writes through the standard library under the final name, and treats an existing
+//! file as complete.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! Guests that break the canonical ABI, which compilers never do.
+//! Guests that violate the canonical ABI, which compilers never do.
 
 use crate::corpus::Row;
 use crate::corpus::core::Core;

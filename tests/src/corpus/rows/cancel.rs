@@ -1,4 +1,4 @@
-//! Guests that do not end what was cancelled.
+//! Guests that ignore a cancellation.
 
 use anyhow::ensure;
 use syncmgr_host::Status::{Failed, Skipped, Stopped, Succeeded};

@@ -1,4 +1,4 @@
-//! Files that are no plugins, or too much of one.
+//! Files that are not plugins, or that exceed a load limit.
 
 use std::time::Duration;
 

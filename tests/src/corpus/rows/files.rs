@@ -1,4 +1,4 @@
-//! Guests that reach for files.
+//! Guests that access files without a grant.
 
 use std::time::Duration;
 

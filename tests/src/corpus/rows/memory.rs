@@ -1,4 +1,4 @@
-//! Guests that take all the room there is.
+//! Guests that exhaust memory and storage.
 
 use anyhow::{Context as _, ensure};
 use syncmgr_host::Status::{Failed, Succeeded};

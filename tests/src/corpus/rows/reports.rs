@@ -1,4 +1,4 @@
-//! Guests that lie.
+//! Guests that make false reports.
 
 use anyhow::{Context as _, ensure};
 use syncmgr_host::Hresult;

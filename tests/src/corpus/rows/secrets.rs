@@ -1,4 +1,4 @@
-//! Guests that tell a secret. That it shows up nowhere is checked for every row.
+//! Guests that disclose a secret. Every row checks that it appears nowhere.
 
 use anyhow::ensure;
 

@@ -1,4 +1,4 @@
-//! Guests that take all the time there is.
+//! Guests that exhaust their time.
 
 use std::time::Duration;
 

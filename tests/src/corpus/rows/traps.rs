@@ -1,4 +1,4 @@
-//! Guests that die wherever they can.
+//! Guests that crash in every function.
 
 use anyhow::ensure;
 

@@ -1,4 +1,4 @@
-//! What the conformance kit says of plugins.
+//! The conformance checks, with conforming and nonconforming plugins.
 
 use super::*;
 

@@ -1,5 +1,5 @@
-//! What holds for components of every language: they fit the world, and two builds of the same
-//! sources are the same component (in Rust and C). What did not change is not built.
+//! Properties of components in every language: they fit the world, two builds of the same sources
+//! are equal (in Rust and C), and unchanged sources are not built again.
 
 use super::*;
 use wit_bindgen_core::Files;

@@ -1,4 +1,4 @@
-//! What is built when, and what is said where it cannot be.
+//! When `build` builds, and its messages if it cannot.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Recorded runs, and what comes of replaying them.
+//! Recorded runs, and their replay.
 
 use super::*;
 

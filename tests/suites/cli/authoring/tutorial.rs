@@ -1,4 +1,4 @@
-//! The pages that lead from nothing to a plugin, carried out as they stand.
+//! Executes the tutorials of the book.
 
 use super::*;
 

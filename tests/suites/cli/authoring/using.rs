@@ -1,4 +1,4 @@
-//! What authors see of their plugins while they work on them.
+//! The output of the commands for plugin authors.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What the program says to mistakes on the command line and in job files.
+//! Messages about mistakes on the command line and in job files.
 
 use super::*;
 

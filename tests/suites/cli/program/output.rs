@@ -1,4 +1,4 @@
-//! Output that cannot be written, and other things that a system may refuse.
+//! Failed writes to the output, and other operations that a system may refuse.
 
 use super::*;
 use std::fs::File;

@@ -1,4 +1,4 @@
-//! What a plugin could become more by: its job file, what it was granted before, and the state
+//! Files that determine the rights of a plugin: its job file, its earlier grants, and the state
 //! directory.
 
 use super::*;

@@ -1,4 +1,4 @@
-//! Callers that do not keep to the rules.
+//! Callers that violate the rules of the interfaces.
 
 use super::*;
 

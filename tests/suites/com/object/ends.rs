@@ -1,4 +1,4 @@
-//! Pushes, and all the ways in which a run is ended from outside.
+//! Cancellation, and all other ways to end a run from outside.
 
 use super::*;
 

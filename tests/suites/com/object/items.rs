@@ -1,4 +1,4 @@
-//! What a handler tells of itself and of its items.
+//! The information of a handler about itself and its items.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! A manager that calls the handler from inside its own callbacks.
+//! A sync manager that calls the handler from inside its own callbacks.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;

@@ -1,4 +1,4 @@
-//! Time that the manager takes is not the plugin's.
+//! Time in the sync manager does not count as time of the plugin.
 
 use super::*;
 

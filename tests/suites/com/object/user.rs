@@ -1,4 +1,4 @@
-//! What is shown to the user, and asked.
+//! Dialogs and questions.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What is remembered is damaged, cut, or something else.
+//! A state file that is damaged, truncated, or replaced.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! The system says no, for one call or for good.
+//! Operations that the system denies, once or permanently.
 
 use std::os::unix::fs::PermissionsExt;
 

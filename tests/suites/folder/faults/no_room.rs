@@ -1,4 +1,4 @@
-//! The disk is full.
+//! A full disk.
 
 use std::io::Write;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Files change while they are read and copied.
+//! Files that change while they are read and copied.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{Seek, SeekFrom, Write};

@@ -1,4 +1,4 @@
-//! Directories go away during a run, and something else takes their place.
+//! Directories that are removed or replaced during a run.
 
 use std::os::unix::fs::symlink;
 

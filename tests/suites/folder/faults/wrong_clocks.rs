@@ -1,4 +1,4 @@
-//! Files whose times are far from now.
+//! Files with times far from the present.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

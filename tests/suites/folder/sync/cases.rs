@@ -1,4 +1,4 @@
-//! What two edited sides come out as, as a table.
+//! A table of edits on both sides, with their results.
 
 /// A baseline that is synced first, edits of both sides as whole trees, and what must come out.
 pub(crate) struct Case {

@@ -1,4 +1,4 @@
-//! Directories that their owner has closed: 555, as a module cache or an unpacked archive has them.
+//! Read-only directories (mode 555), as in a module cache or an unpacked archive.
 
 use std::os::unix::fs::PermissionsExt;
 

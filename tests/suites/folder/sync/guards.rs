@@ -1,4 +1,4 @@
-//! Mishaps that stop a run, entries that are not synced, and trees of any depth.
+//! Safety stops, entries that are not synced, and trees of any depth.
 
 use super::*;
 

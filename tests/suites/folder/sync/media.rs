@@ -1,4 +1,5 @@
-//! A side on a medium whose file system keeps no permissions and takes upper and lower case for one.
+//! A side on a file system that stores no permissions and does not distinguish upper and lower
+//! case.
 
 use std::ffi::OsStr;
 use std::io::Write;

@@ -1,4 +1,5 @@
-//! Pairs inside each other: what one of them keeps in a directory of another is not that one's.
+//! Pairs inside each other: the files that one pair keeps in a directory of another pair belong to
+//! the first one.
 
 use syncmgr_host::Report;
 

@@ -1,4 +1,4 @@
-//! Permission bits, special files, and names that are no text.
+//! Permission bits, special files, and names that are not text.
 
 use super::*;
 use std::os::unix::fs::PermissionsExt;

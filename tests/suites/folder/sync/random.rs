@@ -1,4 +1,4 @@
-//! Any two edits of any tree.
+//! Random edits on both sides of random trees.
 
 use super::*;
 use proptest::prelude::*;

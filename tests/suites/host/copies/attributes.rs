@@ -1,5 +1,5 @@
-//! What copies and directories get besides their content: permissions, owners, access control lists,
-//! extended attributes, times and holes.
+//! Attributes of copies and directories: permissions, owners, access control lists, extended
+//! attributes, times and holes.
 
 use std::io::{Seek, SeekFrom};
 use std::os::unix::fs::chown;

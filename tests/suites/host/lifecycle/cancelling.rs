@@ -1,4 +1,4 @@
-//! What the user cancels.
+//! Cancellation by the user.
 
 use super::*;
 

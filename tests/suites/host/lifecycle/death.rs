@@ -1,4 +1,4 @@
-//! Plugins that die, and what is left of their sessions.
+//! Plugins that crash, and their sessions afterwards.
 
 use super::*;
 

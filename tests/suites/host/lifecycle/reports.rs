@@ -1,4 +1,4 @@
-//! What a plugin reports, logs, counts and asks.
+//! Reports, log entries, counters and questions of a plugin.
 
 use super::*;
 
