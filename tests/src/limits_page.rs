@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use syncmgr_host::{LimitRow, Limits, LoadLimits, StopReason, hresult};
 
 const HEAD: &str = "\
-<!-- Made from the code. Renew it with `BLESS=1 cargo test --test limits`. -->
+<!-- Made from the code. Renew it with `BLESS=1 cargo test --test host limits`. -->
 
 # Limits
 

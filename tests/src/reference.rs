@@ -41,7 +41,7 @@ impl<'a> Page<'a> {
         let package = &self.resolve.packages[self.package];
         self.text.push_str(
             "Generated from the WIT files beside it. Do not edit; renew it with \
-             `BLESS=1 cargo test --test contract`.\n\n",
+             `BLESS=1 cargo test --test host contract`.\n\n",
         );
         writeln!(self.text, "# `{}`\n", package.name)?;
         self.docs(&package.docs);
@@ -625,7 +625,7 @@ mod tests {
         let text = page(PACKAGE)?;
         let first = text.lines().next().unwrap_or_default();
         assert!(first.contains("Generated from the WIT"), "{first}");
-        assert!(first.contains("BLESS=1 cargo test --test contract"), "{first}");
+        assert!(first.contains("BLESS=1 cargo test --test host contract"), "{first}");
         Ok(())
     }
 
