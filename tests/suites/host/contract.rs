@@ -1,5 +1,11 @@
-//! The consistency of the contract: the WIT, the components that are built from it, its frozen
-//! versions, and the pages that document it.
+//! Checks the contract in `wit/` for consistency.
+//!
+//! - Every item of the WIT has documentation and `@since`.
+//! - The host offers exactly what the world `plugin` imports, and every component fits that world.
+//! - Plugins that were built for the frozen contract in `tests/data/wit-0.1.0` still fit. The check
+//!   compares types, not text. `BLESS_FROZEN=1` replaces the frozen contract with the current one.
+//! - `wit/reference.md` is generated from the WIT. `BLESS=1` renews it.
+//! - `wit/mapping.md` has a row for every item that has a native counterpart.
 
 use std::collections::BTreeSet;
 use std::fs;
