@@ -48,8 +48,8 @@ pub(crate) fn build(project: &Project, entry: &Path) -> Result<Vec<u8>, Authorin
     require(project, "@bytecodealliance/componentize-js")?;
     let made = project.build_folder().join("plugin.made.wasm");
     let mut node = Tool::new("node", root, NODE);
-    // It finds what is installed in the folder that it starts in.
-    node.args(["--input-type=module", "--eval", SCRIPT, "--"]);
+    // It finds what is installed in the folder that it starts in. Its WASI warns of being new.
+    node.args(["--no-warnings", "--input-type=module", "--eval", SCRIPT, "--"]);
     node.arg(entry).args(["wit", "plugin"]).arg(&made).run()?;
     take(&made)
 }
