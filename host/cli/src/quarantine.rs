@@ -2,7 +2,7 @@
 //! directory, out of its own reach.
 
 use syncmgr_host::StartError;
-use syncmgr_store::PrivateFolder;
+use syncmgr_install::PrivateFolder;
 
 const NOTE: &str = "quarantine";
 
