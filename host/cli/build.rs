@@ -1,7 +1,10 @@
-//! Builds the built-in plugins, so that they are part of the program.
+//! Makes the built-in plugins, the templates of projects, the SDK and the pages about errors parts of
+//! the program.
 
 #![allow(clippy::print_stdout, reason = "cargo reads what a build script prints")]
 
+#[path = "build/project_files.rs"]
+mod project_files;
 #[path = "../com/version_resource.rs"]
 mod version_resource;
 
@@ -14,8 +17,17 @@ fn main() {
     println!("cargo::rustc-env=PLUGIN_FOLDER={}", folder.display());
     let component = std::fs::read(&folder).expect("it was just built");
     println!("cargo::rustc-env=PLUGIN_FOLDER_DIGEST={}", blake3::hash(&component).to_hex());
-    pages();
+    let out = variable("OUT_DIR");
+    let workspace = variable("CARGO_MANIFEST_DIR").join("../..");
+    let files = project_files::source(&workspace);
+    std::fs::write(out.join("project_files.rs"), files).expect("the folder is cargo's");
+    let pages = pages(&workspace.join("guest/book/src/errors"));
+    std::fs::write(out.join("errors.rs"), pages).expect("the folder is cargo's");
     version();
+}
+
+fn variable(name: &str) -> PathBuf {
+    PathBuf::from(std::env::var_os(name).expect("cargo sets it"))
 }
 
 /// Gives the program a version, which Windows shows.
@@ -32,12 +44,10 @@ fn version() {
     }
 }
 
-/// Puts the pages about error codes into the program.
-fn pages() {
-    let variable = |name: &str| PathBuf::from(std::env::var_os(name).expect("cargo sets it"));
-    let folder = variable("CARGO_MANIFEST_DIR").join("../../guest/book/src/errors");
+/// Returns source code with the pages about error codes.
+fn pages(folder: &std::path::Path) -> String {
     println!("cargo::rerun-if-changed={}", folder.display());
-    let entries = std::fs::read_dir(&folder).expect("the book has them");
+    let entries = std::fs::read_dir(folder).expect("the book has them");
     let mut pages: Vec<_> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|end| end == "md"))
@@ -51,5 +61,5 @@ fn pages() {
         text.push_str(&format!("    ({code:?}, include_str!({page:?})),\n"));
     }
     text.push_str("];\n");
-    std::fs::write(variable("OUT_DIR").join("errors.rs"), text).expect("the folder is cargo's");
+    text
 }

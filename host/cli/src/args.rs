@@ -459,7 +459,7 @@ pub(crate) struct New {
 
     /// The language: rust, python, javascript, typescript or c.
     #[arg(long, value_name = "LANGUAGE")]
-    pub(crate) lang: syncmgr_authoring::Language,
+    pub(crate) lang: crate::project::Language,
 
     /// Where to make it.
     #[arg(long, value_name = "DIR", default_value = ".")]

@@ -1,15 +1,15 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use syncmgr_authoring::AuthoringError;
 use syncmgr_host::{
     ErrorCode, GrantError, ItemReport, LoadError, Outcome, Report, SessionError, StartError, Status,
 };
-use syncmgr_kit::KitError;
-use syncmgr_store::StoreError;
+use syncmgr_install::StoreError;
 
+use crate::check::KitError;
 use crate::escape::escape_lines;
 use crate::output::OutputError;
+use crate::project::AuthoringError;
 
 /// What the exit status means. The discriminants are the documented numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -25,7 +25,7 @@ pub struct Job {
 
 /// Reads a job file that lies in the directory `base`; `Err`: the whole message.
 pub fn job(text: &str, base: &Path) -> Result<Job, String> {
-    let none = syncmgr_store::Registrations::new(base);
+    let none = syncmgr_install::Registrations::new(base);
     let (plugin, granted) = job::parse(text, base, &none).map_err(|error| format!("{error:#}"))?;
     let limits = granted.limits();
     Ok(Job {
@@ -44,11 +44,11 @@ pub fn escaped(text: &str) -> String {
 }
 
 /// Reads a project's manifest; `Err`: the whole message.
-pub fn manifest(text: &str) -> Result<syncmgr_authoring::Manifest, String> {
-    syncmgr_authoring::Manifest::parse(text)
+pub fn manifest(text: &str) -> Result<crate::project::Manifest, String> {
+    crate::project::Manifest::parse(text)
 }
 
 /// Reads a recording; `Err`: the line, and the message.
-pub fn recording(text: &str) -> Result<syncmgr_kit::Recording, (usize, String)> {
-    syncmgr_kit::Recording::parse(text)
+pub fn recording(text: &str) -> Result<crate::check::Recording, (usize, String)> {
+    crate::check::Recording::parse(text)
 }

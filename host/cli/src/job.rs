@@ -4,25 +4,24 @@ use std::collections::HashSet;
 use std::io::Write;
 use std::path::Path;
 
-use syncmgr_host::{Access, Host, HostOptions, Plugin, SessionOptions};
-use syncmgr_store::{CodeCache, Granted, PrivateFolder, Registrations, Secret, default_state_dir};
+use syncmgr_host::{Access, Host, Plugin, SessionOptions};
+use syncmgr_install::{Granted, PrivateFolder, Registrations, Secret};
 
 use crate::args::{Given, Grants};
-use crate::builtin::Named;
 use crate::compiler::in_own_process;
 use crate::escape::escape;
 use crate::exit::UsageError;
+use crate::plugin_source::{PluginSource, host, registrations};
 use crate::second_line::{Places, hide_memory};
 
 /// A plugin and what it is given.
 #[derive(Debug)]
 pub(crate) struct Job {
-    pub(crate) plugin: Named,
+    pub(crate) plugin: PluginSource,
     pub(crate) granted: Granted,
     /// The plugin's own part of the state directory.
     pub(crate) home: PrivateFolder,
     registrations: Registrations,
-    cache: CodeCache,
 }
 
 impl Job {
@@ -43,32 +42,25 @@ impl Job {
 
     /// An installed plugin, with what it was granted.
     pub(crate) fn of(
-        plugin: Named,
+        plugin: PluginSource,
         mut granted: Granted,
         registrations: Registrations,
     ) -> anyhow::Result<Self> {
         let home = registrations.create_home(&plugin.storage_name()?)?;
-        if let Named::File(file) = &plugin {
+        if let PluginSource::File(file) = &plugin {
             granted.protect("the plugin's file", file);
         }
-        let cache = CodeCache::new(registrations.state_dir());
-        Ok(Self { plugin, granted, home, registrations, cache })
+        Ok(Self { plugin, granted, home, registrations })
     }
 
     /// A host for it, and the plugin, compiled.
     pub(crate) fn load(&self) -> anyhow::Result<Plugin> {
         let limits = self.granted.limits().load;
-        if let Named::Installed(registration) = &self.plugin {
-            let host = Host::with_options(in_own_process(syncmgr_store::host_options(limits)))?;
+        if let PluginSource::Installed(registration) = &self.plugin {
+            let host = Host::with_options(in_own_process(syncmgr_install::host_options(limits)))?;
             return Ok(self.registrations.load(&host, registration)?);
         }
-        let host = Host::with_options(in_own_process(HostOptions::new().limits(limits)))?;
-        let component = self.plugin.bytes(host.limits())?;
-        let name = self.plugin.name();
-        Ok(match self.plugin.digest() {
-            Some(digest) => self.cache.load_digested(&host, &name, &component, digest)?,
-            None => self.cache.load(&host, &name, &component)?,
-        })
+        Ok(self.plugin.load(&host(limits)?, &self.registrations)?)
     }
 
     /// The BLAKE3 digest of the component, in hexadecimal digits.
@@ -169,37 +161,22 @@ fn replace(settings: &mut Vec<(String, String)>, given: Vec<(String, String)>) {
     settings.extend(given);
 }
 
-/// The installed plugins of this user.
-pub(crate) fn registrations(state_dir: Option<&Path>) -> anyhow::Result<Registrations> {
-    let state_dir = match state_dir {
-        // As from a variable that is not set.
-        Some(dir) if dir.as_os_str().is_empty() => {
-            return Err(UsageError(
-                "the state directory has no path; give one with --state-dir or SYNCMGR_STATE_DIR"
-                    .to_owned(),
-            )
-            .into());
-        }
-        Some(dir) => dir.to_owned(),
-        None => default_state_dir()?,
-    };
-    Ok(Registrations::new(&state_dir))
-}
-
 fn from_args(
     plugin: Option<&str>,
     grants: &Grants,
     registrations: &Registrations,
-) -> anyhow::Result<(Named, Granted)> {
-    let plugin = Named::find_or_build(plugin, registrations)?;
+) -> anyhow::Result<(PluginSource, Granted)> {
+    let plugin = PluginSource::find_or_build(plugin, registrations)?;
     let given = granted(grants)?;
     match &plugin {
         // What stands on the command line takes the place of all that was granted.
-        Named::Installed(registration) if given.is_empty() => {
+        PluginSource::Installed(registration) if given.is_empty() => {
             let granted = registration.granted.clone();
             Ok((plugin, granted))
         }
-        Named::Installed(_) | Named::BuiltIn(..) | Named::File(_) => Ok((plugin, given)),
+        PluginSource::Installed(_) | PluginSource::BuiltIn(..) | PluginSource::File(_) => {
+            Ok((plugin, given))
+        }
     }
 }
 
@@ -210,7 +187,7 @@ pub(crate) fn granted(grants: &Grants) -> anyhow::Result<Granted> {
     for dir in &grants.dirs {
         let (name, path) = key_value(dir, "--dir NAME=PATH")?;
         once(&mut names, "--dir", name)?;
-        granted.directories.push(syncmgr_store::grant(name, path, Path::new(""))?);
+        granted.directories.push(syncmgr_install::grant(name, path, Path::new(""))?);
     }
     for setting in &grants.settings {
         let (name, value) = key_value(setting, "--set KEY=VALUE")?;
@@ -269,7 +246,7 @@ pub(crate) fn key_value<'a>(text: &'a str, form: &str) -> anyhow::Result<(&'a st
     }
 }
 
-fn read(file: &Path, registrations: &Registrations) -> anyhow::Result<(Named, Granted)> {
+fn read(file: &Path, registrations: &Registrations) -> anyhow::Result<(PluginSource, Granted)> {
     let (text, base) = read_text(file)?;
     parse(&text, base, registrations)
         .map_err(|error| UsageError(format!("the job {}: {error:#}", file.display())).into())
@@ -277,7 +254,7 @@ fn read(file: &Path, registrations: &Registrations) -> anyhow::Result<(Named, Gr
 
 /// A job file's text, and the folder at which its relative paths start.
 pub(crate) fn read_text(file: &Path) -> anyhow::Result<(String, &Path)> {
-    let text = syncmgr_store::read_grants_file(file)
+    let text = syncmgr_install::read_grants_file(file)
         .map_err(|error| UsageError(format!("cannot read the job {}: {error}", file.display())))?;
     Ok((text, file.parent().unwrap_or(Path::new(""))))
 }
@@ -286,11 +263,11 @@ pub(crate) fn parse(
     text: &str,
     base: &Path,
     registrations: &Registrations,
-) -> anyhow::Result<(Named, Granted)> {
-    let plugin = syncmgr_store::grants_file_plugin(text)?
+) -> anyhow::Result<(PluginSource, Granted)> {
+    let plugin = syncmgr_install::grants_file_plugin(text)?
         .ok_or_else(|| UsageError("it names no `plugin`".to_owned()))?;
-    let plugin = match Named::find(&plugin, registrations) {
-        Ok(Named::File(path)) => Named::File(base.join(path)),
+    let plugin = match PluginSource::find(&plugin, registrations) {
+        Ok(PluginSource::File(path)) => PluginSource::File(base.join(path)),
         other => other?,
     };
     Ok((plugin, Granted::parse(text, base)?))

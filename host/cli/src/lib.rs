@@ -3,7 +3,7 @@
 #![doc(hidden)]
 
 mod args;
-mod builtin;
+pub mod check;
 mod command;
 mod compiler;
 mod escape;
@@ -15,7 +15,8 @@ mod job;
 #[cfg(windows)]
 mod native;
 mod output;
-mod project;
+mod plugin_source;
+pub mod project;
 mod quarantine;
 mod second_line;
 mod sink;

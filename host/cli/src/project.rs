@@ -1,92 +1,103 @@
-//! What commands for authors share: a component in a file, and what it is tried on.
+//! Projects of plugin authors: creating one, building it with the tool of its language, and packing
+//! the result.
+//!
+//! A project is a folder with a [`Manifest`] in the file [`MANIFEST`]. [`create`] creates one,
+//! [`Project::build`] builds it, and [`Project::pack`] makes the file to distribute.
 
-use std::path::Path;
+mod build;
+mod create;
+mod error;
+mod files;
+mod language;
+mod manifest;
+mod metadata;
+mod name;
+mod pack;
+mod stamp;
+mod tool;
+mod write;
 
-use syncmgr_authoring::{Built, Project};
-use syncmgr_host::{Access, Grant, Host, HostOptions, Plugin, SessionOptions};
-use syncmgr_kit::Fixture;
-use syncmgr_store::{CodeCache, StoreError};
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use crate::builtin::Named;
-use crate::compiler::in_own_process;
-use crate::exit::UsageError;
-use crate::job::registrations;
+pub(crate) use build::Built;
+pub use create::create;
+pub use error::AuthoringError;
+pub use language::Language;
+pub use manifest::Manifest;
+pub(crate) use metadata::{Metadata, embed_requests};
+pub(crate) use write::write;
 
-/// Builds a project's plugin and compiles it for this machine. What the previous build was compiled to
-/// goes from the cache.
-pub(crate) fn build(
-    project: &Project,
-    force: bool,
-    state_dir: Option<&Path>,
-) -> anyhow::Result<(Built, Plugin)> {
-    let before = std::fs::read(project.component()).ok();
-    let built = if force { project.rebuild()? } else { project.build()? };
-    if !built.unchanged
-        && let Some(before) = before
-    {
-        let digest = blake3::hash(&before);
-        CodeCache::new(registrations(state_dir)?.state_dir()).forget(digest.to_hex().as_str());
-    }
-    // What this host would refuse, its author learns now; and the first run need not compile it.
-    let plugin = load(&built.component, state_dir)?;
-    Ok((built, plugin))
+/// Folders at the top of a project that tools write to.
+const NOT_SOURCES: [&str; 8] =
+    [".git", ".venv", "build", "dist", "node_modules", "stubs", "target", "types"];
+/// Files that building may write.
+const LOCK_FILES: [&str; 2] = ["Cargo.lock", "package-lock.json"];
+
+/// The name of the manifest.
+pub const MANIFEST: &str = "syncmgr.toml";
+
+/// A folder with a plugin in the making.
+#[derive(Clone, Debug)]
+pub struct Project {
+    root: PathBuf,
+    manifest: Manifest,
 }
 
-/// Describes the outcome of a build.
-pub(crate) fn built(built: &Built) -> String {
-    let (path, size) = (built.component.display(), indicatif::BinaryBytes(built.bytes));
-    match built.unchanged {
-        true => format!("{path} is up to date, {size}"),
-        false => format!("built {path}, {size}"),
+impl Project {
+    /// The project that a folder is, or is in.
+    ///
+    /// # Errors
+    /// [`AuthoringError::NoProject`], [`AuthoringError::Manifest`].
+    pub fn find(folder: &Path) -> Result<Self, AuthoringError> {
+        let place = std::path::absolute(folder).map_err(AuthoringError::file("find", folder))?;
+        let root = place.ancestors().find(|folder| folder.join(MANIFEST).is_file());
+        let root = root.ok_or_else(|| AuthoringError::NoProject { path: folder.to_owned() })?;
+        let path = root.join(MANIFEST);
+        let text = fs::read_to_string(&path).map_err(AuthoringError::file("read", &path))?;
+        let manifest =
+            Manifest::parse(&text).map_err(|message| AuthoringError::Manifest { path, message })?;
+        Ok(Self { root: root.to_owned(), manifest })
+    }
+
+    /// Its folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// What it says about itself.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Where the plugin is once it is built.
+    pub fn component(&self) -> PathBuf {
+        self.build_folder().join(format!("{}.wasm", self.manifest.plugin.name))
+    }
+
+    pub(crate) fn build_folder(&self) -> PathBuf {
+        self.root.join("build")
     }
 }
 
-/// Loads a component, compiled or from what was compiled before.
-pub(crate) fn load(path: &Path, state_dir: Option<&Path>) -> anyhow::Result<Plugin> {
-    load_named(&Named::File(path.to_owned()), state_dir)
-}
-
-/// The same of a plugin that may be registered or built in.
-pub(crate) fn load_named(named: &Named, state_dir: Option<&Path>) -> anyhow::Result<Plugin> {
-    let host = Host::with_options(in_own_process(HostOptions::new()))?;
-    let component = named.bytes(host.limits())?;
-    let cache = CodeCache::new(registrations(state_dir)?.state_dir());
-    Ok(cache.load(&host, &named.name(), &component)?)
-}
-
-/// Checks that the plugin requests all that a fixture has, as for a run.
-pub(crate) fn check_fixture(plugin: &Plugin, fixture: &Fixture) -> anyhow::Result<()> {
-    let mut options = SessionOptions::new();
-    for (name, folder) in &fixture.directories {
-        options = options.grant(Grant::new(name, folder, Access::ReadOnly)?);
-    }
-    for (name, value) in &fixture.settings {
-        options = options.setting(name, value);
-    }
-    let unrequested = plugin.unrequested(&options);
-    match unrequested.is_empty() {
-        true => Ok(()),
-        false => {
-            Err(StoreError::Unrequested { plugin: plugin.name().to_owned(), options: unrequested }
-                .into())
+/// The files of a project that its author writes, in order. What building makes is none of them.
+pub fn sources(root: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if path.is_dir() && !path.is_symlink() {
+                let is_top = folder == root;
+                if name != "__pycache__" && !(is_top && NOT_SOURCES.contains(&name.as_str())) {
+                    folders.push(path);
+                }
+            } else if !LOCK_FILES.contains(&name.as_str()) {
+                found.push(path);
+            }
         }
     }
-}
-
-/// What a project's manifest says.
-pub(crate) fn fixture(project: &Project) -> anyhow::Result<Fixture> {
-    let given = &project.manifest().fixture;
-    let mut fixture = Fixture { settings: given.settings.clone(), ..Fixture::default() };
-    for (name, folder) in &given.directories {
-        let folder = project.root().join(folder);
-        if !folder.is_dir() {
-            return Err(UsageError(format!(
-                "the fixture's directory `{name}`, {}, is not there",
-                folder.display()
-            ))
-            .into());
-        }
-        fixture.directories.insert(name.clone(), folder);
-    }
-    Ok(fixture)
+    found.sort();
+    found
 }

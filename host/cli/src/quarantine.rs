@@ -5,7 +5,7 @@
 use std::io::ErrorKind;
 
 use syncmgr_host::StartError;
-use syncmgr_store::{PrivateFolder, StoreError};
+use syncmgr_install::{PrivateFolder, StoreError};
 
 use crate::job::Job;
 

@@ -10,7 +10,7 @@ use std::ptr::null_mut;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use syncmgr_host::{Host, Hresult, LoadLimits};
-use syncmgr_store::{Registration, Registrations, StoreError, default_state_dir};
+use syncmgr_install::{Registration, Registrations, StoreError, default_state_dir};
 use uuid::Uuid;
 use windows_core::{GUID, HRESULT, Interface};
 use windows_sys::Win32::Foundation::{HMODULE, MAX_PATH};
@@ -128,12 +128,12 @@ fn class(clsid: Uuid) -> Result<Arc<Class>, Hresult> {
 fn load(registrations: &Registrations, registration: &Registration) -> Result<Class, Hresult> {
     let home = registrations.home(&registration.name);
     let storage = home.join("storage");
-    syncmgr_store::create_private(&storage).map_err(|_| Hresult::E_ACCESSDENIED)?;
+    syncmgr_install::create_private(&storage).map_err(|_| Hresult::E_ACCESSDENIED)?;
     let loaded = host(registration.granted.limits().load).and_then(|host| {
         registrations.load_compiled(&host, registration).map_err(|error| {
             // There is no other way to tell which file it was, and what to do.
             let note = home.join("last-error.txt");
-            let _ = syncmgr_store::replace_file(&note, format!("{error}\n").as_bytes());
+            let _ = syncmgr_install::replace_file(&note, format!("{error}\n").as_bytes());
             error.hresult()
         })
     })?;
@@ -155,7 +155,7 @@ fn load(registrations: &Registrations, registration: &Registration) -> Result<Cl
 /// One host for all plugins whose limits allow that.
 fn host(limits: LoadLimits) -> Result<Host, Hresult> {
     static HOST: OnceLock<Option<Host>> = OnceLock::new();
-    let make = |limits| Host::with_options(syncmgr_store::host_options(limits)).ok();
+    let make = |limits| Host::with_options(syncmgr_install::host_options(limits)).ok();
     let host = match limits == LoadLimits::default() {
         true => HOST
             .get_or_init(|| {

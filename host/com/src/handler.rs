@@ -316,7 +316,7 @@ fn keep_report(file: &std::path::Path, report: &Report) {
     let mut lines = syncmgr_host::sink::JsonLines::new(Vec::new());
     lines.report(report, None);
     if let Ok(text) = lines.finish() {
-        let _ = syncmgr_store::replace_file(file, &text);
+        let _ = syncmgr_install::replace_file(file, &text);
     }
 }
 

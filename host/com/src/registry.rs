@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use syncmgr_host::Hresult;
-use syncmgr_store::{Registration, Scope};
+use syncmgr_install::{Registration, Scope};
 use windows_core::{GUID, HRESULT, Interface};
 use windows_registry::{CURRENT_USER, Key, LOCAL_MACHINE};
 use windows_sys::Win32::System::Com::{CLSCTX_INPROC_SERVER, CoCreateInstance};
@@ -247,7 +247,7 @@ pub fn check_class(registration: &Registration) -> Result<(), RegistryError> {
 pub fn check_library(registration: &Registration, library: &Path) -> Result<(), RegistryError> {
     let administrators = || {
         let places = [Some(library), library.parent()];
-        places.into_iter().flatten().all(syncmgr_store::is_administrators)
+        places.into_iter().flatten().all(syncmgr_install::is_administrators)
     };
     match registration.scope {
         Scope::Machine if !administrators() => {

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::Result;
 use conformance::{FOLDER, HELLO};
 use syncmgr_host::Host;
-use syncmgr_store::CodeCache;
+use syncmgr_install::CodeCache;
 
 use crate::Options;
 use crate::report::{Figure, Goal, Row, median};

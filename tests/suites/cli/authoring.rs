@@ -383,9 +383,9 @@ fn every_error_code_is_explained() -> Result<()> {
         "host/src/http/denial.rs",
         "host/src/http/grant.rs",
         "host/com/src/registry.rs",
-        "host/store/src/error.rs",
-        "host/authoring/src/error.rs",
-        "host/kit/src/error.rs",
+        "host/install/src/error.rs",
+        "host/cli/src/project/error.rs",
+        "host/cli/src/check/error.rs",
     ] {
         let source = fs::read_to_string(conformance::workspace().join(file)).context(file)?;
         for line in source.lines().map(str::trim) {

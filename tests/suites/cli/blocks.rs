@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use conformance::blocks::{Block, blocks};
 use conformance::workspace;
-use syncmgr_authoring::Manifest;
+use syncmgr_cli::project::Manifest;
 
 /// What is done with a block.
 #[derive(Debug)]

@@ -21,7 +21,8 @@ use conformance::script::{Script, item};
 use conformance::{host, workspace};
 use plugins::{contract, ended, http, loading, reported, running};
 use program::{authoring, installing, testing};
-use syncmgr_authoring::{AuthoringError, Language, Project, create};
+use syncmgr_cli::check::{Fixture, KitError, Recording, RecordingHead, Stage};
+use syncmgr_cli::project::{AuthoringError, Language, Project, create};
 use syncmgr_host::http::{HttpDenial, HttpGrant, HttpGrantError, HttpPolicy};
 use syncmgr_host::sink::{Discard, Recorder, Sink};
 use syncmgr_host::{
@@ -29,8 +30,7 @@ use syncmgr_host::{
     Hresult, Item, Limits, LoadError, LoadLimits, OnDeath, Outcome, Report, RunRequest, Selection,
     SessionError, SessionOptions, StartError, Trigger,
 };
-use syncmgr_kit::{Fixture, KitError, Recording, RecordingHead, Stage};
-use syncmgr_store::{Granted, Registrations, Scope, StoreError, create_private, host_options};
+use syncmgr_install::{Granted, Registrations, Scope, StoreError, create_private, host_options};
 use url::Url;
 
 /// So long that only what it is about takes longer, on machines that are busy, too.

@@ -337,7 +337,7 @@ fn what_was_used_least_goes_when_the_cache_is_full() -> Result<()> {
     let home = Home::new()?;
     let host = syncmgr_host::Host::new()?;
     let (hello, script) = (fs::read(conformance::HELLO)?, fs::read(SCRIPT)?);
-    let roomy = syncmgr_store::CodeCache::new(home.0.path());
+    let roomy = syncmgr_install::CodeCache::new(home.0.path());
     let size = |component: &[u8]| -> Result<u64> {
         roomy.clear()?;
         roomy.load(&host, "plugin", component)?;

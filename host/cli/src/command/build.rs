@@ -1,20 +1,53 @@
 use std::io::Write;
 
-use syncmgr_authoring::Project;
-use syncmgr_host::{LoadError, LoadLimits, Requests};
+use std::path::Path;
+
+use syncmgr_host::{LoadError, LoadLimits, Plugin, Requests};
+use syncmgr_install::CodeCache;
 
 use crate::args::{Build, Embed, Pack};
-use crate::builtin::Named;
 use crate::escape::escape;
 use crate::exit::{Exit, UsageError};
 use crate::output;
-use crate::project;
+use crate::plugin_source::{PluginSource, host, registrations};
+use crate::project::{self, Built, Project};
 
 pub(crate) fn build(args: &Build) -> anyhow::Result<Exit> {
     let project = Project::find(&args.project)?;
-    let (built, _plugin) = project::build(&project, args.force, args.state_dir.as_deref())?;
-    writeln!(output::stdout(), "{}", escape(&project::built(&built)))?;
+    let (built, _plugin) = build_and_load(&project, args.force, args.state_dir.as_deref())?;
+    writeln!(output::stdout(), "{}", escape(&describe(&built)))?;
     Ok(Exit::InSync)
+}
+
+/// Builds a project's plugin and compiles it for this machine. Removes what the previous build was
+/// compiled to from the cache.
+pub(crate) fn build_and_load(
+    project: &Project,
+    force: bool,
+    state_dir: Option<&Path>,
+) -> anyhow::Result<(Built, Plugin)> {
+    let registrations = registrations(state_dir)?;
+    let before = std::fs::read(project.component()).ok();
+    let built = if force { project.rebuild()? } else { project.build()? };
+    if !built.unchanged
+        && let Some(before) = before
+    {
+        let digest = blake3::hash(&before);
+        CodeCache::new(registrations.state_dir()).forget(digest.to_hex().as_str());
+    }
+    // The author learns now what this host refuses, and the first run need not compile it.
+    let source = PluginSource::File(built.component.clone());
+    let plugin = source.load(&host(LoadLimits::default())?, &registrations)?;
+    Ok((built, plugin))
+}
+
+/// Describes the outcome of a build.
+pub(crate) fn describe(built: &Built) -> String {
+    let (path, size) = (built.component.display(), indicatif::BinaryBytes(built.bytes));
+    match built.unchanged {
+        true => format!("{path} is up to date, {size}"),
+        false => format!("built {path}, {size}"),
+    }
 }
 
 pub(crate) fn pack(args: &Pack) -> anyhow::Result<Exit> {
@@ -48,12 +81,12 @@ pub(crate) fn embed(args: &Embed) -> anyhow::Result<Exit> {
         .map_err(|error| UsageError(format!("cannot read the requests {file}: {error}")))?;
     Requests::parse(requests.as_bytes())
         .map_err(|error| UsageError(format!("the requests {file}: {error}")))?;
-    let component = Named::File(args.component.clone());
+    let component = PluginSource::File(args.component.clone());
     let bytes = component.bytes(&LoadLimits::default())?;
-    let bytes = syncmgr_authoring::embed_requests(&bytes, &requests)
+    let bytes = project::embed_requests(&bytes, &requests)
         .map_err(|reason| LoadError::Contract { name: component.name(), reason })?;
     let to = args.output.as_ref().unwrap_or(&args.component);
-    syncmgr_authoring::write(to, &bytes)?;
+    project::write(to, &bytes)?;
     let size = indicatif::BinaryBytes(bytes.len() as u64);
     writeln!(output::stdout(), "wrote {}, {size}", escape(&to.display().to_string()))?;
     Ok(Exit::InSync)

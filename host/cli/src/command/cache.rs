@@ -2,13 +2,13 @@ use std::io::Write;
 
 use serde::Serialize;
 use syncmgr_host::text::to_json;
-use syncmgr_store::CodeCache;
+use syncmgr_install::CodeCache;
 
 use crate::args::Cache;
 use crate::escape::escape;
 use crate::exit::Exit;
-use crate::job::registrations;
 use crate::output;
+use crate::plugin_source::registrations;
 
 #[derive(Serialize)]
 struct CacheLine {

@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use anyhow::Context;
 use notify::{RecursiveMode, Watcher};
-use syncmgr_authoring::Project;
 use syncmgr_host::RunRequest;
-use syncmgr_kit::Stage;
 
 use crate::args::Dev;
+use crate::check::Stage;
+use crate::command::{build, test};
 use crate::escape::escape;
 use crate::exit::{self, Exit};
 use crate::interrupt::Interrupts;
 use crate::output;
-use crate::project;
+use crate::project::{self, Project};
 use crate::sink::{Lines, View, print_to_stderr, show_output, summary};
 
 /// How long nothing must happen before what happened is looked at: editors write in several steps.
@@ -87,10 +87,10 @@ fn say(text: &str) -> anyhow::Result<()> {
 fn build_and_run(args: &Dev, interrupts: &Interrupts) -> anyhow::Result<Exit> {
     // The manifest may have changed, too.
     let project = Project::find(&args.project)?;
-    let (built, plugin) = project::build(&project, false, args.state_dir.as_deref())?;
-    say(&project::built(&built))?;
-    let fixture = project::fixture(&project)?;
-    project::check_fixture(&plugin, &fixture)?;
+    let (built, plugin) = build::build_and_load(&project, false, args.state_dir.as_deref())?;
+    say(&build::describe(&built))?;
+    let fixture = test::project_fixture(&project)?;
+    test::check_fixture(&plugin, &fixture)?;
     let stage = Stage::new(&fixture)?;
     let options = stage.options(&plugin)?.cancel_handle(interrupts.cancel_handle());
     let options = options.output_hook(show_output(print_to_stderr));
@@ -138,7 +138,7 @@ fn look(root: &Path) -> Seen {
         let place = path.strip_prefix(root).unwrap_or(&path).to_owned();
         Some((place, blake3::hash(&bytes)))
     };
-    syncmgr_authoring::sources(root).into_iter().filter_map(digest).collect()
+    project::sources(root).into_iter().filter_map(digest).collect()
 }
 
 fn changes(before: &Seen, after: &Seen) -> Vec<String> {

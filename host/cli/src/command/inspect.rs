@@ -1,18 +1,17 @@
 use std::io::Write;
 
 use serde::Serialize;
-use syncmgr_authoring::Metadata;
 use syncmgr_host::text::to_json;
 use syncmgr_host::{
     Access, CONTRACT_VERSION, Description, LimitRow, Limits, LoadError, LoadLimits,
 };
 
 use crate::args::Inspect;
-use crate::builtin::Named;
 use crate::escape::{escape, quote};
 use crate::exit::Exit;
-use crate::job::registrations;
 use crate::output;
+use crate::plugin_source::{PluginSource, registrations};
+use crate::project::Metadata;
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -59,7 +58,7 @@ struct LimitLine {
 
 pub(crate) fn run(args: &Inspect) -> anyhow::Result<Exit> {
     let registrations = registrations(args.state_dir.as_deref())?;
-    let plugin = Named::find_or_build(args.plugin.as_deref(), &registrations)?;
+    let plugin = PluginSource::find_or_build(args.plugin.as_deref(), &registrations)?;
     let name = plugin.name();
     let bytes = plugin.bytes(&LoadLimits::default())?;
     let metadata = Metadata::of(&bytes);

@@ -6,7 +6,7 @@ use crate::exit::Exit;
 use crate::output;
 
 pub(crate) fn run(args: &New) -> anyhow::Result<Exit> {
-    let path = syncmgr_authoring::create(&args.parent, &args.name, args.lang)?;
+    let path = crate::project::create(&args.parent, &args.name, args.lang)?;
     let path = path.display().to_string();
     let mut to = output::stdout();
     writeln!(to, "made {}; its README.md tells what is in it", escape(&path))?;

@@ -7,9 +7,9 @@ use syncmgr_host::{
     ErrorCode, ItemId, Participation, PropertiesOutcome, Property, PropertyField, PropertyValue,
     Session, SessionError, SyncEvent, Trigger,
 };
-use syncmgr_kit::PropertyData;
 
 use crate::args::{Given, Grants, Properties};
+use crate::check::PropertyData;
 use crate::escape::escape;
 use crate::exit::{Exit, UsageError};
 use crate::job::{Job, key_value};

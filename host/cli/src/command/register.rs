@@ -4,15 +4,15 @@ use std::path::Path;
 use serde::Serialize;
 use syncmgr_host::text::to_json;
 use syncmgr_host::{Access, Description, Host, LoadError};
-use syncmgr_store::{Granted, Registration, Registrations, Scope, host_options};
+use syncmgr_install::{Granted, Registration, Registrations, Scope, host_options};
 
 use crate::args::{List, Register, Unregister};
-use crate::builtin::Named;
 use crate::compiler::in_own_process;
 use crate::escape::escape;
 use crate::exit::{self, Exit, UsageError};
-use crate::job::{granted, read_text, registrations, set_limits};
+use crate::job::{granted, read_text, set_limits};
 use crate::output;
+use crate::plugin_source::{PluginSource, registrations};
 
 #[derive(Serialize)]
 struct ListLine {
@@ -35,13 +35,13 @@ struct DirLine {
 
 pub(crate) fn register(args: &Register) -> anyhow::Result<Exit> {
     let registrations = registrations(args.state_dir.as_deref())?;
-    let plugin = match Named::built_in(&args.plugin) {
+    let plugin = match PluginSource::built_in(&args.plugin) {
         Some(built_in) => built_in,
-        None => Named::File(args.plugin.clone().into()),
+        None => PluginSource::File(args.plugin.clone().into()),
     };
     let name = args.name.clone().unwrap_or_else(|| without_version(&plugin.name()).to_owned());
-    let own = matches!(plugin, Named::BuiltIn(built_in, _) if built_in == name);
-    if Named::built_in(&name).is_some() && !own {
+    let own = matches!(plugin, PluginSource::BuiltIn(built_in, _) if built_in == name);
+    if PluginSource::built_in(&name).is_some() && !own {
         // It would have the other one's storage.
         let message = format!("`{name}` is the name of a built-in plugin; choose another one");
         return Err(UsageError(message).into());
@@ -55,12 +55,12 @@ pub(crate) fn register(args: &Register) -> anyhow::Result<Exit> {
     if let Some(file) = &args.grants {
         granted.protect("the file of grants", file);
     }
-    if let Named::File(file) = &plugin {
+    if let PluginSource::File(file) = &plugin {
         granted.protect("the plugin's file", file);
     }
     let host = Host::with_options(in_own_process(host_options(granted.limits().load)))?;
     let bytes = plugin.bytes(host.limits())?;
-    if let Named::BuiltIn(..) = plugin {
+    if let PluginSource::BuiltIn(..) = plugin {
         let description = Description::of(&bytes)
             .map_err(|reason| LoadError::Contract { name: name.clone(), reason })?;
         for (capability, _) in description.requests.capabilities {
@@ -107,7 +107,7 @@ fn without_version(name: &str) -> &str {
 fn read_grants(file: &Path, plugin: &str) -> anyhow::Result<Granted> {
     let (text, base) = read_text(file)?;
     let fail = |message: String| UsageError(format!("the grants {}: {message}", file.display()));
-    let named = syncmgr_store::grants_file_plugin(&text).map_err(|e| fail(e.to_string()))?;
+    let named = syncmgr_install::grants_file_plugin(&text).map_err(|e| fail(e.to_string()))?;
     if let Some(other) = named.filter(|named| named != plugin) {
         return Err(fail(format!("they are for the plugin `{other}`")).into());
     }
@@ -210,7 +210,7 @@ mod native {
 
     use anyhow::Context;
     use syncmgr_com::registry;
-    use syncmgr_store::{Registration, Scope, default_state_dir};
+    use syncmgr_install::{Registration, Scope, default_state_dir};
 
     pub(super) fn check(registration: &Registration) -> anyhow::Result<()> {
         let library = registry::library_beside_program()?;
@@ -251,7 +251,7 @@ mod native {
 mod native {
     use std::path::Path;
 
-    use syncmgr_store::Registration;
+    use syncmgr_install::Registration;
 
     #[expect(clippy::unnecessary_wraps, reason = "on Windows it may fail")]
     pub(super) fn check(_: &Registration) -> anyhow::Result<()> {

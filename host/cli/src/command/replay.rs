@@ -1,15 +1,15 @@
 use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 
-use syncmgr_kit::{Event, Recording};
+use syncmgr_host::LoadLimits;
 
 use crate::args::Replay;
-use crate::builtin::Named;
+use crate::check::{self, Event, Recording};
 use crate::escape::escape;
 use crate::exit::Exit;
-use crate::job::{key_value, once, registrations};
+use crate::job::{key_value, once};
 use crate::output;
-use crate::project;
+use crate::plugin_source::{PluginSource, host, registrations};
 
 pub(crate) fn run(args: &Replay) -> anyhow::Result<Exit> {
     let recording = Recording::read(&args.recording)?;
@@ -20,9 +20,10 @@ pub(crate) fn run(args: &Replay) -> anyhow::Result<Exit> {
         once(&mut names, "--dir", name)?;
         directories.insert(name.to_owned(), path.into());
     }
-    let plugin = Named::find(&args.plugin, &registrations(args.state_dir.as_deref())?)?;
-    let plugin = project::load_named(&plugin, args.state_dir.as_deref())?;
-    let replayed = syncmgr_kit::replay(&plugin, &recording, &directories)?;
+    let registrations = registrations(args.state_dir.as_deref())?;
+    let plugin = PluginSource::find(&args.plugin, &registrations)?;
+    let plugin = plugin.load(&host(LoadLimits::default())?, &registrations)?;
+    let replayed = check::replay(&plugin, &recording, &directories)?;
     let mut to = output::stdout();
     let Some(divergence) = replayed.divergence else {
         writeln!(to, "all {} calls are as in the recording", replayed.calls)?;

@@ -11,17 +11,17 @@ use syncmgr_host::{
 };
 #[cfg(windows)]
 use syncmgr_host::{Outcome, SessionError};
-use syncmgr_kit::{Recorder, RecordingHead};
 
 use crate::args::{self, OnDeath, Run};
-use crate::builtin::Named;
+use crate::check::{Recorder, RecordingHead};
 use crate::escape::escape;
 use crate::exit::{self, Exit, UsageError};
 use crate::interrupt::Interrupts;
-use crate::job::{Job, registrations, selected};
+use crate::job::{Job, selected};
 #[cfg(windows)]
 use crate::native::Ended;
 use crate::output;
+use crate::plugin_source::{PluginSource, registrations};
 use crate::quarantine::Quarantine;
 use crate::second_line::confined;
 use crate::sink::{Bars, Lines, View, print_to_stderr, show_output, summary};
@@ -154,7 +154,7 @@ fn run_all(args: &Run, interrupts: &Interrupts) -> anyhow::Result<Exit> {
                 writeln!(output::stdout(), "plugin: {}", registration.name)?;
             }
             let granted = registration.granted.clone();
-            let plugin = Named::Installed(Box::new(registration));
+            let plugin = PluginSource::Installed(Box::new(registration));
             run_job(&mut Job::of(plugin, granted, registrations.clone())?, args, interrupts)
         });
         exits.push(ran.unwrap_or_else(|error| {

@@ -3,16 +3,18 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use syncmgr_authoring::Project;
 use syncmgr_host::text::to_json;
-use syncmgr_kit::{CHECKS, Fixture, Verdict};
+use syncmgr_host::{Access, Grant, LoadLimits, Plugin, SessionOptions};
+use syncmgr_install::StoreError;
 
 use crate::args::Test;
+use crate::check::{self, CHECKS, Fixture, Verdict};
 use crate::escape::escape;
 use crate::exit::{Exit, UsageError};
 use crate::job::{key_value, once};
 use crate::output;
-use crate::project;
+use crate::plugin_source::{PluginSource, host, registrations};
+use crate::project::Project;
 use crate::sink::{print_to_stderr, show_output};
 
 pub(crate) fn run(args: &Test) -> anyhow::Result<Exit> {
@@ -25,12 +27,13 @@ pub(crate) fn run(args: &Test) -> anyhow::Result<Exit> {
     }
     let (component, mut fixture) = subject(args)?;
     fixture.output_hook = Some(show_output(print_to_stderr));
-    let plugin = project::load(&component, args.state_dir.as_deref())?;
-    project::check_fixture(&plugin, &fixture)?;
+    let plugin = PluginSource::File(component)
+        .load(&host(LoadLimits::default())?, &registrations(args.state_dir.as_deref())?)?;
+    check_fixture(&plugin, &fixture)?;
     let mut to = output::stdout();
     // On a terminal a check that takes long can be seen to go on.
     let mut shown = Ok(());
-    let report = syncmgr_kit::test(&plugin, &fixture, &args.checks, |outcome| {
+    let report = check::test(&plugin, &fixture, &args.checks, |outcome| {
         if !args.json && shown.is_ok() {
             let text = outcome.text();
             let mut lines = text.lines();
@@ -61,7 +64,7 @@ fn subject(args: &Test) -> anyhow::Result<(PathBuf, Fixture)> {
     };
     let mut fixture = match (&args.fixture, &project) {
         (Some(folder), _) => Fixture::of_folder(folder)?,
-        (None, Some(project)) => project::fixture(project)?,
+        (None, Some(project)) => project_fixture(project)?,
         (None, None) => Fixture::default(),
     };
     let mut names = HashSet::new();
@@ -76,4 +79,41 @@ fn subject(args: &Test) -> anyhow::Result<(PathBuf, Fixture)> {
         (None, None) => return Err(UsageError("no plugin was named".to_owned()).into()),
     };
     Ok((component, fixture))
+}
+
+/// Checks that the plugin requests all that a fixture has, as for a run.
+pub(crate) fn check_fixture(plugin: &Plugin, fixture: &Fixture) -> anyhow::Result<()> {
+    let mut options = SessionOptions::new();
+    for (name, folder) in &fixture.directories {
+        options = options.grant(Grant::new(name, folder, Access::ReadOnly)?);
+    }
+    for (name, value) in &fixture.settings {
+        options = options.setting(name, value);
+    }
+    let unrequested = plugin.unrequested(&options);
+    match unrequested.is_empty() {
+        true => Ok(()),
+        false => {
+            Err(StoreError::Unrequested { plugin: plugin.name().to_owned(), options: unrequested }
+                .into())
+        }
+    }
+}
+
+/// The fixture that a project's manifest describes.
+pub(crate) fn project_fixture(project: &Project) -> anyhow::Result<Fixture> {
+    let given = &project.manifest().fixture;
+    let mut fixture = Fixture { settings: given.settings.clone(), ..Fixture::default() };
+    for (name, folder) in &given.directories {
+        let folder = project.root().join(folder);
+        if !folder.is_dir() {
+            return Err(UsageError(format!(
+                "the fixture's directory `{name}`, {}, is not there",
+                folder.display()
+            ))
+            .into());
+        }
+        fixture.directories.insert(name.clone(), folder);
+    }
+    Ok(fixture)
 }

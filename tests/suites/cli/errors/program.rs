@@ -117,7 +117,7 @@ pub(crate) fn testing(told: &mut Told) -> Result<()> {
     let docs = told.folder("docs")?;
     told.refused(Stage::new(&fixture("a b", &docs))?.options(&script))?;
     let checks = ["is-nice".to_owned()];
-    told.refused(syncmgr_kit::test(&script, &Fixture::default(), &checks, |_| {}))?;
+    told.refused(syncmgr_cli::check::test(&script, &Fixture::default(), &checks, |_| {}))?;
     let recording = told.path("recording.jsonl");
     for text in ["", "{\"version\":1}", "lemons\n"] {
         fs::write(&recording, text)?;

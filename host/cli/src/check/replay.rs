@@ -1,0 +1,218 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use syncmgr_host::sink::{Progress, Sink};
+use syncmgr_host::{
+    ErrorCode, ErrorId, Item, LogEntry, Outcome, Plugin, ProgressResponse, Question, RunRequest,
+    Selection, SessionError, SessionOptions,
+};
+
+use crate::check::error::KitError;
+use crate::check::event::Event;
+use crate::check::fixture::Fixture;
+use crate::check::recording::Recording;
+use crate::check::stage::Stage;
+
+/// The first thing that was not as in the recording.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Divergence {
+    /// Which call of the recording, from 1 on.
+    pub at: usize,
+    /// What was recorded there; `None`: the recording ends before.
+    pub recorded: Option<Event>,
+    /// What the plugin did; `None`: nothing, it ended before.
+    pub happened: Option<Event>,
+    /// The calls before, a line each.
+    pub before: Vec<String>,
+}
+
+/// What came of a replay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replayed {
+    /// How many calls were as in the recording.
+    pub calls: usize,
+    /// The first that was not.
+    pub divergence: Option<Divergence>,
+}
+
+struct State {
+    events: Vec<Event>,
+    at: usize,
+    divergence: Option<Divergence>,
+}
+
+impl State {
+    /// What comes next in the recording, if this is that, but for the answer.
+    fn next(&mut self, happened: Event, is_same: impl Fn(&Event) -> bool) -> Option<Event> {
+        if self.divergence.is_some() {
+            return None;
+        }
+        let recorded = self.events.get(self.at).cloned();
+        if recorded.as_ref().is_some_and(is_same) {
+            self.at += 1;
+            return recorded;
+        }
+        self.diverge(recorded, Some(happened));
+        None
+    }
+
+    fn diverge(&mut self, recorded: Option<Event>, happened: Option<Event>) {
+        const BEFORE: usize = 5;
+        let before = self.events[self.at.saturating_sub(BEFORE)..self.at].iter();
+        let before = before.map(ToString::to_string).collect();
+        self.divergence = Some(Divergence { at: self.at + 1, recorded, happened, before });
+    }
+}
+
+/// Answers as was recorded, for as long as everything is as it was.
+#[derive(Clone)]
+struct Player(Arc<Mutex<State>>);
+
+impl Player {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn expect(&self, event: Event) {
+        let happened = event.clone();
+        self.lock().next(happened, |recorded| *recorded == event);
+    }
+}
+
+impl Sink for Player {
+    fn started(&mut self, items: &[Item]) {
+        self.expect(Event::started(items));
+    }
+
+    fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
+        let all =
+            [ProgressResponse::Continue, ProgressResponse::CancelItem, ProgressResponse::CancelAll];
+        let mut state = self.lock();
+        let same = |recorded: &Event| {
+            all.iter().any(|response| *recorded == Event::progress(progress, response.name()))
+        };
+        let happened = Event::progress(progress, progress.pending.name());
+        match state.next(happened, same) {
+            Some(Event::Progress { response, .. }) => {
+                all.into_iter().find(|known| known.name() == response).unwrap_or_default()
+            }
+            Some(_) => ProgressResponse::Continue,
+            // What follows cannot be compared.
+            None => ProgressResponse::CancelAll,
+        }
+    }
+
+    fn log(&mut self, entry: &LogEntry) {
+        self.expect(Event::log(entry));
+    }
+
+    fn log_deleted(&mut self, id: Option<ErrorId>) {
+        self.expect(Event::DeleteLogError { error_id: id.map(|id| id.to_string()) });
+    }
+
+    fn question(&mut self, question: &Question) -> Option<usize> {
+        let same = |recorded: &Event| match recorded {
+            Event::Question { text, choices, .. } => {
+                *text == question.text && *choices == question.choices
+            }
+            Event::Started { .. }
+            | Event::Progress { .. }
+            | Event::EndedByHost { .. }
+            | Event::LogError { .. }
+            | Event::DeleteLogError { .. }
+            | Event::ErrorShown { .. }
+            | Event::EstablishConnection { .. } => false,
+        };
+        match self.lock().next(Event::question(question, None), same) {
+            Some(Event::Question { choice, .. }) => choice,
+            Some(_) | None => None,
+        }
+    }
+
+    fn establish_connection(&mut self, connection: Option<&str>) -> Result<(), ErrorCode> {
+        let name = connection.map(str::to_owned);
+        let happened = Event::EstablishConnection { connection: name.clone(), failure: None };
+        let same = |recorded: &Event| match recorded {
+            Event::EstablishConnection { connection, .. } => *connection == name,
+            Event::Started { .. }
+            | Event::Progress { .. }
+            | Event::EndedByHost { .. }
+            | Event::LogError { .. }
+            | Event::DeleteLogError { .. }
+            | Event::ErrorShown { .. }
+            | Event::Question { .. } => false,
+        };
+        match self.lock().next(happened, same) {
+            Some(Event::EstablishConnection { failure: Some(failure), .. }) => {
+                let known = ErrorCode::ALL.into_iter().find(|code| code.name() == failure);
+                Err(known.unwrap_or(ErrorCode::Failed))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+/// Runs a plugin against a recording, on the directories in it, or on copies of others if there
+/// are none in it.
+///
+/// # Errors
+/// [`KitError`]; a plugin that does something else is none.
+pub fn replay(
+    plugin: &Plugin,
+    recording: &Recording,
+    directories: &BTreeMap<String, PathBuf>,
+) -> Result<Replayed, KitError> {
+    let home = tempfile::tempdir().map_err(KitError::file("make", std::env::temp_dir()))?;
+    // What cannot be made anew, a recording should not have.
+    let restored = recording.head.restore(home.path()).map_err(|error| KitError::Recording {
+        path: "the recording".into(),
+        line: 1,
+        message: error.to_string(),
+    })?;
+    let allowed = syncmgr_host::Capability::ALL
+        .into_iter()
+        .filter(|one| recording.head.allowed.iter().any(|name| name == one.name()));
+    let fixture = Fixture {
+        directories: if restored.is_empty() { directories.clone() } else { restored },
+        settings: recording.head.settings.clone(),
+        capabilities: Some(allowed.collect()),
+        ids: recording.head.directory_ids.clone(),
+        output_hook: None,
+    };
+    let stage = Stage::new(&fixture)?;
+    let options: SessionOptions = stage.options(plugin)?;
+    let request = RunRequest {
+        trigger: recording.head.trigger(),
+        cookie: recording.head.cookie.clone(),
+        selection: match &recording.head.selection {
+            Some(items) => Selection::Only(items.clone()),
+            None => Selection::Checked,
+        },
+        ..RunRequest::default()
+    };
+    let state = State { events: recording.events.clone(), at: 0, divergence: None };
+    let player = Player(Arc::new(Mutex::new(state)));
+    let report = plugin.run_blocking(options, player.clone(), &request)?;
+    let mut state = player.lock();
+    if state.divergence.is_none() && state.at < state.events.len() {
+        let recorded = state.events.get(state.at).cloned();
+        // A plugin that fails at once makes no call to be compared.
+        let happened = match &report.outcome {
+            Outcome::Failed(error @ SessionError::Trap { .. }) => Some(Event::LogError {
+                level: "error".to_owned(),
+                text: error.to_string(),
+                item: None,
+                error_id: None,
+                code: None,
+            }),
+            Outcome::Failed(_)
+            | Outcome::Completed
+            | Outcome::Declined
+            | Outcome::NeedsUser
+            | Outcome::NothingSelected => None,
+        };
+        state.diverge(recorded, happened);
+    }
+    Ok(Replayed { calls: state.at, divergence: state.divergence.clone() })
+}

@@ -1,0 +1,102 @@
+//! The languages there are templates for, and how each is built.
+
+pub(crate) mod c;
+pub(crate) mod javascript;
+pub(crate) mod python;
+pub(crate) mod rust;
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+use std::str::FromStr;
+
+use crate::project::error::AuthoringError;
+use crate::project::files::{self, File};
+
+/// A language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// Rust, built by Cargo.
+    Rust,
+    /// Python, built by `componentize-py`.
+    Python,
+    /// JavaScript, built by `componentize-js`.
+    JavaScript,
+    /// TypeScript, compiled by `tsc` and built by `componentize-js`.
+    TypeScript,
+    /// C, built by Clang.
+    C,
+}
+
+impl Language {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Rust, Self::Python, Self::JavaScript, Self::TypeScript, Self::C];
+
+    /// Its name, as in a manifest.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rust => "rust",
+            Self::Python => "python",
+            Self::JavaScript => "javascript",
+            Self::TypeScript => "typescript",
+            Self::C => "c",
+        }
+    }
+
+    /// What is between a plugin and the contract, where that is a package of the project.
+    pub(crate) const fn package(self) -> &'static [File] {
+        match self {
+            Self::Python => files::PYTHON_PACKAGE,
+            Self::JavaScript | Self::TypeScript => files::JAVASCRIPT_PACKAGE,
+            Self::Rust | Self::C => &[],
+        }
+    }
+
+    /// The files of a new project.
+    pub(crate) fn template(self) -> Vec<&'static File> {
+        let mut files: Vec<_> = self.own_template().iter().collect();
+        if self == Self::TypeScript {
+            // Tests and fixture are those of the other one.
+            let shared =
+                |file: &&File| file.path.starts_with("tests/") || file.path.starts_with("fixture/");
+            files.extend(files::JAVASCRIPT.iter().filter(shared));
+        }
+        files
+    }
+
+    const fn own_template(self) -> &'static [File] {
+        match self {
+            Self::Rust => files::RUST,
+            Self::Python => files::PYTHON,
+            Self::JavaScript => files::JAVASCRIPT,
+            Self::TypeScript => files::TYPESCRIPT,
+            Self::C => files::C,
+        }
+    }
+}
+
+impl fmt::Display for Language {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Language {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|language| language.name() == text);
+        found.ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            format!("there is no template for `{text}`; there are {names}")
+        })
+    }
+}
+
+/// Reads what a tool has made, and removes it.
+fn take(path: &Path) -> Result<Vec<u8>, AuthoringError> {
+    let bytes = fs::read(path).map_err(AuthoringError::file("read", path))?;
+    fs::remove_file(path).map_err(AuthoringError::file("remove", path))?;
+    Ok(bytes)
+}

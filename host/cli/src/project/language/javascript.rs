@@ -1,0 +1,55 @@
+//! `componentize-js` puts an engine and the project's modules into a component.
+
+use std::fs;
+use std::path::Path;
+
+use crate::project::Project;
+use crate::project::error::AuthoringError;
+use crate::project::language::take;
+use crate::project::tool::Tool;
+
+const NODE: &str = "sudo apt install nodejs npm";
+const INSTALL: &str = "npm install";
+/// Makes types of the contract.
+const JCO: &str = "@bytecodealliance/jco";
+/// Calls componentize-js, whose program is not part of its package.
+const SCRIPT: &str = include_str!("componentize.mjs");
+
+/// The packages that npm has installed.
+pub(crate) fn tools(project: &Project) -> Vec<u8> {
+    fs::read(project.root().join("node_modules/.package-lock.json")).unwrap_or_default()
+}
+
+/// Requires a package of the project.
+fn require(project: &Project, package: &str) -> Result<(), AuthoringError> {
+    match project.root().join("node_modules").join(package).is_dir() {
+        true => Ok(()),
+        false => Err(Tool::new(package, project.root(), INSTALL).missing()),
+    }
+}
+
+/// Checks and compiles the sources, with the types of the project's contract, to modules that are built
+/// as those in JavaScript are.
+pub(crate) fn build_typescript(project: &Project, entry: &Path) -> Result<Vec<u8>, AuthoringError> {
+    let root = project.root();
+    require(project, JCO)?;
+    require(project, "typescript")?;
+    let mut types = Tool::new("node", root, NODE);
+    types.arg(format!("node_modules/{JCO}/src/jco.js"));
+    types.args(["guest-types", "wit", "--world-name", "plugin", "--out-dir", "types", "--quiet"]);
+    types.run()?;
+    let mut compile = Tool::new("node", root, NODE);
+    compile.args(["node_modules/typescript/bin/tsc", "--outDir", "build/js"]).run()?;
+    build(project, &Path::new("build/js").join(entry).with_extension("js"))
+}
+
+pub(crate) fn build(project: &Project, entry: &Path) -> Result<Vec<u8>, AuthoringError> {
+    let root = project.root();
+    require(project, "@bytecodealliance/componentize-js")?;
+    let made = project.build_folder().join("plugin.made.wasm");
+    let mut node = Tool::new("node", root, NODE);
+    // It finds what is installed in the folder that it starts in. Its WASI warns of being new.
+    node.args(["--no-warnings", "--input-type=module", "--eval", SCRIPT, "--"]);
+    node.arg(entry).args(["wit", "plugin"]).arg(&made).run()?;
+    take(&made)
+}

@@ -1,0 +1,63 @@
+//! Cargo builds a component itself.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::project::Project;
+use crate::project::error::AuthoringError;
+use crate::project::tool::Tool;
+
+const TARGET: &str = "wasm32-wasip2";
+
+/// What of Cargo's messages is looked at.
+#[derive(Deserialize)]
+struct Message {
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    filenames: Vec<PathBuf>,
+}
+
+/// Where Cargo keeps the sources of dependencies.
+fn cargo_home() -> Option<PathBuf> {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    home.or_else(|| Some(std::env::home_dir()?.join(".cargo")))
+}
+
+pub(crate) fn build(project: &Project) -> Result<Vec<u8>, AuthoringError> {
+    let root = project.root();
+    const CARGO: &str = "curl https://sh.rustup.rs -sSf | sh";
+    let add_target = format!("rustup target add {TARGET}");
+    let mut sysroot = Tool::new("rustc", root, CARGO);
+    let sysroot = sysroot.args(["--print", "sysroot"]).output()?;
+    let sysroot = PathBuf::from(String::from_utf8_lossy(&sysroot).trim());
+    if !sysroot.join("lib/rustlib").join(TARGET).exists() {
+        return Err(Tool::new(format!("Rust for {TARGET}"), root, &add_target).missing());
+    }
+    let mut cargo = Tool::new("cargo", root, CARGO);
+    cargo.args(["build", "--release", "--target", TARGET]);
+    // Messages of panics and debug information name files: where they are on this machine does not
+    // belong there, and would make the same sources another plugin elsewhere.
+    let registry = cargo_home().map(|home| (home.join("registry/src"), "/cargo"));
+    let places = [(root.to_owned(), "."), (sysroot.join("lib/rustlib/src/rust"), "/rust")];
+    for (from, to) in places.into_iter().chain(registry) {
+        let flag = format!("--remap-path-prefix={}={to}", from.display());
+        let flags = toml::Value::from(vec![flag]);
+        cargo.arg("--config").arg(format!("target.{TARGET}.rustflags={flags}"));
+    }
+    let messages = cargo.arg("--message-format=json-render-diagnostics").output()?;
+    let lines = messages.split(|byte| *byte == b'\n');
+    let artifacts = lines
+        .filter_map(|line| serde_json::from_slice::<Message>(line).ok())
+        .filter(|message| message.reason == "compiler-artifact")
+        .flat_map(|message| message.filenames);
+    let mut components = artifacts.filter(|path| path.extension().is_some_and(|end| end == "wasm"));
+    // The project's own comes after what it depends on.
+    let path = components.next_back().ok_or_else(|| AuthoringError::Component {
+        what: "find the plugin among what Cargo built",
+        message: "the crate needs a library of the type `cdylib`".to_owned(),
+    })?;
+    fs::read(&path).map_err(AuthoringError::file("read", &path))
+}
