@@ -1,5 +1,5 @@
-//! Plugins that died and are not to be started again: a note in the plugin's part of the state
-//! directory, out of its own reach.
+//! The quarantine of crashed plugins: a note in the plugin's folder of the state directory, which
+//! the plugin cannot access.
 
 use syncmgr_host::StartError;
 use syncmgr_install::PrivateFolder;
@@ -11,7 +11,7 @@ pub(crate) struct Quarantine<'a> {
 }
 
 impl<'a> Quarantine<'a> {
-    /// Of the plugin that has this part of the state directory.
+    /// `home`: the plugin's folder in the state directory.
     pub(crate) fn new(home: &'a PrivateFolder) -> Self {
         Self { home }
     }
@@ -29,8 +29,8 @@ impl<'a> Quarantine<'a> {
         }
     }
 
-    pub(crate) fn set(&self, death: &str) -> anyhow::Result<()> {
-        Ok(self.home.replace(NOTE, death.as_bytes())?)
+    pub(crate) fn set(&self, crash: &str) -> anyhow::Result<()> {
+        Ok(self.home.replace(NOTE, crash.as_bytes())?)
     }
 
     pub(crate) fn release(&self) -> anyhow::Result<()> {
