@@ -1,5 +1,4 @@
-//! Makes the built-in plugins, the templates of projects, the SDK and the pages about errors parts of
-//! the program.
+//! Embeds the built-in plugins, the templates of projects, the SDK and the pages about errors.
 
 #![allow(clippy::print_stdout, reason = "cargo reads what a build script prints")]
 

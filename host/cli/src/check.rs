@@ -1,8 +1,8 @@
 //! Conformance checks for plugins in any language, recordings and replays.
 //!
 //! [`test()`] runs a plugin through named checks, each in its own session on a copy of a
-//! [`Fixture`], and returns a [`Verdict`] for each. A [`Recording`] holds the calls between a plugin
-//! and its sync manager in one run; [`replay`] runs a plugin against one and finds the first
+//! [`Fixture`], and returns a [`Verdict`] for each. A [`Recording`] holds the calls between a
+//! plugin and its sync manager in one run; [`replay`] runs a plugin against one and finds the first
 //! difference.
 
 mod checks;
@@ -14,16 +14,16 @@ mod property;
 mod recording;
 mod replay;
 mod run;
-mod stage;
+mod temp_fixture;
 mod verdict;
 
 pub use checks::{CHECKS, CheckInfo, test};
 pub use drive::{Drive, Driven, drive};
-pub use error::KitError;
+pub use error::CheckError;
 pub use event::Event;
 pub use fixture::Fixture;
 pub use property::PropertyData;
-pub use recording::{RecordedFile, Recorder, Recording, RecordingHead};
+pub use recording::{RecordedFile, Recording, RecordingHead, RecordingSink};
 pub use replay::{Divergence, Replayed, replay};
-pub use stage::Stage;
+pub use temp_fixture::TempFixture;
 pub use verdict::{CheckOutcome, TestReport, Verdict};

@@ -1,39 +1,40 @@
-//! This program as the compiler of its own host: compiling a stranger's component takes place in a
-//! process that can be ended.
+//! This program as the compiler of its own host: untrusted components are compiled in a separate
+//! process, which can be terminated.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use syncmgr_host::{CompilerProgram, HostOptions};
 
-use crate::second_line::{Places, confine};
+use crate::confine::{Directories, confine};
 
-/// The only argument of such a process. It is no subcommand: nobody else starts one.
+/// The only argument of the compiler process. It is not a subcommand, since only the host starts
+/// it.
 const ARGUMENT: &str = "compile-for-host";
 
-/// Whether this process was started to compile.
+/// Returns whether this is a compiler process.
 pub(crate) fn is_meant() -> bool {
     let mut arguments = std::env::args_os().skip(1);
     arguments.next().is_some_and(|first| first == ARGUMENT) && arguments.next().is_none()
 }
 
-/// Compiles for the host that has started this process, with no files at all.
+/// Compiles for the host that started this process, without access to files.
 pub(crate) fn serve() -> ExitCode {
-    confine(&Places::new());
+    confine(&Directories::new());
     syncmgr_host::compile_for_host()
 }
 
-/// Has a host compile in a separate process.
+/// Makes a host compile in a separate process.
 pub(crate) fn in_own_process(options: HostOptions) -> HostOptions {
     match program() {
         Ok(program) => options.compiler(CompilerProgram::new(program, [ARGUMENT])),
-        // Without its own path, the program compiles as the library does.
+        // Without the path of the program, the host compiles in this process.
         Err(_) => options,
     }
 }
 
 fn program() -> std::io::Result<PathBuf> {
-    // The same program even where its file was replaced since it was started.
+    // This is the running program even if its file was replaced.
     let running = Path::new("/proc/self/exe");
     match cfg!(target_os = "linux") && running.exists() {
         true => Ok(running.to_owned()),

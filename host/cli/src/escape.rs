@@ -2,8 +2,8 @@ use std::borrow::Cow;
 
 use syncmgr_host::text::{Part, parts};
 
-/// Makes a text of a plugin, or a file name, safe to print on a terminal: characters that could
-/// move the cursor, change colors, reorder or hide text are written as escapes.
+/// Escapes characters of a plugin's text or a file name that could move the cursor, change colors,
+/// or reorder or hide text on a terminal.
 pub(crate) fn escape(text: &str) -> Cow<'_, str> {
     let mut found = parts(text);
     match found.next() {
@@ -21,8 +21,8 @@ pub(crate) fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Quotes a word of a command line, so that a shell takes it as one word and carries nothing out.
-/// Everything that is printed to be pasted goes through here.
+/// Quotes a word of a command line, so that a shell takes it as one word without expansions. Every
+/// command that is printed for pasting uses this function.
 pub(crate) fn quote(word: &str) -> Cow<'_, str> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.,:=/+@%".contains(&byte);
     let first = word.as_bytes().first();
@@ -32,13 +32,13 @@ pub(crate) fn quote(word: &str) -> Cow<'_, str> {
     }
     let escaped = escape(word);
     Cow::Owned(match cfg!(windows) {
-        // A path has no `"` there.
+        // Paths on Windows contain no `"`.
         true => format!("\"{escaped}\""),
         false => format!("'{}'", escaped.replace('\'', r"'\''")),
     })
 }
 
-/// The same of a text of several lines, whose other lines cannot be taken for one of the program's.
+/// Escapes a text of several lines, and marks all lines but the first as part of it.
 pub(crate) fn escape_lines(text: &str) -> String {
     const MOST_LINES: usize = 20;
     let lines = text.trim_end().lines();
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn attacks_become_visible_and_text_stays() {
+    fn harmful_characters_are_escaped_and_text_is_not() {
         for (text, expected) in [
             ("plain – ünïcode 🦀 \u{5d0}", "plain – ünïcode 🦀 \u{5d0}"),
             ("red\u{1b}[31m", "red\\u{1b}[31m"),
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_a_text_brings_along_is_marked_as_its_own() {
+    fn further_lines_of_a_text_are_marked() {
         for (text, expected) in [
             ("one", "one"),
             ("one\n", "one"),
@@ -104,7 +104,7 @@ mod tests {
             assert_eq!(String::from_utf8_lossy(&output.stdout), word, "{script}");
         }
         assert_eq!(quote("left=PATH:ro"), "left=PATH:ro");
-        // What a terminal must not show is no part of a command that works.
+        // A command with harmful characters does not work.
         assert_eq!(quote("a\u{1b}"), "'a\\u{1b}'");
     }
 }

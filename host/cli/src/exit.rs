@@ -4,14 +4,14 @@ use std::process::ExitCode;
 use syncmgr_host::{
     ErrorCode, GrantError, ItemReport, LoadError, Outcome, Report, SessionError, StartError, Status,
 };
-use syncmgr_install::StoreError;
+use syncmgr_install::InstallError;
 
-use crate::check::KitError;
+use crate::check::CheckError;
 use crate::escape::escape_lines;
-use crate::output::OutputError;
-use crate::project::AuthoringError;
+use crate::output::{OutputError, error_word};
+use crate::project::ProjectError;
 
-/// What the exit status means. The discriminants are the documented numbers.
+/// The exit status. The discriminants are the documented numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {
@@ -19,19 +19,19 @@ pub(crate) enum Exit {
     InSync = 0,
     /// Done, but conflicts or skipped entries remain.
     Remaining = 1,
-    /// Wrong usage, or not a valid plugin.
+    /// Invalid usage, or not a valid plugin.
     Usage = 2,
     /// Some items failed.
     Failed = 3,
-    /// Stopped for safety; nothing was changed.
+    /// Stopped for safety without any change.
     SafetyStop = 4,
     /// Cancelled.
     Cancelled = 5,
     /// Another run holds the item.
     Held = 6,
-    /// The plugin died, or the host failed.
-    Died = 7,
-    /// The reader of the output has gone away, as for a program that SIGPIPE ends.
+    /// The plugin crashed, or the host failed.
+    Crashed = 7,
+    /// The reader closed the output, as for a program terminated by SIGPIPE.
     ClosedPipe = 141,
 }
 
@@ -42,7 +42,7 @@ impl From<Exit> for ExitCode {
 }
 
 impl Exit {
-    /// The one with this number.
+    /// Returns the status with this number.
     #[cfg(windows)]
     pub(crate) fn of_number(number: u32) -> Option<Self> {
         let all = [
@@ -53,13 +53,13 @@ impl Exit {
             Self::SafetyStop,
             Self::Cancelled,
             Self::Held,
-            Self::Died,
+            Self::Crashed,
             Self::ClosedPipe,
         ];
         all.into_iter().find(|exit| *exit as u32 == number)
     }
 
-    /// Of a command: what went wrong, if anything did, is on standard error then.
+    /// Returns the status of a command, and prints its error.
     pub(crate) fn settle(result: anyhow::Result<Self>) -> Self {
         result.unwrap_or_else(|error| {
             print_error(&error);
@@ -67,7 +67,7 @@ impl Exit {
         })
     }
 
-    /// Of a command that could not do its work.
+    /// Returns the status for an error.
     pub(crate) fn of_error(error: &anyhow::Error) -> Self {
         if OutputError::is_closed_pipe(error) {
             return Self::ClosedPipe;
@@ -79,24 +79,24 @@ impl Exit {
             return Self::of_session_error(error);
         }
         if let Some(StartError::Quarantined { .. }) = error.downcast_ref() {
-            return Self::Died;
+            return Self::Crashed;
         }
-        if let Some(error) = error.downcast_ref::<StoreError>() {
-            return if error.is_usage() { Self::Usage } else { Self::Died };
+        if let Some(error) = error.downcast_ref::<InstallError>() {
+            return if error.is_usage() { Self::Usage } else { Self::Crashed };
         }
-        if error.is::<AuthoringError>() {
+        if error.is::<ProjectError>() {
             return Self::Usage;
         }
-        if let Some(error) = error.downcast_ref::<KitError>() {
+        if let Some(error) = error.downcast_ref::<CheckError>() {
             return match error {
-                KitError::UnknownCheck { .. }
-                | KitError::Recording { .. }
-                | KitError::RecordingFull { .. }
-                | KitError::Grant(_)
-                | KitError::Start(StartError::Grant(_)) => Self::Usage,
-                KitError::Start(StartError::Session(error)) => Self::of_session_error(error),
-                KitError::File { .. } | KitError::Start(StartError::Quarantined { .. }) => {
-                    Self::Died
+                CheckError::UnknownCheck { .. }
+                | CheckError::Recording { .. }
+                | CheckError::RecordingFull { .. }
+                | CheckError::Grant(_)
+                | CheckError::Start(StartError::Grant(_)) => Self::Usage,
+                CheckError::Start(StartError::Session(error)) => Self::of_session_error(error),
+                CheckError::File { .. } | CheckError::Start(StartError::Quarantined { .. }) => {
+                    Self::Crashed
                 }
             };
         }
@@ -105,11 +105,11 @@ impl Exit {
         }
         match error.downcast_ref::<UsageError>() {
             Some(_) => Self::Usage,
-            None => Self::Died,
+            None => Self::Crashed,
         }
     }
 
-    /// Of a run.
+    /// Returns the status of a run.
     pub(crate) fn of_report(report: &Report) -> Self {
         match &report.outcome {
             Outcome::Declined | Outcome::NothingSelected => Self::InSync,
@@ -119,7 +119,7 @@ impl Exit {
         }
     }
 
-    /// Of several runs: the one that most wants a look.
+    /// Returns the most severe status of several runs.
     pub(crate) fn of_all(exits: &[Self]) -> Self {
         let rank = |exit: &Self| match exit {
             Self::InSync => 0,
@@ -128,8 +128,8 @@ impl Exit {
             Self::SafetyStop => 3,
             Self::Failed => 4,
             Self::Usage => 5,
-            Self::Died => 6,
-            // The user knows, and wants to hear nothing else.
+            Self::Crashed => 6,
+            // The user caused these two.
             Self::Cancelled => 7,
             Self::ClosedPipe => 8,
         };
@@ -152,7 +152,7 @@ impl Exit {
             | SessionError::Exit { .. }
             | SessionError::OutOfOrder { .. }
             | SessionError::Dead { .. }
-            | SessionError::Host { .. } => Self::Died,
+            | SessionError::Host { .. } => Self::Crashed,
         }
     }
 
@@ -180,8 +180,8 @@ impl Exit {
         }
     }
 
-    /// The user's cancelling of everything outranks failures, and failures outrank the rest.
-    /// Items that all failed in one way have the status of that way.
+    /// Cancellation outranks failures, and failures outrank the rest. If all items failed in the
+    /// same way, returns its status.
     fn of_items(items: &[ItemReport], log_entries: u64) -> Self {
         let with = |status: Status| items.iter().filter(move |item| item.status == status);
         if with(Status::Stopped).next().is_some() {
@@ -200,7 +200,7 @@ impl Exit {
     }
 }
 
-/// Something that the user can mend on the command line or in a job file.
+/// An error of the command line or of a job file.
 #[derive(Debug)]
 pub(crate) struct UsageError(pub(crate) String);
 
@@ -212,32 +212,27 @@ impl std::fmt::Display for UsageError {
 
 impl std::error::Error for UsageError {}
 
-/// The code under which `syncmgr explain` tells about an error, if it has one.
+/// Returns the code of an error for `syncmgr explain`, if it has one.
 fn code_of(error: &anyhow::Error) -> Option<&'static str> {
     let codes = [
         error.downcast_ref().map(SessionError::code),
         error.downcast_ref().map(LoadError::code),
-        error.downcast_ref().map(StoreError::code),
-        error.downcast_ref().map(AuthoringError::code),
-        error.downcast_ref().map(KitError::code),
+        error.downcast_ref().map(InstallError::code),
+        error.downcast_ref().map(ProjectError::code),
+        error.downcast_ref().map(CheckError::code),
         error.downcast_ref().map(StartError::code),
     ];
     codes.into_iter().flatten().next()
 }
 
-/// What an error is introduced by: with its code, if it has one.
-pub(crate) fn error_word(code: Option<&str>) -> String {
-    code.map_or_else(|| "error".to_owned(), |code| format!("error[{code}]"))
-}
-
-/// An error and its causes as people see them, a line or more each.
+/// Returns the text of an error and its causes, each with one or more lines.
 pub fn error_text(error: &anyhow::Error) -> String {
     let word = error_word(code_of(error));
     let mut text = format!("{word}: {}\n", escape_lines(&error.to_string()));
     let mut said = error.to_string();
     for cause in error.chain().skip(1) {
         let cause = cause.to_string();
-        // A message may quote its cause.
+        // A message may contain its cause.
         if !said.contains(&cause) {
             text.push_str(&format!("  caused by: {}\n", escape_lines(&cause)));
         }
@@ -246,12 +241,12 @@ pub fn error_text(error: &anyhow::Error) -> String {
     text
 }
 
-/// Writes an error and its causes to standard error, unless the user has closed the output.
+/// Prints an error and its causes to standard error, unless the reader closed the output.
 pub(crate) fn print_error(error: &anyhow::Error) {
     if OutputError::is_closed_pipe(error) {
         return;
     }
-    // Nothing is left to report a failure to.
+    // There is no other output for an error.
     let _ = std::io::stderr().write_all(error_text(error).as_bytes());
 }
 
@@ -275,13 +270,13 @@ mod tests {
     }
 
     #[test]
-    fn of_several_runs_the_worst_one_decides() {
+    fn the_most_severe_run_decides() {
         for (exits, expected) in [
             (vec![], Exit::InSync),
             (vec![Exit::InSync, Exit::Remaining, Exit::InSync], Exit::Remaining),
             (vec![Exit::Failed, Exit::Held], Exit::Failed),
-            (vec![Exit::Died, Exit::Usage], Exit::Died),
-            (vec![Exit::Cancelled, Exit::Died], Exit::Cancelled),
+            (vec![Exit::Crashed, Exit::Usage], Exit::Crashed),
+            (vec![Exit::Cancelled, Exit::Crashed], Exit::Cancelled),
             (vec![Exit::ClosedPipe, Exit::Cancelled], Exit::ClosedPipe),
         ] {
             assert_eq!(Exit::of_all(&exits), expected, "{exits:?}");

@@ -1,4 +1,4 @@
-//! The ways in for `tests/fuzz`. No API.
+//! Entry points for `tests/fuzz`. This is not an API.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use syncmgr_host::{Capability, Grant, Limits, LoadLimits};
 
 use crate::job;
 
-/// What a job file says.
+/// A parsed job file.
 #[derive(Debug)]
 pub struct Job {
     /// The name of the plugin.
@@ -17,38 +17,47 @@ pub struct Job {
     pub settings: Vec<(String, String)>,
     /// The names of the secrets.
     pub secrets: Vec<String>,
-    /// What else is allowed.
+    /// The capabilities.
     pub allow: Vec<Capability>,
-    /// The limits of loading and of running.
+    /// The limits on loading and running.
     pub limits: (LoadLimits, Limits),
 }
 
-/// Reads a job file that lies in the directory `base`; `Err`: the whole message.
+/// Parses a job file in the directory `base`.
+///
+/// # Errors
+/// The message.
 pub fn job(text: &str, base: &Path) -> Result<Job, String> {
     let none = syncmgr_install::Registrations::new(base);
-    let (plugin, granted) = job::parse(text, base, &none).map_err(|error| format!("{error:#}"))?;
-    let limits = granted.limits();
+    let (plugin, grants) = job::parse(text, base, &none).map_err(|error| format!("{error:#}"))?;
+    let limits = grants.limits();
     Ok(Job {
         plugin: plugin.name(),
-        grants: granted.directories,
-        settings: granted.settings,
-        secrets: granted.secrets.into_iter().map(|(name, _)| name).collect(),
-        allow: granted.allow,
+        grants: grants.directories,
+        settings: grants.settings,
+        secrets: grants.secrets.into_iter().map(|(name, _)| name).collect(),
+        allow: grants.allow,
         limits: (limits.load, limits.session),
     })
 }
 
-/// What of a text reaches a terminal.
+/// Escapes a text for a terminal.
 pub fn escaped(text: &str) -> String {
     crate::escape::escape(text).into_owned()
 }
 
-/// Reads a project's manifest; `Err`: the whole message.
+/// Parses a project's manifest.
+///
+/// # Errors
+/// The message.
 pub fn manifest(text: &str) -> Result<crate::project::Manifest, String> {
     crate::project::Manifest::parse(text)
 }
 
-/// Reads a recording; `Err`: the line, and the message.
+/// Parses a recording.
+///
+/// # Errors
+/// The number of the line and the message.
 pub fn recording(text: &str) -> Result<crate::check::Recording, (usize, String)> {
     crate::check::Recording::parse(text)
 }

@@ -6,23 +6,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::Context;
 use syncmgr_host::CancelHandle;
 
-/// The first one cancels everything, the second one terminates the plugin, and the third one the
-/// program. A run ends without its plugin where that sits in a system call.
+/// The first interrupt cancels the run, the second one terminates the plugin, and the third one the
+/// program. A plugin that is blocked in a system call is abandoned.
 pub(crate) struct Interrupts(Arc<State>);
 
 #[derive(Default)]
 struct State {
     count: AtomicUsize,
-    /// Of the run that is going on; `None`: none is.
+    /// The handle of the current run.
     current: Mutex<Option<CancelHandle>>,
 }
 
-/// What is left to the listener.
+/// The action of the listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
-    /// The run ends.
+    /// Wait for the run to end.
     Wait,
-    /// There is nothing to wait for.
+    /// Terminate the program.
     Terminate,
 }
 
@@ -49,19 +49,19 @@ impl State {
 }
 
 impl Interrupts {
-    /// Listens from now on. Once in a process.
+    /// Starts to listen. May be called once per process.
     pub(crate) fn listen() -> anyhow::Result<Self> {
         let state = Arc::new(State::default());
         listen(Arc::clone(&state)).context("cannot listen for Ctrl-C")?;
         Ok(Self(state))
     }
 
-    /// Whether there was one.
+    /// Returns whether there was an interrupt.
     pub(crate) fn came(&self) -> bool {
         self.0.count.load(Ordering::SeqCst) > 0
     }
 
-    /// A handle for the next run, which takes the place of the last one's.
+    /// Returns a handle for the next run, which replaces that of the previous run.
     pub(crate) fn cancel_handle(&self) -> CancelHandle {
         let handle = CancelHandle::new();
         *self.0.current() = Some(handle.clone());
@@ -86,7 +86,7 @@ fn listen(state: Arc<State>) -> std::io::Result<()> {
         for signal in signals.forever() {
             match state.interrupt() {
                 Next::Wait => {}
-                // Where it fails, the next signal tries again.
+                // If it fails, the next signal tries again.
                 Next::Terminate => {
                     let _ = emulate_default_handler(signal);
                 }
@@ -96,7 +96,8 @@ fn listen(state: Arc<State>) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Whether the program was started with `nohup` or the like, and has to go on without a terminal.
+/// Returns whether the program was started with `nohup` or similar and must continue without a
+/// terminal.
 #[cfg(target_os = "linux")]
 fn hangups_are_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -105,8 +106,8 @@ fn hangups_are_ignored() -> bool {
     mask.is_some_and(|mask| mask & (1 << (signal_hook::consts::SIGHUP - 1)) != 0)
 }
 
-/// Whether the program was started with `nohup` or the like, which takes the terminal away from
-/// the output. No safe call reads it.
+/// Returns whether the program was started with `nohup` or similar, which redirects the output.
+/// There is no safe function for the signal's state.
 #[cfg(all(unix, not(target_os = "linux")))]
 fn hangups_are_ignored() -> bool {
     use std::io::IsTerminal as _;
@@ -117,17 +118,16 @@ fn hangups_are_ignored() -> bool {
 fn listen(state: Arc<State>) -> Result<(), ctrlc::Error> {
     ctrlc::set_handler(move || match state.interrupt() {
         Next::Wait => {}
-        #[expect(clippy::exit, reason = "the third Ctrl-C, and nothing is left to wait for")]
+        #[expect(clippy::exit, reason = "the third Ctrl-C terminates the program")]
         Next::Terminate => std::process::exit(i32::from(crate::exit::Exit::Cancelled as u8)),
     })
 }
 
-/// Makes a file that grows beyond `ulimit -f` an error of the write. By default the system
-/// terminates the program.
+/// Makes a write beyond `ulimit -f` fail, instead of terminating the program.
 pub(crate) fn survive_file_size_limit() {
     #[cfg(unix)]
     {
-        // A signal that cannot be caught does what it did before.
+        // If it fails, the signal keeps its default.
         let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
     }
 }
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn interrupts_escalate() {
         let idle = Interrupts(Arc::default());
-        assert_eq!(idle.0.interrupt(), Next::Wait, "what is being loaded is not run");
+        assert_eq!(idle.0.interrupt(), Next::Wait, "nothing is running yet");
         assert!(idle.came());
         assert_eq!(idle.0.interrupt(), Next::Terminate);
 

@@ -1,61 +1,60 @@
-//! What a plugin is given, from the command line, a job file or its registration.
+//! A plugin with its grants, from the command line, a job file or its registration.
 
-use std::collections::HashSet;
 use std::io::Write;
 use std::path::Path;
 
 use syncmgr_host::{Access, Host, Plugin, SessionOptions};
-use syncmgr_install::{Granted, PrivateFolder, Registrations, Secret};
+use syncmgr_install::{Grants, JobFile, PrivateFolder, Registrations};
 
-use crate::args::{Given, Grants};
+use crate::args::{GrantArgs, PluginArgs};
 use crate::compiler::in_own_process;
+use crate::confine::{Directories, disable_core_dumps};
 use crate::escape::escape;
 use crate::exit::UsageError;
+use crate::options::{grants, set_limits};
 use crate::plugin_source::{PluginSource, host, registrations};
-use crate::second_line::{Places, hide_memory};
 
-/// A plugin and what it is given.
+/// A plugin with its grants.
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) plugin: PluginSource,
-    pub(crate) granted: Granted,
-    /// The plugin's own part of the state directory.
+    pub(crate) grants: Grants,
+    /// The plugin's folder in the state directory.
     pub(crate) home: PrivateFolder,
     registrations: Registrations,
 }
 
 impl Job {
-    pub(crate) fn new(given: &Given) -> anyhow::Result<Self> {
-        let registrations = registrations(given.state_dir.as_deref())?;
-        let (plugin, mut granted) = match (&given.plugin, &given.job) {
+    pub(crate) fn new(args: &PluginArgs) -> anyhow::Result<Self> {
+        let registrations = registrations(args.state_dir.path.as_deref())?;
+        let (plugin, mut granted) = match (&args.plugin, &args.job) {
             (_, Some(file)) => {
                 let (plugin, mut job) = read(file, &registrations)?;
-                replace(&mut job.settings, granted(&given.grants)?.settings);
+                override_settings(&mut job.settings, grants(&args.grants)?.settings);
                 job.protect("the job file", file);
                 (plugin, job)
             }
-            (plugin, None) => from_args(plugin.as_deref(), &given.grants, &registrations)?,
+            (plugin, None) => from_args(plugin.as_deref(), &args.grants, &registrations)?,
         };
-        set_limits(&mut granted, &given.limits)?;
+        set_limits(&mut granted, &args.limits)?;
         Self::of(plugin, granted, registrations)
     }
 
-    /// An installed plugin, with what it was granted.
     pub(crate) fn of(
         plugin: PluginSource,
-        mut granted: Granted,
+        mut grants: Grants,
         registrations: Registrations,
     ) -> anyhow::Result<Self> {
         let home = registrations.create_home(&plugin.storage_name()?)?;
         if let PluginSource::File(file) = &plugin {
-            granted.protect("the plugin's file", file);
+            grants.protect("the plugin's file", file);
         }
-        Ok(Self { plugin, granted, home, registrations })
+        Ok(Self { plugin, grants, home, registrations })
     }
 
-    /// A host for it, and the plugin, compiled.
+    /// Loads the plugin, for an installed one what it was compiled to on installation.
     pub(crate) fn load(&self) -> anyhow::Result<Plugin> {
-        let limits = self.granted.limits().load;
+        let limits = self.grants.limits().load;
         if let PluginSource::Installed(registration) = &self.plugin {
             let host = Host::with_options(in_own_process(syncmgr_install::host_options(limits)))?;
             return Ok(self.registrations.load(&host, registration)?);
@@ -65,13 +64,7 @@ impl Job {
 
     /// The BLAKE3 digest of the component, in hexadecimal digits.
     pub(crate) fn component_digest(&self) -> anyhow::Result<String> {
-        Ok(match self.plugin.digest() {
-            Some(digest) => digest.to_owned(),
-            None => {
-                let component = self.plugin.bytes(&self.granted.limits().load)?;
-                blake3::hash(&component).to_hex().to_string()
-            }
-        })
+        Ok(self.plugin.digest(&self.grants.limits().load)?.into_owned())
     }
 
     /// The state directory.
@@ -79,17 +72,17 @@ impl Job {
         self.registrations.state_dir()
     }
 
-    /// Reports the capabilities that the plugin requests and does not have: it ends when it uses one.
+    /// Prints a note about each requested capability that is denied. Its use terminates the plugin.
     pub(crate) fn note_denied(&self, plugin: &Plugin) {
         if self.plugin.is_built_in() {
             return;
         }
         let requested = &plugin.description().requests.capabilities;
-        let denied = requested.iter().filter(|(one, _)| !self.granted.allow.contains(one));
+        let denied = requested.iter().filter(|(one, _)| !self.grants.allow.contains(one));
         for (capability, why) in denied {
             let (name, why) = (escape(plugin.name()), escape(why));
             let capability = capability.name();
-            // What cannot be written here is no reason not to run.
+            // The run does not depend on the note.
             let _ = writeln!(
                 std::io::stderr(),
                 "note: plugin `{name}` requests `{capability}` ({why}), which is not granted: the \
@@ -98,22 +91,22 @@ impl Job {
         }
     }
 
-    /// The directories that a run of the plugin needs.
-    pub(crate) fn places(&self, dry_run: bool) -> Places {
+    /// Returns the directories that a run of the plugin accesses.
+    pub(crate) fn directories(&self, dry_run: bool) -> Directories {
         let access = |access| if dry_run { Access::ReadOnly } else { access };
-        let granted = self.granted.directories.iter();
+        let granted = self.grants.directories.iter();
         let granted = granted.map(|grant| (grant.path().to_owned(), access(grant.access())));
         let storage = self.home.path().join("storage");
         granted.chain([(storage, access(Access::ReadWrite))]).collect()
     }
 
-    /// What a session of the plugin is given.
+    /// Returns the options for a session of the plugin.
     pub(crate) fn session_options(&self, plugin: &Plugin) -> anyhow::Result<SessionOptions> {
-        if !self.granted.secrets.is_empty() {
-            hide_memory();
+        if !self.grants.secrets.is_empty() {
+            disable_core_dumps();
         }
         let mut options =
-            self.registrations.session_options(plugin, &self.granted, self.home.path())?;
+            self.registrations.session_options(plugin, &self.grants, self.home.path())?;
         if self.plugin.is_built_in() {
             for (capability, _) in &plugin.description().requests.capabilities {
                 options = options.allow(*capability);
@@ -123,56 +116,29 @@ impl Job {
     }
 }
 
-/// The items to run, by name or id. A key of a job file becomes the name that the job gives it.
-pub(crate) fn selected(
-    items: &[String],
-    settings: &[(String, String)],
-) -> anyhow::Result<Vec<String>> {
-    let names: Vec<_> = settings.iter().filter(|(key, _)| key.ends_with(".name")).collect();
-    let mut selected = Vec::new();
-    for item in items {
-        let key = format!("{item}.name");
-        let given = names.iter().find(|(known, name)| *known == key && !name.is_empty());
-        let is_name = names.iter().any(|(_, name)| name == item);
-        let Some((_, name)) = given.filter(|_| !is_name) else {
-            selected.push(item.clone());
-            continue;
-        };
-        if names.iter().filter(|(_, other)| other == name).count() > 1 {
-            return Err(UsageError(format!(
-                "the item `{item}` is named `{name}`, and so is another one; give them different \
-                 names, or select by id (`syncmgr items` lists them)"
-            ))
-            .into());
-        }
-        selected.push(name.clone());
-    }
-    Ok(selected)
-}
-
-/// Gives settings in the place of what a job file says: each for all items, or for the one it names.
-fn replace(settings: &mut Vec<(String, String)>, given: Vec<(String, String)>) {
+/// Overrides settings of a job file: a name without an item overrides the setting of every item.
+fn override_settings(settings: &mut Vec<(String, String)>, overriding: Vec<(String, String)>) {
     settings.retain(|(key, _)| {
-        given.iter().all(|(name, _)| {
+        overriding.iter().all(|(name, _)| {
             let is_of_item = key.strip_suffix(name).is_some_and(|item| item.ends_with('.'));
             key != name && !is_of_item
         })
     });
-    settings.extend(given);
+    settings.extend(overriding);
 }
 
 fn from_args(
     plugin: Option<&str>,
-    grants: &Grants,
+    args: &GrantArgs,
     registrations: &Registrations,
-) -> anyhow::Result<(PluginSource, Granted)> {
+) -> anyhow::Result<(PluginSource, Grants)> {
     let plugin = PluginSource::find_or_build(plugin, registrations)?;
-    let given = granted(grants)?;
+    let given = grants(args)?;
     match &plugin {
-        // What stands on the command line takes the place of all that was granted.
+        // Any grant of the command line replaces all that were registered.
         PluginSource::Installed(registration) if given.is_empty() => {
-            let granted = registration.granted.clone();
-            Ok((plugin, granted))
+            let grants = registration.grants.clone();
+            Ok((plugin, grants))
         }
         PluginSource::Installed(_) | PluginSource::BuiltIn(..) | PluginSource::File(_) => {
             Ok((plugin, given))
@@ -180,82 +146,17 @@ fn from_args(
     }
 }
 
-/// What the options of the command line grant.
-pub(crate) fn granted(grants: &Grants) -> anyhow::Result<Granted> {
-    let mut granted = Granted::default();
-    let mut names = HashSet::new();
-    for dir in &grants.dirs {
-        let (name, path) = key_value(dir, "--dir NAME=PATH")?;
-        once(&mut names, "--dir", name)?;
-        granted.directories.push(syncmgr_install::grant(name, path, Path::new(""))?);
-    }
-    for setting in &grants.settings {
-        let (name, value) = key_value(setting, "--set KEY=VALUE")?;
-        once(&mut names, "--set", name)?;
-        granted.settings.push((name.to_owned(), value.to_owned()));
-    }
-    for secret in &grants.secrets {
-        const FORM: &str = "--secret KEY=env:VARIABLE|file:PATH";
-        let (name, place) = key_value(secret, FORM)?;
-        once(&mut names, "--secret", name)?;
-        let secret = match place.split_once(':') {
-            Some(("env", variable)) => Secret::Env(variable.to_owned()),
-            Some(("file", path)) => Secret::File(path.into()),
-            // What was given may be the secret itself, so it is not repeated.
-            Some(_) | None => {
-                let message = format!("the secret `{name}` is not of the form `{FORM}`");
-                return Err(UsageError(message).into());
-            }
-        };
-        granted.secrets.push((name.to_owned(), secret));
-    }
-    for name in &grants.allow {
-        granted.allow.push(name.parse()?);
-    }
-    Ok(granted)
-}
-
-pub(crate) fn set_limits(granted: &mut Granted, limits: &[String]) -> anyhow::Result<()> {
-    let mut names = HashSet::new();
-    for limit in limits {
-        let (name, value) = key_value(limit, "--limit NAME=VALUE")?;
-        once(&mut names, "--limit", name)?;
-        granted.set_limit(name, value)?;
-    }
-    Ok(())
-}
-
-/// Refuses an option that is given twice for one name: one of the two would be ignored.
-pub(crate) fn once<'a>(
-    seen: &mut HashSet<(&'static str, &'a str)>,
-    option: &'static str,
-    name: &'a str,
-) -> anyhow::Result<()> {
-    match seen.insert((option, name)) {
-        true => Ok(()),
-        false => {
-            Err(UsageError(format!("`{option} {name}=...` is given twice; give it once")).into())
-        }
-    }
-}
-
-pub(crate) fn key_value<'a>(text: &'a str, form: &str) -> anyhow::Result<(&'a str, &'a str)> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name, value)),
-        Some(_) | None => Err(UsageError(format!("`{text}` is not of the form `{form}`")).into()),
-    }
-}
-
-fn read(file: &Path, registrations: &Registrations) -> anyhow::Result<(PluginSource, Granted)> {
+fn read(file: &Path, registrations: &Registrations) -> anyhow::Result<(PluginSource, Grants)> {
     let (text, base) = read_text(file)?;
     parse(&text, base, registrations)
-        .map_err(|error| UsageError(format!("the job {}: {error:#}", file.display())).into())
+        .map_err(|error| UsageError(format!("job file {}: {error:#}", file.display())).into())
 }
 
-/// A job file's text, and the folder at which its relative paths start.
+/// Returns a job file's text, and the folder against which its relative paths are resolved.
 pub(crate) fn read_text(file: &Path) -> anyhow::Result<(String, &Path)> {
-    let text = syncmgr_install::read_grants_file(file)
-        .map_err(|error| UsageError(format!("cannot read the job {}: {error}", file.display())))?;
+    let text = JobFile::read(file).map_err(|error| {
+        UsageError(format!("cannot read the job file {}: {error}", file.display()))
+    })?;
     Ok((text, file.parent().unwrap_or(Path::new(""))))
 }
 
@@ -263,14 +164,15 @@ pub(crate) fn parse(
     text: &str,
     base: &Path,
     registrations: &Registrations,
-) -> anyhow::Result<(PluginSource, Granted)> {
-    let plugin = syncmgr_install::grants_file_plugin(text)?
-        .ok_or_else(|| UsageError("it names no `plugin`".to_owned()))?;
-    let plugin = match PluginSource::find(&plugin, registrations) {
+) -> anyhow::Result<(PluginSource, Grants)> {
+    let job = JobFile::parse(text)?;
+    let plugin =
+        job.plugin().ok_or_else(|| UsageError("the key `plugin` is missing".to_owned()))?;
+    let plugin = match PluginSource::find(plugin, registrations) {
         Ok(PluginSource::File(path)) => PluginSource::File(base.join(path)),
         other => other?,
     };
-    Ok((plugin, Granted::parse(text, base)?))
+    Ok((plugin, job.grants(base)?))
 }
 
 #[cfg(test)]
@@ -278,84 +180,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_setting_on_the_command_line_beats_those_of_the_job() {
+    fn a_setting_on_the_command_line_overrides_the_job_file() {
         let job = [("mode", "1"), ("docs.mode", "2"), ("photos.mode", "3"), ("docs.rawmode", "4")];
-        for (given, left) in [
+        for (overriding, left) in [
             (&["mode"][..], &["docs.rawmode", "mode"][..]),
             (&["docs.mode"], &["mode", "photos.mode", "docs.rawmode", "docs.mode"]),
-            // Those given leave each other alone, in any order.
+            // Settings of the command line do not override each other, in any order.
             (&["docs.mode", "mode"], &["docs.rawmode", "docs.mode", "mode"]),
             (&["mode", "docs.mode"], &["docs.rawmode", "mode", "docs.mode"]),
             (&[], &["mode", "docs.mode", "photos.mode", "docs.rawmode"]),
         ] {
             let owned = |name: &str, value: &str| (name.to_owned(), value.to_owned());
             let mut settings = job.map(|(name, value)| owned(name, value)).to_vec();
-            replace(&mut settings, given.iter().map(|name| owned(name, "new")).collect());
+            override_settings(
+                &mut settings,
+                overriding.iter().map(|name| owned(name, "new")).collect(),
+            );
             let names: Vec<_> = settings.iter().map(|(name, _)| name.as_str()).collect();
             assert_eq!(names, left);
-            let new = |name: &str| given.contains(&name);
+            let new = |name: &str| overriding.contains(&name);
             assert!(settings.iter().all(|(name, value)| (value == "new") == new(name)));
         }
     }
 
     #[test]
-    fn an_item_is_selected_by_its_key() {
-        let settings = [
-            ("docs.name", "Documents"),
-            ("photos.mode", "mirror"),
-            ("x.name", "Twice"),
-            ("y.name", "Twice"),
-            ("z.name", "other"),
-            ("other.name", "last"),
-            ("empty.name", ""),
-        ];
-        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        for (item, expected) in [
-            ("docs", Some("Documents")),
-            ("Documents", Some("Documents")),
-            ("photos", Some("photos")),
-            ("x", None),
-            ("Twice", Some("Twice")),
-            ("other", Some("other")),
-            ("empty", Some("empty")),
-            ("nowhere", Some("nowhere")),
-        ] {
-            let found = selected(&[item.to_owned()], &settings).ok();
-            assert_eq!(found, expected.map(|name| vec![name.to_owned()]), "{item}");
-        }
-    }
-
-    #[test]
-    fn an_option_is_given_once_for_each_name() {
-        let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
-        for (dirs, settings, secrets, good) in [
-            (&["a=/x", "b=/x"][..], &["a=1", "b=1"][..], &["c=env:C"][..], true),
-            (&["a=/x", "a=/y"], &[], &[], false),
-            (&[], &["mode=a", "mode=a"], &[], false),
-            (&[], &["mode=a", "docs.mode=b"], &[], true),
-            (&[], &[], &["t=env:A", "t=env:B"], false),
-        ] {
-            let grants = Grants {
-                dirs: texts(dirs),
-                settings: texts(settings),
-                secrets: texts(secrets),
-                allow: Vec::new(),
-            };
-            let given = granted(&grants);
-            assert_eq!(given.is_ok(), good, "{dirs:?} {settings:?} {secrets:?}: {given:?}");
-        }
-        let twice = ["items=1".to_owned(), "items=2".to_owned()];
-        assert!(set_limits(&mut Granted::default(), &twice).is_err());
-    }
-
-    #[test]
-    fn a_wrong_job_file_says_what_is_wrong() {
+    fn an_invalid_job_file_is_an_error_with_the_reason() {
         let none = Registrations::new(Path::new("/nowhere"));
         for (job, words) in [
             ("", "plugin"),
             ("plugin = \"folder\"\nitem = 1", "unknown field `item`"),
-            ("plugin = \"folder\"\nallow = [\"all\"]", "cannot be allowed"),
-            ("plugin = \"nothing\"", "nor a registered one"),
+            ("plugin = \"folder\"\nallow = [\"all\"]", "`all`"),
+            ("plugin = \"nothing\"", "no plugin `nothing`"),
         ] {
             let error = format!("{:#}", parse(job, Path::new(""), &none).err().unwrap());
             assert!(error.contains(words), "{job:?}: {error}");

@@ -1,4 +1,4 @@
-//! The program `syncmgr`, apart from its `main`, so that tests and fuzzing reach it. No API.
+//! The program `syncmgr` without its `main`, for tests and fuzzing. This is not an API.
 
 #![doc(hidden)]
 
@@ -6,6 +6,7 @@ mod args;
 pub mod check;
 mod command;
 mod compiler;
+mod confine;
 mod escape;
 mod exit;
 #[cfg(fuzzing)]
@@ -14,12 +15,11 @@ mod interrupt;
 mod job;
 #[cfg(windows)]
 mod native;
+mod options;
 mod output;
 mod plugin_source;
 pub mod project;
 mod quarantine;
-mod second_line;
-mod sink;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -31,7 +31,7 @@ use crate::exit::Exit;
 pub use crate::exit::error_text;
 use crate::output::OutputError;
 
-/// The whole program.
+/// Runs the program.
 pub fn main() -> ExitCode {
     if compiler::is_meant() {
         return compiler::serve();
@@ -44,7 +44,7 @@ pub fn main() -> ExitCode {
     .into()
 }
 
-/// Prints what is wrong with the arguments; or help or the version, which are errors, too.
+/// Prints an error of the arguments, the help or the version, all of which clap returns as errors.
 fn usage(error: &clap::Error) -> anyhow::Result<Exit> {
     let printed = error.print().and_then(|()| std::io::stdout().flush());
     if !error.use_stderr() {
@@ -52,20 +52,20 @@ fn usage(error: &clap::Error) -> anyhow::Result<Exit> {
         return Ok(Exit::InSync);
     }
     if let Some(hint) = args::hint(error) {
-        // As above: nothing is left to report a failure to.
+        // There is no other output for an error.
         let _ = writeln!(std::io::stderr(), "\n{hint}");
     }
     Ok(Exit::Usage)
 }
 
-/// Whether the program takes these arguments, the first of which is its name. Nothing is carried out.
+/// Checks arguments, the first of which is the name of the program.
 ///
 /// # Errors
-/// What is wrong with them.
+/// The message of clap.
 pub fn check_arguments(arguments: &[&str]) -> Result<(), String> {
     match Args::try_parse_from(arguments) {
         Err(error) if error.use_stderr() => Err(error.to_string()),
-        // Help and the version are errors, too.
+        // Help and version are errors of clap.
         Ok(_) | Err(_) => Ok(()),
     }
 }

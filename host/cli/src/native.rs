@@ -1,4 +1,4 @@
-//! Native handlers: run in a process of their own, since they can end that at any time.
+//! Native handlers. They run in a separate process, since they can terminate it at any time.
 
 #![allow(unsafe_code, reason = "COM")]
 
@@ -27,13 +27,13 @@ use windows_sys::Win32::System::Threading::{GetCurrentProcess, TerminateProcess}
 use windows_sys::core::GUID;
 
 use crate::exit::{Exit, UsageError};
-use crate::job::key_value;
+use crate::options::key_value;
 
-/// The exit status of a supervised process that has come to its end, without the lowest byte, which
-/// is the program's own. A handler that ends the process does not give this one.
+/// The exit status of a supervised process that finished, with the program's exit status in the
+/// lowest byte. Handlers that terminate the process do not use it.
 const FINISHED: u32 = 0x5C0D_E000;
 
-/// The limits that hold for a native handler.
+/// The limits that apply to native handlers.
 const LIMITS: [&str; 8] = [
     "grace",
     "idle-time",
@@ -47,25 +47,25 @@ const LIMITS: [&str; 8] = [
 
 /// How a supervised process ended.
 pub(crate) enum Ended {
-    /// By itself.
+    /// The program finished.
     Finished(Exit),
-    /// With this status, which the handler has given it, or the system after a crash.
+    /// The handler, or the system after a crash, terminated the process with this status.
     ByHandler(u32),
 }
 
-/// A class id as people see it.
+/// Formats a class id for users.
 pub(crate) fn class_name(clsid: Uuid) -> String {
     format!("{{{}}}", clsid.to_string().to_uppercase())
 }
 
-/// What `--limit` says.
+/// Parses the values of `--limit`.
 pub(crate) fn limits(texts: &[String]) -> anyhow::Result<Limits> {
     let mut limits = Limits::default();
     for text in texts {
         let (name, value) = key_value(text, "--limit NAME=VALUE")?;
         if Limits::NAMES.contains(&name) && !LIMITS.contains(&name) {
             let message = format!(
-                "the limit `{name}` does not hold for native handlers; there are {}",
+                "limit `{name}` does not apply to native handlers; use one of {}",
                 LIMITS.join(", ")
             );
             return Err(UsageError(message).into());
@@ -75,7 +75,7 @@ pub(crate) fn limits(texts: &[String]) -> anyhow::Result<Limits> {
     Ok(limits)
 }
 
-/// Runs this command in another process and waits for that, which ends with this one.
+/// Runs this command in a child process, which terminates with this process, and waits for it.
 pub(crate) fn supervise() -> anyhow::Result<Ended> {
     let mut arguments = std::env::args_os().skip(1);
     let mut command = Command::new(std::env::current_exe().context("cannot find this program")?);
@@ -83,15 +83,15 @@ pub(crate) fn supervise() -> anyhow::Result<Ended> {
     let mut child = command.spawn().context("cannot start a process for the handler")?;
     let _job = Job::around(&child);
     let status = child.wait().context("cannot wait for the handler's process")?;
-    // On Windows there always is one.
+    // On Windows, there is always a code.
     let status = status.code().unwrap_or(-1).cast_unsigned();
     let own = (status & !0xFF == FINISHED).then(|| Exit::of_number(status & 0xFF)).flatten();
     Ok(own.map_or(Ended::ByHandler(status), Ended::Finished))
 }
 
-/// Ends a supervised process. Nothing of the handler is called, which may hang or was given up on.
+/// Terminates a supervised process without any call of the handler, whose thread may be abandoned.
 pub(crate) fn leave(exit: Exit) -> ! {
-    // A reader that is gone was noticed before.
+    // A closed output was detected before.
     let _ = std::io::stdout().flush();
     // SAFETY: the function takes nothing, and its handle needs no closing.
     let process = unsafe { GetCurrentProcess() };
@@ -100,17 +100,17 @@ pub(crate) fn leave(exit: Exit) -> ! {
     std::process::abort()
 }
 
-/// Ends a process when it is closed, which the system does when this process is gone.
+/// A job that terminates its process when it is closed, at the latest when this process terminates.
 struct Job(HANDLE);
 
 impl Job {
-    /// Where the system refuses, the process outlives this one if that is killed.
+    /// Returns `None` if the system refuses; then the child survives a kill of this process.
     fn around(child: &Child) -> Option<Self> {
         // SAFETY: no name and no security descriptor; both may be NULL.
         let handle = unsafe { CreateJobObjectW(std::ptr::null(), std::ptr::null()) };
         let job = (!handle.is_null()).then_some(Self(handle))?;
         let mut information = JOBOBJECT_EXTENDED_LIMIT_INFORMATION::default();
-        // What the handler itself starts may stay.
+        // Processes that the handler starts may survive.
         information.BasicLimitInformation.LimitFlags =
             JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE | JOB_OBJECT_LIMIT_SILENT_BREAKAWAY_OK;
         let size = u32::try_from(size_of_val(&information)).ok()?;
@@ -147,7 +147,7 @@ impl Drop for Apartment {
     }
 }
 
-/// Makes a native handler, in an apartment with this one thread, as the manager has it.
+/// Creates a native handler in a single-threaded apartment, as the sync manager does.
 fn create(clsid: Uuid) -> anyhow::Result<(ISyncMgrSynchronize, Apartment)> {
     let flags = COINIT_APARTMENTTHREADED.cast_unsigned();
     // SAFETY: the reserved parameter is NULL.
@@ -175,14 +175,11 @@ fn create(clsid: Uuid) -> anyhow::Result<(ISyncMgrSynchronize, Apartment)> {
         return Ok((unsafe { ISyncMgrSynchronize::from_raw(pointer) }, apartment));
     }
     let message = match created {
-        REGDB_E_CLASSNOTREG => format!("there is no native handler of the class {clsid}"),
-        E_NOINTERFACE => format!("the class {clsid} is not that of a sync handler"),
-        0.. => bail!("the class {clsid} answered S_OK and made no handler"),
+        REGDB_E_CLASSNOTREG => format!("class {clsid} is not registered"),
+        E_NOINTERFACE => format!("class {clsid} is not a sync handler"),
+        0.. => bail!("class {clsid} returned S_OK without a handler"),
         _failure => {
-            bail!(
-                "cannot make a handler of the class {clsid}: {}",
-                Hresult(created.cast_unsigned())
-            )
+            bail!("cannot create a handler of class {clsid}: {}", Hresult(created.cast_unsigned()))
         }
     };
     Err(UsageError(message).into())

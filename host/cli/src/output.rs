@@ -1,9 +1,19 @@
-//! Standard output. Everything that a command prints goes through [`stdout`], so that a write that
-//! fails is an error and never a panic.
+//! What a command prints. Everything goes through [`stdout`], so that a failed write is an error
+//! and never a panic.
+
+mod bars;
+mod json;
+mod lines;
+mod view;
 
 use std::io::{self, Write};
 
-/// Standard output.
+pub(crate) use bars::Bars;
+pub(crate) use json::Json;
+pub(crate) use lines::Lines;
+pub(crate) use view::{View, error_word, print_to_stderr, show_output, summary};
+
+/// Returns standard output.
 pub(crate) fn stdout() -> Stdout {
     Stdout(io::stdout())
 }
@@ -22,20 +32,20 @@ impl Write for Stdout {
     }
 }
 
-/// Standard output cannot be written.
+/// Standard output cannot be written to.
 #[derive(Debug)]
 pub(crate) struct OutputError(io::Error);
 
 impl OutputError {
     pub(crate) fn wrap(error: io::Error) -> io::Error {
-        // `write_all` goes on after an interruption.
+        // `write_all` retries after an interruption.
         if error.kind() == io::ErrorKind::Interrupted {
             return error;
         }
         io::Error::new(error.kind(), Self(error))
     }
 
-    /// Whether a command failed because the reader of its output has gone away.
+    /// Returns whether a command failed because the reader closed its output.
     pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
         error.chain().any(|cause| {
             let error = cause.downcast_ref::<io::Error>();

@@ -1,38 +1,38 @@
-//! From what a user calls a plugin to the plugin.
+//! The source of a plugin: from the argument of a command to the loaded plugin.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use syncmgr_host::{Host, HostError, HostOptions, LoadError, LoadLimits, Plugin, read_component};
-use syncmgr_install::{CodeCache, Registration, Registrations, StoreError, default_state_dir};
+use syncmgr_install::{CodeCache, InstallError, Registration, Registrations, default_state_dir};
 
 use crate::compiler::in_own_process;
 use crate::exit::UsageError;
-use crate::project::{AuthoringError, Project};
+use crate::project::{Project, ProjectError};
 
-const NO_PLUGIN: &str = "no plugin: name a file, a registered plugin or a built-in one, or run the \
-                         command in the folder of a project";
+const NO_PLUGIN: &str = "no plugin given; pass a file or the name of a registered or built-in \
+                         plugin, or run the command in the folder of a project";
 const FOLDER_NAME: &str = "folder";
 const FOLDER: &[u8] = include_bytes!(env!("PLUGIN_FOLDER"));
 
-/// A plugin as the user named it.
+/// The source of a plugin.
 #[derive(Debug)]
 pub(crate) enum PluginSource {
-    /// One that is part of this program.
+    /// A part of this program.
     BuiltIn(&'static str, &'static [u8]),
     /// A file.
     File(PathBuf),
-    /// One that is installed.
+    /// An installed plugin.
     Installed(Box<Registration>),
 }
 
 impl PluginSource {
-    /// Finds out which one is meant: the name of a registered one, a built-in name, or a file.
+    /// Finds a plugin by the name of a registered or built-in one, or as a file.
     pub(crate) fn find(plugin: &str, registrations: &Registrations) -> anyhow::Result<Self> {
         let is_path = plugin.contains(['/', '\\', '.']);
         match registrations.find(plugin) {
             Ok(registration) => return Ok(Self::Installed(Box::new(registration))),
-            Err(StoreError::Unknown { .. }) => {}
+            Err(InstallError::Unknown { .. }) => {}
             Err(other) => return Err(other.into()),
         }
         if let Some(built_in) = Self::built_in(plugin) {
@@ -41,16 +41,15 @@ impl PluginSource {
         let path = Path::new(plugin);
         if !path.exists() && !is_path {
             return Err(UsageError(format!(
-                "there is no plugin `{plugin}`: it is neither a file, nor a built-in one \
-                 (`{FOLDER_NAME}`), nor a registered one (`syncmgr list`)"
+                "no plugin `{plugin}`: not a file, not a built-in plugin (`{FOLDER_NAME}`), and \
+                 not a registered plugin (see `syncmgr list`)"
             ))
             .into());
         }
         Ok(Self::File(path.to_owned()))
     }
 
-    /// [`PluginSource::find`]; without a name, the plugin of the project that this folder is in, built if
-    /// something of it changed.
+    /// Finds a plugin, or without an argument builds that of the current project.
     pub(crate) fn find_or_build(
         plugin: Option<&str>,
         registrations: &Registrations,
@@ -60,17 +59,18 @@ impl PluginSource {
         }
         match Project::find(Path::new(".")) {
             Ok(project) => Ok(Self::File(project.build()?.component)),
-            Err(AuthoringError::NoProject { .. }) => Err(UsageError(NO_PLUGIN.to_owned()).into()),
+            Err(ProjectError::NoProject { .. }) => Err(UsageError(NO_PLUGIN.to_owned()).into()),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// The built-in one of this name.
+    /// Returns the built-in plugin of a name.
     pub(crate) fn built_in(name: &str) -> Option<Self> {
         (name == FOLDER_NAME).then_some(Self::BuiltIn(FOLDER_NAME, FOLDER))
     }
 
-    /// Whether it is one that is part of this program, installed or not: it has what it asks for.
+    /// Returns whether this is a built-in plugin, installed or not. Built-in plugins are granted
+    /// the capabilities that they request.
     pub(crate) fn is_built_in(&self) -> bool {
         match self {
             Self::BuiltIn(..) => true,
@@ -79,13 +79,13 @@ impl PluginSource {
         }
     }
 
-    /// Loads the plugin: compiles it, or takes what it was compiled to before from the cache. What an
-    /// installed plugin was compiled to on installation is not used.
+    /// Loads the plugin: compiles it, or takes what it was compiled to before from the cache. What
+    /// an installed plugin was compiled to on installation is not used.
     pub(crate) fn load(
         &self,
         host: &Host,
         registrations: &Registrations,
-    ) -> Result<Plugin, StoreError> {
+    ) -> Result<Plugin, InstallError> {
         let component = self.bytes(host.limits())?;
         let cache = CodeCache::new(registrations.state_dir());
         match self {
@@ -93,6 +93,18 @@ impl PluginSource {
                 cache.load_digested(host, name, &component, env!("PLUGIN_FOLDER_DIGEST"))
             }
             Self::File(_) | Self::Installed(_) => cache.load(host, &self.name(), &component),
+        }
+    }
+
+    /// Returns the BLAKE3 digest of the component, in hexadecimal digits.
+    pub(crate) fn digest(&self, limits: &LoadLimits) -> Result<Cow<'_, str>, LoadError> {
+        match self {
+            Self::BuiltIn(..) => Ok(Cow::Borrowed(env!("PLUGIN_FOLDER_DIGEST"))),
+            Self::Installed(registration) => Ok(Cow::Borrowed(&registration.component)),
+            Self::File(_) => {
+                let component = self.bytes(limits)?;
+                Ok(Cow::Owned(blake3::hash(&component).to_hex().to_string()))
+            }
         }
     }
 
@@ -117,7 +129,7 @@ impl PluginSource {
         }
     }
 
-    /// A name for the plugin's own storage: one that no other plugin on this machine gets.
+    /// Returns a name for the plugin's storage, unique on this machine.
     pub(crate) fn storage_name(&self) -> Result<String, LoadError> {
         match self {
             Self::BuiltIn(name, _) => Ok((*name).to_owned()),
@@ -138,13 +150,14 @@ impl PluginSource {
     }
 }
 
-/// The installed plugins of this user.
+/// Returns the installed plugins of the user.
 pub(crate) fn registrations(state_dir: Option<&Path>) -> anyhow::Result<Registrations> {
     let state_dir = match state_dir {
-        // As from a variable that is not set.
+        // An empty environment variable.
         Some(dir) if dir.as_os_str().is_empty() => {
             return Err(UsageError(
-                "the state directory has no path; give one with --state-dir or SYNCMGR_STATE_DIR"
+                "the path of the state directory is empty; set it with --state-dir or \
+                 SYNCMGR_STATE_DIR"
                     .to_owned(),
             )
             .into());
@@ -155,7 +168,7 @@ pub(crate) fn registrations(state_dir: Option<&Path>) -> anyhow::Result<Registra
     Ok(Registrations::new(&state_dir))
 }
 
-/// A host that compiles in a separate process.
+/// Creates a host that compiles in a separate process.
 pub(crate) fn host(limits: LoadLimits) -> Result<Host, HostError> {
     Host::with_options(in_own_process(HostOptions::new().limits(limits)))
 }

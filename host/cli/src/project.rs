@@ -22,22 +22,22 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use build::Built;
 pub use create::create;
-pub use error::AuthoringError;
+pub use error::ProjectError;
 pub use language::Language;
 pub use manifest::Manifest;
 pub(crate) use metadata::{Metadata, embed_requests};
 pub(crate) use write::write;
 
-/// Folders at the top of a project that tools write to.
+/// Folders of a project that tools write to.
 const NOT_SOURCES: [&str; 8] =
     [".git", ".venv", "build", "dist", "node_modules", "stubs", "target", "types"];
-/// Files that building may write.
+/// Files that a build may write.
 const LOCK_FILES: [&str; 2] = ["Cargo.lock", "package-lock.json"];
 
 /// The name of the manifest.
 pub const MANIFEST: &str = "syncmgr.toml";
 
-/// A folder with a plugin in the making.
+/// The folder of a project.
 #[derive(Clone, Debug)]
 pub struct Project {
     root: PathBuf,
@@ -45,32 +45,32 @@ pub struct Project {
 }
 
 impl Project {
-    /// The project that a folder is, or is in.
+    /// Finds the project that contains a folder.
     ///
     /// # Errors
-    /// [`AuthoringError::NoProject`], [`AuthoringError::Manifest`].
-    pub fn find(folder: &Path) -> Result<Self, AuthoringError> {
-        let place = std::path::absolute(folder).map_err(AuthoringError::file("find", folder))?;
+    /// [`ProjectError::NoProject`], [`ProjectError::Manifest`].
+    pub fn find(folder: &Path) -> Result<Self, ProjectError> {
+        let place = std::path::absolute(folder).map_err(ProjectError::file("find", folder))?;
         let root = place.ancestors().find(|folder| folder.join(MANIFEST).is_file());
-        let root = root.ok_or_else(|| AuthoringError::NoProject { path: folder.to_owned() })?;
+        let root = root.ok_or_else(|| ProjectError::NoProject { path: folder.to_owned() })?;
         let path = root.join(MANIFEST);
-        let text = fs::read_to_string(&path).map_err(AuthoringError::file("read", &path))?;
+        let text = fs::read_to_string(&path).map_err(ProjectError::file("read", &path))?;
         let manifest =
-            Manifest::parse(&text).map_err(|message| AuthoringError::Manifest { path, message })?;
+            Manifest::parse(&text).map_err(|message| ProjectError::Manifest { path, message })?;
         Ok(Self { root: root.to_owned(), manifest })
     }
 
-    /// Its folder.
+    /// Returns the folder.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// What it says about itself.
+    /// Returns the manifest.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// Where the plugin is once it is built.
+    /// Returns the path of the built component.
     pub fn component(&self) -> PathBuf {
         self.build_folder().join(format!("{}.wasm", self.manifest.plugin.name))
     }
@@ -80,7 +80,7 @@ impl Project {
     }
 }
 
-/// The files of a project that its author writes, in order. What building makes is none of them.
+/// Returns the source files of a project, in order, without the outputs of builds.
 pub fn sources(root: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![root.to_owned()];

@@ -1,11 +1,11 @@
-//! Plugins that crashed and must not run again: a note for each in the state directory, named
-//! after the digest of the component, so that another file name is no way out of it, and another
-//! component of the same name is not concerned.
+//! The quarantine of crashed plugins: a note for each in the state directory, named after the digest
+//! of the component. A plugin does not leave the quarantine under another file name, and another
+//! component of the same name is not affected.
 
 use std::io::ErrorKind;
 
 use syncmgr_host::StartError;
-use syncmgr_install::{PrivateFolder, StoreError};
+use syncmgr_install::{PrivateFolder, InstallError};
 
 use crate::job::Job;
 
@@ -35,9 +35,9 @@ impl<'a> Quarantine<'a> {
         }
     }
 
-    pub(crate) fn set(&self, death: &str) -> anyhow::Result<()> {
+    pub(crate) fn set(&self, crash: &str) -> anyhow::Result<()> {
         let notes = PrivateFolder::create(self.job.state_dir())?.create_folder(FOLDER)?;
-        Ok(notes.replace(&self.job.component_digest()?, death.as_bytes())?)
+        Ok(notes.replace(&self.job.component_digest()?, crash.as_bytes())?)
     }
 
     pub(crate) fn release(&self) -> anyhow::Result<()> {
@@ -48,10 +48,10 @@ impl<'a> Quarantine<'a> {
     }
 
     /// The folder of all notes, if any plugin was ever put into quarantine.
-    fn notes(&self) -> Result<Option<PrivateFolder>, StoreError> {
+    fn notes(&self) -> Result<Option<PrivateFolder>, InstallError> {
         let opened = PrivateFolder::open(self.job.state_dir());
         match opened.and_then(|state| state.folder(FOLDER)) {
-            Err(StoreError::File { source, .. }) if source.kind() == ErrorKind::NotFound => {
+            Err(InstallError::File { source, .. }) if source.kind() == ErrorKind::NotFound => {
                 Ok(None)
             }
             opened => opened.map(Some),

@@ -10,7 +10,7 @@ use std::ptr::null_mut;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use syncmgr_host::{Host, Hresult, LoadLimits};
-use syncmgr_install::{Registration, Registrations, StoreError, default_state_dir};
+use syncmgr_install::{InstallError, Registration, Registrations, default_state_dir};
 use uuid::Uuid;
 use windows_core::{GUID, HRESULT, Interface};
 use windows_sys::Win32::Foundation::{HMODULE, MAX_PATH};
@@ -129,7 +129,7 @@ fn load(registrations: &Registrations, registration: &Registration) -> Result<Cl
     let home = registrations.home(&registration.name);
     let storage = home.join("storage");
     syncmgr_install::create_private(&storage).map_err(|_| Hresult::E_ACCESSDENIED)?;
-    let loaded = host(registration.granted.limits().load).and_then(|host| {
+    let loaded = host(registration.grants.limits().load).and_then(|host| {
         registrations.load_compiled(&host, registration).map_err(|error| {
             // There is no other way to tell which file it was, and what to do.
             let note = home.join("last-error.txt");
@@ -143,9 +143,9 @@ fn load(registrations: &Registrations, registration: &Registration) -> Result<Cl
         plugin: loaded,
         // What is granted may change while this process lives.
         options: Box::new(move || {
-            let hresult = |error: StoreError| error.hresult();
+            let hresult = |error: InstallError| error.hresult();
             let registration = registrations.find_class(clsid).map_err(hresult)?;
-            registrations.session_options(&plugin, &registration.granted, &home).map_err(hresult)
+            registrations.session_options(&plugin, &registration.grants, &home).map_err(hresult)
         }),
         interface: Arc::new(Dialogs),
         report: Some(report),

@@ -3,65 +3,65 @@ use std::path::PathBuf;
 use syncmgr_host::{GrantError, Hresult, LoadError, hresult};
 use uuid::Uuid;
 
-/// Why something about installed plugins cannot be done.
+/// An error about installed plugins.
 #[derive(Debug, thiserror::Error)]
-pub enum StoreError {
+pub enum InstallError {
     /// A file or a folder cannot be read or written.
     #[error("{}: {source}", path.display())]
     File {
-        /// Which one.
+        /// The file or the folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// A text, of the user or of a file, is not what it should be.
+    /// A text of the user or of a file is invalid.
     #[error("{what}")]
     Text {
-        /// What is wrong, and how it should be.
+        /// The problem and the remedy.
         what: String,
     },
     /// A directory cannot be granted.
     #[error(transparent)]
     Grant(#[from] GrantError),
-    /// A file about an installed plugin is not as it was written.
+    /// A file of an installed plugin is damaged.
     #[error(
-        "{} is damaged: {message}; mend it, or remove it and register the plugin again",
+        "{} is damaged: {message}; correct it, or remove it and register the plugin again",
         path.display()
     )]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem.
         message: String,
     },
-    /// A folder or a file that is trusted could be another user's.
+    /// A file or a folder that must be the user's alone is a link or writable by other users.
     #[error(
-        "{} is a link or can be written by others than you, so it is not used; make it yours alone",
+        "{} is a symbolic link or writable by other users, so it is not trusted; replace the link, \
+         or remove their write permission",
         path.display()
     )]
-    Open {
-        /// The folder or the file.
+    InsecurePermissions {
+        /// The file or the folder.
         path: PathBuf,
     },
-    /// A folder or a file that is trusted belongs to another user.
+    /// A file or a folder that must be the user's own belongs to another user.
     #[error(
-        "{} belongs to the user {owner}, and you are the user {user}, so it is not used; name a state \
-         directory of your own with --state-dir or SYNCMGR_STATE_DIR, or change the owner with `chown`",
+        "{} belongs to user {owner}, and the program runs as user {user}; set another state \
+         directory with --state-dir or SYNCMGR_STATE_DIR, or change the owner with `chown`",
         path.display()
     )]
     Foreign {
-        /// The folder or the file.
+        /// The file or the folder.
         path: PathBuf,
-        /// The number of its owner.
+        /// The user id of its owner.
         owner: u32,
-        /// The number of the user that the program runs as.
+        /// The user id of the process.
         user: u32,
     },
-    /// A directory holds, or lies in, the state directory.
+    /// A directory contains the state directory, or is inside it.
     #[error(
-        "the directory `{name}` ({}) cannot be granted: it holds the state directory {}, or lies in \
-         it, and what is there is trusted; grant another directory, or name another state directory \
-         with --state-dir",
+        "directory `{name}` ({}) cannot be granted: it contains the state directory {} or is \
+         inside it; grant another directory, or set another state directory with --state-dir",
         directory.display(), path.display()
     )]
     Protected {
@@ -72,10 +72,10 @@ pub enum StoreError {
         /// The state directory.
         path: PathBuf,
     },
-    /// A directory holds a file that says what the plugin is, or what it gets.
+    /// A directory contains a file that determines the plugin or its grants.
     #[error(
-        "the directory `{name}` ({}) cannot be granted for changing: it holds {what} {}, and the \
-         plugin could change that to get more; grant it with `:ro`, or move the file elsewhere",
+        "directory `{name}` ({}) cannot be granted read-write: it contains {what} {}, which the \
+         plugin could change to get more grants; grant it with `:ro`, or move the file elsewhere",
         directory.display(), path.display()
     )]
     ProtectedFile {
@@ -83,15 +83,15 @@ pub enum StoreError {
         name: String,
         /// The directory.
         directory: PathBuf,
-        /// What the file is.
+        /// The term for the file.
         what: &'static str,
         /// The file.
         path: PathBuf,
     },
-    /// A directory of a registered plugin is not the one that was granted.
+    /// A directory of a registered plugin is not the one that was granted at registration.
     #[error(
-        "the directory `{name}` ({}) is not the one that was granted when the plugin was registered: \
-         {why}; put that one back, or, if this is the right one, register the plugin again",
+        "directory `{name}` ({}) is not the directory that was granted at registration: {why}; \
+         restore it, or register the plugin again",
         path.display()
     )]
     Moved {
@@ -99,83 +99,83 @@ pub enum StoreError {
         name: String,
         /// The path that was granted.
         path: PathBuf,
-        /// What is different.
+        /// The difference.
         why: String,
     },
-    /// There is no such plugin.
-    #[error("no plugin is registered as `{name}`; `syncmgr list` tells which ones are")]
+    /// No plugin has the name or the class id.
+    #[error("no plugin is registered as `{name}`; list registered plugins with `syncmgr list`")]
     Unknown {
         /// The name, or the class id.
         name: String,
     },
-    /// The name is not one that a plugin can be registered under.
-    #[error("`{name}` cannot be the name of a plugin: use 1 to 60 of a-z, 0-9, `_` and `-`")]
+    /// A plugin cannot be registered under the name.
+    #[error("invalid plugin name `{name}`; use 1 to 60 of a-z, 0-9, `_` and `-`")]
     Name {
-        /// The name given.
+        /// The name.
         name: String,
     },
     /// Another plugin has the class id.
     #[error(
-        "the plugin {name} states the class id {clsid}, which {other} has; only one of them can \
-         be registered"
+        "plugin `{name}` declares the class id {clsid}, which `{other}` already has; unregister \
+         `{other}` first"
     )]
     ClassTaken {
         /// The plugin to register.
         name: String,
         /// The class id.
         clsid: Uuid,
-        /// Who has it.
+        /// The plugin that has it.
         other: String,
     },
-    /// Something is granted that the plugin does not ask for: most likely it is misspelt.
+    /// The plugin does not request some of the grants. They are most likely misspelt.
     #[error(
-        "{plugin} does not ask for {}; `syncmgr inspect` lists what it asks for",
+        "plugin `{plugin}` does not request {}; list its requests with `syncmgr inspect`",
         options.join(", ")
     )]
-    Unrequested {
+    ExcessGrants {
         /// The plugin's name.
         plugin: String,
-        /// The options that would grant it.
+        /// The options that grant them.
         options: Vec<String>,
     },
-    /// This system has no such scope.
-    #[error("plugins can be registered for the whole machine on Windows only")]
+    /// The system does not have the scope.
+    #[error("plugins can be registered for all users of the machine on Windows only")]
     Scope,
     /// The plugin cannot be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
 }
 
-impl StoreError {
-    /// A stable code for programs.
+impl InstallError {
+    /// Returns a stable code for programs.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::File { .. } => "store-file",
             Self::Text { .. } => "store-text",
             Self::Grant(_) => "store-grant",
             Self::Damaged { .. } => "store-damaged",
-            Self::Open { .. } => "store-open",
+            Self::InsecurePermissions { .. } => "store-open",
             Self::Foreign { .. } => "store-foreign",
             Self::Protected { .. } | Self::ProtectedFile { .. } => "store-protected",
             Self::Moved { .. } => "store-moved",
             Self::Unknown { .. } => "store-unknown",
             Self::Name { .. } => "store-name",
             Self::ClassTaken { .. } => "store-class-taken",
-            Self::Unrequested { .. } => "store-unrequested",
+            Self::ExcessGrants { .. } => "store-unrequested",
             Self::Scope => "store-scope",
             Self::Load(error) => error.code(),
         }
     }
 
-    /// What a native caller gets.
+    /// Returns the HRESULT for native callers.
     pub const fn hresult(&self) -> Hresult {
         match self {
             Self::File { .. } => Hresult::HRESULT_ERROR_NOT_FOUND,
-            Self::Text { .. } | Self::Grant(_) | Self::Name { .. } | Self::Unrequested { .. } => {
+            Self::Text { .. } | Self::Grant(_) | Self::Name { .. } | Self::ExcessGrants { .. } => {
                 Hresult::E_INVALIDARG
             }
             Self::Damaged { .. } => Hresult::HRESULT_ERROR_FILE_CORRUPT,
-            Self::Open { .. }
+            Self::InsecurePermissions { .. }
             | Self::Foreign { .. }
             | Self::Protected { .. }
             | Self::ProtectedFile { .. }
@@ -187,7 +187,7 @@ impl StoreError {
         }
     }
 
-    /// Whether whoever typed it, or wrote the file, can mend it.
+    /// Returns whether the command line or a file of the user causes the error.
     pub const fn is_usage(&self) -> bool {
         match self {
             Self::Text { .. }
@@ -195,26 +195,27 @@ impl StoreError {
             | Self::Unknown { .. }
             | Self::Name { .. }
             | Self::ClassTaken { .. }
-            | Self::Unrequested { .. }
+            | Self::ExcessGrants { .. }
             | Self::Protected { .. }
             | Self::ProtectedFile { .. }
             | Self::Moved { .. }
             | Self::Scope
             | Self::Load(_) => true,
-            Self::File { .. } | Self::Damaged { .. } | Self::Open { .. } | Self::Foreign { .. } => {
-                false
-            }
+            Self::File { .. }
+            | Self::Damaged { .. }
+            | Self::InsecurePermissions { .. }
+            | Self::Foreign { .. } => false,
         }
     }
 
-    /// Whether a file or a folder is not there.
+    /// Returns whether a file or a folder does not exist.
     pub(crate) fn is_not_found(&self) -> bool {
         match self {
             Self::File { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
             Self::Text { .. }
             | Self::Grant(_)
             | Self::Damaged { .. }
-            | Self::Open { .. }
+            | Self::InsecurePermissions { .. }
             | Self::Foreign { .. }
             | Self::Protected { .. }
             | Self::ProtectedFile { .. }
@@ -222,7 +223,7 @@ impl StoreError {
             | Self::Unknown { .. }
             | Self::Name { .. }
             | Self::ClassTaken { .. }
-            | Self::Unrequested { .. }
+            | Self::ExcessGrants { .. }
             | Self::Scope
             | Self::Load(_) => false,
         }

@@ -1,4 +1,4 @@
-//! A folder that holds what is trusted, and how files get there.
+//! Folders with trusted content, and atomic writes to them.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -6,7 +6,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::error::StoreError;
+use crate::error::InstallError;
 use crate::paths::create_private;
 use crate::scope::Scope;
 
@@ -17,13 +17,11 @@ mod system;
 #[path = "folder/unix.rs"]
 mod system;
 
-/// Ends the names of files that are being written. Neither a plugin's name nor that of a file which
-/// is kept ends like this.
+/// The suffix of files that are being written. No plugin name and no other file name has it.
 const UNFINISHED: &str = ".new";
 
-/// An open folder of the state directory. On Unix everything in it is reached from this handle, one
-/// name at a time and without following links, and has to belong to the user or to root: what another
-/// user has put there is an error.
+/// An open folder of the state directory. On Unix, its entries are opened relative to this handle,
+/// one name at a time and without following links, and must belong to the user or to root.
 #[derive(Debug)]
 pub struct PrivateFolder {
     handle: system::Handle,
@@ -31,88 +29,89 @@ pub struct PrivateFolder {
 }
 
 impl PrivateFolder {
-    /// Opens the top folder. The links in its own path are the user's, and are followed.
+    /// Opens the top folder. Follows links in its path.
     ///
     /// # Errors
-    /// [`StoreError::File`], and [`StoreError::Foreign`] for one of another user.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let handle = system::open(path).map_err(StoreError::file(path))?;
+    /// [`InstallError::File`], and [`InstallError::Foreign`] for a folder of another user.
+    pub fn open(path: &Path) -> Result<Self, InstallError> {
+        let handle = system::open(path).map_err(InstallError::file(path))?;
         Self { handle, path: path.to_owned() }.owned()
     }
 
-    /// Opens the top folder, and makes it where it is missing.
+    /// Opens the top folder, and creates it if it is missing.
     ///
     /// # Errors
     /// As of [`PrivateFolder::open`].
-    pub fn create(path: &Path) -> Result<Self, StoreError> {
-        create_private(path).map_err(StoreError::file(path))?;
+    pub fn create(path: &Path) -> Result<Self, InstallError> {
+        create_private(path).map_err(InstallError::file(path))?;
         Self::open(path)
     }
 
-    /// Opens a folder in it.
+    /// Opens a subfolder.
     ///
     /// # Errors
-    /// [`StoreError::File`]; [`StoreError::Open`] for a link; and [`StoreError::Foreign`].
-    pub fn folder(&self, name: &str) -> Result<Self, StoreError> {
+    /// [`InstallError::File`]; [`InstallError::InsecurePermissions`] for a link; and
+    /// [`InstallError::Foreign`].
+    pub fn folder(&self, name: &str) -> Result<Self, InstallError> {
         let path = self.path.join(name);
         let handle = system::folder(&self.handle, &path, name).map_err(refused(&path))?;
         Self { handle, path }.owned()
     }
 
-    /// Opens a folder in it, and makes it where it is missing.
+    /// Opens a subfolder, and creates it if it is missing.
     ///
     /// # Errors
     /// As of [`PrivateFolder::folder`].
-    pub fn create_folder(&self, name: &str) -> Result<Self, StoreError> {
+    pub fn create_folder(&self, name: &str) -> Result<Self, InstallError> {
         let path = self.path.join(name);
         match system::create_folder(&self.handle, &path, name) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                Err(StoreError::file(&path)(error))
+                Err(InstallError::file(&path)(error))
             }
             Ok(()) | Err(_) => self.folder(name),
         }
     }
 
-    /// Its path, for messages and for what has to be opened by path.
+    /// Returns the path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Reads a file; `None`: there is none.
+    /// Reads a file, if it exists.
     ///
     /// # Errors
     /// As of [`PrivateFolder::folder`].
-    pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, InstallError> {
         let Some(mut file) = self.open_file(name)? else { return Ok(None) };
         let mut content = Vec::new();
-        file.read_to_end(&mut content).map_err(StoreError::file(&self.path.join(name)))?;
+        file.read_to_end(&mut content).map_err(InstallError::file(&self.path.join(name)))?;
         Ok(Some(content))
     }
 
-    /// Opens a file for reading; `None`: there is none.
-    pub(crate) fn open_file(&self, name: &str) -> Result<Option<File>, StoreError> {
+    /// Opens a file for reading, if it exists.
+    pub(crate) fn open_file(&self, name: &str) -> Result<Option<File>, InstallError> {
         let path = self.path.join(name);
         let file = match system::open_file(&self.handle, &path, name) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(refused(&path)(error)),
         };
-        let metadata = file.metadata().map_err(StoreError::file(&path))?;
+        let metadata = file.metadata().map_err(InstallError::file(&path))?;
         if !metadata.is_file() {
-            let error = io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
-            return Err(StoreError::file(&path)(error));
+            let error = io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
+            return Err(InstallError::file(&path)(error));
         }
         system::check_owner(&metadata, &path)?;
         Ok(Some(file))
     }
 
-    /// Writes a file so that it has the old content or the new one, whatever happens.
+    /// Replaces a file atomically.
     ///
     /// # Errors
-    /// [`StoreError::File`].
-    pub fn replace(&self, name: &str, content: &[u8]) -> Result<(), StoreError> {
+    /// [`InstallError::File`].
+    pub fn replace(&self, name: &str, content: &[u8]) -> Result<(), InstallError> {
         let write = || {
-            // Another process may take the first name for a leftover before it is locked.
+            // Before the file is locked, another process may remove it as a leftover.
             for _ in 0..3 {
                 match self.try_replace(name, content) {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -121,7 +120,7 @@ impl PrivateFolder {
             }
             self.try_replace(name, content)
         };
-        write().map_err(StoreError::file(&self.path.join(name)))
+        write().map_err(InstallError::file(&self.path.join(name)))
     }
 
     fn try_replace(&self, name: &str, content: &[u8]) -> io::Result<()> {
@@ -129,7 +128,7 @@ impl PrivateFolder {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let unfinished = format!("{}-{count}{UNFINISHED}", std::process::id());
         let mut file = match system::create_file(&self.handle, &self.path, &unfinished) {
-            // Left by an earlier process of this number.
+            // A leftover of an earlier process with this id.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 system::remove_file(&self.handle, &self.path, &unfinished)?;
                 system::create_file(&self.handle, &self.path, &unfinished)?
@@ -137,7 +136,7 @@ impl PrivateFolder {
             created => created?,
         };
         let replace = |file: &mut File| {
-            // Until it has its name, the lock tells it from what a killed process has left.
+            // The lock distinguishes the file from a leftover of a killed process.
             file.lock()?;
             file.write_all(content)?;
             file.sync_all()?;
@@ -146,40 +145,40 @@ impl PrivateFolder {
         };
         let replaced = replace(&mut file);
         if replaced.is_err() {
-            // It is a leftover at worst.
+            // If this fails, the file is a leftover.
             let _ = system::remove_file(&self.handle, &self.path, &unfinished);
         }
         replaced
     }
 
-    /// Removes a file, if it is there.
+    /// Removes a file, if it exists.
     ///
     /// # Errors
-    /// [`StoreError::File`].
-    pub fn remove(&self, name: &str) -> Result<(), StoreError> {
+    /// [`InstallError::File`].
+    pub fn remove(&self, name: &str) -> Result<(), InstallError> {
         match system::remove_file(&self.handle, &self.path, name) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(StoreError::file(&self.path.join(name))(error))
+                Err(InstallError::file(&self.path.join(name))(error))
             }
             Ok(()) | Err(_) => Ok(()),
         }
     }
 
-    /// The names in it.
-    pub(crate) fn names(&self) -> Result<Vec<OsString>, StoreError> {
-        system::names(&self.handle, &self.path).map_err(StoreError::file(&self.path))
+    /// Returns the names of the entries.
+    pub(crate) fn names(&self) -> Result<Vec<OsString>, InstallError> {
+        system::names(&self.handle, &self.path).map_err(InstallError::file(&self.path))
     }
 
-    /// Opens a file to lock it, and makes it where it is missing.
-    pub(crate) fn lock_file(&self, name: &str) -> Result<File, StoreError> {
+    /// Opens and locks a file, and creates it if it is missing.
+    pub(crate) fn lock_file(&self, name: &str) -> Result<File, InstallError> {
         let path = self.path.join(name);
         let file = system::lock_file(&self.handle, &path, name).map_err(refused(&path))?;
-        file.lock().map_err(StoreError::file(&path))?;
+        file.lock().map_err(InstallError::file(&path))?;
         Ok(file)
     }
 
-    /// Removes what processes have left that were killed while they wrote.
-    pub(crate) fn remove_unfinished(&self) -> Result<(), StoreError> {
+    /// Removes the leftovers of processes that were killed while writing.
+    pub(crate) fn remove_unfinished(&self) -> Result<(), InstallError> {
         for name in self.names()? {
             let Some(name) = name.to_str() else { continue };
             let is_unfinished = name.ends_with(UNFINISHED) || name.starts_with(".tmp");
@@ -193,43 +192,43 @@ impl PrivateFolder {
         Ok(())
     }
 
-    /// Checks that no other user can change what is in it.
-    pub(crate) fn check_private(&self, scope: Scope) -> Result<(), StoreError> {
+    /// Checks that no other user can write to the folder.
+    pub(crate) fn check_private(&self, scope: Scope) -> Result<(), InstallError> {
         system::check_private(&self.handle, &self.path, scope)
     }
 
-    /// Checks that no other user can change a file in it.
+    /// Checks that no other user can write to a file of the folder.
     pub(crate) fn check_private_file(
         &self,
         file: &File,
         name: &str,
         scope: Scope,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), InstallError> {
         system::check_private_file(file, &self.path.join(name), scope)
     }
 
-    fn owned(self) -> Result<Self, StoreError> {
+    fn owned(self) -> Result<Self, InstallError> {
         let metadata = system::metadata(&self.handle, &self.path);
-        system::check_owner(&metadata.map_err(StoreError::file(&self.path))?, &self.path)?;
+        system::check_owner(&metadata.map_err(InstallError::file(&self.path))?, &self.path)?;
         Ok(self)
     }
 }
 
-/// Writes a file so that it has the old content or the new one, whatever happens.
+/// Replaces a file atomically.
 ///
 /// # Errors
 /// Those of the system.
-pub fn replace_file(path: &Path, content: &[u8]) -> Result<(), StoreError> {
+pub fn replace_file(path: &Path, content: &[u8]) -> Result<(), InstallError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = PrivateFolder::open(folder.unwrap_or(Path::new(".")))?;
     folder.replace(&path.file_name().unwrap_or_default().to_string_lossy(), content)
 }
 
-/// A link is where another user might have put one.
-fn refused(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+/// Returns an error for a link, which another user may have created.
+fn refused(path: &Path) -> impl FnOnce(io::Error) -> InstallError {
     let path = path.to_owned();
     |error| match system::is_link(&error, &path) {
-        true => StoreError::Open { path },
-        false => StoreError::File { path, source: error },
+        true => InstallError::InsecurePermissions { path },
+        false => InstallError::File { path, source: error },
     }
 }

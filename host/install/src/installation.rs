@@ -1,89 +1,95 @@
-//! Installing plugins, for which they are compiled.
+//! Installing plugins.
 
 use std::path::PathBuf;
 
 use syncmgr_host::{Host, LoadError, Plugin, PrecompiledError};
 
-use crate::error::StoreError;
+use crate::error::InstallError;
 use crate::folder::PrivateFolder;
-use crate::granted::Granted;
+use crate::grants::Grants;
 use crate::paths::{INSTALLED, create_for_machine};
 use crate::registration::{FILE, Registration};
 use crate::registrations::Registrations;
 use crate::scope::Scope;
 
 impl Registrations {
-    /// Loads it. What cannot be used of what was compiled, since another version of this program
-    /// did it or it is damaged, is compiled again.
+    /// Loads an installed plugin. Compiles it again if its precompiled code is missing, damaged or
+    /// made by another version of this program.
     ///
     /// # Errors
     /// As of [`Registrations::load_compiled`].
-    pub fn load(&self, host: &Host, registration: &Registration) -> Result<Plugin, StoreError> {
+    pub fn load(&self, host: &Host, registration: &Registration) -> Result<Plugin, InstallError> {
         match self.load_compiled(host, registration) {
-            Err(StoreError::Load(LoadError::Precompiled { reason, .. })) => match reason {
+            Err(InstallError::Load(LoadError::Precompiled { reason, .. })) => match reason {
                 PrecompiledError::Foreign
                 | PrecompiledError::Damaged
                 | PrecompiledError::OtherHost { .. } => {}
             },
             Err(
-                StoreError::File { source, .. } | StoreError::Load(LoadError::Read { source, .. }),
+                InstallError::File { source, .. }
+                | InstallError::Load(LoadError::Read { source, .. }),
             ) if source.kind() == std::io::ErrorKind::NotFound => {}
             loaded => return loaded,
         }
         let component = self.component(registration)?;
         let compiled = host.precompile(&registration.name, &component)?;
-        // Another user's, or the machine's, may not be ours to write. It is done again then.
+        // The folder may not be writable, for example that of the machine.
         let _ = registration
             .open_folder()
             .and_then(|folder| folder.replace(&registration.compiled_name(), &compiled));
         // SAFETY: these are the bytes that `precompile` has just returned.
-        #[expect(unsafe_code, reason = "what is compiled is native code")]
+        #[expect(unsafe_code, reason = "precompiled code is native code")]
         let plugin = unsafe { host.load_precompiled(&registration.name, &compiled) };
         Ok(plugin?)
     }
 
-    /// Gets ready to install a plugin under a name, in place of the one that has it. Nothing is
-    /// changed by that.
+    /// Prepares to install a plugin under a name, replacing the plugin of that name. Changes
+    /// nothing.
     ///
     /// # Errors
-    /// Those of loading it, and those of [`StoreError`] that say so.
+    /// Those of loading the plugin, [`InstallError::Name`], [`InstallError::Scope`],
+    /// [`InstallError::ClassTaken`] and those of [`Registrations::check`].
     pub fn prepare(
         &self,
         host: &Host,
         scope: Scope,
         name: &str,
         component: Vec<u8>,
-        granted: Granted,
-    ) -> Result<Installation, StoreError> {
+        grants: Grants,
+    ) -> Result<Installation, InstallError> {
         Registration::check_name(name)?;
         let place = self.folders.iter().find(|(known, _)| *known == scope);
-        let (_, place) = place.ok_or(StoreError::Scope)?;
+        let (_, place) = place.ok_or(InstallError::Scope)?;
         let compiled = host.precompile(name, &component)?;
         // SAFETY: these are the bytes that `precompile` has just returned.
-        #[expect(unsafe_code, reason = "what is compiled is native code")]
+        #[expect(unsafe_code, reason = "precompiled code is native code")]
         let plugin = unsafe { host.load_precompiled(name, &compiled) }?;
-        self.check(&plugin, &granted)?;
+        self.check(&plugin, &grants)?;
         let clsid = Registration::class(name, plugin.description());
         let mut others = self.list().into_iter().flatten();
         if let Some(other) = others.find(|other| other.name != name && other.clsid == clsid) {
-            return Err(StoreError::ClassTaken { name: name.to_owned(), clsid, other: other.name });
+            return Err(InstallError::ClassTaken {
+                name: name.to_owned(),
+                clsid,
+                other: other.name,
+            });
         }
         let registration = Registration {
             name: name.to_owned(),
             clsid,
             scope,
             component: blake3::hash(&component).to_hex().to_string(),
-            granted,
+            grants,
             folder: place.join(name),
         };
         Ok(Installation { registration, place: place.clone(), component, compiled })
     }
 }
 
-/// Held while something is installed. No name of a plugin has a dot.
+/// The lock file of an installation. Plugin names have no dot.
 const LOCK: &str = ".lock";
 
-/// A plugin that is ready to be installed.
+/// A prepared installation.
 #[derive(Debug)]
 pub struct Installation {
     registration: Registration,
@@ -93,16 +99,16 @@ pub struct Installation {
 }
 
 impl Installation {
-    /// What it will be.
+    /// Returns the future registration.
     pub fn registration(&self) -> &Registration {
         &self.registration
     }
 
-    /// Installs it. Whatever happens meanwhile, the old one or the new one is installed.
+    /// Installs the plugin atomically.
     ///
     /// # Errors
-    /// [`StoreError::File`] and [`StoreError::Open`].
-    pub fn commit(self) -> Result<Registration, StoreError> {
+    /// [`InstallError::File`] and [`InstallError::InsecurePermissions`].
+    pub fn commit(self) -> Result<Registration, InstallError> {
         let Self { registration, place, component, compiled } = self;
         let text = registration.to_text()?;
         let folder = &registration.folder;
@@ -112,15 +118,15 @@ impl Installation {
                 top.create_folder(INSTALLED)?.create_folder(&registration.name)?;
             }
             Scope::Machine => {
-                create_for_machine(&place).map_err(StoreError::file(&place))?;
-                // What is in the machine's folder has its access control list.
-                std::fs::create_dir_all(folder).map_err(StoreError::file(folder))?;
+                create_for_machine(&place).map_err(InstallError::file(&place))?;
+                // Inherits the access control list of the parent.
+                std::fs::create_dir_all(folder).map_err(InstallError::file(folder))?;
             }
         }
         let [_, place, folder] = registration.open_folders()?;
         place.check_private(registration.scope)?;
         folder.check_private(registration.scope)?;
-        // What another one is about to install is not a leftover.
+        // Files of a concurrent installation are not leftovers.
         let _lock = place.lock_file(LOCK)?;
         let wanted = [registration.component_name(), registration.compiled_name(), FILE.to_owned()];
         for (name, content) in
@@ -128,7 +134,7 @@ impl Installation {
         {
             folder.replace(name, content)?;
         }
-        // What is left of the one before is not needed, and does no harm.
+        // Files of the replaced plugin are not needed. They are harmless if they remain.
         for name in folder.names()?.iter().filter_map(|name| name.to_str()) {
             if !wanted.iter().any(|wanted| wanted == name) {
                 let _ = folder.remove(name);

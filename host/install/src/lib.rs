@@ -1,27 +1,28 @@
-//! What is kept on a machine about sync plugins: which ones are installed, what each of them is
-//! granted, its compiled form, and where it keeps its own files.
+//! Installed sync plugins: their components, precompiled code, grants and storage.
 //!
-//! - `paths`: where things are kept. `permissions`: who may write there on Windows.
-//! - `folder`: [`PrivateFolder`], which only its user can write to.
-//! - `protected`, `registered_directory`: which directories cannot be granted.
-//! - `granted`: [`Granted`], what a plugin is given, and the files that say so.
-//! - `registration`: [`Registration`], one installed plugin.
-//! - `registrations`: [`Registrations`], all of them. `installation`: installing one.
-//! - `code_cache`: what other plugins were compiled to.
+//! - `paths`: the folders. `permissions`: their permissions on Windows.
+//! - `folder`: [`PrivateFolder`], a folder that is writable by its user only.
+//! - `grants`: [`Grants`], the grants, settings and limits of a plugin. `job_file`: [`JobFile`].
+//! - `protected`, `registered_directory`: directories that cannot be granted.
+//! - `registration`: [`Registration`], an installed plugin. `registrations`: [`Registrations`], all
+//!   of
+//!   them. `installation`: installing a plugin.
+//! - `code_cache`: [`CodeCache`], precompiled code of plugins that are not installed.
 //!
-//! **What is compiled is trusted.** It is loaded only from folders in which nobody can write who
-//! could not as well replace the program that loads it.
+//! **Precompiled code is trusted.** It is loaded only from folders that are writable solely by
+//! users who can also replace the program.
 
 #![deny(missing_docs)]
-#![cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "installing is what writes"))]
+#![cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "only installing writes files"))]
 
 #[cfg(feature = "compiler")]
 mod code_cache;
 mod error;
 mod folder;
-mod granted;
+mod grants;
 #[cfg(feature = "compiler")]
 mod installation;
+mod job_file;
 mod paths;
 #[cfg(windows)]
 mod permissions;
@@ -30,14 +31,16 @@ mod registered_directory;
 mod registration;
 mod registrations;
 mod scope;
+mod text_file;
 
 #[cfg(feature = "compiler")]
 pub use code_cache::{CacheEntry, CodeCache};
-pub use error::StoreError;
+pub use error::InstallError;
 pub use folder::{PrivateFolder, replace_file};
-pub use granted::{AllLimits, Granted, Secret, grant, grants_file_plugin, read_grants_file};
+pub use grants::{AllLimits, Grants, Secret};
 #[cfg(feature = "compiler")]
 pub use installation::Installation;
+pub use job_file::{JobFile, parse_directory};
 #[cfg(windows)]
 pub use paths::is_administrators;
 pub use paths::{create_private, default_state_dir};

@@ -1,16 +1,16 @@
-//! Where things are kept.
+//! The folders of installed plugins.
 
 use std::path::{Path, PathBuf};
 
-use crate::error::StoreError;
+use crate::error::InstallError;
 #[cfg(windows)]
 use crate::permissions;
 use crate::scope::Scope;
 
-/// The folder of installed plugins in the state directory.
+/// The name of the folder of installed plugins in the state directory.
 pub(crate) const INSTALLED: &str = "installed";
 
-/// The folder of what is installed for a scope; `None`: this system has no such scope.
+/// Returns the folder of the plugins that are installed for a scope, if the system has the scope.
 pub(crate) fn installed(scope: Scope, state_dir: &Path) -> Option<PathBuf> {
     match scope {
         Scope::User => Some(state_dir.join(INSTALLED)),
@@ -18,25 +18,24 @@ pub(crate) fn installed(scope: Scope, state_dir: &Path) -> Option<PathBuf> {
     }
 }
 
-/// The user's state folder, where nothing names another one: `~/.local/state/syncmgr` on Linux
-/// and macOS, `%APPDATA%\syncmgr` on Windows.
+/// Returns the user's default state directory: `~/.local/state/syncmgr` on Linux and macOS,
+/// `%APPDATA%\syncmgr` on Windows.
 ///
 /// # Errors
-/// [`StoreError::Text`] where the user has no home.
-pub fn default_state_dir() -> Result<PathBuf, StoreError> {
+/// [`InstallError::Text`] if the user has no home directory.
+pub fn default_state_dir() -> Result<PathBuf, InstallError> {
     use etcetera::BaseStrategy as _;
     let dir = etcetera::choose_base_strategy()
         .ok()
         .map(|base| base.state_dir().unwrap_or_else(|| base.data_dir()).join("syncmgr"));
-    // An empty `HOME` must not make it the current directory.
-    dir.filter(|dir| dir.is_absolute()).ok_or_else(|| StoreError::Text {
-        what: "there is no home directory; set HOME, or name a state directory with --state-dir"
-            .to_owned(),
+    // An empty `HOME` must not select the current directory.
+    dir.filter(|dir| dir.is_absolute()).ok_or_else(|| InstallError::Text {
+        what: "no home directory; set HOME, or set the state directory with --state-dir".to_owned(),
     })
 }
 
-/// Makes a folder that is its owner's alone: what plugins remember is nobody else's business, and
-/// what is installed is run. One that is there is left as it is.
+/// Creates a folder, and its missing parents, that only the owner can access. Does not change an
+/// existing folder.
 ///
 /// # Errors
 /// Those of the system.
@@ -53,13 +52,13 @@ pub fn create_private(path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Not by the environment, which is the user's.
+/// Does not use the environment, which the user controls.
 #[cfg(windows)]
 fn machine_dir() -> Option<PathBuf> {
     permissions::program_data().map(|dir| dir.join("syncmgr"))
 }
 
-/// Whether this process has more rights than its user has without asking for them.
+/// Returns whether the process is elevated.
 pub(crate) fn is_elevated() -> bool {
     #[cfg(windows)]
     return permissions::is_elevated();
@@ -67,7 +66,7 @@ pub(crate) fn is_elevated() -> bool {
     false
 }
 
-/// Whether only administrators can have put something there.
+/// Returns whether only administrators can have created a file or a folder.
 #[cfg(windows)]
 pub fn is_administrators(path: &Path) -> bool {
     permissions::is_trusted(path, Scope::Machine).unwrap_or(false)
@@ -78,10 +77,10 @@ fn machine_dir() -> Option<PathBuf> {
     None
 }
 
-/// Makes a folder, and the one that it is in, for the machine.
+/// Creates a folder and its parent for all users of the machine.
 #[cfg(windows)]
 pub(crate) fn create_for_machine(path: &Path) -> std::io::Result<()> {
-    // The folder of this program, and what is in it.
+    // The parent is the folder of this program.
     for folder in [path.parent(), Some(path)].into_iter().flatten() {
         match permissions::create_for_machine(folder) {
             Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),

@@ -1,6 +1,6 @@
-//! Who owns a folder on Windows, and folders that are the administrators'.
+//! Owners and access control lists on Windows.
 
-#![allow(unsafe_code, reason = "the standard library knows no access control lists")]
+#![allow(unsafe_code, reason = "the standard library does not support access control lists")]
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -25,14 +25,13 @@ use windows_sys::Win32::UI::Shell::{FOLDERID_ProgramData, SHGetKnownFolderPath};
 
 use crate::scope::Scope;
 
-/// The token of this process, without opening it.
+/// The pseudo handle of the token of this process.
 const CURRENT_PROCESS_TOKEN: isize = -4;
 
-/// Protected from what the folder above would hand down. Administrators and the system: all;
-/// users: reading.
+/// Without inheritance. Full access for administrators and the system, read access for users.
 const MACHINE: &str = "D:P(A;OICI;FA;;;BA)(A;OICI;FA;;;SY)(A;OICI;GRGX;;;BU)";
 
-/// Protected as well. Administrators, the system and the owner: all.
+/// Without inheritance. Full access for administrators, the system and the owner.
 const PRIVATE: &str = "D:P(A;OICI;FA;;;BA)(A;OICI;FA;;;SY)(A;OICI;FA;;;OW)";
 
 fn wide(text: &OsStr) -> Vec<u16> {
@@ -44,18 +43,18 @@ struct Descriptor(PSECURITY_DESCRIPTOR);
 
 impl Drop for Descriptor {
     fn drop(&mut self) {
-        // SAFETY: it was allocated by the system for us to free, and is not used after this.
+        // SAFETY: the system allocated it for us to free, and it is not used after this.
         unsafe { LocalFree(self.0) };
     }
 }
 
-/// Makes a folder in which administrators write and everybody reads. In `ProgramData`, without
-/// being told, everybody could.
+/// Creates a folder that only administrators can write to. By default, all users can write to
+/// folders in `ProgramData`.
 pub(crate) fn create_for_machine(path: &Path) -> io::Result<()> {
     create(path, MACHINE)
 }
 
-/// Makes a folder, and those above it that are not there, which are the user's alone.
+/// Creates a folder and its missing parents that only the user can access.
 pub(crate) fn create_private(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
@@ -64,7 +63,7 @@ pub(crate) fn create_private(path: &Path) -> io::Result<()> {
         create_private(parent)?;
     }
     match create(path, PRIVATE) {
-        // Somebody else has just made it.
+        // Another process has created it in the meantime.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         created => created,
     }
@@ -99,7 +98,8 @@ fn create(path: &Path, access: &str) -> io::Result<()> {
     }
 }
 
-/// Whether the system owns it, or, if that is enough, the user of this process.
+/// Returns whether the system owns a file or a folder, or for [`Scope::User`] the user of this
+/// process.
 pub(crate) fn is_trusted(path: &Path, scope: Scope) -> io::Result<bool> {
     let found = Owned::of(path)?;
     if found.owner.is_null() {
@@ -113,7 +113,7 @@ pub(crate) fn is_trusted(path: &Path, scope: Scope) -> io::Result<bool> {
     }
     match scope {
         Scope::User => is_current_user(found.owner),
-        // Who owns Windows may own this. Where there is but one user, that is the user.
+        // The owner of Windows is also trusted. On a single-user system, this is the user.
         Scope::Machine => {
             let system = Owned::of(&system_directory()?)?;
             // SAFETY: neither is NULL, and both are parts of descriptors that still live.
@@ -122,7 +122,7 @@ pub(crate) fn is_trusted(path: &Path, scope: Scope) -> io::Result<bool> {
     }
 }
 
-/// Who owns something. The owner is part of the descriptor, or NULL.
+/// An owner with its descriptor. The owner is part of the descriptor, or NULL.
 struct Owned {
     owner: PSID,
     _descriptor: Descriptor,
@@ -153,7 +153,7 @@ impl Owned {
     }
 }
 
-/// Where Windows is, as the system knows it.
+/// Returns the folder of Windows.
 fn system_directory() -> io::Result<PathBuf> {
     let mut units = [0; MAX_PATH as usize];
     // SAFETY: there is as much room as is said.
@@ -164,7 +164,7 @@ fn system_directory() -> io::Result<PathBuf> {
     }
 }
 
-/// The folder for data of all users, as the system knows it.
+/// Returns the folder for data of all users.
 pub(crate) fn program_data() -> Option<PathBuf> {
     let mut path = null_mut();
     // SAFETY: there is a place for the path, and no token is needed.
@@ -185,7 +185,7 @@ pub(crate) fn program_data() -> Option<PathBuf> {
     (!units.is_empty()).then(|| OsString::from_wide(&units).into())
 }
 
-/// Whether this process has more rights than its user has without asking for them.
+/// Returns whether the process is elevated.
 pub(crate) fn is_elevated() -> bool {
     let mut elevation = TOKEN_ELEVATION { TokenIsElevated: 0 };
     let mut length = 0;
@@ -199,7 +199,7 @@ pub(crate) fn is_elevated() -> bool {
             &raw mut length,
         )
     };
-    // What cannot be told may be.
+    // If the state is unknown, it may be elevated.
     found == 0 || elevation.TokenIsElevated != 0
 }
 

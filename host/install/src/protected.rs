@@ -1,4 +1,4 @@
-//! What a plugin could become more by: directories that must not be granted.
+//! Directories that must not be granted, since a plugin could gain access with them.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -6,19 +6,19 @@ use std::path::{Component, Path, PathBuf};
 
 use syncmgr_host::{Access, Grant, Requests};
 
-use crate::error::StoreError;
+use crate::error::InstallError;
 
-/// How many links a path may go through.
+/// The maximum number of links in a path.
 const MAX_LINKS: usize = 40;
 
-/// Finds out which directories hold which, by what they are and not by what they are called.
+/// Determines which directories contain which, by identity and not by path.
 pub(crate) struct Guard<'a> {
     grants: Vec<(&'a Grant, Access, Route)>,
     mounts: mounts::Mounts,
 }
 
 impl<'a> Guard<'a> {
-    /// For these grants, of which a plugin gets no more than it requests.
+    /// Creates a guard for grants. A plugin gets at most the access that it requests.
     pub(crate) fn new(grants: &'a [Grant], requests: &Requests) -> Self {
         let granted = |grant: &'a Grant| {
             let wanted = requests.directory(grant.name()).unwrap_or(Access::ReadOnly);
@@ -27,14 +27,14 @@ impl<'a> Guard<'a> {
         Self { grants: grants.iter().map(granted).collect(), mounts: mounts::Mounts::read() }
     }
 
-    /// Checks that no grant holds a state directory or lies in one. It may be read in a backup of all
-    /// around it.
-    pub(crate) fn check_state(&self, state: &Path) -> Result<(), StoreError> {
+    /// Checks that no grant contains a state directory or is inside it. Read-only grants may
+    /// contain it, for backups.
+    pub(crate) fn check_state(&self, state: &Path) -> Result<(), InstallError> {
         let route = Route::to(state);
         for (grant, access, to_grant) in &self.grants {
             let holds = *access == Access::ReadWrite && self.holds(to_grant, &route);
             if holds || self.holds(&route, to_grant) {
-                return Err(StoreError::Protected {
+                return Err(InstallError::Protected {
                     name: grant.name().to_owned(),
                     directory: grant.path().to_owned(),
                     path: route.end,
@@ -44,12 +44,12 @@ impl<'a> Guard<'a> {
         Ok(())
     }
 
-    /// Checks that no plugin can change a file, or what its path leads to.
-    pub(crate) fn check_file(&self, what: &'static str, file: &Path) -> Result<(), StoreError> {
+    /// Checks that the plugin cannot change a file, or the target of its path.
+    pub(crate) fn check_file(&self, what: &'static str, file: &Path) -> Result<(), InstallError> {
         let route = Route::to(file);
         for (grant, access, to_grant) in &self.grants {
             if *access == Access::ReadWrite && self.holds(to_grant, &route) {
-                return Err(StoreError::ProtectedFile {
+                return Err(InstallError::ProtectedFile {
                     name: grant.name().to_owned(),
                     directory: grant.path().to_owned(),
                     what,
@@ -60,23 +60,23 @@ impl<'a> Guard<'a> {
         Ok(())
     }
 
-    /// Whether the directory at the end of one route is one that the other route goes through.
+    /// Returns whether the directory at the end of one route is part of the other route.
     fn holds(&self, outer: &Route, inner: &Route) -> bool {
         let is_met = |outer: &Identity| inner.directories.iter().any(|(_, other)| other == outer);
         outer.identity.as_ref().is_some_and(is_met)
-            // What is not there has nothing but its name.
+            // A missing directory has only its path.
             || inner.end.starts_with(&outer.end)
             || inner.directories.iter().any(|(path, _)| self.mounts.cover(&outer.end, path))
     }
 }
 
-/// Every directory that the system goes through from the root to where a path leads: in each of them
-/// a name decides where it leads.
+/// The directories that the system looks up from the root to the target of a path. Each of them
+/// determines the target.
 struct Route {
     directories: Vec<(PathBuf, Identity)>,
-    /// What is at the end, if it is a directory.
+    /// The identity of the target, if it is a directory.
     identity: Option<Identity>,
-    /// Where it leads, without links as far as it is there.
+    /// The target, without links as far as it exists.
     end: PathBuf,
 }
 
@@ -110,8 +110,7 @@ impl Route {
     }
 }
 
-/// The parts of a path, without those that mean nothing. The root is the first part of an absolute
-/// one.
+/// Returns the parts of a path without `.`. The root is the first part of an absolute path.
 fn parts(path: &Path) -> VecDeque<OsString> {
     let mut parts = VecDeque::new();
     let mut root = OsString::new();
@@ -131,7 +130,7 @@ fn parts(path: &Path) -> VecDeque<OsString> {
     parts
 }
 
-/// Tells directories apart, whatever they are called.
+/// The identity of a directory, independent of its path.
 #[derive(Debug, PartialEq, Eq)]
 struct Identity(System);
 
@@ -143,7 +142,7 @@ type System = same_file::Handle;
 type System = PathBuf;
 
 impl Identity {
-    /// `None`: there is no such directory.
+    /// Returns the identity, if the directory exists.
     fn of(path: &Path) -> Option<Self> {
         let metadata = path.metadata().ok().filter(std::fs::Metadata::is_dir)?;
         #[cfg(unix)]
@@ -164,29 +163,28 @@ impl Identity {
     }
 }
 
-/// On Linux a directory may be mounted at a second place, below which it has no parents in common
-/// with the first one.
+/// On Linux, a directory may be mounted at a second path without common parents.
 #[cfg(target_os = "linux")]
 mod mounts {
     use std::ffi::OsString;
     use std::os::unix::ffi::OsStringExt as _;
     use std::path::{Path, PathBuf};
 
-    /// What is mounted.
+    /// The mounts.
     #[derive(Debug, Default)]
     pub(super) struct Mounts(Vec<Mount>);
 
     #[derive(Debug)]
     struct Mount {
         device: String,
-        /// Which directory of the file system.
+        /// The directory in the file system.
         root: PathBuf,
-        /// Where.
+        /// The mount point.
         point: PathBuf,
     }
 
     impl Mounts {
-        /// None, where the system does not tell.
+        /// Reads the mounts of this process, none if the system does not provide them.
         pub(super) fn read() -> Self {
             Self::parse(&std::fs::read("/proc/self/mountinfo").unwrap_or_default())
         }
@@ -203,7 +201,7 @@ mod mounts {
             Self(text.split(|byte| *byte == b'\n').filter_map(mount).collect())
         }
 
-        /// Whether a directory is in another one by any name.
+        /// Returns whether a directory is inside another one by any path.
         pub(super) fn cover(&self, outer: &Path, inner: &Path) -> bool {
             let Some((device, place)) = self.locate(inner) else { return false };
             let below = self.0.iter().filter(|mount| mount.point.starts_with(outer));
@@ -212,17 +210,17 @@ mod mounts {
             roots.any(|(other, root)| other == device && place.starts_with(root))
         }
 
-        /// The file system that a directory is on, and where it is there.
+        /// Returns the file system of a directory, and its path there.
         fn locate(&self, path: &Path) -> Option<(&str, PathBuf)> {
             let around = self.0.iter().filter(|mount| path.starts_with(&mount.point));
-            // Of two at one place, the later one is seen.
+            // Of two mounts at one path, the later one is visible.
             let mount = around.max_by_key(|mount| mount.point.components().count())?;
             let rest = path.strip_prefix(&mount.point).ok()?;
             Some((&mount.device, mount.root.join(rest)))
         }
     }
 
-    /// A path in which the system has written blanks and the like as octal numbers.
+    /// Decodes a path with octal escapes.
     fn path(field: &[u8]) -> PathBuf {
         let mut bytes = Vec::new();
         let mut rest = field;
@@ -241,7 +239,7 @@ mod mounts {
         use super::*;
 
         #[test]
-        fn a_directory_that_is_mounted_twice_is_the_same() {
+        fn a_directory_is_found_at_both_mount_points() {
             let mounts = Mounts::parse(
                 b"1 0 8:1 / / rw - ext4 /dev/sda1 rw\n\
                   2 1 8:1 /home/u/state /mnt/a\\040b rw - ext4 /dev/sda1 rw\n\
@@ -270,7 +268,7 @@ mod mounts {
 mod mounts {
     use std::path::Path;
 
-    /// Nothing is mounted twice.
+    /// Other systems have no second mounts.
     pub(super) struct Mounts;
 
     impl Mounts {
@@ -291,7 +289,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn a_file_is_held_by_every_directory_that_decides_where_its_path_leads() {
+    fn a_file_is_protected_in_every_directory_on_its_route() {
         let home = tempfile::tempdir().unwrap();
         let path = |name: &str| home.path().canonicalize().unwrap().join(name);
         for name in ["real/in", "grant/in", "apart"] {

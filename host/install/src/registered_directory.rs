@@ -1,36 +1,36 @@
-//! A granted directory of a registered plugin, and what it was when it was granted.
+//! A granted directory of a registered plugin, and its identity at registration.
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use syncmgr_host::{Access, Grant, GrantError};
 
-use crate::error::StoreError;
+use crate::error::InstallError;
 
-/// A directory as a registration keeps it. The path is canonical, and is not parsed again.
+/// A directory in a registration. The path is canonical, and is not parsed again.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct RegisteredDirectory {
     name: String,
     path: PathBuf,
     access: Access,
-    /// `None`: it was not there yet, or this system has no such thing.
+    /// `None`: the directory did not exist, or the system has no identities.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    place: Option<Place>,
+    place: Option<Identity>,
 }
 
 impl RegisteredDirectory {
-    pub(crate) fn of(grant: &Grant) -> Result<Self, StoreError> {
+    pub(crate) fn of(grant: &Grant) -> Result<Self, InstallError> {
         if grant.path().to_str().is_none() {
             let path = grant.path().display();
-            let what = format!("the path {path} is not Unicode, and cannot be kept");
-            return Err(StoreError::Text { what });
+            let what = format!("path {path} is not Unicode and cannot be registered");
+            return Err(InstallError::Text { what });
         }
         Ok(Self {
             name: grant.name().to_owned(),
             path: grant.path().to_owned(),
             access: grant.access(),
-            place: Place::of(grant.path()),
+            place: Identity::of(grant.path()),
         })
     }
 
@@ -38,9 +38,9 @@ impl RegisteredDirectory {
         Grant::new(&self.name, &self.path, self.access)
     }
 
-    /// Checks that the path leads to the directory that was granted.
-    pub(crate) fn check(&self) -> Result<(), StoreError> {
-        let moved = |why: String| StoreError::Moved {
+    /// Checks that the path leads to the granted directory.
+    pub(crate) fn check(&self) -> Result<(), InstallError> {
+        let moved = |why: String| InstallError::Moved {
             name: self.name.clone(),
             path: self.path.clone(),
             why,
@@ -57,20 +57,19 @@ impl RegisteredDirectory {
     }
 }
 
-/// What tells a directory from another one of the same path. Numbers as text, since TOML has none of
-/// 64 bits without a sign.
+/// The identity of a directory. Numbers are text, since TOML has no unsigned 64-bit integers.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct Place {
+struct Identity {
     device: String,
     inode: String,
-    /// The same for each mount of the file system; `None`: it has no such id.
+    /// The id of the file system, the same for each mount; `None`: it has no id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     file_system: Option<String>,
 }
 
 #[cfg(not(target_os = "linux"))]
-impl Place {
+impl Identity {
     fn of(_path: &Path) -> Option<Self> {
         None
     }
@@ -81,7 +80,7 @@ impl Place {
 }
 
 #[cfg(target_os = "linux")]
-impl Place {
+impl Identity {
     fn of(path: &Path) -> Option<Self> {
         use std::os::unix::fs::MetadataExt as _;
         let metadata = path.metadata().ok()?;
@@ -92,16 +91,17 @@ impl Place {
         })
     }
 
-    /// Why it is another directory. One that is not there is none: the plugin finds that out.
+    /// Returns the reason if the path leads to another directory. A missing directory is not
+    /// another one.
     fn difference(&self, path: &Path) -> Option<&'static str> {
         let now = Self::of(path)?;
-        // The number of a device changes with each mount, but its file system does not.
+        // The device number changes with each mount, unlike the id of the file system.
         let is_same_device = self.device == now.device;
         if !is_same_device {
             match (&self.file_system, &now.file_system) {
                 (Some(before), Some(now)) if before == now => {}
                 (Some(_), Some(_)) => return Some("it is on another file system"),
-                // Nothing tells a medium that was mounted again from another one.
+                // A remounted medium cannot be distinguished from another one.
                 (None, _) | (_, None) => return None,
             }
         }
@@ -115,9 +115,9 @@ mod file_system {
     use std::os::unix::fs::MetadataExt as _;
     use std::path::Path;
 
-    /// Those whose directories have the same inode number in every mount, by the magic number of
-    /// `statfs`, and whether the number that it tells of the file system stays, too. FAT, exFAT and
-    /// most of FUSE and of the network make numbers up.
+    /// The file systems whose inode numbers are the same in every mount, by the magic number of
+    /// `statfs`, and whether their `f_fsid` is also the same. FAT, exFAT, and most FUSE and network
+    /// file systems generate inode numbers.
     const KEEP_INODES: [(i64, bool); 9] = [
         (0xEF53, true),       // ext2, ext3, ext4
         (0x9123_683E, true),  // btrfs
@@ -130,7 +130,7 @@ mod file_system {
         (0x794C_7630, false), // overlayfs
     ];
 
-    #[allow(clippy::useless_conversion, reason = "the type is not the same on every machine")]
+    #[allow(clippy::useless_conversion, reason = "the type depends on the platform")]
     fn known(path: &Path) -> Option<bool> {
         let kind = i64::try_from(rustix::fs::statfs(path).ok()?.f_type).ok()?;
         KEEP_INODES.iter().find(|(known, _)| *known == kind).map(|(_, keeps_id)| *keeps_id)
@@ -140,7 +140,7 @@ mod file_system {
         known(path).is_some()
     }
 
-    /// The UUID of the device as udev knows it, or what the file system says.
+    /// Returns the UUID of the device from udev, or the id of the file system.
     pub(super) fn id(path: &Path, device: u64) -> Option<String> {
         for entry in std::fs::read_dir("/dev/disk/by-uuid").into_iter().flatten().flatten() {
             if entry.path().metadata().is_ok_and(|node| node.rdev() == device) {
@@ -157,14 +157,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_directory_is_known_by_what_it_is() {
-        let place = |device: &str, inode: &str, file_system: Option<&str>| Place {
+    fn a_directory_is_identified_by_device_and_inode() {
+        let place = |device: &str, inode: &str, file_system: Option<&str>| Identity {
             device: device.to_owned(),
             inode: inode.to_owned(),
             file_system: file_system.map(str::to_owned),
         };
         let home = tempfile::tempdir().unwrap();
-        let mut now = Place::of(home.path()).unwrap();
+        let mut now = Identity::of(home.path()).unwrap();
         now.file_system = file_system::id(home.path(), 0).or(now.file_system);
         let (device, inode) = (now.device.as_str(), now.inode.as_str());
         let id = now.file_system.as_deref();
@@ -173,7 +173,7 @@ mod tests {
             (place(device, inode, id), false),
             (place(device, inode, None), false),
             (place(device, "1", id), keeps),
-            // Mounted again, on another device.
+            // Remounted with another device number.
             (place("0", inode, id), false),
             (place("0", "1", id), keeps && id.is_some()),
             (place("0", inode, Some("uuid-other")), id.is_some()),

@@ -1,4 +1,4 @@
-//! One installed plugin.
+//! An installed plugin.
 
 use std::path::{Path, PathBuf};
 
@@ -6,33 +6,34 @@ use serde::{Deserialize, Serialize};
 use syncmgr_host::Description;
 use uuid::Uuid;
 
-use crate::error::StoreError;
+use crate::error::InstallError;
 use crate::folder::PrivateFolder;
-use crate::granted::{Granted, GrantsFile};
+use crate::grants::Grants;
+use crate::job_file::JobFile;
 use crate::paths::INSTALLED;
 use crate::registered_directory::RegisteredDirectory;
 use crate::scope::Scope;
 
-/// The file that says all. Replacing it is what installs a plugin.
+/// The file that describes the plugin. Replacing it installs the plugin.
 pub(crate) const FILE: &str = "registration.toml";
 
-/// Class ids of plugins that state none hang below this one.
+/// The namespace of class ids for plugins that do not declare one.
 const NAMESPACE: Uuid = Uuid::from_u128(0x5f0b_6c1e_0d3a_4e67_8b52_91c4_7ad2_3e80);
 
 /// A plugin that is installed under a name.
 #[derive(Clone, Debug)]
 pub struct Registration {
-    /// The name, which is that of its folder, too.
+    /// The name of the plugin and its folder.
     pub name: String,
-    /// The class of its native handler.
+    /// The class id of its native handler.
     pub clsid: Uuid,
-    /// For whom it is installed.
+    /// The scope.
     pub scope: Scope,
     /// The BLAKE3 digest of the component, in hexadecimal digits.
     pub component: String,
-    /// What it is given.
-    pub granted: Granted,
-    /// The folder that it is installed in.
+    /// The grants.
+    pub grants: Grants,
+    /// The folder of the plugin.
     pub(crate) folder: PathBuf,
 }
 
@@ -42,67 +43,69 @@ struct Text {
     clsid: String,
     component: String,
     #[serde(default)]
-    granted: GrantsFile,
+    granted: JobFile,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     directories: Vec<RegisteredDirectory>,
 }
 
 impl Registration {
     /// # Errors
-    /// [`StoreError::Name`].
-    pub(crate) fn check_name(name: &str) -> Result<(), StoreError> {
+    /// [`InstallError::Name`].
+    pub(crate) fn check_name(name: &str) -> Result<(), InstallError> {
         let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
         match (1..=60).contains(&name.len()) && name.bytes().all(plain) {
             true => Ok(()),
-            false => Err(StoreError::Name { name: name.to_owned() }),
+            false => Err(InstallError::Name { name: name.to_owned() }),
         }
     }
 
-    /// The class that the plugin states, or one that belongs to the name.
+    /// Returns the class id that the plugin declares, or one derived from the name.
     pub(crate) fn class(name: &str, description: &Description) -> Uuid {
-        let stated = description.requests.clsid;
-        stated.unwrap_or_else(|| Uuid::new_v5(&NAMESPACE, name.as_bytes()))
+        let declared = description.requests.clsid;
+        declared.unwrap_or_else(|| Uuid::new_v5(&NAMESPACE, name.as_bytes()))
     }
 
-    /// Reads what is in a folder; `None`: nothing is installed there.
-    pub(crate) fn read(from: &PrivateFolder, scope: Scope) -> Result<Option<Self>, StoreError> {
+    /// Reads the registration in a folder, if there is one.
+    pub(crate) fn read(from: &PrivateFolder, scope: Scope) -> Result<Option<Self>, InstallError> {
         let folder = from.path();
         let Some(text) = from.read(FILE)? else { return Ok(None) };
         let file = folder.join(FILE);
-        let damaged = |message| StoreError::Damaged { path: file.clone(), message };
+        let damaged = |message| InstallError::Damaged { path: file.clone(), message };
         let text = String::from_utf8(text).map_err(|error| damaged(error.to_string()))?;
         let text: Text = toml::from_str(&text).map_err(|error| damaged(error.to_string()))?;
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Self::check_name(&name)?;
         let digits = text.component.bytes().all(|byte| byte.is_ascii_hexdigit());
         if text.component.len() != 2 * blake3::OUT_LEN || !digits {
-            return Err(damaged("`component` is no digest".to_owned()));
+            return Err(damaged("`component` is not a digest".to_owned()));
         }
         Ok(Some(Self {
             name,
             clsid: text.clsid.parse().map_err(|error| damaged(format!("`clsid`: {error}")))?,
             scope,
             component: text.component,
-            granted: Granted::from_file(text.granted, folder)
-                .and_then(|granted| granted.with_directories(text.directories))
+            grants: text
+                .granted
+                .grants(folder)
+                .and_then(|grants| grants.with_directories(text.directories))
                 .map_err(|error| damaged(error.to_string()))?,
             folder: folder.to_owned(),
         }))
     }
 
-    pub(crate) fn to_text(&self) -> Result<String, StoreError> {
+    pub(crate) fn to_text(&self) -> Result<String, InstallError> {
         let text = Text {
             clsid: self.clsid.to_string(),
             component: self.component.clone(),
-            granted: self.granted.to_file()?,
-            directories: self.granted.registered_directories()?,
+            granted: JobFile::of(&self.grants)?,
+            directories: self.grants.registered_directories()?,
         };
-        toml::to_string(&text).map_err(|error| StoreError::Text { what: error.to_string() })
+        toml::to_string(&text).map_err(|error| InstallError::Text { what: error.to_string() })
     }
 
-    /// The state directory, the folder of all installed plugins and that of this one, each opened
-    /// from the one before.
-    pub(crate) fn open_folders(&self) -> Result<[PrivateFolder; 3], StoreError> {
+    /// Opens the state directory, the folder of installed plugins and that of this plugin, each
+    /// relative to the previous one.
+    pub(crate) fn open_folders(&self) -> Result<[PrivateFolder; 3], InstallError> {
         let top = self.folder.ancestors().nth(2).unwrap_or(Path::new("."));
         let top = PrivateFolder::open(top)?;
         let place = top.folder(INSTALLED)?;
@@ -110,12 +113,12 @@ impl Registration {
         Ok([top, place, folder])
     }
 
-    pub(crate) fn open_folder(&self) -> Result<PrivateFolder, StoreError> {
+    pub(crate) fn open_folder(&self) -> Result<PrivateFolder, InstallError> {
         let [_, _, folder] = self.open_folders()?;
         Ok(folder)
     }
 
-    /// What can be said of one that cannot be read: enough to remove it.
+    /// Returns a registration that is sufficient to remove a damaged plugin.
     pub(crate) fn damaged(name: &str, folder: PathBuf, scope: Scope) -> Self {
         #[derive(Deserialize)]
         struct Class {
@@ -128,12 +131,12 @@ impl Registration {
             clsid: class.unwrap_or_else(|_| Uuid::new_v5(&NAMESPACE, name.as_bytes())),
             scope,
             component: String::new(),
-            granted: Granted::default(),
+            grants: Grants::default(),
             folder,
         }
     }
 
-    /// The plugin's own copy of the component.
+    /// Returns the path of the component.
     pub fn component_file(&self) -> PathBuf {
         self.folder.join(self.component_name())
     }
@@ -152,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_plain() {
+    fn invalid_names_are_rejected() {
         for (name, good) in [
             ("folder", true),
             ("my_mail-2", true),
@@ -168,17 +171,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn a_registration_round_trips() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("mine");
         std::fs::create_dir(&folder).unwrap();
-        let granted = Granted::parse("[dirs]\nleft = \"/nowhere/a\"", Path::new("")).unwrap();
+        let grants =
+            JobFile::parse("[dirs]\nleft = \"/nowhere/a\"").unwrap().grants(Path::new("")).unwrap();
         let written = Registration {
             name: "mine".into(),
             clsid: Uuid::from_u128(7),
             scope: Scope::User,
             component: "0".repeat(64),
-            granted,
+            grants,
             folder: folder.clone(),
         };
         let read = || Registration::read(&PrivateFolder::open(&folder).unwrap(), Scope::User);
@@ -186,7 +190,7 @@ mod tests {
         std::fs::write(folder.join(FILE), written.to_text().unwrap()).unwrap();
         let found = read().unwrap().unwrap();
         assert_eq!((&found.name, found.clsid), (&written.name, written.clsid));
-        assert_eq!(found.granted.directories, written.granted.directories);
+        assert_eq!(found.grants.directories, written.grants.directories);
         for text in ["", "clsid = 1", "clsid = \"x\"\ncomponent = \"y\"", "\0"] {
             std::fs::write(folder.join(FILE), text).unwrap();
             let error = read().unwrap_err();

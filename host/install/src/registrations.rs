@@ -1,20 +1,20 @@
-//! All installed plugins.
+//! The installed plugins.
 
 use std::path::{Path, PathBuf};
 
 use syncmgr_host::{Host, HostOptions, LoadLimits, Plugin, SessionOptions};
 use uuid::Uuid;
 
-use crate::error::StoreError;
+use crate::error::InstallError;
 use crate::folder::PrivateFolder;
-use crate::granted::Granted;
+use crate::grants::Grants;
 use crate::paths::{self, INSTALLED, is_elevated};
 use crate::registration::{FILE, Registration};
 use crate::scope::Scope;
 
-/// How every host that loads installed plugins is made, so that all of them can use what one has
-/// compiled. On Windows that may be in somebody else's process, where the handlers of exceptions
-/// are not ours to change.
+/// Returns the options of every host that loads installed plugins, so that all of them can use the
+/// same precompiled code. On Windows, a host may be in a foreign process, whose exception handlers
+/// must not change.
 pub fn host_options(limits: LoadLimits) -> HostOptions {
     let options = HostOptions::new().limits(limits);
     match cfg!(windows) {
@@ -23,14 +23,14 @@ pub fn host_options(limits: LoadLimits) -> HostOptions {
     }
 }
 
-/// The folder of the plugins' own parts of the state directory.
+/// The name of the folder of the plugins' own folders in the state directory.
 const PLUGINS: &str = "plugins";
 
-/// A plugin's own files.
+/// The name of the storage in a plugin's own folder.
 const STORAGE: &str = "storage";
 
-/// The installed plugins, those of the machine first: what an administrator has installed is not
-/// replaced by what a user has.
+/// The installed plugins, those of the machine first: a user cannot replace a plugin that an
+/// administrator has installed.
 #[derive(Clone, Debug)]
 pub struct Registrations {
     state_dir: PathBuf,
@@ -38,7 +38,7 @@ pub struct Registrations {
 }
 
 impl Registrations {
-    /// Those of a user whose state folder this is, and those of the machine.
+    /// Returns the installed plugins of a user's state directory and of the machine.
     pub fn new(state_dir: &Path) -> Self {
         let folder = |scope: Scope| Some((scope, paths::installed(scope, state_dir)?));
         Self {
@@ -47,8 +47,8 @@ impl Registrations {
         }
     }
 
-    /// Those that a library in somebody else's process may load. With raised rights, what a user
-    /// without them can write does not count.
+    /// Returns the plugins that a library in a foreign process may load. In an elevated process,
+    /// excludes those that the user can write to.
     pub fn for_library(state_dir: &Path) -> Self {
         let mut registrations = Self::new(state_dir);
         if is_elevated() {
@@ -57,24 +57,25 @@ impl Registrations {
         registrations
     }
 
-    /// What a session of a plugin is given, with a storage in this part of the user's state folder.
+    /// Returns the options for a session of a plugin. `home`: the plugin's folder in the state
+    /// directory.
     ///
     /// # Errors
-    /// Those of [`Registrations::check`], and [`StoreError::Text`] for a secret that is not there.
+    /// Those of [`Registrations::check`], and [`InstallError::Text`] for a missing secret.
     pub fn session_options(
         &self,
         plugin: &Plugin,
-        granted: &Granted,
+        grants: &Grants,
         home: &Path,
-    ) -> Result<SessionOptions, StoreError> {
-        self.check(plugin, granted)?;
-        let options = granted.session_options(&home.join(STORAGE))?;
-        // Below a directory that is granted for reading, or mounted into one.
+    ) -> Result<SessionOptions, InstallError> {
+        self.check(plugin, grants)?;
+        let options = grants.session_options(&home.join(STORAGE))?;
+        // They may be inside a read-only grant, or mounted into one.
         Ok(self.own_directories().into_iter().fold(options, SessionOptions::leave_out))
     }
 
-    /// What plugins must not read, nor change: grants, secrets' names, compiled code, and what other
-    /// plugins keep.
+    /// Returns the folders that plugins must not access: they contain grants, names of secrets,
+    /// precompiled code, and the storage of other plugins.
     fn own_directories(&self) -> Vec<PathBuf> {
         let inner = [INSTALLED, PLUGINS, "cache"].map(|name| self.state_dir.join(name));
         let machine = self.folders.iter().filter(|(scope, _)| *scope == Scope::Machine);
@@ -82,46 +83,44 @@ impl Registrations {
         machine.chain([self.state_dir.clone()]).chain(inner).collect()
     }
 
-    /// Whether a plugin can be given this.
+    /// Checks whether grants are valid for a plugin.
     ///
     /// # Errors
-    /// [`StoreError::Unrequested`] for what it does not ask for, [`StoreError::Protected`] and
-    /// [`StoreError::ProtectedFile`] for a directory from which it could become more than a plugin,
-    /// and [`StoreError::Moved`] for one that is not what it was when the plugin was registered.
-    pub fn check(&self, plugin: &Plugin, granted: &Granted) -> Result<(), StoreError> {
-        granted.check(plugin)?;
+    /// [`InstallError::ExcessGrants`] for grants that the plugin does not request;
+    /// [`InstallError::Protected`] and [`InstallError::ProtectedFile`] for a directory that would
+    /// let it gain access; and [`InstallError::Moved`] for another directory than at registration.
+    pub fn check(&self, plugin: &Plugin, grants: &Grants) -> Result<(), InstallError> {
+        grants.check(plugin)?;
         let machine = self.folders.iter().filter(|(scope, _)| *scope == Scope::Machine);
         let machine = machine.filter_map(|(_, folder)| folder.parent());
         let state_dirs: Vec<_> = machine.chain([self.state_dir.as_path()]).collect();
-        granted.check_directories(&plugin.description().requests, &state_dirs)
+        grants.check_directories(&plugin.description().requests, &state_dirs)
     }
 
-    /// Makes the part of the user's state directory that a plugin of this name has, with its
-    /// storage, and opens it.
+    /// Creates and opens a plugin's folder in the user's state directory, with its storage.
     ///
     /// # Errors
-    /// [`StoreError::File`], and [`StoreError::Open`] and [`StoreError::Foreign`] where another user
-    /// may have made it.
-    pub fn create_home(&self, name: &str) -> Result<PrivateFolder, StoreError> {
+    /// [`InstallError::File`], [`InstallError::InsecurePermissions`] and [`InstallError::Foreign`].
+    pub fn create_home(&self, name: &str) -> Result<PrivateFolder, InstallError> {
         let state = PrivateFolder::create(&self.state_dir)?;
         let home = state.create_folder(PLUGINS)?.create_folder(name)?;
         home.create_folder(STORAGE)?;
         Ok(home)
     }
 
-    /// The user's state folder.
+    /// Returns the user's state directory.
     pub fn state_dir(&self) -> &Path {
         &self.state_dir
     }
 
-    /// The folder of all that are installed; `None`: there is none.
-    fn open(folder: &Path) -> Result<Option<PrivateFolder>, StoreError> {
+    /// Opens the folder of installed plugins, if it exists.
+    fn open(folder: &Path) -> Result<Option<PrivateFolder>, InstallError> {
         let state = PrivateFolder::open(folder.parent().unwrap_or(Path::new(".")));
         optional(state.and_then(|state| state.folder(INSTALLED)))
     }
 
-    /// All of them, by name. One that cannot be read does not hide the others.
-    pub fn list(&self) -> Vec<Result<Registration, StoreError>> {
+    /// Returns all plugins by name, or an error for each that cannot be read.
+    pub fn list(&self) -> Vec<Result<Registration, InstallError>> {
         let mut found = Vec::new();
         for (scope, folder) in &self.folders {
             let all = Self::open(folder).and_then(|folder| match folder {
@@ -138,7 +137,7 @@ impl Registrations {
             };
             names.sort();
             for name in names {
-                // The lock is no folder.
+                // The lock file is not a plugin.
                 let Some(name) = name.to_str().filter(|_| folder.path().join(&name).is_dir())
                 else {
                     continue;
@@ -151,12 +150,12 @@ impl Registrations {
         found
     }
 
-    /// The one of this name.
+    /// Finds a plugin by name.
     ///
     /// # Errors
-    /// [`StoreError::Unknown`], and those of reading it.
-    pub fn find(&self, name: &str) -> Result<Registration, StoreError> {
-        let unknown = || StoreError::Unknown { name: name.to_owned() };
+    /// [`InstallError::Unknown`], and those of reading the registration.
+    pub fn find(&self, name: &str) -> Result<Registration, InstallError> {
+        let unknown = || InstallError::Unknown { name: name.to_owned() };
         Registration::check_name(name).map_err(|_| unknown())?;
         for (scope, folder) in &self.folders {
             let Some(place) = Self::open(folder)? else { continue };
@@ -168,18 +167,18 @@ impl Registrations {
         Err(unknown())
     }
 
-    /// The one of this name, to be removed: one that is damaged has no more than its name.
+    /// Finds a plugin to remove, which may be damaged.
     ///
     /// # Errors
-    /// [`StoreError::Unknown`], and [`StoreError::Foreign`].
-    pub fn find_to_remove(&self, name: &str) -> Result<Registration, StoreError> {
+    /// [`InstallError::Unknown`], and [`InstallError::Foreign`].
+    pub fn find_to_remove(&self, name: &str) -> Result<Registration, InstallError> {
         let error = match self.find(name) {
             Ok(found) => return Ok(found),
-            Err(error @ StoreError::Foreign { .. }) => return Err(error),
+            Err(error @ InstallError::Foreign { .. }) => return Err(error),
             Err(error) => error,
         };
         Registration::check_name(name)
-            .map_err(|_| StoreError::Unknown { name: name.to_owned() })?;
+            .map_err(|_| InstallError::Unknown { name: name.to_owned() })?;
         let mut folders = self.folders.iter().map(|(scope, folder)| (scope, folder.join(name)));
         match folders.find(|(_, folder)| folder.symlink_metadata().is_ok()) {
             Some((scope, folder)) => Ok(Registration::damaged(name, folder, *scope)),
@@ -187,32 +186,32 @@ impl Registrations {
         }
     }
 
-    /// The one with this class.
+    /// Finds a plugin by class id.
     ///
     /// # Errors
-    /// [`StoreError::Unknown`].
-    pub fn find_class(&self, clsid: Uuid) -> Result<Registration, StoreError> {
+    /// [`InstallError::Unknown`].
+    pub fn find_class(&self, clsid: Uuid) -> Result<Registration, InstallError> {
         let found = self.list().into_iter().flatten().find(|found| found.clsid == clsid);
-        found.ok_or_else(|| StoreError::Unknown { name: clsid.to_string() })
+        found.ok_or_else(|| InstallError::Unknown { name: clsid.to_string() })
     }
 
-    /// The part of the user's state folder that a plugin of this name has.
+    /// Returns the path of a plugin's folder in the user's state directory.
     pub fn home(&self, name: &str) -> PathBuf {
         self.state_dir.join(PLUGINS).join(name)
     }
 
-    /// Loads what was compiled when it was installed.
+    /// Loads the precompiled code of an installed plugin.
     ///
     /// # Errors
-    /// [`StoreError::Open`] where others could have replaced it, and [`StoreError::Load`] where
-    /// it cannot be used.
+    /// [`InstallError::InsecurePermissions`] if another user can replace it, and
+    /// [`InstallError::Load`].
     pub fn load_compiled(
         &self,
         host: &Host,
         registration: &Registration,
-    ) -> Result<Plugin, StoreError> {
+    ) -> Result<Plugin, InstallError> {
         let name = registration.compiled_name();
-        // From the state folder on: whoever can write there can put another one in its place.
+        // Checks all folders: a user who can write to one of them can replace the code.
         let folders = registration.open_folders()?;
         for folder in &folders {
             folder.check_private(registration.scope)?;
@@ -221,51 +220,51 @@ impl Registrations {
         let path = folder.path().join(&name);
         let file = folder.open_file(&name)?.ok_or_else(|| not_found(&path))?;
         folder.check_private_file(&file, &name, registration.scope)?;
-        // SAFETY: the file was written by `Installation`, with what `precompile` returned, into a
-        // folder that was made for its owner alone, and is replaced and never changed. That
-        // nobody else could write there since was checked above, by handle.
-        #[expect(unsafe_code, reason = "what was compiled earlier is native code")]
+        // SAFETY: `Installation` has written the file, with the bytes that `precompile` returned,
+        // to a folder that only its owner can access, and files are replaced and never changed. The
+        // checks above, by handle, ensure that no other user can write to the file or the folder.
+        #[expect(unsafe_code, reason = "precompiled code is native code")]
         let plugin = unsafe { host.load_precompiled_open_file(&registration.name, &file, &path) };
         Ok(plugin?)
     }
 
-    /// The component, as it was installed.
+    /// Reads the component of an installed plugin.
     ///
     /// # Errors
-    /// [`StoreError::Damaged`] where it is not that any more.
-    pub fn component(&self, registration: &Registration) -> Result<Vec<u8>, StoreError> {
+    /// [`InstallError::Damaged`] if it has changed.
+    pub fn component(&self, registration: &Registration) -> Result<Vec<u8>, InstallError> {
         let file = registration.component_file();
         let component = registration.open_folder()?.read(&registration.component_name())?;
         let component = component.ok_or_else(|| not_found(&file))?;
         match blake3::hash(&component).to_hex().as_str() == registration.component {
             true => Ok(component),
-            false => Err(StoreError::Damaged {
+            false => Err(InstallError::Damaged {
                 path: file,
-                message: "it is not the component that was registered".to_owned(),
+                message: "not the registered component".to_owned(),
             }),
         }
     }
 
-    /// Removes an installed plugin. What it keeps in its own storage stays.
+    /// Removes an installed plugin, but not its storage.
     ///
     /// # Errors
-    /// [`StoreError::File`].
-    pub fn uninstall(&self, registration: &Registration) -> Result<(), StoreError> {
-        // Whatever cannot be removed first goes with the folder.
+    /// [`InstallError::File`].
+    pub fn uninstall(&self, registration: &Registration) -> Result<(), InstallError> {
+        // If this fails, the file is removed with the folder.
         let _ = registration.open_folder().and_then(|folder| folder.remove(FILE));
         let folder = &registration.folder;
         let removed = match folder.is_symlink() {
             true => std::fs::remove_file(folder),
             false => std::fs::remove_dir_all(folder),
         };
-        removed.map_err(StoreError::file(folder))
+        removed.map_err(InstallError::file(folder))
     }
 }
 
-/// Takes what is not there for `None`.
+/// Converts a missing folder to `None`.
 fn optional(
-    opened: Result<PrivateFolder, StoreError>,
-) -> Result<Option<PrivateFolder>, StoreError> {
+    opened: Result<PrivateFolder, InstallError>,
+) -> Result<Option<PrivateFolder>, InstallError> {
     match opened {
         Ok(folder) => Ok(Some(folder)),
         Err(error) if error.is_not_found() => Ok(None),
@@ -273,8 +272,8 @@ fn optional(
     }
 }
 
-fn not_found(path: &Path) -> StoreError {
-    // In the system's words, which are the same number everywhere.
+fn not_found(path: &Path) -> InstallError {
+    // The code for the system's own message, the same on all systems.
     const NOT_FOUND: i32 = 2;
-    StoreError::file(path)(std::io::Error::from_raw_os_error(NOT_FOUND))
+    InstallError::file(path)(std::io::Error::from_raw_os_error(NOT_FOUND))
 }

@@ -1,14 +1,14 @@
-/// For whom a plugin is installed.
+/// The users that a plugin is installed for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// For the user.
+    /// The current user.
     User,
-    /// For all users of the machine; on Windows only.
+    /// All users of the machine (Windows only).
     Machine,
 }
 
 impl Scope {
-    /// A stable name for programs.
+    /// Returns a stable name for programs.
     pub const fn name(self) -> &'static str {
         match self {
             Self::User => "user",

@@ -335,9 +335,9 @@ fn a_project_is_never_written_over() -> Result<()> {
     let home = Home::new()?;
     fs::create_dir(home.path("mine"))?;
     fs::write(home.path("mine/notes"), "mine")?;
-    home.run("", &["new", "mine", "--lang", "c"])?.expect(2, "is there already")?;
+    home.run("", &["new", "mine", "--lang", "c"])?.expect(2, "already exists")?;
     ensure!(fs::read_dir(home.path("mine"))?.count() == 1);
-    for (name, words) in [("Mine", "cannot be the name"), ("../mine", "cannot be the name")] {
+    for (name, words) in [("Mine", "invalid plugin name"), ("../mine", "invalid plugin name")] {
         home.run("", &["new", name, "--lang", "c"])?.expect(2, words)?;
     }
     home.run("", &["new", "other", "--lang", "cobol"])?
@@ -353,8 +353,8 @@ fn a_death_tells_what_happened_and_where() -> Result<()> {
     let panics = [&run[..], &["synchronize=panic text=no_more_lemons"]].concat();
     let ran = home.run("", &panics)?.expect(7, "no more lemons")?;
     ensure!(ran.stdout.contains("died in synchronize: panicked at "), "{ran:?}");
-    ensure!(ran.stdout.contains("the end of what it wrote to stderr:"), "{ran:?}");
-    ensure!(ran.stdout.contains("where it was, innermost first:"), "{ran:?}");
+    ensure!(ran.stdout.contains("end of its stderr:"), "{ran:?}");
+    ensure!(ran.stdout.contains("backtrace, innermost frame first:"), "{ran:?}");
     ensure!(ran.stdout.contains("script::run"), "frames have names: {ran:?}");
     let ran = home.run("", &[&panics[..], &["--json"]].concat())?.expect(7, "plugin-trap")?;
     let last = ran.stdout.lines().last().context("a report")?;
@@ -411,6 +411,6 @@ fn every_error_code_is_explained() -> Result<()> {
         let wide = page.stdout.lines().find(|line| line.chars().count() > 100);
         ensure!(wide.is_none(), "{code}: {wide:?}");
     }
-    home.run("", &["explain", "magic"])?.expect(2, "lists them")?;
+    home.run("", &["explain", "magic"])?.expect(2, "list the codes with `syncmgr explain`")?;
     Ok(())
 }

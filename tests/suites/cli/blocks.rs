@@ -96,7 +96,7 @@ const BLOCKS: &[(&str, &str, How)] = &[
     ),
     (
         TESTING,
-        "call 3 is not as in the recording",
+        "call 3 differs from the recording",
         Shows(
             "readme/mirror",
             "sed -i 's/\"max-value\":55/\"max-value\":54/' run.jsonl

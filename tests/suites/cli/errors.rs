@@ -21,8 +21,8 @@ use conformance::script::{Script, item};
 use conformance::{host, workspace};
 use plugins::{contract, ended, http, loading, reported, running};
 use program::{authoring, installing, testing};
-use syncmgr_cli::check::{Fixture, KitError, Recording, RecordingHead, Stage};
-use syncmgr_cli::project::{AuthoringError, Language, Project, create};
+use syncmgr_cli::check::{CheckError, Fixture, Recording, RecordingHead, TempFixture};
+use syncmgr_cli::project::{Language, Project, ProjectError, create};
 use syncmgr_host::http::{HttpDenial, HttpGrant, HttpGrantError, HttpPolicy};
 use syncmgr_host::sink::{Discard, Recorder, Sink};
 use syncmgr_host::{
@@ -30,7 +30,9 @@ use syncmgr_host::{
     Hresult, Item, Limits, LoadError, LoadLimits, OnDeath, Outcome, Report, RunRequest, Selection,
     SessionError, SessionOptions, StartError, Trigger,
 };
-use syncmgr_install::{Granted, Registrations, Scope, StoreError, create_private, host_options};
+use syncmgr_install::{
+    Grants, InstallError, JobFile, Registrations, Scope, create_private, host_options,
+};
 use url::Url;
 
 /// So long that only what it is about takes longer, on machines that are busy, too.
@@ -63,9 +65,9 @@ coded!(
     LoadError,
     SessionError,
     StartError,
-    StoreError,
-    AuthoringError,
-    KitError,
+    InstallError,
+    ProjectError,
+    CheckError,
     HttpDenial,
     HttpGrantError
 );

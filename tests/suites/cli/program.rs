@@ -110,7 +110,7 @@ fn each_exit_status_has_its_occasion() -> anyhow::Result<()> {
     home.run(&PAIR)?.expect(1, "changed on both sides")?;
     home.run(&pair_with(&["--set", "mode=sideways"]))?.expect(2, "two-way-safe")?;
     home.run(&["run", "folder", "--dir", "left=left"])?.expect(2, "--dir right=PATH")?;
-    home.run(&["run", "nothing"])?.expect(2, "neither a file, nor a built-in")?;
+    home.run(&["run", "nothing"])?.expect(2, "not a file, not a built-in plugin")?;
     home.run(&["run", "missing.wasm"])?.expect(2, "missing.wasm")?;
     home.run(&["run", "folder", "--dir", "x"])?.expect(2, "NAME=PATH")?;
     home.run(&["frobnicate"])?.expect(2, "unrecognized subcommand")?;
@@ -129,8 +129,8 @@ fn each_exit_status_has_its_occasion() -> anyhow::Result<()> {
         ("synchronize=fail code=busy", 6, "busy"),
         ("synchronize=fail code=safety-stop", 4, "safety-stop"),
         ("synchronize=panic text=oh_no", 7, "oh no"),
-        ("needs-user=yes", 1, "needs you"),
-        ("declines=yes", 0, "does not take part"),
+        ("needs-user=yes", 1, "has a question for the user"),
+        ("declines=yes", 0, "declines runs of this kind"),
     ] {
         let arguments: Vec<&str> = script.into_iter().chain(["--set", commands]).collect();
         home.run(&arguments)?.expect(status, words).with_context(|| commands.to_owned())?;
@@ -180,7 +180,8 @@ fn a_dry_run_changes_nothing_even_by_a_plugin_that_does_not_know_of_it() -> anyh
     assert!(!home.path("left/new").exists());
     home.run(&arguments)?.expect(0, "write: ok")?;
     assert!(home.path("left/new").exists());
-    home.run(&["run", conformance::HELLO, "--dry-run"])?.expect(0, "hello knows no dry runs")?;
+    home.run(&["run", conformance::HELLO, "--dry-run"])?
+        .expect(0, "plugin `hello` does not support dry runs")?;
     Ok(())
 }
 
@@ -312,7 +313,7 @@ fn replace(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
 fn inspect_tells_what_a_plugin_is_without_running_it() -> anyhow::Result<()> {
     let home = Home::new()?;
     let ran = home.run(&["inspect", "folder"])?.expect(0, "contract  syncmgr:plugin@0.1.0")?;
-    let ran = ran.expect(0, "asks for  directory left (read-write): one of the two folders")?;
+    let ran = ran.expect(0, "requests  directory left (read-write): one of the two folders")?;
     let ran = ran.expect(0, "grant it with --dir left=PATH")?;
     let ran = ran.expect(0, "limit     memory-bytes=1GiB")?;
     ran.expect(0, "imports   syncmgr:plugin/directories@0.1.0")?;
@@ -354,9 +355,9 @@ fn a_plugin_cannot_write_a_line_that_looks_like_the_hosts() -> anyhow::Result<()
 fn what_a_plugin_does_not_ask_for_is_most_likely_misspelt() -> anyhow::Result<()> {
     let home = Home::new()?;
     home.run(&["run", "folder", "--dir", "lfet=left", "--dir", "right=right"])?
-        .expect(2, "folder does not ask for --dir lfet")?;
+        .expect(2, "plugin `folder` does not request --dir lfet")?;
     home.run(&["run", conformance::HELLO, "--allow", "wall-clock"])?
-        .expect(2, "does not ask for --allow wall-clock")?;
+        .expect(2, "does not request --allow wall-clock")?;
     home.run(&["run", conformance::HELLO, "--allow", "everything"])?
         .expect(2, "`everything` cannot be allowed")?;
     Ok(())

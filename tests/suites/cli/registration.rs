@@ -110,7 +110,7 @@ fn a_registered_plugin_runs_by_its_name_with_what_it_was_granted() -> Result<()>
     home.run(&["inspect", "mine"])?.expect(0, "contract")?;
     home.run(&["items", "mine"])?.expect(0, "[x]")?;
     home.run(&["unregister", "mine"])?.expect(0, "stays in")?;
-    home.run(&["run", "mine"])?.expect(2, "there is no plugin `mine`")?;
+    home.run(&["run", "mine"])?.expect(2, "no plugin `mine`")?;
     home.run(&["unregister", "mine"])?.expect(2, "no plugin is registered as `mine`")?;
     assert!(!home.installed("mine").exists());
     assert!(home.path("state/plugins/mine/storage").exists(), "its own files stay");
@@ -127,7 +127,7 @@ fn all_plugins_are_unregistered_and_one_that_cannot_be_does_not_keep_the_others(
     }
     home.run(&["unregister", "one", "--all"])?.expect(2, "cannot be used with")?;
     fs::write(home.installed("two").join("registration.toml"), "damaged")?;
-    home.run(&["unregister", "--all"])?.expect(7, "unregistered three; what it keeps")?;
+    home.run(&["unregister", "--all"])?.expect(7, "unregistered three; its storage")?;
     assert!(!home.installed("one").exists() && !home.installed("three").exists());
     Ok(())
 }
@@ -168,13 +168,13 @@ fn what_cannot_be_registered_is_told_and_nothing_changes() -> Result<()> {
     home.register("mine", &["items=a", WORK])?;
     for (arguments, words) in [
         (vec!["register", "missing.wasm"], "missing.wasm"),
-        (vec!["register", SCRIPT, "--name", "A b"], "cannot be the name of a plugin"),
-        (vec!["register", SCRIPT, "--name", "../mine"], "cannot be the name of a plugin"),
-        (vec!["register", SCRIPT, "--name", "folder"], "is the name of a built-in plugin"),
+        (vec!["register", SCRIPT, "--name", "A b"], "invalid plugin name"),
+        (vec!["register", SCRIPT, "--name", "../mine"], "invalid plugin name"),
+        (vec!["register", SCRIPT, "--name", "folder"], "is a built-in plugin"),
         (vec!["register", conformance::OTHER_WORLD, "--name", "mine"], "not a plugin"),
         (
             vec!["register", conformance::HELLO, "--name", "mine", "--dir", "inbox=."],
-            "does not ask for --dir inbox",
+            "does not request --dir inbox",
         ),
         (vec!["register", SCRIPT, "--name", "mine", "--limit", "speed=1"], "there is no limit"),
     ] {
@@ -269,7 +269,7 @@ fn a_damaged_installation_is_mended_or_refused_and_never_run_as_it_is() -> Resul
     fs::write(&component, &bytes[..100])?;
     home.run(&["run", "mine"])?.expect(0, "succeeded: a, worked")?;
     fs::remove_file(&compiled)?;
-    home.run(&["run", "mine"])?.expect(7, "it is not the component that was registered")?;
+    home.run(&["run", "mine"])?.expect(7, "not the registered component")?;
     fs::write(home.installed("mine").join("registration.toml"), "x = 1")?;
     home.run(&["run", "mine"])?.expect(7, "is damaged")?;
     home.register("other", &["items=a", WORK])?;
@@ -292,7 +292,7 @@ fn what_others_may_have_written_is_not_run() -> Result<()> {
         assert_eq!(fs::metadata(&path)?.permissions().mode() & 0o777, mode, "{path:?}");
         for open in [0o020, 0o002] {
             chmod(&path, mode | open)?;
-            home.run(&["run", "mine"])?.expect(7, "can be written by others")?;
+            home.run(&["run", "mine"])?.expect(7, "writable by other users")?;
         }
         chmod(&path, mode)?;
     }
@@ -301,7 +301,7 @@ fn what_others_may_have_written_is_not_run() -> Result<()> {
     let compiled = home.file("mine", "compiled")?;
     fs::rename(&compiled, home.path("elsewhere"))?;
     std::os::unix::fs::symlink(home.path("elsewhere"), &compiled)?;
-    home.run(&["run", "mine"])?.expect(7, "can be written by others")?;
+    home.run(&["run", "mine"])?.expect(7, "writable by other users")?;
     Ok(())
 }
 

@@ -381,7 +381,7 @@ fn the_program_drives_our_own_handlers_by_their_class() -> Result<()> {
     assert_eq!(ran.stdout.matches("succeeded").count(), 1, "{}", ran.stdout);
     let unknown = "{12345678-0000-0000-0000-000000000000}";
     let ran = wine.syncmgr(&["run", "--clsid", unknown])?.expect(2)?;
-    assert!(ran.stderr.contains("there is no native handler"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("is not registered"), "{}", ran.stderr);
     Ok(())
 }
 
@@ -401,7 +401,7 @@ fn the_program_drives_a_handler_in_c_whatever_that_does() -> Result<()> {
         // It failed at first, which stays said.
         ("", &["--retries", "1"], 1, "succeeded: Gamma"),
         ("", &["--item", "Delta"], 0, "succeeded: Delta"),
-        ("decline", &[], 0, "does not take part"),
+        ("decline", &[], 0, "declines runs of this kind"),
         ("missing", &["--item", "Alpha"], 0, "succeeded: Alpha"),
         ("needs-user", &[], 1, "skipped: Alpha, needs the user"),
         ("prepare-fails", &[], 3, "prepare-for-sync failed: E_FAIL"),
@@ -422,7 +422,7 @@ fn the_program_drives_a_handler_in_c_whatever_that_does() -> Result<()> {
         ("terminates", &[], 7, "ended its process with status 0x00000000"),
         ("crashes", &[], 7, "ended its process with status 0xC0000005"),
         ("exits", &["--json"], 7, "\"code\":\"native-exit\""),
-        ("", &["--limit", "memory-bytes=1MiB"], 2, "does not hold for native handlers"),
+        ("", &["--limit", "memory-bytes=1MiB"], 2, "does not apply to native handlers"),
     ] {
         let ran = run(mode, arguments)?;
         let said = format!("{}{}", ran.stdout, ran.stderr);

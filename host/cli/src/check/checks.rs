@@ -1,4 +1,4 @@
-//! The checks, in the order in which they are made.
+//! The checks, in execution order.
 
 mod cancellation;
 mod identity;
@@ -14,13 +14,13 @@ use std::time::{Duration, Instant};
 
 use syncmgr_host::{Outcome, Plugin, Report, RunRequest, SessionError, SessionOptions, StopReason};
 
-use crate::check::error::KitError;
+use crate::check::error::CheckError;
 use crate::check::fixture::Fixture;
-use crate::check::run::{Ran, agree, run};
-use crate::check::stage::{PATIENCE, Snapshot, Stage};
+use crate::check::run::{RunOutput, continue_all, run};
+use crate::check::temp_fixture::{PATIENCE, Snapshot, TempFixture};
 use crate::check::verdict::{CheckOutcome, TestReport, Verdict};
 
-/// How long a plugin may take to stop once it was told to.
+/// The maximum time that a plugin may take to stop after cancellation.
 const SOON: Duration = Duration::from_secs(1);
 
 /// A named check.
@@ -28,9 +28,9 @@ const SOON: Duration = Duration::from_secs(1);
 pub struct CheckInfo {
     /// Its name.
     pub name: &'static str,
-    /// What it looks at.
+    /// Its criterion.
     pub about: &'static str,
-    check: fn(&Subject) -> Result<Verdict, KitError>,
+    check: fn(&Context) -> Result<Verdict, CheckError>,
 }
 
 macro_rules! checks {
@@ -42,93 +42,91 @@ macro_rules! checks {
 }
 
 checks! {
-    "handler-info", "it says what it is", identity::handler_info;
-    "stable-items", "it lists the same items each time", identity::stable_items;
-    "any-trigger", "it starts for every reason there is", lifecycle::any_trigger;
-    "no-items", "nothing happens when nothing is selected", lifecycle::no_items;
-    "unknown-ids", "ids that it never gave are errors", lifecycle::unknown_ids;
-    "every-item-ends", "each item gets a last status", lifecycle::every_item_ends;
-    "status-order", "an item has one end, and nothing after it", progress::status_order;
-    "progress-grows", "values grow up to their maximum", progress::progress_grows;
-    "no-flood", "it does not flood the sync manager", progress::no_flood;
-    "second-run", "a second run changes nothing", lifecycle::second_run;
-    "cancel-item", "an item that is cancelled stops", cancellation::cancel_item;
-    "cancel-all", "everything stops that is cancelled", cancellation::cancel_all;
-    "cancel-first", "a run that is cancelled before it begins changes nothing",
+    "handler-info", "describes itself", identity::handler_info;
+    "stable-items", "lists the same items each time", identity::stable_items;
+    "any-trigger", "starts for every trigger", lifecycle::any_trigger;
+    "no-items", "changes nothing if no item is selected", lifecycle::no_items;
+    "unknown-ids", "rejects unknown ids", lifecycle::unknown_ids;
+    "every-item-ends", "gives each item a terminal status", lifecycle::every_item_ends;
+    "status-order", "reports nothing after an item's terminal status", progress::status_order;
+    "progress-grows", "progress increases up to its maximum", progress::progress_grows;
+    "no-flood", "does not flood the sync manager", progress::no_flood;
+    "second-run", "changes nothing in a second run", lifecycle::second_run;
+    "cancel-item", "stops a cancelled item", cancellation::cancel_item;
+    "cancel-all", "stops if all items are cancelled", cancellation::cancel_all;
+    "cancel-first", "changes nothing if cancelled before the run",
         cancellation::cancel_first;
-    "cancel-between", "it stops soon when cancelled between reports", cancellation::cancel_between;
-    "run-after-cancel", "a run after a cancelled one completes it", cancellation::run_after_cancel;
-    "properties", "its properties can be read and set", settings::properties;
-    "error-details", "it has details about the errors that promise them", settings::error_details;
-    "denied", "without its directories it fails in good order", resilience::denied;
-    "read-only", "where it may not write it fails in good order", resilience::read_only;
-    "storage-full", "with a full storage it goes on in good order", resilience::storage_full;
-    "clock-jumps", "the clock may be wrong", resilience::clock_jumps;
-    "killed", "a run after it was killed completes what it began", resilience::killed;
+    "cancel-between", "stops promptly if cancelled between reports", cancellation::cancel_between;
+    "run-after-cancel", "completes a cancelled run in the next run", cancellation::run_after_cancel;
+    "properties", "gets and sets its properties", settings::properties;
+    "error-details", "has details for errors that announce them", settings::error_details;
+    "denied", "fails cleanly without its directories", resilience::denied;
+    "read-only", "fails cleanly without write access", resilience::read_only;
+    "storage-full", "fails cleanly with a full storage", resilience::storage_full;
+    "clock-jumps", "tolerates a wrong clock", resilience::clock_jumps;
+    "killed", "completes a killed run in the next run", resilience::killed;
 }
 
-/// A plugin that is being tested.
-struct Subject<'a> {
+/// The plugin and the fixture of a test.
+struct Context<'a> {
     plugin: &'a Plugin,
     fixture: &'a Fixture,
-    normal: OnceCell<Normal>,
+    baseline: OnceCell<Baseline>,
 }
 
-/// A run in which everything is as it should be.
-struct Normal {
-    stage: Stage,
+/// An undisturbed run.
+struct Baseline {
+    temp: TempFixture,
     before: Snapshot,
     after: Snapshot,
-    ran: Ran,
-    /// Moments at which it can be killed.
+    ran: RunOutput,
+    /// The number of host calls at which the run can be killed.
     kill_points: u64,
 }
 
-impl Normal {
-    /// Why other checks have nothing to look at, if the run itself went wrong.
-    fn went_wrong(&self) -> Option<Verdict> {
+impl Baseline {
+    /// Returns the verdict of checks that require a successful run, if the run failed.
+    fn failure(&self) -> Option<Verdict> {
         match &self.ran.report.outcome {
-            Outcome::Declined => Some(skipped("it does not take part when the user asks")),
-            Outcome::NeedsUser => Some(skipped("it needs the user")),
-            Outcome::Failed(_) => {
-                Some(skipped("an ordinary run of it goes wrong: see `every-item-ends`"))
-            }
+            Outcome::Declined => Some(skipped("the plugin declines manual runs")),
+            Outcome::NeedsUser => Some(skipped("the plugin needs the user")),
+            Outcome::Failed(_) => Some(skipped("an undisturbed run fails; see `every-item-ends`")),
             Outcome::NothingSelected | Outcome::Completed => None,
         }
     }
 }
 
-impl Subject<'_> {
-    fn stage(&self) -> Result<Stage, KitError> {
-        Stage::new(self.fixture)
+impl Context<'_> {
+    fn temp_fixture(&self) -> Result<TempFixture, CheckError> {
+        TempFixture::new(self.fixture)
     }
 
-    fn options(&self, stage: &Stage) -> Result<SessionOptions, KitError> {
-        stage.options(self.plugin)
+    fn options(&self, temp: &TempFixture) -> Result<SessionOptions, CheckError> {
+        temp.options(self.plugin)
     }
 
-    /// Runs it on a stage with nothing out of the ordinary.
-    fn run_on(&self, stage: &Stage) -> Result<Ran, KitError> {
-        run(self.plugin, self.options(stage)?, &RunRequest::default(), agree())
+    /// Runs the plugin undisturbed.
+    fn run_on(&self, temp: &TempFixture) -> Result<RunOutput, CheckError> {
+        run(self.plugin, self.options(temp)?, &RunRequest::default(), continue_all())
     }
 
-    fn normal(&self) -> Result<&Normal, KitError> {
-        if let Some(normal) = self.normal.get() {
-            return Ok(normal);
+    fn baseline(&self) -> Result<&Baseline, CheckError> {
+        if let Some(baseline) = self.baseline.get() {
+            return Ok(baseline);
         }
-        let stage = self.stage()?;
-        let before = stage.snapshot()?;
+        let temp = self.temp_fixture()?;
+        let before = temp.snapshot()?;
         let count = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&count);
         let hook = move |_call: &'static str| {
             counted.fetch_add(1, Ordering::Relaxed);
             true
         };
-        let options = self.options(&stage)?.host_call_hook(Arc::new(hook));
-        let ran = run(self.plugin, options, &RunRequest::default(), agree())?;
-        let after = stage.snapshot()?;
+        let options = self.options(&temp)?.host_call_hook(Arc::new(hook));
+        let ran = run(self.plugin, options, &RunRequest::default(), continue_all())?;
+        let after = temp.snapshot()?;
         let kill_points = count.load(Ordering::Relaxed);
-        Ok(self.normal.get_or_init(|| Normal { stage, before, after, ran, kill_points }))
+        Ok(self.baseline.get_or_init(|| Baseline { temp, before, after, ran, kill_points }))
     }
 }
 
@@ -144,8 +142,8 @@ fn skipped(why: impl Into<String>) -> Verdict {
     Verdict::Skipped { why: why.into() }
 }
 
-/// What is wrong with how a plugin went, if it died or broke the contract: its own failures are
-/// its own business.
+/// Returns the problem of a run if the plugin crashed or violated the contract. An error that the
+/// plugin returns is not a problem.
 fn bad_end(report: &Report) -> Option<String> {
     match &report.outcome {
         Outcome::Failed(error) => bad_error(error),
@@ -155,7 +153,7 @@ fn bad_end(report: &Report) -> Option<String> {
     }
 }
 
-/// What is wrong with an answer of a plugin.
+/// Returns the problem of an error, unless the plugin returned it.
 fn bad_error(error: &SessionError) -> Option<String> {
     match error {
         SessionError::Plugin { .. } => None,
@@ -164,8 +162,8 @@ fn bad_error(error: &SessionError) -> Option<String> {
             reason: StopReason::ComputeTime | StopReason::IdleTime | StopReason::WallTime,
             ..
         } => Some(format!(
-            "it hangs in `{call}`: it did not come to an end within {PATIENCE:?}, nor report, nor \
-             ask anything"
+            "the plugin hangs in `{call}`: it neither returned nor called the host within \
+             {PATIENCE:?}"
         )),
         SessionError::BadData { .. }
         | SessionError::Trap { .. }
@@ -181,29 +179,28 @@ fn bad_error(error: &SessionError) -> Option<String> {
     }
 }
 
-/// Runs a plugin through the checks of these names, or through all of them. `each` hears of every
-/// outcome as it comes.
+/// Runs the checks with these names, or all checks. Passes each outcome to `each`.
 ///
 /// # Errors
-/// [`KitError`] where the kit itself cannot go on.
+/// [`CheckError`] if a check cannot be run.
 pub fn test(
     plugin: &Plugin,
     fixture: &Fixture,
     only: &[String],
     mut each: impl FnMut(&CheckOutcome),
-) -> Result<TestReport, KitError> {
+) -> Result<TestReport, CheckError> {
     let known = |name: &String| CHECKS.iter().any(|check| check.name == name);
     if let Some(name) = only.iter().find(|name| !known(name)) {
-        return Err(KitError::UnknownCheck { name: name.clone() });
+        return Err(CheckError::UnknownCheck { name: name.clone() });
     }
-    let subject = Subject { plugin, fixture, normal: OnceCell::new() };
+    let context = Context { plugin, fixture, baseline: OnceCell::new() };
     let mut checks = Vec::new();
     for check in CHECKS {
         if !only.is_empty() && !only.iter().any(|name| name == check.name) {
             continue;
         }
         let since = Instant::now();
-        let verdict = (check.check)(&subject)?;
+        let verdict = (check.check)(&context)?;
         let outcome =
             CheckOutcome { check: check.name, about: check.about, verdict, took: since.elapsed() };
         each(&outcome);

@@ -1,4 +1,4 @@
-//! Runs a plugin as the SDK's `testing` says, and tells what came of it, both as JSON.
+//! Runs of a plugin for the SDK's `testing` module. Request and result are JSON.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,12 +13,12 @@ use syncmgr_host::{
 };
 use uuid::Uuid;
 
-use crate::check::error::KitError;
+use crate::check::error::CheckError;
 use crate::check::event::Event;
 use crate::check::property::{ChangeData, PropertyData};
 use crate::check::run::{self, Answer};
 
-/// What a test wants.
+/// The request of a test.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Drive {
@@ -42,7 +42,7 @@ pub struct Drive {
     cookie: Option<Vec<u8>>,
     #[serde(default)]
     retries: u32,
-    /// Get or change properties, instead of a run.
+    /// Gets or changes properties instead of running the plugin.
     #[serde(default)]
     properties: Option<PropertiesRequest>,
 }
@@ -50,7 +50,7 @@ pub struct Drive {
 #[derive(Clone, Debug, Deserialize)]
 struct PropertiesRequest {
     item: Option<Uuid>,
-    /// The changes; absent: the properties are read.
+    /// The changes; absent: get the properties.
     #[serde(default)]
     changes: Option<Vec<ChangeData>>,
 }
@@ -71,7 +71,7 @@ struct NthAnswer {
     response: String,
 }
 
-/// What came of it.
+/// The result.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Driven {
@@ -110,7 +110,7 @@ fn event(name: &str) -> SyncEvent {
     }
 }
 
-/// Answers as the test says, by the reports of an item or of the run.
+/// Returns the answers of the test, by the number of the report of an item or of the run.
 fn answer(answers: Vec<NthAnswer>) -> Answer {
     let of_items: Mutex<BTreeMap<String, usize>> = Mutex::default();
     Box::new(move |item, _, of_all| {
@@ -130,11 +130,11 @@ fn answer(answers: Vec<NthAnswer>) -> Answer {
     })
 }
 
-/// Runs it.
+/// Runs a plugin.
 ///
 /// # Errors
-/// [`KitError`]; what the plugin does wrong is in the answer.
-pub fn drive(plugin: &Plugin, drive: &Drive) -> Result<Driven, KitError> {
+/// [`CheckError`]. An error of the plugin is part of the result.
+pub fn drive(plugin: &Plugin, drive: &Drive) -> Result<Driven, CheckError> {
     let limits = Limits { progress_per_second: u64::MAX, ..Limits::default() };
     let mut options = SessionOptions::new().limits(limits);
     for directory in &drive.directories {
@@ -185,7 +185,7 @@ pub fn drive(plugin: &Plugin, drive: &Drive) -> Result<Driven, KitError> {
                 counts: item.counts.clone(),
             })
             .collect(),
-        events: ran.heard.into_iter().map(|heard| heard.event).collect(),
+        events: ran.events.into_iter().map(|call| call.event).collect(),
         ..Driven::default()
     })
 }
@@ -199,13 +199,13 @@ impl Failure {
     }
 }
 
-/// Gets or changes properties in a session for settings only.
+/// Gets or changes properties in a settings session.
 fn drive_properties(
     plugin: &Plugin,
     options: &SessionOptions,
     drive: &Drive,
     request: &PropertiesRequest,
-) -> Result<Driven, KitError> {
+) -> Result<Driven, CheckError> {
     let trigger = Trigger {
         event: event(&drive.event),
         settings: true,
@@ -220,7 +220,7 @@ fn drive_properties(
             driven.outcome = "declined";
             driven.error = Some(Failure {
                 code: "unexpected",
-                message: "the plugin declines to take part in runs for settings".to_owned(),
+                message: "the plugin declines settings sessions".to_owned(),
             });
             return Ok::<_, SessionError>(driven);
         }

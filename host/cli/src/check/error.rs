@@ -2,54 +2,54 @@ use std::path::PathBuf;
 
 use syncmgr_host::{GrantError, StartError};
 
-/// Why a plugin could not be tested. That it fails a check is none of these.
+/// An error of testing, recording or replaying a plugin. A failed check is not an error.
 #[derive(Debug, thiserror::Error)]
-pub enum KitError {
-    /// A folder of the fixture cannot be copied, or a file cannot be read or written.
+pub enum CheckError {
+    /// A file or a folder cannot be read, written or copied.
     #[error("cannot {what} {}: {source}", path.display())]
     File {
-        /// What was tried.
+        /// The operation.
         what: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// A directory cannot be granted.
     #[error(transparent)]
     Grant(#[from] GrantError),
-    /// There is no check of this name.
-    #[error("there is no check `{name}`; `syncmgr test --list` names them")]
+    /// The check does not exist.
+    #[error("unknown check `{name}`; list the checks with `syncmgr test --list`")]
     UnknownCheck {
-        /// The name given.
+        /// The name.
         name: String,
     },
-    /// A recording cannot be understood.
-    #[error("{}: not a valid recording: line {line}: {message}", path.display())]
+    /// A recording is invalid.
+    #[error("invalid recording {}: line {line}: {message}", path.display())]
     Recording {
         /// The file.
         path: PathBuf,
-        /// Which line, from 1 on.
+        /// The number of the line, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The problem.
         message: String,
     },
-    /// The files in the granted directories are too many or too large for a recording.
+    /// The files of the granted directories exceed the limit of a recording.
     #[error(
-        "the files of a recording take more than {limit} bytes; record without `--record-files`, or \
-         raise `record-bytes` if that is right"
+        "the files of the recording exceed the limit `record-bytes` ({limit} bytes); record \
+         without `--record-files`, or raise it with `--limit record-bytes=…`"
     )]
     RecordingFull {
-        /// The limit `record-bytes`.
+        /// The limit `record-bytes`, in bytes.
         limit: u64,
     },
-    /// A session of the plugin could not be started.
+    /// A session of the plugin cannot be started.
     #[error(transparent)]
     Start(#[from] StartError),
 }
 
-impl KitError {
-    /// A stable code for programs.
+impl CheckError {
+    /// Returns a stable code for programs.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::File { .. } => "kit-file",

@@ -4,12 +4,12 @@ use serde::{Deserialize, Serialize};
 use syncmgr_host::sink::Progress;
 use syncmgr_host::{Item, LogEntry, Question};
 
-/// One call that a plugin made, and what it was answered; or what its sync manager did meanwhile.
-/// Names are those of the WIT.
+/// A call of a plugin with its answer, or an action of the sync manager. Names are those of the
+/// WIT.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
 pub enum Event {
-    /// These items are prepared and synchronized.
+    /// The sync manager prepares and synchronizes items.
     Started {
         /// Their ids.
         items: Vec<String>,
@@ -33,7 +33,7 @@ pub enum Event {
         /// The answer.
         response: String,
     },
-    /// The host gave an item its end, because the plugin did not.
+    /// The host set the terminal status of an item, because the plugin did not.
     EndedByHost {
         /// The item.
         item: String,
@@ -49,7 +49,7 @@ pub enum Event {
         /// The item.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         item: Option<String>,
-        /// The id by which the plugin gives details.
+        /// The id for the details.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error_id: Option<String>,
         /// The code.
@@ -68,7 +68,7 @@ pub enum Event {
         error_id: String,
         /// The text.
         text: String,
-        /// The items to synchronize once more.
+        /// The items to retry.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         retry: Vec<String>,
     },
@@ -84,10 +84,10 @@ pub enum Event {
     },
     /// `establish-connection`
     EstablishConnection {
-        /// Which.
+        /// The name of the connection.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         connection: Option<String>,
-        /// The code of the answer; absent: it is there.
+        /// The error code; absent: the connection is established.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failure: Option<String>,
     },
@@ -124,7 +124,7 @@ impl Event {
         }
     }
 
-    /// What it takes in memory beyond itself.
+    /// Returns the size of the texts in memory, in bytes.
     pub(crate) fn content_bytes(&self) -> u64 {
         let one = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         let all = |texts: &[String]| {
@@ -153,7 +153,7 @@ impl Event {
 }
 
 impl fmt::Display for Event {
-    /// As a line for people. Texts are quoted, so that nothing of them reaches a terminal.
+    /// Writes a line for users. Texts are quoted, so that control characters are escaped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Started { items } => write!(f, "started {}", items.join(" ")),
@@ -174,7 +174,7 @@ impl fmt::Display for Event {
                 write!(f, " -> {response}")
             }
             Self::EndedByHost { item, status_type } => {
-                write!(f, "the host ended {item:.8} as {status_type}")
+                write!(f, "ended by the host: {item:.8} {status_type}")
             }
             Self::LogError { level, text, item, error_id, code } => {
                 write!(f, "log-error {level}")?;

@@ -5,33 +5,33 @@ use std::path::{Path, PathBuf};
 use syncmgr_host::{Capability, OutputHook};
 use uuid::Uuid;
 
-use crate::check::error::KitError;
+use crate::check::error::CheckError;
 
-/// What a plugin is tested with. The folders are copied for every run, and stay as they are.
+/// The directories and settings of a test. Every run gets copies of the directories.
 #[derive(Clone, Debug, Default)]
 pub struct Fixture {
     /// Folders, by the names of the grants.
     pub directories: BTreeMap<String, PathBuf>,
     /// Settings.
     pub settings: BTreeMap<String, String>,
-    /// What else is allowed, of what the plugin asks for. `None`: all of it.
+    /// The capabilities to grant, if the plugin requests them; `None`: all.
     pub capabilities: Option<Vec<Capability>>,
-    /// As what a plugin is to know its directories again, by their names. Those that are not here
-    /// have an id that follows from the name.
+    /// The ids of the directories, by the names of the grants. Others get an id derived from the
+    /// name.
     pub ids: BTreeMap<String, Uuid>,
-    /// Receives what the plugin writes to its standard streams.
+    /// Receives the lines of the plugin's standard streams.
     pub output_hook: Option<OutputHook>,
 }
 
 impl Fixture {
-    /// The folders in a folder, each granted under its own name.
+    /// Returns a fixture with the folders in a folder, each under its own name.
     ///
     /// # Errors
-    /// [`KitError::File`].
-    pub fn of_folder(folder: &Path) -> Result<Self, KitError> {
+    /// [`CheckError::File`].
+    pub fn of_folder(folder: &Path) -> Result<Self, CheckError> {
         let mut fixture = Self::default();
-        for entry in fs::read_dir(folder).map_err(KitError::file("list", folder))? {
-            let path = entry.map_err(KitError::file("list", folder))?.path();
+        for entry in fs::read_dir(folder).map_err(CheckError::file("list", folder))? {
+            let path = entry.map_err(CheckError::file("list", folder))?.path();
             if let Some(name) = path.file_name().and_then(|name| name.to_str())
                 && path.is_dir()
             {

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use syncmgr_host::{Property, PropertyField, PropertyValue};
 
-/// A property in the form in which programs exchange it. Names are those of the WIT.
+/// A property as JSON. Names are those of the WIT.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct PropertyData {
@@ -35,7 +35,7 @@ impl From<Property> for PropertyData {
     }
 }
 
-/// A new value for a property.
+/// A change of a property.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct ChangeData {
     pub(crate) name: String,
@@ -62,7 +62,7 @@ impl From<ValueData> for PropertyValue {
     }
 }
 
-/// The value that a property has now.
+/// Returns the current value of a property.
 pub(crate) fn current(property: &Property) -> PropertyValue {
     match &property.field {
         PropertyField::Boolean(value) => PropertyValue::Boolean(*value),

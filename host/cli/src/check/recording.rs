@@ -12,23 +12,23 @@ use syncmgr_host::{
 };
 use uuid::Uuid;
 
-use crate::check::error::KitError;
+use crate::check::error::CheckError;
 use crate::check::event::Event;
 pub use files::RecordedFile;
 pub(crate) use files::make_special;
-use files::{restore_files, take_up};
+use files::{record, restore_files};
 
-/// The longest recording that is read, in bytes.
+/// The maximum size of a recording, in bytes.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// The version of the form.
+/// The version of the format.
 const VERSION: u32 = 1;
 
-/// What there was before a run.
+/// The state before a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct RecordingHead {
-    /// The version of this form: 1.
+    /// The version of the format: 1.
     pub version: u32,
     /// The plugin's name.
     pub plugin: String,
@@ -36,31 +36,30 @@ pub struct RecordingHead {
     pub component: String,
     /// The number of the native event (`SYNCMGRFLAG_*`) that started the run: 1 to 6.
     pub event: u8,
-    /// Whether the user might be bothered.
+    /// Whether the plugin may prompt the user.
     #[serde(default)]
     pub may_bother_user: bool,
-    /// What an invoking program passed on.
+    /// The cookie of the invoking program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cookie: Option<Vec<u8>>,
-    /// Which items took part, by id; absent: those that the plugin checks.
+    /// The ids of the selected items; absent: the items that the plugin checks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selection: Option<Vec<String>>,
     /// The settings. Secrets are never recorded.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub settings: BTreeMap<String, String>,
-    /// What else was allowed.
+    /// The granted capabilities.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allowed: Vec<String>,
-    /// As what the plugin knew its directories, by the names of the grants.
+    /// The ids of the directories, by the names of the grants.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub directory_ids: BTreeMap<String, Uuid>,
-    /// What was in the granted directories, by the names of the grants; absent: it was not to be
-    /// recorded.
+    /// The entries of the granted directories, by the names of the grants; absent: not recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directories: Option<BTreeMap<String, Vec<RecordedFile>>>,
 }
 
-/// The events, by their native numbers less 1.
+/// The events in the order of their native numbers, from 1.
 const EVENTS: [SyncEvent; 6] = [
     SyncEvent::Connect,
     SyncEvent::PendingDisconnect,
@@ -71,7 +70,7 @@ const EVENTS: [SyncEvent; 6] = [
 ];
 
 impl RecordingHead {
-    /// Sets why the run is started.
+    /// Sets the trigger of the run.
     pub fn set_trigger(&mut self, trigger: Trigger, cookie: Option<&[u8]>) {
         let number = EVENTS.iter().zip(1..).find(|(event, _)| **event == trigger.event);
         self.event = number.map_or(3, |(_, number)| number);
@@ -79,7 +78,7 @@ impl RecordingHead {
         self.cookie = cookie.map(<[u8]>::to_vec);
     }
 
-    /// Why the run was started. The user started it where that cannot be told.
+    /// Returns the trigger of the run, or that of the user if it is unknown.
     pub(crate) fn trigger(&self) -> Trigger {
         let event = EVENTS.get(usize::from(self.event).wrapping_sub(1));
         Trigger {
@@ -89,38 +88,37 @@ impl RecordingHead {
         }
     }
 
-    /// Takes up what is in a directory: files with their content, directories, links and names of
-    /// what is none of these. All directories together take at most `limit` bytes, which is the
-    /// limit `record-bytes`.
+    /// Records a directory: files with their content, directories, links, and the names of other
+    /// entries. `limit` is the limit `record-bytes`, in bytes, of all directories together.
     ///
     /// # Errors
-    /// [`KitError::File`], [`KitError::RecordingFull`].
+    /// [`CheckError::File`], [`CheckError::RecordingFull`].
     pub fn record_directory(
         &mut self,
         name: &str,
         folder: &Path,
         limit: u64,
-    ) -> Result<(), KitError> {
+    ) -> Result<(), CheckError> {
         let others = self.directories.iter().flat_map(BTreeMap::values).flatten();
         let taken = others.map(RecordedFile::len).sum();
-        let files = take_up(folder, limit, taken)?;
+        let files = record(folder, limit, taken)?;
         self.directories.get_or_insert_default().insert(name.to_owned(), files);
         Ok(())
     }
 
-    /// Makes the directories anew, each under its name in a folder.
+    /// Restores the directories, each under its name in a folder.
     ///
     /// # Errors
-    /// [`KitError::File`].
-    pub(crate) fn restore(&self, folder: &Path) -> Result<BTreeMap<String, PathBuf>, KitError> {
+    /// [`CheckError::File`].
+    pub(crate) fn restore(&self, folder: &Path) -> Result<BTreeMap<String, PathBuf>, CheckError> {
         let mut restored = BTreeMap::new();
         for (name, files) in self.directories.iter().flatten() {
-            // A name comes from a file: only one that is a plain part of a path leads into the folder.
+            // The recording may be forged: the name must be a single path component.
             if !is_inside(Path::new(name)) || Path::new(name).components().count() != 1 {
                 continue;
             }
             let root = folder.join(name);
-            fs::create_dir_all(&root).map_err(KitError::file("make", &root))?;
+            fs::create_dir_all(&root).map_err(CheckError::file("create", &root))?;
             restore_files(&root, files)?;
             restored.insert(name.clone(), root);
         }
@@ -128,18 +126,18 @@ impl RecordingHead {
     }
 }
 
-/// Whether a path stays in the folder that it begins in.
+/// Returns whether a relative path stays in its folder.
 fn is_inside(path: &Path) -> bool {
     let plain = |part| matches!(part, std::path::Component::Normal(_));
     path.components().next().is_some() && path.components().all(plain)
 }
 
-/// What a plugin and its sync manager said to each other.
+/// The calls between a plugin and its sync manager.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recording {
-    /// What there was before.
+    /// The state before the run.
     pub head: RecordingHead,
-    /// Every call, in order.
+    /// The calls, in order.
     pub events: Vec<Event>,
 }
 
@@ -147,17 +145,17 @@ impl Recording {
     /// Reads a file: one JSON object on each line, the head first.
     ///
     /// # Errors
-    /// [`KitError::Recording`].
-    pub fn read(path: &Path) -> Result<Self, KitError> {
-        let refuse = |line, message| KitError::Recording { path: path.to_owned(), line, message };
+    /// [`CheckError::Recording`].
+    pub fn read(path: &Path) -> Result<Self, CheckError> {
+        let refuse = |line, message| CheckError::Recording { path: path.to_owned(), line, message };
         let text = read_text(path).map_err(|error| refuse(1, error.to_string()))?;
         Self::parse(&text).map_err(|(line, message)| refuse(line, message))
     }
 
-    /// Reads the text of such a file.
+    /// Parses the text of a recording.
     ///
     /// # Errors
-    /// Which line, from 1 on, is wrong, and what is wrong with it.
+    /// The number of the invalid line, from 1, and the problem.
     pub fn parse(text: &str) -> Result<Self, (usize, String)> {
         let refuse = |line: usize| move |error: serde_json::Error| (line + 1, error.to_string());
         let mut lines = text.lines().enumerate();
@@ -165,7 +163,7 @@ impl Recording {
         let head: RecordingHead = serde_json::from_str(head).map_err(refuse(at))?;
         if head.version != VERSION {
             let version = head.version;
-            return Err((1, format!("it has version {version}, and this program reads {VERSION}")));
+            return Err((1, format!("unsupported version {version} (supported: {VERSION})")));
         }
         let events = lines
             .map(|(at, line)| serde_json::from_str(line).map_err(refuse(at)))
@@ -174,23 +172,26 @@ impl Recording {
     }
 }
 
-/// Reads a file that may be anything: only as much of it as a recording can have.
+/// Reads a file up to the maximum size of a recording. The file may be any file.
 fn read_text(path: &Path) -> std::io::Result<String> {
     let mut file = fs::File::open(path)?.take(MAX_BYTES + 1);
     let mut bytes = Vec::new();
     (&mut file).take(1).read_to_end(&mut bytes)?;
     if bytes != b"{" {
-        return Err(std::io::Error::other("it does not begin with a JSON object"));
+        return Err(std::io::Error::other("the file does not start with a JSON object"));
     }
     file.read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_BYTES {
-        return Err(std::io::Error::other(format!("it is longer than {MAX_BYTES} bytes")));
+        return Err(std::io::Error::other(format!(
+            "the file is larger than {} GiB",
+            MAX_BYTES >> 30
+        )));
     }
     String::from_utf8(bytes).map_err(std::io::Error::other)
 }
 
-/// Makes a file, or empties one, that only its owner can read: a recording has settings in it, and
-/// maybe files.
+/// Creates or truncates a file that only its owner can read: a recording contains settings, and may
+/// contain files.
 fn create_private(path: &Path) -> std::io::Result<fs::File> {
     let mut options = fs::File::options();
     options.write(true).create(true).truncate(true);
@@ -200,33 +201,33 @@ fn create_private(path: &Path) -> std::io::Result<fs::File> {
     #[cfg(unix)]
     if file.metadata()?.is_file() {
         use std::os::unix::fs::PermissionsExt as _;
-        // One that was there may be open to others.
+        // An existing file may be readable by others.
         file.set_permissions(fs::Permissions::from_mode(0o600))?;
     }
     Ok(file)
 }
 
-/// Writes down what passes between a plugin and another sink, as it does.
+/// A sink that records the calls of a plugin and forwards them to another sink.
 #[derive(Debug)]
-pub struct Recorder<S> {
+pub struct RecordingSink<S> {
     sink: S,
     file: fs::File,
     written: u64,
-    /// The first failure to write. A recording that ends there is still one.
+    /// The first write error. The recording up to there is valid.
     failed: Option<std::io::Error>,
 }
 
-impl<S> Recorder<S> {
-    /// Begins a recording. The sink answers, and hears of everything.
+impl<S> RecordingSink<S> {
+    /// Starts a recording. `sink` gets all calls and answers them.
     ///
     /// # Errors
-    /// [`KitError::File`].
-    pub fn new(path: &Path, head: &RecordingHead, sink: S) -> Result<Self, KitError> {
-        let file = create_private(path).map_err(KitError::file("write", path))?;
+    /// [`CheckError::File`].
+    pub fn new(path: &Path, head: &RecordingHead, sink: S) -> Result<Self, CheckError> {
+        let file = create_private(path).map_err(CheckError::file("write", path))?;
         let mut recorder = Self { sink, file, written: 0, failed: None };
         recorder.write(head);
         match recorder.failed.take() {
-            Some(error) => Err(KitError::file("write", path)(error)),
+            Some(error) => Err(CheckError::file("write", path)(error)),
             None => Ok(recorder),
         }
     }
@@ -235,7 +236,7 @@ impl<S> Recorder<S> {
         if self.failed.is_some() {
             return;
         }
-        // As one write, so that a run that is killed leaves whole lines.
+        // A single write, so that a killed run leaves complete lines.
         let written =
             serde_json::to_vec(what).map_err(std::io::Error::from).and_then(|mut line| {
                 line.push(b'\n');
@@ -246,7 +247,7 @@ impl<S> Recorder<S> {
     }
 }
 
-impl<S: Sink> Sink for Recorder<S> {
+impl<S: Sink> Sink for RecordingSink<S> {
     fn started(&mut self, items: &[Item]) {
         self.sink.started(items);
         self.write(&Event::started(items));
@@ -297,7 +298,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_recording_is_refused() {
+    fn an_invalid_recording_is_rejected() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("recording");
         for (text, line) in [
@@ -314,13 +315,13 @@ mod tests {
             fs::write(&path, text).unwrap();
             let refused = Recording::read(&path);
             assert!(
-                matches!(refused, Err(KitError::Recording { line: at, .. }) if at == line),
+                matches!(refused, Err(CheckError::Recording { line: at, .. }) if at == line),
                 "{text:?}: {refused:?}"
             );
         }
         for path in [home.path(), &home.path().join("none"), Path::new("/dev/zero")] {
             let refused = Recording::read(path);
-            assert!(matches!(refused, Err(KitError::Recording { .. })), "{path:?}: {refused:?}");
+            assert!(matches!(refused, Err(CheckError::Recording { .. })), "{path:?}: {refused:?}");
         }
     }
 }

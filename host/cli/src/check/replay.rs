@@ -8,31 +8,31 @@ use syncmgr_host::{
     Selection, SessionError, SessionOptions,
 };
 
-use crate::check::error::KitError;
+use crate::check::error::CheckError;
 use crate::check::event::Event;
 use crate::check::fixture::Fixture;
 use crate::check::recording::Recording;
-use crate::check::stage::Stage;
+use crate::check::temp_fixture::TempFixture;
 
-/// The first thing that was not as in the recording.
+/// The first call that differs from the recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Divergence {
-    /// Which call of the recording, from 1 on.
+    /// The number of the call in the recording, from 1.
     pub at: usize,
-    /// What was recorded there; `None`: the recording ends before.
+    /// The recorded call; `None`: the recording ends before it.
     pub recorded: Option<Event>,
-    /// What the plugin did; `None`: nothing, it ended before.
+    /// The actual call; `None`: the run ended before it.
     pub happened: Option<Event>,
-    /// The calls before, a line each.
+    /// The preceding calls, a line each.
     pub before: Vec<String>,
 }
 
-/// What came of a replay.
+/// The result of a replay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replayed {
-    /// How many calls were as in the recording.
+    /// The number of calls that match the recording.
     pub calls: usize,
-    /// The first that was not.
+    /// The first call that differs.
     pub divergence: Option<Divergence>,
 }
 
@@ -43,7 +43,7 @@ struct State {
 }
 
 impl State {
-    /// What comes next in the recording, if this is that, but for the answer.
+    /// Returns the next call of the recording, if it matches apart from the answer.
     fn next(&mut self, happened: Event, is_same: impl Fn(&Event) -> bool) -> Option<Event> {
         if self.divergence.is_some() {
             return None;
@@ -65,7 +65,7 @@ impl State {
     }
 }
 
-/// Answers as was recorded, for as long as everything is as it was.
+/// Answers as recorded, until a call differs.
 #[derive(Clone)]
 struct Player(Arc<Mutex<State>>);
 
@@ -98,7 +98,7 @@ impl Sink for Player {
                 all.into_iter().find(|known| known.name() == response).unwrap_or_default()
             }
             Some(_) => ProgressResponse::Continue,
-            // What follows cannot be compared.
+            // Later calls cannot be compared.
             None => ProgressResponse::CancelAll,
         }
     }
@@ -153,19 +153,19 @@ impl Sink for Player {
     }
 }
 
-/// Runs a plugin against a recording, on the directories in it, or on copies of others if there
-/// are none in it.
+/// Runs a plugin against a recording, with its directories, or with copies of `directories` if it
+/// has none.
 ///
 /// # Errors
-/// [`KitError`]; a plugin that does something else is none.
+/// [`CheckError`]. A call that differs is not an error.
 pub fn replay(
     plugin: &Plugin,
     recording: &Recording,
     directories: &BTreeMap<String, PathBuf>,
-) -> Result<Replayed, KitError> {
-    let home = tempfile::tempdir().map_err(KitError::file("make", std::env::temp_dir()))?;
-    // What cannot be made anew, a recording should not have.
-    let restored = recording.head.restore(home.path()).map_err(|error| KitError::Recording {
+) -> Result<Replayed, CheckError> {
+    let home = tempfile::tempdir().map_err(CheckError::file("create", std::env::temp_dir()))?;
+    // A recording contains only entries that can be restored.
+    let restored = recording.head.restore(home.path()).map_err(|error| CheckError::Recording {
         path: "the recording".into(),
         line: 1,
         message: error.to_string(),
@@ -180,8 +180,8 @@ pub fn replay(
         ids: recording.head.directory_ids.clone(),
         output_hook: None,
     };
-    let stage = Stage::new(&fixture)?;
-    let options: SessionOptions = stage.options(plugin)?;
+    let temp = TempFixture::new(&fixture)?;
+    let options: SessionOptions = temp.options(plugin)?;
     let request = RunRequest {
         trigger: recording.head.trigger(),
         cookie: recording.head.cookie.clone(),
@@ -197,7 +197,7 @@ pub fn replay(
     let mut state = player.lock();
     if state.divergence.is_none() && state.at < state.events.len() {
         let recorded = state.events.get(state.at).cloned();
-        // A plugin that fails at once makes no call to be compared.
+        // A plugin that fails immediately makes no call.
         let happened = match &report.outcome {
             Outcome::Failed(error @ SessionError::Trap { .. }) => Some(Event::LogError {
                 level: "error".to_owned(),

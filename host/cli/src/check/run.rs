@@ -1,4 +1,4 @@
-//! One run of the plugin, with everything that it said.
+//! Runs of a plugin that record its calls.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,74 +9,74 @@ use syncmgr_host::{
     ProgressResponse, Question, Report, RunRequest, SessionOptions, Status,
 };
 
-use crate::check::error::KitError;
+use crate::check::error::CheckError;
 use crate::check::event::Event;
 
-/// One call of the plugin, and when it came.
+/// A call of the plugin with its time.
 #[derive(Clone, Debug)]
-pub(crate) struct Heard {
+pub(crate) struct TimedEvent {
     pub(crate) at: Instant,
     pub(crate) event: Event,
-    /// What it reported about which item, if it is a report of the plugin's own.
+    /// The item and the report, if the plugin itself reported.
     pub(crate) report: Option<(ItemId, ProgressItem)>,
     pub(crate) response: ProgressResponse,
 }
 
-/// Decides about the answer to a report: by the item, what was reported, and which report of the
-/// run it is, from 1 on.
+/// Returns the answer to a report of an item. The last argument is the number of the report in the
+/// run, from 1.
 pub(crate) type Answer = Box<dyn FnMut(ItemId, &ProgressItem, usize) -> ProgressResponse + Send>;
 
-/// Agrees with everything.
-pub(crate) fn agree() -> Answer {
+/// Answers `continue` to every report.
+pub(crate) fn continue_all() -> Answer {
     Box::new(|_, _, _| ProgressResponse::Continue)
 }
 
-/// What came of a run.
+/// The report and the calls of a run.
 #[derive(Debug)]
-pub(crate) struct Ran {
+pub(crate) struct RunOutput {
     pub(crate) report: Report,
-    pub(crate) heard: Vec<Heard>,
+    pub(crate) events: Vec<TimedEvent>,
     pub(crate) took: Duration,
 }
 
 struct State {
-    heard: Vec<Heard>,
-    /// What that takes in memory.
+    events: Vec<TimedEvent>,
+    /// The memory of the events, in bytes.
     bytes: u64,
     reports: usize,
     answer: Answer,
     choices: Choices,
 }
 
-/// Answers to questions, the next one first.
+/// The answers to questions, in order.
 pub(crate) type Choices = Arc<Mutex<Vec<usize>>>;
 
 #[derive(Clone)]
-struct Listener(Arc<Mutex<State>>);
+struct Recorder(Arc<Mutex<State>>);
 
-impl Listener {
+impl Recorder {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn hear(&self, event: Event) {
+    fn record(&self, event: Event) {
         let response = ProgressResponse::Continue;
-        self.lock().push(Heard { at: Instant::now(), event, report: None, response });
+        self.lock().push(TimedEvent { at: Instant::now(), event, report: None, response });
     }
 }
 
 impl State {
-    fn push(&mut self, heard: Heard) {
-        // A report is kept twice: as an event, and as what was reported.
-        let report = if heard.report.is_some() { heard.event.content_bytes() } else { 0 };
-        self.bytes += size_of::<Heard>() as u64 + heard.event.content_bytes() + report;
-        self.heard.push(heard);
+    fn push(&mut self, call: TimedEvent) {
+        // A report is stored twice: as an event and as a `ProgressItem`.
+        let report = if call.report.is_some() { call.event.content_bytes() } else { 0 };
+        self.bytes += size_of::<TimedEvent>() as u64 + call.event.content_bytes() + report;
+        self.events.push(call);
     }
 }
 
-impl Sink for Listener {
+impl Sink for Recorder {
     fn started(&mut self, items: &[Item]) {
-        self.hear(Event::started(items));
+        self.record(Event::started(items));
     }
 
     fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
@@ -90,7 +90,7 @@ impl Sink for Listener {
         }
         let event = Event::progress(progress, response.name());
         let report = (!progress.by_host).then(|| (progress.item, progress.reported.clone()));
-        state.push(Heard { at, event, report, response });
+        state.push(TimedEvent { at, event, report, response });
         response
     }
 
@@ -99,15 +99,15 @@ impl Sink for Listener {
     }
 
     fn log(&mut self, entry: &LogEntry) {
-        self.hear(Event::log(entry));
+        self.record(Event::log(entry));
     }
 
     fn log_deleted(&mut self, id: Option<ErrorId>) {
-        self.hear(Event::DeleteLogError { error_id: id.map(|id| id.to_string()) });
+        self.record(Event::DeleteLogError { error_id: id.map(|id| id.to_string()) });
     }
 
     fn error_shown(&mut self, id: ErrorId, detail: &ErrorDetail) {
-        self.hear(Event::ErrorShown {
+        self.record(Event::ErrorShown {
             error_id: id.to_string(),
             text: detail.text.clone(),
             retry: detail.retry.iter().map(ToString::to_string).collect(),
@@ -118,12 +118,12 @@ impl Sink for Listener {
         let choices = Arc::clone(&self.lock().choices);
         let mut choices = choices.lock().unwrap_or_else(PoisonError::into_inner);
         let choice = (!choices.is_empty()).then(|| choices.remove(0));
-        self.hear(Event::question(question, choice));
+        self.record(Event::question(question, choice));
         choice
     }
 
     fn establish_connection(&mut self, connection: Option<&str>) -> Result<(), ErrorCode> {
-        self.hear(Event::EstablishConnection {
+        self.record(Event::EstablishConnection {
             connection: connection.map(str::to_owned),
             failure: None,
         });
@@ -131,77 +131,77 @@ impl Sink for Listener {
     }
 }
 
-/// Runs all of it.
+/// Runs the plugin.
 pub(crate) fn run(
     plugin: &Plugin,
     options: SessionOptions,
     request: &RunRequest,
     answer: Answer,
-) -> Result<Ran, KitError> {
+) -> Result<RunOutput, CheckError> {
     run_with(plugin, options, request, answer, |_| {})
 }
 
-/// Runs all of it, with something that is done at the first report, on another thread.
+/// Runs the plugin, and calls `at_first_report` on another thread at the first report.
 pub(crate) fn run_with(
     plugin: &Plugin,
     options: SessionOptions,
     request: &RunRequest,
     mut answer: Answer,
-    at_first: impl FnOnce(&CancelHandle) + Send + 'static,
-) -> Result<Ran, KitError> {
+    at_first_report: impl FnOnce(&CancelHandle) + Send + 'static,
+) -> Result<RunOutput, CheckError> {
     let cancel = CancelHandle::new();
     let options = options.cancel_handle(cancel.clone());
-    let mut at_first = Some(at_first);
-    let watched: Answer = Box::new(move |item, reported, nth| {
-        if let Some(act) = at_first.take() {
+    let mut at_first_report = Some(at_first_report);
+    let answering: Answer = Box::new(move |item, reported, nth| {
+        if let Some(act) = at_first_report.take() {
             let cancel = cancel.clone();
-            // Where there is no thread for it, it is not done, and the check says so.
+            // If the thread cannot be started, the check fails.
             let _ = std::thread::Builder::new().spawn(move || act(&cancel));
         }
         answer(item, reported, nth)
     });
-    run_choosing(plugin, options, request, watched, Choices::default())
+    run_choosing(plugin, options, request, answering, Choices::default())
 }
 
-/// Runs all of it, with answers to questions.
+/// Runs the plugin with answers to questions.
 pub(crate) fn run_choosing(
     plugin: &Plugin,
     options: SessionOptions,
     request: &RunRequest,
     answer: Answer,
     choices: Choices,
-) -> Result<Ran, KitError> {
-    let state = State { heard: Vec::new(), bytes: 0, reports: 0, answer, choices };
-    let listener = Listener(Arc::new(Mutex::new(state)));
+) -> Result<RunOutput, CheckError> {
+    let state = State { events: Vec::new(), bytes: 0, reports: 0, answer, choices };
+    let recorder = Recorder(Arc::new(Mutex::new(state)));
     let since = Instant::now();
-    let report = plugin.run_blocking(options, listener.clone(), request)?;
+    let report = plugin.run_blocking(options, recorder.clone(), request)?;
     let took = since.elapsed();
-    let heard = std::mem::take(&mut listener.lock().heard);
-    Ok(Ran { report, heard, took })
+    let events = std::mem::take(&mut recorder.lock().events);
+    Ok(RunOutput { report, events, took })
 }
 
-impl Ran {
-    /// How an item ended, if the plugin itself said so.
+impl RunOutput {
+    /// Returns the terminal status of an item, if the plugin itself reported it.
     pub(crate) fn own_end(&self, item: ItemId) -> Option<Status> {
-        let reports = self.heard.iter().rev().filter_map(|heard| heard.report.as_ref());
+        let reports = self.events.iter().rev().filter_map(|call| call.report.as_ref());
         let mut statuses =
             reports.filter(|(about, _)| *about == item).filter_map(|(_, one)| one.status_type);
         statuses.next().filter(|status| status.is_terminal())
     }
 
-    /// The place of the first call that is so.
-    pub(crate) fn position(&self, is_so: impl Fn(&Heard) -> bool) -> Option<usize> {
-        self.heard.iter().position(is_so)
+    /// Returns the index of the first call that satisfies a predicate.
+    pub(crate) fn position(&self, predicate: impl Fn(&TimedEvent) -> bool) -> Option<usize> {
+        self.events.iter().position(predicate)
     }
 
-    /// The calls around one, a line each; that one is marked. The names of their items follow.
+    /// Returns the calls around a marked one, a line each, and the names of their items.
     pub(crate) fn around(&self, at: usize) -> Vec<String> {
         const BEFORE: usize = 5;
         const AFTER: usize = 3;
-        let last = self.heard.len().min(at + AFTER + 1);
-        let line = |place: usize| {
-            let mark = if place == at { ">" } else { " " };
-            format!("{mark} {:>4}  {}", place + 1, self.heard[place].event)
+        let last = self.events.len().min(at + AFTER + 1);
+        let line = |index: usize| {
+            let mark = if index == at { ">" } else { " " };
+            format!("{mark} {:>4}  {}", index + 1, self.events[index].event)
         };
         let mut lines: Vec<_> = (at.saturating_sub(BEFORE)..last).map(line).collect();
         let named = self.report.items.iter().filter_map(|item| {
@@ -214,9 +214,9 @@ impl Ran {
         lines
     }
 
-    /// The last calls.
+    /// Returns the last calls, a line each.
     pub(crate) fn end(&self) -> Vec<String> {
-        match self.heard.len() {
+        match self.events.len() {
             0 => Vec::new(),
             count => self.around(count - 1),
         }

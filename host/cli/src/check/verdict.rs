@@ -4,43 +4,43 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use serde::Serialize;
 
-/// What a check came to.
+/// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "verdict", rename_all = "kebab-case")]
 pub enum Verdict {
-    /// The plugin does it right.
+    /// The plugin conforms.
     Passed,
-    /// It does not.
+    /// The plugin does not conform.
     Failed {
-        /// What is wrong, and what would be right.
+        /// The problem and the remedy.
         why: String,
-        /// The calls around the fault, a line each.
+        /// The calls around the problem, a line each.
         calls: Vec<String>,
     },
-    /// It could not be seen.
+    /// The check did not apply.
     Skipped {
-        /// Why.
+        /// The reason.
         why: String,
     },
 }
 
-/// One check, and what it came to.
+/// A check and its result.
 #[derive(Clone, Debug, Serialize)]
 pub struct CheckOutcome {
     /// The name of the check.
     pub check: &'static str,
-    /// What it looks at.
+    /// Its criterion.
     pub about: &'static str,
-    /// What it came to.
+    /// Its result.
     #[serde(flatten)]
     pub verdict: Verdict,
-    /// How long it took.
+    /// Its duration.
     #[serde(rename = "seconds", serialize_with = "seconds")]
     pub took: Duration,
 }
 
 impl CheckOutcome {
-    /// For people, a line or more. What the plugin said is quoted.
+    /// Returns a text for users, one or more lines. Texts of the plugin are quoted.
     pub fn text(&self) -> String {
         let (word, why) = match &self.verdict {
             Verdict::Passed => ("ok", None),
@@ -67,26 +67,26 @@ fn seconds<S: serde::Serializer>(took: &Duration, to: S) -> Result<S::Ok, S::Err
     to.serialize_f64((took.as_secs_f64() * 1e3).round() / 1e3)
 }
 
-/// All checks, and what they came to.
+/// The results of all checks.
 #[derive(Clone, Debug, Serialize)]
 pub struct TestReport {
     /// The name of the plugin.
     pub plugin: String,
-    /// In the order in which they were made.
+    /// In execution order.
     pub checks: Vec<CheckOutcome>,
 }
 
 impl TestReport {
-    /// Whether no check failed.
+    /// Returns whether no check failed.
     pub fn passed(&self) -> bool {
         self.count(|verdict| matches!(verdict, Verdict::Failed { .. })) == 0
     }
 
-    fn count(&self, is_so: impl Fn(&Verdict) -> bool) -> usize {
-        self.checks.iter().filter(|outcome| is_so(&outcome.verdict)).count()
+    fn count(&self, predicate: impl Fn(&Verdict) -> bool) -> usize {
+        self.checks.iter().filter(|outcome| predicate(&outcome.verdict)).count()
     }
 
-    /// How many checks came to what, in words.
+    /// Returns the numbers of passed, failed and skipped checks as text.
     pub fn totals(&self) -> String {
         let passed = self.count(|verdict| *verdict == Verdict::Passed);
         let failed = self.count(|verdict| matches!(verdict, Verdict::Failed { .. }));
@@ -94,10 +94,10 @@ impl TestReport {
         format!("{passed} passed, {failed} failed, {skipped} skipped")
     }
 
-    /// As JUnit XML, which programs for continuous integration read.
+    /// Returns a JUnit XML report.
     ///
     /// # Errors
-    /// What cannot be XML. Nothing that a plugin says can be that.
+    /// Text that XML cannot represent, which a plugin's texts do not contain.
     pub fn junit(&self) -> Result<String, std::fmt::Error> {
         let mut suite = TestSuite::new(self.plugin.clone());
         for outcome in &self.checks {

@@ -14,7 +14,7 @@ use crate::project::{self, Built, Project};
 
 pub(crate) fn build(args: &Build) -> anyhow::Result<Exit> {
     let project = Project::find(&args.project)?;
-    let (built, _plugin) = build_and_load(&project, args.force, args.state_dir.as_deref())?;
+    let (built, _plugin) = build_and_load(&project, args.force, args.state_dir.path.as_deref())?;
     writeln!(output::stdout(), "{}", escape(&describe(&built)))?;
     Ok(Exit::InSync)
 }
@@ -69,7 +69,7 @@ pub(crate) fn pack(args: &Pack) -> anyhow::Result<Exit> {
         ("description", &project.manifest().plugin.description),
     ] {
         if value.is_none() {
-            writeln!(to, "note: syncmgr.toml gives no `{what}`; it is good to have one")?;
+            writeln!(to, "note: `{what}` is missing in syncmgr.toml")?;
         }
     }
     Ok(Exit::InSync)

@@ -19,7 +19,7 @@ struct CacheLine {
 }
 
 pub(crate) fn run(args: &Cache) -> anyhow::Result<Exit> {
-    let cache = CodeCache::new(registrations(args.state_dir.as_deref())?.state_dir());
+    let cache = CodeCache::new(registrations(args.state_dir.path.as_deref())?.state_dir());
     if args.clear {
         cache.clear()?;
     }

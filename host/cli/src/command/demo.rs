@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use crate::args::{Demo, Given, Grants, Run};
+use crate::args::{Demo, GrantArgs, PluginArgs, Run, StateDir};
 use crate::command;
 use crate::escape::quote;
 use crate::exit::Exit;
@@ -15,7 +15,7 @@ pub(crate) fn run(args: &Demo) -> anyhow::Result<Exit> {
     let (left, right) = (dir.join("left"), dir.join("right"));
     if !left.exists() && !right.exists() {
         make_samples(&left, &right)
-            .with_context(|| format!("cannot make sample folders in {}", dir.display()))?;
+            .with_context(|| format!("cannot create sample folders in {}", dir.display()))?;
     }
     let dirs = [format!("left={}", left.display()), format!("right={}", right.display())];
     let state = dir.join("state");
@@ -27,17 +27,18 @@ pub(crate) fn run(args: &Demo) -> anyhow::Result<Exit> {
         quote(&state.display().to_string())
     )?;
     command::run::run(&Run {
-        given: Given {
+        target: PluginArgs {
             plugin: Some("folder".to_owned()),
-            grants: Grants { dirs: dirs.to_vec(), ..Grants::default() },
-            state_dir: Some(state),
-            ..Given::default()
+            grants: GrantArgs { dirs: dirs.to_vec(), ..GrantArgs::default() },
+            state_dir: StateDir { path: Some(state) },
+            ..PluginArgs::default()
         },
         ..Run::default()
     })
 }
 
-/// A few hundred files on the left, some of them large enough to watch, and a few on the right.
+/// Creates a few hundred files on the left, some of them large enough to see progress, and a few on
+/// the right.
 fn make_samples(left: &Path, right: &Path) -> std::io::Result<()> {
     for number in 0..300_u32 {
         let folder = left.join("notes").join(format!("{:02}", number % 12));

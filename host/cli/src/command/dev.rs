@@ -10,29 +10,29 @@ use notify::{RecursiveMode, Watcher};
 use syncmgr_host::RunRequest;
 
 use crate::args::Dev;
-use crate::check::Stage;
+use crate::check::TempFixture;
 use crate::command::{build, test};
 use crate::escape::escape;
 use crate::exit::{self, Exit};
 use crate::interrupt::Interrupts;
 use crate::output;
+use crate::output::{Lines, View, print_to_stderr, show_output, summary};
 use crate::project::{self, Project};
-use crate::sink::{Lines, View, print_to_stderr, show_output, summary};
 
-/// How long nothing must happen before what happened is looked at: editors write in several steps.
+/// The quiet period after a change, since editors write in several steps.
 const QUIET: Duration = Duration::from_millis(150);
-/// How soon Ctrl-C is heard.
+/// The interval at which Ctrl-C is polled.
 const PATIENCE: Duration = Duration::from_millis(300);
-/// How often in a row building may change what is watched, before it is asked what for.
+/// How many consecutive builds may change source files before `dev` waits for another change.
 const MOST_ECHOES: u32 = 3;
 
 pub(crate) fn run(args: &Dev) -> anyhow::Result<Exit> {
     let interrupts = Interrupts::listen()?;
     let root = Project::find(&args.project)?.root().to_owned();
-    let (tell, news) = mpsc::channel();
+    let (sender, events) = mpsc::channel();
     let mut watcher = notify::recommended_watcher(move |event| {
-        // Nobody listens any more once the command ends.
-        let _ = tell.send(event);
+        // The receiver is dropped at the end of the command.
+        let _ = sender.send(event);
     })
     .context("cannot watch files")?;
     watcher.watch(&root, RecursiveMode::Recursive).context("cannot watch the project")?;
@@ -49,8 +49,8 @@ pub(crate) fn run(args: &Dev) -> anyhow::Result<Exit> {
         let now = look(&root);
         let changed = if now == seen {
             echoes = 0;
-            say("waiting for changes; Ctrl-C ends it")?;
-            match wait(&news, &root, &now, &interrupts)? {
+            say("waiting for changes; press Ctrl-C to quit")?;
+            match wait(&events, &root, &now, &interrupts)? {
                 Some(changed) => changed,
                 None => return Ok(Exit::InSync),
             }
@@ -62,13 +62,10 @@ pub(crate) fn run(args: &Dev) -> anyhow::Result<Exit> {
             return Ok(Exit::InSync);
         }
         if echoes > MOST_ECHOES {
-            say(&format!(
-                "building changes {} each time; it is left alone until something else changes",
-                changed.join(", ")
-            ))?;
+            say(&format!("each build changes {}; waiting for another change", changed.join(", ")))?;
             echoes = 0;
             seen = look(&root);
-            match wait(&news, &root, &seen.clone(), &interrupts)? {
+            match wait(&events, &root, &seen.clone(), &interrupts)? {
                 Some(_) => {}
                 None => return Ok(Exit::InSync),
             }
@@ -79,33 +76,33 @@ pub(crate) fn run(args: &Dev) -> anyhow::Result<Exit> {
     }
 }
 
-/// A line of the command's own.
+/// Prints a line of the command itself.
 fn say(text: &str) -> anyhow::Result<()> {
     Ok(writeln!(output::stdout(), "dev: {}", escape(text))?)
 }
 
 fn build_and_run(args: &Dev, interrupts: &Interrupts) -> anyhow::Result<Exit> {
-    // The manifest may have changed, too.
+    // The manifest may have changed.
     let project = Project::find(&args.project)?;
-    let (built, plugin) = build::build_and_load(&project, false, args.state_dir.as_deref())?;
+    let (built, plugin) = build::build_and_load(&project, false, args.state_dir.path.as_deref())?;
     say(&build::describe(&built))?;
     let fixture = test::project_fixture(&project)?;
     test::check_fixture(&plugin, &fixture)?;
-    let stage = Stage::new(&fixture)?;
-    let options = stage.options(&plugin)?.cancel_handle(interrupts.cancel_handle());
+    let temp = TempFixture::new(&fixture)?;
+    let options = temp.options(&plugin)?.cancel_handle(interrupts.cancel_handle());
     let options = options.output_hook(show_output(print_to_stderr));
     let sink = Lines::new(output::stdout(), View::default());
     let report = plugin.run_blocking(options, sink, &RunRequest::default())?;
     output::stdout().write_all(summary(&report, &View::default()).as_bytes())?;
-    for line in stage.changes()? {
+    for line in temp.changes()? {
         say(&line)?;
     }
     Ok(Exit::of_report(&report))
 }
 
-/// Waits for another content of what is watched; `None`: Ctrl-C came.
+/// Waits for a change of the source files; `None`: Ctrl-C was pressed.
 fn wait(
-    news: &mpsc::Receiver<notify::Result<notify::Event>>,
+    events: &mpsc::Receiver<notify::Result<notify::Event>>,
     root: &Path,
     seen: &Seen,
     interrupts: &Interrupts,
@@ -114,22 +111,22 @@ fn wait(
         if interrupts.came() {
             return Ok(None);
         }
-        match news.recv_timeout(PATIENCE) {
+        match events.recv_timeout(PATIENCE) {
             Ok(event) => {
                 event.context("cannot watch files")?;
-                while news.recv_timeout(QUIET).is_ok() {}
+                while events.recv_timeout(QUIET).is_ok() {}
                 let now = look(root);
                 if now != *seen {
                     return Ok(Some(changes(seen, &now)));
                 }
             }
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => anyhow::bail!("files are not watched any more"),
+            Err(RecvTimeoutError::Disconnected) => anyhow::bail!("the file watcher stopped"),
         }
     }
 }
 
-/// What is watched, with the digest of each file.
+/// The digests of the source files.
 type Seen = BTreeMap<PathBuf, blake3::Hash>;
 
 fn look(root: &Path) -> Seen {
@@ -153,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_the_author_writes_is_watched() {
+    fn only_source_files_are_watched() {
         let root = tempfile::tempdir().unwrap();
         let put = |path: &str, text: &str| {
             let path = root.path().join(path);

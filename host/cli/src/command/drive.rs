@@ -11,9 +11,9 @@ use crate::plugin_source::{PluginSource, host, registrations};
 
 pub(crate) fn run(args: &args::Drive) -> anyhow::Result<Exit> {
     let drive: Drive = serde_json::from_reader(std::io::stdin())
-        .map_err(|error| UsageError(format!("that is no request for a run: {error}")))?;
+        .map_err(|error| UsageError(format!("invalid request: {error}")))?;
     let plugin = PluginSource::File(drive.component.clone())
-        .load(&host(LoadLimits::default())?, &registrations(args.state_dir.as_deref())?)?;
+        .load(&host(LoadLimits::default())?, &registrations(args.state_dir.path.as_deref())?)?;
     let driven = check::drive(&plugin, &drive)?;
     let mut to = output::stdout();
     writeln!(to, "{}", to_json(&driven, false)?)?;

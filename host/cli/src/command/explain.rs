@@ -10,7 +10,7 @@ pub(crate) fn run(args: &Explain) -> anyhow::Result<Exit> {
     let mut to = output::stdout();
     let Some(code) = &args.code else {
         for (code, page) in PAGES {
-            // The first line that is no heading tells it in a sentence.
+            // The first line after the heading is a summary.
             let about = page.lines().find(|line| !line.is_empty() && !line.starts_with('#'));
             writeln!(to, "{code:<28} {}", about.unwrap_or_default())?;
         }
@@ -18,7 +18,7 @@ pub(crate) fn run(args: &Explain) -> anyhow::Result<Exit> {
     };
     let Some((_, page)) = PAGES.iter().find(|(known, _)| known == code) else {
         return Err(UsageError(format!(
-            "there is no error code `{code}`; `syncmgr explain` lists them"
+            "unknown error code `{code}`; list the codes with `syncmgr explain`"
         ))
         .into());
     };

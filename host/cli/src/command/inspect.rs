@@ -45,7 +45,7 @@ struct RequestLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     access: Option<&'static str>,
     why: String,
-    /// The option that grants it.
+    /// The option that grants the request.
     option: String,
 }
 
@@ -57,7 +57,7 @@ struct LimitLine {
 }
 
 pub(crate) fn run(args: &Inspect) -> anyhow::Result<Exit> {
-    let registrations = registrations(args.state_dir.as_deref())?;
+    let registrations = registrations(args.state_dir.path.as_deref())?;
     let plugin = PluginSource::find_or_build(args.plugin.as_deref(), &registrations)?;
     let name = plugin.name();
     let bytes = plugin.bytes(&LoadLimits::default())?;
@@ -112,13 +112,13 @@ pub(crate) fn run(args: &Inspect) -> anyhow::Result<Exit> {
         writeln!(to, "class     {{{}}}", clsid.to_string().to_uppercase())?;
     }
     if requests.is_empty() {
-        writeln!(to, "asks for  nothing but its own storage")?;
+        writeln!(to, "requests  nothing except its own storage")?;
     }
     for request in &requests {
         let access = request.access.map(|access| format!(" ({access})")).unwrap_or_default();
         writeln!(
             to,
-            "asks for  {} {}{access}: {}\n            grant it with {}",
+            "requests  {} {}{access}: {}\n            grant it with {}",
             request.kind,
             escape(&request.name),
             escape(&request.why),
@@ -140,7 +140,7 @@ pub(crate) fn run(args: &Inspect) -> anyhow::Result<Exit> {
     Ok(Exit::InSync)
 }
 
-/// What the plugin asks for, with what would grant it.
+/// Returns the requests of a plugin with the options that grant them.
 fn requests(description: &Description) -> Vec<RequestLine> {
     let requests = &description.requests;
     let mut lines = Vec::new();
@@ -178,12 +178,12 @@ fn requests(description: &Description) -> Vec<RequestLine> {
     lines
 }
 
-/// An option to be pasted, with something to fill in.
+/// Returns an option with a placeholder.
 fn option(option: &str, name: &str, value: &str) -> String {
     format!("{option} {}", quote(&format!("{}={value}", in_words(name))))
 }
 
-/// A name in which what a `*` stands for is to be filled in.
+/// Replaces `*` in a name by a placeholder.
 fn in_words(name: &str) -> String {
     match name.rsplit_once('.') {
         Some((item, "*")) => format!("{}.NAME", item.replace('*', "ITEM")),
@@ -197,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_option_says_what_a_star_stands_for() {
+    fn a_star_in_a_name_becomes_a_placeholder() {
         for (name, words) in
             [("left", "left"), ("*", "NAME"), ("*.left", "ITEM.left"), ("*.*", "ITEM.NAME")]
         {

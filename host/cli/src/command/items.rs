@@ -20,9 +20,9 @@ struct ItemLine {
 }
 
 pub(crate) fn run(args: &Items) -> anyhow::Result<Exit> {
-    let mut job = Job::new(&args.given)?;
+    let mut job = Job::new(&args.target)?;
     // Listing changes nothing.
-    job.granted.make_read_only();
+    job.grants.make_read_only();
     let plugin = job.load()?;
     job.note_denied(&plugin);
     let options = job.session_options(&plugin)?.read_only();

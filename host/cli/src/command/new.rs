@@ -9,7 +9,7 @@ pub(crate) fn run(args: &New) -> anyhow::Result<Exit> {
     let path = crate::project::create(&args.parent, &args.name, args.lang)?;
     let path = path.display().to_string();
     let mut to = output::stdout();
-    writeln!(to, "made {}; its README.md tells what is in it", escape(&path))?;
+    writeln!(to, "created {}; see its README.md", escape(&path))?;
     writeln!(to, "next:\n  cd {}\n  syncmgr build\n  syncmgr test", quote(&path))?;
     Ok(Exit::InSync)
 }

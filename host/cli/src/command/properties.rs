@@ -8,16 +8,17 @@ use syncmgr_host::{
     Session, SessionError, SyncEvent, Trigger,
 };
 
-use crate::args::{Given, Grants, Properties};
+use crate::args::{GrantArgs, PluginArgs, Properties};
 use crate::check::PropertyData;
 use crate::escape::escape;
 use crate::exit::{Exit, UsageError};
-use crate::job::{Job, key_value};
+use crate::job::Job;
+use crate::options::key_value;
 use crate::output;
 
 /// The properties of an item, or of the handler.
 struct Sheet {
-    /// `None`: the handler.
+    /// The item; `None`: the handler.
     item: Option<(ItemId, String)>,
     properties: Vec<Property>,
 }
@@ -32,7 +33,7 @@ struct SheetLine {
 }
 
 pub(crate) fn run(args: &Properties) -> anyhow::Result<Exit> {
-    let job = Job::new(&given(args))?;
+    let job = Job::new(&plugin_args(args))?;
     let plugin = job.load()?;
     job.note_denied(&plugin);
     let mut options = job.session_options(&plugin)?;
@@ -44,13 +45,14 @@ pub(crate) fn run(args: &Properties) -> anyhow::Result<Exit> {
     let answer = session.call(async move |session: &mut Session| {
         let trigger = Trigger { event: SyncEvent::Manual, settings: true, may_bother_user: false };
         if session.initialize(trigger, None).await? == Participation::Declines {
-            return Err(UsageError("the plugin declines runs for settings".to_owned()).into());
+            return Err(UsageError("the plugin declines settings sessions".to_owned()).into());
         }
         let sheets = sheets(session, key.as_deref()).await?;
         if set.is_empty() {
             return Ok(Answer::Sheets(sheets));
         }
-        let sheet = sheets.first().ok_or_else(|| UsageError("there are no properties".into()))?;
+        let sheet =
+            sheets.first().ok_or_else(|| UsageError("the plugin has no properties".into()))?;
         let changes: Vec<_> =
             set.iter().map(|change| parse(sheet, change)).collect::<anyhow::Result<_>>()?;
         let changes: Vec<_> =
@@ -77,12 +79,12 @@ enum Answer {
     Changed(PropertiesOutcome),
 }
 
-/// The same plugin and grants as for a run.
-fn given(args: &Properties) -> Given {
-    Given {
+/// Returns the arguments in the form of the command `run`.
+fn plugin_args(args: &Properties) -> PluginArgs {
+    PluginArgs {
         plugin: args.plugin.clone(),
         job: args.job.clone(),
-        grants: Grants {
+        grants: GrantArgs {
             dirs: args.dirs.clone(),
             settings: args.settings.clone(),
             secrets: args.secrets.clone(),
@@ -93,7 +95,7 @@ fn given(args: &Properties) -> Given {
     }
 }
 
-/// The properties of the item with this id or name, or of the handler and of all items.
+/// Returns the properties of the item with this id or name, or of the handler and all items.
 async fn sheets(session: &mut Session, key: Option<&str>) -> anyhow::Result<Vec<Sheet>> {
     let list = session.enum_items().await?;
     let items = list.items.into_iter().map(|item| Some((item.id, item.name)));
@@ -102,7 +104,7 @@ async fn sheets(session: &mut Session, key: Option<&str>) -> anyhow::Result<Vec<
         Some(key) => {
             let found = items.flatten().find(|(id, name)| id.to_string() == key || name == key);
             let found = found.ok_or_else(|| {
-                UsageError(format!("there is no item `{key}`; `syncmgr items` lists them"))
+                UsageError(format!("unknown item `{key}`; list the items with `syncmgr items`"))
             })?;
             vec![Some(found)]
         }
@@ -119,19 +121,19 @@ async fn sheets(session: &mut Session, key: Option<&str>) -> anyhow::Result<Vec<
     Ok(sheets)
 }
 
-/// A change in words, as a value of the property's type.
+/// Parses a change as a value of the property's type.
 fn parse(sheet: &Sheet, change: &str) -> anyhow::Result<(String, PropertyValue)> {
     let (name, text) = key_value(change, "--set NAME=VALUE")?;
     let Some(property) = sheet.properties.iter().find(|property| property.name == name) else {
         let names: Vec<_> = sheet.properties.iter().map(|one| one.name.as_str()).collect();
         return Err(UsageError(format!(
-            "there is no property `{name}`; there are {}",
+            "unknown property `{name}`; use one of {}",
             names.join(", ")
         ))
         .into());
     };
     if property.read_only {
-        return Err(UsageError(format!("the property `{name}` is read-only")).into());
+        return Err(UsageError(format!("property `{name}` is read-only")).into());
     }
     let (value, wanted) = match &property.field {
         PropertyField::Boolean(_) => {
@@ -148,7 +150,7 @@ fn parse(sheet: &Sheet, change: &str) -> anyhow::Result<(String, PropertyValue)>
         }
     };
     let value = value.ok_or_else(|| {
-        UsageError(format!("`{text}` is not a value of the property `{name}`: use {wanted}"))
+        UsageError(format!("invalid value `{text}` of property `{name}`: use {wanted}"))
     })?;
     Ok((name.to_owned(), value))
 }
@@ -166,7 +168,7 @@ fn print(args: &Properties, sheets: Vec<Sheet>) -> anyhow::Result<Exit> {
         return Ok(Exit::InSync);
     }
     if sheets.is_empty() {
-        writeln!(to, "there are no properties")?;
+        writeln!(to, "no properties")?;
     }
     for sheet in &sheets {
         match &sheet.item {

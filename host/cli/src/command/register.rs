@@ -4,13 +4,14 @@ use std::path::Path;
 use serde::Serialize;
 use syncmgr_host::text::to_json;
 use syncmgr_host::{Access, Description, Host, LoadError};
-use syncmgr_install::{Granted, Registration, Registrations, Scope, host_options};
+use syncmgr_install::{Grants, JobFile, Registration, Registrations, Scope, host_options};
 
 use crate::args::{List, Register, Unregister};
 use crate::compiler::in_own_process;
 use crate::escape::escape;
 use crate::exit::{self, Exit, UsageError};
-use crate::job::{granted, read_text, set_limits};
+use crate::job::read_text;
+use crate::options::{grants, set_limits};
 use crate::output;
 use crate::plugin_source::{PluginSource, registrations};
 
@@ -34,7 +35,7 @@ struct DirLine {
 }
 
 pub(crate) fn register(args: &Register) -> anyhow::Result<Exit> {
-    let registrations = registrations(args.state_dir.as_deref())?;
+    let registrations = registrations(args.state_dir.path.as_deref())?;
     let plugin = match PluginSource::built_in(&args.plugin) {
         Some(built_in) => built_in,
         None => PluginSource::File(args.plugin.clone().into()),
@@ -42,18 +43,18 @@ pub(crate) fn register(args: &Register) -> anyhow::Result<Exit> {
     let name = args.name.clone().unwrap_or_else(|| without_version(&plugin.name()).to_owned());
     let own = matches!(plugin, PluginSource::BuiltIn(built_in, _) if built_in == name);
     if PluginSource::built_in(&name).is_some() && !own {
-        // It would have the other one's storage.
-        let message = format!("`{name}` is the name of a built-in plugin; choose another one");
+        // It would share the storage of the built-in plugin.
+        let message = format!("`{name}` is a built-in plugin; choose another name with `--name`");
         return Err(UsageError(message).into());
     }
     let mut granted = match &args.grants {
         Some(file) => read_grants(file, &args.plugin)?,
-        None => granted(&args.granted)?,
+        None => grants(&args.grant_args)?,
     };
     set_limits(&mut granted, &args.limits)?;
-    // With these it would be registered the next time.
+    // The plugin could change its grants for the next registration.
     if let Some(file) = &args.grants {
-        granted.protect("the file of grants", file);
+        granted.protect("the job file", file);
     }
     if let PluginSource::File(file) = &plugin {
         granted.protect("the plugin's file", file);
@@ -75,7 +76,7 @@ pub(crate) fn register(args: &Register) -> anyhow::Result<Exit> {
     let before = registrations.find(&name).ok();
     let registration = installation.commit()?;
     if let Some(before) = before.filter(|before| before.clsid != registration.clsid) {
-        // The class of the one that was replaced leads nowhere any more.
+        // The replaced plugin's class does not exist anymore.
         native::unregister(&before)?;
     }
     native::register(&registration, registrations.state_dir())?;
@@ -88,7 +89,7 @@ pub(crate) fn register(args: &Register) -> anyhow::Result<Exit> {
     Ok(Exit::InSync)
 }
 
-/// The name of a file such as `mail-1.2.0`, without its version.
+/// Returns a file name such as `mail-1.2.0` without its version.
 fn without_version(name: &str) -> &str {
     let version = |text: &str| {
         let parts: Vec<_> = text.splitn(3, '.').collect();
@@ -103,24 +104,24 @@ fn without_version(name: &str) -> &str {
     found.map_or(name, |(name, _)| name)
 }
 
-/// A file of grants may name its plugin, but then it is this one.
-fn read_grants(file: &Path, plugin: &str) -> anyhow::Result<Granted> {
+/// Reads a job file, which may name the plugin or none.
+fn read_grants(file: &Path, plugin: &str) -> anyhow::Result<Grants> {
     let (text, base) = read_text(file)?;
-    let fail = |message: String| UsageError(format!("the grants {}: {message}", file.display()));
-    let named = syncmgr_install::grants_file_plugin(&text).map_err(|e| fail(e.to_string()))?;
-    if let Some(other) = named.filter(|named| named != plugin) {
-        return Err(fail(format!("they are for the plugin `{other}`")).into());
+    let fail = |message: String| UsageError(format!("job file {}: {message}", file.display()));
+    let job = JobFile::parse(&text).map_err(|error| fail(error.to_string()))?;
+    if let Some(other) = job.plugin().filter(|named| *named != plugin) {
+        return Err(fail(format!("the file is for the plugin `{other}`")).into());
     }
-    Ok(Granted::parse(&text, base).map_err(|error| fail(error.to_string()))?)
+    Ok(job.grants(base).map_err(|error| fail(error.to_string()))?)
 }
 
 pub(crate) fn unregister(args: &Unregister) -> anyhow::Result<Exit> {
-    let registrations = registrations(args.state_dir.as_deref())?;
+    let registrations = registrations(args.state_dir.path.as_deref())?;
     if let Some(name) = &args.name {
         unregister_one(&registrations, &registrations.find_to_remove(name)?)?;
         return Ok(Exit::InSync);
     }
-    // One that cannot be removed does not keep the others.
+    // If one of them cannot be removed, the others still are.
     let removed = registrations.list().into_iter().map(|registration| {
         Exit::settle(registration.map_err(anyhow::Error::from).and_then(|registration| {
             unregister_one(&registrations, &registration)?;
@@ -134,12 +135,12 @@ fn unregister_one(
     registrations: &Registrations,
     registration: &Registration,
 ) -> anyhow::Result<()> {
-    // What is not installed must not be found by the sync manager, so that goes first.
+    // Removes the class first, so that the sync manager never finds a missing plugin.
     native::unregister(registration)?;
     registrations.uninstall(registration)?;
     writeln!(
         output::stdout(),
-        "unregistered {}; what it keeps for itself stays in {}",
+        "unregistered {}; its storage remains in {}",
         registration.name,
         escape(&registrations.home(&registration.name).display().to_string())
     )?;
@@ -149,12 +150,12 @@ fn unregister_one(
 pub(crate) fn list(args: &List) -> anyhow::Result<Exit> {
     let mut exit = Exit::InSync;
     let mut lines = Vec::new();
-    for registration in registrations(args.state_dir.as_deref())?.list() {
+    for registration in registrations(args.state_dir.path.as_deref())?.list() {
         match registration {
             Ok(registration) => lines.push(list_line(&registration)),
             Err(error) => {
                 exit::print_error(&error.into());
-                exit = Exit::Died;
+                exit = Exit::Crashed;
             }
         }
     }
@@ -181,8 +182,8 @@ pub(crate) fn list(args: &List) -> anyhow::Result<Exit> {
 }
 
 fn list_line(registration: &Registration) -> ListLine {
-    let granted = &registration.granted;
-    let dirs = granted.directories.iter().map(|grant| DirLine {
+    let grants = &registration.grants;
+    let dirs = grants.directories.iter().map(|grant| DirLine {
         name: grant.name().to_owned(),
         path: grant.path().display().to_string(),
         access: match grant.access() {
@@ -196,13 +197,13 @@ fn list_line(registration: &Registration) -> ListLine {
         scope: registration.scope.name(),
         component: registration.component.clone(),
         dirs: dirs.collect(),
-        settings: granted.settings.iter().map(|(name, value)| format!("{name}={value}")).collect(),
-        secrets: granted.secrets.iter().map(|(name, _)| name.clone()).collect(),
-        allow: granted.allow.iter().map(|capability| capability.name()).collect(),
+        settings: grants.settings.iter().map(|(name, value)| format!("{name}={value}")).collect(),
+        secrets: grants.secrets.iter().map(|(name, _)| name.clone()).collect(),
+        allow: grants.allow.iter().map(|capability| capability.name()).collect(),
     }
 }
 
-/// What makes a registered plugin a native handler.
+/// Registration as a native handler.
 #[cfg(windows)]
 mod native {
     use std::io::Write;
@@ -227,8 +228,8 @@ mod native {
         if registration.scope == Scope::User && state_dir != default_state_dir()? {
             writeln!(
                 std::io::stderr(),
-                "note: the sync manager looks for plugins in your usual state folder only, and will \
-                 not find this one"
+                "note: the sync manager does not find this plugin, because it looks only in the \
+                 user's default state directory"
             )?;
         }
         let library = registry::library_beside_program()?;
@@ -246,7 +247,7 @@ mod native {
     }
 }
 
-/// There are native handlers on Windows only.
+/// Other systems have no native handlers.
 #[cfg(not(windows))]
 mod native {
     use std::path::Path;
@@ -274,7 +275,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_version_at_the_end_of_a_file_is_no_part_of_the_name() {
+    fn the_name_excludes_the_version_of_the_file() {
         for (file, name) in [
             ("mail", "mail"),
             ("mail-1.2.0", "mail"),

@@ -7,7 +7,7 @@ use crate::args::Replay;
 use crate::check::{self, Event, Recording};
 use crate::escape::escape;
 use crate::exit::Exit;
-use crate::job::{key_value, once};
+use crate::options::{key_value, once};
 use crate::output;
 use crate::plugin_source::{PluginSource, host, registrations};
 
@@ -20,16 +20,16 @@ pub(crate) fn run(args: &Replay) -> anyhow::Result<Exit> {
         once(&mut names, "--dir", name)?;
         directories.insert(name.to_owned(), path.into());
     }
-    let registrations = registrations(args.state_dir.as_deref())?;
+    let registrations = registrations(args.state_dir.path.as_deref())?;
     let plugin = PluginSource::find(&args.plugin, &registrations)?;
     let plugin = plugin.load(&host(LoadLimits::default())?, &registrations)?;
     let replayed = check::replay(&plugin, &recording, &directories)?;
     let mut to = output::stdout();
     let Some(divergence) = replayed.divergence else {
-        writeln!(to, "all {} calls are as in the recording", replayed.calls)?;
+        writeln!(to, "all {} calls match the recording", replayed.calls)?;
         return Ok(Exit::InSync);
     };
-    writeln!(to, "call {} is not as in the recording", divergence.at)?;
+    writeln!(to, "call {} differs from the recording", divergence.at)?;
     for line in &divergence.before {
         writeln!(to, "            {}", escape(line))?;
     }

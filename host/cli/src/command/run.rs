@@ -1,33 +1,29 @@
-use std::io::{IsTerminal, Write};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+//! The command `run`: one plugin, all registered plugins, or a native handler.
+
+mod record;
+mod request;
+
+use std::io::{IsTerminal as _, Write as _};
 
 #[cfg(windows)]
 use syncmgr_com::native::NativeOptions;
-use syncmgr_host::sink::{JsonLines, Progress, Sink};
-use syncmgr_host::{
-    Description, ErrorDetail, ErrorId, Item, Limits, LogEntry, OutputHook, ProgressResponse,
-    Question, Report, RunRequest, Selection, SessionOptions, SyncEvent, Trigger,
-};
+use syncmgr_host::sink::Sink;
+use syncmgr_host::{Limits, OutputHook, Report, SessionOptions};
 #[cfg(windows)]
 use syncmgr_host::{Outcome, SessionError};
 
-use crate::args::{self, OnDeath, Run};
-use crate::check::{Recorder, RecordingHead};
+use crate::args::{RestartPolicy, Run};
+use crate::check::RecordingSink;
+use crate::confine::confined;
 use crate::escape::escape;
 use crate::exit::{self, Exit, UsageError};
 use crate::interrupt::Interrupts;
-use crate::job::{Job, selected};
+use crate::job::Job;
 #[cfg(windows)]
 use crate::native::Ended;
-use crate::output;
+use crate::output::{self, Bars, Json, Lines, View, print_to_stderr, show_output, summary};
 use crate::plugin_source::{PluginSource, registrations};
 use crate::quarantine::Quarantine;
-use crate::second_line::confined;
-use crate::sink::{Bars, Lines, View, print_to_stderr, show_output, summary};
-
-/// How long to wait before starting a plugin again.
-const BACKOFF: Duration = Duration::from_millis(200);
 
 pub(crate) fn run(args: &Run) -> anyhow::Result<Exit> {
     let interrupts = Interrupts::listen()?;
@@ -36,19 +32,19 @@ pub(crate) fn run(args: &Run) -> anyhow::Result<Exit> {
     }
     match &args.clsid {
         Some(clsid) => run_native(clsid, args, &interrupts),
-        None => run_job(&mut Job::new(&args.given)?, args, &interrupts),
+        None => run_job(&mut Job::new(&args.target)?, args, &interrupts),
     }
 }
 
 fn run_job(job: &mut Job, args: &Run, interrupts: &Interrupts) -> anyhow::Result<Exit> {
     if args.dry_run {
-        job.granted.make_read_only();
+        job.grants.make_read_only();
     }
     if let Some(recording) = &args.record {
-        job.granted.protect("the recording", recording);
+        job.grants.protect("the recording", recording);
     }
     let quarantine = Quarantine::new(job);
-    let request = request(args, &job.granted.settings)?;
+    let request = request::request(args, &job.grants.settings)?;
     if args.release {
         quarantine.release()?;
     }
@@ -61,39 +57,40 @@ fn run_job(job: &mut Job, args: &Run, interrupts: &Interrupts) -> anyhow::Result
         if plugin.description().requests.setting("dry-run") {
             options = options.setting("dry-run", "true");
         } else {
-            // Otherwise it would look as if something were wrong with its directories.
+            // Without the note, the errors look like a problem of its directories.
             let name = escape(&job.plugin.name()).into_owned();
             let _ = writeln!(
                 std::io::stderr(),
-                "note: {name} knows no dry runs; what it would change, it is denied"
+                "note: plugin `{name}` does not support dry runs; its writes will be denied"
             );
         }
     }
     let options = options.cancel_handle(interrupts.cancel_handle());
-    let json_bytes = job.granted.limits().session.json_bytes;
-    let places = job.places(args.dry_run);
-    let view = View::new(args.verbose, &job.granted.directories);
+    let json_bytes = job.grants.limits().session.json_bytes;
+    let directories = job.directories(args.dry_run);
+    let view = View::new(args.verbose, &job.grants.directories);
     let report = match &args.record {
-        None => watch(args, json_bytes, view, |sink, hook| {
+        None => show(args, json_bytes, view, |sink, hook| {
             let options = with_hook(options, hook);
-            Ok(confined(&places, || plugin.run_blocking(options, sink, &request))??)
+            Ok(confined(&directories, || plugin.run_blocking(options, sink, &request))??)
         })?,
         Some(path) => {
-            // Each report is one of its own in a recording.
-            let limits = Limits { progress_per_second: u64::MAX, ..job.granted.limits().session };
+            // A recording contains every report.
+            let limits = Limits { progress_per_second: u64::MAX, ..job.grants.limits().session };
             let options = options.limits(limits);
-            let head = head(job, args, &request, plugin.description())?;
-            watch(args, json_bytes, view, |sink, hook| {
-                let recorder = Recorder::new(path, &head, sink)?;
+            let description = plugin.description();
+            let head = record::head(job, &request, description, args.record_files)?;
+            show(args, json_bytes, view, |sink, hook| {
+                let recorder = RecordingSink::new(path, &head, sink)?;
                 let options = with_hook(options, hook);
-                Ok(confined(&places, || plugin.run_blocking(options, recorder, &request))??)
+                Ok(confined(&directories, || plugin.run_blocking(options, recorder, &request))??)
             })?
         }
     };
-    if args.on_death == OnDeath::Quarantine
-        && let Some(death) = report.error().filter(|error| error.may_be_retried())
+    if args.on_death == RestartPolicy::Quarantine
+        && let Some(crash) = report.error().filter(|error| error.may_be_retried())
     {
-        quarantine.set(&death.to_string())?;
+        quarantine.set(&crash.to_string())?;
     }
     Ok(Exit::of_report(&report))
 }
@@ -105,45 +102,9 @@ fn with_hook(options: SessionOptions, hook: Option<OutputHook>) -> SessionOption
     }
 }
 
-/// What a recording says of what there was before the run.
-fn head(
-    job: &Job,
-    args: &Run,
-    request: &RunRequest,
-    description: &Description,
-) -> anyhow::Result<RecordingHead> {
-    let component = job.plugin.bytes(&job.granted.limits().load)?;
-    let granted = &job.granted.directories;
-    let mut allowed = job.granted.allow.clone();
-    if job.plugin.is_built_in() {
-        allowed = description.requests.capabilities.iter().map(|(one, _)| *one).collect();
-    }
-    let mut head = RecordingHead {
-        version: 1,
-        plugin: job.plugin.name(),
-        component: blake3::hash(&component).to_string(),
-        selection: match &request.selection {
-            Selection::Checked => None,
-            Selection::Only(items) => Some(items.clone()),
-        },
-        settings: job.granted.settings.iter().cloned().collect(),
-        allowed: allowed.iter().map(|one| one.name().to_owned()).collect(),
-        directory_ids: granted.iter().map(|one| (one.name().to_owned(), one.id())).collect(),
-        ..RecordingHead::default()
-    };
-    head.set_trigger(request.trigger, request.cookie.as_deref());
-    if args.record_files {
-        for grant in granted {
-            let limit = job.granted.limits().session.record_bytes;
-            head.record_directory(grant.name(), grant.path(), limit)?;
-        }
-    }
-    Ok(head)
-}
-
-/// Runs every registered plugin. One that cannot be run does not keep the others from it.
+/// Runs all registered plugins. If one of them cannot run, the others still do.
 fn run_all(args: &Run, interrupts: &Interrupts) -> anyhow::Result<Exit> {
-    let registrations = registrations(args.given.state_dir.as_deref())?;
+    let registrations = registrations(args.target.state_dir.path.as_deref())?;
     let mut exits = Vec::new();
     for registration in registrations.list() {
         if interrupts.came() {
@@ -153,9 +114,9 @@ fn run_all(args: &Run, interrupts: &Interrupts) -> anyhow::Result<Exit> {
             if !args.json {
                 writeln!(output::stdout(), "plugin: {}", registration.name)?;
             }
-            let granted = registration.granted.clone();
+            let grants = registration.grants.clone();
             let plugin = PluginSource::Installed(Box::new(registration));
-            run_job(&mut Job::of(plugin, granted, registrations.clone())?, args, interrupts)
+            run_job(&mut Job::of(plugin, grants, registrations.clone())?, args, interrupts)
         });
         exits.push(ran.unwrap_or_else(|error| {
             exit::print_error(&error);
@@ -168,9 +129,9 @@ fn run_all(args: &Run, interrupts: &Interrupts) -> anyhow::Result<Exit> {
 #[cfg(windows)]
 fn run_native(clsid: &str, args: &Run, interrupts: &Interrupts) -> anyhow::Result<Exit> {
     let clsid = uuid::Uuid::try_parse(clsid)
-        .map_err(|error| UsageError(format!("`{clsid}` is not a class id: {error}")))?;
-    let limits = crate::native::limits(&args.given.limits)?;
-    let (request, json_bytes) = (request(args, &[])?, limits.json_bytes);
+        .map_err(|error| UsageError(format!("invalid class id `{clsid}`: {error}")))?;
+    let limits = crate::native::limits(&args.target.limits)?;
+    let (request, json_bytes) = (request::request(args, &[])?, limits.json_bytes);
     let view = View::new(args.verbose, &[]);
     if args.supervised {
         let options = NativeOptions {
@@ -178,7 +139,7 @@ fn run_native(clsid: &str, args: &Run, interrupts: &Interrupts) -> anyhow::Resul
             limits,
             ..NativeOptions::default()
         };
-        let report = watch(args, json_bytes, view, |sink, _hook| {
+        let report = show(args, json_bytes, view, |sink, _hook| {
             crate::native::run(clsid, options, sink, &request)
         });
         crate::native::leave(Exit::settle(report.map(|report| Exit::of_report(&report))));
@@ -189,18 +150,18 @@ fn run_native(clsid: &str, args: &Run, interrupts: &Interrupts) -> anyhow::Resul
             let plugin = crate::native::class_name(clsid);
             let error = SessionError::NativeExit { plugin: plugin.clone(), status };
             let report = Report::without_items(&plugin, Outcome::Failed(error));
-            Ok(Exit::of_report(&watch(args, json_bytes, view, |_sink, _hook| Ok(report))?))
+            Ok(Exit::of_report(&show(args, json_bytes, view, |_sink, _hook| Ok(report))?))
         }
     }
 }
 
 #[cfg(not(windows))]
 fn run_native(_clsid: &str, _args: &Run, _interrupts: &Interrupts) -> anyhow::Result<Exit> {
-    Err(UsageError("there are native handlers on Windows only".to_owned()).into())
+    Err(UsageError("native handlers run on Windows only".to_owned()).into())
 }
 
-/// Runs something, and shows what it reports and what came of it.
-fn watch(
+/// Runs something, and shows its events and its report.
+fn show(
     args: &Run,
     json_bytes: u64,
     view: View,
@@ -208,12 +169,9 @@ fn watch(
 ) -> anyhow::Result<Report> {
     let plain_hook = || args.verbose.then(|| show_output(print_to_stderr));
     if args.json {
-        let json = SharedJson(Arc::new(Mutex::new(
-            JsonLines::new(output::stdout()).with_limit(json_bytes),
-        )));
+        let json = Json::new(json_bytes);
         let report = run(Box::new(json.clone()), plain_hook())?;
-        json.lock().report(&report, Some(Exit::of_report(&report) as u8));
-        json.finish()?;
+        json.finish(&report, Exit::of_report(&report) as u8)?;
         return Ok(report);
     }
     let (sink, hook) = match std::io::stderr().is_terminal() {
@@ -232,112 +190,8 @@ fn watch(
     Ok(report)
 }
 
-fn request(args: &Run, settings: &[(String, String)]) -> anyhow::Result<RunRequest> {
-    let cookie = args.cookie.as_deref().map(bytes).transpose()?;
-    let event = match (&cookie, args.trigger) {
-        (Some(_), _) | (None, args::Trigger::Invoke) => SyncEvent::Invoke,
-        (None, args::Trigger::Manual) => SyncEvent::Manual,
-        (None, args::Trigger::Connect) => SyncEvent::Connect,
-        (None, args::Trigger::PendingDisconnect) => SyncEvent::PendingDisconnect,
-        (None, args::Trigger::Idle) => SyncEvent::Idle,
-        (None, args::Trigger::Scheduled) => SyncEvent::Scheduled,
-    };
-    let on_terminal = std::io::stderr().is_terminal() && std::io::stdin().is_terminal();
-    Ok(RunRequest {
-        trigger: Trigger {
-            event,
-            settings: false,
-            may_bother_user: on_terminal && !args.batch && !args.json,
-        },
-        cookie,
-        selection: match args.items.is_empty() {
-            true => Selection::Checked,
-            false => Selection::Only(selected(&args.items, settings)?),
-        },
-        retries: args.retries,
-        on_death: match args.on_death {
-            OnDeath::Fail | OnDeath::Quarantine => syncmgr_host::OnDeath::Fail,
-            OnDeath::Restart => {
-                syncmgr_host::OnDeath::Restart { attempts: args.restarts, backoff: BACKOFF }
-            }
-        },
-    })
-}
-
-/// What pairs of hexadecimal digits stand for.
-fn bytes(hex: &str) -> anyhow::Result<Vec<u8>> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let (pairs, rest) = hex.as_bytes().as_chunks::<2>();
-    let bytes = pairs.iter().map(|&[high, low]| Some((digit(high)? << 4) | digit(low)?));
-    let bytes = bytes.collect::<Option<_>>().filter(|_| rest.is_empty());
-    bytes.ok_or_else(|| {
-        UsageError(format!("the cookie `{hex}` is not pairs of the digits 0-9 and a-f")).into()
-    })
-}
-
 fn print(report: &Report, view: &View) -> std::io::Result<()> {
     let mut to = output::stdout();
     to.write_all(summary(report, view).as_bytes())?;
     to.flush()
-}
-
-/// The session has the sink while it runs; the report comes after it.
-#[derive(Clone)]
-struct SharedJson(Arc<Mutex<JsonLines<output::Stdout>>>);
-
-impl SharedJson {
-    fn lock(&self) -> std::sync::MutexGuard<'_, JsonLines<output::Stdout>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Tells what went wrong with writing. A session that was given up on may still hold a clone.
-    fn finish(self) -> std::io::Result<()> {
-        let done = JsonLines::new(output::stdout());
-        std::mem::replace(&mut *self.lock(), done).finish().map(|_| ())
-    }
-}
-
-impl Sink for SharedJson {
-    fn started(&mut self, items: &[Item]) {
-        self.lock().started(items);
-    }
-
-    fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
-        self.lock().progress(progress)
-    }
-
-    fn log(&mut self, entry: &LogEntry) {
-        self.lock().log(entry);
-    }
-
-    fn log_deleted(&mut self, id: Option<ErrorId>) {
-        self.lock().log_deleted(id);
-    }
-
-    fn question(&mut self, question: &Question) -> Option<usize> {
-        self.lock().question(question)
-    }
-
-    fn error_shown(&mut self, id: ErrorId, detail: &ErrorDetail) {
-        self.lock().error_shown(id, detail);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cookie_is_pairs_of_digits() {
-        for (hex, expected) in [
-            ("", Some(vec![])),
-            ("00ff", Some(vec![0, 255])),
-            ("AbCd", Some(vec![0xAB, 0xCD])),
-            ("0", None),
-            ("0x", None),
-            ("ä", None),
-        ] {
-            assert_eq!(bytes(hex).ok(), expected, "{hex:?}");
-        }
-    }
 }

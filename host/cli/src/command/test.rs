@@ -5,17 +5,17 @@ use std::path::PathBuf;
 use anyhow::Context;
 use syncmgr_host::text::to_json;
 use syncmgr_host::{Access, Grant, LoadLimits, Plugin, SessionOptions};
-use syncmgr_install::StoreError;
+use syncmgr_install::InstallError;
 
 use crate::args::Test;
 use crate::check::{self, CHECKS, Fixture, Verdict};
 use crate::escape::escape;
 use crate::exit::{Exit, UsageError};
-use crate::job::{key_value, once};
+use crate::options::{key_value, once};
 use crate::output;
+use crate::output::{print_to_stderr, show_output};
 use crate::plugin_source::{PluginSource, host, registrations};
 use crate::project::Project;
-use crate::sink::{print_to_stderr, show_output};
 
 pub(crate) fn run(args: &Test) -> anyhow::Result<Exit> {
     if args.list {
@@ -25,13 +25,13 @@ pub(crate) fn run(args: &Test) -> anyhow::Result<Exit> {
         }
         return Ok(Exit::InSync);
     }
-    let (component, mut fixture) = subject(args)?;
+    let (component, mut fixture) = component_and_fixture(args)?;
     fixture.output_hook = Some(show_output(print_to_stderr));
     let plugin = PluginSource::File(component)
-        .load(&host(LoadLimits::default())?, &registrations(args.state_dir.as_deref())?)?;
+        .load(&host(LoadLimits::default())?, &registrations(args.state_dir.path.as_deref())?)?;
     check_fixture(&plugin, &fixture)?;
     let mut to = output::stdout();
-    // On a terminal a check that takes long can be seen to go on.
+    // Prints each outcome immediately, so that a slow check is visible.
     let mut shown = Ok(());
     let report = check::test(&plugin, &fixture, &args.checks, |outcome| {
         if !args.json && shown.is_ok() {
@@ -51,13 +51,16 @@ pub(crate) fn run(args: &Test) -> anyhow::Result<Exit> {
         written.with_context(|| format!("cannot write {}", path.display()))?;
     }
     if report.checks.iter().all(|outcome| matches!(outcome.verdict, Verdict::Skipped { .. })) {
-        return Err(UsageError("nothing could be seen; give it a fixture".to_owned()).into());
+        return Err(UsageError(
+            "all checks were skipped; pass a fixture with `--fixture`".to_owned(),
+        )
+        .into());
     }
     Ok(if report.passed() { Exit::InSync } else { Exit::Failed })
 }
 
-/// The plugin, and what it is tested with.
-fn subject(args: &Test) -> anyhow::Result<(PathBuf, Fixture)> {
+/// Returns the component and its fixture.
+fn component_and_fixture(args: &Test) -> anyhow::Result<(PathBuf, Fixture)> {
     let project = match &args.plugin {
         Some(_) => None,
         None => Some(Project::find(&std::env::current_dir()?)?),
@@ -76,12 +79,12 @@ fn subject(args: &Test) -> anyhow::Result<(PathBuf, Fixture)> {
     let component = match (&args.plugin, project) {
         (Some(path), _) => path.clone(),
         (None, Some(project)) => project.build()?.component,
-        (None, None) => return Err(UsageError("no plugin was named".to_owned()).into()),
+        (None, None) => return Err(UsageError("no plugin given".to_owned()).into()),
     };
     Ok((component, fixture))
 }
 
-/// Checks that the plugin requests all that a fixture has, as for a run.
+/// Checks that the plugin requests all grants and settings of a fixture, as for a run.
 pub(crate) fn check_fixture(plugin: &Plugin, fixture: &Fixture) -> anyhow::Result<()> {
     let mut options = SessionOptions::new();
     for (name, folder) in &fixture.directories {
@@ -90,12 +93,11 @@ pub(crate) fn check_fixture(plugin: &Plugin, fixture: &Fixture) -> anyhow::Resul
     for (name, value) in &fixture.settings {
         options = options.setting(name, value);
     }
-    let unrequested = plugin.unrequested(&options);
-    match unrequested.is_empty() {
+    let options = plugin.unrequested(&options);
+    match options.is_empty() {
         true => Ok(()),
         false => {
-            Err(StoreError::Unrequested { plugin: plugin.name().to_owned(), options: unrequested }
-                .into())
+            Err(InstallError::ExcessGrants { plugin: plugin.name().to_owned(), options }.into())
         }
     }
 }
@@ -108,7 +110,7 @@ pub(crate) fn project_fixture(project: &Project) -> anyhow::Result<Fixture> {
         let folder = project.root().join(folder);
         if !folder.is_dir() {
             return Err(UsageError(format!(
-                "the fixture's directory `{name}`, {}, is not there",
+                "the directory `{name}` of the fixture does not exist: {}",
                 folder.display()
             ))
             .into());

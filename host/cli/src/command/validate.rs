@@ -3,7 +3,7 @@ use std::io::Write;
 use serde::Serialize;
 use syncmgr_host::LoadLimits;
 use syncmgr_host::text::to_json;
-use syncmgr_install::StoreError;
+use syncmgr_install::InstallError;
 
 use crate::args::Validate;
 use crate::escape::escape;
@@ -22,7 +22,7 @@ struct Verdict {
 }
 
 pub(crate) fn run(args: &Validate) -> anyhow::Result<Exit> {
-    let registrations = registrations(args.state_dir.as_deref())?;
+    let registrations = registrations(args.state_dir.path.as_deref())?;
     let plugin = PluginSource::find_or_build(args.file.as_deref(), &registrations)?;
     let file = match &plugin {
         PluginSource::File(path) => path.display().to_string(),
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &Validate) -> anyhow::Result<Exit> {
         let verdict = Verdict {
             file,
             valid: error.is_none(),
-            code: error.map(StoreError::code),
+            code: error.map(InstallError::code),
             message: error.map(ToString::to_string),
         };
         writeln!(to, "{}", to_json(&verdict, false)?)?;

@@ -4,50 +4,50 @@ use std::path::PathBuf;
 use syncmgr_host::Description;
 
 use crate::project::Project;
-use crate::project::error::AuthoringError;
+use crate::project::error::ProjectError;
 use crate::project::language;
 use crate::project::manifest::Build;
 use crate::project::metadata;
 use crate::project::stamp::{self, Stamp};
 use crate::project::write::write;
 
-/// A plugin that was built.
+/// The result of a build.
 #[derive(Clone, Debug)]
 pub struct Built {
-    /// The plugin.
+    /// The component.
     pub component: PathBuf,
-    /// Its length.
+    /// Its size in bytes.
     pub bytes: u64,
-    /// Whether it is the same as before.
+    /// Whether the component is the same as before the build.
     pub unchanged: bool,
 }
 
 impl Project {
-    /// Builds the plugin with its language's own tool, unless nothing changed since it was built. The
-    /// tool's messages go to standard error. The previous plugin stays until the build succeeds.
+    /// Builds the plugin with the tool of its language, unless it is up to date. The tool's
+    /// messages go to standard error. The previous component stays until the build succeeds.
     ///
     /// # Errors
-    /// [`AuthoringError`]; where a tool is missing, with the commands that install it.
-    pub fn build(&self) -> Result<Built, AuthoringError> {
-        // Cargo knows what a plugin in Rust is made of, which may be outside of the project.
-        let asks_its_tool = matches!(self.manifest().build, Build::Rust {});
-        if !asks_its_tool && Stamp::is_current(self, stamp::inputs(self)?) {
+    /// [`ProjectError`]; for a missing tool, it has the commands that install it.
+    pub fn build(&self) -> Result<Built, ProjectError> {
+        // Only Cargo knows the inputs of a plugin in Rust, which may be outside of the project.
+        let cargo_decides = matches!(self.manifest().build, Build::Rust {});
+        if !cargo_decides && Stamp::is_current(self, stamp::inputs(self)?) {
             let component = self.component();
-            let file = component.metadata().map_err(AuthoringError::file("read", &component))?;
+            let file = component.metadata().map_err(ProjectError::file("read", &component))?;
             return Ok(Built { component, bytes: file.len(), unchanged: true });
         }
         self.rebuild()
     }
 
-    /// Builds the plugin, even if nothing changed.
+    /// Builds the plugin, even if it is up to date.
     ///
     /// # Errors
     /// Those of [`build`](Self::build).
-    pub fn rebuild(&self) -> Result<Built, AuthoringError> {
-        // What is saved while the tool runs is an input of the next build.
+    pub fn rebuild(&self) -> Result<Built, ProjectError> {
+        // A file that changes while the tool runs belongs to the next build.
         let inputs = stamp::inputs(self)?;
         let folder = self.build_folder();
-        fs::create_dir_all(&folder).map_err(AuthoringError::file("make", &folder))?;
+        fs::create_dir_all(&folder).map_err(ProjectError::file("create", &folder))?;
         let bytes = match &self.manifest().build {
             Build::Rust {} => language::rust::build(self)?,
             Build::Python { module } => language::python::build(self, module)?,

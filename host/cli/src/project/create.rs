@@ -4,35 +4,34 @@ use std::time::SystemTime;
 
 use uuid::Uuid;
 
-use crate::project::error::AuthoringError;
+use crate::project::error::ProjectError;
 use crate::project::files::{self, File};
 use crate::project::language::Language;
 use crate::project::name;
 
-/// What stands in the templates for the plugin's name, and for the two halves of an item's id.
+/// The placeholders of the templates: the plugin's name, and the two halves of an item's id.
 const NAME: &str = "{{name}}";
 const ID_HALVES: [&str; 2] = ["{{id-high}}", "{{id-low}}"];
 
-/// Makes a project with a plugin that works: a folder of the plugin's name. Either all of it is
-/// there afterwards, or nothing.
+/// Creates a project with a working plugin, in a folder of the plugin's name. On an error, nothing
+/// is created.
 ///
 /// # Errors
-/// [`AuthoringError::Name`], and [`AuthoringError::Exists`] where there is something of that name
-/// already.
-pub fn create(parent: &Path, name: &str, language: Language) -> Result<PathBuf, AuthoringError> {
+/// [`ProjectError::Name`], and [`ProjectError::Exists`] if the path exists.
+pub fn create(parent: &Path, name: &str, language: Language) -> Result<PathBuf, ProjectError> {
     if !name::is_valid(name) {
-        return Err(AuthoringError::Name { name: name.to_owned() });
+        return Err(ProjectError::Name { name: name.to_owned() });
     }
     let path = parent.join(name);
-    let exists = || AuthoringError::Exists { path: path.clone() };
+    let exists = || ProjectError::Exists { path: path.clone() };
     if path.symlink_metadata().is_ok() {
         return Err(exists());
     }
-    fs::create_dir_all(parent).map_err(AuthoringError::file("make", parent))?;
+    fs::create_dir_all(parent).map_err(ProjectError::file("create", parent))?;
     let made = tempfile::Builder::new()
         .prefix(".syncmgr-new-")
         .tempdir_in(parent)
-        .map_err(AuthoringError::file("make a folder in", parent))?;
+        .map_err(ProjectError::file("create a folder in", parent))?;
     let root = made.path().join(name);
     let id = item_id(&path);
     for file in language.template() {
@@ -64,16 +63,16 @@ pub fn create(parent: &Path, name: &str, language: Language) -> Result<PathBuf, 
             }
         }
     }
-    // Fails where something of the name has come into being meanwhile and is not empty.
+    // Fails if a folder of the name, which is not empty, was created in the meantime.
     fs::rename(&root, &path).map_err(|error| match path.symlink_metadata() {
         Ok(_) => exists(),
-        Err(_) => AuthoringError::File { what: "make", path: path.clone(), source: error },
+        Err(_) => ProjectError::File { what: "create", path: path.clone(), source: error },
     })?;
     Ok(path)
 }
 
-/// The network interface of WASI with the feature gate that our contract leaves out. componentize-py
-/// runs what it builds, in a host that has only what is behind no gate.
+/// Adds the feature gate that our copy of WASI's network interface does not have. componentize-py
+/// runs the component that it builds, in a host without gated features.
 fn gated(sockets: &str) -> String {
     const GATE: &str = "  @unstable(feature = network-error-code)\n";
     let mut gated = String::new();
@@ -86,8 +85,8 @@ fn gated(sockets: &str) -> String {
     gated
 }
 
-/// An id that no other project has for its item: two with the same id could not tell their users'
-/// choices apart once they are one plugin.
+/// Returns a unique id for the item of a project. Users' choices are stored by item id, so two
+/// projects that become one plugin must not share it.
 fn item_id(path: &Path) -> Uuid {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let mut hasher = blake3::Hasher::new();
@@ -99,7 +98,7 @@ fn item_id(path: &Path) -> Uuid {
     uuid::Builder::from_random_bytes(bytes).into_uuid()
 }
 
-fn put(root: &Path, file: &File, values: Option<(&str, Uuid)>) -> Result<(), AuthoringError> {
+fn put(root: &Path, file: &File, values: Option<(&str, Uuid)>) -> Result<(), ProjectError> {
     let path = root.join(file.path);
     match (values, std::str::from_utf8(file.bytes)) {
         (Some((name, id)), Ok(text)) => {
@@ -114,10 +113,10 @@ fn put(root: &Path, file: &File, values: Option<(&str, Uuid)>) -> Result<(), Aut
     }
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), AuthoringError> {
+fn write(path: &Path, bytes: &[u8]) -> Result<(), ProjectError> {
     let folder = path.parent().unwrap_or(path);
-    fs::create_dir_all(folder).map_err(AuthoringError::file("make", folder))?;
-    fs::write(path, bytes).map_err(AuthoringError::file("write", path))
+    fs::create_dir_all(folder).map_err(ProjectError::file("create", folder))?;
+    fs::write(path, bytes).map_err(ProjectError::file("write", path))
 }
 
 #[cfg(test)]
@@ -125,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_project_is_made_once() {
+    fn an_existing_project_is_not_overwritten() {
         let parent = tempfile::tempdir().unwrap();
         for language in Language::ALL {
             let name = format!("my-{language}");
@@ -135,15 +134,15 @@ mod tests {
             assert!(path.join(".gitignore").exists() && path.join("README.md").exists());
             fs::write(path.join("mine"), "").unwrap();
             let again = create(parent.path(), &name, language);
-            assert!(matches!(again, Err(AuthoringError::Exists { .. })), "{again:?}");
+            assert!(matches!(again, Err(ProjectError::Exists { .. })), "{again:?}");
             assert!(path.join("mine").exists());
         }
-        // Nothing else is left behind.
+        // No temporary folder remains.
         assert_eq!(fs::read_dir(parent.path()).unwrap().count(), Language::ALL.len());
     }
 
     #[test]
-    fn a_project_in_python_has_the_network_of_wasi_as_published() {
+    fn a_python_project_has_gated_network_interfaces() {
         let parent = tempfile::tempdir().unwrap();
         for (language, gates) in [(Language::Python, 2), (Language::JavaScript, 0)] {
             let path = create(parent.path(), &format!("my-{language}"), language).unwrap();
@@ -174,6 +173,14 @@ mod tests {
             };
             assert_ne!(id("one"), id("other"), "{language}");
         }
+    }
+
+    #[test]
+    fn the_manifest_of_the_sdk_is_independent_of_the_workspace() {
+        let manifest: toml::Table = files::SDK_MANIFEST.parse().unwrap();
+        assert_eq!(manifest["package"]["name"].as_str(), Some("syncmgr-plugin"));
+        assert!(manifest["dependencies"]["wit-bindgen"].get("version").is_some());
+        assert!(!files::SDK_MANIFEST.contains("workspace"), "{}", files::SDK_MANIFEST);
     }
 
     #[test]

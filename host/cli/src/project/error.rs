@@ -2,83 +2,83 @@ use std::path::PathBuf;
 
 use syncmgr_host::ContractError;
 
-/// Why a project could not be made, built or packed.
+/// An error of creating, building or packing a project.
 #[derive(Debug, thiserror::Error)]
-pub enum AuthoringError {
-    /// The name is not one that a plugin can have.
+pub enum ProjectError {
+    /// The plugin name is invalid.
     #[error(
-        "`{name}` cannot be the name of a plugin: use up to {most} of a-z, 0-9 and -, beginning \
-         with a letter",
+        "invalid plugin name `{name}`; use up to {most} of a-z, 0-9 and `-`, starting with a \
+         letter",
         most = crate::project::name::MAX_LENGTH
     )]
     Name {
-        /// The name given.
+        /// The name.
         name: String,
     },
-    /// There is something where the project would go.
-    #[error("{} is there already, and nothing of it is changed; choose another name", path.display())]
+    /// The path of the new project exists.
+    #[error("{} already exists; choose another name", path.display())]
     Exists {
-        /// What is there.
+        /// The path.
         path: PathBuf,
     },
-    /// There is no project.
+    /// No project contains the folder.
     #[error(
-        "there is no `syncmgr.toml` in {} or above it; make a project with `syncmgr new NAME \
-         --lang LANGUAGE`, or name the folder of one", path.display()
+        "no `syncmgr.toml` in {} or its parent folders; create a project with `syncmgr new NAME \
+         --lang LANGUAGE`, or pass the folder of a project", path.display()
     )]
     NoProject {
-        /// Where it was looked for.
+        /// The folder.
         path: PathBuf,
     },
-    /// The manifest cannot be understood.
+    /// The manifest is invalid.
     #[error("{}: {message}", path.display())]
     Manifest {
         /// The manifest.
         path: PathBuf,
-        /// What is wrong, and where.
+        /// The problem and its location.
         message: String,
     },
-    /// A program that building needs is not there.
-    #[error("{program} is missing; install it with `{install}`")]
+    /// A tool of the build is not installed.
+    #[error("`{program}` is not installed; install it with `{install}`")]
     ToolMissing {
         /// The program or package.
         program: String,
         /// The commands that install it.
         install: String,
     },
-    /// A program failed, and has said why itself.
-    #[error("`{program}` failed ({status}); its own messages are above")]
+    /// A tool failed. Its own messages have the reason.
+    #[error("`{program}` failed ({status}); see its messages above")]
     ToolFailed {
         /// The program.
         program: String,
-        /// How it ended.
+        /// The exit status.
         status: String,
     },
-    /// Bindings cannot be generated, or a component cannot be made of the module.
+    /// Bindings or a component cannot be generated.
     #[error("cannot {what}: {message}")]
     Component {
-        /// What was tried.
+        /// The operation.
         what: &'static str,
-        /// What is wrong.
+        /// The problem.
         message: String,
     },
-    /// What was built is no plugin.
-    #[error("what was built is not a plugin: {0}")]
+    /// The built component is not a plugin.
+    #[error("the built component is not a valid plugin: {0}")]
     Contract(#[from] ContractError),
     /// A file cannot be read or written.
     #[error("cannot {what} {}: {source}", path.display())]
     File {
-        /// What was tried.
+        /// The operation.
         what: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
 }
 
-impl AuthoringError {
-    /// A stable code for programs.
+impl ProjectError {
+    /// Returns a stable code for programs.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Name { .. } => "project-name",

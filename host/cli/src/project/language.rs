@@ -1,4 +1,4 @@
-//! The languages there are templates for, and how each is built.
+//! The languages of projects, and their builds.
 
 pub(crate) mod c;
 pub(crate) mod javascript;
@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 use std::str::FromStr;
 
-use crate::project::error::AuthoringError;
+use crate::project::error::ProjectError;
 use crate::project::files::{self, File};
 
 /// A language.
@@ -33,7 +33,7 @@ impl Language {
     pub const ALL: [Self; 5] =
         [Self::Rust, Self::Python, Self::JavaScript, Self::TypeScript, Self::C];
 
-    /// Its name, as in a manifest.
+    /// Returns the name, as in a manifest.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Rust => "rust",
@@ -44,7 +44,7 @@ impl Language {
         }
     }
 
-    /// What is between a plugin and the contract, where that is a package of the project.
+    /// Returns the package between a plugin and the contract, if it is part of the project.
     pub(crate) const fn package(self) -> &'static [File] {
         match self {
             Self::Python => files::PYTHON_PACKAGE,
@@ -53,11 +53,11 @@ impl Language {
         }
     }
 
-    /// The files of a new project.
+    /// Returns the files of a new project.
     pub(crate) fn template(self) -> Vec<&'static File> {
         let mut files: Vec<_> = self.own_template().iter().collect();
         if self == Self::TypeScript {
-            // Tests and fixture are those of the other one.
+            // Shares tests and fixture with JavaScript.
             let shared =
                 |file: &&File| file.path.starts_with("tests/") || file.path.starts_with("fixture/");
             files.extend(files::JAVASCRIPT.iter().filter(shared));
@@ -89,14 +89,14 @@ impl FromStr for Language {
         let found = Self::ALL.into_iter().find(|language| language.name() == text);
         found.ok_or_else(|| {
             let names = Self::ALL.map(Self::name).join(", ");
-            format!("there is no template for `{text}`; there are {names}")
+            format!("unknown language `{text}`; use one of {names}")
         })
     }
 }
 
-/// Reads what a tool has made, and removes it.
-fn take(path: &Path) -> Result<Vec<u8>, AuthoringError> {
-    let bytes = fs::read(path).map_err(AuthoringError::file("read", path))?;
-    fs::remove_file(path).map_err(AuthoringError::file("remove", path))?;
+/// Reads the output file of a tool and removes it.
+fn take(path: &Path) -> Result<Vec<u8>, ProjectError> {
+    let bytes = fs::read(path).map_err(ProjectError::file("read", path))?;
+    fs::remove_file(path).map_err(ProjectError::file("remove", path))?;
     Ok(bytes)
 }

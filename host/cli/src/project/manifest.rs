@@ -31,18 +31,18 @@ use crate::project::name;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// What the plugin is.
+    /// The plugin's metadata.
     pub plugin: About,
     pub(crate) build: Build,
-    /// What the plugin wants, in the shape of [`syncmgr_host::requests`].
+    /// The plugin's requests, in the form of [`syncmgr_host::requests`].
     #[serde(default)]
     pub(crate) requests: toml::Table,
-    /// What trying and testing grants.
+    /// The fixture of `syncmgr dev` and `syncmgr test`.
     #[serde(default)]
     pub fixture: Fixture,
 }
 
-/// What a plugin is, for people.
+/// A plugin's metadata for users.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct About {
@@ -50,7 +50,7 @@ pub struct About {
     pub name: String,
     /// Its version, such as `1.2.0`.
     pub version: String,
-    /// What it does, in a sentence.
+    /// A sentence about its purpose.
     pub description: Option<String>,
     /// An SPDX expression.
     pub license: Option<String>,
@@ -58,12 +58,11 @@ pub struct About {
     pub homepage: Option<String>,
 }
 
-/// What trying and testing a plugin grants it.
+/// The grants and settings of `syncmgr dev` and `syncmgr test`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fixture {
-    /// Folders of the project, by the names of the grants. They are copied first, so that they
-    /// stay as they are.
+    /// Folders of the project, by the names of the grants. The plugin gets copies of them.
     #[serde(default)]
     pub directories: BTreeMap<String, PathBuf>,
     /// Settings.
@@ -71,7 +70,7 @@ pub struct Fixture {
     pub settings: BTreeMap<String, String>,
 }
 
-/// How it is built.
+/// The language and its options.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "language", rename_all = "lowercase", deny_unknown_fields)]
 pub(crate) enum Build {
@@ -92,7 +91,7 @@ pub(crate) enum Build {
         entry: PathBuf,
     },
     C {
-        /// Whether frames of a crash have files and lines.
+        /// Whether backtraces have files and lines.
         #[serde(default)]
         debug: bool,
     },
@@ -111,25 +110,25 @@ fn typescript_entry() -> PathBuf {
 }
 
 impl Manifest {
-    /// Reads one.
+    /// Parses a manifest.
     ///
     /// # Errors
-    /// What is wrong, and where.
+    /// The problem and its location.
     pub fn parse(text: &str) -> Result<Self, String> {
         let manifest: Self = toml::from_str(text).map_err(|error| error.to_string())?;
         let about = &manifest.plugin;
         if !name::is_valid(&about.name) {
             return Err(format!(
-                "`{}` cannot be the name of a plugin: use up to {} of a-z, 0-9 and -, beginning \
-                 with a letter",
+                "invalid plugin name `{}`; use up to {} of a-z, 0-9 and `-`, starting with a \
+                 letter",
                 about.name,
                 name::MAX_LENGTH
             ));
         }
-        // It becomes a part of the name of a file.
+        // The version becomes part of a file name.
         if let Err(error) = semver::Version::parse(&about.version) {
             return Err(format!(
-                "`{}` is not a version: {error}; use three numbers, such as `1.2.0`",
+                "invalid version `{}`: {error}; use three numbers, such as `1.2.0`",
                 about.version
             ));
         }
@@ -138,7 +137,7 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// What the section of the component says.
+    /// Returns the content of the component's request section.
     pub(crate) fn requests_section(&self) -> String {
         self.requests.to_string()
     }
@@ -151,7 +150,7 @@ mod tests {
     const GOOD: &str = "[plugin]\nname = \"a\"\nversion = \"1.0.0\"\n[build]\nlanguage = \"c\"\n";
 
     #[test]
-    fn a_manifest_is_read() {
+    fn a_manifest_is_parsed() {
         let text = format!(
             "{GOOD}[requests.directories]\nsource = {{ access = \"read-only\", why = \"it\" }}\n\
              [fixture.directories]\nsource = \"in\"\n"
@@ -163,14 +162,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_manifest_is_refused() {
+    fn an_invalid_manifest_is_rejected() {
         for (from, to, about) in [
-            ("\"a\"", "\"A b\"", "cannot be the name"),
-            ("\"1.0.0\"", "\"../1\"", "is not a version"),
-            ("\"1.0.0\"", "\"\"", "is not a version"),
-            ("\"1.0.0\"", "\"1.0\"", "is not a version"),
-            ("\"1.0.0\"", "\"v1.0.0\"", "is not a version"),
-            ("\"1.0.0\"", "\"latest\"", "is not a version"),
+            ("\"a\"", "\"A b\"", "invalid plugin name"),
+            ("\"1.0.0\"", "\"../1\"", "invalid version"),
+            ("\"1.0.0\"", "\"\"", "invalid version"),
+            ("\"1.0.0\"", "\"1.0\"", "invalid version"),
+            ("\"1.0.0\"", "\"v1.0.0\"", "invalid version"),
+            ("\"1.0.0\"", "\"latest\"", "invalid version"),
             ("\"c\"", "\"cobol\"", "cobol"),
             ("[build]", "[other]\n[build]", "other"),
             ("[build]", "[requests]\nmagic = 1\n[build]", "requests"),

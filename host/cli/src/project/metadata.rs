@@ -1,26 +1,26 @@
-//! What a component says about itself, in its custom sections.
+//! The custom sections of a component: requests and metadata.
 
 use syncmgr_host::requests::SECTION;
 use syncmgr_host::{ContractError, Description};
 use wasm_encoder::{Encode, Section as _};
 use wasm_metadata::{AddMetadata, AddMetadataField, Payload};
 
-use crate::project::error::AuthoringError;
+use crate::project::error::ProjectError;
 use crate::project::manifest::About;
 
-/// Adds a request section to a component that any tool built, or replaces the one that an earlier
-/// call added. `requests` is TOML in the shape of [`syncmgr_host::requests`].
+/// Adds a request section to a component, or replaces the one that an earlier call added.
+/// `requests` is TOML in the form of [`syncmgr_host::requests`].
 ///
 /// # Errors
-/// The requests are invalid, the component does not fit the contract, or one of its modules has a
-/// request section, too.
-pub fn embed_requests(component: &[u8], requests: &str) -> Result<Vec<u8>, ContractError> {
+/// The requests are invalid, the component does not conform to the contract, or one of its modules
+/// also has a request section.
+pub(crate) fn embed_requests(component: &[u8], requests: &str) -> Result<Vec<u8>, ContractError> {
     let component = with_requests(without_requests(component), requests);
     Description::of(&component)?;
     Ok(component)
 }
 
-/// The component without the request sections at its top level.
+/// Removes the request sections at the top level of a component.
 fn without_requests(component: &[u8]) -> Vec<u8> {
     const HEADER: usize = 8;
     let mut name = Vec::new();
@@ -34,12 +34,12 @@ fn without_requests(component: &[u8]) -> Vec<u8> {
         }
         rest = after;
     }
-    // A damaged section stays, for the contract's check to report.
+    // The contract check reports a damaged section.
     kept.extend_from_slice(rest);
     kept
 }
 
-/// The content of the section at the start of the bytes, and the length of the whole section.
+/// Returns the content of the section at the start of the bytes, and the length of the section.
 fn first_section(bytes: &[u8]) -> Option<(&[u8], usize)> {
     let (mut length, mut at) = (0_u64, 1);
     for shift in [0, 7, 14, 21, 28] {
@@ -63,24 +63,24 @@ pub(crate) fn with_requests(mut component: Vec<u8>, requests: &str) -> Vec<u8> {
     component
 }
 
-/// What a plugin's file says about it, as registries and `wasm-tools metadata show` read it.
+/// The metadata of a plugin, as registries and `wasm-tools metadata show` read it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Metadata {
+pub(crate) struct Metadata {
     /// Its name.
-    pub name: Option<String>,
+    pub(crate) name: Option<String>,
     /// Its version.
-    pub version: Option<String>,
-    /// What it does.
-    pub description: Option<String>,
-    /// Its licence, as an SPDX expression.
-    pub license: Option<String>,
+    pub(crate) version: Option<String>,
+    /// Its purpose.
+    pub(crate) description: Option<String>,
+    /// Its license, as an SPDX expression.
+    pub(crate) license: Option<String>,
     /// A web page.
-    pub homepage: Option<String>,
+    pub(crate) homepage: Option<String>,
 }
 
 impl Metadata {
-    /// Reads what a file says. Nothing, where it cannot be read.
-    pub fn of(component: &[u8]) -> Self {
+    /// Reads the metadata of a component, empty if it is invalid.
+    pub(crate) fn of(component: &[u8]) -> Self {
         let Ok(payload) = Payload::from_binary(component) else { return Self::default() };
         let metadata = payload.metadata();
         Self {
@@ -93,17 +93,17 @@ impl Metadata {
     }
 }
 
-/// Adds what the manifest says about the plugin.
-pub(crate) fn with_about(component: &[u8], about: &About) -> Result<Vec<u8>, AuthoringError> {
-    fn field<T>(what: &str, value: Option<&str>) -> Result<AddMetadataField<T>, AuthoringError>
+/// Adds the metadata of the manifest.
+pub(crate) fn with_about(component: &[u8], about: &About) -> Result<Vec<u8>, ProjectError> {
+    fn field<T>(what: &str, value: Option<&str>) -> Result<AddMetadataField<T>, ProjectError>
     where
         T: std::str::FromStr<Err: std::fmt::Display> + std::fmt::Debug + Clone,
     {
         let Some(value) = value else { return Ok(AddMetadataField::default()) };
         match value.parse() {
             Ok(value) => Ok(AddMetadataField::Set(value)),
-            Err(error) => Err(AuthoringError::Component {
-                what: "add what the manifest says to the plugin",
+            Err(error) => Err(ProjectError::Component {
+                what: "add the metadata of the manifest",
                 message: format!("`{what}` is {value:?}: {error}"),
             }),
         }
@@ -114,8 +114,8 @@ pub(crate) fn with_about(component: &[u8], about: &About) -> Result<Vec<u8>, Aut
     add.description = field("description", about.description.as_deref())?;
     add.licenses = field("license", about.license.as_deref())?;
     add.homepage = field("homepage", about.homepage.as_deref())?;
-    add.to_wasm(component).map_err(|error| AuthoringError::Component {
-        what: "add what the manifest says to the plugin",
+    add.to_wasm(component).map_err(|error| ProjectError::Component {
+        what: "add the metadata of the manifest",
         message: format!("{error:#}"),
     })
 }
@@ -145,7 +145,7 @@ mod tests {
         ] {
             assert_eq!(without_requests(&component), without);
         }
-        // What cannot be read stays as it is.
+        // An invalid component stays unchanged.
         for damaged in
             [&[][..], b"\0asm", &[&header[..], &[0]].concat(), &[&header[..], b"\0\xff"].concat()]
         {

@@ -1,9 +1,9 @@
-//! The names that plugins of projects can have.
+//! Plugin names.
 
-/// The native name of a handler is no longer, and the templates use the same.
+/// The maximum length of a native handler's name, which the templates set to the plugin's name.
 pub(crate) const MAX_LENGTH: usize = 31;
 
-/// Whether a plugin can have this name.
+/// Returns whether a plugin name is valid.
 pub(crate) fn is_valid(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     name.starts_with(|c: char| c.is_ascii_lowercase())

@@ -4,35 +4,34 @@ use std::path::PathBuf;
 use syncmgr_host::Description;
 
 use crate::project::Project;
-use crate::project::error::AuthoringError;
+use crate::project::error::ProjectError;
 use crate::project::metadata;
 use crate::project::write::write;
 
-/// A plugin that is ready to be given away.
+/// A packed plugin.
 #[derive(Clone, Debug)]
 pub struct Packed {
     /// The file.
     pub file: PathBuf,
-    /// Its length.
+    /// Its size in bytes.
     pub bytes: u64,
-    /// What it tells of itself.
+    /// Its description.
     pub description: Description,
 }
 
 impl Project {
-    /// Makes one file of what was built, with what the manifest says about it:
-    /// `dist/NAME-VERSION.wasm`.
+    /// Writes the built component with the metadata of the manifest to `dist/NAME-VERSION.wasm`.
     ///
     /// # Errors
-    /// [`AuthoringError`].
-    pub fn pack(&self) -> Result<Packed, AuthoringError> {
+    /// [`ProjectError`].
+    pub fn pack(&self) -> Result<Packed, ProjectError> {
         let component = self.component();
-        let bytes = fs::read(&component).map_err(AuthoringError::file("read", &component))?;
+        let bytes = fs::read(&component).map_err(ProjectError::file("read", &component))?;
         let about = &self.manifest().plugin;
         let bytes = metadata::with_about(&bytes, about)?;
         let description = Description::of(&bytes)?;
         let folder = self.root().join("dist");
-        fs::create_dir_all(&folder).map_err(AuthoringError::file("make", &folder))?;
+        fs::create_dir_all(&folder).map_err(ProjectError::file("create", &folder))?;
         let file = folder.join(format!("{}-{}.wasm", about.name, about.version));
         write(&file, &bytes)?;
         Ok(Packed { file, bytes: bytes.len() as u64, description })

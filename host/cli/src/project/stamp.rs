@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::project::error::AuthoringError;
+use crate::project::error::ProjectError;
 use crate::project::language;
 use crate::project::manifest::Build;
 use crate::project::write::write;
@@ -29,8 +29,8 @@ impl Stamp {
         Self { inputs, component: blake3::hash(component) }
     }
 
-    /// Whether the project's component is the one that these inputs made. A component that is up to
-    /// date stays so where its tools are not installed.
+    /// Returns whether the project's component was built from these inputs. If the tools are not
+    /// installed, only the sources count.
     pub(crate) fn is_current(project: &Project, inputs: Inputs) -> bool {
         let Ok(component) = fs::read(project.component()) else { return false };
         let Ok(kept) = fs::read_to_string(file(project)) else { return false };
@@ -41,7 +41,7 @@ impl Stamp {
         }
     }
 
-    pub(crate) fn keep(&self, project: &Project) -> Result<(), AuthoringError> {
+    pub(crate) fn keep(&self, project: &Project) -> Result<(), ProjectError> {
         write(&file(project), self.text().as_bytes())
     }
 
@@ -60,14 +60,14 @@ fn file(project: &Project) -> PathBuf {
     project.build_folder().join("stamp")
 }
 
-/// The digests of all that the plugin is built from: sources, contract, requests and tools. They have
-/// nothing of the fixture, of documents, or of what only `pack` reads.
+/// Returns the digests of the inputs of a build: sources, contract, requests and tools, but not the
+/// fixture, documents or metadata that only `pack` reads.
 ///
 /// # Errors
-/// [`AuthoringError::File`].
-pub(crate) fn inputs(project: &Project) -> Result<Inputs, AuthoringError> {
+/// [`ProjectError::File`].
+pub(crate) fn inputs(project: &Project) -> Result<Inputs, ProjectError> {
     let mut hasher = blake3::Hasher::new();
-    // The length keeps two parts apart.
+    // The length separates two parts.
     let mut part = |bytes: &[u8]| {
         hasher.update(&(bytes.len() as u64).to_le_bytes());
         hasher.update(bytes);
@@ -87,7 +87,7 @@ pub(crate) fn inputs(project: &Project) -> Result<Inputs, AuthoringError> {
     for path in sources(root) {
         let place = path.strip_prefix(root).unwrap_or(&path);
         if is_input(project, place) {
-            let bytes = fs::read(&path).map_err(AuthoringError::file("read", &path))?;
+            let bytes = fs::read(&path).map_err(ProjectError::file("read", &path))?;
             part(place.as_os_str().as_encoded_bytes());
             part(&bytes);
         }
@@ -96,7 +96,7 @@ pub(crate) fn inputs(project: &Project) -> Result<Inputs, AuthoringError> {
     Ok(Inputs { sources: hasher.finalize(), tools })
 }
 
-/// Whether a file, by its path in the project, can be part of what is built.
+/// Returns whether a file, by its path in the project, can be an input of a build.
 fn is_input(project: &Project, place: &Path) -> bool {
     let name = place.file_name().unwrap_or_default().to_string_lossy();
     let is_document = name.ends_with(".md") || name.starts_with("LICENSE");
@@ -112,7 +112,7 @@ mod tests {
     use crate::project::{Language, create};
 
     #[test]
-    fn only_what_is_built_in_changes_the_digest() {
+    fn only_inputs_of_the_build_change_the_digest() {
         let parent = tempfile::tempdir().unwrap();
         for language in [Language::C, Language::Python, Language::JavaScript] {
             let root = create(parent.path(), &format!("my-{language}"), language).unwrap();

@@ -1,13 +1,13 @@
-//! Programs of others that building needs.
+//! External tools of a build.
 
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::project::error::AuthoringError;
+use crate::project::error::ProjectError;
 
-/// A program that is to run in a project. What it says goes to standard error.
+/// A program to run in a project folder. Its messages go to standard error.
 #[derive(Debug)]
 pub(crate) struct Tool {
     name: String,
@@ -16,7 +16,7 @@ pub(crate) struct Tool {
 }
 
 impl Tool {
-    /// `install`: the commands that install it, if it is missing.
+    /// `install`: the commands that install the program.
     pub(crate) fn new(program: impl AsRef<OsStr>, folder: &Path, install: &str) -> Self {
         let mut command = Command::new(&program);
         command.current_dir(folder).stdin(Stdio::null());
@@ -43,36 +43,36 @@ impl Tool {
         self
     }
 
-    /// Runs it to its end.
-    pub(crate) fn run(&mut self) -> Result<(), AuthoringError> {
-        // Our own output is the result; that of others is how it came about.
+    /// Runs the program.
+    pub(crate) fn run(&mut self) -> Result<(), ProjectError> {
+        // Standard output is for the result of the command.
         self.command.stdout(io::stderr());
         let status = self.command.status().map_err(|error| self.refused(error))?;
         self.succeeded(status)
     }
 
-    /// Runs it to its end and returns what it printed.
-    pub(crate) fn output(&mut self) -> Result<Vec<u8>, AuthoringError> {
+    /// Runs the program and returns its standard output.
+    pub(crate) fn output(&mut self) -> Result<Vec<u8>, ProjectError> {
         self.command.stderr(Stdio::inherit());
         let output = self.command.output().map_err(|error| self.refused(error))?;
         self.succeeded(output.status)?;
         Ok(output.stdout)
     }
 
-    fn succeeded(&self, status: std::process::ExitStatus) -> Result<(), AuthoringError> {
+    fn succeeded(&self, status: std::process::ExitStatus) -> Result<(), ProjectError> {
         match status.success() {
             true => Ok(()),
-            false => Err(AuthoringError::ToolFailed {
+            false => Err(ProjectError::ToolFailed {
                 program: self.name.clone(),
                 status: status.to_string(),
             }),
         }
     }
 
-    fn refused(&self, error: io::Error) -> AuthoringError {
+    fn refused(&self, error: io::Error) -> ProjectError {
         match error.kind() == io::ErrorKind::NotFound {
             true => self.missing(),
-            false => AuthoringError::File {
+            false => ProjectError::File {
                 what: "start",
                 path: self.command.get_program().into(),
                 source: error,
@@ -80,12 +80,12 @@ impl Tool {
         }
     }
 
-    pub(crate) fn missing(&self) -> AuthoringError {
-        AuthoringError::ToolMissing { program: self.name.clone(), install: self.install.clone() }
+    pub(crate) fn missing(&self) -> ProjectError {
+        ProjectError::ToolMissing { program: self.name.clone(), install: self.install.clone() }
     }
 }
 
-/// A program of the project's own environment, if it has one, or else one on the search path.
+/// Returns a program of the project's own environment, or its name for the search path.
 pub(crate) fn in_environment(folder: &Path, environment: &str, program: &str) -> PathBuf {
     let scripts = if cfg!(windows) { "Scripts" } else { "bin" };
     let own = folder.join(environment).join(scripts).join(program);

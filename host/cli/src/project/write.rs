@@ -1,21 +1,21 @@
 use std::fs;
 use std::path::Path;
 
-use crate::project::error::AuthoringError;
+use crate::project::error::ProjectError;
 
-/// Writes a file, as a whole or not at all.
+/// Writes a file atomically.
 ///
 /// # Errors
-/// [`AuthoringError::File`].
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), AuthoringError> {
-    let failed = || AuthoringError::file("write", path);
+/// [`ProjectError::File`].
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), ProjectError> {
+    let failed = || ProjectError::file("write", path);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed())?;
     std::io::Write::write_all(&mut file, bytes).map_err(failed())?;
     #[cfg(unix)]
     {
-        // Not the secret that a temporary file is.
+        // A temporary file is readable by its owner only.
         use std::os::unix::fs::PermissionsExt as _;
         let permissions = fs::Permissions::from_mode(0o644);
         file.as_file().set_permissions(permissions).map_err(failed())?;

@@ -1,14 +1,14 @@
-//! By path. On Windows folders have access control lists of their own, made with them.
+//! Access by path. On Windows, folders are created with access control lists.
 
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::Path;
 
-use crate::error::StoreError;
+use crate::error::InstallError;
 use crate::scope::Scope;
 
-/// The paths say it all.
+/// All functions use paths.
 #[derive(Debug)]
 pub(super) struct Handle;
 
@@ -33,7 +33,7 @@ pub(super) fn open_file(_parent: &Handle, path: &Path, _name: &str) -> io::Resul
     #[cfg(windows)]
     {
         use std::os::windows::fs::OpenOptionsExt as _;
-        // The time of a file in the cache is set when it is used.
+        // The cache updates the time of a used file.
         const GENERIC_READ: u32 = 0x8000_0000;
         const FILE_WRITE_ATTRIBUTES: u32 = 0x0100;
         options.access_mode(GENERIC_READ | FILE_WRITE_ATTRIBUTES);
@@ -75,11 +75,15 @@ pub(super) fn is_link(_error: &io::Error, _path: &Path) -> bool {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "on Unix it may fail")]
-pub(super) fn check_owner(_metadata: &Metadata, _path: &Path) -> Result<(), StoreError> {
+pub(super) fn check_owner(_metadata: &Metadata, _path: &Path) -> Result<(), InstallError> {
     Ok(())
 }
 
-pub(super) fn check_private(_handle: &Handle, path: &Path, scope: Scope) -> Result<(), StoreError> {
+pub(super) fn check_private(
+    _handle: &Handle,
+    path: &Path,
+    scope: Scope,
+) -> Result<(), InstallError> {
     is_trusted(path, scope)
 }
 
@@ -87,17 +91,16 @@ pub(super) fn check_private_file(
     _file: &File,
     path: &Path,
     scope: Scope,
-) -> Result<(), StoreError> {
+) -> Result<(), InstallError> {
     is_trusted(path, scope)
 }
 
-/// Access control lists say who may write, and are made when the folder is. Who owns something may
-/// change its list, so that is looked at.
-fn is_trusted(path: &Path, scope: Scope) -> Result<(), StoreError> {
+/// Checks the owner, who may change the access control list. The list itself is set on creation.
+fn is_trusted(path: &Path, scope: Scope) -> Result<(), InstallError> {
     #[cfg(windows)]
-    if crate::permissions::is_trusted(path, scope).map_err(StoreError::file(path))? {
+    if crate::permissions::is_trusted(path, scope).map_err(InstallError::file(path))? {
         return Ok(());
     }
     let _ = scope;
-    Err(StoreError::Open { path: path.to_owned() })
+    Err(InstallError::InsecurePermissions { path: path.to_owned() })
 }

@@ -1,4 +1,4 @@
-//! By handle.
+//! Access by handle.
 
 use std::ffi::OsString;
 use std::fs::{File, Metadata};
@@ -10,10 +10,10 @@ use std::path::Path;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::error::StoreError;
+use crate::error::InstallError;
 use crate::scope::Scope;
 
-/// An open folder. A `File`, since that has metadata.
+/// An open folder, as a `File` for its metadata.
 pub(super) type Handle = File;
 
 const FOLDER: OFlags =
@@ -80,16 +80,20 @@ pub(super) fn is_link(error: &io::Error, path: &Path) -> bool {
     error.raw_os_error().is_some_and(|code| link.contains(&code)) && path.is_symlink()
 }
 
-/// What another user owns, that user can change at any time.
-pub(super) fn check_owner(metadata: &Metadata, path: &Path) -> Result<(), StoreError> {
+/// Checks the owner, who can change the file at any time.
+pub(super) fn check_owner(metadata: &Metadata, path: &Path) -> Result<(), InstallError> {
     let user = rustix::process::geteuid().as_raw();
     match [0, user].contains(&metadata.uid()) {
         true => Ok(()),
-        false => Err(StoreError::Foreign { path: path.to_owned(), owner: metadata.uid(), user }),
+        false => Err(InstallError::Foreign { path: path.to_owned(), owner: metadata.uid(), user }),
     }
 }
 
-pub(super) fn check_private(handle: &Handle, path: &Path, scope: Scope) -> Result<(), StoreError> {
+pub(super) fn check_private(
+    handle: &Handle,
+    path: &Path,
+    scope: Scope,
+) -> Result<(), InstallError> {
     check_private_file(handle, path, scope)
 }
 
@@ -97,12 +101,12 @@ pub(super) fn check_private_file(
     file: &File,
     path: &Path,
     _scope: Scope,
-) -> Result<(), StoreError> {
+) -> Result<(), InstallError> {
     const OTHERS_WRITE: u32 = 0o022;
-    let metadata = file.metadata().map_err(StoreError::file(path))?;
+    let metadata = file.metadata().map_err(InstallError::file(path))?;
     check_owner(&metadata, path)?;
     match metadata.mode() & OTHERS_WRITE == 0 {
         true => Ok(()),
-        false => Err(StoreError::Open { path: path.to_owned() }),
+        false => Err(InstallError::InsecurePermissions { path: path.to_owned() }),
     }
 }

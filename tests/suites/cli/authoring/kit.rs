@@ -114,7 +114,7 @@ fn what_is_unusual_and_right_passes() -> Result<()> {
     home.run("", &test)?.expect(0, " 0 failed")?;
     // A handler that declines has nothing to be looked at, and does nothing wrong.
     let declines = ["test", conformance::SCRIPT, "--set", "items=a", "--set", "declines=yes"];
-    let ran = home.run("", &declines)?.expect(0, "it does not take part when the user asks")?;
+    let ran = home.run("", &declines)?.expect(0, "the plugin declines manual runs")?;
     ensure!(ran.stdout.contains(" 0 failed"), "{ran:?}");
     Ok(())
 }
@@ -124,7 +124,7 @@ fn a_plugin_that_hangs_does_not_hold_up_the_kit() -> Result<()> {
     let home = Home::new()?;
     let spins = ["test", conformance::SCRIPT, "--set", "items=a", "--set", "synchronize=spin"];
     let one = [&spins[..], &["--check", "every-item-ends"]].concat();
-    home.run("", &one)?.expect(3, "it hangs in `synchronize`")?;
+    home.run("", &one)?.expect(3, "hangs in `synchronize`")?;
     Ok(())
 }
 

@@ -45,7 +45,7 @@ fn a_recording_is_replayed_and_the_first_difference_is_shown() -> Result<()> {
     ensure!(changed != text, "{text}");
     fs::write(home.path("other.jsonl"), changed)?;
     let replayed = home.run("", &["replay", script, "other.jsonl"])?;
-    let replayed = replayed.expect(3, "is not as in the recording")?;
+    let replayed = replayed.expect(3, "differs from the recording")?;
     let (recorded, now) =
         (replayed.stdout.contains("value=2"), replayed.stdout.contains("value=1"));
     ensure!(recorded && now && replayed.stdout.contains("now:"), "{replayed:?}");

@@ -84,7 +84,7 @@ fn properties_are_shown_and_changed() -> Result<()> {
     ] {
         with(more)?.expect(2, words)?;
     }
-    home.run("", &["properties", conformance::HELLO])?.expect(0, "there are no properties")?;
+    home.run("", &["properties", conformance::HELLO])?.expect(0, "no properties")?;
     Ok(())
 }
 
@@ -107,7 +107,7 @@ fn a_fixture_has_nothing_that_the_plugin_does_not_request() -> Result<()> {
     let home = Home::new()?;
     fs::create_dir_all(home.path("fixture/surplus"))?;
     let test = ["test", conformance::HELLO, "--fixture", "fixture"];
-    home.run("", &test)?.expect(2, "does not ask for --dir surplus")?;
+    home.run("", &test)?.expect(2, "does not request --dir surplus")?;
     home.run("", &["test", conformance::HELLO, "--set", "mode=1"])?.expect(2, "--set mode")?;
     Ok(())
 }
@@ -126,7 +126,7 @@ fn commands_without_a_plugin_take_the_project_that_they_are_run_in() -> Result<(
     home.run("mine/src", &["validate"])?.expect(0, "mine.wasm is a plugin")?;
     home.run("mine", &["items"])?.expect(0, "copy")?;
     home.run("mine", &["inspect"])?.expect(0, "name      mine")?;
-    home.run("mine", &["properties"])?.expect(0, "there are no properties")?;
+    home.run("mine", &["properties"])?.expect(0, "no properties")?;
     fs::create_dir(home.path("copies"))?;
     let grants = ["--dir", "source=fixture/source", "--dir", "target=../copies"];
     home.run("mine", &[&["run"][..], &grants].concat())?.expect(0, "succeeded")?;
@@ -198,7 +198,7 @@ fn a_version_has_three_numbers() -> Result<()> {
     let text = fs::read_to_string(&manifest)?;
     for version in ["", "1", "1.0", "v1.0.0", "latest"] {
         fs::write(&manifest, text.replace("0.1.0", version))?;
-        home.run("mine", &["pack"])?.expect(2, "is not a version")?;
+        home.run("mine", &["pack"])?.expect(2, "invalid version")?;
     }
     Ok(())
 }

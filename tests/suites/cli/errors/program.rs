@@ -12,16 +12,16 @@ pub(crate) fn installing(told: &mut Told) -> Result<()> {
     let prepare = |scope, name, component: &[u8], granted| {
         registrations.prepare(&host, scope, name, component.to_vec(), granted)
     };
-    told.refused(prepare(Scope::Machine, "mail", &component, Granted::default()))?;
-    told.refused(prepare(Scope::User, "My Mail", &component, Granted::default()))?;
-    let granted = |text: &str| Granted::parse(text, &state);
+    told.refused(prepare(Scope::Machine, "mail", &component, Grants::default()))?;
+    told.refused(prepare(Scope::User, "My Mail", &component, Grants::default()))?;
+    let granted = |text: &str| JobFile::parse(text).and_then(|job| job.grants(&state));
     let misspelt = granted("[settings]\nmode = \"a\"\n[secrets]\ntoken = { env = \"T\" }")?;
     told.refused(prepare(Scope::User, "mail", &component, misspelt))?;
     let class =
         r#"(@custom "syncmgr-requests" "clsid = \"6295df2d-35ee-11d1-8707-00c04fd93327\"")"#;
     let stating = Core::new().also(class).component()?;
-    prepare(Scope::User, "post", &stating, Granted::default())?.commit()?;
-    told.refused(prepare(Scope::User, "mail", &stating, Granted::default()))?;
+    prepare(Scope::User, "post", &stating, Grants::default())?.commit()?;
+    told.refused(prepare(Scope::User, "mail", &stating, Grants::default()))?;
     told.refused(registrations.find("letters"))?;
     told.refused(registrations.find_class(Default::default()))?;
     for text in [
@@ -38,18 +38,18 @@ pub(crate) fn installing(told: &mut Told) -> Result<()> {
     told.refused(registrations.session_options(&script, &secret, &state))?;
     told.refused(registrations.check(&script, &granted("[dirs]\nleft = \".\"")?))?;
     let docs = told.folder("docs")?;
-    let mut around = Granted::parse("[dirs]\nleft = \".\"", &docs)?;
+    let mut around = JobFile::parse("[dirs]\nleft = \".\"")?.grants(&docs)?;
     around.protect("the job file", &docs.join("job.toml"));
     told.refused(registrations.check(&script, &around))?;
     for error in grants(told)? {
-        told.error(StoreError::from(error));
+        told.error(InstallError::from(error));
     }
     // These take another user and another run.
-    told.error(StoreError::Foreign { path: state.clone(), owner: 1000, user: 0 });
+    told.error(InstallError::Foreign { path: state.clone(), owner: 1000, user: 0 });
     let why = "a link leads to /elsewhere".to_owned();
-    told.error(StoreError::Moved { name: "left".to_owned(), path: docs, why });
+    told.error(InstallError::Moved { name: "left".to_owned(), path: docs, why });
 
-    let installed = prepare(Scope::User, "mail", &component, Granted::default())?.commit()?;
+    let installed = prepare(Scope::User, "mail", &component, Grants::default())?.commit()?;
     let file = installed.component_file();
     let folder = file.parent().context("it has a folder")?;
     let compiled = file.with_extension("compiled");
@@ -112,10 +112,10 @@ pub(crate) fn testing(told: &mut Told) -> Result<()> {
         directories: [(name.to_owned(), folder.to_owned())].into(),
         ..Fixture::default()
     };
-    told.refused(Stage::new(&fixture("left", &told.path("gone"))))?;
+    told.refused(TempFixture::new(&fixture("left", &told.path("gone"))))?;
     told.refused(Recording::read(&told.path("gone.jsonl")))?;
     let docs = told.folder("docs")?;
-    told.refused(Stage::new(&fixture("a b", &docs))?.options(&script))?;
+    told.refused(TempFixture::new(&fixture("a b", &docs))?.options(&script))?;
     let checks = ["is-nice".to_owned()];
     told.refused(syncmgr_cli::check::test(&script, &Fixture::default(), &checks, |_| {}))?;
     let recording = told.path("recording.jsonl");
@@ -133,11 +133,11 @@ pub(crate) fn testing(told: &mut Told) -> Result<()> {
         told.error(StartError::Grant(error));
     }
     let start = || trapping.start_blocking(SessionOptions::new(), Discard);
-    told.refused(start().map_err(KitError::from))?;
+    told.refused(start().map_err(CheckError::from))?;
     let request = RunRequest { on_death: OnDeath::Quarantine, ..RunRequest::default() };
     let dying = || trapping.run_blocking(SessionOptions::new(), Discard, &request);
     dying()?;
-    told.refused(dying().map_err(KitError::from))?;
+    told.refused(dying().map_err(CheckError::from))?;
     // On the command line it is known what lets it go.
     let dies = ["--set", "items=a", "--on-death", "quarantine"];
     let dies = [&dies[..], &["--set", "synchronize=panic text=no_more_lemons"]].concat();

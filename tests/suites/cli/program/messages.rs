@@ -151,7 +151,7 @@ fn validate_takes_what_inspect_takes() -> anyhow::Result<()> {
         home.run(&["inspect", plugin])?.expect(0, "contract")?;
         home.run(&["validate", plugin])?.expect(0, "is a plugin of syncmgr:plugin@0.1.0")?;
     }
-    home.run(&["validate", "nothing"])?.expect(2, "there is no plugin `nothing`")?;
+    home.run(&["validate", "nothing"])?.expect(2, "no plugin `nothing`")?;
     Ok(())
 }
 
@@ -194,6 +194,6 @@ fn a_recording_holds_files_whose_names_are_no_text() -> anyhow::Result<()> {
     let home = Home::with_pair()?;
     fs::write(home.path("left").join(OsStr::from_bytes(b"caf\xe9")), "x")?;
     home.run(&pair_with(&["--record", "run.jsonl", "--record-files"]))?.expect(1, "caf")?;
-    home.run(&["replay", "folder", "run.jsonl"])?.expect(0, "are as in the recording")?;
+    home.run(&["replay", "folder", "run.jsonl"])?.expect(0, "match the recording")?;
     Ok(())
 }

@@ -51,20 +51,20 @@ fn a_plugin_cannot_change_what_says_what_it_gets() -> anyhow::Result<()> {
     home.write("apart/job.toml", job("docs", ""))?;
     symlink("../apart/job.toml", home.path("docs/link.toml"))?;
     run_job("apart/job.toml")?.expect(0, "worked")?;
-    run_job("docs/link.toml")?.expect(2, "it holds the job file")?;
+    run_job("docs/link.toml")?.expect(2, "it contains the job file")?;
     // A secret.
     home.write("docs/token", "hunter2")?;
     home.write("job.toml", job("docs", "[secrets]\ntoken = { file = \"docs/token\" }"))?;
-    run_job("job.toml")?.expect(2, "it holds the secret file")?;
+    run_job("job.toml")?.expect(2, "it contains the secret file")?;
     run(&home, "docs", &["--secret", "token=file:docs/token"])?.expect(2, "the secret file")?;
     run(&home, "apart", &["--secret", "token=file:docs/token"])?.expect(0, "worked")?;
     // A recording.
-    run(&home, "docs", &["--record", "docs/run.jsonl"])?.expect(2, "it holds the recording")?;
+    run(&home, "docs", &["--record", "docs/run.jsonl"])?.expect(2, "it contains the recording")?;
     run(&home, "docs:ro", &["--record", "docs/run.jsonl"])?.expect(0, "worked")?;
     // What would be registered the next time.
     home.write("docs/grants.toml", "[dirs]\nx = \".\"\n")?;
     home.run(&["register", conformance::SCRIPT, "--name", "x", "--grants", "docs/grants.toml"])?
-        .expect(2, "it holds the file of grants")?;
+        .expect(2, "it contains the job file")?;
     Ok(())
 }
 
@@ -139,7 +139,7 @@ fn what_is_mounted_twice_is_known_in_both_places() -> anyhow::Result<()> {
             job.replace("\"outer\"", &format!("{:?}", home.path("outer"))),
         )?;
         home.run(&["run", "--job", "part/job.toml", "--state-dir", "elsewhere"])?
-            .expect(2, "it holds the job file")?;
+            .expect(2, "it contains the job file")?;
         for at in ["part", "bound"] {
             Command::new("umount").arg(home.path(at)).status()?;
         }
@@ -253,7 +253,7 @@ fn nothing_of_the_state_directory_is_reached_by_a_link() -> anyhow::Result<()> {
         fs::rename(home.path(part), &elsewhere)?;
         symlink(&elsewhere, home.path(part))?;
         let before = fs::metadata(&elsewhere)?.modified()?;
-        home.run(&["run", "mine"])?.expect(7, "is a link or can be written by others")?;
+        home.run(&["run", "mine"])?.expect(7, "is a symbolic link or writable by other users")?;
         assert_eq!(fs::metadata(&elsewhere)?.modified()?, before, "{part}");
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Whether a plugin stops when it is told to.
+//! Checks of cancellation.
 
 use std::thread;
 use std::time::Duration;
@@ -7,27 +7,28 @@ use syncmgr_host::{
     ItemId, Limits, Outcome, ProgressResponse, RunRequest, SessionError, SessionOptions, Status,
 };
 
-use crate::check::checks::{SOON, Subject, bad_end, failed, failed_at, skipped};
-use crate::check::error::KitError;
+use crate::check::checks::{Context, SOON, bad_end, failed, failed_at, skipped};
+use crate::check::error::CheckError;
 use crate::check::event::Event;
-use crate::check::run::{Answer, Ran, agree, run, run_with};
-use crate::check::stage::{difference, limits};
+use crate::check::run::{Answer, RunOutput, continue_all, run, run_with};
+use crate::check::temp_fixture::{difference, limits};
 use crate::check::verdict::Verdict;
 
-/// Reports about an item after it was cancelled: some are on their way already.
+/// The number of reports of an item that are tolerated after its cancellation.
 const MORE_REPORTS: usize = 3;
 
-/// A plugin is told for so long, and then it is ended.
+/// Sets the grace period.
 fn patient(options: SessionOptions) -> SessionOptions {
     options.limits(Limits { grace: SOON, ..limits() })
 }
 
-/// Which reports to answer with a cancellation: the first ones, and one in the middle.
-fn moments(subject: &Subject<'_>) -> Result<Vec<usize>, KitError> {
-    let ran = &subject.normal()?.ran;
+/// Returns the numbers of the reports to answer with a cancellation: the first two, and one in the
+/// middle.
+fn moments(context: &Context<'_>) -> Result<Vec<usize>, CheckError> {
+    let ran = &context.baseline()?.ran;
     let working = |status: Option<Status>| !status.is_some_and(Status::is_terminal);
-    let reports = ran.heard.iter().filter_map(|heard| heard.report.as_ref());
-    // One that ends an item is too late for cancelling that.
+    let reports = ran.events.iter().filter_map(|call| call.report.as_ref());
+    // The report of a terminal status is too late.
     let moments: Vec<_> = reports
         .enumerate()
         .filter(|(_, (_, report))| working(report.status_type))
@@ -39,8 +40,8 @@ fn moments(subject: &Subject<'_>) -> Result<Vec<usize>, KitError> {
     Ok(chosen)
 }
 
-const NO_MOMENT: &str = "it makes no report before the last one of an item, so that nothing can be cancelled; a \
-     fixture with more to do may help";
+const NO_MOMENT: &str =
+    "nothing to cancel: the plugin reports only terminal statuses; use a fixture with more work";
 
 fn answer_at(moment: usize, response: ProgressResponse) -> Answer {
     Box::new(move |_, _, nth| match nth == moment {
@@ -49,15 +50,15 @@ fn answer_at(moment: usize, response: ProgressResponse) -> Answer {
     })
 }
 
-/// What is wrong with how a plugin went on after the cancellation of an item, or of all.
-fn wrong(ran: &Ran, item: Option<ItemId>) -> Option<Verdict> {
-    let cancelled = ran.position(|heard| heard.response != ProgressResponse::Continue)?;
+/// Returns the problem of a run after the cancellation of an item, or of all items.
+fn wrong(ran: &RunOutput, item: Option<ItemId>) -> Option<Verdict> {
+    let cancelled = ran.position(|call| call.response != ProgressResponse::Continue)?;
     let name = if item.is_some() { "cancel-item" } else { "cancel-all" };
     if let Outcome::Failed(SessionError::Ended { reason, .. }) = &ran.report.outcome
         && reason.is_cancellation()
     {
         return Some(failed_at(
-            format!("it went on after `{name}` for longer than {SOON:?}, and was ended"),
+            format!("the plugin continued for more than {SOON:?} after `{name}`"),
             ran.around(cancelled),
         ));
     }
@@ -65,10 +66,10 @@ fn wrong(ran: &Ran, item: Option<ItemId>) -> Option<Verdict> {
         return Some(failed_at(why, ran.end()));
     }
     let about = |id: ItemId| item.is_none_or(|item| item == id);
-    let later = &ran.heard[cancelled + 1..];
+    let later = &ran.events[cancelled + 1..];
     let mut working = 0;
-    for (at, heard) in later.iter().enumerate() {
-        let Some((id, report)) = &heard.report else { continue };
+    for (at, call) in later.iter().enumerate() {
+        let Some((id, report)) = &call.report else { continue };
         if !about(*id) {
             continue;
         }
@@ -81,12 +82,12 @@ fn wrong(ran: &Ran, item: Option<ItemId>) -> Option<Verdict> {
         working += 1;
         if working > MORE_REPORTS {
             return Some(failed_at(
-                format!("it goes on reporting work after `{name}`"),
+                format!("the plugin still reports work after `{name}`"),
                 ran.around(cancelled + 1 + at),
             ));
         }
     }
-    let by_host = ran.position(|heard| match &heard.event {
+    let by_host = ran.position(|call| match &call.event {
         Event::EndedByHost { item: ended, .. } => {
             item.is_none_or(|item| *ended == item.to_string())
         }
@@ -100,73 +101,74 @@ fn wrong(ran: &Ran, item: Option<ItemId>) -> Option<Verdict> {
     });
     if let Some(at) = by_host {
         return Some(failed_at(
-            format!(
-                "after `{name}` an item has no last status of the plugin's own; report `skipped` \
-                 or `stopped`"
-            ),
+            format!("an item has no terminal status after `{name}`; report `skipped` or `stopped`"),
             ran.around(at),
         ));
     }
-    let since = ran.heard[cancelled].at;
-    let end = later.iter().rev().find(|heard| {
-        heard.report.as_ref().is_some_and(|(id, report)| {
+    let since = ran.events[cancelled].at;
+    let end = later.iter().rev().find(|call| {
+        call.report.as_ref().is_some_and(|(id, report)| {
             about(*id) && report.status_type.is_some_and(Status::is_terminal)
         })
     });
-    let took = end.map(|heard| heard.at.duration_since(since));
+    let took = end.map(|call| call.at.duration_since(since));
     if let (Some(took), Some(_)) = (took, item)
         && took > SOON
     {
         return Some(failed_at(
-            format!("the item ended {took:.1?} after `{name}`"),
+            format!("the item took {took:.1?} to end after `{name}` (limit {SOON:?})"),
             ran.around(cancelled),
         ));
     }
     None
 }
 
-/// What an item that was cancelled may not end as.
-fn wrong_end(ran: &Ran, item: ItemId, wanted: Status) -> Option<Verdict> {
+/// Returns the problem of the terminal status of a cancelled item.
+fn wrong_end(ran: &RunOutput, item: ItemId, wanted: Status) -> Option<Verdict> {
     let status = ran.own_end(item)?;
     let fine = status == wanted || status == Status::Succeeded;
     (!fine).then(|| {
         failed_at(
-            format!("the item ended as `{}`; it should be `{}`", status.name(), wanted.name()),
+            format!(
+                "the terminal status of the item is `{}` instead of `{}`",
+                status.name(),
+                wanted.name()
+            ),
             ran.end(),
         )
     })
 }
 
-pub(super) fn cancel_item(subject: &Subject<'_>) -> Result<Verdict, KitError> {
-    if let Some(verdict) = subject.normal()?.went_wrong() {
+pub(super) fn cancel_item(context: &Context<'_>) -> Result<Verdict, CheckError> {
+    if let Some(verdict) = context.baseline()?.failure() {
         return Ok(verdict);
     }
-    let moments = moments(subject)?;
+    let moments = moments(context)?;
     if moments.is_empty() {
         return Ok(skipped(NO_MOMENT));
     }
     for moment in moments {
-        let stage = subject.stage()?;
-        let options = patient(subject.options(&stage)?);
+        let temp = context.temp_fixture()?;
+        let options = patient(context.options(&temp)?);
         let answer = answer_at(moment, ProgressResponse::CancelItem);
-        let ran = run(subject.plugin, options, &RunRequest::default(), answer)?;
-        let Some(at) = ran.position(|heard| heard.response == ProgressResponse::CancelItem) else {
+        let ran = run(context.plugin, options, &RunRequest::default(), answer)?;
+        let Some(at) = ran.position(|call| call.response == ProgressResponse::CancelItem) else {
             continue;
         };
-        let Some((item, _)) = ran.heard[at].report else { continue };
+        let Some((item, _)) = ran.events[at].report else { continue };
         if let Some(verdict) =
             wrong(&ran, Some(item)).or_else(|| wrong_end(&ran, item, Status::Skipped))
         {
             return Ok(verdict);
         }
-        // The others go on.
+        // The other items continue.
         let stopped = ran.report.items.iter().find(|other| {
             other.id != item && matches!(other.status, Status::Skipped | Status::Stopped)
         });
         if let Some(stopped) = stopped {
             return Ok(failed_at(
                 format!(
-                    "one item was cancelled, and another one ended as `{}`",
+                    "one item was cancelled, but the status of another one is `{}`",
                     stopped.status.name()
                 ),
                 ran.end(),
@@ -176,19 +178,19 @@ pub(super) fn cancel_item(subject: &Subject<'_>) -> Result<Verdict, KitError> {
     Ok(Verdict::Passed)
 }
 
-pub(super) fn cancel_all(subject: &Subject<'_>) -> Result<Verdict, KitError> {
-    if let Some(verdict) = subject.normal()?.went_wrong() {
+pub(super) fn cancel_all(context: &Context<'_>) -> Result<Verdict, CheckError> {
+    if let Some(verdict) = context.baseline()?.failure() {
         return Ok(verdict);
     }
-    let moments = moments(subject)?;
+    let moments = moments(context)?;
     if moments.is_empty() {
         return Ok(skipped(NO_MOMENT));
     }
     for moment in moments {
-        let stage = subject.stage()?;
-        let options = patient(subject.options(&stage)?);
+        let temp = context.temp_fixture()?;
+        let options = patient(context.options(&temp)?);
         let answer = answer_at(moment, ProgressResponse::CancelAll);
-        let ran = run(subject.plugin, options, &RunRequest::default(), answer)?;
+        let ran = run(context.plugin, options, &RunRequest::default(), answer)?;
         let ends = || {
             let items = ran.report.items.iter();
             items.map(|item| item.id).find_map(|item| wrong_end(&ran, item, Status::Stopped))
@@ -200,13 +202,13 @@ pub(super) fn cancel_all(subject: &Subject<'_>) -> Result<Verdict, KitError> {
     Ok(Verdict::Passed)
 }
 
-pub(super) fn cancel_first(subject: &Subject<'_>) -> Result<Verdict, KitError> {
-    let stage = subject.stage()?;
-    let before = stage.snapshot()?;
+pub(super) fn cancel_first(context: &Context<'_>) -> Result<Verdict, CheckError> {
+    let temp = context.temp_fixture()?;
+    let before = temp.snapshot()?;
     let cancel = syncmgr_host::CancelHandle::new();
     cancel.cancel_all();
-    let options = patient(subject.options(&stage)?).cancel_handle(cancel);
-    let report = subject.plugin.run_blocking(
+    let options = patient(context.options(&temp)?).cancel_handle(cancel);
+    let report = context.plugin.run_blocking(
         options,
         syncmgr_host::sink::Discard,
         &RunRequest::default(),
@@ -214,27 +216,27 @@ pub(super) fn cancel_first(subject: &Subject<'_>) -> Result<Verdict, KitError> {
     if let Some(why) = bad_end(&report) {
         return Ok(failed(why));
     }
-    Ok(match difference(&before, &stage.snapshot()?) {
+    Ok(match difference(&before, &temp.snapshot()?) {
         Some(difference) => failed(format!(
-            "everything was cancelled before the run began, and {difference}; change nothing but \
-             in `synchronize`, and ask `is-cancelled`, or report, before the first change"
+            "all items were cancelled before the run, but {difference}; change nothing outside of \
+             `synchronize`, and call `is-cancelled` or `progress` before the first change"
         )),
         None => Verdict::Passed,
     })
 }
 
-pub(super) fn cancel_between(subject: &Subject<'_>) -> Result<Verdict, KitError> {
-    if let Some(verdict) = subject.normal()?.went_wrong() {
+pub(super) fn cancel_between(context: &Context<'_>) -> Result<Verdict, CheckError> {
+    if let Some(verdict) = context.baseline()?.failure() {
         return Ok(verdict);
     }
-    if moments(subject)?.is_empty() {
+    if moments(context)?.is_empty() {
         return Ok(skipped(NO_MOMENT));
     }
     for delay in [0, 3, 20].map(Duration::from_millis) {
-        let stage = subject.stage()?;
-        let options = patient(subject.options(&stage)?);
+        let temp = context.temp_fixture()?;
+        let options = patient(context.options(&temp)?);
         let request = RunRequest::default();
-        let ran = run_with(subject.plugin, options, &request, agree(), move |cancel| {
+        let ran = run_with(context.plugin, options, &request, continue_all(), move |cancel| {
             thread::sleep(delay);
             cancel.cancel_all();
         })?;
@@ -243,9 +245,9 @@ pub(super) fn cancel_between(subject: &Subject<'_>) -> Result<Verdict, KitError>
         {
             return Ok(failed_at(
                 format!(
-                    "it did not learn within {SOON:?} that everything was cancelled; report, or \
-                     ask `is-cancelled`, more often, and wait for `subscribe-cancelled` together \
-                     with what else it waits for"
+                    "the plugin did not notice the cancellation within {SOON:?}; call `progress` \
+                     or `is-cancelled` more often, and include `subscribe-cancelled` in every \
+                     wait"
                 ),
                 ran.end(),
             ));
@@ -257,28 +259,28 @@ pub(super) fn cancel_between(subject: &Subject<'_>) -> Result<Verdict, KitError>
     Ok(Verdict::Passed)
 }
 
-pub(super) fn run_after_cancel(subject: &Subject<'_>) -> Result<Verdict, KitError> {
-    if let Some(verdict) = subject.normal()?.went_wrong() {
+pub(super) fn run_after_cancel(context: &Context<'_>) -> Result<Verdict, CheckError> {
+    if let Some(verdict) = context.baseline()?.failure() {
         return Ok(verdict);
     }
-    let moments = moments(subject)?;
+    let moments = moments(context)?;
     let Some(moment) = moments.last().copied() else { return Ok(skipped(NO_MOMENT)) };
-    let normal = subject.normal()?;
-    let stage = subject.stage()?;
-    let options = patient(subject.options(&stage)?);
+    let baseline = context.baseline()?;
+    let temp = context.temp_fixture()?;
+    let options = patient(context.options(&temp)?);
     let answer = answer_at(moment, ProgressResponse::CancelAll);
-    let cancelled = run(subject.plugin, options, &RunRequest::default(), answer)?;
-    let ran = subject.run_on(&stage)?;
+    let cancelled = run(context.plugin, options, &RunRequest::default(), answer)?;
+    let ran = context.run_on(&temp)?;
     if let Some(why) = bad_end(&ran.report) {
         return Ok(failed_at(why, ran.end()));
     }
-    Ok(match difference(&normal.after, &stage.snapshot()?) {
+    Ok(match difference(&baseline.after, &temp.snapshot()?) {
         Some(difference) => failed_at(
             format!(
-                "cancelled and run again, it does not come to what one run comes to: {difference}"
+                "a run after a cancelled one has another result than a single run: {difference}"
             ),
-            // What the first run did then is what misled the second one.
-            match cancelled.position(|heard| heard.response != ProgressResponse::Continue) {
+            // The cause is in the cancelled run.
+            match cancelled.position(|call| call.response != ProgressResponse::Continue) {
                 Some(at) => cancelled.around(at),
                 None => ran.end(),
             },

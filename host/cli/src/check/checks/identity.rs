@@ -1,18 +1,18 @@
-//! What a plugin says about itself and its items.
+//! Checks of handler information and item ids.
 
 use syncmgr_host::sink::Discard;
 use syncmgr_host::{Item, ItemList, Participation, Session, SessionError, Trigger};
 
-use crate::check::checks::{Subject, failed, skipped};
-use crate::check::error::KitError;
-use crate::check::stage::Stage;
+use crate::check::checks::{Context, failed, skipped};
+use crate::check::error::CheckError;
+use crate::check::temp_fixture::TempFixture;
 use crate::check::verdict::Verdict;
 
-const DECLINES: &str = "it does not take part when the user asks";
+const DECLINES: &str = "the plugin declines manual runs";
 
-pub(super) fn handler_info(subject: &Subject<'_>) -> Result<Verdict, KitError> {
-    let stage = subject.stage()?;
-    let mut session = subject.plugin.start_on_thread(&subject.options(&stage)?, Discard)?;
+pub(super) fn handler_info(context: &Context<'_>) -> Result<Verdict, CheckError> {
+    let temp = context.temp_fixture()?;
+    let mut session = context.plugin.start_on_thread(&context.options(&temp)?, Discard)?;
     let asked = session.call(async |session: &mut Session| {
         if session.initialize(Trigger::MANUAL, None).await? == Participation::Declines {
             return Ok(None);
@@ -26,13 +26,13 @@ pub(super) fn handler_info(subject: &Subject<'_>) -> Result<Verdict, KitError> {
     })
 }
 
-/// Lists the items so many times in one session.
+/// Lists the items several times in one session.
 fn list(
-    subject: &Subject<'_>,
-    stage: &Stage,
+    context: &Context<'_>,
+    temp: &TempFixture,
     times: usize,
-) -> Result<Result<Vec<ItemList>, String>, KitError> {
-    let mut session = subject.plugin.start_on_thread(&subject.options(stage)?, Discard)?;
+) -> Result<Result<Vec<ItemList>, String>, CheckError> {
+    let mut session = context.plugin.start_on_thread(&context.options(temp)?, Discard)?;
     let listed = session.call(async move |session: &mut Session| {
         let mut lists = Vec::new();
         if session.initialize(Trigger::MANUAL, None).await? == Participation::Declines {
@@ -48,32 +48,32 @@ fn list(
     Ok(listed)
 }
 
-/// An item that is in one list and not in the other.
+/// Returns an item that only the first list has.
 fn without<'a>(list: &'a ItemList, other: &ItemList) -> Option<&'a Item> {
     list.items.iter().find(|item| other.items.iter().all(|one| one.id != item.id))
 }
 
-pub(super) fn stable_items(subject: &Subject<'_>) -> Result<Verdict, KitError> {
-    // What the first run keeps in its storage, the second one finds.
-    let stage = subject.stage()?;
-    let lists = match (list(subject, &stage, 2)?, list(subject, &stage, 1)?) {
+pub(super) fn stable_items(context: &Context<'_>) -> Result<Verdict, CheckError> {
+    // The second session has the storage of the first one.
+    let temp = context.temp_fixture()?;
+    let lists = match (list(context, &temp, 2)?, list(context, &temp, 1)?) {
         (Ok(one), Ok(other)) => [one, other].concat(),
         (Err(error), _) | (_, Err(error)) => return Ok(failed(error)),
     };
     let [first, again, other] = lists.as_slice() else { return Ok(skipped(DECLINES)) };
-    for (list, when) in [(again, "in the same run"), (other, "in another run")] {
-        let missing = without(first, list).map(|item| (item, "is not there any more"));
-        let new = || without(list, first).map(|item| (item, "was not there before"));
+    for (list, when) in [(again, "in the same session"), (other, "in another session")] {
+        let missing = without(first, list).map(|item| (item, "is missing"));
+        let new = || without(list, first).map(|item| (item, "is new"));
         if let Some((item, what)) = missing.or_else(new) {
             return Ok(failed(format!(
-                "asked again {when}, it lists other items: {:?} with the id {} {what}; an id belongs \
-                 to one item for ever, and must follow from what the item is",
+                "the plugin lists other items {when}: {:?} with the id {} {what}; derive ids from \
+                 permanent properties of the items",
                 item.name, item.id
             )));
         }
     }
     Ok(match first.items.is_empty() {
-        true => skipped("it has no items with this fixture"),
+        true => skipped("the plugin has no items with this fixture"),
         false => Verdict::Passed,
     })
 }

@@ -1,4 +1,4 @@
-//! The order of calls, and what comes of them.
+//! Checks of the order of calls and their effects.
 
 use syncmgr_host::sink::Discard;
 use syncmgr_host::{
@@ -7,11 +7,11 @@ use syncmgr_host::{
 };
 use uuid::Uuid;
 
-use crate::check::checks::{Subject, bad_end, bad_error, failed, failed_at, skipped};
-use crate::check::error::KitError;
+use crate::check::checks::{Context, bad_end, bad_error, failed, failed_at, skipped};
+use crate::check::error::CheckError;
 use crate::check::event::Event;
-use crate::check::run::{agree, run};
-use crate::check::stage::difference;
+use crate::check::run::{continue_all, run};
+use crate::check::temp_fixture::difference;
 use crate::check::verdict::Verdict;
 
 const EVENTS: [(SyncEvent, &str); 6] = [
@@ -23,15 +23,15 @@ const EVENTS: [(SyncEvent, &str); 6] = [
     (SyncEvent::Scheduled, "scheduled"),
 ];
 
-pub(super) fn any_trigger(subject: &Subject<'_>) -> Result<Verdict, KitError> {
-    let stage = subject.stage()?;
+pub(super) fn any_trigger(context: &Context<'_>) -> Result<Verdict, CheckError> {
+    let temp = context.temp_fixture()?;
     for (event, name) in EVENTS {
         for (settings, may_bother_user) in
             [(false, false), (false, true), (true, false), (true, true)]
         {
             let trigger = Trigger { event, settings, may_bother_user };
             let cookie = (event == SyncEvent::Invoke).then(|| vec![0, 255, 128]);
-            let mut session = subject.plugin.start_on_thread(&subject.options(&stage)?, Discard)?;
+            let mut session = context.plugin.start_on_thread(&context.options(&temp)?, Discard)?;
             let asked = session.call(async move |session: &mut Session| {
                 if session.initialize(trigger, cookie.as_deref()).await?
                     == Participation::Participates
@@ -52,8 +52,8 @@ pub(super) fn any_trigger(subject: &Subject<'_>) -> Result<Verdict, KitError> {
                     }
                 }
                 return Ok(failed(format!(
-                    "started by `{name}`{modifiers}: {why}; it may answer `declines` to runs that it \
-                     has no part in"
+                    "triggered by `{name}`{modifiers}: {why}; return `declines` for triggers that \
+                     the plugin does not support"
                 )));
             }
         }
@@ -61,38 +61,38 @@ pub(super) fn any_trigger(subject: &Subject<'_>) -> Result<Verdict, KitError> {
     Ok(Verdict::Passed)
 }
 
-pub(super) fn no_items(subject: &Subject<'_>) -> Result<Verdict, KitError> {
-    let stage = subject.stage()?;
-    let before = stage.snapshot()?;
+pub(super) fn no_items(context: &Context<'_>) -> Result<Verdict, CheckError> {
+    let temp = context.temp_fixture()?;
+    let before = temp.snapshot()?;
     let request = RunRequest { selection: Selection::Only(Vec::new()), ..RunRequest::default() };
-    let ran = run(subject.plugin, subject.options(&stage)?, &request, agree())?;
+    let ran = run(context.plugin, context.options(&temp)?, &request, continue_all())?;
     if let Some(why) = bad_end(&ran.report) {
         return Ok(failed_at(why, ran.end()));
     }
-    Ok(match difference(&before, &stage.snapshot()?) {
+    Ok(match difference(&before, &temp.snapshot()?) {
         Some(difference) => failed(format!(
-            "no item was selected, and {difference}; only `synchronize` changes anything"
+            "no item was selected, but {difference}; change nothing outside of `synchronize`"
         )),
         None => Verdict::Passed,
     })
 }
 
-pub(super) fn unknown_ids(subject: &Subject<'_>) -> Result<Verdict, KitError> {
-    // The sync manager may skip what was never prepared, or not.
+pub(super) fn unknown_ids(context: &Context<'_>) -> Result<Verdict, CheckError> {
+    // The sync manager may skip an item that was never prepared.
     for skips in [false, true] {
-        let (answers, succeeded) = match unknown(subject, skips)? {
+        let (answers, succeeded) = match unknown(context, skips)? {
             Ok(answers) => answers,
             Err(error) => return Ok(failed(error.to_string())),
         };
         for (call, error) in answers {
-            // It may fail, and it may do nothing. It may not die.
+            // An error and no effect are fine, a crash is not.
             if let Some(why) = error.as_ref().and_then(bad_error) {
-                return Ok(failed(format!("`{call}` with an id that it never gave: {why}")));
+                return Ok(failed(format!("`{call}` with an unknown id: {why}")));
             }
         }
         if succeeded {
             return Ok(failed(
-                "it reported `succeeded` about an id that it never gave; look the id up, and report \
+                "the plugin reported `succeeded` for an unknown id; look up the id, and report \
                  `failed`"
                     .to_owned(),
             ));
@@ -103,14 +103,14 @@ pub(super) fn unknown_ids(subject: &Subject<'_>) -> Result<Verdict, KitError> {
 
 type Answers = Vec<(&'static str, Option<SessionError>)>;
 
-/// What it answered, and whether it reported an item that it never gave as done.
+/// Returns the errors of the calls, and whether the plugin reported success for an unknown item.
 fn unknown(
-    subject: &Subject<'_>,
+    context: &Context<'_>,
     skips: bool,
-) -> Result<Result<(Answers, bool), SessionError>, KitError> {
-    let stage = subject.stage()?;
+) -> Result<Result<(Answers, bool), SessionError>, CheckError> {
+    let temp = context.temp_fixture()?;
     let unknown = Uuid::from_u128(0x0bad_1dea_0bad_4dea_8bad_1dea_0bad_1dea);
-    let mut session = subject.plugin.start_on_thread(&subject.options(&stage)?, Discard)?;
+    let mut session = context.plugin.start_on_thread(&context.options(&temp)?, Discard)?;
     let cancel = session.cancel_handle();
     let asked = session.call(async move |session: &mut Session| {
         if session.initialize(Trigger::MANUAL, None).await? == Participation::Declines {
@@ -140,49 +140,49 @@ fn unknown(
     Ok(asked.and_then(|answer| answer))
 }
 
-pub(super) fn every_item_ends(subject: &Subject<'_>) -> Result<Verdict, KitError> {
-    let ran = &subject.normal()?.ran;
+pub(super) fn every_item_ends(context: &Context<'_>) -> Result<Verdict, CheckError> {
+    let ran = &context.baseline()?.ran;
     if let Some(why) = bad_end(&ran.report) {
         return Ok(failed_at(why, ran.end()));
     }
-    let by_host = ran.position(|heard| matches!(heard.event, Event::EndedByHost { .. }));
+    let by_host = ran.position(|call| matches!(call.event, Event::EndedByHost { .. }));
     if let Some(at) = by_host {
         return Ok(failed_at(
-            "this item has no last status; report `succeeded`, `failed`, `skipped` or `stopped` for \
-             each item that was prepared",
+            "the item has no terminal status; report `succeeded`, `failed`, `skipped` or `stopped` \
+             for each prepared item",
             ran.around(at),
         ));
     }
     Ok(match ran.report.items.is_empty() {
-        true => skipped("it has no items with this fixture"),
+        true => skipped("the plugin has no items with this fixture"),
         false => Verdict::Passed,
     })
 }
 
-pub(super) fn second_run(subject: &Subject<'_>) -> Result<Verdict, KitError> {
-    let normal = subject.normal()?;
-    if let Some(verdict) = normal.went_wrong() {
+pub(super) fn second_run(context: &Context<'_>) -> Result<Verdict, CheckError> {
+    let baseline = context.baseline()?;
+    if let Some(verdict) = baseline.failure() {
         return Ok(verdict);
     }
-    if normal.ran.report.items.is_empty() {
-        return Ok(skipped("it has no items with this fixture"));
+    if baseline.ran.report.items.is_empty() {
+        return Ok(skipped("the plugin has no items with this fixture"));
     }
     let ended_well = |items: &[syncmgr_host::ItemReport]| {
         items.iter().all(|item| item.status == Status::Succeeded)
     };
-    if !ended_well(&normal.ran.report.items) {
+    if !ended_well(&baseline.ran.report.items) {
         return Ok(skipped("the first run did not succeed with this fixture"));
     }
-    let again = subject.run_on(&normal.stage)?;
+    let again = context.run_on(&baseline.temp)?;
     if let Some(why) = bad_end(&again.report) {
         return Ok(failed_at(why, again.end()));
     }
     if !ended_well(&again.report.items) {
-        return Ok(failed_at("the same run once more did not succeed", again.end()));
+        return Ok(failed_at("a second run did not succeed", again.end()));
     }
-    Ok(match difference(&normal.after, &normal.stage.snapshot()?) {
+    Ok(match difference(&baseline.after, &baseline.temp.snapshot()?) {
         Some(difference) => failed_at(
-            format!("nothing had changed, and after a second run {difference}"),
+            format!("a second run without changes in between has another result: {difference}"),
             again.end(),
         ),
         None => Verdict::Passed,

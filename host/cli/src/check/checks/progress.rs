@@ -1,32 +1,32 @@
-//! What a plugin reports while it works.
+//! Checks of progress reports.
 
 use std::collections::HashMap;
 
 use syncmgr_host::{ItemId, Status};
 
-use crate::check::checks::{Subject, failed, failed_at, skipped};
-use crate::check::error::KitError;
+use crate::check::checks::{Context, failed, failed_at, skipped};
+use crate::check::error::CheckError;
 use crate::check::verdict::Verdict;
 
-/// Reports that nobody minds, whatever there was to do.
+/// The number of reports that are always acceptable.
 const FREE_REPORTS: u64 = 2_000;
-/// Reports in a second beyond that.
+/// The acceptable rate of further reports, per second.
 const REPORTS_PER_SECOND: f64 = 5_000.0;
 
-pub(super) fn status_order(subject: &Subject<'_>) -> Result<Verdict, KitError> {
-    let normal = subject.normal()?;
-    if let Some(verdict) = normal.went_wrong() {
+pub(super) fn status_order(context: &Context<'_>) -> Result<Verdict, CheckError> {
+    let baseline = context.baseline()?;
+    if let Some(verdict) = baseline.failure() {
         return Ok(verdict);
     }
-    let ran = &normal.ran;
+    let ran = &baseline.ran;
     let mut worked: HashMap<ItemId, bool> = HashMap::new();
-    for (at, heard) in ran.heard.iter().enumerate() {
-        let Some((item, report)) = &heard.report else { continue };
+    for (at, call) in ran.events.iter().enumerate() {
+        let Some((item, report)) = &call.report else { continue };
         let works = worked.entry(*item).or_default();
         match report.status_type {
             Some(Status::Pending) if *works => {
                 return Ok(failed_at(
-                    "an item that was being worked on is `pending` again; use `paused`",
+                    "an item changes from work back to `pending`; use `paused`",
                     ran.around(at),
                 ));
             }
@@ -51,61 +51,61 @@ pub(super) fn status_order(subject: &Subject<'_>) -> Result<Verdict, KitError> {
         0 => Ok(Verdict::Passed),
         count => Ok(failed_at(
             format!(
-                "calls about an item that had ended, or that is none: {count}; the first of \
-                 `succeeded`, `failed`, `skipped` and `stopped` is the last report of an item"
+                "{count} calls for an unknown item, or for an item after its terminal status; \
+                 report nothing after `succeeded`, `failed`, `skipped` or `stopped`"
             ),
             ran.end(),
         )),
     }
 }
 
-pub(super) fn progress_grows(subject: &Subject<'_>) -> Result<Verdict, KitError> {
-    let normal = subject.normal()?;
-    if let Some(verdict) = normal.went_wrong() {
+pub(super) fn progress_grows(context: &Context<'_>) -> Result<Verdict, CheckError> {
+    let baseline = context.baseline()?;
+    if let Some(verdict) = baseline.failure() {
         return Ok(verdict);
     }
-    let ran = &normal.ran;
+    let ran = &baseline.ran;
     let mut last: HashMap<ItemId, (i32, i32)> = HashMap::new();
-    for (at, heard) in ran.heard.iter().enumerate() {
-        let Some((item, report)) = &heard.report else { continue };
+    for (at, call) in ran.events.iter().enumerate() {
+        let Some((item, report)) = &call.report else { continue };
         let (value, max) = last.entry(*item).or_default();
         if let Some(new) = report.max_value
             && new != *max
         {
-            // Another measure: the value starts anew.
+            // A new maximum starts at zero.
             (*value, *max) = (0, new);
         }
         let Some(new) = report.prog_value else { continue };
         if *max > 0 && new > *max {
             return Ok(failed_at(
-                format!("the value {new} is above its maximum, {max}"),
+                format!("progress {new} exceeds its maximum {max}"),
                 ran.around(at),
             ));
         }
         if new < *value {
             return Ok(failed_at(
-                format!("the value falls from {value} to {new} under the same maximum"),
+                format!("progress decreases from {value} to {new} with the same maximum"),
                 ran.around(at),
             ));
         }
         *value = new;
     }
     Ok(match last.is_empty() {
-        true => skipped("it reports nothing with this fixture"),
+        true => skipped("the plugin reports nothing with this fixture"),
         false => Verdict::Passed,
     })
 }
 
-pub(super) fn no_flood(subject: &Subject<'_>) -> Result<Verdict, KitError> {
-    let normal = subject.normal()?;
-    if let Some(verdict) = normal.went_wrong() {
+pub(super) fn no_flood(context: &Context<'_>) -> Result<Verdict, CheckError> {
+    let baseline = context.baseline()?;
+    if let Some(verdict) = baseline.failure() {
         return Ok(verdict);
     }
-    let ran = &normal.ran;
+    let ran = &baseline.ran;
     let report = &ran.report;
     if report.dropped_log_entries > 0 {
         return Ok(failed(format!(
-            "it logs more than the limit: {} entries were left out; gather what is of one kind",
+            "{} log entries exceed the limit; combine entries of the same kind",
             report.dropped_log_entries
         )));
     }
@@ -114,8 +114,7 @@ pub(super) fn no_flood(subject: &Subject<'_>) -> Result<Verdict, KitError> {
     Ok(match report.progress_calls as f64 > most {
         true => failed_at(
             format!(
-                "{} reports in {seconds:.2} s; nobody sees more than some 25 in a second, and \
-                 each costs time",
+                "{} reports in {seconds:.2} s; report at most about 25 times per second",
                 report.progress_calls
             ),
             ran.end(),

@@ -1,27 +1,27 @@
-//! What a plugin answers about its properties and its errors.
+//! Checks of properties and error details.
 
 use syncmgr_host::sink::Discard;
 use syncmgr_host::{
     Call, ErrorCode, Participation, PrepareOutcome, PropertyValue, Session, SessionError, Trigger,
 };
 
-use crate::check::checks::{Subject, bad_error, failed, skipped};
-use crate::check::error::KitError;
+use crate::check::checks::{Context, bad_error, failed, skipped};
+use crate::check::error::CheckError;
 use crate::check::property::current;
 use crate::check::verdict::Verdict;
 
-/// Properties and errors that are looked at, at most.
+/// The maximum number of items and errors to check.
 const MOST: usize = 100;
 
 const FOR_SETTINGS: Trigger = Trigger { settings: true, ..Trigger::MANUAL };
 
-pub(super) fn properties(subject: &Subject<'_>) -> Result<Verdict, KitError> {
-    let stage = subject.stage()?;
-    let options = subject.options(&stage)?;
-    let mut session = subject.plugin.start_on_thread(&options, Discard)?;
+pub(super) fn properties(context: &Context<'_>) -> Result<Verdict, CheckError> {
+    let temp = context.temp_fixture()?;
+    let options = context.options(&temp)?;
+    let mut session = context.plugin.start_on_thread(&options, Discard)?;
     let asked = session.call(async |session: &mut Session| {
         if session.initialize(FOR_SETTINGS, None).await? == Participation::Declines {
-            return Ok(skipped("it does not take part in runs for settings"));
+            return Ok(skipped("the plugin declines settings sessions"));
         }
         let mut items = vec![None];
         items.extend(session.enum_items().await?.items.iter().take(MOST).map(|item| Some(item.id)));
@@ -36,7 +36,7 @@ pub(super) fn properties(subject: &Subject<'_>) -> Result<Verdict, KitError> {
             if let Some(why) = changes(session, item, &before).await? {
                 return Ok(failed(why));
             }
-            // The value that it has can be set, and changes nothing.
+            // Setting the current value changes nothing.
             let writable = before.iter().filter(|property| !property.read_only);
             let values: Vec<_> =
                 writable.map(|property| (property.name.as_str(), current(property))).collect();
@@ -45,27 +45,27 @@ pub(super) fn properties(subject: &Subject<'_>) -> Result<Verdict, KitError> {
             }
             if let Err(error) = session.set_properties(item, &values).await {
                 return Ok(failed(format!(
-                    "it refuses the values that its properties have already: {error}"
+                    "the plugin rejects the current values of its properties: {error}"
                 )));
             }
             let after = session.properties(item).await?;
             let changed = before.iter().zip(&after).find(|(before, after)| before != after);
             if let Some((property, _)) = changed {
                 return Ok(failed(format!(
-                    "setting the property {:?} to its own value changed it",
+                    "setting the property {:?} to its current value changed it",
                     property.name
                 )));
             }
         }
         Ok(match seen {
             true => Verdict::Passed,
-            false => skipped("it has no properties"),
+            false => skipped("the plugin has no properties"),
         })
     });
     Ok(verdict(asked.and_then(|answer: Result<_, SessionError>| answer)))
 }
 
-/// The verdict of a session. An error that the contract allows keeps a check from looking.
+/// Returns the verdict of a session. An error that the contract permits skips the check.
 fn verdict(asked: Result<Verdict, SessionError>) -> Verdict {
     asked.unwrap_or_else(|error| match bad_error(&error) {
         Some(why) => failed(why),
@@ -73,7 +73,7 @@ fn verdict(asked: Result<Verdict, SessionError>) -> Verdict {
     })
 }
 
-/// What is wrong with how the plugin takes changes that it has to refuse as a whole.
+/// Returns the problem if the plugin accepts changes that it must reject.
 async fn changes(
     session: &mut Session,
     item: Option<syncmgr_host::ItemId>,
@@ -88,7 +88,8 @@ async fn changes(
         Ok(_) if before.is_empty() => {}
         Ok(_) => {
             return Ok(Some(
-                "it accepts a property that it does not have; answer `invalid-argument`".to_owned(),
+                "the plugin accepts a property that it does not have; return `invalid-argument`"
+                    .to_owned(),
             ));
         }
         Err(error) if bad_error(&error).is_none() => {}
@@ -97,21 +98,20 @@ async fn changes(
     Ok(None)
 }
 
-pub(super) fn error_details(subject: &Subject<'_>) -> Result<Verdict, KitError> {
-    let stage = subject.stage()?;
-    // Without its directories, most plugins have an error to tell about.
-    let options = stage.without_directories(subject.plugin);
-    let mut session = subject.plugin.start_on_thread(&options, Discard)?;
+pub(super) fn error_details(context: &Context<'_>) -> Result<Verdict, CheckError> {
+    let temp = context.temp_fixture()?;
+    // Without their directories, most plugins log an error.
+    let options = temp.without_directories(context.plugin);
+    let mut session = context.plugin.start_on_thread(&options, Discard)?;
     let asked = session.call(async |session: &mut Session| {
         if session.initialize(Trigger::MANUAL, None).await? == Participation::Declines {
-            return Ok(skipped("it does not take part when the user asks"));
+            return Ok(skipped("the plugin declines manual runs"));
         }
         let list = session.enum_items().await?;
         let items: Vec<_> = list.items.iter().map(|item| item.id).collect();
-        if items.is_empty()
-            || session.prepare_for_sync(&items).await? == PrepareOutcome::NeedsUser
+        if items.is_empty() || session.prepare_for_sync(&items).await? == PrepareOutcome::NeedsUser
         {
-            return Ok(skipped("it has no items without its directories"));
+            return Ok(skipped("the plugin has no items without its directories"));
         }
         match session.synchronize().await {
             Ok(()) => {}
@@ -126,8 +126,8 @@ pub(super) fn error_details(subject: &Subject<'_>) -> Result<Verdict, KitError> 
                 Ok(_) => {}
                 Err(SessionError::Plugin { code: ErrorCode::NotImplemented, .. }) => {
                     return Ok(failed(format!(
-                        "it logs an error with `enable-jump-text`, and its `{}` is not implemented; \
-                         implement it, or leave the flag out",
+                        "the plugin logs an error with `enable-jump-text`, but `{}` is not \
+                         implemented; implement it, or omit the flag",
                         Call::ShowError.name()
                     )));
                 }
@@ -136,7 +136,7 @@ pub(super) fn error_details(subject: &Subject<'_>) -> Result<Verdict, KitError> 
         }
         Ok(match seen {
             true => Verdict::Passed,
-            false => skipped("it logs no error that it has details about"),
+            false => skipped("the plugin logs no error with details"),
         })
     });
     Ok(verdict(asked.and_then(|answer: Result<_, SessionError>| answer)))

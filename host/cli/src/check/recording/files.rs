@@ -1,4 +1,4 @@
-//! The files of a recording: what was in a granted directory, and the same made anew.
+//! The files of a recording: recording and restoring directories.
 
 use std::ffi::OsString;
 use std::fs;
@@ -11,24 +11,23 @@ use base64::prelude::BASE64_STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
 use super::is_inside;
+use crate::check::error::CheckError;
 
-use crate::check::error::KitError;
-
-/// What an entry takes in a recording, in addition to its path and content.
+/// The size of an entry in a recording, without its path and content.
 const ENTRY_BYTES: u64 = 128;
 
-/// One entry of a directory, with its path from the granted one.
+/// An entry of a granted directory, with its relative path.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct RecordedFile {
     path: Text,
-    /// Of a file.
+    /// The content of a file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     content: Option<Content>,
-    /// Of a file.
+    /// The modification time of a file, since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     modified_nanoseconds: Option<u64>,
-    /// Of a symbolic link.
+    /// The target of a symbolic link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     link: Option<Text>,
     /// The permissions of a file or directory, where the system has them.
@@ -43,7 +42,7 @@ fn is_false(value: &bool) -> bool {
     !*value
 }
 
-/// A name or the text of a link: Unicode where it is that.
+/// A name or a link target, as Unicode if possible.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(untagged)]
 enum Text {
@@ -72,7 +71,7 @@ impl Text {
         }
     }
 
-    /// Absent: this system has no such text.
+    /// Returns the path, if it exists on this system.
     fn path(&self) -> Option<PathBuf> {
         match self {
             Self::Unicode(text) => Some(text.into()),
@@ -91,7 +90,7 @@ fn os_string(_bytes: Vec<u8>) -> Option<OsString> {
     None
 }
 
-/// What is in a file: as text where it is that, so that a recording can be read.
+/// The content of a file, as text if possible, so that a recording is readable.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum Content {
@@ -101,7 +100,7 @@ enum Content {
 
 impl Content {
     fn of(bytes: Vec<u8>) -> Self {
-        // JSON has six bytes for most control characters.
+        // JSON escapes most control characters with six bytes.
         let plain = |byte: &u8| *byte >= b' ' || b"\n\r\t".contains(byte);
         match bytes.iter().all(plain) {
             true => String::from_utf8(bytes)
@@ -110,7 +109,7 @@ impl Content {
         }
     }
 
-    /// What it takes in a recording.
+    /// Returns the size in a recording.
     fn len(&self) -> u64 {
         match self {
             Self::Text(text) => {
@@ -129,18 +128,18 @@ impl Content {
     }
 }
 
-/// What is in a directory, with everything below it, for a recording in which others have `taken` so
-/// many bytes.
-pub(super) fn take_up(
+/// Records the entries of a directory and all directories below it. `taken`: the bytes of the
+/// recording so far.
+pub(super) fn record(
     root: &Path,
     limit: u64,
     mut taken: u64,
-) -> Result<Vec<RecordedFile>, KitError> {
+) -> Result<Vec<RecordedFile>, CheckError> {
     let mut files = Vec::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).map_err(KitError::file("list", &folder))? {
-            let full = entry.map_err(KitError::file("list", &folder))?.path();
+        for entry in fs::read_dir(&folder).map_err(CheckError::file("list", &folder))? {
+            let full = entry.map_err(CheckError::file("list", &folder))?.path();
             let left = limit.saturating_sub(taken);
             let file = RecordedFile::of(root, &full, left)?;
             if file.is_directory() {
@@ -148,7 +147,7 @@ pub(super) fn take_up(
             }
             taken = taken.saturating_add(file.len());
             if taken > limit {
-                return Err(KitError::RecordingFull { limit });
+                return Err(CheckError::RecordingFull { limit });
             }
             files.push(file);
         }
@@ -157,23 +156,24 @@ pub(super) fn take_up(
 }
 
 impl RecordedFile {
-    /// Reads an entry, if its content takes no more than so many bytes.
-    fn of(root: &Path, full: &Path, left: u64) -> Result<Self, KitError> {
-        let metadata = full.symlink_metadata().map_err(KitError::file("look at", full))?;
+    /// Reads an entry, and at most one byte more than `left` of its content.
+    fn of(root: &Path, full: &Path, left: u64) -> Result<Self, CheckError> {
+        let metadata =
+            full.symlink_metadata().map_err(CheckError::file("get metadata of", full))?;
         let path = full.strip_prefix(root).unwrap_or(full).to_owned();
         let mut recorded = Self { path: Text::of(path.into()), ..Self::default() };
         if metadata.is_symlink() {
-            let target = fs::read_link(full).map_err(KitError::file("read", full))?;
+            let target = fs::read_link(full).map_err(CheckError::file("read", full))?;
             recorded.link = Some(Text::of(target.into()));
             return Ok(recorded);
         }
         recorded.mode = mode(&metadata);
         if metadata.is_file() {
-            // A sparse file has more in it than there is memory.
+            // A sparse file may be larger than the memory.
             let mut content = Vec::new();
             let read = fs::File::open(full)
                 .and_then(|file| file.take(left.saturating_add(1)).read_to_end(&mut content));
-            read.map_err(KitError::file("read", full))?;
+            read.map_err(CheckError::file("read", full))?;
             let modified = metadata.modified().ok();
             let modified = modified.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
             recorded.modified_nanoseconds =
@@ -188,67 +188,67 @@ impl RecordedFile {
         self.content.is_none() && self.link.is_none() && !self.special
     }
 
-    /// What it takes in a recording.
+    /// Returns the size in a recording.
     pub(super) fn len(&self) -> u64 {
         let content = self.content.as_ref().map_or(0, Content::len);
         let link = self.link.as_ref().map_or(0, Text::len);
         ENTRY_BYTES + self.path.len() + content + link
     }
 
-    /// Where it is to be, if that is in the folder.
+    /// Returns the path in the folder, unless it leads out of it.
     fn place(&self, root: &Path) -> Option<PathBuf> {
         self.path.path().filter(|path| is_inside(path)).map(|path| root.join(path))
     }
 
-    fn restore_content(&self, path: &Path, content: &Content) -> Result<(), KitError> {
+    fn restore_content(&self, path: &Path, content: &Content) -> Result<(), CheckError> {
         let content = content.bytes().unwrap_or_default();
-        fs::write(path, content).map_err(KitError::file("write", path))?;
+        fs::write(path, content).map_err(CheckError::file("write", path))?;
         if let Some(modified) = self.modified_nanoseconds {
             let modified = UNIX_EPOCH + Duration::from_nanos(modified);
             let set = || fs::File::options().write(true).open(path)?.set_modified(modified);
-            set().map_err(KitError::file("date", path))?;
+            set().map_err(CheckError::file("set the time of", path))?;
         }
         Ok(())
     }
 }
 
-/// Makes files anew in a folder that is empty. What a recording has outside of it is left out.
-pub(super) fn restore_files(root: &Path, files: &[RecordedFile]) -> Result<(), KitError> {
+/// Restores entries in an empty folder. Skips paths that lead out of it.
+pub(super) fn restore_files(root: &Path, files: &[RecordedFile]) -> Result<(), CheckError> {
     let placed: Vec<_> = files.iter().filter_map(|file| Some((file, file.place(root)?))).collect();
-    // There are no links until everything else is there: nothing is written through one.
+    // Links come last, so that no file is written through one.
     for (file, path) in &placed {
         let folder = match file.is_directory() {
             true => path.as_path(),
             false => path.parent().unwrap_or(root),
         };
-        fs::create_dir_all(folder).map_err(KitError::file("make", folder))?;
+        fs::create_dir_all(folder).map_err(CheckError::file("create", folder))?;
         if let Some(content) = &file.content {
             file.restore_content(path, content)?;
         }
         if file.special {
-            make_special(path).map_err(KitError::file("make", path))?;
+            make_special(path).map_err(CheckError::file("create", path))?;
         }
     }
     for (file, path) in &placed {
         if let Some(target) = file.link.as_ref().and_then(Text::path)
             && leads_through_directories(root, path)
         {
-            make_link(&target, path).map_err(KitError::file("make", path))?;
+            make_link(&target, path).map_err(CheckError::file("create", path))?;
         }
     }
-    // Those below come first: a directory may be one that no one can look into.
+    // In reverse order: the mode of a directory may deny access to its entries.
     for (file, path) in placed.iter().rev() {
         if let Some(mode) = file.mode
             && file.link.is_none()
             && leads_through_directories(root, path)
         {
-            set_mode(path, mode).map_err(KitError::file("set the mode of", path))?;
+            set_mode(path, mode).map_err(CheckError::file("set the mode of", path))?;
         }
     }
     Ok(())
 }
 
-/// Whether each part of the way to a file is a directory, and no link.
+/// Returns whether every parent of a path is a directory and not a link.
 fn leads_through_directories(root: &Path, path: &Path) -> bool {
     let mut above = path.ancestors().skip(1).take_while(|folder| *folder != root);
     above.all(|folder| folder.symlink_metadata().is_ok_and(|there| there.is_dir()))
@@ -279,20 +279,20 @@ fn make_link(target: &Path, path: &Path) -> std::io::Result<()> {
     std::os::unix::fs::symlink(target, path)
 }
 
-/// Making one needs a privilege that few have.
+/// Creating a link requires a privilege that most users do not have.
 #[cfg(not(unix))]
 fn make_link(_target: &Path, _path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Makes something that is no file, no directory and no link: a FIFO.
+/// Creates an entry that is neither a file nor a directory nor a link: a FIFO.
 #[cfg(target_os = "linux")]
 pub(crate) fn make_special(path: &Path) -> std::io::Result<()> {
     use rustix::fs::{CWD, FileType, Mode, mknodat};
     Ok(mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?)
 }
 
-/// There is none here that needs no special call.
+/// Other systems have no such entry that the standard library can create.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn make_special(_path: &Path) -> std::io::Result<()> {
     Ok(())
@@ -339,24 +339,24 @@ mod tests {
         let names = ["d", "..", ".", "", "/", "x/../..", &home.path().display().to_string()];
         let directories = BTreeMap::from(names.map(|name| (name.to_owned(), files())));
         let head = RecordingHead { directories: Some(directories), ..RecordingHead::default() };
-        // That a link is where a directory is makes it a bad one, and nothing else.
+        // The conflicting link may be an error.
         let _ = head.restore(&inside);
         assert!(inside.join("d/a/b").exists());
         let there = |folder: &Path| fs::read_dir(folder).unwrap().count();
-        assert_eq!((there(&inside), there(home.path())), (1, 1), "there is nothing else");
+        assert_eq!((there(&inside), there(home.path())), (1, 1), "a file outside of the folder");
     }
 
     #[test]
-    fn what_is_too_large_is_not_read() {
+    fn a_file_above_the_limit_is_not_read() {
         let home = tempfile::tempdir().unwrap();
         fs::File::create(home.path().join("sparse")).unwrap().set_len(1 << 40).unwrap();
-        let refused = take_up(home.path(), 1 << 20, 0);
-        assert!(matches!(refused, Err(KitError::RecordingFull { .. })), "{refused:?}");
+        let refused = record(home.path(), 1 << 20, 0);
+        assert!(matches!(refused, Err(CheckError::RecordingFull { .. })), "{refused:?}");
     }
 
     #[cfg(unix)]
     #[test]
-    fn everything_that_a_directory_can_have_is_made_anew() {
+    fn all_kinds_of_entries_are_restored() {
         use std::os::unix::ffi::OsStrExt as _;
         let home = tempfile::tempdir().unwrap();
         let (from, to) = (home.path().join("from"), home.path().join("to"));
@@ -376,13 +376,13 @@ mod tests {
         std::os::unix::fs::symlink(odd, from.join("to-odd")).unwrap();
         #[cfg(target_os = "linux")]
         make_special(&from.join("fifo")).unwrap();
-        let files = take_up(&from, u64::MAX, 0).unwrap();
+        let files = record(&from, u64::MAX, 0).unwrap();
         let text = serde_json::to_string(&files).unwrap();
         let read: Vec<RecordedFile> = serde_json::from_str(&text).unwrap();
         assert_eq!(read, files);
         restore_files(&to, &read).unwrap();
         let sorted = |root: &Path| {
-            let mut files = take_up(root, u64::MAX, 0).unwrap();
+            let mut files = record(root, u64::MAX, 0).unwrap();
             files.sort_by_key(|file| file.path.path());
             files
         };

@@ -1,5 +1,5 @@
-//! Clang makes a module of the sources and of bindings that are generated here; the module then
-//! becomes a component.
+//! Clang compiles the sources and the generated bindings to a module, which is then converted to a
+//! component.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,31 +12,31 @@ use wit_component::ComponentEncoder;
 use wit_parser::Resolve;
 
 use crate::project::Project;
-use crate::project::error::AuthoringError;
+use crate::project::error::ProjectError;
 use crate::project::language::take;
 use crate::project::tool::Tool;
 
 const INSTALL: &str = "sudo apt install clang lld wasi-libc libclang-rt-dev-wasm32";
 
-/// The version of Clang.
+/// Returns the version of Clang.
 pub(crate) fn tools(project: &Project) -> Vec<u8> {
     let version = Tool::new("clang", project.root(), INSTALL).args(["--version"]).output();
-    // Where it is missing, a plugin that is up to date needs none.
+    // Without Clang, an existing component stays up to date.
     version.unwrap_or_default()
 }
 
-pub(crate) fn build(project: &Project, debug: bool) -> Result<Vec<u8>, AuthoringError> {
+pub(crate) fn build(project: &Project, debug: bool) -> Result<Vec<u8>, ProjectError> {
     let root = project.root();
     generate_bindings(project)?;
     let module = project.build_folder().join("plugin.core.wasm");
     let mut clang = Tool::new("clang", root, INSTALL);
     clang.args(["--target=wasm32-wasi", "-mexec-model=reactor", "-std=c17", "-O2"]);
     clang.args(["-Wall", "-Wextra", "-Werror=implicit-function-declaration", "-Ibuild"]);
-    // The stack before the data: running out of it is a trap, and not somebody else's data.
+    // The stack is below the data, so that a stack overflow traps and does not overwrite data.
     clang.args(["-Wl,--stack-first", "-Wl,-z,stack-size=1048576"]);
     match debug {
         true => {
-            // Paths from the project's folder, so that it can be built anywhere.
+            // Paths relative to the project, so that the build is reproducible.
             let map = format!("-ffile-prefix-map={}=.", root.display());
             clang.arg("-gline-tables-only").arg(map)
         }
@@ -45,8 +45,8 @@ pub(crate) fn build(project: &Project, debug: bool) -> Result<Vec<u8>, Authoring
     clang.args(["build/plugin.c", "build/plugin_component_type.o"]).args(sources(project)?);
     clang.arg("-o").arg(&module).run()?;
     let module = take(&module)?;
-    let failed = |error| AuthoringError::Component {
-        what: "make a component of the module",
+    let failed = |error| ProjectError::Component {
+        what: "convert the module to a component",
         message: format!("{error:#}"),
     };
     ComponentEncoder::default()
@@ -62,10 +62,10 @@ pub(crate) fn build(project: &Project, debug: bool) -> Result<Vec<u8>, Authoring
         .map_err(failed)
 }
 
-/// The files in `src`, by their paths from the project's folder.
-fn sources(project: &Project) -> Result<Vec<PathBuf>, AuthoringError> {
+/// Returns the C files in `src`, by their paths relative to the project.
+fn sources(project: &Project) -> Result<Vec<PathBuf>, ProjectError> {
     let folder = project.root().join("src");
-    let entries = fs::read_dir(&folder).map_err(AuthoringError::file("list", &folder))?;
+    let entries = fs::read_dir(&folder).map_err(ProjectError::file("list", &folder))?;
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
     let sources = paths.filter(|path| path.extension().is_some_and(|end| end == "c"));
     let mut sources: Vec<_> =
@@ -74,8 +74,8 @@ fn sources(project: &Project) -> Result<Vec<PathBuf>, AuthoringError> {
     Ok(sources)
 }
 
-fn generate_bindings(project: &Project) -> Result<(), AuthoringError> {
-    let failed = |message| AuthoringError::Component {
+fn generate_bindings(project: &Project) -> Result<(), ProjectError> {
+    let failed = |message| ProjectError::Component {
         what: "generate bindings from the folder `wit`",
         message,
     };
@@ -97,11 +97,11 @@ fn generate_bindings(project: &Project) -> Result<(), AuthoringError> {
     let folder = project.build_folder();
     for (name, content) in generated.iter() {
         let path = folder.join(name);
-        // One that is the same is not touched, so that editors need not read it again.
+        // An unchanged file is not written, so that editors do not reload it.
         if fs::read(&path).is_ok_and(|before| before == content) {
             continue;
         }
-        fs::write(&path, content).map_err(AuthoringError::file("write", &path))?;
+        fs::write(&path, content).map_err(ProjectError::file("write", &path))?;
     }
     Ok(())
 }

@@ -1,15 +1,15 @@
-//! `componentize-py` puts the interpreter and the project's modules into a component.
+//! `componentize-py` builds a component of the Python interpreter and the project's modules.
 
 use std::fs;
 
 use crate::project::Project;
-use crate::project::error::AuthoringError;
+use crate::project::error::ProjectError;
 use crate::project::language::take;
 use crate::project::tool::{Tool, in_environment};
 
 const INSTALL: &str = "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt";
 
-/// The packages of the project's environment, with their versions.
+/// Returns the packages of the project's environment, with their versions.
 pub(crate) fn tools(project: &Project) -> Vec<u8> {
     let environment = project.root().join(".venv");
     let libraries = fs::read_dir(environment.join("lib")).into_iter().flatten();
@@ -22,12 +22,12 @@ pub(crate) fn tools(project: &Project) -> Vec<u8> {
     names.join("\n").into_bytes()
 }
 
-pub(crate) fn build(project: &Project, module: &str) -> Result<Vec<u8>, AuthoringError> {
+pub(crate) fn build(project: &Project, module: &str) -> Result<Vec<u8>, ProjectError> {
     let root = project.root();
     let made = project.build_folder().join("plugin.made.wasm");
     let program = in_environment(root, ".venv", "componentize-py");
     let mut tool = Tool::new(program, root, INSTALL);
-    // Its own stack says nothing about the plugin; Python's is printed all the same.
+    // The tool's own backtrace is not helpful. Python's is printed anyway.
     tool.env("RUST_BACKTRACE", "0");
     tool.args(["--quiet", "--wit-path", "wit", "--world", "plugin", "componentize", module]);
     tool.args(["--python-path", ".", "--output"]).arg(&made).run()?;

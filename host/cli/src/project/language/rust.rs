@@ -1,4 +1,4 @@
-//! Cargo builds a component itself.
+//! Cargo builds a component.
 
 use std::fs;
 use std::path::PathBuf;
@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use crate::project::Project;
-use crate::project::error::AuthoringError;
+use crate::project::error::ProjectError;
 use crate::project::tool::Tool;
 
 const TARGET: &str = "wasm32-wasip2";
 
-/// What of Cargo's messages is looked at.
+/// The relevant fields of Cargo's messages.
 #[derive(Deserialize)]
 struct Message {
     #[serde(default)]
@@ -20,13 +20,13 @@ struct Message {
     filenames: Vec<PathBuf>,
 }
 
-/// Where Cargo keeps the sources of dependencies.
+/// Returns the folder with the sources of dependencies.
 fn cargo_home() -> Option<PathBuf> {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     home.or_else(|| Some(std::env::home_dir()?.join(".cargo")))
 }
 
-pub(crate) fn build(project: &Project) -> Result<Vec<u8>, AuthoringError> {
+pub(crate) fn build(project: &Project) -> Result<Vec<u8>, ProjectError> {
     let root = project.root();
     const CARGO: &str = "curl https://sh.rustup.rs -sSf | sh";
     let add_target = format!("rustup target add {TARGET}");
@@ -38,11 +38,11 @@ pub(crate) fn build(project: &Project) -> Result<Vec<u8>, AuthoringError> {
     }
     let mut cargo = Tool::new("cargo", root, CARGO);
     cargo.args(["build", "--release", "--target", TARGET]);
-    // Messages of panics and debug information name files: where they are on this machine does not
-    // belong there, and would make the same sources another plugin elsewhere.
+    // Panic messages and debug information contain paths. Absolute paths would leak the layout of this
+    // machine and make the build irreproducible.
     let registry = cargo_home().map(|home| (home.join("registry/src"), "/cargo"));
-    let places = [(root.to_owned(), "."), (sysroot.join("lib/rustlib/src/rust"), "/rust")];
-    for (from, to) in places.into_iter().chain(registry) {
+    let prefixes = [(root.to_owned(), "."), (sysroot.join("lib/rustlib/src/rust"), "/rust")];
+    for (from, to) in prefixes.into_iter().chain(registry) {
         let flag = format!("--remap-path-prefix={}={to}", from.display());
         let flags = toml::Value::from(vec![flag]);
         cargo.arg("--config").arg(format!("target.{TARGET}.rustflags={flags}"));
@@ -54,10 +54,10 @@ pub(crate) fn build(project: &Project) -> Result<Vec<u8>, AuthoringError> {
         .filter(|message| message.reason == "compiler-artifact")
         .flat_map(|message| message.filenames);
     let mut components = artifacts.filter(|path| path.extension().is_some_and(|end| end == "wasm"));
-    // The project's own comes after what it depends on.
-    let path = components.next_back().ok_or_else(|| AuthoringError::Component {
-        what: "find the plugin among what Cargo built",
-        message: "the crate needs a library of the type `cdylib`".to_owned(),
+    // The project's component comes after its dependencies.
+    let path = components.next_back().ok_or_else(|| ProjectError::Component {
+        what: "find the component that Cargo built",
+        message: "the crate has no library of type `cdylib`".to_owned(),
     })?;
-    fs::read(&path).map_err(AuthoringError::file("read", &path))
+    fs::read(&path).map_err(ProjectError::file("read", &path))
 }

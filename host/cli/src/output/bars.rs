@@ -11,13 +11,13 @@ use syncmgr_host::{
 };
 
 use crate::escape::escape;
-use crate::sink::{View, detail_lines, log_line};
+use crate::output::view::{View, detail_lines, log_line};
 
-/// How many bars there are where the terminal does not say how many rows it has.
+/// The number of rows if the terminal does not report it.
 const DEFAULT_ROWS: usize = 24;
 
-/// A bar for each item, on a terminal: as many as it has rows. An item that reports takes the row
-/// of one that has ended.
+/// Progress bars for items on a terminal, as many as it has rows. An item that reports replaces one
+/// that has ended.
 pub(crate) struct Bars {
     bars: MultiProgress,
     view: View,
@@ -34,10 +34,10 @@ struct Row {
     shape: Shape,
 }
 
-/// The bars that move though nothing is reported. One thread moves all of them.
+/// The bars of unknown length. One thread animates all of them.
 struct Spinners {
     bars: Arc<Mutex<HashMap<ItemId, ProgressBar>>>,
-    /// The thread ends once this is gone.
+    /// Dropping it ends the thread.
     _running: mpsc::Sender<()>,
 }
 
@@ -47,7 +47,7 @@ impl Spinners {
         let bars = Arc::default();
         let moved = Arc::clone(&bars);
         let wait = move || ended.recv_timeout(Duration::from_millis(120));
-        // Without a thread they stand still, which is no reason to fail.
+        // Without the thread, they are not animated.
         let _ = thread::Builder::new().name("syncmgr-bars".to_owned()).spawn(move || {
             while let Err(mpsc::RecvTimeoutError::Timeout) = wait() {
                 for bar in lock(&moved).values() {
@@ -90,7 +90,7 @@ struct Styles {
 
 impl Styles {
     fn new() -> Self {
-        // The templates are constants, tested below.
+        // The templates are constants. A test validates them.
         let style = |template| {
             ProgressStyle::with_template(template)
                 .unwrap_or_else(|_| ProgressStyle::default_bar())
@@ -125,14 +125,14 @@ impl Bars {
             view,
             names: HashMap::new(),
             rows: HashMap::new(),
-            // The cursor has the last one.
+            // The cursor needs the last row.
             max_rows: rows.saturating_sub(1).max(1),
             styles: Styles::new(),
             spinners: Spinners::new(),
         }
     }
 
-    /// Adds a row, if there is room.
+    /// Adds a row if there is space.
     fn add(&mut self, item: ItemId) {
         let Some(name) = self.names.get(&item) else { return };
         if self.rows.len() >= self.max_rows {
@@ -213,7 +213,7 @@ impl Row {
 
 impl Drop for Bars {
     fn drop(&mut self) {
-        // What comes after the bars is the summary. A terminal that is gone needs no clearing.
+        // The summary replaces the bars. A closed terminal needs no clearing.
         let _ = self.bars.clear();
     }
 }
@@ -241,7 +241,7 @@ impl Sink for Bars {
     fn log(&mut self, entry: &LogEntry) {
         let item = entry.item.and_then(|item| self.names.get(&item)).map(String::as_str);
         let item = item.filter(|_| self.names.len() > 1);
-        // A terminal that is gone is noticed elsewhere.
+        // A closed terminal is detected elsewhere.
         let _ = self.bars.println(log_line(entry, item, &self.view));
     }
 
@@ -254,7 +254,7 @@ impl Sink for Bars {
     }
 }
 
-/// Puts a question until it has an answer. `None`: an empty line, or no more input.
+/// Asks a question until the answer is valid. `None`: an empty line, or the end of the input.
 fn ask(
     question: &Question,
     mut from: impl BufRead,
@@ -279,7 +279,7 @@ fn ask(
             Ok(number) if (1..=count).contains(&number) => return Ok(Some(number - 1)),
             Ok(_) | Err(_) => writeln!(
                 to,
-                "`{}` is not a choice: enter a number from 1 to {count}, or nothing for the default",
+                "invalid choice `{}`: enter a number from 1 to {count}, or nothing for the default",
                 escape(answer)
             )?,
         }
@@ -326,7 +326,7 @@ mod tests {
         };
         assert!(!report(9, Status::Updating), "every row is in use");
         assert!(report(2, Status::Succeeded));
-        assert!(report(9, Status::Updating), "it has the row of the one that has ended");
+        assert!(report(9, Status::Updating), "it replaces the ended one");
         assert!(!report(2, Status::Updating));
         assert_eq!(lock(&bars.spinners.bars).len(), 4);
     }

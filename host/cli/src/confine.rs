@@ -1,28 +1,27 @@
-//! What a run may do beyond its sandbox: nothing that it does not need. Should a plugin ever leave
-//! WebAssembly, it is in a thread that reaches the granted directories and no other files, starts
-//! no program and opens no connection.
+//! A second sandbox around a run. A plugin that escapes from WebAssembly is in a thread that
+//! accesses only the granted directories, and cannot start programs or open connections.
 //!
-//! It is the kernel that sees to it: Landlock and seccomp on Linux. Where it does not know them, the
-//! run is as it was.
+//! The kernel enforces this: Landlock and seccomp on Linux. A kernel without them restricts
+//! nothing.
 
 use std::path::PathBuf;
 
 use syncmgr_host::Access;
 
-/// Directories that a run needs, and what for.
-pub(crate) type Places = Vec<(PathBuf, Access)>;
+/// The directories that a run accesses.
+pub(crate) type Directories = Vec<(PathBuf, Access)>;
 
-/// Does something on a thread that is confined to these directories, with all threads that it
-/// starts. This thread stays as it is.
+/// Runs something on a thread that is confined to these directories, with all threads that it
+/// starts. The calling thread is not confined.
 #[cfg(target_os = "linux")]
 pub(crate) fn confined<T: Send>(
-    places: &Places,
+    directories: &Directories,
     run: impl FnOnce() -> T + Send,
 ) -> std::io::Result<T> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("syncmgr-run".to_owned());
         let confined = thread.spawn_scoped(scope, || {
-            confine(places);
+            confine(directories);
             run()
         })?;
         match confined.join() {
@@ -34,30 +33,30 @@ pub(crate) fn confined<T: Send>(
 
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn confined<T: Send>(
-    _places: &Places,
+    _directories: &Directories,
     run: impl FnOnce() -> T + Send,
 ) -> std::io::Result<T> {
     Ok(run())
 }
 
-/// Confines this thread to these directories for good, with all threads that it starts.
-pub(crate) fn confine(places: &Places) {
-    // A kernel without them is no reason not to run.
+/// Permanently confines this thread to these directories, with all threads that it starts.
+pub(crate) fn confine(directories: &Directories) {
+    // A kernel without them does not prevent the run.
     #[cfg(target_os = "linux")]
     {
-        let _ = linux::restrict_files(places);
+        let _ = linux::restrict_files(directories);
         let _ = linux::restrict_calls();
     }
     #[cfg(not(target_os = "linux"))]
-    let _ = places;
+    let _ = directories;
 }
 
-/// Keeps what this process knows out of core dumps, and from other processes of the user.
-pub(crate) fn hide_memory() {
+/// Disables core dumps, and access of other processes of the user to the memory of this process.
+pub(crate) fn disable_core_dumps() {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, Rlimit, setrlimit};
-        // A limit can always be lowered.
+        // A process may always lower a limit.
         let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     }
     #[cfg(target_os = "linux")]
@@ -75,20 +74,20 @@ mod linux {
     use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
     use syncmgr_host::Access;
 
-    use super::Places;
+    use super::Directories;
 
-    /// What is restricted where the kernel knows it; of an older one, what that knows.
+    /// The restrictions, or the subset that an older kernel supports.
     const VERSION: ABI = ABI::V6;
 
-    /// Restricts this thread, and those that it starts, to these directories.
-    pub(super) fn restrict_files(places: &Places) -> Result<(), RulesetError> {
+    /// Restricts this thread and the threads that it starts to these directories.
+    pub(super) fn restrict_files(directories: &Directories) -> Result<(), RulesetError> {
         let mut rules = Ruleset::default()
             .handle_access(AccessFs::from_all(VERSION))?
             .handle_access(AccessNet::from_all(VERSION))?
             .scope(Scope::AbstractUnixSocket)?
             .create()?;
-        for (path, access) in places {
-            // One that is not there cannot be used in this run.
+        for (path, access) in directories {
+            // A missing directory is not accessible in this run.
             if let Ok(directory) = PathFd::new(path) {
                 rules = rules.add_rule(PathBeneath::new(directory, rights(*access)))?;
             }
@@ -110,7 +109,7 @@ mod linux {
         }
     }
 
-    /// Calls of the system that no run makes, and that lead out of it.
+    /// System calls that no run needs and that could escape from it.
     const REFUSED: &[i64] = &[
         libc::SYS_execve,
         libc::SYS_execveat,
@@ -146,7 +145,7 @@ mod linux {
         libc::SYS_mknodat,
     ];
 
-    /// Refuses calls that no run makes, on this thread and those that it starts.
+    /// Denies these calls on this thread and the threads that it starts.
     pub(super) fn restrict_calls() -> Result<(), Box<dyn std::error::Error>> {
         let filter = SeccompFilter::new(
             REFUSED.iter().map(|call| (*call, Vec::new())).collect::<BTreeMap<_, _>>(),
@@ -165,22 +164,22 @@ mod linux {
         use std::process::Command;
 
         use super::*;
-        use crate::second_line::confined;
+        use crate::confine::confined;
 
         #[test]
-        fn a_confined_thread_reaches_what_it_was_given() {
+        fn a_confined_thread_accesses_only_its_directories() {
             let home = tempfile::tempdir().unwrap();
             let path = |name: &str| home.path().join(name);
             for folder in ["reading", "changing", "other"] {
                 fs::create_dir(path(folder)).unwrap();
                 fs::write(path(folder).join("file"), "12345").unwrap();
             }
-            let places = vec![
+            let directories = vec![
                 (path("reading"), Access::ReadOnly),
                 (path("changing"), Access::ReadWrite),
                 (path("nowhere"), Access::ReadWrite),
             ];
-            confined(&places, || {
+            confined(&directories, || {
                 assert!(fs::read(path("reading/file")).is_ok());
                 assert!(fs::read_dir(path("reading")).is_ok());
                 fs::write(path("changing/new"), "x").unwrap();
@@ -188,13 +187,13 @@ mod linux {
                 fs::rename(path("changing/new"), path("changing/folder/new")).unwrap();
                 fs::hard_link(path("changing/folder/new"), path("changing/again")).unwrap();
                 fs::remove_file(path("changing/folder/new")).unwrap();
-                // What a thread starts is confined as well.
+                // A thread that it starts is also confined.
                 let inner = std::thread::scope(|scope| {
                     scope.spawn(|| Command::new("/bin/true").status().is_ok()).join().unwrap()
                 });
                 assert!(!inner, "a program was started");
                 assert!(TcpListener::bind("127.0.0.1:0").is_err());
-                // The kernel of these tests may be one without Landlock.
+                // The kernel may not support Landlock.
                 if restricts_files() {
                     assert!(fs::write(path("reading/new"), "x").is_err());
                     assert!(fs::remove_file(path("reading/file")).is_err());
@@ -204,15 +203,15 @@ mod linux {
                 }
             })
             .unwrap();
-            // The thread that asked for it is not.
+            // The calling thread is not confined.
             assert!(Command::new("/bin/true").status().unwrap().success());
             assert!(fs::read(path("other/file")).is_ok());
         }
 
         #[test]
-        fn hidden_memory_is_in_no_core_dump() {
+        fn core_dumps_are_disabled() {
             use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
-            super::super::hide_memory();
+            super::super::disable_core_dumps();
             assert_eq!(getrlimit(Resource::Core).maximum, Some(0));
             assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
         }

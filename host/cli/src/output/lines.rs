@@ -6,9 +6,9 @@ use syncmgr_host::sink::{Progress, Sink};
 use syncmgr_host::{ErrorDetail, ErrorId, Item, ItemId, LogEntry, ProgressResponse};
 
 use crate::escape::escape;
-use crate::sink::{View, detail_lines, log_line};
+use crate::output::view::{View, detail_lines, log_line};
 
-/// How often an item's progress becomes a line at most.
+/// The minimum interval between progress lines of an item.
 const INTERVAL: Duration = Duration::from_secs(5);
 
 /// Plain lines, for pipes and logs.
@@ -33,7 +33,7 @@ impl<W: Write + Send> Sink for Lines<W> {
     fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
         let ended = progress.current.status_type.is_some_and(|status| status.is_terminal());
         if let Some((name, last)) = self.items.get_mut(&progress.item)
-            // How an item ended is in the summary.
+            // The summary has the terminal status.
             && !ended
             && last.elapsed() >= INTERVAL
         {
@@ -44,7 +44,7 @@ impl<W: Write + Send> Sink for Lines<W> {
                 max => format!(" {}%", i64::from(current.prog_value) * 100 / max),
             };
             let (name, text) = (escape(name), escape(&current.status_text));
-            // A reader that is gone is noticed when the summary is written.
+            // A closed output is detected by the summary.
             let _ = writeln!(self.to, "  {name}:{percent} {text}");
         }
         ProgressResponse::Continue

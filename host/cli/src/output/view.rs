@@ -1,10 +1,4 @@
-//! What people see of a run.
-
-mod bars;
-mod lines;
-
-pub(crate) use bars::Bars;
-pub(crate) use lines::Lines;
+//! The text that users see of a run.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -17,9 +11,8 @@ use syncmgr_host::{
 };
 
 use crate::escape::{escape, escape_lines};
-use crate::exit::error_word;
 
-/// How a run is shown.
+/// The options for the output of a run.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct View {
     verbose: bool,
@@ -28,14 +21,14 @@ pub(crate) struct View {
 }
 
 impl View {
-    /// `verbose`: with the native result of each item that failed.
+    /// `verbose`: with the HRESULT of each failed item.
     pub(crate) fn new(verbose: bool, grants: &[Grant]) -> Self {
         let place = |grant: &Grant| (grant.name().to_owned(), grant.path().display().to_string());
         Self { verbose, places: grants.iter().map(place).collect() }
     }
 
-    /// Adds the path to the first mention of each granted directory. A plugin knows the name of the
-    /// grant only, and that does not show a mistake in the path.
+    /// Adds the path to the first mention of each granted directory. A plugin's message has only
+    /// the name of the grant, which does not show a mistake in the path.
     fn with_places<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut text = Cow::Borrowed(text);
         for (name, path) in &self.places {
@@ -50,9 +43,8 @@ impl View {
     }
 }
 
-/// A log entry as a line, led by what it is. Lines of a plugin are indented: those that begin at
-/// the margin are the host's, and begin with words of the host's.
-pub(crate) fn log_line(entry: &LogEntry, item: Option<&str>, view: &View) -> String {
+/// Formats a log entry with its level. Lines of a plugin are indented, lines of the host are not.
+pub(super) fn log_line(entry: &LogEntry, item: Option<&str>, view: &View) -> String {
     let text = view.with_places(&entry.text);
     let level = match entry.level {
         LogLevel::Information => "",
@@ -65,14 +57,14 @@ pub(crate) fn log_line(entry: &LogEntry, item: Option<&str>, view: &View) -> Str
     }
 }
 
-/// The details of an error of a plugin, which it gives when it is asked, as lines.
-pub(crate) fn detail_lines(detail: &ErrorDetail) -> String {
+/// Formats the details of a plugin's error.
+pub(super) fn detail_lines(detail: &ErrorDetail) -> String {
     let lines: Vec<_> =
         detail.text.lines().map(|line| format!("  details: {}", escape(line))).collect();
     lines.join("\n")
 }
 
-/// Shows each line that a plugin writes to its standard streams, up to 1 MiB in all.
+/// Prints each line of a plugin's standard streams, up to 1 MiB in total.
 pub(crate) fn show_output(print: impl Fn(&str) + Send + Sync + 'static) -> OutputHook {
     const MAX_BYTES: usize = 1 << 20;
     let shown = AtomicUsize::new(0);
@@ -89,11 +81,16 @@ pub(crate) fn show_output(print: impl Fn(&str) + Send + Sync + 'static) -> Outpu
 
 /// Prints a line to standard error.
 pub(crate) fn print_to_stderr(line: &str) {
-    // There is no other place to report that it cannot be written.
+    // There is no other output for an error.
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// How a run ended, a line for each item and one for what concerns all of it.
+/// Returns the prefix of an error message, with its code if it has one.
+pub(crate) fn error_word(code: Option<&str>) -> String {
+    code.map_or_else(|| "error".to_owned(), |code| format!("error[{code}]"))
+}
+
+/// Returns the summary of a run: a line for each item, and one for the whole run.
 pub(crate) fn summary(report: &Report, view: &View) -> String {
     let mut text = String::new();
     for item in &report.items {
@@ -102,35 +99,35 @@ pub(crate) fn summary(report: &Report, view: &View) -> String {
     let plugin = escape(&report.plugin);
     let _ = match &report.outcome {
         Outcome::Completed => Ok(()),
-        Outcome::Declined => writeln!(text, "{plugin} does not take part in runs of this kind"),
+        Outcome::Declined => writeln!(text, "{plugin} declines runs of this kind"),
         Outcome::NothingSelected => writeln!(text, "{plugin} has no items to synchronize"),
         Outcome::NeedsUser => {
-            writeln!(text, "{plugin} needs you to answer a question; run it on a terminal")
+            writeln!(text, "{plugin} has a question for the user; run it on a terminal")
         }
         Outcome::Failed(error) => {
             let word = error_word(Some(error.code()));
             let message = error.to_string();
             let written = writeln!(text, "{word}: {}", escape_lines(&view.with_places(&message)));
-            last_signs(&mut text, error);
+            crash_details(&mut text, error);
             written
         }
     };
     text
 }
 
-/// What a plugin that died leaves behind for its author.
-fn last_signs(text: &mut String, error: &SessionError) {
+/// Appends the crash details for the plugin's author.
+fn crash_details(text: &mut String, error: &SessionError) {
     const MOST_LINES: usize = 20;
     let (backtrace, stderr) = error.last_signs();
     let stderr: Vec<_> = stderr.lines().collect();
     if !stderr.is_empty() {
-        let _ = writeln!(text, "the end of what it wrote to stderr:");
+        let _ = writeln!(text, "end of its stderr:");
         for line in &stderr[stderr.len().saturating_sub(MOST_LINES)..] {
             let _ = writeln!(text, "  | {}", escape(line));
         }
     }
     if !backtrace.is_empty() {
-        let _ = writeln!(text, "where it was, innermost first:");
+        let _ = writeln!(text, "backtrace, innermost frame first:");
         for line in backtrace.lines().take(MOST_LINES) {
             let _ = writeln!(text, "  {}", escape(line));
         }

@@ -1,4 +1,4 @@
-//! Where one run, or several after each other, take place.
+//! Temporary copies of fixtures.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,23 +10,24 @@ use std::time::Duration;
 use syncmgr_host::{Access, Grant, Limits, Plugin, SessionOptions};
 use uuid::Uuid;
 
-use crate::check::error::KitError;
+use crate::check::error::CheckError;
 use crate::check::fixture::Fixture;
 use crate::check::recording::make_special;
 
 const NAMESPACE: Uuid = Uuid::from_u128(0x1f7c_90d2_8a35_4b6e_b1c4_52e0_97da_3386);
 
-/// Bytes of files that are compared by content in one look at them. A sparse file has any number.
+/// The bytes of file content that a snapshot compares. A sparse file may be of any size.
 const MAX_HASHED: u64 = 1 << 30;
 
-/// A copy of a fixture, with a storage of its own. Gone when it is dropped.
+/// A temporary copy of a fixture with its own storage, removed on drop.
 #[derive(Debug)]
-pub struct Stage {
+pub struct TempFixture {
     home: tempfile::TempDir,
     fixture: Fixture,
 }
 
-/// A fixture is small: who takes this long hangs. Every report is to be heard.
+/// Returns limits for checks: fixtures are small, so a slow plugin hangs, and no report is
+/// throttled.
 pub(crate) fn limits() -> Limits {
     Limits {
         progress_per_second: u64::MAX,
@@ -37,37 +38,37 @@ pub(crate) fn limits() -> Limits {
     }
 }
 
-/// How long a plugin may compute, or be silent.
+/// The maximum time that a plugin may compute, or not report.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What is in the directories: of each entry what it is, and what it holds.
+/// The kind and content of each entry of the directories.
 pub(crate) type Snapshot = BTreeMap<PathBuf, String>;
 
-impl Stage {
-    /// Copies a fixture into a temporary folder.
+impl TempFixture {
+    /// Copies a fixture to a temporary folder.
     ///
     /// # Errors
-    /// [`KitError::File`].
-    pub fn new(fixture: &Fixture) -> Result<Self, KitError> {
-        let home = tempfile::tempdir().map_err(KitError::file("make", std::env::temp_dir()))?;
+    /// [`CheckError::File`].
+    pub fn new(fixture: &Fixture) -> Result<Self, CheckError> {
+        let home = tempfile::tempdir().map_err(CheckError::file("create", std::env::temp_dir()))?;
         for (name, folder) in &fixture.directories {
             copy(folder, &home.path().join("directories").join(name))?;
         }
         let storage = home.path().join("storage");
-        fs::create_dir_all(&storage).map_err(KitError::file("make", &storage))?;
+        fs::create_dir_all(&storage).map_err(CheckError::file("create", &storage))?;
         Ok(Self { home, fixture: fixture.clone() })
     }
 
-    /// Grants it, as far as the plugin wants it.
+    /// Returns options that grant the fixture, with the access that the plugin requests.
     ///
     /// # Errors
-    /// [`KitError::Grant`].
-    pub fn options(&self, plugin: &Plugin) -> Result<SessionOptions, KitError> {
+    /// [`CheckError::Grant`].
+    pub fn options(&self, plugin: &Plugin) -> Result<SessionOptions, CheckError> {
         let requests = &plugin.description().requests;
         let mut options = self.without_directories(plugin);
         for name in self.fixture.directories.keys() {
             let access = requests.directory(name).unwrap_or(Access::ReadOnly);
-            // Each copy is at another place, and passes for the same directory.
+            // Every copy has another path and must have the same id.
             let known = self.fixture.ids.get(name).copied();
             let id = known.unwrap_or_else(|| Uuid::new_v5(&NAMESPACE, name.as_bytes()));
             options = options.grant(Grant::new(name, &self.directory(name), access)?.with_id(id));
@@ -75,7 +76,7 @@ impl Stage {
         Ok(options)
     }
 
-    /// The same without any directory. What else the plugin asks for, it gets.
+    /// Returns options without directories, and with the capabilities that the plugin requests.
     pub(crate) fn without_directories(&self, plugin: &Plugin) -> SessionOptions {
         let storage = self.home.path().join("storage");
         let mut options = SessionOptions::new().storage(storage).limits(limits());
@@ -94,11 +95,11 @@ impl Stage {
         options
     }
 
-    /// What a run has changed in the directories, a line for each entry.
+    /// Returns the changes of a run in the directories, a line for each entry.
     ///
     /// # Errors
-    /// [`KitError::File`].
-    pub fn changes(&self) -> Result<Vec<String>, KitError> {
+    /// [`CheckError::File`].
+    pub fn changes(&self) -> Result<Vec<String>, CheckError> {
         let before = Self::new(&self.fixture)?.snapshot()?;
         let after = self.snapshot()?;
         let new = after.iter().filter_map(|(path, content)| match before.get(path) {
@@ -114,8 +115,8 @@ impl Stage {
         self.home.path().join("directories").join(name)
     }
 
-    /// What is there now.
-    pub(crate) fn snapshot(&self) -> Result<Snapshot, KitError> {
+    /// Returns the current state of the directories.
+    pub(crate) fn snapshot(&self) -> Result<Snapshot, CheckError> {
         let root = self.home.path().join("directories");
         let mut snapshot = Snapshot::new();
         if root.exists() {
@@ -123,7 +124,7 @@ impl Stage {
             let mut left = MAX_HASHED;
             while let Some(folder) = folders.pop() {
                 let listed = fs::read_dir(&folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-                // The plugin may have made what cannot be listed: that is a difference, too.
+                // The plugin may have created a directory that cannot be listed.
                 let Ok(entries) = listed else {
                     let path = folder.strip_prefix(&root).unwrap_or(&folder).to_owned();
                     snapshot.insert(path, "directory that cannot be listed".to_owned());
@@ -142,14 +143,14 @@ impl Stage {
     }
 }
 
-impl Drop for Stage {
+impl Drop for TempFixture {
     fn drop(&mut self) {
         remove_all(self.home.path());
     }
 }
 
-/// Removes what a plugin left in a folder: however deep it is, and whether or not its directories can
-/// be looked into. Directories within directories are moved up first, so that no path grows.
+/// Removes the entries of a folder at any depth and with any permissions. Moves nested directories
+/// up first, so that paths stay short.
 fn remove_all(folder: &Path) {
     let mut number = 0_u64;
     loop {
@@ -181,7 +182,7 @@ fn remove_all(folder: &Path) {
     }
 }
 
-/// Lets the owner of a directory change what is in it.
+/// Makes a directory writable for its owner.
 fn make_accessible(directory: &Path) {
     #[cfg(unix)]
     let permissions: fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o700);
@@ -189,21 +190,21 @@ fn make_accessible(directory: &Path) {
     let permissions = {
         let Ok(metadata) = directory.metadata() else { return };
         let mut permissions = metadata.permissions();
-        #[allow(clippy::permissions_set_readonly_false, reason = "it is an attribute here")]
+        #[allow(clippy::permissions_set_readonly_false, reason = "the attribute of Windows")]
         permissions.set_readonly(false);
         permissions
     };
     let _ = fs::set_permissions(directory, permissions);
 }
 
-/// An entry in which two snapshots differ.
+/// The difference of two snapshots in one entry.
 #[derive(Clone, Debug)]
 pub(crate) enum Difference {
-    /// It holds something else.
+    /// The entry has other content.
     Content(PathBuf),
-    /// It is in the first one only.
+    /// Only the first snapshot has the entry.
     Missing(PathBuf),
-    /// It is in the second one only.
+    /// Only the second snapshot has the entry.
     New(PathBuf),
 }
 
@@ -217,8 +218,7 @@ impl fmt::Display for Difference {
     }
 }
 
-/// The first entry that is not the same in both. One with other content comes first: that is what
-/// harms most.
+/// Returns the first entry that differs, with changed content first as the most harmful difference.
 pub(crate) fn difference(before: &Snapshot, after: &Snapshot) -> Option<Difference> {
     let changed =
         before.iter().find(|(path, content)| after.get(*path).is_some_and(|now| now != *content));
@@ -230,7 +230,7 @@ pub(crate) fn difference(before: &Snapshot, after: &Snapshot) -> Option<Differen
         .or_else(|| new().map(Difference::New))
 }
 
-/// What an entry is, and what it holds.
+/// Describes the kind and content of an entry.
 fn look(path: &Path, folders: &mut Vec<PathBuf>, left: &mut u64) -> std::io::Result<String> {
     let metadata = path.symlink_metadata()?;
     if metadata.is_dir() {
@@ -246,25 +246,26 @@ fn look(path: &Path, folders: &mut Vec<PathBuf>, left: &mut u64) -> std::io::Res
     let mut hasher = blake3::Hasher::new();
     hasher.update_reader(fs::File::open(path)?.take(*left))?;
     *left -= hasher.count();
-    // Of what is too large, the length has to do.
+    // Beyond the limit, only the length is compared.
     Ok(format!("file of {} bytes {}", metadata.len(), hasher.finalize()))
 }
 
-/// Copies a folder with the times of its files. Links are copied as links.
-pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), KitError> {
-    fs::create_dir_all(to).map_err(KitError::file("make", to))?;
-    for entry in fs::read_dir(from).map_err(KitError::file("list", from))? {
-        let path = entry.map_err(KitError::file("list", from))?.path();
+/// Copies a folder with the modification times of its files. Copies links as links.
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), CheckError> {
+    fs::create_dir_all(to).map_err(CheckError::file("create", to))?;
+    for entry in fs::read_dir(from).map_err(CheckError::file("list", from))? {
+        let path = entry.map_err(CheckError::file("list", from))?.path();
         let target = to.join(path.file_name().unwrap_or_default());
-        let metadata = path.symlink_metadata().map_err(KitError::file("look at", &path))?;
+        let metadata =
+            path.symlink_metadata().map_err(CheckError::file("get metadata of", &path))?;
         if metadata.is_dir() {
             copy(&path, &target)?;
         } else if metadata.is_symlink() {
-            copy_link(&path, &target).map_err(KitError::file("copy", &path))?;
+            copy_link(&path, &target).map_err(CheckError::file("copy", &path))?;
         } else if metadata.is_file() {
-            copy_file(&path, &target, &metadata).map_err(KitError::file("copy", &path))?;
+            copy_file(&path, &target, &metadata).map_err(CheckError::file("copy", &path))?;
         } else {
-            make_special(&target).map_err(KitError::file("make", &target))?;
+            make_special(&target).map_err(CheckError::file("create", &target))?;
         }
     }
     Ok(())
@@ -283,7 +284,7 @@ fn copy_link(from: &Path, to: &Path) -> std::io::Result<()> {
 
 #[cfg(not(unix))]
 fn copy_link(_from: &Path, _to: &Path) -> std::io::Result<()> {
-    // Making one needs a privilege that few have.
+    // Creating a link requires a privilege that most users do not have.
     Ok(())
 }
 
@@ -292,7 +293,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_left_whatever_a_plugin_made() {
+    fn all_entries_are_removed() {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path();
         fs::create_dir_all(folder.join("a/b/c")).unwrap();
@@ -320,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sparse_file_is_looked_at_in_parts() {
+    fn only_the_start_of_a_sparse_file_is_read() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("sparse");
         fs::File::create(&path).unwrap().set_len(1 << 43).unwrap();

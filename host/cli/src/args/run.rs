@@ -1,0 +1,159 @@
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+
+use super::{EXIT_STATUS, PluginArgs};
+
+const RUN_HELP: &str = "\
+Examples:
+  Keep two folders in sync:
+    syncmgr run folder --dir left=~/docs --dir right=/mnt/usb/docs
+  Preview the changes:
+    syncmgr run folder --dir left=~/docs --dir right=/mnt/usb/docs --dry-run
+  Back up one way, and keep files that exist on the right side only:
+    syncmgr run folder --dir left=~/docs:ro --dir right=/backup --set mode=one-way-safe
+  Run one item of a job file:
+    syncmgr run --job sync.toml --item docs
+  Run your own plugin, with events as JSON:
+    syncmgr run target/wasm32-wasip2/release/mine.wasm --json
+  Run all registered plugins:
+    syncmgr run --all
+  Invoke a plugin as a program does, with a cookie:
+    syncmgr run mail --cookie 6e6577
+  Run an untrusted plugin with minimal grants:
+    syncmgr inspect theirs.wasm
+    syncmgr run theirs.wasm --dir inbox=~/mail:ro --allow wall-clock --limit memory-bytes=64MiB
+
+Ctrl-C cancels the run and lets the plugin clean up. A second Ctrl-C terminates the plugin. SIGTERM
+and SIGHUP have the same effect.
+";
+
+/// Synchronize a plugin's items
+#[derive(Clone, Debug, Default, ClapArgs)]
+#[command(after_help = run_help())]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) target: PluginArgs,
+
+    /// Run all registered plugins, one after the other
+    #[arg(long, conflicts_with_all = [
+        "plugin", "job", "clsid", "dirs", "settings", "secrets", "allow", "limits", "items",
+    ])]
+    pub(crate) all: bool,
+
+    /// Run the native handler of this class, outside of the sandbox (Windows only)
+    #[arg(long, value_name = "{CLSID}", conflicts_with_all = [
+        "plugin", "job", "dirs", "settings", "secrets", "allow", "dry_run", "on_death", "restarts",
+        "release",
+    ])]
+    pub(crate) clsid: Option<String>,
+
+    /// Marks the process that runs the native handler
+    #[arg(long, hide = true, requires = "clsid")]
+    pub(crate) supervised: bool,
+
+    /// Event that starts the run
+    #[arg(long, value_name = "EVENT", default_value = "manual")]
+    pub(crate) trigger: Trigger,
+
+    /// Invoke the plugin with this cookie, bytes in hexadecimal; implies the event `invoke`
+    #[arg(long, value_name = "HEX", conflicts_with = "trigger")]
+    pub(crate) cookie: Option<String>,
+
+    /// Synchronize only this item, by name, id or key in the job file; repeatable
+    #[arg(long = "item", value_name = "NAME|ID|KEY")]
+    pub(crate) items: Vec<String>,
+
+    /// Print a JSON object for each callback, and a final report
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Show the plugin's standard output and standard error, and the HRESULT of each failed item
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+
+    /// Record the plugin's calls and their answers for `syncmgr replay`
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["all", "clsid"])]
+    pub(crate) record: Option<PathBuf>,
+
+    /// Include the files of the granted directories in the recording, readable by anyone who gets
+    /// it
+    #[arg(long, requires = "record")]
+    pub(crate) record_files: bool,
+
+    /// Preview the changes; every directory is read-only
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Answer questions with their defaults instead of prompting
+    #[arg(long)]
+    pub(crate) batch: bool,
+
+    /// Maximum number of retries that the plugin may request
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) retries: u32,
+
+    /// Restart policy: what to do after a crash
+    #[arg(long, value_name = "POLICY", default_value = "fail")]
+    pub(crate) on_death: RestartPolicy,
+
+    /// Maximum number of restarts with `--on-death restart`
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(crate) restarts: u32,
+
+    /// Release the plugin from quarantine
+    #[arg(long)]
+    pub(crate) release: bool,
+}
+
+/// The event that starts a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Trigger {
+    /// The user starts the run
+    #[default]
+    Manual,
+    /// A network connection is established
+    Connect,
+    /// A network connection is about to close
+    PendingDisconnect,
+    /// The machine is idle
+    Idle,
+    /// A program starts the run
+    Invoke,
+    /// The schedule starts the run
+    Scheduled,
+}
+
+/// What to do after a crash.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum RestartPolicy {
+    /// Fail the run
+    #[default]
+    Fail,
+    /// Restart the plugin for the unfinished items
+    Restart,
+    /// Fail the run, and refuse later runs until `--release`
+    Quarantine,
+}
+
+fn run_help() -> String {
+    format!("{RUN_HELP}\n{EXIT_STATUS}")
+}
+
+/// List a plugin's items
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct Items {
+    #[command(flatten)]
+    pub(crate) target: PluginArgs,
+
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Create two sample folders and synchronize them
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct Demo {
+    /// Parent directory of the sample folders; existing ones are reused
+    pub(crate) dir: PathBuf,
+}

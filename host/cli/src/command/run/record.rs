@@ -1,0 +1,43 @@
+//! The head of a recording.
+
+use syncmgr_host::{Description, RunRequest, Selection};
+
+use crate::check::RecordingHead;
+use crate::job::Job;
+
+/// Returns the state before the run, for a recording. `with_files`: with the files of the granted
+/// directories.
+pub(super) fn head(
+    job: &Job,
+    request: &RunRequest,
+    description: &Description,
+    with_files: bool,
+) -> anyhow::Result<RecordingHead> {
+    let component = job.plugin.bytes(&job.grants.limits().load)?;
+    let directories = &job.grants.directories;
+    let mut allowed = job.grants.allow.clone();
+    if job.plugin.is_built_in() {
+        allowed = description.requests.capabilities.iter().map(|(one, _)| *one).collect();
+    }
+    let mut head = RecordingHead {
+        version: 1,
+        plugin: job.plugin.name(),
+        component: blake3::hash(&component).to_string(),
+        selection: match &request.selection {
+            Selection::Checked => None,
+            Selection::Only(items) => Some(items.clone()),
+        },
+        settings: job.grants.settings.iter().cloned().collect(),
+        allowed: allowed.iter().map(|one| one.name().to_owned()).collect(),
+        directory_ids: directories.iter().map(|one| (one.name().to_owned(), one.id())).collect(),
+        ..RecordingHead::default()
+    };
+    head.set_trigger(request.trigger, request.cookie.as_deref());
+    if with_files {
+        for grant in directories {
+            let limit = job.grants.limits().session.record_bytes;
+            head.record_directory(grant.name(), grant.path(), limit)?;
+        }
+    }
+    Ok(head)
+}
