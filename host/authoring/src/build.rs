@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use syncmgr_host::Description;
 
 use crate::error::AuthoringError;
+use crate::files::write;
 use crate::language;
 use crate::manifest::Build;
 use crate::metadata;
@@ -68,26 +69,4 @@ impl Project {
         Stamp::new(inputs, &bytes).keep(self)?;
         Ok(Built { component, bytes: bytes.len() as u64, unchanged })
     }
-}
-
-/// Writes a file, as a whole or not at all.
-///
-/// # Errors
-/// [`AuthoringError::File`].
-pub fn write(path: &Path, bytes: &[u8]) -> Result<(), AuthoringError> {
-    let failed = || AuthoringError::file("write", path);
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed())?;
-    std::io::Write::write_all(&mut file, bytes).map_err(failed())?;
-    #[cfg(unix)]
-    {
-        // Not the secret that a temporary file is.
-        use std::os::unix::fs::PermissionsExt as _;
-        let permissions = fs::Permissions::from_mode(0o644);
-        file.as_file().set_permissions(permissions).map_err(failed())?;
-    }
-    file.as_file().sync_all().map_err(failed())?;
-    file.persist(path).map_err(|error| failed()(error.error))?;
-    Ok(())
 }

@@ -4,12 +4,9 @@ use std::time::SystemTime;
 
 use uuid::Uuid;
 
-use crate::error::AuthoringError;
+use crate::error::{AuthoringError, NAME_LENGTH};
 use crate::files::{self, File};
 use crate::language::Language;
-
-/// The native name of a handler is no longer, and the templates use the same.
-pub(crate) const NAME_LENGTH: usize = 31;
 
 /// What stands in the templates for the plugin's name, and for the two halves of an item's id.
 const NAME: &str = "{{name}}";

@@ -2,6 +2,9 @@ use std::path::PathBuf;
 
 use syncmgr_host::ContractError;
 
+/// The native name of a handler is no longer, and the templates use the same.
+pub(crate) const NAME_LENGTH: usize = 31;
+
 /// Why a project could not be made, built or packed.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthoringError {
@@ -9,7 +12,7 @@ pub enum AuthoringError {
     #[error(
         "`{name}` cannot be the name of a plugin: use up to {most} of a-z, 0-9 and -, beginning \
          with a letter",
-        most = crate::create::NAME_LENGTH
+        most = NAME_LENGTH
     )]
     Name {
         /// The name given.

@@ -18,9 +18,10 @@ mod project;
 mod stamp;
 mod tool;
 
-pub use build::{Built, write};
+pub use build::Built;
 pub use create::create;
 pub use error::AuthoringError;
+pub use files::write;
 pub use language::Language;
 pub use manifest::{About, Fixture, Manifest};
 pub use metadata::{Metadata, embed_requests};

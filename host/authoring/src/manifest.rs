@@ -121,7 +121,7 @@ impl Manifest {
                 "`{}` cannot be the name of a plugin: use up to {} of a-z, 0-9 and -, beginning \
                  with a letter",
                 about.name,
-                crate::create::NAME_LENGTH
+                crate::error::NAME_LENGTH
             ));
         }
         // It becomes a part of the name of a file.

@@ -3,8 +3,8 @@ use std::path::PathBuf;
 
 use syncmgr_host::Description;
 
-use crate::build::write;
 use crate::error::AuthoringError;
+use crate::files::write;
 use crate::metadata;
 use crate::project::Project;
 

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::build::write;
 use crate::error::AuthoringError;
+use crate::files::write;
 use crate::language;
 use crate::manifest::Build;
 use crate::project::{MANIFEST, Project, sources};

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::StoreError;
-use crate::registration::INSTALLED;
+
+/// The folder of installed plugins in the state directory.
+pub(crate) const INSTALLED: &str = "installed";
 
 mod folder;
 #[cfg(windows)]

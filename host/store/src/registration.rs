@@ -8,11 +8,8 @@ use uuid::Uuid;
 
 use crate::error::StoreError;
 use crate::granted::{Granted, GrantsFile};
-use crate::place::{PrivateFolder, Scope};
+use crate::place::{INSTALLED, PrivateFolder, Scope};
 use crate::registered_directory::RegisteredDirectory;
-
-/// The folder of installed plugins in the state directory.
-pub(crate) const INSTALLED: &str = "installed";
 
 /// The file that says all. Replacing it is what installs a plugin.
 pub(crate) const FILE: &str = "registration.toml";

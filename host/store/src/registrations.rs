@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use crate::error::StoreError;
 use crate::granted::Granted;
-use crate::place::{PrivateFolder, Scope, is_elevated};
-use crate::registration::{FILE, INSTALLED, Registration};
+use crate::place::{INSTALLED, PrivateFolder, Scope, is_elevated};
+use crate::registration::{FILE, Registration};
 
 /// How every host that loads installed plugins is made, so that all of them can use what one has
 /// compiled. On Windows that may be in somebody else's process, where the handlers of exceptions
