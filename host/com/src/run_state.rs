@@ -10,7 +10,7 @@ use crate::user_interface::{Parent, UserInterface};
 
 /// How far the run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(crate) enum Phase {
     /// Before `Initialize`.
     Created,
     /// In `Initialize`.
@@ -28,14 +28,14 @@ pub(super) enum Phase {
 }
 
 /// What the object, its worker and the session's sink share.
-pub(crate) struct Shared {
+pub(crate) struct RunState {
     pub(crate) callback: CallbackSlot,
     pub(crate) interface: Arc<dyn UserInterface>,
-    pub(super) plugin: String,
-    pub(super) cancel: CancelHandle,
-    pub(super) state: Mutex<State>,
+    pub(crate) plugin: String,
+    pub(crate) cancel: CancelHandle,
+    pub(crate) state: Mutex<State>,
     /// Calls of the manager, and dialogs, that the worker or its session is in.
-    pub(super) outside: AtomicUsize,
+    pub(crate) outside: AtomicUsize,
 }
 
 /// The worker or its session is in a call of the manager, or in a dialog, until this is dropped.
@@ -47,27 +47,27 @@ impl Drop for Outside<'_> {
     }
 }
 
-pub(super) struct State {
-    pub(super) phase: Phase,
-    pub(super) parent: Parent,
+pub(crate) struct State {
+    pub(crate) phase: Phase,
+    pub(crate) parent: Parent,
     /// The items that were prepared last.
-    pub(super) prepared: Vec<ItemId>,
-    pub(super) info: Option<HandlerInfo>,
+    pub(crate) prepared: Vec<ItemId>,
+    pub(crate) info: Option<HandlerInfo>,
 }
 
 impl State {
     /// Whether `PrepareForSync` or `Synchronize` has returned, and was not completed.
-    pub(super) fn is_running(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         matches!(self.phase, Phase::Preparing | Phase::Synchronizing)
     }
 }
 
-impl Shared {
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+impl RunState {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn enter(&self, phase: Phase) {
+    pub(crate) fn enter(&self, phase: Phase) {
         self.lock().phase = phase;
     }
 
@@ -80,19 +80,19 @@ impl Shared {
 
     /// Whether a method that waits for the plugin would have to wait for a run, for the manager or
     /// for the user.
-    pub(super) fn is_busy(&self, state: &State) -> bool {
+    pub(crate) fn is_busy(&self, state: &State) -> bool {
         state.is_running() || self.outside.load(Ordering::Acquire) > 0
     }
 
     /// Something new begins. What was cancelled of what came before does not concern it.
-    pub(super) fn renew(&self, state: &State) {
+    pub(crate) fn renew(&self, state: &State) {
         if state.phase == Phase::Initialized {
             self.cancel.renew();
         }
     }
 
     /// Tells the manager that something has ended.
-    pub(super) fn complete(&self, tell: impl FnOnce(&Callback)) {
+    pub(crate) fn complete(&self, tell: impl FnOnce(&Callback)) {
         if let Some(callback) = self.callback.get() {
             tell(&callback);
         }
