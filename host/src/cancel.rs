@@ -5,16 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use crate::clock;
-use crate::event::{ProgressResponse, Status};
 use crate::id::ItemId;
+use crate::limits::clock;
+use crate::types::{ProgressResponse, Status};
 
 /// Cancels what a run does, from any thread and at any time, also before it starts. Clones are
 /// the same handle. Give each run one of its own.
 ///
-/// A cancellation is not taken back while a run goes on: from the next report on, the plugin is told
-/// again and again. A plugin that does not listen is ended after
-/// [`Limits::grace`](crate::Limits::grace).
+/// A cancellation is sticky: every later report of the run is answered with it. A plugin that
+/// ignores it is terminated after the grace period, [`Limits::grace`](crate::Limits::grace).
 #[derive(Clone, Debug)]
 pub struct CancelHandle {
     state: Arc<CancelState>,
@@ -98,19 +97,19 @@ impl CancelHandle {
         }
     }
 
-    /// Cancels one item: the plugin is told to stop it and to go on with the next one.
+    /// Cancels one item. The plugin is to stop it and to continue with the next one.
     pub fn cancel_item(&self, item: ItemId) {
         self.set_item_status(Some(item), Status::Skipped);
     }
 
-    /// Cancels everything: the plugin is told to stop all items and to return.
+    /// Cancels everything. The plugin is to stop all items and to return.
     pub fn cancel_all(&self) {
         self.set_item_status(None, Status::Stopped);
     }
 
     /// Ends the plugin at once, whether it computes or waits. Items that have not ended fail. A
-    /// system call is left behind by [`Plugin::run_blocking`](crate::Plugin::run_blocking)
-    /// and [`SessionThread`](crate::SessionThread) only, and a sink that asks the user is waited for.
+    /// system call is left behind by [`Plugin::run`](crate::Plugin::run) and
+    /// [`SessionThread`](crate::SessionThread) only, and a sink that asks the user is waited for.
     pub fn kill(&self) {
         self.state.killed.store(true, Ordering::Release);
         self.tell();
@@ -118,8 +117,8 @@ impl CancelHandle {
 
     /// `ISyncMgrSynchronize::SetItemStatus`, as the sync manager calls it between the start and
     /// the completion of preparing and synchronizing: `skipped` (or `deleted`) for an item,
-    /// `stopped` for all (`None`). Any other combination has no meaning and is ignored; the
-    /// answer tells which it was.
+    /// `stopped` for all (`None`). Any other combination has no meaning and is ignored.
+    /// Returns whether it had a meaning.
     pub fn set_item_status(&self, item: Option<ItemId>, status: Status) -> bool {
         match (item, status) {
             (Some(item), Status::Skipped | Status::Deleted) => self.cancel(item),
@@ -144,7 +143,7 @@ impl CancelHandle {
         self.take_pushes();
     }
 
-    /// What is told about an item, or (`None`) about everything.
+    /// Returns the pending cancellation of an item, or (`None`) of everything.
     #[inline]
     pub fn response(&self, item: Option<ItemId>) -> ProgressResponse {
         if !self.state.any.load(Ordering::Acquire) {

@@ -12,12 +12,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use wasmtime::Engine;
 
-use crate::compile_threads::compiling;
+use crate::engine;
 use crate::error::LoadError;
-use crate::host;
 use crate::limits::LoadLimits;
 
 mod confinement;
+pub(crate) mod threads;
+
+use threads::compiling;
 
 /// The end of what a compiler printed that is looked at.
 const MESSAGE_BYTES: u64 = 4096;
@@ -226,7 +228,7 @@ fn compile(input: &mut impl io::BufRead) -> wasmtime::Result<Vec<u8>> {
     confinement::confine(order.memory_bytes, order.milliseconds.map(Duration::from_millis))?;
     let mut component = Vec::new();
     input.read_to_end(&mut component)?;
-    let config = host::config(order.stack_bytes, order.signals_based_traps);
+    let config = engine::config(order.stack_bytes, order.signals_based_traps);
     let engine = Engine::new(&config)?;
     compiling(|| engine.precompile_component(&component))
 }

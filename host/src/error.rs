@@ -1,5 +1,5 @@
-//! Why something failed, one enumeration for each concern, with a stable code and the HRESULT that a
-//! native caller gets.
+//! Why something failed, one enumeration for each concern, with a stable code and the HRESULT that
+//! a native caller gets.
 
 mod call;
 mod contract;

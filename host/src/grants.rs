@@ -13,8 +13,7 @@ use crate::error::GrantError;
 pub enum Capability {
     /// The time of day: `wasi:clocks/wall-clock`.
     WallClock,
-    /// Random numbers that nobody can guess: `wasi:random/random`. Those that need not be secret
-    /// are there without being granted.
+    /// Secret random numbers: `wasi:random/random`. Insecure random numbers need no grant.
     Randomness,
 }
 

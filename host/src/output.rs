@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 
-use crate::secrets::Secrets;
+use crate::redact::Secrets;
 
 /// A standard stream of a plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,9 +27,9 @@ impl OutputStream {
     }
 }
 
-/// Receives each line that a plugin writes to a standard stream, without its line feed, as soon as it
-/// is complete. A line longer than 64 KiB arrives in parts. Secrets are redacted; everything else is
-/// the plugin's text, to be escaped before a terminal shows it.
+/// Receives each line that a plugin writes to a standard stream, without its line feed, as soon as
+/// it is complete. A line longer than 64 KiB arrives in parts. Secrets are redacted; everything
+/// else is the plugin's text, to be escaped before a terminal shows it.
 #[derive(Clone)]
 pub struct OutputHook(Arc<LineFn>);
 

@@ -2,13 +2,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::error::SessionError;
-use crate::event::{LogEntry, Status};
-use crate::hresult::{self, ErrorCode, Hresult};
+use crate::hresult::Hresult;
 use crate::id::ItemId;
+use crate::types::ErrorCode;
+use crate::types::{LogEntry, Status};
 
 /// How a run ended.
 #[derive(Debug)]
-pub struct Report {
+pub struct RunReport {
     /// The plugin's name.
     pub plugin: String,
     /// What became of the run as a whole.
@@ -36,7 +37,7 @@ pub struct Report {
     pub compute_time: Duration,
     /// The most linear memory that the plugin had, in bytes; 0: not known.
     pub peak_memory_bytes: usize,
-    /// How often the plugin was started again after it died.
+    /// How often the plugin was restarted after a crash.
     pub restarts: u32,
 }
 
@@ -87,13 +88,13 @@ pub struct ItemReport {
     pub warnings: u64,
     /// Log entries about it that are errors.
     pub errors: u64,
-    /// What ended it in place of the plugin, if the plugin died.
+    /// What ended it in place of the plugin, if the plugin crashed.
     pub ended_by: Option<Hresult>,
 }
 
 impl ItemReport {
-    /// Whether it was not finished when the plugin died.
-    pub(crate) fn ended_by_death(&self) -> bool {
+    /// Whether it was not finished when the plugin crashed.
+    pub(crate) fn ended_by_crash(&self) -> bool {
         self.status == Status::Failed && self.ended_by.is_some()
     }
 
@@ -119,7 +120,7 @@ pub struct Totals {
     pub stopped: usize,
 }
 
-impl Report {
+impl RunReport {
     /// Of a run that came to no item, or of which no more is known.
     pub fn without_items(plugin: &str, outcome: Outcome) -> Self {
         Self {

@@ -9,9 +9,11 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use crate::clock;
-use crate::directories::{ENTRY_BYTES, FileIdentity, MAX_LINKED, look_at_file, measure};
+use crate::fs::metadata::FileIdentity;
+use crate::fs::system::look_at_file;
+use crate::fs::usage::{ENTRY_BYTES, MAX_LINKED, measure};
 use crate::grants::Access;
+use crate::limits::clock;
 
 /// What the storage is called where a grant would have its name.
 pub(crate) const STORAGE: &str = "storage";

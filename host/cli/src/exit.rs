@@ -3,13 +3,15 @@ use std::process::ExitCode;
 
 use syncmgr_authoring::AuthoringError;
 use syncmgr_host::{
-    ErrorCode, GrantError, ItemReport, LoadError, Outcome, Report, SessionError, StartError, Status,
+    ErrorCode, GrantError, ItemReport, LoadError, Outcome, RunReport, SessionError, StartError,
+    Status,
 };
 use syncmgr_kit::KitError;
 use syncmgr_store::StoreError;
 
 use crate::escape::escape_lines;
 use crate::output::OutputError;
+use crate::quarantine::Quarantined;
 
 /// What the exit status means. The discriminants are the documented numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +80,7 @@ impl Exit {
         if let Some(StartError::Session(error)) = error.downcast_ref() {
             return Self::of_session_error(error);
         }
-        if let Some(StartError::Quarantined { .. }) = error.downcast_ref() {
+        if error.is::<Quarantined>() {
             return Self::Died;
         }
         if let Some(error) = error.downcast_ref::<StoreError>() {
@@ -95,9 +97,7 @@ impl Exit {
                 | KitError::Grant(_)
                 | KitError::Start(StartError::Grant(_)) => Self::Usage,
                 KitError::Start(StartError::Session(error)) => Self::of_session_error(error),
-                KitError::File { .. } | KitError::Start(StartError::Quarantined { .. }) => {
-                    Self::Died
-                }
+                KitError::File { .. } => Self::Died,
             };
         }
         if error.is::<LoadError>() || error.is::<GrantError>() || error.is::<StartError>() {
@@ -110,7 +110,7 @@ impl Exit {
     }
 
     /// Of a run.
-    pub(crate) fn of_report(report: &Report) -> Self {
+    pub(crate) fn of_report(report: &RunReport) -> Self {
         match &report.outcome {
             Outcome::Declined | Outcome::NothingSelected => Self::InSync,
             Outcome::NeedsUser => Self::Remaining,
@@ -221,6 +221,7 @@ fn code_of(error: &anyhow::Error) -> Option<&'static str> {
         error.downcast_ref().map(AuthoringError::code),
         error.downcast_ref().map(KitError::code),
         error.downcast_ref().map(StartError::code),
+        error.downcast_ref().map(Quarantined::code),
     ];
     codes.into_iter().flatten().next()
 }

@@ -63,13 +63,14 @@ pub(crate) fn check_fixture(plugin: &Plugin, fixture: &Fixture) -> anyhow::Resul
     for (name, value) in &fixture.settings {
         options = options.setting(name, value);
     }
-    let unrequested = plugin.unrequested(&options);
+    let unrequested = plugin.excess_grants(&options);
     match unrequested.is_empty() {
         true => Ok(()),
-        false => {
-            Err(StoreError::Unrequested { plugin: plugin.name().to_owned(), options: unrequested }
-                .into())
+        false => Err(StoreError::Unrequested {
+            plugin: plugin.name().to_owned(),
+            options: unrequested.iter().map(ToString::to_string).collect(),
         }
+        .into()),
     }
 }
 

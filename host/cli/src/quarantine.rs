@@ -1,10 +1,36 @@
 //! Plugins that died and are not to be started again: a note in the plugin's part of the state
 //! directory, out of its own reach.
 
-use syncmgr_host::StartError;
 use syncmgr_store::PrivateFolder;
 
 const NOTE: &str = "quarantine";
+
+/// A plugin that crashed earlier is not to be started again.
+#[derive(Debug)]
+pub(crate) struct Quarantined {
+    plugin: String,
+    crash: String,
+}
+
+impl Quarantined {
+    /// A stable code for programs.
+    pub(crate) const fn code(&self) -> &'static str {
+        "plugin-quarantined"
+    }
+}
+
+impl std::fmt::Display for Quarantined {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { plugin, crash } = self;
+        write!(
+            f,
+            "the plugin {plugin} is in quarantine since it died: {crash}; once it is mended, let it \
+             run again with `syncmgr run --release`"
+        )
+    }
+}
+
+impl std::error::Error for Quarantined {}
 
 pub(crate) struct Quarantine<'a> {
     home: &'a PrivateFolder,
@@ -17,12 +43,12 @@ impl<'a> Quarantine<'a> {
     }
 
     /// # Errors
-    /// [`StartError::Quarantined`].
+    /// [`Quarantined`].
     pub(crate) fn check(&self, plugin: &str) -> anyhow::Result<()> {
         match self.home.read(NOTE)? {
-            Some(death) => Err(StartError::Quarantined {
+            Some(crash) => Err(Quarantined {
                 plugin: plugin.to_owned(),
-                death: String::from_utf8_lossy(&death).into_owned(),
+                crash: String::from_utf8_lossy(&crash).into_owned(),
             }
             .into()),
             None => Ok(()),

@@ -12,8 +12,8 @@ use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use syncmgr_host::{
-    ErrorDetail, Grant, ItemReport, LogEntry, LogLevel, Outcome, OutputHook, Report, SessionError,
-    Status,
+    ErrorDetail, Grant, ItemReport, LogEntry, LogLevel, Outcome, OutputHook, RunReport,
+    SessionError, Status,
 };
 
 use crate::escape::{escape, escape_lines};
@@ -94,7 +94,7 @@ pub(crate) fn print_to_stderr(line: &str) {
 }
 
 /// How a run ended, a line for each item and one for what concerns all of it.
-pub(crate) fn summary(report: &Report, view: &View) -> String {
+pub(crate) fn summary(report: &RunReport, view: &View) -> String {
     let mut text = String::new();
     for item in &report.items {
         let _ = writeln!(text, "{}", item_line(item, view));
@@ -121,7 +121,7 @@ pub(crate) fn summary(report: &Report, view: &View) -> String {
 /// What a plugin that died leaves behind for its author.
 fn last_signs(text: &mut String, error: &SessionError) {
     const MOST_LINES: usize = 20;
-    let (backtrace, stderr) = error.last_signs();
+    let (backtrace, stderr) = error.crash_details();
     let stderr: Vec<_> = stderr.lines().collect();
     if !stderr.is_empty() {
         let _ = writeln!(text, "the end of what it wrote to stderr:");

@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use syncmgr_host::{Outcome, Plugin, Report, RunRequest, SessionError, SessionOptions, StopReason};
+use syncmgr_host::{
+    Outcome, Plugin, RunReport, RunRequest, SessionError, SessionOptions, StopReason,
+};
 
 use crate::error::KitError;
 use crate::fixture::Fixture;
@@ -146,7 +148,7 @@ fn skipped(why: impl Into<String>) -> Verdict {
 
 /// What is wrong with how a plugin went, if it died or broke the contract: its own failures are
 /// its own business.
-fn bad_end(report: &Report) -> Option<String> {
+fn bad_end(report: &RunReport) -> Option<String> {
     match &report.outcome {
         Outcome::Failed(error) => bad_error(error),
         Outcome::Declined | Outcome::NothingSelected | Outcome::NeedsUser | Outcome::Completed => {

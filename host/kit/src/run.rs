@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use syncmgr_host::sink::{Progress, Sink};
 use syncmgr_host::{
     CancelHandle, ErrorCode, ErrorDetail, ErrorId, Item, ItemId, LogEntry, Plugin, ProgressItem,
-    ProgressResponse, Question, Report, RunRequest, SessionOptions, Status,
+    ProgressResponse, Question, RunReport, RunRequest, SessionOptions, Status,
 };
 
 use crate::error::KitError;
@@ -34,7 +34,7 @@ pub(crate) fn agree() -> Answer {
 /// What came of a run.
 #[derive(Debug)]
 pub(crate) struct Ran {
-    pub(crate) report: Report,
+    pub(crate) report: RunReport,
     pub(crate) heard: Vec<Heard>,
     pub(crate) took: Duration,
 }
@@ -174,7 +174,7 @@ pub(crate) fn run_choosing(
     let state = State { heard: Vec::new(), bytes: 0, reports: 0, answer, choices };
     let listener = Listener(Arc::new(Mutex::new(state)));
     let since = Instant::now();
-    let report = plugin.run_blocking(options, listener.clone(), request)?;
+    let report = plugin.run(options, listener.clone(), request)?;
     let took = since.elapsed();
     let heard = std::mem::take(&mut listener.lock().heard);
     Ok(Ran { report, heard, took })

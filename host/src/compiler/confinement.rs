@@ -16,7 +16,7 @@ pub(super) fn confine(memory_bytes: u64, time: Option<Duration>) -> io::Result<(
     {
         use rustix::process::{DumpableBehavior, Signal};
         rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-        // Without its host, nobody wants the answer.
+        // Without its host, the answer has no receiver.
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     }
     #[cfg(not(target_os = "linux"))]

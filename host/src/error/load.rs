@@ -20,7 +20,7 @@ pub enum LoadError {
     Contract {
         /// The plugin's name.
         name: String,
-        /// Which rule it breaks, and how to mend that.
+        /// Which rule it breaks, and the remedy.
         #[source]
         reason: ContractError,
     },

@@ -357,12 +357,12 @@ impl Granted {
         for (name, _) in &self.secrets {
             options = options.secret(name, "");
         }
-        let unrequested = plugin.unrequested(&options);
+        let unrequested = plugin.excess_grants(&options);
         match unrequested.is_empty() {
             true => Ok(()),
             false => Err(StoreError::Unrequested {
                 plugin: plugin.name().to_owned(),
-                options: unrequested,
+                options: unrequested.iter().map(ToString::to_string).collect(),
             }),
         }
     }

@@ -7,7 +7,7 @@ use syncmgr_com::native::NativeOptions;
 use syncmgr_host::sink::{JsonLines, Progress, Sink};
 use syncmgr_host::{
     Description, ErrorDetail, ErrorId, Item, Limits, LogEntry, OutputHook, ProgressResponse,
-    Question, Report, RunRequest, Selection, SessionOptions, SyncEvent, Trigger,
+    Question, RunReport, RunRequest, Selection, SessionOptions, SyncEvent, Trigger,
 };
 #[cfg(windows)]
 use syncmgr_host::{Outcome, SessionError};
@@ -76,7 +76,7 @@ fn run_job(job: &mut Job, args: &Run, interrupts: &Interrupts) -> anyhow::Result
     let report = match &args.record {
         None => watch(args, json_bytes, view, |sink, hook| {
             let options = with_hook(options, hook);
-            Ok(confined(&places, || plugin.run_blocking(options, sink, &request))??)
+            Ok(confined(&places, || plugin.run(options, sink, &request))??)
         })?,
         Some(path) => {
             // Each report is one of its own in a recording.
@@ -86,7 +86,7 @@ fn run_job(job: &mut Job, args: &Run, interrupts: &Interrupts) -> anyhow::Result
             watch(args, json_bytes, view, |sink, hook| {
                 let recorder = Recorder::new(path, &head, sink)?;
                 let options = with_hook(options, hook);
-                Ok(confined(&places, || plugin.run_blocking(options, recorder, &request))??)
+                Ok(confined(&places, || plugin.run(options, recorder, &request))??)
             })?
         }
     };
@@ -188,7 +188,7 @@ fn run_native(clsid: &str, args: &Run, interrupts: &Interrupts) -> anyhow::Resul
         Ended::ByHandler(status) => {
             let plugin = crate::native::class_name(clsid);
             let error = SessionError::NativeExit { plugin: plugin.clone(), status };
-            let report = Report::without_items(&plugin, Outcome::Failed(error));
+            let report = RunReport::without_items(&plugin, Outcome::Failed(error));
             Ok(Exit::of_report(&watch(args, json_bytes, view, |_sink, _hook| Ok(report))?))
         }
     }
@@ -204,8 +204,8 @@ fn watch(
     args: &Run,
     json_bytes: u64,
     view: View,
-    run: impl FnOnce(Box<dyn Sink>, Option<OutputHook>) -> anyhow::Result<Report>,
-) -> anyhow::Result<Report> {
+    run: impl FnOnce(Box<dyn Sink>, Option<OutputHook>) -> anyhow::Result<RunReport>,
+) -> anyhow::Result<RunReport> {
     let plain_hook = || args.verbose.then(|| show_output(print_to_stderr));
     if args.json {
         let json = SharedJson(Arc::new(Mutex::new(
@@ -255,10 +255,10 @@ fn request(args: &Run, settings: &[(String, String)]) -> anyhow::Result<RunReque
             false => Selection::Only(selected(&args.items, settings)?),
         },
         retries: args.retries,
-        on_death: match args.on_death {
-            OnDeath::Fail | OnDeath::Quarantine => syncmgr_host::OnDeath::Fail,
+        restart_policy: match args.on_death {
+            OnDeath::Fail | OnDeath::Quarantine => syncmgr_host::RestartPolicy::Fail,
             OnDeath::Restart => {
-                syncmgr_host::OnDeath::Restart { attempts: args.restarts, backoff: BACKOFF }
+                syncmgr_host::RestartPolicy::Restart { attempts: args.restarts, backoff: BACKOFF }
             }
         },
     })
@@ -275,7 +275,7 @@ fn bytes(hex: &str) -> anyhow::Result<Vec<u8>> {
     })
 }
 
-fn print(report: &Report, view: &View) -> std::io::Result<()> {
+fn print(report: &RunReport, view: &View) -> std::io::Result<()> {
     let mut to = output::stdout();
     to.write_all(summary(report, view).as_bytes())?;
     to.flush()

@@ -206,11 +206,8 @@ pub(super) fn cancel_first(subject: &Subject<'_>) -> Result<Verdict, KitError> {
     let cancel = syncmgr_host::CancelHandle::new();
     cancel.cancel_all();
     let options = patient(subject.options(&stage)?).cancel_handle(cancel);
-    let report = subject.plugin.run_blocking(
-        options,
-        syncmgr_host::sink::Discard,
-        &RunRequest::default(),
-    )?;
+    let report =
+        subject.plugin.run(options, syncmgr_host::sink::Discard, &RunRequest::default())?;
     if let Some(why) = bad_end(&report) {
         return Ok(failed(why));
     }
