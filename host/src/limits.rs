@@ -266,7 +266,7 @@ limits! {
         /// The plugin's own storage, with what was there before: the content of each file, however
         /// sparse, and 4 KiB for each entry. `folder` keeps its trash there. Room is given back when
         /// its release was seen; what cannot be read counts as full. Beyond it making and writing
-        /// fail with `no-space`.
+        /// fail with `no-space`. Copies and moves leave a sixteenth free for what the plugin writes.
         storage_bytes: "storage-bytes", Bytes, u64 = 16 << 30;
         /// Items of a handler. Windows shows them in a list. A longer list is refused.
         items: "items", Count, u64 = 10_000;

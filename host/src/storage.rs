@@ -18,6 +18,10 @@ use crate::limits::clock;
 /// What the storage is called where a grant would have its name.
 pub(crate) const STORAGE: &str = "storage";
 
+/// The part of the quota that copies and moves leave free, so that a full trash does not keep a
+/// plugin from saving its state.
+const KEPT_FROM_COPIES: u64 = 16;
+
 /// The time between two measurements, in multiples of what the last one took.
 const MEASURE_RATIO: u64 = 20;
 
@@ -27,6 +31,8 @@ pub(crate) struct Storage {
     pub(crate) path: PathBuf,
     pub(crate) access: Access,
     quota: u64,
+    /// The part of the quota that may be used.
+    limit: u64,
     account: Arc<Mutex<Account>>,
 }
 
@@ -84,7 +90,13 @@ impl Drop for Reservation {
 
 impl Storage {
     pub(crate) fn new(path: PathBuf, access: Access, quota: u64) -> Self {
-        Self { path, access, quota, account: Arc::default() }
+        Self { path, access, quota, limit: quota, account: Arc::default() }
+    }
+
+    /// The same storage for what the host copies or moves into it.
+    pub(crate) fn for_copies(&self) -> Self {
+        let kept = self.quota.div_ceil(KEPT_FROM_COPIES);
+        Self { limit: self.quota - kept, ..self.clone() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Account> {
@@ -106,11 +118,11 @@ impl Storage {
         }
         let mut account = self.lock();
         if account.measured.is_none()
-            || (!account.fits(bytes, self.quota) && account.may_measure_again())
+            || (!account.fits(bytes, self.limit) && account.may_measure_again())
         {
             account.measure(self);
         }
-        if !account.fits(bytes, self.quota) {
+        if !account.fits(bytes, self.limit) {
             return Err(Full { used: account.used, unreadable: account.unreadable });
         }
         account.used = account.used.saturating_add(bytes);
@@ -178,8 +190,8 @@ impl Storage {
 }
 
 impl Account {
-    fn fits(&self, bytes: u64, quota: u64) -> bool {
-        !self.unreadable && self.used.saturating_add(bytes) <= quota
+    fn fits(&self, bytes: u64, limit: u64) -> bool {
+        !self.unreadable && self.used.saturating_add(bytes) <= limit
     }
 
     /// Whether there may be less than before, and measuring takes a small part of the time.
@@ -240,6 +252,18 @@ mod tests {
             storage.reserve(0).expect("there is room").keep();
         }
         assert_eq!(storage.reserve(0).unwrap_err().used, QUOTA);
+        Ok(())
+    }
+
+    #[test]
+    fn copies_leave_a_part_of_the_quota_to_what_a_plugin_writes() -> std::io::Result<()> {
+        let (_home, storage) = storage(16 * ENTRY_BYTES)?;
+        for _ in 0..15 {
+            storage.for_copies().reserve(0).expect("it fits").keep();
+        }
+        assert_eq!(storage.for_copies().charge(1).unwrap_err().used, 15 * ENTRY_BYTES);
+        assert_eq!(storage.charge(ENTRY_BYTES), Ok(()));
+        assert!(storage.charge(1).is_err());
         Ok(())
     }
 

@@ -391,6 +391,12 @@ fn denials_limits_and_policies_are_told_on_the_command_line() -> anyhow::Result<
     let dying = ["--set", "synchronize=panic text=boom", "--on-death", "quarantine"];
     script(&dying)?.expect(7, "boom")?;
     script(&[])?.expect(7, "is in quarantine")?;
+    // The quarantine is of the component, whatever the name of its file.
+    fs::copy(conformance::SCRIPT, home.path("renamed.wasm"))?;
+    home.run(&["run", "renamed.wasm"])?.expect(7, "is in quarantine")?;
+    home.run(&["run", conformance::HELLO])?.expect(0, "Greeting")?;
+    fs::copy(conformance::HELLO, home.path("renamed.wasm"))?;
+    home.run(&["run", "renamed.wasm"])?.expect(0, "Greeting")?;
     script(&["--release"])?.expect(3, "failed")?;
     script(&[])?.expect(3, "failed")?;
     let restarted = ["--set", "synchronize=die-once\nprogress item=a status=succeeded"];

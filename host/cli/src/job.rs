@@ -71,6 +71,22 @@ impl Job {
         })
     }
 
+    /// The BLAKE3 digest of the component, in hexadecimal digits.
+    pub(crate) fn component_digest(&self) -> anyhow::Result<String> {
+        Ok(match self.plugin.digest() {
+            Some(digest) => digest.to_owned(),
+            None => {
+                let component = self.plugin.bytes(&self.granted.limits().load)?;
+                blake3::hash(&component).to_hex().to_string()
+            }
+        })
+    }
+
+    /// The state directory.
+    pub(crate) fn state_dir(&self) -> &Path {
+        self.registrations.state_dir()
+    }
+
     /// Reports the capabilities that the plugin requests and does not have: it ends when it uses one.
     pub(crate) fn note_denied(&self, plugin: &Plugin) {
         if self.plugin.is_built_in() {

@@ -1,9 +1,14 @@
-//! Plugins that died and are not to be started again: a note in the plugin's part of the state
-//! directory, out of its own reach.
+//! Plugins that crashed and must not run again: a note for each in the state directory, named
+//! after the digest of the component, so that another file name is no way out of it, and another
+//! component of the same name is not concerned.
 
-use syncmgr_store::PrivateFolder;
+use std::io::ErrorKind;
 
-const NOTE: &str = "quarantine";
+use syncmgr_store::{PrivateFolder, StoreError};
+
+use crate::job::Job;
+
+const FOLDER: &str = "quarantine";
 
 /// A plugin that crashed earlier is not to be started again.
 #[derive(Debug)]
@@ -32,22 +37,23 @@ impl std::fmt::Display for Quarantined {
 
 impl std::error::Error for Quarantined {}
 
+/// The quarantine of the plugin that a job runs.
 pub(crate) struct Quarantine<'a> {
-    home: &'a PrivateFolder,
+    job: &'a Job,
 }
 
 impl<'a> Quarantine<'a> {
-    /// Of the plugin that has this part of the state directory.
-    pub(crate) fn new(home: &'a PrivateFolder) -> Self {
-        Self { home }
+    pub(crate) fn new(job: &'a Job) -> Self {
+        Self { job }
     }
 
     /// # Errors
     /// [`Quarantined`].
-    pub(crate) fn check(&self, plugin: &str) -> anyhow::Result<()> {
-        match self.home.read(NOTE)? {
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        let Some(notes) = self.notes()? else { return Ok(()) };
+        match notes.read(&self.job.component_digest()?)? {
             Some(crash) => Err(Quarantined {
-                plugin: plugin.to_owned(),
+                plugin: self.job.plugin.name(),
                 crash: String::from_utf8_lossy(&crash).into_owned(),
             }
             .into()),
@@ -56,10 +62,23 @@ impl<'a> Quarantine<'a> {
     }
 
     pub(crate) fn set(&self, death: &str) -> anyhow::Result<()> {
-        Ok(self.home.replace(NOTE, death.as_bytes())?)
+        let notes = PrivateFolder::create(self.job.state_dir())?.create_folder(FOLDER)?;
+        Ok(notes.replace(&self.job.component_digest()?, death.as_bytes())?)
     }
 
     pub(crate) fn release(&self) -> anyhow::Result<()> {
-        Ok(self.home.remove(NOTE)?)
+        match self.notes()? {
+            Some(notes) => Ok(notes.remove(&self.job.component_digest()?)?),
+            None => Ok(()),
+        }
+    }
+
+    /// The folder of all notes, if any plugin was ever put into quarantine.
+    fn notes(&self) -> Result<Option<PrivateFolder>, StoreError> {
+        let opened = PrivateFolder::open(self.job.state_dir());
+        match opened.and_then(|state| state.folder(FOLDER)) {
+            Err(StoreError::File { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(None),
+            opened => opened.map(Some),
+        }
     }
 }

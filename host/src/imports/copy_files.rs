@@ -119,7 +119,7 @@ impl ParkedState<'_> {
             max_size: request.max_size,
             verify: request.verify,
             attributes,
-            storage: self.storage.clone().filter(|_| target.stored),
+            storage: self.storage.as_ref().filter(|_| target.stored).map(Storage::for_copies),
             monitor: Arc::clone(&self.monitor),
             reading: self.reading.clone(),
         }))

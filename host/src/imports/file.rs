@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use wasmtime::component::Resource;
 
-use super::answer::{Answer, failure, refuse, wit_metadata};
+use super::answer::{Answer, failure, no_room, refuse, wit_metadata};
 use crate::bindings::{directories as wit, types};
 use crate::fs::copy_range::copy_in_system;
 use crate::fs::file::{COPY_BYTES, File, read_piece};
@@ -13,6 +13,7 @@ use crate::fs::holes::{Holes, Part};
 use crate::fs::metadata::system_time;
 use crate::fs::system::{self, look_at_file};
 use crate::state::ParkedState;
+use crate::storage::Storage;
 use crate::types::ErrorCode;
 
 /// Bytes that one call of `read` returns at most.
@@ -106,6 +107,7 @@ impl wit::HostFile for ParkedState<'_> {
         let mut done = 0;
         let target = self.table.get(&this)?;
         let (mut outcome, stored) = (writable(target), target.stored);
+        let storage = self.storage.as_ref().filter(|_| stored).map(Storage::for_copies);
         // What comes into the storage is counted before it is written.
         let mut by_system = !stored;
         let (monitor, reading) = (Arc::clone(&self.monitor), self.reading.clone());
@@ -155,7 +157,8 @@ impl wit::HostFile for ParkedState<'_> {
                 }
             };
             from.hasher.update(&buffer[..read]);
-            outcome = self.charge(stored, read as u64);
+            let room = storage.as_ref().map_or(Ok(()), |storage| storage.charge(read as u64));
+            outcome = room.map_err(no_room);
             if outcome.is_err() {
                 break;
             }

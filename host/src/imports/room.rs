@@ -4,7 +4,7 @@ use std::io;
 
 use wasmtime::component::Resource;
 
-use super::answer::{Answer, refuse};
+use super::answer::{Answer, no_room, refuse};
 use super::names::checked_name;
 use crate::bindings::types;
 use crate::fs::directory::Directory;
@@ -46,7 +46,9 @@ impl State {
             let message = format!("{name}: it is open; close it before it comes into the storage");
             return refuse(ErrorCode::Busy, message);
         }
-        Ok(Crossing { room: self.reserve(true, seen.size)?, shared })
+        let room = self.storage.as_ref().map(|storage| storage.for_copies().reserve(seen.size));
+        let room = room.unwrap_or(Ok(Reservation::NONE)).map_err(no_room)?;
+        Ok(Crossing { room, shared })
     }
 
     /// Reserves room in the storage for one more entry, and makes sure that it can be opened.

@@ -344,6 +344,43 @@ fn a_full_trash_is_named_and_stops_nothing_else() -> anyhow::Result<()> {
     isolation::with_own_mounts("no_room::a_full_trash_is_named_and_stops_nothing_else", full_trash)
 }
 
+/// Copies and moves into the trash leave a part of the storage's quota to the state.
+#[test]
+fn a_trash_that_fills_the_storage_leaves_room_for_the_state() -> anyhow::Result<()> {
+    const FILES: usize = 60;
+    let pair = Pair::new()?.set("max-delete", "any");
+    pair.make_directories()?;
+    let name = |number: usize| format!("file {number:02}");
+    for number in 0..FILES {
+        fs::write(pair.left().join(name(number)), [0; 4096])?;
+    }
+    pair.sync()?;
+    let limits = Limits { storage_bytes: 320 << 10, ..Limits::default() };
+    let sync = || pair.sync_with(pair.options()?.limits(limits.clone()));
+    for number in 0..FILES {
+        fs::remove_file(pair.left().join(name(number)))?;
+    }
+    let report = sync()?;
+    anyhow::ensure!(only_item(&report)?.code == Some(ErrorCode::NoSpace), "{report:?}");
+    let [_, right] = pair.trees()?;
+    anyhow::ensure!((1..FILES).contains(&right.len()), "a part fits: {}", right.len());
+    // With the trash as it is, further runs know what they did before.
+    for round in 0..3 {
+        let new = format!("new {round}");
+        fs::write(pair.left().join(&new), "new")?;
+        let report = sync()?;
+        anyhow::ensure!(pair.right().join(&new).exists(), "{report:?}");
+        fs::remove_file(pair.right().join(&new))?;
+        let report = sync()?;
+        anyhow::ensure!(pair.left().join(&new).exists(), "it cannot be kept: {report:?}");
+        fs::remove_file(pair.left().join(&new))?;
+        let report = sync()?;
+        let text = format!("{report:?}");
+        anyhow::ensure!(!text.contains(".state"), "the state is saved: {text}");
+    }
+    Ok(())
+}
+
 fn read_only_medium() -> anyhow::Result<()> {
     let pair = Pair::new()?.moved_into("disk", &["right"]);
     let disk = Disk::mount(pair.home().join("disk"))?;

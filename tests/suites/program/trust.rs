@@ -218,15 +218,25 @@ fn the_path_of_a_registered_directory_is_not_parsed_again() -> anyhow::Result<()
 
 /// The parts of the state directory that are used, each a folder or a file, after a run and with a
 /// plugin in quarantine.
-const PARTS: [&str; 7] = [
-    "state",
-    "state/plugins",
-    "state/plugins/mine",
-    "state/plugins/mine/storage",
-    "state/plugins/mine/quarantine",
-    "state/installed",
-    "state/installed/mine/registration.toml",
-];
+fn parts() -> anyhow::Result<Vec<String>> {
+    let parts = [
+        "state",
+        "state/plugins",
+        "state/plugins/mine",
+        "state/plugins/mine/storage",
+        "state/quarantine",
+        &quarantine_note()?,
+        "state/installed",
+        "state/installed/mine/registration.toml",
+    ];
+    Ok(parts.map(str::to_owned).into())
+}
+
+/// The note about the plugin in quarantine.
+fn quarantine_note() -> anyhow::Result<String> {
+    let digest = blake3::hash(&fs::read(conformance::SCRIPT)?);
+    Ok(format!("state/quarantine/{}", digest.to_hex()))
+}
 
 fn home_with_every_part() -> anyhow::Result<Home> {
     let home = Home::new()?;
@@ -241,7 +251,7 @@ fn home_with_every_part() -> anyhow::Result<Home> {
 
 #[test]
 fn nothing_of_the_state_directory_is_reached_by_a_link() -> anyhow::Result<()> {
-    for part in PARTS.iter().skip(1) {
+    for part in &parts()?[1..] {
         let home = home_with_every_part()?;
         let elsewhere = home.path("elsewhere");
         fs::rename(home.path(part), &elsewhere)?;
@@ -261,14 +271,14 @@ fn nothing_of_another_user_is_used() -> anyhow::Result<()> {
         return Ok(());
     }
     const NOBODY: u32 = 65_534;
-    for part in PARTS {
+    for part in parts()? {
         let home = home_with_every_part()?;
         let mine = home.run(&["run", "mine", "--release"])?;
         mine.expect(0, "worked")?;
-        if part.ends_with("quarantine") {
-            home.write(part, "of another user")?;
+        if part == quarantine_note()? {
+            home.write(&part, "of another user")?;
         }
-        std::os::unix::fs::chown(home.path(part), Some(NOBODY), Some(NOBODY))?;
+        std::os::unix::fs::chown(home.path(&part), Some(NOBODY), Some(NOBODY))?;
         home.run(&["run", "mine"])?.expect(7, "belongs to the user 65534").context(part)?;
     }
     // What is compiled is compiled again.

@@ -47,12 +47,12 @@ fn run_job(job: &mut Job, args: &Run, interrupts: &Interrupts) -> anyhow::Result
     if let Some(recording) = &args.record {
         job.granted.protect("the recording", recording);
     }
-    let quarantine = Quarantine::new(&job.home);
+    let quarantine = Quarantine::new(job);
     let request = request(args, &job.granted.settings)?;
     if args.release {
         quarantine.release()?;
     }
-    quarantine.check(&job.plugin.name())?;
+    quarantine.check()?;
     let plugin = job.load()?;
     job.note_denied(&plugin);
     let mut options = job.session_options(&plugin)?;
