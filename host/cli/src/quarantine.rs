@@ -77,7 +77,9 @@ impl<'a> Quarantine<'a> {
     fn notes(&self) -> Result<Option<PrivateFolder>, StoreError> {
         let opened = PrivateFolder::open(self.job.state_dir());
         match opened.and_then(|state| state.folder(FOLDER)) {
-            Err(StoreError::File { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(None),
+            Err(StoreError::File { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                Ok(None)
+            }
             opened => opened.map(Some),
         }
     }

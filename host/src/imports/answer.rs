@@ -10,7 +10,7 @@ use crate::convert;
 use crate::fs::metadata::{EntryKind, FileIdentity, Metadata};
 use crate::fs::system;
 use crate::state::State;
-use crate::storage::{Full, Reservation};
+use crate::storage::{QuotaExceeded, Reservation};
 use crate::types::ErrorCode;
 
 pub(super) type Answer<T> = wasmtime::Result<Result<T, types::Error>>;
@@ -65,14 +65,14 @@ pub(super) fn refuse<T>(code: ErrorCode, message: String) -> Result<T, types::Er
 }
 
 /// Why something does not fit into the storage.
-pub(super) fn no_room(full: Full) -> types::Error {
-    let message = match full {
-        Full { unreadable: true, .. } => {
+pub(super) fn no_room(exceeded: QuotaExceeded) -> types::Error {
+    let message = match exceeded {
+        QuotaExceeded { unreadable: true, .. } => {
             "the plugin's own storage counts as full since part of it cannot be read; make its \
              directories readable, or remove them"
                 .to_owned()
         }
-        Full { used, unreadable: false } => format!(
+        QuotaExceeded { used, unreadable: false } => format!(
             "the plugin's own storage holds {used} bytes; raise `storage-bytes` if that is right"
         ),
     };
@@ -137,18 +137,24 @@ impl State {
     }
 
     /// Reserves room for so many bytes, where it is the storage that they are in.
-    pub(super) fn charge(&self, stored: bool, bytes: u64) -> Result<(), types::Error> {
+    pub(super) fn reserve(&self, stored: bool, bytes: u64) -> Result<(), types::Error> {
         let storage = self.storage.as_ref().filter(|_| stored);
-        storage.map_or(Ok(()), |storage| storage.charge(bytes).map_err(no_room))
+        storage.map_or(Ok(()), |storage| storage.reserve(bytes).map_err(no_room))
     }
 
     /// Reserves room for one more entry, where it is the storage that it comes to.
-    pub(super) fn reserve(&self, stored: bool, content: u64) -> Result<Reservation, types::Error> {
+    pub(super) fn reserve_entry(
+        &self,
+        stored: bool,
+        content: u64,
+    ) -> Result<Reservation, types::Error> {
         let storage = self.storage.as_ref().filter(|_| stored);
-        storage.map_or(Ok(Reservation::NONE), |storage| storage.reserve(content).map_err(no_room))
+        storage.map_or(Ok(Reservation::NONE), |storage| {
+            storage.reserve_entry(content).map_err(no_room)
+        })
     }
 
-    /// Whether a file is open that is in no storage, so that it could grow there without a charge.
+    /// Whether a file is open that is in no storage, so that it could grow there uncounted.
     pub(super) fn is_open_elsewhere(&mut self, identity: FileIdentity) -> bool {
         self.writing.contains(identity) || self.wasi_files.has_open(identity)
     }

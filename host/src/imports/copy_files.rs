@@ -187,7 +187,7 @@ impl Job {
             let message = format!("{}: is longer than {} bytes", self.name, self.max_size);
             return refuse(ErrorCode::Changed, message);
         }
-        let room = self.storage.as_ref().map(|storage| storage.reserve(0).map_err(no_room));
+        let room = self.storage.as_ref().map(|storage| storage.reserve_entry(0).map_err(no_room));
         let room = room.transpose()?;
         let on_target = |error: io::Error| failure(&error, &self.target_name);
         let copy = match &self.attributes {
@@ -227,9 +227,9 @@ impl Job {
         }
     }
 
-    fn charge(&self, bytes: u64) -> Result<(), types::Error> {
-        let charged = self.storage.as_ref().map(|storage| storage.charge(bytes));
-        charged.unwrap_or(Ok(())).map_err(no_room)
+    fn reserve(&self, bytes: u64) -> Result<(), types::Error> {
+        let reserved = self.storage.as_ref().map(|storage| storage.reserve(bytes));
+        reserved.unwrap_or(Ok(())).map_err(no_room)
     }
 
     /// Removes a copy that failed, unless something else has its name by now.
@@ -293,7 +293,7 @@ impl Job {
             }
             hasher.update(&buffer[..read]);
             done += read as u64;
-            self.charge(read as u64)?;
+            self.reserve(read as u64)?;
             (&mut &*copy).write_all(&buffer[..read]).map_err(on_target)?;
             work.done(read as u64);
         }

@@ -54,7 +54,7 @@ impl wit::HostFile for ParkedState<'_> {
         self.enter("file.write")?;
         let file = self.table.get(&this)?;
         let (allowed, stored) = (writable(file), file.stored);
-        if let Err(error) = allowed.and_then(|()| self.charge(stored, bytes.len() as u64)) {
+        if let Err(error) = allowed.and_then(|()| self.reserve(stored, bytes.len() as u64)) {
             return Ok(Err(error));
         }
         let file = self.table.get_mut(&this)?;
@@ -157,7 +157,7 @@ impl wit::HostFile for ParkedState<'_> {
                 }
             };
             from.hasher.update(&buffer[..read]);
-            let room = storage.as_ref().map_or(Ok(()), |storage| storage.charge(read as u64));
+            let room = storage.as_ref().map_or(Ok(()), |storage| storage.reserve(read as u64));
             outcome = room.map_err(no_room);
             if outcome.is_err() {
                 break;

@@ -27,7 +27,7 @@ impl State {
             return Ok(none);
         }
         if from.stored == to.stored {
-            let room = if links { self.reserve(true, 0)? } else { Reservation::NONE };
+            let room = if links { self.reserve_entry(true, 0)? } else { Reservation::NONE };
             return Ok(Crossing { room, ..none });
         }
         // What is not there, the operation itself finds out.
@@ -46,7 +46,8 @@ impl State {
             let message = format!("{name}: it is open; close it before it comes into the storage");
             return refuse(ErrorCode::Busy, message);
         }
-        let room = self.storage.as_ref().map(|storage| storage.for_copies().reserve(seen.size));
+        let room =
+            self.storage.as_ref().map(|storage| storage.for_copies().reserve_entry(seen.size));
         let room = room.unwrap_or(Ok(Reservation::NONE)).map_err(no_room)?;
         Ok(Crossing { room, shared })
     }
@@ -61,7 +62,7 @@ impl State {
         if opens && self.open_files >= self.max_open_files {
             return Ok(refuse(ErrorCode::Failed, self.too_many_open()));
         }
-        Ok(self.reserve(self.table.get(this)?.stored, content as u64))
+        Ok(self.reserve_entry(self.table.get(this)?.stored, content as u64))
     }
 
     /// Makes an entry in the room that was reserved for it.

@@ -26,12 +26,12 @@ pub(super) struct Counted {
 
 impl Counted {
     /// Takes room for what is about to be written.
-    fn charge(&mut self, size: u64) -> StreamResult<()> {
+    fn reserve(&mut self, size: u64) -> StreamResult<()> {
         let growth = match self.at {
             None => size,
             Some(at) => at.saturating_add(size).saturating_sub(length(&self.file)),
         };
-        if self.storage.charge(growth).is_err() {
+        if self.storage.reserve(growth).is_err() {
             let full = std::io::Error::from_raw_os_error(NO_SPACE);
             return Err(StreamError::LastOperationFailed(full.into()));
         }
@@ -50,13 +50,13 @@ impl Pollable for Counted {
 #[wasmtime_wasi::async_trait]
 impl OutputStream for Counted {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.charge(bytes.len() as u64)?;
+        self.reserve(bytes.len() as u64)?;
         self.stream.write(bytes)
     }
 
     async fn blocking_write_and_flush(&mut self, bytes: Bytes) -> StreamResult<()> {
         self.stream.write_ready().await?;
-        self.charge(bytes.len() as u64)?;
+        self.reserve(bytes.len() as u64)?;
         self.stream.blocking_write_and_flush(bytes).await
     }
 

@@ -15,7 +15,7 @@ use super::counted::{Counted, OpenFile, length};
 use super::links;
 use crate::fs::system::{count_entries, look_at_file};
 use crate::state::State;
-use crate::storage::{Full, Reservation};
+use crate::storage::{QuotaExceeded, Reservation};
 
 pub(super) type Answer<T> = wasmtime::Result<(Result<T, ErrorCode>,)>;
 
@@ -61,7 +61,7 @@ pub(super) async fn open_at(
     };
     let stored = state.wasi_files.stored.contains(&this.rep());
     let room = match stored && !there && open_flags.contains(OpenFlags::CREATE) {
-        true => state.reserve_entry(&this, 0),
+        true => state.reserve_wasi_entry(&this, 0),
         false => Ok(Reservation::NONE),
     };
     let Ok(room) = room else { return Ok((Err(ErrorCode::InsufficientSpace),)) };
@@ -127,7 +127,7 @@ pub(super) async fn create_directory_at(
     (this, path): (Resource<Descriptor>, String),
 ) -> Answer<()> {
     state.pass("wasi:filesystem create-directory-at")?;
-    let Ok(room) = state.reserve_entry(&this, 0) else {
+    let Ok(room) = state.reserve_wasi_entry(&this, 0) else {
         return Ok((Err(ErrorCode::InsufficientSpace),));
     };
     made(room, state.filesystem().create_directory_at(this, path).await)
@@ -141,7 +141,7 @@ pub(super) async fn symlink_at(
     if let Err(error) = links::may_link(state, &text, &this, &path).await? {
         return Ok((Err(error),));
     }
-    let Ok(room) = state.reserve_entry(&this, text.len() as u64) else {
+    let Ok(room) = state.reserve_wasi_entry(&this, text.len() as u64) else {
         return Ok((Err(ErrorCode::InsufficientSpace),));
     };
     made(room, state.filesystem().symlink_at(this, text, path).await)
@@ -235,7 +235,7 @@ pub(super) async fn link_at(
     if let Err(error) = links::may_move(state, (&this, &path), (&to, &to_path)).await? {
         return Ok((Err(error),));
     }
-    let Ok(room) = state.reserve_entry(&to, 0) else {
+    let Ok(room) = state.reserve_wasi_entry(&to, 0) else {
         return Ok((Err(ErrorCode::InsufficientSpace),));
     };
     made(room, state.filesystem().link_at(this, flags, path, to, to_path).await)
@@ -287,14 +287,14 @@ impl State {
     }
 
     /// Reserves room for one more entry, if it comes to the storage.
-    fn reserve_entry(
+    fn reserve_wasi_entry(
         &self,
         directory: &Resource<Descriptor>,
         content: u64,
-    ) -> Result<Reservation, Full> {
+    ) -> Result<Reservation, QuotaExceeded> {
         let stored = self.wasi_files.stored.contains(&directory.rep());
         let storage = self.storage.as_ref().filter(|_| stored);
-        storage.map_or(Ok(Reservation::NONE), |storage| storage.reserve(content))
+        storage.map_or(Ok(Reservation::NONE), |storage| storage.reserve_entry(content))
     }
 
     /// What is about to be done may make room in the storage, if it is done there.
@@ -317,9 +317,9 @@ impl State {
     }
 
     /// Takes room for a file that will end there.
-    fn grow(&self, file: &OpenFile, end: u64) -> Result<(), Full> {
+    fn grow(&self, file: &OpenFile, end: u64) -> Result<(), QuotaExceeded> {
         let growth = end.saturating_sub(length(file));
-        self.storage.as_ref().map_or(Ok(()), |storage| storage.charge(growth))
+        self.storage.as_ref().map_or(Ok(()), |storage| storage.reserve(growth))
     }
 
     /// Counts what goes through a stream, if it goes to the storage.
