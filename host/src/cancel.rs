@@ -10,7 +10,7 @@ use crate::limits::clock;
 use crate::types::{ProgressResponse, Status};
 
 /// Cancels what a run does, from any thread and at any time, also before it starts. Clones are
-/// the same handle. Give each run one of its own.
+/// the same handle. Give each run its own handle.
 ///
 /// A cancellation is sticky: every later report of the run is answered with it. A plugin that
 /// ignores it is terminated after the grace period, [`Limits::grace`](crate::Limits::grace).
@@ -39,9 +39,9 @@ struct CancelState {
 struct Items {
     /// When each was cancelled.
     cancelled: HashMap<ItemId, u64>,
-    /// Those that the plugin is at work on, and since when.
+    /// The items that the plugin works on, and since when.
     active: HashMap<ItemId, u64>,
-    /// Those that have no end yet.
+    /// The items without a terminal status.
     unfinished: HashSet<ItemId>,
     /// How many of those were cancelled.
     unfinished_cancelled: usize,
@@ -215,7 +215,7 @@ impl CancelHandle {
             | Status::Resuming => {
                 items.active.entry(item).or_insert_with(clock::now);
             }
-            // What was cancelled does not start anew by being put off.
+            // A cancelled item stays due if it is put off.
             Status::Pending if items.cancelled.contains_key(&item) => {}
             Status::Pending => {
                 items.active.remove(&item);
@@ -251,7 +251,7 @@ impl CancelHandle {
         self.state.killed.load(Ordering::Acquire)
     }
 
-    /// What was pushed since the last time this was asked.
+    /// Returns the pushed statuses since the last call.
     pub(crate) fn take_pushes(&self) -> Vec<(Option<ItemId>, Status)> {
         std::mem::take(&mut *self.state.pushes.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -39,7 +39,7 @@ pub struct CompilerProgram {
     arguments: Vec<OsString>,
 }
 
-/// What a compiler gets first, as a line of JSON. The component follows.
+/// The first line that a compiler receives, as JSON. The component follows.
 #[derive(Debug, Deserialize, Serialize)]
 struct Order {
     stack_bytes: u64,
@@ -170,7 +170,7 @@ fn exchange(
             let mut message = String::new();
             let mut bytes = Vec::new();
             let read = output.take(most).read_to_end(&mut bytes);
-            // What is written before the end fits into the pipe.
+            // The text before the end fits into the pipe.
             let _ = errors.take(MESSAGE_BYTES).read_to_string(&mut message);
             let _ = done.send(read.map(|_| Answer::Told { bytes, message }));
         });

@@ -1,4 +1,4 @@
-//! What a component is, found out without running it.
+//! Describes components without running them.
 
 pub(crate) mod complexity;
 pub(crate) mod description;

@@ -484,7 +484,13 @@ mod tests {
 
     #[test]
     fn negative_numbers_become_zero() {
-        let item = progress_item(None, None, Some(i32::MIN), Some(-1), &Secrets::default());
+        let item = wit::ProgressItem {
+            status_text: None,
+            status_type: None,
+            prog_value: Some(i32::MIN),
+            max_value: Some(-1),
+        };
+        let item = progress_item(item, &Secrets::default());
         assert_eq!((item.prog_value, item.max_value), (Some(0), Some(0)));
     }
 

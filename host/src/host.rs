@@ -65,7 +65,7 @@ impl HostOptions {
         Self::default()
     }
 
-    /// Sets what loading a plugin may take.
+    /// Sets the limits on loading a plugin.
     #[must_use]
     pub fn limits(mut self, limits: LoadLimits) -> Self {
         self.limits = limits;
@@ -118,7 +118,7 @@ impl HostOptions {
 
 /// Compiles and runs plugins. Clones share one engine; a process needs one.
 ///
-/// The host has one thread of its own, which ends with the last clone.
+/// The host has one thread, which ends with the last clone.
 #[derive(Clone)]
 pub struct Host {
     engine: Engine,
@@ -126,7 +126,7 @@ pub struct Host {
     ticker: Ticker,
     limits: LoadLimits,
     allocation: Allocation,
-    /// Where to compile, and whether for hosts with handlers for signals.
+    /// The program that compiles, and whether its code relies on signal handlers.
     #[cfg(feature = "compiler")]
     compiler: Option<(CompilerProgram, bool)>,
 }
@@ -138,7 +138,7 @@ impl std::fmt::Debug for Host {
 }
 
 impl Host {
-    /// A host with an engine of its own and [`HostOptions::default`].
+    /// Makes a host with its own engine and [`HostOptions::default`].
     ///
     /// # Errors
     /// [`HostError`] where the system cannot run compiled code.
@@ -146,7 +146,7 @@ impl Host {
         Self::with_options(HostOptions::default())
     }
 
-    /// A host with an engine of its own.
+    /// Makes a host with its own engine.
     ///
     /// # Errors
     /// [`HostError`] where the system cannot run compiled code.
@@ -170,12 +170,12 @@ impl Host {
         })
     }
 
-    /// Where the memory of sessions comes from.
+    /// How the memory of sessions is allocated.
     pub const fn allocation(&self) -> &Allocation {
         &self.allocation
     }
 
-    /// What loading a plugin may take.
+    /// The limits on loading a plugin.
     pub const fn limits(&self) -> &LoadLimits {
         &self.limits
     }

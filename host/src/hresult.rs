@@ -39,7 +39,7 @@ pub fn to_error_code(hresult: Hresult) -> Option<ErrorCode> {
     ErrorCode::ALL.into_iter().find(|&code| from_error_code(code) == hresult)
 }
 
-/// What `Progress` returns for a response.
+/// Returns the result of `Progress` for a response.
 pub const fn from_progress_response(response: ProgressResponse) -> Hresult {
     match response {
         ProgressResponse::Continue => Hresult::S_OK,
@@ -48,7 +48,7 @@ pub const fn from_progress_response(response: ProgressResponse) -> Hresult {
     }
 }
 
-/// What a native sync manager's answer to `Progress` means.
+/// Returns the response that a native sync manager's result of `Progress` means.
 ///
 /// Documented are `S_OK`, `S_SYNCMGR_CANCELITEM` and `S_SYNCMGR_CANCELALL`. Any other success
 /// names no cancellation, so the work goes on. A failure means that the sync manager cannot be
@@ -62,7 +62,7 @@ pub const fn to_progress_response(hresult: Hresult) -> ProgressResponse {
     }
 }
 
-/// What `Initialize` returns.
+/// Returns the result of `Initialize`.
 pub const fn from_participation(participation: Participation) -> Hresult {
     match participation {
         Participation::Participates => Hresult::S_OK,
@@ -70,7 +70,7 @@ pub const fn from_participation(participation: Participation) -> Hresult {
     }
 }
 
-/// What `EnumSyncMgrItems` returns with its enumerator.
+/// Returns the result of `EnumSyncMgrItems`.
 pub const fn from_missing_items(missing_items: bool) -> Hresult {
     match missing_items {
         false => Hresult::S_OK,
@@ -78,7 +78,7 @@ pub const fn from_missing_items(missing_items: bool) -> Hresult {
     }
 }
 
-/// What `PrepareForSync` and `PrepareForSyncCompleted` carry.
+/// Returns the result of `PrepareForSync` and `PrepareForSyncCompleted`.
 pub const fn from_prepare_outcome(outcome: PrepareOutcome) -> Hresult {
     match outcome {
         PrepareOutcome::Prepared => Hresult::S_OK,
@@ -86,7 +86,7 @@ pub const fn from_prepare_outcome(outcome: PrepareOutcome) -> Hresult {
     }
 }
 
-/// What `ShowErrorCompleted` carries, by whether there are items to synchronize once more.
+/// Returns the result of `ShowErrorCompleted`, by whether there are items to retry.
 pub const fn from_retry(retry: bool) -> Hresult {
     match retry {
         false => Hresult::S_OK,
@@ -94,7 +94,7 @@ pub const fn from_retry(retry: bool) -> Hresult {
     }
 }
 
-/// What `ShowPropertiesCompleted` carries.
+/// Returns the result of `ShowPropertiesCompleted`.
 pub const fn from_properties_outcome(outcome: PropertiesOutcome) -> Hresult {
     match outcome {
         PropertiesOutcome::Applied => Hresult::S_OK,
@@ -122,7 +122,7 @@ pub const fn from_item_end(status: Status, code: Option<ErrorCode>) -> Hresult {
     }
 }
 
-/// What the completion of a call carries when the session failed in it: `SynchronizeCompleted`,
+/// Returns the result of a call in which the session failed: that of `SynchronizeCompleted`,
 /// or the method's own result.
 pub const fn from_session_error(error: &SessionError) -> Hresult {
     match error {
@@ -142,7 +142,7 @@ pub const fn from_session_error(error: &SessionError) -> Hresult {
     }
 }
 
-/// What a native caller gets for a session that could not be started.
+/// Returns the HRESULT of a session that could not be started.
 pub const fn from_start_error(error: &StartError) -> Hresult {
     match error {
         StartError::Grant(error) => match error {
@@ -158,7 +158,7 @@ pub const fn from_start_error(error: &StartError) -> Hresult {
     }
 }
 
-/// What a native caller gets for a plugin that could not be loaded.
+/// Returns the HRESULT of a plugin that could not be loaded.
 pub const fn from_load_error(error: &LoadError) -> Hresult {
     match error {
         LoadError::Read { .. } => Hresult::HRESULT_ERROR_NOT_FOUND,
@@ -176,7 +176,7 @@ pub const fn from_load_error(error: &LoadError) -> Hresult {
     }
 }
 
-/// The HRESULT of a session that the host ended. Each reason has one of its own.
+/// The HRESULT of a session that the host terminated, different for each reason.
 pub const fn from_stop_reason(reason: StopReason) -> Hresult {
     match reason {
         StopReason::Killed => Hresult::HRESULT_ERROR_CANCELLED,

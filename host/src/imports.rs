@@ -1,4 +1,4 @@
-//! What a plugin imports.
+//! The interfaces that a plugin imports.
 
 mod answer;
 mod callback;

@@ -42,7 +42,7 @@ impl Plugin {
         &self.name
     }
 
-    /// What its file says.
+    /// The description of the plugin, from its file.
     pub fn description(&self) -> &Description {
         &self.description
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// A shorter line of a secret is like many other lines.
 const LINE_BYTES: usize = 8;
 
-/// What stands where a secret was.
+/// The replacement of a secret.
 const MASK: &str = "[secret]";
 
 /// The secrets of a session. Every text of the plugin passes through here on its way out.
@@ -60,8 +60,8 @@ impl Secrets {
         shown
     }
 
-    /// Where secrets are, in order. Those that touch or overlap are one: where one of two is cut
-    /// out of the other, the rest still reveals something.
+    /// Returns the ranges of secrets, in order. Ranges that touch or overlap are one: if one of two
+    /// is cut out of the other, the rest still reveals something.
     fn find(&self, bytes: &[u8]) -> Vec<Range<usize>> {
         let mut found = Vec::new();
         for secret in self.0.iter() {
@@ -175,7 +175,7 @@ mod tests {
             ("-abcabcda-", "-[secret]-"),
             ("-xyxyx-", "-[secret]-"),
             ("-xyxabc-xy-", "-[secret]-xy-"),
-            // What the mask is made of may be secret, too.
+            // A part of the mask may be a secret, too.
             ("-e-abc-", "-[secret]-[secret]-"),
             ("-eee-", "-[secret]-"),
         ] {

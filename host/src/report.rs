@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::error::SessionError;
-use crate::hresult::Hresult;
+use crate::hresult::{self, Hresult};
 use crate::id::ItemId;
 use crate::types::ErrorCode;
 use crate::types::{LogEntry, Status};
@@ -12,7 +12,7 @@ use crate::types::{LogEntry, Status};
 pub struct RunReport {
     /// The plugin's name.
     pub plugin: String,
-    /// What became of the run as a whole.
+    /// The outcome of the run as a whole.
     pub outcome: Outcome,
     /// The items that were to be synchronized, in the plugin's order, each with a terminal
     /// status.
@@ -27,7 +27,7 @@ pub struct RunReport {
     pub dropped_log_entries: u64,
     /// Reports that the plugin made.
     pub progress_calls: u64,
-    /// Of those, the ones that reached the sink merged with a later one.
+    /// The number of those that were coalesced with a later one.
     pub merged_calls: u64,
     /// Calls that named an unknown item, or an item that had ended.
     pub refused_calls: u64,
@@ -41,7 +41,7 @@ pub struct RunReport {
     pub restarts: u32,
 }
 
-/// What became of a run as a whole.
+/// The outcome of a run as a whole.
 #[derive(Debug)]
 pub enum Outcome {
     /// The handler does not take part in runs of this kind.
@@ -121,7 +121,7 @@ pub struct Totals {
 }
 
 impl RunReport {
-    /// Of a run that came to no item, or of which no more is known.
+    /// Makes the report of a run that came to no item, or of which no more is known.
     pub fn without_items(plugin: &str, outcome: Outcome) -> Self {
         Self {
             plugin: plugin.to_owned(),
@@ -164,7 +164,7 @@ impl RunReport {
         self
     }
 
-    /// What the run failed with, if it did.
+    /// Returns the error of the run, if it failed.
     pub const fn error(&self) -> Option<&SessionError> {
         match &self.outcome {
             Outcome::Failed(error) => Some(error),
@@ -195,7 +195,7 @@ impl RunReport {
         totals
     }
 
-    /// What `SynchronizeCompleted` carries, or the call before it that ended the run.
+    /// Returns the result of `SynchronizeCompleted`, or of the earlier call that ended the run.
     ///
     /// Cancelling is no failure: `S_OK`, as handlers do it. With failed items it is their
     /// HRESULT where they all have the same, else `E_FAIL`.

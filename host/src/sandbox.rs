@@ -1,4 +1,4 @@
-//! What a session gets, put together from what the plugin requests and the operator grants.
+//! Puts a session together from the plugin's requests and the operator's grants.
 
 use std::sync::Arc;
 use std::time::Duration;

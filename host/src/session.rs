@@ -34,10 +34,10 @@ use crash::crash;
 use prepared::Prepared;
 
 impl Plugin {
-    /// Starts a session: one run of the handler, in an instance of its own.
+    /// Starts a session: one run of the handler, in a new instance.
     /// [`Plugin::run`] does a whole run.
     ///
-    /// A session's file access blocks, so drive each one on a thread of its own, in a Tokio
+    /// A session's file access blocks, so drive each session on its own thread, in a Tokio
     /// runtime.
     ///
     /// # Errors
@@ -105,7 +105,7 @@ macro_rules! call {
 }
 
 /// Drives a call of the guest, measures what it computes, and drops it as soon as it is to end.
-async fn watched<T>(
+async fn monitored<T>(
     monitor: &Monitor,
     name: Call,
     call: impl Future<Output = wasmtime::Result<T>>,
@@ -421,7 +421,7 @@ impl Session {
         Ok(convert::properties_outcome(outcome))
     }
 
-    /// What is remembered about the run so far, with this outcome.
+    /// Returns the report of the run so far, with this outcome.
     pub fn report(&self, outcome: Outcome) -> RunReport {
         let state = self.store.data();
         let (peak, calls) = (state.limiter.peak_memory_bytes, state.host_calls);

@@ -1,4 +1,4 @@
-//! What one session of a plugin gets.
+//! The options of a session.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::limits::Limits;
 use crate::output::OutputHook;
 use crate::state::HostCallHook;
 
-/// What one session of a plugin gets, as far as the plugin requests it in its
+/// The options of a session: what a plugin gets, as far as it requests it in its
 /// [`Requests`](crate::Requests). Nothing else.
 ///
 /// The defaults: no directories, no storage, no settings, no secrets, no time of day, no secret

@@ -3,7 +3,7 @@
 mod event_log;
 mod json_lines;
 
-pub use event_log::{Recorded, Recorder};
+pub use event_log::{EventLog, Recorded};
 pub use json_lines::JsonLines;
 
 use crate::id::{ErrorId, ItemId};
@@ -15,7 +15,7 @@ use crate::types::{ErrorDetail, Item, LogEntry, ProgressItem, ProgressResponse, 
 pub struct Progress<'a> {
     /// The item, always one of the run.
     pub item: ItemId,
-    /// What the plugin reported, within bounds.
+    /// The report of the plugin, within bounds.
     pub reported: &'a ProgressItem,
     /// The progress of the item: the last value of each field.
     pub current: &'a ItemProgress,

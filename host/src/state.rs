@@ -1,4 +1,4 @@
-//! What belongs to one session.
+//! The state of one session, which the imports of its plugin use.
 
 pub(crate) mod wasi_files;
 
@@ -34,7 +34,7 @@ pub type HostCallHook = Arc<dyn Fn(&'static str) -> bool + Send + Sync>;
 /// would pay for that lock, and only calls that may block pay for the two moves of a pointer.
 pub(crate) type Parked = Arc<Mutex<Option<Box<SyncManager>>>>;
 
-/// What belongs to one session.
+/// The state of one session.
 pub(crate) struct State {
     pub(crate) plugin: Arc<str>,
     pub(crate) description: Arc<Description>,
@@ -45,7 +45,7 @@ pub(crate) struct State {
     manager: Option<Box<SyncManager>>,
     parked: Parked,
     pub(crate) grants: Vec<Grant>,
-    /// What is left out of every grant.
+    /// The directories that are excluded from every grant.
     pub(crate) fence: Fence,
     pub(crate) storage: Option<Storage>,
     pub(crate) secrets: Secrets,
@@ -68,7 +68,7 @@ pub(crate) struct State {
     pub(crate) text: String,
 }
 
-/// What a session is made of, besides what is the same for all.
+/// The parts of a state that differ between sessions.
 pub(crate) struct StateInit {
     pub(crate) plugin: Arc<str>,
     pub(crate) description: Arc<Description>,
@@ -169,7 +169,7 @@ impl State {
     }
 }
 
-/// What was denied, and what to do about it.
+/// Returns the denial and its remedy.
 fn denial(description: &Description, capability: Option<Capability>, interface: &str) -> Denial {
     let Some(capability) = capability else {
         return Denial {

@@ -15,7 +15,7 @@ use crate::fs::usage::{ENTRY_BYTES, MAX_LINKED, measure};
 use crate::grants::Access;
 use crate::limits::clock;
 
-/// What the storage is called where a grant would have its name.
+/// The name of the storage where a grant would have its name.
 pub(crate) const STORAGE: &str = "storage";
 
 /// The part of the quota that copies and moves leave free, so that a full trash does not keep a
@@ -71,7 +71,7 @@ pub(crate) struct QuotaExceeded {
 pub(crate) struct Reservation(Option<(Storage, u64)>);
 
 impl Reservation {
-    /// Where nothing is counted.
+    /// A reservation where nothing is counted.
     pub(crate) const NONE: Self = Self(None);
 
     /// It is there now.

@@ -104,7 +104,7 @@ impl StateInit<'_> {
 /// reach a terminal are written as `\uXXXX`, so that the value is the same and the text is safe.
 ///
 /// # Errors
-/// Those of `serde_json`.
+/// The errors of `serde_json`.
 pub fn to_json(value: &impl Serialize, pretty: bool) -> serde_json::Result<String> {
     let json = match pretty {
         true => serde_json::to_string_pretty(value)?,

@@ -45,7 +45,7 @@ pub enum Participation {
     Declines,
 }
 
-/// What a handler is: `SYNCMGRHANDLERINFO`.
+/// The name and the flags of a handler: `SYNCMGRHANDLERINFO`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HandlerInfo {
     /// 1 to 31 UTF-16 code units.
@@ -87,7 +87,7 @@ pub enum PrepareOutcome {
     NeedsUser,
 }
 
-/// Where an item stands: `SYNCMGRSTATUS`. The discriminants are the native values.
+/// The status of an item: `SYNCMGRSTATUS`. The discriminants are the native values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
 pub enum Status {
@@ -147,9 +147,9 @@ impl Status {
 /// clear: the last value still holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProgressItem {
-    /// What is being done, as the plugin wrote it: escape it before showing it.
+    /// The current work, as the plugin wrote it: escape it before showing it.
     pub status_text: Option<String>,
-    /// Where the item stands.
+    /// The status of the item.
     pub status_type: Option<Status>,
     /// How much is done, 0 to the greatest `i32`.
     pub prog_value: Option<i32>,
@@ -220,7 +220,7 @@ pub struct LogEntry {
     pub code: Option<ErrorCode>,
 }
 
-/// A choice that only the user can make.
+/// A question for the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
     /// The item it is about; `None`: the handler.
@@ -253,7 +253,7 @@ pub enum PropertyField {
     Text(String),
     /// One of a few.
     Choice {
-        /// What can be chosen; never empty.
+        /// The options; never empty.
         options: Vec<String>,
         /// An index into `options`.
         selected: usize,
@@ -265,13 +265,13 @@ pub enum PropertyField {
 pub struct Property {
     /// The stable name.
     pub name: String,
-    /// What users see.
+    /// The label for users.
     pub label: String,
-    /// What it means.
+    /// The meaning.
     pub description: Option<String>,
     /// The type and the current value.
     pub field: PropertyField,
-    /// Whether it is only for looking at.
+    /// Whether it is read-only.
     pub read_only: bool,
 }
 
@@ -288,7 +288,7 @@ pub enum PropertyValue {
     Choice(u32),
 }
 
-/// What a change of properties did to the items.
+/// The effect of a change of properties on the items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PropertiesOutcome {
     /// `S_OK`: nothing.

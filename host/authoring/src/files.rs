@@ -30,7 +30,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), AuthoringError> {
     #[cfg(unix)]
     {
         // Not the secret that a temporary file is.
-        use std::os::unix::std::fs::PermissionsExt as _;
+        use std::os::unix::fs::PermissionsExt as _;
         let permissions = std::fs::Permissions::from_mode(0o644);
         file.as_file().set_permissions(permissions).map_err(failed())?;
     }

@@ -16,7 +16,7 @@ const MAX_BLOCKS: usize = 10_000;
 /// of two bytes makes that many values. Compilers come to two dozen.
 const MAX_SIGNATURE: usize = 128;
 
-/// What the functions of a component come to so far.
+/// The complexity of the functions of a component so far.
 #[derive(Debug, Default)]
 pub(crate) struct Complexity {
     /// Parameters and results of the widest signature.

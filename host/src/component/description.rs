@@ -23,7 +23,8 @@ const EXPORT: &str = "syncmgr:plugin/synchronize";
 /// composing tools come to a handful.
 const MAX_NESTING: usize = 100;
 
-/// What a host offers, without versions: our own interfaces and those of `wasi:cli/imports`.
+/// The interfaces that a host offers, without versions: those of the contract and of
+/// `wasi:cli/imports`.
 const OFFERED: &[(&str, &[&str])] = &[
     ("syncmgr:plugin", &["directories", "statistics", "synchronize-callback", "types"]),
     (
@@ -70,9 +71,9 @@ pub struct Description {
     pub imports: Vec<String>,
     /// The interfaces it exports, with their versions, sorted.
     pub exports: Vec<String>,
-    /// What it was made with: tool and version, sorted.
+    /// The tools that made it, with their versions, sorted.
     pub producers: Vec<(String, String)>,
-    /// What it wants, as it says itself.
+    /// Its requests.
     pub requests: Requests,
     /// The code of its greatest function, in bytes.
     pub largest_function_bytes: u64,

@@ -6,8 +6,8 @@
 use wasmparser::WasmFeatures;
 use wasmtime::Config;
 
-/// What plugins may use: what compilers for WASI 0.2 emit, and nothing that needs a collector,
-/// shared memory or the component model's own concurrency.
+/// The features that plugins may use: those that compilers for WASI 0.2 emit, and none that needs a
+/// collector, shared memory or the component model's own concurrency.
 pub(crate) const ON: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
     .union(WasmFeatures::SIGN_EXTENSION)
@@ -24,7 +24,7 @@ pub(crate) const ON: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::EXTENDED_CONST)
     .union(WasmFeatures::COMPONENT_MODEL);
 
-/// What plugins may not use.
+/// The features that plugins may not use.
 pub(crate) const OFF: WasmFeatures = WasmFeatures::GC
     // Subtypes of functions come with `GC`, typed references with this one. wasmtime is built
     // without its collector here, and aborts the process where it meets them.

@@ -15,7 +15,7 @@ const MAGIC: &[u8; 8] = b"syncmgr\x04";
 const DIGEST_BYTES: usize = size_of::<u128>();
 const LENGTH_BYTES: usize = size_of::<u64>();
 
-/// What comes after the compiled component and the description: the length of the description,
+/// The trailer, after the compiled component and the description: the length of the description,
 /// the digest of all before it, and the magic. It is at the end, so that the file is one that
 /// wasmtime can map.
 #[cfg(feature = "compiler")]

@@ -1,4 +1,4 @@
-//! What a plugin states that it wants, in a custom section of its file.
+//! The requests of a plugin, in a custom section of its file.
 //!
 //! The section is named [`SECTION`] and holds TOML:
 //!
@@ -37,7 +37,7 @@ const MAX_ENTRIES: usize = 1_000;
 const NAME_BYTES: usize = 255;
 const WHY_BYTES: usize = 1_000;
 
-/// What a plugin wants. Nothing, where its file does not say.
+/// The requests of a plugin. A file without the section requests nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Requests {
     /// The class of its native handler on Windows; `None`: one that belongs to the name under
@@ -60,7 +60,7 @@ pub struct Requests {
 pub struct Request {
     /// Its name, with `*` for any one part between dots.
     pub name: String,
-    /// What it is for, as its author wrote it: escape it before showing it.
+    /// The purpose, as its author wrote it: escape it before showing it.
     pub why: String,
 }
 
@@ -69,9 +69,9 @@ pub struct Request {
 pub struct DirectoryRequest {
     /// Its name, with `*` for any one part between dots.
     pub name: String,
-    /// What it wants to do there, at most.
+    /// The requested access.
     pub access: Access,
-    /// What it is for, as its author wrote it: escape it before showing it.
+    /// The purpose, as its author wrote it: escape it before showing it.
     pub why: String,
 }
 
@@ -164,7 +164,7 @@ impl Requests {
         *self == Self::default()
     }
 
-    /// What it wants to do in a directory of this name, at most; `None`: it does not want it.
+    /// Returns the requested access to a directory of this name. `None`: it is not requested.
     pub fn directory(&self, name: &str) -> Option<Access> {
         let wanted = self.directories.iter().filter(|request| matches(&request.name, name));
         wanted.map(|request| request.access).max()

@@ -77,7 +77,7 @@ pub enum SessionError {
         plugin: String,
         /// The call.
         call: Call,
-        /// What it was denied.
+        /// The denial.
         denial: Denial,
     },
     /// A handler that is no plugin answered with a failure, or with a success that has no meaning
@@ -88,7 +88,7 @@ pub enum SessionError {
         plugin: String,
         /// The call.
         call: Call,
-        /// What it answered.
+        /// The result.
         hresult: Hresult,
     },
     /// A handler that is no plugin ended the process that it ran in.
@@ -108,7 +108,7 @@ pub enum SessionError {
         plugin: String,
         /// The call.
         call: Call,
-        /// What is the matter.
+        /// The problem.
         when: &'static str,
     },
     /// The plugin crashed earlier.
@@ -134,9 +134,9 @@ pub enum SessionError {
     Host {
         /// The plugin's name.
         plugin: String,
-        /// What it tried.
+        /// The action that failed.
         what: &'static str,
-        /// What happened.
+        /// The cause.
         source: wasmtime::Error,
     },
 }
@@ -206,7 +206,7 @@ impl SessionError {
                 | StopReason::CancelledAll
                 | StopReason::Denied
                 | StopReason::Instances
-                // What was recorded stays.
+                // The record stays, so another session would exceed the limit, too.
                 | StopReason::RecordBytes => false,
                 StopReason::CancelledItem
                 | StopReason::ComputeTime
@@ -233,7 +233,7 @@ impl SessionError {
     }
 }
 
-/// What a native handler answered where only `S_OK` goes on.
+/// Describes a result of a native handler where only `S_OK` is expected.
 fn answered(hresult: Hresult) -> String {
     match hresult.is_success() {
         true => format!("answered {hresult} instead of S_OK"),

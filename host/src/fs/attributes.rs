@@ -1,8 +1,9 @@
-//! What a copy gets besides its content and its time.
+//! The attributes of a copy besides its content and its time.
 
 use std::fs::File;
 
-/// What a copy gets. Whatever the file system or the process cannot do is skipped.
+/// The attributes of a copy. An attribute that the file system or the process cannot set is
+/// skipped.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Attributes {
     /// The permission bits; `None`: those that the system gives to a new file.

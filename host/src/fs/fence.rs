@@ -1,11 +1,11 @@
-//! What no plugin reaches through a grant: the kernel's own file systems, and the host's state.
+//! The directories that no plugin reaches through a grant: those of the host's state.
 
 use std::io;
 use std::sync::Arc;
 
 use super::metadata::FileIdentity;
 
-/// The directories of the host that are left out of every grant, by device and inode: under
+/// The directories of the host that are excluded from every grant, by device and inode: under
 /// whatever name they are reached, they are the same.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fence(Arc<[FileIdentity]>);

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 
-/// What comes next in a source.
+/// The next part of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
     /// So many bytes of a hole, which both files are past now.
@@ -13,7 +13,7 @@ pub(crate) enum Part {
     Data(u64),
 }
 
-/// Where the holes of a source are, as far as was looked.
+/// The holes of a source, as far as they are known.
 #[derive(Debug)]
 pub(crate) struct Holes {
     may_be: bool,

@@ -29,13 +29,13 @@ pub(crate) struct Handle {
     directory: Dir,
     /// Names the directory in the lock, together with its own identity.
     place: PathBuf,
-    /// What is left out below it.
+    /// The directories that are excluded below it.
     fence: Fence,
 }
 
 /// Directories on the way down that are held open at once: handles are not scarce here.
 pub(crate) const HELD_LEVELS: usize = usize::MAX - 1;
-/// What separates the names in the text of a link.
+/// The characters that separate the names in the text of a link.
 pub(crate) const SEPARATORS: &[char] = &['/', '\\'];
 
 pub(crate) fn has_drive(target: &str) -> bool {

@@ -46,7 +46,7 @@ const MOST_DEPTH: usize = 4096;
 const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// What separates the names in the text of a link.
+/// The characters that separate the names in the text of a link.
 pub(crate) const SEPARATORS: &[char] = &['/'];
 
 pub(crate) fn has_special_meaning(_name: &str) -> bool {
@@ -61,7 +61,7 @@ pub(crate) fn is_link_in_the_way(error: &io::Error) -> bool {
     Errno::from_io_error(error) == Some(Errno::LOOP)
 }
 
-/// What this process made itself is its own: where permissions cannot be set, the file system has
+/// This process owns the files that it makes: if permissions cannot be set, the file system has
 /// none.
 fn unless_unsupported(set: rustix::io::Result<()>) -> io::Result<()> {
     match set {

@@ -15,7 +15,7 @@ use crate::types::ErrorCode;
 
 pub(super) type Answer<T> = wasmtime::Result<Result<T, types::Error>>;
 
-/// What the system said, as a failure of the contract.
+/// Converts an error of the system to one of the contract.
 #[allow(clippy::wildcard_enum_match_arm, reason = "the enumeration is open")]
 pub(super) fn failure(error: &io::Error, what: &str) -> types::Error {
     let code = match error.kind() {

@@ -171,7 +171,7 @@ impl wit::Host for State {
     }
 }
 
-/// What becomes ready with a cancellation.
+/// Becomes ready with a cancellation.
 struct CancelSignal {
     cancel: CancelHandle,
     item: Option<ItemId>,

@@ -38,11 +38,11 @@ struct Job {
     target_name: String,
     max_size: u64,
     verify: bool,
-    /// What the copy gets; `None`: the permission bits of its source.
+    /// The attributes of the copy; `None`: the permission bits of its source.
     attributes: Option<Attributes>,
-    /// Where the copy takes room, if that is counted.
+    /// The storage that the copy is in, if it is in one.
     storage: Option<Storage>,
-    /// What of the work on it counts as computing.
+    /// Accounts for the work on it.
     monitor: Arc<Monitor>,
     reading: Reading,
 }
@@ -97,7 +97,7 @@ impl ParkedState<'_> {
         Ok(answers)
     }
 
-    /// What is to be done for a request, if it may be.
+    /// Returns the job of a request, if it is allowed.
     fn job(
         &self,
         request: wit::CopyRequest,
@@ -200,7 +200,7 @@ impl Job {
             room.keep();
         }
         work.file = look_at_file(&source).ok();
-        // What it takes to open and make files counts.
+        // Opening and making files counts.
         work.pieces.piece(false);
         let filled = self.fill(&source, &copy, metadata.size, buffer, go_on, &mut work);
         let filled = filled.and_then(|digest| {
@@ -260,7 +260,7 @@ impl Job {
         let on_target = |error: io::Error| failure(&error, &self.target_name);
         let mut hasher = blake3::Hasher::new();
         let mut done = 0;
-        // What comes into the storage is counted before it is written.
+        // Bytes for the storage are reserved before they are written.
         let mut by_system = self.storage.is_none();
         let mut holes = Holes::new(source, size, by_system);
         while done <= size {
@@ -277,7 +277,7 @@ impl Job {
             };
             if by_system {
                 let copied = copy_in_system(source, copy, &mut hasher, data).map_err(on_target)?;
-                // What stands between two holes may be too little for that.
+                // The data between two holes may be too short for that.
                 by_system = copied.is_some() || data < rest;
                 if let Some(copied) = copied {
                     done += copied;

@@ -39,7 +39,7 @@ impl wit::Host for ParkedState<'_> {
     fn open_grant(&mut self, name: String) -> Answer<Resource<Directory>> {
         self.enter("open-grant")?;
         let opened = match self.grants.iter().find(|grant| grant.name() == name) {
-            // Where it is, the plugin need not know.
+            // The message does not contain the path, which is not the plugin's business.
             Some(grant) => Directory::open(grant.path(), grant.access(), grant.name(), &self.fence)
                 .map_err(|error| failure(&error, &format!("the directory `{name}`"))),
             None => refuse(ErrorCode::AccessDenied, self.no_directory(&name)),

@@ -183,7 +183,7 @@ impl wit::HostDirectory for ParkedState<'_> {
         let room = self.make_room(&this, false, 0)?;
         self.make("directory.create-directory-like", &this, &name, room, |directory, name| {
             let mode = mode.map(|mode| directory.measurable(mode & 0o3777));
-            // What belongs to the storage is the plugin's.
+            // Directories in the storage belong to the plugin.
             let like = (!directory.stored).then_some(&*like.handle);
             directory.handle.create_directory(name, mode, like)
         })

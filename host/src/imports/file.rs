@@ -108,7 +108,7 @@ impl wit::HostFile for ParkedState<'_> {
         let target = self.table.get(&this)?;
         let (mut outcome, stored) = (writable(target), target.stored);
         let storage = self.storage.as_ref().filter(|_| stored).map(Storage::for_copies);
-        // What comes into the storage is counted before it is written.
+        // Bytes for the storage are reserved before they are written.
         let mut by_system = !stored;
         let (monitor, reading) = (Arc::clone(&self.monitor), self.reading.clone());
         let apart = monitor.apart();
@@ -139,7 +139,7 @@ impl wit::HostFile for ParkedState<'_> {
                         work.piece(is_free(copied));
                         continue;
                     }
-                    // What stands between two holes may be too little for that.
+                    // The data between two holes may be too short for that.
                     Ok(None) => by_system = data < len - done,
                     Err(error) => {
                         outcome = Err(failure(&error, "copying"));

@@ -26,7 +26,7 @@ fn flush_all<T: Sync>(
     parallel::share(all.len(), AT_ONCE, go_on, |index| flush(&all[index]))
 }
 
-/// What is to be flushed, or why it is not.
+/// The resources to flush, or why they are not flushed.
 pub(super) type Admitted<T> = Vec<Result<T, types::Error>>;
 
 /// Admits as many resources as one call flushes at most.

@@ -48,7 +48,7 @@ impl LinkedPlugin {
         Ok(linked)
     }
 
-    /// What is instantiated for a session with these capabilities.
+    /// Returns the linked component for a session with these capabilities.
     pub(crate) fn pre(
         &self,
         granted: impl Fn(Capability) -> bool,

@@ -18,7 +18,7 @@ pub(super) fn checked_name(name: &str) -> Result<&str, types::Error> {
     Ok(name)
 }
 
-/// What a copy gets, with the names in it checked.
+/// Checks the names in the attributes of a copy.
 pub(super) fn checked_attributes(
     attributes: wit::CopyAttributes,
     stored: bool,

@@ -30,7 +30,7 @@ impl State {
             let room = if links { self.reserve_entry(true, 0)? } else { Reservation::NONE };
             return Ok(Crossing { room, ..none });
         }
-        // What is not there, the operation itself finds out.
+        // The operation itself returns the error of a missing entry.
         let Ok(seen) = from.handle.look_at(name) else { return Ok(none) };
         let shared = (links || seen.names > 1).then_some(seen.identity);
         if !to.stored {
@@ -89,7 +89,7 @@ impl State {
     }
 }
 
-/// What comes of a name that passes between the storage and a grant.
+/// The effects of a name that passes between the storage and a grant.
 pub(super) struct Crossing {
     room: Reservation,
     /// The file, if it may have names on both sides afterwards.

@@ -87,7 +87,7 @@ macro_rules! blocking {
     )*};
 }
 
-/// Puts these functions in the place of wasmtime's own, which do the work.
+/// Overrides functions of wasmtime with these, which call them.
 pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     check_version(linker)?;
     linker.allow_shadowing(true);
@@ -207,7 +207,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     Ok(())
 }
 
-/// That the functions here do take the place of wasmtime's: it must have them under this version.
+/// Checks that the functions here do override wasmtime's: it must have them under this version.
 fn check_version(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.allow_shadowing(false);
     for (interface, function) in [

@@ -1,4 +1,4 @@
-//! Where the memory of sessions comes from.
+//! The allocation of the memory of sessions.
 
 use wasmtime::{Config, Enabled, Engine, PoolingAllocationConfig};
 
@@ -13,7 +13,7 @@ const CORE_INSTANCES: u32 = 128;
 /// system and asking for it again.
 const KEPT_BYTES: usize = 128 << 10;
 
-/// Where the memory of sessions comes from.
+/// How the memory of sessions is allocated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Allocation {
     /// Each session asks the system for its own. As many as there is room for.
@@ -25,9 +25,9 @@ pub enum Allocation {
     },
     /// It was to be set aside, and the system refused. Each session asks for its own.
     PoolRefused {
-        /// For how many sessions.
+        /// The number of sessions.
         sessions: u32,
-        /// What the system, or wasmtime, said.
+        /// The error of the system, or of wasmtime.
         reason: String,
     },
 }
@@ -64,7 +64,7 @@ fn pool(sessions: u32, limits: &LoadLimits) -> PoolingAllocationConfig {
         .max_core_instances_per_component(CORE_INSTANCES)
         .max_memories_per_component(MEMORIES)
         .max_tables_per_component(TABLES)
-        // What one session may use is up to its own limits.
+        // The use of one session is bounded by its own limits.
         .max_memory_size(1 << 32)
         .table_elements(100_000)
         .linear_memory_keep_resident(KEPT_BYTES)

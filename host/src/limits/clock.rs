@@ -14,7 +14,7 @@ pub(crate) fn now() -> u64 {
 }
 
 thread_local! {
-    /// What other threads computed for this one.
+    /// The processor time of other threads on behalf of this one.
     static ON_BEHALF: Cell<u64> = const { Cell::new(0) };
 }
 

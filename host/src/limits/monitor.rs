@@ -1,4 +1,4 @@
-//! What one session has used, what it may use, and why it was terminated.
+//! Monitors one session: its use, its limits, and why it was terminated.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,7 +39,7 @@ pub(crate) struct Monitor {
     /// look. Only that thread looks.
     running: AtomicBool,
     looked_at: AtomicU64,
-    /// What all calls before this one computed.
+    /// The processor time of all calls before this one.
     computed_before: AtomicU64,
     grace: u64,
     wall_time: u64,
@@ -179,7 +179,7 @@ impl Monitor {
         }
     }
 
-    /// What the session has computed up to the last look, in nanoseconds.
+    /// Returns the processor time of the session up to the last look, in nanoseconds.
     pub(crate) fn computed(&self) -> u64 {
         self.computed.load(Ordering::Relaxed)
     }

@@ -12,12 +12,13 @@ use crate::fs::metadata::{FileIdentity, Seen};
 /// How often a file can be read: to compare it, to copy it, to read the copy back, and all of that
 /// once more where the file system stores less than what is in it.
 const FREE_PASSES: u64 = 8;
-/// What is free of each file in addition: file systems keep the content of small ones elsewhere.
+/// The bytes of each file that are free in addition: file systems keep the content of small ones
+/// elsewhere.
 const FREE_BYTES: u64 = 64 << 10;
 /// Files that are remembered at most. Reading others counts.
 const MAX_FILES: usize = 400_000;
 
-/// What was read of which file.
+/// How much of each file was read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reading(Arc<Mutex<HashMap<FileIdentity, u64>>>);
 

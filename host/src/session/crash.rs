@@ -1,4 +1,4 @@
-//! Why a call did not return.
+//! The error of a call that did not return.
 
 use wasmtime::component::ResourceTableError;
 use wasmtime::{Trap, WasmBacktrace};

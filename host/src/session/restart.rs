@@ -57,7 +57,7 @@ impl Plugin {
                 }
                 request.selection = Selection::Only(unfinished);
             }
-            // What was done stays reported, whatever keeps the plugin from starting again.
+            // The finished work stays reported, even if the plugin cannot be restarted.
             let Ok((later, back)) = self.attempt(&options, next, &request) else { break };
             report = report.continued(later);
             sink = back;

@@ -1,7 +1,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use crate::error::{Call, SessionError};
+use crate::error::SessionError;
 use crate::id::{ErrorId, ItemId};
 use crate::report::{Outcome, RunReport};
 use crate::session::Session;
@@ -10,12 +10,12 @@ use crate::types::{Item, LogEntry, Participation, PrepareOutcome, ProgressRespon
 /// Errors that are asked about after each attempt, at most.
 const MAX_SHOWN: usize = 1_000;
 
-/// What a run is to do.
+/// The parameters of a run.
 #[derive(Clone, Debug)]
 pub struct RunRequest {
     /// Why it is started.
     pub trigger: Trigger,
-    /// What an invoking program passed on.
+    /// The cookie of an invoking program.
     pub cookie: Option<Vec<u8>>,
     /// Which items take part.
     pub selection: Selection,
@@ -45,7 +45,7 @@ pub enum RestartPolicy {
 /// Which items take part in a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selection {
-    /// Those that the plugin checks.
+    /// The items that the plugin checks.
     Checked,
     /// These, by id or by name.
     Only(Vec<String>),

@@ -7,7 +7,7 @@ use crate::error::{Call, SessionError};
 /// Threads that a session may have for what it began and does not wait for.
 const BLOCKING_THREADS: usize = 4;
 
-/// The runtime of a session on a thread of its own. Dropping it does not wait for a system call
+/// The runtime of a session on a dedicated thread. Dropping it does not wait for a system call
 /// that the plugin left behind.
 #[derive(Debug)]
 pub(crate) struct Runtime(Option<tokio::runtime::Runtime>);

@@ -61,7 +61,7 @@ impl std::fmt::Debug for SessionThread {
 }
 
 impl Plugin {
-    /// Starts a session on a thread of its own.
+    /// Starts a session on a dedicated thread.
     ///
     /// # Errors
     /// [`StartError`]; what the plugin does while it is being instantiated counts as its
@@ -132,7 +132,7 @@ impl SessionThread {
         &self.plugin
     }
 
-    /// What is remembered about the run so far, with this outcome.
+    /// Returns the report of the run so far, with this outcome.
     pub fn report(&mut self, outcome: Outcome) -> RunReport {
         if let Some(Abandoned { manager, crash }) = &self.abandoned {
             return manager.run_report(outcome, Some(*crash), 0, 0);

@@ -13,9 +13,9 @@ pub enum Recorded {
     Progress {
         /// The item.
         item: ItemId,
-        /// What was reported.
+        /// The report.
         reported: ProgressItem,
-        /// What was answered.
+        /// The response.
         response: ProgressResponse,
         /// Whether the host reported it.
         by_host: bool,
@@ -28,7 +28,7 @@ pub enum Recorded {
     Question(Question),
 }
 
-/// Keeps everything in order, up to the limit `record-bytes`. Clones are the same recorder, so one
+/// Keeps all callbacks in order, up to the limit `record-bytes`. Clones are the same log, so one
 /// stays at hand while another one is in the session.
 #[derive(Clone, Debug, Default)]
 pub struct EventLog {
@@ -38,7 +38,7 @@ pub struct EventLog {
 #[derive(Debug, Default)]
 struct Kept {
     recorded: Vec<Recorded>,
-    /// What they take in memory.
+    /// The memory that they take.
     bytes: u64,
 }
 
@@ -50,7 +50,7 @@ impl Kept {
 }
 
 impl Recorded {
-    /// What it takes in memory beyond itself.
+    /// The memory that it takes beyond itself.
     fn content_bytes(&self) -> u64 {
         let bytes = match self {
             Self::Started(items) => size_of_val(items.as_slice()),
@@ -68,12 +68,12 @@ impl Recorded {
 }
 
 impl EventLog {
-    /// A recorder that has recorded nothing.
+    /// Makes an empty log.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// What was recorded so far.
+    /// Returns the callbacks so far.
     pub fn recorded(&self) -> Vec<Recorded> {
         self.lock().recorded.clone()
     }

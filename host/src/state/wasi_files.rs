@@ -1,4 +1,4 @@
-//! What a plugin has open through WASI.
+//! The files and listings that a plugin has open through WASI.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Weak;
@@ -6,12 +6,12 @@ use std::sync::Weak;
 use crate::fs::metadata::FileIdentity;
 use crate::fs::system::look_at_file;
 
-/// What a plugin has open through WASI.
+/// The files and listings that a plugin has open through WASI.
 #[derive(Debug, Default)]
 pub(crate) struct WasiFiles {
     /// The descriptors that are in the storage.
     pub(crate) stored: HashSet<u32>,
-    /// What was opened. A stream keeps a file open when its descriptor is gone.
+    /// The open files. A stream keeps a file open when its descriptor is gone.
     pub(crate) opened: Vec<Weak<std::fs::File>>,
     /// The directories that WASI begins with.
     pub(crate) roots: Vec<FileIdentity>,

@@ -1,4 +1,4 @@
-//! What the sync manager remembers about the items of a run.
+//! The items of a run, and its log.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -19,7 +19,7 @@ const ITEM_BYTES: u64 = 256;
 #[derive(Debug)]
 pub(crate) struct ItemTable {
     entries: Vec<ItemEntry>,
-    /// What they take in memory, texts with the room that was made for them.
+    /// The memory that they take, with the capacity of their texts.
     item_bytes: u64,
     by_id: HashMap<ItemId, usize>,
     /// Whether reports are taken: from the start of an attempt to its end.
@@ -58,7 +58,7 @@ impl ItemEntry {
     }
 }
 
-/// What a report did.
+/// The effect of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Recorded {
     /// The item's index in [`ItemTable::entries`].
@@ -123,7 +123,7 @@ impl ItemTable {
     /// The items that have no end.
     pub(crate) fn unended(&self) -> Vec<ItemId> {
         let ended = |entry: &ItemEntry| entry.progress.status_type.is_some_and(Status::is_terminal);
-        self.entries.iter().filter(|entry| !ended(row)).map(|entry| entry.item.id).collect()
+        self.entries.iter().filter(|entry| !ended(entry)).map(|entry| entry.item.id).collect()
     }
 
     pub(crate) fn contains(&self, id: ItemId) -> bool {
@@ -201,7 +201,7 @@ impl ItemTable {
         }
     }
 
-    /// What the items take in memory.
+    /// Returns the memory that the items take.
     #[inline]
     pub(crate) const fn item_bytes(&self) -> u64 {
         self.item_bytes
@@ -276,12 +276,12 @@ mod tests {
     const ID: ItemId = ItemId::from_uuid(Uuid::from_u128(7));
     const OTHER: ItemId = ItemId::from_uuid(Uuid::from_u128(8));
 
-    fn items() -> ItemTable {
-        let mut items = ItemTable::new(3, 100);
+    fn table() -> ItemTable {
+        let mut table = ItemTable::new(3, 100);
         let item =
             Item { id: ID, name: "a".into(), flags: 0, checked: true, last_update_time: None };
-        items.start(&[item]);
-        items
+        table.start(&[item]);
+        table
     }
 
     fn status(status: Status) -> ProgressItem {
@@ -290,18 +290,18 @@ mod tests {
 
     #[test]
     fn absent_fields_keep_their_last_value() {
-        let mut items = items();
+        let mut table = table();
         let first = ProgressItem {
             status_text: Some("one".into()),
             max_value: Some(10),
             ..status(Status::Updating)
         };
-        items.record(ID, &first).unwrap();
+        table.record(ID, &first).unwrap();
         let second = ProgressItem { prog_value: Some(4), ..ProgressItem::default() };
-        let recorded = items.record(ID, &second).unwrap();
+        let recorded = table.record(ID, &second).unwrap();
         assert_eq!(recorded, Recorded { index: 0, new_status: None });
         assert_eq!(
-            items.entries()[0].progress,
+            table.entries()[0].progress,
             ItemProgress {
                 status_text: "one".into(),
                 status_type: Some(Status::Updating),
@@ -314,45 +314,45 @@ mod tests {
 
     #[test]
     fn a_value_never_passes_a_known_maximum() {
-        let mut items = items();
+        let mut table = table();
         let beyond = ProgressItem { prog_value: Some(50), ..ProgressItem::default() };
-        items.record(ID, &beyond).unwrap();
-        assert_eq!(items.entries()[0].progress.prog_value, 50);
+        table.record(ID, &beyond).unwrap();
+        assert_eq!(table.entries()[0].progress.prog_value, 50);
         let max = ProgressItem { max_value: Some(10), ..ProgressItem::default() };
-        items.record(ID, &max).unwrap();
-        assert_eq!(items.entries()[0].progress.prog_value, 10);
+        table.record(ID, &max).unwrap();
+        assert_eq!(table.entries()[0].progress.prog_value, 10);
     }
 
     #[test]
     fn after_a_terminal_status_only_failed_is_taken() {
         for terminal in [Status::Succeeded, Status::Skipped, Status::Stopped, Status::Deleted] {
-            let mut items = items();
-            items.record(ID, &status(terminal)).unwrap();
-            assert_eq!(items.record(ID, &status(Status::Updating)), None, "{terminal:?}");
-            assert_eq!(items.record(ID, &ProgressItem::default()), None, "{terminal:?}");
-            assert!(items.record(ID, &status(Status::Failed)).is_some(), "{terminal:?}");
-            assert_eq!(items.record(ID, &status(Status::Succeeded)), None, "{terminal:?}");
-            assert_eq!(items.refused_calls, 3);
+            let mut table = table();
+            table.record(ID, &status(terminal)).unwrap();
+            assert_eq!(table.record(ID, &status(Status::Updating)), None, "{terminal:?}");
+            assert_eq!(table.record(ID, &ProgressItem::default()), None, "{terminal:?}");
+            assert!(table.record(ID, &status(Status::Failed)).is_some(), "{terminal:?}");
+            assert_eq!(table.record(ID, &status(Status::Succeeded)), None, "{terminal:?}");
+            assert_eq!(table.refused_calls, 3);
         }
     }
 
     #[test]
     fn after_the_end_of_an_attempt_no_report_is_taken_until_the_next_one() {
-        let mut items = items();
-        items.record(ID, &status(Status::Succeeded)).unwrap();
-        items.close();
-        assert_eq!(items.record(ID, &status(Status::Failed)), None);
-        assert_eq!(items.entries()[0].progress.status_type, Some(Status::Succeeded));
-        let item = items.entries()[0].item.clone();
-        items.start(&[item]);
-        assert!(items.record(ID, &status(Status::Updating)).is_some());
+        let mut table = table();
+        table.record(ID, &status(Status::Succeeded)).unwrap();
+        table.close();
+        assert_eq!(table.record(ID, &status(Status::Failed)), None);
+        assert_eq!(table.entries()[0].progress.status_type, Some(Status::Succeeded));
+        let item = table.entries()[0].item.clone();
+        table.start(&[item]);
+        assert!(table.record(ID, &status(Status::Updating)).is_some());
     }
 
     #[test]
     fn an_unknown_item_is_refused() {
-        let mut items = items();
-        assert_eq!(items.record(OTHER, &status(Status::Updating)), None);
-        assert_eq!(items.refused_calls, 1);
+        let mut table = table();
+        assert_eq!(table.record(OTHER, &status(Status::Updating)), None);
+        assert_eq!(table.refused_calls, 1);
     }
 
     #[test]
@@ -365,21 +365,21 @@ mod tests {
             id: None,
             code: Some(code),
         };
-        let mut items = items();
-        assert!(!items.log(&entry(&"x".repeat(101), ErrorCode::Busy)), "too long");
+        let mut table = table();
+        assert!(!table.log(&entry(&"x".repeat(101), ErrorCode::Busy)), "too long");
         for _ in 0..5 {
-            items.log(&entry("x", ErrorCode::Failed));
+            table.log(&entry("x", ErrorCode::Failed));
         }
-        items.log(&entry("last", ErrorCode::NoSpace));
-        assert_eq!(items.log_entries().len(), 3);
-        assert_eq!(items.dropped(), 4);
-        assert_eq!(items.count_entries(LogLevel::Error), 7);
-        assert_eq!(items.codes()[&ID], ErrorCode::NoSpace, "what is left out still counts");
+        table.log(&entry("last", ErrorCode::NoSpace));
+        assert_eq!(table.log_entries().len(), 3);
+        assert_eq!(table.dropped(), 4);
+        assert_eq!(table.count_entries(LogLevel::Error), 7);
+        assert_eq!(table.codes()[&ID], ErrorCode::NoSpace, "what is left out still counts");
     }
 
     #[test]
     fn what_items_take_is_known_whatever_is_said_about_them() {
-        let mut items = items();
+        let mut table = table();
         let items = [ID, OTHER].map(|id| Item {
             id,
             name: "a".into(),
@@ -387,31 +387,31 @@ mod tests {
             checked: true,
             last_update_time: None,
         });
-        items.start(&items);
+        table.start(&items);
         for (number, id) in (0..1000).zip([ID, OTHER, ID].into_iter().cycle()) {
             let text = "x".repeat(number * 7 % 4096);
             let report = ProgressItem { status_text: Some(text), ..ProgressItem::default() };
-            items.record(id, &report);
-            items.set_count(id, format!("n{}", number % 80), 1);
+            table.record(id, &report);
+            table.set_count(id, format!("n{}", number % 80), 1);
             if number % 300 == 0 {
-                items.start(&items[..1]);
+                table.start(&items[..1]);
             }
-            let expected = items.entries().iter().map(ItemEntry::bytes).sum::<u64>();
-            assert_eq!(items.item_bytes(), expected, "after {number}");
+            let expected = table.entries().iter().map(ItemEntry::bytes).sum::<u64>();
+            assert_eq!(table.item_bytes(), expected, "after {number}");
         }
     }
 
     #[test]
     fn counts_are_bounded_in_name_and_number() {
-        let mut items = items();
+        let mut table = table();
         for name in ["", "Capital", "a b", &"x".repeat(65)] {
-            items.set_count(ID, name.to_owned(), 1);
+            table.set_count(ID, name.to_owned(), 1);
         }
         for number in 0..100 {
-            items.set_count(ID, format!("n{number}"), 1);
+            table.set_count(ID, format!("n{number}"), 1);
         }
-        items.set_count(ID, "n0".into(), 2);
-        let counts = &items.entries()[0].counts;
+        table.set_count(ID, "n0".into(), 2);
+        let counts = &table.entries()[0].counts;
         assert_eq!(counts.len(), MAX_COUNTS);
         assert_eq!(counts["n0"], 2);
     }

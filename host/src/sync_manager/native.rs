@@ -1,4 +1,4 @@
-//! What a program needs that drives a handler which is no plugin, such as a native one.
+//! The methods for programs that drive a native handler instead of a plugin.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -166,7 +166,7 @@ impl SyncManager {
     /// `EstablishConnection`.
     ///
     /// # Errors
-    /// What the sink answers.
+    /// The error of the sink.
     pub fn establish_connection(&mut self, connection: Option<&str>) -> Result<(), ErrorCode> {
         self.sink.establish_connection(connection)
     }

@@ -6,8 +6,8 @@ use syncmgr_host::{Host, LoadError, Plugin, PrecompiledError};
 
 use crate::error::StoreError;
 use crate::granted::Granted;
-use crate::place::{PrivateFolder, Scope, create_for_machine};
-use crate::registration::{FILE, INSTALLED, Registration};
+use crate::place::{INSTALLED, PrivateFolder, Scope, create_for_machine};
+use crate::registration::{FILE, Registration};
 use crate::registrations::Registrations;
 
 impl Registrations {

@@ -1,4 +1,4 @@
-//! Where a path of several names leads, for WASI, which resolves it in one step.
+//! Follows a path of several names, for WASI, which resolves it in one step.
 
 use std::fs::File;
 use std::io;

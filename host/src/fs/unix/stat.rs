@@ -1,4 +1,4 @@
-//! What `stat` says, and permission bits.
+//! Metadata from `stat`, and permission bits.
 
 use rustix::fs::{FileType, Mode, Stat};
 

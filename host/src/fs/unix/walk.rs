@@ -1,4 +1,4 @@
-//! Where a path of several names leads, for WASI, which resolves it in one step.
+//! Follows a path of several names, for WASI, which resolves it in one step.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -25,7 +25,7 @@ const LOOK: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC)
 const LOOK: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 pub(crate) fn leads_out(base: &File, path: &str, follow: bool, fence: &Fence) -> bool {
-    // What cannot be looked at cannot be shown to be harmless.
+    // An entry that cannot be examined cannot be shown to be harmless.
     leads_out_inner(base, Path::new(path), follow, fence).unwrap_or(true)
 }
 
@@ -73,7 +73,7 @@ fn leads_out_inner(base: &File, path: &Path, follow: bool, fence: &Fence) -> io:
     let around = if is_directory { path.as_path() } else { parent(&path) };
     let opened = openat(base, around, LOOK.difference(OFlags::NOFOLLOW), Mode::empty());
     let Ok(opened) = opened else {
-        // What does not exist, or may not be searched, wasmtime does not reach either.
+        // wasmtime does not reach a directory that does not exist or cannot be searched either.
         return Ok(found.is_some_and(|found| crosses(&found)));
     };
     let stat = fstat(&opened)?;

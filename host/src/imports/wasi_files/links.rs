@@ -62,7 +62,7 @@ pub(super) async fn may_link(
     directory: &Resource<Descriptor>,
     path: &str,
 ) -> Outcome<()> {
-    // What is wrong with the path, making the link finds out.
+    // Making the link returns the error of the path.
     let Some((parent_path, _)) = split(path) else { return Ok(Ok(())) };
     let parent = match parent(state, directory, parent_path).await? {
         Ok(parent) => parent,
@@ -95,7 +95,7 @@ pub(super) async fn may_move(
         Err(error) => return Ok(Err(error)),
     };
     Ok(match may_move_between(&from, name, &to, &state.wasi_files.roots) {
-        // What is not there, moving finds out.
+        // Moving returns the error of a missing entry.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Ok(true) => Ok(()),
         Ok(false) | Err(_) => Err(ErrorCode::NotPermitted),

@@ -51,7 +51,7 @@ pub(super) async fn open_at(
         state.pass("wasi:filesystem open-at")?;
     }
     if state.open_files + state.wasi_files.count_open() >= state.max_open_files {
-        // What a program gets that has too many of its own open has no name in WASI.
+        // WASI has no name for `EMFILE`.
         return Ok((Err(ErrorCode::Quota),));
     }
     let there = match find(state, &this, path_flags, &path).await? {
@@ -87,7 +87,7 @@ pub(super) async fn open_at(
     answer(opened)
 }
 
-/// What a path leads to.
+/// The entry that a path leads to.
 enum Found {
     Nothing,
     There,
@@ -105,7 +105,7 @@ async fn find(
     let stat = match state.filesystem().stat_at(directory, flags, path.to_owned()).await {
         Ok(stat) => stat,
         Err(error) => {
-            // What the matter is, opening finds out.
+            // Opening returns the error.
             error.downcast()?;
             return Ok(Found::Nothing);
         }
@@ -183,7 +183,7 @@ pub(super) async fn read_directory(
     let mut entries = 0;
     if let Descriptor::Dir(directory) = state.table.get(&this)? {
         let directory = Arc::clone(&directory.dir);
-        // What the matter is with a directory that cannot be read, wasmtime finds out, too.
+        // If the directory cannot be read, wasmtime returns the error.
         entries = count_entries(&directory, MAX_LISTED).unwrap_or(0);
         let held: usize = state.wasi_files.listings.values().sum();
         if entries > MAX_LISTED {
@@ -297,7 +297,7 @@ impl State {
         storage.map_or(Ok(Reservation::NONE), |storage| storage.reserve_entry(content))
     }
 
-    /// What is about to be done may make room in the storage, if it is done there.
+    /// Records that the next operation may free room in the storage, if it is done there.
     fn loosen(&self, descriptor: &Resource<Descriptor>) {
         if let Some(storage) = &self.storage
             && self.wasi_files.stored.contains(&descriptor.rep())
