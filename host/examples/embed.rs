@@ -6,7 +6,7 @@ use std::sync::mpsc;
 
 use syncmgr_host::sink::{Progress, Sink};
 use syncmgr_host::{
-    CancelHandle, Host, ItemId, ProgressResponse, Report, RunRequest, SessionOptions,
+    CancelHandle, Host, ItemId, ProgressResponse, RunReport, RunRequest, SessionOptions,
 };
 
 /// Tells another thread which item is being worked on.
@@ -21,13 +21,13 @@ impl Sink for Announce {
 }
 
 /// Runs the plugin in a file, and cancels the first item that it reports on.
-pub fn run(plugin: &Path) -> Result<Report, Box<dyn std::error::Error>> {
+pub fn run(plugin: &Path) -> Result<RunReport, Box<dyn std::error::Error>> {
     let plugin = Host::new()?.load_file(plugin)?;
     let (announce, announced) = mpsc::sync_channel(0);
     let cancel = CancelHandle::new();
     let options = SessionOptions::new().cancel_handle(cancel.clone());
     std::thread::spawn(move || announced.recv().map(|item| cancel.cancel_item(item)));
-    Ok(plugin.run_blocking(options, Announce(announce), &RunRequest::default())?)
+    Ok(plugin.run(options, Announce(announce), &RunRequest::default())?)
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -16,9 +16,9 @@ mod generated {
         exports: { default: async },
         with: {
             "wasi:io": wasmtime_wasi::p2::bindings::io,
-            "syncmgr:plugin/directories@0.1.0.directory": crate::directories::Directory,
-            "syncmgr:plugin/directories@0.1.0.listing": crate::directories::Listing,
-            "syncmgr:plugin/directories@0.1.0.file": crate::directories::File,
+            "syncmgr:plugin/directories@0.1.0.directory": crate::fs::directory::Directory,
+            "syncmgr:plugin/directories@0.1.0.listing": crate::fs::directory::Listing,
+            "syncmgr:plugin/directories@0.1.0.file": crate::fs::file::File,
         },
         require_store_data_send: true,
     });
@@ -27,3 +27,6 @@ mod generated {
 pub(crate) use generated::exports::syncmgr::plugin::synchronize as exports;
 pub(crate) use generated::syncmgr::plugin::{directories, statistics, synchronize_callback, types};
 pub(crate) use generated::{Handler, HandlerPre};
+
+/// The version of WASI that wasmtime links; any 0.2 a plugin imports is resolved to it.
+pub(crate) const WASI: &str = "0.2.12";

@@ -5,16 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use crate::clock;
-use crate::event::{ProgressResponse, Status};
 use crate::id::ItemId;
+use crate::limits::clock;
+use crate::types::{ProgressResponse, Status};
 
 /// Cancels what a run does, from any thread and at any time, also before it starts. Clones are
-/// the same handle. Give each run one of its own.
+/// the same handle. Give each run its own handle.
 ///
-/// A cancellation is not taken back while a run goes on: from the next report on, the plugin is told
-/// again and again. A plugin that does not listen is ended after
-/// [`Limits::grace`](crate::Limits::grace).
+/// A cancellation is sticky: every later report of the run is answered with it. A plugin that
+/// ignores it is terminated after the grace period, [`Limits::grace`](crate::Limits::grace).
 #[derive(Clone, Debug)]
 pub struct CancelHandle {
     state: Arc<CancelState>,
@@ -40,9 +39,9 @@ struct CancelState {
 struct Items {
     /// When each was cancelled.
     cancelled: HashMap<ItemId, u64>,
-    /// Those that the plugin is at work on, and since when.
+    /// The items that the plugin works on, and since when.
     active: HashMap<ItemId, u64>,
-    /// Those that have no end yet.
+    /// The items without a terminal status.
     unfinished: HashSet<ItemId>,
     /// How many of those were cancelled.
     unfinished_cancelled: usize,
@@ -98,19 +97,19 @@ impl CancelHandle {
         }
     }
 
-    /// Cancels one item: the plugin is told to stop it and to go on with the next one.
+    /// Cancels one item. The plugin is to stop it and to continue with the next one.
     pub fn cancel_item(&self, item: ItemId) {
         self.set_item_status(Some(item), Status::Skipped);
     }
 
-    /// Cancels everything: the plugin is told to stop all items and to return.
+    /// Cancels everything. The plugin is to stop all items and to return.
     pub fn cancel_all(&self) {
         self.set_item_status(None, Status::Stopped);
     }
 
     /// Ends the plugin at once, whether it computes or waits. Items that have not ended fail. A
-    /// system call is left behind by [`Plugin::run_blocking`](crate::Plugin::run_blocking)
-    /// and [`SessionThread`](crate::SessionThread) only, and a sink that asks the user is waited for.
+    /// system call is left behind by [`Plugin::run`](crate::Plugin::run) and
+    /// [`SessionThread`](crate::SessionThread) only, and a sink that asks the user is waited for.
     pub fn kill(&self) {
         self.state.killed.store(true, Ordering::Release);
         self.tell();
@@ -118,8 +117,8 @@ impl CancelHandle {
 
     /// `ISyncMgrSynchronize::SetItemStatus`, as the sync manager calls it between the start and
     /// the completion of preparing and synchronizing: `skipped` (or `deleted`) for an item,
-    /// `stopped` for all (`None`). Any other combination has no meaning and is ignored; the
-    /// answer tells which it was.
+    /// `stopped` for all (`None`). Any other combination has no meaning and is ignored.
+    /// Returns whether it had a meaning.
     pub fn set_item_status(&self, item: Option<ItemId>, status: Status) -> bool {
         match (item, status) {
             (Some(item), Status::Skipped | Status::Deleted) => self.cancel(item),
@@ -144,7 +143,7 @@ impl CancelHandle {
         self.take_pushes();
     }
 
-    /// What is told about an item, or (`None`) about everything.
+    /// Returns the pending cancellation of an item, or (`None`) of everything.
     #[inline]
     pub fn response(&self, item: Option<ItemId>) -> ProgressResponse {
         if !self.state.any.load(Ordering::Acquire) {
@@ -216,7 +215,7 @@ impl CancelHandle {
             | Status::Resuming => {
                 items.active.entry(item).or_insert_with(clock::now);
             }
-            // What was cancelled does not start anew by being put off.
+            // A cancelled item stays due if it is put off.
             Status::Pending if items.cancelled.contains_key(&item) => {}
             Status::Pending => {
                 items.active.remove(&item);
@@ -252,7 +251,7 @@ impl CancelHandle {
         self.state.killed.load(Ordering::Acquire)
     }
 
-    /// What was pushed since the last time this was asked.
+    /// Returns the pushed statuses since the last call.
     pub(crate) fn take_pushes(&self) -> Vec<(Option<ItemId>, Status)> {
         std::mem::take(&mut *self.state.pushes.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -12,12 +12,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use wasmtime::Engine;
 
-use crate::compile_threads::compiling;
+use crate::engine;
 use crate::error::LoadError;
-use crate::host;
 use crate::limits::LoadLimits;
 
 mod confinement;
+pub(crate) mod threads;
+
+use threads::compiling;
 
 /// The end of what a compiler printed that is looked at.
 const MESSAGE_BYTES: u64 = 4096;
@@ -37,7 +39,7 @@ pub struct CompilerProgram {
     arguments: Vec<OsString>,
 }
 
-/// What a compiler gets first, as a line of JSON. The component follows.
+/// The first line that a compiler receives, as JSON. The component follows.
 #[derive(Debug, Deserialize, Serialize)]
 struct Order {
     stack_bytes: u64,
@@ -168,7 +170,7 @@ fn exchange(
             let mut message = String::new();
             let mut bytes = Vec::new();
             let read = output.take(most).read_to_end(&mut bytes);
-            // What is written before the end fits into the pipe.
+            // The text before the end fits into the pipe.
             let _ = errors.take(MESSAGE_BYTES).read_to_string(&mut message);
             let _ = done.send(read.map(|_| Answer::Told { bytes, message }));
         });
@@ -226,7 +228,7 @@ fn compile(input: &mut impl io::BufRead) -> wasmtime::Result<Vec<u8>> {
     confinement::confine(order.memory_bytes, order.milliseconds.map(Duration::from_millis))?;
     let mut component = Vec::new();
     input.read_to_end(&mut component)?;
-    let config = host::config(order.stack_bytes, order.signals_based_traps);
+    let config = engine::config(order.stack_bytes, order.signals_based_traps);
     let engine = Engine::new(&config)?;
     compiling(|| engine.precompile_component(&component))
 }

@@ -1,19 +1,19 @@
-//! Between the generated types and our own. All that a plugin gives is bounded here: clamped
-//! where a reasonable reading exists, refused where none does.
+//! Converts between the generated types and the types of this library. Everything that a plugin
+//! passes is bounded here: clamped if a reasonable reading exists, refused otherwise.
 
 use std::collections::HashSet;
 
 use uuid::Uuid;
 
 use crate::bindings::{exports, synchronize_callback as callback, types as wit};
-use crate::event::{
+use crate::id::{ErrorId, ItemId};
+use crate::redact::Secrets;
+use crate::types::ErrorCode;
+use crate::types::{
     ErrorDetail, HandlerInfo, Item, ItemList, LogEntry, LogLevel, Participation, PrepareOutcome,
     ProgressItem, ProgressResponse, PropertiesOutcome, Property, PropertyField, PropertyValue,
     Question, Status, SyncEvent, Trigger,
 };
-use crate::hresult::ErrorCode;
-use crate::id::{ErrorId, ItemId};
-use crate::secrets::Secrets;
 
 /// `MAX_SYNCMGRHANDLERNAME` without the NUL, in UTF-16 code units.
 const HANDLER_NAME_UNITS: usize = 31;
@@ -23,7 +23,7 @@ const ITEM_NAME_UNITS: usize = 127;
 pub(crate) const TEXT_BYTES: usize = 4096;
 /// Labels, descriptions and choices, in bytes.
 const LABEL_BYTES: usize = 256;
-/// What a plugin tells about an error, in bytes.
+/// The details of an error, in bytes.
 const DETAIL_BYTES: usize = 65_536;
 const MAX_CHOICES: usize = 16;
 const MAX_PROPERTIES: usize = 256;
@@ -186,22 +186,16 @@ pub(crate) const fn wit_response(response: ProgressResponse) -> wit::ProgressRes
 
 /// A text as it may be seen: without secrets, and not too long.
 fn seen(text: String, bytes: usize, secrets: &Secrets) -> String {
-    cut(secrets.hide(text), bytes)
+    cut(secrets.redact(text), bytes)
 }
 
 #[inline]
-pub(crate) fn progress_item(
-    status_text: Option<String>,
-    status_type: Option<wit::Status>,
-    prog_value: Option<i32>,
-    max_value: Option<i32>,
-    secrets: &Secrets,
-) -> ProgressItem {
+pub(crate) fn progress_item(item: wit::ProgressItem, secrets: &Secrets) -> ProgressItem {
     bounded(ProgressItem {
-        status_text: status_text.map(|text| secrets.hide(text)),
-        status_type: status_type.map(status),
-        prog_value,
-        max_value,
+        status_text: item.status_text.map(|text| secrets.redact(text)),
+        status_type: item.status_type.map(status),
+        prog_value: item.prog_value,
+        max_value: item.max_value,
     })
 }
 
@@ -269,7 +263,7 @@ pub(crate) fn handler_info(
     info: wit::HandlerInfo,
     secrets: &Secrets,
 ) -> Result<HandlerInfo, Refusal> {
-    let name = cut_units(secrets.hide(info.name), HANDLER_NAME_UNITS);
+    let name = cut_units(secrets.redact(info.name), HANDLER_NAME_UNITS);
     if name.is_empty() {
         return Err("the handler's name is empty".to_owned());
     }
@@ -315,7 +309,7 @@ fn item(item: wit::Item, secrets: &Secrets) -> Result<Item, Refusal> {
     if id.as_uuid().is_nil() {
         return Err("an item has the id GUID_NULL".to_owned());
     }
-    let name = cut_units(secrets.hide(item.name), ITEM_NAME_UNITS);
+    let name = cut_units(secrets.redact(item.name), ITEM_NAME_UNITS);
     if name.is_empty() {
         return Err(format!("the name of the item {id} is empty"));
     }
@@ -378,7 +372,7 @@ pub(crate) fn properties(
 }
 
 fn property(property: exports::Property, secrets: &Secrets) -> Result<Property, Refusal> {
-    let name = secrets.hide(property.name);
+    let name = secrets.redact(property.name);
     let nameable = (1..=64).contains(&name.len())
         && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
     if !nameable {
@@ -490,7 +484,13 @@ mod tests {
 
     #[test]
     fn negative_numbers_become_zero() {
-        let item = progress_item(None, None, Some(i32::MIN), Some(-1), &Secrets::default());
+        let item = wit::ProgressItem {
+            status_text: None,
+            status_type: None,
+            prog_value: Some(i32::MIN),
+            max_value: Some(-1),
+        };
+        let item = progress_item(item, &Secrets::default());
         assert_eq!((item.prog_value, item.max_value), (Some(0), Some(0)));
     }
 

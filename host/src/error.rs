@@ -1,5 +1,5 @@
-//! Why something failed, one enumeration for each concern, with a stable code and the HRESULT that a
-//! native caller gets.
+//! Why something failed, one enumeration for each concern, with a stable code and the HRESULT that
+//! a native caller gets.
 
 mod call;
 mod contract;
@@ -16,11 +16,11 @@ pub use load::{LoadError, PrecompiledError};
 pub use session::{SessionError, StartError};
 pub use stop::{Denial, StopReason};
 
-/// Why there can be no host.
+/// Why a host could not be made.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot start the WebAssembly engine: {source}")]
 pub struct HostError {
-    /// What wasmtime said.
+    /// The error of wasmtime.
     source: wasmtime::Error,
 }
 

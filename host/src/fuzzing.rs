@@ -13,23 +13,23 @@ use crate::bindings::statistics::Host as _;
 use crate::bindings::synchronize_callback::Host as _;
 use crate::bindings::{exports, synchronize_callback as callback, types as wit};
 use crate::cancel::CancelHandle;
-use crate::clock::Coarse;
-use crate::contract::Description;
+use crate::component::description::Description;
 use crate::convert::{self, Refusal};
-use crate::event::{
+use crate::id::{ErrorId, ItemId};
+use crate::limits::Limits;
+use crate::limits::clock::CoarseClock;
+use crate::limits::monitor::Monitor;
+use crate::output::OutputTail;
+use crate::redact::Secrets;
+use crate::report::{Outcome, RunReport};
+use crate::sink::Sink;
+use crate::state::{State, StateInit};
+use crate::sync_manager::SyncManager;
+use crate::types::ErrorCode;
+use crate::types::{
     ErrorDetail, HandlerInfo, Item, ItemList, LogEntry, LogLevel, ProgressItem, ProgressResponse,
     Property, PropertyField, Question,
 };
-use crate::hresult::ErrorCode;
-use crate::id::{ErrorId, ItemId};
-use crate::journal::Journal;
-use crate::limits::Limits;
-use crate::output::OutputTail;
-use crate::report::{Outcome, Report};
-use crate::secrets::Secrets;
-use crate::sink::Sink;
-use crate::state::{Parts, State};
-use crate::watch::Watch;
 
 /// The imports of a session, to be called as its plugin would. Its clock stands still.
 pub struct Callbacks(State);
@@ -43,7 +43,7 @@ impl Callbacks {
         may_ask: bool,
         cancel: CancelHandle,
     ) -> Self {
-        let watch = Arc::new(Watch::new(cancel, Arc::new(Coarse::new()), limits));
+        let monitor = Arc::new(Monitor::new(cancel, Arc::new(CoarseClock::new()), limits));
         let description = Description {
             size_bytes: 0,
             contract_version: String::new(),
@@ -57,13 +57,13 @@ impl Callbacks {
             expansion: 0,
         };
         let mut state = State::new(
-            Parts {
-                fence: crate::directories::Fence::default(),
+            StateInit {
+                fence: crate::fs::fence::Fence::default(),
                 plugin: "fuzz".into(),
                 description: Arc::new(description),
                 wasi: WasiCtx::builder().build(),
-                watch: Arc::clone(&watch),
-                journal: Journal::new(sink, watch, limits),
+                monitor: Arc::clone(&monitor),
+                manager: SyncManager::with_monitor("fuzz", sink, monitor, limits),
                 grants: Vec::new(),
                 storage: None,
                 secrets: hiding(secrets),
@@ -75,29 +75,29 @@ impl Callbacks {
         Self(state)
     }
 
-    fn journal(&mut self) -> &mut Journal {
-        done(self.0.journal())
+    fn manager(&mut self) -> &mut SyncManager {
+        done(self.0.manager())
     }
 
     /// The items were prepared.
     pub fn start(&mut self, items: &[Item]) {
-        self.journal().start(items);
+        self.manager().start(items);
     }
 
     /// The run is over.
     pub fn end_items(&mut self) {
-        self.journal().end_items(None);
+        self.manager().end_items(None);
     }
 
     /// The items are not begun.
     pub fn skip_items(&mut self) {
-        self.journal().skip_items();
+        self.manager().skip_items();
     }
 
     /// The report as of now.
-    pub fn report(&self) -> Option<Report> {
-        let journal = self.0.journal_ref()?;
-        Some(journal.outcome("fuzz", Outcome::Completed, None, 0, self.0.host_calls))
+    pub fn report(&self) -> Option<RunReport> {
+        let manager = self.0.manager_ref()?;
+        Some(manager.run_report(Outcome::Completed, None, 0, self.0.host_calls))
     }
 
     /// `progress`

@@ -13,8 +13,7 @@ use crate::error::GrantError;
 pub enum Capability {
     /// The time of day: `wasi:clocks/wall-clock`.
     WallClock,
-    /// Random numbers that nobody can guess: `wasi:random/random`. Those that need not be secret
-    /// are there without being granted.
+    /// Secret random numbers: `wasi:random/random`. Insecure random numbers need no grant.
     Randomness,
 }
 
@@ -30,7 +29,7 @@ impl Capability {
         }
     }
 
-    /// What it is, for people.
+    /// The meaning, for people.
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::WallClock => "the time of day",
@@ -48,7 +47,7 @@ impl std::str::FromStr for Capability {
     }
 }
 
-/// What a plugin may do in a directory, the lesser first.
+/// The access that a plugin has to a directory, the lesser first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Access {
@@ -100,12 +99,12 @@ impl Grant {
         &self.name
     }
 
-    /// Where the directory is: absolute, and without links as far as it exists.
+    /// The path of the directory: absolute, and without links as far as it exists.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What may be done.
+    /// The access.
     pub fn access(&self) -> Access {
         self.access
     }
@@ -142,7 +141,7 @@ fn canonical(path: &Path) -> std::io::Result<PathBuf> {
             // Joining nothing would add a separator.
             return Ok(if rest.as_os_str().is_empty() { canonical } else { canonical.join(rest) });
         }
-        // What is not there and followed by `..` could be anything.
+        // A missing name that is followed by `..` could be anything.
         there = match (there.parent(), there.file_name()) {
             (Some(parent), Some(_)) => parent,
             (None, _) | (_, None) => return Ok(absolute),

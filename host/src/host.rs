@@ -3,50 +3,56 @@ use std::sync::Arc;
 #[cfg(feature = "compiler")]
 use std::{sync::mpsc, thread};
 
-use wasmtime::component::{Component, HasSelf, Linker};
-use wasmtime::{Config, Engine, WasmBacktraceDetails};
+use wasmtime::component::{Component, Linker};
+use wasmtime::{Config, Engine};
 
-use crate::allocation::{self, Allocation};
-use crate::bindings::{directories, statistics, synchronize_callback, types};
-#[cfg(feature = "compiler")]
-use crate::compile_threads::compiling;
 #[cfg(feature = "compiler")]
 use crate::compiler::CompilerProgram;
 #[cfg(feature = "compiler")]
-use crate::component_file::read_component;
-use crate::contract::{CONTRACT_VERSION, Description};
-use crate::denied::Links;
+use crate::compiler::threads::compiling;
+use crate::component::description::{CONTRACT_VERSION, Description};
+#[cfg(feature = "compiler")]
+use crate::component::file::read_component;
+use crate::component::precompiled;
+use crate::engine;
 use crate::error::{ContractError, HostError, LoadError, PrecompiledError};
-use crate::features;
-use crate::limits::{LoadLimits, size};
+use crate::imports::linker::{self, LinkedPlugin};
+use crate::limits::LoadLimits;
+use crate::limits::allocation::{self, Allocation};
+use crate::limits::ticker::Ticker;
 use crate::plugin::Plugin;
-use crate::precompiled;
-use crate::progress;
-use crate::state::{HasWaiting, State, Waiting};
-use crate::ticker::Ticker;
-use crate::wasi_files;
+use crate::state::State;
 
-/// The native stack of a session: the guest's, and room for the host's own calls.
-const HOST_STACK_BYTES: usize = 1 << 20;
-
-/// What a host is like.
+/// The options of a [`Host`].
 #[derive(Clone, Debug)]
 pub struct HostOptions {
     limits: LoadLimits,
     signals_based_traps: bool,
     pooled: Option<u32>,
+    configure: Option<Configure>,
     #[cfg(feature = "compiler")]
     compiler: Option<CompilerProgram>,
 }
 
+/// Changes the configuration of the engine.
+#[derive(Clone)]
+struct Configure(Arc<dyn Fn(&mut Config) + Send + Sync>);
+
+impl std::fmt::Debug for Configure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Configure")
+    }
+}
+
 impl Default for HostOptions {
-    /// [`LoadLimits::default`], handlers for the signals by which the hardware tells of some
-    /// traps, and [`Allocation::OnDemand`].
+    /// [`LoadLimits::default`], signal handlers for the traps that hardware reports, and
+    /// [`Allocation::OnDemand`].
     fn default() -> Self {
         Self {
             limits: LoadLimits::default(),
             signals_based_traps: true,
             pooled: None,
+            configure: None,
             #[cfg(feature = "compiler")]
             compiler: None,
         }
@@ -59,25 +65,25 @@ impl HostOptions {
         Self::default()
     }
 
-    /// Sets what loading a plugin may take.
+    /// Sets the limits on loading a plugin.
     #[must_use]
     pub fn limits(mut self, limits: LoadLimits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Has compiled code check for itself what it otherwise leaves to signals (on Windows:
-    /// vectored exceptions). For a library in somebody else's process, whose handlers are not to
-    /// be changed. Plugins are somewhat slower then.
+    /// Compiles explicit checks instead of relying on signals (on Windows: vectored exceptions).
+    /// Use it in a library whose process has signal handlers of its own. Plugins run somewhat
+    /// slower.
     #[must_use]
     pub fn without_signal_handlers(mut self) -> Self {
         self.signals_based_traps = false;
         self
     }
 
-    /// Compiles in a separate process, which `compile-memory` and `compile-time` end whatever it
-    /// does. Without this, compiling takes place in the host's process: `compile-memory` does not
-    /// hold, and the compiler goes on beyond `compile-time`.
+    /// Compiles in a separate process, within the limits `compile-memory` and `compile-time`.
+    /// Without it, the host's own process compiles: `compile-memory` does not hold, and the
+    /// compiler goes on beyond `compile-time`.
     #[cfg(feature = "compiler")]
     #[must_use]
     pub fn compiler(mut self, program: CompilerProgram) -> Self {
@@ -85,10 +91,10 @@ impl HostOptions {
         self
     }
 
-    /// Sets memory aside for so many sessions at once, so that one starts in half the time. For
-    /// programs that start many. It is address space, 4 GiB and more for each of them, and none
-    /// of it is used before a session uses it. Where the system refuses it, or has not that much,
-    /// there is a warning in the [`log`], and [`Host::allocation`] tells.
+    /// Reserves memory for `sessions` concurrent sessions, so that a session starts in half the
+    /// time. It is address space, at least 4 GiB for each session, and takes no memory before a
+    /// session uses it. If the system refuses it, there is a warning in the [`log`], and
+    /// [`Host::allocation`] says so.
     ///
     /// One session more is refused with [`SessionError::Host`](crate::SessionError::Host).
     #[must_use]
@@ -96,11 +102,23 @@ impl HostOptions {
         self.pooled = Some(sessions);
         self
     }
+
+    /// Changes the configuration of the engine after this library has set its own options. The
+    /// limits of sessions rely on those: do not change the epoch interruption, the stack sizes or
+    /// the WebAssembly features.
+    ///
+    /// Compiled code depends on some options. A [`CompilerProgram`](Self::compiler) does not know
+    /// them, so its code is refused if they differ.
+    #[must_use]
+    pub fn configure(mut self, configure: impl Fn(&mut Config) + Send + Sync + 'static) -> Self {
+        self.configure = Some(Configure(Arc::new(configure)));
+        self
+    }
 }
 
 /// Compiles and runs plugins. Clones share one engine; a process needs one.
 ///
-/// The host has one thread of its own, which ends with the last clone.
+/// The host has one thread, which ends with the last clone.
 #[derive(Clone)]
 pub struct Host {
     engine: Engine,
@@ -108,24 +126,9 @@ pub struct Host {
     ticker: Ticker,
     limits: LoadLimits,
     allocation: Allocation,
-    /// Where to compile, and whether for hosts with handlers for signals.
+    /// The program that compiles, and whether its code relies on signal handlers.
     #[cfg(feature = "compiler")]
     compiler: Option<(CompilerProgram, bool)>,
-}
-
-/// The configuration of an engine, as far as compiled code depends on it.
-pub(crate) fn config(stack_bytes: u64, signals_based_traps: bool) -> Config {
-    let stack_bytes = size(stack_bytes);
-    let mut config = Config::new();
-    features::configure(&mut config);
-    config
-        // Lines of source code in the frames of a crash, where the component has them.
-        .wasm_backtrace_details(WasmBacktraceDetails::Enable)
-        .epoch_interruption(true)
-        .signals_based_traps(signals_based_traps)
-        .max_wasm_stack(stack_bytes)
-        .async_stack_size(stack_bytes.saturating_add(HOST_STACK_BYTES));
-    config
 }
 
 impl std::fmt::Debug for Host {
@@ -135,7 +138,7 @@ impl std::fmt::Debug for Host {
 }
 
 impl Host {
-    /// A host with an engine of its own and [`HostOptions::default`].
+    /// Makes a host with its own engine and [`HostOptions::default`].
     ///
     /// # Errors
     /// [`HostError`] where the system cannot run compiled code.
@@ -143,25 +146,18 @@ impl Host {
         Self::with_options(HostOptions::default())
     }
 
-    /// A host with an engine of its own.
+    /// Makes a host with its own engine.
     ///
     /// # Errors
     /// [`HostError`] where the system cannot run compiled code.
     pub fn with_options(options: HostOptions) -> Result<Self, HostError> {
-        let HostOptions { limits, signals_based_traps, pooled, .. } = options;
-        let mut config = config(limits.stack_bytes, signals_based_traps);
+        let HostOptions { limits, signals_based_traps, pooled, configure, .. } = options;
+        let mut config = engine::config(limits.stack_bytes, signals_based_traps);
+        if let Some(Configure(configure)) = configure {
+            configure(&mut config);
+        }
         let (engine, allocation) = allocation::engine(&mut config, pooled, &limits)?;
-        let mut linker = Linker::new(&engine);
-        // The world has this function without a gate: see CONTRIBUTING.md.
-        let mut wasi = wasmtime_wasi::p2::bindings::LinkOptions::default();
-        wasi.network_error_code(true);
-        wasmtime_wasi::p2::add_to_linker_with_options_async(&mut linker, &wasi)?;
-        wasi_files::add_to_linker(&mut linker)?;
-        types::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
-        synchronize_callback::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
-        progress::add_to_linker(&mut linker)?;
-        statistics::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
-        directories::add_to_linker::<_, HasWaiting>(&mut linker, |state| Waiting::new(state))?;
+        let linker = linker::everything(&engine)?;
         let ticker = Ticker::start(&engine).map_err(wasmtime::Error::from)?;
         Ok(Self {
             engine,
@@ -174,12 +170,12 @@ impl Host {
         })
     }
 
-    /// Where the memory of sessions comes from.
+    /// How the memory of sessions is allocated.
     pub const fn allocation(&self) -> &Allocation {
         &self.allocation
     }
 
-    /// What loading a plugin may take.
+    /// The limits on loading a plugin.
     pub const fn limits(&self) -> &LoadLimits {
         &self.limits
     }
@@ -230,8 +226,8 @@ impl Host {
     ///
     /// # Safety
     /// The bytes are run as native code, outside of any sandbox. They must come unchanged from
-    /// [`Host::precompile`], by way of a place where nobody can write who could not as well
-    /// replace this program. Damage is noticed; forgery is not.
+    /// [`Host::precompile`], through a place that is writable only by users who could also replace
+    /// this program. Damage is detected; forgery is not.
     #[expect(unsafe_code, reason = "what was compiled earlier is native code")]
     pub unsafe fn load_precompiled(
         &self,
@@ -268,12 +264,12 @@ impl Host {
     ) -> Result<Plugin, LoadError> {
         let read = |source| LoadError::Read { path: path.to_owned(), source };
         let file = std::fs::File::open(path).map_err(read)?;
-        // SAFETY: the caller vouches for the file.
+        // SAFETY: the caller guarantees it for the file.
         unsafe { self.load_precompiled_open_file(name, &file, path) }
     }
 
-    /// [`Host::load_precompiled_file`] for a file that is open: whatever takes its name meanwhile
-    /// is not looked at. `path` is for messages.
+    /// [`Host::load_precompiled_file`] for an open file: another file that takes its name is not
+    /// read. `path` is for messages.
     ///
     /// # Errors
     /// As of [`Host::load_precompiled_file`].
@@ -289,7 +285,7 @@ impl Host {
         path: &Path,
     ) -> Result<Plugin, LoadError> {
         let read = |source| LoadError::Read { path: path.to_owned(), source };
-        // SAFETY: the caller vouches for it that nobody writes to the file.
+        // SAFETY: the caller guarantees that the file is not written to.
         let kept = unsafe { precompiled::Kept::of(file) }.map_err(read)?;
         #[cfg(target_os = "linux")]
         if let Some(handle) = precompiled::by_handle(file) {
@@ -305,7 +301,7 @@ impl Host {
             return self.link(name, component, description);
         }
         // Elsewhere a file that is mapped cannot be replaced, or cannot be opened by its handle.
-        // SAFETY: the caller vouches for the file.
+        // SAFETY: the caller guarantees it for the file.
         unsafe { self.load_precompiled(name, &kept) }
     }
 
@@ -319,7 +315,7 @@ impl Host {
         digest.hex()
     }
 
-    /// What the bytes of a component tell, if it keeps the contract and the limits.
+    /// Describes a component, if it conforms to the contract and the limits.
     #[cfg(feature = "compiler")]
     fn describe(&self, name: &str, bytes: &[u8]) -> Result<Description, LoadError> {
         self.check_size(name, bytes.len() as u64)?;
@@ -383,8 +379,8 @@ impl Host {
             },
         };
         // Whether the types fit does not depend on what is granted.
-        let links = Links::new(component, Arc::clone(&self.linker)).map_err(mismatch)?;
-        Ok(Plugin::new(name, links, description, self.ticker.clone()))
+        let linked = LinkedPlugin::new(component, Arc::clone(&self.linker)).map_err(mismatch)?;
+        Ok(Plugin::new(name, linked, description, self.ticker.clone()))
     }
 
     #[cfg(feature = "compiler")]
@@ -417,7 +413,7 @@ impl Host {
         thread::Builder::new()
             .name("syncmgr-compile".to_owned())
             .spawn(move || {
-                // Nobody listens once the time is up.
+                // The receiver is gone once the time is up.
                 let _ = done.send(compiling(|| Component::new(&engine, bytes)));
             })
             .map_err(|error| failed(error.into()))?;

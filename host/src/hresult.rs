@@ -1,182 +1,16 @@
-//! HRESULTs: what this host answers natively for each outcome, and what a native answer means.
+//! The HRESULT of every outcome, and the meaning of a native answer.
 //!
-//! Every function is total, and each decision is made here and nowhere else. Numbers are those
-//! of `mobsync.h` and `winerror.h`.
+//! Every function is total, and every mapping is here. The numbers are those of `mobsync.h` and
+//! `winerror.h`.
 
-use std::fmt;
+pub(crate) mod code;
+
+pub use code::Hresult;
 
 use crate::error::{GrantError, LoadError, PrecompiledError, SessionError, StartError, StopReason};
-use crate::event::{Participation, PrepareOutcome, ProgressResponse, PropertiesOutcome, Status};
-
-/// A native result code. Success codes carry meaning: compare values, never just the sign.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-#[must_use]
-pub struct Hresult(pub u32);
-
-macro_rules! hresults {
-    ($($name:ident = $value:literal, $doc:literal;)*) => {
-        impl Hresult {
-            $(#[doc = $doc] pub const $name: Self = Self($value);)*
-
-            /// Every code that has a name here, by that name.
-            pub const NAMED: &[(&str, Self)] = &[$((stringify!($name), Self::$name)),*];
-        }
-    };
-}
-
-hresults! {
-    S_OK = 0x0000_0000, "Success.";
-    S_FALSE = 0x0000_0001, "Success, and the answer is no.";
-    S_SYNCMGR_MISSINGITEMS = 0x0004_0201, "The enumerator lacks items.";
-    S_SYNCMGR_RETRYSYNC = 0x0004_0202, "Synchronize the items given once more.";
-    S_SYNCMGR_CANCELITEM = 0x0004_0203, "Cancel the item.";
-    S_SYNCMGR_CANCELALL = 0x0004_0204, "Cancel everything.";
-    S_SYNCMGR_ITEMDELETED = 0x0004_0210, "The item is gone.";
-    S_SYNCMGR_ENUMITEMS = 0x0004_0211, "List the items again.";
-    E_NOTIMPL = 0x8000_4001, "Not offered.";
-    E_FAIL = 0x8000_4005, "Failed.";
-    E_UNEXPECTED = 0x8000_FFFF, "Out of place.";
-    E_ACCESSDENIED = 0x8007_0005, "Denied.";
-    E_OUTOFMEMORY = 0x8007_000E, "Out of memory.";
-    E_INVALIDARG = 0x8007_0057, "An argument is not acceptable.";
-    HRESULT_ERROR_DISK_FULL = 0x8007_0070, "`HRESULT_FROM_WIN32(ERROR_DISK_FULL)`.";
-    HRESULT_ERROR_BUSY = 0x8007_00AA, "`HRESULT_FROM_WIN32(ERROR_BUSY)`.";
-    HRESULT_ERROR_ALREADY_EXISTS = 0x8007_00B7, "`HRESULT_FROM_WIN32(ERROR_ALREADY_EXISTS)`.";
-    HRESULT_ERROR_IO_DEVICE = 0x8007_045D, "`HRESULT_FROM_WIN32(ERROR_IO_DEVICE)`.";
-    HRESULT_ERROR_NOT_FOUND = 0x8007_0490, "`HRESULT_FROM_WIN32(ERROR_NOT_FOUND)`.";
-    HRESULT_ERROR_CANCELLED = 0x8007_04C7, "`HRESULT_FROM_WIN32(ERROR_CANCELLED)`.";
-    HRESULT_ERROR_REQUEST_ABORTED = 0x8007_04D3, "`HRESULT_FROM_WIN32(ERROR_REQUEST_ABORTED)`.";
-    HRESULT_ERROR_RETRY = 0x8007_04D5, "`HRESULT_FROM_WIN32(ERROR_RETRY)`.";
-    HRESULT_ERROR_PROCESS_ABORTED = 0x8007_042B, "`HRESULT_FROM_WIN32(ERROR_PROCESS_ABORTED)`.";
-    HRESULT_ERROR_TIMEOUT = 0x8007_05B4, "`HRESULT_FROM_WIN32(ERROR_TIMEOUT)`.";
-    HRESULT_ERROR_INVALID_DATA = 0x8007_000D, "`HRESULT_FROM_WIN32(ERROR_INVALID_DATA)`.";
-    HRESULT_ERROR_NOT_ENOUGH_QUOTA = 0x8007_0718, "`HRESULT_FROM_WIN32(ERROR_NOT_ENOUGH_QUOTA)`.";
-    HRESULT_ERROR_TOO_MANY_OPEN_FILES = 0x8007_0004, "`HRESULT_FROM_WIN32(ERROR_TOO_MANY_OPEN_FILES)`.";
-    HRESULT_ERROR_BUFFER_OVERFLOW = 0x8007_006F, "`HRESULT_FROM_WIN32(ERROR_BUFFER_OVERFLOW)`.";
-    HRESULT_WAIT_TIMEOUT = 0x8007_0102, "`HRESULT_FROM_WIN32(WAIT_TIMEOUT)`.";
-    HRESULT_ERROR_OPERATION_ABORTED = 0x8007_03E3, "`HRESULT_FROM_WIN32(ERROR_OPERATION_ABORTED)`.";
-    HRESULT_ERROR_STACK_OVERFLOW = 0x8007_03E9, "`HRESULT_FROM_WIN32(ERROR_STACK_OVERFLOW)`.";
-    HRESULT_ERROR_SERVICE_REQUEST_TIMEOUT = 0x8007_041D, "`HRESULT_FROM_WIN32(ERROR_SERVICE_REQUEST_TIMEOUT)`.";
-    HRESULT_ERROR_TOO_MANY_MODULES = 0x8007_00D6, "`HRESULT_FROM_WIN32(ERROR_TOO_MANY_MODULES)`.";
-    HRESULT_ERROR_NO_SYSTEM_RESOURCES = 0x8007_05AA, "`HRESULT_FROM_WIN32(ERROR_NO_SYSTEM_RESOURCES)`.";
-    HRESULT_ERROR_NOT_ENOUGH_SERVER_MEMORY = 0x8007_046A, "`HRESULT_FROM_WIN32(ERROR_NOT_ENOUGH_SERVER_MEMORY)`.";
-    HRESULT_ERROR_LOG_FILE_FULL = 0x8007_05DE, "`HRESULT_FROM_WIN32(ERROR_LOG_FILE_FULL)`.";
-    HRESULT_ERROR_BAD_FORMAT = 0x8007_000B, "`HRESULT_FROM_WIN32(ERROR_BAD_FORMAT)`.";
-    HRESULT_ERROR_FILE_TOO_LARGE = 0x8007_00DF, "`HRESULT_FROM_WIN32(ERROR_FILE_TOO_LARGE)`.";
-    HRESULT_ERROR_SERVICE_DISABLED = 0x8007_0422, "`HRESULT_FROM_WIN32(ERROR_SERVICE_DISABLED)`.";
-    HRESULT_ERROR_FILE_CORRUPT = 0x8007_0570, "`HRESULT_FROM_WIN32(ERROR_FILE_CORRUPT)`.";
-    HRESULT_ERROR_PRODUCT_VERSION = 0x8007_0666, "`HRESULT_FROM_WIN32(ERROR_PRODUCT_VERSION)`.";
-    HRESULT_ERROR_NOT_CONNECTED = 0x8007_08CA, "`HRESULT_FROM_WIN32(ERROR_NOT_CONNECTED)`.";
-}
-
-impl Hresult {
-    /// Whether the sign bit is clear (`SUCCEEDED`). A cancel request is a success, too.
-    pub const fn is_success(self) -> bool {
-        self.0 & 0x8000_0000 == 0
-    }
-
-    /// The name, if the code has one here.
-    pub fn name(self) -> Option<&'static str> {
-        Self::NAMED.iter().find(|(_, code)| *code == self).map(|(name, _)| *name)
-    }
-}
-
-/// `S_SYNCMGR_CANCELITEM (0x00040203)`; the number alone where there is no name.
-impl fmt::Display for Hresult {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.name() {
-            Some(name) => write!(f, "{name} (0x{:08X})", self.0),
-            None => write!(f, "0x{:08X}", self.0),
-        }
-    }
-}
-
-impl fmt::Debug for Hresult {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// Every way in which a call of the contract may fail: `types.error-code`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ErrorCode {
-    /// No other case says it better.
-    Failed,
-    /// An argument is not acceptable.
-    InvalidArgument,
-    /// The call does not belong here.
-    Unexpected,
-    /// Not offered.
-    NotImplemented,
-    /// Memory ran out.
-    OutOfMemory,
-    /// Not granted, or the system denies it.
-    AccessDenied,
-    /// The user cancelled.
-    Cancelled,
-    /// Not there.
-    NotFound,
-    /// There already.
-    AlreadyExists,
-    /// Another run holds it.
-    Busy,
-    /// It changed while it was worked on.
-    Changed,
-    /// Stopped before the first change, for safety.
-    SafetyStop,
-    /// No room is left.
-    NoSpace,
-    /// Reading or writing failed.
-    InputOutput,
-    /// Not reachable now.
-    NotConnected,
-    /// It took too long.
-    Timeout,
-}
-
-impl ErrorCode {
-    /// All of them, in the contract's order.
-    pub const ALL: [Self; 16] = [
-        Self::Failed,
-        Self::InvalidArgument,
-        Self::Unexpected,
-        Self::NotImplemented,
-        Self::OutOfMemory,
-        Self::AccessDenied,
-        Self::Cancelled,
-        Self::NotFound,
-        Self::AlreadyExists,
-        Self::Busy,
-        Self::Changed,
-        Self::SafetyStop,
-        Self::NoSpace,
-        Self::InputOutput,
-        Self::NotConnected,
-        Self::Timeout,
-    ];
-
-    /// The name in WIT's spelling, such as `safety-stop`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Failed => "failed",
-            Self::InvalidArgument => "invalid-argument",
-            Self::Unexpected => "unexpected",
-            Self::NotImplemented => "not-implemented",
-            Self::OutOfMemory => "out-of-memory",
-            Self::AccessDenied => "access-denied",
-            Self::Cancelled => "cancelled",
-            Self::NotFound => "not-found",
-            Self::AlreadyExists => "already-exists",
-            Self::Busy => "busy",
-            Self::Changed => "changed",
-            Self::SafetyStop => "safety-stop",
-            Self::NoSpace => "no-space",
-            Self::InputOutput => "input-output",
-            Self::NotConnected => "not-connected",
-            Self::Timeout => "timeout",
-        }
-    }
-}
+use crate::types::{
+    ErrorCode, Participation, PrepareOutcome, ProgressResponse, PropertiesOutcome, Status,
+};
 
 /// The HRESULT of a failure.
 pub const fn from_error_code(code: ErrorCode) -> Hresult {
@@ -205,7 +39,7 @@ pub fn to_error_code(hresult: Hresult) -> Option<ErrorCode> {
     ErrorCode::ALL.into_iter().find(|&code| from_error_code(code) == hresult)
 }
 
-/// What `Progress` returns for a response.
+/// Returns the result of `Progress` for a response.
 pub const fn from_progress_response(response: ProgressResponse) -> Hresult {
     match response {
         ProgressResponse::Continue => Hresult::S_OK,
@@ -214,11 +48,11 @@ pub const fn from_progress_response(response: ProgressResponse) -> Hresult {
     }
 }
 
-/// What a native sync manager's answer to `Progress` means.
+/// Returns the response that a native sync manager's result of `Progress` means.
 ///
 /// Documented are `S_OK`, `S_SYNCMGR_CANCELITEM` and `S_SYNCMGR_CANCELALL`. Any other success
 /// names no cancellation, so the work goes on. A failure means that the sync manager cannot be
-/// asked any more (its process may be gone): nobody could cancel, so everything is cancelled.
+/// reached (its process may be gone): no cancellation could arrive, so everything is cancelled.
 pub const fn to_progress_response(hresult: Hresult) -> ProgressResponse {
     match hresult {
         Hresult::S_SYNCMGR_CANCELITEM => ProgressResponse::CancelItem,
@@ -228,7 +62,7 @@ pub const fn to_progress_response(hresult: Hresult) -> ProgressResponse {
     }
 }
 
-/// What `Initialize` returns.
+/// Returns the result of `Initialize`.
 pub const fn from_participation(participation: Participation) -> Hresult {
     match participation {
         Participation::Participates => Hresult::S_OK,
@@ -236,7 +70,7 @@ pub const fn from_participation(participation: Participation) -> Hresult {
     }
 }
 
-/// What `EnumSyncMgrItems` returns with its enumerator.
+/// Returns the result of `EnumSyncMgrItems`.
 pub const fn from_missing_items(missing_items: bool) -> Hresult {
     match missing_items {
         false => Hresult::S_OK,
@@ -244,7 +78,7 @@ pub const fn from_missing_items(missing_items: bool) -> Hresult {
     }
 }
 
-/// What `PrepareForSync` and `PrepareForSyncCompleted` carry.
+/// Returns the result of `PrepareForSync` and `PrepareForSyncCompleted`.
 pub const fn from_prepare_outcome(outcome: PrepareOutcome) -> Hresult {
     match outcome {
         PrepareOutcome::Prepared => Hresult::S_OK,
@@ -252,7 +86,7 @@ pub const fn from_prepare_outcome(outcome: PrepareOutcome) -> Hresult {
     }
 }
 
-/// What `ShowErrorCompleted` carries, by whether there are items to synchronize once more.
+/// Returns the result of `ShowErrorCompleted`, by whether there are items to retry.
 pub const fn from_retry(retry: bool) -> Hresult {
     match retry {
         false => Hresult::S_OK,
@@ -260,7 +94,7 @@ pub const fn from_retry(retry: bool) -> Hresult {
     }
 }
 
-/// What `ShowPropertiesCompleted` carries.
+/// Returns the result of `ShowPropertiesCompleted`.
 pub const fn from_properties_outcome(outcome: PropertiesOutcome) -> Hresult {
     match outcome {
         PropertiesOutcome::Applied => Hresult::S_OK,
@@ -288,7 +122,7 @@ pub const fn from_item_end(status: Status, code: Option<ErrorCode>) -> Hresult {
     }
 }
 
-/// What the completion of a call carries when the session failed in it: `SynchronizeCompleted`,
+/// Returns the result of a call in which the session failed: that of `SynchronizeCompleted`,
 /// or the method's own result.
 pub const fn from_session_error(error: &SessionError) -> Hresult {
     match error {
@@ -308,7 +142,7 @@ pub const fn from_session_error(error: &SessionError) -> Hresult {
     }
 }
 
-/// What a native caller gets for a session that could not be started.
+/// Returns the HRESULT of a session that could not be started.
 pub const fn from_start_error(error: &StartError) -> Hresult {
     match error {
         StartError::Grant(error) => match error {
@@ -321,11 +155,10 @@ pub const fn from_start_error(error: &StartError) -> Hresult {
             | GrantError::Overlap { .. } => Hresult::E_INVALIDARG,
         },
         StartError::Session(error) => from_session_error(error),
-        StartError::Quarantined { .. } => Hresult::HRESULT_ERROR_SERVICE_DISABLED,
     }
 }
 
-/// What a native caller gets for a plugin that could not be loaded.
+/// Returns the HRESULT of a plugin that could not be loaded.
 pub const fn from_load_error(error: &LoadError) -> Hresult {
     match error {
         LoadError::Read { .. } => Hresult::HRESULT_ERROR_NOT_FOUND,
@@ -343,7 +176,7 @@ pub const fn from_load_error(error: &LoadError) -> Hresult {
     }
 }
 
-/// The HRESULT of a session that the host ended. Each reason has one of its own.
+/// The HRESULT of a session that the host terminated, different for each reason.
 pub const fn from_stop_reason(reason: StopReason) -> Hresult {
     match reason {
         StopReason::Killed => Hresult::HRESULT_ERROR_CANCELLED,
@@ -362,6 +195,29 @@ pub const fn from_stop_reason(reason: StopReason) -> Hresult {
         StopReason::ItemBytes => Hresult::HRESULT_ERROR_NOT_ENOUGH_SERVER_MEMORY,
         StopReason::RecordBytes => Hresult::HRESULT_ERROR_LOG_FILE_FULL,
     }
+}
+
+macro_rules! has_hresult {
+    ($($error:ident: $function:ident;)*) => {$(
+        impl $error {
+            /// The HRESULT that a native caller gets.
+            pub const fn hresult(&self) -> Hresult {
+                $function(self)
+            }
+        }
+
+        impl From<&$error> for Hresult {
+            fn from(error: &$error) -> Self {
+                $function(error)
+            }
+        }
+    )*};
+}
+
+has_hresult! {
+    SessionError: from_session_error;
+    StartError: from_start_error;
+    LoadError: from_load_error;
 }
 
 #[cfg(test)]

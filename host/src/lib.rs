@@ -11,51 +11,38 @@
 #![doc = include_str!("../examples/embed.rs")]
 //! ```
 //!
-//! The calls of a run can also be made one by one, with the methods of [`Session`]. They are
-//! asynchronous: [`Session::block_on`] drives them where there is no runtime.
+//! The calls of a run can also be made one by one, with the methods of [`Session`]: on a Tokio
+//! runtime of one's own ([`Plugin::start`]), or on a thread that can be abandoned
+//! ([`SessionThread`]).
 //!
 //! The modules, in reading order:
 //!
-//! - `event`, `id`: plain data, such as [`Item`], [`ProgressItem`] and [`LogEntry`]. It knows
+//! - `types`, `id`: plain data, such as [`Item`], [`ProgressItem`] and [`LogEntry`]. It knows
 //!   neither WIT nor COM.
-//! - [`hresult`]: what each outcome is natively. Total functions.
-//! - `error`: why something failed, one enumeration for each concern, with a stable code and the
-//!   remedy in the message.
-//! - [`sink`]: where a plugin's callbacks go.
-//! - `grants`, `limits`: what a session gets. [`Grant`] and [`Limits`].
-//! - `contract`: [`Description`], which tells whether a file fits without running any of it.
-//! - `requests`, `http`: what a plugin asks for, and which servers it may talk to.
+//! - `error`, [`hresult`]: every outcome, with a stable code, and its HRESULT. Total functions.
+//! - `cancel`, `limits`: [`CancelHandle`] and [`Limits`]; inside, what monitors a session.
+//! - [`sink`], `report`: where a plugin's callbacks go, and [`RunReport`], how a run ended.
+//! - `grants`, `component`, `http`: what a session gets, and what a component requests, found out
+//!   without running it.
+//! - `fs`, `storage`: files, and the quota of the plugin's own storage. Knows neither WIT nor wasmtime.
+//! - `bindings` is generated from the WIT; `convert` bounds everything that a plugin passes.
+//! - `sync_manager`: [`SyncManager`] records what a handler reports and passes it on to the sink.
+//! - `state`, `imports`: what belongs to one session, and the functions that a plugin imports.
+//! - `session`, `sandbox`: [`Session`], one run call by call; [`Plugin::run`], all calls of a run.
 //! - `host`, `plugin`: [`Host`] compiles a [`Plugin`], and that starts sessions.
-//! - `session`, `run`: [`Session`], one run call by call, and [`Session::run`], all calls of an
-//!   ordinary run.
-//! - `cancel`: [`CancelHandle`], from any thread.
-//! - `report`: [`Report`], how it ended.
 //! - [`text`]: finds characters that must not reach a terminal.
-//! - Inside: `bindings` is generated from the WIT, `convert` bounds what a plugin gives, `state`,
-//!   `ledger` and `output` are what a session holds, and `callback` and `directories` are what a
-//!   plugin imports.
 
 #![deny(missing_docs)]
 
-mod allocation;
 mod bindings;
-mod callback;
 mod cancel;
-mod clock;
-#[cfg(feature = "compiler")]
-mod compile_threads;
 #[cfg(feature = "compiler")]
 mod compiler;
-mod complexity;
-mod component_file;
-mod contract;
+mod component;
 mod convert;
-mod denied;
-mod device_names;
-mod directories;
+mod engine;
 mod error;
-mod event;
-mod features;
+mod fs;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -64,56 +51,50 @@ mod host;
 pub mod hresult;
 pub mod http;
 mod id;
-mod journal;
-mod ledger;
+mod imports;
 mod limits;
-mod manager;
 mod output;
 mod plugin;
-mod precompiled;
-mod progress;
+mod redact;
 mod report;
-pub mod requests;
-mod run;
-mod secrets;
+mod sandbox;
 mod session;
-mod session_thread;
+mod session_options;
 pub mod sink;
 mod state;
 mod storage;
-mod supervise;
+mod sync_manager;
 pub mod text;
-mod ticker;
-mod wasi_files;
-mod watch;
+mod types;
 
-pub use allocation::Allocation;
 pub use cancel::CancelHandle;
 #[cfg(feature = "compiler")]
 pub use compiler::{CompilerProgram, compile_for_host};
-pub use component_file::read_component;
-pub use contract::{CONTRACT_VERSION, Description, offered_interfaces};
+pub use component::description::{CONTRACT_VERSION, Description, offered_interfaces};
+pub use component::file::read_component;
+pub use component::requests::{self, Requests};
 pub use error::{
     Call, ContractError, Denial, GrantError, HostError, LoadError, PrecompiledError, SessionError,
     StartError, StopReason,
 };
-pub use event::{
-    ErrorDetail, HandlerInfo, Item, ItemList, LogEntry, LogLevel, Participation, PrepareOutcome,
-    ProgressItem, ProgressResponse, PropertiesOutcome, Property, PropertyField, PropertyValue,
-    Question, Status, SyncEvent, Trigger,
-};
 pub use grants::{Access, Capability, Grant};
 pub use host::{Host, HostOptions};
-pub use hresult::{ErrorCode, Hresult};
+pub use hresult::Hresult;
 pub use id::{ErrorId, ItemId};
+pub use limits::allocation::Allocation;
+pub use limits::ticker::TICK;
 pub use limits::{LimitError, LimitRow, Limits, LoadLimits, Unit};
-pub use manager::Manager;
 pub use output::{OutputHook, OutputStream};
-pub use plugin::{Plugin, SessionOptions, Unrequested};
-pub use report::{ItemReport, Outcome, Report, Totals};
-pub use requests::Requests;
-pub use run::{OnDeath, RunRequest, Selection};
+pub use plugin::Plugin;
+pub use report::{ItemReport, Outcome, RunReport, Totals};
 pub use session::Session;
-pub use session_thread::SessionThread;
+pub use session::run::{RestartPolicy, RunRequest, Selection};
+pub use session::thread::SessionThread;
+pub use session_options::{ExcessGrant, SessionOptions};
 pub use state::HostCallHook;
-pub use ticker::TICK;
+pub use sync_manager::SyncManager;
+pub use types::{
+    ErrorCode, ErrorDetail, HandlerInfo, Item, ItemList, LogEntry, LogLevel, Participation,
+    PrepareOutcome, ProgressItem, ProgressResponse, PropertiesOutcome, Property, PropertyField,
+    PropertyValue, Question, Status, SyncEvent, Trigger,
+};

@@ -1,5 +1,12 @@
 //! How much a plugin may use. Every limit holds unless the embedder changes it.
 
+pub(crate) mod allocation;
+pub(crate) mod clock;
+pub(crate) mod limiter;
+pub(crate) mod monitor;
+pub(crate) mod reading;
+pub(crate) mod ticker;
+
 use std::fmt::Display;
 use std::time::Duration;
 

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 
-use crate::secrets::Secrets;
+use crate::redact::Secrets;
 
 /// A standard stream of a plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,9 +27,9 @@ impl OutputStream {
     }
 }
 
-/// Receives each line that a plugin writes to a standard stream, without its line feed, as soon as it
-/// is complete. A line longer than 64 KiB arrives in parts. Secrets are redacted; everything else is
-/// the plugin's text, to be escaped before a terminal shows it.
+/// Receives each line that a plugin writes to a standard stream, without its line feed, as soon as
+/// it is complete. A line longer than 64 KiB arrives in parts. Secrets are redacted; everything
+/// else is the plugin's text, to be escaped before a terminal shows it.
 #[derive(Clone)]
 pub struct OutputHook(Arc<LineFn>);
 
@@ -118,12 +118,12 @@ impl OutputTail {
     /// The end of what was written, with anything that is no text replaced.
     pub(crate) fn text(&self) -> String {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        // What is left of a secret at the beginning is not recognised as one, and not shown.
+        // The rest of a secret at the beginning would not be recognized, so it is not shown.
         let from = kept.len().saturating_sub(self.limit);
         self.secrets.shown(kept.make_contiguous(), from)
     }
 
-    /// What is kept: what is shown, and as much as a secret in front of it.
+    /// The kept bytes: those that are shown, and as many before them as the longest secret has.
     fn room(&self) -> usize {
         self.limit.saturating_add(self.secrets.longest())
     }

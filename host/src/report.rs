@@ -2,16 +2,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::error::SessionError;
-use crate::event::{LogEntry, Status};
-use crate::hresult::{self, ErrorCode, Hresult};
+use crate::hresult::{self, Hresult};
 use crate::id::ItemId;
+use crate::types::ErrorCode;
+use crate::types::{LogEntry, Status};
 
 /// How a run ended.
 #[derive(Debug)]
-pub struct Report {
+pub struct RunReport {
     /// The plugin's name.
     pub plugin: String,
-    /// What became of the run as a whole.
+    /// The outcome of the run as a whole.
     pub outcome: Outcome,
     /// The items that were to be synchronized, in the plugin's order, each with a terminal
     /// status.
@@ -26,7 +27,7 @@ pub struct Report {
     pub dropped_log_entries: u64,
     /// Reports that the plugin made.
     pub progress_calls: u64,
-    /// Of those, the ones that reached the sink merged with a later one.
+    /// The number of those that were coalesced with a later one.
     pub merged_calls: u64,
     /// Calls that named an unknown item, or an item that had ended.
     pub refused_calls: u64,
@@ -36,11 +37,11 @@ pub struct Report {
     pub compute_time: Duration,
     /// The most linear memory that the plugin had, in bytes; 0: not known.
     pub peak_memory_bytes: usize,
-    /// How often the plugin was started again after it died.
+    /// How often the plugin was restarted after a crash.
     pub restarts: u32,
 }
 
-/// What became of a run as a whole.
+/// The outcome of a run as a whole.
 #[derive(Debug)]
 pub enum Outcome {
     /// The handler does not take part in runs of this kind.
@@ -87,13 +88,13 @@ pub struct ItemReport {
     pub warnings: u64,
     /// Log entries about it that are errors.
     pub errors: u64,
-    /// What ended it in place of the plugin, if the plugin died.
+    /// What ended it in place of the plugin, if the plugin crashed.
     pub ended_by: Option<Hresult>,
 }
 
 impl ItemReport {
-    /// Whether it was not finished when the plugin died.
-    pub(crate) fn ended_by_death(&self) -> bool {
+    /// Whether it was not finished when the plugin crashed.
+    pub(crate) fn ended_by_crash(&self) -> bool {
         self.status == Status::Failed && self.ended_by.is_some()
     }
 
@@ -119,8 +120,8 @@ pub struct Totals {
     pub stopped: usize,
 }
 
-impl Report {
-    /// Of a run that came to no item, or of which no more is known.
+impl RunReport {
+    /// Makes the report of a run that came to no item, or of which no more is known.
     pub fn without_items(plugin: &str, outcome: Outcome) -> Self {
         Self {
             plugin: plugin.to_owned(),
@@ -163,7 +164,7 @@ impl Report {
         self
     }
 
-    /// What the run failed with, if it did.
+    /// Returns the error of the run, if it failed.
     pub const fn error(&self) -> Option<&SessionError> {
         match &self.outcome {
             Outcome::Failed(error) => Some(error),
@@ -194,7 +195,7 @@ impl Report {
         totals
     }
 
-    /// What `SynchronizeCompleted` carries, or the call before it that ended the run.
+    /// Returns the result of `SynchronizeCompleted`, or of the earlier call that ended the run.
     ///
     /// Cancelling is no failure: `S_OK`, as handlers do it. With failed items it is their
     /// HRESULT where they all have the same, else `E_FAIL`.

@@ -1,4 +1,9 @@
-mod death;
+pub(crate) mod crash;
+pub(crate) mod prepared;
+pub(crate) mod restart;
+pub(crate) mod run;
+pub(crate) mod runtime;
+pub(crate) mod thread;
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -9,21 +14,44 @@ use wasmtime::{PoolConcurrencyLimitError, Store};
 use crate::bindings::{Handler, types};
 use crate::cancel::CancelHandle;
 use crate::convert::{self, Refusal};
-use crate::error::{Call, SessionError, StopReason};
-use crate::event::{
+use crate::error::{Call, SessionError, StartError, StopReason};
+use crate::hresult::Hresult;
+use crate::id::{ErrorId, ItemId};
+use crate::limits::monitor::{Monitor, Terminated};
+use crate::output::OutputTail;
+use crate::plugin::Plugin;
+use crate::report::{Outcome, RunReport};
+use crate::sandbox;
+use crate::session_options::SessionOptions;
+use crate::sink::Sink;
+use crate::state::State;
+use crate::sync_manager::SyncManager;
+use crate::types::{
     ErrorDetail, HandlerInfo, Item, ItemList, LogEntry, LogLevel, Participation, PrepareOutcome,
     PropertiesOutcome, Property, PropertyValue, Trigger,
 };
-use crate::hresult::Hresult;
-use crate::id::{ErrorId, ItemId};
-use crate::journal::Journal;
-use crate::output::OutputTail;
-use crate::plugin::Prepared;
-use crate::report::{Outcome, Report};
-use crate::sink::Sink;
-use crate::state::{EndedByHost, State};
-use crate::watch::Watch;
-use death::death;
+use crash::crash;
+use prepared::Prepared;
+
+impl Plugin {
+    /// Starts a session: one run of the handler, in a new instance.
+    /// [`Plugin::run`] does a whole run.
+    ///
+    /// A session's file access blocks, so drive each session on its own thread, in a Tokio
+    /// runtime.
+    ///
+    /// # Errors
+    /// [`StartError`]; what the plugin does while it is being instantiated counts as its
+    /// `initialize`.
+    pub async fn start(
+        &self,
+        options: SessionOptions,
+        sink: impl Sink + 'static,
+    ) -> Result<Session, StartError> {
+        let prepared = sandbox::prepare(self, &options, Box::new(sink))?;
+        Session::start(prepared).await.map_err(|(error, _)| StartError::Session(error))
+    }
+}
 
 /// One run of a handler, call by call: what a sync manager does with an object that implements
 /// `ISyncMgrSynchronize`. [`Session::run`](crate::Session::run) makes all the calls of an
@@ -36,14 +64,14 @@ pub struct Session {
     plugin: Arc<str>,
     store: Store<State>,
     world: Handler,
-    watch: Arc<Watch>,
+    monitor: Arc<Monitor>,
     max_items: u64,
     stderr: OutputTail,
     phase: Phase,
     trigger: Trigger,
     listed: Vec<Item>,
-    /// Set once the plugin died; nothing may enter the store then.
-    died: Option<Hresult>,
+    /// The HRESULT of the crash, once the plugin crashed; nothing may enter the store then.
+    crash: Option<Hresult>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +88,7 @@ impl std::fmt::Debug for Session {
         f.debug_struct("Session")
             .field("plugin", &self.plugin)
             .field("phase", &self.phase)
-            .field("died", &self.died)
+            .field("crash", &self.crash)
             .finish_non_exhaustive()
     }
 }
@@ -71,40 +99,40 @@ macro_rules! call {
         $self.check_alive($call)?;
         let guest = $self.world.syncmgr_plugin_synchronize();
         let call = guest.$function(&mut $self.store $(, $argument)*);
-        let outcome = watched(&$self.watch, $call, call).await;
+        let outcome = monitored(&$self.monitor, $call, call).await;
         $self.settle($call, outcome)
     }};
 }
 
 /// Drives a call of the guest, measures what it computes, and drops it as soon as it is to end.
-async fn watched<T>(
-    watch: &Watch,
+async fn monitored<T>(
+    monitor: &Monitor,
     name: Call,
     call: impl Future<Output = wasmtime::Result<T>>,
 ) -> wasmtime::Result<T> {
     let mut call = pin!(call);
     let measured = poll_fn(|context| {
-        watch.start_running();
+        monitor.start_running();
         let polled = call.as_mut().poll(context);
-        watch.stop_running();
+        monitor.stop_running();
         polled
     });
-    watch.begin_call(name);
-    // Whoever drops this future before it is done leaves half a call behind: nothing may enter
+    monitor.begin_call(name);
+    // Dropping this future before it is done leaves half a call behind: nothing may enter
     // the instance after that.
-    let unfinished = Unfinished(watch);
+    let unfinished = Unfinished(monitor);
     let outcome = tokio::select! {
         biased;
         outcome = measured => outcome,
-        _reason = watch.wait_ended() => Err(EndedByHost.into()),
+        _reason = monitor.wait_ended() => Err(Terminated.into()),
     };
     std::mem::forget(unfinished);
-    watch.end_call();
+    monitor.end_call();
     outcome
 }
 
 /// Ends the plugin if a call of it is abandoned.
-struct Unfinished<'a>(&'a Watch);
+struct Unfinished<'a>(&'a Monitor);
 
 impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
@@ -118,22 +146,22 @@ impl Session {
     pub(crate) async fn start(
         prepared: Prepared,
     ) -> Result<Self, (SessionError, Option<Box<dyn Sink>>)> {
-        let Prepared { plugin, pre, mut store, watch, stderr, max_items, parked: _, locks: _ } =
+        let Prepared { plugin, pre, mut store, monitor, stderr, max_items, parked: _, locks: _ } =
             prepared;
         let instantiated =
-            watched(&watch, Call::Initialize, pre.instantiate_async(&mut store)).await;
+            monitored(&monitor, Call::Initialize, pre.instantiate_async(&mut store)).await;
         match instantiated {
             Ok(world) => Ok(Self {
                 plugin,
                 store,
                 world,
-                watch,
+                monitor,
                 max_items,
                 stderr,
                 phase: Phase::Created,
                 trigger: Trigger::MANUAL,
                 listed: Vec::new(),
-                died: None,
+                crash: None,
             }),
             Err(error) => {
                 let error = match error.is::<PoolConcurrencyLimitError>() {
@@ -142,30 +170,30 @@ impl Session {
                         what: "find room for one more session in its pool",
                         source: error,
                     },
-                    false => death(&plugin, Call::Initialize, &watch, &stderr, error),
+                    false => crash(&plugin, Call::Initialize, &monitor, &stderr, error),
                 };
-                Err((error, store.data_mut().take_journal().map(|journal| journal.sink)))
+                Err((error, store.data_mut().take_manager().map(|manager| manager.sink)))
             }
         }
     }
 
     /// Gives the sink back. The session can do nothing more then.
     pub(crate) fn take_sink(&mut self) -> Option<Box<dyn Sink>> {
-        self.store.data_mut().take_journal().map(|journal| journal.sink)
+        self.store.data_mut().take_manager().map(|manager| manager.sink)
     }
 
-    fn journal(&mut self) -> Result<&mut Journal, SessionError> {
+    fn manager(&mut self) -> Result<&mut SyncManager, SessionError> {
         let plugin = &self.plugin;
-        self.store.data_mut().journal().map_err(|source| SessionError::Host {
+        self.store.data_mut().manager().map_err(|source| SessionError::Host {
             plugin: plugin.to_string(),
-            what: "find the journal of the session",
+            what: "find the sync manager of the session",
             source,
         })
     }
 
     /// Cancels what this session does, from any thread.
     pub fn cancel_handle(&self) -> CancelHandle {
-        self.watch.cancel.clone()
+        self.monitor.cancel.clone()
     }
 
     /// The plugin's name.
@@ -256,18 +284,18 @@ impl Session {
             }));
         }
         let ids: Vec<_> = chosen.iter().map(|item| convert::guid(item.id.as_uuid())).collect();
-        self.journal()?.start(&chosen);
+        self.manager()?.start(&chosen);
         let answer = match self.call_prepare(&ids).await {
             Ok(answer) => answer,
             Err(error) => {
-                self.journal()?.end_items(Some(error.hresult()));
+                self.manager()?.end_items(Some(error.hresult()));
                 return Err(error);
             }
         };
         let outcome = convert::prepare_outcome(answer);
         match outcome {
             PrepareOutcome::Prepared => self.phase = Phase::Prepared,
-            PrepareOutcome::NeedsUser => self.journal()?.skip_items(),
+            PrepareOutcome::NeedsUser => self.manager()?.skip_items(),
         }
         Ok(outcome)
     }
@@ -295,7 +323,7 @@ impl Session {
             Ok(()) => self.call_synchronize().await,
             Err(error) => Err(error),
         };
-        self.journal()?.end_items(result.as_ref().err().map(SessionError::hresult));
+        self.manager()?.end_items(result.as_ref().err().map(SessionError::hresult));
         result
     }
 
@@ -306,19 +334,19 @@ impl Session {
     /// Tells the plugin what was pushed since the last time: `SetItemStatus`.
     async fn deliver_pushes(&mut self) -> Result<(), SessionError> {
         const CALL: Call = Call::SetItemStatus;
-        for (item, status) in self.watch.cancel.take_pushes() {
+        for (item, status) in self.monitor.cancel.take_pushes() {
             let guid = item.map(|item| convert::guid(item.as_uuid()));
             match call!(self, CALL, call_set_item_status, guid, convert::wit_status(status)) {
                 Ok(()) => {}
                 Err(SessionError::Plugin { code, message, .. }) => {
-                    let journal = self.journal()?;
-                    journal.log(&LogEntry {
+                    let manager = self.manager()?;
+                    manager.log(&LogEntry {
                         level: LogLevel::Warning,
                         text: convert::cut(
                             format!("set-item-status failed: {message}"),
                             convert::TEXT_BYTES,
                         ),
-                        item: item.filter(|&item| journal.ledger.contains(item)),
+                        item: item.filter(|&item| manager.items.contains(item)),
                         jump: None,
                         id: None,
                         code: Some(code),
@@ -343,18 +371,18 @@ impl Session {
         self.store.data_mut().may_ask = self.trigger.may_bother_user;
         let secrets = self.store.data().secrets.clone();
         let answer = answer?;
-        let ledger = &self.journal()?.ledger;
-        let detail = convert::error_detail(answer, |id| ledger.contains(id), &secrets);
+        let items = &self.manager()?.items;
+        let detail = convert::error_detail(answer, |id| items.contains(id), &secrets);
         self.accept(CALL, detail)
     }
 
     /// Passes the details of an error on to the sink.
-    pub(crate) fn tell_shown(
+    pub(crate) fn deliver_detail(
         &mut self,
         error: ErrorId,
         detail: &ErrorDetail,
     ) -> Result<(), SessionError> {
-        self.journal()?.sink.error_shown(error, detail);
+        self.manager()?.sink.error_shown(error, detail);
         Ok(())
     }
 
@@ -393,24 +421,24 @@ impl Session {
         Ok(convert::properties_outcome(outcome))
     }
 
-    /// What is remembered about the run so far, with this outcome.
-    pub fn report(&self, outcome: Outcome) -> Report {
+    /// Returns the report of the run so far, with this outcome.
+    pub fn report(&self, outcome: Outcome) -> RunReport {
         let state = self.store.data();
         let (peak, calls) = (state.limiter.peak_memory_bytes, state.host_calls);
-        match state.journal_ref() {
-            Some(journal) => journal.outcome(&self.plugin, outcome, self.died, peak, calls),
-            None => Report::without_items(&self.plugin, outcome),
+        match state.manager_ref() {
+            Some(manager) => manager.run_report(outcome, self.crash, peak, calls),
+            None => RunReport::without_items(&self.plugin, outcome),
         }
     }
 
     /// The log entries that stand.
     pub fn log(&self) -> &[LogEntry] {
-        self.store.data().journal_ref().map_or(&[], |journal| journal.ledger.entries())
+        self.store.data().manager_ref().map_or(&[], |manager| manager.items.log_entries())
     }
 
     /// Whether the plugin is gone comes before whether a call belongs here.
     fn check_alive(&self, call: Call) -> Result<(), SessionError> {
-        match self.died {
+        match self.crash {
             None => Ok(()),
             Some(_) => Err(SessionError::Dead { plugin: self.plugin.to_string(), call }),
         }
@@ -439,21 +467,21 @@ impl Session {
         call: Call,
         outcome: wasmtime::Result<Result<T, types::Error>>,
     ) -> Result<T, SessionError> {
-        if let Ok(journal) = self.store.data_mut().journal() {
-            journal.flush();
+        if let Ok(manager) = self.store.data_mut().manager() {
+            manager.flush();
         }
         match outcome {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => {
-                let message = self.store.data().secrets.hide(error.message);
+                let message = self.store.data().secrets.redact(error.message);
                 let message = convert::cut(message, convert::TEXT_BYTES);
                 let code = convert::error_code(error.code);
                 let message = if message.is_empty() { code.name().to_owned() } else { message };
                 Err(SessionError::Plugin { plugin: self.plugin.to_string(), call, code, message })
             }
             Err(error) => {
-                let error = death(&self.plugin, call, &self.watch, &self.stderr, error);
-                self.died = Some(error.hresult());
+                let error = crash(&self.plugin, call, &self.monitor, &self.stderr, error);
+                self.crash = Some(error.hresult());
                 Err(error)
             }
         }

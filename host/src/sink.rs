@@ -1,34 +1,33 @@
-//! Where a plugin's callbacks go.
+//! Sinks receive the callbacks of a plugin.
 
+mod event_log;
 mod json_lines;
-mod recorder;
 
+pub use event_log::{EventLog, Recorded};
 pub use json_lines::JsonLines;
-pub use recorder::{Recorded, Recorder};
 
-use crate::event::{ErrorDetail, Item, LogEntry, ProgressItem, ProgressResponse, Question, Status};
-use crate::hresult::ErrorCode;
 use crate::id::{ErrorId, ItemId};
+use crate::types::ErrorCode;
+use crate::types::{ErrorDetail, Item, LogEntry, ProgressItem, ProgressResponse, Question, Status};
 
-/// One report and what the sync manager makes of it.
+/// One report, and the progress of its item.
 #[derive(Clone, Debug)]
 pub struct Progress<'a> {
     /// The item, always one of the run.
     pub item: ItemId,
-    /// What the plugin reported, within bounds.
+    /// The report of the plugin, within bounds.
     pub reported: &'a ProgressItem,
-    /// What holds now: each field as it was last reported.
-    pub current: &'a Standing,
-    /// What the plugin is told if the sink does not ask for more.
+    /// The progress of the item: the last value of each field.
+    pub current: &'a ItemProgress,
+    /// The response that the plugin gets, unless the sink returns a stronger one.
     pub pending: ProgressResponse,
-    /// Whether it is the host that reports, about an item that the plugin left without a
-    /// terminal status.
+    /// Whether the host reports it, about an item that the plugin left without a terminal status.
     pub by_host: bool,
 }
 
-/// Where an item stands: the last value of each field.
+/// The progress of an item: the last value of each field.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct ItemProgress {
     /// The last text; empty: none yet.
     pub status_text: String,
     /// The last status; `None`: none yet.
@@ -41,31 +40,31 @@ pub struct Standing {
     pub bytes_per_step: u64,
 }
 
-/// The sync manager's side of the callbacks. Each method has a default that a sink may keep.
+/// Receives the callbacks of a plugin. Each method has a default.
 ///
-/// The methods run on the session's own thread, in the order of the plugin's calls, and the
-/// plugin waits meanwhile.
+/// The methods run on the session's thread, in the order of the plugin's calls. The plugin waits
+/// until they return.
 pub trait Sink: Send {
     /// The items that the run will prepare and synchronize, before it does.
     fn started(&mut self, items: &[Item]) {
         let _ = items;
     }
 
-    /// Whether it looks at the texts of reports. Where it does not, they are not even copied, but
-    /// for the last one of an item.
+    /// Whether the sink reads the texts of reports. If not, only the last text of an item is
+    /// copied.
     fn reads_text(&self) -> bool {
         true
     }
 
-    /// The bytes that this sink has kept or written of the session so far, if they count against the
-    /// limit `record-bytes`. Asked once at the beginning, and after each call where there was an
-    /// answer then.
+    /// The bytes that this sink has kept or written of the session so far, if they count against
+    /// the limit `record-bytes`. Asked once at the beginning, and after each call where there was
+    /// an answer then.
     fn recorded_bytes(&self) -> Option<u64> {
         None
     }
 
-    /// A report. The stronger one of the answer and `progress.pending` is what the plugin is
-    /// told, now and from now on.
+    /// A report. The response is the stronger of the returned one and `progress.pending`. It is
+    /// sticky.
     fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
         let _ = progress;
         ProgressResponse::Continue
@@ -100,7 +99,7 @@ pub trait Sink: Send {
     }
 }
 
-/// A sink that takes everything and asks for nothing.
+/// A sink that ignores everything.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Discard;
 

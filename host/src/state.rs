@@ -1,46 +1,58 @@
+//! The state of one session, which the imports of its plugin use.
+
+pub(crate) mod wasi_files;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
-use wasmtime::ResourceLimiter;
 use wasmtime::component::{HasData, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use crate::contract::Description;
-use crate::directories::{Fence, Locks, Reading, Writing};
+use crate::component::description::Description;
 use crate::error::{Denial, StopReason};
+use crate::fs::fence::Fence;
+use crate::fs::locks::Locks;
+use crate::fs::open_files::OpenFiles;
 use crate::grants::{Capability, Grant};
-use crate::journal::Journal;
+use crate::limits::limiter::Limiter;
+use crate::limits::monitor::{Monitor, Terminated};
+use crate::limits::reading::Reading;
 use crate::limits::{Limits, size};
-use crate::secrets::Secrets;
+use crate::redact::Secrets;
 use crate::storage::Storage;
-use crate::wasi_files::WasiFiles;
-use crate::watch::Watch;
+use crate::sync_manager::SyncManager;
+use wasi_files::WasiFiles;
 
-/// Looks at every call of our own interfaces that a plugin makes, by its name in the WIT, and at those
-/// of WASI that change files, before it is carried out. `false` ends the plugin right there, as a crash would.
+/// Receives, before it is carried out, every call that a plugin makes of the contract's interfaces,
+/// by its name in the WIT, and every call of WASI that changes files. Returning `false` terminates
+/// the plugin at that point, as a crash would.
 pub type HostCallHook = Arc<dyn Fn(&'static str) -> bool + Send + Sync>;
 
-/// Where a session's journal is while its plugin waits in a system call, so that the run can be
-/// ended without it.
-pub(crate) type Parked = Arc<Mutex<Option<Box<Journal>>>>;
+/// Where a session's [`SyncManager`] is while its plugin is blocked in a system call, so that the
+/// run can be reported without the thread, which may never return.
+///
+/// The manager is moved here and back instead of being behind a lock all the time: each report
+/// would pay for that lock, and only calls that may block pay for the two moves of a pointer.
+pub(crate) type Parked = Arc<Mutex<Option<Box<SyncManager>>>>;
 
-/// What belongs to one session.
+/// The state of one session.
 pub(crate) struct State {
     pub(crate) plugin: Arc<str>,
     pub(crate) description: Arc<Description>,
     pub(crate) table: ResourceTable,
     pub(crate) wasi: WasiCtx,
     pub(crate) limiter: Limiter,
-    pub(crate) watch: Arc<Watch>,
-    journal: Option<Box<Journal>>,
+    pub(crate) monitor: Arc<Monitor>,
+    manager: Option<Box<SyncManager>>,
     parked: Parked,
     pub(crate) grants: Vec<Grant>,
-    /// What is left out of every grant.
+    /// The directories that are excluded from every grant.
     pub(crate) fence: Fence,
     pub(crate) storage: Option<Storage>,
     pub(crate) secrets: Secrets,
     /// Shared with the session's owner, who releases them if the session does not return.
     pub(crate) locks: Arc<Mutex<Locks>>,
-    pub(crate) writing: Writing,
+    /// Files outside of the storage that are open for writing.
+    pub(crate) writing: OpenFiles,
     pub(crate) copy_buffer: Vec<u8>,
     pub(crate) reading: Reading,
     pub(crate) wasi_files: WasiFiles,
@@ -56,13 +68,13 @@ pub(crate) struct State {
     pub(crate) text: String,
 }
 
-/// What a session is made of, beside what is the same for all.
-pub(crate) struct Parts {
+/// The parts of a state that differ between sessions.
+pub(crate) struct StateInit {
     pub(crate) plugin: Arc<str>,
     pub(crate) description: Arc<Description>,
     pub(crate) wasi: WasiCtx,
-    pub(crate) watch: Arc<Watch>,
-    pub(crate) journal: Journal,
+    pub(crate) monitor: Arc<Monitor>,
+    pub(crate) manager: SyncManager,
     pub(crate) grants: Vec<Grant>,
     pub(crate) fence: Fence,
     pub(crate) storage: Option<Storage>,
@@ -70,13 +82,8 @@ pub(crate) struct Parts {
     pub(crate) hook: Option<HostCallHook>,
 }
 
-/// Ends the plugin; the reason is in the session's [`Watch`].
-#[derive(Debug, thiserror::Error)]
-#[error("the host ended the plugin")]
-pub(crate) struct EndedByHost;
-
 impl State {
-    pub(crate) fn new(parts: Parts, limits: &Limits) -> Self {
+    pub(crate) fn new(parts: StateInit, limits: &Limits) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(size(limits.handles));
         Self {
@@ -84,16 +91,16 @@ impl State {
             description: parts.description,
             table,
             wasi: parts.wasi,
-            limiter: Limiter::new(limits, Arc::clone(&parts.watch)),
-            watch: parts.watch,
-            journal: Some(Box::new(parts.journal)),
+            limiter: Limiter::new(limits, Arc::clone(&parts.monitor)),
+            monitor: parts.monitor,
+            manager: Some(Box::new(parts.manager)),
             parked: Parked::default(),
             grants: parts.grants,
             fence: parts.fence,
             storage: parts.storage,
             secrets: parts.secrets,
             locks: Arc::default(),
-            writing: Writing::default(),
+            writing: OpenFiles::default(),
             copy_buffer: Vec::new(),
             reading: Reading::default(),
             wasi_files: WasiFiles::default(),
@@ -110,59 +117,59 @@ impl State {
     #[inline]
     pub(crate) fn enter(&mut self, call: &'static str) -> wasmtime::Result<()> {
         self.host_calls += 1;
-        self.watch.sign_of_life();
+        self.monitor.touch();
         self.pass(call)
     }
 
-    /// Shows a call to the hook, and ends it if the plugin is to end.
+    /// Passes a call to the hook, and fails it if the plugin is to terminate.
     #[inline]
     pub(crate) fn pass(&self, call: &'static str) -> wasmtime::Result<()> {
         if let Some(hook) = &self.hook
             && !hook(call)
         {
-            self.watch.end(StopReason::Killed);
+            self.monitor.end(StopReason::Killed);
         }
         self.check_ended()
     }
 
-    /// Ends a host call that takes long, if the plugin is to end.
+    /// Fails a long host call, if the plugin is to terminate.
     #[inline]
     pub(crate) fn check_ended(&self) -> wasmtime::Result<()> {
-        match self.watch.ended() {
+        match self.monitor.ended() {
             None => Ok(()),
-            Some(_) => Err(EndedByHost.into()),
+            Some(_) => Err(Terminated.into()),
         }
     }
 
-    /// The session's journal. It is gone only from a session that was given up on.
+    /// The session's sync manager. It is gone only from an abandoned session.
     #[inline]
-    pub(crate) fn journal(&mut self) -> wasmtime::Result<&mut Journal> {
-        match &mut self.journal {
-            Some(journal) => Ok(journal),
-            None => Err(EndedByHost.into()),
+    pub(crate) fn manager(&mut self) -> wasmtime::Result<&mut SyncManager> {
+        match &mut self.manager {
+            Some(manager) => Ok(manager),
+            None => Err(Terminated.into()),
         }
     }
 
-    pub(crate) fn journal_ref(&self) -> Option<&Journal> {
-        self.journal.as_deref()
+    pub(crate) fn manager_ref(&self) -> Option<&SyncManager> {
+        self.manager.as_deref()
     }
 
-    pub(crate) fn take_journal(&mut self) -> Option<Box<Journal>> {
-        self.journal.take()
+    pub(crate) fn take_manager(&mut self) -> Option<Box<SyncManager>> {
+        self.manager.take()
     }
 
     pub(crate) fn parked(&self) -> Parked {
         Arc::clone(&self.parked)
     }
 
-    /// Ends the plugin because it used what it was not granted.
+    /// Terminates the plugin because it used something that it was not granted.
     pub(crate) fn deny(&self, capability: Option<Capability>, interface: &str) -> wasmtime::Error {
-        self.watch.deny(denial(&self.description, capability, interface));
-        EndedByHost.into()
+        self.monitor.deny(denial(&self.description, capability, interface));
+        Terminated.into()
     }
 }
 
-/// What was denied, and what to do about it.
+/// Returns the denial and its remedy.
 fn denial(description: &Description, capability: Option<Capability>, interface: &str) -> Denial {
     let Some(capability) = capability else {
         return Denial {
@@ -186,29 +193,30 @@ impl WasiView for State {
     }
 }
 
-/// A session whose plugin waits for the system, until this is dropped.
-pub(crate) struct Waiting<'a> {
+/// A session whose sync manager is parked until this is dropped: its plugin may be blocked in a
+/// system call.
+pub(crate) struct ParkedState<'a> {
     state: &'a mut State,
 }
 
-impl<'a> Waiting<'a> {
+impl<'a> ParkedState<'a> {
     pub(crate) fn new(state: &'a mut State) -> Self {
-        if let Some(journal) = &mut state.journal {
-            journal.flush_due();
+        if let Some(manager) = &mut state.manager {
+            manager.flush_due();
         }
-        *state.parked.lock().unwrap_or_else(PoisonError::into_inner) = state.journal.take();
+        *state.parked.lock().unwrap_or_else(PoisonError::into_inner) = state.manager.take();
         Self { state }
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for ParkedState<'_> {
     fn drop(&mut self) {
-        self.state.journal =
+        self.state.manager =
             self.state.parked.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 
-impl std::ops::Deref for Waiting<'_> {
+impl std::ops::Deref for ParkedState<'_> {
     type Target = State;
 
     fn deref(&self) -> &State {
@@ -216,99 +224,15 @@ impl std::ops::Deref for Waiting<'_> {
     }
 }
 
-impl std::ops::DerefMut for Waiting<'_> {
+impl std::ops::DerefMut for ParkedState<'_> {
     fn deref_mut(&mut self) -> &mut State {
         self.state
     }
 }
 
-/// Tells the linker that a host call waits for the system.
-pub(crate) struct HasWaiting;
+/// Tells the linker that a host call may block in the system.
+pub(crate) struct HasParkedState;
 
-impl HasData for HasWaiting {
-    type Data<'a> = Waiting<'a>;
-}
-
-/// Refuses memory beyond the limit, and remembers that it did.
-pub(crate) struct Limiter {
-    watch: Arc<Watch>,
-    memory_bytes: usize,
-    table_elements: usize,
-    instances: usize,
-    max_memory_bytes: usize,
-    max_table_elements: usize,
-    pub(crate) peak_memory_bytes: usize,
-}
-
-impl Limiter {
-    fn new(limits: &Limits, watch: Arc<Watch>) -> Self {
-        Self {
-            watch,
-            memory_bytes: 0,
-            table_elements: 0,
-            instances: size(limits.instances),
-            max_memory_bytes: size(limits.memory_bytes),
-            max_table_elements: size(limits.table_elements),
-            peak_memory_bytes: 0,
-        }
-    }
-}
-
-/// What all of them come to when one grows; `None`: more than there is.
-fn grown(total: usize, current: usize, desired: usize, limit: usize) -> Option<usize> {
-    let grown = total.checked_add(desired.saturating_sub(current))?;
-    (grown <= limit).then_some(grown)
-}
-
-impl ResourceLimiter for Limiter {
-    fn memory_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        // Its own maximum is the plugin's business.
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            return Ok(false);
-        }
-        let Some(grown) = grown(self.memory_bytes, current, desired, self.max_memory_bytes) else {
-            self.watch.end(StopReason::Memory);
-            return Err(EndedByHost.into());
-        };
-        // Stays counted if the system refuses it: wasmtime also tells of failures that were never
-        // asked for here, so that they cannot be told apart.
-        self.memory_bytes = grown;
-        self.peak_memory_bytes = self.peak_memory_bytes.max(grown);
-        Ok(true)
-    }
-
-    fn table_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            return Ok(false);
-        }
-        let Some(grown) = grown(self.table_elements, current, desired, self.max_table_elements)
-        else {
-            self.watch.end(StopReason::Tables);
-            return Err(EndedByHost.into());
-        };
-        self.table_elements = grown;
-        Ok(true)
-    }
-
-    fn instances(&self) -> usize {
-        self.instances
-    }
-
-    fn tables(&self) -> usize {
-        self.instances
-    }
-
-    fn memories(&self) -> usize {
-        self.instances
-    }
+impl HasData for HasParkedState {
+    type Data<'a> = ParkedState<'a>;
 }

@@ -9,11 +9,13 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use crate::clock;
-use crate::directories::{ENTRY_BYTES, FileIdentity, MAX_LINKED, look_at_file, measure};
+use crate::fs::metadata::FileIdentity;
+use crate::fs::system::look_at_file;
+use crate::fs::usage::{ENTRY_BYTES, MAX_LINKED, measure};
 use crate::grants::Access;
+use crate::limits::clock;
 
-/// What the storage is called where a grant would have its name.
+/// The name of the storage where a grant would have its name.
 pub(crate) const STORAGE: &str = "storage";
 
 /// The part of the quota that copies and moves leave free, so that a full trash does not keep a
@@ -28,15 +30,15 @@ const MEASURE_RATIO: u64 = 20;
 pub(crate) struct Storage {
     pub(crate) path: PathBuf,
     pub(crate) access: Access,
-    quota: u64,
-    /// The part of the quota that may be used.
+    max_bytes: u64,
+    /// The part of it that may be used.
     limit: u64,
-    account: Arc<Mutex<Account>>,
+    quota: Arc<Mutex<Quota>>,
 }
 
-/// What is known about the content.
+/// What is known about the content, which the quota bounds.
 #[derive(Debug, Default)]
-struct Account {
+struct Quota {
     /// Bytes that are there or reserved. Never less than what is there.
     used: u64,
     /// Whether something could not be measured. The storage counts as full then.
@@ -53,9 +55,9 @@ struct Account {
     all_shared: bool,
 }
 
-/// The storage is full.
+/// The quota of the storage is exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Full {
+pub(crate) struct QuotaExceeded {
     /// The bytes that it holds.
     pub(crate) used: u64,
     /// Whether it counts as full since part of it cannot be read.
@@ -69,7 +71,7 @@ pub(crate) struct Full {
 pub(crate) struct Reservation(Option<(Storage, u64)>);
 
 impl Reservation {
-    /// Where nothing is counted.
+    /// A reservation where nothing is counted.
     pub(crate) const NONE: Self = Self(None);
 
     /// It is there now.
@@ -87,58 +89,57 @@ impl Drop for Reservation {
 }
 
 impl Storage {
-    pub(crate) fn new(path: PathBuf, access: Access, quota: u64) -> Self {
-        Self { path, access, quota, limit: quota, account: Arc::default() }
+    pub(crate) fn new(path: PathBuf, access: Access, max_bytes: u64) -> Self {
+        Self { path, access, max_bytes, limit: max_bytes, quota: Arc::default() }
     }
 
     /// The same storage for what the host copies or moves into it.
     pub(crate) fn for_copies(&self) -> Self {
-        let kept = self.quota.div_ceil(KEPT_FROM_COPIES);
-        Self { limit: self.quota - kept, ..self.clone() }
+        let kept = self.max_bytes.div_ceil(KEPT_FROM_COPIES);
+        Self { limit: self.max_bytes - kept, ..self.clone() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Account> {
-        self.account.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Quota> {
+        self.quota.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reserves room for one more entry and its content.
-    pub(crate) fn reserve(&self, content: u64) -> Result<Reservation, Full> {
+    pub(crate) fn reserve_entry(&self, content: u64) -> Result<Reservation, QuotaExceeded> {
         let bytes = ENTRY_BYTES.saturating_add(content);
-        self.charge(bytes)?;
+        self.reserve(bytes)?;
         Ok(Reservation(Some((self.clone(), bytes))))
     }
 
     /// Reserves room for content that is about to be written.
-    pub(crate) fn charge(&self, bytes: u64) -> Result<(), Full> {
+    pub(crate) fn reserve(&self, bytes: u64) -> Result<(), QuotaExceeded> {
         // Without a quota there is nothing to measure.
-        if bytes == 0 || self.quota == u64::MAX {
+        if bytes == 0 || self.max_bytes == u64::MAX {
             return Ok(());
         }
-        let mut account = self.lock();
-        if account.measured.is_none()
-            || (!account.fits(bytes, self.limit) && account.may_measure_again())
+        let mut quota = self.lock();
+        if quota.measured.is_none() || (!quota.fits(bytes, self.limit) && quota.may_measure_again())
         {
-            account.measure(self);
+            quota.measure(self);
         }
-        if !account.fits(bytes, self.limit) {
-            return Err(Full { used: account.used, unreadable: account.unreadable });
+        if !quota.fits(bytes, self.limit) {
+            return Err(QuotaExceeded { used: quota.used, unreadable: quota.unreadable });
         }
-        account.used = account.used.saturating_add(bytes);
+        quota.used = quota.used.saturating_add(bytes);
         Ok(())
     }
 
     /// Measures it unless that was done, so that no call has to which must not wait.
     pub(crate) fn prepare(&self) {
-        let mut account = self.lock();
-        if account.measured.is_none() && self.quota != u64::MAX {
-            account.measure(self);
+        let mut quota = self.lock();
+        if quota.measured.is_none() && self.max_bytes != u64::MAX {
+            quota.measure(self);
         }
     }
 
     /// So many bytes were seen to be gone.
     pub(crate) fn released(&self, bytes: u64) {
-        let mut account = self.lock();
-        account.used = account.used.saturating_sub(bytes);
+        let mut quota = self.lock();
+        quota.used = quota.used.saturating_sub(bytes);
     }
 
     /// Something may be gone. How much, the next measurement finds out, when the storage is full.
@@ -148,46 +149,46 @@ impl Storage {
 
     /// An entry lost a name. It is gone with its last one, unless it is still open.
     pub(crate) fn removed(&self, identity: FileIdentity, names: u64, content: u64) {
-        let mut account = self.lock();
-        match names <= 1 && !account.is_open(identity) {
+        let mut quota = self.lock();
+        match names <= 1 && !quota.is_open(identity) {
             true => {
-                account.used = account.used.saturating_sub(ENTRY_BYTES.saturating_add(content));
+                quota.used = quota.used.saturating_sub(ENTRY_BYTES.saturating_add(content));
             }
-            false => account.loosened = true,
+            false => quota.loosened = true,
         }
     }
 
     /// A file in the storage is open.
     pub(crate) fn opened(&self, file: &Arc<File>) {
-        let mut account = self.lock();
-        account.open.retain(|file| file.strong_count() > 0);
-        account.open.push(Arc::downgrade(file));
+        let mut quota = self.lock();
+        quota.open.retain(|file| file.strong_count() > 0);
+        quota.open.push(Arc::downgrade(file));
     }
 
     /// A file in the storage has a name elsewhere, too.
     pub(crate) fn share(&self, identity: FileIdentity) {
-        let mut account = self.lock();
-        if account.shared.len() < MAX_LINKED {
-            account.shared.insert(identity);
+        let mut quota = self.lock();
+        if quota.shared.len() < MAX_LINKED {
+            quota.shared.insert(identity);
         } else {
-            account.all_shared = true;
+            quota.all_shared = true;
         }
     }
 
     /// Whether a file that was opened elsewhere, and has several names, has one in the storage.
     pub(crate) fn is_shared(&self, identity: FileIdentity) -> bool {
-        if self.quota == u64::MAX {
+        if self.max_bytes == u64::MAX {
             return false;
         }
-        let mut account = self.lock();
-        if account.measured.is_none() {
-            account.measure(self);
+        let mut quota = self.lock();
+        if quota.measured.is_none() {
+            quota.measure(self);
         }
-        account.all_shared || account.shared.contains(&identity)
+        quota.all_shared || quota.shared.contains(&identity)
     }
 }
 
-impl Account {
+impl Quota {
     fn fits(&self, bytes: u64, limit: u64) -> bool {
         !self.unreadable && self.used.saturating_add(bytes) <= limit
     }
@@ -202,7 +203,7 @@ impl Account {
 
     fn measure(&mut self, storage: &Storage) {
         let begun = clock::now();
-        let usage = measure(&storage.path, storage.quota);
+        let usage = measure(&storage.path, storage.max_bytes);
         self.used = usage.bytes.saturating_add(self.nameless_bytes());
         self.unreadable = usage.unreadable;
         self.shared.extend(usage.linked);
@@ -244,12 +245,12 @@ mod tests {
     fn a_reservation_that_came_to_nothing_is_released() -> std::io::Result<()> {
         let (_home, storage) = storage(QUOTA)?;
         for _ in 0..100 {
-            drop(storage.reserve(0).expect("there is room"));
+            drop(storage.reserve_entry(0).expect("there is room"));
         }
         for _ in 0..10 {
-            storage.reserve(0).expect("there is room").keep();
+            storage.reserve_entry(0).expect("there is room").keep();
         }
-        assert_eq!(storage.reserve(0).unwrap_err().used, QUOTA);
+        assert_eq!(storage.reserve_entry(0).unwrap_err().used, QUOTA);
         Ok(())
     }
 
@@ -257,11 +258,11 @@ mod tests {
     fn copies_leave_a_part_of_the_quota_to_what_a_plugin_writes() -> std::io::Result<()> {
         let (_home, storage) = storage(16 * ENTRY_BYTES)?;
         for _ in 0..15 {
-            storage.for_copies().reserve(0).expect("it fits").keep();
+            storage.for_copies().reserve_entry(0).expect("it fits").keep();
         }
-        assert_eq!(storage.for_copies().charge(1).unwrap_err().used, 15 * ENTRY_BYTES);
-        assert_eq!(storage.charge(ENTRY_BYTES), Ok(()));
-        assert!(storage.charge(1).is_err());
+        assert_eq!(storage.for_copies().reserve(1).unwrap_err().used, 15 * ENTRY_BYTES);
+        assert_eq!(storage.reserve(ENTRY_BYTES), Ok(()));
+        assert!(storage.reserve(1).is_err());
         Ok(())
     }
 
@@ -272,21 +273,21 @@ mod tests {
         std::fs::write(&path, vec![0; 20_000])?;
         let file = Arc::new(File::open(&path)?);
         let seen = look_at_file(&file)?;
-        assert!(storage.charge(20_000).is_err(), "it holds 20,000 bytes and an entry");
+        assert!(storage.reserve(20_000).is_err(), "it holds 20,000 bytes and an entry");
         // With another name, and while it is open, it takes its room.
         for names in [2, 3] {
             storage.removed(seen.identity, names, seen.size);
-            assert!(storage.charge(20_000).is_err(), "{names} names");
+            assert!(storage.reserve(20_000).is_err(), "{names} names");
         }
         storage.opened(&file);
         std::fs::remove_file(&path)?;
         storage.removed(seen.identity, 1, seen.size);
-        assert!(storage.charge(20_000).is_err(), "it is open");
+        assert!(storage.reserve(20_000).is_err(), "it is open");
         drop(file);
         storage.loosened();
         // Measuring again waits until it takes a small part of the time.
         let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
-        while storage.charge(20_000).is_err() {
+        while storage.reserve(20_000).is_err() {
             assert!(std::time::Instant::now() < end, "the room is not given back");
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
@@ -297,11 +298,11 @@ mod tests {
     fn a_storage_that_cannot_be_read_is_full() -> std::io::Result<()> {
         let (home, storage) = storage(QUOTA)?;
         std::fs::remove_dir(home.path())?;
-        let full = Full { used: 0, unreadable: true };
-        assert_eq!(storage.charge(1), Err(full));
+        let exceeded = QuotaExceeded { used: 0, unreadable: true };
+        assert_eq!(storage.reserve(1), Err(exceeded));
         std::fs::create_dir(home.path())?;
         std::thread::sleep(std::time::Duration::from_millis(50));
-        assert_eq!(storage.charge(1), Ok(()));
+        assert_eq!(storage.reserve(1), Ok(()));
         Ok(())
     }
 
@@ -309,7 +310,7 @@ mod tests {
     fn without_a_quota_nothing_is_measured() -> std::io::Result<()> {
         let (home, storage) = storage(u64::MAX)?;
         std::fs::remove_dir(home.path())?;
-        assert_eq!(storage.charge(u64::MAX), Ok(()));
+        assert_eq!(storage.reserve(u64::MAX), Ok(()));
         std::fs::create_dir(home.path())
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Text of a plugin, and names of files, can hold characters that move the cursor, change colors,
 //! reorder what is shown, or take no room at all. A program that shows such a text replaces them;
-//! [`parts`] finds them, and [`to_json`] escapes them in JSON, where that does not change the value.
+//! [`parts`] finds them, and [`to_json`] escapes them in JSON, where that does not change the
+//! value.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -39,19 +40,19 @@ pub enum Part<'a> {
 /// let found: Vec<_> = parts("exe.\u{202e}gpj").collect();
 /// assert_eq!(found, [Part::Plain("exe."), Part::Harmful('\u{202e}'), Part::Plain("gpj")]);
 /// ```
-pub fn parts(text: &str) -> Parts<'_> {
-    Parts { rest: text, marks: MAX_MARKS }
+pub fn parts(text: &str) -> StateInit<'_> {
+    StateInit { rest: text, marks: MAX_MARKS }
 }
 
 /// The iterator of [`parts`].
 #[derive(Clone, Debug)]
-pub struct Parts<'a> {
+pub struct StateInit<'a> {
     rest: &'a str,
     /// Marks since the last base character.
     marks: usize,
 }
 
-impl<'a> Iterator for Parts<'a> {
+impl<'a> Iterator for StateInit<'a> {
     type Item = Part<'a>;
 
     fn next(&mut self) -> Option<Part<'a>> {
@@ -75,7 +76,7 @@ impl<'a> Iterator for Parts<'a> {
     }
 }
 
-impl Parts<'_> {
+impl StateInit<'_> {
     fn is_harmful(&mut self, character: char) -> bool {
         if (' '..='~').contains(&character) {
             self.marks = 0;
@@ -103,7 +104,7 @@ impl Parts<'_> {
 /// reach a terminal are written as `\uXXXX`, so that the value is the same and the text is safe.
 ///
 /// # Errors
-/// Those of `serde_json`.
+/// The errors of `serde_json`.
 pub fn to_json(value: &impl Serialize, pretty: bool) -> serde_json::Result<String> {
     let json = match pretty {
         true => serde_json::to_string_pretty(value)?,

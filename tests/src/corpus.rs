@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use syncmgr_host::sink::Recorded;
-use syncmgr_host::{Hresult, ItemId, Limits, LoadLimits, Report, Status};
+use syncmgr_host::{Hresult, ItemId, Limits, LoadLimits, RunReport, Status};
 use uuid::Uuid;
 
 use place::Place;
@@ -62,7 +62,7 @@ pub enum Expected {
 #[derive(Debug)]
 pub struct Ran {
     /// The report.
-    pub report: Report,
+    pub report: RunReport,
     /// Every callback.
     pub recorded: Vec<Recorded>,
     /// The same as JSON lines, with the report.

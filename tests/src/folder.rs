@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use anyhow::Context;
-use syncmgr_host::sink::Recorder;
+use syncmgr_host::sink::EventLog;
 use syncmgr_host::{
-    Access, Capability, Grant, HostCallHook, ItemReport, Plugin, Report, RunRequest, SessionOptions,
+    Access, Capability, Grant, HostCallHook, ItemReport, Plugin, RunReport, RunRequest,
+    SessionOptions,
 };
 
 use crate::trees::{self, Tree};
@@ -135,7 +136,7 @@ impl Pair {
     ///
     /// # Errors
     /// Those of starting.
-    pub fn sync(&self) -> anyhow::Result<Report> {
+    pub fn sync(&self) -> anyhow::Result<RunReport> {
         self.sync_with(self.options()?)
     }
 
@@ -143,15 +144,15 @@ impl Pair {
     ///
     /// # Errors
     /// Those of starting.
-    pub fn sync_with(&self, options: SessionOptions) -> anyhow::Result<Report> {
-        Ok(plugin().run_blocking(options, Recorder::new(), &RunRequest::default())?)
+    pub fn sync_with(&self, options: SessionOptions) -> anyhow::Result<RunReport> {
+        Ok(plugin().run(options, EventLog::new(), &RunRequest::default())?)
     }
 
     /// Runs the plugin with a look at each host call.
     ///
     /// # Errors
     /// Those of starting.
-    pub fn sync_watched(&self, hook: HostCallHook) -> anyhow::Result<Report> {
+    pub fn sync_watched(&self, hook: HostCallHook) -> anyhow::Result<RunReport> {
         self.sync_with(self.options()?.host_call_hook(hook))
     }
 
@@ -163,7 +164,7 @@ impl Pair {
     pub fn sync_disturbed(
         &self,
         disturb: impl FnMut(usize, &str) -> anyhow::Result<()> + Send + 'static,
-    ) -> anyhow::Result<(Report, usize)> {
+    ) -> anyhow::Result<(RunReport, usize)> {
         let state = Arc::new(Mutex::new((0, disturb, Ok(()))));
         let hook = state.clone();
         let report = self.sync_watched(Arc::new(move |call| {
@@ -237,7 +238,7 @@ impl Pair {
 ///
 /// # Errors
 /// Where there is none, with the error of the run.
-pub fn only_item(report: &Report) -> anyhow::Result<&ItemReport> {
+pub fn only_item(report: &RunReport) -> anyhow::Result<&ItemReport> {
     report.items.first().with_context(|| format!("the run has no item: {:?}", report.outcome))
 }
 
@@ -245,7 +246,7 @@ pub fn only_item(report: &Report) -> anyhow::Result<&ItemReport> {
 ///
 /// # Errors
 /// Where the run has no item.
-pub fn work(report: &Report) -> anyhow::Result<u64> {
+pub fn work(report: &RunReport) -> anyhow::Result<u64> {
     let counts = &only_item(report)?.counts;
     let names = ["copied", "deleted", "directories", "permissions", "not-done"];
     Ok(names.iter().filter_map(|name| counts.get(*name)).sum())

@@ -11,6 +11,7 @@ pub mod isolation;
 pub mod limits_page;
 pub mod reference;
 pub mod script;
+pub mod session;
 pub mod trees;
 #[cfg(unix)]
 pub mod wine;

@@ -2,11 +2,13 @@
 
 use std::sync::OnceLock;
 
-use syncmgr_host::sink::{Recorded, Recorder, Sink};
+use syncmgr_host::sink::{EventLog, Recorded, Sink};
 use syncmgr_host::{
-    CancelHandle, ItemId, LogLevel, Plugin, Report, RunRequest, Session, SessionOptions, Status,
+    CancelHandle, ItemId, LogLevel, Plugin, RunReport, RunRequest, SessionOptions, Status,
 };
 use uuid::Uuid;
+
+use crate::session::DrivenSession;
 
 /// One run of the script plugin, in the making.
 #[derive(Debug)]
@@ -19,7 +21,7 @@ pub struct Script {
 #[derive(Debug)]
 pub struct Ran {
     /// The report.
-    pub report: Report,
+    pub report: RunReport,
     /// Every callback.
     pub recorded: Vec<Recorded>,
 }
@@ -70,16 +72,16 @@ impl Script {
     ///
     /// # Errors
     /// Those of starting.
-    pub fn start(self, sink: impl Sink + 'static) -> anyhow::Result<Session> {
-        Ok(plugin().start_blocking(self.options, sink)?)
+    pub fn start(self, sink: impl Sink + 'static) -> anyhow::Result<DrivenSession> {
+        Ok(DrivenSession::start(&plugin(), self.options, sink)?)
     }
 
     /// Runs it with a sink of one's own.
     ///
     /// # Errors
     /// Those of starting.
-    pub fn report(self, sink: impl Sink + 'static) -> anyhow::Result<Report> {
-        Ok(plugin().run_blocking(self.options, sink, &self.request)?)
+    pub fn report(self, sink: impl Sink + 'static) -> anyhow::Result<RunReport> {
+        Ok(plugin().run(self.options, sink, &self.request)?)
     }
 
     /// Runs it and records everything.
@@ -95,7 +97,7 @@ impl Script {
     /// # Errors
     /// Those of starting.
     pub fn run_with(mut self, first: impl FnOnce(&CancelHandle)) -> anyhow::Result<Ran> {
-        let recorder = Recorder::new();
+        let recorder = EventLog::new();
         let cancel = CancelHandle::new();
         first(&cancel);
         self.options = self.options.cancel_handle(cancel);

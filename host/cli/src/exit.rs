@@ -2,7 +2,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use syncmgr_host::{
-    ErrorCode, GrantError, ItemReport, LoadError, Outcome, Report, SessionError, StartError, Status,
+    ErrorCode, GrantError, ItemReport, LoadError, Outcome, RunReport, SessionError, StartError,
+    Status,
 };
 use syncmgr_install::InstallError;
 
@@ -10,6 +11,7 @@ use crate::check::CheckError;
 use crate::escape::escape_lines;
 use crate::output::{OutputError, error_word};
 use crate::project::ProjectError;
+use crate::quarantine::Quarantined;
 
 /// The exit status. The discriminants are the documented numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +80,7 @@ impl Exit {
         if let Some(StartError::Session(error)) = error.downcast_ref() {
             return Self::of_session_error(error);
         }
-        if let Some(StartError::Quarantined { .. }) = error.downcast_ref() {
+        if error.is::<Quarantined>() {
             return Self::Crashed;
         }
         if let Some(error) = error.downcast_ref::<InstallError>() {
@@ -95,9 +97,7 @@ impl Exit {
                 | CheckError::Grant(_)
                 | CheckError::Start(StartError::Grant(_)) => Self::Usage,
                 CheckError::Start(StartError::Session(error)) => Self::of_session_error(error),
-                CheckError::File { .. } | CheckError::Start(StartError::Quarantined { .. }) => {
-                    Self::Crashed
-                }
+                CheckError::File { .. } => Self::Crashed,
             };
         }
         if error.is::<LoadError>() || error.is::<GrantError>() || error.is::<StartError>() {
@@ -110,7 +110,7 @@ impl Exit {
     }
 
     /// Returns the status of a run.
-    pub(crate) fn of_report(report: &Report) -> Self {
+    pub(crate) fn of_report(report: &RunReport) -> Self {
         match &report.outcome {
             Outcome::Declined | Outcome::NothingSelected => Self::InSync,
             Outcome::NeedsUser => Self::Remaining,
@@ -221,6 +221,7 @@ fn code_of(error: &anyhow::Error) -> Option<&'static str> {
         error.downcast_ref().map(ProjectError::code),
         error.downcast_ref().map(CheckError::code),
         error.downcast_ref().map(StartError::code),
+        error.downcast_ref().map(Quarantined::code),
     ];
     codes.into_iter().flatten().next()
 }

@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use syncmgr_com::interfaces::ISyncMgrSynchronize;
 use syncmgr_com::native::{self, NativeOptions};
 use syncmgr_host::sink::Sink;
-use syncmgr_host::{Hresult, Limits, Report, RunRequest};
+use syncmgr_host::{Hresult, Limits, RunReport, RunRequest};
 use uuid::Uuid;
 use windows_core::Interface;
 use windows_sys::Win32::Foundation::{CloseHandle, E_NOINTERFACE, HANDLE, REGDB_E_CLASSNOTREG};
@@ -191,6 +191,6 @@ pub(crate) fn run(
     options: NativeOptions,
     sink: impl Sink + 'static,
     request: &RunRequest,
-) -> anyhow::Result<Report> {
+) -> anyhow::Result<RunReport> {
     Ok(native::run(move || create(clsid), &class_name(clsid), options, sink, request)?.report)
 }

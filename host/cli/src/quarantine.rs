@@ -4,12 +4,29 @@
 
 use std::io::ErrorKind;
 
-use syncmgr_host::StartError;
-use syncmgr_install::{PrivateFolder, InstallError};
+use syncmgr_install::{InstallError, PrivateFolder};
 
 use crate::job::Job;
 
 const FOLDER: &str = "quarantine";
+
+/// A plugin crashed in an earlier run, and must not start again.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "plugin `{plugin}` is in quarantine after a crash: {crash}; once it is fixed, release it with \
+     `syncmgr run --release`"
+)]
+pub(crate) struct Quarantined {
+    plugin: String,
+    crash: String,
+}
+
+impl Quarantined {
+    /// Returns the stable code of the error.
+    pub(crate) const fn code(&self) -> &'static str {
+        "plugin-quarantined"
+    }
+}
 
 /// The quarantine of the plugin that a job runs.
 pub(crate) struct Quarantine<'a> {
@@ -22,13 +39,13 @@ impl<'a> Quarantine<'a> {
     }
 
     /// # Errors
-    /// [`StartError::Quarantined`].
+    /// [`Quarantined`].
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         let Some(notes) = self.notes()? else { return Ok(()) };
         match notes.read(&self.job.component_digest()?)? {
-            Some(death) => Err(StartError::Quarantined {
+            Some(crash) => Err(Quarantined {
                 plugin: self.job.plugin.name(),
-                death: String::from_utf8_lossy(&death).into_owned(),
+                crash: String::from_utf8_lossy(&crash).into_owned(),
             }
             .into()),
             None => Ok(()),

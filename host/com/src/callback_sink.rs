@@ -8,11 +8,11 @@ use syncmgr_host::{
 };
 
 use crate::convert;
-use crate::handler::Shared;
 use crate::interfaces::{
     SYNCMGRPROGRESSITEM_MAXVALUE, SYNCMGRPROGRESSITEM_PROGVALUE, SYNCMGRPROGRESSITEM_STATUSTEXT,
     SYNCMGRPROGRESSITEM_STATUSTYPE,
 };
+use crate::run_state::RunState;
 
 /// All fields count in every report: some managers remember earlier values, and some do not.
 const MASK: u32 = SYNCMGRPROGRESSITEM_STATUSTEXT
@@ -22,7 +22,7 @@ const MASK: u32 = SYNCMGRPROGRESSITEM_STATUSTEXT
 
 /// Tells the manager's callback everything.
 pub(crate) struct CallbackSink {
-    shared: Arc<Shared>,
+    shared: Arc<RunState>,
     /// The last status text that was told, as UTF-16, and the item that it was about: most reports
     /// are about the same item, and change nothing of it.
     text: Vec<u16>,
@@ -30,7 +30,7 @@ pub(crate) struct CallbackSink {
 }
 
 impl CallbackSink {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: Arc<RunState>) -> Self {
         Self { shared, text: vec![0], text_of: None }
     }
 }

@@ -7,7 +7,6 @@
 #![allow(unsafe_code, reason = "what `implement` writes")]
 
 mod methods;
-mod shared;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -16,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use syncmgr_host::{
     CancelHandle, ErrorDetail, HandlerInfo, Hresult, ItemId, Outcome, Participation, Plugin,
-    PrepareOutcome, PropertyValue, Report, Session, SessionOptions, SessionThread, hresult,
+    PrepareOutcome, PropertyValue, RunReport, Session, SessionOptions, SessionThread, hresult,
 };
 use windows_core::{GUID, implement};
 
@@ -25,10 +24,9 @@ use crate::callback_sink::CallbackSink;
 use crate::convert;
 use crate::interfaces::ISyncMgrSynchronize;
 use crate::object::Counted;
+use crate::run_state::{Phase, RunState, State};
 use crate::user_interface::{Parent, UserInterface};
 use crate::worker::{self, Completion, Worker};
-pub(crate) use shared::Shared;
-use shared::{Phase, State};
 
 /// What every object of one class has in common.
 pub struct Class {
@@ -52,7 +50,7 @@ impl std::fmt::Debug for Class {
 #[implement(ISyncMgrSynchronize)]
 pub(crate) struct Handler {
     class: Arc<Class>,
-    shared: Arc<Shared>,
+    shared: Arc<RunState>,
     worker: Mutex<Option<Arc<Worker>>>,
     _counted: Counted,
 }
@@ -65,7 +63,7 @@ const _: () = {
 
 /// Makes a handler for one run.
 pub fn create(class: Arc<Class>) -> ISyncMgrSynchronize {
-    let shared = Shared {
+    let shared = RunState {
         callback: CallbackSlot::new(),
         interface: Arc::clone(&class.interface),
         plugin: class.plugin.name().to_owned(),
@@ -292,7 +290,7 @@ impl Handler {
 /// Shows properties, and hands what the user changed to the plugin.
 fn edit_properties(
     session: &mut SessionThread,
-    shared: &Shared,
+    shared: &RunState,
     item: Option<ItemId>,
     parent: Parent,
 ) -> Result<Hresult, Hresult> {
@@ -312,7 +310,7 @@ fn edit_properties(
 }
 
 /// Keeps the report where the user finds it. It is no reason to fail if that cannot be.
-fn keep_report(file: &std::path::Path, report: &Report) {
+fn keep_report(file: &std::path::Path, report: &RunReport) {
     let mut lines = syncmgr_host::sink::JsonLines::new(Vec::new());
     lines.report(report, None);
     if let Ok(text) = lines.finish() {

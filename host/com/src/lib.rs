@@ -14,7 +14,7 @@
 //!   object.
 //! - `callback`, `callback_sink`: the manager's side, and how a session tells it things.
 //! - `user_interface`: dialogs.
-//! - `worker`, [`handler`]: the object. `item_enumerator`, [`factory`]: its helpers.
+//! - `worker`, `run_state`, [`handler`]: the object. `item_enumerator`, [`factory`]: its helpers.
 //! - `registry`, `exports`: what makes it a server, on Windows.
 //! - `manager_callback`, [`native`]: the manager's side, for native handlers.
 
@@ -40,6 +40,7 @@ pub mod native;
 mod object;
 #[cfg(windows)]
 pub mod registry;
+mod run_state;
 pub mod task_memory;
 pub mod user_interface;
 mod worker;

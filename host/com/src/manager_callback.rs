@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use syncmgr_host::{
-    Call, Hresult, ItemId, LogEntry, LogLevel, Manager, ProgressResponse, SessionError, hresult,
+    Call, Hresult, ItemId, LogEntry, LogLevel, ProgressResponse, SessionError, SyncManager, hresult,
 };
 use windows_core::{BOOL, GUID, HRESULT, implement};
 
@@ -24,7 +24,7 @@ const MAX_RETRIES: u32 = 10_000;
 
 /// What the callback and whoever drives the handler share.
 pub(crate) struct Desk {
-    manager: Mutex<Manager>,
+    manager: Mutex<SyncManager>,
     awaited: Mutex<Option<Awaited>>,
     /// Whether reports are taken: from `PrepareForSync` to the end of `Synchronize`.
     takes_reports: AtomicBool,
@@ -52,7 +52,7 @@ pub(crate) struct Completion {
 }
 
 impl Desk {
-    pub(crate) fn new(manager: Manager, may_bother_user: bool) -> Arc<Self> {
+    pub(crate) fn new(manager: SyncManager, may_bother_user: bool) -> Arc<Self> {
         Arc::new(Self {
             manager: Mutex::new(manager),
             awaited: Mutex::default(),
@@ -92,9 +92,9 @@ impl Desk {
     }
 
     /// The manager, for what a handler tells; `None`: it is too late for that.
-    fn open_manager(&self, takes: &AtomicBool) -> Option<MutexGuard<'_, Manager>> {
+    fn open_manager(&self, takes: &AtomicBool) -> Option<MutexGuard<'_, SyncManager>> {
         let mut manager = self.manager();
-        manager.sign_of_life();
+        manager.touch();
         takes.load(Ordering::Acquire).then_some(manager)
     }
 
@@ -109,10 +109,10 @@ impl Desk {
             Err(TryLockError::WouldBlock) => return None,
         };
         if self.is_modal.load(Ordering::Acquire) {
-            manager.sign_of_life();
+            manager.touch();
         }
         if let Some(text) = notice.text(&manager) {
-            manager.log(LogEntry {
+            manager.log_error(LogEntry {
                 level: LogLevel::Information,
                 text,
                 item: None,
@@ -124,7 +124,7 @@ impl Desk {
         manager.overdue()
     }
 
-    pub(crate) fn manager(&self) -> MutexGuard<'_, Manager> {
+    pub(crate) fn manager(&self) -> MutexGuard<'_, SyncManager> {
         self.manager.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -171,7 +171,7 @@ impl Notice {
         Self { after, given: None }
     }
 
-    fn text(&mut self, manager: &Manager) -> Option<String> {
+    fn text(&mut self, manager: &SyncManager) -> Option<String> {
         let call = manager.call();
         if self.given == Some(call) || manager.silent_for() < self.after {
             return None;
@@ -249,7 +249,7 @@ impl ISyncMgrSynchronizeCallback_Impl for ManagerCallback_Impl {
             let asked = fEnable.as_bool();
             let allowed = !asked || self.desk.may_bother_user;
             self.desk.is_modal.store(asked && allowed, Ordering::Release);
-            self.desk.manager().sign_of_life();
+            self.desk.manager().touch();
             Ok(match allowed {
                 true => Hresult::S_OK,
                 false => Hresult::S_FALSE,
@@ -270,7 +270,7 @@ impl ISyncMgrSynchronizeCallback_Impl for ManagerCallback_Impl {
             // SAFETY: NULL, or what the parameter is declared as.
             let reported = unsafe { convert::progress_item(pSyncProgressItem) };
             let response = match self.desk.open_manager(&self.desk.takes_reports) {
-                Some(mut manager) => manager.progress(item, reported),
+                Some(mut manager) => manager.native_progress(item, reported),
                 None => ProgressResponse::CancelAll,
             };
             Ok(hresult::from_progress_response(response))
@@ -288,7 +288,7 @@ impl ISyncMgrSynchronizeCallback_Impl for ManagerCallback_Impl {
             // SAFETY: the text is not NULL, and the other one is NULL or what it is declared as.
             let entry = unsafe { convert::log_entry(dwErrorLevel, pszErrorText, pSyncLogError) };
             let manager = self.desk.open_manager(&self.desk.takes_log);
-            match manager.map(|mut manager| manager.log(entry)) {
+            match manager.map(|mut manager| manager.log_error(entry)) {
                 Some(true) => Ok(Hresult::S_OK),
                 Some(false) => Err(Hresult::E_INVALIDARG),
                 None => Err(Hresult::E_UNEXPECTED),

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use syncmgr_host::sink::Sink;
 use syncmgr_host::{
-    Call, CancelHandle, Hresult, Item, ItemId, Limits, LogEntry, LogLevel, Manager, Outcome,
-    Report, RunRequest, SessionError, Status,
+    Call, CancelHandle, Hresult, Item, ItemId, Limits, LogEntry, LogLevel, Outcome, RunReport,
+    RunRequest, SessionError, Status, SyncManager,
 };
 use windows_core::{GUID, HRESULT, Interface};
 
@@ -53,7 +53,7 @@ impl Default for NativeOptions {
 #[derive(Debug)]
 pub struct NativeRun {
     /// The report, which tells about every item.
-    pub report: Report,
+    pub report: RunReport,
     /// Whether the handler was given up on. Its thread goes on, and the object was not released: the
     /// process should end soon, without waiting for either.
     pub abandoned: bool,
@@ -81,7 +81,7 @@ pub fn run<G, E: Send + 'static>(
     request: &RunRequest,
 ) -> Result<NativeRun, E> {
     let NativeOptions { cancel, limits, notice } = options;
-    let manager = Manager::new(name, sink, cancel, &limits);
+    let manager = SyncManager::new(name, sink, cancel, &limits);
     let desk = Desk::new(manager, request.trigger.may_bother_user);
     desk.manager().begin_call(Call::Create);
     let (done, outcome) = mpsc::sync_channel(1);
@@ -288,7 +288,7 @@ impl Driver {
             }
         }
         if odd > 0 {
-            self.desk.manager().log(LogEntry {
+            self.desk.manager().log_error(LogEntry {
                 level: LogLevel::Warning,
                 text: format!("{odd} items have no id, no name, or the id of another one"),
                 item: None,
@@ -408,7 +408,7 @@ impl Driver {
             }
             let pushes = {
                 let mut manager = self.desk.manager();
-                manager.flush_due();
+                manager.tick();
                 manager.take_pushes()
             };
             // There are no other times at which a handler may be told.

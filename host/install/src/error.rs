@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use syncmgr_host::{GrantError, Hresult, LoadError, hresult};
+use syncmgr_host::{ExcessGrant, GrantError, Hresult, LoadError, hresult};
 use uuid::Uuid;
 
 /// An error about installed plugins.
@@ -130,13 +130,13 @@ pub enum InstallError {
     /// The plugin does not request some of the grants. They are most likely misspelt.
     #[error(
         "plugin `{plugin}` does not request {}; list its requests with `syncmgr inspect`",
-        options.join(", ")
+        options.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     )]
     ExcessGrants {
         /// The plugin's name.
         plugin: String,
-        /// The options that grant them.
-        options: Vec<String>,
+        /// The excess grants.
+        options: Vec<ExcessGrant>,
     },
     /// The system does not have the scope.
     #[error("plugins can be registered for all users of the machine on Windows only")]

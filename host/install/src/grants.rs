@@ -149,7 +149,7 @@ impl Grants {
         for (name, _) in &self.secrets {
             options = options.secret(name, "");
         }
-        let options = plugin.unrequested(&options);
+        let options = plugin.excess_grants(&options);
         match options.is_empty() {
             true => Ok(()),
             false => Err(InstallError::ExcessGrants { plugin: plugin.name().to_owned(), options }),

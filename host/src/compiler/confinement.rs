@@ -1,11 +1,11 @@
-//! What a compiler's process may use. It sets its own limits before it reads a component, which
+//! Limits the compiler's process. It sets its own limits before it reads a component, which
 //! needs no rights and works the same on every system.
 
 use std::io;
 use std::thread;
 use std::time::Duration;
 
-/// What the process prints where it ends itself for want of memory.
+/// The message of a process that terminates itself because of its memory limit.
 pub(super) const OUT_OF_MEMORY: &str = "syncmgr: the compiler reached its memory limit";
 
 /// Limits this process for good.
@@ -16,7 +16,7 @@ pub(super) fn confine(memory_bytes: u64, time: Option<Duration>) -> io::Result<(
     {
         use rustix::process::{DumpableBehavior, Signal};
         rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-        // Without its host, nobody wants the answer.
+        // Without its host, the answer has no receiver.
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     }
     #[cfg(not(target_os = "linux"))]

@@ -1,4 +1,4 @@
-//! What a plugin is asked for.
+//! The calls of a plugin's exports.
 
 /// A call of the exported interface, or one that only native handlers have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

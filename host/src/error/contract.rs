@@ -30,9 +30,9 @@ pub enum ContractError {
     /// WebAssembly that breaks the rules of WebAssembly.
     #[error("the component is not valid WebAssembly: {message} (at byte {offset}); build it again")]
     Malformed {
-        /// What is wrong.
+        /// The problem.
         message: String,
-        /// Where.
+        /// The place.
         offset: usize,
     },
     /// A component of some other world.
@@ -43,7 +43,7 @@ pub enum ContractError {
     OtherWorld {
         /// The export that a plugin has.
         expected: String,
-        /// What it exports.
+        /// The exports.
         exports: Vec<String>,
     },
     /// A plugin of another version of the contract.
@@ -66,10 +66,10 @@ pub enum ContractError {
         /// The names of the imports.
         imports: Vec<String>,
     },
-    /// What it says that it wants cannot be read.
+    /// The section with its requests is invalid.
     #[error("its requests cannot be read: {message}; its author has to mend them")]
     Requests {
-        /// What is wrong.
+        /// The problem.
         message: String,
     },
     /// Names fit, types do not.
@@ -82,7 +82,7 @@ pub enum ContractError {
         }
     )]
     Types {
-        /// Where they differ.
+        /// The difference.
         message: String,
         /// The version it was built for.
         found: String,

@@ -31,7 +31,7 @@ pub enum GrantError {
     Setting {
         /// Its name.
         name: String,
-        /// What is wrong with it.
+        /// The problem.
         why: &'static str,
     },
     /// The directory cannot be opened.
@@ -39,9 +39,9 @@ pub enum GrantError {
     Open {
         /// The name of the grant.
         name: String,
-        /// Where it should be.
+        /// The path.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// The directory holds no files of anybody, or those of the host.
@@ -49,9 +49,9 @@ pub enum GrantError {
     NoFiles {
         /// The name of the grant.
         name: String,
-        /// Where it is.
+        /// The path.
         path: PathBuf,
-        /// What is there.
+        /// The reason.
         why: String,
     },
     /// One directory is, or is inside, another one.
@@ -64,7 +64,7 @@ pub enum GrantError {
         outer: String,
         /// The name of the other.
         inner: String,
-        /// Where the inner one is.
+        /// The path of the inner one.
         path: PathBuf,
     },
 }

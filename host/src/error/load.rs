@@ -12,7 +12,7 @@ pub enum LoadError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// The bytes are no plugin of this contract.
@@ -20,7 +20,7 @@ pub enum LoadError {
     Contract {
         /// The plugin's name.
         name: String,
-        /// Which rule it breaks, and how to mend that.
+        /// Which rule it breaks, and the remedy.
         #[source]
         reason: ContractError,
     },
@@ -32,7 +32,7 @@ pub enum LoadError {
     TooLarge {
         /// The plugin's name.
         name: String,
-        /// What of it.
+        /// The part that is too large.
         what: &'static str,
         /// How large it is.
         found: u64,
@@ -68,21 +68,21 @@ pub enum LoadError {
     Compile {
         /// The plugin's name.
         name: String,
-        /// What wasmtime said.
+        /// The error of wasmtime.
         source: wasmtime::Error,
     },
-    /// What was compiled earlier cannot be used.
+    /// The precompiled plugin cannot be used.
     #[error("cannot use the compiled form of the plugin {name}: {reason}; compile it again")]
     Precompiled {
         /// The plugin's name.
         name: String,
-        /// What is the matter with it.
+        /// The reason.
         #[source]
         reason: PrecompiledError,
     },
 }
 
-/// What is the matter with something that was compiled earlier.
+/// Why a precompiled plugin cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PrecompiledError {
     /// It is something else.
@@ -94,7 +94,7 @@ pub enum PrecompiledError {
     /// It was made by another version of the host, or by one with other options.
     #[error("it was made for another host: {message}")]
     OtherHost {
-        /// Where they differ.
+        /// The difference.
         message: String,
     },
 }

@@ -3,10 +3,12 @@
 use super::contract::list;
 use super::stop::why;
 use super::{Call, Denial, GrantError, StopReason};
-use crate::hresult::{self, ErrorCode, Hresult};
+use crate::hresult::code::Hresult;
+use crate::types::ErrorCode;
 
 /// Why a session failed. After [`SessionError::Trap`], [`SessionError::Exit`],
-/// [`SessionError::Ended`] and [`SessionError::Denied`] the session is dead: it answers [`SessionError::Dead`] to everything.
+/// [`SessionError::Ended`] and [`SessionError::Denied`] the session is dead: it answers
+/// [`SessionError::Dead`] to everything.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
     /// The plugin answered with an error.
@@ -75,7 +77,7 @@ pub enum SessionError {
         plugin: String,
         /// The call.
         call: Call,
-        /// What it was denied.
+        /// The denial.
         denial: Denial,
     },
     /// A handler that is no plugin answered with a failure, or with a success that has no meaning
@@ -86,7 +88,7 @@ pub enum SessionError {
         plugin: String,
         /// The call.
         call: Call,
-        /// What it answered.
+        /// The result.
         hresult: Hresult,
     },
     /// A handler that is no plugin ended the process that it ran in.
@@ -106,10 +108,10 @@ pub enum SessionError {
         plugin: String,
         /// The call.
         call: Call,
-        /// What is the matter.
+        /// The problem.
         when: &'static str,
     },
-    /// The session died earlier.
+    /// The plugin crashed earlier.
     #[error("{plugin}: {call} cannot be called: the plugin died earlier; start a new session")]
     Dead {
         /// The plugin's name.
@@ -132,9 +134,9 @@ pub enum SessionError {
     Host {
         /// The plugin's name.
         plugin: String,
-        /// What it tried.
+        /// The action that failed.
         what: &'static str,
-        /// What happened.
+        /// The cause.
         source: wasmtime::Error,
     },
 }
@@ -160,7 +162,7 @@ impl SessionError {
 
     /// The stack of a plugin that trapped, a frame on each line, and the end of what it wrote to
     /// stderr: escape it before showing it. Empty, where there is nothing.
-    pub fn last_signs(&self) -> (&str, &str) {
+    pub fn crash_details(&self) -> (&str, &str) {
         match self {
             Self::Trap { backtrace, stderr, .. } => (backtrace, stderr),
             Self::Plugin { .. }
@@ -177,7 +179,7 @@ impl SessionError {
         }
     }
 
-    /// Whether the plugin is gone.
+    /// Whether the plugin crashed or was terminated, so that the session is over.
     pub const fn is_death(&self) -> bool {
         match self {
             Self::Trap { .. } | Self::Exit { .. } | Self::Ended { .. } | Self::Denied { .. } => {
@@ -194,8 +196,9 @@ impl SessionError {
         }
     }
 
-    /// Whether the plugin died, and not by the will of whoever runs it: another session could do
-    /// better. A plugin that went on with a cancelled item may, with the other items.
+    /// Whether another session could succeed: the plugin crashed, and neither the user nor the
+    /// embedder asked for it. A plugin that went on with a cancelled item may succeed with the
+    /// other items.
     pub const fn may_be_retried(&self) -> bool {
         match self {
             Self::Ended { reason, .. } => match reason {
@@ -203,7 +206,7 @@ impl SessionError {
                 | StopReason::CancelledAll
                 | StopReason::Denied
                 | StopReason::Instances
-                // What was recorded stays.
+                // The record stays, so another session would exceed the limit, too.
                 | StopReason::RecordBytes => false,
                 StopReason::CancelledItem
                 | StopReason::ComputeTime
@@ -228,14 +231,9 @@ impl SessionError {
             | Self::Host { .. } => false,
         }
     }
-
-    /// What the native completion of the call carries.
-    pub const fn hresult(&self) -> Hresult {
-        hresult::from_session_error(self)
-    }
 }
 
-/// What a native handler answered where only `S_OK` goes on.
+/// Describes a result of a native handler where only `S_OK` is expected.
 fn answered(hresult: Hresult) -> String {
     match hresult.is_success() {
         true => format!("answered {hresult} instead of S_OK"),
@@ -251,18 +249,7 @@ pub enum StartError {
     Grant(#[from] GrantError),
     /// The plugin failed while it was being instantiated.
     #[error(transparent)]
-    Session(SessionError),
-    /// It died in an earlier run, and is not to be started again.
-    #[error(
-        "the plugin {plugin} is in quarantine since it died: {death}; once it is mended, let it run \
-         again with `syncmgr run --release` or `Plugin::release`"
-    )]
-    Quarantined {
-        /// The plugin's name.
-        plugin: String,
-        /// What it died of.
-        death: String,
-    },
+    Session(#[from] SessionError),
 }
 
 impl StartError {
@@ -271,12 +258,6 @@ impl StartError {
         match self {
             Self::Grant(_) => "grant-refused",
             Self::Session(error) => error.code(),
-            Self::Quarantined { .. } => "plugin-quarantined",
         }
-    }
-
-    /// What a native caller gets.
-    pub const fn hresult(&self) -> Hresult {
-        hresult::from_start_error(self)
     }
 }

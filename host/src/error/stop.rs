@@ -1,8 +1,8 @@
-//! Why the host ends a plugin.
+//! Why the host terminates a plugin.
 
 macro_rules! stop_reasons {
     ($($name:ident = $number:literal, $code:literal, $limit:expr, $doc:literal, $words:literal;)*) => {
-        /// Why the host ended a plugin.
+        /// Why the host terminated a plugin.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum StopReason {
             $(#[doc = $doc] $name,)*
@@ -126,12 +126,12 @@ impl StopReason {
     }
 }
 
-/// What a plugin was not granted, and how to grant it.
+/// The use of something that was not granted, and the remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial {
-    /// What it asked for, such as ``the time of day (`wall-clock`)``.
+    /// The thing, such as ``the time of day (`wall-clock`)``.
     pub asked: String,
-    /// What to do, with the exact option of the command line.
+    /// The remedy, with the exact option of the command line.
     pub remedy: String,
 }
 

@@ -19,8 +19,8 @@ use super::target::*;
 /// with it; `localhost` grants the loopback addresses. Any other name grants public addresses, and
 /// with `local:` in front also loopback and private ones
 /// ([`AddressKind::Loopback`](super::AddressKind::Loopback),
-/// [`AddressKind::Private`](super::AddressKind::Private)); addresses of the other kinds are never reached by a name. `local:`
-/// adds nothing to an address or `localhost`, and is dropped.
+/// [`AddressKind::Private`](super::AddressKind::Private)); addresses of the other kinds are never
+/// reached by a name. `local:` adds nothing to an address or `localhost`, and is dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpGrant {
     pub(super) target: Target,

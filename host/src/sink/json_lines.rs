@@ -4,19 +4,19 @@ use std::io::Write;
 use serde::Serialize;
 
 use crate::error::SessionError;
-use crate::event::{ErrorDetail, Item, LogEntry, ProgressResponse, Question};
 use crate::hresult::{self, Hresult};
 use crate::id::{ErrorId, ItemId};
-use crate::report::Report;
+use crate::report::RunReport;
 use crate::sink::{Progress, Sink};
 use crate::text;
+use crate::types::{ErrorDetail, Item, LogEntry, ProgressResponse, Question};
 
 /// Writes one JSON object per callback, each on a line of its own.
 ///
 /// The member `event` tells which: `started`, `progress`, `log`, `log-deleted`, `question`,
-/// `error-shown`, and `report` at the end. Names are those of the WIT; an absent field is an absent member. Text is
-/// as the plugin wrote it; characters that must not reach a terminal are written as `\uXXXX`, as
-/// [`text::to_json`] does.
+/// `error-shown`, and `report` at the end. Names are those of the WIT; an absent field is an absent
+/// member. Text is as the plugin wrote it; characters that must not reach a terminal are written as
+/// `\uXXXX`, as [`text::to_json`] does.
 ///
 /// Beyond a [limit](JsonLines::with_limit) of bytes, `truncated` says so once, and what follows is
 /// the log, the reports with which items end, and the report of the run.
@@ -93,7 +93,7 @@ enum Line<'a> {
         retry: Vec<String>,
     },
     #[serde(rename_all = "kebab-case")]
-    Report {
+    RunReport {
         plugin: &'a str,
         outcome: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -132,7 +132,7 @@ struct ErrorLine<'a> {
 
 impl<'a> ErrorLine<'a> {
     fn new(error: &'a SessionError) -> Self {
-        let (backtrace, stderr) = error.last_signs();
+        let (backtrace, stderr) = error.crash_details();
         Self { code: error.code(), message: error.to_string(), backtrace, stderr }
     }
 }
@@ -200,9 +200,9 @@ impl<W: Write + Send> JsonLines<W> {
     }
 
     /// Writes the last line: the report and the exit code, if there is one.
-    pub fn report(&mut self, report: &Report, exit_code: Option<u8>) {
+    pub fn report(&mut self, report: &RunReport, exit_code: Option<u8>) {
         let totals = report.totals();
-        self.write(&Line::Report {
+        self.write(&Line::RunReport {
             plugin: &report.plugin,
             outcome: report.outcome.name(),
             error: report.error().map(ErrorLine::new),
@@ -213,7 +213,7 @@ impl<W: Write + Send> JsonLines<W> {
                     item: item.id.to_string(),
                     name: &item.name,
                     status: item.status.name(),
-                    code: item.code.map(crate::hresult::ErrorCode::name),
+                    code: item.code.map(crate::types::ErrorCode::name),
                     text: &item.text,
                     counts: &item.counts,
                     warnings: item.warnings,
@@ -243,7 +243,7 @@ impl<W: Write + Send> JsonLines<W> {
         });
     }
 
-    /// Flushes, and tells the first thing that went wrong.
+    /// Flushes, and returns the first error.
     ///
     /// # Errors
     /// The first write that failed.
@@ -295,7 +295,7 @@ impl<W: Write + Send> Sink for JsonLines<W> {
         let reported = progress.reported;
         let line = Line::Progress {
             item: progress.item.to_string(),
-            status_type: reported.status_type.map(crate::event::Status::name),
+            status_type: reported.status_type.map(crate::types::Status::name),
             status_text: reported.status_text.as_deref(),
             prog_value: reported.prog_value,
             max_value: reported.max_value,
@@ -304,7 +304,7 @@ impl<W: Write + Send> Sink for JsonLines<W> {
             response: progress.pending.name(),
             hresult: hresult::from_progress_response(progress.pending).into(),
         };
-        let ends = reported.status_type.is_some_and(crate::event::Status::is_terminal);
+        let ends = reported.status_type.is_some_and(crate::types::Status::is_terminal);
         match self.left == Some(0) && ends && self.ended.insert(progress.item) {
             true => self.write(&line),
             false => self.write_one_of_many(&line),
@@ -318,7 +318,7 @@ impl<W: Write + Send> Sink for JsonLines<W> {
             text: &entry.text,
             item: entry.item.map(|item| item.to_string()),
             error_id: entry.id.map(|id| id.to_string()),
-            code: entry.code.map(crate::hresult::ErrorCode::name),
+            code: entry.code.map(crate::types::ErrorCode::name),
         });
     }
 

@@ -46,7 +46,7 @@ fn options(times: u32, text: &str) -> SessionOptions {
 
 fn ours(times: u32, text: &str, sink: impl Sink + 'static) -> Result<Duration> {
     let since = Instant::now();
-    script::plugin().run_blocking(options(times, text), sink, &RunRequest::default())?;
+    script::plugin().run(options(times, text), sink, &RunRequest::default())?;
     Ok(since.elapsed())
 }
 

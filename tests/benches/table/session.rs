@@ -45,7 +45,7 @@ pub(crate) fn measure(options: &Options) -> Result<Vec<Row>> {
         println!("no pool: {reason}");
     }
     let pooled = host.load_file(Path::new(SCRIPT))?;
-    ensure!(pooled.unrequested(&SessionOptions::new().grant(grants[0].clone())).is_empty());
+    ensure!(pooled.excess_grants(&SessionOptions::new().grant(grants[0].clone())).is_empty());
     let bare = Bare::new(Text::Left).map_err(plain)?;
     let bare: Result<Vec<_>> =
         (0..times).map(|_| Ok(bare.instantiate().map_err(plain)?.as_secs_f64())).collect();

@@ -8,8 +8,8 @@ use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use syncmgr_fuzz::{SECRET, Shared, check_report, is_masked, status};
 use syncmgr_host::{
-    CancelHandle, Capability, ErrorId, Host, ItemId, Limits, OnDeath, Outcome, Participation,
-    Plugin, PrepareOutcome, PropertyValue, Report, RunRequest, Selection, Session, SessionError,
+    CancelHandle, Capability, ErrorId, Host, ItemId, Limits, RestartPolicy, Outcome, Participation,
+    Plugin, PrepareOutcome, PropertyValue, RunReport, RunRequest, Selection, Session, SessionError,
     SessionOptions, StartError, SyncEvent, Trigger,
 };
 use uuid::Uuid;
@@ -384,16 +384,23 @@ async fn step(
     }
 }
 
+/// Drives a session's calls on this thread.
+fn block_on<T>(calls: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    runtime.unwrap_or_else(|error| panic!("{error}")).block_on(calls)
+}
+
 fn steps(input: &Input, cancel: &CancelHandle) {
     let sink = Shared::new(input.responses.clone());
     let limits = input.limits();
-    let mut session = match plugin().start_blocking(input.options(cancel.clone()), sink.clone()) {
+    let mut session = match block_on(plugin().start(input.options(cancel.clone()), sink.clone())) {
         Ok(session) => session,
         Err(StartError::Session(error)) => return check_error(&error),
         Err(error) => panic!("{error:?}"),
     };
     let mut model = Model::default();
-    let outcome = session.block_on(async |session| {
+    block_on(async {
+        let session = &mut session;
         let begun = ordinary().into_iter().take(usize::from(input.begun % 8));
         for one in &begun.collect::<Vec<_>>() {
             step(one, session, &mut model, cancel, &sink, &limits).await;
@@ -401,9 +408,7 @@ fn steps(input: &Input, cancel: &CancelHandle) {
         for one in input.steps.iter().take(24) {
             step(one, session, &mut model, cancel, &sink, &limits).await;
         }
-        Ok(())
     });
-    assert!(outcome.is_ok(), "{outcome:?}");
     let report = session.report(Outcome::Completed);
     check_report(&report, &limits);
     for item in &report.items {
@@ -413,7 +418,7 @@ fn steps(input: &Input, cancel: &CancelHandle) {
     assert!(session.log().iter().all(|entry| is_masked(&entry.text)));
 }
 
-fn check_run(report: &Report, input: &Input, sink: &Shared) {
+fn check_run(report: &RunReport, input: &Input, sink: &Shared) {
     let limits = input.limits();
     let restarts = u64::from(report.restarts) + 1;
     let all = Limits {
@@ -445,13 +450,13 @@ fuzz_target!(|input: Input| {
             0 => Selection::Only(vec!["a".to_owned(), "b".to_owned()]),
             _ => Selection::Checked,
         },
-        on_death: match attempts % 4 {
-            0 => OnDeath::Fail,
-            attempts => OnDeath::Restart { attempts: attempts.into(), backoff: Duration::ZERO },
+        restart_policy: match attempts % 4 {
+            0 => RestartPolicy::Fail,
+            attempts => RestartPolicy::Restart { attempts: attempts.into(), backoff: Duration::ZERO },
         },
         ..RunRequest::default()
     };
-    match plugin().run_blocking(input.options(cancel), sink.clone(), &request) {
+    match plugin().run(input.options(cancel), sink.clone(), &request) {
         Ok(report) => check_run(&report, &input, &sink),
         Err(error) => panic!("{error:?}"),
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use syncmgr_host::sink::{Progress, Sink};
 use syncmgr_host::{
-    ErrorCode, Item, ItemId, Limits, LogEntry, LogLevel, ProgressResponse, Question, Report,
+    ErrorCode, Item, ItemId, Limits, LogEntry, LogLevel, ProgressResponse, Question, RunReport,
     Requests, Status,
 };
 
@@ -64,7 +64,7 @@ pub fn check_requests(requests: &Requests) {
 }
 
 /// What holds for every report, however the run went.
-pub fn check_report(report: &Report, limits: &Limits) {
+pub fn check_report(report: &RunReport, limits: &Limits) {
     let bytes: usize = report.log.iter().map(|entry| entry.text.len()).sum();
     assert!(report.log.len() as u64 <= limits.log_entries, "{report:?}");
     assert!(bytes as u64 <= limits.log_bytes, "{bytes} bytes");

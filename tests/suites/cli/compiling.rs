@@ -38,8 +38,7 @@ fn what_another_process_compiled_runs() -> Result<()> {
     let host = syncmgr(|_| {})?;
     let plugin = host.load("script", &script()?)?;
     let options = SessionOptions::new().setting("items", "a");
-    let report =
-        plugin.run_blocking(options, syncmgr_host::sink::Discard, &RunRequest::default())?;
+    let report = plugin.run(options, syncmgr_host::sink::Discard, &RunRequest::default())?;
     ensure!(report.items.len() == 1, "{report:?}");
     // A host that compiles by itself has the same use for it.
     let compiled = host.precompile("script", &script()?)?;

@@ -18,16 +18,17 @@ use anyhow::{Context as _, Result, bail, ensure};
 use conformance::corpus::bytes;
 use conformance::corpus::core::Core;
 use conformance::script::{Script, item};
+use conformance::session::DrivenSession;
 use conformance::{host, workspace};
 use plugins::{contract, ended, http, loading, reported, running};
 use program::{authoring, installing, testing};
 use syncmgr_cli::check::{CheckError, Fixture, Recording, RecordingHead, TempFixture};
 use syncmgr_cli::project::{Language, Project, ProjectError, create};
 use syncmgr_host::http::{HttpDenial, HttpGrant, HttpGrantError, HttpPolicy};
-use syncmgr_host::sink::{Discard, Recorder, Sink};
+use syncmgr_host::sink::{Discard, EventLog, Sink};
 use syncmgr_host::{
     Access, Call, CancelHandle, CompilerProgram, ErrorCode, Grant, GrantError, Host, HostOptions,
-    Hresult, Item, Limits, LoadError, LoadLimits, OnDeath, Outcome, Report, RunRequest, Selection,
+    Hresult, Item, Limits, LoadError, LoadLimits, Outcome, RunReport, RunRequest, Selection,
     SessionError, SessionOptions, StartError, Trigger,
 };
 use syncmgr_install::{
@@ -213,7 +214,7 @@ fn every_error_says_what_it_said_before() -> Result<()> {
 }
 
 /// What the program prints after a death, without the frames of Rust itself.
-fn last_signs(said: &str) -> String {
+fn crash_details(said: &str) -> String {
     const RUST: [&str; 5] = ["abort", "std::", "core::", "alloc::", "__rustc::"];
     let mut kept = String::new();
     for line in said.lines().skip_while(|line| !line.starts_with("failed: ")) {
@@ -235,5 +236,5 @@ fn a_death_is_told_with_the_last_of_stderr_and_the_names_on_the_stack() -> Resul
     let lines: String = (1..=30).map(|number| format!("print text=line_{number}\n")).collect();
     let panics = format!("synchronize={lines}panic text=no_more_lemons");
     let said = run(home.path(), &["--set", "items=a", "--set", &panics])?;
-    compare("death.txt", &last_signs(&said))
+    compare("death.txt", &crash_details(&said))
 }

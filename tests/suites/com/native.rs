@@ -10,10 +10,10 @@ use conformance::{FOLDER, host, script};
 use syncmgr_com::handler;
 use syncmgr_com::native::{self, NativeOptions};
 use syncmgr_com::user_interface::Silent;
-use syncmgr_host::sink::{Progress, Recorded, Recorder, Sink};
+use syncmgr_host::sink::{EventLog, Progress, Recorded, Sink};
 use syncmgr_host::{
     Access, CancelHandle, Capability, Grant, Hresult, Item, Outcome, Plugin, ProgressResponse,
-    Report, RunRequest, Selection, SessionOptions, Status, SyncEvent, Trigger,
+    RunReport, RunRequest, Selection, SessionOptions, Status, SyncEvent, Trigger,
 };
 
 fn run_native(
@@ -21,7 +21,7 @@ fn run_native(
     options: SessionOptions,
     request: &RunRequest,
     sink: impl Sink + 'static,
-) -> Report {
+) -> RunReport {
     run_cancellable(plugin, options, CancelHandle::new(), request, sink)
 }
 
@@ -31,7 +31,7 @@ fn run_cancellable(
     cancel: CancelHandle,
     request: &RunRequest,
     sink: impl Sink + 'static,
-) -> Report {
+) -> RunReport {
     let class = class(plugin.clone(), options, Silent);
     let create = move || Ok::<_, Infallible>((handler::create(class), ()));
     let options = NativeOptions { cancel, ..NativeOptions::default() };
@@ -84,12 +84,12 @@ fn the_same_is_seen_with_com_in_between_and_without() -> Result<()> {
         || SessionOptions::new().setting("items", "a b").setting("synchronize", lines.join("\n"));
     let (direct, through) = (Standings::default(), Standings::default());
     let request = RunRequest::default();
-    let report = script::plugin().run_blocking(options(), direct.clone(), &request)?;
+    let report = script::plugin().run(options(), direct.clone(), &request)?;
     let native = run_native(&script::plugin(), options(), &request, through.clone());
     assert_eq!(direct.seen(), through.seen());
     // The host's log of a failed item has no code natively, and the number is the same.
     assert_eq!(report.hresult(), native.hresult());
-    let ends = |report: &Report| -> Vec<_> {
+    let ends = |report: &RunReport| -> Vec<_> {
         report.items.iter().map(|item| (item.name.clone(), item.status)).collect()
     };
     assert_eq!(ends(&report), ends(&native));
@@ -120,7 +120,7 @@ fn folder_syncs_real_directories_through_com_and_reports_the_same() -> Result<()
         let standings = Standings::default();
         let request = RunRequest::default();
         let report = match through_com {
-            false => plugin.run_blocking(options, standings.clone(), &request)?,
+            false => plugin.run(options, standings.clone(), &request)?,
             true => run_native(&plugin, options, &request, standings.clone()),
         };
         assert_eq!(report.hresult(), Hresult::S_OK, "{report:?}");
@@ -154,7 +154,7 @@ fn every_way_to_end_before_the_work_is_told() {
     ] {
         let options = SessionOptions::new().setting("items", "a").setting(name, value);
         let request = RunRequest { trigger: trigger(SyncEvent::Idle), ..RunRequest::default() };
-        let report = run_native(&script::plugin(), options, &request, Recorder::new());
+        let report = run_native(&script::plugin(), options, &request, EventLog::new());
         assert_eq!(report.outcome.name(), expected);
         assert!(report.items.iter().all(|item| item.status == Status::Skipped));
     }
@@ -167,7 +167,7 @@ fn every_way_to_end_before_the_work_is_told() {
     ] {
         let options = SessionOptions::new().setting("items", "a").setting(name, value);
         let request = RunRequest::default();
-        let report = run_native(&script::plugin(), options, &request, Recorder::new());
+        let report = run_native(&script::plugin(), options, &request, EventLog::new());
         assert!(matches!(report.outcome, Outcome::Failed(_)), "{value}: {:?}", report.outcome);
         assert_eq!(report.hresult(), expected, "{name}: {value}");
     }
@@ -187,13 +187,13 @@ fn only_what_was_selected_takes_part_and_an_unknown_item_is_told() {
         (Selection::Only(vec![script::item("b").to_string()]), &["b"]),
     ] {
         let request = RunRequest { selection, ..RunRequest::default() };
-        let report = run_native(&script::plugin(), options(), &request, Recorder::new());
+        let report = run_native(&script::plugin(), options(), &request, EventLog::new());
         let names: Vec<_> = report.items.iter().map(|item| item.name.as_str()).collect();
         assert_eq!(names, expected);
     }
     let request =
         RunRequest { selection: Selection::Only(vec!["d".into()]), ..RunRequest::default() };
-    let report = run_native(&script::plugin(), options(), &request, Recorder::new());
+    let report = run_native(&script::plugin(), options(), &request, EventLog::new());
     assert_eq!(report.error().map(syncmgr_host::SessionError::code), Some("session-unknown-item"));
 }
 
@@ -205,7 +205,7 @@ fn the_cookie_and_the_event_reach_the_handler() {
         ..RunRequest::default()
     };
     let options = SessionOptions::new().setting("items", "a");
-    let recorder = Recorder::new();
+    let recorder = EventLog::new();
     let _ = run_native(&script::plugin(), options, &request, recorder.clone());
     let said = format!("{:?}", recorder.recorded());
     assert!(said.contains("initialize: SyncEvent::Invoke 0 Some([7, 8])"), "{said}");
@@ -220,7 +220,7 @@ fn what_a_handler_wants_once_more_is_done_once_more_if_that_is_allowed() {
             .setting("synchronize", work)
             .setting("retry", "a");
         let request = RunRequest { retries, ..RunRequest::default() };
-        let recorder = Recorder::new();
+        let recorder = EventLog::new();
         let _ = run_native(&script::plugin(), options, &request, recorder.clone());
         let recorded = recorder.recorded();
         let started = recorded.iter().filter(|call| matches!(call, Recorded::Started(_)));

@@ -22,7 +22,7 @@ use syncmgr_com::interfaces::{
     GUID_NULL, IClassFactory, ISyncMgrEnumItems, ISyncMgrSynchronize, ISyncMgrSynchronizeCallback,
     SYNCMGRITEM,
 };
-use syncmgr_com::user_interface::{Parent, UserInterface};
+use syncmgr_com::user_interface::{Parent, Silent, UserInterface};
 use syncmgr_com::{factory, handler, task_memory};
 use syncmgr_host::{
     Hresult, Limits, Property, PropertyValue, Question, SessionOptions, StopReason, hresult,
@@ -43,6 +43,39 @@ fn script(synchronize: &str) -> SessionOptions {
 
 fn client(options: SessionOptions, answer: Answer) -> Client {
     Client::new(options, "a b", answer)
+}
+
+/// The way of one report: from the SDK through the host to the callback, and back as the SDK's
+/// cancellation error. ARCHITECTURE.md lists the files on the way.
+#[test]
+fn one_report_end_to_end() -> Result<()> {
+    let plugin = conformance::host().load_file(std::path::Path::new(conformance::HELLO))?;
+    let cancels_at_the_third: Answer = Some(Box::new(|method, _item, nth| {
+        let cancels = (method, nth) == ("Progress", 3);
+        if cancels { Hresult::S_SYNCMGR_CANCELITEM } else { Hresult::S_OK }
+    }));
+    let handler = handler::create(class(plugin, SessionOptions::new(), Silent));
+    let client = Client::with(handler, "", cancels_at_the_third);
+    assert_eq!(client.initialize(MANUAL), Hresult::S_OK);
+    assert_eq!(client.set_callback(), Hresult::S_OK);
+    let (_, items) = client.items()?;
+    assert_eq!(client.prepare(&[items[0].ItemID]), Hresult::S_OK);
+    client.completed("PrepareForSyncCompleted")?;
+    assert_eq!(client.synchronize(), Hresult::S_OK);
+    assert_eq!(client.completed("SynchronizeCompleted")?.outcome, Hresult::S_OK);
+    let reports = client.made().into_iter().filter(|made| made.method == "Progress");
+    let reports: Vec<_> = reports.map(|made| (made.arguments, made.answer)).collect();
+    // The error of the third report left the plugin's loop of ten. The SDK ended the item as
+    // skipped.
+    let report = |status, value| format!("status={status} {value}/10 \"Hello\"");
+    let expected = [
+        (report(3, 1), Hresult::S_OK),
+        (report(3, 2), Hresult::S_OK),
+        (report(3, 3), Hresult::S_SYNCMGR_CANCELITEM),
+        (report(1, 3), Hresult::S_OK),
+    ];
+    assert_eq!(reports, expected);
+    Ok(())
 }
 
 const WORK_ON_BOTH: &str = "progress item=a status=updating max=4 text=begun

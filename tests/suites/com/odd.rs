@@ -17,7 +17,7 @@ use syncmgr_com::handler;
 use syncmgr_com::interfaces::SYNCMGRPROGRESSITEM;
 use syncmgr_com::native::{self, NativeOptions, NativeRun};
 use syncmgr_com::user_interface::Silent;
-use syncmgr_host::sink::{Recorded, Recorder};
+use syncmgr_host::sink::{EventLog, Recorded};
 use syncmgr_host::{
     Hresult, Limits, Outcome, RunRequest, SessionError, SessionOptions, Status, StopReason,
 };
@@ -26,7 +26,7 @@ use windows_core::HRESULT;
 const ODD_SUCCESS: Hresult = Hresult(0x0004_0299);
 
 /// Runs a handler with the items `a` and `b` that does this, where the hook lets it.
-fn run(work: &str, hook: Hook, options: NativeOptions, sink: Recorder) -> NativeRun {
+fn run(work: &str, hook: Hook, options: NativeOptions, sink: EventLog) -> NativeRun {
     let script = SessionOptions::new().setting("items", "a b").setting("synchronize", work);
     let class = class(script::plugin(), script, Silent);
     let create = move || Ok::<_, Infallible>((hooked::create(handler::create(class), hook), ()));
@@ -108,7 +108,7 @@ fn a_handler_that_hangs_in_a_method_is_given_up_on_and_not_released() {
             }
         });
         let work = if method == "SetItemStatus" { "wait-cancelled item=b" } else { ERROR };
-        let ran = run(work, hook, impatient(), Recorder::new());
+        let ran = run(work, hook, impatient(), EventLog::new());
         assert_eq!(ended(&ran), Some((call, StopReason::IdleTime)), "{method}: {ran:?}");
         assert!(ran.abandoned, "{method}");
         let expected = usize::from(method == "Release");
@@ -129,7 +129,7 @@ fn a_handler_that_does_not_complete_is_given_up_on() {
             (impatient(), StopReason::IdleTime),
             (limits(|limits| limits.wall_time = PATIENCE), StopReason::WallTime),
         ] {
-            let ran = run(ERROR, answer(method, |_| Hresult::S_OK), options, Recorder::new());
+            let ran = run(ERROR, answer(method, |_| Hresult::S_OK), options, EventLog::new());
             assert_eq!(ended(&ran), Some((call, reason)), "{method}: {ran:?}");
             assert!(ran.abandoned, "{method}");
             let all_ended = ran.report.items.iter().all(|item| item.status.is_terminal());
@@ -145,7 +145,7 @@ fn a_handler_that_stops_within_the_grace_period_is_released() {
         limits.grace = Duration::from_secs(60);
     });
     let work = "wait-cancelled\nprogress item=a status=stopped\nprogress item=b status=stopped";
-    let ran = run(work, Box::new(|_, _| None), options, Recorder::new());
+    let ran = run(work, Box::new(|_, _| None), options, EventLog::new());
     assert_eq!(ended(&ran), Some(("synchronize", StopReason::IdleTime)), "{ran:?}");
     assert!(!ran.abandoned);
     assert_eq!(ran.report.totals().stopped, 2, "{ran:?}");
@@ -166,7 +166,7 @@ fn a_handler_that_goes_on_after_a_cancellation_is_given_up_on() {
             }
             Hresult::S_OK
         });
-        let ran = run("", hook, options, Recorder::new());
+        let ran = run("", hook, options, EventLog::new());
         assert_eq!(ended(&ran), Some(("synchronize", reason)), "{ran:?}");
         assert!(ran.abandoned);
         assert_eq!(ran.report.totals().stopped, 2, "{ran:?}");
@@ -176,7 +176,7 @@ fn a_handler_that_goes_on_after_a_cancellation_is_given_up_on() {
 #[test]
 fn a_silent_handler_is_mentioned_once() {
     let options = NativeOptions { notice: Duration::from_millis(50), ..impatient() };
-    let recorder = Recorder::new();
+    let recorder = EventLog::new();
     let ran = run("", answer("Synchronize", |_| Hresult::S_OK), options, recorder.clone());
     assert!(ran.abandoned);
     let recorded = recorder.recorded();
@@ -192,7 +192,7 @@ fn a_completion_that_wants_a_retry_without_naming_items_is_a_completion() {
         // SAFETY: NULL is what is tried.
         Hresult(unsafe { callback.ShowErrorCompleted(retry, u32::MAX, null()) }.0.cast_unsigned())
     });
-    let ran = run(ERROR, hook, NativeOptions::default(), Recorder::new());
+    let ran = run(ERROR, hook, NativeOptions::default(), EventLog::new());
     // The failure of its item, as before. Nothing is retried.
     assert_eq!(ran.report.hresult(), Hresult::E_FAIL, "{ran:?}");
     assert!(!ran.abandoned);
@@ -248,7 +248,7 @@ fn what_a_handler_reports_after_the_end_changes_nothing() {
             completes(manager, method, Hresult::E_ACCESSDENIED);
             Hresult::S_OK
         });
-        let ran = run("", hook, NativeOptions::default(), Recorder::new());
+        let ran = run("", hook, NativeOptions::default(), EventLog::new());
         assert_eq!(ran.report.items[0].status, end, "{method} {outcome}: {ran:?}");
         assert_eq!(ran.report.errors, 1, "{method} {outcome}: {ran:?}");
     }
@@ -281,13 +281,13 @@ fn every_failure_is_named_by_the_method_that_failed() {
         ),
         (completes(Hresult::E_ACCESSDENIED), "prepare-for-sync failed: E_ACCESSDENIED"),
     ] {
-        let ran = run("", hook, NativeOptions::default(), Recorder::new());
+        let ran = run("", hook, NativeOptions::default(), EventLog::new());
         let said = ran.report.error().map(ToString::to_string).unwrap_or_default();
         assert!(said.contains(words), "{words}: {ran:?}");
         assert!(!ran.abandoned);
     }
     for hook in [answers("PrepareForSync", Hresult::S_FALSE), completes(Hresult::S_FALSE)] {
-        let ran = run("", hook, NativeOptions::default(), Recorder::new());
+        let ran = run("", hook, NativeOptions::default(), EventLog::new());
         assert!(matches!(ran.report.outcome, Outcome::NeedsUser), "{ran:?}");
     }
 }
@@ -297,6 +297,6 @@ fn a_handler_need_not_have_a_name() {
     let hook: Hook =
         Box::new(|called, _| (called == "GetHandlerInfo").then_some(Hresult::E_NOTIMPL));
     let work = "progress item=a status=succeeded\nprogress item=b status=succeeded";
-    let ran = run(work, hook, NativeOptions::default(), Recorder::new());
+    let ran = run(work, hook, NativeOptions::default(), EventLog::new());
     assert_eq!((ran.report.plugin.as_str(), ran.report.totals().succeeded), ("the class", 2));
 }

@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use anyhow::Context;
 use conformance::folder::{Pair, only_item, shape, work};
 use conformance::trees::{self, Entry, Tree};
-use syncmgr_host::{Report, Status};
+use syncmgr_host::{RunReport, Status};
 
 /// What a sync has to do, in every way at once.
 struct Scene {
@@ -148,7 +148,11 @@ fn tree(rows: &[(&str, &str)], bytes: usize) -> Tree {
 }
 
 /// Checks what holds after any run, whatever went wrong in it.
-fn check_intact(pair: &Pair, report: &Report, existed: &BTreeSet<Vec<u8>>) -> anyhow::Result<()> {
+fn check_intact(
+    pair: &Pair,
+    report: &RunReport,
+    existed: &BTreeSet<Vec<u8>>,
+) -> anyhow::Result<()> {
     anyhow::ensure!(report.error().is_none(), "it ended by itself: {:?}", report.outcome);
     let lost = pair.lost(existed)?;
     anyhow::ensure!(lost.is_empty(), "lost {lost:?}: {:?}", report.log);

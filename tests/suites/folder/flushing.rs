@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, SystemTime};
 
 use conformance::folder::{self, Pair, only_item, work};
-use syncmgr_host::sink::{Recorded, Recorder};
+use syncmgr_host::sink::{EventLog, Recorded};
 use syncmgr_host::{CancelHandle, Limits, RunRequest, Status};
 
 /// Bytes from which on copies do not wait for more of them.
@@ -219,7 +219,7 @@ fn who_cancels_while_directories_are_flushed_waits_for_few_of_them() -> anyhow::
         let file = fs::File::options().write(true).open(place)?;
         file.set_modified(SystemTime::now() - hour)?;
     }
-    let (cancel, recorder) = (CancelHandle::new(), Recorder::new());
+    let (cancel, recorder) = (CancelHandle::new(), EventLog::new());
     let calls = Arc::new(AtomicUsize::new(0));
     let options = pair.options()?.cancel_handle(cancel.clone()).host_call_hook(Arc::new({
         let calls = calls.clone();
@@ -233,7 +233,7 @@ fn who_cancels_while_directories_are_flushed_waits_for_few_of_them() -> anyhow::
         }
     }));
     let request = RunRequest::default();
-    let report = folder::plugin().run_blocking(options, recorder.clone(), &request)?;
+    let report = folder::plugin().run(options, recorder.clone(), &request)?;
     let item = only_item(&report)?;
     assert_eq!(item.status, Status::Stopped, "{report:?}");
     assert!(item.text.starts_with("5000 copied, 100 directories, "), "{}", item.text);

@@ -466,8 +466,7 @@ fn several_pairs_are_several_items() -> anyhow::Result<()> {
         .setting("pics.mode", "mirror");
     fs::write(home.path().join("docs.right/a"), "1")?;
     fs::write(home.path().join("pics.right/b"), "2")?;
-    let report =
-        conformance::folder::plugin().run_blocking(options, Discard, &Default::default())?;
+    let report = conformance::folder::plugin().run(options, Discard, &Default::default())?;
     let ends: Vec<_> = report.items.iter().map(|item| (item.name.as_str(), item.status)).collect();
     assert_eq!(ends, [("Documents", Status::Succeeded), ("pics", Status::Succeeded)]);
     assert!(home.path().join("docs.left/a").exists());
@@ -492,8 +491,7 @@ fn two_pairs(home: &Path) -> anyhow::Result<SessionOptions> {
 
 #[test]
 fn a_crash_in_or_between_two_items_needs_no_flag_and_leaves_nothing() -> anyhow::Result<()> {
-    let sync =
-        |options| conformance::folder::plugin().run_blocking(options, Discard, &Default::default());
+    let sync = |options| conformance::folder::plugin().run(options, Discard, &Default::default());
     let mut k = 0;
     loop {
         k += 1;

@@ -56,7 +56,7 @@ fn allocations(text: &str, reports: u32, sink: impl Sink + 'static) -> Result<u6
     let options =
         SessionOptions::new().limits(limits).setting("items", "a").setting("synchronize", work);
     let before = ALLOCATIONS.load(Ordering::Relaxed);
-    script::plugin().run_blocking(options, sink, &RunRequest::default())?;
+    script::plugin().run(options, sink, &RunRequest::default())?;
     Ok(ALLOCATIONS.load(Ordering::Relaxed) - before)
 }
 

@@ -15,11 +15,12 @@ use anyhow::{Context as _, Result, bail, ensure};
 use conformance::HOSTILE;
 use conformance::corpus::place::Place;
 use conformance::corpus::{Act, Expected, Guest, Ran, Row, SECRET, first_item, load_limits, rows};
-use syncmgr_host::sink::{Discard, JsonLines, Progress, Recorder, Sink};
+use conformance::session::DrivenSession;
+use syncmgr_host::sink::{Discard, EventLog, JsonLines, Progress, Sink};
 use syncmgr_host::{
     Access, CancelHandle, Grant, Host, HostError, HostOptions, Item, LoadLimits, LogEntry, Outcome,
-    Plugin, ProgressResponse, PropertyValue, Question, Report, RunRequest, SessionOptions, Status,
-    StopReason, Trigger,
+    Plugin, ProgressResponse, PropertyValue, Question, RunReport, RunRequest, SessionOptions,
+    Status, StopReason, Trigger,
 };
 
 /// How many good sessions run beside each guest.
@@ -39,7 +40,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Neighbour {
     cancel: CancelHandle,
     reports: Arc<AtomicU64>,
-    thread: JoinHandle<Result<Report>>,
+    thread: JoinHandle<Result<RunReport>>,
 }
 
 struct Counter(Arc<AtomicU64>);
@@ -57,9 +58,8 @@ impl Neighbour {
         let options =
             SessionOptions::new().setting("deed", "neighbour").cancel_handle(cancel.clone());
         let (plugin, sink) = (plugin.clone(), Counter(Arc::clone(&reports)));
-        let thread = thread::spawn(move || {
-            Ok(plugin.run_blocking(options, sink, &RunRequest::default())?)
-        });
+        let thread =
+            thread::spawn(move || Ok(plugin.run(options, sink, &RunRequest::default())?));
         Self { cancel, reports, thread }
     }
 
@@ -102,7 +102,7 @@ impl Write for Shared {
 }
 
 /// Records everything, twice.
-struct Both(Recorder, JsonLines<Shared>);
+struct Both(EventLog, JsonLines<Shared>);
 
 impl Sink for Both {
     fn started(&mut self, items: &[Item]) {
@@ -240,7 +240,7 @@ fn act(cancel: &CancelHandle, act: Act) {
 fn run(plugin: &Plugin, row: &Row, place: &Place) -> Result<Ran> {
     let cancel = CancelHandle::new();
     let options = options(row, place, &cancel)?;
-    let (recorder, written) = (Recorder::new(), Shared::default());
+    let (recorder, written) = (EventLog::new(), Shared::default());
     let sink = Both(recorder.clone(), JsonLines::new(written.clone()));
     if let Some((Duration::ZERO, what)) = row.act {
         act(&cancel, what);
@@ -258,7 +258,7 @@ fn run(plugin: &Plugin, row: &Row, place: &Place) -> Result<Ran> {
         match row.properties {
             false => {
                 let request = RunRequest { retries: row.retries, ..RunRequest::default() };
-                plugin.run_blocking(options, sink, &request).map_err(anyhow::Error::from)
+                plugin.run(options, sink, &request).map_err(anyhow::Error::from)
             }
             true => properties(plugin, options, sink),
         }
@@ -268,8 +268,8 @@ fn run(plugin: &Plugin, row: &Row, place: &Place) -> Result<Ran> {
     Ok(Ran { report, recorded: recorder.recorded(), json: String::from_utf8(json)? })
 }
 
-fn properties(plugin: &Plugin, options: SessionOptions, sink: Both) -> Result<Report> {
-    let mut session = plugin.start_blocking(options, sink)?;
+fn properties(plugin: &Plugin, options: SessionOptions, sink: Both) -> Result<RunReport> {
+    let mut session = DrivenSession::start(plugin, options, sink)?;
     let shown = session.block_on(async |session| {
         session.initialize(Trigger::MANUAL, None).await?;
         let properties = session.properties(None).await?;
@@ -368,7 +368,7 @@ fn try_row_inner(host: &Host, hostile: &Plugin, row: &Row, took: &mut Option<Too
     ensure!(time < LONGEST, "it took {time:?}");
     let bound = row.limits.memory_bytes + SLACK;
     ensure!(grown.is_none_or(|grown| grown <= bound), "the host grew by {grown:?} bytes");
-    let after = hostile.run_blocking(SessionOptions::new(), Discard, &RunRequest::default())?;
+    let after = hostile.run(SessionOptions::new(), Discard, &RunRequest::default())?;
     let succeeded = after.items.iter().filter(|item| item.status == Status::Succeeded).count();
     ensure!(succeeded == 2, "afterwards, a good session ends with {:?}", after.outcome);
     wait_for_less(held_before)?;

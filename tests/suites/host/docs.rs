@@ -50,9 +50,8 @@ fn the_plugin_of_the_readme_obeys_cancellation_with_a_question_mark() -> anyhow:
     ] {
         let plugin = conformance::host().load_file(Path::new(HELLO))?;
         let request = RunRequest::default();
-        let report = plugin
-            .run_blocking(SessionOptions::new(), Nth(3, response), &request)
-            .context("it runs")?;
+        let report =
+            plugin.run(SessionOptions::new(), Nth(3, response), &request).context("it runs")?;
         assert_eq!(report.items[0].status, end);
         let calls = if response == ProgressResponse::Continue { 11 } else { 4 };
         assert_eq!(report.progress_calls, calls, "it stops at once");

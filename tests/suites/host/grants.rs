@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use conformance::script::{Ran, Script};
+use conformance::session::DrivenSession;
 use conformance::{FOLDER, HELLO, host};
-use syncmgr_host::sink::{JsonLines, Recorder};
+use syncmgr_host::sink::{EventLog, JsonLines};
 use syncmgr_host::{
-    Access, Capability, Grant, Hresult, Limits, Plugin, Report, RunRequest, SessionOptions,
+    Access, Capability, Grant, Hresult, Limits, Plugin, RunReport, RunRequest, SessionOptions,
 };
 
 fn load(path: &str) -> anyhow::Result<Plugin> {
@@ -45,8 +46,8 @@ fn length(bytes: &[u8], name: usize) -> usize {
 }
 
 fn run(plugin: &Plugin, options: SessionOptions) -> anyhow::Result<Ran> {
-    let recorder = Recorder::new();
-    let report = plugin.run_blocking(options, recorder.clone(), &RunRequest::default())?;
+    let recorder = EventLog::new();
+    let report = plugin.run(options, recorder.clone(), &RunRequest::default())?;
     Ok(Ran { report, recorded: recorder.recorded() })
 }
 
@@ -84,9 +85,10 @@ fn what_is_granted_and_not_requested_is_named_and_not_given() -> anyhow::Result<
         .setting("name", "x")
         .secret("token", "hunter2")
         .allow(Capability::Randomness);
-    let mut unrequested = plugin.unrequested(&options);
-    unrequested.sort();
-    assert_eq!(unrequested, ["--allow randomness", "--dir other", "--secret token", "--set name"]);
+    let excess = plugin.excess_grants(&options);
+    let mut excess: Vec<_> = excess.iter().map(ToString::to_string).collect();
+    excess.sort();
+    assert_eq!(excess, ["--allow randomness", "--dir other", "--secret token", "--set name"]);
     let ran = run(&plugin, options)?;
     assert!(!ran.said_in_synchronize()[0].contains("bytes"), "{:?}", ran.said());
     assert_eq!(ran.error_code(), Some("ended-denied"));
@@ -161,9 +163,9 @@ fn a_secret_shows_up_nowhere() -> anyhow::Result<()> {
         let options = synchronize(commands).setting("items", "a hunter2-and-more");
         let options = options.secret("token", SECRET);
         let mut json = JsonLines::new(Vec::new());
-        let report: Report = {
-            let recorder = Recorder::new();
-            let report = plugin.run_blocking(options, recorder.clone(), &RunRequest::default())?;
+        let report: RunReport = {
+            let recorder = EventLog::new();
+            let report = plugin.run(options, recorder.clone(), &RunRequest::default())?;
             let recorded = format!("{:?}", recorder.recorded());
             assert!(!recorded.contains(SECRET), "{commands}: {recorded}");
             report
@@ -183,10 +185,13 @@ fn settings_and_secrets_that_no_environment_can_hold_are_refused() -> anyhow::Re
     let plugin = conformance::script::plugin();
     for (name, value) in [("", "x"), ("a=b", "x"), ("a", "x\0y"), ("a\0", "x")] {
         let options = SessionOptions::new().setting(name, value);
-        assert!(plugin.start_blocking(options, Recorder::new()).is_err(), "{name:?}={value:?}");
+        assert!(
+            DrivenSession::start(plugin, options, EventLog::new()).is_err(),
+            "{name:?}={value:?}"
+        );
     }
     let twice = SessionOptions::new().setting("a", "x").secret("a", "y");
-    assert!(plugin.start_blocking(twice, Recorder::new()).is_err());
+    assert!(DrivenSession::start(plugin, twice, EventLog::new()).is_err());
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use conformance::script::{Ran, Script, item};
-use syncmgr_host::sink::{Discard, Progress, Recorded, Recorder, Sink};
+use syncmgr_host::sink::{Discard, EventLog, Progress, Recorded, Sink};
 use syncmgr_host::{
     Access, CancelHandle, ErrorId, Grant, Hresult, Item, Limits, LogLevel, Outcome, Participation,
     PrepareOutcome, ProgressResponse, PropertiesOutcome, PropertyValue, Question, Selection,

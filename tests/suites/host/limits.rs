@@ -4,11 +4,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use conformance::script::{Script, item};
+use conformance::session::DrivenSession;
 use conformance::{limits_page, workspace};
-use syncmgr_host::sink::{Progress, Recorder, Sink};
+use syncmgr_host::sink::{EventLog, Progress, Sink};
 use syncmgr_host::{
-    Access, CancelHandle, Grant, Hresult, Limits, OnDeath, ProgressResponse, Question,
-    SessionError, StartError, Status, StopReason, Trigger, hresult,
+    Access, CancelHandle, Grant, Hresult, Limits, ProgressResponse, Question, RestartPolicy,
+    SessionError, Status, StopReason, Trigger, hresult,
 };
 
 fn with_limits(script: Script, change: impl FnOnce(&mut Limits)) -> Script {
@@ -126,10 +127,10 @@ fn those_who_read_hold_a_directory_together() -> anyhow::Result<()> {
     let run = |access: Access, commands: &str| {
         let grant = Grant::new("left", home.path(), access)?;
         let script = Script::new("a").on("synchronize", commands);
-        script.options(|options| options.grant(grant)).start(Recorder::new())
+        script.options(|options| options.grant(grant)).start(EventLog::new())
     };
     // Whoever has the directory open holds it until its session is dropped.
-    let hold = |access: Access| -> anyhow::Result<(syncmgr_host::Session, String)> {
+    let hold = |access: Access| -> anyhow::Result<(DrivenSession, String)> {
         let mut session = run(access, "lock dir=left")?;
         let report = session.block_on(async |session| {
             Ok(session.run(&syncmgr_host::RunRequest::default()).await)
@@ -292,10 +293,10 @@ fn computing_counts_and_a_slow_sink_does_not() -> anyhow::Result<()> {
 
 #[test]
 fn a_plugin_that_died_with_nothing_left_to_do_failed() -> anyhow::Result<()> {
-    let restart = OnDeath::Restart { attempts: 3, backoff: MILLISECOND };
+    let restart = RestartPolicy::Restart { attempts: 3, backoff: MILLISECOND };
     let ran = Script::new("a")
         .on("synchronize", "progress item=a status=failed\npanic text=at_the_end")
-        .request(|request| request.on_death = restart)
+        .request(|request| request.restart_policy = restart)
         .run()?;
     assert_eq!((ran.error_code(), ran.report.restarts), (Some("plugin-trap"), 0));
     assert_eq!(ran.report.items[0].hresult(), Hresult::E_FAIL, "its own failure");
@@ -305,7 +306,7 @@ fn a_plugin_that_died_with_nothing_left_to_do_failed() -> anyhow::Result<()> {
 #[test]
 fn a_call_that_is_dropped_ends_the_session() -> anyhow::Result<()> {
     let mut session =
-        Script::new("a").on("get-handler-info", "sleep ms=60000").start(Recorder::new())?;
+        Script::new("a").on("get-handler-info", "sleep ms=60000").start(EventLog::new())?;
     let code = session.block_on(async |session| {
         session.initialize(Trigger::MANUAL, None).await?;
         let dropped = tokio::time::timeout(50 * MILLISECOND, session.handler_info()).await;
@@ -381,8 +382,8 @@ fn a_plugin_that_died_is_started_again_for_what_it_had_not_ended() -> anyhow::Re
             )
             .options(|options| options.storage(storage))
     };
-    let restart = OnDeath::Restart { attempts: 3, backoff: MILLISECOND };
-    let ran = script(storage.clone()).request(|request| request.on_death = restart).run()?;
+    let restart = RestartPolicy::Restart { attempts: 3, backoff: MILLISECOND };
+    let ran = script(storage.clone()).request(|request| request.restart_policy = restart).run()?;
     assert_eq!(ran.report.restarts, 1);
     for (name, status) in ran.ends() {
         assert_eq!(status, Status::Succeeded, "{name}");
@@ -397,34 +398,18 @@ fn a_plugin_that_died_is_started_again_for_what_it_had_not_ended() -> anyhow::Re
 
 #[test]
 fn restarts_come_to_an_end() -> anyhow::Result<()> {
-    let restart = OnDeath::Restart { attempts: 2, backoff: MILLISECOND };
+    let restart = RestartPolicy::Restart { attempts: 2, backoff: MILLISECOND };
     for (export, deaths) in [("synchronize", 2), ("enum-items", 2)] {
         let script = Script::new("a").on(export, "panic text=again");
-        let ran = script.request(|request| request.on_death = restart).run()?;
+        let ran = script.request(|request| request.restart_policy = restart).run()?;
         assert_eq!(ran.error_code(), Some("plugin-trap"), "{export}");
         assert_eq!(ran.report.restarts, deaths, "{export}");
     }
     // What was cancelled is not begun again.
     let script = Script::new("a").on("synchronize", "spin");
     let script = with_limits(script, |limits| limits.grace = 20 * MILLISECOND)
-        .request(|request| request.on_death = restart);
+        .request(|request| request.restart_policy = restart);
     let ran = script.run_with(|cancel| cancel.cancel_all())?;
     assert_eq!((ran.error_code(), ran.report.restarts), (Some("ended-cancelled-all"), 0));
-    Ok(())
-}
-
-#[test]
-fn a_plugin_in_quarantine_is_not_started() -> anyhow::Result<()> {
-    // A plugin of its own, so that the other tests are not locked out.
-    let plugin = conformance::host().load_file(std::path::Path::new(conformance::SCRIPT))?;
-    let options = || syncmgr_host::SessionOptions::new().setting("items", "a");
-    let request = syncmgr_host::RunRequest { on_death: OnDeath::Quarantine, ..Default::default() };
-    let dying = options().setting("synchronize", "panic text=boom");
-    let report = plugin.run_blocking(dying, Recorder::new(), &request)?;
-    assert_eq!(report.error().map(SessionError::code), Some("plugin-trap"));
-    let refused = plugin.run_blocking(options(), Recorder::new(), &request).unwrap_err();
-    assert!(matches!(&refused, StartError::Quarantined { death, .. } if death.contains("boom")));
-    plugin.release();
-    assert!(plugin.run_blocking(options(), Recorder::new(), &request)?.error().is_none());
     Ok(())
 }

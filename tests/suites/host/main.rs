@@ -8,6 +8,7 @@ mod docs;
 mod grants;
 mod lifecycle;
 mod limits;
+mod modules;
 mod native_constants;
 mod places;
 mod pooling;

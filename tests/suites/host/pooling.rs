@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use conformance::session::DrivenSession;
 use conformance::{HELLO, SCRIPT};
 use syncmgr_host::sink::Discard;
 use syncmgr_host::{
@@ -13,7 +14,7 @@ fn a_pool_holds_as_many_sessions_as_it_was_made_for() -> anyhow::Result<()> {
     let host = Host::with_options(HostOptions::new().pooled(3))?;
     assert_eq!(*host.allocation(), Allocation::Pooled { sessions: 3 });
     let plugin = host.load_file(Path::new(HELLO))?;
-    let open = || plugin.start_blocking(SessionOptions::new(), Discard);
+    let open = || DrivenSession::start(&plugin, SessionOptions::new(), Discard);
     let mut sessions = vec![open()?, open()?, open()?];
     match open() {
         Err(StartError::Session(error @ SessionError::Host { .. })) => {
@@ -25,7 +26,7 @@ fn a_pool_holds_as_many_sessions_as_it_was_made_for() -> anyhow::Result<()> {
     sessions.pop();
     sessions.push(open()?);
     drop(sessions);
-    let report = plugin.run_blocking(SessionOptions::new(), Discard, &RunRequest::default())?;
+    let report = plugin.run(SessionOptions::new(), Discard, &RunRequest::default())?;
     assert_eq!(report.totals().succeeded, 1);
     Ok(())
 }
@@ -39,7 +40,7 @@ fn memory_that_is_used_again_has_nothing_of_the_session_before() -> anyhow::Resu
         .setting("items", "a")
         .setting("synchronize", "allocate bytes=50000000\nprogress item=a status=succeeded");
     for _ in 0..3 {
-        let report = plugin.run_blocking(fill.clone(), Discard, &RunRequest::default())?;
+        let report = plugin.run(fill.clone(), Discard, &RunRequest::default())?;
         assert_eq!(report.totals().succeeded, 1, "{report:?}");
     }
     Ok(())
@@ -55,7 +56,7 @@ fn a_pool_that_the_system_refuses_is_told_and_done_without() -> anyhow::Result<(
     assert_eq!(*sessions, 1 << 20);
     assert!(!reason.is_empty());
     let plugin = host.load_file(Path::new(HELLO))?;
-    let report = plugin.run_blocking(SessionOptions::new(), Discard, &RunRequest::default())?;
+    let report = plugin.run(SessionOptions::new(), Discard, &RunRequest::default())?;
     assert_eq!(report.totals().succeeded, 1);
     Ok(())
 }

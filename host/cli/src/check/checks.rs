@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use syncmgr_host::{Outcome, Plugin, Report, RunRequest, SessionError, SessionOptions, StopReason};
+use syncmgr_host::{
+    Outcome, Plugin, RunReport, RunRequest, SessionError, SessionOptions, StopReason,
+};
 
 use crate::check::error::CheckError;
 use crate::check::fixture::Fixture;
@@ -144,7 +146,7 @@ fn skipped(why: impl Into<String>) -> Verdict {
 
 /// Returns the problem of a run if the plugin crashed or violated the contract. An error that the
 /// plugin returns is not a problem.
-fn bad_end(report: &Report) -> Option<String> {
+fn bad_end(report: &RunReport) -> Option<String> {
     match &report.outcome {
         Outcome::Failed(error) => bad_error(error),
         Outcome::Declined | Outcome::NothingSelected | Outcome::NeedsUser | Outcome::Completed => {

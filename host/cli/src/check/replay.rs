@@ -193,7 +193,7 @@ pub fn replay(
     };
     let state = State { events: recording.events.clone(), at: 0, divergence: None };
     let player = Player(Arc::new(Mutex::new(state)));
-    let report = plugin.run_blocking(options, player.clone(), &request)?;
+    let report = plugin.run(options, player.clone(), &request)?;
     let mut state = player.lock();
     if state.divergence.is_none() && state.at < state.events.len() {
         let recorded = state.events.get(state.at).cloned();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use syncmgr_host::sink::{Progress, Sink};
 use syncmgr_host::{
     CancelHandle, ErrorCode, ErrorDetail, ErrorId, Item, ItemId, LogEntry, Plugin, ProgressItem,
-    ProgressResponse, Question, Report, RunRequest, SessionOptions, Status,
+    ProgressResponse, Question, RunReport, RunRequest, SessionOptions, Status,
 };
 
 use crate::check::error::CheckError;
@@ -34,7 +34,7 @@ pub(crate) fn continue_all() -> Answer {
 /// The report and the calls of a run.
 #[derive(Debug)]
 pub(crate) struct RunOutput {
-    pub(crate) report: Report,
+    pub(crate) report: RunReport,
     pub(crate) events: Vec<TimedEvent>,
     pub(crate) took: Duration,
 }
@@ -174,7 +174,7 @@ pub(crate) fn run_choosing(
     let state = State { events: Vec::new(), bytes: 0, reports: 0, answer, choices };
     let recorder = Recorder(Arc::new(Mutex::new(state)));
     let since = Instant::now();
-    let report = plugin.run_blocking(options, recorder.clone(), request)?;
+    let report = plugin.run(options, recorder.clone(), request)?;
     let took = since.elapsed();
     let events = std::mem::take(&mut recorder.lock().events);
     Ok(RunOutput { report, events, took })

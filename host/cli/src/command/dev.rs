@@ -92,7 +92,7 @@ fn build_and_run(args: &Dev, interrupts: &Interrupts) -> anyhow::Result<Exit> {
     let options = temp.options(&plugin)?.cancel_handle(interrupts.cancel_handle());
     let options = options.output_hook(show_output(print_to_stderr));
     let sink = Lines::new(output::stdout(), View::default());
-    let report = plugin.run_blocking(options, sink, &RunRequest::default())?;
+    let report = plugin.run(options, sink, &RunRequest::default())?;
     output::stdout().write_all(summary(&report, &View::default()).as_bytes())?;
     for line in temp.changes()? {
         say(&line)?;

@@ -8,7 +8,7 @@ use std::io::{IsTerminal as _, Write as _};
 #[cfg(windows)]
 use syncmgr_com::native::NativeOptions;
 use syncmgr_host::sink::Sink;
-use syncmgr_host::{Limits, OutputHook, Report, SessionOptions};
+use syncmgr_host::{Limits, OutputHook, RunReport, SessionOptions};
 #[cfg(windows)]
 use syncmgr_host::{Outcome, SessionError};
 
@@ -72,7 +72,7 @@ fn run_job(job: &mut Job, args: &Run, interrupts: &Interrupts) -> anyhow::Result
     let report = match &args.record {
         None => show(args, json_bytes, view, |sink, hook| {
             let options = with_hook(options, hook);
-            Ok(confined(&directories, || plugin.run_blocking(options, sink, &request))??)
+            Ok(confined(&directories, || plugin.run(options, sink, &request))??)
         })?,
         Some(path) => {
             // A recording contains every report.
@@ -83,7 +83,7 @@ fn run_job(job: &mut Job, args: &Run, interrupts: &Interrupts) -> anyhow::Result
             show(args, json_bytes, view, |sink, hook| {
                 let recorder = RecordingSink::new(path, &head, sink)?;
                 let options = with_hook(options, hook);
-                Ok(confined(&directories, || plugin.run_blocking(options, recorder, &request))??)
+                Ok(confined(&directories, || plugin.run(options, recorder, &request))??)
             })?
         }
     };
@@ -149,7 +149,7 @@ fn run_native(clsid: &str, args: &Run, interrupts: &Interrupts) -> anyhow::Resul
         Ended::ByHandler(status) => {
             let plugin = crate::native::class_name(clsid);
             let error = SessionError::NativeExit { plugin: plugin.clone(), status };
-            let report = Report::without_items(&plugin, Outcome::Failed(error));
+            let report = RunReport::without_items(&plugin, Outcome::Failed(error));
             Ok(Exit::of_report(&show(args, json_bytes, view, |_sink, _hook| Ok(report))?))
         }
     }
@@ -165,8 +165,8 @@ fn show(
     args: &Run,
     json_bytes: u64,
     view: View,
-    run: impl FnOnce(Box<dyn Sink>, Option<OutputHook>) -> anyhow::Result<Report>,
-) -> anyhow::Result<Report> {
+    run: impl FnOnce(Box<dyn Sink>, Option<OutputHook>) -> anyhow::Result<RunReport>,
+) -> anyhow::Result<RunReport> {
     let plain_hook = || args.verbose.then(|| show_output(print_to_stderr));
     if args.json {
         let json = Json::new(json_bytes);
@@ -190,7 +190,7 @@ fn show(
     Ok(report)
 }
 
-fn print(report: &Report, view: &View) -> std::io::Result<()> {
+fn print(report: &RunReport, view: &View) -> std::io::Result<()> {
     let mut to = output::stdout();
     to.write_all(summary(report, view).as_bytes())?;
     to.flush()

@@ -93,7 +93,7 @@ pub(crate) fn check_fixture(plugin: &Plugin, fixture: &Fixture) -> anyhow::Resul
     for (name, value) in &fixture.settings {
         options = options.setting(name, value);
     }
-    let options = plugin.unrequested(&options);
+    let options = plugin.excess_grants(&options);
     match options.is_empty() {
         true => Ok(()),
         false => {

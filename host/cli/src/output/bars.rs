@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use syncmgr_host::sink::{Progress, Sink, Standing};
+use syncmgr_host::sink::{ItemProgress, Progress, Sink};
 use syncmgr_host::{
     ErrorDetail, ErrorId, Item, ItemId, LogEntry, ProgressResponse, Question, Status,
 };
@@ -161,7 +161,7 @@ impl Bars {
 }
 
 impl Row {
-    fn shape_of(standing: &Standing) -> Shape {
+    fn shape_of(standing: &ItemProgress) -> Shape {
         match standing.status_type {
             Some(status) if status.is_terminal() => Shape::Ended,
             Some(Status::UpdatingIndeterminate) => Shape::Spinner,
@@ -171,7 +171,13 @@ impl Row {
         }
     }
 
-    fn show(&mut self, item: ItemId, standing: &Standing, styles: &Styles, spinners: &Spinners) {
+    fn show(
+        &mut self,
+        item: ItemId,
+        standing: &ItemProgress,
+        styles: &Styles,
+        spinners: &Spinners,
+    ) {
         let shape = Self::shape_of(standing);
         if shape != self.shape {
             self.shape = shape;
@@ -314,7 +320,8 @@ mod tests {
         bars.started(&items);
         assert_eq!(bars.rows.len(), 4);
         let mut report = |number, status_type| {
-            let standing = Standing { status_type: Some(status_type), ..Standing::default() };
+            let standing =
+                ItemProgress { status_type: Some(status_type), ..ItemProgress::default() };
             if !bars.rows.contains_key(&id(number)) {
                 bars.add(id(number));
             }

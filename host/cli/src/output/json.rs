@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use syncmgr_host::sink::{JsonLines, Progress, Sink};
-use syncmgr_host::{ErrorDetail, ErrorId, Item, LogEntry, ProgressResponse, Question, Report};
+use syncmgr_host::{ErrorDetail, ErrorId, Item, LogEntry, ProgressResponse, Question, RunReport};
 
 use crate::output::{Stdout, stdout};
 
@@ -22,7 +22,7 @@ impl Json {
 
     /// Prints the report with the exit status, and returns the first error of writing. An abandoned
     /// session may still hold a clone.
-    pub(crate) fn finish(self, report: &Report, exit: u8) -> std::io::Result<()> {
+    pub(crate) fn finish(self, report: &RunReport, exit: u8) -> std::io::Result<()> {
         self.lock().report(report, Some(exit));
         let done = JsonLines::new(stdout());
         std::mem::replace(&mut *self.lock(), done).finish().map(|_| ())

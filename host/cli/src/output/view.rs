@@ -6,8 +6,8 @@ use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use syncmgr_host::{
-    ErrorDetail, Grant, ItemReport, LogEntry, LogLevel, Outcome, OutputHook, Report, SessionError,
-    Status,
+    ErrorDetail, Grant, ItemReport, LogEntry, LogLevel, Outcome, OutputHook, RunReport,
+    SessionError, Status,
 };
 
 use crate::escape::{escape, escape_lines};
@@ -91,7 +91,7 @@ pub(crate) fn error_word(code: Option<&str>) -> String {
 }
 
 /// Returns the summary of a run: a line for each item, and one for the whole run.
-pub(crate) fn summary(report: &Report, view: &View) -> String {
+pub(crate) fn summary(report: &RunReport, view: &View) -> String {
     let mut text = String::new();
     for item in &report.items {
         let _ = writeln!(text, "{}", item_line(item, view));
@@ -118,7 +118,7 @@ pub(crate) fn summary(report: &Report, view: &View) -> String {
 /// Appends the crash details for the plugin's author.
 fn crash_details(text: &mut String, error: &SessionError) {
     const MOST_LINES: usize = 20;
-    let (backtrace, stderr) = error.last_signs();
+    let (backtrace, stderr) = error.crash_details();
     let stderr: Vec<_> = stderr.lines().collect();
     if !stderr.is_empty() {
         let _ = writeln!(text, "end of its stderr:");

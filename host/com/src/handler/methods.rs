@@ -11,13 +11,13 @@ use syncmgr_host::{Hresult, Item, Session, hresult};
 use windows_core::{GUID, HRESULT, Interface};
 
 use super::Handler_Impl;
-use super::shared::Phase;
 use crate::convert;
 use crate::guard::{check_pointer, guard};
 use crate::interfaces::{
     HWND, ISyncMgrSynchronize_Impl, ISyncMgrSynchronizeCallback, SYNCMGRHANDLERINFO,
 };
 use crate::item_enumerator::ItemEnumerator;
+use crate::run_state::Phase;
 use crate::task_memory;
 use crate::user_interface::Parent;
 

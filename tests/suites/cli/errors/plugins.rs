@@ -70,7 +70,7 @@ pub(crate) fn contract(told: &mut Told) -> Result<()> {
 }
 
 /// How a run of a plugin fails.
-fn failure(report: Report) -> Result<SessionError> {
+fn failure(report: RunReport) -> Result<SessionError> {
     match report.outcome {
         Outcome::Failed(error) => Ok(error),
         other @ (Outcome::Declined
@@ -93,11 +93,7 @@ pub(crate) fn running(told: &mut Told) -> Result<()> {
     told.error(failure(Script::new("a a").run()?.report)?);
     let silent =
         host().load("mail", &Core::new().body("synchronize", "unreachable").component()?)?;
-    told.error(failure(silent.run_blocking(
-        SessionOptions::new(),
-        Discard,
-        &RunRequest::default(),
-    )?)?);
+    told.error(failure(silent.run(SessionOptions::new(), Discard, &RunRequest::default())?)?);
     for items in ["a b", "a b c d e f g"] {
         let only = Selection::Only(vec!["z".to_owned()]);
         let script = Script::new(items).request(|request| request.selection = only);
@@ -142,9 +138,9 @@ pub(crate) fn running(told: &mut Told) -> Result<()> {
     }
     let script = conformance::script::plugin();
     let options = SessionOptions::new().setting("items", "a");
-    match script.run_blocking(options, Broken, &RunRequest::default()) {
+    match script.run(options, Broken, &RunRequest::default()) {
         Err(StartError::Session(error)) => told.error(error),
-        Err(error @ (StartError::Grant(_) | StartError::Quarantined { .. })) => bail!(error),
+        Err(error @ StartError::Grant(_)) => bail!(error),
         Ok(report) => bail!("nobody noticed: {:?}", report.outcome),
     }
     Ok(())
@@ -182,7 +178,7 @@ pub(crate) fn ended(told: &mut Told) -> Result<()> {
     }
     let script = Script::new("a").on("synchronize", "log level=warning text=x times=1000");
     let limits = Limits { record_bytes: 10 << 10, ..Limits::default() };
-    let recorded = script.options(|options| options.limits(limits)).report(Recorder::new())?;
+    let recorded = script.options(|options| options.limits(limits)).report(EventLog::new())?;
     told.error(failure(recorded)?);
     let memories: String = (0..30).map(|_| "(memory 1)\n").collect();
     for core in [
@@ -192,7 +188,7 @@ pub(crate) fn ended(told: &mut Told) -> Result<()> {
     ] {
         let plugin = host().load("mail", &core.component()?)?;
         let options = SessionOptions::new().limits(conformance::corpus::limits());
-        told.error(failure(plugin.run_blocking(options, Discard, &RunRequest::default())?)?);
+        told.error(failure(plugin.run(options, Discard, &RunRequest::default())?)?);
     }
     Ok(())
 }
@@ -239,9 +235,9 @@ pub(crate) fn grants(told: &Told) -> Result<Vec<GrantError>> {
         options().setting("mode", "a\0b"),
         options().setting("token", "a").secret("token", "b"),
     ] {
-        match conformance::script::plugin().start_blocking(options, Discard) {
+        match DrivenSession::start(&conformance::script::plugin(), options, Discard) {
             Err(StartError::Grant(error)) => errors.push(error),
-            Err(error @ (StartError::Session(_) | StartError::Quarantined { .. })) => bail!(error),
+            Err(error @ StartError::Session(_)) => bail!(error),
             Ok(_session) => bail!("it was granted"),
         }
     }

@@ -132,13 +132,8 @@ pub(crate) fn testing(told: &mut Told) -> Result<()> {
     for error in grants(told)? {
         told.error(StartError::Grant(error));
     }
-    let start = || trapping.start_blocking(SessionOptions::new(), Discard);
+    let start = || DrivenSession::start(&trapping, SessionOptions::new(), Discard);
     told.refused(start().map_err(CheckError::from))?;
-    let request = RunRequest { on_death: OnDeath::Quarantine, ..RunRequest::default() };
-    let dying = || trapping.run_blocking(SessionOptions::new(), Discard, &request);
-    dying()?;
-    told.refused(dying().map_err(CheckError::from))?;
-    // On the command line it is known what lets it go.
     let dies = ["--set", "items=a", "--on-death", "quarantine"];
     let dies = [&dies[..], &["--set", "synchronize=panic text=no_more_lemons"]].concat();
     run(&told.path("state"), &dies)?;

@@ -3,7 +3,7 @@
 use super::*;
 
 /// How many messages of a report contain all of these words.
-fn told(report: &syncmgr_host::Report, words: &[&str]) -> usize {
+fn told(report: &syncmgr_host::RunReport, words: &[&str]) -> usize {
     let has_all = |text: &str| words.iter().all(|words| text.contains(words));
     report.log.iter().filter(|entry| has_all(&entry.text)).count()
 }

@@ -267,7 +267,7 @@ fn a_name_that_gets_another_case_gets_it_on_the_other_side_in_one_run() -> anyho
 }
 
 /// What a run warns of, without the names of the sides.
-fn warnings(report: &syncmgr_host::Report) -> Vec<&str> {
+fn warnings(report: &syncmgr_host::RunReport) -> Vec<&str> {
     let entries = report.log.iter().filter(|entry| entry.level == LogLevel::Warning);
     entries.map(|entry| entry.text.as_str()).collect()
 }

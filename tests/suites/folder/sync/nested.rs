@@ -1,18 +1,18 @@
 //! Pairs inside each other: the files that one pair keeps in a directory of another pair belong to
 //! the first one.
 
-use syncmgr_host::Report;
+use syncmgr_host::RunReport;
 
 use super::*;
 
 /// Runs a pair whose directories are anywhere.
-fn sync(left: &Path, right: &Path, storage: &Path) -> anyhow::Result<Report> {
+fn sync(left: &Path, right: &Path, storage: &Path) -> anyhow::Result<RunReport> {
     let options = SessionOptions::new()
         .allow(Capability::WallClock)
         .storage(storage)
         .grant(Grant::new("left", left, Access::ReadWrite)?)
         .grant(Grant::new("right", right, Access::ReadWrite)?);
-    Ok(conformance::folder::plugin().run_blocking(options, Discard, &Default::default())?)
+    Ok(conformance::folder::plugin().run(options, Discard, &Default::default())?)
 }
 
 #[test]
@@ -46,8 +46,7 @@ fn temporary_copies_of_an_inner_pair_are_neither_synced_nor_removed() -> anyhow:
                     true
                 }
             }));
-        let report =
-            conformance::folder::plugin().run_blocking(options, Discard, &Default::default())?;
+        let report = conformance::folder::plugin().run(options, Discard, &Default::default())?;
         assert_eq!(report.hresult(), Hresult::S_OK, "{report:?}");
         let names = fs::read_dir(outer.right().join("sub"))?.flatten();
         assert_eq!(names.count(), 0, "the copy was not synced");

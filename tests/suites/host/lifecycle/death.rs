@@ -69,7 +69,7 @@ fn a_plugin_that_dies_takes_only_unfinished_items_with_it() -> anyhow::Result<()
 fn items_that_were_prepared_and_left_for_others_are_skipped() -> anyhow::Result<()> {
     let script = Script::new("a b")
         .on("synchronize", "progress item=a status=updating\nprogress item=b status=succeeded");
-    let recorder = Recorder::new();
+    let recorder = EventLog::new();
     let mut session = script.start(recorder.clone())?;
     session.block_on(async |session| {
         session.initialize(Trigger::MANUAL, None).await?;
@@ -113,7 +113,7 @@ fn a_dead_session_says_so_whatever_is_called() -> anyhow::Result<()> {
 
 #[test]
 fn what_was_prepared_ends_also_where_the_plugin_died_before_synchronize() -> anyhow::Result<()> {
-    let recorder = Recorder::new();
+    let recorder = EventLog::new();
     let script = Script::new("a").on("get-properties", "panic text=x");
     let mut session = script.start(recorder.clone())?;
     let code = session.block_on(async |session| {

@@ -178,7 +178,7 @@ fn totals_and_counts_are_those_of_the_plugin() -> anyhow::Result<()> {
 
 #[test]
 fn a_recorder_sees_what_was_reported() -> anyhow::Result<()> {
-    let recorder = Recorder::new();
+    let recorder = EventLog::new();
     Script::new("a")
         .on("synchronize", "progress item=a status=succeeded text=done")
         .report(recorder.clone())?;

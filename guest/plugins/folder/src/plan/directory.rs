@@ -4,24 +4,10 @@ use std::sync::Arc;
 
 use crate::options::Mode;
 use crate::plan::place::Place;
-use crate::plan::planner::{Merged, MergedChildren, Planner, Step};
+use crate::plan::planner::{Entered, Merged, MergedChildren, Planner, Step};
 use crate::plan::{Action, JUNK};
 use crate::state::{Base, BaseKind};
 use crate::tree::{Kind, Name, Node, Side};
-
-/// A directory on one side or both, whose entries come next.
-pub(super) struct Entered<'t> {
-    pub(super) key: Name,
-    pub(super) place: Place,
-    pub(super) nodes: [Option<&'t Node>; 2],
-    pub(super) base: Option<&'t Arc<Base>>,
-    /// The side that does not have it.
-    missing: Option<Side>,
-    /// Whether it is missing because it is to go on the other side, too.
-    removed: bool,
-    /// The place among the operations where its own are.
-    at: usize,
-}
 
 impl Planner<'_, '_> {
     /// A directory on one side or both, and on neither anything else.

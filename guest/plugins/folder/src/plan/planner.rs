@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use crate::names;
 use crate::options::Mode;
-use crate::plan::directory::Entered;
 use crate::plan::place::Place;
 use crate::plan::{Action, Cancelled, Hash, Input, Operation, Plan, is_racy};
 use crate::state::{Base, BaseChildren, Seen};
@@ -34,6 +33,20 @@ pub(super) struct Merged {
 pub(super) struct MergedChildren {
     pub(super) next: BaseChildren,
     pub(super) exist: [bool; 2],
+}
+
+/// A directory on one side or both, whose entries come next.
+pub(super) struct Entered<'t> {
+    pub(super) key: Name,
+    pub(super) place: Place,
+    pub(super) nodes: [Option<&'t Node>; 2],
+    pub(super) base: Option<&'t Arc<Base>>,
+    /// The side that does not have it.
+    pub(super) missing: Option<Side>,
+    /// Whether it is missing because it is to go on the other side, too.
+    pub(super) removed: bool,
+    /// The place among the operations where its own are.
+    pub(super) at: usize,
 }
 
 /// What is done about an entry.

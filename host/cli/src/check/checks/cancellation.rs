@@ -208,11 +208,8 @@ pub(super) fn cancel_first(context: &Context<'_>) -> Result<Verdict, CheckError>
     let cancel = syncmgr_host::CancelHandle::new();
     cancel.cancel_all();
     let options = patient(context.options(&temp)?).cancel_handle(cancel);
-    let report = context.plugin.run_blocking(
-        options,
-        syncmgr_host::sink::Discard,
-        &RunRequest::default(),
-    )?;
+    let report =
+        context.plugin.run(options, syncmgr_host::sink::Discard, &RunRequest::default())?;
     if let Some(why) = bad_end(&report) {
         return Ok(failed(why));
     }

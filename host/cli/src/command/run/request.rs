@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use syncmgr_host::{OnDeath, RunRequest, Selection, SyncEvent, Trigger};
+use syncmgr_host::{RunRequest, Selection, SyncEvent, Trigger};
 
 use crate::args::{self, RestartPolicy, Run};
 use crate::exit::UsageError;
@@ -35,10 +35,10 @@ pub(super) fn request(args: &Run, settings: &[(String, String)]) -> anyhow::Resu
             false => Selection::Only(selected(&args.items, settings)?),
         },
         retries: args.retries,
-        on_death: match args.on_death {
-            RestartPolicy::Fail | RestartPolicy::Quarantine => OnDeath::Fail,
+        restart_policy: match args.on_death {
+            RestartPolicy::Fail | RestartPolicy::Quarantine => syncmgr_host::RestartPolicy::Fail,
             RestartPolicy::Restart => {
-                OnDeath::Restart { attempts: args.restarts, backoff: BACKOFF }
+                syncmgr_host::RestartPolicy::Restart { attempts: args.restarts, backoff: BACKOFF }
             }
         },
     })

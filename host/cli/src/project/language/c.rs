@@ -58,7 +58,7 @@ pub(crate) fn build(project: &Project, debug: bool) -> Result<Vec<u8>, ProjectEr
                 WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
             )
         })
-        .and_then(|encoder| encoder.encode())
+        .and_then(|mut encoder| encoder.encode())
         .map_err(failed)
 }
 

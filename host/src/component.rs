@@ -1,0 +1,8 @@
+//! Describes components without running them.
+
+pub(crate) mod complexity;
+pub(crate) mod description;
+pub(crate) mod features;
+pub(crate) mod file;
+pub(crate) mod precompiled;
+pub mod requests;

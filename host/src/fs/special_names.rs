@@ -1,0 +1,72 @@
+//! Names that Windows reads as something else, or cannot store.
+#![cfg(any(not(unix), test))]
+
+use std::ffi::OsStr;
+use std::io;
+
+use super::device_names::is_device;
+use super::metadata::{Entry, Metadata};
+
+/// Whether Windows reads a name as something else, or cannot store it.
+pub(crate) fn has_special_meaning(name: &str) -> bool {
+    name.contains(['\\', ':', '<', '>', '"', '|', '?', '*'])
+        || name.chars().any(|character| character < ' ')
+        || name.ends_with(['.', ' '])
+        || is_device(name)
+}
+
+/// A listed entry, with what `stat` returns for it. `None`: it was removed since.
+///
+/// An entry whose name has a meaning is listed without metadata. `stat` would return those of a
+/// device, or say that there is no such entry.
+pub(crate) fn listed(
+    name: &OsStr,
+    stat: impl FnOnce(&str) -> io::Result<Metadata>,
+) -> Option<Entry> {
+    let text = name.to_string_lossy().into_owned();
+    let metadata = if has_special_meaning(&text) {
+        let message = "Windows reserves this name; rename the file";
+        Err(io::Error::new(io::ErrorKind::InvalidFilename, message))
+    } else {
+        match stat(&text) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            result => result,
+        }
+    };
+    Some(Entry { unicode: name.to_str().is_some(), name: text, metadata })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_devices_and_names_that_cannot_be_stored_have_a_meaning() {
+        let special = "con CON nul aux.txt Prn.tar.gz com1 COM0 lpt9.log COM¹ lpt³.txt conin$ a:b \
+                       a\\b a? a* <a a|b a\" ends. :";
+        for name in special.split_whitespace().chain(["ends ", "nul .txt", "tab\t"]) {
+            assert!(has_special_meaning(name), "{name:?}");
+        }
+        let usual = "console null auxiliary.txt com com10 com¹¹ comé lpt a.con .con COM⁴ ünïcode ~ \
+                     x.nul";
+        for name in usual.split_whitespace().chain(["a b"]) {
+            assert!(!has_special_meaning(name), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn an_entry_whose_name_is_reserved_is_listed_with_the_reason() {
+        // Windows finds a device, or nothing, under such a name.
+        let missing = |_: &str| Err(io::ErrorKind::NotFound.into());
+        for name in ["con", "nul", "aux.txt", "COM¹"] {
+            let entry = listed(OsStr::new(name), missing);
+            let entry = entry.unwrap_or_else(|| panic!("{name} is left out"));
+            assert!(entry.unicode && entry.name == name);
+            let error = entry.metadata.err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(error.contains("rename"), "{error}");
+        }
+        assert!(listed(OsStr::new("gone"), missing).is_none(), "it was removed since");
+        let denied = listed(OsStr::new("kept"), |_| Err(io::ErrorKind::PermissionDenied.into()));
+        assert!(denied.is_some_and(|entry| entry.metadata.is_err()));
+    }
+}

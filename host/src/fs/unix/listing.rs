@@ -1,0 +1,93 @@
+//! Listing the entries of a directory.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{AtFlags, Dir, Mode, fstat, openat, statat};
+use rustix::io::Errno;
+
+use super::stat::{metadata, seen};
+use super::{DIRECTORY, Handle};
+use crate::fs::metadata::{Entry, Seen};
+
+/// The entries of a directory that have not been returned yet.
+#[derive(Debug)]
+pub(crate) struct Entries {
+    entries: Dir,
+    directory: OwnedFd,
+}
+
+impl Entries {
+    pub(crate) fn new(directory: &Handle) -> io::Result<Self> {
+        // A handle of its own, since reading moves its position on.
+        let own = openat(&directory.0, ".", DIRECTORY, Mode::empty())?;
+        Ok(Self { entries: Dir::read_from(&own)?, directory: own })
+    }
+
+    pub(crate) fn page(&mut self, limit: usize) -> io::Result<Vec<Entry>> {
+        let mut page = Vec::new();
+        while page.len() < limit {
+            let Some(entry) = self.entries.read() else {
+                // A directory that was removed during the listing ends early, without being empty.
+                if fstat(&self.directory)?.st_nlink == 0 {
+                    return Err(Errno::NOENT.into());
+                }
+                break;
+            };
+            let entry = entry?;
+            let name = entry.file_name();
+            if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
+            }
+            let metadata = match statat(&self.directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+                // Removed since it was listed.
+                Err(Errno::NOENT) => continue,
+                Err(error) => Err(error.into()),
+                Ok(stat) => Ok(metadata(&stat)),
+            };
+            page.push(Entry {
+                unicode: name.to_str().is_ok(),
+                name: name.to_string_lossy().into_owned(),
+                metadata,
+            });
+        }
+        Ok(page)
+    }
+}
+
+/// Calls `each` for the entries of a directory, with their names if those are Unicode, until it
+/// returns `false`.
+pub(crate) fn visit(
+    directory: &Handle,
+    mut each: impl FnMut(Option<&str>, Seen) -> io::Result<bool>,
+) -> io::Result<()> {
+    let mut entries = Dir::read_from(&directory.0)?;
+    while let Some(entry) = entries.read() {
+        let entry = entry?;
+        let name = entry.file_name();
+        if matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        let stat = match statat(&directory.0, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => continue,
+            stat => stat?,
+        };
+        if !each(name.to_str().ok(), seen(&stat))? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn count_entries(directory: &std::fs::File, most: usize) -> io::Result<usize> {
+    let own = openat(directory, ".", DIRECTORY, Mode::empty())?;
+    let mut entries = Dir::read_from(&own)?;
+    let mut count = 0;
+    while count <= most {
+        let Some(entry) = entries.read() else { break };
+        let name = entry?;
+        // These two are in every directory, and WASI lists neither.
+        count += usize::from(!matches!(name.file_name().to_bytes(), b"." | b".."));
+    }
+    Ok(count)
+}

@@ -1,0 +1,14 @@
+//! The interfaces that a plugin imports.
+
+mod answer;
+mod callback;
+mod copy_files;
+mod directories;
+mod directory;
+mod file;
+mod flush_files;
+pub(crate) mod linker;
+mod names;
+mod room;
+mod statistics;
+mod wasi_files;

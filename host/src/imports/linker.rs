@@ -1,0 +1,110 @@
+//! Links what plugins import. What is not granted is not linked: each of its functions terminates
+//! the plugin, with a message that says what would grant it.
+
+use std::sync::{Arc, OnceLock};
+
+use wasmtime::Engine;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, HasSelf, Linker};
+
+use super::{callback, wasi_files};
+use crate::bindings::{HandlerPre, WASI, directories, statistics, synchronize_callback, types};
+use crate::grants::Capability;
+use crate::state::{HasParkedState, ParkedState, State};
+
+/// Links everything that the host offers.
+pub(crate) fn everything(engine: &Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    // The world has this function without a gate: see CONTRIBUTING.md.
+    let mut wasi = wasmtime_wasi::p2::bindings::LinkOptions::default();
+    wasi.network_error_code(true);
+    wasmtime_wasi::p2::add_to_linker_with_options_async(&mut linker, &wasi)?;
+    wasi_files::add_to_linker(&mut linker)?;
+    types::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    synchronize_callback::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    callback::add_to_linker(&mut linker)?;
+    statistics::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    directories::add_to_linker::<_, HasParkedState>(&mut linker, |state| ParkedState::new(state))?;
+    Ok(linker)
+}
+
+/// A component with what it imports, for each set of capabilities that was needed so far.
+pub(crate) struct LinkedPlugin {
+    component: Component,
+    everything: Arc<Linker<State>>,
+    /// By [`index`].
+    pres: [OnceLock<HandlerPre<State>>; 4],
+}
+
+impl LinkedPlugin {
+    /// Fails where the types of what is imported or exported do not fit, which does not depend on
+    /// what is granted.
+    pub(crate) fn new(
+        component: Component,
+        everything: Arc<Linker<State>>,
+    ) -> wasmtime::Result<Self> {
+        let linked = Self { component, everything, pres: Default::default() };
+        linked.pre(|_| false)?;
+        Ok(linked)
+    }
+
+    /// Returns the linked component for a session with these capabilities.
+    pub(crate) fn pre(
+        &self,
+        granted: impl Fn(Capability) -> bool,
+    ) -> wasmtime::Result<&HandlerPre<State>> {
+        let set = index(granted);
+        if let Some(pre) = self.pres[set].get() {
+            return Ok(pre);
+        }
+        let linker = linker(&self.everything, &self.component, set)?;
+        let pre = HandlerPre::new(linker.instantiate_pre(&self.component)?)?;
+        Ok(self.pres[set].get_or_init(|| pre))
+    }
+}
+
+/// The place of a set of capabilities.
+fn index(granted: impl Fn(Capability) -> bool) -> usize {
+    usize::from(granted(Capability::WallClock)) | usize::from(granted(Capability::Randomness)) << 1
+}
+
+/// Returns the capability that an interface needs to be linked; `Some(None)`: no grant links it;
+/// `None`: it is always linked.
+fn capability(interface: &str) -> Option<Option<Capability>> {
+    match interface {
+        "wasi:clocks/wall-clock" => Some(Some(Capability::WallClock)),
+        "wasi:random/random" => Some(Some(Capability::Randomness)),
+        sockets if sockets.starts_with("wasi:sockets/") => Some(None),
+        _other => None,
+    }
+}
+
+/// A linker for a component, made from one that has everything.
+fn linker(
+    everything: &Linker<State>,
+    component: &Component,
+    set: usize,
+) -> wasmtime::Result<Linker<State>> {
+    let mut linker = everything.clone();
+    linker.allow_shadowing(true);
+    let engine = linker.engine().clone();
+    for (import, item) in component.component_type().imports(&engine) {
+        let interface = import.split('@').next().unwrap_or(import);
+        let Some(capability) = capability(interface) else { continue };
+        let bit = capability.map_or(0, |capability| index(|granted| granted == capability));
+        if bit & set != 0 {
+            continue;
+        }
+        let ComponentItem::ComponentInstance(instance) = item.ty else { continue };
+        let mut linked = linker.instance(&format!("{interface}@{WASI}"))?;
+        for (function, item) in instance.exports(&engine) {
+            if let ComponentItem::ComponentFunc(_) = item.ty {
+                let interface = interface.to_owned();
+                linked.func_new(function, move |store, _, _, _| {
+                    Err(store.data().deny(capability, &interface))
+                })?;
+            }
+        }
+    }
+    Ok(linker)
+}

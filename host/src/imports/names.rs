@@ -1,0 +1,52 @@
+//! The names that a plugin gives to entries.
+
+use super::answer::refuse;
+use crate::bindings::{directories as wit, types};
+use crate::fs::attributes::Attributes;
+use crate::fs::system;
+use crate::types::ErrorCode;
+
+/// The longest name, in bytes. Longer ones exist on no file system that matters.
+const NAME_BYTES: usize = 255;
+
+/// Checks that a name is one of a single entry.
+pub(super) fn checked_name(name: &str) -> Result<&str, types::Error> {
+    let meaningful = name.contains(['/', '\0']) || system::has_special_meaning(name);
+    if name.is_empty() || name == "." || name == ".." || name.len() > NAME_BYTES || meaningful {
+        return refuse(ErrorCode::InvalidArgument, format!("{name:?} names no single entry"));
+    }
+    Ok(name)
+}
+
+/// Checks the names in the attributes of a copy.
+pub(super) fn checked_attributes(
+    attributes: wit::CopyAttributes,
+    stored: bool,
+) -> Result<Attributes, types::Error> {
+    if let Some(replaces) = &attributes.replaces {
+        checked_name(replaces)?;
+    }
+    Ok(Attributes {
+        mode: attributes.mode.map(|mode| mode & 0o777),
+        replaces: attributes.replaces,
+        owner: attributes.owner && !stored,
+        // Extended attributes would bypass the quota.
+        extended: !stored,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_with_a_meaning_are_refused() {
+        let long = "x".repeat(256);
+        for name in ["", ".", "..", "a/b", "/", "a\0b", &long] {
+            assert!(checked_name(name).is_err(), "{name:?}");
+        }
+        for name in ["a", "...", ".hidden", "with space", "ünïcode", "-rf", &long[1..]] {
+            assert!(checked_name(name).is_ok(), "{name:?}");
+        }
+    }
+}

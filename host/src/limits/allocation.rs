@@ -1,0 +1,75 @@
+//! The allocation of the memory of sessions.
+
+use wasmtime::{Config, Enabled, Engine, PoolingAllocationConfig};
+
+use crate::limits::{LoadLimits, size};
+
+/// One plugin's linear memories, at most. A component has one, unless it was linked from several.
+const MEMORIES: u32 = 4;
+const TABLES: u32 = 16;
+const CORE_INSTANCES: u32 = 128;
+
+/// How much of a memory is written to with zeros, where that is faster than giving it back to the
+/// system and asking for it again.
+const KEPT_BYTES: usize = 128 << 10;
+
+/// How the memory of sessions is allocated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Allocation {
+    /// Each session asks the system for its own. As many as there is room for.
+    OnDemand,
+    /// It was set aside when the host started, for so many sessions at once.
+    Pooled {
+        /// The greatest number of sessions.
+        sessions: u32,
+    },
+    /// It was to be set aside, and the system refused. Each session asks for its own.
+    PoolRefused {
+        /// The number of sessions.
+        sessions: u32,
+        /// The error of the system, or of wasmtime.
+        reason: String,
+    },
+}
+
+/// An engine with these settings, and with a pool for so many sessions where the system lets it
+/// have one.
+pub(crate) fn engine(
+    config: &mut Config,
+    pooled: Option<u32>,
+    limits: &LoadLimits,
+) -> wasmtime::Result<(Engine, Allocation)> {
+    let Some(sessions) = pooled else {
+        return Ok((Engine::new(config)?, Allocation::OnDemand));
+    };
+    let mut with_pool = config.clone();
+    with_pool.allocation_strategy(pool(sessions, limits));
+    match Engine::new(&with_pool) {
+        Ok(engine) => Ok((engine, Allocation::Pooled { sessions })),
+        Err(refusal) => {
+            let reason = refusal.root_cause().to_string();
+            log::warn!("no memory is set aside for {sessions} sessions at once: {reason}");
+            Ok((Engine::new(config)?, Allocation::PoolRefused { sessions, reason }))
+        }
+    }
+}
+
+fn pool(sessions: u32, limits: &LoadLimits) -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(sessions)
+        .total_core_instances(sessions.saturating_mul(CORE_INSTANCES))
+        .total_memories(sessions)
+        .total_tables(sessions.saturating_mul(2))
+        .total_stacks(sessions)
+        .max_core_instances_per_component(CORE_INSTANCES)
+        .max_memories_per_component(MEMORIES)
+        .max_tables_per_component(TABLES)
+        // The use of one session is bounded by its own limits.
+        .max_memory_size(1 << 32)
+        .table_elements(100_000)
+        .linear_memory_keep_resident(KEPT_BYTES)
+        .table_keep_resident(KEPT_BYTES)
+        .async_stack_keep_resident(size(limits.stack_bytes).min(KEPT_BYTES))
+        .pagemap_scan(Enabled::Auto);
+    pool
+}

@@ -1,0 +1,388 @@
+//! Monitors one session: its use, its limits, and why it was terminated.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::cancel::CancelHandle;
+use crate::error::{Call, Denial, SessionError, StopReason};
+use crate::limits::Limits;
+use crate::limits::clock::{self, CoarseClock};
+
+/// Monitors one session. Shared by the session, what its plugin imports, and the ticker.
+#[derive(Debug)]
+pub(crate) struct Monitor {
+    pub(crate) cancel: CancelHandle,
+    pub(crate) clock: Arc<CoarseClock>,
+    ended: AtomicU8,
+    ended_at: AtomicU64,
+    denial: Mutex<Option<Denial>>,
+    /// The place in [`Call::ALL`] of the last call.
+    call: AtomicUsize,
+    /// When the call in progress began; 0: there is none.
+    call_since: AtomicU64,
+    /// When the plugin last called one of the interfaces of the contract.
+    sign: AtomicU64,
+    /// Whether the user is being asked. The time does not count against any limit.
+    asking: AtomicBool,
+    /// When the user last answered; 0: never.
+    answered: AtomicU64,
+    /// Since when the sink is called, by the coarse clock; 0: it is not.
+    in_sink: AtomicU64,
+    /// When the ticker looked last.
+    looked: AtomicU64,
+    /// The grace period after everything was cancelled, and that of an item.
+    grace_all: Grace,
+    grace_item: Grace,
+    /// Processor time of calls, with what the host did for them, up to the last look.
+    computed: AtomicU64,
+    /// Whether a call runs on a thread, and how much processor time that thread had at the last
+    /// look. Only that thread looks.
+    running: AtomicBool,
+    looked_at: AtomicU64,
+    /// The processor time of all calls before this one.
+    computed_before: AtomicU64,
+    grace: u64,
+    wall_time: u64,
+    idle_time: u64,
+    compute_time: u64,
+    limits: Limits,
+}
+
+impl Monitor {
+    pub(crate) fn new(cancel: CancelHandle, clock: Arc<CoarseClock>, limits: &Limits) -> Self {
+        Self {
+            cancel,
+            clock,
+            ended: AtomicU8::new(0),
+            ended_at: AtomicU64::new(0),
+            denial: Mutex::default(),
+            call: AtomicUsize::new(0),
+            call_since: AtomicU64::new(0),
+            sign: AtomicU64::new(0),
+            asking: AtomicBool::new(false),
+            answered: AtomicU64::new(0),
+            in_sink: AtomicU64::new(0),
+            looked: AtomicU64::new(0),
+            grace_all: Grace::default(),
+            grace_item: Grace::default(),
+            computed: AtomicU64::new(0),
+            running: AtomicBool::new(false),
+            looked_at: AtomicU64::new(0),
+            computed_before: AtomicU64::new(0),
+            grace: clock::nanoseconds(limits.grace),
+            wall_time: clock::nanoseconds(limits.wall_time),
+            idle_time: clock::nanoseconds(limits.idle_time),
+            compute_time: clock::nanoseconds(limits.compute_time),
+            limits: limits.clone(),
+        }
+    }
+
+    /// The grace period, in nanoseconds.
+    pub(crate) const fn grace(&self) -> u64 {
+        self.grace
+    }
+
+    /// The value of a limit, as texts show it.
+    pub(crate) fn limit(&self, name: &str) -> Option<String> {
+        self.limits.value(name)
+    }
+
+    /// The error of a plugin that was terminated for a reason.
+    pub(crate) fn error(&self, plugin: String, call: Call, reason: StopReason) -> SessionError {
+        let limit = reason.limit().and_then(|name| self.limit(name));
+        SessionError::Ended { plugin, call, reason, limit }
+    }
+
+    /// Terminates the plugin for a reason. The first reason stays.
+    pub(crate) fn end(&self, reason: StopReason) {
+        let code = reason.number();
+        let first = self.ended.compare_exchange(0, code, Ordering::AcqRel, Ordering::Acquire);
+        if first.is_ok() {
+            self.ended_at.store(clock::now(), Ordering::Release);
+        }
+        self.cancel.tell();
+    }
+
+    /// Terminates the plugin because it used something that it was not granted.
+    pub(crate) fn deny(&self, denial: Denial) {
+        let mut first = self.denial.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert(denial);
+        drop(first);
+        self.end(StopReason::Denied);
+    }
+
+    #[inline]
+    pub(crate) fn ended(&self) -> Option<StopReason> {
+        let ended = StopReason::from_number(self.ended.load(Ordering::Acquire));
+        match (ended, self.cancel.is_killed()) {
+            (None, true) => Some(StopReason::Killed),
+            (ended, _) => ended,
+        }
+    }
+
+    pub(crate) fn denial(&self) -> Option<Denial> {
+        self.denial.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until the plugin is to terminate.
+    pub(crate) async fn wait_ended(&self) -> StopReason {
+        self.cancel.wait(|| self.ended()).await
+    }
+
+    /// Returns how long ago the plugin was to terminate; 0: it is not.
+    pub(crate) fn overdue(&self) -> u64 {
+        if self.cancel.is_killed() {
+            self.end(StopReason::Killed);
+        }
+        match self.ended_at.load(Ordering::Acquire) {
+            0 => 0,
+            at => clock::now().saturating_sub(at).max(1),
+        }
+    }
+
+    /// A call of an export begins.
+    pub(crate) fn begin_call(&self, call: Call) {
+        let now = clock::now();
+        let place = Call::ALL.iter().position(|known| *known == call);
+        self.call.store(place.unwrap_or(0), Ordering::Relaxed);
+        self.sign.store(now, Ordering::Relaxed);
+        self.computed_before.store(self.computed(), Ordering::Relaxed);
+        self.call_since.store(now, Ordering::Release);
+    }
+
+    /// The last call.
+    pub(crate) fn call(&self) -> Option<Call> {
+        Call::ALL.get(self.call.load(Ordering::Relaxed)).copied()
+    }
+
+    pub(crate) fn end_call(&self) {
+        self.call_since.store(0, Ordering::Release);
+    }
+
+    /// The plugin runs on this thread, until [`Monitor::stop_running`].
+    pub(crate) fn start_running(&self) {
+        self.looked_at.store(clock::thread_time(), Ordering::Relaxed);
+        self.running.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn stop_running(&self) {
+        self.look();
+        self.running.store(false, Ordering::Relaxed);
+    }
+
+    /// Adds what this thread computed since the last look.
+    fn look(&self) {
+        if self.running.load(Ordering::Relaxed) {
+            let now = clock::thread_time();
+            let before = self.looked_at.swap(now, Ordering::Relaxed);
+            self.computed.fetch_add(now.saturating_sub(before), Ordering::Relaxed);
+        }
+    }
+
+    /// Returns the processor time of the session up to the last look, in nanoseconds.
+    pub(crate) fn computed(&self) -> u64 {
+        self.computed.load(Ordering::Relaxed)
+    }
+
+    /// A look from within the plugin's thread, every tick that it computes.
+    pub(crate) fn check_computing(&self) {
+        self.look();
+        self.check_computed();
+    }
+
+    fn check_computed(&self) {
+        let before = self.computed_before.load(Ordering::Relaxed);
+        if self.computed().saturating_sub(before) > self.compute_time {
+            self.end(StopReason::ComputeTime);
+        }
+    }
+
+    /// Until the returned guard is dropped, the work of this thread counts through [`Piecework`]
+    /// only.
+    pub(crate) fn apart(&self) -> Apart<'_> {
+        self.look();
+        Apart(self)
+    }
+
+    /// Begins to measure pieces of work that the host does for the plugin, on any thread.
+    pub(crate) fn piecework(&self) -> Piecework<'_> {
+        Piecework { monitor: self, looked_at: clock::thread_time() }
+    }
+
+    /// Records that the plugin called an interface of the contract: it is not silent.
+    #[inline]
+    pub(crate) fn touch(&self) {
+        self.sign.store(self.clock.now(), Ordering::Relaxed);
+    }
+
+    /// Returns for how long the plugin has been silent in the call in progress.
+    pub(crate) fn silent_for(&self, now: u64) -> u64 {
+        match self.call_since.load(Ordering::Acquire) {
+            0 => 0,
+            _ => now.saturating_sub(self.sign.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// The user is being asked something; the time does not count.
+    pub(crate) fn asking<T>(&self, ask: impl FnOnce() -> T) -> T {
+        self.asking.store(true, Ordering::Release);
+        let since = clock::now();
+        let answer = ask();
+        let took = clock::now().saturating_sub(since);
+        self.call_since.fetch_add(took, Ordering::AcqRel);
+        let now = clock::now();
+        self.sign.store(now, Ordering::Relaxed);
+        self.answered.store(now, Ordering::Relaxed);
+        self.asking.store(false, Ordering::Release);
+        answer
+    }
+
+    /// Calls the sink. The plugin waits until it returns, so the time is not the plugin's: it
+    /// counts neither as silence nor against a grace period.
+    #[inline]
+    pub(crate) fn in_sink<T>(&self, call: impl FnOnce() -> T) -> T {
+        self.in_sink.store(self.clock.now(), Ordering::Relaxed);
+        let answer = call();
+        self.in_sink.store(0, Ordering::Relaxed);
+        answer
+    }
+
+    /// A look from the ticker.
+    pub(crate) fn tick(&self, now: u64) {
+        let looked = self.looked.swap(now, Ordering::Relaxed);
+        // In this order: while the user is not being asked, the start of the call is exact.
+        let asking = self.asking.load(Ordering::Acquire);
+        let answered = self.answered.load(Ordering::Acquire);
+        let call = self.call_since.load(Ordering::Acquire);
+        if call == 0 || asking || self.ended.load(Ordering::Acquire) != 0 {
+            return;
+        }
+        // One call of the sink has lasted since the last look at least. Shorter ones count for the
+        // plugin: otherwise one that reports without a pause would gain time by that.
+        let in_sink = self.in_sink.load(Ordering::Relaxed);
+        let held = if in_sink != 0 && in_sink < looked { now.saturating_sub(looked) } else { 0 };
+        if held > 0 {
+            self.sign.store(now, Ordering::Relaxed);
+        }
+        let passed = |since: u64, limit: u64| now.saturating_sub(since.max(call)) >= limit;
+        // A plugin that waits for an answer cannot receive a cancellation.
+        let used = |grace: &Grace, since: u64| grace.used(since.max(answered).max(call), now, held);
+        let all = self.cancel.all_since();
+        let item = self.cancel.overdue_since();
+        let sign = self.sign.load(Ordering::Relaxed);
+        if all != 0 && used(&self.grace_all, all) >= self.grace {
+            self.end(StopReason::CancelledAll);
+        } else if item != 0 && used(&self.grace_item, item) >= self.grace {
+            self.end(StopReason::CancelledItem);
+        } else if passed(call, self.wall_time) {
+            self.end(StopReason::WallTime);
+        } else if passed(sign, self.idle_time) {
+            self.end(StopReason::IdleTime);
+        }
+    }
+}
+
+/// While it exists, the processor time of the session's own thread does not count by itself.
+pub(crate) struct Apart<'a>(&'a Monitor);
+
+impl Drop for Apart<'_> {
+    fn drop(&mut self) {
+        self.0.looked_at.store(clock::thread_time(), Ordering::Relaxed);
+    }
+}
+
+/// The error by which a host call terminates the plugin; the reason is in the session's
+/// [`Monitor`].
+#[derive(Debug, thiserror::Error)]
+#[error("the host terminated the plugin")]
+pub(crate) struct Terminated;
+
+/// Measures what a thread does for a plugin, a piece at a time.
+pub(crate) struct Piecework<'a> {
+    monitor: &'a Monitor,
+    looked_at: u64,
+}
+
+impl Piecework<'_> {
+    /// A piece is done. It counts as computing, unless it was `free`.
+    pub(crate) fn piece(&mut self, free: bool) {
+        let now = clock::thread_time();
+        let took = now.saturating_sub(std::mem::replace(&mut self.looked_at, now));
+        if !free {
+            self.monitor.computed.fetch_add(took, Ordering::Relaxed);
+            self.monitor.check_computed();
+        }
+    }
+}
+
+/// A grace period, as far as it was the plugin's to use. Only the ticker looks at it.
+#[derive(Debug, Default)]
+struct Grace {
+    start: AtomicU64,
+    /// How much of the time since then was not the plugin's.
+    held: AtomicU64,
+}
+
+impl Grace {
+    /// How much of a period that began at `start` is used, where the last `held` was not the
+    /// plugin's.
+    fn used(&self, start: u64, now: u64, held: u64) -> u64 {
+        if self.start.swap(start, Ordering::Relaxed) != start {
+            self.held.store(0, Ordering::Relaxed);
+        }
+        let passed = now.saturating_sub(start);
+        // It may have begun after the last look.
+        let held = self.held.fetch_add(held.min(passed), Ordering::Relaxed) + held.min(passed);
+        passed.saturating_sub(held)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grace_period_excludes_time_that_was_not_the_plugins() {
+        let grace = Grace::default();
+        for (start, now, held, used) in [
+            (100, 110, 0, 10),
+            (100, 120, 10, 10),
+            (100, 130, 10, 10),
+            (100, 140, 0, 20),
+            // Another period.
+            (200, 205, 10, 0),
+            (200, 215, 0, 10),
+        ] {
+            assert_eq!(grace.used(start, now, held), used, "{start} {now} {held}");
+        }
+    }
+
+    #[test]
+    fn time_in_the_sink_is_not_counted_if_it_exceeds_a_tick() {
+        const TICK: u64 = 10_000_000;
+        let limits = Limits { grace: std::time::Duration::from_millis(100), ..Limits::default() };
+        for (long, ended) in [(true, None), (false, Some(StopReason::CancelledAll))] {
+            let clock = Arc::new(CoarseClock::new());
+            let monitor = Monitor::new(CancelHandle::new(), Arc::clone(&clock), &limits);
+            monitor.begin_call(Call::Synchronize);
+            monitor.cancel.cancel_all();
+            let mut now = clock.advance();
+            monitor.in_sink.store(now, Ordering::Relaxed);
+            for _ in 0..100 {
+                now += TICK;
+                monitor.tick(now);
+                if !long {
+                    // Another call of the sink, begun after the last look.
+                    monitor.in_sink.store(now, Ordering::Relaxed);
+                }
+            }
+            assert_eq!(monitor.ended(), ended, "{long}");
+            monitor.in_sink.store(0, Ordering::Relaxed);
+            for _ in 0..20 {
+                now += TICK;
+                monitor.tick(now);
+            }
+            assert_eq!(monitor.ended(), Some(StopReason::CancelledAll), "without the sink: {long}");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! How much of what the host hashes and copies for a plugin counts as computing.
+//!
+//! A plugin that copies terabytes is not to be ended for it, and one that has the host hash the
+//! same bytes over and over is. So reading each file is free for as many bytes as it takes on the
+//! disk, several times over. Holes of a sparse file are not on the disk.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::fs::metadata::{FileIdentity, Seen};
+
+/// How often a file can be read: to compare it, to copy it, to read the copy back, and all of that
+/// once more where the file system stores less than what is in it.
+const FREE_PASSES: u64 = 8;
+/// The bytes of each file that are free in addition: file systems keep the content of small ones
+/// elsewhere.
+const FREE_BYTES: u64 = 64 << 10;
+/// Files that are remembered at most. Reading others counts.
+const MAX_FILES: usize = 400_000;
+
+/// How much of each file was read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reading(Arc<Mutex<HashMap<FileIdentity, u64>>>);
+
+impl Reading {
+    /// Whether reading so many more bytes of a file is free.
+    pub(crate) fn is_free(&self, file: &Seen, bytes: u64) -> bool {
+        let mut read = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_full = read.len() >= MAX_FILES;
+        let total = match read.get_mut(&file.identity) {
+            Some(total) => {
+                *total = total.saturating_add(bytes);
+                *total
+            }
+            None if is_full => return false,
+            None => {
+                read.insert(file.identity, bytes);
+                bytes
+            }
+        };
+        total <= file.stored.saturating_mul(FREE_PASSES).saturating_add(FREE_BYTES)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::metadata::EntryKind;
+
+    fn file(number: u64, stored: u64) -> Seen {
+        let identity = (1, number);
+        Seen { kind: EntryKind::File, size: 1 << 43, stored, names: 1, identity }
+    }
+
+    #[test]
+    fn each_file_is_free_for_what_it_takes_on_the_disk() {
+        const MIB: u64 = 1 << 20;
+        let reading = Reading::default();
+        let free = |file: &Seen| (0..100).take_while(|_| reading.is_free(file, MIB)).count();
+        assert_eq!(free(&file(1, 10 * MIB)), 80);
+        assert_eq!(free(&file(1, 10 * MIB)), 0, "the same");
+        assert_eq!(free(&file(2, MIB)), 8, "another");
+        assert_eq!(free(&file(3, 0)), 0, "a sparse one");
+        assert!(reading.is_free(&file(4, 0), 1000), "a small one");
+    }
+
+    #[test]
+    fn files_beyond_those_that_are_remembered_count() {
+        let reading = Reading::default();
+        for number in 0..MAX_FILES as u64 {
+            assert!(reading.is_free(&file(number, 1), 1));
+        }
+        assert!(!reading.is_free(&file(u64::MAX, 1), 1));
+        assert!(reading.is_free(&file(7, 1), 1));
+    }
+}

@@ -1,0 +1,201 @@
+//! Puts a session together from the plugin's requests and the operator's grants.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::{Store, UpdateDeadline};
+use wasmtime_wasi::{FsPerms, HostWallClock, WasiCtx};
+
+use crate::error::{GrantError, SessionError, StartError};
+use crate::fs::fence::Fence;
+use crate::fs::system;
+use crate::grants::{self, Access, Capability};
+use crate::limits::monitor::{Monitor, Terminated};
+use crate::limits::size;
+use crate::output::{Lines, OutputStream, OutputTail};
+use crate::plugin::Plugin;
+use crate::redact::Secrets;
+use crate::session::prepared::Prepared;
+use crate::session_options::{SessionOptions, WallClock};
+use crate::sink::Sink;
+use crate::state::{State, StateInit};
+use crate::storage::{STORAGE, Storage};
+use crate::sync_manager::SyncManager;
+
+/// Prepares a session: everything but the instance.
+pub(crate) fn prepare(
+    plugin: &Plugin,
+    options: &SessionOptions,
+    sink: Box<dyn Sink>,
+) -> Result<Prepared, StartError> {
+    let requests = &plugin.description.requests;
+    let access = |access| if options.read_only { Access::ReadOnly } else { access };
+    let grants: Vec<_> = options
+        .grants
+        .iter()
+        .filter_map(|grant| {
+            let wanted = requests.directory(grant.name())?;
+            Some(grant.with_access(access(grant.access().min(wanted))))
+        })
+        .collect();
+    grants::check(&options.grants)?;
+    let fence =
+        Fence::around(options.left_out.iter().filter_map(|path| system::identity(path).ok()));
+    for grant in &grants {
+        system::check_grant(grant.path(), &fence).map_err(|why| GrantError::NoFiles {
+            name: grant.name().to_owned(),
+            path: grant.path().to_owned(),
+            why: why.to_string(),
+        })?;
+    }
+    let storage = options
+        .storage
+        .clone()
+        .map(|path| Storage::new(path, access(Access::ReadWrite), options.limits.storage_bytes));
+    let granted =
+        |capability| options.capabilities.contains(&capability) && requests.capability(capability);
+    let limits = &options.limits;
+    let secrets = options.secrets.iter().filter(|(name, _)| requests.secret(name));
+    let secrets = Secrets::new(secrets.map(|(_, value)| value.clone()));
+    let output = |stream| {
+        let hook = options.output_hook.clone();
+        let lines = hook.map(|hook| Lines::new(stream, hook, secrets.clone()));
+        OutputTail::new(size(limits.output_bytes), secrets.clone(), lines)
+    };
+    let stderr = output(OutputStream::Stderr);
+    let mut wasi = WasiCtx::builder();
+    // Calls that block do so with the sync manager parked: see `imports::wasi_files`.
+    wasi.allow_blocking_current_thread(true);
+    let stdout = output(OutputStream::Stdout);
+    wasi.stdout(stdout).stderr(stderr.clone()).envs(&environment(plugin, options)?);
+    match &options.clock {
+        _ if !granted(Capability::WallClock) => {
+            wasi.wall_clock(StoppedClock);
+        }
+        Some(clock) => {
+            wasi.wall_clock(GivenClock(Arc::clone(clock)));
+        }
+        None => {}
+    }
+    for (name, path, access) in storage
+        .iter()
+        .map(|storage| (STORAGE, storage.path.as_path(), storage.access))
+        // A directory that is not there is no reason not to start: the plugin may do without.
+        .chain(
+            grants
+                .iter()
+                .filter(|grant| grant.path().is_dir())
+                .map(|grant| (grant.name(), grant.path(), grant.access())),
+        )
+    {
+        let perms = match access {
+            Access::ReadOnly => FsPerms::ReadOnly,
+            Access::ReadWrite => FsPerms::ReadWrite,
+        };
+        wasi.preopened_dir(path, format!("/{name}"), perms).map_err(|error| GrantError::Open {
+            name: name.to_owned(),
+            path: path.to_owned(),
+            source: std::io::Error::other(error.to_string()),
+        })?;
+    }
+    let cancel = options.cancel_or_new();
+    let monitor = Arc::new(Monitor::new(cancel, Arc::clone(&plugin.ticker.clock), limits));
+    let state = State::new(
+        StateInit {
+            plugin: Arc::clone(&plugin.name),
+            description: Arc::clone(&plugin.description),
+            wasi: wasi.build(),
+            monitor: Arc::clone(&monitor),
+            manager: SyncManager::with_monitor(&plugin.name, sink, Arc::clone(&monitor), limits),
+            grants,
+            fence,
+            storage,
+            secrets,
+            hook: options.hook.clone(),
+        },
+        limits,
+    );
+    let pre = plugin.linked.pre(granted).cloned().map_err(|source| SessionError::Host {
+        plugin: plugin.name.to_string(),
+        what: "link it for these grants",
+        source,
+    })?;
+    let parked = state.parked();
+    let locks = Arc::clone(&state.locks);
+    let mut store = Store::new(pre.engine(), state);
+    store.limiter(|state| &mut state.limiter);
+    store.set_hostcall_fuel(size(limits.host_call_bytes));
+    store.set_max_component_handles(size(limits.handles));
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(|mut store| {
+        let state = store.data_mut();
+        state.monitor.check_computing();
+        if state.monitor.ended().is_some() {
+            return Err(Terminated.into());
+        }
+        state.manager()?.flush_due();
+        Ok(UpdateDeadline::Yield(1))
+    });
+    plugin.ticker.monitor(Arc::clone(&monitor));
+    Ok(Prepared {
+        plugin: Arc::clone(&plugin.name),
+        pre,
+        store,
+        monitor,
+        parked,
+        locks,
+        stderr,
+        max_items: limits.items,
+    })
+}
+
+/// The settings and secrets that the plugin asks for.
+fn environment(
+    plugin: &Plugin,
+    options: &SessionOptions,
+) -> Result<Vec<(String, String)>, GrantError> {
+    let requests = &plugin.description.requests;
+    let mut names = std::collections::HashSet::new();
+    for (name, value) in options.settings.iter().chain(&options.secrets) {
+        let refuse = |why| Err(GrantError::Setting { name: name.clone(), why });
+        if name.is_empty() || name.contains(['=', '\0']) {
+            return refuse("has a name that no environment variable can have");
+        }
+        if value.contains('\0') {
+            return refuse("contains a NUL");
+        }
+        if !names.insert(name) {
+            return refuse("is given twice");
+        }
+    }
+    let settings = options.settings.iter().filter(|(name, _)| requests.setting(name));
+    let secrets = options.secrets.iter().filter(|(name, _)| requests.secret(name));
+    Ok(settings.chain(secrets).cloned().collect())
+}
+
+/// The clock of a plugin that was not granted the time of day.
+#[derive(Debug)]
+struct StoppedClock;
+
+impl HostWallClock for StoppedClock {
+    fn resolution(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    fn now(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+/// The clock of the embedder.
+struct GivenClock(WallClock);
+
+impl HostWallClock for GivenClock {
+    fn resolution(&self) -> Duration {
+        Duration::from_nanos(1)
+    }
+
+    fn now(&self) -> Duration {
+        (self.0)()
+    }
+}

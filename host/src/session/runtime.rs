@@ -1,0 +1,43 @@
+//! The async runtime of a session.
+
+use std::future::Future;
+
+use crate::error::{Call, SessionError};
+
+/// Threads that a session may have for what it began and does not wait for.
+const BLOCKING_THREADS: usize = 4;
+
+/// The runtime of a session on a dedicated thread. Dropping it does not wait for a system call
+/// that the plugin left behind.
+#[derive(Debug)]
+pub(crate) struct Runtime(Option<tokio::runtime::Runtime>);
+
+impl Runtime {
+    pub(crate) fn new(plugin: &str) -> Result<Self, SessionError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            // Streams of files read on such threads: a plugin may begin any number of reads.
+            .max_blocking_threads(BLOCKING_THREADS)
+            .build();
+        runtime.map(|runtime| Self(Some(runtime))).map_err(|source| SessionError::Host {
+            plugin: plugin.to_owned(),
+            what: "make an async runtime",
+            source: source.into(),
+        })
+    }
+
+    pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> Result<T, SessionError> {
+        match &self.0 {
+            Some(runtime) => Ok(runtime.block_on(work)),
+            None => Err(SessionError::Dead { plugin: String::new(), call: Call::Initialize }),
+        }
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! The options of a session.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cancel::CancelHandle;
+use crate::grants::{Capability, Grant};
+use crate::limits::Limits;
+use crate::output::OutputHook;
+use crate::state::HostCallHook;
+
+/// The options of a session: what a plugin gets, as far as it requests it in its
+/// [`Requests`](crate::Requests). Nothing else.
+///
+/// The defaults: no directories, no storage, no settings, no secrets, no time of day, no secret
+/// random numbers, no arguments, no standard input, no network; [`Limits::default`].
+#[derive(Clone, Default)]
+pub struct SessionOptions {
+    pub(crate) grants: Vec<Grant>,
+    pub(crate) storage: Option<PathBuf>,
+    pub(crate) left_out: Vec<PathBuf>,
+    pub(crate) settings: Vec<(String, String)>,
+    pub(crate) secrets: Vec<(String, String)>,
+    pub(crate) capabilities: Vec<Capability>,
+    pub(crate) limits: Limits,
+    pub(crate) read_only: bool,
+    pub(crate) cancel: Option<CancelHandle>,
+    pub(crate) hook: Option<HostCallHook>,
+    pub(crate) output_hook: Option<OutputHook>,
+    pub(crate) clock: Option<WallClock>,
+}
+
+/// Returns the time of day, as the time since 1970-01-01T00:00:00Z.
+pub(crate) type WallClock = Arc<dyn Fn() -> Duration + Send + Sync>;
+
+impl std::fmt::Debug for SessionOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Settings may be private, and secrets are.
+        f.debug_struct("SessionOptions")
+            .field("grants", &self.grants)
+            .field("storage", &self.storage)
+            .field("capabilities", &self.capabilities)
+            .field("limits", &self.limits)
+            .field("read_only", &self.read_only)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SessionOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Grants a directory.
+    #[must_use]
+    pub fn grant(mut self, grant: Grant) -> Self {
+        self.grants.push(grant);
+        self
+    }
+
+    /// Gives the plugin a directory to keep its own files in. It must exist.
+    #[must_use]
+    pub fn storage(mut self, path: impl Into<PathBuf>) -> Self {
+        self.storage = Some(path.into());
+        self
+    }
+
+    /// Excludes a directory from every grant, by whatever path it is reached: for the files of the
+    /// host. The plugin's own storage may be in it. A directory that does not exist is not
+    /// excluded.
+    #[must_use]
+    pub fn leave_out(mut self, path: impl Into<PathBuf>) -> Self {
+        self.left_out.push(path.into());
+        self
+    }
+
+    /// Gives the plugin a setting: an environment variable. A later one replaces an earlier one
+    /// of the same name.
+    #[must_use]
+    pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        let name = name.into();
+        self.settings.retain(|(known, _)| *known != name);
+        self.settings.push((name, value.into()));
+        self
+    }
+
+    /// Gives the plugin a secret: an environment variable whose value is redacted, as `[secret]`,
+    /// in everything that the plugin reports, logs and prints.
+    #[must_use]
+    pub fn secret(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.secrets.push((name.into(), value.into()));
+        self
+    }
+
+    /// Lets the plugin have the time of day, or secret random numbers.
+    #[must_use]
+    pub fn allow(mut self, capability: Capability) -> Self {
+        self.capabilities.push(capability);
+        self
+    }
+
+    /// Sets the time of day for a plugin that may have it, as the time since 1970-01-01T00:00:00Z:
+    /// for testing what it does when the clock jumps.
+    #[must_use]
+    pub fn wall_clock(mut self, now: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        self.clock = Some(Arc::new(now));
+        self
+    }
+
+    pub(crate) fn cancel_or_new(&self) -> CancelHandle {
+        self.cancel.clone().unwrap_or_default()
+    }
+
+    /// Cancels through this handle, which may have been used already.
+    #[must_use]
+    pub fn cancel_handle(mut self, cancel: CancelHandle) -> Self {
+        self.cancel = Some(cancel);
+        self
+    }
+
+    /// Sets the limits.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Makes every directory, and the storage, read-only, whatever was granted, so that nothing
+    /// can change.
+    #[must_use]
+    pub fn read_only(mut self) -> Self {
+        self.read_only = true;
+        self
+    }
+
+    /// Calls the hook before every call of the contract's interfaces, and before those of WASI that
+    /// change files: for tracing, and for crashing a plugin at a chosen point.
+    #[must_use]
+    pub fn host_call_hook(mut self, hook: HostCallHook) -> Self {
+        self.hook = Some(hook);
+        self
+    }
+
+    /// Passes on what the plugin writes to standard output and standard error, line by line.
+    /// Without a hook, only the end of it is kept, for the crash details.
+    #[must_use]
+    pub fn output_hook(mut self, hook: OutputHook) -> Self {
+        self.output_hook = Some(hook);
+        self
+    }
+}
+
+/// A grant that a plugin does not request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExcessGrant {
+    /// A directory, by its name.
+    Directory(String),
+    /// A setting, by its name.
+    Setting(String),
+    /// A secret, by its name.
+    Secret(String),
+    /// A capability.
+    Capability(Capability),
+}
+
+/// The option of the command line, such as `--dir left`.
+impl std::fmt::Display for ExcessGrant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Directory(name) => write!(f, "--dir {name}"),
+            Self::Setting(name) => write!(f, "--set {name}"),
+            Self::Secret(name) => write!(f, "--secret {name}"),
+            Self::Capability(capability) => write!(f, "--allow {}", capability.name()),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::id::{ErrorId, ItemId};
+use crate::sink::{Progress, Sink};
+use crate::types::{Item, LogEntry, ProgressItem, ProgressResponse, Question};
+
+/// One callback, as it was recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// The items of the run.
+    Started(Vec<ItemId>),
+    /// A report.
+    Progress {
+        /// The item.
+        item: ItemId,
+        /// The report.
+        reported: ProgressItem,
+        /// The response.
+        response: ProgressResponse,
+        /// Whether the host reported it.
+        by_host: bool,
+    },
+    /// A log entry.
+    Log(LogEntry),
+    /// Log entries were taken back.
+    LogDeleted(Option<ErrorId>),
+    /// A question was asked, and got its default answer.
+    Question(Question),
+}
+
+/// Keeps all callbacks in order, up to the limit `record-bytes`. Clones are the same log, so one
+/// stays at hand while another one is in the session.
+#[derive(Clone, Debug, Default)]
+pub struct EventLog {
+    kept: Arc<Mutex<Kept>>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    recorded: Vec<Recorded>,
+    /// The memory that they take.
+    bytes: u64,
+}
+
+impl Kept {
+    fn push(&mut self, recorded: Recorded) {
+        self.bytes += size_of::<Recorded>() as u64 + recorded.content_bytes();
+        self.recorded.push(recorded);
+    }
+}
+
+impl Recorded {
+    /// The memory that it takes beyond itself.
+    fn content_bytes(&self) -> u64 {
+        let bytes = match self {
+            Self::Started(items) => size_of_val(items.as_slice()),
+            Self::Progress { reported, .. } => reported.status_text.as_ref().map_or(0, String::len),
+            Self::Log(entry) => entry.text.len(),
+            Self::LogDeleted(_) => 0,
+            Self::Question(question) => {
+                let choices =
+                    question.choices.iter().map(|choice| size_of::<String>() + choice.len());
+                question.text.len() + choices.sum::<usize>()
+            }
+        };
+        bytes as u64
+    }
+}
+
+impl EventLog {
+    /// Makes an empty log.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Returns the callbacks so far.
+    pub fn recorded(&self) -> Vec<Recorded> {
+        self.lock().recorded.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sink for EventLog {
+    fn started(&mut self, items: &[Item]) {
+        self.lock().push(Recorded::Started(items.iter().map(|item| item.id).collect()));
+    }
+
+    fn recorded_bytes(&self) -> Option<u64> {
+        Some(self.lock().bytes)
+    }
+
+    fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
+        self.lock().push(Recorded::Progress {
+            item: progress.item,
+            reported: progress.reported.clone(),
+            response: progress.pending,
+            by_host: progress.by_host,
+        });
+        ProgressResponse::Continue
+    }
+
+    fn log(&mut self, entry: &LogEntry) {
+        self.lock().push(Recorded::Log(entry.clone()));
+    }
+
+    fn log_deleted(&mut self, id: Option<ErrorId>) {
+        self.lock().push(Recorded::LogDeleted(id));
+    }
+
+    fn question(&mut self, question: &Question) -> Option<usize> {
+        self.lock().push(Recorded::Question(question.clone()));
+        None
+    }
+}

@@ -1,0 +1,418 @@
+//! The items of a run, and its log.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::id::{ErrorId, ItemId};
+use crate::sink::ItemProgress;
+use crate::types::ErrorCode;
+use crate::types::{Item, LogEntry, LogLevel, ProgressItem, Status};
+
+/// Named totals of one item at most; more are ignored.
+const MAX_COUNTS: usize = 64;
+
+/// The room that a count takes in addition to its name.
+const COUNT_BYTES: u64 = 64;
+/// The room that an item takes in addition to its name, its text and its counts.
+const ITEM_BYTES: u64 = 256;
+
+/// The items that were prepared, and everything that was said about them.
+#[derive(Debug)]
+pub(crate) struct ItemTable {
+    entries: Vec<ItemEntry>,
+    /// The memory that they take, with the capacity of their texts.
+    item_bytes: u64,
+    by_id: HashMap<ItemId, usize>,
+    /// Whether reports are taken: from the start of an attempt to its end.
+    open: bool,
+    /// The row that was reported on last.
+    last: usize,
+    log: Vec<LogEntry>,
+    /// Entries that were kept, including deleted ones: a sink has received those, too.
+    log_entries: u64,
+    log_bytes: u64,
+    max_log_entries: u64,
+    max_log_bytes: u64,
+    /// Log entries that were left out, by level.
+    dropped: BTreeMap<LogLevel, u64>,
+    /// Which failure an item had, by the last log entry that was left out.
+    dropped_codes: HashMap<ItemId, ErrorCode>,
+    pub(crate) progress_calls: u64,
+    pub(crate) refused_calls: u64,
+}
+
+/// One item.
+#[derive(Debug)]
+pub(crate) struct ItemEntry {
+    pub(crate) item: Item,
+    pub(crate) progress: ItemProgress,
+    pub(crate) counts: BTreeMap<String, u64>,
+    /// Whether it had no end, and the host gave it one.
+    pub(crate) ended_by_host: bool,
+}
+
+impl ItemEntry {
+    fn bytes(&self) -> u64 {
+        let texts = self.item.name.capacity() + self.progress.status_text.capacity();
+        let counts = self.counts.keys().map(|name| COUNT_BYTES + name.capacity() as u64);
+        ITEM_BYTES + texts as u64 + counts.sum::<u64>()
+    }
+}
+
+/// The effect of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Recorded {
+    /// The item's index in [`ItemTable::entries`].
+    pub(crate) index: usize,
+    /// The status, if it is another one now.
+    pub(crate) new_status: Option<Status>,
+}
+
+impl ItemTable {
+    pub(crate) fn new(max_log_entries: u64, max_log_bytes: u64) -> Self {
+        Self {
+            entries: Vec::new(),
+            item_bytes: 0,
+            by_id: HashMap::new(),
+            open: false,
+            last: 0,
+            log: Vec::new(),
+            log_entries: 0,
+            log_bytes: 0,
+            max_log_entries,
+            max_log_bytes,
+            dropped: BTreeMap::new(),
+            dropped_codes: HashMap::new(),
+            progress_calls: 0,
+            refused_calls: 0,
+        }
+    }
+
+    /// Takes these items up, each from its start. Those already here start once more.
+    pub(crate) fn start(&mut self, items: &[Item]) {
+        self.open = true;
+        for item in items {
+            let entry = ItemEntry {
+                item: item.clone(),
+                progress: ItemProgress::default(),
+                counts: BTreeMap::new(),
+                ended_by_host: false,
+            };
+            self.item_bytes += entry.bytes();
+            match self.by_id.get(&item.id) {
+                Some(&index) => {
+                    let before = std::mem::replace(&mut self.entries[index], entry);
+                    self.item_bytes -= before.bytes();
+                }
+                None => {
+                    self.by_id.insert(item.id, self.entries.len());
+                    self.entries.push(entry);
+                }
+            }
+        }
+    }
+
+    /// Ends the attempt: every item has its end, and a report that still comes changes nothing.
+    pub(crate) fn close(&mut self) {
+        self.open = false;
+    }
+
+    pub(crate) fn entries(&self) -> &[ItemEntry] {
+        &self.entries
+    }
+
+    /// The items that have no end.
+    pub(crate) fn unended(&self) -> Vec<ItemId> {
+        let ended = |entry: &ItemEntry| entry.progress.status_type.is_some_and(Status::is_terminal);
+        self.entries.iter().filter(|entry| !ended(entry)).map(|entry| entry.item.id).collect()
+    }
+
+    pub(crate) fn contains(&self, id: ItemId) -> bool {
+        self.by_id.contains_key(&id)
+    }
+
+    /// The index of an item. Most reports are about the item of the one before.
+    #[inline]
+    fn find(&mut self, id: ItemId) -> Option<usize> {
+        if self.entries.get(self.last).is_none_or(|entry| entry.item.id != id) {
+            self.last = *self.by_id.get(&id)?;
+        }
+        Some(self.last)
+    }
+
+    /// Records a report; `None`: it is refused, because the item is unknown or has ended, or the
+    /// attempt has.
+    #[inline]
+    pub(crate) fn record(&mut self, id: ItemId, reported: &ProgressItem) -> Option<Recorded> {
+        self.progress_calls += 1;
+        let Some(index) = self.find(id).filter(|_| self.open) else {
+            self.refused_calls += 1;
+            return None;
+        };
+        let progress = &mut self.entries[index].progress;
+        let ended = progress.status_type.is_some_and(Status::is_terminal);
+        if ended && reported.status_type != Some(Status::Failed) {
+            self.refused_calls += 1;
+            return None;
+        }
+        if let Some(text) = &reported.status_text {
+            // It keeps the room that it once had.
+            let before = progress.status_text.capacity();
+            progress.status_text.clone_from(text);
+            self.item_bytes += (progress.status_text.capacity() - before) as u64;
+        }
+        let new_status =
+            reported.status_type.filter(|&status| progress.status_type != Some(status));
+        progress.status_type = reported.status_type.or(progress.status_type);
+        if let Some(max) = reported.max_value {
+            progress.max_value = max;
+        }
+        if let Some(value) = reported.prog_value {
+            progress.prog_value = value;
+        }
+        if progress.max_value > 0 {
+            progress.prog_value = progress.prog_value.min(progress.max_value);
+        }
+        Some(Recorded { index, new_status })
+    }
+
+    /// The host gives an item its end.
+    pub(crate) fn end_by_host(&mut self, id: ItemId) {
+        if let Some(&index) = self.by_id.get(&id) {
+            self.entries[index].ended_by_host = true;
+        }
+    }
+
+    pub(crate) fn set_bytes_per_step(&mut self, id: ItemId, bytes: u64) {
+        if let Some(&index) = self.by_id.get(&id) {
+            self.entries[index].progress.bytes_per_step = bytes;
+        }
+    }
+
+    pub(crate) fn set_count(&mut self, id: ItemId, name: String, value: u64) {
+        let Some(&index) = self.by_id.get(&id) else { return };
+        let counts = &mut self.entries[index].counts;
+        let nameable = (1..=64).contains(&name.len())
+            && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+        if nameable && (counts.len() < MAX_COUNTS || counts.contains_key(&name)) {
+            let bytes = COUNT_BYTES + name.capacity() as u64;
+            if counts.insert(name, value).is_none() {
+                self.item_bytes += bytes;
+            }
+        }
+    }
+
+    /// Returns the memory that the items take.
+    #[inline]
+    pub(crate) const fn item_bytes(&self) -> u64 {
+        self.item_bytes
+    }
+
+    /// Keeps a log entry, unless there is no room for it. Whether it was kept.
+    pub(crate) fn log(&mut self, entry: &LogEntry) -> bool {
+        let bytes = self.log_bytes.saturating_add(entry.text.len() as u64);
+        if self.log_entries >= self.max_log_entries || bytes > self.max_log_bytes {
+            *self.dropped.entry(entry.level).or_default() += 1;
+            if let (Some(item), Some(code), LogLevel::Error) = (entry.item, entry.code, entry.level)
+            {
+                self.dropped_codes.insert(item, code);
+            }
+            return false;
+        }
+        self.log_entries += 1;
+        self.log_bytes = bytes;
+        self.log.push(entry.clone());
+        true
+    }
+
+    /// Takes entries back; whether there were any.
+    pub(crate) fn delete_log(&mut self, id: Option<ErrorId>) -> bool {
+        let before = self.log.len();
+        match id {
+            Some(id) => self.log.retain(|entry| entry.id != Some(id)),
+            None => self.log.clear(),
+        }
+        self.log.len() < before
+    }
+
+    /// How many log entries were left out.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped.values().sum()
+    }
+
+    pub(crate) fn log_entries(&self) -> &[LogEntry] {
+        &self.log
+    }
+
+    /// How many log entries there were of a level, with those that were left out.
+    pub(crate) fn count_entries(&self, level: LogLevel) -> u64 {
+        let kept = self.log.iter().filter(|entry| entry.level == level).count() as u64;
+        kept + self.dropped.get(&level).copied().unwrap_or(0)
+    }
+
+    /// How many log entries of a level are kept about each item.
+    pub(crate) fn count_by_item(&self, level: LogLevel) -> HashMap<ItemId, u64> {
+        let mut counts = HashMap::new();
+        for item in self.log.iter().filter(|e| e.level == level).filter_map(|e| e.item) {
+            *counts.entry(item).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Which failure each item had: that of its last error that says so.
+    pub(crate) fn codes(&self) -> HashMap<ItemId, ErrorCode> {
+        let errors = self.log.iter().filter(|entry| entry.level == LogLevel::Error);
+        let mut codes: HashMap<_, _> =
+            errors.filter_map(|entry| Some((entry.item?, entry.code?))).collect();
+        codes.extend(&self.dropped_codes);
+        codes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    const ID: ItemId = ItemId::from_uuid(Uuid::from_u128(7));
+    const OTHER: ItemId = ItemId::from_uuid(Uuid::from_u128(8));
+
+    fn table() -> ItemTable {
+        let mut table = ItemTable::new(3, 100);
+        let item =
+            Item { id: ID, name: "a".into(), flags: 0, checked: true, last_update_time: None };
+        table.start(&[item]);
+        table
+    }
+
+    fn status(status: Status) -> ProgressItem {
+        ProgressItem { status_type: Some(status), ..ProgressItem::default() }
+    }
+
+    #[test]
+    fn absent_fields_keep_their_last_value() {
+        let mut table = table();
+        let first = ProgressItem {
+            status_text: Some("one".into()),
+            max_value: Some(10),
+            ..status(Status::Updating)
+        };
+        table.record(ID, &first).unwrap();
+        let second = ProgressItem { prog_value: Some(4), ..ProgressItem::default() };
+        let recorded = table.record(ID, &second).unwrap();
+        assert_eq!(recorded, Recorded { index: 0, new_status: None });
+        assert_eq!(
+            table.entries()[0].progress,
+            ItemProgress {
+                status_text: "one".into(),
+                status_type: Some(Status::Updating),
+                prog_value: 4,
+                max_value: 10,
+                bytes_per_step: 0,
+            }
+        );
+    }
+
+    #[test]
+    fn a_value_never_passes_a_known_maximum() {
+        let mut table = table();
+        let beyond = ProgressItem { prog_value: Some(50), ..ProgressItem::default() };
+        table.record(ID, &beyond).unwrap();
+        assert_eq!(table.entries()[0].progress.prog_value, 50);
+        let max = ProgressItem { max_value: Some(10), ..ProgressItem::default() };
+        table.record(ID, &max).unwrap();
+        assert_eq!(table.entries()[0].progress.prog_value, 10);
+    }
+
+    #[test]
+    fn after_a_terminal_status_only_failed_is_taken() {
+        for terminal in [Status::Succeeded, Status::Skipped, Status::Stopped, Status::Deleted] {
+            let mut table = table();
+            table.record(ID, &status(terminal)).unwrap();
+            assert_eq!(table.record(ID, &status(Status::Updating)), None, "{terminal:?}");
+            assert_eq!(table.record(ID, &ProgressItem::default()), None, "{terminal:?}");
+            assert!(table.record(ID, &status(Status::Failed)).is_some(), "{terminal:?}");
+            assert_eq!(table.record(ID, &status(Status::Succeeded)), None, "{terminal:?}");
+            assert_eq!(table.refused_calls, 3);
+        }
+    }
+
+    #[test]
+    fn after_the_end_of_an_attempt_no_report_is_taken_until_the_next_one() {
+        let mut table = table();
+        table.record(ID, &status(Status::Succeeded)).unwrap();
+        table.close();
+        assert_eq!(table.record(ID, &status(Status::Failed)), None);
+        assert_eq!(table.entries()[0].progress.status_type, Some(Status::Succeeded));
+        let item = table.entries()[0].item.clone();
+        table.start(&[item]);
+        assert!(table.record(ID, &status(Status::Updating)).is_some());
+    }
+
+    #[test]
+    fn an_unknown_item_is_refused() {
+        let mut table = table();
+        assert_eq!(table.record(OTHER, &status(Status::Updating)), None);
+        assert_eq!(table.refused_calls, 1);
+    }
+
+    #[test]
+    fn a_flood_of_log_entries_is_counted_and_left_out() {
+        let entry = |text: &str, code| LogEntry {
+            level: LogLevel::Error,
+            text: text.to_owned(),
+            item: Some(ID),
+            jump: None,
+            id: None,
+            code: Some(code),
+        };
+        let mut table = table();
+        assert!(!table.log(&entry(&"x".repeat(101), ErrorCode::Busy)), "too long");
+        for _ in 0..5 {
+            table.log(&entry("x", ErrorCode::Failed));
+        }
+        table.log(&entry("last", ErrorCode::NoSpace));
+        assert_eq!(table.log_entries().len(), 3);
+        assert_eq!(table.dropped(), 4);
+        assert_eq!(table.count_entries(LogLevel::Error), 7);
+        assert_eq!(table.codes()[&ID], ErrorCode::NoSpace, "what is left out still counts");
+    }
+
+    #[test]
+    fn what_items_take_is_known_whatever_is_said_about_them() {
+        let mut table = table();
+        let items = [ID, OTHER].map(|id| Item {
+            id,
+            name: "a".into(),
+            flags: 0,
+            checked: true,
+            last_update_time: None,
+        });
+        table.start(&items);
+        for (number, id) in (0..1000).zip([ID, OTHER, ID].into_iter().cycle()) {
+            let text = "x".repeat(number * 7 % 4096);
+            let report = ProgressItem { status_text: Some(text), ..ProgressItem::default() };
+            table.record(id, &report);
+            table.set_count(id, format!("n{}", number % 80), 1);
+            if number % 300 == 0 {
+                table.start(&items[..1]);
+            }
+            let expected = table.entries().iter().map(ItemEntry::bytes).sum::<u64>();
+            assert_eq!(table.item_bytes(), expected, "after {number}");
+        }
+    }
+
+    #[test]
+    fn counts_are_bounded_in_name_and_number() {
+        let mut table = table();
+        for name in ["", "Capital", "a b", &"x".repeat(65)] {
+            table.set_count(ID, name.to_owned(), 1);
+        }
+        for number in 0..100 {
+            table.set_count(ID, format!("n{number}"), 1);
+        }
+        table.set_count(ID, "n0".into(), 2);
+        let counts = &table.entries()[0].counts;
+        assert_eq!(counts.len(), MAX_COUNTS);
+        assert_eq!(counts["n0"], 2);
+    }
+}
