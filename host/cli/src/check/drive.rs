@@ -220,7 +220,7 @@ fn drive_properties(
             driven.outcome = "declined";
             driven.error = Some(Failure {
                 code: "unexpected",
-                message: "the plugin declines settings sessions".to_owned(),
+                message: "the plugin declines to take part in runs for settings".to_owned(),
             });
             return Ok::<_, SessionError>(driven);
         }
