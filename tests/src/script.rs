@@ -73,7 +73,7 @@ impl Script {
     /// # Errors
     /// Those of starting.
     pub fn start(self, sink: impl Sink + 'static) -> anyhow::Result<DrivenSession> {
-        Ok(DrivenSession::start(plugin(), self.options, sink)?)
+        Ok(DrivenSession::start(&plugin(), self.options, sink)?)
     }
 
     /// Runs it with a sink of one's own.

@@ -235,7 +235,7 @@ pub(crate) fn grants(told: &Told) -> Result<Vec<GrantError>> {
         options().setting("mode", "a\0b"),
         options().setting("token", "a").secret("token", "b"),
     ] {
-        match DrivenSession::start(conformance::script::plugin(), options, Discard) {
+        match DrivenSession::start(&conformance::script::plugin(), options, Discard) {
             Err(StartError::Grant(error)) => errors.push(error),
             Err(error @ StartError::Session(_)) => bail!(error),
             Ok(_session) => bail!("it was granted"),
