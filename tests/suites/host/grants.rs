@@ -186,12 +186,12 @@ fn settings_and_secrets_that_no_environment_can_hold_are_refused() -> anyhow::Re
     for (name, value) in [("", "x"), ("a=b", "x"), ("a", "x\0y"), ("a\0", "x")] {
         let options = SessionOptions::new().setting(name, value);
         assert!(
-            DrivenSession::start(plugin, options, EventLog::new()).is_err(),
+            DrivenSession::start(&plugin, options, EventLog::new()).is_err(),
             "{name:?}={value:?}"
         );
     }
     let twice = SessionOptions::new().setting("a", "x").secret("a", "y");
-    assert!(DrivenSession::start(plugin, twice, EventLog::new()).is_err());
+    assert!(DrivenSession::start(&plugin, twice, EventLog::new()).is_err());
     Ok(())
 }
 

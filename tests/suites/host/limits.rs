@@ -9,7 +9,7 @@ use conformance::{limits_page, workspace};
 use syncmgr_host::sink::{EventLog, Progress, Sink};
 use syncmgr_host::{
     Access, CancelHandle, Grant, Hresult, Limits, ProgressResponse, Question, RestartPolicy,
-    SessionError, Status, StopReason, Trigger, hresult,
+    Status, StopReason, Trigger, hresult,
 };
 
 fn with_limits(script: Script, change: impl FnOnce(&mut Limits)) -> Script {
