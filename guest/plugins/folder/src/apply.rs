@@ -175,7 +175,9 @@ impl<'a> Applier<'a> {
                 Err(error) => {
                     let what = "remove an unfinished copy from";
                     let parent = if parent.is_empty() { "the top" } else { parent };
-                    self.done.failed.push(words::cannot(what, parent, on, &error).message);
+                    self.done
+                        .failed
+                        .push(words::cannot(what, parent, on, self.pair, &error).message);
                 }
             }
         }
@@ -273,7 +275,7 @@ impl<'a> Applier<'a> {
         }
         self.refused.note(operation);
         self.undone.insert(Name::clone(&operation.key));
-        self.done.failed.push(words::explain(operation, error));
+        self.done.failed.push(words::explain(operation, self.pair, error));
     }
 
     /// A directory has another path now.

@@ -105,6 +105,12 @@ impl Pair {
         digest.as_bytes()[..4].iter().fold(0, |tag, byte| tag << 8 | u32::from(*byte))
     }
 
+    /// A side as messages name it. The host adds the path, which the plugin does not know, to this
+    /// wording.
+    pub fn directory(&self, side: Side) -> String {
+        format!("the directory `{}`", self.grants[side.index()].name)
+    }
+
     /// Whether a side may be changed.
     pub fn is_writable(&self, side: Side) -> bool {
         self.grants[side.index()].access == Access::ReadWrite

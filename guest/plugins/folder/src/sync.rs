@@ -24,9 +24,9 @@ const MAX_ENTRIES: usize = 100;
 
 /// Synchronizes a pair.
 pub(crate) fn sync(pair: &Pair, options: &Options, run: &mut ItemRun) -> Result<(), Stop> {
-    let mut is_applied = false;
-    let outcome = sync_pair(pair, options, run, &mut is_applied);
-    if outcome.is_err() && !is_applied {
+    let mut is_reported = false;
+    let outcome = sync_pair(pair, options, run, &mut is_reported);
+    if outcome.is_err() && !is_reported {
         // What it did last says nothing about the outcome.
         let _ = run.text("nothing was changed");
     }
@@ -37,7 +37,7 @@ fn sync_pair(
     pair: &Pair,
     options: &Options,
     run: &mut ItemRun,
-    is_applied: &mut bool,
+    is_reported: &mut bool,
 ) -> Result<(), Stop> {
     run.working(|| "starting".to_owned())?;
     let roots = open_roots(pair, options, run)?;
@@ -53,10 +53,10 @@ fn sync_pair(
     let [left, right] = &roots;
     let known = Known { base: Some(&before.entries), other: None };
     let left = scan::scan(left, Side::Left, &filter, known, identities, run)
-        .map_err(|stop| lead(stop, "the left directory cannot be read"))?;
+        .map_err(|stop| lead(stop, &format!("cannot read {}", pair.directory(Side::Left))))?;
     let known = Known { other: Some(&left.children), ..known };
     let right = scan::scan(right, Side::Right, &filter, known, identities, run)
-        .map_err(|stop| lead(stop, "the right directory cannot be read"))?;
+        .map_err(|stop| lead(stop, &format!("cannot read {}", pair.directory(Side::Right))))?;
     let mut scans = [left, right];
     refuse_overlap(&scans)?;
     let (settled, spelling) = settle_spelling(&mut scans, &before, options);
@@ -67,20 +67,26 @@ fn sync_pair(
         Input { sides: [&scans[0].children, &scans[1].children], base, options, now, when: &when };
     report_hints(&filter, run);
     let files = [scans[0].files, scans[1].files];
-    let mut plan =
-        make_plan(&input, files, &roots, run)?.map_err(|danger| explain(&danger, &before))?;
+    let (mut plan, verdict) = make_plan(&input, files, &roots, run)?;
+    let verdict = verdict.map_err(|danger| explain(&danger, pair, &before));
+    if !options.dry_run {
+        verdict.clone()?;
+    }
     plan.removals.extend(spelling.renames);
     plan.alike = spelling.alike;
     report_left_alone(&plan, run);
     if options.dry_run {
-        return tell(&plan, run);
+        // Whoever decides about a safety stop wants to see the whole list first.
+        tell(&plan, run)?;
+        *is_reported = true;
+        return Ok(verdict?);
     }
 
     let places = Places { pair, roots: &roots, storage: &storage };
     let stamp = stamp(now, "%Y-%m-%dT%H%M%S.%9fZ");
     let is_open = scans.each_ref().map(|scan| scan.is_open);
     let mut applier = Applier::new(places, is_open, options, now, stamp, run)?;
-    *is_applied = true;
+    *is_reported = true;
     for side in Side::BOTH {
         applier.remove_leftovers(side, &scans[side.index()].leftovers);
     }
@@ -108,7 +114,7 @@ fn identities(pair: &Pair, roots: &[Directory; 2]) -> Result<[Identity; 2]> {
     let identities = [identity(&roots[0])?, identity(&roots[1])?];
     match identities[0].is_some() && identities[0] == identities[1] {
         true => Err(overlaps(format!(
-            "the directories `{}` and `{}` are one and the same",
+            "the directories `{}` and `{}` are the same",
             pair.grants[0].name, pair.grants[1].name
         ))),
         false => Ok(identities),
@@ -189,14 +195,15 @@ fn open_roots(pair: &Pair, options: &Options, run: &ItemRun) -> Result<[Director
             ));
         }
         directories::open_grant(&grant.name).map_err(|error| {
-            let remedy = if error.code == ErrorCode::NotFound {
-                "make it, or mount what it is on, and run again"
+            let message = if error.code == ErrorCode::NotFound {
+                let directory = pair.directory(side);
+                format!("{directory} does not exist; create it, or mount its file system")
             } else if error.code == ErrorCode::Changed {
-                "something else is in its place; put it back, and run again"
+                format!("{}; restore the directory", error.message)
             } else {
                 return error;
             };
-            Error::new(ErrorCode::SafetyStop, format!("{}; {remedy}", error.message))
+            Error::new(ErrorCode::SafetyStop, format!("{message}, then run again"))
         })
     };
     let roots = [open(Side::Left)?, open(Side::Right)?];
@@ -207,9 +214,7 @@ fn open_roots(pair: &Pair, options: &Options, run: &ItemRun) -> Result<[Director
             Err(error) if error.code == ErrorCode::Busy => {
                 return Err(Error::new(
                     ErrorCode::Busy,
-                    format!(
-                        "another run holds the directory `{name}`; run again when it has ended"
-                    ),
+                    format!("another run holds the directory `{name}`; run again after it ends"),
                 ));
             }
             Err(error) => run.log(
@@ -286,13 +291,13 @@ fn remove_if_there(directory: &Directory, name: &str) -> Result<()> {
     }
 }
 
-/// Makes a plan and checks it.
+/// Makes a plan, and checks whether it may be carried out.
 fn make_plan(
     input: &Input<'_>,
     files: [u64; 2],
     roots: &[Directory; 2],
     run: &mut ItemRun,
-) -> Result<Result<Plan, Danger>, Stop> {
+) -> Result<(Plan, Result<(), Danger>), Stop> {
     let mut cancelled = None;
     let [left, right] = roots;
     let mut walkers = [Walker::new(Some(left.reopen()?)), Walker::new(Some(right.reopen()?))];
@@ -306,10 +311,10 @@ fn make_plan(
             }
         }
     };
-    let mut checked = || -> Result<Result<Plan, Danger>, plan::Cancelled> {
+    let mut checked = || -> Result<(Plan, Result<(), Danger>), plan::Cancelled> {
         let mut plan = plan::plan(input, &mut hash)?;
-        let danger = plan::check(&mut plan, input, files, &mut hash)?;
-        Ok(danger.map(|()| plan))
+        let verdict = plan::check(&mut plan, input, files, &mut hash)?;
+        Ok((plan, verdict))
     };
     match checked() {
         Ok(plan) => Ok(plan),
@@ -337,30 +342,33 @@ fn hash(root: &mut Walker, path: &str, run: &mut ItemRun) -> Result<Digest, Stop
     }
 }
 
-fn explain(danger: &Danger, before: &State) -> Error {
+fn explain(danger: &Danger, pair: &Pair, before: &State) -> Error {
     let message = match danger {
         Danger::Emptied(side) => format!(
-            "the {side} directory is empty, but {} entries were synced there; if that is right, \
-             run once with the setting `max-delete=any` (`--set max-delete=any`)",
+            "{directory} is empty, but {} entries were synced there; if that is right, run once \
+             with the setting `max-delete=any` (`--set max-delete=any`)",
             before.entries.len(),
-            side = side.name(),
+            directory = pair.directory(*side),
         ),
         Danger::EmptySource { files } => format!(
-            "the left directory is empty, and mode=mirror would delete all {files} files on right; \
-             if that is right, run once with the setting `max-delete=any` (`--set max-delete=any`)"
+            "{left} is empty, and mode=mirror would delete all {files} files in {right}; if that is \
+             right, run once with the setting `max-delete=any` (`--set max-delete=any`)",
+            left = pair.directory(Side::Left),
+            right = pair.directory(Side::Right),
         ),
         Danger::Replaced(side) => format!(
-            "the {side} directory has none of the {} entries that were synced there, as if \
-             something else were in its place; if that is right, run once with the setting \
-             `max-delete=any` (`--set max-delete=any`)",
+            "{directory} has none of the {} entries that were synced there, as if something else \
+             were in its place; if that is right, run once with the setting `max-delete=any` \
+             (`--set max-delete=any`)",
             before.entries.len(),
-            side = side.name(),
+            directory = pair.directory(*side),
         ),
         Danger::Deletions { side, deleted, files, examples } => format!(
-            "{deleted} of {files} files would be deleted on {side}, such as {}; if that is right, \
-             run once with the setting `max-delete={deleted}` or `max-delete=any` (`--set max-delete=any`)",
+            "{deleted} of {files} files would be deleted in {directory}, such as {}; if that is \
+             right, run once with the setting `max-delete={deleted}` or `max-delete=any` \
+             (`--set max-delete=any`)",
             examples.join(", "),
-            side = side.name(),
+            directory = pair.directory(*side),
         ),
     };
     Error::new(ErrorCode::SafetyStop, message)

@@ -166,7 +166,7 @@ impl Applier<'_> {
     fn is_not_flushed(&mut self, place: Place, error: &Error) {
         let path: &str = if place.path.is_empty() { "the top" } else { &place.path };
         let what = if place.is_trash { "flush the trash of" } else { "flush" };
-        self.done.failed.push(words::cannot(what, path, place.side, error).message);
+        self.done.failed.push(words::cannot(what, path, place.side, self.pair, error).message);
         self.undone.extend(place.keys);
     }
 }

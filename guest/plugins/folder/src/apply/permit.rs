@@ -101,7 +101,7 @@ impl Applier<'_> {
         if path.is_empty() {
             let mode = scan::mode(&self.tops[on.index()].metadata()?);
             let Some(mode) = mode.filter(|mode| mode & 0o222 == 0) else { return Ok(false) };
-            let message = format!("the directory itself may not be written (mode {mode:o})");
+            let message = format!("the directory itself is not writable (mode {mode:o})");
             return Err(Error::new(ErrorCode::AccessDenied, message));
         }
         let (parent, name) = split(path);
@@ -143,8 +143,10 @@ impl Applier<'_> {
                 Ok(()) => {}
                 Err(error) if error.code == ErrorCode::NotFound => {}
                 Err(error) => {
-                    let what = "set the permissions again of";
-                    self.done.failed.push(words::cannot(what, &path, on, &error).message);
+                    let what = "restore the permissions of";
+                    self.done
+                        .failed
+                        .push(words::cannot(what, &path, on, self.pair, &error).message);
                 }
             }
         }

@@ -102,7 +102,7 @@ impl Applier<'_> {
         if self.room.is_last_try || (is_trash && copied.is_some()) {
             self.room.lacked += 1;
             self.undone.insert(Name::clone(key));
-            self.done.failed.push(words::explain(operation, error));
+            self.done.failed.push(words::explain(operation, self.pair, error));
         } else {
             self.room.waiting.push(operation.clone());
         }

@@ -46,8 +46,8 @@ impl Applier<'_> {
             .directory(source_parent, false)
             .and_then(|directory| directory.open_file(source_name))
             .and_then(|source| Ok((source.metadata()?, source)));
-        let (metadata, source) =
-            read.map_err(|error| words::cannot("read", planned.path(from), from, &error))?;
+        let (metadata, source) = read
+            .map_err(|error| words::cannot("read", planned.path(from), from, self.pair, &error))?;
         if !is_still(&fingerprint(&metadata), &planned.source) {
             return Err(changed("the file"));
         }
