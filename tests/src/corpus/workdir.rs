@@ -10,32 +10,32 @@ use tempfile::TempDir;
 /// `left` may be written, `reading` and `locked` may not, and `outside` is granted to nobody.
 /// Where the system has them, there are links in `left` that lead out, and a FIFO.
 #[derive(Debug)]
-pub struct Place {
+pub struct Workdir {
     root: TempDir,
 }
 
 /// What is in a directory, to find out whether it changed.
 pub type Snapshot = BTreeMap<PathBuf, String>;
 
-impl Place {
+impl Workdir {
     /// A fresh one.
     ///
     /// # Errors
     /// Those of the file system.
     pub fn new() -> Result<Self> {
-        let place = Self { root: TempDir::new()? };
+        let workdir = Self { root: TempDir::new()? };
         for name in ["left", "reading", "locked"] {
-            fs::create_dir_all(place.path(name).join("sub"))?;
-            fs::write(place.path(name).join("a.txt"), name)?;
+            fs::create_dir_all(workdir.path(name).join("sub"))?;
+            fs::write(workdir.path(name).join("a.txt"), name)?;
         }
-        fs::create_dir(place.path("outside"))?;
-        fs::write(place.path("outside").join("secret.txt"), "private")?;
-        fs::create_dir(place.path("storage"))?;
-        fs::write(place.path("storage").join("state"), "what it remembers")?;
-        fs::create_dir(place.path("left").join("swapped"))?;
+        fs::create_dir(workdir.path("outside"))?;
+        fs::write(workdir.path("outside").join("secret.txt"), "private")?;
+        fs::create_dir(workdir.path("storage"))?;
+        fs::write(workdir.path("storage").join("state"), "what it remembers")?;
+        fs::create_dir(workdir.path("left").join("swapped"))?;
         #[cfg(unix)]
-        place.furnish()?;
-        Ok(place)
+        workdir.furnish()?;
+        Ok(workdir)
     }
 
     #[cfg(unix)]
