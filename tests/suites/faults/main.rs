@@ -5,12 +5,12 @@
 //! that nobody gave it, and the next run without a fault needs no flag and brings the sides
 //! together.
 
+mod concurrent_edits;
 mod damaged_state;
 #[cfg(unix)]
 mod no_permission;
 #[cfg(target_os = "linux")]
 mod no_room;
-mod restless;
 #[cfg(unix)]
 mod vanishing;
 mod wrong_clocks;

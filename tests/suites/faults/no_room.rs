@@ -287,7 +287,7 @@ fn full_trash() -> anyhow::Result<()> {
     for (on_disk, trash) in [
         // The plugin's storage is full by its limit, and where the sides are elsewhere, it is not
         // even asked.
-        (&[][..], "the folder `trash` in the plugin's storage"),
+        (&[][..], "the directory `trash` in the plugin's storage"),
         (&["right"][..], "`.syncmgr-trash` in the right directory"),
     ] {
         let pair = Pair::new()?.moved_into("disk", on_disk).set("max-delete", "any");

@@ -194,7 +194,7 @@ fn a_lost_or_damaged_state_deletes_nothing() -> anyhow::Result<()> {
         let [left, right] = pair.trees()?;
         assert_eq!(left, right, "{damage}");
         assert_eq!(left.get("a"), Some(&Entry::File(b"1".to_vec())), "{damage}: it came back");
-        let told = report.log.iter().any(|e| e.text.contains("what was remembered"));
+        let told = report.log.iter().any(|e| e.text.contains("the state of the last run"));
         assert_eq!(told, damage != "gone");
     }
     Ok(())
@@ -315,7 +315,7 @@ fn wrong_settings_are_explained_and_change_nothing() -> anyhow::Result<()> {
         ("max-delete", "many", "a number of files"),
         ("max-delete", "150%", "up to `100%`"),
         ("durable", "yes", "`true` or `false`"),
-        ("mdoe", "mirror", "there is no setting mdoe"),
+        ("mdoe", "mirror", "unknown setting `mdoe`"),
         ("ignore", "[z-a]", "ignore"),
         ("ignore", "*.o\n*.[ch", "`*.[ch` has an unclosed `[`"),
         ("docs.mode", "mirror", "for the item `docs`, which has no pair"),

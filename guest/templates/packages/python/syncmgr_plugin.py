@@ -19,7 +19,7 @@ from wit_world.imports.syncmgr_plugin_types import (
 )
 
 __all__ = [
-    "Cancelled", "ErrorCode", "Guid", "Item", "ItemRun", "LogLevel", "Plugin", "Status", "callback",
+    "Cancelled", "ErrorCode", "Guid", "Item", "SyncContext", "LogLevel", "Plugin", "Status", "callback",
     "calls", "directories", "error_code", "export", "failure", "item", "log", "types",
 ]
 
@@ -73,7 +73,7 @@ class Cancelled(Exception):
         self.status = status
 
 
-class ItemRun:
+class SyncContext:
     """The work on one item."""
 
     def __init__(self, item: Guid):
@@ -120,7 +120,7 @@ class Plugin:
     def items(self) -> list[Item]:
         raise NotImplementedError
 
-    def synchronize_item(self, run: ItemRun) -> str:
+    def synchronize_item(self, run: SyncContext) -> str:
         """Does the work of an item, and returns the text of its last report."""
         raise NotImplementedError
 
@@ -160,7 +160,7 @@ def export(plugin: type[Plugin]) -> type[exports.Synchronize]:
         return made[0]
 
     def end(item: Guid) -> tuple[str, Status]:
-        run = ItemRun(item)
+        run = SyncContext(item)
         try:
             run.report(0, 0, "")
             if all(known.id != item for known in instance().items()):

@@ -1,6 +1,6 @@
-//! Directories that their owner has made read-only: they are opened for as long as there is something
-//! to be done in them. Before that, it is noted in the plugin's storage what their permissions were,
-//! so that the run after one that was killed sets them again.
+//! Directories that their owner has made read-only: they are made writable while operations work in
+//! them. A note in the plugin's storage records their permissions first, so that the run after a killed
+//! one restores them.
 
 use syncmgr_plugin::directories::{Directory, EntryKind, File};
 use syncmgr_plugin::{Error, ErrorCode, Result};
@@ -59,7 +59,7 @@ fn lines(pair: &Pair, note: &str) -> Vec<(Side, String, u16)> {
     whole.split('\0').filter_map(read).collect()
 }
 
-/// Sets the permissions again that a run which was killed has left open.
+/// Restores the permissions of directories that a killed run left writable.
 pub(crate) fn repair(storage: &Directory, pair: &Pair, roots: &[Directory; 2]) -> Result<()> {
     let name = note_name(pair);
     let note = match storage.open_file(&name) {
@@ -69,7 +69,7 @@ pub(crate) fn repair(storage: &Directory, pair: &Pair, roots: &[Directory; 2]) -
     let [left, right] = roots;
     let mut walkers = [Walker::new(Some(left.reopen()?)), Walker::new(Some(right.reopen()?))];
     for (on, path, mode) in lines(pair, &String::from_utf8_lossy(&note)).into_iter().rev() {
-        // Where that is not possible any more, its permissions are what they are.
+        // If that is no longer possible, its permissions stay.
         let _ = shut(&mut walkers[on.index()], &path, mode);
     }
     storage.remove_file(&name)
@@ -81,7 +81,7 @@ fn shut(root: &mut Walker, path: &str, mode: u16) -> Result<()> {
     let directory = root.directory(parent, false)?;
     match directory.stat(name)? {
         Some(found) if found.kind == EntryKind::Directory => {
-            // Another mode is the plan's, or somebody else's.
+            // The plan or another program has set another mode.
             match scan::mode(&found) == Some(mode | OPEN) {
                 true => directory.set_mode(name, mode.into()),
                 false => Ok(()),

@@ -1,4 +1,4 @@
-//! What could not be done, in words: what, where and why.
+//! Messages of failed operations: the operation, the path and the reason.
 
 use syncmgr_plugin::{Error, ErrorCode};
 
@@ -8,10 +8,10 @@ use crate::plan::{Action, Operation};
 use crate::tree::Side;
 use crate::walker::split;
 
-/// How an error begins that says all of this already.
+/// The start of a message that is complete.
 const CANNOT: &str = "cannot ";
 
-/// Why an operation failed.
+/// Returns the message of a failed operation.
 pub(super) fn explain(operation: &Operation, pair: &Pair, error: &Error) -> String {
     if error.message.starts_with(CANNOT) {
         return error.message.clone();
@@ -33,15 +33,15 @@ pub(super) fn explain(operation: &Operation, pair: &Pair, error: &Error) -> Stri
     format!("{CANNOT}{what}: {}", reason(error, path))
 }
 
-/// The same error with what could not be done: `what` a path of a side.
+/// Completes the message of an error: `what` is the operation on a path of a side.
 pub(super) fn cannot(what: &str, path: &str, side: Side, pair: &Pair, error: &Error) -> Error {
     let side = pair.directory(side);
     let reason = reason(error, path);
     Error::new(error.code, format!("{CANNOT}{what} {path} in {side}: {reason}"))
 }
 
-/// What the host said, without the name that it begins with: the entry is named already, and a
-/// temporary name means nothing to people.
+/// Returns the host's message without a leading name: the path names the entry already, and a temporary
+/// name means nothing to people.
 fn reason(error: &Error, path: &str) -> String {
     let (_, name) = split(path);
     let text = error.to_string();
@@ -51,11 +51,11 @@ fn reason(error: &Error, path: &str) -> String {
     }
 }
 
-/// Why nothing can be done in a directory whose permissions are in the way.
+/// Returns the error for a directory that is not writable.
 pub(super) fn not_writable(path: &str, mode: u16, error: &Error) -> Error {
     let reason = reason(error, path);
     let message = format!(
-        "its directory {path} may not be written (mode {mode:o}), and that cannot be changed: \
+        "its directory {path} is not writable (mode {mode:o}), and its mode cannot be changed: \
          {reason}"
     );
     Error::new(ErrorCode::AccessDenied, message)

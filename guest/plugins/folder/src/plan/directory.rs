@@ -1,30 +1,16 @@
-//! What becomes of a directory.
+//! Plans a directory.
 
 use std::sync::Arc;
 
 use crate::options::Mode;
 use crate::plan::place::Place;
-use crate::plan::planner::{Merged, MergedChildren, Planner, Step};
+use crate::plan::planner::{Entered, Merged, MergedChildren, Planner, Step};
 use crate::plan::{Action, JUNK};
 use crate::state::{Base, BaseKind};
 use crate::tree::{Kind, Name, Node, Side};
 
-/// A directory on one side or both, whose entries come next.
-pub(super) struct Entered<'t> {
-    pub(super) key: Name,
-    pub(super) place: Place,
-    pub(super) nodes: [Option<&'t Node>; 2],
-    pub(super) base: Option<&'t Arc<Base>>,
-    /// The side that does not have it.
-    missing: Option<Side>,
-    /// Whether it is missing because it is to go on the other side, too.
-    removed: bool,
-    /// The place among the operations where its own are.
-    at: usize,
-}
-
 impl Planner<'_, '_> {
-    /// A directory on one side or both, and on neither anything else.
+    /// Plans a directory that exists on one side or both, with nothing else on either.
     pub(super) fn directory<'t>(
         &mut self,
         key: &Name,
@@ -45,7 +31,7 @@ impl Planner<'_, '_> {
             (Some(_), _) => base.is_some_and(|base| base.children().is_some()),
         };
         if missing == Some(Side::Left) && !removed && mode == Mode::OneWaySafe {
-            // Made on the right, and none of our business.
+            // Created on the right, which this mode keeps.
             return Step::Done(Merged { next: None, exists: [false, true] });
         }
         let at = self.plan.operations.len();
@@ -58,7 +44,7 @@ impl Planner<'_, '_> {
         Step::Enter(Entered { key: Name::clone(key), place, nodes, base, missing, removed, at })
     }
 
-    /// A directory, when everything in it has been decided.
+    /// Completes a directory after all its entries.
     pub(super) fn leave_directory(
         &mut self,
         entered: Entered<'_>,
@@ -74,7 +60,7 @@ impl Planner<'_, '_> {
                 exists[on.index()] = false;
                 if inner.exist[kept.index()] {
                     let why = why_kept(on, nodes[kept.index()]);
-                    self.leave(&place.paths[kept.index()], why);
+                    self.skip(&place.paths[kept.index()], why);
                 } else {
                     exists[kept.index()] = false;
                     self.remove_junk(&place, kept, nodes[kept.index()]);
@@ -117,16 +103,16 @@ impl Planner<'_, '_> {
     }
 }
 
-/// Why a directory stays that was deleted on a side.
+/// Returns why a directory is kept that was deleted on a side.
 fn why_kept(deleted_on: Side, directory: Option<&Node>) -> String {
     let side = deleted_on.name();
     match directory.and_then(Node::first_blocked) {
         Some((path, None)) => {
-            format!("was deleted on {side}, but stays because of {path:?} in it, which is ignored")
+            format!("deleted on {side}, but kept because of {path:?} in it, which is ignored")
         }
         Some((path, Some(why))) => {
-            format!("was deleted on {side}, but stays because of {path:?} in it: {why}")
+            format!("deleted on {side}, but kept because of {path:?} in it: {why}")
         }
-        None => format!("was deleted on {side}, but has entries here that are not synced"),
+        None => format!("deleted on {side}, but kept because of entries that are not synced"),
     }
 }

@@ -21,7 +21,7 @@ export { Failure };
  * @typedef {{
  *   name: string,
  *   items(): Item[],
- *   synchronizeItem(run: ItemRun): string,
+ *   synchronizeItem(run: SyncContext): string,
  * } & Partial<Synchronize>} Plugin
  */
 
@@ -34,7 +34,7 @@ export class Cancelled {
 }
 
 /** The work on one item. */
-export class ItemRun {
+export class SyncContext {
   failures = 0;
 
   /** @param {Guid} item */
@@ -114,7 +114,7 @@ export function plugin({ name, items, synchronizeItem, ...others }) {
 
   /** @param {Guid} id @returns {ProgressItem} */
   function end(id) {
-    const run = new ItemRun(id);
+    const run = new SyncContext(id);
     try {
       run.report(0n, 0n, '');
       if (!items().some(isIn(id))) {
