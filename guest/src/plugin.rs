@@ -34,7 +34,8 @@ pub use crate::bindings::exports::syncmgr::plugin::synchronize::{
 ///     }
 ///
 ///     fn initialize(&mut self, trigger: Trigger, _: Option<&[u8]>) -> Result<Participation> {
-///         self.may_ask = trigger.modifiers.contains(SyncModifiers::MAY_BOTHER_USER);
+///         let may_ask = SyncModifiers::MAY_BOTHER_USER;
+///         self.may_ask = trigger.modifiers & may_ask == may_ask;
 ///         Ok(Participation::Participates)
 ///     }
 ///

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import copier
 from syncmgr_plugin import (
-    ErrorCode, Guid, Item, SyncContext, Plugin, directories, error_code, export, item,
+    ErrorCode, Guid, Item, Plugin, SyncContext, directories, error_code, export, item,
 )
 
 # Never change the id of an item: the user's choices are filed under it.

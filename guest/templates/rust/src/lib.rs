@@ -1,16 +1,16 @@
 //! {{name}}: copies new and changed files from the directory `source` to the directory `target`.
 //! It deletes nothing, follows no links, and can be cancelled at any time.
 
-use syncmgr_plugin::directories::{Directory, EntryKind, EntryMetadata, open_grant};
+use syncmgr_plugin::directories::open_grant;
 use syncmgr_plugin::prelude::*;
 
-/// The id of the item. Never change it: the sync manager keeps the user's choices under it.
+/// The id of the item. Never change it: the sync manager stores the user's choices under it.
 const COPY: ItemId = ItemId::from_uuid(Uuid::from_u64_pair(0x{{id-high}}, 0x{{id-low}}));
 
-/// How much of a file is copied between two reports.
+/// The bytes to copy between two reports.
 const CHUNK: u64 = 1 << 20;
 
-/// What a file is called until it is complete.
+/// The name of a file until it is complete.
 const UNFINISHED: &str = ".{{name}}.part";
 
 #[derive(Default)]
@@ -28,7 +28,7 @@ impl Plugin for Copy {
     fn synchronize_item(&mut self, context: &mut SyncContext) -> Result<(), Interrupt> {
         let source = open_grant("source")?;
         let target = open_grant("target")?;
-        // Two runs at once would write to the same unfinished file.
+        // Two runs at the same time would write to the same unfinished file.
         target.lock()?;
         let mut failures = 0;
         let total = weigh(context, &source, &target)?;
@@ -43,7 +43,7 @@ impl Plugin for Copy {
 
 export!(Copy);
 
-/// Whether the copy is as the original was: the time of change is the last thing that is set.
+/// Returns whether a copy is complete and current. The modification time is set last.
 fn is_same(original: &EntryMetadata, copy: Option<&EntryMetadata>) -> bool {
     copy.is_some_and(|copy| {
         copy.kind == original.kind
@@ -52,7 +52,7 @@ fn is_same(original: &EntryMetadata, copy: Option<&EntryMetadata>) -> bool {
     })
 }
 
-/// How many bytes there are to copy.
+/// Returns the number of bytes to copy.
 fn weigh(context: &mut SyncContext, from: &Directory, to: &Directory) -> Result<u64, Interrupt> {
     let mut total = 0;
     for entry in from.list()? {
@@ -67,7 +67,7 @@ fn weigh(context: &mut SyncContext, from: &Directory, to: &Directory) -> Result<
                 let inner = from.open_directory(&entry.name)?;
                 total += match to.open_directory(&entry.name) {
                     Ok(copy) => weigh(context, &inner, &copy)?,
-                    // It is yet to be made; nothing in it is there. What is inside is not counted.
+                    // The directory does not exist yet; its content is not counted.
                     Err(_) => 0,
                 };
             }
@@ -77,7 +77,7 @@ fn weigh(context: &mut SyncContext, from: &Directory, to: &Directory) -> Result<
     Ok(total)
 }
 
-/// Copies what is new or changed. What fails is logged, and the rest goes on.
+/// Copies new and changed entries. Logs failures and continues.
 fn copy_directory(
     context: &mut SyncContext,
     from: &Directory,
@@ -85,7 +85,7 @@ fn copy_directory(
     path: &str,
     failures: &mut u32,
 ) -> Result<(), Interrupt> {
-    // What an interrupted run has left.
+    // An interrupted run may have left it.
     match to.remove_file(UNFINISHED) {
         Err(error) if error.code != ErrorCode::NotFound => return Err(error.into()),
         Ok(()) | Err(_) => {}
@@ -125,13 +125,13 @@ fn copy_entry(
         EntryKind::File if is_same(&original, to.stat(name)?.as_ref()) => Ok(()),
         EntryKind::File => copy_file(context, from, to, name, path),
         EntryKind::SymbolicLink | EntryKind::Other => {
-            context.log(LogLevel::Warning, &format!("{path} is no file, and was left out"));
+            context.log(LogLevel::Warning, &format!("{path} is not a regular file; skipped"));
             Ok(())
         }
     }
 }
 
-/// Copies one file. Under its own name there is always either the old or the whole new one.
+/// Copies one file. Its name always refers to the old or the complete new content.
 fn copy_file(
     context: &mut SyncContext,
     from: &Directory,
@@ -152,7 +152,7 @@ fn copy_file(
         }
         let after = source.metadata()?;
         if (after.size, after.modified) != (before.size, before.modified) {
-            return Err(Error::new(ErrorCode::Changed, "it changed while it was copied").into());
+            return Err(Error::new(ErrorCode::Changed, "the file changed during the copy").into());
         }
         if let Some(mode) = before.mode {
             target.set_mode(mode)?;
@@ -163,7 +163,7 @@ fn copy_file(
         Ok(to.flush()?)
     })();
     if copied.is_err() {
-        // The first failure is the one to tell; the next run tries again to remove it.
+        // The first failure is the one to report; the next run tries to remove it again.
         let _ = to.remove_file(UNFINISHED);
     }
     copied

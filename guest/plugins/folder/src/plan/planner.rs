@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::options::Mode;
 use crate::plan::place::Place;
-use crate::plan::{Action, Cancelled, Hash, Input, Operation, Plan, is_racy};
+use crate::plan::{Action, Hash, Input, Operation, Plan, is_racy};
 use crate::state::{Base, BaseChildren, Seen};
 use crate::tree::{Name, Node, Side};
 
