@@ -381,7 +381,7 @@ pub(crate) const ONE_WAY: &[Case] = &[
         baseline: &[],
         left: &[],
         right: &[("a", "1"), ("b", "2"), ("d/c", "3")],
-        expect: Expect::Stops("would delete all 3 files on right"),
+        expect: Expect::Stops("would delete all 3 files in the directory `right`"),
     },
     Case {
         name: "a mirror is equal to the left side",

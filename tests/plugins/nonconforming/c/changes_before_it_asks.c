@@ -1,4 +1,4 @@
-/* Wrong: it makes its first change before its first report, and so does not know that it was
+/* Nonconforming: it makes its first change before its first report, and so does not know that it was
  * cancelled before it began. */
 #include "common.h"
 

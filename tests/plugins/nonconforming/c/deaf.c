@@ -1,4 +1,4 @@
-/* Wrong: between two reports it waits for long, and does not learn that it was cancelled. */
+/* Nonconforming: between two reports it waits for long, and does not learn that it was cancelled. */
 #define _POSIX_C_SOURCE 200809L
 #include "common.h"
 

@@ -1,4 +1,4 @@
-/* Wrong: it remembers in its storage that it is done, also when it was cancelled, so that the next
+/* Nonconforming: it remembers in its storage that it is done, also when it was cancelled, so that the next
  * run leaves out what is missing. */
 #define _POSIX_C_SOURCE 200809L
 #include "common.h"

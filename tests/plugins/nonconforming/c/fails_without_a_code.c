@@ -1,4 +1,4 @@
-/* Wrong: where its directory is not granted, the item fails, and nothing tells why. */
+/* Nonconforming: where its directory is not granted, the item fails, and nothing tells why. */
 #include "common.h"
 
 static void synchronize(void)

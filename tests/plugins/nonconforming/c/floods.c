@@ -1,4 +1,4 @@
-/* Wrong: it reports each of a great many steps. */
+/* Nonconforming: it reports each of a great many steps. */
 #include "common.h"
 
 static void synchronize(void)

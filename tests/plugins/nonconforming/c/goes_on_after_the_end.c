@@ -1,4 +1,4 @@
-/* Wrong: the item is reported on after its last status. */
+/* Nonconforming: the item is reported on after its last status. */
 #include "common.h"
 
 static void synchronize(void)

@@ -1,4 +1,4 @@
-/* Wrong: it stops when the item is cancelled, and goes on when everything is. */
+/* Nonconforming: it stops when the item is cancelled, and goes on when everything is. */
 #include "common.h"
 
 static void synchronize(void)

@@ -1,4 +1,4 @@
-/* Wrong: the last step, which is a shorter one, counts as a whole one, so that more is done in the
+/* Nonconforming: the last step, which is a shorter one, counts as a whole one, so that more is done in the
  * end than there is to do. */
 #include "common.h"
 

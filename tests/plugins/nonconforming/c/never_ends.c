@@ -1,4 +1,4 @@
-/* Wrong: the item gets no last status. */
+/* Nonconforming: the item gets no last status. */
 #include "common.h"
 
 static void synchronize(void)

@@ -1,4 +1,4 @@
-/* Wrong: it reports `succeeded` about whatever id it is given. */
+/* Nonconforming: it reports `succeeded` about whatever id it is given. */
 #define ANY_ITEM
 #include "common.h"
 

@@ -1,4 +1,4 @@
-/* Wrong: it dies when anything but the user starts it. */
+/* Nonconforming: it dies when anything but the user starts it. */
 #define INITIALIZE(trigger)                                                                        \
     do {                                                                                           \
         if ((trigger)->event != SYNCMGR_PLUGIN_TYPES_SYNC_EVENT_MANUAL) {                          \

@@ -1,4 +1,4 @@
-/* Wrong: where it may not write, the item fails, and nothing tells why. */
+/* Nonconforming: where it may not write, the item fails, and nothing tells why. */
 #include "common.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-//! Wrong: it changes its target when it is only asked for its items.
+//! Nonconforming: it changes its target when it is only asked for its items.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! Wrong: each run gives its item another id.
+//! Nonconforming: each run gives its item another id.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! Wrong: each run makes a copy of its own of every file.
+//! Nonconforming: each run makes a copy of its own of every file.
 
 mod common;
 

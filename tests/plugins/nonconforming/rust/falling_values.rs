@@ -1,4 +1,4 @@
-//! Wrong: the value falls while the maximum stays.
+//! Nonconforming: the value falls while the maximum stays.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! Wrong: it panics when it is asked about an error that it does not know.
+//! Nonconforming: it panics when it is asked about an error that it does not know.
 
 mod common;
 

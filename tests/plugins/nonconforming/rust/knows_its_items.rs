@@ -1,4 +1,4 @@
-//! Wrong: it takes for granted that it is asked for its own items.
+//! Nonconforming: it takes for granted that it is asked for its own items.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! Wrong: it has no name.
+//! Nonconforming: it has no name.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! Wrong: it reports, and does not look at the answer.
+//! Nonconforming: it reports, and does not look at the answer.
 
 mod common;
 

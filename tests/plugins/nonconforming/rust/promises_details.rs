@@ -1,4 +1,4 @@
-//! Wrong: it logs an error with an id, and has no details about it.
+//! Nonconforming: it logs an error with an id, and has no details about it.
 
 mod common;
 

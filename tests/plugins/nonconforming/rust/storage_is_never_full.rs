@@ -1,4 +1,4 @@
-//! Wrong: it takes for granted that there is room in its storage.
+//! Nonconforming: it takes for granted that there is room in its storage.
 
 mod common;
 

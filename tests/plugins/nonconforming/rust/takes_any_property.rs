@@ -1,4 +1,4 @@
-//! Wrong: it accepts a property that it does not have.
+//! Nonconforming: it accepts a property that it does not have.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! Wrong: it panics when the clock was set back since its last run.
+//! Nonconforming: it panics when the clock was set back since its last run.
 
 mod common;
 

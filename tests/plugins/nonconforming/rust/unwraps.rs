@@ -1,4 +1,4 @@
-//! Wrong: it takes for granted that its directories are.
+//! Nonconforming: it takes for granted that its directories are.
 
 mod common;
 

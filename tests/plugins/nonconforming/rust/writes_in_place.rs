@@ -1,4 +1,4 @@
-//! Wrong: it writes under the file's own name, and takes whatever has that name for whole.
+//! Nonconforming: it writes under the file's own name, and takes whatever has that name for whole.
 
 mod common;
 

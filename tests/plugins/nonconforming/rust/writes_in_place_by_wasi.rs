@@ -1,4 +1,4 @@
-//! Wrong: with its language's own files, it takes whatever has the file's name for whole.
+//! Nonconforming: with its language's own files, it takes whatever has the file's name for whole.
 
 mod common;
 
