@@ -1,33 +1,45 @@
 use std::fmt;
 use std::io;
 
+use crate::guid::ItemId;
+
 pub use crate::bindings::syncmgr::plugin::types::ErrorCode;
 
-/// A failure: one of the closed set of [`ErrorCode`]s, each of which has one HRESULT, and
-/// words for people.
+/// A failure: one of the closed set of [`ErrorCode`]s, each of which maps to one HRESULT, and a
+/// message for people.
+///
+/// # Examples
+/// ```
+/// use syncmgr_plugin::{Error, ErrorCode};
+///
+/// let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
+/// let error = Error::from(missing).context("cannot read `inbox`");
+/// assert_eq!(error.code, ErrorCode::NotFound);
+/// assert!(error.to_string().starts_with("cannot read `inbox`: "));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
-    /// The case.
+    /// The error code.
     pub code: ErrorCode,
-    /// What happened, to what, and what to do. Plain text, never parsed, may be empty.
+    /// What happened to what, and the remedy. Plain text that is never parsed; may be empty.
     pub message: String,
 }
 
-/// The result of what a plugin does.
+/// The result of a plugin's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// A failure with its code and a message.
+    /// Creates a failure with a code and a message.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
     }
 
-    /// A failure that no other code says better.
+    /// Creates a failure with the code [`Failed`](ErrorCode::Failed), for which no other code fits.
     pub fn failed(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::Failed, message)
     }
 
-    /// The same failure, its message led by what was being done: `context: message`.
+    /// Prefixes the message with a context: `context: message`.
     #[must_use]
     pub fn context(mut self, context: impl fmt::Display) -> Self {
         self.message = match self.message.is_empty() {
@@ -90,43 +102,68 @@ impl From<io::Error> for Error {
     }
 }
 
-/// Why the work on an item ends before it is done. Progress calls return it, so that `?` is
-/// all that a plugin has to do about cancellation.
+/// The reason why the work on an item ends early. Progress calls return it, so that a plugin handles
+/// cancellation with `?`.
+///
+/// # Examples
+/// ```
+/// use syncmgr_plugin::prelude::*;
+///
+/// fn copy_all(context: &mut SyncContext, names: &[&str]) -> Result<(), Interrupt> {
+///     for name in names {
+///         context.set_status_text(*name)?; // returns if the user cancelled
+///         if let Err(error) = std::fs::copy(format!("/source/{name}"), format!("/target/{name}")) {
+///             return Err(Error::from(error).context(*name).into());
+///         }
+///     }
+///     Ok(())
+/// }
+/// # fn main() {}
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stop {
-    /// The user cancelled this item. It ends as skipped, and the next one has its turn.
+pub enum Interrupt {
+    /// The user cancelled this item. It ends as skipped, and the run continues with the next item.
     Item,
-    /// The user cancelled everything. This item and all that follow end as stopped.
+    /// The user cancelled the run. This item and all following items end as stopped.
     All,
-    /// It failed. The item ends as failed with this error in the log, and the next one has
-    /// its turn.
+    /// The item failed. It ends as failed with this error in the log, and the run continues with the
+    /// next item.
     Failed(Error),
 }
 
-impl<E: Into<Error>> From<E> for Stop {
+impl<E: Into<Error>> From<E> for Interrupt {
     fn from(error: E) -> Self {
         Self::Failed(error.into())
     }
 }
 
-/// The name of a code, for people to whom no message can be shown.
+/// Returns the text for an error without a message.
 fn name(code: ErrorCode) -> &'static str {
     match code {
-        ErrorCode::Failed => "it failed",
-        ErrorCode::InvalidArgument => "an argument is not acceptable",
-        ErrorCode::Unexpected => "the call does not belong here",
-        ErrorCode::NotImplemented => "this is not offered",
+        ErrorCode::Failed => "failed",
+        ErrorCode::InvalidArgument => "invalid argument",
+        ErrorCode::Unexpected => "unexpected call",
+        ErrorCode::NotImplemented => "not implemented",
         ErrorCode::OutOfMemory => "out of memory",
         ErrorCode::AccessDenied => "access denied",
         ErrorCode::Cancelled => "cancelled",
         ErrorCode::NotFound => "not found",
-        ErrorCode::AlreadyExists => "it exists already",
-        ErrorCode::Busy => "another run holds it",
-        ErrorCode::Changed => "it changed meanwhile",
-        ErrorCode::SafetyStop => "stopped for safety",
+        ErrorCode::AlreadyExists => "already exists",
+        ErrorCode::Busy => "in use by another run",
+        ErrorCode::Changed => "changed during the run",
+        ErrorCode::SafetyStop => "safety stop",
         ErrorCode::NoSpace => "no space left",
-        ErrorCode::InputOutput => "reading or writing failed",
+        ErrorCode::InputOutput => "input/output error",
         ErrorCode::NotConnected => "not connected",
-        ErrorCode::Timeout => "it took too long",
+        ErrorCode::Timeout => "timed out",
     }
+}
+
+/// The details of a logged error, as the host shows them.
+#[derive(Clone, Debug, Default)]
+pub struct ErrorDetail {
+    /// The full explanation, as plain text.
+    pub text: String,
+    /// The items to prepare and synchronize again.
+    pub retry: Vec<ItemId>,
 }

@@ -4,18 +4,18 @@ use std::collections::HashSet;
 
 use crate::bindings::exports::syncmgr::plugin::synchronize as exports;
 use crate::bindings::syncmgr::plugin::types as wit;
-use crate::error::{Error, ErrorCode, Result, Stop};
+use crate::error::{Error, ErrorCode, Interrupt, Result};
 use crate::guid::{ErrorId, ItemId};
 use crate::plugin::Plugin;
-use crate::run::ItemRun;
+use crate::sync_context::SyncContext;
 
-/// A plugin and the items it was prepared for. Held by the code that [`export!`](crate::export)
-/// writes.
+/// A plugin and the items that it was prepared for. Held by the code that [`export!`](crate::export)
+/// generates.
 #[derive(Debug, Default)]
 pub struct Instance<P> {
     plugin: P,
     prepared: Vec<ItemId>,
-    /// All items there are, if they were asked for.
+    /// All items, if a complete list was requested.
     listed: Option<HashSet<ItemId>>,
 }
 
@@ -50,27 +50,29 @@ impl<P: Plugin> Instance<P> {
     }
 
     pub fn synchronize(&mut self) -> WitResult<()> {
-        let mut everything: Result<(), Stop> = Ok(());
+        let mut run: Result<(), Interrupt> = Ok(());
         for item in std::mem::take(&mut self.prepared) {
-            let mut run = ItemRun::new(item);
-            let result = match &everything {
-                Ok(()) => run.check().and_then(|()| self.synchronize_item(&mut run)),
+            let mut context = SyncContext::new(item);
+            let result = match &run {
+                Ok(()) => {
+                    context.check_cancelled().and_then(|()| self.synchronize_item(&mut context))
+                }
                 Err(stop) => Err(stop.clone()),
             };
-            run.end(&result);
-            if result == Err(Stop::All) {
-                everything = result;
+            context.end(&result);
+            if result == Err(Interrupt::All) {
+                run = result;
             }
         }
         Ok(())
     }
 
-    fn synchronize_item(&mut self, run: &mut ItemRun) -> Result<(), Stop> {
+    fn synchronize_item(&mut self, context: &mut SyncContext) -> Result<(), Interrupt> {
         let listed = self.listed.as_ref();
-        if listed.is_some_and(|listed| !listed.contains(&run.item())) {
-            return Err(Error::new(ErrorCode::NotFound, "there is no such item any more").into());
+        if listed.is_some_and(|listed| !listed.contains(&context.item())) {
+            return Err(Error::new(ErrorCode::NotFound, "the item does not exist").into());
         }
-        self.plugin.synchronize_item(run)
+        self.plugin.synchronize_item(context)
     }
 
     pub fn set_item_status(
@@ -105,19 +107,36 @@ impl<P: Plugin> Instance<P> {
     }
 }
 
-/// Compiles for a plugin.
+/// Compiles for a plugin only.
 pub fn is_plugin<P: Plugin>() {}
 
-/// Implements the exports of a component with a [`Plugin`](crate::Plugin) type. Use it once, at
-/// the top of the crate: `syncmgr_plugin::export!(MyPlugin);`
+/// The content of the custom section `syncmgr-sdk`: the language and the version of the SDK.
+pub const SDK: &str = concat!("rust ", env!("CARGO_PKG_VERSION"));
+
+/// Copies a text into an array, for a custom section.
+pub const fn section<const N: usize>(text: &str) -> [u8; N] {
+    let mut bytes = [0; N];
+    bytes.copy_from_slice(text.as_bytes());
+    bytes
+}
+
+/// Implements the exports of a component with a [`Plugin`](crate::Plugin) type, and records the
+/// version of the SDK in the component. Use it once, at the top of the crate.
+///
+/// # Examples
+/// See [`Plugin`](crate::Plugin#examples).
 #[macro_export]
 macro_rules! export {
     ($plugin:ty) => {
-        // Natively there are no exports of these names; `testing` calls the type.
+        // A native library has no exports of these names; `testing` calls the type.
         #[cfg(not(target_family = "wasm"))]
         const _: fn() = $crate::glue::is_plugin::<$plugin>;
         #[cfg(target_family = "wasm")]
         const _: () = {
+            #[unsafe(link_section = "syncmgr-sdk")]
+            #[used]
+            static SDK: [u8; $crate::glue::SDK.len()] = $crate::glue::section($crate::glue::SDK);
+
             use $crate::bindings::exports::syncmgr::plugin::synchronize as exports;
             use $crate::bindings::syncmgr::plugin::types as wit;
             use $crate::glue::Instance;

@@ -4,28 +4,28 @@ use uuid::Uuid;
 
 use crate::bindings::syncmgr::plugin::types as wit;
 
-/// Ids made from names hang below this one, so that they differ from those that other
-/// software makes from the same names.
+/// The namespace of ids from names, so that they differ from those that other software derives from
+/// the same names.
 const NAMESPACE: Uuid = Uuid::from_u128(0x5ca1_3f6e_7d0b_4c52_9a46_1f0e_68b3_d27c);
 
 macro_rules! id {
     ($name:ident, $what:literal, $native:literal) => {
-        #[doc = concat!($what, " `", $native, "` natively.")]
+        #[doc = concat!($what, " `", $native, "`.")]
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Uuid);
 
         impl $name {
-            /// The id that belongs to a name: the same in every run (UUID version 5).
+            /// Derives an id from a name (UUID version 5); the same in every run.
             pub fn from_name(name: &str) -> Self {
                 Self(Uuid::new_v5(&NAMESPACE, name.as_bytes()))
             }
 
-            /// An id chosen elsewhere.
+            /// Creates an id from a UUID.
             pub const fn from_uuid(uuid: Uuid) -> Self {
                 Self(uuid)
             }
 
-            /// The id as a UUID.
+            /// Returns the id as a UUID.
             pub const fn as_uuid(self) -> Uuid {
                 self.0
             }
@@ -54,5 +54,5 @@ macro_rules! id {
     };
 }
 
-id!(ItemId, "Names one item, the same in every run.", "SYNCMGRITEMID");
-id!(ErrorId, "Names one logged error.", "SYNCMGRERRORID");
+id!(ItemId, "Identifies an item, the same in every run:", "SYNCMGRITEMID");
+id!(ErrorId, "Identifies a logged error:", "SYNCMGRERRORID");

@@ -1,23 +1,22 @@
-//! Where this library's calls go: to the sync manager, or natively, in tests, to one that is made
-//! up.
+//! The imported functions: those of the host in a component, and those of [`crate::native`] in tests.
 
 #[cfg(target_family = "wasm")]
 pub(crate) use crate::bindings::syncmgr::plugin::{
     directories, statistics, synchronize_callback as callback,
 };
 #[cfg(not(target_family = "wasm"))]
-pub(crate) use crate::testing::imports::{callback, directories, statistics};
+pub(crate) use crate::native::{callback, directories, statistics};
 
-/// Something that becomes ready: `wasi:io/poll`.
+/// A `wasi:io/poll` pollable.
 #[cfg(target_family = "wasm")]
 pub use crate::bindings::wasi::io::poll::Pollable;
 #[cfg(not(target_family = "wasm"))]
-pub use crate::testing::imports::Pollable;
+pub use crate::native::Pollable;
 
-/// The value of a setting.
+/// Returns the value of a setting.
 pub(crate) fn setting(name: &str) -> Option<String> {
     #[cfg(not(target_family = "wasm"))]
-    if let Some(value) = crate::testing::imports::setting(name) {
+    if let Some(value) = crate::native::setting(name) {
         return Some(value);
     }
     std::env::var(name).ok()

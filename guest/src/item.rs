@@ -11,22 +11,22 @@ pub use crate::bindings::syncmgr::plugin::types::{
 /// 1601-01-01 to 1970-01-01, in the 100 nanosecond steps of a `FILETIME`.
 const UNIX_EPOCH_AS_FILE_TIME: u64 = 116_444_736_000_000_000;
 
-/// What the handler is: `SYNCMGRHANDLERINFO`.
+/// The description of a handler: `SYNCMGRHANDLERINFO`.
 #[derive(Clone, Debug)]
 pub struct HandlerInfo {
-    /// The name as users see it, 1 to 31 UTF-16 code units.
+    /// The display name, 1 to 31 UTF-16 code units.
     pub name: String,
-    /// What the handler can do.
+    /// The capabilities of the handler.
     pub flags: HandlerFlags,
 }
 
 impl HandlerInfo {
-    /// A handler with a name and no flags.
+    /// Creates a description with a name and no flags.
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), flags: HandlerFlags::empty() }
     }
 
-    /// The same with these flags.
+    /// Sets the flags.
     #[must_use]
     pub fn flags(mut self, flags: HandlerFlags) -> Self {
         self.flags = flags;
@@ -34,23 +34,23 @@ impl HandlerInfo {
     }
 }
 
-/// One thing that can be synchronized: `SYNCMGRITEM`.
+/// An item that can be synchronized: `SYNCMGRITEM`.
 #[derive(Clone, Debug)]
 pub struct Item {
     /// The stable id.
     pub id: ItemId,
-    /// The name as users see it, 1 to 127 UTF-16 code units.
+    /// The display name, 1 to 127 UTF-16 code units.
     pub name: String,
-    /// What the item can do.
+    /// The capabilities of the item.
     pub flags: ItemFlags,
-    /// Whether it takes part by default.
+    /// Whether the item takes part by default.
     pub state: ItemState,
-    /// When it was last in sync; `None`: never, or not known.
+    /// The time when it was last in sync; `None` is never or unknown.
     pub last_update_time: Option<SystemTime>,
 }
 
 impl Item {
-    /// An item that takes part by default and has no flags.
+    /// Creates an item that takes part by default and has no flags.
     pub fn new(id: ItemId, name: impl Into<String>) -> Self {
         Self {
             id,
@@ -61,21 +61,21 @@ impl Item {
         }
     }
 
-    /// The same, in sync since `time`.
+    /// Sets the time when the item was last in sync.
     #[must_use]
     pub fn last_update_time(mut self, time: impl Into<Option<SystemTime>>) -> Self {
         self.last_update_time = time.into();
         self
     }
 
-    /// The same with these flags.
+    /// Sets the flags.
     #[must_use]
     pub fn flags(mut self, flags: ItemFlags) -> Self {
         self.flags = flags;
         self
     }
 
-    /// The same, taking part only when the user asks for it.
+    /// Makes the item take part only if the user selects it.
     #[must_use]
     pub fn unchecked(mut self) -> Self {
         self.state = ItemState::Unchecked;
@@ -86,9 +86,9 @@ impl Item {
 /// The items of a handler.
 #[derive(Clone, Debug, Default)]
 pub struct ItemList {
-    /// The items, in the order in which users see them.
+    /// The items, in display order.
     pub items: Vec<Item>,
-    /// Whether there are more that cannot be listed now (`S_SYNCMGR_MISSINGITEMS`).
+    /// Whether there are more items that cannot be listed now (`S_SYNCMGR_MISSINGITEMS`).
     pub missing_items: bool,
 }
 

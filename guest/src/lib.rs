@@ -11,13 +11,13 @@
 //! Build it with `cargo build --release --target wasm32-wasip2` from a crate whose type is
 //! `cdylib`, and run it with `syncmgr run target/wasm32-wasip2/release/NAME.wasm`.
 //!
-//! Cancellation is `?`: every report to the sync manager returns an error once the user
-//! cancelled the item ([`Stop::Item`]) or everything ([`Stop::All`]), and whatever
-//! [`Plugin::synchronize_item`] returns decides the item's last status.
+//! A plugin handles cancellation with `?`: every report to the sync manager returns an error once the
+//! user cancelled the item ([`Interrupt::Item`]) or the run ([`Interrupt::All`]), and the result of
+//! [`Plugin::synchronize_item`] decides the terminal status of the item.
 //!
-//! In reading order: [`Plugin`], [`ItemRun`] for reports, [`Item`] and [`HandlerInfo`],
-//! [`Error`] and [`Stop`], [`callback`], [`settings`], [`directories`] for files, and `testing` for running it all
-//! in `cargo test`.
+//! In reading order: [`Plugin`], [`SyncContext`] for reports, [`Item`] and [`HandlerInfo`],
+//! [`Error`] and [`Interrupt`], [`callback`], [`settings`], [`directories`] for files, and `testing` to
+//! run a plugin in `cargo test`. [`prelude`] has the names that most plugins use.
 
 #![deny(missing_docs)]
 
@@ -28,27 +28,30 @@ pub mod callback;
 pub mod directories;
 mod error;
 #[doc(hidden)]
-#[allow(missing_docs, reason = "for the code that `export!` writes")]
+#[allow(missing_docs, reason = "for the code that `export!` generates")]
 pub mod glue;
 mod guid;
 mod imports;
 mod item;
+#[cfg(not(target_family = "wasm"))]
+mod native;
 mod plugin;
+pub mod prelude;
 mod requests;
-mod run;
 pub mod settings;
+mod sync_context;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
 
-pub use error::{Error, ErrorCode, Result, Stop};
+pub use error::{Error, ErrorCode, ErrorDetail, Interrupt, Result};
 pub use guid::{ErrorId, ItemId};
 pub use item::{
     HandlerFlags, HandlerInfo, Item, ItemFlags, ItemList, ItemState, SyncEvent, SyncModifiers,
     Trigger,
 };
 pub use plugin::{
-    ErrorDetail, Participation, Plugin, PrepareOutcome, PropertiesOutcome, Property,
-    PropertyChange, PropertyChoice, PropertyField, PropertyValue,
+    Participation, Plugin, PrepareOutcome, PropertiesOutcome, Property, PropertyChange,
+    PropertyChoice, PropertyField, PropertyValue,
 };
-pub use run::{ItemRun, LogLevel, Pollable, Report, Status, UserQuestion};
+pub use sync_context::{LogLevel, Pollable, ProgressBuilder, Status, SyncContext, UserQuestion};
 pub use uuid::Uuid;

@@ -1,80 +1,135 @@
 use crate::bindings::syncmgr::plugin::types::Trigger;
-use crate::error::{Error, ErrorCode, Result, Stop};
+use crate::error::{Error, ErrorCode, ErrorDetail, Interrupt, Result};
 use crate::guid::{ErrorId, ItemId};
 use crate::item::{HandlerInfo, ItemList};
-use crate::run::{ItemRun, Status};
+use crate::sync_context::{Status, SyncContext};
 
 pub use crate::bindings::exports::syncmgr::plugin::synchronize::{
     Participation, PrepareOutcome, PropertiesOutcome, Property, PropertyChange, PropertyChoice,
     PropertyField, PropertyValue,
 };
 
-/// What the host shows for a logged error.
-#[derive(Clone, Debug, Default)]
-pub struct ErrorDetail {
-    /// The whole story, as plain text.
-    pub text: String,
-    /// Items to prepare and synchronize once more.
-    pub retry: Vec<ItemId>,
-}
-
-/// A sync handler. Three methods are its core; the others have defaults that suit a simple
-/// plugin.
+/// A sync handler. Three methods are required; the defaults of the others suit a simple plugin.
 ///
-/// One value is one run. `initialize` comes first; of the others the sync manager may call any
-/// part, so only `synchronize_item` may rely on `prepare`.
+/// One value serves one run. The sync manager calls [`initialize`](Self::initialize) first, and then
+/// any subset of the other methods, so only [`synchronize_item`](Self::synchronize_item) may rely on
+/// [`prepare`](Self::prepare).
+///
+/// The value is created by [`Default`] rather than by a constructor of this trait: nothing is known
+/// about the run before `initialize`, so creating it has no arguments and cannot fail, and most
+/// plugins derive it.
+///
+/// # Examples
+/// ```
+/// use syncmgr_plugin::prelude::*;
+///
+/// #[derive(Default)]
+/// struct Mail {
+///     may_ask: bool,
+/// }
+///
+/// impl Plugin for Mail {
+///     fn handler_info(&self) -> Result<HandlerInfo> {
+///         Ok(HandlerInfo::new("Mail"))
+///     }
+///
+///     fn initialize(&mut self, trigger: Trigger, _: Option<&[u8]>) -> Result<Participation> {
+///         let may_ask = SyncModifiers::MAY_BOTHER_USER;
+///         self.may_ask = trigger.modifiers & may_ask == may_ask;
+///         Ok(Participation::Participates)
+///     }
+///
+///     fn items(&mut self) -> Result<ItemList> {
+///         Ok([Item::new(ItemId::from_name("inbox"), "Inbox")].into())
+///     }
+///
+///     fn synchronize_item(&mut self, context: &mut SyncContext) -> Result<(), Interrupt> {
+///         context.set_status_text("nothing to do")
+///     }
+/// }
+///
+/// export!(Mail);
+/// # fn main() {}
+/// ```
 pub trait Plugin: Default + 'static {
-    /// Says what the handler is.
+    /// Returns the description of the handler.
+    ///
+    /// # Errors
+    /// An error ends the run.
     fn handler_info(&self) -> Result<HandlerInfo>;
 
     /// Lists the items.
+    ///
+    /// # Errors
+    /// An error ends the run.
     fn items(&mut self) -> Result<ItemList>;
 
-    /// Synchronizes one item. `Ok` ends it as succeeded, unless a terminal status was
-    /// reported; see [`Stop`] for the other ends. Called for each prepared item in turn, but not
-    /// for one that is not in a list that [`items`](Self::items) gave in this run: that fails. The
-    /// sync manager may ask for an item of an earlier run without listing; look its id up then.
-    fn synchronize_item(&mut self, run: &mut ItemRun) -> Result<(), Stop>;
+    /// Synchronizes one item. `Ok` ends the item as succeeded, unless the plugin reported a terminal
+    /// status. Called for each prepared item in turn. An item that is missing from the list that
+    /// [`items`](Self::items) returned in this run fails without this call. The sync manager may
+    /// synchronize an item of an earlier run without listing; look up its id then.
+    ///
+    /// # Errors
+    /// An error ends only this item, as [`Interrupt`] describes.
+    fn synchronize_item(&mut self, context: &mut SyncContext) -> Result<(), Interrupt>;
 
-    /// Starts the run. May decline to take part in it.
+    /// Starts the run, or declines to participate in it.
+    ///
+    /// # Errors
+    /// An error ends the run.
     fn initialize(&mut self, trigger: Trigger, cookie: Option<&[u8]>) -> Result<Participation> {
         let _ = (trigger, cookie);
         Ok(Participation::Participates)
     }
 
-    /// Gets ready for these items.
+    /// Prepares for these items.
+    ///
+    /// # Errors
+    /// An error ends the run.
     fn prepare(&mut self, items: &[ItemId]) -> Result<PrepareOutcome> {
         let _ = items;
         Ok(PrepareOutcome::Prepared)
     }
 
-    /// Learns that the user changed the status of an item, or (`None`) of all, before
-    /// `synchronize_item` was called. The sync manager's answers to progress say the same, so
-    /// most plugins need not care.
+    /// Receives the status that the user set for an item, or for all items (`None`), before
+    /// `synchronize_item`. The answers to progress reports carry the same information, so most
+    /// plugins need not implement it.
+    ///
+    /// # Errors
+    /// An error is logged.
     fn set_item_status(&mut self, item: Option<ItemId>, status: Status) -> Result<()> {
         let _ = (item, status);
         Ok(())
     }
 
-    /// Tells more about an error that was logged with an id.
+    /// Returns the details of an error that was logged with an id.
+    ///
+    /// # Errors
+    /// Fails with [`NotImplemented`](ErrorCode::NotImplemented) by default.
     fn show_error(&mut self, error: ErrorId) -> Result<ErrorDetail> {
         let _ = error;
-        Err(Error::new(ErrorCode::NotImplemented, "there is nothing more to tell"))
+        Err(Error::new(ErrorCode::NotImplemented, "the plugin has no details about errors"))
     }
 
-    /// The properties of an item, or (`None`) of the handler.
+    /// Returns the properties of an item; `None` is the handler.
+    ///
+    /// # Errors
+    /// Fails with [`NotImplemented`](ErrorCode::NotImplemented) by default.
     fn properties(&mut self, item: Option<ItemId>) -> Result<Vec<Property>> {
         let _ = item;
-        Err(Error::new(ErrorCode::NotImplemented, "there are no properties"))
+        Err(Error::new(ErrorCode::NotImplemented, "the plugin has no properties"))
     }
 
-    /// Changes properties, all of them or none.
+    /// Changes properties of an item; `None` is the handler. Changes all of them or none.
+    ///
+    /// # Errors
+    /// Fails with [`NotImplemented`](ErrorCode::NotImplemented) by default.
     fn set_properties(
         &mut self,
         item: Option<ItemId>,
         changes: &[PropertyChange],
     ) -> Result<PropertiesOutcome> {
         let _ = (item, changes);
-        Err(Error::new(ErrorCode::NotImplemented, "there are no properties"))
+        Err(Error::new(ErrorCode::NotImplemented, "the plugin has no properties"))
     }
 }

@@ -1,52 +1,42 @@
-/// States what the plugin wants to be granted, as TOML that its file carries and that hosts read
-/// without running it. What is not stated is not given. Use it once, beside
-/// [`export!`](crate::export).
+/// Declares the plugin's requests, as TOML in a custom section that hosts read without running the
+/// plugin. A host grants nothing else. Use it once, next to [`export!`](crate::export).
 ///
+/// # Examples
 /// ```no_run
 /// syncmgr_plugin::request!(
 ///     r#"
 ///     [directories]
-///     inbox = { access = "read-only", why = "what arrived" }
-///     "*.inbox" = { access = "read-only", why = "the same for each of several items" }
+///     inbox = { access = "read-only", why = "the messages to import" }
+///     "*.inbox" = { access = "read-only", why = "one inbox per item" }
 ///     [settings]
-///     max-age = "messages that are older are left out"
+///     max-age = "the age in days up to which messages are imported"
 ///     [secrets]
-///     token = "signs in at the service"
+///     token = "authenticates with the service"
 ///     [allow]
-///     wall-clock = "tells how old a message is"
+///     wall-clock = "computes the age of a message"
 ///     [http]
-///     "api.example.com" = "the service"
+///     "api.example.com" = "the mail service"
 ///     "#
 /// );
 /// # fn main() {}
 /// ```
 ///
-/// `clsid = "..."` above all of it states the class that the plugin has as a native handler on
-/// Windows. Without it, one follows from the name that the plugin is registered under.
+/// `clsid = "..."` at the top sets the class of the plugin's native handler on Windows. By default,
+/// it is derived from the name under which the plugin is registered.
 ///
-/// Every part may be left out. `include_str!("requests.toml")` does as well. A `*` in a name
-/// stands for one part between dots. What may be allowed is `wall-clock`, the time of day, and
-/// `randomness`, secret random numbers; the host ends a plugin that uses them and was not allowed
-/// to. Settings and secrets are environment variables. The plugin's own storage need not be
-/// requested.
+/// Every part is optional, and `include_str!("requests.toml")` works, too. A `*` in a name stands for
+/// one part between dots. The capabilities under `allow` are `wall-clock`, the time of day, and
+/// `randomness`, secure random numbers; the host terminates a plugin that uses one without a grant.
+/// Settings and secrets are environment variables. The plugin's own storage needs no request.
 #[macro_export]
 macro_rules! request {
     ($toml:expr) => {
         const _: () = {
             const TOML: &str = $toml;
-            const fn bytes() -> [u8; TOML.len()] {
-                let mut bytes = [0; TOML.len()];
-                let mut at = 0;
-                while at < bytes.len() {
-                    bytes[at] = TOML.as_bytes()[at];
-                    at += 1;
-                }
-                bytes
-            }
-            // A custom section of the file; it is no memory of the program.
+            // A custom section of the file, not memory of the program.
             #[cfg_attr(target_family = "wasm", unsafe(link_section = "syncmgr-requests"))]
             #[used]
-            static REQUESTS: [u8; TOML.len()] = bytes();
+            static REQUESTS: [u8; TOML.len()] = $crate::glue::section(TOML);
         };
     };
 }

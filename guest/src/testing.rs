@@ -1,11 +1,11 @@
-//! Runs a plugin in `cargo test`, against a sync manager that answers and fails as it is told to.
+//! Runs a plugin in `cargo test`, against a scripted sync manager.
 //!
-//! Everything is native code on the test's own thread, with real files in the directories that are
-//! granted, so that a debugger and `println!` work as ever:
+//! The plugin runs natively, on the thread of the test and with real files in the granted
+//! directories, so that a debugger and `println!` work:
 //!
 //! ```
+//! use syncmgr_plugin::prelude::*;
 //! use syncmgr_plugin::testing::SyncManager;
-//! use syncmgr_plugin::*;
 //!
 //! #[derive(Default)]
 //! struct Count;
@@ -17,81 +17,46 @@
 //!     fn items(&mut self) -> Result<ItemList> {
 //!         Ok([Item::new(ItemId::from_name("to-ten"), "To ten")].into())
 //!     }
-//!     fn synchronize_item(&mut self, run: &mut ItemRun) -> Result<(), Stop> {
-//!         (1..=10).try_for_each(|value| run.report().value(value).max(10).send())
+//!     fn synchronize_item(&mut self, context: &mut SyncContext) -> Result<(), Interrupt> {
+//!         (1..=10).try_for_each(|value| context.report().value(value).max(10).send())
 //!     }
 //! }
 //!
 //! let item = ItemId::from_name("to-ten");
 //! let run = SyncManager::new().cancel_item_at(item, 3).run::<Count>();
 //! run.assert_ended(item, Status::Skipped);
-//! assert_eq!(run.reports_of(item).count(), 4, "three, and the last one");
+//! assert_eq!(run.reports_of(item).count(), 4, "three reports and the final one");
 //! ```
 //!
-//! With the environment variable `SYNCMGR_COMPONENT` the same tests run the component in that file,
-//! as the program `syncmgr` runs it (`SYNCMGR`, if it is not on the search path). Only faults cannot
-//! be had there.
+//! With the environment variable `SYNCMGR_COMPONENT` the same tests run the component in that file
+//! with the program `syncmgr`, or with the one in `SYNCMGR`. Only natively can calls be made to fail.
 
 mod component;
-mod desk;
-pub(crate) mod imports;
-mod outcome;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use crate::bindings::syncmgr::plugin::types::ProgressResponse;
-pub use outcome::{LogLine, Made, Run};
+pub use crate::native::outcome::{LogEntry, Report, Run};
 
 use crate::bindings::syncmgr::plugin::types as wit;
 use crate::directories::Access;
-use crate::error::{ErrorCode, Result};
+use crate::error::{ErrorCode, ErrorDetail, Result};
 use crate::glue::Instance;
 use crate::guid::ItemId;
 use crate::item::{SyncEvent, SyncModifiers, Trigger};
+use crate::native::script::{Answer, Fault, Granted, Script};
+use crate::native::session::{self, Session};
 use crate::plugin::{
-    ErrorDetail, Participation, Plugin, PrepareOutcome, PropertiesOutcome, Property, PropertyChange,
+    Participation, Plugin, PrepareOutcome, PropertiesOutcome, Property, PropertyChange,
 };
-use desk::Desk;
 
-/// A call that fails, or takes long.
+/// A sync manager: the directories and settings that it grants, and its answers.
+///
+/// # Examples
+/// See [the module](self).
 #[derive(Clone, Debug)]
-pub(crate) struct Fault {
-    call: String,
-    nth: usize,
-    code: Option<ErrorCode>,
-    delay: Duration,
-}
-
-/// A directory that is granted.
-#[derive(Clone, Debug)]
-pub(crate) struct Granted {
-    name: String,
-    path: PathBuf,
-    access: Access,
-}
-
-/// An answer to a report.
-#[derive(Clone, Debug)]
-pub(crate) struct Answer {
-    item: Option<ItemId>,
-    nth: usize,
-    response: ProgressResponse,
-}
-
-/// A sync manager in the making: what it grants, and what it will answer.
-#[derive(Clone, Debug)]
-pub struct SyncManager {
-    grants: Vec<Granted>,
-    storage: Option<PathBuf>,
-    settings: Vec<(String, String)>,
-    answers: Vec<Answer>,
-    choices: Vec<u32>,
-    faults: Vec<Fault>,
-    trigger: Trigger,
-    cookie: Option<Vec<u8>>,
-    retries: u32,
-}
+pub struct SyncManager(Script);
 
 impl Default for SyncManager {
     fn default() -> Self {
@@ -100,9 +65,10 @@ impl Default for SyncManager {
 }
 
 impl SyncManager {
-    /// One that grants nothing and agrees with everything. The user started it, and may be asked.
+    /// Creates a sync manager that grants nothing and continues at every report, for a run that the
+    /// user started and that may ask questions.
     pub fn new() -> Self {
-        Self {
+        Self(Script {
             grants: Vec::new(),
             storage: None,
             settings: Vec::new(),
@@ -115,110 +81,113 @@ impl SyncManager {
             },
             cookie: None,
             retries: 0,
-        }
+        })
     }
 
-    /// Grants a directory for reading and writing.
+    /// Grants a directory read-write.
     #[must_use]
     pub fn grant(self, name: &str, path: impl Into<PathBuf>) -> Self {
         self.grant_as(name, path, Access::ReadWrite)
     }
 
-    /// Grants a directory for reading.
+    /// Grants a directory read-only.
     #[must_use]
     pub fn grant_read_only(self, name: &str, path: impl Into<PathBuf>) -> Self {
         self.grant_as(name, path, Access::ReadOnly)
     }
 
     fn grant_as(mut self, name: &str, path: impl Into<PathBuf>, access: Access) -> Self {
-        self.grants.push(Granted { name: name.to_owned(), path: path.into(), access });
+        self.0.grants.push(Granted { name: name.to_owned(), path: path.into(), access });
         self
     }
 
-    /// Gives the plugin a directory for its own files.
+    /// Sets the directory of the plugin's own storage.
     #[must_use]
     pub fn storage(mut self, path: impl Into<PathBuf>) -> Self {
-        self.storage = Some(path.into());
+        self.0.storage = Some(path.into());
         self
     }
 
-    /// Gives the plugin a setting.
+    /// Sets a setting.
     #[must_use]
     pub fn setting(mut self, name: &str, value: &str) -> Self {
-        self.settings.push((name.to_owned(), value.to_owned()));
+        self.0.settings.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// Says why the run is started, and passes a cookie on.
+    /// Sets the trigger and the cookie that the plugin is initialized with.
     #[must_use]
     pub fn trigger(mut self, trigger: Trigger, cookie: Option<&[u8]>) -> Self {
-        self.trigger = trigger;
-        self.cookie = cookie.map(<[u8]>::to_vec);
+        self.0.trigger = trigger;
+        self.0.cookie = cookie.map(<[u8]>::to_vec);
         self
     }
 
-    /// Answers the n-th report of an item, from 1 on, with *cancel this item*. It stays cancelled.
+    /// Answers the `nth` report of an item, counted from 1, with *cancel this item*. The item stays
+    /// cancelled.
     #[must_use]
     pub fn cancel_item_at(mut self, item: ItemId, nth: usize) -> Self {
         let response = ProgressResponse::CancelItem;
-        self.answers.push(Answer { item: Some(item), nth, response });
+        self.0.answers.push(Answer { item: Some(item), nth, response });
         self
     }
 
-    /// Answers the n-th report of the run, from 1 on, with *cancel everything*. It stays cancelled.
+    /// Answers the `nth` report of the run, counted from 1, with *cancel everything*. The run stays
+    /// cancelled.
     #[must_use]
     pub fn cancel_all_at(mut self, nth: usize) -> Self {
-        self.answers.push(Answer { item: None, nth, response: ProgressResponse::CancelAll });
+        self.0.answers.push(Answer { item: None, nth, response: ProgressResponse::CancelAll });
         self
     }
 
-    /// Answers the next question with this choice. Without one, a question gets its default.
+    /// Answers the next question with a choice. Without one, a question gets its default.
     #[must_use]
     pub fn choose(mut self, choice: u32) -> Self {
-        self.choices.push(choice);
+        self.0.choices.push(choice);
         self
     }
 
-    /// Asks about each error that was logged with an id, and synchronizes items once more, at most
-    /// this often, when [`show_error`](Plugin::show_error) wants that.
+    /// Calls [`show_error`](Plugin::show_error) for each error that was logged with an id, and
+    /// synchronizes the items to retry, at most this often.
     #[must_use]
     pub fn retries(mut self, retries: u32) -> Self {
-        self.retries = retries;
+        self.0.retries = retries;
         self
     }
 
-    /// Has the n-th call of a function of [`directories`](crate::directories), from 1 on, fail. The
-    /// name is that of the contract: `file.write`, `file.copy-from`, `directory.rename`,
-    /// `listing.next`; `establish-connection` is one, too. Each file of `copy-files` counts.
+    /// Makes the `nth` call of a function of [`directories`](crate::directories), counted from 1,
+    /// fail. The name is that of the contract, such as `file.write`, `file.copy-from`,
+    /// `directory.rename` or `listing.next`; `establish-connection` works, too. Each file of
+    /// `copy-files` counts as a call.
     #[must_use]
     pub fn fail(mut self, call: &str, nth: usize, code: ErrorCode) -> Self {
         let delay = Duration::ZERO;
-        self.faults.push(Fault { call: call.to_owned(), nth, code: Some(code), delay });
+        self.0.faults.push(Fault { call: call.to_owned(), nth, code: Some(code), delay });
         self
     }
 
-    /// Has every call of a function take so much longer.
+    /// Delays every call of a function.
     #[must_use]
     pub fn slow(mut self, call: &str, delay: Duration) -> Self {
-        self.faults.push(Fault { call: call.to_owned(), nth: 0, code: None, delay });
+        self.0.faults.push(Fault { call: call.to_owned(), nth: 0, code: None, delay });
         self
     }
 
-    /// Runs a plugin from the first call to the last, for all the items that it checks.
+    /// Runs a plugin from the first call to the last, with all items that take part by default. The
+    /// plugin's errors are in the returned [`Run`].
     ///
     /// # Panics
-    /// Where the component of `SYNCMGR_COMPONENT` cannot be run. What the plugin does wrong is in
-    /// the [`Run`].
+    /// Panics if the component of `SYNCMGR_COMPONENT` cannot be run.
     pub fn run<P: Plugin>(self) -> Run {
         if let Some(component) = std::env::var_os("SYNCMGR_COMPONENT") {
-            return component::run(&self, component.as_ref());
+            return component::run(&self.0, component.as_ref());
         }
-        let (trigger, cookie) = (self.trigger, self.cookie.clone());
-        let retries = self.retries;
-        let desk = Desk::open(self);
+        let (trigger, cookie) = (self.0.trigger, self.0.cookie.clone());
+        let retries = self.0.retries;
+        let session = Session::open(self.0);
         let mut instance = Instance::<P>::default();
         let outcome = drive(&mut instance, trigger, cookie, retries);
-        let mut run = desk.close();
+        let mut run = session.close();
         match outcome {
             Ok((participation, items)) => {
                 run.participation = participation;
@@ -229,56 +198,56 @@ impl SyncManager {
         run
     }
 
-    /// The properties of an item, or (`None`) of the handler.
+    /// Returns the properties of an item; `None` is the handler.
     ///
     /// # Errors
-    /// Those of the plugin's `initialize` and `properties`.
+    /// Returns the errors of the plugin's `initialize` and `properties`.
     ///
     /// # Panics
-    /// Where the component of `SYNCMGR_COMPONENT` cannot be run.
+    /// Panics if the component of `SYNCMGR_COMPONENT` cannot be run.
     pub fn properties<P: Plugin>(self, item: Option<ItemId>) -> Result<Vec<Property>> {
         if let Some(component) = std::env::var_os("SYNCMGR_COMPONENT") {
-            return component::properties(&self, component.as_ref(), item);
+            return component::properties(&self.0, component.as_ref(), item);
         }
         self.with_instance(|instance: &mut Instance<P>| {
             instance.get_properties(item.map(ItemId::to_wit))
         })
     }
 
-    /// Changes properties of an item, or (`None`) of the handler.
+    /// Changes properties of an item; `None` is the handler.
     ///
     /// # Errors
-    /// Those of the plugin's `initialize` and `set_properties`.
+    /// Returns the errors of the plugin's `initialize` and `set_properties`.
     ///
     /// # Panics
-    /// Where the component of `SYNCMGR_COMPONENT` cannot be run.
+    /// Panics if the component of `SYNCMGR_COMPONENT` cannot be run.
     pub fn set_properties<P: Plugin>(
         self,
         item: Option<ItemId>,
         changes: &[PropertyChange],
     ) -> Result<PropertiesOutcome> {
         if let Some(component) = std::env::var_os("SYNCMGR_COMPONENT") {
-            return component::set_properties(&self, component.as_ref(), item, changes);
+            return component::set_properties(&self.0, component.as_ref(), item, changes);
         }
         self.with_instance(|instance: &mut Instance<P>| {
             instance.set_properties(item.map(ItemId::to_wit), changes.to_vec())
         })
     }
 
-    /// Initializes an instance for settings only, and calls it.
+    /// Initializes an instance for settings only, and calls a function with it.
     fn with_instance<P: Plugin, T>(
         mut self,
         call: impl FnOnce(&mut Instance<P>) -> Result<T, wit::Error>,
     ) -> Result<T> {
-        self.trigger.modifiers = self.trigger.modifiers | SyncModifiers::SETTINGS;
-        let (trigger, cookie) = (self.trigger, self.cookie.clone());
-        let _desk = Desk::open(self);
+        self.0.trigger.modifiers = self.0.trigger.modifiers | SyncModifiers::SETTINGS;
+        let (trigger, cookie) = (self.0.trigger, self.0.cookie.clone());
+        let _session = Session::open(self.0);
         let mut instance = Instance::<P>::default();
         match instance.initialize(trigger, cookie)? {
             Participation::Participates => Ok(call(&mut instance)?),
             Participation::Declines => Err(crate::Error::new(
                 ErrorCode::Unexpected,
-                "the plugin declines to take part in runs for settings",
+                "the plugin declines runs for settings",
             )),
         }
     }
@@ -286,7 +255,7 @@ impl SyncManager {
 
 type Driven = (Participation, Vec<(ItemId, String)>);
 
-/// What a sync manager does, call by call.
+/// Makes the calls of a sync manager, in order.
 fn drive<P: Plugin>(
     instance: &mut Instance<P>,
     trigger: Trigger,
@@ -304,7 +273,7 @@ fn drive<P: Plugin>(
     let checked = list.items.iter().filter(|item| item.state == crate::ItemState::Checked);
     let mut ids: Vec<_> = checked.map(|item| item.id).collect();
     while !ids.is_empty() {
-        desk::start(&ids);
+        session::start(&ids);
         if instance.prepare_for_sync(ids)? == PrepareOutcome::NeedsUser {
             break;
         }
@@ -318,10 +287,10 @@ fn drive<P: Plugin>(
     Ok((participation, items))
 }
 
-/// Asks about each error in the log, and returns the items to synchronize once more.
+/// Shows each error of the log, and returns the items to retry.
 fn show_errors<P: Plugin>(instance: &mut Instance<P>) -> Vec<wit::ItemId> {
     let mut errors: Vec<_> =
-        desk::with(|state| state.run.log.iter().filter_map(|line| line.id).collect());
+        session::with(|state| state.run.log.iter().filter_map(|line| line.id).collect());
     errors.sort_unstable();
     errors.dedup();
     let mut retry = Vec::new();
@@ -330,7 +299,7 @@ fn show_errors<P: Plugin>(instance: &mut Instance<P>) -> Vec<wit::ItemId> {
         retry.extend(detail.retry.iter().copied());
         let items = detail.retry.into_iter().map(ItemId::from_wit).collect();
         let detail = ErrorDetail { text: detail.text, retry: items };
-        desk::with(|state| state.run.details.push((error, detail)));
+        session::with(|state| state.run.details.push((error, detail)));
     }
     retry
 }

@@ -50,6 +50,7 @@ impl Callbacks {
             imports: Vec::new(),
             exports: Vec::new(),
             producers: Vec::new(),
+            sdk: None,
             requests: crate::Requests::default(),
             largest_function_bytes: 0,
             largest_function_joins: 0,

@@ -5,8 +5,8 @@
 
 pub mod bytes;
 pub mod core;
-pub mod place;
 mod rows;
+pub mod workdir;
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use syncmgr_host::sink::Recorded;
 use syncmgr_host::{Hresult, ItemId, Limits, LoadLimits, RunReport, Status};
 use uuid::Uuid;
 
-use place::Place;
+use workdir::Workdir;
 
 /// What every session is given as a secret, and nobody may ever see.
 pub const SECRET: &str = "hunter2-and-then-some";
@@ -23,8 +23,8 @@ pub const SECRET: &str = "hunter2-and-then-some";
 /// Where a guest comes from.
 #[derive(Clone, Debug)]
 pub enum Guest {
-    /// The plugin `hostile`, with this setting `deed`.
-    Deed(&'static str),
+    /// The plugin `hostile`, with this setting `behavior`.
+    Behavior(&'static str),
     /// Bytes that may be a component.
     Made(fn() -> Result<Vec<u8>>),
     /// A core module that is made a component.
@@ -91,7 +91,7 @@ pub struct Row {
     pub name: String,
     /// The guest.
     pub guest: Guest,
-    /// Its settings, beside the deed.
+    /// Its settings, beside the behavior.
     pub settings: Vec<(&'static str, String)>,
     /// Whether the directories of the place are granted.
     pub files: bool,
@@ -108,7 +108,7 @@ pub struct Row {
     /// What is done to it, and how long after its start; at once where it is not to start first.
     pub act: Option<(Duration, Act)>,
     /// What happens to the place meanwhile.
-    pub meanwhile: Option<fn(&Place)>,
+    pub meanwhile: Option<fn(&Workdir)>,
     /// What must come of it.
     pub expected: Expected,
     /// What must hold beside that.
@@ -179,9 +179,9 @@ impl Row {
         }
     }
 
-    /// A deed of the plugin `hostile`, which is followed by an ordinary end.
-    fn deed(name: impl Into<String>, deed: &'static str) -> Self {
-        Self::new(name, Guest::Deed(deed))
+    /// A behavior of the plugin `hostile`, which is followed by an ordinary end.
+    fn behavior(name: impl Into<String>, behavior: &'static str) -> Self {
+        Self::new(name, Guest::Behavior(behavior))
     }
 
     /// A core module, which has one item.
@@ -237,7 +237,7 @@ impl Row {
         Self { act: Some((Duration::from_millis(milliseconds), act)), ..self }
     }
 
-    fn meanwhile(self, what: fn(&Place)) -> Self {
+    fn meanwhile(self, what: fn(&Workdir)) -> Self {
         Self { meanwhile: Some(what), ..self }
     }
 
@@ -273,7 +273,7 @@ impl Row {
     fn dies(self, code: &'static str) -> Self {
         let items = match self.guest {
             Guest::Core(_) => 1,
-            Guest::Deed(_) | Guest::Made(_) => 2,
+            Guest::Behavior(_) | Guest::Made(_) => 2,
         };
         self.fails(code).ends(&vec![Status::Failed; items])
     }

@@ -1,5 +1,5 @@
-//! Builds plugins of this workspace as components. For build scripts, whose output it writes and
-//! which it ends with a panic where something is missing.
+//! Builds plugins of this workspace as components, for build scripts: it writes their output for Cargo,
+//! and panics if something is missing.
 
 #![deny(missing_docs)]
 #![allow(clippy::print_stdout, reason = "cargo reads what a build script prints")]
@@ -10,7 +10,7 @@ use std::process::Command;
 
 const TARGET: &str = "wasm32-wasip2";
 
-/// What to build.
+/// A guest to build.
 #[derive(Clone, Copy, Debug)]
 pub enum Guest<'a> {
     /// The library of a package.
@@ -19,11 +19,11 @@ pub enum Guest<'a> {
     Examples(&'a str),
 }
 
-/// Builds a guest and returns the folder of its components. The calling script runs again when
+/// Builds a guest and returns the directory of its components. The calling script runs again when
 /// the contract, the SDK or a plugin changes.
 ///
 /// # Panics
-/// Where it cannot be built. Cargo shows the message.
+/// Panics if the guest cannot be built. Cargo shows the message.
 pub fn build(guest: Guest<'_>) -> PathBuf {
     let root = workspace();
     for watched in ["wit", "guest", "tests/plugins", "Cargo.lock", "Cargo.toml"] {
@@ -35,7 +35,7 @@ pub fn build(guest: Guest<'_>) -> PathBuf {
             install_target();
             Command::new(var("CARGO"))
         }
-        // The compiler that fuzzes is another one than the workspace's. rustup finds that one.
+        // Fuzzing uses another compiler than the workspace, whose compiler rustup finds.
         Some(_) => {
             let mut cargo = Command::new("cargo");
             for chosen in ["RUSTUP_TOOLCHAIN", "CARGO", "RUSTC", "RUSTDOC"] {
@@ -56,7 +56,7 @@ pub fn build(guest: Guest<'_>) -> PathBuf {
         ])
         .arg(&target_dir)
         .current_dir(&root)
-        // What was meant for the outer build does not fit this one.
+        // The flags of the outer build do not apply to this one.
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .env_remove("RUSTC_WORKSPACE_WRAPPER");
@@ -79,8 +79,8 @@ pub fn build(guest: Guest<'_>) -> PathBuf {
     output
 }
 
-/// The root of this workspace, found from the package whose build script runs. A path that was
-/// compiled in would be wrong after a checkout is moved together with its target folder.
+/// Returns the root of this workspace, by the package whose build script runs. A compiled-in path would
+/// be wrong after a checkout is moved together with its target directory.
 fn workspace() -> PathBuf {
     let package = PathBuf::from(var("CARGO_MANIFEST_DIR"));
     let root = package.ancestors().find(|folder| folder.join("guest/build-guests").is_dir());
@@ -91,14 +91,13 @@ fn var(name: &str) -> String {
     env::var(name).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// `target/guests`, beside the folders of the profiles: one for every profile, apart from the
-/// one that the outer cargo has locked.
+/// Returns `target/guests`, which all profiles share, and which the outer cargo has not locked.
 fn target_dir(out_dir: &Path) -> PathBuf {
     out_dir.ancestors().nth(4).unwrap_or(out_dir).join("guests")
 }
 
-/// Where rustup manages the toolchain, it may have been told not to install what
-/// rust-toolchain.toml names.
+/// Installs the target if necessary: rustup may be configured not to install the targets of
+/// rust-toolchain.toml.
 fn install_target() {
     let sysroot = Command::new(var("RUSTC")).args(["--print", "sysroot"]).output();
     let sysroot = sysroot.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());

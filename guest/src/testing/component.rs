@@ -1,4 +1,4 @@
-//! The same run with the built component, by the program `syncmgr`.
+//! Runs the built component with the program `syncmgr`.
 
 use std::io::Write;
 use std::path::Path;
@@ -6,15 +6,16 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::bindings::syncmgr::plugin::types::{LogLevel, Status};
+use crate::bindings::syncmgr::plugin::types::{LogLevel, ProgressResponse, Status};
 use crate::directories::Access;
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{Error, ErrorCode, ErrorDetail, Result};
 use crate::guid::{ErrorId, ItemId};
+use crate::native::outcome::{LogEntry, Report, Run};
+use crate::native::script::Script;
 use crate::plugin::{
-    ErrorDetail, Participation, PropertiesOutcome, Property, PropertyChange, PropertyChoice,
-    PropertyField, PropertyValue,
+    Participation, PropertiesOutcome, Property, PropertyChange, PropertyChoice, PropertyField,
+    PropertyValue,
 };
-use crate::testing::{LogLine, Made, ProgressResponse, Run, SyncManager};
 
 /// Statuses, by their names in the contract.
 const STATUSES: [(&str, Status); 10] = [
@@ -66,9 +67,9 @@ fn number(value: &Value) -> Option<i32> {
     value.as_i64().and_then(|number| i32::try_from(number).ok())
 }
 
-/// What `syncmgr drive` reads.
-fn request(manager: &SyncManager, component: &Path) -> Value {
-    let directories: Vec<_> = manager
+/// Returns the request for `syncmgr drive`.
+fn request(script: &Script, component: &Path) -> Value {
+    let directories: Vec<_> = script
         .grants
         .iter()
         .map(|granted| {
@@ -76,7 +77,7 @@ fn request(manager: &SyncManager, component: &Path) -> Value {
             json!({ "name": granted.name, "path": granted.path, "read-only": read_only })
         })
         .collect();
-    let answers: Vec<_> = manager
+    let answers: Vec<_> = script
         .answers
         .iter()
         .map(|answer| {
@@ -91,38 +92,38 @@ fn request(manager: &SyncManager, component: &Path) -> Value {
     json!({
         "component": component,
         "directories": directories,
-        "storage": manager.storage,
-        "settings": manager.settings,
+        "storage": script.storage,
+        "settings": script.settings,
         "answers": answers,
-        "choices": manager.choices,
-        "event": format!("{:?}", manager.trigger.event),
-        "modifiers": manager.trigger.modifiers.bits(),
-        "cookie": manager.cookie,
-        "retries": manager.retries,
+        "choices": script.choices,
+        "event": format!("{:?}", script.trigger.event),
+        "modifiers": script.trigger.modifiers.bits(),
+        "cookie": script.cookie,
+        "retries": script.retries,
     })
 }
 
-/// Has `syncmgr drive` run it.
-pub(super) fn run(manager: &SyncManager, component: &Path) -> Run {
-    read(&drive(manager, request(manager, component)))
+/// Runs the component with `syncmgr drive`.
+pub(super) fn run(script: &Script, component: &Path) -> Run {
+    read(&drive(script, request(script, component)))
 }
 
-/// Has `syncmgr drive` get the properties.
+/// Returns the properties, by `syncmgr drive`.
 pub(super) fn properties(
-    manager: &SyncManager,
+    script: &Script,
     component: &Path,
     item: Option<ItemId>,
 ) -> Result<Vec<Property>> {
-    let mut request = request(manager, component);
+    let mut request = request(script, component);
     request["properties"] = json!({ "item": item.map(|item| item.to_string()) });
-    let answer = drive(manager, request);
+    let answer = drive(script, request);
     failure(&answer).map_or(Ok(()), Err)?;
     Ok(list(&answer["properties"]).iter().map(property).collect())
 }
 
-/// Has `syncmgr drive` change properties.
+/// Changes properties, by `syncmgr drive`.
 pub(super) fn set_properties(
-    manager: &SyncManager,
+    script: &Script,
     component: &Path,
     item: Option<ItemId>,
     changes: &[PropertyChange],
@@ -136,11 +137,11 @@ pub(super) fn set_properties(
         };
         json!({ "name": change.name, "value": value })
     };
-    let mut request = request(manager, component);
+    let mut request = request(script, component);
     let changes: Vec<_> = changes.iter().map(change).collect();
     request["properties"] =
         json!({ "item": item.map(|item| item.to_string()), "changes": changes });
-    let answer = drive(manager, request);
+    let answer = drive(script, request);
     failure(&answer).map_or(Ok(()), Err)?;
     Ok(match answer["properties-outcome"].as_str() {
         Some("item-deleted") => PropertiesOutcome::ItemDeleted,
@@ -179,7 +180,7 @@ fn list(value: &Value) -> Vec<Value> {
     value.as_array().cloned().unwrap_or_default()
 }
 
-/// The error in an answer.
+/// Returns the error in an answer.
 fn failure(answer: &Value) -> Option<Error> {
     let error = &answer["error"];
     let code = named(&CODES, &error["code"]).unwrap_or(ErrorCode::Failed);
@@ -187,11 +188,11 @@ fn failure(answer: &Value) -> Option<Error> {
     error.is_object().then(|| Error::new(code, message))
 }
 
-/// Has `syncmgr drive` carry out a request.
-fn drive(manager: &SyncManager, request: Value) -> Value {
+/// Carries out a request with `syncmgr drive`.
+fn drive(script: &Script, request: Value) -> Value {
     assert!(
-        manager.faults.is_empty(),
-        "faults can be had natively only; leave `SYNCMGR_COMPONENT` unset for this test"
+        script.faults.is_empty(),
+        "faults are injected only natively; leave `SYNCMGR_COMPONENT` unset for this test"
     );
     let program = std::env::var_os("SYNCMGR").unwrap_or_else(|| "syncmgr".into());
     let mut child = Command::new(&program)
@@ -201,11 +202,11 @@ fn drive(manager: &SyncManager, request: Value) -> Value {
         .spawn()
         .unwrap_or_else(|error| panic!("cannot start {}: {error}", program.display()));
     let written = child.stdin.take().map(|mut input| write!(input, "{request}"));
-    assert!(matches!(written, Some(Ok(()))), "`syncmgr drive` does not read: {written:?}");
+    assert!(matches!(written, Some(Ok(()))), "cannot write to `syncmgr drive`: {written:?}");
     let output = child.wait_with_output().unwrap_or_else(|error| panic!("syncmgr: {error}"));
     assert!(output.status.success(), "`syncmgr drive` failed ({})", output.status);
     serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|error| panic!("`syncmgr drive` is of another version: {error}"))
+        .unwrap_or_else(|error| panic!("invalid answer of `syncmgr drive`: {error}"))
 }
 
 fn read(answer: &Value) -> Run {
@@ -225,7 +226,7 @@ fn read(answer: &Value) -> Run {
         let about = item(&event["item"]);
         let text = event["text"].as_str().unwrap_or_default().to_owned();
         match (event["event"].as_str(), about) {
-            (Some("progress"), Some(item)) => run.reports.push(Made {
+            (Some("progress"), Some(item)) => run.reports.push(Report {
                 item,
                 text: event["status-text"].as_str().map(str::to_owned),
                 status: named(&STATUSES, &event["status-type"]),
@@ -244,7 +245,7 @@ fn read(answer: &Value) -> Run {
                     Some(_) | None => LogLevel::Error,
                 };
                 let (id, code) = (error_id(&event["error-id"]), named(&CODES, &event["code"]));
-                run.log.push(LogLine { level, text, item, id, code });
+                run.log.push(LogEntry { level, text, item, id, code });
             }
             (Some("delete-log-error"), _) => run.delete_log(error_id(&event["error-id"])),
             (Some("establish-connection"), _) if event["failure"].is_null() => {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import copier
 from syncmgr_plugin import (
-    ErrorCode, Guid, Item, ItemRun, Plugin, directories, error_code, export, item,
+    ErrorCode, Guid, Item, Plugin, SyncContext, directories, error_code, export, item,
 )
 
 # Never change the id of an item: the user's choices are filed under it.
@@ -22,7 +22,7 @@ class Copy(Plugin):
     def items(self) -> list[Item]:
         return [item(COPY, "Copy")]
 
-    def synchronize_item(self, run: ItemRun) -> str:
+    def synchronize_item(self, run: SyncContext) -> str:
         with directories.open_grant("source"), directories.open_grant("target") as target:
             target.lock()  # so that no other run works on it
 

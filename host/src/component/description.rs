@@ -19,6 +19,11 @@ pub const CONTRACT_VERSION: &str = "0.1.0";
 /// The interface that every plugin exports, without its version.
 const EXPORT: &str = "syncmgr:plugin/synchronize";
 
+/// The name of the custom section in which an SDK records its language and version.
+const SDK_SECTION: &str = "syncmgr-sdk";
+/// A longer section is not that of an SDK.
+const SDK_BYTES: usize = 64;
+
 /// How deep components nest at most. Reading and compiling take quadratic time in it, and
 /// composing tools come to a handful.
 const MAX_NESTING: usize = 100;
@@ -73,6 +78,8 @@ pub struct Description {
     pub exports: Vec<String>,
     /// The tools that made it, with their versions, sorted.
     pub producers: Vec<(String, String)>,
+    /// The language and version of its SDK, if its file has them. Escape it before showing it.
+    pub sdk: Option<String>,
     /// Its requests.
     pub requests: Requests,
     /// The code of its greatest function, in bytes.
@@ -128,7 +135,7 @@ fn read(bytes: &[u8]) -> Result<Description, ContractError> {
     let mut imports = BTreeSet::new();
     let mut exports = BTreeSet::new();
     let mut producers = BTreeSet::new();
-    let mut requests = None;
+    let (mut requests, mut sdk) = (None, None);
     let mut complexity = Complexity::default();
     let mut expansion = Expansion::default();
     // Components nest; only the outermost one's imports and exports are the plugin's.
@@ -204,6 +211,10 @@ fn read(bytes: &[u8]) -> Result<Description, ContractError> {
                 }
                 requests = Some(Requests::parse(custom.data())?);
             }
+            Payload::CustomSection(custom) if custom.name() == SDK_SECTION => {
+                let text = std::str::from_utf8(custom.data()).ok();
+                sdk = text.filter(|text| text.len() <= SDK_BYTES).map(str::to_owned);
+            }
             Payload::CustomSection(custom) => {
                 if let KnownCustom::Producers(section) = custom.as_known() {
                     read_producers(section, &mut producers);
@@ -219,6 +230,7 @@ fn read(bytes: &[u8]) -> Result<Description, ContractError> {
         imports: imports.into_iter().collect(),
         exports: exports.into_iter().collect(),
         producers: producers.into_iter().collect(),
+        sdk,
         requests: requests.unwrap_or_default(),
         largest_function_bytes: complexity.largest_function_bytes,
         largest_function_joins: complexity.largest_function_joins,

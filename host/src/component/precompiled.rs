@@ -153,6 +153,7 @@ mod tests {
             imports: vec!["a".into()],
             exports: Vec::new(),
             producers: Vec::new(),
+            sdk: Some("rust 0.1.0".into()),
             requests: crate::component::requests::Requests::parse(
                 b"[directories]\nleft = { access = \"read-only\" }\n[allow]\nwall-clock = \"a\"",
             )

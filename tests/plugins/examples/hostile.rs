@@ -1,5 +1,5 @@
-//! A nonconforming handler. The setting `deed` selects its behavior, `at` the export (default
-//! `synchronize`), and `much` the amount. Without `deed` it is a conforming handler.
+//! A nonconforming handler. The setting `behavior` selects its behavior, `at` the export (default
+//! `synchronize`), and `much` the amount. Without `behavior` it is a conforming handler.
 //!
 //! A successful attack is logged as `SUCCEEDED`, followed by its description.
 
@@ -108,8 +108,8 @@ fn bad_text() -> String {
     "\u{1b}[2J\u{1b}]0;owned\u{7}\u{202e}evil\u{2066}\u{0}\r\nfake: ok\u{9b}31m".to_owned()
 }
 
-/// Does the deed, if this is where it is to be done.
-fn deed(export: &str) -> Result<()> {
+/// Does the behavior, if this is where it is to be done.
+fn behavior(export: &str) -> Result<()> {
     let at = match setting("at") {
         at if at.is_empty() => "synchronize".to_owned(),
         at => at,
@@ -118,7 +118,7 @@ fn deed(export: &str) -> Result<()> {
         return Ok(());
     }
     let much = much();
-    match setting("deed").as_str() {
+    match setting("behavior").as_str() {
         "spin" => spin(),
         "storm" => {
             for step in 0.. {
@@ -262,9 +262,10 @@ fn deed(export: &str) -> Result<()> {
         "tell-and-panic" => panic!("{}", setting("token")),
         "" => {}
         other => {
-            return match handles::deed(other, much).or_else(|()| quotas::deed(other, much)) {
+            return match handles::behavior(other, much).or_else(|()| quotas::behavior(other, much))
+            {
                 Ok(done) => done,
-                Err(()) => files::deed(other, much),
+                Err(()) => files::behavior(other, much),
             };
         }
     }
@@ -297,12 +298,12 @@ fn items() -> Vec<types::Item> {
 
 impl exports::Guest for Hostile {
     fn initialize(_: types::Trigger, _: Option<Vec<u8>>) -> Result<exports::Participation> {
-        deed("initialize")?;
+        behavior("initialize")?;
         Ok(exports::Participation::Participates)
     }
 
     fn get_handler_info() -> Result<types::HandlerInfo> {
-        deed("get-handler-info")?;
+        behavior("get-handler-info")?;
         let name = match setting("handler").as_str() {
             "bad" => bad_text(),
             "nameless" => String::new(),
@@ -314,17 +315,17 @@ impl exports::Guest for Hostile {
     }
 
     fn enum_items() -> Result<exports::ItemList> {
-        deed("enum-items")?;
+        behavior("enum-items")?;
         Ok(exports::ItemList { items: items(), missing_items: false })
     }
 
     fn prepare_for_sync(_: Vec<Guid>) -> Result<exports::PrepareOutcome> {
-        deed("prepare-for-sync")?;
+        behavior("prepare-for-sync")?;
         Ok(exports::PrepareOutcome::Prepared)
     }
 
     fn synchronize() -> Result<()> {
-        deed("synchronize")?;
+        behavior("synchronize")?;
         if setting("jump") == "yes" {
             let info = types::LogErrorInfo {
                 error_flags: Some(types::ErrorFlags::ENABLE_JUMP_TEXT),
@@ -343,11 +344,11 @@ impl exports::Guest for Hostile {
     }
 
     fn set_item_status(_: Option<Guid>, _: Status) -> Result<()> {
-        deed("set-item-status")
+        behavior("set-item-status")
     }
 
     fn show_error(_: Guid) -> Result<exports::ErrorDetail> {
-        deed("show-error")?;
+        behavior("show-error")?;
         let retry = match setting("retry").as_str() {
             "many" => vec![A; much()],
             "strangers" => vec![A, STRANGER],
@@ -359,7 +360,7 @@ impl exports::Guest for Hostile {
     }
 
     fn get_properties(_: Option<Guid>) -> Result<Vec<exports::Property>> {
-        deed("get-properties")?;
+        behavior("get-properties")?;
         Ok(vec![exports::Property {
             name: "token".to_owned(),
             label: setting("token"),
@@ -373,7 +374,7 @@ impl exports::Guest for Hostile {
         _: Option<Guid>,
         _: Vec<exports::PropertyChange>,
     ) -> Result<exports::PropertiesOutcome> {
-        deed("set-properties")?;
+        behavior("set-properties")?;
         Ok(exports::PropertiesOutcome::Applied)
     }
 }

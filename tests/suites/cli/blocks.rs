@@ -485,7 +485,7 @@ mod carried_out {
         }
         home.bash("", "syncmgr new wrong --lang c; rm wrong/src/*")?;
         for name in ["common.h", "never_ends.c"] {
-            let source = workspace().join("tests/plugins/wrong/c").join(name);
+            let source = workspace().join("tests/plugins/nonconforming/c").join(name);
             fs::copy(source, home.path("wrong/src").join(name))?;
         }
         home.bash("wrong", "syncmgr build")?;

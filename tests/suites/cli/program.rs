@@ -104,6 +104,16 @@ fn two_folders_are_synced_and_the_second_run_has_nothing_to_do() -> anyhow::Resu
 }
 
 #[test]
+fn inspect_shows_the_sdk_of_a_plugin() -> anyhow::Result<()> {
+    let home = Home::with_pair()?;
+    let sdk = format!("rust {}", env!("CARGO_PKG_VERSION"));
+    home.run(&["inspect", "folder"])?.expect(0, &format!("sdk       {sdk}\n"))?;
+    let json = home.run(&["inspect", "folder", "--json"])?.expect(0, "")?.stdout;
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&json)?["sdk"], sdk.as_str());
+    Ok(())
+}
+
+#[test]
 fn each_exit_status_has_its_occasion() -> anyhow::Result<()> {
     let home = Home::with_pair()?;
     home.write("right/a.txt", "other")?;
@@ -117,7 +127,11 @@ fn each_exit_status_has_its_occasion() -> anyhow::Result<()> {
     home.run(&pair_with(&["--item", "other"]))?.expect(2, "no item \"other\"; it has `folder`")?;
 
     let gone = ["run", "folder", "--dir", "left=left", "--dir", "right=gone"];
-    home.run(&gone)?.expect(4, "mount what it is on")?;
+    let message = format!(
+        "the directory `right` ({}) does not exist; create it, or mount its file system",
+        home.path("gone").display()
+    );
+    home.run(&gone)?.expect(4, &message)?;
 
     let script = ["run", conformance::SCRIPT, "--set", "items=a"];
     for (commands, status, words) in [

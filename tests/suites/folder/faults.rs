@@ -4,12 +4,12 @@
 //! Every test also checks that the run ends, that no content is lost, that no file has content that
 //! was never written to it, and that the next run without a fault syncs the sides without any flag.
 
+mod concurrent_edits;
 mod damaged_state;
 #[cfg(unix)]
 mod no_permission;
 #[cfg(target_os = "linux")]
 mod no_room;
-mod restless;
 #[cfg(unix)]
 mod vanishing;
 mod wrong_clocks;

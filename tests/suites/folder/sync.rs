@@ -154,8 +154,12 @@ fn a_missing_root_stops_before_anything_is_written() -> anyhow::Result<()> {
         fs::remove_dir(pair.right())?;
         let report = pair.sync()?;
         assert_eq!(only_item(&report)?.hresult(), Hresult::HRESULT_ERROR_REQUEST_ABORTED);
-        let said = report.log.iter().any(|entry| entry.text.contains("mount what it is on"));
-        assert!(said, "{:?}", report.log);
+        let side = if swapped { "left" } else { "right" };
+        let message = format!(
+            "the directory `{side}` does not exist; create it, or mount its file system, then run \
+             again"
+        );
+        assert_eq!(report.log.iter().map(|entry| &entry.text).collect::<Vec<_>>(), [&message]);
     }
     Ok(())
 }
@@ -190,7 +194,7 @@ fn a_lost_or_damaged_state_deletes_nothing() -> anyhow::Result<()> {
         let [left, right] = pair.trees()?;
         assert_eq!(left, right, "{damage}");
         assert_eq!(left.get("a"), Some(&Entry::File(b"1".to_vec())), "{damage}: it came back");
-        let told = report.log.iter().any(|e| e.text.contains("what was remembered"));
+        let told = report.log.iter().any(|e| e.text.contains("the state of the last run"));
         assert_eq!(told, damage != "gone");
     }
     Ok(())
@@ -221,6 +225,37 @@ fn a_dry_run_tells_what_the_run_then_does() -> anyhow::Result<()> {
     let report = pair.sync()?;
     assert_eq!(work(&report)?, 5);
     assert_eq!(only_item(&report)?.counts["bytes-copied"], 7);
+    Ok(())
+}
+
+#[test]
+fn a_dry_run_lists_what_a_safety_stop_would_prevent() -> anyhow::Result<()> {
+    for (kept, words) in [(1, "12 of 13 files would be deleted"), (0, "` is empty, but 13 entries")]
+    {
+        let pair = Pair::new()?.set("dry-run", "false");
+        for number in 0..13 {
+            fs::write(pair.left().join(format!("f{number:02}")), number.to_string())?;
+        }
+        pair.sync()?;
+        for number in kept..13 {
+            fs::remove_file(pair.left().join(format!("f{number:02}")))?;
+        }
+        let before = pair.trees()?;
+        let pair = pair.set("dry-run", "true");
+        let report = pair.sync_with(pair.options()?.read_only())?;
+        assert_eq!(pair.trees()?, before, "nothing was changed");
+        let item = only_item(&report)?;
+        assert_eq!(item.hresult(), Hresult::HRESULT_ERROR_REQUEST_ABORTED, "{report:?}");
+        assert_eq!(item.counts["steps"], 13 - kept, "{report:?}");
+        let log: Vec<_> = report.log.iter().map(|entry| entry.text.as_str()).collect();
+        let (stop, list) = log.split_last().context("nothing was logged")?;
+        assert!(stop.contains(words), "{log:?}");
+        for (number, line) in (kept..13).zip(list) {
+            let step = format!("delete  left -> right  f{number:02}  (");
+            assert!(line.starts_with(&step), "{step}: {log:?}");
+        }
+        assert_eq!(list.len() as u64, 13 - kept, "{log:?}");
+    }
     Ok(())
 }
 
@@ -280,7 +315,7 @@ fn wrong_settings_are_explained_and_change_nothing() -> anyhow::Result<()> {
         ("max-delete", "many", "a number of files"),
         ("max-delete", "150%", "up to `100%`"),
         ("durable", "yes", "`true` or `false`"),
-        ("mdoe", "mirror", "there is no setting mdoe"),
+        ("mdoe", "mirror", "unknown setting `mdoe`"),
         ("ignore", "[z-a]", "ignore"),
         ("ignore", "*.o\n*.[ch", "`*.[ch` has an unclosed `[`"),
         ("docs.mode", "mirror", "for the item `docs`, which has no pair"),

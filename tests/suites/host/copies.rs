@@ -19,19 +19,19 @@ use conformance::script::Script;
 use syncmgr_host::{Access, CancelHandle, Grant, Limits, SessionOptions};
 
 /// Two directories that the script plugin is granted, and its storage.
-struct Place(tempfile::TempDir);
+struct Workdir(tempfile::TempDir);
 
-impl Place {
+impl Workdir {
     fn new() -> anyhow::Result<Self> {
         Self::within(&std::env::temp_dir())
     }
 
     fn within(directory: &Path) -> anyhow::Result<Self> {
-        let place = Self(tempfile::tempdir_in(directory)?);
+        let workdir = Self(tempfile::tempdir_in(directory)?);
         for name in ["source", "target", "locked", "storage"] {
-            fs::create_dir(place.path(name))?;
+            fs::create_dir(workdir.path(name))?;
         }
-        Ok(place)
+        Ok(workdir)
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -107,15 +107,16 @@ fn a_copy_has_the_content_the_time_and_the_permissions_of_its_source() -> anyhow
             ((3 << 20) + 1, 0o4755, 0o755),
             (9 << 20, 0o1640, 0o640),
         ] {
-            let place = Place::new()?;
-            let (source, target) = (place.path("source").join("f"), place.path("target").join("f"));
+            let workdir = Workdir::new()?;
+            let (source, target) =
+                (workdir.path("source").join("f"), workdir.path("target").join("f"));
             let content = content(len);
             fs::write(&source, &content)?;
             let file = File::options().write(true).open(&source)?;
             file.set_times(FileTimes::new().set_modified(modified))?;
             fs::set_permissions(&source, Permissions::from_mode(mode))?;
             let said =
-                place.copies(&format!("from=source to=target files=f{verify}"), unchanged)?;
+                workdir.copies(&format!("from=source to=target files=f{verify}"), unchanged)?;
             assert_eq!(said, format!("1 {len} bytes {}", digest(&content)));
             assert!(fs::read(&target)? == content, "{len} bytes");
             let metadata = target.metadata()?;
@@ -128,15 +129,15 @@ fn a_copy_has_the_content_the_time_and_the_permissions_of_its_source() -> anyhow
 
 #[test]
 fn each_answer_is_that_of_its_file_and_a_failure_leaves_nothing() -> anyhow::Result<()> {
-    let place = Place::new()?;
-    let source = place.path("source");
+    let workdir = Workdir::new()?;
+    let source = workdir.path("source");
     fs::write(source.join("one"), "one")?;
     fs::write(source.join("two"), "two!")?;
     fs::write(source.join("long"), "longer")?;
     fs::create_dir(source.join("directory"))?;
     symlink("one", source.join("link"))?;
     anyhow::ensure!(Command::new("mkfifo").arg(source.join("fifo")).status()?.success());
-    fs::write(place.path("target").join("there"), "before")?;
+    fs::write(workdir.path("target").join("there"), "before")?;
     let long_name = "x".repeat(256);
     let rows = [
         ("one", "1", format!("3 bytes {}", digest(b"one"))),
@@ -154,7 +155,7 @@ fn each_answer_is_that_of_its_file_and_a_failure_leaves_nothing() -> anyhow::Res
     ];
     let names: Vec<_> = rows.iter().map(|row| row.0).collect();
     let new_names: Vec<_> = rows.iter().map(|row| row.1).collect();
-    let said = place.copies(
+    let said = workdir.copies(
         &format!(
             "from=source to=target max=5 files={} as={}",
             names.join(","),
@@ -178,27 +179,27 @@ fn each_answer_is_that_of_its_file_and_a_failure_leaves_nothing() -> anyhow::Res
     assert_eq!(told.len(), expected.len(), "{said}");
     let made = [&told[first], &told[second]];
     assert_eq!(made.iter().filter(|told| told.contains("bytes")).count(), 1, "{said}");
-    assert_eq!(place.target_names()?, ["1", "2", "there"]);
-    assert_eq!(fs::read(place.path("target").join("there"))?, b"before");
+    assert_eq!(workdir.target_names()?, ["1", "2", "there"]);
+    assert_eq!(fs::read(workdir.path("target").join("there"))?, b"before");
     Ok(())
 }
 
 #[test]
 fn what_may_only_be_read_gets_no_copy() -> anyhow::Result<()> {
-    let place = Place::new()?;
-    fs::write(place.path("locked").join("f"), "f")?;
-    let from_locked = place.copies("from=locked to=target files=f", unchanged)?;
+    let workdir = Workdir::new()?;
+    fs::write(workdir.path("locked").join("f"), "f")?;
+    let from_locked = workdir.copies("from=locked to=target files=f", unchanged)?;
     assert_eq!(from_locked, format!("1 1 bytes {}", digest(b"f")));
-    let to_locked = place.copies("from=target to=locked files=f as=g", unchanged)?;
+    let to_locked = workdir.copies("from=target to=locked files=f as=g", unchanged)?;
     assert_eq!(to_locked, "1 ErrorCode::AccessDenied");
-    assert!(!place.path("locked").join("g").exists());
+    assert!(!workdir.path("locked").join("g").exists());
     Ok(())
 }
 
 #[test]
 fn no_more_files_are_copied_than_may_be_open_or_at_once() -> anyhow::Result<()> {
-    let place = Place::new()?;
-    let names = place.sources(1_100, b"x")?;
+    let workdir = Workdir::new()?;
+    let names = workdir.sources(1_100, b"x")?;
     let x = format!("1 bytes {}", digest(b"x"));
     let arguments = format!("from=source to=target files={names}");
     // A process may open 1,024 by default, and there are other tests.
@@ -211,12 +212,12 @@ fn no_more_files_are_copied_than_may_be_open_or_at_once() -> anyhow::Result<()> 
         (100_000, format!("1024 {x}, 76 ErrorCode::InvalidArgument"), 1_024),
     ] {
         let limits = Limits { open_files, handles: 100_000, ..Limits::default() };
-        let said = place.copies(&arguments, |options| options.limits(limits))?;
+        let said = workdir.copies(&arguments, |options| options.limits(limits))?;
         assert_eq!(said, answers);
-        let copies = place.target_names()?;
+        let copies = workdir.target_names()?;
         assert_eq!(copies.len(), made);
         for copy in copies {
-            fs::remove_file(place.path("target").join(copy))?;
+            fs::remove_file(workdir.path("target").join(copy))?;
         }
     }
     Ok(())
@@ -224,16 +225,16 @@ fn no_more_files_are_copied_than_may_be_open_or_at_once() -> anyhow::Result<()> 
 
 #[test]
 fn copies_in_the_storage_take_room_there() -> anyhow::Result<()> {
-    let place = Place::new()?;
-    let names = place.sources(40, &content(2 << 20))?;
+    let workdir = Workdir::new()?;
+    let names = workdir.sources(40, &content(2 << 20))?;
     let limits = Limits { storage_bytes: 20 << 20, ..Limits::default() };
     let arguments = format!("from=source to=storage files={names}");
-    let said = place.copies(&arguments, |options| options.limits(limits))?;
+    let said = workdir.copies(&arguments, |options| options.limits(limits))?;
     assert!(
         said.starts_with("9 2097152 bytes ") && said.ends_with(", 31 ErrorCode::NoSpace"),
         "{said}"
     );
-    let stored: Vec<_> = fs::read_dir(place.path("storage"))?.collect::<io::Result<_>>()?;
+    let stored: Vec<_> = fs::read_dir(workdir.path("storage"))?.collect::<io::Result<_>>()?;
     assert_eq!(stored.len(), 9, "nothing is left of those that failed");
     Ok(())
 }
@@ -242,8 +243,8 @@ fn copies_in_the_storage_take_room_there() -> anyhow::Result<()> {
 fn what_is_told_of_a_copy_is_so_whatever_somebody_writes_meanwhile() -> anyhow::Result<()> {
     const COPIES: usize = 100;
     const BYTES: usize = 3 << 20;
-    let place = Place::new()?;
-    let restless = place.path("source").join("restless");
+    let workdir = Workdir::new()?;
+    let restless = workdir.path("source").join("restless");
     fs::write(&restless, content(BYTES))?;
     // What has rested for that long is copied by the system.
     thread::sleep(Duration::from_millis(2_100));
@@ -271,7 +272,7 @@ fn what_is_told_of_a_copy_is_so_whatever_somebody_writes_meanwhile() -> anyhow::
             new_names.join(",")
         );
         let begin = Arc::clone(&writes);
-        let said = place.copies(&arguments, |options| {
+        let said = workdir.copies(&arguments, |options| {
             options.host_call_hook(Arc::new(move |call| {
                 begin.fetch_or(call == "copy-files", SeqCst);
                 true
@@ -286,11 +287,11 @@ fn what_is_told_of_a_copy_is_so_whatever_somebody_writes_meanwhile() -> anyhow::
     let told = rows.flat_map(|(count, row)| vec![row; count.parse().unwrap_or(0)]);
     let mut told: Vec<_> = told.collect();
     let copy = |name: String| -> anyhow::Result<String> {
-        let content = fs::read(place.path("target").join(name))?;
+        let content = fs::read(workdir.path("target").join(name))?;
         Ok(format!("{} bytes {}", content.len(), digest(&content)))
     };
     let mut copies =
-        place.target_names()?.into_iter().map(copy).collect::<anyhow::Result<Vec<_>>>()?;
+        workdir.target_names()?.into_iter().map(copy).collect::<anyhow::Result<Vec<_>>>()?;
     told.sort_unstable();
     copies.sort_unstable();
     assert_eq!(copies.len(), COPIES, "its length never changed");
@@ -300,13 +301,13 @@ fn what_is_told_of_a_copy_is_so_whatever_somebody_writes_meanwhile() -> anyhow::
 
 #[test]
 fn a_copy_that_is_ended_leaves_nothing() -> anyhow::Result<()> {
-    let place = Place::new()?;
+    let workdir = Workdir::new()?;
     for name in ["endless", "more"] {
-        File::create(place.path("source").join(name))?.set_len(1 << 40)?;
+        File::create(workdir.path("source").join(name))?.set_len(1 << 40)?;
     }
     let kill = Arc::new(OnceLock::<CancelHandle>::new());
-    let script = place.script("from=source to=target files=endless,more")?.options(|options| {
-        let (kill, target) = (Arc::clone(&kill), place.path("target"));
+    let script = workdir.script("from=source to=target files=endless,more")?.options(|options| {
+        let (kill, target) = (Arc::clone(&kill), workdir.path("target"));
         options.host_call_hook(Arc::new(move |call| {
             if call == "copy-files" {
                 let (kill, target) = (Arc::clone(&kill), target.clone());
@@ -324,10 +325,10 @@ fn a_copy_that_is_ended_leaves_nothing() -> anyhow::Result<()> {
     assert_eq!(ran.error_code(), Some("ended-killed"));
     // The run does not wait for what the system still does.
     let since = Instant::now();
-    while !place.target_names()?.is_empty() && since.elapsed().as_secs() < 20 {
+    while !workdir.target_names()?.is_empty() && since.elapsed().as_secs() < 20 {
         thread::sleep(Duration::from_millis(10));
     }
-    assert_eq!(place.target_names()?, [""; 0]);
+    assert_eq!(workdir.target_names()?, [""; 0]);
     Ok(())
 }
 
@@ -346,22 +347,22 @@ fn a_copy_takes_no_room_where_files_can_share_their_bytes() -> anyhow::Result<()
         fs::create_dir(&root)?;
         run(Command::new("mkfs.btrfs").arg("--quiet").arg(&disk))?;
         run(Command::new("mount").args(["-o", "loop"]).arg(&disk).arg(&root))?;
-        let place = Place::within(&root)?;
+        let workdir = Workdir::within(&root)?;
         let content = content(100 << 20);
         for name in ["one", "two"] {
-            fs::write(place.path("source").join(name), &content)?;
+            fs::write(workdir.path("source").join(name), &content)?;
         }
         // What has just been written is not copied by the system.
         thread::sleep(Duration::from_millis(2_100));
         run(Command::new("sync").arg("--file-system").arg(&root))?;
         let before = room(&root)?;
-        let said = place.copies("from=source to=target files=one,two", unchanged)?;
+        let said = workdir.copies("from=source to=target files=one,two", unchanged)?;
         assert_eq!(said, format!("2 {} bytes {}", content.len(), digest(&content)));
         run(Command::new("sync").arg("--file-system").arg(&root))?;
         let taken = before.saturating_sub(room(&root)?);
         assert!(taken < content.len() as u64 / 4, "{taken} bytes are taken");
         for copy in ["one", "two"] {
-            assert!(fs::read(place.path("target").join(copy))? == content, "{copy}");
+            assert!(fs::read(workdir.path("target").join(copy))? == content, "{copy}");
         }
         Ok(())
     })

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use conformance::HOSTILE;
-use conformance::corpus::place::Place;
+use conformance::corpus::workdir::Workdir;
 use conformance::corpus::{Act, Expected, Guest, Ran, Row, SECRET, first_item, load_limits, rows};
 use conformance::session::DrivenSession;
 use syncmgr_host::sink::{Discard, EventLog, JsonLines, Progress, Sink};
@@ -56,7 +56,7 @@ impl Neighbour {
     fn start(plugin: &Plugin) -> Self {
         let (cancel, reports) = (CancelHandle::new(), Arc::new(AtomicU64::new(0)));
         let options =
-            SessionOptions::new().setting("deed", "neighbour").cancel_handle(cancel.clone());
+            SessionOptions::new().setting("behavior", "neighbour").cancel_handle(cancel.clone());
         let (plugin, sink) = (plugin.clone(), Counter(Arc::clone(&reports)));
         let thread =
             thread::spawn(move || Ok(plugin.run(options, sink, &RunRequest::default())?));
@@ -193,7 +193,7 @@ fn load(
     row: &Row,
 ) -> Result<Result<Plugin, (&'static str, String)>> {
     let bytes = match &row.guest {
-        Guest::Deed(_) => return Ok(Ok(hostile.clone())),
+        Guest::Behavior(_) => return Ok(Ok(hostile.clone())),
         Guest::Made(make) => make()?,
         Guest::Core(core) => core.component().context("the guest cannot be made")?,
     };
@@ -202,13 +202,13 @@ fn load(
     Ok(loaded.map_err(|error| (error.code(), error.to_string())))
 }
 
-fn options(row: &Row, place: &Place, cancel: &CancelHandle) -> Result<SessionOptions> {
+fn options(row: &Row, workdir: &Workdir, cancel: &CancelHandle) -> Result<SessionOptions> {
     let mut options = SessionOptions::new()
         .secret("token", SECRET)
         .limits(row.limits.clone())
         .cancel_handle(cancel.clone());
-    if let Guest::Deed(deed) = row.guest {
-        options = options.setting("deed", deed);
+    if let Guest::Behavior(behavior) = row.guest {
+        options = options.setting("behavior", behavior);
     }
     for (name, value) in &row.settings {
         options = options.setting(*name, value);
@@ -220,11 +220,11 @@ fn options(row: &Row, place: &Place, cancel: &CancelHandle) -> Result<SessionOpt
             ("reading", Access::ReadWrite),
             ("locked", Access::ReadOnly),
         ] {
-            options = options.grant(Grant::new(name, &place.path(name), access)?);
+            options = options.grant(Grant::new(name, &workdir.path(name), access)?);
         }
     }
     if row.storage {
-        options = options.storage(place.path("storage"));
+        options = options.storage(workdir.path("storage"));
     }
     Ok(options)
 }
@@ -237,9 +237,9 @@ fn act(cancel: &CancelHandle, act: Act) {
     }
 }
 
-fn run(plugin: &Plugin, row: &Row, place: &Place) -> Result<Ran> {
+fn run(plugin: &Plugin, row: &Row, workdir: &Workdir) -> Result<Ran> {
     let cancel = CancelHandle::new();
-    let options = options(row, place, &cancel)?;
+    let options = options(row, workdir, &cancel)?;
     let (recorder, written) = (EventLog::new(), Shared::default());
     let sink = Both(recorder.clone(), JsonLines::new(written.clone()));
     if let Some((Duration::ZERO, what)) = row.act {
@@ -253,7 +253,7 @@ fn run(plugin: &Plugin, row: &Row, place: &Place) -> Result<Ran> {
             });
         }
         if let Some(meanwhile) = row.meanwhile {
-            scope.spawn(move || meanwhile(place));
+            scope.spawn(move || meanwhile(workdir));
         }
         match row.properties {
             false => {
@@ -337,8 +337,8 @@ fn try_row(host: &Host, hostile: &Plugin, row: &Row) -> (Option<Took>, Result<()
 
 fn try_row_inner(host: &Host, hostile: &Plugin, row: &Row, took: &mut Option<Took>) -> Result<()> {
     let held_before = held();
-    let place = Place::new()?;
-    let before = place.snapshot()?;
+    let workdir = Workdir::new()?;
+    let before = workdir.snapshot()?;
     let neighbours: Vec<_> = (0..NEIGHBOURS).map(|_| Neighbour::start(hostile)).collect();
     for neighbour in &neighbours {
         neighbour.goes_on(0)?;
@@ -348,7 +348,7 @@ fn try_row_inner(host: &Host, hostile: &Plugin, row: &Row, took: &mut Option<Too
     let _ = fs::write("/proc/self/clear_refs", "5");
     let (resident, since) = (memory("VmRSS"), Instant::now());
     let came = match load(host, hostile, row)? {
-        Ok(plugin) => Came::Ran(Box::new(run(&plugin, row, &place)?)),
+        Ok(plugin) => Came::Ran(Box::new(run(&plugin, row, &workdir)?)),
         Err((code, message)) => Came::NotLoaded(code, message),
     };
     let time = since.elapsed();
@@ -364,7 +364,7 @@ fn try_row_inner(host: &Host, hostile: &Plugin, row: &Row, took: &mut Option<Too
         neighbour.end()?;
     }
     compare(row, &came)?;
-    ensure!(place.snapshot()? == before, "what nobody may change has changed");
+    ensure!(workdir.snapshot()? == before, "what nobody may change has changed");
     ensure!(time < LONGEST, "it took {time:?}");
     let bound = row.limits.memory_bytes + SLACK;
     ensure!(grown.is_none_or(|grown| grown <= bound), "the host grew by {grown:?} bytes");

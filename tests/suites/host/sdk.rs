@@ -8,7 +8,7 @@ use syncmgr_plugin::*;
 struct Worker<W>(W);
 
 trait Work: Default + 'static {
-    fn work(run: &mut ItemRun) -> Result<(), Stop>;
+    fn work(context: &mut SyncContext) -> Result<(), Interrupt>;
 }
 
 impl<W: Work> Plugin for Worker<W> {
@@ -20,8 +20,8 @@ impl<W: Work> Plugin for Worker<W> {
         Ok([Item::new(item(), "Work")].into())
     }
 
-    fn synchronize_item(&mut self, run: &mut ItemRun) -> Result<(), Stop> {
-        W::work(run)
+    fn synchronize_item(&mut self, context: &mut SyncContext) -> Result<(), Interrupt> {
+        W::work(context)
     }
 }
 
@@ -42,15 +42,15 @@ fn an_item_fails_of_an_error_and_it_is_logged_once() {
     #[derive(Default)]
     struct Fails;
     impl Work for Fails {
-        fn work(_: &mut ItemRun) -> Result<(), Stop> {
+        fn work(_: &mut SyncContext) -> Result<(), Interrupt> {
             Err(full().into())
         }
     }
     #[derive(Default)]
     struct LogsIt;
     impl Work for LogsIt {
-        fn work(run: &mut ItemRun) -> Result<(), Stop> {
-            run.log_error(&full(), ErrorId::from_name("full"));
+        fn work(context: &mut SyncContext) -> Result<(), Interrupt> {
+            context.log_error(&full(), ErrorId::from_name("full"));
             Err(full().into())
         }
     }
@@ -66,8 +66,8 @@ fn an_item_that_fails_of_another_error_than_it_logged_has_both_in_the_log() {
     #[derive(Default)]
     struct LogsAnother;
     impl Work for LogsAnother {
-        fn work(run: &mut ItemRun) -> Result<(), Stop> {
-            run.log_error(&full(), ErrorId::from_name("full"));
+        fn work(context: &mut SyncContext) -> Result<(), Interrupt> {
+            context.log_error(&full(), ErrorId::from_name("full"));
             Err(Error::failed("one file was not copied").into())
         }
     }
@@ -82,8 +82,8 @@ fn an_end_that_the_plugin_reported_itself_stays() {
     #[derive(Default)]
     struct Deleted;
     impl Work for Deleted {
-        fn work(run: &mut ItemRun) -> Result<(), Stop> {
-            run.report().status(Status::Deleted).send()
+        fn work(context: &mut SyncContext) -> Result<(), Interrupt> {
+            context.report().status(Status::Deleted).send()
         }
     }
     let run = run::<Deleted>();
@@ -96,9 +96,9 @@ fn the_last_report_has_all_that_was_done() {
     #[derive(Default)]
     struct Copies;
     impl Work for Copies {
-        fn work(run: &mut ItemRun) -> Result<(), Stop> {
-            run.total_bytes(3)?;
-            (0..3).try_for_each(|_| run.advance(1, || "copying".to_owned()))
+        fn work(context: &mut SyncContext) -> Result<(), Interrupt> {
+            context.set_total_bytes(3)?;
+            (0..3).try_for_each(|_| context.advance(1, || "copying".to_owned()))
         }
     }
     let run = run::<Copies>();
@@ -112,8 +112,8 @@ fn a_cancellation_ends_the_item_as_what_was_cancelled() {
     #[derive(Default)]
     struct Counts;
     impl Work for Counts {
-        fn work(run: &mut ItemRun) -> Result<(), Stop> {
-            (1..=3).try_for_each(|value| run.report().value(value).max(3).send())
+        fn work(context: &mut SyncContext) -> Result<(), Interrupt> {
+            (1..=3).try_for_each(|value| context.report().value(value).max(3).send())
         }
     }
     let manager = SyncManager::new;
@@ -133,7 +133,7 @@ fn files_are_copied_together_as_the_host_does_it() -> std::io::Result<()> {
     #[derive(Default)]
     struct Copies;
     impl Work for Copies {
-        fn work(run: &mut ItemRun) -> Result<(), Stop> {
+        fn work(context: &mut SyncContext) -> Result<(), Interrupt> {
             let source = directories::open_grant("source")?;
             let target = directories::open_grant("target")?;
             let request = |name| directories::CopyRequest {
@@ -152,12 +152,12 @@ fn files_are_copied_together_as_the_host_does_it() -> std::io::Result<()> {
                     }
                     Err(error) => format!("{:?}", error.code),
                 };
-                run.log(LogLevel::Information, &text);
+                context.log(LogLevel::Information, &text);
             }
             // The digest is that of what was taken from the source.
             let (from, to) = (source.open_file("one")?, target.create_file("by itself")?);
             while to.copy_from(&from, 2)? > 0 {}
-            run.log(LogLevel::Information, &format!("{:02x}", from.digest()[0]));
+            context.log(LogLevel::Information, &format!("{:02x}", from.digest()[0]));
             Ok(())
         }
     }
@@ -222,12 +222,12 @@ impl Plugin for Asks {
         }
     }
 
-    fn synchronize_item(&mut self, run: &mut ItemRun) -> Result<(), Stop> {
+    fn synchronize_item(&mut self, context: &mut SyncContext) -> Result<(), Interrupt> {
         self.attempts += 1;
         if self.attempts == 2 {
             return Ok(());
         }
-        run.log_error(&full(), ErrorId::from_name("full"));
+        context.log_error(&full(), ErrorId::from_name("full"));
         Err(full().into())
     }
 
@@ -307,7 +307,7 @@ fn properties_are_read_and_changed() -> Result<()> {
 struct Nothing;
 
 impl Work for Nothing {
-    fn work(_: &mut ItemRun) -> Result<(), Stop> {
+    fn work(_: &mut SyncContext) -> Result<(), Interrupt> {
         Ok(())
     }
 }

@@ -1,15 +1,16 @@
-//! Carries a plan out. Every step checks that its victim and its source are still what the plan
-//! saw, and leaves each name the old or the new thing at every instant.
+//! Carries out a plan. Every operation checks that its source and target are still what the plan saw,
+//! and at every instant each name has either the old or the new content.
 
-mod agreed;
 mod copy;
 mod flush;
 mod modes;
+mod new_baseline;
+mod perform;
 mod permit;
+mod recheck;
 mod refused;
 mod respell;
 mod room;
-mod still;
 mod trash;
 mod words;
 mod write;
@@ -17,29 +18,28 @@ mod write;
 use std::collections::{HashMap, HashSet};
 
 use syncmgr_plugin::directories::Directory;
-use syncmgr_plugin::{Error, ErrorCode, ItemRun, Result, Stop};
+use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result, SyncContext};
 
 use crate::names;
 use crate::options::Options;
 use crate::pair::Pair;
 use crate::plan::{Action, Operation, Plan};
 use crate::state::BaseChildren;
-use crate::tree::{Fingerprint, Name, Side};
+use crate::tree::{Name, Side};
 use crate::walker::{Walker, split};
-use agreed::revert;
 use copy::Batch;
 use flush::Dirty;
 use modes::KeptModes;
+use new_baseline::revert;
 use permit::Opened;
-use refused::{Refused, no_link, not_named};
+use refused::Refused;
 use respell::keep_spelling;
 use room::Room;
-use still::{changed, check};
 use trash::Trash;
 
 pub(crate) use permit::repair;
 
-/// What was done.
+/// The changes of a run.
 #[derive(Debug, Default)]
 pub struct Done {
     /// Files and links copied.
@@ -56,13 +56,13 @@ pub struct Done {
     pub times: u64,
     /// Entries that got a name in another case.
     pub renamed: u64,
-    /// What could not be done, and why.
+    /// The operations that failed, with their reasons.
     pub failed: Vec<String>,
-    /// How many entries are left for the next run.
+    /// The number of entries left for the next run.
     pub left: u64,
 }
 
-/// Both roots, and what is needed to work on them.
+/// Carries out the operations of one run.
 pub struct Applier<'a> {
     roots: [Walker; 2],
     tops: &'a [Directory; 2],
@@ -72,7 +72,7 @@ pub struct Applier<'a> {
     /// The name of this run's directory in the trash.
     stamp: String,
     options: &'a Options,
-    run: &'a mut ItemRun,
+    context: &'a mut SyncContext,
     tag: u32,
     next_temp: u32,
     now: i64,
@@ -90,14 +90,14 @@ pub struct Applier<'a> {
     room: Room,
     opened: Opened,
     /// Why nothing more is to be done, as soon as there is a reason.
-    ended: Result<(), Stop>,
+    ended: Result<(), Interrupt>,
     /// What was done so far.
     pub done: Done,
     /// Keys of what was not done or not done yet.
     undone: HashSet<Name>,
 }
 
-/// Where an [`Applier`] works.
+/// The directories that an [`Applier`] works in.
 #[derive(Clone, Copy, Debug)]
 pub struct Places<'a> {
     /// The pair.
@@ -113,14 +113,14 @@ impl<'a> Applier<'a> {
     /// `stamp` says the same to people.
     ///
     /// # Errors
-    /// Those of opening the sides once more.
+    /// Fails if the sides cannot be reopened.
     pub fn new(
         places: Places<'a>,
         is_open: [bool; 2],
         options: &'a Options,
         now: i64,
         stamp: String,
-        run: &'a mut ItemRun,
+        context: &'a mut SyncContext,
     ) -> Result<Self> {
         let Places { pair, roots: tops, storage } = places;
         let [left, right] = tops;
@@ -132,7 +132,7 @@ impl<'a> Applier<'a> {
             trash: Default::default(),
             stamp,
             options,
-            run,
+            context,
             tag: pair.tag(),
             // Any number will do.
             next_temp: (now.unsigned_abs() & u64::from(u32::MAX)).try_into().unwrap_or(0),
@@ -175,17 +175,19 @@ impl<'a> Applier<'a> {
                 Err(error) => {
                     let what = "remove an unfinished copy from";
                     let parent = if parent.is_empty() { "the top" } else { parent };
-                    self.done.failed.push(words::cannot(what, parent, on, &error).message);
+                    self.done
+                        .failed
+                        .push(words::cannot(what, parent, on, self.pair, &error).message);
                 }
             }
         }
     }
 
-    /// Carries a plan out, and makes it durable. Afterwards `plan.next` is what is agreed on,
-    /// also after a failure or a cancellation, which ends it early.
-    pub fn apply(&mut self, plan: &mut Plan, before: &BaseChildren) -> Result<(), Stop> {
+    /// Carries out a plan and flushes it. Afterwards `plan.next` is the new baseline, also after a
+    /// failure or a cancellation, which ends the work early.
+    pub fn apply(&mut self, plan: &mut Plan, before: &BaseChildren) -> Result<(), Interrupt> {
         let total = plan.operations.iter().map(Operation::bytes).sum();
-        self.ended = self.run.total_bytes(total);
+        self.ended = self.context.set_total_bytes(total);
         let operations = std::mem::take(&mut plan.operations);
         let removals = std::mem::take(&mut plan.removals);
         self.alike = std::mem::take(&mut plan.alike);
@@ -249,10 +251,10 @@ impl<'a> Applier<'a> {
     }
 
     /// Records that an operation was not done.
-    fn give_up(&mut self, operation: &Operation, stop: Stop) {
+    fn give_up(&mut self, operation: &Operation, stop: Interrupt) {
         match stop {
-            Stop::Failed(error) => self.fail(operation, &error),
-            Stop::Item | Stop::All => {
+            Interrupt::Failed(error) => self.fail(operation, &error),
+            Interrupt::Item | Interrupt::All => {
                 self.undone.insert(Name::clone(&operation.key));
                 self.end(Err(stop));
             }
@@ -260,7 +262,7 @@ impl<'a> Applier<'a> {
     }
 
     /// Ends the work, unless it has ended already.
-    fn end(&mut self, ended: Result<(), Stop>) {
+    fn end(&mut self, ended: Result<(), Interrupt>) {
         if self.ended.is_ok() {
             self.ended = ended;
         }
@@ -273,7 +275,7 @@ impl<'a> Applier<'a> {
         }
         self.refused.note(operation);
         self.undone.insert(Name::clone(&operation.key));
-        self.done.failed.push(words::explain(operation, error));
+        self.done.failed.push(words::explain(operation, self.pair, error));
     }
 
     /// A directory has another path now.
@@ -282,198 +284,9 @@ impl<'a> Applier<'a> {
         self.opened.moved(side, old, new);
     }
 
-    /// Does what an operation says, also in a directory that has to be opened for that.
-    fn one(&mut self, operation: &Operation, next: &mut BaseChildren) -> Result<(), Stop> {
-        match self.attempt(operation, next) {
-            Err(Stop::Failed(error))
-                if error.code == ErrorCode::AccessDenied
-                    && !matches!(operation.action, Action::SetMode { .. }) =>
-            {
-                let on = operation.side();
-                let (parent, _) = split(&operation.paths[on.index()]);
-                match self.open_up(on, parent)? {
-                    true => self.attempt(operation, next),
-                    false => Err(error.into()),
-                }
-            }
-            outcome => outcome,
-        }
-    }
-
-    fn attempt(&mut self, operation: &Operation, next: &mut BaseChildren) -> Result<(), Stop> {
-        let on = operation.side();
-        let path = &operation.paths[on.index()];
-        let (parent, name) = split(path);
-        self.check_name(operation)?;
-        match &operation.action {
-            Action::Copy { from, source, digest, replaces, modes } => {
-                let (digest, replaces) = (digest.as_deref(), replaces.as_deref());
-                self.copy(operation, *from, source, digest, replaces, *modes, next)?;
-            }
-            Action::MakeDirectory { mode, .. } => {
-                self.advance(0, path)?;
-                if self.roots[on.index()].directory(parent, false).is_err() {
-                    // Perhaps because too many are open.
-                    self.settle(next);
-                }
-                self.make_directory(operation, on, *mode)?;
-                self.dirty.touch(on, parent, &operation.key);
-                self.note(on, operation, next, None)?;
-                self.done.directories += 1;
-            }
-            Action::MakeLink { text, replaces, .. } => {
-                self.advance(0, path)?;
-                let temp = self.temp();
-                let directory = self.roots[on.index()].directory(parent, false)?;
-                directory.create_link(&temp, text).map_err(no_link)?;
-                if let Err(error) = self.place(on, operation, &temp, replaces.as_deref()) {
-                    let directory = self.roots[on.index()].directory(parent, false)?;
-                    let _ = directory.remove_file(&temp);
-                    return Err(error.into());
-                }
-                self.note(on, operation, next, None)?;
-                self.done.copied += 1;
-            }
-            Action::Rename { source, to, .. } => {
-                self.advance(0, path)?;
-                let directory = self.roots[on.index()].directory(parent, false)?;
-                check(directory, name, source)?;
-                directory.rename_new(name, directory, to)?;
-                self.dirty.touch(on, parent, &operation.key);
-            }
-            Action::Respell { to, .. } => {
-                self.advance(0, path)?;
-                self.respell(operation, on, to, next)?;
-            }
-            Action::Remove { target, .. } => {
-                self.advance(0, path)?;
-                let directory = self.roots[on.index()].directory(parent, false)?;
-                match check(directory, name, target) {
-                    // Another program did it.
-                    Err(error) if error.code == ErrorCode::NotFound => return Ok(()),
-                    result => result?,
-                }
-                if self.options.trash {
-                    self.keep_in_trash(on, path, false)?;
-                } else {
-                    directory.remove_file(name)?;
-                    self.room.made(on);
-                }
-                self.dirty.touch(on, parent, &operation.key);
-                self.done.removed += 1;
-            }
-            Action::RemoveDirectory { .. } => {
-                self.advance(0, path)?;
-                let directory = self.roots[on.index()].directory(parent, false)?;
-                match directory.remove_directory(name) {
-                    Err(error) if error.code == ErrorCode::NotFound => {}
-                    Err(error) if error.code == ErrorCode::AlreadyExists => {
-                        let message = "it is not empty: it has entries that are not synced";
-                        return Err(Error::new(ErrorCode::Changed, message).into());
-                    }
-                    result => result?,
-                }
-                self.is_settled(on, path);
-                self.dirty.touch(on, parent, &operation.key);
-                self.done.directories += 1;
-            }
-            Action::SetMode { mode, .. } => {
-                self.advance(0, path)?;
-                let (other_parent, _) = split(&operation.paths[on.other().index()]);
-                if !self.keeps_modes(on.other(), other_parent) {
-                    // What the other side shows is not what anybody has set.
-                    return Ok(());
-                }
-                let directory = self.roots[on.index()].directory(parent, false)?;
-                match directory.set_mode(name, (*mode).into()) {
-                    Err(error)
-                        if error.code == ErrorCode::AccessDenied
-                            && !self.keeps_modes(on, parent) => {}
-                    set => set?,
-                }
-                self.is_settled(on, path);
-                let now = self.note(on, operation, next, None)?;
-                self.done.modes += u64::from(now == Some(*mode));
-            }
-            Action::SetModified { target, modified, .. } => {
-                self.advance(0, path)?;
-                let directory = self.roots[on.index()].directory(parent, false)?;
-                check(directory, name, target)?;
-                match directory.set_modified(name, *modified) {
-                    // The contents are equal: nothing is wrong with a file of another owner.
-                    Err(error) if error.code == ErrorCode::AccessDenied => return Ok(()),
-                    set => set?,
-                }
-                self.note(on, operation, next, None)?;
-                self.done.times += 1;
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes a directory, with the permissions that its source was seen with, if they are its own.
-    fn make_directory(&mut self, operation: &Operation, on: Side, mode: Option<u16>) -> Result<()> {
-        let from = on.other();
-        let (source_parent, _) = split(&operation.paths[from.index()]);
-        let keeps = self.keeps_modes(from, source_parent);
-        let (parent, name) = split(&operation.paths[on.index()]);
-        let [left, right] = &mut self.roots;
-        let (source, target) = match on {
-            Side::Left => (right, left),
-            Side::Right => (left, right),
-        };
-        let target = target.directory(parent, false)?;
-        match source.directory(&operation.paths[from.index()], false) {
-            Ok(source) if keeps => target.create_directory_like(name, source, mode.map(u32::from)),
-            Ok(_) | Err(_) => target.create_directory(name, mode.filter(|_| keeps).map(u32::from)),
-        }
-    }
-
-    fn advance(&mut self, bytes: u64, path: &str) -> Result<(), Stop> {
-        self.run.advance(bytes, || format!("copying {path}"))
-    }
-
     fn temp(&mut self) -> String {
         self.next_temp = self.next_temp.wrapping_add(1);
         names::temp(self.tag, self.next_temp)
-    }
-
-    /// Gives a finished temporary entry its name.
-    fn place(
-        &mut self,
-        on: Side,
-        operation: &Operation,
-        temp: &str,
-        replaces: Option<&Fingerprint>,
-    ) -> Result<()> {
-        let path = &operation.paths[on.index()];
-        let (parent, name) = split(path);
-        let directory = self.roots[on.index()].directory(parent, false)?;
-        match replaces {
-            None => match directory.rename_new(temp, directory, name) {
-                Err(error) if error.code == ErrorCode::AlreadyExists => {
-                    return Err(self.taken(operation));
-                }
-                // Under the temporary name it is there.
-                Err(error) if directory.stat(temp)?.is_some() => {
-                    return Err(not_named(on, error));
-                }
-                named => named?,
-            },
-            Some(planned) => {
-                check(directory, name, planned)?;
-                if self.options.trash {
-                    self.keep_in_trash(on, path, true)?;
-                }
-                let directory = self.roots[on.index()].directory(parent, false)?;
-                directory.rename(temp, directory, name)?;
-                if !self.options.trash {
-                    self.room.made(on);
-                }
-            }
-        }
-        self.dirty.touch(on, parent, &operation.key);
-        Ok(())
     }
 }
 

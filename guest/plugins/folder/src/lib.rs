@@ -1,7 +1,7 @@
 //! `folder`: keeps two directories in sync.
 //!
-//! [`pair`] finds the pairs, [`scan`] reads both sides, [`plan`] compares them with what was
-//! agreed on ([`state`]) and decides, [`apply`] does it.
+//! [`pair`] finds the pairs, [`scan`] reads both sides, [`plan`] compares them with the baseline
+//! ([`state`]) and decides, and [`apply`] carries the plan out.
 
 pub mod apply;
 pub mod filter;
@@ -17,7 +17,7 @@ pub mod tree;
 mod walker;
 
 use syncmgr_plugin::{
-    Error, ErrorCode, HandlerInfo, Item, ItemList, ItemRun, Plugin, Result, Stop,
+    Error, ErrorCode, HandlerInfo, Interrupt, Item, ItemList, Plugin, Result, SyncContext,
 };
 
 use crate::options::Options;
@@ -43,16 +43,16 @@ impl Plugin for Folder {
         Ok(items.collect::<Vec<_>>().into())
     }
 
-    fn synchronize_item(&mut self, run: &mut ItemRun) -> Result<(), Stop> {
+    fn synchronize_item(&mut self, context: &mut SyncContext) -> Result<(), Interrupt> {
         let pairs = Pair::all()?;
-        let pair = pairs.iter().find(|pair| pair.id() == run.item()).ok_or_else(|| {
-            Error::new(ErrorCode::NotFound, "its directories are not granted any more")
+        let pair = pairs.iter().find(|pair| pair.id() == context.item()).ok_or_else(|| {
+            Error::new(ErrorCode::NotFound, "the directories of the item are not granted")
         })?;
-        sync::sync(pair, &options(pair)?, run)
+        sync::sync(pair, &options(pair)?, context)
     }
 }
 
-/// The settings of a pair. An error says which item it is about, if there are several.
+/// Reads the settings of a pair. With several items, an error names the item.
 fn options(pair: &Pair) -> Result<Options> {
     let options = Options::read(pair.key.as_deref());
     options.map_err(|error| match &pair.key {
@@ -61,7 +61,7 @@ fn options(pair: &Pair) -> Result<Options> {
     })
 }
 
-// Only a component has the imports that this needs.
+// The exports need the imports of a component.
 #[cfg(target_family = "wasm")]
 syncmgr_plugin::export!(Folder);
 #[cfg(target_family = "wasm")]

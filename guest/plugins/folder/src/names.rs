@@ -1,4 +1,4 @@
-//! Names that this plugin makes, and how it tells them from people's.
+//! Names of conflict copies, temporary files and the trash, and how the plugin recognizes them.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

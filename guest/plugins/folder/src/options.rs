@@ -4,33 +4,33 @@ use syncmgr_plugin::{Error, ErrorCode, Result, settings};
 
 use crate::filter::Filter;
 
-/// What to do where the two sides differ.
+/// How changes are propagated between the sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Changes go both ways; where both sides changed, both versions are kept.
+    /// Propagates changes both ways; keeps both versions of a conflict.
     TwoWaySafe,
-    /// Changes go both ways; where both sides changed, the left one wins.
+    /// Propagates changes both ways; the left version of a conflict wins.
     PreferLeft,
-    /// Changes go both ways; where both sides changed, the right one wins.
+    /// Propagates changes both ways; the right version of a conflict wins.
     PreferRight,
-    /// Changes go both ways; where both sides changed, the newer one wins.
+    /// Propagates changes both ways; the newer version of a conflict wins.
     Newer,
-    /// Changes go from left to right, but nothing that was made on the right is touched.
+    /// Propagates changes from left to right; keeps what was created or changed on the right.
     OneWaySafe,
-    /// The right side is made equal to the left one.
+    /// Makes the right side equal to the left one.
     Mirror,
 }
 
-/// How many files of a side may be deleted in one run.
+/// The limit for deleted files of a side in one run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeleteLimit {
     /// Up to 10, or a quarter.
     Default,
-    /// Up to this many hundredths of the files, at most 100.
+    /// Up to this percentage of the files, at most 100.
     Percent(u64),
     /// Up to this many files.
     Files(u64),
-    /// Any number, even all.
+    /// Any number of files.
     Any,
 }
 
@@ -43,22 +43,22 @@ pub struct Options {
     pub max_delete: DeleteLimit,
     /// `ignore`: gitignore patterns, one a line.
     pub ignore: String,
-    /// `durable`: whether everything is flushed before it counts as done.
+    /// `durable`: whether changes are flushed before they count as done.
     pub durable: bool,
-    /// `verify`: whether what was written is read back.
+    /// `verify`: whether copies are read back.
     pub verify: bool,
     /// `trash`: whether replaced and deleted files are kept.
     pub trash: bool,
-    /// `dry-run`: whether to tell what would be done, and do nothing.
+    /// `dry-run`: whether to preview the run, without changes.
     pub dry_run: bool,
 }
 
-/// Every setting that a pair may have.
+/// All settings of a pair.
 const NAMES: [&str; 8] =
     ["name", "mode", "max-delete", "ignore", "durable", "verify", "trash", "dry-run"];
 
 impl Options {
-    /// Reads the settings of an item (`None`: those of the only pair).
+    /// Reads the settings of an item; `None` is the only pair.
     pub fn read(item: Option<&str>) -> Result<Self> {
         check_names(item)?;
         Ok(Self {
@@ -79,7 +79,7 @@ impl Options {
     }
 }
 
-/// A misspelt setting must not silently mean its default.
+/// Rejects unknown settings: a misspelled one must not silently mean its default.
 fn check_names(item: Option<&str>) -> Result<()> {
     for (variable, _) in std::env::vars() {
         let name = match (variable.rsplit_once('.'), item) {
@@ -88,16 +88,14 @@ fn check_names(item: Option<&str>) -> Result<()> {
             (None, _) => variable.as_str(),
         };
         if !NAMES.contains(&name) {
-            return Err(invalid(format!(
-                "there is no setting {variable}; there are {}",
-                NAMES.join(", ")
-            )));
+            return Err(invalid(format!("unknown setting `{variable}`; use {}", NAMES.join(", "))));
         }
     }
     Ok(())
 }
 
-/// A misspelt item must not silently leave its setting out. `keys` are those of all pairs.
+/// Rejects settings of unknown items, which would silently have no effect. `keys` are those of all
+/// pairs.
 pub fn check_items(keys: &[&str]) -> Result<()> {
     std::env::vars().try_for_each(|(variable, _)| check_item(&variable, keys))
 }
@@ -130,14 +128,14 @@ fn mode(text: &str) -> Result<Mode> {
         "mirror" => Mode::Mirror,
         _ => {
             return Err(invalid(format!(
-                "the setting mode is `{text}`; it can be two-way-safe, prefer-left, \
-                 prefer-right, newer, one-way-safe or mirror"
+                "setting `mode` is `{text}`; use two-way-safe, prefer-left, prefer-right, newer, \
+                 one-way-safe or mirror"
             )));
         }
     })
 }
 
-/// A pattern with a mistake is an error before anything is done.
+/// Checks the patterns, so that an invalid one fails before any change.
 fn ignore(patterns: String) -> Result<String> {
     Filter::new(&patterns).map(|_| patterns)
 }
@@ -164,7 +162,7 @@ fn delete_limit(text: &str) -> Result<DeleteLimit> {
 }
 
 impl DeleteLimit {
-    /// Whether this many deletions, of so many files, are too many.
+    /// Returns whether `deleted` of `files` files exceed the limit.
     pub fn is_exceeded(self, deleted: u64, files: u64) -> bool {
         match self {
             Self::Default => deleted > 10 && deleted * 4 > files,

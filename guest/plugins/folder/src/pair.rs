@@ -9,17 +9,17 @@ use crate::tree::Side;
 /// Two granted directories.
 #[derive(Clone, Debug)]
 pub struct Pair {
-    /// The key of the item in the grants and settings; `None`: the only pair.
+    /// The key of the item in the grants and settings; `None` is the only pair.
     pub key: Option<String>,
     /// The left and the right directory.
     pub grants: [Grant; 2],
 }
 
-/// Item ids hang below this one.
+/// The namespace of item ids.
 const NAMESPACE: Uuid = Uuid::from_u128(0x8d0c_6b4e_21f7_4a95_9e3b_c2d8_5f6a_0b17);
 
 impl Pair {
-    /// All pairs among the granted directories: `left` and `right`, and every `KEY.left` with
+    /// Returns all pairs among the granted directories: `left` and `right`, and each `KEY.left` with
     /// its `KEY.right`.
     pub fn all() -> Result<Vec<Self>> {
         Self::find(directories::grants())
@@ -34,8 +34,8 @@ impl Pair {
             };
             if !Side::BOTH.iter().any(|known| known.name() == side) {
                 return Err(invalid(format!(
-                    "the directory {:?} is neither a left nor a right one; name directories \
-                     `left` and `right`, or `KEY.left` and `KEY.right`",
+                    "the directory `{}` is neither `left` nor `right`; name directories `left` and \
+                     `right`, or `KEY.left` and `KEY.right`",
                     grant.name
                 )));
             }
@@ -45,8 +45,7 @@ impl Pair {
         }
         if keys.is_empty() {
             return Err(invalid(
-                "there is nothing to sync; grant two directories with `--dir left=PATH --dir \
-                 right=PATH`"
+                "no directories to sync; grant two with `--dir left=PATH --dir right=PATH`"
                     .to_owned(),
             ));
         }
@@ -69,14 +68,14 @@ impl Pair {
             .collect()
     }
 
-    /// The id of the item: it belongs to the two places, so that other directories under the
-    /// same names are another item.
+    /// Returns the id of the item. It is derived from the two directories, so that other directories
+    /// with the same names are another item.
     pub fn id(&self) -> ItemId {
         let [left, right] = self.roots();
         ItemId::from_uuid(Uuid::new_v5(&NAMESPACE, &[left, right].concat()))
     }
 
-    /// The name as users see it.
+    /// Returns the display name.
     pub fn name(&self) -> String {
         let fallback = || self.key.clone().unwrap_or_else(|| "folder".to_owned());
         settings::get(self.key.as_deref(), "name")
@@ -84,20 +83,20 @@ impl Pair {
             .unwrap_or_else(fallback)
     }
 
-    /// The ids of the two directories.
+    /// Returns the ids of the two directories.
     pub fn roots(&self) -> [[u8; 16]; 2] {
         [*self.grants[0].id.as_bytes(), *self.grants[1].id.as_bytes()]
     }
 
-    /// The name of the state file. The same for the pair with its sides exchanged.
+    /// Returns the name of the state file, which is the same with the sides swapped.
     pub fn state_name(&self) -> String {
         let mut ids = [self.grants[0].id.simple(), self.grants[1].id.simple()];
         ids.sort_by_key(|id| id.to_string());
         format!("{}-{}.state", ids[0], ids[1])
     }
 
-    /// A number for the names of temporary files: those of another pair, one of whose directories is
-    /// inside one of this pair's, are left alone. The same for the pair with its sides exchanged.
+    /// Returns the number in the names of temporary files, which is the same with the sides swapped.
+    /// It keeps the temporary files of nested pairs apart.
     pub fn tag(&self) -> u32 {
         let mut roots = self.roots();
         roots.sort_unstable();
@@ -105,7 +104,13 @@ impl Pair {
         digest.as_bytes()[..4].iter().fold(0, |tag, byte| tag << 8 | u32::from(*byte))
     }
 
-    /// Whether a side may be changed.
+    /// Returns how messages name a side. The host adds the path to this wording, since the plugin does
+    /// not know it.
+    pub fn directory(&self, side: Side) -> String {
+        format!("the directory `{}`", self.grants[side.index()].name)
+    }
+
+    /// Returns whether a side is granted read-write.
     pub fn is_writable(&self, side: Side) -> bool {
         self.grants[side.index()].access == Access::ReadWrite
     }
@@ -138,10 +143,10 @@ mod tests {
     #[test]
     fn what_is_no_pair_is_explained() {
         for (names, words) in [
-            (&[][..], "nothing to sync"),
+            (&[][..], "no directories to sync"),
             (&["left"], "`right` is missing"),
             (&["a.right"], "`a.left` is missing"),
-            (&["left", "up"], "neither a left nor a right"),
+            (&["left", "up"], "neither `left` nor `right`"),
         ] {
             let error = find(names).unwrap_err();
             assert!(error.message.contains(words), "{error}");

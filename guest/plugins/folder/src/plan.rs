@@ -1,16 +1,17 @@
-//! Decides what to do. Reads nothing itself: it asks for the digest of a file where only the
-//! content can tell.
+//! Decides what to do. It does no I/O itself, and requests the digest of a file only where the content
+//! decides.
 
-mod clash;
 mod decide;
 mod directory;
+mod file_entry;
 mod guard;
-mod leaf;
 mod modes;
 mod place;
 mod planner;
 mod times;
 mod transfer;
+mod traverse;
+mod type_conflict;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,42 +22,42 @@ use crate::tree::{Children, Digest, Fingerprint, Name, Node, Side};
 use planner::Planner;
 
 pub use decide::{Change, Verdict, decide};
-pub use guard::{Danger, check};
+pub use guard::{SafetyStop, check};
 
 /// A file that was written less than this before it was looked at may be written again without
 /// a change of its times: those of some file systems are no finer.
 const RACY_NS: i64 = 2_000_000_000;
 
-/// Everything that is to be done, and what is agreed on when it has been.
+/// The operations of a run, and the baseline after them.
 #[derive(Debug, Default)]
 pub struct Plan {
-    /// What is done first, in this order: everything that makes or replaces.
+    /// The operations that come first, in this order: those that create or replace.
     pub operations: Vec<Operation>,
-    /// What is done after that, in this order: everything that only removes, and the permissions
-    /// of directories that keep their owner from working in them.
+    /// The operations that follow, in this order: those that only remove, and permissions that make
+    /// directories read-only for their owner.
     pub removals: Vec<Operation>,
-    /// What the two sides agree on once all of it is done.
+    /// The baseline after all operations.
     pub next: BaseChildren,
-    /// Conflicts that are settled by keeping both versions.
+    /// Conflicts that are resolved by keeping both versions.
     pub conflicts: Vec<ConflictRecord>,
-    /// What is left alone, as path and reason.
-    pub left_alone: Vec<(String, String)>,
-    /// Entries that need nothing.
+    /// Skipped entries, as path and reason.
+    pub skipped: Vec<(String, String)>,
+    /// The number of unchanged entries.
     pub unchanged: u64,
     /// New entries, by key, with another name of their directory that differs only in case.
     pub alike: HashMap<Name, Name>,
 }
 
-/// One thing to do.
+/// One operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation {
-    /// What.
+    /// The action.
     pub action: Action,
     /// The entry, as each side spells its path.
     pub paths: [Name; 2],
     /// The path by keys.
     pub key: Name,
-    /// Why, in a few words.
+    /// The reason, in a few words.
     pub reason: Arc<str>,
 }
 
@@ -149,25 +150,25 @@ pub struct CopyModes {
     pub own: Option<u16>,
 }
 
-/// Tells the digest of a file by side and path; an error says why it cannot be told. `Err(None)`:
-/// the user cancelled.
+/// Returns the digest of a file by side and path, or the reason why it cannot be read. `Err(None)` is a
+/// cancellation.
 pub type Hash<'a> = dyn FnMut(Side, &str) -> Result<Digest, Option<String>> + 'a;
 
 /// The user cancelled while the plan was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cancelled;
 
-/// What a plan is made from.
+/// The input of a plan.
 pub struct Input<'a> {
     /// The entries of each side's root.
     pub sides: [&'a Children; 2],
-    /// What was agreed on.
+    /// The baseline.
     pub base: &'a BaseChildren,
     /// The settings.
     pub options: &'a Options,
     /// When the scan began, in ns since 1970.
     pub now: i64,
-    /// The same for people, for conflict names.
+    /// The same as text, for the names of conflict copies.
     pub when: &'a str,
 }
 
@@ -184,7 +185,7 @@ pub fn plan(input: &Input<'_>, hash: &mut Hash<'_>) -> Result<Plan, Cancelled> {
     Ok(planner.plan)
 }
 
-/// How many entries are on one side only.
+/// Counts the entries that exist on one side only.
 fn on_one_side(left: &Children, right: &Children) -> usize {
     let mut count = 0;
     let mut rest = vec![(Some(left), Some(right))];
@@ -204,7 +205,7 @@ fn on_one_side(left: &Children, right: &Children) -> usize {
 }
 
 impl Operation {
-    /// Whether a file of this side is gone afterwards, also under any other name.
+    /// Returns whether the operation deletes a file of this side that is not moved.
     pub fn counts_as_deletion_on(&self, side: Side) -> bool {
         match &self.action {
             Action::Remove { on, .. } => *on == side && ![MOVED, JUNK].contains(&&*self.reason),
@@ -219,7 +220,7 @@ impl Operation {
         }
     }
 
-    /// The bytes that it copies.
+    /// Returns the number of bytes to copy.
     pub fn bytes(&self) -> u64 {
         match &self.action {
             Action::Copy { source, .. } => source.size,
@@ -240,7 +241,7 @@ const MOVED: &str = "moved";
 /// The reason of a removal of junk, which goes with its directory.
 const JUNK: &str = "ignored, and its directory was deleted";
 
-/// Whether a file may change without its fingerprint changing.
+/// Returns whether a file may change without a change of its fingerprint.
 pub fn is_racy(fingerprint: &Fingerprint, now: i64) -> bool {
     fingerprint.modified.saturating_add(RACY_NS) > now
 }

@@ -3,7 +3,7 @@
 use std::num::NonZeroI64;
 
 use syncmgr_plugin::directories::{Directory, Entry, EntryKind, EntryMetadata};
-use syncmgr_plugin::{ItemRun, Stop};
+use syncmgr_plugin::{Interrupt, SyncContext};
 
 use crate::filter::{Filter, Ignored};
 use crate::names;
@@ -18,7 +18,7 @@ const HANDLES: usize = 32;
 /// The longest link text that Linux takes.
 const MAX_LINK_BYTES: usize = 4_095;
 
-/// What was found on a side.
+/// The entries of a side.
 #[derive(Debug, Default)]
 pub struct Scan {
     /// The entries of the root.
@@ -27,28 +27,27 @@ pub struct Scan {
     pub leftovers: Vec<String>,
     /// Regular files and links.
     pub files: u64,
-    /// Whether anybody may do anything with each file and directory, as on a file system that keeps
-    /// no permissions.
+    /// Whether every file and directory has all permissions, as on a file system that does not store
+    /// them.
     pub is_open: bool,
-    /// A directory of this side that is the root of one of the sides, as a path: files would be copied
-    /// into themselves.
+    /// The path of a directory that is the root of a side, so that files would be copied into themselves.
     pub overlap: Option<String>,
 }
 
-/// By what a directory is recognised wherever it is mounted; `None`: not known.
+/// Identifies a directory wherever it is mounted; `None` is unknown.
 pub type Identity = Option<(u64, u64)>;
 
-/// The identity of a directory.
+/// Returns the identity of a directory.
 pub fn identity(metadata: &EntryMetadata) -> Identity {
     (metadata.file_id != 0).then_some((metadata.device_id, metadata.file_id))
 }
 
-/// A directory of what is known of a side already, whose names are used again.
+/// A known directory, whose names are reused.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Known<'a> {
-    /// What was agreed on.
+    /// The baseline.
     pub base: Option<&'a BaseChildren>,
-    /// What is on the other side.
+    /// The other side.
     pub other: Option<&'a Children>,
 }
 
@@ -76,15 +75,15 @@ pub fn scan(
     filter: &Filter,
     known: Known<'_>,
     roots: [Identity; 2],
-    run: &mut ItemRun,
-) -> Result<Scan, Stop> {
+    context: &mut SyncContext,
+) -> Result<Scan, Interrupt> {
     let walker = Walker::new(Some(root.reopen()?)).with_handles(HANDLES);
     let (path, leftovers) = (String::new(), Vec::new());
     let mut scanner = Scanner {
         side,
         filter,
         roots,
-        run,
+        context,
         walker,
         path,
         leftovers,
@@ -101,7 +100,7 @@ struct Scanner<'a> {
     side: Side,
     filter: &'a Filter,
     roots: [Identity; 2],
-    run: &'a mut ItemRun,
+    context: &'a mut SyncContext,
     walker: Walker,
     /// Of what is looked at.
     path: String,
@@ -123,7 +122,7 @@ struct Listed<'a> {
     current: usize,
 }
 
-/// What is recorded of a file's metadata.
+/// Returns the part of the metadata that is recorded.
 pub fn fingerprint(metadata: &EntryMetadata) -> Fingerprint {
     Fingerprint {
         size: metadata.size,
@@ -133,7 +132,7 @@ pub fn fingerprint(metadata: &EntryMetadata) -> Fingerprint {
     }
 }
 
-/// The permission bits that are synced. Those by which a program runs as its owner are not.
+/// Returns the permission bits to sync, without setuid and setgid.
 pub fn mode(metadata: &EntryMetadata) -> Option<u16> {
     let synced = match metadata.kind {
         EntryKind::Directory => 0o3777,
@@ -143,8 +142,8 @@ pub fn mode(metadata: &EntryMetadata) -> Option<u16> {
 }
 
 impl<'a> Scanner<'a> {
-    /// Reads the whole tree, with a stack of its own: a deep one would overflow the other.
-    fn tree(&mut self, known: Known<'a>) -> Result<Children, Stop> {
+    /// Reads the whole tree with an explicit stack, since a deep one would overflow the call stack.
+    fn tree(&mut self, known: Known<'a>) -> Result<Children, Interrupt> {
         let mut stack = vec![self.list(known, 0)?];
         loop {
             let depth = stack.len();
@@ -165,18 +164,18 @@ impl<'a> Scanner<'a> {
             append(&mut self.path, &node.name);
             match self.list(top.known.inner(key), depth) {
                 Ok(listed) => stack.push(listed),
-                Err(Stop::Failed(error)) => {
+                Err(Interrupt::Failed(error)) => {
                     node.kind = blocked_because(format!("cannot be listed: {}", error.message));
                 }
-                Err(cancelled @ (Stop::Item | Stop::All)) => return Err(cancelled),
+                Err(cancelled @ (Interrupt::Item | Interrupt::All)) => return Err(cancelled),
             }
         }
     }
 
     /// Lists the directory at the path.
-    fn list(&mut self, known: Known<'a>, depth: usize) -> Result<Listed<'a>, Stop> {
+    fn list(&mut self, known: Known<'a>, depth: usize) -> Result<Listed<'a>, Interrupt> {
         let (side, path) = (self.side.name(), &self.path);
-        self.run
+        self.context
             .working(|| format!("scanning {side}: {}", if path.is_empty() { "/" } else { path }))?;
         let parent = self.path.len();
         let (mut found, mut unread) = (Vec::new(), Vec::new());
@@ -206,7 +205,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// An entry of the directory that is being listed. Its own entries come later.
-    fn node(&mut self, entry: Entry, key: &Name, depth: usize) -> Result<Node, Stop> {
+    fn node(&mut self, entry: Entry, key: &Name, depth: usize) -> Result<Node, Interrupt> {
         let name = match *entry.name == **key {
             true => Name::clone(key),
             false => entry.name.as_str().into(),
@@ -218,7 +217,7 @@ impl<'a> Scanner<'a> {
             fingerprint: Fingerprint::default(),
         };
         if !entry.unicode {
-            return Ok(blocked(name, Some("its name is no valid Unicode".to_owned())));
+            return Ok(blocked(name, Some("its name is not valid Unicode".to_owned())));
         }
         let metadata = match entry.metadata {
             Ok(metadata) => metadata,
@@ -286,8 +285,10 @@ impl Listed<'_> {
             if is_same {
                 let spelling = &node.name;
                 kept.kind = Kind::Blocked(Some(
-                    format!("has the same name as {spelling:?}, which is spelled in another way")
-                        .into(),
+                    format!(
+                        "has the same name as {spelling:?} in another Unicode normalization form"
+                    )
+                    .into(),
                 ));
             }
             is_same
@@ -321,7 +322,7 @@ fn why_not_copied(text: &str, depth: usize) -> Option<&'static str> {
     for part in text.split('/') {
         match part {
             "" | "." => {}
-            ".." if level == 0 => return Some("leads out of the directory that is synced"),
+            ".." if level == 0 => return Some("leads outside the synced directory"),
             ".." => level -= 1,
             _ => level += 1,
         }
@@ -359,13 +360,13 @@ mod tests {
             (&too_long, 0, Some("longer")),
             ("/x", 3, Some("absolute")),
             ("//x", 3, Some("absolute")),
-            ("..", 0, Some("leads out")),
-            ("../x", 0, Some("leads out")),
-            ("./../x", 0, Some("leads out")),
-            ("a/../../x", 0, Some("leads out")),
-            ("../../x", 1, Some("leads out")),
-            ("../../x/y", 1, Some("leads out")),
-            ("a/../../../x/y/z", 1, Some("leads out")),
+            ("..", 0, Some("leads outside")),
+            ("../x", 0, Some("leads outside")),
+            ("./../x", 0, Some("leads outside")),
+            ("a/../../x", 0, Some("leads outside")),
+            ("../../x", 1, Some("leads outside")),
+            ("../../x/y", 1, Some("leads outside")),
+            ("a/../../../x/y/z", 1, Some("leads outside")),
         ] {
             let is_as_expected = match (why_not_copied(text, depth), why) {
                 (Some(reason), Some(words)) => reason.contains(words),

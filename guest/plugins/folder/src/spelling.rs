@@ -206,7 +206,7 @@ fn renamed_on(level: &Level<'_>, keys: [&Name; 2], mode: Mode) -> Option<Side> {
     let agreed = keys.map(|key| level.base.is_some_and(|base| base.contains_key(key)));
     match (is_pair, agreed, mode) {
         (false, _, _) | (_, [true, true] | [false, false], _) => None,
-        // The one that was not agreed on is the new name.
+        // The name that is not in the baseline is the new one.
         (true, [false, true], _) | (true, [true, false], Mode::Mirror) => Some(Side::Right),
         (true, [true, false], Mode::OneWaySafe) => None,
         (

@@ -1,4 +1,4 @@
-//! What is on the two sides.
+//! The entries of the two sides.
 
 use std::collections::{BTreeMap, btree_map};
 use std::num::NonZeroI64;

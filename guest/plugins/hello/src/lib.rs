@@ -1,6 +1,6 @@
-//! The smallest plugin that does something: the one in the README.
+//! The smallest plugin that does something, as shown in the README.
 
-use syncmgr_plugin::*;
+use syncmgr_plugin::prelude::*;
 
 #[derive(Default)]
 struct Hello;
@@ -12,8 +12,8 @@ impl Plugin for Hello {
     fn items(&mut self) -> Result<ItemList> {
         Ok([Item::new(ItemId::from_name("greeting"), "Greeting")].into())
     }
-    fn synchronize_item(&mut self, run: &mut ItemRun) -> Result<(), Stop> {
-        (1..=10).try_for_each(|step| run.report().value(step).max(10).text("Hello").send())
+    fn synchronize_item(&mut self, context: &mut SyncContext) -> Result<(), Interrupt> {
+        (1..=10).try_for_each(|step| context.report().value(step).max(10).text("Hello").send())
     }
 }
 

@@ -1,6 +1,6 @@
-"""Write sync plugins in Python: what is between a plugin and the contract in `wit/`.
+"""Write sync plugins in Python: the layer between a plugin and the contract in `wit/`.
 
-Subclass `Plugin`, and export it under the name that the contract asks for:
+Subclass `Plugin`, and export it under the name that the contract requires:
 
     Synchronize = export(MyPlugin)
 """
@@ -19,12 +19,12 @@ from wit_world.imports.syncmgr_plugin_types import (
 )
 
 __all__ = [
-    "Cancelled", "ErrorCode", "Guid", "Item", "ItemRun", "LogLevel", "Plugin", "Status", "callback",
-    "calls", "directories", "error_code", "export", "failure", "item", "log", "types",
+    "Cancelled", "ErrorCode", "Guid", "Item", "LogLevel", "Plugin", "Status", "SyncContext",
+    "callback", "calls", "directories", "error_code", "export", "failure", "item", "log", "types",
 ]
 
-# When the component starts, Python seeds its random numbers with secret ones, which only a plugin
-# may use that requests `randomness`. These are always there.
+# By default, Python seeds its random numbers with secure ones, which require the capability
+# `randomness`. The insecure seed is always available.
 _seed = random.seed
 random.seed = lambda a=None, *args: _seed(
     insecure_seed.insecure_seed()[0] if a is None else a, *args
@@ -32,17 +32,17 @@ random.seed = lambda a=None, *args: _seed(
 
 
 def item(id: Guid, name: str) -> Item:
-    """An item that takes part by default and has no flags."""
+    """Creates an item that takes part by default and has no flags."""
     return Item(id, name, types.ItemFlags(0), types.ItemState.CHECKED, None)
 
 
 def failure(code: ErrorCode, message: str) -> Err:
-    """An error of the contract, to be raised."""
+    """Creates an error of the contract, to be raised."""
     return Err(Error(code, message))
 
 
 def error_code(error: OSError) -> ErrorCode:
-    """The code of the contract for an error of a file."""
+    """Returns the error code of the contract for a file error."""
     match error:
         case PermissionError():
             return ErrorCode.ACCESS_DENIED
@@ -61,19 +61,19 @@ def log(
     code: ErrorCode | None = None,
     error_id: Guid | None = None,
 ) -> None:
-    """Adds an entry to the results that the user sees. `show_error` is asked about `error_id`."""
+    """Logs a message that the user sees in the results. `show_error` returns the details of `error_id`."""
     flags = types.ErrorFlags.ENABLE_JUMP_TEXT if error_id else None
     callback.log_error(level, text, types.LogErrorInfo(flags, error_id, item, code))
 
 
 class Cancelled(Exception):
-    """The user cancelled the item, or everything."""
+    """The user cancelled the item or the run."""
 
     def __init__(self, status: Status):
         self.status = status
 
 
-class ItemRun:
+class SyncContext:
     """The work on one item."""
 
     def __init__(self, item: Guid):
@@ -81,9 +81,9 @@ class ItemRun:
         self.failures = 0
 
     def report(self, done: int, total: int, text: str) -> None:
-        """Reports the bytes done, the bytes in all (0: not known) and what is being worked on.
+        """Reports the bytes done, the total (0 is unknown) and the status text.
 
-        Raises `Cancelled` if the user wants it to stop.
+        Raises `Cancelled` once the user cancelled.
         """
         step = (total >> 31) + 1  # so that any number of bytes fits into 31 bits
         statistics.set_bytes_per_step(self.item, step)
@@ -99,29 +99,29 @@ class ItemRun:
         log(level, text, self.item)
 
     def fail(self, code: ErrorCode, text: str) -> None:
-        """Logs an error. The work goes on, and the item ends as failed."""
+        """Logs an error. The work continues, and the item ends as failed."""
         self.failures += 1
         log(LogLevel.ERROR, text, self.item, code)
 
     def count(self, name: str, value: int) -> None:
-        """Sets a total in the report: 1 to 64 of `a-z`, `0-9` and `-`."""
+        """Sets a named counter in the report. The name has 1 to 64 of `a-z`, `0-9` and `-`."""
         statistics.set_count(self.item, name, value)
 
     def question(self, text: str, choices: list[str], default_choice: int) -> int:
-        """Asks the user, and returns the index of the answer."""
+        """Asks the user a question and returns the index of the answer."""
         return callback.question(callback.UserQuestion(self.item, text, choices, default_choice))
 
 
 class Plugin:
-    """A sync handler. One object is one run."""
+    """A sync handler. One object serves one run."""
 
     name: str
 
     def items(self) -> list[Item]:
         raise NotImplementedError
 
-    def synchronize_item(self, run: ItemRun) -> str:
-        """Does the work of an item, and returns the text of its last report."""
+    def synchronize_item(self, run: SyncContext) -> str:
+        """Synchronizes an item, and returns the text of its last report."""
         raise NotImplementedError
 
     def handler_info(self) -> types.HandlerInfo:
@@ -134,18 +134,18 @@ class Plugin:
         return calls.PrepareOutcome.PREPARED
 
     def set_item_status(self, item: Guid | None, status: Status) -> None:
-        """The answers to reports say the same, so most plugins need not implement this."""
+        """The answers to reports carry the same information, so most plugins need not implement it."""
 
     def show_error(self, error: Guid) -> calls.ErrorDetail:
-        raise failure(ErrorCode.NOT_IMPLEMENTED, "there are no details about errors")
+        raise failure(ErrorCode.NOT_IMPLEMENTED, "the plugin has no details about errors")
 
     def properties(self, item: Guid | None) -> list[calls.Property]:
-        raise failure(ErrorCode.NOT_IMPLEMENTED, "there are no properties")
+        raise failure(ErrorCode.NOT_IMPLEMENTED, "the plugin has no properties")
 
     def set_properties(
         self, item: Guid | None, changes: list[calls.PropertyChange]
     ) -> calls.PropertiesOutcome:
-        raise failure(ErrorCode.NOT_IMPLEMENTED, "there are no properties")
+        raise failure(ErrorCode.NOT_IMPLEMENTED, "the plugin has no properties")
 
 
 def export(plugin: type[Plugin]) -> type[exports.Synchronize]:
@@ -160,11 +160,11 @@ def export(plugin: type[Plugin]) -> type[exports.Synchronize]:
         return made[0]
 
     def end(item: Guid) -> tuple[str, Status]:
-        run = ItemRun(item)
+        run = SyncContext(item)
         try:
             run.report(0, 0, "")
             if all(known.id != item for known in instance().items()):
-                raise failure(ErrorCode.NOT_FOUND, "there is no such item any more")
+                raise failure(ErrorCode.NOT_FOUND, "the item does not exist")
             text = instance().synchronize_item(run)
             return text, Status.FAILED if run.failures else Status.SUCCEEDED
         except Cancelled as cancelled:

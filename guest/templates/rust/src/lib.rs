@@ -1,16 +1,16 @@
 //! {{name}}: copies new and changed files from the directory `source` to the directory `target`.
 //! It deletes nothing, follows no links, and can be cancelled at any time.
 
-use syncmgr_plugin::directories::{Directory, EntryKind, EntryMetadata, open_grant};
-use syncmgr_plugin::*;
+use syncmgr_plugin::directories::open_grant;
+use syncmgr_plugin::prelude::*;
 
-/// The id of the item. Never change it: the sync manager keeps the user's choices under it.
+/// The id of the item. Never change it: the sync manager stores the user's choices under it.
 const COPY: ItemId = ItemId::from_uuid(Uuid::from_u64_pair(0x{{id-high}}, 0x{{id-low}}));
 
-/// How much of a file is copied between two reports.
+/// The bytes to copy between two reports.
 const CHUNK: u64 = 1 << 20;
 
-/// What a file is called until it is complete.
+/// The name of a file until it is complete.
 const UNFINISHED: &str = ".{{name}}.part";
 
 #[derive(Default)]
@@ -25,15 +25,15 @@ impl Plugin for Copy {
         Ok([Item::new(COPY, "Copy files")].into())
     }
 
-    fn synchronize_item(&mut self, run: &mut ItemRun) -> Result<(), Stop> {
+    fn synchronize_item(&mut self, context: &mut SyncContext) -> Result<(), Interrupt> {
         let source = open_grant("source")?;
         let target = open_grant("target")?;
-        // Two runs at once would write to the same unfinished file.
+        // Two runs at the same time would write to the same unfinished file.
         target.lock()?;
         let mut failures = 0;
-        let total = weigh(run, &source, &target)?;
-        run.total_bytes(total)?;
-        copy_directory(run, &source, &target, "", &mut failures)?;
+        let total = weigh(context, &source, &target)?;
+        context.set_total_bytes(total)?;
+        copy_directory(context, &source, &target, "", &mut failures)?;
         match failures {
             0 => Ok(()),
             count => Err(Error::failed(format!("{count} entries were not copied")).into()),
@@ -43,7 +43,7 @@ impl Plugin for Copy {
 
 export!(Copy);
 
-/// Whether the copy is as the original was: the time of change is the last thing that is set.
+/// Returns whether a copy is complete and current. The modification time is set last.
 fn is_same(original: &EntryMetadata, copy: Option<&EntryMetadata>) -> bool {
     copy.is_some_and(|copy| {
         copy.kind == original.kind
@@ -52,12 +52,12 @@ fn is_same(original: &EntryMetadata, copy: Option<&EntryMetadata>) -> bool {
     })
 }
 
-/// How many bytes there are to copy.
-fn weigh(run: &mut ItemRun, from: &Directory, to: &Directory) -> Result<u64, Stop> {
+/// Returns the number of bytes to copy.
+fn weigh(context: &mut SyncContext, from: &Directory, to: &Directory) -> Result<u64, Interrupt> {
     let mut total = 0;
     for entry in from.list()? {
         let entry = entry?;
-        run.working(|| entry.name.clone())?;
+        context.working(|| entry.name.clone())?;
         let Ok(original) = entry.metadata else { continue };
         match original.kind {
             EntryKind::File if !is_same(&original, to.stat(&entry.name)?.as_ref()) => {
@@ -66,8 +66,8 @@ fn weigh(run: &mut ItemRun, from: &Directory, to: &Directory) -> Result<u64, Sto
             EntryKind::Directory => {
                 let inner = from.open_directory(&entry.name)?;
                 total += match to.open_directory(&entry.name) {
-                    Ok(copy) => weigh(run, &inner, &copy)?,
-                    // It is yet to be made; nothing in it is there. What is inside is not counted.
+                    Ok(copy) => weigh(context, &inner, &copy)?,
+                    // The directory does not exist yet; its content is not counted.
                     Err(_) => 0,
                 };
             }
@@ -77,15 +77,15 @@ fn weigh(run: &mut ItemRun, from: &Directory, to: &Directory) -> Result<u64, Sto
     Ok(total)
 }
 
-/// Copies what is new or changed. What fails is logged, and the rest goes on.
+/// Copies new and changed entries. Logs failures and continues.
 fn copy_directory(
-    run: &mut ItemRun,
+    context: &mut SyncContext,
     from: &Directory,
     to: &Directory,
     path: &str,
     failures: &mut u32,
-) -> Result<(), Stop> {
-    // What an interrupted run has left.
+) -> Result<(), Interrupt> {
+    // An interrupted run may have left it.
     match to.remove_file(UNFINISHED) {
         Err(error) if error.code != ErrorCode::NotFound => return Err(error.into()),
         Ok(()) | Err(_) => {}
@@ -93,10 +93,10 @@ fn copy_directory(
     for entry in from.list()? {
         let entry = entry?;
         let path = format!("{path}/{}", entry.name);
-        match copy_entry(run, from, to, &entry.name, entry.metadata, &path, failures) {
-            Err(Stop::Failed(error)) => {
+        match copy_entry(context, from, to, &entry.name, entry.metadata, &path, failures) {
+            Err(Interrupt::Failed(error)) => {
                 *failures += 1;
-                run.log(LogLevel::Error, &format!("{path}: {error}"));
+                context.log(LogLevel::Error, &format!("{path}: {error}"));
             }
             other => other?,
         }
@@ -105,14 +105,14 @@ fn copy_directory(
 }
 
 fn copy_entry(
-    run: &mut ItemRun,
+    context: &mut SyncContext,
     from: &Directory,
     to: &Directory,
     name: &str,
     original: std::result::Result<EntryMetadata, impl Into<Error>>,
     path: &str,
     failures: &mut u32,
-) -> Result<(), Stop> {
+) -> Result<(), Interrupt> {
     let original = original.map_err(Into::into)?;
     match original.kind {
         EntryKind::Directory => {
@@ -120,25 +120,25 @@ fn copy_entry(
                 to.create_directory(name, None)?;
             }
             let (from, to) = (from.open_directory(name)?, to.open_directory(name)?);
-            copy_directory(run, &from, &to, path, failures)
+            copy_directory(context, &from, &to, path, failures)
         }
         EntryKind::File if is_same(&original, to.stat(name)?.as_ref()) => Ok(()),
-        EntryKind::File => copy_file(run, from, to, name, path),
+        EntryKind::File => copy_file(context, from, to, name, path),
         EntryKind::SymbolicLink | EntryKind::Other => {
-            run.log(LogLevel::Warning, &format!("{path} is no file, and was left out"));
+            context.log(LogLevel::Warning, &format!("{path} is not a regular file; skipped"));
             Ok(())
         }
     }
 }
 
-/// Copies one file. Under its own name there is always either the old or the whole new one.
+/// Copies one file. Its name always refers to the old or the complete new content.
 fn copy_file(
-    run: &mut ItemRun,
+    context: &mut SyncContext,
     from: &Directory,
     to: &Directory,
     name: &str,
     path: &str,
-) -> Result<(), Stop> {
+) -> Result<(), Interrupt> {
     let source = from.open_file(name)?;
     let before = source.metadata()?;
     let target = to.create_file(UNFINISHED)?;
@@ -148,11 +148,11 @@ fn copy_file(
             if bytes == 0 {
                 break;
             }
-            run.advance(bytes, || path.to_owned())?;
+            context.advance(bytes, || path.to_owned())?;
         }
         let after = source.metadata()?;
         if (after.size, after.modified) != (before.size, before.modified) {
-            return Err(Error::new(ErrorCode::Changed, "it changed while it was copied").into());
+            return Err(Error::new(ErrorCode::Changed, "the file changed during the copy").into());
         }
         if let Some(mode) = before.mode {
             target.set_mode(mode)?;
@@ -163,7 +163,7 @@ fn copy_file(
         Ok(to.flush()?)
     })();
     if copied.is_err() {
-        // The first failure is the one to tell; the next run tries again to remove it.
+        // The first failure is the one to report; the next run tries to remove it again.
         let _ = to.remove_file(UNFINISHED);
     }
     copied

@@ -1,6 +1,5 @@
-//! The plugin against a sync manager that cancels and fails when it is told to. After
-//! `syncmgr build`, `SYNCMGR_COMPONENT=$PWD/build/{{name}}.wasm cargo test` runs most of it with the
-//! component.
+//! Runs the plugin against a sync manager that cancels and fails on demand. After `syncmgr build`,
+//! `SYNCMGR_COMPONENT=$PWD/build/{{name}}.wasm cargo test` runs most tests with the component.
 
 use std::fs;
 use std::path::Path;

@@ -34,6 +34,8 @@ struct InspectLine {
     requests: Vec<RequestLine>,
     imports: Vec<String>,
     exports: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sdk: Option<String>,
     producers: Vec<(String, String)>,
     limits: Vec<LimitLine>,
 }
@@ -85,6 +87,7 @@ pub(crate) fn run(args: &Inspect) -> anyhow::Result<Exit> {
             requests,
             imports: description.imports,
             exports: description.exports,
+            sdk: description.sdk,
             producers: description.producers,
             limits: limits.into_iter().map(limit).collect(),
         };
@@ -98,6 +101,7 @@ pub(crate) fn run(args: &Inspect) -> anyhow::Result<Exit> {
         ("about", &metadata.description),
         ("license", &metadata.license),
         ("homepage", &metadata.homepage),
+        ("sdk", &description.sdk),
     ] {
         if let Some(value) = value {
             writeln!(to, "{what:<9} {}", escape(value))?;

@@ -294,7 +294,7 @@ fn corrupt_storage() -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn deed(name: &str, much: usize) -> Result<()> {
+pub(crate) fn behavior(name: &str, much: usize) -> Result<()> {
     match name {
         "escape-wasi" => escape_through_wasi(),
         "escape-directories" => escape_through_directories(),
@@ -317,6 +317,6 @@ pub(crate) fn deed(name: &str, much: usize) -> Result<()> {
         "copy-forever" => copy_forever(),
         "fill-storage" => fill_storage(much),
         "corrupt-storage" => corrupt_storage(),
-        other => panic!("there is no deed {other}"),
+        other => panic!("there is no behavior {other}"),
     }
 }

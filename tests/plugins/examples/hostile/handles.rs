@@ -26,7 +26,7 @@ fn take<T>(much: usize, one: impl Fn() -> std::result::Result<T, String>) -> Res
 }
 
 /// `Err`: it is none of these.
-pub(crate) fn deed(name: &str, much: usize) -> std::result::Result<Result<()>, ()> {
+pub(crate) fn behavior(name: &str, much: usize) -> std::result::Result<Result<()>, ()> {
     let opened = || granted("left").map_err(failure);
     Ok(match name {
         "leak-pollables" => {

@@ -236,7 +236,7 @@ fn move_links() -> Result<()> {
 }
 
 /// `Err`: it is none of these.
-pub(crate) fn deed(name: &str, much: usize) -> std::result::Result<Result<()>, ()> {
+pub(crate) fn behavior(name: &str, much: usize) -> std::result::Result<Result<()>, ()> {
     Ok(match name {
         "overfill" => overfill(&super::setting("how"), much),
         "hash-again" => hash_again(),

@@ -8,63 +8,63 @@ use crate::corpus::Row;
 
 pub(super) fn rows() -> Vec<Row> {
     vec![
-        Row::deed("reports without end, and everything is cancelled", "storm")
+        Row::behavior("reports without end, and everything is cancelled", "storm")
             .limit(|limits| limits.compute_time = std::time::Duration::MAX)
             .act(50, CancelAll)
             .fails("ended-cancelled-all")
             .ends(&[Stopped, Stopped]),
-        Row::deed("sleeps, and everything is cancelled", "sleep")
+        Row::behavior("sleeps, and everything is cancelled", "sleep")
             .much(20_000)
             .act(50, CancelAll)
             .fails("ended-cancelled-all")
             .ends(&[Stopped, Stopped]),
-        Row::deed("loops, and everything is cancelled", "spin")
+        Row::behavior("loops, and everything is cancelled", "spin")
             .limit(|limits| limits.compute_time = std::time::Duration::MAX)
             .act(50, CancelAll)
             .fails("ended-cancelled-all")
             .ends(&[Stopped, Stopped]),
-        Row::deed("loops where it is told of the cancellation", "spin")
+        Row::behavior("loops where it is told of the cancellation", "spin")
             .at("set-item-status")
             .act(0, CancelAll)
             .fails("ended-cancelled-all")
             .ends(&[Stopped, Stopped]),
-        Row::deed("sleeps, and is killed", "sleep")
+        Row::behavior("sleeps, and is killed", "sleep")
             .much(20_000)
             .act(50, Kill)
             .fails("ended-killed")
             .ends(&[Failed, Failed]),
-        Row::deed("loops, and is killed", "spin")
+        Row::behavior("loops, and is killed", "spin")
             .limit(|limits| limits.compute_time = std::time::Duration::MAX)
             .act(50, Kill)
             .fails("ended-killed")
             .ends(&[Failed, Failed]),
-        Row::deed("is killed before it starts", "spin")
+        Row::behavior("is killed before it starts", "spin")
             .at("initialize")
             .act(0, Kill)
             .fails("ended-killed")
             .ends(&[]),
-        Row::deed("answers a cancellation later than it may", "late")
+        Row::behavior("answers a cancellation later than it may", "late")
             .much(10_000)
             .act(50, CancelAll)
             .fails("ended-cancelled-all")
             .ends(&[Stopped, Stopped]),
-        Row::deed("answers a cancellation late, and still in time", "late")
+        Row::behavior("answers a cancellation late, and still in time", "late")
             .much(20)
             .limit(|limits| limits.grace = std::time::Duration::from_secs(5))
             .act(50, CancelAll)
             .ends(&[Stopped, Stopped]),
-        Row::deed("returns after a cancellation as if there had been none", "as-if-nothing")
+        Row::behavior("returns after a cancellation as if there had been none", "as-if-nothing")
             .act(50, CancelAll)
             .ends(&[Stopped, Stopped])
             .check(|ran| {
                 ensure!(ran.report.progress_calls > 100, "it did not go on");
                 Ok(())
             }),
-        Row::deed("goes on with a cancelled item", "go-on")
+        Row::behavior("goes on with a cancelled item", "go-on")
             .act(50, CancelItem)
             .fails("ended-cancelled-item")
             .ends(&[Skipped, Failed]),
-        Row::deed("says that a cancelled item is in sync", "")
+        Row::behavior("says that a cancelled item is in sync", "")
             .act(0, CancelItem)
             .ends(&[Succeeded, Succeeded]),
     ]

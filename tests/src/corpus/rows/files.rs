@@ -4,50 +4,51 @@ use std::time::Duration;
 
 use crate::corpus::Act::Kill;
 use crate::corpus::Row;
-use crate::corpus::place::Place;
+use crate::corpus::workdir::Workdir;
 
 pub(super) fn rows() -> Vec<Row> {
     let endless = |row: Row| row.files().limit(|limits| limits.compute_time = Duration::MAX);
     let long = |row: Row| row.limit(|limits| limits.compute_time = Duration::from_secs(5));
     let mut rows = vec![
-        long(Row::deed("looks for every way out through WASI", "escape-wasi").files()),
+        long(Row::behavior("looks for every way out through WASI", "escape-wasi").files()),
         long(
-            Row::deed("looks for every way out through directories", "escape-directories").files(),
+            Row::behavior("looks for every way out through directories", "escape-directories")
+                .files(),
         ),
-        Row::deed("races against a directory that becomes a link", "race")
+        Row::behavior("races against a directory that becomes a link", "race")
             .files()
             .much(2_000)
             .limit(|limits| {
                 limits.compute_time = Duration::from_secs(30);
                 limits.wall_time = Duration::from_secs(30);
             })
-            .meanwhile(Place::swap),
-        Row::deed("opens a FIFO through WASI", "fifo-wasi").files(),
-        Row::deed("opens a FIFO through directories", "fifo-directories").files(),
-        endless(Row::deed("has the host read without end, and is killed", "hash-forever"))
+            .meanwhile(Workdir::swap),
+        Row::behavior("opens a FIFO through WASI", "fifo-wasi").files(),
+        Row::behavior("opens a FIFO through directories", "fifo-directories").files(),
+        endless(Row::behavior("has the host read without end, and is killed", "hash-forever"))
             .act(300, Kill)
             .dies("ended-killed"),
-        endless(Row::deed("has the host copy without end, and is killed", "copy-forever"))
+        endless(Row::behavior("has the host copy without end, and is killed", "copy-forever"))
             .act(50, Kill)
             .dies("ended-killed"),
-        Row::deed("has the host read without end", "hash-forever")
+        Row::behavior("has the host read without end", "hash-forever")
             .files()
             .dies("ended-compute-time"),
-        endless(Row::deed("has the host read without a sign of life", "hash-forever"))
+        endless(Row::behavior("has the host read without a sign of life", "hash-forever"))
             .dies("ended-idle-time"),
-        Row::deed("has the host hash the same bytes without end", "hash-again")
+        Row::behavior("has the host hash the same bytes without end", "hash-again")
             .files()
             .dies("ended-compute-time"),
-        Row::deed("has the host hash nothing without end", "hash-sparse")
+        Row::behavior("has the host hash nothing without end", "hash-sparse")
             .files()
             .dies("ended-compute-time"),
-        Row::deed("has the host copy nothing without end", "copy-again")
+        Row::behavior("has the host copy nothing without end", "copy-again")
             .files()
             .dies("ended-compute-time"),
-        Row::deed("has the host look at a file without end", "look-again")
+        Row::behavior("has the host look at a file without end", "look-again")
             .files()
             .dies("ended-compute-time"),
-        Row::deed("moves links to where they lead out", "move-links").files(),
+        Row::behavior("moves links to where they lead out", "move-links").files(),
     ];
     for (name, how) in [
         ("below what a path can name", "deep"),
@@ -65,10 +66,10 @@ pub(super) fn rows() -> Vec<Row> {
         ("with files that keep a name", "removed-name"),
         ("with files that are open", "open"),
     ] {
-        let row = Row::deed(format!("overfills its storage {name}"), "overfill");
+        let row = Row::behavior(format!("overfills its storage {name}"), "overfill");
         rows.push(row.files().storage().much(1 << 20).set("how", how));
     }
-    for (name, deed) in [
+    for (name, behavior) in [
         ("changes what it may only read, through WASI", "change-wasi"),
         ("changes what it was given to read only, through WASI", "change-wasi-locked"),
         ("changes what it may only read, through directories", "change-directories"),
@@ -77,7 +78,7 @@ pub(super) fn rows() -> Vec<Row> {
             "change-directories-locked",
         ),
     ] {
-        rows.push(Row::deed(name, deed).files());
+        rows.push(Row::behavior(name, behavior).files());
     }
     rows
 }

@@ -20,8 +20,8 @@ pub(super) fn rows() -> Vec<Row> {
         format!("(loop $l (drop (memory.grow (i32.const {pages}))) (br $l)) unreachable")
     };
     let mut rows = vec![
-        Row::deed("allocates piece by piece", "allocate").dies("ended-memory"),
-        Row::deed("allocates all at once", "allocate-once").much(1 << 30).dies("ended-memory"),
+        Row::behavior("allocates piece by piece", "allocate").dies("ended-memory"),
+        Row::behavior("allocates all at once", "allocate-once").much(1 << 30).dies("ended-memory"),
         core("grows its memory page by page", Core::new().body("synchronize", grow("1")))
             .dies("ended-memory"),
         core("grows its memory at once", Core::new().body("synchronize", grow("60000")))
@@ -87,34 +87,34 @@ pub(super) fn rows() -> Vec<Row> {
             Core::new().also("(func $deep call $deep) (start $deep)"),
         )
         .dies_early("ended-stack"),
-        Row::deed("reports a text of megabytes", "text").much(3 << 20).check(|ran| {
+        Row::behavior("reports a text of megabytes", "text").much(3 << 20).check(|ran| {
             let longest = ran.report.items.iter().map(|item| item.text.len()).max();
             ensure!(longest == Some(4096), "{longest:?}");
             Ok(())
         }),
-        Row::deed("reports a text that is too long to hand over", "text")
+        Row::behavior("reports a text that is too long to hand over", "text")
             .much(8 << 20)
             .dies("ended-host-call-bytes"),
-        Row::deed("logs a text of megabytes", "log-text").much(3 << 20).check(|ran| {
+        Row::behavior("logs a text of megabytes", "log-text").much(3 << 20).check(|ran| {
             ensure!(ran.texts().all(|text| text.len() <= 4096), "it was not cut");
             Ok(())
         }),
-        Row::deed("logs a text that is too long to hand over", "log-text")
+        Row::behavior("logs a text that is too long to hand over", "log-text")
             .much(8 << 20)
             .dies("ended-host-call-bytes"),
-        Row::deed("asks a question with very many choices", "choices").much(50_000),
-        Row::deed("asks a question with more choices than it can hand over", "choices")
+        Row::behavior("asks a question with very many choices", "choices").much(50_000),
+        Row::behavior("asks a question with more choices than it can hand over", "choices")
             .much(400_000)
             .dies("ended-host-call-bytes"),
-        Row::deed("fails with a message of megabytes", "error")
+        Row::behavior("fails with a message of megabytes", "error")
             .much(3 << 20)
             .dies("plugin-error")
             .check(|ran| {
                 ensure!(ran.message().len() < 5_000, "the message was not cut");
                 Ok(())
             }),
-        Row::deed("has a name of megabytes", "").set("handler", "long").much(3 << 20),
-        Row::deed("has an item with a name of megabytes", "")
+        Row::behavior("has a name of megabytes", "").set("handler", "long").much(3 << 20),
+        Row::behavior("has an item with a name of megabytes", "")
             .set("items", "long")
             .much(1 << 20)
             .check(|ran| {
@@ -122,20 +122,20 @@ pub(super) fn rows() -> Vec<Row> {
                 ensure!(item.name.len() == 127, "{}", item.name.len());
                 Ok(())
             }),
-        Row::deed("wants the same item tried again a hundred thousand times", "")
+        Row::behavior("wants the same item tried again a hundred thousand times", "")
             .retries(1)
             .set("retry", "many")
             .much(100_000),
-        Row::deed("wants more tried again than it can hand over", "")
+        Row::behavior("wants more tried again than it can hand over", "")
             .retries(1)
             .set("retry", "many")
             .much(400_000)
             .fails("ended-host-call-bytes"),
-        Row::deed("tells megabytes about an error", "")
+        Row::behavior("tells megabytes about an error", "")
             .retries(1)
             .set("retry", "text")
             .much(3 << 20),
-        Row::deed("logs more than is kept", "log-flood")
+        Row::behavior("logs more than is kept", "log-flood")
             .much(20_000)
             .limit(|limits| limits.log_bytes = 50 << 10)
             .check(|ran| {
@@ -144,38 +144,38 @@ pub(super) fn rows() -> Vec<Row> {
                 ensure!(ran.report.dropped_log_entries > 19_000, "{}", ran.report.log.len());
                 Ok(())
             }),
-        Row::deed("logs more often than is kept", "log-flood").much(20_000).check(|ran| {
+        Row::behavior("logs more often than is kept", "log-flood").much(20_000).check(|ran| {
             ensure!(ran.report.log.len() <= 1_000, "{}", ran.report.log.len());
             ensure!(ran.report.dropped_log_entries >= 19_000, "{}", ran.report.dropped_log_entries);
             Ok(())
         }),
-        Row::deed("logs and takes back without end", "log-and-delete")
+        Row::behavior("logs and takes back without end", "log-and-delete")
             .dies("ended-compute-time")
             .check(|ran| {
                 // Every entry once, every deletion of one, and two reports by the host.
                 ensure!(ran.recorded.len() < 2_100, "{} callbacks", ran.recorded.len());
                 Ok(())
             }),
-        Row::deed("prints megabytes", "stdout").much(20_000),
-        Row::deed("complains for megabytes", "stderr").much(20_000),
-        Row::deed("counts many things", "counts").much(5_000).check(|ran| {
+        Row::behavior("prints megabytes", "stdout").much(20_000),
+        Row::behavior("complains for megabytes", "stderr").much(20_000),
+        Row::behavior("counts many things", "counts").much(5_000).check(|ran| {
             let counts = ran.report.items.first().map(|item| item.counts.len());
             ensure!(counts == Some(64), "{counts:?}");
             Ok(())
         }),
-        Row::deed("counts things with impossible names", "count-names").much(1 << 20).check(
+        Row::behavior("counts things with impossible names", "count-names").much(1 << 20).check(
             |ran| {
                 let counts = ran.report.items.first().map(|item| item.counts.len());
                 ensure!(counts == Some(0), "{counts:?}");
                 Ok(())
             },
         ),
-        Row::deed("has 10,000 items", "")
+        Row::behavior("has 10,000 items", "")
             .set("items", "many")
             .much(10_000)
             .ends(&[Succeeded; 10_000])
             .limit(|limits| limits.compute_time = std::time::Duration::from_secs(5)),
-        Row::deed("fills the texts and counts of its items", "fill-items")
+        Row::behavior("fills the texts and counts of its items", "fill-items")
             .set("items", "many")
             .much(1_000)
             .limit(|limits| {
@@ -184,7 +184,7 @@ pub(super) fn rows() -> Vec<Row> {
             })
             .fails("ended-item-bytes")
             .ends(&[Failed; 1_000]),
-        Row::deed("reports more than may be recorded", "long-texts")
+        Row::behavior("reports more than may be recorded", "long-texts")
             .limit(|limits| {
                 limits.record_bytes = 1 << 20;
                 limits.progress_per_second = u64::MAX;
@@ -195,21 +195,25 @@ pub(super) fn rows() -> Vec<Row> {
                 ensure!(ran.recorded.len() < 300, "{} calls were recorded", ran.recorded.len());
                 Ok(())
             }),
-        Row::deed("has 10,001 items", "")
+        Row::behavior("has 10,001 items", "")
             .set("items", "many")
             .much(10_001)
             .dies_early("plugin-bad-data"),
-        Row::deed("subscribes without end", "leak-subscriptions").much(1_000).dies("ended-handles"),
-        Row::deed("makes timers without end", "leak-pollables").much(1_000).dies("ended-handles"),
+        Row::behavior("subscribes without end", "leak-subscriptions")
+            .much(1_000)
+            .dies("ended-handles"),
+        Row::behavior("makes timers without end", "leak-pollables")
+            .much(1_000)
+            .dies("ended-handles"),
     ];
-    for (name, deed) in [
+    for (name, behavior) in [
         ("opens a directory again and again", "leak-directories"),
         ("opens an open directory again and again", "leak-reopened"),
         ("lists a directory again and again", "leak-listings"),
         ("opens a file again and again", "leak-files"),
     ] {
         rows.push(
-            Row::deed(name, deed)
+            Row::behavior(name, behavior)
                 .files()
                 .much(1_000)
                 .dies("plugin-error")
@@ -229,13 +233,13 @@ pub(super) fn rows() -> Vec<Row> {
         );
     }
     rows.push(
-        Row::deed("opens a file again and again through WASI", "leak-descriptors")
+        Row::behavior("opens a file again and again through WASI", "leak-descriptors")
             .files()
             .much(1_000)
             .dies("plugin-error"),
     );
     rows.push(
-        Row::deed("makes streams without end", "leak-streams")
+        Row::behavior("makes streams without end", "leak-streams")
             .files()
             .much(1_000)
             .dies("plugin-error")

@@ -8,83 +8,87 @@ use crate::corpus::Row;
 
 pub(super) fn rows() -> Vec<Row> {
     vec![
-        Row::deed("reports about items that it does not have", "strangers").check(|ran| {
+        Row::behavior("reports about items that it does not have", "strangers").check(|ran| {
             ensure!(ran.report.refused_calls == 4, "{}", ran.report.refused_calls);
             Ok(())
         }),
-        Row::deed("lists an item twice", "").set("items", "doubled").dies_early("plugin-bad-data"),
-        Row::deed("lists an item without an id", "")
+        Row::behavior("lists an item twice", "")
+            .set("items", "doubled")
+            .dies_early("plugin-bad-data"),
+        Row::behavior("lists an item without an id", "")
             .set("items", "null")
             .dies_early("plugin-bad-data"),
-        Row::deed("lists an item without a name", "")
+        Row::behavior("lists an item without a name", "")
             .set("items", "nameless")
             .dies_early("plugin-bad-data"),
-        Row::deed("has no name", "").set("handler", "nameless").dies_early("plugin-bad-data"),
-        Row::deed("has a name that moves the cursor", "").set("handler", "bad"),
-        Row::deed("has items whose names move the cursor and turn the text around", "")
+        Row::behavior("has no name", "").set("handler", "nameless").dies_early("plugin-bad-data"),
+        Row::behavior("has a name that moves the cursor", "").set("handler", "bad"),
+        Row::behavior("has items whose names move the cursor and turn the text around", "")
             .set("items", "bad-names")
             .check(|ran| {
                 ensure!(!ran.json.contains(['\u{1b}', '\u{7}', '\0', '\r']), "{:?}", ran.json);
                 Ok(())
             }),
-        Row::deed("reports texts that move the cursor and turn the text around", "bad-texts")
+        Row::behavior("reports texts that move the cursor and turn the text around", "bad-texts")
             .dies("plugin-error")
             .check(|ran| {
                 ensure!(!ran.json.contains(['\u{1b}', '\u{7}', '\0', '\r']), "{:?}", ran.json);
                 Ok(())
             }),
-        Row::deed("goes on with an item that has ended", "after-terminal")
+        Row::behavior("goes on with an item that has ended", "after-terminal")
             .ends(&[Succeeded, Failed])
             .hresult(Hresult::E_FAIL)
             .check(|ran| {
-                // Four reports of the deed, and both at the end.
+                // Four reports of the behavior, and both at the end.
                 ensure!(ran.report.refused_calls == 6, "{}", ran.report.refused_calls);
                 Ok(())
             }),
-        Row::deed("says that an item failed after all", "failed-after-all")
+        Row::behavior("says that an item failed after all", "failed-after-all")
             .ends(&[Failed, Succeeded])
             .hresult(Hresult::E_FAIL),
-        Row::deed("counts backwards, below nothing and beyond everything", "values").check(|ran| {
-            for recorded in &ran.recorded {
-                if let syncmgr_host::sink::Recorded::Progress { reported, .. } = recorded {
-                    ensure!(reported.prog_value.is_none_or(|value| value >= 0), "{reported:?}");
-                    ensure!(reported.max_value.is_none_or(|value| value >= 0), "{reported:?}");
+        Row::behavior("counts backwards, below nothing and beyond everything", "values").check(
+            |ran| {
+                for recorded in &ran.recorded {
+                    if let syncmgr_host::sink::Recorded::Progress { reported, .. } = recorded {
+                        ensure!(reported.prog_value.is_none_or(|value| value >= 0), "{reported:?}");
+                        ensure!(reported.max_value.is_none_or(|value| value >= 0), "{reported:?}");
+                    }
                 }
-            }
-            Ok(())
-        }),
-        Row::deed("never reports", "")
+                Ok(())
+            },
+        ),
+        Row::behavior("never reports", "")
             .set("silent", "yes")
             .ends(&[Failed, Failed])
             .hresult(Hresult::E_FAIL),
-        Row::deed("wants items tried again that it does not have", "")
+        Row::behavior("wants items tried again that it does not have", "")
             .retries(1)
             .set("retry", "strangers")
             .fails("plugin-bad-data"),
-        Row::deed("uses the time of day, which it was not given", "wall-clock")
+        Row::behavior("uses the time of day, which it was not given", "wall-clock")
             .dies("ended-denied")
             .check(|ran| {
                 let message = ran.message();
                 ensure!(message.contains("--allow wall-clock"), "{message}");
                 Ok(())
             }),
-        Row::deed("uses secret random numbers, which it did not request", "random")
+        Row::behavior("uses secret random numbers, which it did not request", "random")
             .dies("ended-denied")
             .check(|ran| {
                 let message = ran.message();
                 ensure!(message.contains("its author has to add `randomness`"), "{message}");
                 Ok(())
             }),
-        Row::deed("uses the network", "network").dies("ended-denied").check(|ran| {
+        Row::behavior("uses the network", "network").dies("ended-denied").check(|ran| {
             let message = ran.message();
             ensure!(message.contains("no option grants it"), "{message}");
             Ok(())
         }),
-        Row::deed("uses the network while it is started", "network")
+        Row::behavior("uses the network while it is started", "network")
             .at("initialize")
             .dies_early("ended-denied"),
-        Row::deed("spoils its own storage", "corrupt-storage").storage(),
-        Row::deed("fills its storage", "fill-storage")
+        Row::behavior("spoils its own storage", "corrupt-storage").storage(),
+        Row::behavior("fills its storage", "fill-storage")
             .storage()
             .much(1_000)
             .dies("plugin-error")

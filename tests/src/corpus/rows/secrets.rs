@@ -13,20 +13,20 @@ fn masked(ran: &Ran) -> anyhow::Result<()> {
 
 pub(super) fn rows() -> Vec<Row> {
     vec![
-        Row::deed("tells its secret wherever there are words", "tell")
+        Row::behavior("tells its secret wherever there are words", "tell")
             .dies("plugin-error")
             .check(masked),
-        Row::deed("tells its secret in a panic", "tell-and-panic")
+        Row::behavior("tells its secret in a panic", "tell-and-panic")
             .dies("plugin-trap")
             .check(masked),
         die_in(
-            Row::deed("tells its secret in a panic while it is started", "tell-and-panic"),
+            Row::behavior("tells its secret in a panic while it is started", "tell-and-panic"),
             "initialize",
             "plugin-trap",
         )
         .check(masked),
-        Row::deed("has its secret for an item's name", "").set("items", "secret").check(masked),
-        Row::deed("has its secret for a name", "").set("handler", "secret"),
-        Row::deed("has its secret for a property", "").properties(),
+        Row::behavior("has its secret for an item's name", "").set("items", "secret").check(masked),
+        Row::behavior("has its secret for a name", "").set("handler", "secret"),
+        Row::behavior("has its secret for a property", "").properties(),
     ]
 }

@@ -25,7 +25,7 @@ pub(super) fn rows() -> Vec<Row> {
     let mut rows: Vec<_> = exports
         .into_iter()
         .map(|export| {
-            let row = Row::deed(format!("loops without end in {export}"), "spin");
+            let row = Row::behavior(format!("loops without end in {export}"), "spin");
             die_in(row, export, "ended-compute-time")
         })
         .collect();
@@ -49,23 +49,23 @@ pub(super) fn rows() -> Vec<Row> {
                  unreachable",
             ),
         ),
-        Row::deed("loops without end behind a storm of reports", "spin-in-storm")
+        Row::behavior("loops without end behind a storm of reports", "spin-in-storm")
             .dies("ended-compute-time"),
-        Row::deed("reports without end, computing", "storm").dies("ended-compute-time"),
-        Row::deed("reports without end, sleeping", "sleep-and-report").dies("ended-wall-time"),
-        Row::deed("sleeps past the time in which it has to give a sign of life", "sleep")
+        Row::behavior("reports without end, computing", "storm").dies("ended-compute-time"),
+        Row::behavior("reports without end, sleeping", "sleep-and-report").dies("ended-wall-time"),
+        Row::behavior("sleeps past the time in which it has to give a sign of life", "sleep")
             .much(20_000)
             .dies("ended-idle-time"),
-        Row::deed("sleeps past the time for a call", "sleep")
+        Row::behavior("sleeps past the time for a call", "sleep")
             .much(20_000)
             .limit(|limits| limits.wall_time = Duration::from_millis(300))
             .dies("ended-wall-time"),
-        Row::deed("sleeps while it is started", "sleep")
+        Row::behavior("sleeps while it is started", "sleep")
             .much(20_000)
             .at("initialize")
             .dies_early("ended-idle-time"),
-        Row::deed("sleeps for weeks", "sleep").much(u32::MAX.into()).dies("ended-idle-time"),
-        Row::deed("asks to be tried again without end", "")
+        Row::behavior("sleeps for weeks", "sleep").much(u32::MAX.into()).dies("ended-idle-time"),
+        Row::behavior("asks to be tried again without end", "")
             .retries(3)
             .set("retry", "always")
             .check(|ran| {

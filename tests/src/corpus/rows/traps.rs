@@ -21,20 +21,20 @@ const EXPORTS: [&str; 9] = [
 pub(super) fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     for export in EXPORTS {
-        let panic = Row::deed(format!("panics in {export}"), "panic").set("words", "no lemons");
+        let panic = Row::behavior(format!("panics in {export}"), "panic").set("words", "no lemons");
         rows.push(die_in(panic, export, "plugin-trap").check(|ran| {
             ensure!(ran.message().contains("no lemons"), "{}", ran.message());
             Ok(())
         }));
     }
     for export in ["initialize", "enum-items", "synchronize", "show-error"] {
-        let exit = Row::deed(format!("exits in {export}"), "exit").much(3);
+        let exit = Row::behavior(format!("exits in {export}"), "exit").much(3);
         rows.push(die_in(exit, export, "plugin-exit"));
     }
-    let success = Row::deed("exits as if it had succeeded", "exit").much(0);
+    let success = Row::behavior("exits as if it had succeeded", "exit").much(0);
     rows.push(success.dies("plugin-exit"));
     rows.push(
-        Row::deed("panics with words that move the cursor", "panic-badly").dies("plugin-trap"),
+        Row::behavior("panics with words that move the cursor", "panic-badly").dies("plugin-trap"),
     );
     for export in ["initialize", "get-handler-info", "enum-items"] {
         let core = Core::new().body(export, "unreachable");

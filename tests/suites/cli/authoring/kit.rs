@@ -61,7 +61,7 @@ fn verdicts_are_there_for_programs_and_for_people() -> Result<()> {
 
 /// What is wrong with each of the plugins that are wrong on purpose.
 fn wrong_plugins(language: &str) -> Result<Vec<(String, String, String)>> {
-    let table = conformance::workspace().join("tests/plugins/wrong/expected.tsv");
+    let table = conformance::workspace().join("tests/plugins/nonconforming/expected.tsv");
     let table = fs::read_to_string(table)?;
     let rows = table.lines().filter_map(|line| {
         let mut columns = line.split('\t').map(str::to_owned);
@@ -73,7 +73,7 @@ fn wrong_plugins(language: &str) -> Result<Vec<(String, String, String)>> {
 
 fn fails_for(home: &Home, component: &Path, check: &str, words: &str) -> Result<()> {
     let component = component.display().to_string();
-    let fixture = conformance::workspace().join("tests/plugins/wrong/fixture");
+    let fixture = conformance::workspace().join("tests/plugins/nonconforming/fixture");
     let fixture = fixture.display().to_string();
     let test = ["test", &component, "--fixture", &fixture, "--check", check, "--json"];
     let ran = home.run("", &test)?;
@@ -106,7 +106,7 @@ fn wrong_plugins_in_rust_fail_for_what_is_wrong() -> Result<()> {
 #[test]
 fn what_is_unusual_and_right_passes() -> Result<()> {
     let home = Home::new()?;
-    let fixture = conformance::workspace().join("tests/plugins/wrong/fixture");
+    let fixture = conformance::workspace().join("tests/plugins/nonconforming/fixture");
     let component = Path::new(conformance::WRONG).join("keeps_its_ids.wasm");
     let test = ["test", &component.display().to_string(), "--fixture"].map(str::to_owned);
     let test = [&test[..], &[fixture.display().to_string()]].concat();
@@ -163,7 +163,7 @@ fn wrong_plugins_in_c_fail_for_what_is_wrong() -> Result<()> {
     }
     let plugins = wrong_plugins("c")?;
     ensure!(plugins.len() >= 5);
-    let sources = conformance::workspace().join("tests/plugins/wrong/c");
+    let sources = conformance::workspace().join("tests/plugins/nonconforming/c");
     for entry in fs::read_dir(home.path("wrong/src"))? {
         fs::remove_file(entry?.path())?;
     }

@@ -96,7 +96,8 @@ fn deny(
     check_intact(&pair, &report, &existed)?;
     check_kept(&before, &pair, expected).with_context(|| format!("{:?}", report.log))?;
     // Without what it remembers, a run is like the first, and takes no deletion over.
-    let remembered = !report.log.iter().any(|entry| entry.text.contains("what was remembered"));
+    let remembered =
+        !report.log.iter().any(|entry| entry.text.contains("the state of the last run"));
     anyhow::ensure!(remembered || path == "storage", "{:?}", report.log);
     check_next_run(&pair, &existed, remembered.then_some(expected))?;
     let item = only_item(&report)?;

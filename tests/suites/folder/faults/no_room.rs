@@ -190,7 +190,10 @@ const ROWS: &[Row] = &[
         removed: &[],
         new: &[("a large", 40), ("b", 2), ("c larger", 60), ("d", 3), ("e/f", 1)],
         fits: &["b", "d", "e", "e/f"],
-        said: &["cannot copy a large to the right: ", "cannot copy c larger to the right: "],
+        said: &[
+            "cannot copy a large to the directory `right`: ",
+            "cannot copy c larger to the directory `right`: ",
+        ],
     },
     Row {
         name: "deletions make room where nothing is kept",
@@ -220,7 +223,7 @@ const ROWS: &[Row] = &[
         removed: &["old"],
         new: &[("a new", 40)],
         fits: &["other"],
-        said: &["cannot copy a new to the right: "],
+        said: &["cannot copy a new to the directory `right`: "],
     },
 ];
 
@@ -281,7 +284,7 @@ fn full_trash() -> anyhow::Result<()> {
     for (on_disk, trash) in [
         // The plugin's storage is full by its limit, and where the sides are elsewhere, it is not
         // even asked.
-        (&[][..], "the folder `trash` in the plugin's storage"),
+        (&[][..], "the directory `trash` in the plugin's storage"),
         (&["right"][..], "`.syncmgr-trash` in the right directory"),
     ] {
         let pair = Pair::new()?.moved_into("disk", on_disk).set("max-delete", "any");
@@ -311,7 +314,9 @@ fn full_trash() -> anyhow::Result<()> {
         let log: Vec<_> = report.log.iter().map(|entry| entry.text.as_str()).collect();
         let [_, right] = pair.trees()?;
         anyhow::ensure!(right.contains_key("big"), "nothing goes that cannot be kept: {log:?}");
-        let big = log.iter().find(|text| text.starts_with("cannot delete big on the right: "));
+        let big = log
+            .iter()
+            .find(|text| text.starts_with("cannot delete big in the directory `right`: "));
         let big = big.with_context(|| format!("{log:?}"))?;
         for words in [trash, "it holds the files of", "`trash=false`"] {
             anyhow::ensure!(big.contains(words), "{words:?}: {big}");
@@ -398,9 +403,8 @@ fn read_only_medium() -> anyhow::Result<()> {
     let mut said: Vec<_> = report.log.iter().map(|entry| entry.text.clone()).collect();
     said.sort();
     let why = "read-only file system; mount it for writing";
-    for what in ["copy d/new to the right: ", "delete a on the right: ", "replace b on the right: "]
-    {
-        let begin = format!("cannot {what}");
+    for what in ["copy d/new to", "delete a in", "replace b in"] {
+        let begin = format!("cannot {what} the directory `right`: ");
         let found = said.iter().any(|text| text.starts_with(&begin) && text.contains(why));
         anyhow::ensure!(found, "{what}: {said:?}");
     }

@@ -130,15 +130,15 @@ fn closed_root() -> anyhow::Result<()> {
     set_mode(&pair.right(), 0o755)?;
     let mut said: Vec<_> = report.log.iter().map(|entry| entry.text.clone()).collect();
     said.sort();
-    let why = "the directory itself may not be written (mode 555)";
+    let why = "the directory itself is not writable (mode 555)";
     let expected = [
-        "copy new to the right",
-        "delete b on the right",
-        "make the directory made on the right",
-        "make the link link on the right",
-        "replace a on the right",
+        "copy new to",
+        "create the directory made in",
+        "create the link link in",
+        "delete b in",
+        "replace a in",
     ];
-    let expected: Vec<_> = expected.iter().map(|what| format!("cannot {what}: {why}")).collect();
+    let expected = expected.map(|what| format!("cannot {what} the directory `right`: {why}"));
     anyhow::ensure!(said == expected, "{said:?}");
     Ok(())
 }
@@ -156,7 +156,8 @@ fn unreadable() -> anyhow::Result<()> {
         let report = pair.sync()?;
         let said: Vec<_> = report.log.iter().map(|entry| entry.text.clone()).collect();
         let is_said = said.len() == 1
-            && said[0].starts_with("cannot read secret on the left: permission denied; ");
+            && said[0]
+                .starts_with("cannot read secret in the directory `left`: permission denied; ");
         anyhow::ensure!(is_said, "{said:?}");
     }
     Ok(())

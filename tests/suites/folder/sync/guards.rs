@@ -50,7 +50,7 @@ fn an_entry_under_the_name_of_an_ignored_one_is_reported() -> anyhow::Result<()>
         for _ in 0..2 {
             let report = pair.sync()?;
             assert_eq!(only_item(&report)?.counts["left-alone"], 1);
-            let words = ["build: is not synced", "ignored entry"];
+            let words = ["build: skipped", "ignored entry"];
             assert_eq!(told(&report, &words), 1, "{:?}", report.log);
         }
         assert_eq!(pair.trees()?[0].get("build"), before[0].get("build"));
@@ -68,7 +68,7 @@ fn the_ignored_file_that_keeps_a_directory_is_named() -> anyhow::Result<()> {
     fs::write(pair.right().join("p/q/x.o"), "object")?;
     for _ in 0..2 {
         let report = pair.sync()?;
-        let words = ["p: was deleted on left, but stays", "\"q/x.o\"", "ignored"];
+        let words = ["p: deleted on left, but kept", "\"q/x.o\"", "ignored"];
         assert_eq!(told(&report, &words), 1, "{:?}", report.log);
         assert_eq!(pair.trees()?[0], tree(&[("k", "k")]));
         assert_eq!(pair.trees()?[1], tree(&[("p/q/x.o", "object"), ("k", "k")]));
@@ -98,7 +98,7 @@ fn links_that_stay_have_the_one_true_reason() -> anyhow::Result<()> {
     )?;
     let report = pair.sync()?;
     assert_eq!(trees::read(&pair.right())?, tree(&[("x", "1"), ("long@", &long), ("d/", "")]));
-    for words in [["abs: is a link", "is absolute"], ["d/out: is a link", "leads out"]] {
+    for words in [["abs: is a link", "is absolute"], ["d/out: is a link", "leads outside"]] {
         assert_eq!(told(&report, &words), 1, "{:?}", report.log);
     }
     assert_eq!(report.warnings, 2);

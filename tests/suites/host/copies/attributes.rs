@@ -11,7 +11,7 @@ use super::*;
 /// The two ways in which a file is copied with attributes.
 const WAYS: [&str; 2] = ["together", "alone"];
 
-impl Place {
+impl Workdir {
     /// Copies the file `f`, and returns what the plugin says.
     fn copy(&self, arguments: &str) -> anyhow::Result<String> {
         let to = if arguments.contains("to=") { "" } else { "to=target" };
@@ -54,11 +54,11 @@ fn a_copy_gets_the_permissions_that_are_asked_for() -> anyhow::Result<()> {
             (0o644, "mode=400", 0o400),
             (0o644, "mode=4755", 0o755),
         ] {
-            let place = Place::new()?;
-            place.write("source/f", b"content", source)?;
-            let said = place.copy(&format!("with={way} {asked}"))?;
+            let workdir = Workdir::new()?;
+            workdir.write("source/f", b"content", source)?;
+            let said = workdir.copy(&format!("with={way} {asked}"))?;
             assert!(said.contains("7 bytes"), "{way} {asked}: {said}");
-            let copy = place.path("target").join("f");
+            let copy = workdir.path("target").join("f");
             assert_eq!(mode(&copy)?, expected, "{way} {source:o} {asked:?}");
             assert_eq!(fs::read(copy)?, b"content");
         }
@@ -69,9 +69,9 @@ fn a_copy_gets_the_permissions_that_are_asked_for() -> anyhow::Result<()> {
 #[test]
 fn a_copy_gets_the_attributes_of_its_source_and_of_what_it_replaces() -> anyhow::Result<()> {
     for way in WAYS {
-        let place = Place::new()?;
-        let source = place.write("source/f", b"new", 0o644)?;
-        let replaced = place.write("target/old", b"old", 0o644)?;
+        let workdir = Workdir::new()?;
+        let source = workdir.write("source/f", b"new", 0o644)?;
+        let replaced = workdir.write("target/old", b"old", 0o644)?;
         for (path, name, value) in [
             (&source, "user.comment", "of the source"),
             (&source, "user.both", "of the source"),
@@ -80,9 +80,9 @@ fn a_copy_gets_the_attributes_of_its_source_and_of_what_it_replaces() -> anyhow:
         ] {
             setxattr(path, name, value.as_bytes(), XattrFlags::empty())?;
         }
-        let said = place.copy(&format!("with={way} as=copy mode=644 replaces=old"))?;
+        let said = workdir.copy(&format!("with={way} as=copy mode=644 replaces=old"))?;
         assert!(said.contains("3 bytes"), "{way}: {said}");
-        let copy = place.path("target").join("copy");
+        let copy = workdir.path("target").join("copy");
         for (name, expected) in [
             ("user.comment", "of the source"),
             ("user.both", "of the source"),
@@ -93,8 +93,8 @@ fn a_copy_gets_the_attributes_of_its_source_and_of_what_it_replaces() -> anyhow:
             assert_eq!(&value[..len], expected.as_bytes(), "{way} {name}");
         }
         // What is in the storage has none, since nobody counts their room.
-        place.copy(&format!("with={way} as=stored to=storage mode=644"))?;
-        let stored = place.path("storage").join("stored");
+        workdir.copy(&format!("with={way} as=stored to=storage mode=644"))?;
+        let stored = workdir.path("storage").join("stored");
         assert!(getxattr(&stored, "user.comment", &mut [0; 64][..]).is_err());
     }
     Ok(())
@@ -120,10 +120,10 @@ fn access_list() -> Vec<u8> {
 fn a_copy_has_the_access_control_list_of_what_it_replaces_and_no_other() -> anyhow::Result<()> {
     const LIST: &str = "system.posix_acl_access";
     for way in WAYS {
-        let place = Place::new()?;
-        let source = place.write("source/f", b"new", 0o644)?;
-        let listed = place.write("target/listed", b"old", 0o600)?;
-        place.write("target/plain", b"old", 0o600)?;
+        let workdir = Workdir::new()?;
+        let source = workdir.write("source/f", b"new", 0o644)?;
+        let listed = workdir.write("target/listed", b"old", 0o600)?;
+        workdir.write("target/plain", b"old", 0o600)?;
         let list = access_list();
         if setxattr(&listed, LIST, &list, XattrFlags::empty()).is_err() {
             writeln!(io::stderr(), "SKIPPED: access control lists; this file system has none")?;
@@ -131,16 +131,16 @@ fn a_copy_has_the_access_control_list_of_what_it_replaces_and_no_other() -> anyh
         }
         setxattr(&source, LIST, &list, XattrFlags::empty())?;
         // A default list gives one to every new file.
-        setxattr(place.path("target"), "system.posix_acl_default", &list, XattrFlags::empty())?;
+        setxattr(workdir.path("target"), "system.posix_acl_default", &list, XattrFlags::empty())?;
         let has_list = |name: &str| {
             let mut value = [0; 256];
-            getxattr(place.path("target").join(name), LIST, &mut value[..]).is_ok()
+            getxattr(workdir.path("target").join(name), LIST, &mut value[..]).is_ok()
         };
-        place.copy(&format!("with={way} as=one mode=660 replaces=listed"))?;
-        place.copy(&format!("with={way} as=two mode=600 replaces=plain"))?;
+        workdir.copy(&format!("with={way} as=one mode=660 replaces=listed"))?;
+        workdir.copy(&format!("with={way} as=two mode=600 replaces=plain"))?;
         assert!(has_list("one"), "{way}");
         assert!(!has_list("two"), "{way}: it would be readable for another user");
-        assert_eq!(mode(&place.path("target").join("two"))?, 0o600);
+        assert_eq!(mode(&workdir.path("target").join("two"))?, 0o600);
     }
     Ok(())
 }
@@ -159,13 +159,13 @@ fn root_gives_a_copy_the_owner_of_what_it_replaces_or_of_its_source() -> anyhow:
             ("replaces=old owner=yes", (4321, 5432)),
             ("replaces=missing owner=yes", (1234, 2345)),
         ] {
-            let place = Place::new()?;
-            let source = place.write("source/f", b"new", 0o640)?;
+            let workdir = Workdir::new()?;
+            let source = workdir.write("source/f", b"new", 0o640)?;
             chown(&source, Some(1234), Some(2345))?;
-            let replaced = place.write("target/old", b"old", 0o4755)?;
+            let replaced = workdir.write("target/old", b"old", 0o4755)?;
             chown(&replaced, Some(4321), Some(5432))?;
-            place.copy(&format!("with={way} as=copy mode=640 {asked}"))?;
-            let copy = fs::metadata(place.path("target").join("copy"))?;
+            workdir.copy(&format!("with={way} as=copy mode=640 {asked}"))?;
+            let copy = fs::metadata(workdir.path("target").join("copy"))?;
             assert_eq!((copy.uid(), copy.gid()), owner, "{way} {asked}");
             assert_eq!(copy.mode() & 0o7777, 0o640, "{way} {asked}");
         }
@@ -176,13 +176,13 @@ fn root_gives_a_copy_the_owner_of_what_it_replaces_or_of_its_source() -> anyhow:
 #[test]
 fn names_of_replaced_files_name_an_entry_of_the_directory() -> anyhow::Result<()> {
     for way in WAYS {
-        let place = Place::new()?;
-        place.write("source/f", b"new", 0o644)?;
+        let workdir = Workdir::new()?;
+        workdir.write("source/f", b"new", 0o644)?;
         for replaces in ["../source/f", "..", "."] {
-            let said = place.copy(&format!("with={way} mode=644 replaces={replaces}"))?;
+            let said = workdir.copy(&format!("with={way} mode=644 replaces={replaces}"))?;
             assert!(said.contains("InvalidArgument"), "{way} {replaces}: {said}");
         }
-        assert!(!place.path("target").join("f").exists());
+        assert!(!workdir.path("target").join("f").exists());
     }
     Ok(())
 }
@@ -192,19 +192,19 @@ fn a_copy_has_the_holes_of_its_source() -> anyhow::Result<()> {
     const SIZE: u64 = 40 << 20;
     for way in WAYS {
         for places in [vec![], vec![0], vec![5 << 20, 33 << 20], vec![SIZE - 1]] {
-            let place = Place::new()?;
-            let source = place.path("source").join("f");
+            let workdir = Workdir::new()?;
+            let source = workdir.path("source").join("f");
             let mut file = File::create_new(&source)?;
             file.set_len(SIZE)?;
             for at in &places {
                 file.seek(SeekFrom::Start(*at))?;
                 file.write_all(b"x")?;
             }
-            let said = place.copy(&format!("with={way} mode=644 verify=yes"))?;
+            let said = workdir.copy(&format!("with={way} mode=644 verify=yes"))?;
             let content = fs::read(&source)?;
             let digest = blake3::hash(&content).to_hex();
             assert_eq!(said, format!("1 {SIZE} bytes {}", &digest[..16]));
-            let copy = place.path("target").join("f");
+            let copy = workdir.path("target").join("f");
             assert!(fs::read(&copy)? == content, "{way} {places:?}");
             let room = fs::metadata(&copy)?.blocks() * 512;
             assert!(room < 1 << 20, "{way} {places:?}: the copy takes {room} bytes");
@@ -217,8 +217,8 @@ fn a_copy_has_the_holes_of_its_source() -> anyhow::Result<()> {
 fn a_time_that_no_timestamp_can_express_is_that_of_the_copy() -> anyhow::Result<()> {
     for way in WAYS {
         for seconds in [10_413_792_000, 15_031_872_000] {
-            let place = Place::new()?;
-            let source = place.write("source/f", b"content", 0o644)?;
+            let workdir = Workdir::new()?;
+            let source = workdir.write("source/f", b"content", 0o644)?;
             let then = UNIX_EPOCH + Duration::from_secs(seconds);
             let file = File::options().write(true).open(&source)?;
             file.set_times(FileTimes::new().set_modified(then))?;
@@ -226,8 +226,8 @@ fn a_time_that_no_timestamp_can_express_is_that_of_the_copy() -> anyhow::Result<
                 writeln!(io::stderr(), "SKIPPED: late times; this file system has none")?;
                 return Ok(());
             }
-            place.copy(&format!("with={way} mode=644"))?;
-            let copy = fs::metadata(place.path("target").join("f"))?.modified()?;
+            workdir.copy(&format!("with={way} mode=644"))?;
+            let copy = fs::metadata(workdir.path("target").join("f"))?.modified()?;
             assert_eq!(copy, then, "{way}");
         }
     }

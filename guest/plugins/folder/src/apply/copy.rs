@@ -1,14 +1,13 @@
-//! Copies files. A copy has a temporary name until its content is on the disk. Small ones are copied
-//! together, and all wait for the disk together: it writes many at once in little more than the time
-//! of one.
+//! Copies files. A copy has a temporary name until its content is on the disk. Small files are copied
+//! together, and all copies are flushed together, since that takes little longer than flushing one.
 
 use std::time::{Duration, Instant};
 
 use syncmgr_plugin::directories::{self, CopiedFile, CopyAttributes, CopyRequest, Directory, File};
-use syncmgr_plugin::{ErrorCode, Result, Stop};
+use syncmgr_plugin::{ErrorCode, Interrupt, Result};
 
 use super::Applier;
-use super::still::{changed, check, is_still};
+use super::recheck::{changed, check, is_still};
 use crate::options::Options;
 use crate::plan::{CopyModes, Operation};
 use crate::scan::fingerprint;
@@ -163,7 +162,7 @@ impl Applier<'_> {
         replaces: Option<&Fingerprint>,
         modes: CopyModes,
         next: &mut BaseChildren,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), Interrupt> {
         let (source_parent, _) = split(&operation.paths[from.index()]);
         // What keeps its own permissions has its own owner, too.
         let keeps_own = replaces.is_some() && modes.carried == modes.own;
@@ -216,7 +215,7 @@ impl Applier<'_> {
         if self.batch.planned.is_empty() {
             return;
         }
-        let go_on = self.run.check();
+        let go_on = self.context.check_cancelled();
         self.end(go_on);
         if self.ended.is_err() {
             return self.leave_planned();
@@ -241,7 +240,7 @@ impl Applier<'_> {
                     self.fail(&planned.operation, &changed("the file"));
                 }
                 // Perhaps there is room for it when others have their names, or its directory can
-                // be opened; else this tells the reason.
+                // be opened; otherwise this yields the reason.
                 Err(_) => again.push(planned),
             }
         }
@@ -282,11 +281,11 @@ impl Applier<'_> {
     }
 
     /// Copies a file by itself, up to its name.
-    fn copy_alone(&mut self, planned: Planned, next: &mut BaseChildren) -> Result<(), Stop> {
+    fn copy_alone(&mut self, planned: Planned, next: &mut BaseChildren) -> Result<(), Interrupt> {
         let copied = match self.write(&planned) {
             // Copies that wait are open, of which there may be too many, and what they
             // replace is still there, for which there may be no room.
-            Err(Stop::Failed(error))
+            Err(Interrupt::Failed(error))
                 if error.code != ErrorCode::Changed && !self.batch.is_empty() =>
             {
                 self.settle(next);
@@ -377,7 +376,7 @@ mod tests {
         for (files, took, next) in [
             (8, soon, 16),
             (16, soon, 32),
-            // Few that were soon done tell nothing about many.
+            // A short time for few files says nothing about many.
             (1, soon, 32),
             (32, soon, 64),
             (64, soon, 64),

@@ -25,7 +25,7 @@ pub(super) struct Dirty {
     sides: BTreeMap<(Side, String), Keys>,
 }
 
-/// What is not agreed on unless the directory is flushed.
+/// The entries that enter the baseline only if the directory is flushed.
 type Keys = Vec<Name>;
 
 impl Dirty {
@@ -81,7 +81,7 @@ impl Place {
 }
 
 impl Applier<'_> {
-    /// Flushes the directories. What is in one that is not flushed is not agreed on.
+    /// Flushes the directories. The entries of one that fails do not enter the baseline.
     pub(super) fn flush(&mut self) {
         if !self.options.durable {
             return;
@@ -94,7 +94,8 @@ impl Applier<'_> {
         let (mut size, mut deadline) = (FIRST, None);
         let mut rest = places.into_iter().peekable();
         while rest.peek().is_some() {
-            let advanced = self.run.advance(0, || format!("flushing directory {done} of {total}"));
+            let advanced =
+                self.context.advance(0, || format!("flushing directory {done} of {total}"));
             if self.ended.is_ok() {
                 self.ended = advanced;
             }
@@ -166,7 +167,7 @@ impl Applier<'_> {
     fn is_not_flushed(&mut self, place: Place, error: &Error) {
         let path: &str = if place.path.is_empty() { "the top" } else { &place.path };
         let what = if place.is_trash { "flush the trash of" } else { "flush" };
-        self.done.failed.push(words::cannot(what, path, place.side, error).message);
+        self.done.failed.push(words::cannot(what, path, place.side, self.pair, error).message);
         self.undone.extend(place.keys);
     }
 }

@@ -1,6 +1,6 @@
-//! Directories that their owner has made read-only: they are opened for as long as there is something
-//! to be done in them. Before that, it is noted in the plugin's storage what their permissions were,
-//! so that the run after one that was killed sets them again.
+//! Directories that their owner has made read-only: they are made writable while operations work in
+//! them. A note in the plugin's storage records their permissions first, so that the run after a killed
+//! one restores them.
 
 use syncmgr_plugin::directories::{Directory, EntryKind, File};
 use syncmgr_plugin::{Error, ErrorCode, Result};
@@ -59,7 +59,7 @@ fn lines(pair: &Pair, note: &str) -> Vec<(Side, String, u16)> {
     whole.split('\0').filter_map(read).collect()
 }
 
-/// Sets the permissions again that a run which was killed has left open.
+/// Restores the permissions of directories that a killed run left writable.
 pub(crate) fn repair(storage: &Directory, pair: &Pair, roots: &[Directory; 2]) -> Result<()> {
     let name = note_name(pair);
     let note = match storage.open_file(&name) {
@@ -69,7 +69,7 @@ pub(crate) fn repair(storage: &Directory, pair: &Pair, roots: &[Directory; 2]) -
     let [left, right] = roots;
     let mut walkers = [Walker::new(Some(left.reopen()?)), Walker::new(Some(right.reopen()?))];
     for (on, path, mode) in lines(pair, &String::from_utf8_lossy(&note)).into_iter().rev() {
-        // Where that is not possible any more, its permissions are what they are.
+        // If that is no longer possible, its permissions stay.
         let _ = shut(&mut walkers[on.index()], &path, mode);
     }
     storage.remove_file(&name)
@@ -81,7 +81,7 @@ fn shut(root: &mut Walker, path: &str, mode: u16) -> Result<()> {
     let directory = root.directory(parent, false)?;
     match directory.stat(name)? {
         Some(found) if found.kind == EntryKind::Directory => {
-            // Another mode is the plan's, or somebody else's.
+            // The plan or another program has set another mode.
             match scan::mode(&found) == Some(mode | OPEN) {
                 true => directory.set_mode(name, mode.into()),
                 false => Ok(()),
@@ -101,7 +101,7 @@ impl Applier<'_> {
         if path.is_empty() {
             let mode = scan::mode(&self.tops[on.index()].metadata()?);
             let Some(mode) = mode.filter(|mode| mode & 0o222 == 0) else { return Ok(false) };
-            let message = format!("the directory itself may not be written (mode {mode:o})");
+            let message = format!("the directory itself is not writable (mode {mode:o})");
             return Err(Error::new(ErrorCode::AccessDenied, message));
         }
         let (parent, name) = split(path);
@@ -143,8 +143,10 @@ impl Applier<'_> {
                 Ok(()) => {}
                 Err(error) if error.code == ErrorCode::NotFound => {}
                 Err(error) => {
-                    let what = "set the permissions again of";
-                    self.done.failed.push(words::cannot(what, &path, on, &error).message);
+                    let what = "restore the permissions of";
+                    self.done
+                        .failed
+                        .push(words::cannot(what, &path, on, self.pair, &error).message);
                 }
             }
         }

@@ -1,10 +1,11 @@
-//! Entries that a side cannot have: because of their names, or of what they are.
+//! Entries that a side cannot store, because of their name or type.
 
 use std::collections::{HashMap, HashSet};
 
 use syncmgr_plugin::{Error, ErrorCode, Result};
 
 use super::Applier;
+use super::recheck::changed;
 use crate::names;
 use crate::plan::{Action, Operation};
 use crate::tree::{Name, Side};
@@ -74,7 +75,7 @@ impl Applier<'_> {
                 "{other} is there, and this file system does not distinguish upper and lower case; \
                  rename one of the two"
             ),
-            None => return super::changed("the other side"),
+            None => return changed("the other side"),
         };
         Error::new(ErrorCode::AlreadyExists, message)
     }

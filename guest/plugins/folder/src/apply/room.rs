@@ -1,9 +1,9 @@
-//! What has no room waits until all the rest is done, and is then tried once more: deletions may have
-//! made room.
+//! Postpones operations for which there is no space, and retries them at the end: deletions may have
+//! freed some.
 
 use std::collections::BTreeSet;
 
-use syncmgr_plugin::{Error, ErrorCode, Stop};
+use syncmgr_plugin::{Error, ErrorCode, Interrupt};
 
 use super::{Applier, words};
 use crate::plan::{Action, Operation};
@@ -72,7 +72,7 @@ impl Applier<'_> {
     pub(super) fn waits_for_room(&mut self, operation: &Operation) -> bool {
         let waits = self.room.must_wait(operation);
         if waits {
-            let why = "no space left for it, or for what has to be done before it; make room";
+            let why = "no space left for it, or for a step that it depends on; free some space";
             self.lacks_room(operation, &Error::new(ErrorCode::NoSpace, why));
         }
         waits
@@ -102,7 +102,7 @@ impl Applier<'_> {
         if self.room.is_last_try || (is_trash && copied.is_some()) {
             self.room.lacked += 1;
             self.undone.insert(Name::clone(key));
-            self.done.failed.push(words::explain(operation, error));
+            self.done.failed.push(words::explain(operation, self.pair, error));
         } else {
             self.room.waiting.push(operation.clone());
         }
@@ -121,15 +121,15 @@ impl Applier<'_> {
     }
 
     /// What was left for the next run because there was no room for it.
-    pub(super) fn no_room(&self) -> Result<(), Stop> {
+    pub(super) fn no_room(&self) -> Result<(), Interrupt> {
         match self.room.lacked {
             0 => Ok(()),
             lacked => {
                 let message = format!(
-                    "no room for {lacked} of the changes; make room where the warnings say, and \
-                     run again"
+                    "no space for {lacked} of the changes; free space where the warnings say, then run \
+                     again"
                 );
-                Err(Stop::Failed(Error::new(ErrorCode::NoSpace, message)))
+                Err(Interrupt::Failed(Error::new(ErrorCode::NoSpace, message)))
             }
         }
     }

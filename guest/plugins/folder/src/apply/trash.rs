@@ -1,4 +1,4 @@
-//! Keeps what is replaced and deleted: a directory for each run, which only its owner can look into.
+//! The trash: keeps replaced and deleted files in a directory per run that only its owner can read.
 
 use syncmgr_plugin::directories::Directory;
 use syncmgr_plugin::{Error, ErrorCode, Result};
@@ -153,7 +153,7 @@ impl Trash {
     fn place_name(&self, on: Side) -> String {
         match self.is_in_root {
             true => format!("`{}` in the {} directory", names::TRASH, on.name()),
-            false => format!("the folder `{}` in the plugin's storage", names::STORED_TRASH),
+            false => format!("the directory `{}` in the plugin's storage", names::STORED_TRASH),
         }
     }
 }

@@ -1,46 +1,47 @@
-//! What could not be done, in words: what, where and why.
+//! Messages of failed operations: the operation, the path and the reason.
 
 use syncmgr_plugin::{Error, ErrorCode};
 
 use crate::names;
+use crate::pair::Pair;
 use crate::plan::{Action, Operation};
 use crate::tree::Side;
 use crate::walker::split;
 
-/// How an error begins that says all of this already.
+/// The start of a message that is complete.
 const CANNOT: &str = "cannot ";
 
-/// Why an operation failed.
-pub(super) fn explain(operation: &Operation, error: &Error) -> String {
+/// Returns the message of a failed operation.
+pub(super) fn explain(operation: &Operation, pair: &Pair, error: &Error) -> String {
     if error.message.starts_with(CANNOT) {
         return error.message.clone();
     }
     let on = operation.side();
-    let (path, side) = (&operation.paths[on.index()], on.name());
+    let (path, side) = (&operation.paths[on.index()], pair.directory(on));
     let what = match &operation.action {
-        Action::Copy { replaces: None, .. } => format!("copy {path} to the {side}"),
-        Action::Copy { replaces: Some(_), .. } => format!("replace {path} on the {side}"),
-        Action::MakeLink { .. } => format!("make the link {path} on the {side}"),
-        Action::MakeDirectory { .. } => format!("make the directory {path} on the {side}"),
-        Action::Rename { to, .. } => format!("rename {path} to {to} on the {side}"),
-        Action::Respell { to, .. } => format!("rename {path} to {to} on the {side}"),
-        Action::SetModified { .. } => format!("set the time on the {side} of {path}"),
-        Action::Remove { .. } => format!("delete {path} on the {side}"),
-        Action::RemoveDirectory { .. } => format!("delete the directory {path} on the {side}"),
-        Action::SetMode { .. } => format!("set the permissions on the {side} of {path}"),
+        Action::Copy { replaces: None, .. } => format!("copy {path} to {side}"),
+        Action::Copy { replaces: Some(_), .. } => format!("replace {path} in {side}"),
+        Action::MakeLink { .. } => format!("create the link {path} in {side}"),
+        Action::MakeDirectory { .. } => format!("create the directory {path} in {side}"),
+        Action::Rename { to, .. } => format!("rename {path} to {to} in {side}"),
+        Action::Respell { to, .. } => format!("rename {path} to {to} in {side}"),
+        Action::SetModified { .. } => format!("set the time of {path} in {side}"),
+        Action::Remove { .. } => format!("delete {path} in {side}"),
+        Action::RemoveDirectory { .. } => format!("delete the directory {path} in {side}"),
+        Action::SetMode { .. } => format!("set the permissions of {path} in {side}"),
     };
     format!("{CANNOT}{what}: {}", reason(error, path))
 }
 
-/// The same error with what could not be done: `what` a path of a side.
-pub(super) fn cannot(what: &str, path: &str, side: Side, error: &Error) -> Error {
-    let side = side.name();
+/// Completes the message of an error: `what` is the operation on a path of a side.
+pub(super) fn cannot(what: &str, path: &str, side: Side, pair: &Pair, error: &Error) -> Error {
+    let side = pair.directory(side);
     let reason = reason(error, path);
-    Error::new(error.code, format!("{CANNOT}{what} {path} on the {side}: {reason}"))
+    Error::new(error.code, format!("{CANNOT}{what} {path} in {side}: {reason}"))
 }
 
-/// What the host said, without the name that it begins with: the entry is named already, and a
-/// temporary name means nothing to people.
+/// Returns the host's message without a leading name: the path names the entry already, and a temporary
+/// name means nothing to people.
 fn reason(error: &Error, path: &str) -> String {
     let (_, name) = split(path);
     let text = error.to_string();
@@ -50,11 +51,11 @@ fn reason(error: &Error, path: &str) -> String {
     }
 }
 
-/// Why nothing can be done in a directory whose permissions are in the way.
+/// Returns the error for a directory that is not writable.
 pub(super) fn not_writable(path: &str, mode: u16, error: &Error) -> Error {
     let reason = reason(error, path);
     let message = format!(
-        "its directory {path} may not be written (mode {mode:o}), and that cannot be changed: \
+        "its directory {path} is not writable (mode {mode:o}), and its mode cannot be changed: \
          {reason}"
     );
     Error::new(ErrorCode::AccessDenied, message)
@@ -64,9 +65,21 @@ pub(super) fn not_writable(path: &str, mode: u16, error: &Error) -> Error {
 mod tests {
     use std::sync::Arc;
 
+    use syncmgr_plugin::directories::{Access, Grant};
+    use uuid::Uuid;
+
     use super::*;
     use crate::plan::CopyModes;
     use crate::tree::Fingerprint;
+
+    fn pair() -> Pair {
+        let grant = |side: Side| Grant {
+            name: format!("docs.{}", side.name()),
+            access: Access::ReadWrite,
+            id: Uuid::nil(),
+        };
+        Pair { key: Some("docs".to_owned()), grants: Side::BOTH.map(grant) }
+    }
 
     fn operation(action: Action) -> Operation {
         let path = Arc::from("d/victim");
@@ -85,38 +98,41 @@ mod tests {
             modes: CopyModes::default(),
         };
         for (action, expected) in [
-            (copy(None), "cannot copy d/victim to the right: permission denied"),
-            (copy(Some(Box::default())), "cannot replace d/victim on the right: permission denied"),
+            (copy(None), "cannot copy d/victim to the directory `docs.right`: permission denied"),
+            (
+                copy(Some(Box::default())),
+                "cannot replace d/victim in the directory `docs.right`: permission denied",
+            ),
             (
                 Action::MakeDirectory { on, mode: None },
-                "cannot make the directory d/victim on the right: permission denied",
+                "cannot create the directory d/victim in the directory `docs.right`: permission denied",
             ),
             (
                 Action::MakeLink { on, text: "x".into(), replaces: None },
-                "cannot make the link d/victim on the right: permission denied",
+                "cannot create the link d/victim in the directory `docs.right`: permission denied",
             ),
             (
                 Action::Rename { on, source, to: "new".into() },
-                "cannot rename d/victim to new on the right: permission denied",
+                "cannot rename d/victim to new in the directory `docs.right`: permission denied",
             ),
             (
                 Action::Remove { on, target: source },
-                "cannot delete d/victim on the right: permission denied",
+                "cannot delete d/victim in the directory `docs.right`: permission denied",
             ),
             (
                 Action::RemoveDirectory { on },
-                "cannot delete the directory d/victim on the right: permission denied",
+                "cannot delete the directory d/victim in the directory `docs.right`: permission denied",
             ),
             (
                 Action::SetMode { on, mode: 0o600 },
-                "cannot set the permissions on the right of d/victim: permission denied",
+                "cannot set the permissions of d/victim in the directory `docs.right`: permission denied",
             ),
         ] {
             let operation = operation(action);
             for lead in ["", "victim: ", &format!("{}: ", names::temp(1, 2))] {
                 let message = format!("{lead}permission denied");
                 let error = Error::new(ErrorCode::AccessDenied, message);
-                assert_eq!(explain(&operation, &error), expected);
+                assert_eq!(explain(&operation, &pair(), &error), expected);
             }
         }
     }
@@ -124,9 +140,12 @@ mod tests {
     #[test]
     fn what_is_explained_already_is_not_explained_again() {
         let error = Error::new(ErrorCode::AccessDenied, "victim: permission denied");
-        let error = cannot("read", "d/victim", Side::Left, &error);
-        assert_eq!(error.message, "cannot read d/victim on the left: permission denied");
+        let error = cannot("read", "d/victim", Side::Left, &pair(), &error);
+        assert_eq!(
+            error.message,
+            "cannot read d/victim in the directory `docs.left`: permission denied"
+        );
         let remove = operation(Action::Remove { on: Side::Right, target: Fingerprint::default() });
-        assert_eq!(explain(&remove, &error), error.message);
+        assert_eq!(explain(&remove, &pair(), &error), error.message);
     }
 }

@@ -1,10 +1,10 @@
 //! Copies one file by itself, in steps between which it reports.
 
 use syncmgr_plugin::directories::{EntryMetadata, File};
-use syncmgr_plugin::{Error, ErrorCode, Result, Stop};
+use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 
 use super::copy::{Planned, STEP_BYTES};
-use super::still::{changed, is_still};
+use super::recheck::{changed, is_still};
 use super::{Applier, words};
 use crate::scan::fingerprint;
 use crate::tree::Digest;
@@ -13,7 +13,7 @@ use crate::walker::split;
 impl Applier<'_> {
     /// Writes the copy of a file under a temporary name, under which there is nothing afterwards if
     /// that fails.
-    pub(super) fn write(&mut self, planned: &Planned) -> Result<(Digest, File), Stop> {
+    pub(super) fn write(&mut self, planned: &Planned) -> Result<(Digest, File), Interrupt> {
         let (file, metadata, copy) = self.open(planned)?;
         let written = self.fill(&copy, &file, planned);
         // What reads the copy back takes its place among what may be open.
@@ -46,8 +46,8 @@ impl Applier<'_> {
             .directory(source_parent, false)
             .and_then(|directory| directory.open_file(source_name))
             .and_then(|source| Ok((source.metadata()?, source)));
-        let (metadata, source) =
-            read.map_err(|error| words::cannot("read", planned.path(from), from, &error))?;
+        let (metadata, source) = read
+            .map_err(|error| words::cannot("read", planned.path(from), from, self.pair, &error))?;
         if !is_still(&fingerprint(&metadata), &planned.source) {
             return Err(changed("the file"));
         }
@@ -68,7 +68,7 @@ impl Applier<'_> {
     }
 
     /// Copies the content and returns its digest.
-    fn fill(&mut self, copy: &File, source: &File, planned: &Planned) -> Result<Digest, Stop> {
+    fn fill(&mut self, copy: &File, source: &File, planned: &Planned) -> Result<Digest, Interrupt> {
         let (size, path) = (planned.source.size, planned.path(planned.from.other()));
         let mut copied = 0;
         loop {
@@ -89,7 +89,7 @@ impl Applier<'_> {
     }
 
     /// Reads back what was written.
-    fn verify(&mut self, planned: &Planned, digest: Digest) -> Result<(), Stop> {
+    fn verify(&mut self, planned: &Planned, digest: Digest) -> Result<(), Interrupt> {
         let on = planned.from.other();
         let (parent, _) = split(planned.path(on));
         let file = self.roots[on.index()].directory(parent, false)?.open_file(&planned.temp)?;
@@ -100,7 +100,7 @@ impl Applier<'_> {
             if step == 0 {
                 break;
             }
-            self.run.check()?;
+            self.context.check_cancelled()?;
         }
         match read == planned.source.size && file.digest() == digest {
             true => Ok(()),

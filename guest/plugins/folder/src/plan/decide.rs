@@ -1,14 +1,14 @@
 use crate::options::Mode;
 use crate::tree::Side;
 
-/// What happened to an entry of one side since the agreement.
+/// The change of an entry on one side since the baseline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// It never was there.
     Absent,
     /// Nothing.
     Same,
-    /// It is there, and was not agreed on.
+    /// The entry exists, and is not in the baseline.
     New,
     /// It has another content or is something else.
     Changed,

@@ -1,4 +1,4 @@
-//! What becomes of a directory.
+//! Plans a directory.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::state::{Base, BaseKind};
 use crate::tree::{Kind, Name, Node, Side};
 
 impl Planner<'_, '_> {
-    /// A directory on one side or both, and on neither anything else.
+    /// Plans a directory that exists on one side or both, with nothing else on either.
     pub(super) fn directory<'t>(
         &mut self,
         key: &Name,
@@ -31,7 +31,7 @@ impl Planner<'_, '_> {
             (Some(_), _) => base.is_some_and(|base| base.children().is_some()),
         };
         if missing == Some(Side::Left) && !removed && mode == Mode::OneWaySafe {
-            // Made on the right, and none of our business.
+            // Created on the right, which this mode keeps.
             return Step::Done(Merged { next: None, exists: [false, true] });
         }
         let at = self.plan.operations.len();
@@ -44,7 +44,7 @@ impl Planner<'_, '_> {
         Step::Enter(Entered { key: Name::clone(key), place, nodes, base, missing, removed, at })
     }
 
-    /// A directory, when everything in it has been decided.
+    /// Completes a directory after all its entries.
     pub(super) fn leave_directory(
         &mut self,
         entered: Entered<'_>,
@@ -60,7 +60,7 @@ impl Planner<'_, '_> {
                 exists[on.index()] = false;
                 if inner.exist[kept.index()] {
                     let why = why_kept(on, nodes[kept.index()]);
-                    self.leave(&place.paths[kept.index()], why);
+                    self.skip(&place.paths[kept.index()], why);
                 } else {
                     exists[kept.index()] = false;
                     self.remove_junk(&place, kept, nodes[kept.index()]);
@@ -103,16 +103,16 @@ impl Planner<'_, '_> {
     }
 }
 
-/// Why a directory stays that was deleted on a side.
+/// Returns why a directory is kept that was deleted on a side.
 fn why_kept(deleted_on: Side, directory: Option<&Node>) -> String {
     let side = deleted_on.name();
     match directory.and_then(Node::first_blocked) {
         Some((path, None)) => {
-            format!("was deleted on {side}, but stays because of {path:?} in it, which is ignored")
+            format!("deleted on {side}, but kept because of {path:?} in it, which is ignored")
         }
         Some((path, Some(why))) => {
-            format!("was deleted on {side}, but stays because of {path:?} in it: {why}")
+            format!("deleted on {side}, but kept because of {path:?} in it: {why}")
         }
-        None => format!("was deleted on {side}, but has entries here that are not synced"),
+        None => format!("deleted on {side}, but kept because of entries that are not synced"),
     }
 }

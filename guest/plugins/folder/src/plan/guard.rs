@@ -1,4 +1,4 @@
-//! Stops a run that would delete too much, before its first step.
+//! Safety stops: prevent a run that would delete too much, before its first operation.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -8,9 +8,9 @@ use crate::plan::{Cancelled, Hash, Input, MOVED, Operation, Plan};
 use crate::state::{self, Base, BaseChildren, BaseKind};
 use crate::tree::{Children, Digest, Fingerprint, Kind, Node, Side, join};
 
-/// Why a plan must not be carried out.
+/// The reason why a plan must not be carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Danger {
+pub enum SafetyStop {
     /// A side that had entries is empty.
     Emptied(Side),
     /// The source of a mirror is empty, and its target is not.
@@ -22,30 +22,30 @@ pub enum Danger {
     Replaced(Side),
     /// Too many files of a side would be deleted.
     Deletions {
-        /// Of which side.
+        /// The side.
         side: Side,
-        /// How many.
+        /// The number of files to delete.
         deleted: u64,
-        /// Of how many.
+        /// The number of files of the side.
         files: u64,
-        /// A few of them.
+        /// Examples of paths to delete.
         examples: Vec<String>,
     },
 }
 
-/// Checks a plan before its first step. `files` are the files of each side.
+/// Checks a plan before its first operation. `files` are the numbers of files of each side.
 ///
-/// A file that was moved is no deletion. Whether it was moved is decided by its content, and only
-/// where the run would be stopped otherwise, because that means reading files.
+/// A moved file is not a deletion. Files are read to recognize moves only if the run would stop
+/// otherwise.
 ///
 /// # Errors
-/// If the user cancels. The inner error says why the plan must not be carried out.
+/// Fails if the user cancels. The inner error is the safety stop.
 pub fn check(
     plan: &mut Plan,
     input: &Input<'_>,
     files: [u64; 2],
     hash: &mut Hash<'_>,
-) -> Result<Result<(), Danger>, Cancelled> {
+) -> Result<Result<(), SafetyStop>, Cancelled> {
     let limit = input.options.max_delete;
     if limit == DeleteLimit::Any {
         return Ok(Ok(()));
@@ -66,8 +66,8 @@ pub fn check(
         && !has_synced(input, Side::Left)
     {
         return Ok(Err(match input.base.is_empty() {
-            true => Danger::EmptySource { files: files[target] },
-            false => Danger::Emptied(Side::Left),
+            true => SafetyStop::EmptySource { files: files[target] },
+            false => SafetyStop::Emptied(Side::Left),
         }));
     }
     // Whether nothing of two or more entries that were synced at the top is left there.
@@ -79,7 +79,7 @@ pub fn check(
     let emptied =
         |side: &Side| is_bare(*side) && is_empty(*side) && !(is_one_way && *side == Side::Right);
     if let Some(side) = Side::BOTH.into_iter().find(emptied) {
-        return Ok(Err(Danger::Emptied(side)));
+        return Ok(Err(SafetyStop::Emptied(side)));
     }
     let agreed = state::count_files(input.base);
     for side in Side::BOTH {
@@ -95,10 +95,10 @@ pub fn check(
         if limit.is_exceeded(deleted, files) {
             let path = |operation: &Operation| operation.paths[side.index()].to_string();
             let examples = deletions(plan, side).take(5).map(path).collect();
-            return Ok(Err(Danger::Deletions { side, deleted, files, examples }));
+            return Ok(Err(SafetyStop::Deletions { side, deleted, files, examples }));
         }
         if is_bare(from) && deleted > all - deleted {
-            return Ok(Err(Danger::Replaced(from)));
+            return Ok(Err(SafetyStop::Replaced(from)));
         }
     }
     Ok(Ok(()))

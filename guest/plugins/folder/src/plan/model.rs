@@ -54,7 +54,7 @@ pub struct World {
 pub struct Run {
     pub plan: Plan,
     pub hashed: Vec<String>,
-    pub danger: Option<Danger>,
+    pub danger: Option<SafetyStop>,
 }
 
 pub fn options(mode: Mode) -> Options {
@@ -531,7 +531,7 @@ impl Case {
         self.becomes(rows, rows)
     }
 
-    pub fn danger(&self, max_delete: DeleteLimit) -> Option<Danger> {
+    pub fn danger(&self, max_delete: DeleteLimit) -> Option<SafetyStop> {
         self.world().plan(&Options { max_delete, ..options(self.mode) }).danger
     }
 }

@@ -9,8 +9,8 @@ use super::*;
 use crate::options::DeleteLimit;
 use Mode::{Mirror, Newer, OneWaySafe, PreferLeft, PreferRight, TwoWaySafe};
 
-fn left_alone(run: &Run) -> Vec<&str> {
-    run.plan.left_alone.iter().map(|(path, _)| path.as_str()).collect()
+fn skipped(run: &Run) -> Vec<&str> {
+    run.plan.skipped.iter().map(|(path, _)| path.as_str()).collect()
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn what_is_new_or_changed_in_a_deleted_directory_comes_back_without_its_siblings
     }
     changed.mode(Mirror).both_become("");
     let run = changed.mode(OneWaySafe).becomes("", "d/e/b:5");
-    assert_eq!(left_alone(&run), ["d/e", "d"]);
+    assert_eq!(skipped(&run), ["d/e", "d"]);
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn a_file_and_a_directory_of_one_name_are_both_kept() {
             case.mode(PreferRight).both_become(leaf);
             case.mode(Newer).both_become(leaf);
             case.mode(Mirror).both_become(tree);
-            assert_eq!(left_alone(&case.mode(OneWaySafe).becomes(tree, leaf)), ["f"]);
+            assert_eq!(skipped(&case.mode(OneWaySafe).becomes(tree, leaf)), ["f"]);
         }
     }
 }
@@ -241,7 +241,7 @@ fn what_a_filter_hides_is_forgotten_and_never_deleted() {
         let case = agreed("x.log:1 d/y.log:2 d/f:3").mode(mode).left("x.log? d/y.log? -x.log -d");
         let case = case.right("x.log? d/y.log?");
         let run = case.becomes("", "x.log:1 d/y.log:2");
-        assert_eq!(left_alone(&run), ["d"]);
+        assert_eq!(skipped(&run), ["d"]);
         assert!(!run.plan.next.contains_key("x.log"));
 
         let (mut world, _) = case.run();
@@ -259,13 +259,13 @@ fn what_is_blocked_or_unreadable_is_reported_and_stays_agreed() {
             // Touched, so that only the content could tell.
             let case = agreed("d/f:old").mode(mode).right(&format!("d/f* d/f{bar}")).left(edit);
             let run = case.becomes(left, "d/f:old");
-            assert_eq!(left_alone(&run)[0], "d/f", "{mode:?}, {bar}");
+            assert_eq!(skipped(&run)[0], "d/f", "{mode:?}, {bar}");
             assert!(base_at(&run.plan.next, "d/f").is_some());
         }
     }
     // Here only the comparison needs the content.
     let run = agreed("f:old").left("f:left").right("f:more f#").becomes("f:left", "f:more");
-    assert_eq!(left_alone(&run), ["f"]);
+    assert_eq!(skipped(&run), ["f"]);
     assert!(run.plan.next.contains_key("f"));
 }
 
@@ -275,8 +275,8 @@ fn a_directory_with_an_entry_that_is_left_alone_stays() {
         let all = "d/a:1 d/e/b:2 d/e/c:3 d/e%500";
         let case = agreed(all).mode(mode).right(bar);
         let run = case.left("-d").becomes("", "d/e/b:2 d/e%500");
-        assert!(left_alone(&run).ends_with(&["d/e", "d"]), "{:?}", left_alone(&run));
-        assert_eq!(left_alone(&case.left("d:file").becomes("d:file", all)), ["d"]);
+        assert!(skipped(&run).ends_with(&["d/e", "d"]), "{:?}", skipped(&run));
+        assert_eq!(skipped(&case.left("d:file").becomes("d:file", all)), ["d"]);
     }
     // What cannot be read may have changed.
     let case = agreed("f/a:1").right("f/a* f/a#").left("f:file");
@@ -366,15 +366,15 @@ fn an_emptied_side_stops_the_run() {
     for mode in MODES {
         let is_one_way = matches!(mode, OneWaySafe | Mirror);
         let danger = left.mode(mode).danger(DeleteLimit::Default);
-        assert_eq!(danger, Some(Danger::Emptied(Side::Left)), "{mode:?}");
+        assert_eq!(danger, Some(SafetyStop::Emptied(Side::Left)), "{mode:?}");
         assert_eq!(left.mode(mode).danger(DeleteLimit::Any), None);
         let danger = right.mode(mode).danger(DeleteLimit::Default);
-        assert_eq!(danger, (!is_one_way).then_some(Danger::Emptied(Side::Right)), "{mode:?}");
+        assert_eq!(danger, (!is_one_way).then_some(SafetyStop::Emptied(Side::Right)), "{mode:?}");
     }
     // What the system drops into an empty directory does not fill it.
     for junk in ["Thumbs.db:x Thumbs.db?", "Thumbs.db:x Thumbs.db~"] {
         let dropped = left.left(junk).danger(DeleteLimit::Default);
-        assert_eq!(dropped, Some(Danger::Emptied(Side::Left)));
+        assert_eq!(dropped, Some(SafetyStop::Emptied(Side::Left)));
     }
     for harmless in [
         left.right("-a -b"),
@@ -408,7 +408,7 @@ fn too_many_deletions_stop_the_run() {
         let examples: Vec<_> = (10..10 + deleted.min(5)).map(|at| format!("d/{at}")).collect();
         let (side, deletions) = (Side::Right, numbered("-d/", 10..10 + deleted, ""));
         let (deleted, files) = (deleted.into(), files.into());
-        let expected = Danger::Deletions { side, deleted, files, examples };
+        let expected = SafetyStop::Deletions { side, deleted, files, examples };
         assert_eq!(case.left(&deletions).danger(limit), is_stopped.then_some(expected));
     }
 }
@@ -471,7 +471,7 @@ fn links_and_empty_and_equal_files_are_renamed_without_a_deletion() {
         // Each stands for one that is gone.
         world.edit(Side::Left, "-bin/7");
         let danger = world.plan(&none).danger;
-        assert!(matches!(danger, Some(Danger::Deletions { deleted: 1, .. })), "{danger:?}");
+        assert!(matches!(danger, Some(SafetyStop::Deletions { deleted: 1, .. })), "{danger:?}");
     }
 }
 
@@ -485,7 +485,7 @@ fn a_renamed_file_that_was_edited_too_is_a_deletion() {
     assert_eq!(world.plan(&one).danger, None);
     let none = Options { max_delete: DeleteLimit::Files(0), ..one };
     let danger = world.plan(&none).danger;
-    assert!(matches!(danger, Some(Danger::Deletions { deleted: 1, .. })), "{danger:?}");
+    assert!(matches!(danger, Some(SafetyStop::Deletions { deleted: 1, .. })), "{danger:?}");
 }
 
 #[test]
@@ -511,11 +511,11 @@ fn another_medium_in_place_of_a_side_stops_the_run() {
             let danger = world.plan(&limited).danger;
             let is_counted = matches!(
                 danger,
-                Some(Danger::Deletions { side: Side::Right, deleted, files: all, .. })
+                Some(SafetyStop::Deletions { side: Side::Right, deleted, files: all, .. })
                     if deleted == u64::from(files) + 1 && all == deleted
             );
             let is_few = files < 10 && limit == DeleteLimit::Default;
-            let is_replaced = is_few && danger == Some(Danger::Replaced(Side::Left));
+            let is_replaced = is_few && danger == Some(SafetyStop::Replaced(Side::Left));
             assert!(is_counted || is_replaced, "{files} {times} {limit:?}: {danger:?}");
         }
         let any = Options { max_delete: DeleteLimit::Any, ..options(TwoWaySafe) };
@@ -531,7 +531,10 @@ fn a_restored_backup_stops_the_run_where_it_lacks_too_much() {
     world.trees[0].values_mut().for_each(|item| item.id += 1_000);
     let limited = Options { max_delete: DeleteLimit::Default, ..options(TwoWaySafe) };
     let danger = world.plan(&limited).danger;
-    assert!(matches!(danger, Some(Danger::Deletions { deleted: 20, files: 40, .. })), "{danger:?}");
+    assert!(
+        matches!(danger, Some(SafetyStop::Deletions { deleted: 20, files: 40, .. })),
+        "{danger:?}"
+    );
 }
 
 #[test]
@@ -576,7 +579,7 @@ fn a_mirror_of_an_empty_source_stops_also_in_the_first_run() {
         ("", "", None),
     ] {
         let world = agreed("").left(left).right(right).world();
-        let expected = files.map(|files| Danger::EmptySource { files });
+        let expected = files.map(|files| SafetyStop::EmptySource { files });
         assert_eq!(world.plan(&default).danger, expected, "{left} {right}");
         let two_way = Options { mode: TwoWaySafe, ..default.clone() };
         assert_eq!(world.plan(&two_way).danger, None);
@@ -592,8 +595,8 @@ fn an_entry_that_the_other_side_ignores_under_its_name_is_reported() {
             let case = agreed("k:k").mode(mode).left(left).right(right);
             for case in [case.swapped().unwrap_or_else(|| case.clone()), case] {
                 let (world, run) = case.run();
-                assert_eq!(left_alone(&run), ["b"], "{mode:?}");
-                assert!(run.plan.left_alone[0].1.contains("is not synced, because"));
+                assert_eq!(skipped(&run), ["b"], "{mode:?}");
+                assert!(run.plan.skipped[0].1.contains("ignored entry with this name"));
                 check_a_rerun_does_nothing(&world, mode);
             }
         }
@@ -608,16 +611,16 @@ fn junk_goes_with_its_deleted_directory_and_is_no_deletion() {
         let case = case.mode(mode);
         assert_eq!(case.world().plan(&none(mode)).danger, None);
         let run = case.both_become("k:k");
-        assert!(left_alone(&run).is_empty());
+        assert!(skipped(&run).is_empty());
         let became = case.left("p:file").both_become("p:file k:k");
-        assert!(left_alone(&became).is_empty());
+        assert!(skipped(&became).is_empty());
     }
     // Junk in a directory that stays is not touched, and neither copied.
     let stays = agreed("p/a:1 k:k").right("p/j:y p/j~").left("-p/a");
     stays.becomes("p/ k:k", "p/ p/j:y k:k");
     // What is ignored by the setting keeps its directory, with everything around it.
     let run = case.right("p/x.o:o p/x.o?").becomes("k:k", "p/x.o:o p/j:y k:k");
-    let (path, why) = &run.plan.left_alone[0];
+    let (path, why) = &run.plan.skipped[0];
     assert_eq!(path, "p");
     assert!(why.contains("\"x.o\"") && why.contains("ignored"), "{why}");
 }
@@ -649,7 +652,7 @@ fn one_way_safe_touches_nothing_that_the_right_side_made() {
             "gone:2 both:l left:l d/f:5 e/",
             "edited:r gone:2 both:r left:l d/f:5 d/new:r new:r e/",
         );
-    assert_eq!(left_alone(&run), ["both"]);
+    assert_eq!(skipped(&run), ["both"]);
 }
 
 #[test]

@@ -43,7 +43,7 @@ impl Planner<'_, '_> {
     }
 }
 
-/// Whether somebody has set another time than the one that was seen.
+/// Returns whether a time differs from the one that was seen.
 fn is_set(seen: &Seen, now: i64) -> bool {
     let seen = seen.fingerprint;
     let distance = now.abs_diff(seen.modified);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::names;
-use crate::plan::leaf::Looked;
+use crate::plan::file_entry::Looked;
 use crate::plan::place::Place;
 use crate::plan::planner::{Around, Merged, Planner};
 use crate::plan::{Action, CopyModes};
@@ -11,7 +11,7 @@ use crate::state::{Base, BaseKind, ConflictRecord, Seen};
 use crate::tree::{Digest, Fingerprint, Kind, Node, Side};
 
 impl Planner<'_, '_> {
-    /// Makes the other side's leaf what this side's is.
+    /// Propagates a file or link, or its deletion, to the other side.
     #[allow(clippy::too_many_arguments, reason = "two versions, and what is known of them")]
     pub(super) fn take(
         &mut self,
@@ -35,7 +35,7 @@ impl Planner<'_, '_> {
         Merged { next: Some(next), exists: [true, true] }
     }
 
-    /// Brings a leaf to the other side.
+    /// Copies a file or link to the other side.
     #[allow(clippy::too_many_arguments, reason = "a version, and what is known of it")]
     pub(super) fn transfer(
         &mut self,
@@ -74,7 +74,7 @@ impl Planner<'_, '_> {
         Arc::new(Base { kind, mode, sides })
     }
 
-    /// Settles a conflict of two leaves: the winner keeps the name, the loser gets another one,
+    /// Resolves a conflict of two files: the winner keeps the name, the loser gets another one,
     /// on both sides.
     pub(super) fn keep_both(
         &mut self,

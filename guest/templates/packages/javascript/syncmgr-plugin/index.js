@@ -1,4 +1,4 @@
-// Write sync plugins in JavaScript and TypeScript: what is between a plugin and the contract in
+// Write sync plugins in JavaScript and TypeScript: the layer between a plugin and the contract in
 // `wit/`.
 
 import { setBytesPerStep, setCount } from 'syncmgr:plugin/statistics@0.1.0';
@@ -16,16 +16,15 @@ export { Failure };
 /** @typedef {typeof import('syncmgr:plugin/synchronize@0.1.0')} Synchronize */
 
 /**
- * A sync handler. Three members are its core; the others are the functions of the contract, where
- * the defaults do not suit.
+ * A sync handler. Three members are required; the others override the functions of the contract.
  * @typedef {{
  *   name: string,
  *   items(): Item[],
- *   synchronizeItem(run: ItemRun): string,
+ *   synchronizeItem(run: SyncContext): string,
  * } & Partial<Synchronize>} Plugin
  */
 
-/** The user cancelled the item, or everything. */
+/** The user cancelled the item or the run. */
 export class Cancelled {
   /** @param {Status} statusType */
   constructor(statusType) {
@@ -34,7 +33,7 @@ export class Cancelled {
 }
 
 /** The work on one item. */
-export class ItemRun {
+export class SyncContext {
   failures = 0;
 
   /** @param {Guid} item */
@@ -43,8 +42,8 @@ export class ItemRun {
   }
 
   /**
-   * Reports the bytes done, the bytes in all (0: not known) and what is being worked on. Throws
-   * `Cancelled` if the user wants it to stop.
+   * Reports the bytes done, the total (0 is unknown) and the status text. Throws `Cancelled` once
+   * the user cancelled.
    * @param {bigint} done @param {bigint} total @param {string} statusText
    */
   report(done, total, statusText) {
@@ -61,7 +60,7 @@ export class ItemRun {
   }
 
   /**
-   * Adds an entry to the results that the user sees.
+   * Logs a message that the user sees in the results.
    * @param {LogLevel} level @param {string} text
    */
   log(level, text) {
@@ -69,7 +68,7 @@ export class ItemRun {
   }
 
   /**
-   * Logs an error. The work goes on, and the item ends as failed.
+   * Logs an error. The work continues, and the item ends as failed.
    * @param {ErrorCode} code @param {string} text
    */
   fail(code, text) {
@@ -78,7 +77,7 @@ export class ItemRun {
   }
 
   /**
-   * Sets a total in the report: 1 to 64 of `a-z`, `0-9` and `-`.
+   * Sets a named counter in the report. The name has 1 to 64 of `a-z`, `0-9` and `-`.
    * @param {string} name @param {bigint} value
    */
   count(name, value) {
@@ -86,7 +85,7 @@ export class ItemRun {
   }
 
   /**
-   * Asks the user, and returns the index of the answer.
+   * Asks the user a question and returns the index of the answer.
    * @param {string} text @param {string[]} choices @param {number} defaultChoice
    */
   question(text, choices, defaultChoice) {
@@ -95,7 +94,7 @@ export class ItemRun {
 }
 
 /**
- * An item that takes part by default and has no flags.
+ * Creates an item that takes part by default and has no flags.
  * @param {Guid} id @param {string} name @returns {Item}
  */
 export function item(id, name) {
@@ -103,7 +102,7 @@ export function item(id, name) {
 }
 
 /**
- * What a component exports under the name `synchronize`.
+ * Returns the export `synchronize` of a component.
  * @param {Plugin} plugin @returns {Synchronize}
  */
 export function plugin({ name, items, synchronizeItem, ...others }) {
@@ -114,11 +113,11 @@ export function plugin({ name, items, synchronizeItem, ...others }) {
 
   /** @param {Guid} id @returns {ProgressItem} */
   function end(id) {
-    const run = new ItemRun(id);
+    const run = new SyncContext(id);
     try {
       run.report(0n, 0n, '');
       if (!items().some(isIn(id))) {
-        throw new Failure('not-found', 'there is no such item any more');
+        throw new Failure('not-found', 'the item does not exist');
       }
       const statusText = synchronizeItem(run);
       return { statusText, statusType: run.failures ? 'failed' : 'succeeded' };
@@ -145,16 +144,16 @@ export function plugin({ name, items, synchronizeItem, ...others }) {
       for (const id of prepared) progress(id, end(id));
     },
     setItemStatus() {
-      // The answers to reports say the same.
+      // The answers to reports carry the same information.
     },
     showError() {
-      throw new Failure('not-implemented', 'there are no details about errors');
+      throw new Failure('not-implemented', 'the plugin has no details about errors');
     },
     getProperties() {
-      throw new Failure('not-implemented', 'there are no properties');
+      throw new Failure('not-implemented', 'the plugin has no properties');
     },
     setProperties() {
-      throw new Failure('not-implemented', 'there are no properties');
+      throw new Failure('not-implemented', 'the plugin has no properties');
     },
     ...others,
   };

@@ -1,0 +1,73 @@
+//! Builds the new baseline from the parts of the plan that were carried out.
+
+use std::sync::Arc;
+
+use syncmgr_plugin::Result;
+
+use super::Applier;
+use crate::plan::{Operation, is_racy};
+use crate::scan::{self, fingerprint};
+use crate::state::{Base, BaseChildren, BaseKind, Seen};
+use crate::tree::{Digest, Side};
+use crate::walker::split;
+
+impl Applier<'_> {
+    /// Records how a side recognizes an entry that was just created there. Returns its permissions.
+    pub(super) fn note(
+        &mut self,
+        on: Side,
+        operation: &Operation,
+        next: &mut BaseChildren,
+        digest: Option<Digest>,
+    ) -> Result<Option<u16>> {
+        let (parent, name) = split(&operation.paths[on.index()]);
+        let directory = self.roots[on.index()].directory(parent, false)?;
+        let Some(metadata) = directory.stat(name)? else { return Ok(None) };
+        let fingerprint = fingerprint(&metadata);
+        let mode = scan::mode(&metadata);
+        let Some(base) = find(next, &operation.key) else { return Ok(mode) };
+        let racy = is_racy(&fingerprint, self.now);
+        base.sides[on.index()] = Seen { fingerprint, mode, racy };
+        if let (Some(digest), BaseKind::File(agreed)) = (digest, &mut base.kind) {
+            *agreed = digest;
+        }
+        Ok(mode)
+    }
+}
+
+fn find<'a>(mut entries: &'a mut BaseChildren, key: &str) -> Option<&'a mut Base> {
+    let mut parts = key.split('/').peekable();
+    loop {
+        let base = Arc::make_mut(entries.get_mut(parts.next()?)?);
+        if parts.peek().is_none() {
+            return Some(base);
+        }
+        entries = match &mut base.kind {
+            BaseKind::Directory(children) => children,
+            BaseKind::File(_) | BaseKind::Link(_) => return None,
+        };
+    }
+}
+
+/// Restores the old baseline of a path where the plan was not carried out.
+pub(super) fn revert(mut next: &mut BaseChildren, mut before: &BaseChildren, key: &str) {
+    static NOTHING: BaseChildren = BaseChildren::new();
+    let mut parts = key.split('/').peekable();
+    while let Some(part) = parts.next() {
+        let old = before.get(part);
+        let is_last = parts.peek().is_none();
+        let is_directory = next.get(part).is_some_and(|base| base.children().is_some());
+        if is_last || !is_directory {
+            // Its whole directory is restored.
+            match old {
+                Some(old) => drop(next.insert(part.into(), Arc::clone(old))),
+                None => drop(next.remove(part)),
+            }
+            return;
+        }
+        let Some(base) = next.get_mut(part).map(Arc::make_mut) else { return };
+        let BaseKind::Directory(children) = &mut base.kind else { return };
+        next = children;
+        before = old.and_then(|old| old.children()).unwrap_or(&NOTHING);
+    }
+}

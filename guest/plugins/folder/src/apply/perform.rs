@@ -1,0 +1,206 @@
+//! Performs a single operation.
+
+use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
+
+use super::Applier;
+use super::recheck::check;
+use super::refused::{no_link, not_named};
+use crate::plan::{Action, Operation};
+use crate::state::BaseChildren;
+use crate::tree::{Fingerprint, Side};
+use crate::walker::split;
+
+impl Applier<'_> {
+    /// Does what an operation says, also in a directory that has to be opened for that.
+    pub(super) fn one(
+        &mut self,
+        operation: &Operation,
+        next: &mut BaseChildren,
+    ) -> Result<(), Interrupt> {
+        match self.attempt(operation, next) {
+            Err(Interrupt::Failed(error))
+                if error.code == ErrorCode::AccessDenied
+                    && !matches!(operation.action, Action::SetMode { .. }) =>
+            {
+                let on = operation.side();
+                let (parent, _) = split(&operation.paths[on.index()]);
+                match self.open_up(on, parent)? {
+                    true => self.attempt(operation, next),
+                    false => Err(error.into()),
+                }
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn attempt(&mut self, operation: &Operation, next: &mut BaseChildren) -> Result<(), Interrupt> {
+        let on = operation.side();
+        let path = &operation.paths[on.index()];
+        let (parent, name) = split(path);
+        self.check_name(operation)?;
+        match &operation.action {
+            Action::Copy { from, source, digest, replaces, modes } => {
+                let (digest, replaces) = (digest.as_deref(), replaces.as_deref());
+                self.copy(operation, *from, source, digest, replaces, *modes, next)?;
+            }
+            Action::MakeDirectory { mode, .. } => {
+                self.advance(0, path)?;
+                if self.roots[on.index()].directory(parent, false).is_err() {
+                    // Perhaps because too many are open.
+                    self.settle(next);
+                }
+                self.make_directory(operation, on, *mode)?;
+                self.dirty.touch(on, parent, &operation.key);
+                self.note(on, operation, next, None)?;
+                self.done.directories += 1;
+            }
+            Action::MakeLink { text, replaces, .. } => {
+                self.advance(0, path)?;
+                let temp = self.temp();
+                let directory = self.roots[on.index()].directory(parent, false)?;
+                directory.create_link(&temp, text).map_err(no_link)?;
+                if let Err(error) = self.place(on, operation, &temp, replaces.as_deref()) {
+                    let directory = self.roots[on.index()].directory(parent, false)?;
+                    let _ = directory.remove_file(&temp);
+                    return Err(error.into());
+                }
+                self.note(on, operation, next, None)?;
+                self.done.copied += 1;
+            }
+            Action::Rename { source, to, .. } => {
+                self.advance(0, path)?;
+                let directory = self.roots[on.index()].directory(parent, false)?;
+                check(directory, name, source)?;
+                directory.rename_new(name, directory, to)?;
+                self.dirty.touch(on, parent, &operation.key);
+            }
+            Action::Respell { to, .. } => {
+                self.advance(0, path)?;
+                self.respell(operation, on, to, next)?;
+            }
+            Action::Remove { target, .. } => {
+                self.advance(0, path)?;
+                let directory = self.roots[on.index()].directory(parent, false)?;
+                match check(directory, name, target) {
+                    // Another program removed it.
+                    Err(error) if error.code == ErrorCode::NotFound => return Ok(()),
+                    result => result?,
+                }
+                if self.options.trash {
+                    self.keep_in_trash(on, path, false)?;
+                } else {
+                    directory.remove_file(name)?;
+                    self.room.made(on);
+                }
+                self.dirty.touch(on, parent, &operation.key);
+                self.done.removed += 1;
+            }
+            Action::RemoveDirectory { .. } => {
+                self.advance(0, path)?;
+                let directory = self.roots[on.index()].directory(parent, false)?;
+                match directory.remove_directory(name) {
+                    Err(error) if error.code == ErrorCode::NotFound => {}
+                    Err(error) if error.code == ErrorCode::AlreadyExists => {
+                        let message = "the directory has entries that are not synced";
+                        return Err(Error::new(ErrorCode::Changed, message).into());
+                    }
+                    result => result?,
+                }
+                self.is_settled(on, path);
+                self.dirty.touch(on, parent, &operation.key);
+                self.done.directories += 1;
+            }
+            Action::SetMode { mode, .. } => {
+                self.advance(0, path)?;
+                let (other_parent, _) = split(&operation.paths[on.other().index()]);
+                if !self.keeps_modes(on.other(), other_parent) {
+                    // What the other side shows is not what anybody has set.
+                    return Ok(());
+                }
+                let directory = self.roots[on.index()].directory(parent, false)?;
+                match directory.set_mode(name, (*mode).into()) {
+                    Err(error)
+                        if error.code == ErrorCode::AccessDenied
+                            && !self.keeps_modes(on, parent) => {}
+                    set => set?,
+                }
+                self.is_settled(on, path);
+                let now = self.note(on, operation, next, None)?;
+                self.done.modes += u64::from(now == Some(*mode));
+            }
+            Action::SetModified { target, modified, .. } => {
+                self.advance(0, path)?;
+                let directory = self.roots[on.index()].directory(parent, false)?;
+                check(directory, name, target)?;
+                match directory.set_modified(name, *modified) {
+                    // The contents are equal: nothing is wrong with a file of another owner.
+                    Err(error) if error.code == ErrorCode::AccessDenied => return Ok(()),
+                    set => set?,
+                }
+                self.note(on, operation, next, None)?;
+                self.done.times += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a directory, with the permissions that its source was seen with, if they are its own.
+    fn make_directory(&mut self, operation: &Operation, on: Side, mode: Option<u16>) -> Result<()> {
+        let from = on.other();
+        let (source_parent, _) = split(&operation.paths[from.index()]);
+        let keeps = self.keeps_modes(from, source_parent);
+        let (parent, name) = split(&operation.paths[on.index()]);
+        let [left, right] = &mut self.roots;
+        let (source, target) = match on {
+            Side::Left => (right, left),
+            Side::Right => (left, right),
+        };
+        let target = target.directory(parent, false)?;
+        match source.directory(&operation.paths[from.index()], false) {
+            Ok(source) if keeps => target.create_directory_like(name, source, mode.map(u32::from)),
+            Ok(_) | Err(_) => target.create_directory(name, mode.filter(|_| keeps).map(u32::from)),
+        }
+    }
+
+    pub(super) fn advance(&mut self, bytes: u64, path: &str) -> Result<(), Interrupt> {
+        self.context.advance(bytes, || format!("copying {path}"))
+    }
+
+    /// Gives a finished temporary entry its name.
+    pub(super) fn place(
+        &mut self,
+        on: Side,
+        operation: &Operation,
+        temp: &str,
+        replaces: Option<&Fingerprint>,
+    ) -> Result<()> {
+        let path = &operation.paths[on.index()];
+        let (parent, name) = split(path);
+        let directory = self.roots[on.index()].directory(parent, false)?;
+        match replaces {
+            None => match directory.rename_new(temp, directory, name) {
+                Err(error) if error.code == ErrorCode::AlreadyExists => {
+                    return Err(self.taken(operation));
+                }
+                // Under the temporary name it is there.
+                Err(error) if directory.stat(temp)?.is_some() => {
+                    return Err(not_named(on, error));
+                }
+                named => named?,
+            },
+            Some(planned) => {
+                check(directory, name, planned)?;
+                if self.options.trash {
+                    self.keep_in_trash(on, path, true)?;
+                }
+                let directory = self.roots[on.index()].directory(parent, false)?;
+                directory.rename(temp, directory, name)?;
+                if !self.options.trash {
+                    self.room.made(on);
+                }
+            }
+        }
+        self.dirty.touch(on, parent, &operation.key);
+        Ok(())
+    }
+}

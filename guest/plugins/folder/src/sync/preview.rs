@@ -1,0 +1,61 @@
+//! The preview of a dry run.
+
+use syncmgr_plugin::{Interrupt, LogLevel, SyncContext};
+
+use super::summary::counted;
+use crate::plan::{Action, Operation, Plan};
+use crate::tree::Side;
+
+/// Logs what the run would do, a line for each step.
+pub(super) fn preview(plan: &Plan, context: &mut SyncContext) -> Result<(), Interrupt> {
+    let steps: Vec<&Operation> = plan.operations.iter().chain(&plan.removals).collect();
+    for step in &steps {
+        context.log(LogLevel::Information, &describe(step));
+    }
+    for conflict in &plan.conflicts {
+        context.log(LogLevel::Warning, &format!("{} changed on both sides", conflict.path));
+    }
+    let bytes: u64 = steps.iter().map(|step| step.bytes()).sum();
+    context.set_counter("steps", steps.len() as u64);
+    context.set_counter("bytes-to-copy", bytes);
+    context.set_status_text(match steps.len() as u64 {
+        0 => "nothing to do".to_owned(),
+        count => format!(
+            "{} and {} to copy; nothing was changed",
+            counted((count, ["step", "steps"])),
+            counted((bytes, ["byte", "bytes"]))
+        ),
+    })
+}
+
+fn describe(step: &Operation) -> String {
+    let on = step.side();
+    let arrow = match on {
+        Side::Left => "left <- right",
+        Side::Right => "left -> right",
+    };
+    let path = &step.paths[on.index()];
+    let reason = &step.reason;
+    match &step.action {
+        Action::Copy { source, replaces, .. } => {
+            let verb = if replaces.is_some() { "replace" } else { "copy" };
+            format!("{verb}  {arrow}  {path}  ({reason}, {} bytes)", source.size)
+        }
+        Action::MakeLink { .. } => format!("link  {arrow}  {path}  ({reason})"),
+        Action::MakeDirectory { .. } => format!("make directory  {arrow}  {path}  ({reason})"),
+        Action::Rename { to, .. } => {
+            format!("rename  {}  {path} to {to}  ({reason})", on.name())
+        }
+        Action::Respell { to, .. } => format!("rename  {arrow}  {path} to {to}  ({reason})"),
+        Action::Remove { target, .. } => {
+            format!("delete  {arrow}  {path}  ({reason}, {} bytes)", target.size)
+        }
+        Action::RemoveDirectory { .. } => {
+            format!("delete directory  {arrow}  {path}  ({reason})")
+        }
+        Action::SetMode { mode, .. } => {
+            format!("set permissions  {arrow}  {path}  ({reason}, to {mode:o})")
+        }
+        Action::SetModified { .. } => format!("set time  {arrow}  {path}  ({reason})"),
+    }
+}

@@ -1,0 +1,35 @@
+/* Nonconforming: it makes its first change before its first report, and so does not know that it was
+ * cancelled before it began. */
+#include "common.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+/* Fails the item, and says which failure it is. */
+static void fail(const char *what)
+{
+    syncmgr_plugin_types_log_error_info_t info = {
+        .item_id = {.is_some = true, .val = item},
+        .code = {.is_some = true,
+                 .val = errno == ENOENT ? SYNCMGR_PLUGIN_TYPES_ERROR_CODE_NOT_FOUND
+                                        : SYNCMGR_PLUGIN_TYPES_ERROR_CODE_ACCESS_DENIED},
+    };
+    plugin_string_t text;
+    plugin_string_set(&text, what);
+    plugin_error_t error;
+    if (!syncmgr_plugin_synchronize_callback_log_error(SYNCMGR_PLUGIN_TYPES_LOG_LEVEL_ERROR, &text,
+                                                       &info, &error)) {
+        exports_syncmgr_plugin_synchronize_error_free(&error);
+    }
+    report(FAILED, 0, 0);
+}
+
+static void synchronize(void)
+{
+    /* The mistake: this belongs after the first report. */
+    if (mkdir("/target/inbox", 0777) != 0 && errno != EEXIST) {
+        fail("cannot make the folder");
+        return;
+    }
+    count(10);
+}

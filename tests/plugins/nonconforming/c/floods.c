@@ -1,0 +1,7 @@
+/* Nonconforming: it reports each of a great many steps. */
+#include "common.h"
+
+static void synchronize(void)
+{
+    count(200000);
+}

@@ -1,0 +1,13 @@
+/* Nonconforming: it dies when anything but the user starts it. */
+#define INITIALIZE(trigger)                                                                        \
+    do {                                                                                           \
+        if ((trigger)->event != SYNCMGR_PLUGIN_TYPES_SYNC_EVENT_MANUAL) {                          \
+            abort();                                                                               \
+        }                                                                                          \
+    } while (0)
+#include "common.h"
+
+static void synchronize(void)
+{
+    count(10);
+}

@@ -1,7 +1,0 @@
-/* Wrong: it reports each of a great many steps. */
-#include "common.h"
-
-static void synchronize(void)
-{
-    count(200000);
-}
