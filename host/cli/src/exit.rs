@@ -11,7 +11,33 @@ use syncmgr_store::StoreError;
 
 use crate::escape::escape_lines;
 use crate::output::OutputError;
-use crate::quarantine::Quarantined;
+
+/// A plugin that crashed earlier is not to be started again.
+#[derive(Debug)]
+pub(crate) struct Quarantined {
+    pub(crate) plugin: String,
+    pub(crate) crash: String,
+}
+
+impl Quarantined {
+    /// A stable code for programs.
+    pub(crate) const fn code(&self) -> &'static str {
+        "plugin-quarantined"
+    }
+}
+
+impl std::fmt::Display for Quarantined {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { plugin, crash } = self;
+        write!(
+            f,
+            "the plugin {plugin} is in quarantine since it died: {crash}; once it is mended, let it \
+             run again with `syncmgr run --release`"
+        )
+    }
+}
+
+impl std::error::Error for Quarantined {}
 
 /// What the exit status means. The discriminants are the documented numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

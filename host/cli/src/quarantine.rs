@@ -6,36 +6,10 @@ use std::io::ErrorKind;
 
 use syncmgr_store::{PrivateFolder, StoreError};
 
+use crate::exit::Quarantined;
 use crate::job::Job;
 
 const FOLDER: &str = "quarantine";
-
-/// A plugin that crashed earlier is not to be started again.
-#[derive(Debug)]
-pub(crate) struct Quarantined {
-    plugin: String,
-    crash: String,
-}
-
-impl Quarantined {
-    /// A stable code for programs.
-    pub(crate) const fn code(&self) -> &'static str {
-        "plugin-quarantined"
-    }
-}
-
-impl std::fmt::Display for Quarantined {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { plugin, crash } = self;
-        write!(
-            f,
-            "the plugin {plugin} is in quarantine since it died: {crash}; once it is mended, let it \
-             run again with `syncmgr run --release`"
-        )
-    }
-}
-
-impl std::error::Error for Quarantined {}
 
 /// The quarantine of the plugin that a job runs.
 pub(crate) struct Quarantine<'a> {
