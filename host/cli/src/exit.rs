@@ -11,7 +11,24 @@ use crate::check::CheckError;
 use crate::escape::escape_lines;
 use crate::output::{OutputError, error_word};
 use crate::project::ProjectError;
-use crate::quarantine::Quarantined;
+
+/// A plugin crashed in an earlier run, and must not start again.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "plugin `{plugin}` is in quarantine after a crash: {crash}; once it is fixed, release it with \
+     `syncmgr run --release`"
+)]
+pub(crate) struct Quarantined {
+    pub(crate) plugin: String,
+    pub(crate) crash: String,
+}
+
+impl Quarantined {
+    /// Returns the stable code of the error.
+    pub(crate) const fn code(&self) -> &'static str {
+        "plugin-quarantined"
+    }
+}
 
 /// The exit status. The discriminants are the documented numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

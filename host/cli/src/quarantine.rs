@@ -6,27 +6,10 @@ use std::io::ErrorKind;
 
 use syncmgr_install::{InstallError, PrivateFolder};
 
+use crate::exit::Quarantined;
 use crate::job::Job;
 
 const FOLDER: &str = "quarantine";
-
-/// A plugin crashed in an earlier run, and must not start again.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "plugin `{plugin}` is in quarantine after a crash: {crash}; once it is fixed, release it with \
-     `syncmgr run --release`"
-)]
-pub(crate) struct Quarantined {
-    plugin: String,
-    crash: String,
-}
-
-impl Quarantined {
-    /// Returns the stable code of the error.
-    pub(crate) const fn code(&self) -> &'static str {
-        "plugin-quarantined"
-    }
-}
 
 /// The quarantine of the plugin that a job runs.
 pub(crate) struct Quarantine<'a> {
