@@ -109,7 +109,7 @@ fn a_registered_plugin_runs_by_its_name_with_what_it_was_granted() -> Result<()>
     assert_eq!(list[0]["dirs"][0]["access"], "read-only");
     home.run(&["inspect", "mine"])?.expect(0, "contract")?;
     home.run(&["items", "mine"])?.expect(0, "[x]")?;
-    home.run(&["unregister", "mine"])?.expect(0, "stays in")?;
+    home.run(&["unregister", "mine"])?.expect(0, "remains in")?;
     home.run(&["run", "mine"])?.expect(2, "no plugin `mine`")?;
     home.run(&["unregister", "mine"])?.expect(2, "no plugin is registered as `mine`")?;
     assert!(!home.installed("mine").exists());
@@ -155,7 +155,7 @@ fn grants_come_from_a_job_file_too() -> Result<()> {
     fs::copy(SCRIPT, home.path("letters-1.2.0.wasm"))?;
     home.run(&["register", "letters-1.2.0.wasm"])?.expect(0, "registered letters as")?;
     fs::write(home.path("jobs/grants.toml"), "plugin = \"other\"")?;
-    home.run(&register)?.expect(2, "they are for the plugin `other`")?;
+    home.run(&register)?.expect(2, "the file is for the plugin `other`")?;
     fs::write(home.path("jobs/grants.toml"), "speed = 1")?;
     home.run(&register)?.expect(2, "unknown field `speed`")?;
     home.run(&["run", "mine"])?.expect(3, "")?;
@@ -221,7 +221,7 @@ fn a_class_that_a_plugin_states_is_its_own_and_no_others() -> Result<()> {
     let path = path.to_str().context("it is Unicode")?;
     home.run(&["inspect", path])?.expect(0, &stated.to_uppercase())?;
     home.run(&["register", path, "--name", "one"])?.expect(0, &stated.to_uppercase())?;
-    home.run(&["register", path, "--name", "two"])?.expect(2, "which one has")?;
+    home.run(&["register", path, "--name", "two"])?.expect(2, "which `one` already has")?;
     home.run(&["register", path, "--name", "one"])?.expect(0, "registered one")?;
     with_class("00000000-0000-0000-0000-000000000000")?;
     home.run(&["register", path, "--name", "two"])?.expect(2, "GUID_NULL")?;

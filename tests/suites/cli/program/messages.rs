@@ -40,7 +40,7 @@ fn a_wrong_job_file_is_named_with_what_is_wrong() -> anyhow::Result<()> {
         (
             "dot.toml",
             b"plugin = \"folder\"\n[items.\"my.docs\"]\ndirs = { left = \"left\" }".to_vec(),
-            "the item key `my.docs` can have letters",
+            "invalid item key `my.docs`: a key consists of letters",
         ),
         (
             "escape.toml",
