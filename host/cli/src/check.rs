@@ -2,7 +2,7 @@
 //!
 //! [`test()`] runs a plugin through named checks, each in its own session on a copy of a
 //! [`Fixture`], and returns a [`Verdict`] for each. A [`Recording`] holds the calls between a
-//! plugin and its sync manager in one run; [`replay`] runs a plugin against one and finds the first
+//! plugin and its sync manager in one run; `replay` runs a plugin against one and finds the first
 //! difference.
 
 mod checks;

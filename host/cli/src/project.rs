@@ -1,7 +1,7 @@
 //! Projects of plugin authors: creating one, building it with the tool of its language, and packing
 //! the result.
 //!
-//! A project is a folder with a [`Manifest`] in the file [`MANIFEST`]. [`create`] creates one,
+//! A project is a folder with a [`Manifest`] in the file [`MANIFEST`]. `create` creates one,
 //! [`Project::build`] builds it, and [`Project::pack`] makes the file to distribute.
 
 mod build;
