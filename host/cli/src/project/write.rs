@@ -1,4 +1,3 @@
-use std::fs;
 use std::path::Path;
 
 use crate::project::error::ProjectError;
@@ -17,7 +16,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), ProjectError> {
     {
         // A temporary file is readable by its owner only.
         use std::os::unix::fs::PermissionsExt as _;
-        let permissions = fs::Permissions::from_mode(0o644);
+        let permissions = std::fs::Permissions::from_mode(0o644);
         file.as_file().set_permissions(permissions).map_err(failed())?;
     }
     file.as_file().sync_all().map_err(failed())?;
