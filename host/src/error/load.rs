@@ -1,10 +1,10 @@
-//! Why a plugin could not be loaded.
+//! Errors of loading a plugin.
 
 use std::path::PathBuf;
 
 use super::ContractError;
 
-/// Why a plugin could not be loaded.
+/// An error of loading a plugin.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The file cannot be read.
@@ -15,16 +15,16 @@ pub enum LoadError {
         /// The error of the system.
         source: std::io::Error,
     },
-    /// The bytes are no plugin of this contract.
+    /// The file does not conform to the contract.
     #[error("{name} is not a plugin: {reason}")]
     Contract {
         /// The plugin's name.
         name: String,
-        /// Which rule it breaks, and the remedy.
+        /// The rule that it breaks, and the remedy.
         #[source]
         reason: ContractError,
     },
-    /// The file is too large, or would become too large.
+    /// The component exceeds a size limit.
     #[error(
         "the plugin {name} is too large: {what} is {found}, and the limit is {limit}; raise \
          `{option}` if that is right"
@@ -34,25 +34,25 @@ pub enum LoadError {
         name: String,
         /// The part that is too large.
         what: &'static str,
-        /// How large it is.
+        /// The size.
         found: u64,
-        /// How large it may be.
+        /// The maximum size.
         limit: u64,
         /// The name of the limit.
         option: &'static str,
     },
-    /// Compiling it did not come to an end.
+    /// Compilation exceeded its time limit.
     #[error(
         "the plugin {name} takes longer than {}s to compile; raise `compile-time` if that is right",
         limit.as_secs()
     )]
     CompileTime {
-        /// The plugin's name.
+        /// The time limit.
         name: String,
         /// How long it may take.
         limit: std::time::Duration,
     },
-    /// Compiling it took too much memory.
+    /// Compilation exceeded its memory limit.
     #[error(
         "the plugin {name} needs more than {} of memory to compile; raise `compile-memory` if that \
          is right", crate::limits::bytes(*limit)
@@ -60,10 +60,10 @@ pub enum LoadError {
     CompileMemory {
         /// The plugin's name.
         name: String,
-        /// How much it may take, in bytes.
+        /// The memory limit in bytes.
         limit: u64,
     },
-    /// The component is as the contract wants it, but this host cannot compile or link it.
+    /// The component conforms to the contract, but this host cannot compile or link it.
     #[error("cannot load the plugin {name}: {source}")]
     Compile {
         /// The plugin's name.
@@ -82,16 +82,16 @@ pub enum LoadError {
     },
 }
 
-/// Why a precompiled plugin cannot be used.
+/// The reason why a precompiled plugin cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PrecompiledError {
-    /// It is something else.
+    /// The file is not a precompiled plugin.
     #[error("it is no such thing")]
     Foreign,
-    /// It is not as it was made.
+    /// The file is damaged.
     #[error("it is damaged")]
     Damaged,
-    /// It was made by another version of the host, or by one with other options.
+    /// The file was made by another version of the host, or by a host with other options.
     #[error("it was made for another host: {message}")]
     OtherHost {
         /// The difference.
@@ -100,7 +100,7 @@ pub enum PrecompiledError {
 }
 
 impl PrecompiledError {
-    /// A stable code for programs.
+    /// Returns a stable code for programs.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Foreign => "precompiled-foreign",
@@ -111,7 +111,7 @@ impl PrecompiledError {
 }
 
 impl LoadError {
-    /// A stable code for programs.
+    /// Returns a stable code for programs.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Read { .. } => "load-read",

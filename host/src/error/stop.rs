@@ -1,25 +1,25 @@
-//! Why the host terminates a plugin.
+//! The reasons for which the host terminates a plugin.
 
 macro_rules! stop_reasons {
     ($($name:ident = $number:literal, $code:literal, $limit:expr, $doc:literal, $words:literal;)*) => {
-        /// Why the host terminated a plugin.
+        /// The reason for which the host terminated a plugin.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum StopReason {
             $(#[doc = $doc] $name,)*
         }
 
         impl StopReason {
-            /// All of them.
+            /// All reasons.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
-            /// A stable code for programs.
+            /// Returns a stable code for programs.
             pub const fn code(self) -> &'static str {
                 match self {
                     $(Self::$name => $code,)*
                 }
             }
 
-            /// The name of the limit that it went beyond, if it is one.
+            /// Returns the name of the exceeded limit, if there is one.
             pub const fn limit(self) -> Option<&'static str> {
                 match self {
                     $(Self::$name => $limit,)*
@@ -98,7 +98,7 @@ stop_reasons! {
         "the record of its calls takes more room than its limit";
 }
 
-/// Why a plugin was ended, with the limit's value where it is known, and what to do about it.
+/// Describes the reason with the limit's value, if it is known, and the remedy.
 pub(super) fn why(reason: StopReason, limit: Option<&str>) -> String {
     let Some(name) = reason.limit() else { return reason.to_string() };
     let of = limit.map(|value| format!(" of {value}")).unwrap_or_default();
@@ -106,7 +106,7 @@ pub(super) fn why(reason: StopReason, limit: Option<&str>) -> String {
 }
 
 impl StopReason {
-    /// Whether it is the user, or the embedder for the user, who had the plugin ended.
+    /// Returns whether the user, or the embedder on the user's behalf, terminated the plugin.
     pub const fn is_cancellation(self) -> bool {
         match self {
             Self::Killed | Self::CancelledAll | Self::CancelledItem => true,
@@ -129,9 +129,9 @@ impl StopReason {
 /// The use of something that was not granted, and the remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial {
-    /// The thing, such as ``the time of day (`wall-clock`)``.
+    /// The denied capability, such as ``the time of day (`wall-clock`)``.
     pub asked: String,
-    /// The remedy, with the exact option of the command line.
+    /// The remedy, with the exact command-line option.
     pub remedy: String,
 }
 

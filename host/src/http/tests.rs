@@ -22,7 +22,7 @@ fn at(addresses: &str) -> Vec<SocketAddr> {
     addresses.split_whitespace().map(address).collect()
 }
 
-/// What is left of the addresses, or the code of the denial.
+/// Returns the allowed addresses, or the code of the denial.
 fn kept(grants: &[&str], host: &str, resolved: &str) -> String {
     let policy = policy(grants);
     match policy.check(&url(&format!("https://{host}"))).unwrap().addresses(&at(resolved)) {
@@ -156,7 +156,7 @@ fn only_granted_origins_may_be_asked() {
 #[test]
 fn each_address_is_of_its_kind() {
     use AddressKind::{LinkLocal, Loopback, Metadata, Multicast, Private, Reserved};
-    // Beginnings and ends of ranges.
+    // The first and last addresses of ranges.
     let table = [
         (
             Some(Reserved),
@@ -245,7 +245,7 @@ fn a_name_is_resolved_once_and_an_address_never() {
     };
     let first = granted.plan(&name, &mut rebinding).unwrap();
     assert_eq!(first, ["8.8.8.8:443".parse().unwrap()]);
-    // A redirect to the same host is judged by what it resolves to by then.
+    // A redirect to the same host is checked with the addresses that it then resolves to.
     let next = granted.follow(&name, "/next", 0).unwrap();
     assert_eq!(granted.plan(&next, &mut rebinding).unwrap_err().code(), "http-address");
     assert_eq!(lookups, 2);
@@ -387,7 +387,8 @@ fn a_denial_says_what_would_help_and_no_secret() {
     );
 }
 
-/// A server on loopback that redirects `/to/LOCATION` to LOCATION, and greets at other paths.
+/// Starts a server on loopback that redirects `/to/LOCATION` to LOCATION, and returns a greeting
+/// for other paths.
 fn serve() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -447,7 +448,7 @@ fn a_client_follows_redirects_only_to_granted_servers() {
     assert_eq!(nobody.kind(), io::ErrorKind::WouldBlock);
 }
 
-/// Texts that are, or are nearly, URLs and grants.
+/// Generates texts that are, or are nearly, URLs and grants.
 fn text() -> impl Strategy<Value = String> {
     let one_of = |words: &'static str| prop::sample::select(words.split(' ').collect::<Vec<_>>());
     let likely = [
@@ -480,7 +481,7 @@ proptest! {
             "a.example", "*.example.org", "local:http://nas:8080", "http://127.0.0.1",
         ]);
         let Ok(url) = Url::parse(&text) else { return Ok(()) };
-        // Judged by the serialised URL, as another reader of it would.
+        // Compares with the serialised URL, as another parser would read it.
         let shown = url.as_str();
         let origin = shown.split(['/', '?', '#']).take(3).collect::<Vec<_>>().join("/");
         let below = origin.strip_prefix("https://").is_some_and(|host| {
@@ -495,7 +496,7 @@ proptest! {
         let expected = below || listed.contains(&origin.as_str());
         match policy.check(&url) {
             Ok(_) => prop_assert!(expected, "{shown}"),
-            // The grant that the message tells of is the one that is missing.
+            // The grant in the message is the missing one.
             Err(HttpDenial::NotGranted { origin, .. }) => {
                 prop_assert!(!expected, "{shown}");
                 let mended = HttpPolicy::new("web", vec![origin.parse().unwrap()]);

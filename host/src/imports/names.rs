@@ -1,4 +1,4 @@
-//! The names that a plugin gives to entries.
+//! Validates the names that a plugin passes for entries.
 
 use super::answer::refuse;
 use crate::bindings::{directories as wit, types};
@@ -6,10 +6,10 @@ use crate::fs::attributes::Attributes;
 use crate::fs::system;
 use crate::types::ErrorCode;
 
-/// The longest name, in bytes. Longer ones exist on no file system that matters.
+/// The maximum length of a name in bytes. No relevant file system supports longer names.
 const NAME_BYTES: usize = 255;
 
-/// Checks that a name is one of a single entry.
+/// Checks that a name denotes a single entry.
 pub(super) fn checked_name(name: &str) -> Result<&str, types::Error> {
     let meaningful = name.contains(['/', '\0']) || system::has_special_meaning(name);
     if name.is_empty() || name == "." || name == ".." || name.len() > NAME_BYTES || meaningful {
