@@ -40,19 +40,19 @@ pub enum Part<'a> {
 /// let found: Vec<_> = parts("exe.\u{202e}gpj").collect();
 /// assert_eq!(found, [Part::Plain("exe."), Part::Harmful('\u{202e}'), Part::Plain("gpj")]);
 /// ```
-pub fn parts(text: &str) -> StateInit<'_> {
-    StateInit { rest: text, marks: MAX_MARKS }
+pub fn parts(text: &str) -> Parts<'_> {
+    Parts { rest: text, marks: MAX_MARKS }
 }
 
 /// The iterator of [`parts`].
 #[derive(Clone, Debug)]
-pub struct StateInit<'a> {
+pub struct Parts<'a> {
     rest: &'a str,
     /// Marks since the last base character.
     marks: usize,
 }
 
-impl<'a> Iterator for StateInit<'a> {
+impl<'a> Iterator for Parts<'a> {
     type Item = Part<'a>;
 
     fn next(&mut self) -> Option<Part<'a>> {
@@ -76,7 +76,7 @@ impl<'a> Iterator for StateInit<'a> {
     }
 }
 
-impl StateInit<'_> {
+impl Parts<'_> {
     fn is_harmful(&mut self, character: char) -> bool {
         if (' '..='~').contains(&character) {
             self.marks = 0;

@@ -95,7 +95,7 @@ pub enum Status {
     Stopped = 0,
     /// Ended because the item was cancelled. Terminal.
     Skipped = 1,
-    /// ParkedState for its turn.
+    /// Waiting for its turn.
     Pending = 2,
     /// At work.
     Updating = 3,
