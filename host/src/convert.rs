@@ -241,8 +241,9 @@ pub(crate) fn question(
     if !(1..=MAX_CHOICES).contains(&count) {
         return Err(format!("a question has 1 to {MAX_CHOICES} choices, not {count}"));
     }
-    let default_choice = index(question.default_choice, count)
-        .ok_or_else(|| format!("default-choice {} is none of them", question.default_choice))?;
+    let default_choice = index(question.default_choice, count).ok_or_else(|| {
+        format!("default-choice {} is not the index of a choice", question.default_choice)
+    })?;
     Ok(Question {
         item: question.item_id.map(item_id),
         text: seen(question.text, TEXT_BYTES, secrets),
@@ -286,7 +287,7 @@ pub(crate) fn item_list(
 ) -> Result<ItemList, Refusal> {
     if list.items.len() as u64 > max_items {
         return Err(format!(
-            "there are {} items, and the limit is {max_items}; raise `items` if that is right",
+            "{} items exceed the limit of {max_items}; raise `items` to allow it",
             list.items.len()
         ));
     }
@@ -295,7 +296,7 @@ pub(crate) fn item_list(
         let item = item(one, secrets)?;
         match seen.insert(item.id) {
             true => Ok(item),
-            false => Err(format!("the item id {} stands twice", item.id)),
+            false => Err(format!("duplicate item id {}", item.id)),
         }
     });
     Ok(ItemList {
@@ -342,7 +343,7 @@ pub(crate) fn error_detail(
     let mut seen_before = HashSet::new();
     for id in detail.retry.into_iter().map(item_id) {
         if !known(id) {
-            return Err(format!("the item {id}, to be synchronized once more, is none of the run"));
+            return Err(format!("the item {id} to retry is not part of the run"));
         }
         if seen_before.insert(id) {
             retry.push(id);
@@ -365,7 +366,7 @@ pub(crate) fn properties(
             let property = property(one, secrets)?;
             match seen.insert(property.name.clone()) {
                 true => Ok(property),
-                false => Err(format!("the property {} stands twice", property.name)),
+                false => Err(format!("duplicate property {}", property.name)),
             }
         })
         .collect()

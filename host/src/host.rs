@@ -328,13 +328,13 @@ impl Host {
     fn check_limits(&self, name: &str, description: &Description) -> Result<(), LoadError> {
         for (what, found, limit, option) in [
             (
-                "the file",
+                "the file size",
                 description.size_bytes as u64,
                 self.limits.component_bytes,
                 "component-bytes",
             ),
             (
-                "its greatest function",
+                "its largest function",
                 description.largest_function_bytes,
                 self.limits.function_bytes,
                 "function-bytes",
@@ -352,7 +352,7 @@ impl Host {
                 "total-joins",
             ),
             (
-                "what it would instantiate",
+                "the number of its instances",
                 description.expansion,
                 self.limits.expansion,
                 "expansion",
@@ -385,7 +385,7 @@ impl Host {
 
     #[cfg(feature = "compiler")]
     fn check_size(&self, name: &str, bytes: u64) -> Result<(), LoadError> {
-        too_large(name, "the file", bytes, self.limits.component_bytes, "component-bytes")
+        too_large(name, "the file size", bytes, self.limits.component_bytes, "component-bytes")
     }
 
     /// Compiles a component, and returns the code as bytes, too, where it came as such.

@@ -180,9 +180,7 @@ fn denial(description: &Description, capability: Option<Capability>, interface: 
     let (name, meaning) = (capability.name(), capability.meaning());
     let remedy = match description.requests.capability(capability) {
         true => format!("grant it with `--allow {name}`"),
-        false => format!(
-            "its author has to add `{name}` to its requests, and then `--allow {name}` grants it"
-        ),
+        false => format!("its author must request `{name}` before `--allow {name}` can grant it"),
     };
     Denial { asked: format!("{meaning} (`{name}`)"), remedy }
 }

@@ -205,7 +205,7 @@ fn read(bytes: &[u8]) -> Result<Description, ContractError> {
             }
             Payload::CustomSection(custom) if custom.name() == requests::SECTION => {
                 if requests.is_some() {
-                    let message = "there are two sections of them".to_owned();
+                    let message = "the section occurs twice".to_owned();
                     return Err(ContractError::Requests { message });
                 }
                 requests = Some(Requests::parse(custom.data())?);

@@ -22,7 +22,7 @@ pub enum ContractError {
     )]
     CoreModule,
     /// The file is truncated.
-    #[error("the component breaks off after {bytes} bytes; copy or build it again")]
+    #[error("the component is truncated after {bytes} bytes; copy or build it again")]
     Truncated {
         /// The length of the file.
         bytes: usize,
@@ -59,7 +59,7 @@ pub enum ContractError {
     },
     /// The component has imports that this host does not provide.
     #[error(
-        "it imports {}, which no host of this contract offers; remove what needs it, or build \
+        "it imports {}, which hosts of this contract do not provide; remove the dependency, or build \
          against the contract's own WIT", list(.imports)
     )]
     UnknownImports {
@@ -67,7 +67,7 @@ pub enum ContractError {
         imports: Vec<String>,
     },
     /// The section with the requests is invalid.
-    #[error("its requests cannot be read: {message}; its author has to mend them")]
+    #[error("invalid `syncmgr-requests` section: {message}; its author must correct it")]
     Requests {
         /// The problem.
         message: String,

@@ -7,15 +7,14 @@ use std::path::PathBuf;
 pub enum GrantError {
     /// The name is not valid for a grant.
     #[error(
-        "`{name}` cannot be the name of a directory: use letters, digits, `_` and `-`, in parts \
-         joined by `.`"
+        "invalid directory name `{name}`; use letters, digits, `_` and `-`, in parts joined by `.`"
     )]
     Name {
         /// The name.
         name: String,
     },
     /// Two grants have the same name.
-    #[error("two directories are named `{name}`; give each a name of its own")]
+    #[error("duplicate directory name `{name}`; use a unique name for each directory")]
     Twice {
         /// The name.
         name: String,
@@ -56,7 +55,7 @@ pub enum GrantError {
     },
     /// A granted directory is the same as, or inside, another one.
     #[error(
-        "the directories `{outer}` and `{inner}` overlap ({}); grant directories that are apart",
+        "the directories `{outer}` and `{inner}` overlap ({}); grant separate directories",
         path.display()
     )]
     Overlap {

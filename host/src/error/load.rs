@@ -26,8 +26,8 @@ pub enum LoadError {
     },
     /// The component exceeds a size limit.
     #[error(
-        "the plugin {name} is too large: {what} is {found}, and the limit is {limit}; raise \
-         `{option}` if that is right"
+        "plugin `{name}` is too large: {what} is {found}{} (limit {limit}); raise `{option}` to \
+         allow it", if option.ends_with("-bytes") { " bytes" } else { "" }
     )]
     TooLarge {
         /// The plugin's name.
@@ -43,19 +43,19 @@ pub enum LoadError {
     },
     /// Compilation exceeded its time limit.
     #[error(
-        "the plugin {name} takes longer than {}s to compile; raise `compile-time` if that is right",
+        "plugin `{name}` exceeded the compile time limit ({}s); raise `compile-time` to allow it",
         limit.as_secs()
     )]
     CompileTime {
-        /// The time limit.
+        /// The plugin's name.
         name: String,
-        /// How long it may take.
+        /// The time limit.
         limit: std::time::Duration,
     },
     /// Compilation exceeded its memory limit.
     #[error(
-        "the plugin {name} needs more than {} of memory to compile; raise `compile-memory` if that \
-         is right", crate::limits::bytes(*limit)
+        "plugin `{name}` exceeded the compile memory limit ({}); raise `compile-memory` to allow it",
+        crate::limits::bytes(*limit)
     )]
     CompileMemory {
         /// The plugin's name.
@@ -64,7 +64,7 @@ pub enum LoadError {
         limit: u64,
     },
     /// The component conforms to the contract, but this host cannot compile or link it.
-    #[error("cannot load the plugin {name}: {source}")]
+    #[error("cannot load plugin `{name}`: {source}")]
     Compile {
         /// The plugin's name.
         name: String,
@@ -72,7 +72,7 @@ pub enum LoadError {
         source: wasmtime::Error,
     },
     /// The precompiled plugin cannot be used.
-    #[error("cannot use the compiled form of the plugin {name}: {reason}; compile it again")]
+    #[error("cannot use precompiled plugin `{name}`: {reason}; recompile it")]
     Precompiled {
         /// The plugin's name.
         name: String,
@@ -86,13 +86,13 @@ pub enum LoadError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PrecompiledError {
     /// The file is not a precompiled plugin.
-    #[error("it is no such thing")]
+    #[error("not a precompiled plugin file")]
     Foreign,
     /// The file is damaged.
-    #[error("it is damaged")]
+    #[error("the file is damaged")]
     Damaged,
     /// The file was made by another version of the host, or by a host with other options.
-    #[error("it was made for another host: {message}")]
+    #[error("it was compiled for another host: {message}")]
     OtherHost {
         /// The difference.
         message: String,

@@ -24,7 +24,7 @@ pub enum SessionError {
         message: String,
     },
     /// The plugin returned a value that the contract does not allow.
-    #[error("{plugin}: {call} gave an answer that the contract rules out: {what}")]
+    #[error("{plugin}: `{call}` returned a value that the contract does not allow: {what}")]
     BadData {
         /// The plugin's name.
         plugin: String,
@@ -34,7 +34,7 @@ pub enum SessionError {
         what: String,
     },
     /// The plugin trapped.
-    #[error("{plugin}: died in {call}: {message}")]
+    #[error("{plugin}: crashed in `{call}`: {message}")]
     Trap {
         /// The plugin's name.
         plugin: String,
@@ -48,7 +48,7 @@ pub enum SessionError {
         stderr: String,
     },
     /// The plugin called `wasi:cli/exit`.
-    #[error("{plugin}: left in {call} with status {status}; a plugin must return")]
+    #[error("{plugin}: called `exit({status})` in `{call}`; plugins must return instead")]
     Exit {
         /// The plugin's name.
         plugin: String,
@@ -58,7 +58,7 @@ pub enum SessionError {
         status: i32,
     },
     /// The host terminated the plugin.
-    #[error("{plugin}: was ended in {call}: {}", why(*reason, limit.as_deref()))]
+    #[error("{plugin}: {}", why(*reason, *call, limit.as_deref()))]
     Ended {
         /// The plugin's name.
         plugin: String,
@@ -71,7 +71,7 @@ pub enum SessionError {
         limit: Option<String>,
     },
     /// The host terminated the plugin because it used something that was not granted.
-    #[error("{plugin}: was denied, in {call}, {denial}")]
+    #[error("{plugin}: access denied in `{call}`: {denial}")]
     Denied {
         /// The plugin's name.
         plugin: String,
@@ -111,7 +111,7 @@ pub enum SessionError {
         when: &'static str,
     },
     /// The plugin crashed earlier.
-    #[error("{plugin}: {call} cannot be called: the plugin died earlier; start a new session")]
+    #[error("{plugin}: {call} cannot be called: the plugin crashed earlier; start a new session")]
     Dead {
         /// The plugin's name.
         plugin: String,
@@ -235,7 +235,7 @@ impl SessionError {
 /// Describes the result of a native handler that should have returned `S_OK`.
 fn answered(hresult: Hresult) -> String {
     match hresult.is_success() {
-        true => format!("answered {hresult} instead of S_OK"),
+        true => format!("returned {hresult} instead of S_OK"),
         false => format!("failed: {hresult}"),
     }
 }

@@ -26,7 +26,7 @@ impl Fence {
             false => Ok(()),
             true => Err(io::Error::new(
                 io::ErrorKind::PermissionDenied,
-                "it belongs to the host's state, which is left out of every grant",
+                "it belongs to the host's state, which is excluded from every grant",
             )),
         }
     }

@@ -16,7 +16,7 @@ pub enum HttpDenial {
         scheme: String,
     },
     /// The host is not a DNS name, or the port is 0.
-    #[error("{plugin}: {origin} cannot be the origin of a server; mend the host name or the port")]
+    #[error("{plugin}: {origin} is not a valid origin; correct the host name or the port")]
     NoServer {
         /// The plugin's name.
         plugin: String,
@@ -34,7 +34,7 @@ pub enum HttpDenial {
         origin: String,
     },
     /// No grant covers the origin.
-    #[error("{plugin}: was not granted {origin}; grant it with `--http {origin}`")]
+    #[error("{plugin}: {origin} is not granted; grant it with `--http {origin}`")]
     NotGranted {
         /// The plugin's name.
         plugin: String,
@@ -70,7 +70,7 @@ pub enum HttpDenial {
         kind: AddressKind,
     },
     /// An address resolved to another one, or `localhost` to a non-loopback address.
-    #[error("{plugin}: {origin} was resolved to an address that is not its own; mend the resolver")]
+    #[error("{plugin}: {origin} resolved to a different address; check the resolver")]
     Astray {
         /// The plugin's name.
         plugin: String,
@@ -78,7 +78,7 @@ pub enum HttpDenial {
         origin: String,
     },
     /// A redirect to an invalid URL.
-    #[error("{plugin}: {origin} redirects to an invalid URL ({source}); mend that server")]
+    #[error("{plugin}: {origin} redirects to an invalid URL ({source}); fix that server")]
     Location {
         /// The plugin's name.
         plugin: String,
@@ -98,7 +98,7 @@ pub enum HttpDenial {
         to: String,
     },
     /// The request exceeded the maximum number of redirects.
-    #[error("{plugin}: {origin} redirects once more after {HOPS} redirects; mend that server")]
+    #[error("{plugin}: {origin} exceeded {HOPS} redirects; fix that server")]
     Hops {
         /// The plugin's name.
         plugin: String,

@@ -323,12 +323,12 @@ fn a_denial_says_what_would_help_and_no_secret() {
         ),
         (
             plan("https://C.example.:444/secret?secret#secret", ""),
-            "web: was not granted https://c.example:444; grant it with `--http \
+            "web: https://c.example:444 is not granted; grant it with `--http \
              https://c.example:444`",
         ),
         (
             plan("http://[::1]/secret", ""),
-            "web: was not granted http://[::1]; grant it with `--http http://[::1]`",
+            "web: http://[::1] is not granted; grant it with `--http http://[::1]`",
         ),
         (
             plan("data:secret", ""),
@@ -336,8 +336,8 @@ fn a_denial_says_what_would_help_and_no_secret() {
         ),
         (
             plan("https://a..example:444/secret", ""),
-            "web: https://a..example:444 cannot be the origin of a server; mend the host name \
-             or the port",
+            "web: https://a..example:444 is not a valid origin; correct the host name or the \
+             port",
         ),
         (
             unresolved.unwrap_err().to_string(),
@@ -359,12 +359,11 @@ fn a_denial_says_what_would_help_and_no_secret() {
         ),
         (
             plan("https://localhost/secret", "10.0.0.1"),
-            "web: https://localhost was resolved to an address that is not its own; mend the \
-             resolver",
+            "web: https://localhost resolved to a different address; check the resolver",
         ),
         (
             follow("https://[secret", 0),
-            "web: https://a.example redirects to an invalid URL (invalid IPv6 address); mend \
+            "web: https://a.example redirects to an invalid URL (invalid IPv6 address); fix \
              that server",
         ),
         (
@@ -372,10 +371,7 @@ fn a_denial_says_what_would_help_and_no_secret() {
             "web: https://a.example redirects to http://b.example, which is not encrypted; ask \
              for that directly",
         ),
-        (
-            follow("/secret", 10),
-            "web: https://a.example redirects once more after 10 redirects; mend that server",
-        ),
+        (follow("/secret", 10), "web: https://a.example exceeded 10 redirects; fix that server"),
     ] {
         assert_eq!(said, message);
     }

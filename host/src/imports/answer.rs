@@ -68,12 +68,12 @@ pub(super) fn refuse<T>(code: ErrorCode, message: String) -> Result<T, types::Er
 pub(super) fn no_room(exceeded: QuotaExceeded) -> types::Error {
     let message = match exceeded {
         QuotaExceeded { unreadable: true, .. } => {
-            "the plugin's own storage counts as full since part of it cannot be read; make its \
+            "the plugin's storage counts as full because part of it cannot be read; make its \
              directories readable, or remove them"
                 .to_owned()
         }
         QuotaExceeded { used, unreadable: false } => format!(
-            "the plugin's own storage holds {used} bytes; raise `storage-bytes` if that is right"
+            "the plugin's storage is full ({used} bytes); raise `storage-bytes` to allow more"
         ),
     };
     convert::wit_error(ErrorCode::NoSpace, message)
@@ -130,8 +130,8 @@ impl State {
                  `--dir {name}=PATH`"
             ),
             None => format!(
-                "{plugin} was not granted a directory named {name:?}; its author has to add it to \
-                 its requests, and then `--dir {name}=PATH` grants it"
+                "{plugin} was not granted a directory named {name:?}; its author must request \
+                 it before `--dir {name}=PATH` can grant it"
             ),
         }
     }
@@ -162,7 +162,7 @@ impl State {
 
     pub(super) fn too_many_open(&self) -> String {
         format!(
-            "{} has {} files and directories open; raise `open-files` if that is right",
+            "{} has {} files and directories open; raise `open-files` to allow more",
             self.plugin, self.open_files
         )
     }

@@ -310,7 +310,7 @@ fn check(go_on: &impl Fn() -> bool) -> Result<(), types::Error> {
 
 /// Returns the error of a terminated session. The plugin does not receive it.
 fn ended<T>() -> Result<T, types::Error> {
-    refuse(ErrorCode::Failed, "the plugin was ended".to_owned())
+    refuse(ErrorCode::Failed, "the plugin is terminated".to_owned())
 }
 
 /// Verifies that the written content reads back unchanged, and leaves the position at its end.

@@ -52,10 +52,9 @@ impl wit::Host for ParkedState<'_> {
         let opened = match &self.storage {
             Some(storage) => Directory::open_storage(&storage.path, storage.access, STORAGE)
                 .map_err(|error| failure(&error, "the plugin's own storage")),
-            None => refuse(
-                ErrorCode::AccessDenied,
-                format!("{} was given no storage of its own", self.plugin),
-            ),
+            None => {
+                refuse(ErrorCode::AccessDenied, format!("{} was not granted storage", self.plugin))
+            }
         };
         self.push(opened)
     }

@@ -278,8 +278,8 @@ fn validate_tells_each_wrong_file_apart() -> anyhow::Result<()> {
     fs::create_dir(home.path("directory"))?;
     let files: [(&str, &[u8], &str, &str); 11] = [
         ("core.wasm", b"\0asm\x01\0\0\0", "contract-core-module", "wasm-tools component new"),
-        ("cut.wasm", &good[..good.len() / 2], "contract-truncated", "breaks off"),
-        ("head.wasm", b"\0asm", "contract-truncated", "breaks off after 4 bytes"),
+        ("cut.wasm", &good[..good.len() / 2], "contract-truncated", "is truncated"),
+        ("head.wasm", b"\0asm", "contract-truncated", "is truncated after 4 bytes"),
         (
             "other.wasm",
             &fs::read(conformance::OTHER_WORLD)?,
@@ -501,7 +501,7 @@ mod interrupted {
                 interrupt(&child, signal)?;
                 std::thread::sleep(Duration::from_millis(200));
             }
-            Ran::of(&child.wait_with_output()?).expect(5, "told to end at once")?;
+            Ran::of(&child.wait_with_output()?).expect(5, "terminated on request")?;
         }
         Ok(())
     }

@@ -208,7 +208,7 @@ fn errors_of_each_call_carry_their_hresult() -> anyhow::Result<()> {
 #[test]
 fn unacceptable_answers_are_refused_with_a_reason() -> anyhow::Result<()> {
     for (items, name, words) in [
-        ("a a", "Script", "stands twice"),
+        ("a a", "Script", "duplicate item id"),
         ("null", "Script", "GUID_NULL"),
         ("a", "", "name is empty"),
     ] {
