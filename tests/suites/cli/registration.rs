@@ -226,7 +226,8 @@ fn a_class_that_a_plugin_states_is_its_own_and_no_others() -> Result<()> {
     with_class("00000000-0000-0000-0000-000000000000")?;
     home.run(&["register", path, "--name", "two"])?.expect(2, "GUID_NULL")?;
     with_class("nonsense")?;
-    home.run(&["register", path, "--name", "two"])?.expect(2, "invalid `syncmgr-requests` section")?;
+    home.run(&["register", path, "--name", "two"])?
+        .expect(2, "invalid `syncmgr-requests` section")?;
     Ok(())
 }
 
