@@ -112,7 +112,7 @@ impl CancelHandle {
     /// blocked system call; a sink that asks the user is waited for.
     pub fn kill(&self) {
         self.state.killed.store(true, Ordering::Release);
-        self.tell();
+        self.notify();
     }
 
     /// Applies `ISyncMgrSynchronize::SetItemStatus`, which the sync manager may call between the
@@ -126,7 +126,7 @@ impl CancelHandle {
             (Some(_), _) | (None, _) => return false,
         }
         self.state.pushes.lock().unwrap_or_else(PoisonError::into_inner).push((item, status));
-        self.tell();
+        self.notify();
         true
     }
 
@@ -167,13 +167,13 @@ impl CancelHandle {
             ProgressResponse::CancelItem => {
                 if self.response(Some(item)) == ProgressResponse::Continue {
                     self.cancel(item);
-                    self.tell();
+                    self.notify();
                 }
             }
             ProgressResponse::CancelAll => {
                 if !self.state.all.load(Ordering::Acquire) {
                     self.cancel_everything();
-                    self.tell();
+                    self.notify();
                 }
             }
         }
@@ -272,7 +272,7 @@ impl CancelHandle {
         }
     }
 
-    pub(crate) fn tell(&self) {
+    pub(crate) fn notify(&self) {
         self.state.news.send_modify(|count| *count = count.wrapping_add(1));
     }
 

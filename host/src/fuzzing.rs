@@ -149,7 +149,7 @@ impl Callbacks {
         let mut answer = pin!(self.0.question(question));
         match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(answer) => done(answer).map_err(|error| error.message),
-            Poll::Pending => panic!("a question waits for nobody but the sink"),
+            Poll::Pending => panic!("a question waits only for the sink"),
         }
     }
 

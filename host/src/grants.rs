@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_plain() {
+    fn invalid_grant_names_are_refused() {
         for (name, good) in [
             ("left", true),
             ("docs.left", true),
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn directories_of_one_item_must_be_apart() {
+    fn overlapping_directories_of_one_item_are_refused() {
         for (grants, good) in [
             (vec![grant("a", "/nowhere/x"), grant("b", "/nowhere/y")], true),
             (vec![grant("a", "/nowhere/x"), grant("b", "/nowhere/xy")], true),
@@ -224,7 +224,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_path_is_resolved_as_far_as_it_is_there() {
+    fn a_path_is_resolved_as_far_as_it_exists() {
         let home = tempfile::tempdir().unwrap();
         let home = home.path().canonicalize().unwrap();
         std::fs::create_dir(home.join("real")).unwrap();
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_belongs_to_the_place() {
+    fn a_grant_id_depends_on_the_directory() {
         assert_eq!(grant("a", "/nowhere/x").id(), grant("b", "/nowhere/./x").id());
         assert_ne!(grant("a", "/nowhere/x").id(), grant("a", "/nowhere/y").id());
     }

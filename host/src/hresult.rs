@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_survives_the_way_there_and_back() {
+    fn a_response_round_trips() {
         for response in
             [ProgressResponse::Continue, ProgressResponse::CancelItem, ProgressResponse::CancelAll]
         {
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn undocumented_answers_are_decided() {
+    fn undocumented_results_have_a_response() {
         for (hresult, expected) in [
             (Hresult::S_FALSE, ProgressResponse::Continue),
             (Hresult::S_SYNCMGR_RETRYSYNC, ProgressResponse::Continue),
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn every_reason_for_ending_has_an_hresult_and_a_code_of_its_own() {
+    fn every_stop_reason_has_a_unique_hresult_and_code() {
         let mut hresults = std::collections::HashSet::new();
         let mut codes = std::collections::HashSet::new();
         for &reason in StopReason::ALL {
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn every_failure_has_an_hresult_of_its_own() {
+    fn every_error_code_has_a_unique_hresult() {
         let mut seen = std::collections::HashMap::new();
         for code in ErrorCode::ALL {
             let hresult = from_error_code(code);

@@ -326,7 +326,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_limit_survives_being_written_and_read() {
+    fn limits_round_trip() {
         let mut limits = Limits::default();
         for row in Limits::default().rows() {
             limits.set(row.name, &row.value).unwrap();

@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_passed_on_as_soon_as_they_are_complete() {
+    fn complete_lines_are_passed_on_immediately() {
         let hint = format!("{BACKTRACE_HINT}\n");
         for (texts, expected) in [
             (&["one\n"][..], &["one", "<end>"][..]),
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn no_part_of_a_secret_is_shown_that_is_cut_within_a_character() {
+    fn no_part_of_a_secret_cut_within_a_character_is_shown() {
         let secrets = Secrets::new(std::iter::once("\u{1f980}key".to_owned()));
         for cut in 0..30 {
             let tail = OutputTail::new(20, secrets.clone(), None);

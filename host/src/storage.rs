@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reservation_that_came_to_nothing_is_released() -> std::io::Result<()> {
+    fn an_unused_reservation_is_released() -> std::io::Result<()> {
         let (_home, storage) = storage(QUOTA)?;
         for _ in 0..100 {
             drop(storage.reserve_entry(0).expect("there is room"));
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn copies_leave_a_part_of_the_quota_to_what_a_plugin_writes() -> std::io::Result<()> {
+    fn copies_leave_part_of_the_quota_free() -> std::io::Result<()> {
         let (_home, storage) = storage(16 * ENTRY_BYTES)?;
         for _ in 0..15 {
             storage.for_copies().reserve_entry(0).expect("it fits").keep();
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn room_is_given_back_when_its_release_was_seen() -> std::io::Result<()> {
+    fn room_is_released_when_deletion_is_observed() -> std::io::Result<()> {
         let (home, storage) = storage(QUOTA)?;
         let path = home.path().join("file");
         std::fs::write(&path, vec![0; 20_000])?;
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_storage_that_cannot_be_read_is_full() -> std::io::Result<()> {
+    fn an_unreadable_storage_counts_as_full() -> std::io::Result<()> {
         let (home, storage) = storage(QUOTA)?;
         std::fs::remove_dir(home.path())?;
         let exceeded = QuotaExceeded { used: 0, unreadable: true };

@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tower_of_marks_is_cut_off() {
+    fn excess_combining_marks_are_harmful() {
         for (text, expected) in [
             (format!("a{}b", "\u{300}".repeat(5)), 0),
             (format!("a{}b", "\u{300}".repeat(40)), 35),

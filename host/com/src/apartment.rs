@@ -48,7 +48,7 @@ pub(crate) fn keep_multithreaded() {
 
 /// A reference to the manager's callback that any thread of the multithreaded apartment can use.
 #[derive(Debug)]
-pub(crate) enum Held {
+pub(crate) enum CallbackRef {
     /// The callback can be called directly from the multithreaded apartment.
     Direct(DirectCallback),
     /// The callback belongs to another apartment; COM creates a proxy for each use.
@@ -60,13 +60,13 @@ pub(crate) enum Held {
 #[derive(Debug)]
 pub(crate) struct DirectCallback(ISyncMgrSynchronizeCallback);
 
-// SAFETY: `Held::new` creates one only where COM's rules or SyncMgr's rules allow calls from any
+// SAFETY: `CallbackRef::new` creates one only where COM's rules or SyncMgr's rules allow calls from any
 // thread.
 unsafe impl Send for DirectCallback {}
 // SAFETY: as above.
 unsafe impl Sync for DirectCallback {}
 
-impl Held {
+impl CallbackRef {
     /// Creates a reference to a callback that was passed to a thread of any apartment.
     ///
     /// If COM has no proxy for the interface, the callback is called directly: SyncMgr's

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use syncmgr_host::{ErrorId, Hresult, ItemId, LogEntry};
 use windows_core::{BOOL, HRESULT};
 
-use crate::apartment::Held;
+use crate::apartment::CallbackRef;
 use crate::convert;
 use crate::guard::{native, ours};
 use crate::interfaces::{GUID_NULL, ISyncMgrSynchronizeCallback, SYNCMGRPROGRESSITEM};
@@ -25,7 +25,7 @@ pub(crate) struct CallbackSlot {
 enum Slot {
     /// No callback has been set yet.
     Awaited,
-    Set(Held),
+    Set(CallbackRef),
     /// The callback was removed.
     Gone,
 }
@@ -39,7 +39,7 @@ impl CallbackSlot {
     pub(crate) fn set(&self, callback: Option<&ISyncMgrSynchronizeCallback>) {
         // Marshalling and releasing may call foreign code, which may call back here.
         let new = match callback {
-            Some(callback) => Slot::Set(Held::new(callback)),
+            Some(callback) => Slot::Set(CallbackRef::new(callback)),
             None => Slot::Gone,
         };
         let old = std::mem::replace(&mut *self.lock(), new);

@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn every_trigger_survives_the_way_there_and_back() {
+    fn triggers_round_trip() {
         for event in 0..=0xFF_u32 {
             for modifiers in [0, 0x100, 0x200, 0x300] {
                 let known = if (1..=6).contains(&event) { event } else { 3 };
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn names_end_with_a_nul_and_are_cut_at_a_character() {
+    fn names_are_nul_terminated_and_truncated_at_a_character() {
         for (text, expected) in [
             ("abc", "abc"),
             ("abcd", "abc"),
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn text_survives_the_way_there_and_back() {
+    fn text_round_trips() {
         let mut buffer = Vec::new();
         for words in ["", "plain", "\u{1F600} \u{FFFF} ä"] {
             encode(words, &mut buffer);
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_of_a_report_is_looked_at_only_with_its_bit() {
+    fn report_text_is_read_only_if_its_bit_is_set() {
         let mut native = empty_progress_item();
         native.lpcStatusText = std::ptr::without_provenance(0xDEAD);
         native.mask = SYNCMGRPROGRESSITEM_PROGVALUE;
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_entry_survives_the_way_there_and_back() {
+    fn log_entries_round_trip() {
         let id = Some(ErrorId::from_uuid(Uuid::from_u128(1)));
         let item = Some(ItemId::from_uuid(Uuid::from_u128(2)));
         let mut words = Vec::new();
@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_survives_the_way_there_and_back() {
+    fn items_round_trip() {
         let original = Item {
             id: ItemId::from_uuid(Uuid::from_u128(7)),
             name: "Documents".into(),

@@ -4,8 +4,8 @@
 //! Parameters are raw pointers, because any of them may be NULL.
 
 #![allow(non_snake_case, non_camel_case_types, reason = "native names")]
-#![allow(unsafe_code, reason = "COM methods are called by whoever has the pointer")]
-#![allow(missing_docs, reason = "the attribute drops what is said about methods")]
+#![allow(unsafe_code, reason = "any holder of the pointer can call a COM method")]
+#![allow(missing_docs, reason = "the attribute drops the docs of methods")]
 
 use std::ffi::c_void;
 

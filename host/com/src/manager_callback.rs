@@ -24,7 +24,7 @@ use crate::interfaces::{
 const MAX_RETRIES: u32 = 10_000;
 
 /// State shared by the callback and the driver of the handler.
-pub(crate) struct Desk {
+pub(crate) struct CallbackState {
     manager: Mutex<SyncManager>,
     awaited: Mutex<Option<Awaited>>,
     /// Whether reports are accepted: from `PrepareForSync` to the end of `Synchronize`.
@@ -52,7 +52,7 @@ pub(crate) struct Completion {
     pub(crate) retry: Vec<ItemId>,
 }
 
-impl Desk {
+impl CallbackState {
     pub(crate) fn new(manager: SyncManager, may_bother_user: bool) -> Arc<Self> {
         Arc::new(Self {
             manager: Mutex::new(manager),
@@ -189,11 +189,11 @@ impl Notice {
 
 #[implement(ISyncMgrSynchronizeCallback)]
 struct ManagerCallback {
-    desk: Arc<Desk>,
+    state: Arc<CallbackState>,
 }
 
-pub(crate) fn create(desk: Arc<Desk>) -> ISyncMgrSynchronizeCallback {
-    ManagerCallback { desk }.into()
+pub(crate) fn create(state: Arc<CallbackState>) -> ISyncMgrSynchronizeCallback {
+    ManagerCallback { state }.into()
 }
 
 /// COM passes objects from thread to thread without checking.
@@ -205,7 +205,7 @@ const _: () = {
 impl ManagerCallback {
     fn completed(&self, call: Call, hr: HRESULT) -> HRESULT {
         guard(|| {
-            self.desk.complete(call, Completion { outcome: ours(hr), retry: Vec::new() });
+            self.state.complete(call, Completion { outcome: ours(hr), retry: Vec::new() });
             Ok(Hresult::S_OK)
         })
     }
@@ -242,7 +242,7 @@ impl ISyncMgrSynchronizeCallback_Impl for ManagerCallback_Impl {
                     retry.extend(convert::item_id(unsafe { id.read_unaligned() }));
                 }
             }
-            self.desk.complete(Call::ShowError, Completion { outcome, retry });
+            self.state.complete(Call::ShowError, Completion { outcome, retry });
             Ok(Hresult::S_OK)
         })
     }
@@ -250,9 +250,9 @@ impl ISyncMgrSynchronizeCallback_Impl for ManagerCallback_Impl {
     unsafe fn EnableModeless(&self, fEnable: BOOL) -> HRESULT {
         guard(|| {
             let asked = fEnable.as_bool();
-            let allowed = !asked || self.desk.may_bother_user;
-            self.desk.is_modal.store(asked && allowed, Ordering::Release);
-            self.desk.manager().touch();
+            let allowed = !asked || self.state.may_bother_user;
+            self.state.is_modal.store(asked && allowed, Ordering::Release);
+            self.state.manager().touch();
             Ok(match allowed {
                 true => Hresult::S_OK,
                 false => Hresult::S_FALSE,
@@ -272,7 +272,7 @@ impl ISyncMgrSynchronizeCallback_Impl for ManagerCallback_Impl {
             let item = convert::item_id(id).ok_or(Hresult::E_INVALIDARG)?;
             // SAFETY: the pointer is NULL or to the documented structure.
             let reported = unsafe { convert::progress_item(pSyncProgressItem) };
-            let response = match self.desk.open_manager(&self.desk.takes_reports) {
+            let response = match self.state.open_manager(&self.state.takes_reports) {
                 Some(mut manager) => manager.native_progress(item, reported),
                 None => ProgressResponse::CancelAll,
             };
@@ -290,7 +290,7 @@ impl ISyncMgrSynchronizeCallback_Impl for ManagerCallback_Impl {
             check_pointer(pszErrorText)?;
             // SAFETY: the text is not NULL, and the info is NULL or the documented structure.
             let entry = unsafe { convert::log_entry(dwErrorLevel, pszErrorText, pSyncLogError) };
-            let manager = self.desk.open_manager(&self.desk.takes_log);
+            let manager = self.state.open_manager(&self.state.takes_log);
             match manager.map(|mut manager| manager.log_error(entry)) {
                 Some(true) => Ok(Hresult::S_OK),
                 Some(false) => Err(Hresult::E_INVALIDARG),
@@ -304,7 +304,7 @@ impl ISyncMgrSynchronizeCallback_Impl for ManagerCallback_Impl {
             check_pointer(ErrorID)?;
             // SAFETY: the pointer is the handler's and not NULL.
             let id = unsafe { ErrorID.read_unaligned() };
-            if let Some(mut manager) = self.desk.open_manager(&self.desk.takes_log) {
+            if let Some(mut manager) = self.state.open_manager(&self.state.takes_log) {
                 manager.delete_log(convert::error_id(id));
             }
             Ok(Hresult::S_OK)
@@ -315,7 +315,7 @@ impl ISyncMgrSynchronizeCallback_Impl for ManagerCallback_Impl {
         guard(|| {
             // SAFETY: the pointer is NULL or to NUL-terminated text.
             let connection = unsafe { convert::text(pwszConnection) };
-            let manager = self.desk.open_manager(&self.desk.takes_log);
+            let manager = self.state.open_manager(&self.state.takes_log);
             match manager.map(|mut manager| manager.establish_connection(connection.as_deref())) {
                 Some(Ok(())) => Ok(Hresult::S_OK),
                 Some(Err(code)) => Err(hresult::from_error_code(code)),

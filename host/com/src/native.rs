@@ -20,7 +20,7 @@ use windows_core::{GUID, HRESULT, Interface};
 use crate::convert;
 use crate::guard::{E_POINTER, ours};
 use crate::interfaces::{GUID_NULL, ISyncMgrEnumItems, ISyncMgrSynchronize, SYNCMGRITEM};
-use crate::manager_callback::{self, Completion, Desk, Notice};
+use crate::manager_callback::{self, CallbackState, Completion, Notice};
 use crate::task_memory;
 
 /// The interval at which pending cancellations are polled.
@@ -83,10 +83,10 @@ pub fn run<G, E: Send + 'static>(
 ) -> Result<NativeRun, E> {
     let NativeOptions { cancel, limits, notice } = options;
     let manager = SyncManager::new(name, sink, cancel, &limits);
-    let desk = Desk::new(manager, request.trigger.may_bother_user);
-    desk.manager().begin_call(Call::Create);
+    let state = CallbackState::new(manager, request.trigger.may_bother_user);
+    state.manager().begin_call(Call::Create);
     let (done, outcome) = mpsc::sync_channel(1);
-    let mut driver = Driver { name: name.to_owned(), desk: Arc::clone(&desk) };
+    let mut driver = Driver { name: name.to_owned(), state: Arc::clone(&state) };
     let request = request.clone();
     let spawned = thread::Builder::new().name("syncmgr-native".to_owned()).spawn(move || {
         // The receiver is gone if the run was abandoned.
@@ -96,35 +96,35 @@ pub fn run<G, E: Send + 'static>(
         let failure = Hresult::E_OUTOFMEMORY;
         let error =
             SessionError::Native { plugin: name.to_owned(), call: Call::Create, hresult: failure };
-        return Ok(finish(&desk, Outcome::Failed(error), false));
+        return Ok(finish(&state, Outcome::Failed(error), false));
     }
     let mut notice = Notice::new(notice);
     loop {
         match outcome.recv_timeout(LOOK) {
-            Ok(outcome) => return Ok(finish(&desk, outcome?, false)),
+            Ok(outcome) => return Ok(finish(&state, outcome?, false)),
             Err(mpsc::RecvTimeoutError::Timeout) => {
-                if let Some(error) = desk.look(&mut notice) {
-                    return Ok(finish(&desk, Outcome::Failed(error), true));
+                if let Some(error) = state.look(&mut notice) {
+                    return Ok(finish(&state, Outcome::Failed(error), true));
                 }
             }
             // The thread panicked, which is a bug in this library.
             Err(mpsc::RecvTimeoutError::Disconnected) => {
-                let (plugin, call) = (name.to_owned(), desk.manager().call());
+                let (plugin, call) = (name.to_owned(), state.manager().call());
                 let error = SessionError::Native { plugin, call, hresult: Hresult::E_UNEXPECTED };
-                return Ok(finish(&desk, Outcome::Failed(error), true));
+                return Ok(finish(&state, Outcome::Failed(error), true));
             }
         }
     }
 }
 
 /// Sets the final status of every item and returns the result.
-fn finish(desk: &Desk, outcome: Outcome, abandoned: bool) -> NativeRun {
+fn finish(state: &CallbackState, outcome: Outcome, abandoned: bool) -> NativeRun {
     // Later reports are ignored.
     match abandoned {
-        true => desk.abandon(),
-        false => desk.close(),
+        true => state.abandon(),
+        false => state.close(),
     }
-    let mut manager = desk.manager();
+    let mut manager = state.manager();
     manager.end_call();
     let outcome = match manager.exceeded() {
         // The handler stopped only because it was cancelled.
@@ -152,7 +152,7 @@ fn failure_of(answer: Hresult) -> Hresult {
 /// The thread that calls the handler.
 struct Driver {
     name: String,
-    desk: Arc<Desk>,
+    state: Arc<CallbackState>,
 }
 
 impl Driver {
@@ -163,7 +163,7 @@ impl Driver {
         request: &RunRequest,
     ) -> Outcome {
         let outcome = self.drive(&handler, request).unwrap_or_else(Outcome::Failed);
-        if self.desk.is_abandoned() {
+        if self.state.is_abandoned() {
             std::mem::forget((handler, outlives));
             return outcome;
         }
@@ -175,7 +175,7 @@ impl Driver {
 
     /// Begins a call, which is monitored until the next one begins.
     fn begin(&self, call: Call) {
-        self.desk.manager().begin_call(call);
+        self.state.manager().begin_call(call);
     }
 
     fn drive(
@@ -191,11 +191,11 @@ impl Driver {
         }
         self.handler_info(handler)?;
         let items = self.enum_items(handler)?;
-        let ids = self.desk.manager().select(&items, &request.selection)?;
+        let ids = self.state.manager().select(&items, &request.selection)?;
         if ids.is_empty() {
             return Ok(Outcome::NothingSelected);
         }
-        let callback = manager_callback::create(Arc::clone(&self.desk));
+        let callback = manager_callback::create(Arc::clone(&self.state));
         self.begin(Call::SetProgressCallback);
         // SAFETY: the pointer is to an object that lives until the call returns, and afterwards as
         // long as the handler holds a reference.
@@ -204,8 +204,8 @@ impl Driver {
             return Err(self.failed(Call::SetProgressCallback, set));
         }
         let outcome = self.attempts(handler, &items, ids, request.retries);
-        self.desk.close();
-        if self.desk.is_abandoned() {
+        self.state.close();
+        if self.state.is_abandoned() {
             return outcome;
         }
         self.begin(Call::SetProgressCallback);
@@ -241,7 +241,7 @@ impl Driver {
         // SAFETY: the caller owns the structure, which has been copied.
         unsafe { task_memory::free(info) };
         if let Some(name) = convert::name_from_native(&native.wszHandlerName) {
-            self.desk.manager().rename(&name);
+            self.state.manager().rename(&name);
             self.name = name;
         }
         Ok(())
@@ -258,7 +258,7 @@ impl Driver {
         }
         // SAFETY: the handler returned an owned reference to this interface.
         let enumerator = unsafe { ISyncMgrEnumItems::from_raw(pointer) };
-        let most = self.desk.manager().max_items();
+        let most = self.state.manager().max_items();
         let (mut items, mut seen, mut odd) = (Vec::new(), HashSet::new(), 0_usize);
         // SAFETY: the type is plain data, for which all-zero bytes are valid.
         let mut buffer: [SYNCMGRITEM; ITEMS_AT_ONCE as usize] = unsafe { std::mem::zeroed() };
@@ -289,7 +289,7 @@ impl Driver {
             }
         }
         if odd > 0 {
-            self.desk.manager().log_error(LogEntry {
+            self.state.manager().log_error(LogEntry {
                 level: LogLevel::Warning,
                 text: format!("{odd} items have no id, no name, or the id of another one"),
                 item: None,
@@ -311,12 +311,12 @@ impl Driver {
         loop {
             let chosen: Vec<_> =
                 items.iter().filter(|item| ids.contains(&item.id)).cloned().collect();
-            self.desk.manager().start(&chosen);
+            self.state.manager().start(&chosen);
             if !self.prepare(handler, &ids)? {
                 return Ok(Outcome::NeedsUser);
             }
             let outcome = self.synchronize(handler)?;
-            self.desk.manager().end_items(None);
+            self.state.manager().end_items(None);
             ids.clear();
             if self.cancelled() {
                 // The result does not matter: the user wanted the handler to stop.
@@ -339,7 +339,7 @@ impl Driver {
     /// Returns whether the handler is prepared; otherwise it needs user interaction.
     fn prepare(&self, handler: &ISyncMgrSynchronize, ids: &[ItemId]) -> Result<bool, SessionError> {
         const CALL: Call = Call::PrepareForSync;
-        self.desk.open();
+        self.state.open();
         let ids: Vec<GUID> = ids.iter().map(|id| convert::guid(id.as_uuid())).collect();
         let count = u32::try_from(ids.len()).unwrap_or(0);
         let prepare = || {
@@ -368,7 +368,7 @@ impl Driver {
     /// Asks the handler to show each error that has details, and collects the items to retry.
     fn show_errors(&self, handler: &ISyncMgrSynchronize) -> Result<Vec<ItemId>, SessionError> {
         const CALL: Call = Call::ShowError;
-        let errors = self.desk.manager().errors_to_show();
+        let errors = self.state.manager().errors_to_show();
         let mut retry = Vec::new();
         for error in errors {
             if self.cancelled() {
@@ -379,7 +379,7 @@ impl Driver {
                 // SAFETY: the window may be NULL, and the id lives until the call returns.
                 unsafe { handler.ShowError(null_mut(), &raw const id) }
             };
-            self.desk.open_log();
+            self.state.open_log();
             retry.extend(self.complete(handler, CALL, Hresult::is_success, show)?.retry);
         }
         Ok(retry)
@@ -395,21 +395,21 @@ impl Driver {
         make: impl FnOnce() -> HRESULT,
     ) -> Result<Completion, SessionError> {
         let came =
-            self.desk.expect(call).ok_or_else(|| self.failed(call, Hresult::E_OUTOFMEMORY))?;
+            self.state.expect(call).ok_or_else(|| self.failed(call, Hresult::E_OUTOFMEMORY))?;
         self.begin(call);
         let answer = ours(make());
         if !completes(answer) {
             // A completion may have arrived anyway; it is ignored.
-            self.desk.take();
-            self.desk.close();
+            self.state.take();
+            self.state.close();
             return Ok(Completion { outcome: answer, retry: Vec::new() });
         }
         while !came.wait(LOOK) {
-            if self.desk.is_abandoned() {
+            if self.state.is_abandoned() {
                 return Err(self.failed(call, Hresult::E_UNEXPECTED));
             }
             let pushes = {
-                let mut manager = self.desk.manager();
+                let mut manager = self.state.manager();
                 manager.tick();
                 manager.take_pushes()
             };
@@ -418,7 +418,7 @@ impl Driver {
                 self.push(handler, pushes);
             }
         }
-        let completion = self.desk.take();
+        let completion = self.state.take();
         Ok(completion.unwrap_or(Completion { outcome: Hresult::E_UNEXPECTED, retry: Vec::new() }))
     }
 
@@ -433,7 +433,7 @@ impl Driver {
     }
 
     fn cancelled(&self) -> bool {
-        self.desk.manager().is_cancelled()
+        self.state.manager().is_cancelled()
     }
 
     fn failed(&self, call: Call, hresult: Hresult) -> SessionError {

@@ -88,7 +88,7 @@ impl RegistryError {
     }
 }
 
-/// How a handler was registered with the sync manager.
+/// The way in which a handler was registered with the sync manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Registered {
     /// Through `ISyncMgrRegister`.

@@ -92,9 +92,9 @@ impl RunState {
     }
 
     /// Notifies the manager of a completion.
-    pub(crate) fn complete(&self, tell: impl FnOnce(&Callback)) {
+    pub(crate) fn complete(&self, notify: impl FnOnce(&Callback)) {
         if let Some(callback) = self.callback.get() {
-            tell(&callback);
+            notify(&callback);
         }
     }
 

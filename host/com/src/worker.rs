@@ -36,7 +36,7 @@ impl Worker {
     ) -> Result<Self, Hresult> {
         let (tasks, to_do) = mpsc::channel::<Task>();
         let started = Promise::new()?;
-        let tell = started.clone();
+        let promise = started.clone();
         let counted = Counted::new();
         thread::Builder::new()
             .name("syncmgr-worker".to_owned())
@@ -46,13 +46,13 @@ impl Worker {
                 let _apartment = Multithreaded::enter();
                 match open() {
                     Ok(mut session) => {
-                        tell.keep(Ok(()));
+                        promise.keep(Ok(()));
                         while let Ok(task) = to_do.recv() {
                             task(&mut session);
                         }
                         session.close();
                     }
-                    Err(error) => tell.keep(Err(error.hresult())),
+                    Err(error) => promise.keep(Err(error.hresult())),
                 }
             })
             .map_err(|_| Hresult::E_OUTOFMEMORY)?;
@@ -82,8 +82,8 @@ impl Worker {
         calls: impl AsyncFnOnce(&mut Session) -> Result<T, SessionError> + Send + 'static,
     ) -> Result<T, Hresult> {
         let answer = Promise::new()?;
-        let tell = answer.clone();
-        let task: Task = Box::new(move |session| tell.keep(call(session, calls)));
+        let promise = answer.clone();
+        let task: Task = Box::new(move |session| promise.keep(call(session, calls)));
         if self.tasks.send(task).is_err() {
             return Err(Hresult::E_UNEXPECTED);
         }

@@ -368,7 +368,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_of_one_line_are_compatible() {
+    fn versions_are_compatible_up_to_the_first_nonzero_number() {
         for (version, supported, expected) in [
             ("0.1.0", "0.1.0", true),
             ("0.1.7", "0.1.0", true),
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_component_are_told_apart() {
+    fn files_that_are_not_components_are_distinguished() {
         for (bytes, expected) in [
             (&b""[..], "contract-empty"),
             (b"hello", "contract-not-wasm"),

@@ -35,7 +35,7 @@ impl Kept {
     ///
     /// # Safety
     /// The file must not be written to while this is used.
-    #[allow(unsafe_code, reason = "a file that is mapped changes when somebody writes to it")]
+    #[allow(unsafe_code, reason = "writing to a mapped file changes its memory")]
     pub(crate) unsafe fn of(file: &std::fs::File) -> std::io::Result<Self> {
         #[cfg(target_os = "linux")]
         {
@@ -168,13 +168,13 @@ mod tests {
     }
 
     #[test]
-    fn what_was_packed_is_unpacked() {
+    fn packing_round_trips() {
         let packed = pack(&description(), b"code");
         assert_eq!(unpack(&packed), Ok((description(), b"code".as_slice())));
     }
 
     #[test]
-    fn every_flipped_bit_and_every_cut_is_noticed() {
+    fn flipped_bits_and_truncation_are_detected() {
         let packed = pack(&description(), b"code");
         for at in 0..packed.len() {
             assert!(unpack(&packed[..at]).is_err(), "cut at {at}");

@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_star_stands_for_one_part() {
+    fn a_star_matches_one_part() {
         for (pattern, name, expected) in [
             ("left", "left", true),
             ("left", "right", false),
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_read() {
+    fn requests_are_parsed() {
         let requests = Requests::parse(
             br#"
             [directories]
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_request_is_refused() {
+    fn invalid_requests_are_refused() {
         let many: String = (0..=MAX_ENTRIES).map(|n| format!("n{n} = \"\"\n")).collect();
         let many = format!("[settings]\n{many}");
         let long = format!("[settings]\n{} = \"\"", "x".repeat(256));
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_has_no_character_that_means_something_to_a_shell() {
+    fn names_with_shell_characters_are_refused() {
         let tables = ["directories", "settings", "secrets", "http"];
         for (name, good) in [
             ("left", [true; 4]),

@@ -179,7 +179,7 @@ impl SessionError {
     }
 
     /// Returns whether the plugin crashed or was terminated, so that the session is over.
-    pub const fn is_death(&self) -> bool {
+    pub const fn ends_session(&self) -> bool {
         match self {
             Self::Trap { .. } | Self::Exit { .. } | Self::Ended { .. } | Self::Denied { .. } => {
                 true

@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_system_copies_is_what_is_hashed() -> io::Result<()> {
+    fn the_hash_matches_the_system_copy() -> io::Result<()> {
         for (skipped, len) in [
             (0, LEAST_BYTES),
             (0, LEAST_BYTES + 1),
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_system_does_not_copy_is_left_to_reading_and_writing() -> io::Result<()> {
+    fn unsupported_system_copies_are_refused() -> io::Result<()> {
         let content = content(3 * LEAST_BYTES);
         let (home, mut source, target) = files(&content)?;
         let read_only = File::open(home.path().join("target"))?;
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_somebody_has_just_written_to_is_left_to_reading_and_writing() -> io::Result<()> {
+    fn a_recently_written_file_is_not_copied_by_the_system() -> io::Result<()> {
         let (_home, source, target) = files(&content(3 * LEAST_BYTES))?;
         let mut hasher = blake3::Hasher::new();
         assert_eq!(copy_in_system(&source, &target, &mut hasher, u64::MAX)?, None);
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_hashed_is_what_is_copied_whatever_somebody_writes_meanwhile() -> io::Result<()> {
+    fn the_hash_matches_the_copy_despite_concurrent_writes() -> io::Result<()> {
         let (home, mut source, mut target) = files(&content(4 * LEAST_BYTES))?;
         let stop = AtomicBool::new(false);
         let checked = std::thread::scope(|scope| {

@@ -21,7 +21,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn devices_are_told_from_files() {
+    fn devices_are_distinguished_from_files() {
         for name in [
             "CON",
             "con",

@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_behind_the_position_of_the_copy_is_written_over() -> io::Result<()> {
+    fn content_after_the_copy_position_is_overwritten() -> io::Result<()> {
         let (source, mut target) = (tempfile::tempfile()?, tempfile::tempfile()?);
         source.set_len(1 << 20)?;
         target.write_all(b"was here before")?;

@@ -53,7 +53,7 @@ pub(crate) struct Seen {
     pub(crate) identity: FileIdentity,
 }
 
-/// How opening a path treats a link in its last component.
+/// The treatment of a link in the last component of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Links {
     Follow,

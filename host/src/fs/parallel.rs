@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_is_done_once_however_long_it_takes() {
+    fn every_task_runs_once() {
         for (count, threads, each) in [
             (0, 4, Duration::ZERO),
             (1, 4, Duration::from_millis(1)),
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_takes_long_is_shared_and_no_more_threads_than_allowed_work() {
+    fn long_tasks_are_shared_among_at_most_the_allowed_threads() {
         for (threads, at_least) in [(1, 1), (4, 2)] {
             let (working, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
             share(
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_does_not_come_to_has_no_answer() {
+    fn tasks_that_are_not_reached_have_no_result() {
         for each in [Duration::ZERO, Duration::from_millis(1)] {
             let asked = AtomicUsize::new(0);
             let go_on = || asked.fetch_add(1, Ordering::Relaxed) < 10;

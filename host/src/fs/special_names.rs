@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_devices_and_names_that_cannot_be_stored_have_a_meaning() {
+    fn device_names_and_names_that_cannot_be_stored_are_special() {
         let special = "con CON nul aux.txt Prn.tar.gz com1 COM0 lpt9.log COM¹ lpt³.txt conin$ a:b \
                        a\\b a? a* <a a|b a\" ends. :";
         for name in special.split_whitespace().chain(["ends ", "nul .txt", "tab\t"]) {

@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_the_limit_need_not_be_counted() -> io::Result<()> {
+    fn counting_may_stop_at_the_limit() -> io::Result<()> {
         let home = home(|home| {
             (0..50).try_for_each(|number| {
                 std::fs::create_dir(home.join(format!("d{number}")))?;
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_into_memory_counts_as_unreadable() -> io::Result<()> {
+    fn directories_that_exceed_the_memory_bound_count_as_unreadable() -> io::Result<()> {
         let home = home(|home| {
             (0..50).try_for_each(|number| std::fs::create_dir(home.join(format!("d{number:03}"))))
         })?;
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_unreadable() -> io::Result<()> {
+    fn a_missing_directory_is_unreadable() -> io::Result<()> {
         let home = tempfile::tempdir()?;
         assert!(measure(&home.path().join("none"), u64::MAX).unreadable);
         Ok(())

@@ -39,7 +39,7 @@ fn system(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
 }
 
 #[test]
-fn a_grant_is_printed_in_one_spelling() {
+fn a_grant_has_one_canonical_form() {
     for (text, printed) in [
         ("api.example.com", "https://api.example.com"),
         ("API.Example.COM.", "https://api.example.com"),
@@ -73,7 +73,7 @@ fn a_grant_is_printed_in_one_spelling() {
 }
 
 #[test]
-fn a_text_that_is_no_grant_is_refused() {
+fn invalid_grants_are_refused() {
     let table = [
         ("scheme", "ftp://host ://host host/https://x"),
         ("too-much", "https://host/ host/x host?x host#x host\\x user:pw@host @host"),
@@ -109,7 +109,7 @@ fn a_text_that_is_no_grant_is_refused() {
 }
 
 #[test]
-fn only_granted_origins_may_be_asked() {
+fn only_granted_origins_are_allowed() {
     let table = [
         (
             "https://api.example.com",
@@ -154,7 +154,7 @@ fn only_granted_origins_may_be_asked() {
 }
 
 #[test]
-fn each_address_is_of_its_kind() {
+fn addresses_are_classified_by_range() {
     use AddressKind::{LinkLocal, Loopback, Metadata, Multicast, Private, Reserved};
     // The first and last addresses of ranges.
     let table = [
@@ -201,7 +201,7 @@ fn each_address_is_of_its_kind() {
 }
 
 #[test]
-fn addresses_that_a_grant_does_not_open_are_left_out() {
+fn addresses_that_a_grant_does_not_allow_are_excluded() {
     for (grant, resolved, outcome) in [
         ("a.b.example", "8.8.8.8 ::ffff:8.8.8.8", "8.8.8.8 ::ffff:8.8.8.8"),
         ("a.b.example", "10.0.0.1 2600::1 ::1", "2600::1"),
@@ -260,7 +260,7 @@ fn a_name_is_resolved_once_and_an_address_never() {
 }
 
 #[test]
-fn a_redirect_is_judged_like_a_first_request() {
+fn a_redirect_is_checked_like_a_first_request() {
     let policy = policy(&["a.example", "http://a.example", "b.example"]);
     for (from, location, hops, outcome) in [
         ("https://a.example/x/y?q", "z", 0, Ok("https://a.example/x/z")),
@@ -305,7 +305,7 @@ fn credentials_stay_with_their_origin() {
 }
 
 #[test]
-fn a_denial_says_what_would_help_and_no_secret() {
+fn a_denial_names_the_remedy_and_no_secret() {
     let policy = policy(&["a.example", "http://b.example", "localhost"]);
     let plan = |asked: &str, to: &str| {
         policy.plan(&url(asked), |_, _| Ok(at(to))).unwrap_err().to_string()
@@ -440,8 +440,8 @@ fn a_client_follows_redirects_only_to_granted_servers() {
     }
     let endless = get(&policy, &format!("http://localhost:{first}/to/?"));
     assert_eq!(endless.unwrap_err().code(), "http-hops");
-    let nobody = closed.accept().unwrap_err();
-    assert_eq!(nobody.kind(), io::ErrorKind::WouldBlock);
+    let refused = closed.accept().unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::WouldBlock);
 }
 
 /// Generates texts that are, or are nearly, URLs and grants.
@@ -472,7 +472,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4096))]
 
     #[test]
-    fn no_url_outside_of_the_list_is_allowed(text in text()) {
+    fn urls_without_a_grant_are_denied(text in text()) {
         let policy = policy(&[
             "a.example", "*.example.org", "local:http://nas:8080", "http://127.0.0.1",
         ]);
@@ -503,14 +503,14 @@ proptest! {
     }
 
     #[test]
-    fn whatever_parses_is_printed_and_read_back(text in text()) {
+    fn parsed_grants_round_trip(text in text()) {
         if let Ok(grant) = text.parse::<HttpGrant>() {
             prop_assert_eq!(grant.to_string().parse(), Ok(grant));
         }
     }
 
     #[test]
-    fn what_the_standard_library_calls_special_is_not_public(bits: u32, mapped: bool) {
+    fn addresses_that_std_considers_special_are_not_public(bits: u32, mapped: bool) {
         let inner = Ipv4Addr::from_bits(bits);
         let address = match mapped {
             true => IpAddr::from(inner.to_ipv6_mapped()),

@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn every_file_is_flushed_however_many_there_are() -> io::Result<()> {
+    fn every_file_is_flushed() -> io::Result<()> {
         for count in [0, 1, 2, AT_ONCE - 1, AT_ONCE, AT_ONCE + 1, 100] {
             let flushed = flush_all(&files(count)?, || true, File::sync_all);
             assert_eq!(flushed.len(), count);
@@ -98,7 +98,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn each_answer_is_that_of_its_file() -> io::Result<()> {
+    fn results_are_in_the_order_of_the_files() -> io::Result<()> {
         let mut files = files(20)?;
         // A device without a cache reports an error.
         files[7] = File::open("/dev/null")?;

@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_with_a_meaning_are_refused() {
+    fn names_with_a_special_meaning_are_refused() {
         let long = "x".repeat(256);
         for name in ["", ".", "..", "a/b", "/", "a\0b", &long] {
             assert!(checked_name(name).is_err(), "{name:?}");

@@ -100,7 +100,7 @@ impl Monitor {
         if first.is_ok() {
             self.ended_at.store(clock::now(), Ordering::Release);
         }
-        self.cancel.tell();
+        self.cancel.notify();
     }
 
     /// Terminates the plugin because it used something that was not granted.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::fs::metadata::{FileIdentity, Seen};
 
-/// How often a file may be read for free: to compare it, to copy it, to verify the copy, and the
+/// The number of free reads of a file: to compare it, to copy it, to verify the copy, and the
 /// same again if the file system stores less than its content.
 const FREE_PASSES: u64 = 8;
 /// The additional free bytes of each file: file systems store the content of small files elsewhere.
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn each_file_is_free_for_what_it_takes_on_the_disk() {
+    fn reading_is_free_in_proportion_to_size_on_disk() {
         const MIB: u64 = 1 << 20;
         let reading = Reading::default();
         let free = |file: &Seen| (0..100).take_while(|_| reading.is_free(file, MIB)).count();
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn files_beyond_those_that_are_remembered_count() {
+    fn untracked_files_count() {
         let reading = Reading::default();
         for number in 0..MAX_FILES as u64 {
             assert!(reading.is_free(&file(number, 1), 1));

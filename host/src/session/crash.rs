@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn last_words_are_found_on_stderr() {
+    fn panic_messages_are_found_on_stderr() {
         for (stderr, expected) in [
             ("", None),
             ("only a line", None),

@@ -201,19 +201,19 @@ fn live(
     to_do: &mpsc::Receiver<Work>,
 ) {
     // The receiver of an abandoned session is gone.
-    let tell = |outcome| {
+    let report = |outcome| {
         let _ = started.send(outcome);
     };
     let runtime = match Runtime::new(&prepared.plugin) {
         Ok(runtime) => runtime,
-        Err(error) => return tell(Err((error, None))),
+        Err(error) => return report(Err((error, None))),
     };
     let mut session = match runtime.block_on(Session::start(prepared)) {
         Ok(Ok(session)) => session,
-        Ok(Err(not_started)) => return tell(Err(not_started)),
-        Err(error) => return tell(Err((error, None))),
+        Ok(Err(not_started)) => return report(Err(not_started)),
+        Err(error) => return report(Err((error, None))),
     };
-    tell(Ok(()));
+    report(Ok(()));
     while let Ok(work) = to_do.recv() {
         work(&runtime, &mut session);
     }

@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_terminal_status_only_failed_is_taken() {
+    fn after_a_terminal_status_only_failed_is_accepted() {
         for terminal in [Status::Succeeded, Status::Skipped, Status::Stopped, Status::Deleted] {
             let mut table = table();
             table.record(ID, &status(terminal)).unwrap();
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn after_the_end_of_an_attempt_no_report_is_taken_until_the_next_one() {
+    fn reports_between_attempts_are_refused() {
         let mut table = table();
         table.record(ID, &status(Status::Succeeded)).unwrap();
         table.close();
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_log_entries_is_counted_and_left_out() {
+    fn excess_log_entries_are_counted_and_dropped() {
         let entry = |text: &str, code| LogEntry {
             level: LogLevel::Error,
             text: text.to_owned(),
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn what_items_take_is_known_whatever_is_said_about_them() {
+    fn item_memory_is_tracked_across_reports() {
         let mut table = table();
         let items = [ID, OTHER].map(|id| Item {
             id,

@@ -10,7 +10,7 @@ use cap_std::fs::Dir;
 use crate::fs::fence::Fence;
 
 pub(crate) fn leads_out(base: &File, path: &str, _follow: bool, fence: &Fence) -> bool {
-    // The kernel has no file systems of its own here.
+    // The kernel provides no virtual file systems here.
     !fence.is_empty() && leads_out_inner(base, Path::new(path), fence).unwrap_or(true)
 }
 

@@ -57,8 +57,8 @@ pub(super) fn permissions(stat: &Stat) -> u32 {
     u32::from(stat.st_mode) & 0o7777
 }
 
-/// Returns the bits of an entry that should have these permissions. For a directory, all access
-/// bits are replaced. For a file, the special bits are kept only if it gains no permissions: a
+/// Returns the bits of an entry that should have these permissions. For a directory, all but the
+/// set-user-ID bit are replaced. A file keeps its set-ID bits only if it gains no permissions: a
 /// program that runs as its owner must not become available to more users.
 pub(super) fn with_special_bits(stat: &Stat, bits: u32) -> u32 {
     let now = permissions(stat);
