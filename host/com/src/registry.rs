@@ -33,13 +33,16 @@ const NOT_FOUND: Hresult = Hresult(0x8007_0002);
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
     /// The library was not found.
-    #[error("there is no {}; it has to lie beside the program", path.display())]
+    #[error("{} does not exist; install it next to the program", path.display())]
     NoLibrary {
         /// The expected path.
         path: PathBuf,
     },
     /// The class id is in use by other software.
-    #[error("the class {class} is taken by {server}; the plugin has to state another one")]
+    #[error(
+        "the class id {class} is already used by {server}; declare another one in the plugin's \
+         requests"
+    )]
     ClassTaken {
         /// The class id.
         class: String,
@@ -48,8 +51,8 @@ pub enum RegistryError {
     },
     /// A user other than an administrator could replace the library, which runs for all users.
     #[error(
-        "{} is not the administrators', and every user would run it; install the program where only \
-         they can write, such as in C:\\Program Files",
+        "{} is writable by users other than administrators, but would run for all users; install \
+         the program in a protected directory such as C:\\Program Files",
         path.display()
     )]
     OpenLibrary {
@@ -57,7 +60,7 @@ pub enum RegistryError {
         path: PathBuf,
     },
     /// Access to a registry key failed.
-    #[error("the registry key {key}: {hresult}")]
+    #[error("cannot access the registry key {key}: {hresult}")]
     Key {
         /// The key.
         key: String,
@@ -111,13 +114,13 @@ impl Registered {
                 let more = match scope {
                     Scope::Machine => "",
                     Scope::User => {
-                        "; that it looks there for handlers of one user is not documented, and \
-                         --machine is what is"
+                        "; the key of a single user is undocumented, so use --machine if the \
+                         handler is not found"
                     }
                 };
                 Some(format!(
-                    "the sync manager did not take the handler itself ({manager}), so its registry \
-                     key was written{more}"
+                    "the sync manager did not register the handler ({manager}), so the registry key \
+                     is written directly{more}"
                 ))
             }
         }

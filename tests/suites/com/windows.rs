@@ -534,7 +534,7 @@ fn a_class_of_somebody_else_is_not_taken() -> Result<()> {
     let plugin = wine.folder("thief")?.join("thief.wasm");
     fs::write(&plugin, component)?;
     let ran = wine.syncmgr(&["register", &windows_path(&plugin)?, "--machine"])?;
-    ensure!(ran.status != 0 && ran.stderr.contains("is taken by"), "{}", ran.stderr);
+    ensure!(ran.status != 0 && ran.stderr.contains("is already used by"), "{}", ran.stderr);
     let found = value(&wine, &key, "")?;
     ensure!(found.as_deref() == Some(r"C:\windows\other.dll"), "{found:?}");
     Ok(())
