@@ -203,7 +203,7 @@ impl Ended {
             Err(error) => error.to_string(),
         };
         let line = self.message.lines().find(|line| !line.is_empty()).unwrap_or_default();
-        wasmtime::Error::msg(format!("the compiler ended without an answer ({status}): {line}"))
+        wasmtime::Error::msg(format!("the compiler exited without a result ({status}): {line}"))
     }
 }
 

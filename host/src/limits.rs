@@ -52,7 +52,7 @@ pub struct LimitRow {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LimitError {
     /// The limit is unknown.
-    #[error("there is no limit `{name}`; there are {}", known.join(", "))]
+    #[error("unknown limit `{name}`; the limits are {}", known.join(", "))]
     Unknown {
         /// The name.
         name: String,
@@ -60,7 +60,7 @@ pub enum LimitError {
         known: Vec<&'static str>,
     },
     /// The value is invalid.
-    #[error("the limit {name} cannot be `{value}`; it is {}", form(*unit))]
+    #[error("invalid value `{value}` for the limit `{name}`; use {}", form(*unit))]
     Value {
         /// The name of the limit.
         name: &'static str,
@@ -75,7 +75,7 @@ const fn form(unit: Unit) -> &'static str {
     match unit {
         Unit::Bytes => "a number of bytes such as `64MiB`, or `none`",
         Unit::Count => "a number, or `none`",
-        Unit::PerSecond => "a number in each second, or `none`",
+        Unit::PerSecond => "a number per second, or `none`",
         Unit::Time => "a time such as `500ms`, `5s`, `10min` or `2h`, or `none`",
     }
 }

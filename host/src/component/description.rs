@@ -240,7 +240,7 @@ fn read(bytes: &[u8]) -> Result<Description, ContractError> {
 
 fn handed_over(bytes: &[u8]) -> ContractError {
     ContractError::Malformed {
-        message: "components are handed over to components".to_owned(),
+        message: "a component is passed to another component".to_owned(),
         offset: bytes.len(),
     }
 }

@@ -106,7 +106,7 @@ impl Requests {
     pub fn parse(section: &[u8]) -> Result<Self, ContractError> {
         let refuse = |message: String| ContractError::Requests { message };
         if section.len() > SECTION_BYTES {
-            return Err(refuse(format!("there are more than {SECTION_BYTES} bytes of them")));
+            return Err(refuse(format!("the section is longer than {SECTION_BYTES} bytes")));
         }
         let text = std::str::from_utf8(section).map_err(|_| refuse("not Unicode".to_owned()))?;
         let text: Text =
@@ -115,7 +115,7 @@ impl Requests {
         let mut request = |name: String, why: String, also: &str| {
             entries += 1;
             if entries > MAX_ENTRIES {
-                return Err(refuse(format!("there are more than {MAX_ENTRIES}")));
+                return Err(refuse(format!("there are more than {MAX_ENTRIES} requests")));
             }
             if name.is_empty() || name.len() > NAME_BYTES || why.len() > WHY_BYTES {
                 return Err(refuse(format!(
@@ -127,14 +127,14 @@ impl Requests {
                 |c: char| c.is_ascii_alphanumeric() || "_-.*".contains(c) || also.contains(c);
             if !name.chars().all(is_plain) {
                 return Err(refuse(format!(
-                    "the name {name:?} has other characters than letters, digits, `_`, `-`, `.` \
+                    "the name {name:?} has characters other than letters, digits, `_`, `-`, `.` \
                      and `*`"
                 )));
             }
             Ok(Request { name, why })
         };
         if text.clsid.is_some_and(|clsid| clsid.is_nil()) {
-            return Err(refuse("`clsid` is GUID_NULL, which is no class".to_owned()));
+            return Err(refuse("`clsid` is GUID_NULL, which is not a class id".to_owned()));
         }
         let mut requests = Self { clsid: text.clsid, ..Self::default() };
         for (name, directory) in text.directories {

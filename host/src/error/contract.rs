@@ -48,7 +48,7 @@ pub enum ContractError {
     },
     /// The plugin was built for another version of the contract.
     #[error(
-        "it was built for version {found} of the contract, and this host runs {supported}; \
+        "it was built for contract version {found}, but this host supports {supported}; \
          {}", if newer(.found, .supported) { "update this host" } else { "build the plugin again with the current contract" }
     )]
     OtherVersion {
@@ -74,9 +74,9 @@ pub enum ContractError {
     },
     /// The names match, but the types do not.
     #[error(
-        "its types do not fit the contract: {message}; {}",
+        "its types do not match the contract: {message}; {}",
         if newer(.found, .supported) {
-            format!("it was built for version {found}, and this host runs {supported}: update this host")
+            format!("it was built for version {found}, but this host supports {supported}: update this host")
         } else {
             "build it against the contract's own WIT".to_owned()
         }

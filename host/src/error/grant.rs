@@ -20,7 +20,7 @@ pub enum GrantError {
         name: String,
     },
     /// The capability does not exist.
-    #[error("`{name}` cannot be allowed; `wall-clock` and `randomness` can")]
+    #[error("unknown capability `{name}`; use `wall-clock` or `randomness`")]
     Capability {
         /// The name.
         name: String,

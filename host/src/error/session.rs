@@ -119,7 +119,7 @@ pub enum SessionError {
         call: Call,
     },
     /// The embedder named an unknown item.
-    #[error("{plugin}: there is no item {item:?}; it has {}", list(.items))]
+    #[error("{plugin}: unknown item {item:?}; the plugin has {}", list(.items))]
     UnknownItem {
         /// The plugin's name.
         plugin: String,

@@ -25,7 +25,7 @@ pub enum HttpDenial {
     },
     /// The URL contains a user name or a password.
     #[error(
-        "{plugin}: a URL of {origin} holds a user name or password; send them in a header instead"
+        "{plugin}: a URL of {origin} contains a user name or password; send them in a header instead"
     )]
     UserInfo {
         /// The plugin's name.

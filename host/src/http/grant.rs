@@ -102,21 +102,21 @@ impl fmt::Display for HttpGrant {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HttpGrantError {
     /// The scheme is neither `https` nor `http`.
-    #[error("cannot grant `{text}`: only `https://` and `http://` may stand before the host")]
+    #[error("cannot grant `{text}`: only `https://` and `http://` are allowed before the host")]
     Scheme {
         /// The text given.
         text: String,
     },
     /// The text has a user, a path, a query or a fragment.
-    #[error("cannot grant `{text}`: leave out everything but the scheme, the host and the port")]
+    #[error("cannot grant `{text}`: only a scheme, a host and a port are allowed")]
     TooMuch {
         /// The text given.
         text: String,
     },
     /// The port is not a number from 1 to 65535.
     #[error(
-        "cannot grant `{text}`: the port must be a number from 1 to 65535; leave it and its `:` \
-         out for the usual one"
+        "cannot grant `{text}`: the port must be a number from 1 to 65535; omit it and its `:` \
+         for the default port"
     )]
     Port {
         /// The text given.
@@ -124,7 +124,7 @@ pub enum HttpGrantError {
     },
     /// A `*` would match too much, or is not a whole first label.
     #[error(
-        "cannot grant `{text}`: `*` may only stand at the beginning, before a dot and a name of \
+        "cannot grant `{text}`: `*` is only allowed at the beginning, before a dot and a name of \
          at least two labels, as in `*.example.com`"
     )]
     Wildcard {

@@ -318,7 +318,7 @@ fn a_denial_names_the_remedy_and_no_secret() {
     for (said, message) in [
         (
             plan("https://u:secret@C.example:444/secret?secret#secret", ""),
-            "web: a URL of https://c.example:444 holds a user name or password; send them in a \
+            "web: a URL of https://c.example:444 contains a user name or password; send them in a \
              header instead",
         ),
         (
@@ -378,7 +378,7 @@ fn a_denial_names_the_remedy_and_no_secret() {
     let refused = "*.com".parse::<HttpGrant>().unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "cannot grant `*.com`: `*` may only stand at the beginning, before a dot and a name of \
+        "cannot grant `*.com`: `*` is only allowed at the beginning, before a dot and a name of \
          at least two labels, as in `*.example.com`"
     );
 }

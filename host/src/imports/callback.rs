@@ -98,7 +98,7 @@ impl wit::Host for State {
             manager.items.refused_calls += 1;
             return Ok(Err(convert::wit_error(
                 ErrorCode::InvalidArgument,
-                format!("{item} is no item of this run"),
+                format!("{item} is not an item of this run"),
             )));
         }
         manager.log(&entry);

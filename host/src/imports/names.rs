@@ -13,7 +13,10 @@ const NAME_BYTES: usize = 255;
 pub(super) fn checked_name(name: &str) -> Result<&str, types::Error> {
     let meaningful = name.contains(['/', '\0']) || system::has_special_meaning(name);
     if name.is_empty() || name == "." || name == ".." || name.len() > NAME_BYTES || meaningful {
-        return refuse(ErrorCode::InvalidArgument, format!("{name:?} names no single entry"));
+        return refuse(
+            ErrorCode::InvalidArgument,
+            format!("{name:?} is not the name of a single entry"),
+        );
     }
     Ok(name)
 }

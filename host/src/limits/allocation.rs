@@ -49,7 +49,7 @@ pub(crate) fn engine(
         Ok(engine) => Ok((engine, Allocation::Pooled { sessions })),
         Err(refusal) => {
             let reason = refusal.root_cause().to_string();
-            log::warn!("no memory is set aside for {sessions} sessions at once: {reason}");
+            log::warn!("cannot reserve memory for {sessions} concurrent sessions: {reason}");
             Ok((Engine::new(config)?, Allocation::PoolRefused { sessions, reason }))
         }
     }

@@ -176,7 +176,7 @@ fn what_cannot_be_registered_is_told_and_nothing_changes() -> Result<()> {
             vec!["register", conformance::HELLO, "--name", "mine", "--dir", "inbox=."],
             "does not request --dir inbox",
         ),
-        (vec!["register", SCRIPT, "--name", "mine", "--limit", "speed=1"], "there is no limit"),
+        (vec!["register", SCRIPT, "--name", "mine", "--limit", "speed=1"], "unknown limit"),
     ] {
         home.run(&arguments)?.expect(2, words)?;
     }

@@ -108,7 +108,7 @@ fn an_unknown_item_is_named_before_anything_is_prepared() -> anyhow::Result<()> 
     let ran =
         script.request(|request| request.selection = Selection::Only(vec!["x".into()])).run()?;
     let error = ran.report.error().map(ToString::to_string).unwrap_or_default();
-    assert!(error.contains("there is no item \"x\"; it has `a`, `b`"), "{error}");
+    assert!(error.contains("unknown item \"x\"; the plugin has `a`, `b`"), "{error}");
     assert_eq!(ran.report.hresult(), Hresult::E_INVALIDARG);
     Ok(())
 }
