@@ -1,9 +1,9 @@
 //! Runs sync handlers that are WebAssembly components on every system, as Windows' Synchronization
 //! Manager would.
 //!
-//! A plugin runs in a sandbox: it has access to the directories, the storage and the settings in its
-//! [`SessionOptions`], and nothing else. The host acts as the sync manager. It makes the calls of
-//! `ISyncMgrSynchronize`, and a [`Sink`](sink::Sink) answers those of
+//! A plugin runs in a sandbox: it has access to the directories, the storage and the settings in
+//! its [`SessionOptions`], and nothing else. The host acts as the sync manager. It makes the calls
+//! of `ISyncMgrSynchronize`, and a [`Sink`](sink::Sink) answers those of
 //! `ISyncMgrSynchronizeCallback`. This program runs one plugin and cancels an item from another
 //! thread:
 //!
@@ -24,9 +24,11 @@
 //! - [`sink`], `report`: the receivers of a plugin's callbacks, and the [`RunReport`] of a run.
 //! - `grants`, `component`, `http`: the grants of a session, and the requests of a component, which
 //!   are read without running it.
-//! - `fs`, `storage`: files, and the quota of the plugin's storage. Independent of WIT and wasmtime.
+//! - `fs`, `storage`: files, and the quota of the plugin's storage. Independent of WIT and
+//!   wasmtime.
 //! - `bindings` is generated from the WIT; `convert` bounds all data from a plugin.
-//! - `sync_manager`: [`SyncManager`] records the reports of a handler and forwards them to the sink.
+//! - `sync_manager`: [`SyncManager`] records the reports of a handler and forwards them to the
+//!   sink.
 //! - `state`, `imports`: the state of a session, and the functions that a plugin imports.
 //! - `session`, `sandbox`: [`Session`], one run call by call; [`Plugin::run`], all calls of a run.
 //! - `host`, `plugin`: [`Host`] compiles a [`Plugin`], which starts sessions.

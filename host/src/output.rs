@@ -123,8 +123,8 @@ impl OutputTail {
         self.secrets.shown(kept.make_contiguous(), from)
     }
 
-    /// The number of kept bytes: those that are shown, plus the length of the longest secret before
-    /// them.
+    /// Returns the number of kept bytes: those that are shown, plus the length of the longest
+    /// secret before them.
     fn room(&self) -> usize {
         self.limit.saturating_add(self.secrets.longest())
     }

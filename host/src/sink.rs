@@ -46,7 +46,7 @@ pub struct ItemProgress {
 /// The methods run on the session's thread, in the order of the plugin's calls. The plugin waits
 /// until they return.
 pub trait Sink: Send {
-    /// Called with the items of the run before it prepares and synchronizes them.
+    /// Receives the items of the run before it prepares and synchronizes them.
     fn started(&mut self, items: &[Item]) {
         let _ = items;
     }

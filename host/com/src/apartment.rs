@@ -60,8 +60,8 @@ pub(crate) enum CallbackRef {
 #[derive(Debug)]
 pub(crate) struct DirectCallback(ISyncMgrSynchronizeCallback);
 
-// SAFETY: `CallbackRef::new` creates one only where COM's rules or SyncMgr's rules allow calls from any
-// thread.
+// SAFETY: `CallbackRef::new` creates one only where COM's rules or SyncMgr's rules allow calls from
+// any thread.
 unsafe impl Send for DirectCallback {}
 // SAFETY: as above.
 unsafe impl Sync for DirectCallback {}

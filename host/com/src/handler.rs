@@ -319,8 +319,8 @@ fn keep_report(file: &std::path::Path, report: &RunReport) {
 }
 
 impl Drop for Handler {
-    /// The last reference may be dropped during a run. Nobody receives the result, so the plugin is
-    /// cancelled; the worker ends when the plugin has stopped.
+    /// Cancels the plugin, because its result has no receiver: the last reference may be dropped
+    /// during a run. The worker ends when the plugin has stopped.
     fn drop(&mut self) {
         self.shared.callback.set(None);
         self.shared.cancel.cancel_all();

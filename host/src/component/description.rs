@@ -123,7 +123,7 @@ fn check_encoding(bytes: &[u8]) -> Result<(), ContractError> {
     }
 }
 
-#[allow(clippy::wildcard_enum_match_arm, reason = "most sections are the validator's business")]
+#[allow(clippy::wildcard_enum_match_arm, reason = "the validator checks the other sections")]
 fn read(bytes: &[u8]) -> Result<Description, ContractError> {
     let malformed = |error: wasmparser::BinaryReaderError| {
         if error.message().contains("unexpected end") {
