@@ -1,4 +1,4 @@
-//! Gives the library a version, which Windows shows.
+//! Adds a version resource to the library.
 
 #![allow(clippy::print_stdout, reason = "cargo reads what a build script prints")]
 

@@ -1,13 +1,13 @@
-//! A version resource, as an object file for the linker: for the build scripts of what is a file on
-//! Windows. Every linker takes such a file, and no resource compiler has to be there.
+//! Writes a version resource as an object file for the linker, for build scripts of programs and
+//! libraries on Windows. Every linker accepts such a file, and no resource compiler is required.
 
 use std::path::PathBuf;
 
-/// What Windows shows of a file.
+/// The data that Windows shows about a file.
 pub(crate) struct File {
-    /// Its name.
+    /// The file name.
     pub(crate) name: &'static str,
-    /// What it is, in a few words.
+    /// A short description.
     pub(crate) description: &'static str,
     /// `VFT_APP` or `VFT_DLL`.
     pub(crate) kind: u32,
@@ -17,13 +17,13 @@ pub(crate) struct File {
 const LANGUAGE: u16 = 0x0409;
 const CODE_PAGE: u16 = 0x04B0;
 
-/// Writes the object file for the target that is built for, if that is Windows.
+/// Writes the object file if the target is Windows, and returns its path.
 pub(crate) fn write(file: &File) -> Option<PathBuf> {
     let variable = |name: &str| std::env::var(name).unwrap_or_default();
     if variable("CARGO_CFG_TARGET_OS") != "windows" {
         return None;
     }
-    // The machine, and the relocation that becomes an address relative to the image.
+    // The machine type, and the relocation type for an address relative to the image base.
     let (machine, relocation) = match variable("CARGO_CFG_TARGET_ARCH").as_str() {
         "x86_64" => (0x8664, 0x0003),
         "aarch64" => (0xAA64, 0x0002),
@@ -43,7 +43,7 @@ pub(crate) fn write(file: &File) -> Option<PathBuf> {
     Some(path)
 }
 
-/// `VS_VERSIONINFO`.
+/// Returns the `VS_VERSIONINFO`.
 fn information(file: &File, [major, minor, patch]: [u16; 3], version: &str) -> Vec<u8> {
     let upper = u32::from(major) << 16 | u32::from(minor);
     let lower = u32::from(patch) << 16;
@@ -95,12 +95,12 @@ fn information(file: &File, [major, minor, patch]: [u16; 3], version: &str) -> V
     node("VS_VERSION_INFO", false, fixed.len(), &fixed, &children)
 }
 
-/// UTF-16 with a NUL at the end.
+/// Encodes a text as NUL-terminated UTF-16.
 fn wide(text: &str) -> Vec<u8> {
     text.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect()
 }
 
-/// A node of the information: its key, its value, and the nodes within it, each aligned.
+/// Returns a node: its key, its value and its child nodes, each aligned.
 fn node(key: &str, is_text: bool, value_length: usize, value: &[u8], children: &[u8]) -> Vec<u8> {
     let short = |number: usize| u16::try_from(number).expect("texts are short").to_le_bytes();
     let mut node = [[0; 2], short(value_length), short(usize::from(is_text))].concat();
@@ -113,7 +113,7 @@ fn node(key: &str, is_text: bool, value_length: usize, value: &[u8], children: &
     }
     let length = short(node.len());
     node[..2].copy_from_slice(&length);
-    // The one after it begins aligned. That is no part of its own length.
+    // Padding aligns the next node. It is not part of this node's length.
     align(&mut node);
     node
 }
@@ -122,11 +122,12 @@ fn align(bytes: &mut Vec<u8>) {
     bytes.resize(bytes.len().next_multiple_of(4), 0);
 }
 
-/// A COFF file whose only section is `.rsrc`, with this as the resource `RT_VERSION`, 1.
+/// Returns a COFF file whose only section is `.rsrc`, with the data as the resource `RT_VERSION`,
+/// 1.
 fn object(machine: u16, relocation: u16, information: &[u8]) -> Vec<u8> {
     const HEADERS: u32 = 20 + 40;
     const SUBDIRECTORY: u32 = 0x8000_0000;
-    /// Three directories of one entry each: type, name and language.
+    /// Three directories with one entry each: type, name and language.
     const DIRECTORY: u32 = 24;
     const ENTRY: u32 = 3 * DIRECTORY;
     const DATA: u32 = ENTRY + 16;
@@ -162,7 +163,7 @@ fn object(machine: u16, relocation: u16, information: &[u8]) -> Vec<u8> {
     file.extend(section);
     longs(&mut file, &[ENTRY, 0]);
     shorts(&mut file, &[relocation]);
-    // The symbol of the section, a static one, and no names that are longer.
+    // The static symbol of the section, and an empty string table.
     file.extend(b".rsrc\0\0\0");
     longs(&mut file, &[0]);
     shorts(&mut file, &[1, 0]);

@@ -9,12 +9,12 @@ use syncmgr_host::{
     CancelHandle, Host, ItemId, ProgressResponse, RunReport, RunRequest, SessionOptions,
 };
 
-/// Tells another thread which item is being worked on.
+/// Announces to another thread which item is in progress.
 struct Announce(mpsc::SyncSender<ItemId>);
 
 impl Sink for Announce {
     fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
-        // Nobody listens any more once the item was cancelled.
+        // The receiver is gone once the item is cancelled.
         let _ = self.0.send(progress.item);
         ProgressResponse::Continue
     }

@@ -28,5 +28,5 @@ pub(crate) use generated::exports::syncmgr::plugin::synchronize as exports;
 pub(crate) use generated::syncmgr::plugin::{directories, statistics, synchronize_callback, types};
 pub(crate) use generated::{Handler, HandlerPre};
 
-/// The version of WASI that wasmtime links; any 0.2 a plugin imports is resolved to it.
+/// The WASI version that wasmtime links; imports of any 0.2 version resolve to it.
 pub(crate) const WASI: &str = "0.2.12";

@@ -9,11 +9,11 @@ use crate::id::ItemId;
 use crate::limits::clock;
 use crate::types::{ProgressResponse, Status};
 
-/// Cancels what a run does, from any thread and at any time, also before it starts. Clones are
-/// the same handle. Give each run its own handle.
+/// Cancels a run or its items, from any thread and at any time, even before the run starts. Clones
+/// share one handle. Each run needs a separate handle.
 ///
-/// A cancellation is sticky: every later report of the run is answered with it. A plugin that
-/// ignores it is terminated after the grace period, [`Limits::grace`](crate::Limits::grace).
+/// A cancellation is sticky: every later report of the run receives it. A plugin that ignores it is
+/// terminated after the grace period, [`Limits::grace`](crate::Limits::grace).
 #[derive(Clone, Debug)]
 pub struct CancelHandle {
     state: Arc<CancelState>,
@@ -21,29 +21,29 @@ pub struct CancelHandle {
 
 #[derive(Debug)]
 struct CancelState {
-    /// Whether `items` or `all` hold anything, so that the common case costs one load.
+    /// Whether `items` or `all` contain a cancellation, so that the common case costs one load.
     any: AtomicBool,
     all: AtomicBool,
-    /// When everything was cancelled; 0: not.
+    /// The time at which everything was cancelled; 0 if it was not.
     all_since: AtomicU64,
     killed: AtomicBool,
-    /// Since when there is a cancelled item that the plugin should have ended; 0: there is none.
+    /// The time since which a cancelled item should have been finished; 0 if there is none.
     overdue_since: AtomicU64,
     items: Mutex<Items>,
     pushes: Mutex<Vec<(Option<ItemId>, Status)>>,
     news: watch::Sender<u64>,
 }
 
-/// Which items were cancelled, and how far the plugin is with the items of the run.
+/// The cancelled items, and the plugin's progress with the items of the run.
 #[derive(Debug, Default)]
 struct Items {
-    /// When each was cancelled.
+    /// The time at which each item was cancelled.
     cancelled: HashMap<ItemId, u64>,
-    /// The items that the plugin works on, and since when.
+    /// The items that the plugin works on, with the start time of each.
     active: HashMap<ItemId, u64>,
     /// The items without a terminal status.
     unfinished: HashSet<ItemId>,
-    /// How many of those were cancelled.
+    /// The number of these that were cancelled.
     unfinished_cancelled: usize,
 }
 
@@ -55,8 +55,8 @@ impl Items {
         }
     }
 
-    /// An item that the plugin has not come to cannot be ended by it. So time runs from when the
-    /// plugin works on a cancelled item, or when nothing is left that was not cancelled.
+    /// A plugin cannot finish an item that it has not started. The time therefore runs from when it
+    /// works on a cancelled item, or from when only cancelled items are left.
     fn overdue_since(&self) -> u64 {
         let active = self
             .active
@@ -80,7 +80,7 @@ impl Default for CancelHandle {
 }
 
 impl CancelHandle {
-    /// A handle that has cancelled nothing; see
+    /// Creates a handle without cancellations; see
     /// [`SessionOptions::cancel_handle`](crate::SessionOptions::cancel_handle).
     pub fn new() -> Self {
         Self {
@@ -97,28 +97,28 @@ impl CancelHandle {
         }
     }
 
-    /// Cancels one item. The plugin is to stop it and to continue with the next one.
+    /// Cancels one item. The plugin should stop it and continue with the next one.
     pub fn cancel_item(&self, item: ItemId) {
         self.set_item_status(Some(item), Status::Skipped);
     }
 
-    /// Cancels everything. The plugin is to stop all items and to return.
+    /// Cancels everything. The plugin should stop all items and return.
     pub fn cancel_all(&self) {
         self.set_item_status(None, Status::Stopped);
     }
 
-    /// Ends the plugin at once, whether it computes or waits. Items that have not ended fail. A
-    /// system call is left behind by [`Plugin::run`](crate::Plugin::run) and
-    /// [`SessionThread`](crate::SessionThread) only, and a sink that asks the user is waited for.
+    /// Terminates the plugin immediately, whether it computes or waits. Unfinished items fail. Only
+    /// [`Plugin::run`](crate::Plugin::run) and [`SessionThread`](crate::SessionThread) abandon a
+    /// blocked system call; a sink that asks the user is waited for.
     pub fn kill(&self) {
         self.state.killed.store(true, Ordering::Release);
-        self.tell();
+        self.notify();
     }
 
-    /// `ISyncMgrSynchronize::SetItemStatus`, as the sync manager calls it between the start and
-    /// the completion of preparing and synchronizing: `skipped` (or `deleted`) for an item,
-    /// `stopped` for all (`None`). Any other combination has no meaning and is ignored.
-    /// Returns whether it had a meaning.
+    /// Applies `ISyncMgrSynchronize::SetItemStatus`, which the sync manager may call between the
+    /// start and the completion of preparing and synchronizing: `skipped` (or `deleted`) for an
+    /// item, `stopped` for all (`None`). Any other combination is ignored. Returns whether the
+    /// combination was valid.
     pub fn set_item_status(&self, item: Option<ItemId>, status: Status) -> bool {
         match (item, status) {
             (Some(item), Status::Skipped | Status::Deleted) => self.cancel(item),
@@ -126,12 +126,11 @@ impl CancelHandle {
             (Some(_), _) | (None, _) => return false,
         }
         self.state.pushes.lock().unwrap_or_else(PoisonError::into_inner).push((item, status));
-        self.tell();
+        self.notify();
         true
     }
 
-    /// Forgets what was cancelled: for another attempt, which the user asked for, once the run has
-    /// ended.
+    /// Resets the cancellations, for another attempt that the user started after the run ended.
     pub fn renew(&self) {
         self.state.any.store(false, Ordering::Release);
         self.state.all.store(false, Ordering::Release);
@@ -160,7 +159,7 @@ impl CancelHandle {
         }
     }
 
-    /// Remembers what a sink answered.
+    /// Records the response of a sink.
     #[inline]
     pub(crate) fn answer(&self, item: ItemId, response: ProgressResponse) {
         match response {
@@ -168,13 +167,13 @@ impl CancelHandle {
             ProgressResponse::CancelItem => {
                 if self.response(Some(item)) == ProgressResponse::Continue {
                     self.cancel(item);
-                    self.tell();
+                    self.notify();
                 }
             }
             ProgressResponse::CancelAll => {
                 if !self.state.all.load(Ordering::Acquire) {
                     self.cancel_everything();
-                    self.tell();
+                    self.notify();
                 }
             }
         }
@@ -194,7 +193,7 @@ impl CancelHandle {
         self.state.any.store(true, Ordering::Release);
     }
 
-    /// The items that a plugin was given to work on.
+    /// Records the items that the plugin received to work on.
     pub(crate) fn started(&self, started: impl Iterator<Item = ItemId>) {
         let mut items = self.lock_items();
         items.active.clear();
@@ -204,7 +203,7 @@ impl CancelHandle {
         self.state.overdue_since.store(items.overdue_since(), Ordering::Release);
     }
 
-    /// The plugin reported another status of an item.
+    /// Records that the plugin reported another status of an item.
     pub(crate) fn moved(&self, item: ItemId, status: Status) {
         let mut items = self.lock_items();
         let items = &mut *items;
@@ -215,7 +214,7 @@ impl CancelHandle {
             | Status::Resuming => {
                 items.active.entry(item).or_insert_with(clock::now);
             }
-            // A cancelled item stays due if it is put off.
+            // Postponing a cancelled item does not stop its grace period.
             Status::Pending if items.cancelled.contains_key(&item) => {}
             Status::Pending => {
                 items.active.remove(&item);
@@ -236,12 +235,12 @@ impl CancelHandle {
         }
     }
 
-    /// When everything was cancelled; 0: not.
+    /// Returns the time at which everything was cancelled; 0 if it was not.
     pub(crate) fn all_since(&self) -> u64 {
         self.state.all_since.load(Ordering::Acquire)
     }
 
-    /// Since when the end of a cancelled item is due; 0: none is.
+    /// Returns the time since which a cancelled item should have been finished; 0 if there is none.
     pub(crate) fn overdue_since(&self) -> u64 {
         self.state.overdue_since.load(Ordering::Acquire)
     }
@@ -251,29 +250,29 @@ impl CancelHandle {
         self.state.killed.load(Ordering::Acquire)
     }
 
-    /// Returns the pushed statuses since the last call.
+    /// Returns the `SetItemStatus` calls since the last call.
     pub(crate) fn take_pushes(&self) -> Vec<(Option<ItemId>, Status)> {
         std::mem::take(&mut *self.state.pushes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Waits until there is a cancellation of the item, or (`None`) of everything.
+    /// Waits for a cancellation of the item, or (`None`) of everything.
     pub(crate) async fn wait_cancelled(&self, item: Option<ItemId>) {
         self.wait(|| (self.response(item) != ProgressResponse::Continue).then_some(())).await;
     }
 
-    /// Waits until there is an answer; it is looked for after every change.
+    /// Waits for an answer; checks after every change.
     pub(crate) async fn wait<T>(&self, mut answer: impl FnMut() -> Option<T>) -> T {
         let mut news = self.state.news.subscribe();
         loop {
             if let Some(answer) = answer() {
                 return answer;
             }
-            // The sender lives in `self`, so this cannot fail.
+            // The sender is a field of `self`, so this cannot fail.
             let _ = news.changed().await;
         }
     }
 
-    pub(crate) fn tell(&self) {
+    pub(crate) fn notify(&self) {
         self.state.news.send_modify(|count| *count = count.wrapping_add(1));
     }
 

@@ -1,5 +1,5 @@
-//! Compiling in a separate process: a component within every limit can still take any memory and
-//! time, and nothing but the end of a process gives them back.
+//! Compiles in a separate process: even a component within every limit can use any amount of memory
+//! and time, and only the end of a process releases them.
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
@@ -21,10 +21,10 @@ pub(crate) mod threads;
 
 use threads::compiling;
 
-/// The end of what a compiler printed that is looked at.
+/// The maximum length of a compiler's error output that is read.
 const MESSAGE_BYTES: u64 = 4096;
 
-/// The first byte of an answer.
+/// The first byte of a successful answer.
 const COMPILED: u8 = b'+';
 const FAILED: u8 = b'-';
 
@@ -32,31 +32,31 @@ const FAILED: u8 = b'-';
 /// `compile-memory` and `compile-time`. Its `main` calls [`compile_for_host`]; it may be the same
 /// program with other arguments.
 ///
-/// It is trusted as the host is: what it answers is run as native code.
+/// It is trusted like the host: its output is run as native code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompilerProgram {
     program: PathBuf,
     arguments: Vec<OsString>,
 }
 
-/// The first line that a compiler receives, as JSON. The component follows.
+/// The first line of a compiler's input, as JSON. The component follows.
 #[derive(Debug, Deserialize, Serialize)]
 struct Order {
     stack_bytes: u64,
     signals_based_traps: bool,
     memory_bytes: u64,
-    /// Absent: without end.
+    /// The time limit; `None` for no limit.
     milliseconds: Option<u64>,
 }
 
-/// How a compiler ended without an answer.
+/// The end of a compiler without an answer.
 struct Ended {
     status: io::Result<std::process::ExitStatus>,
     message: String,
 }
 
 impl CompilerProgram {
-    /// A program with its arguments.
+    /// Creates a compiler from a program and its arguments.
     pub fn new(
         program: impl Into<PathBuf>,
         arguments: impl IntoIterator<Item = impl Into<OsString>>,
@@ -86,7 +86,7 @@ impl CompilerProgram {
             failed(wasmtime::Error::from(error).context(format!("cannot start {program}")))
         })?;
         let answer = exchange(&mut child, &order, component, limits.compile_time);
-        // Whatever it still does, nobody waits for.
+        // The host no longer waits for it.
         let _ = child.kill();
         let status = child.wait();
         let too_much =
@@ -114,7 +114,7 @@ impl CompilerProgram {
 
     fn start(&self) -> io::Result<Child> {
         let mut command = Command::new(&self.program);
-        // It gets nothing of the host's environment, which may hold secrets.
+        // The environment of the host may contain secrets, so it is not inherited.
         command
             .args(&self.arguments)
             .env_clear()
@@ -124,12 +124,12 @@ impl CompilerProgram {
         #[cfg(unix)]
         {
             use std::os::unix::process::CommandExt as _;
-            // Ctrl-C is the host's business.
+            // Ctrl-C is for the host.
             command.current_dir("/").process_group(0);
         }
         #[cfg(windows)]
         if let Some(root) = std::env::var_os("SystemRoot") {
-            // Libraries of the system are found by it.
+            // Windows needs it to find system libraries.
             command.env("SystemRoot", root);
         }
         command.spawn()
@@ -137,7 +137,7 @@ impl CompilerProgram {
 }
 
 enum Answer {
-    /// None came in time.
+    /// No answer arrived in time.
     Late,
     Told {
         bytes: Vec<u8>,
@@ -145,7 +145,7 @@ enum Answer {
     },
 }
 
-/// Hands over the component and waits for what comes back.
+/// Sends the component and waits for the answer.
 fn exchange(
     child: &mut Child,
     order: &Order,
@@ -163,14 +163,14 @@ fn exchange(
         let named = |name: &str| thread::Builder::new().name(name.to_owned());
         let (done, wait) = mpsc::sync_channel(1);
         let ask = named("syncmgr-compile-in").spawn_scoped(scope, move || {
-            // One that ends before it has read all says why.
+            // A compiler that exits before it has read everything prints the reason.
             let _ = input.write_all(&head).and_then(|()| input.write_all(component));
         });
         let listen = named("syncmgr-compile").spawn_scoped(scope, move || {
             let mut message = String::new();
             let mut bytes = Vec::new();
             let read = output.take(most).read_to_end(&mut bytes);
-            // The text before the end fits into the pipe.
+            // The preceding text fits into the pipe.
             let _ = errors.take(MESSAGE_BYTES).read_to_string(&mut message);
             let _ = done.send(read.map(|_| Answer::Told { bytes, message }));
         });
@@ -181,7 +181,7 @@ fn exchange(
         match answer {
             Ok(answer) => answer,
             Err(RecvTimeoutError::Timeout) => {
-                // Closes the pipes, so that the threads end.
+                // This closes the pipes, so that the threads end.
                 let _ = child.kill();
                 Ok(Answer::Late)
             }
@@ -191,7 +191,7 @@ fn exchange(
 }
 
 impl Ended {
-    /// Whether it ended for want of memory, by what Rust and the system say then.
+    /// Returns whether it ran out of memory, according to the messages of Rust and the system.
     fn lacked_memory(&self) -> bool {
         let signs = ["memory allocation of", "Cannot allocate memory", confinement::OUT_OF_MEMORY];
         signs.iter().any(|sign| self.message.contains(sign))
@@ -203,12 +203,12 @@ impl Ended {
             Err(error) => error.to_string(),
         };
         let line = self.message.lines().find(|line| !line.is_empty()).unwrap_or_default();
-        wasmtime::Error::msg(format!("the compiler ended without an answer ({status}): {line}"))
+        wasmtime::Error::msg(format!("the compiler exited without a result ({status}): {line}"))
     }
 }
 
-/// Compiles one component for a host that has started this process as its [`CompilerProgram`], and
-/// answers on standard output. The process limits itself first, for good.
+/// Compiles one component for a host that started this process as its [`CompilerProgram`], and
+/// answers on standard output. The process first limits its resources permanently.
 pub fn compile_for_host() -> ExitCode {
     let answer = match compile(&mut io::stdin().lock()) {
         Ok(compiled) => [&[COMPILED], compiled.as_slice()].concat(),

@@ -1,5 +1,5 @@
-//! Converts between the generated types and the types of this library. Everything that a plugin
-//! passes is bounded here: clamped if a reasonable reading exists, refused otherwise.
+//! Converts between the generated types and the types of this library. All data from a plugin is
+//! bounded here: clamped if a reasonable reading exists, refused otherwise.
 
 use std::collections::HashSet;
 
@@ -19,26 +19,26 @@ use crate::types::{
 const HANDLER_NAME_UNITS: usize = 31;
 /// `MAX_SYNCMGRITEMNAME` without the NUL, in UTF-16 code units.
 const ITEM_NAME_UNITS: usize = 127;
-/// Texts of progress, log entries and questions, in bytes.
+/// The maximum length of texts of progress, log entries and questions, in bytes.
 pub(crate) const TEXT_BYTES: usize = 4096;
-/// Labels, descriptions and choices, in bytes.
+/// The maximum length of labels, descriptions and choices, in bytes.
 const LABEL_BYTES: usize = 256;
-/// The details of an error, in bytes.
+/// The maximum length of error details, in bytes.
 const DETAIL_BYTES: usize = 65_536;
 const MAX_CHOICES: usize = 16;
 const MAX_PROPERTIES: usize = 256;
 const MAX_OPTIONS: usize = 256;
 
-/// Which rule of the contract an answer breaks.
+/// The violated rule of the contract.
 pub(crate) type Refusal = String;
 
-/// Cuts a text to a number of bytes, at a character.
+/// Truncates a text to a number of bytes, at a character boundary.
 pub(crate) fn cut(mut text: String, bytes: usize) -> String {
     text.truncate(text.floor_char_boundary(bytes));
     text
 }
 
-/// Cuts a name to a number of UTF-16 code units, at a character.
+/// Truncates a name to a number of UTF-16 code units, at a character boundary.
 fn cut_units(mut name: String, limit: usize) -> String {
     let mut units = 0;
     for (at, character) in name.char_indices() {
@@ -184,7 +184,7 @@ pub(crate) const fn wit_response(response: ProgressResponse) -> wit::ProgressRes
     }
 }
 
-/// A text as it may be seen: without secrets, and not too long.
+/// Redacts and truncates a text.
 fn seen(text: String, bytes: usize, secrets: &Secrets) -> String {
     cut(secrets.redact(text), bytes)
 }
@@ -199,7 +199,7 @@ pub(crate) fn progress_item(item: wit::ProgressItem, secrets: &Secrets) -> Progr
     })
 }
 
-/// A report with everything in its range.
+/// Clamps every field of a report to its range.
 #[inline]
 pub(crate) fn bounded(item: ProgressItem) -> ProgressItem {
     ProgressItem {
@@ -241,8 +241,9 @@ pub(crate) fn question(
     if !(1..=MAX_CHOICES).contains(&count) {
         return Err(format!("a question has 1 to {MAX_CHOICES} choices, not {count}"));
     }
-    let default_choice = index(question.default_choice, count)
-        .ok_or_else(|| format!("default-choice {} is none of them", question.default_choice))?;
+    let default_choice = index(question.default_choice, count).ok_or_else(|| {
+        format!("default-choice {} is not the index of a choice", question.default_choice)
+    })?;
     Ok(Question {
         item: question.item_id.map(item_id),
         text: seen(question.text, TEXT_BYTES, secrets),
@@ -286,7 +287,7 @@ pub(crate) fn item_list(
 ) -> Result<ItemList, Refusal> {
     if list.items.len() as u64 > max_items {
         return Err(format!(
-            "there are {} items, and the limit is {max_items}; raise `items` if that is right",
+            "{} items exceed the limit of {max_items}; raise `items` to allow it",
             list.items.len()
         ));
     }
@@ -295,7 +296,7 @@ pub(crate) fn item_list(
         let item = item(one, secrets)?;
         match seen.insert(item.id) {
             true => Ok(item),
-            false => Err(format!("the item id {} stands twice", item.id)),
+            false => Err(format!("duplicate item id {}", item.id)),
         }
     });
     Ok(ItemList {
@@ -342,7 +343,7 @@ pub(crate) fn error_detail(
     let mut seen_before = HashSet::new();
     for id in detail.retry.into_iter().map(item_id) {
         if !known(id) {
-            return Err(format!("the item {id}, to be synchronized once more, is none of the run"));
+            return Err(format!("the item {id} to retry is not part of the run"));
         }
         if seen_before.insert(id) {
             retry.push(id);
@@ -365,7 +366,7 @@ pub(crate) fn properties(
             let property = property(one, secrets)?;
             match seen.insert(property.name.clone()) {
                 true => Ok(property),
-                false => Err(format!("the property {} stands twice", property.name)),
+                false => Err(format!("duplicate property {}", property.name)),
             }
         })
         .collect()

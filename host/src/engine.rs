@@ -5,16 +5,16 @@ use wasmtime::{Config, WasmBacktraceDetails};
 use crate::component::features;
 use crate::limits::size;
 
-/// The native stack of a session: the guest's, and room for the host's own calls.
+/// The native stack of a session: the guest's stack, plus room for host calls.
 const HOST_STACK_BYTES: usize = 1 << 20;
 
-/// The configuration of an engine, as far as compiled code depends on it.
+/// Returns the configuration of an engine, as far as compiled code depends on it.
 pub(crate) fn config(stack_bytes: u64, signals_based_traps: bool) -> Config {
     let stack_bytes = size(stack_bytes);
     let mut config = Config::new();
     features::configure(&mut config);
     config
-        // Lines of source code in the frames of a crash, where the component has them.
+        // Adds source lines to crash frames if the component has debug information.
         .wasm_backtrace_details(WasmBacktraceDetails::Enable)
         .epoch_interruption(true)
         .signals_based_traps(signals_based_traps)

@@ -1,5 +1,5 @@
-//! Why something failed, one enumeration for each concern, with a stable code and the HRESULT that
-//! a native caller gets.
+//! The errors of the library: one enumeration for each concern, with stable codes and the HRESULTs
+//! for native callers.
 
 mod call;
 mod contract;
@@ -16,7 +16,7 @@ pub use load::{LoadError, PrecompiledError};
 pub use session::{SessionError, StartError};
 pub use stop::{Denial, StopReason};
 
-/// Why a host could not be made.
+/// An error of creating a host.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot start the WebAssembly engine: {source}")]
 pub struct HostError {

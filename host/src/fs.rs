@@ -1,5 +1,5 @@
 //! Files and directories below an open directory, one entry at a time and never through a link.
-//! Knows neither WIT nor wasmtime.
+//! Independent of WIT and wasmtime.
 
 #[cfg(not(unix))]
 pub(crate) mod portable;

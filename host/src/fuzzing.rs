@@ -1,6 +1,7 @@
-//! The ways in for `tests/fuzz`: what a plugin calls and answers, without a plugin. No API.
+//! Entry points for `tests/fuzz`: the calls and answers of a plugin, without a plugin. Not a public
+//! API.
 //!
-//! What it says is given in our own types, which can hold more than the bounds allow.
+//! The data is given in the library's types, which can exceed the bounds.
 
 use std::future::Future;
 use std::pin::pin;
@@ -31,11 +32,11 @@ use crate::types::{
     Property, PropertyField, Question,
 };
 
-/// The imports of a session, to be called as its plugin would. Its clock stands still.
+/// The imports of a session, callable without a plugin. The clock is stopped.
 pub struct Callbacks(State);
 
 impl Callbacks {
-    /// Those of a session with these secrets and limits.
+    /// Creates the imports of a session with these secrets and limits.
     pub fn new(
         sink: Box<dyn Sink>,
         secrets: &[String],
@@ -80,28 +81,28 @@ impl Callbacks {
         done(self.0.manager())
     }
 
-    /// The items were prepared.
+    /// Records that the items were prepared.
     pub fn start(&mut self, items: &[Item]) {
         self.manager().start(items);
     }
 
-    /// The run is over.
+    /// Ends the run.
     pub fn end_items(&mut self) {
         self.manager().end_items(None);
     }
 
-    /// The items are not begun.
+    /// Skips the items.
     pub fn skip_items(&mut self) {
         self.manager().skip_items();
     }
 
-    /// The report as of now.
+    /// Returns the current report.
     pub fn report(&self) -> Option<RunReport> {
         let manager = self.0.manager_ref()?;
         Some(manager.run_report(Outcome::Completed, None, 0, self.0.host_calls))
     }
 
-    /// `progress`
+    /// Calls `progress`.
     pub fn progress(&mut self, item: ItemId, report: &ProgressItem) -> ProgressResponse {
         let report = wit::ProgressItem {
             status_text: report.status_text.clone(),
@@ -116,7 +117,7 @@ impl Callbacks {
         }
     }
 
-    /// `log-error`; whether it was taken.
+    /// Calls `log-error`. Returns whether the entry was accepted.
     pub fn log_error(&mut self, entry: &LogEntry) -> bool {
         let level = match entry.level {
             LogLevel::Information => wit::LogLevel::Information,
@@ -132,12 +133,12 @@ impl Callbacks {
         done(self.0.log_error(level, entry.text.clone(), info)).is_ok()
     }
 
-    /// `delete-log-error`
+    /// Calls `delete-log-error`.
     pub fn delete_log_error(&mut self, id: Option<ErrorId>) {
         done(self.0.delete_log_error(id.map(|id| convert::guid(id.as_uuid()))));
     }
 
-    /// `question`; `Err`: what is wrong with it.
+    /// Calls `question`. Returns the problem if the question is invalid.
     pub fn question(&mut self, question: &Question) -> Result<u32, String> {
         let question = callback::UserQuestion {
             item_id: question.item.map(|id| convert::guid(id.as_uuid())),
@@ -148,32 +149,32 @@ impl Callbacks {
         let mut answer = pin!(self.0.question(question));
         match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(answer) => done(answer).map_err(|error| error.message),
-            Poll::Pending => panic!("a question waits for nobody but the sink"),
+            Poll::Pending => panic!("a question waits only for the sink"),
         }
     }
 
-    /// `establish-connection`; `Err`: the message.
+    /// Calls `establish-connection`. Returns the message of an error.
     pub fn establish_connection(&mut self, connection: Option<String>) -> Result<(), String> {
         done(self.0.establish_connection(connection)).map_err(|error| error.message)
     }
 
-    /// `is-cancelled`
+    /// Calls `is-cancelled`.
     pub fn is_cancelled(&mut self, item: Option<ItemId>) -> bool {
         done(self.0.is_cancelled(item.map(|id| convert::guid(id.as_uuid()))))
     }
 
-    /// `set-bytes-per-step`
+    /// Calls `set-bytes-per-step`.
     pub fn set_bytes_per_step(&mut self, item: ItemId, bytes: u64) {
         done(self.0.set_bytes_per_step(convert::guid(item.as_uuid()), bytes));
     }
 
-    /// `set-count`
+    /// Calls `set-count`.
     pub fn set_count(&mut self, item: ItemId, name: String, value: u64) {
         done(self.0.set_count(convert::guid(item.as_uuid()), name, value));
     }
 }
 
-/// Nothing ends these sessions, so that no call fails.
+/// Unwraps the result of a call, which cannot fail because nothing terminates these sessions.
 fn done<T>(outcome: wasmtime::Result<T>) -> T {
     outcome.unwrap_or_else(|error| panic!("{error:?}"))
 }
@@ -186,7 +187,7 @@ fn hiding(secrets: &[String]) -> Secrets {
     Secrets::new(secrets.iter().cloned())
 }
 
-/// What becomes of the answer to `get-handler-info`.
+/// Converts the answer to `get-handler-info`.
 pub fn handler_info(info: HandlerInfo, secrets: &[String]) -> Result<HandlerInfo, Refusal> {
     let flags = [
         (1, wit::HandlerFlags::HAS_PROPERTIES),
@@ -200,7 +201,7 @@ pub fn handler_info(info: HandlerInfo, secrets: &[String]) -> Result<HandlerInfo
     convert::handler_info(wit::HandlerInfo { name: info.name, flags }, &hiding(secrets))
 }
 
-/// What becomes of the answer to `enum-items`.
+/// Converts the answer to `enum-items`.
 pub fn item_list(list: ItemList, max_items: u64, secrets: &[String]) -> Result<ItemList, Refusal> {
     let item = |item: Item| wit::Item {
         id: convert::guid(item.id.as_uuid()),
@@ -226,7 +227,7 @@ pub fn item_list(list: ItemList, max_items: u64, secrets: &[String]) -> Result<I
     convert::item_list(list, max_items, &hiding(secrets))
 }
 
-/// What becomes of the answer to `show-error`.
+/// Converts the answer to `show-error`.
 pub fn error_detail(
     detail: ErrorDetail,
     known: &[ItemId],
@@ -237,7 +238,7 @@ pub fn error_detail(
     convert::error_detail(detail, |id| known.contains(&id), &hiding(secrets))
 }
 
-/// What becomes of the answer to `get-properties`.
+/// Converts the answer to `get-properties`.
 pub fn properties(properties: Vec<Property>, secrets: &[String]) -> Result<Vec<Property>, Refusal> {
     let property = |property: Property| exports::Property {
         name: property.name,
@@ -257,14 +258,14 @@ pub fn properties(properties: Vec<Property>, secrets: &[String]) -> Result<Vec<P
     convert::properties(properties.into_iter().map(property).collect(), &hiding(secrets))
 }
 
-/// What is shown of what a plugin printed, piece by piece.
+/// Returns the kept output of a plugin that prints these pieces.
 pub fn printed(pieces: &[Vec<u8>], limit: usize, secrets: &[String]) -> String {
     let tail = OutputTail::new(limit, hiding(secrets), None);
     pieces.iter().for_each(|piece| tail.push(piece));
     tail.text()
 }
 
-/// The way of a failure through the contract and back.
+/// Converts an error code to the contract's type and back.
 pub const fn there_and_back(code: ErrorCode) -> ErrorCode {
     convert::error_code(convert::wit_error_code(code))
 }

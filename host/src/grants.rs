@@ -1,4 +1,4 @@
-//! The directories that an operator grants.
+//! Grants of directories and capabilities.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::error::GrantError;
 
-/// Something outside of the sandbox that is not a thing with a name.
+/// Something outside the sandbox that has no name, unlike directories and settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Capability {
@@ -18,10 +18,10 @@ pub enum Capability {
 }
 
 impl Capability {
-    /// All of them.
+    /// All capabilities.
     pub const ALL: [Self; 2] = [Self::WallClock, Self::Randomness];
 
-    /// The name in texts.
+    /// Returns the name on command lines and in job files.
     pub const fn name(self) -> &'static str {
         match self {
             Self::WallClock => "wall-clock",
@@ -29,7 +29,7 @@ impl Capability {
         }
     }
 
-    /// The meaning, for people.
+    /// Returns the meaning for display.
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::WallClock => "the time of day",
@@ -47,20 +47,19 @@ impl std::str::FromStr for Capability {
     }
 }
 
-/// The access that a plugin has to a directory, the lesser first.
+/// The access of a plugin to a directory, weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Access {
-    /// Reading.
+    /// Read access.
     ReadOnly,
-    /// Reading and changing.
+    /// Read and write access.
     ReadWrite,
 }
 
-/// A directory for a plugin, under a name.
+/// A named directory that a plugin may access.
 ///
-/// The directory need not be there yet when a session starts; the plugin finds out when it opens
-/// it.
+/// The directory need not exist when a session starts; opening it fails if it does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     name: String,
@@ -69,14 +68,14 @@ pub struct Grant {
     id: Uuid,
 }
 
-/// Grant ids hang below this one.
+/// The namespace of grant ids.
 const NAMESPACE: Uuid = Uuid::from_u128(0x3c1e_8f05_92ab_4d7e_b0d4_7a61_5ec8_9f13);
 
 impl Grant {
     /// Grants a directory under a name: parts of letters, digits, `_` and `-`, joined by `.`.
     ///
     /// # Errors
-    /// [`GrantError::Name`] for any other name, and for `storage`, which every plugin has.
+    /// Returns [`GrantError::Name`] for any other name, and for `storage`, which every plugin has.
     pub fn new(name: &str, path: &Path, access: Access) -> Result<Self, GrantError> {
         let part = |part: &str| {
             !part.is_empty()
@@ -94,28 +93,29 @@ impl Grant {
         Ok(Self { name: name.to_owned(), path, access, id })
     }
 
-    /// The name.
+    /// Returns the name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The path of the directory: absolute, and without links as far as it exists.
+    /// Returns the path of the directory: absolute, and with links resolved as far as it exists.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The access.
+    /// Returns the access.
     pub fn access(&self) -> Access {
         self.access
     }
 
-    /// The same, by another id: for trying a plugin on a copy that is to pass for the original.
+    /// Returns the grant with another id, for running a plugin on a copy that should pass for the
+    /// original.
     #[must_use]
     pub fn with_id(&self, id: Uuid) -> Self {
         Self { id, ..self.clone() }
     }
 
-    /// The same, for reading only.
+    /// Returns the grant with read access only.
     #[must_use]
     pub fn read_only(&self) -> Self {
         self.with_access(Access::ReadOnly)
@@ -125,23 +125,23 @@ impl Grant {
         Self { access, ..self.clone() }
     }
 
-    /// The same for the same directory of this machine.
+    /// Returns the id, which is the same for the same directory of this machine.
     pub fn id(&self) -> Uuid {
         self.id
     }
 }
 
-/// Resolves a path, as far as it is there.
+/// Resolves a path as far as it exists.
 fn canonical(path: &Path) -> std::io::Result<PathBuf> {
     let absolute = std::path::absolute(path)?;
     let mut there = absolute.as_path();
     loop {
         if let Ok(canonical) = there.canonicalize() {
             let rest = absolute.strip_prefix(there).unwrap_or(Path::new(""));
-            // Joining nothing would add a separator.
+            // Joining an empty path would add a separator.
             return Ok(if rest.as_os_str().is_empty() { canonical } else { canonical.join(rest) });
         }
-        // A missing name that is followed by `..` could be anything.
+        // A missing name followed by `..` could resolve to anything.
         there = match (there.parent(), there.file_name()) {
             (Some(parent), Some(_)) => parent,
             (None, _) | (_, None) => return Ok(absolute),
@@ -149,8 +149,8 @@ fn canonical(path: &Path) -> std::io::Result<PathBuf> {
     }
 }
 
-/// Checks that no name is used twice and no directory is, or is inside, another one: a plugin
-/// that compares two of them must not see one file under two names.
+/// Checks that names are unique and that no directory is the same as, or inside, another one: a
+/// plugin that compares two of them must not see one file under two names.
 pub(crate) fn check(grants: &[Grant]) -> Result<(), GrantError> {
     for (at, outer) in grants.iter().enumerate() {
         for (other_at, inner) in grants.iter().enumerate() {
@@ -172,9 +172,9 @@ pub(crate) fn check(grants: &[Grant]) -> Result<(), GrantError> {
     Ok(())
 }
 
-/// The same directory may be granted to several items of one job, each of which compares it
-/// with another one; what must not be is one item seeing a file twice. Items are told apart by
-/// what stands before the last `.` of the name.
+/// Returns whether two overlapping grants conflict. The same directory may be granted to several
+/// items of a job, each of which compares it with another one, but one item must not see a file
+/// twice. The part of the name before the last `.` identifies the item.
 fn writes(outer: &Grant, inner: &Grant) -> bool {
     let item = |grant: &Grant| grant.name.rsplit_once('.').map(|(item, _)| item.to_owned());
     item(outer) == item(inner) || outer.path != inner.path
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_plain() {
+    fn invalid_grant_names_are_refused() {
         for (name, good) in [
             ("left", true),
             ("docs.left", true),
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn directories_of_one_item_must_be_apart() {
+    fn overlapping_directories_of_one_item_are_refused() {
         for (grants, good) in [
             (vec![grant("a", "/nowhere/x"), grant("b", "/nowhere/y")], true),
             (vec![grant("a", "/nowhere/x"), grant("b", "/nowhere/xy")], true),
@@ -224,7 +224,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_path_is_resolved_as_far_as_it_is_there() {
+    fn a_path_is_resolved_as_far_as_it_exists() {
         let home = tempfile::tempdir().unwrap();
         let home = home.path().canonicalize().unwrap();
         std::fs::create_dir(home.join("real")).unwrap();
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_belongs_to_the_place() {
+    fn a_grant_id_depends_on_the_directory() {
         assert_eq!(grant("a", "/nowhere/x").id(), grant("b", "/nowhere/./x").id());
         assert_ne!(grant("a", "/nowhere/x").id(), grant("a", "/nowhere/y").id());
     }

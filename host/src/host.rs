@@ -34,7 +34,7 @@ pub struct HostOptions {
     compiler: Option<CompilerProgram>,
 }
 
-/// Changes the configuration of the engine.
+/// A callback that changes the configuration of the engine.
 #[derive(Clone)]
 struct Configure(Arc<dyn Fn(&mut Config) + Send + Sync>);
 
@@ -45,7 +45,7 @@ impl std::fmt::Debug for Configure {
 }
 
 impl Default for HostOptions {
-    /// [`LoadLimits::default`], signal handlers for the traps that hardware reports, and
+    /// Returns options with [`LoadLimits::default`], signal handlers for hardware traps, and
     /// [`Allocation::OnDemand`].
     fn default() -> Self {
         Self {
@@ -60,7 +60,7 @@ impl Default for HostOptions {
 }
 
 impl HostOptions {
-    /// The defaults.
+    /// Creates the default options.
     pub fn new() -> Self {
         Self::default()
     }
@@ -73,8 +73,7 @@ impl HostOptions {
     }
 
     /// Compiles explicit checks instead of relying on signals (on Windows: vectored exceptions).
-    /// Use it in a library whose process has signal handlers of its own. Plugins run somewhat
-    /// slower.
+    /// Use it in a library whose process installs signal handlers. Plugins run somewhat slower.
     #[must_use]
     pub fn without_signal_handlers(mut self) -> Self {
         self.signals_based_traps = false;
@@ -82,8 +81,8 @@ impl HostOptions {
     }
 
     /// Compiles in a separate process, within the limits `compile-memory` and `compile-time`.
-    /// Without it, the host's own process compiles: `compile-memory` does not hold, and the
-    /// compiler goes on beyond `compile-time`.
+    /// Without this option, the host's process compiles: `compile-memory` does not apply, and the
+    /// compiler continues beyond `compile-time`.
     #[cfg(feature = "compiler")]
     #[must_use]
     pub fn compiler(mut self, program: CompilerProgram) -> Self {
@@ -91,21 +90,21 @@ impl HostOptions {
         self
     }
 
-    /// Reserves memory for `sessions` concurrent sessions, so that a session starts in half the
-    /// time. It is address space, at least 4 GiB for each session, and takes no memory before a
-    /// session uses it. If the system refuses it, there is a warning in the [`log`], and
-    /// [`Host::allocation`] says so.
+    /// Reserves memory for `sessions` concurrent sessions, which halves the start time of a
+    /// session. It reserves address space, at least 4 GiB for each session, and uses no memory
+    /// before a session needs it. If the system refuses the reservation, the [`log`] receives a
+    /// warning, and [`Host::allocation`] reports it.
     ///
-    /// One session more is refused with [`SessionError::Host`](crate::SessionError::Host).
+    /// Further concurrent sessions fail with [`SessionError::Host`](crate::SessionError::Host).
     #[must_use]
     pub fn pooled(mut self, sessions: u32) -> Self {
         self.pooled = Some(sessions);
         self
     }
 
-    /// Changes the configuration of the engine after this library has set its own options. The
-    /// limits of sessions rely on those: do not change the epoch interruption, the stack sizes or
-    /// the WebAssembly features.
+    /// Changes the configuration of the engine after this library has set its options. The limits
+    /// of sessions rely on them: do not change the epoch interruption, the stack sizes or the
+    /// WebAssembly features.
     ///
     /// Compiled code depends on some options. A [`CompilerProgram`](Self::compiler) does not know
     /// them, so its code is refused if they differ.
@@ -116,7 +115,7 @@ impl HostOptions {
     }
 }
 
-/// Compiles and runs plugins. Clones share one engine; a process needs one.
+/// Compiles and runs plugins. Clones share one engine; a process needs only one.
 ///
 /// The host has one thread, which ends with the last clone.
 #[derive(Clone)]
@@ -126,7 +125,7 @@ pub struct Host {
     ticker: Ticker,
     limits: LoadLimits,
     allocation: Allocation,
-    /// The program that compiles, and whether its code relies on signal handlers.
+    /// The compiler program, and whether its code relies on signal handlers.
     #[cfg(feature = "compiler")]
     compiler: Option<(CompilerProgram, bool)>,
 }
@@ -138,18 +137,18 @@ impl std::fmt::Debug for Host {
 }
 
 impl Host {
-    /// Makes a host with its own engine and [`HostOptions::default`].
+    /// Creates a host with a new engine and [`HostOptions::default`].
     ///
     /// # Errors
-    /// [`HostError`] where the system cannot run compiled code.
+    /// Returns [`HostError`] if the system cannot run compiled code.
     pub fn new() -> Result<Self, HostError> {
         Self::with_options(HostOptions::default())
     }
 
-    /// Makes a host with its own engine.
+    /// Creates a host with a new engine.
     ///
     /// # Errors
-    /// [`HostError`] where the system cannot run compiled code.
+    /// Returns [`HostError`] if the system cannot run compiled code.
     pub fn with_options(options: HostOptions) -> Result<Self, HostError> {
         let HostOptions { limits, signals_based_traps, pooled, configure, .. } = options;
         let mut config = engine::config(limits.stack_bytes, signals_based_traps);
@@ -170,20 +169,20 @@ impl Host {
         })
     }
 
-    /// How the memory of sessions is allocated.
+    /// Returns how the memory of sessions is allocated.
     pub const fn allocation(&self) -> &Allocation {
         &self.allocation
     }
 
-    /// The limits on loading a plugin.
+    /// Returns the limits on loading a plugin.
     pub const fn limits(&self) -> &LoadLimits {
         &self.limits
     }
 
-    /// Loads a plugin from a file, under the name of the file.
+    /// Loads a plugin from a file, and names it after the file. Loading runs no code of the plugin.
     ///
     /// # Errors
-    /// [`LoadError`]; nothing of the plugin has run then, and nothing has after a success.
+    /// Returns a [`LoadError`] if the file cannot be read, checked or compiled.
     #[cfg(feature = "compiler")]
     pub fn load_file(&self, path: &Path) -> Result<Plugin, LoadError> {
         let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
@@ -193,7 +192,7 @@ impl Host {
     /// Loads a plugin from the bytes of a component, under a name for messages.
     ///
     /// # Errors
-    /// [`LoadError`].
+    /// Returns a [`LoadError`] if the component does not conform or cannot be compiled.
     #[cfg(feature = "compiler")]
     pub fn load(&self, name: &str, bytes: &[u8]) -> Result<Plugin, LoadError> {
         let description = self.describe(name, bytes)?;
@@ -201,11 +200,11 @@ impl Host {
         self.link(name, component, description)
     }
 
-    /// Compiles a plugin for later, for hosts with the same options and of the same version on
-    /// machines like this one: [`Host::load_precompiled`] takes milliseconds.
+    /// Precompiles a plugin for hosts of the same version with the same options on similar
+    /// machines: [`Host::load_precompiled`] takes milliseconds.
     ///
     /// # Errors
-    /// [`LoadError`], as of [`Host::load`].
+    /// Returns the errors of [`Host::load`].
     #[cfg(feature = "compiler")]
     pub fn precompile(&self, name: &str, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
         let description = self.describe(name, bytes)?;
@@ -213,21 +212,21 @@ impl Host {
         let compiled = compiled
             .map_or_else(|| component.serialize(), Ok)
             .map_err(|source| LoadError::Compile { name: name.to_owned(), source })?;
-        // Whether it fits is better known now than in the process that loads it.
+        // A type mismatch is reported now instead of in the process that loads it.
         self.link(name, component, description.clone())?;
         Ok(precompiled::pack(&description, &compiled))
     }
 
-    /// Loads what [`Host::precompile`] made, without compiling anything.
+    /// Loads the output of [`Host::precompile`] without compiling.
     ///
     /// # Errors
-    /// [`LoadError::Precompiled`] for what is damaged, and for what another version of the host,
-    /// or one with other options, has made.
+    /// Returns [`LoadError::Precompiled`] if the bytes are damaged, or from a host of another
+    /// version or with other options.
     ///
     /// # Safety
-    /// The bytes are run as native code, outside of any sandbox. They must come unchanged from
-    /// [`Host::precompile`], through a place that is writable only by users who could also replace
-    /// this program. Damage is detected; forgery is not.
+    /// The bytes are run as native code, outside any sandbox. They must come unchanged from
+    /// [`Host::precompile`], through a location that is writable only by users who could also
+    /// replace this program. Damage is detected; forgery is not.
     #[expect(unsafe_code, reason = "what was compiled earlier is native code")]
     pub unsafe fn load_precompiled(
         &self,
@@ -237,9 +236,9 @@ impl Host {
         let refuse = |reason| LoadError::Precompiled { name: name.to_owned(), reason };
         let (description, compiled) = precompiled::unpack(precompiled).map_err(refuse)?;
         self.check_limits(name, &description)?;
-        // SAFETY: the caller vouches for it that the bytes come from `precompile`, and that is
-        // what `Component::deserialize` asks for. It checks by itself whether they were made for
-        // an engine like this one.
+        // SAFETY: the caller guarantees that the bytes come from `precompile`, as
+        // `Component::deserialize` requires. It checks itself whether they were made for a
+        // compatible engine.
         let component = unsafe { Component::deserialize(&self.engine, compiled) };
         let component = component.map_err(|source| {
             refuse(PrecompiledError::OtherHost { message: source.root_cause().to_string() })
@@ -247,15 +246,15 @@ impl Host {
         self.link(name, component, description)
     }
 
-    /// [`Host::load_precompiled`] for a file. Where the system can map it, it is not copied into
-    /// memory.
+    /// Does the same as [`Host::load_precompiled`] for a file. If the system can map it, it is not
+    /// copied into memory.
     ///
     /// # Errors
-    /// [`LoadError::Read`], and those of [`Host::load_precompiled`].
+    /// Returns [`LoadError::Read`], and the errors of [`Host::load_precompiled`].
     ///
     /// # Safety
-    /// As of [`Host::load_precompiled`], and for whatever takes the name of the file. The file must
-    /// not be written to as long as the plugin is used.
+    /// The requirements of [`Host::load_precompiled`] apply, also to any file that replaces this
+    /// one under its name. The file must not be written to while the plugin is used.
     #[expect(unsafe_code, reason = "what was compiled earlier is native code")]
     pub unsafe fn load_precompiled_file(
         &self,
@@ -268,15 +267,15 @@ impl Host {
         unsafe { self.load_precompiled_open_file(name, &file, path) }
     }
 
-    /// [`Host::load_precompiled_file`] for an open file: another file that takes its name is not
-    /// read. `path` is for messages.
+    /// Does the same as [`Host::load_precompiled_file`] for an open file: another file that takes
+    /// its name is not read. `path` is for messages.
     ///
     /// # Errors
-    /// As of [`Host::load_precompiled_file`].
+    /// Returns the errors of [`Host::load_precompiled_file`].
     ///
     /// # Safety
-    /// As of [`Host::load_precompiled`]. The file must not be written to as long as the plugin is
-    /// used.
+    /// The requirements of [`Host::load_precompiled`] apply. The file must not be written to while
+    /// the plugin is used.
     #[expect(unsafe_code, reason = "what was compiled earlier is native code")]
     pub unsafe fn load_precompiled_open_file(
         &self,
@@ -300,13 +299,14 @@ impl Host {
             })?;
             return self.link(name, component, description);
         }
-        // Elsewhere a file that is mapped cannot be replaced, or cannot be opened by its handle.
+        // On other systems, a mapped file cannot be replaced, or cannot be opened by its handle.
         // SAFETY: the caller guarantees it for the file.
         unsafe { self.load_precompiled(name, &kept) }
     }
 
-    /// Tells hosts apart that cannot load what the other one has precompiled, in hexadecimal
-    /// digits: those of another version, with other options, or for another machine.
+    /// Returns a fingerprint in hexadecimal digits. It differs between hosts that cannot load each
+    /// other's precompiled plugins: those of another version, with other options, or for another
+    /// machine.
     #[cfg(feature = "compiler")]
     pub fn compatibility(&self) -> String {
         use std::hash::Hash as _;
@@ -315,7 +315,7 @@ impl Host {
         digest.hex()
     }
 
-    /// Describes a component, if it conforms to the contract and the limits.
+    /// Describes a component that conforms to the contract and the limits.
     #[cfg(feature = "compiler")]
     fn describe(&self, name: &str, bytes: &[u8]) -> Result<Description, LoadError> {
         self.check_size(name, bytes.len() as u64)?;
@@ -328,13 +328,13 @@ impl Host {
     fn check_limits(&self, name: &str, description: &Description) -> Result<(), LoadError> {
         for (what, found, limit, option) in [
             (
-                "the file",
+                "the file size",
                 description.size_bytes as u64,
                 self.limits.component_bytes,
                 "component-bytes",
             ),
             (
-                "its greatest function",
+                "its largest function",
                 description.largest_function_bytes,
                 self.limits.function_bytes,
                 "function-bytes",
@@ -352,7 +352,7 @@ impl Host {
                 "total-joins",
             ),
             (
-                "what it would instantiate",
+                "the number of its instances",
                 description.expansion,
                 self.limits.expansion,
                 "expansion",
@@ -363,7 +363,7 @@ impl Host {
         Ok(())
     }
 
-    /// Checks the types against the contract, and gets ready for sessions.
+    /// Checks the types against the contract, and prepares for sessions.
     fn link(
         &self,
         name: &str,
@@ -378,25 +378,25 @@ impl Host {
                 supported: CONTRACT_VERSION.to_owned(),
             },
         };
-        // Whether the types fit does not depend on what is granted.
+        // Whether the types match is independent of the grants.
         let linked = LinkedPlugin::new(component, Arc::clone(&self.linker)).map_err(mismatch)?;
         Ok(Plugin::new(name, linked, description, self.ticker.clone()))
     }
 
     #[cfg(feature = "compiler")]
     fn check_size(&self, name: &str, bytes: u64) -> Result<(), LoadError> {
-        too_large(name, "the file", bytes, self.limits.component_bytes, "component-bytes")
+        too_large(name, "the file size", bytes, self.limits.component_bytes, "component-bytes")
     }
 
-    /// Compiles a component, and returns the code as bytes, too, where it came as such.
+    /// Compiles a component. Also returns the code as bytes if the compiler returned it as such.
     #[cfg(feature = "compiler")]
     fn compile(&self, name: &str, bytes: &[u8]) -> Result<(Component, Option<Vec<u8>>), LoadError> {
         let Some((program, signals_based_traps)) = &self.compiler else {
             return Ok((self.compile_here(name, bytes)?, None));
         };
         let compiled = program.compile(name, bytes, &self.limits, *signals_based_traps)?;
-        // SAFETY: the embedder vouches for the program that has just made these bytes as for this
-        // one.
+        // SAFETY: the embedder trusts the compiler program, which has just produced these bytes, as
+        // much as this program.
         #[expect(unsafe_code, reason = "what is compiled is native code")]
         let component = unsafe { Component::deserialize(&self.engine, &compiled) };
         let component =
@@ -404,7 +404,7 @@ impl Host {
         Ok((component, Some(compiled)))
     }
 
-    /// Compiles in this process, on another thread: nothing can interrupt the compiler.
+    /// Compiles in this process, on another thread, because nothing can interrupt the compiler.
     #[cfg(feature = "compiler")]
     fn compile_here(&self, name: &str, bytes: &[u8]) -> Result<Component, LoadError> {
         let failed = |source| LoadError::Compile { name: name.to_owned(), source };
@@ -413,7 +413,7 @@ impl Host {
         thread::Builder::new()
             .name("syncmgr-compile".to_owned())
             .spawn(move || {
-                // The receiver is gone once the time is up.
+                // The receiver is gone after a timeout.
                 let _ = done.send(compiling(|| Component::new(&engine, bytes)));
             })
             .map_err(|error| failed(error.into()))?;

@@ -1,7 +1,7 @@
-//! The HRESULT of every outcome, and the meaning of a native answer.
+//! Maps outcomes to HRESULTs, and native results back.
 //!
-//! Every function is total, and every mapping is here. The numbers are those of `mobsync.h` and
-//! `winerror.h`.
+//! Every function is total, and every mapping is in this module. The numbers are those of
+//! `mobsync.h` and `winerror.h`.
 
 pub(crate) mod code;
 
@@ -12,7 +12,7 @@ use crate::types::{
     ErrorCode, Participation, PrepareOutcome, ProgressResponse, PropertiesOutcome, Status,
 };
 
-/// The HRESULT of a failure.
+/// Returns the HRESULT of an error code.
 pub const fn from_error_code(code: ErrorCode) -> Hresult {
     match code {
         ErrorCode::Failed => Hresult::E_FAIL,
@@ -34,7 +34,7 @@ pub const fn from_error_code(code: ErrorCode) -> Hresult {
     }
 }
 
-/// Which failure an HRESULT stands for; `None`: none of the closed set.
+/// Returns the error code of an HRESULT, if it has one.
 pub fn to_error_code(hresult: Hresult) -> Option<ErrorCode> {
     ErrorCode::ALL.into_iter().find(|&code| from_error_code(code) == hresult)
 }
@@ -48,11 +48,11 @@ pub const fn from_progress_response(response: ProgressResponse) -> Hresult {
     }
 }
 
-/// Returns the response that a native sync manager's result of `Progress` means.
+/// Returns the response for a native sync manager's result of `Progress`.
 ///
-/// Documented are `S_OK`, `S_SYNCMGR_CANCELITEM` and `S_SYNCMGR_CANCELALL`. Any other success
-/// names no cancellation, so the work goes on. A failure means that the sync manager cannot be
-/// reached (its process may be gone): no cancellation could arrive, so everything is cancelled.
+/// The documented results are `S_OK`, `S_SYNCMGR_CANCELITEM` and `S_SYNCMGR_CANCELALL`. Any other
+/// success code continues the work. A failure means that the sync manager cannot be reached (its
+/// process may have ended): no cancellation could arrive, so everything is cancelled.
 pub const fn to_progress_response(hresult: Hresult) -> ProgressResponse {
     match hresult {
         Hresult::S_SYNCMGR_CANCELITEM => ProgressResponse::CancelItem,
@@ -103,8 +103,8 @@ pub const fn from_properties_outcome(outcome: PropertiesOutcome) -> Hresult {
     }
 }
 
-/// The HRESULT of an item's last status. A failed item has that of its error; without one,
-/// `E_FAIL`.
+/// Returns the HRESULT of an item's final status. A failed item has the HRESULT of its error code,
+/// or `E_FAIL` without one.
 pub const fn from_item_end(status: Status, code: Option<ErrorCode>) -> Hresult {
     match status {
         Status::Succeeded | Status::Deleted => Hresult::S_OK,
@@ -128,7 +128,7 @@ pub const fn from_session_error(error: &SessionError) -> Hresult {
     match error {
         SessionError::Plugin { code, .. } => from_error_code(*code),
         SessionError::BadData { .. } => Hresult::HRESULT_ERROR_INVALID_DATA,
-        // A success is none where only `S_OK` goes on.
+        // Only `S_OK` is valid here, so a success code is an error.
         SessionError::Native { hresult, .. } if hresult.is_success() => Hresult::E_UNEXPECTED,
         SessionError::Native { hresult, .. } => *hresult,
         SessionError::NativeExit { .. } => Hresult::HRESULT_ERROR_PROCESS_ABORTED,
@@ -176,7 +176,7 @@ pub const fn from_load_error(error: &LoadError) -> Hresult {
     }
 }
 
-/// The HRESULT of a session that the host terminated, different for each reason.
+/// Returns the HRESULT of a session that the host terminated, distinct for each reason.
 pub const fn from_stop_reason(reason: StopReason) -> Hresult {
     match reason {
         StopReason::Killed => Hresult::HRESULT_ERROR_CANCELLED,
@@ -200,7 +200,7 @@ pub const fn from_stop_reason(reason: StopReason) -> Hresult {
 macro_rules! has_hresult {
     ($($error:ident: $function:ident;)*) => {$(
         impl $error {
-            /// The HRESULT that a native caller gets.
+            /// Returns the HRESULT for a native caller.
             pub const fn hresult(&self) -> Hresult {
                 $function(self)
             }
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_survives_the_way_there_and_back() {
+    fn a_response_round_trips() {
         for response in
             [ProgressResponse::Continue, ProgressResponse::CancelItem, ProgressResponse::CancelAll]
         {
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn undocumented_answers_are_decided() {
+    fn undocumented_results_have_a_response() {
         for (hresult, expected) in [
             (Hresult::S_FALSE, ProgressResponse::Continue),
             (Hresult::S_SYNCMGR_RETRYSYNC, ProgressResponse::Continue),
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn every_reason_for_ending_has_an_hresult_and_a_code_of_its_own() {
+    fn every_stop_reason_has_a_unique_hresult_and_code() {
         let mut hresults = std::collections::HashSet::new();
         let mut codes = std::collections::HashSet::new();
         for &reason in StopReason::ALL {
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn every_failure_has_an_hresult_of_its_own() {
+    fn every_error_code_has_a_unique_hresult() {
         let mut seen = std::collections::HashMap::new();
         for code in ErrorCode::ALL {
             let hresult = from_error_code(code);

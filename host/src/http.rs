@@ -1,13 +1,14 @@
-//! Which HTTP requests a plugin may make.
+//! Decides which HTTP requests a plugin may make.
 //!
-//! Nothing here opens a connection. A client that obeys a [`HttpPolicy`]
-//! - resolves the host of each URL once, and connects to exactly the addresses that
-//!   [`HttpPolicy::plan`] or [`Allowed::addresses`] gives, without a proxy: a second lookup may
-//!   have another answer (DNS rebinding);
+//! Nothing here opens a connection. A client that follows an [`HttpPolicy`]
+//! - resolves the host of each URL once, and connects to exactly the addresses returned by
+//!   [`HttpPolicy::plan`] or [`Allowed::addresses`], without a proxy: a second lookup may have
+//!   another answer (DNS rebinding);
 //! - takes the `Host` header from the URL, never from the plugin;
-//! - follows no redirect on its own, but asks [`HttpPolicy::follow`] for each hop, and checks the
-//!   addresses of the new URL again;
-//! - sends `Authorization`, `Cookie` and the like on only if [`HttpPolicy::same_origin`] holds.
+//! - does not follow redirects automatically, but calls [`HttpPolicy::follow`] for each hop, and
+//!   checks the addresses of the new URL again;
+//! - forwards `Authorization`, `Cookie` and similar headers only if [`HttpPolicy::same_origin`]
+//!   holds.
 
 mod address;
 mod denial;
@@ -27,17 +28,17 @@ use url::{Host, Url};
 
 use self::target::{Scheme, Target};
 
-/// Redirects that one request follows at most.
+/// The maximum number of redirects of one request.
 pub(crate) const HOPS: usize = 10;
 
-/// What one plugin may fetch.
+/// The HTTP policy of one plugin.
 #[derive(Clone, Debug)]
 pub struct HttpPolicy {
     plugin: String,
     grants: Vec<HttpGrant>,
 }
 
-/// A URL that a grant covers. Its addresses are still to be judged.
+/// A URL that a grant covers. Its addresses have not been checked yet.
 #[derive(Clone, Debug)]
 #[must_use = "the addresses of the host must be judged before connecting"]
 pub struct Allowed<'a> {
@@ -47,15 +48,15 @@ pub struct Allowed<'a> {
 }
 
 impl HttpPolicy {
-    /// What the grants allow to the plugin of that name; without grants, nothing.
+    /// Creates the policy of the plugin with this name. Without grants, it allows nothing.
     pub fn new(plugin: impl Into<String>, grants: Vec<HttpGrant>) -> Self {
         Self { plugin: plugin.into(), grants }
     }
 
-    /// Judges a URL by its scheme, host and port.
+    /// Checks the scheme, host and port of a URL.
     ///
     /// # Errors
-    /// [`HttpDenial::Scheme`], [`HttpDenial::NoServer`], [`HttpDenial::UserInfo`] and
+    /// Returns [`HttpDenial::Scheme`], [`HttpDenial::NoServer`], [`HttpDenial::UserInfo`] or
     /// [`HttpDenial::NotGranted`].
     pub fn check(&self, url: &Url) -> Result<Allowed<'_>, HttpDenial> {
         let plugin = self.plugin.clone();
@@ -75,13 +76,14 @@ impl HttpPolicy {
         }
     }
 
-    /// Judges a URL and the addresses of its host, at least one of which is returned. The client
+    /// Checks a URL and the addresses of its host, and returns at least one address. The client
     /// must connect to these and no others, without resolving again.
     ///
-    /// The resolver gets a name and a port, and is not asked about URLs with an address.
+    /// The resolver receives a name and a port. It is not called for URLs that contain an address.
     ///
     /// # Errors
-    /// Those of [`HttpPolicy::check`] and [`Allowed::addresses`], and [`HttpDenial::Resolve`].
+    /// Returns the errors of [`HttpPolicy::check`] and [`Allowed::addresses`], and
+    /// [`HttpDenial::Resolve`].
     pub fn plan(
         &self,
         url: &Url,
@@ -100,15 +102,15 @@ impl HttpPolicy {
         allowed.addresses(&resolved)
     }
 
-    /// The URL that a redirect leads to. `location` may be relative to `from`; `hops` is how many
-    /// redirects of this request have been followed before, and 10 is the most there can be.
+    /// Returns the target URL of a redirect. `location` may be relative to `from`; `hops` is the
+    /// number of redirects that this request has already followed, at most 10.
     ///
-    /// The new host's addresses must be judged as those of the first one were, with
-    /// [`HttpPolicy::plan`], also if it is the same host.
+    /// The addresses of the new host must be checked with [`HttpPolicy::plan`] like those of the
+    /// first, even if it is the same host.
     ///
     /// # Errors
-    /// [`HttpDenial::Hops`], [`HttpDenial::Location`], [`HttpDenial::Downgrade`], and those of
-    /// [`HttpPolicy::check`].
+    /// Returns [`HttpDenial::Hops`], [`HttpDenial::Location`], [`HttpDenial::Downgrade`], and the
+    /// errors of [`HttpPolicy::check`].
     pub fn follow(&self, from: &Url, location: &str, hops: usize) -> Result<Url, HttpDenial> {
         let named = || (self.plugin.clone(), origin(from));
         if hops >= HOPS {
@@ -127,40 +129,40 @@ impl HttpPolicy {
         Ok(to)
     }
 
-    /// Whether two URLs have the same scheme, host and port. If not, what authenticates requests
-    /// for the one must not be sent to the other.
+    /// Returns whether two URLs have the same scheme, host and port. If not, credentials for one
+    /// must not be sent to the other.
     pub fn same_origin(one: &Url, other: &Url) -> bool {
         one.origin() == other.origin()
     }
 }
 
-/// For messages; `null` if the scheme has no origins.
+/// Returns the origin for messages; `null` if the scheme has no origins.
 fn origin(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
 impl Allowed<'_> {
-    /// The host to resolve, in lower case and without a dot at the end.
+    /// Returns the host to resolve, in lower case and without a trailing dot.
     pub const fn host(&self) -> &Host<String> {
         &self.target.host
     }
 
-    /// The port to connect to.
+    /// Returns the port to connect to.
     pub const fn port(&self) -> u16 {
         self.target.port
     }
 
-    /// The grant that covers the URL; a local one if there is a choice.
+    /// Returns the grant that covers the URL, preferring a local one.
     pub const fn grant(&self) -> &HttpGrant {
         self.grant
     }
 
-    /// The addresses that may be connected to, in the order given and with the URL's port; at
-    /// least one. The client must connect to these and no others, without resolving again.
+    /// Returns the addresses to which the client may connect, in the given order and with the URL's
+    /// port; at least one. The client must connect to these and no others, without resolving again.
     ///
     /// # Errors
-    /// [`HttpDenial::NoAddress`] if there are none to begin with, and [`HttpDenial::Address`] and
-    /// [`HttpDenial::Astray`] if none is left.
+    /// Returns [`HttpDenial::NoAddress`] if `resolved` is empty, and [`HttpDenial::Address`] or
+    /// [`HttpDenial::Astray`] if no address is allowed.
     pub fn addresses(&self, resolved: &[SocketAddr]) -> Result<Vec<SocketAddr>, HttpDenial> {
         let kept: Vec<_> = resolved
             .iter()

@@ -9,12 +9,12 @@ macro_rules! id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// The id with this value.
+            /// Returns the id with this value.
             pub const fn from_uuid(uuid: Uuid) -> Self {
                 Self(uuid)
             }
 
-            /// The value.
+            /// Returns the value.
             pub const fn as_uuid(self) -> Uuid {
                 self.0
             }

@@ -1,8 +1,8 @@
-//! Run sync handlers that are WebAssembly components, as Windows' Synchronization Manager would,
-//! on every system.
+//! Runs sync handlers that are WebAssembly components on every system, as Windows' Synchronization
+//! Manager would.
 //!
-//! A plugin runs in a sandbox: it gets the directories, the storage and the settings that
-//! [`SessionOptions`] name, and nothing else. The host plays the sync manager. It makes the calls
+//! A plugin runs in a sandbox: it has access to the directories, the storage and the settings in
+//! its [`SessionOptions`], and nothing else. The host acts as the sync manager. It makes the calls
 //! of `ISyncMgrSynchronize`, and a [`Sink`](sink::Sink) answers those of
 //! `ISyncMgrSynchronizeCallback`. This program runs one plugin and cancels an item from another
 //! thread:
@@ -11,25 +11,27 @@
 #![doc = include_str!("../examples/embed.rs")]
 //! ```
 //!
-//! The calls of a run can also be made one by one, with the methods of [`Session`]: on a Tokio
-//! runtime of one's own ([`Plugin::start`]), or on a thread that can be abandoned
+//! The calls of a run can also be made individually, with the methods of [`Session`]: on the
+//! embedder's Tokio runtime ([`Plugin::start`]), or on a thread that can be abandoned
 //! ([`SessionThread`]).
 //!
 //! The modules, in reading order:
 //!
-//! - `types`, `id`: plain data, such as [`Item`], [`ProgressItem`] and [`LogEntry`]. It knows
-//!   neither WIT nor COM.
-//! - `error`, [`hresult`]: every outcome, with a stable code, and its HRESULT. Total functions.
-//! - `cancel`, `limits`: [`CancelHandle`] and [`Limits`]; inside, what monitors a session.
-//! - [`sink`], `report`: where a plugin's callbacks go, and [`RunReport`], how a run ended.
-//! - `grants`, `component`, `http`: what a session gets, and what a component requests, found out
-//!   without running it.
-//! - `fs`, `storage`: files, and the quota of the plugin's own storage. Knows neither WIT nor wasmtime.
-//! - `bindings` is generated from the WIT; `convert` bounds everything that a plugin passes.
-//! - `sync_manager`: [`SyncManager`] records what a handler reports and passes it on to the sink.
-//! - `state`, `imports`: what belongs to one session, and the functions that a plugin imports.
+//! - `types`, `id`: plain data, such as [`Item`], [`ProgressItem`] and [`LogEntry`]. They
+//!   depend on neither WIT nor COM.
+//! - `error`, [`hresult`]: errors with stable codes, and the HRESULT of every outcome.
+//! - `cancel`, `limits`: [`CancelHandle`] and [`Limits`], and the monitor of a session.
+//! - [`sink`], `report`: the receivers of a plugin's callbacks, and the [`RunReport`] of a run.
+//! - `grants`, `component`, `http`: the grants of a session, and the requests of a component, which
+//!   are read without running it.
+//! - `fs`, `storage`: files, and the quota of the plugin's storage. Independent of WIT and
+//!   wasmtime.
+//! - `bindings` is generated from the WIT; `convert` bounds all data from a plugin.
+//! - `sync_manager`: [`SyncManager`] records the reports of a handler and forwards them to the
+//!   sink.
+//! - `state`, `imports`: the state of a session, and the functions that a plugin imports.
 //! - `session`, `sandbox`: [`Session`], one run call by call; [`Plugin::run`], all calls of a run.
-//! - `host`, `plugin`: [`Host`] compiles a [`Plugin`], and that starts sessions.
+//! - `host`, `plugin`: [`Host`] compiles a [`Plugin`], which starts sessions.
 //! - [`text`]: finds characters that must not reach a terminal.
 
 #![deny(missing_docs)]

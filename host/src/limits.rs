@@ -1,4 +1,4 @@
-//! How much a plugin may use. Every limit holds unless the embedder changes it.
+//! Resource limits of plugins. Every limit applies unless the embedder changes it.
 
 pub(crate) mod allocation;
 pub(crate) mod clock;
@@ -10,21 +10,21 @@ pub(crate) mod ticker;
 use std::fmt::Display;
 use std::time::Duration;
 
-/// What a limit counts.
+/// The unit of a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// Bytes, with `KiB`, `MiB` or `GiB` where a text gives them.
+    /// Bytes; texts may use the suffixes `KiB`, `MiB` and `GiB`.
     Bytes,
-    /// Things.
+    /// A number.
     Count,
-    /// Things in a second.
+    /// A number per second.
     PerSecond,
-    /// A time, with `ms`, `s`, `min` or `h` where a text gives it.
+    /// A duration; texts use the suffixes `ms`, `s`, `min` and `h`.
     Time,
 }
 
 impl Unit {
-    /// The unit for people.
+    /// Returns the unit for display.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Bytes => "bytes",
@@ -35,38 +35,38 @@ impl Unit {
     }
 }
 
-/// One limit, for a table.
+/// One limit, as a row of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitRow {
-    /// The name in texts: command lines and job files.
+    /// The name on command lines and in job files.
     pub name: &'static str,
-    /// What it counts.
+    /// The unit.
     pub unit: Unit,
-    /// The value, in the form that [`Limits::set`] takes.
+    /// The value, in the form that [`Limits::set`] accepts.
     pub value: String,
-    /// What it bounds, why that much, and what happens beyond it.
+    /// The purpose, the reason for the value, and the effect of exceeding it.
     pub reason: String,
 }
 
-/// A limit that a text does not give rightly.
+/// An invalid setting of a limit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LimitError {
-    /// There is no such limit.
-    #[error("there is no limit `{name}`; there are {}", known.join(", "))]
+    /// The limit is unknown.
+    #[error("unknown limit `{name}`; the limits are {}", known.join(", "))]
     Unknown {
-        /// The name given.
+        /// The name.
         name: String,
-        /// The names that there are.
+        /// The known names.
         known: Vec<&'static str>,
     },
-    /// The value cannot be read.
-    #[error("the limit {name} cannot be `{value}`; it is {}", form(*unit))]
+    /// The value is invalid.
+    #[error("invalid value `{value}` for the limit `{name}`; use {}", form(*unit))]
     Value {
         /// The name of the limit.
         name: &'static str,
-        /// The value given.
+        /// The value.
         value: String,
-        /// What it counts.
+        /// The unit of the limit.
         unit: Unit,
     },
 }
@@ -75,19 +75,19 @@ const fn form(unit: Unit) -> &'static str {
     match unit {
         Unit::Bytes => "a number of bytes such as `64MiB`, or `none`",
         Unit::Count => "a number, or `none`",
-        Unit::PerSecond => "a number in each second, or `none`",
+        Unit::PerSecond => "a number per second, or `none`",
         Unit::Time => "a time such as `500ms`, `5s`, `10min` or `2h`, or `none`",
     }
 }
 
-/// A value that a limit can have, as text and back.
+/// A value of a limit, with conversions to and from text.
 trait Value: Copy + PartialEq {
     const NONE: Self;
     fn parse(text: &str, unit: Unit) -> Option<Self>;
     fn print(self, unit: Unit) -> String;
 }
 
-/// Suffixes, greatest first.
+/// The suffixes, largest first.
 const BYTES: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
 const TIMES: [(&str, u64); 4] = [("h", 3_600_000), ("min", 60_000), ("ms", 1), ("s", 1000)];
 
@@ -158,13 +158,13 @@ macro_rules! limits {
         }
 
         impl $limits {
-            /// The names of all limits, in texts.
+            /// The names of all limits.
             pub const NAMES: &[&str] = &[$($name),+];
 
-            /// Sets the limit of this name to what a text says; `none` lifts it.
+            /// Sets the limit with this name to the value of a text; `none` removes the limit.
             ///
             /// # Errors
-            /// [`LimitError`], and nothing was changed.
+            /// Returns [`LimitError`] for an unknown name or an invalid value, and changes nothing.
             pub fn set(&mut self, name: &str, value: &str) -> Result<(), LimitError> {
                 match name {
                     $($name => {
@@ -186,7 +186,7 @@ macro_rules! limits {
                 }
             }
 
-            /// Every limit with its value.
+            /// Returns every limit with its value.
             pub fn rows(&self) -> Vec<LimitRow> {
                 vec![$(LimitRow {
                     name: $name,
@@ -199,7 +199,7 @@ macro_rules! limits {
                 }),+]
             }
 
-            /// The value of the limit of this name, in the form that `set` takes, if there is one.
+            /// Returns the value of the limit with this name, in the form that `set` accepts.
             pub fn value(&self, name: &str) -> Option<String> {
                 let mut rows = self.rows().into_iter();
                 rows.find(|row| row.name == name).map(|row| row.value)
@@ -214,105 +214,109 @@ fn one_line(lines: &[impl Display]) -> String {
 }
 
 limits! {
-    /// How much loading a plugin may take. They hold for a whole [`Host`](crate::Host).
+    /// The limits on loading a plugin. They apply to a whole [`Host`](crate::Host).
     LoadLimits {
-        /// The size of the file. Interpreters of dynamic languages come to 40 MiB.
+        /// The size of the file. Interpreters of dynamic languages reach 40 MiB.
         component_bytes: "component-bytes", Bytes, u64 = 64 << 20;
-        /// The code of one function. Compiling takes more than linear time in it; the greatest
-        /// function of an interpreter has a tenth of that.
+        /// The code size of one function. Compilation time grows more than linearly with it; the
+        /// largest function of an interpreter has a tenth of the limit.
         function_bytes: "function-bytes", Bytes, u64 = 1 << 20;
-        /// Locals of one function times its blocks and branches. The compiler's memory and time
-        /// grow with it; the largest function of an interpreter has a quarter of that.
+        /// The product of a function's locals and its blocks and branches. The compiler's memory
+        /// and time grow with it; the largest function of an interpreter has a quarter of the
+        /// limit.
         function_joins: "function-joins", Count, u64 = 2_000_000;
-        /// The same of all functions together. Interpreters have a fifth of that.
+        /// The sum of these products over all functions. Interpreters have a fifth of the limit.
         total_joins: "total-joins", Count, u64 = 50_000_000;
-        /// Instances and components that the file makes of each other, all levels multiplied.
-        /// Compilers make a dozen; nesting makes any number of them from a few bytes.
+        /// The nested instances and components of the file, multiplied over all levels. Compilers
+        /// emit a dozen; nesting creates any number of them from a few bytes.
         expansion: "expansion", Count, u64 = 10_000;
-        /// How long compiling may take. A large plugin takes half a minute on a slow machine.
-        /// A compiler in a separate process is ended then; one in the host's process goes on
-        /// until it is done, and the host stops waiting.
+        /// The compilation time. A large plugin takes half a minute on a slow machine. When it is
+        /// exceeded, a compiler in a separate process is terminated; one in the host's process
+        /// continues until it finishes, and the host stops waiting.
         compile_time: "compile-time", Time, Duration = Duration::from_secs(180);
-        /// How much memory compiling may take. A large plugin takes a quarter of that. It holds
-        /// where compiling has a separate process, as it has for the program.
+        /// The memory for compilation. A large plugin needs a quarter of the limit. It applies only
+        /// to compilation in a separate process, as the program does it.
         compile_memory: "compile-memory", Bytes, u64 = 2 << 30;
-        /// The guest's stack. Rust's own, in linear memory, is as large and runs out first.
+        /// The guest's stack. Rust's stack in linear memory is as large and overflows first.
         stack_bytes: "stack-bytes", Bytes, u64 = 1 << 20;
     }
 }
 
 limits! {
-    /// How much a session may use.
+    /// The limits of a session.
     Limits {
-        /// Linear memory of the whole plugin. Enough for the state of a few million files.
-        /// Beyond it the plugin is ended.
+        /// Linear memory of the whole plugin. Sufficient for the state of a few million files. A
+        /// plugin that exceeds it is terminated.
         memory_bytes: "memory-bytes", Bytes, u64 = 1 << 30;
-        /// Elements of all tables together, far beyond what compilers emit. Beyond it the plugin
-        /// is ended.
+        /// Elements of all tables together, far more than compilers emit. A plugin that exceeds it
+        /// is terminated.
         table_elements: "table-elements", Count, u64 = 100_000;
-        /// Core instances, memories and tables, each. Compilers make a dozen. Beyond it the
-        /// plugin does not start.
+        /// Core instances, memories and tables, each. Compilers emit a dozen. A plugin that exceeds
+        /// it does not start.
         instances: "instances", Count, u64 = 100;
-        /// Resource handles open at once, of every kind. Programs have a few dozen. Beyond it the
-        /// plugin is ended.
+        /// Open resource handles of all kinds. Programs have a few dozen. A plugin that exceeds it
+        /// is terminated.
         handles: "handles", Count, u64 = 10_000;
-        /// Files and directories open at once. The system gives a whole process 1,024 unless told
-        /// otherwise, and a plugin must not use up what its host needs. Descriptors and streams of
-        /// WASI may be four times as many. Beyond it opening fails.
+        /// Open files and directories. Systems limit a process to 1,024 by default, and a plugin
+        /// must not exhaust the files of its host. Descriptors and streams of WASI may be four
+        /// times as many. Beyond the limit, opening fails.
         open_files: "open-files", Count, u64 = 128;
-        /// What one call may hand to the host. Four times what the SDK writes at once. Beyond it
-        /// the plugin is ended.
+        /// The data that one call may pass to the host. Four times the size of the SDK's writes. A
+        /// plugin that exceeds it is terminated.
         host_call_bytes: "host-call-bytes", Bytes, u64 = 16 << 20;
-        /// The plugin's own storage, with what was there before: the content of each file, however
-        /// sparse, and 4 KiB for each entry. `folder` keeps its trash there. Room is given back when
-        /// its release was seen; what cannot be read counts as full. Beyond it making and writing
-        /// fail with `no-space`. Copies and moves leave a sixteenth free for what the plugin writes.
+        /// The plugin's storage, including existing content: the size of each file, even if sparse,
+        /// and 4 KiB for each entry. `folder` keeps its trash there. Space is released when its
+        /// deletion is observed; unreadable content counts as full. Beyond the limit, creating and
+        /// writing fail with `no-space`. Copies and moves leave a sixteenth free for the plugin's
+        /// writes.
         storage_bytes: "storage-bytes", Bytes, u64 = 16 << 30;
         /// Items of a handler. Windows shows them in a list. A longer list is refused.
         items: "items", Count, u64 = 10_000;
-        /// Log entries that are kept. A dry run has one for each file. What is beyond is counted
-        /// and left out.
+        /// Kept log entries. A dry run has one for each file. Further entries are counted and
+        /// dropped.
         log_entries: "log-entries", Count, u64 = 100_000;
-        /// Texts of the log entries that are kept. What is beyond is counted and left out.
+        /// Texts of the kept log entries. Further entries are counted and dropped.
         log_bytes: "log-bytes", Bytes, u64 = 32 << 20;
-        /// Names, last texts and counts of all items together, which the report has. 10,000 items
-        /// with a line of text and ten counts each take a tenth. Beyond it the plugin is ended.
+        /// Names, last texts and counts of all items together, which the report contains. 10,000
+        /// items with a line of text and ten counts each need a tenth. A plugin that exceeds it is
+        /// terminated.
         item_bytes: "item-bytes", Bytes, u64 = 32 << 20;
-        /// What is kept of the calls of a plugin: on the disk by `--record`, with the files of
-        /// `--record-files`, and in memory by `test`, `dev` and `replay`. Beyond it the plugin is
-        /// ended; the recording is a valid one up to there.
+        /// The recorded calls of a plugin: on disk with `--record`, including the files of
+        /// `--record-files`, and in memory in `test`, `dev` and `replay`. A plugin that exceeds it
+        /// is terminated; the recording is valid up to that point.
         record_bytes: "record-bytes", Bytes, u64 = 128 << 20;
-        /// What `--json` writes of a run, but for the log, which has separate limits, and the
-        /// report. Nine hours at 25 reports a second. Beyond it a line says so, and of the reports
-        /// only those with which an item ends are written.
+        /// The output of `--json` for a run, except the log, which has separate limits, and the
+        /// report. Sufficient for nine hours at 25 reports per second. Beyond the limit, one line
+        /// announces it, and only the reports with a final status of an item are written.
         json_bytes: "json-bytes", Bytes, u64 = 256 << 20;
         /// The end of stdout and of stderr, each, that is kept for error reports.
         output_bytes: "output-bytes", Bytes, u64 = 16 << 10;
-        /// Reports that reach the sink. More are merged: the last value and every last status
-        /// arrive. No screen shows more.
+        /// Reports that reach the sink. Further reports are coalesced: the last value and every
+        /// final status are delivered. No screen shows more.
         progress_per_second: "progress-per-second", PerSecond, u64 = 1_000;
-        /// Processor time that one call of the plugin takes, with what the host does for it, on all
-        /// threads; waiting does not count. Hashing and copying by `directories` are free for each
-        /// file up to eight times the bytes that it takes on the disk, so that a first sync of
-        /// terabytes is no matter; the holes of a sparse file, and the same bytes over and over,
-        /// count. Beyond it the plugin is ended.
+        /// Processor time of one call of the plugin, including the host's work for it on all
+        /// threads, but not waiting. Hashing and copying through `directories` are free for each
+        /// file up to eight times its size on disk, so that a first sync of terabytes is possible;
+        /// holes of a sparse file and repeated reads count. A plugin that exceeds it is terminated.
         compute_time: "compute-time", Time, Duration = Duration::from_secs(60 * 60);
-        /// Time that one call takes in all, questions to the user left out. A first sync over a
-        /// slow line takes a night. Beyond it the plugin is ended.
+        /// Total time of one call, except questions to the user. A first sync over a slow
+        /// connection takes a night. A plugin that exceeds it is terminated.
         wall_time: "wall-time", Time, Duration = Duration::from_secs(24 * 3600);
-        /// Time without any call of our own interfaces. Beyond it the plugin is ended.
+        /// Time without any call of the contract's interfaces. A plugin that exceeds it is
+        /// terminated.
         idle_time: "idle-time", Time, Duration = Duration::from_secs(10 * 60);
-        /// Time that the plugin has to end what was cancelled. Beyond it the plugin is ended.
+        /// Time that the plugin has to finish cancelled work. A plugin that exceeds it is
+        /// terminated.
         grace: "grace", Time, Duration = Duration::from_secs(5);
     }
 }
 
-/// A number of bytes, for a message.
+/// Formats a number of bytes for a message.
 pub(crate) fn bytes(number: u64) -> String {
     number.print(Unit::Bytes)
 }
 
-/// A limit as a size in memory; what does not fit is no limit on this machine.
+/// Converts a limit to a size in memory, saturating on this machine.
 pub(crate) fn size(limit: u64) -> usize {
     usize::try_from(limit).unwrap_or(usize::MAX)
 }
@@ -322,7 +326,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_limit_survives_being_written_and_read() {
+    fn limits_round_trip() {
         let mut limits = Limits::default();
         for row in Limits::default().rows() {
             limits.set(row.name, &row.value).unwrap();

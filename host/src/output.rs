@@ -18,7 +18,7 @@ pub enum OutputStream {
 }
 
 impl OutputStream {
-    /// Its name.
+    /// Returns the name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Stdout => "stdout",
@@ -28,15 +28,15 @@ impl OutputStream {
 }
 
 /// Receives each line that a plugin writes to a standard stream, without its line feed, as soon as
-/// it is complete. A line longer than 64 KiB arrives in parts. Secrets are redacted; everything
-/// else is the plugin's text, to be escaped before a terminal shows it.
+/// it is complete. A line longer than 64 KiB arrives in parts. Secrets are redacted; the rest is
+/// the plugin's text and must be escaped before a terminal shows it.
 #[derive(Clone)]
 pub struct OutputHook(Arc<LineFn>);
 
 type LineFn = dyn Fn(OutputStream, &str) + Send + Sync;
 
 impl OutputHook {
-    /// A hook that calls this function, on the session's thread.
+    /// Creates a hook that calls a function on the session's thread.
     pub fn new(hook: impl Fn(OutputStream, &str) + Send + Sync + 'static) -> Self {
         Self(Arc::new(hook))
     }
@@ -48,12 +48,12 @@ impl std::fmt::Debug for OutputHook {
     }
 }
 
-/// What Rust adds to the message of a panic. The environment of a plugin is not the user's, and the
+/// The hint that Rust adds to panic messages. The plugin's environment is not the user's, and the
 /// host has the frames.
 pub(crate) const BACKTRACE_HINT: &str =
     "note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace";
 
-/// Passes output on, line by line.
+/// Splits output into lines and passes them to the hook.
 pub(crate) struct Lines {
     stream: OutputStream,
     hook: OutputHook,
@@ -79,7 +79,7 @@ impl Lines {
             cut => cut,
         };
         self.pass_on(cut);
-        // One that is not passed on by now repeats the beginning of a secret all the time.
+        // Output that is still pending repeats the beginning of a secret.
         if self.pending.len() > 2 * Self::MAX_BYTES + self.secrets.longest() {
             self.pass_on(self.pending.len());
         }
@@ -100,7 +100,7 @@ impl Drop for Lines {
     }
 }
 
-/// Takes everything that is written to it and keeps the end.
+/// A writer that keeps the end of its input.
 #[derive(Clone)]
 pub(crate) struct OutputTail {
     kept: Arc<Mutex<VecDeque<u8>>>,
@@ -115,15 +115,16 @@ impl OutputTail {
         Self { kept: Arc::default(), lines, limit, secrets }
     }
 
-    /// The end of what was written, with anything that is no text replaced.
+    /// Returns the end of the output, with invalid UTF-8 replaced.
     pub(crate) fn text(&self) -> String {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        // The rest of a secret at the beginning would not be recognized, so it is not shown.
+        // The remainder of a secret at the beginning would not be recognized, so it is omitted.
         let from = kept.len().saturating_sub(self.limit);
         self.secrets.shown(kept.make_contiguous(), from)
     }
 
-    /// The kept bytes: those that are shown, and as many before them as the longest secret has.
+    /// Returns the number of kept bytes: those that are shown, plus the length of the longest
+    /// secret before them.
     fn room(&self) -> usize {
         self.limit.saturating_add(self.secrets.longest())
     }
@@ -199,8 +200,8 @@ impl wasmtime_wasi::p2::OutputStream for OutputTail {
 mod tests {
     use super::*;
 
-    /// Pushes the texts one after the other, and returns the lines that were passed on, with a mark
-    /// where the output ended.
+    /// Pushes the texts in sequence, and returns the lines passed to the hook, with a mark at the
+    /// end of the output.
     fn lines(secrets: &Secrets, texts: &[&str]) -> Vec<String> {
         let heard: Arc<Mutex<Vec<String>>> = Arc::default();
         let log = Arc::clone(&heard);
@@ -213,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_passed_on_as_soon_as_they_are_complete() {
+    fn complete_lines_are_passed_on_immediately() {
         let hint = format!("{BACKTRACE_HINT}\n");
         for (texts, expected) in [
             (&["one\n"][..], &["one", "<end>"][..]),
@@ -243,7 +244,7 @@ mod tests {
                 assert_eq!(lines(&secrets, texts), expected, "{text:?}");
             }
         }
-        // However it is cut, and however long the line is.
+        // The result is independent of the chunks and the length of the line.
         for cut in 0..7 {
             let long = format!("{}hunter2", "x".repeat(Lines::MAX_BYTES - cut));
             let shown =
@@ -279,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn no_part_of_a_secret_is_shown_that_is_cut_within_a_character() {
+    fn no_part_of_a_secret_cut_within_a_character_is_shown() {
         let secrets = Secrets::new(std::iter::once("\u{1f980}key".to_owned()));
         for cut in 0..30 {
             let tail = OutputTail::new(20, secrets.clone(), None);

@@ -37,17 +37,18 @@ impl Plugin {
         }
     }
 
-    /// The name that messages use.
+    /// Returns the name that messages use.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The description of the plugin, from its file.
+    /// Returns the description of the plugin, from its file.
     pub fn description(&self) -> &Description {
         &self.description
     }
 
-    /// Returns what the options grant and the plugin does not request, so that it will not get it.
+    /// Returns the grants in the options that the plugin does not request and therefore does not
+    /// receive.
     pub fn excess_grants(&self, options: &SessionOptions) -> Vec<ExcessGrant> {
         let requests = &self.description.requests;
         let grants = options.grants.iter().map(Grant::name);

@@ -1,15 +1,15 @@
-//! Redaction of secrets in everything that a plugin prints, reports and logs.
+//! Redacts secrets in all texts that a plugin prints, reports and logs.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-/// A shorter line of a secret is like many other lines.
+/// The minimum length of a redacted line. Shorter lines of a secret would match too much text.
 const LINE_BYTES: usize = 8;
 
 /// The replacement of a secret.
 const MASK: &str = "[secret]";
 
-/// The secrets of a session. Every text of the plugin passes through here on its way out.
+/// The secrets of a session. Every text from the plugin is redacted before it leaves the host.
 #[derive(Clone, Default)]
 pub(crate) struct Secrets(Arc<[String]>);
 
@@ -20,8 +20,8 @@ impl std::fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    /// Each value is redacted as it is, without surrounding blanks, line by line, and as Rust and
-    /// others quote it. Empty values redact nothing.
+    /// Redacts each value as it is, without surrounding whitespace, line by line, and as quoted by
+    /// Rust and other languages. Empty values redact nothing.
     pub(crate) fn new(values: impl Iterator<Item = String>) -> Self {
         let spellings = |value: String| {
             let trimmed = value.trim().to_owned();
@@ -36,7 +36,7 @@ impl Secrets {
         Self(values.into())
     }
 
-    /// The text with every secret in it masked.
+    /// Returns the text with every secret replaced by the mask.
     pub(crate) fn redact(&self, text: String) -> String {
         match self.0.iter().any(|secret| text.contains(secret.as_str())) {
             true => self.shown(text.as_bytes(), 0),
@@ -44,8 +44,8 @@ impl Secrets {
         }
     }
 
-    /// Bytes as text from a position on, with every secret masked, also one that begins before
-    /// the position.
+    /// Returns the bytes from a position on as text, with every secret masked, including one that
+    /// begins before the position.
     pub(crate) fn shown(&self, bytes: &[u8], from: usize) -> String {
         let mut shown = String::new();
         let mut at = from;
@@ -60,8 +60,8 @@ impl Secrets {
         shown
     }
 
-    /// Returns the ranges of secrets, in order. Ranges that touch or overlap are one: if one of two
-    /// is cut out of the other, the rest still reveals something.
+    /// Returns the ranges of secrets, in order. Ranges that touch or overlap are merged: redacting
+    /// only one of two would reveal part of the other.
     fn find(&self, bytes: &[u8]) -> Vec<Range<usize>> {
         let mut found = Vec::new();
         for secret in self.0.iter() {
@@ -73,14 +73,14 @@ impl Secrets {
         merged
     }
 
-    /// The latest place to cut the bytes without cutting a secret, where more bytes may follow:
-    /// behind a line feed, or (`anywhere`) behind any byte.
+    /// Returns the last position at which the bytes can be cut without cutting a secret, if more
+    /// bytes may follow: after a line feed, or (`anywhere`) after any byte.
     pub(crate) fn last_cut(&self, bytes: &[u8], anywhere: bool) -> usize {
         let mut found = Vec::new();
         for secret in self.0.iter() {
             let begun = find_all(bytes, secret.as_bytes(), &mut found);
             if begun > 0 {
-                // It may end behind these bytes.
+                // The secret may end after these bytes.
                 found.push(bytes.len() - begun..bytes.len() + 1);
             }
         }
@@ -96,7 +96,7 @@ impl Secrets {
         cut.unwrap_or(0)
     }
 
-    /// The longest one, in bytes.
+    /// Returns the length of the longest secret in bytes.
     pub(crate) fn longest(&self) -> usize {
         self.0.first().map_or(0, String::len)
     }
@@ -110,11 +110,11 @@ fn push(ranges: &mut Vec<Range<usize>>, range: Range<usize>) {
     }
 }
 
-/// Finds a text that is not empty, also where it overlaps itself, in linear time (Knuth, Morris
-/// and Pratt): what is searched may be long, and made to be slow. Returns how much of the text the
-/// bytes end with, where that is not all of it.
+/// Finds all occurrences of a non-empty text, including overlapping ones, in linear time (Knuth,
+/// Morris and Pratt): the input may be long and crafted to be slow. Returns the length of the
+/// longest proper prefix of the text with which the bytes end.
 fn find_all(bytes: &[u8], text: &[u8], found: &mut Vec<Range<usize>>) -> usize {
-    // For each beginning of the text, how much of its end is a shorter beginning.
+    // For each prefix of the text, the length of its longest proper suffix that is also a prefix.
     let mut shorter = vec![0; text.len()];
     let mut matched = 0;
     for at in 1..text.len() {

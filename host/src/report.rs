@@ -7,57 +7,57 @@ use crate::id::ItemId;
 use crate::types::ErrorCode;
 use crate::types::{LogEntry, Status};
 
-/// How a run ended.
+/// The report of a run.
 #[derive(Debug)]
 pub struct RunReport {
     /// The plugin's name.
     pub plugin: String,
     /// The outcome of the run as a whole.
     pub outcome: Outcome,
-    /// The items that were to be synchronized, in the plugin's order, each with a terminal
-    /// status.
+    /// The items of the run in the plugin's order, each with a terminal status.
     pub items: Vec<ItemReport>,
-    /// The log entries that stand, in the order in which they came.
+    /// The log entries that were not deleted, in order.
     pub log: Vec<LogEntry>,
-    /// Log entries that are warnings.
+    /// The number of warnings in the log.
     pub warnings: u64,
-    /// Log entries that are errors.
+    /// The number of errors in the log.
     pub errors: u64,
-    /// Log entries beyond the limit. They are among the warnings and errors, and not in the log.
+    /// The number of log entries beyond the limit. They count as warnings and errors, but are not
+    /// in the log.
     pub dropped_log_entries: u64,
-    /// Reports that the plugin made.
+    /// The number of reports by the plugin.
     pub progress_calls: u64,
-    /// The number of those that were coalesced with a later one.
+    /// The number of these that were coalesced with a later one.
     pub merged_calls: u64,
-    /// Calls that named an unknown item, or an item that had ended.
+    /// The number of calls that named an unknown or finished item.
     pub refused_calls: u64,
-    /// Calls that the plugin made of our own interfaces.
+    /// The number of calls of the contract's interfaces.
     pub host_calls: u64,
-    /// How long the plugin computed; waiting for the host is left out.
+    /// The processor time of the plugin, without waiting for the host.
     pub compute_time: Duration,
-    /// The most linear memory that the plugin had, in bytes; 0: not known.
+    /// The peak linear memory of the plugin in bytes; 0 if it is unknown.
     pub peak_memory_bytes: usize,
-    /// How often the plugin was restarted after a crash.
+    /// The number of restarts after a crash.
     pub restarts: u32,
 }
 
 /// The outcome of a run as a whole.
 #[derive(Debug)]
 pub enum Outcome {
-    /// The handler does not take part in runs of this kind.
+    /// The handler does not participate in runs of this kind.
     Declined,
     /// No item was selected.
     NothingSelected,
-    /// The handler cannot go on without the user, who may not be bothered.
+    /// The handler needs user interaction, which the run does not allow.
     NeedsUser,
-    /// It went through all items; see there how each of them ended.
+    /// The run processed all items; each item has its own status.
     Completed,
-    /// It failed.
+    /// The run failed.
     Failed(SessionError),
 }
 
 impl Outcome {
-    /// A stable name for programs.
+    /// Returns a stable name for programs.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Declined => "declined",
@@ -69,7 +69,7 @@ impl Outcome {
     }
 }
 
-/// How one item ended.
+/// The result of one item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ItemReport {
     /// The item.
@@ -78,27 +78,27 @@ pub struct ItemReport {
     pub name: String,
     /// The terminal status.
     pub status: Status,
-    /// Which failure it was, if the plugin said so.
+    /// The error code, if the plugin gave one.
     pub code: Option<ErrorCode>,
     /// The last text that the plugin reported: escape it before showing it.
     pub text: String,
     /// The totals that the plugin set.
     pub counts: BTreeMap<String, u64>,
-    /// Log entries about it that are warnings.
+    /// The number of warnings about it in the log.
     pub warnings: u64,
-    /// Log entries about it that are errors.
+    /// The number of errors about it in the log.
     pub errors: u64,
-    /// What ended it in place of the plugin, if the plugin crashed.
+    /// The HRESULT of the plugin's crash, if that ended the item.
     pub ended_by: Option<Hresult>,
 }
 
 impl ItemReport {
-    /// Whether it was not finished when the plugin crashed.
+    /// Returns whether the item was unfinished when the plugin crashed.
     pub(crate) fn ended_by_crash(&self) -> bool {
         self.status == Status::Failed && self.ended_by.is_some()
     }
 
-    /// The HRESULT of its end.
+    /// Returns the HRESULT of the item's final status.
     pub fn hresult(&self) -> Hresult {
         match (self.status, self.ended_by) {
             (Status::Failed, Some(hresult)) => hresult,
@@ -107,21 +107,21 @@ impl ItemReport {
     }
 }
 
-/// How many items ended how.
+/// The number of items by final status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// In sync.
     pub succeeded: usize,
     /// Not in sync.
     pub failed: usize,
-    /// Left out, or cancelled one by one.
+    /// Skipped, or cancelled individually.
     pub skipped: usize,
-    /// Cancelled with everything.
+    /// Cancelled because everything was cancelled.
     pub stopped: usize,
 }
 
 impl RunReport {
-    /// Makes the report of a run that came to no item, or of which no more is known.
+    /// Creates the report of a run that processed no item, or whose items are unknown.
     pub fn without_items(plugin: &str, outcome: Outcome) -> Self {
         Self {
             plugin: plugin.to_owned(),
@@ -141,7 +141,7 @@ impl RunReport {
         }
     }
 
-    /// Adds what came of starting the plugin again.
+    /// Adds the report of a restarted attempt.
     pub(crate) fn continued(mut self, later: Self) -> Self {
         for item in later.items {
             match self.items.iter_mut().find(|known| known.id == item.id) {
@@ -175,7 +175,7 @@ impl RunReport {
         }
     }
 
-    /// How many items ended how.
+    /// Returns the number of items by final status.
     pub fn totals(&self) -> Totals {
         let mut totals = Totals::default();
         for item in &self.items {
@@ -197,8 +197,8 @@ impl RunReport {
 
     /// Returns the result of `SynchronizeCompleted`, or of the earlier call that ended the run.
     ///
-    /// Cancelling is no failure: `S_OK`, as handlers do it. With failed items it is their
-    /// HRESULT where they all have the same, else `E_FAIL`.
+    /// A cancelled run returns `S_OK`, as native handlers do. A run with failed items returns their
+    /// HRESULT if it is the same for all of them, and `E_FAIL` otherwise.
     pub fn hresult(&self) -> Hresult {
         match &self.outcome {
             Outcome::Declined | Outcome::NeedsUser => Hresult::S_FALSE,

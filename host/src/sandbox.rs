@@ -1,4 +1,4 @@
-//! Puts a session together from the plugin's requests and the operator's grants.
+//! Builds a session from the plugin's requests and the operator's grants.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::state::{State, StateInit};
 use crate::storage::{STORAGE, Storage};
 use crate::sync_manager::SyncManager;
 
-/// Prepares a session: everything but the instance.
+/// Prepares a session up to instantiation.
 pub(crate) fn prepare(
     plugin: &Plugin,
     options: &SessionOptions,
@@ -64,7 +64,7 @@ pub(crate) fn prepare(
     };
     let stderr = output(OutputStream::Stderr);
     let mut wasi = WasiCtx::builder();
-    // Calls that block do so with the sync manager parked: see `imports::wasi_files`.
+    // Blocking calls park the sync manager: see `imports::wasi_files`.
     wasi.allow_blocking_current_thread(true);
     let stdout = output(OutputStream::Stdout);
     wasi.stdout(stdout).stderr(stderr.clone()).envs(&environment(plugin, options)?);
@@ -80,7 +80,7 @@ pub(crate) fn prepare(
     for (name, path, access) in storage
         .iter()
         .map(|storage| (STORAGE, storage.path.as_path(), storage.access))
-        // A directory that is not there is no reason not to start: the plugin may do without.
+        // A missing directory does not prevent the start: the plugin may not need it.
         .chain(
             grants
                 .iter()
@@ -149,7 +149,7 @@ pub(crate) fn prepare(
     })
 }
 
-/// The settings and secrets that the plugin asks for.
+/// Returns the settings and secrets that the plugin requests.
 fn environment(
     plugin: &Plugin,
     options: &SessionOptions,
@@ -173,7 +173,7 @@ fn environment(
     Ok(settings.chain(secrets).cloned().collect())
 }
 
-/// The clock of a plugin that was not granted the time of day.
+/// The clock of a plugin without a grant of the time of day.
 #[derive(Debug)]
 struct StoppedClock;
 
@@ -187,7 +187,7 @@ impl HostWallClock for StoppedClock {
     }
 }
 
-/// The clock of the embedder.
+/// A clock provided by the embedder.
 struct GivenClock(WallClock);
 
 impl HostWallClock for GivenClock {

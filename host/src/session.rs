@@ -34,15 +34,14 @@ use crash::crash;
 use prepared::Prepared;
 
 impl Plugin {
-    /// Starts a session: one run of the handler, in a new instance.
-    /// [`Plugin::run`] does a whole run.
+    /// Starts a session: one run of the handler, in a new instance. [`Plugin::run`] does a whole
+    /// run.
     ///
-    /// A session's file access blocks, so drive each session on its own thread, in a Tokio
+    /// A session's file access blocks, so drive each session on a separate thread, in a Tokio
     /// runtime.
     ///
     /// # Errors
-    /// [`StartError`]; what the plugin does while it is being instantiated counts as its
-    /// `initialize`.
+    /// Returns a [`StartError`]. A failure during instantiation is attributed to `initialize`.
     pub async fn start(
         &self,
         options: SessionOptions,
@@ -53,13 +52,13 @@ impl Plugin {
     }
 }
 
-/// One run of a handler, call by call: what a sync manager does with an object that implements
-/// `ISyncMgrSynchronize`. [`Session::run`](crate::Session::run) makes all the calls of an
-/// ordinary run.
+/// One run of a handler, call by call, like a sync manager with an object that implements
+/// `ISyncMgrSynchronize`. [`Session::run`](crate::Session::run) makes all the calls of an ordinary
+/// run.
 ///
-/// The order is `initialize` first, then any of `handler_info`, `enum_items`, `properties` and
-/// `set_properties`; `prepare_for_sync`, then `synchronize`, then `show_error`, and where that
-/// asks for it `prepare_for_sync` once more.
+/// `initialize` comes first, followed by any of `handler_info`, `enum_items`, `properties` and
+/// `set_properties`; then `prepare_for_sync`, `synchronize`, `show_error`, and `prepare_for_sync`
+/// again to retry items.
 pub struct Session {
     plugin: Arc<str>,
     store: Store<State>,
@@ -70,7 +69,7 @@ pub struct Session {
     phase: Phase,
     trigger: Trigger,
     listed: Vec<Item>,
-    /// The HRESULT of the crash, once the plugin crashed; nothing may enter the store then.
+    /// The HRESULT of the crash, if the plugin crashed. The store must not be entered afterwards.
     crash: Option<Hresult>,
 }
 
@@ -93,7 +92,8 @@ impl std::fmt::Debug for Session {
     }
 }
 
-/// Calls an export, unless the session is dead, and gives up on it as soon as it is to end.
+/// Calls an export unless the session is over, and abandons the call as soon as the session must
+/// terminate.
 macro_rules! call {
     ($self:ident, $call:expr, $function:ident $(, $argument:expr)*) => {{
         $self.check_alive($call)?;
@@ -104,7 +104,8 @@ macro_rules! call {
     }};
 }
 
-/// Drives a call of the guest, measures what it computes, and drops it as soon as it is to end.
+/// Drives a call of the guest, measures its processor time, and drops it as soon as the session
+/// must terminate.
 async fn monitored<T>(
     monitor: &Monitor,
     name: Call,
@@ -118,8 +119,8 @@ async fn monitored<T>(
         polled
     });
     monitor.begin_call(name);
-    // Dropping this future before it is done leaves half a call behind: nothing may enter
-    // the instance after that.
+    // Dropping this future early leaves an incomplete call: the instance must not be entered
+    // afterwards.
     let unfinished = Unfinished(monitor);
     let outcome = tokio::select! {
         biased;
@@ -131,7 +132,7 @@ async fn monitored<T>(
     outcome
 }
 
-/// Ends the plugin if a call of it is abandoned.
+/// Terminates the plugin if a call is dropped before it completes.
 struct Unfinished<'a>(&'a Monitor);
 
 impl Drop for Unfinished<'_> {
@@ -142,7 +143,7 @@ impl Drop for Unfinished<'_> {
 }
 
 impl Session {
-    /// Instantiates the plugin. The sink comes back if that fails.
+    /// Instantiates the plugin. Returns the sink if that fails.
     pub(crate) async fn start(
         prepared: Prepared,
     ) -> Result<Self, (SessionError, Option<Box<dyn Sink>>)> {
@@ -177,7 +178,7 @@ impl Session {
         }
     }
 
-    /// Gives the sink back. The session can do nothing more then.
+    /// Returns the sink. The session is unusable afterwards.
     pub(crate) fn take_sink(&mut self) -> Option<Box<dyn Sink>> {
         self.store.data_mut().take_manager().map(|manager| manager.sink)
     }
@@ -191,20 +192,20 @@ impl Session {
         })
     }
 
-    /// Cancels what this session does, from any thread.
+    /// Returns the handle that cancels this session from any thread.
     pub fn cancel_handle(&self) -> CancelHandle {
         self.monitor.cancel.clone()
     }
 
-    /// The plugin's name.
+    /// Returns the plugin's name.
     pub fn plugin(&self) -> &str {
         &self.plugin
     }
 
-    /// `Initialize`. Once, and first.
+    /// Calls `Initialize`. This must be the first call, and is made once.
     ///
     /// # Errors
-    /// [`SessionError`], as of every call.
+    /// Returns a [`SessionError`], like every call.
     pub async fn initialize(
         &mut self,
         trigger: Trigger,
@@ -228,10 +229,10 @@ impl Session {
         Ok(participation)
     }
 
-    /// `GetHandlerInfo`.
+    /// Calls `GetHandlerInfo`.
     ///
     /// # Errors
-    /// [`SessionError`], as of every call.
+    /// Returns a [`SessionError`], like every call.
     pub async fn handler_info(&mut self) -> Result<HandlerInfo, SessionError> {
         const CALL: Call = Call::GetHandlerInfo;
         self.check_initialized(CALL)?;
@@ -240,10 +241,10 @@ impl Session {
         self.accept(CALL, info)
     }
 
-    /// `EnumSyncMgrItems` and its enumerator.
+    /// Calls `EnumSyncMgrItems` and reads its enumerator.
     ///
     /// # Errors
-    /// [`SessionError`], as of every call.
+    /// Returns a [`SessionError`], like every call.
     pub async fn enum_items(&mut self) -> Result<ItemList, SessionError> {
         const CALL: Call = Call::EnumItems;
         self.check_initialized(CALL)?;
@@ -254,10 +255,11 @@ impl Session {
         Ok(list)
     }
 
-    /// `PrepareForSync` and its completion, for one item or more. Repeated ids count once.
+    /// Calls `PrepareForSync` for one or more items, and waits for its completion. Repeated ids
+    /// count once.
     ///
     /// # Errors
-    /// [`SessionError`], as of every call.
+    /// Returns a [`SessionError`], like every call.
     pub async fn prepare_for_sync(
         &mut self,
         items: &[ItemId],
@@ -274,7 +276,7 @@ impl Session {
         let mut seen = std::collections::HashSet::with_capacity(items.len());
         for &id in items.iter().filter(|&&id| seen.insert(id)) {
             let listed = self.listed.iter().find(|item| item.id == id).cloned();
-            // The instance that lists the items need not be the one that synchronizes them.
+            // The instance that lists the items may differ from the one that synchronizes them.
             chosen.push(listed.unwrap_or_else(|| Item {
                 id,
                 name: id.to_string(),
@@ -307,11 +309,11 @@ impl Session {
         call!(self, Call::PrepareForSync, call_prepare_for_sync, ids)
     }
 
-    /// `Synchronize` and its completion, for the items that were prepared. Whatever happens,
-    /// every one of them has a terminal status afterwards.
+    /// Calls `Synchronize` for the prepared items, and waits for its completion. Every item has a
+    /// terminal status afterwards, whatever the result.
     ///
     /// # Errors
-    /// [`SessionError`], as of every call.
+    /// Returns a [`SessionError`], like every call.
     pub async fn synchronize(&mut self) -> Result<(), SessionError> {
         const CALL: Call = Call::Synchronize;
         if self.phase != Phase::Prepared {
@@ -331,7 +333,7 @@ impl Session {
         call!(self, Call::Synchronize, call_synchronize)
     }
 
-    /// Tells the plugin what was pushed since the last time: `SetItemStatus`.
+    /// Forwards the cancellations since the last call to the plugin, as `SetItemStatus`.
     async fn deliver_pushes(&mut self) -> Result<(), SessionError> {
         const CALL: Call = Call::SetItemStatus;
         for (item, status) in self.monitor.cancel.take_pushes() {
@@ -358,14 +360,14 @@ impl Session {
         Ok(())
     }
 
-    /// `ShowError` and its completion.
+    /// Calls `ShowError`, and waits for its completion.
     ///
     /// # Errors
-    /// [`SessionError`], as of every call.
+    /// Returns a [`SessionError`], like every call.
     pub async fn show_error(&mut self, error: ErrorId) -> Result<ErrorDetail, SessionError> {
         const CALL: Call = Call::ShowError;
         self.check_initialized(CALL)?;
-        // The user is there: the native method may always ask.
+        // The user is present: the native method may always ask.
         self.store.data_mut().may_ask = true;
         let answer = call!(self, CALL, call_show_error, convert::guid(error.as_uuid()));
         self.store.data_mut().may_ask = self.trigger.may_bother_user;
@@ -376,7 +378,7 @@ impl Session {
         self.accept(CALL, detail)
     }
 
-    /// Passes the details of an error on to the sink.
+    /// Passes the details of an error to the sink.
     pub(crate) fn deliver_detail(
         &mut self,
         error: ErrorId,
@@ -386,11 +388,11 @@ impl Session {
         Ok(())
     }
 
-    /// The first half of `ShowProperties`: what there is to show of an item, or (`None`) of the
-    /// handler.
+    /// Makes the first half of `ShowProperties`: returns the properties of an item, or (`None`) of
+    /// the handler.
     ///
     /// # Errors
-    /// [`SessionError`], as of every call.
+    /// Returns a [`SessionError`], like every call.
     pub async fn properties(
         &mut self,
         item: Option<ItemId>,
@@ -403,10 +405,11 @@ impl Session {
         self.accept(CALL, properties)
     }
 
-    /// The second half of `ShowProperties`, and its completion.
+    /// Makes the second half of `ShowProperties`: changes the properties, and waits for the
+    /// completion.
     ///
     /// # Errors
-    /// [`SessionError`], as of every call.
+    /// Returns a [`SessionError`], like every call.
     pub async fn set_properties(
         &mut self,
         item: Option<ItemId>,
@@ -431,12 +434,12 @@ impl Session {
         }
     }
 
-    /// The log entries that stand.
+    /// Returns the log entries that were not deleted.
     pub fn log(&self) -> &[LogEntry] {
         self.store.data().manager_ref().map_or(&[], |manager| manager.items.log_entries())
     }
 
-    /// Whether the plugin is gone comes before whether a call belongs here.
+    /// Checks that the session is not over. This comes before the check of the call order.
     fn check_alive(&self, call: Call) -> Result<(), SessionError> {
         match self.crash {
             None => Ok(()),

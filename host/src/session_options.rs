@@ -10,11 +10,11 @@ use crate::limits::Limits;
 use crate::output::OutputHook;
 use crate::state::HostCallHook;
 
-/// The options of a session: what a plugin gets, as far as it requests it in its
-/// [`Requests`](crate::Requests). Nothing else.
+/// The options of a session: the grants to a plugin. A grant is effective only if the plugin's
+/// [`Requests`](crate::Requests) include it.
 ///
-/// The defaults: no directories, no storage, no settings, no secrets, no time of day, no secret
-/// random numbers, no arguments, no standard input, no network; [`Limits::default`].
+/// By default, there are no directories, storage, settings, secrets, time of day, secret random
+/// numbers, arguments, standard input or network; the limits are [`Limits::default`].
 #[derive(Clone, Default)]
 pub struct SessionOptions {
     pub(crate) grants: Vec<Grant>,
@@ -36,7 +36,7 @@ pub(crate) type WallClock = Arc<dyn Fn() -> Duration + Send + Sync>;
 
 impl std::fmt::Debug for SessionOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Settings may be private, and secrets are.
+        // Secrets and possibly settings are private.
         f.debug_struct("SessionOptions")
             .field("grants", &self.grants)
             .field("storage", &self.storage)
@@ -48,7 +48,7 @@ impl std::fmt::Debug for SessionOptions {
 }
 
 impl SessionOptions {
-    /// The defaults.
+    /// Creates the default options.
     pub fn new() -> Self {
         Self::default()
     }
@@ -60,15 +60,15 @@ impl SessionOptions {
         self
     }
 
-    /// Gives the plugin a directory to keep its own files in. It must exist.
+    /// Grants a directory for the plugin's files. It must exist.
     #[must_use]
     pub fn storage(mut self, path: impl Into<PathBuf>) -> Self {
         self.storage = Some(path.into());
         self
     }
 
-    /// Excludes a directory from every grant, by whatever path it is reached: for the files of the
-    /// host. The plugin's own storage may be in it. A directory that does not exist is not
+    /// Excludes a directory from every grant, by whatever path it is reached. Use it for the files
+    /// of the host. The plugin's storage may be inside it. A directory that does not exist is not
     /// excluded.
     #[must_use]
     pub fn leave_out(mut self, path: impl Into<PathBuf>) -> Self {
@@ -76,8 +76,8 @@ impl SessionOptions {
         self
     }
 
-    /// Gives the plugin a setting: an environment variable. A later one replaces an earlier one
-    /// of the same name.
+    /// Passes a setting to the plugin, as an environment variable. A later one replaces an earlier
+    /// one with the same name.
     #[must_use]
     pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let name = name.into();
@@ -86,23 +86,23 @@ impl SessionOptions {
         self
     }
 
-    /// Gives the plugin a secret: an environment variable whose value is redacted, as `[secret]`,
-    /// in everything that the plugin reports, logs and prints.
+    /// Passes a secret to the plugin, as an environment variable whose value is redacted, as
+    /// `[secret]`, in everything that the plugin reports, logs and prints.
     #[must_use]
     pub fn secret(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.secrets.push((name.into(), value.into()));
         self
     }
 
-    /// Lets the plugin have the time of day, or secret random numbers.
+    /// Grants a capability: the time of day or secret random numbers.
     #[must_use]
     pub fn allow(mut self, capability: Capability) -> Self {
         self.capabilities.push(capability);
         self
     }
 
-    /// Sets the time of day for a plugin that may have it, as the time since 1970-01-01T00:00:00Z:
-    /// for testing what it does when the clock jumps.
+    /// Sets the time of day for a plugin that may read it, as the time since 1970-01-01T00:00:00Z.
+    /// Use it to test clock jumps.
     #[must_use]
     pub fn wall_clock(mut self, now: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
         self.clock = Some(Arc::new(now));
@@ -113,7 +113,7 @@ impl SessionOptions {
         self.cancel.clone().unwrap_or_default()
     }
 
-    /// Cancels through this handle, which may have been used already.
+    /// Sets the handle that cancels the session. It may have been used already.
     #[must_use]
     pub fn cancel_handle(mut self, cancel: CancelHandle) -> Self {
         self.cancel = Some(cancel);
@@ -127,24 +127,24 @@ impl SessionOptions {
         self
     }
 
-    /// Makes every directory, and the storage, read-only, whatever was granted, so that nothing
-    /// can change.
+    /// Makes every directory and the storage read-only, whatever was granted, so that nothing can
+    /// change.
     #[must_use]
     pub fn read_only(mut self) -> Self {
         self.read_only = true;
         self
     }
 
-    /// Calls the hook before every call of the contract's interfaces, and before those of WASI that
-    /// change files: for tracing, and for crashing a plugin at a chosen point.
+    /// Calls the hook before every call of the contract's interfaces, and before WASI calls that
+    /// change files. Use it for tracing, or to crash a plugin at a chosen point.
     #[must_use]
     pub fn host_call_hook(mut self, hook: HostCallHook) -> Self {
         self.hook = Some(hook);
         self
     }
 
-    /// Passes on what the plugin writes to standard output and standard error, line by line.
-    /// Without a hook, only the end of it is kept, for the crash details.
+    /// Passes the plugin's standard output and standard error to the hook, line by line. Without a
+    /// hook, only the end is kept, for crash details.
     #[must_use]
     pub fn output_hook(mut self, hook: OutputHook) -> Self {
         self.output_hook = Some(hook);
@@ -152,7 +152,7 @@ impl SessionOptions {
     }
 }
 
-/// A grant that a plugin does not request.
+/// A grant that the plugin does not request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExcessGrant {
     /// A directory, by its name.
@@ -165,7 +165,7 @@ pub enum ExcessGrant {
     Capability(Capability),
 }
 
-/// The option of the command line, such as `--dir left`.
+/// Formats the command-line option, such as `--dir left`.
 impl std::fmt::Display for ExcessGrant {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -17,26 +17,27 @@ pub struct Progress<'a> {
     pub item: ItemId,
     /// The report of the plugin, within bounds.
     pub reported: &'a ProgressItem,
-    /// The progress of the item: the last value of each field.
+    /// The progress of the item, including this report.
     pub current: &'a ItemProgress,
-    /// The response that the plugin gets, unless the sink returns a stronger one.
+    /// The response for the plugin, unless the sink returns a stronger one.
     pub pending: ProgressResponse,
-    /// Whether the host reports it, about an item that the plugin left without a terminal status.
+    /// Whether the host created the report, for an item that the plugin left without a terminal
+    /// status.
     pub by_host: bool,
 }
 
 /// The progress of an item: the last value of each field.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ItemProgress {
-    /// The last text; empty: none yet.
+    /// The last text; empty if there is none.
     pub status_text: String,
-    /// The last status; `None`: none yet.
+    /// The last status, if there is one.
     pub status_type: Option<Status>,
-    /// The last value, at most `max_value` where that is known.
+    /// The last value, at most `max_value` if that is known.
     pub prog_value: i32,
-    /// The last maximum; 0: not known.
+    /// The last maximum; 0 if it is unknown.
     pub max_value: i32,
-    /// How many bytes one step of the value is; 0: steps are not bytes.
+    /// The number of bytes per step of the value; 0 if steps are not bytes.
     pub bytes_per_step: u64,
 }
 
@@ -45,54 +46,54 @@ pub struct ItemProgress {
 /// The methods run on the session's thread, in the order of the plugin's calls. The plugin waits
 /// until they return.
 pub trait Sink: Send {
-    /// The items that the run will prepare and synchronize, before it does.
+    /// Receives the items of the run before it prepares and synchronizes them.
     fn started(&mut self, items: &[Item]) {
         let _ = items;
     }
 
-    /// Whether the sink reads the texts of reports. If not, only the last text of an item is
-    /// copied.
+    /// Returns whether the sink reads the texts of reports. If not, only the last text of an item
+    /// is copied.
     fn reads_text(&self) -> bool {
         true
     }
 
-    /// The bytes that this sink has kept or written of the session so far, if they count against
-    /// the limit `record-bytes`. Asked once at the beginning, and after each call where there was
-    /// an answer then.
+    /// Returns the number of bytes of the session that this sink has recorded, if they count
+    /// against the limit `record-bytes`. Called once at the beginning, and after each call if the
+    /// first result was not `None`.
     fn recorded_bytes(&self) -> Option<u64> {
         None
     }
 
-    /// A report. The response is the stronger of the returned one and `progress.pending`. It is
-    /// sticky.
+    /// Handles a report. The response is the stronger of the returned one and `progress.pending`.
+    /// It is sticky.
     fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
         let _ = progress;
         ProgressResponse::Continue
     }
 
-    /// A new log entry.
+    /// Handles a new log entry.
     fn log(&mut self, entry: &LogEntry) {
         let _ = entry;
     }
 
-    /// The entries with this id, or (`None`) all of them, are taken back.
+    /// Handles the deletion of the entries with this id, or (`None`) of all entries.
     fn log_deleted(&mut self, id: Option<ErrorId>) {
         let _ = id;
     }
 
-    /// A question for the user. Called only when the run may bother the user. `None`, or an
-    /// index that is no choice: the default.
+    /// Asks the user a question. Called only if the run may bother the user. Returns the index of
+    /// the chosen answer; `None` or an invalid index selects the default.
     fn question(&mut self, question: &Question) -> Option<usize> {
         let _ = question;
         None
     }
 
-    /// The plugin's details about one of its errors, which a run with retries asks for.
+    /// Handles the plugin's details about one of its errors, which a run with retries requests.
     fn error_shown(&mut self, id: ErrorId, detail: &ErrorDetail) {
         let _ = (id, detail);
     }
 
-    /// Asks for a network connection; `None`: the default one.
+    /// Establishes a network connection; `None` is the default connection.
     fn establish_connection(&mut self, connection: Option<&str>) -> Result<(), ErrorCode> {
         let _ = connection;
         Err(ErrorCode::NotImplemented)

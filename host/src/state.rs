@@ -1,4 +1,4 @@
-//! The state of one session, which the imports of its plugin use.
+//! The state of a session, which the imports of its plugin use.
 
 pub(crate) mod wasi_files;
 
@@ -22,16 +22,16 @@ use crate::storage::Storage;
 use crate::sync_manager::SyncManager;
 use wasi_files::WasiFiles;
 
-/// Receives, before it is carried out, every call that a plugin makes of the contract's interfaces,
-/// by its name in the WIT, and every call of WASI that changes files. Returning `false` terminates
-/// the plugin at that point, as a crash would.
+/// Receives the WIT name of every call of the contract's interfaces by a plugin, and of every WASI
+/// call that changes files, before it is executed. Returning `false` terminates the plugin at that
+/// point, like a crash.
 pub type HostCallHook = Arc<dyn Fn(&'static str) -> bool + Send + Sync>;
 
-/// Where a session's [`SyncManager`] is while its plugin is blocked in a system call, so that the
-/// run can be reported without the thread, which may never return.
+/// Holds a session's [`SyncManager`] while its plugin is blocked in a system call, so that the run
+/// can be reported without the thread, which may never return.
 ///
-/// The manager is moved here and back instead of being behind a lock all the time: each report
-/// would pay for that lock, and only calls that may block pay for the two moves of a pointer.
+/// The manager is moved here and back, because a permanent lock would cost every report; this way,
+/// only calls that may block pay for two moves of a pointer.
 pub(crate) type Parked = Arc<Mutex<Option<Box<SyncManager>>>>;
 
 /// The state of one session.
@@ -49,22 +49,22 @@ pub(crate) struct State {
     pub(crate) fence: Fence,
     pub(crate) storage: Option<Storage>,
     pub(crate) secrets: Secrets,
-    /// Shared with the session's owner, who releases them if the session does not return.
+    /// Shared with the session's owner, who releases them if the session hangs.
     pub(crate) locks: Arc<Mutex<Locks>>,
-    /// Files outside of the storage that are open for writing.
+    /// Files outside the storage that are open for writing.
     pub(crate) writing: OpenFiles,
     pub(crate) copy_buffer: Vec<u8>,
     pub(crate) reading: Reading,
     pub(crate) wasi_files: WasiFiles,
-    /// Files and directories that are open.
+    /// The number of open files and directories.
     pub(crate) open_files: u64,
     pub(crate) max_open_files: u64,
-    /// Calls of our own interfaces.
+    /// The number of calls of the contract's interfaces.
     pub(crate) host_calls: u64,
     /// Whether questions may reach the user now.
     pub(crate) may_ask: bool,
     pub(crate) hook: Option<HostCallHook>,
-    /// Room for the text of a report.
+    /// A reusable buffer for the text of a report.
     pub(crate) text: String,
 }
 
@@ -121,7 +121,7 @@ impl State {
         self.pass(call)
     }
 
-    /// Passes a call to the hook, and fails it if the plugin is to terminate.
+    /// Passes a call to the hook, and fails it if the plugin must terminate.
     #[inline]
     pub(crate) fn pass(&self, call: &'static str) -> wasmtime::Result<()> {
         if let Some(hook) = &self.hook
@@ -132,7 +132,7 @@ impl State {
         self.check_ended()
     }
 
-    /// Fails a long host call, if the plugin is to terminate.
+    /// Fails a long host call if the plugin must terminate.
     #[inline]
     pub(crate) fn check_ended(&self) -> wasmtime::Result<()> {
         match self.monitor.ended() {
@@ -141,7 +141,7 @@ impl State {
         }
     }
 
-    /// The session's sync manager. It is gone only from an abandoned session.
+    /// Returns the session's sync manager. It is missing only in an abandoned session.
     #[inline]
     pub(crate) fn manager(&mut self) -> wasmtime::Result<&mut SyncManager> {
         match &mut self.manager {
@@ -180,9 +180,7 @@ fn denial(description: &Description, capability: Option<Capability>, interface: 
     let (name, meaning) = (capability.name(), capability.meaning());
     let remedy = match description.requests.capability(capability) {
         true => format!("grant it with `--allow {name}`"),
-        false => format!(
-            "its author has to add `{name}` to its requests, and then `--allow {name}` grants it"
-        ),
+        false => format!("its author must request `{name}` before `--allow {name}` can grant it"),
     };
     Denial { asked: format!("{meaning} (`{name}`)"), remedy }
 }
@@ -193,8 +191,8 @@ impl WasiView for State {
     }
 }
 
-/// A session whose sync manager is parked until this is dropped: its plugin may be blocked in a
-/// system call.
+/// A session whose sync manager is parked until this is dropped, because its plugin may be blocked
+/// in a system call.
 pub(crate) struct ParkedState<'a> {
     state: &'a mut State,
 }
@@ -230,7 +228,7 @@ impl std::ops::DerefMut for ParkedState<'_> {
     }
 }
 
-/// Tells the linker that a host call may block in the system.
+/// Marks a host call in the linker as potentially blocking.
 pub(crate) struct HasParkedState;
 
 impl HasData for HasParkedState {

@@ -1,8 +1,8 @@
-//! The plugin's own storage, and the quota on what it holds.
+//! The plugin's storage and its quota.
 //!
-//! Every entry and every byte that comes into the storage is reserved here first, whichever call
-//! brings it. Room is given back when its release was seen: an entry whose last name is gone and
-//! that is not open, or a fresh measurement.
+//! Every entry and byte is reserved here before any call writes it to the storage. Room is released
+//! when its deletion is observed: the last name of a closed entry is removed, or a new measurement
+//! finds less.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -15,14 +15,14 @@ use crate::fs::usage::{ENTRY_BYTES, MAX_LINKED, measure};
 use crate::grants::Access;
 use crate::limits::clock;
 
-/// The name of the storage where a grant would have its name.
+/// The reserved name of the storage, in place of a grant's name.
 pub(crate) const STORAGE: &str = "storage";
 
-/// The part of the quota that copies and moves leave free, so that a full trash does not keep a
-/// plugin from saving its state.
+/// The fraction of the quota that copies and moves leave free, so that a full trash does not
+/// prevent a plugin from saving its state.
 const KEPT_FROM_COPIES: u64 = 16;
 
-/// The time between two measurements, in multiples of what the last one took.
+/// The minimum time between two measurements, as a multiple of the duration of the last one.
 const MEASURE_RATIO: u64 = 20;
 
 /// The storage of one session.
@@ -31,50 +31,50 @@ pub(crate) struct Storage {
     pub(crate) path: PathBuf,
     pub(crate) access: Access,
     max_bytes: u64,
-    /// The part of it that may be used.
+    /// The usable part of the quota.
     limit: u64,
     quota: Arc<Mutex<Quota>>,
 }
 
-/// What is known about the content, which the quota bounds.
+/// The known usage of the storage.
 #[derive(Debug, Default)]
 struct Quota {
-    /// Bytes that are there or reserved. Never less than what is there.
+    /// The bytes in use or reserved. Never less than the actual usage.
     used: u64,
-    /// Whether something could not be measured. The storage counts as full then.
+    /// Whether a part could not be measured. The storage counts as full then.
     unreadable: bool,
-    /// When the last measurement ended, and how long it took; absent: there was none.
+    /// The end and the duration of the last measurement, if there was one.
     measured: Option<(u64, u64)>,
-    /// Whether a measurement may find less than before.
+    /// Whether a new measurement may find less than the last one.
     loosened: bool,
-    /// Files that are open. They take room even when they have no name any more.
+    /// Open files. They use room even without a name.
     open: Vec<Weak<File>>,
-    /// Files that may have a name outside of the storage.
+    /// Files that may have a name outside the storage.
     shared: HashSet<FileIdentity>,
-    /// Whether every file with several names counts as one of these.
+    /// Whether every file with several names counts as shared.
     all_shared: bool,
 }
 
 /// The quota of the storage is exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct QuotaExceeded {
-    /// The bytes that it holds.
+    /// The bytes in use.
     pub(crate) used: u64,
-    /// Whether it counts as full since part of it cannot be read.
+    /// Whether the storage counts as full because part of it cannot be read.
     pub(crate) unreadable: bool,
 }
 
-/// Room that is reserved for something that is about to be made. It is released unless that was
+/// Room reserved for an entry that is about to be created. It is released unless
 /// [kept](Self::keep).
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Reservation(Option<(Storage, u64)>);
 
 impl Reservation {
-    /// A reservation where nothing is counted.
+    /// An empty reservation.
     pub(crate) const NONE: Self = Self(None);
 
-    /// It is there now.
+    /// Keeps the room, because the entry was created.
     pub(crate) fn keep(mut self) {
         self.0 = None;
     }
@@ -93,7 +93,7 @@ impl Storage {
         Self { path, access, max_bytes, limit: max_bytes, quota: Arc::default() }
     }
 
-    /// The same storage for what the host copies or moves into it.
+    /// Returns the same storage with the lower limit for copies and moves.
     pub(crate) fn for_copies(&self) -> Self {
         let kept = self.max_bytes.div_ceil(KEPT_FROM_COPIES);
         Self { limit: self.max_bytes - kept, ..self.clone() }
@@ -112,7 +112,7 @@ impl Storage {
 
     /// Reserves room for content that is about to be written.
     pub(crate) fn reserve(&self, bytes: u64) -> Result<(), QuotaExceeded> {
-        // Without a quota there is nothing to measure.
+        // Without a quota, no measurement is needed.
         if bytes == 0 || self.max_bytes == u64::MAX {
             return Ok(());
         }
@@ -128,7 +128,7 @@ impl Storage {
         Ok(())
     }
 
-    /// Measures it unless that was done, so that no call has to which must not wait.
+    /// Measures the storage in advance, so that calls that must not wait do not have to.
     pub(crate) fn prepare(&self) {
         let mut quota = self.lock();
         if quota.measured.is_none() && self.max_bytes != u64::MAX {
@@ -136,18 +136,20 @@ impl Storage {
         }
     }
 
-    /// So many bytes were seen to be gone.
+    /// Releases bytes that were observed to be deleted.
     pub(crate) fn released(&self, bytes: u64) {
         let mut quota = self.lock();
         quota.used = quota.used.saturating_sub(bytes);
     }
 
-    /// Something may be gone. How much, the next measurement finds out, when the storage is full.
+    /// Records that something may have been deleted. The next measurement determines how much, when
+    /// the storage is full.
     pub(crate) fn loosened(&self) {
         self.lock().loosened = true;
     }
 
-    /// An entry lost a name. It is gone with its last one, unless it is still open.
+    /// Records that an entry lost a name. Its room is released with the last name, unless it is
+    /// open.
     pub(crate) fn removed(&self, identity: FileIdentity, names: u64, content: u64) {
         let mut quota = self.lock();
         match names <= 1 && !quota.is_open(identity) {
@@ -158,14 +160,14 @@ impl Storage {
         }
     }
 
-    /// A file in the storage is open.
+    /// Records that a file in the storage is open.
     pub(crate) fn opened(&self, file: &Arc<File>) {
         let mut quota = self.lock();
         quota.open.retain(|file| file.strong_count() > 0);
         quota.open.push(Arc::downgrade(file));
     }
 
-    /// A file in the storage has a name elsewhere, too.
+    /// Records that a file in the storage also has a name elsewhere.
     pub(crate) fn share(&self, identity: FileIdentity) {
         let mut quota = self.lock();
         if quota.shared.len() < MAX_LINKED {
@@ -175,7 +177,8 @@ impl Storage {
         }
     }
 
-    /// Whether a file that was opened elsewhere, and has several names, has one in the storage.
+    /// Returns whether a file with several names that was opened elsewhere has a name in the
+    /// storage.
     pub(crate) fn is_shared(&self, identity: FileIdentity) -> bool {
         if self.max_bytes == u64::MAX {
             return false;
@@ -193,7 +196,8 @@ impl Quota {
         !self.unreadable && self.used.saturating_add(bytes) <= limit
     }
 
-    /// Whether there may be less than before, and measuring takes a small part of the time.
+    /// Returns whether the usage may have shrunk and a measurement would take a small part of the
+    /// time.
     fn may_measure_again(&self) -> bool {
         let due = |(at, took): (u64, u64)| {
             clock::now().saturating_sub(at) >= took.saturating_mul(MEASURE_RATIO)
@@ -215,11 +219,11 @@ impl Quota {
 
     fn is_open(&self, identity: FileIdentity) -> bool {
         let mut files = self.open.iter().filter_map(Weak::upgrade);
-        // One that cannot be looked at may be that one.
+        // A file whose metadata cannot be read may be this one.
         files.any(|file| look_at_file(&file).map_or(true, |seen| seen.identity == identity))
     }
 
-    /// The size of files that are open and have no name.
+    /// Returns the size of open files without a name.
     fn nameless_bytes(&self) -> u64 {
         let files = self.open.iter().filter_map(Weak::upgrade);
         let seen = files.filter_map(|file| look_at_file(&file).ok());
@@ -242,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reservation_that_came_to_nothing_is_released() -> std::io::Result<()> {
+    fn an_unused_reservation_is_released() -> std::io::Result<()> {
         let (_home, storage) = storage(QUOTA)?;
         for _ in 0..100 {
             drop(storage.reserve_entry(0).expect("there is room"));
@@ -255,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn copies_leave_a_part_of_the_quota_to_what_a_plugin_writes() -> std::io::Result<()> {
+    fn copies_leave_part_of_the_quota_free() -> std::io::Result<()> {
         let (_home, storage) = storage(16 * ENTRY_BYTES)?;
         for _ in 0..15 {
             storage.for_copies().reserve_entry(0).expect("it fits").keep();
@@ -267,14 +271,14 @@ mod tests {
     }
 
     #[test]
-    fn room_is_given_back_when_its_release_was_seen() -> std::io::Result<()> {
+    fn room_is_released_when_deletion_is_observed() -> std::io::Result<()> {
         let (home, storage) = storage(QUOTA)?;
         let path = home.path().join("file");
         std::fs::write(&path, vec![0; 20_000])?;
         let file = Arc::new(File::open(&path)?);
         let seen = look_at_file(&file)?;
         assert!(storage.reserve(20_000).is_err(), "it holds 20,000 bytes and an entry");
-        // With another name, and while it is open, it takes its room.
+        // With another name, and while it is open, it uses its room.
         for names in [2, 3] {
             storage.removed(seen.identity, names, seen.size);
             assert!(storage.reserve(20_000).is_err(), "{names} names");
@@ -285,7 +289,7 @@ mod tests {
         assert!(storage.reserve(20_000).is_err(), "it is open");
         drop(file);
         storage.loosened();
-        // Measuring again waits until it takes a small part of the time.
+        // A new measurement waits until it takes a small part of the time.
         let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
         while storage.reserve(20_000).is_err() {
             assert!(std::time::Instant::now() < end, "the room is not given back");
@@ -295,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_storage_that_cannot_be_read_is_full() -> std::io::Result<()> {
+    fn an_unreadable_storage_counts_as_full() -> std::io::Result<()> {
         let (home, storage) = storage(QUOTA)?;
         std::fs::remove_dir(home.path())?;
         let exceeded = QuotaExceeded { used: 0, unreadable: true };

@@ -1,5 +1,5 @@
-//! The sync manager's side of a run: takes the callbacks of a handler, remembers what they said,
-//! and passes them on to the sink.
+//! The sync manager of a run: receives the callbacks of a handler, records them, and forwards them
+//! to the sink.
 
 pub(crate) mod items;
 mod native;
@@ -19,28 +19,29 @@ use crate::types::{Item, LogEntry, LogLevel, ProgressItem, ProgressResponse, Sta
 use items::{ItemEntry, ItemTable};
 use throttle::Throttle;
 
-/// Takes the callbacks of a handler by these rules: absent fields keep their values, a cancellation
-/// is repeated, only `failed` follows a terminal status, and every item gets a terminal status.
+/// Handles the callbacks of a handler by these rules: absent fields keep their values, a
+/// cancellation is repeated, only `failed` may follow a terminal status, and every item gets a
+/// terminal status.
 ///
 /// A [`Session`](crate::Session) has one for its plugin. A program that drives a handler by other
-/// means, such as a native one, makes one for each run with [`SyncManager::new`].
+/// means, such as a native one, creates one for each run with [`SyncManager::new`].
 pub struct SyncManager {
     handler: String,
     pub(crate) sink: Box<dyn Sink>,
     pub(crate) items: ItemTable,
     monitor: Arc<Monitor>,
     throttle: Throttle,
-    /// For each item, the reports that the sink has not received yet, coalesced.
+    /// The coalesced reports of each item that the sink has not received yet.
     pending: Vec<Option<ProgressItem>>,
-    /// The items with pending reports, oldest first. May name others, too.
+    /// The items with pending reports, oldest first. It may contain others, too.
     queue: VecDeque<usize>,
     merged_calls: u64,
     max_items: usize,
     max_item_bytes: u64,
-    /// How much the sink may record. `None`: it does not record.
+    /// The maximum size of the sink's recording; `None` if it does not record.
     max_record_bytes: Option<u64>,
-    /// The call of a native handler that exceeded a limit, which limit, and since when the handler
-    /// is cancelled for that.
+    /// The call of a native handler that exceeded a limit, the limit, and the time at which the
+    /// handler was cancelled for it.
     exceeded: Option<(Call, StopReason, u64)>,
 }
 
@@ -74,7 +75,7 @@ impl SyncManager {
         }
     }
 
-    /// Terminates the plugin if its items take more room than they may.
+    /// Terminates the plugin if its items exceed their memory limit.
     #[inline]
     pub(crate) fn check_items(&self) {
         if self.items.item_bytes() > self.max_item_bytes {
@@ -82,7 +83,7 @@ impl SyncManager {
         }
     }
 
-    /// Terminates the plugin if the record of its calls takes more room than it may.
+    /// Terminates the plugin if the recording of its calls exceeds its limit.
     #[inline]
     pub(crate) fn check_record(&self) {
         if let Some(most) = self.max_record_bytes
@@ -92,8 +93,7 @@ impl SyncManager {
         }
     }
 
-    /// Starts these items, each from its beginning. Earlier items that are not among them end as
-    /// skipped.
+    /// Starts these items from the beginning. Earlier items that are not among them end as skipped.
     pub fn start(&mut self, items: &[Item]) {
         self.flush();
         let left = self.items.unended();
@@ -109,20 +109,20 @@ impl SyncManager {
         self.monitor.in_sink(|| self.sink.started(items));
     }
 
-    /// Whether the text of a report with this status is read. The last one of an item is in the
-    /// report of the run.
+    /// Returns whether the text of a report with this status is needed. The last text of an item is
+    /// in the report of the run.
     #[inline]
     pub(crate) fn reads_text(&self, status: Option<Status>) -> bool {
         self.sink.reads_text() || status.is_some_and(Status::is_terminal)
     }
 
-    /// Records a report and returns the response. A refused report is answered with `cancel-item`.
+    /// Records a report and returns the response. A refused report receives `cancel-item`.
     #[inline]
     pub(crate) fn progress(&mut self, item: ItemId, reported: &ProgressItem) -> ProgressResponse {
         self.record(item, reported, false).unwrap_or(ProgressResponse::CancelItem)
     }
 
-    /// Records a report and returns the response. `None`: it is refused.
+    /// Records a report and returns the response, or `None` if it is refused.
     #[inline]
     fn record(
         &mut self,
@@ -151,7 +151,7 @@ impl SyncManager {
             return Some(response);
         }
         let response = match &mut self.pending[recorded.index] {
-            // Matched first and taken then: most of the time there is nothing.
+            // Matching before taking is faster, because there is rarely a pending report.
             pending @ Some(_) => {
                 let mut earlier = pending.take().unwrap_or_default();
                 merge(&mut earlier, reported);
@@ -165,7 +165,7 @@ impl SyncManager {
         Some(response)
     }
 
-    /// Passes a report on to the sink, and remembers the response.
+    /// Delivers a report to the sink, and records the response.
     #[inline]
     fn deliver(
         &mut self,
@@ -199,7 +199,7 @@ impl SyncManager {
         }
     }
 
-    /// Delivers pending reports, as far as the rate limit lets them through.
+    /// Delivers pending reports, as far as the rate limit allows.
     pub(crate) fn flush_due(&mut self) {
         if !self.queue.is_empty() {
             self.flush_within_rate();
@@ -217,7 +217,7 @@ impl SyncManager {
         }
     }
 
-    /// Adds a log entry. The first one that is left out is announced.
+    /// Adds a log entry. The first dropped entry is announced.
     pub(crate) fn log(&mut self, entry: &LogEntry) {
         let complete = self.items.dropped() == 0;
         if self.items.log(entry) {
@@ -236,7 +236,7 @@ impl SyncManager {
         }
     }
 
-    /// `DeleteLogError`; `None`: all entries.
+    /// Implements `DeleteLogError`; `None` deletes all entries.
     pub fn delete_log(&mut self, id: Option<ErrorId>) {
         if self.items.delete_log(id) {
             self.monitor.in_sink(|| self.sink.log_deleted(id));
@@ -244,14 +244,14 @@ impl SyncManager {
         }
     }
 
-    /// Gives every item that has no terminal status one: after `SynchronizeCompleted`, or after the
-    /// failure of a call before it.
+    /// Gives every unfinished item a terminal status: after `SynchronizeCompleted`, or after the
+    /// failure of an earlier call.
     pub fn end_items(&mut self, failure: Option<Hresult>) {
         self.flush();
         let by_user = self.monitor.ended().is_some_and(StopReason::is_cancellation);
         for item in self.items.unended() {
             let status = match self.monitor.cancel.response(Some(item)) {
-                // A plugin that crashed failed, whatever was asked of it before.
+                // After a crash, an item failed even if it was cancelled before.
                 _ if failure.is_some() && !by_user => Status::Failed,
                 ProgressResponse::Continue => Status::Failed,
                 ProgressResponse::CancelItem => Status::Skipped,
@@ -267,7 +267,7 @@ impl SyncManager {
         self.items.close();
     }
 
-    /// Ends every item as skipped: they were not begun, because the user is needed.
+    /// Ends every item as skipped: they were not started, because user interaction is required.
     pub fn skip_items(&mut self) {
         for item in self.items.unended() {
             self.end_item(item, Status::Skipped, Some("needs the user".to_owned()));
@@ -280,12 +280,12 @@ impl SyncManager {
             ProgressItem { status_text, status_type: Some(status), ..ProgressItem::default() };
         let _ = self.record(item, &end, true);
         self.items.end_by_host(item);
-        // It is the host that reported.
+        // The host made this report, so it does not count.
         self.items.progress_calls -= 1;
     }
 
-    /// Returns the report of the run so far, with this outcome. `crash`: the HRESULT of the crash,
-    /// if the plugin crashed.
+    /// Returns the report of the run so far, with this outcome. `crash` is the HRESULT of the
+    /// plugin's crash, if it crashed.
     pub(crate) fn run_report(
         &self,
         outcome: Outcome,
@@ -331,7 +331,7 @@ impl SyncManager {
     }
 }
 
-/// Adds a later report to an earlier one: what it has is newer.
+/// Merges a later report into an earlier one; later fields take precedence.
 fn merge(earlier: &mut ProgressItem, later: &ProgressItem) {
     if later.status_text.is_some() {
         earlier.status_text.clone_from(&later.status_text);

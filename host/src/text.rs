@@ -1,7 +1,7 @@
 //! Text that is safe to print on a terminal.
 //!
-//! Text of a plugin, and names of files, can hold characters that move the cursor, change colors,
-//! reorder what is shown, or take no room at all. A program that shows such a text replaces them;
+//! Texts of plugins and file names can contain characters that move the cursor, change colors,
+//! reorder the display, or have no width. A program that shows such a text must replace them;
 //! [`parts`] finds them, and [`to_json`] escapes them in JSON, where that does not change the
 //! value.
 
@@ -12,8 +12,8 @@ use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
 use icu_properties::{CodePointMapData, CodePointSetData};
 use serde::Serialize;
 
-/// How many combining marks in a row are part of ordinary text. More of them reach into the lines
-/// above and below.
+/// The maximum number of consecutive combining marks in ordinary text. More would reach into the
+/// lines above and below.
 const MAX_MARKS: usize = 5;
 
 /// A part of a text.
@@ -40,19 +40,19 @@ pub enum Part<'a> {
 /// let found: Vec<_> = parts("exe.\u{202e}gpj").collect();
 /// assert_eq!(found, [Part::Plain("exe."), Part::Harmful('\u{202e}'), Part::Plain("gpj")]);
 /// ```
-pub fn parts(text: &str) -> StateInit<'_> {
-    StateInit { rest: text, marks: MAX_MARKS }
+pub fn parts(text: &str) -> Parts<'_> {
+    Parts { rest: text, marks: MAX_MARKS }
 }
 
 /// The iterator of [`parts`].
 #[derive(Clone, Debug)]
-pub struct StateInit<'a> {
+pub struct Parts<'a> {
     rest: &'a str,
-    /// Marks since the last base character.
+    /// The number of marks since the last base character.
     marks: usize,
 }
 
-impl<'a> Iterator for StateInit<'a> {
+impl<'a> Iterator for Parts<'a> {
     type Item = Part<'a>;
 
     fn next(&mut self) -> Option<Part<'a>> {
@@ -76,7 +76,7 @@ impl<'a> Iterator for StateInit<'a> {
     }
 }
 
-impl StateInit<'_> {
+impl Parts<'_> {
     fn is_harmful(&mut self, character: char) -> bool {
         if (' '..='~').contains(&character) {
             self.marks = 0;
@@ -117,7 +117,7 @@ pub fn to_json(value: &impl Serialize, pretty: bool) -> serde_json::Result<Strin
     Ok(escaped.unwrap_or(json))
 }
 
-/// Escapes what `serde_json` does not.
+/// Escapes the characters that `serde_json` does not.
 fn escape_json(json: &str) -> Cow<'_, str> {
     if json.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n')) {
         return Cow::Borrowed(json);
@@ -126,7 +126,7 @@ fn escape_json(json: &str) -> Cow<'_, str> {
     for part in parts(json) {
         match part {
             Part::Plain(text) => escaped.push_str(text),
-            // Between values. Those in a string are escaped already.
+            // This is between values. Those in a string are already escaped.
             Part::Harmful('\n') => escaped.push('\n'),
             Part::Harmful(character) => {
                 for unit in character.encode_utf16(&mut [0; 2]) {
@@ -202,7 +202,7 @@ mod tests {
         for text in [
             "",
             "plain – ünïcode 🦀 \u{5d0} 日本語 한국어 ไทย",
-            // Combining marks, as Vietnamese, Hebrew, Thai and Devanagari have them.
+            // Combining marks as in Vietnamese, Hebrew, Thai and Devanagari.
             "e\u{302}\u{301} \u{5e9}\u{5c1}\u{5bc}\u{5b8} ที่ क्षि",
         ] {
             assert!(harmful(text).is_empty(), "{text:?}");
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tower_of_marks_is_cut_off() {
+    fn excess_combining_marks_are_harmful() {
         for (text, expected) in [
             (format!("a{}b", "\u{300}".repeat(5)), 0),
             (format!("a{}b", "\u{300}".repeat(40)), 35),

@@ -1,8 +1,8 @@
-//! What a plugin and its sync manager exchange, as plain data that knows neither WIT nor COM.
+//! The data that a plugin and its sync manager exchange. It depends on neither WIT nor COM.
 
 use crate::id::{ErrorId, ItemId};
 
-/// Why the run was started: the event part of `SYNCMGRFLAG`.
+/// The reason for a run: the event part of `SYNCMGRFLAG`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SyncEvent {
     /// `SYNCMGRFLAG_CONNECT` (1).
@@ -22,7 +22,7 @@ pub enum SyncEvent {
 /// `dwSyncMgrFlags` of `Initialize`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trigger {
-    /// Why the run was started.
+    /// The reason for the run.
     pub event: SyncEvent,
     /// `SYNCMGRFLAG_SETTINGS` (0x100): nothing will be synchronized.
     pub settings: bool,
@@ -31,12 +31,12 @@ pub struct Trigger {
 }
 
 impl Trigger {
-    /// The user asked, and is there to answer questions.
+    /// A run that the user started and can answer questions about.
     pub const MANUAL: Self =
         Self { event: SyncEvent::Manual, settings: false, may_bother_user: true };
 }
 
-/// Whether a handler takes part in a run.
+/// Whether a handler participates in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Participation {
     /// `S_OK`.
@@ -61,20 +61,21 @@ pub struct Item {
     pub id: ItemId,
     /// 1 to 127 UTF-16 code units.
     pub name: String,
-    /// `SYNCMGRITEMFLAGS`, with `SYNCMGRITEM_LASTUPDATETIME` (8) where there is such a time.
+    /// `SYNCMGRITEMFLAGS`, with `SYNCMGRITEM_LASTUPDATETIME` (8) if the time is known.
     pub flags: u32,
-    /// Whether it takes part by default.
+    /// Whether the item is selected by default.
     pub checked: bool,
-    /// When it was last in sync, in 100 ns since 1601 (`FILETIME`); `None`: not known.
+    /// The time of the last successful synchronization, in 100 ns since 1601 (`FILETIME`), if
+    /// known.
     pub last_update_time: Option<u64>,
 }
 
 /// The items of a handler.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ItemList {
-    /// In the plugin's order, each id once.
+    /// The items in the plugin's order; ids are unique.
     pub items: Vec<Item>,
-    /// `S_SYNCMGR_MISSINGITEMS`: there are more that cannot be listed now.
+    /// `S_SYNCMGR_MISSINGITEMS`: further items cannot be listed now.
     pub missing_items: bool,
 }
 
@@ -83,7 +84,7 @@ pub struct ItemList {
 pub enum PrepareOutcome {
     /// `S_OK`.
     Prepared,
-    /// `S_FALSE`: not without the user.
+    /// `S_FALSE`: user interaction is required.
     NeedsUser,
 }
 
@@ -91,30 +92,30 @@ pub enum PrepareOutcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
 pub enum Status {
-    /// Ended because everything was cancelled. Terminal.
+    /// Terminated because everything was cancelled. Terminal.
     Stopped = 0,
-    /// Ended because the item was cancelled. Terminal.
+    /// Terminated because the item was cancelled. Terminal.
     Skipped = 1,
-    /// ParkedState for its turn.
+    /// Waiting to be processed.
     Pending = 2,
-    /// At work.
+    /// Being synchronized.
     Updating = 3,
     /// In sync. Terminal.
     Succeeded = 4,
     /// Not in sync. Terminal.
     Failed = 5,
-    /// Held.
+    /// Paused.
     Paused = 6,
-    /// Going on again.
+    /// Resuming after a pause.
     Resuming = 7,
-    /// At work, the amount not known.
+    /// Being synchronized, with an unknown amount of work.
     UpdatingIndeterminate = 8,
-    /// Gone. Terminal.
+    /// Deleted. Terminal.
     Deleted = 0x100,
 }
 
 impl Status {
-    /// Whether only [`Status::Failed`] may follow.
+    /// Returns whether the status is final: only [`Status::Failed`] may follow.
     pub const fn is_terminal(self) -> bool {
         match self {
             Self::Stopped | Self::Skipped | Self::Succeeded | Self::Failed | Self::Deleted => true,
@@ -126,7 +127,7 @@ impl Status {
         }
     }
 
-    /// The name in WIT's spelling, such as `updating-indeterminate`.
+    /// Returns the name in the WIT, such as `updating-indeterminate`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Stopped => "stopped",
@@ -143,21 +144,21 @@ impl Status {
     }
 }
 
-/// One report about an item: `SYNCMGRPROGRESSITEM`. A field that is `None` has its mask bit
-/// clear: the last value still holds.
+/// One report about an item: `SYNCMGRPROGRESSITEM`. A field that is `None` has its mask bit clear:
+/// the last value remains valid.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProgressItem {
-    /// The current work, as the plugin wrote it: escape it before showing it.
+    /// The current activity, as the plugin wrote it: escape it before showing it.
     pub status_text: Option<String>,
     /// The status of the item.
     pub status_type: Option<Status>,
-    /// How much is done, 0 to the greatest `i32`.
+    /// The amount of completed work, 0 to `i32::MAX`.
     pub prog_value: Option<i32>,
-    /// How much there is to do, 0 to the greatest `i32`; 0: not known.
+    /// The total amount of work, 0 to `i32::MAX`; 0 if it is unknown.
     pub max_value: Option<i32>,
 }
 
-/// The sync manager's answer to a report. From weak to strong.
+/// The sync manager's response to a report, from weakest to strongest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ProgressResponse {
     /// `S_OK`.
@@ -170,7 +171,7 @@ pub enum ProgressResponse {
 }
 
 impl ProgressResponse {
-    /// The name in WIT's spelling.
+    /// Returns the name in the WIT.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Continue => "continue",
@@ -180,20 +181,20 @@ impl ProgressResponse {
     }
 }
 
-/// How much a log entry matters: `SYNCMGRLOGLEVEL`. The discriminants are the native values.
+/// The severity of a log entry: `SYNCMGRLOGLEVEL`. The discriminants are the native values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u32)]
 pub enum LogLevel {
-    /// Good to know.
+    /// Information.
     Information = 1,
-    /// Done, but something needs a look.
+    /// The operation succeeded, but needs attention.
     Warning = 2,
-    /// Something was not done.
+    /// An operation failed.
     Error = 3,
 }
 
 impl LogLevel {
-    /// The name in WIT's spelling.
+    /// Returns the name in the WIT.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Information => "information",
@@ -206,39 +207,39 @@ impl LogLevel {
 /// One log entry: the arguments of `LogError`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogEntry {
-    /// How much it matters.
+    /// The severity.
     pub level: LogLevel,
     /// The text as the plugin wrote it: escape it before showing it.
     pub text: String,
-    /// The item it is about; `None`: the handler.
+    /// The item that it is about; `None` for the handler.
     pub item: Option<ItemId>,
     /// The id by which `show_error` returns details, if the plugin has some.
     pub jump: Option<ErrorId>,
     /// The id by which the entry can be deleted.
     pub id: Option<ErrorId>,
-    /// Which failure it is; `None`: not said.
+    /// The error code, if the plugin gave one.
     pub code: Option<ErrorCode>,
 }
 
 /// A question for the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
-    /// The item it is about; `None`: the handler.
+    /// The item that it is about; `None` for the handler.
     pub item: Option<ItemId>,
     /// The question as the plugin wrote it: escape it before showing it.
     pub text: String,
     /// 1 to 16 answers.
     pub choices: Vec<String>,
-    /// The one that is taken when there is no answer: an index into `choices`.
+    /// The answer if the user gives none: an index into `choices`.
     pub default_choice: usize,
 }
 
 /// The details of an error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ErrorDetail {
-    /// The whole story.
+    /// The full text.
     pub text: String,
-    /// The items to synchronize once more (`S_SYNCMGR_RETRYSYNC`); empty: none.
+    /// The items to retry (`S_SYNCMGR_RETRYSYNC`); may be empty.
     pub retry: Vec<ItemId>,
 }
 
@@ -247,11 +248,11 @@ pub struct ErrorDetail {
 pub enum PropertyField {
     /// On or off.
     Boolean(bool),
-    /// A whole number.
+    /// An integer.
     Integer(i64),
     /// A line of text.
     Text(String),
-    /// One of a few.
+    /// One of several options.
     Choice {
         /// The options; never empty.
         options: Vec<String>,
@@ -260,7 +261,7 @@ pub enum PropertyField {
     },
 }
 
-/// One property, as data to render.
+/// One property, as data for a user interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Property {
     /// The stable name.
@@ -288,56 +289,56 @@ pub enum PropertyValue {
     Choice(u32),
 }
 
-/// The effect of a change of properties on the items.
+/// The effect on the items of changing properties.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PropertiesOutcome {
-    /// `S_OK`: nothing.
+    /// `S_OK`: no effect.
     Applied,
-    /// `S_SYNCMGR_ITEMDELETED`: the item is gone.
+    /// `S_SYNCMGR_ITEMDELETED`: the item was deleted.
     ItemDeleted,
-    /// `S_SYNCMGR_ENUMITEMS`: list the items again.
+    /// `S_SYNCMGR_ENUMITEMS`: the items must be listed again.
     EnumItems,
 }
 
-/// Every way in which a call of the contract may fail: `types.error-code`.
+/// The error codes of the contract: `types.error-code`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorCode {
-    /// No other case says it better.
+    /// Any failure without a more specific code.
     Failed,
-    /// An argument is not acceptable.
+    /// An argument is invalid.
     InvalidArgument,
-    /// The call does not belong here.
+    /// The call is not allowed at this point.
     Unexpected,
-    /// Not offered.
+    /// The operation is not supported.
     NotImplemented,
-    /// Memory ran out.
+    /// Out of memory.
     OutOfMemory,
-    /// Not granted, or the system denies it.
+    /// The access is not granted, or the system denied it.
     AccessDenied,
     /// The user cancelled.
     Cancelled,
-    /// Not there.
+    /// Not found.
     NotFound,
-    /// There already.
+    /// Already exists.
     AlreadyExists,
-    /// Another run holds it.
+    /// In use by another run.
     Busy,
-    /// It changed while it was worked on.
+    /// Changed during the operation.
     Changed,
     /// Stopped before the first change, for safety.
     SafetyStop,
-    /// No room is left.
+    /// No space left.
     NoSpace,
-    /// Reading or writing failed.
+    /// A read or write failed.
     InputOutput,
-    /// Not reachable now.
+    /// Currently unreachable.
     NotConnected,
-    /// It took too long.
+    /// The operation timed out.
     Timeout,
 }
 
 impl ErrorCode {
-    /// All of them, in the contract's order.
+    /// All codes, in the contract's order.
     pub const ALL: [Self; 16] = [
         Self::Failed,
         Self::InvalidArgument,
@@ -357,7 +358,7 @@ impl ErrorCode {
         Self::Timeout,
     ];
 
-    /// The name in WIT's spelling, such as `safety-stop`.
+    /// Returns the name in the WIT, such as `safety-stop`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Failed => "failed",

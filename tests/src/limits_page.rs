@@ -63,7 +63,7 @@ pub fn page() -> Result<String, std::fmt::Error> {
     table(&mut page, "While it runs", &Limits::default().rows())?;
     page.push_str(CONTRACT);
     page.push_str(
-        "\n## Why a plugin was ended\n\n\
+        "\n## Termination reasons\n\n\
          The code is in the report's error, and the HRESULT is what `SynchronizeCompleted` carries. Items \
          that were not finished fail with it; those that were keep their result.\n\n\
          | code | HRESULT | what the message says |\n|---|---|---|\n",

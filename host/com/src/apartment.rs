@@ -1,11 +1,11 @@
-//! COM's apartments: which thread may call what.
+//! COM apartments: which thread may call which object.
 
 #![allow(unsafe_code, reason = "interface pointers are moved between threads")]
 
 use crate::interfaces::ISyncMgrSynchronizeCallback;
 
-/// Makes this thread one of the multithreaded apartment, until it is dropped. A session's threads
-/// are, so that they may wait without a message loop.
+/// Enters the multithreaded apartment on this thread until dropped. The threads of a session use it
+/// so that they can wait without a message loop.
 #[derive(Debug)]
 pub(crate) struct Multithreaded(#[cfg(windows)] bool);
 
@@ -28,29 +28,30 @@ impl Drop for Multithreaded {
     fn drop(&mut self) {
         #[cfg(windows)]
         if self.0 {
-            // SAFETY: on the same thread, since this is not sent to another one, and once for the
-            // call that succeeded.
+            // SAFETY: this runs once for the call that succeeded, on the same thread, because the
+            // type is not `Send`.
             unsafe { windows_sys::Win32::System::Com::CoUninitialize() };
         }
     }
 }
 
-/// Keeps the multithreaded apartment for as long as this process lives. Otherwise the last of our
-/// threads to leave it would take COM down, at a time at which the manager may be about to use it
+/// Keeps the multithreaded apartment alive as long as the process. Otherwise, the last of the
+/// library's threads to leave it would shut COM down, possibly while the manager is about to use it
 /// again.
 #[cfg(windows)]
 pub(crate) fn keep_multithreaded() {
     let mut cookie = std::ptr::null_mut();
-    // SAFETY: there is a place for the cookie. It is not needed: this is never taken back.
+    // SAFETY: the out pointer is valid. The cookie is not needed, because the usage is never
+    // decremented.
     let _ = unsafe { windows_sys::Win32::System::Com::CoIncrementMTAUsage(&raw mut cookie) };
 }
 
-/// The manager's callback, held so that any thread of the multithreaded apartment may call it.
+/// A reference to the manager's callback that any thread of the multithreaded apartment can use.
 #[derive(Debug)]
-pub(crate) enum Held {
-    /// It may be called from there as it is.
+pub(crate) enum CallbackRef {
+    /// The callback can be called directly from the multithreaded apartment.
     Direct(DirectCallback),
-    /// It belongs to another apartment. COM makes a proxy where one is wanted.
+    /// The callback belongs to another apartment; COM creates a proxy for each use.
     #[cfg(windows)]
     Marshalled(std::sync::Arc<crate::global_table::Entry>),
 }
@@ -59,17 +60,17 @@ pub(crate) enum Held {
 #[derive(Debug)]
 pub(crate) struct DirectCallback(ISyncMgrSynchronizeCallback);
 
-// SAFETY: `Held::new` makes one only where COM's rules or SyncMgr's own allow calls from any
-// thread.
+// SAFETY: `CallbackRef::new` creates one only where COM's rules or SyncMgr's rules allow calls from
+// any thread.
 unsafe impl Send for DirectCallback {}
 // SAFETY: as above.
 unsafe impl Sync for DirectCallback {}
 
-impl Held {
-    /// Takes what was given to a thread of any apartment.
+impl CallbackRef {
+    /// Creates a reference to a callback that was passed to a thread of any apartment.
     ///
-    /// Where COM has no proxy for the interface, the callback is called directly: SyncMgr's own
-    /// documentation allows that from any thread, and its manager registers a proxy.
+    /// If COM has no proxy for the interface, the callback is called directly: SyncMgr's
+    /// documentation allows calls from any thread, and its manager registers a proxy.
     pub(crate) fn new(callback: &ISyncMgrSynchronizeCallback) -> Self {
         #[cfg(windows)]
         if !in_multithreaded()
@@ -80,7 +81,8 @@ impl Held {
         Self::Direct(DirectCallback(callback.clone()))
     }
 
-    /// What can be resolved without whatever holds this: resolving may call other code.
+    /// Returns a handle that can be resolved after locks are released: resolving may call foreign
+    /// code.
     pub(crate) fn resolver(&self) -> Resolver {
         match self {
             Self::Direct(callback) => Resolver::Direct(callback.0.clone()),
@@ -98,7 +100,7 @@ pub(crate) enum Resolver {
 }
 
 impl Resolver {
-    /// What to call, on this thread and now; `None`: the apartment it belongs to is gone.
+    /// Returns the callback for use on this thread, or `None` if its apartment no longer exists.
     pub(crate) fn resolve(self) -> Option<ISyncMgrSynchronizeCallback> {
         match self {
             Self::Direct(callback) => Some(callback),
@@ -108,12 +110,12 @@ impl Resolver {
     }
 }
 
-/// Whether this thread is one of the multithreaded apartment, entered or implied.
+/// Returns whether this thread is in the multithreaded apartment, explicitly or implicitly.
 #[cfg(windows)]
 fn in_multithreaded() -> bool {
     use windows_sys::Win32::System::Com::{APTTYPE_MTA, CoGetApartmentType};
     let (mut apartment, mut qualifier) = (0, 0);
-    // SAFETY: both pointers are to variables that live long enough.
+    // SAFETY: both pointers are to variables that outlive the call.
     let found = unsafe { CoGetApartmentType(&raw mut apartment, &raw mut qualifier) };
     found >= 0 && apartment == APTTYPE_MTA
 }

@@ -1,4 +1,4 @@
-//! The manager's callback, which may be set, replaced and taken away at any time.
+//! The manager's callback, which can be set, replaced and removed at any time.
 
 #![allow(unsafe_code, reason = "COM methods are called through pointers")]
 
@@ -8,25 +8,25 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use syncmgr_host::{ErrorId, Hresult, ItemId, LogEntry};
 use windows_core::{BOOL, HRESULT};
 
-use crate::apartment::Held;
+use crate::apartment::CallbackRef;
 use crate::convert;
 use crate::guard::{native, ours};
 use crate::interfaces::{GUID_NULL, ISyncMgrSynchronizeCallback, SYNCMGRPROGRESSITEM};
 
-/// Where the callback is.
+/// Holds the current callback.
 #[derive(Debug)]
 pub(crate) struct CallbackSlot {
     slot: Mutex<Slot>,
-    /// What was logged before there was a callback. The ledger bounds how much that is.
+    /// Entries logged before a callback was set. The item table bounds their number.
     waiting: Mutex<Vec<LogEntry>>,
 }
 
 #[derive(Debug)]
 enum Slot {
-    /// There was none yet.
+    /// No callback has been set yet.
     Awaited,
-    Set(Held),
-    /// It was taken away.
+    Set(CallbackRef),
+    /// The callback was removed.
     Gone,
 }
 
@@ -35,11 +35,11 @@ impl CallbackSlot {
         Self { slot: Mutex::new(Slot::Awaited), waiting: Mutex::default() }
     }
 
-    /// `SetProgressCallback`.
+    /// Implements `SetProgressCallback`.
     pub(crate) fn set(&self, callback: Option<&ISyncMgrSynchronizeCallback>) {
-        // Marshalling and releasing may call other code, which may come back here.
+        // Marshalling and releasing may call foreign code, which may call back here.
         let new = match callback {
-            Some(callback) => Slot::Set(Held::new(callback)),
+            Some(callback) => Slot::Set(CallbackRef::new(callback)),
             None => Slot::Gone,
         };
         let old = std::mem::replace(&mut *self.lock(), new);
@@ -50,11 +50,11 @@ impl CallbackSlot {
         matches!(*self.lock(), Slot::Set(_))
     }
 
-    /// The callback as this thread may call it, with a reference of its own for as long as the
-    /// call takes.
+    /// Returns the callback for use on this thread, with a separate reference for the duration of
+    /// the call.
     pub(crate) fn get(&self) -> Option<Callback> {
-        // A statement of its own, which lets go of the lock: resolving may call into the manager's
-        // apartment, which may be about to take the callback away.
+        // This separate statement releases the lock: resolving may call into the manager's
+        // apartment, which may be about to remove the callback.
         let resolver = match &*self.lock() {
             Slot::Set(held) => held.resolver(),
             Slot::Awaited | Slot::Gone => return None,
@@ -62,7 +62,7 @@ impl CallbackSlot {
         resolver.resolve().map(Callback)
     }
 
-    /// Logs, now or when there is a callback.
+    /// Logs an entry, or queues it until a callback is set.
     pub(crate) fn log(&self, entry: &LogEntry) {
         if matches!(*self.lock(), Slot::Awaited) {
             self.waiting().push(entry.clone());
@@ -71,7 +71,7 @@ impl CallbackSlot {
         }
     }
 
-    /// Takes entries back, also those that wait.
+    /// Deletes entries, including queued ones.
     pub(crate) fn delete_log(&self, id: Option<ErrorId>) {
         self.waiting().retain(|entry| id.is_some() && entry.id != id);
         if let Some(callback) = self.get() {
@@ -79,7 +79,7 @@ impl CallbackSlot {
         }
     }
 
-    /// Logs what waited for a callback.
+    /// Logs the queued entries.
     pub(crate) fn log_waiting(&self) {
         let waiting = std::mem::take(&mut *self.waiting());
         waiting.iter().for_each(|entry| self.log(entry));
@@ -94,12 +94,12 @@ impl CallbackSlot {
     }
 }
 
-/// A dialog that is shown. Others may show theirs when it is gone, however that came about.
+/// A dialog that is shown. Dropping it lets the manager show other dialogs again.
 struct Modal<'a>(&'a Callback);
 
 impl Drop for Modal<'_> {
     fn drop(&mut self) {
-        // SAFETY: there are no pointers.
+        // SAFETY: the call passes no pointers.
         let _ = unsafe { self.0.0.EnableModeless(BOOL(0)) };
     }
 }
@@ -111,31 +111,31 @@ pub(crate) struct Callback(ISyncMgrSynchronizeCallback);
 impl Callback {
     pub(crate) fn progress(&self, item: ItemId, report: &SYNCMGRPROGRESSITEM) -> Hresult {
         let id = convert::guid(item.as_uuid());
-        // SAFETY: the pointers are to what lives until the call returns.
+        // SAFETY: the pointers are valid until the call returns.
         ours(unsafe { self.0.Progress(&raw const id, report) })
     }
 
-    /// There is nothing to be done about an entry that the manager does not take.
+    /// Logs an entry. A failure is ignored, because nothing can be done about it.
     pub(crate) fn log_error(&self, entry: &LogEntry) {
         let mut text = Vec::new();
         convert::encode(&entry.text, &mut text);
         let info = convert::log_error_info(entry);
-        // SAFETY: the pointers are to what lives until the call returns; the text ends with a NUL.
+        // SAFETY: the pointers are valid until the call returns, and the text is NUL-terminated.
         let _ = unsafe { self.0.LogError(entry.level as u32, text.as_ptr(), &raw const info) };
     }
 
-    /// `None`: all entries.
+    /// Deletes an entry, or all entries for `None`.
     pub(crate) fn delete_log_error(&self, id: Option<ErrorId>) {
         let id = id.map_or(GUID_NULL, |id| convert::guid(id.as_uuid()));
-        // SAFETY: the pointer is to what lives until the call returns.
+        // SAFETY: the pointer is valid until the call returns.
         let _ = unsafe { self.0.DeleteLogError(&raw const id, 0) };
     }
 
-    /// Asks whether a dialog may be shown, and tells when it is gone.
+    /// Shows a dialog if the manager allows it, and notifies the manager when it is closed.
     pub(crate) fn with_modal<T>(&self, show: impl FnOnce() -> T) -> Option<T> {
-        // SAFETY: there are no pointers.
+        // SAFETY: the call passes no pointers.
         let allowed = ours(unsafe { self.0.EnableModeless(BOOL(1)) });
-        // `S_FALSE` is a success, and says no.
+        // `S_FALSE` is a success code that means no.
         if allowed != Hresult::S_OK {
             return None;
         }
@@ -143,7 +143,7 @@ impl Callback {
         Some(show())
     }
 
-    /// `None`: the default connection.
+    /// Establishes a connection; `None` is the default connection.
     pub(crate) fn establish_connection(&self, connection: Option<&str>) -> Hresult {
         let mut name = Vec::new();
         let name = match connection {
@@ -153,33 +153,33 @@ impl Callback {
             }
             None => null(),
         };
-        // SAFETY: NULL, or text that ends with a NUL and lives until the call returns.
+        // SAFETY: the pointer is NULL, or to NUL-terminated text that lives until the call returns.
         ours(unsafe { self.0.EstablishConnection(name, 0) })
     }
 
     pub(crate) fn prepare_for_sync_completed(&self, outcome: Hresult) {
-        // SAFETY: there are no pointers.
+        // SAFETY: the call passes no pointers.
         let _: HRESULT = unsafe { self.0.PrepareForSyncCompleted(native(outcome)) };
     }
 
     pub(crate) fn synchronize_completed(&self, outcome: Hresult) {
-        // SAFETY: there are no pointers.
+        // SAFETY: the call passes no pointers.
         let _: HRESULT = unsafe { self.0.SynchronizeCompleted(native(outcome)) };
     }
 
     pub(crate) fn show_properties_completed(&self, outcome: Hresult) {
-        // SAFETY: there are no pointers.
+        // SAFETY: the call passes no pointers.
         let _: HRESULT = unsafe { self.0.ShowPropertiesCompleted(native(outcome)) };
     }
 
-    /// The items count with `S_SYNCMGR_RETRYSYNC` only.
+    /// Completes `ShowError`. The items only matter with `S_SYNCMGR_RETRYSYNC`.
     pub(crate) fn show_error_completed(&self, outcome: Hresult, retry: &[ItemId]) {
         let ids: Vec<_> = retry.iter().map(|item| convert::guid(item.as_uuid())).collect();
         let pointer = if ids.is_empty() { null() } else { ids.as_ptr() };
-        // A list of items has far fewer than that.
+        // The limit on items is far below this.
         let count = u32::try_from(ids.len()).unwrap_or(0);
-        // SAFETY: NULL without items; else there are as many as the count says, until the call
-        // returns. The manager copies them.
+        // SAFETY: the pointer is NULL without items; otherwise it is to `count` ids that live until
+        // the call returns. The manager copies them.
         let _: HRESULT = unsafe { self.0.ShowErrorCompleted(native(outcome), count, pointer) };
     }
 }

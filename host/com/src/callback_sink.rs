@@ -1,4 +1,4 @@
-//! The sink of a session that tells the manager's callback.
+//! The sink of a session that forwards to the manager's callback.
 
 use std::sync::Arc;
 
@@ -14,17 +14,18 @@ use crate::interfaces::{
 };
 use crate::run_state::RunState;
 
-/// All fields count in every report: some managers remember earlier values, and some do not.
+/// The valid fields. Every report sets all of them, because only some managers remember earlier
+/// values.
 const MASK: u32 = SYNCMGRPROGRESSITEM_STATUSTEXT
     | SYNCMGRPROGRESSITEM_STATUSTYPE
     | SYNCMGRPROGRESSITEM_PROGVALUE
     | SYNCMGRPROGRESSITEM_MAXVALUE;
 
-/// Tells the manager's callback everything.
+/// Forwards everything to the manager's callback.
 pub(crate) struct CallbackSink {
     shared: Arc<RunState>,
-    /// The last status text that was told, as UTF-16, and the item that it was about: most reports
-    /// are about the same item, and change nothing of it.
+    /// The last status text as UTF-16, and its item. Most consecutive reports concern the same item
+    /// and do not change its text.
     text: Vec<u16>,
     text_of: Option<ItemId>,
 }
@@ -37,13 +38,13 @@ impl CallbackSink {
 
 impl Sink for CallbackSink {
     fn started(&mut self, _items: &[Item]) {
-        // Each of them starts once more without a text.
+        // Each item starts without a text.
         self.text_of = None;
     }
 
     fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
         let _outside = self.shared.outside();
-        // Without a callback nobody could cancel, so everything is cancelled.
+        // Without a callback, the manager cannot cancel, so everything is cancelled.
         let Some(callback) = self.shared.callback.get() else {
             return ProgressResponse::CancelAll;
         };
@@ -55,7 +56,7 @@ impl Sink for CallbackSink {
         let mut report = convert::empty_progress_item();
         report.mask = MASK;
         report.lpcStatusText = self.text.as_ptr();
-        // A plugin that has not said where the item stands is at work on it.
+        // An item without a reported status counts as updating.
         report.dwStatusType = current.status_type.unwrap_or(syncmgr_host::Status::Updating) as u32;
         report.iProgValue = current.prog_value;
         report.iMaxValue = current.max_value;

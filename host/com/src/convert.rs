@@ -1,4 +1,4 @@
-//! Between the host's plain data and the native structures.
+//! Conversions between the host's data and the native structures.
 
 #![allow(unsafe_code, reason = "native structures hold pointers")]
 
@@ -21,7 +21,7 @@ use crate::interfaces::{
     SYNCMGRPROGRESSITEM_STATUSTYPE, size_of_structure,
 };
 
-/// Texts of a native handler are read up to this many UTF-16 code units.
+/// The maximum number of UTF-16 code units read from a native handler's text.
 const TEXT_UNITS: usize = 64 << 10;
 
 pub(crate) const fn guid(uuid: Uuid) -> GUID {
@@ -32,17 +32,17 @@ pub(crate) const fn uuid(guid: GUID) -> Uuid {
     Uuid::from_u128(guid.to_u128())
 }
 
-/// `GUID_NULL` names nothing.
+/// Returns `None` for `GUID_NULL`.
 pub(crate) fn item_id(guid: GUID) -> Option<ItemId> {
     (guid != GUID_NULL).then(|| ItemId::from_uuid(uuid(guid)))
 }
 
-/// `GUID_NULL` names nothing.
+/// Returns `None` for `GUID_NULL`.
 pub(crate) fn error_id(guid: GUID) -> Option<ErrorId> {
     (guid != GUID_NULL).then(|| ErrorId::from_uuid(uuid(guid)))
 }
 
-/// What `dwSyncMgrFlags` says. An event that is none of the six is taken as manual.
+/// Converts `dwSyncMgrFlags` to a trigger. An unknown event counts as manual.
 pub(crate) const fn trigger(flags: u32) -> Trigger {
     let event = match flags & SYNCMGRFLAG_EVENTMASK {
         1 => SyncEvent::Connect,
@@ -59,7 +59,7 @@ pub(crate) const fn trigger(flags: u32) -> Trigger {
     }
 }
 
-/// `dwSyncMgrFlags` for a trigger.
+/// Converts a trigger to `dwSyncMgrFlags`.
 pub(crate) const fn flags(trigger: Trigger) -> u32 {
     let event = match trigger.event {
         SyncEvent::Connect => 1,
@@ -74,7 +74,7 @@ pub(crate) const fn flags(trigger: Trigger) -> u32 {
     event | settings | user
 }
 
-/// A `SYNCMGRSTATUS`, which is an ordinal and never a bit.
+/// Converts a `SYNCMGRSTATUS`, which is an ordinal and not a bit.
 pub(crate) const fn status(number: u32) -> Option<Status> {
     Some(match number {
         0 => Status::Stopped,
@@ -119,7 +119,7 @@ pub(crate) fn item(item: &Item) -> SYNCMGRITEM {
     }
 }
 
-/// An item of a native handler; `None`: it has no id, or no name.
+/// Converts an item of a native handler. Returns `None` if it has no id or no name.
 pub(crate) fn item_from_native(item: &SYNCMGRITEM) -> Option<Item> {
     let FILETIME { dwLowDateTime, dwHighDateTime } = item.ftLastUpdate;
     let time = u64::from(dwHighDateTime) << 32 | u64::from(dwLowDateTime);
@@ -132,13 +132,13 @@ pub(crate) fn item_from_native(item: &SYNCMGRITEM) -> Option<Item> {
     })
 }
 
-/// A name in an array; `None`: an empty one. A NUL at the end may be missing.
+/// Reads a name from an array; the terminating NUL is optional. Returns `None` for an empty name.
 pub(crate) fn name_from_native(units: &[u16]) -> Option<String> {
     let name = units.split(|&unit| unit == 0).next().filter(|name| !name.is_empty());
     name.map(String::from_utf16_lossy)
 }
 
-/// A name with a NUL at its end, cut at a character where it is too long.
+/// Converts to a NUL-terminated name, truncated at a character boundary if it is too long.
 fn name<const UNITS: usize>(text: &str) -> [u16; UNITS] {
     let mut units = [0; UNITS];
     let mut at = 0;
@@ -156,30 +156,31 @@ fn name<const UNITS: usize>(text: &str) -> [u16; UNITS] {
     units
 }
 
-/// Text as UTF-16 with a NUL at its end, in a buffer that is used again and again.
+/// Encodes a text as NUL-terminated UTF-16 in a reusable buffer.
 pub(crate) fn encode(text: &str, buffer: &mut Vec<u16>) {
     buffer.clear();
     buffer.extend(text.encode_utf16().map(visible));
     buffer.push(0);
 }
 
-/// A NUL would end the text too early.
+/// Replaces NUL, which would end the text too early.
 const fn visible(unit: u16) -> u16 {
     const REPLACEMENT_CHARACTER: u16 = 0xFFFD;
     if unit == 0 { REPLACEMENT_CHARACTER } else { unit }
 }
 
-/// Reads text that ends with a NUL; `None`: NULL. What is longer than [`TEXT_UNITS`] is cut.
+/// Reads NUL-terminated text. Returns `None` for NULL. Text longer than [`TEXT_UNITS`] is
+/// truncated.
 ///
 /// # Safety
-/// The pointer is NULL, or to UTF-16 code units with a NUL at the end.
+/// The pointer is NULL or to NUL-terminated UTF-16.
 pub(crate) unsafe fn text(pointer: *const u16) -> Option<String> {
     if pointer.is_null() {
         return None;
     }
     let mut units = Vec::new();
     while units.len() < TEXT_UNITS {
-        // SAFETY: no unit before this one was the NUL, so this one belongs to the text.
+        // SAFETY: no earlier unit is the NUL, so this one belongs to the text.
         let unit = unsafe { pointer.add(units.len()) };
         // SAFETY: as above.
         let unit = unsafe { unit.read_unaligned() };
@@ -191,19 +192,19 @@ pub(crate) unsafe fn text(pointer: *const u16) -> Option<String> {
     Some(String::from_utf16_lossy(&units))
 }
 
-/// What a native `Progress` reports. NULL reports nothing.
+/// Converts the report of a native `Progress` call. NULL is an empty report.
 ///
 /// # Safety
-/// The pointer is NULL or to a `SYNCMGRPROGRESSITEM`, whose text is valid where its bit is set.
+/// The pointer is NULL or to a `SYNCMGRPROGRESSITEM` whose text is valid if its bit is set.
 pub(crate) unsafe fn progress_item(pointer: *const SYNCMGRPROGRESSITEM) -> ProgressItem {
     if pointer.is_null() {
         return ProgressItem::default();
     }
-    // SAFETY: the caller vouches for the structure.
+    // SAFETY: the caller guarantees that the structure is valid.
     let native = unsafe { pointer.read_unaligned() };
     let given = |bit: u32| native.mask & bit != 0;
     let status_text = match given(SYNCMGRPROGRESSITEM_STATUSTEXT) {
-        // SAFETY: with its bit set the text is valid. Without it the pointer may be anything.
+        // SAFETY: the text is valid if its bit is set. Otherwise the pointer may be anything.
         true => unsafe { text(native.lpcStatusText) },
         false => None,
     };
@@ -217,7 +218,7 @@ pub(crate) unsafe fn progress_item(pointer: *const SYNCMGRPROGRESSITEM) -> Progr
     }
 }
 
-/// What goes to `LogError` beside the level and the text.
+/// Returns the structure passed to `LogError` along with the level and the text.
 pub(crate) fn log_error_info(entry: &LogEntry) -> SYNCMGRLOGERRORINFO {
     let id = entry.jump.or(entry.id);
     let mut mask = 0;
@@ -242,10 +243,10 @@ pub(crate) fn log_error_info(entry: &LogEntry) -> SYNCMGRLOGERRORINFO {
     }
 }
 
-/// What a native `LogError` tells. A level that is none is the highest.
+/// Converts the entry of a native `LogError` call. An unknown level counts as the highest.
 ///
 /// # Safety
-/// The text is NULL or valid, and so is the structure.
+/// The text and the structure are NULL or valid.
 pub(crate) unsafe fn log_entry(
     level: u32,
     words: *const u16,
@@ -253,7 +254,7 @@ pub(crate) unsafe fn log_entry(
 ) -> LogEntry {
     let info = match info.is_null() {
         true => None,
-        // SAFETY: the caller vouches for the structure.
+        // SAFETY: the caller guarantees that the structure is valid.
         false => Some(unsafe { info.read_unaligned() }),
     };
     let given = |bit: u32| info.filter(|info| info.mask & bit != 0);
@@ -266,7 +267,7 @@ pub(crate) unsafe fn log_entry(
             2 => LogLevel::Warning,
             _error_or_unknown => LogLevel::Error,
         },
-        // SAFETY: the caller vouches for the text.
+        // SAFETY: the caller guarantees that the text is valid.
         text: unsafe { text(words) }.unwrap_or_default(),
         item: given(SYNCMGRLOGERROR_ITEMID).and_then(|info| item_id(info.ItemID)),
         jump: id.filter(|_| jumps),
@@ -275,7 +276,7 @@ pub(crate) unsafe fn log_entry(
     }
 }
 
-/// A report in which nothing counts yet.
+/// Returns a report without valid fields.
 pub(crate) const fn empty_progress_item() -> SYNCMGRPROGRESSITEM {
     SYNCMGRPROGRESSITEM {
         cbSize: size_of_structure::<SYNCMGRPROGRESSITEM>(),
@@ -301,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn every_trigger_survives_the_way_there_and_back() {
+    fn triggers_round_trip() {
         for event in 0..=0xFF_u32 {
             for modifiers in [0, 0x100, 0x200, 0x300] {
                 let known = if (1..=6).contains(&event) { event } else { 3 };
@@ -319,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn names_end_with_a_nul_and_are_cut_at_a_character() {
+    fn names_are_nul_terminated_and_truncated_at_a_character() {
         for (text, expected) in [
             ("abc", "abc"),
             ("abcd", "abc"),
@@ -336,25 +337,25 @@ mod tests {
     }
 
     #[test]
-    fn text_survives_the_way_there_and_back() {
+    fn text_round_trips() {
         let mut buffer = Vec::new();
         for words in ["", "plain", "\u{1F600} \u{FFFF} ä"] {
             encode(words, &mut buffer);
             assert_eq!(buffer.last(), Some(&0));
-            // SAFETY: what `encode` writes ends with a NUL.
+            // SAFETY: `encode` writes NUL-terminated text.
             assert_eq!(unsafe { text(buffer.as_ptr()) }.as_deref(), Some(words));
         }
         encode("a\0b", &mut buffer);
         assert_eq!(buffer, [0x61, 0xFFFD, 0x62, 0]);
         let endless = vec![0x41; TEXT_UNITS + 1];
-        // SAFETY: it is read no further than it reaches.
+        // SAFETY: the text is read only up to the limit, which is within the buffer.
         assert_eq!(unsafe { text(endless.as_ptr()) }.unwrap().len(), TEXT_UNITS);
         // SAFETY: NULL is allowed.
         assert_eq!(unsafe { text(null()) }, None);
     }
 
     #[test]
-    fn the_text_of_a_report_is_looked_at_only_with_its_bit() {
+    fn report_text_is_read_only_if_its_bit_is_set() {
         let mut native = empty_progress_item();
         native.lpcStatusText = std::ptr::without_provenance(0xDEAD);
         native.mask = SYNCMGRPROGRESSITEM_PROGVALUE;
@@ -367,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_entry_survives_the_way_there_and_back() {
+    fn log_entries_round_trip() {
         let id = Some(ErrorId::from_uuid(Uuid::from_u128(1)));
         let item = Some(ItemId::from_uuid(Uuid::from_u128(2)));
         let mut words = Vec::new();
@@ -396,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_survives_the_way_there_and_back() {
+    fn items_round_trip() {
         let original = Item {
             id: ItemId::from_uuid(Uuid::from_u128(7)),
             name: "Documents".into(),

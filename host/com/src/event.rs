@@ -1,16 +1,16 @@
-//! Something that one thread waits for and another one brings about, once.
+//! An event that one thread waits for and another sets once.
 
 #![cfg_attr(windows, allow(unsafe_code, reason = "the system's own event objects"))]
 
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Is set once. Clones are the same event.
+/// An event that is set once. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Event(Arc<imp::Event>);
 
 impl Event {
-    /// `None`: the system has no room for one.
+    /// Creates an event, or returns `None` if the system is out of resources.
     pub(crate) fn new() -> Option<Self> {
         imp::Event::new().map(|event| Self(Arc::new(event)))
     }
@@ -19,8 +19,9 @@ impl Event {
         self.0.set();
     }
 
-    /// Waits; whether it was set in time. In an apartment with one thread, calls into the
-    /// apartment and window messages go on meanwhile: who is to set the event may need them.
+    /// Waits and returns whether the event was set in time. In a single-threaded apartment,
+    /// incoming calls and window messages are dispatched while waiting: the thread that sets the
+    /// event may need them.
     pub(crate) fn wait(&self, limit: Duration) -> bool {
         self.0.wait(limit)
     }
@@ -67,20 +68,20 @@ mod imp {
     };
     use windows_sys::Win32::System::Threading::{CreateEventW, SetEvent, WaitForSingleObject};
 
-    /// The time is up.
+    /// The wait timed out.
     const RPC_S_CALLPENDING: i32 = 0x8001_0115_u32.cast_signed();
 
     #[derive(Debug)]
     pub(super) struct Event(HANDLE);
 
-    // SAFETY: the handle of an event object may be used by any thread.
+    // SAFETY: any thread may use the handle of an event object.
     unsafe impl Send for Event {}
     // SAFETY: as above.
     unsafe impl Sync for Event {}
 
     impl Event {
         pub(super) fn new() -> Option<Self> {
-            // SAFETY: no name and no security descriptor; both may be NULL. It stays set.
+            // SAFETY: the name and the security descriptor may be NULL. The event is manual-reset.
             let handle = unsafe { CreateEventW(null(), 1, 0, null()) };
             (!handle.is_null()).then_some(Self(handle))
         }
@@ -94,11 +95,12 @@ mod imp {
             let milliseconds = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX);
             let flags = (COWAIT_DISPATCH_CALLS | COWAIT_DISPATCH_WINDOW_MESSAGES).cast_unsigned();
             let mut index = 0;
-            // SAFETY: one handle, open until this is dropped, and a place for the index.
+            // SAFETY: there is one handle, open until this is dropped, and the out pointer is
+            // valid.
             let waited = unsafe {
                 CoWaitForMultipleHandles(flags, milliseconds, 1, &raw const self.0, &raw mut index)
             };
-            // It fails when the time is up, and at once on a thread that is in no apartment.
+            // The call fails on a timeout, and immediately on a thread without an apartment.
             let milliseconds = match waited {
                 waited if waited >= 0 => return true,
                 RPC_S_CALLPENDING => 0,
@@ -111,7 +113,7 @@ mod imp {
 
     impl Drop for Event {
         fn drop(&mut self) {
-            // SAFETY: it is open, and not used after this.
+            // SAFETY: the handle is open and not used afterwards.
             unsafe { CloseHandle(self.0) };
         }
     }

@@ -1,4 +1,4 @@
-//! The functions that COM and `regsvr32` call.
+//! The functions exported for COM and `regsvr32`.
 
 #![allow(unsafe_code, reason = "called from C")]
 #![allow(unreachable_pub, reason = "found by name, from outside")]
@@ -27,7 +27,7 @@ use crate::{convert, factory, object_count, registry};
 /// `CLASS_E_CLASSNOTAVAILABLE`.
 const CLASS_E_CLASSNOTAVAILABLE: Hresult = Hresult(0x8004_0111);
 
-/// Gives out the class factory of an installed plugin.
+/// Returns the class factory of an installed plugin.
 ///
 /// # Safety
 /// The pointers are NULL or valid.
@@ -39,22 +39,22 @@ pub unsafe extern "system" fn DllGetClassObject(
 ) -> HRESULT {
     guard(|| {
         check_pointer(ppv)?;
-        // SAFETY: the caller's, and not NULL.
+        // SAFETY: the pointer is the caller's and not NULL.
         unsafe { ppv.write(null_mut()) };
         check_pointer(rclsid)?;
         check_pointer(riid)?;
-        // SAFETY: the caller's, and not NULL.
+        // SAFETY: the pointer is the caller's and not NULL.
         let clsid = convert::uuid(unsafe { rclsid.read_unaligned() });
         let factory = factory::create(class(clsid)?);
-        // SAFETY: both are the caller's, and not NULL.
+        // SAFETY: both pointers are the caller's and not NULL.
         Ok(ours(unsafe { factory.query(riid, ppv) }))
     })
 }
 
-/// Whether there is no object left, and no thread that works for one.
+/// Returns `S_OK` if no object is left and no thread works for one.
 ///
-/// The library stays in memory all the same once a plugin was loaded: a thread may sit in a system
-/// call that does not return, and would come back to code that is gone.
+/// The library nevertheless stays loaded once it has loaded a plugin: an abandoned thread may be
+/// blocked in a system call and would return to unloaded code.
 #[unsafe(no_mangle)]
 pub extern "system" fn DllCanUnloadNow() -> HRESULT {
     guard(|| match object_count() {
@@ -63,7 +63,7 @@ pub extern "system" fn DllCanUnloadNow() -> HRESULT {
     })
 }
 
-/// Makes all installed plugins native handlers.
+/// Registers all installed plugins as native handlers.
 #[unsafe(no_mangle)]
 pub extern "system" fn DllRegisterServer() -> HRESULT {
     guard(|| {
@@ -72,18 +72,18 @@ pub extern "system" fn DllRegisterServer() -> HRESULT {
     })
 }
 
-/// Makes all installed plugins handlers no more. They stay installed.
+/// Unregisters all native handlers. The plugins stay installed.
 #[unsafe(no_mangle)]
 pub extern "system" fn DllUnregisterServer() -> HRESULT {
     guard(|| for_all(registry::unregister))
 }
 
-/// The last failure counts, and does not keep the others from their turn.
+/// Applies `change` to all registrations, and returns the last failure.
 fn for_all(
     mut change: impl FnMut(&Registration) -> Result<(), registry::RegistryError>,
 ) -> Result<Hresult, Hresult> {
     let mut outcome = Ok(Hresult::S_OK);
-    // Nothing of them is loaded here.
+    // The plugins are not loaded here.
     for registration in Registrations::new(&state_dir()?).list() {
         let changed = match registration {
             Ok(registration) => change(&registration).map_err(|error| error.hresult()),
@@ -96,17 +96,16 @@ fn for_all(
     outcome
 }
 
-/// The user's own state folder. The environment is that of somebody else's process, and is not
-/// asked.
+/// Returns the state directory of the user. Environment variables are ignored, because they belong
+/// to the host process.
 fn state_dir() -> Result<PathBuf, Hresult> {
     default_state_dir().map_err(|error| error.hresult())
 }
 
-/// Classes by their ids, each with the name and the digest of the component that it was loaded
-/// from.
+/// Classes by class id, each with the plugin's name and the digest of its component.
 type Classes = HashMap<Uuid, (String, String, Arc<Class>)>;
 
-/// The class of an installed plugin, loaded once for each time that it is installed.
+/// Returns the class of an installed plugin, which is loaded once per installation.
 fn class(clsid: Uuid) -> Result<Arc<Class>, Hresult> {
     static CLASSES: OnceLock<Mutex<Classes>> = OnceLock::new();
     let registrations = Registrations::for_library(&state_dir()?);
@@ -131,7 +130,7 @@ fn load(registrations: &Registrations, registration: &Registration) -> Result<Cl
     syncmgr_install::create_private(&storage).map_err(|_| Hresult::E_ACCESSDENIED)?;
     let loaded = host(registration.grants.limits().load).and_then(|host| {
         registrations.load_compiled(&host, registration).map_err(|error| {
-            // There is no other way to tell which file it was, and what to do.
+            // COM callers only receive an HRESULT, so the message is written to a file.
             let note = home.join("last-error.txt");
             let _ = syncmgr_install::replace_file(&note, format!("{error}\n").as_bytes());
             error.hresult()
@@ -141,7 +140,7 @@ fn load(registrations: &Registrations, registration: &Registration) -> Result<Cl
     let (plugin, report) = (loaded.clone(), home.join("last-run.json"));
     Ok(Class {
         plugin: loaded,
-        // What is granted may change while this process lives.
+        // The grants may change while this process runs.
         options: Box::new(move || {
             let hresult = |error: InstallError| error.hresult();
             let registration = registrations.find_class(clsid).map_err(hresult)?;
@@ -152,7 +151,7 @@ fn load(registrations: &Registrations, registration: &Registration) -> Result<Cl
     })
 }
 
-/// One host for all plugins whose limits allow that.
+/// Returns the host: a shared one for default limits, a new one otherwise.
 fn host(limits: LoadLimits) -> Result<Host, Hresult> {
     static HOST: OnceLock<Option<Host>> = OnceLock::new();
     let make = |limits| Host::with_options(syncmgr_install::host_options(limits)).ok();
@@ -171,7 +170,7 @@ fn host(limits: LoadLimits) -> Result<Host, Hresult> {
     host.ok_or(Hresult::E_FAIL)
 }
 
-/// Keeps this library in memory, see [`DllCanUnloadNow`], and the apartment of its threads.
+/// Keeps this library (see [`DllCanUnloadNow`]) and the multithreaded apartment loaded.
 fn pin() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
@@ -184,19 +183,19 @@ fn module(flags: u32) -> Option<HMODULE> {
     let flags = flags | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS;
     let here = pin as *const u16;
     let mut module = null_mut();
-    // SAFETY: with this flag the name is an address within the module.
+    // SAFETY: with this flag, the name is an address within the module.
     let found = unsafe { GetModuleHandleExW(flags, here, &raw mut module) };
     (found != 0).then_some(module)
 }
 
-/// The file that this library was loaded from.
+/// Returns the path of this library's file.
 fn this_library() -> Option<PathBuf> {
     use std::os::windows::ffi::OsStringExt as _;
     let module = module(GET_MODULE_HANDLE_EX_FLAG_PIN)?;
     let mut units = vec![0; MAX_PATH as usize];
     loop {
         let room = u32::try_from(units.len()).ok()?;
-        // SAFETY: there is as much room as is said.
+        // SAFETY: the buffer has `room` units.
         let length = unsafe { GetModuleFileNameW(module, units.as_mut_ptr(), room) };
         match usize::try_from(length).ok()? {
             0 => return None,

@@ -23,13 +23,13 @@ struct Factory {
     _counted: Counted,
 }
 
-/// COM hands objects from thread to thread, and asks nobody.
+/// COM passes objects from thread to thread without checking.
 const _: () = {
     const fn any_thread<T: Send + Sync>() {}
     any_thread::<Factory>();
 };
 
-/// Makes a factory for objects of a class.
+/// Creates a factory for objects of a class.
 pub fn create(class: Arc<Class>) -> IClassFactory {
     Factory { class, _counted: Counted::new() }.into()
 }
@@ -43,14 +43,14 @@ impl IClassFactory_Impl for Factory_Impl {
     ) -> HRESULT {
         guard(|| {
             check_pointer(ppvObject)?;
-            // SAFETY: the caller's, and not NULL.
+            // SAFETY: the pointer is the caller's and not NULL.
             unsafe { ppvObject.write(null_mut()) };
             check_pointer(riid)?;
             if !pUnkOuter.is_null() {
                 return Err(CLASS_E_NOAGGREGATION);
             }
             let handler = handler::create(Arc::clone(&self.class));
-            // SAFETY: both are the caller's, and not NULL.
+            // SAFETY: both pointers are the caller's and not NULL.
             Ok(ours(unsafe { handler.query(riid, ppvObject) }))
         })
     }

@@ -1,5 +1,5 @@
-//! COM's global interface table: how a pointer gets from one apartment to another, any number of
-//! times. Agile references do the same, and are not there before Windows 8.1.
+//! COM's global interface table, which passes a pointer to another apartment any number of times.
+//! Agile references do the same but require Windows 8.1.
 
 #![allow(unsafe_code, reason = "interface pointers are moved between threads")]
 
@@ -32,25 +32,24 @@ unsafe trait IGlobalInterfaceTable: IUnknown {
     ) -> HRESULT;
 }
 
-/// A callback in the table, until it is dropped.
+/// A callback that is in the table until dropped.
 #[derive(Debug)]
 pub(crate) struct Entry {
     table: IGlobalInterfaceTable,
     cookie: u32,
 }
 
-// SAFETY: the table may be used from any apartment, which is what it is for.
+// SAFETY: the table is designed for use from any apartment.
 unsafe impl Send for Entry {}
 // SAFETY: as above.
 unsafe impl Sync for Entry {}
 
 impl Entry {
-    /// `None`: there is no proxy for the interface.
+    /// Adds a callback to the table, or returns `None` if the interface has no proxy.
     pub(crate) fn new(callback: &ISyncMgrSynchronizeCallback) -> Option<Self> {
         let table = table()?;
         let mut cookie = 0;
-        // SAFETY: the pointer is to the interface that is named, and there is a place for the
-        // cookie.
+        // SAFETY: the pointer is to the named interface, and the out pointer is valid.
         let entered = unsafe {
             table.RegisterInterfaceInGlobal(
                 callback.as_raw(),
@@ -61,24 +60,24 @@ impl Entry {
         entered.is_ok().then_some(Self { table, cookie })
     }
 
-    /// The callback as this thread may call it; `None`: its apartment is gone.
+    /// Returns the callback for use on this thread, or `None` if its apartment no longer exists.
     pub(crate) fn get(&self) -> Option<ISyncMgrSynchronizeCallback> {
         let mut pointer = null_mut();
         let interface = &ISyncMgrSynchronizeCallback::IID;
-        // SAFETY: there is a place for the pointer.
+        // SAFETY: the out pointer is valid.
         let got =
             unsafe { self.table.GetInterfaceFromGlobal(self.cookie, interface, &raw mut pointer) };
         if got.is_err() || pointer.is_null() {
             return None;
         }
-        // SAFETY: the call gave a reference to this interface.
+        // SAFETY: the call returned an owned reference to this interface.
         Some(unsafe { ISyncMgrSynchronizeCallback::from_raw(pointer) })
     }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        // SAFETY: the cookie is that of this entry, which is not used after this.
+        // SAFETY: the cookie belongs to this entry and is not used afterwards.
         let _ = unsafe { self.table.RevokeInterfaceFromGlobal(self.cookie) };
     }
 }
@@ -87,7 +86,7 @@ fn table() -> Option<IGlobalInterfaceTable> {
     let same = |id: GUID| windows_sys::core::GUID::from_u128(id.to_u128());
     let (class, interface) = (same(TABLE), same(IGlobalInterfaceTable::IID));
     let mut pointer = null_mut();
-    // SAFETY: the ids live until the call returns, and there is a place for the result.
+    // SAFETY: the ids live until the call returns, and the out pointer is valid.
     let created = unsafe {
         CoCreateInstance(
             &raw const class,
@@ -100,6 +99,6 @@ fn table() -> Option<IGlobalInterfaceTable> {
     if created < 0 || pointer.is_null() {
         return None;
     }
-    // SAFETY: the call gave a reference to this interface.
+    // SAFETY: the call returned an owned reference to this interface.
     Some(unsafe { IGlobalInterfaceTable::from_raw(pointer) })
 }

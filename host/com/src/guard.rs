@@ -1,4 +1,4 @@
-//! What stands between a COM method and its caller.
+//! Helpers at the boundary between a COM method and its caller.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -8,24 +8,24 @@ use windows_core::HRESULT;
 /// `E_POINTER`.
 pub(crate) const E_POINTER: Hresult = Hresult(0x8000_4003);
 
-/// Runs the body of a method. A panic must not leave it, since the caller is not written in Rust:
-/// it becomes `E_UNEXPECTED`.
+/// Runs the body of a method. A panic must not unwind into the caller, so it becomes
+/// `E_UNEXPECTED`.
 pub(crate) fn guard(body: impl FnOnce() -> Result<Hresult, Hresult>) -> HRESULT {
     let answer = catch_unwind(AssertUnwindSafe(body)).unwrap_or(Err(Hresult::E_UNEXPECTED));
     native(answer.unwrap_or_else(|failure| failure))
 }
 
-/// The same number, signed as COM has it.
+/// Converts to COM's signed representation.
 pub(crate) const fn native(hresult: Hresult) -> HRESULT {
     HRESULT(hresult.0.cast_signed())
 }
 
-/// The same number, as the host has it.
+/// Converts to the host's unsigned representation.
 pub(crate) const fn ours(hresult: HRESULT) -> Hresult {
     Hresult(hresult.0.cast_unsigned())
 }
 
-/// `E_POINTER` for NULL.
+/// Returns `E_POINTER` for NULL.
 pub(crate) fn check_pointer<T>(pointer: *const T) -> Result<(), Hresult> {
     match pointer.is_null() {
         true => Err(E_POINTER),

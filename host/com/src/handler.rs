@@ -1,8 +1,8 @@
 //! The handler: a plugin as `ISyncMgrSynchronize`.
 //!
-//! One object is one run, and has a worker that drives the plugin's session. Methods whose
-//! answer is known at once are answered from here. `PrepareForSync`, `Synchronize`, `ShowError`
-//! and `ShowProperties` return before their work is done, and complete through the callback.
+//! Each object is one run, with a worker that drives the plugin's session. Methods whose answer is
+//! known are answered directly. `PrepareForSync`, `Synchronize`, `ShowError` and `ShowProperties`
+//! return before their work is done, and complete through the callback.
 
 #![allow(unsafe_code, reason = "what `implement` writes")]
 
@@ -28,15 +28,15 @@ use crate::run_state::{Phase, RunState, State};
 use crate::user_interface::{Parent, UserInterface};
 use crate::worker::{self, Completion, Worker};
 
-/// What every object of one class has in common.
+/// The state shared by all objects of one class.
 pub struct Class {
     /// The plugin.
     pub plugin: Plugin,
-    /// What a session is given, found out anew for each one.
+    /// Returns the options of a session; called for each session.
     pub options: Box<dyn Fn() -> Result<SessionOptions, Hresult> + Send + Sync>,
     /// Shows dialogs.
     pub interface: Arc<dyn UserInterface>,
-    /// The file in which the report of the last run is kept; `None`: nowhere.
+    /// The file for the report of the last run, if it is kept.
     pub report: Option<PathBuf>,
 }
 
@@ -46,7 +46,7 @@ impl std::fmt::Debug for Class {
     }
 }
 
-/// The object.
+/// The handler object.
 #[implement(ISyncMgrSynchronize)]
 pub(crate) struct Handler {
     class: Arc<Class>,
@@ -55,13 +55,13 @@ pub(crate) struct Handler {
     _counted: Counted,
 }
 
-/// COM hands objects from thread to thread, and asks nobody.
+/// COM passes objects from thread to thread without checking.
 const _: () = {
     const fn any_thread<T: Send + Sync>() {}
     any_thread::<Handler>();
 };
 
-/// Makes a handler for one run.
+/// Creates a handler for one run.
 pub fn create(class: Arc<Class>) -> ISyncMgrSynchronize {
     let shared = RunState {
         callback: CallbackSlot::new(),
@@ -81,7 +81,7 @@ pub fn create(class: Arc<Class>) -> ISyncMgrSynchronize {
 }
 
 impl Handler {
-    /// The worker, once there is one.
+    /// Returns the worker, if it has been started.
     fn worker(&self) -> Result<Arc<Worker>, Hresult> {
         let worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
         worker.clone().ok_or(Hresult::E_UNEXPECTED)
@@ -124,7 +124,7 @@ impl Handler {
         };
         match known {
             Some(info) => Ok(info),
-            // The plugin cannot be asked before it is done.
+            // The plugin cannot answer before its current call returns.
             None if busy => Err(Hresult::HRESULT_ERROR_BUSY),
             None => {
                 let info = self
@@ -196,7 +196,7 @@ impl Handler {
             if let Some(file) = keep {
                 keep_report(&file, &report);
             }
-            // Items of an earlier attempt are no part of this one.
+            // Items of an earlier attempt are not part of this one.
             let prepared: HashSet<_> = {
                 let mut state = shared.lock();
                 state.phase = Phase::Initialized;
@@ -245,7 +245,7 @@ impl Handler {
         })
     }
 
-    /// Whether something can be shown now: it would have to wait for a run in progress.
+    /// Prepares to show something. Fails during a run, because showing would have to wait for it.
     fn begin_showing(&self) -> Result<(), Hresult> {
         if !self.shared.callback.is_set() {
             return Err(Hresult::E_UNEXPECTED);
@@ -258,8 +258,8 @@ impl Handler {
         Ok(())
     }
 
-    /// Has something done that completes later, after the log has caught up. If that cannot be,
-    /// it does not complete; if it panics, it completes as `failed` says.
+    /// Runs a task that completes later, after the queued log entries are written. If it cannot be
+    /// queued, it does not complete; if it panics, `failed` completes it.
     fn post(
         &self,
         worker: &Worker,
@@ -287,7 +287,7 @@ impl Handler {
     }
 }
 
-/// Shows properties, and hands what the user changed to the plugin.
+/// Shows properties, and passes the user's changes to the plugin.
 fn edit_properties(
     session: &mut SessionThread,
     shared: &RunState,
@@ -309,7 +309,7 @@ fn edit_properties(
     Ok(hresult::from_properties_outcome(changed))
 }
 
-/// Keeps the report where the user finds it. It is no reason to fail if that cannot be.
+/// Writes the report to the file. A failure is ignored.
 fn keep_report(file: &std::path::Path, report: &RunReport) {
     let mut lines = syncmgr_host::sink::JsonLines::new(Vec::new());
     lines.report(report, None);
@@ -319,8 +319,8 @@ fn keep_report(file: &std::path::Path, report: &RunReport) {
 }
 
 impl Drop for Handler {
-    /// The last reference is gone, maybe in the middle of a run: nobody listens any more, and the
-    /// plugin is told to stop. The worker goes when it has.
+    /// Cancels the plugin, because its result has no receiver: the last reference may be dropped
+    /// during a run. The worker ends when the plugin has stopped.
     fn drop(&mut self) {
         self.shared.callback.set(None);
         self.shared.cancel.cancel_all();

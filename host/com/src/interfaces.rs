@@ -1,21 +1,20 @@
-//! The interfaces and structures of `mobsync.h`, with the names, the order of slots and the
-//! layouts that they have there.
+//! The interfaces and structures of `mobsync.h`, with their original names, slot order and layout.
 //!
-//! Every method returns an [`HRESULT`]: success codes carry values here, which a `Result` would
-//! lose. Parameters are plain pointers, since every one of them may be NULL.
+//! Every method returns an [`HRESULT`]: success codes carry values, which a `Result` would lose.
+//! Parameters are raw pointers, because any of them may be NULL.
 
 #![allow(non_snake_case, non_camel_case_types, reason = "native names")]
-#![allow(unsafe_code, reason = "COM methods are called by whoever has the pointer")]
-#![allow(missing_docs, reason = "the attribute drops what is said about methods")]
+#![allow(unsafe_code, reason = "any holder of the pointer can call a COM method")]
+#![allow(missing_docs, reason = "the attribute drops the docs of methods")]
 
 use std::ffi::c_void;
 
 use windows_core::{BOOL, GUID, HRESULT, IUnknown, IUnknown_Vtbl, interface};
 
-/// A window, or NULL.
+/// A window handle, or NULL.
 pub type HWND = *mut c_void;
 
-/// An icon; always NULL here.
+/// An icon handle; always NULL here.
 pub type HICON = *mut c_void;
 
 /// The handler: `ISyncMgrSynchronize`.
@@ -47,7 +46,7 @@ pub unsafe trait ISyncMgrSynchronize: IUnknown {
     pub unsafe fn ShowProperties(&self, hWndParent: HWND, ItemID: *const GUID) -> HRESULT;
     /// Slot 8.
     pub unsafe fn SetProgressCallback(&self, lpCallBack: *mut c_void) -> HRESULT;
-    /// Slot 9. `cbNumItems` is a number of items.
+    /// Slot 9. `cbNumItems` is the number of items.
     pub unsafe fn PrepareForSync(
         &self,
         cbNumItems: u32,
@@ -63,7 +62,7 @@ pub unsafe trait ISyncMgrSynchronize: IUnknown {
     pub unsafe fn ShowError(&self, hWndParent: HWND, ErrorID: *const GUID) -> HRESULT;
 }
 
-/// The manager's side: `ISyncMgrSynchronizeCallback`.
+/// The sync manager's callback: `ISyncMgrSynchronizeCallback`.
 #[interface("6295DF41-35EE-11D1-8707-00C04FD93327")]
 pub unsafe trait ISyncMgrSynchronizeCallback: IUnknown {
     /// Slot 3.
@@ -122,7 +121,7 @@ pub unsafe trait ISyncMgrEnumItems: IUnknown {
     pub unsafe fn Clone(&self, ppenum: *mut *mut c_void) -> HRESULT;
 }
 
-/// `ISyncMgrRegister`, of the manager's own class.
+/// `ISyncMgrRegister`, implemented by the manager's class.
 #[interface("6295DF42-35EE-11D1-8707-00C04FD93327")]
 pub unsafe trait ISyncMgrRegister: IUnknown {
     /// Slot 3.
@@ -160,16 +159,16 @@ pub unsafe trait IClassFactory: IUnknown {
     pub unsafe fn LockServer(&self, fLock: BOOL) -> HRESULT;
 }
 
-/// The manager's own class, which has [`ISyncMgrRegister`].
+/// The manager's class, which implements [`ISyncMgrRegister`].
 #[allow(non_upper_case_globals, reason = "its native name")]
 pub const CLSID_SyncMgr: GUID = GUID::from_u128(0x6295DF27_35EE_11D1_8707_00C04FD93327);
 
 /// `GUID_NULL`.
 pub const GUID_NULL: GUID = GUID::from_u128(0);
 
-/// `MAX_SYNCMGRHANDLERNAME`: UTF-16 code units, with the NUL.
+/// `MAX_SYNCMGRHANDLERNAME`, in UTF-16 code units including the NUL.
 pub const MAX_SYNCMGRHANDLERNAME: usize = 32;
-/// `MAX_SYNCMGRITEMNAME`: UTF-16 code units, with the NUL.
+/// `MAX_SYNCMGRITEMNAME`, in UTF-16 code units including the NUL.
 pub const MAX_SYNCMGRITEMNAME: usize = 128;
 
 /// `SYNCMGRHANDLERINFO`.
@@ -178,11 +177,11 @@ pub const MAX_SYNCMGRITEMNAME: usize = 128;
 pub struct SYNCMGRHANDLERINFO {
     /// The size of this structure.
     pub cbSize: u32,
-    /// NULL.
+    /// Always NULL.
     pub hIcon: HICON,
     /// `SYNCMGRHANDLERFLAGS`.
     pub SyncMgrHandlerFlags: u32,
-    /// With a NUL at the end.
+    /// The name, NUL-terminated.
     pub wszHandlerName: [u16; MAX_SYNCMGRHANDLERNAME],
 }
 
@@ -208,11 +207,11 @@ pub struct SYNCMGRITEM {
     pub ItemID: GUID,
     /// `SYNCMGRITEMSTATE`.
     pub dwItemState: u32,
-    /// NULL.
+    /// Always NULL.
     pub hIcon: HICON,
-    /// With a NUL at the end.
+    /// The name, NUL-terminated.
     pub wszItemName: [u16; MAX_SYNCMGRITEMNAME],
-    /// Counts with [`SYNCMGRITEM_LASTUPDATETIME`].
+    /// The time of the last update, valid with [`SYNCMGRITEM_LASTUPDATETIME`].
     pub ftLastUpdate: FILETIME,
 }
 
@@ -222,15 +221,15 @@ pub struct SYNCMGRITEM {
 pub struct SYNCMGRPROGRESSITEM {
     /// The size of this structure.
     pub cbSize: u32,
-    /// `SYNCMGRPROGRESSITEM_` bits: which of the fields count.
+    /// `SYNCMGRPROGRESSITEM_` bits that mark the valid fields.
     pub mask: u32,
-    /// With a NUL at the end.
+    /// The status text, NUL-terminated.
     pub lpcStatusText: *const u16,
     /// `SYNCMGRSTATUS`.
     pub dwStatusType: u32,
-    /// How much is done.
+    /// The progress value.
     pub iProgValue: i32,
-    /// How much there is to do.
+    /// The maximum progress value.
     pub iMaxValue: i32,
 }
 
@@ -240,13 +239,13 @@ pub struct SYNCMGRPROGRESSITEM {
 pub struct SYNCMGRLOGERRORINFO {
     /// The size of this structure.
     pub cbSize: u32,
-    /// `SYNCMGRLOGERROR_` bits: which of the fields count.
+    /// `SYNCMGRLOGERROR_` bits that mark the valid fields.
     pub mask: u32,
     /// `SYNCMGRERRORFLAGS`.
     pub dwSyncMgrErrorFlags: u32,
-    /// Names the entry.
+    /// The id of the entry.
     pub ErrorID: GUID,
-    /// What it is about.
+    /// The item that the entry is about.
     pub ItemID: GUID,
 }
 
@@ -283,7 +282,7 @@ pub const SYNCMGRLOGERROR_ITEMID: u32 = 4;
 /// `SYNCMGRERRORFLAG_ENABLEJUMPTEXT`.
 pub const SYNCMGRERRORFLAG_ENABLEJUMPTEXT: u32 = 1;
 
-/// The size of a structure, as its `cbSize` says it.
+/// Returns the size of a structure, as stored in its `cbSize`.
 #[expect(clippy::cast_possible_truncation, reason = "native structures are small")]
 pub const fn size_of_structure<T>() -> u32 {
     size_of::<T>() as u32

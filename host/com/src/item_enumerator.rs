@@ -1,4 +1,4 @@
-//! `ISyncMgrEnumItems` over a list.
+//! `ISyncMgrEnumItems` over a list of items.
 
 #![allow(unsafe_code, reason = "COM methods take pointers")]
 
@@ -20,7 +20,7 @@ pub(crate) struct ItemEnumerator {
     _counted: Counted,
 }
 
-/// COM hands objects from thread to thread, and asks nobody.
+/// COM passes objects from thread to thread without checking.
 const _: () = {
     const fn any_thread<T: Send + Sync>() {}
     any_thread::<ItemEnumerator>();
@@ -31,7 +31,7 @@ impl ItemEnumerator {
         Self { items, at: Mutex::new(at), _counted: Counted::new() }.into()
     }
 
-    /// Goes on by as many as there are, at most `celt`, and returns them.
+    /// Advances by up to `celt` items and returns them.
     fn advance(&self, celt: u32) -> &[Item] {
         let mut at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
         let left = &self.items[*at..];
@@ -41,7 +41,7 @@ impl ItemEnumerator {
     }
 }
 
-/// `S_FALSE`: fewer than were asked for.
+/// Returns `S_FALSE` if there were fewer items than requested.
 fn complete(taken: &[Item], celt: u32) -> Hresult {
     match u32::try_from(taken.len()) == Ok(celt) {
         true => Hresult::S_OK,
@@ -53,7 +53,7 @@ impl ISyncMgrEnumItems_Impl for ItemEnumerator_Impl {
     unsafe fn Next(&self, celt: u32, rgelt: *mut SYNCMGRITEM, pceltFetched: *mut u32) -> HRESULT {
         guard(|| {
             if !pceltFetched.is_null() {
-                // SAFETY: the caller's, and not NULL.
+                // SAFETY: the pointer is the caller's and not NULL.
                 unsafe { pceltFetched.write(0) };
             }
             if celt > 0 {
@@ -61,13 +61,13 @@ impl ISyncMgrEnumItems_Impl for ItemEnumerator_Impl {
             }
             let taken = self.advance(celt);
             for (at, item) in taken.iter().enumerate() {
-                // SAFETY: the caller has room for `celt` items, and no more are taken.
+                // SAFETY: the caller has room for `celt` items, and at most as many are written.
                 let place = unsafe { rgelt.add(at) };
                 // SAFETY: as above.
                 unsafe { place.write(convert::item(item)) };
             }
             if !pceltFetched.is_null() {
-                // SAFETY: as above; no more are taken than `celt`, a `u32`, says.
+                // SAFETY: as above; the number is at most `celt`, a `u32`.
                 unsafe { pceltFetched.write(u32::try_from(taken.len()).unwrap_or(celt)) };
             }
             Ok(complete(taken, celt))
@@ -90,7 +90,8 @@ impl ISyncMgrEnumItems_Impl for ItemEnumerator_Impl {
             check_pointer(ppenum)?;
             let at = *self.at.lock().unwrap_or_else(PoisonError::into_inner);
             let clone = ItemEnumerator::create(Arc::clone(&self.items), at);
-            // SAFETY: the caller's, and not NULL; it owns the reference from now on.
+            // SAFETY: the pointer is the caller's and not NULL; the caller owns the returned
+            // reference.
             unsafe { ppenum.write(clone.into_raw()) };
             Ok(Hresult::S_OK)
         })

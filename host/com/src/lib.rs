@@ -1,22 +1,24 @@
 //! Sync plugins as native handlers: a COM server for Windows' Synchronization Manager.
 //!
-//! Each installed plugin has a class. Its objects implement `ISyncMgrSynchronize`: a session of
-//! the plugin behind them does the work, and the manager's `ISyncMgrSynchronizeCallback` hears of
-//! it. In the other direction, [`native`] drives a native handler as a manager would.
+//! Each installed plugin has a class. Its objects implement `ISyncMgrSynchronize`; a session of the
+//! plugin does the work and reports to the manager's `ISyncMgrSynchronizeCallback`. In the opposite
+//! direction, [`native`] drives a native handler as a manager would.
 //!
-//! All but registration and the exported functions works on every system, through the vtables.
+//! Everything except registration and the exported functions works on every system, through the
+//! vtables.
 //!
 //! The modules, in reading order:
 //!
-//! - [`interfaces`]: what `mobsync.h` declares.
-//! - `convert`: between the host's data and native structures.
-//! - `guard`, `object`, `task_memory`, `event`, `apartment`, `global_table`: what COM asks of an
-//!   object.
-//! - `callback`, `callback_sink`: the manager's side, and how a session tells it things.
-//! - `user_interface`: dialogs.
-//! - `worker`, `run_state`, [`handler`]: the object. `item_enumerator`, [`factory`]: its helpers.
-//! - `registry`, `exports`: what makes it a server, on Windows.
-//! - `manager_callback`, [`native`]: the manager's side, for native handlers.
+//! - [`interfaces`]: the declarations of `mobsync.h`.
+//! - `convert`: conversions between the host's data and native structures.
+//! - `guard`, `object`, `task_memory`, `event`, `apartment`, `global_table`: COM's requirements on
+//!   objects.
+//! - `callback`, `callback_sink`: the manager's callback, and the sink that forwards to it.
+//! - [`user_interface`]: dialogs.
+//! - `worker`, `run_state`, [`handler`]: the handler object. `item_enumerator`, [`factory`]: its
+//!   helpers.
+//! - `registry`, `exports`: registration and exported functions, on Windows.
+//! - `manager_callback`, [`native`]: the sync manager's role, for native handlers.
 
 #![deny(missing_docs)]
 #![allow(non_snake_case, reason = "parameters have their native names")]

@@ -1,4 +1,5 @@
-//! Our own `ISyncMgrSynchronizeCallback`: what a native handler reports to.
+//! The manager's implementation of `ISyncMgrSynchronizeCallback`, to which a native handler
+//! reports.
 
 #![allow(unsafe_code, reason = "COM methods take pointers")]
 
@@ -19,39 +20,39 @@ use crate::interfaces::{
     SYNCMGRPROGRESSITEM,
 };
 
-/// More ids than that, to be synchronized once more, are left out.
+/// The maximum number of items to retry. Further ids are ignored.
 const MAX_RETRIES: u32 = 10_000;
 
-/// What the callback and whoever drives the handler share.
-pub(crate) struct Desk {
+/// State shared by the callback and the driver of the handler.
+pub(crate) struct CallbackState {
     manager: Mutex<SyncManager>,
     awaited: Mutex<Option<Awaited>>,
-    /// Whether reports are taken: from `PrepareForSync` to the end of `Synchronize`.
+    /// Whether reports are accepted: from `PrepareForSync` to the end of `Synchronize`.
     takes_reports: AtomicBool,
-    /// Whether log entries are taken: as long as reports are, and in `ShowError`.
+    /// Whether log entries are accepted: as long as reports are, and during `ShowError`.
     takes_log: AtomicBool,
-    /// Whether the handler shows a dialog, by its own account.
+    /// Whether the handler says that it shows a dialog.
     is_modal: AtomicBool,
-    /// Whether the handler was given up on.
+    /// Whether the handler was abandoned.
     abandoned: AtomicBool,
     may_bother_user: bool,
 }
 
-/// A completion that is waited for.
+/// A pending completion.
 struct Awaited {
     call: Call,
     came: Event,
     completion: Option<Completion>,
 }
 
-/// What a completion said.
+/// The result of a completion.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Completion {
     pub(crate) outcome: Hresult,
     pub(crate) retry: Vec<ItemId>,
 }
 
-impl Desk {
+impl CallbackState {
     pub(crate) fn new(manager: SyncManager, may_bother_user: bool) -> Arc<Self> {
         Arc::new(Self {
             manager: Mutex::new(manager),
@@ -64,24 +65,24 @@ impl Desk {
         })
     }
 
-    /// Takes reports and log entries from now on.
+    /// Accepts reports and log entries from now on.
     pub(crate) fn open(&self) {
         self.takes_log.store(true, Ordering::Release);
         self.takes_reports.store(true, Ordering::Release);
     }
 
-    /// Takes log entries from now on.
+    /// Accepts log entries from now on.
     pub(crate) fn open_log(&self) {
         self.takes_log.store(true, Ordering::Release);
     }
 
-    /// Takes nothing from now on: what still comes is too late.
+    /// Accepts nothing from now on. Later calls are ignored.
     pub(crate) fn close(&self) {
         self.takes_reports.store(false, Ordering::Release);
         self.takes_log.store(false, Ordering::Release);
     }
 
-    /// Gives up on the handler: no method of it is called from now on.
+    /// Abandons the handler: none of its methods is called from now on.
     pub(crate) fn abandon(&self) {
         self.close();
         self.abandoned.store(true, Ordering::Release);
@@ -91,16 +92,18 @@ impl Desk {
         self.abandoned.load(Ordering::Acquire)
     }
 
-    /// The manager, for what a handler tells; `None`: it is too late for that.
+    /// Returns the manager for a call from the handler, or `None` if such calls are no longer
+    /// accepted.
     fn open_manager(&self, takes: &AtomicBool) -> Option<MutexGuard<'_, SyncManager>> {
         let mut manager = self.manager();
         manager.touch();
         takes.load(Ordering::Acquire).then_some(manager)
     }
 
-    /// Looks after the call in progress. The error is the end of the run, whatever the handler does.
+    /// Checks the call in progress against its time limits. An error terminates the run, whatever
+    /// the handler does.
     ///
-    /// `notice`: the time after which a silent call is worth a line.
+    /// Logs a line if the call has been silent for as long as `notice` allows.
     pub(crate) fn look(&self, notice: &mut Notice) -> Option<SessionError> {
         let mut manager = match self.manager.try_lock() {
             Ok(manager) => manager,
@@ -128,14 +131,14 @@ impl Desk {
         self.manager.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A completion of this call is waited for from now on: it may come before the call returns.
+    /// Expects a completion of this call from now on: it may arrive before the call returns.
     pub(crate) fn expect(&self, call: Call) -> Option<Event> {
         let came = Event::new()?;
         *self.lock() = Some(Awaited { call, came: came.clone(), completion: None });
         Some(came)
     }
 
-    /// No completion is waited for any more. What came, if anything did.
+    /// Stops waiting for a completion, and returns it if it arrived.
     pub(crate) fn take(&self) -> Option<Completion> {
         self.lock().take()?.completion
     }
@@ -144,7 +147,7 @@ impl Desk {
         self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a completion, if it is the one that is waited for, and the first.
+    /// Stores a completion if it is the expected one and the first.
     fn complete(&self, call: Call, completion: Completion) {
         if let Some(awaited) = &mut *self.lock()
             && awaited.call == call
@@ -160,7 +163,7 @@ impl Desk {
     }
 }
 
-/// When to say that a handler is silent, once for each call.
+/// Decides when to report that a handler is silent, once per call.
 pub(crate) struct Notice {
     after: Duration,
     given: Option<Call>,
@@ -186,14 +189,14 @@ impl Notice {
 
 #[implement(ISyncMgrSynchronizeCallback)]
 struct ManagerCallback {
-    desk: Arc<Desk>,
+    state: Arc<CallbackState>,
 }
 
-pub(crate) fn create(desk: Arc<Desk>) -> ISyncMgrSynchronizeCallback {
-    ManagerCallback { desk }.into()
+pub(crate) fn create(state: Arc<CallbackState>) -> ISyncMgrSynchronizeCallback {
+    ManagerCallback { state }.into()
 }
 
-/// COM hands objects from thread to thread, and asks nobody.
+/// COM passes objects from thread to thread without checking.
 const _: () = {
     const fn any_thread<T: Send + Sync>() {}
     any_thread::<ManagerCallback>();
@@ -202,7 +205,7 @@ const _: () = {
 impl ManagerCallback {
     fn completed(&self, call: Call, hr: HRESULT) -> HRESULT {
         guard(|| {
-            self.desk.complete(call, Completion { outcome: ours(hr), retry: Vec::new() });
+            self.state.complete(call, Completion { outcome: ours(hr), retry: Vec::new() });
             Ok(Hresult::S_OK)
         })
     }
@@ -230,16 +233,16 @@ impl ISyncMgrSynchronizeCallback_Impl for ManagerCallback_Impl {
         guard(|| {
             let outcome = ours(hr);
             let mut retry = Vec::new();
-            // The items count with this outcome only. Without them it is a completion all the same.
+            // Items only matter with this outcome. Without them, the completion still counts.
             if outcome == Hresult::S_SYNCMGR_RETRYSYNC && !pItemIDs.is_null() {
                 for at in 0..cItems.min(MAX_RETRIES) as usize {
-                    // SAFETY: the handler says how many there are.
+                    // SAFETY: the handler passes the number of ids.
                     let id = unsafe { pItemIDs.add(at) };
                     // SAFETY: as above.
                     retry.extend(convert::item_id(unsafe { id.read_unaligned() }));
                 }
             }
-            self.desk.complete(Call::ShowError, Completion { outcome, retry });
+            self.state.complete(Call::ShowError, Completion { outcome, retry });
             Ok(Hresult::S_OK)
         })
     }
@@ -247,9 +250,9 @@ impl ISyncMgrSynchronizeCallback_Impl for ManagerCallback_Impl {
     unsafe fn EnableModeless(&self, fEnable: BOOL) -> HRESULT {
         guard(|| {
             let asked = fEnable.as_bool();
-            let allowed = !asked || self.desk.may_bother_user;
-            self.desk.is_modal.store(asked && allowed, Ordering::Release);
-            self.desk.manager().touch();
+            let allowed = !asked || self.state.may_bother_user;
+            self.state.is_modal.store(asked && allowed, Ordering::Release);
+            self.state.manager().touch();
             Ok(match allowed {
                 true => Hresult::S_OK,
                 false => Hresult::S_FALSE,
@@ -264,12 +267,12 @@ impl ISyncMgrSynchronizeCallback_Impl for ManagerCallback_Impl {
     ) -> HRESULT {
         guard(|| {
             check_pointer(ItemID)?;
-            // SAFETY: the handler's, and not NULL.
+            // SAFETY: the pointer is the handler's and not NULL.
             let id = unsafe { ItemID.read_unaligned() };
             let item = convert::item_id(id).ok_or(Hresult::E_INVALIDARG)?;
-            // SAFETY: NULL, or what the parameter is declared as.
+            // SAFETY: the pointer is NULL or to the documented structure.
             let reported = unsafe { convert::progress_item(pSyncProgressItem) };
-            let response = match self.desk.open_manager(&self.desk.takes_reports) {
+            let response = match self.state.open_manager(&self.state.takes_reports) {
                 Some(mut manager) => manager.native_progress(item, reported),
                 None => ProgressResponse::CancelAll,
             };
@@ -285,9 +288,9 @@ impl ISyncMgrSynchronizeCallback_Impl for ManagerCallback_Impl {
     ) -> HRESULT {
         guard(|| {
             check_pointer(pszErrorText)?;
-            // SAFETY: the text is not NULL, and the other one is NULL or what it is declared as.
+            // SAFETY: the text is not NULL, and the info is NULL or the documented structure.
             let entry = unsafe { convert::log_entry(dwErrorLevel, pszErrorText, pSyncLogError) };
-            let manager = self.desk.open_manager(&self.desk.takes_log);
+            let manager = self.state.open_manager(&self.state.takes_log);
             match manager.map(|mut manager| manager.log_error(entry)) {
                 Some(true) => Ok(Hresult::S_OK),
                 Some(false) => Err(Hresult::E_INVALIDARG),
@@ -299,9 +302,9 @@ impl ISyncMgrSynchronizeCallback_Impl for ManagerCallback_Impl {
     unsafe fn DeleteLogError(&self, ErrorID: *const GUID, _dwReserved: u32) -> HRESULT {
         guard(|| {
             check_pointer(ErrorID)?;
-            // SAFETY: the handler's, and not NULL.
+            // SAFETY: the pointer is the handler's and not NULL.
             let id = unsafe { ErrorID.read_unaligned() };
-            if let Some(mut manager) = self.desk.open_manager(&self.desk.takes_log) {
+            if let Some(mut manager) = self.state.open_manager(&self.state.takes_log) {
                 manager.delete_log(convert::error_id(id));
             }
             Ok(Hresult::S_OK)
@@ -310,9 +313,9 @@ impl ISyncMgrSynchronizeCallback_Impl for ManagerCallback_Impl {
 
     unsafe fn EstablishConnection(&self, pwszConnection: *const u16, _dwReserved: u32) -> HRESULT {
         guard(|| {
-            // SAFETY: NULL, or text that ends with a NUL.
+            // SAFETY: the pointer is NULL or to NUL-terminated text.
             let connection = unsafe { convert::text(pwszConnection) };
-            let manager = self.desk.open_manager(&self.desk.takes_log);
+            let manager = self.state.open_manager(&self.state.takes_log);
             match manager.map(|mut manager| manager.establish_connection(connection.as_deref())) {
                 Some(Ok(())) => Ok(Hresult::S_OK),
                 Some(Err(code)) => Err(hresult::from_error_code(code)),

@@ -1,4 +1,5 @@
-//! The other direction: drives a native handler as the sync manager would.
+//! Drives a native handler as the sync manager would: the opposite direction of
+//! [`handler`](crate::handler).
 
 #![allow(unsafe_code, reason = "COM methods are called through pointers")]
 
@@ -19,23 +20,23 @@ use windows_core::{GUID, HRESULT, Interface};
 use crate::convert;
 use crate::guard::{E_POINTER, ours};
 use crate::interfaces::{GUID_NULL, ISyncMgrEnumItems, ISyncMgrSynchronize, SYNCMGRITEM};
-use crate::manager_callback::{self, Completion, Desk, Notice};
+use crate::manager_callback::{self, CallbackState, Completion, Notice};
 use crate::task_memory;
 
-/// How often it is looked whether something was cancelled.
+/// The interval at which pending cancellations are polled.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// How many items are asked for at a time.
+/// The number of items requested by each `Next` call.
 const ITEMS_AT_ONCE: u32 = 16;
 
-/// How a native handler is run.
+/// Options of a run of a native handler.
 #[derive(Clone, Debug)]
 pub struct NativeOptions {
     /// Cancels the run.
     pub cancel: CancelHandle,
-    /// Those on items, progress, the log and time hold.
+    /// The limits of the run; those on items, progress, the log and time apply.
     pub limits: Limits,
-    /// The time after which a log entry says that a call is silent.
+    /// The time without a call from the handler after which a log entry reports it as silent.
     pub notice: Duration,
 }
 
@@ -49,30 +50,30 @@ impl Default for NativeOptions {
     }
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug)]
 pub struct NativeRun {
-    /// The report, which tells about every item.
+    /// The report, with an entry for every item.
     pub report: RunReport,
-    /// Whether the handler was given up on. Its thread goes on, and the object was not released: the
-    /// process should end soon, without waiting for either.
+    /// Whether the handler was abandoned. Its thread keeps running and the object was not released,
+    /// so the process should exit soon without waiting for either.
     pub abandoned: bool,
 }
 
-/// Does a whole run of a native handler, on a thread of its own, and returns when that has released
-/// the object, or is given up on.
+/// Runs a native handler on a dedicated thread, and returns when the thread has released the object
+/// or is abandoned.
 ///
-/// `create` makes the object, which is this run's alone, and whatever has to outlive it, such as the
-/// thread's apartment. Where the thread is an apartment of its own, calls into it and window messages
-/// go on while it waits.
+/// `create` returns the object, which only this run uses, and a guard for anything that must
+/// outlive it, such as the thread's apartment. In a single-threaded apartment, incoming calls and
+/// window messages are dispatched while the thread waits.
 ///
-/// A call that takes longer than [`Limits::wall_time`] with its completion, or in which the handler is
-/// silent for longer than [`Limits::idle_time`], is cancelled. A handler that goes on after a
-/// cancellation for longer than [`Limits::grace`] is given up on, and at once after
-/// [`CancelHandle::kill`].
+/// A call is cancelled if it takes longer than [`Limits::wall_time`] including its completion, or
+/// if the handler is silent for longer than [`Limits::idle_time`]. A handler that continues for
+/// longer than [`Limits::grace`] after a cancellation is abandoned; [`CancelHandle::kill`] abandons
+/// it immediately.
 ///
 /// # Errors
-/// That of `create`.
+/// Returns the error of `create`.
 pub fn run<G, E: Send + 'static>(
     create: impl FnOnce() -> Result<(ISyncMgrSynchronize, G), E> + Send + 'static,
     name: &str,
@@ -82,51 +83,51 @@ pub fn run<G, E: Send + 'static>(
 ) -> Result<NativeRun, E> {
     let NativeOptions { cancel, limits, notice } = options;
     let manager = SyncManager::new(name, sink, cancel, &limits);
-    let desk = Desk::new(manager, request.trigger.may_bother_user);
-    desk.manager().begin_call(Call::Create);
+    let state = CallbackState::new(manager, request.trigger.may_bother_user);
+    state.manager().begin_call(Call::Create);
     let (done, outcome) = mpsc::sync_channel(1);
-    let mut driver = Driver { name: name.to_owned(), desk: Arc::clone(&desk) };
+    let mut driver = Driver { name: name.to_owned(), state: Arc::clone(&state) };
     let request = request.clone();
     let spawned = thread::Builder::new().name("syncmgr-native".to_owned()).spawn(move || {
-        // A run that was given up on is not waited for.
+        // The receiver is gone if the run was abandoned.
         let _ = done.send(create().map(|created| driver.run(created, &request)));
     });
     if spawned.is_err() {
         let failure = Hresult::E_OUTOFMEMORY;
         let error =
             SessionError::Native { plugin: name.to_owned(), call: Call::Create, hresult: failure };
-        return Ok(finish(&desk, Outcome::Failed(error), false));
+        return Ok(finish(&state, Outcome::Failed(error), false));
     }
     let mut notice = Notice::new(notice);
     loop {
         match outcome.recv_timeout(LOOK) {
-            Ok(outcome) => return Ok(finish(&desk, outcome?, false)),
+            Ok(outcome) => return Ok(finish(&state, outcome?, false)),
             Err(mpsc::RecvTimeoutError::Timeout) => {
-                if let Some(error) = desk.look(&mut notice) {
-                    return Ok(finish(&desk, Outcome::Failed(error), true));
+                if let Some(error) = state.look(&mut notice) {
+                    return Ok(finish(&state, Outcome::Failed(error), true));
                 }
             }
-            // The thread panicked: only a defect of this program brings that about.
+            // The thread panicked, which is a bug in this library.
             Err(mpsc::RecvTimeoutError::Disconnected) => {
-                let (plugin, call) = (name.to_owned(), desk.manager().call());
+                let (plugin, call) = (name.to_owned(), state.manager().call());
                 let error = SessionError::Native { plugin, call, hresult: Hresult::E_UNEXPECTED };
-                return Ok(finish(&desk, Outcome::Failed(error), true));
+                return Ok(finish(&state, Outcome::Failed(error), true));
             }
         }
     }
 }
 
-/// Gives every item its end.
-fn finish(desk: &Desk, outcome: Outcome, abandoned: bool) -> NativeRun {
-    // Whatever still comes is too late.
+/// Sets the final status of every item and returns the result.
+fn finish(state: &CallbackState, outcome: Outcome, abandoned: bool) -> NativeRun {
+    // Later reports are ignored.
     match abandoned {
-        true => desk.abandon(),
-        false => desk.close(),
+        true => state.abandon(),
+        false => state.close(),
     }
-    let mut manager = desk.manager();
+    let mut manager = state.manager();
     manager.end_call();
     let outcome = match manager.exceeded() {
-        // It has stopped, but only since it was told to.
+        // The handler stopped only because it was cancelled.
         Some(error) if !abandoned => Outcome::Failed(error),
         Some(_) | None => outcome,
     };
@@ -138,20 +139,20 @@ fn finish(desk: &Desk, outcome: Outcome, abandoned: bool) -> NativeRun {
         }
     }
     let report = manager.report(outcome);
-    // The handler may hold the callback for ever, and the callback holds the manager.
+    // The handler may keep the callback forever, and the callback keeps the manager.
     manager.release_sink();
     NativeRun { report, abandoned }
 }
 
-/// A success without what should come with it is none.
+/// Returns the failure for `answer`. A success code without its result counts as a failure.
 fn failure_of(answer: Hresult) -> Hresult {
     if answer.is_success() { E_POINTER } else { answer }
 }
 
-/// The thread that makes the calls.
+/// The thread that calls the handler.
 struct Driver {
     name: String,
-    desk: Arc<Desk>,
+    state: Arc<CallbackState>,
 }
 
 impl Driver {
@@ -162,7 +163,7 @@ impl Driver {
         request: &RunRequest,
     ) -> Outcome {
         let outcome = self.drive(&handler, request).unwrap_or_else(Outcome::Failed);
-        if self.desk.is_abandoned() {
+        if self.state.is_abandoned() {
             std::mem::forget((handler, outlives));
             return outcome;
         }
@@ -172,9 +173,9 @@ impl Driver {
         outcome
     }
 
-    /// A call begins, which is looked after until the next one does.
+    /// Begins a call, which is monitored until the next one begins.
     fn begin(&self, call: Call) {
-        self.desk.manager().begin_call(call);
+        self.state.manager().begin_call(call);
     }
 
     fn drive(
@@ -184,31 +185,31 @@ impl Driver {
     ) -> Result<Outcome, SessionError> {
         match self.initialize(handler, request) {
             Hresult::S_OK => {}
-            // Anything but `S_OK` makes a manager go no further.
+            // A manager continues only after `S_OK`.
             other if other.is_success() => return Ok(Outcome::Declined),
             failure => return Err(self.failed(Call::Initialize, failure)),
         }
         self.handler_info(handler)?;
         let items = self.enum_items(handler)?;
-        let ids = self.desk.manager().select(&items, &request.selection)?;
+        let ids = self.state.manager().select(&items, &request.selection)?;
         if ids.is_empty() {
             return Ok(Outcome::NothingSelected);
         }
-        let callback = manager_callback::create(Arc::clone(&self.desk));
+        let callback = manager_callback::create(Arc::clone(&self.state));
         self.begin(Call::SetProgressCallback);
-        // SAFETY: the pointer is to an object that lives until the call returns, and after that as
+        // SAFETY: the pointer is to an object that lives until the call returns, and afterwards as
         // long as the handler holds a reference.
         let set = ours(unsafe { handler.SetProgressCallback(callback.as_raw()) });
         if !set.is_success() {
             return Err(self.failed(Call::SetProgressCallback, set));
         }
         let outcome = self.attempts(handler, &items, ids, request.retries);
-        self.desk.close();
-        if self.desk.is_abandoned() {
+        self.state.close();
+        if self.state.is_abandoned() {
             return outcome;
         }
         self.begin(Call::SetProgressCallback);
-        // SAFETY: NULL takes the callback away.
+        // SAFETY: NULL removes the callback.
         let _ = unsafe { handler.SetProgressCallback(null_mut()) };
         outcome
     }
@@ -219,15 +220,15 @@ impl Driver {
         let pointer = if request.cookie.is_some() { cookie.as_ptr() } else { null() };
         let length = u32::try_from(cookie.len()).unwrap_or(0);
         let flags = convert::flags(request.trigger);
-        // SAFETY: the cookie is NULL, or has as many bytes as are said.
+        // SAFETY: the cookie is NULL or has `length` bytes.
         ours(unsafe { handler.Initialize(0, flags, length, pointer) })
     }
 
-    /// The manager would show the name that it gives. A handler need not have one.
+    /// Reads the handler's name, which a manager would show. A handler need not have one.
     fn handler_info(&mut self, handler: &ISyncMgrSynchronize) -> Result<(), SessionError> {
         let mut info = null_mut();
         self.begin(Call::GetHandlerInfo);
-        // SAFETY: there is a place for the pointer.
+        // SAFETY: the out pointer is valid.
         let answer = ours(unsafe { handler.GetHandlerInfo(&raw mut info) });
         if answer == Hresult::E_NOTIMPL {
             return Ok(());
@@ -235,12 +236,12 @@ impl Driver {
         if !answer.is_success() || info.is_null() {
             return Err(self.failed(Call::GetHandlerInfo, failure_of(answer)));
         }
-        // SAFETY: the handler gave a structure, as it says.
+        // SAFETY: the handler returned a pointer to a structure.
         let native = unsafe { info.read_unaligned() };
-        // SAFETY: it is ours to free now, and was copied.
+        // SAFETY: the caller owns the structure, which has been copied.
         unsafe { task_memory::free(info) };
         if let Some(name) = convert::name_from_native(&native.wszHandlerName) {
-            self.desk.manager().rename(&name);
+            self.state.manager().rename(&name);
             self.name = name;
         }
         Ok(())
@@ -249,21 +250,21 @@ impl Driver {
     fn enum_items(&self, handler: &ISyncMgrSynchronize) -> Result<Vec<Item>, SessionError> {
         let mut pointer: *mut c_void = null_mut();
         self.begin(Call::EnumItems);
-        // SAFETY: there is a place for the pointer.
+        // SAFETY: the out pointer is valid.
         let answer = ours(unsafe { handler.EnumSyncMgrItems(&raw mut pointer) });
         // `S_SYNCMGR_MISSINGITEMS` is a success that comes with an enumerator.
         if !answer.is_success() || pointer.is_null() {
             return Err(self.failed(Call::EnumItems, failure_of(answer)));
         }
-        // SAFETY: the handler gave a reference to such an interface, as it says.
+        // SAFETY: the handler returned an owned reference to this interface.
         let enumerator = unsafe { ISyncMgrEnumItems::from_raw(pointer) };
-        let most = self.desk.manager().max_items();
+        let most = self.state.manager().max_items();
         let (mut items, mut seen, mut odd) = (Vec::new(), HashSet::new(), 0_usize);
-        // SAFETY: plain data, for which zeros are a value.
+        // SAFETY: the type is plain data, for which all-zero bytes are valid.
         let mut buffer: [SYNCMGRITEM; ITEMS_AT_ONCE as usize] = unsafe { std::mem::zeroed() };
         loop {
             let mut fetched = 0;
-            // SAFETY: there is room for as many items as are asked for.
+            // SAFETY: the buffer has room for the requested number of items.
             let next = ours(unsafe {
                 enumerator.Next(ITEMS_AT_ONCE, buffer.as_mut_ptr(), &raw mut fetched)
             });
@@ -288,7 +289,7 @@ impl Driver {
             }
         }
         if odd > 0 {
-            self.desk.manager().log_error(LogEntry {
+            self.state.manager().log_error(LogEntry {
                 level: LogLevel::Warning,
                 text: format!("{odd} items have no id, no name, or the id of another one"),
                 item: None,
@@ -310,15 +311,15 @@ impl Driver {
         loop {
             let chosen: Vec<_> =
                 items.iter().filter(|item| ids.contains(&item.id)).cloned().collect();
-            self.desk.manager().start(&chosen);
+            self.state.manager().start(&chosen);
             if !self.prepare(handler, &ids)? {
                 return Ok(Outcome::NeedsUser);
             }
             let outcome = self.synchronize(handler)?;
-            self.desk.manager().end_items(None);
+            self.state.manager().end_items(None);
             ids.clear();
             if self.cancelled() {
-                // However the handler takes it, it is what the user wanted.
+                // The result does not matter: the user wanted the handler to stop.
                 return Ok(Outcome::Completed);
             }
             if retries > 0 {
@@ -335,38 +336,39 @@ impl Driver {
         }
     }
 
-    /// Whether it is prepared; if not, it needs the user.
+    /// Returns whether the handler is prepared; otherwise it needs user interaction.
     fn prepare(&self, handler: &ISyncMgrSynchronize, ids: &[ItemId]) -> Result<bool, SessionError> {
         const CALL: Call = Call::PrepareForSync;
-        self.desk.open();
+        self.state.open();
         let ids: Vec<GUID> = ids.iter().map(|id| convert::guid(id.as_uuid())).collect();
         let count = u32::try_from(ids.len()).unwrap_or(0);
         let prepare = || {
-            // SAFETY: there are as many ids as are said.
+            // SAFETY: `ids` has `count` elements.
             unsafe { handler.PrepareForSync(count, ids.as_ptr(), null_mut(), 0) }
         };
         match self.complete(handler, CALL, |hr| hr == Hresult::S_OK, prepare)?.outcome {
             Hresult::S_OK => Ok(true),
             Hresult::S_FALSE => Ok(false),
-            // A manager goes no further after any other success either.
+            // A manager does not continue after any other success code either.
             other => Err(self.failed(CALL, other)),
         }
     }
 
-    /// What its completion carried. Some handlers fail with their items, and all have ended then.
+    /// Returns the outcome from the completion. Some handlers report failure when an item failed;
+    /// all items have finished by then.
     fn synchronize(&self, handler: &ISyncMgrSynchronize) -> Result<Hresult, SessionError> {
         const CALL: Call = Call::Synchronize;
         let synchronize = || {
-            // SAFETY: there need be no window.
+            // SAFETY: the window may be NULL.
             unsafe { handler.Synchronize(null_mut()) }
         };
         Ok(self.complete(handler, CALL, |hr| hr == Hresult::S_OK, synchronize)?.outcome)
     }
 
-    /// Asks about each error that can tell more, and gathers what is to be done once more.
+    /// Asks the handler to show each error that has details, and collects the items to retry.
     fn show_errors(&self, handler: &ISyncMgrSynchronize) -> Result<Vec<ItemId>, SessionError> {
         const CALL: Call = Call::ShowError;
-        let errors = self.desk.manager().errors_to_show();
+        let errors = self.state.manager().errors_to_show();
         let mut retry = Vec::new();
         for error in errors {
             if self.cancelled() {
@@ -374,17 +376,17 @@ impl Driver {
             }
             let id = convert::guid(error.as_uuid());
             let show = || {
-                // SAFETY: there need be no window, and the id lives until the call returns.
+                // SAFETY: the window may be NULL, and the id lives until the call returns.
                 unsafe { handler.ShowError(null_mut(), &raw const id) }
             };
-            self.desk.open_log();
+            self.state.open_log();
             retry.extend(self.complete(handler, CALL, Hresult::is_success, show)?.retry);
         }
         Ok(retry)
     }
 
-    /// Makes a call, and waits for its completion if its answer promises one. Without a
-    /// completion the answer is the outcome.
+    /// Makes a call, and waits for its completion if the returned code promises one. Without a
+    /// completion, the returned code is the outcome.
     fn complete(
         &self,
         handler: &ISyncMgrSynchronize,
@@ -393,45 +395,45 @@ impl Driver {
         make: impl FnOnce() -> HRESULT,
     ) -> Result<Completion, SessionError> {
         let came =
-            self.desk.expect(call).ok_or_else(|| self.failed(call, Hresult::E_OUTOFMEMORY))?;
+            self.state.expect(call).ok_or_else(|| self.failed(call, Hresult::E_OUTOFMEMORY))?;
         self.begin(call);
         let answer = ours(make());
         if !completes(answer) {
-            // A completion may have come all the same; it does not count.
-            self.desk.take();
-            self.desk.close();
+            // A completion may have arrived anyway; it is ignored.
+            self.state.take();
+            self.state.close();
             return Ok(Completion { outcome: answer, retry: Vec::new() });
         }
         while !came.wait(LOOK) {
-            if self.desk.is_abandoned() {
+            if self.state.is_abandoned() {
                 return Err(self.failed(call, Hresult::E_UNEXPECTED));
             }
             let pushes = {
-                let mut manager = self.desk.manager();
+                let mut manager = self.state.manager();
                 manager.tick();
                 manager.take_pushes()
             };
-            // There are no other times at which a handler may be told.
+            // `SetItemStatus` is only allowed during these calls.
             if call == Call::PrepareForSync || call == Call::Synchronize {
                 self.push(handler, pushes);
             }
         }
-        let completion = self.desk.take();
+        let completion = self.state.take();
         Ok(completion.unwrap_or(Completion { outcome: Hresult::E_UNEXPECTED, retry: Vec::new() }))
     }
 
-    /// Tells the handler what was cancelled.
+    /// Forwards cancellation requests to the handler.
     fn push(&self, handler: &ISyncMgrSynchronize, pushes: Vec<(Option<ItemId>, Status)>) {
         for (item, status) in pushes {
             let id = item.map_or(GUID_NULL, |item| convert::guid(item.as_uuid()));
-            // SAFETY: the id lives until the call returns. What a handler thinks of it does not
-            // matter: it hears the same from its next report.
+            // SAFETY: the id lives until the call returns. The result is ignored, because the
+            // handler receives the same answer to its next report.
             let _ = unsafe { handler.SetItemStatus(&raw const id, status as u32) };
         }
     }
 
     fn cancelled(&self) -> bool {
-        self.desk.manager().is_cancelled()
+        self.state.manager().is_cancelled()
     }
 
     fn failed(&self, call: Call, hresult: Hresult) -> SessionError {

@@ -1,11 +1,11 @@
-//! How many objects there are, which is whether the library may be unloaded.
+//! Counts the objects, to decide whether the library may be unloaded.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 static OBJECTS: AtomicUsize = AtomicUsize::new(0);
 static LOCKS: AtomicUsize = AtomicUsize::new(0);
 
-/// One object, or one thread that works for one, for as long as this lives.
+/// Counts one object, or one thread that works for one, until dropped.
 #[derive(Debug)]
 pub(crate) struct Counted(());
 
@@ -22,12 +22,12 @@ impl Drop for Counted {
     }
 }
 
-/// How many there are now, with the locks of `LockServer`.
+/// Returns the number of objects, plus the number of `LockServer` locks.
 pub fn count() -> usize {
     OBJECTS.load(Ordering::Acquire) + LOCKS.load(Ordering::Acquire)
 }
 
-/// `LockServer`. An unlock without a lock is ignored.
+/// Implements `LockServer`. An unlock without a lock is ignored.
 pub(crate) fn lock_server(lock: bool) {
     let change = |locks: usize| if lock { locks.checked_add(1) } else { locks.checked_sub(1) };
     let _ = LOCKS.fetch_update(Ordering::AcqRel, Ordering::Acquire, change);

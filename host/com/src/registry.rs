@@ -1,4 +1,4 @@
-//! Windows' registry: where COM and the sync manager look for handlers.
+//! The Windows registry entries by which COM and the sync manager find handlers.
 
 #![allow(unsafe_code, reason = "COM and module handles")]
 
@@ -14,60 +14,63 @@ use crate::convert;
 use crate::guard::ours;
 use crate::interfaces::{CLSID_SyncMgr, ISyncMgrRegister};
 
-/// The file of this library.
+/// The file name of this library.
 const LIBRARY: &str = "syncmgr_com.dll";
 
-/// Where COM looks for classes, of a user or of the machine.
+/// The key in which COM looks up classes, for a user or for the machine.
 const CLASSES: &str = r"Software\Classes\CLSID";
 
-/// Where the sync manager looks for handlers. Documented for the machine.
+/// The key in which the sync manager looks up handlers. It is documented for the machine only.
 const HANDLERS: &str = r"Software\Microsoft\Windows\CurrentVersion\SyncMgr\Handlers";
 
-/// The value that tells our classes from those of others: the name of the plugin.
+/// The value that marks a class as created by this library. It holds the plugin's name.
 const MARK: &str = "SyncMgrPlugin";
 
 /// `HRESULT_FROM_WIN32(ERROR_FILE_NOT_FOUND)`.
 const NOT_FOUND: Hresult = Hresult(0x8007_0002);
 
-/// Why a plugin cannot be made a native handler, or be one no more.
+/// An error of registering or unregistering a plugin as a native handler.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
-    /// The library is not where it should be.
-    #[error("there is no {}; it has to lie beside the program", path.display())]
+    /// The library was not found.
+    #[error("{} does not exist; install it next to the program", path.display())]
     NoLibrary {
-        /// Where it should be.
+        /// The expected path.
         path: PathBuf,
     },
-    /// The class id belongs to something else.
-    #[error("the class {class} is taken by {server}; the plugin has to state another one")]
+    /// The class id is in use by other software.
+    #[error(
+        "the class id {class} is already used by {server}; declare another one in the plugin's \
+         requests"
+    )]
     ClassTaken {
-        /// The class.
+        /// The class id.
         class: String,
-        /// Whose it is.
+        /// The path of the server that uses it.
         server: String,
     },
-    /// The library could be replaced by a user, for all users.
+    /// A user other than an administrator could replace the library, which runs for all users.
     #[error(
-        "{} is not the administrators', and every user would run it; install the program where only \
-         they can write, such as in C:\\Program Files",
+        "{} is writable by users other than administrators, but would run for all users; install \
+         the program in a protected directory such as C:\\Program Files",
         path.display()
     )]
     OpenLibrary {
-        /// Where it is.
+        /// The path of the library.
         path: PathBuf,
     },
-    /// The registry refuses.
-    #[error("the registry key {key}: {hresult}")]
+    /// Access to a registry key failed.
+    #[error("cannot access the registry key {key}: {hresult}")]
     Key {
         /// The key.
         key: String,
-        /// What the system said.
+        /// The error of the system.
         hresult: Hresult,
     },
 }
 
 impl RegistryError {
-    /// A stable code for programs.
+    /// Returns a stable code for programs.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::NoLibrary { .. } => "registry-no-library",
@@ -77,7 +80,7 @@ impl RegistryError {
         }
     }
 
-    /// What a native caller gets.
+    /// Returns the HRESULT for a native caller.
     pub const fn hresult(&self) -> Hresult {
         match self {
             Self::NoLibrary { .. } => Hresult::HRESULT_ERROR_NOT_FOUND,
@@ -88,22 +91,22 @@ impl RegistryError {
     }
 }
 
-/// How the sync manager was told.
+/// The way in which a handler was registered with the sync manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Registered {
-    /// By its own interface, `ISyncMgrRegister`.
+    /// Through `ISyncMgrRegister`.
     ByManager,
-    /// By the documented key, since the sync manager was not there or would not.
+    /// Through the documented registry key, because `ISyncMgrRegister` was unavailable or failed.
     ByKey {
-        /// Why.
+        /// The failure of `ISyncMgrRegister`.
         manager: Hresult,
-        /// For whom.
+        /// The scope of the key.
         scope: Scope,
     },
 }
 
 impl Registered {
-    /// What the user should know about it.
+    /// Returns a note for the user, if there is anything to know.
     pub fn note(self) -> Option<String> {
         match self {
             Self::ByManager => None,
@@ -111,23 +114,23 @@ impl Registered {
                 let more = match scope {
                     Scope::Machine => "",
                     Scope::User => {
-                        "; that it looks there for handlers of one user is not documented, and \
-                         --machine is what is"
+                        "; the key of a single user is undocumented, so use --machine if the \
+                         handler is not found"
                     }
                 };
                 Some(format!(
-                    "the sync manager did not take the handler itself ({manager}), so its registry \
-                     key was written{more}"
+                    "the sync manager did not register the handler ({manager}), so the registry key \
+                     is written directly{more}"
                 ))
             }
         }
     }
 }
 
-/// The library, where it lies beside the program that is running.
+/// Returns the path of the library next to the running program.
 ///
 /// # Errors
-/// [`RegistryError::NoLibrary`].
+/// Returns [`RegistryError::NoLibrary`] if there is no such file.
 pub fn library_beside_program() -> Result<PathBuf, RegistryError> {
     let program = std::env::current_exe().unwrap_or_default();
     let path = program.with_file_name(LIBRARY);
@@ -144,15 +147,16 @@ fn root(scope: Scope) -> &'static Key {
     }
 }
 
-/// A class id as the registry has it.
+/// Returns the class id as the registry spells it.
 fn class_name(registration: &Registration) -> String {
     format!("{{{}}}", registration.clsid.to_string().to_uppercase())
 }
 
-/// Makes an installed plugin a native handler.
+/// Registers an installed plugin as a native handler.
 ///
 /// # Errors
-/// [`RegistryError`]. What was written until then stays, and doing it again replaces it.
+/// Returns a [`RegistryError`] if a key cannot be written. Keys written before the failure stay;
+/// registering again replaces them.
 pub fn register(registration: &Registration, library: &Path) -> Result<Registered, RegistryError> {
     check_class(registration)?;
     check_library(registration, library)?;
@@ -160,11 +164,11 @@ pub fn register(registration: &Registration, library: &Path) -> Result<Registere
     let key = format!(r"{CLASSES}\{class}");
     let server = format!(r"{key}\InprocServer32");
     let root = root(registration.scope);
-    // First, so that whatever comes of the rest is known to be ours.
+    // This is written first, so that the class is recognized as ours if a later step fails.
     set(root, &key, MARK, &registration.name)?;
     set(root, &key, "", &registration.name)?;
     set(root, &server, "", &library.to_string_lossy())?;
-    // Objects work in every apartment, and need none of their own.
+    // Objects work in every apartment and need no dedicated one.
     set(root, &server, "ThreadingModel", "Both")?;
     let manager = match Manager::get().and_then(|manager| manager.register(registration)) {
         Ok(()) => return Ok(Registered::ByManager),
@@ -174,18 +178,17 @@ pub fn register(registration: &Registration, library: &Path) -> Result<Registere
     Ok(Registered::ByKey { manager, scope: registration.scope })
 }
 
-/// Makes it a handler no more. What is not there need not be removed, and what is somebody else's
-/// is not.
+/// Unregisters the handler. Missing keys are ignored, and classes of other software are kept.
 ///
 /// # Errors
-/// [`RegistryError::Key`].
+/// Returns [`RegistryError::Key`] if a key cannot be removed.
 pub fn unregister(registration: &Registration) -> Result<(), RegistryError> {
     let class = class_name(registration);
     let root = root(registration.scope);
     if owner(root, &class)? != Owner::Ours {
         return Ok(());
     }
-    // There may be no manager, or it may not know the handler.
+    // The manager may be missing, or may not know the handler.
     if let Ok(manager) = Manager::get() {
         manager.unregister(registration);
     }
@@ -199,12 +202,12 @@ pub fn unregister(registration: &Registration) -> Result<(), RegistryError> {
     Ok(())
 }
 
-/// Whose a class is.
+/// The owner of a class.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Owner {
-    Nobody,
+    Unused,
     Ours,
-    /// Where its server is, if that can be told.
+    /// Other software; holds the path of its server, or the key if the path is unknown.
     Others(String),
 }
 
@@ -212,7 +215,7 @@ fn owner(root: &Key, class: &str) -> Result<Owner, RegistryError> {
     let path = format!(r"{CLASSES}\{class}");
     let key = match root.open(&path) {
         Ok(key) => key,
-        Err(error) if ours(error.code()) == NOT_FOUND => return Ok(Owner::Nobody),
+        Err(error) if ours(error.code()) == NOT_FOUND => return Ok(Owner::Unused),
         Err(error) => return Err(key_error(path, &error)),
     };
     if key.get_string(MARK).is_ok() {
@@ -224,26 +227,27 @@ fn owner(root: &Key, class: &str) -> Result<Owner, RegistryError> {
     Ok(Owner::Others(server.unwrap_or(path)))
 }
 
-/// Whether the class is free, or ours: a plugin may state a class id, and must not take that of
-/// something else.
+/// Checks that the class is unused or ours. A plugin may state a class id, but must not replace the
+/// class of other software.
 ///
 /// # Errors
-/// [`RegistryError::ClassTaken`], and [`RegistryError::Key`] where that cannot be told.
+/// Returns [`RegistryError::ClassTaken`] if other software uses the class, and
+/// [`RegistryError::Key`] if the registry cannot be read.
 pub fn check_class(registration: &Registration) -> Result<(), RegistryError> {
     let class = class_name(registration);
     for root in [CURRENT_USER, LOCAL_MACHINE] {
         match owner(root, &class)? {
-            Owner::Nobody | Owner::Ours => {}
+            Owner::Unused | Owner::Ours => {}
             Owner::Others(server) => return Err(RegistryError::ClassTaken { class, server }),
         }
     }
     Ok(())
 }
 
-/// Whether nobody can replace the library who could not as well replace the system's own.
+/// Checks that a library registered for all users can be replaced by administrators only.
 ///
 /// # Errors
-/// [`RegistryError::OpenLibrary`].
+/// Returns [`RegistryError::OpenLibrary`] if others can write the file or its directory.
 pub fn check_library(registration: &Registration, library: &Path) -> Result<(), RegistryError> {
     let administrators = || {
         let places = [Some(library), library.parent()];
@@ -266,9 +270,9 @@ fn key_error(key: String, error: &windows_core::Error) -> RegistryError {
     RegistryError::Key { key, hresult: ours(error.code()) }
 }
 
-/// The sync manager's own object, and the apartment that it is in.
+/// The sync manager's object and its apartment.
 struct Manager {
-    // Dropped in this order: without an apartment the object is gone.
+    // Fields drop in this order: the object must be released before the apartment is left.
     object: ISyncMgrRegister,
     _apartment: crate::apartment::Multithreaded,
 }
@@ -279,7 +283,7 @@ impl Manager {
         let (class, interface) = (same(CLSID_SyncMgr), same(ISyncMgrRegister::IID));
         let apartment = crate::apartment::Multithreaded::enter();
         let mut pointer = std::ptr::null_mut();
-        // SAFETY: the ids live until the call returns, and there is a place for the result.
+        // SAFETY: the ids live until the call returns, and the out pointer is valid.
         let created = unsafe {
             CoCreateInstance(
                 &raw const class,
@@ -291,7 +295,7 @@ impl Manager {
         };
         match ours(HRESULT(created)) {
             created if created.is_success() && !pointer.is_null() => {
-                // SAFETY: the call gave a reference to this interface.
+                // SAFETY: the call returned an owned reference to this interface.
                 let object = unsafe { ISyncMgrRegister::from_raw(pointer) };
                 Ok(Self { object, _apartment: apartment })
             }
@@ -304,7 +308,7 @@ impl Manager {
         let id = convert::guid(registration.clsid);
         let mut description = Vec::new();
         convert::encode(&registration.name, &mut description);
-        // SAFETY: the id and the text, which ends with a NUL, live until the call returns.
+        // SAFETY: the id and the NUL-terminated text live until the call returns.
         let answer =
             unsafe { self.object.RegisterSyncMgrHandler(&raw const id, description.as_ptr(), 0) };
         match ours(answer) {

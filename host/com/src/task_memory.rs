@@ -2,36 +2,36 @@
 
 #![allow(unsafe_code, reason = "raw memory")]
 
-/// Moves a plain structure to where the caller's `CoTaskMemFree` can free it; `None`: there is no
-/// room.
+/// Moves a plain structure to memory that the caller frees with `CoTaskMemFree`. Returns `None` if
+/// the allocation fails.
 pub(crate) fn give<T: Copy>(value: T) -> Option<*mut T> {
     #[cfg(windows)]
-    // SAFETY: any size will do.
+    // SAFETY: any size is allowed.
     let memory = unsafe { windows_sys::Win32::System::Com::CoTaskMemAlloc(size_of::<T>()) };
     #[cfg(not(windows))]
-    // SAFETY: any size will do.
+    // SAFETY: any size is allowed.
     let memory = unsafe { libc_malloc(size_of::<T>()) };
     let memory = memory.cast::<T>();
     if memory.is_null() {
         return None;
     }
-    // SAFETY: there is room for one, aligned for anything.
+    // SAFETY: the memory has room for one value and is aligned for any type.
     unsafe { memory.write(value) };
     Some(memory)
 }
 
-/// Frees what a handler gave: what a manager does.
+/// Frees memory that a handler returned, as a manager does.
 ///
 /// # Safety
-/// The pointer is NULL or from `CoTaskMemAlloc`, and not used after this.
+/// The pointer is NULL or from `CoTaskMemAlloc`, and is not used afterwards.
 pub unsafe fn free<T>(memory: *mut T) {
     #[cfg(windows)]
-    // SAFETY: the caller vouches for it.
+    // SAFETY: the caller guarantees it.
     unsafe {
         windows_sys::Win32::System::Com::CoTaskMemFree(memory.cast());
     }
     #[cfg(not(windows))]
-    // SAFETY: the caller vouches for it; elsewhere it is the C library's.
+    // SAFETY: the caller guarantees it; on other systems the memory is from `malloc`.
     unsafe {
         libc_free(memory.cast());
     }

@@ -1,4 +1,4 @@
-//! What a handler shows to the user by itself.
+//! Dialogs that a handler shows to the user.
 
 use syncmgr_host::{Property, PropertyValue, Question};
 
@@ -10,7 +10,7 @@ mod dialog;
 #[cfg(windows)]
 pub use dialog::Dialogs;
 
-/// A window of the manager's to put dialogs above, or none.
+/// The manager's window that owns the dialogs, if any.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Parent(usize);
 
@@ -19,22 +19,22 @@ impl Parent {
         Self(window.expose_provenance())
     }
 
-    /// The window as the system has it.
+    /// Returns the native window handle.
     pub fn window(self) -> HWND {
         std::ptr::with_exposed_provenance_mut(self.0)
     }
 }
 
-/// Shows dialogs. Each method returns when the user is done with it.
+/// Shows dialogs. Each method returns when the user has closed the dialog.
 pub trait UserInterface: Send + Sync {
-    /// Puts a question; `None`: the user gave no answer.
+    /// Asks a question. Returns the index of the chosen answer, or `None` if the user gave none.
     fn ask(&self, parent: Parent, title: &str, question: &Question) -> Option<usize>;
 
     /// Shows a text.
     fn show(&self, parent: Parent, title: &str, text: &str);
 
-    /// Lets the user change properties. Returns the changes, by the properties' names; `None`:
-    /// the user changed nothing.
+    /// Lets the user change properties. Returns the changes by property name, or `None` if the user
+    /// changed nothing.
     fn edit(
         &self,
         parent: Parent,
@@ -43,7 +43,7 @@ pub trait UserInterface: Send + Sync {
     ) -> Option<Vec<(String, PropertyValue)>>;
 }
 
-/// Shows nothing: every question gets its default answer.
+/// A user interface without dialogs: every question gets its default answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Silent;
 

@@ -1,5 +1,5 @@
-//! The thread on which a handler's session is driven: what was asked for is done one after the
-//! other, and what takes long completes through the callback.
+//! The thread that drives a handler's session. It runs tasks one after another; long tasks complete
+//! through the callback.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
@@ -13,46 +13,46 @@ use crate::apartment::Multithreaded;
 use crate::event::Event;
 use crate::object::Counted;
 
-/// How often somebody who waits looks whether the worker is still there.
+/// The interval at which a waiting caller checks that the worker still runs.
 const LOOK: Duration = Duration::from_millis(500);
 
 type Task = Box<dyn FnOnce(&mut SessionThread) + Send>;
 
-/// A call of the manager's that tells how something ended.
+/// A call to the manager that reports the outcome of an operation.
 pub(crate) type Completion = Box<dyn FnOnce() + Send>;
 
-/// Ends, and the session with it, when it is dropped and all tasks are done.
+/// A worker thread. It and its session end when this is dropped and all tasks are done.
 #[derive(Debug)]
 pub(crate) struct Worker {
     tasks: mpsc::Sender<Task>,
-    /// Done on another thread: the manager may ask the worker something before it returns.
+    /// Completions run on another thread: the manager may call the worker before they return.
     completions: mpsc::Sender<Completion>,
 }
 
 impl Worker {
-    /// Starts the thread, and on it the session.
+    /// Starts the thread, and the session on it.
     pub(crate) fn start(
         open: impl FnOnce() -> Result<SessionThread, StartError> + Send + 'static,
     ) -> Result<Self, Hresult> {
         let (tasks, to_do) = mpsc::channel::<Task>();
         let started = Promise::new()?;
-        let tell = started.clone();
+        let promise = started.clone();
         let counted = Counted::new();
         thread::Builder::new()
             .name("syncmgr-worker".to_owned())
             .spawn(move || {
                 let _counted = counted;
-                // The session's own thread is in the same apartment by that.
+                // This also puts the session's thread into the multithreaded apartment.
                 let _apartment = Multithreaded::enter();
                 match open() {
                     Ok(mut session) => {
-                        tell.keep(Ok(()));
+                        promise.keep(Ok(()));
                         while let Ok(task) = to_do.recv() {
                             task(&mut session);
                         }
                         session.close();
                     }
-                    Err(error) => tell.keep(Err(error.hresult())),
+                    Err(error) => promise.keep(Err(error.hresult())),
                 }
             })
             .map_err(|_| Hresult::E_OUTOFMEMORY)?;
@@ -60,8 +60,8 @@ impl Worker {
         Ok(Self { tasks, completions: complete()? })
     }
 
-    /// Has something done later, and then its completion; `failed` is that of a task that panics.
-    /// `false`: the thread is gone, which only a defect of this program brings about.
+    /// Queues a task and its completion; `failed` completes a task that panics. Returns `false` if
+    /// the thread is gone, which is a bug in this library.
     pub(crate) fn post(
         &self,
         task: impl FnOnce(&mut SessionThread) -> Completion + Send + 'static,
@@ -70,20 +70,20 @@ impl Worker {
         let completions = self.completions.clone();
         let task = move |session: &mut SessionThread| {
             let done = catch_unwind(AssertUnwindSafe(|| task(session)));
-            // Both ends are there as long as the handler, or one of its tasks, is.
+            // Both ends exist as long as the handler or one of its tasks.
             let _ = completions.send(done.unwrap_or_else(|_| Box::new(failed)));
         };
         self.tasks.send(Box::new(task)).is_ok()
     }
 
-    /// Makes calls and waits for their answer.
+    /// Makes calls on the worker thread and waits for the answer.
     pub(crate) fn ask<T: Send + 'static>(
         &self,
         calls: impl AsyncFnOnce(&mut Session) -> Result<T, SessionError> + Send + 'static,
     ) -> Result<T, Hresult> {
         let answer = Promise::new()?;
-        let tell = answer.clone();
-        let task: Task = Box::new(move |session| tell.keep(call(session, calls)));
+        let promise = answer.clone();
+        let task: Task = Box::new(move |session| promise.keep(call(session, calls)));
         if self.tasks.send(task).is_err() {
             return Err(Hresult::E_UNEXPECTED);
         }
@@ -91,7 +91,7 @@ impl Worker {
     }
 }
 
-/// Starts the thread on which the manager is told how things ended.
+/// Starts the thread that reports completions to the manager.
 fn complete() -> Result<mpsc::Sender<Completion>, Hresult> {
     let (completions, to_do) = mpsc::channel::<Completion>();
     let counted = Counted::new();
@@ -101,7 +101,7 @@ fn complete() -> Result<mpsc::Sender<Completion>, Hresult> {
             let _counted = counted;
             let _apartment = Multithreaded::enter();
             while let Ok(completion) = to_do.recv() {
-                // The manager's own code, or ours on the way to it.
+                // This runs the manager's code, or the proxy that leads to it.
                 let _ = catch_unwind(AssertUnwindSafe(completion));
             }
         })
@@ -109,7 +109,7 @@ fn complete() -> Result<mpsc::Sender<Completion>, Hresult> {
     Ok(completions)
 }
 
-/// Makes calls, on the worker's thread.
+/// Makes calls, on the worker thread.
 pub(crate) fn call<T: Send + 'static>(
     session: &mut SessionThread,
     calls: impl AsyncFnOnce(&mut Session) -> Result<T, SessionError> + Send + 'static,
@@ -120,7 +120,7 @@ pub(crate) fn call<T: Send + 'static>(
     }
 }
 
-/// An answer that one thread owes to another one.
+/// A value that one thread will receive from another.
 struct Promise<T> {
     kept: Event,
     answer: Arc<Mutex<Option<T>>>,
@@ -143,7 +143,7 @@ impl<T> Promise<T> {
         self.kept.set();
     }
 
-    /// Waits. It is broken where the other thread is gone without having kept it.
+    /// Waits for the value. Fails if the other thread ended without sending it.
     fn wait(&self) -> Result<T, Hresult> {
         while !self.kept.wait(LOOK) {
             if Arc::strong_count(&self.answer) == 1 {

@@ -1,5 +1,5 @@
-//! Limits the compiler's process. It sets its own limits before it reads a component, which
-//! needs no rights and works the same on every system.
+//! Limits the compiler's process. The process sets its limits before it reads a component, which
+//! needs no privileges and works the same on every system.
 
 use std::io;
 use std::thread;
@@ -8,7 +8,7 @@ use std::time::Duration;
 /// The message of a process that terminates itself because of its memory limit.
 pub(super) const OUT_OF_MEMORY: &str = "syncmgr: the compiler reached its memory limit";
 
-/// Limits this process for good.
+/// Limits this process permanently.
 pub(super) fn confine(memory_bytes: u64, time: Option<Duration>) -> io::Result<()> {
     #[cfg(unix)]
     limit_resources(memory_bytes)?;
@@ -21,7 +21,7 @@ pub(super) fn confine(memory_bytes: u64, time: Option<Duration>) -> io::Result<(
     }
     #[cfg(not(target_os = "linux"))]
     watch_memory(memory_bytes)?;
-    // The host ends it, too, unless the host is gone.
+    // The host terminates it, too, unless the host is gone.
     if let Some(time) = time {
         let end = move || {
             thread::sleep(time.saturating_add(Duration::from_secs(1)));
@@ -42,8 +42,8 @@ fn limit_resources(memory_bytes: u64) -> io::Result<()> {
     };
     lower(Resource::Core, 0)?;
     lower(Resource::Fsize, 0)?;
-    // What is reserved and not used does not count here, as it does for `Resource::As`: each thread
-    // of the C library reserves 64 MiB.
+    // Reserved, unused memory does not count here, unlike for `Resource::As`: each thread of the C
+    // library reserves 64 MiB.
     #[cfg(target_os = "linux")]
     lower(Resource::Data, memory_bytes)?;
     #[cfg(not(target_os = "linux"))]
@@ -51,8 +51,8 @@ fn limit_resources(memory_bytes: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Ends the process where it uses more, on systems that have no limit of that kind, or none without
-/// unsafe code.
+/// Terminates the process if it exceeds its memory limit, on systems without such a limit or
+/// without a safe interface to it.
 #[cfg(not(target_os = "linux"))]
 fn watch_memory(memory_bytes: u64) -> io::Result<()> {
     const EVERY: Duration = Duration::from_millis(10);

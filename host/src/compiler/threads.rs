@@ -2,8 +2,8 @@
 
 use rayon::ThreadPoolBuilder;
 
-/// Compiles on as many threads as there are processors, or on this one, where the system has none
-/// left. wasmtime's own pool panics then.
+/// Compiles on as many threads as there are processors, or on this one if the system cannot start
+/// more. wasmtime's own pool would panic then.
 pub(crate) fn compiling<T: Send>(compile: impl FnOnce() -> T + Send) -> T {
     let pool = ThreadPoolBuilder::new().build();
     let pool =

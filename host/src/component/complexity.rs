@@ -1,31 +1,31 @@
-//! How much work a component's functions are for the compiler, found out by reading them.
+//! Estimates the compilation cost of a component's functions from their code.
 //!
-//! The compiler's memory and time grow with the values that meet where control flow joins: in the
-//! worst case each local of a function at each of its blocks and branches. A few kilobytes of code
-//! can have millions of those, so their product is measured, not only its parts.
+//! The compiler's memory and time grow with the number of values that meet where control flow
+//! joins: in the worst case, each local of a function at each of its blocks and branches. A few
+//! kilobytes of code can have millions of them, so the product is bounded and not only its factors.
 
 use wasmparser::{BinaryReaderError, BlockType, FunctionBody, Operator, TypeSectionReader};
 
 use crate::error::ContractError;
 
-/// How deep the blocks of one function nest at most. Compiling takes quadratic time in it. Each
-/// case of a switch is a block, and interpreters come to a thousand.
+/// The maximum nesting depth of blocks in one function. Compilation time is quadratic in it. Each
+/// case of a switch is a block; interpreters reach a thousand.
 const MAX_BLOCKS: usize = 10_000;
 
-/// How many parameters and results a function or a block has together at most. A call or a branch
-/// of two bytes makes that many values. Compilers come to two dozen.
+/// The maximum number of parameters and results of a function or a block together. A call or a
+/// branch of two bytes creates that many values. Compilers emit up to two dozen.
 const MAX_SIGNATURE: usize = 128;
 
 /// The complexity of the functions of a component so far.
 #[derive(Debug, Default)]
 pub(crate) struct Complexity {
-    /// Parameters and results of the widest signature.
+    /// The number of parameters and results of the widest signature.
     signature: u64,
     /// The code of the largest function, in bytes.
     pub(crate) largest_function_bytes: u64,
-    /// The most that the locals of one function times its joins come to.
+    /// The largest product of locals and joins of one function.
     pub(crate) largest_function_joins: u64,
-    /// The same of all functions together.
+    /// The sum of these products over all functions.
     pub(crate) joins: u64,
 }
 
@@ -95,7 +95,7 @@ impl Complexity {
                 }));
             }
         }
-        // A local that is never used costs nothing.
+        // An unused local costs nothing.
         let values = locals.min(accesses).max(width);
         let joins = values.saturating_mul(joins);
         let bytes = body.range().len() as u64;

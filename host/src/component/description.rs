@@ -1,4 +1,4 @@
-//! Does a file fit the contract? Found out by reading it, without compiling or running anything.
+//! Checks whether a file conforms to the contract, without compiling or running it.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use super::features;
 use super::requests::{self, Requests};
 use crate::error::{ContractError, newer};
 
-/// The version of the contract that this host runs.
+/// The contract version of this host.
 pub const CONTRACT_VERSION: &str = "0.1.0";
 
 /// The interface that every plugin exports, without its version.
@@ -21,14 +21,14 @@ const EXPORT: &str = "syncmgr:plugin/synchronize";
 
 /// The name of the custom section in which an SDK records its language and version.
 const SDK_SECTION: &str = "syncmgr-sdk";
-/// A longer section is not that of an SDK.
+/// The maximum length of that section. A longer one is not from an SDK.
 const SDK_BYTES: usize = 64;
 
-/// How deep components nest at most. Reading and compiling take quadratic time in it, and
-/// composing tools come to a handful.
+/// The maximum nesting depth of components. Reading and compiling take quadratic time in it;
+/// composing tools nest a handful.
 const MAX_NESTING: usize = 100;
 
-/// The interfaces that a host offers, without versions: those of the contract and of
+/// The interfaces that a host provides, without versions: those of the contract and of
 /// `wasi:cli/imports`.
 const OFFERED: &[(&str, &[&str])] = &[
     ("syncmgr:plugin", &["directories", "statistics", "synchronize-callback", "types"]),
@@ -65,40 +65,39 @@ const OFFERED: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// What a plugin's file says about the plugin.
+/// The description of a plugin, from its file.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Description {
     /// The length of the component in bytes.
     pub size_bytes: usize,
-    /// The version of the contract it was built for.
+    /// The contract version for which it was built.
     pub contract_version: String,
     /// The interfaces it imports, with their versions, sorted.
     pub imports: Vec<String>,
     /// The interfaces it exports, with their versions, sorted.
     pub exports: Vec<String>,
-    /// The tools that made it, with their versions, sorted.
+    /// The tools that built it, with their versions, sorted.
     pub producers: Vec<(String, String)>,
-    /// The language and version of its SDK, if its file has them. Escape it before showing it.
+    /// The language and version of its SDK, if the file states them. Escape it before showing it.
     pub sdk: Option<String>,
-    /// Its requests.
+    /// The requests of the plugin.
     pub requests: Requests,
-    /// The code of its greatest function, in bytes.
+    /// The size of its largest function, in bytes.
     pub largest_function_bytes: u64,
-    /// The locals of a function times its blocks and branches: the most that any function has.
+    /// The largest product of a function's locals and its blocks and branches.
     pub largest_function_joins: u64,
-    /// The same of all functions together.
+    /// The sum of these products over all functions.
     pub joins: u64,
-    /// Instances and components that it makes of each other, all levels multiplied: an upper
-    /// bound.
+    /// An upper bound on the number of nested instances and components, multiplied over all levels.
     pub expansion: u64,
 }
 
 impl Description {
-    /// Reads a component and checks it against the contract, names and versions only: whether
-    /// the types fit is found out when it is loaded.
+    /// Reads a component and checks it against the contract. This compares names and versions only;
+    /// types are checked when the plugin is loaded.
     ///
     /// # Errors
-    /// The first rule of the contract that it breaks.
+    /// Returns the first rule of the contract that the component breaks.
     pub fn of(bytes: &[u8]) -> Result<Self, ContractError> {
         check_encoding(bytes)?;
         let mut description = read(bytes)?;
@@ -124,7 +123,7 @@ fn check_encoding(bytes: &[u8]) -> Result<(), ContractError> {
     }
 }
 
-#[allow(clippy::wildcard_enum_match_arm, reason = "most sections are the validator's business")]
+#[allow(clippy::wildcard_enum_match_arm, reason = "the validator checks the other sections")]
 fn read(bytes: &[u8]) -> Result<Description, ContractError> {
     let malformed = |error: wasmparser::BinaryReaderError| {
         if error.message().contains("unexpected end") {
@@ -138,7 +137,7 @@ fn read(bytes: &[u8]) -> Result<Description, ContractError> {
     let (mut requests, mut sdk) = (None, None);
     let mut complexity = Complexity::default();
     let mut expansion = Expansion::default();
-    // Components nest; only the outermost one's imports and exports are the plugin's.
+    // Components nest; only the imports and exports of the outermost one are the plugin's.
     let mut depth = 0_usize;
     let mut parser = Parser::new(0);
     parser.set_features(features::ON);
@@ -174,8 +173,8 @@ fn read(bytes: &[u8]) -> Result<Description, ContractError> {
             Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
                 return Err(ContractError::CoreModule);
             }
-            // What is instantiated must be in the file as it stands: a component that is handed
-            // over could be made of what was handed over before it, twice each time.
+            // Instantiated components must be in the file itself: an imported component could be
+            // made of earlier imported ones, twice each time.
             Payload::ComponentImportSection(section) if depth > 0 => {
                 for import in section {
                     if let ComponentTypeRef::Component(_) = import.map_err(malformed)?.ty {
@@ -206,7 +205,7 @@ fn read(bytes: &[u8]) -> Result<Description, ContractError> {
             }
             Payload::CustomSection(custom) if custom.name() == requests::SECTION => {
                 if requests.is_some() {
-                    let message = "there are two sections of them".to_owned();
+                    let message = "the section occurs twice".to_owned();
                     return Err(ContractError::Requests { message });
                 }
                 requests = Some(Requests::parse(custom.data())?);
@@ -241,19 +240,19 @@ fn read(bytes: &[u8]) -> Result<Description, ContractError> {
 
 fn handed_over(bytes: &[u8]) -> ContractError {
     ContractError::Malformed {
-        message: "components are handed over to components".to_owned(),
+        message: "a component is passed to another component".to_owned(),
         offset: bytes.len(),
     }
 }
 
-/// Counts what instantiating the component would make. Each instantiation is taken to be of the
-/// most expensive component or module that was seen so far, wherever it is, so that no index has
-/// to be resolved.
+/// Counts the instances that instantiating the component would create. Each instantiation is
+/// assumed to be of the most expensive component or module seen so far, so that no index has to be
+/// resolved.
 #[derive(Debug, Default)]
 struct Expansion {
-    /// What instantiating each of the components around here would make.
+    /// The instances that each enclosing component would create.
     open: Vec<u64>,
-    /// The most that instantiating one that is complete would make.
+    /// The most instances that a complete component would create.
     greatest: u64,
     total: u64,
 }
@@ -276,7 +275,7 @@ impl Expansion {
     }
 }
 
-/// A producers section is a courtesy: what cannot be read of it is left out.
+/// A producers section is optional: unreadable entries are ignored.
 fn read_producers(section: ProducersSectionReader<'_>, into: &mut BTreeSet<(String, String)>) {
     for field in section.into_iter().flatten() {
         for value in field.values.into_iter().flatten() {
@@ -289,7 +288,7 @@ fn split_version(name: &str) -> (&str, &str) {
     name.split_once('@').unwrap_or((name, ""))
 }
 
-/// Whether two versions are of one line: equal up to the first number that is not 0.
+/// Returns whether two versions are compatible: equal up to the first number that is not 0.
 fn compatible(version: &str, supported: &str) -> bool {
     let line = |version: &str| -> Option<Vec<u64>> {
         let numbers: Option<Vec<u64>> =
@@ -337,11 +336,11 @@ fn check_imports(imports: &[String]) -> Result<(), ContractError> {
             .any(|(offered, interfaces)| *offered == package && interfaces.contains(&interface));
         let ours = package == "syncmgr:plugin";
         let supported = if ours { CONTRACT_VERSION } else { "0.2.0" };
-        // Before 1.0 every 0.2.x of WASI is one line.
+        // Before 1.0, all versions 0.2.x of WASI are compatible.
         if offered && compatible(version, supported) {
             continue;
         }
-        // An interface that is not known may be one of a later version.
+        // An unknown interface may be from a later version.
         if ours && (offered || newer(version, supported)) {
             return Err(ContractError::OtherVersion {
                 found: version.to_owned(),
@@ -356,8 +355,8 @@ fn check_imports(imports: &[String]) -> Result<(), ContractError> {
     }
 }
 
-/// The names of everything that a host offers, without versions, for the tests that compare them
-/// with the WIT.
+/// Returns the names of all interfaces that a host provides, without versions, for tests that
+/// compare them with the WIT.
 pub fn offered_interfaces() -> impl Iterator<Item = String> {
     OFFERED.iter().flat_map(|(package, interfaces)| {
         interfaces.iter().map(move |interface| format!("{package}/{interface}"))
@@ -369,7 +368,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_of_one_line_are_compatible() {
+    fn versions_are_compatible_up_to_the_first_nonzero_number() {
         for (version, supported, expected) in [
             ("0.1.0", "0.1.0", true),
             ("0.1.7", "0.1.0", true),
@@ -386,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_component_are_told_apart() {
+    fn files_that_are_not_components_are_distinguished() {
         for (bytes, expected) in [
             (&b""[..], "contract-empty"),
             (b"hello", "contract-not-wasm"),

@@ -1,13 +1,13 @@
-//! The WebAssembly features that plugins may use: one table, for the engine and for validation.
+//! The WebAssembly features that plugins may use, in one table for the engine and for validation.
 //!
-//! The defaults of wasmtime and wasmparser change with their versions, and a feature whose support
-//! is not compiled in can still pass validation. So every feature stands in exactly one list.
+//! The defaults of wasmtime and wasmparser change between versions, and a feature without
+//! compiled-in support can still pass validation. So every feature is in exactly one list.
 
 use wasmparser::WasmFeatures;
 use wasmtime::Config;
 
-/// The features that plugins may use: those that compilers for WASI 0.2 emit, and none that needs a
-/// collector, shared memory or the component model's own concurrency.
+/// The features that plugins may use: those that compilers for WASI 0.2 emit, without those that
+/// need a garbage collector, shared memory or component-model async.
 pub(crate) const ON: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
     .union(WasmFeatures::SIGN_EXTENSION)
@@ -26,8 +26,8 @@ pub(crate) const ON: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
 
 /// The features that plugins may not use.
 pub(crate) const OFF: WasmFeatures = WasmFeatures::GC
-    // Subtypes of functions come with `GC`, typed references with this one. wasmtime is built
-    // without its collector here, and aborts the process where it meets them.
+    // Function subtypes come with `GC`, typed references with this feature. wasmtime is built
+    // without its collector and aborts the process on them.
     .union(WasmFeatures::FUNCTION_REFERENCES)
     .union(WasmFeatures::GC_TYPES)
     .union(WasmFeatures::CUSTOM_DESCRIPTORS)
@@ -36,14 +36,14 @@ pub(crate) const OFF: WasmFeatures = WasmFeatures::GC
     .union(WasmFeatures::STACK_SWITCHING)
     .union(WasmFeatures::THREADS)
     .union(WasmFeatures::SHARED_EVERYTHING_THREADS)
-    // The contract has 32-bit memories.
+    // The contract uses 32-bit memories.
     .union(WasmFeatures::MEMORY64)
     .union(WasmFeatures::MEMORY_CONTROL)
     .union(WasmFeatures::CUSTOM_PAGE_SIZES)
     .union(WasmFeatures::WIDE_ARITHMETIC)
     .union(WasmFeatures::COMPACT_IMPORTS)
-    // The contract is WASI 0.2: nothing needs the component model's own concurrency, and every
-    // call is faster without it.
+    // The contract uses WASI 0.2: nothing needs component-model async, and every call is faster
+    // without it.
     .union(WasmFeatures::CM_ASYNC)
     .union(WasmFeatures::CM_ASYNC_STACKFUL)
     .union(WasmFeatures::CM_MORE_ASYNC_BUILTINS)
@@ -58,7 +58,7 @@ pub(crate) const OFF: WasmFeatures = WasmFeatures::GC
     .union(WasmFeatures::CM_IMPLEMENTS)
     .union(WasmFeatures::CM_CANON_NAMES);
 
-/// Sets every feature of an engine, and the options of wasmtime that go with features.
+/// Sets every feature of an engine, and the related options of wasmtime.
 pub(crate) fn configure(config: &mut Config) {
     config
         .wasm_features(ON, true)
@@ -102,7 +102,7 @@ mod tests {
         Engine::new(&config).unwrap()
     }
 
-    /// For each feature that a module can use, one that needs it, in the text format.
+    /// A sample in the text format for each feature that a module can use.
     const SAMPLES: &[(WasmFeatures, &str)] = &[
         (WasmFeatures::MUTABLE_GLOBAL, r#"(module (global (export "g") (mut i32) (i32.const 0)))"#),
         (
@@ -201,8 +201,8 @@ mod tests {
         (WasmFeatures::CM_NESTED_NAMES, r#"(component (import "a:b:c/d" (func)))"#),
     ];
 
-    /// Features that are no part of a module or component that the text format can write, or that
-    /// need another one of the list that is off. Validation and engine have the same setting.
+    /// Features that the text format cannot express, or that need another disabled feature.
+    /// Validation and the engine have the same setting for them.
     const WITHOUT_SAMPLE: WasmFeatures = WasmFeatures::CALL_INDIRECT_OVERLONG
         .union(WasmFeatures::CUSTOM_DESCRIPTORS)
         .union(WasmFeatures::COMPACT_IMPORTS)
@@ -224,7 +224,7 @@ mod tests {
             valid(WasmFeatures::all()).unwrap_or_else(|error| panic!("{text}: {error}"));
             let is_on = ON.contains(feature);
             assert_eq!(valid(ON).is_ok(), is_on, "validation: {text}");
-            // Only a component of its own can be compiled, or a module in one.
+            // Only a component, or a module inside one, can be compiled.
             let component = match text.starts_with("(component") {
                 true => bytes.clone(),
                 false => wat::parse_str(format!("(component (core {}", &text[1..]) + ")").unwrap(),

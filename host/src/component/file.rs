@@ -5,11 +5,12 @@ use std::path::Path;
 use crate::error::LoadError;
 use crate::limits::LoadLimits;
 
-/// Reads a component from a regular file. A pipe or a device is refused: opening or reading it
-/// may never end.
+/// Reads a component from a regular file. Pipes and devices are refused, because opening or reading
+/// them may block forever.
 ///
 /// # Errors
-/// [`LoadError::Read`], and [`LoadError::TooLarge`] beyond `component-bytes`.
+/// Returns [`LoadError::Read`] if the file cannot be read, and [`LoadError::TooLarge`] if it
+/// exceeds `component-bytes`.
 pub fn read_component(path: &Path, limits: &LoadLimits) -> Result<Vec<u8>, LoadError> {
     let read = |source| LoadError::Read { path: path.to_owned(), source };
     let file = open(path).map_err(read)?;
@@ -32,7 +33,7 @@ pub fn read_component(path: &Path, limits: &LoadLimits) -> Result<Vec<u8>, LoadE
         return Err(too_large(metadata.len()));
     }
     let mut bytes = Vec::new();
-    // It may have grown.
+    // The file may have grown since its size was read.
     let most = limits.component_bytes.saturating_add(1);
     file.take(most).read_to_end(&mut bytes).map_err(read)?;
     match bytes.len() as u64 > limits.component_bytes {
@@ -47,7 +48,7 @@ fn open(path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt as _;
-        // Opening a pipe waits for its writer otherwise.
+        // Opening a pipe would otherwise wait for a writer.
         let nonblocking = rustix::fs::OFlags::NONBLOCK.bits();
         options.custom_flags(i32::try_from(nonblocking).unwrap_or(0));
     }

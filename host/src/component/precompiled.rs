@@ -1,5 +1,5 @@
-//! The file format of precompiled plugins: the description, and the code that wasmtime compiled,
-//! so that neither has to be found out again.
+//! The file format of precompiled plugins: the description and the compiled code, so that loading
+//! repeats neither step.
 
 use std::io::{Read as _, Seek as _};
 
@@ -8,39 +8,41 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::component::description::Description;
 use crate::error::PrecompiledError;
 
-/// Ends with the version of this form.
+/// The last byte is the version of this format.
 const MAGIC: &[u8; 8] = b"syncmgr\x04";
-/// Detects damage. It need not resist forgery, since whoever can write the file can also replace
-/// the code, and a cryptographic digest would take most of the time of loading.
+/// The length of the checksum. It detects damage, not forgery: anyone who can write the file can
+/// also replace the code, and a cryptographic digest would dominate the loading time.
 const DIGEST_BYTES: usize = size_of::<u128>();
 const LENGTH_BYTES: usize = size_of::<u64>();
 
-/// The trailer, after the compiled component and the description: the length of the description,
-/// the digest of all before it, and the magic. It is at the end, so that the file is one that
-/// wasmtime can map.
+/// The length of the trailer: the length of the description, the checksum of everything before it,
+/// and the magic. It follows the compiled component and the description, so that wasmtime can map
+/// the file.
 #[cfg(feature = "compiler")]
 const TRAILER_BYTES: usize = LENGTH_BYTES + DIGEST_BYTES + MAGIC.len();
 
-/// The bytes of a file of this form.
+/// The content of a precompiled file.
 pub(crate) enum Kept {
-    /// In the system's own memory, all of it.
+    /// The mapped file.
     #[cfg(target_os = "linux")]
     Mapped(memmap2::Mmap),
-    /// A copy.
+    /// A copy in memory.
     Read(Vec<u8>),
 }
 
 impl Kept {
+    /// Reads or maps a file.
+    ///
     /// # Safety
     /// The file must not be written to while this is used.
-    #[allow(unsafe_code, reason = "a file that is mapped changes when somebody writes to it")]
+    #[allow(unsafe_code, reason = "writing to a mapped file changes its memory")]
     pub(crate) unsafe fn of(file: &std::fs::File) -> std::io::Result<Self> {
         #[cfg(target_os = "linux")]
         {
             // SAFETY: the caller guarantees that the file is not written to.
             let mapped = unsafe { memmap2::Mmap::map(file) };
-            // What the disk cannot give ends the program when it is looked at, and is an error
-            // here.
+            // A read error of the disk would crash the program when the mapping is accessed.
+            // Reading everything here returns it as an error.
             if let Ok(mapped) = mapped
                 && mapped.advise(memmap2::Advice::PopulateRead).is_ok()
             {
@@ -55,7 +57,7 @@ impl Kept {
     }
 }
 
-/// The path at which the system has an open file, where it has one.
+/// Returns the path by which the system names an open file, if it has one.
 #[cfg(target_os = "linux")]
 pub(crate) fn by_handle(file: &std::fs::File) -> Option<std::path::PathBuf> {
     use std::os::fd::AsRawFd as _;
@@ -77,7 +79,7 @@ impl std::ops::Deref for Kept {
 
 #[cfg(feature = "compiler")]
 pub(crate) fn pack(description: &Description, compiled: &[u8]) -> Vec<u8> {
-    // Plain data with text for keys.
+    // Serializing plain data with text keys cannot fail.
     let description = serde_json::to_vec(description).unwrap_or_default();
     let mut packed = Vec::with_capacity(compiled.len() + description.len() + TRAILER_BYTES);
     packed.extend(compiled);
@@ -89,7 +91,7 @@ pub(crate) fn pack(description: &Description, compiled: &[u8]) -> Vec<u8> {
     packed
 }
 
-/// The other way: the description, and the compiled component, if that is whole.
+/// Splits a file into the description and the compiled component, and verifies the checksum.
 pub(crate) fn unpack(packed: &[u8]) -> Result<(Description, &[u8]), PrecompiledError> {
     let rest = packed.strip_suffix(MAGIC).ok_or(PrecompiledError::Foreign)?;
     let (digested, digest) =
@@ -111,8 +113,8 @@ fn parse(description: &[u8]) -> Result<Description, PrecompiledError> {
     })
 }
 
-/// Digests whatever can be hashed. The hashes of the standard library are not the same in every
-/// version of it.
+/// Computes a digest of hashable values. The hashers of the standard library may differ between
+/// versions.
 #[cfg(feature = "compiler")]
 pub(crate) struct Digest(blake3::Hasher);
 
@@ -124,7 +126,7 @@ impl Digest {
         Self(hasher)
     }
 
-    /// Half of it is plenty.
+    /// Half of the digest is sufficient.
     pub(crate) fn hex(&self) -> String {
         self.0.finalize().to_hex()[..blake3::OUT_LEN].to_owned()
     }
@@ -136,7 +138,7 @@ impl std::hash::Hasher for Digest {
         self.0.update(bytes);
     }
 
-    /// Nobody asks.
+    /// Never called.
     fn finish(&self) -> u64 {
         0
     }
@@ -166,13 +168,13 @@ mod tests {
     }
 
     #[test]
-    fn what_was_packed_is_unpacked() {
+    fn packing_round_trips() {
         let packed = pack(&description(), b"code");
         assert_eq!(unpack(&packed), Ok((description(), b"code".as_slice())));
     }
 
     #[test]
-    fn every_flipped_bit_and_every_cut_is_noticed() {
+    fn flipped_bits_and_truncation_are_detected() {
         let packed = pack(&description(), b"code");
         for at in 0..packed.len() {
             assert!(unpack(&packed[..at]).is_err(), "cut at {at}");

@@ -17,9 +17,9 @@
 //! "api.example.com" = "the service"
 //! ```
 //!
-//! A name consists of ASCII letters, digits, `_`, `-`, `.` and `*`; that of a server may also have
-//! the `:`, `/`, `[` and `]` of an [`HttpGrant`](crate::http::HttpGrant). A `*` in a name stands
-//! for one part between dots. What is not requested is not given, whatever the operator grants.
+//! A name consists of ASCII letters, digits, `_`, `-`, `.` and `*`; the name of a server may also
+//! contain the `:`, `/`, `[` and `]` of an [`HttpGrant`](crate::http::HttpGrant). A `*` in a name
+//! matches one part between dots. A grant without a matching request has no effect.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ use uuid::Uuid;
 use crate::error::ContractError;
 use crate::grants::{Access, Capability};
 
-/// The name of the custom section, of the component or of a core module in it.
+/// The name of the custom section, in the component or in one of its core modules.
 pub const SECTION: &str = "syncmgr-requests";
 
 const SECTION_BYTES: usize = 64 << 10;
@@ -40,8 +40,7 @@ const WHY_BYTES: usize = 1_000;
 /// The requests of a plugin. A file without the section requests nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Requests {
-    /// The class of its native handler on Windows; `None`: one that belongs to the name under
-    /// which it is registered.
+    /// The class id of its native handler on Windows; `None` derives one from the registered name.
     pub clsid: Option<Uuid>,
     /// Directories, by name.
     pub directories: Vec<DirectoryRequest>,
@@ -49,29 +48,29 @@ pub struct Requests {
     pub settings: Vec<Request>,
     /// Secrets, by name.
     pub secrets: Vec<Request>,
-    /// The time of day and the like.
+    /// Capabilities such as the time of day.
     pub capabilities: Vec<(Capability, String)>,
-    /// Hosts to reach by HTTP, as patterns.
+    /// Hosts to reach over HTTP, as patterns.
     pub http: Vec<Request>,
 }
 
-/// One thing that a plugin wants.
+/// One request of a plugin.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Request {
-    /// Its name, with `*` for any one part between dots.
+    /// The name; `*` matches one part between dots.
     pub name: String,
-    /// The purpose, as its author wrote it: escape it before showing it.
+    /// The purpose, written by the author: escape it before showing it.
     pub why: String,
 }
 
-/// One directory that a plugin wants.
+/// One directory requested by a plugin.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct DirectoryRequest {
-    /// Its name, with `*` for any one part between dots.
+    /// The name; `*` matches one part between dots.
     pub name: String,
     /// The requested access.
     pub access: Access,
-    /// The purpose, as its author wrote it: escape it before showing it.
+    /// The purpose, written by the author: escape it before showing it.
     pub why: String,
 }
 
@@ -100,14 +99,14 @@ struct DirectoryText {
 }
 
 impl Requests {
-    /// Reads the content of a section.
+    /// Parses the content of a section.
     ///
     /// # Errors
-    /// [`ContractError::Requests`].
+    /// Returns [`ContractError::Requests`] if the content is invalid.
     pub fn parse(section: &[u8]) -> Result<Self, ContractError> {
         let refuse = |message: String| ContractError::Requests { message };
         if section.len() > SECTION_BYTES {
-            return Err(refuse(format!("there are more than {SECTION_BYTES} bytes of them")));
+            return Err(refuse(format!("the section is longer than {SECTION_BYTES} bytes")));
         }
         let text = std::str::from_utf8(section).map_err(|_| refuse("not Unicode".to_owned()))?;
         let text: Text =
@@ -116,26 +115,26 @@ impl Requests {
         let mut request = |name: String, why: String, also: &str| {
             entries += 1;
             if entries > MAX_ENTRIES {
-                return Err(refuse(format!("there are more than {MAX_ENTRIES}")));
+                return Err(refuse(format!("there are more than {MAX_ENTRIES} requests")));
             }
             if name.is_empty() || name.len() > NAME_BYTES || why.len() > WHY_BYTES {
                 return Err(refuse(format!(
                     "a name has 1 to {NAME_BYTES} bytes, and a reason at most {WHY_BYTES}"
                 )));
             }
-            // An operator pastes what `syncmgr inspect` shows.
+            // Operators copy names from the output of `syncmgr inspect`.
             let is_plain =
                 |c: char| c.is_ascii_alphanumeric() || "_-.*".contains(c) || also.contains(c);
             if !name.chars().all(is_plain) {
                 return Err(refuse(format!(
-                    "the name {name:?} has other characters than letters, digits, `_`, `-`, `.` \
+                    "the name {name:?} has characters other than letters, digits, `_`, `-`, `.` \
                      and `*`"
                 )));
             }
             Ok(Request { name, why })
         };
         if text.clsid.is_some_and(|clsid| clsid.is_nil()) {
-            return Err(refuse("`clsid` is GUID_NULL, which is no class".to_owned()));
+            return Err(refuse("`clsid` is GUID_NULL, which is not a class id".to_owned()));
         }
         let mut requests = Self { clsid: text.clsid, ..Self::default() };
         for (name, directory) in text.directories {
@@ -159,34 +158,35 @@ impl Requests {
         Ok(requests)
     }
 
-    /// Whether nothing is wanted.
+    /// Returns whether there are no requests.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Returns the requested access to a directory of this name. `None`: it is not requested.
+    /// Returns the requested access to a directory with this name, or `None` if it is not
+    /// requested.
     pub fn directory(&self, name: &str) -> Option<Access> {
         let wanted = self.directories.iter().filter(|request| matches(&request.name, name));
         wanted.map(|request| request.access).max()
     }
 
-    /// Whether it wants a setting of this name.
+    /// Returns whether the plugin requests a setting with this name.
     pub fn setting(&self, name: &str) -> bool {
         self.settings.iter().any(|request| matches(&request.name, name))
     }
 
-    /// Whether it wants a secret of this name.
+    /// Returns whether the plugin requests a secret with this name.
     pub fn secret(&self, name: &str) -> bool {
         self.secrets.iter().any(|request| matches(&request.name, name))
     }
 
-    /// Whether it wants this.
+    /// Returns whether the plugin requests the capability.
     pub fn capability(&self, capability: Capability) -> bool {
         self.capabilities.iter().any(|(wanted, _)| *wanted == capability)
     }
 }
 
-/// Whether a name is one that the pattern stands for.
+/// Returns whether the pattern matches a name.
 fn matches(pattern: &str, name: &str) -> bool {
     let mut parts = name.split('.');
     pattern
@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_star_stands_for_one_part() {
+    fn a_star_matches_one_part() {
         for (pattern, name, expected) in [
             ("left", "left", true),
             ("left", "right", false),
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_read() {
+    fn requests_are_parsed() {
         let requests = Requests::parse(
             br#"
             [directories]
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_request_is_refused() {
+    fn invalid_requests_are_refused() {
         let many: String = (0..=MAX_ENTRIES).map(|n| format!("n{n} = \"\"\n")).collect();
         let many = format!("[settings]\n{many}");
         let long = format!("[settings]\n{} = \"\"", "x".repeat(256));
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_has_no_character_that_means_something_to_a_shell() {
+    fn names_with_shell_characters_are_refused() {
         let tables = ["directories", "settings", "secrets", "http"];
         for (name, good) in [
             ("left", [true; 4]),

@@ -1,6 +1,6 @@
 //! The calls of a plugin's exports.
 
-/// A call of the exported interface, or one that only native handlers have.
+/// A call of the exported interface, or a call that only native handlers have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
     /// `initialize`
@@ -21,7 +21,7 @@ pub enum Call {
     GetProperties,
     /// `set-properties`
     SetProperties,
-    /// Making the object of a native handler.
+    /// Creation of a native handler's object.
     Create,
     /// `SetProgressCallback` of a native handler.
     SetProgressCallback,
@@ -30,7 +30,7 @@ pub enum Call {
 }
 
 impl Call {
-    /// All of them.
+    /// All calls.
     pub const ALL: [Self; 12] = [
         Self::Initialize,
         Self::GetHandlerInfo,
@@ -46,7 +46,7 @@ impl Call {
         Self::Release,
     ];
 
-    /// The name in the WIT, or in its style.
+    /// Returns the name in the WIT, or a name in the same style.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Initialize => "initialize",

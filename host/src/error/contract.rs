@@ -1,98 +1,98 @@
-//! How a component breaks the contract.
+//! Violations of the contract by a component.
 
-/// Which rule of the contract some bytes break.
+/// The rule of the contract that a file breaks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ContractError {
-    /// There is nothing.
+    /// The file is empty.
     #[error("the file is empty; build the plugin again")]
     Empty,
-    /// Something, but not WebAssembly.
+    /// The file is not WebAssembly.
     #[error(
         "it is not WebAssembly: it does not start with the bytes `\\0asm`{}",
         if *.text { "; the text format must be turned into a component first, with `wasm-tools parse`" } else { "" }
     )]
     NotWasm {
-        /// Whether it is text.
+        /// Whether the file is text.
         text: bool,
     },
-    /// A core module.
+    /// The file is a core module.
     #[error(
         "it is a core WebAssembly module, and a plugin is a component; build it for the target \
          wasm32-wasip2, or turn it into a component with `wasm-tools component new`"
     )]
     CoreModule,
-    /// Broken off.
-    #[error("the component breaks off after {bytes} bytes; copy or build it again")]
+    /// The file is truncated.
+    #[error("the component is truncated after {bytes} bytes; copy or build it again")]
     Truncated {
-        /// The length of what is there.
+        /// The length of the file.
         bytes: usize,
     },
-    /// WebAssembly that breaks the rules of WebAssembly.
+    /// The file is invalid WebAssembly.
     #[error("the component is not valid WebAssembly: {message} (at byte {offset}); build it again")]
     Malformed {
         /// The problem.
         message: String,
-        /// The place.
+        /// The byte offset of the problem.
         offset: usize,
     },
-    /// A component of some other world.
+    /// The component targets another world.
     #[error(
         "it does not export `{expected}`, so it is a component of another world (it exports \
          {}); implement the world `syncmgr:plugin/plugin`", list(.exports)
     )]
     OtherWorld {
-        /// The export that a plugin has.
+        /// The expected export.
         expected: String,
         /// The exports.
         exports: Vec<String>,
     },
-    /// A plugin of another version of the contract.
+    /// The plugin was built for another version of the contract.
     #[error(
-        "it was built for version {found} of the contract, and this host runs {supported}; \
+        "it was built for contract version {found}, but this host supports {supported}; \
          {}", if newer(.found, .supported) { "update this host" } else { "build the plugin again with the current contract" }
     )]
     OtherVersion {
-        /// The version it was built for.
+        /// The version for which it was built.
         found: String,
-        /// The version this host runs.
+        /// The version of this host.
         supported: String,
     },
-    /// It imports what this host does not have.
+    /// The component has imports that this host does not provide.
     #[error(
-        "it imports {}, which no host of this contract offers; remove what needs it, or build \
+        "it imports {}, which hosts of this contract do not provide; remove the dependency, or build \
          against the contract's own WIT", list(.imports)
     )]
     UnknownImports {
         /// The names of the imports.
         imports: Vec<String>,
     },
-    /// The section with its requests is invalid.
-    #[error("its requests cannot be read: {message}; its author has to mend them")]
+    /// The section with the requests is invalid.
+    #[error("invalid `syncmgr-requests` section: {message}; its author must correct it")]
     Requests {
         /// The problem.
         message: String,
     },
-    /// Names fit, types do not.
+    /// The names match, but the types do not.
     #[error(
-        "its types do not fit the contract: {message}; {}",
+        "its types do not match the contract: {message}; {}",
         if newer(.found, .supported) {
-            format!("it was built for version {found}, and this host runs {supported}: update this host")
+            format!("it was built for version {found}, but this host supports {supported}: update this host")
         } else {
             "build it against the contract's own WIT".to_owned()
         }
     )]
     Types {
-        /// The difference.
+        /// The mismatch.
         message: String,
-        /// The version it was built for.
+        /// The version for which it was built.
         found: String,
-        /// The version this host runs.
+        /// The version of this host.
         supported: String,
     },
 }
 
 impl ContractError {
-    /// A stable code for programs.
+    /// Returns a stable code for programs.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Empty => "contract-empty",
@@ -109,7 +109,7 @@ impl ContractError {
     }
 }
 
-/// A few of the names, and how many more there are.
+/// Returns a few of the names, and the number of the others.
 pub(super) fn list(names: &[String]) -> String {
     const SHOWN: usize = 5;
     if names.is_empty() {
@@ -122,7 +122,7 @@ pub(super) fn list(names: &[String]) -> String {
     text.join(", ")
 }
 
-/// Whether a version that was found is newer than the one that is supported.
+/// Returns whether the found version is newer than the supported one.
 pub(crate) fn newer(found: &str, supported: &str) -> bool {
     let parts = |version: &str| -> Vec<u64> {
         version.split(['.', '-', '+']).map_while(|part| part.parse().ok()).collect()

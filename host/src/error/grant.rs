@@ -1,35 +1,34 @@
-//! Why a granted directory cannot be used.
+//! Errors of grants.
 
 use std::path::PathBuf;
 
-/// Why a granted directory cannot be used.
+/// A grant is invalid or cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum GrantError {
-    /// The name is not one that a grant can have.
+    /// The name is not valid for a grant.
     #[error(
-        "`{name}` cannot be the name of a directory: use letters, digits, `_` and `-`, in parts \
-         joined by `.`"
+        "invalid directory name `{name}`; use letters, digits, `_` and `-`, in parts joined by `.`"
     )]
     Name {
-        /// The name given.
+        /// The name.
         name: String,
     },
-    /// The name is taken.
-    #[error("two directories are named `{name}`; give each a name of its own")]
+    /// Two grants have the same name.
+    #[error("duplicate directory name `{name}`; use a unique name for each directory")]
     Twice {
-        /// The name given.
+        /// The name.
         name: String,
     },
-    /// There is no such capability.
-    #[error("`{name}` cannot be allowed; `wall-clock` and `randomness` can")]
+    /// The capability does not exist.
+    #[error("unknown capability `{name}`; use `wall-clock` or `randomness`")]
     Capability {
-        /// The name given.
+        /// The name.
         name: String,
     },
-    /// A setting or a secret is there twice, or cannot be handed over.
+    /// A setting or a secret is given twice, or cannot be passed to the plugin.
     #[error("the setting or secret `{name}` {why}")]
     Setting {
-        /// Its name.
+        /// The name.
         name: String,
         /// The problem.
         why: &'static str,
@@ -44,7 +43,7 @@ pub enum GrantError {
         /// The error of the system.
         source: std::io::Error,
     },
-    /// The directory holds no files of anybody, or those of the host.
+    /// The directory is on one of the kernel's file systems, or belongs to the host.
     #[error("cannot grant the directory `{name}` ({}): {why}; grant another one", path.display())]
     NoFiles {
         /// The name of the grant.
@@ -54,17 +53,17 @@ pub enum GrantError {
         /// The reason.
         why: String,
     },
-    /// One directory is, or is inside, another one.
+    /// A granted directory is the same as, or inside, another one.
     #[error(
-        "the directories `{outer}` and `{inner}` overlap ({}); grant directories that are apart",
+        "the directories `{outer}` and `{inner}` overlap ({}); grant separate directories",
         path.display()
     )]
     Overlap {
-        /// The name of the one that holds the other.
+        /// The name of the outer directory.
         outer: String,
-        /// The name of the other.
+        /// The name of the inner directory.
         inner: String,
-        /// The path of the inner one.
+        /// The path of the inner directory.
         path: PathBuf,
     },
 }

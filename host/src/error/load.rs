@@ -1,10 +1,10 @@
-//! Why a plugin could not be loaded.
+//! Errors of loading a plugin.
 
 use std::path::PathBuf;
 
 use super::ContractError;
 
-/// Why a plugin could not be loaded.
+/// An error of loading a plugin.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The file cannot be read.
@@ -15,56 +15,56 @@ pub enum LoadError {
         /// The error of the system.
         source: std::io::Error,
     },
-    /// The bytes are no plugin of this contract.
+    /// The file does not conform to the contract.
     #[error("{name} is not a plugin: {reason}")]
     Contract {
         /// The plugin's name.
         name: String,
-        /// Which rule it breaks, and the remedy.
+        /// The rule that it breaks, and the remedy.
         #[source]
         reason: ContractError,
     },
-    /// The file is too large, or would become too large.
+    /// The component exceeds a size limit.
     #[error(
-        "the plugin {name} is too large: {what} is {found}, and the limit is {limit}; raise \
-         `{option}` if that is right"
+        "plugin `{name}` is too large: {what} is {found}{} (limit {limit}); raise `{option}` to \
+         allow it", if option.ends_with("-bytes") { " bytes" } else { "" }
     )]
     TooLarge {
         /// The plugin's name.
         name: String,
         /// The part that is too large.
         what: &'static str,
-        /// How large it is.
+        /// The size.
         found: u64,
-        /// How large it may be.
+        /// The maximum size.
         limit: u64,
         /// The name of the limit.
         option: &'static str,
     },
-    /// Compiling it did not come to an end.
+    /// Compilation exceeded its time limit.
     #[error(
-        "the plugin {name} takes longer than {}s to compile; raise `compile-time` if that is right",
+        "plugin `{name}` exceeded the compile time limit ({}s); raise `compile-time` to allow it",
         limit.as_secs()
     )]
     CompileTime {
         /// The plugin's name.
         name: String,
-        /// How long it may take.
+        /// The time limit.
         limit: std::time::Duration,
     },
-    /// Compiling it took too much memory.
+    /// Compilation exceeded its memory limit.
     #[error(
-        "the plugin {name} needs more than {} of memory to compile; raise `compile-memory` if that \
-         is right", crate::limits::bytes(*limit)
+        "plugin `{name}` exceeded the compile memory limit ({}); raise `compile-memory` to allow it",
+        crate::limits::bytes(*limit)
     )]
     CompileMemory {
         /// The plugin's name.
         name: String,
-        /// How much it may take, in bytes.
+        /// The memory limit in bytes.
         limit: u64,
     },
-    /// The component is as the contract wants it, but this host cannot compile or link it.
-    #[error("cannot load the plugin {name}: {source}")]
+    /// The component conforms to the contract, but this host cannot compile or link it.
+    #[error("cannot load plugin `{name}`: {source}")]
     Compile {
         /// The plugin's name.
         name: String,
@@ -72,7 +72,7 @@ pub enum LoadError {
         source: wasmtime::Error,
     },
     /// The precompiled plugin cannot be used.
-    #[error("cannot use the compiled form of the plugin {name}: {reason}; compile it again")]
+    #[error("cannot use precompiled plugin `{name}`: {reason}; recompile it")]
     Precompiled {
         /// The plugin's name.
         name: String,
@@ -82,17 +82,17 @@ pub enum LoadError {
     },
 }
 
-/// Why a precompiled plugin cannot be used.
+/// The reason why a precompiled plugin cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PrecompiledError {
-    /// It is something else.
-    #[error("it is no such thing")]
+    /// The file is not a precompiled plugin.
+    #[error("not a precompiled plugin file")]
     Foreign,
-    /// It is not as it was made.
-    #[error("it is damaged")]
+    /// The file is damaged.
+    #[error("the file is damaged")]
     Damaged,
-    /// It was made by another version of the host, or by one with other options.
-    #[error("it was made for another host: {message}")]
+    /// The file was made by another version of the host, or by a host with other options.
+    #[error("it was compiled for another host: {message}")]
     OtherHost {
         /// The difference.
         message: String,
@@ -100,7 +100,7 @@ pub enum PrecompiledError {
 }
 
 impl PrecompiledError {
-    /// A stable code for programs.
+    /// Returns a stable code for programs.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Foreign => "precompiled-foreign",
@@ -111,7 +111,7 @@ impl PrecompiledError {
 }
 
 impl LoadError {
-    /// A stable code for programs.
+    /// Returns a stable code for programs.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Read { .. } => "load-read",

@@ -1,4 +1,4 @@
-//! Why a session failed, or never began.
+//! Errors of sessions.
 
 use super::contract::list;
 use super::stop::why;
@@ -6,72 +6,72 @@ use super::{Call, Denial, GrantError, StopReason};
 use crate::hresult::code::Hresult;
 use crate::types::ErrorCode;
 
-/// Why a session failed. After [`SessionError::Trap`], [`SessionError::Exit`],
-/// [`SessionError::Ended`] and [`SessionError::Denied`] the session is dead: it answers
-/// [`SessionError::Dead`] to everything.
+/// An error of a session. After [`SessionError::Trap`], [`SessionError::Exit`],
+/// [`SessionError::Ended`] and [`SessionError::Denied`], the session is over and every call returns
+/// [`SessionError::Dead`].
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
-    /// The plugin answered with an error.
+    /// The plugin returned an error.
     #[error("{plugin}: {call} failed: {message}")]
     Plugin {
         /// The plugin's name.
         plugin: String,
         /// The call.
         call: Call,
-        /// Which failure.
+        /// The error code.
         code: ErrorCode,
-        /// The plugin's words.
+        /// The message of the plugin.
         message: String,
     },
-    /// The plugin answered with something that the contract rules out.
-    #[error("{plugin}: {call} gave an answer that the contract rules out: {what}")]
+    /// The plugin returned a value that the contract does not allow.
+    #[error("{plugin}: `{call}` returned a value that the contract does not allow: {what}")]
     BadData {
         /// The plugin's name.
         plugin: String,
         /// The call.
         call: Call,
-        /// Which rule.
+        /// The rule that it breaks.
         what: String,
     },
     /// The plugin trapped.
-    #[error("{plugin}: died in {call}: {message}")]
+    #[error("{plugin}: crashed in `{call}`: {message}")]
     Trap {
         /// The plugin's name.
         plugin: String,
         /// The call.
         call: Call,
-        /// Its last words if there are any (a panic message), else what wasmtime said.
+        /// The panic message of the plugin if there is one; otherwise the message of wasmtime.
         message: String,
-        /// The stack, innermost frame first, a line each; empty if there is none.
+        /// The stack, innermost frame first, one per line; may be empty.
         backtrace: String,
-        /// The end of what it wrote to stderr.
+        /// The end of its output on stderr.
         stderr: String,
     },
     /// The plugin called `wasi:cli/exit`.
-    #[error("{plugin}: left in {call} with status {status}; a plugin must return")]
+    #[error("{plugin}: called `exit({status})` in `{call}`; plugins must return instead")]
     Exit {
         /// The plugin's name.
         plugin: String,
         /// The call.
         call: Call,
-        /// The status it gave.
+        /// The exit status.
         status: i32,
     },
-    /// The host ended it.
-    #[error("{plugin}: was ended in {call}: {}", why(*reason, limit.as_deref()))]
+    /// The host terminated the plugin.
+    #[error("{plugin}: {}", why(*reason, *call, limit.as_deref()))]
     Ended {
         /// The plugin's name.
         plugin: String,
         /// The call.
         call: Call,
-        /// Why.
+        /// The reason.
         reason: StopReason,
-        /// The value of the limit that it went beyond, in the form that
-        /// [`Limits::set`](crate::Limits::set) takes. Absent: it was none, or that of the engine.
+        /// The value of the exceeded limit, in the form that [`Limits::set`](crate::Limits::set)
+        /// accepts. `None` if no limit was exceeded, or one of the engine.
         limit: Option<String>,
     },
-    /// It used what it was not granted, and was ended.
-    #[error("{plugin}: was denied, in {call}, {denial}")]
+    /// The host terminated the plugin because it used something that was not granted.
+    #[error("{plugin}: access denied in `{call}`: {denial}")]
     Denied {
         /// The plugin's name.
         plugin: String,
@@ -80,8 +80,7 @@ pub enum SessionError {
         /// The denial.
         denial: Denial,
     },
-    /// A handler that is no plugin answered with a failure, or with a success that has no meaning
-    /// there.
+    /// A native handler returned a failure, or an unexpected success code.
     #[error("{plugin}: {call} {}", answered(*hresult))]
     Native {
         /// The handler's name.
@@ -91,17 +90,17 @@ pub enum SessionError {
         /// The result.
         hresult: Hresult,
     },
-    /// A handler that is no plugin ended the process that it ran in.
+    /// A native handler ended the process in which it ran.
     #[error(
         "{plugin}: the handler ended its process with status 0x{status:08X} before the run was over"
     )]
     NativeExit {
         /// The handler's name.
         plugin: String,
-        /// The exit status of the process. That of a crash is the exception's code.
+        /// The exit status of the process. After a crash, it is the code of the exception.
         status: u32,
     },
-    /// The embedder called out of order.
+    /// The embedder made a call out of order.
     #[error("{plugin}: {call} cannot be called {when}")]
     OutOfOrder {
         /// The plugin's name.
@@ -112,21 +111,21 @@ pub enum SessionError {
         when: &'static str,
     },
     /// The plugin crashed earlier.
-    #[error("{plugin}: {call} cannot be called: the plugin died earlier; start a new session")]
+    #[error("{plugin}: {call} cannot be called: the plugin crashed earlier; start a new session")]
     Dead {
         /// The plugin's name.
         plugin: String,
         /// The call.
         call: Call,
     },
-    /// The embedder named an item that is none.
-    #[error("{plugin}: there is no item {item:?}; it has {}", list(.items))]
+    /// The embedder named an unknown item.
+    #[error("{plugin}: unknown item {item:?}; the plugin has {}", list(.items))]
     UnknownItem {
         /// The plugin's name.
         plugin: String,
-        /// The name or id given.
+        /// The name or id.
         item: String,
-        /// The names of the items that there are.
+        /// The names of the available items.
         items: Vec<String>,
     },
     /// The host itself failed.
@@ -142,7 +141,7 @@ pub enum SessionError {
 }
 
 impl SessionError {
-    /// A stable code for programs.
+    /// Returns a stable code for programs.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Plugin { .. } => "plugin-error",
@@ -160,8 +159,8 @@ impl SessionError {
         }
     }
 
-    /// The stack of a plugin that trapped, a frame on each line, and the end of what it wrote to
-    /// stderr: escape it before showing it. Empty, where there is nothing.
+    /// Returns the stack of a plugin that trapped, one frame per line, and the end of its output on
+    /// stderr: escape both before showing them. Either may be empty.
     pub fn crash_details(&self) -> (&str, &str) {
         match self {
             Self::Trap { backtrace, stderr, .. } => (backtrace, stderr),
@@ -179,8 +178,8 @@ impl SessionError {
         }
     }
 
-    /// Whether the plugin crashed or was terminated, so that the session is over.
-    pub const fn is_death(&self) -> bool {
+    /// Returns whether the plugin crashed or was terminated, so that the session is over.
+    pub const fn ends_session(&self) -> bool {
         match self {
             Self::Trap { .. } | Self::Exit { .. } | Self::Ended { .. } | Self::Denied { .. } => {
                 true
@@ -196,8 +195,8 @@ impl SessionError {
         }
     }
 
-    /// Whether another session could succeed: the plugin crashed, and neither the user nor the
-    /// embedder asked for it. A plugin that went on with a cancelled item may succeed with the
+    /// Returns whether another session could succeed: the plugin crashed, and neither the user nor
+    /// the embedder caused it. A plugin that continued with a cancelled item may succeed with the
     /// other items.
     pub const fn may_be_retried(&self) -> bool {
         match self {
@@ -206,7 +205,7 @@ impl SessionError {
                 | StopReason::CancelledAll
                 | StopReason::Denied
                 | StopReason::Instances
-                // The record stays, so another session would exceed the limit, too.
+                // The record is kept, so another session would exceed the limit, too.
                 | StopReason::RecordBytes => false,
                 StopReason::CancelledItem
                 | StopReason::ComputeTime
@@ -233,27 +232,27 @@ impl SessionError {
     }
 }
 
-/// Describes a result of a native handler where only `S_OK` is expected.
+/// Describes the result of a native handler that should have returned `S_OK`.
 fn answered(hresult: Hresult) -> String {
     match hresult.is_success() {
-        true => format!("answered {hresult} instead of S_OK"),
+        true => format!("returned {hresult} instead of S_OK"),
         false => format!("failed: {hresult}"),
     }
 }
 
-/// Why a session could not be started.
+/// An error of starting a session.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A granted directory cannot be used.
     #[error(transparent)]
     Grant(#[from] GrantError),
-    /// The plugin failed while it was being instantiated.
+    /// The plugin failed during instantiation.
     #[error(transparent)]
     Session(#[from] SessionError),
 }
 
 impl StartError {
-    /// A stable code for programs.
+    /// Returns a stable code for programs.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Grant(_) => "grant-refused",

@@ -1,25 +1,27 @@
-//! Why the host terminates a plugin.
+//! The reasons for which the host terminates a plugin.
+
+use super::Call;
 
 macro_rules! stop_reasons {
     ($($name:ident = $number:literal, $code:literal, $limit:expr, $doc:literal, $words:literal;)*) => {
-        /// Why the host terminated a plugin.
+        /// The reason for which the host terminated a plugin.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum StopReason {
             $(#[doc = $doc] $name,)*
         }
 
         impl StopReason {
-            /// All of them.
+            /// All reasons.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
-            /// A stable code for programs.
+            /// Returns a stable code for programs.
             pub const fn code(self) -> &'static str {
                 match self {
                     $(Self::$name => $code,)*
                 }
             }
 
-            /// The name of the limit that it went beyond, if it is one.
+            /// Returns the name of the exceeded limit, if there is one.
             pub const fn limit(self) -> Option<&'static str> {
                 match self {
                     $(Self::$name => $limit,)*
@@ -52,61 +54,61 @@ macro_rules! stop_reasons {
 
 stop_reasons! {
     Killed = 1, "ended-killed", None,
-        "The embedder asked, with [`CancelHandle::kill`](crate::CancelHandle::kill).",
-        "it was told to end at once";
+        "The embedder called [`CancelHandle::kill`](crate::CancelHandle::kill).",
+        "terminated on request";
     CancelledAll = 2, "ended-cancelled-all", Some("grace"),
-        "It went on after everything was cancelled, longer than the grace period.",
-        "it went on after everything was cancelled, longer than its limit";
+        "It continued after everything was cancelled for longer than the grace period.",
+        "continued after everything was cancelled for longer than its grace period";
     CancelledItem = 3, "ended-cancelled-item", Some("grace"),
-        "It went on with an item that was cancelled, longer than the grace period.",
-        "it went on with an item that was cancelled, longer than its limit";
+        "It continued with a cancelled item for longer than the grace period.",
+        "continued with a cancelled item for longer than its grace period";
     ComputeTime = 4, "ended-compute-time", Some("compute-time"),
-        "One call computed longer than its limit.",
-        "it computed longer than its limit";
+        "One call exceeded the compute time limit.",
+        "exceeded its compute time limit";
     WallTime = 5, "ended-wall-time", Some("wall-time"),
-        "One call took longer than its limit.",
-        "it took longer than its limit";
+        "One call exceeded the wall time limit.",
+        "exceeded its wall time limit";
     IdleTime = 6, "ended-idle-time", Some("idle-time"),
-        "It gave no sign of life for longer than its limit.",
-        "it gave no sign of life for longer than its limit";
+        "It made no call to the host for longer than the idle time limit.",
+        "exceeded its idle time limit";
     Memory = 7, "ended-memory", Some("memory-bytes"),
-        "It wanted more memory than its limit.",
-        "it wanted more memory than its limit";
+        "It exceeded the memory limit.",
+        "exceeded its memory limit";
     Tables = 8, "ended-tables", Some("table-elements"),
-        "Its tables wanted more elements than their limit.",
-        "it wanted larger tables than its limit";
+        "Its tables exceeded the limit on elements.",
+        "exceeded its table limit";
     Stack = 9, "ended-stack", Some("stack-bytes"),
-        "It called itself too deeply.",
-        "it wanted more stack than its limit";
+        "It exceeded the stack limit, for example by deep recursion.",
+        "exceeded its stack limit";
     Handles = 10, "ended-handles", Some("handles"),
-        "It held more handles than its limit.",
-        "it held more handles than its limit";
+        "It exceeded the limit on open handles.",
+        "exceeded its handle limit";
     HostCallBytes = 11, "ended-host-call-bytes", Some("host-call-bytes"),
-        "It handed more to the host in one call than its limit.",
-        "it handed over more in one call than its limit";
+        "It passed more data to the host in one call than the limit.",
+        "exceeded its data limit of one host call";
     Instances = 12, "ended-instances", Some("instances"),
-        "It is made of more instances, memories or tables than its limit.",
-        "it is made of more instances than its limit";
+        "It has more instances, memories or tables than the limit.",
+        "exceeded its instance limit";
     Denied = 13, "ended-denied", None,
-        "It used what it was not granted.",
-        "it used what it was not granted";
+        "It used something that was not granted.",
+        "used something that was not granted";
     ItemBytes = 14, "ended-item-bytes", Some("item-bytes"),
-        "The names, texts and counts of its items took more room than their limit.",
-        "the names, texts and counts of its items take more room than its limit";
+        "The names, texts and counts of its items exceeded their limit.",
+        "exceeded its limit on names, texts and counts of items";
     RecordBytes = 15, "ended-record-bytes", Some("record-bytes"),
-        "The record of its calls took more room than its limit.",
-        "the record of its calls takes more room than its limit";
+        "The recording of its calls exceeded the limit.",
+        "exceeded its limit on recorded calls";
 }
 
-/// Why a plugin was ended, with the limit's value where it is known, and what to do about it.
-pub(super) fn why(reason: StopReason, limit: Option<&str>) -> String {
-    let Some(name) = reason.limit() else { return reason.to_string() };
-    let of = limit.map(|value| format!(" of {value}")).unwrap_or_default();
-    format!("{reason}{of}; raise `{name}` if that is right")
+/// Describes the reason with the limit's value, if it is known, and the remedy.
+pub(super) fn why(reason: StopReason, call: Call, limit: Option<&str>) -> String {
+    let value = limit.map(|value| format!(" ({value})")).unwrap_or_default();
+    let remedy = reason.limit().map(|name| format!("; raise `{name}` to allow it"));
+    format!("{reason}{value} in `{call}`{}", remedy.unwrap_or_default())
 }
 
 impl StopReason {
-    /// Whether it is the user, or the embedder for the user, who had the plugin ended.
+    /// Returns whether the user, or the embedder on the user's behalf, terminated the plugin.
     pub const fn is_cancellation(self) -> bool {
         match self {
             Self::Killed | Self::CancelledAll | Self::CancelledItem => true,
@@ -129,9 +131,9 @@ impl StopReason {
 /// The use of something that was not granted, and the remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial {
-    /// The thing, such as ``the time of day (`wall-clock`)``.
+    /// The denied capability, such as ``the time of day (`wall-clock`)``.
     pub asked: String,
-    /// The remedy, with the exact option of the command line.
+    /// The remedy, with the exact command-line option.
     pub remedy: String,
 }
 

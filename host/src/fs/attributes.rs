@@ -1,4 +1,4 @@
-//! The attributes of a copy besides its content and its time.
+//! The attributes of a copy, except its content and its time.
 
 use std::fs::File;
 
@@ -6,12 +6,12 @@ use std::fs::File;
 /// skipped.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Attributes {
-    /// The permission bits; `None`: those that the system gives to a new file.
+    /// The permission bits; `None` for the system's default.
     #[cfg_attr(not(unix), allow(dead_code, reason = "only Unix has permission bits"))]
     pub(crate) mode: Option<u32>,
-    /// The file that the copy replaces, by its name in the copy's directory.
+    /// The name of the file that the copy replaces, in the copy's directory.
     pub(crate) replaces: Option<String>,
-    /// Whether a copy that replaces nothing gets the owner and group of its source.
+    /// Whether a copy that replaces nothing receives the owner and group of its source.
     #[cfg_attr(not(unix), allow(dead_code, reason = "only Unix has these owners"))]
     pub(crate) owner: bool,
     /// Whether the extended attributes of users are copied.
@@ -19,7 +19,7 @@ pub(crate) struct Attributes {
 }
 
 impl Attributes {
-    /// Gives a copy that was just created everything but its permission bits and owner.
+    /// Sets the attributes of a new copy, except its permission bits and owner.
     pub(crate) fn give_extended(&self, source: &File, replaced: Option<&File>, copy: &File) {
         if !self.extended {
             return;
@@ -31,7 +31,7 @@ impl Attributes {
         extended::copy_users(source, copy);
     }
 
-    /// Opens the file that a copy replaces, where that is possible.
+    /// Opens the file that a copy replaces, if possible.
     pub(crate) fn open_replaced(
         &self,
         open: impl Fn(&str) -> std::io::Result<File>,
@@ -40,13 +40,14 @@ impl Attributes {
     }
 }
 
-/// Gives a directory that was just created the extended attributes of another one.
+/// Copies the extended attributes of a directory to a new one.
 #[cfg(unix)]
 pub(crate) fn give_extended_of(source: impl std::os::fd::AsFd, copy: impl std::os::fd::AsFd) {
     extended::copy_users(source, copy);
 }
 
-/// The time of a file's content, where a timestamp of the contract cannot express it.
+/// Returns the exact modification time of a file if a timestamp of the contract cannot represent
+/// it.
 pub(crate) fn exact_time(file: &File, modified: i64) -> Option<std::time::SystemTime> {
     match modified {
         i64::MIN | i64::MAX => file.metadata().and_then(|metadata| metadata.modified()).ok(),
@@ -61,9 +62,9 @@ mod extended {
     use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fremovexattr, fsetxattr};
     use rustix::io::Errno;
 
-    /// The most bytes of a value, and of all names of a file.
+    /// The maximum size of a value, and of all names of a file.
     const MOST_BYTES: usize = 64 << 10;
-    /// The bytes of the names that most files have, if any.
+    /// A size that is sufficient for the names of most files.
     const USUAL_BYTES: usize = 512;
     const ACCESS_LIST: &str = "system.posix_acl_access";
 
@@ -77,7 +78,7 @@ mod extended {
                 let len = flistxattr(&source, &mut names[..]).unwrap_or(0);
                 copy_named(&source, &copy, &names[..len]);
             }
-            // The file system has none.
+            // The file system has no extended attributes.
             Err(_) => {}
         }
     }
@@ -92,7 +93,7 @@ mod extended {
         }
     }
 
-    /// Makes the access control list of a copy that of the file which it replaces.
+    /// Sets the access control list of a copy to that of the file that it replaces.
     pub(crate) fn copy_access_list(replaced: impl AsFd, copy: impl AsFd) {
         let mut list = vec![0; MOST_BYTES];
         let _ = match fgetxattr(&replaced, ACCESS_LIST, &mut list[..]) {

@@ -1,10 +1,9 @@
-//! Copies within one file system, by the system, which lets both files share the bytes where it
-//! can.
+//! Copies within one file system through the system, which can share the bytes between both files.
 
 #[cfg(target_os = "linux")]
 pub(crate) use linux::copy_in_system;
 
-/// There is no such call here.
+/// This system has no such call.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn copy_in_system(
     _source: &std::fs::File,
@@ -29,23 +28,23 @@ mod linux {
 
     use crate::limits::clock;
 
-    /// Bytes from which on the system is asked to copy, so many at once.
+    /// The minimum number of bytes for a copy through the system.
     pub(crate) const LEAST_BYTES: u64 = 1 << 20;
-    /// Bytes that are copied between two looks at whether the session is to end.
+    /// The number of bytes that are copied between two checks for termination.
     const STEP_BYTES: u64 = 4 << 20;
-    /// Bytes that are hashed at once.
+    /// The number of bytes that are hashed at a time.
     const PIECE_BYTES: usize = 256 << 10;
-    /// How long the source must not have been written to: one step of the coarsest clock of any
-    /// file system.
+    /// The time for which the source must not have been written to: one step of the coarsest clock
+    /// of any file system.
     const AT_REST: Duration = Duration::from_secs(2);
 
     /// Copies some of the next `len` bytes, advances both positions, and hashes the copied bytes of
     /// the source on another core at the same time.
     ///
-    /// `None`: there are too few bytes, the target continues behind its position, the source is
-    /// being written to (so that the hash might not match the copy), or the file system does not
-    /// support it. The target, the positions and the hash are unchanged then, and the caller reads
-    /// and writes.
+    /// Returns `None` if there are too few bytes, if the target continues after its position, if
+    /// the source is being written to (so that the hash might not match the copy), or if the file
+    /// system does not support it. The target, the positions and the hash are then unchanged, and
+    /// the caller must read and write.
     pub(crate) fn copy_in_system(
         source: &File,
         target: &File,
@@ -75,7 +74,7 @@ mod linux {
         let copied = copy_and_hash(source, from, target, to, len, hasher.clone());
         let is_same = times(&before) == times(&source.metadata()?);
         let Some((copied, hashed)) = copied.filter(|_| is_same) else {
-            // The source may be shorter by now than what was copied of it.
+            // The source may now be shorter than the copy.
             if target.metadata()?.len() != to {
                 target.set_len(to)?;
             }
@@ -91,7 +90,7 @@ mod linux {
         [metadata.mtime(), metadata.mtime_nsec(), metadata.ctime(), metadata.ctime_nsec()]
     }
 
-    /// Whether the file has not been written to for so long.
+    /// Returns whether the file has not been written to for this long.
     fn has_rested(metadata: &Metadata, at_rest: Duration) -> bool {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let since = |seconds: i64, nanoseconds: i64| {
@@ -107,7 +106,8 @@ mod linux {
             .all(|since| since.is_some_and(|since| since >= at_rest))
     }
 
-    /// How much was copied, and the hash with all of that. Absent: nothing, or not all was hashed.
+    /// Returns how much was copied, and the updated hash; `None` if nothing was copied or not all
+    /// of it was hashed.
     fn copy_and_hash(
         source: &File,
         from: u64,
@@ -119,7 +119,7 @@ mod linux {
         let copy = |done: u64| {
             let (mut from, mut to) = (from + done, to + done);
             let most = usize::try_from((len - done).min(LEAST_BYTES)).unwrap_or(usize::MAX);
-            // Reading and writing find the error.
+            // Reading and writing return the error.
             copy_file_range(source, Some(&mut from), target, Some(&mut to), most).unwrap_or(0)
         };
         let mut copied = copy(0) as u64;
@@ -150,7 +150,7 @@ mod linux {
         })
     }
 
-    /// Hashes so many bytes from a place on.
+    /// Hashes a range of a file.
     fn hash_range(file: &File, from: u64, len: u64, hasher: &mut blake3::Hasher) -> io::Result<()> {
         let mut buffer = vec![0; PIECE_BYTES];
         let mut done = 0;
@@ -178,7 +178,7 @@ mod tests {
     use super::copy_in_system;
     use super::linux::{LEAST_BYTES, copy_at_rest};
 
-    /// A file that a test has just written counts as one at rest.
+    /// Treats a file that a test has just written as one at rest.
     fn copy(
         source: &File,
         target: &File,
@@ -188,7 +188,7 @@ mod tests {
         copy_at_rest(source, target, hasher, len, Duration::ZERO)
     }
 
-    /// Bytes that are at no two places the same.
+    /// Returns bytes without repetition.
     fn content(len: u64) -> Vec<u8> {
         (0..len / 8 + 1)
             .flat_map(u64::to_le_bytes)
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_system_copies_is_what_is_hashed() -> io::Result<()> {
+    fn the_hash_matches_the_system_copy() -> io::Result<()> {
         for (skipped, len) in [
             (0, LEAST_BYTES),
             (0, LEAST_BYTES + 1),
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_system_does_not_copy_is_left_to_reading_and_writing() -> io::Result<()> {
+    fn unsupported_system_copies_are_refused() -> io::Result<()> {
         let content = content(3 * LEAST_BYTES);
         let (home, mut source, target) = files(&content)?;
         let read_only = File::open(home.path().join("target"))?;
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_somebody_has_just_written_to_is_left_to_reading_and_writing() -> io::Result<()> {
+    fn a_recently_written_file_is_not_copied_by_the_system() -> io::Result<()> {
         let (_home, source, target) = files(&content(3 * LEAST_BYTES))?;
         let mut hasher = blake3::Hasher::new();
         assert_eq!(copy_in_system(&source, &target, &mut hasher, u64::MAX)?, None);
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_hashed_is_what_is_copied_whatever_somebody_writes_meanwhile() -> io::Result<()> {
+    fn the_hash_matches_the_copy_despite_concurrent_writes() -> io::Result<()> {
         let (home, mut source, mut target) = files(&content(4 * LEAST_BYTES))?;
         let stop = AtomicBool::new(false);
         let checked = std::thread::scope(|scope| {

@@ -1,9 +1,10 @@
-//! Names that Windows reads as a device wherever they stand, and whatever follows their first dot.
+//! Names that Windows interprets as a device in every directory, whatever follows their first dot.
 
-/// Whether one part of a path names a device on Windows: `NUL`, `con.txt`, `Aux .x`, `COM¹`.
+/// Returns whether one part of a path names a device on Windows: `NUL`, `con.txt`, `Aux .x`,
+/// `COM¹`.
 pub(crate) fn is_device(name: &str) -> bool {
     const DEVICES: [&str; 7] = ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$", "CLOCK$"];
-    // Windows leaves spaces and dots at the end out.
+    // Windows ignores trailing spaces and dots.
     let stem = name.split(['.', ':']).next().unwrap_or(name).trim_end_matches(' ');
     let numbered = || {
         let mut letters = stem.chars();
@@ -20,7 +21,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn devices_are_told_from_files() {
+    fn devices_are_distinguished_from_files() {
         for name in [
             "CON",
             "con",

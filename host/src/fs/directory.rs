@@ -16,39 +16,39 @@ pub struct Listing {
     pub(crate) entries: system::Entries,
 }
 
-/// An open directory and what may be done in it.
+/// An open directory and its access.
 #[allow(unreachable_pub, reason = "the generated bindings name it")]
 #[derive(Clone, Debug)]
 pub struct Directory {
     pub(crate) handle: Arc<system::Handle>,
     pub(crate) access: Access,
-    /// How many directories it was below the granted one when it was opened.
+    /// The depth below the granted directory when it was opened.
     pub(crate) depth: usize,
-    /// The granted one.
+    /// The granted directory.
     pub(crate) root: FileIdentity,
-    /// Whether it is in the plugin's own storage, which has a quota.
+    /// Whether it is in the plugin's storage, which has a quota.
     pub(crate) stored: bool,
-    /// Why it may not be changed, for a message.
+    /// The name of the grant, for messages.
     pub(crate) name: Arc<str>,
 }
 
 impl Directory {
     pub(crate) fn open(path: &Path, access: Access, name: &str, fence: &Fence) -> io::Result<Self> {
-        // The path of a grant was without links when it was granted: one that is there now has
-        // taken the directory's place.
+        // The path of a grant had no links when it was granted, so a link there now has replaced
+        // the directory.
         let handle = Arc::new(system::Handle::open(path, Links::Refuse, fence)?);
         let root = handle.identity()?;
         Ok(Self { handle, access, depth: 0, root, stored: false, name: name.into() })
     }
 
-    /// The plugin's own storage, which is in the host's state.
+    /// Opens the plugin's storage, which is in the host's state directory.
     pub(crate) fn open_storage(path: &Path, access: Access, name: &str) -> io::Result<Self> {
         let handle = Arc::new(system::Handle::open(path, Links::Follow, &Fence::default())?);
         let root = handle.identity()?;
         Ok(Self { handle, access, depth: 0, root, stored: true, name: name.into() })
     }
 
-    /// A directory that is open elsewhere, below one of several granted ones.
+    /// Wraps a directory that is already open, below one of several granted directories.
     pub(crate) fn of_file(file: &std::fs::File, roots: &[FileIdentity]) -> io::Result<Self> {
         let handle = system::Handle::of_file(file)?;
         let (root, depth) = handle.root_above(roots)?;
@@ -56,13 +56,14 @@ impl Directory {
         Ok(Self { handle, access: Access::ReadOnly, depth, root, stored: false, name })
     }
 
-    /// How many directories it is below the granted one now: it may have been moved since it was
+    /// Returns the current depth below the granted directory: it may have been moved since it was
     /// opened.
     pub(crate) fn depth_now(&self) -> io::Result<usize> {
         self.handle.depth_below(self.root, self.depth)
     }
 
-    /// The permissions of a directory in here. The host must be able to measure the storage.
+    /// Returns the permissions of a new directory here. The host must be able to measure the
+    /// storage.
     pub(crate) fn measurable(&self, mode: u32) -> u32 {
         if self.stored { mode | 0o700 } else { mode }
     }

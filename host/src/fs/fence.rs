@@ -1,17 +1,17 @@
-//! The directories that no plugin reaches through a grant: those of the host's state.
+//! The directories of the host's state, which no plugin can reach through a grant.
 
 use std::io;
 use std::sync::Arc;
 
 use super::metadata::FileIdentity;
 
-/// The directories of the host that are excluded from every grant, by device and inode: under
-/// whatever name they are reached, they are the same.
+/// The host's directories that are excluded from every grant. They are identified by device and
+/// inode, so any path to them is recognized.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fence(Arc<[FileIdentity]>);
 
 impl Fence {
-    /// Keeps plugins out of these directories.
+    /// Excludes these directories.
     pub(crate) fn around(directories: impl Iterator<Item = FileIdentity>) -> Self {
         Self(directories.collect())
     }
@@ -20,13 +20,13 @@ impl Fence {
         self.0.is_empty()
     }
 
-    /// Checks a directory that was opened.
+    /// Checks an opened directory.
     pub(crate) fn check(&self, device_id: u64, file_id: u64) -> io::Result<()> {
         match self.0.contains(&(device_id, file_id)) {
             false => Ok(()),
             true => Err(io::Error::new(
                 io::ErrorKind::PermissionDenied,
-                "it belongs to the host's state, which is left out of every grant",
+                "it belongs to the host's state, which is excluded from every grant",
             )),
         }
     }

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use super::attributes::exact_time;
 use super::system;
 
-/// Bytes that go through memory at once when copying.
+/// The size of the buffer for copying.
 pub(crate) const COPY_BYTES: usize = 256 << 10;
 
 /// An open regular file.
@@ -18,7 +18,7 @@ pub struct File {
     pub(crate) writable: bool,
     pub(crate) stored: bool,
     pub(crate) hasher: blake3::Hasher,
-    /// When the file was changed that this is a copy of, where a timestamp cannot express it.
+    /// The exact modification time of the copied file, if a timestamp cannot represent it.
     pub(crate) exact: Option<SystemTime>,
 }
 
@@ -31,14 +31,14 @@ impl File {
         Self { file, writable, stored, hasher: blake3::Hasher::new(), exact: None }
     }
 
-    /// The same as a copy of a file.
+    /// Marks the file as a copy of another.
     pub(crate) fn copy_of(mut self, source: &std::fs::File) -> io::Result<Self> {
         self.exact = exact_time(source, system::file_metadata(source)?.modified);
         Ok(self)
     }
 }
 
-/// Reads a piece of a file into the buffer; how much there was.
+/// Reads into the buffer, and returns the number of bytes.
 pub(crate) fn read_piece(mut file: &std::fs::File, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
         match file.read(buffer) {

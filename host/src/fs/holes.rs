@@ -1,4 +1,4 @@
-//! Holes of sparse files, which become holes of their copies.
+//! Holes of sparse files, which are preserved in copies.
 
 use std::fs::File;
 use std::io;
@@ -6,18 +6,18 @@ use std::io;
 /// The next part of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// So many bytes of a hole, which both files are past now.
+    /// A hole of this length, which both files have passed.
     #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "holes are found on Linux"))]
     Hole(u64),
-    /// Data, at most so many bytes of it.
+    /// Data of at most this length.
     Data(u64),
 }
 
-/// The holes of a source, as far as they are known.
+/// The known holes of a source.
 #[derive(Debug)]
 pub(crate) struct Holes {
     may_be: bool,
-    /// Up to where there is data.
+    /// The end of the current data.
     #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "holes are found on Linux"))]
     data_until: u64,
 }
@@ -50,9 +50,9 @@ mod linux {
 
     use super::{File, Holes, Part, io};
 
-    /// The shortest file that is worth the look.
+    /// The minimum size of a file that is checked for holes.
     const LEAST_BYTES: u64 = 64 << 10;
-    /// Bytes of a hole that are passed at once: its zeros are hashed, too.
+    /// The maximum part of a hole that is passed at once: its zeros are hashed, too.
     const STEP_BYTES: u64 = 16 << 20;
     const BLOCK_BYTES: u64 = 512;
 
@@ -69,8 +69,8 @@ mod linux {
             Self { may_be: wanted && size >= LEAST_BYTES && is_sparse(), data_until: 0 }
         }
 
-        /// Passes at most `len` bytes of a hole at the source's position, where the copy ends at
-        /// its own: hashes zeros, and makes the copy as much longer.
+        /// Passes at most `len` bytes of a hole at the source's position, at the end of the copy:
+        /// hashes zeros, and extends the copy.
         pub(crate) fn pass(
             &mut self,
             mut source: &File,
@@ -90,7 +90,7 @@ mod linux {
                 return Ok(Part::Data(len));
             }
             let data = match seek(source, Look::Data(from)) {
-                // There is none up to the end.
+                // There is no data up to the end.
                 Err(Errno::NXIO) => size,
                 found => found?,
             };
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_behind_the_position_of_the_copy_is_written_over() -> io::Result<()> {
+    fn content_after_the_copy_position_is_overwritten() -> io::Result<()> {
         let (source, mut target) = (tempfile::tempfile()?, tempfile::tempfile()?);
         source.set_len(1 << 20)?;
         target.write_all(b"was here before")?;

@@ -1,4 +1,4 @@
-//! The rule for symbolic links: none that a plugin makes or moves leads out of the granted
+//! The rule for symbolic links: a plugin cannot create or move a link that leads out of the granted
 //! directory.
 
 use std::io;
@@ -9,8 +9,8 @@ use super::metadata::{EntryKind, FileIdentity};
 use super::system;
 use super::usage::walk_below;
 
-/// Whether a link text, read in a directory `depth` levels below the grant, stays in the grant. It
-/// is resolved as text: a name is one level down, whatever is there.
+/// Returns whether a link text, in a directory `depth` levels below the grant, stays inside the
+/// grant. It is resolved textually: each name is one level down, whatever it refers to.
 pub(crate) fn stays_inside(target: &str, depth: usize) -> bool {
     if target.is_empty() || target.starts_with(system::SEPARATORS) || system::has_drive(target) {
         return false;
@@ -27,13 +27,14 @@ pub(crate) fn stays_inside(target: &str, depth: usize) -> bool {
     true
 }
 
-/// Whether a link with this text stays in the grant if it is in this directory.
+/// Returns whether a link with this text stays inside the grant if it is in this directory.
 pub(crate) fn keeps_inside(directory: &Directory, target: &str) -> io::Result<bool> {
-    // Most links do so wherever they are.
+    // Most links stay inside from any directory.
     Ok(stays_inside(target, 0) || stays_inside(target, directory.depth_now()?))
 }
 
-/// Whether a link with this text stays in the granted directory that an open one is below of.
+/// Returns whether a link with this text stays inside the granted directory above an open
+/// directory.
 pub(crate) fn link_stays_inside(
     text: &str,
     directory: &std::fs::File,
@@ -42,7 +43,7 @@ pub(crate) fn link_stays_inside(
     Ok(stays_inside(text, 0) || keeps_inside(&Directory::of_file(directory, roots)?, text)?)
 }
 
-/// The same as for our own directories, for two that are open elsewhere.
+/// Does the same as [`may_move`] for two directories that are already open.
 pub(crate) fn may_move_between(
     from: &std::fs::File,
     name: &str,
@@ -52,8 +53,8 @@ pub(crate) fn may_move_between(
     may_move(&Directory::of_file(from, roots)?, name, &Directory::of_file(to, roots)?)
 }
 
-/// Whether an entry can be moved from one directory to another, so that no link leads out of the
-/// grant which did not so before. In the storage no one follows links.
+/// Returns whether an entry can be moved between directories without making a link lead out of the
+/// grant. Links in the storage are never followed.
 pub(crate) fn may_move(from: &Directory, name: &str, to: &Directory) -> io::Result<bool> {
     if to.stored
         || Arc::ptr_eq(&from.handle, &to.handle)
@@ -118,7 +119,7 @@ mod tests {
             ("../../x/y/z", 1, false),
             ("/etc/passwd", 5, false),
             ("//server/share", 5, false),
-            // On Unix these are names.
+            // On Unix, these are names.
             ("..\\..\\x", 1, cfg!(unix)),
             ("\\x", 1, cfg!(unix)),
             ("c:x", 1, cfg!(unix)),

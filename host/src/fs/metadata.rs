@@ -1,12 +1,12 @@
-//! What the system knows about an entry of a directory.
+//! Metadata of a directory entry.
 
 use std::io;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Identifies a file among all: its device and its number there.
+/// Identifies a file by its device and its number there.
 pub(crate) type FileIdentity = (u64, u64);
 
-/// What an entry is. Never what a link leads to.
+/// The kind of an entry. Links are not followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EntryKind {
     File,
@@ -16,17 +16,17 @@ pub(crate) enum EntryKind {
     Other,
 }
 
-/// What the system knows about an entry.
+/// Metadata of an entry.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Metadata {
     pub(crate) kind: EntryKind,
-    /// The length in bytes; of a symbolic link, the length of its text; of a directory, 0.
+    /// The length in bytes: for a symbolic link, that of its text; for a directory, 0.
     pub(crate) size: u64,
-    /// When the content last changed, in nanoseconds since 1970.
+    /// The modification time of the content, in nanoseconds since 1970.
     pub(crate) modified: i64,
-    /// When the content or anything else about it last changed. `None`: unknown on this system.
+    /// The time of the last change of content or metadata; `None` if the system has none.
     pub(crate) changed: Option<i64>,
-    /// The permission bits. `None`: this system has none.
+    /// The permission bits; `None` if the system has none.
     pub(crate) mode: Option<u32>,
     pub(crate) file_id: u64,
     pub(crate) device_id: u64,
@@ -35,25 +35,25 @@ pub(crate) struct Metadata {
 /// A listed entry.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    /// The name. Where `unicode` is false, an approximation for display.
+    /// The name, or an approximation for display if `unicode` is false.
     pub(crate) name: String,
     pub(crate) unicode: bool,
     pub(crate) metadata: io::Result<Metadata>,
 }
 
-/// An entry as a quota counts it.
+/// The metadata of an entry for the quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) kind: EntryKind,
     pub(crate) size: u64,
-    /// The bytes that it takes on the disk, at most its size.
+    /// The number of bytes on disk, at most the size.
     pub(crate) stored: u64,
-    /// The number of its names (hard links).
+    /// The number of names (hard links).
     pub(crate) names: u64,
     pub(crate) identity: FileIdentity,
 }
 
-/// What opening a path does where its last component is a link.
+/// The treatment of a link in the last component of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Links {
     Follow,

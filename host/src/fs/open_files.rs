@@ -1,4 +1,4 @@
-//! Open files, by weak references.
+//! Tracks open files by weak references.
 
 use std::fs::File;
 use std::sync::{Arc, Weak};
@@ -6,13 +6,13 @@ use std::sync::{Arc, Weak};
 use super::metadata::FileIdentity;
 use super::system::look_at_file;
 
-/// Files outside of the storage that are open for writing.
+/// Files outside the storage that are open for writing.
 #[derive(Debug, Default)]
 pub(crate) struct OpenFiles(Vec<(Weak<File>, Option<FileIdentity>)>);
 
 impl OpenFiles {
     pub(crate) fn opened(&mut self, file: &Arc<File>) {
-        // Only now and then, since there may be many.
+        // Pruned only when the list is full, because there may be many.
         if self.0.len() == self.0.capacity() {
             self.0.retain(|(file, _)| file.strong_count() > 0);
         }
@@ -27,7 +27,7 @@ impl OpenFiles {
             }
             true
         });
-        // One that cannot be looked at may be that one.
+        // A file whose metadata cannot be read may be this one.
         self.0.iter().any(|(_, known)| known.is_none_or(|known| known == identity))
     }
 }

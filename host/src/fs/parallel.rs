@@ -1,15 +1,15 @@
-//! Work on many files at once, shared by a few threads for as long as it takes.
+//! Processes many files on a few temporary threads.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The work that a thread is started for, which takes some of that itself.
+/// The remaining work for which a thread is started, since starting one takes some of it.
 const SOON: Duration = Duration::from_micros(100);
 
-/// Does `one` for the numbers below `count`, for as long as it is to go on, on at most so many
-/// threads, this one among them. Absent: it did not come to that one.
+/// Calls `one` for the numbers below `count` while `go_on` returns true, on at most `at_once`
+/// threads including this one. A number that was not reached has no result.
 pub(crate) fn share<T: Send + Sync>(
     count: usize,
     threads: usize,
@@ -18,14 +18,14 @@ pub(crate) fn share<T: Send + Sync>(
 ) -> Vec<Option<T>> {
     let done: Vec<OnceLock<T>> = (0..count).map(|_| OnceLock::new()).collect();
     let next = AtomicUsize::new(0);
-    // How many were left before it, if there was one.
+    // Returns the number of remaining tasks before this one, if there was one.
     let take_one = || {
         let index = next.fetch_add(1, Ordering::Relaxed);
         let (true, Some(done)) = (go_on(), done.get(index)) else { return None };
         done.get_or_init(|| one(index));
         Some(count - index)
     };
-    // In memory, one is often done sooner than a thread starts.
+    // In memory, a task often takes less time than starting a thread.
     let mut rest = count;
     let mut useful = 1;
     while rest > 0 && useful < 2 {
@@ -37,7 +37,7 @@ pub(crate) fn share<T: Send + Sync>(
     if rest > 0 {
         thread::scope(|scope| {
             for _ in 1..rest.min(threads).min(useful) {
-                // Without another thread it takes longer.
+                // Without another thread, the work just takes longer.
                 let _ =
                     thread::Builder::new().spawn_scoped(scope, || while take_one().is_some() {});
             }
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_is_done_once_however_long_it_takes() {
+    fn every_task_runs_once() {
         for (count, threads, each) in [
             (0, 4, Duration::ZERO),
             (1, 4, Duration::from_millis(1)),
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_takes_long_is_shared_and_no_more_threads_than_allowed_work() {
+    fn long_tasks_are_shared_among_at_most_the_allowed_threads() {
         for (threads, at_least) in [(1, 1), (4, 2)] {
             let (working, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
             share(
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_does_not_come_to_has_no_answer() {
+    fn tasks_that_are_not_reached_have_no_result() {
         for each in [Duration::ZERO, Duration::from_millis(1)] {
             let asked = AtomicUsize::new(0);
             let go_on = || asked.fetch_add(1, Ordering::Relaxed) < 10;

@@ -1,5 +1,5 @@
-//! Directory entries by capability-based handles, where there are no `*at` system calls. Names
-//! are single components, checked before.
+//! Directory entries by capability-based handles, for systems without `*at` system calls. Names are
+//! single components, checked by the caller.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -27,15 +27,15 @@ pub(crate) use walk::leads_out;
 #[derive(Debug)]
 pub(crate) struct Handle {
     directory: Dir,
-    /// Names the directory in the lock, together with its own identity.
+    /// The path, which together with the directory's identity names it in the lock.
     place: PathBuf,
-    /// The directories that are excluded below it.
+    /// The excluded directories below it.
     fence: Fence,
 }
 
-/// Directories on the way down that are held open at once: handles are not scarce here.
+/// The maximum number of open directories on the way down; handles are not scarce here.
 pub(crate) const HELD_LEVELS: usize = usize::MAX - 1;
-/// The characters that separate the names in the text of a link.
+/// The characters that separate names in the text of a link.
 pub(crate) const SEPARATORS: &[char] = &['/', '\\'];
 
 pub(crate) fn has_drive(target: &str) -> bool {
@@ -113,7 +113,7 @@ impl Handle {
     }
 
     pub(crate) fn stat(&self, name: &str) -> io::Result<Metadata> {
-        // The full metadata, with the file's identity, is that of an open handle.
+        // The full metadata, with the file's identity, requires an open handle.
         match self.directory.symlink_metadata(name)?.is_symlink() {
             true => Ok(metadata(&self.directory.symlink_metadata(name)?)),
             false => {
@@ -125,7 +125,7 @@ impl Handle {
         }
     }
 
-    /// An entry, with the number of its names.
+    /// Returns the metadata of an entry, with the number of its names.
     pub(crate) fn look_at(&self, name: &str) -> io::Result<Seen> {
         if self.directory.symlink_metadata(name)?.is_symlink() {
             return Ok(seen(&self.directory.symlink_metadata(name)?, 1));
@@ -136,18 +136,18 @@ impl Handle {
         Ok(seen(&metadata, MetadataExt::nlink(&metadata)))
     }
 
-    /// How many directories this one is below another. None that is open can be moved here.
+    /// Returns the depth of this directory below another. An open directory cannot be moved here.
     pub(crate) fn depth_below(&self, _root: FileIdentity, opened: usize) -> io::Result<usize> {
         Ok(opened)
     }
 
-    /// The same directory as an open one.
+    /// Wraps an open directory.
     pub(crate) fn of_file(file: &File) -> io::Result<Self> {
         let directory = Dir::from_std_file(file.try_clone()?);
         Ok(Self { directory, place: PathBuf::new(), fence: Fence::default() })
     }
 
-    /// There is no way up: it passes for one of them itself.
+    /// There is no way to the parent: the directory counts as a root itself.
     pub(crate) fn root_above(&self, _roots: &[FileIdentity]) -> io::Result<(FileIdentity, usize)> {
         Ok((self.identity()?, 0))
     }
@@ -236,7 +236,7 @@ impl Handle {
         replace: bool,
     ) -> io::Result<()> {
         if !replace {
-            // There is no renaming without replacing here; linking is, for files.
+            // There is no rename without replacement here; linking does the same for files.
             return match self.directory.hard_link(name, &to.directory, to_name) {
                 Ok(()) => self.directory.remove_file_or_symlink(name),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
@@ -261,18 +261,18 @@ impl Handle {
     }
 
     pub(crate) fn flush(&self) -> io::Result<()> {
-        // The system keeps its directories in order by itself.
+        // The system keeps its directories consistent by itself.
         Ok(())
     }
 }
 
-/// Identifies a directory.
+/// Returns the identity of a directory.
 pub(crate) fn identity(path: &Path) -> io::Result<(u64, u64)> {
     let metadata = Handle::open(path, Links::Follow, &Fence::default())?.metadata()?;
     Ok((metadata.device_id, metadata.file_id))
 }
 
-/// Whether a directory may be granted.
+/// Checks whether a directory may be granted.
 pub(crate) fn check_grant(path: &Path, fence: &Fence) -> io::Result<()> {
     match Dir::open_ambient_dir(path, ambient_authority()) {
         Ok(opened) => Handle::admit(opened, path.to_owned(), fence).map(|_| ()),
@@ -288,7 +288,7 @@ pub(crate) fn set_mode(_file: &File, _bits: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// The entries of a directory that have not been returned yet.
+/// The remaining entries of a listing.
 #[derive(Debug)]
 pub(crate) struct Entries {
     entries: ReadDir,
@@ -320,13 +320,13 @@ fn seen(of: &Found, names: u64) -> Seen {
         kind: metadata.kind,
         size: metadata.size,
         stored: metadata.size,
-        // A directory has one, whatever refers to it from within.
+        // A directory counts as one name, whatever refers to it from inside.
         names: if metadata.kind == EntryKind::Directory { 1 } else { names },
         identity: (metadata.device_id, metadata.file_id),
     }
 }
 
-/// An open file, with the number of its names.
+/// Returns the metadata of an open file, with the number of its names.
 pub(crate) fn look_at_file(file: &File) -> io::Result<Seen> {
     let metadata = Found::from_file(file)?;
     Ok(seen(&metadata, MetadataExt::nlink(&metadata)))
@@ -357,7 +357,7 @@ pub(crate) fn count_entries(directory: &File, most: usize) -> io::Result<usize> 
     Ok(directory.entries()?.take(most.saturating_add(1)).count())
 }
 
-/// A directory that is held, by a lock file that the system releases with the process.
+/// A locked directory, by a lock file that the system releases with the process.
 #[derive(Debug)]
 pub(crate) struct Lock {
     held: File,
@@ -366,8 +366,8 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    /// Locks a directory. `None`: it is among those `held` already. A shared lock becomes an
-    /// exclusive one (`alone`) if no one else has it.
+    /// Locks a directory. Returns `None` if it is among `held` already. A shared lock becomes an
+    /// exclusive one (`alone`) if no one else holds it.
     pub(crate) fn new(
         directory: &Handle,
         alone: bool,

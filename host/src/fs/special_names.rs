@@ -1,4 +1,4 @@
-//! Names that Windows reads as something else, or cannot store.
+//! Names that Windows interprets as something else, or cannot store.
 #![cfg(any(not(unix), test))]
 
 use std::ffi::OsStr;
@@ -7,7 +7,7 @@ use std::io;
 use super::device_names::is_device;
 use super::metadata::{Entry, Metadata};
 
-/// Whether Windows reads a name as something else, or cannot store it.
+/// Returns whether Windows interprets a name as something else, or cannot store it.
 pub(crate) fn has_special_meaning(name: &str) -> bool {
     name.contains(['\\', ':', '<', '>', '"', '|', '?', '*'])
         || name.chars().any(|character| character < ' ')
@@ -15,10 +15,10 @@ pub(crate) fn has_special_meaning(name: &str) -> bool {
         || is_device(name)
 }
 
-/// A listed entry, with what `stat` returns for it. `None`: it was removed since.
+/// Returns a listed entry with its metadata, or `None` if it was removed since.
 ///
-/// An entry whose name has a meaning is listed without metadata. `stat` would return those of a
-/// device, or say that there is no such entry.
+/// An entry whose name has a special meaning is listed without metadata. `stat` would return the
+/// metadata of a device, or not find the entry.
 pub(crate) fn listed(
     name: &OsStr,
     stat: impl FnOnce(&str) -> io::Result<Metadata>,
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_devices_and_names_that_cannot_be_stored_have_a_meaning() {
+    fn device_names_and_names_that_cannot_be_stored_are_special() {
         let special = "con CON nul aux.txt Prn.tar.gz com1 COM0 lpt9.log COM¹ lpt³.txt conin$ a:b \
                        a\\b a? a* <a a|b a\" ends. :";
         for name in special.split_whitespace().chain(["ends ", "nul .txt", "tab\t"]) {

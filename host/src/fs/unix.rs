@@ -1,4 +1,4 @@
-//! Directory entries by `*at` system calls. Names are single components, checked before.
+//! Directory entries by `*at` system calls. Names are single components, checked by the caller.
 
 use std::ffi::{CString, OsString};
 use std::io;
@@ -27,26 +27,26 @@ pub(crate) use lock::Lock;
 use stat::{device, metadata, mode, permissions, seen, with_special_bits};
 pub(crate) use walk::leads_out;
 
-/// An open directory, the device on which it is, and what is left out below it. It is on none of
-/// the kernel's own file systems.
+/// An open directory, its device, and the excluded directories below it. It is never on one of the
+/// kernel's file systems.
 #[derive(Debug)]
 pub(crate) struct Handle(OwnedFd, u64, Fence);
 
-/// The user that owns what this process makes, if it may give that away.
+/// The user whose processes may change the owner of new files.
 const ROOT: u32 = 0;
 
 const NEW_FILE: OFlags =
     OFlags::RDWR.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::CLOEXEC);
-/// Directories on the way down that are held open at once.
+/// The maximum number of open directories on the way down.
 pub(crate) const HELD_LEVELS: usize = 32;
 
-/// Directories from one to another above it at most, when that is looked for.
+/// The maximum number of parent directories that are searched.
 const MOST_DEPTH: usize = 4096;
 
 const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// The characters that separate the names in the text of a link.
+/// The characters that separate names in the text of a link.
 pub(crate) const SEPARATORS: &[char] = &['/'];
 
 pub(crate) fn has_special_meaning(_name: &str) -> bool {
@@ -61,8 +61,8 @@ pub(crate) fn is_link_in_the_way(error: &io::Error) -> bool {
     Errno::from_io_error(error) == Some(Errno::LOOP)
 }
 
-/// This process owns the files that it makes: if permissions cannot be set, the file system has
-/// none.
+/// Ignores a failure to set permissions. This process owns the files that it creates, so a failure
+/// means that the file system has no permissions.
 fn unless_unsupported(set: rustix::io::Result<()>) -> io::Result<()> {
     match set {
         Err(Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP) => Ok(()),
@@ -70,7 +70,7 @@ fn unless_unsupported(set: rustix::io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Gives something that was just made another owner and group, as far as this process may.
+/// Sets the owner and group of a new entry, as far as this process may.
 fn give_owner(made: impl AsFd, now: &Stat, like: &Stat) {
     let owner = (now.st_uid != like.st_uid).then(|| Uid::from_raw(like.st_uid));
     let group = (now.st_gid != like.st_gid).then(|| Gid::from_raw(like.st_gid));
@@ -115,22 +115,23 @@ impl Handle {
         Ok(metadata(&statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?))
     }
 
-    /// An entry, with the number of its names.
+    /// Returns the metadata of an entry, with the number of its names.
     pub(crate) fn look_at(&self, name: &str) -> io::Result<Seen> {
         Ok(seen(&statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?))
     }
 
-    /// The same directory as an open one.
+    /// Wraps an open directory.
     pub(crate) fn of_file(file: &std::fs::File) -> io::Result<Self> {
         Self::above(file.try_clone()?.into(), &Fence::default())
     }
 
-    /// How many directories this one is below another, whatever it was when it was opened.
+    /// Returns the current depth of this directory below another.
     pub(crate) fn depth_below(&self, root: FileIdentity, _opened: usize) -> io::Result<usize> {
         Ok(self.root_above(&[root])?.1)
     }
 
-    /// The nearest of several directories that this one is or is below of, and how far below.
+    /// Returns the nearest of several directories that contains or is this one, and the depth below
+    /// it.
     pub(crate) fn root_above(&self, roots: &[FileIdentity]) -> io::Result<(FileIdentity, usize)> {
         let mut identity = self.identity()?;
         let mut above = None;
@@ -142,16 +143,16 @@ impl Handle {
             identity = parent.identity()?;
             above = Some(parent);
         }
-        // It is not below any of them now, or deeper than anything that a path leads to.
+        // It is no longer below any of them, or deeper than any path can lead.
         Err(Errno::XDEV.into())
     }
 
-    /// The directory that this one is in.
+    /// Returns the parent directory.
     pub(crate) fn parent(&self) -> io::Result<Self> {
         Self::above(openat(&self.0, "..", DIRECTORY, Mode::empty())?, &self.2)
     }
 
-    /// A directory from which others are only looked at.
+    /// Wraps a directory that is only used to examine others.
     fn above(opened: OwnedFd, fence: &Fence) -> io::Result<Self> {
         let device = device(&fstat(&opened)?);
         Ok(Self(opened, device, fence.clone()))
@@ -177,8 +178,8 @@ impl Handle {
         if let Some(like) = like {
             give_extended_of(&like.0, &made);
         }
-        // The mask of the process may have taken bits away, and the directory around it may have
-        // given it the bit by which its entries get their group.
+        // The umask may have removed bits, and the parent directory may have set the bit that
+        // passes its group to entries.
         let inherited = permissions(&now) & 0o2000;
         if let Some(bits) = bits.map(|bits| bits & 0o3777 | inherited)
             && bits != permissions(&now)
@@ -205,11 +206,11 @@ impl Handle {
         Ok(self.open_entry(name, &found)?.into())
     }
 
-    /// Opens a file or a directory that was found there, for reading.
+    /// Opens a previously found file or directory for reading.
     fn open_entry(&self, name: &str, found: &Metadata) -> io::Result<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let opened = openat(&self.0, name, flags, Mode::empty())?;
-        // A file, too, can be mounted from elsewhere.
+        // A file can be a mount point, too.
         if found.device_id != self.1 {
             special::refuse(&opened)?;
         }
@@ -226,7 +227,7 @@ impl Handle {
         source: &std::fs::File,
         attributes: &Attributes,
     ) -> io::Result<std::fs::File> {
-        // The mask of the process decides about the bits of a copy that has no others.
+        // The umask applies to a copy without specified permissions.
         let bits = if attributes.mode.is_some() { 0o600 } else { 0o666 };
         let copy = std::fs::File::from(openat(&self.0, name, NEW_FILE, mode(bits))?);
         let replaced = attributes.open_replaced(|name| self.open_file(name));
@@ -260,7 +261,7 @@ impl Handle {
     pub(crate) fn read_link(&self, name: &str) -> io::Result<OsString> {
         match readlinkat(&self.0, name, Vec::new()) {
             Ok(text) => Ok(os_string(text)),
-            // Not a link.
+            // The entry is not a link.
             Err(Errno::INVAL) => Err(Errno::LOOP.into()),
             Err(error) => Err(error.into()),
         }
@@ -293,8 +294,8 @@ impl Handle {
             return Ok(renameat(&self.0, name, &to.0, to_name)?);
         }
         match renameat_with(&self.0, name, &to.0, to_name, RenameFlags::NOREPLACE) {
-            // Some file systems cannot; then the window between looking and renaming is as
-            // small as it can be made.
+            // Some file systems do not support this; the window between checking and renaming is
+            // then as small as possible.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => match to.stat(to_name) {
                 Ok(_) => Err(Errno::EXIST.into()),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -308,7 +309,7 @@ impl Handle {
 
     pub(crate) fn link(&self, name: &str, to: &Self, to_name: &str) -> io::Result<()> {
         match linkat(&self.0, name, &to.0, to_name, AtFlags::empty()) {
-            // The file system has no hard links, or the system does not want this one.
+            // The file system has no hard links, or the system refuses this one.
             Err(Errno::PERM | Errno::OPNOTSUPP) => Err(io::ErrorKind::Unsupported.into()),
             result => Ok(result?),
         }
@@ -333,20 +334,20 @@ impl Handle {
 
     pub(crate) fn flush(&self) -> io::Result<()> {
         match rustix::fs::fsync(&self.0) {
-            // Not every file system can flush a directory; there is nothing better to do then.
+            // Some file systems cannot flush a directory; there is no alternative then.
             Ok(()) | Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 }
 
-/// The device and the inode of a directory, for which it need not be readable.
+/// Returns the device and the inode of a directory, which need not be readable.
 pub(crate) fn identity(path: &Path) -> io::Result<(u64, u64)> {
     let stat = rustix::fs::stat(path)?;
     Ok((device(&stat), stat.st_ino))
 }
 
-/// Whether a directory may be granted.
+/// Checks whether a directory may be granted.
 pub(crate) fn check_grant(path: &Path, fence: &Fence) -> io::Result<()> {
     match rustix::fs::open(path, DIRECTORY, Mode::empty()) {
         Ok(opened) => Handle::admit(opened, None, fence).map(|_| ()),
@@ -366,7 +367,7 @@ fn os_string(text: CString) -> OsString {
     OsString::from_vec(text.into_bytes())
 }
 
-/// An open file, with the number of its names.
+/// Returns the metadata of an open file, with the number of its names.
 pub(crate) fn look_at_file(file: &std::fs::File) -> io::Result<Seen> {
     Ok(seen(&fstat(file)?))
 }

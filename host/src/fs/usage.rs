@@ -1,8 +1,8 @@
-//! How much room a directory takes with everything below it, measured by handle.
+//! Measures the disk usage of a directory and everything below it, by handle.
 //!
-//! A path has a greatest length and may lead elsewhere by now, so each directory is opened from the
-//! handle of its parent. The number of handles is bounded whatever the depth: the handles of
-//! distant parents are closed, and opened again from their children.
+//! Paths have a maximum length and may lead elsewhere by now, so each directory is opened from the
+//! handle of its parent. The number of handles is bounded at any depth: the handles of distant
+//! parents are closed, and opened again from their children.
 
 use std::collections::HashSet;
 use std::io;
@@ -12,23 +12,23 @@ use super::fence::Fence;
 use super::metadata::{EntryKind, FileIdentity, Links, Seen};
 use super::system;
 
-/// The room that an entry takes in addition to its content.
+/// The room that an entry uses in addition to its content.
 pub(crate) const ENTRY_BYTES: u64 = 4096;
-/// The most names of directories that are kept in memory while they wait for their turn.
+/// The maximum size of pending directory names in memory.
 const MAX_PENDING_BYTES: usize = 64 << 20;
-/// The most files with several names whose identities are kept.
+/// The maximum number of tracked files with several names.
 pub(crate) const MAX_LINKED: usize = 1 << 20;
 
-/// The room that a directory takes.
+/// The disk usage of a directory.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Usage {
-    /// Content and entries of everything that was seen.
+    /// The content and entries of everything that was read.
     pub(crate) bytes: u64,
-    /// Files with more names than one, some of which may be elsewhere.
+    /// Files with several names, some of which may be elsewhere.
     pub(crate) linked: HashSet<FileIdentity>,
-    /// Whether there were more of those than are kept.
+    /// Whether there were more of these files than are tracked.
     pub(crate) more_linked: bool,
-    /// Whether there is something that cannot be read, or not within bounds.
+    /// Whether something cannot be read, or not within bounds.
     pub(crate) unreadable: bool,
 }
 
@@ -49,12 +49,12 @@ fn measure_with(path: &Path, limit: u64, max_pending_bytes: usize) -> Usage {
     usage
 }
 
-/// An entry that a walk comes to.
+/// An entry visited by a walk.
 pub(crate) struct Entry<'a> {
     pub(crate) directory: &'a system::Handle,
-    /// How many directories that one is below the first.
+    /// The depth of its directory below the first one.
     pub(crate) depth: usize,
-    /// Absent: it is not Unicode.
+    /// The name, if it is Unicode.
     pub(crate) name: Option<&'a str>,
     pub(crate) seen: Seen,
 }
@@ -97,22 +97,22 @@ fn walk(
 
 struct Walk {
     levels: Vec<Level>,
-    /// The lengths of all names that wait for their turn.
+    /// The total length of all pending names.
     pending_bytes: usize,
     max_pending_bytes: usize,
 }
 
-/// A directory on the way to the one that is being read.
+/// A directory on the path to the one that is being read.
 struct Level {
-    /// Absent: it was closed for the sake of those below.
+    /// The handle, unless it was closed to bound the number of open ones.
     handle: Option<system::Handle>,
     identity: FileIdentity,
-    /// Directories in it that were not entered yet.
+    /// Subdirectories that have not been entered yet.
     pending: Vec<String>,
 }
 
 impl Walk {
-    /// Reads a directory, and continues with those in it. Whether to continue.
+    /// Reads a directory, and continues with its subdirectories. Returns whether to continue.
     fn enter(
         &mut self,
         handle: system::Handle,
@@ -149,7 +149,7 @@ impl Walk {
         {
             let handle = left.handle.ok_or(io::ErrorKind::NotFound)?.parent()?;
             if handle.identity()? != parent.identity {
-                // It was moved in the meantime: the walk cannot continue where it was.
+                // It was moved, so the walk cannot continue in its old parent.
                 return Err(io::ErrorKind::NotFound.into());
             }
             parent.handle = Some(handle);
@@ -173,8 +173,8 @@ impl Usage {
         self.bytes = self.bytes.saturating_add(ENTRY_BYTES).saturating_add(content);
     }
 
-    /// Whether this is the first name of a file with several. Where too many are known, each
-    /// counts.
+    /// Returns whether this is the first name of a file with several names. If too many are
+    /// tracked, each name counts.
     fn is_first(&mut self, identity: FileIdentity) -> bool {
         if self.linked.contains(&identity) {
             return false;
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_the_limit_need_not_be_counted() -> io::Result<()> {
+    fn counting_may_stop_at_the_limit() -> io::Result<()> {
         let home = home(|home| {
             (0..50).try_for_each(|number| {
                 std::fs::create_dir(home.join(format!("d{number}")))?;
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_into_memory_counts_as_unreadable() -> io::Result<()> {
+    fn directories_that_exceed_the_memory_bound_count_as_unreadable() -> io::Result<()> {
         let home = home(|home| {
             (0..50).try_for_each(|number| std::fs::create_dir(home.join(format!("d{number:03}"))))
         })?;
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_unreadable() -> io::Result<()> {
+    fn a_missing_directory_is_unreadable() -> io::Result<()> {
         let home = tempfile::tempdir()?;
         assert!(measure(&home.path().join("none"), u64::MAX).unreadable);
         Ok(())
@@ -272,7 +272,7 @@ mod tests {
         const DEPTH: u64 = 500;
         for level in 0..DEPTH {
             below.create_directory(&name, None, None)?;
-            // Something to return to at each level.
+            // A directory to return to at each level.
             below.create_directory("other", None, None)?;
             below.open_directory("other")?.create_file(&format!("f{level}"))?.set_len(10)?;
             below = below.open_directory(&name)?;

@@ -1,4 +1,4 @@
-//! The type of an HRESULT, and the codes that have a name here.
+//! The type of an HRESULT, and the named codes.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ macro_rules! hresults {
         impl Hresult {
             $(#[doc = $doc] pub const $name: Self = Self($value);)*
 
-            /// Every code that has a name here, by that name.
+            /// All named codes with their names.
             pub const NAMED: &[(&str, Self)] = &[$((stringify!($name), Self::$name)),*];
         }
     };
@@ -64,18 +64,18 @@ hresults! {
 }
 
 impl Hresult {
-    /// Whether the sign bit is clear (`SUCCEEDED`). A cancel request is a success, too.
+    /// Returns whether the sign bit is clear (`SUCCEEDED`). A cancellation is a success, too.
     pub const fn is_success(self) -> bool {
         self.0 & 0x8000_0000 == 0
     }
 
-    /// The name, if the code has one here.
+    /// Returns the name of the code, if it has one.
     pub fn name(self) -> Option<&'static str> {
         Self::NAMED.iter().find(|(_, code)| *code == self).map(|(name, _)| *name)
     }
 }
 
-/// `S_SYNCMGR_CANCELITEM (0x00040203)`; the number alone where there is no name.
+/// Formats as `S_SYNCMGR_CANCELITEM (0x00040203)`, or as the number alone for an unnamed code.
 impl fmt::Display for Hresult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Why an address is not public.
+/// The kind of an address that is not public.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressKind {
     /// 127.0.0.0/8 and `::1`.
@@ -10,21 +10,21 @@ pub enum AddressKind {
     Private,
     /// 169.254.0.0/16 and fe80::/10.
     LinkLocal,
-    /// Where clouds tell a machine its secrets, whichever range that is in.
+    /// Cloud metadata services, which hold credentials; in any range.
     Metadata,
     /// 224.0.0.0/4 and ff00::/8.
     Multicast,
-    /// Unspecified, broadcast, benchmarking, documentation, tunnels and everything else that is
+    /// Unspecified, broadcast, benchmarking, documentation, tunnels and all other ranges that are
     /// not for servers.
     Reserved,
 }
 
 impl AddressKind {
-    /// The kind of an address; nothing if it is public.
+    /// Returns the kind of an address, or `None` if it is public.
     ///
-    /// An IPv4-mapped address is what the IPv4 address is. One behind NAT64 (64:ff9b::/96) is
-    /// public or reserved. 6to4, Teredo and IPv4-compatible addresses are reserved whatever they
-    /// hold, as nothing current needs them, and so is the rest of 2001::/23.
+    /// An IPv4-mapped address has the kind of the IPv4 address. An address behind NAT64
+    /// (64:ff9b::/96) is public or reserved. 6to4, Teredo and IPv4-compatible addresses are always
+    /// reserved, because nothing current needs them, and so is the rest of 2001::/23.
     pub const fn of(address: IpAddr) -> Option<Self> {
         match address {
             IpAddr::V4(address) => Self::of_v4(address),
@@ -72,7 +72,7 @@ impl AddressKind {
         })
     }
 
-    /// Whether `local:` opens it.
+    /// Returns whether `local:` allows this kind.
     pub(super) const fn is_local(self) -> bool {
         match self {
             Self::Loopback | Self::Private => true,

@@ -3,11 +3,11 @@ use std::io;
 use super::HOPS;
 use super::address::AddressKind;
 
-/// Why a plugin may not make a request. Origins are `SCHEME://HOST[:PORT]`; what else is in a URL
-/// may be secret and is never shown, nor are resolved addresses.
+/// The denial of a plugin's request. Origins are `SCHEME://HOST[:PORT]`. Other parts of a URL may
+/// be secret and are never shown, nor are resolved addresses.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpDenial {
-    /// Neither `https` nor `http`.
+    /// The scheme is neither `https` nor `http`.
     #[error("{plugin}: cannot fetch `{scheme}:` URLs; use `https:`, or `http:` where granted")]
     Scheme {
         /// The plugin's name.
@@ -15,17 +15,17 @@ pub enum HttpDenial {
         /// The URL's scheme.
         scheme: String,
     },
-    /// The host is no DNS name, or the port is 0.
-    #[error("{plugin}: {origin} cannot be the origin of a server; mend the host name or the port")]
+    /// The host is not a DNS name, or the port is 0.
+    #[error("{plugin}: {origin} is not a valid origin; correct the host name or the port")]
     NoServer {
         /// The plugin's name.
         plugin: String,
         /// The URL's origin.
         origin: String,
     },
-    /// The URL holds a user name or a password.
+    /// The URL contains a user name or a password.
     #[error(
-        "{plugin}: a URL of {origin} holds a user name or password; send them in a header instead"
+        "{plugin}: a URL of {origin} contains a user name or password; send them in a header instead"
     )]
     UserInfo {
         /// The plugin's name.
@@ -33,25 +33,25 @@ pub enum HttpDenial {
         /// The URL's origin.
         origin: String,
     },
-    /// No grant covers it.
-    #[error("{plugin}: was not granted {origin}; grant it with `--http {origin}`")]
+    /// No grant covers the origin.
+    #[error("{plugin}: {origin} is not granted; grant it with `--http {origin}`")]
     NotGranted {
         /// The plugin's name.
         plugin: String,
         /// The URL's origin.
         origin: String,
     },
-    /// The name cannot be resolved.
+    /// The name could not be resolved.
     #[error("{plugin}: cannot resolve {origin}: {source}")]
     Resolve {
         /// The plugin's name.
         plugin: String,
         /// The URL's origin.
         origin: String,
-        /// What the resolver said.
+        /// The error of the resolver.
         source: io::Error,
     },
-    /// The name has no address at all.
+    /// The name has no address.
     #[error("{plugin}: {origin} has no address; check the name")]
     NoAddress {
         /// The plugin's name.
@@ -59,32 +59,32 @@ pub enum HttpDenial {
         /// The URL's origin.
         origin: String,
     },
-    /// The name has only addresses that its grant does not open.
+    /// The name has only addresses that its grant does not allow.
     #[error("{plugin}: {origin} is at {kind}, which {}", remedy(*.kind, .origin))]
     Address {
         /// The plugin's name.
         plugin: String,
         /// The URL's origin.
         origin: String,
-        /// The kind of one of the addresses: one that `local:` would open, if there is one.
+        /// The kind of one of the addresses, preferably one that `local:` would allow.
         kind: AddressKind,
     },
-    /// An address resolved to another one, or `localhost` to one that is not loopback.
-    #[error("{plugin}: {origin} was resolved to an address that is not its own; mend the resolver")]
+    /// An address resolved to another one, or `localhost` to a non-loopback address.
+    #[error("{plugin}: {origin} resolved to a different address; check the resolver")]
     Astray {
         /// The plugin's name.
         plugin: String,
         /// The URL's origin.
         origin: String,
     },
-    /// A redirect to what is no URL.
-    #[error("{plugin}: {origin} redirects to an invalid URL ({source}); mend that server")]
+    /// A redirect to an invalid URL.
+    #[error("{plugin}: {origin} redirects to an invalid URL ({source}); fix that server")]
     Location {
         /// The plugin's name.
         plugin: String,
         /// The origin that redirects.
         origin: String,
-        /// What is wrong with the URL.
+        /// The error in the URL.
         source: url::ParseError,
     },
     /// A redirect from `https` to `http`, which no grant allows.
@@ -94,11 +94,11 @@ pub enum HttpDenial {
         plugin: String,
         /// The origin that redirects.
         origin: String,
-        /// The origin it redirects to.
+        /// The target origin.
         to: String,
     },
-    /// More redirects than a request may follow.
-    #[error("{plugin}: {origin} redirects once more after {HOPS} redirects; mend that server")]
+    /// The request exceeded the maximum number of redirects.
+    #[error("{plugin}: {origin} exceeded {HOPS} redirects; fix that server")]
     Hops {
         /// The plugin's name.
         plugin: String,
@@ -108,7 +108,7 @@ pub enum HttpDenial {
 }
 
 impl HttpDenial {
-    /// A stable code for programs.
+    /// Returns a stable code for programs.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Scheme { .. } => "http-scheme",

@@ -5,28 +5,27 @@ use url::Host;
 
 use super::target::*;
 
-/// Servers that an operator lets a plugin talk to.
+/// Servers with which a plugin may communicate.
 ///
-/// Read from, and printed as, `[local:][SCHEME://]HOST[:PORT]`:
+/// Parsed from, and formatted as, `[local:][SCHEME://]HOST[:PORT]`:
 /// - SCHEME is `https` if absent; `http` must be written.
-/// - PORT is the scheme's own if absent.
-/// - HOST is a name, an IPv4 address in its usual spelling, an IPv6 address in brackets, or `*.`
-///   and a name of at least two labels, which stands for every name below that one, at any depth,
-///   but not for that one. A list of public suffixes is not consulted: `*.co.uk` is taken at its
-///   word.
+/// - PORT is the default port of the scheme if absent.
+/// - HOST is a name, an IPv4 address in dotted decimal notation, an IPv6 address in brackets, or
+///   `*.` and a name of at least two labels, which matches every name below that name at any depth,
+///   but not the name itself. Public suffixes are not recognized: `*.co.uk` is accepted as written.
 ///
-/// An address grants that very address, of whatever kind it is, and only to URLs that are written
-/// with it; `localhost` grants the loopback addresses. Any other name grants public addresses, and
-/// with `local:` in front also loopback and private ones
+/// An address grants exactly that address, of any kind, and only to URLs that contain it;
+/// `localhost` grants the loopback addresses. Any other name grants public addresses, and with the
+/// prefix `local:` also loopback and private ones
 /// ([`AddressKind::Loopback`](super::AddressKind::Loopback),
-/// [`AddressKind::Private`](super::AddressKind::Private)); addresses of the other kinds are never
-/// reached by a name. `local:` adds nothing to an address or `localhost`, and is dropped.
+/// [`AddressKind::Private`](super::AddressKind::Private)); addresses of the other kinds can never
+/// be reached by name. `local:` has no effect on an address or `localhost`, and is dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpGrant {
     pub(super) target: Target,
-    /// Whether the names below the host are meant.
+    /// Whether the grant covers the names below the host.
     below: bool,
-    /// Whether the name may lead to loopback and private addresses.
+    /// Whether the name may resolve to loopback and private addresses.
     pub(super) local: bool,
 }
 
@@ -59,7 +58,7 @@ impl FromStr for HttpGrant {
         if rest.contains(['/', '?', '#', '@', '\\']) {
             return Err(HttpGrantError::TooMuch { text: refused() });
         }
-        // A `]` behind the last colon: it is inside an IPv6 address.
+        // A `]` after the last colon: the colon is inside an IPv6 address.
         let (host, port) = match rest.rsplit_once(':') {
             Some((host, port)) if !port.contains(']') => {
                 let digits = port.bytes().all(|byte| byte.is_ascii_digit());
@@ -91,7 +90,7 @@ impl FromStr for HttpGrant {
     }
 }
 
-/// Always with the scheme, and with the port only if it is not the scheme's own.
+/// Formats with the scheme always, and with the port only if it is not the default.
 impl fmt::Display for HttpGrant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.local { "local:" } else { "" })?;
@@ -99,46 +98,46 @@ impl fmt::Display for HttpGrant {
     }
 }
 
-/// Why a text is no [`HttpGrant`].
+/// An error of parsing an [`HttpGrant`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HttpGrantError {
-    /// Neither `https` nor `http`.
-    #[error("cannot grant `{text}`: only `https://` and `http://` may stand before the host")]
+    /// The scheme is neither `https` nor `http`.
+    #[error("cannot grant `{text}`: only `https://` and `http://` are allowed before the host")]
     Scheme {
         /// The text given.
         text: String,
     },
-    /// A user, a path, a query or a fragment.
-    #[error("cannot grant `{text}`: leave out everything but the scheme, the host and the port")]
+    /// The text has a user, a path, a query or a fragment.
+    #[error("cannot grant `{text}`: only a scheme, a host and a port are allowed")]
     TooMuch {
         /// The text given.
         text: String,
     },
-    /// A port that is no number from 1 to 65535.
+    /// The port is not a number from 1 to 65535.
     #[error(
-        "cannot grant `{text}`: the port must be a number from 1 to 65535; leave it and its `:` \
-         out for the usual one"
+        "cannot grant `{text}`: the port must be a number from 1 to 65535; omit it and its `:` \
+         for the default port"
     )]
     Port {
         /// The text given.
         text: String,
     },
-    /// A `*` that would match too much, or that is not a whole first label.
+    /// A `*` would match too much, or is not a whole first label.
     #[error(
-        "cannot grant `{text}`: `*` may only stand at the beginning, before a dot and a name of \
+        "cannot grant `{text}`: `*` is only allowed at the beginning, before a dot and a name of \
          at least two labels, as in `*.example.com`"
     )]
     Wildcard {
         /// The text given.
         text: String,
     },
-    /// Local addresses for names that the operator did not write.
+    /// Local addresses for names that the operator did not write out.
     #[error("cannot grant `{text}`: `local:` needs the whole name; grant each host by its name")]
     LocalWildcard {
         /// The text given.
         text: String,
     },
-    /// Neither a name nor an address.
+    /// The host is neither a name nor an address.
     #[error(
         "cannot grant `{text}`: the host must be a name, an IPv4 address like `192.0.2.1`, or an \
          IPv6 address in brackets like `[2001:db8::1]`"
@@ -150,7 +149,7 @@ pub enum HttpGrantError {
 }
 
 impl HttpGrantError {
-    /// A stable code for programs.
+    /// Returns a stable code for programs.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Scheme { .. } => "http-grant-scheme",

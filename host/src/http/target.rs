@@ -30,7 +30,7 @@ impl Scheme {
     }
 }
 
-/// A scheme, a host in its one spelling, and a port that is not 0.
+/// A scheme, a host in its canonical form, and a port that is not 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target {
     pub(super) scheme: Scheme,
@@ -46,7 +46,7 @@ impl Target {
     }
 }
 
-/// The port is left out if it is the scheme's own.
+/// Omits the default port of the scheme.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_origin(f, self, "")
@@ -65,8 +65,8 @@ pub(super) fn write_origin(
     Ok(())
 }
 
-/// Without the dot at the end; nothing if no DNS name is like that. `url` has seen to the case and
-/// to international names.
+/// Removes the trailing dot. Returns `None` if the name is not a DNS name. `url` has already
+/// handled case and international names.
 pub(super) fn one_spelling(host: Host<String>) -> Option<Host<String>> {
     match host {
         Host::Domain(name) => {

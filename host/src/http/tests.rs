@@ -22,7 +22,7 @@ fn at(addresses: &str) -> Vec<SocketAddr> {
     addresses.split_whitespace().map(address).collect()
 }
 
-/// What is left of the addresses, or the code of the denial.
+/// Returns the allowed addresses, or the code of the denial.
 fn kept(grants: &[&str], host: &str, resolved: &str) -> String {
     let policy = policy(grants);
     match policy.check(&url(&format!("https://{host}"))).unwrap().addresses(&at(resolved)) {
@@ -39,7 +39,7 @@ fn system(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
 }
 
 #[test]
-fn a_grant_is_printed_in_one_spelling() {
+fn a_grant_has_one_canonical_form() {
     for (text, printed) in [
         ("api.example.com", "https://api.example.com"),
         ("API.Example.COM.", "https://api.example.com"),
@@ -73,7 +73,7 @@ fn a_grant_is_printed_in_one_spelling() {
 }
 
 #[test]
-fn a_text_that_is_no_grant_is_refused() {
+fn invalid_grants_are_refused() {
     let table = [
         ("scheme", "ftp://host ://host host/https://x"),
         ("too-much", "https://host/ host/x host?x host#x host\\x user:pw@host @host"),
@@ -109,7 +109,7 @@ fn a_text_that_is_no_grant_is_refused() {
 }
 
 #[test]
-fn only_granted_origins_may_be_asked() {
+fn only_granted_origins_are_allowed() {
     let table = [
         (
             "https://api.example.com",
@@ -154,9 +154,9 @@ fn only_granted_origins_may_be_asked() {
 }
 
 #[test]
-fn each_address_is_of_its_kind() {
+fn addresses_are_classified_by_range() {
     use AddressKind::{LinkLocal, Loopback, Metadata, Multicast, Private, Reserved};
-    // Beginnings and ends of ranges.
+    // The first and last addresses of ranges.
     let table = [
         (
             Some(Reserved),
@@ -201,7 +201,7 @@ fn each_address_is_of_its_kind() {
 }
 
 #[test]
-fn addresses_that_a_grant_does_not_open_are_left_out() {
+fn addresses_that_a_grant_does_not_allow_are_excluded() {
     for (grant, resolved, outcome) in [
         ("a.b.example", "8.8.8.8 ::ffff:8.8.8.8", "8.8.8.8 ::ffff:8.8.8.8"),
         ("a.b.example", "10.0.0.1 2600::1 ::1", "2600::1"),
@@ -245,7 +245,7 @@ fn a_name_is_resolved_once_and_an_address_never() {
     };
     let first = granted.plan(&name, &mut rebinding).unwrap();
     assert_eq!(first, ["8.8.8.8:443".parse().unwrap()]);
-    // A redirect to the same host is judged by what it resolves to by then.
+    // A redirect to the same host is checked with the addresses that it then resolves to.
     let next = granted.follow(&name, "/next", 0).unwrap();
     assert_eq!(granted.plan(&next, &mut rebinding).unwrap_err().code(), "http-address");
     assert_eq!(lookups, 2);
@@ -260,7 +260,7 @@ fn a_name_is_resolved_once_and_an_address_never() {
 }
 
 #[test]
-fn a_redirect_is_judged_like_a_first_request() {
+fn a_redirect_is_checked_like_a_first_request() {
     let policy = policy(&["a.example", "http://a.example", "b.example"]);
     for (from, location, hops, outcome) in [
         ("https://a.example/x/y?q", "z", 0, Ok("https://a.example/x/z")),
@@ -305,7 +305,7 @@ fn credentials_stay_with_their_origin() {
 }
 
 #[test]
-fn a_denial_says_what_would_help_and_no_secret() {
+fn a_denial_names_the_remedy_and_no_secret() {
     let policy = policy(&["a.example", "http://b.example", "localhost"]);
     let plan = |asked: &str, to: &str| {
         policy.plan(&url(asked), |_, _| Ok(at(to))).unwrap_err().to_string()
@@ -318,17 +318,17 @@ fn a_denial_says_what_would_help_and_no_secret() {
     for (said, message) in [
         (
             plan("https://u:secret@C.example:444/secret?secret#secret", ""),
-            "web: a URL of https://c.example:444 holds a user name or password; send them in a \
+            "web: a URL of https://c.example:444 contains a user name or password; send them in a \
              header instead",
         ),
         (
             plan("https://C.example.:444/secret?secret#secret", ""),
-            "web: was not granted https://c.example:444; grant it with `--http \
+            "web: https://c.example:444 is not granted; grant it with `--http \
              https://c.example:444`",
         ),
         (
             plan("http://[::1]/secret", ""),
-            "web: was not granted http://[::1]; grant it with `--http http://[::1]`",
+            "web: http://[::1] is not granted; grant it with `--http http://[::1]`",
         ),
         (
             plan("data:secret", ""),
@@ -336,8 +336,8 @@ fn a_denial_says_what_would_help_and_no_secret() {
         ),
         (
             plan("https://a..example:444/secret", ""),
-            "web: https://a..example:444 cannot be the origin of a server; mend the host name \
-             or the port",
+            "web: https://a..example:444 is not a valid origin; correct the host name or the \
+             port",
         ),
         (
             unresolved.unwrap_err().to_string(),
@@ -359,12 +359,11 @@ fn a_denial_says_what_would_help_and_no_secret() {
         ),
         (
             plan("https://localhost/secret", "10.0.0.1"),
-            "web: https://localhost was resolved to an address that is not its own; mend the \
-             resolver",
+            "web: https://localhost resolved to a different address; check the resolver",
         ),
         (
             follow("https://[secret", 0),
-            "web: https://a.example redirects to an invalid URL (invalid IPv6 address); mend \
+            "web: https://a.example redirects to an invalid URL (invalid IPv6 address); fix \
              that server",
         ),
         (
@@ -372,22 +371,20 @@ fn a_denial_says_what_would_help_and_no_secret() {
             "web: https://a.example redirects to http://b.example, which is not encrypted; ask \
              for that directly",
         ),
-        (
-            follow("/secret", 10),
-            "web: https://a.example redirects once more after 10 redirects; mend that server",
-        ),
+        (follow("/secret", 10), "web: https://a.example exceeded 10 redirects; fix that server"),
     ] {
         assert_eq!(said, message);
     }
     let refused = "*.com".parse::<HttpGrant>().unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "cannot grant `*.com`: `*` may only stand at the beginning, before a dot and a name of \
+        "cannot grant `*.com`: `*` is only allowed at the beginning, before a dot and a name of \
          at least two labels, as in `*.example.com`"
     );
 }
 
-/// A server on loopback that redirects `/to/LOCATION` to LOCATION, and greets at other paths.
+/// Starts a server on loopback that redirects `/to/LOCATION` to LOCATION, and returns a greeting
+/// for other paths.
 fn serve() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -443,11 +440,11 @@ fn a_client_follows_redirects_only_to_granted_servers() {
     }
     let endless = get(&policy, &format!("http://localhost:{first}/to/?"));
     assert_eq!(endless.unwrap_err().code(), "http-hops");
-    let nobody = closed.accept().unwrap_err();
-    assert_eq!(nobody.kind(), io::ErrorKind::WouldBlock);
+    let refused = closed.accept().unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::WouldBlock);
 }
 
-/// Texts that are, or are nearly, URLs and grants.
+/// Generates texts that are, or are nearly, URLs and grants.
 fn text() -> impl Strategy<Value = String> {
     let one_of = |words: &'static str| prop::sample::select(words.split(' ').collect::<Vec<_>>());
     let likely = [
@@ -475,12 +472,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4096))]
 
     #[test]
-    fn no_url_outside_of_the_list_is_allowed(text in text()) {
+    fn urls_without_a_grant_are_denied(text in text()) {
         let policy = policy(&[
             "a.example", "*.example.org", "local:http://nas:8080", "http://127.0.0.1",
         ]);
         let Ok(url) = Url::parse(&text) else { return Ok(()) };
-        // Judged by the serialised URL, as another reader of it would.
+        // Compares with the serialised URL, as another parser would read it.
         let shown = url.as_str();
         let origin = shown.split(['/', '?', '#']).take(3).collect::<Vec<_>>().join("/");
         let below = origin.strip_prefix("https://").is_some_and(|host| {
@@ -495,7 +492,7 @@ proptest! {
         let expected = below || listed.contains(&origin.as_str());
         match policy.check(&url) {
             Ok(_) => prop_assert!(expected, "{shown}"),
-            // The grant that the message tells of is the one that is missing.
+            // The grant in the message is the missing one.
             Err(HttpDenial::NotGranted { origin, .. }) => {
                 prop_assert!(!expected, "{shown}");
                 let mended = HttpPolicy::new("web", vec![origin.parse().unwrap()]);
@@ -506,14 +503,14 @@ proptest! {
     }
 
     #[test]
-    fn whatever_parses_is_printed_and_read_back(text in text()) {
+    fn parsed_grants_round_trip(text in text()) {
         if let Ok(grant) = text.parse::<HttpGrant>() {
             prop_assert_eq!(grant.to_string().parse(), Ok(grant));
         }
     }
 
     #[test]
-    fn what_the_standard_library_calls_special_is_not_public(bits: u32, mapped: bool) {
+    fn addresses_that_std_considers_special_are_not_public(bits: u32, mapped: bool) {
         let inner = Ipv4Addr::from_bits(bits);
         let address = match mapped {
             true => IpAddr::from(inner.to_ipv6_mapped()),

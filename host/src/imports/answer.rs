@@ -1,4 +1,4 @@
-//! Answers of the `directories` interface, and what each call of it needs.
+//! Results of the `directories` interface, and helpers of its calls.
 
 use std::borrow::Cow;
 use std::io;
@@ -15,7 +15,7 @@ use crate::types::ErrorCode;
 
 pub(super) type Answer<T> = wasmtime::Result<Result<T, types::Error>>;
 
-/// Converts an error of the system to one of the contract.
+/// Converts a system error to an error of the contract.
 #[allow(clippy::wildcard_enum_match_arm, reason = "the enumeration is open")]
 pub(super) fn failure(error: &io::Error, what: &str) -> types::Error {
     let code = match error.kind() {
@@ -41,7 +41,7 @@ pub(super) fn failure(error: &io::Error, what: &str) -> types::Error {
     convert::wit_error(code, format!("{what}: {}", words(error)))
 }
 
-/// The reason and, where there is one, the remedy. Else what the system says.
+/// Returns the reason and, if there is one, the remedy; otherwise the system's message.
 #[allow(clippy::wildcard_enum_match_arm, reason = "the enumeration is open")]
 fn words(error: &io::Error) -> Cow<'static, str> {
     Cow::Borrowed(match error.kind() {
@@ -64,16 +64,16 @@ pub(super) fn refuse<T>(code: ErrorCode, message: String) -> Result<T, types::Er
     Err(convert::wit_error(code, message))
 }
 
-/// Why something does not fit into the storage.
+/// Converts an exceeded quota to an error of the contract.
 pub(super) fn no_room(exceeded: QuotaExceeded) -> types::Error {
     let message = match exceeded {
         QuotaExceeded { unreadable: true, .. } => {
-            "the plugin's own storage counts as full since part of it cannot be read; make its \
+            "the plugin's storage counts as full because part of it cannot be read; make its \
              directories readable, or remove them"
                 .to_owned()
         }
         QuotaExceeded { used, unreadable: false } => format!(
-            "the plugin's own storage holds {used} bytes; raise `storage-bytes` if that is right"
+            "the plugin's storage is full ({used} bytes); raise `storage-bytes` to allow more"
         ),
     };
     convert::wit_error(ErrorCode::NoSpace, message)
@@ -98,7 +98,7 @@ pub(super) fn wit_metadata(metadata: Metadata) -> wit::EntryMetadata {
 }
 
 impl State {
-    /// Hands over something that holds a file of the system.
+    /// Adds a resource that holds an open file.
     pub(super) fn push<T: Send + 'static>(
         &mut self,
         made: Result<T, types::Error>,
@@ -121,7 +121,7 @@ impl State {
         Ok(())
     }
 
-    /// Why there is no directory of this name, and what to do about it.
+    /// Returns the message for an unknown directory name, with the remedy.
     pub(super) fn no_directory(&self, name: &str) -> String {
         let plugin = &self.plugin;
         match self.description.requests.directory(name) {
@@ -130,19 +130,19 @@ impl State {
                  `--dir {name}=PATH`"
             ),
             None => format!(
-                "{plugin} was not granted a directory named {name:?}; its author has to add it to \
-                 its requests, and then `--dir {name}=PATH` grants it"
+                "{plugin} was not granted a directory named {name:?}; its author must request \
+                 it before `--dir {name}=PATH` can grant it"
             ),
         }
     }
 
-    /// Reserves room for so many bytes, where it is the storage that they are in.
+    /// Reserves bytes if the entry is in the storage.
     pub(super) fn reserve(&self, stored: bool, bytes: u64) -> Result<(), types::Error> {
         let storage = self.storage.as_ref().filter(|_| stored);
         storage.map_or(Ok(()), |storage| storage.reserve(bytes).map_err(no_room))
     }
 
-    /// Reserves room for one more entry, where it is the storage that it comes to.
+    /// Reserves room for one more entry if it is in the storage.
     pub(super) fn reserve_entry(
         &self,
         stored: bool,
@@ -154,14 +154,15 @@ impl State {
         })
     }
 
-    /// Whether a file is open that is in no storage, so that it could grow there uncounted.
+    /// Returns whether a file outside the storage is open, so that it could grow there without
+    /// being counted.
     pub(super) fn is_open_elsewhere(&mut self, identity: FileIdentity) -> bool {
         self.writing.contains(identity) || self.wasi_files.has_open(identity)
     }
 
     pub(super) fn too_many_open(&self) -> String {
         format!(
-            "{} has {} files and directories open; raise `open-files` if that is right",
+            "{} has {} files and directories open; raise `open-files` to allow more",
             self.plugin, self.open_files
         )
     }

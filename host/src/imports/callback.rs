@@ -1,4 +1,4 @@
-//! The imported interface `synchronize-callback`: convert, record, ask the sink, answer.
+//! The imported interface `synchronize-callback`: convert, record, call the sink, respond.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::id::ItemId;
 use crate::state::State;
 use crate::types::{ErrorCode, ProgressResponse};
 
-/// `types.progress-item`, with the text where it lies in the plugin's memory.
+/// `types.progress-item`, with the text borrowed from the plugin's memory.
 #[derive(ComponentType, Lift)]
 #[component(record)]
 struct LentProgressItem {
@@ -28,9 +28,9 @@ struct LentProgressItem {
     max_value: Option<i32>,
 }
 
-/// Overrides the generated binding of `progress`, the function that is called most: this one copies
-/// the text into a buffer that every report shares, and only if the text is read. No report
-/// allocates.
+/// Overrides the generated `progress` binding. `progress` is the most frequent call, so this
+/// version copies the text into a reusable buffer, and only if the sink reads it. Reports do not
+/// allocate.
 pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
     let interface = format!("syncmgr:plugin/synchronize-callback@{CONTRACT_VERSION}");
@@ -47,7 +47,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     Ok(())
 }
 
-/// Copies the text of a report, if it is read.
+/// Copies the text of a report, if it is needed.
 #[inline]
 fn status_text(
     store: &mut StoreContextMut<'_, State>,
@@ -76,7 +76,7 @@ impl wit::Host for State {
         self.enter("progress")?;
         let mut reported = convert::progress_item(item, &self.secrets);
         let response = self.manager()?.progress(convert::item_id(item_id), &reported);
-        // Its room serves the next report.
+        // The next report reuses the buffer.
         if let Some(text) = reported.status_text.take() {
             self.text = text;
         }
@@ -98,7 +98,7 @@ impl wit::Host for State {
             manager.items.refused_calls += 1;
             return Ok(Err(convert::wit_error(
                 ErrorCode::InvalidArgument,
-                format!("{item} is no item of this run"),
+                format!("{item} is not an item of this run"),
             )));
         }
         manager.log(&entry);
@@ -171,7 +171,7 @@ impl wit::Host for State {
     }
 }
 
-/// Becomes ready with a cancellation.
+/// A pollable that becomes ready on cancellation.
 struct CancelSignal {
     cancel: CancelHandle,
     item: Option<ItemId>,

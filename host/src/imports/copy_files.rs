@@ -1,5 +1,5 @@
-//! Copies many files at once: one after the other takes most of its time in the system, which works
-//! for several threads.
+//! Copies many files at once. Copying spends most of its time in the system, which can serve
+//! several threads.
 
 use std::fs::{File, FileTimes};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -24,12 +24,12 @@ use crate::state::ParkedState;
 use crate::storage::Storage;
 use crate::types::ErrorCode;
 
-/// Files that are copied at the same time, where there are so many processors.
+/// The maximum number of files that are copied concurrently.
 const AT_ONCE: usize = 4;
-/// Files that one call of `copy-files` copies at most.
+/// The maximum number of files that one call of `copy-files` copies.
 const COPIED_FILES: usize = 1024;
 
-/// A file that is to be copied, whose names are checked, and which may be.
+/// A permitted copy of one file, with validated names.
 #[derive(Debug)]
 struct Job {
     source: Arc<system::Handle>,
@@ -38,16 +38,16 @@ struct Job {
     target_name: String,
     max_size: u64,
     verify: bool,
-    /// The attributes of the copy; `None`: the permission bits of its source.
+    /// The attributes of the copy; `None` copies only the permission bits of the source.
     attributes: Option<Attributes>,
-    /// The storage that the copy is in, if it is in one.
+    /// The storage, if the copy is in it.
     storage: Option<Storage>,
-    /// Accounts for the work on it.
+    /// Measures the work on the file.
     monitor: Arc<Monitor>,
     reading: Reading,
 }
 
-/// A file that was copied.
+/// A completed copy.
 #[derive(Debug)]
 struct Copied {
     source: Metadata,
@@ -57,7 +57,7 @@ struct Copied {
 }
 
 impl ParkedState<'_> {
-    /// Copies what may be, and answers for each request.
+    /// Performs the permitted copies, and returns a result for each request.
     pub(super) fn copy_requested(
         &mut self,
         requests: Vec<(wit::CopyRequest, Option<wit::CopyAttributes>)>,
@@ -97,7 +97,7 @@ impl ParkedState<'_> {
         Ok(answers)
     }
 
-    /// Returns the job of a request, if it is allowed.
+    /// Returns the job of a request if it is permitted.
     fn job(
         &self,
         request: wit::CopyRequest,
@@ -144,24 +144,24 @@ type Outcome = Result<Copied, types::Error>;
 struct Work<'a> {
     pieces: Piecework<'a>,
     reading: &'a Reading,
-    /// The source, as far as it can be looked at.
+    /// The metadata of the source, if it can be read.
     file: Option<Seen>,
 }
 
 impl Work<'_> {
-    /// So many bytes of it were read, and hashed or copied.
+    /// Records that bytes were read and hashed or copied.
     fn done(&mut self, bytes: u64) {
         let free = self.file.as_ref().is_some_and(|file| self.reading.is_free(file, bytes));
         self.pieces.piece(free);
     }
 }
 
-/// Copies the files for as long as it is to go on. Absent: it did not come to that one.
+/// Copies the files while `go_on` returns true. A job that was not started has no outcome.
 fn copy_all(jobs: &[&Job], go_on: impl Fn() -> bool + Sync) -> Vec<Option<Outcome>> {
-    // Room in the storage is taken by one after the other.
+    // Quota reservations are sequential.
     let at_once = if jobs.iter().any(|job| job.storage.is_some()) { 1 } else { AT_ONCE };
     let processors = thread::available_parallelism().map_or(1, NonZero::get);
-    // As many as there are threads.
+    // One buffer for each thread.
     let buffers = Mutex::new(Vec::<Vec<u8>>::new());
     let spare = || buffers.lock().unwrap_or_else(PoisonError::into_inner);
     parallel::share(jobs.len(), processors.min(at_once), &go_on, |index| {
@@ -200,7 +200,7 @@ impl Job {
             room.keep();
         }
         work.file = look_at_file(&source).ok();
-        // Opening and making files counts.
+        // Opening and creating files counts as computing.
         work.pieces.piece(false);
         let filled = self.fill(&source, &copy, metadata.size, buffer, go_on, &mut work);
         let filled = filled.and_then(|digest| {
@@ -232,7 +232,7 @@ impl Job {
         reserved.unwrap_or(Ok(())).map_err(no_room)
     }
 
-    /// Removes a copy that failed, unless something else has its name by now.
+    /// Removes a failed copy, unless the name refers to another file by now.
     fn remove(&self, copy: &File) {
         let made = system::file_metadata(copy).map(|made| (made.device_id, made.file_id));
         let there = self.target.stat(&self.target_name);
@@ -247,7 +247,7 @@ impl Job {
         }
     }
 
-    /// Copies the content, and returns its digest.
+    /// Copies the content and returns its digest.
     fn fill(
         &self,
         source: &File,
@@ -265,7 +265,7 @@ impl Job {
         let mut holes = Holes::new(source, size, by_system);
         while done <= size {
             check(go_on)?;
-            // At the end it is looked for one byte more, which may not be there.
+            // At the end, one more byte is requested, to detect growth.
             let rest = (size - done).max(1);
             let data = match holes.pass(source, copy, &mut hasher, rest).map_err(on_target)? {
                 Part::Hole(passed) => {
@@ -277,7 +277,7 @@ impl Job {
             };
             if by_system {
                 let copied = copy_in_system(source, copy, &mut hasher, data).map_err(on_target)?;
-                // The data between two holes may be too short for that.
+                // The data between two holes may be too short for a system copy.
                 by_system = copied.is_some() || data < rest;
                 if let Some(copied) = copied {
                     done += copied;
@@ -308,12 +308,12 @@ fn check(go_on: &impl Fn() -> bool) -> Result<(), types::Error> {
     if go_on() { Ok(()) } else { ended() }
 }
 
-/// The error after the session was terminated. The plugin does not receive it.
+/// Returns the error of a terminated session. The plugin does not receive it.
 fn ended<T>() -> Result<T, types::Error> {
-    refuse(ErrorCode::Failed, "the plugin was ended".to_owned())
+    refuse(ErrorCode::Failed, "the plugin is terminated".to_owned())
 }
 
-/// Checks that what was written reads back the same, and leaves the position at its end.
+/// Verifies that the written content reads back unchanged, and leaves the position at its end.
 fn read_back(
     mut copy: &File,
     size: u64,
@@ -325,7 +325,7 @@ fn read_back(
     let on_copy = |error: io::Error| failure(&error, "reading back");
     let mut hasher = blake3::Hasher::new();
     copy.seek(SeekFrom::Start(0)).map_err(on_copy)?;
-    // Another process may keep writing to it.
+    // Another process may keep writing to the file.
     while hasher.count() <= size {
         check(go_on)?;
         match read_piece(copy, buffer).map_err(on_copy)? {
@@ -345,8 +345,8 @@ fn read_back(
     }
 }
 
-/// Gives a copy the permission bits of its source. This process made it: where they cannot be set,
-/// the file system has none.
+/// Sets the permission bits of the source on a copy. This process owns the copy, so a failure means
+/// that the file system has no permissions.
 fn keep_mode(copy: &File, mode: Option<u32>) -> io::Result<()> {
     match mode.map_or(Ok(()), |mode| system::set_mode(copy, mode & 0o777)) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),

@@ -1,5 +1,5 @@
-//! The imported interface `directories`: one entry of an open directory at a time, never through a
-//! link.
+//! The imported interface `directories`: operates on one entry of an open directory at a time, and
+//! never through a link.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::state::ParkedState;
 use crate::storage::STORAGE;
 use crate::types::ErrorCode;
 
-/// Entries that one call of `next` returns at most.
+/// The maximum number of entries that one call of `next` returns.
 const PAGE_ENTRIES: usize = 1024;
 
 impl wit::Host for ParkedState<'_> {
@@ -39,7 +39,7 @@ impl wit::Host for ParkedState<'_> {
     fn open_grant(&mut self, name: String) -> Answer<Resource<Directory>> {
         self.enter("open-grant")?;
         let opened = match self.grants.iter().find(|grant| grant.name() == name) {
-            // The message does not contain the path, which is not the plugin's business.
+            // The message omits the path, because the plugin must not know it.
             Some(grant) => Directory::open(grant.path(), grant.access(), grant.name(), &self.fence)
                 .map_err(|error| failure(&error, &format!("the directory `{name}`"))),
             None => refuse(ErrorCode::AccessDenied, self.no_directory(&name)),
@@ -52,10 +52,9 @@ impl wit::Host for ParkedState<'_> {
         let opened = match &self.storage {
             Some(storage) => Directory::open_storage(&storage.path, storage.access, STORAGE)
                 .map_err(|error| failure(&error, "the plugin's own storage")),
-            None => refuse(
-                ErrorCode::AccessDenied,
-                format!("{} was given no storage of its own", self.plugin),
-            ),
+            None => {
+                refuse(ErrorCode::AccessDenied, format!("{} was not granted storage", self.plugin))
+            }
         };
         self.push(opened)
     }

@@ -1,5 +1,5 @@
-//! The resource `directory` of the `directories` interface: an open directory, and what can be done
-//! with one entry of it.
+//! The resource `directory` of the `directories` interface: an open directory and the operations on
+//! its entries.
 
 use std::io;
 use std::sync::{Arc, PoisonError};
@@ -22,10 +22,10 @@ use crate::state::{ParkedState, State};
 use crate::storage::{STORAGE, Storage};
 use crate::types::ErrorCode;
 
-/// The longest text of a link, in bytes, which is Linux's bound.
+/// The maximum length of a link's text in bytes, as on Linux.
 const LINK_BYTES: usize = 4_095;
 
-/// Refuses to change a directory that is granted for reading.
+/// Checks that the directory is granted read-write.
 pub(super) fn writable(directory: &Directory) -> Result<(), types::Error> {
     match directory.access {
         Access::ReadWrite => Ok(()),
@@ -47,7 +47,7 @@ fn leads_out<T>(name: &str, target: &str) -> Result<T, types::Error> {
     )
 }
 
-/// How to grant a directory for changing.
+/// Returns the remedy that grants the directory read-write.
 fn read_write_remedy(name: &str) -> String {
     match name {
         STORAGE => "run without `--dry-run`".to_owned(),
@@ -60,13 +60,13 @@ impl State {
         Ok(self.table.get(this)?.clone())
     }
 
-    /// The storage, where a directory is in it.
+    /// Returns the storage if the directory is in it.
     fn storage_of(&self, this: &Resource<Directory>) -> wasmtime::Result<Option<Storage>> {
         let stored = self.table.get(this)?.stored;
         Ok(self.storage.clone().filter(|_| stored))
     }
 
-    /// Runs one operation on a directory's entry, as `what` in a message about its failure.
+    /// Runs an operation on a directory entry; `what` describes it in the error message.
     pub(super) fn on_entry<T>(
         &mut self,
         call: &'static str,
@@ -83,7 +83,7 @@ impl State {
             .and_then(|name| operation(directory, name).map_err(|error| failure(&error, name))))
     }
 
-    /// The directory that an entry is renamed or linked to, if it may be there under that name.
+    /// Returns the target directory of a rename or link, if the entry may have that name there.
     fn target(
         &mut self,
         call: &'static str,
@@ -425,7 +425,7 @@ impl wit::HostDirectory for ParkedState<'_> {
         let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
         let held = locks.hold(&directory.handle, directory.access);
         drop(locks);
-        // It stays open until the session ends.
+        // The lock stays open until the session ends.
         self.open_files += u64::from(matches!(held, Ok(true)));
         Ok(held.map(|_| ()).map_err(|error| match error.kind() == std::io::ErrorKind::WouldBlock {
             true => convert::wit_error(

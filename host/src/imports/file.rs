@@ -16,10 +16,10 @@ use crate::state::ParkedState;
 use crate::storage::Storage;
 use crate::types::ErrorCode;
 
-/// Bytes that one call of `read` returns at most.
+/// The maximum number of bytes that one call of `read` returns.
 const READ_BYTES: u32 = 1 << 20;
 
-/// Refuses to change a file that is open for reading.
+/// Checks that the file is open for writing.
 pub(super) fn writable(file: &File) -> Result<(), types::Error> {
     match file.writable {
         true => Ok(()),
@@ -139,7 +139,7 @@ impl wit::HostFile for ParkedState<'_> {
                         work.piece(is_free(copied));
                         continue;
                     }
-                    // The data between two holes may be too short for that.
+                    // The data between two holes may be too short for a system copy.
                     Ok(None) => by_system = data < len - done,
                     Err(error) => {
                         outcome = Err(failure(&error, "copying"));

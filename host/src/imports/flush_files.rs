@@ -1,5 +1,5 @@
-//! Flushing several files or directories at once, which file systems answer together: one commit of
-//! their journal is enough for all that wait for it.
+//! Flushes several files or directories at once. File systems serve them together: one journal
+//! commit is sufficient for all concurrent requests.
 
 use std::io;
 use std::sync::Arc;
@@ -12,12 +12,13 @@ use crate::fs::parallel;
 use crate::state::ParkedState;
 use crate::types::ErrorCode;
 
-/// Files that one call of `flush-files` flushes at most, and directories of `flush-directories`.
+/// The maximum number of files that one call of `flush-files` flushes, and of directories for
+/// `flush-directories`.
 const FLUSHED_FILES: usize = 1024;
-/// Files or directories that are flushed at the same time.
+/// The maximum number of concurrent flushes.
 const AT_ONCE: usize = 16;
 
-/// Flushes all for as long as it is to go on. Absent: it did not come to that one.
+/// Flushes all entries while `go_on` returns true. An entry that was not reached has no result.
 fn flush_all<T: Sync>(
     all: &[T],
     go_on: impl Fn() -> bool + Sync,
@@ -26,10 +27,10 @@ fn flush_all<T: Sync>(
     parallel::share(all.len(), AT_ONCE, go_on, |index| flush(&all[index]))
 }
 
-/// The resources to flush, or why they are not flushed.
+/// The resources to flush, or the errors of those that are not flushed.
 pub(super) type Admitted<T> = Vec<Result<T, types::Error>>;
 
-/// Admits as many resources as one call flushes at most.
+/// Admits the first resources, up to the maximum of one call.
 pub(super) fn admit_first<R, T>(
     resources: &[Resource<R>],
     admit: impl Fn(&Resource<R>) -> wasmtime::Result<(Result<(), types::Error>, T)>,
@@ -46,7 +47,7 @@ pub(super) fn admit_first<R, T>(
 }
 
 impl ParkedState<'_> {
-    /// Flushes what was admitted, and answers for each.
+    /// Flushes the admitted resources, and returns a result for each.
     pub(super) fn flush_admitted<T: Send + Sync>(
         &mut self,
         admitted: Admitted<T>,
@@ -86,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn every_file_is_flushed_however_many_there_are() -> io::Result<()> {
+    fn every_file_is_flushed() -> io::Result<()> {
         for count in [0, 1, 2, AT_ONCE - 1, AT_ONCE, AT_ONCE + 1, 100] {
             let flushed = flush_all(&files(count)?, || true, File::sync_all);
             assert_eq!(flushed.len(), count);
@@ -97,9 +98,9 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn each_answer_is_that_of_its_file() -> io::Result<()> {
+    fn results_are_in_the_order_of_the_files() -> io::Result<()> {
         let mut files = files(20)?;
-        // A device that has nothing to flush says so.
+        // A device without a cache reports an error.
         files[7] = File::open("/dev/null")?;
         let flushed = flush_all(&files, || true, File::sync_all);
         for (index, one) in flushed.iter().enumerate() {

@@ -1,5 +1,5 @@
-//! Links what plugins import. What is not granted is not linked: each of its functions terminates
-//! the plugin, with a message that says what would grant it.
+//! Links the imports of plugins. Interfaces that are not granted are not linked: each of their
+//! functions terminates the plugin, with a message that names the missing grant.
 
 use std::sync::{Arc, OnceLock};
 
@@ -12,10 +12,10 @@ use crate::bindings::{HandlerPre, WASI, directories, statistics, synchronize_cal
 use crate::grants::Capability;
 use crate::state::{HasParkedState, ParkedState, State};
 
-/// Links everything that the host offers.
+/// Links all interfaces that the host provides.
 pub(crate) fn everything(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
-    // The world has this function without a gate: see CONTRIBUTING.md.
+    // The world exports this function without a feature gate: see CONTRIBUTING.md.
     let mut wasi = wasmtime_wasi::p2::bindings::LinkOptions::default();
     wasi.network_error_code(true);
     wasmtime_wasi::p2::add_to_linker_with_options_async(&mut linker, &wasi)?;
@@ -28,17 +28,17 @@ pub(crate) fn everything(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     Ok(linker)
 }
 
-/// A component with what it imports, for each set of capabilities that was needed so far.
+/// A component with its linked imports, cached for each set of capabilities in use.
 pub(crate) struct LinkedPlugin {
     component: Component,
     everything: Arc<Linker<State>>,
-    /// By [`index`].
+    /// Indexed by [`index`].
     pres: [OnceLock<HandlerPre<State>>; 4],
 }
 
 impl LinkedPlugin {
-    /// Fails where the types of what is imported or exported do not fit, which does not depend on
-    /// what is granted.
+    /// Links a component. Fails if the types of imports or exports do not match, which is
+    /// independent of the grants.
     pub(crate) fn new(
         component: Component,
         everything: Arc<Linker<State>>,
@@ -63,13 +63,13 @@ impl LinkedPlugin {
     }
 }
 
-/// The place of a set of capabilities.
+/// Returns the index of a set of capabilities.
 fn index(granted: impl Fn(Capability) -> bool) -> usize {
     usize::from(granted(Capability::WallClock)) | usize::from(granted(Capability::Randomness)) << 1
 }
 
-/// Returns the capability that an interface needs to be linked; `Some(None)`: no grant links it;
-/// `None`: it is always linked.
+/// Returns the capability that an interface needs to be linked: `None` if it is always linked, and
+/// `Some(None)` if no grant links it.
 fn capability(interface: &str) -> Option<Option<Capability>> {
     match interface {
         "wasi:clocks/wall-clock" => Some(Some(Capability::WallClock)),
@@ -79,7 +79,7 @@ fn capability(interface: &str) -> Option<Option<Capability>> {
     }
 }
 
-/// A linker for a component, made from one that has everything.
+/// Creates a linker for a component from the linker of all interfaces.
 fn linker(
     everything: &Linker<State>,
     component: &Component,

@@ -1,4 +1,4 @@
-//! The names that a plugin gives to entries.
+//! Validates the names that a plugin passes for entries.
 
 use super::answer::refuse;
 use crate::bindings::{directories as wit, types};
@@ -6,14 +6,17 @@ use crate::fs::attributes::Attributes;
 use crate::fs::system;
 use crate::types::ErrorCode;
 
-/// The longest name, in bytes. Longer ones exist on no file system that matters.
+/// The maximum length of a name in bytes. No relevant file system supports longer names.
 const NAME_BYTES: usize = 255;
 
-/// Checks that a name is one of a single entry.
+/// Checks that a name denotes a single entry.
 pub(super) fn checked_name(name: &str) -> Result<&str, types::Error> {
     let meaningful = name.contains(['/', '\0']) || system::has_special_meaning(name);
     if name.is_empty() || name == "." || name == ".." || name.len() > NAME_BYTES || meaningful {
-        return refuse(ErrorCode::InvalidArgument, format!("{name:?} names no single entry"));
+        return refuse(
+            ErrorCode::InvalidArgument,
+            format!("{name:?} is not the name of a single entry"),
+        );
     }
     Ok(name)
 }
@@ -40,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_with_a_meaning_are_refused() {
+    fn names_with_a_special_meaning_are_refused() {
         let long = "x".repeat(256);
         for name in ["", ".", "..", "a/b", "/", "a\0b", &long] {
             assert!(checked_name(name).is_err(), "{name:?}");

@@ -1,4 +1,5 @@
-//! Room in the plugin's own storage for what the `directories` interface makes, moves and removes.
+//! Quota reservations in the storage for entries that the `directories` interface creates, moves
+//! and removes.
 
 use std::io;
 
@@ -14,7 +15,7 @@ use crate::storage::{Reservation, Storage};
 use crate::types::ErrorCode;
 
 impl State {
-    /// Reserves the room for a name that comes into the storage, or passes between it and a grant.
+    /// Reserves room for a name that moves into the storage, or between the storage and a grant.
     pub(super) fn admit(
         &mut self,
         from: &Directory,
@@ -52,7 +53,7 @@ impl State {
         Ok(Crossing { room, shared })
     }
 
-    /// Reserves room in the storage for one more entry, and makes sure that it can be opened.
+    /// Reserves room in the storage for one more entry, and checks that it can be opened.
     pub(super) fn make_room(
         &self,
         this: &Resource<Directory>,
@@ -65,7 +66,7 @@ impl State {
         Ok(self.reserve_entry(self.table.get(this)?.stored, content as u64))
     }
 
-    /// Makes an entry in the room that was reserved for it.
+    /// Creates an entry in reserved room.
     pub(super) fn make<T>(
         &mut self,
         call: &'static str,
@@ -89,7 +90,7 @@ impl State {
     }
 }
 
-/// The effects of a name that passes between the storage and a grant.
+/// The effects of moving a name between the storage and a grant.
 pub(super) struct Crossing {
     room: Reservation,
     /// The file, if it may have names on both sides afterwards.
@@ -97,7 +98,7 @@ pub(super) struct Crossing {
 }
 
 impl Crossing {
-    /// It did pass.
+    /// Records that the move succeeded.
     pub(super) fn done(self, storage: Option<&Storage>) {
         self.room.keep();
         if let (Some(storage), Some(identity)) = (storage, self.shared) {
@@ -106,7 +107,7 @@ impl Crossing {
     }
 }
 
-/// Does what takes a name away, and gives back the room that it took in the storage.
+/// Runs an operation that removes a name, and releases its room in the storage.
 pub(super) fn freeing<T>(
     directory: &Directory,
     storage: Option<&Storage>,

@@ -1,8 +1,8 @@
-//! WASI's view of files, as far as wasmtime does not bound it: how much goes into the plugin's own
-//! storage, how many files are open, and how many listings are held in memory.
+//! Bounds on WASI file access that wasmtime does not enforce: the quota of the plugin's storage,
+//! the number of open files, and the number of listings in memory.
 //!
-//! wasmtime would do each call on another thread, which takes ten times as long as most calls. Here
-//! they run on the session's thread. A call that does not return blocks that thread, so the
+//! wasmtime would run each call on another thread, which takes ten times as long as most calls.
+//! Here, calls run on the session's thread. A call that does not return blocks that thread, so the
 //! session's sync manager is parked during the call, as for the interface `directories`.
 
 mod counted;
@@ -30,8 +30,8 @@ use operations::{
     rename_at, set_size, stream_answer, symlink_at, unlink_file_at, write,
 };
 
-/// Functions of `descriptor` that need nothing but to wait, and those that change something, which
-/// the hook is shown.
+/// Functions of `descriptor` that only need to wait, and functions that change something, which are
+/// passed to the hook.
 macro_rules! waiting {
     ($types:ident: $($wit:literal $method:ident($($argument:ident: $type:ty),*) -> $answer:ty $(, $changes:ident)?;)*) => {$(
         $types.func_wrap_async(
@@ -53,7 +53,7 @@ macro_rules! waiting {
     )*};
 }
 
-/// Functions of `descriptor` that are ours, below.
+/// Functions of `descriptor` that are implemented below.
 macro_rules! own {
     ($types:ident: $($wit:literal $function:ident;)*) => {$(
         $types.func_wrap_async(
@@ -71,7 +71,7 @@ macro_rules! own {
     )*};
 }
 
-/// Functions of streams that wait. What the others begin goes on elsewhere.
+/// Functions of streams that wait. Operations begun by the others continue in the background.
 macro_rules! blocking {
     ($streams:ident: $($wit:literal $stream:ident: $method:ident($($argument:ident: $type:ty),*);)*) => {$(
         $streams.func_wrap_async(
@@ -87,7 +87,7 @@ macro_rules! blocking {
     )*};
 }
 
-/// Overrides functions of wasmtime with these, which call them.
+/// Overrides functions of wasmtime with wrappers that call them.
 pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     check_version(linker)?;
     linker.allow_shadowing(true);
@@ -207,7 +207,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     Ok(())
 }
 
-/// Checks that the functions here do override wasmtime's: it must have them under this version.
+/// Checks that the overrides take effect: wasmtime must define these functions under this version.
 fn check_version(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.allow_shadowing(false);
     for (interface, function) in [

@@ -1,39 +1,40 @@
-//! The allocation of the memory of sessions.
+//! The allocation of session memory.
 
 use wasmtime::{Config, Enabled, Engine, PoolingAllocationConfig};
 
 use crate::limits::{LoadLimits, size};
 
-/// One plugin's linear memories, at most. A component has one, unless it was linked from several.
+/// The maximum number of linear memories of one plugin. A component has one, unless it was linked
+/// from several.
 const MEMORIES: u32 = 4;
 const TABLES: u32 = 16;
 const CORE_INSTANCES: u32 = 128;
 
-/// How much of a memory is written to with zeros, where that is faster than giving it back to the
-/// system and asking for it again.
+/// The amount of memory that is reset by writing zeros, which is faster than returning it to the
+/// system and requesting it again.
 const KEPT_BYTES: usize = 128 << 10;
 
-/// How the memory of sessions is allocated.
+/// The allocation of session memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Allocation {
-    /// Each session asks the system for its own. As many as there is room for.
+    /// Each session requests its memory from the system. The number of sessions is not bounded.
     OnDemand,
-    /// It was set aside when the host started, for so many sessions at once.
+    /// The memory was reserved when the host started, for this number of concurrent sessions.
     Pooled {
-        /// The greatest number of sessions.
+        /// The maximum number of sessions.
         sessions: u32,
     },
-    /// It was to be set aside, and the system refused. Each session asks for its own.
+    /// The reservation was requested, but the system refused it. Each session requests its memory.
     PoolRefused {
-        /// The number of sessions.
+        /// The requested number of sessions.
         sessions: u32,
         /// The error of the system, or of wasmtime.
         reason: String,
     },
 }
 
-/// An engine with these settings, and with a pool for so many sessions where the system lets it
-/// have one.
+/// Creates an engine with these settings, and with a pool for this number of sessions if the system
+/// allows it.
 pub(crate) fn engine(
     config: &mut Config,
     pooled: Option<u32>,
@@ -48,7 +49,7 @@ pub(crate) fn engine(
         Ok(engine) => Ok((engine, Allocation::Pooled { sessions })),
         Err(refusal) => {
             let reason = refusal.root_cause().to_string();
-            log::warn!("no memory is set aside for {sessions} sessions at once: {reason}");
+            log::warn!("cannot reserve memory for {sessions} concurrent sessions: {reason}");
             Ok((Engine::new(config)?, Allocation::PoolRefused { sessions, reason }))
         }
     }
@@ -64,7 +65,7 @@ fn pool(sessions: u32, limits: &LoadLimits) -> PoolingAllocationConfig {
         .max_core_instances_per_component(CORE_INSTANCES)
         .max_memories_per_component(MEMORIES)
         .max_tables_per_component(TABLES)
-        // The use of one session is bounded by its own limits.
+        // The limits of each session bound its use.
         .max_memory_size(1 << 32)
         .table_elements(100_000)
         .linear_memory_keep_resident(KEPT_BYTES)

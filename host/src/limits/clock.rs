@@ -1,5 +1,5 @@
-//! The time that limits are measured by: nanoseconds since this process first asked, never 0; and
-//! the time that a thread had a processor.
+//! The clocks of the limits: nanoseconds since the first use in this process, never 0; and the
+//! processor time of a thread.
 
 use std::cell::Cell;
 use std::sync::LazyLock;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// Now, exactly.
+/// Returns the exact time.
 pub(crate) fn now() -> u64 {
     nanoseconds(START.elapsed()).max(1)
 }
@@ -18,12 +18,12 @@ thread_local! {
     static ON_BEHALF: Cell<u64> = const { Cell::new(0) };
 }
 
-/// The time that this thread had a processor so far, with what others computed for it.
+/// Returns the processor time of this thread so far, including that of other threads on its behalf.
 pub(crate) fn thread_time() -> u64 {
     own_thread_time().saturating_add(ON_BEHALF.get())
 }
 
-/// Another thread computed for this one.
+/// Adds processor time that another thread used for this one.
 #[cfg(target_os = "linux")]
 pub(crate) fn computed_on_behalf(nanoseconds: u64) {
     ON_BEHALF.set(ON_BEHALF.get().saturating_add(nanoseconds));
@@ -42,12 +42,12 @@ fn own_thread_time() -> u64 {
     cpu_time::ThreadTime::try_now().map_or(0, |time| nanoseconds(time.as_duration()))
 }
 
-/// A time as nanoseconds; one that is too long is as good as endless.
+/// Converts a duration to nanoseconds, saturating.
 pub(crate) fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Now as of the last tick, for one load.
+/// The time of the last tick, which is read with one load.
 #[derive(Debug)]
 pub(crate) struct CoarseClock(AtomicU64);
 

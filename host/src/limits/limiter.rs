@@ -8,7 +8,7 @@ use super::monitor::{Monitor, Terminated};
 use super::{Limits, size};
 use crate::error::StopReason;
 
-/// Terminates a plugin that wants more memory than its limit.
+/// Terminates a plugin that exceeds its memory limit.
 pub(crate) struct Limiter {
     monitor: Arc<Monitor>,
     memory_bytes: usize,
@@ -33,7 +33,7 @@ impl Limiter {
     }
 }
 
-/// Returns the total when one of several grows; `None`: it exceeds the limit.
+/// Returns the total after one of several grows, or `None` if it exceeds the limit.
 fn grown(total: usize, current: usize, desired: usize, limit: usize) -> Option<usize> {
     let grown = total.checked_add(desired.saturating_sub(current))?;
     (grown <= limit).then_some(grown)
@@ -46,7 +46,7 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        // A memory's own maximum is no limit of the host.
+        // The maximum of a memory is not a limit of the host.
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }
@@ -54,8 +54,8 @@ impl ResourceLimiter for Limiter {
             self.monitor.end(StopReason::Memory);
             return Err(Terminated.into());
         };
-        // Stays counted if the system refuses it: wasmtime also reports failures of requests that
-        // never came here, and the two cannot be distinguished.
+        // The memory stays counted if the system refuses it: wasmtime also reports failures of
+        // requests that did not pass here, and the two cannot be distinguished.
         self.memory_bytes = grown;
         self.peak_memory_bytes = self.peak_memory_bytes.max(grown);
         Ok(true)

@@ -1,4 +1,4 @@
-//! Monitors one session: its use, its limits, and why it was terminated.
+//! Monitors one session: its usage, its limits, and the reason for its termination.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +8,7 @@ use crate::error::{Call, Denial, SessionError, StopReason};
 use crate::limits::Limits;
 use crate::limits::clock::{self, CoarseClock};
 
-/// Monitors one session. Shared by the session, what its plugin imports, and the ticker.
+/// Monitors one session. The session, the imports of its plugin and the ticker share it.
 #[derive(Debug)]
 pub(crate) struct Monitor {
     pub(crate) cancel: CancelHandle,
@@ -16,30 +16,30 @@ pub(crate) struct Monitor {
     ended: AtomicU8,
     ended_at: AtomicU64,
     denial: Mutex<Option<Denial>>,
-    /// The place in [`Call::ALL`] of the last call.
+    /// The index in [`Call::ALL`] of the last call.
     call: AtomicUsize,
-    /// When the call in progress began; 0: there is none.
+    /// The start of the call in progress; 0 if there is none.
     call_since: AtomicU64,
-    /// When the plugin last called one of the interfaces of the contract.
+    /// The time of the last call of a contract interface by the plugin.
     sign: AtomicU64,
-    /// Whether the user is being asked. The time does not count against any limit.
+    /// Whether the user is being asked. This time does not count against any limit.
     asking: AtomicBool,
-    /// When the user last answered; 0: never.
+    /// The time of the user's last answer; 0 if there was none.
     answered: AtomicU64,
-    /// Since when the sink is called, by the coarse clock; 0: it is not.
+    /// The start of the current call of the sink, by the coarse clock; 0 if there is none.
     in_sink: AtomicU64,
-    /// When the ticker looked last.
+    /// The time of the ticker's last check.
     looked: AtomicU64,
-    /// The grace period after everything was cancelled, and that of an item.
+    /// The grace periods after everything was cancelled, and after an item was cancelled.
     grace_all: Grace,
     grace_item: Grace,
-    /// Processor time of calls, with what the host did for them, up to the last look.
+    /// The processor time of calls, including the host's work for them, up to the last measurement.
     computed: AtomicU64,
-    /// Whether a call runs on a thread, and how much processor time that thread had at the last
-    /// look. Only that thread looks.
+    /// Whether a call runs on a thread, and the processor time of that thread at the last
+    /// measurement. Only that thread measures.
     running: AtomicBool,
     looked_at: AtomicU64,
-    /// The processor time of all calls before this one.
+    /// The processor time of all earlier calls.
     computed_before: AtomicU64,
     grace: u64,
     wall_time: u64,
@@ -77,33 +77,33 @@ impl Monitor {
         }
     }
 
-    /// The grace period, in nanoseconds.
+    /// Returns the grace period in nanoseconds.
     pub(crate) const fn grace(&self) -> u64 {
         self.grace
     }
 
-    /// The value of a limit, as texts show it.
+    /// Returns the value of a limit for display.
     pub(crate) fn limit(&self, name: &str) -> Option<String> {
         self.limits.value(name)
     }
 
-    /// The error of a plugin that was terminated for a reason.
+    /// Returns the error of a plugin that was terminated for a reason.
     pub(crate) fn error(&self, plugin: String, call: Call, reason: StopReason) -> SessionError {
         let limit = reason.limit().and_then(|name| self.limit(name));
         SessionError::Ended { plugin, call, reason, limit }
     }
 
-    /// Terminates the plugin for a reason. The first reason stays.
+    /// Terminates the plugin for a reason. The first reason is kept.
     pub(crate) fn end(&self, reason: StopReason) {
         let code = reason.number();
         let first = self.ended.compare_exchange(0, code, Ordering::AcqRel, Ordering::Acquire);
         if first.is_ok() {
             self.ended_at.store(clock::now(), Ordering::Release);
         }
-        self.cancel.tell();
+        self.cancel.notify();
     }
 
-    /// Terminates the plugin because it used something that it was not granted.
+    /// Terminates the plugin because it used something that was not granted.
     pub(crate) fn deny(&self, denial: Denial) {
         let mut first = self.denial.lock().unwrap_or_else(PoisonError::into_inner);
         first.get_or_insert(denial);
@@ -124,12 +124,12 @@ impl Monitor {
         self.denial.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits until the plugin is to terminate.
+    /// Waits until the plugin must terminate.
     pub(crate) async fn wait_ended(&self) -> StopReason {
         self.cancel.wait(|| self.ended()).await
     }
 
-    /// Returns how long ago the plugin was to terminate; 0: it is not.
+    /// Returns the time since the plugin had to terminate; 0 if it does not have to.
     pub(crate) fn overdue(&self) -> u64 {
         if self.cancel.is_killed() {
             self.end(StopReason::Killed);
@@ -140,7 +140,7 @@ impl Monitor {
         }
     }
 
-    /// A call of an export begins.
+    /// Begins a call of an export.
     pub(crate) fn begin_call(&self, call: Call) {
         let now = clock::now();
         let place = Call::ALL.iter().position(|known| *known == call);
@@ -150,7 +150,7 @@ impl Monitor {
         self.call_since.store(now, Ordering::Release);
     }
 
-    /// The last call.
+    /// Returns the last call.
     pub(crate) fn call(&self) -> Option<Call> {
         Call::ALL.get(self.call.load(Ordering::Relaxed)).copied()
     }
@@ -159,7 +159,7 @@ impl Monitor {
         self.call_since.store(0, Ordering::Release);
     }
 
-    /// The plugin runs on this thread, until [`Monitor::stop_running`].
+    /// Marks the plugin as running on this thread until [`Monitor::stop_running`].
     pub(crate) fn start_running(&self) {
         self.looked_at.store(clock::thread_time(), Ordering::Relaxed);
         self.running.store(true, Ordering::Relaxed);
@@ -170,7 +170,7 @@ impl Monitor {
         self.running.store(false, Ordering::Relaxed);
     }
 
-    /// Adds what this thread computed since the last look.
+    /// Adds the processor time of this thread since the last measurement.
     fn look(&self) {
         if self.running.load(Ordering::Relaxed) {
             let now = clock::thread_time();
@@ -179,12 +179,12 @@ impl Monitor {
         }
     }
 
-    /// Returns the processor time of the session up to the last look, in nanoseconds.
+    /// Returns the processor time of the session up to the last measurement, in nanoseconds.
     pub(crate) fn computed(&self) -> u64 {
         self.computed.load(Ordering::Relaxed)
     }
 
-    /// A look from within the plugin's thread, every tick that it computes.
+    /// Checks the compute time from the plugin's thread, in every tick during which it computes.
     pub(crate) fn check_computing(&self) {
         self.look();
         self.check_computed();
@@ -197,14 +197,14 @@ impl Monitor {
         }
     }
 
-    /// Until the returned guard is dropped, the work of this thread counts through [`Piecework`]
-    /// only.
+    /// Counts the work of this thread only through [`Piecework`], until the returned guard is
+    /// dropped.
     pub(crate) fn apart(&self) -> Apart<'_> {
         self.look();
         Apart(self)
     }
 
-    /// Begins to measure pieces of work that the host does for the plugin, on any thread.
+    /// Starts to measure pieces of work that the host does for the plugin, on any thread.
     pub(crate) fn piecework(&self) -> Piecework<'_> {
         Piecework { monitor: self, looked_at: clock::thread_time() }
     }
@@ -215,7 +215,7 @@ impl Monitor {
         self.sign.store(self.clock.now(), Ordering::Relaxed);
     }
 
-    /// Returns for how long the plugin has been silent in the call in progress.
+    /// Returns how long the plugin has been silent in the call in progress.
     pub(crate) fn silent_for(&self, now: u64) -> u64 {
         match self.call_since.load(Ordering::Acquire) {
             0 => 0,
@@ -223,7 +223,7 @@ impl Monitor {
         }
     }
 
-    /// The user is being asked something; the time does not count.
+    /// Asks the user. The time does not count.
     pub(crate) fn asking<T>(&self, ask: impl FnOnce() -> T) -> T {
         self.asking.store(true, Ordering::Release);
         let since = clock::now();
@@ -237,8 +237,8 @@ impl Monitor {
         answer
     }
 
-    /// Calls the sink. The plugin waits until it returns, so the time is not the plugin's: it
-    /// counts neither as silence nor against a grace period.
+    /// Calls the sink. The plugin waits until it returns, so the time counts neither as silence nor
+    /// against a grace period.
     #[inline]
     pub(crate) fn in_sink<T>(&self, call: impl FnOnce() -> T) -> T {
         self.in_sink.store(self.clock.now(), Ordering::Relaxed);
@@ -247,18 +247,18 @@ impl Monitor {
         answer
     }
 
-    /// A look from the ticker.
+    /// Checks the limits from the ticker.
     pub(crate) fn tick(&self, now: u64) {
         let looked = self.looked.swap(now, Ordering::Relaxed);
-        // In this order: while the user is not being asked, the start of the call is exact.
+        // The order matters: while the user is not being asked, the start of the call is exact.
         let asking = self.asking.load(Ordering::Acquire);
         let answered = self.answered.load(Ordering::Acquire);
         let call = self.call_since.load(Ordering::Acquire);
         if call == 0 || asking || self.ended.load(Ordering::Acquire) != 0 {
             return;
         }
-        // One call of the sink has lasted since the last look at least. Shorter ones count for the
-        // plugin: otherwise one that reports without a pause would gain time by that.
+        // One call of the sink has lasted at least since the last check. Shorter calls count for
+        // the plugin; otherwise, continuous reports would gain it time.
         let in_sink = self.in_sink.load(Ordering::Relaxed);
         let held = if in_sink != 0 && in_sink < looked { now.saturating_sub(looked) } else { 0 };
         if held > 0 {
@@ -282,7 +282,7 @@ impl Monitor {
     }
 }
 
-/// While it exists, the processor time of the session's own thread does not count by itself.
+/// While it exists, the processor time of the session's thread does not count.
 pub(crate) struct Apart<'a>(&'a Monitor);
 
 impl Drop for Apart<'_> {
@@ -291,20 +291,20 @@ impl Drop for Apart<'_> {
     }
 }
 
-/// The error by which a host call terminates the plugin; the reason is in the session's
-/// [`Monitor`].
+/// The error with which a host call terminates the plugin. The session's [`Monitor`] holds the
+/// reason.
 #[derive(Debug, thiserror::Error)]
 #[error("the host terminated the plugin")]
 pub(crate) struct Terminated;
 
-/// Measures what a thread does for a plugin, a piece at a time.
+/// Measures a thread's work for a plugin, one piece at a time.
 pub(crate) struct Piecework<'a> {
     monitor: &'a Monitor,
     looked_at: u64,
 }
 
 impl Piecework<'_> {
-    /// A piece is done. It counts as computing, unless it was `free`.
+    /// Ends a piece. It counts as computing unless it is `free`.
     pub(crate) fn piece(&mut self, free: bool) {
         let now = clock::thread_time();
         let took = now.saturating_sub(std::mem::replace(&mut self.looked_at, now));
@@ -315,23 +315,23 @@ impl Piecework<'_> {
     }
 }
 
-/// A grace period, as far as it was the plugin's to use. Only the ticker looks at it.
+/// A grace period, and how much of it the plugin could not use. Only the ticker accesses it.
 #[derive(Debug, Default)]
 struct Grace {
     start: AtomicU64,
-    /// How much of the time since then was not the plugin's.
+    /// The time since its start that the plugin could not use.
     held: AtomicU64,
 }
 
 impl Grace {
-    /// How much of a period that began at `start` is used, where the last `held` was not the
-    /// plugin's.
+    /// Returns how much of a period that began at `start` is used, if the plugin could not use the
+    /// last `held` of it.
     fn used(&self, start: u64, now: u64, held: u64) -> u64 {
         if self.start.swap(start, Ordering::Relaxed) != start {
             self.held.store(0, Ordering::Relaxed);
         }
         let passed = now.saturating_sub(start);
-        // It may have begun after the last look.
+        // The period may have begun after the last check.
         let held = self.held.fetch_add(held.min(passed), Ordering::Relaxed) + held.min(passed);
         passed.saturating_sub(held)
     }
@@ -372,7 +372,7 @@ mod tests {
                 now += TICK;
                 monitor.tick(now);
                 if !long {
-                    // Another call of the sink, begun after the last look.
+                    // Another call of the sink, begun after the last check.
                     monitor.in_sink.store(now, Ordering::Relaxed);
                 }
             }

@@ -1,29 +1,28 @@
-//! How much of what the host hashes and copies for a plugin counts as computing.
+//! Decides how much of the host's hashing and copying for a plugin counts as computing.
 //!
-//! A plugin that copies terabytes is not to be ended for it, and one that has the host hash the
-//! same bytes over and over is. So reading each file is free for as many bytes as it takes on the
-//! disk, several times over. Holes of a sparse file are not on the disk.
+//! A plugin may copy terabytes, but must not make the host hash the same bytes repeatedly. Reading
+//! each file is therefore free for a multiple of its size on disk. Holes of a sparse file have no
+//! size on disk.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::fs::metadata::{FileIdentity, Seen};
 
-/// How often a file can be read: to compare it, to copy it, to read the copy back, and all of that
-/// once more where the file system stores less than what is in it.
+/// The number of free reads of a file: to compare it, to copy it, to verify the copy, and the
+/// same again if the file system stores less than its content.
 const FREE_PASSES: u64 = 8;
-/// The bytes of each file that are free in addition: file systems keep the content of small ones
-/// elsewhere.
+/// The additional free bytes of each file: file systems store the content of small files elsewhere.
 const FREE_BYTES: u64 = 64 << 10;
-/// Files that are remembered at most. Reading others counts.
+/// The maximum number of tracked files. Reading others counts.
 const MAX_FILES: usize = 400_000;
 
-/// How much of each file was read.
+/// The number of bytes read of each file.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reading(Arc<Mutex<HashMap<FileIdentity, u64>>>);
 
 impl Reading {
-    /// Whether reading so many more bytes of a file is free.
+    /// Returns whether reading more bytes of a file is free.
     pub(crate) fn is_free(&self, file: &Seen, bytes: u64) -> bool {
         let mut read = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_full = read.len() >= MAX_FILES;
@@ -53,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn each_file_is_free_for_what_it_takes_on_the_disk() {
+    fn reading_is_free_in_proportion_to_size_on_disk() {
         const MIB: u64 = 1 << 20;
         let reading = Reading::default();
         let free = |file: &Seen| (0..100).take_while(|_| reading.is_free(file, MIB)).count();
@@ -65,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn files_beyond_those_that_are_remembered_count() {
+    fn untracked_files_count() {
         let reading = Reading::default();
         for number in 0..MAX_FILES as u64 {
             assert!(reading.is_free(&file(number, 1), 1));

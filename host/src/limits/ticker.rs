@@ -1,4 +1,4 @@
-//! One thread per engine: it advances the engine's epoch, and checks the limits of every session.
+//! One thread per engine, which advances the engine's epoch and checks the limits of every session.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -9,10 +9,11 @@ use wasmtime::Engine;
 use crate::limits::clock::CoarseClock;
 use crate::limits::monitor::Monitor;
 
-/// How often a running plugin checks whether it is to terminate. Also the precision of time limits.
+/// The interval at which a running plugin checks whether it must terminate. It is also the
+/// precision of time limits.
 pub const TICK: Duration = Duration::from_millis(10);
 
-/// The monitored sessions, and the time as of the last tick.
+/// The monitored sessions, and the time of the last tick.
 #[derive(Clone, Debug)]
 pub(crate) struct Ticker {
     pub(crate) clock: Arc<CoarseClock>,
@@ -30,7 +31,7 @@ impl Ticker {
                 next += TICK;
                 match next.checked_duration_since(Instant::now()) {
                     Some(rest) => thread::sleep(rest),
-                    // Late: ticks that were missed are not made up for.
+                    // Missed ticks are skipped.
                     None => next = Instant::now(),
                 }
                 let Some(engine) = engine.upgrade() else { return };
@@ -50,7 +51,7 @@ impl Ticker {
         let mut monitored = self.monitored.lock().unwrap_or_else(PoisonError::into_inner);
         monitored.retain(|monitor| {
             monitor.tick(now);
-            // The ticker has the last reference: the session is gone.
+            // Only the ticker has a reference: the session is gone.
             Arc::strong_count(monitor) > 1
         });
     }

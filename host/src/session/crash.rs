@@ -42,7 +42,7 @@ pub(super) fn crash(
     }
 }
 
-/// Which limit of wasmtime's own an error is about.
+/// Returns the engine limit that an error is about.
 fn limit_of(error: &wasmtime::Error) -> Option<StopReason> {
     if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
         return Some(StopReason::Handles);
@@ -50,7 +50,7 @@ fn limit_of(error: &wasmtime::Error) -> Option<StopReason> {
     if error.downcast_ref() == Some(&Trap::StackOverflow) {
         return Some(StopReason::Stack);
     }
-    // These have no type that could be named.
+    // These errors have no public type.
     let cause = error.root_cause().to_string();
     let about = |words: &str| cause.contains(words);
     if about("fuel allocated for hostcalls has been exhausted") {
@@ -67,9 +67,9 @@ fn limit_of(error: &wasmtime::Error) -> Option<StopReason> {
     }
 }
 
-/// What a plugin said about its crash on standard error, if it did in the way of its language: Rust
-/// names place and message of a panic, Python ends a traceback with the exception, and JavaScript
-/// begins with the error.
+/// Returns the plugin's message about its crash on standard error, in the format of its language:
+/// Rust prints the location and the message of a panic, Python ends a traceback with the exception,
+/// and JavaScript begins with the error.
 fn last_words(stderr: &str) -> Option<String> {
     python_exception(stderr).or_else(|| rust_panic(stderr)).or_else(|| javascript_error(stderr))
 }
@@ -84,7 +84,7 @@ fn rust_panic(stderr: &str) -> Option<String> {
 
 fn python_exception(stderr: &str) -> Option<String> {
     let at = stderr.rfind("Traceback (most recent call last):")?;
-    // The frames are indented, and the exception is not.
+    // Frames are indented, the exception is not.
     let mut lines = stderr[at..].lines().skip(1);
     let exception = lines.find(|line| !line.is_empty() && !line.starts_with(' '))?;
     Some(exception.to_owned())
@@ -99,14 +99,14 @@ fn javascript_error(stderr: &str) -> Option<String> {
     Some(error.trim().to_owned())
 }
 
-/// Standard error without the hint that Rust adds to the message of a panic.
+/// Returns standard error without the hint that Rust adds to panic messages.
 fn without_hint(stderr: &str) -> String {
     let lines = stderr.split_inclusive('\n');
     lines.filter(|line| line.trim_end() != BACKTRACE_HINT).collect()
 }
 
-/// The frames, innermost first, each with the functions that were inlined into it. A function is
-/// followed by its file and line where the component has debug information.
+/// Returns the frames, innermost first, each with the functions that were inlined into it. A
+/// function is followed by its file and line if the component has debug information.
 fn backtrace(backtrace: &WasmBacktrace) -> String {
     let mut text = String::new();
     for (number, frame) in backtrace.frames().iter().enumerate() {
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn last_words_are_found_on_stderr() {
+    fn panic_messages_are_found_on_stderr() {
         for (stderr, expected) in [
             ("", None),
             ("only a line", None),

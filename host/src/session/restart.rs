@@ -1,4 +1,4 @@
-//! A whole run on a dedicated thread, and restarting it.
+//! Runs a plugin on a dedicated thread, and restarts it after a crash.
 
 use std::thread;
 use std::time::Duration;
@@ -18,13 +18,13 @@ use crate::types::ProgressResponse;
 type Ran = (RunReport, Option<Box<dyn Sink>>);
 
 impl Plugin {
-    /// Runs the plugin: starts a session and makes all calls of an ordinary run. Whatever happens,
-    /// the report contains every item.
+    /// Runs the plugin: starts a session and makes all calls of an ordinary run. The report always
+    /// contains every item.
     ///
     /// Use [`SessionOptions::cancel_handle`] to cancel it from another thread.
     ///
     /// # Errors
-    /// [`StartError`] for what is wrong with the options. What the plugin does wrong is in the
+    /// Returns a [`StartError`] if the options are invalid. Failures of the plugin are in the
     /// report.
     pub fn run(
         &self,
@@ -32,7 +32,7 @@ impl Plugin {
         sink: impl Sink + 'static,
         request: &RunRequest,
     ) -> Result<RunReport, StartError> {
-        // The same handle for every attempt.
+        // Every attempt uses the same handle.
         let cancel = options.cancel_or_new();
         let options = options.cancel_handle(cancel.clone());
         let mut request = request.clone();
@@ -97,7 +97,7 @@ impl Plugin {
     }
 }
 
-/// Waits unless the run is cancelled. Returns whether it was.
+/// Waits unless the run is cancelled. Returns whether it was cancelled.
 fn wait_unless_cancelled(cancel: &crate::cancel::CancelHandle, pause: Duration) -> bool {
     let is_cancelled =
         || cancel.is_killed() || cancel.response(None) == ProgressResponse::CancelAll;

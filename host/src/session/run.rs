@@ -7,53 +7,53 @@ use crate::report::{Outcome, RunReport};
 use crate::session::Session;
 use crate::types::{Item, LogEntry, Participation, PrepareOutcome, ProgressResponse, Trigger};
 
-/// Errors that are asked about after each attempt, at most.
+/// The maximum number of errors whose details are requested after each attempt.
 const MAX_SHOWN: usize = 1_000;
 
 /// The parameters of a run.
 #[derive(Clone, Debug)]
 pub struct RunRequest {
-    /// Why it is started.
+    /// The reason for the run.
     pub trigger: Trigger,
     /// The cookie of an invoking program.
     pub cookie: Option<Vec<u8>>,
-    /// Which items take part.
+    /// The items that participate.
     pub selection: Selection,
-    /// How often, at most, items are synchronized once more because the plugin, asked about its
-    /// errors, wants that. The sync manager of Windows leaves it to the user: 0.
+    /// The maximum number of retries that the plugin requests in the details of its errors. The
+    /// sync manager of Windows asks the user instead: 0.
     pub retries: u32,
-    /// What to do when the plugin crashes.
+    /// The policy for crashes of the plugin.
     pub restart_policy: RestartPolicy,
 }
 
-/// What to do when a plugin crashes. A plugin that was killed, denied or cancelled is not restarted
-/// in any case.
+/// The policy for crashes of a plugin. A plugin that was killed, denied or cancelled is never
+/// restarted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RestartPolicy {
-    /// The run has failed.
+    /// The run fails.
     #[default]
     Fail,
-    /// Starts it again, for the items that it had not ended.
+    /// The plugin is restarted for the unfinished items.
     Restart {
-        /// How often at most.
+        /// The maximum number of restarts.
         attempts: u32,
-        /// How long to wait before the first time; each time after that twice as long.
+        /// The delay before the first restart. It doubles each time.
         backoff: Duration,
     },
 }
 
-/// Which items take part in a run.
+/// The items that participate in a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selection {
-    /// The items that the plugin checks.
+    /// The items that the plugin marks as checked.
     Checked,
-    /// These, by id or by name.
+    /// The items with these ids or names.
     Only(Vec<String>),
 }
 
 impl Default for RunRequest {
-    /// Started by the user, who may be asked; the items that the plugin checks; no retries
-    /// and no restarts.
+    /// Returns the parameters of a run started by the user, who may be asked, with the checked
+    /// items, no retries and no restarts.
     fn default() -> Self {
         Self {
             trigger: Trigger::MANUAL,
@@ -66,8 +66,8 @@ impl Default for RunRequest {
 }
 
 impl Session {
-    /// Makes all calls of a sync manager, from the first to the last. Whatever happens, the report
-    /// contains every item.
+    /// Makes all calls of a sync manager, from the first to the last. The report always contains
+    /// every item.
     pub async fn run(&mut self, request: &RunRequest) -> RunReport {
         let outcome = match self.drive(request).await {
             Ok(outcome) => outcome,
@@ -103,7 +103,7 @@ impl Session {
         Ok(Outcome::NothingSelected)
     }
 
-    /// Asks for the details of each error that has some, and returns the items to retry.
+    /// Requests the details of each error that has some, and returns the items to retry.
     async fn retry_items(&mut self) -> Result<Vec<ItemId>, SessionError> {
         let errors = errors_to_show(self.log());
         let mut items = Vec::new();
@@ -131,7 +131,7 @@ pub(crate) fn errors_to_show(log: &[LogEntry]) -> Vec<ErrorId> {
     jumps.filter(|&error| seen.insert(error)).take(MAX_SHOWN).collect()
 }
 
-/// The ids of the items that take part.
+/// Returns the ids of the items that participate.
 pub(crate) fn select(
     plugin: &str,
     items: &[Item],

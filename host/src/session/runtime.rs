@@ -4,11 +4,11 @@ use std::future::Future;
 
 use crate::error::{Call, SessionError};
 
-/// Threads that a session may have for what it began and does not wait for.
+/// The maximum number of background threads of a session.
 const BLOCKING_THREADS: usize = 4;
 
-/// The runtime of a session on a dedicated thread. Dropping it does not wait for a system call
-/// that the plugin left behind.
+/// The runtime of a session on a dedicated thread. Dropping it does not wait for pending system
+/// calls.
 #[derive(Debug)]
 pub(crate) struct Runtime(Option<tokio::runtime::Runtime>);
 
@@ -16,7 +16,7 @@ impl Runtime {
     pub(crate) fn new(plugin: &str) -> Result<Self, SessionError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
-            // Streams of files read on such threads: a plugin may begin any number of reads.
+            // File streams read on these threads: a plugin may begin any number of reads.
             .max_blocking_threads(BLOCKING_THREADS)
             .build();
         runtime.map(|runtime| Self(Some(runtime))).map_err(|source| SessionError::Host {

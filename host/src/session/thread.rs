@@ -21,7 +21,7 @@ use crate::sink::Sink;
 use crate::state::Parked;
 use crate::sync_manager::SyncManager;
 
-/// How long a plugin that is to terminate may be blocked in a system call.
+/// The time for which a plugin that must terminate may be blocked in a system call.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 type Work = Box<dyn FnOnce(&Runtime, &mut Session) + Send>;
@@ -29,23 +29,23 @@ type Work = Box<dyn FnOnce(&Runtime, &mut Session) + Send>;
 /// A failure to start, with the sink for another attempt.
 type NotStarted = (SessionError, Option<Box<dyn Sink>>);
 
-/// Runs a [`Session`] on a dedicated thread, for programs that make the calls one by one and must
-/// not hang.
+/// Runs a [`Session`] on a dedicated thread, for programs that make individual calls and must not
+/// hang.
 ///
 /// Every call returns, even if the plugin is blocked in a system call that does not. The session is
-/// abandoned then, and its thread ends when the system call returns.
+/// then abandoned, and its thread ends when the system call returns.
 pub struct SessionThread {
     plugin: Arc<str>,
     monitor: Arc<Monitor>,
     parked: Parked,
     locks: Arc<Mutex<Locks>>,
     work: mpsc::Sender<Work>,
-    /// Disconnects when the thread is done with the session.
+    /// Disconnects when the thread has dropped the session.
     gone: mpsc::Receiver<()>,
     abandoned: Option<Abandoned>,
 }
 
-/// What is left of an abandoned session.
+/// The remains of an abandoned session.
 struct Abandoned {
     manager: Box<SyncManager>,
     crash: Hresult,
@@ -64,8 +64,7 @@ impl Plugin {
     /// Starts a session on a dedicated thread.
     ///
     /// # Errors
-    /// [`StartError`]; what the plugin does while it is being instantiated counts as its
-    /// `initialize`.
+    /// Returns a [`StartError`]. A failure during instantiation is attributed to `initialize`.
     pub fn start_on_thread(
         &self,
         options: &SessionOptions,
@@ -99,11 +98,11 @@ impl SessionThread {
         }
     }
 
-    /// Makes calls, and returns when they have.
+    /// Makes calls, and returns when they return.
     ///
     /// # Errors
-    /// [`SessionError::Ended`] if the session is abandoned, [`SessionError::Dead`] after that, and
-    /// [`SessionError::Host`] if the thread panicked, most likely in the sink.
+    /// Returns [`SessionError::Ended`] if the session is abandoned, [`SessionError::Dead`] after
+    /// that, and [`SessionError::Host`] if the thread panicked, most likely in the sink.
     pub fn call<T: Send + 'static>(
         &mut self,
         calls: impl AsyncFnOnce(&mut Session) -> T + Send + 'static,
@@ -122,12 +121,12 @@ impl SessionThread {
         self.wait(&answer)
     }
 
-    /// Cancels what the session does, from any thread.
+    /// Returns the handle that cancels the session from any thread.
     pub fn cancel_handle(&self) -> CancelHandle {
         self.monitor.cancel.clone()
     }
 
-    /// The plugin's name.
+    /// Returns the plugin's name.
     pub fn plugin(&self) -> &str {
         &self.plugin
     }
@@ -137,7 +136,7 @@ impl SessionThread {
         if let Some(Abandoned { manager, crash }) = &self.abandoned {
             return manager.run_report(outcome, Some(*crash), 0, 0);
         }
-        // The outcome is lost only with the thread.
+        // The outcome is lost only if the thread is gone.
         match self.call(async |session: &mut Session| session.report(outcome)) {
             Ok(report) => report,
             Err(error) => RunReport::without_items(&self.plugin, Outcome::Failed(error)),
@@ -149,7 +148,7 @@ impl SessionThread {
         self.abandoned.take().map(|left| left.manager.sink)
     }
 
-    /// Waits, for a limited time, until the session has released what it holds, such as the lock of
+    /// Waits, for a limited time, until the session has released its resources, such as the lock of
     /// a directory. Closing a file may block forever.
     pub fn close(self) {
         drop(self.work);
@@ -176,14 +175,14 @@ impl SessionThread {
         }
     }
 
-    /// Abandons the session, if the plugin was to terminate and is blocked in a system call.
+    /// Abandons the session if the plugin had to terminate and is blocked in a system call.
     fn abandon(&mut self) -> Option<SessionError> {
         if self.monitor.overdue() < crate::limits::clock::nanoseconds(PATIENCE) {
             return None;
         }
         let (call, reason) = (self.monitor.call()?, self.monitor.ended()?);
         let mut manager = self.parked.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        // The plugin does nothing more with what it held.
+        // The plugin no longer uses its locks.
         if let Ok(mut locks) = self.locks.try_lock() {
             locks.release();
         }
@@ -195,26 +194,26 @@ impl SessionThread {
     }
 }
 
-/// The whole life of the session, on its own thread.
+/// Runs the session on its thread, from start to end.
 fn live(
     prepared: Prepared,
     started: &mpsc::SyncSender<Result<(), NotStarted>>,
     to_do: &mpsc::Receiver<Work>,
 ) {
     // The receiver of an abandoned session is gone.
-    let tell = |outcome| {
+    let report = |outcome| {
         let _ = started.send(outcome);
     };
     let runtime = match Runtime::new(&prepared.plugin) {
         Ok(runtime) => runtime,
-        Err(error) => return tell(Err((error, None))),
+        Err(error) => return report(Err((error, None))),
     };
     let mut session = match runtime.block_on(Session::start(prepared)) {
         Ok(Ok(session)) => session,
-        Ok(Err(not_started)) => return tell(Err(not_started)),
-        Err(error) => return tell(Err((error, None))),
+        Ok(Err(not_started)) => return report(Err(not_started)),
+        Err(error) => return report(Err((error, None))),
     };
-    tell(Ok(()));
+    report(Ok(()));
     while let Ok(work) = to_do.recv() {
         work(&runtime, &mut session);
     }

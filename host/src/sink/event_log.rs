@@ -4,7 +4,7 @@ use crate::id::{ErrorId, ItemId};
 use crate::sink::{Progress, Sink};
 use crate::types::{Item, LogEntry, ProgressItem, ProgressResponse, Question};
 
-/// One callback, as it was recorded.
+/// A recorded callback.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recorded {
     /// The items of the run.
@@ -22,14 +22,14 @@ pub enum Recorded {
     },
     /// A log entry.
     Log(LogEntry),
-    /// Log entries were taken back.
+    /// Log entries were deleted.
     LogDeleted(Option<ErrorId>),
-    /// A question was asked, and got its default answer.
+    /// A question, which received its default answer.
     Question(Question),
 }
 
-/// Keeps all callbacks in order, up to the limit `record-bytes`. Clones are the same log, so one
-/// stays at hand while another one is in the session.
+/// Records all callbacks in order, up to the limit `record-bytes`. Clones share one log, so the
+/// caller can keep one while the session has another.
 #[derive(Clone, Debug, Default)]
 pub struct EventLog {
     kept: Arc<Mutex<Kept>>,
@@ -38,7 +38,7 @@ pub struct EventLog {
 #[derive(Debug, Default)]
 struct Kept {
     recorded: Vec<Recorded>,
-    /// The memory that they take.
+    /// The memory that the callbacks use.
     bytes: u64,
 }
 
@@ -50,7 +50,7 @@ impl Kept {
 }
 
 impl Recorded {
-    /// The memory that it takes beyond itself.
+    /// Returns the memory that the callback uses outside its own size.
     fn content_bytes(&self) -> u64 {
         let bytes = match self {
             Self::Started(items) => size_of_val(items.as_slice()),
@@ -68,7 +68,7 @@ impl Recorded {
 }
 
 impl EventLog {
-    /// Makes an empty log.
+    /// Creates an empty log.
     pub fn new() -> Self {
         Self::default()
     }

@@ -11,25 +11,25 @@ use crate::sink::{Progress, Sink};
 use crate::text;
 use crate::types::{ErrorDetail, Item, LogEntry, ProgressResponse, Question};
 
-/// Writes one JSON object per callback, each on a line of its own.
+/// Writes one JSON object per callback, each on a separate line.
 ///
-/// The member `event` tells which: `started`, `progress`, `log`, `log-deleted`, `question`,
-/// `error-shown`, and `report` at the end. Names are those of the WIT; an absent field is an absent
-/// member. Text is as the plugin wrote it; characters that must not reach a terminal are written as
-/// `\uXXXX`, as [`text::to_json`] does.
+/// The member `event` is `started`, `progress`, `log`, `log-deleted`, `question`, `error-shown`, or
+/// finally `report`. Names are those of the WIT; an absent field is an absent member. Text is as
+/// the plugin wrote it; characters that must not reach a terminal are written as `\uXXXX`, as
+/// [`text::to_json`] does.
 ///
-/// Beyond a [limit](JsonLines::with_limit) of bytes, `truncated` says so once, and what follows is
-/// the log, the reports with which items end, and the report of the run.
+/// Beyond a [limit](JsonLines::with_limit) of bytes, one `truncated` event is written, followed
+/// only by the log, the reports with a final status of an item, and the report of the run.
 ///
-/// A write that fails is not reported here: [`JsonLines::finish`] does it.
+/// Errors of writing are returned by [`JsonLines::finish`].
 #[derive(Debug)]
 pub struct JsonLines<W> {
     to: W,
     failed: Option<std::io::Error>,
-    /// How much may still be written; absent: any amount.
+    /// The number of bytes that may still be written; `None` for no limit.
     left: Option<u64>,
     limit: u64,
-    /// Items whose end was written after that.
+    /// Items whose final status was written after that.
     ended: HashSet<ItemId>,
 }
 
@@ -187,13 +187,13 @@ impl From<Hresult> for HresultLine {
 }
 
 impl<W: Write + Send> JsonLines<W> {
-    /// Writes to `to`, a line at a time.
+    /// Creates a sink that writes to `to`, one line at a time.
     pub fn new(to: W) -> Self {
         Self { to, failed: None, left: None, limit: u64::MAX, ended: HashSet::new() }
     }
 
-    /// Sets the limit `json-bytes`: what may be written of callbacks, but for the log and the ends
-    /// of items, which have limits elsewhere.
+    /// Sets the limit `json-bytes` on the callbacks, except the log and the final statuses of
+    /// items, which have other limits.
     #[must_use]
     pub fn with_limit(self, bytes: u64) -> Self {
         Self { left: (bytes != u64::MAX).then_some(bytes), limit: bytes, ..self }
@@ -243,10 +243,10 @@ impl<W: Write + Send> JsonLines<W> {
         });
     }
 
-    /// Flushes, and returns the first error.
+    /// Flushes the output.
     ///
     /// # Errors
-    /// The first write that failed.
+    /// Returns the first error of a write.
     pub fn finish(mut self) -> std::io::Result<W> {
         match self.failed {
             Some(error) => Err(error),
@@ -258,7 +258,7 @@ impl<W: Write + Send> JsonLines<W> {
         if self.failed.is_some() {
             return;
         }
-        // As one write, so that lines of several programs do not mix.
+        // Each line is a single write, so that lines of several programs do not mix.
         let json = text::to_json(line, false).map(|line| line + "\n");
         let bytes = json.as_ref().map_or(0, |line| line.len() as u64);
         let written = json
@@ -269,7 +269,7 @@ impl<W: Write + Send> JsonLines<W> {
         self.left = self.left.map(|left| left.saturating_sub(bytes));
     }
 
-    /// Writes a line that a plugin may cause any number of, while there is room.
+    /// Writes a line of which a plugin can cause any number, if the limit allows it.
     fn write_one_of_many(&mut self, line: &Line<'_>) {
         if self.left == Some(0) {
             return;

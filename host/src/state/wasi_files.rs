@@ -9,13 +9,13 @@ use crate::fs::system::look_at_file;
 /// The files and listings that a plugin has open through WASI.
 #[derive(Debug, Default)]
 pub(crate) struct WasiFiles {
-    /// The descriptors that are in the storage.
+    /// The descriptors in the storage.
     pub(crate) stored: HashSet<u32>,
-    /// The open files. A stream keeps a file open when its descriptor is gone.
+    /// The open files. A stream keeps a file open after its descriptor is closed.
     pub(crate) opened: Vec<Weak<std::fs::File>>,
-    /// The directories that WASI begins with.
+    /// The preopened directories.
     pub(crate) roots: Vec<FileIdentity>,
-    /// The listings that there are, and how many entries each has.
+    /// The open listings, with the number of their entries.
     pub(crate) listings: HashMap<u32, usize>,
 }
 
@@ -25,15 +25,15 @@ impl WasiFiles {
         self.opened.len() as u64
     }
 
-    /// Descriptors and streams of what is open.
+    /// Returns the number of descriptors and streams of open files.
     pub(crate) fn count_streams(&self) -> u64 {
         self.opened.iter().map(|file| file.strong_count() as u64).sum()
     }
 
-    /// Whether a file is open.
+    /// Returns whether a file is open.
     pub(crate) fn has_open(&self, identity: FileIdentity) -> bool {
         let mut files = self.opened.iter().filter_map(Weak::upgrade);
-        // One that cannot be looked at may be that one.
+        // A file whose metadata cannot be read may be this one.
         files.any(|file| look_at_file(&file).map_or(true, |seen| seen.identity == identity))
     }
 }

@@ -7,34 +7,35 @@ use crate::sink::ItemProgress;
 use crate::types::ErrorCode;
 use crate::types::{Item, LogEntry, LogLevel, ProgressItem, Status};
 
-/// Named totals of one item at most; more are ignored.
+/// The maximum number of counts of one item. Further counts are ignored.
 const MAX_COUNTS: usize = 64;
 
-/// The room that a count takes in addition to its name.
+/// The memory that a count uses in addition to its name.
 const COUNT_BYTES: u64 = 64;
-/// The room that an item takes in addition to its name, its text and its counts.
+/// The memory that an item uses in addition to its name, its text and its counts.
 const ITEM_BYTES: u64 = 256;
 
-/// The items that were prepared, and everything that was said about them.
+/// The prepared items and their reports.
 #[derive(Debug)]
 pub(crate) struct ItemTable {
     entries: Vec<ItemEntry>,
-    /// The memory that they take, with the capacity of their texts.
+    /// The memory that the items use, including the capacity of their texts.
     item_bytes: u64,
     by_id: HashMap<ItemId, usize>,
-    /// Whether reports are taken: from the start of an attempt to its end.
+    /// Whether reports are accepted: from the start of an attempt to its end.
     open: bool,
-    /// The row that was reported on last.
+    /// The index of the last reported entry.
     last: usize,
     log: Vec<LogEntry>,
-    /// Entries that were kept, including deleted ones: a sink has received those, too.
+    /// The number of entries that were kept, including deleted ones: a sink has received those,
+    /// too.
     log_entries: u64,
     log_bytes: u64,
     max_log_entries: u64,
     max_log_bytes: u64,
-    /// Log entries that were left out, by level.
+    /// The number of dropped log entries by level.
     dropped: BTreeMap<LogLevel, u64>,
-    /// Which failure an item had, by the last log entry that was left out.
+    /// The error code of each item in its last dropped log entry.
     dropped_codes: HashMap<ItemId, ErrorCode>,
     pub(crate) progress_calls: u64,
     pub(crate) refused_calls: u64,
@@ -46,7 +47,7 @@ pub(crate) struct ItemEntry {
     pub(crate) item: Item,
     pub(crate) progress: ItemProgress,
     pub(crate) counts: BTreeMap<String, u64>,
-    /// Whether it had no end, and the host gave it one.
+    /// Whether the host set the final status.
     pub(crate) ended_by_host: bool,
 }
 
@@ -63,7 +64,7 @@ impl ItemEntry {
 pub(crate) struct Recorded {
     /// The item's index in [`ItemTable::entries`].
     pub(crate) index: usize,
-    /// The status, if it is another one now.
+    /// The new status, if it changed.
     pub(crate) new_status: Option<Status>,
 }
 
@@ -87,7 +88,7 @@ impl ItemTable {
         }
     }
 
-    /// Takes these items up, each from its start. Those already here start once more.
+    /// Starts these items from the beginning. Existing items are restarted.
     pub(crate) fn start(&mut self, items: &[Item]) {
         self.open = true;
         for item in items {
@@ -111,7 +112,7 @@ impl ItemTable {
         }
     }
 
-    /// Ends the attempt: every item has its end, and a report that still comes changes nothing.
+    /// Ends the attempt: every item has a final status, and later reports change nothing.
     pub(crate) fn close(&mut self) {
         self.open = false;
     }
@@ -120,7 +121,7 @@ impl ItemTable {
         &self.entries
     }
 
-    /// The items that have no end.
+    /// Returns the items without a final status.
     pub(crate) fn unended(&self) -> Vec<ItemId> {
         let ended = |entry: &ItemEntry| entry.progress.status_type.is_some_and(Status::is_terminal);
         self.entries.iter().filter(|entry| !ended(entry)).map(|entry| entry.item.id).collect()
@@ -130,7 +131,7 @@ impl ItemTable {
         self.by_id.contains_key(&id)
     }
 
-    /// The index of an item. Most reports are about the item of the one before.
+    /// Returns the index of an item. Most reports are about the same item as the previous one.
     #[inline]
     fn find(&mut self, id: ItemId) -> Option<usize> {
         if self.entries.get(self.last).is_none_or(|entry| entry.item.id != id) {
@@ -139,8 +140,8 @@ impl ItemTable {
         Some(self.last)
     }
 
-    /// Records a report; `None`: it is refused, because the item is unknown or has ended, or the
-    /// attempt has.
+    /// Records a report. Returns `None` if it is refused, because the item is unknown or finished,
+    /// or the attempt has ended.
     #[inline]
     pub(crate) fn record(&mut self, id: ItemId, reported: &ProgressItem) -> Option<Recorded> {
         self.progress_calls += 1;
@@ -155,7 +156,7 @@ impl ItemTable {
             return None;
         }
         if let Some(text) = &reported.status_text {
-            // It keeps the room that it once had.
+            // The text keeps its capacity.
             let before = progress.status_text.capacity();
             progress.status_text.clone_from(text);
             self.item_bytes += (progress.status_text.capacity() - before) as u64;
@@ -175,7 +176,7 @@ impl ItemTable {
         Some(Recorded { index, new_status })
     }
 
-    /// The host gives an item its end.
+    /// Sets the final status of an item on behalf of the host.
     pub(crate) fn end_by_host(&mut self, id: ItemId) {
         if let Some(&index) = self.by_id.get(&id) {
             self.entries[index].ended_by_host = true;
@@ -207,7 +208,7 @@ impl ItemTable {
         self.item_bytes
     }
 
-    /// Keeps a log entry, unless there is no room for it. Whether it was kept.
+    /// Keeps a log entry if there is room for it. Returns whether it was kept.
     pub(crate) fn log(&mut self, entry: &LogEntry) -> bool {
         let bytes = self.log_bytes.saturating_add(entry.text.len() as u64);
         if self.log_entries >= self.max_log_entries || bytes > self.max_log_bytes {
@@ -224,7 +225,7 @@ impl ItemTable {
         true
     }
 
-    /// Takes entries back; whether there were any.
+    /// Deletes entries. Returns whether there were any.
     pub(crate) fn delete_log(&mut self, id: Option<ErrorId>) -> bool {
         let before = self.log.len();
         match id {
@@ -234,7 +235,7 @@ impl ItemTable {
         self.log.len() < before
     }
 
-    /// How many log entries were left out.
+    /// Returns the number of dropped log entries.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped.values().sum()
     }
@@ -243,13 +244,13 @@ impl ItemTable {
         &self.log
     }
 
-    /// How many log entries there were of a level, with those that were left out.
+    /// Returns the number of log entries of a level, including dropped ones.
     pub(crate) fn count_entries(&self, level: LogLevel) -> u64 {
         let kept = self.log.iter().filter(|entry| entry.level == level).count() as u64;
         kept + self.dropped.get(&level).copied().unwrap_or(0)
     }
 
-    /// How many log entries of a level are kept about each item.
+    /// Returns the number of kept log entries of a level for each item.
     pub(crate) fn count_by_item(&self, level: LogLevel) -> HashMap<ItemId, u64> {
         let mut counts = HashMap::new();
         for item in self.log.iter().filter(|e| e.level == level).filter_map(|e| e.item) {
@@ -258,7 +259,7 @@ impl ItemTable {
         counts
     }
 
-    /// Which failure each item had: that of its last error that says so.
+    /// Returns the error code of each item: that of its last error that has one.
     pub(crate) fn codes(&self) -> HashMap<ItemId, ErrorCode> {
         let errors = self.log.iter().filter(|entry| entry.level == LogLevel::Error);
         let mut codes: HashMap<_, _> =
@@ -324,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_terminal_status_only_failed_is_taken() {
+    fn after_a_terminal_status_only_failed_is_accepted() {
         for terminal in [Status::Succeeded, Status::Skipped, Status::Stopped, Status::Deleted] {
             let mut table = table();
             table.record(ID, &status(terminal)).unwrap();
@@ -337,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn after_the_end_of_an_attempt_no_report_is_taken_until_the_next_one() {
+    fn reports_between_attempts_are_refused() {
         let mut table = table();
         table.record(ID, &status(Status::Succeeded)).unwrap();
         table.close();
@@ -356,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_log_entries_is_counted_and_left_out() {
+    fn excess_log_entries_are_counted_and_dropped() {
         let entry = |text: &str, code| LogEntry {
             level: LogLevel::Error,
             text: text.to_owned(),
@@ -378,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn what_items_take_is_known_whatever_is_said_about_them() {
+    fn item_memory_is_tracked_across_reports() {
         let mut table = table();
         let items = [ID, OTHER].map(|id| Item {
             id,

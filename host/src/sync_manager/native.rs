@@ -17,8 +17,8 @@ use crate::sink::{Discard, Sink};
 use crate::types::{ErrorCode, Item, LogEntry, ProgressItem, ProgressResponse, Status};
 
 impl SyncManager {
-    /// Makes one for a run of the native handler of this name. Of the limits, those on items,
-    /// progress, the log and time hold; the last ones where [`SyncManager::overdue`] is called.
+    /// Creates a sync manager for a run of the native handler with this name. The limits on items,
+    /// progress, the log and time apply; time limits are checked in [`SyncManager::overdue`].
     pub fn new(
         handler: &str,
         sink: impl Sink + 'static,
@@ -29,20 +29,20 @@ impl SyncManager {
         Self::with_monitor(handler, Box::new(sink), monitor, limits)
     }
 
-    /// Gives the handler the name that it has given itself.
+    /// Sets the name that the handler reports for itself.
     pub fn rename(&mut self, handler: &str) {
         handler.clone_into(&mut self.handler);
     }
 
-    /// How many items a handler may list.
+    /// Returns the maximum number of items of a handler.
     pub fn max_items(&self) -> usize {
         self.max_items
     }
 
-    /// The items that take part.
+    /// Returns the items that participate in the run.
     ///
     /// # Errors
-    /// [`SessionError::UnknownItem`].
+    /// Returns [`SessionError::UnknownItem`] if the selection names an unknown item.
     pub fn select(
         &self,
         items: &[Item],
@@ -51,14 +51,15 @@ impl SyncManager {
         run::select(&self.handler, items, selection)
     }
 
-    /// `Progress`. Values out of range are brought into it, as for a plugin. A refused report is
-    /// answered with `cancel-item`.
+    /// Implements `Progress`. Values are clamped to their range, as for a plugin. A refused report
+    /// receives `cancel-item`.
     pub fn native_progress(&mut self, item: ItemId, reported: ProgressItem) -> ProgressResponse {
         self.monitor.clock.advance();
         self.progress(item, &convert::bounded(reported))
     }
 
-    /// `LogError`; `false`: it is about an item that is none of this run.
+    /// Implements `LogError`. Returns `false` if the entry is about an item that is not part of
+    /// this run.
     pub fn log_error(&mut self, mut entry: LogEntry) -> bool {
         if entry.item.is_some_and(|item| !self.items.contains(item)) {
             return false;
@@ -73,25 +74,25 @@ impl SyncManager {
         run::errors_to_show(self.items.log_entries())
     }
 
-    /// A call of the handler begins. It lasts until its completion, if it has one.
+    /// Begins a call of the handler. It lasts until its completion, if it has one.
     pub fn begin_call(&mut self, call: Call) {
         self.monitor.begin_call(call);
     }
 
-    /// The call has come to its end.
+    /// Ends the call.
     pub fn end_call(&mut self) {
         self.monitor.end_call();
     }
 
-    /// The handler has called back, or waits for the user: it is not silent.
+    /// Records that the handler called back or waits for the user: it is not silent.
     pub fn touch(&mut self) {
         self.monitor.clock.advance();
         self.monitor.touch();
     }
 
-    /// Whether the call in progress is to be abandoned, and why: the handler goes on with cancelled
-    /// work for longer than [`Limits::grace`], or was [killed](CancelHandle::kill). Call it every
-    /// few milliseconds.
+    /// Returns the reason if the call in progress must be abandoned: the handler continued
+    /// cancelled work for longer than [`Limits::grace`], or was [killed](CancelHandle::kill). Call
+    /// this every few milliseconds.
     ///
     /// A call that takes longer than [`Limits::wall_time`], or in which the handler is silent for
     /// longer than [`Limits::idle_time`], is cancelled first.
@@ -114,29 +115,28 @@ impl SyncManager {
         self.exceeded().filter(|_| now.saturating_sub(since) >= self.monitor.grace())
     }
 
-    /// For how long the handler has been silent in the call in progress.
+    /// Returns how long the handler has been silent in the call in progress.
     pub fn silent_for(&self) -> Duration {
         Duration::from_nanos(self.monitor.silent_for(self.monitor.clock.advance()))
     }
 
-    /// [`Limits::idle_time`], as texts give it.
+    /// Returns [`Limits::idle_time`] for display.
     pub fn idle_time(&self) -> String {
         self.monitor.limit("idle-time").unwrap_or_default()
     }
 
-    /// The call in progress, or the last one.
+    /// Returns the call in progress, or the last one.
     pub fn call(&self) -> Call {
         self.monitor.call().unwrap_or(Call::Initialize)
     }
 
-    /// Returns the exceeded limit as an error: the run failed, even though the handler stopped in
-    /// time.
+    /// Returns the exceeded limit as an error: the run failed even if the handler stopped in time.
     pub fn exceeded(&self) -> Option<SessionError> {
         let (call, reason, _) = self.exceeded?;
         Some(self.monitor.error(self.handler.clone(), call, reason))
     }
 
-    /// Drops the sink. It receives nothing after that.
+    /// Drops the sink. It receives nothing afterwards.
     pub fn release_sink(&mut self) {
         self.sink = Box::new(Discard);
     }
@@ -147,7 +147,7 @@ impl SyncManager {
         self.monitor.cancel.take_pushes()
     }
 
-    /// Whether everything was cancelled.
+    /// Returns whether everything was cancelled.
     pub fn is_cancelled(&self) -> bool {
         self.monitor.cancel.response(None) == ProgressResponse::CancelAll
     }
@@ -158,15 +158,15 @@ impl SyncManager {
         self.flush_due();
     }
 
-    /// Whether the run was [killed](CancelHandle::kill).
+    /// Returns whether the run was [killed](CancelHandle::kill).
     pub fn is_killed(&self) -> bool {
         self.monitor.cancel.is_killed()
     }
 
-    /// `EstablishConnection`.
+    /// Implements `EstablishConnection`.
     ///
     /// # Errors
-    /// The error of the sink.
+    /// Returns the error of the sink.
     pub fn establish_connection(&mut self, connection: Option<&str>) -> Result<(), ErrorCode> {
         self.sink.establish_connection(connection)
     }

@@ -1,6 +1,6 @@
 //! The rate limit of reports.
 
-/// Lets `per_second` reports through in a second, and as many at once.
+/// Allows `per_second` reports per second, and a burst of the same size.
 #[derive(Debug)]
 pub(super) struct Throttle {
     per_second: u64,

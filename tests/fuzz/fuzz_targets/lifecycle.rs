@@ -297,7 +297,7 @@ impl Model {
             (false, false) => assert_eq!(code, "session-out-of-order"),
             (false, true) => assert!(code != "session-dead" && code != "session-out-of-order"),
         }
-        self.died |= result.as_ref().is_err_and(SessionError::is_death);
+        self.died |= result.as_ref().is_err_and(SessionError::ends_session);
         result.ok()
     }
 

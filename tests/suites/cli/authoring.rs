@@ -352,7 +352,7 @@ fn a_death_tells_what_happened_and_where() -> Result<()> {
     let run = ["run", conformance::SCRIPT, "--set", "items=a", "--set"];
     let panics = [&run[..], &["synchronize=panic text=no_more_lemons"]].concat();
     let ran = home.run("", &panics)?.expect(7, "no more lemons")?;
-    ensure!(ran.stdout.contains("died in synchronize: panicked at "), "{ran:?}");
+    ensure!(ran.stdout.contains("crashed in `synchronize`: panicked at "), "{ran:?}");
     ensure!(ran.stdout.contains("end of its stderr:"), "{ran:?}");
     ensure!(ran.stdout.contains("backtrace, innermost frame first:"), "{ran:?}");
     ensure!(ran.stdout.contains("script::run"), "frames have names: {ran:?}");

@@ -278,8 +278,8 @@ fn validate_tells_each_wrong_file_apart() -> anyhow::Result<()> {
     fs::create_dir(home.path("directory"))?;
     let files: [(&str, &[u8], &str, &str); 11] = [
         ("core.wasm", b"\0asm\x01\0\0\0", "contract-core-module", "wasm-tools component new"),
-        ("cut.wasm", &good[..good.len() / 2], "contract-truncated", "breaks off"),
-        ("head.wasm", b"\0asm", "contract-truncated", "breaks off after 4 bytes"),
+        ("cut.wasm", &good[..good.len() / 2], "contract-truncated", "is truncated"),
+        ("head.wasm", b"\0asm", "contract-truncated", "is truncated after 4 bytes"),
         (
             "other.wasm",
             &fs::read(conformance::OTHER_WORLD)?,
@@ -373,7 +373,7 @@ fn what_a_plugin_does_not_ask_for_is_most_likely_misspelt() -> anyhow::Result<()
     home.run(&["run", conformance::HELLO, "--allow", "wall-clock"])?
         .expect(2, "does not request --allow wall-clock")?;
     home.run(&["run", conformance::HELLO, "--allow", "everything"])?
-        .expect(2, "`everything` cannot be allowed")?;
+        .expect(2, "unknown capability `everything`")?;
     Ok(())
 }
 
@@ -389,7 +389,7 @@ fn denials_limits_and_policies_are_told_on_the_command_line() -> anyhow::Result<
     script(&["--set", "synchronize=clock", "--allow", "wall-clock"])?.expect(3, "a")?;
     script(&["--set", "synchronize=spin", "--limit", "compute-time=100ms"])?
         .expect(7, "raise `compute-time`")?;
-    script(&["--limit", "speed=1"])?.expect(2, "there is no limit `speed`")?;
+    script(&["--limit", "speed=1"])?.expect(2, "unknown limit `speed`")?;
     script(&["--limit", "component-bytes=1KiB"])?.expect(2, "raise `component-bytes`")?;
     script(&["--secret", "token=hunter2"])?.expect(2, "--secret KEY=env:VARIABLE|file:PATH")?;
     home.write("token", "hunter2\n")?;
@@ -501,7 +501,7 @@ mod interrupted {
                 interrupt(&child, signal)?;
                 std::thread::sleep(Duration::from_millis(200));
             }
-            Ran::of(&child.wait_with_output()?).expect(5, "told to end at once")?;
+            Ran::of(&child.wait_with_output()?).expect(5, "terminated on request")?;
         }
         Ok(())
     }

@@ -176,7 +176,7 @@ fn what_cannot_be_registered_is_told_and_nothing_changes() -> Result<()> {
             vec!["register", conformance::HELLO, "--name", "mine", "--dir", "inbox=."],
             "does not request --dir inbox",
         ),
-        (vec!["register", SCRIPT, "--name", "mine", "--limit", "speed=1"], "there is no limit"),
+        (vec!["register", SCRIPT, "--name", "mine", "--limit", "speed=1"], "unknown limit"),
     ] {
         home.run(&arguments)?.expect(2, words)?;
     }
@@ -226,7 +226,8 @@ fn a_class_that_a_plugin_states_is_its_own_and_no_others() -> Result<()> {
     with_class("00000000-0000-0000-0000-000000000000")?;
     home.run(&["register", path, "--name", "two"])?.expect(2, "GUID_NULL")?;
     with_class("nonsense")?;
-    home.run(&["register", path, "--name", "two"])?.expect(2, "requests cannot be read")?;
+    home.run(&["register", path, "--name", "two"])?
+        .expect(2, "invalid `syncmgr-requests` section")?;
     Ok(())
 }
 

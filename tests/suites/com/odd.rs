@@ -272,12 +272,12 @@ fn every_failure_is_named_by_the_method_that_failed() {
         (answers("GetHandlerInfo", Hresult::E_FAIL), "get-handler-info failed: E_FAIL"),
         (
             answers("PrepareForSync", ODD_SUCCESS),
-            "prepare-for-sync answered 0x00040299 instead of S_OK",
+            "prepare-for-sync returned 0x00040299 instead of S_OK",
         ),
-        (completes(ODD_SUCCESS), "prepare-for-sync answered 0x00040299 instead of S_OK"),
+        (completes(ODD_SUCCESS), "prepare-for-sync returned 0x00040299 instead of S_OK"),
         (
             completes(Hresult::S_SYNCMGR_CANCELALL),
-            "prepare-for-sync answered S_SYNCMGR_CANCELALL (0x00040204) instead of S_OK",
+            "prepare-for-sync returned S_SYNCMGR_CANCELALL (0x00040204) instead of S_OK",
         ),
         (completes(Hresult::E_ACCESSDENIED), "prepare-for-sync failed: E_ACCESSDENIED"),
     ] {

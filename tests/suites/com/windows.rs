@@ -414,9 +414,9 @@ fn the_program_drives_a_handler_in_c_whatever_that_does() -> Result<()> {
         ("question", &["--item", "Alpha"], 0, "EnableModeless answered 0x00000001"),
         ("late", &["--item", "Alpha"], 0, "succeeded: Alpha"),
         ("nameless", &["--item", "Alpha"], 0, "succeeded: Alpha"),
-        ("never", QUICKLY, 7, "no sign of life for longer than its limit of 1s"),
-        ("hangs", QUICKLY, 7, "was ended in synchronize"),
-        ("release-hangs", QUICKLY, 7, "was ended in release"),
+        ("never", QUICKLY, 7, "exceeded its idle time limit (1s)"),
+        ("hangs", QUICKLY, 7, "exceeded its idle time limit (1s) in `synchronize`"),
+        ("release-hangs", QUICKLY, 7, "exceeded its idle time limit (1s) in `release`"),
         ("never", &["--limit", "wall-time=1s", "--limit", "grace=200ms"], 7, "`wall-time`"),
         ("exits", &[], 7, "ended its process with status 0x00000000"),
         ("terminates", &[], 7, "ended its process with status 0x00000000"),
@@ -534,7 +534,7 @@ fn a_class_of_somebody_else_is_not_taken() -> Result<()> {
     let plugin = wine.folder("thief")?.join("thief.wasm");
     fs::write(&plugin, component)?;
     let ran = wine.syncmgr(&["register", &windows_path(&plugin)?, "--machine"])?;
-    ensure!(ran.status != 0 && ran.stderr.contains("is taken by"), "{}", ran.stderr);
+    ensure!(ran.status != 0 && ran.stderr.contains("is already used by"), "{}", ran.stderr);
     let found = value(&wine, &key, "")?;
     ensure!(found.as_deref() == Some(r"C:\windows\other.dll"), "{found:?}");
     Ok(())
@@ -555,7 +555,7 @@ fn what_cannot_be_loaded_is_told_in_a_file_and_by_a_result() -> Result<()> {
     );
     let note = r"type %APPDATA%\syncmgr\plugins\damaged\last-error.txt";
     let note = wine.run("cmd", &["/c", note])?;
-    ensure!(note.stdout.contains("compile it again"), "{note:?}");
+    ensure!(note.stdout.contains("recompile it"), "{note:?}");
     // The program can compile it, and does.
     wine.syncmgr(&["run", "damaged"])?.expect(0)?;
     wine.client(&[&class])?;

@@ -111,19 +111,19 @@ fn a_denial_names_plugin_thing_and_remedy() -> anyhow::Result<()> {
         (
             &script,
             "clock",
-            "script: was denied, in synchronize, the time of day (`wall-clock`); grant it with \
+            "script: access denied in `synchronize`: the time of day (`wall-clock`); grant it with \
              `--allow wall-clock`",
         ),
         (
             &unasking,
             "clock",
-            "script: was denied, in synchronize, the time of day (`wall-clock`); its author has \
-             to add `wall-clock` to its requests, and then `--allow wall-clock` grants it",
+            "script: access denied in `synchronize`: the time of day (`wall-clock`); its author \
+             must request `wall-clock` before `--allow wall-clock` can grant it",
         ),
         (
             &script,
             "random",
-            "script: was denied, in synchronize, secret random numbers (`randomness`); grant it \
+            "script: access denied in `synchronize`: secret random numbers (`randomness`); grant it \
              with `--allow randomness`",
         ),
     ] {

@@ -108,7 +108,7 @@ fn an_unknown_item_is_named_before_anything_is_prepared() -> anyhow::Result<()> 
     let ran =
         script.request(|request| request.selection = Selection::Only(vec!["x".into()])).run()?;
     let error = ran.report.error().map(ToString::to_string).unwrap_or_default();
-    assert!(error.contains("there is no item \"x\"; it has `a`, `b`"), "{error}");
+    assert!(error.contains("unknown item \"x\"; the plugin has `a`, `b`"), "{error}");
     assert_eq!(ran.report.hresult(), Hresult::E_INVALIDARG);
     Ok(())
 }
@@ -208,7 +208,7 @@ fn errors_of_each_call_carry_their_hresult() -> anyhow::Result<()> {
 #[test]
 fn unacceptable_answers_are_refused_with_a_reason() -> anyhow::Result<()> {
     for (items, name, words) in [
-        ("a a", "Script", "stands twice"),
+        ("a a", "Script", "duplicate item id"),
         ("null", "Script", "GUID_NULL"),
         ("a", "", "name is empty"),
     ] {

@@ -1,5 +1,4 @@
-//! The methods of `ISyncMgrSynchronize`: what comes as pointers and numbers is checked and converted
-//! here, and handed on.
+//! The methods of `ISyncMgrSynchronize`: check and convert the parameters, and call the handler.
 
 #![allow(unsafe_code, reason = "COM methods take pointers")]
 
@@ -21,10 +20,10 @@ use crate::run_state::Phase;
 use crate::task_memory;
 use crate::user_interface::Parent;
 
-/// A cookie of more bytes is refused.
+/// The maximum size of a cookie.
 const MAX_COOKIE_BYTES: u32 = 1 << 20;
 
-/// More ids than that are refused. No handler lists as many items, whatever its limit.
+/// The maximum number of item ids. No handler lists more items, whatever its limit.
 const MAX_ITEM_IDS: u32 = 1_000_000;
 
 impl ISyncMgrSynchronize_Impl for Handler_Impl {
@@ -44,9 +43,9 @@ impl ISyncMgrSynchronize_Impl for Handler_Impl {
                 (true, 0) => None,
                 (true, _) => return Err(Hresult::E_INVALIDARG),
                 (false, length) => {
-                    // SAFETY: not NULL, and the caller says how many bytes there are.
+                    // SAFETY: the pointer is not NULL, and the caller passes the number of bytes.
                     let cookie = unsafe { std::slice::from_raw_parts(lpCookie, length as usize) };
-                    // It means something in runs that a program started, and in no other.
+                    // The cookie is only meaningful in runs that a program started.
                     invoked.then(|| cookie.to_vec())
                 }
             };
@@ -57,11 +56,11 @@ impl ISyncMgrSynchronize_Impl for Handler_Impl {
     unsafe fn GetHandlerInfo(&self, ppSyncMgrHandlerInfo: *mut *mut SYNCMGRHANDLERINFO) -> HRESULT {
         guard(|| {
             check_pointer(ppSyncMgrHandlerInfo)?;
-            // SAFETY: the caller's, and not NULL.
+            // SAFETY: the pointer is the caller's and not NULL.
             unsafe { ppSyncMgrHandlerInfo.write(null_mut()) };
             let info = convert::handler_info(&self.handler_info()?);
             let given = task_memory::give(info).ok_or(Hresult::E_OUTOFMEMORY)?;
-            // SAFETY: as above; the caller frees what it points to.
+            // SAFETY: as above; the caller frees the structure.
             unsafe { ppSyncMgrHandlerInfo.write(given) };
             Ok(Hresult::S_OK)
         })
@@ -70,7 +69,7 @@ impl ISyncMgrSynchronize_Impl for Handler_Impl {
     unsafe fn EnumSyncMgrItems(&self, ppSyncMgrEnumItems: *mut *mut c_void) -> HRESULT {
         guard(|| {
             check_pointer(ppSyncMgrEnumItems)?;
-            // SAFETY: the caller's, and not NULL.
+            // SAFETY: the pointer is the caller's and not NULL.
             unsafe { ppSyncMgrEnumItems.write(null_mut()) };
             {
                 let state = self.shared.lock();
@@ -83,7 +82,7 @@ impl ISyncMgrSynchronize_Impl for Handler_Impl {
                 self.worker()?.ask(async |session: &mut Session| session.enum_items().await)?;
             let items: Arc<[Item]> = list.items.into();
             let enumerator = ItemEnumerator::create(items, 0);
-            // SAFETY: as above; the caller owns the reference from now on.
+            // SAFETY: as above; the caller owns the returned reference.
             unsafe { ppSyncMgrEnumItems.write(enumerator.into_raw()) };
             Ok(hresult::from_missing_items(list.missing_items))
         })
@@ -97,7 +96,7 @@ impl ISyncMgrSynchronize_Impl for Handler_Impl {
     ) -> HRESULT {
         guard(|| {
             check_pointer(ppv)?;
-            // SAFETY: the caller's, and not NULL.
+            // SAFETY: the pointer is the caller's and not NULL.
             unsafe { ppv.write(null_mut()) };
             Err(Hresult::E_NOTIMPL)
         })
@@ -106,7 +105,7 @@ impl ISyncMgrSynchronize_Impl for Handler_Impl {
     unsafe fn ShowProperties(&self, hWndParent: HWND, ItemID: *const GUID) -> HRESULT {
         guard(|| {
             check_pointer(ItemID)?;
-            // SAFETY: the caller's, and not NULL.
+            // SAFETY: the pointer is the caller's and not NULL.
             let item = unsafe { ItemID.read_unaligned() };
             self.show_properties(convert::item_id(item), Parent::new(hWndParent))
         })
@@ -114,12 +113,12 @@ impl ISyncMgrSynchronize_Impl for Handler_Impl {
 
     unsafe fn SetProgressCallback(&self, lpCallBack: *mut c_void) -> HRESULT {
         guard(|| {
-            // SAFETY: NULL, or a pointer to the interface that the parameter is declared as.
+            // SAFETY: the pointer is NULL or to the documented interface.
             let callback = unsafe { ISyncMgrSynchronizeCallback::from_raw_borrowed(&lpCallBack) };
             self.shared.callback.set(callback);
             let is_running = self.shared.lock().is_running();
             if callback.is_none() && is_running {
-                // Nobody could cancel any more.
+                // Without a callback, the manager can no longer cancel.
                 self.shared.cancel.cancel_all();
             }
             Ok(Hresult::S_OK)
@@ -139,7 +138,7 @@ impl ISyncMgrSynchronize_Impl for Handler_Impl {
                 return Err(Hresult::E_INVALIDARG);
             }
             let ids = (0..cbNumItems as usize).map(|at| {
-                // SAFETY: the caller says how many ids there are.
+                // SAFETY: the caller passes the number of ids.
                 let id = unsafe { pItemIDs.add(at) };
                 // SAFETY: as above.
                 convert::item_id(unsafe { id.read_unaligned() }).ok_or(Hresult::E_INVALIDARG)
@@ -155,7 +154,7 @@ impl ISyncMgrSynchronize_Impl for Handler_Impl {
     unsafe fn SetItemStatus(&self, ItemID: *const GUID, dwSyncMgrStatus: u32) -> HRESULT {
         guard(|| {
             check_pointer(ItemID)?;
-            // SAFETY: the caller's, and not NULL.
+            // SAFETY: the pointer is the caller's and not NULL.
             let item = convert::item_id(unsafe { ItemID.read_unaligned() });
             let status = convert::status(dwSyncMgrStatus).ok_or(Hresult::E_INVALIDARG)?;
             {
@@ -180,7 +179,7 @@ impl ISyncMgrSynchronize_Impl for Handler_Impl {
     unsafe fn ShowError(&self, hWndParent: HWND, ErrorID: *const GUID) -> HRESULT {
         guard(|| {
             check_pointer(ErrorID)?;
-            // SAFETY: the caller's, and not NULL.
+            // SAFETY: the pointer is the caller's and not NULL.
             let error = unsafe { ErrorID.read_unaligned() };
             self.show_error(error, Parent::new(hWndParent))
         })

@@ -1,4 +1,4 @@
-//! Dialogs of Windows, made of templates in memory.
+//! Windows dialogs, created from templates in memory.
 
 #![allow(unsafe_code, reason = "window procedures and messages")]
 
@@ -22,11 +22,11 @@ use windows_sys::Win32::UI::WindowsAndMessaging::{
 use super::{Parent, UserInterface};
 use crate::convert;
 
-/// Shows dialogs of Windows.
+/// Shows Windows dialogs.
 #[derive(Clone, Copy, Debug)]
 pub struct Dialogs;
 
-/// Units of a dialog: a quarter of a character wide, an eighth high.
+/// Dialog units: a quarter of a character wide, an eighth of one high.
 const WIDTH: i16 = 260;
 const MARGIN: i16 = 7;
 const LINE: i16 = 12;
@@ -35,13 +35,14 @@ const BUTTON_HEIGHT: i16 = 14;
 const TEXT_HEIGHT: i16 = 60;
 const LABEL_WIDTH: i16 = 100;
 
-/// Properties on one page. What is more goes to the next one.
+/// The number of properties on one page. Further properties follow on the next page.
 const PER_PAGE: usize = 12;
 
-/// The first of the ids of what can be chosen or entered.
+/// The first id of the controls that the user can change.
 const FIRST: u16 = 100;
 
-/// Longer texts in fields are cut. The contract's are shorter.
+/// The maximum length of a text in a field. Longer texts are truncated; the contract's limit is
+/// lower.
 const FIELD_UNITS: usize = 8 << 10;
 
 impl UserInterface for Dialogs {
@@ -87,7 +88,7 @@ impl UserInterface for Dialogs {
     }
 }
 
-/// One page; `None`: called off.
+/// Shows one page. Returns `None` if the user cancelled.
 fn edit_page(
     parent: Parent,
     title: &str,
@@ -116,7 +117,7 @@ fn edit_page(
     )
 }
 
-/// A plugin names itself, so whoever reads the heading is told that it is a plugin.
+/// Returns the heading. Plugins choose their names, so the heading says that this is a plugin.
 fn heading(title: &str) -> String {
     format!("Sync plugin: {}", plain(title))
 }
@@ -125,8 +126,8 @@ fn id(at: usize) -> u16 {
     FIRST.saturating_add(u16::try_from(at).unwrap_or(u16::MAX))
 }
 
-/// Text of a plugin without what it could play tricks with: lines end as Windows wants it, and
-/// other control characters and marks of writing direction are replaced.
+/// Sanitizes a text from a plugin: converts line endings to those of Windows, and replaces other
+/// control characters and marks of writing direction.
 fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for character in text.chars() {
@@ -148,7 +149,7 @@ fn plain(text: &str) -> String {
     plain
 }
 
-/// A `DLGTEMPLATE` in the making.
+/// A `DLGTEMPLATE` under construction.
 struct Template {
     words: Vec<u16>,
     items: u16,
@@ -160,7 +161,7 @@ const EDIT: u16 = 0x81;
 const STATIC: u16 = 0x82;
 const COMBO_BOX: u16 = 0x85;
 
-/// Where the number of items and the height are in the template.
+/// The indices of the number of items and of the height in the template.
 const ITEMS_AT: usize = 4;
 const HEIGHT_AT: usize = 8;
 
@@ -175,7 +176,7 @@ impl Template {
         let mut template = Self { words: Vec::new(), items: 0, height: MARGIN };
         template.long(style);
         template.long(0);
-        // The number of items, the place, the size, no menu, and the usual class.
+        // The number of items, the position, the size, no menu, and the default class.
         template.words.extend([0, 0, 0, WIDTH.cast_unsigned(), 0, 0, 0]);
         template.string(title);
         const POINTS: u16 = 8;
@@ -208,7 +209,7 @@ impl Template {
         self.items += 1;
     }
 
-    /// A text to read, which can be scrolled.
+    /// Adds a read-only text that can be scrolled.
     fn text(&mut self, text: &str) {
         let style = (ES_MULTILINE | ES_READONLY).cast_unsigned() | WS_VSCROLL | WS_TABSTOP;
         let place = [MARGIN, self.height, WIDTH - 2 * MARGIN, TEXT_HEIGHT];
@@ -224,7 +225,7 @@ impl Template {
         self.height += LINE;
     }
 
-    /// A property: its label, and what it is changed with.
+    /// Adds a property: its label and the control that changes it.
     fn field(&mut self, id: u16, property: &Property) {
         let disabled = if property.read_only { WS_DISABLED } else { 0 };
         let text = label(&property.label);
@@ -264,7 +265,8 @@ impl Template {
         self.height += BUTTON_HEIGHT + MARGIN;
     }
 
-    /// Shows it until it is closed. `None`: called off, or it could not be shown.
+    /// Shows the dialog until it is closed. Returns `None` if the user cancelled or it could not be
+    /// shown.
     fn show<T>(
         mut self,
         parent: Parent,
@@ -282,7 +284,7 @@ impl Template {
         let mut answer = None;
         let mut keep = |dialog| answer = Some(read(dialog));
         let mut callbacks = Callbacks { fill: &fill, read: &mut keep };
-        // SAFETY: NULL names the program that is running.
+        // SAFETY: NULL names the running program.
         let instance = unsafe { GetModuleHandleW(null()) };
         let callbacks = (&raw mut callbacks).cast::<Callbacks<'static>>();
         // SAFETY: the template is complete and aligned, and the callbacks live until the call
@@ -300,12 +302,12 @@ impl Template {
     }
 }
 
-/// A text as a field with one line has it, in and out.
+/// Converts a text to that of a one-line field.
 fn shown(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// An ampersand would underline what follows it.
+/// Escapes ampersands, which would underline the next character.
 fn label(text: &str) -> String {
     plain(text).replace("\r\n", " ").replace('&', "&&")
 }
@@ -322,32 +324,32 @@ struct Dialog(HWND);
 impl Dialog {
     fn check(self, id: u16, checked: bool) {
         let state = if checked { BST_CHECKED } else { BST_UNCHECKED };
-        // SAFETY: a window that is there.
+        // SAFETY: the window exists.
         unsafe { CheckDlgButton(self.0, i32::from(id), state) };
     }
 
     fn is_checked(self, id: u16) -> bool {
-        // SAFETY: a window that is there.
+        // SAFETY: the window exists.
         unsafe { IsDlgButtonChecked(self.0, i32::from(id)) == BST_CHECKED }
     }
 
     fn set_text(self, id: u16, text: &str) {
         let mut units = Vec::new();
         convert::encode(text, &mut units);
-        // SAFETY: a window that is there, and a text that ends with a NUL.
+        // SAFETY: the window exists, and the text is NUL-terminated.
         unsafe { SetDlgItemTextW(self.0, i32::from(id), units.as_ptr()) };
     }
 
     fn text(self, id: u16) -> String {
         let mut units = vec![0; FIELD_UNITS];
         let room = i32::try_from(units.len()).unwrap_or(0);
-        // SAFETY: a window that is there, and as much room as is said.
+        // SAFETY: the window exists, and the buffer has `room` units.
         let length = unsafe { GetDlgItemTextW(self.0, i32::from(id), units.as_mut_ptr(), room) };
         String::from_utf16_lossy(&units[..usize::try_from(length).unwrap_or(0)])
     }
 
     fn send(self, id: u16, message: u32, wparam: WPARAM, lparam: LPARAM) -> isize {
-        // SAFETY: a window that is there; what the message points to lives until the call returns.
+        // SAFETY: the window exists, and pointers in the message are valid until the call returns.
         unsafe { SendDlgItemMessageW(self.0, i32::from(id), message, wparam, lparam) }
     }
 
@@ -368,7 +370,7 @@ impl Dialog {
         }
     }
 
-    /// The new value, if it is another one. What is no number does not change a number.
+    /// Returns the new value if it differs. Text that is not a number does not change a number.
     fn changed(self, id: u16, field: &PropertyField) -> Option<PropertyValue> {
         match field {
             PropertyField::Boolean(before) => {
@@ -381,7 +383,7 @@ impl Dialog {
             }
             PropertyField::Text(before) => {
                 let now = self.text(id);
-                // A field does not give back everything as it got it.
+                // A field does not return every text unchanged.
                 (now != shown(before)).then_some(PropertyValue::Text(now))
             }
             PropertyField::Choice { selected, .. } => {
@@ -392,7 +394,7 @@ impl Dialog {
     }
 }
 
-/// The window procedure. A panic must not leave it: the dialog is closed then.
+/// The dialog procedure. A panic must not unwind into the caller; it closes the dialog instead.
 unsafe extern "system" fn procedure(
     window: HWND,
     message: u32,
@@ -401,20 +403,20 @@ unsafe extern "system" fn procedure(
 ) -> isize {
     let handled = std::panic::catch_unwind(|| match message {
         WM_INITDIALOG => {
-            // SAFETY: a window that is there.
+            // SAFETY: the window exists.
             unsafe { SetWindowLongPtrW(window, GWLP_USERDATA, lparam) };
             callbacks(lparam, |callbacks| (callbacks.fill)(Dialog(window)));
             1
         }
         WM_COMMAND => {
-            // SAFETY: a window that is there.
+            // SAFETY: the window exists.
             let place = unsafe { GetWindowLongPtrW(window, GWLP_USERDATA) };
             let command = i32::try_from(wparam & 0xFFFF).unwrap_or(0);
             if command == IDOK {
                 callbacks(place, |callbacks| (callbacks.read)(Dialog(window)));
             }
             if command == IDOK || command == IDCANCEL {
-                // SAFETY: a dialog that is there.
+                // SAFETY: the dialog exists.
                 unsafe { EndDialog(window, 1) };
                 return 1;
             }
@@ -423,7 +425,7 @@ unsafe extern "system" fn procedure(
         _other => 0,
     });
     handled.unwrap_or_else(|_| {
-        // SAFETY: a dialog that is there.
+        // SAFETY: the dialog exists.
         unsafe { EndDialog(window, 0) };
         0
     })
@@ -431,8 +433,8 @@ unsafe extern "system" fn procedure(
 
 fn callbacks(place: isize, work: impl FnOnce(&mut Callbacks<'static>)) {
     let place = std::ptr::with_exposed_provenance_mut::<Callbacks<'static>>(place.cast_unsigned());
-    // SAFETY: NULL before the dialog is set up; else what `Template::show` has on its stack, while
-    // it waits for the dialog.
+    // SAFETY: the pointer is NULL before the dialog is set up. Afterwards it points to the stack of
+    // `Template::show`, which waits for the dialog.
     if let Some(callbacks) = unsafe { place.as_mut() } {
         work(callbacks);
     }

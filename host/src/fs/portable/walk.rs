@@ -1,4 +1,4 @@
-//! Follows a path of several names, for WASI, which resolves it in one step.
+//! Resolves a path of several names, which WASI resolves in one step.
 
 use std::fs::File;
 use std::io;
@@ -10,13 +10,13 @@ use cap_std::fs::Dir;
 use crate::fs::fence::Fence;
 
 pub(crate) fn leads_out(base: &File, path: &str, _follow: bool, fence: &Fence) -> bool {
-    // There are no file systems of the kernel's own here.
+    // The kernel provides no virtual file systems here.
     !fence.is_empty() && leads_out_inner(base, Path::new(path), fence).unwrap_or(true)
 }
 
 fn leads_out_inner(base: &File, path: &Path, fence: &Fence) -> io::Result<bool> {
     let base = Dir::from_std_file(base.try_clone()?);
-    // Links are resolved; of what does not exist, the directory around it.
+    // Links are resolved; for a missing entry, its parent directory is.
     let Ok(path) = base.canonicalize(path).or_else(|_| base.canonicalize(around(path))) else {
         return Ok(false);
     };

@@ -1,4 +1,4 @@
-//! Listing the entries of a directory.
+//! Lists the entries of a directory.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -10,7 +10,7 @@ use super::stat::{metadata, seen};
 use super::{DIRECTORY, Handle};
 use crate::fs::metadata::{Entry, Seen};
 
-/// The entries of a directory that have not been returned yet.
+/// The remaining entries of a listing.
 #[derive(Debug)]
 pub(crate) struct Entries {
     entries: Dir,
@@ -19,7 +19,7 @@ pub(crate) struct Entries {
 
 impl Entries {
     pub(crate) fn new(directory: &Handle) -> io::Result<Self> {
-        // A handle of its own, since reading moves its position on.
+        // A separate handle, because reading moves its position.
         let own = openat(&directory.0, ".", DIRECTORY, Mode::empty())?;
         Ok(Self { entries: Dir::read_from(&own)?, directory: own })
     }
@@ -28,7 +28,7 @@ impl Entries {
         let mut page = Vec::new();
         while page.len() < limit {
             let Some(entry) = self.entries.read() else {
-                // A directory that was removed during the listing ends early, without being empty.
+                // The listing of a directory that was removed ends early, without being empty.
                 if fstat(&self.directory)?.st_nlink == 0 {
                     return Err(Errno::NOENT.into());
                 }
@@ -86,7 +86,7 @@ pub(crate) fn count_entries(directory: &std::fs::File, most: usize) -> io::Resul
     while count <= most {
         let Some(entry) = entries.read() else { break };
         let name = entry?;
-        // These two are in every directory, and WASI lists neither.
+        // Every directory contains these two, and WASI lists neither.
         count += usize::from(!matches!(name.file_name().to_bytes(), b"." | b".."));
     }
     Ok(count)

@@ -7,7 +7,7 @@ use rustix::fs::{FlockOperation, Mode, flock, openat};
 
 use super::{DIRECTORY, Handle};
 
-/// A directory that is held, by a lock that the system releases with the process.
+/// A locked directory, by a lock that the system releases with the process.
 #[derive(Debug)]
 pub(crate) struct Lock {
     held: OwnedFd,
@@ -16,8 +16,8 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    /// Locks a directory. `None`: it is among those `held` already. A shared lock becomes an
-    /// exclusive one (`alone`) if no one else has it.
+    /// Locks a directory. Returns `None` if it is among `held` already. A shared lock becomes an
+    /// exclusive one (`alone`) if no one else holds it.
     pub(crate) fn new(
         directory: &Handle,
         alone: bool,
@@ -31,7 +31,7 @@ impl Lock {
         };
         if let Some(lock) = held.iter_mut().find(|lock| lock.file == file) {
             if alone && !lock.alone {
-                // The system gives the lock up before it takes the other one.
+                // The system releases the lock before it acquires the other one.
                 flock(&lock.held, how).inspect_err(|_| {
                     let _ = flock(&lock.held, FlockOperation::NonBlockingLockShared);
                 })?;
@@ -47,7 +47,7 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Closing is not enough where a process that is just being started has a copy.
+        // Closing is not sufficient while a process that is being started has a copy.
         let _ = flock(&self.held, FlockOperation::Unlock);
     }
 }

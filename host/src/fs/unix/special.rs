@@ -1,13 +1,13 @@
-//! File systems that hold no files of anybody: the kernel's views of processes, devices and itself.
-//! Their content has other rights than that of the directory around them, such as the environment
-//! of the host's own process.
+//! File systems that contain no files of users: the kernel's views of processes, devices and
+//! itself. Their content has other permissions than the directory around them, such as the
+//! environment of the host's process.
 
 use std::io;
 use std::os::fd::AsFd;
 
 use rustix::fs::fstatfs;
 
-/// By the numbers in `linux/magic.h` and in the sources of each.
+/// The numbers of `linux/magic.h` and of the sources of each file system.
 #[cfg(target_os = "linux")]
 const SPECIAL: &[(u32, &str)] = &[
     (0x9fa0, "proc"),
@@ -53,11 +53,11 @@ const SPECIAL: &[(u32, &str)] = &[
 const SPECIAL: &[&str] =
     &["devfs", "fdesc", "fdescfs", "procfs", "linprocfs", "linsysfs", "mqueuefs"];
 
-/// The name of the kernel's own file system on which something is; `None` for any other.
+/// Returns the name of the kernel's file system that contains a file, or `None` for any other.
 #[cfg(target_os = "linux")]
 #[allow(clippy::unnecessary_cast, reason = "the type differs between systems")]
 pub(crate) fn name(of: impl AsFd) -> io::Result<Option<&'static str>> {
-    // Where the number has a sign, it is extended.
+    // On systems where the number is signed, it is sign-extended.
     let magic = fstatfs(of)?.f_type as i64 & 0xffff_ffff;
     let found = SPECIAL.iter().find(|(special, _)| i64::from(*special) == magic);
     Ok(found.map(|(_, name)| *name))
@@ -87,7 +87,7 @@ pub(crate) fn name(_of: impl AsFd) -> io::Result<Option<&'static str>> {
     Ok(None)
 }
 
-/// Refuses what is on one of the kernel's own file systems.
+/// Refuses files on one of the kernel's file systems.
 pub(crate) fn refuse(opened: impl AsFd) -> io::Result<()> {
     match name(opened)? {
         None => Ok(()),

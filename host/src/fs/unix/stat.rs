@@ -51,15 +51,15 @@ pub(super) fn mode(bits: u32) -> Mode {
     Mode::from_bits_truncate(bits.try_into().unwrap_or(0))
 }
 
-/// The permission bits of an entry, with the special ones.
+/// Returns the permission bits of an entry, including the special ones.
 #[allow(clippy::useless_conversion, reason = "the types differ between systems")]
 pub(super) fn permissions(stat: &Stat) -> u32 {
     u32::from(stat.st_mode) & 0o7777
 }
 
-/// The bits of an entry that is to have these permissions. Of a directory, all that decide who may
-/// do what there are set, and of a file the others stay while it gains nothing: a program that runs
-/// as its owner must not become one for more people.
+/// Returns the bits of an entry that should have these permissions. For a directory, all but the
+/// set-user-ID bit are replaced. A file keeps its set-ID bits only if it gains no permissions: a
+/// program that runs as its owner must not become available to more users.
 pub(super) fn with_special_bits(stat: &Stat, bits: u32) -> u32 {
     let now = permissions(stat);
     let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
@@ -78,7 +78,7 @@ pub(super) fn seen(stat: &Stat) -> Seen {
         kind: metadata.kind,
         size: metadata.size,
         stored: stored.min(metadata.size),
-        // A directory has one, whatever refers to it from within.
+        // A directory counts as one name, whatever refers to it from inside.
         names: if metadata.kind == EntryKind::Directory { 1 } else { stat.st_nlink.into() },
         identity: (metadata.device_id, metadata.file_id),
     }

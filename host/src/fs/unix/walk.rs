@@ -1,4 +1,4 @@
-//! Follows a path of several names, for WASI, which resolves it in one step.
+//! Resolves a path of several names, which WASI resolves in one step.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -13,19 +13,19 @@ use super::special;
 use super::stat::device;
 use crate::fs::fence::Fence;
 
-/// Links that one path may lead through at its end. The system has this limit as well.
+/// The maximum number of links at the end of one path, as in the system.
 const MAX_LINKS: usize = 40;
-/// Directories that a path may be below its base. No path of the system is longer.
+/// The maximum depth of a path below its base. No path of the system is longer.
 const MAX_DEPTH: usize = 4096;
 
-/// Opens a directory to look at it and at the one around it.
+/// The flags for opening a directory only to examine it and its parent.
 #[cfg(target_os = "linux")]
 const LOOK: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 #[cfg(not(target_os = "linux"))]
 const LOOK: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 pub(crate) fn leads_out(base: &File, path: &str, follow: bool, fence: &Fence) -> bool {
-    // An entry that cannot be examined cannot be shown to be harmless.
+    // An entry that cannot be examined is treated as harmful.
     leads_out_inner(base, Path::new(path), follow, fence).unwrap_or(true)
 }
 
@@ -34,7 +34,7 @@ fn leads_out_inner(base: &File, path: &Path, follow: bool, fence: &Fence) -> io:
     let mut path = path.to_owned();
     let mut links = 0;
     let found = loop {
-        // A path that leads out of the base, wasmtime refuses.
+        // wasmtime refuses a path that leads out of the base.
         if path.is_absolute() {
             return Ok(false);
         }
@@ -57,12 +57,12 @@ fn leads_out_inner(base: &File, path: &Path, follow: bool, fence: &Fence) -> io:
         if is_directory && fence.check(device(found), found.st_ino).is_err() {
             return Ok(true);
         }
-        // A single name of the same device is in the base itself.
+        // A single name on the same device is in the base itself.
         let is_single = path.components().count() == 1 && !path.starts_with("..");
         if is_single && !crosses(found) {
             return Ok(false);
         }
-        // A file, too, can be mounted from elsewhere.
+        // A file can be a mount point, too.
         if !is_directory && crosses(found) && kind(found) != FileType::Symlink {
             return match openat(base, &path, LOOK, Mode::empty()) {
                 Ok(opened) => Ok(special::name(opened)?.is_some()),
@@ -73,7 +73,7 @@ fn leads_out_inner(base: &File, path: &Path, follow: bool, fence: &Fence) -> io:
     let around = if is_directory { path.as_path() } else { parent(&path) };
     let opened = openat(base, around, LOOK.difference(OFlags::NOFOLLOW), Mode::empty());
     let Ok(opened) = opened else {
-        // wasmtime does not reach a directory that does not exist or cannot be searched either.
+        // wasmtime cannot reach a directory that does not exist or cannot be searched either.
         return Ok(found.is_some_and(|found| crosses(&found)));
     };
     let stat = fstat(&opened)?;
@@ -83,7 +83,7 @@ fn leads_out_inner(base: &File, path: &Path, follow: bool, fence: &Fence) -> io:
     Ok(!fence.is_empty() && is_inside(opened, stat, &base_stat, fence)?)
 }
 
-/// The directory in which the last name of a path is.
+/// Returns the parent directory of a path.
 fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
@@ -91,7 +91,7 @@ fn parent(path: &Path) -> &Path {
     }
 }
 
-/// Whether a directory, or one between it and the base, is left out.
+/// Returns whether a directory, or one between it and the base, is excluded.
 fn is_inside(opened: OwnedFd, stat: Stat, base: &Stat, fence: &Fence) -> io::Result<bool> {
     let identity = |stat: &Stat| (device(stat), stat.st_ino);
     let (mut opened, mut stat) = (opened, stat);

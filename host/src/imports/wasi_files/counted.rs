@@ -1,4 +1,4 @@
-//! A stream into the plugin's own storage, which is counted.
+//! An output stream into the plugin's storage that counts against the quota.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use wasmtime_wasi::p2::{DynOutputStream, OutputStream, Pollable, StreamError, St
 
 use crate::storage::Storage;
 
-/// `ENOSPC`, or what Windows has for it. An error without a number has no meaning in WASI.
+/// `ENOSPC`, or its equivalent on Windows. WASI needs an error with a number.
 const NO_SPACE: i32 = if cfg!(windows) { 112 } else { 28 };
 
 pub(super) type OpenFile = Arc<std::fs::File>;
@@ -16,7 +16,7 @@ pub(super) fn length(file: &OpenFile) -> u64 {
     file.metadata().map_or(0, |metadata| metadata.len())
 }
 
-/// A stream into the storage. Its place is the file, and where in it; `None`: at its end.
+/// A stream into the storage. Its position is the file and an offset; `None` appends.
 pub(super) struct Counted {
     pub(super) stream: DynOutputStream,
     pub(super) storage: Storage,
@@ -25,7 +25,7 @@ pub(super) struct Counted {
 }
 
 impl Counted {
-    /// Takes room for what is about to be written.
+    /// Reserves room for a write.
     fn reserve(&mut self, size: u64) -> StreamResult<()> {
         let growth = match self.at {
             None => size,

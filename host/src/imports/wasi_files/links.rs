@@ -1,5 +1,5 @@
-//! Symbolic links through WASI, which follow the rule of our own interface: none that a plugin
-//! makes, or moves, leads out of the granted directory.
+//! Symbolic links through WASI follow the rule of the `directories` interface: a plugin cannot
+//! create or move a link that leads out of the granted directory.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -15,7 +15,8 @@ use crate::state::State;
 
 type Outcome<T> = wasmtime::Result<Result<T, ErrorCode>>;
 
-/// A path to an entry as the directory that has it and the name there. Absent: it has no such name.
+/// Splits a path into the parent directory and the name. Returns `None` if the path has no such
+/// name.
 fn split(path: &str) -> Option<(&str, &str)> {
     let path = path.trim_end_matches('/');
     let (parent, name) = path.rsplit_once('/').unwrap_or((".", path));
@@ -23,7 +24,7 @@ fn split(path: &str) -> Option<(&str, &str)> {
     is_name.then_some((if parent.is_empty() { "/" } else { parent }, name))
 }
 
-/// Opens the directory that has an entry.
+/// Opens the parent directory of an entry.
 async fn parent(
     state: &mut State,
     directory: &Resource<Descriptor>,
@@ -55,14 +56,14 @@ fn open_directory(state: &State, directory: &Resource<Descriptor>) -> Result<Arc
     }
 }
 
-/// Whether a link can be made at a path.
+/// Checks whether a link may be created at a path.
 pub(super) async fn may_link(
     state: &mut State,
     text: &str,
     directory: &Resource<Descriptor>,
     path: &str,
 ) -> Outcome<()> {
-    // Making the link returns the error of the path.
+    // Creating the link returns the error of the path.
     let Some((parent_path, _)) = split(path) else { return Ok(Ok(())) };
     let parent = match parent(state, directory, parent_path).await? {
         Ok(parent) => parent,
@@ -74,7 +75,7 @@ pub(super) async fn may_link(
     })
 }
 
-/// Whether an entry can be moved, or get another name.
+/// Checks whether an entry may be moved or linked.
 pub(super) async fn may_move(
     state: &mut State,
     (from, path): (&Resource<Descriptor>, &str),

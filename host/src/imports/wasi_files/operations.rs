@@ -1,4 +1,4 @@
-//! The functions of `descriptor` that take or give back room in the storage, or open something.
+//! The functions of `descriptor` that reserve or release room in the storage, or open files.
 
 use std::sync::Arc;
 
@@ -19,11 +19,13 @@ use crate::storage::{QuotaExceeded, Reservation};
 
 pub(super) type Answer<T> = wasmtime::Result<(Result<T, ErrorCode>,)>;
 
-/// Listings that are held at once: each has the names of a whole directory.
+/// The maximum number of concurrent listings; each holds the names of a whole directory.
 const MAX_LISTINGS: usize = 8;
-/// Entries that all of these have together. Our own interface lists any number, a page at a time.
+/// The maximum number of entries in all listings. The `directories` interface lists any number, one
+/// page at a time.
 const MAX_LISTED: usize = 100_000;
-/// Descriptors and streams of all open files, in multiples of `open-files`. A stream holds 64 KiB.
+/// The maximum number of descriptors and streams, as a multiple of `open-files`. A stream holds 64
+/// KiB.
 const MAX_STREAMS: u64 = 4;
 
 pub(super) type StreamAnswer<T> = wasmtime::Result<(Result<T, streams::StreamError>,)>;
@@ -51,7 +53,7 @@ pub(super) async fn open_at(
         state.pass("wasi:filesystem open-at")?;
     }
     if state.open_files + state.wasi_files.count_open() >= state.max_open_files {
-        // WASI has no name for `EMFILE`.
+        // WASI has no error code for `EMFILE`.
         return Ok((Err(ErrorCode::Quota),));
     }
     let there = match find(state, &this, path_flags, &path).await? {
@@ -87,11 +89,12 @@ pub(super) async fn open_at(
     answer(opened)
 }
 
-/// The entry that a path leads to.
+/// The entry at a path.
 enum Found {
     Nothing,
     There,
-    /// Opening it would wait, as that of a FIFO does for its other end, or a device may act on it.
+    /// An entry that must not be opened: a FIFO waits for its other end, and a device may act on
+    /// opening.
     Waits,
 }
 
@@ -165,7 +168,7 @@ pub(super) async fn unlink_file_at(
     answer(state.filesystem().unlink_file_at(this, path).await)
 }
 
-/// Keeps the room for what was made.
+/// Keeps the reservation if the operation succeeded.
 fn made(room: Reservation, result: FsResult<()>) -> Answer<()> {
     if result.is_ok() {
         room.keep();
@@ -200,7 +203,8 @@ pub(super) async fn read_directory(
     answer(listing)
 }
 
-/// An entry that moves into the storage, or gets a second name there, would bypass the quota.
+/// Returns whether an entry crosses the border of the storage. Moving or linking it there would
+/// bypass the quota.
 fn crosses(state: &State, from: &Resource<Descriptor>, to: &Resource<Descriptor>) -> bool {
     let stored =
         |descriptor: &Resource<Descriptor>| state.wasi_files.stored.contains(&descriptor.rep());
@@ -272,7 +276,7 @@ pub(super) async fn set_size(
 }
 
 impl State {
-    /// The file, if it is one in the storage.
+    /// Returns the file if it is in the storage.
     pub(super) fn stored_file(
         &mut self,
         this: &Resource<Descriptor>,
@@ -286,7 +290,7 @@ impl State {
         })
     }
 
-    /// Reserves room for one more entry, if it comes to the storage.
+    /// Reserves room for one more entry if it is in the storage.
     fn reserve_wasi_entry(
         &self,
         directory: &Resource<Descriptor>,
@@ -297,7 +301,7 @@ impl State {
         storage.map_or(Ok(Reservation::NONE), |storage| storage.reserve_entry(content))
     }
 
-    /// Records that the next operation may free room in the storage, if it is done there.
+    /// Records that the next operation may release room in the storage.
     fn loosen(&self, descriptor: &Resource<Descriptor>) {
         if let Some(storage) = &self.storage
             && self.wasi_files.stored.contains(&descriptor.rep())
@@ -306,7 +310,8 @@ impl State {
         }
     }
 
-    /// Whether a file, opened elsewhere, has a name in the storage, where it would grow.
+    /// Returns whether a file that was opened elsewhere has a name in the storage, where it would
+    /// grow.
     fn is_shared_with_storage(&self, file: &OpenFile) -> bool {
         let Some(storage) = &self.storage else { return false };
         look_at_file(file).map_or(true, |seen| seen.names > 1 && storage.is_shared(seen.identity))
@@ -316,13 +321,13 @@ impl State {
         self.wasi_files.count_streams() >= self.max_open_files.saturating_mul(MAX_STREAMS)
     }
 
-    /// Takes room for a file that will end there.
+    /// Reserves room for a file that will end at `end`.
     fn grow(&self, file: &OpenFile, end: u64) -> Result<(), QuotaExceeded> {
         let growth = end.saturating_sub(length(file));
         self.storage.as_ref().map_or(Ok(()), |storage| storage.reserve(growth))
     }
 
-    /// Counts what goes through a stream, if it goes to the storage.
+    /// Wraps a stream so that its writes are counted, if it writes to the storage.
     pub(super) fn counted(
         &mut self,
         stream: Result<Resource<DynOutputStream>, FsError>,

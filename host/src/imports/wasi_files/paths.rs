@@ -1,8 +1,8 @@
-//! The paths that a plugin gives to WASI, checked before wasmtime resolves them: names that mean
-//! something else on Windows, and places that no grant includes.
+//! Checks the paths that a plugin passes to WASI before wasmtime resolves them: names with a
+//! special meaning on Windows, and locations that no grant includes.
 //!
-//! Every function of `descriptor` goes through [`check`] with all of its arguments, so that one
-//! that takes a path cannot be left out.
+//! Every function of `descriptor` passes all of its arguments to [`check`], so that no path is
+//! missed.
 
 use std::sync::Arc;
 
@@ -18,15 +18,15 @@ use crate::state::State;
 
 /// An argument of a function of `descriptor`.
 pub(super) enum Argument<'a> {
-    /// The directory in which the next path begins.
+    /// The directory to which the next path is relative.
     Directory(u32),
-    /// Whether the next path is followed where a link is at its end.
+    /// Whether a link at the end of the next path is followed.
     Follow(bool),
     Path(&'a str),
     Other,
 }
 
-/// A type of an argument.
+/// A type of argument.
 pub(super) trait AsArgument {
     fn as_argument(&self) -> Argument<'_> {
         Argument::Other
@@ -77,14 +77,14 @@ macro_rules! arguments {
 
 arguments! { (A) (A B) (A B C) (A B C D) (A B C D E) }
 
-/// A path, where it begins, and whether a link at its end is followed.
+/// A path, its base directory, and whether a link at its end is followed.
 struct Given<'a> {
     directory: Option<u32>,
     follow: bool,
     path: &'a str,
 }
 
-/// Why one of the arguments is refused, if one is.
+/// Returns the error of the first refused argument, if any.
 pub(super) fn check(
     state: &State,
     arguments: &impl Arguments,
@@ -94,7 +94,7 @@ pub(super) fn check(
         Argument::Directory(rep) => directory = Some(rep),
         Argument::Follow(follows) => follow = follows,
         Argument::Path(path) => {
-            // A second path without a directory of its own: the first is the text of a link.
+            // A second path without its own directory: the first is the text of a link.
             let last: Option<&mut Given<'_>> = paths.last_mut();
             let before = last.and_then(|last| last.directory.take_if(|_| directory.is_none()));
             let directory = directory.take().or(before);
@@ -117,7 +117,7 @@ fn check_path(state: &State, given: &Given<'_>) -> wasmtime::Result<Option<Error
     let Some(rep) = given.directory else { return Ok(None) };
     let base = match state.table.get(&Resource::<Descriptor>::new_borrow(rep))? {
         Descriptor::Dir(directory) => Arc::clone(&directory.dir),
-        // wasmtime says what is wrong.
+        // wasmtime returns the error.
         Descriptor::File(_) => return Ok(None),
     };
     match leads_out(&base, given.path, given.follow, &state.fence) {
@@ -126,8 +126,8 @@ fn check_path(state: &State, given: &Given<'_>) -> wasmtime::Result<Option<Error
     }
 }
 
-/// Whether Windows reads a path in another way than it is meant: a stream of a file or a drive, or
-/// a device. It is refused on every system, so that a plugin behaves the same on all of them.
+/// Returns whether Windows would interpret a path differently: as a file stream, a drive or a
+/// device. Such paths are refused on every system, so that plugins behave the same everywhere.
 fn has_other_meaning(path: &str) -> bool {
     path.contains(':') || path.split(['/', '\\']).any(is_device)
 }

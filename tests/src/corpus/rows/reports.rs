@@ -76,7 +76,7 @@ pub(super) fn rows() -> Vec<Row> {
             .dies("ended-denied")
             .check(|ran| {
                 let message = ran.message();
-                ensure!(message.contains("its author has to add `randomness`"), "{message}");
+                ensure!(message.contains("its author must request `randomness`"), "{message}");
                 Ok(())
             }),
         Row::behavior("uses the network", "network").dies("ended-denied").check(|ran| {
