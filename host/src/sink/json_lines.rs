@@ -93,7 +93,7 @@ enum Line<'a> {
         retry: Vec<String>,
     },
     #[serde(rename_all = "kebab-case")]
-    RunReport {
+    Report {
         plugin: &'a str,
         outcome: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -202,7 +202,7 @@ impl<W: Write + Send> JsonLines<W> {
     /// Writes the last line: the report and the exit code, if there is one.
     pub fn report(&mut self, report: &RunReport, exit_code: Option<u8>) {
         let totals = report.totals();
-        self.write(&Line::RunReport {
+        self.write(&Line::Report {
             plugin: &report.plugin,
             outcome: report.outcome.name(),
             error: report.error().map(ErrorLine::new),
