@@ -275,7 +275,7 @@ fn nothing_of_another_user_is_used() -> anyhow::Result<()> {
             home.write(&part, "of another user")?;
         }
         std::os::unix::fs::chown(home.path(&part), Some(NOBODY), Some(NOBODY))?;
-        home.run(&["run", "mine"])?.expect(7, "belongs to the user 65534").context(part)?;
+        home.run(&["run", "mine"])?.expect(7, "belongs to user 65534").context(part)?;
     }
     // What is compiled is compiled again.
     for part in ["state/cache", "the file"] {
