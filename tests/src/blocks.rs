@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blocks_are_found_wherever_they_stand() {
+    fn blocks_are_found_at_every_position() {
         let page =
             "a\n```sh,ignore\none\n\n  two\n```\n1. b\n\n   ```text\n   three\n     four\n   ```\n";
         let found = blocks(page);
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_shows_the_end_of_what_came_and_nothing_else() {
+    fn a_block_matches_only_the_end_of_the_output() {
         let output = "built a/b.wasm, 31.42 KiB\nok  one\nok  two\n2 passed\n";
         for (block, right) in [
             ("2 passed\n", true),

@@ -621,7 +621,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_line_tells_how_to_renew_the_page() -> Result<()> {
+    fn the_first_line_names_the_update_command() -> Result<()> {
         let text = page(PACKAGE)?;
         let first = text.lines().next().unwrap_or_default();
         assert!(first.contains("Generated from the WIT"), "{first}");
@@ -645,7 +645,7 @@ mod tests {
     }
 
     #[test]
-    fn docs_of_several_lines_fit_into_a_table() -> Result<()> {
+    fn multiline_docs_fit_into_a_table() -> Result<()> {
         let text = page(PACKAGE)?;
         let row = "| `name` | `string` | One \\| two, on two lines.<br><br>- and a list |";
         assert!(text.lines().any(|found| found == row), "no line {row} in:\n{text}");
@@ -654,7 +654,7 @@ mod tests {
     }
 
     #[test]
-    fn every_link_leads_to_one_heading() -> Result<()> {
+    fn every_link_resolves_to_one_heading() -> Result<()> {
         let text = page(PACKAGE)?;
         let targets: Vec<_> =
             text.split("](#").skip(1).filter_map(|rest| rest.split(')').next()).collect();
@@ -667,7 +667,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_is_told_where_it_is_a_later_one() -> Result<()> {
+    fn only_a_later_version_is_shown() -> Result<()> {
         let text = page(PACKAGE)?;
         assert_eq!(text.matches("Since 1.2.0.").count(), 1, "{text}");
         assert_eq!(text.matches("Since 1.0.0.").count(), 3, "{text}");

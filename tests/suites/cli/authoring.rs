@@ -167,27 +167,27 @@ fn from_nothing_to_a_packed_plugin(language: &str) -> Result<()> {
 }
 
 #[test]
-fn from_nothing_to_a_packed_plugin_in_rust() -> Result<()> {
+fn a_new_rust_project_is_built_tested_and_packed() -> Result<()> {
     from_nothing_to_a_packed_plugin("rust")
 }
 
 #[test]
-fn from_nothing_to_a_packed_plugin_in_c() -> Result<()> {
+fn a_new_c_project_is_built_tested_and_packed() -> Result<()> {
     from_nothing_to_a_packed_plugin("c")
 }
 
 #[test]
-fn from_nothing_to_a_packed_plugin_in_python() -> Result<()> {
+fn a_new_python_project_is_built_tested_and_packed() -> Result<()> {
     from_nothing_to_a_packed_plugin("python")
 }
 
 #[test]
-fn from_nothing_to_a_packed_plugin_in_javascript() -> Result<()> {
+fn a_new_javascript_project_is_built_tested_and_packed() -> Result<()> {
     from_nothing_to_a_packed_plugin("javascript")
 }
 
 #[test]
-fn from_nothing_to_a_packed_plugin_in_typescript() -> Result<()> {
+fn a_new_typescript_project_is_built_tested_and_packed() -> Result<()> {
     from_nothing_to_a_packed_plugin("typescript")
 }
 
@@ -219,7 +219,7 @@ fn the_tests_of_a_rust_project_run_natively_and_with_the_component() -> Result<(
 }
 
 #[test]
-fn what_a_language_brings_itself_is_enough() -> Result<()> {
+fn a_python_plugin_can_use_the_bindings_directly() -> Result<()> {
     let home = Home::new()?;
     home.run("", &["new", "counter", "--lang", "python"])?.expect(0, "")?;
     if !ready(&home, "counter", "python")? {
@@ -331,7 +331,7 @@ fn the_same_plugin_runs_under_another_runtime() -> Result<()> {
 }
 
 #[test]
-fn a_project_is_never_written_over() -> Result<()> {
+fn an_existing_project_is_kept() -> Result<()> {
     let home = Home::new()?;
     fs::create_dir(home.path("mine"))?;
     fs::write(home.path("mine/notes"), "mine")?;
@@ -347,7 +347,7 @@ fn a_project_is_never_written_over() -> Result<()> {
 }
 
 #[test]
-fn a_death_tells_what_happened_and_where() -> Result<()> {
+fn a_crash_report_has_the_reason_and_the_location() -> Result<()> {
     let home = Home::new()?;
     let run = ["run", conformance::SCRIPT, "--set", "items=a", "--set"];
     let panics = [&run[..], &["synchronize=panic text=no_more_lemons"]].concat();

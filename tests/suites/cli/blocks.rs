@@ -145,36 +145,36 @@ const DEV: &str = "it does not end; `authoring` runs it where it waits for chang
 
 /// Pages of which a test takes every block with one of these infos, however many there are.
 const WHOLE_PAGES: &[(&str, &[&str], &str)] = &[
-    (TUTORIAL_C, &["sh", "text"], "authoring::the_tutorial_in_c_works_as_it_stands"),
+    (TUTORIAL_C, &["sh", "text"], "authoring::the_c_tutorial_works_as_written"),
+    (TUTORIAL_JAVASCRIPT, &["sh", "text"], "authoring::the_javascript_tutorial_works_as_written"),
+    (TUTORIAL_PYTHON, &["sh", "text"], "authoring::the_python_tutorial_works_as_written"),
+    (TUTORIAL_RUST, &["sh", "text"], "authoring::the_rust_tutorial_works_as_written"),
     (
-        TUTORIAL_JAVASCRIPT,
-        &["sh", "text"],
-        "authoring::the_tutorial_in_javascript_works_as_it_stands",
+        "guest/templates/c/README.md",
+        &["sh"],
+        "authoring::a_new_c_project_is_built_tested_and_packed",
     ),
-    (TUTORIAL_PYTHON, &["sh", "text"], "authoring::the_tutorial_in_python_works_as_it_stands"),
-    (TUTORIAL_RUST, &["sh", "text"], "authoring::the_tutorial_in_rust_works_as_it_stands"),
-    ("guest/templates/c/README.md", &["sh"], "authoring::from_nothing_to_a_packed_plugin_in_c"),
     (
         "guest/templates/javascript/README.md",
         &["sh"],
-        "authoring::from_nothing_to_a_packed_plugin_in_javascript",
+        "authoring::a_new_javascript_project_is_built_tested_and_packed",
     ),
     (
         "guest/templates/python/README.md",
         &["sh"],
-        "authoring::from_nothing_to_a_packed_plugin_in_python",
+        "authoring::a_new_python_project_is_built_tested_and_packed",
     ),
     (
         "guest/templates/typescript/README.md",
         &["sh"],
-        "authoring::from_nothing_to_a_packed_plugin_in_typescript",
+        "authoring::a_new_typescript_project_is_built_tested_and_packed",
     ),
     (
         "guest/templates/rust/README.md",
         &["sh"],
-        "authoring::from_nothing_to_a_packed_plugin_in_rust",
+        "authoring::a_new_rust_project_is_built_tested_and_packed",
     ),
-    ("wit/reference.md", &["wit"], "contract::the_reference_says_what_the_wit_says"),
+    ("wit/reference.md", &["wit"], "contract::the_reference_equals_the_wit"),
 ];
 
 /// Every page with code blocks, by its path in the repository.
@@ -222,7 +222,7 @@ fn test_exists(name: &str) -> Result<bool> {
 }
 
 #[test]
-fn there_is_a_test_or_a_reason_for_every_block() -> Result<()> {
+fn every_block_has_a_test_or_a_reason() -> Result<()> {
     let documents = documents()?;
     let doctests = fs::read_to_string(workspace().join("tests/src/lib.rs"))?;
     for (page, found) in &documents {
@@ -293,7 +293,7 @@ fn commands(block: &Block) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn every_command_in_a_block_is_one_that_the_program_takes() -> Result<()> {
+fn every_command_in_a_block_is_valid() -> Result<()> {
     let mut checked = 0;
     for (page, found) in documents()? {
         for block in found.iter().filter(|block| block.language() != "rust") {
@@ -318,7 +318,7 @@ fn every_command_in_a_block_is_one_that_the_program_takes() -> Result<()> {
 }
 
 #[test]
-fn every_part_of_a_manifest_is_read() -> Result<()> {
+fn every_manifest_in_a_block_is_valid() -> Result<()> {
     let documents = documents()?;
     for (page, start, how) in BLOCKS {
         let How::Manifest(beside) = how else { continue };
@@ -493,7 +493,7 @@ mod carried_out {
     }
 
     #[test]
-    fn what_the_documents_tell_to_do_works_and_shows_what_they_say() -> Result<()> {
+    fn documented_commands_produce_the_documented_output() -> Result<()> {
         let home = Home::new()?;
         let has_wrong = make_wrong(&home)?;
         let documents = documents()?;

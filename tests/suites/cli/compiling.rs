@@ -34,7 +34,7 @@ fn script() -> Result<Vec<u8>> {
 }
 
 #[test]
-fn what_another_process_compiled_runs() -> Result<()> {
+fn code_compiled_by_another_process_runs() -> Result<()> {
     let host = syncmgr(|_| {})?;
     let plugin = host.load("script", &script()?)?;
     let options = SessionOptions::new().setting("items", "a");
@@ -51,7 +51,7 @@ fn what_another_process_compiled_runs() -> Result<()> {
 }
 
 #[test]
-fn a_compiler_without_an_answer_is_ended_in_time() -> Result<()> {
+fn a_compiler_that_hangs_is_terminated_in_time() -> Result<()> {
     let home = tempfile::tempdir()?;
     let file = home.path().join("pid");
     let script_of = |last: &str| format!("echo $$ >{}; {last}", file.display());
@@ -69,7 +69,7 @@ fn a_compiler_without_an_answer_is_ended_in_time() -> Result<()> {
 }
 
 #[test]
-fn a_compiler_that_fails_is_told_from_one_that_lacks_memory() -> Result<()> {
+fn a_compiler_failure_is_distinct_from_a_lack_of_memory() -> Result<()> {
     for (last, code, words) in [
         ("printf -- '-the words'", "load-compile", "the words"),
         ("exit 3", "load-compile", "exit status: 3"),
@@ -95,7 +95,7 @@ fn a_compiler_that_fails_is_told_from_one_that_lacks_memory() -> Result<()> {
 }
 
 #[test]
-fn a_compiler_gets_nothing_of_its_hosts_environment() -> Result<()> {
+fn the_compiler_does_not_inherit_the_environment() -> Result<()> {
     // The environment that every process of these tests has.
     ensure!(std::env::var_os("PATH").is_some());
     let host = host("cat >/dev/null; printf -; /usr/bin/env; pwd", |_| {})?;
@@ -136,7 +136,7 @@ fn the_program_compiles_within_its_limits() -> Result<()> {
 
 /// What takes the compiler gigabytes is refused before it is started.
 #[test]
-fn code_that_multiplies_is_refused_before_it_is_compiled() -> Result<()> {
+fn code_that_grows_in_compilation_is_rejected_first() -> Result<()> {
     for (make, option) in [
         (bytes::locals_in_loops as fn() -> Result<Vec<u8>>, "function-joins"),
         (bytes::locals_across_blocks, "function-joins"),

@@ -195,7 +195,7 @@ fn known_codes() -> Result<BTreeSet<String>> {
 }
 
 #[test]
-fn every_error_says_what_it_said_before() -> Result<()> {
+fn error_messages_equal_the_recorded_ones() -> Result<()> {
     let mut told = Told { home: tempfile::tempdir()?, texts: Vec::new() };
     for tell in [loading, contract, running, ended, reported, installing, authoring, testing, http]
     {
@@ -231,7 +231,7 @@ fn crash_details(said: &str) -> String {
 }
 
 #[test]
-fn a_death_is_told_with_the_last_of_stderr_and_the_names_on_the_stack() -> Result<()> {
+fn a_crash_message_has_the_end_of_stderr_and_the_stack() -> Result<()> {
     let home = tempfile::tempdir()?;
     let lines: String = (1..=30).map(|number| format!("print text=line_{number}\n")).collect();
     let panics = format!("synchronize={lines}panic text=no_more_lemons");

@@ -132,7 +132,7 @@ fn recover(pair: &Pair) -> anyhow::Result<()> {
 }
 
 #[test]
-fn killing_it_at_any_moment_loses_nothing_and_the_next_run_converges() -> anyhow::Result<()> {
+fn a_killed_run_loses_nothing_and_the_next_run_converges() -> anyhow::Result<()> {
     let mut random = Random(0x9E37_79B9_7F4A_7C15);
     let mut pair = pair()?;
     // How long the work takes, from its first sign to its end.

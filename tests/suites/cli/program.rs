@@ -114,7 +114,7 @@ fn inspect_shows_the_sdk_of_a_plugin() -> anyhow::Result<()> {
 }
 
 #[test]
-fn each_exit_status_has_its_occasion() -> anyhow::Result<()> {
+fn every_exit_status_occurs() -> anyhow::Result<()> {
     let home = Home::with_pair()?;
     home.write("right/a.txt", "other")?;
     home.run(&PAIR)?.expect(1, "changed on both sides")?;
@@ -180,7 +180,7 @@ fn json_has_an_object_for_each_callback_and_a_report() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_dry_run_changes_nothing_even_by_a_plugin_that_does_not_know_of_it() -> anyhow::Result<()> {
+fn a_dry_run_changes_nothing_even_without_plugin_support() -> anyhow::Result<()> {
     let home = Home::with_pair()?;
     home.run(&pair_with(&["--dry-run"]))?
         .expect(0, "copy  left -> right  a.txt  (new on left, 5 bytes)")?;
@@ -200,7 +200,7 @@ fn a_dry_run_changes_nothing_even_by_a_plugin_that_does_not_know_of_it() -> anyh
 }
 
 #[test]
-fn a_job_file_has_several_items() -> anyhow::Result<()> {
+fn a_job_file_can_have_several_items() -> anyhow::Result<()> {
     let home = Home::new()?;
     for name in ["one/l/a", "one/r/b", "two/l/c", "two/r/d"] {
         home.write(name, name)?;
@@ -231,7 +231,7 @@ fn a_job_file_has_several_items() -> anyhow::Result<()> {
 }
 
 #[test]
-fn what_a_safety_stop_advises_works_beside_a_job_file() -> anyhow::Result<()> {
+fn the_advice_of_a_safety_stop_works_with_a_job_file() -> anyhow::Result<()> {
     let home = Home::new()?;
     let names = ["a", "b", "c", "d"];
     for name in names {
@@ -265,7 +265,7 @@ fn what_a_safety_stop_advises_works_beside_a_job_file() -> anyhow::Result<()> {
 }
 
 #[test]
-fn validate_tells_each_wrong_file_apart() -> anyhow::Result<()> {
+fn validate_reports_each_invalid_file() -> anyhow::Result<()> {
     let home = Home::new()?;
     let good = fs::read(conformance::HELLO)?;
     let newer =
@@ -324,7 +324,7 @@ fn replace(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn inspect_tells_what_a_plugin_is_without_running_it() -> anyhow::Result<()> {
+fn inspect_describes_a_plugin_without_running_it() -> anyhow::Result<()> {
     let home = Home::new()?;
     let ran = home.run(&["inspect", "folder"])?.expect(0, "contract  syncmgr:plugin@0.1.0")?;
     let ran = ran.expect(0, "requests  directory left (read-write): one of the two folders")?;
@@ -342,7 +342,7 @@ fn inspect_tells_what_a_plugin_is_without_running_it() -> anyhow::Result<()> {
 }
 
 #[test]
-fn text_of_a_plugin_cannot_write_on_the_terminal() -> anyhow::Result<()> {
+fn plugin_text_cannot_control_the_terminal() -> anyhow::Result<()> {
     let home = Home::new()?;
     let attack = "synchronize=progress item=a text=\u{1b}[2Jgone\u{202e} status=succeeded\nlog text=\u{1b}]0;title\u{7}";
     let ran = home.run(&["run", conformance::SCRIPT, "--set", "items=a", "--set", attack])?;
@@ -353,7 +353,7 @@ fn text_of_a_plugin_cannot_write_on_the_terminal() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_plugin_cannot_write_a_line_that_looks_like_the_hosts() -> anyhow::Result<()> {
+fn a_plugin_cannot_imitate_lines_of_the_host() -> anyhow::Result<()> {
     let home = Home::new()?;
     let lies = "synchronize=log text=succeeded:_a\nlog level=warning text=failed:_a\n\
                 progress item=error: status=failed text=succeeded:_a";
@@ -366,7 +366,7 @@ fn a_plugin_cannot_write_a_line_that_looks_like_the_hosts() -> anyhow::Result<()
 }
 
 #[test]
-fn what_a_plugin_does_not_ask_for_is_most_likely_misspelt() -> anyhow::Result<()> {
+fn an_excess_grant_is_reported_as_a_probable_typo() -> anyhow::Result<()> {
     let home = Home::new()?;
     home.run(&["run", "folder", "--dir", "lfet=left", "--dir", "right=right"])?
         .expect(2, "plugin `folder` does not request --dir lfet")?;
@@ -378,7 +378,7 @@ fn what_a_plugin_does_not_ask_for_is_most_likely_misspelt() -> anyhow::Result<()
 }
 
 #[test]
-fn denials_limits_and_policies_are_told_on_the_command_line() -> anyhow::Result<()> {
+fn denials_limits_and_policies_are_command_line_options() -> anyhow::Result<()> {
     let home = Home::new()?;
     let script = |more: &[&'static str]| {
         let mut args = vec!["run", conformance::SCRIPT, "--set", "items=a"];
@@ -480,7 +480,7 @@ mod interrupted {
     }
 
     #[test]
-    fn a_signal_once_lets_the_plugin_tidy_up() -> anyhow::Result<()> {
+    fn the_first_signal_requests_cancellation() -> anyhow::Result<()> {
         for signal in ["-INT", "-TERM", "-HUP"] {
             let home = Home::new()?;
             let child = started(&home, "wait-cancelled item=a\nwrite path=/dir/tidied text=x")?;
@@ -493,7 +493,7 @@ mod interrupted {
     }
 
     #[test]
-    fn a_signal_twice_ends_a_plugin_that_does_not_listen() -> anyhow::Result<()> {
+    fn the_second_signal_terminates_the_plugin() -> anyhow::Result<()> {
         for signals in [["-INT", "-INT"], ["-TERM", "-TERM"], ["-HUP", "-TERM"]] {
             let home = Home::new()?;
             let child = started(&home, "spin")?;

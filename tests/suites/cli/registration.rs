@@ -74,7 +74,7 @@ impl Ran {
 const WORK: &str = "synchronize=progress item=a status=succeeded text=worked";
 
 #[test]
-fn a_registered_plugin_runs_by_its_name_with_what_it_was_granted() -> Result<()> {
+fn a_registered_plugin_runs_by_name_with_its_grants() -> Result<()> {
     let home = Home::new()?;
     fs::create_dir(home.path("inbox"))?;
     home.run(&["list"])?.expect(0, "")?;
@@ -118,7 +118,7 @@ fn a_registered_plugin_runs_by_its_name_with_what_it_was_granted() -> Result<()>
 }
 
 #[test]
-fn all_plugins_are_unregistered_and_one_that_cannot_be_does_not_keep_the_others() -> Result<()> {
+fn unregister_all_continues_after_a_failure() -> Result<()> {
     let home = Home::new()?;
     home.run(&["unregister"])?.expect(2, "required arguments")?;
     home.run(&["unregister", "--all"])?.expect(0, "")?;
@@ -133,7 +133,7 @@ fn all_plugins_are_unregistered_and_one_that_cannot_be_does_not_keep_the_others(
 }
 
 #[test]
-fn the_command_line_takes_the_place_of_what_was_granted() -> Result<()> {
+fn the_command_line_overrides_registered_grants() -> Result<()> {
     let home = Home::new()?;
     home.register("mine", &["items=a", WORK])?;
     home.run(&["run", "mine"])?.expect(0, "succeeded: a, worked")?;
@@ -143,7 +143,7 @@ fn the_command_line_takes_the_place_of_what_was_granted() -> Result<()> {
 }
 
 #[test]
-fn grants_come_from_a_job_file_too() -> Result<()> {
+fn a_job_file_provides_grants() -> Result<()> {
     let home = Home::new()?;
     fs::create_dir_all(home.path("jobs/a"))?;
     let job = "[dirs]\ninbox = \"a:ro\"\n[settings]\nitems = \"a\"\n";
@@ -163,7 +163,7 @@ fn grants_come_from_a_job_file_too() -> Result<()> {
 }
 
 #[test]
-fn what_cannot_be_registered_is_told_and_nothing_changes() -> Result<()> {
+fn a_failed_registration_changes_nothing() -> Result<()> {
     let home = Home::new()?;
     home.register("mine", &["items=a", WORK])?;
     for (arguments, words) in [
@@ -208,7 +208,7 @@ fn registering_again_replaces_the_component_and_the_grants_and_keeps_the_class()
 }
 
 #[test]
-fn a_class_that_a_plugin_states_is_its_own_and_no_others() -> Result<()> {
+fn a_stated_class_belongs_to_one_plugin() -> Result<()> {
     let home = Home::new()?;
     let stated = "6295df40-0000-11d1-8707-00c04fd93327";
     let with_class = |class: &str| -> Result<PathBuf> {
@@ -244,7 +244,7 @@ fn custom_section(mut component: Vec<u8>, text: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_damaged_installation_is_mended_or_refused_and_never_run_as_it_is() -> Result<()> {
+fn a_damaged_installation_is_repaired_or_rejected() -> Result<()> {
     let home = Home::new()?;
     home.register("mine", &["items=a", WORK])?;
     // What was compiled can be compiled again.
@@ -279,7 +279,7 @@ fn a_damaged_installation_is_mended_or_refused_and_never_run_as_it_is() -> Resul
 
 #[cfg(unix)]
 #[test]
-fn what_others_may_have_written_is_not_run() -> Result<()> {
+fn files_writable_by_others_are_not_run() -> Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     let home = Home::new()?;
     home.register("mine", &["items=a", WORK])?;
@@ -306,7 +306,7 @@ fn what_others_may_have_written_is_not_run() -> Result<()> {
 }
 
 #[test]
-fn a_file_is_compiled_once_and_what_is_kept_of_it_is_used_only_if_it_is_whole() -> Result<()> {
+fn a_file_is_compiled_once_and_damaged_code_is_not_used() -> Result<()> {
     let home = Home::new()?;
     let run = ["run", SCRIPT, "--set", "items=a", "--set", WORK];
     let cached = || -> Result<Vec<PathBuf>> {
@@ -333,7 +333,7 @@ fn a_file_is_compiled_once_and_what_is_kept_of_it_is_used_only_if_it_is_whole() 
 }
 
 #[test]
-fn what_was_used_least_goes_when_the_cache_is_full() -> Result<()> {
+fn a_full_cache_evicts_the_least_recently_used() -> Result<()> {
     let home = Home::new()?;
     let host = syncmgr_host::Host::new()?;
     let (hello, script) = (fs::read(conformance::HELLO)?, fs::read(SCRIPT)?);
@@ -360,7 +360,7 @@ fn what_was_used_least_goes_when_the_cache_is_full() -> Result<()> {
 
 #[cfg(unix)]
 #[test]
-fn a_cache_that_others_can_write_is_not_used() -> Result<()> {
+fn a_cache_writable_by_others_is_not_used() -> Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     let home = Home::new()?;
     let run = ["run", SCRIPT, "--set", "items=a", "--set", WORK];
@@ -375,7 +375,7 @@ fn a_cache_that_others_can_write_is_not_used() -> Result<()> {
 }
 
 #[test]
-fn the_folder_of_what_is_trusted_cannot_be_granted() -> Result<()> {
+fn the_state_directory_cannot_be_granted() -> Result<()> {
     let home = Home::new()?;
     home.register("mine", &["items=a", WORK])?;
     fs::create_dir(home.path("other"))?;
@@ -397,7 +397,7 @@ fn the_folder_of_what_is_trusted_cannot_be_granted() -> Result<()> {
 }
 
 #[test]
-fn all_registered_plugins_run_one_after_the_other_and_the_worst_decides() -> Result<()> {
+fn run_all_runs_in_sequence_and_returns_the_worst_status() -> Result<()> {
     let home = Home::new()?;
     home.run(&["run", "--all"])?.expect(0, "")?;
     home.register("b-good", &["items=a", WORK])?;
@@ -441,7 +441,7 @@ fn the_event_and_the_cookie_reach_the_plugin() -> Result<()> {
 }
 
 #[test]
-fn the_built_in_plugin_is_registered_with_what_it_asks_for() -> Result<()> {
+fn the_built_in_plugin_is_registered_with_its_requests() -> Result<()> {
     let home = Home::new()?;
     fs::create_dir(home.path("left"))?;
     fs::create_dir(home.path("right"))?;

@@ -73,7 +73,7 @@ impl Sink for Standings {
 }
 
 #[test]
-fn the_same_is_seen_with_com_in_between_and_without() -> Result<()> {
+fn runs_report_the_same_with_and_without_com() -> Result<()> {
     let work = "progress item=a status=updating max=9 text=one
         progress item=a value=4
         progress item=a status=succeeded text=two
@@ -145,7 +145,7 @@ fn folder_syncs_real_directories_through_com_and_reports_the_same() -> Result<()
 }
 
 #[test]
-fn every_way_to_end_before_the_work_is_told() {
+fn every_early_end_is_reported() {
     let trigger = |event| Trigger { event, settings: false, may_bother_user: false };
     for (name, value, expected) in [
         ("declines", "1", "declined"),
@@ -174,7 +174,7 @@ fn every_way_to_end_before_the_work_is_told() {
 }
 
 #[test]
-fn only_what_was_selected_takes_part_and_an_unknown_item_is_told() {
+fn only_selected_items_run_and_unknown_items_are_reported() {
     let options = || {
         SessionOptions::new()
             .setting("items", "a b c")
@@ -212,7 +212,7 @@ fn the_cookie_and_the_event_reach_the_handler() {
 }
 
 #[test]
-fn what_a_handler_wants_once_more_is_done_once_more_if_that_is_allowed() {
+fn a_handler_can_request_another_attempt_if_allowed() {
     let work = "log item=a level=error text=one id=e jump=1\nprogress item=a status=failed";
     for (retries, attempts) in [(0, 1), (2, 3)] {
         let options = SessionOptions::new()
@@ -239,7 +239,7 @@ impl Sink for CancelLater {
 }
 
 #[test]
-fn what_is_cancelled_meanwhile_is_pushed_to_the_handler() {
+fn a_cancellation_during_a_run_is_pushed_to_the_handler() {
     let cancel = CancelHandle::new();
     let options = SessionOptions::new()
         .setting("items", "a b")

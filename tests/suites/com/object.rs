@@ -85,7 +85,7 @@ const WORK_ON_BOTH: &str = "progress item=a status=updating max=4 text=begun
     progress item=b status=succeeded";
 
 #[test]
-fn a_run_is_told_in_the_documented_order_with_all_fields_in_every_report() -> Result<()> {
+fn callbacks_have_the_documented_order_and_all_fields() -> Result<()> {
     let client = client(script(WORK_ON_BOTH), agree());
     assert_eq!(client.run(MANUAL, "a b")?, Hresult::S_OK);
     assert_eq!(
@@ -105,7 +105,7 @@ fn a_run_is_told_in_the_documented_order_with_all_fields_in_every_report() -> Re
 }
 
 #[test]
-fn every_answer_to_a_report_means_what_is_documented() -> Result<()> {
+fn every_answer_to_a_report_has_the_documented_meaning() -> Result<()> {
     let told = "progress item=a status=updating
         progress item=a value=1
         progress item=b status=updating";
@@ -133,7 +133,7 @@ fn every_answer_to_a_report_means_what_is_documented() -> Result<()> {
 }
 
 #[test]
-fn items_that_were_cancelled_end_as_skipped_or_stopped_and_the_run_is_no_failure() -> Result<()> {
+fn cancelled_items_do_not_fail_the_run() -> Result<()> {
     for (answered, a, b) in [
         (Hresult::S_SYNCMGR_CANCELITEM, "status=1", "status=4"),
         (Hresult::S_SYNCMGR_CANCELALL, "status=0", "status=0"),
@@ -157,7 +157,7 @@ fn items_that_were_cancelled_end_as_skipped_or_stopped_and_the_run_is_no_failure
 }
 
 #[test]
-fn what_ends_a_plugin_is_told_bit_for_bit() -> Result<()> {
+fn every_termination_reason_has_its_exact_hresult() -> Result<()> {
     let limited = |change: fn(&mut Limits)| {
         let mut limits = Limits::default();
         change(&mut limits);
@@ -200,7 +200,7 @@ fn what_ends_a_plugin_is_told_bit_for_bit() -> Result<()> {
 }
 
 #[test]
-fn items_that_failed_decide_the_result_of_the_run() -> Result<()> {
+fn failed_items_decide_the_result_of_the_run() -> Result<()> {
     let work = "log item=a level=error code=busy text=held
         progress item=a status=failed
         progress item=b status=succeeded";
@@ -211,7 +211,7 @@ fn items_that_failed_decide_the_result_of_the_run() -> Result<()> {
 }
 
 #[test]
-fn a_handler_that_does_not_take_part_says_s_false_and_goes_no_further() {
+fn a_handler_that_declines_returns_s_false() {
     let client = client(SessionOptions::new().setting("declines", "1"), agree());
     assert_eq!(client.initialize(MANUAL), Hresult::S_FALSE);
     assert_eq!(client.set_callback(), Hresult::S_OK);
@@ -221,7 +221,7 @@ fn a_handler_that_does_not_take_part_says_s_false_and_goes_no_further() {
 }
 
 #[test]
-fn a_failed_initialize_carries_the_failure() {
+fn a_failed_initialize_returns_its_error() {
     for (work, expected) in [
         ("fail code=busy", Hresult::HRESULT_ERROR_BUSY),
         ("panic text=no", Hresult::HRESULT_ERROR_PROCESS_ABORTED),
@@ -234,7 +234,7 @@ fn a_failed_initialize_carries_the_failure() {
 }
 
 #[test]
-fn preparing_completes_with_the_outcome_and_only_s_ok_leads_on() -> Result<()> {
+fn prepare_reports_its_outcome_and_only_s_ok_continues() -> Result<()> {
     for (name, value, expected) in [
         ("needs-user", "1", Hresult::S_FALSE),
         ("prepare-for-sync", "fail code=access-denied", Hresult::E_ACCESSDENIED),
@@ -292,7 +292,7 @@ unsafe impl Send for AnyThread {}
 unsafe impl Sync for AnyThread {}
 
 #[test]
-fn the_manager_may_ask_for_the_items_before_a_completion_returns() -> Result<()> {
+fn items_can_be_requested_inside_a_completion() -> Result<()> {
     let place: Arc<Mutex<Option<AnyThread>>> = Arc::default();
     let inside = Arc::clone(&place);
     let asks: Answer = Some(Box::new(move |method, _, _| {
@@ -322,7 +322,7 @@ fn the_manager_may_ask_for_the_items_before_a_completion_returns() -> Result<()>
 }
 
 #[test]
-fn what_was_cancelled_does_not_concern_what_comes_after() -> Result<()> {
+fn a_cancellation_does_not_affect_later_calls() -> Result<()> {
     let work = "progress item=a status=updating quiet=1";
     let options = script(work).setting("show-error", "is-cancelled");
     let client = client(options, answer("Progress", "a", 1, Hresult::S_SYNCMGR_CANCELALL));
@@ -335,7 +335,7 @@ fn what_was_cancelled_does_not_concern_what_comes_after() -> Result<()> {
 }
 
 #[test]
-fn items_of_an_earlier_attempt_are_no_part_of_a_later_one() -> Result<()> {
+fn a_later_attempt_excludes_earlier_items() -> Result<()> {
     let work = "progress item=b status=failed quiet=1\nprogress item=a status=succeeded quiet=1";
     let client = client(script(work), agree());
     client.begin(MANUAL);
@@ -351,7 +351,7 @@ fn items_of_an_earlier_attempt_are_no_part_of_a_later_one() -> Result<()> {
 }
 
 #[test]
-fn two_handlers_and_two_of_one_class_run_at_once() -> Result<()> {
+fn handlers_of_equal_and_different_classes_run_concurrently() -> Result<()> {
     let class = class(
         script::plugin(),
         script("progress item=a status=updating quiet=1\nsleep ms=100\nprogress item=a status=succeeded quiet=1")

@@ -83,7 +83,7 @@ const ERROR: &str = "log item=a level=error text=one id=e jump=1\nprogress item=
 progress item=b status=succeeded";
 
 #[test]
-fn a_handler_that_hangs_in_a_method_is_given_up_on_and_not_released() {
+fn a_handler_that_hangs_in_a_method_is_abandoned_and_not_released() {
     let rows = [
         ("Initialize", "initialize"),
         ("GetHandlerInfo", "get-handler-info"),
@@ -118,7 +118,7 @@ fn a_handler_that_hangs_in_a_method_is_given_up_on_and_not_released() {
 }
 
 #[test]
-fn a_handler_that_does_not_complete_is_given_up_on() {
+fn a_handler_that_does_not_complete_is_abandoned() {
     let rows = [
         ("PrepareForSync", "prepare-for-sync"),
         ("Synchronize", "synchronize"),
@@ -152,7 +152,7 @@ fn a_handler_that_stops_within_the_grace_period_is_released() {
 }
 
 #[test]
-fn a_handler_that_goes_on_after_a_cancellation_is_given_up_on() {
+fn a_handler_that_ignores_a_cancellation_is_abandoned() {
     for (kill, reason) in [(false, StopReason::CancelledAll), (true, StopReason::Killed)] {
         let options = match kill {
             false => limits(|_| {}),
@@ -174,7 +174,7 @@ fn a_handler_that_goes_on_after_a_cancellation_is_given_up_on() {
 }
 
 #[test]
-fn a_silent_handler_is_mentioned_once() {
+fn a_silent_handler_is_reported_once() {
     let options = NativeOptions { notice: Duration::from_millis(50), ..impatient() };
     let recorder = EventLog::new();
     let ran = run("", answer("Synchronize", |_| Hresult::S_OK), options, recorder.clone());
@@ -186,7 +186,7 @@ fn a_silent_handler_is_mentioned_once() {
 }
 
 #[test]
-fn a_completion_that_wants_a_retry_without_naming_items_is_a_completion() {
+fn a_retry_request_without_items_is_a_completion() {
     let hook = answer("ShowError", |Manager(callback)| {
         let retry = HRESULT(Hresult::S_SYNCMGR_RETRYSYNC.0.cast_signed());
         // SAFETY: NULL is what is tried.
@@ -220,7 +220,7 @@ fn log(Manager(callback): &Manager) -> Hresult {
 }
 
 #[test]
-fn what_a_handler_reports_after_the_end_changes_nothing() {
+fn reports_after_the_completion_are_ignored() {
     let completes = |manager: &Manager, method: &str, outcome: Hresult| {
         let outcome = HRESULT(outcome.0.cast_signed());
         // SAFETY: there are no pointers.

@@ -182,7 +182,7 @@ fn without_class(log: &str, class: &str) -> String {
 }
 
 #[test]
-fn the_logs_of_the_c_client_are_as_they_should_be() -> Result<()> {
+fn the_logs_of_the_c_client_equal_the_expected_ones() -> Result<()> {
     let Some(wine) = Wine::get()? else { return Ok(()) };
     let mut failures = Vec::new();
     for scenario in SCENARIOS {
@@ -205,7 +205,7 @@ fn the_logs_of_the_c_client_are_as_they_should_be() -> Result<()> {
 }
 
 #[test]
-fn null_and_nonsense_from_a_c_client_are_refused() -> Result<()> {
+fn invalid_arguments_of_a_c_client_are_rejected() -> Result<()> {
     let Some(wine) = Wine::get()? else { return Ok(()) };
     // Slow enough for calls in the middle of it.
     let slow = ["--set", "items=a", "--set", "prepare-for-sync=sleep ms=300", "--set", SLOWLY];
@@ -243,7 +243,7 @@ fn a_thousand_runs_leave_nothing_behind() -> Result<()> {
 }
 
 #[test]
-fn two_handlers_and_two_of_one_class_run_at_once() -> Result<()> {
+fn handlers_of_equal_and_different_classes_run_concurrently() -> Result<()> {
     let Some(wine) = Wine::get()? else { return Ok(()) };
     let one = wine.register(SCRIPT, "at-once-1", &["--set", "items=a b", "--set", BOTH])?;
     let two = wine.register(HELLO, "at-once-2", &[])?;
@@ -326,8 +326,7 @@ fn sample(folder: &Path) -> Result<()> {
 }
 
 #[test]
-fn folder_syncs_real_directories_through_com_with_the_progress_that_the_program_shows() -> Result<()>
-{
+fn folder_reports_the_same_progress_through_com_and_in_the_program() -> Result<()> {
     let Some(wine) = Wine::get()? else { return Ok(()) };
     let mut reports = Vec::new();
     for through_com in [false, true] {
@@ -371,7 +370,7 @@ fn hello_reports_the_same_through_com_and_in_the_program() -> Result<()> {
 }
 
 #[test]
-fn the_program_drives_our_own_handlers_by_their_class() -> Result<()> {
+fn the_program_runs_registered_handlers_by_class() -> Result<()> {
     let Some(wine) = Wine::get()? else { return Ok(()) };
     let class = wine.register(SCRIPT, "by-class", &["--set", "items=a b", "--set", BOTH])?;
     let ran = wine.syncmgr(&["run", "--clsid", &class, "--json"])?.expect(0)?;
@@ -389,7 +388,7 @@ fn the_program_drives_our_own_handlers_by_their_class() -> Result<()> {
 const QUICKLY: &[&str] = &["--item", "Alpha", "--limit", "idle-time=1s", "--limit", "grace=200ms"];
 
 #[test]
-fn the_program_drives_a_handler_in_c_whatever_that_does() -> Result<()> {
+fn the_program_handles_every_behavior_of_a_c_handler() -> Result<()> {
     let Some(wine) = Wine::get()? else { return Ok(()) };
     wine.run("regsvr32", &["/s", "native_handler.dll"])?.expect(0)?;
     let run = |mode: &str, arguments: &[&str]| -> Result<Ran> {
@@ -451,7 +450,7 @@ fn value(wine: &Wine, key: &str, name: &str) -> Result<Option<String>> {
 }
 
 #[test]
-fn what_is_registered_is_where_windows_looks_and_goes_again() -> Result<()> {
+fn registration_creates_and_removes_the_registry_keys() -> Result<()> {
     let Some(wine) = Wine::get()? else { return Ok(()) };
     // The others need what is unregistered here.
     let wine = &wine.another()?;
@@ -520,7 +519,7 @@ fn both_files_have_a_version() -> Result<()> {
 }
 
 #[test]
-fn a_class_of_somebody_else_is_not_taken() -> Result<()> {
+fn a_class_of_another_program_is_not_replaced() -> Result<()> {
     let Some(wine) = Wine::get()? else { return Ok(()) };
     // What a plugin would state to be loaded in place of a part of Windows.
     let class = "{6295DF40-1111-11D1-8707-00C04FD93327}";
@@ -541,7 +540,7 @@ fn a_class_of_somebody_else_is_not_taken() -> Result<()> {
 }
 
 #[test]
-fn what_cannot_be_loaded_is_told_in_a_file_and_by_a_result() -> Result<()> {
+fn a_load_failure_is_logged_and_returned() -> Result<()> {
     let Some(wine) = Wine::get()? else { return Ok(()) };
     let class = wine.register(HELLO, "damaged", &[])?;
     let found = wine.run("cmd", &["/c", r"dir /s /b C:\ProgramData\syncmgr\installed\damaged"])?;

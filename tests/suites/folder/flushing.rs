@@ -90,7 +90,7 @@ fn copies_are_flushed_together() -> anyhow::Result<()> {
 }
 
 #[test]
-fn no_copy_has_its_name_before_it_is_on_the_disk() -> anyhow::Result<()> {
+fn a_copy_is_flushed_before_it_gets_its_name() -> anyhow::Result<()> {
     let pair = pair(300, 10)?;
     for side in [pair.left(), pair.right()] {
         fs::create_dir_all(side.join("d0"))?;
@@ -128,7 +128,7 @@ fn no_copy_has_its_name_before_it_is_on_the_disk() -> anyhow::Result<()> {
 }
 
 #[test]
-fn few_open_files_are_enough_for_any_tree() -> anyhow::Result<()> {
+fn any_tree_is_synced_with_few_open_files() -> anyhow::Result<()> {
     let pair = pair(200, 10)?;
     // Copies that wait, and after them directories that take more open ones.
     for depth in 1..8 {
@@ -147,7 +147,7 @@ fn few_open_files_are_enough_for_any_tree() -> anyhow::Result<()> {
 }
 
 #[test]
-fn what_was_copied_before_a_cancellation_stays() -> anyhow::Result<()> {
+fn files_copied_before_a_cancellation_are_kept() -> anyhow::Result<()> {
     // Small files are copied together, large ones by themselves.
     for (files, bytes, call, rows) in [
         (300, 10, "copy-files-with", [0, 20, 100]),
@@ -210,7 +210,7 @@ fn directories_are_flushed_together() -> anyhow::Result<()> {
 const TOO_LONG: Duration = Duration::from_millis(400);
 
 #[test]
-fn who_cancels_while_directories_are_flushed_waits_for_few_of_them() -> anyhow::Result<()> {
+fn a_cancellation_waits_for_few_directory_flushes() -> anyhow::Result<()> {
     let pair = pair(5_000, 10)?;
     let hour = Duration::from_secs(3600);
     for number in 0..5_000 {
@@ -269,7 +269,7 @@ fn who_cancels_while_directories_are_flushed_waits_for_few_of_them() -> anyhow::
 }
 
 #[test]
-fn who_cancels_learns_what_was_done() -> anyhow::Result<()> {
+fn a_cancelled_run_reports_its_changes() -> anyhow::Result<()> {
     for (at, expected) in [
         ("directory.list", "nothing was changed"),
         ("file.copy-from", "nothing was changed"),

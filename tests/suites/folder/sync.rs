@@ -85,7 +85,7 @@ fn check(case: &Case, swapped: bool) -> anyhow::Result<()> {
 }
 
 #[test]
-fn cases_come_out_as_expected_whichever_way_round() -> anyhow::Result<()> {
+fn cases_have_the_expected_outcome_with_swapped_sides() -> anyhow::Result<()> {
     for case in CASES {
         for swapped in [false, true] {
             check(case, swapped).with_context(|| format!("{} (swapped: {swapped})", case.name))?;
@@ -95,7 +95,7 @@ fn cases_come_out_as_expected_whichever_way_round() -> anyhow::Result<()> {
 }
 
 #[test]
-fn modes_that_tell_the_sides_apart_come_out_as_expected() -> anyhow::Result<()> {
+fn one_way_modes_have_the_expected_outcome() -> anyhow::Result<()> {
     for case in ONE_WAY {
         check(case, false).with_context(|| case.name.to_owned())?;
     }
@@ -120,7 +120,7 @@ fn touching_every_file_copies_nothing() -> anyhow::Result<()> {
 }
 
 #[test]
-fn an_edit_that_keeps_size_and_time_is_seen() -> anyhow::Result<()> {
+fn an_edit_that_keeps_size_and_time_is_detected() -> anyhow::Result<()> {
     let pair = Pair::new()?;
     for side in [pair.left(), pair.right()] {
         trees::write(&side, &tree(&[("a", "12345"), ("b", "x")]))?;
@@ -136,7 +136,7 @@ fn an_edit_that_keeps_size_and_time_is_seen() -> anyhow::Result<()> {
 }
 
 #[test]
-fn times_are_carried_over() -> anyhow::Result<()> {
+fn times_are_propagated() -> anyhow::Result<()> {
     let pair = Pair::new()?;
     trees::write(&pair.left(), &tree(&[("a", "1")]))?;
     let then = std::time::UNIX_EPOCH + std::time::Duration::from_nanos(1_234_567_890_123_456_789);
@@ -147,7 +147,7 @@ fn times_are_carried_over() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_missing_root_stops_before_anything_is_written() -> anyhow::Result<()> {
+fn a_missing_root_stops_the_run_before_any_write() -> anyhow::Result<()> {
     for swapped in [false, true] {
         let pair = Pair::new()?.swapped(swapped);
         trees::write(&pair.left(), &tree(&[("a", "1")]))?;
@@ -201,7 +201,7 @@ fn a_lost_or_damaged_state_deletes_nothing() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_dry_run_tells_what_the_run_then_does() -> anyhow::Result<()> {
+fn a_dry_run_lists_the_changes_of_the_run() -> anyhow::Result<()> {
     let pair = Pair::new()?;
     trees::write(&pair.left(), &tree(&[("a", "1"), ("b", "2"), ("d/c", "3"), ("n/m", "12345")]))?;
     trees::write(&pair.right(), &tree(&[("a", "1")]))?;
@@ -260,7 +260,7 @@ fn a_dry_run_lists_what_a_safety_stop_would_prevent() -> anyhow::Result<()> {
 }
 
 #[test]
-fn what_is_replaced_or_deleted_is_in_the_trash_unless_switched_off() -> anyhow::Result<()> {
+fn replaced_and_deleted_files_are_in_the_trash_unless_disabled() -> anyhow::Result<()> {
     for trash in [true, false] {
         let pair = Pair::new()?.set("trash", &trash.to_string());
         for side in [pair.left(), pair.right()] {
@@ -280,7 +280,7 @@ fn what_is_replaced_or_deleted_is_in_the_trash_unless_switched_off() -> anyhow::
 }
 
 #[test]
-fn a_second_run_is_refused_while_one_is_going_on() -> anyhow::Result<()> {
+fn a_concurrent_run_is_rejected() -> anyhow::Result<()> {
     let pair = Pair::new()?;
     trees::write(&pair.left(), &tree(&[("a", "1")]))?;
     let inner = Arc::new(std::sync::Mutex::new(None));
@@ -309,7 +309,7 @@ fn a_second_run_is_refused_while_one_is_going_on() -> anyhow::Result<()> {
 }
 
 #[test]
-fn wrong_settings_are_explained_and_change_nothing() -> anyhow::Result<()> {
+fn invalid_settings_are_explained_and_change_nothing() -> anyhow::Result<()> {
     for (name, value, words) in [
         ("mode", "both", "two-way-safe"),
         ("max-delete", "many", "a number of files"),
@@ -337,7 +337,7 @@ fn wrong_settings_are_explained_and_change_nothing() -> anyhow::Result<()> {
 const LARGE: usize = 3 << 20;
 
 #[test]
-fn a_file_that_changes_while_it_is_copied_is_left_for_the_next_run() -> anyhow::Result<()> {
+fn a_file_changed_during_its_copy_is_left_for_the_next_run() -> anyhow::Result<()> {
     // Small files are copied together, large ones by themselves.
     for (call, bytes) in [
         ("copy-files-with", 0),
@@ -461,7 +461,7 @@ fn a_crash_before_any_host_call_loses_nothing_and_needs_no_flag() -> anyhow::Res
 }
 
 #[test]
-fn an_unfinished_state_goes_with_the_next_run_though_that_saves_none() -> anyhow::Result<()> {
+fn an_unfinished_state_is_removed_even_if_none_is_saved() -> anyhow::Result<()> {
     let pair = Pair::new()?;
     trees::write(&pair.left(), &tree(&[("a", "1")]))?;
     let hour = std::time::Duration::from_secs(3600);

@@ -270,7 +270,7 @@ fn every_component_is_valid() -> Result<()> {
 }
 
 #[test]
-fn every_component_tells_what_it_imports_and_exports() -> Result<()> {
+fn every_component_lists_its_imports_and_exports() -> Result<()> {
     let (resolve, world) = plugin_world(&wit())?;
     let offered: BTreeSet<String> = offered_interfaces().collect();
     let exported: Vec<_> =
@@ -322,7 +322,7 @@ fn still_fits(old: (Resolve, WorldId), new: (Resolve, WorldId)) -> Result<()> {
 }
 
 #[test]
-fn plugins_that_were_built_for_the_frozen_contract_still_fit() -> Result<()> {
+fn plugins_built_for_the_frozen_contract_are_compatible() -> Result<()> {
     let frozen = workspace().join("tests/data/wit-0.1.0");
     if std::env::var_os("BLESS_FROZEN").is_some_and(|value| value == "1")
         || (bless() && !frozen.exists())
@@ -359,7 +359,7 @@ fn freeze(wit: &Path, frozen: &Path) -> Result<()> {
 }
 
 #[test]
-fn freezing_takes_the_wit_files_and_forgets_old_ones() -> Result<()> {
+fn freezing_replaces_the_wit_files() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let (source, frozen) = (dir.path().join("wit"), dir.path().join("frozen"));
     fs::create_dir_all(source.join("deps"))?;
@@ -445,7 +445,7 @@ fn another_field_case_or_flag_breaks_plugins() -> Result<()> {
 }
 
 #[test]
-fn a_component_of_another_shape_does_not_fit() -> Result<()> {
+fn a_component_of_another_shape_is_incompatible() -> Result<()> {
     let bytes = fs::read(SCRIPT).context(SCRIPT)?;
     for (interface, name) in TYPES {
         let (resolve, world) = with_less(interface, name)?;
@@ -456,7 +456,7 @@ fn a_component_of_another_shape_does_not_fit() -> Result<()> {
 }
 
 #[test]
-fn the_reference_says_what_the_wit_says() -> Result<()> {
+fn the_reference_equals_the_wit() -> Result<()> {
     let path = wit().join("reference.md");
     let expected = reference(&wit())?.replace("\r\n", "\n");
     if bless() {
@@ -503,7 +503,7 @@ fn unmapped(resolve: &Resolve, package: PackageId, page: &str) -> Result<Vec<Str
 }
 
 #[test]
-fn the_mapping_has_a_row_for_everything_that_has_a_native_side() -> Result<()> {
+fn the_mapping_has_a_row_for_every_native_equivalent() -> Result<()> {
     let (resolve, package) = parse(&wit())?;
     let missing = unmapped(&resolve, package, &read_text(&wit().join("mapping.md"))?)?;
     ensure!(missing.is_empty(), "no row in wit/mapping.md names\n- {}", missing.join("\n- "));

@@ -185,7 +185,7 @@ fn each_answer_is_that_of_its_file_and_a_failure_leaves_nothing() -> anyhow::Res
 }
 
 #[test]
-fn what_may_only_be_read_gets_no_copy() -> anyhow::Result<()> {
+fn a_read_only_grant_rejects_copies() -> anyhow::Result<()> {
     let workdir = Workdir::new()?;
     fs::write(workdir.path("locked").join("f"), "f")?;
     let from_locked = workdir.copies("from=locked to=target files=f", unchanged)?;
@@ -197,7 +197,7 @@ fn what_may_only_be_read_gets_no_copy() -> anyhow::Result<()> {
 }
 
 #[test]
-fn no_more_files_are_copied_than_may_be_open_or_at_once() -> anyhow::Result<()> {
+fn concurrent_copies_are_bounded() -> anyhow::Result<()> {
     let workdir = Workdir::new()?;
     let names = workdir.sources(1_100, b"x")?;
     let x = format!("1 bytes {}", digest(b"x"));
@@ -224,7 +224,7 @@ fn no_more_files_are_copied_than_may_be_open_or_at_once() -> anyhow::Result<()> 
 }
 
 #[test]
-fn copies_in_the_storage_take_room_there() -> anyhow::Result<()> {
+fn copies_in_the_storage_use_its_quota() -> anyhow::Result<()> {
     let workdir = Workdir::new()?;
     let names = workdir.sources(40, &content(2 << 20))?;
     let limits = Limits { storage_bytes: 20 << 20, ..Limits::default() };
@@ -240,7 +240,7 @@ fn copies_in_the_storage_take_room_there() -> anyhow::Result<()> {
 }
 
 #[test]
-fn what_is_told_of_a_copy_is_so_whatever_somebody_writes_meanwhile() -> anyhow::Result<()> {
+fn the_result_of_a_copy_holds_under_concurrent_writes() -> anyhow::Result<()> {
     const COPIES: usize = 100;
     const BYTES: usize = 3 << 20;
     let workdir = Workdir::new()?;
@@ -300,7 +300,7 @@ fn what_is_told_of_a_copy_is_so_whatever_somebody_writes_meanwhile() -> anyhow::
 }
 
 #[test]
-fn a_copy_that_is_ended_leaves_nothing() -> anyhow::Result<()> {
+fn a_terminated_copy_leaves_nothing() -> anyhow::Result<()> {
     let workdir = Workdir::new()?;
     for name in ["endless", "more"] {
         File::create(workdir.path("source").join(name))?.set_len(1 << 40)?;
@@ -336,11 +336,11 @@ fn a_copy_that_is_ended_leaves_nothing() -> anyhow::Result<()> {
 const DISK_BYTES: u64 = 512 << 20;
 
 #[test]
-fn a_copy_takes_no_room_where_files_can_share_their_bytes() -> anyhow::Result<()> {
+fn a_copy_shares_bytes_where_the_file_system_can() -> anyhow::Result<()> {
     if !can_make_disks()? {
         return Ok(());
     }
-    isolation::with_own_mounts(a_copy_takes_no_room_where_files_can_share_their_bytes, || {
+    isolation::with_own_mounts(a_copy_shares_bytes_where_the_file_system_can, || {
         let home = tempfile::tempdir()?;
         let (disk, root) = (home.path().join("disk"), home.path().join("root"));
         File::create(&disk)?.set_len(DISK_BYTES)?;

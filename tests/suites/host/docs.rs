@@ -35,7 +35,7 @@ fn the_embedding_program_cancels_an_item_from_another_thread() {
 }
 
 #[test]
-fn the_plugin_of_the_readme_obeys_cancellation_with_a_question_mark() -> anyhow::Result<()> {
+fn the_readme_plugin_propagates_cancellation() -> anyhow::Result<()> {
     struct Nth(u32, ProgressResponse);
     impl Sink for Nth {
         fn progress(&mut self, _progress: &Progress<'_>) -> ProgressResponse {
@@ -136,7 +136,7 @@ fn anchor(heading: &str) -> String {
 }
 
 #[test]
-fn every_link_of_the_documents_leads_somewhere() -> anyhow::Result<()> {
+fn every_link_of_the_documents_resolves() -> anyhow::Result<()> {
     let root = workspace();
     let mut documents = pages(&root.join("guest/book/src"))?;
     for name in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"] {

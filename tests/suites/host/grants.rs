@@ -71,7 +71,7 @@ fn requests_are_read_without_running_anything() -> anyhow::Result<()> {
 }
 
 #[test]
-fn what_is_granted_and_not_requested_is_named_and_not_given() -> anyhow::Result<()> {
+fn an_excess_grant_is_named_and_not_applied() -> anyhow::Result<()> {
     let home = tempfile::tempdir()?;
     std::fs::write(home.path().join("file"), "12345")?;
     let plugin = requesting(
@@ -104,7 +104,7 @@ fn what_is_granted_and_not_requested_is_named_and_not_given() -> anyhow::Result<
 }
 
 #[test]
-fn a_denial_names_plugin_thing_and_remedy() -> anyhow::Result<()> {
+fn a_denial_names_the_plugin_the_capability_and_the_remedy() -> anyhow::Result<()> {
     let unasking = requesting("[settings]\n'*' = ''")?;
     let script = conformance::script::plugin();
     for (plugin, command, message) in [
@@ -147,7 +147,7 @@ fn a_denial_names_plugin_thing_and_remedy() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_secret_shows_up_nowhere() -> anyhow::Result<()> {
+fn secrets_are_redacted_everywhere() -> anyhow::Result<()> {
     const SECRET: &str = "hunter2-and-more";
     for commands in [
         "",
@@ -181,7 +181,7 @@ fn a_secret_shows_up_nowhere() -> anyhow::Result<()> {
 }
 
 #[test]
-fn settings_and_secrets_that_no_environment_can_hold_are_refused() -> anyhow::Result<()> {
+fn invalid_settings_and_secrets_are_rejected() -> anyhow::Result<()> {
     let plugin = conformance::script::plugin();
     for (name, value) in [("", "x"), ("a=b", "x"), ("a", "x\0y"), ("a\0", "x")] {
         let options = SessionOptions::new().setting(name, value);
@@ -196,7 +196,7 @@ fn settings_and_secrets_that_no_environment_can_hold_are_refused() -> anyhow::Re
 }
 
 #[test]
-fn the_storage_has_a_quota_also_for_what_goes_there_by_wasi() -> anyhow::Result<()> {
+fn the_storage_quota_applies_to_wasi_writes() -> anyhow::Result<()> {
     let script = |storage: &Path, commands: &str| {
         let limits = Limits { storage_bytes: 20_000, ..Limits::default() };
         let storage = storage.to_owned();
@@ -245,7 +245,7 @@ fn the_storage_has_a_quota_also_for_what_goes_there_by_wasi() -> anyhow::Result<
 }
 
 #[test]
-fn a_plugin_does_not_use_up_the_files_of_its_host() -> anyhow::Result<()> {
+fn a_plugin_cannot_exhaust_the_open_files_of_the_host() -> anyhow::Result<()> {
     let home = tempfile::tempdir()?;
     std::fs::write(home.path().join("file"), "x")?;
     let limits = Limits { open_files: 20, ..Limits::default() };
@@ -260,7 +260,7 @@ fn a_plugin_does_not_use_up_the_files_of_its_host() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_stream_keeps_a_file_open_that_its_plugin_closed() -> anyhow::Result<()> {
+fn a_stream_keeps_its_file_open() -> anyhow::Result<()> {
     let home = tempfile::tempdir()?;
     std::fs::write(home.path().join("file"), "x")?;
     let limits = Limits { open_files: 20, ..Limits::default() };
@@ -277,7 +277,7 @@ fn a_stream_keeps_a_file_open_that_its_plugin_closed() -> anyhow::Result<()> {
 }
 
 #[test]
-fn nothing_changes_in_a_directory_granted_for_reading() -> anyhow::Result<()> {
+fn a_read_only_grant_prevents_all_changes() -> anyhow::Result<()> {
     let home = tempfile::tempdir()?;
     let (closed, open) = (home.path().join("closed"), home.path().join("open"));
     for place in [&closed, &open] {

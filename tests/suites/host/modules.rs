@@ -135,7 +135,7 @@ fn cycles(modules: &BTreeMap<Module, String>) -> Vec<String> {
 }
 
 #[test]
-fn no_modules_import_each_other_in_a_circle() -> anyhow::Result<()> {
+fn modules_have_no_import_cycle() -> anyhow::Result<()> {
     let crates = fs::read_to_string(workspace().join("Cargo.toml"))?;
     let members = crates.split("members = [").nth(1).and_then(|rest| rest.split(']').next());
     let mut seen = 0;
@@ -156,7 +156,7 @@ fn no_modules_import_each_other_in_a_circle() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_circle_is_found() {
+fn an_import_cycle_is_detected() {
     let module = |path: &str, source: &str| {
         (path.split("::").map(str::to_owned).collect::<Module>(), source.to_owned())
     };

@@ -144,7 +144,7 @@ fn differences(expected: &Rows, found: &Rows) -> Vec<String> {
 }
 
 #[test]
-fn the_table_says_what_the_header_says() -> Result<()> {
+fn the_table_equals_the_header() -> Result<()> {
     let Some(native) = native()? else {
         return Ok(());
     };
@@ -212,7 +212,7 @@ fn every_log_level_has_the_native_value() -> Result<()> {
 }
 
 #[test]
-fn a_missing_an_extra_and_a_changed_row_are_told_apart() -> Result<()> {
+fn missing_extra_and_changed_rows_are_reported() -> Result<()> {
     let table = read_table("# comment\n\nA\t1\nB\t0x10\nC\t3\n")?;
     let object = read_table("A\t1\nB\t17\nD\t4\n")?;
     assert_eq!(
@@ -228,7 +228,7 @@ fn a_missing_an_extra_and_a_changed_row_are_told_apart() -> Result<()> {
 }
 
 #[test]
-fn a_table_that_cannot_be_read_is_refused() {
+fn an_invalid_table_is_rejected() {
     for text in ["A", "A 1", "A\t", "A\tx", "A\t0x", "A\t-1", "A\t1\nA\t1"] {
         assert!(read_table(text).is_err(), "{text:?}");
     }

@@ -42,7 +42,7 @@ fn with_entry(path: &str) -> Result<tempfile::TempDir> {
 }
 
 #[test]
-fn no_function_of_wasi_takes_a_name_that_windows_reads_in_another_way() -> Result<()> {
+fn wasi_rejects_names_that_windows_reinterprets() -> Result<()> {
     for path in [
         "file:stream",
         "file::$DATA",
@@ -162,16 +162,16 @@ fn kernel_file_systems() -> Result<()> {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn the_kernels_own_file_systems_are_out_of_reach_below_a_grant() -> Result<()> {
+fn kernel_file_systems_below_a_grant_are_inaccessible() -> Result<()> {
     isolation::with_own_mounts(
-        the_kernels_own_file_systems_are_out_of_reach_below_a_grant,
+        kernel_file_systems_below_a_grant_are_inaccessible,
         kernel_file_systems,
     )
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn the_kernels_own_file_systems_are_not_granted() -> Result<()> {
+fn kernel_file_systems_cannot_be_granted() -> Result<()> {
     for path in ["/proc", "/proc/self", "/sys", "/sys/kernel"] {
         for access in [Access::ReadOnly, Access::ReadWrite] {
             let grant = Grant::new("left", Path::new(path), access)?;
@@ -186,7 +186,7 @@ fn the_kernels_own_file_systems_are_not_granted() -> Result<()> {
 }
 
 #[test]
-fn what_is_left_out_is_out_of_reach_by_every_way() -> Result<()> {
+fn excluded_paths_are_inaccessible_by_every_route() -> Result<()> {
     let home = with_entry("folder/state/inner/deep/file")?;
     let (root, state) = (home.path(), home.path().join("folder/state"));
     symlink("folder/state", root.join("to-directory"))?;
@@ -227,16 +227,16 @@ fn under_another_name() -> Result<()> {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn what_is_left_out_is_out_of_reach_under_another_name() -> Result<()> {
+fn excluded_paths_are_inaccessible_under_other_names() -> Result<()> {
     isolation::with_own_mounts(
-        what_is_left_out_is_out_of_reach_under_another_name,
+        excluded_paths_are_inaccessible_under_other_names,
         under_another_name,
     )
 }
 
 /// The plugin's own storage is in the host's state, and is its own all the same.
 #[test]
-fn the_storage_is_reached_though_the_state_is_left_out() -> Result<()> {
+fn the_storage_is_accessible_inside_the_excluded_state() -> Result<()> {
     let home = tempfile::tempdir()?;
     let storage = home.path().join("state/plugins/a/storage");
     fs::create_dir_all(&storage)?;

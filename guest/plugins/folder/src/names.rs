@@ -112,7 +112,7 @@ mod tests {
     const WHEN: &str = "2026-11-22 073433";
 
     #[test]
-    fn conflict_names_keep_the_extension_and_lead_back_to_their_base() {
+    fn conflict_names_keep_the_extension_and_resolve_to_their_base() {
         for (name, expected) in [
             ("a.txt", "a (conflicted copy right 2026-11-22 073433).txt"),
             ("a.tar.gz", "a.tar (conflicted copy right 2026-11-22 073433).gz"),
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn other_names_are_no_conflict_copies() {
+    fn other_names_are_not_conflict_copies() {
         for name in [
             "a.txt",
             "a (conflicted copy).txt",
@@ -146,14 +146,14 @@ mod tests {
     }
 
     #[test]
-    fn long_names_are_cut_at_a_character() {
+    fn long_names_are_truncated_at_a_character() {
         let name = format!("{}.txt", "é".repeat(125));
         let made = conflict(&name, Side::Left, WHEN, 1);
         assert!(made.len() <= NAME_BYTES && made.ends_with(".txt"), "{made}");
     }
 
     #[test]
-    fn temporary_names_are_recognised_exactly() {
+    fn only_temporary_names_are_recognized() {
         assert!(is_temp(&temp(0, 0)) && is_temp(&temp(u32::MAX, u32::MAX)));
         for name in [".syncmgr-tmp-", ".syncmgr-tmp-0123456789abcdeX", ".syncmgr-tmp-0", "a"] {
             assert!(!is_temp(name), "{name}");
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trial_has_what_makes_a_name_unusual_and_is_temporary() {
+    fn a_trial_name_has_the_unusual_characters_and_is_temporary() {
         for (name, expected) in [
             ("plain.txt", None),
             ("with space", None),
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn temporary_names_show_their_pair() {
+    fn a_temporary_name_identifies_its_pair() {
         for (tag, other) in [(0, 1), (0xdead_beef, 0xdead_beee), (u32::MAX, 0)] {
             let name = temp(tag, 7);
             assert!(is_temp_of(&name, tag), "{name}");

@@ -335,7 +335,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_are_copied_unless_they_are_absolute_or_lead_out() {
+    fn links_are_copied_unless_they_are_absolute_or_escape() {
         let (longest, too_long) = ("x".repeat(4_095), "x".repeat(4_096));
         for (text, depth, why) in [
             ("x", 0, None),

@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_whose_name_got_another_case_is_renamed_on_the_other_side() {
+    fn a_change_of_case_is_propagated_as_a_rename() {
         for (agreed, left, right, expected) in [
             ("a:1 b:2", "", "", vec![]),
             ("Note:1", "-Note note:1", "", vec!["right Note note"]),
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_renamed_is_one_entry_with_two_spellings() {
+    fn a_rename_is_one_entry_with_two_spellings() {
         let (found, world) = find("A/b:1", "-A a/B:1", "", Mode::TwoWaySafe);
         let mut sides = Side::BOTH.map(|side| world.scan(side, ""));
         let mut base = world.base.clone();
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_one_side_may_take_for_one_are_told() {
+    fn names_that_may_collide_are_reported() {
         let (found, _) = find("d/Note:1 x:1", "d/note:2 y:3", "", Mode::TwoWaySafe);
         let alike: Vec<_> = found.alike.iter().map(|(key, other)| (&**key, &**other)).collect();
         assert_eq!(alike, [("d/note", "Note")]);

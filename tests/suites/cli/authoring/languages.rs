@@ -78,27 +78,27 @@ fn twice(language: &str) -> Result<()> {
 }
 
 #[test]
-fn two_builds_of_a_rust_project_are_the_same() -> Result<()> {
+fn rust_builds_are_reproducible() -> Result<()> {
     twice("rust")
 }
 
 #[test]
-fn two_builds_of_a_c_project_are_the_same() -> Result<()> {
+fn c_builds_are_reproducible() -> Result<()> {
     twice("c")
 }
 
 #[test]
-fn two_builds_of_a_python_project_differ_only_in_memory() -> Result<()> {
+fn python_builds_differ_only_in_memory() -> Result<()> {
     twice("python")
 }
 
 #[test]
-fn two_builds_of_a_javascript_project_are_the_same() -> Result<()> {
+fn javascript_builds_are_reproducible() -> Result<()> {
     twice("javascript")
 }
 
 #[test]
-fn two_builds_of_a_typescript_project_are_the_same() -> Result<()> {
+fn typescript_builds_are_reproducible() -> Result<()> {
     twice("typescript")
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn what_is_missing_is_named_with_what_installs_it() -> Result<()> {
+fn a_missing_tool_is_named_with_its_installation() -> Result<()> {
     let home = Home::new()?;
     let nothing = home.path("nothing");
     fs::create_dir(&nothing)?;
@@ -24,7 +24,7 @@ fn what_is_missing_is_named_with_what_installs_it() -> Result<()> {
 }
 
 #[test]
-fn mistakes_in_a_project_are_told_by_the_languages_own_tool() -> Result<()> {
+fn errors_of_the_language_tools_are_shown() -> Result<()> {
     let home = Home::new()?;
     home.run("", &["new", "mine", "--lang", "c"])?.expect(0, "")?;
     if !ready(&home, "mine", "c")? {
@@ -59,7 +59,7 @@ fn lines(from: impl std::io::Read + Send + 'static) -> mpsc::Receiver<String> {
 
 #[cfg(unix)]
 #[test]
-fn dev_builds_and_runs_after_each_change_and_after_nothing_else() -> Result<()> {
+fn dev_rebuilds_only_after_changes() -> Result<()> {
     let home = Home::new()?;
     home.run("", &["new", "mine", "--lang", "c"])?.expect(0, "")?;
     if !ready(&home, "mine", "c")? {
@@ -104,7 +104,7 @@ fn dev_builds_and_runs_after_each_change_and_after_nothing_else() -> Result<()> 
 }
 
 #[test]
-fn what_was_changed_is_built_before_it_is_tested_or_packed() -> Result<()> {
+fn changes_are_built_before_tests_and_packing() -> Result<()> {
     let home = Home::new()?;
     home.run("", &["new", "mine", "--lang", "c"])?.expect(0, "")?;
     if !ready(&home, "mine", "c")? {

@@ -55,21 +55,21 @@ fn tutorial(language: &str) -> Result<()> {
 }
 
 #[test]
-fn the_tutorial_in_rust_works_as_it_stands() -> Result<()> {
+fn the_rust_tutorial_works_as_written() -> Result<()> {
     tutorial("rust")
 }
 
 #[test]
-fn the_tutorial_in_c_works_as_it_stands() -> Result<()> {
+fn the_c_tutorial_works_as_written() -> Result<()> {
     tutorial("c")
 }
 
 #[test]
-fn the_tutorial_in_python_works_as_it_stands() -> Result<()> {
+fn the_python_tutorial_works_as_written() -> Result<()> {
     tutorial("python")
 }
 
 #[test]
-fn the_tutorial_in_javascript_works_as_it_stands() -> Result<()> {
+fn the_javascript_tutorial_works_as_written() -> Result<()> {
     tutorial("javascript")
 }

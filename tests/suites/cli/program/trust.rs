@@ -14,7 +14,7 @@ fn run(home: &Home, dir: &str, more: &[&str]) -> anyhow::Result<Ran> {
 }
 
 #[test]
-fn a_plugin_cannot_change_what_says_what_it_gets() -> anyhow::Result<()> {
+fn a_plugin_cannot_change_its_grants() -> anyhow::Result<()> {
     let home = Home::new()?;
     for name in ["docs/inner", "apart", "plugin"] {
         fs::create_dir_all(home.path(name))?;
@@ -99,8 +99,8 @@ fn the_state_directory_is_known_under_every_name() -> anyhow::Result<()> {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn what_is_mounted_twice_is_known_in_both_places() -> anyhow::Result<()> {
-    conformance::isolation::with_own_mounts(what_is_mounted_twice_is_known_in_both_places, || {
+fn a_bind_mount_is_recognized_at_both_paths() -> anyhow::Result<()> {
+    conformance::isolation::with_own_mounts(a_bind_mount_is_recognized_at_both_paths, || {
         let home = Home::new()?;
         for name in ["outer/state", "outer/docs", "bound", "apart", "part"] {
             fs::create_dir_all(home.path(name))?;
@@ -148,7 +148,7 @@ fn what_is_mounted_twice_is_known_in_both_places() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_registered_directory_is_the_one_that_was_granted() -> anyhow::Result<()> {
+fn a_registered_directory_is_checked_by_identity() -> anyhow::Result<()> {
     let home = Home::new()?;
     fs::create_dir_all(home.path("docs"))?;
     fs::create_dir_all(home.path("secret"))?;
@@ -246,7 +246,7 @@ fn home_with_every_part() -> anyhow::Result<Home> {
 }
 
 #[test]
-fn nothing_of_the_state_directory_is_reached_by_a_link() -> anyhow::Result<()> {
+fn a_link_does_not_reach_the_state_directory() -> anyhow::Result<()> {
     for part in &parts()?[1..] {
         let home = home_with_every_part()?;
         let elsewhere = home.path("elsewhere");
@@ -261,7 +261,7 @@ fn nothing_of_the_state_directory_is_reached_by_a_link() -> anyhow::Result<()> {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn nothing_of_another_user_is_used() -> anyhow::Result<()> {
+fn files_of_another_user_are_not_used() -> anyhow::Result<()> {
     // Only root can give files away. In a user namespace there is nobody to give them to.
     if Command::new("id").arg("-u").output()?.stdout != b"0\n" {
         return Ok(());
@@ -294,7 +294,7 @@ fn nothing_of_another_user_is_used() -> anyhow::Result<()> {
 }
 
 #[test]
-fn what_a_killed_process_has_left_in_the_cache_goes() -> anyhow::Result<()> {
+fn leftovers_of_a_killed_process_are_removed_from_the_cache() -> anyhow::Result<()> {
     let home = Home::new()?;
     home.run(&["run", conformance::HELLO])?.expect(0, "Greeting")?;
     let left = [home.write("state/cache/99-0.new", "x")?, home.write("state/cache/.tmpa1", "x")?];

@@ -33,7 +33,7 @@ fn methods_out_of_order_are_refused() -> Result<()> {
 }
 
 #[test]
-fn null_and_nonsense_are_refused_and_out_parameters_are_nulled() {
+fn invalid_arguments_are_rejected_and_out_parameters_are_null() {
     let client = client(SessionOptions::new(), agree());
     let handler = client.handler();
     let cookie = [0_u8; 4];
@@ -81,7 +81,7 @@ fn null_and_nonsense_are_refused_and_out_parameters_are_nulled() {
 }
 
 #[test]
-fn a_factory_makes_handlers_and_nothing_else() {
+fn a_factory_creates_only_handlers() {
     let factory: IClassFactory = factory::create(class(
         script::plugin(),
         SessionOptions::new(),

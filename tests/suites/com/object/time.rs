@@ -41,7 +41,7 @@ fn cancels_in(
 }
 
 #[test]
-fn time_inside_a_callback_of_the_manager_does_not_count_against_the_plugin() -> Result<()> {
+fn time_inside_a_callback_is_not_counted() -> Result<()> {
     let callbacks = [
         (("Progress", "a"), ""),
         (("LogError", "b"), "log item=b text=x"),
@@ -95,7 +95,7 @@ fn time_inside_a_callback_of_the_manager_does_not_count_against_the_plugin() -> 
 }
 
 #[test]
-fn a_plugin_that_goes_on_after_the_callback_is_still_ended() -> Result<()> {
+fn a_plugin_that_continues_after_the_callback_is_terminated() -> Result<()> {
     let limits = Limits { grace: LIMIT, ..Limits::default() };
     let work = "progress item=a status=updating quiet=1\nspin";
     let (outcome, log) = cancels_in(("Progress", "a"), Some(GUID_NULL), work, limits)?;

@@ -170,7 +170,7 @@ fn check(way: &Way, victim: Victim, since: Since) -> anyhow::Result<usize> {
 }
 
 #[test]
-fn a_file_that_changes_before_every_call_is_told_and_never_torn() -> anyhow::Result<()> {
+fn a_file_changed_before_a_call_is_reported_and_never_torn() -> anyhow::Result<()> {
     let check = |way: &Way, victim, since| {
         check(way, victim, since).with_context(|| format!("{victim:?} is {}, {since:?}", way.name))
     };
@@ -229,7 +229,7 @@ impl Writer {
 }
 
 #[test]
-fn a_file_that_somebody_writes_while_it_is_copied_is_told_and_never_torn() -> anyhow::Result<()> {
+fn a_file_written_during_its_copy_is_reported_and_never_torn() -> anyhow::Result<()> {
     // Copied together with others, and by itself.
     for bytes in [256 << 10, 3 << 20] {
         check_written(bytes).with_context(|| format!("{bytes} bytes"))?;

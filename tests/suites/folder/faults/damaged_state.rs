@@ -36,8 +36,7 @@ fn check(pair: &Pair, tree: &Tree, place: &Path, bytes: &[u8]) -> anyhow::Result
 }
 
 #[test]
-fn a_state_that_is_cut_anywhere_or_has_any_bit_flipped_is_noticed_and_deletes_nothing()
--> anyhow::Result<()> {
+fn a_damaged_state_is_detected_and_deletes_nothing() -> anyhow::Result<()> {
     let (pair, tree, place, bytes) = prepare()?;
     for len in 0..bytes.len() {
         check(&pair, &tree, &place, &bytes[..len]).with_context(|| format!("cut at {len}"))?;
@@ -65,7 +64,7 @@ fn a_state_that_is_cut_anywhere_or_has_any_bit_flipped_is_noticed_and_deletes_no
 
 /// Without this, the test above would pass for a state that is never used.
 #[test]
-fn a_state_that_is_whole_is_trusted() -> anyhow::Result<()> {
+fn an_intact_state_is_trusted() -> anyhow::Result<()> {
     let (pair, _, _, _) = prepare()?;
     fs::remove_file(pair.left().join("a"))?;
     pair.sync()?;
@@ -74,7 +73,7 @@ fn a_state_that_is_whole_is_trusted() -> anyhow::Result<()> {
 }
 
 #[test]
-fn what_is_no_file_in_place_of_the_state_deletes_nothing() -> anyhow::Result<()> {
+fn a_state_that_is_not_a_file_deletes_nothing() -> anyhow::Result<()> {
     let (pair, tree, place, _) = prepare()?;
     fs::remove_file(pair.left().join("a"))?;
     fs::remove_file(&place)?;

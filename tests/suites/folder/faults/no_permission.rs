@@ -106,10 +106,9 @@ fn deny(
 }
 
 #[test]
-fn denied_at_any_call_it_loses_nothing_and_permission_is_all_that_the_next_run_needs()
--> anyhow::Result<()> {
+fn a_denial_at_any_call_loses_nothing_and_the_next_run_recovers() -> anyhow::Result<()> {
     isolation::where_permissions_hold(
-        denied_at_any_call_it_loses_nothing_and_permission_is_all_that_the_next_run_needs,
+        a_denial_at_any_call_loses_nothing_and_the_next_run_recovers,
         body,
     )
 }

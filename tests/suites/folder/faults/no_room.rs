@@ -132,11 +132,8 @@ fn body() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_full_disk_fails_the_item_and_room_is_all_that_the_next_run_needs() -> anyhow::Result<()> {
-    isolation::with_own_mounts(
-        a_full_disk_fails_the_item_and_room_is_all_that_the_next_run_needs,
-        body,
-    )
+fn a_full_disk_fails_the_item_and_the_next_run_recovers() -> anyhow::Result<()> {
+    isolation::with_own_mounts(a_full_disk_fails_the_item_and_the_next_run_recovers, body)
 }
 
 /// Copies that wait for the disk together hold room that what they replace gives back.
@@ -161,8 +158,8 @@ fn room_for_one() -> anyhow::Result<()> {
 }
 
 #[test]
-fn edits_need_room_for_one_of_them_where_nothing_is_kept() -> anyhow::Result<()> {
-    isolation::with_own_mounts(edits_need_room_for_one_of_them_where_nothing_is_kept, room_for_one)
+fn edits_without_trash_need_space_for_one_file() -> anyhow::Result<()> {
+    isolation::with_own_mounts(edits_without_trash_need_space_for_one_file, room_for_one)
 }
 
 /// What is on the left, what is changed there, which of it fits, and what does not.
@@ -273,11 +270,10 @@ fn check_row(row: &Row) -> anyhow::Result<()> {
 }
 
 #[test]
-fn what_fits_on_a_full_disk_goes_on_and_what_is_deleted_makes_room() -> anyhow::Result<()> {
-    isolation::with_own_mounts(
-        what_fits_on_a_full_disk_goes_on_and_what_is_deleted_makes_room,
-        || ROWS.iter().try_for_each(|row| check_row(row).context(row.name)),
-    )
+fn a_full_disk_allows_what_fits_and_deletions_free_space() -> anyhow::Result<()> {
+    isolation::with_own_mounts(a_full_disk_allows_what_fits_and_deletions_free_space, || {
+        ROWS.iter().try_for_each(|row| check_row(row).context(row.name))
+    })
 }
 
 fn full_trash() -> anyhow::Result<()> {
@@ -342,13 +338,13 @@ fn full_trash() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_full_trash_is_named_and_stops_nothing_else() -> anyhow::Result<()> {
-    isolation::with_own_mounts(a_full_trash_is_named_and_stops_nothing_else, full_trash)
+fn a_full_trash_is_named_and_other_changes_continue() -> anyhow::Result<()> {
+    isolation::with_own_mounts(a_full_trash_is_named_and_other_changes_continue, full_trash)
 }
 
 /// Copies and moves into the trash leave a part of the storage's quota to the state.
 #[test]
-fn a_trash_that_fills_the_storage_leaves_room_for_the_state() -> anyhow::Result<()> {
+fn the_trash_leaves_space_for_the_state() -> anyhow::Result<()> {
     const FILES: usize = 60;
     let pair = Pair::new()?.set("max-delete", "any");
     pair.make_directories()?;
@@ -416,9 +412,9 @@ fn read_only_medium() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_read_only_medium_is_told_with_side_path_and_remedy() -> anyhow::Result<()> {
+fn a_read_only_medium_is_reported_with_side_path_and_remedy() -> anyhow::Result<()> {
     isolation::with_own_mounts(
-        a_read_only_medium_is_told_with_side_path_and_remedy,
+        a_read_only_medium_is_reported_with_side_path_and_remedy,
         read_only_medium,
     )
 }

@@ -122,7 +122,7 @@ fn check(scene: &Scene, expected: &Shape, name: &str, fate: Fate, k: usize) -> a
 }
 
 #[test]
-fn what_stands_in_for_a_side_stops_the_run_before_anything_is_written() -> anyhow::Result<()> {
+fn a_replaced_side_stops_the_run_before_any_write() -> anyhow::Result<()> {
     let scene = Scene::without_deletions();
     let is_stand_in = |fate: &Fate| !matches!(fate, Fate::RenamedAway | Fate::Removed);
     for fate in FATES.into_iter().filter(is_stand_in) {

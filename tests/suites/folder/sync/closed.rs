@@ -107,11 +107,8 @@ fn body() -> anyhow::Result<()> {
 }
 
 #[test]
-fn what_is_in_a_closed_directory_of_ours_is_synced_and_it_stays_closed() -> anyhow::Result<()> {
-    isolation::where_permissions_hold(
-        what_is_in_a_closed_directory_of_ours_is_synced_and_it_stays_closed,
-        body,
-    )
+fn a_closed_directory_is_synced_and_stays_closed() -> anyhow::Result<()> {
+    isolation::where_permissions_hold(a_closed_directory_is_synced_and_stays_closed, body)
 }
 
 fn closed_root() -> anyhow::Result<()> {
@@ -144,8 +141,11 @@ fn closed_root() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_failure_names_what_where_and_why() -> anyhow::Result<()> {
-    isolation::where_permissions_hold(a_failure_names_what_where_and_why, closed_root)
+fn a_failure_names_the_operation_the_path_and_the_reason() -> anyhow::Result<()> {
+    isolation::where_permissions_hold(
+        a_failure_names_the_operation_the_path_and_the_reason,
+        closed_root,
+    )
 }
 
 fn unreadable() -> anyhow::Result<()> {
@@ -164,9 +164,6 @@ fn unreadable() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_named_with_its_own_side() -> anyhow::Result<()> {
-    isolation::where_permissions_hold(
-        a_file_that_cannot_be_read_is_named_with_its_own_side,
-        unreadable,
-    )
+fn an_unreadable_file_is_named_with_its_side() -> anyhow::Result<()> {
+    isolation::where_permissions_hold(an_unreadable_file_is_named_with_its_side, unreadable)
 }

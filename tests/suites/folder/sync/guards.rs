@@ -9,7 +9,7 @@ fn told(report: &syncmgr_host::RunReport, words: &[&str]) -> usize {
 }
 
 #[test]
-fn another_medium_in_place_of_a_side_deletes_nothing() -> anyhow::Result<()> {
+fn a_replaced_medium_deletes_nothing() -> anyhow::Result<()> {
     for (files, words) in
         [(40, "41 of 41 files would be deleted"), (5, "has none of the 2 entries")]
     {
@@ -60,7 +60,7 @@ fn an_entry_under_the_name_of_an_ignored_one_is_reported() -> anyhow::Result<()>
 }
 
 #[test]
-fn the_ignored_file_that_keeps_a_directory_is_named() -> anyhow::Result<()> {
+fn an_ignored_file_that_prevents_a_removal_is_named() -> anyhow::Result<()> {
     let pair = Pair::new()?.set("ignore", "*.o");
     trees::write(&pair.left(), &tree(&[("p/q/a", "1"), ("k", "k")]))?;
     pair.sync()?;
@@ -89,7 +89,7 @@ fn a_pattern_with_a_comma_produces_a_hint_and_no_warning() -> anyhow::Result<()>
 
 #[cfg(unix)]
 #[test]
-fn links_that_stay_have_the_one_true_reason() -> anyhow::Result<()> {
+fn skipped_links_have_one_reason() -> anyhow::Result<()> {
     let pair = Pair::new()?;
     let long = format!("{}x", "./".repeat(2_047));
     trees::write(

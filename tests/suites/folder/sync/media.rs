@@ -97,7 +97,7 @@ fn no_work(pair: &Pair) -> anyhow::Result<()> {
 }
 
 #[test]
-fn permissions_that_a_side_does_not_keep_are_never_taken_from_it() -> anyhow::Result<()> {
+fn permissions_of_a_side_without_support_are_not_propagated() -> anyhow::Result<()> {
     with_stick(|pair| {
         let (left, right) = (pair.left(), pair.right());
         let [file, directory] = usual_modes(pair)?;
@@ -163,7 +163,7 @@ fn both_versions_of_a_private_file_stay_private() -> anyhow::Result<()> {
 }
 
 #[test]
-fn without_a_memory_permissions_stay_what_they_are() -> anyhow::Result<()> {
+fn without_a_state_permissions_stay_unchanged() -> anyhow::Result<()> {
     with_stick(|pair| {
         let (left, right) = (pair.left(), pair.right());
         for side in [&left, &right] {
@@ -187,7 +187,7 @@ fn without_a_memory_permissions_stay_what_they_are() -> anyhow::Result<()> {
 }
 
 #[test]
-fn what_only_may_be_read_and_is_open_to_everybody_has_no_permissions() -> anyhow::Result<()> {
+fn a_read_only_medium_open_to_all_has_no_permissions() -> anyhow::Result<()> {
     use syncmgr_host::{Access, Capability, Grant, SessionOptions};
     let pair = Pair::new()?;
     let Some(_stick) = Stick::mount(pair.home().join("image"), pair.right())? else {
@@ -221,7 +221,7 @@ fn names(directory: &Path) -> anyhow::Result<Vec<String>> {
 }
 
 #[test]
-fn a_name_that_gets_another_case_gets_it_on_the_other_side_in_one_run() -> anyhow::Result<()> {
+fn a_change_of_case_is_propagated_in_one_run() -> anyhow::Result<()> {
     // Where the two names are two, it is the same.
     for sensitive in [false, true] {
         let test = |pair: &Pair| -> anyhow::Result<()> {
@@ -273,7 +273,7 @@ fn warnings(report: &syncmgr_host::RunReport) -> Vec<&str> {
 }
 
 #[test]
-fn what_a_side_cannot_have_is_said_once_with_the_true_reason() -> anyhow::Result<()> {
+fn an_unsupported_feature_of_a_side_is_reported_once() -> anyhow::Result<()> {
     with_stick(|pair| {
         let left = pair.left();
         let rows = [

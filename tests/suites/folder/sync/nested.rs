@@ -82,7 +82,7 @@ fn the_trash_of_an_inner_pair_is_neither_synced_nor_removed() -> anyhow::Result<
 }
 
 #[test]
-fn leftovers_are_removed_by_the_pair_that_they_are_of() -> anyhow::Result<()> {
+fn leftovers_are_removed_only_by_their_pair() -> anyhow::Result<()> {
     let pair = Pair::new()?;
     trees::write(&pair.left(), &tree(&[("d/a", "1")]))?;
     // Ends before the copy has its name.
@@ -138,9 +138,6 @@ fn overlaps() -> anyhow::Result<()> {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_side_that_is_mounted_in_the_other_one_is_refused() -> anyhow::Result<()> {
-    conformance::isolation::with_own_mounts(
-        a_side_that_is_mounted_in_the_other_one_is_refused,
-        overlaps,
-    )
+fn a_side_mounted_inside_the_other_is_rejected() -> anyhow::Result<()> {
+    conformance::isolation::with_own_mounts(a_side_mounted_inside_the_other_is_rejected, overlaps)
 }

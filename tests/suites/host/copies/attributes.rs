@@ -43,7 +43,7 @@ fn new_mode() -> anyhow::Result<u32> {
 }
 
 #[test]
-fn a_copy_gets_the_permissions_that_are_asked_for() -> anyhow::Result<()> {
+fn a_copy_has_the_requested_permissions() -> anyhow::Result<()> {
     let usual = new_mode()?;
     for way in WAYS {
         for (source, asked, expected) in [
@@ -67,7 +67,7 @@ fn a_copy_gets_the_permissions_that_are_asked_for() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_copy_gets_the_attributes_of_its_source_and_of_what_it_replaces() -> anyhow::Result<()> {
+fn a_copy_has_the_attributes_of_source_and_replaced_file() -> anyhow::Result<()> {
     for way in WAYS {
         let workdir = Workdir::new()?;
         let source = workdir.write("source/f", b"new", 0o644)?;
@@ -117,7 +117,7 @@ fn access_list() -> Vec<u8> {
 }
 
 #[test]
-fn a_copy_has_the_access_control_list_of_what_it_replaces_and_no_other() -> anyhow::Result<()> {
+fn a_copy_has_only_the_acl_of_the_replaced_file() -> anyhow::Result<()> {
     const LIST: &str = "system.posix_acl_access";
     for way in WAYS {
         let workdir = Workdir::new()?;
@@ -146,7 +146,7 @@ fn a_copy_has_the_access_control_list_of_what_it_replaces_and_no_other() -> anyh
 }
 
 #[test]
-fn root_gives_a_copy_the_owner_of_what_it_replaces_or_of_its_source() -> anyhow::Result<()> {
+fn root_sets_the_owner_of_the_replaced_file_or_the_source() -> anyhow::Result<()> {
     if !is_root()? {
         writeln!(io::stderr(), "SKIPPED: owners. Run as root.")?;
         return Ok(());
@@ -214,7 +214,7 @@ fn a_copy_has_the_holes_of_its_source() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_time_that_no_timestamp_can_express_is_that_of_the_copy() -> anyhow::Result<()> {
+fn an_inexpressible_time_becomes_the_time_of_the_copy() -> anyhow::Result<()> {
     for way in WAYS {
         for seconds in [10_413_792_000, 15_031_872_000] {
             let workdir = Workdir::new()?;

@@ -370,7 +370,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn as_many_are_copied_together_as_take_little_time() {
+    fn batch_size_is_bounded_by_the_copy_time() {
         let (soon, late) = (PATIENCE / 2, PATIENCE * 2);
         let mut batch = Batch::default();
         for (files, took, next) in [

@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_note_is_read_as_it_was_written_also_cut_short_and_from_the_other_side() {
+    fn a_note_round_trips_even_truncated_or_from_the_other_side() {
         let grant = |name: &str, id| Grant {
             name: name.to_owned(),
             access: Access::ReadWrite,

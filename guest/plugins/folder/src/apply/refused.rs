@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_in_a_directory_that_was_not_made_is_refused_with_it() {
+    fn entries_of_a_refused_directory_are_refused() {
         let key = Name::from("a/b");
         let action = Action::MakeDirectory { on: Side::Right, mode: None };
         let paths = [Arc::clone(&key), Arc::clone(&key)];

@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_explained_already_is_not_explained_again() {
+    fn an_error_is_not_explained_twice() {
         let error = Error::new(ErrorCode::AccessDenied, "victim: permission denied");
         let error = cannot("read", "d/victim", Side::Left, &pair(), &error);
         assert_eq!(

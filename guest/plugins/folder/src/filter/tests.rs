@@ -156,7 +156,7 @@ const PATHS: &[&str] = &[
 ];
 
 #[test]
-fn patterns_are_those_of_git() {
+fn patterns_match_as_in_git() {
     let git = Git::new(PATHS);
     for patterns in [
         "*.log\n!a.log\n/build/\n# comment\n\nsrc/*.o",
@@ -315,7 +315,7 @@ fn pattern() -> impl Strategy<Value = String> {
 }
 
 #[test]
-fn a_thousand_random_lists_of_patterns_match_as_in_git() {
+fn random_pattern_lists_match_as_in_git() {
     let git = Git::new(PATHS);
     let mut runner = TestRunner::deterministic();
     let mut compared = 0;
@@ -338,7 +338,7 @@ fn a_thousand_random_lists_of_patterns_match_as_in_git() {
 }
 
 #[test]
-fn a_pattern_with_a_mistake_is_refused_by_name() {
+fn an_invalid_pattern_is_rejected_by_name() {
     for (pattern, words) in [
         ("*.[ch", "unclosed `[`"),
         ("ok\n*.[ch\nok", "`*.[ch`"),
@@ -354,7 +354,7 @@ fn a_pattern_with_a_mistake_is_refused_by_name() {
 }
 
 #[test]
-fn patterns_that_probably_mean_something_else_have_a_hint() {
+fn misleading_patterns_produce_a_hint() {
     for (patterns, words) in [
         ("*.log,*.tmp", &["has a comma"][..]),
         ("*.{log,tmp}", &["has braces"]),
@@ -370,7 +370,7 @@ fn patterns_that_probably_mean_something_else_have_a_hint() {
 }
 
 #[test]
-fn the_default_patterns_are_told_from_those_of_the_setting() {
+fn default_patterns_are_distinct_from_configured_ones() {
     let filter = Filter::new("*.log\nThumbs.db\n!desktop.ini").unwrap();
     for (path, ignored) in [
         ("x/.DS_Store", Some(Ignored::ByDefault)),

@@ -14,7 +14,7 @@ fn skipped(run: &Run) -> Vec<&str> {
 }
 
 #[test]
-fn every_cell_of_the_table_is_decided() {
+fn every_combination_has_a_decision() {
     use Change::{Absent, Changed, Deleted, New, Same};
     // A row for each change on the left, a letter for each on the right.
     const CHANGES: [Change; 5] = [Absent, Same, New, Changed, Deleted];
@@ -41,7 +41,7 @@ fn every_cell_of_the_table_is_decided() {
 }
 
 #[test]
-fn each_mode_ends_as_the_table_says_whatever_the_entry_is() {
+fn each_mode_produces_the_outcome_of_the_table() {
     // For each side, `=` untouched, `c` changed or new, `-` not there; then for each mode, both
     // become the `l`eft or the `r`ight one, `2` versions are kept, `.` nothing is done.
     const AGREED: &str =
@@ -79,7 +79,7 @@ fn each_mode_ends_as_the_table_says_whatever_the_entry_is() {
 }
 
 #[test]
-fn many_changes_on_both_sides_come_together() {
+fn many_changes_on_both_sides_are_merged() {
     let run = agreed("f:0 f1:0 f2:0 f3:0 f4:0 f6:0 f7:0 f8:0 f9:0")
         .left("f2:left f11:left -f4 -f8 f:left -f6 f7:left")
         .right("f1:right f10:right -f3 -f8 f:right f6:right -f7")
@@ -93,7 +93,7 @@ fn many_changes_on_both_sides_come_together() {
 }
 
 #[test]
-fn the_same_change_on_both_sides_is_no_conflict_and_no_copy() {
+fn the_same_change_on_both_sides_needs_no_copy() {
     for mode in MODES {
         let case = agreed("f:old").mode(mode).left("f:new l@t d/g:x").right("d/g:x l@t f:new");
         let run = case.both_become("f:new l@t d/g:x");
@@ -108,7 +108,7 @@ fn is_of_times(operation: &Operation) -> bool {
 }
 
 #[test]
-fn without_an_agreement_the_union_is_made_and_nothing_is_deleted() {
+fn without_a_baseline_both_sides_get_the_union() {
     for mode in TWO_WAY {
         let case = agreed("").mode(mode).left("l:1 same:s d/l:2 e/").right("r:3 same:s d/r:4");
         assert_eq!(case.both_become("l:1 r:3 same:s d/l:2 d/r:4 e/").plan.removals, []);
@@ -116,7 +116,7 @@ fn without_an_agreement_the_union_is_made_and_nothing_is_deleted() {
 }
 
 #[test]
-fn only_a_content_that_may_have_changed_is_hashed_and_only_once() {
+fn only_possibly_changed_content_is_hashed_and_only_once() {
     let touched = agreed("f:old g:old").left("f*");
     let run = touched.both_become("f:old g:old");
     assert_eq!(run.hashed, ["left f"]);
@@ -145,14 +145,14 @@ fn a_file_that_was_written_just_before_the_scan_is_hashed_again() {
 }
 
 #[test]
-fn directories_come_and_go_and_emptied_ones_stay() {
+fn directories_are_created_and_removed_and_emptied_ones_stay() {
     agreed("d/f:x gone/").left("e/e/ -gone -d/f").both_become("e/e/ d/");
     // Unless the other side deleted them.
     agreed("d/f:x d/e/ f:x").left("-d").right("-d/f").both_become("f:x");
 }
 
 #[test]
-fn what_is_new_or_changed_in_a_deleted_directory_comes_back_without_its_siblings() {
+fn new_entries_restore_a_deleted_directory_without_its_siblings() {
     let case = agreed("d/a:1 d/e/b:2 d/e/c:3 d/g/").left("-d");
     let changed = case.right("d/e/b:5");
     for mode in TWO_WAY {
@@ -167,7 +167,7 @@ fn what_is_new_or_changed_in_a_deleted_directory_comes_back_without_its_siblings
 }
 
 #[test]
-fn a_type_change_is_taken_over() {
+fn a_type_change_is_propagated() {
     const TYPES: [&str; 4] = ["f:file", "f@nowhere", "f/", "f/a/b:1 f/c@2"];
     for (was, is) in TYPES.into_iter().flat_map(|was| TYPES.map(|is| (was, is))) {
         for mode in MODES {
@@ -197,7 +197,7 @@ fn a_file_and_a_directory_of_one_name_are_both_kept() {
 }
 
 #[test]
-fn the_newer_version_keeps_the_name_and_a_tie_goes_to_the_left_one() {
+fn the_newer_version_keeps_the_name_and_left_wins_ties() {
     let newer = agreed("f:old").right("f:right").left("f:left");
     newer.both_become("f:left f~right:right");
     newer.mode(Newer).both_become("f:left");
@@ -209,7 +209,7 @@ fn the_newer_version_keeps_the_name_and_a_tie_goes_to_the_left_one() {
 }
 
 #[test]
-fn conflict_copies_never_take_a_name_that_is_taken() {
+fn conflict_copies_have_unused_names() {
     let case = agreed("f:old f~left:mine").left("f:left").right("f:right");
     case.both_become("f:right f~left:mine f~left2:left");
     // A copy that is in conflict itself is named after the original.
@@ -236,7 +236,7 @@ fn two_spellings_of_a_name_are_one_entry() {
 }
 
 #[test]
-fn what_a_filter_hides_is_forgotten_and_never_deleted() {
+fn ignored_entries_leave_the_baseline_and_are_not_deleted() {
     for mode in MODES {
         let case = agreed("x.log:1 d/y.log:2 d/f:3").mode(mode).left("x.log? d/y.log? -x.log -d");
         let case = case.right("x.log? d/y.log?");
@@ -253,7 +253,7 @@ fn what_a_filter_hides_is_forgotten_and_never_deleted() {
 }
 
 #[test]
-fn what_is_blocked_or_unreadable_is_reported_and_stays_agreed() {
+fn unreadable_entries_are_reported_and_keep_their_baseline() {
     for (mode, bar) in MODES.into_iter().flat_map(|mode| [(mode, "!"), (mode, "#")]) {
         for (edit, left) in [("-d/f", "d/"), ("-d", ""), ("d/f:new", "d/f:new")] {
             // Touched, so that only the content could tell.
@@ -270,7 +270,7 @@ fn what_is_blocked_or_unreadable_is_reported_and_stays_agreed() {
 }
 
 #[test]
-fn a_directory_with_an_entry_that_is_left_alone_stays() {
+fn a_directory_with_a_skipped_entry_is_kept() {
     for (mode, bar) in MODES.into_iter().flat_map(|mode| [(mode, "d/e/b!"), (mode, "d/e/b?")]) {
         let all = "d/a:1 d/e/b:2 d/e/c:3 d/e%500";
         let case = agreed(all).mode(mode).right(bar);
@@ -284,7 +284,7 @@ fn a_directory_with_an_entry_that_is_left_alone_stays() {
 }
 
 #[test]
-fn cancelling_ends_the_planning() {
+fn cancellation_stops_planning() {
     let world = agreed("f:old").left("f*").world();
     let sides = Side::BOTH.map(|side| world.scan(side, ""));
     let options = options(TwoWaySafe);
@@ -295,7 +295,7 @@ fn cancelling_ends_the_planning() {
 }
 
 #[test]
-fn permissions_go_where_they_were_not_changed_and_else_both_restrict() {
+fn changed_permissions_propagate_and_conflicts_restrict_both() {
     for (entry, path) in [("f:x", "f"), ("d/f:x", "d")] {
         let left = agreed(entry).left(&format!("{path}%700"));
         left.both_become(&format!("{entry} {path}%700"));
@@ -313,7 +313,7 @@ fn permissions_go_where_they_were_not_changed_and_else_both_restrict() {
 }
 
 #[test]
-fn a_side_that_shows_permissions_of_its_own_changes_none_on_the_other() {
+fn emulated_permissions_are_not_propagated() {
     let mut world = agreed("f:x d/e:y").world();
     for path in ["f", "d", "d/e"] {
         world.trees[1].get_mut(path).unwrap().mode = 0o777;
@@ -337,7 +337,7 @@ fn permissions_and_content_may_change_on_different_sides() {
 }
 
 #[test]
-fn a_directory_that_its_owner_may_not_write_arrives_as_it_is() {
+fn a_read_only_directory_is_copied_with_its_permissions() {
     for mode in MODES {
         let rows = "d/e/f:x d/e%500 d%500";
         agreed("").mode(mode).left(rows).both_become(rows);
@@ -346,7 +346,7 @@ fn a_directory_that_its_owner_may_not_write_arrives_as_it_is() {
 }
 
 #[test]
-fn a_directory_is_opened_before_and_shut_after_the_work_in_it() {
+fn a_directory_is_writable_only_while_its_entries_change() {
     let at = |run: &Run, is: fn(&Action) -> bool| {
         let steps = run.plan.operations.iter().chain(&run.plan.removals);
         steps.map(|step| &step.action).position(is).unwrap()
@@ -414,7 +414,7 @@ fn too_many_deletions_stop_the_run() {
 }
 
 #[test]
-fn deletions_are_compared_with_what_was_agreed_on_or_is_there() {
+fn the_deletion_limit_is_relative_to_the_baseline_or_the_entries() {
     let gone = numbered("-", 12..60, "");
     let case = agreed(&numbered("", 0..60, ":x")).right(&gone).left(&gone).left("new:x");
     let case = case.left(&numbered("-", 0..11, ""));
@@ -427,7 +427,7 @@ fn deletions_are_compared_with_what_was_agreed_on_or_is_there() {
 }
 
 #[test]
-fn renames_are_no_deletions() {
+fn renames_are_not_deletions() {
     let none = Options { max_delete: DeleteLimit::Files(0), ..options(TwoWaySafe) };
     for to in ["a", "z", "m/a", "a/b", "z/y"] {
         let mut world = agreed("m/f:1 m/g:2 m/h/i:3").world();
@@ -489,7 +489,7 @@ fn a_renamed_file_that_was_edited_too_is_a_deletion() {
 }
 
 #[test]
-fn another_medium_in_place_of_a_side_stops_the_run() {
+fn a_replaced_medium_stops_the_run() {
     // Its files have the numbers and lengths of ours, and even their times.
     for (files, times) in [(2, false), (8, true), (8, false), (40, false), (40, true)] {
         let mut world = agreed(&(numbered("d/", 0..files, ":ours") + "keep:k")).world();
@@ -524,7 +524,7 @@ fn another_medium_in_place_of_a_side_stops_the_run() {
 }
 
 #[test]
-fn a_restored_backup_stops_the_run_where_it_lacks_too_much() {
+fn a_restored_backup_stops_the_run_if_too_much_is_missing() {
     // The same paths with other numbers and times, and only half of the files.
     let mut world = agreed(&numbered("", 10..50, ":x")).world();
     world.edit(Side::Left, &(numbered("-", 30..50, "") + &numbered("", 10..30, "*")));
@@ -538,7 +538,7 @@ fn a_restored_backup_stops_the_run_where_it_lacks_too_much() {
 }
 
 #[test]
-fn moves_are_looked_for_only_where_the_run_would_be_stopped() {
+fn moves_are_detected_only_if_the_run_would_stop() {
     let mut world = agreed(&numbered("d/", 0..20, ":x")).world();
     for at in 0..20 {
         rename(&mut world, &format!("d/{at}"), &format!("e/{at}"));
@@ -567,7 +567,7 @@ fn a_run_after_an_interrupted_rename_is_not_stopped() {
 }
 
 #[test]
-fn a_mirror_of_an_empty_source_stops_also_in_the_first_run() {
+fn a_mirror_of_an_empty_source_stops_even_the_first_run() {
     let default = Options { max_delete: DeleteLimit::Default, ..options(Mirror) };
     for (left, right, files) in [
         ("", "a:1 b:2", Some(2)),
@@ -588,7 +588,7 @@ fn a_mirror_of_an_empty_source_stops_also_in_the_first_run() {
 }
 
 #[test]
-fn an_entry_that_the_other_side_ignores_under_its_name_is_reported() {
+fn an_entry_with_the_name_of_an_ignored_one_is_reported() {
     // A pattern that ends with `/` ignores the directory only.
     for (left, right) in [("b:x", "b/o:1 b?"), ("b@x", "b/o:1 b?"), ("b/o:1", "b:x b?")] {
         for mode in MODES {
@@ -604,7 +604,7 @@ fn an_entry_that_the_other_side_ignores_under_its_name_is_reported() {
 }
 
 #[test]
-fn junk_goes_with_its_deleted_directory_and_is_no_deletion() {
+fn junk_is_removed_with_its_directory_and_not_counted() {
     let none = |mode| Options { max_delete: DeleteLimit::Files(1), ..options(mode) };
     let case = agreed("p/q/a:1 k:k").right("p/q/Thumbs.db:x p/q/Thumbs.db~ p/j:y p/j~").left("-p");
     for mode in MODES {
@@ -643,7 +643,7 @@ fn a_tree_of_any_depth_is_planned() {
 }
 
 #[test]
-fn one_way_safe_touches_nothing_that_the_right_side_made() {
+fn one_way_safe_keeps_changes_of_the_right_side() {
     let run = agreed("edited:1 gone:2 both:3 left:4 d/f:5")
         .mode(OneWaySafe)
         .right("edited:r new:r both:r -gone d/new:r")
@@ -656,7 +656,7 @@ fn one_way_safe_touches_nothing_that_the_right_side_made() {
 }
 
 #[test]
-fn one_way_safe_goes_on_where_the_right_side_takes_its_change_back() {
+fn one_way_safe_continues_after_the_right_side_reverts() {
     let case = agreed("f:old g:old").mode(OneWaySafe).left("f:left -g").right("f:r g:r");
     let (mut world, _) = case.run();
     world.edit(Side::Right, "f:old g:old");
@@ -666,7 +666,7 @@ fn one_way_safe_goes_on_where_the_right_side_takes_its_change_back() {
 }
 
 #[test]
-fn a_mirror_makes_the_right_side_what_the_left_one_is() {
+fn a_mirror_makes_the_right_side_equal_to_the_left() {
     let case = agreed("f:1 d/g:2 t:3 u/v:4").mode(Mirror).left("d/g:l -t t/x:3 u:4");
     case.right("f:r d/g:r new/n:r t:r -d u/w:r").both_become("f:1 d/g:l t/x:3 u:4");
 }
@@ -698,7 +698,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..Default::default() })]
 
     #[test]
-    fn any_edits_come_together_without_loss(
+    fn random_edits_merge_without_loss(
         case in case(&MODES),
         later in vec(edits(), 0..3),
     ) {
@@ -712,12 +712,12 @@ proptest! {
     }
 
     #[test]
-    fn swapping_the_sides_swaps_the_outcome(case in case(&TWO_WAY)) {
+    fn swapped_sides_swap_the_outcome(case in case(&TWO_WAY)) {
         case.run();
     }
 
     #[test]
-    fn an_interrupted_sync_is_finished_by_the_next_one(case in case(&MODES), cut in any::<Index>()) {
+    fn the_next_run_completes_an_interrupted_one(case in case(&MODES), cut in any::<Index>()) {
         let before = case.world();
         let mut world = before.clone();
         let mut plan = world.plan(&options(case.mode)).plan;
@@ -728,7 +728,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_barred_stays_as_it_is(
+    fn barred_entries_are_unchanged(
         case in case(&MODES),
         bars in vec((select(&Side::BOTH), any::<Index>(), select(&['?', '!'])), 1..4),
     ) {

@@ -60,7 +60,7 @@ mod tests {
     use crate::tree::Fingerprint;
 
     #[test]
-    fn what_a_clock_that_was_put_back_shows_is_no_new_time() {
+    fn times_of_a_clock_set_back_are_not_newer() {
         let then = 1_800_000_000_000_000_000;
         let hour = 60 * 60 * 1_000_000_000;
         let fingerprint = Fingerprint { modified: then, file_id: 7, ..Fingerprint::default() };
