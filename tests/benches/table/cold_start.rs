@@ -55,8 +55,8 @@ pub(crate) fn measure(options: &Options) -> Result<Vec<Row>> {
     let Some(ours) = median(FOLDER) else { return Ok(Vec::new()) };
     Ok(vec![
         Row::new("`syncmgr run folder`, nothing to do", ours)
-            .peer(UNISON, median(UNISON))
-            .peer(BISYNC, median(BISYNC))
+            .competitor(UNISON, median(UNISON))
+            .competitor(BISYNC, median(BISYNC))
             .goal(Goal::Below(UNISON, 1.0))
             .goal(Goal::Below(BISYNC, 1.0)),
     ])

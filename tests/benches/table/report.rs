@@ -67,9 +67,9 @@ pub(crate) enum Goal {
     AtMost(Figure),
     /// No more than so many times the limit.
     TimesLimit(f64),
-    /// The peer of this name takes at least so many times as much.
+    /// The competitor of this name takes at least so many times as much.
     Ahead(&'static str, f64),
-    /// Less than so much of what the peer of this name takes.
+    /// Less than so much of what the competitor of this name takes.
     Below(&'static str, f64),
 }
 
@@ -79,14 +79,14 @@ pub(crate) struct Row {
     case: String,
     ours: Figure,
     limit: Option<(&'static str, Figure)>,
-    peers: Vec<(&'static str, Figure)>,
+    competitors: Vec<(&'static str, Figure)>,
     goals: Vec<Goal>,
 }
 
 impl Row {
     /// A case, and what ours is in it.
     pub(crate) fn new(case: impl Into<String>, ours: Figure) -> Self {
-        Self { case: case.into(), ours, limit: None, peers: Vec::new(), goals: Vec::new() }
+        Self { case: case.into(), ours, limit: None, competitors: Vec::new(), goals: Vec::new() }
     }
 
     pub(crate) fn case(&self) -> &str {
@@ -106,20 +106,23 @@ impl Row {
 
     /// What another program is in the same case.
     #[must_use]
-    pub(crate) fn peer(mut self, name: &'static str, figure: Option<Figure>) -> Self {
-        self.peers.extend(figure.map(|figure| (name, figure)));
+    pub(crate) fn competitor(mut self, name: &'static str, figure: Option<Figure>) -> Self {
+        self.competitors.extend(figure.map(|figure| (name, figure)));
         self
     }
 
-    /// What ours is meant to be. It is left out where the peer is not there.
+    /// What ours is meant to be. It is left out where the competitor is not there.
     #[must_use]
     pub(crate) fn goal(mut self, goal: Goal) -> Self {
         self.goals.push(goal);
         self
     }
 
-    fn peer_named(&self, name: &str) -> Option<f64> {
-        self.peers.iter().find(|(peer, _)| *peer == name).map(|(_, figure)| figure.number())
+    fn competitor_named(&self, name: &str) -> Option<f64> {
+        self.competitors
+            .iter()
+            .find(|(competitor, _)| *competitor == name)
+            .map(|(_, figure)| figure.number())
     }
 
     /// What the goal is, and whether it is reached; `None`: that cannot be told.
@@ -132,14 +135,14 @@ impl Row {
                 (format!("at most {times} x limit"), ours <= times * limit)
             }
             Goal::Ahead(name, times) => {
-                (format!("{times} x {name}"), self.peer_named(name)? >= times * ours)
+                (format!("{times} x {name}"), self.competitor_named(name)? >= times * ours)
             }
             Goal::Below(name, part) => {
                 let what = match part {
                     whole if whole >= 1.0 => format!("below {name}"),
                     part => format!("below {part:.2} x {name}"),
                 };
-                (what, ours < part * self.peer_named(name)?)
+                (what, ours < part * self.competitor_named(name)?)
             }
         })
     }
@@ -160,19 +163,19 @@ impl fmt::Display for Row {
             None => (String::new(), String::new()),
             Some((name, limit)) => (format!("{limit} ({name})"), digits(ours / limit.number())),
         };
-        let peers: Vec<_> = self
-            .peers
+        let competitors: Vec<_> = self
+            .competitors
             .iter()
             .map(|(name, figure)| format!("{name} {figure} ({})", digits(figure.number() / ours)))
             .collect();
-        let (peers, goals) = (peers.join(", "), self.goals());
-        write!(f, "| {} | {} | {limit} | {ratio} | {peers} | {goals} |", self.case, self.ours)
+        let (competitors, goals) = (competitors.join(", "), self.goals());
+        write!(f, "| {} | {} | {limit} | {ratio} | {competitors} | {goals} |", self.case, self.ours)
     }
 }
 
 /// Prints all of them.
 pub(crate) fn print(rows: &[Row]) {
-    println!("| case | ours | limit | ours / limit | peers (theirs / ours) | goal |");
+    println!("| case | ours | limit | ours / limit | competitors (theirs / ours) | goal |");
     println!("|---|---|---|---|---|---|");
     rows.iter().for_each(|row| println!("{row}"));
     let missed = rows.iter().filter(|row| row.goals().contains("**missed**")).count();

@@ -197,13 +197,13 @@ fn tree(shape: Shape, rounds: usize, small: bool) -> Result<Vec<Row>> {
         for (step, name) in STEPS.iter().enumerate() {
             let Some(ours) = seconds(own, step) else { continue };
             let row = Row::new(format!("{own}: {}, {name}", shape.name()), ours)
-                .peer(UNISON, seconds(UNISON, step))
-                .peer(BISYNC, seconds(BISYNC, step))
-                .peer(RSYNC, seconds(RSYNC, step));
+                .competitor(UNISON, seconds(UNISON, step))
+                .competitor(BISYNC, seconds(BISYNC, step))
+                .competitor(RSYNC, seconds(RSYNC, step));
             rows.push(match own {
                 FOLDER => row.goal(Goal::Below(UNISON, 1.0)).goal(Goal::Below(BISYNC, 1.0)),
                 _flushing if *name == FIRST => {
-                    row.peer(SYNCTHING, syncthing).goal(Goal::Below(SYNCTHING, 1.0 / 3.0))
+                    row.competitor(SYNCTHING, syncthing).goal(Goal::Below(SYNCTHING, 1.0 / 3.0))
                 }
                 _flushing => row.goal(Goal::Below(BISYNC, 1.0)),
             });
@@ -214,8 +214,8 @@ fn tree(shape: Shape, rounds: usize, small: bool) -> Result<Vec<Row>> {
         let Some(ours) = memory(FOLDER, step) else { continue };
         rows.push(
             Row::new(format!("{FOLDER}: {}, {}, memory", shape.name(), STEPS[step]), ours)
-                .peer(UNISON, memory(UNISON, step))
-                .peer(BISYNC, memory(BISYNC, step)),
+                .competitor(UNISON, memory(UNISON, step))
+                .competitor(BISYNC, memory(BISYNC, step)),
         );
     }
     Ok(rows)

@@ -6,7 +6,7 @@
 
 #![allow(clippy::print_stderr, reason = "what is skipped has to be said")]
 
-mod kit;
+mod check;
 mod languages;
 mod rebuilding;
 mod recordings;

@@ -2,7 +2,7 @@
 //! items.
 
 mod cancelling;
-mod death;
+mod crash;
 mod reports;
 
 use std::sync::{Arc, Mutex};
