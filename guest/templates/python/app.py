@@ -12,7 +12,7 @@ from syncmgr_plugin import (
     ErrorCode, Guid, Item, Plugin, SyncContext, directories, error_code, export, item,
 )
 
-# Never change the id of an item: the user's choices are filed under it.
+# Never change the id of an item: the sync manager stores the user's choices under it.
 COPY = Guid(high=0x{{id-high}}, low=0x{{id-low}})
 
 

@@ -101,7 +101,7 @@ fn the_run_can_be_cancelled_at_every_report() {
     }
 }
 
-/// Natively only: a component's files cannot be told to fail.
+/// Natively only: a test cannot inject file errors into a component.
 #[test]
 fn a_failed_file_is_logged_and_the_others_are_copied() {
     if std::env::var_os("SYNCMGR_COMPONENT").is_some() {
