@@ -3,11 +3,11 @@
 /// A code block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
-    /// The number of its first line, the one with the fence.
+    /// The line number of the opening fence.
     pub line: usize,
-    /// What stands behind the fence, such as `sh`.
+    /// The text after the fence, such as `sh`.
     pub info: String,
-    /// What is in it, without what it is indented by.
+    /// The content without the common indentation.
     pub text: String,
 }
 
@@ -18,10 +18,10 @@ impl Block {
     }
 }
 
-/// Every code block of a page in Markdown.
+/// Returns every code block of a Markdown page.
 ///
 /// # Panics
-/// Where one does not end.
+/// Panics if a block is not closed.
 pub fn blocks(page: &str) -> Vec<Block> {
     let mut found = Vec::new();
     let mut open: Option<(usize, Block)> = None;
@@ -45,7 +45,7 @@ pub fn blocks(page: &str) -> Vec<Block> {
     found
 }
 
-/// Whether a block shows the end of an output, from the beginning of a line on. `...` stands for
+/// Returns whether a block matches the end of an output, from the start of a line. `...` matches
 /// anything, and so do sizes, which depend on compilers.
 pub fn shows(block: &str, output: &str) -> bool {
     let mut pattern = format!("\n{}\n", block.trim_end());

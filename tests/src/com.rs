@@ -21,7 +21,7 @@ use windows_core::{BOOL, GUID, HRESULT, Interface, implement};
 
 use crate::script;
 
-/// How long something may take that takes milliseconds.
+/// The time limit for an operation that takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One call that a handler made.
@@ -29,11 +29,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Made {
     /// The method.
     pub method: &'static str,
-    /// The item, by its name if it is one of those that the client knows, else by its id.
+    /// The name of the item if the client knows it, otherwise the id.
     pub item: Option<String>,
     /// The other arguments.
     pub arguments: String,
-    /// What was answered.
+    /// The answer.
     pub answer: Hresult,
 }
 
@@ -52,20 +52,20 @@ impl std::fmt::Display for Made {
     }
 }
 
-/// Decides what the client answers: by the method, the item's name, and how often the two came
-/// together before, this time included.
+/// Determines the answer of the client from the method, the name of the item, and the number of
+/// calls with both so far, including this one.
 pub type Decide = Box<dyn Fn(&str, &str, usize) -> Hresult + Send + Sync>;
 
-/// What the client answers; `None`: `S_OK` to everything, and nothing is remembered.
+/// The answers of the client; `None`: `S_OK` to everything, without recording.
 pub type Answer = Option<Decide>;
 
-/// What the client remembers.
+/// The record of the client.
 struct Book {
     made: Mutex<Vec<Made>>,
     completions: Mutex<mpsc::Sender<Completion>>,
     names: Vec<String>,
     answer: Answer,
-    /// Callback objects that are alive.
+    /// Callback objects that exist.
     alive: AtomicUsize,
 }
 
@@ -76,7 +76,7 @@ pub struct Completion {
     pub method: &'static str,
     /// Its result.
     pub outcome: Hresult,
-    /// Which items to synchronize once more.
+    /// The items to synchronize again.
     pub retry: Vec<GUID>,
 }
 
@@ -124,21 +124,21 @@ impl Book {
         };
         let answer = self.take(method, None, || format!("0x{:08X}{items}", outcome.0));
         let completions = self.completions.lock().unwrap_or_else(PoisonError::into_inner);
-        // A client that does not wait any more has dropped the other end.
+        // A client that no longer waits has dropped the receiver.
         let _ = completions.send(Completion { method, outcome, retry });
         answer
     }
 }
 
-/// The id of the script plugin's item of this name.
+/// Returns the id of the script plugin's item of this name.
 pub fn guid(name: &str) -> GUID {
     GUID::from_u128(script::item(name).as_uuid().as_u128())
 }
 
-/// Reads what a handler hands over.
+/// Reads a string from a handler.
 ///
 /// # Safety
-/// The pointer is to UTF-16 with a NUL at the end.
+/// The pointer refers to UTF-16 text with a terminating NUL.
 unsafe fn text(pointer: *const u16) -> String {
     assert!(!pointer.is_null(), "a text is NULL");
     // SAFETY: the caller vouches for it.
@@ -249,7 +249,7 @@ impl std::fmt::Debug for Client {
     }
 }
 
-/// A class whose sessions are given this.
+/// Returns a class whose sessions have these options.
 pub fn class(
     plugin: Plugin,
     options: SessionOptions,
@@ -264,7 +264,7 @@ pub fn class(
 }
 
 impl Client {
-    /// A client for a handler of the script plugin, whose items have these names.
+    /// Returns a client for a handler of the script plugin with items of these names.
     pub fn new(options: SessionOptions, names: &str, answer: Answer) -> Self {
         let class = class(script::plugin(), options.setting("items", names), Silent);
         Self::with(handler::create(class), names, answer)

@@ -53,10 +53,10 @@ fn table(page: &mut String, title: &str, rows: &[LimitRow]) -> std::fmt::Result 
     Ok(())
 }
 
-/// The page. The same code gives the same text.
+/// Returns the page. It is deterministic.
 ///
 /// # Errors
-/// None that could happen: it is written to memory.
+/// Writing to memory does not fail.
 pub fn page() -> Result<String, std::fmt::Error> {
     let mut page = HEAD.to_owned();
     table(&mut page, "While a plugin is loaded", &LoadLimits::default().rows())?;

@@ -1,6 +1,6 @@
 """{{name}}: copies new and changed files from one folder to another.
 
-`copier.py` does the work. `syncmgr_plugin.py` is what is between this plugin and the sync
+`copier.py` does the work. `syncmgr_plugin.py` is the layer between this plugin and the sync
 manager, and `wit/reference.md` explains every call. Import modules at the top of a file: what is
 imported later is not in the component.
 """

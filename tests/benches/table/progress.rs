@@ -20,7 +20,7 @@ use crate::report::{Figure, Goal, Row};
 /// 33 bytes.
 const TEXT: &str = "copying-photographs/2026/0042.jpg";
 
-/// A sink that reads everything, and does nothing with it.
+/// A sink that reads everything and ignores it.
 struct Reads(u64);
 
 impl Sink for Reads {
@@ -36,7 +36,7 @@ fn commands(times: u32, text: &str) -> String {
 }
 
 fn options(times: u32, text: &str) -> SessionOptions {
-    // Every report is one of its own for the sink.
+    // Every report must reach the sink separately.
     let limits = Limits { progress_per_second: u64::MAX, ..Limits::default() };
     SessionOptions::new()
         .limits(limits)
@@ -58,11 +58,11 @@ fn through_com(times: u32, text: &str) -> Result<Duration> {
     Ok(since.elapsed())
 }
 
-/// Something that reports so many times.
+/// A function that reports this number of times.
 type Contender<'a> = Box<dyn FnMut(u32) -> Result<Duration> + 'a>;
 
-/// Seconds for one report each: what more reports take longer, of the best of several rounds.
-/// Whatever disturbs makes them slower.
+/// Returns the seconds per report: the additional time of additional reports, from the best of
+/// several rounds. Disturbances only make a round slower.
 fn cost(contenders: &mut [Contender<'_>], small: bool) -> Result<Vec<f64>> {
     let (counts, rounds) = if small { ([100, 1_000], 1) } else { ([30_000, 300_000], 9) };
     let mut best = vec![[Duration::MAX; 2]; contenders.len()];
@@ -77,7 +77,7 @@ fn cost(contenders: &mut [Contender<'_>], small: bool) -> Result<Vec<f64>> {
     Ok(best.iter().map(|[few, many]| many.saturating_sub(*few).as_secs_f64() / more).collect())
 }
 
-/// Builds what reports through Extism. It is another runtime, and takes minutes the first time.
+/// Builds the competitor on Extism. It has a separate runtime, and takes minutes the first time.
 fn extism(small: bool) -> Result<Option<[Figure; 2]>> {
     if small {
         return Ok(None);

@@ -2,21 +2,21 @@
 
 use std::fmt;
 
-/// What was measured.
+/// A measured value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Figure {
     /// Seconds.
     Time(f64),
     /// Bytes.
     Memory(f64),
-    /// How often in a second.
+    /// Per second.
     Rate(f64),
     /// A number without a unit.
     Ratio(f64),
 }
 
 impl Figure {
-    /// The number, in the basic unit.
+    /// Returns the number in the basic unit.
     pub(crate) fn number(self) -> f64 {
         match self {
             Self::Time(number)
@@ -27,7 +27,7 @@ impl Figure {
     }
 }
 
-/// A number with three digits that count.
+/// Formats a number with three significant digits.
 fn digits(number: f64) -> String {
     match number {
         small if small < 9.995 => format!("{small:.2}"),
@@ -60,16 +60,16 @@ impl fmt::Display for Figure {
     }
 }
 
-/// What ours is meant to be.
+/// A goal for our result.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Goal {
-    /// No more than this.
+    /// At most this value.
     AtMost(Figure),
-    /// No more than so many times the limit.
+    /// At most this multiple of the lower bound.
     TimesLimit(f64),
-    /// The competitor of this name takes at least so many times as much.
+    /// The competitor of this name takes at least this multiple of our result.
     Ahead(&'static str, f64),
-    /// Less than so much of what the competitor of this name takes.
+    /// Less than this fraction of the competitor of this name.
     Below(&'static str, f64),
 }
 
@@ -84,7 +84,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// A case, and what ours is in it.
+    /// Creates a case with our result.
     pub(crate) fn new(case: impl Into<String>, ours: Figure) -> Self {
         Self { case: case.into(), ours, limit: None, competitors: Vec::new(), goals: Vec::new() }
     }
@@ -97,21 +97,21 @@ impl Row {
         self.ours
     }
 
-    /// What cannot be passed.
+    /// Sets the lower bound.
     #[must_use]
     pub(crate) fn limit(mut self, name: &'static str, figure: Figure) -> Self {
         self.limit = Some((name, figure));
         self
     }
 
-    /// What another program is in the same case.
+    /// Adds the result of a competitor in the same case.
     #[must_use]
     pub(crate) fn competitor(mut self, name: &'static str, figure: Option<Figure>) -> Self {
         self.competitors.extend(figure.map(|figure| (name, figure)));
         self
     }
 
-    /// What ours is meant to be. It is left out where the competitor is not there.
+    /// Adds a goal. It is omitted if the competitor is missing.
     #[must_use]
     pub(crate) fn goal(mut self, goal: Goal) -> Self {
         self.goals.push(goal);
@@ -125,7 +125,7 @@ impl Row {
             .map(|(_, figure)| figure.number())
     }
 
-    /// What the goal is, and whether it is reached; `None`: that cannot be told.
+    /// Returns the goal, and whether it is reached; `None`: a value is missing.
     fn judge(&self, goal: Goal) -> Option<(String, bool)> {
         let ours = self.ours.number();
         Some(match goal {
@@ -173,7 +173,7 @@ impl fmt::Display for Row {
     }
 }
 
-/// Prints all of them.
+/// Prints all rows.
 pub(crate) fn print(rows: &[Row]) {
     println!("| case | ours | limit | ours / limit | competitors (theirs / ours) | goal |");
     println!("|---|---|---|---|---|---|");
@@ -182,12 +182,12 @@ pub(crate) fn print(rows: &[Row]) {
     println!("\n{} cases, {missed} of them with a goal that is missed.", rows.len());
 }
 
-/// The middle one.
+/// Returns the median.
 pub(crate) fn median(mut figures: Vec<f64>) -> f64 {
     percentile(&mut figures, 50)
 }
 
-/// The one that so many per cent are not above.
+/// Returns the percentile.
 pub(crate) fn percentile(figures: &mut [f64], percent: usize) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures.get(figures.len().saturating_sub(1) * percent / 100).copied().unwrap_or(f64::NAN)
