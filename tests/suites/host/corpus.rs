@@ -252,8 +252,8 @@ fn run(plugin: &Plugin, row: &Row, workdir: &Workdir) -> Result<Ran> {
                 act(&cancel, what);
             });
         }
-        if let Some(meanwhile) = row.meanwhile {
-            scope.spawn(move || meanwhile(workdir));
+        if let Some(concurrently) = row.concurrently {
+            scope.spawn(move || concurrently(workdir));
         }
         match row.properties {
             false => {

@@ -2,7 +2,7 @@
 
 use anyhow::ensure;
 
-use super::die_in;
+use super::crashes_in;
 use crate::corpus::{Ran, Row};
 
 fn masked(ran: &Ran) -> anyhow::Result<()> {
@@ -14,12 +14,12 @@ fn masked(ran: &Ran) -> anyhow::Result<()> {
 pub(super) fn rows() -> Vec<Row> {
     vec![
         Row::behavior("tells its secret wherever there are words", "tell")
-            .dies("plugin-error")
+            .terminates("plugin-error")
             .check(masked),
         Row::behavior("tells its secret in a panic", "tell-and-panic")
-            .dies("plugin-trap")
+            .terminates("plugin-trap")
             .check(masked),
-        die_in(
+        crashes_in(
             Row::behavior("tells its secret in a panic while it is started", "tell-and-panic"),
             "initialize",
             "plugin-trap",
