@@ -41,7 +41,7 @@ fn run_cancellable(
     }
 }
 
-/// The statuses, values and texts that a sink saw, as they were at each report.
+/// The status, value and text of each report that a sink received.
 #[derive(Clone, Default)]
 struct Standings(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
 
@@ -62,7 +62,7 @@ impl Sink for Standings {
         self.0.lock().expect("nobody panicked with it").push(format!(
             "{} {:?} {}/{} {:?}",
             progress.item,
-            // Natively there is always a status.
+            // A native report always has a status.
             current.status_type.unwrap_or(Status::Updating),
             current.prog_value,
             current.max_value,
@@ -87,7 +87,7 @@ fn runs_report_the_same_with_and_without_com() -> Result<()> {
     let report = script::plugin().run(options(), direct.clone(), &request)?;
     let native = run_native(&script::plugin(), options(), &request, through.clone());
     assert_eq!(direct.seen(), through.seen());
-    // The host's log of a failed item has no code natively, and the number is the same.
+    // The native log entry of a failed item has no code; the number is the same.
     assert_eq!(report.hresult(), native.hresult());
     let ends = |report: &RunReport| -> Vec<_> {
         report.items.iter().map(|item| (item.name.clone(), item.status)).collect()
@@ -131,11 +131,11 @@ fn folder_syncs_real_directories_through_com_and_reports_the_same() -> Result<()
                 std::fs::read(other.join("sub/file-7"))?
             );
         }
-        // The id of an item is that of its directories, which are others here.
+        // The id of an item depends on its directories, which differ here.
         let without_id =
             |line: String| line.split_once(' ').map_or(line.clone(), |(_, rest)| rest.to_owned());
         let lines = standings.seen().into_iter().map(without_id);
-        // How often a report is worth making depends on the time.
+        // The number of reports depends on the time.
         let mut lines: Vec<_> = lines.collect();
         let (first, last) = (lines.first().cloned(), lines.pop());
         seen.push((first, last));
@@ -228,7 +228,7 @@ fn a_handler_can_request_another_attempt_if_allowed() {
     }
 }
 
-/// Cancels from another thread once an item is worked on.
+/// Cancels from another thread after an item has started.
 struct CancelLater(CancelHandle);
 
 impl Sink for CancelLater {
@@ -243,7 +243,7 @@ fn a_cancellation_during_a_run_is_pushed_to_the_handler() {
     let cancel = CancelHandle::new();
     let options = SessionOptions::new()
         .setting("items", "a b")
-        // It hears of it by the push alone.
+        // It is notified by the push only.
         .setting("synchronize", "progress item=a status=updating\nwait-cancelled");
     let sink = CancelLater(cancel.clone());
     let request = RunRequest::default();

@@ -25,7 +25,8 @@ use windows_core::HRESULT;
 
 const ODD_SUCCESS: Hresult = Hresult(0x0004_0299);
 
-/// Runs a handler with the items `a` and `b` that does this, where the hook lets it.
+/// Runs a handler with the items `a` and `b` and these commands, unless the hook overrides a
+/// method.
 fn run(work: &str, hook: Hook, options: NativeOptions, sink: EventLog) -> NativeRun {
     let script = SessionOptions::new().setting("items", "a b").setting("synchronize", work);
     let class = class(script::plugin(), script, Silent);
@@ -37,7 +38,7 @@ fn run(work: &str, hook: Hook, options: NativeOptions, sink: EventLog) -> Native
     }
 }
 
-/// Answers one method.
+/// Overrides one method.
 fn answer(
     method: &'static str,
     answer: impl Fn(&Manager) -> Hresult + Send + Sync + 'static,
@@ -54,14 +55,14 @@ fn limits(change: impl FnOnce(&mut Limits)) -> NativeOptions {
     NativeOptions { limits, ..NativeOptions::default() }
 }
 
-/// Longer than any call of a handler that keeps to the rules.
+/// Longer than any call of a conforming handler.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 fn impatient() -> NativeOptions {
     limits(|limits| limits.idle_time = PATIENCE)
 }
 
-/// Tests rows that wait for limits all at once.
+/// Tests all rows that wait for limits concurrently.
 fn at_once<T: Sync>(rows: &[T], test: impl Fn(&T) + Sync) {
     std::thread::scope(|scope| {
         for row in rows {
@@ -70,7 +71,7 @@ fn at_once<T: Sync>(rows: &[T], test: impl Fn(&T) + Sync) {
     });
 }
 
-/// What ended the run: the call and the reason.
+/// Returns the call that ended the run, and the reason.
 fn ended(ran: &NativeRun) -> Option<(&'static str, StopReason)> {
     match ran.report.error() {
         Some(SessionError::Ended { call, reason, .. }) => Some((call.name(), *reason)),
@@ -78,7 +79,7 @@ fn ended(ran: &NativeRun) -> Option<(&'static str, StopReason)> {
     }
 }
 
-/// An error that leads to more, so that it is asked about.
+/// An error with details, so that `ShowError` is called.
 const ERROR: &str = "log item=a level=error text=one id=e jump=1\nprogress item=a status=failed
 progress item=b status=succeeded";
 
@@ -91,7 +92,7 @@ fn a_handler_that_hangs_in_a_method_is_abandoned_and_not_released() {
         ("SetProgressCallback", "set-progress-callback"),
         ("PrepareForSync", "prepare-for-sync"),
         ("Synchronize", "synchronize"),
-        // By which the handler hears of the limit.
+        // This notifies the handler of the limit.
         ("SetItemStatus", "synchronize"),
         ("ShowError", "show-error"),
         ("SetProgressCallback(NULL)", "set-progress-callback"),
@@ -193,12 +194,12 @@ fn a_retry_request_without_items_is_a_completion() {
         Hresult(unsafe { callback.ShowErrorCompleted(retry, u32::MAX, null()) }.0.cast_unsigned())
     });
     let ran = run(ERROR, hook, NativeOptions::default(), EventLog::new());
-    // The failure of its item, as before. Nothing is retried.
+    // The failure of its item, as before, without a retry.
     assert_eq!(ran.report.hresult(), Hresult::E_FAIL, "{ran:?}");
     assert!(!ran.abandoned);
 }
 
-/// Reports a status of the item `a`, and answers what was answered.
+/// Reports a status of the item `a`, and returns the answer.
 fn report(Manager(callback): &Manager, status: Status) -> Hresult {
     let id = guid("a");
     let item = SYNCMGRPROGRESSITEM {

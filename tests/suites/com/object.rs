@@ -29,7 +29,7 @@ use syncmgr_host::{
 };
 use windows_core::{GUID, IUnknown, Interface};
 
-/// Started by the user, who may be asked.
+/// Started by the user, who can be prompted.
 const MANUAL: u32 = 0x203;
 const INVOKE: u32 = 5;
 const SETTINGS: u32 = 0x103;
@@ -45,8 +45,8 @@ fn client(options: SessionOptions, answer: Answer) -> Client {
     Client::new(options, "a b", answer)
 }
 
-/// The way of one report: from the SDK through the host to the callback, and back as the SDK's
-/// cancellation error. ARCHITECTURE.md lists the files on the way.
+/// The path of one report: from the SDK through the host to the callback, and back as the
+/// cancellation error of the SDK. ARCHITECTURE.md lists the files on this path.
 #[test]
 fn one_report_end_to_end() -> Result<()> {
     let plugin = conformance::host().load_file(std::path::Path::new(conformance::HELLO))?;
@@ -65,8 +65,8 @@ fn one_report_end_to_end() -> Result<()> {
     assert_eq!(client.completed("SynchronizeCompleted")?.outcome, Hresult::S_OK);
     let reports = client.made().into_iter().filter(|made| made.method == "Progress");
     let reports: Vec<_> = reports.map(|made| (made.arguments, made.answer)).collect();
-    // The error of the third report left the plugin's loop of ten. The SDK ended the item as
-    // skipped.
+    // The third report returned the error, which left the plugin's loop of ten. The SDK ended the
+    // item as skipped.
     let report = |status, value| format!("status={status} {value}/10 \"Hello\"");
     let expected = [
         (report(3, 1), Hresult::S_OK),
@@ -269,7 +269,7 @@ fn the_cookie_reaches_the_plugin_in_invoked_runs_only() -> Result<()> {
         let initialized =
             ours(unsafe { client.handler().Initialize(0, flags, length, cookie.as_ptr()) });
         assert_eq!(initialized, Hresult::S_OK);
-        // What was logged before there was a callback waits for it.
+        // Log entries from before the callback is set are queued for it.
         assert_eq!(client.set_callback(), Hresult::S_OK);
         assert_eq!(client.prepare_named("a"), Hresult::S_OK);
         let prepared = client.completed("PrepareForSyncCompleted")?.outcome;
@@ -283,7 +283,7 @@ fn the_cookie_reaches_the_plugin_in_invoked_runs_only() -> Result<()> {
     Ok(())
 }
 
-/// A handler that a callback may use from any thread: ours may be.
+/// A handler that a callback may call from any thread.
 struct AnyThread(ISyncMgrSynchronize);
 
 // SAFETY: the handlers of this library are free-threaded.
@@ -316,7 +316,7 @@ fn items_can_be_requested_inside_a_completion() -> Result<()> {
     client.completed("ShowPropertiesCompleted")?;
     assert_eq!(client.show_error(guid("e")), Hresult::S_OK);
     client.completed("ShowErrorCompleted")?;
-    // It holds the handler, and the handler holds the callback.
+    // It refers to the handler, and the handler refers to the callback.
     *place.lock().expect("nobody panicked with it") = None;
     Ok(())
 }

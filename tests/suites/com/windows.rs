@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use conformance::wine::{NATIVE_HANDLER, Ran, Wine, windows_path};
 use conformance::{HELLO, SCRIPT, workspace};
 
-/// What a plugin does, and how the client behaves.
+/// The commands of a plugin, and the behavior of the client.
 struct Scenario {
     name: &'static str,
     /// Options of `syncmgr register`.
@@ -156,7 +156,7 @@ const SCENARIOS: &[Scenario] = &[
     },
 ];
 
-/// Compares a log with the one that is kept.
+/// Compares a log with the expected one.
 fn compare(name: &str, log: &str) -> Result<()> {
     let path = workspace().join("tests/com/expected").join(name).with_extension("log");
     if std::env::var_os("BLESS").is_some() {
@@ -176,7 +176,7 @@ fn compare(name: &str, log: &str) -> Result<()> {
     Ok(())
 }
 
-/// The classes of what is registered differ by their names, which say what they do.
+/// The classes of the registered plugins differ by their names, which describe the behavior.
 fn without_class(log: &str, class: &str) -> String {
     log.replace(class, "{CLASS}")
 }
@@ -207,11 +207,11 @@ fn the_logs_of_the_c_client_equal_the_expected_ones() -> Result<()> {
 #[test]
 fn invalid_arguments_of_a_c_client_are_rejected() -> Result<()> {
     let Some(wine) = Wine::get()? else { return Ok(()) };
-    // Slow enough for calls in the middle of it.
+    // Slow enough for calls during the work.
     let slow = ["--set", "items=a", "--set", "prepare-for-sync=sleep ms=300", "--set", SLOWLY];
     let class = wine.register(SCRIPT, "bad", &slow)?;
     let log = wine.client(&["--bad", &class])?;
-    // Which worker it is, and whether the last one is gone yet, depends on the time.
+    // The number of the thread, and the end of the previous one, depend on the time.
     let steady = |line: &&str| {
         !line.starts_with("worker")
             && !line.contains("DllCanUnloadNow")
@@ -236,7 +236,7 @@ fn a_thousand_runs_leave_nothing_behind() -> Result<()> {
             ensure!(leaks.get(what) == Some(&expected), "{apartment}: {what} of {leaks:?}");
         }
         let bytes: i64 = leaks.get("bytes_per_run").context("it tells")?.parse()?;
-        // An object or a thread would be more than that.
+        // A leaked object or thread would exceed this.
         ensure!(bytes < 1000, "{apartment}: {leaks:?}");
     }
     Ok(())
@@ -256,7 +256,7 @@ fn handlers_of_equal_and_different_classes_run_concurrently() -> Result<()> {
     Ok(())
 }
 
-/// The reports of a log of the client: what it and the program have in common.
+/// Returns the reports in a log of the client, as far as the program prints them, too.
 fn progress_of_client(log: &str) -> Vec<(String, i64, i64)> {
     let of = |line: &str, name: &str| {
         let value = line.split(&format!(" {name}=")).nth(1)?;
@@ -271,9 +271,9 @@ fn progress_of_client(log: &str) -> Vec<(String, i64, i64)> {
         .collect()
 }
 
-/// The reports of a run with `--json`, with fields that are absent as they were before.
+/// Returns the reports of a run with `--json`. Absent fields keep their previous value.
 fn progress_of_program(stdout: &str) -> Result<Vec<(String, i64, i64)>> {
-    // Natively there is always a status.
+    // A native report always has a status.
     let begun = || ("3".to_owned(), 0, 0);
     let mut standings = BTreeMap::new();
     let mut reports = Vec::new();
@@ -306,8 +306,8 @@ fn progress_of_program(stdout: &str) -> Result<Vec<(String, i64, i64)>> {
     Ok(reports)
 }
 
-/// What is the same in every run: the statuses that the item went through, and how much there was
-/// to do. How many reports come between depends on how fast it goes.
+/// Returns the parts that are equal in every run: the statuses of the item, and the total. The
+/// number of reports in between depends on the speed.
 fn landmarks(reports: &[(String, i64, i64)]) -> (Vec<&str>, i64) {
     let mut statuses: Vec<_> = reports.iter().map(|(status, ..)| status.as_str()).collect();
     statuses.dedup();
@@ -384,7 +384,7 @@ fn the_program_runs_registered_handlers_by_class() -> Result<()> {
     Ok(())
 }
 
-/// Limits for a handler that does not come to its end.
+/// Limits for a handler that does not complete.
 const QUICKLY: &[&str] = &["--item", "Alpha", "--limit", "idle-time=1s", "--limit", "grace=200ms"];
 
 #[test]
@@ -397,7 +397,7 @@ fn the_program_handles_every_behavior_of_a_c_handler() -> Result<()> {
     };
     for (mode, arguments, status, words) in [
         ("", &[][..], 3, "failed: Gamma"),
-        // It failed at first, which stays said.
+        // Its first failure remains in the result.
         ("", &["--retries", "1"], 1, "succeeded: Gamma"),
         ("", &["--item", "Delta"], 0, "succeeded: Delta"),
         ("decline", &[], 0, "declines runs of this kind"),
@@ -431,7 +431,7 @@ fn the_program_handles_every_behavior_of_a_c_handler() -> Result<()> {
             ran.status
         );
     }
-    // Fields that are absent keep their values, as this handler takes for granted.
+    // Absent fields keep their values, as this handler assumes.
     let ran = run("", &["--item", "Alpha", "--json"])?.expect(0)?;
     let reports = progress_of_program(&ran.stdout)?;
     assert_eq!(reports.last(), Some(&("4".to_owned(), 10, 10)), "{}", ran.stdout);
@@ -439,7 +439,7 @@ fn the_program_handles_every_behavior_of_a_c_handler() -> Result<()> {
     Ok(())
 }
 
-/// A value of the registry.
+/// Reads a value of the registry.
 fn value(wine: &Wine, key: &str, name: &str) -> Result<Option<String>> {
     let name: &[&str] = if name.is_empty() { &["/ve"] } else { &["/v", name] };
     let ran = wine.run("reg", &[&["query", key], name].concat())?;
@@ -452,7 +452,7 @@ fn value(wine: &Wine, key: &str, name: &str) -> Result<Option<String>> {
 #[test]
 fn registration_creates_and_removes_the_registry_keys() -> Result<()> {
     let Some(wine) = Wine::get()? else { return Ok(()) };
-    // The others need what is unregistered here.
+    // A separate prefix, because the other tests need the registrations that this one removes.
     let wine = &wine.another()?;
     let library = windows_path(&wine.programs().join("syncmgr_com.dll"))?;
     let handlers = r"Software\Microsoft\Windows\CurrentVersion\SyncMgr\Handlers";
@@ -477,7 +477,7 @@ fn registration_creates_and_removes_the_registry_keys() -> Result<()> {
             Ok(())
         };
         check(true)?;
-        // Without us, and with us again.
+        // First without the server, then with it.
         wine.run("regsvr32", &["/s", "/u", "syncmgr_com.dll"])?.expect(0)?;
         check(false)?;
         wine.run("regsvr32", &["/s", "syncmgr_com.dll"])?.expect(0)?;
@@ -521,7 +521,7 @@ fn both_files_have_a_version() -> Result<()> {
 #[test]
 fn a_class_of_another_program_is_not_replaced() -> Result<()> {
     let Some(wine) = Wine::get()? else { return Ok(()) };
-    // What a plugin would state to be loaded in place of a part of Windows.
+    // The class of a part of Windows that a plugin would replace.
     let class = "{6295DF40-1111-11D1-8707-00C04FD93327}";
     let key = format!(r"HKLM\Software\Classes\CLSID\{class}\InprocServer32");
     wine.run("reg", &["add", &key, "/ve", "/d", r"C:\windows\other.dll", "/f"])?.expect(0)?;

@@ -333,12 +333,12 @@ fn invalid_settings_are_explained_and_change_nothing() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Bytes of a file that is copied by itself.
+/// The size of a file that is copied separately.
 const LARGE: usize = 3 << 20;
 
 #[test]
 fn a_file_changed_during_its_copy_is_left_for_the_next_run() -> anyhow::Result<()> {
-    // Small files are copied together, large ones by themselves.
+    // Small files are copied in batches, large ones separately.
     for (call, bytes) in [
         ("copy-files-with", 0),
         ("flush-files", 0),
@@ -368,7 +368,7 @@ fn a_file_changed_during_its_copy_is_left_for_the_next_run() -> anyhow::Result<(
             }))?;
             let seen = format!("{call} {bytes} {victim} {:?}", report.log);
             let [left, right] = pair.trees()?;
-            // The last moment cannot be seen by anybody; everything before it is.
+            // A change at the very last moment cannot be detected; every earlier one is.
             if call != "directory.rename" {
                 let meanwhile = Entry::File(b"changed meanwhile".to_vec());
                 let side = if victim == "left" { &left } else { &right };
@@ -380,14 +380,14 @@ fn a_file_changed_during_its_copy_is_left_for_the_next_run() -> anyhow::Result<(
             assert_eq!(left, right, "{seen} {:?}", report.log);
             let found = pair.findable()?;
             assert!(found.contains(b"changed meanwhile".as_slice()), "{seen}");
-            // The edit that was overwritten by its own author is nobody's loss.
+            // An edit that the test itself has overwritten is not lost by the plugin.
             assert!(victim == "left" || found.contains(&edited), "{seen}");
         }
     }
     Ok(())
 }
 
-/// Ends the plugin before its k-th host call, for every k, and runs again without any flag.
+/// Terminates the plugin before its k-th host call, for every k, and runs again without any flag.
 fn crash_everywhere(
     durable: &str,
     baseline: &Tree,
@@ -453,7 +453,7 @@ fn a_crash_before_any_host_call_loses_nothing_and_needs_no_flag() -> anyhow::Res
         ("t/u", "was a file"),
         ("gone/x", "x"),
     ]));
-    // One copy after the other, and all of them at once.
+    // One copy after the other, and all of them in a batch.
     for durable in ["false", "true"] {
         crash_everywhere(durable, &baseline, &left, &right).context(durable)?;
     }
@@ -511,7 +511,7 @@ fn several_pairs_are_several_items() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Two pairs in one folder, each with something to do on both sides.
+/// Two pairs in one folder, each with changes on both sides.
 fn two_pairs(home: &Path) -> anyhow::Result<SessionOptions> {
     let mut options = SessionOptions::new().allow(Capability::WallClock);
     for name in ["one.left", "one.right", "two.left", "two.right"] {

@@ -38,7 +38,7 @@ impl Workdir {
         self.0.path().join(name)
     }
 
-    /// What the plugin says about its copies.
+    /// Returns the log of the plugin about its copies.
     fn copies(
         &self,
         arguments: &str,
@@ -64,7 +64,7 @@ impl Workdir {
         }))
     }
 
-    /// Makes so many sources with a content; their names, for the plugin.
+    /// Creates this number of sources with a content, and returns their names for the plugin.
     fn sources(&self, count: usize, content: &[u8]) -> io::Result<String> {
         let names: Vec<_> = (0..count).map(|number| number.to_string()).collect();
         names.iter().try_for_each(|name| fs::write(self.path("source").join(name), content))?;
@@ -86,7 +86,7 @@ fn unchanged(options: SessionOptions) -> SessionOptions {
     options
 }
 
-/// Bytes that are at no two places the same.
+/// Bytes without repetition.
 fn content(len: usize) -> Vec<u8> {
     (0_u64..).flat_map(u64::to_le_bytes).take(len).collect()
 }
@@ -163,7 +163,7 @@ fn each_answer_is_that_of_its_file_and_a_failure_leaves_nothing() -> anyhow::Res
         ),
         unchanged,
     )?;
-    // Which of two with the same new name is first is open: both are answered.
+    // If two files have the same target, their order is undefined, but both have a result.
     let told: Vec<_> = said
         .split(", ")
         .flat_map(|row| {
@@ -202,7 +202,7 @@ fn concurrent_copies_are_bounded() -> anyhow::Result<()> {
     let names = workdir.sources(1_100, b"x")?;
     let x = format!("1 bytes {}", digest(b"x"));
     let arguments = format!("from=source to=target files={names}");
-    // A process may open 1,024 by default, and there are other tests.
+    // The default limit of a process is 1,024, and other tests run concurrently.
     let pid = std::process::id().to_string();
     run(Command::new("prlimit").args(["--pid", &pid, "--nofile=8192:"]))?;
     for (open_files, answers, made) in [
@@ -246,7 +246,7 @@ fn the_result_of_a_copy_holds_under_concurrent_writes() -> anyhow::Result<()> {
     let workdir = Workdir::new()?;
     let restless = workdir.path("source").join("restless");
     fs::write(&restless, content(BYTES))?;
-    // What has rested for that long is copied by the system.
+    // The system copies files that are unchanged for this time.
     thread::sleep(Duration::from_millis(2_100));
     let (writes, rests) = (Arc::new(AtomicBool::new(false)), AtomicBool::new(false));
     let new_names: Vec<_> = (0..COPIES).map(|number| number.to_string()).collect();
@@ -323,7 +323,7 @@ fn a_terminated_copy_leaves_nothing() -> anyhow::Result<()> {
     });
     let ran = script.run_with(|cancel| drop(kill.set(cancel.clone())))?;
     assert_eq!(ran.error_code(), Some("ended-killed"));
-    // The run does not wait for what the system still does.
+    // The run does not wait for system calls that continue.
     let since = Instant::now();
     while !workdir.target_names()?.is_empty() && since.elapsed().as_secs() < 20 {
         thread::sleep(Duration::from_millis(10));
@@ -332,7 +332,7 @@ fn a_terminated_copy_leaves_nothing() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Bytes of a file system that can share the bytes of files.
+/// The size of a file system that can share the bytes of files.
 const DISK_BYTES: u64 = 512 << 20;
 
 #[test]
@@ -352,7 +352,7 @@ fn a_copy_shares_bytes_where_the_file_system_can() -> anyhow::Result<()> {
         for name in ["one", "two"] {
             fs::write(workdir.path("source").join(name), &content)?;
         }
-        // What has just been written is not copied by the system.
+        // The system does not copy files that have just been written.
         thread::sleep(Duration::from_millis(2_100));
         run(Command::new("sync").arg("--file-system").arg(&root))?;
         let before = room(&root)?;
@@ -368,7 +368,7 @@ fn a_copy_shares_bytes_where_the_file_system_can() -> anyhow::Result<()> {
     })
 }
 
-/// Whether file systems can be made and mounted here, or that is needed.
+/// Returns whether file systems can be created and mounted; an error if that is required.
 fn can_make_disks() -> anyhow::Result<bool> {
     let mut probe = Command::new("mkfs.btrfs");
     let there = probe.arg("--version").stdout(Stdio::null()).status().is_ok();
@@ -382,7 +382,7 @@ fn can_make_disks() -> anyhow::Result<bool> {
         std::env::var_os("SYNCMGR_REQUIRE_BTRFS").is_none(),
         "SYNCMGR_REQUIRE_BTRFS wants root, a system with Btrfs and loop devices, and mkfs.btrfs: install btrfs-progs"
     );
-    // Past the test harness, which keeps what a passing test prints to itself.
+    // Bypasses the test harness, which hides the output of a passing test.
     writeln!(
         io::stderr(),
         "SKIPPED: copies that share their bytes. Run as root, with btrfs-progs installed."
@@ -397,7 +397,7 @@ fn run(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The bytes that are free on a file system.
+/// Returns the free bytes of a file system.
 fn room(root: &Path) -> anyhow::Result<u64> {
     let output =
         Command::new("df").args(["--block-size=1", "--output=avail"]).arg(root).output()?;

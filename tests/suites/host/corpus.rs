@@ -23,20 +23,20 @@ use syncmgr_host::{
     Status, StopReason, Trigger,
 };
 
-/// How many good sessions run beside each guest.
+/// The number of conforming sessions that run concurrently with each guest.
 const NEIGHBOURS: usize = 8;
 
-/// What the host may need beside a guest's own memory: compiling, the neighbours, and what was
-/// recorded of the run.
+/// The memory that the host may need in addition to the memory of a guest: for compiling, the
+/// concurrent sessions, and the recorded events.
 const SLACK: u64 = 128 << 20;
 
-/// No row has limits that come to more; the rest is for machines that are busy.
+/// All rows have lower limits; the remainder is for busy machines.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// Waiting for something that takes milliseconds, on machines that are busy.
+/// The time limit for an operation that takes milliseconds, on busy machines.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A good session on a thread of its own, which reports all the time.
+/// A conforming session on a separate thread, which reports all the time.
 struct Neighbour {
     cancel: CancelHandle,
     reports: Arc<AtomicU64>,
@@ -67,7 +67,7 @@ impl Neighbour {
         self.reports.load(Ordering::Relaxed)
     }
 
-    /// Waits until it reported more than this.
+    /// Waits until it has sent more than this number of reports.
     fn goes_on(&self, before: u64) -> Result<()> {
         let since = Instant::now();
         while self.reports() == before {
@@ -87,7 +87,7 @@ impl Neighbour {
     }
 }
 
-/// What is written into it can be read while it is in use.
+/// A buffer that can be read while it is written.
 #[derive(Clone, Default)]
 struct Shared(Arc<Mutex<Vec<u8>>>);
 
@@ -101,7 +101,7 @@ impl Write for Shared {
     }
 }
 
-/// Records everything, twice.
+/// Records everything twice.
 struct Both(EventLog, JsonLines<Shared>);
 
 impl Sink for Both {
@@ -130,7 +130,7 @@ impl Sink for Both {
     }
 }
 
-/// One number of `/proc/self/status`, in bytes; `None` where there is no such file.
+/// Returns a value of `/proc/self/status` in bytes; `None` if the file does not exist.
 fn host_with(limits: LoadLimits) -> Result<Host, HostError> {
     Host::with_options(HostOptions::new().limits(limits))
 }
@@ -141,13 +141,13 @@ fn memory(field: &str) -> Option<u64> {
     line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib << 10)
 }
 
-/// How many threads and open files this process has; `None` where nobody can tell.
+/// Returns the number of threads and open files of this process; `None` if unknown.
 fn held() -> Option<(usize, usize)> {
     let count = |of: &str| fs::read_dir(Path::new("/proc/self").join(of)).ok().map(Iterator::count);
     count("task").zip(count("fd"))
 }
 
-/// Waits until there are no more threads and open files than before.
+/// Waits until the numbers of threads and open files are as before.
 fn wait_for_less(before: Option<(usize, usize)>) -> Result<()> {
     let since = Instant::now();
     while let (Some(now), Some(before)) = (held(), before)
@@ -162,7 +162,7 @@ fn wait_for_less(before: Option<(usize, usize)>) -> Result<()> {
     Ok(())
 }
 
-/// What came of a row.
+/// The result of a row.
 enum Came {
     NotLoaded(&'static str, String),
     Ran(Box<Ran>),
@@ -214,7 +214,7 @@ fn options(row: &Row, workdir: &Workdir, cancel: &CancelHandle) -> Result<Sessio
         options = options.setting(*name, value);
     }
     if row.files {
-        // `reading` is requested for reading only, and `locked` granted for reading only.
+        // `reading` is requested read-only, and `locked` is granted read-only.
         for (name, access) in [
             ("left", Access::ReadWrite),
             ("reading", Access::ReadWrite),
@@ -321,7 +321,7 @@ fn compare(row: &Row, came: &Came) -> Result<()> {
     Ok(())
 }
 
-/// What a row took.
+/// The resources that a row used.
 struct Took {
     outcome: String,
     hresult: String,
@@ -344,7 +344,7 @@ fn try_row_inner(host: &Host, hostile: &Plugin, row: &Row, took: &mut Option<Too
         neighbour.goes_on(0)?;
     }
     let reports: Vec<_> = neighbours.iter().map(Neighbour::reports).collect();
-    // Forgets how much memory there once was.
+    // Resets the peak memory.
     let _ = fs::write("/proc/self/clear_refs", "5");
     let (resident, since) = (memory("VmRSS"), Instant::now());
     let came = match load(host, hostile, row)? {
@@ -383,9 +383,9 @@ fn hostile_plugins_affect_only_themselves() -> anyhow::Result<()> {
 fn try_every_row() -> anyhow::Result<()> {
     let host = host_with(load_limits())?;
     let hostile = host.load_file(Path::new(HOSTILE))?;
-    // What is made once and stays is no row's.
+    // Permanent one-time allocations do not count for a row.
     Neighbour::start(&hostile).end()?;
-    // For working on a few rows.
+    // Selects rows during development.
     let only = std::env::var("CORPUS_ROWS").unwrap_or_default();
     let rows: Vec<_> = rows().into_iter().filter(|row| row.name.contains(&only)).collect();
     ensure!(!only.is_empty() || rows.len() >= 50, "there are only {} rows", rows.len());

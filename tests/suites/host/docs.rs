@@ -87,7 +87,7 @@ fn the_threat_model_names_tests_that_exist() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// All pages of a folder and of those in it.
+/// Returns all pages below a folder.
 fn pages(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -102,7 +102,7 @@ fn pages(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// What a page's links lead to, without those to other machines. Code is left out.
+/// Returns the targets of a page's links, without external ones and code.
 fn links(text: &str) -> Vec<String> {
     let mut links = Vec::new();
     let mut in_code = false;
@@ -124,7 +124,7 @@ fn links(text: &str) -> Vec<String> {
     links
 }
 
-/// The anchor that mdBook and GitHub make of a heading.
+/// Returns the anchor that mdBook and GitHub derive from a heading.
 fn anchor(heading: &str) -> String {
     let kept = heading.trim_start_matches('#').trim().chars();
     kept.filter_map(|c| match c {

@@ -14,14 +14,14 @@ fn load(path: &str) -> anyhow::Result<Plugin> {
     Ok(host().load_file(Path::new(path))?)
 }
 
-/// The script plugin under other requests than its own.
+/// Returns the script plugin with other requests.
 fn requesting(toml: &str) -> anyhow::Result<Plugin> {
     let bytes = std::fs::read(conformance::SCRIPT)?;
     let name = b"syncmgr-requests";
     let at = bytes.windows(name.len()).position(|window| window == name).expect("it has a section");
     let start = at + name.len();
-    // The section's length stands in front of its name, in five bytes or fewer; the new content
-    // is filled up to the length of the old one.
+    // The length of the section precedes its name, in at most five bytes; the new content is padded
+    // to the length of the old one.
     let end = start + length(&bytes, at) - name.len() - 1;
     let mut changed = bytes[..start].to_vec();
     changed.extend(toml.as_bytes());
@@ -31,9 +31,10 @@ fn requesting(toml: &str) -> anyhow::Result<Plugin> {
     Ok(host().load("script", &changed)?)
 }
 
-/// The length of the section that the name at this place begins.
+/// Returns the length of the section whose name is at this offset.
 fn length(bytes: &[u8], name: usize) -> usize {
-    // In front of the name: the section's id 0, its length, and the length of the name.
+    // The name is preceded by the section id 0, the length of the section, and the length of the
+    // name.
     let mut at = name - 2;
     while bytes[at - 1] & 0x80 != 0 {
         at -= 1;
@@ -93,7 +94,7 @@ fn an_excess_grant_is_named_and_not_applied() -> anyhow::Result<()> {
     assert!(!ran.said_in_synchronize()[0].contains("bytes"), "{:?}", ran.said());
     assert_eq!(ran.error_code(), Some("ended-denied"));
 
-    // A directory that it asks for to read is not given to change.
+    // A directory that is requested read-only is not granted read-write.
     let options = synchronize("write path=/wanted/new text=x\nread path=/wanted/file")
         .grant(Grant::new("wanted", home.path(), Access::ReadWrite)?);
     let ran = run(&plugin, options)?;
@@ -218,12 +219,12 @@ fn the_storage_quota_applies_to_wasi_writes() -> anyhow::Result<()> {
         let stored = |entry: std::io::Result<std::fs::DirEntry>| Ok(entry?.metadata()?.len());
         let stored = home.path().read_dir()?.map(stored).sum::<std::io::Result<u64>>()?;
         assert!(stored <= 20_000, "{commands}: {stored} bytes are there");
-        // What was there before counts.
+        // Files that existed before count.
         std::fs::write(home.path().join("before"), vec![1; 9000])?;
         let ran = script(home.path(), "sleep ms=1\nfill path=/storage/z bytes=5000")?;
         assert!(!ran.said_in_synchronize()[0].ends_with("ok"), "{:?}", ran.said());
     }
-    // A file without a name takes room as long as it is open, and a second name gives none back.
+    // An unlinked file uses space while it is open, and unlinking a second name frees none.
     for commands in [
         "nameless path=/storage/x bytes=9000 times=20",
         "names path=/storage/x to=/storage/y bytes=9000 times=20",
@@ -234,7 +235,7 @@ fn the_storage_quota_applies_to_wasi_writes() -> anyhow::Result<()> {
         let written: usize = said.rsplit(' ').next().unwrap_or_default().parse()?;
         assert!((1..5).contains(&written), "{commands}: {said}");
     }
-    // Replacing what is there takes no more room.
+    // Replacing existing content needs no additional space.
     let home = tempfile::tempdir()?;
     let ran = script(
         home.path(),

@@ -16,7 +16,7 @@ use syncmgr_host::{
     Status, SyncEvent, Trigger,
 };
 
-/// Answers reports about chosen items with something else than going on.
+/// Answers the reports of selected items with a cancellation.
 #[derive(Clone, Default)]
 struct Answers {
     rows: Vec<(&'static str, usize, ProgressResponse)>,
@@ -61,7 +61,7 @@ impl Sink for Answers {
 }
 
 fn run_with_answers(script: Script, answers: Answers) -> anyhow::Result<Ran> {
-    // The recorder would hide the answers, so the plugin says what it was told.
+    // The event log does not record answers, so the plugin logs them.
     let report = script.report(answers)?;
     Ok(Ran { report, recorded: Vec::new() })
 }
@@ -170,7 +170,7 @@ fn calls_out_of_order_are_refused() -> anyhow::Result<()> {
         assert_eq!(session.initialize(Trigger::MANUAL, None).await.unwrap_err().code(), ORDER);
         assert_eq!(session.synchronize().await.unwrap_err().code(), ORDER);
         assert_eq!(session.prepare_for_sync(&[]).await.unwrap_err().code(), ORDER);
-        // Neither the handler's info nor its items are needed for preparing.
+        // Preparing requires neither the handler's info nor its items.
         let prepared = session.prepare_for_sync(&[item("a")]).await?;
         assert_eq!(prepared, PrepareOutcome::Prepared);
         session.synchronize().await?;

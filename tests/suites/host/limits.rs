@@ -129,7 +129,7 @@ fn readers_share_the_lock_of_a_directory() -> anyhow::Result<()> {
         let script = Script::new("a").on("synchronize", commands);
         script.options(|options| options.grant(grant)).start(EventLog::new())
     };
-    // Whoever has the directory open holds it until its session is dropped.
+    // A session holds the lock of an open directory until it is dropped.
     let hold = |access: Access| -> anyhow::Result<(DrivenSession, String)> {
         let mut session = run(access, "lock dir=left")?;
         let report = session.block_on(async |session| {
@@ -224,7 +224,7 @@ fn a_run_returns_although_a_system_call_hangs() -> anyhow::Result<()> {
         ("wasi:filesystem write-via-stream", "write path=/storage/x text=y"),
         ("wasi:filesystem create-directory-at", "mkdir path=/storage/x"),
     ] {
-        // The look at a host call happens where the call itself would: it blocks as that would.
+        // The hook of a host call runs in place of the call, and blocks like the call.
         let (release, blocked) = std::sync::mpsc::channel::<()>();
         let blocked = Mutex::new(blocked);
         let hook = Arc::new(move |call: &'static str| {
@@ -405,7 +405,7 @@ fn restarts_are_bounded() -> anyhow::Result<()> {
         assert_eq!(ran.error_code(), Some("plugin-trap"), "{export}");
         assert_eq!(ran.report.restarts, deaths, "{export}");
     }
-    // What was cancelled is not begun again.
+    // A cancelled item is not restarted.
     let script = Script::new("a").on("synchronize", "spin");
     let script = with_limits(script, |limits| limits.grace = 20 * MILLISECOND)
         .request(|request| request.restart_policy = restart);

@@ -22,7 +22,7 @@ fn a_pool_holds_its_configured_number_of_sessions() -> anyhow::Result<()> {
         }
         other => panic!("{other:?}"),
     }
-    // What one gives back, another one gets.
+    // A released slot is reused.
     sessions.pop();
     sessions.push(open()?);
     drop(sessions);
@@ -35,7 +35,7 @@ fn a_pool_holds_its_configured_number_of_sessions() -> anyhow::Result<()> {
 fn reused_memory_is_cleared() -> anyhow::Result<()> {
     let host = Host::with_options(HostOptions::new().pooled(1))?;
     let plugin = host.load_file(Path::new(SCRIPT))?;
-    // It fills a good part of its memory, and the next one counts on finding zeros there.
+    // It fills most of its memory, and the next session expects zeros there.
     let fill = SessionOptions::new()
         .setting("items", "a")
         .setting("synchronize", "allocate bytes=50000000\nprogress item=a status=succeeded");

@@ -3,7 +3,7 @@
 use syncmgr_plugin::testing::{Run, SyncManager};
 use syncmgr_plugin::*;
 
-/// One item, on which it works as a test says.
+/// One item, with the work of a test.
 #[derive(Default)]
 struct Worker<W>(W);
 
@@ -154,7 +154,7 @@ fn native_batch_copies_equal_those_of_the_host() -> std::io::Result<()> {
                 };
                 context.log(LogLevel::Information, &text);
             }
-            // The digest is that of what was taken from the source.
+            // The digest is that of the bytes that were read from the source.
             let (from, to) = (source.open_file("one")?, target.create_file("by itself")?);
             while to.copy_from(&from, 2)? > 0 {}
             context.log(LogLevel::Information, &format!("{:02x}", from.digest()[0]));
@@ -196,7 +196,7 @@ fn native_batch_copies_equal_those_of_the_host() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Has a property, and asks for a connection and an answer before it works.
+/// Has a property, and requests a connection and an answer before it works.
 #[derive(Default)]
 struct Asks {
     attempts: u32,

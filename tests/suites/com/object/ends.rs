@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Starts a run of both items, and returns when it is at work.
+/// Starts a run of both items, and returns once it is working.
 fn synchronize_until_it_reports(client: &mut Client) -> Result<()> {
     client.begin(MANUAL);
     assert_eq!(client.prepare_named("a b"), Hresult::S_OK);
@@ -54,7 +54,7 @@ fn an_invalid_push_is_rejected() -> Result<()> {
         (GUID_NULL, 1),
         (guid("a"), 3),
         (guid("a"), 77),
-        // Listed, and not prepared.
+        // Enumerated, but not prepared.
         (guid("b"), 1),
         (guid("unknown"), 1),
     ] {

@@ -2,13 +2,13 @@
 
 use super::*;
 
-/// What a callback takes, far longer than every limit of the plugin.
+/// The duration of a callback, far above every limit of the plugin.
 const LONG: Duration = Duration::from_millis(2_500);
 
 const LIMIT: Duration = Duration::from_millis(700);
 
-/// A manager that cancels in this callback, by `SetItemStatus` of this item or of all, and takes its
-/// time there.
+/// A manager that cancels in this callback, by `SetItemStatus` for this item or for all, and then
+/// takes its time.
 fn cancels_in(
     (callback, about): (&'static str, &'static str),
     cancelled: Option<GUID>,

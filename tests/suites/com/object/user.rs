@@ -75,7 +75,7 @@ fn show_error_without_details_completes_with_the_failure() -> Result<()> {
     Ok(())
 }
 
-/// A user who always does the same.
+/// A user who always gives the same answer.
 #[derive(Clone, Default)]
 struct User {
     seen: Arc<Mutex<Vec<String>>>,

@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// A pair that would delete a file, if what it remembers could be trusted; and the bytes of
-/// that, with their place.
+/// Returns a pair that would delete a file if its state were trusted, and the content of the state
+/// with its path.
 fn prepare() -> anyhow::Result<(Pair, Tree, PathBuf, Vec<u8>)> {
     let pair = Pair::new()?;
     let tree = trees::tree(&[("a", "1"), ("d/b", "2")]);
@@ -20,7 +20,7 @@ fn prepare() -> anyhow::Result<(Pair, Tree, PathBuf, Vec<u8>)> {
     Ok((pair, tree, place, bytes))
 }
 
-/// Runs with this in place of the state, and one file missing.
+/// Runs with this state, after one file was removed.
 fn check(pair: &Pair, tree: &Tree, place: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     fs::remove_file(pair.left().join("a"))?;
     fs::write(place, bytes)?;
@@ -42,7 +42,7 @@ fn a_damaged_state_is_detected_and_deletes_nothing() -> anyhow::Result<()> {
         check(&pair, &tree, &place, &bytes[..len]).with_context(|| format!("cut at {len}"))?;
     }
     for at in 0..bytes.len() {
-        // One bit of each byte, all eight of every 16th.
+        // One bit of each byte, and all eight bits of every 16th.
         let bits = if at % 16 == 0 { 0..8 } else { at % 8..at % 8 + 1 };
         for bit in bits {
             let mut damaged = bytes.clone();
@@ -62,7 +62,7 @@ fn a_damaged_state_is_detected_and_deletes_nothing() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Without this, the test above would pass for a state that is never used.
+/// Without this test, the one above would pass if the state were never used.
 #[test]
 fn an_intact_state_is_trusted() -> anyhow::Result<()> {
     let (pair, _, _, _) = prepare()?;
@@ -79,7 +79,7 @@ fn a_state_that_is_not_a_file_deletes_nothing() -> anyhow::Result<()> {
     fs::remove_file(&place)?;
     fs::create_dir(&place)?;
     let report = pair.sync()?;
-    // What cannot be remembered is a failure, and the user is told.
+    // A state that cannot be saved is a failure with a message for the user.
     assert_eq!(only_item(&report)?.status, Status::Failed, "{report:?}");
     assert_eq!(pair.trees()?, [tree.clone(), tree.clone()]);
     fs::remove_dir(&place)?;

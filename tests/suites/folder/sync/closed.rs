@@ -10,7 +10,7 @@ fn set_mode(path: &Path, mode: u32) -> anyhow::Result<()> {
     Ok(fs::set_permissions(path, fs::Permissions::from_mode(mode))?)
 }
 
-/// The permission bits of each directory below.
+/// Returns the permission bits of each directory below.
 fn modes(root: &Path) -> anyhow::Result<Vec<(String, u32)>> {
     let mut modes = Vec::new();
     for (path, entry) in trees::read(root)? {
@@ -22,7 +22,7 @@ fn modes(root: &Path) -> anyhow::Result<Vec<(String, u32)>> {
     Ok(modes)
 }
 
-/// What is done on the left in directories that are closed on both sides.
+/// The edits on the left in directories that are read-only on both sides.
 type Change = fn(&Path) -> std::io::Result<()>;
 
 const CHANGES: &[(&str, Change)] = &[
@@ -40,7 +40,7 @@ const CHANGES: &[(&str, Change)] = &[
     }),
 ];
 
-/// A pair in which a directory and one in it are closed, and what was done on the left since.
+/// Returns a pair with a nested pair of read-only directories, after an edit on the left.
 fn prepare(change: fn(&Path) -> std::io::Result<()>) -> anyhow::Result<Pair> {
     let pair = Pair::new()?.set("max-delete", "any");
     for root in [pair.left(), pair.right()] {
@@ -62,7 +62,7 @@ fn prepare(change: fn(&Path) -> std::io::Result<()>) -> anyhow::Result<Pair> {
     Ok(pair)
 }
 
-/// Lets the test's folders be removed.
+/// Makes the folders removable.
 fn permit(root: &Path) -> anyhow::Result<()> {
     for (path, _) in modes(root)? {
         set_mode(&root.join(path), 0o755)?;
@@ -91,7 +91,7 @@ fn body() -> anyhow::Result<()> {
         check_equal(&pair, &expected, what)?;
         anyhow::ensure!(work(&pair.sync()?)? == 0, "{what}: nothing is left to do");
         permit(pair.home())?;
-        // Ended anywhere, the next run sets the permissions again.
+        // After a termination at any call, the next run restores the permissions.
         for k in 1..=calls {
             let what = format!("{what}, ended before call {k}");
             let pair = prepare(*change)?;

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// How many messages of a report contain all of these words.
+/// Returns the number of messages of a report that contain all of these words.
 fn told(report: &syncmgr_host::RunReport, words: &[&str]) -> usize {
     let has_all = |text: &str| words.iter().all(|words| text.contains(words));
     report.log.iter().filter(|entry| has_all(&entry.text)).count()
@@ -21,7 +21,7 @@ fn a_replaced_medium_deletes_nothing() -> anyhow::Result<()> {
             }
             fs::write(pair.left().join("keep"), "keep")?;
             pair.sync()?;
-            // Its files have the numbers and lengths of the first one's.
+            // Its files have the inode numbers and lengths of the first medium.
             fs::rename(pair.left().join("d"), pair.left().join("DCIM"))?;
             fs::rename(pair.left().join("keep"), pair.left().join("DCIM/keep"))?;
             for entry in fs::read_dir(pair.left().join("DCIM"))? {
@@ -113,7 +113,7 @@ fn a_tree_of_more_than_a_thousand_levels_is_synced() -> anyhow::Result<()> {
         let deep = "d/".repeat(levels);
         let [left, right] = [pair.left(), pair.right()].map(|side| side.join(&deep));
         fs::create_dir_all(&left)?;
-        // Directories with others behind them are come back to.
+        // The traversal returns to directories with further entries.
         for level in (0..levels).step_by(7) {
             let place = pair.left().join("d/".repeat(level)).join("e");
             fs::create_dir(&place)?;
@@ -124,7 +124,7 @@ fn a_tree_of_more_than_a_thousand_levels_is_synced() -> anyhow::Result<()> {
         assert_eq!(report.warnings, 0, "{:?}", report.log);
         assert_eq!(fs::read_to_string(right.join("f"))?, "1");
         assert_eq!(work(&pair.sync()?)?, 0);
-        // Replaced, with the old version in the trash, and in conflict.
+        // Replaced with the old version in the trash, and in conflict.
         fs::write(right.join("f"), "22")?;
         pair.sync()?;
         assert_eq!(fs::read_to_string(left.join("f"))?, "22");
@@ -142,7 +142,7 @@ fn a_tree_of_more_than_a_thousand_levels_is_synced() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Removes a tree that is too deep for the library.
+/// Removes a tree that is too deep for the standard library.
 #[cfg(unix)]
 fn remove(place: &Path) -> anyhow::Result<()> {
     let status = std::process::Command::new("rm").arg("-rf").arg(place).status()?;

@@ -5,7 +5,7 @@ use syncmgr_host::RunReport;
 
 use super::*;
 
-/// Runs a pair whose directories are anywhere.
+/// Runs a pair with directories anywhere.
 fn sync(left: &Path, right: &Path, storage: &Path) -> anyhow::Result<RunReport> {
     let options = SessionOptions::new()
         .allow(Capability::WallClock)
@@ -17,7 +17,7 @@ fn sync(left: &Path, right: &Path, storage: &Path) -> anyhow::Result<RunReport> 
 
 #[test]
 fn temporary_copies_of_an_inner_pair_are_neither_synced_nor_removed() -> anyhow::Result<()> {
-    // Copied together with others, and by itself.
+    // Copied in a batch, and separately.
     for bytes in [10, LARGE] {
         let outer = Pair::new()?;
         let inner = outer.left().join("sub");
@@ -34,7 +34,7 @@ fn temporary_copies_of_an_inner_pair_are_neither_synced_nor_removed() -> anyhow:
             .host_call_hook(Arc::new({
                 let (outer, inner) = (outer.clone(), inner.clone());
                 move |call| {
-                    // The copy is there, and has no name yet.
+                    // The copy exists, and is not renamed yet.
                     if call == "flush-files" {
                         let outer = outer.clone();
                         let synced = std::thread::spawn(move || outer.sync()).join();
@@ -71,7 +71,7 @@ fn the_trash_of_an_inner_pair_is_neither_synced_nor_removed() -> anyhow::Result<
     fs::write(&kept, "kept")?;
     pair.sync()?;
     assert!(!pair.right().join("sub/.syncmgr-trash").exists());
-    // Not with the directory that it is in, either.
+    // Not as a part of its directory, either.
     fs::remove_dir_all(pair.right().join("sub"))?;
     let report = pair.sync()?;
     assert!(kept.exists(), "{:?}", report.log);
@@ -85,7 +85,7 @@ fn the_trash_of_an_inner_pair_is_neither_synced_nor_removed() -> anyhow::Result<
 fn leftovers_are_removed_only_by_their_pair() -> anyhow::Result<()> {
     let pair = Pair::new()?;
     trees::write(&pair.left(), &tree(&[("d/a", "1")]))?;
-    // Ends before the copy has its name.
+    // Terminates before the copy is renamed.
     let killed = pair.sync_watched(Arc::new(|call| call != "flush-files"))?;
     assert!(killed.error().is_some());
     let left = pair.unfinished()?;

@@ -28,7 +28,7 @@ fn a_copy_keeps_private_and_executable_permissions() -> anyhow::Result<()> {
     let report = pair.sync()?;
     assert_eq!(mode(&pair.right().join("key"))?, 0o600, "{report:?}");
     assert_eq!(mode(&pair.left().join("plain"))?, 0o600, "{report:?}");
-    // Where both sides changed, what both allow holds.
+    // If both sides changed, the result is the intersection.
     set_mode(&pair.left().join("run"), 0o700)?;
     set_mode(&pair.right().join("run"), 0o655)?;
     pair.sync()?;
@@ -64,8 +64,8 @@ fn a_non_unicode_name_is_reported_and_skipped() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What happens to a directory `d` and what comes of it: its permissions on each side at first, what
-/// they are then set to on the left, and what they are after the runs.
+/// A change to a directory `d` and its result: the permissions on each side at first, the new ones
+/// on the left, and those after the runs.
 struct DirectoryModes {
     first: [u32; 2],
     after: [u32; 2],
@@ -94,7 +94,7 @@ fn special_bits_of_directories_are_propagated_or_kept() -> anyhow::Result<()> {
             pair.sync()?;
             assert_eq!(modes()?, after, "{first:?} at first");
             if let Some(bits) = set {
-                // What chmod(2) does not name is gone.
+                // `chmod(2)` clears the bits that it is not given.
                 set_mode(&places[0], bits)?;
             }
             pair.sync()?;
@@ -123,7 +123,7 @@ fn a_new_directory_has_special_bits_of_source_and_parent() -> anyhow::Result<()>
         let source = pair.left().join("parent/d");
         trees::write(&source, &tree(&[("f", "1")]))?;
         set_mode(&source, bits)?;
-        // The new setgid bit of the parent goes over after this.
+        // The new setgid bit of the parent is propagated after this.
         pair.sync()?;
         assert_eq!(mode(&pair.right().join("parent/d"))?, expected, "{bits:o} in {parent:o}");
         assert_eq!(fs::read_to_string(pair.right().join("parent/d/f"))?, "1");
@@ -147,7 +147,7 @@ fn setuid_is_kept_unless_access_widens() -> anyhow::Result<()> {
         pair.sync()?;
         assert_eq!(mode(&pair.right().join("run"))?, expected);
         assert_eq!(work(&pair.sync()?)?, 0);
-        // New content runs as nobody else.
+        // New content loses the setuid bit.
         fs::write(pair.left().join("run"), "new")?;
         pair.sync()?;
         assert_eq!(mode(&pair.right().join("run"))?, left);
@@ -199,7 +199,7 @@ fn a_changed_time_alone_is_propagated() -> anyhow::Result<()> {
         ("one-way-safe", Some(7), None, [7, 7]),
         ("one-way-safe", None, Some(7), [0, 7]),
         ("mirror", None, Some(7), [0, 0]),
-        // What the clock that was put back by an hour shows is no new time.
+        // The times of a clock that was set back by an hour are not newer.
         ("two-way-safe", Some(3600), None, [3600, 0]),
     ] {
         let pair = Pair::new()?.set("mode", mode);

@@ -8,11 +8,11 @@ use rustix::fs::{XattrFlags, getxattr, setxattr};
 
 use super::*;
 
-/// The two ways in which a file is copied with attributes.
+/// The two ways to copy a file with attributes.
 const WAYS: [&str; 2] = ["together", "alone"];
 
 impl Workdir {
-    /// Copies the file `f`, and returns what the plugin says.
+    /// Copies the file `f`, and returns the log of the plugin.
     fn copy(&self, arguments: &str) -> anyhow::Result<String> {
         let to = if arguments.contains("to=") { "" } else { "to=target" };
         self.copies(&format!("from=source files=f {to} {arguments}"), unchanged)
@@ -34,7 +34,7 @@ fn is_root() -> anyhow::Result<bool> {
     Ok(tempfile::tempfile()?.metadata()?.uid() == 0)
 }
 
-/// The umask of this process, as a new file shows it.
+/// Returns the umask of this process, determined with a new file.
 fn new_mode() -> anyhow::Result<u32> {
     let home = tempfile::tempdir()?;
     let path = home.path().join("new");
@@ -92,7 +92,7 @@ fn a_copy_has_the_attributes_of_source_and_replaced_file() -> anyhow::Result<()>
             let len = getxattr(&copy, name, &mut value[..]).context(name)?;
             assert_eq!(&value[..len], expected.as_bytes(), "{way} {name}");
         }
-        // What is in the storage has none, since nobody counts their room.
+        // A copy in the storage has no attributes, because the quota does not count them.
         workdir.copy(&format!("with={way} as=stored to=storage mode=644"))?;
         let stored = workdir.path("storage").join("stored");
         assert!(getxattr(&stored, "user.comment", &mut [0; 64][..]).is_err());
@@ -130,7 +130,7 @@ fn a_copy_has_only_the_acl_of_the_replaced_file() -> anyhow::Result<()> {
             return Ok(());
         }
         setxattr(&source, LIST, &list, XattrFlags::empty())?;
-        // A default list gives one to every new file.
+        // A default list applies to every new file.
         setxattr(workdir.path("target"), "system.posix_acl_default", &list, XattrFlags::empty())?;
         let has_list = |name: &str| {
             let mut value = [0; 256];

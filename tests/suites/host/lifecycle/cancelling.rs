@@ -57,7 +57,7 @@ fn cancelling_everything_reaches_every_item() -> anyhow::Result<()> {
             "wait-cancelled: ready",
         ]
     );
-    // Those that ended keep their end; those that did not were stopped.
+    // Items that had ended keep their status; the others were stopped.
     assert_eq!(
         ran.ends(),
         [("a", Status::Succeeded), ("b", Status::Stopped), ("c", Status::Stopped)]
