@@ -33,7 +33,7 @@ impl Sink for Watch {
     fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
         let _ = self.first.try_send(());
         if progress.current.status_type.is_some_and(|status| status.is_terminal()) {
-            *self.ended.lock().expect("nobody panicked with it") = Some(Instant::now());
+            *self.ended.lock().expect("the lock is not poisoned") = Some(Instant::now());
         }
         ProgressResponse::Continue
     }
@@ -70,7 +70,7 @@ fn cancelled(commands: &str, fifo: &Grant, everything: bool) -> anyhow::Result<O
         false => cancel.cancel_item(item("a")),
     }
     let report = run.join().ok().context("it returns")??;
-    let ended = ended.lock().expect("nobody panicked with it").context("the item ended")?;
+    let ended = ended.lock().expect("the lock is not poisoned").context("the item ended")?;
     Ok(Outcome { took: ended.duration_since(asked), code: report.error().map(SessionError::code) })
 }
 

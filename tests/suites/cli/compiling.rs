@@ -13,7 +13,7 @@ use syncmgr_host::{
     CompilerProgram, Host, HostOptions, LoadError, LoadLimits, RunRequest, SessionOptions,
 };
 
-/// A host that compiles by a script of the shell.
+/// Creates a host that compiles with a shell script.
 fn host(script: &str, change: impl FnOnce(&mut LoadLimits)) -> Result<Host> {
     with(CompilerProgram::new("/bin/sh", ["-c", script]), change)
 }
@@ -24,7 +24,7 @@ fn with(program: CompilerProgram, change: impl FnOnce(&mut LoadLimits)) -> Resul
     Ok(Host::with_options(HostOptions::new().limits(limits).compiler(program))?)
 }
 
-/// This program's own compiler.
+/// The compiler of this program.
 fn syncmgr(change: impl FnOnce(&mut LoadLimits)) -> Result<Host> {
     with(CompilerProgram::new(env!("CARGO_BIN_EXE_syncmgr"), ["compile-for-host"]), change)
 }
@@ -40,7 +40,7 @@ fn code_compiled_by_another_process_runs() -> Result<()> {
     let options = SessionOptions::new().setting("items", "a");
     let report = plugin.run(options, syncmgr_host::sink::Discard, &RunRequest::default())?;
     ensure!(report.items.len() == 1, "{report:?}");
-    // A host that compiles by itself has the same use for it.
+    // A host that compiles in its own process can use the result, too.
     let compiled = host.precompile("script", &script()?)?;
     ensure!(Host::new()?.compatibility() == host.compatibility());
     // SAFETY: these are the bytes that `precompile` has just returned.
@@ -106,7 +106,7 @@ fn the_compiler_does_not_inherit_the_environment() -> Result<()> {
     Ok(())
 }
 
-/// The program, on a component.
+/// Runs the program with a component.
 fn run(component: &Path, state: &Path, limit: &str) -> Result<(i32, String)> {
     let output = Command::new(env!("CARGO_BIN_EXE_syncmgr"))
         .args(["run", "--limit", limit, "--state-dir"])
@@ -134,7 +134,7 @@ fn the_program_compiles_within_its_limits() -> Result<()> {
     Ok(())
 }
 
-/// What takes the compiler gigabytes is refused before it is started.
+/// Code that would take gigabytes of memory to compile is rejected before the compiler starts.
 #[test]
 fn code_that_grows_in_compilation_is_rejected_first() -> Result<()> {
     for (make, option) in [
@@ -144,7 +144,7 @@ fn code_that_grows_in_compilation_is_rejected_first() -> Result<()> {
         (bytes::blocks_with_parameters, "function-joins"),
         (bytes::many_joining_functions, "total-joins"),
     ] {
-        // A program that is no compiler would fail in another way.
+        // A program that is not a compiler would fail differently.
         let host = host("exit 9", |_| {})?;
         match host.load("large", &make()?) {
             Err(LoadError::TooLarge { option: found, .. }) => {

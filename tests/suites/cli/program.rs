@@ -12,7 +12,7 @@ mod output;
 #[cfg(unix)]
 mod trust;
 
-/// A folder for one test, with the plugins' state in it.
+/// A folder for one test, with its own state directory.
 struct Home(tempfile::TempDir);
 
 impl Home {
@@ -45,7 +45,7 @@ impl Home {
         Ok(Ran::of(&self.command(arguments).output()?))
     }
 
-    /// Two directories with a file on the left.
+    /// Creates two directories with a file on the left.
     fn with_pair() -> anyhow::Result<Self> {
         let home = Self::new()?;
         home.write("left/a.txt", "hello")?;
@@ -312,7 +312,7 @@ fn validate_reports_each_invalid_file() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Replaces every occurrence of a text by another one of the same length.
+/// Replaces every occurrence of a text with another one of equal length.
 fn replace(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     let mut changed = bytes.to_vec();
     for at in 0..=changed.len().saturating_sub(from.len()) {
@@ -404,7 +404,7 @@ fn denials_limits_and_policies_are_command_line_options() -> anyhow::Result<()> 
     let dying = ["--set", "synchronize=panic text=boom", "--on-death", "quarantine"];
     script(&dying)?.expect(7, "boom")?;
     script(&[])?.expect(7, "is in quarantine")?;
-    // The quarantine is of the component, whatever the name of its file.
+    // The quarantine applies to the component, whatever the name of its file.
     fs::copy(conformance::SCRIPT, home.path("renamed.wasm"))?;
     home.run(&["run", "renamed.wasm"])?.expect(7, "is in quarantine")?;
     home.run(&["run", conformance::HELLO])?.expect(0, "Greeting")?;

@@ -8,10 +8,10 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use conformance::SCRIPT;
 
-/// A folder for one test, with an installation of its own.
+/// A folder for one test, with a separate installation.
 struct Home(tempfile::TempDir);
 
-/// What a command printed, and its exit status.
+/// The output of a command, and its exit status.
 struct Ran {
     status: i32,
     said: String,
@@ -50,7 +50,7 @@ impl Home {
         self.path("state/installed").join(name)
     }
 
-    /// The one file there with this extension.
+    /// Returns the only file with this extension.
     fn file(&self, name: &str, extension: &str) -> Result<PathBuf> {
         let files = fs::read_dir(self.installed(name))?;
         let mut paths = files.flatten().map(|entry| entry.path());
@@ -247,7 +247,7 @@ fn custom_section(mut component: Vec<u8>, text: &str) -> Vec<u8> {
 fn a_damaged_installation_is_repaired_or_rejected() -> Result<()> {
     let home = Home::new()?;
     home.register("mine", &["items=a", WORK])?;
-    // What was compiled can be compiled again.
+    // A damaged precompiled component is compiled again.
     let compiled = home.file("mine", "compiled")?;
     let whole = fs::read(&compiled)?;
     let flipped = |at: usize| {
@@ -263,7 +263,7 @@ fn a_damaged_installation_is_repaired_or_rejected() -> Result<()> {
     }
     fs::remove_file(&compiled)?;
     home.run(&["run", "mine"])?.expect(0, "succeeded: a, worked")?;
-    // The component cannot be had again.
+    // A damaged component cannot be restored.
     let component = home.file("mine", "wasm")?;
     let bytes = fs::read(&component)?;
     fs::write(&component, &bytes[..100])?;
@@ -297,7 +297,7 @@ fn files_writable_by_others_are_not_run() -> Result<()> {
         chmod(&path, mode)?;
     }
     home.run(&["run", "mine"])?.expect(0, "succeeded: a, worked")?;
-    // A link leads to where nobody looked.
+    // A link leads to an unchecked location.
     let compiled = home.file("mine", "compiled")?;
     fs::rename(&compiled, home.path("elsewhere"))?;
     std::os::unix::fs::symlink(home.path("elsewhere"), &compiled)?;
@@ -324,7 +324,7 @@ fn a_file_is_compiled_once_and_damaged_code_is_not_used() -> Result<()> {
         home.run(&run)?.expect(0, "succeeded: a, worked")?;
         assert_eq!(fs::read(&files[0])?.len(), whole.len(), "it is compiled again");
     }
-    // A limit holds for what is kept, too.
+    // The limit applies to cached code, too.
     home.run(&[&run[..], &["--limit", "component-bytes=1KiB"]].concat())?.expect(2, "too large")?;
     home.run(&["cache", "--json"])?.expect(0, "\"entries\":1")?;
     home.run(&["cache", "--clear"])?.expect(0, "0 compiled plugins")?;
@@ -390,7 +390,7 @@ fn the_state_directory_cannot_be_granted() -> Result<()> {
         home.run(&["register", SCRIPT, "--name", "other", "--dir", &grant])?
             .expect(2, "cannot be granted")?;
     }
-    // A backup of everything is for reading only.
+    // A backup of all files needs read access only.
     run(".:ro")?.expect(0, "succeeded: a, worked")?;
     run("other")?.expect(0, "succeeded: a, worked")?;
     Ok(())
@@ -449,7 +449,7 @@ fn the_built_in_plugin_is_registered_with_its_requests() -> Result<()> {
     home.run(&["register", "folder", "--dir", "left=left", "--dir", "right=right"])?
         .expect(0, "registered folder")?;
     home.run(&["run", "folder"])?.expect(0, "1 copied")?;
-    // It has what it asks for, whoever says what else it is given.
+    // It receives its requests, whatever the other grants are.
     home.run(&["run", "folder", "--dir", "left=left", "--dir", "right=right"])?
         .expect(0, "nothing to do")?;
     fs::write(
@@ -457,7 +457,7 @@ fn the_built_in_plugin_is_registered_with_its_requests() -> Result<()> {
         "plugin = \"folder\"\n[dirs]\nleft = \"left\"\nright = \"right\"\n",
     )?;
     home.run(&["run", "--job", "job.toml"])?.expect(0, "nothing to do")?;
-    // What it remembers is the same as that of the one that is not registered.
+    // It shares the state with the unregistered plugin.
     home.run(&["unregister", "folder"])?.expect(0, "unregistered")?;
     home.run(&["run", "folder", "--dir", "left=left", "--dir", "right=right"])?
         .expect(0, "nothing to do")?;

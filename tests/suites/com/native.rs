@@ -47,19 +47,19 @@ struct Standings(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
 
 impl Standings {
     fn seen(&self) -> Vec<String> {
-        self.0.lock().expect("nobody panicked with it").clone()
+        self.0.lock().expect("the lock is not poisoned").clone()
     }
 }
 
 impl Sink for Standings {
     fn started(&mut self, items: &[Item]) {
         let names: Vec<_> = items.iter().map(|item| item.name.as_str()).collect();
-        self.0.lock().expect("nobody panicked with it").push(format!("started {names:?}"));
+        self.0.lock().expect("the lock is not poisoned").push(format!("started {names:?}"));
     }
 
     fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
         let current = progress.current;
-        self.0.lock().expect("nobody panicked with it").push(format!(
+        self.0.lock().expect("the lock is not poisoned").push(format!(
             "{} {:?} {}/{} {:?}",
             progress.item,
             // A native report always has a status.

@@ -296,7 +296,7 @@ fn items_can_be_requested_inside_a_completion() -> Result<()> {
     let place: Arc<Mutex<Option<AnyThread>>> = Arc::default();
     let inside = Arc::clone(&place);
     let asks: Answer = Some(Box::new(move |method, _, _| {
-        let place = inside.lock().expect("nobody panicked with it");
+        let place = inside.lock().expect("the lock is not poisoned");
         let Some(AnyThread(handler)) = place.as_ref().filter(|_| method.ends_with("Completed"))
         else {
             return Hresult::S_OK;
@@ -310,14 +310,14 @@ fn items_can_be_requested_inside_a_completion() -> Result<()> {
         Hresult::S_OK
     }));
     let client = client(script("progress item=a status=succeeded"), asks);
-    *place.lock().expect("nobody panicked with it") = Some(AnyThread(client.handler().clone()));
+    *place.lock().expect("the lock is not poisoned") = Some(AnyThread(client.handler().clone()));
     assert_eq!(client.run(MANUAL, "a")?, Hresult::S_OK);
     assert_eq!(client.show_properties(GUID_NULL), Hresult::S_OK);
     client.completed("ShowPropertiesCompleted")?;
     assert_eq!(client.show_error(guid("e")), Hresult::S_OK);
     client.completed("ShowErrorCompleted")?;
     // It refers to the handler, and the handler refers to the callback.
-    *place.lock().expect("nobody panicked with it") = None;
+    *place.lock().expect("the lock is not poisoned") = None;
     Ok(())
 }
 

@@ -290,7 +290,7 @@ fn a_concurrent_run_is_rejected() -> anyhow::Result<()> {
         move |call| {
             if call == "directory.create-file" {
                 let pair = pair.clone();
-                inner.lock().expect("nobody panicked with it").get_or_insert_with(|| {
+                inner.lock().expect("the lock is not poisoned").get_or_insert_with(|| {
                     std::thread::spawn(move || pair.sync()).join().expect("the thread returns")
                 });
             }
@@ -300,7 +300,7 @@ fn a_concurrent_run_is_rejected() -> anyhow::Result<()> {
     assert_eq!(only_item(&report)?.status, Status::Succeeded);
     let inner = inner
         .lock()
-        .expect("nobody panicked with it")
+        .expect("the lock is not poisoned")
         .take()
         .context("the inner run took place")??;
     assert_eq!(only_item(&inner)?.hresult(), Hresult::HRESULT_ERROR_BUSY);

@@ -34,11 +34,11 @@ impl Answers {
 
 impl Sink for Answers {
     fn started(&mut self, _items: &[Item]) {
-        self.calls.lock().expect("nobody panicked with it").clear();
+        self.calls.lock().expect("the lock is not poisoned").clear();
     }
 
     fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
-        let mut calls = self.calls.lock().expect("nobody panicked with it");
+        let mut calls = self.calls.lock().expect("the lock is not poisoned");
         let mut answer = ProgressResponse::Continue;
         for (name, nth, response) in &self.rows {
             if item(name) == progress.item {
@@ -53,7 +53,7 @@ impl Sink for Answers {
     }
 
     fn question(&mut self, _question: &Question) -> Option<usize> {
-        if let Some(cancel) = &*self.cancel.lock().expect("nobody panicked with it") {
+        if let Some(cancel) = &*self.cancel.lock().expect("the lock is not poisoned") {
             cancel.cancel_all();
         }
         self.choice

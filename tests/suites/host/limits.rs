@@ -229,7 +229,7 @@ fn a_run_returns_although_a_system_call_hangs() -> anyhow::Result<()> {
         let blocked = Mutex::new(blocked);
         let hook = Arc::new(move |call: &'static str| {
             if call == blocking {
-                let _ = blocked.lock().expect("nobody panicked with it").recv();
+                let _ = blocked.lock().expect("the lock is not poisoned").recv();
             }
             true
         });
@@ -327,7 +327,7 @@ fn excess_reports_are_coalesced_to_the_last_value() -> anyhow::Result<()> {
             let now = progress.current;
             self.0
                 .lock()
-                .expect("nobody panicked with it")
+                .expect("the lock is not poisoned")
                 .push((Some(now.prog_value), now.status_type));
             ProgressResponse::Continue
         }
@@ -341,7 +341,7 @@ fn excess_reports_are_coalesced_to_the_last_value() -> anyhow::Result<()> {
     );
     let report =
         with_limits(script, |limits| limits.progress_per_second = 10).report(values.clone())?;
-    let heard = values.0.lock().expect("nobody panicked with it").clone();
+    let heard = values.0.lock().expect("the lock is not poisoned").clone();
     assert!(heard.len() < 100, "{} reports arrived", heard.len());
     assert!(report.merged_calls > 4900, "{}", report.merged_calls);
     assert_eq!(report.progress_calls, 5003);

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Each check of a report, with its verdict.
+/// Returns each check of a report with its verdict.
 fn checks(report: &Value) -> Result<Vec<(&str, &str)>> {
     let checks = report["checks"].as_array().context("checks")?;
     checks
@@ -59,7 +59,7 @@ fn verdicts_have_a_json_and_a_text_form() -> Result<()> {
     Ok(())
 }
 
-/// What is wrong with each of the plugins that are wrong on purpose.
+/// The violation of each nonconforming plugin.
 fn wrong_plugins(language: &str) -> Result<Vec<(String, String, String)>> {
     let table = conformance::workspace().join("tests/plugins/nonconforming/expected.tsv");
     let table = fs::read_to_string(table)?;
@@ -112,7 +112,7 @@ fn unusual_conforming_plugins_pass() -> Result<()> {
     let test = [&test[..], &[fixture.display().to_string()]].concat();
     let test: Vec<_> = test.iter().map(String::as_str).collect();
     home.run("", &test)?.expect(0, " 0 failed")?;
-    // A handler that declines has nothing to be looked at, and does nothing wrong.
+    // A handler that declines is not checked further, and conforms.
     let declines = ["test", conformance::SCRIPT, "--set", "items=a", "--set", "declines=yes"];
     let ran = home.run("", &declines)?.expect(0, "the plugin declines manual runs")?;
     ensure!(ran.stdout.contains(" 0 failed"), "{ran:?}");

@@ -1,4 +1,4 @@
-//! When `build` builds, and its messages if it cannot.
+//! The conditions under which `build` builds, and its error messages.
 
 use super::*;
 
@@ -44,7 +44,7 @@ fn errors_of_the_language_tools_are_shown() -> Result<()> {
     Ok(())
 }
 
-/// Lines of a process, as they come.
+/// The lines of a process, as they are written.
 fn lines(from: impl std::io::Read + Send + 'static) -> mpsc::Receiver<String> {
     let (tell, told) = mpsc::channel();
     thread::spawn(move || {
@@ -81,7 +81,7 @@ fn dev_rebuilds_only_after_changes() -> Result<()> {
     };
     let first = wait_for("waiting for changes")?;
     ensure!(first.iter().any(|line| line.contains("new: target/welcome.txt")), "{first:?}");
-    // What is the same, or what building makes, is no change.
+    // Unchanged content and outputs of the build are not changes.
     let source = home.path("mine/src/copy.c");
     let text = fs::read_to_string(&source)?;
     fs::write(&source, &text)?;

@@ -39,7 +39,7 @@ fn a_replay_shows_the_first_difference() -> Result<()> {
     home.run("", &arguments)?.expect(0, "succeeded")?;
     home.run("", &["replay", script, "run.jsonl"])?.expect(0, "all ")?;
 
-    // The plugin does something else from the second report on.
+    // The plugin behaves differently from the second report on.
     let text = fs::read_to_string(home.path("run.jsonl"))?;
     let changed = text.replacen("value=2", "value=1", 1);
     ensure!(changed != text, "{text}");
@@ -70,7 +70,7 @@ fn a_recording_with_files_is_self_contained() -> Result<()> {
     home.run("", &[&["run", "folder"][..], &dirs, &record].concat())?.expect(0, "succeeded")?;
     fs::remove_dir_all(home.path("left"))?;
     fs::remove_dir_all(home.path("right"))?;
-    // The built-in plugin is asked for by its file here.
+    // The built-in plugin is specified by its file here.
     let text = fs::read_to_string(home.path("run.jsonl"))?;
     ensure!(text.contains("c.bin") && text.contains("base64"), "{text}");
     home.run("", &["replay", conformance::FOLDER, "run.jsonl"])?.expect(0, "all ")?;

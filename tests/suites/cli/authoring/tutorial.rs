@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// Runs what the `sh` blocks of a page have its reader run, and compares what it shows as output
-/// with what the block before wrote. Returns all that was written.
+/// Runs the commands in the `sh` blocks of a page, and compares each block of output with the
+/// output of the block before it. Returns the complete output.
 pub(crate) fn carry_out(home: &Home, folder: &str, page: &str) -> Result<Ran> {
     const END: &str = "-- the end of a block --";
     let blocks = blocks(page);
@@ -35,17 +35,17 @@ pub(crate) fn carry_out(home: &Home, folder: &str, page: &str) -> Result<Ran> {
     Ok(ran)
 }
 
-/// Runs what a tutorial has its reader run, in an empty folder.
+/// Runs the commands of a tutorial in an empty folder.
 fn tutorial(language: &str) -> Result<()> {
     let home = Home::new()?;
-    // Tells whether the language's tools are there.
+    // Determines whether the tools of the language are installed.
     home.run("", &["new", "probe", "--lang", language])?.expect(0, "")?;
     if !ready(&home, "probe", language)? {
         return Ok(());
     }
     let page = format!("guest/book/src/tutorial-{language}.md");
     let page = fs::read_to_string(conformance::workspace().join(page))?;
-    // Where nothing else is.
+    // In an otherwise empty folder.
     let page = page.replace("/tmp/mirrored", &home.path("mirrored").display().to_string());
     let ran = carry_out(&home, "", &page)?.expect(0, " 0 failed")?;
     ensure!(ran.stderr.contains("syncmgr new") && ran.stderr.contains("syncmgr pack"), "{ran:#?}");

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// The arguments of a command for the script plugin, with one item and these settings.
+/// Returns the arguments of a command for the script plugin, with one item and these settings.
 fn script<'a>(command: &'a [&'a str], settings: &'a [&'a str]) -> Vec<&'a str> {
     let mut arguments = command.to_vec();
     for setting in settings.iter().chain(&["items=a"]) {
@@ -25,7 +25,7 @@ fn plugin_output_is_shown_immediately() -> Result<()> {
     ensure!(ran.stdout.lines().all(|line| line.starts_with('{')), "{ran:?}");
     let test = ["test", conformance::SCRIPT, "--check", "every-item-ends"];
     home.run("", &script(&test, &[prints]))?.expect(0, "  stderr | so far\n")?;
-    // What it does to a terminal is escaped, secrets are redacted, and there is an end to it.
+    // Control characters are escaped, secrets are redacted, and the output is bounded.
     let rude = "synchronize=print text=\u{1b}[2J_token:$token";
     let mut command = home.command("", &script(&verbose, &[rude]));
     let output = command.args(["--secret", "token=env:TOKEN"]).env("TOKEN", "hunter2").output()?;

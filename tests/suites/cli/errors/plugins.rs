@@ -23,7 +23,7 @@ pub(crate) fn loading(told: &mut Told) -> Result<()> {
         })?;
         told.refused(host.load("mail", &large()?))?;
     }
-    // No time at all is over before the compiler is.
+    // A time limit of zero is exceeded before the compiler ends.
     let script = fs::read(conformance::SCRIPT)?;
     told.refused(host_with(|limits| limits.compile_time = Duration::ZERO)?.load("mail", &script))?;
     for answer in ["printf -- '-it has no code'", "echo memory allocation of 5 bytes failed >&2"] {
@@ -34,7 +34,7 @@ pub(crate) fn loading(told: &mut Told) -> Result<()> {
     Ok(())
 }
 
-/// A component of a version of the contract, by its name and nothing else.
+/// Returns a component for a version of the contract, with the names only.
 fn of_version(version: &str) -> Result<Vec<u8>> {
     let export = format!("(export \"syncmgr:plugin/synchronize@{version}\" (instance $none))");
     Ok(wat::parse_str(format!("(component (instance $none) {export})"))?)
@@ -69,7 +69,7 @@ pub(crate) fn contract(told: &mut Told) -> Result<()> {
     Ok(())
 }
 
-/// How a run of a plugin fails.
+/// Returns the error of a run.
 fn failure(report: RunReport) -> Result<SessionError> {
     match report.outcome {
         Outcome::Failed(error) => Ok(error),
@@ -132,7 +132,7 @@ pub(crate) fn running(told: &mut Told) -> Result<()> {
     struct Broken;
     impl Sink for Broken {
         fn started(&mut self, _items: &[Item]) {
-            // As a panic, without its message among those of the tests.
+            // Like a panic, but without its message in the output of the tests.
             std::panic::resume_unwind(Box::new("a sink that is broken"));
         }
     }
@@ -193,7 +193,7 @@ pub(crate) fn ended(told: &mut Told) -> Result<()> {
     Ok(())
 }
 
-/// What the contract has codes for: an answer without words, and an item that failed.
+/// Errors for results that have codes in the contract: an error without text, and a failed item.
 pub(crate) fn reported(told: &mut Told) -> Result<()> {
     let names = ErrorCode::ALL.map(ErrorCode::name);
     let mut commands = String::new();
@@ -214,7 +214,7 @@ pub(crate) fn reported(told: &mut Told) -> Result<()> {
     Ok(())
 }
 
-/// What is wrong with a grant.
+/// Returns the errors of grants.
 pub(crate) fn grants(told: &Told) -> Result<Vec<GrantError>> {
     let (outer, inner) = (told.folder("docs")?, told.folder("docs/inner")?);
     fs::write(outer.join("file"), "")?;

@@ -44,7 +44,7 @@ pub(crate) fn installing(told: &mut Told) -> Result<()> {
     for error in grants(told)? {
         told.error(InstallError::from(error));
     }
-    // These take another user and another run.
+    // These require another user and another run.
     told.error(InstallError::Foreign { path: state.clone(), owner: 1000, user: 0 });
     let why = "a link leads to /elsewhere".to_owned();
     told.error(InstallError::Moved { name: "left".to_owned(), path: docs, why });

@@ -85,7 +85,7 @@ fn a_device_or_a_pipe_in_place_of_a_file_is_refused() -> anyhow::Result<()> {
         .expect(2, "larger than 1 MiB")?;
     home.run(&["run", conformance::SCRIPT, "--secret", "token=file:/dev/zero"])?
         .expect(2, "larger than 1 MiB")?;
-    // What a shell offers as a file is read.
+    // A file from a shell's process substitution is read.
     let job = "plugin = \"folder\"\n[dirs]\nleft = \"left\"\nright = \"right\"\n";
     home.write(
         "job.toml",

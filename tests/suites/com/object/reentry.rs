@@ -121,16 +121,16 @@ fn call_from(callback: &'static str, export: &'static str, work: &str, method: M
     let calls: Answer = Some(Box::new(move |called, _, _| {
         if called == callback && armed.swap(false, Ordering::SeqCst) {
             let handler = {
-                let handler = inside.lock().expect("nobody panicked with it");
+                let handler = inside.lock().expect("the lock is not poisoned");
                 handler.as_ref().map(|AnyThread(handler)| handler.clone())
             };
             let answer = method(&handler.expect("the client has a handler"));
-            answered.lock().expect("nobody panicked with it").send(answer).expect("it is awaited");
+            answered.lock().expect("the lock is not poisoned").send(answer).expect("it is awaited");
         }
         Hresult::S_OK
     }));
     let client = client(SessionOptions::new().setting(export, work), calls);
-    *place.lock().expect("nobody panicked with it") = Some(AnyThread(client.handler().clone()));
+    *place.lock().expect("the lock is not poisoned") = Some(AnyThread(client.handler().clone()));
     assert_eq!(client.set_callback(), Hresult::S_OK);
     let first = export == "initialize";
     arm.store(first, Ordering::SeqCst);
@@ -154,7 +154,7 @@ fn call_from(callback: &'static str, export: &'static str, work: &str, method: M
     // Without a callback there is no completion, so the test waits for the answer only.
     let answer = answer.recv().expect("the callback is called");
     // It refers to the handler, and the handler refers to the callback.
-    *place.lock().expect("nobody panicked with it") = None;
+    *place.lock().expect("the lock is not poisoned") = None;
     answer
 }
 

@@ -20,7 +20,7 @@ fn cancels_in(
     let slow: Answer = Some(Box::new(move |called, item, nth| {
         if (called, item, nth) == (callback, about, 1) {
             let handler = {
-                let handler = inside.lock().expect("nobody panicked with it");
+                let handler = inside.lock().expect("the lock is not poisoned");
                 handler.as_ref().map(|AnyThread(handler)| handler.clone())
             };
             if let (Some(id), Some(handler)) = (cancelled, handler) {
@@ -34,9 +34,9 @@ fn cancels_in(
         Hresult::S_OK
     }));
     let client = client(script(work).limits(limits), slow);
-    *place.lock().expect("nobody panicked with it") = Some(AnyThread(client.handler().clone()));
+    *place.lock().expect("the lock is not poisoned") = Some(AnyThread(client.handler().clone()));
     let outcome = client.run(MANUAL, "a b");
-    *place.lock().expect("nobody panicked with it") = None;
+    *place.lock().expect("the lock is not poisoned") = None;
     Ok((outcome?, client.log()))
 }
 

@@ -83,7 +83,7 @@ struct User {
 
 impl User {
     fn see(&self, what: String) {
-        self.seen.lock().expect("nobody panicked with it").push(what);
+        self.seen.lock().expect("the lock is not poisoned").push(what);
     }
 }
 
@@ -128,7 +128,7 @@ fn a_question_is_bracketed_and_shown_only_when_allowed() -> Result<()> {
         let made = client.made();
         let said = format!("question: {choice}");
         assert!(made.iter().any(|made| made.arguments.contains(&said)), "{flags:#x} {modeless}");
-        let seen = user.seen.lock().expect("nobody panicked with it").clone();
+        let seen = user.seen.lock().expect("the lock is not poisoned").clone();
         assert_eq!(seen.len(), shown, "{flags:#x} {modeless}");
         let asked: Vec<_> = made
             .iter()
@@ -156,7 +156,7 @@ fn an_error_and_properties_are_shown_to_the_user() -> Result<()> {
     assert_eq!(client.show_properties(GUID_NULL), Hresult::S_OK);
     let completed = client.completed("ShowPropertiesCompleted")?.outcome;
     assert_eq!(completed, Hresult::S_SYNCMGR_ENUMITEMS);
-    let seen = user.seen.lock().expect("nobody panicked with it").clone();
+    let seen = user.seen.lock().expect("the lock is not poisoned").clone();
     assert_eq!(seen, ["Mine: the whole story", "Mine: Speed"]);
     Ok(())
 }

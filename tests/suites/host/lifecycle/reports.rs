@@ -74,7 +74,7 @@ fn fields_keep_their_last_value_and_stay_in_bounds() -> anyhow::Result<()> {
         fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
             let now = progress.current;
             let row = (now.status_text.clone(), now.prog_value, now.max_value, now.bytes_per_step);
-            self.0.lock().expect("nobody panicked with it").push(row);
+            self.0.lock().expect("the lock is not poisoned").push(row);
             ProgressResponse::Continue
         }
     }
@@ -90,7 +90,7 @@ fn fields_keep_their_last_value_and_stay_in_bounds() -> anyhow::Result<()> {
              progress item=a max=-1 value=7",
         )
         .report(standings.clone())?;
-    let rows = standings.0.lock().expect("nobody panicked with it").clone();
+    let rows = standings.0.lock().expect("the lock is not poisoned").clone();
     assert_eq!(
         rows[..5],
         [
