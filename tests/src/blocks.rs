@@ -82,13 +82,13 @@ mod tests {
         let page =
             "a\n```sh,ignore\none\n\n  two\n```\n1. b\n\n   ```text\n   three\n     four\n   ```\n";
         let found = blocks(page);
-        let told: Vec<_> = found
+        let parsed: Vec<_> = found
             .iter()
             .map(|block| (block.line, block.language(), block.info.as_str(), block.text.as_str()))
             .collect();
         let expected =
             [(2, "sh", "sh,ignore", "one\n\n  two\n"), (9, "text", "text", "three\n  four\n")];
-        assert_eq!(told, expected);
+        assert_eq!(parsed, expected);
     }
 
     #[test]

@@ -391,7 +391,7 @@ impl Client {
         let completion = completion.with_context(|| format!("there is no {method}"))?;
         match completion.method == method {
             true => Ok(completion),
-            false => bail!("{completion:?} came in place of {method}"),
+            false => bail!("{completion:?} completed instead of {method}"),
         }
     }
 

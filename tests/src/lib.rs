@@ -50,7 +50,7 @@ pub const HOSTILE: &str = env!("GUEST_HOSTILE");
 pub const OTHER_WORLD: &str = env!("GUEST_OTHER_WORLD");
 
 /// The folder of nonconforming plugins.
-pub const WRONG: &str = env!("GUESTS");
+pub const NONCONFORMING: &str = env!("GUESTS");
 
 /// The root of the repository.
 pub fn workspace() -> PathBuf {

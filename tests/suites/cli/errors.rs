@@ -74,12 +74,12 @@ coded!(
 );
 
 /// The messages by code, and a folder for fixtures.
-struct Told {
+struct Messages {
     home: tempfile::TempDir,
     texts: Vec<(&'static str, String)>,
 }
 
-impl Told {
+impl Messages {
     fn path(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
     }
@@ -196,21 +196,22 @@ fn known_codes() -> Result<BTreeSet<String>> {
 
 #[test]
 fn error_messages_equal_the_recorded_ones() -> Result<()> {
-    let mut told = Told { home: tempfile::tempdir()?, texts: Vec::new() };
-    for tell in [loading, contract, running, ended, reported, installing, authoring, testing, http]
+    let mut messages = Messages { home: tempfile::tempdir()?, texts: Vec::new() };
+    for report in
+        [loading, contract, running, ended, reported, installing, authoring, testing, http]
     {
-        tell(&mut told)?;
+        report(&mut messages)?;
     }
     let known = known_codes()?;
-    let mut seen: BTreeSet<_> = told.texts.iter().map(|(code, _)| (*code).to_owned()).collect();
+    let mut seen: BTreeSet<_> = messages.texts.iter().map(|(code, _)| (*code).to_owned()).collect();
     for (code, reason) in ELSEWHERE {
-        ensure!(seen.insert(code.to_owned()), "{code} can be made here, too, in spite of {reason}");
+        ensure!(seen.insert(code.to_owned()), "{code} is caused here, too, despite {reason}");
     }
     let missing: Vec<_> = known.difference(&seen).collect();
-    ensure!(missing.is_empty(), "nothing is told with the codes {missing:?}");
+    ensure!(missing.is_empty(), "no test causes the codes {missing:?}");
     let unknown: Vec<_> = seen.difference(&known).collect();
-    ensure!(unknown.is_empty(), "no page tells of {unknown:?}");
-    compare("error_messages.txt", &told.page())
+    ensure!(unknown.is_empty(), "no page documents {unknown:?}");
+    compare("error_messages.txt", &messages.page())
 }
 
 /// Returns the output of the program after a crash, without the frames of Rust's library.

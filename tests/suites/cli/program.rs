@@ -97,7 +97,7 @@ fn pair_with<'a>(more: &[&'a str]) -> Vec<&'a str> {
 fn two_folders_are_synced_and_the_second_run_has_nothing_to_do() -> anyhow::Result<()> {
     let home = Home::with_pair()?;
     let ran = home.run(&PAIR)?.expect(0, "succeeded: folder, 1 copied")?;
-    assert_eq!(ran.stderr, "", "plain lines only, when nobody watches");
+    assert_eq!(ran.stderr, "", "plain lines only, without a terminal");
     assert_eq!(fs::read_to_string(home.path("right/a.txt"))?, "hello");
     home.run(&PAIR)?.expect(0, "succeeded: folder, nothing to do")?;
     Ok(())

@@ -106,7 +106,7 @@ fn callbacks_have_the_documented_order_and_all_fields() -> Result<()> {
 
 #[test]
 fn every_answer_to_a_report_has_the_documented_meaning() -> Result<()> {
-    let told = "progress item=a status=updating
+    let commands = "progress item=a status=updating
         progress item=a value=1
         progress item=b status=updating";
     for (answered, a, b) in [
@@ -117,7 +117,7 @@ fn every_answer_to_a_report_has_the_documented_meaning() -> Result<()> {
         (Hresult::E_FAIL, "CancelAll", "CancelAll"),
         (RPC_E_DISCONNECTED, "CancelAll", "CancelAll"),
     ] {
-        let client = client(script(told), answer("Progress", "a", 1, answered));
+        let client = client(script(commands), answer("Progress", "a", 1, answered));
         let _ = client.run(MANUAL, "a b")?;
         let said: Vec<_> = client
             .made()

@@ -194,8 +194,8 @@ fn a_lost_or_damaged_state_deletes_nothing() -> anyhow::Result<()> {
         let [left, right] = pair.trees()?;
         assert_eq!(left, right, "{damage}");
         assert_eq!(left.get("a"), Some(&Entry::File(b"1".to_vec())), "{damage}: it came back");
-        let told = report.log.iter().any(|e| e.text.contains("the state of the last run"));
-        assert_eq!(told, damage != "gone");
+        let reported = report.log.iter().any(|e| e.text.contains("the state of the last run"));
+        assert_eq!(reported, damage != "gone");
     }
     Ok(())
 }
@@ -210,10 +210,10 @@ fn a_dry_run_lists_the_changes_of_the_run() -> anyhow::Result<()> {
     let report = pair.sync_with(options)?;
     assert_eq!(pair.trees()?, before, "nothing was changed");
     assert_eq!(fs::read_dir(pair.storage())?.count(), 0, "nothing was remembered");
-    let told: Vec<_> = report.log.iter().map(|entry| entry.text.as_str()).collect();
+    let logged: Vec<_> = report.log.iter().map(|entry| entry.text.as_str()).collect();
     let arrow = "left -> right";
     assert_eq!(
-        told,
+        logged,
         [
             format!("copy  {arrow}  b  (new on left, 1 bytes)"),
             format!("make directory  {arrow}  d  (new on left)"),

@@ -164,7 +164,7 @@ fn each_answer_is_that_of_its_file_and_a_failure_leaves_nothing() -> anyhow::Res
         unchanged,
     )?;
     // If two files have the same target, their order is undefined, but both have a result.
-    let told: Vec<_> = said
+    let results: Vec<_> = said
         .split(", ")
         .flat_map(|row| {
             let (count, answer) = row.split_once(' ').unwrap_or_default();
@@ -173,12 +173,12 @@ fn each_answer_is_that_of_its_file_and_a_failure_leaves_nothing() -> anyhow::Res
         .collect();
     let expected: Vec<_> = rows.iter().map(|row| row.2.clone()).collect();
     let (first, second) = (0, 7);
-    for (index, (told, expected)) in told.iter().zip(&expected).enumerate() {
-        assert!(index == first || index == second || told == expected, "{index}: {said}");
+    for (index, (result, expected)) in results.iter().zip(&expected).enumerate() {
+        assert!(index == first || index == second || result == expected, "{index}: {said}");
     }
-    assert_eq!(told.len(), expected.len(), "{said}");
-    let made = [&told[first], &told[second]];
-    assert_eq!(made.iter().filter(|told| told.contains("bytes")).count(), 1, "{said}");
+    assert_eq!(results.len(), expected.len(), "{said}");
+    let made = [&results[first], &results[second]];
+    assert_eq!(made.iter().filter(|result| result.contains("bytes")).count(), 1, "{said}");
     assert_eq!(workdir.target_names()?, ["1", "2", "there"]);
     assert_eq!(fs::read(workdir.path("target").join("there"))?, b"before");
     Ok(())
@@ -244,20 +244,20 @@ fn the_result_of_a_copy_holds_under_concurrent_writes() -> anyhow::Result<()> {
     const COPIES: usize = 100;
     const BYTES: usize = 3 << 20;
     let workdir = Workdir::new()?;
-    let restless = workdir.path("source").join("restless");
-    fs::write(&restless, content(BYTES))?;
+    let changing = workdir.path("source").join("changing");
+    fs::write(&changing, content(BYTES))?;
     // The system copies files that are unchanged for this time.
     thread::sleep(Duration::from_millis(2_100));
-    let (writes, rests) = (Arc::new(AtomicBool::new(false)), AtomicBool::new(false));
+    let (writes, at_rest) = (Arc::new(AtomicBool::new(false)), AtomicBool::new(false));
     let new_names: Vec<_> = (0..COPIES).map(|number| number.to_string()).collect();
     let said = thread::scope(|scope| {
         let disturb = || -> io::Result<()> {
-            let mut file = File::options().write(true).open(&restless)?;
+            let mut file = File::options().write(true).open(&changing)?;
             for version in (0..=255).cycle() {
-                while !writes.load(SeqCst) && !rests.load(SeqCst) {
+                while !writes.load(SeqCst) && !at_rest.load(SeqCst) {
                     thread::yield_now();
                 }
-                if rests.load(SeqCst) {
+                if at_rest.load(SeqCst) {
                     break;
                 }
                 file.rewind()?;
@@ -268,7 +268,7 @@ fn the_result_of_a_copy_holds_under_concurrent_writes() -> anyhow::Result<()> {
         let disturbing = scope.spawn(disturb);
         let arguments = format!(
             "from=source to=target files={} as={}",
-            vec!["restless"; COPIES].join(","),
+            vec!["changing"; COPIES].join(","),
             new_names.join(",")
         );
         let begin = Arc::clone(&writes);
@@ -278,24 +278,24 @@ fn the_result_of_a_copy_holds_under_concurrent_writes() -> anyhow::Result<()> {
                 true
             }))
         });
-        rests.store(true, SeqCst);
+        at_rest.store(true, SeqCst);
         let disturbed = disturbing.join().map_err(|_| anyhow::anyhow!("it panicked"))?;
         disturbed?;
         said
     })?;
     let rows = said.split(", ").filter_map(|row| row.split_once(' '));
-    let told = rows.flat_map(|(count, row)| vec![row; count.parse().unwrap_or(0)]);
-    let mut told: Vec<_> = told.collect();
+    let results = rows.flat_map(|(count, row)| vec![row; count.parse().unwrap_or(0)]);
+    let mut results: Vec<_> = results.collect();
     let copy = |name: String| -> anyhow::Result<String> {
         let content = fs::read(workdir.path("target").join(name))?;
         Ok(format!("{} bytes {}", content.len(), digest(&content)))
     };
     let mut copies =
         workdir.target_names()?.into_iter().map(copy).collect::<anyhow::Result<Vec<_>>>()?;
-    told.sort_unstable();
+    results.sort_unstable();
     copies.sort_unstable();
     assert_eq!(copies.len(), COPIES, "its length never changed");
-    assert_eq!(copies, told, "each copy is what was told of it");
+    assert_eq!(copies, results, "each copy matches its result");
     Ok(())
 }
 

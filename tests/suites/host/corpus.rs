@@ -37,7 +37,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A conforming session on a separate thread, which reports all the time.
-struct Neighbour {
+struct Sibling {
     cancel: CancelHandle,
     reports: Arc<AtomicU64>,
     thread: JoinHandle<Result<RunReport>>,
@@ -52,7 +52,7 @@ impl Sink for Counter {
     }
 }
 
-impl Neighbour {
+impl Sibling {
     fn start(plugin: &Plugin) -> Self {
         let (cancel, reports) = (CancelHandle::new(), Arc::new(AtomicU64::new(0)));
         let options =
@@ -68,10 +68,10 @@ impl Neighbour {
     }
 
     /// Waits until it has sent more than this number of reports.
-    fn goes_on(&self, before: u64) -> Result<()> {
+    fn continues(&self, before: u64) -> Result<()> {
         let since = Instant::now();
         while self.reports() == before {
-            ensure!(since.elapsed() < PATIENCE, "a neighbour stands still");
+            ensure!(since.elapsed() < PATIENCE, "a concurrent session hangs");
             thread::sleep(Duration::from_millis(1));
         }
         Ok(())
@@ -79,10 +79,11 @@ impl Neighbour {
 
     fn end(self) -> Result<()> {
         self.cancel.cancel_all();
-        let report = self.thread.join().map_err(|_| anyhow::anyhow!("a neighbour panicked"))??;
+        let report =
+            self.thread.join().map_err(|_| anyhow::anyhow!("a concurrent session panicked"))??;
         let stopped = report.items.iter().all(|item| item.status == Status::Stopped);
         let completed = matches!(report.outcome, Outcome::Completed);
-        ensure!(completed && stopped, "a neighbour ended with {:?}", report.outcome);
+        ensure!(completed && stopped, "a concurrent session ended with {:?}", report.outcome);
         Ok(())
     }
 }
@@ -130,11 +131,11 @@ impl Sink for Both {
     }
 }
 
-/// Returns a value of `/proc/self/status` in bytes; `None` if the file does not exist.
 fn host_with(limits: LoadLimits) -> Result<Host, HostError> {
     Host::with_options(HostOptions::new().limits(limits))
 }
 
+/// Returns a value of `/proc/self/status` in bytes; `None` if the file does not exist.
 fn memory(field: &str) -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
@@ -339,11 +340,11 @@ fn try_row_inner(host: &Host, hostile: &Plugin, row: &Row, took: &mut Option<Too
     let held_before = held();
     let workdir = Workdir::new()?;
     let before = workdir.snapshot()?;
-    let neighbours: Vec<_> = (0..NEIGHBOURS).map(|_| Neighbour::start(hostile)).collect();
-    for neighbour in &neighbours {
-        neighbour.goes_on(0)?;
+    let siblings: Vec<_> = (0..NEIGHBOURS).map(|_| Sibling::start(hostile)).collect();
+    for sibling in &siblings {
+        sibling.continues(0)?;
     }
-    let reports: Vec<_> = neighbours.iter().map(Neighbour::reports).collect();
+    let reports: Vec<_> = siblings.iter().map(Sibling::reports).collect();
     // Resets the peak memory.
     let _ = fs::write("/proc/self/clear_refs", "5");
     let (resident, since) = (memory("VmRSS"), Instant::now());
@@ -354,17 +355,17 @@ fn try_row_inner(host: &Host, hostile: &Plugin, row: &Row, took: &mut Option<Too
     let time = since.elapsed();
     let grown = memory("VmHWM").zip(resident).map(|(peak, before)| peak.saturating_sub(before));
     *took = Some(Took { outcome: came.outcome(), hresult: came.hresult(), memory: grown, time });
-    for (neighbour, before) in neighbours.iter().zip(reports) {
-        let stood_still = time > Duration::from_millis(200) && neighbour.reports() == before;
-        ensure!(!stood_still, "a neighbour stood still for {time:?}");
-        neighbour.goes_on(before)?;
+    for (sibling, before) in siblings.iter().zip(reports) {
+        let is_stalled = time > Duration::from_millis(200) && sibling.reports() == before;
+        ensure!(!is_stalled, "a concurrent session made no progress for {time:?}");
+        sibling.continues(before)?;
     }
-    neighbours.iter().for_each(|neighbour| neighbour.cancel.cancel_all());
-    for neighbour in neighbours {
-        neighbour.end()?;
+    siblings.iter().for_each(|sibling| sibling.cancel.cancel_all());
+    for sibling in siblings {
+        sibling.end()?;
     }
     compare(row, &came)?;
-    ensure!(workdir.snapshot()? == before, "what nobody may change has changed");
+    ensure!(workdir.snapshot()? == before, "files without write access have changed");
     ensure!(time < LONGEST, "it took {time:?}");
     let bound = row.limits.memory_bytes + SLACK;
     ensure!(grown.is_none_or(|grown| grown <= bound), "the host grew by {grown:?} bytes");
@@ -384,7 +385,7 @@ fn try_every_row() -> anyhow::Result<()> {
     let host = host_with(load_limits())?;
     let hostile = host.load_file(Path::new(HOSTILE))?;
     // Permanent one-time allocations do not count for a row.
-    Neighbour::start(&hostile).end()?;
+    Sibling::start(&hostile).end()?;
     // Selects rows during development.
     let only = std::env::var("CORPUS_ROWS").unwrap_or_default();
     let rows: Vec<_> = rows().into_iter().filter(|row| row.name.contains(&only)).collect();

@@ -174,9 +174,9 @@ fn secrets_are_redacted_everywhere() -> anyhow::Result<()> {
         json.report(&report, None);
         let written = String::from_utf8(json.finish()?)?;
         assert!(!written.contains(SECRET), "{commands}: {written}");
-        let told = format!("{report:?}");
-        assert!(!told.contains(SECRET), "{commands}: {told}");
-        assert!(told.contains("[secret]"), "it is the name of an item: {told}");
+        let text = format!("{report:?}");
+        assert!(!text.contains(SECRET), "{commands}: {text}");
+        assert!(text.contains("[secret]"), "it is the name of an item: {text}");
     }
     Ok(())
 }

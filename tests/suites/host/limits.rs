@@ -143,13 +143,13 @@ fn readers_share_the_lock_of_a_directory() -> anyhow::Result<()> {
     let (other, said) = hold(Access::ReadOnly)?;
     assert_eq!(said, "lock: ok", "another reader");
     let (_, said) = hold(Access::ReadWrite)?;
-    assert_eq!(said, "lock: ErrorCode::Busy", "a writer beside readers");
+    assert_eq!(said, "lock: ErrorCode::Busy", "a writer and readers");
     drop((reader, other));
     let (writer, said) = hold(Access::ReadWrite)?;
     assert_eq!(said, "lock: ok", "a writer alone");
     for access in [Access::ReadOnly, Access::ReadWrite] {
         let (_, said) = hold(access)?;
-        assert_eq!(said, "lock: ErrorCode::Busy", "{access:?} beside a writer");
+        assert_eq!(said, "lock: ErrorCode::Busy", "{access:?} and a writer");
     }
     drop(writer);
     Ok(())
@@ -392,7 +392,7 @@ fn a_crashed_plugin_is_restarted_for_its_unfinished_items() -> anyhow::Result<()
 
     std::fs::remove_file(storage.join("died"))?;
     let ran = script(storage).run()?;
-    assert_eq!(ran.error_code(), Some("plugin-trap"), "not without being told to");
+    assert_eq!(ran.error_code(), Some("plugin-trap"), "no restart by default");
     Ok(())
 }
 

@@ -60,7 +60,7 @@ fn verdicts_have_a_json_and_a_text_form() -> Result<()> {
 }
 
 /// The violation of each nonconforming plugin.
-fn wrong_plugins(language: &str) -> Result<Vec<(String, String, String)>> {
+fn nonconforming_plugins(language: &str) -> Result<Vec<(String, String, String)>> {
     let table = conformance::workspace().join("tests/plugins/nonconforming/expected.tsv");
     let table = fs::read_to_string(table)?;
     let rows = table.lines().filter_map(|line| {
@@ -94,10 +94,10 @@ fn fails_for(home: &Home, component: &Path, check: &str, words: &str) -> Result<
 #[test]
 fn nonconforming_rust_plugins_fail_the_expected_checks() -> Result<()> {
     let home = Home::new()?;
-    let plugins = wrong_plugins("rust")?;
+    let plugins = nonconforming_plugins("rust")?;
     ensure!(plugins.len() >= 5);
     for (name, check, words) in plugins {
-        let component = Path::new(conformance::WRONG).join(format!("{name}.wasm"));
+        let component = Path::new(conformance::NONCONFORMING).join(format!("{name}.wasm"));
         fails_for(&home, &component, &check, &words)?;
     }
     Ok(())
@@ -107,7 +107,7 @@ fn nonconforming_rust_plugins_fail_the_expected_checks() -> Result<()> {
 fn unusual_conforming_plugins_pass() -> Result<()> {
     let home = Home::new()?;
     let fixture = conformance::workspace().join("tests/plugins/nonconforming/fixture");
-    let component = Path::new(conformance::WRONG).join("keeps_its_ids.wasm");
+    let component = Path::new(conformance::NONCONFORMING).join("keeps_its_ids.wasm");
     let test = ["test", &component.display().to_string(), "--fixture"].map(str::to_owned);
     let test = [&test[..], &[fixture.display().to_string()]].concat();
     let test: Vec<_> = test.iter().map(String::as_str).collect();
@@ -161,7 +161,7 @@ fn nonconforming_c_plugins_fail_the_expected_checks() -> Result<()> {
     if !ready(&home, "wrong", "c")? {
         return Ok(());
     }
-    let plugins = wrong_plugins("c")?;
+    let plugins = nonconforming_plugins("c")?;
     ensure!(plugins.len() >= 5);
     let sources = conformance::workspace().join("tests/plugins/nonconforming/c");
     for entry in fs::read_dir(home.path("wrong/src"))? {

@@ -46,15 +46,15 @@ fn errors_of_the_language_tools_are_shown() -> Result<()> {
 
 /// The lines of a process, as they are written.
 fn lines(from: impl std::io::Read + Send + 'static) -> mpsc::Receiver<String> {
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(from).lines().map_while(Result::ok) {
-            if tell.send(line).is_err() {
+            if sender.send(line).is_err() {
                 return;
             }
         }
     });
-    told
+    receiver
 }
 
 #[cfg(unix)]

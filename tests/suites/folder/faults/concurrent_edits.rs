@@ -148,9 +148,9 @@ fn check(way: &Way, victim: Victim, since: Since) -> anyhow::Result<usize> {
     })?;
     anyhow::ensure!(report.error().is_none(), "it ended by itself: {:?}", report.outcome);
     anyhow::ensure!(only_item(&report)?.status == Status::Succeeded, "{report:?}");
-    let told = report.log.iter().any(|entry| entry.text.contains(" f "));
-    let must_tell = way.never_rests && matches!(since, Since::Call(1));
-    anyhow::ensure!(told || !must_tell, "it was not told: {:?}", report.log);
+    let reported = report.log.iter().any(|entry| entry.text.contains(" f "));
+    let must_report = way.never_rests && matches!(since, Since::Call(1));
+    anyhow::ensure!(reported || !must_report, "it was not reported: {:?}", report.log);
     let seen = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
     for (path, entry) in pair.trees()?.into_iter().flatten() {
         if let Entry::File(content) = entry {
@@ -271,8 +271,12 @@ fn check_written(bytes: usize) -> anyhow::Result<()> {
             writer.may_write.store(false, SeqCst);
             anyhow::ensure!(report.error().is_none(), "run {run}: {:?}", report.outcome);
             anyhow::ensure!(report.warnings > 0, "run {run} did not tell: {:?}", report.log);
-            let told = report.log.iter().find(|entry| entry.text.contains("changed during"));
-            anyhow::ensure!(told.is_some(), "run {run} told otherwise: {:?}", report.log);
+            let reported = report.log.iter().find(|entry| entry.text.contains("changed during"));
+            anyhow::ensure!(
+                reported.is_some(),
+                "run {run} did not report the change: {:?}",
+                report.log
+            );
             let copy = fs::read(pair.right().join("f"))?;
             let is_whole = copy.len() == bytes && copy.iter().all(|byte| *byte == copy[0]);
             anyhow::ensure!(is_whole, "run {run} has torn it: {:?}", report.log);

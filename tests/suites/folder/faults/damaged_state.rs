@@ -27,8 +27,8 @@ fn check(pair: &Pair, tree: &Tree, place: &Path, bytes: &[u8]) -> anyhow::Result
     let report = pair.sync()?;
     anyhow::ensure!(report.error().is_none(), "it ended by itself: {:?}", report.outcome);
     anyhow::ensure!(only_item(&report)?.status == Status::Succeeded, "{report:?}");
-    let told = report.log.iter().any(|entry| entry.text.contains("the state of the last run"));
-    anyhow::ensure!(told, "the user is told: {:?}", report.log);
+    let reported = report.log.iter().any(|entry| entry.text.contains("the state of the last run"));
+    anyhow::ensure!(reported, "the user gets a message: {:?}", report.log);
     for side in pair.trees()? {
         anyhow::ensure!(side == *tree, "nothing was deleted, and all is back: {side:?}");
     }

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Returns the number of messages of a report that contain all of these words.
-fn told(report: &syncmgr_host::RunReport, words: &[&str]) -> usize {
+fn count_messages(report: &syncmgr_host::RunReport, words: &[&str]) -> usize {
     let has_all = |text: &str| words.iter().all(|words| text.contains(words));
     report.log.iter().filter(|entry| has_all(&entry.text)).count()
 }
@@ -33,7 +33,7 @@ fn a_replaced_medium_deletes_nothing() -> anyhow::Result<()> {
             let report = pair.sync()?;
             let stopped = Hresult::HRESULT_ERROR_REQUEST_ABORTED;
             assert_eq!(only_item(&report)?.hresult(), stopped, "{:?}", report.log);
-            assert_eq!(told(&report, &[words]), 1, "{:?}", report.log);
+            assert_eq!(count_messages(&report, &[words]), 1, "{:?}", report.log);
             assert_eq!(pair.trees()?, before);
         }
     }
@@ -51,7 +51,7 @@ fn an_entry_under_the_name_of_an_ignored_one_is_reported() -> anyhow::Result<()>
             let report = pair.sync()?;
             assert_eq!(only_item(&report)?.counts["left-alone"], 1);
             let words = ["build: skipped", "ignored entry"];
-            assert_eq!(told(&report, &words), 1, "{:?}", report.log);
+            assert_eq!(count_messages(&report, &words), 1, "{:?}", report.log);
         }
         assert_eq!(pair.trees()?[0].get("build"), before[0].get("build"));
         assert_eq!(pair.trees()?[1].get("build"), before[1].get("build"));
@@ -69,7 +69,7 @@ fn an_ignored_file_that_prevents_a_removal_is_named() -> anyhow::Result<()> {
     for _ in 0..2 {
         let report = pair.sync()?;
         let words = ["p: deleted on left, but kept", "\"q/x.o\"", "ignored"];
-        assert_eq!(told(&report, &words), 1, "{:?}", report.log);
+        assert_eq!(count_messages(&report, &words), 1, "{:?}", report.log);
         assert_eq!(pair.trees()?[0], tree(&[("k", "k")]));
         assert_eq!(pair.trees()?[1], tree(&[("p/q/x.o", "object"), ("k", "k")]));
     }
@@ -81,7 +81,7 @@ fn a_pattern_with_a_comma_produces_a_hint_and_no_warning() -> anyhow::Result<()>
     let pair = Pair::new()?.set("ignore", "*.log,*.tmp");
     trees::write(&pair.left(), &tree(&[("a.log", "1"), ("b.log,x.tmp", "2")]))?;
     let report = pair.sync()?;
-    assert_eq!(told(&report, &["`*.log,*.tmp` has a comma"]), 1);
+    assert_eq!(count_messages(&report, &["`*.log,*.tmp` has a comma"]), 1);
     assert_eq!(report.warnings, 0, "{:?}", report.log);
     assert_eq!(trees::read(&pair.right())?, tree(&[("a.log", "1")]));
     Ok(())
@@ -99,7 +99,7 @@ fn skipped_links_have_one_reason() -> anyhow::Result<()> {
     let report = pair.sync()?;
     assert_eq!(trees::read(&pair.right())?, tree(&[("x", "1"), ("long@", &long), ("d/", "")]));
     for words in [["abs: is a link", "is absolute"], ["d/out: is a link", "leads outside"]] {
-        assert_eq!(told(&report, &words), 1, "{:?}", report.log);
+        assert_eq!(count_messages(&report, &words), 1, "{:?}", report.log);
     }
     assert_eq!(report.warnings, 2);
     Ok(())

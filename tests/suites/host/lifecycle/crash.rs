@@ -81,7 +81,7 @@ fn prepared_items_that_were_not_started_are_skipped() -> anyhow::Result<()> {
     let report = session.report(Outcome::Completed);
     let ends: Vec<_> = report.items.iter().map(|one| (one.name.as_str(), one.status)).collect();
     assert_eq!(ends, [("a", Status::Skipped), ("b", Status::Succeeded)]);
-    assert_eq!(report.refused_calls, 1, "the plugin was told to leave `a` alone");
+    assert_eq!(report.refused_calls, 1, "the plugin was asked to cancel `a`");
     Ok(())
 }
 
