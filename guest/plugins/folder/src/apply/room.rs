@@ -10,14 +10,14 @@ use crate::plan::{Action, Operation};
 use crate::state::BaseChildren;
 use crate::tree::{Name, Side};
 
-/// What waits for room.
+/// Postponed operations.
 #[derive(Default)]
 pub(super) struct Room {
     waiting: Vec<Operation>,
     keys: BTreeSet<(Side, Name)>,
-    /// The smallest file of each side for which there was none, since something was last removed.
+    /// The smallest file of each side that did not fit, since the last removal.
     too_large: [Option<u64>; 2],
-    /// Whether what has no room now is left for the next run.
+    /// Whether operations that do not fit are left for the next run.
     is_last_try: bool,
     /// Whether it was the trash that had none.
     pub(super) is_trash_full: bool,

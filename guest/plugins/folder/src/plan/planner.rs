@@ -1,4 +1,4 @@
-//! What a plan is made with: the steps of the traversal, and the operations so far.
+//! The state of planning: the steps of the traversal, and the operations so far.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::plan::{Action, Hash, Input, Operation, Plan, is_racy};
 use crate::state::{Base, BaseChildren, Seen};
 use crate::tree::{Name, Node, Side};
 
-/// Makes a plan, entry by entry.
+/// Plans entry by entry.
 pub(super) struct Planner<'a, 'b> {
     pub(super) input: &'a Input<'a>,
     pub(super) hash: &'a mut Hash<'b>,
@@ -51,14 +51,14 @@ pub(super) struct Entered<'t> {
     pub(super) missing: Option<Side>,
     /// Whether it is missing because it was deleted, so that the other side deletes it, too.
     pub(super) removed: bool,
-    /// The index of its own operations.
+    /// The index of its first operation.
     pub(super) at: usize,
 }
 
 /// The directory of an entry, as far as conflicts need it.
 pub(super) struct Around<'a> {
     pub(super) place: &'a Place,
-    /// Whether there is an entry of a name. It takes the name.
+    /// Returns whether a name is used, and reserves it.
     pub(super) is_taken: &'a mut dyn FnMut(&str) -> bool,
     pub(super) siblings: &'a mut BaseChildren,
 }

@@ -1,4 +1,4 @@
-//! Plans are made for trees in memory, and carried out on them.
+//! Creates plans for trees in memory, and carries them out.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -42,7 +42,7 @@ fn every_combination_has_a_decision() {
 
 #[test]
 fn each_mode_produces_the_outcome_of_the_table() {
-    // For each side, `=` untouched, `c` changed or new, `-` not there; then for each mode, both
+    // For each side, `=` unchanged, `c` changed or new, `-` missing; then for each mode, both
     // become the `l`eft or the `r`ight one, `2` versions are kept, `.` nothing is done.
     const AGREED: &str =
         "==...... c=llllll =crrrr.l cc2lrr.l -=llllll =-rrrrll c-llllll -crrrr.l --......";
@@ -56,7 +56,7 @@ fn each_mode_produces_the_outcome_of_the_table() {
     for [old, left, right] in ENTRIES {
         let cells = AGREED.split(' ').map(|cell| (old, cell));
         for (before, cell) in cells.chain(NEW.split(' ').map(|cell| ("", cell))) {
-            // What the side does, and has then.
+            // The edit of the side, and its resulting content.
             let side = |letter: &str, changed| match letter {
                 "=" => ("", before),
                 "c" => (changed, changed),
@@ -102,7 +102,7 @@ fn the_same_change_on_both_sides_needs_no_copy() {
     }
 }
 
-/// Whether only a time is carried over.
+/// Returns whether only a time is propagated.
 fn is_of_times(operation: &Operation) -> bool {
     matches!(operation.action, Action::SetModified { .. })
 }
@@ -136,7 +136,7 @@ fn a_file_that_was_written_just_before_the_scan_is_hashed_again() {
     world.edit(Side::Left, "f:new");
     world.age = 0;
     world.sync(TwoWaySafe);
-    // No time and no size shows it.
+    // Neither time nor size shows it.
     world.trees[0].get_mut("f").unwrap().text = "NEW".to_owned();
     world.age = 100;
     assert_eq!(world.sync(TwoWaySafe).hashed, ["left f", "right f"]);
@@ -175,7 +175,7 @@ fn a_type_change_is_propagated() {
             assert_eq!(case.both_become(is).plan.conflicts, []);
         }
     }
-    // What is gone needs no keeping.
+    // Deleted content need not be kept.
     agreed("f/a:1 f/b:2").left("f:file").right("-f/a").both_become("f:file");
 }
 
@@ -212,7 +212,7 @@ fn the_newer_version_keeps_the_name_and_left_wins_ties() {
 fn conflict_copies_have_unused_names() {
     let case = agreed("f:old f~left:mine").left("f:left").right("f:right");
     case.both_become("f:right f~left:mine f~left2:left");
-    // A copy that is in conflict itself is named after the original.
+    // A conflict copy that is in conflict itself gets the name of the original.
     let both = case.left("f~left:LEFT").right("f~left:RIGHT");
     both.both_become("f:right f~left:RIGHT f~left2:left f~left3:LEFT");
 }
@@ -256,7 +256,7 @@ fn ignored_entries_leave_the_baseline_and_are_not_deleted() {
 fn unreadable_entries_are_reported_and_keep_their_baseline() {
     for (mode, bar) in MODES.into_iter().flat_map(|mode| [(mode, "!"), (mode, "#")]) {
         for (edit, left) in [("-d/f", "d/"), ("-d", ""), ("d/f:new", "d/f:new")] {
-            // Touched, so that only the content could tell.
+            // Touched, so that only the content decides.
             let case = agreed("d/f:old").mode(mode).right(&format!("d/f* d/f{bar}")).left(edit);
             let run = case.becomes(left, "d/f:old");
             assert_eq!(skipped(&run)[0], "d/f", "{mode:?}, {bar}");
@@ -278,7 +278,7 @@ fn a_directory_with_a_skipped_entry_is_kept() {
         assert!(skipped(&run).ends_with(&["d/e", "d"]), "{:?}", skipped(&run));
         assert_eq!(skipped(&case.left("d:file").becomes("d:file", all)), ["d"]);
     }
-    // What cannot be read may have changed.
+    // An unreadable file may have changed.
     let case = agreed("f/a:1").right("f/a* f/a#").left("f:file");
     assert_eq!(case.both_become("f/a:1 f~left:file").plan.removals, []);
 }
@@ -304,9 +304,9 @@ fn changed_permissions_propagate_and_conflicts_restrict_both() {
         both.mode(Mirror).both_become(&format!("{entry} {path}%700"));
         both.mode(OneWaySafe).both_become(&format!("{entry} {path}%700"));
     }
-    // The first run knows nothing that was agreed on.
+    // The first run has no baseline.
     agreed("").left("f:x f%600").right("f:x").both_become("f:x f%600");
-    // Some systems make links with other bits than others, and none asks for them.
+    // Systems create links with different bits, and ignore them.
     let mut world = agreed("l@x").world();
     world.trees[0].get_mut("l").unwrap().mode = 0o700;
     check_a_rerun_does_nothing(&world, TwoWaySafe);
@@ -371,16 +371,16 @@ fn an_emptied_side_stops_the_run() {
         let danger = right.mode(mode).danger(DeleteLimit::Default);
         assert_eq!(danger, (!is_one_way).then_some(SafetyStop::Emptied(Side::Right)), "{mode:?}");
     }
-    // What the system drops into an empty directory does not fill it.
+    // Files that the system creates in an empty directory do not count.
     for junk in ["Thumbs.db:x Thumbs.db?", "Thumbs.db:x Thumbs.db~"] {
         let dropped = left.left(junk).danger(DeleteLimit::Default);
         assert_eq!(dropped, Some(SafetyStop::Emptied(Side::Left)));
     }
     for harmless in [
         left.right("-a -b"),
-        // Nothing that was agreed on is left to lose.
+        // No entry of the baseline is left to lose.
         left.right("-a -b new:x"),
-        // Nobody knows what is there.
+        // The content is unknown.
         both.left("a! b!"),
         agreed("a:1").left("-a"),
     ] {
@@ -440,7 +440,7 @@ fn renames_are_not_deletions() {
         world.sync(TwoWaySafe);
         assert_eq!(world.list(Side::Left), world.list(Side::Right));
     }
-    // Where files have no numbers, the content tells a rename.
+    // Without file ids, a rename is recognized by the content.
     let mut world = agreed("").left("f:1 g:1").world();
     world.trees[0].values_mut().for_each(|item| item.id = 0);
     world.sync(TwoWaySafe);
@@ -449,7 +449,7 @@ fn renames_are_not_deletions() {
     assert_eq!(world.plan(&none).danger, None);
 }
 
-/// The left side's file or link goes elsewhere on it, as `mv` does.
+/// Moves a file or link of the left side, like `mv`.
 fn rename(world: &mut World, from: &str, to: &str) {
     let moved = world.trees[0].remove(from).unwrap();
     world.put(Side::Left, to, moved);
@@ -468,7 +468,7 @@ fn links_and_empty_and_equal_files_are_renamed_without_a_deletion() {
         world.trees[0].remove(directory).unwrap();
         let none = Options { max_delete: DeleteLimit::Files(0), ..options(TwoWaySafe) };
         assert_eq!(world.plan(&none).danger, None, "{directory}");
-        // Each stands for one that is gone.
+        // Each matches one deleted file.
         world.edit(Side::Left, "-bin/7");
         let danger = world.plan(&none).danger;
         assert!(matches!(danger, Some(SafetyStop::Deletions { deleted: 1, .. })), "{danger:?}");
@@ -490,7 +490,7 @@ fn a_renamed_file_that_was_edited_too_is_a_deletion() {
 
 #[test]
 fn a_replaced_medium_stops_the_run() {
-    // Its files have the numbers and lengths of ours, and even their times.
+    // Its files have the ids, the lengths and even the times of the original ones.
     for (files, times) in [(2, false), (8, true), (8, false), (40, false), (40, true)] {
         let mut world = agreed(&(numbered("d/", 0..files, ":ours") + "keep:k")).world();
         let ours: Vec<_> =
@@ -525,7 +525,7 @@ fn a_replaced_medium_stops_the_run() {
 
 #[test]
 fn a_restored_backup_stops_the_run_if_too_much_is_missing() {
-    // The same paths with other numbers and times, and only half of the files.
+    // The same paths with other ids and times, and only half of the files.
     let mut world = agreed(&numbered("", 10..50, ":x")).world();
     world.edit(Side::Left, &(numbered("-", 30..50, "") + &numbered("", 10..30, "*")));
     world.trees[0].values_mut().for_each(|item| item.id += 1_000);
@@ -548,7 +548,7 @@ fn moves_are_detected_only_if_the_run_would_stop() {
     assert_eq!((allowed.danger, allowed.hashed.len()), (None, 0));
     let looked = world.plan(&limit(0));
     assert_eq!((looked.danger, looked.hashed.len()), (None, 20));
-    // Files of other lengths cannot be the same.
+    // Files of different lengths cannot be equal.
     world.edit(Side::Left, &numbered("other/", 0..20, ":longer"));
     assert_eq!(world.plan(&limit(0)).hashed.len(), 20);
 }
@@ -615,10 +615,10 @@ fn junk_is_removed_with_its_directory_and_not_counted() {
         let became = case.left("p:file").both_become("p:file k:k");
         assert!(skipped(&became).is_empty());
     }
-    // Junk in a directory that stays is not touched, and neither copied.
+    // Junk in a directory that is kept is neither removed nor copied.
     let stays = agreed("p/a:1 k:k").right("p/j:y p/j~").left("-p/a");
     stays.becomes("p/ k:k", "p/ p/j:y k:k");
-    // What is ignored by the setting keeps its directory, with everything around it.
+    // A file that the setting ignores keeps its directory, with all parents.
     let run = case.right("p/x.o:o p/x.o?").becomes("k:k", "p/x.o:o p/j:y k:k");
     let (path, why) = &run.plan.skipped[0];
     assert_eq!(path, "p");
@@ -661,7 +661,7 @@ fn one_way_safe_continues_after_the_right_side_reverts() {
     let (mut world, _) = case.run();
     world.edit(Side::Right, "f:old g:old");
     world.sync(OneWaySafe);
-    // What only the right side has is its own by now.
+    // Entries that exist only on the right side are its own by then.
     assert_eq!(world.list(Side::Right), listing("f:left g:old"));
 }
 
@@ -671,7 +671,7 @@ fn a_mirror_makes_the_right_side_equal_to_the_left() {
     case.right("f:r d/g:r new/n:r t:r -d u/w:r").both_become("f:1 d/g:l t/x:3 u:4");
 }
 
-/// Any row that edits.
+/// A random edit row.
 fn row() -> impl Strategy<Value = String> {
     let path = vec(select(&["a", "b", "c"]), 1..=3).prop_map(|names| names.join("/"));
     let path = path.boxed();
@@ -688,7 +688,7 @@ fn edits() -> impl Strategy<Value = Vec<(Side, String)>> {
     vec((select(&Side::BOTH), row()), 0..8)
 }
 
-/// Any tree, and any edits of it.
+/// A random tree with random edits.
 fn case(modes: &'static [Mode]) -> impl Strategy<Value = Case> {
     let agreed = vec(row(), 0..8).prop_map(|rows| rows.join(" "));
     (select(modes), agreed, edits()).prop_map(|(mode, agreed, edits)| Case { mode, agreed, edits })

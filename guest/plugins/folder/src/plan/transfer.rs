@@ -1,4 +1,4 @@
-//! Brings a file or a link to the other side, or removes it there.
+//! Propagates a file or a link, or its deletion.
 
 use std::sync::Arc;
 
@@ -74,8 +74,8 @@ impl Planner<'_, '_> {
         Arc::new(Base { kind, mode, sides })
     }
 
-    /// Resolves a conflict of two files: the winner keeps the name, the loser gets another one,
-    /// on both sides.
+    /// Resolves a conflict of two files: the winner keeps the name, and the loser is renamed, on
+    /// both sides.
     pub(super) fn keep_both(
         &mut self,
         around: &mut Around<'_>,
@@ -85,7 +85,7 @@ impl Planner<'_, '_> {
         looked: &[Looked],
     ) -> Merged {
         let loser = winner.other();
-        // Each version is as private on the other side as that side's own one is.
+        // Each version gets the permissions of the version that it replaces on the other side.
         if let Some(node) = nodes[loser.index()] {
             let digest = looked[loser.index()].digest;
             let modes = CopyModes::of_winner(loser, nodes);
@@ -118,7 +118,7 @@ impl Planner<'_, '_> {
         let reason = format!("conflict: the version of {}", loser.name());
         self.push(action, place, &reason);
         let mut aside = node.clone();
-        // Renaming changes the time of the last change, and nothing else.
+        // A rename changes only the time of the last status change.
         aside.fingerprint.changed = None;
         let copy_place = around.place.named(&copy);
         let next = self.transfer(&copy_place, loser, &aside, digest, None, modes, &reason);

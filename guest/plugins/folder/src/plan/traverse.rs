@@ -11,16 +11,16 @@ use crate::plan::planner::{Around, Entered, Merged, MergedChildren, Planner, Ste
 use crate::state::{Base, BaseChildren};
 use crate::tree::{Children, Kind, Name, Node, Side};
 
-/// A directory whose entries are being gone through.
+/// A directory whose entries are being visited.
 struct Frame<'t> {
-    /// What is done afterwards; `None`: this is the root.
+    /// The directory to complete afterwards; `None`: this is the root.
     entered: Option<Entered<'t>>,
     place: Place,
     sides: [&'t Children; 2],
     nodes: [Peekable<btree_map::Iter<'t, Name, Node>>; 2],
     agreed: Peekable<btree_map::Iter<'t, Name, Arc<Base>>>,
     merged: MergedChildren,
-    /// The names of conflict copies that are to be made here.
+    /// The names of planned conflict copies in this directory.
     taken: HashSet<String>,
 }
 
@@ -53,8 +53,8 @@ impl<'t> Frame<'t> {
 }
 
 impl Planner<'_, '_> {
-    /// Goes through two directories, which are the roots, and everything in them. It has a stack of its
-    /// own: a deep tree would overflow the other.
+    /// Visits both roots and everything in them, with an explicit stack, since a deep tree would
+    /// overflow the call stack.
     pub(super) fn tree(
         &mut self,
         left: &Children,
@@ -80,7 +80,7 @@ impl Planner<'_, '_> {
         }
     }
 
-    /// Does what is needed about the next entry of a directory; `None`: there are no more.
+    /// Plans the next entry of a directory; `None`: there are no more.
     fn next_entry<'t>(
         &mut self,
         frame: &mut Frame<'t>,
@@ -130,8 +130,8 @@ impl Planner<'_, '_> {
             }
         }
         if is_blocked || is_ignored != [false, false] {
-            // What a pattern hides is forgotten, so that it is new, and never deleted, once it is
-            // seen again.
+            // An ignored entry is removed from the baseline, so that it is new, and never deleted,
+            // once it is no longer ignored.
             let next = base.filter(|_| is_ignored == [false, false]).cloned();
             return Ok(Step::Done(Merged { next, exists }));
         }

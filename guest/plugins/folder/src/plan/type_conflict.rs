@@ -92,7 +92,7 @@ impl Planner<'_, '_> {
         }
     }
 
-    /// Removes a whole directory, before a file is copied in its place.
+    /// Removes a whole directory before a file replaces it.
     fn remove_tree(&mut self, place: &Place, on: Side, tree: &Node, reason: &str) {
         let mut rest = vec![(place.clone(), tree, false)];
         while let Some((place, node, is_empty)) = rest.pop() {
