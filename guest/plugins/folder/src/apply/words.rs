@@ -40,8 +40,8 @@ pub(super) fn cannot(what: &str, path: &str, side: Side, pair: &Pair, error: &Er
     Error::new(error.code, format!("{CANNOT}{what} {path} in {side}: {reason}"))
 }
 
-/// Returns the host's message without a leading name: the path names the entry already, and a temporary
-/// name means nothing to people.
+/// Returns the host's message without a leading name: the path names the entry already, and a
+/// temporary name is meaningless to users.
 fn reason(error: &Error, path: &str) -> String {
     let (_, name) = split(path);
     let text = error.to_string();

@@ -1,4 +1,4 @@
-//! Patterns are compared with git, which must be installed.
+//! Compares patterns with git, which must be installed.
 
 #![allow(clippy::unwrap_used, reason = "a failure fails the test")]
 
@@ -15,7 +15,7 @@ use proptest::test_runner::TestRunner;
 
 use super::*;
 
-/// A directory tree and git, which says what a list of patterns ignores there.
+/// A directory tree and git, which determines the ignored paths.
 struct Git {
     folder: tempfile::TempDir,
     /// Directories have a `/` at their end.
@@ -39,7 +39,7 @@ impl Git {
 
     fn call(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("git");
-        // No setting of the machine has a say.
+        // Settings of the machine have no effect.
         command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
         command.env_remove("GIT_DIR").env_remove("GIT_WORK_TREE");
         command
@@ -50,7 +50,7 @@ impl Git {
         command
     }
 
-    /// The paths that git ignores.
+    /// Returns the paths that git ignores.
     fn ignored(&self, patterns: &[u8]) -> BTreeSet<String> {
         let exclude = self.folder.path().join(".git/info/exclude");
         std::fs::create_dir_all(exclude.parent().unwrap_or(Path::new(""))).unwrap();
@@ -69,7 +69,7 @@ impl Git {
         output.split_terminator('\0').map(str::to_owned).collect()
     }
 
-    /// The paths that the filter ignores, or that are in a directory which it ignores.
+    /// Returns the paths that the filter ignores, directly or by a parent.
     fn filtered(&self, filter: &Filter) -> BTreeSet<String> {
         let mut ignored = BTreeSet::new();
         for path in &self.paths {
@@ -89,7 +89,7 @@ impl Git {
     }
 }
 
-/// The paths and the directories that they are in, those first.
+/// Returns the paths and their parents, parents first.
 fn with_parents(paths: &[&str]) -> Vec<String> {
     let mut all = BTreeSet::new();
     for path in paths {
@@ -265,7 +265,7 @@ fn patterns_match_as_in_git() {
     }
 }
 
-/// Any pattern, from parts that have a meaning.
+/// A random pattern of special characters and text.
 fn pattern() -> impl Strategy<Value = String> {
     let part = select(&[
         "a",
@@ -324,7 +324,7 @@ fn random_pattern_lists_match_as_in_git() {
         let patterns = lines.join("\n");
         match Filter::new(&patterns) {
             Ok(_) => git.compare(&patterns),
-            // A mistake is refused. Git takes it, and its pattern matches nothing.
+            // An invalid pattern is rejected. Git accepts it, and it matches nothing.
             Err(error) => {
                 let is_bad = |line: &&String| error.message.contains(&format!("`{line}`"));
                 let bad = lines.iter().find(is_bad).expect("the error names the pattern");
