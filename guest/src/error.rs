@@ -21,7 +21,8 @@ pub use crate::bindings::syncmgr::plugin::types::ErrorCode;
 pub struct Error {
     /// The error code.
     pub code: ErrorCode,
-    /// What happened to what, and the remedy. Plain text that is never parsed; may be empty.
+    /// The failed operation, its object and the remedy. Plain text that is never parsed; may be
+    /// empty.
     pub message: String,
 }
 

@@ -44,7 +44,7 @@ pub struct Wine {
     place: TempDir,
 }
 
-/// What a program printed, and its exit status.
+/// The output of a program, and its exit status.
 #[derive(Clone, Debug)]
 pub struct Ran {
     /// The exit status.

@@ -79,7 +79,7 @@ fn log(text: &str) {
     let _ = callback::log_error(LogLevel::Information, text, no_info());
 }
 
-/// Tells how an attack went.
+/// Logs the result of an attack.
 fn attack<T, E: std::fmt::Debug>(what: &str, result: std::result::Result<T, E>) {
     match result {
         Ok(_) => log(&format!("SUCCEEDED {what}")),
@@ -108,7 +108,7 @@ fn bad_text() -> String {
     "\u{1b}[2J\u{1b}]0;owned\u{7}\u{202e}evil\u{2066}\u{0}\r\nfake: ok\u{9b}31m".to_owned()
 }
 
-/// Does the behavior, if this is where it is to be done.
+/// Performs the behavior if this is its export.
 fn behavior(export: &str) -> Result<()> {
     let at = match setting("at") {
         at if at.is_empty() => "synchronize".to_owned(),
@@ -334,7 +334,7 @@ impl exports::Guest for Hostile {
             };
             let _ = callback::log_error(LogLevel::Error, "see there", info);
         }
-        // Whoever was cancelled is left to the host, as is everything of a silent one.
+        // Cancelled items are left to the host, and so are all items of a silent handler.
         if setting("silent").is_empty() && !callback::is_cancelled(None) {
             for item in items() {
                 status(item.id, Status::Succeeded);
