@@ -8,9 +8,9 @@ use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use syncmgr_fuzz::{SECRET, Shared, check_report, is_masked, status};
 use syncmgr_host::{
-    CancelHandle, Capability, ErrorId, Host, ItemId, Limits, RestartPolicy, Outcome, Participation,
-    Plugin, PrepareOutcome, PropertyValue, RunReport, RunRequest, Selection, Session, SessionError,
-    SessionOptions, StartError, SyncEvent, Trigger,
+    CancelHandle, Capability, ErrorId, Host, ItemId, Limits, Outcome, Participation, Plugin,
+    PrepareOutcome, PropertyValue, RestartPolicy, RunReport, RunRequest, Selection, Session,
+    SessionError, SessionOptions, StartError, SyncEvent, Trigger,
 };
 use uuid::Uuid;
 
@@ -452,7 +452,9 @@ fuzz_target!(|input: Input| {
         },
         restart_policy: match attempts % 4 {
             0 => RestartPolicy::Fail,
-            attempts => RestartPolicy::Restart { attempts: attempts.into(), backoff: Duration::ZERO },
+            attempts => {
+                RestartPolicy::Restart { attempts: attempts.into(), backoff: Duration::ZERO }
+            }
         },
         ..RunRequest::default()
     };

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use syncmgr_host::sink::{Progress, Sink};
 use syncmgr_host::{
-    ErrorCode, Item, ItemId, Limits, LogEntry, LogLevel, ProgressResponse, Question, RunReport,
-    Requests, Status,
+    ErrorCode, Item, ItemId, Limits, LogEntry, LogLevel, ProgressResponse, Question, Requests,
+    RunReport, Status,
 };
 
 /// The limit for texts of progress, log entries and questions, in bytes.

@@ -1,5 +1,5 @@
-/* Nonconforming: stores that it is complete even after a cancellation, so that the next run skips the
- * missing part. */
+/* Nonconforming: stores that it is complete even after a cancellation, so that the next run skips
+ * the missing part. */
 #define _POSIX_C_SOURCE 200809L
 #include "common.h"
 
