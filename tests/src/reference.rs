@@ -40,7 +40,7 @@ impl<'a> Page<'a> {
     fn package(&mut self) -> Result<()> {
         let package = &self.resolve.packages[self.package];
         self.text.push_str(
-            "Generated from the WIT files beside it. Do not edit; renew it with \
+            "Generated from the WIT files in this directory. Do not edit; update it with \
              `BLESS=1 cargo test --test host contract`.\n\n",
         );
         writeln!(self.text, "# `{}`\n", package.name)?;
