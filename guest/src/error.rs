@@ -6,7 +6,7 @@ use crate::guid::ItemId;
 pub use crate::bindings::syncmgr::plugin::types::ErrorCode;
 
 /// A failure: one of the closed set of [`ErrorCode`]s, each of which maps to one HRESULT, and a
-/// message for people.
+/// message for the user.
 ///
 /// # Examples
 /// ```

@@ -74,7 +74,7 @@ fn cancelled(commands: &str, fifo: &Grant, everything: bool) -> anyhow::Result<O
     Ok(Outcome { took: ended.duration_since(asked), code: report.error().map(SessionError::code) })
 }
 
-/// Counts reports until it is told to stop.
+/// Counts reports until it is stopped.
 struct Sibling(Arc<AtomicU64>, Arc<AtomicBool>);
 
 impl Sink for Sibling {

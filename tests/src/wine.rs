@@ -227,7 +227,7 @@ impl Wine {
         let mut arguments = vec!["register", &plugin, "--name", name, "--machine"];
         arguments.extend(grants);
         let said = self.syncmgr(&arguments)?.expect(0)?.stdout;
-        let class = said.split(['{', '}']).nth(1).context("it tells the class")?;
+        let class = said.split(['{', '}']).nth(1).context("the class is printed")?;
         Ok(format!("{{{class}}}"))
     }
 

@@ -151,7 +151,7 @@ pub(crate) fn measure(options: &Options) -> Result<Vec<Row>> {
             .goal(Goal::TimesLimit(1.15))
             .goal(Goal::AtMost(Figure::Time(250e-9)))
             .goal(Goal::Ahead("Extism", 5.0)),
-        Row::new("a report, 33 bytes of text that nobody reads", unread)
+        Row::new("a report, 33 bytes of text that are not read", unread)
             .limit(LIMIT, left_text)
             .goal(Goal::TimesLimit(1.15)),
         Row::new("a report through COM", com).competitor("without COM", Some(ours)),

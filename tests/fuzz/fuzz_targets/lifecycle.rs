@@ -272,7 +272,7 @@ struct Model {
     initialized: Option<Participation>,
     settings_only: bool,
     prepared: bool,
-    died: bool,
+    has_crashed: bool,
 }
 
 fn check_error(error: &SessionError) {
@@ -292,12 +292,12 @@ impl Model {
                 error.code()
             }
         };
-        match (self.died, belongs) {
+        match (self.has_crashed, belongs) {
             (true, _) => assert_eq!(code, "session-dead"),
             (false, false) => assert_eq!(code, "session-out-of-order"),
             (false, true) => assert!(code != "session-dead" && code != "session-out-of-order"),
         }
-        self.died |= result.as_ref().is_err_and(SessionError::is_death);
+        self.has_crashed |= result.as_ref().is_err_and(SessionError::is_death);
         result.ok()
     }
 

@@ -51,7 +51,7 @@ fn nap(milliseconds: u64) {
     thread::sleep(Duration::from_millis(milliseconds));
 }
 
-fn tell(item: Guid, report: ProgressItem) -> ProgressResponse {
+fn report(item: Guid, report: ProgressItem) -> ProgressResponse {
     callback::progress(item, &report)
 }
 
@@ -60,15 +60,15 @@ fn quiet() -> ProgressItem {
 }
 
 fn status(item: Guid, status: Status) -> ProgressResponse {
-    tell(item, ProgressItem { status_type: Some(status), ..quiet() })
+    report(item, ProgressItem { status_type: Some(status), ..quiet() })
 }
 
 fn value(item: Guid, value: i32, max: i32) -> ProgressResponse {
-    tell(item, ProgressItem { prog_value: Some(value), max_value: Some(max), ..quiet() })
+    report(item, ProgressItem { prog_value: Some(value), max_value: Some(max), ..quiet() })
 }
 
 fn text(item: Guid, text: &str) -> ProgressResponse {
-    tell(item, ProgressItem { status_text: Some(text.to_owned()), ..quiet() })
+    report(item, ProgressItem { status_text: Some(text.to_owned()), ..quiet() })
 }
 
 fn no_info() -> types::LogErrorInfo {

@@ -262,15 +262,15 @@ fn copies(arguments: &Arguments<'_>) -> String {
             directories::copy_files_with(&requests)
         }
     };
-    let tell = |copied: &Result<directories::CopiedFile>| match copied {
+    let describe = |copied: &Result<directories::CopiedFile>| match copied {
         Ok(copied) => {
             let digest = copied.digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
             format!("{} bytes {}", copied.source.size, &digest[..16])
         }
         Err(error) => format!("{:?}", error.code),
     };
-    let told: Vec<_> = copied.iter().map(tell).collect();
-    let rows = told.chunk_by(|one, other| one == other);
+    let results: Vec<_> = copied.iter().map(describe).collect();
+    let rows = results.chunk_by(|one, other| one == other);
     rows.map(|row| format!("{} {}", row.len(), row[0])).collect::<Vec<_>>().join(", ")
 }
 

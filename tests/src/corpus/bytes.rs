@@ -26,7 +26,7 @@ fn around(module: &Module) -> Vec<u8> {
 }
 
 /// A conforming plugin with a core module that it does not use.
-fn beside(module: &Module) -> Result<Vec<u8>> {
+fn with_module(module: &Module) -> Result<Vec<u8>> {
     let mut bytes = Core::new().component()?;
     // The module's section alone, without the header of its component.
     bytes.extend(&around(module)[8..]);
@@ -228,12 +228,12 @@ fn functions(count: u32, adds: usize) -> Module {
 
 /// A function with more code than the limit.
 pub fn huge_function() -> Result<Vec<u8>> {
-    beside(&functions(1, 100_000))
+    with_module(&functions(1, 100_000))
 }
 
 /// A conforming plugin with very many small functions.
 pub fn many_functions() -> Result<Vec<u8>> {
-    beside(&functions(60_000, 4))
+    with_module(&functions(60_000, 4))
 }
 
 /// More functions than the limit of a module.
@@ -280,7 +280,7 @@ fn with_code(count: u32, locals: u32, code: impl Fn(&mut Function)) -> Result<Ve
         section.function(&function);
     }
     module.section(&types).section(&declared).section(&section);
-    beside(&module)
+    with_module(&module)
 }
 
 /// Code that changes each local.
@@ -357,7 +357,7 @@ pub fn wide_signature() -> Result<Vec<u8>> {
     let mut types = TypeSection::new();
     types.ty().function([ValType::I32; 500], [ValType::I32; 500]);
     module.section(&types);
-    beside(&module)
+    with_module(&module)
 }
 
 /// A call of a function by a supertype of its type. It needs no garbage collector, but makes the
@@ -417,7 +417,7 @@ pub fn deep_blocks() -> Result<Vec<u8>> {
     }
     code.function(&function);
     module.section(&types).section(&declared).section(&code);
-    beside(&module)
+    with_module(&module)
 }
 
 /// More types than the limit of a module.

@@ -321,13 +321,13 @@ fn every_command_in_a_block_is_valid() -> Result<()> {
 fn every_manifest_in_a_block_is_valid() -> Result<()> {
     let documents = documents()?;
     for (page, start, how) in BLOCKS {
-        let How::Manifest(beside) = how else { continue };
+        let How::Manifest(rest) = how else { continue };
         let block = documents.get(*page).and_then(|found| named(found, start).next());
         let part = &block.context("it is there")?.text;
-        Manifest::parse(&format!("{beside}{part}"))
+        Manifest::parse(&format!("{rest}{part}"))
             .map_err(|error| anyhow::anyhow!("{page}: {error}"))?;
         let misspelt = part.replacen("[requests.", "[requests.x", 1).replacen("version", "ver", 1);
-        ensure!(Manifest::parse(&format!("{beside}{misspelt}")).is_err(), "{page} is looked at");
+        ensure!(Manifest::parse(&format!("{rest}{misspelt}")).is_err(), "{page} is not checked");
     }
     Ok(())
 }

@@ -305,7 +305,7 @@ fn validate_reports_each_invalid_file() -> anyhow::Result<()> {
     let ran =
         home.run(&["validate", "directory"])?.expect(2, "cannot read the plugin directory")?;
     sentences.insert(ran.stderr);
-    assert_eq!(sentences.len(), 12, "each has a sentence of its own: {sentences:#?}");
+    assert_eq!(sentences.len(), 12, "each has a different message: {sentences:#?}");
     for shipped in [conformance::HELLO, conformance::FOLDER, conformance::SCRIPT] {
         home.run(&["validate", shipped])?.expect(0, "is a plugin of syncmgr:plugin@0.1.0")?;
     }

@@ -26,11 +26,12 @@ progress item=a status=succeeded value=3 text=done quiet=1
 progress item=b status=updating-indeterminate quiet=1
 progress item=b status=succeeded quiet=1";
 
-const TOLD: &str = "synchronize=progress item=a status=updating
+const REPORTS: &str = "synchronize=progress item=a status=updating
 progress item=a value=1
 progress item=b status=updating";
 
-const DIES: &str = "synchronize=progress item=a status=updating quiet=1\npanic text=out_of_lemons";
+const CRASHES: &str =
+    "synchronize=progress item=a status=updating quiet=1\npanic text=out_of_lemons";
 const LIMITED: &str = "synchronize=progress item=a status=updating quiet=1\nspin";
 const DENIED: &str = "synchronize=progress item=a status=updating quiet=1\nclock";
 const WORKS: &str = "synchronize=work item=a steps=50\nwork item=b steps=3";
@@ -59,7 +60,7 @@ const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "cancel-all",
-        grants: &["--set", TOLD],
+        grants: &["--set", REPORTS],
         client: &["--answer", "Progress:2=CANCELALL"],
     },
     Scenario {
@@ -69,20 +70,20 @@ const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "another-success",
-        grants: &["--set", TOLD],
+        grants: &["--set", REPORTS],
         client: &["--answer", "Progress:1+=S_FALSE"],
     },
     Scenario {
         name: "failing-progress",
-        grants: &["--set", TOLD],
+        grants: &["--set", REPORTS],
         client: &["--answer", "Progress/a:1=E_FAIL"],
     },
     Scenario {
         name: "disconnected",
-        grants: &["--set", TOLD],
+        grants: &["--set", REPORTS],
         client: &["--answer", "Progress/a:2=RPC_E_DISCONNECTED"],
     },
-    Scenario { name: "trap", grants: &["--set", DIES], client: &[] },
+    Scenario { name: "trap", grants: &["--set", CRASHES], client: &[] },
     Scenario {
         name: "limit",
         grants: &["--set", LIMITED, "--limit", "compute-time=200ms"],
@@ -227,7 +228,8 @@ fn a_thousand_runs_leave_nothing_behind() -> Result<()> {
     let class = wine.register(HELLO, "leaks", &[])?;
     for (apartment, runs) in [("mta", "1000"), ("sta", "300")] {
         let log = wine.client(&["--repeat", runs, "--apartment", apartment, &class])?;
-        let leaks = log.lines().find_map(|line| line.strip_prefix("leak ")).context("it tells")?;
+        let leaks =
+            log.lines().find_map(|line| line.strip_prefix("leak ")).context("a leak report")?;
         let leaks: BTreeMap<_, _> =
             leaks.split(' ').filter_map(|leak| leak.split_once('=')).collect();
         for (what, expected) in
@@ -235,7 +237,7 @@ fn a_thousand_runs_leave_nothing_behind() -> Result<()> {
         {
             ensure!(leaks.get(what) == Some(&expected), "{apartment}: {what} of {leaks:?}");
         }
-        let bytes: i64 = leaks.get("bytes_per_run").context("it tells")?.parse()?;
+        let bytes: i64 = leaks.get("bytes_per_run").context("a leak report")?.parse()?;
         // A leaked object or thread would exceed this.
         ensure!(bytes < 1000, "{apartment}: {leaks:?}");
     }
@@ -460,7 +462,7 @@ fn registration_creates_and_removes_the_registry_keys() -> Result<()> {
         let plugin = windows_path(Path::new(HELLO))?;
         let arguments = ["register", &plugin, "--name", "keys", scope];
         let said = wine.syncmgr(&arguments)?.expect(0)?.stdout;
-        let class = said.split(['{', '}']).nth(1).context("it tells the class")?.to_owned();
+        let class = said.split(['{', '}']).nth(1).context("the class is printed")?.to_owned();
         let class_key = format!(r"{hive}\Software\Classes\CLSID\{{{class}}}");
         let server_key = format!(r"{class_key}\InprocServer32");
         let handler_key = format!(r"{hive}\{handlers}\{{{class}}}");

@@ -1,7 +1,7 @@
 //! Runs each nonconforming guest concurrently with eight conforming ones, and compares the result
 //! with the table.
 
-#![allow(clippy::print_stdout, reason = "the table is for people: cargo test -- --nocapture")]
+#![allow(clippy::print_stdout, reason = "prints the table: cargo test -- --nocapture")]
 
 use std::fs;
 use std::io::Write;

@@ -20,7 +20,7 @@ pub fn synchronize(input: Vec<u8>) -> FnResult<Vec<u8>> {
     for value in 0..times {
         report[20..24].copy_from_slice(&value.to_le_bytes());
         let memory = Memory::from_bytes(&report[..bytes])?;
-        // SAFETY: the host's function takes the place of a block of Extism's memory.
+        // SAFETY: the host's function receives a block of Extism's memory.
         answers += unsafe { progress(memory.offset()) };
         memory.free();
     }

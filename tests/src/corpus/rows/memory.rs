@@ -133,7 +133,7 @@ pub(super) fn rows() -> Vec<Row> {
             .set("retry", "many")
             .much(400_000)
             .fails("ended-host-call-bytes"),
-        Row::behavior("tells megabytes about an error", "")
+        Row::behavior("returns megabytes of error details", "")
             .retries(1)
             .set("retry", "text")
             .much(3 << 20),

@@ -37,7 +37,7 @@ fn invalid_arguments_are_rejected_and_out_parameters_are_null() {
     let client = client(SessionOptions::new(), agree());
     let handler = client.handler();
     let cookie = [0_u8; 4];
-    // SAFETY: what is refused is not looked at.
+    // SAFETY: rejected arguments are not accessed.
     unsafe {
         assert_eq!(ours(handler.Initialize(1, MANUAL, 0, null())), Hresult::E_INVALIDARG);
         assert_eq!(ours(handler.Initialize(0, MANUAL, 4, null())), Hresult::E_INVALIDARG);

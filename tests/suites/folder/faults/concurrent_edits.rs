@@ -270,7 +270,7 @@ fn check_written(bytes: usize) -> anyhow::Result<()> {
             })?;
             writer.may_write.store(false, SeqCst);
             anyhow::ensure!(report.error().is_none(), "run {run}: {:?}", report.outcome);
-            anyhow::ensure!(report.warnings > 0, "run {run} did not tell: {:?}", report.log);
+            anyhow::ensure!(report.warnings > 0, "run {run} had no warning: {:?}", report.log);
             let reported = report.log.iter().find(|entry| entry.text.contains("changed during"));
             anyhow::ensure!(
                 reported.is_some(),

@@ -293,7 +293,7 @@ pub(crate) const CASES: &[Case] = &[
         expect: Expect::Each(&[("z", "z")], &[("p/x.o", "x"), ("z", "z")]),
     },
     Case {
-        name: "a directory with a link that is left alone is not removed",
+        name: "a directory with a skipped link is not removed",
         settings: &[],
         baseline: &[("d/a", "1"), ("z", "z")],
         left: &[("z", "z")],

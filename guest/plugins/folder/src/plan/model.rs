@@ -319,7 +319,7 @@ impl World {
                 let changed = self.item(on, '/', "").changed;
                 self.insert(on, &join(parent(path), to), Item { changed, ..item });
             }
-            Action::Respell { .. } => unreachable!("no plan of its own renames: {path}"),
+            Action::Respell { .. } => unreachable!("a plan never renames by case: {path}"),
             Action::Remove { target, .. } => self.make_room(on, path, Some(target)),
             Action::RemoveDirectory { .. } => assert_eq!(self.remove(on, path).mark, '/', "{path}"),
             Action::SetMode { mode, .. } => {
