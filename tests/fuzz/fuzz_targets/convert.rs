@@ -274,7 +274,7 @@ fn calls(input: &Input, secrets: &[String]) {
         call(one, &mut callbacks, &cancel, &sink, secrets, &mut counted);
     }
     call(&Call::End, &mut callbacks, &cancel, &sink, secrets, &mut counted);
-    let report = callbacks.report().expect("the journal is there");
+    let report = callbacks.report().expect("a report");
     check_report(&report, &limits);
     assert!(report.items.iter().all(|item| item.status.is_terminal()), "{report:?}");
     assert_eq!(report.items.len(), counted.started.len());

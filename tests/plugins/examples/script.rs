@@ -231,7 +231,8 @@ fn copies(arguments: &Arguments<'_>) -> String {
         Some("storage") => directories::open_storage(),
         name => directories::open_grant(name.unwrap_or_default()),
     };
-    let (source, target) = (open("from").expect("it is there"), open("to").expect("it is there"));
+    let (source, target) =
+        (open("from").expect("the source is granted"), open("to").expect("the target is granted"));
     let names = arguments.get("files").unwrap_or_default();
     let new_names = arguments.get("as").unwrap_or_else(|| names.clone());
     let pairs: Vec<_> = names.split(',').zip(new_names.split(',')).collect();
@@ -292,7 +293,7 @@ fn copy_alone(
 fn flush(count: usize) -> String {
     let storage = directories::open_storage().expect("there is a storage");
     let written = storage.create_file("flushed").expect("it is new");
-    let read = storage.open_file("flushed").expect("it is there");
+    let read = storage.open_file("flushed").expect("it exists");
     let files: Vec<_> = iter::once(&read).chain(iter::repeat(&written)).take(count).collect();
     tell_flushed(directories::flush_files(&files))
 }
@@ -303,7 +304,7 @@ fn flush_directories(arguments: &Arguments<'_>) -> String {
         Some(name) => directories::open_grant(&name),
         None => directories::open_storage(),
     };
-    let directory = opened.expect("it is there");
+    let directory = opened.expect("it exists");
     let count = arguments.number("count").unwrap_or(0_usize);
     let all: Vec<_> = iter::repeat_n(&directory, count).collect();
     tell_flushed(directories::flush_directories(&all))
@@ -457,7 +458,7 @@ fn run(export: &str) -> Result<()> {
             }
             "die-once" => {
                 if !std::path::Path::new("/storage/died").exists() {
-                    std::fs::write("/storage/died", "").expect("the storage takes it");
+                    std::fs::write("/storage/died", "").expect("the storage is writable");
                     panic!("once");
                 }
             }

@@ -323,7 +323,7 @@ fn every_manifest_in_a_block_is_valid() -> Result<()> {
     for (page, start, how) in BLOCKS {
         let How::Manifest(rest) = how else { continue };
         let block = documents.get(*page).and_then(|found| named(found, start).next());
-        let part = &block.context("it is there")?.text;
+        let part = &block.context("a block")?.text;
         Manifest::parse(&format!("{rest}{part}"))
             .map_err(|error| anyhow::anyhow!("{page}: {error}"))?;
         let misspelt = part.replacen("[requests.", "[requests.x", 1).replacen("version", "ver", 1);
@@ -423,7 +423,7 @@ mod carried_out {
 
         fn carry_out(&self, block: &Block, how: &How) -> Result<()> {
             let compare = |text: &str, said: &str| {
-                ensure!(shows(text, said), "the page shows\n{text}\nand what came is\n{said}");
+                ensure!(shows(text, said), "the page shows\n{text}\nbut the output is\n{said}");
                 Ok(())
             };
             match *how {

@@ -63,7 +63,7 @@ fn a_compiler_that_hangs_is_terminated_in_time() -> Result<()> {
         ensure!(matches!(error, LoadError::CompileTime { .. }), "{last}: {error}");
         let process = fs::read_to_string(&file)?;
         let alive = Command::new("kill").args(["-0", process.trim()]).output()?.status.success();
-        ensure!(!alive, "{last}: the process goes on");
+        ensure!(!alive, "{last}: the process is still running");
     }
     Ok(())
 }

@@ -521,7 +521,7 @@ mod interrupted {
         let child = start(&home, command, commands)?;
         interrupt(&child, "-HUP")?;
         std::thread::sleep(Duration::from_millis(300));
-        assert!(!home.path("dir/tidied").exists(), "it goes on");
+        assert!(!home.path("dir/tidied").exists(), "it continues");
         interrupt(&child, "-INT")?;
         Ran::of(&child.wait_with_output()?).expect(5, "stopped: a")?;
         Ok(())

@@ -218,7 +218,7 @@ fn the_storage_quota_applies_to_wasi_writes() -> anyhow::Result<()> {
         assert!(!said[1].ends_with("ok"), "{commands}: {said:?}");
         let stored = |entry: std::io::Result<std::fs::DirEntry>| Ok(entry?.metadata()?.len());
         let stored = home.path().read_dir()?.map(stored).sum::<std::io::Result<u64>>()?;
-        assert!(stored <= 20_000, "{commands}: {stored} bytes are there");
+        assert!(stored <= 20_000, "{commands}: {stored} bytes are stored");
         // Files that existed before count.
         std::fs::write(home.path().join("before"), vec![1; 9000])?;
         let ran = script(home.path(), "sleep ms=1\nfill path=/storage/z bytes=5000")?;
@@ -255,7 +255,7 @@ fn a_plugin_cannot_exhaust_the_open_files_of_the_host() -> anyhow::Result<()> {
         .options(|options| options.storage(home.path()).limits(limits))
         .run()?;
     let said = ran.said_in_synchronize();
-    let held: usize = said[0].strip_prefix("hoard: ").expect("it says so").parse()?;
+    let held: usize = said[0].strip_prefix("hoard: ").expect("a log line").parse()?;
     assert!((10..=20).contains(&held), "{held} files were open");
     Ok(())
 }

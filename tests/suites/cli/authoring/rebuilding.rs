@@ -35,7 +35,7 @@ fn errors_of_the_language_tools_are_shown() -> Result<()> {
     let text = fs::read_to_string(&source)?;
     fs::write(&source, format!("{text}\nint broken(void) {{ return nothing; }}\n"))?;
     home.run("mine", &["build"])?.expect(2, "undeclared identifier 'nothing'")?;
-    ensure!(home.path("mine/build/mine.wasm").exists(), "what was built before stays");
+    ensure!(home.path("mine/build/mine.wasm").exists(), "the previous build is kept");
 
     let manifest = home.path("mine/syncmgr.toml");
     let text = fs::read_to_string(&manifest)?;

@@ -27,7 +27,11 @@ pub(crate) fn carry_out(home: &Home, folder: &str, page: &str) -> Result<Ran> {
             "sh" => carried_out += 1,
             "text" => {
                 let said = said[carried_out - 1];
-                ensure!(shows(&block.text, said), "{}\nis not what came:\n{said}", block.text);
+                ensure!(
+                    shows(&block.text, said),
+                    "{}\ndiffers from the output:\n{said}",
+                    block.text
+                );
             }
             _other => {}
         }

@@ -163,7 +163,7 @@ fn a_registered_directory_is_checked_by_identity() -> anyhow::Result<()> {
     run()?.expect(0, "worked")?;
     // A link at its path.
     fs::rename(home.path("docs"), home.path("moved"))?;
-    run()?.expect(0, "worked").context("one that is not there is for the plugin to find out")?;
+    run()?.expect(0, "worked").context("the plugin handles a missing directory")?;
     for target in ["secret", "nowhere"] {
         symlink(target, home.path("docs"))?;
         run()?.expect(2, "register the plugin again").context(target)?;

@@ -18,8 +18,8 @@ fn methods_out_of_order_are_refused() -> Result<()> {
     assert_eq!(client.prepare_named("a"), Hresult::S_OK);
     assert_eq!(client.completed("PrepareForSyncCompleted")?.outcome, Hresult::S_OK);
     assert_eq!(client.synchronize(), Hresult::S_OK);
-    assert_eq!(client.synchronize(), Hresult::E_UNEXPECTED, "while it goes on");
-    assert_eq!(client.prepare_named("a"), Hresult::E_UNEXPECTED, "while it goes on");
+    assert_eq!(client.synchronize(), Hresult::E_UNEXPECTED, "during the run");
+    assert_eq!(client.prepare_named("a"), Hresult::E_UNEXPECTED, "during the run");
     assert_eq!(
         client.items().unwrap_err().to_string(),
         format!("EnumSyncMgrItems: {}", Hresult::HRESULT_ERROR_BUSY)

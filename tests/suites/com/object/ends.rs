@@ -47,7 +47,7 @@ fn a_push_is_delivered_before_and_during_synchronize() -> Result<()> {
 fn an_invalid_push_is_rejected() -> Result<()> {
     let client = client(script("sleep ms=200"), agree());
     client.begin(MANUAL);
-    assert_eq!(client.set_item_status(guid("a"), 1), Hresult::E_UNEXPECTED, "nothing goes on");
+    assert_eq!(client.set_item_status(guid("a"), 1), Hresult::E_UNEXPECTED, "no run is active");
     assert_eq!(client.prepare_named("a"), Hresult::S_OK);
     for (id, status) in [
         (guid("a"), 0),

@@ -40,7 +40,7 @@ fn temporary_copies_of_an_inner_pair_are_neither_synced_nor_removed() -> anyhow:
                         let synced = std::thread::spawn(move || outer.sync()).join();
                         let synced = synced.expect("the thread returns").expect("it starts");
                         assert_eq!(synced.hresult(), Hresult::S_OK, "{synced:?}");
-                        let names = fs::read_dir(&inner).expect("it is there").flatten();
+                        let names = fs::read_dir(&inner).expect("it exists").flatten();
                         assert_eq!(names.count(), 1, "the copy is still there");
                     }
                     true

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::options::Mode;
-use crate::plan::place::Place;
+use crate::plan::location::Location;
 use crate::plan::planner::Planner;
 use crate::plan::{Action, CopyModes};
 use crate::state::Base;
@@ -22,18 +22,18 @@ impl Planner<'_, '_> {
     /// before the operations in the directory, which begin at `at`; other changes come after them.
     pub(super) fn settle_directory_mode(
         &mut self,
-        place: &Place,
+        location: &Location,
         nodes: [Option<&Node>; 2],
         base: Option<&Arc<Base>>,
         at: usize,
     ) -> Option<u16> {
         let end = self.plan.operations.len();
-        let mode = self.settle_mode(place, nodes, base);
+        let mode = self.settle_mode(location, nodes, base);
         for operation in self.plan.operations.split_off(end) {
             if let Action::SetMode { on, mode } = operation.action
                 && mode & 0o700 != 0o700
             {
-                self.shut(on, mode, place);
+                self.shut(on, mode, location);
             } else {
                 self.plan.operations.insert(at, operation);
             }
@@ -42,15 +42,15 @@ impl Planner<'_, '_> {
     }
 
     /// Sets the permissions of a directory after all operations in it.
-    pub(super) fn shut(&mut self, on: Side, mode: u16, place: &Place) {
-        self.push_removal(Action::SetMode { on, mode }, place, "permissions changed");
+    pub(super) fn shut(&mut self, on: Side, mode: u16, location: &Location) {
+        self.push_removal(Action::SetMode { on, mode }, location, "permissions changed");
     }
 
     /// Merges the permission bits of two equal entries. If both changed, the result is the
     /// intersection.
     pub(super) fn settle_mode(
         &mut self,
-        place: &Place,
+        location: &Location,
         nodes: [Option<&Node>; 2],
         base: Option<&Arc<Base>>,
     ) -> Option<u16> {
@@ -66,7 +66,7 @@ impl Planner<'_, '_> {
         for (on, now) in [(Side::Left, left), (Side::Right, right)] {
             let mode = merged.unwrap_or(now & PERMISSIONS) | special[on.index()];
             if now != mode {
-                self.push(Action::SetMode { on, mode }, place, "permissions changed");
+                self.push(Action::SetMode { on, mode }, location, "permissions changed");
             }
         }
         merged.or(base.and_then(|base| base.mode))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::options::Mode;
 use crate::plan::Action;
-use crate::plan::place::Place;
+use crate::plan::location::Location;
 use crate::plan::planner::Planner;
 use crate::state::{Base, Seen};
 use crate::tree::{Node, Side};
@@ -20,7 +20,7 @@ impl Planner<'_, '_> {
     /// Propagates the changed time of one of two equal files, or the newer one if both changed.
     pub(super) fn settle_time(
         &mut self,
-        place: &Place,
+        location: &Location,
         nodes: [&Node; 2],
         base: Option<&Arc<Base>>,
     ) {
@@ -38,7 +38,7 @@ impl Planner<'_, '_> {
         let on = from.other();
         let target = nodes[on.index()].fingerprint;
         let modified = nodes[from.index()].fingerprint.modified;
-        self.push(Action::SetModified { on, target, modified }, place, "time changed");
+        self.push(Action::SetModified { on, target, modified }, location, "time changed");
     }
 }
 

@@ -5,12 +5,12 @@ use crate::tree::{Name, Node, join};
 
 /// The location of an entry.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct Location {
     pub(super) paths: [Name; 2],
     pub(super) key: Name,
 }
 
-impl Place {
+impl Location {
     pub(super) fn root() -> Self {
         let path = Name::from("");
         Self { paths: [Name::clone(&path), Name::clone(&path)], key: path }
