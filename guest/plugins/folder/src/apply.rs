@@ -99,7 +99,7 @@ pub struct Applier<'a> {
 
 /// The directories that an [`Applier`] works in.
 #[derive(Clone, Copy, Debug)]
-pub struct Places<'a> {
+pub struct Directories<'a> {
     /// The pair.
     pub pair: &'a Pair,
     /// The two sides.
@@ -115,14 +115,14 @@ impl<'a> Applier<'a> {
     /// # Errors
     /// Fails if the sides cannot be reopened.
     pub fn new(
-        places: Places<'a>,
+        directories: Directories<'a>,
         is_open: [bool; 2],
         options: &'a Options,
         now: i64,
         stamp: String,
         context: &'a mut SyncContext,
     ) -> Result<Self> {
-        let Places { pair, roots: tops, storage } = places;
+        let Directories { pair, roots: tops, storage } = directories;
         let [left, right] = tops;
         Ok(Self {
             roots: [Walker::new(Some(left.reopen()?)), Walker::new(Some(right.reopen()?))],

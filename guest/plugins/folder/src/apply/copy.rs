@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_millis(200);
 /// them.
 const BATCH_BYTES: u64 = 8 << 20;
 /// The maximum number of directory pairs in a batch. They are open, too.
-const BATCH_PLACES: usize = 8;
+const BATCH_PAIRS: usize = 8;
 
 /// A planned copy.
 pub(super) struct Planned {
@@ -69,13 +69,13 @@ impl Planned {
 
     fn request<'a>(
         &'a self,
-        place: &'a Place,
+        pair: &'a DirectoryPair,
         options: &Options,
     ) -> (CopyRequest<'a>, CopyAttributes<'a>) {
         let request = CopyRequest {
-            source: &place.source,
+            source: &pair.source,
             name: split(self.path(self.from)).1,
-            target: &place.target,
+            target: &pair.target,
             target_name: &self.temp,
             max_size: self.source.size,
             verify: options.verify,
@@ -89,7 +89,7 @@ impl Planned {
 }
 
 /// Two directories, by path, between which files are copied.
-struct Place {
+struct DirectoryPair {
     from: Side,
     paths: [String; 2],
     source: Directory,
@@ -103,7 +103,7 @@ pub(super) struct Batch {
     planned_bytes: u64,
     /// The maximum size of the next batch.
     planned_files: usize,
-    places: Vec<Place>,
+    pairs: Vec<DirectoryPair>,
     /// Copies to flush and then rename.
     copies: Vec<(Planned, Digest, File)>,
     bytes: u64,
@@ -115,7 +115,7 @@ impl Default for Batch {
             planned: Vec::new(),
             planned_bytes: 0,
             planned_files: FIRST_FILES,
-            places: Vec::new(),
+            pairs: Vec::new(),
             copies: Vec::new(),
             bytes: 0,
         }
@@ -144,7 +144,7 @@ impl Batch {
         self.planned.len() >= self.planned_files
             || self.planned.len() + self.copies.len() >= BATCH_FILES
             || self.planned_bytes >= STEP_BYTES
-            || self.places.len() >= BATCH_PLACES
+            || self.pairs.len() >= BATCH_PAIRS
     }
 
     fn is_empty(&self) -> bool {
@@ -179,14 +179,14 @@ impl Applier<'_> {
             owner: keeps,
             temp: self.temp(),
         };
-        let place = match source.size <= SMALL_BYTES {
-            true => self.place_of(&planned).ok(),
+        let pair = match source.size <= SMALL_BYTES {
+            true => self.pair_of(&planned).ok(),
             false => None,
         };
         // If it cannot be added, copying it reports the reason.
-        let Some(place) = place else { return self.copy_alone(planned, next) };
+        let Some(pair) = pair else { return self.copy_alone(planned, next) };
         self.batch.planned_bytes += source.size;
-        self.batch.planned.push((planned, place));
+        self.batch.planned.push((planned, pair));
         if self.batch.is_ready() {
             self.copy_planned(next);
         }
@@ -194,22 +194,22 @@ impl Applier<'_> {
     }
 
     /// Returns the index of the directories of a copy, which are open.
-    fn place_of(&mut self, planned: &Planned) -> Result<usize> {
+    fn pair_of(&mut self, planned: &Planned) -> Result<usize> {
         let from = planned.from;
         let (source_parent, _) = split(planned.path(from));
         let (target_parent, _) = split(planned.path(from.other()));
-        let is_it = |place: &Place| {
-            place.from == from && place.paths[0] == source_parent && place.paths[1] == target_parent
+        let is_it = |pair: &DirectoryPair| {
+            pair.from == from && pair.paths[0] == source_parent && pair.paths[1] == target_parent
         };
         // Most copies have the directories of the previous one.
-        if let Some(place) = self.batch.places.iter().rposition(is_it) {
-            return Ok(place);
+        if let Some(pair) = self.batch.pairs.iter().rposition(is_it) {
+            return Ok(pair);
         }
         let source = self.roots[from.index()].directory(source_parent, false)?.reopen()?;
         let target = self.roots[from.other().index()].directory(target_parent, false)?.reopen()?;
         let paths = [source_parent.to_owned(), target_parent.to_owned()];
-        self.batch.places.push(Place { from, paths, source, target });
-        Ok(self.batch.places.len() - 1)
+        self.batch.pairs.push(DirectoryPair { from, paths, source, target });
+        Ok(self.batch.pairs.len() - 1)
     }
 
     /// Creates the copies of the batch.
@@ -223,17 +223,17 @@ impl Applier<'_> {
             return self.leave_planned();
         }
         let planned = std::mem::take(&mut self.batch.planned);
-        let places = std::mem::take(&mut self.batch.places);
+        let pairs = std::mem::take(&mut self.batch.pairs);
         self.batch.planned_bytes = 0;
         let requests: Vec<_> = planned
             .iter()
-            .map(|(planned, place)| planned.request(&places[*place], self.options))
+            .map(|(planned, pair)| planned.request(&pairs[*pair], self.options))
             .collect();
         let begun = Instant::now();
         let answers = directories::copy_files_with(&requests);
         self.batch.took(planned.len(), begun.elapsed());
         drop(requests);
-        drop(places);
+        drop(pairs);
         let mut again = Vec::new();
         for ((planned, _), answer) in planned.into_iter().zip(answers) {
             match answer {
@@ -275,7 +275,7 @@ impl Applier<'_> {
 
     /// Skips the remaining copies.
     pub(super) fn leave_planned(&mut self) {
-        self.batch.places.clear();
+        self.batch.pairs.clear();
         self.batch.planned_bytes = 0;
         for (planned, _) in std::mem::take(&mut self.batch.planned) {
             self.undone.insert(planned.operation.key);

@@ -68,14 +68,14 @@ pub(super) fn moved_path(path: &str, old: &str, new: &str) -> Option<String> {
 }
 
 /// A directory to flush.
-struct Place {
+struct Pending {
     is_trash: bool,
     side: Side,
     path: String,
     keys: Keys,
 }
 
-impl Place {
+impl Pending {
     fn new(is_trash: bool, ((side, path), keys): ((Side, String), Keys)) -> Self {
         Self { is_trash, side, path, keys }
     }
@@ -88,12 +88,12 @@ impl Applier<'_> {
             return;
         }
         let dirty = std::mem::take(&mut self.dirty);
-        let trash = dirty.trash.into_iter().map(|found| Place::new(true, found));
-        let sides = dirty.sides.into_iter().map(|found| Place::new(false, found));
-        let places: Vec<_> = trash.chain(sides).collect();
-        let (total, mut done) = (places.len(), 0);
+        let trash = dirty.trash.into_iter().map(|found| Pending::new(true, found));
+        let sides = dirty.sides.into_iter().map(|found| Pending::new(false, found));
+        let pending: Vec<_> = trash.chain(sides).collect();
+        let (total, mut done) = (pending.len(), 0);
         let (mut size, mut deadline) = (FIRST, None);
-        let mut rest = places.into_iter().peekable();
+        let mut rest = pending.into_iter().peekable();
         while rest.peek().is_some() {
             let advanced =
                 self.context.advance(0, || format!("flushing directory {done} of {total}"));
@@ -115,60 +115,60 @@ impl Applier<'_> {
                 false => (size * 2).min(MOST),
             };
         }
-        self.undone.extend(rest.flat_map(|place| place.keys));
+        self.undone.extend(rest.flat_map(|pending| pending.keys));
     }
 
     /// Flushes some directories together. Returns whether all of them could be open at once.
-    fn flush_batch(&mut self, batch: Vec<Place>) -> bool {
-        let mut open: Vec<(Place, Directory)> = Vec::with_capacity(batch.len());
+    fn flush_batch(&mut self, batch: Vec<Pending>) -> bool {
+        let mut open: Vec<(Pending, Directory)> = Vec::with_capacity(batch.len());
         let mut took_all = true;
-        for place in batch {
-            let mut opened = self.open_place(&place);
+        for pending in batch {
+            let mut opened = self.open_pending(&pending);
             if opened.as_ref().is_err_and(|error| error.code == ErrorCode::Failed)
                 && !open.is_empty()
             {
                 // There may be too many open files.
                 self.flush_open(std::mem::take(&mut open));
                 took_all = false;
-                opened = self.open_place(&place);
+                opened = self.open_pending(&pending);
             }
             match opened {
-                Ok(Some(directory)) => open.push((place, directory)),
+                Ok(Some(directory)) => open.push((pending, directory)),
                 // It was removed since, and there may be a file in its place.
                 Ok(None) => {}
                 Err(error) if matches!(error.code, ErrorCode::NotFound | ErrorCode::Changed) => {}
-                Err(error) => self.is_not_flushed(place, &error),
+                Err(error) => self.is_not_flushed(pending, &error),
             }
         }
         self.flush_open(open);
         took_all
     }
 
-    fn open_place(&mut self, place: &Place) -> Result<Option<Directory>> {
-        let directory = match place.is_trash {
-            true => match self.trash[place.side.index()].directory(&place.path) {
+    fn open_pending(&mut self, pending: &Pending) -> Result<Option<Directory>> {
+        let directory = match pending.is_trash {
+            true => match self.trash[pending.side.index()].directory(&pending.path) {
                 Some(directory) => directory?,
                 None => return Ok(None),
             },
-            false => self.roots[place.side.index()].directory(&place.path, false)?,
+            false => self.roots[pending.side.index()].directory(&pending.path, false)?,
         };
         directory.reopen().map(Some)
     }
 
-    fn flush_open(&mut self, open: Vec<(Place, Directory)>) {
+    fn flush_open(&mut self, open: Vec<(Pending, Directory)>) {
         let handles: Vec<_> = open.iter().map(|(_, directory)| directory).collect();
         let answers = directories::flush_directories(&handles);
-        for ((place, _), answer) in open.into_iter().zip(answers) {
+        for ((pending, _), answer) in open.into_iter().zip(answers) {
             if let Err(error) = answer {
-                self.is_not_flushed(place, &error);
+                self.is_not_flushed(pending, &error);
             }
         }
     }
 
-    fn is_not_flushed(&mut self, place: Place, error: &Error) {
-        let path: &str = if place.path.is_empty() { "the top" } else { &place.path };
-        let what = if place.is_trash { "flush the trash of" } else { "flush" };
-        self.done.failed.push(words::cannot(what, path, place.side, self.pair, error).message);
-        self.undone.extend(place.keys);
+    fn is_not_flushed(&mut self, pending: Pending, error: &Error) {
+        let path: &str = if pending.path.is_empty() { "the top" } else { &pending.path };
+        let what = if pending.is_trash { "flush the trash of" } else { "flush" };
+        self.done.failed.push(words::cannot(what, path, pending.side, self.pair, error).message);
+        self.undone.extend(pending.keys);
     }
 }
