@@ -6,7 +6,7 @@ use crate::guid::ItemId;
 pub use crate::bindings::syncmgr::plugin::types::ErrorCode;
 
 /// A failure: one of the closed set of [`ErrorCode`]s, each of which maps to one HRESULT, and a
-/// message for people.
+/// message for the user.
 ///
 /// # Examples
 /// ```
@@ -21,7 +21,8 @@ pub use crate::bindings::syncmgr::plugin::types::ErrorCode;
 pub struct Error {
     /// The error code.
     pub code: ErrorCode,
-    /// What happened to what, and the remedy. Plain text that is never parsed; may be empty.
+    /// The failed operation, its object and the remedy. Plain text that is never parsed; may be
+    /// empty.
     pub message: String,
 }
 

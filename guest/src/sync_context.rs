@@ -13,8 +13,8 @@ pub use crate::bindings::syncmgr::plugin::types::{LogLevel, Status};
 pub use crate::bindings::syncmgr::plugin::synchronize_callback::UserQuestion;
 pub use crate::imports::Pollable;
 
-/// The least time between two reports of [`SyncContext::advance`] and [`SyncContext::working`]. People
-/// do not notice more, and a skipped report costs nothing.
+/// The minimum time between two reports of [`SyncContext::advance`] and [`SyncContext::working`].
+/// Users do not notice more, and a skipped report costs nothing.
 const REPORT_INTERVAL: Duration = Duration::from_millis(40);
 
 /// The work on one item: reports to the sync manager, and its answers.
@@ -229,7 +229,7 @@ pub struct ProgressBuilder<'a> {
 }
 
 impl ProgressBuilder<'_> {
-    /// Sets the status text: what is being done, for people.
+    /// Sets the status text, which the user sees.
     pub fn text(mut self, text: impl Into<String>) -> Self {
         self.item.status_text = Some(text.into());
         self

@@ -22,7 +22,7 @@ use syncmgr_host::{
 const GRACE: Duration = Duration::from_millis(50);
 const SIBLINGS: usize = 4;
 
-/// Tells when the item was first and last heard of.
+/// Sends the times of the first and the last report of the item.
 #[derive(Clone)]
 struct Watch {
     first: mpsc::SyncSender<()>,
@@ -33,7 +33,7 @@ impl Sink for Watch {
     fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
         let _ = self.first.try_send(());
         if progress.current.status_type.is_some_and(|status| status.is_terminal()) {
-            *self.ended.lock().expect("nobody panicked with it") = Some(Instant::now());
+            *self.ended.lock().expect("the lock is not poisoned") = Some(Instant::now());
         }
         ProgressResponse::Continue
     }
@@ -44,7 +44,7 @@ struct Outcome {
     code: Option<&'static str>,
 }
 
-/// Cancels a plugin as soon as it has reported once.
+/// Cancels a plugin after its first report.
 fn cancelled(commands: &str, fifo: &Grant, everything: bool) -> anyhow::Result<Outcome> {
     let (first, heard) = mpsc::sync_channel(1);
     let watch = Watch { first, ended: Arc::default() };
@@ -62,7 +62,7 @@ fn cancelled(commands: &str, fifo: &Grant, everything: bool) -> anyhow::Result<O
         });
     let run = thread::spawn(move || script.report(watch));
     heard.recv().context("it reports")?;
-    // Not always at the same point of a tick.
+    // Requests must not always fall on the same point of a tick.
     thread::sleep(Duration::from_micros(u64::from(std::process::id() % 10) * 700));
     let asked = Instant::now();
     match everything {
@@ -70,17 +70,17 @@ fn cancelled(commands: &str, fifo: &Grant, everything: bool) -> anyhow::Result<O
         false => cancel.cancel_item(item("a")),
     }
     let report = run.join().ok().context("it returns")??;
-    let ended = ended.lock().expect("nobody panicked with it").context("the item ended")?;
+    let ended = ended.lock().expect("the lock is not poisoned").context("the item ended")?;
     Ok(Outcome { took: ended.duration_since(asked), code: report.error().map(SessionError::code) })
 }
 
-/// Counts reports until it is told to stop.
+/// Counts reports until it is stopped.
 struct Sibling(Arc<AtomicU64>, Arc<AtomicBool>);
 
 impl Sink for Sibling {
     fn progress(&mut self, _progress: &Progress<'_>) -> ProgressResponse {
         self.0.fetch_add(1, Ordering::Relaxed);
-        // A sibling that takes all there is would be measured instead.
+        // A sibling that uses a complete core would distort the measurement.
         thread::sleep(Duration::from_millis(1));
         match self.1.load(Ordering::Relaxed) {
             true => ProgressResponse::CancelAll,
@@ -128,7 +128,7 @@ fn main() -> anyhow::Result<()> {
         ),
         ("everything", "read path=/reading/fifo", true, Some("ended-cancelled-all")),
     ] {
-        // A thread that waits for a FIFO stays until the process ends.
+        // A thread that waits for a FIFO is never released.
         let runs = if commands.contains("fifo") { runs / 10 } else { runs };
         let before: Vec<_> =
             siblings.iter().map(|(count, _)| count.load(Ordering::Relaxed)).collect();

@@ -1,4 +1,4 @@
-//! Builds the plugin for `lifecycle`, and the seeds that are WebAssembly.
+//! Builds the plugin for `lifecycle`, and the seeds that are WebAssembly files.
 
 #![allow(clippy::print_stdout, reason = "cargo reads what a build script prints")]
 
@@ -11,7 +11,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let guests = build_guests::build(Guest::Examples("test-plugins"));
     println!("cargo::rustc-env=GUEST_SCRIPT={}", guests.join("script.wasm").display());
 
-    // Beside the programs, where `run` finds them.
+    // Next to the programs, where `run` finds them.
     let out = env::var("OUT_DIR")?;
     let seeds = Path::new(&out).ancestors().nth(3).ok_or("no profile")?.join("seeds/component");
     fs::create_dir_all(&seeds)?;

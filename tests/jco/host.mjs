@@ -1,12 +1,12 @@
-// A second host for plugins, in 30 lines of code. README.md says what it shows and how to run it:
+// A second host for plugins, in 30 lines of code. README.md explains its purpose and its usage:
 //
 //   node host.mjs DIR [--cancel-item N | --cancel-all N]
 //
-// The Nth report is answered with `cancel-item` or `cancel-all`, and so is every later report that
-// this holds for. What a plugin returns as an error is thrown, and ends the process.
+// The Nth report is answered with `cancel-item` or `cancel-all`, and so is every later report to
+// which the cancellation applies. An error that a plugin returns is thrown, and ends the process.
 import { WASIShim } from '@bytecodealliance/preview2-shim/instantiation';
 
-// `cancelled` holds the answers: for an item under the item, for everything under `true`.
+// `cancelled` contains the answers: for an item by its id, for everything under `true`.
 const [folder, option, nth] = process.argv.slice(2), items = [], cancelled = new Map(), reports = [];
 const find = (id) => items.find((item) => item.id.high === id?.high && item.id.low === id?.low);
 const answer = (id) => cancelled.get(true) ?? cancelled.get(find(id)) ?? 'continue';
@@ -22,7 +22,7 @@ function progress(id, { statusType: status = '-', progValue = '-', maxValue = '-
   return answer(id);
 }
 
-// Settings are what is in the environment. There are no arguments, no files and no network.
+// The settings are environment variables. There are no arguments, no files and no network.
 const imports = new WASIShim({ sandbox: { args: [], preopens: {}, enableNetwork: false } }).getImportObject();
 const { subscribeDuration } = imports['wasi:clocks/monotonic-clock'];
 imports['syncmgr:plugin/statistics'] = { setBytesPerStep() {}, setCount() {} };
@@ -31,7 +31,7 @@ imports['syncmgr:plugin/directories'] = new Proxy({ getGrants: () => [] }, { get
 imports['syncmgr:plugin/synchronize-callback'] = {
   progress, isCancelled: (id) => answer(id) !== 'continue', question: (asked) => asked.defaultChoice,
   logError: (level, text) => console.log(`${level}: ${text}`), deleteLogError() {}, establishConnection: refuse,
-  // Only an answer cancels, and none is given while the plugin waits: ready at once, or in 13 days.
+  // Only answers cancel, and there is none while the plugin waits: ready at once, or in 13 days.
   subscribeCancelled: (id) => subscribeDuration(answer(id) === 'continue' ? 2n ** 50n : 0n),
 };
 

@@ -3,11 +3,11 @@
 /// A code block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
-    /// The number of its first line, the one with the fence.
+    /// The line number of the opening fence.
     pub line: usize,
-    /// What stands behind the fence, such as `sh`.
+    /// The text after the fence, such as `sh`.
     pub info: String,
-    /// What is in it, without what it is indented by.
+    /// The content without the common indentation.
     pub text: String,
 }
 
@@ -18,10 +18,10 @@ impl Block {
     }
 }
 
-/// Every code block of a page in Markdown.
+/// Returns every code block of a Markdown page.
 ///
 /// # Panics
-/// Where one does not end.
+/// Panics if a block is not closed.
 pub fn blocks(page: &str) -> Vec<Block> {
     let mut found = Vec::new();
     let mut open: Option<(usize, Block)> = None;
@@ -45,7 +45,7 @@ pub fn blocks(page: &str) -> Vec<Block> {
     found
 }
 
-/// Whether a block shows the end of an output, from the beginning of a line on. `...` stands for
+/// Returns whether a block matches the end of an output, from the start of a line. `...` matches
 /// anything, and so do sizes, which depend on compilers.
 pub fn shows(block: &str, output: &str) -> bool {
     let mut pattern = format!("\n{}\n", block.trim_end());
@@ -78,21 +78,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blocks_are_found_wherever_they_stand() {
+    fn blocks_are_found_at_every_position() {
         let page =
             "a\n```sh,ignore\none\n\n  two\n```\n1. b\n\n   ```text\n   three\n     four\n   ```\n";
         let found = blocks(page);
-        let told: Vec<_> = found
+        let parsed: Vec<_> = found
             .iter()
             .map(|block| (block.line, block.language(), block.info.as_str(), block.text.as_str()))
             .collect();
         let expected =
             [(2, "sh", "sh,ignore", "one\n\n  two\n"), (9, "text", "text", "three\n  four\n")];
-        assert_eq!(told, expected);
+        assert_eq!(parsed, expected);
     }
 
     #[test]
-    fn a_block_shows_the_end_of_what_came_and_nothing_else() {
+    fn a_block_matches_only_the_end_of_the_output() {
         let output = "built a/b.wasm, 31.42 KiB\nok  one\nok  two\n2 passed\n";
         for (block, right) in [
             ("2 passed\n", true),

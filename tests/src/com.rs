@@ -21,7 +21,7 @@ use windows_core::{BOOL, GUID, HRESULT, Interface, implement};
 
 use crate::script;
 
-/// How long something may take that takes milliseconds.
+/// The time limit for an operation that takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One call that a handler made.
@@ -29,11 +29,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Made {
     /// The method.
     pub method: &'static str,
-    /// The item, by its name if it is one of those that the client knows, else by its id.
+    /// The name of the item if the client knows it, otherwise the id.
     pub item: Option<String>,
     /// The other arguments.
     pub arguments: String,
-    /// What was answered.
+    /// The answer.
     pub answer: Hresult,
 }
 
@@ -52,20 +52,20 @@ impl std::fmt::Display for Made {
     }
 }
 
-/// Decides what the client answers: by the method, the item's name, and how often the two came
-/// together before, this time included.
+/// Determines the answer of the client from the method, the name of the item, and the number of
+/// calls with both so far, including this one.
 pub type Decide = Box<dyn Fn(&str, &str, usize) -> Hresult + Send + Sync>;
 
-/// What the client answers; `None`: `S_OK` to everything, and nothing is remembered.
+/// The answers of the client; `None`: `S_OK` to everything, without recording.
 pub type Answer = Option<Decide>;
 
-/// What the client remembers.
+/// The record of the client.
 struct Book {
     made: Mutex<Vec<Made>>,
     completions: Mutex<mpsc::Sender<Completion>>,
     names: Vec<String>,
     answer: Answer,
-    /// Callback objects that are alive.
+    /// Callback objects that exist.
     alive: AtomicUsize,
 }
 
@@ -76,7 +76,7 @@ pub struct Completion {
     pub method: &'static str,
     /// Its result.
     pub outcome: Hresult,
-    /// Which items to synchronize once more.
+    /// The items to synchronize again.
     pub retry: Vec<GUID>,
 }
 
@@ -124,21 +124,21 @@ impl Book {
         };
         let answer = self.take(method, None, || format!("0x{:08X}{items}", outcome.0));
         let completions = self.completions.lock().unwrap_or_else(PoisonError::into_inner);
-        // A client that does not wait any more has dropped the other end.
+        // A client that no longer waits has dropped the receiver.
         let _ = completions.send(Completion { method, outcome, retry });
         answer
     }
 }
 
-/// The id of the script plugin's item of this name.
+/// Returns the id of the script plugin's item of this name.
 pub fn guid(name: &str) -> GUID {
     GUID::from_u128(script::item(name).as_uuid().as_u128())
 }
 
-/// Reads what a handler hands over.
+/// Reads a string from a handler.
 ///
 /// # Safety
-/// The pointer is to UTF-16 with a NUL at the end.
+/// The pointer refers to UTF-16 text with a terminating NUL.
 unsafe fn text(pointer: *const u16) -> String {
     assert!(!pointer.is_null(), "a text is NULL");
     // SAFETY: the caller vouches for it.
@@ -249,7 +249,7 @@ impl std::fmt::Debug for Client {
     }
 }
 
-/// A class whose sessions are given this.
+/// Returns a class whose sessions have these options.
 pub fn class(
     plugin: Plugin,
     options: SessionOptions,
@@ -264,13 +264,13 @@ pub fn class(
 }
 
 impl Client {
-    /// A client for a handler of the script plugin, whose items have these names.
+    /// Returns a client for a handler of the script plugin with items of these names.
     pub fn new(options: SessionOptions, names: &str, answer: Answer) -> Self {
         let class = class(script::plugin(), options.setting("items", names), Silent);
         Self::with(handler::create(class), names, answer)
     }
 
-    /// A client for any handler.
+    /// Creates a client for any handler.
     pub fn with(handler: ISyncMgrSynchronize, names: &str, answer: Answer) -> Self {
         let (completions, completed) = mpsc::channel();
         let book = Arc::new(Book {
@@ -284,18 +284,18 @@ impl Client {
         Self { handler: Some(handler), callback: Some(callback), book, completions: completed }
     }
 
-    /// The handler.
+    /// Returns the handler.
     ///
     /// # Panics
-    /// After it was released.
+    /// Panics after its release.
     pub fn handler(&self) -> &ISyncMgrSynchronize {
         self.handler.as_ref().unwrap_or_else(|| panic!("the handler was released"))
     }
 
-    /// Reports so many times to the callback, as a native handler would.
+    /// Sends this number of reports to the callback, as a native handler would.
     ///
     /// # Panics
-    /// After the callback was taken away, or where it does not answer `S_OK`.
+    /// Panics if the callback was removed, or if it does not answer `S_OK`.
     pub fn report(&self, times: u32) {
         let callback = self.callback.as_ref().unwrap_or_else(|| panic!("there is a callback"));
         let id = guid("a");
@@ -320,19 +320,19 @@ impl Client {
         ours(unsafe { self.handler().Initialize(0, flags, 0, null()) })
     }
 
-    /// `Initialize` and `SetProgressCallback`, for whom both succeed.
+    /// `Initialize` and `SetProgressCallback`, which must succeed.
     ///
     /// # Panics
-    /// Where they do not.
+    /// Panics if one of them fails.
     pub fn begin(&self, flags: u32) {
         assert_eq!(self.initialize(flags), Hresult::S_OK);
         assert_eq!(self.set_callback(), Hresult::S_OK);
     }
 
-    /// `SetProgressCallback` with the client's own.
+    /// `SetProgressCallback` with the callback of the client.
     ///
     /// # Panics
-    /// After [`Client::forget_callback`].
+    /// Panics after [`Client::forget_callback`].
     pub fn set_callback(&self) -> Hresult {
         let callback = self.callback.as_ref().unwrap_or_else(|| panic!("it was forgotten"));
         // SAFETY: the callback is alive.
@@ -385,26 +385,26 @@ impl Client {
     /// Waits for the completion of a method.
     ///
     /// # Errors
-    /// Where another one comes, or none.
+    /// Returns an error for another completion, or for none.
     pub fn completed(&self, method: &str) -> Result<Completion> {
         let completion = self.completions.recv_timeout(PATIENCE);
         let completion = completion.with_context(|| format!("there is no {method}"))?;
         match completion.method == method {
             true => Ok(completion),
-            false => bail!("{completion:?} came in place of {method}"),
+            false => bail!("{completion:?} completed instead of {method}"),
         }
     }
 
-    /// Whether nothing completes for a moment.
+    /// Returns whether no method completes for a moment.
     pub fn nothing_completes(&self) -> bool {
         self.completions.recv_timeout(Duration::from_millis(100)).is_err()
     }
 
-    /// Does what a manager does from `Initialize` to `SynchronizeCompleted`, and returns what that
-    /// carried.
+    /// Calls the methods from `Initialize` to `SynchronizeCompleted` as a manager does, and returns
+    /// the result of the latter.
     ///
     /// # Errors
-    /// Where a step is refused.
+    /// Returns an error if a step is rejected.
     pub fn run(&self, flags: u32, names: &str) -> Result<Hresult> {
         for (step, answer) in
             [("Initialize", self.initialize(flags)), ("SetProgressCallback", self.set_callback())]
@@ -416,10 +416,10 @@ impl Client {
         self.prepare_and_synchronize(names)
     }
 
-    /// The part of it that is repeated for a retry.
+    /// Makes the calls that are repeated for a retry.
     ///
     /// # Errors
-    /// Where a step is refused.
+    /// Returns an error if a step is rejected.
     pub fn prepare_and_synchronize(&self, names: &str) -> Result<Hresult> {
         let prepared = self.prepare_named(names);
         if prepared != Hresult::S_OK {
@@ -436,22 +436,22 @@ impl Client {
         Ok(self.completed("SynchronizeCompleted")?.outcome)
     }
 
-    /// Every call of the handler until now.
+    /// Returns the calls of the handler so far.
     pub fn made(&self) -> Vec<Made> {
         self.book.made().clone()
     }
 
-    /// The same as text, without the script plugin's own words.
+    /// Returns the calls as text, without the log of the script plugin.
     pub fn log(&self) -> Vec<String> {
         let said =
             |made: &&Made| made.method == "LogError" && made.arguments.starts_with("level=1");
         self.made().iter().filter(|made| !said(made)).map(ToString::to_string).collect()
     }
 
-    /// The items that the handler lists, and what it answered.
+    /// Returns the items that the handler lists, and its answer.
     ///
     /// # Errors
-    /// Where it fails.
+    /// Returns the error of the enumeration.
     pub fn items(&self) -> Result<(Hresult, Vec<SYNCMGRITEM>)> {
         let (enumerated, items) = self.enumerate()?;
         let mut found = Vec::new();
@@ -464,10 +464,10 @@ impl Client {
         }
     }
 
-    /// The enumerator that the handler gives, and what it answered.
+    /// Returns the enumerator of the handler, and its answer.
     ///
     /// # Errors
-    /// Where it fails.
+    /// Returns the error of the call.
     pub fn enumerate(&self) -> Result<(Hresult, ISyncMgrEnumItems)> {
         let mut pointer = null_mut();
         // SAFETY: there is a place for the pointer.
@@ -480,17 +480,17 @@ impl Client {
         Ok((answer, unsafe { ISyncMgrEnumItems::from_raw(pointer) }))
     }
 
-    /// Lets go of the handler.
+    /// Releases the handler.
     pub fn release(&mut self) {
         self.handler = None;
     }
 
-    /// Lets go of the callback, as a manager that ends does.
+    /// Releases the callback, as an exiting manager does.
     pub fn forget_callback(&mut self) {
         self.callback = None;
     }
 
-    /// Whether the callback object is gone, now or soon.
+    /// Returns whether the callback object is released within a short time.
     pub fn callback_is_gone(&self) -> bool {
         let since = std::time::Instant::now();
         while self.book.alive.load(Ordering::SeqCst) > 0 {
@@ -503,7 +503,7 @@ impl Client {
     }
 }
 
-/// `Next` for one item.
+/// Calls `Next` for one item.
 pub fn next_one(items: &ISyncMgrEnumItems) -> (Hresult, Option<SYNCMGRITEM>) {
     // SAFETY: zeros are a value of plain data.
     let mut item: SYNCMGRITEM = unsafe { std::mem::zeroed() };
@@ -513,7 +513,7 @@ pub fn next_one(items: &ISyncMgrEnumItems) -> (Hresult, Option<SYNCMGRITEM>) {
     (answer, (fetched == 1).then_some(item))
 }
 
-/// A result as the host has it.
+/// Converts a result to the type of the host.
 pub fn ours(hresult: HRESULT) -> Hresult {
     Hresult(hresult.0.cast_unsigned())
 }
@@ -523,12 +523,12 @@ pub fn agree() -> Answer {
     Some(Box::new(|_, _, _| Hresult::S_OK))
 }
 
-/// Answers `S_OK` to everything, and remembers nothing.
+/// Answers `S_OK` to everything, and records nothing.
 pub fn agree_quietly() -> Answer {
     None
 }
 
-/// Answers one call with something else.
+/// Answers one call with another result.
 pub fn answer(method: &'static str, item: &'static str, nth: usize, answer: Hresult) -> Answer {
     Some(Box::new(move |called, about, count| {
         match called == method && about == item && count == nth {

@@ -17,101 +17,101 @@ use uuid::Uuid;
 
 use workdir::Workdir;
 
-/// What every session is given as a secret, and nobody may ever see.
+/// The secret of every session, which must never appear in an output.
 pub const SECRET: &str = "hunter2-and-then-some";
 
-/// Where a guest comes from.
+/// The source of a guest.
 #[derive(Clone, Debug)]
 pub enum Guest {
-    /// The plugin `hostile`, with this setting `behavior`.
+    /// The plugin `hostile`, with this value of the setting `behavior`.
     Behavior(&'static str),
     /// Bytes that may be a component.
     Made(fn() -> Result<Vec<u8>>),
-    /// A core module that is made a component.
+    /// A core module that is converted to a component.
     Core(core::Core),
 }
 
-/// What is done to a run from outside.
+/// An action on a run.
 #[derive(Clone, Copy, Debug)]
 pub enum Act {
-    /// Everything is cancelled.
+    /// Cancel all items.
     CancelAll,
-    /// The first item is cancelled.
+    /// Cancel the first item.
     CancelItem,
-    /// It is killed.
+    /// Terminate the session.
     Kill,
 }
 
-/// What must come of it.
+/// The expected result.
 #[derive(Clone, Debug)]
 pub enum Expected {
-    /// It does not load: the code of the error.
+    /// It fails to load with this error code.
     NotLoaded(&'static str),
     /// It runs.
     Ran {
-        /// The code of the error that the run ends with.
+        /// The code of the error of the run.
         error: Option<&'static str>,
         /// The HRESULT of the run.
         hresult: Hresult,
-        /// How each item ends.
+        /// The end of each item.
         ends: Vec<Status>,
     },
 }
 
-/// What a run left behind.
+/// The results of a run.
 #[derive(Debug)]
 pub struct Ran {
     /// The report.
     pub report: RunReport,
     /// Every callback.
     pub recorded: Vec<Recorded>,
-    /// The same as JSON lines, with the report.
+    /// The events and the report as JSON lines.
     pub json: String,
 }
 
 impl Ran {
-    /// The message of the error that the run ended with.
+    /// Returns the message of the error of the run.
     pub fn message(&self) -> String {
         self.report.error().map(ToString::to_string).unwrap_or_default()
     }
 
-    /// The texts of the log.
+    /// Returns the texts of the log.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         self.report.log.iter().map(|entry| entry.text.as_str())
     }
 }
 
-/// Something that must hold beside the outcome.
+/// A further condition on the results.
 pub type Check = fn(&Ran) -> Result<()>;
 
-/// One guest and what must come of it.
+/// One guest and its expected result.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// What it does.
+    /// A description.
     pub name: String,
     /// The guest.
     pub guest: Guest,
-    /// Its settings, beside the behavior.
+    /// Its settings, in addition to the behavior.
     pub settings: Vec<(&'static str, String)>,
-    /// Whether the directories of the place are granted.
+    /// Whether the directories of the working directory are granted.
     pub files: bool,
     /// Whether it has storage.
     pub storage: bool,
-    /// What it may use.
+    /// Its capabilities.
     pub limits: Limits,
-    /// A host of its own, with these limits.
+    /// The limits of a separate host.
     pub load: Option<LoadLimits>,
-    /// How often items are tried again.
+    /// How often the run may be retried.
     pub retries: u32,
-    /// Whether it is asked for its properties in place of an ordinary run.
+    /// Whether to request its properties instead of an ordinary run.
     pub properties: bool,
-    /// What is done to it, and how long after its start; at once where it is not to start first.
+    /// The action on the run, and its delay after the start; without a delay, before the start.
     pub act: Option<(Duration, Act)>,
-    /// What happens to the place meanwhile.
-    pub meanwhile: Option<fn(&Workdir)>,
-    /// What must come of it.
+    /// Concurrent changes to the working directory.
+    pub concurrently: Option<fn(&Workdir)>,
+    /// The expected result.
     pub expected: Expected,
-    /// What must hold beside that.
+    /// A further condition.
     pub checks: Vec<Check>,
 }
 
@@ -120,12 +120,12 @@ pub fn first_item() -> ItemId {
     ItemId::from_uuid(Uuid::from_u64_pair(10, 1))
 }
 
-/// Every row.
+/// Returns every row.
 pub fn rows() -> Vec<Row> {
     rows::all()
 }
 
-/// Limits that make the suite a fast one.
+/// Returns limits that keep the suite fast.
 pub fn limits() -> Limits {
     Limits {
         memory_bytes: 64 << 20,
@@ -145,7 +145,7 @@ pub fn limits() -> Limits {
     }
 }
 
-/// What one file may take to load.
+/// Returns the limits for loading one file.
 pub fn load_limits() -> LoadLimits {
     LoadLimits {
         component_bytes: 2 << 20,
@@ -169,7 +169,7 @@ impl Row {
             retries: 0,
             properties: false,
             act: None,
-            meanwhile: None,
+            concurrently: None,
             expected: Expected::Ran {
                 error: None,
                 hresult: Hresult::S_OK,
@@ -179,17 +179,17 @@ impl Row {
         }
     }
 
-    /// A behavior of the plugin `hostile`, which is followed by an ordinary end.
+    /// Creates a row for a behavior of the plugin `hostile` that ends without an error.
     fn behavior(name: impl Into<String>, behavior: &'static str) -> Self {
         Self::new(name, Guest::Behavior(behavior))
     }
 
-    /// A core module, which has one item.
+    /// Creates a row for a core module with one item.
     fn core(name: impl Into<String>, core: core::Core) -> Self {
         Self::new(name, Guest::Core(core)).ends(&[Status::Succeeded])
     }
 
-    /// Bytes that do not load.
+    /// Creates a row for bytes that fail to load.
     fn made(name: &str, made: fn() -> Result<Vec<u8>>, code: &'static str) -> Self {
         Self { expected: Expected::NotLoaded(code), ..Self::new(name, Guest::Made(made)) }
     }
@@ -237,11 +237,11 @@ impl Row {
         Self { act: Some((Duration::from_millis(milliseconds), act)), ..self }
     }
 
-    fn meanwhile(self, what: fn(&Workdir)) -> Self {
-        Self { meanwhile: Some(what), ..self }
+    fn concurrently(self, what: fn(&Workdir)) -> Self {
+        Self { concurrently: Some(what), ..self }
     }
 
-    /// The run fails like this.
+    /// Expects the run to fail with this code.
     fn fails(mut self, code: &'static str) -> Self {
         if let Expected::Ran { error, hresult, .. } = &mut self.expected {
             *error = Some(code);
@@ -264,13 +264,13 @@ impl Row {
         self
     }
 
-    /// Dies before there is any item.
-    fn dies_early(self, code: &'static str) -> Self {
+    /// Expects the termination before there is any item.
+    fn terminates_early(self, code: &'static str) -> Self {
         self.fails(code).ends(&[])
     }
 
-    /// Dies with every item unfinished.
-    fn dies(self, code: &'static str) -> Self {
+    /// Expects the termination with every item unfinished.
+    fn terminates(self, code: &'static str) -> Self {
         let items = match self.guest {
             Guest::Core(_) => 1,
             Guest::Behavior(_) | Guest::Made(_) => 2,
@@ -278,7 +278,7 @@ impl Row {
         self.fails(code).ends(&vec![Status::Failed; items])
     }
 
-    /// Does not load.
+    /// Expects a failure to load.
     fn not_loaded(self, code: &'static str) -> Self {
         Self { expected: Expected::NotLoaded(code), ..self }
     }
@@ -289,7 +289,7 @@ impl Row {
     }
 }
 
-/// The HRESULT that goes with the code of an error, unless a row says otherwise.
+/// Returns the default HRESULT for an error code.
 fn hresult_of(code: &str) -> Hresult {
     match code {
         "plugin-bad-data" => Hresult::HRESULT_ERROR_INVALID_DATA,

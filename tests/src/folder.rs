@@ -13,13 +13,13 @@ use syncmgr_host::{
 
 use crate::trees::{self, Tree};
 
-/// Two directories and the plugin's storage, in a folder that goes with this value.
+/// Two directories and the plugin's storage, in a folder that is removed with this value.
 #[derive(Debug)]
 pub struct Pair {
     home: tempfile::TempDir,
-    /// Where the left directory, the right one and the plugin's storage are in there.
+    /// The paths of the left directory, the right one and the plugin's storage in that folder.
     places: [PathBuf; 3],
-    /// Whether the directories are granted the other way round.
+    /// Whether the directories are granted with swapped sides.
     swapped: bool,
     settings: Vec<(String, String)>,
 }
@@ -31,10 +31,10 @@ pub fn plugin() -> Plugin {
 }
 
 impl Pair {
-    /// Two empty directories.
+    /// Creates two empty directories.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Returns the errors of the file system.
     pub fn new() -> anyhow::Result<Self> {
         let pair = Self {
             home: tempfile::tempdir()?,
@@ -46,7 +46,7 @@ impl Pair {
         Ok(pair)
     }
 
-    /// The same with a setting.
+    /// Adds a setting.
     #[must_use]
     pub fn set(mut self, name: &str, value: &str) -> Self {
         self.settings.retain(|(known, _)| known != name);
@@ -54,23 +54,22 @@ impl Pair {
         self
     }
 
-    /// The same with the sides exchanged: `left` names the directory that is granted as the
-    /// right one.
+    /// Swaps the sides: `left` names the directory that is granted as the right one.
     #[must_use]
     pub fn swapped(mut self, swapped: bool) -> Self {
         self.swapped = swapped;
         self
     }
 
-    /// The same with its storage elsewhere in the home folder, where it need not be yet.
+    /// Moves the storage to a path in the home folder that need not exist yet.
     #[must_use]
     pub fn stored_in(mut self, path: impl Into<PathBuf>) -> Self {
         self.places[2] = path.into();
         self
     }
 
-    /// The same with some of `left`, `right` and `storage` in a folder of the home folder, where
-    /// [`Pair::make_directories`] makes them.
+    /// Moves some of `left`, `right` and `storage` to a folder in the home folder.
+    /// [`Pair::make_directories`] creates them.
     #[must_use]
     pub fn moved_into(mut self, folder: &str, names: &[&str]) -> Self {
         for place in &mut self.places {
@@ -81,10 +80,10 @@ impl Pair {
         self
     }
 
-    /// Makes the directories that are missing.
+    /// Creates the missing directories.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Returns the errors of the file system.
     pub fn make_directories(&self) -> anyhow::Result<()> {
         for place in &self.places {
             std::fs::create_dir_all(self.home().join(place))?;
@@ -92,30 +91,30 @@ impl Pair {
         Ok(())
     }
 
-    /// The folder that everything is in.
+    /// Returns the folder that contains everything.
     pub fn home(&self) -> &Path {
         self.home.path()
     }
 
-    /// Where the left directory is.
+    /// Returns the path of the left directory.
     pub fn left(&self) -> PathBuf {
         self.home.path().join(&self.places[0])
     }
 
-    /// Where the right directory is.
+    /// Returns the path of the right directory.
     pub fn right(&self) -> PathBuf {
         self.home.path().join(&self.places[1])
     }
 
-    /// Where the plugin keeps its own files.
+    /// Returns the path of the plugin's storage.
     pub fn storage(&self) -> PathBuf {
         self.home.path().join(&self.places[2])
     }
 
-    /// What the session is given.
+    /// Returns the session options.
     ///
     /// # Errors
-    /// Those of granting.
+    /// Returns the errors of the grants.
     pub fn options(&self) -> anyhow::Result<SessionOptions> {
         let (left, right) = match self.swapped {
             false => (self.left(), self.right()),
@@ -135,7 +134,7 @@ impl Pair {
     /// Runs the plugin.
     ///
     /// # Errors
-    /// Those of starting.
+    /// Returns the errors of the start.
     pub fn sync(&self) -> anyhow::Result<RunReport> {
         self.sync_with(self.options()?)
     }
@@ -143,24 +142,24 @@ impl Pair {
     /// Runs the plugin with options made from [`Pair::options`].
     ///
     /// # Errors
-    /// Those of starting.
+    /// Returns the errors of the start.
     pub fn sync_with(&self, options: SessionOptions) -> anyhow::Result<RunReport> {
         Ok(plugin().run(options, EventLog::new(), &RunRequest::default())?)
     }
 
-    /// Runs the plugin with a look at each host call.
+    /// Runs the plugin with a hook for each host call.
     ///
     /// # Errors
-    /// Those of starting.
+    /// Returns the errors of the start.
     pub fn sync_watched(&self, hook: HostCallHook) -> anyhow::Result<RunReport> {
         self.sync_with(self.options()?.host_call_hook(hook))
     }
 
-    /// Runs the plugin and does something before each host call, which is told by its number
-    /// (the first is 1) and its name. Returns how many there were, too.
+    /// Runs the plugin with a function that is called before each host call with its number, from
+    /// 1, and its name. Also returns the number of calls.
     ///
     /// # Errors
-    /// Those of starting, and the first one of what is done.
+    /// Returns the errors of the start, and the first error of the function.
     pub fn sync_disturbed(
         &self,
         disturb: impl FnMut(usize, &str) -> anyhow::Result<()> + Send + 'static,
@@ -181,10 +180,11 @@ impl Pair {
         Ok((report?, state.0))
     }
 
-    /// Both trees, without the plugin's trash, which is there if the storage is on another disk.
+    /// Returns both trees without the plugin's trash, which exists if the storage is on another
+    /// disk.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Returns the errors of the file system.
     pub fn trees(&self) -> anyhow::Result<[Tree; 2]> {
         let read = |root: PathBuf| -> anyhow::Result<Tree> {
             let mut tree = trees::read(&root)?;
@@ -194,13 +194,13 @@ impl Pair {
         Ok([read(self.left())?, read(self.right())?])
     }
 
-    /// Every content that can be found, in the directories and in the trash.
+    /// Returns the contents of all files in the directories and the trash.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Returns the errors of the file system.
     pub fn findable(&self) -> anyhow::Result<BTreeSet<Vec<u8>>> {
         let mut all = trees::read(self.home.path())?;
-        // What the plugin remembers is nobody's content.
+        // The state of the plugin does not count.
         let is_memory = |path: &str| {
             [".state", ".state.new", ".state.modes"].iter().any(|end| path.ends_with(end))
         };
@@ -208,11 +208,11 @@ impl Pair {
         Ok(trees::contents(&all))
     }
 
-    /// What a run keeps only while it works, wherever that is: temporary copies, a state that is not
-    /// complete, and the note about permissions.
+    /// Returns the temporary files of a run: unfinished copies, an unfinished state, and the note
+    /// about permissions.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Returns the errors of the file system.
     pub fn unfinished(&self) -> anyhow::Result<Vec<String>> {
         let is_unfinished = |path: &String| {
             let is_note = path.ends_with(".state.new") || path.ends_with(".state.modes");
@@ -221,10 +221,10 @@ impl Pair {
         Ok(trees::read(self.home())?.into_keys().filter(is_unfinished).collect())
     }
 
-    /// What of these contents cannot be found any more, shortened.
+    /// Returns those of the contents that are missing, shortened.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Returns the errors of the file system.
     pub fn lost(&self, existed: &BTreeSet<Vec<u8>>) -> anyhow::Result<Vec<String>> {
         let now = self.findable()?;
         let show = |content: &Vec<u8>| {
@@ -234,37 +234,37 @@ impl Pair {
     }
 }
 
-/// The only item of a report.
+/// Returns the only item of a report.
 ///
 /// # Errors
-/// Where there is none, with the error of the run.
+/// Returns the error of the run if there is no item.
 pub fn only_item(report: &RunReport) -> anyhow::Result<&ItemReport> {
     report.items.first().with_context(|| format!("the run has no item: {:?}", report.outcome))
 }
 
-/// Everything that a run could have moved or changed.
+/// Returns the number of entries that a run could have moved or changed.
 ///
 /// # Errors
-/// Where the run has no item.
+/// Returns an error if the run has no item.
 pub fn work(report: &RunReport) -> anyhow::Result<u64> {
     let counts = &only_item(report)?.counts;
     let names = ["copied", "deleted", "directories", "permissions", "not-done"];
     Ok(names.iter().filter_map(|name| counts.get(*name)).sum())
 }
 
-/// Whether a path is that of a copy which keeps the losing version of a conflict.
+/// Returns whether a path is that of a conflict copy.
 pub fn is_conflict_copy(path: &str) -> bool {
     path.contains(" (conflicted copy ")
 }
 
-/// A tree without its conflict copies.
+/// Returns a tree without its conflict copies.
 pub fn without_conflict_copies(tree: &Tree) -> Tree {
     let clone_row = |(path, entry): (&String, &trees::Entry)| (path.clone(), entry.clone());
     tree.iter().filter(|(path, _)| !is_conflict_copy(path)).map(clone_row).collect()
 }
 
-/// A tree without what depends on times: which version of a contested path has the name, and how
-/// its conflict copies are called. Those are counted, and every content is named.
+/// Returns a tree without time-dependent details: which version of a conflict keeps the name, and
+/// the names of conflict copies. These are counted, and every content is listed.
 pub fn shape(tree: &Tree, contested: &[&str]) -> (Tree, BTreeSet<Vec<u8>>, usize) {
     let copies = tree.keys().filter(|path| is_conflict_copy(path)).count();
     let mut rest = without_conflict_copies(tree);

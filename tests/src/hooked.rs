@@ -13,11 +13,11 @@ use syncmgr_com::interfaces::{
 use syncmgr_host::Hresult;
 use windows_core::{GUID, HRESULT, Interface, implement};
 
-/// What a test does in place of a method, by its name: `None` has the method called. The callback is
-/// there once it was set. `Release` stands for the last one, and its answer does not matter.
+/// The override of a method by its name: `None` calls the method. The callback is available once it
+/// is set. `Release` stands for the last release, and its answer is ignored.
 pub type Hook = Box<dyn Fn(&'static str, Option<&Manager>) -> Option<Hresult> + Send + Sync>;
 
-/// The sync manager, as a handler reports to it: also from other threads.
+/// The sync manager, to which a handler reports from any thread.
 #[derive(Clone)]
 pub struct Manager(pub ISyncMgrSynchronizeCallback);
 
@@ -39,12 +39,12 @@ struct Hooked {
     manager: Mutex<Option<Manager>>,
 }
 
-/// Puts a hook before every method of a handler.
+/// Wraps every method of a handler with a hook.
 pub fn create(inner: ISyncMgrSynchronize, hook: Hook) -> ISyncMgrSynchronize {
     Hooked { inner, hook, manager: Mutex::default() }.into()
 }
 
-/// Never comes back.
+/// Never returns.
 pub fn hang() -> ! {
     loop {
         std::thread::park();

@@ -14,7 +14,7 @@ use std::{os::unix::fs::PermissionsExt, process::Stdio};
 #[cfg(unix)]
 use anyhow::Context;
 
-/// A test, by which the separate process is asked for it.
+/// A test that the separate process runs.
 pub trait Test: Fn() -> anyhow::Result<()> {
     /// Its path in the test program.
     fn path(&self) -> &'static str {
@@ -25,13 +25,13 @@ pub trait Test: Fn() -> anyhow::Result<()> {
 
 impl<F: Fn() -> anyhow::Result<()>> Test for F {}
 
-/// Set for a process that is the inner one, to the file that it makes when the body is through.
+/// Set in the inner process to the path of the file that it creates after the body.
 const INSIDE: &str = "SYNCMGR_TEST_INSIDE";
 
-/// Runs the body in a process that does nothing else, so that it can count what a process has.
+/// Runs the body in a process without other work, so that it can count resources of the process.
 ///
 /// # Errors
-/// Those of the body.
+/// Returns the errors of the body.
 pub fn alone(test: impl Test, body: fn() -> anyhow::Result<()>) -> anyhow::Result<()> {
     match std::env::var_os(INSIDE) {
         Some(done) => run_inside(&done, body),
@@ -39,10 +39,10 @@ pub fn alone(test: impl Test, body: fn() -> anyhow::Result<()>) -> anyhow::Resul
     }
 }
 
-/// Runs the body where it may mount file systems that nobody else sees, and that go with it.
+/// Runs the body in a mount namespace, which is removed with the process.
 ///
 /// # Errors
-/// Those of the body; and where neither root nor a user namespace can be had.
+/// Returns the errors of the body, and an error without root and user namespaces.
 #[cfg(unix)]
 pub fn with_own_mounts(test: impl Test, body: fn() -> anyhow::Result<()>) -> anyhow::Result<()> {
     if let Some(done) = std::env::var_os(INSIDE) {
@@ -64,10 +64,10 @@ pub fn with_own_mounts(test: impl Test, body: fn() -> anyhow::Result<()>) -> any
     run_in_child(inner, test.path())
 }
 
-/// Runs the body where files whose permissions forbid it cannot be opened, as is not so for root.
+/// Runs the body without root privileges, so that permissions of files apply.
 ///
 /// # Errors
-/// Those of the body; and where root cannot do without its privileges.
+/// Returns the errors of the body, and an error if root cannot drop its privileges.
 #[cfg(unix)]
 pub fn where_permissions_hold(
     test: impl Test,
@@ -120,8 +120,8 @@ fn run_inside(done: &OsStr, body: fn() -> anyhow::Result<()>) -> anyhow::Result<
     Ok(fs::write(Path::new(done), "")?)
 }
 
-/// Runs one test of this program again. That the program succeeds is not enough: it does so
-/// without any test of that name, too.
+/// Runs one test of this program again. The exit status is not sufficient: the program also
+/// succeeds without any test of that name.
 fn run_in_child(mut way: Command, test: &str) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let done = folder.path().join("done");

@@ -42,25 +42,25 @@ pub mod documents {
 pub const HELLO: &str = env!("GUEST_HELLO");
 /// The plugin that syncs directories.
 pub const FOLDER: &str = env!("GUEST_FOLDER");
-/// A plugin that does what its settings say.
+/// A plugin that executes its settings.
 pub const SCRIPT: &str = env!("GUEST_SCRIPT");
-/// A plugin that misbehaves as its settings say.
+/// A plugin that performs the attack in its settings.
 pub const HOSTILE: &str = env!("GUEST_HOSTILE");
-/// A component that is no plugin.
+/// A component that is not a plugin.
 pub const OTHER_WORLD: &str = env!("GUEST_OTHER_WORLD");
 
-/// The folder of the plugins that are wrong on purpose.
-pub const WRONG: &str = env!("GUESTS");
+/// The folder of nonconforming plugins.
+pub const NONCONFORMING: &str = env!("GUESTS");
 
 /// The root of the repository.
 pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The source of a suite of tests, all of its files in one.
+/// Returns the sources of a test suite, concatenated.
 ///
 /// # Errors
-/// Those of the file system.
+/// Returns the errors of the file system.
 pub fn suite_source(suite: &str) -> std::io::Result<String> {
     let mut source = String::new();
     for program in std::fs::read_dir(workspace().join("tests/suites"))? {
@@ -76,7 +76,7 @@ pub fn suite_source(suite: &str) -> std::io::Result<String> {
     Ok(source)
 }
 
-/// A component that asks for nothing, asking for these requests.
+/// Adds requests to a component without any.
 pub fn with_requests(component: &[u8], requests: &str) -> Vec<u8> {
     let section = wasm_encoder::CustomSection {
         name: syncmgr_host::requests::SECTION.into(),
@@ -90,7 +90,7 @@ pub fn with_requests(component: &[u8], requests: &str) -> Vec<u8> {
 /// Checks that a component fits the world `plugin`, as `wasm-tools component targets` does.
 ///
 /// # Errors
-/// The first import or export that does not fit.
+/// Returns the first import or export that does not match.
 pub fn fits_the_world(component: &[u8]) -> anyhow::Result<()> {
     let mut resolve = wit_parser::Resolve::default();
     let (package, _) = resolve.push_dir(workspace().join("wit"))?;
@@ -98,10 +98,10 @@ pub fn fits_the_world(component: &[u8]) -> anyhow::Result<()> {
     wit_component::targets(&resolve, world, component)
 }
 
-/// One host for a whole suite.
+/// Returns the host that all tests of a suite share.
 ///
 /// # Panics
-/// Where this system cannot run compiled code.
+/// Panics if this system cannot run compiled code.
 pub fn host() -> &'static Host {
     static HOST: OnceLock<Host> = OnceLock::new();
     HOST.get_or_init(|| Host::new().unwrap_or_else(|error| panic!("{error}")))

@@ -5,46 +5,46 @@ use std::fmt::Write as _;
 use syncmgr_host::{LimitRow, Limits, LoadLimits, StopReason, hresult};
 
 const HEAD: &str = "\
-<!-- Made from the code. Renew it with `BLESS=1 cargo test --test host limits`. -->
+<!-- Generated from the code. Update it with `BLESS=1 cargo test --test host limits`. -->
 
 # Limits
 
-Every limit holds unless it is changed: with `--limit NAME=VALUE` on the command line, in the part
-`[limits]` of a job file, or in `Limits` and `LoadLimits` of the library. `none` lifts one. A report tells
-what a run used: `peak-memory-bytes`, `compute-microseconds`, `host-calls` and `progress-calls`.
+Limits can be changed with `--limit NAME=VALUE` on the command line, in the table `[limits]` of a job
+file, or in `Limits` and `LoadLimits` of the library. `none` removes a limit. The report of a run
+contains its usage: `peak-memory-bytes`, `compute-microseconds`, `host-calls` and `progress-calls`.
 
-Sizes are in bytes, `KiB`, `MiB` or `GiB`; times in `ms`, `s`, `min` or `h`. Times are looked at every
-10 ms.
+Sizes are in bytes, `KiB`, `MiB` or `GiB`; times are in `ms`, `s`, `min` or `h`. Times are checked
+every 10 ms.
 ";
 
 const CONTRACT: &str = "
 ## Fixed by the contract
 
-These cannot be changed, because Windows' structures or the contract have no room for more.
+These limits are part of the contract or of the structures of Windows, and cannot be changed.
 
-| what | at most | beyond it |
+| item | limit | excess |
 |---|---|---|
-| handler's name | 31 UTF-16 code units | cut at a character |
-| item's name | 127 UTF-16 code units | cut at a character |
-| text of a report, a log entry, a question | 4,096 bytes | cut at a character |
-| detail of an error | 65,536 bytes | cut at a character |
-| label, option or choice | 256 bytes | cut at a character |
-| choices of a question | 16 | refused |
-| properties of an item, options of a property | 256 each | refused |
-| counts of an item | 64, with names of 64 bytes | ignored |
-| name of a file | 255 bytes | refused |
+| handler's name | 31 UTF-16 code units | truncated at a character |
+| item's name | 127 UTF-16 code units | truncated at a character |
+| text of a report, a log entry, a question | 4,096 bytes | truncated at a character |
+| detail of an error | 65,536 bytes | truncated at a character |
+| label, option or choice | 256 bytes | truncated at a character |
+| choices of a question | 16 | rejected |
+| properties of an item, options of a property | 256 each | rejected |
+| counters of an item | 64, with names of 64 bytes | ignored |
+| name of a file | 255 bytes | rejected |
 | entries of one page of a listing | 1,024 | on the next page |
 | bytes of one read | 1 MiB | with the next read |
-| entries of all directories that are listed through WASI at once | 100,000 | refused; `directories` lists any number |
-| listings through WASI that are open at once | 8 | refused |
-| a line of output that `-v`, `dev` and `test` show | 64 KiB, and 1 MiB in all | in parts; not shown |
-| name and file of a frame of a crash | 500 bytes each | cut at a character |
+| entries of all concurrent directory listings through WASI | 100,000 | rejected; `directories` has no such limit |
+| concurrent directory listings through WASI | 8 | rejected |
+| a line of output that `-v`, `dev` and `test` show | 64 KiB, and 1 MiB in all | split; omitted |
+| name and file of a frame of a crash | 500 bytes each | truncated at a character |
 ";
 
 fn table(page: &mut String, title: &str, rows: &[LimitRow]) -> std::fmt::Result {
     write!(
         page,
-        "\n## {title}\n\n| name | unit | default | what it bounds, and why that much |\n|---|---|---|---|\n"
+        "\n## {title}\n\n| name | unit | default | meaning and reason |\n|---|---|---|---|\n"
     )?;
     for row in rows {
         let LimitRow { name, unit, value, reason } = row;
@@ -53,10 +53,10 @@ fn table(page: &mut String, title: &str, rows: &[LimitRow]) -> std::fmt::Result 
     Ok(())
 }
 
-/// The page. The same code gives the same text.
+/// Returns the page. It is deterministic.
 ///
 /// # Errors
-/// None that could happen: it is written to memory.
+/// Writing to memory does not fail.
 pub fn page() -> Result<String, std::fmt::Error> {
     let mut page = HEAD.to_owned();
     table(&mut page, "While a plugin is loaded", &LoadLimits::default().rows())?;
@@ -64,9 +64,9 @@ pub fn page() -> Result<String, std::fmt::Error> {
     page.push_str(CONTRACT);
     page.push_str(
         "\n## Termination reasons\n\n\
-         The code is in the report's error, and the HRESULT is what `SynchronizeCompleted` carries. Items \
-         that were not finished fail with it; those that were keep their result.\n\n\
-         | code | HRESULT | what the message says |\n|---|---|---|\n",
+         The error of the report has the code, and `SynchronizeCompleted` has the HRESULT. Unfinished \
+         items fail with it; finished items keep their result.\n\n\
+         | code | HRESULT | message |\n|---|---|---|\n",
     );
     for &reason in StopReason::ALL {
         let hresult = hresult::from_stop_reason(reason);

@@ -28,8 +28,8 @@ struct Page<'a> {
     text: String,
 }
 
-/// What an interface declares. Types and functions are kept apart by the parser, and come
-/// together again here, so that the page has the order of the source.
+/// The declarations of an interface. The parser separates types and functions; they are merged
+/// here, so that the page has the order of the source.
 #[derive(Clone, Copy)]
 enum Declared<'a> {
     Type(TypeId),
@@ -40,7 +40,7 @@ impl<'a> Page<'a> {
     fn package(&mut self) -> Result<()> {
         let package = &self.resolve.packages[self.package];
         self.text.push_str(
-            "Generated from the WIT files beside it. Do not edit; renew it with \
+            "Generated from the WIT files in this directory. Do not edit; update it with \
              `BLESS=1 cargo test --test host contract`.\n\n",
         );
         writeln!(self.text, "# `{}`\n", package.name)?;
@@ -82,7 +82,7 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    /// One line of the imports or exports, or none for what comes from another package.
+    /// Returns one line of the imports or exports, or none for another package.
     fn world_item(&self, lines: &mut String, key: &WorldKey, item: &WorldItem) -> Result<()> {
         match (key, item) {
             (WorldKey::Interface(id), _) => {
@@ -137,7 +137,7 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    /// What the interface itself declares, in the order of the source.
+    /// Returns the declarations of the interface itself, in the order of the source.
     fn declared(&self, id: InterfaceId) -> Vec<Declared<'a>> {
         let interface = &self.resolve.interfaces[id];
         let types = interface.types.values().filter(|&&ty| self.used_from(ty).is_none());
@@ -276,7 +276,7 @@ impl<'a> Page<'a> {
         self.types_line(&named)
     }
 
-    /// The declaration as it stands in the WIT, without its semicolon.
+    /// Returns the declaration as in the WIT, without its semicolon.
     fn signature(&self, function: &Function) -> Result<String> {
         let mut text = match function.kind {
             FunctionKind::Constructor(_) => "constructor".to_owned(),
@@ -304,12 +304,12 @@ impl<'a> Page<'a> {
         Ok(text)
     }
 
-    /// Links to the types that a declaration names, since a code block can have none.
+    /// Returns links to the types in a declaration, since a code block cannot contain links.
     fn types_line(&mut self, named: &[TypeId]) -> Result<()> {
         let mut links = Vec::new();
         for &id in named {
             let link = self.link(id, &format!("`{}`", self.type_name(id)?))?;
-            // A type of another package has no place on this page.
+            // Types of other packages are not on this page.
             if link.starts_with('[') {
                 links.push(link);
             }
@@ -320,7 +320,7 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    /// The type for a table, linked if it names just one of ours.
+    /// Returns the type for a table, with a link if it names exactly one type of the package.
     fn linked_type(&self, ty: &Type) -> Result<String> {
         let code = format!("`{}`", self.type_text(ty)?);
         let mut named = Vec::new();
@@ -338,7 +338,7 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// `code`, linked to where the type is declared if that is on this page.
+    /// Returns `code` with a link to the declaration of the type if that is on this page.
     fn link(&self, id: TypeId, code: &str) -> Result<String> {
         let origin = self.used_from(id).map_or(id, |(origin, _)| origin);
         let ty = &self.resolve.types[origin];
@@ -353,7 +353,7 @@ impl<'a> Page<'a> {
         Ok(format!("[{code}](#{name}.{})", self.type_name(origin)?))
     }
 
-    /// Where a type that is here by `use` was declared; `None` for one that is declared here.
+    /// Returns the origin of a type that is here by `use`; `None` if it is declared here.
     fn used_from(&self, id: TypeId) -> Option<(TypeId, InterfaceId)> {
         let ty = &self.resolve.types[id];
         let TypeDefKind::Type(Type::Id(other)) = ty.kind else {
@@ -367,7 +367,7 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// The right side of `type name = …`; `None` for what has a block of its own.
+    /// Returns the right side of `type name = …`; `None` for a type with a separate block.
     fn alias(&self, id: TypeId) -> Result<Option<String>> {
         let kind = &self.resolve.types[id].kind;
         Ok(Some(match kind {
@@ -386,7 +386,7 @@ impl<'a> Page<'a> {
             | TypeDefKind::FixedLengthList(..)
             | TypeDefKind::Future(_)
             | TypeDefKind::Stream(_) => {
-                // The printer spells out only what has no name of its own.
+                // The printer spells out only unnamed types.
                 let mut resolve = self.resolve.clone();
                 resolve.types[id].name = None;
                 type_text(&resolve, &Type::Id(id))?
@@ -424,7 +424,7 @@ impl<'a> Page<'a> {
         type_text(self.resolve, ty)
     }
 
-    /// The named types in a type expression, each once, in order.
+    /// Returns the named types in a type expression, each once, in order.
     fn named_in(&self, ty: &Type, named: &mut Vec<TypeId>) {
         let Type::Id(id) = ty else { return };
         if self.resolve.types[*id].name.is_none() {
@@ -463,7 +463,7 @@ impl<'a> Page<'a> {
         named
     }
 
-    /// The anchor is spelled out: names that occur twice get no stable one from a renderer.
+    /// The anchor is explicit, because renderers give duplicate names no stable one.
     fn heading(&mut self, level: usize, anchor: &str, kind: &str, name: &str) -> Result<()> {
         let marks = "#".repeat(level);
         write!(self.text, "\n{marks} <a id=\"{anchor}\"></a>{kind} `{name}`\n\n")?;
@@ -477,7 +477,7 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// Says it only where it is not what holds for everything around.
+    /// Writes the version only if it differs from that of the parent.
     fn stability(&mut self, stability: &Stability, outer: Option<&Stability>) -> Result<()> {
         if outer == Some(stability) {
             return Ok(());
@@ -501,7 +501,7 @@ impl<'a> Page<'a> {
     }
 }
 
-/// How many parameters a declaration does not spell out.
+/// Returns the number of parameters that a declaration omits.
 fn receiver(function: &Function) -> usize {
     match function.kind {
         FunctionKind::Method(_) | FunctionKind::AsyncMethod(_) => 1,
@@ -519,8 +519,7 @@ fn type_text(resolve: &Resolve, ty: &Type) -> Result<String> {
     Ok(printer.output.to_string())
 }
 
-/// The name as WIT wants it written: with a `%` where it is a keyword. The parser knows which
-/// names are.
+/// Returns the name as written in WIT, with a `%` if it is a keyword.
 fn escaped(name: &str) -> String {
     let source = format!("package a:a; interface {name} {{}}");
     match UnresolvedPackageGroup::parse("name.wit", &source) {
@@ -529,7 +528,7 @@ fn escaped(name: &str) -> String {
     }
 }
 
-/// The first sentence, for a table.
+/// Returns the first sentence, for a table.
 fn summary(docs: &Docs) -> String {
     let text = cell(docs);
     let paragraph = text.split("<br>").next().unwrap_or_default();
@@ -539,7 +538,7 @@ fn summary(docs: &Docs) -> String {
     }
 }
 
-/// All of it on one line, for a table.
+/// Returns the whole text on one line, for a table.
 fn cell(docs: &Docs) -> String {
     let mut text = String::new();
     for line in docs.contents.as_deref().unwrap_or_default().trim().lines() {
@@ -621,7 +620,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_line_tells_how_to_renew_the_page() -> Result<()> {
+    fn the_first_line_names_the_update_command() -> Result<()> {
         let text = page(PACKAGE)?;
         let first = text.lines().next().unwrap_or_default();
         assert!(first.contains("Generated from the WIT"), "{first}");
@@ -645,7 +644,7 @@ mod tests {
     }
 
     #[test]
-    fn docs_of_several_lines_fit_into_a_table() -> Result<()> {
+    fn multiline_docs_fit_into_a_table() -> Result<()> {
         let text = page(PACKAGE)?;
         let row = "| `name` | `string` | One \\| two, on two lines.<br><br>- and a list |";
         assert!(text.lines().any(|found| found == row), "no line {row} in:\n{text}");
@@ -654,7 +653,7 @@ mod tests {
     }
 
     #[test]
-    fn every_link_leads_to_one_heading() -> Result<()> {
+    fn every_link_resolves_to_one_heading() -> Result<()> {
         let text = page(PACKAGE)?;
         let targets: Vec<_> =
             text.split("](#").skip(1).filter_map(|rest| rest.split(')').next()).collect();
@@ -667,7 +666,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_is_told_where_it_is_a_later_one() -> Result<()> {
+    fn only_a_later_version_is_shown() -> Result<()> {
         let text = page(PACKAGE)?;
         assert_eq!(text.matches("Since 1.2.0.").count(), 1, "{text}");
         assert_eq!(text.matches("Since 1.0.0.").count(), 3, "{text}");

@@ -10,14 +10,14 @@ use uuid::Uuid;
 
 use crate::session::DrivenSession;
 
-/// One run of the script plugin, in the making.
+/// A builder for one run of the script plugin.
 #[derive(Debug)]
 pub struct Script {
     options: SessionOptions,
     request: RunRequest,
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Ran {
     /// The report.
@@ -32,21 +32,21 @@ pub fn plugin() -> Plugin {
     crate::load(&PLUGIN, crate::SCRIPT)
 }
 
-/// The id of the item of this name.
+/// Returns the id of the item of this name.
 pub fn item(name: &str) -> ItemId {
-    // The namespace of the SDK's ids.
+    // The namespace of the ids in the SDK.
     let namespace = Uuid::from_u128(0x5ca1_3f6e_7d0b_4c52_9a46_1f0e_68b3_d27c);
     ItemId::from_uuid(Uuid::new_v5(&namespace, name.as_bytes()))
 }
 
 impl Script {
-    /// A handler with these items, which do nothing.
+    /// Creates a handler with these items, which do nothing.
     pub fn new(items: &str) -> Self {
         let options = SessionOptions::new().setting("items", items);
         Self { options, request: RunRequest::default() }
     }
 
-    /// What an exported function does, a command on each line, or another setting.
+    /// Sets the commands of an exported function, one per line, or another setting.
     #[must_use]
     pub fn on(mut self, name: &str, value: &str) -> Self {
         let lines: Vec<_> = value.lines().map(str::trim).collect();
@@ -54,32 +54,32 @@ impl Script {
         self
     }
 
-    /// Changes what the run is asked for.
+    /// Changes the run request.
     #[must_use]
     pub fn request(mut self, change: impl FnOnce(&mut RunRequest)) -> Self {
         change(&mut self.request);
         self
     }
 
-    /// Changes what the session is given.
+    /// Changes the session options.
     #[must_use]
     pub fn options(mut self, change: impl FnOnce(SessionOptions) -> SessionOptions) -> Self {
         self.options = change(self.options);
         self
     }
 
-    /// Starts a session with a sink of one's own.
+    /// Starts a session with this sink.
     ///
     /// # Errors
-    /// Those of starting.
+    /// Returns the errors of the start.
     pub fn start(self, sink: impl Sink + 'static) -> anyhow::Result<DrivenSession> {
         Ok(DrivenSession::start(&plugin(), self.options, sink)?)
     }
 
-    /// Runs it with a sink of one's own.
+    /// Runs it with this sink.
     ///
     /// # Errors
-    /// Those of starting.
+    /// Returns the errors of the start.
     pub fn report(self, sink: impl Sink + 'static) -> anyhow::Result<RunReport> {
         Ok(plugin().run(self.options, sink, &self.request)?)
     }
@@ -87,15 +87,15 @@ impl Script {
     /// Runs it and records everything.
     ///
     /// # Errors
-    /// Those of starting.
+    /// Returns the errors of the start.
     pub fn run(self) -> anyhow::Result<Ran> {
         self.run_with(|_| {})
     }
 
-    /// Runs it; what is done with its cancel handle first may keep that.
+    /// Runs it after passing the cancel handle, which the function may keep.
     ///
     /// # Errors
-    /// Those of starting.
+    /// Returns the errors of the start.
     pub fn run_with(mut self, first: impl FnOnce(&CancelHandle)) -> anyhow::Result<Ran> {
         let recorder = EventLog::new();
         let cancel = CancelHandle::new();
@@ -107,7 +107,7 @@ impl Script {
 }
 
 impl Ran {
-    /// What the plugin said, line by line.
+    /// Returns the lines that the plugin logged.
     pub fn said(&self) -> Vec<&str> {
         let log = self.report.log.iter();
         log.filter(|entry| entry.level == LogLevel::Information)
@@ -115,17 +115,17 @@ impl Ran {
             .collect()
     }
 
-    /// What the plugin said in `synchronize`.
+    /// Returns the text that the plugin logged in `synchronize`.
     pub fn said_in_synchronize(&self) -> Vec<&str> {
         self.said().into_iter().skip_while(|line| *line != "synchronize").skip(1).collect()
     }
 
-    /// How each item ended, by name.
+    /// Returns the final status of each item, by name.
     pub fn ends(&self) -> Vec<(&str, Status)> {
         self.report.items.iter().map(|item| (item.name.as_str(), item.status)).collect()
     }
 
-    /// The code of the error that the run failed with.
+    /// Returns the code of the error of the run.
     pub fn error_code(&self) -> Option<&'static str> {
         self.report.error().map(syncmgr_host::SessionError::code)
     }

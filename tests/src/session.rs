@@ -1,4 +1,4 @@
-//! A session whose calls a test makes one by one.
+//! A session whose calls a test makes individually.
 
 use std::ops::{Deref, DerefMut};
 
@@ -6,7 +6,7 @@ use syncmgr_host::sink::Sink;
 use syncmgr_host::{Plugin, Session, SessionError, SessionOptions, StartError};
 use tokio::runtime::{Builder, Runtime};
 
-/// A session with the runtime that drives it on the test's own thread.
+/// A session with the runtime that drives it on the thread of the test.
 #[derive(Debug)]
 pub struct DrivenSession {
     session: Session,
@@ -17,10 +17,10 @@ impl DrivenSession {
     /// Starts a session.
     ///
     /// # Errors
-    /// Those of starting.
+    /// Returns the errors of the start.
     ///
     /// # Panics
-    /// Where the system has no threads left.
+    /// Panics if the system cannot create threads.
     pub fn start(
         plugin: &Plugin,
         options: SessionOptions,
@@ -34,7 +34,7 @@ impl DrivenSession {
     /// Makes calls.
     ///
     /// # Errors
-    /// Those of the calls.
+    /// Returns the errors of the calls.
     pub fn block_on<T>(
         &mut self,
         calls: impl AsyncFnOnce(&mut Session) -> Result<T, SessionError>,

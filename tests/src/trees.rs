@@ -6,22 +6,22 @@ use std::path::Path;
 
 use anyhow::Context;
 
-/// What an entry is and holds. Directories that have entries need not be named.
+/// The type and the content of an entry. Directories with entries need not be listed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Entry {
     /// A file with this content.
     File(Vec<u8>),
     /// A directory.
     Directory,
-    /// A link with this text.
+    /// A link with this target.
     Link(String),
 }
 
 /// Entries by path.
 pub type Tree = BTreeMap<String, Entry>;
 
-/// Makes a tree from rows: `("a/b", "content")` is a file, `("a/", "")` a directory, and
-/// `("a@", "target")` a link.
+/// Creates a tree from rows: `("a/b", "content")` is a file, `("a/", "")` a directory, and `("a@",
+/// "target")` a link.
 pub fn tree(rows: &[(&str, &str)]) -> Tree {
     let row =
         |&(path, content): &(&str, &str)| match (path.strip_suffix('/'), path.strip_suffix('@')) {
@@ -40,10 +40,10 @@ pub fn tree(rows: &[(&str, &str)]) -> Tree {
     tree
 }
 
-/// Makes a directory what the tree says, touching only what differs.
+/// Makes a directory equal to the tree, and changes only what differs.
 ///
 /// # Errors
-/// Those of the file system.
+/// Returns the errors of the file system.
 pub fn write(root: &Path, tree: &Tree) -> anyhow::Result<()> {
     fs::create_dir_all(root)?;
     let now = read(root)?;
@@ -88,7 +88,7 @@ fn link(_target: &str, _place: &Path) -> std::io::Result<()> {
 /// Reads a directory.
 ///
 /// # Errors
-/// Those of the file system.
+/// Returns the errors of the file system.
 pub fn read(root: &Path) -> anyhow::Result<Tree> {
     let mut tree = Tree::new();
     read_into(root, "", &mut tree)?;
@@ -115,7 +115,7 @@ fn read_into(root: &Path, path: &str, tree: &mut Tree) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The contents of all files of a tree.
+/// Returns the contents of all files of a tree.
 pub fn contents(tree: &Tree) -> std::collections::BTreeSet<Vec<u8>> {
     tree.values()
         .filter_map(|entry| match entry {

@@ -16,7 +16,7 @@ use crate::workspace;
 
 const TARGET: &str = "x86_64-pc-windows-gnu";
 
-/// What is needed: a program, and Debian's package that has it.
+/// A required program, and the Debian package that contains it.
 const NEEDED: [(&str, &str); 3] = [
     ("wine", "wine and wine64"),
     ("x86_64-w64-mingw32-gcc", "gcc-mingw-w64-x86-64"),
@@ -26,25 +26,25 @@ const NEEDED: [(&str, &str); 3] = [
 /// The class of the handler in C.
 pub const NATIVE_HANDLER: &str = "{B0A5D3C2-7E41-4C0B-9B7D-52C6E8F1A934}";
 
-/// How long one program may take.
+/// The time limit of a program.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// How often a program is started that was killed.
+/// How often to start a program that was killed.
 const ATTEMPTS: u32 = 3;
 
 const SIGKILL: i32 = 9;
 
-/// The exit status of `timeout` for what it has ended.
+/// The exit status of `timeout` after a timeout.
 const TIMED_OUT: i32 = 124;
 
-/// Windows, as far as Wine is that, with everything installed.
+/// A Wine prefix with everything installed.
 #[derive(Debug)]
 pub struct Wine {
     programs: PathBuf,
     place: TempDir,
 }
 
-/// What a program printed, and its exit status.
+/// The output of a program, and its exit status.
 #[derive(Clone, Debug)]
 pub struct Ran {
     /// The exit status.
@@ -57,7 +57,7 @@ pub struct Ran {
 
 impl Ran {
     /// # Errors
-    /// Where the status is another one.
+    /// Returns an error if the status differs.
     pub fn expect(self, status: i32) -> Result<Self> {
         ensure!(
             self.status == status,
@@ -71,12 +71,11 @@ impl Ran {
 }
 
 impl Wine {
-    /// Windows, shared by the tests that run at the same time, and removed after the last of them;
-    /// `None` where something is needed that is not there, and that is allowed. What is skipped
-    /// then is said.
+    /// Returns the prefix that concurrent tests share, which is removed after the last of them;
+    /// `None` if a tool is missing and that is allowed. A message states what is skipped.
     ///
     /// # Errors
-    /// Where it cannot be made.
+    /// Returns an error if the prefix cannot be created.
     pub fn get() -> Result<Option<Arc<Self>>> {
         static WINE: Mutex<Weak<Wine>> = Mutex::new(Weak::new());
         let mut shared = WINE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -98,7 +97,7 @@ impl Wine {
                 std::env::var_os("SYNCMGR_REQUIRE_WINE").is_none(),
                 "there is no {program}, and SYNCMGR_REQUIRE_WINE wants it: install {package}"
             );
-            // Past the test harness, which keeps what a passing test prints to itself.
+            // Bypasses the test harness, which hides the output of a passing test.
             writeln!(
                 io::stderr(),
                 "SKIPPED: native handlers on Windows, since there is no {program}. Install \
@@ -109,10 +108,10 @@ impl Wine {
         Self::with_programs(build()?).map(Some)
     }
 
-    /// Another one with the same programs, for what would get in the way of others.
+    /// Returns another prefix with the same programs, for tests that would disturb others.
     ///
     /// # Errors
-    /// Where it cannot be made.
+    /// Returns an error if the prefix cannot be created.
     pub fn another(&self) -> Result<Self> {
         Self::with_programs(self.programs.clone())
     }
@@ -120,7 +119,7 @@ impl Wine {
     fn with_programs(programs: PathBuf) -> Result<Self> {
         let wine = Self { programs, place: tempfile::tempdir()? };
         wine.run("wineboot", &["-i"])?.expect(0)?;
-        // Windows that nobody sees: dialogs need no display.
+        // Dialogs need no display.
         let key = r"HKCU\Software\Wine\Drivers";
         wine.run("reg", &["add", key, "/v", "Graphics", "/d", "null", "/f"])?.expect(0)?;
         wine.wait_for_server()?;
@@ -150,22 +149,22 @@ impl Wine {
     /// Runs a program.
     ///
     /// # Errors
-    /// Where it cannot be started, or does not end.
+    /// Returns an error if it cannot be started or does not end.
     pub fn run(&self, program: &str, arguments: &[&str]) -> Result<Ran> {
         self.run_with(program, arguments, &[])
     }
 
-    /// Runs a program with more in its environment.
+    /// Runs a program with additional environment variables.
     ///
     /// # Errors
-    /// Where it cannot be started, or does not end.
+    /// Returns an error if it cannot be started or does not end.
     pub fn run_with(
         &self,
         program: &str,
         arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> Result<Ran> {
-        // One at a time: several would wait for each other, and some of them have a time limit.
+        // One at a time: concurrent programs would wait for each other, and some have a time limit.
         static TURN: Mutex<()> = Mutex::new(());
         let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..ATTEMPTS {
@@ -176,8 +175,8 @@ impl Wine {
         bail!("{program} {arguments:?} was killed {ATTEMPTS} times");
     }
 
-    /// `None`: killed. Wine does that to a process which does not leave within a second of its
-    /// end, as on a busy machine, and its exit status is lost.
+    /// `None`: killed. Wine kills a process that does not exit within a second of its end, such as
+    /// on a busy machine, and its exit status is lost.
     fn attempt(
         &self,
         program: &str,
@@ -187,7 +186,7 @@ impl Wine {
         let mut command = self.command("timeout");
         command.arg(PATIENCE.as_secs().to_string()).arg("wine").arg(program).args(arguments);
         command.envs(environment.iter().copied());
-        // Not by pipes: what Wine starts in the background would hold their other ends.
+        // Not through pipes: background processes of Wine would hold their write ends.
         let (mut stdout, mut stderr) = (tempfile::tempfile()?, tempfile::tempfile()?);
         let status = command.stdout(stdout.try_clone()?).stderr(stderr.try_clone()?).status();
         let status = status.context("wine")?;
@@ -203,23 +202,23 @@ impl Wine {
     /// Runs `syncmgr`.
     ///
     /// # Errors
-    /// As of [`Wine::run`].
+    /// Returns the errors of [`Wine::run`].
     pub fn syncmgr(&self, arguments: &[&str]) -> Result<Ran> {
         self.run("syncmgr.exe", arguments)
     }
 
-    /// Runs the C program that plays the sync manager, and returns its log.
+    /// Runs the C program that acts as the sync manager, and returns its log.
     ///
     /// # Errors
-    /// As of [`Wine::run`], and where it found a rule broken.
+    /// Returns the errors of [`Wine::run`], and an error for a violated rule.
     pub fn client(&self, arguments: &[&str]) -> Result<String> {
         Ok(self.run("client.exe", arguments)?.expect(0)?.stdout)
     }
 
-    /// Registers a plugin for the machine, and returns its class. (Wine has no classes of users.)
+    /// Registers a plugin for the machine, and returns its class. Wine has no per-user classes.
     ///
     /// # Errors
-    /// As of [`Wine::run`], and where it is refused.
+    /// Returns the errors of [`Wine::run`], and an error if the registration fails.
     pub fn register(&self, plugin: &str, name: &str, grants: &[&str]) -> Result<String> {
         let plugin = match Path::new(plugin).exists() {
             true => windows_path(Path::new(plugin))?,
@@ -228,21 +227,21 @@ impl Wine {
         let mut arguments = vec!["register", &plugin, "--name", name, "--machine"];
         arguments.extend(grants);
         let said = self.syncmgr(&arguments)?.expect(0)?.stdout;
-        let class = said.split(['{', '}']).nth(1).context("it tells the class")?;
+        let class = said.split(['{', '}']).nth(1).context("the class is printed")?;
         Ok(format!("{{{class}}}"))
     }
 
-    /// A folder of this test run that programs of Windows reach, too.
+    /// Returns a folder of this test run that Windows programs can access.
     ///
     /// # Errors
-    /// Where it cannot be made.
+    /// Returns an error if it cannot be created.
     pub fn folder(&self, name: &str) -> Result<PathBuf> {
         let folder = self.place.path().join(name);
         fs::create_dir_all(&folder)?;
         Ok(folder)
     }
 
-    /// The folder of the programs.
+    /// Returns the folder of the programs.
     pub fn programs(&self) -> &Path {
         &self.programs
     }
@@ -254,7 +253,7 @@ impl Drop for Wine {
     }
 }
 
-/// What a program has written, with line feeds only.
+/// Returns the output of a program with line feeds only.
 fn read(file: &mut fs::File) -> Result<String> {
     let mut bytes = Vec::new();
     file.rewind()?;
@@ -262,10 +261,10 @@ fn read(file: &mut fs::File) -> Result<String> {
     Ok(String::from_utf8_lossy(&bytes).replace('\r', ""))
 }
 
-/// A path as programs of Windows have it.
+/// Converts a path to the form of Windows programs.
 ///
 /// # Errors
-/// Where it is not Unicode.
+/// Returns an error if it is not Unicode.
 pub fn windows_path(path: &Path) -> Result<String> {
     let path = path.canonicalize()?;
     let path = path.to_str().context("the path is not Unicode")?;
@@ -274,12 +273,12 @@ pub fn windows_path(path: &Path) -> Result<String> {
 
 /// Builds everything into one folder and returns it.
 fn build() -> Result<PathBuf> {
-    // Beside the profiles of this build, whose folders are in use.
+    // Next to the profiles of this build, whose folders are in use.
     let target = Path::new(crate::SCRIPT).ancestors().find(|path| path.ends_with("guests"));
     let target = target.and_then(Path::parent).context("the guests are in the target folder")?;
     let (built, programs) = (target.join("windows"), target.join("wine"));
     install_target()?;
-    // One after the other: together, the library would have the compiler of the program in it.
+    // Sequentially: in one build, the library would contain the compiler of the program.
     for package in ["syncmgr-com", "syncmgr"] {
         let status = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()))
             .args(["build", "--quiet", "--locked", "--target", TARGET, "--package", package])
@@ -291,7 +290,7 @@ fn build() -> Result<PathBuf> {
             .status()
             .context("cargo")?;
         ensure!(status.success(), "cannot build {package} for Windows: {status}");
-        // The next build may replace what this one has made.
+        // The next build may replace the result of this one.
         fs::create_dir_all(&programs)?;
         let file = if package == "syncmgr" { "syncmgr.exe" } else { "syncmgr_com.dll" };
         let from = built.join(TARGET).join("debug").join(file);

@@ -1,4 +1,4 @@
-// Finds out which files to copy, and copies them.
+// Determines which files to copy, and copies them.
 //
 // Folders are directories as `syncmgr:plugin/directories` has them. Nothing here imports that, so
 // `tests/copier.test.js` can test it natively.
@@ -9,23 +9,23 @@ import { Failure } from './syncmgr-plugin/failure.js';
 /** @typedef {import('syncmgr:plugin/types@0.1.0').Error} ContractError */
 
 /**
- * Takes the bytes done, the bytes in all (0: not known yet) and what is being worked on. To stop
- * everything, it throws something that has no `payload`.
+ * Receives the bytes done, the total (0: unknown) and the status text. To cancel the work, it
+ * throws a value without a `payload`.
  * @typedef {(done: bigint, total: bigint, text: string) => void} Report
  */
 /**
- * Takes note of a file or folder that could not be copied.
+ * Receives a file or folder that could not be copied.
  * @typedef {(path: string, error: ContractError) => void} Fail
  */
 
 export const CHUNK = 1n << 20n;
 
-// A copy has this name until it is complete. One name is enough for a folder: files are copied
-// one after the other.
+// A copy has this name until it is complete. One name per folder is enough, because files are
+// copied one after the other.
 export const TEMPORARY = '.syncmgr-copy';
 
 /**
- * Copies what is new or changed, and returns how many files that were.
+ * Copies new and changed files, and returns their number.
  * @param {Directory} source @param {Directory} target @param {Report} report @param {Fail} fail
  */
 export function synchronize(source, target, report, fail) {
@@ -44,7 +44,7 @@ export function synchronize(source, target, report, fail) {
 }
 
 /**
- * Lists the files that the target does not have, or has in another version.
+ * Lists the files whose current version is missing in the target.
  * @param {Directory} source @param {Directory} target @param {Report} report @param {Fail} fail
  */
 function plan(source, target, report, fail) {
@@ -59,7 +59,7 @@ function plan(source, target, report, fail) {
           if (!unicode) throw new Failure('failed', 'its name is not Unicode');
           if (metadata.tag === 'err') throw new Failure(metadata.val.code, metadata.val.message);
           const file = { ...metadata.val, folder, name, path };
-          // What is neither, such as a link, is not copied.
+          // Other entries, such as links, are not copied.
           if (file.kind === 'directory') {
             folders.push(path);
           } else if (file.kind === 'file' && name !== TEMPORARY && !hasCopy(target, file)) {
@@ -72,12 +72,12 @@ function plan(source, target, report, fail) {
   return files;
 }
 
-/** Whether there is a copy of this version of a file. */
+/** Returns whether a copy of this version of a file exists. */
 function hasCopy(target, file) {
   const copy = find(target, file);
   if (!copy) return false;
   if (copy.kind !== 'file') throw new Failure('already-exists', 'something else is in its place');
-  // Not every file system keeps nanoseconds: the steps of NTFS are 100, those of FAT 2 seconds.
+  // Some file systems store times less precisely: NTFS in steps of 100 ns, FAT of 2 seconds.
   const steps = [1n, 100n, 1_000n, 1_000_000n, 1_000_000_000n, 2_000_000_000n];
   const apart = file.modified - copy.modified;
   const sameTime = steps.some(
@@ -86,7 +86,7 @@ function hasCopy(target, file) {
   return copy.size === file.size && sameTime;
 }
 
-/** Copies a file. Under its name is the old version until the new one is complete. */
+/** Copies a file. Its name refers to the old version until the new one is complete. */
 function copy(source, target, file, report) {
   report(0n);
   use(openFolder(source, file.folder), (from) =>
@@ -115,7 +115,7 @@ function copy(source, target, file, report) {
 }
 
 /**
- * Opens a folder by its path below another one. Links are not followed.
+ * Opens a folder by its path relative to another one. Does not follow links.
  * @param {Directory} root @param {string} path
  */
 function openFolder(root, path, { create = false } = {}) {
@@ -140,7 +140,7 @@ function list(root, path) {
   );
 }
 
-/** What there is in the place of a file; undefined: nothing. */
+/** Returns the entry at the path of a file; undefined: there is none. */
 function find(target, { folder, name }) {
   try {
     return use(openFolder(target, folder), (open) => open.stat(name));
@@ -154,7 +154,7 @@ function removeFile(folder, name) {
   if (folder.stat(name)) folder.removeFile(name);
 }
 
-/** Does something with a resource and closes it: the garbage collector would be too late. */
+/** Uses a resource and closes it, since the garbage collector would be too late. */
 function use(resource, action) {
   try {
     return action(resource);
@@ -163,7 +163,7 @@ function use(resource, action) {
   }
 }
 
-/** Does something, and goes on if it fails. */
+/** Calls a function and ignores its failure. */
 function attempt(path, fail, action) {
   try {
     action();

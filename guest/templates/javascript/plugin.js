@@ -1,13 +1,13 @@
 // {{name}}: copies new and changed files from one folder to another.
 //
-// `copier.js` does the work. The package `syncmgr-plugin` is what is between this plugin and the
-// sync manager, and `wit/reference.md` explains every call.
+// `copier.js` does the work. The package `syncmgr-plugin` is the layer between this plugin and the
+// sync manager, and `wit/reference.md` documents every call.
 
 import { openGrant } from 'syncmgr:plugin/directories@0.1.0';
 import * as copier from './copier.js';
 import { item, plugin } from './syncmgr-plugin/index.js';
 
-// Never change the id of an item: the user's choices are filed under it.
+// Never change the id of an item: the sync manager stores the user's choices under it.
 const COPY = { high: 0x{{id-high}}n, low: 0x{{id-low}}n };
 
 export const synchronize = plugin({

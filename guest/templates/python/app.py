@@ -1,6 +1,6 @@
 """{{name}}: copies new and changed files from one folder to another.
 
-`copier.py` does the work. `syncmgr_plugin.py` is what is between this plugin and the sync
+`copier.py` does the work. `syncmgr_plugin.py` is the layer between this plugin and the sync
 manager, and `wit/reference.md` explains every call. Import modules at the top of a file: what is
 imported later is not in the component.
 """
@@ -12,7 +12,7 @@ from syncmgr_plugin import (
     ErrorCode, Guid, Item, Plugin, SyncContext, directories, error_code, export, item,
 )
 
-# Never change the id of an item: the user's choices are filed under it.
+# Never change the id of an item: the sync manager stores the user's choices under it.
 COPY = Guid(high=0x{{id-high}}, low=0x{{id-low}})
 
 

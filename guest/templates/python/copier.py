@@ -1,4 +1,4 @@
-"""Finds out which files to copy, and copies them.
+"""Determines which files to copy, and copies them.
 
 Nothing here knows of the sync manager, so `test_copier.py` can test it natively.
 """
@@ -11,15 +11,15 @@ from stat import S_ISREG
 
 CHUNK = 1 << 20
 
-# A copy has this name until it is complete. One name is enough for a folder: files are copied
+# A copy has this name until it is complete. One name per folder is enough, because files are copied
 # one after the other.
 TEMPORARY = ".syncmgr-copy"
 
-# Takes the bytes done, the bytes in all (0: not known yet) and what is being worked on. To stop
-# everything, it raises an exception that is no OSError.
+# Receives the bytes done, the total (0: unknown) and the status text. To cancel the work, it raises
+# an exception that is not an OSError.
 Report = Callable[[int, int, str], None]
 
-# Takes note of a file or folder that could not be copied.
+# Receives a file or folder that could not be copied.
 Fail = Callable[[Path, OSError], None]
 
 
@@ -31,11 +31,11 @@ class File:
 
 
 class Changed(OSError):
-    """A file was written to while it was copied."""
+    """A file was changed during its copy."""
 
 
 def synchronize(source: Path, target: Path, report: Report, fail: Fail) -> int:
-    """Copies what is new or changed, and returns how many files that were."""
+    """Copies new and changed files, and returns their number."""
     files = plan(source, target, report, fail)
     total = sum(file.size for file in files)
     done = copied = 0
@@ -50,7 +50,7 @@ def synchronize(source: Path, target: Path, report: Report, fail: Fail) -> int:
 
 
 def plan(source: Path, target: Path, report: Report, fail: Fail) -> list[File]:
-    """Lists the files that the target does not have, or has in another version."""
+    """Lists the files whose current version is missing in the target."""
     files = []
     # This does not follow links to folders.
     for folder, folders, names in os.walk(source, onerror=lambda e: fail(Path(e.filename), e)):
@@ -60,7 +60,7 @@ def plan(source: Path, target: Path, report: Report, fail: Fail) -> list[File]:
         for name in sorted(names):
             try:
                 file = os.lstat(source / below / name)
-                # What is no regular file, such as a link, is not copied.
+                # Entries other than regular files, such as links, are not copied.
                 if not S_ISREG(file.st_mode) or name == TEMPORARY:
                     continue
                 if not is_copy(target / below / name, file):
@@ -71,12 +71,12 @@ def plan(source: Path, target: Path, report: Report, fail: Fail) -> list[File]:
 
 
 def is_copy(path: Path, file: os.stat_result) -> bool:
-    """Whether there is a copy of this version of a file."""
+    """Returns whether a copy of this version of a file exists."""
     try:
         copy = os.lstat(path)
     except FileNotFoundError:
         return False
-    # Not every file system keeps nanoseconds: the steps of NTFS are 100, those of FAT 2 seconds.
+    # Some file systems store times less precisely: NTFS in steps of 100 ns, FAT of 2 seconds.
     steps = (1, 100, 1_000, 1_000_000, 1_000_000_000, 2_000_000_000)
     apart = abs(file.st_mtime_ns - copy.st_mtime_ns)
     same_time = any(apart < step and copy.st_mtime_ns % step == 0 for step in steps)
@@ -84,7 +84,7 @@ def is_copy(path: Path, file: os.stat_result) -> bool:
 
 
 def copy(source: Path, target: Path, file: File, report: Callable[[int], None]) -> None:
-    """Copies a file. Under its name is the old version until the new one is complete."""
+    """Copies a file. Its name refers to the old version until the new one is complete."""
     report(0)
     if any((target / path).is_symlink() for path in (file.path, *file.path.parents)):
         raise FileExistsError("there is a link in its place in the target")
@@ -92,7 +92,7 @@ def copy(source: Path, target: Path, file: File, report: Callable[[int], None]) 
     temporary.parent.mkdir(parents=True, exist_ok=True)
     temporary.unlink(missing_ok=True)  # left there by a run that was killed
     try:
-        # With a buffer, closing would try again what failed, and hide why.
+        # With a buffer, closing would repeat the failed write and hide the reason.
         with open(source / file.path, "rb") as reader, open(temporary, "xb", 0) as writer:
             while chunk := reader.read(CHUNK):
                 rest = memoryview(chunk)

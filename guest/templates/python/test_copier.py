@@ -9,7 +9,7 @@ import copier
 
 
 class Stop(Exception):
-    """What a report raises when the user cancels."""
+    """The exception that a report raises on cancellation."""
 
 
 class CopierTest(unittest.TestCase):
@@ -33,7 +33,7 @@ class CopierTest(unittest.TestCase):
         return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
     def run_copier(self, stop_at=None, at_report=None):
-        """Returns how many files were copied, the reports, and the paths that failed."""
+        """Returns the number of copied files, the reports, and the failed paths."""
         reports, failed = [], {}
 
         def report(*args):
@@ -105,7 +105,7 @@ class CopierTest(unittest.TestCase):
                 copied, reports, _ = self.run_copier(stop_at)
                 self.assertIsNone(copied)
                 self.assertEqual(len(reports), stop_at)
-                # Nothing is there but whole files.
+                # There are only complete files.
                 self.assertLessEqual(self.content(self.target).items(), whole.items())
                 self.run_copier()
                 self.assertEqual(self.content(self.target), whole)

@@ -1,4 +1,4 @@
-// Finds out which files to copy, and copies them.
+// Determines which files to copy, and copies them.
 //
 // Folders are directories as `syncmgr:plugin/directories` has them. Only its types are imported
 // here, so `tests/copier.test.js` can test it natively.
@@ -8,11 +8,11 @@ import type { Error as ContractError } from 'syncmgr:plugin/types@0.1.0';
 import { Failure } from './syncmgr-plugin/failure.js';
 
 /**
- * Takes the bytes done, the bytes in all (0: not known yet) and what is being worked on. To stop
- * everything, it throws something that has no `payload`.
+ * Receives the bytes done, the total (0: unknown) and the status text. To cancel the work, it
+ * throws a value without a `payload`.
  */
 export type Report = (done: bigint, total: bigint, text: string) => void;
-/** Takes note of a file or folder that could not be copied. */
+/** Receives a file or folder that could not be copied. */
 export type Fail = (path: string, error: ContractError) => void;
 
 /** A file of the source. */
@@ -24,11 +24,11 @@ interface Found extends EntryMetadata {
 
 export const CHUNK = 1n << 20n;
 
-// A copy has this name until it is complete. One name is enough for a folder: files are copied
-// one after the other.
+// A copy has this name until it is complete. One name per folder is enough, because files are
+// copied one after the other.
 export const TEMPORARY = '.syncmgr-copy';
 
-/** Copies what is new or changed, and returns how many files that were. */
+/** Copies new and changed files, and returns their number. */
 export function synchronize(
   source: Directory,
   target: Directory,
@@ -49,7 +49,7 @@ export function synchronize(
   return copied;
 }
 
-/** Lists the files that the target does not have, or has in another version. */
+/** Lists the files whose current version is missing in the target. */
 function plan(source: Directory, target: Directory, report: Report, fail: Fail): Found[] {
   const files: Found[] = [];
   const folders = [''];
@@ -62,7 +62,7 @@ function plan(source: Directory, target: Directory, report: Report, fail: Fail):
           if (!unicode) throw new Failure('failed', 'its name is not Unicode');
           if (metadata.tag === 'err') throw new Failure(metadata.val.code, metadata.val.message);
           const file = { ...metadata.val, folder, name, path };
-          // What is neither, such as a link, is not copied.
+          // Other entries, such as links, are not copied.
           if (file.kind === 'directory') {
             folders.push(path);
           } else if (file.kind === 'file' && name !== TEMPORARY && !hasCopy(target, file)) {
@@ -75,12 +75,12 @@ function plan(source: Directory, target: Directory, report: Report, fail: Fail):
   return files;
 }
 
-/** Whether there is a copy of this version of a file. */
+/** Returns whether a copy of this version of a file exists. */
 function hasCopy(target: Directory, file: Found): boolean {
   const copy = find(target, file);
   if (!copy) return false;
   if (copy.kind !== 'file') throw new Failure('already-exists', 'something else is in its place');
-  // Not every file system keeps nanoseconds: the steps of NTFS are 100, those of FAT 2 seconds.
+  // Some file systems store times less precisely: NTFS in steps of 100 ns, FAT of 2 seconds.
   const steps = [1n, 100n, 1_000n, 1_000_000n, 1_000_000_000n, 2_000_000_000n];
   const apart = file.modified - copy.modified;
   const sameTime = steps.some(
@@ -89,7 +89,7 @@ function hasCopy(target: Directory, file: Found): boolean {
   return copy.size === file.size && sameTime;
 }
 
-/** Copies a file. Under its name is the old version until the new one is complete. */
+/** Copies a file. Its name refers to the old version until the new one is complete. */
 function copy(
   source: Directory,
   target: Directory,
@@ -122,7 +122,7 @@ function copy(
   );
 }
 
-/** Opens a folder by its path below another one. Links are not followed. */
+/** Opens a folder by its path relative to another one. Does not follow links. */
 function openFolder(root: Directory, path: string, create = false): Directory {
   let folder = root.reopen();
   for (const name of path.split('/').filter(Boolean)) {
@@ -144,7 +144,7 @@ function list(root: Directory, path: string): Entry[] {
   );
 }
 
-/** What there is in the place of a file; undefined: nothing. */
+/** Returns the entry at the path of a file; undefined: there is none. */
 function find(target: Directory, { folder, name }: Found): EntryMetadata | undefined {
   try {
     return use(openFolder(target, folder), (open) => open.stat(name));
@@ -158,7 +158,7 @@ function removeFile(folder: Directory, name: string): void {
   if (folder.stat(name)) folder.removeFile(name);
 }
 
-/** Does something with a resource and closes it: the garbage collector would be too late. */
+/** Uses a resource and closes it, since the garbage collector would be too late. */
 function use<R extends object, T>(resource: R, action: (resource: R) => T): T {
   try {
     return action(resource);
@@ -167,7 +167,7 @@ function use<R extends object, T>(resource: R, action: (resource: R) => T): T {
   }
 }
 
-/** Does something, and goes on if it fails. */
+/** Calls a function and ignores its failure. */
 function attempt(path: string, fail: Fail, action: () => void): void {
   try {
     action();
@@ -178,7 +178,7 @@ function attempt(path: string, fail: Fail, action: () => void): void {
   }
 }
 
-/** What an error of the contract has; undefined: it is another one. */
+/** Returns the payload of an error of the contract; undefined for other errors. */
 function payload(error: unknown): ContractError | undefined {
   return (error as { payload?: ContractError }).payload;
 }

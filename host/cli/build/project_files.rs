@@ -60,7 +60,7 @@ fn files(folder: &Path, top: &Path, found: &mut Vec<PathBuf>) {
 }
 
 /// Returns the manifest of a crate of the workspace for a copy of it outside of the workspace,
-/// beside the copies of its path dependencies. It has no tests and no lints.
+/// next to the copies of its path dependencies. It has no tests and no lints.
 fn vendored_manifest(workspace: &Path, folder: &str) -> String {
     let root = read(&workspace.join("Cargo.toml"));
     let shared = |table: &str| root["workspace"][table].as_table().expect("it is a table");

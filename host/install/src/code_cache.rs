@@ -65,7 +65,7 @@ impl CodeCache {
     /// cache is not an error.
     ///
     /// # Errors
-    /// Those of loading the plugin.
+    /// Returns the errors of loading the plugin.
     pub fn load(&self, host: &Host, name: &str, component: &[u8]) -> Result<Plugin, InstallError> {
         self.load_digested(host, name, component, blake3::hash(component).to_hex().as_str())
     }
@@ -73,7 +73,7 @@ impl CodeCache {
     /// [`CodeCache::load`] for a component with a known BLAKE3 digest, in hexadecimal digits.
     ///
     /// # Errors
-    /// Those of loading the plugin.
+    /// Returns the errors of loading the plugin.
     pub fn load_digested(
         &self,
         host: &Host,

@@ -217,7 +217,7 @@ impl PrivateFolder {
 /// Replaces a file atomically.
 ///
 /// # Errors
-/// Those of the system.
+/// Returns the errors of the system.
 pub fn replace_file(path: &Path, content: &[u8]) -> Result<(), InstallError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = PrivateFolder::open(folder.unwrap_or(Path::new(".")))?;

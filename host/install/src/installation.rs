@@ -47,8 +47,8 @@ impl Registrations {
     /// nothing.
     ///
     /// # Errors
-    /// Those of loading the plugin, [`InstallError::Name`], [`InstallError::Scope`],
-    /// [`InstallError::ClassTaken`] and those of [`Registrations::check`].
+    /// Returns the errors of loading the plugin and of [`Registrations::check`],
+    /// [`InstallError::Name`], [`InstallError::Scope`] and [`InstallError::ClassTaken`].
     pub fn prepare(
         &self,
         host: &Host,

@@ -81,8 +81,8 @@ impl JobFile {
     /// Reads the text of a job file, without a byte order mark.
     ///
     /// # Errors
-    /// Those of the system, and [`InvalidData`](std::io::ErrorKind::InvalidData) for a file that is
-    /// too large or not UTF-8.
+    /// Returns the errors of the system, and [`InvalidData`](std::io::ErrorKind::InvalidData) for a
+    /// file that is too large or not UTF-8.
     pub fn read(path: &Path) -> std::io::Result<String> {
         let text = text_file::read(path)?;
         Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))

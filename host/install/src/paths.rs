@@ -38,7 +38,7 @@ pub fn default_state_dir() -> Result<PathBuf, InstallError> {
 /// existing folder.
 ///
 /// # Errors
-/// Those of the system.
+/// Returns the errors of the system.
 pub fn create_private(path: &Path) -> std::io::Result<()> {
     #[cfg(windows)]
     return permissions::create_private(path);

@@ -61,7 +61,8 @@ impl Registrations {
     /// directory.
     ///
     /// # Errors
-    /// Those of [`Registrations::check`], and [`InstallError::Text`] for a missing secret.
+    /// Returns the errors of [`Registrations::check`], and [`InstallError::Text`] for a missing
+    /// secret.
     pub fn session_options(
         &self,
         plugin: &Plugin,

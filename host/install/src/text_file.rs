@@ -9,7 +9,8 @@ const MAX_BYTES: u64 = 1 << 20;
 /// Reads a file as UTF-8.
 ///
 /// # Errors
-/// Those of the system, and [`ErrorKind::InvalidData`] for a file that is too large or not UTF-8.
+/// Returns the errors of the system, and [`ErrorKind::InvalidData`] for a file that is too large or
+/// not UTF-8.
 pub(crate) fn read(path: &Path) -> Result<String> {
     let invalid = |what: String| Error::new(ErrorKind::InvalidData, what);
     let mut bytes = Vec::new();

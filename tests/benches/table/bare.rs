@@ -80,7 +80,7 @@ enum Response {
     CancelAll,
 }
 
-/// What a session has at least.
+/// The minimal state of a session.
 struct State {
     wasi: WasiCtx,
     table: ResourceTable,
@@ -92,14 +92,14 @@ impl WasiView for State {
     }
 }
 
-/// The settings of the host's engine that matter.
+/// The settings of the host's engine that affect performance.
 fn engine() -> Result<Engine> {
     let mut config = Config::new();
     config.wasm_component_model(true).concurrency_support(false).epoch_interruption(true);
     Engine::new(&config)
 }
 
-/// For callers with errors of their own.
+/// Converts an error for callers with other error types.
 pub(crate) fn plain(error: Error) -> anyhow::Error {
     anyhow!("{error:?}")
 }
@@ -107,9 +107,9 @@ pub(crate) fn plain(error: Error) -> anyhow::Error {
 /// How a bare host reads the text of a report.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Text {
-    /// It leaves it where it is.
+    /// Does not read it.
     Left,
-    /// It makes a `String` of it, as generated bindings do.
+    /// Copies it to a `String`, as generated bindings do.
     Copied,
 }
 
@@ -149,8 +149,8 @@ impl Bare {
         Ok(())
     }
 
-    /// What else the guest imports of ours: `log-error`, which does nothing, and what it does not
-    /// call.
+    /// The other imports of the guest: `log-error`, which does nothing, and functions that it does
+    /// not call.
     fn link_rest(linker: &mut Linker<State>, component: &Component) -> Result<()> {
         let engine = linker.engine().clone();
         for (interface, item) in component.component_type().imports(&engine) {
@@ -161,7 +161,7 @@ impl Bare {
             let mut linked = linker.instance(interface)?;
             for (name, item) in imported.exports(&engine) {
                 if matches!(item.ty, ComponentItem::Resource(_)) {
-                    // Those of WASI are linked already.
+                    // The imports of WASI are linked already.
                     if interface.contains("directories") {
                         linked.resource(name, ResourceType::host::<()>(), |_, _| Ok(()))?;
                     }
@@ -187,7 +187,7 @@ impl Bare {
         store
     }
 
-    /// How long `synchronize` takes with these commands.
+    /// Returns the duration of `synchronize` with these commands.
     pub(crate) fn synchronize(&self, commands: &str) -> Result<Duration> {
         let mut store = self.store(commands);
         self.runtime.block_on(async {
@@ -211,14 +211,14 @@ impl Bare {
         })
     }
 
-    /// A store with an instance that has run.
+    /// Returns a store with an instance that has run.
     pub(crate) fn open(&self) -> Result<impl Sized> {
         let mut store = self.store("");
         self.runtime.block_on(self.pre.instantiate_async(&mut store))?;
         Ok(store)
     }
 
-    /// How long a store and an instance take.
+    /// Returns the time to create a store and an instance.
     pub(crate) fn instantiate(&self) -> Result<Duration> {
         let since = Instant::now();
         let mut store = self.store("");
@@ -227,7 +227,7 @@ impl Bare {
     }
 }
 
-/// Calls of a host function of core WebAssembly, with as many arguments as a report becomes.
+/// Calls of a host function in core WebAssembly, with as many arguments as a report has there.
 pub(crate) struct Core {
     store: Store<()>,
     instance: Instance,

@@ -22,7 +22,7 @@ pub(crate) fn measure(options: &Options) -> Result<Vec<Row>> {
         for folder in [&left, &right, &state] {
             fs::create_dir_all(folder)?;
         }
-        // It refuses directories with nothing in them.
+        // It rejects empty directories.
         if program.name == BISYNC {
             fs::write(left.join("file"), "the only one")?;
             fs::write(right.join("file"), "the only one")?;
@@ -39,8 +39,8 @@ pub(crate) fn measure(options: &Options) -> Result<Vec<Row>> {
         run(true)?;
         took.push((program.name, Vec::new(), run));
     }
-    // In turns: what disturbs one disturbs the others. Each begins as often, since whoever comes
-    // after a large one finds the processor's caches full of that.
+    // Alternately, so that disturbances affect all programs. Each program starts a round equally
+    // often, because a large program leaves the caches of the processor full.
     let count = took.len();
     for time in 0..times {
         for turn in 0..count {
@@ -55,8 +55,8 @@ pub(crate) fn measure(options: &Options) -> Result<Vec<Row>> {
     let Some(ours) = median(FOLDER) else { return Ok(Vec::new()) };
     Ok(vec![
         Row::new("`syncmgr run folder`, nothing to do", ours)
-            .peer(UNISON, median(UNISON))
-            .peer(BISYNC, median(BISYNC))
+            .competitor(UNISON, median(UNISON))
+            .competitor(BISYNC, median(BISYNC))
             .goal(Goal::Below(UNISON, 1.0))
             .goal(Goal::Below(BISYNC, 1.0)),
     ])

@@ -38,7 +38,7 @@ pub(crate) fn measure(options: &Options) -> Result<Vec<Row>> {
         let took = (0..times).map(|_| load()).collect::<Result<_>>()?;
         rows.push(
             Row::new(format!("loading {name}"), Figure::Time(median(took)))
-                .peer("compiling", Some(compiling))
+                .competitor("compiling", Some(compiling))
                 .goal(Goal::AtMost(Figure::Time(goal))),
         );
     }

@@ -23,15 +23,15 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use report::Row;
 
-/// What is measured, and how much of it.
+/// Which groups to measure, and the sizes.
 #[derive(Debug)]
 pub(crate) struct Options {
-    /// Whether it is only to be seen that it works: `cargo test` does that.
+    /// Whether to check only that the benchmark works, as `cargo test` does.
     small: bool,
     groups: Vec<String>,
     files: Vec<usize>,
     rounds: usize,
-    /// MiB of large files.
+    /// The size of large files in MiB.
     large: usize,
     plugins: Vec<PathBuf>,
 }
@@ -63,7 +63,7 @@ impl Options {
             let mut value =
                 || arguments.next().with_context(|| format!("{argument} needs a value"));
             match argument.as_str() {
-                // Cargo's own.
+                // Options of Cargo.
                 "--bench" => options.small = false,
                 "--files" => {
                     let numbers = value()?;

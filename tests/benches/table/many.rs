@@ -19,11 +19,11 @@ use crate::Options;
 use crate::bare::{Bare, Text, plain};
 use crate::report::{Figure, Row, median};
 
-/// What a session reports between two waits, and how long it waits, in milliseconds.
+/// The reports of a session between two waits, and the length of a wait in milliseconds.
 const BURST: u32 = 10;
 const PAUSE: u32 = 20;
 
-/// Counts the reports of one session until all are to stop.
+/// Counts the reports of one session until all sessions stop.
 struct Count {
     reports: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
@@ -43,7 +43,7 @@ impl Sink for Count {
     }
 }
 
-/// What this process has in memory, in bytes.
+/// The resident memory of this process, in bytes.
 fn memory() -> Result<f64> {
     let status = fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("VmRSS")?;
@@ -51,8 +51,8 @@ fn memory() -> Result<f64> {
     Ok(kibibytes * 1024.0)
 }
 
-/// The argument with which this program measures that, in a separate process: in this one there is
-/// memory that was used and given back.
+/// The argument that makes this program measure the memory in a separate process: this process has
+/// already used and freed memory.
 pub(crate) const BARE: &str = "memory-of-bare-sessions";
 
 fn bare_elsewhere(count: u32) -> Result<f64> {
@@ -62,7 +62,7 @@ fn bare_elsewhere(count: u32) -> Result<f64> {
     Ok(String::from_utf8(output.stdout)?.trim().parse()?)
 }
 
-/// The least that a session takes: a store and an instance, in bytes.
+/// The lower bound for a session: a store and an instance, in bytes.
 pub(crate) fn bare(count: usize) -> Result<f64> {
     let bare = Bare::new(Text::Left).map_err(plain)?;
     let first = bare.open().map_err(plain)?;
@@ -116,7 +116,7 @@ pub(crate) fn measure(options: &Options) -> Result<Vec<Row>> {
         .into_iter()
         .map(|mut session| runtime.spawn(async move { session.synchronize().await }))
         .collect();
-    // Each has begun.
+    // Every session has started.
     thread::sleep(window / 5);
     let heard = || counts.iter().map(|one| one.load(Ordering::Relaxed)).collect::<Vec<_>>();
     let (since, first) = (Instant::now(), heard());

@@ -1,4 +1,4 @@
-//! Programs that sync two directories, including ours.
+//! Programs that sync two directories, including `syncmgr`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
-/// Two directories to be synced, and where a program may remember things.
+/// Two directories to sync, and a directory for the state of a program.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pair<'a> {
     pub(crate) left: &'a Path,
@@ -15,10 +15,10 @@ pub(crate) struct Pair<'a> {
     pub(crate) state: &'a Path,
 }
 
-/// How a program is called for two directories, and whether for the first time.
+/// Builds the command of a program for two directories; the flag is set for the first run.
 type Call = fn(&Program, Pair<'_>, bool) -> Command;
 
-/// A program, by how it is called.
+/// A program, identified by its command.
 #[derive(Debug)]
 pub(crate) struct Program {
     pub(crate) name: &'static str,
@@ -26,9 +26,9 @@ pub(crate) struct Program {
     call: Call,
 }
 
-/// Ours, that does not flush: neither do the others.
+/// `syncmgr` without flushing, like the other programs.
 pub(crate) const FOLDER: &str = "folder";
-/// Ours, that flushes all that it writes.
+/// `syncmgr` with flushing of everything that it writes.
 pub(crate) const FLUSHING: &str = "folder, flushing";
 pub(crate) const UNISON: &str = "Unison";
 pub(crate) const BISYNC: &str = "rclone bisync";
@@ -83,7 +83,7 @@ fn rsync(program: &Program, pair: Pair<'_>, _first: bool) -> Command {
     command
 }
 
-/// The first of these names that is a program on the search path, and runs.
+/// Returns the first of these names that is an executable program on the search path.
 fn find(names: &[&str], asked: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let candidates = names.iter().flat_map(|name| {
@@ -96,14 +96,14 @@ fn find(names: &[&str], asked: &str) -> Option<PathBuf> {
     })
 }
 
-/// Ours, and those of the others that are here.
+/// Returns `syncmgr` and the competitors that are installed.
 pub(crate) fn found() -> Vec<Program> {
     let own = || Some(PathBuf::from(env!("CARGO_BIN_EXE_syncmgr")));
     let all: [(&str, Call, Option<PathBuf>); 5] = [
         (FOLDER, not_flushing, own()),
         (FLUSHING, flushing, own()),
         (UNISON, unison, find(&["unison-2.52", "unison"], "-version")),
-        // Before 1.66 its bisync is another program.
+        // Before 1.66, bisync is a different program.
         (BISYNC, bisync, find(&["rclone"], "--version")),
         (RSYNC, rsync, find(&["rsync"], "--version")),
     ];
@@ -117,15 +117,15 @@ pub(crate) fn found() -> Vec<Program> {
     found
 }
 
-/// What a process took.
+/// The resources that a process used.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Took {
     pub(crate) seconds: f64,
-    /// The most memory that it had at once, in bytes.
+    /// The peak memory, in bytes.
     pub(crate) memory: f64,
 }
 
-/// Runs a process to its end. `place`: a folder for the note of its memory.
+/// Runs a process to its end. `place` is a folder for the record of its memory.
 pub(crate) fn timed(command: &Command, place: &Path) -> Result<Took> {
     let note = place.join("memory");
     let mut timed = Command::new("/usr/bin/time");
@@ -147,7 +147,7 @@ pub(crate) fn timed(command: &Command, place: &Path) -> Result<Took> {
     Ok(Took { seconds, memory: kibibytes * 1024.0 })
 }
 
-/// Syncs two directories with nothing in them: what a program does once only is not measured.
+/// Syncs two empty directories, so that one-time work is not measured.
 pub(crate) fn warm_up(program: &Program, state: &Path) -> Result<()> {
     let nothing = state.with_file_name("nothing");
     let (left, right) = (nothing.join("left"), nothing.join("right"));

@@ -20,7 +20,7 @@ use crate::report::{Figure, Goal, Row};
 /// 33 bytes.
 const TEXT: &str = "copying-photographs/2026/0042.jpg";
 
-/// A sink that reads everything, and does nothing with it.
+/// A sink that reads everything and ignores it.
 struct Reads(u64);
 
 impl Sink for Reads {
@@ -36,7 +36,7 @@ fn commands(times: u32, text: &str) -> String {
 }
 
 fn options(times: u32, text: &str) -> SessionOptions {
-    // Every report is one of its own for the sink.
+    // Every report must reach the sink separately.
     let limits = Limits { progress_per_second: u64::MAX, ..Limits::default() };
     SessionOptions::new()
         .limits(limits)
@@ -58,11 +58,11 @@ fn through_com(times: u32, text: &str) -> Result<Duration> {
     Ok(since.elapsed())
 }
 
-/// Something that reports so many times.
+/// A function that reports this number of times.
 type Contender<'a> = Box<dyn FnMut(u32) -> Result<Duration> + 'a>;
 
-/// Seconds for one report each: what more reports take longer, of the best of several rounds.
-/// Whatever disturbs makes them slower.
+/// Returns the seconds per report: the additional time of additional reports, from the best of
+/// several rounds. Disturbances only make a round slower.
 fn cost(contenders: &mut [Contender<'_>], small: bool) -> Result<Vec<f64>> {
     let (counts, rounds) = if small { ([100, 1_000], 1) } else { ([30_000, 300_000], 9) };
     let mut best = vec![[Duration::MAX; 2]; contenders.len()];
@@ -77,15 +77,15 @@ fn cost(contenders: &mut [Contender<'_>], small: bool) -> Result<Vec<f64>> {
     Ok(best.iter().map(|[few, many]| many.saturating_sub(*few).as_secs_f64() / more).collect())
 }
 
-/// Builds what reports through Extism. It is another runtime, and takes minutes the first time.
+/// Builds the competitor on Extism. It has a separate runtime, and takes minutes the first time.
 fn extism(small: bool) -> Result<Option<[Figure; 2]>> {
     if small {
         return Ok(None);
     }
-    let manifest = workspace().join("tests/peers/Cargo.toml");
+    let manifest = workspace().join("tests/competitors/Cargo.toml");
     let target = PathBuf::from(env!("CARGO_BIN_EXE_syncmgr"));
     let target = target.parent().and_then(|profile| profile.parent()).context("a target folder")?;
-    let target = target.join("peers");
+    let target = target.join("competitors");
     let build = |arguments: &[&str]| -> Result<bool> {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.args(["build", "--quiet", "--release", "--locked", "--manifest-path"]).arg(&manifest);
@@ -94,14 +94,15 @@ fn extism(small: bool) -> Result<Option<[Figure; 2]>> {
     };
     const TRIPLE: &str = "wasm32-unknown-unknown";
     if !build(&["--package", "extism-guest", "--target", TRIPLE])?
-        || !build(&["--package", "peers"])?
+        || !build(&["--package", "competitors"])?
     {
         println!("no Extism: it cannot be built (rustup target add {TRIPLE})");
         return Ok(None);
     }
     let guest = target.join(TRIPLE).join("release/extism_guest.wasm");
     let measure = |text: &str| -> Result<Figure> {
-        let output = Command::new(target.join("release/peers")).arg(&guest).arg(text).output()?;
+        let output =
+            Command::new(target.join("release/competitors")).arg(&guest).arg(text).output()?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let nanoseconds: f64 = String::from_utf8(output.stdout)?.trim().parse()?;
         Ok(Figure::Time(nanoseconds * 1e-9))
@@ -138,23 +139,23 @@ pub(crate) fn measure(options: &Options) -> Result<Vec<Row>> {
     Ok(vec![
         Row::new("a report", ours)
             .limit(LIMIT, left)
-            .peer("Extism", extism.map(|[without, _]| without))
-            .peer("core-wasm call", Some(core))
-            .peer("C callback", Some(native))
+            .competitor("Extism", extism.map(|[without, _]| without))
+            .competitor("core-wasm call", Some(core))
+            .competitor("C callback", Some(native))
             .goal(Goal::TimesLimit(1.15))
             .goal(Goal::AtMost(Figure::Time(150e-9)))
             .goal(Goal::Ahead("Extism", 5.0)),
         Row::new("a report, 33 bytes of text that are read", read)
             .limit("bare, to a `String`", copied)
-            .peer("Extism", extism.map(|[_, with]| with))
+            .competitor("Extism", extism.map(|[_, with]| with))
             .goal(Goal::TimesLimit(1.15))
             .goal(Goal::AtMost(Figure::Time(250e-9)))
             .goal(Goal::Ahead("Extism", 5.0)),
-        Row::new("a report, 33 bytes of text that nobody reads", unread)
+        Row::new("a report, 33 bytes of text that are not read", unread)
             .limit(LIMIT, left_text)
             .goal(Goal::TimesLimit(1.15)),
-        Row::new("a report through COM", com).peer("without COM", Some(ours)),
+        Row::new("a report through COM", com).competitor("without COM", Some(ours)),
         Row::new("a report through COM, 33 bytes of text", com_text)
-            .peer("without COM", Some(read)),
+            .competitor("without COM", Some(read)),
     ])
 }

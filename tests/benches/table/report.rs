@@ -2,21 +2,21 @@
 
 use std::fmt;
 
-/// What was measured.
+/// A measured value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Figure {
     /// Seconds.
     Time(f64),
     /// Bytes.
     Memory(f64),
-    /// How often in a second.
+    /// Per second.
     Rate(f64),
     /// A number without a unit.
     Ratio(f64),
 }
 
 impl Figure {
-    /// The number, in the basic unit.
+    /// Returns the number in the basic unit.
     pub(crate) fn number(self) -> f64 {
         match self {
             Self::Time(number)
@@ -27,7 +27,7 @@ impl Figure {
     }
 }
 
-/// A number with three digits that count.
+/// Formats a number with three significant digits.
 fn digits(number: f64) -> String {
     match number {
         small if small < 9.995 => format!("{small:.2}"),
@@ -60,16 +60,16 @@ impl fmt::Display for Figure {
     }
 }
 
-/// What ours is meant to be.
+/// A goal for our result.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Goal {
-    /// No more than this.
+    /// At most this value.
     AtMost(Figure),
-    /// No more than so many times the limit.
+    /// At most this multiple of the lower bound.
     TimesLimit(f64),
-    /// The peer of this name takes at least so many times as much.
+    /// The competitor of this name takes at least this multiple of our result.
     Ahead(&'static str, f64),
-    /// Less than so much of what the peer of this name takes.
+    /// Less than this fraction of the competitor of this name.
     Below(&'static str, f64),
 }
 
@@ -79,14 +79,14 @@ pub(crate) struct Row {
     case: String,
     ours: Figure,
     limit: Option<(&'static str, Figure)>,
-    peers: Vec<(&'static str, Figure)>,
+    competitors: Vec<(&'static str, Figure)>,
     goals: Vec<Goal>,
 }
 
 impl Row {
-    /// A case, and what ours is in it.
+    /// Creates a case with our result.
     pub(crate) fn new(case: impl Into<String>, ours: Figure) -> Self {
-        Self { case: case.into(), ours, limit: None, peers: Vec::new(), goals: Vec::new() }
+        Self { case: case.into(), ours, limit: None, competitors: Vec::new(), goals: Vec::new() }
     }
 
     pub(crate) fn case(&self) -> &str {
@@ -97,32 +97,35 @@ impl Row {
         self.ours
     }
 
-    /// What cannot be passed.
+    /// Sets the lower bound.
     #[must_use]
     pub(crate) fn limit(mut self, name: &'static str, figure: Figure) -> Self {
         self.limit = Some((name, figure));
         self
     }
 
-    /// What another program is in the same case.
+    /// Adds the result of a competitor in the same case.
     #[must_use]
-    pub(crate) fn peer(mut self, name: &'static str, figure: Option<Figure>) -> Self {
-        self.peers.extend(figure.map(|figure| (name, figure)));
+    pub(crate) fn competitor(mut self, name: &'static str, figure: Option<Figure>) -> Self {
+        self.competitors.extend(figure.map(|figure| (name, figure)));
         self
     }
 
-    /// What ours is meant to be. It is left out where the peer is not there.
+    /// Adds a goal. It is omitted if the competitor is missing.
     #[must_use]
     pub(crate) fn goal(mut self, goal: Goal) -> Self {
         self.goals.push(goal);
         self
     }
 
-    fn peer_named(&self, name: &str) -> Option<f64> {
-        self.peers.iter().find(|(peer, _)| *peer == name).map(|(_, figure)| figure.number())
+    fn competitor_named(&self, name: &str) -> Option<f64> {
+        self.competitors
+            .iter()
+            .find(|(competitor, _)| *competitor == name)
+            .map(|(_, figure)| figure.number())
     }
 
-    /// What the goal is, and whether it is reached; `None`: that cannot be told.
+    /// Returns the goal, and whether it is reached; `None`: a value is missing.
     fn judge(&self, goal: Goal) -> Option<(String, bool)> {
         let ours = self.ours.number();
         Some(match goal {
@@ -132,14 +135,14 @@ impl Row {
                 (format!("at most {times} x limit"), ours <= times * limit)
             }
             Goal::Ahead(name, times) => {
-                (format!("{times} x {name}"), self.peer_named(name)? >= times * ours)
+                (format!("{times} x {name}"), self.competitor_named(name)? >= times * ours)
             }
             Goal::Below(name, part) => {
                 let what = match part {
                     whole if whole >= 1.0 => format!("below {name}"),
                     part => format!("below {part:.2} x {name}"),
                 };
-                (what, ours < part * self.peer_named(name)?)
+                (what, ours < part * self.competitor_named(name)?)
             }
         })
     }
@@ -160,31 +163,31 @@ impl fmt::Display for Row {
             None => (String::new(), String::new()),
             Some((name, limit)) => (format!("{limit} ({name})"), digits(ours / limit.number())),
         };
-        let peers: Vec<_> = self
-            .peers
+        let competitors: Vec<_> = self
+            .competitors
             .iter()
             .map(|(name, figure)| format!("{name} {figure} ({})", digits(figure.number() / ours)))
             .collect();
-        let (peers, goals) = (peers.join(", "), self.goals());
-        write!(f, "| {} | {} | {limit} | {ratio} | {peers} | {goals} |", self.case, self.ours)
+        let (competitors, goals) = (competitors.join(", "), self.goals());
+        write!(f, "| {} | {} | {limit} | {ratio} | {competitors} | {goals} |", self.case, self.ours)
     }
 }
 
-/// Prints all of them.
+/// Prints all rows.
 pub(crate) fn print(rows: &[Row]) {
-    println!("| case | ours | limit | ours / limit | peers (theirs / ours) | goal |");
+    println!("| case | ours | limit | ours / limit | competitors (theirs / ours) | goal |");
     println!("|---|---|---|---|---|---|");
     rows.iter().for_each(|row| println!("{row}"));
     let missed = rows.iter().filter(|row| row.goals().contains("**missed**")).count();
     println!("\n{} cases, {missed} of them with a goal that is missed.", rows.len());
 }
 
-/// The middle one.
+/// Returns the median.
 pub(crate) fn median(mut figures: Vec<f64>) -> f64 {
     percentile(&mut figures, 50)
 }
 
-/// The one that so many per cent are not above.
+/// Returns the percentile.
 pub(crate) fn percentile(figures: &mut [f64], percent: usize) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures.get(figures.len().saturating_sub(1) * percent / 100).copied().unwrap_or(f64::NAN)

@@ -14,7 +14,7 @@ use crate::Options;
 use crate::bare::{Bare, Text, plain};
 use crate::report::{Figure, Goal, Row, median, percentile};
 
-/// Starts and ends sessions, with two directories if any, in seconds each.
+/// Starts and ends sessions, optionally with two directories. Returns seconds.
 fn starts(runtime: &Runtime, plugin: &Plugin, grants: &[Grant], times: usize) -> Result<Vec<f64>> {
     let options = SessionOptions::new().setting("items", "a");
     let options = grants.iter().cloned().fold(options, SessionOptions::grant);

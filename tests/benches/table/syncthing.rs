@@ -13,10 +13,10 @@ use anyhow::{Result, bail, ensure};
 pub(crate) const SYNCTHING: &str = "Syncthing";
 
 const KEY: &str = "benchmark";
-/// Longer than this is given up.
+/// The time limit of a sync.
 const PATIENCE: Duration = Duration::from_secs(1800);
 
-/// One of the two.
+/// One of the two instances.
 struct Node {
     home: PathBuf,
     folder: PathBuf,
@@ -25,18 +25,18 @@ struct Node {
     sync: u16,
 }
 
-/// Ends with its process.
+/// A process that is killed on drop.
 struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have exited already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// A port that is free now.
+/// Returns a free port.
 fn port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
@@ -55,7 +55,7 @@ impl Node {
         Ok(Self { home, folder: folder.to_owned(), id, api: port()?, sync: port()? })
     }
 
-    /// No discovery, no relays, no looking for a newer one, and the other's address.
+    /// Writes a configuration without discovery, relays and updates, with the address of the other.
     fn configure(&self, other: &Self) -> Result<()> {
         let device = |node: &Self| {
             format!(
@@ -104,7 +104,7 @@ impl Node {
         let child = Command::new("syncthing")
             .args(["serve", "--no-browser", "--no-restart"])
             .arg(format!("--home={}", self.home.display()))
-            // Else it is a child of the process that is started here, and outlives that.
+            // Otherwise it becomes a child of the started process, and outlives it.
             .env("STMONITORED", "yes")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -113,7 +113,7 @@ impl Node {
         Ok(Running(child))
     }
 
-    /// How many files it has, and how many it knows of; `None`: it does not answer yet.
+    /// Returns the number of local and of known files; `None`: it does not answer yet.
     fn status(&self) -> Option<(u64, u64)> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.api)).ok()?;
         let request = format!(
@@ -133,7 +133,7 @@ impl Node {
     }
 }
 
-/// Seconds for the first sync of what is on the left; `None`: it is not installed.
+/// Returns the seconds of the first sync from the left; `None`: it is not installed.
 pub(crate) fn first_sync(
     place: &Path,
     left: &Path,

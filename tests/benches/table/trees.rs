@@ -23,7 +23,7 @@ use crate::syncthing::{SYNCTHING, first_sync};
 /// Files in one directory.
 const PER_DIRECTORY: usize = 100;
 const FILE_BYTES: usize = 1024;
-/// What a file takes at least.
+/// The minimal size of a file.
 const BLOCK_BYTES: usize = 4096;
 /// Trees larger than this are removed after each round.
 const MOST_KEPT_BYTES: usize = 256 << 20;
@@ -31,7 +31,7 @@ const MOST_KEPT_BYTES: usize = 256 << 20;
 const FIRST: &str = "first sync";
 const CHANGES: &str = "600 changes";
 const DELETED: &str = "1 % deleted";
-/// What is done, in this order, each time with what came before it in sync.
+/// The steps, in this order. Each starts from the synced result of the previous one.
 const STEPS: [&str; 4] = [FIRST, "no change", CHANGES, DELETED];
 
 /// Many small files, or a few large ones.
@@ -51,7 +51,7 @@ impl Shape {
     }
 }
 
-/// Content that differs from file to file and from step to step.
+/// Content that differs per file and step.
 fn content(seed: usize, bytes: usize) -> Vec<u8> {
     let mut state = seed as u64 | 1;
     let next = move || {
@@ -76,7 +76,7 @@ fn make(root: &Path, shape: Shape) -> Result<()> {
     Ok(())
 }
 
-/// Changes files before a step. All on the left, for the sake of the one that goes one way.
+/// Changes files before a step. All changes are on the left, because rsync syncs one way.
 fn change(step: &str, root: &Path, files: usize) -> Result<()> {
     let spread = |count: usize, offset: usize| {
         let apart = (files / count.max(1)).max(1);
@@ -99,7 +99,7 @@ fn change(step: &str, root: &Path, files: usize) -> Result<()> {
         }
         DELETED => {
             for number in spread(files / 100, 7) {
-                // It may have been deleted before.
+                // It may be deleted already.
                 let _ = fs::remove_file(file(root, number));
             }
         }
@@ -108,16 +108,16 @@ fn change(step: &str, root: &Path, files: usize) -> Result<()> {
     Ok(())
 }
 
-/// Whether both sides have the same files with the same content.
+/// Returns whether both sides have the same files with the same content.
 fn equal(left: &Path, right: &Path) -> Result<bool> {
     let diff = Command::new("diff").args(["-rq"]).arg(left).arg(right).output()?;
     Ok(diff.status.success())
 }
 
-/// What the steps took, each as often as there are rounds.
+/// The results of the steps, one per round.
 type Steps = [Vec<Took>; STEPS.len()];
 
-/// A copy of the source on the left, and nothing on the right.
+/// Creates a copy of the source on the left, and an empty right side.
 fn sides(place: &Path, home: &Path) -> Result<(PathBuf, PathBuf)> {
     let (left, right) = (home.join("left"), home.join("right"));
     fs::create_dir_all(&right)?;
@@ -130,7 +130,7 @@ fn run(program: &Program, place: &Path, shape: Shape, rounds: usize) -> Result<S
     let mut steps = Steps::default();
     let state = place.join(program.name).join("state");
     warm_up(program, &state)?;
-    // Few large files have no changes of small ones.
+    // A tree of few large files has no step for small changes.
     let count = if shape.bytes == FILE_BYTES { STEPS.len() } else { 2 };
     for round in 0..rounds {
         let home = place.join(format!("{}-{round}", program.name));
@@ -143,8 +143,9 @@ fn run(program: &Program, place: &Path, shape: Shape, rounds: usize) -> Result<S
                 ensure!(equal(&left, &right)?, "{}: {step}: the sides differ", program.name);
             }
         }
-        // What is removed stays until the end: file systems avoid the places of files that have
-        // just been removed, and the next round would pay for that. Much would fill the disk.
+        // Files are removed at the end only: file systems avoid the blocks of files that have just
+        // been removed, which would slow down the next round. Large trees are removed earlier, to
+        // save space.
         if shape.files * shape.bytes.max(BLOCK_BYTES) > MOST_KEPT_BYTES {
             fs::remove_dir_all(&home)?;
         }
@@ -170,18 +171,18 @@ fn syncthing(place: &Path, shape: Shape, rounds: usize) -> Result<Option<f64>> {
     Ok(Some(median(took)))
 }
 
-/// One tree, with every program.
+/// Measures one tree with every program.
 fn tree(shape: Shape, rounds: usize, small: bool) -> Result<Vec<Row>> {
     let place = tempfile::tempdir()?;
     make(&place.path().join("source"), shape)?;
-    // What has just been written may be written once more within one step of its clock, so whoever is
-    // careful reads it again next time.
+    // A file that has just been written may change again within one step of its clock, so a careful
+    // program reads it again in the next run.
     thread::sleep(Duration::from_secs(3));
     let mut all = Vec::new();
     for program in programs::found() {
         all.push((program.name, run(&program, place.path(), shape, rounds)?));
     }
-    // It takes minutes for what takes the others seconds.
+    // It takes minutes where the others take seconds.
     let syncthing = match small {
         true => None,
         false => syncthing(place.path(), shape, rounds.min(1))?.map(Figure::Time),
@@ -197,13 +198,13 @@ fn tree(shape: Shape, rounds: usize, small: bool) -> Result<Vec<Row>> {
         for (step, name) in STEPS.iter().enumerate() {
             let Some(ours) = seconds(own, step) else { continue };
             let row = Row::new(format!("{own}: {}, {name}", shape.name()), ours)
-                .peer(UNISON, seconds(UNISON, step))
-                .peer(BISYNC, seconds(BISYNC, step))
-                .peer(RSYNC, seconds(RSYNC, step));
+                .competitor(UNISON, seconds(UNISON, step))
+                .competitor(BISYNC, seconds(BISYNC, step))
+                .competitor(RSYNC, seconds(RSYNC, step));
             rows.push(match own {
                 FOLDER => row.goal(Goal::Below(UNISON, 1.0)).goal(Goal::Below(BISYNC, 1.0)),
                 _flushing if *name == FIRST => {
-                    row.peer(SYNCTHING, syncthing).goal(Goal::Below(SYNCTHING, 1.0 / 3.0))
+                    row.competitor(SYNCTHING, syncthing).goal(Goal::Below(SYNCTHING, 1.0 / 3.0))
                 }
                 _flushing => row.goal(Goal::Below(BISYNC, 1.0)),
             });
@@ -214,15 +215,15 @@ fn tree(shape: Shape, rounds: usize, small: bool) -> Result<Vec<Row>> {
         let Some(ours) = memory(FOLDER, step) else { continue };
         rows.push(
             Row::new(format!("{FOLDER}: {}, {}, memory", shape.name(), STEPS[step]), ours)
-                .peer(UNISON, memory(UNISON, step))
-                .peer(BISYNC, memory(BISYNC, step)),
+                .competitor(UNISON, memory(UNISON, step))
+                .competitor(BISYNC, memory(BISYNC, step)),
         );
     }
     Ok(rows)
 }
 
-/// What a file takes in memory, and in time when nothing has changed, as one tree is larger than
-/// another.
+/// The memory per file, and the time per file if nothing has changed: the differences between two
+/// trees of different size.
 fn per_file(sizes: &[usize], rows: &[Vec<Row>]) -> Vec<Row> {
     let (Some((&few, &many)), Some((first, last))) =
         (sizes.first().zip(sizes.last()), rows.first().zip(rows.last()))

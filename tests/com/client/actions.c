@@ -15,7 +15,7 @@ void set_item_status(struct session *session, const GUID *item, DWORD status)
     session_returned(session, call);
 }
 
-/* From now on a callback that begins counts as one that should not come. */
+/* Callbacks that begin after this point are counted as unexpected. */
 static void cut_off(struct session *session)
 {
     EnterCriticalSection(&session->lock);

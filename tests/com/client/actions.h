@@ -10,7 +10,7 @@ void action_perform(struct session *session, const struct action *action);
 /* SetItemStatus, logged. */
 void set_item_status(struct session *session, const GUID *item, DWORD status);
 
-/* SetProgressCallback(NULL), after which no callback may begin any more. */
+/* SetProgressCallback(NULL). No callback may begin after it. */
 void drop_callback(struct session *session);
 
 /* Release of the handler. */

@@ -11,7 +11,7 @@
 
 #define MANY_IDS 20000
 
-/* What out-parameters hold before a call, to see whether it sets them. */
+/* The values of out-parameters before a call, to detect whether it sets them. */
 #define UNTOUCHED ((void *)(uintptr_t)0xDEADBEEF)
 
 /* A window that does not exist. */
@@ -27,7 +27,7 @@
         session_returned(session, attempt);                         \
     } while (0)
 
-/* The same for an attempt with an out-parameter, which it sets up and logs. */
+/* The same for an attempt with an out-parameter, which is set up and logged. */
 #define ATTEMPT_OUT(session, text, out, expression)                 \
     do {                                                            \
         struct call attempt = session_call(session, text);          \
@@ -51,7 +51,7 @@ static void log_out(struct session *session, const char *text, HRESULT result, c
     session_log(session, &line);
 }
 
-/* Releases what an attempt handed out although it should have failed. */
+/* Releases the results of an attempt that should have failed. */
 static void discard(void *out)
 {
     if (out != NULL && out != UNTOUCHED)
@@ -73,7 +73,7 @@ static bool fresh(struct session *session)
     return SUCCEEDED(lifecycle_create(session));
 }
 
-/* A handler as it is before PrepareForSync, with its items known. */
+/* A handler before PrepareForSync, with its items enumerated. */
 static bool fresh_ready(struct session *session)
 {
     if (!fresh(session))
@@ -267,7 +267,7 @@ static void try_arguments(struct session *session)
             ISyncMgrSynchronize_SetProgressCallback(handler, NULL));
 }
 
-/* Calls that have a completion, which is waited for if they are accepted. */
+/* Calls with a completion, which is awaited if they are accepted. */
 static void try_interactions(struct session *session)
 {
     static const struct {
@@ -399,7 +399,7 @@ static void try_enumerator(struct session *session)
     if (enumerator == NULL)
         return;
 
-    /* The enumerator has to work on after the handler is gone. */
+    /* The enumerator must work after the release of the handler. */
     try_query_interface(session, (IUnknown *)enumerator);
     try_next(session, enumerator, "Next 0,NULL,NULL", 0, NULL, false);
     try_next(session, enumerator, "Next 0,NULL,fetched", 0, NULL, true);
@@ -421,7 +421,7 @@ static void try_enumerator(struct session *session)
     ISyncMgrEnumItems_Release(enumerator);
 }
 
-/* Prepares a fresh handler for some ids, and goes on if it accepts them. */
+/* Prepares a new handler for some ids, and continues if it accepts them. */
 static void try_ids(struct session *session, const char *name, const GUID *ids, size_t count)
 {
     bool many = count > MAX_REPEATED;
@@ -479,8 +479,8 @@ static HRESULT try_prepare(struct session *session, const char *text, HWND windo
 }
 
 /*
- * Several calls before the first one's callbacks get through: the gate stays
- * closed for all of them.
+ * Several calls before the callbacks of the first one: the gate stays closed
+ * for all of them.
  */
 static void try_while_preparing(struct session *session)
 {
@@ -565,7 +565,7 @@ int bad_run(const struct options *options)
 
     session_init(&session, options, &options->clsid, 0);
 
-    /* The rules bind the handler only as long as the manager keeps its own. */
+    /* The handler's rules apply only while the manager follows its own. */
     session.lenient = true;
     lifecycle_enter(&session);
     callback_create(&session);

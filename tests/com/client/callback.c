@@ -38,7 +38,7 @@ static ULONG WINAPI release(ISyncMgrSynchronizeCallback *iface)
     struct callback *callback = (struct callback *)iface;
     LONG references = InterlockedDecrement(&callback->references);
 
-    /* The session's own reference goes last, and not through here. */
+    /* The session releases its reference last, and not through this method. */
     if (references < 1)
         session_rule_broken(callback->session, "the callback was released too often");
     return (ULONG)references;
@@ -53,7 +53,7 @@ static void begin(struct session *session)
     session_pass_gate(session);
 }
 
-/* Ends a callback: its line gets the answer and is logged. */
+/* Ends a callback: completes its line with the answer and logs it. */
 static HRESULT end(struct session *session, struct text *line, HRESULT answer)
 {
     text_add(line, " -> 0x%08lX", answer);
@@ -61,7 +61,7 @@ static HRESULT end(struct session *session, struct text *line, HRESULT answer)
     return answer;
 }
 
-/* What the three completions without further arguments do. */
+/* The common part of the three completions without further arguments. */
 static HRESULT completed(struct session *session, enum completion_kind kind,
                          enum callback_method method, HRESULT result)
 {
@@ -115,7 +115,7 @@ static HRESULT WINAPI show_error_completed(ISyncMgrSynchronizeCallback *iface, H
     }
     end(session, &line, answer);
 
-    /* The array is the caller's; only this one result gives it a meaning. */
+    /* The array belongs to the caller, and is valid for this result only. */
     if (result == S_SYNCMGR_RETRYSYNC && ids != NULL) {
         EnterCriticalSection(&session->lock);
         id_list_clear(&session->retry);
@@ -185,7 +185,7 @@ static HRESULT WINAPI progress(ISyncMgrSynchronizeCallback *iface, REFSYNCMGRITE
                                LPSYNCMGRPROGRESSITEM progress)
 {
     struct session *session = session_of(iface);
-    /* What counts is when the handler called, not when the gate opened. */
+    /* The time of the call counts, not the time when the gate opened. */
     bool late = is_late(session);
     HRESULT answer;
 
@@ -206,7 +206,7 @@ static HRESULT WINAPI progress(ISyncMgrSynchronizeCallback *iface, REFSYNCMGRITE
     return answer;
 }
 
-/* Keeps the ids of the errors that a user could click on. */
+/* Stores the ids of errors with details. */
 static void remember_error(struct session *session, const SYNCMGRLOGERRORINFO *info)
 {
     const DWORD needed = SYNCMGRLOGERROR_ERRORFLAGS | SYNCMGRLOGERROR_ERRORID;

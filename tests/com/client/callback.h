@@ -1,4 +1,4 @@
-/* The manager's side of the conversation: the object the handler reports to. */
+/* The callback object of the manager, to which the handler reports. */
 
 #ifndef CALLBACK_H
 #define CALLBACK_H
@@ -12,12 +12,12 @@ struct callback {
     IUnknown *marshaler;
 };
 
-/* Makes the session's callback, with one reference that the session holds. */
+/* Creates the session's callback, with one reference of the session. */
 void callback_create(struct session *session);
 
 /*
- * Gives up the session's reference and frees the object. Returns how many
- * references others still hold; then the object stays, for they may use it.
+ * Releases the session's reference and frees the object. Returns the number of
+ * remaining references; if there are any, the object is kept for them.
  */
 LONG callback_destroy(struct session *session);
 

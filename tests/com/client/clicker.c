@@ -10,7 +10,7 @@
 #define MESSAGE_MS 1000
 #define TEXT_CHARS 512
 
-/* A dialog that was seen stays known, so that it is answered only once. */
+/* A dialog is recorded, so that it is answered only once. */
 #define KNOWN_WINDOWS 16
 
 struct clicker {
@@ -24,7 +24,7 @@ struct button_search {
     HWND found;
 };
 
-/* Sends a message to a window whose thread may not be listening. */
+/* Sends a message to a window whose thread may be blocked. */
 static bool send_message(HWND window, UINT message, WPARAM wparam, LPARAM lparam)
 {
     DWORD_PTR result;
@@ -174,7 +174,7 @@ static BOOL CALLBACK look_at_window(HWND window, LPARAM parameter)
     return TRUE;
 }
 
-/* Windows that are gone are forgotten, because their handles come again. */
+/* Destroyed windows are removed, because handles are reused. */
 static void forget_closed(struct clicker *clicker)
 {
     for (size_t i = 0; i < KNOWN_WINDOWS; i++) {

@@ -5,7 +5,7 @@
 
 #include "options.h"
 
-/* Starts the thread that looks for dialogs, if the command line wants it. */
+/* Starts the thread that answers dialogs, if the command line requests it. */
 void clicker_start(const struct options *options);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Plays the sync manager for a handler: loads it by its CLSID as COM does,
- * takes it through a synchronization, and logs every call in both directions.
+ * Acts as the sync manager for a handler: loads it by its CLSID as COM does,
+ * runs a synchronization, and logs every call in both directions.
  */
 
 #include "bad.h"
@@ -11,7 +11,7 @@
 
 static struct options options;
 
-/* A handler that crashes should leave a line in the log and not a dialog. */
+/* A crash of the handler must produce a log line instead of a dialog. */
 static LONG WINAPI report_crash(EXCEPTION_POINTERS *exception)
 {
     const EXCEPTION_RECORD *record = exception->ExceptionRecord;

@@ -101,7 +101,7 @@ ULONG enumerate_next(struct session *session, ISyncMgrEnumItems *enumerator, ULO
 static void read_items(struct session *session, ISyncMgrEnumItems *enumerator)
 {
     ULONG count = session->options->celt;
-    /* One more than asked for, to see whether the handler stays in bounds. */
+    /* One more than requested, to detect writes out of bounds. */
     SYNCMGRITEM *items = malloc((count + 1) * sizeof *items);
     ULONG fetched;
 
@@ -161,7 +161,7 @@ static void exercise(struct session *session, ISyncMgrEnumItems *enumerator)
     exercise_skip(session, enumerator, 1);
     enumerate_next(session, enumerator, 1, &item);
 
-    /* A clone starts where the original stands and then goes its own way. */
+    /* A clone starts at the position of the original and is independent. */
     clone = exercise_clone(session, enumerator);
     if (clone != NULL) {
         enumerate_next(session, clone, 1, &item);
@@ -172,7 +172,7 @@ static void exercise(struct session *session, ISyncMgrEnumItems *enumerator)
     }
     enumerate_next(session, enumerator, 1, &item);
 
-    /* Nor does it need the original to live. */
+    /* It also survives the original. */
     if (clone != NULL) {
         exercise_reset(session, clone);
         ISyncMgrEnumItems_Release(enumerator);

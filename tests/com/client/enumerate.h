@@ -1,4 +1,4 @@
-/* What a handler says about itself and its items. */
+/* The information of a handler about itself and its items. */
 
 #ifndef ENUMERATE_H
 #define ENUMERATE_H
@@ -8,10 +8,10 @@
 /* GetHandlerInfo. */
 void enumerate_info(struct session *session);
 
-/* EnumSyncMgrItems and Next until there is no more; fills the session's list. */
+/* Enumerates all items into the list of the session. */
 void enumerate_items(struct session *session);
 
-/* Next, logged, and the number of items it delivered. */
+/* Calls Next, logs it, and returns the number of items. */
 ULONG enumerate_next(struct session *session, ISyncMgrEnumItems *enumerator, ULONG count,
                      SYNCMGRITEM *items);
 

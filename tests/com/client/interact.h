@@ -8,7 +8,7 @@
 /* ShowProperties of the item on the command line, up to its completion. */
 void interact_show_properties(struct session *session);
 
-/* ShowError, up to its completion; true when it asks for a retry. */
+/* ShowError, up to its completion; returns true if it requests a retry. */
 bool interact_show_error(struct session *session, const GUID *error);
 
 #endif

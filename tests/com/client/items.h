@@ -22,10 +22,10 @@ struct item_ref {
 void item_list_add(struct item_list *list, const SYNCMGRITEM *item);
 void item_list_clear(struct item_list *list);
 
-/* Looks up what a reference stands for; `*` stands for GUID_NULL. */
+/* Returns the id of a reference; `*` means GUID_NULL. */
 bool item_ref_resolve(const struct item_ref *ref, const struct item_list *list, GUID *id);
 
-/* Whether a reference stands for this item; `*` stands for each. */
+/* Whether a reference matches this item; `*` matches each. */
 bool item_ref_matches(const struct item_ref *ref, const struct item_list *list, const GUID *id);
 
 #endif

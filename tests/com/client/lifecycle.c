@@ -7,7 +7,7 @@
 #include "proxy.h"
 #include "server.h"
 
-/* How long a handler may take to drop the callback after its release. */
+/* The time for a handler to release the callback after its own release. */
 #define LET_GO_MS 2000
 
 void lifecycle_enter(struct session *session)
@@ -84,7 +84,7 @@ HRESULT lifecycle_set_callback(struct session *session)
     return result;
 }
 
-/* Pushes that belong between the return of PrepareForSync and its completion. */
+/* Pushes between the return of PrepareForSync and its completion. */
 static void push_while_preparing(struct session *session)
 {
     const struct options *options = session->options;
@@ -147,13 +147,13 @@ void lifecycle_synchronize(struct session *session)
         session_wait(session, COMPLETION_SYNCHRONIZE);
 }
 
-/* The items on the command line are those of the handler given first. */
+/* The items on the command line are those of the first handler. */
 static bool has_own_choice(const struct session *session)
 {
     return IsEqualCLSID(&session->clsid, &session->options->clsid);
 }
 
-/* A misspelt name would otherwise make a rule that never applies. */
+/* A misspelled name would be a rule that never applies. */
 static void check_names(const struct session *session)
 {
     const struct options *options = session->options;
@@ -194,7 +194,7 @@ static void prepare_and_synchronize(struct session *session, const struct id_lis
         lifecycle_synchronize(session);
 }
 
-/* Takes the list of ids out of the session, whose callbacks fill it anew. */
+/* Moves the list of ids out of the session, whose callbacks refill it. */
 static struct id_list take_ids(struct session *session, struct id_list *list)
 {
     struct id_list taken;
@@ -206,7 +206,7 @@ static struct id_list take_ids(struct session *session, struct id_list *list)
     return taken;
 }
 
-/* Shows each error once, with the retry it may ask for. */
+/* Shows each error once, with the retry that it may request. */
 static void show_errors(struct session *session)
 {
     struct id_list errors = take_ids(session, &session->errors);
@@ -258,7 +258,7 @@ void lifecycle_finish_callback(struct session *session)
     struct text line;
     unsigned late;
 
-    /* A worker may still be about to let go, and need the message loop for it. */
+    /* A worker may still release it, and may need the message loop for that. */
     while (session->callback->references > 1 && GetTickCount64() < end)
         session_pause(session, 10);
 
@@ -273,12 +273,12 @@ void lifecycle_finish_callback(struct session *session)
     if (session->callback_left > 0)
         session_rule_broken(session, "%ld references to the callback were kept",
                             session->callback_left);
-    /* One call may have been on its way when a run is cut short. */
+    /* One call may be in progress when a run is cut short. */
     if (late > (cut_short ? 1 : 0))
         session_rule_broken(session, "%u callbacks came after the handler was let go", late);
 }
 
-/* Asks the DLL whether it can go, leaving its threads time to end. */
+/* Asks the DLL whether it can be unloaded, after time for its threads to end. */
 static HRESULT ask_unload(struct session *session)
 {
     ULONGLONG end = GetTickCount64() + LET_GO_MS;

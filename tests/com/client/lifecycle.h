@@ -5,12 +5,12 @@
 
 #include "session.h"
 
-/* Goes through the whole lifecycle, COM included; returns the exit code. */
+/* Runs the whole lifecycle including COM; returns the exit code. */
 int lifecycle_run(struct session *session);
 
-/* The parts of it that are of use on their own. */
+/* Its parts that are used separately. */
 
-/* Enters the apartment and makes the proxy and stub known where wanted. */
+/* Enters the apartment and registers the proxy and stub if requested. */
 void lifecycle_enter(struct session *session);
 void lifecycle_leave(struct session *session);
 
@@ -20,15 +20,15 @@ HRESULT lifecycle_initialize(struct session *session);
 HRESULT lifecycle_set_callback(struct session *session);
 
 /*
- * PrepareForSync and its completion. True when the handler is prepared and
- * Synchronize may follow.
+ * PrepareForSync and its completion. Returns true if the handler is prepared
+ * and Synchronize may follow.
  */
 bool lifecycle_prepare(struct session *session, const GUID *ids, size_t count);
 
 /* Synchronize and its completion. */
 void lifecycle_synchronize(struct session *session);
 
-/* Gives up the callback once the handler has let go of it, and logs how that went. */
+/* Releases the callback after the handler has done so, and logs the result. */
 void lifecycle_finish_callback(struct session *session);
 
 #endif

@@ -424,7 +424,7 @@ void options_parse(struct options *options, int argc, WCHAR **argv)
         .celt = 1,
     };
 
-    /* The apartment decides on the proxy unless an option does, in any order. */
+    /* The apartment determines the proxy unless an option does, in any order. */
     for (int i = 1; i + 1 < argc; i++) {
         if (wcscmp(argv[i], L"--apartment") == 0)
             options->proxy = wcscmp(argv[i + 1], L"sta") == 0;
@@ -447,7 +447,7 @@ void options_parse(struct options *options, int argc, WCHAR **argv)
     if (!have_clsid)
         usage("missing", L"{CLSID}");
 
-    /* Watching for stray calls would only distort what these two measure. */
+    /* Watching for stray calls would distort these two measurements. */
     if ((options->repeat != 0 || options->bench) && !settle_given)
         options->settle_ms = 0;
     check(options);

@@ -90,10 +90,10 @@ struct options {
     bool bench;
 };
 
-/* Prints what is wrong and how it should be, and exits, on a bad command line. */
+/* Prints the error and the usage, and exits, on a bad command line. */
 void options_parse(struct options *options, int argc, WCHAR **argv);
 
-/* The name of a callback method as the log and the command line have it. */
+/* The name of a callback method in the log and on the command line. */
 const char *callback_method_name(enum callback_method method);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * The client as its own proxy and stub server for ISyncMgrSynchronizeCallback,
- * the part that mobsync.dll plays on Windows.
+ * the role of mobsync.dll on Windows.
  */
 
 #ifndef PROXY_H

@@ -4,10 +4,10 @@
 #include "server.h"
 #include "usage.h"
 
-/* Rounds before the measurement, in which caches fill and pools grow. */
+/* Rounds before the measurement, which fill caches and pools. */
 #define WARM_UP 20
 
-/* What threads that are just ending still need to be gone. */
+/* The time for ending threads to exit. */
 #define QUIET_MS 200
 
 struct totals {
@@ -41,9 +41,9 @@ static void run_rounds(const struct options *options, unsigned count, bool quiet
 }
 
 /*
- * Wine 8.0 loses a handle each time an interface without a proxy is to be
- * marshalled, so a run without --proxy or --agile there may count handles that
- * the handler has not leaked.
+ * Wine 8.0 leaks a handle each time it fails to marshal an interface without a
+ * proxy, so a run without --proxy or --agile there may count handles that the
+ * handler has not leaked.
  */
 int repeat_run(const struct options *options)
 {

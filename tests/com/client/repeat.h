@@ -1,4 +1,4 @@
-/* Many lifecycles in one process, to see what they leave behind. */
+/* Many lifecycles in one process, to detect leaks. */
 
 #ifndef REPEAT_H
 #define REPEAT_H

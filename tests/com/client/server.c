@@ -6,7 +6,7 @@
 
 typedef HRESULT(WINAPI *can_unload_now)(void);
 
-/* Reads the path the class is registered with. */
+/* Reads the path at which the class is registered. */
 static bool server_path(const CLSID *clsid, WCHAR *path, DWORD size)
 {
     WCHAR id[40];

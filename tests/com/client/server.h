@@ -1,4 +1,4 @@
-/* The DLL that the handler's class is registered for. */
+/* The DLL of the handler's registered class. */
 
 #ifndef SERVER_H
 #define SERVER_H
@@ -11,10 +11,10 @@ HMODULE server_module(const CLSID *clsid);
 /* Loads the module for good. */
 void server_pin(const CLSID *clsid);
 
-/* What its DllCanUnloadNow says; E_FAIL when it cannot be asked. */
+/* The result of its DllCanUnloadNow; E_FAIL if it cannot be called. */
 HRESULT server_can_unload(const CLSID *clsid);
 
-/* Waits until the DLL says that it can be unloaded. */
+/* Waits until the DLL reports that it can be unloaded. */
 void server_wait_unloadable(struct session *session);
 
 #endif

@@ -24,7 +24,7 @@ static const char *const completion_names[COMPLETION_KINDS] = {
 
 struct worker_thread {
     DWORD id;
-    /* An open handle keeps the system from giving the id to another thread. */
+    /* An open handle prevents the system from reusing the id. */
     HANDLE handle;
 };
 
@@ -204,7 +204,7 @@ void session_expect(struct session *session, enum completion_kind kind)
 {
     EnterCriticalSection(&session->lock);
     session->completions[kind] = (struct completion){.call = CALL_RUNNING};
-    /* Progress is allowed again from here on. */
+    /* Progress is permitted again from here on. */
     if (kind == COMPLETION_PREPARE)
         session->completions[COMPLETION_SYNCHRONIZE] = (struct completion){.call = CALL_NONE};
     LeaveCriticalSection(&session->lock);
@@ -257,14 +257,14 @@ static void dispatch_messages(void)
     }
 }
 
-/* Waits for a change or the end of the time, with a message loop in an STA. */
+/* Waits for a change or a timeout, with a message loop in an STA. */
 static void wait_for_change(struct session *session, DWORD ms)
 {
     if (!session->options->sta) {
         WaitForSingleObject(session->changed, ms);
         return;
     }
-    /* Messages that someone has already looked at must wake the loop as well. */
+    /* Messages that were already peeked at must wake the loop as well. */
     if (MsgWaitForMultipleObjectsEx(1, &session->changed, ms, QS_ALLINPUT,
                                     MWMO_INPUTAVAILABLE) == WAIT_OBJECT_0 + 1)
         dispatch_messages();
@@ -313,7 +313,7 @@ bool session_wait(struct session *session, enum completion_kind kind)
 {
     struct watch previous = watchdog_arm(session->slot, completion_names[kind], false);
 
-    /* Actions come first: what was asked for before the end still happens. */
+    /* Actions come first: requests from before the end are performed. */
     for (;;) {
         struct action *action = take_action(session);
 

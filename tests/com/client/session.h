@@ -1,6 +1,6 @@
 /*
- * One run of one handler: what its main thread and the callbacks from other
- * threads share, and the rules the handler has to keep.
+ * One run of one handler: the state that its main thread and the callbacks from
+ * other threads share, and the rules for the handler.
  */
 
 #ifndef SESSION_H
@@ -28,7 +28,7 @@ struct completion {
     HRESULT result;
 };
 
-/* Something a callback wants the main thread to do. */
+/* A request of a callback to the main thread. */
 struct action {
     enum { ACTION_SET_STATUS, ACTION_NULL_CALLBACK, ACTION_RELEASE } kind;
     GUID item;
@@ -53,7 +53,7 @@ struct session {
     bool lenient;
     DWORD main_thread;
 
-    /* How the run ended: what the DLL says, and what holds on to the callback. */
+    /* The end of the run: the answer of the DLL, and leaked references. */
     HRESULT unload;
     LONG callback_left;
 
@@ -61,7 +61,7 @@ struct session {
     struct callback *callback;
     struct item_list items;
 
-    /* From here on everything is guarded by the lock. */
+    /* The lock guards all following members. */
     CRITICAL_SECTION lock;
     CONDITION_VARIABLE gate_opened;
     bool gate_closed;
@@ -92,16 +92,16 @@ struct text session_line(struct session *session, const char *method);
 /* Ends a log line with the answer of a method, without outputs. */
 void session_log(struct session *session, struct text *line);
 
-/* Logs a call of the main thread that has nothing but a result. */
+/* Logs a call of the main thread that has only a result. */
 void session_log_result(struct session *session, const char *call, HRESULT result);
 
 __attribute__((format(gnu_printf, 2, 3)))
 void session_rule_broken(struct session *session, const char *format, ...);
 
 /*
- * Encloses a call of the main thread into the handler, up to the moment its
- * result is logged. A gated call keeps the callbacks of other threads waiting,
- * so that the log does not depend on which thread happens to be faster.
+ * Encloses a call of the main thread into the handler, until its result is
+ * logged. A gated call delays the callbacks of other threads, so that the log
+ * does not depend on the timing of threads.
  */
 struct call {
     struct watch previous;
@@ -111,34 +111,34 @@ struct call session_call(struct session *session, const char *method);
 struct call session_gated_call(struct session *session, const char *method);
 void session_returned(struct session *session, struct call call);
 
-/* Where a callback waits for the gate. */
+/* The point where a callback waits for the gate. */
 void session_pass_gate(struct session *session);
 
-/* Notes that a method with a completion is about to be called, or has returned. */
+/* Records that a method with a completion is being called, or has returned. */
 void session_expect(struct session *session, enum completion_kind kind);
 void session_accepted(struct session *session, enum completion_kind kind, HRESULT result,
                       bool accepted);
 
-/* Notes the arrival of a completion. */
+/* Records the arrival of a completion. */
 void session_completed(struct session *session, enum completion_kind kind, HRESULT result);
 
 /*
- * Waits for a completion and does what callbacks ask for in the meantime.
- * False when one of these things was to release the handler.
+ * Waits for a completion and performs the requests of callbacks.
+ * Returns false if one of them released the handler.
  */
 bool session_wait(struct session *session, enum completion_kind kind);
 
-/* Waits until the condition holds, which is looked at every few milliseconds. */
+/* Polls until the condition holds. */
 void session_wait_until(struct session *session, const char *what,
                         bool (*condition)(struct session *session));
 
-/* Lets time pass, in a single-threaded apartment with its message loop. */
+/* Waits; in a single-threaded apartment with its message loop. */
 void session_pause(struct session *session, unsigned ms);
 
-/* What a reference stands for; a name that the handler does not list ends the client. */
+/* The id of a reference; exits if the handler does not list the name. */
 GUID session_item(const struct session *session, const struct item_ref *ref);
 
-/* Hands an action to the main thread. */
+/* Passes an action to the main thread. */
 void session_post(struct session *session, struct action action);
 
 void id_list_add(struct id_list *list, const GUID *id);

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* More of a string than this would only make the log hard to read. */
+/* The limit of a logged string, to keep the log readable. */
 #define SHOWN_CHARS 1000
 
 static void reserve(struct text *text, size_t more)
@@ -64,9 +64,9 @@ void text_add_guid(struct text *text, const GUID *id)
 }
 
 /*
- * Tells how many bytes can be read from an address on. A handler under test
- * may hand out a string without an end, and running into the next unmapped
- * page would end the client instead of reporting it.
+ * Returns the number of readable bytes at an address. A handler under test may
+ * return an unterminated string, and reading the next unmapped page would crash
+ * the client instead of reporting it.
  */
 static size_t readable_bytes(const void *address)
 {
@@ -121,7 +121,7 @@ static void add_escaped(struct text *text, const char *bytes, size_t length)
     }
 }
 
-/* Converts a whole string; NULL when it is no valid UTF-16. */
+/* Converts a whole string; NULL if it is not valid UTF-16. */
 static char *to_utf8(const WCHAR *string, size_t length, int *size)
 {
     char *bytes;
@@ -163,7 +163,7 @@ static void add_utf16(struct text *text, const WCHAR *string, size_t limit)
         return;
     }
 
-    /* A cut must not fall between the bytes of one character. */
+    /* A string must not be cut inside a character. */
     shown = size < SHOWN_CHARS ? size : SHOWN_CHARS;
     while (shown < size && ((unsigned char)bytes[shown] & 0xC0) == 0x80)
         shown--;
@@ -197,7 +197,7 @@ void text_print(struct text *text)
     DWORD written;
 
     text_add(text, "\n");
-    /* WriteFile neither translates the line end nor keeps anything back. */
+    /* WriteFile neither translates line ends nor buffers. */
     WriteFile(GetStdHandle(STD_OUTPUT_HANDLE), text->data, (DWORD)text->length, &written, NULL);
 }
 

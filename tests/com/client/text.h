@@ -1,4 +1,4 @@
-/* Lines of UTF-8 text that are put together piece by piece and then logged. */
+/* Lines of UTF-8 text that are composed and then logged. */
 
 #ifndef TEXT_H
 #define TEXT_H
@@ -20,20 +20,20 @@ void text_add(struct text *text, const char *format, ...);
 void text_add_guid(struct text *text, const GUID *id);
 
 /*
- * Adds a string in quotes, escaped. What cannot be read up to its terminator
- * shows as UNREADABLE, what is no valid UTF-16 as INVALID.
+ * Adds a string in quotes, escaped. An unterminated string is shown as
+ * UNREADABLE, and invalid UTF-16 as INVALID.
  */
 void text_add_string(struct text *text, const WCHAR *string);
 
-/* The same for a string that has to end inside an array. */
+/* The same for a string that must end inside an array. */
 void text_add_array(struct text *text, const WCHAR *array, size_t capacity);
 
 void text_free(struct text *text);
 
-/* Writes the text as one line to standard output, at once and undivided. */
+/* Writes the text as one line to standard output, in one call. */
 void text_print(struct text *text);
 
-/* Prints a line that belongs to no session. */
+/* Prints a line without a session. */
 __attribute__((format(gnu_printf, 1, 2)))
 void print_line(const char *format, ...);
 

@@ -28,8 +28,8 @@ struct system_handles {
 };
 
 /*
- * Goes through the list of all handles, because GetProcessHandleCount of Wine
- * 8.0 always says 0.
+ * Counts in the list of all handles, because GetProcessHandleCount of Wine 8.0
+ * always returns 0.
  */
 static long count_handles(void)
 {
@@ -67,7 +67,7 @@ static long count_threads(void)
 }
 
 /*
- * PagefileUsage is the same number as PrivateUsage, which Wine 8.0 leaves 0.
+ * PagefileUsage equals PrivateUsage, which Wine 8.0 does not set.
  */
 static long long count_private_bytes(void)
 {

@@ -1,4 +1,4 @@
-/* What the process holds of the system's resources. */
+/* The system resources of the process. */
 
 #ifndef USAGE_H
 #define USAGE_H

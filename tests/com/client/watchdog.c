@@ -21,7 +21,7 @@ static DWORD WINAPI watchdog_thread(void *unused)
             if (watch->what == NULL || GetTickCount64() - watch->since < limit_ms)
                 continue;
             print_line("TIMEOUT waiting for %s%s", watch->what, watch->call ? " to return" : "");
-            /* ExitProcess would wait for locks that a stuck thread may hold. */
+            /* ExitProcess would wait for locks of a blocked thread. */
             TerminateProcess(GetCurrentProcess(), EXIT_TIMEOUT);
         }
         LeaveCriticalSection(&lock);

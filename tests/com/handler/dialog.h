@@ -5,7 +5,7 @@
 
 #include <windows.h>
 
-/* Shows it and returns which button was pressed, or -1 without a dialog. */
+/* Shows it and returns the pressed button, or -1 without a dialog. */
 INT_PTR dialog_ask_name(WCHAR *name, int capacity);
 
 #endif

@@ -1,4 +1,4 @@
-/* Reports that no handler should make, for managers to survive. */
+/* Invalid reports, which a manager must tolerate. */
 
 #ifndef GARBAGE_H
 #define GARBAGE_H

@@ -146,7 +146,7 @@ static HRESULT WINAPI set_progress_callback(ISyncMgrSynchronize *iface,
     return S_OK;
 }
 
-/* Breaks the rules the way an old sample does: completes and fails as well. */
+/* Breaks the rules as an old sample does: completes and also fails. */
 static HRESULT complete_and_fail(struct run *run)
 {
     ISyncMgrSynchronizeCallback *callback = run_get_callback(run);
@@ -190,7 +190,7 @@ static HRESULT WINAPI prepare_for_sync(ISyncMgrSynchronize *iface, ULONG count, 
     return worker_start(handler->run, JOB_PREPARE, &GUID_NULL);
 }
 
-/* Uses up the preparation, which is good for one synchronization. */
+/* Consumes the preparation, which is valid for one synchronization. */
 static bool take_preparation(struct run *run)
 {
     bool prepared;

@@ -14,7 +14,7 @@ extern const GUID item_delta;
 
 bool item_is_known(const GUID *id);
 
-/* Makes an enumerator of all items, or of all but the last. */
+/* Creates an enumerator of all items, or of all but the last. */
 HRESULT items_enumerate(bool all, ISyncMgrEnumItems **enumerator);
 
 #endif

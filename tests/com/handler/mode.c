@@ -37,11 +37,11 @@ static const WCHAR *const names[] = {
     [MODE_HANGS] = L"hangs",
     /* The last Release does not return. */
     [MODE_RELEASE_HANGS] = L"release-hangs",
-    /* Calls ExitProcess(0) in place of completing. */
+    /* Calls ExitProcess(0) instead of completing. */
     [MODE_EXITS] = L"exits",
-    /* Calls TerminateProcess with status 0 in place of completing. */
+    /* Calls TerminateProcess with status 0 instead of completing. */
     [MODE_TERMINATES] = L"terminates",
-    /* Raises an exception that nothing handles in place of completing. */
+    /* Raises an unhandled exception instead of completing. */
     [MODE_CRASHES] = L"crashes",
     /* Reports failures after it has completed. */
     [MODE_LATE] = L"late",

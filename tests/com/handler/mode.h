@@ -30,7 +30,7 @@ enum mode {
     MODE_NAMELESS
 };
 
-/* Reads the variable; false when it names no mode. */
+/* Reads the variable; returns false for an unknown mode. */
 bool mode_read(enum mode *mode);
 
 #endif

@@ -1,4 +1,4 @@
-/* What keeps the DLL loaded. */
+/* The references that keep the DLL loaded. */
 
 #ifndef MODULE_H
 #define MODULE_H

@@ -59,7 +59,7 @@ void prepare(struct run *run, ISyncMgrSynchronizeCallback *callback)
     run->prepared = result == S_OK;
     LeaveCriticalSection(&run->lock);
 
-    /* The manager may call Synchronize from within the callback. */
+    /* The manager may call Synchronize inside the callback. */
     run_end(run);
     if (!run_is_detached(run))
         ISyncMgrSynchronizeCallback_PrepareForSyncCompleted(callback, result);

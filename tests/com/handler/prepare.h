@@ -1,4 +1,4 @@
-/* What goes on between PrepareForSync and PrepareForSyncCompleted. */
+/* The work between PrepareForSync and PrepareForSyncCompleted. */
 
 #ifndef PREPARE_H
 #define PREPARE_H

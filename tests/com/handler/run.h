@@ -1,6 +1,6 @@
 /*
- * What the handler object and its worker threads share. It outlives the
- * object, so that a worker never looks at something that is gone.
+ * The state that the handler object and its worker threads share. It outlives
+ * the object, so that a worker never accesses freed memory.
  */
 
 #ifndef RUN_H
@@ -24,10 +24,10 @@ struct run {
     BYTE *cookie;
     DWORD cookie_size;
 
-    /* From here on everything is guarded by the lock. */
+    /* The lock guards all following members. */
     CRITICAL_SECTION lock;
     ISyncMgrSynchronizeCallback *callback;
-    /* Set once nobody wants to hear of the run any more. */
+    /* Set when no report of the run is wanted. */
     bool detached;
     bool busy;
     bool prepared;
@@ -44,17 +44,17 @@ void run_release(struct run *run);
 /* Keeps a copy of the cookie. */
 HRESULT run_set_cookie(struct run *run, const BYTE *cookie, DWORD size);
 
-/* Replaces the callback; NULL ends the reports of all workers. */
+/* Replaces the callback; NULL stops the reports of all workers. */
 void run_set_callback(struct run *run, ISyncMgrSynchronizeCallback *callback);
 
 /* The callback with a reference for the caller, or NULL. */
 ISyncMgrSynchronizeCallback *run_get_callback(struct run *run);
 
-/* Ends the reports of all workers for good. */
+/* Stops the reports of all workers permanently. */
 void run_detach(struct run *run);
 bool run_is_detached(struct run *run);
 
-/* Takes over the ids to work on and forgets earlier cancellations. */
+/* Stores the ids to work on, and clears earlier cancellations. */
 HRESULT run_select(struct run *run, const GUID *ids, size_t count);
 
 /* Marks the run as busy; false when it already is. */
@@ -64,7 +64,7 @@ void run_end(struct run *run);
 /* Cancels one item, or with GUID_NULL all. */
 void run_cancel(struct run *run, const GUID *id);
 
-/* The status an item ends with if it has been cancelled. */
+/* The terminal status of an item if it was cancelled. */
 bool run_is_cancelled(struct run *run, const GUID *id, DWORD *status);
 
 #endif

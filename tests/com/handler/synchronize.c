@@ -19,8 +19,8 @@ struct task {
 };
 
 /*
- * Reports on the item and takes note of what the answer asks for. False when
- * the item must not go on.
+ * Reports on the item and records the answer. Returns false if the item must
+ * not continue.
  */
 static bool report(const struct task *task, SYNCMGRPROGRESSITEM *progress)
 {
@@ -32,7 +32,7 @@ static bool report(const struct task *task, SYNCMGRPROGRESSITEM *progress)
     progress->cbSize = sizeof *progress;
     answer = ISyncMgrSynchronizeCallback_Progress(task->callback, task->item, progress);
 
-    /* Cancellations are success codes, so only the exact values tell. */
+    /* Cancellations are success codes, so only exact values are significant. */
     if (answer == S_SYNCMGR_CANCELITEM)
         run_cancel(task->run, task->item);
     else if (answer == S_SYNCMGR_CANCELALL || FAILED(answer))
@@ -99,7 +99,7 @@ static bool gamma_fails(const struct task *task)
     return !repaired && IsEqualGUID(task->item, &item_gamma);
 }
 
-/* Works on one item and returns the status it ends with. */
+/* Works on one item and returns its terminal status. */
 static DWORD synchronize_item(const struct task *task)
 {
     bool fails = gamma_fails(task);
@@ -126,7 +126,7 @@ static DWORD synchronize_item(const struct task *task)
     return SYNCMGRSTATUS_SUCCEEDED;
 }
 
-/* What a handler does that does not come to its end. False if this one does. */
+/* Performs a mode that does not complete. Returns false for other modes. */
 static bool end_otherwise(struct run *run)
 {
     switch (run->mode) {

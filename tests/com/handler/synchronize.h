@@ -1,4 +1,4 @@
-/* What goes on between Synchronize and SynchronizeCompleted. */
+/* The work between Synchronize and SynchronizeCompleted. */
 
 #ifndef SYNCHRONIZE_H
 #define SYNCHRONIZE_H

@@ -14,7 +14,7 @@ struct job {
     enum job_kind kind;
     GUID id;
     HMODULE module;
-    /* The callback on its way to the worker: marshalled, or as it is. */
+    /* The callback for the worker: marshalled, or the pointer itself. */
     IStream *stream;
     ISyncMgrSynchronizeCallback *direct;
 };
@@ -61,8 +61,8 @@ static void work(struct run *run, enum job_kind kind, const GUID *id,
 }
 
 /*
- * Gets hold of the callback in the worker's apartment. Where the interface has
- * no proxy it could not be marshalled, and the pointer itself has to do.
+ * Gets the callback in the worker's apartment. An interface without a proxy
+ * cannot be marshalled, so the pointer itself is used.
  */
 static ISyncMgrSynchronizeCallback *receive_callback(struct job *job)
 {
@@ -93,7 +93,7 @@ static DWORD WINAPI worker_thread(void *parameter)
     free(job);
     CoUninitialize();
 
-    /* The thread's own reference keeps this code mapped to its last instruction. */
+    /* The reference of the thread keeps its code loaded until it ends. */
     module_release();
     FreeLibraryAndExitThread(module, 0);
 }
@@ -108,7 +108,7 @@ static void send_callback(struct job *job, ISyncMgrSynchronizeCallback *callback
     }
 }
 
-/* Undoes everything that a job which never starts holds. */
+/* Releases everything that a job holds which never starts. */
 static void discard_job(struct job *job)
 {
     if (job->direct != NULL)

@@ -1,4 +1,4 @@
-/* The work that goes on after the handler's methods have returned. */
+/* The work that continues after the methods of the handler have returned. */
 
 #ifndef WORKER_H
 #define WORKER_H
@@ -7,12 +7,12 @@
 
 enum job_kind { JOB_PREPARE, JOB_SYNCHRONIZE, JOB_SHOW_ERROR, JOB_SHOW_PROPERTIES };
 
-/* The id by which Gamma's error is known. */
+/* The id of Gamma's error. */
 extern const GUID error_gamma;
 
 /*
- * Does a job in a thread of its own, or in the mode for that in this thread.
- * The id is that of the item or error the job is about, if any.
+ * Runs a job in a separate thread, or in this thread if the mode requires it.
+ * The id is that of the job's item or error, if any.
  */
 HRESULT worker_start(struct run *run, enum job_kind kind, const GUID *id);
 

@@ -7,7 +7,7 @@ use syncmgr_cli::fuzzing;
 fuzz_target!(|text: &str| {
     match fuzzing::manifest(text) {
         Ok(manifest) => {
-            // These become parts of the names of files.
+            // These become parts of file names.
             let about = manifest.plugin;
             let plain = |c: char| c.is_ascii_alphanumeric() || ".-+".contains(c);
             for part in [&about.name, &about.version] {
@@ -21,7 +21,7 @@ fuzz_target!(|text: &str| {
         Ok(recording) => {
             assert!(recording.events.len() < text.lines().count());
             for event in recording.events {
-                // What is shown of it is one line without control characters.
+                // Its displayed form is one line without control characters.
                 let shown = fuzzing::escaped(&event.to_string());
                 assert!(!shown.chars().any(char::is_control), "{shown}");
             }

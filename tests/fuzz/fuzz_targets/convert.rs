@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 const ITEMS: u8 = 4;
 
-/// A text of a plugin, which may repeat itself and know secrets.
+/// A text of a plugin, which may be repeated and may contain secrets.
 #[derive(Clone, Debug, Arbitrary)]
 struct Text {
     pieces: Vec<Piece>,
@@ -83,7 +83,7 @@ enum Field {
 
 #[derive(Debug, Arbitrary)]
 struct Input {
-    /// Each made of a few characters that nothing else is made of.
+    /// Each consists of characters that appear in no other text.
     secrets: Vec<Vec<u8>>,
     log_entries: u8,
     log_bytes: u16,
@@ -121,7 +121,7 @@ impl Text {
 }
 
 fn item_id(number: u8) -> ItemId {
-    // One more than there are, for one that is unknown; 0 is `GUID_NULL`.
+    // One more than the number of items, for an unknown one; 0 is `GUID_NULL`.
     ItemId::from_uuid(Uuid::from_u128((number % (ITEMS + 2)).into()))
 }
 
@@ -142,7 +142,7 @@ fn level(number: u8) -> LogLevel {
     [LogLevel::Information, LogLevel::Warning, LogLevel::Error][usize::from(number) % 3]
 }
 
-/// What must have been counted.
+/// The expected counts.
 #[derive(Debug, Default)]
 struct Counted {
     calls: u64,
@@ -274,7 +274,7 @@ fn calls(input: &Input, secrets: &[String]) {
         call(one, &mut callbacks, &cancel, &sink, secrets, &mut counted);
     }
     call(&Call::End, &mut callbacks, &cancel, &sink, secrets, &mut counted);
-    let report = callbacks.report().expect("the journal is there");
+    let report = callbacks.report().expect("a report");
     check_report(&report, &limits);
     assert!(report.items.iter().all(|item| item.status.is_terminal()), "{report:?}");
     assert_eq!(report.items.len(), counted.started.len());

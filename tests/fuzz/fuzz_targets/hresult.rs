@@ -34,7 +34,7 @@ fn check(code: Hresult) {
 fuzz_target!(|input: (u32, u8, u8)| {
     let (number, status, code) = input;
     check(Hresult(number));
-    // The neighbours of what has a name.
+    // The numbers next to the named ones.
     let (_, named) = Hresult::NAMED[usize::from(code) % Hresult::NAMED.len()];
     for bit in 0..32 {
         check(Hresult(named.0 ^ 1 << bit));

@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use syncmgr_cli::fuzzing;
 use syncmgr_host::{Capability, Grant, Limits, LoadLimits};
 
-/// Nothing of it is there, so that no path leads anywhere.
+/// A directory that does not exist, so that no path resolves.
 const BASE: &str = "/nowhere/jobs";
 
 fn is_plain(name: &str) -> bool {

@@ -8,13 +8,13 @@ use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use syncmgr_fuzz::{SECRET, Shared, check_report, is_masked, status};
 use syncmgr_host::{
-    CancelHandle, Capability, ErrorId, Host, ItemId, Limits, RestartPolicy, Outcome, Participation,
-    Plugin, PrepareOutcome, PropertyValue, RunReport, RunRequest, Selection, Session, SessionError,
-    SessionOptions, StartError, SyncEvent, Trigger,
+    CancelHandle, Capability, ErrorId, Host, ItemId, Limits, Outcome, Participation, Plugin,
+    PrepareOutcome, PropertyValue, RestartPolicy, RunReport, RunRequest, Selection, Session,
+    SessionError, SessionOptions, StartError, SyncEvent, Trigger,
 };
 use uuid::Uuid;
 
-/// The exports of the contract, each of which has its script.
+/// The exports of the contract, each with a script.
 const EXPORTS: [&str; 8] = [
     "initialize",
     "get-handler-info",
@@ -90,14 +90,14 @@ struct Input {
     progress_per_second: u8,
     log_entries: u8,
     log_bytes: u16,
-    /// Restarts, for an ordinary run; `None`: the steps.
+    /// Restarts of an ordinary run; `None`: the steps are executed.
     run: Option<u8>,
-    /// How many steps of an ordinary run come first.
+    /// The number of steps of an ordinary run that come first.
     begun: u8,
     steps: Vec<Step>,
 }
 
-/// The steps of an ordinary run, and a cancellation that reaches the plugin.
+/// The steps of an ordinary run, and a cancellation that is delivered to the plugin.
 fn ordinary() -> [Step; 5] {
     let (event, settings, may_bother_user) = (2, false, true);
     [
@@ -131,7 +131,7 @@ fn name(number: u8) -> &'static str {
 }
 
 fn item(number: u8) -> ItemId {
-    // The namespace of the SDK's ids.
+    // The namespace of the ids in the SDK.
     let namespace = Uuid::from_u128(0x5ca1_3f6e_7d0b_4c52_9a46_1f0e_68b3_d27c);
     match name(number) {
         "null" => ItemId::from_uuid(Uuid::nil()),
@@ -187,7 +187,7 @@ impl Command {
                 CODES[usize::from(*code) % CODES.len()],
                 text(*words)
             ),
-            // What ends the plugin, some of it after a while.
+            // Commands that terminate the plugin, some of them after a delay.
             Self::Rare(number) => match number {
                 0..1000 => format!("panic text={}", text(number.to_le_bytes()[0])),
                 1000..2000 => "exit status=3".to_owned(),
@@ -265,14 +265,14 @@ fn plugin() -> &'static Plugin {
     })
 }
 
-/// What an embedder can know of a session.
+/// The state of a session as far as an embedder knows it.
 #[derive(Debug, Default)]
 struct Model {
-    /// Whether `initialize` was answered, and how.
+    /// The result of `initialize`, if it was called.
     initialized: Option<Participation>,
     settings_only: bool,
     prepared: bool,
-    died: bool,
+    has_crashed: bool,
 }
 
 fn check_error(error: &SessionError) {
@@ -283,7 +283,7 @@ fn check_error(error: &SessionError) {
 }
 
 impl Model {
-    /// Checks how a call ended that belongs, or does not belong, here.
+    /// Checks the result of a call that is permitted, or not, in this state.
     fn check<T>(&mut self, belongs: bool, result: Result<T, SessionError>) -> Option<T> {
         let code = match &result {
             Ok(_) => "",
@@ -292,12 +292,12 @@ impl Model {
                 error.code()
             }
         };
-        match (self.died, belongs) {
+        match (self.has_crashed, belongs) {
             (true, _) => assert_eq!(code, "session-dead"),
             (false, false) => assert_eq!(code, "session-out-of-order"),
             (false, true) => assert!(code != "session-dead" && code != "session-out-of-order"),
         }
-        self.died |= result.as_ref().is_err_and(SessionError::ends_session);
+        self.has_crashed |= result.as_ref().is_err_and(SessionError::ends_session);
         result.ok()
     }
 
@@ -384,7 +384,7 @@ async fn step(
     }
 }
 
-/// Drives a session's calls on this thread.
+/// Drives the calls of a session on this thread.
 fn block_on<T>(calls: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     runtime.unwrap_or_else(|error| panic!("{error}")).block_on(calls)
@@ -452,7 +452,9 @@ fuzz_target!(|input: Input| {
         },
         restart_policy: match attempts % 4 {
             0 => RestartPolicy::Fail,
-            attempts => RestartPolicy::Restart { attempts: attempts.into(), backoff: Duration::ZERO },
+            attempts => {
+                RestartPolicy::Restart { attempts: attempts.into(), backoff: Duration::ZERO }
+            }
         },
         ..RunRequest::default()
     };

@@ -63,7 +63,7 @@ impl Value<'_> {
     }
 }
 
-/// What both kinds of limits have.
+/// The common interface of both kinds of limits.
 trait Table: Clone + Default + PartialEq + std::fmt::Debug {
     const ALL: &[&str];
     fn put(&mut self, name: &str, value: &str) -> Result<(), LimitError>;

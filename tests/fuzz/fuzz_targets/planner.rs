@@ -10,7 +10,7 @@ use folder::plan::model::{
 use folder::tree::Side;
 use libfuzzer_sys::fuzz_target;
 
-/// The last ones are conflict copies of the first ones.
+/// The last names are conflict copies of the first ones.
 const NAMES: [&str; 6] = ["a", "b", "c.x", "d", "a~left", "c~right2.x"];
 
 #[derive(Clone, Debug, Arbitrary)]
@@ -69,7 +69,7 @@ fn rows(edits: &[(bool, Row)]) -> Vec<(Side, String)> {
     edits.iter().take(8).map(|(is_right, row)| (side(*is_right), row.text())).collect()
 }
 
-/// A sync that is broken off is finished by the next one.
+/// The next run completes an interrupted one.
 fn check_interrupted(before: &World, mode: Mode, cut: u8) {
     let mut world = before.clone();
     let mut plan = world.plan(&options(mode)).plan;
@@ -79,7 +79,7 @@ fn check_interrupted(before: &World, mode: Mode, cut: u8) {
     check_outcome(before, &world, mode);
 }
 
-/// What is filtered or blocked stays as it is.
+/// Ignored and blocked entries are unchanged.
 fn check_barred(before: &World, mode: Mode, bars: &[(bool, u8, bool)]) {
     let mut before = before.clone();
     let mut barred = Vec::new();
@@ -105,7 +105,7 @@ fn check_barred(before: &World, mode: Mode, bars: &[(bool, u8, bool)]) {
     }
 }
 
-/// A plan that is let through deletes no more than it may.
+/// A permitted plan stays within its deletion limit.
 fn check_deletions(world: &World, mode: Mode, limit: u8) {
     let limited = Options { max_delete: DeleteLimit::Files(limit.into()), ..options(mode) };
     let run = world.plan(&limited);
@@ -124,7 +124,7 @@ fuzz_target!(|input: Input| {
     let agreed: Vec<_> = input.agreed.iter().take(8).map(Row::text).collect();
     let mode = MODES[usize::from(input.mode) % MODES.len()];
     let case = Case { mode, agreed: agreed.join(" "), edits: rows(&input.edits) };
-    // With the sides exchanged the outcome is, too.
+    // With swapped sides, the outcome is swapped.
     let (mut world, _) = case.run();
     let before = case.world();
     check_outcome(&before, &world, mode);

@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use syncmgr_host::Requests;
 use syncmgr_host::requests::Request;
 
-/// Whether one of the patterns stands for the name, told in another way than by the host.
+/// Returns whether one of the patterns matches the name, computed independently of the host.
 fn wanted(requests: &[Request], name: &str) -> bool {
     let parts: Vec<_> = name.split('.').collect();
     requests.iter().any(|request| {
@@ -15,7 +15,7 @@ fn wanted(requests: &[Request], name: &str) -> bool {
     })
 }
 
-// The section, and after a NUL a name.
+// The section, and a name after a NUL.
 fuzz_target!(|bytes: &[u8]| {
     let (section, name) = match bytes.iter().position(|byte| *byte == 0) {
         Some(at) => (&bytes[..at], String::from_utf8_lossy(&bytes[at + 1..])),

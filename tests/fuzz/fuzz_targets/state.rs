@@ -17,11 +17,11 @@ const ROOTS_BYTES: usize = 32;
 
 #[derive(Debug, Arbitrary)]
 enum Input<'a> {
-    /// A whole file.
+    /// A complete file.
     File(&'a [u8]),
-    /// What is between the first bytes and the checksum.
+    /// The bytes between the magic number and the checksum.
     Body(&'a [u8], usize),
-    /// What was agreed on.
+    /// The baseline.
     Value(Entries, Vec<Conflict>, usize),
 }
 
@@ -71,7 +71,7 @@ fn written(state: &State) -> Vec<u8> {
     bytes
 }
 
-/// A file with this body, whole by its checksum.
+/// Returns a file with this body and a valid checksum.
 fn sealed(body: &[u8]) -> Vec<u8> {
     let mut bytes = written(&State::default());
     bytes.truncate(MAGIC_BYTES);
@@ -80,7 +80,7 @@ fn sealed(body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The roots that a file names.
+/// Returns the roots that a file states.
 fn roots(bytes: &[u8]) -> [[u8; 16]; 2] {
     let mut roots = [[0; 16]; 2];
     if let Some(named) = bytes.get(MAGIC_BYTES..MAGIC_BYTES + ROOTS_BYTES) {
@@ -89,7 +89,7 @@ fn roots(bytes: &[u8]) -> [[u8; 16]; 2] {
     roots
 }
 
-/// Reads a file, and checks everything that holds for one that is accepted.
+/// Reads a file, and checks the invariants of an accepted one.
 fn check(bytes: &[u8], damage: usize) -> Option<State> {
     let roots = roots(bytes);
     let state = State::from_bytes(bytes, roots).ok()?;

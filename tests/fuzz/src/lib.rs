@@ -5,19 +5,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use syncmgr_host::sink::{Progress, Sink};
 use syncmgr_host::{
-    ErrorCode, Item, ItemId, Limits, LogEntry, LogLevel, ProgressResponse, Question, RunReport,
-    Requests, Status,
+    ErrorCode, Item, ItemId, Limits, LogEntry, LogLevel, ProgressResponse, Question, Requests,
+    RunReport, Status,
 };
 
-/// Texts of progress, log entries and questions, in bytes.
+/// The limit for texts of progress, log entries and questions, in bytes.
 pub const TEXT_BYTES: usize = 4096;
-/// Labels, descriptions and choices, in bytes.
+/// The limit for labels, descriptions and choices, in bytes.
 pub const LABEL_BYTES: usize = 256;
 
-/// What secrets are made of, and nothing else is: of one to four bytes each.
+/// The characters of secrets, which appear in no other text: of one to four bytes each.
 pub const SECRET: [char; 5] = ['Q', 'Z', '\u{3a9}', '\u{20ac}', '\u{1f980}'];
 
-/// All that a status can be.
+/// All statuses.
 pub const STATUSES: [Status; 10] = [
     Status::Stopped,
     Status::Skipped,
@@ -31,22 +31,22 @@ pub const STATUSES: [Status; 10] = [
     Status::Deleted,
 ];
 
-/// The status of this number.
+/// Returns the status of this number.
 pub fn status(number: u8) -> Status {
     STATUSES[usize::from(number) % STATUSES.len()]
 }
 
-/// Whether nothing of a secret is in a text.
+/// Returns whether a text contains no part of a secret.
 pub fn is_masked(text: &str) -> bool {
     !text.contains(SECRET)
 }
 
-/// Whether a text is as long as it may be, and without secrets.
+/// Returns whether a text is within its limit, and without secrets.
 pub fn is_within(text: &str, bytes: usize) -> bool {
     text.len() <= bytes && is_masked(text)
 }
 
-/// The bounds of what a plugin may ask for.
+/// The bounds of a plugin's requests.
 pub fn check_requests(requests: &Requests) {
     let named = requests.settings.iter().chain(&requests.secrets).chain(&requests.http);
     let named = named.map(|request| (&request.name, &request.why));
@@ -63,7 +63,7 @@ pub fn check_requests(requests: &Requests) {
     assert_eq!(requests.is_empty(), entries == 0);
 }
 
-/// What holds for every report, however the run went.
+/// Checks the invariants of a report, whatever the outcome.
 pub fn check_report(report: &RunReport, limits: &Limits) {
     let bytes: usize = report.log.iter().map(|entry| entry.text.len()).sum();
     assert!(report.log.len() as u64 <= limits.log_entries, "{report:?}");
@@ -96,7 +96,7 @@ fn check_entry(entry: &LogEntry) {
     assert!(entry.jump.is_none() || entry.jump == entry.id, "{entry:?}");
 }
 
-/// A sink that checks what it hears, and answers as it was told to.
+/// A sink that checks its events, and gives prepared answers.
 #[derive(Debug)]
 pub struct Listener {
     responses: Vec<u8>,
@@ -106,27 +106,27 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// One that gives these answers over and over.
+    /// Creates a listener that repeats these answers.
     pub fn new(responses: Vec<u8>) -> Self {
         Self { responses, heard: 0, items: HashMap::new(), cancelled: HashMap::new() }
     }
 
-    /// The last status that was heard of an item.
+    /// Returns the last reported status of an item.
     pub fn status(&self, item: ItemId) -> Option<Status> {
         *self.items.get(&item)?
     }
 
-    /// Whether an item has a terminal status.
+    /// Returns whether an item has a terminal status.
     pub fn has_ended(&self, item: ItemId) -> bool {
         self.status(item).is_some_and(Status::is_terminal)
     }
 
-    /// Whether all items have one.
+    /// Returns whether all items have a terminal status.
     pub fn have_all_ended(&self) -> bool {
         self.items.values().all(|status| status.is_some_and(Status::is_terminal))
     }
 
-    /// Whether an answer cancelled the item, or everything.
+    /// Returns whether an answer cancelled the item, or everything.
     pub fn has_cancelled(&self, item: ItemId) -> bool {
         self.cancelled.contains_key(&Some(item)) || self.cancelled.contains_key(&None)
     }
@@ -145,12 +145,12 @@ impl Listener {
 pub struct Shared(Arc<Mutex<Listener>>);
 
 impl Shared {
-    /// One that gives these answers over and over.
+    /// Creates a sink that repeats these answers.
     pub fn new(responses: Vec<u8>) -> Self {
         Self(Arc::new(Mutex::new(Listener::new(responses))))
     }
 
-    /// What it heard.
+    /// Returns the recorded events.
     pub fn heard(&self) -> MutexGuard<'_, Listener> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -51,7 +51,7 @@ fn nap(milliseconds: u64) {
     thread::sleep(Duration::from_millis(milliseconds));
 }
 
-fn tell(item: Guid, report: ProgressItem) -> ProgressResponse {
+fn report(item: Guid, report: ProgressItem) -> ProgressResponse {
     callback::progress(item, &report)
 }
 
@@ -60,15 +60,15 @@ fn quiet() -> ProgressItem {
 }
 
 fn status(item: Guid, status: Status) -> ProgressResponse {
-    tell(item, ProgressItem { status_type: Some(status), ..quiet() })
+    report(item, ProgressItem { status_type: Some(status), ..quiet() })
 }
 
 fn value(item: Guid, value: i32, max: i32) -> ProgressResponse {
-    tell(item, ProgressItem { prog_value: Some(value), max_value: Some(max), ..quiet() })
+    report(item, ProgressItem { prog_value: Some(value), max_value: Some(max), ..quiet() })
 }
 
 fn text(item: Guid, text: &str) -> ProgressResponse {
-    tell(item, ProgressItem { status_text: Some(text.to_owned()), ..quiet() })
+    report(item, ProgressItem { status_text: Some(text.to_owned()), ..quiet() })
 }
 
 fn no_info() -> types::LogErrorInfo {
@@ -79,7 +79,7 @@ fn log(text: &str) {
     let _ = callback::log_error(LogLevel::Information, text, no_info());
 }
 
-/// Tells how an attack went.
+/// Logs the result of an attack.
 fn attack<T, E: std::fmt::Debug>(what: &str, result: std::result::Result<T, E>) {
     match result {
         Ok(_) => log(&format!("SUCCEEDED {what}")),
@@ -108,7 +108,7 @@ fn bad_text() -> String {
     "\u{1b}[2J\u{1b}]0;owned\u{7}\u{202e}evil\u{2066}\u{0}\r\nfake: ok\u{9b}31m".to_owned()
 }
 
-/// Does the behavior, if this is where it is to be done.
+/// Performs the behavior if this is its export.
 fn behavior(export: &str) -> Result<()> {
     let at = match setting("at") {
         at if at.is_empty() => "synchronize".to_owned(),
@@ -334,7 +334,7 @@ impl exports::Guest for Hostile {
             };
             let _ = callback::log_error(LogLevel::Error, "see there", info);
         }
-        // Whoever was cancelled is left to the host, as is everything of a silent one.
+        // Cancelled items are left to the host, and so are all items of a silent handler.
         if setting("silent").is_empty() && !callback::is_cancelled(None) {
             for item in items() {
                 status(item.id, Status::Succeeded);

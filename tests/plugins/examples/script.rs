@@ -17,7 +17,7 @@ use syncmgr_plugin::bindings::syncmgr::plugin::{
 };
 use syncmgr_plugin::{ItemId, bindings};
 
-/// What the standard library has no words for, in the version that it has itself.
+/// Functions that the standard library lacks, in the version of WASI that it uses.
 #[allow(unsafe_code, unreachable_pub, clippy::all, reason = "wit-bindgen output")]
 mod wasi_02 {
     wit_bindgen::generate!({
@@ -103,7 +103,7 @@ fn code(name: &str) -> types::ErrorCode {
     }
 }
 
-/// `KEY=VALUE` arguments of a command; a value ends at the next blank, and `_` stands for one.
+/// `KEY=VALUE` arguments of a command. A value ends at the next blank, and `_` stands for a blank.
 struct Arguments<'a>(Vec<&'a str>);
 
 impl Arguments<'_> {
@@ -119,7 +119,7 @@ impl Arguments<'_> {
     }
 }
 
-/// What can be done with files through WASI, in the words of the standard library.
+/// File operations through WASI, named as in the standard library.
 fn files(command: &str, arguments: &Arguments<'_>) -> std::io::Result<String> {
     let path = arguments.get("path").unwrap_or_default();
     let to = arguments.get("to").unwrap_or_default();
@@ -154,7 +154,7 @@ fn files(command: &str, arguments: &Arguments<'_>) -> std::io::Result<String> {
                 let place = format!("{path}{number}");
                 let Ok(mut file) = std::fs::File::create(&place) else { break };
                 std::fs::remove_file(&place)?;
-                // Measuring is done once in a second at most.
+                // The host measures at most once per second.
                 std::thread::sleep(std::time::Duration::from_millis(1050));
                 if file.write_all(&vec![1; bytes]).is_err() || file.sync_all().is_err() {
                     break;
@@ -223,15 +223,16 @@ fn files(command: &str, arguments: &Arguments<'_>) -> std::io::Result<String> {
     Ok("ok".to_owned())
 }
 
-/// Copies files, whose names are joined by commas, from one grant to another, all of them so many
-/// times, under new names where there are some. Tells what each of them came to, and closes none
-/// before that.
+/// Copies files, whose names are separated by commas, from one grant to another, each of them this
+/// number of times, optionally under new names. Logs the result of each copy, and keeps all copies
+/// open until the end.
 fn copies(arguments: &Arguments<'_>) -> String {
     let open = |role: &str| match arguments.get(role).as_deref() {
         Some("storage") => directories::open_storage(),
         name => directories::open_grant(name.unwrap_or_default()),
     };
-    let (source, target) = (open("from").expect("it is there"), open("to").expect("it is there"));
+    let (source, target) =
+        (open("from").expect("the source is granted"), open("to").expect("the target is granted"));
     let names = arguments.get("files").unwrap_or_default();
     let new_names = arguments.get("as").unwrap_or_else(|| names.clone());
     let pairs: Vec<_> = names.split(',').zip(new_names.split(',')).collect();
@@ -262,19 +263,19 @@ fn copies(arguments: &Arguments<'_>) -> String {
             directories::copy_files_with(&requests)
         }
     };
-    let tell = |copied: &Result<directories::CopiedFile>| match copied {
+    let describe = |copied: &Result<directories::CopiedFile>| match copied {
         Ok(copied) => {
             let digest = copied.digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
             format!("{} bytes {}", copied.source.size, &digest[..16])
         }
         Err(error) => format!("{:?}", error.code),
     };
-    let told: Vec<_> = copied.iter().map(tell).collect();
-    let rows = told.chunk_by(|one, other| one == other);
+    let results: Vec<_> = copied.iter().map(describe).collect();
+    let rows = results.chunk_by(|one, other| one == other);
     rows.map(|row| format!("{} {}", row.len(), row[0])).collect::<Vec<_>>().join(", ")
 }
 
-/// Copies a file in the way that is meant for large ones.
+/// Copies one file in the way for large files.
 fn copy_alone(
     request: &directories::CopyRequest<'_>,
     attributes: &directories::CopyAttributes,
@@ -287,23 +288,23 @@ fn copy_alone(
     Ok(directories::CopiedFile { source, digest: from.digest(), copy })
 }
 
-/// Flushes a file that is open for reading, and after it one that is open for writing, again and
-/// again. Tells the answers that were equal in a row together.
+/// Flushes a file that is open for reading, and then one that is open for writing, repeatedly. Logs
+/// equal consecutive answers together.
 fn flush(count: usize) -> String {
     let storage = directories::open_storage().expect("there is a storage");
     let written = storage.create_file("flushed").expect("it is new");
-    let read = storage.open_file("flushed").expect("it is there");
+    let read = storage.open_file("flushed").expect("it exists");
     let files: Vec<_> = iter::once(&read).chain(iter::repeat(&written)).take(count).collect();
     tell_flushed(directories::flush_files(&files))
 }
 
-/// Flushes the storage, or a directory that is granted under a name, again and again.
+/// Flushes the storage, or a directory that is granted under a name, repeatedly.
 fn flush_directories(arguments: &Arguments<'_>) -> String {
     let opened = match arguments.get("name") {
         Some(name) => directories::open_grant(&name),
         None => directories::open_storage(),
     };
-    let directory = opened.expect("it is there");
+    let directory = opened.expect("it exists");
     let count = arguments.number("count").unwrap_or(0_usize);
     let all: Vec<_> = iter::repeat_n(&directory, count).collect();
     tell_flushed(directories::flush_directories(&all))
@@ -457,7 +458,7 @@ fn run(export: &str) -> Result<()> {
             }
             "die-once" => {
                 if !std::path::Path::new("/storage/died").exists() {
-                    std::fs::write("/storage/died", "").expect("the storage takes it");
+                    std::fs::write("/storage/died", "").expect("the storage is writable");
                     panic!("once");
                 }
             }

@@ -9,11 +9,11 @@ use wasm_encoder::{
 
 use super::core::Core;
 
-/// What a component ends with so that it is a plugin by its names.
+/// The end of a component, an empty export with the name of the plugin's export.
 const EXPORT: &str = r#"(instance $none)
     (export "syncmgr:plugin/synchronize@0.1.0" (instance $none))"#;
 
-/// A component in the text format, with the export of a plugin, though not its content.
+/// A component in the text format, with an empty export of that name.
 fn text(inside: &str) -> Result<Vec<u8>> {
     Ok(wat::parse_str(format!("(component {inside} {EXPORT})"))?)
 }
@@ -25,10 +25,10 @@ fn around(module: &Module) -> Vec<u8> {
     component.finish()
 }
 
-/// A good plugin with a core module that it does not use.
-fn beside(module: &Module) -> Result<Vec<u8>> {
+/// A conforming plugin with a core module that it does not use.
+fn with_module(module: &Module) -> Result<Vec<u8>> {
     let mut bytes = Core::new().component()?;
-    // Behind the header of a component of its own, the section of the module alone.
+    // The module's section alone, without the header of its component.
     bytes.extend(&around(module)[8..]);
     Ok(bytes)
 }
@@ -43,7 +43,7 @@ pub fn plain_text() -> Result<Vec<u8>> {
     Ok(b"(component)".to_vec())
 }
 
-/// Anything.
+/// Arbitrary bytes.
 pub fn noise() -> Result<Vec<u8>> {
     let mut state = 1_u32;
     let mut next = || {
@@ -54,36 +54,36 @@ pub fn noise() -> Result<Vec<u8>> {
     Ok(header.into_iter().chain((0..10_000).map(|_| next())).collect())
 }
 
-/// A core module, which is no component.
+/// A core module, which is not a component.
 pub fn module() -> Result<Vec<u8>> {
     Ok(Module::new().finish())
 }
 
-/// The first half of a good plugin.
+/// The first half of a conforming plugin.
 pub fn half() -> Result<Vec<u8>> {
     let mut bytes = Core::new().component()?;
     bytes.truncate(bytes.len() / 2);
     Ok(bytes)
 }
 
-/// A good plugin with a section that claims to be 4 GiB long.
+/// A conforming plugin with a section of claimed length 4 GiB.
 pub fn long_section() -> Result<Vec<u8>> {
     let mut bytes = Core::new().component()?;
     bytes.extend([0, 0xff, 0xff, 0xff, 0xff, 0x0f]);
     Ok(bytes)
 }
 
-/// Exports nothing.
+/// A component without exports.
 pub fn no_exports() -> Result<Vec<u8>> {
     Ok(Component::new().finish())
 }
 
-/// The export is there, and nothing in it.
+/// A component with an empty export.
 pub fn empty_export() -> Result<Vec<u8>> {
     text("")
 }
 
-/// One function of the export has another type.
+/// A component whose export has a function of another type.
 pub fn wrong_type() -> Result<Vec<u8>> {
     Ok(wat::parse_str(
         r#"(component
@@ -95,7 +95,7 @@ pub fn wrong_type() -> Result<Vec<u8>> {
     )?)
 }
 
-/// Of a version that is to come.
+/// A component for a future version of the contract.
 pub fn other_version() -> Result<Vec<u8>> {
     Ok(wat::parse_str(
         r#"(component (instance $none)
@@ -103,12 +103,12 @@ pub fn other_version() -> Result<Vec<u8>> {
     )?)
 }
 
-/// Imports what no host has.
+/// A component with an unknown import.
 pub fn unknown_import() -> Result<Vec<u8>> {
     text(r#"(import "evil:host/shell@1.0.0" (instance (export "run" (func (param "c" string)))))"#)
 }
 
-/// Imports what is there under another type.
+/// A component with an import of another type.
 pub fn wrong_import() -> Result<Vec<u8>> {
     text(
         r#"(import "syncmgr:plugin/synchronize-callback@0.1.0"
@@ -116,7 +116,7 @@ pub fn wrong_import() -> Result<Vec<u8>> {
     )
 }
 
-/// Imports a function of an interface that does not have it.
+/// A component that imports an unknown function of a known interface.
 pub fn missing_function() -> Result<Vec<u8>> {
     text(
         r#"(import "syncmgr:plugin/statistics@0.1.0"
@@ -124,16 +124,16 @@ pub fn missing_function() -> Result<Vec<u8>> {
     )
 }
 
-/// Imports a core module in place of an instance.
+/// A component that imports a core module instead of an instance.
 pub fn imported_module() -> Result<Vec<u8>> {
     text(r#"(import "syncmgr:plugin/statistics@0.1.0" (core module))"#)
 }
 
-/// A component that makes two instances of the one that it is handed, and hands on what does so:
-/// thirty times over. No definition is larger than another.
+/// A component that instantiates its argument twice, and passes on a component that does the same,
+/// thirty times. All definitions are small.
 ///
 /// # Errors
-/// Those of the text format.
+/// Returns the errors of the text format.
 pub fn handed_over() -> Result<Vec<u8>> {
     let mut outer = "(component $g0 (core module $m) (core instance (instantiate $m)))
         (component $twice
@@ -154,7 +154,7 @@ pub fn handed_over() -> Result<Vec<u8>> {
     text(&format!("{outer} (instance (instantiate $g30))"))
 }
 
-/// Thirty levels, each of which instantiates the one below twice.
+/// Thirty levels, each of which instantiates the level below twice.
 pub fn doubling() -> Result<Vec<u8>> {
     let mut inner = "(component $c0 (core module $m) (core instance (instantiate $m)))".to_owned();
     for level in 1..=30 {
@@ -167,7 +167,7 @@ pub fn doubling() -> Result<Vec<u8>> {
     text(&format!("{inner} (instance (instantiate $c30))"))
 }
 
-/// A good plugin with components in components.
+/// A conforming plugin with nested components.
 pub fn deep() -> Result<Vec<u8>> {
     let mut inner = Component::new().finish();
     for _ in 0..1_000 {
@@ -180,7 +180,7 @@ pub fn deep() -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A type that is a list of lists, deeper than any stack.
+/// A type of nested lists, deeper than any stack.
 pub fn deep_type() -> Result<Vec<u8>> {
     let mut types = ComponentTypeSection::new();
     types.defined_type().list(wasm_encoder::PrimitiveValType::U8);
@@ -204,7 +204,7 @@ pub fn wide_type() -> Result<Vec<u8>> {
     Ok(component.finish())
 }
 
-/// A module of functions that do nothing but take time to compile.
+/// A module of functions that only take time to compile.
 fn functions(count: u32, adds: usize) -> Module {
     let mut module = Module::new();
     let mut types = TypeSection::new();
@@ -226,17 +226,17 @@ fn functions(count: u32, adds: usize) -> Module {
     module
 }
 
-/// One function with more code than the limit.
+/// A function with more code than the limit.
 pub fn huge_function() -> Result<Vec<u8>> {
-    beside(&functions(1, 100_000))
+    with_module(&functions(1, 100_000))
 }
 
-/// A good plugin with very many small functions.
+/// A conforming plugin with very many small functions.
 pub fn many_functions() -> Result<Vec<u8>> {
-    beside(&functions(60_000, 4))
+    with_module(&functions(60_000, 4))
 }
 
-/// More functions than a module may have.
+/// More functions than the limit of a module.
 pub fn too_many_functions() -> Result<Vec<u8>> {
     let mut module = Module::new();
     let mut types = TypeSection::new();
@@ -249,7 +249,7 @@ pub fn too_many_functions() -> Result<Vec<u8>> {
     Ok(around(&module))
 }
 
-/// A function with more locals than there may be.
+/// A function with more locals than the limit.
 pub fn many_locals() -> Result<Vec<u8>> {
     let mut module = Module::new();
     let mut types = TypeSection::new();
@@ -264,7 +264,7 @@ pub fn many_locals() -> Result<Vec<u8>> {
     Ok(around(&module))
 }
 
-/// A good plugin with a module of so many functions, each with these locals and this code.
+/// A conforming plugin with a module of this number of functions, each with these locals and code.
 fn with_code(count: u32, locals: u32, code: impl Fn(&mut Function)) -> Result<Vec<u8>> {
     let mut module = Module::new();
     let mut types = TypeSection::new();
@@ -280,10 +280,10 @@ fn with_code(count: u32, locals: u32, code: impl Fn(&mut Function)) -> Result<Ve
         section.function(&function);
     }
     module.section(&types).section(&declared).section(&section);
-    beside(&module)
+    with_module(&module)
 }
 
-/// Changes each local.
+/// Code that changes each local.
 fn change_all(function: &mut Function, locals: u32) {
     for local in 0..locals {
         function.instruction(&Instruction::LocalGet(local));
@@ -303,12 +303,12 @@ fn nested_loops(function: &mut Function, locals: u32, loops: u32) {
     }
 }
 
-/// Locals that all change inside of many loops: 43 KB of code.
+/// Locals that change inside many loops: 43 KB of code.
 pub fn locals_in_loops() -> Result<Vec<u8>> {
     with_code(1, 4_000, |function| nested_loops(function, 4_000, 1_000))
 }
 
-/// Locals that are set before many blocks, and used after them.
+/// Locals that are set before many blocks and used after them.
 pub fn locals_across_blocks() -> Result<Vec<u8>> {
     with_code(1, 4_000, |function| {
         change_all(function, 4_000);
@@ -334,7 +334,7 @@ pub fn branches_with_locals() -> Result<Vec<u8>> {
     })
 }
 
-/// Blocks that hand each other many values, without any local.
+/// Blocks that pass many values, without any local.
 pub fn blocks_with_parameters() -> Result<Vec<u8>> {
     with_code(1, 0, |function| {
         function.instruction(&Instruction::Unreachable);
@@ -346,22 +346,22 @@ pub fn blocks_with_parameters() -> Result<Vec<u8>> {
     })
 }
 
-/// Functions each of which is small enough.
+/// Many functions, each below the limit.
 pub fn many_joining_functions() -> Result<Vec<u8>> {
     with_code(60, 1_000, |function| nested_loops(function, 1_000, 500))
 }
 
-/// A function with more parameters than any program has.
+/// A function with an unusual number of parameters.
 pub fn wide_signature() -> Result<Vec<u8>> {
     let mut module = Module::new();
     let mut types = TypeSection::new();
     types.ty().function([ValType::I32; 500], [ValType::I32; 500]);
     module.section(&types);
-    beside(&module)
+    with_module(&module)
 }
 
-/// A call of a function by a supertype of its type, which needs no collector, and has the runtime
-/// look for one.
+/// A call of a function by a supertype of its type. It needs no garbage collector, but makes the
+/// runtime look for one.
 pub fn supertype_call() -> Result<Vec<u8>> {
     beside_text(
         "(type $a (sub (func))) (type $b (sub $a (func))) (table 1 funcref)
@@ -379,7 +379,7 @@ pub fn supertype_test() -> Result<Vec<u8>> {
     )
 }
 
-/// A call by a reference that has a type.
+/// A call by a typed reference.
 pub fn typed_reference() -> Result<Vec<u8>> {
     beside_text(
         "(type $a (func)) (func $f (type $a)) (elem declare func $f)
@@ -392,7 +392,7 @@ pub fn exception() -> Result<Vec<u8>> {
     beside_text("(tag $e) (func $start (throw $e)) (start $start)")
 }
 
-/// A good plugin with an instance of a core module in the text format.
+/// A conforming plugin with an instance of a core module in the text format.
 fn beside_text(module: &str) -> Result<Vec<u8>> {
     let mut bytes = Core::new().component()?;
     let own = wat::parse_str(format!("(component (core module {module}))"))?;
@@ -400,7 +400,7 @@ fn beside_text(module: &str) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Blocks in blocks.
+/// Nested blocks.
 pub fn deep_blocks() -> Result<Vec<u8>> {
     let mut module = Module::new();
     let mut types = TypeSection::new();
@@ -417,10 +417,10 @@ pub fn deep_blocks() -> Result<Vec<u8>> {
     }
     code.function(&function);
     module.section(&types).section(&declared).section(&code);
-    beside(&module)
+    with_module(&module)
 }
 
-/// More types than a module may have.
+/// More types than the limit of a module.
 pub fn many_types() -> Result<Vec<u8>> {
     let mut types = TypeSection::new();
     (0..1_000_001).for_each(|_| types.ty().function([], []));
@@ -429,7 +429,7 @@ pub fn many_types() -> Result<Vec<u8>> {
     Ok(around(&module))
 }
 
-/// More data segments than a module may have.
+/// More data segments than the limit of a module.
 pub fn many_segments() -> Result<Vec<u8>> {
     let mut module = Module::new();
     let mut memories = MemorySection::new();
@@ -448,7 +448,7 @@ pub fn many_segments() -> Result<Vec<u8>> {
     Ok(around(&module))
 }
 
-/// A file that is too large.
+/// A file above the size limit.
 pub fn huge_data() -> Result<Vec<u8>> {
     let mut module = Module::new();
     let mut data = DataSection::new();
@@ -457,7 +457,7 @@ pub fn huge_data() -> Result<Vec<u8>> {
     Ok(around(&module))
 }
 
-/// A good plugin with sections of requests.
+/// A conforming plugin with sections of requests.
 fn requesting(sections: &[&[u8]]) -> Result<Vec<u8>> {
     let mut bytes = Core::new().component()?;
     let mut component = Component::new();
@@ -465,37 +465,37 @@ fn requesting(sections: &[&[u8]]) -> Result<Vec<u8>> {
         component
             .section(&CustomSection { name: "syncmgr-requests".into(), data: (*section).into() });
     }
-    // Sections go behind those that are there; the header is there already.
+    // Sections are appended to the component, which has a header.
     bytes.extend(&component.finish()[8..]);
     Ok(bytes)
 }
 
-/// Requests that are no TOML.
+/// Requests that are not TOML.
 pub fn malformed_requests() -> Result<Vec<u8>> {
     requesting(&[b"[[[directories"])
 }
 
-/// Requests that are no text.
+/// Requests that are not UTF-8.
 pub fn binary_requests() -> Result<Vec<u8>> {
     requesting(&[&[0xff; 100]])
 }
 
-/// A request whose name would be a command where it is pasted.
+/// A request whose name would be a shell command if pasted.
 pub fn requests_with_a_command() -> Result<Vec<u8>> {
     requesting(&[b"[directories]\n\"x=$HOME;id;#\" = { access = \"read-only\" }"])
 }
 
-/// Requests twice.
+/// Two sections of requests.
 pub fn doubled_requests() -> Result<Vec<u8>> {
     requesting(&[b"[settings]\nmode = \"a\"", b"[secrets]\ntoken = \"b\""])
 }
 
-/// Requests without end.
+/// Requests above the size limit.
 pub fn huge_requests() -> Result<Vec<u8>> {
     requesting(&[&[b' '; 100 << 10]])
 }
 
-/// Requests that nest.
+/// Nested requests.
 pub fn nested_requests() -> Result<Vec<u8>> {
     let text = format!("x = {}", "[".repeat(60_000));
     requesting(&[text.as_bytes()])

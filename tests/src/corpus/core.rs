@@ -5,8 +5,8 @@ use anyhow::Result;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
-/// The exports, each with its core type and what it does in a good plugin: return an area that
-/// stands ready in memory.
+/// The exports, each with its core type and its result in a conforming plugin: the address of a
+/// prepared area in memory.
 const EXPORTS: [(&str, &str, &str); 9] = [
     ("initialize", "(param i32 i32 i32 i32 i32) (result i32)", "i32.const 1024"),
     ("get-handler-info", "(result i32)", "i32.const 1056"),
@@ -21,7 +21,7 @@ const EXPORTS: [(&str, &str, &str); 9] = [
 
 const INTERFACE: &str = "syncmgr:plugin/synchronize@0.1.0";
 
-/// Reports that the only item succeeded.
+/// Reports success of the only item.
 const SUCCEED: &str = "(func $succeed
     (drop (call $progress (i64.const 10) (i64.const 1) (i32.const 0) (i32.const 0) (i32.const 0)
         (i32.const 1) (i32.const 4) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))))";
@@ -29,14 +29,14 @@ const SUCCEED: &str = "(func $succeed
 const PROGRESS: &str = r#"(import "syncmgr:plugin/synchronize-callback@0.1.0" "progress"
     (func $progress (param i64 i64 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))"#;
 
-/// Gives out memory from the second page on.
+/// Allocates memory from the second page on.
 const REALLOC: &str = "(local $at i32)
     (local.set $at (i32.and (i32.add (global.get $top) (i32.const 15)) (i32.const -16)))
     (global.set $top (i32.add (local.get $at) (local.get 3)))
     (local.get $at)";
 
-/// At 1024 a success with nothing in it, at 1056 a handler's info, and at 1088 a list of one item,
-/// which stands at 1152. The names are at 2048.
+/// The data: at 1024 an empty success, at 1056 the info of a handler, and at 1088 a list of one
+/// item, which is at 1152. The names are at 2048.
 const DATA: &str = r#"
     (data (i32.const 1060) "\00\08\00\00\01\00\00\00")
     (data (i32.const 1092) "\80\04\00\00\01\00\00\00")
@@ -44,7 +44,7 @@ const DATA: &str = r#"
     (data (i32.const 2048) "a\ff\fe")
 "#;
 
-/// A core module in the making.
+/// A builder for a core module.
 #[derive(Clone, Debug)]
 pub struct Core {
     imports: String,
@@ -62,7 +62,7 @@ impl Default for Core {
 }
 
 impl Core {
-    /// A good plugin with one item.
+    /// Creates a conforming plugin with one item.
     pub fn new() -> Self {
         Self {
             imports: String::new(),
@@ -81,7 +81,7 @@ impl Core {
         self
     }
 
-    /// Adds to the module: functions, tables, a start function, custom sections.
+    /// Adds definitions to the module: functions, tables, a start function, custom sections.
     #[must_use]
     pub fn also(mut self, text: impl AsRef<str>) -> Self {
         self.also.push_str(text.as_ref());
@@ -95,20 +95,20 @@ impl Core {
         Self { memory: memory.to_owned(), ..self }
     }
 
-    /// Replaces what the allocator does.
+    /// Replaces the body of the allocator.
     #[must_use]
     pub fn realloc(self, body: &str) -> Self {
         Self { realloc: body.to_owned(), ..self }
     }
 
-    /// Replaces what an export does.
+    /// Replaces the body of an export.
     #[must_use]
     pub fn body(mut self, export: &'static str, body: impl Into<String>) -> Self {
         self.bodies.push((export, body.into()));
         self
     }
 
-    /// Adds what is to be done after an export returned.
+    /// Adds code for the end of an export, after its return.
     #[must_use]
     pub fn post(mut self, export: &'static str, body: impl Into<String>) -> Self {
         self.posts.push((export, body.into()));
@@ -136,17 +136,17 @@ impl Core {
         text
     }
 
-    /// The component.
+    /// Builds the component.
     ///
     /// # Errors
-    /// Where the text is no module of our world.
+    /// Returns an error if the text is not a module of the world.
     pub fn component(&self) -> Result<Vec<u8>> {
         let mut module = wat::parse_str(self.text())?;
         let mut resolve = Resolve::default();
         let (package, _sources) = resolve.push_dir(crate::workspace().join("wit"))?;
         let world = resolve.select_world(&[package], Some("plugin"))?;
         embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)?;
-        // Whether it is valid is for the host to find out.
+        // The host must validate it itself.
         ComponentEncoder::default().validate(false).module(&module)?.encode()
     }
 }

@@ -13,21 +13,21 @@ mod traps;
 
 use super::Row;
 
-/// What an ordinary run calls before there are items.
+/// The exports that an ordinary run calls before there are items.
 const BEFORE_ITEMS: [&str; 3] = ["initialize", "get-handler-info", "enum-items"];
 
-/// Makes a row die in an export, wherever an ordinary run comes to it.
-fn die_in(row: Row, export: &'static str, code: &'static str) -> Row {
+/// Expects a row to crash in an export that an ordinary run calls.
+fn crashes_in(row: Row, export: &'static str, code: &'static str) -> Row {
     use super::Act::CancelItem;
     let row = row.at(export);
     match export {
-        export if BEFORE_ITEMS.contains(&export) => row.dies_early(code),
-        // A status is set only if something was cancelled before the items were synchronized.
-        "set-item-status" => row.act(0, CancelItem).dies(code),
-        // By then, everything is in sync.
+        export if BEFORE_ITEMS.contains(&export) => row.terminates_early(code),
+        // A status is set only for a cancellation before `synchronize`.
+        "set-item-status" => row.act(0, CancelItem).terminates(code),
+        // At this point, all items are in sync.
         "show-error" => row.retries(1).fails(code),
         "get-properties" | "set-properties" => row.properties().fails(code),
-        _ => row.dies(code),
+        _ => row.terminates(code),
     }
 }
 

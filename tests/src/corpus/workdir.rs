@@ -7,21 +7,21 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use tempfile::TempDir;
 
-/// `left` may be written, `reading` and `locked` may not, and `outside` is granted to nobody.
-/// Where the system has them, there are links in `left` that lead out, and a FIFO.
+/// `left` is granted read-write, `reading` and `locked` read-only, and `outside` is not granted. If
+/// the system supports them, `left` contains links that escape, and a FIFO.
 #[derive(Debug)]
 pub struct Workdir {
     root: TempDir,
 }
 
-/// What is in a directory, to find out whether it changed.
+/// The content of a directory, to detect changes.
 pub type Snapshot = BTreeMap<PathBuf, String>;
 
 impl Workdir {
-    /// A fresh one.
+    /// Creates a new one.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Returns the errors of the file system.
     pub fn new() -> Result<Self> {
         let workdir = Self { root: TempDir::new()? };
         for name in ["left", "reading", "locked"] {
@@ -54,15 +54,15 @@ impl Workdir {
         Ok(())
     }
 
-    /// One of the directories.
+    /// Returns the path of one of the directories.
     pub fn path(&self, name: &str) -> PathBuf {
         self.root.path().join(name)
     }
 
-    /// What nobody may change.
+    /// Returns the content that must not change.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Returns the errors of the file system.
     pub fn snapshot(&self) -> Result<Snapshot> {
         let mut snapshot = Snapshot::new();
         for name in ["outside", "reading", "locked"] {
@@ -74,7 +74,7 @@ impl Workdir {
         Ok(snapshot)
     }
 
-    /// Turns `left/swapped` into a link that leads out, and back, for a while.
+    /// Repeatedly replaces `left/swapped` with a link that escapes, and restores it.
     pub fn swap(&self) {
         let (swapped, aside) = (self.path("left").join("swapped"), self.path("left").join("aside"));
         for _ in 0..2_000 {

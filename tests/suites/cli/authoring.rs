@@ -6,7 +6,7 @@
 
 #![allow(clippy::print_stderr, reason = "what is skipped has to be said")]
 
-mod kit;
+mod check;
 mod languages;
 mod rebuilding;
 mod recordings;
@@ -26,10 +26,10 @@ use conformance::blocks::{blocks, shows};
 use serde_json::Value;
 use tutorial::carry_out;
 
-/// How long something may take that takes seconds.
+/// The time limit for an operation that takes seconds.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// A folder for one test, with the plugins' state in it.
+/// A folder for one test, with its own state directory.
 struct Home(tempfile::TempDir);
 
 impl Home {
@@ -48,7 +48,7 @@ impl Home {
             .current_dir(self.path(folder))
             .env("XDG_STATE_HOME", self.path("state"))
             .env("SYNCMGR_STATE_DIR", self.path("state"))
-            // What was meant for the tests' own build does not fit that of a plugin.
+            // The environment of the tests' build does not fit the build of a plugin.
             .env_remove("CARGO_TARGET_DIR")
             .env_remove("RUSTFLAGS")
             .env_remove("RUST_BACKTRACE");
@@ -60,7 +60,7 @@ impl Home {
     }
 }
 
-/// What a command printed, and its exit status.
+/// The output of a command, and its exit status.
 #[derive(Debug)]
 struct Ran {
     status: i32,
@@ -77,7 +77,7 @@ impl Ran {
         })
     }
 
-    /// Requires an exit status, and words in what was printed.
+    /// Requires an exit status, and words in the output.
     fn expect(self, status: i32, words: &str) -> Result<Self> {
         let said = self.stdout.contains(words) || self.stderr.contains(words);
         ensure!(self.status == status && said, "wanted {status} and {words:?}: {self:#?}");
@@ -89,7 +89,7 @@ impl Ran {
     }
 }
 
-/// Installs what a project of the language needs; `false`: it cannot be had here.
+/// Installs the tools of a language in a project; `false`: they are not available.
 fn ready(home: &Home, project: &str, language: &str) -> Result<bool> {
     let steps: &[&[&str]] = match language {
         "rust" => &[&["cargo", "--version"]],
@@ -119,7 +119,7 @@ fn ready(home: &Home, project: &str, language: &str) -> Result<bool> {
     Ok(true)
 }
 
-/// The first four commands of an author, and what comes of them.
+/// The first four commands of an author, with their results.
 fn from_nothing_to_a_packed_plugin(language: &str) -> Result<()> {
     let home = Home::new()?;
     let name = format!("my-{language}");
@@ -143,7 +143,7 @@ fn from_nothing_to_a_packed_plugin(language: &str) -> Result<()> {
         "the copies differ"
     );
 
-    // The compiled form is kept: the second run does not compile.
+    // The precompiled component is cached: the second run does not compile.
     let ran = home.run(&name, &["cache", "--json"])?.expect(0, "")?;
     ensure!(ran.stdout.contains(&name) || !ran.stdout.trim().is_empty(), "{ran:?}");
 
@@ -157,7 +157,7 @@ fn from_nothing_to_a_packed_plugin(language: &str) -> Result<()> {
     ensure!(requests.len() == 2, "{inspected}");
     home.run(&name, &["validate", &packed])?.expect(0, "is a plugin")?;
 
-    // What installs the tools is left out: they are there.
+    // Commands that install tools are omitted, since the tools are installed.
     let page =
         fs::read_to_string(home.path(&name).join("README.md"))?.replace("```sh\nsudo", "```\n");
     fs::create_dir(home.path(&name).join("TO"))?;
@@ -167,27 +167,27 @@ fn from_nothing_to_a_packed_plugin(language: &str) -> Result<()> {
 }
 
 #[test]
-fn from_nothing_to_a_packed_plugin_in_rust() -> Result<()> {
+fn a_new_rust_project_is_built_tested_and_packed() -> Result<()> {
     from_nothing_to_a_packed_plugin("rust")
 }
 
 #[test]
-fn from_nothing_to_a_packed_plugin_in_c() -> Result<()> {
+fn a_new_c_project_is_built_tested_and_packed() -> Result<()> {
     from_nothing_to_a_packed_plugin("c")
 }
 
 #[test]
-fn from_nothing_to_a_packed_plugin_in_python() -> Result<()> {
+fn a_new_python_project_is_built_tested_and_packed() -> Result<()> {
     from_nothing_to_a_packed_plugin("python")
 }
 
 #[test]
-fn from_nothing_to_a_packed_plugin_in_javascript() -> Result<()> {
+fn a_new_javascript_project_is_built_tested_and_packed() -> Result<()> {
     from_nothing_to_a_packed_plugin("javascript")
 }
 
 #[test]
-fn from_nothing_to_a_packed_plugin_in_typescript() -> Result<()> {
+fn a_new_typescript_project_is_built_tested_and_packed() -> Result<()> {
     from_nothing_to_a_packed_plugin("typescript")
 }
 
@@ -211,7 +211,7 @@ fn the_tests_of_a_rust_project_run_natively_and_with_the_component() -> Result<(
     };
     cargo_test(false)?.expect(0, "4 passed")?;
     cargo_test(true)?.expect(0, "4 passed")?;
-    // It is the component that runs: another one fails the same tests.
+    // The tests run the component: they fail with another one.
     fs::copy(conformance::HELLO, home.path("mine/build/mine.wasm"))?;
     let other = cargo_test(true)?;
     ensure!(other.status != 0 && other.stdout.contains("everything_is_copied_once"), "{other:?}");
@@ -219,7 +219,7 @@ fn the_tests_of_a_rust_project_run_natively_and_with_the_component() -> Result<(
 }
 
 #[test]
-fn what_a_language_brings_itself_is_enough() -> Result<()> {
+fn a_python_plugin_can_use_the_bindings_directly() -> Result<()> {
     let home = Home::new()?;
     home.run("", &["new", "counter", "--lang", "python"])?.expect(0, "")?;
     if !ready(&home, "counter", "python")? {
@@ -307,7 +307,7 @@ fn the_same_plugin_runs_under_another_runtime() -> Result<()> {
         ensure!(made.len() == reports, "{arguments:?}: {said}");
         ensure!(said.trim_end().ends_with(&format!("Greeting: {end}")), "{arguments:?}: {said}");
         if arguments.is_empty() {
-            // The same reports as to our own host.
+            // The reports equal those to our host.
             let ours = home.run("", &["run", conformance::HELLO, "--json"])?.expect(0, "")?;
             let ours = ours.stdout.lines().filter(|line| line.contains("\"event\":\"progress\""));
             for (line, made) in ours.zip(made) {
@@ -331,7 +331,7 @@ fn the_same_plugin_runs_under_another_runtime() -> Result<()> {
 }
 
 #[test]
-fn a_project_is_never_written_over() -> Result<()> {
+fn an_existing_project_is_kept() -> Result<()> {
     let home = Home::new()?;
     fs::create_dir(home.path("mine"))?;
     fs::write(home.path("mine/notes"), "mine")?;
@@ -347,7 +347,7 @@ fn a_project_is_never_written_over() -> Result<()> {
 }
 
 #[test]
-fn a_death_tells_what_happened_and_where() -> Result<()> {
+fn a_crash_report_has_the_reason_and_the_location() -> Result<()> {
     let home = Home::new()?;
     let run = ["run", conformance::SCRIPT, "--set", "items=a", "--set"];
     let panics = [&run[..], &["synchronize=panic text=no_more_lemons"]].concat();
@@ -371,7 +371,7 @@ fn every_error_code_is_explained() -> Result<()> {
     let listed = home.run("", &["explain"])?.expect(0, "ended-memory")?;
     let codes: Vec<_> =
         listed.stdout.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    // Every code that the sources have is one of them.
+    // Every code in the sources is listed.
     let mut wanted = Vec::new();
     for file in [
         "host/src/error/contract.rs",

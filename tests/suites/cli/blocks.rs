@@ -9,26 +9,26 @@ use conformance::blocks::{Block, blocks};
 use conformance::workspace;
 use syncmgr_cli::project::Manifest;
 
-/// What is done with a block.
+/// How to test a block.
 #[derive(Debug)]
 enum How {
-    /// Carried out in this folder, after these commands.
+    /// Executed in this folder, after these commands.
     Run(&'static str, &'static str),
-    /// Written to this file, for what comes later.
+    /// Written to this file, for later blocks.
     File(&'static str),
-    /// Compared with what these commands print in this folder.
+    /// Compared with the output of these commands in this folder.
     Shows(&'static str, &'static str),
-    /// The same, for one line that is broken into several.
+    /// The same for one line that is wrapped.
     ShowsLine(&'static str, &'static str),
-    /// Has commands after `$ `, each with what it prints, for this folder.
+    /// Contains commands after `$ `, each with its output, for this folder.
     Session(&'static str),
-    /// Its `run` steps are carried out in this folder, and it has the file named by `path` then.
+    /// Its `run` steps are executed in this folder, and create the file named by `path`.
     Workflow(&'static str),
-    /// A part of a project's manifest. With this beside it, it is read as one.
+    /// A part of a project manifest, which is parsed together with this part.
     Manifest(&'static str),
-    /// Another test does it.
+    /// Another test executes it.
     By(&'static str),
-    /// Not carried out, for this reason. Commands of `syncmgr` in it have to be ones.
+    /// Not executed, for this reason. Its `syncmgr` commands must be valid.
     Not(&'static str),
 }
 use How::{By, File, Not, Run, Session, Shows, ShowsLine, Workflow};
@@ -37,8 +37,8 @@ const BUILD: &str = "[build]\nlanguage = \"c\"\n";
 const PLUGIN_AND_BUILD: &str =
     "[plugin]\nname = \"mirror\"\nversion = \"0.1.0\"\n[build]\nlanguage = \"c\"\n";
 
-/// For each block its page, what its first line begins with, and what is done with it. This is the
-/// order in which they are carried out, too, one after the other in one home.
+/// The page of each block, the start of its first line, and its test. The blocks are executed in
+/// this order, in one home directory.
 const BLOCKS: &[(&str, &str, How)] = &[
     ("README.md", "$ syncmgr run folder", Session("")),
     ("README.md", "cargo install", Not("it installs the program")),
@@ -143,41 +143,41 @@ const WINDOWS: &str = "guest/book/src/windows.md";
 const ON_WINDOWS: &str = "it is for Windows, where `windows` does the like under Wine";
 const DEV: &str = "it does not end; `authoring` runs it where it waits for changes";
 
-/// Pages of which a test takes every block with one of these infos, however many there are.
+/// Pages on which a test covers every block with one of these infos, whatever their number.
 const WHOLE_PAGES: &[(&str, &[&str], &str)] = &[
-    (TUTORIAL_C, &["sh", "text"], "authoring::the_tutorial_in_c_works_as_it_stands"),
+    (TUTORIAL_C, &["sh", "text"], "authoring::the_c_tutorial_works_as_written"),
+    (TUTORIAL_JAVASCRIPT, &["sh", "text"], "authoring::the_javascript_tutorial_works_as_written"),
+    (TUTORIAL_PYTHON, &["sh", "text"], "authoring::the_python_tutorial_works_as_written"),
+    (TUTORIAL_RUST, &["sh", "text"], "authoring::the_rust_tutorial_works_as_written"),
     (
-        TUTORIAL_JAVASCRIPT,
-        &["sh", "text"],
-        "authoring::the_tutorial_in_javascript_works_as_it_stands",
+        "guest/templates/c/README.md",
+        &["sh"],
+        "authoring::a_new_c_project_is_built_tested_and_packed",
     ),
-    (TUTORIAL_PYTHON, &["sh", "text"], "authoring::the_tutorial_in_python_works_as_it_stands"),
-    (TUTORIAL_RUST, &["sh", "text"], "authoring::the_tutorial_in_rust_works_as_it_stands"),
-    ("guest/templates/c/README.md", &["sh"], "authoring::from_nothing_to_a_packed_plugin_in_c"),
     (
         "guest/templates/javascript/README.md",
         &["sh"],
-        "authoring::from_nothing_to_a_packed_plugin_in_javascript",
+        "authoring::a_new_javascript_project_is_built_tested_and_packed",
     ),
     (
         "guest/templates/python/README.md",
         &["sh"],
-        "authoring::from_nothing_to_a_packed_plugin_in_python",
+        "authoring::a_new_python_project_is_built_tested_and_packed",
     ),
     (
         "guest/templates/typescript/README.md",
         &["sh"],
-        "authoring::from_nothing_to_a_packed_plugin_in_typescript",
+        "authoring::a_new_typescript_project_is_built_tested_and_packed",
     ),
     (
         "guest/templates/rust/README.md",
         &["sh"],
-        "authoring::from_nothing_to_a_packed_plugin_in_rust",
+        "authoring::a_new_rust_project_is_built_tested_and_packed",
     ),
-    ("wit/reference.md", &["wit"], "contract::the_reference_says_what_the_wit_says"),
+    ("wit/reference.md", &["wit"], "contract::the_reference_equals_the_wit"),
 ];
 
-/// Every page with code blocks, by its path in the repository.
+/// Returns every page with code blocks, by its path in the repository.
 fn documents() -> Result<BTreeMap<String, Vec<Block>>> {
     fn collect(folder: &Path, pages: &mut Vec<PathBuf>) -> Result<()> {
         for entry in fs::read_dir(folder)? {
@@ -208,21 +208,21 @@ fn documents() -> Result<BTreeMap<String, Vec<Block>>> {
     Ok(documents)
 }
 
-/// Which blocks of a page a row of [`BLOCKS`] is about.
+/// Returns the blocks of a page that a row of [`BLOCKS`] refers to.
 fn named<'a>(page: &'a [Block], start: &'a str) -> impl Iterator<Item = &'a Block> {
     page.iter().filter(move |block| {
         !["rust", "wit"].contains(&block.language()) && block.text.starts_with(start)
     })
 }
 
-/// Whether there is a test of this name, such as `suite::test`.
+/// Returns whether a test of this name exists, such as `suite::test`.
 fn test_exists(name: &str) -> Result<bool> {
     let (suite, test) = name.split_once("::").context("a suite and a test")?;
     Ok(conformance::suite_source(suite)?.contains(&format!("#[test]\nfn {test}(")))
 }
 
 #[test]
-fn there_is_a_test_or_a_reason_for_every_block() -> Result<()> {
+fn every_block_has_a_test_or_a_reason() -> Result<()> {
     let documents = documents()?;
     let doctests = fs::read_to_string(workspace().join("tests/src/lib.rs"))?;
     for (page, found) in &documents {
@@ -279,7 +279,7 @@ fn there_is_a_test_or_a_reason_for_every_block() -> Result<()> {
     Ok(())
 }
 
-/// The arguments of each command of `syncmgr` in a block.
+/// Returns the arguments of each `syncmgr` command in a block.
 fn commands(block: &Block) -> Vec<Vec<String>> {
     let lines = block.text.lines().map(|line| {
         let line = line.trim_start().trim_start_matches("$ ").trim_start_matches("- run: ");
@@ -293,7 +293,7 @@ fn commands(block: &Block) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn every_command_in_a_block_is_one_that_the_program_takes() -> Result<()> {
+fn every_command_in_a_block_is_valid() -> Result<()> {
     let mut checked = 0;
     for (page, found) in documents()? {
         for block in found.iter().filter(|block| block.language() != "rust") {
@@ -318,16 +318,16 @@ fn every_command_in_a_block_is_one_that_the_program_takes() -> Result<()> {
 }
 
 #[test]
-fn every_part_of_a_manifest_is_read() -> Result<()> {
+fn every_manifest_in_a_block_is_valid() -> Result<()> {
     let documents = documents()?;
     for (page, start, how) in BLOCKS {
-        let How::Manifest(beside) = how else { continue };
+        let How::Manifest(rest) = how else { continue };
         let block = documents.get(*page).and_then(|found| named(found, start).next());
-        let part = &block.context("it is there")?.text;
-        Manifest::parse(&format!("{beside}{part}"))
+        let part = &block.context("a block")?.text;
+        Manifest::parse(&format!("{rest}{part}"))
             .map_err(|error| anyhow::anyhow!("{page}: {error}"))?;
         let misspelt = part.replacen("[requests.", "[requests.x", 1).replacen("version", "ver", 1);
-        ensure!(Manifest::parse(&format!("{beside}{misspelt}")).is_err(), "{page} is looked at");
+        ensure!(Manifest::parse(&format!("{rest}{misspelt}")).is_err(), "{page} is not checked");
     }
     Ok(())
 }
@@ -343,7 +343,7 @@ mod carried_out {
 
     use super::*;
 
-    /// A user's home, and what the documents speak of in it.
+    /// The home directory of a user, with the files that the documents mention.
     struct Home(tempfile::TempDir);
 
     impl Home {
@@ -375,7 +375,7 @@ mod carried_out {
             Ok(fs::write(path, content)?)
         }
 
-        /// What the documents name, as it is here.
+        /// Replaces the names of the documents with actual ones.
         fn replaced(&self, text: &str) -> String {
             let mut text = text.to_owned();
             for (theirs, ours) in
@@ -386,7 +386,7 @@ mod carried_out {
             text
         }
 
-        /// Carries out commands, and returns what they wrote on standard output.
+        /// Executes commands, and returns their standard output.
         fn bash(&self, folder: &str, script: &str) -> Result<String> {
             let script = self.replaced(script);
             let program = Path::new(env!("CARGO_BIN_EXE_syncmgr")).parent().context("a folder")?;
@@ -395,7 +395,7 @@ mod carried_out {
             path.push(std::env::var_os("PATH").unwrap_or_default());
             let mut bash = Command::new("bash");
             bash.args(["-euxo", "pipefail", "-c", &script]).current_dir(self.path(folder));
-            // What cargo and rustup have in the real home stays there.
+            // The files of cargo and rustup stay in the real home directory.
             let real = PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
             for (variable, usual) in [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")] {
                 if std::env::var_os(variable).is_none() {
@@ -423,7 +423,7 @@ mod carried_out {
 
         fn carry_out(&self, block: &Block, how: &How) -> Result<()> {
             let compare = |text: &str, said: &str| {
-                ensure!(shows(text, said), "the page shows\n{text}\nand what came is\n{said}");
+                ensure!(shows(text, said), "the page shows\n{text}\nbut the output is\n{said}");
                 Ok(())
             };
             match *how {
@@ -465,7 +465,7 @@ mod carried_out {
         }
     }
 
-    /// A plugin with the requests that the documents give `theirs.wasm`.
+    /// Returns a plugin with the requests that the documents state for `theirs.wasm`.
     fn theirs() -> Result<Vec<u8>> {
         let requests = "[directories]\ninbox = { access = \"read-only\", why = \"what arrived\" }\n\
                         [settings]\nmax-age = \"what is older is left out\"\n\
@@ -474,7 +474,7 @@ mod carried_out {
         Ok(conformance::with_requests(&fs::read(conformance::HELLO)?, requests))
     }
 
-    /// Makes the plugin that fails a check in the documents; `false`: it cannot be built here.
+    /// Creates the plugin that fails a check in the documents; `false`: it cannot be built.
     fn make_wrong(home: &Home) -> Result<bool> {
         let clang = Command::new("clang").arg("--version").stdout(Stdio::null()).status();
         if !clang.is_ok_and(|status| status.success()) {
@@ -493,7 +493,7 @@ mod carried_out {
     }
 
     #[test]
-    fn what_the_documents_tell_to_do_works_and_shows_what_they_say() -> Result<()> {
+    fn documented_commands_produce_the_documented_output() -> Result<()> {
         let home = Home::new()?;
         let has_wrong = make_wrong(&home)?;
         let documents = documents()?;

@@ -13,7 +13,7 @@ use syncmgr_host::{
     CompilerProgram, Host, HostOptions, LoadError, LoadLimits, RunRequest, SessionOptions,
 };
 
-/// A host that compiles by a script of the shell.
+/// Creates a host that compiles with a shell script.
 fn host(script: &str, change: impl FnOnce(&mut LoadLimits)) -> Result<Host> {
     with(CompilerProgram::new("/bin/sh", ["-c", script]), change)
 }
@@ -24,7 +24,7 @@ fn with(program: CompilerProgram, change: impl FnOnce(&mut LoadLimits)) -> Resul
     Ok(Host::with_options(HostOptions::new().limits(limits).compiler(program))?)
 }
 
-/// This program's own compiler.
+/// The compiler of this program.
 fn syncmgr(change: impl FnOnce(&mut LoadLimits)) -> Result<Host> {
     with(CompilerProgram::new(env!("CARGO_BIN_EXE_syncmgr"), ["compile-for-host"]), change)
 }
@@ -34,13 +34,13 @@ fn script() -> Result<Vec<u8>> {
 }
 
 #[test]
-fn what_another_process_compiled_runs() -> Result<()> {
+fn code_compiled_by_another_process_runs() -> Result<()> {
     let host = syncmgr(|_| {})?;
     let plugin = host.load("script", &script()?)?;
     let options = SessionOptions::new().setting("items", "a");
     let report = plugin.run(options, syncmgr_host::sink::Discard, &RunRequest::default())?;
     ensure!(report.items.len() == 1, "{report:?}");
-    // A host that compiles by itself has the same use for it.
+    // A host that compiles in its own process can use the result, too.
     let compiled = host.precompile("script", &script()?)?;
     ensure!(Host::new()?.compatibility() == host.compatibility());
     // SAFETY: these are the bytes that `precompile` has just returned.
@@ -51,7 +51,7 @@ fn what_another_process_compiled_runs() -> Result<()> {
 }
 
 #[test]
-fn a_compiler_without_an_answer_is_ended_in_time() -> Result<()> {
+fn a_compiler_that_hangs_is_terminated_in_time() -> Result<()> {
     let home = tempfile::tempdir()?;
     let file = home.path().join("pid");
     let script_of = |last: &str| format!("echo $$ >{}; {last}", file.display());
@@ -63,13 +63,13 @@ fn a_compiler_without_an_answer_is_ended_in_time() -> Result<()> {
         ensure!(matches!(error, LoadError::CompileTime { .. }), "{last}: {error}");
         let process = fs::read_to_string(&file)?;
         let alive = Command::new("kill").args(["-0", process.trim()]).output()?.status.success();
-        ensure!(!alive, "{last}: the process goes on");
+        ensure!(!alive, "{last}: the process is still running");
     }
     Ok(())
 }
 
 #[test]
-fn a_compiler_that_fails_is_told_from_one_that_lacks_memory() -> Result<()> {
+fn a_compiler_failure_is_distinct_from_a_lack_of_memory() -> Result<()> {
     for (last, code, words) in [
         ("printf -- '-the words'", "load-compile", "the words"),
         ("exit 3", "load-compile", "exit status: 3"),
@@ -95,7 +95,7 @@ fn a_compiler_that_fails_is_told_from_one_that_lacks_memory() -> Result<()> {
 }
 
 #[test]
-fn a_compiler_gets_nothing_of_its_hosts_environment() -> Result<()> {
+fn the_compiler_does_not_inherit_the_environment() -> Result<()> {
     // The environment that every process of these tests has.
     ensure!(std::env::var_os("PATH").is_some());
     let host = host("cat >/dev/null; printf -; /usr/bin/env; pwd", |_| {})?;
@@ -106,7 +106,7 @@ fn a_compiler_gets_nothing_of_its_hosts_environment() -> Result<()> {
     Ok(())
 }
 
-/// The program, on a component.
+/// Runs the program with a component.
 fn run(component: &Path, state: &Path, limit: &str) -> Result<(i32, String)> {
     let output = Command::new(env!("CARGO_BIN_EXE_syncmgr"))
         .args(["run", "--limit", limit, "--state-dir"])
@@ -134,9 +134,9 @@ fn the_program_compiles_within_its_limits() -> Result<()> {
     Ok(())
 }
 
-/// What takes the compiler gigabytes is refused before it is started.
+/// Code that would take gigabytes of memory to compile is rejected before the compiler starts.
 #[test]
-fn code_that_multiplies_is_refused_before_it_is_compiled() -> Result<()> {
+fn code_that_grows_in_compilation_is_rejected_first() -> Result<()> {
     for (make, option) in [
         (bytes::locals_in_loops as fn() -> Result<Vec<u8>>, "function-joins"),
         (bytes::locals_across_blocks, "function-joins"),
@@ -144,7 +144,7 @@ fn code_that_multiplies_is_refused_before_it_is_compiled() -> Result<()> {
         (bytes::blocks_with_parameters, "function-joins"),
         (bytes::many_joining_functions, "total-joins"),
     ] {
-        // A program that is no compiler would fail in another way.
+        // A program that is not a compiler would fail differently.
         let host = host("exit 9", |_| {})?;
         match host.load("large", &make()?) {
             Err(LoadError::TooLarge { option: found, .. }) => {

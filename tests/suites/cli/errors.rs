@@ -1,7 +1,7 @@
 //! The message of each error, by code, with its causes, as the program prints it. `BLESS=1` updates
 //! the texts in `tests/data`.
 
-// The system's own words, and how paths look, are others on Windows.
+// On Windows, the messages of the system and the form of paths differ.
 #![cfg(unix)]
 
 mod plugins;
@@ -36,10 +36,10 @@ use syncmgr_install::{
 };
 use url::Url;
 
-/// So long that only what it is about takes longer, on machines that are busy, too.
+/// Long enough that only the tested operation exceeds it, even on busy machines.
 const SHORT: Duration = Duration::from_millis(400);
 
-/// Codes of errors that cannot be made here, each with the reason.
+/// Codes of errors that cannot be caused here, each with the reason.
 const ELSEWHERE: [(&str, &str); 4] = [
     ("registry-class-taken", "Windows' registry"),
     ("registry-key", "Windows' registry"),
@@ -73,13 +73,13 @@ coded!(
     HttpGrantError
 );
 
-/// What was said, by codes, and a folder for whatever it takes.
-struct Told {
+/// The messages by code, and a folder for fixtures.
+struct Messages {
     home: tempfile::TempDir,
     texts: Vec<(&'static str, String)>,
 }
 
-impl Told {
+impl Messages {
     fn path(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
     }
@@ -109,7 +109,7 @@ impl Told {
         Ok(())
     }
 
-    /// What the program says at the end, run with nothing but this search path.
+    /// Returns the last output of the program, run with this search path only.
     fn program(&mut self, code: &'static str, folder: &str, arguments: &[&str]) -> Result<()> {
         let output = Command::new(env!("CARGO_BIN_EXE_syncmgr"))
             .args(arguments)
@@ -123,7 +123,7 @@ impl Told {
         Ok(())
     }
 
-    /// An entry on each line, or more where causes are told; sorted by code.
+    /// Formats an entry per line, or several with causes, sorted by code.
     fn page(&self) -> String {
         let mut texts: Vec<_> = self.texts.iter().collect();
         texts.sort_by_key(|(code, _)| *code);
@@ -131,7 +131,7 @@ impl Told {
     }
 }
 
-/// Runs the script, and returns what the program prints of that.
+/// Runs the script, and returns the message of the program.
 fn run(state: &Path, arguments: &[&str]) -> Result<String> {
     let output = Command::new(env!("CARGO_BIN_EXE_syncmgr"))
         .args(["run", conformance::SCRIPT])
@@ -144,7 +144,7 @@ fn run(state: &Path, arguments: &[&str]) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// Puts words in place of what the next build may have otherwise.
+/// Replaces details that depend on the build.
 fn masked(text: &str) -> String {
     let place = |c: char| c.is_ascii_digit() || c == ':';
     let digit = |c: char| c.is_ascii_hexdigit();
@@ -162,7 +162,7 @@ fn replaced(text: &str, after: &str, kind: impl Fn(char) -> bool, by: &str) -> S
     })
 }
 
-/// Compares with a file of `tests/data`.
+/// Compares a text with a file of `tests/data`.
 fn compare(name: &str, now: &str) -> Result<()> {
     let path = workspace().join("tests/data").join(name);
     if std::env::var_os("BLESS").is_some() {
@@ -183,7 +183,7 @@ fn compare(name: &str, now: &str) -> Result<()> {
     );
 }
 
-/// The codes that have a page, and those that could have one.
+/// Returns the codes that have a page, and those that need one.
 fn known_codes() -> Result<BTreeSet<String>> {
     let mut codes = BTreeSet::new();
     for entry in fs::read_dir(workspace().join("guest/book/src/errors"))? {
@@ -195,25 +195,26 @@ fn known_codes() -> Result<BTreeSet<String>> {
 }
 
 #[test]
-fn every_error_says_what_it_said_before() -> Result<()> {
-    let mut told = Told { home: tempfile::tempdir()?, texts: Vec::new() };
-    for tell in [loading, contract, running, ended, reported, installing, authoring, testing, http]
+fn error_messages_equal_the_recorded_ones() -> Result<()> {
+    let mut messages = Messages { home: tempfile::tempdir()?, texts: Vec::new() };
+    for report in
+        [loading, contract, running, ended, reported, installing, authoring, testing, http]
     {
-        tell(&mut told)?;
+        report(&mut messages)?;
     }
     let known = known_codes()?;
-    let mut seen: BTreeSet<_> = told.texts.iter().map(|(code, _)| (*code).to_owned()).collect();
+    let mut seen: BTreeSet<_> = messages.texts.iter().map(|(code, _)| (*code).to_owned()).collect();
     for (code, reason) in ELSEWHERE {
-        ensure!(seen.insert(code.to_owned()), "{code} can be made here, too, in spite of {reason}");
+        ensure!(seen.insert(code.to_owned()), "{code} is caused here, too, despite {reason}");
     }
     let missing: Vec<_> = known.difference(&seen).collect();
-    ensure!(missing.is_empty(), "nothing is told with the codes {missing:?}");
+    ensure!(missing.is_empty(), "no test causes the codes {missing:?}");
     let unknown: Vec<_> = seen.difference(&known).collect();
-    ensure!(unknown.is_empty(), "no page tells of {unknown:?}");
-    compare("error_messages.txt", &told.page())
+    ensure!(unknown.is_empty(), "no page documents {unknown:?}");
+    compare("error_messages.txt", &messages.page())
 }
 
-/// What the program prints after a death, without the frames of Rust itself.
+/// Returns the output of the program after a crash, without the frames of Rust's library.
 fn crash_details(said: &str) -> String {
     const RUST: [&str; 5] = ["abort", "std::", "core::", "alloc::", "__rustc::"];
     let mut kept = String::new();
@@ -231,7 +232,7 @@ fn crash_details(said: &str) -> String {
 }
 
 #[test]
-fn a_death_is_told_with_the_last_of_stderr_and_the_names_on_the_stack() -> Result<()> {
+fn a_crash_message_has_the_end_of_stderr_and_the_stack() -> Result<()> {
     let home = tempfile::tempdir()?;
     let lines: String = (1..=30).map(|number| format!("print text=line_{number}\n")).collect();
     let panics = format!("synchronize={lines}panic text=no_more_lemons");

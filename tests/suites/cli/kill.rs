@@ -11,33 +11,33 @@ use anyhow::Context;
 use conformance::folder::{Pair, only_item, work};
 use syncmgr_host::Status;
 
-/// Kills in one pair of directories. What it keeps in its trash is read after each of them, so a
-/// pair does not last for ever.
+/// The number of kills in one pair of directories. The trash is read after each kill, so a pair is
+/// replaced before it becomes too large.
 const KILLS_PER_PAIR: u32 = 25;
-/// Files that each side changes before a run: enough that the run takes a while.
+/// The number of files that each side changes before a run: enough that the run takes a while.
 const EDITS_PER_SIDE: u32 = 24;
-/// The longest of them, in bytes.
+/// The maximum size of these files, in bytes.
 const MAX_FILE_BYTES: u64 = 60_000;
 
-/// How often it is killed. `SYNCMGR_KILLS` raises it.
+/// The number of kills. `SYNCMGR_KILLS` overrides it.
 fn kills() -> u32 {
     std::env::var("SYNCMGR_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(25)
 }
 
-/// A pair whose storage is where the program has it.
+/// Returns a pair with the storage of the program.
 fn pair() -> anyhow::Result<Pair> {
     Ok(Pair::new()?.stored_in("state/plugins/folder/storage"))
 }
 
-/// The program at work.
+/// A running program.
 struct Running {
     child: Child,
     output: BufReader<ChildStdout>,
 }
 
 impl Running {
-    /// Starts the program, and returns when the plugin has begun with its item: compiling it,
-    /// which takes longer than the sync, is over.
+    /// Starts the program, and returns when the plugin has started its item. Compilation, which
+    /// takes longer than the sync, is done by then.
     fn start(pair: &Pair) -> anyhow::Result<Self> {
         let mut child = Command::new(env!("CARGO_BIN_EXE_syncmgr"))
             .args(["run", "folder", "--dir", "left=left", "--dir", "right=right", "--json"])
@@ -53,7 +53,7 @@ impl Running {
         Ok(Self { child, output })
     }
 
-    /// Waits for its end; whether it came to its report, which follows the last of its work.
+    /// Waits for its end. Returns whether it printed its report, which is last.
     fn end(mut self) -> anyhow::Result<bool> {
         let mut rest = String::new();
         self.output.read_to_string(&mut rest)?;
@@ -61,14 +61,14 @@ impl Running {
         Ok(rest.contains(r#""event":"report""#))
     }
 
-    /// Kills it; whether it still was at work.
+    /// Kills it. Returns whether it was still running.
     fn kill(mut self) -> anyhow::Result<bool> {
         self.child.kill()?;
         self.end().map(|done| !done)
     }
 }
 
-/// A small generator, so that a failure can be run again.
+/// A small random number generator with a seed, so that failures are reproducible.
 struct Random(u64);
 
 impl Random {
@@ -80,7 +80,7 @@ impl Random {
     }
 }
 
-/// Edits, deletes and makes files on both sides, some on both at once.
+/// Edits, deletes and creates files on both sides, some on both.
 fn edit(pair: &Pair, random: &mut Random, round: u32) -> anyhow::Result<()> {
     for (side, root) in [("left", pair.left()), ("right", pair.right())] {
         for number in 0..EDITS_PER_SIDE {
@@ -100,7 +100,7 @@ fn edit(pair: &Pair, random: &mut Random, round: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits until a side has a temporary copy, but not for long: not every run copies.
+/// Waits for a short time until a side has a temporary copy. Not every run copies.
 fn wait_for_a_copy(pair: &Pair, patience: Duration) -> anyhow::Result<()> {
     let begun = Instant::now();
     while begun.elapsed() < patience {
@@ -117,8 +117,8 @@ fn wait_for_a_copy(pair: &Pair, patience: Duration) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The next run needs no flag, brings the sides together and leaves nothing unfinished. It takes
-/// place in this process, where the plugin is compiled already.
+/// The next run needs no flag, syncs the sides and leaves no temporary files. It runs in this
+/// process, where the plugin is compiled already.
 fn recover(pair: &Pair) -> anyhow::Result<()> {
     let report = pair.sync()?;
     anyhow::ensure!(only_item(&report)?.status == Status::Succeeded, "{report:?}");
@@ -132,10 +132,10 @@ fn recover(pair: &Pair) -> anyhow::Result<()> {
 }
 
 #[test]
-fn killing_it_at_any_moment_loses_nothing_and_the_next_run_converges() -> anyhow::Result<()> {
+fn a_killed_run_loses_nothing_and_the_next_run_converges() -> anyhow::Result<()> {
     let mut random = Random(0x9E37_79B9_7F4A_7C15);
     let mut pair = pair()?;
-    // How long the work takes, from its first sign to its end.
+    // The duration of the work, from its first output to its end.
     let mut whole = Duration::ZERO;
     let mut live = 0;
     let mut unfinished = 0;
@@ -155,14 +155,14 @@ fn killing_it_at_any_moment_loses_nothing_and_the_next_run_converges() -> anyhow
         if is_timed {
             std::thread::sleep(whole.mul_f64(random.next(1000) as f64 / 1000.0));
         } else {
-            // While it copies.
+            // During a copy.
             wait_for_a_copy(&pair, 4 * whole)?;
             std::thread::sleep(Duration::from_micros(random.next(400)));
         }
         let hit = running.kill()?;
         if is_timed {
-            // Runs differ in length, also because the machine has other work: this way about four
-            // kills of five come in time, whatever it does.
+            // The duration of runs varies with the load of the machine. With this delay, about four
+            // of five kills hit a running program.
             whole = whole.mul_f64(if hit { 1.025 } else { 0.9 });
         }
         live += u32::from(hit);

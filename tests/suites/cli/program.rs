@@ -12,7 +12,7 @@ mod output;
 #[cfg(unix)]
 mod trust;
 
-/// A folder for one test, with the plugins' state in it.
+/// A folder for one test, with its own state directory.
 struct Home(tempfile::TempDir);
 
 impl Home {
@@ -45,7 +45,7 @@ impl Home {
         Ok(Ran::of(&self.command(arguments).output()?))
     }
 
-    /// Two directories with a file on the left.
+    /// Creates two directories with a file on the left.
     fn with_pair() -> anyhow::Result<Self> {
         let home = Self::new()?;
         home.write("left/a.txt", "hello")?;
@@ -97,7 +97,7 @@ fn pair_with<'a>(more: &[&'a str]) -> Vec<&'a str> {
 fn two_folders_are_synced_and_the_second_run_has_nothing_to_do() -> anyhow::Result<()> {
     let home = Home::with_pair()?;
     let ran = home.run(&PAIR)?.expect(0, "succeeded: folder, 1 copied")?;
-    assert_eq!(ran.stderr, "", "plain lines only, when nobody watches");
+    assert_eq!(ran.stderr, "", "plain lines only, without a terminal");
     assert_eq!(fs::read_to_string(home.path("right/a.txt"))?, "hello");
     home.run(&PAIR)?.expect(0, "succeeded: folder, nothing to do")?;
     Ok(())
@@ -114,7 +114,7 @@ fn inspect_shows_the_sdk_of_a_plugin() -> anyhow::Result<()> {
 }
 
 #[test]
-fn each_exit_status_has_its_occasion() -> anyhow::Result<()> {
+fn every_exit_status_occurs() -> anyhow::Result<()> {
     let home = Home::with_pair()?;
     home.write("right/a.txt", "other")?;
     home.run(&PAIR)?.expect(1, "changed on both sides")?;
@@ -180,7 +180,7 @@ fn json_has_an_object_for_each_callback_and_a_report() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_dry_run_changes_nothing_even_by_a_plugin_that_does_not_know_of_it() -> anyhow::Result<()> {
+fn a_dry_run_changes_nothing_even_without_plugin_support() -> anyhow::Result<()> {
     let home = Home::with_pair()?;
     home.run(&pair_with(&["--dry-run"]))?
         .expect(0, "copy  left -> right  a.txt  (new on left, 5 bytes)")?;
@@ -200,7 +200,7 @@ fn a_dry_run_changes_nothing_even_by_a_plugin_that_does_not_know_of_it() -> anyh
 }
 
 #[test]
-fn a_job_file_has_several_items() -> anyhow::Result<()> {
+fn a_job_file_can_have_several_items() -> anyhow::Result<()> {
     let home = Home::new()?;
     for name in ["one/l/a", "one/r/b", "two/l/c", "two/r/d"] {
         home.write(name, name)?;
@@ -231,7 +231,7 @@ fn a_job_file_has_several_items() -> anyhow::Result<()> {
 }
 
 #[test]
-fn what_a_safety_stop_advises_works_beside_a_job_file() -> anyhow::Result<()> {
+fn the_advice_of_a_safety_stop_works_with_a_job_file() -> anyhow::Result<()> {
     let home = Home::new()?;
     let names = ["a", "b", "c", "d"];
     for name in names {
@@ -265,7 +265,7 @@ fn what_a_safety_stop_advises_works_beside_a_job_file() -> anyhow::Result<()> {
 }
 
 #[test]
-fn validate_tells_each_wrong_file_apart() -> anyhow::Result<()> {
+fn validate_reports_each_invalid_file() -> anyhow::Result<()> {
     let home = Home::new()?;
     let good = fs::read(conformance::HELLO)?;
     let newer =
@@ -305,14 +305,14 @@ fn validate_tells_each_wrong_file_apart() -> anyhow::Result<()> {
     let ran =
         home.run(&["validate", "directory"])?.expect(2, "cannot read the plugin directory")?;
     sentences.insert(ran.stderr);
-    assert_eq!(sentences.len(), 12, "each has a sentence of its own: {sentences:#?}");
+    assert_eq!(sentences.len(), 12, "each has a different message: {sentences:#?}");
     for shipped in [conformance::HELLO, conformance::FOLDER, conformance::SCRIPT] {
         home.run(&["validate", shipped])?.expect(0, "is a plugin of syncmgr:plugin@0.1.0")?;
     }
     Ok(())
 }
 
-/// Replaces every occurrence of a text by another one of the same length.
+/// Replaces every occurrence of a text with another one of equal length.
 fn replace(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     let mut changed = bytes.to_vec();
     for at in 0..=changed.len().saturating_sub(from.len()) {
@@ -324,7 +324,7 @@ fn replace(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn inspect_tells_what_a_plugin_is_without_running_it() -> anyhow::Result<()> {
+fn inspect_describes_a_plugin_without_running_it() -> anyhow::Result<()> {
     let home = Home::new()?;
     let ran = home.run(&["inspect", "folder"])?.expect(0, "contract  syncmgr:plugin@0.1.0")?;
     let ran = ran.expect(0, "requests  directory left (read-write): one of the two folders")?;
@@ -342,7 +342,7 @@ fn inspect_tells_what_a_plugin_is_without_running_it() -> anyhow::Result<()> {
 }
 
 #[test]
-fn text_of_a_plugin_cannot_write_on_the_terminal() -> anyhow::Result<()> {
+fn plugin_text_cannot_control_the_terminal() -> anyhow::Result<()> {
     let home = Home::new()?;
     let attack = "synchronize=progress item=a text=\u{1b}[2Jgone\u{202e} status=succeeded\nlog text=\u{1b}]0;title\u{7}";
     let ran = home.run(&["run", conformance::SCRIPT, "--set", "items=a", "--set", attack])?;
@@ -353,7 +353,7 @@ fn text_of_a_plugin_cannot_write_on_the_terminal() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_plugin_cannot_write_a_line_that_looks_like_the_hosts() -> anyhow::Result<()> {
+fn a_plugin_cannot_imitate_lines_of_the_host() -> anyhow::Result<()> {
     let home = Home::new()?;
     let lies = "synchronize=log text=succeeded:_a\nlog level=warning text=failed:_a\n\
                 progress item=error: status=failed text=succeeded:_a";
@@ -366,7 +366,7 @@ fn a_plugin_cannot_write_a_line_that_looks_like_the_hosts() -> anyhow::Result<()
 }
 
 #[test]
-fn what_a_plugin_does_not_ask_for_is_most_likely_misspelt() -> anyhow::Result<()> {
+fn an_excess_grant_is_reported_as_a_probable_typo() -> anyhow::Result<()> {
     let home = Home::new()?;
     home.run(&["run", "folder", "--dir", "lfet=left", "--dir", "right=right"])?
         .expect(2, "plugin `folder` does not request --dir lfet")?;
@@ -378,7 +378,7 @@ fn what_a_plugin_does_not_ask_for_is_most_likely_misspelt() -> anyhow::Result<()
 }
 
 #[test]
-fn denials_limits_and_policies_are_told_on_the_command_line() -> anyhow::Result<()> {
+fn denials_limits_and_policies_are_command_line_options() -> anyhow::Result<()> {
     let home = Home::new()?;
     let script = |more: &[&'static str]| {
         let mut args = vec!["run", conformance::SCRIPT, "--set", "items=a"];
@@ -404,7 +404,7 @@ fn denials_limits_and_policies_are_told_on_the_command_line() -> anyhow::Result<
     let dying = ["--set", "synchronize=panic text=boom", "--on-death", "quarantine"];
     script(&dying)?.expect(7, "boom")?;
     script(&[])?.expect(7, "is in quarantine")?;
-    // The quarantine is of the component, whatever the name of its file.
+    // The quarantine applies to the component, whatever the name of its file.
     fs::copy(conformance::SCRIPT, home.path("renamed.wasm"))?;
     home.run(&["run", "renamed.wasm"])?.expect(7, "is in quarantine")?;
     home.run(&["run", conformance::HELLO])?.expect(0, "Greeting")?;
@@ -480,7 +480,7 @@ mod interrupted {
     }
 
     #[test]
-    fn a_signal_once_lets_the_plugin_tidy_up() -> anyhow::Result<()> {
+    fn the_first_signal_requests_cancellation() -> anyhow::Result<()> {
         for signal in ["-INT", "-TERM", "-HUP"] {
             let home = Home::new()?;
             let child = started(&home, "wait-cancelled item=a\nwrite path=/dir/tidied text=x")?;
@@ -493,7 +493,7 @@ mod interrupted {
     }
 
     #[test]
-    fn a_signal_twice_ends_a_plugin_that_does_not_listen() -> anyhow::Result<()> {
+    fn the_second_signal_terminates_the_plugin() -> anyhow::Result<()> {
         for signals in [["-INT", "-INT"], ["-TERM", "-TERM"], ["-HUP", "-TERM"]] {
             let home = Home::new()?;
             let child = started(&home, "spin")?;
@@ -521,7 +521,7 @@ mod interrupted {
         let child = start(&home, command, commands)?;
         interrupt(&child, "-HUP")?;
         std::thread::sleep(Duration::from_millis(300));
-        assert!(!home.path("dir/tidied").exists(), "it goes on");
+        assert!(!home.path("dir/tidied").exists(), "it continues");
         interrupt(&child, "-INT")?;
         Ran::of(&child.wait_with_output()?).expect(5, "stopped: a")?;
         Ok(())

@@ -8,10 +8,10 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use conformance::SCRIPT;
 
-/// A folder for one test, with an installation of its own.
+/// A folder for one test, with a separate installation.
 struct Home(tempfile::TempDir);
 
-/// What a command printed, and its exit status.
+/// The output of a command, and its exit status.
 struct Ran {
     status: i32,
     said: String,
@@ -50,7 +50,7 @@ impl Home {
         self.path("state/installed").join(name)
     }
 
-    /// The one file there with this extension.
+    /// Returns the only file with this extension.
     fn file(&self, name: &str, extension: &str) -> Result<PathBuf> {
         let files = fs::read_dir(self.installed(name))?;
         let mut paths = files.flatten().map(|entry| entry.path());
@@ -74,7 +74,7 @@ impl Ran {
 const WORK: &str = "synchronize=progress item=a status=succeeded text=worked";
 
 #[test]
-fn a_registered_plugin_runs_by_its_name_with_what_it_was_granted() -> Result<()> {
+fn a_registered_plugin_runs_by_name_with_its_grants() -> Result<()> {
     let home = Home::new()?;
     fs::create_dir(home.path("inbox"))?;
     home.run(&["list"])?.expect(0, "")?;
@@ -118,7 +118,7 @@ fn a_registered_plugin_runs_by_its_name_with_what_it_was_granted() -> Result<()>
 }
 
 #[test]
-fn all_plugins_are_unregistered_and_one_that_cannot_be_does_not_keep_the_others() -> Result<()> {
+fn unregister_all_continues_after_a_failure() -> Result<()> {
     let home = Home::new()?;
     home.run(&["unregister"])?.expect(2, "required arguments")?;
     home.run(&["unregister", "--all"])?.expect(0, "")?;
@@ -133,7 +133,7 @@ fn all_plugins_are_unregistered_and_one_that_cannot_be_does_not_keep_the_others(
 }
 
 #[test]
-fn the_command_line_takes_the_place_of_what_was_granted() -> Result<()> {
+fn the_command_line_overrides_registered_grants() -> Result<()> {
     let home = Home::new()?;
     home.register("mine", &["items=a", WORK])?;
     home.run(&["run", "mine"])?.expect(0, "succeeded: a, worked")?;
@@ -143,7 +143,7 @@ fn the_command_line_takes_the_place_of_what_was_granted() -> Result<()> {
 }
 
 #[test]
-fn grants_come_from_a_job_file_too() -> Result<()> {
+fn a_job_file_provides_grants() -> Result<()> {
     let home = Home::new()?;
     fs::create_dir_all(home.path("jobs/a"))?;
     let job = "[dirs]\ninbox = \"a:ro\"\n[settings]\nitems = \"a\"\n";
@@ -163,7 +163,7 @@ fn grants_come_from_a_job_file_too() -> Result<()> {
 }
 
 #[test]
-fn what_cannot_be_registered_is_told_and_nothing_changes() -> Result<()> {
+fn a_failed_registration_changes_nothing() -> Result<()> {
     let home = Home::new()?;
     home.register("mine", &["items=a", WORK])?;
     for (arguments, words) in [
@@ -208,7 +208,7 @@ fn registering_again_replaces_the_component_and_the_grants_and_keeps_the_class()
 }
 
 #[test]
-fn a_class_that_a_plugin_states_is_its_own_and_no_others() -> Result<()> {
+fn a_stated_class_belongs_to_one_plugin() -> Result<()> {
     let home = Home::new()?;
     let stated = "6295df40-0000-11d1-8707-00c04fd93327";
     let with_class = |class: &str| -> Result<PathBuf> {
@@ -245,10 +245,10 @@ fn custom_section(mut component: Vec<u8>, text: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_damaged_installation_is_mended_or_refused_and_never_run_as_it_is() -> Result<()> {
+fn a_damaged_installation_is_repaired_or_rejected() -> Result<()> {
     let home = Home::new()?;
     home.register("mine", &["items=a", WORK])?;
-    // What was compiled can be compiled again.
+    // A damaged precompiled component is compiled again.
     let compiled = home.file("mine", "compiled")?;
     let whole = fs::read(&compiled)?;
     let flipped = |at: usize| {
@@ -264,7 +264,7 @@ fn a_damaged_installation_is_mended_or_refused_and_never_run_as_it_is() -> Resul
     }
     fs::remove_file(&compiled)?;
     home.run(&["run", "mine"])?.expect(0, "succeeded: a, worked")?;
-    // The component cannot be had again.
+    // A damaged component cannot be restored.
     let component = home.file("mine", "wasm")?;
     let bytes = fs::read(&component)?;
     fs::write(&component, &bytes[..100])?;
@@ -280,7 +280,7 @@ fn a_damaged_installation_is_mended_or_refused_and_never_run_as_it_is() -> Resul
 
 #[cfg(unix)]
 #[test]
-fn what_others_may_have_written_is_not_run() -> Result<()> {
+fn files_writable_by_others_are_not_run() -> Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     let home = Home::new()?;
     home.register("mine", &["items=a", WORK])?;
@@ -298,7 +298,7 @@ fn what_others_may_have_written_is_not_run() -> Result<()> {
         chmod(&path, mode)?;
     }
     home.run(&["run", "mine"])?.expect(0, "succeeded: a, worked")?;
-    // A link leads to where nobody looked.
+    // A link leads to an unchecked location.
     let compiled = home.file("mine", "compiled")?;
     fs::rename(&compiled, home.path("elsewhere"))?;
     std::os::unix::fs::symlink(home.path("elsewhere"), &compiled)?;
@@ -307,7 +307,7 @@ fn what_others_may_have_written_is_not_run() -> Result<()> {
 }
 
 #[test]
-fn a_file_is_compiled_once_and_what_is_kept_of_it_is_used_only_if_it_is_whole() -> Result<()> {
+fn a_file_is_compiled_once_and_damaged_code_is_not_used() -> Result<()> {
     let home = Home::new()?;
     let run = ["run", SCRIPT, "--set", "items=a", "--set", WORK];
     let cached = || -> Result<Vec<PathBuf>> {
@@ -325,7 +325,7 @@ fn a_file_is_compiled_once_and_what_is_kept_of_it_is_used_only_if_it_is_whole() 
         home.run(&run)?.expect(0, "succeeded: a, worked")?;
         assert_eq!(fs::read(&files[0])?.len(), whole.len(), "it is compiled again");
     }
-    // A limit holds for what is kept, too.
+    // The limit applies to cached code, too.
     home.run(&[&run[..], &["--limit", "component-bytes=1KiB"]].concat())?.expect(2, "too large")?;
     home.run(&["cache", "--json"])?.expect(0, "\"entries\":1")?;
     home.run(&["cache", "--clear"])?.expect(0, "0 compiled plugins")?;
@@ -334,7 +334,7 @@ fn a_file_is_compiled_once_and_what_is_kept_of_it_is_used_only_if_it_is_whole() 
 }
 
 #[test]
-fn what_was_used_least_goes_when_the_cache_is_full() -> Result<()> {
+fn a_full_cache_evicts_the_least_recently_used() -> Result<()> {
     let home = Home::new()?;
     let host = syncmgr_host::Host::new()?;
     let (hello, script) = (fs::read(conformance::HELLO)?, fs::read(SCRIPT)?);
@@ -361,7 +361,7 @@ fn what_was_used_least_goes_when_the_cache_is_full() -> Result<()> {
 
 #[cfg(unix)]
 #[test]
-fn a_cache_that_others_can_write_is_not_used() -> Result<()> {
+fn a_cache_writable_by_others_is_not_used() -> Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     let home = Home::new()?;
     let run = ["run", SCRIPT, "--set", "items=a", "--set", WORK];
@@ -376,7 +376,7 @@ fn a_cache_that_others_can_write_is_not_used() -> Result<()> {
 }
 
 #[test]
-fn the_folder_of_what_is_trusted_cannot_be_granted() -> Result<()> {
+fn the_state_directory_cannot_be_granted() -> Result<()> {
     let home = Home::new()?;
     home.register("mine", &["items=a", WORK])?;
     fs::create_dir(home.path("other"))?;
@@ -391,14 +391,14 @@ fn the_folder_of_what_is_trusted_cannot_be_granted() -> Result<()> {
         home.run(&["register", SCRIPT, "--name", "other", "--dir", &grant])?
             .expect(2, "cannot be granted")?;
     }
-    // A backup of everything is for reading only.
+    // A backup of all files needs read access only.
     run(".:ro")?.expect(0, "succeeded: a, worked")?;
     run("other")?.expect(0, "succeeded: a, worked")?;
     Ok(())
 }
 
 #[test]
-fn all_registered_plugins_run_one_after_the_other_and_the_worst_decides() -> Result<()> {
+fn run_all_runs_in_sequence_and_returns_the_worst_status() -> Result<()> {
     let home = Home::new()?;
     home.run(&["run", "--all"])?.expect(0, "")?;
     home.register("b-good", &["items=a", WORK])?;
@@ -442,7 +442,7 @@ fn the_event_and_the_cookie_reach_the_plugin() -> Result<()> {
 }
 
 #[test]
-fn the_built_in_plugin_is_registered_with_what_it_asks_for() -> Result<()> {
+fn the_built_in_plugin_is_registered_with_its_requests() -> Result<()> {
     let home = Home::new()?;
     fs::create_dir(home.path("left"))?;
     fs::create_dir(home.path("right"))?;
@@ -450,7 +450,7 @@ fn the_built_in_plugin_is_registered_with_what_it_asks_for() -> Result<()> {
     home.run(&["register", "folder", "--dir", "left=left", "--dir", "right=right"])?
         .expect(0, "registered folder")?;
     home.run(&["run", "folder"])?.expect(0, "1 copied")?;
-    // It has what it asks for, whoever says what else it is given.
+    // It receives its requests, whatever the other grants are.
     home.run(&["run", "folder", "--dir", "left=left", "--dir", "right=right"])?
         .expect(0, "nothing to do")?;
     fs::write(
@@ -458,7 +458,7 @@ fn the_built_in_plugin_is_registered_with_what_it_asks_for() -> Result<()> {
         "plugin = \"folder\"\n[dirs]\nleft = \"left\"\nright = \"right\"\n",
     )?;
     home.run(&["run", "--job", "job.toml"])?.expect(0, "nothing to do")?;
-    // What it remembers is the same as that of the one that is not registered.
+    // It shares the state with the unregistered plugin.
     home.run(&["unregister", "folder"])?.expect(0, "unregistered")?;
     home.run(&["run", "folder", "--dir", "left=left", "--dir", "right=right"])?
         .expect(0, "nothing to do")?;

@@ -32,7 +32,7 @@ fn run(round: usize) -> Result<()> {
         // SAFETY: it is ours to free.
         unsafe { task_memory::free(info) };
     }
-    // Half of the managers are in a hurry.
+    // Half of the managers release the handler early.
     if round.is_multiple_of(2) {
         assert_eq!(client.clear_callback(), Hresult::S_OK);
     }
@@ -48,7 +48,7 @@ fn a_thousand_runs_leave_nothing_behind() -> anyhow::Result<()> {
 }
 
 fn count_what_is_left() -> anyhow::Result<()> {
-    // What is made once is made.
+    // One-time allocations are done.
     (0..8).try_for_each(run)?;
     settle()?;
     let threads = threads();
@@ -58,7 +58,7 @@ fn count_what_is_left() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Workers go when their handler is gone, a moment later.
+/// Handler threads end shortly after their handler.
 fn settle() -> Result<()> {
     let since = Instant::now();
     while object_count() > 0 {
@@ -69,7 +69,7 @@ fn settle() -> Result<()> {
     Ok(())
 }
 
-/// How many threads this process has, where that can be told.
+/// Returns the number of threads of this process, if known.
 fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
 }

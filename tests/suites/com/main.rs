@@ -2,6 +2,6 @@
 
 mod leaks;
 mod native;
+mod nonconforming;
 mod object;
-mod odd;
 mod windows;

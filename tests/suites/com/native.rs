@@ -41,28 +41,28 @@ fn run_cancellable(
     }
 }
 
-/// The statuses, values and texts that a sink saw, as they were at each report.
+/// The status, value and text of each report that a sink received.
 #[derive(Clone, Default)]
 struct Standings(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
 
 impl Standings {
     fn seen(&self) -> Vec<String> {
-        self.0.lock().expect("nobody panicked with it").clone()
+        self.0.lock().expect("the lock is not poisoned").clone()
     }
 }
 
 impl Sink for Standings {
     fn started(&mut self, items: &[Item]) {
         let names: Vec<_> = items.iter().map(|item| item.name.as_str()).collect();
-        self.0.lock().expect("nobody panicked with it").push(format!("started {names:?}"));
+        self.0.lock().expect("the lock is not poisoned").push(format!("started {names:?}"));
     }
 
     fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
         let current = progress.current;
-        self.0.lock().expect("nobody panicked with it").push(format!(
+        self.0.lock().expect("the lock is not poisoned").push(format!(
             "{} {:?} {}/{} {:?}",
             progress.item,
-            // Natively there is always a status.
+            // A native report always has a status.
             current.status_type.unwrap_or(Status::Updating),
             current.prog_value,
             current.max_value,
@@ -73,7 +73,7 @@ impl Sink for Standings {
 }
 
 #[test]
-fn the_same_is_seen_with_com_in_between_and_without() -> Result<()> {
+fn runs_report_the_same_with_and_without_com() -> Result<()> {
     let work = "progress item=a status=updating max=9 text=one
         progress item=a value=4
         progress item=a status=succeeded text=two
@@ -87,7 +87,7 @@ fn the_same_is_seen_with_com_in_between_and_without() -> Result<()> {
     let report = script::plugin().run(options(), direct.clone(), &request)?;
     let native = run_native(&script::plugin(), options(), &request, through.clone());
     assert_eq!(direct.seen(), through.seen());
-    // The host's log of a failed item has no code natively, and the number is the same.
+    // The native log entry of a failed item has no code; the number is the same.
     assert_eq!(report.hresult(), native.hresult());
     let ends = |report: &RunReport| -> Vec<_> {
         report.items.iter().map(|item| (item.name.clone(), item.status)).collect()
@@ -131,11 +131,11 @@ fn folder_syncs_real_directories_through_com_and_reports_the_same() -> Result<()
                 std::fs::read(other.join("sub/file-7"))?
             );
         }
-        // The id of an item is that of its directories, which are others here.
+        // The id of an item depends on its directories, which differ here.
         let without_id =
             |line: String| line.split_once(' ').map_or(line.clone(), |(_, rest)| rest.to_owned());
         let lines = standings.seen().into_iter().map(without_id);
-        // How often a report is worth making depends on the time.
+        // The number of reports depends on the time.
         let mut lines: Vec<_> = lines.collect();
         let (first, last) = (lines.first().cloned(), lines.pop());
         seen.push((first, last));
@@ -145,7 +145,7 @@ fn folder_syncs_real_directories_through_com_and_reports_the_same() -> Result<()
 }
 
 #[test]
-fn every_way_to_end_before_the_work_is_told() {
+fn every_early_end_is_reported() {
     let trigger = |event| Trigger { event, settings: false, may_bother_user: false };
     for (name, value, expected) in [
         ("declines", "1", "declined"),
@@ -174,7 +174,7 @@ fn every_way_to_end_before_the_work_is_told() {
 }
 
 #[test]
-fn only_what_was_selected_takes_part_and_an_unknown_item_is_told() {
+fn only_selected_items_run_and_unknown_items_are_reported() {
     let options = || {
         SessionOptions::new()
             .setting("items", "a b c")
@@ -212,7 +212,7 @@ fn the_cookie_and_the_event_reach_the_handler() {
 }
 
 #[test]
-fn what_a_handler_wants_once_more_is_done_once_more_if_that_is_allowed() {
+fn a_handler_can_request_another_attempt_if_allowed() {
     let work = "log item=a level=error text=one id=e jump=1\nprogress item=a status=failed";
     for (retries, attempts) in [(0, 1), (2, 3)] {
         let options = SessionOptions::new()
@@ -228,7 +228,7 @@ fn what_a_handler_wants_once_more_is_done_once_more_if_that_is_allowed() {
     }
 }
 
-/// Cancels from another thread once an item is worked on.
+/// Cancels from another thread after an item has started.
 struct CancelLater(CancelHandle);
 
 impl Sink for CancelLater {
@@ -239,11 +239,11 @@ impl Sink for CancelLater {
 }
 
 #[test]
-fn what_is_cancelled_meanwhile_is_pushed_to_the_handler() {
+fn a_cancellation_during_a_run_is_pushed_to_the_handler() {
     let cancel = CancelHandle::new();
     let options = SessionOptions::new()
         .setting("items", "a b")
-        // It hears of it by the push alone.
+        // It is notified by the push only.
         .setting("synchronize", "progress item=a status=updating\nwait-cancelled");
     let sink = CancelLater(cancel.clone());
     let request = RunRequest::default();

@@ -29,7 +29,7 @@ use syncmgr_host::{
 };
 use windows_core::{GUID, IUnknown, Interface};
 
-/// Started by the user, who may be asked.
+/// Started by the user, who can be prompted.
 const MANUAL: u32 = 0x203;
 const INVOKE: u32 = 5;
 const SETTINGS: u32 = 0x103;
@@ -45,8 +45,8 @@ fn client(options: SessionOptions, answer: Answer) -> Client {
     Client::new(options, "a b", answer)
 }
 
-/// The way of one report: from the SDK through the host to the callback, and back as the SDK's
-/// cancellation error. ARCHITECTURE.md lists the files on the way.
+/// The path of one report: from the SDK through the host to the callback, and back as the
+/// cancellation error of the SDK. ARCHITECTURE.md lists the files on this path.
 #[test]
 fn one_report_end_to_end() -> Result<()> {
     let plugin = conformance::host().load_file(std::path::Path::new(conformance::HELLO))?;
@@ -65,8 +65,8 @@ fn one_report_end_to_end() -> Result<()> {
     assert_eq!(client.completed("SynchronizeCompleted")?.outcome, Hresult::S_OK);
     let reports = client.made().into_iter().filter(|made| made.method == "Progress");
     let reports: Vec<_> = reports.map(|made| (made.arguments, made.answer)).collect();
-    // The error of the third report left the plugin's loop of ten. The SDK ended the item as
-    // skipped.
+    // The third report returned the error, which left the plugin's loop of ten. The SDK ended the
+    // item as skipped.
     let report = |status, value| format!("status={status} {value}/10 \"Hello\"");
     let expected = [
         (report(3, 1), Hresult::S_OK),
@@ -85,7 +85,7 @@ const WORK_ON_BOTH: &str = "progress item=a status=updating max=4 text=begun
     progress item=b status=succeeded";
 
 #[test]
-fn a_run_is_told_in_the_documented_order_with_all_fields_in_every_report() -> Result<()> {
+fn callbacks_have_the_documented_order_and_all_fields() -> Result<()> {
     let client = client(script(WORK_ON_BOTH), agree());
     assert_eq!(client.run(MANUAL, "a b")?, Hresult::S_OK);
     assert_eq!(
@@ -105,8 +105,8 @@ fn a_run_is_told_in_the_documented_order_with_all_fields_in_every_report() -> Re
 }
 
 #[test]
-fn every_answer_to_a_report_means_what_is_documented() -> Result<()> {
-    let told = "progress item=a status=updating
+fn every_answer_to_a_report_has_the_documented_meaning() -> Result<()> {
+    let commands = "progress item=a status=updating
         progress item=a value=1
         progress item=b status=updating";
     for (answered, a, b) in [
@@ -117,7 +117,7 @@ fn every_answer_to_a_report_means_what_is_documented() -> Result<()> {
         (Hresult::E_FAIL, "CancelAll", "CancelAll"),
         (RPC_E_DISCONNECTED, "CancelAll", "CancelAll"),
     ] {
-        let client = client(script(told), answer("Progress", "a", 1, answered));
+        let client = client(script(commands), answer("Progress", "a", 1, answered));
         let _ = client.run(MANUAL, "a b")?;
         let said: Vec<_> = client
             .made()
@@ -133,7 +133,7 @@ fn every_answer_to_a_report_means_what_is_documented() -> Result<()> {
 }
 
 #[test]
-fn items_that_were_cancelled_end_as_skipped_or_stopped_and_the_run_is_no_failure() -> Result<()> {
+fn cancelled_items_do_not_fail_the_run() -> Result<()> {
     for (answered, a, b) in [
         (Hresult::S_SYNCMGR_CANCELITEM, "status=1", "status=4"),
         (Hresult::S_SYNCMGR_CANCELALL, "status=0", "status=0"),
@@ -157,7 +157,7 @@ fn items_that_were_cancelled_end_as_skipped_or_stopped_and_the_run_is_no_failure
 }
 
 #[test]
-fn what_ends_a_plugin_is_told_bit_for_bit() -> Result<()> {
+fn every_termination_reason_has_its_exact_hresult() -> Result<()> {
     let limited = |change: fn(&mut Limits)| {
         let mut limits = Limits::default();
         change(&mut limits);
@@ -200,7 +200,7 @@ fn what_ends_a_plugin_is_told_bit_for_bit() -> Result<()> {
 }
 
 #[test]
-fn items_that_failed_decide_the_result_of_the_run() -> Result<()> {
+fn failed_items_decide_the_result_of_the_run() -> Result<()> {
     let work = "log item=a level=error code=busy text=held
         progress item=a status=failed
         progress item=b status=succeeded";
@@ -211,7 +211,7 @@ fn items_that_failed_decide_the_result_of_the_run() -> Result<()> {
 }
 
 #[test]
-fn a_handler_that_does_not_take_part_says_s_false_and_goes_no_further() {
+fn a_handler_that_declines_returns_s_false() {
     let client = client(SessionOptions::new().setting("declines", "1"), agree());
     assert_eq!(client.initialize(MANUAL), Hresult::S_FALSE);
     assert_eq!(client.set_callback(), Hresult::S_OK);
@@ -221,7 +221,7 @@ fn a_handler_that_does_not_take_part_says_s_false_and_goes_no_further() {
 }
 
 #[test]
-fn a_failed_initialize_carries_the_failure() {
+fn a_failed_initialize_returns_its_error() {
     for (work, expected) in [
         ("fail code=busy", Hresult::HRESULT_ERROR_BUSY),
         ("panic text=no", Hresult::HRESULT_ERROR_PROCESS_ABORTED),
@@ -234,7 +234,7 @@ fn a_failed_initialize_carries_the_failure() {
 }
 
 #[test]
-fn preparing_completes_with_the_outcome_and_only_s_ok_leads_on() -> Result<()> {
+fn prepare_reports_its_outcome_and_only_s_ok_continues() -> Result<()> {
     for (name, value, expected) in [
         ("needs-user", "1", Hresult::S_FALSE),
         ("prepare-for-sync", "fail code=access-denied", Hresult::E_ACCESSDENIED),
@@ -269,7 +269,7 @@ fn the_cookie_reaches_the_plugin_in_invoked_runs_only() -> Result<()> {
         let initialized =
             ours(unsafe { client.handler().Initialize(0, flags, length, cookie.as_ptr()) });
         assert_eq!(initialized, Hresult::S_OK);
-        // What was logged before there was a callback waits for it.
+        // Log entries from before the callback is set are queued for it.
         assert_eq!(client.set_callback(), Hresult::S_OK);
         assert_eq!(client.prepare_named("a"), Hresult::S_OK);
         let prepared = client.completed("PrepareForSyncCompleted")?.outcome;
@@ -283,7 +283,7 @@ fn the_cookie_reaches_the_plugin_in_invoked_runs_only() -> Result<()> {
     Ok(())
 }
 
-/// A handler that a callback may use from any thread: ours may be.
+/// A handler that a callback may call from any thread.
 struct AnyThread(ISyncMgrSynchronize);
 
 // SAFETY: the handlers of this library are free-threaded.
@@ -292,11 +292,11 @@ unsafe impl Send for AnyThread {}
 unsafe impl Sync for AnyThread {}
 
 #[test]
-fn the_manager_may_ask_for_the_items_before_a_completion_returns() -> Result<()> {
+fn items_can_be_requested_inside_a_completion() -> Result<()> {
     let place: Arc<Mutex<Option<AnyThread>>> = Arc::default();
     let inside = Arc::clone(&place);
     let asks: Answer = Some(Box::new(move |method, _, _| {
-        let place = inside.lock().expect("nobody panicked with it");
+        let place = inside.lock().expect("the lock is not poisoned");
         let Some(AnyThread(handler)) = place.as_ref().filter(|_| method.ends_with("Completed"))
         else {
             return Hresult::S_OK;
@@ -310,19 +310,19 @@ fn the_manager_may_ask_for_the_items_before_a_completion_returns() -> Result<()>
         Hresult::S_OK
     }));
     let client = client(script("progress item=a status=succeeded"), asks);
-    *place.lock().expect("nobody panicked with it") = Some(AnyThread(client.handler().clone()));
+    *place.lock().expect("the lock is not poisoned") = Some(AnyThread(client.handler().clone()));
     assert_eq!(client.run(MANUAL, "a")?, Hresult::S_OK);
     assert_eq!(client.show_properties(GUID_NULL), Hresult::S_OK);
     client.completed("ShowPropertiesCompleted")?;
     assert_eq!(client.show_error(guid("e")), Hresult::S_OK);
     client.completed("ShowErrorCompleted")?;
-    // It holds the handler, and the handler holds the callback.
-    *place.lock().expect("nobody panicked with it") = None;
+    // It refers to the handler, and the handler refers to the callback.
+    *place.lock().expect("the lock is not poisoned") = None;
     Ok(())
 }
 
 #[test]
-fn what_was_cancelled_does_not_concern_what_comes_after() -> Result<()> {
+fn a_cancellation_does_not_affect_later_calls() -> Result<()> {
     let work = "progress item=a status=updating quiet=1";
     let options = script(work).setting("show-error", "is-cancelled");
     let client = client(options, answer("Progress", "a", 1, Hresult::S_SYNCMGR_CANCELALL));
@@ -335,7 +335,7 @@ fn what_was_cancelled_does_not_concern_what_comes_after() -> Result<()> {
 }
 
 #[test]
-fn items_of_an_earlier_attempt_are_no_part_of_a_later_one() -> Result<()> {
+fn a_later_attempt_excludes_earlier_items() -> Result<()> {
     let work = "progress item=b status=failed quiet=1\nprogress item=a status=succeeded quiet=1";
     let client = client(script(work), agree());
     client.begin(MANUAL);
@@ -351,7 +351,7 @@ fn items_of_an_earlier_attempt_are_no_part_of_a_later_one() -> Result<()> {
 }
 
 #[test]
-fn two_handlers_and_two_of_one_class_run_at_once() -> Result<()> {
+fn handlers_of_equal_and_different_classes_run_concurrently() -> Result<()> {
     let class = class(
         script::plugin(),
         script("progress item=a status=updating quiet=1\nsleep ms=100\nprogress item=a status=succeeded quiet=1")

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use conformance::wine::{NATIVE_HANDLER, Ran, Wine, windows_path};
 use conformance::{HELLO, SCRIPT, workspace};
 
-/// What a plugin does, and how the client behaves.
+/// The commands of a plugin, and the behavior of the client.
 struct Scenario {
     name: &'static str,
     /// Options of `syncmgr register`.
@@ -26,11 +26,12 @@ progress item=a status=succeeded value=3 text=done quiet=1
 progress item=b status=updating-indeterminate quiet=1
 progress item=b status=succeeded quiet=1";
 
-const TOLD: &str = "synchronize=progress item=a status=updating
+const REPORTS: &str = "synchronize=progress item=a status=updating
 progress item=a value=1
 progress item=b status=updating";
 
-const DIES: &str = "synchronize=progress item=a status=updating quiet=1\npanic text=out_of_lemons";
+const CRASHES: &str =
+    "synchronize=progress item=a status=updating quiet=1\npanic text=out_of_lemons";
 const LIMITED: &str = "synchronize=progress item=a status=updating quiet=1\nspin";
 const DENIED: &str = "synchronize=progress item=a status=updating quiet=1\nclock";
 const WORKS: &str = "synchronize=work item=a steps=50\nwork item=b steps=3";
@@ -59,7 +60,7 @@ const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "cancel-all",
-        grants: &["--set", TOLD],
+        grants: &["--set", REPORTS],
         client: &["--answer", "Progress:2=CANCELALL"],
     },
     Scenario {
@@ -69,20 +70,20 @@ const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "another-success",
-        grants: &["--set", TOLD],
+        grants: &["--set", REPORTS],
         client: &["--answer", "Progress:1+=S_FALSE"],
     },
     Scenario {
         name: "failing-progress",
-        grants: &["--set", TOLD],
+        grants: &["--set", REPORTS],
         client: &["--answer", "Progress/a:1=E_FAIL"],
     },
     Scenario {
         name: "disconnected",
-        grants: &["--set", TOLD],
+        grants: &["--set", REPORTS],
         client: &["--answer", "Progress/a:2=RPC_E_DISCONNECTED"],
     },
-    Scenario { name: "trap", grants: &["--set", DIES], client: &[] },
+    Scenario { name: "trap", grants: &["--set", CRASHES], client: &[] },
     Scenario {
         name: "limit",
         grants: &["--set", LIMITED, "--limit", "compute-time=200ms"],
@@ -156,7 +157,7 @@ const SCENARIOS: &[Scenario] = &[
     },
 ];
 
-/// Compares a log with the one that is kept.
+/// Compares a log with the expected one.
 fn compare(name: &str, log: &str) -> Result<()> {
     let path = workspace().join("tests/com/expected").join(name).with_extension("log");
     if std::env::var_os("BLESS").is_some() {
@@ -176,13 +177,13 @@ fn compare(name: &str, log: &str) -> Result<()> {
     Ok(())
 }
 
-/// The classes of what is registered differ by their names, which say what they do.
+/// The classes of the registered plugins differ by their names, which describe the behavior.
 fn without_class(log: &str, class: &str) -> String {
     log.replace(class, "{CLASS}")
 }
 
 #[test]
-fn the_logs_of_the_c_client_are_as_they_should_be() -> Result<()> {
+fn the_logs_of_the_c_client_equal_the_expected_ones() -> Result<()> {
     let Some(wine) = Wine::get()? else { return Ok(()) };
     let mut failures = Vec::new();
     for scenario in SCENARIOS {
@@ -205,13 +206,13 @@ fn the_logs_of_the_c_client_are_as_they_should_be() -> Result<()> {
 }
 
 #[test]
-fn null_and_nonsense_from_a_c_client_are_refused() -> Result<()> {
+fn invalid_arguments_of_a_c_client_are_rejected() -> Result<()> {
     let Some(wine) = Wine::get()? else { return Ok(()) };
-    // Slow enough for calls in the middle of it.
+    // Slow enough for calls during the work.
     let slow = ["--set", "items=a", "--set", "prepare-for-sync=sleep ms=300", "--set", SLOWLY];
     let class = wine.register(SCRIPT, "bad", &slow)?;
     let log = wine.client(&["--bad", &class])?;
-    // Which worker it is, and whether the last one is gone yet, depends on the time.
+    // The number of the thread, and the end of the previous one, depend on the time.
     let steady = |line: &&str| {
         !line.starts_with("worker")
             && !line.contains("DllCanUnloadNow")
@@ -227,7 +228,8 @@ fn a_thousand_runs_leave_nothing_behind() -> Result<()> {
     let class = wine.register(HELLO, "leaks", &[])?;
     for (apartment, runs) in [("mta", "1000"), ("sta", "300")] {
         let log = wine.client(&["--repeat", runs, "--apartment", apartment, &class])?;
-        let leaks = log.lines().find_map(|line| line.strip_prefix("leak ")).context("it tells")?;
+        let leaks =
+            log.lines().find_map(|line| line.strip_prefix("leak ")).context("a leak report")?;
         let leaks: BTreeMap<_, _> =
             leaks.split(' ').filter_map(|leak| leak.split_once('=')).collect();
         for (what, expected) in
@@ -235,15 +237,15 @@ fn a_thousand_runs_leave_nothing_behind() -> Result<()> {
         {
             ensure!(leaks.get(what) == Some(&expected), "{apartment}: {what} of {leaks:?}");
         }
-        let bytes: i64 = leaks.get("bytes_per_run").context("it tells")?.parse()?;
-        // An object or a thread would be more than that.
+        let bytes: i64 = leaks.get("bytes_per_run").context("a leak report")?.parse()?;
+        // A leaked object or thread would exceed this.
         ensure!(bytes < 1000, "{apartment}: {leaks:?}");
     }
     Ok(())
 }
 
 #[test]
-fn two_handlers_and_two_of_one_class_run_at_once() -> Result<()> {
+fn handlers_of_equal_and_different_classes_run_concurrently() -> Result<()> {
     let Some(wine) = Wine::get()? else { return Ok(()) };
     let one = wine.register(SCRIPT, "at-once-1", &["--set", "items=a b", "--set", BOTH])?;
     let two = wine.register(HELLO, "at-once-2", &[])?;
@@ -256,7 +258,7 @@ fn two_handlers_and_two_of_one_class_run_at_once() -> Result<()> {
     Ok(())
 }
 
-/// The reports of a log of the client: what it and the program have in common.
+/// Returns the reports in a log of the client, as far as the program prints them, too.
 fn progress_of_client(log: &str) -> Vec<(String, i64, i64)> {
     let of = |line: &str, name: &str| {
         let value = line.split(&format!(" {name}=")).nth(1)?;
@@ -271,9 +273,9 @@ fn progress_of_client(log: &str) -> Vec<(String, i64, i64)> {
         .collect()
 }
 
-/// The reports of a run with `--json`, with fields that are absent as they were before.
+/// Returns the reports of a run with `--json`. Absent fields keep their previous value.
 fn progress_of_program(stdout: &str) -> Result<Vec<(String, i64, i64)>> {
-    // Natively there is always a status.
+    // A native report always has a status.
     let begun = || ("3".to_owned(), 0, 0);
     let mut standings = BTreeMap::new();
     let mut reports = Vec::new();
@@ -306,8 +308,8 @@ fn progress_of_program(stdout: &str) -> Result<Vec<(String, i64, i64)>> {
     Ok(reports)
 }
 
-/// What is the same in every run: the statuses that the item went through, and how much there was
-/// to do. How many reports come between depends on how fast it goes.
+/// Returns the parts that are equal in every run: the statuses of the item, and the total. The
+/// number of reports in between depends on the speed.
 fn landmarks(reports: &[(String, i64, i64)]) -> (Vec<&str>, i64) {
     let mut statuses: Vec<_> = reports.iter().map(|(status, ..)| status.as_str()).collect();
     statuses.dedup();
@@ -326,8 +328,7 @@ fn sample(folder: &Path) -> Result<()> {
 }
 
 #[test]
-fn folder_syncs_real_directories_through_com_with_the_progress_that_the_program_shows() -> Result<()>
-{
+fn folder_reports_the_same_progress_through_com_and_in_the_program() -> Result<()> {
     let Some(wine) = Wine::get()? else { return Ok(()) };
     let mut reports = Vec::new();
     for through_com in [false, true] {
@@ -371,7 +372,7 @@ fn hello_reports_the_same_through_com_and_in_the_program() -> Result<()> {
 }
 
 #[test]
-fn the_program_drives_our_own_handlers_by_their_class() -> Result<()> {
+fn the_program_runs_registered_handlers_by_class() -> Result<()> {
     let Some(wine) = Wine::get()? else { return Ok(()) };
     let class = wine.register(SCRIPT, "by-class", &["--set", "items=a b", "--set", BOTH])?;
     let ran = wine.syncmgr(&["run", "--clsid", &class, "--json"])?.expect(0)?;
@@ -385,11 +386,11 @@ fn the_program_drives_our_own_handlers_by_their_class() -> Result<()> {
     Ok(())
 }
 
-/// Limits for a handler that does not come to its end.
+/// Limits for a handler that does not complete.
 const QUICKLY: &[&str] = &["--item", "Alpha", "--limit", "idle-time=1s", "--limit", "grace=200ms"];
 
 #[test]
-fn the_program_drives_a_handler_in_c_whatever_that_does() -> Result<()> {
+fn the_program_handles_every_behavior_of_a_c_handler() -> Result<()> {
     let Some(wine) = Wine::get()? else { return Ok(()) };
     wine.run("regsvr32", &["/s", "native_handler.dll"])?.expect(0)?;
     let run = |mode: &str, arguments: &[&str]| -> Result<Ran> {
@@ -398,7 +399,7 @@ fn the_program_drives_a_handler_in_c_whatever_that_does() -> Result<()> {
     };
     for (mode, arguments, status, words) in [
         ("", &[][..], 3, "failed: Gamma"),
-        // It failed at first, which stays said.
+        // Its first failure remains in the result.
         ("", &["--retries", "1"], 1, "succeeded: Gamma"),
         ("", &["--item", "Delta"], 0, "succeeded: Delta"),
         ("decline", &[], 0, "declines runs of this kind"),
@@ -432,7 +433,7 @@ fn the_program_drives_a_handler_in_c_whatever_that_does() -> Result<()> {
             ran.status
         );
     }
-    // Fields that are absent keep their values, as this handler takes for granted.
+    // Absent fields keep their values, as this handler assumes.
     let ran = run("", &["--item", "Alpha", "--json"])?.expect(0)?;
     let reports = progress_of_program(&ran.stdout)?;
     assert_eq!(reports.last(), Some(&("4".to_owned(), 10, 10)), "{}", ran.stdout);
@@ -440,7 +441,7 @@ fn the_program_drives_a_handler_in_c_whatever_that_does() -> Result<()> {
     Ok(())
 }
 
-/// A value of the registry.
+/// Reads a value of the registry.
 fn value(wine: &Wine, key: &str, name: &str) -> Result<Option<String>> {
     let name: &[&str] = if name.is_empty() { &["/ve"] } else { &["/v", name] };
     let ran = wine.run("reg", &[&["query", key], name].concat())?;
@@ -451,9 +452,9 @@ fn value(wine: &Wine, key: &str, name: &str) -> Result<Option<String>> {
 }
 
 #[test]
-fn what_is_registered_is_where_windows_looks_and_goes_again() -> Result<()> {
+fn registration_creates_and_removes_the_registry_keys() -> Result<()> {
     let Some(wine) = Wine::get()? else { return Ok(()) };
-    // The others need what is unregistered here.
+    // A separate prefix, because the other tests need the registrations that this one removes.
     let wine = &wine.another()?;
     let library = windows_path(&wine.programs().join("syncmgr_com.dll"))?;
     let handlers = r"Software\Microsoft\Windows\CurrentVersion\SyncMgr\Handlers";
@@ -461,7 +462,7 @@ fn what_is_registered_is_where_windows_looks_and_goes_again() -> Result<()> {
         let plugin = windows_path(Path::new(HELLO))?;
         let arguments = ["register", &plugin, "--name", "keys", scope];
         let said = wine.syncmgr(&arguments)?.expect(0)?.stdout;
-        let class = said.split(['{', '}']).nth(1).context("it tells the class")?.to_owned();
+        let class = said.split(['{', '}']).nth(1).context("the class is printed")?.to_owned();
         let class_key = format!(r"{hive}\Software\Classes\CLSID\{{{class}}}");
         let server_key = format!(r"{class_key}\InprocServer32");
         let handler_key = format!(r"{hive}\{handlers}\{{{class}}}");
@@ -478,7 +479,7 @@ fn what_is_registered_is_where_windows_looks_and_goes_again() -> Result<()> {
             Ok(())
         };
         check(true)?;
-        // Without us, and with us again.
+        // First without the server, then with it.
         wine.run("regsvr32", &["/s", "/u", "syncmgr_com.dll"])?.expect(0)?;
         check(false)?;
         wine.run("regsvr32", &["/s", "syncmgr_com.dll"])?.expect(0)?;
@@ -520,9 +521,9 @@ fn both_files_have_a_version() -> Result<()> {
 }
 
 #[test]
-fn a_class_of_somebody_else_is_not_taken() -> Result<()> {
+fn a_class_of_another_program_is_not_replaced() -> Result<()> {
     let Some(wine) = Wine::get()? else { return Ok(()) };
-    // What a plugin would state to be loaded in place of a part of Windows.
+    // The class of a part of Windows that a plugin would replace.
     let class = "{6295DF40-1111-11D1-8707-00C04FD93327}";
     let key = format!(r"HKLM\Software\Classes\CLSID\{class}\InprocServer32");
     wine.run("reg", &["add", &key, "/ve", "/d", r"C:\windows\other.dll", "/f"])?.expect(0)?;
@@ -541,7 +542,7 @@ fn a_class_of_somebody_else_is_not_taken() -> Result<()> {
 }
 
 #[test]
-fn what_cannot_be_loaded_is_told_in_a_file_and_by_a_result() -> Result<()> {
+fn a_load_failure_is_logged_and_returned() -> Result<()> {
     let Some(wine) = Wine::get()? else { return Ok(()) };
     let class = wine.register(HELLO, "damaged", &[])?;
     let found = wine.run("cmd", &["/c", r"dir /s /b C:\ProgramData\syncmgr\installed\damaged"])?;

@@ -25,19 +25,19 @@ use conformance::folder::{Pair, only_item, shape, work};
 use conformance::trees::{self, Entry, Tree};
 use syncmgr_host::{RunReport, Status};
 
-/// What a sync has to do, in every way at once.
+/// A pair of directories with every kind of change to sync.
 struct Scene {
     baseline: Tree,
     left: Tree,
     right: Tree,
 }
 
-/// Paths whose two versions are both kept: which of them has the name depends on the times.
+/// Paths whose two versions are both kept. The times decide which one keeps the name.
 const CONTESTED: &[&str] = &["both"];
 
 impl Scene {
-    /// Edits, new files, deletions, a conflict and a file that becomes a directory. Files are at
-    /// least so long, and the beginning of none is the content of another one.
+    /// Edits, new files, deletions, a conflict and a file that becomes a directory. Files have a
+    /// minimum length, and no content is a prefix of another.
     fn everything(bytes: usize) -> Self {
         let tree = |rows: &[(&str, &str)]| tree(rows, bytes);
         Self {
@@ -79,7 +79,7 @@ impl Scene {
         }
     }
 
-    /// Edits and new files on both sides: nothing of this deletes anything anywhere.
+    /// Edits and new files on both sides, without deletions.
     #[cfg(unix)]
     fn without_deletions() -> Self {
         let tree = |rows: &[(&str, &str)]| tree(rows, 0);
@@ -99,7 +99,7 @@ impl Scene {
         trees::write(&pair.right(), &self.right)
     }
 
-    /// The host calls that the run makes, and what comes out, where nothing goes wrong.
+    /// Returns the host calls of a run and its result without a fault.
     fn reference(&self) -> anyhow::Result<(Calls, Shape)> {
         let pair = Pair::new()?;
         self.prepare(&pair)?;
@@ -108,7 +108,7 @@ impl Scene {
             let first_write = first_write.clone();
             move |number, call| {
                 if matches!(call, "directory.create-copy" | "copy-files-with") {
-                    // Only the first one finds the zero.
+                    // Stores the first call only.
                     let _ = first_write.compare_exchange(0, number, SeqCst, SeqCst);
                 }
                 Ok(())
@@ -122,16 +122,16 @@ impl Scene {
     }
 }
 
-/// How many host calls a run makes.
+/// The number of host calls of a run.
 struct Calls {
-    /// Until the first one that writes, which is when all decisions have been made.
+    /// The number of calls before the first write, when all decisions have been made.
     reading: usize,
     all: usize,
 }
 
 type Shape = (Tree, BTreeSet<Vec<u8>>, usize);
 
-/// Files whose contents tell their paths and versions.
+/// Creates files whose contents state their paths and versions.
 fn tree(rows: &[(&str, &str)], bytes: usize) -> Tree {
     let mut tree = trees::tree(rows);
     for (path, entry) in &mut tree {
@@ -147,7 +147,7 @@ fn tree(rows: &[(&str, &str)], bytes: usize) -> Tree {
     tree
 }
 
-/// Checks what holds after any run, whatever went wrong in it.
+/// Checks the guarantees for every run, whatever the fault.
 fn check_intact(
     pair: &Pair,
     report: &RunReport,
@@ -170,11 +170,11 @@ fn check_intact(
     Ok(())
 }
 
-/// Checks that nothing was deleted that both sides are to have in the end.
+/// Checks that no entry was deleted that both sides must have in the end.
 fn check_kept(before: &[Tree; 2], pair: &Pair, expected: &Shape) -> anyhow::Result<()> {
     for (before, after) in before.iter().zip(pair.trees()?) {
         let gone = before.keys().find(|path| {
-            // A file makes way for the directory.
+            // The directory replaces a file.
             let stays = expected.0.contains_key(*path) && *path != "becomes directory";
             stays && !after.contains_key(*path)
         });
@@ -183,7 +183,8 @@ fn check_kept(before: &[Tree; 2], pair: &Pair, expected: &Shape) -> anyhow::Resu
     Ok(())
 }
 
-/// Runs again, without a fault and without a flag. `None`: the sides are equal, and that is all.
+/// Runs again without a fault and without a flag. `None`: only the equality of the sides is
+/// checked.
 fn check_next_run(
     pair: &Pair,
     existed: &BTreeSet<Vec<u8>>,
@@ -204,9 +205,9 @@ fn check_next_run(
     Ok(())
 }
 
-/// The host calls at which a fault is tried for a row of a table: every so many. Rows begin at
-/// different calls, so that together they try all of them. `SYNCMGR_FAULT_STRIDE=1` tries each
-/// call for each row, which takes minutes.
+/// Returns the host calls at which to inject the fault of a row: a sample. Rows start at different
+/// calls, so that together they cover all of them. `SYNCMGR_FAULT_STRIDE=1` injects each fault at
+/// each call, which takes minutes.
 fn sample(row: usize, calls: usize, stride: usize) -> impl Iterator<Item = usize> {
     let set = std::env::var("SYNCMGR_FAULT_STRIDE").ok().and_then(|text| text.parse().ok());
     let stride = set.unwrap_or(stride).max(1);

@@ -11,10 +11,10 @@ use conformance::folder::{self, Pair, only_item, work};
 use syncmgr_host::sink::{EventLog, Recorded};
 use syncmgr_host::{CancelHandle, Limits, RunRequest, Status};
 
-/// Bytes from which on copies do not wait for more of them.
+/// The size from which copies do not wait for others.
 const BATCH_BYTES: usize = 8 << 20;
 
-/// A pair whose left side has so many files of a length.
+/// Returns a pair whose left side has this number of files of a length.
 fn pair(files: usize, bytes: usize) -> anyhow::Result<Pair> {
     let pair = Pair::new()?;
     for number in 0..files {
@@ -27,12 +27,12 @@ fn pair(files: usize, bytes: usize) -> anyhow::Result<Pair> {
     Ok(pair)
 }
 
-/// How many copies below a directory have no name yet.
+/// Returns the number of copies below a directory that are not renamed yet.
 fn temporary_files(directory: &Path) -> anyhow::Result<usize> {
     count_files(directory, |name| name.starts_with(".syncmgr-tmp-"))
 }
 
-/// How many files are below a directory.
+/// Returns the number of files below a directory.
 fn files_below(directory: &Path) -> anyhow::Result<usize> {
     count_files(directory, |_| true)
 }
@@ -49,7 +49,7 @@ fn count_files(directory: &Path, which: fn(&str) -> bool) -> anyhow::Result<usiz
     Ok(count)
 }
 
-/// Checks that nothing is left to do, and nothing but the files is there.
+/// Checks that the sides are in sync and contain only the files.
 fn check_whole(pair: &Pair) -> anyhow::Result<()> {
     let [left, right] = pair.trees()?;
     let missing: Vec<_> = left.iter().filter(|(path, one)| right.get(*path) != Some(one)).collect();
@@ -68,7 +68,7 @@ fn copies_are_flushed_together() -> anyhow::Result<()> {
         ("true", 64, 10, 1),
         ("true", 65, 10, 2),
         ("true", 500, 10, 8),
-        // Large ones do not wait, for who cancels waits for them.
+        // Large copies do not wait, because a cancellation would wait for them.
         ("true", 3, BATCH_BYTES, 3),
         ("true", 4, BATCH_BYTES / 2, 2),
         ("false", 100, 10, 0),
@@ -90,7 +90,7 @@ fn copies_are_flushed_together() -> anyhow::Result<()> {
 }
 
 #[test]
-fn no_copy_has_its_name_before_it_is_on_the_disk() -> anyhow::Result<()> {
+fn a_copy_is_flushed_before_it_gets_its_name() -> anyhow::Result<()> {
     let pair = pair(300, 10)?;
     for side in [pair.left(), pair.right()] {
         fs::create_dir_all(side.join("d0"))?;
@@ -111,7 +111,7 @@ fn no_copy_has_its_name_before_it_is_on_the_disk() -> anyhow::Result<()> {
             match call {
                 "copy-files-with" | "file.copy-from" => is_copying = true,
                 "flush-files" => flushed = named + temporary_files(&right)?,
-                // The state of the sync is written in the same way, in the plugin's storage.
+                // The state is written in the same way, in the plugin's storage.
                 "directory.rename" if is_copying && temporary_files(&right)? > 0 => {
                     named += 1;
                     anyhow::ensure!(named <= flushed, "{named} named, {flushed} flushed");
@@ -128,15 +128,15 @@ fn no_copy_has_its_name_before_it_is_on_the_disk() -> anyhow::Result<()> {
 }
 
 #[test]
-fn few_open_files_are_enough_for_any_tree() -> anyhow::Result<()> {
+fn any_tree_is_synced_with_few_open_files() -> anyhow::Result<()> {
     let pair = pair(200, 10)?;
-    // Copies that wait, and after them directories that take more open ones.
+    // Copies that wait, and then directories that need more open files.
     for depth in 1..8 {
         let place = pair.left().join(vec!["deep"; depth].join("/"));
         fs::create_dir_all(&place)?;
         (0..3).try_for_each(|number| fs::write(place.join(number.to_string()), "deep"))?;
     }
-    // One that does not wait for the small ones in its directory.
+    // A file that does not wait for the small ones in its directory.
     fs::write(pair.left().join("deep/deep/large"), vec![b'x'; BATCH_BYTES])?;
     fs::create_dir_all(pair.left().join("e/f/g/h/i/j"))?;
     let limits = Limits { open_files: 26, ..Limits::default() };
@@ -147,8 +147,8 @@ fn few_open_files_are_enough_for_any_tree() -> anyhow::Result<()> {
 }
 
 #[test]
-fn what_was_copied_before_a_cancellation_stays() -> anyhow::Result<()> {
-    // Small files are copied together, large ones by themselves.
+fn files_copied_before_a_cancellation_are_kept() -> anyhow::Result<()> {
+    // Small files are copied in batches, large ones separately.
     for (files, bytes, call, rows) in [
         (300, 10, "copy-files-with", [0, 20, 100]),
         (5, BATCH_BYTES / 2, "file.copy-from", [0, 2, 4]),
@@ -171,10 +171,10 @@ fn what_was_copied_before_a_cancellation_stays() -> anyhow::Result<()> {
             let copies: Vec<_> = right.iter().filter(|(path, _)| path.contains("/f")).collect();
             let are_whole = copies.iter().all(|(path, entry)| left.get(*path) == Some(entry));
             assert!(are_whole, "{what}");
-            // The one that is being made may be counted, and goes.
+            // The copy in progress may be counted; it is removed.
             let stayed = copies.len();
             assert!(stayed + 1 >= at_least && stayed < files, "{what}: {stayed} stayed");
-            // It begins with few.
+            // The batches start small.
             assert!(at_least > 0 || stayed <= 8, "{what}: {stayed} stayed");
             assert_eq!(only_item(&pair.sync()?)?.status, Status::Succeeded);
             check_whole(&pair)?;
@@ -206,15 +206,15 @@ fn directories_are_flushed_together() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Longer than flushing goes on after a cancellation.
+/// Longer than flushing continues after a cancellation.
 const TOO_LONG: Duration = Duration::from_millis(400);
 
 #[test]
-fn who_cancels_while_directories_are_flushed_waits_for_few_of_them() -> anyhow::Result<()> {
+fn a_cancellation_waits_for_few_directory_flushes() -> anyhow::Result<()> {
     let pair = pair(5_000, 10)?;
     let hour = Duration::from_secs(3600);
     for number in 0..5_000 {
-        // Old enough to be recognised without being read.
+        // Old enough to be recognized without reading.
         let place = pair.left().join(format!("d{}/f{number}", number / 50));
         let file = fs::File::options().write(true).open(place)?;
         file.set_modified(SystemTime::now() - hour)?;
@@ -253,7 +253,7 @@ fn who_cancels_while_directories_are_flushed_waits_for_few_of_them() -> anyhow::
     let is_flushing = |text: &String| text == "flushing directory 8 of 101";
     assert!(texts.iter().any(is_flushing), "{:?}", texts.last());
 
-    // What was not flushed was not taken as synced: it is read again, and nothing else is.
+    // Files that were not flushed are not in the baseline: only they are read again.
     let opened = Arc::new(AtomicUsize::new(0));
     let (report, _) = pair.sync_disturbed({
         let opened = opened.clone();
@@ -269,7 +269,7 @@ fn who_cancels_while_directories_are_flushed_waits_for_few_of_them() -> anyhow::
 }
 
 #[test]
-fn who_cancels_learns_what_was_done() -> anyhow::Result<()> {
+fn a_cancelled_run_reports_its_changes() -> anyhow::Result<()> {
     for (at, expected) in [
         ("directory.list", "nothing was changed"),
         ("file.copy-from", "nothing was changed"),

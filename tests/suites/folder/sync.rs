@@ -85,7 +85,7 @@ fn check(case: &Case, swapped: bool) -> anyhow::Result<()> {
 }
 
 #[test]
-fn cases_come_out_as_expected_whichever_way_round() -> anyhow::Result<()> {
+fn cases_have_the_expected_outcome_with_swapped_sides() -> anyhow::Result<()> {
     for case in CASES {
         for swapped in [false, true] {
             check(case, swapped).with_context(|| format!("{} (swapped: {swapped})", case.name))?;
@@ -95,7 +95,7 @@ fn cases_come_out_as_expected_whichever_way_round() -> anyhow::Result<()> {
 }
 
 #[test]
-fn modes_that_tell_the_sides_apart_come_out_as_expected() -> anyhow::Result<()> {
+fn one_way_modes_have_the_expected_outcome() -> anyhow::Result<()> {
     for case in ONE_WAY {
         check(case, false).with_context(|| case.name.to_owned())?;
     }
@@ -120,7 +120,7 @@ fn touching_every_file_copies_nothing() -> anyhow::Result<()> {
 }
 
 #[test]
-fn an_edit_that_keeps_size_and_time_is_seen() -> anyhow::Result<()> {
+fn an_edit_that_keeps_size_and_time_is_detected() -> anyhow::Result<()> {
     let pair = Pair::new()?;
     for side in [pair.left(), pair.right()] {
         trees::write(&side, &tree(&[("a", "12345"), ("b", "x")]))?;
@@ -136,7 +136,7 @@ fn an_edit_that_keeps_size_and_time_is_seen() -> anyhow::Result<()> {
 }
 
 #[test]
-fn times_are_carried_over() -> anyhow::Result<()> {
+fn times_are_propagated() -> anyhow::Result<()> {
     let pair = Pair::new()?;
     trees::write(&pair.left(), &tree(&[("a", "1")]))?;
     let then = std::time::UNIX_EPOCH + std::time::Duration::from_nanos(1_234_567_890_123_456_789);
@@ -147,7 +147,7 @@ fn times_are_carried_over() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_missing_root_stops_before_anything_is_written() -> anyhow::Result<()> {
+fn a_missing_root_stops_the_run_before_any_write() -> anyhow::Result<()> {
     for swapped in [false, true] {
         let pair = Pair::new()?.swapped(swapped);
         trees::write(&pair.left(), &tree(&[("a", "1")]))?;
@@ -194,14 +194,14 @@ fn a_lost_or_damaged_state_deletes_nothing() -> anyhow::Result<()> {
         let [left, right] = pair.trees()?;
         assert_eq!(left, right, "{damage}");
         assert_eq!(left.get("a"), Some(&Entry::File(b"1".to_vec())), "{damage}: it came back");
-        let told = report.log.iter().any(|e| e.text.contains("the state of the last run"));
-        assert_eq!(told, damage != "gone");
+        let reported = report.log.iter().any(|e| e.text.contains("the state of the last run"));
+        assert_eq!(reported, damage != "gone");
     }
     Ok(())
 }
 
 #[test]
-fn a_dry_run_tells_what_the_run_then_does() -> anyhow::Result<()> {
+fn a_dry_run_lists_the_changes_of_the_run() -> anyhow::Result<()> {
     let pair = Pair::new()?;
     trees::write(&pair.left(), &tree(&[("a", "1"), ("b", "2"), ("d/c", "3"), ("n/m", "12345")]))?;
     trees::write(&pair.right(), &tree(&[("a", "1")]))?;
@@ -210,10 +210,10 @@ fn a_dry_run_tells_what_the_run_then_does() -> anyhow::Result<()> {
     let report = pair.sync_with(options)?;
     assert_eq!(pair.trees()?, before, "nothing was changed");
     assert_eq!(fs::read_dir(pair.storage())?.count(), 0, "nothing was remembered");
-    let told: Vec<_> = report.log.iter().map(|entry| entry.text.as_str()).collect();
+    let logged: Vec<_> = report.log.iter().map(|entry| entry.text.as_str()).collect();
     let arrow = "left -> right";
     assert_eq!(
-        told,
+        logged,
         [
             format!("copy  {arrow}  b  (new on left, 1 bytes)"),
             format!("make directory  {arrow}  d  (new on left)"),
@@ -260,7 +260,7 @@ fn a_dry_run_lists_what_a_safety_stop_would_prevent() -> anyhow::Result<()> {
 }
 
 #[test]
-fn what_is_replaced_or_deleted_is_in_the_trash_unless_switched_off() -> anyhow::Result<()> {
+fn replaced_and_deleted_files_are_in_the_trash_unless_disabled() -> anyhow::Result<()> {
     for trash in [true, false] {
         let pair = Pair::new()?.set("trash", &trash.to_string());
         for side in [pair.left(), pair.right()] {
@@ -280,7 +280,7 @@ fn what_is_replaced_or_deleted_is_in_the_trash_unless_switched_off() -> anyhow::
 }
 
 #[test]
-fn a_second_run_is_refused_while_one_is_going_on() -> anyhow::Result<()> {
+fn a_concurrent_run_is_rejected() -> anyhow::Result<()> {
     let pair = Pair::new()?;
     trees::write(&pair.left(), &tree(&[("a", "1")]))?;
     let inner = Arc::new(std::sync::Mutex::new(None));
@@ -290,7 +290,7 @@ fn a_second_run_is_refused_while_one_is_going_on() -> anyhow::Result<()> {
         move |call| {
             if call == "directory.create-file" {
                 let pair = pair.clone();
-                inner.lock().expect("nobody panicked with it").get_or_insert_with(|| {
+                inner.lock().expect("the lock is not poisoned").get_or_insert_with(|| {
                     std::thread::spawn(move || pair.sync()).join().expect("the thread returns")
                 });
             }
@@ -300,7 +300,7 @@ fn a_second_run_is_refused_while_one_is_going_on() -> anyhow::Result<()> {
     assert_eq!(only_item(&report)?.status, Status::Succeeded);
     let inner = inner
         .lock()
-        .expect("nobody panicked with it")
+        .expect("the lock is not poisoned")
         .take()
         .context("the inner run took place")??;
     assert_eq!(only_item(&inner)?.hresult(), Hresult::HRESULT_ERROR_BUSY);
@@ -309,7 +309,7 @@ fn a_second_run_is_refused_while_one_is_going_on() -> anyhow::Result<()> {
 }
 
 #[test]
-fn wrong_settings_are_explained_and_change_nothing() -> anyhow::Result<()> {
+fn invalid_settings_are_explained_and_change_nothing() -> anyhow::Result<()> {
     for (name, value, words) in [
         ("mode", "both", "two-way-safe"),
         ("max-delete", "many", "a number of files"),
@@ -333,12 +333,12 @@ fn wrong_settings_are_explained_and_change_nothing() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Bytes of a file that is copied by itself.
+/// The size of a file that is copied separately.
 const LARGE: usize = 3 << 20;
 
 #[test]
-fn a_file_that_changes_while_it_is_copied_is_left_for_the_next_run() -> anyhow::Result<()> {
-    // Small files are copied together, large ones by themselves.
+fn a_file_changed_during_its_copy_is_left_for_the_next_run() -> anyhow::Result<()> {
+    // Small files are copied in batches, large ones separately.
     for (call, bytes) in [
         ("copy-files-with", 0),
         ("flush-files", 0),
@@ -368,7 +368,7 @@ fn a_file_that_changes_while_it_is_copied_is_left_for_the_next_run() -> anyhow::
             }))?;
             let seen = format!("{call} {bytes} {victim} {:?}", report.log);
             let [left, right] = pair.trees()?;
-            // The last moment cannot be seen by anybody; everything before it is.
+            // A change at the very last moment cannot be detected; every earlier one is.
             if call != "directory.rename" {
                 let meanwhile = Entry::File(b"changed meanwhile".to_vec());
                 let side = if victim == "left" { &left } else { &right };
@@ -380,14 +380,14 @@ fn a_file_that_changes_while_it_is_copied_is_left_for_the_next_run() -> anyhow::
             assert_eq!(left, right, "{seen} {:?}", report.log);
             let found = pair.findable()?;
             assert!(found.contains(b"changed meanwhile".as_slice()), "{seen}");
-            // The edit that was overwritten by its own author is nobody's loss.
+            // An edit that the test itself has overwritten is not lost by the plugin.
             assert!(victim == "left" || found.contains(&edited), "{seen}");
         }
     }
     Ok(())
 }
 
-/// Ends the plugin before its k-th host call, for every k, and runs again without any flag.
+/// Terminates the plugin before its k-th host call, for every k, and runs again without any flag.
 fn crash_everywhere(
     durable: &str,
     baseline: &Tree,
@@ -453,7 +453,7 @@ fn a_crash_before_any_host_call_loses_nothing_and_needs_no_flag() -> anyhow::Res
         ("t/u", "was a file"),
         ("gone/x", "x"),
     ]));
-    // One copy after the other, and all of them at once.
+    // One copy after the other, and all of them in a batch.
     for durable in ["false", "true"] {
         crash_everywhere(durable, &baseline, &left, &right).context(durable)?;
     }
@@ -461,7 +461,7 @@ fn a_crash_before_any_host_call_loses_nothing_and_needs_no_flag() -> anyhow::Res
 }
 
 #[test]
-fn an_unfinished_state_goes_with_the_next_run_though_that_saves_none() -> anyhow::Result<()> {
+fn an_unfinished_state_is_removed_even_if_none_is_saved() -> anyhow::Result<()> {
     let pair = Pair::new()?;
     trees::write(&pair.left(), &tree(&[("a", "1")]))?;
     let hour = std::time::Duration::from_secs(3600);
@@ -511,7 +511,7 @@ fn several_pairs_are_several_items() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Two pairs in one folder, each with something to do on both sides.
+/// Two pairs in one folder, each with changes on both sides.
 fn two_pairs(home: &Path) -> anyhow::Result<SessionOptions> {
     let mut options = SessionOptions::new().allow(Capability::WallClock);
     for name in ["one.left", "one.right", "two.left", "two.right"] {

@@ -1,4 +1,4 @@
-//! A report allocates nothing on the host's side.
+//! The host processes a report without allocations.
 
 #![allow(unsafe_code, reason = "an allocator that counts")]
 
@@ -12,7 +12,7 @@ use syncmgr_host::{Limits, ProgressResponse, RunRequest, SessionOptions};
 
 struct Counting;
 
-/// Of the process.
+/// The allocations of the process.
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
 // SAFETY: the system's allocator does the work.
@@ -38,7 +38,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-/// Looks at every text and keeps none.
+/// Reads every text and keeps none.
 struct Looks;
 
 impl Sink for Looks {
@@ -48,7 +48,7 @@ impl Sink for Looks {
     }
 }
 
-/// Allocations of a run with so many reports.
+/// Returns the allocations of a run with this number of reports.
 fn allocations(text: &str, reports: u32, sink: impl Sink + 'static) -> Result<u64> {
     let limits = Limits { progress_per_second: u64::MAX, ..Limits::default() };
     let work =
@@ -74,11 +74,11 @@ fn count_allocations() -> anyhow::Result<()> {
                 true => allocations(text, reports, Looks),
                 false => allocations(text, reports, Discard),
             };
-            // What is made once is made.
+            // One-time allocations are done.
             run(10)?;
             let few = run(10)?;
             let many = run(10 + MORE)?;
-            // Other threads may have something of their own to do meanwhile.
+            // Other threads may allocate at the same time.
             let more = many.saturating_sub(few);
             assert!(more < u64::from(MORE) / 100, "{name}: {few} allocations, then {many}");
         }

@@ -22,13 +22,14 @@ use wit_parser::{
     WorldId, WorldItem, WorldKey,
 };
 
-/// The components that have to fit.
+/// The components that must be compatible.
 const COMPONENTS: [&str; 3] = [HELLO, FOLDER, SCRIPT];
 
-/// The interfaces whose every item has a row in the mapping. The others have no native side.
+/// The interfaces that need a row in the mapping for every item. The others have no native
+/// equivalent.
 const MAPPED: [&str; 3] = ["types", "synchronize", "synchronize-callback"];
 
-/// Whether files that are made from the contract are to be written anew.
+/// Whether to update the files that are generated from the contract.
 fn bless() -> bool {
     std::env::var_os("BLESS").is_some_and(|value| value == "1")
 }
@@ -49,13 +50,13 @@ fn plugin_world(dir: &Path) -> Result<(Resolve, WorldId)> {
     Ok((resolve, world))
 }
 
-/// The text of a file with the line ends that the repository has.
+/// The text of a file with the line endings of the repository.
 fn read_text(path: &Path) -> Result<String> {
     let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
     Ok(text.replace("\r\n", "\n"))
 }
 
-/// The parts of a type that have a name and docs of their own.
+/// The parts of a type that have a name and separate docs.
 fn members(ty: &TypeDef) -> Vec<(&str, &Docs)> {
     match &ty.kind {
         TypeDefKind::Record(record) => {
@@ -85,7 +86,7 @@ fn members(ty: &TypeDef) -> Vec<(&str, &Docs)> {
     }
 }
 
-/// The types that an interface declares itself: not those that it has by `use`.
+/// The types that an interface declares itself, without those of `use`.
 fn declared_types(resolve: &Resolve, id: InterfaceId) -> impl Iterator<Item = (&str, &TypeDef)> {
     let own = move |ty: &TypeDef| {
         let TypeDefKind::Type(Type::Id(other)) = ty.kind else {
@@ -98,7 +99,7 @@ fn declared_types(resolve: &Resolve, id: InterfaceId) -> impl Iterator<Item = (&
     types.map(|(name, &ty)| (name.as_str(), &resolve.types[ty])).filter(move |(_, ty)| own(ty))
 }
 
-/// Collects what is missing, to name all of it at once.
+/// Collects all problems, to report them together.
 #[derive(Default)]
 struct Missing(Vec<String>);
 
@@ -121,7 +122,7 @@ impl Missing {
     }
 }
 
-/// What lacks docs or a version in a package.
+/// Returns the items of a package that lack docs or a version.
 fn undocumented(resolve: &Resolve, package_id: PackageId) -> Vec<String> {
     let mut missing = Missing::default();
     let package = &resolve.packages[package_id];
@@ -141,7 +142,7 @@ fn undocumented(resolve: &Resolve, package_id: PackageId) -> Vec<String> {
             let path = format!("{} in {path}", resolve.name_world_key(key));
             missing.since(&path, item.stability(resolve));
             match item {
-                // The interface has docs, and needs no others for being imported.
+                // The interface is documented; its import needs no docs.
                 WorldItem::Interface { .. } => {}
                 WorldItem::Function(function) => missing.docs(&path, &function.docs),
                 WorldItem::Type { id, .. } => missing.docs(&path, &resolve.types[*id].docs),
@@ -270,7 +271,7 @@ fn every_component_is_valid() -> Result<()> {
 }
 
 #[test]
-fn every_component_tells_what_it_imports_and_exports() -> Result<()> {
+fn every_component_lists_its_imports_and_exports() -> Result<()> {
     let (resolve, world) = plugin_world(&wit())?;
     let offered: BTreeSet<String> = offered_interfaces().collect();
     let exported: Vec<_> =
@@ -305,12 +306,12 @@ fn decode(bytes: &[u8]) -> Result<(Resolve, WorldId)> {
     }
 }
 
-/// Whether plugins that were built for the world `old` still fit the world `new`.
+/// Returns whether plugins that were built for the world `old` are compatible with the world `new`.
 fn still_fits(old: (Resolve, WorldId), new: (Resolve, WorldId)) -> Result<()> {
     let ((mut old, old_world), (mut resolve, new_world)) = (old, new);
     let package = old.worlds[old_world].package.context("a world without a package")?;
-    // Both are the same package. Without a version, one is kept apart from the other; the check
-    // itself looks at no versions.
+    // Both have the same package name. Removing one version makes them distinct; the check ignores
+    // versions.
     let name = &mut old.packages[package].name;
     name.version = None;
     let name = name.clone();
@@ -322,7 +323,7 @@ fn still_fits(old: (Resolve, WorldId), new: (Resolve, WorldId)) -> Result<()> {
 }
 
 #[test]
-fn plugins_that_were_built_for_the_frozen_contract_still_fit() -> Result<()> {
+fn plugins_built_for_the_frozen_contract_are_compatible() -> Result<()> {
     let frozen = workspace().join("tests/data/wit-0.1.0");
     if std::env::var_os("BLESS_FROZEN").is_some_and(|value| value == "1")
         || (bless() && !frozen.exists())
@@ -339,7 +340,7 @@ fn plugins_that_were_built_for_the_frozen_contract_still_fit() -> Result<()> {
         .context("the contract changed in a way that plugins which are out there do not survive")
 }
 
-/// Copies the WIT files, and nothing else, so that a file that is gone is gone here, too.
+/// Copies only the WIT files, so that a deleted file is deleted in the copy.
 fn freeze(wit: &Path, frozen: &Path) -> Result<()> {
     if frozen.exists() {
         fs::remove_dir_all(frozen)?;
@@ -351,7 +352,7 @@ fn freeze(wit: &Path, frozen: &Path) -> Result<()> {
         if path.is_dir() {
             freeze(&path, &frozen.join(name))?;
         } else if path.extension() == Some("wit".as_ref()) {
-            // Not a copy of the file: its permissions and times are nobody's business.
+            // Copies the content without permissions and times.
             fs::write(frozen.join(name), fs::read(&path)?)?;
         }
     }
@@ -359,7 +360,7 @@ fn freeze(wit: &Path, frozen: &Path) -> Result<()> {
 }
 
 #[test]
-fn freezing_takes_the_wit_files_and_forgets_old_ones() -> Result<()> {
+fn freezing_replaces_the_wit_files() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let (source, frozen) = (dir.path().join("wit"), dir.path().join("frozen"));
     fs::create_dir_all(source.join("deps"))?;
@@ -382,7 +383,7 @@ fn interface(resolve: &Resolve, world: WorldId, name: &str) -> Result<InterfaceI
     interfaces.get(name).copied().with_context(|| format!("no interface {name}"))
 }
 
-/// The contract with one more function, of the form of one that is there.
+/// The contract with one additional function, similar to an existing one.
 fn with_another_function(name: &str) -> Result<(Resolve, WorldId)> {
     let (mut resolve, world) = plugin_world(&wit())?;
     let id = interface(&resolve, world, name)?;
@@ -445,7 +446,7 @@ fn another_field_case_or_flag_breaks_plugins() -> Result<()> {
 }
 
 #[test]
-fn a_component_of_another_shape_does_not_fit() -> Result<()> {
+fn a_component_of_another_shape_is_incompatible() -> Result<()> {
     let bytes = fs::read(SCRIPT).context(SCRIPT)?;
     for (interface, name) in TYPES {
         let (resolve, world) = with_less(interface, name)?;
@@ -456,7 +457,7 @@ fn a_component_of_another_shape_does_not_fit() -> Result<()> {
 }
 
 #[test]
-fn the_reference_says_what_the_wit_says() -> Result<()> {
+fn the_reference_equals_the_wit() -> Result<()> {
     let path = wit().join("reference.md");
     let expected = reference(&wit())?.replace("\r\n", "\n");
     if bless() {
@@ -474,14 +475,14 @@ fn the_reference_says_what_the_wit_says() -> Result<()> {
     Ok(())
 }
 
-/// Everything in backticks in the rows of a page's tables.
+/// Returns all code spans in the tables of a page.
 fn names_in_rows(page: &str) -> BTreeSet<&str> {
     let rows = page.lines().filter(|line| line.starts_with('|'));
     rows.flat_map(|row| row.split('`').skip(1).step_by(2)).collect()
 }
 
-/// What of the mapped interfaces has no row. A thing is named by its path, such as
-/// `types.item.id`: a bare `id` could be anything's.
+/// Returns the items of the mapped interfaces without a row. An item is named by its path, such as
+/// `types.item.id`, because `id` alone is ambiguous.
 fn unmapped(resolve: &Resolve, package: PackageId, page: &str) -> Result<Vec<String>> {
     let named = names_in_rows(page);
     let mut missing = Vec::new();
@@ -503,7 +504,7 @@ fn unmapped(resolve: &Resolve, package: PackageId, page: &str) -> Result<Vec<Str
 }
 
 #[test]
-fn the_mapping_has_a_row_for_everything_that_has_a_native_side() -> Result<()> {
+fn the_mapping_has_a_row_for_every_native_equivalent() -> Result<()> {
     let (resolve, package) = parse(&wit())?;
     let missing = unmapped(&resolve, package, &read_text(&wit().join("mapping.md"))?)?;
     ensure!(missing.is_empty(), "no row in wit/mapping.md names\n- {}", missing.join("\n- "));

@@ -38,7 +38,7 @@ impl Workdir {
         self.0.path().join(name)
     }
 
-    /// What the plugin says about its copies.
+    /// Returns the log of the plugin about its copies.
     fn copies(
         &self,
         arguments: &str,
@@ -64,7 +64,7 @@ impl Workdir {
         }))
     }
 
-    /// Makes so many sources with a content; their names, for the plugin.
+    /// Creates this number of sources with a content, and returns their names for the plugin.
     fn sources(&self, count: usize, content: &[u8]) -> io::Result<String> {
         let names: Vec<_> = (0..count).map(|number| number.to_string()).collect();
         names.iter().try_for_each(|name| fs::write(self.path("source").join(name), content))?;
@@ -86,7 +86,7 @@ fn unchanged(options: SessionOptions) -> SessionOptions {
     options
 }
 
-/// Bytes that are at no two places the same.
+/// Bytes without repetition.
 fn content(len: usize) -> Vec<u8> {
     (0_u64..).flat_map(u64::to_le_bytes).take(len).collect()
 }
@@ -163,8 +163,8 @@ fn each_answer_is_that_of_its_file_and_a_failure_leaves_nothing() -> anyhow::Res
         ),
         unchanged,
     )?;
-    // Which of two with the same new name is first is open: both are answered.
-    let told: Vec<_> = said
+    // If two files have the same target, their order is undefined, but both have a result.
+    let results: Vec<_> = said
         .split(", ")
         .flat_map(|row| {
             let (count, answer) = row.split_once(' ').unwrap_or_default();
@@ -173,19 +173,19 @@ fn each_answer_is_that_of_its_file_and_a_failure_leaves_nothing() -> anyhow::Res
         .collect();
     let expected: Vec<_> = rows.iter().map(|row| row.2.clone()).collect();
     let (first, second) = (0, 7);
-    for (index, (told, expected)) in told.iter().zip(&expected).enumerate() {
-        assert!(index == first || index == second || told == expected, "{index}: {said}");
+    for (index, (result, expected)) in results.iter().zip(&expected).enumerate() {
+        assert!(index == first || index == second || result == expected, "{index}: {said}");
     }
-    assert_eq!(told.len(), expected.len(), "{said}");
-    let made = [&told[first], &told[second]];
-    assert_eq!(made.iter().filter(|told| told.contains("bytes")).count(), 1, "{said}");
+    assert_eq!(results.len(), expected.len(), "{said}");
+    let made = [&results[first], &results[second]];
+    assert_eq!(made.iter().filter(|result| result.contains("bytes")).count(), 1, "{said}");
     assert_eq!(workdir.target_names()?, ["1", "2", "there"]);
     assert_eq!(fs::read(workdir.path("target").join("there"))?, b"before");
     Ok(())
 }
 
 #[test]
-fn what_may_only_be_read_gets_no_copy() -> anyhow::Result<()> {
+fn a_read_only_grant_rejects_copies() -> anyhow::Result<()> {
     let workdir = Workdir::new()?;
     fs::write(workdir.path("locked").join("f"), "f")?;
     let from_locked = workdir.copies("from=locked to=target files=f", unchanged)?;
@@ -197,12 +197,12 @@ fn what_may_only_be_read_gets_no_copy() -> anyhow::Result<()> {
 }
 
 #[test]
-fn no_more_files_are_copied_than_may_be_open_or_at_once() -> anyhow::Result<()> {
+fn concurrent_copies_are_bounded() -> anyhow::Result<()> {
     let workdir = Workdir::new()?;
     let names = workdir.sources(1_100, b"x")?;
     let x = format!("1 bytes {}", digest(b"x"));
     let arguments = format!("from=source to=target files={names}");
-    // A process may open 1,024 by default, and there are other tests.
+    // The default limit of a process is 1,024, and other tests run concurrently.
     let pid = std::process::id().to_string();
     run(Command::new("prlimit").args(["--pid", &pid, "--nofile=8192:"]))?;
     for (open_files, answers, made) in [
@@ -224,7 +224,7 @@ fn no_more_files_are_copied_than_may_be_open_or_at_once() -> anyhow::Result<()> 
 }
 
 #[test]
-fn copies_in_the_storage_take_room_there() -> anyhow::Result<()> {
+fn copies_in_the_storage_use_its_quota() -> anyhow::Result<()> {
     let workdir = Workdir::new()?;
     let names = workdir.sources(40, &content(2 << 20))?;
     let limits = Limits { storage_bytes: 20 << 20, ..Limits::default() };
@@ -240,24 +240,24 @@ fn copies_in_the_storage_take_room_there() -> anyhow::Result<()> {
 }
 
 #[test]
-fn what_is_told_of_a_copy_is_so_whatever_somebody_writes_meanwhile() -> anyhow::Result<()> {
+fn the_result_of_a_copy_holds_under_concurrent_writes() -> anyhow::Result<()> {
     const COPIES: usize = 100;
     const BYTES: usize = 3 << 20;
     let workdir = Workdir::new()?;
-    let restless = workdir.path("source").join("restless");
-    fs::write(&restless, content(BYTES))?;
-    // What has rested for that long is copied by the system.
+    let changing = workdir.path("source").join("changing");
+    fs::write(&changing, content(BYTES))?;
+    // The system copies files that are unchanged for this time.
     thread::sleep(Duration::from_millis(2_100));
-    let (writes, rests) = (Arc::new(AtomicBool::new(false)), AtomicBool::new(false));
+    let (writes, at_rest) = (Arc::new(AtomicBool::new(false)), AtomicBool::new(false));
     let new_names: Vec<_> = (0..COPIES).map(|number| number.to_string()).collect();
     let said = thread::scope(|scope| {
         let disturb = || -> io::Result<()> {
-            let mut file = File::options().write(true).open(&restless)?;
+            let mut file = File::options().write(true).open(&changing)?;
             for version in (0..=255).cycle() {
-                while !writes.load(SeqCst) && !rests.load(SeqCst) {
+                while !writes.load(SeqCst) && !at_rest.load(SeqCst) {
                     thread::yield_now();
                 }
-                if rests.load(SeqCst) {
+                if at_rest.load(SeqCst) {
                     break;
                 }
                 file.rewind()?;
@@ -268,7 +268,7 @@ fn what_is_told_of_a_copy_is_so_whatever_somebody_writes_meanwhile() -> anyhow::
         let disturbing = scope.spawn(disturb);
         let arguments = format!(
             "from=source to=target files={} as={}",
-            vec!["restless"; COPIES].join(","),
+            vec!["changing"; COPIES].join(","),
             new_names.join(",")
         );
         let begin = Arc::clone(&writes);
@@ -278,29 +278,29 @@ fn what_is_told_of_a_copy_is_so_whatever_somebody_writes_meanwhile() -> anyhow::
                 true
             }))
         });
-        rests.store(true, SeqCst);
+        at_rest.store(true, SeqCst);
         let disturbed = disturbing.join().map_err(|_| anyhow::anyhow!("it panicked"))?;
         disturbed?;
         said
     })?;
     let rows = said.split(", ").filter_map(|row| row.split_once(' '));
-    let told = rows.flat_map(|(count, row)| vec![row; count.parse().unwrap_or(0)]);
-    let mut told: Vec<_> = told.collect();
+    let results = rows.flat_map(|(count, row)| vec![row; count.parse().unwrap_or(0)]);
+    let mut results: Vec<_> = results.collect();
     let copy = |name: String| -> anyhow::Result<String> {
         let content = fs::read(workdir.path("target").join(name))?;
         Ok(format!("{} bytes {}", content.len(), digest(&content)))
     };
     let mut copies =
         workdir.target_names()?.into_iter().map(copy).collect::<anyhow::Result<Vec<_>>>()?;
-    told.sort_unstable();
+    results.sort_unstable();
     copies.sort_unstable();
     assert_eq!(copies.len(), COPIES, "its length never changed");
-    assert_eq!(copies, told, "each copy is what was told of it");
+    assert_eq!(copies, results, "each copy matches its result");
     Ok(())
 }
 
 #[test]
-fn a_copy_that_is_ended_leaves_nothing() -> anyhow::Result<()> {
+fn a_terminated_copy_leaves_nothing() -> anyhow::Result<()> {
     let workdir = Workdir::new()?;
     for name in ["endless", "more"] {
         File::create(workdir.path("source").join(name))?.set_len(1 << 40)?;
@@ -323,7 +323,7 @@ fn a_copy_that_is_ended_leaves_nothing() -> anyhow::Result<()> {
     });
     let ran = script.run_with(|cancel| drop(kill.set(cancel.clone())))?;
     assert_eq!(ran.error_code(), Some("ended-killed"));
-    // The run does not wait for what the system still does.
+    // The run does not wait for system calls that continue.
     let since = Instant::now();
     while !workdir.target_names()?.is_empty() && since.elapsed().as_secs() < 20 {
         thread::sleep(Duration::from_millis(10));
@@ -332,15 +332,15 @@ fn a_copy_that_is_ended_leaves_nothing() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Bytes of a file system that can share the bytes of files.
+/// The size of a file system that can share the bytes of files.
 const DISK_BYTES: u64 = 512 << 20;
 
 #[test]
-fn a_copy_takes_no_room_where_files_can_share_their_bytes() -> anyhow::Result<()> {
+fn a_copy_shares_bytes_where_the_file_system_can() -> anyhow::Result<()> {
     if !can_make_disks()? {
         return Ok(());
     }
-    isolation::with_own_mounts(a_copy_takes_no_room_where_files_can_share_their_bytes, || {
+    isolation::with_own_mounts(a_copy_shares_bytes_where_the_file_system_can, || {
         let home = tempfile::tempdir()?;
         let (disk, root) = (home.path().join("disk"), home.path().join("root"));
         File::create(&disk)?.set_len(DISK_BYTES)?;
@@ -352,7 +352,7 @@ fn a_copy_takes_no_room_where_files_can_share_their_bytes() -> anyhow::Result<()
         for name in ["one", "two"] {
             fs::write(workdir.path("source").join(name), &content)?;
         }
-        // What has just been written is not copied by the system.
+        // The system does not copy files that have just been written.
         thread::sleep(Duration::from_millis(2_100));
         run(Command::new("sync").arg("--file-system").arg(&root))?;
         let before = room(&root)?;
@@ -368,7 +368,7 @@ fn a_copy_takes_no_room_where_files_can_share_their_bytes() -> anyhow::Result<()
     })
 }
 
-/// Whether file systems can be made and mounted here, or that is needed.
+/// Returns whether file systems can be created and mounted; an error if that is required.
 fn can_make_disks() -> anyhow::Result<bool> {
     let mut probe = Command::new("mkfs.btrfs");
     let there = probe.arg("--version").stdout(Stdio::null()).status().is_ok();
@@ -382,7 +382,7 @@ fn can_make_disks() -> anyhow::Result<bool> {
         std::env::var_os("SYNCMGR_REQUIRE_BTRFS").is_none(),
         "SYNCMGR_REQUIRE_BTRFS wants root, a system with Btrfs and loop devices, and mkfs.btrfs: install btrfs-progs"
     );
-    // Past the test harness, which keeps what a passing test prints to itself.
+    // Bypasses the test harness, which hides the output of a passing test.
     writeln!(
         io::stderr(),
         "SKIPPED: copies that share their bytes. Run as root, with btrfs-progs installed."
@@ -397,7 +397,7 @@ fn run(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The bytes that are free on a file system.
+/// Returns the free bytes of a file system.
 fn room(root: &Path) -> anyhow::Result<u64> {
     let output =
         Command::new("df").args(["--block-size=1", "--output=avail"]).arg(root).output()?;

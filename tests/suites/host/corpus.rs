@@ -1,7 +1,7 @@
 //! Runs each nonconforming guest concurrently with eight conforming ones, and compares the result
 //! with the table.
 
-#![allow(clippy::print_stdout, reason = "the table is for people: cargo test -- --nocapture")]
+#![allow(clippy::print_stdout, reason = "prints the table: cargo test -- --nocapture")]
 
 use std::fs;
 use std::io::Write;
@@ -23,21 +23,21 @@ use syncmgr_host::{
     Status, StopReason, Trigger,
 };
 
-/// How many good sessions run beside each guest.
+/// The number of conforming sessions that run concurrently with each guest.
 const NEIGHBOURS: usize = 8;
 
-/// What the host may need beside a guest's own memory: compiling, the neighbours, and what was
-/// recorded of the run.
+/// The memory that the host may need in addition to the memory of a guest: for compiling, the
+/// concurrent sessions, and the recorded events.
 const SLACK: u64 = 128 << 20;
 
-/// No row has limits that come to more; the rest is for machines that are busy.
+/// All rows have lower limits; the remainder is for busy machines.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// Waiting for something that takes milliseconds, on machines that are busy.
+/// The time limit for an operation that takes milliseconds, on busy machines.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A good session on a thread of its own, which reports all the time.
-struct Neighbour {
+/// A conforming session on a separate thread, which reports all the time.
+struct Sibling {
     cancel: CancelHandle,
     reports: Arc<AtomicU64>,
     thread: JoinHandle<Result<RunReport>>,
@@ -52,7 +52,7 @@ impl Sink for Counter {
     }
 }
 
-impl Neighbour {
+impl Sibling {
     fn start(plugin: &Plugin) -> Self {
         let (cancel, reports) = (CancelHandle::new(), Arc::new(AtomicU64::new(0)));
         let options =
@@ -67,11 +67,11 @@ impl Neighbour {
         self.reports.load(Ordering::Relaxed)
     }
 
-    /// Waits until it reported more than this.
-    fn goes_on(&self, before: u64) -> Result<()> {
+    /// Waits until it has sent more than this number of reports.
+    fn continues(&self, before: u64) -> Result<()> {
         let since = Instant::now();
         while self.reports() == before {
-            ensure!(since.elapsed() < PATIENCE, "a neighbour stands still");
+            ensure!(since.elapsed() < PATIENCE, "a concurrent session hangs");
             thread::sleep(Duration::from_millis(1));
         }
         Ok(())
@@ -79,15 +79,16 @@ impl Neighbour {
 
     fn end(self) -> Result<()> {
         self.cancel.cancel_all();
-        let report = self.thread.join().map_err(|_| anyhow::anyhow!("a neighbour panicked"))??;
+        let report =
+            self.thread.join().map_err(|_| anyhow::anyhow!("a concurrent session panicked"))??;
         let stopped = report.items.iter().all(|item| item.status == Status::Stopped);
         let completed = matches!(report.outcome, Outcome::Completed);
-        ensure!(completed && stopped, "a neighbour ended with {:?}", report.outcome);
+        ensure!(completed && stopped, "a concurrent session ended with {:?}", report.outcome);
         Ok(())
     }
 }
 
-/// What is written into it can be read while it is in use.
+/// A buffer that can be read while it is written.
 #[derive(Clone, Default)]
 struct Shared(Arc<Mutex<Vec<u8>>>);
 
@@ -101,7 +102,7 @@ impl Write for Shared {
     }
 }
 
-/// Records everything, twice.
+/// Records everything twice.
 struct Both(EventLog, JsonLines<Shared>);
 
 impl Sink for Both {
@@ -130,24 +131,24 @@ impl Sink for Both {
     }
 }
 
-/// One number of `/proc/self/status`, in bytes; `None` where there is no such file.
 fn host_with(limits: LoadLimits) -> Result<Host, HostError> {
     Host::with_options(HostOptions::new().limits(limits))
 }
 
+/// Returns a value of `/proc/self/status` in bytes; `None` if the file does not exist.
 fn memory(field: &str) -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
     line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib << 10)
 }
 
-/// How many threads and open files this process has; `None` where nobody can tell.
+/// Returns the number of threads and open files of this process; `None` if unknown.
 fn held() -> Option<(usize, usize)> {
     let count = |of: &str| fs::read_dir(Path::new("/proc/self").join(of)).ok().map(Iterator::count);
     count("task").zip(count("fd"))
 }
 
-/// Waits until there are no more threads and open files than before.
+/// Waits until the numbers of threads and open files are as before.
 fn wait_for_less(before: Option<(usize, usize)>) -> Result<()> {
     let since = Instant::now();
     while let (Some(now), Some(before)) = (held(), before)
@@ -162,7 +163,7 @@ fn wait_for_less(before: Option<(usize, usize)>) -> Result<()> {
     Ok(())
 }
 
-/// What came of a row.
+/// The result of a row.
 enum Came {
     NotLoaded(&'static str, String),
     Ran(Box<Ran>),
@@ -214,7 +215,7 @@ fn options(row: &Row, workdir: &Workdir, cancel: &CancelHandle) -> Result<Sessio
         options = options.setting(*name, value);
     }
     if row.files {
-        // `reading` is requested for reading only, and `locked` granted for reading only.
+        // `reading` is requested read-only, and `locked` is granted read-only.
         for (name, access) in [
             ("left", Access::ReadWrite),
             ("reading", Access::ReadWrite),
@@ -252,8 +253,8 @@ fn run(plugin: &Plugin, row: &Row, workdir: &Workdir) -> Result<Ran> {
                 act(&cancel, what);
             });
         }
-        if let Some(meanwhile) = row.meanwhile {
-            scope.spawn(move || meanwhile(workdir));
+        if let Some(concurrently) = row.concurrently {
+            scope.spawn(move || concurrently(workdir));
         }
         match row.properties {
             false => {
@@ -321,7 +322,7 @@ fn compare(row: &Row, came: &Came) -> Result<()> {
     Ok(())
 }
 
-/// What a row took.
+/// The resources that a row used.
 struct Took {
     outcome: String,
     hresult: String,
@@ -339,12 +340,12 @@ fn try_row_inner(host: &Host, hostile: &Plugin, row: &Row, took: &mut Option<Too
     let held_before = held();
     let workdir = Workdir::new()?;
     let before = workdir.snapshot()?;
-    let neighbours: Vec<_> = (0..NEIGHBOURS).map(|_| Neighbour::start(hostile)).collect();
-    for neighbour in &neighbours {
-        neighbour.goes_on(0)?;
+    let siblings: Vec<_> = (0..NEIGHBOURS).map(|_| Sibling::start(hostile)).collect();
+    for sibling in &siblings {
+        sibling.continues(0)?;
     }
-    let reports: Vec<_> = neighbours.iter().map(Neighbour::reports).collect();
-    // Forgets how much memory there once was.
+    let reports: Vec<_> = siblings.iter().map(Sibling::reports).collect();
+    // Resets the peak memory.
     let _ = fs::write("/proc/self/clear_refs", "5");
     let (resident, since) = (memory("VmRSS"), Instant::now());
     let came = match load(host, hostile, row)? {
@@ -354,17 +355,17 @@ fn try_row_inner(host: &Host, hostile: &Plugin, row: &Row, took: &mut Option<Too
     let time = since.elapsed();
     let grown = memory("VmHWM").zip(resident).map(|(peak, before)| peak.saturating_sub(before));
     *took = Some(Took { outcome: came.outcome(), hresult: came.hresult(), memory: grown, time });
-    for (neighbour, before) in neighbours.iter().zip(reports) {
-        let stood_still = time > Duration::from_millis(200) && neighbour.reports() == before;
-        ensure!(!stood_still, "a neighbour stood still for {time:?}");
-        neighbour.goes_on(before)?;
+    for (sibling, before) in siblings.iter().zip(reports) {
+        let is_stalled = time > Duration::from_millis(200) && sibling.reports() == before;
+        ensure!(!is_stalled, "a concurrent session made no progress for {time:?}");
+        sibling.continues(before)?;
     }
-    neighbours.iter().for_each(|neighbour| neighbour.cancel.cancel_all());
-    for neighbour in neighbours {
-        neighbour.end()?;
+    siblings.iter().for_each(|sibling| sibling.cancel.cancel_all());
+    for sibling in siblings {
+        sibling.end()?;
     }
     compare(row, &came)?;
-    ensure!(workdir.snapshot()? == before, "what nobody may change has changed");
+    ensure!(workdir.snapshot()? == before, "files without write access have changed");
     ensure!(time < LONGEST, "it took {time:?}");
     let bound = row.limits.memory_bytes + SLACK;
     ensure!(grown.is_none_or(|grown| grown <= bound), "the host grew by {grown:?} bytes");
@@ -376,19 +377,16 @@ fn try_row_inner(host: &Host, hostile: &Plugin, row: &Row, took: &mut Option<Too
 }
 
 #[test]
-fn nothing_that_a_plugin_does_reaches_further_than_itself() -> anyhow::Result<()> {
-    conformance::isolation::alone(
-        nothing_that_a_plugin_does_reaches_further_than_itself,
-        try_every_row,
-    )
+fn hostile_plugins_affect_only_themselves() -> anyhow::Result<()> {
+    conformance::isolation::alone(hostile_plugins_affect_only_themselves, try_every_row)
 }
 
 fn try_every_row() -> anyhow::Result<()> {
     let host = host_with(load_limits())?;
     let hostile = host.load_file(Path::new(HOSTILE))?;
-    // What is made once and stays is no row's.
-    Neighbour::start(&hostile).end()?;
-    // For working on a few rows.
+    // Permanent one-time allocations do not count for a row.
+    Sibling::start(&hostile).end()?;
+    // Selects rows during development.
     let only = std::env::var("CORPUS_ROWS").unwrap_or_default();
     let rows: Vec<_> = rows().into_iter().filter(|row| row.name.contains(&only)).collect();
     ensure!(!only.is_empty() || rows.len() >= 50, "there are only {} rows", rows.len());

@@ -35,7 +35,7 @@ fn the_embedding_program_cancels_an_item_from_another_thread() {
 }
 
 #[test]
-fn the_plugin_of_the_readme_obeys_cancellation_with_a_question_mark() -> anyhow::Result<()> {
+fn the_readme_plugin_propagates_cancellation() -> anyhow::Result<()> {
     struct Nth(u32, ProgressResponse);
     impl Sink for Nth {
         fn progress(&mut self, _progress: &Progress<'_>) -> ProgressResponse {
@@ -87,7 +87,7 @@ fn the_threat_model_names_tests_that_exist() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// All pages of a folder and of those in it.
+/// Returns all pages below a folder.
 fn pages(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -102,7 +102,7 @@ fn pages(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// What a page's links lead to, without those to other machines. Code is left out.
+/// Returns the targets of a page's links, without external ones and code.
 fn links(text: &str) -> Vec<String> {
     let mut links = Vec::new();
     let mut in_code = false;
@@ -124,7 +124,7 @@ fn links(text: &str) -> Vec<String> {
     links
 }
 
-/// The anchor that mdBook and GitHub make of a heading.
+/// Returns the anchor that mdBook and GitHub derive from a heading.
 fn anchor(heading: &str) -> String {
     let kept = heading.trim_start_matches('#').trim().chars();
     kept.filter_map(|c| match c {
@@ -136,7 +136,7 @@ fn anchor(heading: &str) -> String {
 }
 
 #[test]
-fn every_link_of_the_documents_leads_somewhere() -> anyhow::Result<()> {
+fn every_link_of_the_documents_resolves() -> anyhow::Result<()> {
     let root = workspace();
     let mut documents = pages(&root.join("guest/book/src"))?;
     for name in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"] {

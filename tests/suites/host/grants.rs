@@ -14,14 +14,14 @@ fn load(path: &str) -> anyhow::Result<Plugin> {
     Ok(host().load_file(Path::new(path))?)
 }
 
-/// The script plugin under other requests than its own.
+/// Returns the script plugin with other requests.
 fn requesting(toml: &str) -> anyhow::Result<Plugin> {
     let bytes = std::fs::read(conformance::SCRIPT)?;
     let name = b"syncmgr-requests";
     let at = bytes.windows(name.len()).position(|window| window == name).expect("it has a section");
     let start = at + name.len();
-    // The section's length stands in front of its name, in five bytes or fewer; the new content
-    // is filled up to the length of the old one.
+    // The length of the section precedes its name, in at most five bytes; the new content is padded
+    // to the length of the old one.
     let end = start + length(&bytes, at) - name.len() - 1;
     let mut changed = bytes[..start].to_vec();
     changed.extend(toml.as_bytes());
@@ -31,9 +31,10 @@ fn requesting(toml: &str) -> anyhow::Result<Plugin> {
     Ok(host().load("script", &changed)?)
 }
 
-/// The length of the section that the name at this place begins.
+/// Returns the length of the section whose name is at this offset.
 fn length(bytes: &[u8], name: usize) -> usize {
-    // In front of the name: the section's id 0, its length, and the length of the name.
+    // The name is preceded by the section id 0, the length of the section, and the length of the
+    // name.
     let mut at = name - 2;
     while bytes[at - 1] & 0x80 != 0 {
         at -= 1;
@@ -71,7 +72,7 @@ fn requests_are_read_without_running_anything() -> anyhow::Result<()> {
 }
 
 #[test]
-fn what_is_granted_and_not_requested_is_named_and_not_given() -> anyhow::Result<()> {
+fn an_excess_grant_is_named_and_not_applied() -> anyhow::Result<()> {
     let home = tempfile::tempdir()?;
     std::fs::write(home.path().join("file"), "12345")?;
     let plugin = requesting(
@@ -93,7 +94,7 @@ fn what_is_granted_and_not_requested_is_named_and_not_given() -> anyhow::Result<
     assert!(!ran.said_in_synchronize()[0].contains("bytes"), "{:?}", ran.said());
     assert_eq!(ran.error_code(), Some("ended-denied"));
 
-    // A directory that it asks for to read is not given to change.
+    // A directory that is requested read-only is not granted read-write.
     let options = synchronize("write path=/wanted/new text=x\nread path=/wanted/file")
         .grant(Grant::new("wanted", home.path(), Access::ReadWrite)?);
     let ran = run(&plugin, options)?;
@@ -104,7 +105,7 @@ fn what_is_granted_and_not_requested_is_named_and_not_given() -> anyhow::Result<
 }
 
 #[test]
-fn a_denial_names_plugin_thing_and_remedy() -> anyhow::Result<()> {
+fn a_denial_names_the_plugin_the_capability_and_the_remedy() -> anyhow::Result<()> {
     let unasking = requesting("[settings]\n'*' = ''")?;
     let script = conformance::script::plugin();
     for (plugin, command, message) in [
@@ -147,7 +148,7 @@ fn a_denial_names_plugin_thing_and_remedy() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_secret_shows_up_nowhere() -> anyhow::Result<()> {
+fn secrets_are_redacted_everywhere() -> anyhow::Result<()> {
     const SECRET: &str = "hunter2-and-more";
     for commands in [
         "",
@@ -173,15 +174,15 @@ fn a_secret_shows_up_nowhere() -> anyhow::Result<()> {
         json.report(&report, None);
         let written = String::from_utf8(json.finish()?)?;
         assert!(!written.contains(SECRET), "{commands}: {written}");
-        let told = format!("{report:?}");
-        assert!(!told.contains(SECRET), "{commands}: {told}");
-        assert!(told.contains("[secret]"), "it is the name of an item: {told}");
+        let text = format!("{report:?}");
+        assert!(!text.contains(SECRET), "{commands}: {text}");
+        assert!(text.contains("[secret]"), "it is the name of an item: {text}");
     }
     Ok(())
 }
 
 #[test]
-fn settings_and_secrets_that_no_environment_can_hold_are_refused() -> anyhow::Result<()> {
+fn invalid_settings_and_secrets_are_rejected() -> anyhow::Result<()> {
     let plugin = conformance::script::plugin();
     for (name, value) in [("", "x"), ("a=b", "x"), ("a", "x\0y"), ("a\0", "x")] {
         let options = SessionOptions::new().setting(name, value);
@@ -196,7 +197,7 @@ fn settings_and_secrets_that_no_environment_can_hold_are_refused() -> anyhow::Re
 }
 
 #[test]
-fn the_storage_has_a_quota_also_for_what_goes_there_by_wasi() -> anyhow::Result<()> {
+fn the_storage_quota_applies_to_wasi_writes() -> anyhow::Result<()> {
     let script = |storage: &Path, commands: &str| {
         let limits = Limits { storage_bytes: 20_000, ..Limits::default() };
         let storage = storage.to_owned();
@@ -217,13 +218,13 @@ fn the_storage_has_a_quota_also_for_what_goes_there_by_wasi() -> anyhow::Result<
         assert!(!said[1].ends_with("ok"), "{commands}: {said:?}");
         let stored = |entry: std::io::Result<std::fs::DirEntry>| Ok(entry?.metadata()?.len());
         let stored = home.path().read_dir()?.map(stored).sum::<std::io::Result<u64>>()?;
-        assert!(stored <= 20_000, "{commands}: {stored} bytes are there");
-        // What was there before counts.
+        assert!(stored <= 20_000, "{commands}: {stored} bytes are stored");
+        // Files that existed before count.
         std::fs::write(home.path().join("before"), vec![1; 9000])?;
         let ran = script(home.path(), "sleep ms=1\nfill path=/storage/z bytes=5000")?;
         assert!(!ran.said_in_synchronize()[0].ends_with("ok"), "{:?}", ran.said());
     }
-    // A file without a name takes room as long as it is open, and a second name gives none back.
+    // An unlinked file uses space while it is open, and unlinking a second name frees none.
     for commands in [
         "nameless path=/storage/x bytes=9000 times=20",
         "names path=/storage/x to=/storage/y bytes=9000 times=20",
@@ -234,7 +235,7 @@ fn the_storage_has_a_quota_also_for_what_goes_there_by_wasi() -> anyhow::Result<
         let written: usize = said.rsplit(' ').next().unwrap_or_default().parse()?;
         assert!((1..5).contains(&written), "{commands}: {said}");
     }
-    // Replacing what is there takes no more room.
+    // Replacing existing content needs no additional space.
     let home = tempfile::tempdir()?;
     let ran = script(
         home.path(),
@@ -245,7 +246,7 @@ fn the_storage_has_a_quota_also_for_what_goes_there_by_wasi() -> anyhow::Result<
 }
 
 #[test]
-fn a_plugin_does_not_use_up_the_files_of_its_host() -> anyhow::Result<()> {
+fn a_plugin_cannot_exhaust_the_open_files_of_the_host() -> anyhow::Result<()> {
     let home = tempfile::tempdir()?;
     std::fs::write(home.path().join("file"), "x")?;
     let limits = Limits { open_files: 20, ..Limits::default() };
@@ -254,13 +255,13 @@ fn a_plugin_does_not_use_up_the_files_of_its_host() -> anyhow::Result<()> {
         .options(|options| options.storage(home.path()).limits(limits))
         .run()?;
     let said = ran.said_in_synchronize();
-    let held: usize = said[0].strip_prefix("hoard: ").expect("it says so").parse()?;
+    let held: usize = said[0].strip_prefix("hoard: ").expect("a log line").parse()?;
     assert!((10..=20).contains(&held), "{held} files were open");
     Ok(())
 }
 
 #[test]
-fn a_stream_keeps_a_file_open_that_its_plugin_closed() -> anyhow::Result<()> {
+fn a_stream_keeps_its_file_open() -> anyhow::Result<()> {
     let home = tempfile::tempdir()?;
     std::fs::write(home.path().join("file"), "x")?;
     let limits = Limits { open_files: 20, ..Limits::default() };
@@ -277,7 +278,7 @@ fn a_stream_keeps_a_file_open_that_its_plugin_closed() -> anyhow::Result<()> {
 }
 
 #[test]
-fn nothing_changes_in_a_directory_granted_for_reading() -> anyhow::Result<()> {
+fn a_read_only_grant_prevents_all_changes() -> anyhow::Result<()> {
     let home = tempfile::tempdir()?;
     let (closed, open) = (home.path().join("closed"), home.path().join("open"));
     for place in [&closed, &open] {

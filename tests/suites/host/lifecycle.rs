@@ -2,7 +2,7 @@
 //! items.
 
 mod cancelling;
-mod death;
+mod crash;
 mod reports;
 
 use std::sync::{Arc, Mutex};
@@ -16,7 +16,7 @@ use syncmgr_host::{
     Status, SyncEvent, Trigger,
 };
 
-/// Answers reports about chosen items with something else than going on.
+/// Answers the reports of selected items with a cancellation.
 #[derive(Clone, Default)]
 struct Answers {
     rows: Vec<(&'static str, usize, ProgressResponse)>,
@@ -34,11 +34,11 @@ impl Answers {
 
 impl Sink for Answers {
     fn started(&mut self, _items: &[Item]) {
-        self.calls.lock().expect("nobody panicked with it").clear();
+        self.calls.lock().expect("the lock is not poisoned").clear();
     }
 
     fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
-        let mut calls = self.calls.lock().expect("nobody panicked with it");
+        let mut calls = self.calls.lock().expect("the lock is not poisoned");
         let mut answer = ProgressResponse::Continue;
         for (name, nth, response) in &self.rows {
             if item(name) == progress.item {
@@ -53,7 +53,7 @@ impl Sink for Answers {
     }
 
     fn question(&mut self, _question: &Question) -> Option<usize> {
-        if let Some(cancel) = &*self.cancel.lock().expect("nobody panicked with it") {
+        if let Some(cancel) = &*self.cancel.lock().expect("the lock is not poisoned") {
             cancel.cancel_all();
         }
         self.choice
@@ -61,7 +61,7 @@ impl Sink for Answers {
 }
 
 fn run_with_answers(script: Script, answers: Answers) -> anyhow::Result<Ran> {
-    // The recorder would hide the answers, so the plugin says what it was told.
+    // The event log does not record answers, so the plugin logs them.
     let report = script.report(answers)?;
     Ok(Ran { report, recorded: Vec::new() })
 }
@@ -72,7 +72,7 @@ const THREE_STEPS: &str = "progress item=a status=updating max=10
     progress item=b status=succeeded";
 
 #[test]
-fn an_ordinary_run_ends_with_every_item_in_sync() -> anyhow::Result<()> {
+fn an_ordinary_run_completes_with_every_item_in_sync() -> anyhow::Result<()> {
     let ran = Script::new("a b").on("synchronize", THREE_STEPS).run()?;
     assert!(matches!(ran.report.outcome, Outcome::Completed));
     assert_eq!(ran.ends(), [("a", Status::Succeeded), ("b", Status::Succeeded)]);
@@ -85,7 +85,7 @@ fn an_ordinary_run_ends_with_every_item_in_sync() -> anyhow::Result<()> {
 }
 
 #[test]
-fn only_checked_or_chosen_items_take_part() -> anyhow::Result<()> {
+fn only_checked_or_selected_items_run() -> anyhow::Result<()> {
     let only = |names: &[&str]| Selection::Only(names.iter().map(ToString::to_string).collect());
     let id_of_b = item("b").to_string().to_uppercase();
     for (selection, expected) in [
@@ -103,7 +103,7 @@ fn only_checked_or_chosen_items_take_part() -> anyhow::Result<()> {
 }
 
 #[test]
-fn an_unknown_item_is_named_before_anything_is_prepared() -> anyhow::Result<()> {
+fn an_unknown_item_is_reported_before_prepare() -> anyhow::Result<()> {
     let script = Script::new("a b");
     let ran =
         script.request(|request| request.selection = Selection::Only(vec!["x".into()])).run()?;
@@ -114,7 +114,7 @@ fn an_unknown_item_is_named_before_anything_is_prepared() -> anyhow::Result<()> 
 }
 
 #[test]
-fn without_items_nothing_is_prepared() -> anyhow::Result<()> {
+fn without_items_prepare_is_not_called() -> anyhow::Result<()> {
     let ran = Script::new("").run()?;
     assert!(matches!(ran.report.outcome, Outcome::NothingSelected));
     assert_eq!(ran.said().len(), 1, "{:?}", ran.said());
@@ -136,7 +136,7 @@ fn a_handler_may_decline_or_need_the_user() -> anyhow::Result<()> {
 }
 
 #[test]
-fn the_trigger_and_the_cookie_arrive() -> anyhow::Result<()> {
+fn the_plugin_receives_the_trigger_and_the_cookie() -> anyhow::Result<()> {
     for (event, name) in [
         (SyncEvent::Connect, "Connect"),
         (SyncEvent::PendingDisconnect, "PendingDisconnect"),
@@ -170,7 +170,7 @@ fn calls_out_of_order_are_refused() -> anyhow::Result<()> {
         assert_eq!(session.initialize(Trigger::MANUAL, None).await.unwrap_err().code(), ORDER);
         assert_eq!(session.synchronize().await.unwrap_err().code(), ORDER);
         assert_eq!(session.prepare_for_sync(&[]).await.unwrap_err().code(), ORDER);
-        // Neither the handler's info nor its items are needed for preparing.
+        // Preparing requires neither the handler's info nor its items.
         let prepared = session.prepare_for_sync(&[item("a")]).await?;
         assert_eq!(prepared, PrepareOutcome::Prepared);
         session.synchronize().await?;
@@ -221,7 +221,7 @@ fn unacceptable_answers_are_refused_with_a_reason() -> anyhow::Result<()> {
 }
 
 #[test]
-fn showing_an_error_may_synchronize_items_once_more() -> anyhow::Result<()> {
+fn show_error_can_synchronize_items_again() -> anyhow::Result<()> {
     let commands = "log level=error text=try_again item=b id=x jump=1 code=no-space
         progress item=a status=succeeded
         progress item=b status=failed";
@@ -250,7 +250,7 @@ fn showing_an_error_may_synchronize_items_once_more() -> anyhow::Result<()> {
 }
 
 #[test]
-fn properties_are_data() -> anyhow::Result<()> {
+fn properties_are_returned_as_data() -> anyhow::Result<()> {
     let mut session = Script::new("a").start(Discard)?;
     session.block_on(async |session| {
         session.initialize(Trigger::MANUAL, None).await?;
@@ -330,7 +330,7 @@ fn one_directory_is_not_granted_to_an_item_twice() -> anyhow::Result<()> {
 }
 
 #[test]
-fn sessions_beside_each_other_do_not_notice() -> anyhow::Result<()> {
+fn concurrent_sessions_are_independent() -> anyhow::Result<()> {
     let cancel = CancelHandle::new();
     let handle = cancel.clone();
     let doomed = std::thread::spawn(move || {

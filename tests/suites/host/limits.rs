@@ -21,7 +21,7 @@ fn with_limits(script: Script, change: impl FnOnce(&mut Limits)) -> Script {
 const MILLISECOND: Duration = Duration::from_millis(1);
 
 #[test]
-fn the_page_about_limits_is_made_from_the_code() -> anyhow::Result<()> {
+fn the_page_of_limits_equals_the_code() -> anyhow::Result<()> {
     let path = workspace().join("guest/book/src/limits.md");
     let page = limits_page::page()?;
     if std::env::var_os("BLESS").is_some() {
@@ -33,7 +33,7 @@ fn the_page_about_limits_is_made_from_the_code() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_plugin_that_exceeds_a_limit_is_ended_for_that_reason() -> anyhow::Result<()> {
+fn a_plugin_that_exceeds_a_limit_is_terminated_for_that_reason() -> anyhow::Result<()> {
     type Change = fn(&mut Limits);
     let rows: [(&str, Change, StopReason); 6] = [
         ("spin", |limits| limits.compute_time = 100 * MILLISECOND, StopReason::ComputeTime),
@@ -84,7 +84,7 @@ fn a_pipe_is_not_opened() -> anyhow::Result<()> {
 }
 
 #[test]
-fn waiting_is_not_computing() -> anyhow::Result<()> {
+fn waiting_is_not_counted_as_computing() -> anyhow::Result<()> {
     let script = Script::new("a").on(
         "synchronize",
         "sleep ms=150\nsleep ms=150\nsleep ms=150\nprogress item=a status=succeeded",
@@ -97,7 +97,7 @@ fn waiting_is_not_computing() -> anyhow::Result<()> {
 }
 
 #[test]
-fn copying_what_is_on_the_disk_is_not_computing() -> anyhow::Result<()> {
+fn copying_is_not_counted_as_computing() -> anyhow::Result<()> {
     let home = tempfile::tempdir()?;
     for name in ["left", "right"] {
         std::fs::create_dir(home.path().join(name))?;
@@ -122,14 +122,14 @@ fn copying_what_is_on_the_disk_is_not_computing() -> anyhow::Result<()> {
 }
 
 #[test]
-fn those_who_read_hold_a_directory_together() -> anyhow::Result<()> {
+fn readers_share_the_lock_of_a_directory() -> anyhow::Result<()> {
     let home = tempfile::tempdir()?;
     let run = |access: Access, commands: &str| {
         let grant = Grant::new("left", home.path(), access)?;
         let script = Script::new("a").on("synchronize", commands);
         script.options(|options| options.grant(grant)).start(EventLog::new())
     };
-    // Whoever has the directory open holds it until its session is dropped.
+    // A session holds the lock of an open directory until it is dropped.
     let hold = |access: Access| -> anyhow::Result<(DrivenSession, String)> {
         let mut session = run(access, "lock dir=left")?;
         let report = session.block_on(async |session| {
@@ -143,20 +143,20 @@ fn those_who_read_hold_a_directory_together() -> anyhow::Result<()> {
     let (other, said) = hold(Access::ReadOnly)?;
     assert_eq!(said, "lock: ok", "another reader");
     let (_, said) = hold(Access::ReadWrite)?;
-    assert_eq!(said, "lock: ErrorCode::Busy", "a writer beside readers");
+    assert_eq!(said, "lock: ErrorCode::Busy", "a writer and readers");
     drop((reader, other));
     let (writer, said) = hold(Access::ReadWrite)?;
     assert_eq!(said, "lock: ok", "a writer alone");
     for access in [Access::ReadOnly, Access::ReadWrite] {
         let (_, said) = hold(access)?;
-        assert_eq!(said, "lock: ErrorCode::Busy", "{access:?} beside a writer");
+        assert_eq!(said, "lock: ErrorCode::Busy", "{access:?} and a writer");
     }
     drop(writer);
     Ok(())
 }
 
 #[test]
-fn nobody_is_late_while_the_user_thinks() -> anyhow::Result<()> {
+fn user_prompt_time_is_not_counted() -> anyhow::Result<()> {
     struct Slow;
     impl Sink for Slow {
         fn question(&mut self, _question: &Question) -> Option<usize> {
@@ -177,7 +177,7 @@ fn nobody_is_late_while_the_user_thinks() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_plugin_that_does_not_listen_is_ended_after_the_grace_period() -> anyhow::Result<()> {
+fn a_plugin_that_ignores_cancellation_is_terminated_after_the_grace_period() -> anyhow::Result<()> {
     for (everything, code, ends) in [
         (true, "ended-cancelled-all", [Status::Succeeded, Status::Stopped, Status::Stopped]),
         (false, "ended-cancelled-item", [Status::Succeeded, Status::Skipped, Status::Failed]),
@@ -199,7 +199,7 @@ fn a_plugin_that_does_not_listen_is_ended_after_the_grace_period() -> anyhow::Re
 }
 
 #[test]
-fn cancelling_an_item_that_waits_for_its_turn_ends_nobody() -> anyhow::Result<()> {
+fn cancelling_a_waiting_item_terminates_no_plugin() -> anyhow::Result<()> {
     let script = Script::new("a b").on(
         "synchronize",
         "progress item=a status=updating
@@ -214,7 +214,7 @@ fn cancelling_an_item_that_waits_for_its_turn_ends_nobody() -> anyhow::Result<()
 }
 
 #[test]
-fn a_run_comes_back_though_a_system_call_does_not() -> anyhow::Result<()> {
+fn a_run_returns_although_a_system_call_hangs() -> anyhow::Result<()> {
     for (blocking, commands) in [
         ("open-storage", "locks count=1"),
         ("flush-files", "flush count=2"),
@@ -224,12 +224,12 @@ fn a_run_comes_back_though_a_system_call_does_not() -> anyhow::Result<()> {
         ("wasi:filesystem write-via-stream", "write path=/storage/x text=y"),
         ("wasi:filesystem create-directory-at", "mkdir path=/storage/x"),
     ] {
-        // The look at a host call happens where the call itself would: it blocks as that would.
+        // The hook of a host call runs in place of the call, and blocks like the call.
         let (release, blocked) = std::sync::mpsc::channel::<()>();
         let blocked = Mutex::new(blocked);
         let hook = Arc::new(move |call: &'static str| {
             if call == blocking {
-                let _ = blocked.lock().expect("nobody panicked with it").recv();
+                let _ = blocked.lock().expect("the lock is not poisoned").recv();
             }
             true
         });
@@ -250,7 +250,7 @@ fn a_run_comes_back_though_a_system_call_does_not() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_plugin_that_waited_for_an_answer_has_its_grace_after_it() -> anyhow::Result<()> {
+fn the_grace_period_starts_after_a_user_prompt() -> anyhow::Result<()> {
     struct Slow(CancelHandle);
     impl Sink for Slow {
         fn question(&mut self, _question: &Question) -> Option<usize> {
@@ -276,7 +276,7 @@ fn a_plugin_that_waited_for_an_answer_has_its_grace_after_it() -> anyhow::Result
 }
 
 #[test]
-fn computing_counts_and_a_slow_sink_does_not() -> anyhow::Result<()> {
+fn time_in_a_slow_sink_is_not_counted() -> anyhow::Result<()> {
     struct Slow;
     impl Sink for Slow {
         fn progress(&mut self, _progress: &Progress<'_>) -> ProgressResponse {
@@ -292,7 +292,7 @@ fn computing_counts_and_a_slow_sink_does_not() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_plugin_that_died_with_nothing_left_to_do_failed() -> anyhow::Result<()> {
+fn a_crash_without_remaining_items_is_a_failure() -> anyhow::Result<()> {
     let restart = RestartPolicy::Restart { attempts: 3, backoff: MILLISECOND };
     let ran = Script::new("a")
         .on("synchronize", "progress item=a status=failed\npanic text=at_the_end")
@@ -304,7 +304,7 @@ fn a_plugin_that_died_with_nothing_left_to_do_failed() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_call_that_is_dropped_ends_the_session() -> anyhow::Result<()> {
+fn a_dropped_call_ends_the_session() -> anyhow::Result<()> {
     let mut session =
         Script::new("a").on("get-handler-info", "sleep ms=60000").start(EventLog::new())?;
     let code = session.block_on(async |session| {
@@ -318,7 +318,7 @@ fn a_call_that_is_dropped_ends_the_session() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_flood_of_reports_is_merged_and_the_last_value_arrives() -> anyhow::Result<()> {
+fn excess_reports_are_coalesced_to_the_last_value() -> anyhow::Result<()> {
     type Heard = (Option<i32>, Option<Status>);
     #[derive(Clone, Default)]
     struct Values(Arc<Mutex<Vec<Heard>>>);
@@ -327,7 +327,7 @@ fn a_flood_of_reports_is_merged_and_the_last_value_arrives() -> anyhow::Result<(
             let now = progress.current;
             self.0
                 .lock()
-                .expect("nobody panicked with it")
+                .expect("the lock is not poisoned")
                 .push((Some(now.prog_value), now.status_type));
             ProgressResponse::Continue
         }
@@ -341,7 +341,7 @@ fn a_flood_of_reports_is_merged_and_the_last_value_arrives() -> anyhow::Result<(
     );
     let report =
         with_limits(script, |limits| limits.progress_per_second = 10).report(values.clone())?;
-    let heard = values.0.lock().expect("nobody panicked with it").clone();
+    let heard = values.0.lock().expect("the lock is not poisoned").clone();
     assert!(heard.len() < 100, "{} reports arrived", heard.len());
     assert!(report.merged_calls > 4900, "{}", report.merged_calls);
     assert_eq!(report.progress_calls, 5003);
@@ -351,7 +351,7 @@ fn a_flood_of_reports_is_merged_and_the_last_value_arrives() -> anyhow::Result<(
 }
 
 #[test]
-fn a_flood_of_messages_is_cut_off_and_counted() -> anyhow::Result<()> {
+fn excess_messages_are_dropped_and_counted() -> anyhow::Result<()> {
     let script = Script::new("a").on("synchronize", "log level=warning text=x times=50");
     let ran = with_limits(script, |limits| limits.log_entries = 10).run()?;
     assert_eq!(ran.report.log.len(), 10);
@@ -360,14 +360,14 @@ fn a_flood_of_messages_is_cut_off_and_counted() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_longer_list_of_items_is_refused() -> anyhow::Result<()> {
+fn an_item_list_above_the_limit_is_rejected() -> anyhow::Result<()> {
     let ran = with_limits(Script::new("a b c"), |limits| limits.items = 2).run()?;
     assert_eq!(ran.report.hresult(), Hresult::HRESULT_ERROR_INVALID_DATA);
     Ok(())
 }
 
 #[test]
-fn a_plugin_that_died_is_started_again_for_what_it_had_not_ended() -> anyhow::Result<()> {
+fn a_crashed_plugin_is_restarted_for_its_unfinished_items() -> anyhow::Result<()> {
     let home = tempfile::tempdir()?;
     let storage = home.path().to_owned();
     let script = |storage| {
@@ -392,12 +392,12 @@ fn a_plugin_that_died_is_started_again_for_what_it_had_not_ended() -> anyhow::Re
 
     std::fs::remove_file(storage.join("died"))?;
     let ran = script(storage).run()?;
-    assert_eq!(ran.error_code(), Some("plugin-trap"), "not without being told to");
+    assert_eq!(ran.error_code(), Some("plugin-trap"), "no restart by default");
     Ok(())
 }
 
 #[test]
-fn restarts_come_to_an_end() -> anyhow::Result<()> {
+fn restarts_are_bounded() -> anyhow::Result<()> {
     let restart = RestartPolicy::Restart { attempts: 2, backoff: MILLISECOND };
     for (export, deaths) in [("synchronize", 2), ("enum-items", 2)] {
         let script = Script::new("a").on(export, "panic text=again");
@@ -405,7 +405,7 @@ fn restarts_come_to_an_end() -> anyhow::Result<()> {
         assert_eq!(ran.error_code(), Some("plugin-trap"), "{export}");
         assert_eq!(ran.report.restarts, deaths, "{export}");
     }
-    // What was cancelled is not begun again.
+    // A cancelled item is not restarted.
     let script = Script::new("a").on("synchronize", "spin");
     let script = with_limits(script, |limits| limits.grace = 20 * MILLISECOND)
         .request(|request| request.restart_policy = restart);

@@ -10,6 +10,6 @@ mod lifecycle;
 mod limits;
 mod modules;
 mod native_constants;
-mod places;
+mod paths;
 mod pooling;
 mod sdk;

@@ -1,7 +1,7 @@
 //! The modules of each crate import each other in one direction only.
 //!
-//! A module is a file. What it takes from its own children (`mod`, and paths that begin there) is
-//! not an import, and neither is anything in `lib.rs`.
+//! A module is a file. Imports of a module from its children (`mod`, and paths that begin there) do
+//! not count, and neither does `lib.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,7 +13,7 @@ use conformance::workspace;
 /// The path of a module in its crate, such as `["session", "run"]`.
 type Module = Vec<String>;
 
-/// The sources of every file below a folder.
+/// Returns the sources of all files below a folder.
 fn sources(
     folder: &Path,
     module: &Module,
@@ -32,14 +32,14 @@ fn sources(
     Ok(())
 }
 
-/// The code without comments and without its tests.
+/// Returns the code without comments and tests.
 fn code(source: &str) -> String {
     let tests = source.find("#[cfg(test)]\nmod tests").unwrap_or(source.len());
     let lines = source[..tests].lines().map(|line| line.split("//").next().unwrap_or(line));
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The single paths of a `use`, such as `a::{b, c::{d, e}}`.
+/// Returns the separate paths of a `use`, such as `a::{b, c::{d, e}}`.
 fn expand(tree: &str, prefix: &str, paths: &mut Vec<String>) {
     let Some((before, inside)) = tree.split_once('{') else {
         paths.push(format!("{prefix}{tree}"));
@@ -59,7 +59,7 @@ fn expand(tree: &str, prefix: &str, paths: &mut Vec<String>) {
     }
 }
 
-/// The paths that begin in this crate: those of `use`, and those in the code.
+/// Returns the paths that begin in this crate: in `use`, and in code.
 fn paths(code: &str) -> Vec<String> {
     let mut paths = Vec::new();
     for (at, _) in code.match_indices("use ") {
@@ -79,7 +79,7 @@ fn paths(code: &str) -> Vec<String> {
     paths
 }
 
-/// What each module imports of the others.
+/// Returns the imports of each module from the others.
 fn imports(modules: &BTreeMap<Module, String>) -> BTreeMap<&Module, BTreeSet<&Module>> {
     let mut imports = BTreeMap::new();
     for (module, source) in modules.iter().filter(|(module, _)| module[..] != ["lib"]) {
@@ -90,7 +90,7 @@ fn imports(modules: &BTreeMap<Module, String>) -> BTreeMap<&Module, BTreeSet<&Mo
             match parts.first() {
                 Some(Some("crate")) => absolute.clear(),
                 Some(Some("super")) => {}
-                // Its own children, or another crate.
+                // A child, or another crate.
                 _other => continue,
             }
             parts.retain(|part| match part {
@@ -102,7 +102,7 @@ fn imports(modules: &BTreeMap<Module, String>) -> BTreeMap<&Module, BTreeSet<&Mo
                 _name => true,
             });
             absolute.extend(parts.into_iter().flatten().map(str::to_owned));
-            // The longest beginning that is a file: the rest are items.
+            // The longest prefix that is a file; the rest are items.
             let mut files = (1..=absolute.len()).rev();
             let file = files.find_map(|len| modules.get_key_value(&absolute[..len]));
             imported.extend(file.map(|(file, _)| file).filter(|file| *file != module));
@@ -112,8 +112,8 @@ fn imports(modules: &BTreeMap<Module, String>) -> BTreeMap<&Module, BTreeSet<&Mo
     imports
 }
 
-/// The modules that are in a cycle, or between two: nothing is left once those are taken away that
-/// import nothing, or that nothing imports.
+/// Returns the modules that are in or between cycles: those that remain after modules without
+/// imports or importers are removed repeatedly.
 fn cycles(modules: &BTreeMap<Module, String>) -> Vec<String> {
     let mut left = imports(modules);
     loop {
@@ -135,12 +135,12 @@ fn cycles(modules: &BTreeMap<Module, String>) -> Vec<String> {
 }
 
 #[test]
-fn no_modules_import_each_other_in_a_circle() -> anyhow::Result<()> {
+fn modules_have_no_import_cycle() -> anyhow::Result<()> {
     let crates = fs::read_to_string(workspace().join("Cargo.toml"))?;
     let members = crates.split("members = [").nth(1).and_then(|rest| rest.split(']').next());
     let mut seen = 0;
     for member in members.context("no members")?.split('"').skip(1).step_by(2) {
-        // The SDK's imports call their test double, which is built on the SDK.
+        // The imports of the SDK call its test double, which uses the SDK.
         let folder = workspace().join(member).join("src");
         if member == "guest" || !folder.exists() {
             continue;
@@ -156,7 +156,7 @@ fn no_modules_import_each_other_in_a_circle() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_circle_is_found() {
+fn an_import_cycle_is_detected() {
     let module = |path: &str, source: &str| {
         (path.split("::").map(str::to_owned).collect::<Module>(), source.to_owned())
     };

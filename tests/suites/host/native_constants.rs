@@ -18,7 +18,7 @@ use uuid::Uuid;
 const COMPILER: &str = "x86_64-w64-mingw32-gcc";
 const PACKAGE: &str = "gcc-mingw-w64-x86-64";
 
-/// What Rust has and the header of mingw-w64, which is from before Windows Vista, has not.
+/// Constants in Rust that the header of mingw-w64 lacks, because it predates Windows Vista.
 const NEWER: [(&str, u32); 1] = [("SYNCMGRSTATUS_UPDATING_INDETERMINATE", 8)];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +43,8 @@ fn insert(rows: &mut Rows, name: &str, value: Value) -> Result<()> {
     Ok(())
 }
 
-/// What the header says, or `None` where there is no compiler and none is required. Compiled
-/// once for all tests here.
+/// Returns the values of the header, or `None` if there is no compiler and none is required.
+/// Compiles once for all tests of this file.
 fn native() -> Result<Option<&'static Rows>> {
     static ROWS: OnceLock<Result<Option<Rows>>> = OnceLock::new();
     match ROWS.get_or_init(compile) {
@@ -68,7 +68,7 @@ fn compile() -> Result<Option<Rows>> {
                 std::env::var_os("SYNCMGR_REQUIRE_MINGW").is_none(),
                 "there is no {COMPILER}, and SYNCMGR_REQUIRE_MINGW wants it: install {PACKAGE}"
             );
-            // Past the test harness, which keeps what a passing test prints to itself.
+            // Bypasses the test harness, which hides the output of a passing test.
             writeln!(
                 io::stderr(),
                 "SKIPPED: the comparison with mobsync.h, since there is no {COMPILER}. \
@@ -87,7 +87,7 @@ fn compile() -> Result<Option<Rows>> {
     read_object(&object).map(Some)
 }
 
-/// The rows and GUIDs that an object file defines.
+/// Returns the rows and GUIDs that an object file defines.
 fn read_object(path: &Path) -> Result<Rows> {
     let data = fs::read(path)?;
     let file = object::File::parse(&*data)?;
@@ -112,7 +112,7 @@ fn read_object(path: &Path) -> Result<Rows> {
     Ok(rows)
 }
 
-/// A table of names and values, with a tab between them. Lines that begin with `#` are comments.
+/// Parses a table of names and values, separated by a tab. Lines that begin with `#` are comments.
 fn read_table(text: &str) -> Result<Rows> {
     let mut rows = Rows::new();
     for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
@@ -129,7 +129,7 @@ fn read_table(text: &str) -> Result<Rows> {
     Ok(rows)
 }
 
-/// Every difference between two tables, in words.
+/// Describes every difference between two tables.
 fn differences(expected: &Rows, found: &Rows) -> Vec<String> {
     let names: BTreeSet<_> = expected.keys().chain(found.keys()).collect();
     let difference = |name: &String| match (expected.get(name), found.get(name)) {
@@ -144,7 +144,7 @@ fn differences(expected: &Rows, found: &Rows) -> Vec<String> {
 }
 
 #[test]
-fn the_table_says_what_the_header_says() -> Result<()> {
+fn the_table_equals_the_header() -> Result<()> {
     let Some(native) = native()? else {
         return Ok(());
     };
@@ -168,8 +168,8 @@ fn every_named_hresult_has_the_native_value() -> Result<()> {
     Ok(())
 }
 
-/// Compares an enumeration with all constants of a prefix. The names follow from those in WIT's
-/// spelling.
+/// Compares an enumeration with all constants of a prefix. The names are derived from those in the
+/// WIT.
 fn compare_enumeration(prefix: &str, cases: &[(&str, u32)]) -> Result<()> {
     let Some(native) = native()? else {
         return Ok(());
@@ -212,7 +212,7 @@ fn every_log_level_has_the_native_value() -> Result<()> {
 }
 
 #[test]
-fn a_missing_an_extra_and_a_changed_row_are_told_apart() -> Result<()> {
+fn missing_extra_and_changed_rows_are_reported() -> Result<()> {
     let table = read_table("# comment\n\nA\t1\nB\t0x10\nC\t3\n")?;
     let object = read_table("A\t1\nB\t17\nD\t4\n")?;
     assert_eq!(
@@ -228,7 +228,7 @@ fn a_missing_an_extra_and_a_changed_row_are_told_apart() -> Result<()> {
 }
 
 #[test]
-fn a_table_that_cannot_be_read_is_refused() {
+fn an_invalid_table_is_rejected() {
     for text in ["A", "A 1", "A\t", "A\tx", "A\t0x", "A\t-1", "A\t1\nA\t1"] {
         assert!(read_table(text).is_err(), "{text:?}");
     }

@@ -10,7 +10,7 @@ use syncmgr_host::{
 };
 
 #[test]
-fn a_pool_holds_as_many_sessions_as_it_was_made_for() -> anyhow::Result<()> {
+fn a_pool_holds_its_configured_number_of_sessions() -> anyhow::Result<()> {
     let host = Host::with_options(HostOptions::new().pooled(3))?;
     assert_eq!(*host.allocation(), Allocation::Pooled { sessions: 3 });
     let plugin = host.load_file(Path::new(HELLO))?;
@@ -22,7 +22,7 @@ fn a_pool_holds_as_many_sessions_as_it_was_made_for() -> anyhow::Result<()> {
         }
         other => panic!("{other:?}"),
     }
-    // What one gives back, another one gets.
+    // A released slot is reused.
     sessions.pop();
     sessions.push(open()?);
     drop(sessions);
@@ -32,10 +32,10 @@ fn a_pool_holds_as_many_sessions_as_it_was_made_for() -> anyhow::Result<()> {
 }
 
 #[test]
-fn memory_that_is_used_again_has_nothing_of_the_session_before() -> anyhow::Result<()> {
+fn reused_memory_is_cleared() -> anyhow::Result<()> {
     let host = Host::with_options(HostOptions::new().pooled(1))?;
     let plugin = host.load_file(Path::new(SCRIPT))?;
-    // It fills a good part of its memory, and the next one counts on finding zeros there.
+    // It fills most of its memory, and the next session expects zeros there.
     let fill = SessionOptions::new()
         .setting("items", "a")
         .setting("synchronize", "allocate bytes=50000000\nprogress item=a status=succeeded");
@@ -47,7 +47,7 @@ fn memory_that_is_used_again_has_nothing_of_the_session_before() -> anyhow::Resu
 }
 
 #[test]
-fn a_pool_that_the_system_refuses_is_told_and_done_without() -> anyhow::Result<()> {
+fn a_failed_pool_is_reported_and_not_used() -> anyhow::Result<()> {
     // More address space than any machine has.
     let host = Host::with_options(HostOptions::new().pooled(1 << 20))?;
     let Allocation::PoolRefused { sessions, reason } = host.allocation() else {
@@ -62,7 +62,7 @@ fn a_pool_that_the_system_refuses_is_told_and_done_without() -> anyhow::Result<(
 }
 
 #[test]
-fn what_was_compiled_with_a_pool_is_the_same_as_without() -> anyhow::Result<()> {
+fn compiled_code_is_the_same_with_and_without_a_pool() -> anyhow::Result<()> {
     let pooled = Host::with_options(HostOptions::new().pooled(2))?;
     assert_eq!(pooled.compatibility(), Host::new()?.compatibility());
     Ok(())

@@ -3,7 +3,7 @@
 use syncmgr_plugin::testing::{Run, SyncManager};
 use syncmgr_plugin::*;
 
-/// One item, on which it works as a test says.
+/// One item, with the work of a test.
 #[derive(Default)]
 struct Worker<W>(W);
 
@@ -38,7 +38,7 @@ fn full() -> Error {
 }
 
 #[test]
-fn an_item_fails_of_an_error_and_it_is_logged_once() {
+fn the_error_of_a_failed_item_is_logged_once() {
     #[derive(Default)]
     struct Fails;
     impl Work for Fails {
@@ -62,7 +62,7 @@ fn an_item_fails_of_an_error_and_it_is_logged_once() {
 }
 
 #[test]
-fn an_item_that_fails_of_another_error_than_it_logged_has_both_in_the_log() {
+fn a_different_final_error_is_logged_too() {
     #[derive(Default)]
     struct LogsAnother;
     impl Work for LogsAnother {
@@ -78,7 +78,7 @@ fn an_item_that_fails_of_another_error_than_it_logged_has_both_in_the_log() {
 }
 
 #[test]
-fn an_end_that_the_plugin_reported_itself_stays() {
+fn a_terminal_status_of_the_plugin_is_kept() {
     #[derive(Default)]
     struct Deleted;
     impl Work for Deleted {
@@ -92,7 +92,7 @@ fn an_end_that_the_plugin_reported_itself_stays() {
 }
 
 #[test]
-fn the_last_report_has_all_that_was_done() {
+fn the_last_report_has_the_complete_progress() {
     #[derive(Default)]
     struct Copies;
     impl Work for Copies {
@@ -108,7 +108,7 @@ fn the_last_report_has_all_that_was_done() {
 }
 
 #[test]
-fn a_cancellation_ends_the_item_as_what_was_cancelled() {
+fn a_cancelled_item_is_skipped_or_stopped_by_its_scope() {
     #[derive(Default)]
     struct Counts;
     impl Work for Counts {
@@ -127,7 +127,7 @@ fn a_cancellation_ends_the_item_as_what_was_cancelled() {
 }
 
 #[test]
-fn files_are_copied_together_as_the_host_does_it() -> std::io::Result<()> {
+fn native_batch_copies_equal_those_of_the_host() -> std::io::Result<()> {
     const NAMES: [&str; 6] = ["one", "missing", "directory", "long", "there", "last"];
 
     #[derive(Default)]
@@ -154,7 +154,7 @@ fn files_are_copied_together_as_the_host_does_it() -> std::io::Result<()> {
                 };
                 context.log(LogLevel::Information, &text);
             }
-            // The digest is that of what was taken from the source.
+            // The digest is that of the bytes that were read from the source.
             let (from, to) = (source.open_file("one")?, target.create_file("by itself")?);
             while to.copy_from(&from, 2)? > 0 {}
             context.log(LogLevel::Information, &format!("{:02x}", from.digest()[0]));
@@ -196,7 +196,7 @@ fn files_are_copied_together_as_the_host_does_it() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Has a property, and asks for a connection and an answer before it works.
+/// Has a property, and requests a connection and an answer before it works.
 #[derive(Default)]
 struct Asks {
     attempts: u32,
@@ -261,7 +261,7 @@ impl Plugin for Asks {
 }
 
 #[test]
-fn a_plugin_logs_and_asks_where_it_works_on_no_item() {
+fn a_plugin_can_log_and_prompt_without_an_item() {
     let run = SyncManager::new().choose(1).run::<Asks>();
     run.assert_ended(item(), Status::Failed);
     let logged: Vec<_> = run.log.iter().map(|line| (line.text.as_str(), line.item)).collect();
@@ -277,7 +277,7 @@ fn a_plugin_logs_and_asks_where_it_works_on_no_item() {
 }
 
 #[test]
-fn an_item_is_synchronized_once_more_when_its_error_says_so() {
+fn an_item_is_synchronized_again_if_its_error_requests_it() {
     let run = SyncManager::new().choose(1).choose(1).retries(1).run::<Asks>();
     run.assert_ended(item(), Status::Succeeded);
     run.assert_in_order();

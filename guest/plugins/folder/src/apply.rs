@@ -1,5 +1,5 @@
-//! Carries out a plan. Every operation checks that its source and target are still what the plan saw,
-//! and at every instant each name has either the old or the new content.
+//! Carries out a plan. Every operation checks that its source and target still match the plan, and
+//! at any time each name has either the old or the new content.
 
 mod copy;
 mod flush;
@@ -44,17 +44,17 @@ pub(crate) use permit::repair;
 pub struct Done {
     /// Files and links copied.
     pub copied: u64,
-    /// The bytes of them.
+    /// Their bytes.
     pub bytes: u64,
     /// Files and links removed.
     pub removed: u64,
-    /// Directories made or removed.
+    /// Directories created or removed.
     pub directories: u64,
     /// Permissions set.
     pub modes: u64,
     /// Times of equal files set.
     pub times: u64,
-    /// Entries that got a name in another case.
+    /// Entries renamed to another case.
     pub renamed: u64,
     /// The operations that failed, with their reasons.
     pub failed: Vec<String>,
@@ -77,29 +77,29 @@ pub struct Applier<'a> {
     next_temp: u32,
     now: i64,
     dirty: Dirty,
-    /// Whether anybody may do anything on each side.
+    /// Whether each side shows all permissions for all users.
     is_open: [bool; 2],
     kept_modes: KeptModes,
     refused: Refused,
     /// New entries, with another name of their directory that differs only in case.
     alike: HashMap<Name, Name>,
-    /// Keys of what got a name in another case.
+    /// Keys of entries that were renamed to another case.
     respelled: HashSet<Name>,
-    /// Copies that are not made yet, or have no name yet.
+    /// Copies that are not created or not renamed yet.
     batch: Batch,
     room: Room,
     opened: Opened,
-    /// Why nothing more is to be done, as soon as there is a reason.
+    /// The reason to stop, once there is one.
     ended: Result<(), Interrupt>,
-    /// What was done so far.
+    /// The changes so far.
     pub done: Done,
-    /// Keys of what was not done or not done yet.
+    /// Keys of operations that are skipped or pending.
     undone: HashSet<Name>,
 }
 
 /// The directories that an [`Applier`] works in.
 #[derive(Clone, Copy, Debug)]
-pub struct Places<'a> {
+pub struct Directories<'a> {
     /// The pair.
     pub pair: &'a Pair,
     /// The two sides.
@@ -109,20 +109,20 @@ pub struct Places<'a> {
 }
 
 impl<'a> Applier<'a> {
-    /// Prepares to work. `now` is the time of the scan in ns since 1970, and makes names unique;
-    /// `stamp` says the same to people.
+    /// Prepares the run. `now` is the time of the scan in ns since 1970, which makes names unique;
+    /// `stamp` is the same time as text.
     ///
     /// # Errors
     /// Fails if the sides cannot be reopened.
     pub fn new(
-        places: Places<'a>,
+        directories: Directories<'a>,
         is_open: [bool; 2],
         options: &'a Options,
         now: i64,
         stamp: String,
         context: &'a mut SyncContext,
     ) -> Result<Self> {
-        let Places { pair, roots: tops, storage } = places;
+        let Directories { pair, roots: tops, storage } = directories;
         let [left, right] = tops;
         Ok(Self {
             roots: [Walker::new(Some(left.reopen()?)), Walker::new(Some(right.reopen()?))],
@@ -134,7 +134,7 @@ impl<'a> Applier<'a> {
             options,
             context,
             tag: pair.tag(),
-            // Any number will do.
+            // Any value is possible.
             next_temp: (now.unsigned_abs() & u64::from(u32::MAX)).try_into().unwrap_or(0),
             now,
             dirty: Dirty::default(),
@@ -152,7 +152,7 @@ impl<'a> Applier<'a> {
         })
     }
 
-    /// Removes what an interrupted run of this pair left.
+    /// Removes the leftovers of an interrupted run of this pair.
     pub fn remove_leftovers(&mut self, on: Side, paths: &[String]) {
         if !self.pair.is_writable(on) {
             return;
@@ -183,8 +183,8 @@ impl<'a> Applier<'a> {
         }
     }
 
-    /// Carries out a plan and flushes it. Afterwards `plan.next` is the new baseline, also after a
-    /// failure or a cancellation, which ends the work early.
+    /// Carries out a plan and flushes it. Afterwards `plan.next` is the new baseline, even after a
+    /// failure or a cancellation, which ends the run early.
     pub fn apply(&mut self, plan: &mut Plan, before: &BaseChildren) -> Result<(), Interrupt> {
         let total = plan.operations.iter().map(Operation::bytes).sum();
         self.ended = self.context.set_total_bytes(total);
@@ -216,7 +216,7 @@ impl<'a> Applier<'a> {
         std::mem::replace(&mut self.ended, Ok(())).and_then(|()| self.no_room())
     }
 
-    /// Does one step, or records that it is not done.
+    /// Performs one step, or records that it was skipped.
     fn step(&mut self, operation: &Operation, next: &mut BaseChildren) {
         if self.ended.is_ok() && needs_names(&operation.action) {
             self.settle(next);
@@ -226,7 +226,7 @@ impl<'a> Applier<'a> {
             return;
         }
         if self.refused.includes(&operation.key) {
-            // The directory around it says why.
+            // The parent directory has the reason.
             self.undone.insert(Name::clone(&operation.key));
             return;
         }
@@ -241,7 +241,7 @@ impl<'a> Applier<'a> {
         }
     }
 
-    /// Gives all copies their names that are made. What was copied before a cancellation stays.
+    /// Renames all finished copies. Copies from before a cancellation are kept.
     fn finish_copies(&mut self, next: &mut BaseChildren) {
         if self.ended.is_ok() {
             self.settle(next);
@@ -250,7 +250,7 @@ impl<'a> Applier<'a> {
         self.name_copies(next);
     }
 
-    /// Records that an operation was not done.
+    /// Records that an operation was skipped.
     fn give_up(&mut self, operation: &Operation, stop: Interrupt) {
         match stop {
             Interrupt::Failed(error) => self.fail(operation, &error),
@@ -261,14 +261,14 @@ impl<'a> Applier<'a> {
         }
     }
 
-    /// Ends the work, unless it has ended already.
+    /// Stops the run, unless it has stopped already.
     fn end(&mut self, ended: Result<(), Interrupt>) {
         if self.ended.is_ok() {
             self.ended = ended;
         }
     }
 
-    /// Records that an operation could not be done.
+    /// Records that an operation failed.
     fn fail(&mut self, operation: &Operation, error: &Error) {
         if error.code == ErrorCode::NoSpace {
             return self.lacks_room(operation, error);
@@ -278,7 +278,7 @@ impl<'a> Applier<'a> {
         self.done.failed.push(words::explain(operation, self.pair, error));
     }
 
-    /// A directory has another path now.
+    /// Updates the paths after a directory was renamed.
     fn moved(&mut self, side: Side, old: &str, new: &str) {
         self.dirty.moved(side, old, new);
         self.opened.moved(side, old, new);
@@ -290,7 +290,7 @@ impl<'a> Applier<'a> {
     }
 }
 
-/// Whether an action may be about what an earlier copy makes or replaces.
+/// Returns whether an action may depend on the result of an earlier copy.
 fn needs_names(action: &Action) -> bool {
     match action {
         Action::Copy { .. } | Action::MakeDirectory { .. } => false,
@@ -305,7 +305,7 @@ fn needs_names(action: &Action) -> bool {
 }
 
 impl Operation {
-    /// The side that it changes.
+    /// Returns the side that it changes.
     pub fn side(&self) -> Side {
         match &self.action {
             Action::Copy { from, .. } => from.other(),

@@ -5,10 +5,10 @@ mod wildmatch;
 use syncmgr_plugin::{Error, ErrorCode, Result};
 
 /// Files that file managers and office programs leave behind. A pattern such as `!Thumbs.db`
-/// brings one back.
+/// includes them again.
 const DEFAULTS: [&str; 5] = [".DS_Store", "Thumbs.db", "desktop.ini", "~$*", ".~lock.*#"];
 
-/// Which patterns ignore an entry.
+/// The origin of the pattern that ignores an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ignored {
     /// The default patterns.
@@ -17,10 +17,10 @@ pub enum Ignored {
     BySetting,
 }
 
-/// Which paths are synced.
+/// Decides which paths are synced.
 #[derive(Clone, Debug)]
 pub struct Filter {
-    /// In the order in which they were given. The last one that matches decides.
+    /// The patterns in their order. The last match decides.
     patterns: Vec<Pattern>,
     hints: Vec<String>,
 }
@@ -28,23 +28,23 @@ pub struct Filter {
 /// One line of a gitignore file.
 #[derive(Clone, Debug)]
 struct Pattern {
-    /// Without `!`, the `/` at the start and the `/` at the end.
+    /// The text without `!`, the leading `/` and the trailing `/`.
     text: Vec<u8>,
-    /// The number of bytes at the start of the text that match only themselves.
+    /// The number of literal bytes at the start of the text.
     literal: usize,
-    /// Whether it brings entries back.
+    /// Whether it includes entries again.
     negated: bool,
-    /// Whether it is only about directories.
+    /// Whether it matches directories only.
     only_directories: bool,
-    /// Whether it is compared with the whole path, not only with the name.
+    /// Whether it matches the whole path, instead of the name.
     is_path: bool,
 }
 
 impl Filter {
-    /// Reads patterns, one a line. Later ones win, and they win over the defaults.
+    /// Parses patterns, one per line. Later ones take precedence, also over the defaults.
     ///
     /// # Errors
-    /// `invalid-argument` if a pattern has a mistake because of which it matches nothing.
+    /// Returns `invalid-argument` for an invalid pattern, which would match nothing.
     pub fn new(patterns: &str) -> Result<Self> {
         let mut filter = Self { patterns: Vec::new(), hints: Vec::new() };
         filter.patterns.extend(DEFAULTS.into_iter().filter_map(Pattern::parse));
@@ -60,13 +60,13 @@ impl Filter {
         Ok(filter)
     }
 
-    /// Hints about patterns that probably do not say what was meant.
+    /// Returns hints about misleading patterns.
     pub fn hints(&self) -> &[String] {
         &self.hints
     }
 
-    /// Which patterns ignore a path, which is relative to the root; `None`: it is synced. Does not
-    /// look at the parents of the path.
+    /// Returns the origin of the pattern that ignores a path, which is relative to the root;
+    /// `None`: it is synced. Does not consider the parents of the path.
     pub fn ignores(&self, path: &str, is_directory: bool) -> Option<Ignored> {
         let name = path.rsplit('/').next().unwrap_or(path);
         let matches = |pattern: &Pattern| pattern.matches(path, name, is_directory);
@@ -80,7 +80,7 @@ impl Filter {
 }
 
 impl Pattern {
-    /// Reads a line; `None`: it is empty or a comment.
+    /// Parses a line; `None`: it is empty or a comment.
     fn parse(line: &str) -> Option<Self> {
         let line = line.strip_suffix('\r').unwrap_or(line);
         if line.is_empty() || line.starts_with('#') {
@@ -122,7 +122,7 @@ impl Pattern {
     }
 }
 
-/// A line without the spaces at its end, unless they are escaped.
+/// Removes the trailing spaces of a line, unless they are escaped.
 fn without_trailing_spaces(line: &str) -> &str {
     let mut end = 0;
     let mut is_escaped = false;
@@ -132,11 +132,11 @@ fn without_trailing_spaces(line: &str) -> &str {
         }
         is_escaped = byte == b'\\' && !is_escaped;
     }
-    // A `\` at the very end escapes nothing, and then git leaves the line as it is.
+    // A trailing `\` escapes nothing; git keeps such a line unchanged.
     &line[..if is_escaped { line.len() } else { end }]
 }
 
-/// What a pattern does not mean, if it looks as if it were meant.
+/// Returns a hint about a pattern that does not have its apparent meaning.
 fn hint(line: &str) -> Option<String> {
     let why = if line.contains(',') && line.contains('{') && line.contains('}') {
         "has braces, which match only themselves; write one pattern for each alternative"
@@ -150,6 +150,6 @@ fn hint(line: &str) -> Option<String> {
     Some(format!("setting `ignore`: pattern `{line}` {why}"))
 }
 
-// The names that are compared exist on Unix only.
+// The names in the comparison exist on Unix only.
 #[cfg(all(test, unix))]
 mod tests;

@@ -7,24 +7,24 @@ use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use crate::tree::Side;
 
-/// Where replaced and deleted files go, in the plugin's storage.
+/// The directory for replaced and deleted files in the plugin's storage.
 pub const STORED_TRASH: &str = "trash";
 
-/// Where they go when their side is on another file system than the storage: in its root.
+/// The directory in the root of a side that is on another file system than the storage.
 pub const TRASH: &str = ".syncmgr-trash";
 
 const TEMP_PREFIX: &str = ".syncmgr-tmp-";
 const TEMP_DIGITS: usize = 16;
 const CONFLICT: &str = " (conflicted copy ";
-/// Characters that some file systems do not take in a name, as they do not take control characters.
+/// Characters that some file systems reject in a name, in addition to control characters.
 const UNUSUAL: [char; 8] = ['"', '*', ':', '<', '>', '?', '\\', '|'];
-/// Characters that some file systems leave out at the end of a name.
+/// Characters that some file systems omit at the end of a name.
 const UNUSUAL_AT_THE_END: [char; 2] = ['.', ' '];
-/// The longest name that every common file system takes, in bytes.
+/// The maximum length of a name on common file systems, in bytes.
 const NAME_BYTES: usize = 255;
 
-/// The form in which names of the two sides are compared: one file may be spelled in two
-/// equivalent ways.
+/// Returns the form in which names of the two sides are compared, because one name may have two
+/// equivalent spellings.
 pub fn key(name: &str) -> Cow<'_, str> {
     match name.is_ascii() || is_nfc(name) {
         true => Cow::Borrowed(name),
@@ -32,19 +32,19 @@ pub fn key(name: &str) -> Cow<'_, str> {
     }
 }
 
-/// The name of a file that is being written. The tag is that of the pair, see [`Pair::tag`].
+/// Returns the name of a file until it is complete. The tag is that of the pair, see [`Pair::tag`].
 ///
 /// [`Pair::tag`]: crate::pair::Pair::tag
 pub fn temp(tag: u32, number: u32) -> String {
     format!("{TEMP_PREFIX}{tag:08x}{number:08x}")
 }
 
-/// Whether a name is one that [`temp`] made for this pair.
+/// Returns whether a name is one that [`temp`] returned for this pair.
 pub fn is_temp_of(name: &str, tag: u32) -> bool {
     is_temp(name) && name[TEMP_PREFIX.len()..].starts_with(&format!("{tag:08x}"))
 }
 
-/// Whether a name is one that [`temp`] made, or that [`trial`] makes of one, for any pair.
+/// Returns whether a name is one that [`temp`] or [`trial`] returned for any pair.
 pub fn is_temp(name: &str) -> bool {
     let rest = name.strip_prefix(TEMP_PREFIX).and_then(|rest| rest.split_at_checked(TEMP_DIGITS));
     rest.is_some_and(|(digits, end)| {
@@ -57,7 +57,7 @@ fn is_unusual(character: char) -> bool {
     character < ' ' || UNUSUAL.contains(&character)
 }
 
-/// What a temporary name gets so that it can be stored only where this name can be; `None`: that is
+/// Returns a temporary name that can be stored only where this name can be; `None`: that is
 /// everywhere.
 pub fn trial(name: &str) -> Option<String> {
     let unusual: BTreeSet<char> = name.chars().filter(|one| is_unusual(*one)).collect();
@@ -66,9 +66,9 @@ pub fn trial(name: &str) -> Option<String> {
     (!trial.is_empty()).then_some(trial)
 }
 
-/// The name under which the losing version of a file is kept: the tag stands before the last
-/// extension, `number` is for a name that is taken. A conflict copy of a conflict copy is named
-/// after the original.
+/// Returns the name of a conflict copy: the tag precedes the last extension, and `number`
+/// distinguishes it from a used name. A conflict copy of a conflict copy has the name of the
+/// original.
 pub fn conflict(name: &str, side: Side, when: &str, number: u32) -> String {
     let base = base(name).unwrap_or_else(|| name.to_owned());
     let (stem, extension) = split(&base);
@@ -79,7 +79,7 @@ pub fn conflict(name: &str, side: Side, when: &str, number: u32) -> String {
     format!("{stem}{tag}{extension}")
 }
 
-/// The name of the file that a conflict copy belongs to; `None`: it is no conflict copy.
+/// Returns the original name of a conflict copy; `None`: it is not a conflict copy.
 pub fn base(name: &str) -> Option<String> {
     let at = name.find(CONFLICT)?;
     let rest = &name[at + CONFLICT.len()..];
@@ -97,7 +97,7 @@ pub fn base(name: &str) -> Option<String> {
         .then(|| format!("{}{}", &name[..at], &rest[close + 1..]))
 }
 
-/// A name and its last extension. A leading dot does not begin one.
+/// Splits a name at its last extension. A leading dot is not the start of one.
 fn split(name: &str) -> (&str, &str) {
     match name.rfind('.') {
         Some(at) if at > 0 && name.len() - at <= 16 => name.split_at(at),
@@ -112,7 +112,7 @@ mod tests {
     const WHEN: &str = "2026-11-22 073433";
 
     #[test]
-    fn conflict_names_keep_the_extension_and_lead_back_to_their_base() {
+    fn conflict_names_keep_the_extension_and_resolve_to_their_base() {
         for (name, expected) in [
             ("a.txt", "a (conflicted copy right 2026-11-22 073433).txt"),
             ("a.tar.gz", "a.tar (conflicted copy right 2026-11-22 073433).gz"),
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn other_names_are_no_conflict_copies() {
+    fn other_names_are_not_conflict_copies() {
         for name in [
             "a.txt",
             "a (conflicted copy).txt",
@@ -146,14 +146,14 @@ mod tests {
     }
 
     #[test]
-    fn long_names_are_cut_at_a_character() {
+    fn long_names_are_truncated_at_a_character() {
         let name = format!("{}.txt", "é".repeat(125));
         let made = conflict(&name, Side::Left, WHEN, 1);
         assert!(made.len() <= NAME_BYTES && made.ends_with(".txt"), "{made}");
     }
 
     #[test]
-    fn temporary_names_are_recognised_exactly() {
+    fn only_temporary_names_are_recognized() {
         assert!(is_temp(&temp(0, 0)) && is_temp(&temp(u32::MAX, u32::MAX)));
         for name in [".syncmgr-tmp-", ".syncmgr-tmp-0123456789abcdeX", ".syncmgr-tmp-0", "a"] {
             assert!(!is_temp(name), "{name}");
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trial_has_what_makes_a_name_unusual_and_is_temporary() {
+    fn a_trial_name_has_the_unusual_characters_and_is_temporary() {
         for (name, expected) in [
             ("plain.txt", None),
             ("with space", None),
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn temporary_names_show_their_pair() {
+    fn a_temporary_name_identifies_its_pair() {
         for (tag, other) in [(0, 1), (0xdead_beef, 0xdead_beee), (u32::MAX, 0)] {
             let name = temp(tag, 7);
             assert!(is_temp_of(&name, tag), "{name}");

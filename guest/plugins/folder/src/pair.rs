@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pair_is_explained() {
+    fn an_invalid_pair_is_explained() {
         for (names, words) in [
             (&[][..], "no directories to sync"),
             (&["left"], "`right` is missing"),
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn the_state_belongs_to_the_pair_whichever_way_round() {
+    fn swapped_sides_use_the_same_state() {
         let one = &find(&["left", "right"]).unwrap()[0];
         let other = &find(&["right", "left"]).unwrap()[0];
         assert_eq!(one.state_name(), other.state_name());

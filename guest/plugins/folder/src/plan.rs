@@ -1,12 +1,12 @@
-//! Decides what to do. It does no I/O itself, and requests the digest of a file only where the content
+//! Plans a run. It does no I/O itself, and requests the digest of a file only if the content
 //! decides.
 
 mod decide;
 mod directory;
 mod file_entry;
 mod guard;
+mod location;
 mod modes;
-mod place;
 mod planner;
 mod times;
 mod transfer;
@@ -24,8 +24,8 @@ use planner::Planner;
 pub use decide::{Change, Verdict, decide};
 pub use guard::{SafetyStop, check};
 
-/// A file that was written less than this before it was looked at may be written again without
-/// a change of its times: those of some file systems are no finer.
+/// A file that was written less than this before the scan may be written again without a change of
+/// its times, because some file systems store them with this precision.
 const RACY_NS: i64 = 2_000_000_000;
 
 /// The operations of a run, and the baseline after them.
@@ -61,50 +61,50 @@ pub struct Operation {
     pub reason: Arc<str>,
 }
 
-/// What to do with an entry.
+/// The action for an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Make a directory.
+    /// Create a directory.
     MakeDirectory {
-        /// Where.
+        /// The side.
         on: Side,
-        /// With which permission bits.
+        /// The permission bits.
         mode: Option<u16>,
     },
     /// Copy a file to the other side.
     Copy {
-        /// From where.
+        /// The side of the source.
         from: Side,
-        /// What it must still be.
+        /// The expected fingerprint of the source.
         source: Fingerprint,
-        /// The content it must have, if that is known.
+        /// The expected digest, if known.
         digest: Option<Box<Digest>>,
-        /// What it replaces; `None`: nothing may be there.
+        /// The entry to replace; `None`: the name must be unused.
         replaces: Option<Box<Fingerprint>>,
-        /// The permission bits that it gets.
+        /// The permission bits of the copy.
         modes: CopyModes,
     },
-    /// Make a link.
+    /// Create a link.
     MakeLink {
-        /// Where.
+        /// The side.
         on: Side,
-        /// Its text.
+        /// The target text.
         text: Box<str>,
-        /// What it replaces; `None`: nothing may be there.
+        /// The entry to replace; `None`: the name must be unused.
         replaces: Option<Box<Fingerprint>>,
     },
     /// Rename a file or link, in its directory.
     Rename {
-        /// Where.
+        /// The side.
         on: Side,
-        /// What it must still be.
+        /// The expected entry.
         source: Fingerprint,
         /// The new name.
         to: Box<str>,
     },
-    /// Give an entry a name that differs only in case.
+    /// Rename an entry to a name that differs only in case.
     Respell {
-        /// Where.
+        /// The side.
         on: Side,
         /// The new name.
         to: Box<str>,
@@ -113,30 +113,30 @@ pub enum Action {
     },
     /// Remove a file or link.
     Remove {
-        /// Where.
+        /// The side.
         on: Side,
-        /// What it must still be.
+        /// The expected entry.
         target: Fingerprint,
     },
     /// Remove a directory, if it is empty.
     RemoveDirectory {
-        /// Where.
+        /// The side.
         on: Side,
     },
     /// Set permission bits.
     SetMode {
-        /// Where.
+        /// The side.
         on: Side,
-        /// To what.
+        /// The new permission bits.
         mode: u16,
     },
-    /// Set when the content of a file was changed, which is equal on both sides.
+    /// Set the modification time of a file whose content is equal on both sides.
     SetModified {
-        /// Where.
+        /// The side.
         on: Side,
-        /// What it must still be.
+        /// The expected fingerprint.
         target: Fingerprint,
-        /// To what, in ns since 1970.
+        /// The new time, in ns since 1970.
         modified: i64,
     },
 }
@@ -144,9 +144,9 @@ pub enum Action {
 /// The permission bits of a copy. `None`: those that the system gives to a new file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CopyModes {
-    /// Where the side of its source keeps permissions.
+    /// If the side of the source stores permissions.
     pub carried: Option<u16>,
-    /// Where that side keeps none: those that its path has on the other side.
+    /// Otherwise: the permissions of the path on the other side.
     pub own: Option<u16>,
 }
 
@@ -154,7 +154,7 @@ pub struct CopyModes {
 /// cancellation.
 pub type Hash<'a> = dyn FnMut(Side, &str) -> Result<Digest, Option<String>> + 'a;
 
-/// The user cancelled while the plan was made.
+/// The user cancelled during planning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cancelled;
 
@@ -172,13 +172,13 @@ pub struct Input<'a> {
     pub when: &'a str,
 }
 
-/// Makes the plan.
+/// Creates the plan.
 pub fn plan(input: &Input<'_>, hash: &mut Hash<'_>) -> Result<Plan, Cancelled> {
     let mut planner = Planner::new(input, hash);
     let [left, right] = input.sides;
     let one_way = matches!(input.options.mode, Mode::OneWaySafe | Mode::Mirror);
     if input.base.is_empty() && (right.is_empty() || !one_way) {
-        // There is much to do, and what has room for all of it need not be moved.
+        // If there is much to do and space for all of it, moves are not needed.
         planner.plan.operations.reserve_exact(on_one_side(left, right));
     }
     planner.plan.next = planner.tree(left, right, input.base)?;
@@ -194,7 +194,7 @@ fn on_one_side(left: &Children, right: &Children) -> usize {
             for (key, node) in children.into_iter().flat_map(|children| children.iter()) {
                 let other = others.and_then(|others| others.get(key));
                 count += usize::from(other.is_none());
-                // What both sides have is gone into once.
+                // Directories on both sides are visited once.
                 if (is_left || other.is_none()) && node.children().is_some() {
                     rest.push((node.children(), other.and_then(Node::children)));
                 }
@@ -236,9 +236,9 @@ impl Operation {
     }
 }
 
-/// The reason of a removal whose content is elsewhere on the other side now.
+/// The reason of a removal whose content has moved on the other side.
 const MOVED: &str = "moved";
-/// The reason of a removal of junk, which goes with its directory.
+/// The reason of a removal of junk, together with its directory.
 const JUNK: &str = "ignored, and its directory was deleted";
 
 /// Returns whether a file may change without a change of its fingerprint.

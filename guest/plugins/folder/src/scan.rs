@@ -11,11 +11,11 @@ use crate::state::BaseChildren;
 use crate::tree::{Children, Fingerprint, Kind, Name, Node, Side};
 use crate::walker::{Walker, split};
 
-/// Directories inside each other that are followed.
+/// The maximum depth of nested directories.
 const MAX_DEPTH: usize = 4_000;
-/// Handles that a scan keeps. It is the only walker then.
+/// The number of directory handles of a scan. No other walker runs at that time.
 const HANDLES: usize = 32;
-/// The longest link text that Linux takes.
+/// The maximum length of a link target on Linux.
 const MAX_LINK_BYTES: usize = 4_095;
 
 /// The entries of a side.
@@ -23,14 +23,15 @@ const MAX_LINK_BYTES: usize = 4_095;
 pub struct Scan {
     /// The entries of the root.
     pub children: Children,
-    /// Files that an interrupted run left, as paths.
+    /// Leftovers of an interrupted run, by path.
     pub leftovers: Vec<String>,
     /// Regular files and links.
     pub files: u64,
     /// Whether every file and directory has all permissions, as on a file system that does not store
     /// them.
     pub is_open: bool,
-    /// The path of a directory that is the root of a side, so that files would be copied into themselves.
+    /// Returns the path of a directory that is the root of a side, so that files would be copied
+    /// into themselves.
     pub overlap: Option<String>,
 }
 
@@ -67,8 +68,8 @@ impl<'a> Known<'a> {
     }
 }
 
-/// Reads a whole side. A part that cannot be read is [`Kind::Blocked`]; only the root's failure
-/// is one of the scan.
+/// Reads a whole side. An unreadable part is [`Kind::Blocked`]; only a failure at the root fails
+/// the scan.
 pub fn scan(
     root: &Directory,
     side: Side,
@@ -102,7 +103,7 @@ struct Scanner<'a> {
     roots: [Identity; 2],
     context: &'a mut SyncContext,
     walker: Walker,
-    /// Of what is looked at.
+    /// The path of the current entry.
     path: String,
     leftovers: Vec<String>,
     files: u64,
@@ -110,15 +111,15 @@ struct Scanner<'a> {
     overlap: Option<String>,
 }
 
-/// A directory whose entries were listed, and whose directories are being read.
+/// A directory whose entries were listed, and whose subdirectories are being read.
 struct Listed<'a> {
     /// The length of its path.
     path: usize,
     known: Known<'a>,
     found: Vec<(Name, Node)>,
-    /// Those of `found` that are directories which are still to be read, the next one last.
+    /// The subdirectories in `found` that are still to be read, the next one last.
     unread: Vec<usize>,
-    /// The one that is being read.
+    /// The subdirectory that is being read.
     current: usize,
 }
 
@@ -182,7 +183,7 @@ impl<'a> Scanner<'a> {
         let listing = self.walker.directory(&self.path, false)?.list()?;
         for entry in listing {
             let entry = entry?;
-            // Also that of another pair, one of whose directories is in here.
+            // Including one of another pair, whose directory is in here.
             if entry.name == names::TRASH {
                 continue;
             }
@@ -204,7 +205,7 @@ impl<'a> Scanner<'a> {
         Ok(Listed { path: parent, known, found, unread, current: 0 })
     }
 
-    /// An entry of the directory that is being listed. Its own entries come later.
+    /// An entry of the directory that is being listed. Its children are read later.
     fn node(&mut self, entry: Entry, key: &Name, depth: usize) -> Result<Node, Interrupt> {
         let name = match *entry.name == **key {
             true => Name::clone(key),
@@ -267,7 +268,7 @@ impl<'a> Scanner<'a> {
 }
 
 impl Scanner<'_> {
-    /// Whether a directory is the root of a side, by a mount.
+    /// Returns whether a directory is the root of a side, through a mount.
     fn is_a_root(&self, metadata: &EntryMetadata) -> bool {
         let identity = identity(metadata);
         identity.is_some() && self.roots.contains(&identity)
@@ -275,10 +276,10 @@ impl Scanner<'_> {
 }
 
 impl Listed<'_> {
-    /// The entries by key, when all directories among them were read.
+    /// Returns the entries by key, after all subdirectories were read.
     fn finish(self) -> Children {
         let mut found = self.found;
-        // A map that is made of sorted entries at once has no room to spare.
+        // A map that is built from sorted entries has no spare capacity.
         found.sort_by(|(one, _), (other, _)| one.cmp(other));
         found.dedup_by(|(key, node), (first, kept)| {
             let is_same = key == first;
@@ -309,8 +310,8 @@ fn blocked_because(why: String) -> Kind {
     Kind::Blocked(Some(why.into()))
 }
 
-/// Why a link in a directory `depth` levels below the root is not copied; `None`: it leads to a place
-/// below the root. Decided by the text alone, as the host does.
+/// Explains why a link in a directory `depth` levels below the root is not copied; `None`: it
+/// refers to a path below the root. Decided by the text alone, like in the host.
 fn why_not_copied(text: &str, depth: usize) -> Option<&'static str> {
     if text.starts_with('/') {
         return Some("is absolute");
@@ -335,7 +336,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_are_copied_unless_they_are_absolute_or_lead_out() {
+    fn links_are_copied_unless_they_are_absolute_or_escape() {
         let (longest, too_long) = ("x".repeat(4_095), "x".repeat(4_096));
         for (text, depth, why) in [
             ("x", 0, None),

@@ -1,7 +1,7 @@
-//! Names that differ only in case. Some file systems take them for one name, others for two.
+//! Names that differ only in case. Some file systems treat them as equal.
 //!
-//! An entry whose name got another case on one side is renamed on the other side, too. Copying and
-//! deleting it would do where the two names are two, but not where they are one.
+//! An entry that was renamed to another case on one side is renamed on the other side, too. Copying
+//! and deleting it would fail on a case-insensitive file system.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -12,31 +12,31 @@ use crate::plan::{Action, Operation};
 use crate::state::{Base, BaseChildren, BaseKind};
 use crate::tree::{Children, Kind, Name, Node, Side, join};
 
-/// What was found about names that differ only in case.
+/// The names that differ only in case.
 #[derive(Debug, Default)]
 pub struct Spelling {
-    /// Entries that are to be renamed, after everything else that is done in and with them.
+    /// Entries to rename, after all other operations on them and in them.
     pub renames: Vec<Operation>,
-    /// Entries that exist on one side only, by key, with another name of the same directory from
-    /// which theirs differs only in case.
+    /// Entries that exist on one side only, by key, with another name in the same directory that
+    /// differs only in case.
     pub alike: HashMap<Name, Name>,
     pairs: Vec<Pair>,
 }
 
-/// An entry with one name on the one side and another one on the other.
+/// An entry with different names on the two sides.
 #[derive(Debug)]
 struct Pair {
     /// The directory, by keys.
     parent: Name,
-    /// The side on which it is to be renamed.
+    /// The side on which to rename it.
     on: Side,
-    /// The key that it has there.
+    /// The current key there.
     old: Name,
-    /// The key that it gets.
+    /// The new key.
     new: Name,
 }
 
-/// Two directories that are to be looked at.
+/// Two directories to compare.
 struct Level<'a> {
     /// By keys.
     key: Name,
@@ -46,17 +46,17 @@ struct Level<'a> {
     base: Option<&'a BaseChildren>,
 }
 
-/// The names of one directory that differ only in case.
+/// Names of one directory that differ only in case.
 #[derive(Default)]
 struct Group<'a> {
-    /// Those that only this side has.
+    /// Names that only this side has.
     lone: [Vec<&'a Name>; 2],
-    /// One that is on both sides.
+    /// A name on both sides.
     common: Option<&'a Name>,
 }
 
 impl Spelling {
-    /// Looks for names that differ only in case.
+    /// Finds names that differ only in case.
     pub fn find(sides: [&Children; 2], base: &BaseChildren, mode: Mode) -> Self {
         let mut found = Self::default();
         let root = Name::from("");
@@ -90,17 +90,17 @@ impl Spelling {
                 }
             }
         }
-        // What is inside is renamed before the directory around it.
+        // Children are renamed before their directory.
         found.renames.reverse();
         found
     }
 
-    /// Whether there is nothing to rename.
+    /// Returns whether there is nothing to rename.
     pub fn is_settled(&self) -> bool {
         self.pairs.is_empty()
     }
 
-    /// Looks at the names of one directory. Returns the pairs of keys, and which of the two is kept.
+    /// Compares the names of one directory. Returns pairs of keys, and which of the two is kept.
     fn look<'a>(&mut self, level: &Level<'a>, mode: Mode) -> Vec<([&'a Name; 2], &'a Name)> {
         let mut groups: BTreeMap<String, Group<'a>> = BTreeMap::new();
         for side in Side::BOTH {
@@ -159,8 +159,7 @@ impl Spelling {
         });
     }
 
-    /// Puts the two names of an entry together, under the one that it gets. Each side keeps the
-    /// spelling that it has.
+    /// Merges the two names of an entry under the new one. Each side keeps its spelling.
     pub fn settle(&self, sides: [&mut Children; 2], base: &mut BaseChildren) {
         let [left, right] = sides;
         for Pair { parent, on, old, new } in &self.pairs {
@@ -187,12 +186,12 @@ fn has_equal_keys([left, right]: [&Children; 2]) -> bool {
     left.len() == right.len() && left.keys().zip(right.keys()).all(is_equal)
 }
 
-/// What is equal for names that differ only in case.
+/// Returns a form that is equal for names that differ only in case.
 fn folded(key: &str) -> String {
     names::key(&key.to_lowercase()).into_owned()
 }
 
-/// The side on which an entry is to be renamed; `None`: these are two entries.
+/// Returns the side on which to rename an entry; `None`: these are two entries.
 fn renamed_on(level: &Level<'_>, keys: [&Name; 2], mode: Mode) -> Option<Side> {
     let nodes = Side::BOTH.map(|side| level.sides[side.index()].get(keys[side.index()]));
     let is_leaf = |node: &Node| matches!(node.kind, Kind::File | Kind::Link(_));
@@ -271,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_whose_name_got_another_case_is_renamed_on_the_other_side() {
+    fn a_change_of_case_is_propagated_as_a_rename() {
         for (agreed, left, right, expected) in [
             ("a:1 b:2", "", "", vec![]),
             ("Note:1", "-Note note:1", "", vec!["right Note note"]),
@@ -320,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_renamed_is_one_entry_with_two_spellings() {
+    fn a_rename_is_one_entry_with_two_spellings() {
         let (found, world) = find("A/b:1", "-A a/B:1", "", Mode::TwoWaySafe);
         let mut sides = Side::BOTH.map(|side| world.scan(side, ""));
         let mut base = world.base.clone();
@@ -333,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_one_side_may_take_for_one_are_told() {
+    fn names_that_may_collide_are_reported() {
         let (found, _) = find("d/Note:1 x:1", "d/note:2 y:3", "", Mode::TwoWaySafe);
         let alike: Vec<_> = found.alike.iter().map(|(key, other)| (&**key, &**other)).collect();
         assert_eq!(alike, [("d/note", "Note")]);

@@ -41,7 +41,7 @@ pub struct Base {
 pub enum BaseKind {
     /// A file with this content.
     File(Digest),
-    /// A link with this text.
+    /// A link with this target.
     Link(Box<str>),
     /// A directory.
     Directory(BaseChildren),
@@ -55,8 +55,8 @@ pub struct Seen {
     /// The permission bits that the side showed then. They may differ from those of the entry, since
     /// some file systems do not store permissions. `None` is unknown.
     pub mode: Option<u16>,
-    /// Whether it was written so shortly before it was looked at that another change might not
-    /// show; then the content decides.
+    /// Whether it was written so shortly before the scan that another change may be invisible. Then
+    /// the content decides.
     pub racy: bool,
 }
 

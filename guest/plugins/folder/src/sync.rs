@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use syncmgr_plugin::directories::{self, Directory};
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, LogLevel, Result, SyncContext};
 
-use crate::apply::{self, Applier, Places};
+use crate::apply::{self, Applier, Directories};
 use crate::filter::Filter;
 use crate::options::Options;
 use crate::pair::Pair;
@@ -92,10 +92,10 @@ fn sync_pair(
         return Ok(verdict?);
     }
 
-    let places = Places { pair, roots: &roots, storage: &storage };
+    let directories = Directories { pair, roots: &roots, storage: &storage };
     let stamp = stamp(now, "%Y-%m-%dT%H%M%S.%9fZ");
     let is_open = scans.each_ref().map(|scan| scan.is_open);
-    let mut applier = Applier::new(places, is_open, options, now, stamp, context)?;
+    let mut applier = Applier::new(directories, is_open, options, now, stamp, context)?;
     *is_reported = true;
     for side in Side::BOTH {
         applier.remove_leftovers(side, &scans[side.index()].leftovers);

@@ -48,22 +48,22 @@ impl Side {
 /// The BLAKE3 digest of a file's content.
 pub type Digest = [u8; 32];
 
-/// By what a file is recognised as unchanged without reading it. Only ever compared with
-/// another one of the same side: clocks and file ids of two sides have nothing in common.
+/// Recognizes an unchanged file without reading it. It is compared only with another one of the
+/// same side, because clocks and file ids of two sides are unrelated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
     /// The length in bytes.
     pub size: u64,
-    /// When the content was changed, in ns since 1970.
+    /// The modification time, in ns since 1970.
     pub modified: i64,
-    /// When anything was changed, in ns since 1970; `None`: not known.
+    /// The time of the last status change, in ns since 1970; `None`: unknown.
     pub changed: Option<NonZeroI64>,
-    /// The file's identity; 0: not known.
+    /// The file id; 0: unknown.
     pub file_id: u64,
 }
 
-/// A name or a path. There are many of them, and most are that of one entry on both sides and of
-/// what was agreed on, which share it.
+/// A name or a path. There are many, and most are shared by the entry on both sides and in the
+/// baseline.
 pub type Name = Arc<str>;
 
 /// One entry of a side.
@@ -71,25 +71,25 @@ pub type Name = Arc<str>;
 pub struct Node {
     /// The name as this side spells it.
     pub name: Name,
-    /// What it is.
+    /// The type.
     pub kind: Kind,
     /// The permission bits: 0 to 0o777, of a directory 0 to 0o3777. `None`: the system has none.
     pub mode: Option<u16>,
-    /// How it is recognised.
+    /// The fingerprint.
     pub fingerprint: Fingerprint,
 }
 
-/// What an entry is.
+/// The type of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A regular file.
     File,
-    /// A symbolic link with its text.
+    /// A symbolic link with its target.
     Link(Box<str>),
     /// A directory.
     Directory(Children),
-    /// Something that is not synced. `None`: because the setting `ignore` ignores it, which needs
-    /// no report; else why.
+    /// An entry that is not synced. `None`: the setting `ignore` ignores it, which needs no report;
+    /// otherwise the reason.
     Blocked(Option<Box<str>>),
     /// A file that the default patterns ignore. It is not synced, and removed with its directory.
     Junk,
@@ -136,7 +136,7 @@ impl FromIterator<(Name, Node)> for Children {
 }
 
 impl Drop for Children {
-    /// Takes the tree apart level by level, because a deep one would overflow the stack.
+    /// Drops the tree level by level, because a deep one would overflow the stack.
     fn drop(&mut self) {
         if self.0.is_empty() {
             return;
@@ -152,7 +152,7 @@ impl Drop for Children {
 }
 
 impl Node {
-    /// The entries, of a directory.
+    /// Returns the entries of a directory.
     pub fn children(&self) -> Option<&Children> {
         match &self.kind {
             Kind::Directory(children) => Some(children),
@@ -160,13 +160,13 @@ impl Node {
         }
     }
 
-    /// Whether a pattern ignores it.
+    /// Returns whether a pattern ignores it.
     pub fn is_ignored(&self) -> bool {
         matches!(self.kind, Kind::Blocked(None) | Kind::Junk)
     }
 
-    /// The first entry in a directory that is not synced and stays, as its path in there and why;
-    /// `None` for the reason: the setting `ignore`.
+    /// Returns the first entry in a directory that is not synced and kept, as its path and the
+    /// reason; `None` for the reason: the setting `ignore`.
     pub fn first_blocked(&self) -> Option<(String, Option<&str>)> {
         let mut rest = vec![(String::new(), self)];
         while let Some((path, node)) = rest.pop() {

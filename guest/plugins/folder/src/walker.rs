@@ -5,17 +5,17 @@ use std::collections::VecDeque;
 use syncmgr_plugin::directories::Directory;
 use syncmgr_plugin::{Error, ErrorCode, Result};
 
-/// Handles that a walker keeps, besides that of its root. More of them would be quicker in deep trees,
-/// but several walkers and many files are open at once.
+/// The number of handles of a walker, in addition to that of its root. More would be faster in deep
+/// trees, but several walkers and many files are open at once.
 const HANDLES: usize = 8;
 
-/// Opens directories by path, from a root. It keeps the last directories on the way for the next path,
-/// so that any depth needs the same few handles.
+/// Opens directories by path from a root. It keeps the last directories of a path for the next one,
+/// so that any depth needs the same number of handles.
 pub(crate) struct Walker {
     root: Option<Directory>,
-    /// The names on the way to the current directory.
+    /// The components of the current directory.
     names: Vec<String>,
-    /// The handles of the last of them.
+    /// The handles of the last components.
     open: VecDeque<Directory>,
     handles: usize,
 }
@@ -25,12 +25,12 @@ impl Walker {
         Self { root, names: Vec::new(), open: VecDeque::new(), handles: HANDLES }
     }
 
-    /// The same with another number of handles.
+    /// Returns a walker with another number of handles.
     pub(crate) fn with_handles(self, handles: usize) -> Self {
         Self { handles, ..self }
     }
 
-    /// The directory at a path; with `make`, directories on the way are made where they miss.
+    /// Returns the directory at a path. With `make`, creates missing directories.
     pub(crate) fn directory(&mut self, path: &str, make: bool) -> Result<&Directory> {
         let parts = || path.split('/').filter(|part| !part.is_empty());
         let same = self.names.iter().zip(parts()).take_while(|(name, part)| *name == part).count();
@@ -61,7 +61,7 @@ impl Walker {
         }
     }
 
-    /// Goes back to a directory on the way, or to the root where its handle was not kept.
+    /// Returns to a parent directory, or to the root if its handle was not kept.
     fn go_back(&mut self, depth: usize) {
         let kept_from = self.names.len() - self.open.len();
         self.open.truncate(depth.saturating_sub(kept_from));

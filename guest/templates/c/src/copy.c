@@ -15,7 +15,7 @@
 struct entry {
     struct entry *next;
     uint64_t size;
-    /* Below the source and the target; empty for these folders themselves. */
+    /* Relative to the source and the target; empty for these folders themselves. */
     char path[];
 };
 
@@ -25,10 +25,10 @@ struct job {
     /* The two folders, open. */
     int source;
     int target;
-    /* What is still to be compared, and what is to be copied. */
+    /* The entries to compare, and the files to copy. */
     struct entry *folders;
     struct entry *files;
-    /* Bytes that are done, of how many; 0: not known yet. */
+    /* Bytes done, and the total; 0: unknown. */
     uint64_t done;
     uint64_t total;
     unsigned char *chunk;
@@ -42,7 +42,7 @@ static void push(struct entry **stack, struct entry *entry)
     *stack = entry;
 }
 
-/* The entry that was pushed last, which the caller frees; NULL: there is none. */
+/* The entry that was pushed last, which the caller frees; NULL: the stack is empty. */
 static struct entry *pop(struct entry **stack)
 {
     struct entry *entry = *stack;
@@ -72,14 +72,14 @@ static struct entry *new_entry(const char *folder, size_t folder_len, const char
     return entry;
 }
 
-/* The unfinished copy of a file: it is in the same folder, so that it can be renamed. */
+/* The unfinished copy of a file. It is in the same folder, so that it can be renamed. */
 static struct entry *new_part(const char *path)
 {
     const char *slash = strrchr(path, '/');
     return new_entry(path, slash != NULL ? (size_t)(slash - path) : 0, COPY_PART_NAME);
 }
 
-/* Tells what will be done next. Returns whether to go on. */
+/* Reports the next step. Returns whether to continue. */
 static bool report(struct job *job, const char *path)
 {
     /* A file may have grown since it was compared. */
@@ -99,7 +99,7 @@ static void problem(struct job *job, enum copy_problem_kind kind, const char *pa
     }
 }
 
-/* A problem that `errno` tells more about. */
+/* A problem with the reason in `errno`. */
 static void failure(struct job *job, const char *path, const char *what)
 {
     problem(job, COPY_FAILED, path, what, errno);
@@ -110,7 +110,7 @@ static bool same_time(struct timespec one, struct timespec other)
     return one.tv_sec == other.tv_sec && one.tv_nsec == other.tv_nsec;
 }
 
-/* Whether a copy has the time of its original, as exactly as its file system keeps times. */
+/* Whether a copy has the time of its original, within the precision of its file system. */
 static bool has_time_of(struct timespec copy, struct timespec original)
 {
     static const long steps_ns[] = {1, 100, 1000, 1000000, 10000000, 1000000000};
@@ -121,12 +121,12 @@ static bool has_time_of(struct timespec copy, struct timespec original)
             return true;
         }
     }
-    /* FAT has even seconds only. */
+    /* FAT stores even seconds only. */
     struct timespec even = {.tv_sec = original.tv_sec - (original.tv_sec & 1)};
     return same_time(copy, even);
 }
 
-/* Whether the target has no file of this name that is as the original. */
+/* Whether the target lacks a current copy of this file. */
 static bool needs_copy(struct job *job, int target, const char *name, const char *path,
                        const struct stat *original)
 {
@@ -146,7 +146,7 @@ static bool needs_copy(struct job *job, int target, const char *name, const char
     return copy.st_size != original->st_size || !has_time_of(copy.st_mtim, original->st_mtim);
 }
 
-/* Makes sure that the target has a folder of this name. Returns whether it has. */
+/* Creates a folder of this name in the target if it is missing. Returns whether it exists. */
 static bool make_folder(struct job *job, int target, const char *name, const char *path)
 {
     struct stat there;
@@ -169,7 +169,7 @@ static bool make_folder(struct job *job, int target, const char *name, const cha
     return true;
 }
 
-/* Finds out what to do about an entry of the source. Returns whether to go on. */
+/* Decides how to handle an entry of the source. Returns whether to continue. */
 static bool compare_entry(struct job *job, int source, int target, const char *folder,
                           const char *name)
 {
@@ -203,7 +203,7 @@ static bool compare_entry(struct job *job, int source, int target, const char *f
     return true;
 }
 
-/* Removes the unfinished copy that a run which was killed may have left in a folder. */
+/* Removes the unfinished copy that a killed run may have left in a folder. */
 static void remove_leftover(struct job *job, int target, const char *path)
 {
     struct stat leftover;
@@ -213,7 +213,7 @@ static void remove_leftover(struct job *job, int target, const char *path)
     }
 }
 
-/* Compares what is directly in a folder. Returns whether to go on. */
+/* Compares the direct entries of a folder. Returns whether to continue. */
 static bool compare_folder(struct job *job, const char *path)
 {
     const char *here = *path != '\0' ? path : ".";
@@ -259,7 +259,7 @@ static bool compare_folder(struct job *job, const char *path)
     return go_on;
 }
 
-/* Reads a chunk, which is shorter only at the end of the file. Returns its length; -1: failed. */
+/* Reads a chunk, which is shorter only at the end of the file. Returns its length; -1: error. */
 static ssize_t read_chunk(int file, unsigned char *chunk)
 {
     size_t len = 0;
@@ -294,7 +294,7 @@ static bool write_all(int file, const unsigned char *bytes, size_t len)
     return true;
 }
 
-/* Copies the content and the time, and makes both durable. */
+/* Copies the content and the time, and flushes both to the disk. */
 static enum outcome copy_content(struct job *job, const char *path, int original, int copy)
 {
     struct stat before;
@@ -306,7 +306,7 @@ static enum outcome copy_content(struct job *job, const char *path, int original
         problem(job, COPY_CHANGED, path, "it is no file any more", 0);
         return NOT_COPIED;
     }
-    /* A file that grows as fast as it is copied would never end. */
+    /* Copying a file that grows as fast as it is copied would never end. */
     uint64_t size = (uint64_t)before.st_size;
     uint64_t copied = 0;
     for (;;) {
@@ -350,7 +350,7 @@ static enum outcome copy_content(struct job *job, const char *path, int original
     return COPIED;
 }
 
-/* Makes the unfinished copy and gives it its name; leaves nothing behind if that fails. */
+/* Creates the unfinished copy and renames it. Leaves nothing behind on failure. */
 static enum outcome replace(struct job *job, const char *path, const char *part, int original)
 {
     int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
@@ -364,7 +364,7 @@ static enum outcome replace(struct job *job, const char *path, const char *part,
         failure(job, path, "cannot write the copy");
         outcome = NOT_COPIED;
     }
-    /* A rename that a power failure undoes is made up for by the next run. */
+    /* If a power failure undoes the rename, the next run repeats it. */
     if (outcome == COPIED && renameat(job->target, part, job->target, path) != 0) {
         failure(job, path, "cannot give the copy its name");
         outcome = NOT_COPIED;
@@ -375,7 +375,7 @@ static enum outcome replace(struct job *job, const char *path, const char *part,
     return outcome;
 }
 
-/* Copies one file. Returns whether to go on. */
+/* Copies one file. Returns whether to continue. */
 static bool copy_file(struct job *job, const struct entry *file)
 {
     if (!report(job, file->path)) {
@@ -400,12 +400,12 @@ static bool copy_file(struct job *job, const struct entry *file)
         job->result.files += 1;
         job->result.bytes += job->done - done;
     }
-    /* Counts as done in any case, so that the whole comes to the total. */
+    /* Counts as done in any case, so that the sum reaches the total. */
     job->done = done + file->size;
     return outcome != STOPPED;
 }
 
-/* Compares everything, then copies what is to be copied. */
+/* Compares everything, then copies the files. */
 static void compare_and_copy(struct job *job)
 {
     struct entry *entry = new_entry("", 0, "");
@@ -426,7 +426,7 @@ static void compare_and_copy(struct job *job)
         go_on = copy_file(job, entry);
         free(entry);
     }
-    /* What was not come to. */
+    /* The files that were not copied. */
     while ((entry = pop(&job->folders)) != NULL || (entry = pop(&job->files)) != NULL) {
         free(entry);
     }

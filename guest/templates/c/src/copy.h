@@ -1,13 +1,14 @@
 /*
- * Copies what is new or changed in one folder to another one.
+ * Copies new and changed files from one folder to another.
  *
- * A file counts as unchanged when the target has one of the same size and the same time of last
- * change; each copy gets both from its original. Nothing is deleted, symbolic links are neither
- * followed nor copied, and what is in the target only is left alone. A copy is written under
- * another name in the folder where it belongs, flushed to the disk and then renamed, so that a
- * name never stands for half a file, and a run that was interrupted is completed by the next one.
+ * A file is unchanged if the target has one of equal size and modification time; each copy gets
+ * the time of its original. Nothing is deleted, symbolic links are neither followed nor copied,
+ * and entries that exist only in the target are kept. A copy is written under another name in its
+ * folder, flushed to the disk and then renamed, so that a name never refers to an incomplete file,
+ * and the next run completes an interrupted one.
  *
- * Nothing here knows the sync manager, so that it can be tested natively: see test/copy_test.c.
+ * This file is independent of the sync manager, so that it can be tested natively: see
+ * test/copy_test.c.
  */
 #ifndef COPY_H
 #define COPY_H
@@ -15,37 +16,37 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The name of a copy that is not complete. In the source it is left out. */
+/* The name of an incomplete copy. In the source, files of this name are ignored. */
 #define COPY_PART_NAME ".{{name}}.part"
 
-/* There is a report after so many bytes of a file. */
+/* The number of bytes of a file between two reports. */
 #define COPY_CHUNK_BYTES ((size_t)1 << 20)
 
 enum copy_problem_kind {
-    /* Something failed; `error` says what. */
+    /* A failure; `error` has the reason. */
     COPY_FAILED,
-    /* The file changed while it was copied; the next run will find it at rest. */
+    /* The file changed during its copy. The next run copies it. */
     COPY_CHANGED,
-    /* Something that must not be replaced has the name in the target. */
+    /* The target has an entry of this name that must not be replaced. */
     COPY_IN_THE_WAY,
     /* A symbolic link or a device, which is not copied. Not a failure. */
     COPY_SKIPPED,
 };
 
-/* What was not copied, and why. */
+/* An entry that was not copied, and the reason. */
 struct copy_problem {
     enum copy_problem_kind kind;
-    /* Below the source and the target; empty for these folders themselves. */
+    /* Relative to the source and the target; empty for these folders themselves. */
     const char *path;
-    /* What did not work, for people. */
+    /* The failed operation, for the user. */
     const char *what;
-    /* The number that the system gave, as in errno; 0: none. */
+    /* The system's error number, as in errno; 0: none. */
     int error;
 };
 
-/* Who is told. Texts are valid during the call only. */
+/* The receiver of reports. Texts are valid during the call only. */
 struct copy_watcher {
-    /* Handed to the functions. */
+    /* Passed to the functions. */
     void *context;
     /*
      * Called before anything is done about a file or a folder, and after each chunk of a large
@@ -54,22 +55,22 @@ struct copy_watcher {
      * copied, and the file that is being copied leaves nothing behind.
      */
     bool (*report)(void *context, const char *path, uint64_t done, uint64_t total);
-    /* Called for whatever is not copied. The others are. */
+    /* Called for each entry that is not copied. The others are copied. */
     void (*problem)(void *context, const struct copy_problem *problem);
 };
 
-/* What was done. */
+/* The result. */
 struct copy_result {
-    /* Whether `report` ended it. */
+    /* Whether `report` cancelled the copying. */
     bool stopped;
-    /* How many files were copied, and the bytes in them. */
+    /* The number of copied files and of their bytes. */
     uint64_t files;
     uint64_t bytes;
-    /* How many problems there were that are failures. */
+    /* The number of problems that are failures. */
     uint64_t failures;
 };
 
-/* Copies the content of the folder `source` to the folder `target`. Both must be there. */
+/* Copies the content of the folder `source` to the folder `target`. Both must exist. */
 struct copy_result copy_folder(const char *source, const char *target,
                                const struct copy_watcher *watcher);
 

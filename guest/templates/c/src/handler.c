@@ -1,16 +1,16 @@
 /*
- * The plugin as the sync manager sees it: the functions that plugin.h declares and
- * wit/synchronize.wit explains. The work itself is in copy.c.
+ * The exports of the plugin, which plugin.h declares and wit/synchronize.wit documents. The work
+ * itself is in copy.c.
  *
- * `syncmgr build` makes plugin.h from the folder wit. About memory, its rules are:
- * - what an exported function is handed is the plugin's own, to be freed with the function for its
- *   type, `..._free`;
- * - what an exported function returns is freed by the caller, so it must come from `malloc`, as
- *   what `plugin_string_dup` makes does;
- * - what an imported function is handed stays the caller's, so `plugin_string_set`, which copies
- *   nothing, will do. Errors that it returns are the caller's, too, and to be freed.
+ * `syncmgr build` generates plugin.h from the folder wit. Its rules for memory are:
+ * - An exported function owns its arguments, and frees them with the function for their type,
+ *   `..._free`.
+ * - The caller frees the result of an exported function, so it must come from `malloc`, like the
+ *   result of `plugin_string_dup`.
+ * - The caller of an imported function keeps its arguments, so `plugin_string_set`, which does not
+ *   copy, is sufficient. It also owns the returned errors, and must free them.
  *
- * All text is UTF-8: anything else ends the plugin. Names of files are UTF-8 here.
+ * All text is UTF-8: other text terminates the plugin. Here, names of files are UTF-8.
  */
 #include "copy.h"
 #include "plugin.h"
@@ -31,20 +31,20 @@ typedef syncmgr_plugin_types_progress_response_t response_t;
 typedef syncmgr_plugin_types_status_t status_t;
 
 /*
- * The only item. The sync manager files what the user chose under this id, so it must never
+ * The only item. The sync manager stores the user's choices under this id, so it must never
  * change: {93ACC699-2914-4A62-8550-A8B7D276A4AF}.
  */
 static const item_id_t COPY = {.high = 0x{{id-high}}, .low = 0x{{id-low}}};
 
-/* The items that `prepare-for-sync` named. */
+/* The items that `prepare-for-sync` received. */
 static item_ids_t prepared;
 
 /* The work on one item. */
 struct run {
     item_id_t item;
-    /* What the sync manager answered to the last report. */
+    /* The response of the sync manager to the last report. */
     response_t response;
-    /* How much there is to do in steps, and how many bytes a step is; 0: not known yet. */
+    /* The total in steps, and the bytes of one step; 0: unknown. */
     int32_t steps;
     uint64_t bytes_per_step;
 };
@@ -62,7 +62,7 @@ static bool refuse(plugin_error_t *err, error_code_t code, const char *message)
     return false;
 }
 
-/* Adds an entry about an item to the results that the user sees. */
+/* Logs a message about an item in the results that the user sees. */
 static void log_entry(item_id_t item, log_level_t level, error_code_t code, const char *text,
                       size_t len)
 {
@@ -72,7 +72,7 @@ static void log_entry(item_id_t item, log_level_t level, error_code_t code, cons
         .code = {.is_some = level == SYNCMGR_PLUGIN_TYPES_LOG_LEVEL_ERROR, .val = code},
     };
     plugin_error_t error;
-    /* The only failure is an id that is no item of the run, and this one is. */
+    /* The only failure is an unknown id, and this one is known. */
     if (!syncmgr_plugin_synchronize_callback_log_error(level, &borrowed, &info, &error)) {
         exports_syncmgr_plugin_synchronize_error_free(&error);
     }
@@ -83,7 +83,7 @@ static void log_error(item_id_t item, error_code_t code, const char *text)
     log_entry(item, SYNCMGR_PLUGIN_TYPES_LOG_LEVEL_ERROR, code, text, strlen(text));
 }
 
-/* Ends an item, with words for people if `text` is not NULL. Each one that was prepared must be. */
+/* Reports the end of an item, with `text` unless it is NULL. Each prepared item needs one. */
 static void end_item(item_id_t item, status_t status, const char *text)
 {
     progress_t progress = {.status_type = {.is_some = true, .val = status}};
@@ -91,18 +91,18 @@ static void end_item(item_id_t item, status_t status, const char *text)
         progress.status_text.is_some = true;
         plugin_string_set(&progress.status_text.val, text);
     }
-    /* The item is at its end; there is nothing left to cancel. */
+    /* The item has ended; nothing is left to cancel. */
     (void)syncmgr_plugin_synchronize_callback_progress(&item, &progress);
 }
 
-/* How much is so many bytes, as the 31 bits that the sync manager has for it. */
+/* Converts bytes to steps, which fit the 31 bits of a report. */
 static int32_t steps(const struct run *run, uint64_t bytes)
 {
     uint64_t scaled = bytes / run->bytes_per_step;
     return scaled < INT32_MAX ? (int32_t)scaled : INT32_MAX;
 }
 
-/* Reports to the sync manager, for copy.c. */
+/* Reports progress to the sync manager, for copy.c. */
 static bool report(void *context, const char *path, uint64_t done, uint64_t total)
 {
     struct run *run = context;
@@ -126,7 +126,7 @@ static bool report(void *context, const char *path, uint64_t done, uint64_t tota
     return run->response == SYNCMGR_PLUGIN_TYPES_PROGRESS_RESPONSE_CONTINUE;
 }
 
-/* The code that says best what the system's number means. */
+/* The error code of the contract for the system's error number. */
 static error_code_t code_of(int error)
 {
     switch (error) {
@@ -153,7 +153,7 @@ static error_code_t code_of(int error)
     }
 }
 
-/* Logs what was not copied, for copy.c. */
+/* Logs an entry that was not copied, for copy.c. */
 static void log_problem(void *context, const struct copy_problem *problem)
 {
     struct run *run = context;
@@ -190,7 +190,7 @@ static void log_problem(void *context, const struct copy_problem *problem)
     free(text);
 }
 
-/* Opens a directory that the operator granted. The error says what to do if there is none. */
+/* Opens a granted directory. If it is missing, the error names the remedy. */
 static bool open_grant(const char *name, syncmgr_plugin_directories_own_directory_t *directory,
                        plugin_error_t *err)
 {
@@ -200,8 +200,8 @@ static bool open_grant(const char *name, syncmgr_plugin_directories_own_director
 }
 
 /*
- * Makes sure that both directories are there, and that no other run copies to the target: it is
- * held until the session ends, also by a crash. The files in them are reached by their paths.
+ * Opens both directories, and prevents other runs from copying to the target: the lock is held
+ * until the session ends, even after a crash. Files in the directories are opened by path.
  */
 static bool hold_directories(plugin_error_t *err)
 {
@@ -232,7 +232,7 @@ static void set_count(item_id_t item, const char *name, uint64_t value)
     syncmgr_plugin_statistics_set_count(&item, &borrowed, value);
 }
 
-/* Synchronizes the item and ends it. Returns whether to go on with the next one. */
+/* Synchronizes the item and reports its end. Returns whether to continue with the next one. */
 static bool synchronize_copy(item_id_t item)
 {
     plugin_error_t error;
@@ -334,7 +334,7 @@ bool exports_syncmgr_plugin_synchronize_synchronize(plugin_error_t *err)
     return true;
 }
 
-/* What is told here, the answers to reports say, too. */
+/* The answers to reports carry the same information. */
 bool exports_syncmgr_plugin_synchronize_set_item_status(item_id_t *maybe_item_id, status_t status,
                                                         plugin_error_t *err)
 {

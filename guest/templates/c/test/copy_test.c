@@ -21,15 +21,15 @@
         }                                                                            \
     } while (0)
 
-/* Every test runs in a folder of its own that has these two. */
+/* Every test runs in a separate folder with these two. */
 #define SOURCE "source"
 #define TARGET "target"
 
-/* What was told during a copy, and when to do what about it. */
+/* The reports of a copy, and the actions to take at certain reports. */
 struct watch {
     struct copy_watcher watcher;
     int reports;
-    /* The report to stop at, and the one to change a file at; 0: none. */
+    /* The number of the report to stop at, and of the one to change a file at; 0: none. */
     int stop_at;
     int change_at;
     const char *change;
@@ -52,7 +52,7 @@ static void write_text(const char *path, const char *text)
     write_file(path, text, strlen(text));
 }
 
-/* A file with bytes that are not all the same. */
+/* Writes a file with varying bytes. */
 static void write_bytes(const char *path, size_t len)
 {
     char *bytes = malloc(len + 1);
@@ -64,7 +64,7 @@ static void write_bytes(const char *path, size_t len)
     free(bytes);
 }
 
-/* The content of a file, with a NUL after it, to be freed; NULL: there is no such file. */
+/* The content of a file with a terminating NUL, to be freed; NULL: there is no such file. */
 static char *read_file(const char *path, size_t *len)
 {
     FILE *file = fopen(path, "rb");
@@ -125,7 +125,7 @@ static void set_time(const char *path, time_t seconds, long nanoseconds)
     CHECK(utimensat(AT_FDCWD, path, times, 0) == 0);
 }
 
-/* Does something for everything in a folder, at any depth. */
+/* Calls a function for each entry below a folder. */
 static void each(const char *folder, void (*what)(const char *path, void *context), void *context)
 {
     DIR *listing = opendir(folder);
@@ -186,7 +186,7 @@ static struct copy_result copy(struct watch *watch)
     return copy_folder(SOURCE, TARGET, &watch->watcher);
 }
 
-/* Copies, without being stopped and without a problem. Returns how many files. */
+/* Copies without interruption or problem. Returns the number of files. */
 static uint64_t copy_all(void)
 {
     struct watch watch = {0};
@@ -235,15 +235,15 @@ static void test_copies_what_is_changed(void)
     CHECK(copy_all() == 2);
     CHECK(has_text(TARGET "/size", "longer"));
     CHECK(has_text(TARGET "/time", "two"));
-    /* Of the same size and time: taken as unchanged, by design. */
+    /* Of equal size and time: unchanged by definition. */
     CHECK(has_text(TARGET "/same", "two"));
-    /* What was changed in the target is replaced, too, also if it is newer. */
+    /* A file that was changed in the target is replaced, even if it is newer. */
     write_text(TARGET "/time", "three");
     CHECK(copy_all() == 1);
     CHECK(has_text(TARGET "/time", "two"));
 }
 
-/* A file system may keep times less exactly: FAT has even seconds only. */
+/* A file system may store times with less precision: FAT has even seconds only. */
 static void test_times_may_be_kept_less_exactly(void)
 {
     write_text(SOURCE "/a", "one");
@@ -278,7 +278,7 @@ static void test_links_and_devices_are_left_out(void)
     CHECK(!exists(TARGET "/link") && !exists(TARGET "/folder link"));
 }
 
-/* What is no file is not replaced by one, and what fails keeps nothing else from being copied. */
+/* Only files are replaced by files, and a failure does not prevent other copies. */
 static void test_what_is_in_the_way_stays(void)
 {
     write_text(SOURCE "/file", "new");
@@ -322,7 +322,7 @@ static void test_a_large_file_is_reported_by_chunks(void)
         size_t size;
         int reports;
     } cases[] = {
-        /* One for the source, one to compare the file, one to begin to copy it. */
+        /* One report for the source, one for comparing the file, one for the start of its copy. */
         {0, 3},
         {1, 3},
         {COPY_CHUNK_BYTES - 1, 3},
@@ -356,7 +356,7 @@ static void check_copy(const char *path, void *context)
     }
 }
 
-/* Stopped anywhere, nothing is half-written, and the next run does what is left. */
+/* A run that is stopped anywhere leaves no incomplete file, and the next run completes it. */
 static void test_stops_at_any_report(void)
 {
     make_folder(SOURCE "/folder");
@@ -379,7 +379,7 @@ static void test_stops_at_any_report(void)
     }
 }
 
-/* A run that is killed has no time to remove its unfinished copy. */
+/* A killed run cannot remove its unfinished copy. */
 static void test_unfinished_copies_are_removed(void)
 {
     make_folder(SOURCE "/folder");
@@ -387,7 +387,7 @@ static void test_unfinished_copies_are_removed(void)
     write_text(SOURCE "/folder/a", "one");
     write_text(TARGET "/folder/" COPY_PART_NAME, "half of a longer one");
     write_text(TARGET "/" COPY_PART_NAME, "half");
-    /* The source may itself have been a target once. */
+    /* The source may have been a target before. */
     write_text(SOURCE "/" COPY_PART_NAME, "half");
     CHECK(copy_all() == 1);
     CHECK(has_text(TARGET "/folder/a", "one"));
@@ -399,7 +399,7 @@ static void test_a_file_that_changes_is_left_for_the_next_run(void)
 {
     write_bytes(SOURCE "/a", COPY_CHUNK_BYTES * 2);
     write_text(TARGET "/a", "old");
-    /* The fourth report is after the first chunk. */
+    /* The fourth report follows the first chunk. */
     struct watch watch = {.change_at = 4, .change = SOURCE "/a"};
     struct copy_result result = copy(&watch);
     CHECK(result.files == 0 && result.failures == 1 && watch.problems[COPY_CHANGED] == 1);
@@ -429,7 +429,7 @@ static void test_what_cannot_be_opened_is_a_problem(void)
     write_text(SOURCE "/folder/b", "two");
     CHECK(chmod(SOURCE "/a", 0) == 0);
     CHECK(chmod(SOURCE "/folder", 0) == 0);
-    /* An administrator may read everything. */
+    /* An administrator can read everything. */
     bool may_anyway = access(SOURCE "/a", R_OK) == 0;
     struct watch watch = {0};
     struct copy_result result = copy(&watch);
@@ -455,7 +455,7 @@ static void test_names_may_be_long_and_folders_deep(void)
     CHECK(fchdir(home) == 0 && chdir(SOURCE) == 0);
     write_text(name, "long");
     CHECK(fchdir(home) == 0 && close(home) == 0);
-    /* How deep a folder is must not decide how many files are open at once. */
+    /* The number of open files must not depend on the depth of a folder. */
     struct rlimit before;
     CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
     struct rlimit few = {.rlim_cur = 32, .rlim_max = before.rlim_max};

@@ -44,7 +44,7 @@ function content(folder) {
 
 class Stop extends Error {}
 
-/** Returns how many files were copied, the reports, and the codes of what failed. */
+/** Returns the number of copied files, the reports, and the codes of the failures. */
 function run({ stopAt = Infinity, atReport = (...news) => {} } = {}) {
   const reports = [];
   const failed = {};

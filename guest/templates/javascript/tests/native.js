@@ -1,4 +1,4 @@
-// As much of `syncmgr:plugin/directories` as `copier.js` uses, natively.
+// The part of `syncmgr:plugin/directories` that `copier.js` uses, implemented natively.
 
 import * as fs from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ const CODES = {
   ENOTDIR: 'changed',
 };
 
-/** Makes a call of the system, and throws what it throws as the contract has it. */
+/** Makes a system call, and throws its errors as the contract defines them. */
 function call(func, ...args) {
   try {
     return func(...args);
@@ -20,7 +20,7 @@ function call(func, ...args) {
   }
 }
 
-/** How many resources are not closed. */
+/** The number of resources that are not closed. */
 export let open = 0;
 
 class Resource {
@@ -33,7 +33,7 @@ class Resource {
   }
 }
 
-// Node cannot set times much more exactly than to the millisecond.
+// Node sets times with a precision of about one millisecond.
 const MILLISECOND = 1_000_000n;
 
 function metadataOf(stat) {

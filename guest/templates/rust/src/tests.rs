@@ -75,7 +75,7 @@ fn everything_is_copied_once() {
 }
 
 #[test]
-fn a_changed_file_is_copied_and_a_deleted_one_stays() {
+fn changed_files_are_copied_and_deletions_are_not_propagated() {
     let folders = Folders::new();
     folders.sync();
     fs::write(folders.source("a.txt"), "longer than it was before, or so").unwrap();
@@ -86,7 +86,7 @@ fn a_changed_file_is_copied_and_a_deleted_one_stays() {
 }
 
 #[test]
-fn it_can_be_cancelled_at_every_report() {
+fn the_run_can_be_cancelled_at_every_report() {
     for nth in 1.. {
         let folders = Folders::new();
         let run = folders.manager().cancel_item_at(COPY, nth).run::<Copy>();
@@ -101,9 +101,9 @@ fn it_can_be_cancelled_at_every_report() {
     }
 }
 
-/// Natively only: a component's files cannot be told to fail.
+/// Natively only: a test cannot inject file errors into a component.
 #[test]
-fn a_file_that_fails_is_logged_and_the_rest_goes_on() {
+fn a_failed_file_is_logged_and_the_others_are_copied() {
     if std::env::var_os("SYNCMGR_COMPONENT").is_some() {
         return;
     }

@@ -42,7 +42,7 @@ impl Project {
     /// Builds the plugin, even if it is up to date.
     ///
     /// # Errors
-    /// Those of [`build`](Self::build).
+    /// Returns the errors of [`build`](Self::build).
     pub fn rebuild(&self) -> Result<Built, ProjectError> {
         // A file that changes while the tool runs belongs to the next build.
         let inputs = stamp::inputs(self)?;

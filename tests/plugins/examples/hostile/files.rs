@@ -8,7 +8,7 @@ use super::system::filesystem::{
 use super::system::preopens;
 use super::{Result, attack, failure, log};
 
-/// Names that lead out of `left`, into `outside` beside it or elsewhere.
+/// Names that lead out of `left`, to the adjacent `outside` or elsewhere.
 const OUT: &[&str] = &[
     "..",
     "../outside",
@@ -32,7 +32,7 @@ const OUT: &[&str] = &[
     "..\\outside\\secret.txt",
 ];
 
-/// Names that are none.
+/// Invalid names.
 const ODD: &[&str] =
     &["", ".", "a.txt/", "a.txt/.", "a.txt/..", "a\0.txt", "\0", "sub//", "%2e%2e"];
 
@@ -54,7 +54,7 @@ fn escape_through_wasi() -> Result<()> {
     for path in OUT.iter().chain(ODD).copied().chain([long.as_str(), &deep]) {
         let shown = &path[..path.len().min(40)];
         attack(&format!("read {shown:?}"), read(&root, path));
-        // These are in the directory, and may be made there.
+        // These are inside the directory, and may be created there.
         if !matches!(
             path,
             "swapped/secret.txt" | "..\\outside\\secret.txt" | "%2e%2e" | "sub//" | "."
@@ -77,7 +77,7 @@ fn escape_through_wasi() -> Result<()> {
     for target in ["/etc/passwd", "/", "//x"] {
         attack(&format!("link to {target}"), root.symlink_at(target, "made"));
     }
-    // A link may name anything relative; following it must not lead out.
+    // A link may have any relative target; following it must not escape.
     let _ = root.symlink_at("../outside/secret.txt", "made");
     attack("follow a link of its own", read(&root, "made"));
     let _ = root.symlink_at("../outside", "made-directory");
@@ -96,7 +96,7 @@ pub(super) fn grant(name: &str) -> Result<directories::Directory> {
     directories::open_grant(name)
 }
 
-/// Copies one file among others.
+/// Copies one file in a batch.
 fn copy(
     source: &directories::Directory,
     name: &str,
@@ -125,7 +125,7 @@ fn escape_through_directories() -> Result<()> {
         attack(&format!("open {shown:?}"), root.open_file(name));
         attack(&format!("enter {shown:?}"), root.open_directory(name));
         attack(&format!("copy {shown:?}"), copy(&root, name, &other, "stolen"));
-        // Names that are one part only may exist afterwards: they are in the directory.
+        // Names of one component are inside the directory, and may exist afterwards.
         if name.contains('/') || name.len() > 255 || matches!(name, "" | "." | ".." | "\0") {
             attack(&format!("stat {shown:?}"), root.stat(name));
             attack(&format!("create {shown:?}"), root.create_file(name));
@@ -139,7 +139,7 @@ fn escape_through_directories() -> Result<()> {
             attack(&format!("read the link {shown:?}"), root.read_link(name));
         }
     }
-    // A backslash separates names on Windows only, where the host's own tests try it.
+    // A backslash is a separator on Windows only, where tests of the host cover it.
     for target in ["/etc", "../outside", "sub/../../outside", "", "//x"] {
         attack(&format!("link to {target}"), root.create_link("made", target));
     }
@@ -150,7 +150,7 @@ fn escape_through_directories() -> Result<()> {
     Ok(())
 }
 
-/// Opens a name over and over, while somebody else makes it a link and back.
+/// Opens a name repeatedly, while the test replaces it with a link and back.
 fn race(much: usize) -> Result<()> {
     let (root, wasi) = (grant("left")?, preopen("/left")?);
     for _ in 0..much {
@@ -211,7 +211,7 @@ fn change_through_wasi(at: &str) -> Result<()> {
     attack("unlink", root.unlink_file_at("a.txt"));
     attack("make directory", root.create_directory_at("d"));
     attack("remove directory", root.remove_directory_at("sub"));
-    // What is read-only here must not become writable elsewhere.
+    // Read-only entries must not become writable elsewhere.
     if let Ok(left) = preopen("/left") {
         attack("hard link out", root.link_at(PathFlags::empty(), "a.txt", &left, "stolen"));
         attack("rename out", root.rename_at("a.txt", &left, "stolen"));
@@ -252,7 +252,7 @@ fn change_through_directories(at: &str) -> Result<()> {
     Ok(())
 }
 
-/// Makes a file as large as the system lets it be, which costs nothing until it is read.
+/// Creates a sparse file of the maximum size.
 pub(super) fn make_sparse() -> Result<directories::Directory> {
     let root = preopen("/left")?;
     let made =
@@ -268,7 +268,7 @@ fn hash_forever() -> Result<()> {
     Ok(())
 }
 
-/// Would fill the disk.
+/// Attempts to fill the disk.
 fn copy_forever() -> Result<()> {
     let left = make_sparse()?;
     attack("copy", copy(&left, "sparse", &left, "copy"));

@@ -10,7 +10,7 @@ fn granted(name: &str) -> std::result::Result<directories::Directory, String> {
     directories::open_grant(name).map_err(|error| format!("{:?}", error.code))
 }
 
-/// Takes one after the other, until it is refused or that many are there.
+/// Opens handles until the host rejects one or the number is reached.
 fn take<T>(much: usize, one: impl Fn() -> std::result::Result<T, String>) -> Result<()> {
     for taken in 0..much {
         match one() {
@@ -25,7 +25,7 @@ fn take<T>(much: usize, one: impl Fn() -> std::result::Result<T, String>) -> Res
     Ok(())
 }
 
-/// `Err`: it is none of these.
+/// `Err`: an unknown behavior.
 pub(crate) fn behavior(name: &str, much: usize) -> std::result::Result<Result<()>, ()> {
     let opened = || granted("left").map_err(failure);
     Ok(match name {

@@ -10,7 +10,7 @@ use super::{Result, attack, failure, log, nap};
 
 const PIECE: usize = 64 << 10;
 
-/// Puts files into a directory until it is refused for a while. How much there is.
+/// Writes files to a directory until that fails repeatedly. Returns the total size.
 fn pour(directory: &directories::Directory, quota: usize) -> usize {
     let piece = vec![1_u8; PIECE];
     let (mut written, mut refused) = (0, 0);
@@ -29,7 +29,7 @@ fn pour(directory: &directories::Directory, quota: usize) -> usize {
     written
 }
 
-/// Makes entries until it is refused. How much room they take.
+/// Creates entries until that fails. Returns the space that they use.
 fn many(quota: usize, mut one: impl FnMut(usize) -> bool) -> usize {
     (0..quota / 1024).take_while(|&number| one(number)).count() * 4096
 }
@@ -48,7 +48,7 @@ fn below(
     directory.open_directory(name)
 }
 
-/// Whether more comes into the storage than the quota.
+/// Checks whether the storage exceeds the quota.
 fn overfill(how: &str, quota: usize) -> Result<()> {
     match fill(how, quota) {
         Ok(taken) if taken > quota => {
@@ -59,7 +59,7 @@ fn overfill(how: &str, quota: usize) -> Result<()> {
     Ok(())
 }
 
-/// How much was brought into the storage.
+/// Returns the size of the files in the storage.
 fn fill(how: &str, quota: usize) -> Result<usize> {
     let storage = directories::open_storage()?;
     Ok(match how {
@@ -98,7 +98,7 @@ fn fill(how: &str, quota: usize) -> Result<usize> {
             many(quota, |n| make(n).is_ok())
         }
         "names" => many(quota, |n| storage.link("state", &storage, &format!("l{n}")).is_ok()),
-        // A file of a grant gets a name in the storage, and grows by its first one.
+        // A granted file gets a second name in the storage, and grows through its first one.
         "shared" => {
             let left = grant("left")?;
             let file = left.create_file("f")?;
@@ -153,7 +153,7 @@ fn fill(how: &str, quota: usize) -> Result<usize> {
     })
 }
 
-/// Has the host hash the same bytes without end, a little at a time.
+/// Makes the host hash the same bytes without end, in small parts.
 fn hash_again() -> Result<()> {
     let left = grant("left")?;
     left.create_file("real")?.write(&vec![1_u8; 1 << 20])?;
@@ -162,7 +162,7 @@ fn hash_again() -> Result<()> {
     }
 }
 
-/// Has the host copy nothing, in large amounts.
+/// Makes the host copy nothing, in large requests.
 fn copy_again() -> Result<()> {
     let left = preopen("/left")?;
     let (flags, how) = (PathFlags::empty(), DescriptorFlags::WRITE);
@@ -198,7 +198,7 @@ fn look_again() -> Result<()> {
     }
 }
 
-/// Makes links that stay inside where they are, and moves them to where they do not.
+/// Creates links that stay inside, and moves them to where they escape.
 fn move_links() -> Result<()> {
     let left = grant("left")?;
     let x = below(&left, "x", None)?;
@@ -218,12 +218,12 @@ fn move_links() -> Result<()> {
     attack("make one further down", root.symlink_at("../../a.txt", "x/out"));
     let _ = root.symlink_at(".", "here");
     attack("make one that only seems further down", root.symlink_at("../a.txt", "here/out"));
-    // A directory that is open, and is moved, knows where it is.
+    // An open directory that is moved keeps its identity.
     z.remove_file("l")?;
     z.remove_file("m")?;
     y.rename("z", &left, "z", true)?;
     attack("make a link in what was moved up", z.create_link("l", "../../../a.txt"));
-    // What stays inside may be made and moved.
+    // Links that stay inside are permitted.
     let harmless = [
         z.create_link("l", "../a.txt"),
         z.rename("l", &y, "l", true),
@@ -235,7 +235,7 @@ fn move_links() -> Result<()> {
     }
 }
 
-/// `Err`: it is none of these.
+/// `Err`: an unknown behavior.
 pub(crate) fn behavior(name: &str, much: usize) -> std::result::Result<Result<()>, ()> {
     Ok(match name {
         "overfill" => overfill(&super::setting("how"), much),

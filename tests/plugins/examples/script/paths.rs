@@ -1,12 +1,12 @@
-//! Calls every function that takes a path or a name with the same one.
+//! Calls every function with a path or name parameter with the same path.
 
 use syncmgr_plugin::bindings::syncmgr::plugin::{directories, types};
 
 use super::wasi::{DescriptorFlags, ErrorCode, NewTimestamp, OpenFlags, PathFlags};
 use super::wasi_02::wasi::filesystem::preopens;
 
-/// What each function of WASI answers for a path in the directory `left`. Those that change
-/// something come last.
+/// Returns the answer of each function of WASI for a path in the directory `left`. Functions that
+/// change something come last.
 pub(super) fn through_wasi(path: &str) -> Vec<(&'static str, Result<(), ErrorCode>)> {
     let found = preopens::get_directories().into_iter().find(|(_, name)| name == "/left");
     let (root, _) = found.expect("`left` is granted");
@@ -35,14 +35,15 @@ pub(super) fn through_wasi(path: &str) -> Vec<(&'static str, Result<(), ErrorCod
     ]
 }
 
-/// What making a link with this text answers.
+/// Returns the answer for creating a link with this target.
 pub(super) fn link_to(text: &str) -> Result<(), ErrorCode> {
     let found = preopens::get_directories().into_iter().find(|(_, name)| name == "/left");
     let (root, _) = found.expect("`left` is granted");
     root.symlink_at(text, "link-to")
 }
 
-/// What `directories` answers where each part of a path but the last is opened, and then the last.
+/// Returns the answer of `directories` if each component of a path but the last is opened, and then
+/// the last.
 pub(super) fn through_directories(path: &str) -> Result<(), types::ErrorCode> {
     let code = |error: types::Error| error.code;
     let mut directory = directories::open_grant("left").map_err(code)?;

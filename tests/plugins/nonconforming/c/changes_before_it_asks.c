@@ -1,11 +1,11 @@
-/* Nonconforming: it makes its first change before its first report, and so does not know that it was
- * cancelled before it began. */
+/* Nonconforming: makes its first change before its first report, and so ignores a cancellation from
+ * before its start. */
 #include "common.h"
 
 #include <errno.h>
 #include <sys/stat.h>
 
-/* Fails the item, and says which failure it is. */
+/* Fails the item with an error code. */
 static void fail(const char *what)
 {
     syncmgr_plugin_types_log_error_info_t info = {
@@ -26,7 +26,7 @@ static void fail(const char *what)
 
 static void synchronize(void)
 {
-    /* The mistake: this belongs after the first report. */
+    /* The fault: this belongs after the first report. */
     if (mkdir("/target/inbox", 0777) != 0 && errno != EEXIST) {
         fail("cannot make the folder");
         return;

@@ -1,7 +1,7 @@
 /*
- * A plugin with one item, apart from what is wrong with it: the file that includes this has
- * `synchronize`, which works on the item, and may have `initialize`, announced by INITIALIZE, and
- * work on any item, announced by ANY_ITEM.
+ * A plugin with one item, without its fault: the file that includes this defines `synchronize`,
+ * which works on the item. It may define `initialize` (with INITIALIZE), and accept any item id
+ * (with ANY_ITEM).
  */
 #include "plugin.h"
 
@@ -30,7 +30,7 @@ static bool is_prepared;
 /* Works on the item. */
 static void synchronize(void);
 
-/* Reports a status, with a value out of a maximum, and returns the answer. */
+/* Reports a status with a value and a maximum, and returns the answer. */
 static syncmgr_plugin_types_progress_response_t report(int status, int32_t value, int32_t max)
 {
     syncmgr_plugin_types_progress_item_t progress = {
@@ -41,7 +41,7 @@ static syncmgr_plugin_types_progress_response_t report(int status, int32_t value
     return syncmgr_plugin_synchronize_callback_progress(&item, &progress);
 }
 
-/* Counts in the right way, and ends the item as it should be. Not every mistake leaves it a use. */
+/* Counts and ends the item correctly. Some plugins do not use it. */
 __attribute__((unused)) static void count(int32_t max)
 {
     for (int32_t value = 1; value <= max; value++) {

@@ -1,4 +1,4 @@
-/* Nonconforming: between two reports it waits for long, and does not learn that it was cancelled. */
+/* Nonconforming: waits for a long time between two reports, and does not notice a cancellation. */
 #define _POSIX_C_SOURCE 200809L
 #include "common.h"
 

@@ -1,5 +1,5 @@
-/* Nonconforming: it remembers in its storage that it is done, also when it was cancelled, so that the next
- * run leaves out what is missing. */
+/* Nonconforming: stores that it is complete even after a cancellation, so that the next run skips
+ * the missing part. */
 #define _POSIX_C_SOURCE 200809L
 #include "common.h"
 
@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-/* Fails the item, and says which failure it is. */
+/* Fails the item with an error code. */
 static void fail(const char *what)
 {
     syncmgr_plugin_types_log_error_info_t info = {
@@ -43,7 +43,7 @@ static void synchronize(void)
         }
         response = report(UPDATING, day, 10);
     }
-    /* The mistake: this is so only if nothing was cancelled. */
+    /* The fault: this is true only without a cancellation. */
     mkdir("/storage/done", 0777);
     report(response == CONTINUE     ? SUCCEEDED
            : response == CANCEL_ALL ? STOPPED

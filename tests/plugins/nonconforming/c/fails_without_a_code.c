@@ -1,4 +1,4 @@
-/* Nonconforming: where its directory is not granted, the item fails, and nothing tells why. */
+/* Nonconforming: the item fails without a reason if its directory is not granted. */
 #include "common.h"
 
 static void synchronize(void)

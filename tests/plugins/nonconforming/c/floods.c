@@ -1,4 +1,4 @@
-/* Nonconforming: it reports each of a great many steps. */
+/* Nonconforming: reports each of very many steps. */
 #include "common.h"
 
 static void synchronize(void)

@@ -1,4 +1,4 @@
-/* Nonconforming: the item is reported on after its last status. */
+/* Nonconforming: reports on the item after its terminal status. */
 #include "common.h"
 
 static void synchronize(void)

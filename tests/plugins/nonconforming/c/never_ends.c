@@ -1,4 +1,4 @@
-/* Nonconforming: the item gets no last status. */
+/* Nonconforming: the item gets no terminal status. */
 #include "common.h"
 
 static void synchronize(void)

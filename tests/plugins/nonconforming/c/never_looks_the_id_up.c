@@ -1,4 +1,4 @@
-/* Nonconforming: it reports `succeeded` about whatever id it is given. */
+/* Nonconforming: reports `succeeded` for any id. */
 #define ANY_ITEM
 #include "common.h"
 

@@ -1,4 +1,4 @@
-/* Nonconforming: it dies when anything but the user starts it. */
+/* Nonconforming: crashes unless the user starts the run. */
 #define INITIALIZE(trigger)                                                                        \
     do {                                                                                           \
         if ((trigger)->event != SYNCMGR_PLUGIN_TYPES_SYNC_EVENT_MANUAL) {                          \

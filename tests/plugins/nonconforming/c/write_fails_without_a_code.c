@@ -1,10 +1,10 @@
-/* Nonconforming: where it may not write, the item fails, and nothing tells why. */
+/* Nonconforming: the item fails without a reason if it has no write access. */
 #include "common.h"
 
 #include <errno.h>
 #include <sys/stat.h>
 
-/* Fails the item, and says which failure it is. */
+/* Fails the item with an error code. */
 static void fail(const char *what)
 {
     syncmgr_plugin_types_log_error_info_t info = {
@@ -32,7 +32,7 @@ static void synchronize(void)
     }
     if (report(UPDATING, 0, 10) == CONTINUE && mkdir("/target/inbox", 0777) != 0 &&
         errno != EEXIST) {
-        /* The mistake: it knows from `errno` what failed, and keeps it to itself. */
+        /* The fault: it does not report the reason, which is in `errno`. */
         report(FAILED, 0, 10);
         return;
     }

@@ -21,7 +21,7 @@ impl Plugin for ChangesWhenListing {
     }
 
     fn items(&mut self) -> Result<ItemList> {
-        // A plugin that gets everything ready as soon as it can. Where it cannot, it does without.
+        // The fault: it prepares everything as early as possible, and ignores failures.
         let _ = directories::open_grant("target")
             .and_then(|target| target.create_directory("inbox", None));
         common::items()

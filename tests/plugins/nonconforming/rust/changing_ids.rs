@@ -21,7 +21,7 @@ impl Plugin for ChangingIds {
     }
 
     fn items(&mut self) -> Result<ItemList> {
-        // A plugin that makes up ids keeps none of them.
+        // The fault: it generates ids without storing them.
         let storage = directories::open_storage()?;
         let mut runs = 0;
         while storage.stat(&format!("run{runs}"))?.is_some() {

@@ -5,7 +5,7 @@
 use syncmgr_plugin::directories::{Directory, open_grant};
 use syncmgr_plugin::prelude::*;
 
-/// How much is copied between two reports.
+/// The bytes to copy between two reports.
 const CHUNK: u64 = 1024;
 
 pub(crate) fn item() -> ItemId {
@@ -20,7 +20,7 @@ pub(crate) fn directories() -> Result<(Directory, Directory)> {
     Ok((open_grant("source")?, open_grant("target")?))
 }
 
-/// The names of the files in a directory.
+/// Returns the names of the files in a directory.
 pub(crate) fn files(directory: &Directory) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in directory.list()? {
@@ -34,7 +34,7 @@ pub(crate) fn files(directory: &Directory) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Copies a file under a name. What is there is left as it is.
+/// Copies a file under a name, unless the name is used.
 pub(crate) fn copy(
     context: &mut SyncContext,
     (source, target): (&Directory, &Directory),
@@ -52,14 +52,14 @@ pub(crate) fn copy(
     }
 }
 
-/// Copies a file that is not there yet, in the right way.
+/// Copies a missing file correctly.
 pub(crate) fn copy_well(
     context: &mut SyncContext,
     (source, target): (&Directory, &Directory),
     name: &str,
 ) -> Result<(), Interrupt> {
     const UNFINISHED: &str = ".unfinished";
-    // What was left by a run that was interrupted.
+    // The leftover of an interrupted run.
     if target.stat(UNFINISHED)?.is_some() {
         target.remove_file(UNFINISHED)?;
     }
@@ -70,7 +70,7 @@ pub(crate) fn copy_well(
     Ok(())
 }
 
-/// Copies all files that are not there yet, in the right way.
+/// Copies all missing files correctly.
 pub(crate) fn copy_all(context: &mut SyncContext) -> Result<(), Interrupt> {
     let (source, target) = directories()?;
     context.check_cancelled()?;

@@ -37,7 +37,7 @@ impl Plugin for KnowsEveryError {
     }
 
     fn show_error(&mut self, error: ErrorId) -> Result<ErrorDetail> {
-        // The mistake: the sync manager may ask about an error of an earlier run.
+        // The fault: the sync manager may request an error of an earlier run.
         Ok(ErrorDetail { text: self.details[&error].clone(), retry: Vec::new() })
     }
 }

@@ -17,7 +17,7 @@ struct Nameless;
 
 impl Plugin for Nameless {
     fn handler_info(&self) -> Result<HandlerInfo> {
-        // A plugin may take its name from a setting that is not given.
+        // The fault: the name comes from a setting that may be missing.
         Ok(HandlerInfo::new(settings::get(None, "name").unwrap_or_default()))
     }
 

@@ -13,7 +13,7 @@ syncmgr_plugin::request!(
     source = { access = "read-only", why = "the folder to copy from" }
     target = { access = "read-write", why = "the folder to copy to" }
     [allow]
-    wall-clock = "tells how long ago the last run was"
+    wall-clock = "to compute the time since the last run"
     "#
 );
 

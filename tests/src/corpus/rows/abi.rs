@@ -6,7 +6,7 @@ use crate::corpus::core::Core;
 const CALLBACK: &str = "syncmgr:plugin/synchronize-callback@0.1.0";
 const DIRECTORIES: &str = "syncmgr:plugin/directories@0.1.0";
 
-/// Returns an area at 3072 that is filled like this.
+/// Returns an area at 3072 with this content.
 fn area(stores: &str) -> String {
     format!("{stores} i32.const 3072")
 }
@@ -19,13 +19,13 @@ fn store_byte(offset: u32, value: &str) -> String {
     format!("(i32.store8 offset={offset} (i32.const 3072) (i32.const {value}))\n")
 }
 
-/// A handler's info with this name.
+/// The info of a handler with this name.
 fn named(pointer: &str, length: &str) -> Core {
     let stores = store(4, pointer) + &store(8, length);
     Core::new().body("get-handler-info", area(&stores))
 }
 
-/// A list of items at this place.
+/// A list of items at this address.
 fn listed(pointer: &str, length: &str) -> Core {
     let stores = store(4, pointer) + &store(8, length);
     Core::new().body("enum-items", area(&stores))
@@ -45,8 +45,8 @@ fn reported(text: &str, status: &str) -> Core {
 const NO_TEXT: &str = "(i32.const 0) (i32.const 0) (i32.const 0)";
 const NO_STATUS: &str = "(i32.const 0) (i32.const 0)";
 
-/// With what is needed to play with handles: `$open`, `$stat` and `$drop` of directories,
-/// `$subscribe` and `$forget` of pollables.
+/// Imports functions for handles: `$open`, `$stat` and `$drop` of directories, `$subscribe` and
+/// `$forget` of pollables.
 fn handles(body: &str) -> Core {
     Core::new()
         .import(DIRECTORIES, "[method]directory.metadata", "$stat (param i32 i32)")
@@ -63,8 +63,8 @@ fn handles(body: &str) -> Core {
 }
 
 pub(super) fn rows() -> Vec<Row> {
-    let early = |name, core| Row::core(name, core).dies_early("plugin-trap");
-    let late = |name, core| Row::core(name, core).dies("plugin-trap");
+    let early = |name, core| Row::core(name, core).terminates_early("plugin-trap");
+    let late = |name, core| Row::core(name, core).terminates("plugin-trap");
     let text = |pointer: &str, length: &str| {
         format!("(i32.const 1) (i32.const {pointer}) (i32.const {length})")
     };
@@ -80,7 +80,7 @@ pub(super) fn rows() -> Vec<Row> {
         early("returns a text that is no Unicode", named("2049", "2")),
         early("returns a list beyond its memory", listed("0x7ffffff0", "1")),
         Row::core("returns a list that is longer than its memory", listed("1152", "1000000"))
-            .dies_early("plugin-trap"),
+            .terminates_early("plugin-trap"),
         early("returns a list whose length overflows", listed("1152", "0x0aaaaaab")),
         early("returns a list of the greatest length", listed("1152", "-1")),
         early("returns a list that is not aligned", listed("1153", "1")),
@@ -90,7 +90,7 @@ pub(super) fn rows() -> Vec<Row> {
                 .body("enum-items", area(&(store(4, "8192") + &store(8, "50"))))
                 .also("(data (i32.const 8208) \"\\00\\08\\00\\00\\01\")"),
         )
-        .dies_early("plugin-bad-data"),
+        .terminates_early("plugin-bad-data"),
         early(
             "returns a case that a result does not have",
             Core::new().body("initialize", area(&store_byte(0, "7"))),
@@ -184,7 +184,7 @@ pub(super) fn rows() -> Vec<Row> {
             handles("(call $poll (i32.const 0) (i32.const 0) (i32.const -4))"),
         ),
         Row::core("takes handles without end", handles("(loop $l (drop (call $one)) (br $l))"))
-            .dies("ended-handles"),
+            .terminates("ended-handles"),
         Row::core(
             "polls the same handle very often at once",
             handles(
@@ -198,7 +198,7 @@ pub(super) fn rows() -> Vec<Row> {
             )
             .also("(global $n (mut i32) (i32.const 0))"),
         )
-        // The host may lend no more handles than it may give.
-        .dies("ended-handles"),
+        // The host must not lend more handles than its limit.
+        .terminates("ended-handles"),
     ]
 }

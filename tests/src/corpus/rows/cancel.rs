@@ -23,7 +23,7 @@ pub(super) fn rows() -> Vec<Row> {
             .act(50, CancelAll)
             .fails("ended-cancelled-all")
             .ends(&[Stopped, Stopped]),
-        Row::behavior("loops where it is told of the cancellation", "spin")
+        Row::behavior("loops in the notification of a cancellation", "spin")
             .at("set-item-status")
             .act(0, CancelAll)
             .fails("ended-cancelled-all")

@@ -76,7 +76,7 @@ pub(super) fn rows() -> Vec<Row> {
         Row::made("requests twice", bytes::doubled_requests, "contract-requests"),
         Row::made("requests without end", bytes::huge_requests, "contract-requests"),
         Row::made("requests in brackets without end", bytes::nested_requests, "contract-requests"),
-        // The compiler goes on for a while, so this one is last.
+        // Last, because the compiler continues for a while.
         Row::made("takes long to compile", bytes::many_functions, "load-compile-time")
             .load(|limits| limits.compile_time = Duration::from_millis(20)),
     ]

@@ -22,32 +22,32 @@ pub(super) fn rows() -> Vec<Row> {
                 limits.compute_time = Duration::from_secs(30);
                 limits.wall_time = Duration::from_secs(30);
             })
-            .meanwhile(Workdir::swap),
+            .concurrently(Workdir::swap),
         Row::behavior("opens a FIFO through WASI", "fifo-wasi").files(),
         Row::behavior("opens a FIFO through directories", "fifo-directories").files(),
         endless(Row::behavior("has the host read without end, and is killed", "hash-forever"))
             .act(300, Kill)
-            .dies("ended-killed"),
+            .terminates("ended-killed"),
         endless(Row::behavior("has the host copy without end, and is killed", "copy-forever"))
             .act(50, Kill)
-            .dies("ended-killed"),
+            .terminates("ended-killed"),
         Row::behavior("has the host read without end", "hash-forever")
             .files()
-            .dies("ended-compute-time"),
+            .terminates("ended-compute-time"),
         endless(Row::behavior("has the host read without a sign of life", "hash-forever"))
-            .dies("ended-idle-time"),
+            .terminates("ended-idle-time"),
         Row::behavior("has the host hash the same bytes without end", "hash-again")
             .files()
-            .dies("ended-compute-time"),
+            .terminates("ended-compute-time"),
         Row::behavior("has the host hash nothing without end", "hash-sparse")
             .files()
-            .dies("ended-compute-time"),
+            .terminates("ended-compute-time"),
         Row::behavior("has the host copy nothing without end", "copy-again")
             .files()
-            .dies("ended-compute-time"),
+            .terminates("ended-compute-time"),
         Row::behavior("has the host look at a file without end", "look-again")
             .files()
-            .dies("ended-compute-time"),
+            .terminates("ended-compute-time"),
         Row::behavior("moves links to where they lead out", "move-links").files(),
     ];
     for (name, how) in [

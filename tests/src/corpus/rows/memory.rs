@@ -20,31 +20,33 @@ pub(super) fn rows() -> Vec<Row> {
         format!("(loop $l (drop (memory.grow (i32.const {pages}))) (br $l)) unreachable")
     };
     let mut rows = vec![
-        Row::behavior("allocates piece by piece", "allocate").dies("ended-memory"),
-        Row::behavior("allocates all at once", "allocate-once").much(1 << 30).dies("ended-memory"),
+        Row::behavior("allocates piece by piece", "allocate").terminates("ended-memory"),
+        Row::behavior("allocates all at once", "allocate-once")
+            .much(1 << 30)
+            .terminates("ended-memory"),
         core("grows its memory page by page", Core::new().body("synchronize", grow("1")))
-            .dies("ended-memory"),
+            .terminates("ended-memory"),
         core("grows its memory at once", Core::new().body("synchronize", grow("60000")))
-            .dies("ended-memory"),
+            .terminates("ended-memory"),
         core(
             "starts with too large a memory",
             Core::new().memory("(memory (export \"memory\") 2000)"),
         )
-        .dies_early("ended-memory"),
+        .terminates_early("ended-memory"),
         core("has many memories", Core::new().also(repeated(30, |_| "(memory 1)\n".to_owned())))
-            .dies_early("ended-instances"),
+            .terminates_early("ended-instances"),
         core(
             "has many memories that are too large together",
             Core::new().also(repeated(15, |_| "(memory 100)\n".to_owned())),
         )
-        .dies_early("ended-memory"),
+        .terminates_early("ended-memory"),
         core(
             "has many tables",
             Core::new().also(repeated(30, |_| "(table 1 funcref)\n".to_owned())),
         )
-        .dies_early("ended-instances"),
+        .terminates_early("ended-instances"),
         core("starts with too large a table", Core::new().also("(table 9000000 funcref)"))
-            .dies_early("ended-tables"),
+            .terminates_early("ended-tables"),
         core(
             "grows its table at once",
             Core::new().also("(table $t 1 funcref)").body(
@@ -52,7 +54,7 @@ pub(super) fn rows() -> Vec<Row> {
                 "(drop (table.grow $t (ref.null func) (i32.const 0x7fffffff))) i32.const 1024",
             ),
         )
-        .dies("ended-tables"),
+        .terminates("ended-tables"),
         core(
             "grows its tables bit by bit",
             Core::new().also("(table $t 1 funcref) (table $u 1 funcref)").body(
@@ -63,14 +65,14 @@ pub(super) fn rows() -> Vec<Row> {
                     (br $l)) unreachable",
             ),
         )
-        .dies("ended-tables"),
+        .terminates("ended-tables"),
         core(
             "calls itself without end",
             Core::new()
                 .also("(func $deep call $deep)")
                 .body("synchronize", "call $deep unreachable"),
         )
-        .dies("ended-stack"),
+        .terminates("ended-stack"),
         core(
             "calls itself without end, with large frames",
             Core::new()
@@ -81,12 +83,12 @@ pub(super) fn rows() -> Vec<Row> {
                 ))
                 .body("synchronize", "(drop (call $deep (i64.const 0))) unreachable"),
         )
-        .dies("ended-stack"),
+        .terminates("ended-stack"),
         core(
             "calls itself without end while it is started",
             Core::new().also("(func $deep call $deep) (start $deep)"),
         )
-        .dies_early("ended-stack"),
+        .terminates_early("ended-stack"),
         Row::behavior("reports a text of megabytes", "text").much(3 << 20).check(|ran| {
             let longest = ran.report.items.iter().map(|item| item.text.len()).max();
             ensure!(longest == Some(4096), "{longest:?}");
@@ -94,21 +96,21 @@ pub(super) fn rows() -> Vec<Row> {
         }),
         Row::behavior("reports a text that is too long to hand over", "text")
             .much(8 << 20)
-            .dies("ended-host-call-bytes"),
+            .terminates("ended-host-call-bytes"),
         Row::behavior("logs a text of megabytes", "log-text").much(3 << 20).check(|ran| {
             ensure!(ran.texts().all(|text| text.len() <= 4096), "it was not cut");
             Ok(())
         }),
         Row::behavior("logs a text that is too long to hand over", "log-text")
             .much(8 << 20)
-            .dies("ended-host-call-bytes"),
+            .terminates("ended-host-call-bytes"),
         Row::behavior("asks a question with very many choices", "choices").much(50_000),
         Row::behavior("asks a question with more choices than it can hand over", "choices")
             .much(400_000)
-            .dies("ended-host-call-bytes"),
+            .terminates("ended-host-call-bytes"),
         Row::behavior("fails with a message of megabytes", "error")
             .much(3 << 20)
-            .dies("plugin-error")
+            .terminates("plugin-error")
             .check(|ran| {
                 ensure!(ran.message().len() < 5_000, "the message was not cut");
                 Ok(())
@@ -131,7 +133,7 @@ pub(super) fn rows() -> Vec<Row> {
             .set("retry", "many")
             .much(400_000)
             .fails("ended-host-call-bytes"),
-        Row::behavior("tells megabytes about an error", "")
+        Row::behavior("returns megabytes of error details", "")
             .retries(1)
             .set("retry", "text")
             .much(3 << 20),
@@ -150,9 +152,9 @@ pub(super) fn rows() -> Vec<Row> {
             Ok(())
         }),
         Row::behavior("logs and takes back without end", "log-and-delete")
-            .dies("ended-compute-time")
+            .terminates("ended-compute-time")
             .check(|ran| {
-                // Every entry once, every deletion of one, and two reports by the host.
+                // One report per entry and per deletion, and two reports by the host.
                 ensure!(ran.recorded.len() < 2_100, "{} callbacks", ran.recorded.len());
                 Ok(())
             }),
@@ -190,7 +192,7 @@ pub(super) fn rows() -> Vec<Row> {
                 limits.progress_per_second = u64::MAX;
                 limits.compute_time = std::time::Duration::from_secs(5);
             })
-            .dies("ended-record-bytes")
+            .terminates("ended-record-bytes")
             .check(|ran| {
                 ensure!(ran.recorded.len() < 300, "{} calls were recorded", ran.recorded.len());
                 Ok(())
@@ -198,13 +200,13 @@ pub(super) fn rows() -> Vec<Row> {
         Row::behavior("has 10,001 items", "")
             .set("items", "many")
             .much(10_001)
-            .dies_early("plugin-bad-data"),
+            .terminates_early("plugin-bad-data"),
         Row::behavior("subscribes without end", "leak-subscriptions")
             .much(1_000)
-            .dies("ended-handles"),
+            .terminates("ended-handles"),
         Row::behavior("makes timers without end", "leak-pollables")
             .much(1_000)
-            .dies("ended-handles"),
+            .terminates("ended-handles"),
     ];
     for (name, behavior) in [
         ("opens a directory again and again", "leak-directories"),
@@ -216,7 +218,7 @@ pub(super) fn rows() -> Vec<Row> {
             Row::behavior(name, behavior)
                 .files()
                 .much(1_000)
-                .dies("plugin-error")
+                .terminates("plugin-error")
                 .check(|ran| {
                     ensure!(
                         ran.texts().any(|text| text.starts_with("taken ")),
@@ -236,13 +238,13 @@ pub(super) fn rows() -> Vec<Row> {
         Row::behavior("opens a file again and again through WASI", "leak-descriptors")
             .files()
             .much(1_000)
-            .dies("plugin-error"),
+            .terminates("plugin-error"),
     );
     rows.push(
         Row::behavior("makes streams without end", "leak-streams")
             .files()
             .much(1_000)
-            .dies("plugin-error")
+            .terminates("plugin-error")
             .check(|ran| {
                 ensure!(ran.message().contains("quota"), "{}", ran.message());
                 Ok(())

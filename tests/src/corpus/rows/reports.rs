@@ -14,14 +14,16 @@ pub(super) fn rows() -> Vec<Row> {
         }),
         Row::behavior("lists an item twice", "")
             .set("items", "doubled")
-            .dies_early("plugin-bad-data"),
+            .terminates_early("plugin-bad-data"),
         Row::behavior("lists an item without an id", "")
             .set("items", "null")
-            .dies_early("plugin-bad-data"),
+            .terminates_early("plugin-bad-data"),
         Row::behavior("lists an item without a name", "")
             .set("items", "nameless")
-            .dies_early("plugin-bad-data"),
-        Row::behavior("has no name", "").set("handler", "nameless").dies_early("plugin-bad-data"),
+            .terminates_early("plugin-bad-data"),
+        Row::behavior("has no name", "")
+            .set("handler", "nameless")
+            .terminates_early("plugin-bad-data"),
         Row::behavior("has a name that moves the cursor", "").set("handler", "bad"),
         Row::behavior("has items whose names move the cursor and turn the text around", "")
             .set("items", "bad-names")
@@ -30,7 +32,7 @@ pub(super) fn rows() -> Vec<Row> {
                 Ok(())
             }),
         Row::behavior("reports texts that move the cursor and turn the text around", "bad-texts")
-            .dies("plugin-error")
+            .terminates("plugin-error")
             .check(|ran| {
                 ensure!(!ran.json.contains(['\u{1b}', '\u{7}', '\0', '\r']), "{:?}", ran.json);
                 Ok(())
@@ -39,7 +41,7 @@ pub(super) fn rows() -> Vec<Row> {
             .ends(&[Succeeded, Failed])
             .hresult(Hresult::E_FAIL)
             .check(|ran| {
-                // Four reports of the behavior, and both at the end.
+                // Four reports of the behavior, and two at the end.
                 ensure!(ran.report.refused_calls == 6, "{}", ran.report.refused_calls);
                 Ok(())
             }),
@@ -66,32 +68,32 @@ pub(super) fn rows() -> Vec<Row> {
             .set("retry", "strangers")
             .fails("plugin-bad-data"),
         Row::behavior("uses the time of day, which it was not given", "wall-clock")
-            .dies("ended-denied")
+            .terminates("ended-denied")
             .check(|ran| {
                 let message = ran.message();
                 ensure!(message.contains("--allow wall-clock"), "{message}");
                 Ok(())
             }),
         Row::behavior("uses secret random numbers, which it did not request", "random")
-            .dies("ended-denied")
+            .terminates("ended-denied")
             .check(|ran| {
                 let message = ran.message();
                 ensure!(message.contains("its author must request `randomness`"), "{message}");
                 Ok(())
             }),
-        Row::behavior("uses the network", "network").dies("ended-denied").check(|ran| {
+        Row::behavior("uses the network", "network").terminates("ended-denied").check(|ran| {
             let message = ran.message();
             ensure!(message.contains("no option grants it"), "{message}");
             Ok(())
         }),
         Row::behavior("uses the network while it is started", "network")
             .at("initialize")
-            .dies_early("ended-denied"),
+            .terminates_early("ended-denied"),
         Row::behavior("spoils its own storage", "corrupt-storage").storage(),
         Row::behavior("fills its storage", "fill-storage")
             .storage()
             .much(1_000)
-            .dies("plugin-error")
+            .terminates("plugin-error")
             .hresult(Hresult::HRESULT_ERROR_DISK_FULL)
             .check(|ran| {
                 let code = ran.report.error().context("it did not fail")?;

@@ -2,7 +2,7 @@
 
 use anyhow::ensure;
 
-use super::die_in;
+use super::crashes_in;
 use crate::corpus::{Ran, Row};
 
 fn masked(ran: &Ran) -> anyhow::Result<()> {
@@ -13,14 +13,14 @@ fn masked(ran: &Ran) -> anyhow::Result<()> {
 
 pub(super) fn rows() -> Vec<Row> {
     vec![
-        Row::behavior("tells its secret wherever there are words", "tell")
-            .dies("plugin-error")
+        Row::behavior("discloses its secret in every text", "tell")
+            .terminates("plugin-error")
             .check(masked),
-        Row::behavior("tells its secret in a panic", "tell-and-panic")
-            .dies("plugin-trap")
+        Row::behavior("discloses its secret in a panic", "tell-and-panic")
+            .terminates("plugin-trap")
             .check(masked),
-        die_in(
-            Row::behavior("tells its secret in a panic while it is started", "tell-and-panic"),
+        crashes_in(
+            Row::behavior("discloses its secret in a panic at its start", "tell-and-panic"),
             "initialize",
             "plugin-trap",
         )

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 
-use super::die_in;
+use super::crashes_in;
 use crate::corpus::core::Core;
 use crate::corpus::{Guest, Row};
 
@@ -26,10 +26,10 @@ pub(super) fn rows() -> Vec<Row> {
         .into_iter()
         .map(|export| {
             let row = Row::behavior(format!("loops without end in {export}"), "spin");
-            die_in(row, export, "ended-compute-time")
+            crashes_in(row, export, "ended-compute-time")
         })
         .collect();
-    let core = |name, core: Core| Row::core(name, core).dies_early("ended-compute-time");
+    let core = |name, core: Core| Row::core(name, core).terminates_early("ended-compute-time");
     rows.extend([
         core(
             "loops without end in a start function",
@@ -40,7 +40,7 @@ pub(super) fn rows() -> Vec<Row> {
             Core::new().post("get-handler-info", FOREVER),
         ),
         core("loops without end when the host asks for memory", Core::new().realloc(FOREVER))
-            .dies("ended-compute-time"),
+            .terminates("ended-compute-time"),
         core(
             "fills memory again and again with one instruction",
             Core::new().memory("(memory (export \"memory\") 900)").body(
@@ -50,21 +50,24 @@ pub(super) fn rows() -> Vec<Row> {
             ),
         ),
         Row::behavior("loops without end behind a storm of reports", "spin-in-storm")
-            .dies("ended-compute-time"),
-        Row::behavior("reports without end, computing", "storm").dies("ended-compute-time"),
-        Row::behavior("reports without end, sleeping", "sleep-and-report").dies("ended-wall-time"),
+            .terminates("ended-compute-time"),
+        Row::behavior("reports without end, computing", "storm").terminates("ended-compute-time"),
+        Row::behavior("reports without end, sleeping", "sleep-and-report")
+            .terminates("ended-wall-time"),
         Row::behavior("sleeps past the time in which it has to give a sign of life", "sleep")
             .much(20_000)
-            .dies("ended-idle-time"),
+            .terminates("ended-idle-time"),
         Row::behavior("sleeps past the time for a call", "sleep")
             .much(20_000)
             .limit(|limits| limits.wall_time = Duration::from_millis(300))
-            .dies("ended-wall-time"),
+            .terminates("ended-wall-time"),
         Row::behavior("sleeps while it is started", "sleep")
             .much(20_000)
             .at("initialize")
-            .dies_early("ended-idle-time"),
-        Row::behavior("sleeps for weeks", "sleep").much(u32::MAX.into()).dies("ended-idle-time"),
+            .terminates_early("ended-idle-time"),
+        Row::behavior("sleeps for weeks", "sleep")
+            .much(u32::MAX.into())
+            .terminates("ended-idle-time"),
         Row::behavior("asks to be tried again without end", "")
             .retries(3)
             .set("retry", "always")
@@ -73,7 +76,7 @@ pub(super) fn rows() -> Vec<Row> {
                 Ok(())
             }),
         Row::new("calls out without end, with nothing to say", Guest::Core(nothing_to_say()))
-            .dies("ended-compute-time"),
+            .terminates("ended-compute-time"),
     ]);
     rows
 }

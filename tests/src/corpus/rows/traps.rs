@@ -2,7 +2,7 @@
 
 use anyhow::ensure;
 
-use super::die_in;
+use super::crashes_in;
 use crate::corpus::Row;
 use crate::corpus::core::Core;
 
@@ -22,31 +22,32 @@ pub(super) fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     for export in EXPORTS {
         let panic = Row::behavior(format!("panics in {export}"), "panic").set("words", "no lemons");
-        rows.push(die_in(panic, export, "plugin-trap").check(|ran| {
+        rows.push(crashes_in(panic, export, "plugin-trap").check(|ran| {
             ensure!(ran.message().contains("no lemons"), "{}", ran.message());
             Ok(())
         }));
     }
     for export in ["initialize", "enum-items", "synchronize", "show-error"] {
         let exit = Row::behavior(format!("exits in {export}"), "exit").much(3);
-        rows.push(die_in(exit, export, "plugin-exit"));
+        rows.push(crashes_in(exit, export, "plugin-exit"));
     }
     let success = Row::behavior("exits as if it had succeeded", "exit").much(0);
-    rows.push(success.dies("plugin-exit"));
+    rows.push(success.terminates("plugin-exit"));
     rows.push(
-        Row::behavior("panics with words that move the cursor", "panic-badly").dies("plugin-trap"),
+        Row::behavior("panics with words that move the cursor", "panic-badly")
+            .terminates("plugin-trap"),
     );
     for export in ["initialize", "get-handler-info", "enum-items"] {
         let core = Core::new().body(export, "unreachable");
-        rows.push(Row::core(format!("traps in {export}"), core).dies_early("plugin-trap"));
+        rows.push(Row::core(format!("traps in {export}"), core).terminates_early("plugin-trap"));
     }
     for export in ["prepare-for-sync", "synchronize"] {
         let core = Core::new().body(export, "unreachable");
-        rows.push(Row::core(format!("traps in {export}"), core).dies("plugin-trap"));
+        rows.push(Row::core(format!("traps in {export}"), core).terminates("plugin-trap"));
     }
     let set = Core::new().body("set-item-status", "unreachable");
     let set = Row::core("traps in set-item-status", set);
-    rows.push(set.act(0, crate::corpus::Act::CancelItem).dies("plugin-trap"));
+    rows.push(set.act(0, crate::corpus::Act::CancelItem).terminates("plugin-trap"));
     for export in ["get-properties", "set-properties"] {
         let core = Row::core(format!("traps in {export}"), Core::new().body(export, "unreachable"));
         rows.push(core.properties().fails("plugin-trap"));
@@ -69,7 +70,7 @@ pub(super) fn rows() -> Vec<Row> {
             "traps in a start function",
             Core::new().also("(func $s unreachable) (start $s)"),
         )
-        .dies_early("plugin-trap"),
+        .terminates_early("plugin-trap"),
     );
     for (name, body) in [
         ("divides by zero", "(i32.div_u (i32.const 1) (i32.const 0))"),
@@ -79,7 +80,7 @@ pub(super) fn rows() -> Vec<Row> {
         ("calls a function that is not there", "(call_indirect (result i32) (i32.const 5))"),
     ] {
         let core = Core::new().also("(table 1 funcref)").body("synchronize", body);
-        rows.push(Row::core(name, core).dies("plugin-trap"));
+        rows.push(Row::core(name, core).terminates("plugin-trap"));
     }
     rows
 }

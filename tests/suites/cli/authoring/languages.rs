@@ -7,7 +7,7 @@ use wasmparser::{Parser, Payload};
 use wit_bindgen_core::Files;
 use wit_bindgen_core::wit_parser::Resolve;
 
-/// The sections of a component and its modules, without those that hold their state.
+/// Returns the sections of a component and its modules, without those that contain state.
 fn sections_without_state(component: &[u8]) -> Result<Vec<&[u8]>> {
     let mut sections = Vec::new();
     for payload in Parser::new(0).parse_all(component) {
@@ -54,7 +54,8 @@ fn twice(language: &str) -> Result<()> {
         ensure!(!component.windows(path.len()).any(|bytes| bytes == path), "it has a path in it");
     }
     match language {
-        // Its tool initializes the interpreter with random numbers, and has no option against it.
+        // The tool initializes the interpreter with random numbers, and has no option to prevent
+        // it.
         "python" => ensure!(
             sections_without_state(&one)? == sections_without_state(&other)?,
             "two builds of the same sources differ in more than memory"
@@ -64,12 +65,12 @@ fn twice(language: &str) -> Result<()> {
             home.run(&here, &["build", "--force"])?.expect(0, "is up to date")?;
         }
     }
-    // Nothing changed, or nothing that is built in.
+    // Without changes, or after changes to files that are not inputs of the build.
     fs::write(home.path(&here).join("README.md"), "")?;
     fs::write(home.path(&here).join("fixture/source/more.txt"), "")?;
     let output = home.command(&here, &["build"]).env("PATH", "/nowhere").output()?;
     match language {
-        // Cargo is asked.
+        // Cargo decides.
         "rust" => home.run(&here, &["build"])?,
         _ => Ran::of(output)?,
     }
@@ -78,27 +79,27 @@ fn twice(language: &str) -> Result<()> {
 }
 
 #[test]
-fn two_builds_of_a_rust_project_are_the_same() -> Result<()> {
+fn rust_builds_are_reproducible() -> Result<()> {
     twice("rust")
 }
 
 #[test]
-fn two_builds_of_a_c_project_are_the_same() -> Result<()> {
+fn c_builds_are_reproducible() -> Result<()> {
     twice("c")
 }
 
 #[test]
-fn two_builds_of_a_python_project_differ_only_in_memory() -> Result<()> {
+fn python_builds_differ_only_in_memory() -> Result<()> {
     twice("python")
 }
 
 #[test]
-fn two_builds_of_a_javascript_project_are_the_same() -> Result<()> {
+fn javascript_builds_are_reproducible() -> Result<()> {
     twice("javascript")
 }
 
 #[test]
-fn two_builds_of_a_typescript_project_are_the_same() -> Result<()> {
+fn typescript_builds_are_reproducible() -> Result<()> {
     twice("typescript")
 }
 
@@ -113,7 +114,7 @@ fn the_contract_compiles_in_cpp() -> Result<()> {
     for (name, content) in files.iter() {
         fs::write(home.path().join(name), content)?;
     }
-    // Attributes for WebAssembly are unknown to a native compiler.
+    // A native compiler does not know the attributes for WebAssembly.
     let compiled = Command::new("g++")
         .args(["-std=c++23", "-fsyntax-only", "-Wno-attributes", "plugin.cpp"])
         .current_dir(&home)
@@ -144,7 +145,7 @@ fn requests_are_added_to_any_component() -> Result<()> {
     requests("[directories]\ninbox = { access = \"read-only\", why = \"mail\" }\n")?;
     home.run("", &embed)?.expect(0, "wrote hello.wasm")?;
     ensure!(requested()? == ["inbox"]);
-    // Other requests take the place of those that are there.
+    // New requests replace the existing ones.
     requests("[settings]\nmode = \"how\"\n[allow]\nwall-clock = \"when\"\n")?;
     home.run("", &embed)?.expect(0, "wrote hello.wasm")?;
     ensure!(requested()? == ["mode", "wall-clock"], "{:?}", requested()?);
@@ -157,7 +158,7 @@ fn requests_are_added_to_any_component() -> Result<()> {
     requests("[magic]\n")?;
     home.run("", &embed)?.expect(2, "magic")?;
     requests("")?;
-    // The SDK's macro has put a section into a module of this one.
+    // The macro of the SDK has added a section to a module of this component.
     fs::copy(conformance::SCRIPT, home.path("script.wasm"))?;
     home.run("", &["embed", "script.wasm", "--requests", "requests.toml"])?.expect(2, "two")?;
     home.run("", &["embed", "requests.toml", "--requests", "requests.toml"])?.expect(2, "")?;

@@ -1,9 +1,9 @@
-//! When `build` builds, and its messages if it cannot.
+//! The conditions under which `build` builds, and its error messages.
 
 use super::*;
 
 #[test]
-fn what_is_missing_is_named_with_what_installs_it() -> Result<()> {
+fn a_missing_tool_is_named_with_its_installation() -> Result<()> {
     let home = Home::new()?;
     let nothing = home.path("nothing");
     fs::create_dir(&nothing)?;
@@ -24,7 +24,7 @@ fn what_is_missing_is_named_with_what_installs_it() -> Result<()> {
 }
 
 #[test]
-fn mistakes_in_a_project_are_told_by_the_languages_own_tool() -> Result<()> {
+fn errors_of_the_language_tools_are_shown() -> Result<()> {
     let home = Home::new()?;
     home.run("", &["new", "mine", "--lang", "c"])?.expect(0, "")?;
     if !ready(&home, "mine", "c")? {
@@ -35,7 +35,7 @@ fn mistakes_in_a_project_are_told_by_the_languages_own_tool() -> Result<()> {
     let text = fs::read_to_string(&source)?;
     fs::write(&source, format!("{text}\nint broken(void) {{ return nothing; }}\n"))?;
     home.run("mine", &["build"])?.expect(2, "undeclared identifier 'nothing'")?;
-    ensure!(home.path("mine/build/mine.wasm").exists(), "what was built before stays");
+    ensure!(home.path("mine/build/mine.wasm").exists(), "the previous build is kept");
 
     let manifest = home.path("mine/syncmgr.toml");
     let text = fs::read_to_string(&manifest)?;
@@ -44,22 +44,22 @@ fn mistakes_in_a_project_are_told_by_the_languages_own_tool() -> Result<()> {
     Ok(())
 }
 
-/// Lines of a process, as they come.
+/// The lines of a process, as they are written.
 fn lines(from: impl std::io::Read + Send + 'static) -> mpsc::Receiver<String> {
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(from).lines().map_while(Result::ok) {
-            if tell.send(line).is_err() {
+            if sender.send(line).is_err() {
                 return;
             }
         }
     });
-    told
+    receiver
 }
 
 #[cfg(unix)]
 #[test]
-fn dev_builds_and_runs_after_each_change_and_after_nothing_else() -> Result<()> {
+fn dev_rebuilds_only_after_changes() -> Result<()> {
     let home = Home::new()?;
     home.run("", &["new", "mine", "--lang", "c"])?.expect(0, "")?;
     if !ready(&home, "mine", "c")? {
@@ -81,7 +81,7 @@ fn dev_builds_and_runs_after_each_change_and_after_nothing_else() -> Result<()> 
     };
     let first = wait_for("waiting for changes")?;
     ensure!(first.iter().any(|line| line.contains("new: target/welcome.txt")), "{first:?}");
-    // What is the same, or what building makes, is no change.
+    // Unchanged content and outputs of the build are not changes.
     let source = home.path("mine/src/copy.c");
     let text = fs::read_to_string(&source)?;
     fs::write(&source, &text)?;
@@ -104,7 +104,7 @@ fn dev_builds_and_runs_after_each_change_and_after_nothing_else() -> Result<()> 
 }
 
 #[test]
-fn what_was_changed_is_built_before_it_is_tested_or_packed() -> Result<()> {
+fn changes_are_built_before_tests_and_packing() -> Result<()> {
     let home = Home::new()?;
     home.run("", &["new", "mine", "--lang", "c"])?.expect(0, "")?;
     if !ready(&home, "mine", "c")? {

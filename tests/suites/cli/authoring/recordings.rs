@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_recording_allows_what_its_run_was_allowed() -> Result<()> {
+fn a_recording_has_the_grants_of_its_run() -> Result<()> {
     let home = Home::new()?;
     let commands = "random\nprogress item=a status=succeeded";
     let run = [
@@ -26,7 +26,7 @@ fn a_recording_allows_what_its_run_was_allowed() -> Result<()> {
 }
 
 #[test]
-fn a_recording_is_replayed_and_the_first_difference_is_shown() -> Result<()> {
+fn a_replay_shows_the_first_difference() -> Result<()> {
     let home = Home::new()?;
     let script = conformance::SCRIPT;
     fs::create_dir(home.path("in"))?;
@@ -39,7 +39,7 @@ fn a_recording_is_replayed_and_the_first_difference_is_shown() -> Result<()> {
     home.run("", &arguments)?.expect(0, "succeeded")?;
     home.run("", &["replay", script, "run.jsonl"])?.expect(0, "all ")?;
 
-    // The plugin does something else from the second report on.
+    // The plugin behaves differently from the second report on.
     let text = fs::read_to_string(home.path("run.jsonl"))?;
     let changed = text.replacen("value=2", "value=1", 1);
     ensure!(changed != text, "{text}");
@@ -56,7 +56,7 @@ fn a_recording_is_replayed_and_the_first_difference_is_shown() -> Result<()> {
 }
 
 #[test]
-fn a_recording_with_files_needs_nothing_else() -> Result<()> {
+fn a_recording_with_files_is_self_contained() -> Result<()> {
     let home = Home::new()?;
     for (path, text) in
         [("left/a.txt", &b"a"[..]), ("left/b/c.bin", b"\xff\x00"), ("right/d", b"d")]
@@ -70,7 +70,7 @@ fn a_recording_with_files_needs_nothing_else() -> Result<()> {
     home.run("", &[&["run", "folder"][..], &dirs, &record].concat())?.expect(0, "succeeded")?;
     fs::remove_dir_all(home.path("left"))?;
     fs::remove_dir_all(home.path("right"))?;
-    // The built-in plugin is asked for by its file here.
+    // The built-in plugin is specified by its file here.
     let text = fs::read_to_string(home.path("run.jsonl"))?;
     ensure!(text.contains("c.bin") && text.contains("base64"), "{text}");
     home.run("", &["replay", conformance::FOLDER, "run.jsonl"])?.expect(0, "all ")?;
@@ -78,7 +78,7 @@ fn a_recording_with_files_needs_nothing_else() -> Result<()> {
 }
 
 #[test]
-fn what_is_no_recording_is_not_the_fault_of_the_host() -> Result<()> {
+fn an_invalid_recording_is_a_usage_error() -> Result<()> {
     let home = Home::new()?;
     let head = |more: &str| {
         format!("{{\"version\":1,\"plugin\":\"a\",\"component\":\"\",\"event\":3{more}}}\n")
@@ -110,7 +110,7 @@ fn what_is_no_recording_is_not_the_fault_of_the_host() -> Result<()> {
 }
 
 #[test]
-fn a_recording_is_bounded_and_still_one() -> Result<()> {
+fn a_bounded_recording_is_valid() -> Result<()> {
     let home = Home::new()?;
     let flood = format!("synchronize=progress item=a text={} times=999999999", "x".repeat(4000));
     let run = ["run", conformance::SCRIPT, "--set", "items=a", "--set", &flood];
@@ -124,7 +124,7 @@ fn a_recording_is_bounded_and_still_one() -> Result<()> {
 }
 
 #[test]
-fn lines_of_json_are_bounded_and_say_so() -> Result<()> {
+fn truncated_json_lines_are_marked() -> Result<()> {
     let home = Home::new()?;
     let reports = format!(
         "synchronize=progress item=a text={} times=200\nprogress item=a status=succeeded",
@@ -144,7 +144,7 @@ fn lines_of_json_are_bounded_and_say_so() -> Result<()> {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_recording_has_whatever_a_directory_can_have() -> Result<()> {
+fn a_recording_has_all_kinds_of_entries() -> Result<()> {
     use std::os::unix::ffi::OsStrExt as _;
     let home = Home::new()?;
     fs::create_dir_all(home.path("left/empty"))?;

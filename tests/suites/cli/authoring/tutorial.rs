@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// Runs what the `sh` blocks of a page have its reader run, and compares what it shows as output
-/// with what the block before wrote. Returns all that was written.
+/// Runs the commands in the `sh` blocks of a page, and compares each block of output with the
+/// output of the block before it. Returns the complete output.
 pub(crate) fn carry_out(home: &Home, folder: &str, page: &str) -> Result<Ran> {
     const END: &str = "-- the end of a block --";
     let blocks = blocks(page);
@@ -27,7 +27,11 @@ pub(crate) fn carry_out(home: &Home, folder: &str, page: &str) -> Result<Ran> {
             "sh" => carried_out += 1,
             "text" => {
                 let said = said[carried_out - 1];
-                ensure!(shows(&block.text, said), "{}\nis not what came:\n{said}", block.text);
+                ensure!(
+                    shows(&block.text, said),
+                    "{}\ndiffers from the output:\n{said}",
+                    block.text
+                );
             }
             _other => {}
         }
@@ -35,17 +39,17 @@ pub(crate) fn carry_out(home: &Home, folder: &str, page: &str) -> Result<Ran> {
     Ok(ran)
 }
 
-/// Runs what a tutorial has its reader run, in an empty folder.
+/// Runs the commands of a tutorial in an empty folder.
 fn tutorial(language: &str) -> Result<()> {
     let home = Home::new()?;
-    // Tells whether the language's tools are there.
+    // Determines whether the tools of the language are installed.
     home.run("", &["new", "probe", "--lang", language])?.expect(0, "")?;
     if !ready(&home, "probe", language)? {
         return Ok(());
     }
     let page = format!("guest/book/src/tutorial-{language}.md");
     let page = fs::read_to_string(conformance::workspace().join(page))?;
-    // Where nothing else is.
+    // In an otherwise empty folder.
     let page = page.replace("/tmp/mirrored", &home.path("mirrored").display().to_string());
     let ran = carry_out(&home, "", &page)?.expect(0, " 0 failed")?;
     ensure!(ran.stderr.contains("syncmgr new") && ran.stderr.contains("syncmgr pack"), "{ran:#?}");
@@ -55,21 +59,21 @@ fn tutorial(language: &str) -> Result<()> {
 }
 
 #[test]
-fn the_tutorial_in_rust_works_as_it_stands() -> Result<()> {
+fn the_rust_tutorial_works_as_written() -> Result<()> {
     tutorial("rust")
 }
 
 #[test]
-fn the_tutorial_in_c_works_as_it_stands() -> Result<()> {
+fn the_c_tutorial_works_as_written() -> Result<()> {
     tutorial("c")
 }
 
 #[test]
-fn the_tutorial_in_python_works_as_it_stands() -> Result<()> {
+fn the_python_tutorial_works_as_written() -> Result<()> {
     tutorial("python")
 }
 
 #[test]
-fn the_tutorial_in_javascript_works_as_it_stands() -> Result<()> {
+fn the_javascript_tutorial_works_as_written() -> Result<()> {
     tutorial("javascript")
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// The arguments of a command for the script plugin, with one item and these settings.
+/// Returns the arguments of a command for the script plugin, with one item and these settings.
 fn script<'a>(command: &'a [&'a str], settings: &'a [&'a str]) -> Vec<&'a str> {
     let mut arguments = command.to_vec();
     for setting in settings.iter().chain(&["items=a"]) {
@@ -12,7 +12,7 @@ fn script<'a>(command: &'a [&'a str], settings: &'a [&'a str]) -> Vec<&'a str> {
 }
 
 #[test]
-fn output_of_a_plugin_is_shown_as_it_comes() -> Result<()> {
+fn plugin_output_is_shown_immediately() -> Result<()> {
     let home = Home::new()?;
     let prints = "synchronize=print text=so_far\nprogress item=a status=succeeded";
     let run = ["run", conformance::SCRIPT];
@@ -25,7 +25,7 @@ fn output_of_a_plugin_is_shown_as_it_comes() -> Result<()> {
     ensure!(ran.stdout.lines().all(|line| line.starts_with('{')), "{ran:?}");
     let test = ["test", conformance::SCRIPT, "--check", "every-item-ends"];
     home.run("", &script(&test, &[prints]))?.expect(0, "  stderr | so far\n")?;
-    // What it does to a terminal is escaped, secrets are redacted, and there is an end to it.
+    // Control characters are escaped, secrets are redacted, and the output is bounded.
     let rude = "synchronize=print text=\u{1b}[2J_token:$token";
     let mut command = home.command("", &script(&verbose, &[rude]));
     let output = command.args(["--secret", "token=env:TOKEN"]).env("TOKEN", "hunter2").output()?;
@@ -39,7 +39,7 @@ fn output_of_a_plugin_is_shown_as_it_comes() -> Result<()> {
 }
 
 #[test]
-fn details_of_an_error_are_shown() -> Result<()> {
+fn error_details_are_shown() -> Result<()> {
     let home = Home::new()?;
     let settings = [
         "synchronize=log level=error text=broken id=e jump=yes\nprogress item=a status=failed",
@@ -59,7 +59,7 @@ fn details_of_an_error_are_shown() -> Result<()> {
 }
 
 #[test]
-fn properties_are_shown_and_changed() -> Result<()> {
+fn properties_can_be_shown_and_changed() -> Result<()> {
     let home = Home::new()?;
     let properties = ["properties", conformance::SCRIPT, "--setting", "items=a b"];
     let with = |more: &[&str]| home.run("", &[&properties[..], more].concat());
@@ -89,7 +89,7 @@ fn properties_are_shown_and_changed() -> Result<()> {
 }
 
 #[test]
-fn a_capability_that_is_requested_and_not_granted_is_reported_before_the_run() -> Result<()> {
+fn a_denied_request_is_reported_before_the_run() -> Result<()> {
     let home = Home::new()?;
     let run = ["run", conformance::SCRIPT];
     let ends = ["synchronize=progress item=a status=succeeded"];
@@ -103,7 +103,7 @@ fn a_capability_that_is_requested_and_not_granted_is_reported_before_the_run() -
 }
 
 #[test]
-fn a_fixture_has_nothing_that_the_plugin_does_not_request() -> Result<()> {
+fn a_fixture_grants_only_requested_capabilities() -> Result<()> {
     let home = Home::new()?;
     fs::create_dir_all(home.path("fixture/surplus"))?;
     let test = ["test", conformance::HELLO, "--fixture", "fixture"];
@@ -113,7 +113,7 @@ fn a_fixture_has_nothing_that_the_plugin_does_not_request() -> Result<()> {
 }
 
 #[test]
-fn commands_without_a_plugin_take_the_project_that_they_are_run_in() -> Result<()> {
+fn commands_default_to_the_current_project() -> Result<()> {
     let home = Home::new()?;
     for command in ["run", "items", "properties", "inspect", "validate"] {
         home.run("", &[command])?.expect(2, "in the folder of a project")?;

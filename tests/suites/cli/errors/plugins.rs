@@ -8,9 +8,10 @@ fn host_with(change: impl FnOnce(&mut LoadLimits)) -> Result<Host> {
     Ok(Host::with_options(HostOptions::new().limits(limits))?)
 }
 
-pub(crate) fn loading(told: &mut Told) -> Result<()> {
-    told.refused(host().load_file(Path::new("missing.wasm")))?;
-    told.refused(host_with(|limits| limits.component_bytes = 1 << 10)?.load("mail", &[0; 2048]))?;
+pub(crate) fn loading(messages: &mut Messages) -> Result<()> {
+    messages.refused(host().load_file(Path::new("missing.wasm")))?;
+    messages
+        .refused(host_with(|limits| limits.component_bytes = 1 << 10)?.load("mail", &[0; 2048]))?;
     for large in [
         bytes::doubling as fn() -> Result<Vec<u8>>,
         bytes::huge_function,
@@ -21,26 +22,27 @@ pub(crate) fn loading(told: &mut Told) -> Result<()> {
             limits.expansion = 1_000;
             limits.function_bytes = 256 << 10;
         })?;
-        told.refused(host.load("mail", &large()?))?;
+        messages.refused(host.load("mail", &large()?))?;
     }
-    // No time at all is over before the compiler is.
+    // A time limit of zero is exceeded before the compiler ends.
     let script = fs::read(conformance::SCRIPT)?;
-    told.refused(host_with(|limits| limits.compile_time = Duration::ZERO)?.load("mail", &script))?;
+    messages
+        .refused(host_with(|limits| limits.compile_time = Duration::ZERO)?.load("mail", &script))?;
     for answer in ["printf -- '-it has no code'", "echo memory allocation of 5 bytes failed >&2"] {
         let compiler = CompilerProgram::new("/bin/sh", ["-c", answer]);
         let host = Host::with_options(HostOptions::new().compiler(compiler))?;
-        told.refused(host.load("mail", &script))?;
+        messages.refused(host.load("mail", &script))?;
     }
     Ok(())
 }
 
-/// A component of a version of the contract, by its name and nothing else.
+/// Returns a component for a version of the contract, with the names only.
 fn of_version(version: &str) -> Result<Vec<u8>> {
     let export = format!("(export \"syncmgr:plugin/synchronize@{version}\" (instance $none))");
     Ok(wat::parse_str(format!("(component (instance $none) {export})"))?)
 }
 
-pub(crate) fn contract(told: &mut Told) -> Result<()> {
+pub(crate) fn contract(messages: &mut Messages) -> Result<()> {
     type Make = fn() -> Result<Vec<u8>>;
     let guests: [Make; 19] = [
         bytes::nothing,
@@ -64,12 +66,12 @@ pub(crate) fn contract(told: &mut Told) -> Result<()> {
         bytes::missing_function,
     ];
     for guest in guests {
-        told.refused(host().load("mail", &guest()?))?;
+        messages.refused(host().load("mail", &guest()?))?;
     }
     Ok(())
 }
 
-/// How a run of a plugin fails.
+/// Returns the error of a run.
 fn failure(report: RunReport) -> Result<SessionError> {
     match report.outcome {
         Outcome::Failed(error) => Ok(error),
@@ -80,36 +82,36 @@ fn failure(report: RunReport) -> Result<SessionError> {
     }
 }
 
-pub(crate) fn running(told: &mut Told) -> Result<()> {
+pub(crate) fn running(messages: &mut Messages) -> Result<()> {
     for commands in [
         "fail code=no-space text=the_disk_of_the_server_is_full",
         "fail code=no-space",
         "panic text=no_more_lemons",
         "exit status=3",
     ] {
-        told.error(failure(Script::new("a").on("synchronize", commands).run()?.report)?);
+        messages.error(failure(Script::new("a").on("synchronize", commands).run()?.report)?);
     }
-    told.error(failure(Script::new("a").on("enum-items", "panic text=no").run()?.report)?);
-    told.error(failure(Script::new("a a").run()?.report)?);
+    messages.error(failure(Script::new("a").on("enum-items", "panic text=no").run()?.report)?);
+    messages.error(failure(Script::new("a a").run()?.report)?);
     let silent =
         host().load("mail", &Core::new().body("synchronize", "unreachable").component()?)?;
-    told.error(failure(silent.run(SessionOptions::new(), Discard, &RunRequest::default())?)?);
+    messages.error(failure(silent.run(SessionOptions::new(), Discard, &RunRequest::default())?)?);
     for items in ["a b", "a b c d e f g"] {
         let only = Selection::Only(vec!["z".to_owned()]);
         let script = Script::new(items).request(|request| request.selection = only);
-        told.error(failure(script.run()?.report)?);
+        messages.error(failure(script.run()?.report)?);
     }
-    told.error(SessionError::Native {
+    messages.error(SessionError::Native {
         plugin: "Offline Files".to_owned(),
         call: Call::Synchronize,
         hresult: Hresult::E_ACCESSDENIED,
     });
-    told.error(SessionError::Native {
+    messages.error(SessionError::Native {
         plugin: "Offline Files".to_owned(),
         call: Call::PrepareForSync,
         hresult: Hresult::S_SYNCMGR_CANCELALL,
     });
-    told.error(SessionError::NativeExit {
+    messages.error(SessionError::NativeExit {
         plugin: "Offline Files".to_owned(),
         status: 0xC000_0005,
     });
@@ -126,27 +128,27 @@ pub(crate) fn running(told: &mut Told) -> Result<()> {
         Ok([early, twice, nothing, unprepared, dead])
     })?;
     for error in errors {
-        told.error(error.context("it was not refused")?);
+        messages.error(error.context("it was not refused")?);
     }
 
     struct Broken;
     impl Sink for Broken {
         fn started(&mut self, _items: &[Item]) {
-            // As a panic, without its message among those of the tests.
+            // Like a panic, but without its message in the output of the tests.
             std::panic::resume_unwind(Box::new("a sink that is broken"));
         }
     }
     let script = conformance::script::plugin();
     let options = SessionOptions::new().setting("items", "a");
     match script.run(options, Broken, &RunRequest::default()) {
-        Err(StartError::Session(error)) => told.error(error),
+        Err(StartError::Session(error)) => messages.error(error),
         Err(error @ StartError::Grant(_)) => bail!(error),
-        Ok(report) => bail!("nobody noticed: {:?}", report.outcome),
+        Ok(report) => bail!("the failure was not detected: {:?}", report.outcome),
     }
     Ok(())
 }
 
-pub(crate) fn ended(told: &mut Told) -> Result<()> {
+pub(crate) fn ended(messages: &mut Messages) -> Result<()> {
     type Change = fn(&mut Limits);
     type Cancel = fn(&CancelHandle);
     let long = format!("log text={}", "x".repeat(100 << 10));
@@ -174,12 +176,12 @@ pub(crate) fn ended(told: &mut Told) -> Result<()> {
         change(&mut limits);
         let script = Script::new("a").on("synchronize", commands);
         let script = script.options(|options| options.limits(limits));
-        told.error(failure(script.run_with(cancel)?.report)?);
+        messages.error(failure(script.run_with(cancel)?.report)?);
     }
     let script = Script::new("a").on("synchronize", "log level=warning text=x times=1000");
     let limits = Limits { record_bytes: 10 << 10, ..Limits::default() };
     let recorded = script.options(|options| options.limits(limits)).report(EventLog::new())?;
-    told.error(failure(recorded)?);
+    messages.error(failure(recorded)?);
     let memories: String = (0..30).map(|_| "(memory 1)\n").collect();
     for core in [
         Core::new().also("(table 9000000 funcref)"),
@@ -188,35 +190,35 @@ pub(crate) fn ended(told: &mut Told) -> Result<()> {
     ] {
         let plugin = host().load("mail", &core.component()?)?;
         let options = SessionOptions::new().limits(conformance::corpus::limits());
-        told.error(failure(plugin.run(options, Discard, &RunRequest::default())?)?);
+        messages.error(failure(plugin.run(options, Discard, &RunRequest::default())?)?);
     }
     Ok(())
 }
 
-/// What the contract has codes for: an answer without words, and an item that failed.
-pub(crate) fn reported(told: &mut Told) -> Result<()> {
+/// Errors for results that have codes in the contract: an error without text, and a failed item.
+pub(crate) fn reported(messages: &mut Messages) -> Result<()> {
     let names = ErrorCode::ALL.map(ErrorCode::name);
     let mut commands = String::new();
     for name in names {
         let script = Script::new("a").on("synchronize", &format!("fail code={name}"));
-        told.text(name, &syncmgr_cli::error_text(&failure(script.run()?.report)?.into()));
+        messages.text(name, &syncmgr_cli::error_text(&failure(script.run()?.report)?.into()));
         commands += &format!(
             "log level=error item={name} code={name} text=x\nprogress item={name} status=failed\n"
         );
     }
     let items = format!("items={}", names.join(" "));
     let commands = format!("synchronize={commands}");
-    let said = run(&told.path("state"), &["-v", "--set", &items, "--set", &commands])?;
+    let said = run(&messages.path("state"), &["-v", "--set", &items, "--set", &commands])?;
     for name in names {
         let line = said.lines().find(|line| line.ends_with(&format!("]: {name}")));
-        told.text(name, line.with_context(|| format!("nothing about {name} in: {said}"))?);
+        messages.text(name, line.with_context(|| format!("nothing about {name} in: {said}"))?);
     }
     Ok(())
 }
 
-/// What is wrong with a grant.
-pub(crate) fn grants(told: &Told) -> Result<Vec<GrantError>> {
-    let (outer, inner) = (told.folder("docs")?, told.folder("docs/inner")?);
+/// Returns the errors of grants.
+pub(crate) fn grants(messages: &Messages) -> Result<Vec<GrantError>> {
+    let (outer, inner) = (messages.folder("docs")?, messages.folder("docs/inner")?);
     fs::write(outer.join("file"), "")?;
     let granted = |name: &str, path: &Path| Grant::new(name, path, Access::ReadWrite);
     let mut errors = vec![
@@ -230,7 +232,7 @@ pub(crate) fn grants(told: &Told) -> Result<Vec<GrantError>> {
         #[cfg(target_os = "linux")]
         options().grant(granted("left", Path::new("/proc"))?),
         options().leave_out(&inner).grant(granted("left", &inner)?),
-        options().storage(told.path("docs/file/storage")),
+        options().storage(messages.path("docs/file/storage")),
         options().setting("a=b", ""),
         options().setting("mode", "a\0b"),
         options().setting("token", "a").secret("token", "b"),
@@ -244,7 +246,7 @@ pub(crate) fn grants(told: &Told) -> Result<Vec<GrantError>> {
     Ok(errors)
 }
 
-pub(crate) fn http(told: &mut Told) -> Result<()> {
+pub(crate) fn http(messages: &mut Messages) -> Result<()> {
     for text in [
         "ftp://example.com",
         "example.com/path",
@@ -253,7 +255,7 @@ pub(crate) fn http(told: &mut Told) -> Result<()> {
         "local:*.example.com",
         "exa mple.com",
     ] {
-        told.refused(text.parse::<HttpGrant>())?;
+        messages.refused(text.parse::<HttpGrant>())?;
     }
     let granted = ["example.com", "localhost", "192.0.2.1"].map(str::parse).into_iter();
     let policy = HttpPolicy::new("mail", granted.collect::<Result<_, _>>()?);
@@ -264,17 +266,17 @@ pub(crate) fn http(told: &mut Told) -> Result<()> {
         "https://me:hunter2@example.com",
         "https://example.org/letters?token=hunter2",
     ] {
-        told.refused(policy.check(&Url::parse(text)?))?;
+        messages.refused(policy.check(&Url::parse(text)?))?;
     }
-    told.refused(policy.plan(&url, |_, _| Err(std::io::ErrorKind::TimedOut.into())))?;
+    messages.refused(policy.plan(&url, |_, _| Err(std::io::ErrorKind::TimedOut.into())))?;
     for addresses in [&[][..], &["10.0.0.1:443"], &["169.254.169.254:443"]] {
         let addresses: Vec<_> =
             addresses.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
-        told.refused(policy.plan(&url, |_, _| Ok(addresses)))?;
+        messages.refused(policy.plan(&url, |_, _| Ok(addresses)))?;
     }
     let away = |_: &str, _| Ok(vec!["192.0.2.7:443".parse().map_err(std::io::Error::other)?]);
-    told.refused(policy.plan(&Url::parse("https://localhost")?, away))?;
-    told.refused(policy.follow(&url, "https://[", 0))?;
-    told.refused(policy.follow(&url, "http://example.com", 0))?;
-    told.refused(policy.follow(&url, "https://example.com", 10))
+    messages.refused(policy.plan(&Url::parse("https://localhost")?, away))?;
+    messages.refused(policy.follow(&url, "https://[", 0))?;
+    messages.refused(policy.follow(&url, "http://example.com", 0))?;
+    messages.refused(policy.follow(&url, "https://example.com", 10))
 }

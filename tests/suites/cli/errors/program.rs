@@ -3,8 +3,8 @@
 use super::plugins::grants;
 use super::*;
 
-pub(crate) fn installing(told: &mut Told) -> Result<()> {
-    let state = told.path("state/of-store");
+pub(crate) fn installing(messages: &mut Messages) -> Result<()> {
+    let state = messages.path("state/of-store");
     create_private(&state)?;
     let registrations = Registrations::new(&state);
     let component = Core::new().component()?;
@@ -12,18 +12,18 @@ pub(crate) fn installing(told: &mut Told) -> Result<()> {
     let prepare = |scope, name, component: &[u8], granted| {
         registrations.prepare(&host, scope, name, component.to_vec(), granted)
     };
-    told.refused(prepare(Scope::Machine, "mail", &component, Grants::default()))?;
-    told.refused(prepare(Scope::User, "My Mail", &component, Grants::default()))?;
+    messages.refused(prepare(Scope::Machine, "mail", &component, Grants::default()))?;
+    messages.refused(prepare(Scope::User, "My Mail", &component, Grants::default()))?;
     let granted = |text: &str| JobFile::parse(text).and_then(|job| job.grants(&state));
     let misspelt = granted("[settings]\nmode = \"a\"\n[secrets]\ntoken = { env = \"T\" }")?;
-    told.refused(prepare(Scope::User, "mail", &component, misspelt))?;
+    messages.refused(prepare(Scope::User, "mail", &component, misspelt))?;
     let class =
         r#"(@custom "syncmgr-requests" "clsid = \"6295df2d-35ee-11d1-8707-00c04fd93327\"")"#;
     let stating = Core::new().also(class).component()?;
     prepare(Scope::User, "post", &stating, Grants::default())?.commit()?;
-    told.refused(prepare(Scope::User, "mail", &stating, Grants::default()))?;
-    told.refused(registrations.find("letters"))?;
-    told.refused(registrations.find_class(Default::default()))?;
+    messages.refused(prepare(Scope::User, "mail", &stating, Grants::default()))?;
+    messages.refused(registrations.find("letters"))?;
+    messages.refused(registrations.find_class(Default::default()))?;
     for text in [
         "plugin = ",
         "speed = 9",
@@ -31,23 +31,23 @@ pub(crate) fn installing(told: &mut Told) -> Result<()> {
         "[limits]\nmemory-bytes = \"much\"",
         "[dirs]\nleft = \":ro\"",
     ] {
-        told.refused(granted(text))?;
+        messages.refused(granted(text))?;
     }
     let secret = granted("[secrets]\ntoken = { env = \"SYNCMGR_NO_SUCH_VARIABLE\" }")?;
     let script = conformance::script::plugin();
-    told.refused(registrations.session_options(&script, &secret, &state))?;
-    told.refused(registrations.check(&script, &granted("[dirs]\nleft = \".\"")?))?;
-    let docs = told.folder("docs")?;
+    messages.refused(registrations.session_options(&script, &secret, &state))?;
+    messages.refused(registrations.check(&script, &granted("[dirs]\nleft = \".\"")?))?;
+    let docs = messages.folder("docs")?;
     let mut around = JobFile::parse("[dirs]\nleft = \".\"")?.grants(&docs)?;
     around.protect("the job file", &docs.join("job.toml"));
-    told.refused(registrations.check(&script, &around))?;
-    for error in grants(told)? {
-        told.error(InstallError::from(error));
+    messages.refused(registrations.check(&script, &around))?;
+    for error in grants(messages)? {
+        messages.error(InstallError::from(error));
     }
-    // These take another user and another run.
-    told.error(InstallError::Foreign { path: state.clone(), owner: 1000, user: 0 });
+    // These require another user and another run.
+    messages.error(InstallError::Foreign { path: state.clone(), owner: 1000, user: 0 });
     let why = "a link leads to /elsewhere".to_owned();
-    told.error(InstallError::Moved { name: "left".to_owned(), path: docs, why });
+    messages.error(InstallError::Moved { name: "left".to_owned(), path: docs, why });
 
     let installed = prepare(Scope::User, "mail", &component, Grants::default())?.commit()?;
     let file = installed.component_file();
@@ -56,87 +56,87 @@ pub(crate) fn installing(told: &mut Told) -> Result<()> {
     let good = fs::read(&compiled)?;
     let other = host_options(LoadLimits { stack_bytes: 256 << 10, ..LoadLimits::default() });
     let other = other.without_signal_handlers();
-    told.refused(registrations.load_compiled(&Host::with_options(other)?, &installed))?;
+    messages.refused(registrations.load_compiled(&Host::with_options(other)?, &installed))?;
     let mut damaged = good.clone();
     damaged[good.len() / 2] ^= 1;
     for bytes in [&damaged[..], b"something else"] {
         fs::write(&compiled, bytes)?;
-        told.refused(registrations.load_compiled(&host, &installed))?;
+        messages.refused(registrations.load_compiled(&host, &installed))?;
     }
     fs::set_permissions(folder, Permissions::from_mode(0o777))?;
-    told.refused(registrations.load_compiled(&host, &installed))?;
+    messages.refused(registrations.load_compiled(&host, &installed))?;
     fs::write(&file, "something else")?;
-    told.refused(registrations.component(&installed))?;
+    messages.refused(registrations.component(&installed))?;
     fs::remove_file(&file)?;
-    told.refused(registrations.component(&installed))?;
+    messages.refused(registrations.component(&installed))?;
     fs::write(folder.join("registration.toml"), "clsid = 5")?;
-    told.refused(registrations.find("mail"))
+    messages.refused(registrations.find("mail"))
 }
 
-pub(crate) fn authoring(told: &mut Told) -> Result<()> {
-    let home = told.folder("projects")?;
-    told.refused(create(&home, "My Plugin", Language::C))?;
+pub(crate) fn authoring(messages: &mut Messages) -> Result<()> {
+    let home = messages.folder("projects")?;
+    messages.refused(create(&home, "My Plugin", Language::C))?;
     for language in Language::ALL {
         create(&home, language.name(), language)?;
-        told.program("tool-missing", &format!("projects/{}", language.name()), &["build"])?;
+        messages.program("tool-missing", &format!("projects/{}", language.name()), &["build"])?;
     }
-    told.refused(create(&home, "rust", Language::Rust))?;
-    told.refused(Project::find(&told.path("nowhere")))?;
-    let rustc = told.folder("bin")?.join("rustc");
+    messages.refused(create(&home, "rust", Language::Rust))?;
+    messages.refused(Project::find(&messages.path("nowhere")))?;
+    let rustc = messages.folder("bin")?.join("rustc");
     fs::write(&rustc, "#!/bin/sh\nexit 1\n")?;
     fs::set_permissions(&rustc, Permissions::from_mode(0o755))?;
-    told.program("tool-failed", "projects/rust", &["build"])?;
+    messages.program("tool-failed", "projects/rust", &["build"])?;
 
-    let project = told.folder("projects/c")?;
-    told.refused(Project::find(&project)?.pack())?;
-    let built = told.folder("projects/c/build")?.join("c.wasm");
+    let project = messages.folder("projects/c")?;
+    messages.refused(Project::find(&project)?.pack())?;
+    let built = messages.folder("projects/c/build")?.join("c.wasm");
     fs::write(&built, "something else")?;
-    told.refused(Project::find(&project)?.pack())?;
+    messages.refused(Project::find(&project)?.pack())?;
     fs::write(&built, bytes::no_exports()?)?;
-    told.refused(Project::find(&project)?.pack())?;
+    messages.refused(Project::find(&project)?.pack())?;
     let manifest = project.join("syncmgr.toml");
     let good = fs::read_to_string(&manifest)?;
     fs::write(&built, Core::new().component()?)?;
     fs::write(&manifest, good.replacen("[plugin]", "[plugin]\nhomepage = \"nowhere\"", 1))?;
-    told.refused(Project::find(&project)?.pack())?;
+    messages.refused(Project::find(&project)?.pack())?;
     for broken in ["[plugin", "[plugin]\nname = \"c\"", &good.replace("\"c\"", "\"C C\"")] {
         fs::write(&manifest, broken)?;
-        told.refused(Project::find(&project))?;
+        messages.refused(Project::find(&project))?;
     }
     Ok(())
 }
 
-pub(crate) fn testing(told: &mut Told) -> Result<()> {
+pub(crate) fn testing(messages: &mut Messages) -> Result<()> {
     let script = conformance::script::plugin();
     let fixture = |name: &str, folder: &Path| Fixture {
         directories: [(name.to_owned(), folder.to_owned())].into(),
         ..Fixture::default()
     };
-    told.refused(TempFixture::new(&fixture("left", &told.path("gone"))))?;
-    told.refused(Recording::read(&told.path("gone.jsonl")))?;
-    let docs = told.folder("docs")?;
-    told.refused(TempFixture::new(&fixture("a b", &docs))?.options(&script))?;
+    messages.refused(TempFixture::new(&fixture("left", &messages.path("gone"))))?;
+    messages.refused(Recording::read(&messages.path("gone.jsonl")))?;
+    let docs = messages.folder("docs")?;
+    messages.refused(TempFixture::new(&fixture("a b", &docs))?.options(&script))?;
     let checks = ["is-nice".to_owned()];
-    told.refused(syncmgr_cli::check::test(&script, &Fixture::default(), &checks, |_| {}))?;
-    let recording = told.path("recording.jsonl");
+    messages.refused(syncmgr_cli::check::test(&script, &Fixture::default(), &checks, |_| {}))?;
+    let recording = messages.path("recording.jsonl");
     for text in ["", "{\"version\":1}", "lemons\n"] {
         fs::write(&recording, text)?;
-        told.refused(Recording::read(&recording))?;
+        messages.refused(Recording::read(&recording))?;
     }
 
     fs::write(docs.join("letter"), "x".repeat(1000))?;
-    told.refused(RecordingHead::default().record_directory("docs", &docs, 1000))?;
+    messages.refused(RecordingHead::default().record_directory("docs", &docs, 1000))?;
 
     let trapping = Core::new().also("(func $s unreachable) (start $s)").component()?;
     let trapping = host().load("mail", &trapping)?;
-    for error in grants(told)? {
-        told.error(StartError::Grant(error));
+    for error in grants(messages)? {
+        messages.error(StartError::Grant(error));
     }
     let start = || DrivenSession::start(&trapping, SessionOptions::new(), Discard);
-    told.refused(start().map_err(CheckError::from))?;
+    messages.refused(start().map_err(CheckError::from))?;
     let dies = ["--set", "items=a", "--on-death", "quarantine"];
     let dies = [&dies[..], &["--set", "synchronize=panic text=no_more_lemons"]].concat();
-    run(&told.path("state"), &dies)?;
+    run(&messages.path("state"), &dies)?;
     let again = [&["run", conformance::SCRIPT][..], &dies].concat();
-    told.program("plugin-quarantined", "", &again)
+    messages.program("plugin-quarantined", "", &again)
 }

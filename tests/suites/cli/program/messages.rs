@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn mistakes_of_a_first_try_are_answered_with_what_works() -> anyhow::Result<()> {
+fn common_mistakes_are_answered_with_the_correct_usage() -> anyhow::Result<()> {
     let home = Home::with_pair()?;
     for (arguments, words) in [
         (&["run", "folder", "left", "right"][..], "--dir left=A --dir right=B"),
@@ -26,7 +26,7 @@ fn mistakes_of_a_first_try_are_answered_with_what_works() -> anyhow::Result<()> 
 }
 
 #[test]
-fn a_wrong_job_file_is_named_with_what_is_wrong() -> anyhow::Result<()> {
+fn an_invalid_job_file_is_named_with_the_reason() -> anyhow::Result<()> {
     let home = Home::with_pair()?;
     let good = "plugin = \"folder\"\n[dirs]\nleft = \"left\"\nright = \"right\"\n";
     let utf16 = |text: &str| -> Vec<u8> {
@@ -85,7 +85,7 @@ fn a_device_or_a_pipe_in_place_of_a_file_is_refused() -> anyhow::Result<()> {
         .expect(2, "larger than 1 MiB")?;
     home.run(&["run", conformance::SCRIPT, "--secret", "token=file:/dev/zero"])?
         .expect(2, "larger than 1 MiB")?;
-    // What a shell offers as a file is read.
+    // A file from a shell's process substitution is read.
     let job = "plugin = \"folder\"\n[dirs]\nleft = \"left\"\nright = \"right\"\n";
     home.write(
         "job.toml",
@@ -132,7 +132,7 @@ fn a_directory_is_named_with_its_path() -> anyhow::Result<()> {
 }
 
 #[test]
-fn native_results_are_for_programs_and_for_those_who_ask() -> anyhow::Result<()> {
+fn native_results_are_shown_in_json_and_on_request() -> anyhow::Result<()> {
     let home = Home::new()?;
     let failing = "synchronize=progress item=a status=failed text=no";
     let run = ["run", conformance::SCRIPT, "--set", "items=a", "--set", failing];
@@ -144,7 +144,7 @@ fn native_results_are_for_programs_and_for_those_who_ask() -> anyhow::Result<()>
 }
 
 #[test]
-fn validate_takes_what_inspect_takes() -> anyhow::Result<()> {
+fn validate_accepts_the_arguments_of_inspect() -> anyhow::Result<()> {
     let home = Home::new()?;
     home.run(&["register", conformance::HELLO, "--name", "mine"])?.expect(0, "registered")?;
     for plugin in ["folder", "mine", conformance::HELLO] {
@@ -171,7 +171,7 @@ fn text_in_json_is_safe_to_print_and_keeps_its_value() -> anyhow::Result<()> {
 
 #[cfg(unix)]
 #[test]
-fn a_recording_is_its_owners_alone() -> anyhow::Result<()> {
+fn a_recording_is_private_to_its_owner() -> anyhow::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     let home = Home::new()?;
     for there in [false, true] {
@@ -188,7 +188,7 @@ fn a_recording_is_its_owners_alone() -> anyhow::Result<()> {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_recording_holds_files_whose_names_are_no_text() -> anyhow::Result<()> {
+fn a_recording_has_files_with_non_unicode_names() -> anyhow::Result<()> {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt as _;
     let home = Home::with_pair()?;

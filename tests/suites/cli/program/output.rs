@@ -1,4 +1,4 @@
-//! Failed writes to the output, and other operations that a system may refuse.
+//! Failed writes to the output, and other operations that a system may reject.
 
 use super::*;
 use std::fs::File;
@@ -38,7 +38,7 @@ fn run_into(home: &Home, arguments: &[&str], stdout: impl Into<Stdio>) -> anyhow
 }
 
 #[test]
-fn a_reader_that_goes_away_ends_the_program_quietly() -> anyhow::Result<()> {
+fn a_closed_pipe_ends_the_program_quietly() -> anyhow::Result<()> {
     let home = home_with_a_plugin()?;
     for arguments in PRINTING {
         let (reader, writer) = std::io::pipe()?;
@@ -63,7 +63,7 @@ fn a_full_device_is_an_error_that_names_the_output() -> anyhow::Result<()> {
             .expect(7, "cannot write to standard output: No space left")
             .with_context(|| format!("{arguments:?}"))?;
     }
-    // What is done does not depend on what can be said.
+    // The operation does not depend on its output.
     run_into(&home, &PAIR, full()?)?.expect(7, "standard output")?;
     assert!(home.path("right/a.txt").exists());
     Ok(())
@@ -89,10 +89,10 @@ fn a_limit_on_the_size_of_files_is_an_error_of_the_file() -> anyhow::Result<()> 
     Ok(())
 }
 
-/// With the rights of a user for whom limits hold.
+/// With the rights of a user to whom limits apply.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_program_that_gets_few_threads_fails_with_a_message() -> anyhow::Result<()> {
+fn a_lack_of_threads_is_an_error_with_a_message() -> anyhow::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     let home = Home::with_pair()?;
     fs::set_permissions(home.0.path(), fs::Permissions::from_mode(0o777))?;

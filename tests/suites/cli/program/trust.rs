@@ -14,7 +14,7 @@ fn run(home: &Home, dir: &str, more: &[&str]) -> anyhow::Result<Ran> {
 }
 
 #[test]
-fn a_plugin_cannot_change_what_says_what_it_gets() -> anyhow::Result<()> {
+fn a_plugin_cannot_change_its_grants() -> anyhow::Result<()> {
     let home = Home::new()?;
     for name in ["docs/inner", "apart", "plugin"] {
         fs::create_dir_all(home.path(name))?;
@@ -29,14 +29,14 @@ fn a_plugin_cannot_change_what_says_what_it_gets() -> anyhow::Result<()> {
         )
     };
     let run_job = |name: &str| home.run(&["run", "--job", name]);
-    // Its job file.
+    // The job file.
     for (file, dir, refused) in [
         ("docs/inner/job.toml", "docs", true),
         ("docs/inner/job.toml", "docs/inner", true),
         ("docs/inner/job.toml", "docs:ro", false),
         ("docs/inner/job.toml", "apart", false),
         ("job.toml", "docs", false),
-        // Its file.
+        // The component file.
         ("job.toml", "plugin", true),
         ("job.toml", "plugin:ro", false),
     ] {
@@ -47,7 +47,7 @@ fn a_plugin_cannot_change_what_says_what_it_gets() -> anyhow::Result<()> {
         home.run(&["items", "--job", file])?.expect(0, "a")?;
         fs::remove_file(home.path(file))?;
     }
-    // What leads to the job file.
+    // A link to the job file.
     home.write("apart/job.toml", job("docs", ""))?;
     symlink("../apart/job.toml", home.path("docs/link.toml"))?;
     run_job("apart/job.toml")?.expect(0, "worked")?;
@@ -61,7 +61,7 @@ fn a_plugin_cannot_change_what_says_what_it_gets() -> anyhow::Result<()> {
     // A recording.
     run(&home, "docs", &["--record", "docs/run.jsonl"])?.expect(2, "it contains the recording")?;
     run(&home, "docs:ro", &["--record", "docs/run.jsonl"])?.expect(0, "worked")?;
-    // What would be registered the next time.
+    // A file that would be registered the next time.
     home.write("docs/grants.toml", "[dirs]\nx = \".\"\n")?;
     home.run(&["register", conformance::SCRIPT, "--name", "x", "--grants", "docs/grants.toml"])?
         .expect(2, "it contains the job file")?;
@@ -89,7 +89,7 @@ fn the_state_directory_is_known_under_every_name() -> anyhow::Result<()> {
         run(&home, dir, &["--state-dir", &state])?
             .expect(status, words)
             .with_context(|| format!("{state} and {dir}"))?;
-        // What cannot change anything may look at all around it.
+        // A read-only grant may include all of them.
         if !dir.contains("state") {
             run(&home, dir, &["--state-dir", &state, "--dry-run"])?.expect(0, "worked")?;
         }
@@ -99,8 +99,8 @@ fn the_state_directory_is_known_under_every_name() -> anyhow::Result<()> {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn what_is_mounted_twice_is_known_in_both_places() -> anyhow::Result<()> {
-    conformance::isolation::with_own_mounts(what_is_mounted_twice_is_known_in_both_places, || {
+fn a_bind_mount_is_recognized_at_both_paths() -> anyhow::Result<()> {
+    conformance::isolation::with_own_mounts(a_bind_mount_is_recognized_at_both_paths, || {
         let home = Home::new()?;
         for name in ["outer/state", "outer/docs", "bound", "apart", "part"] {
             fs::create_dir_all(home.path(name))?;
@@ -133,7 +133,7 @@ fn what_is_mounted_twice_is_known_in_both_places() -> anyhow::Result<()> {
         let state = ["--state-dir", state.as_str()];
         run(&home, "outer", &state)?.expect(2, "cannot be granted")?;
         run(&home, "outer/docs", &state)?.expect(0, "worked")?;
-        // The job file is in a part of what is granted that is mounted elsewhere.
+        // The job file is in a granted directory that is also mounted elsewhere.
         home.write(
             "part/job.toml",
             job.replace("\"outer\"", &format!("{:?}", home.path("outer"))),
@@ -148,7 +148,7 @@ fn what_is_mounted_twice_is_known_in_both_places() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_registered_directory_is_the_one_that_was_granted() -> anyhow::Result<()> {
+fn a_registered_directory_is_checked_by_identity() -> anyhow::Result<()> {
     let home = Home::new()?;
     fs::create_dir_all(home.path("docs"))?;
     fs::create_dir_all(home.path("secret"))?;
@@ -161,9 +161,9 @@ fn a_registered_directory_is_the_one_that_was_granted() -> anyhow::Result<()> {
     let run = || home.run(&["run", "mine"]);
     register("docs")?;
     run()?.expect(0, "worked")?;
-    // A link in its place.
+    // A link at its path.
     fs::rename(home.path("docs"), home.path("moved"))?;
-    run()?.expect(0, "worked").context("one that is not there is for the plugin to find out")?;
+    run()?.expect(0, "worked").context("the plugin handles a missing directory")?;
     for target in ["secret", "nowhere"] {
         symlink(target, home.path("docs"))?;
         run()?.expect(2, "register the plugin again").context(target)?;
@@ -181,7 +181,7 @@ fn a_registered_directory_is_the_one_that_was_granted() -> anyhow::Result<()> {
     fs::rename(home.path("moved"), home.path("docs"))?;
     register("docs")?;
     run()?.expect(0, "worked")?;
-    // A link above it.
+    // A link in a parent directory.
     fs::create_dir_all(home.path("a/b"))?;
     register("a/b")?;
     fs::rename(home.path("a"), home.path("c"))?;
@@ -212,8 +212,8 @@ fn the_path_of_a_registered_directory_is_not_parsed_again() -> anyhow::Result<()
     Ok(())
 }
 
-/// The parts of the state directory that are used, each a folder or a file, after a run and with a
-/// plugin in quarantine.
+/// The parts of the state directory, each a folder or a file, after a run and with a quarantined
+/// plugin.
 fn parts() -> anyhow::Result<Vec<String>> {
     let parts = [
         "state",
@@ -228,7 +228,7 @@ fn parts() -> anyhow::Result<Vec<String>> {
     Ok(parts.map(str::to_owned).into())
 }
 
-/// The note about the plugin in quarantine.
+/// Returns the file that records the quarantine.
 fn quarantine_note() -> anyhow::Result<String> {
     let digest = blake3::hash(&fs::read(conformance::SCRIPT)?);
     Ok(format!("state/quarantine/{}", digest.to_hex()))
@@ -246,7 +246,7 @@ fn home_with_every_part() -> anyhow::Result<Home> {
 }
 
 #[test]
-fn nothing_of_the_state_directory_is_reached_by_a_link() -> anyhow::Result<()> {
+fn a_link_does_not_reach_the_state_directory() -> anyhow::Result<()> {
     for part in &parts()?[1..] {
         let home = home_with_every_part()?;
         let elsewhere = home.path("elsewhere");
@@ -261,8 +261,8 @@ fn nothing_of_the_state_directory_is_reached_by_a_link() -> anyhow::Result<()> {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn nothing_of_another_user_is_used() -> anyhow::Result<()> {
-    // Only root can give files away. In a user namespace there is nobody to give them to.
+fn files_of_another_user_are_not_used() -> anyhow::Result<()> {
+    // Only root can change the owner of files. A user namespace has no other users.
     if Command::new("id").arg("-u").output()?.stdout != b"0\n" {
         return Ok(());
     }
@@ -277,7 +277,7 @@ fn nothing_of_another_user_is_used() -> anyhow::Result<()> {
         std::os::unix::fs::chown(home.path(&part), Some(NOBODY), Some(NOBODY))?;
         home.run(&["run", "mine"])?.expect(7, "belongs to user 65534").context(part)?;
     }
-    // What is compiled is compiled again.
+    // The precompiled component is compiled again.
     for part in ["state/cache", "the file"] {
         let home = Home::new()?;
         let run = ["run", conformance::HELLO];
@@ -294,7 +294,7 @@ fn nothing_of_another_user_is_used() -> anyhow::Result<()> {
 }
 
 #[test]
-fn what_a_killed_process_has_left_in_the_cache_goes() -> anyhow::Result<()> {
+fn leftovers_of_a_killed_process_are_removed_from_the_cache() -> anyhow::Result<()> {
     let home = Home::new()?;
     home.run(&["run", conformance::HELLO])?.expect(0, "Greeting")?;
     let left = [home.write("state/cache/99-0.new", "x")?, home.write("state/cache/.tmpa1", "x")?];

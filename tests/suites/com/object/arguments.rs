@@ -18,8 +18,8 @@ fn methods_out_of_order_are_refused() -> Result<()> {
     assert_eq!(client.prepare_named("a"), Hresult::S_OK);
     assert_eq!(client.completed("PrepareForSyncCompleted")?.outcome, Hresult::S_OK);
     assert_eq!(client.synchronize(), Hresult::S_OK);
-    assert_eq!(client.synchronize(), Hresult::E_UNEXPECTED, "while it goes on");
-    assert_eq!(client.prepare_named("a"), Hresult::E_UNEXPECTED, "while it goes on");
+    assert_eq!(client.synchronize(), Hresult::E_UNEXPECTED, "during the run");
+    assert_eq!(client.prepare_named("a"), Hresult::E_UNEXPECTED, "during the run");
     assert_eq!(
         client.items().unwrap_err().to_string(),
         format!("EnumSyncMgrItems: {}", Hresult::HRESULT_ERROR_BUSY)
@@ -33,11 +33,11 @@ fn methods_out_of_order_are_refused() -> Result<()> {
 }
 
 #[test]
-fn null_and_nonsense_are_refused_and_out_parameters_are_nulled() {
+fn invalid_arguments_are_rejected_and_out_parameters_are_null() {
     let client = client(SessionOptions::new(), agree());
     let handler = client.handler();
     let cookie = [0_u8; 4];
-    // SAFETY: what is refused is not looked at.
+    // SAFETY: rejected arguments are not accessed.
     unsafe {
         assert_eq!(ours(handler.Initialize(1, MANUAL, 0, null())), Hresult::E_INVALIDARG);
         assert_eq!(ours(handler.Initialize(0, MANUAL, 4, null())), Hresult::E_INVALIDARG);
@@ -81,7 +81,7 @@ fn null_and_nonsense_are_refused_and_out_parameters_are_nulled() {
 }
 
 #[test]
-fn a_factory_makes_handlers_and_nothing_else() {
+fn a_factory_creates_only_handlers() {
     let factory: IClassFactory = factory::create(class(
         script::plugin(),
         SessionOptions::new(),

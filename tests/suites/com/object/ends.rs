@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Starts a run of both items, and returns when it is at work.
+/// Starts a run of both items, and returns once it is working.
 fn synchronize_until_it_reports(client: &mut Client) -> Result<()> {
     client.begin(MANUAL);
     assert_eq!(client.prepare_named("a b"), Hresult::S_OK);
@@ -15,7 +15,7 @@ fn synchronize_until_it_reports(client: &mut Client) -> Result<()> {
 }
 
 #[test]
-fn a_push_reaches_the_plugin_in_either_window() -> Result<()> {
+fn a_push_is_delivered_before_and_during_synchronize() -> Result<()> {
     // Between the return of `PrepareForSync` and its completion.
     let options =
         script("is-cancelled item=a\nis-cancelled").setting("prepare-for-sync", "sleep ms=300");
@@ -44,17 +44,17 @@ fn a_push_reaches_the_plugin_in_either_window() -> Result<()> {
 }
 
 #[test]
-fn a_push_that_means_nothing_is_refused() -> Result<()> {
+fn an_invalid_push_is_rejected() -> Result<()> {
     let client = client(script("sleep ms=200"), agree());
     client.begin(MANUAL);
-    assert_eq!(client.set_item_status(guid("a"), 1), Hresult::E_UNEXPECTED, "nothing goes on");
+    assert_eq!(client.set_item_status(guid("a"), 1), Hresult::E_UNEXPECTED, "no run is active");
     assert_eq!(client.prepare_named("a"), Hresult::S_OK);
     for (id, status) in [
         (guid("a"), 0),
         (GUID_NULL, 1),
         (guid("a"), 3),
         (guid("a"), 77),
-        // Listed, and not prepared.
+        // Enumerated, but not prepared.
         (guid("b"), 1),
         (guid("unknown"), 1),
     ] {
@@ -94,7 +94,7 @@ fn a_report_after_the_completion_changes_nothing() -> Result<()> {
 }
 
 #[test]
-fn taking_the_callback_away_ends_the_run_and_nothing_is_called_after_it() -> Result<()> {
+fn removing_the_callback_ends_the_run_and_all_calls() -> Result<()> {
     let mut client =
         client(script("progress item=a status=updating quiet=1\nwait-cancelled"), agree());
     synchronize_until_it_reports(&mut client)?;

@@ -20,7 +20,7 @@ fn handler_info_is_a_structure_that_the_caller_frees() -> Result<()> {
 }
 
 #[test]
-fn missing_items_come_with_an_enumerator() -> Result<()> {
+fn items_reported_as_missing_have_an_enumerator() -> Result<()> {
     let client = client(SessionOptions::new().setting("missing", "1"), agree());
     assert_eq!(client.initialize(MANUAL), Hresult::S_OK);
     let (answered, items) = client.items()?;

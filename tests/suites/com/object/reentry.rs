@@ -5,12 +5,12 @@ use std::sync::mpsc;
 
 use super::*;
 
-/// The watchdog's patience with a row, which takes milliseconds.
+/// The time limit of a row, which takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 type Method = fn(&ISyncMgrSynchronize) -> Hresult;
 
-/// The methods that wait for the plugin, and so must not while the plugin waits for the manager.
+/// The methods that wait for the plugin, and must not do so while the plugin waits for the manager.
 const WAITING: [(&str, Method); 2] = [
     ("GetHandlerInfo", |handler| {
         let mut info = null_mut();
@@ -34,7 +34,7 @@ const WAITING: [(&str, Method); 2] = [
     }),
 ];
 
-/// The methods that answer at once, and may complete later.
+/// The methods that return at once, and may complete later.
 const ASYNCHRONOUS: [(&str, Method); 2] = [
     ("ShowProperties", |handler| {
         let id = GUID_NULL;
@@ -48,7 +48,7 @@ const ASYNCHRONOUS: [(&str, Method); 2] = [
     }),
 ];
 
-/// All others.
+/// All other methods.
 const OTHERS: [(&str, Method); 8] = [
     ("QueryInterface", |handler| {
         let mut object = null_mut();
@@ -92,7 +92,7 @@ const OTHERS: [(&str, Method); 8] = [
     }),
 ];
 
-/// The exported functions from which a plugin calls back.
+/// The exported functions in which a plugin calls back.
 const EXPORTS: [&str; 7] = [
     "initialize",
     "get-handler-info",
@@ -103,7 +103,7 @@ const EXPORTS: [&str; 7] = [
     "get-properties",
 ];
 
-/// The callbacks, and what a plugin does to have them called.
+/// The callbacks, and the commands that cause them.
 const CALLBACKS: [(&str, &str); 4] = [
     ("LogError", "log text=x"),
     ("DeleteLogError", "log text=x id=e\ndelete-log id=e"),
@@ -111,8 +111,7 @@ const CALLBACKS: [(&str, &str); 4] = [
     ("EnableModeless", "question text=Which? choices=one,two"),
 ];
 
-/// Makes a call of the handler the first time that an export calls this callback, and returns the
-/// answer.
+/// Makes a call of the handler when an export calls this callback first, and returns the answer.
 fn call_from(callback: &'static str, export: &'static str, work: &str, method: Method) -> Hresult {
     let place: Arc<Mutex<Option<AnyThread>>> = Arc::default();
     let armed = Arc::new(AtomicBool::new(false));
@@ -122,16 +121,16 @@ fn call_from(callback: &'static str, export: &'static str, work: &str, method: M
     let calls: Answer = Some(Box::new(move |called, _, _| {
         if called == callback && armed.swap(false, Ordering::SeqCst) {
             let handler = {
-                let handler = inside.lock().expect("nobody panicked with it");
+                let handler = inside.lock().expect("the lock is not poisoned");
                 handler.as_ref().map(|AnyThread(handler)| handler.clone())
             };
             let answer = method(&handler.expect("the client has a handler"));
-            answered.lock().expect("nobody panicked with it").send(answer).expect("it is awaited");
+            answered.lock().expect("the lock is not poisoned").send(answer).expect("it is awaited");
         }
         Hresult::S_OK
     }));
     let client = client(SessionOptions::new().setting(export, work), calls);
-    *place.lock().expect("nobody panicked with it") = Some(AnyThread(client.handler().clone()));
+    *place.lock().expect("the lock is not poisoned") = Some(AnyThread(client.handler().clone()));
     assert_eq!(client.set_callback(), Hresult::S_OK);
     let first = export == "initialize";
     arm.store(first, Ordering::SeqCst);
@@ -152,14 +151,14 @@ fn call_from(callback: &'static str, export: &'static str, work: &str, method: M
         _properties => client.show_properties(GUID_NULL),
     };
     assert_eq!(began, Hresult::S_OK);
-    // Without a callback nothing completes. So only the answer is waited for.
+    // Without a callback there is no completion, so the test waits for the answer only.
     let answer = answer.recv().expect("the callback is called");
-    // It holds the handler, and the handler holds the callback.
-    *place.lock().expect("nobody panicked with it") = None;
+    // It refers to the handler, and the handler refers to the callback.
+    *place.lock().expect("the lock is not poisoned") = None;
     answer
 }
 
-/// The same, on a thread that need not come back.
+/// The same on a thread that may not return.
 fn watched(
     callback: &'static str,
     export: &'static str,
@@ -193,7 +192,7 @@ fn no_method_waits_for_the_plugin_from_inside_a_callback() {
                 let expected = match export {
                     "initialize" => Hresult::E_UNEXPECTED,
                     "prepare-for-sync" | "synchronize" => Hresult::HRESULT_ERROR_BUSY,
-                    // They complete when the plugin is free.
+                    // They complete when the plugin is idle.
                     _any_other => Hresult::S_OK,
                 };
                 assert_eq!(answer, expected, "{} in {callback} in {export}", method.0);

@@ -2,13 +2,13 @@
 
 use super::*;
 
-/// What a callback takes, far longer than every limit of the plugin.
+/// The duration of a callback, far above every limit of the plugin.
 const LONG: Duration = Duration::from_millis(2_500);
 
 const LIMIT: Duration = Duration::from_millis(700);
 
-/// A manager that cancels in this callback, by `SetItemStatus` of this item or of all, and takes its
-/// time there.
+/// A manager that cancels in this callback, by `SetItemStatus` for this item or for all, and then
+/// takes its time.
 fn cancels_in(
     (callback, about): (&'static str, &'static str),
     cancelled: Option<GUID>,
@@ -20,7 +20,7 @@ fn cancels_in(
     let slow: Answer = Some(Box::new(move |called, item, nth| {
         if (called, item, nth) == (callback, about, 1) {
             let handler = {
-                let handler = inside.lock().expect("nobody panicked with it");
+                let handler = inside.lock().expect("the lock is not poisoned");
                 handler.as_ref().map(|AnyThread(handler)| handler.clone())
             };
             if let (Some(id), Some(handler)) = (cancelled, handler) {
@@ -34,14 +34,14 @@ fn cancels_in(
         Hresult::S_OK
     }));
     let client = client(script(work).limits(limits), slow);
-    *place.lock().expect("nobody panicked with it") = Some(AnyThread(client.handler().clone()));
+    *place.lock().expect("the lock is not poisoned") = Some(AnyThread(client.handler().clone()));
     let outcome = client.run(MANUAL, "a b");
-    *place.lock().expect("nobody panicked with it") = None;
+    *place.lock().expect("the lock is not poisoned") = None;
     Ok((outcome?, client.log()))
 }
 
 #[test]
-fn time_inside_a_callback_of_the_manager_does_not_count_against_the_plugin() -> Result<()> {
+fn time_inside_a_callback_is_not_counted() -> Result<()> {
     let callbacks = [
         (("Progress", "a"), ""),
         (("LogError", "b"), "log item=b text=x"),
@@ -95,7 +95,7 @@ fn time_inside_a_callback_of_the_manager_does_not_count_against_the_plugin() -> 
 }
 
 #[test]
-fn a_plugin_that_goes_on_after_the_callback_is_still_ended() -> Result<()> {
+fn a_plugin_that_continues_after_the_callback_is_terminated() -> Result<()> {
     let limits = Limits { grace: LIMIT, ..Limits::default() };
     let work = "progress item=a status=updating quiet=1\nspin";
     let (outcome, log) = cancels_in(("Progress", "a"), Some(GUID_NULL), work, limits)?;

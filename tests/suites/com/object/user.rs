@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn log_entries_carry_what_they_are_about_and_can_be_taken_back() -> Result<()> {
+fn log_entries_have_their_fields_and_can_be_removed() -> Result<()> {
     let work = "log item=a level=error text=one id=a jump=1
         log level=warning text=two
         delete-log id=a
@@ -27,7 +27,7 @@ fn log_entries_carry_what_they_are_about_and_can_be_taken_back() -> Result<()> {
 }
 
 #[test]
-fn show_error_completes_and_what_it_wants_is_synchronized_once_more() -> Result<()> {
+fn items_requested_by_show_error_are_synchronized_again() -> Result<()> {
     let work = "log item=a level=error text=one id=e jump=1
         progress item=a status=failed
         progress item=b status=succeeded";
@@ -48,7 +48,7 @@ fn show_error_completes_and_what_it_wants_is_synchronized_once_more() -> Result<
 }
 
 #[test]
-fn an_item_that_starts_once_more_starts_without_its_text() -> Result<()> {
+fn a_restarted_item_has_no_text() -> Result<()> {
     let work = "progress item=a value=1
         progress item=a status=failed text=broken";
     let client = client(script(work), agree());
@@ -65,7 +65,7 @@ fn an_item_that_starts_once_more_starts_without_its_text() -> Result<()> {
 }
 
 #[test]
-fn show_error_without_a_story_completes_with_the_failure() -> Result<()> {
+fn show_error_without_details_completes_with_the_failure() -> Result<()> {
     let options = script("progress item=a status=succeeded");
     let client = client(options.setting("show-error", "fail code=not-implemented"), agree());
     let _ = client.run(MANUAL, "a")?;
@@ -75,7 +75,7 @@ fn show_error_without_a_story_completes_with_the_failure() -> Result<()> {
     Ok(())
 }
 
-/// A user who always does the same.
+/// A user who always gives the same answer.
 #[derive(Clone, Default)]
 struct User {
     seen: Arc<Mutex<Vec<String>>>,
@@ -83,7 +83,7 @@ struct User {
 
 impl User {
     fn see(&self, what: String) {
-        self.seen.lock().expect("nobody panicked with it").push(what);
+        self.seen.lock().expect("the lock is not poisoned").push(what);
     }
 }
 
@@ -128,7 +128,7 @@ fn a_question_is_bracketed_and_shown_only_when_allowed() -> Result<()> {
         let made = client.made();
         let said = format!("question: {choice}");
         assert!(made.iter().any(|made| made.arguments.contains(&said)), "{flags:#x} {modeless}");
-        let seen = user.seen.lock().expect("nobody panicked with it").clone();
+        let seen = user.seen.lock().expect("the lock is not poisoned").clone();
         assert_eq!(seen.len(), shown, "{flags:#x} {modeless}");
         let asked: Vec<_> = made
             .iter()
@@ -156,7 +156,7 @@ fn an_error_and_properties_are_shown_to_the_user() -> Result<()> {
     assert_eq!(client.show_properties(GUID_NULL), Hresult::S_OK);
     let completed = client.completed("ShowPropertiesCompleted")?.outcome;
     assert_eq!(completed, Hresult::S_SYNCMGR_ENUMITEMS);
-    let seen = user.seen.lock().expect("nobody panicked with it").clone();
+    let seen = user.seen.lock().expect("the lock is not poisoned").clone();
     assert_eq!(seen, ["Mine: the whole story", "Mine: Speed"]);
     Ok(())
 }
@@ -179,7 +179,7 @@ fn a_connection_is_asked_for_by_name_or_without() -> Result<()> {
 }
 
 #[test]
-fn text_is_utf_16_with_its_nul_at_the_end_only() -> Result<()> {
+fn text_is_utf_16_with_one_terminating_nul() -> Result<()> {
     let work = "progress item=a status=updating text=\u{1F600}_\u{E4} quiet=1";
     let client = client(script(work), agree());
     let _ = client.run(MANUAL, "a")?;

@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 
 use super::*;
 
-/// More than one call copies.
+/// More bytes than one call copies.
 const LARGE: usize = 9 << 20;
 
-/// What happens to the file before each host call.
+/// The change to the file before each host call.
 struct Way {
     name: &'static str,
     bytes: usize,
-    /// Changes the file, differently for each number.
+    /// Changes the file, with different content for each number.
     change: fn(&Path, usize) -> std::io::Result<()>,
-    /// Whether no part of the run can have taken it for a file that is at rest.
+    /// Returns whether no part of the run can have seen the file as unchanged.
     never_rests: bool,
 }
 
@@ -25,7 +25,7 @@ fn append(place: &Path, number: usize) -> std::io::Result<()> {
     writeln!(fs::File::options().append(true).open(place)?, "and {number}")
 }
 
-/// The beginning and the end, so that a torn copy has them of two versions.
+/// Returns the start and the end, so that a torn copy has them from two versions.
 fn rewrite(place: &Path, number: usize) -> std::io::Result<()> {
     let mut file = fs::File::options().write(true).open(place)?;
     write!(file, "{number:08}")?;
@@ -67,31 +67,31 @@ const WAYS: &[Way] = &[
     Way { name: "written anew", bytes: 100, change: start_anew, never_rests: true },
     #[cfg(unix)]
     Way { name: "replaced", bytes: 100, change: replace, never_rests: true },
-    // It may be away whenever somebody looks.
+    // The file may be missing at any time.
     #[cfg(unix)]
     Way { name: "gone and back", bytes: 100, change: come_and_go, never_rests: false },
 ];
 
-/// Which file does not hold still.
+/// The file that changes.
 #[derive(Clone, Copy, Debug)]
 enum Victim {
-    /// One that was edited on the left.
+    /// A file that was edited on the left.
     Source,
-    /// The right one, which the left edit is to replace.
+    /// The right file, which the left edit replaces.
     Target,
-    /// One that is on the left only.
+    /// A file that exists on the left only.
     New,
 }
 
-/// Since when it does not hold still.
+/// The start of the changes.
 #[derive(Clone, Copy, Debug)]
 enum Since {
     Call(usize),
-    /// So many calls after the first one that copies.
+    /// This number of calls after the first one that copies.
     Copying(usize),
 }
 
-/// Contents, told by their length and hash: some are large, and there are many.
+/// Contents, identified by length and hash, since some are large and there are many.
 type Marks = BTreeSet<(usize, u64)>;
 
 fn mark(content: &[u8]) -> (usize, u64) {
@@ -148,9 +148,9 @@ fn check(way: &Way, victim: Victim, since: Since) -> anyhow::Result<usize> {
     })?;
     anyhow::ensure!(report.error().is_none(), "it ended by itself: {:?}", report.outcome);
     anyhow::ensure!(only_item(&report)?.status == Status::Succeeded, "{report:?}");
-    let told = report.log.iter().any(|entry| entry.text.contains(" f "));
-    let must_tell = way.never_rests && matches!(since, Since::Call(1));
-    anyhow::ensure!(told || !must_tell, "it was not told: {:?}", report.log);
+    let reported = report.log.iter().any(|entry| entry.text.contains(" f "));
+    let must_report = way.never_rests && matches!(since, Since::Call(1));
+    anyhow::ensure!(reported || !must_report, "it was not reported: {:?}", report.log);
     let seen = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
     for (path, entry) in pair.trees()?.into_iter().flatten() {
         if let Entry::File(content) = entry {
@@ -170,7 +170,7 @@ fn check(way: &Way, victim: Victim, since: Since) -> anyhow::Result<usize> {
 }
 
 #[test]
-fn a_file_that_changes_before_every_call_is_told_and_never_torn() -> anyhow::Result<()> {
+fn a_file_changed_before_a_call_is_reported_and_never_torn() -> anyhow::Result<()> {
     let check = |way: &Way, victim, since| {
         check(way, victim, since).with_context(|| format!("{victim:?} is {}, {since:?}", way.name))
     };
@@ -191,7 +191,7 @@ fn a_file_that_changes_before_every_call_is_told_and_never_torn() -> anyhow::Res
     Ok(())
 }
 
-/// Writes a file over and over while it is let to.
+/// Writes a file repeatedly until it is stopped.
 struct Writer {
     may_write: AtomicBool,
     ends: AtomicBool,
@@ -209,7 +209,7 @@ impl Writer {
                 std::thread::yield_now();
             }
             file.seek(SeekFrom::Start(0))?;
-            // In pieces, so that a copy can come between them.
+            // In parts, so that a copy can happen between them.
             for _ in 0..bytes / 4096 {
                 file.write_all(&[version; 4096])?;
             }
@@ -218,7 +218,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Also makes the clock go on by which the system tells the times of files: it is slow.
+    /// Also advances the coarse clock that the system uses for the times of files.
     fn wait_for_writing(&self) {
         let before = self.versions.load(SeqCst);
         let begun = Instant::now();
@@ -229,8 +229,8 @@ impl Writer {
 }
 
 #[test]
-fn a_file_that_somebody_writes_while_it_is_copied_is_told_and_never_torn() -> anyhow::Result<()> {
-    // Copied together with others, and by itself.
+fn a_file_written_during_its_copy_is_reported_and_never_torn() -> anyhow::Result<()> {
+    // Copied in a batch, and separately.
     for bytes in [256 << 10, 3 << 20] {
         check_written(bytes).with_context(|| format!("{bytes} bytes"))?;
     }
@@ -252,7 +252,7 @@ fn check_written(bytes: usize) -> anyhow::Result<()> {
     std::thread::scope(|scope| -> anyhow::Result<()> {
         let writing = scope.spawn(|| writer.write(&place, bytes));
         let outcome = (0..10).try_for_each(|run| {
-            // At least this is new.
+            // At least this content is new.
             fs::write(&place, vec![251 + u8::from(run % 2 == 0); bytes])?;
             let (report, _) = pair.sync_disturbed({
                 let writer = writer.clone();
@@ -261,7 +261,7 @@ fn check_written(bytes: usize) -> anyhow::Result<()> {
                         "copy-files-with" | "file.copy-from" => {
                             writer.may_write.store(true, SeqCst)
                         }
-                        // Between the copy and the last look at its source.
+                        // Between the copy and the recheck of its source.
                         "flush-files" => writer.wait_for_writing(),
                         _ => {}
                     }
@@ -270,9 +270,13 @@ fn check_written(bytes: usize) -> anyhow::Result<()> {
             })?;
             writer.may_write.store(false, SeqCst);
             anyhow::ensure!(report.error().is_none(), "run {run}: {:?}", report.outcome);
-            anyhow::ensure!(report.warnings > 0, "run {run} did not tell: {:?}", report.log);
-            let told = report.log.iter().find(|entry| entry.text.contains("changed during"));
-            anyhow::ensure!(told.is_some(), "run {run} told otherwise: {:?}", report.log);
+            anyhow::ensure!(report.warnings > 0, "run {run} had no warning: {:?}", report.log);
+            let reported = report.log.iter().find(|entry| entry.text.contains("changed during"));
+            anyhow::ensure!(
+                reported.is_some(),
+                "run {run} did not report the change: {:?}",
+                report.log
+            );
             let copy = fs::read(pair.right().join("f"))?;
             let is_whole = copy.len() == bytes && copy.iter().all(|byte| *byte == copy[0]);
             anyhow::ensure!(is_whole, "run {run} has torn it: {:?}", report.log);

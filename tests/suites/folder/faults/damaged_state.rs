@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// A pair that would delete a file, if what it remembers could be trusted; and the bytes of
-/// that, with their place.
+/// Returns a pair that would delete a file if its state were trusted, and the content of the state
+/// with its path.
 fn prepare() -> anyhow::Result<(Pair, Tree, PathBuf, Vec<u8>)> {
     let pair = Pair::new()?;
     let tree = trees::tree(&[("a", "1"), ("d/b", "2")]);
@@ -20,15 +20,15 @@ fn prepare() -> anyhow::Result<(Pair, Tree, PathBuf, Vec<u8>)> {
     Ok((pair, tree, place, bytes))
 }
 
-/// Runs with this in place of the state, and one file missing.
+/// Runs with this state, after one file was removed.
 fn check(pair: &Pair, tree: &Tree, place: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     fs::remove_file(pair.left().join("a"))?;
     fs::write(place, bytes)?;
     let report = pair.sync()?;
     anyhow::ensure!(report.error().is_none(), "it ended by itself: {:?}", report.outcome);
     anyhow::ensure!(only_item(&report)?.status == Status::Succeeded, "{report:?}");
-    let told = report.log.iter().any(|entry| entry.text.contains("the state of the last run"));
-    anyhow::ensure!(told, "the user is told: {:?}", report.log);
+    let reported = report.log.iter().any(|entry| entry.text.contains("the state of the last run"));
+    anyhow::ensure!(reported, "the user gets a message: {:?}", report.log);
     for side in pair.trees()? {
         anyhow::ensure!(side == *tree, "nothing was deleted, and all is back: {side:?}");
     }
@@ -36,14 +36,13 @@ fn check(pair: &Pair, tree: &Tree, place: &Path, bytes: &[u8]) -> anyhow::Result
 }
 
 #[test]
-fn a_state_that_is_cut_anywhere_or_has_any_bit_flipped_is_noticed_and_deletes_nothing()
--> anyhow::Result<()> {
+fn a_damaged_state_is_detected_and_deletes_nothing() -> anyhow::Result<()> {
     let (pair, tree, place, bytes) = prepare()?;
     for len in 0..bytes.len() {
         check(&pair, &tree, &place, &bytes[..len]).with_context(|| format!("cut at {len}"))?;
     }
     for at in 0..bytes.len() {
-        // One bit of each byte, all eight of every 16th.
+        // One bit of each byte, and all eight bits of every 16th.
         let bits = if at % 16 == 0 { 0..8 } else { at % 8..at % 8 + 1 };
         for bit in bits {
             let mut damaged = bytes.clone();
@@ -63,9 +62,9 @@ fn a_state_that_is_cut_anywhere_or_has_any_bit_flipped_is_noticed_and_deletes_no
     Ok(())
 }
 
-/// Without this, the test above would pass for a state that is never used.
+/// Without this test, the one above would pass if the state were never used.
 #[test]
-fn a_state_that_is_whole_is_trusted() -> anyhow::Result<()> {
+fn an_intact_state_is_trusted() -> anyhow::Result<()> {
     let (pair, _, _, _) = prepare()?;
     fs::remove_file(pair.left().join("a"))?;
     pair.sync()?;
@@ -74,13 +73,13 @@ fn a_state_that_is_whole_is_trusted() -> anyhow::Result<()> {
 }
 
 #[test]
-fn what_is_no_file_in_place_of_the_state_deletes_nothing() -> anyhow::Result<()> {
+fn a_state_that_is_not_a_file_deletes_nothing() -> anyhow::Result<()> {
     let (pair, tree, place, _) = prepare()?;
     fs::remove_file(pair.left().join("a"))?;
     fs::remove_file(&place)?;
     fs::create_dir(&place)?;
     let report = pair.sync()?;
-    // What cannot be remembered is a failure, and the user is told.
+    // A state that cannot be saved is a failure with a message for the user.
     assert_eq!(only_item(&report)?.status, Status::Failed, "{report:?}");
     assert_eq!(pair.trees()?, [tree.clone(), tree.clone()]);
     fs::remove_dir(&place)?;

@@ -6,14 +6,14 @@ use conformance::isolation;
 
 use super::*;
 
-/// How long it is denied.
+/// The duration of the denial.
 #[derive(Clone, Copy, Debug)]
 enum For {
     TheRest,
     OneCall,
 }
 
-/// What is denied: a path in the home folder, and the permissions that it has then.
+/// The denied path in the home folder, and its permissions at that time.
 const DENIED: &[(&str, u32)] = &[
     ("left", 0o000),
     ("left", 0o555),
@@ -33,13 +33,13 @@ const DENIED: &[(&str, u32)] = &[
 
 fn set_mode(place: &Path, mode: u32) -> anyhow::Result<()> {
     match fs::set_permissions(place, fs::Permissions::from_mode(mode)) {
-        // The run has done something else with it meanwhile.
+        // The run has replaced or removed it in the meantime.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         result => Ok(result?),
     }
 }
 
-/// Lets the owner use everything again, wherever the run has put it.
+/// Restores access for the owner everywhere, whatever the run has moved.
 fn permit(place: &Path) -> anyhow::Result<()> {
     let metadata = fs::symlink_metadata(place)?;
     let (needed, usual) = if metadata.is_dir() { (0o700, 0o755) } else { (0o600, 0o644) };
@@ -72,7 +72,7 @@ fn body() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether it was in the way of anything.
+/// Returns whether the denial affected the run.
 fn deny(
     scene: &Scene,
     expected: &Shape,
@@ -95,7 +95,7 @@ fn deny(
     permit(pair.home())?;
     check_intact(&pair, &report, &existed)?;
     check_kept(&before, &pair, expected).with_context(|| format!("{:?}", report.log))?;
-    // Without what it remembers, a run is like the first, and takes no deletion over.
+    // Without its state, a run is like the first one, and does not propagate deletions.
     let remembered =
         !report.log.iter().any(|entry| entry.text.contains("the state of the last run"));
     anyhow::ensure!(remembered || path == "storage", "{:?}", report.log);
@@ -106,10 +106,9 @@ fn deny(
 }
 
 #[test]
-fn denied_at_any_call_it_loses_nothing_and_permission_is_all_that_the_next_run_needs()
--> anyhow::Result<()> {
+fn a_denial_at_any_call_loses_nothing_and_the_next_run_recovers() -> anyhow::Result<()> {
     isolation::where_permissions_hold(
-        denied_at_any_call_it_loses_nothing_and_permission_is_all_that_the_next_run_needs,
+        a_denial_at_any_call_loses_nothing_and_the_next_run_recovers,
         body,
     )
 }

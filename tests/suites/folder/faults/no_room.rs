@@ -8,11 +8,11 @@ use syncmgr_host::{ErrorCode, Hresult, Limits};
 
 use super::*;
 
-/// Room for all that there is, and little enough to be filled in no time.
+/// Enough space for all files, and small enough to be filled quickly.
 const PAGES: usize = 160;
 const ENTRIES: usize = 120;
 
-/// What runs out.
+/// The resource that runs out.
 #[derive(Clone, Copy, Debug)]
 enum Scarce {
     Pages,
@@ -38,7 +38,7 @@ impl Disk {
         self.0.join("ballast")
     }
 
-    /// Fills the disk, but for so much; whether there was so much.
+    /// Fills the disk except for this space. Returns whether there was as much.
     fn leave(&self, scarce: Scarce, room: usize) -> anyhow::Result<bool> {
         fs::create_dir(self.ballast())?;
         match scarce {
@@ -76,7 +76,7 @@ impl Drop for Disk {
     }
 }
 
-/// One run with so much room; whether it was enough.
+/// Makes one run with this space. Returns whether it was sufficient.
 fn run_with(
     scene: &Scene,
     expected: &Shape,
@@ -92,7 +92,7 @@ fn run_with(
     let existed = pair.findable()?;
     anyhow::ensure!(disk.leave(scarce, room)?, "the disk is too small for this test");
 
-    // The second one finds what the first one left.
+    // The second run finds the leftovers of the first one.
     let mut enough = false;
     for run in ["first", "second"] {
         let report = pair.sync()?;
@@ -112,7 +112,7 @@ fn run_with(
 }
 
 fn body() -> anyhow::Result<()> {
-    // More than one page each, so that copies end in the middle, too.
+    // More than one page each, so that copies also fail in the middle.
     let scene = Scene::everything(6000);
     let (_, expected) = scene.reference()?;
     let disks: [&[&str]; 5] =
@@ -132,14 +132,11 @@ fn body() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_full_disk_fails_the_item_and_room_is_all_that_the_next_run_needs() -> anyhow::Result<()> {
-    isolation::with_own_mounts(
-        a_full_disk_fails_the_item_and_room_is_all_that_the_next_run_needs,
-        body,
-    )
+fn a_full_disk_fails_the_item_and_the_next_run_recovers() -> anyhow::Result<()> {
+    isolation::with_own_mounts(a_full_disk_fails_the_item_and_the_next_run_recovers, body)
 }
 
-/// Copies that wait for the disk together hold room that what they replace gives back.
+/// Copies that wait to be flushed together use space that the replaced files free later.
 fn room_for_one() -> anyhow::Result<()> {
     let pair = Pair::new()?.moved_into("disk", &["right"]).set("trash", "false");
     let disk = Disk::mount(pair.home().join("disk"))?;
@@ -161,23 +158,23 @@ fn room_for_one() -> anyhow::Result<()> {
 }
 
 #[test]
-fn edits_need_room_for_one_of_them_where_nothing_is_kept() -> anyhow::Result<()> {
-    isolation::with_own_mounts(edits_need_room_for_one_of_them_where_nothing_is_kept, room_for_one)
+fn edits_without_trash_need_space_for_one_file() -> anyhow::Result<()> {
+    isolation::with_own_mounts(edits_without_trash_need_space_for_one_file, room_for_one)
 }
 
-/// What is on the left, what is changed there, which of it fits, and what does not.
+/// The files on the left, their changes, and the expected success or failure of each.
 struct Row {
     name: &'static str,
     trash: &'static str,
-    /// Files that are synced while there is room, in pages.
+    /// Files that are synced while there is space, in pages.
     before: &'static [(&'static str, usize)],
-    /// Free pages on the right then.
+    /// Free pages on the right at that time.
     room: usize,
     removed: &'static [&'static str],
     new: &'static [(&'static str, usize)],
-    /// What is on the right after one run.
+    /// The content of the right side after one run.
     fits: &'static [&'static str],
-    /// What is said of the rest.
+    /// The messages about the other files.
     said: &'static [&'static str],
 }
 
@@ -262,7 +259,7 @@ fn check_row(row: &Row) -> anyhow::Result<()> {
     anyhow::ensure!(item.code == code, "{report:?}");
     anyhow::ensure!(pair.unfinished()?.is_empty(), "{log:?}");
     disk.make_room()?;
-    // What was kept has to go as well.
+    // Files in the trash must be deleted, too.
     let _ = fs::remove_dir_all(pair.right().join(".syncmgr-trash"));
     let report = pair.sync()?;
     anyhow::ensure!(only_item(&report)?.status == Status::Succeeded, "{report:?}");
@@ -273,17 +270,16 @@ fn check_row(row: &Row) -> anyhow::Result<()> {
 }
 
 #[test]
-fn what_fits_on_a_full_disk_goes_on_and_what_is_deleted_makes_room() -> anyhow::Result<()> {
-    isolation::with_own_mounts(
-        what_fits_on_a_full_disk_goes_on_and_what_is_deleted_makes_room,
-        || ROWS.iter().try_for_each(|row| check_row(row).context(row.name)),
-    )
+fn a_full_disk_allows_what_fits_and_deletions_free_space() -> anyhow::Result<()> {
+    isolation::with_own_mounts(a_full_disk_allows_what_fits_and_deletions_free_space, || {
+        ROWS.iter().try_for_each(|row| check_row(row).context(row.name))
+    })
 }
 
 fn full_trash() -> anyhow::Result<()> {
     for (on_disk, trash) in [
-        // The plugin's storage is full by its limit, and where the sides are elsewhere, it is not
-        // even asked.
+        // The quota of the plugin's storage is exhausted. If the sides are on other disks, the
+        // storage is not used at all.
         (&[][..], "the directory `trash` in the plugin's storage"),
         (&["right"][..], "`.syncmgr-trash` in the right directory"),
     ] {
@@ -305,7 +301,7 @@ fn full_trash() -> anyhow::Result<()> {
         fs::write(pair.left().join("new"), "2")?;
         let is_full_disk = !on_disk.is_empty();
         if is_full_disk {
-            // No entry is left for a directory of the trash; what is new replaces nothing.
+            // No directory entry is left for the trash; new files replace nothing.
             fs::remove_file(pair.left().join("new"))?;
             disk.leave(Scarce::Entries, 0)?;
         }
@@ -342,13 +338,13 @@ fn full_trash() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_full_trash_is_named_and_stops_nothing_else() -> anyhow::Result<()> {
-    isolation::with_own_mounts(a_full_trash_is_named_and_stops_nothing_else, full_trash)
+fn a_full_trash_is_named_and_other_changes_continue() -> anyhow::Result<()> {
+    isolation::with_own_mounts(a_full_trash_is_named_and_other_changes_continue, full_trash)
 }
 
-/// Copies and moves into the trash leave a part of the storage's quota to the state.
+/// Copies and moves into the trash leave a part of the quota to the state.
 #[test]
-fn a_trash_that_fills_the_storage_leaves_room_for_the_state() -> anyhow::Result<()> {
+fn the_trash_leaves_space_for_the_state() -> anyhow::Result<()> {
     const FILES: usize = 60;
     let pair = Pair::new()?.set("max-delete", "any");
     pair.make_directories()?;
@@ -366,7 +362,7 @@ fn a_trash_that_fills_the_storage_leaves_room_for_the_state() -> anyhow::Result<
     anyhow::ensure!(only_item(&report)?.code == Some(ErrorCode::NoSpace), "{report:?}");
     let [_, right] = pair.trees()?;
     anyhow::ensure!((1..FILES).contains(&right.len()), "a part fits: {}", right.len());
-    // With the trash as it is, further runs know what they did before.
+    // With the trash unchanged, further runs keep the state.
     for round in 0..3 {
         let new = format!("new {round}");
         fs::write(pair.left().join(&new), "new")?;
@@ -416,9 +412,9 @@ fn read_only_medium() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_read_only_medium_is_told_with_side_path_and_remedy() -> anyhow::Result<()> {
+fn a_read_only_medium_is_reported_with_side_path_and_remedy() -> anyhow::Result<()> {
     isolation::with_own_mounts(
-        a_read_only_medium_is_told_with_side_path_and_remedy,
+        a_read_only_medium_is_reported_with_side_path_and_remedy,
         read_only_medium,
     )
 }

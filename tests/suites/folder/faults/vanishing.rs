@@ -6,7 +6,7 @@ use syncmgr_host::Hresult;
 
 use super::*;
 
-/// What becomes of a directory.
+/// The fate of a directory.
 #[derive(Clone, Copy, Debug)]
 enum Fate {
     RenamedAway,
@@ -30,14 +30,14 @@ const FATES: [Fate; 8] = [
     Fate::ReplacedByLinkToNowhere,
 ];
 
-/// The directory, the other one, and where to put what is taken away.
+/// The directory, the other one, and a location for removed entries.
 struct Places {
     root: PathBuf,
     other: PathBuf,
     away: PathBuf,
     nothing: PathBuf,
     stand_in: PathBuf,
-    /// One that has nothing to do with the pair.
+    /// A directory that is unrelated to the pair.
     another: PathBuf,
 }
 
@@ -57,7 +57,7 @@ impl Places {
 
     fn vanish(&self, fate: Fate) -> anyhow::Result<()> {
         if let Fate::Removed = fate {
-            // What it was then is what comes back, as from a backup.
+            // Its content at that time is restored later, as from a backup.
             trees::write(&self.away, &trees::read(&self.root)?)?;
             return Ok(fs::remove_dir_all(&self.root)?);
         }
@@ -74,7 +74,7 @@ impl Places {
         Ok(())
     }
 
-    /// Puts it back. What stood in its place is kept elsewhere.
+    /// Restores it. The replacement is kept elsewhere.
     fn put_back(&self) -> anyhow::Result<()> {
         if fs::symlink_metadata(&self.root).is_ok() {
             fs::rename(&self.root, &self.stand_in)?;
@@ -82,7 +82,7 @@ impl Places {
         Ok(fs::rename(&self.away, &self.root)?)
     }
 
-    /// Nothing was written to where a side was not.
+    /// Checks that the replacement of a side was not changed.
     fn check_untouched(&self) -> anyhow::Result<()> {
         for place in [&self.nothing, &self.stand_in] {
             if fs::symlink_metadata(place).is_ok_and(|metadata| metadata.is_dir()) {
@@ -117,12 +117,12 @@ fn check(scene: &Scene, expected: &Shape, name: &str, fate: Fate, k: usize) -> a
     }
     check_intact(&pair, &report, &existed)?;
     check_kept(&before, &pair, expected).with_context(|| format!("{:?}", report.log))?;
-    // With another storage a run is like the first, so that edits are conflicts.
+    // With another storage, a run is like the first one, so edits are conflicts.
     check_next_run(&pair, &existed, is_side.then_some(expected))
 }
 
 #[test]
-fn what_stands_in_for_a_side_stops_the_run_before_anything_is_written() -> anyhow::Result<()> {
+fn a_replaced_side_stops_the_run_before_any_write() -> anyhow::Result<()> {
     let scene = Scene::without_deletions();
     let is_stand_in = |fate: &Fate| !matches!(fate, Fate::RenamedAway | Fate::Removed);
     for fate in FATES.into_iter().filter(is_stand_in) {
@@ -158,10 +158,10 @@ fn a_directory_that_vanishes_at_any_call_deletes_nothing_elsewhere() -> anyhow::
     let (calls, expected) = scene.reference()?;
     let all = ["left", "right", "storage"].into_iter();
     let rows = all.flat_map(|name| FATES.into_iter().map(move |fate| (name, fate)));
-    // The plugin may do with its storage what it likes, also where that is a side.
+    // The plugin may write to its storage freely, even if a side is there.
     let rows = rows.filter(|row| !matches!(row, ("storage", Fate::ReplacedByLinkToTheOther)));
     for (number, (name, fate)) in rows.enumerate() {
-        // While the sides are read is when what is removed can look as if it were empty.
+        // A directory that is removed while the sides are scanned can look empty.
         let stride = if matches!(fate, Fate::Removed) { 1 } else { 4 };
         let reading = sample(number, calls.reading, stride);
         let rest = sample(number, calls.all, 12).filter(|k| *k > calls.reading);

@@ -6,7 +6,7 @@ use super::*;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// Sets the times of all files below.
+/// Sets the times of all files below a directory.
 fn set_times(root: &Path, time: SystemTime) -> anyhow::Result<()> {
     for (path, entry) in trees::read(root)? {
         if let Entry::File(_) = entry {
@@ -46,7 +46,7 @@ fn check(time: SystemTime, places: &[&str]) -> anyhow::Result<()> {
 }
 
 #[test]
-fn files_of_any_time_are_neither_changed_by_it_nor_lost() -> anyhow::Result<()> {
+fn files_with_extreme_times_are_kept_unchanged() -> anyhow::Result<()> {
     let now = SystemTime::now();
     for (name, time) in [
         ("an hour ago", now - DAY / 24),
@@ -58,7 +58,7 @@ fn files_of_any_time_are_neither_changed_by_it_nor_lost() -> anyhow::Result<()> 
         ("1930", UNIX_EPOCH - 40 * 365 * DAY),
         ("2037", UNIX_EPOCH + 67 * 365 * DAY),
         ("2106", UNIX_EPOCH + 136 * 365 * DAY),
-        // Past what nanoseconds in 64 bits can tell.
+        // Above the range of nanoseconds in 64 bits.
         ("2400", UNIX_EPOCH + 430 * 365 * DAY),
     ] {
         for places in [&["left"][..], &["right"], &["storage"], &["left", "right", "storage"]] {

@@ -1,6 +1,6 @@
 //! A table of edits on both sides, with their results.
 
-/// A baseline that is synced first, edits of both sides as whole trees, and what must come out.
+/// A baseline that is synced first, edits of both sides as whole trees, and the expected result.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) settings: &'static [(&'static str, &'static str)],
@@ -11,13 +11,13 @@ pub(crate) struct Case {
 }
 
 pub(crate) enum Expect {
-    /// Both sides are this.
+    /// Both sides are equal to this.
     Both(&'static [(&'static str, &'static str)]),
-    /// Both sides are this and have so many conflict copies besides.
+    /// Both sides are equal to this, with this number of conflict copies.
     Conflicts(&'static [(&'static str, &'static str)], usize),
-    /// Each side is its own.
+    /// The expected left and right side.
     Each(&'static [(&'static str, &'static str)], &'static [(&'static str, &'static str)]),
-    /// Nothing changes, and the item fails with these words.
+    /// Nothing changes, and the item fails with this text.
     Stops(&'static str),
 }
 
@@ -293,7 +293,7 @@ pub(crate) const CASES: &[Case] = &[
         expect: Expect::Each(&[("z", "z")], &[("p/x.o", "x"), ("z", "z")]),
     },
     Case {
-        name: "a directory with a link that is left alone is not removed",
+        name: "a directory with a skipped link is not removed",
         settings: &[],
         baseline: &[("d/a", "1"), ("z", "z")],
         left: &[("z", "z")],
@@ -332,7 +332,7 @@ pub(crate) const CASES: &[Case] = &[
     },
 ];
 
-/// Cases of modes that tell the sides apart.
+/// Cases of one-way modes.
 pub(crate) const ONE_WAY: &[Case] = &[
     Case {
         name: "H11 the left side is preferred",

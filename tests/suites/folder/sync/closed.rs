@@ -10,7 +10,7 @@ fn set_mode(path: &Path, mode: u32) -> anyhow::Result<()> {
     Ok(fs::set_permissions(path, fs::Permissions::from_mode(mode))?)
 }
 
-/// The permission bits of each directory below.
+/// Returns the permission bits of each directory below.
 fn modes(root: &Path) -> anyhow::Result<Vec<(String, u32)>> {
     let mut modes = Vec::new();
     for (path, entry) in trees::read(root)? {
@@ -22,7 +22,7 @@ fn modes(root: &Path) -> anyhow::Result<Vec<(String, u32)>> {
     Ok(modes)
 }
 
-/// What is done on the left in directories that are closed on both sides.
+/// The edits on the left in directories that are read-only on both sides.
 type Change = fn(&Path) -> std::io::Result<()>;
 
 const CHANGES: &[(&str, Change)] = &[
@@ -40,7 +40,7 @@ const CHANGES: &[(&str, Change)] = &[
     }),
 ];
 
-/// A pair in which a directory and one in it are closed, and what was done on the left since.
+/// Returns a pair with a nested pair of read-only directories, after an edit on the left.
 fn prepare(change: fn(&Path) -> std::io::Result<()>) -> anyhow::Result<Pair> {
     let pair = Pair::new()?.set("max-delete", "any");
     for root in [pair.left(), pair.right()] {
@@ -62,7 +62,7 @@ fn prepare(change: fn(&Path) -> std::io::Result<()>) -> anyhow::Result<Pair> {
     Ok(pair)
 }
 
-/// Lets the test's folders be removed.
+/// Makes the folders removable.
 fn permit(root: &Path) -> anyhow::Result<()> {
     for (path, _) in modes(root)? {
         set_mode(&root.join(path), 0o755)?;
@@ -91,7 +91,7 @@ fn body() -> anyhow::Result<()> {
         check_equal(&pair, &expected, what)?;
         anyhow::ensure!(work(&pair.sync()?)? == 0, "{what}: nothing is left to do");
         permit(pair.home())?;
-        // Ended anywhere, the next run sets the permissions again.
+        // After a termination at any call, the next run restores the permissions.
         for k in 1..=calls {
             let what = format!("{what}, ended before call {k}");
             let pair = prepare(*change)?;
@@ -107,11 +107,8 @@ fn body() -> anyhow::Result<()> {
 }
 
 #[test]
-fn what_is_in_a_closed_directory_of_ours_is_synced_and_it_stays_closed() -> anyhow::Result<()> {
-    isolation::where_permissions_hold(
-        what_is_in_a_closed_directory_of_ours_is_synced_and_it_stays_closed,
-        body,
-    )
+fn a_closed_directory_is_synced_and_stays_closed() -> anyhow::Result<()> {
+    isolation::where_permissions_hold(a_closed_directory_is_synced_and_stays_closed, body)
 }
 
 fn closed_root() -> anyhow::Result<()> {
@@ -144,8 +141,11 @@ fn closed_root() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_failure_names_what_where_and_why() -> anyhow::Result<()> {
-    isolation::where_permissions_hold(a_failure_names_what_where_and_why, closed_root)
+fn a_failure_names_the_operation_the_path_and_the_reason() -> anyhow::Result<()> {
+    isolation::where_permissions_hold(
+        a_failure_names_the_operation_the_path_and_the_reason,
+        closed_root,
+    )
 }
 
 fn unreadable() -> anyhow::Result<()> {
@@ -164,9 +164,6 @@ fn unreadable() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_named_with_its_own_side() -> anyhow::Result<()> {
-    isolation::where_permissions_hold(
-        a_file_that_cannot_be_read_is_named_with_its_own_side,
-        unreadable,
-    )
+fn an_unreadable_file_is_named_with_its_side() -> anyhow::Result<()> {
+    isolation::where_permissions_hold(an_unreadable_file_is_named_with_its_side, unreadable)
 }

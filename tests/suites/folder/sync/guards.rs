@@ -2,14 +2,14 @@
 
 use super::*;
 
-/// How many messages of a report contain all of these words.
-fn told(report: &syncmgr_host::RunReport, words: &[&str]) -> usize {
+/// Returns the number of messages of a report that contain all of these words.
+fn count_messages(report: &syncmgr_host::RunReport, words: &[&str]) -> usize {
     let has_all = |text: &str| words.iter().all(|words| text.contains(words));
     report.log.iter().filter(|entry| has_all(&entry.text)).count()
 }
 
 #[test]
-fn another_medium_in_place_of_a_side_deletes_nothing() -> anyhow::Result<()> {
+fn a_replaced_medium_deletes_nothing() -> anyhow::Result<()> {
     for (files, words) in
         [(40, "41 of 41 files would be deleted"), (5, "has none of the 2 entries")]
     {
@@ -21,7 +21,7 @@ fn another_medium_in_place_of_a_side_deletes_nothing() -> anyhow::Result<()> {
             }
             fs::write(pair.left().join("keep"), "keep")?;
             pair.sync()?;
-            // Its files have the numbers and lengths of the first one's.
+            // Its files have the inode numbers and lengths of the first medium.
             fs::rename(pair.left().join("d"), pair.left().join("DCIM"))?;
             fs::rename(pair.left().join("keep"), pair.left().join("DCIM/keep"))?;
             for entry in fs::read_dir(pair.left().join("DCIM"))? {
@@ -33,7 +33,7 @@ fn another_medium_in_place_of_a_side_deletes_nothing() -> anyhow::Result<()> {
             let report = pair.sync()?;
             let stopped = Hresult::HRESULT_ERROR_REQUEST_ABORTED;
             assert_eq!(only_item(&report)?.hresult(), stopped, "{:?}", report.log);
-            assert_eq!(told(&report, &[words]), 1, "{:?}", report.log);
+            assert_eq!(count_messages(&report, &[words]), 1, "{:?}", report.log);
             assert_eq!(pair.trees()?, before);
         }
     }
@@ -51,7 +51,7 @@ fn an_entry_under_the_name_of_an_ignored_one_is_reported() -> anyhow::Result<()>
             let report = pair.sync()?;
             assert_eq!(only_item(&report)?.counts["left-alone"], 1);
             let words = ["build: skipped", "ignored entry"];
-            assert_eq!(told(&report, &words), 1, "{:?}", report.log);
+            assert_eq!(count_messages(&report, &words), 1, "{:?}", report.log);
         }
         assert_eq!(pair.trees()?[0].get("build"), before[0].get("build"));
         assert_eq!(pair.trees()?[1].get("build"), before[1].get("build"));
@@ -60,7 +60,7 @@ fn an_entry_under_the_name_of_an_ignored_one_is_reported() -> anyhow::Result<()>
 }
 
 #[test]
-fn the_ignored_file_that_keeps_a_directory_is_named() -> anyhow::Result<()> {
+fn an_ignored_file_that_prevents_a_removal_is_named() -> anyhow::Result<()> {
     let pair = Pair::new()?.set("ignore", "*.o");
     trees::write(&pair.left(), &tree(&[("p/q/a", "1"), ("k", "k")]))?;
     pair.sync()?;
@@ -69,7 +69,7 @@ fn the_ignored_file_that_keeps_a_directory_is_named() -> anyhow::Result<()> {
     for _ in 0..2 {
         let report = pair.sync()?;
         let words = ["p: deleted on left, but kept", "\"q/x.o\"", "ignored"];
-        assert_eq!(told(&report, &words), 1, "{:?}", report.log);
+        assert_eq!(count_messages(&report, &words), 1, "{:?}", report.log);
         assert_eq!(pair.trees()?[0], tree(&[("k", "k")]));
         assert_eq!(pair.trees()?[1], tree(&[("p/q/x.o", "object"), ("k", "k")]));
     }
@@ -81,7 +81,7 @@ fn a_pattern_with_a_comma_produces_a_hint_and_no_warning() -> anyhow::Result<()>
     let pair = Pair::new()?.set("ignore", "*.log,*.tmp");
     trees::write(&pair.left(), &tree(&[("a.log", "1"), ("b.log,x.tmp", "2")]))?;
     let report = pair.sync()?;
-    assert_eq!(told(&report, &["`*.log,*.tmp` has a comma"]), 1);
+    assert_eq!(count_messages(&report, &["`*.log,*.tmp` has a comma"]), 1);
     assert_eq!(report.warnings, 0, "{:?}", report.log);
     assert_eq!(trees::read(&pair.right())?, tree(&[("a.log", "1")]));
     Ok(())
@@ -89,7 +89,7 @@ fn a_pattern_with_a_comma_produces_a_hint_and_no_warning() -> anyhow::Result<()>
 
 #[cfg(unix)]
 #[test]
-fn links_that_stay_have_the_one_true_reason() -> anyhow::Result<()> {
+fn skipped_links_have_one_reason() -> anyhow::Result<()> {
     let pair = Pair::new()?;
     let long = format!("{}x", "./".repeat(2_047));
     trees::write(
@@ -99,7 +99,7 @@ fn links_that_stay_have_the_one_true_reason() -> anyhow::Result<()> {
     let report = pair.sync()?;
     assert_eq!(trees::read(&pair.right())?, tree(&[("x", "1"), ("long@", &long), ("d/", "")]));
     for words in [["abs: is a link", "is absolute"], ["d/out: is a link", "leads outside"]] {
-        assert_eq!(told(&report, &words), 1, "{:?}", report.log);
+        assert_eq!(count_messages(&report, &words), 1, "{:?}", report.log);
     }
     assert_eq!(report.warnings, 2);
     Ok(())
@@ -113,7 +113,7 @@ fn a_tree_of_more_than_a_thousand_levels_is_synced() -> anyhow::Result<()> {
         let deep = "d/".repeat(levels);
         let [left, right] = [pair.left(), pair.right()].map(|side| side.join(&deep));
         fs::create_dir_all(&left)?;
-        // Directories with others behind them are come back to.
+        // The traversal returns to directories with further entries.
         for level in (0..levels).step_by(7) {
             let place = pair.left().join("d/".repeat(level)).join("e");
             fs::create_dir(&place)?;
@@ -124,7 +124,7 @@ fn a_tree_of_more_than_a_thousand_levels_is_synced() -> anyhow::Result<()> {
         assert_eq!(report.warnings, 0, "{:?}", report.log);
         assert_eq!(fs::read_to_string(right.join("f"))?, "1");
         assert_eq!(work(&pair.sync()?)?, 0);
-        // Replaced, with the old version in the trash, and in conflict.
+        // Replaced with the old version in the trash, and in conflict.
         fs::write(right.join("f"), "22")?;
         pair.sync()?;
         assert_eq!(fs::read_to_string(left.join("f"))?, "22");
@@ -142,7 +142,7 @@ fn a_tree_of_more_than_a_thousand_levels_is_synced() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Removes a tree that is too deep for the library.
+/// Removes a tree that is too deep for the standard library.
 #[cfg(unix)]
 fn remove(place: &Path) -> anyhow::Result<()> {
     let status = std::process::Command::new("rm").arg("-rf").arg(place).status()?;

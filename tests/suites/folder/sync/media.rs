@@ -26,7 +26,7 @@ fn run<S: AsRef<OsStr>>(program: &str, arguments: &[S]) -> anyhow::Result<String
 }
 
 impl Stick {
-    /// `None`: none can be had here, and that is said.
+    /// `None`: none is available, and a message says so.
     fn mount(image: PathBuf, at: PathBuf) -> anyhow::Result<Option<Self>> {
         match Self::try_mount(image, at) {
             Ok(stick) => Ok(Some(stick)),
@@ -36,7 +36,7 @@ impl Stick {
                     "SYNCMGR_REQUIRE_EXFAT wants root, FUSE, loop devices, exfat-fuse and \
                      exfatprogs: {error:#}"
                 );
-                // Past the test harness, which keeps what a passing test prints to itself.
+                // Bypasses the test harness, which hides the output of a passing test.
                 writeln!(
                     std::io::stderr(),
                     "SKIPPED: a side on exFAT ({error:#}). Run as root, with exfat-fuse and \
@@ -69,7 +69,7 @@ impl Drop for Stick {
     }
 }
 
-/// Runs a test with the right directory on a stick, which is the left side when it is swapped.
+/// Runs a test with the right directory on the medium, or the left one if the sides are swapped.
 fn with_stick(test: impl Fn(&Pair) -> anyhow::Result<()>) -> anyhow::Result<()> {
     for swapped in [false, true] {
         let pair = Pair::new()?.swapped(swapped);
@@ -81,7 +81,7 @@ fn with_stick(test: impl Fn(&Pair) -> anyhow::Result<()>) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// The permissions of a new file and a new directory of this process.
+/// Returns the permissions of a new file and a new directory of this process.
 fn usual_modes(pair: &Pair) -> anyhow::Result<[u32; 2]> {
     let (file, directory) = (pair.home().join("usual"), pair.home().join("usual d"));
     fs::write(&file, "")?;
@@ -97,7 +97,7 @@ fn no_work(pair: &Pair) -> anyhow::Result<()> {
 }
 
 #[test]
-fn permissions_that_a_side_does_not_keep_are_never_taken_from_it() -> anyhow::Result<()> {
+fn permissions_of_a_side_without_support_are_not_propagated() -> anyhow::Result<()> {
     with_stick(|pair| {
         let (left, right) = (pair.left(), pair.right());
         let [file, directory] = usual_modes(pair)?;
@@ -105,11 +105,11 @@ fn permissions_that_a_side_does_not_keep_are_never_taken_from_it() -> anyhow::Re
         for (name, bits) in [("key", 0o600), ("run", 0o755), ("same", 0o640), ("d", 0o700)] {
             set_mode(&left.join(name), bits)?;
         }
-        // One that both sides have already.
+        // A file that both sides have already.
         fs::write(right.join("same"), "1")?;
         pair.sync()?;
         no_work(pair)?;
-        // Edited and new on the stick.
+        // Edited and new on the medium.
         fs::write(right.join("key"), "an edit")?;
         fs::write(right.join("run"), vec![b'x'; LARGE])?;
         trees::write(&right.join("new"), &tree(&[("f", "1"), ("e/f", "1")]))?;
@@ -129,7 +129,7 @@ fn permissions_that_a_side_does_not_keep_are_never_taken_from_it() -> anyhow::Re
         }
         assert_eq!(fs::read_to_string(left.join("key"))?, "an edit");
         no_work(pair)?;
-        // Permissions that are set where they are kept stay.
+        // Permissions that are set on the side that stores them are kept.
         set_mode(&left.join("key"), 0o640)?;
         pair.sync()?;
         assert_eq!(mode(&left.join("key"))?, 0o640);
@@ -163,7 +163,7 @@ fn both_versions_of_a_private_file_stay_private() -> anyhow::Result<()> {
 }
 
 #[test]
-fn without_a_memory_permissions_stay_what_they_are() -> anyhow::Result<()> {
+fn without_a_state_permissions_stay_unchanged() -> anyhow::Result<()> {
     with_stick(|pair| {
         let (left, right) = (pair.left(), pair.right());
         for side in [&left, &right] {
@@ -187,7 +187,7 @@ fn without_a_memory_permissions_stay_what_they_are() -> anyhow::Result<()> {
 }
 
 #[test]
-fn what_only_may_be_read_and_is_open_to_everybody_has_no_permissions() -> anyhow::Result<()> {
+fn a_read_only_medium_open_to_all_has_no_permissions() -> anyhow::Result<()> {
     use syncmgr_host::{Access, Capability, Grant, SessionOptions};
     let pair = Pair::new()?;
     let Some(_stick) = Stick::mount(pair.home().join("image"), pair.right())? else {
@@ -208,21 +208,21 @@ fn what_only_may_be_read_and_is_open_to_everybody_has_no_permissions() -> anyhow
     Ok(())
 }
 
-/// The names in a directory, as they are spelled there.
+/// Returns the names in a directory, as they are spelled there.
 fn names(directory: &Path) -> anyhow::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(directory)? {
         names.push(entry?.file_name().to_string_lossy().into_owned());
     }
-    // A side on another file system keeps what was replaced.
+    // A side on another file system keeps replaced files.
     names.retain(|name| name != ".syncmgr-trash");
     names.sort_unstable();
     Ok(names)
 }
 
 #[test]
-fn a_name_that_gets_another_case_gets_it_on_the_other_side_in_one_run() -> anyhow::Result<()> {
-    // Where the two names are two, it is the same.
+fn a_change_of_case_is_propagated_in_one_run() -> anyhow::Result<()> {
+    // If the names are distinct, the result is the same.
     for sensitive in [false, true] {
         let test = |pair: &Pair| -> anyhow::Result<()> {
             let (left, right) = (pair.left(), pair.right());
@@ -248,7 +248,7 @@ fn a_name_that_gets_another_case_gets_it_on_the_other_side_in_one_run() -> anyho
             let [left_tree, right_tree] = pair.trees()?;
             assert_eq!(left_tree, right_tree);
             no_work(pair)?;
-            // The other way.
+            // In the other direction.
             fs::rename(right.join("READ.me"), right.join("Read.Me"))?;
             fs::rename(right.join("archive/sub"), right.join("archive/SUB"))?;
             pair.sync()?;
@@ -266,14 +266,14 @@ fn a_name_that_gets_another_case_gets_it_on_the_other_side_in_one_run() -> anyho
     Ok(())
 }
 
-/// What a run warns of, without the names of the sides.
+/// Returns the warnings of a run, without the names of the sides.
 fn warnings(report: &syncmgr_host::RunReport) -> Vec<&str> {
     let entries = report.log.iter().filter(|entry| entry.level == LogLevel::Warning);
     entries.map(|entry| entry.text.as_str()).collect()
 }
 
 #[test]
-fn what_a_side_cannot_have_is_said_once_with_the_true_reason() -> anyhow::Result<()> {
+fn an_unsupported_feature_of_a_side_is_reported_once() -> anyhow::Result<()> {
     with_stick(|pair| {
         let left = pair.left();
         let rows = [
@@ -315,7 +315,7 @@ fn what_a_side_cannot_have_is_said_once_with_the_true_reason() -> anyhow::Result
             assert_eq!(trees::read(&left)?, before, "run {run}");
             let expected = [("keep", "k"), ("d/", ""), ("Note", "A"), ("Docs/f", "1")];
             assert_eq!(trees::read(&pair.right())?, tree(&expected), "run {run}");
-            // What is known to be refused is not copied in vain.
+            // A file that is known to be rejected is not copied.
             let copied = only_item(&report)?.counts["copied"];
             assert_eq!(copied, if run == 1 { 3 } else { 0 }, "run {run}");
         }

@@ -5,7 +5,7 @@ use syncmgr_host::RunReport;
 
 use super::*;
 
-/// Runs a pair whose directories are anywhere.
+/// Runs a pair with directories anywhere.
 fn sync(left: &Path, right: &Path, storage: &Path) -> anyhow::Result<RunReport> {
     let options = SessionOptions::new()
         .allow(Capability::WallClock)
@@ -17,7 +17,7 @@ fn sync(left: &Path, right: &Path, storage: &Path) -> anyhow::Result<RunReport> 
 
 #[test]
 fn temporary_copies_of_an_inner_pair_are_neither_synced_nor_removed() -> anyhow::Result<()> {
-    // Copied together with others, and by itself.
+    // Copied in a batch, and separately.
     for bytes in [10, LARGE] {
         let outer = Pair::new()?;
         let inner = outer.left().join("sub");
@@ -34,13 +34,13 @@ fn temporary_copies_of_an_inner_pair_are_neither_synced_nor_removed() -> anyhow:
             .host_call_hook(Arc::new({
                 let (outer, inner) = (outer.clone(), inner.clone());
                 move |call| {
-                    // The copy is there, and has no name yet.
+                    // The copy exists, and is not renamed yet.
                     if call == "flush-files" {
                         let outer = outer.clone();
                         let synced = std::thread::spawn(move || outer.sync()).join();
                         let synced = synced.expect("the thread returns").expect("it starts");
                         assert_eq!(synced.hresult(), Hresult::S_OK, "{synced:?}");
-                        let names = fs::read_dir(&inner).expect("it is there").flatten();
+                        let names = fs::read_dir(&inner).expect("it exists").flatten();
                         assert_eq!(names.count(), 1, "the copy is still there");
                     }
                     true
@@ -71,7 +71,7 @@ fn the_trash_of_an_inner_pair_is_neither_synced_nor_removed() -> anyhow::Result<
     fs::write(&kept, "kept")?;
     pair.sync()?;
     assert!(!pair.right().join("sub/.syncmgr-trash").exists());
-    // Not with the directory that it is in, either.
+    // Not as a part of its directory, either.
     fs::remove_dir_all(pair.right().join("sub"))?;
     let report = pair.sync()?;
     assert!(kept.exists(), "{:?}", report.log);
@@ -82,10 +82,10 @@ fn the_trash_of_an_inner_pair_is_neither_synced_nor_removed() -> anyhow::Result<
 }
 
 #[test]
-fn leftovers_are_removed_by_the_pair_that_they_are_of() -> anyhow::Result<()> {
+fn leftovers_are_removed_only_by_their_pair() -> anyhow::Result<()> {
     let pair = Pair::new()?;
     trees::write(&pair.left(), &tree(&[("d/a", "1")]))?;
-    // Ends before the copy has its name.
+    // Terminates before the copy is renamed.
     let killed = pair.sync_watched(Arc::new(|call| call != "flush-files"))?;
     assert!(killed.error().is_some());
     let left = pair.unfinished()?;
@@ -138,9 +138,6 @@ fn overlaps() -> anyhow::Result<()> {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_side_that_is_mounted_in_the_other_one_is_refused() -> anyhow::Result<()> {
-    conformance::isolation::with_own_mounts(
-        a_side_that_is_mounted_in_the_other_one_is_refused,
-        overlaps,
-    )
+fn a_side_mounted_inside_the_other_is_rejected() -> anyhow::Result<()> {
+    conformance::isolation::with_own_mounts(a_side_mounted_inside_the_other_is_rejected, overlaps)
 }

@@ -12,7 +12,7 @@ pub(crate) fn set_mode(path: &Path, mode: u32) -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_private_file_stays_private_and_a_program_stays_one() -> anyhow::Result<()> {
+fn a_copy_keeps_private_and_executable_permissions() -> anyhow::Result<()> {
     let pair = Pair::new()?;
     trees::write(&pair.left(), &tree(&[("key", "1"), ("run", "2"), ("plain", "3"), ("d/x", "")]))?;
     for (name, bits) in [("key", 0o600), ("run", 0o755), ("plain", 0o644), ("d", 0o700)] {
@@ -28,7 +28,7 @@ fn a_private_file_stays_private_and_a_program_stays_one() -> anyhow::Result<()> 
     let report = pair.sync()?;
     assert_eq!(mode(&pair.right().join("key"))?, 0o600, "{report:?}");
     assert_eq!(mode(&pair.left().join("plain"))?, 0o600, "{report:?}");
-    // Where both sides changed, what both allow holds.
+    // If both sides changed, the result is the intersection.
     set_mode(&pair.left().join("run"), 0o700)?;
     set_mode(&pair.right().join("run"), 0o655)?;
     pair.sync()?;
@@ -39,7 +39,7 @@ fn a_private_file_stays_private_and_a_program_stays_one() -> anyhow::Result<()> 
 }
 
 #[test]
-fn special_files_are_reported_and_left_alone() -> anyhow::Result<()> {
+fn special_files_are_reported_and_skipped() -> anyhow::Result<()> {
     let pair = Pair::new()?;
     trees::write(&pair.left(), &tree(&[("a", "1")]))?;
     let fifo = pair.left().join("fifo");
@@ -54,7 +54,7 @@ fn special_files_are_reported_and_left_alone() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_name_that_is_no_text_is_reported_and_left_alone() -> anyhow::Result<()> {
+fn a_non_unicode_name_is_reported_and_skipped() -> anyhow::Result<()> {
     use std::os::unix::ffi::OsStrExt;
     let pair = Pair::new()?;
     fs::write(pair.left().join(std::ffi::OsStr::from_bytes(b"bad\xff")), "1")?;
@@ -64,8 +64,8 @@ fn a_name_that_is_no_text_is_reported_and_left_alone() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What happens to a directory `d` and what comes of it: its permissions on each side at first, what
-/// they are then set to on the left, and what they are after the runs.
+/// A change to a directory `d` and its result: the permissions on each side at first, the new ones
+/// on the left, and those after the runs.
 struct DirectoryModes {
     first: [u32; 2],
     after: [u32; 2],
@@ -74,7 +74,7 @@ struct DirectoryModes {
 }
 
 #[test]
-fn special_bits_of_directories_are_carried_or_stay() -> anyhow::Result<()> {
+fn special_bits_of_directories_are_propagated_or_kept() -> anyhow::Result<()> {
     let row = |first, after, set, finally| DirectoryModes { first, after, set, finally };
     for swapped in [false, true] {
         for DirectoryModes { first, after, set, finally } in [
@@ -94,7 +94,7 @@ fn special_bits_of_directories_are_carried_or_stay() -> anyhow::Result<()> {
             pair.sync()?;
             assert_eq!(modes()?, after, "{first:?} at first");
             if let Some(bits) = set {
-                // What chmod(2) does not name is gone.
+                // `chmod(2)` clears the bits that it is not given.
                 set_mode(&places[0], bits)?;
             }
             pair.sync()?;
@@ -106,7 +106,7 @@ fn special_bits_of_directories_are_carried_or_stay() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_new_directory_has_the_special_bits_of_its_source_and_what_it_inherits() -> anyhow::Result<()> {
+fn a_new_directory_has_special_bits_of_source_and_parent() -> anyhow::Result<()> {
     for (bits, parent, expected) in [
         (0o1777, 0o755, 0o1777),
         (0o2775, 0o755, 0o2775),
@@ -123,7 +123,7 @@ fn a_new_directory_has_the_special_bits_of_its_source_and_what_it_inherits() -> 
         let source = pair.left().join("parent/d");
         trees::write(&source, &tree(&[("f", "1")]))?;
         set_mode(&source, bits)?;
-        // The new setgid bit of the parent goes over after this.
+        // The new setgid bit of the parent is propagated after this.
         pair.sync()?;
         assert_eq!(mode(&pair.right().join("parent/d"))?, expected, "{bits:o} in {parent:o}");
         assert_eq!(fs::read_to_string(pair.right().join("parent/d/f"))?, "1");
@@ -134,8 +134,7 @@ fn a_new_directory_has_the_special_bits_of_its_source_and_what_it_inherits() -> 
 }
 
 #[test]
-fn a_program_that_runs_as_its_owner_stays_one_unless_more_people_could_use_it() -> anyhow::Result<()>
-{
+fn setuid_is_kept_unless_access_widens() -> anyhow::Result<()> {
     for (left, expected) in [(0o700, 0o4700), (0o755, 0o755)] {
         let pair = Pair::new()?;
         for (side, bits) in [(pair.left(), 0o750), (pair.right(), 0o4750)] {
@@ -148,7 +147,7 @@ fn a_program_that_runs_as_its_owner_stays_one_unless_more_people_could_use_it() 
         pair.sync()?;
         assert_eq!(mode(&pair.right().join("run"))?, expected);
         assert_eq!(work(&pair.sync()?)?, 0);
-        // New content runs as nobody else.
+        // New content loses the setuid bit.
         fs::write(pair.left().join("run"), "new")?;
         pair.sync()?;
         assert_eq!(mode(&pair.right().join("run"))?, left);
@@ -157,7 +156,7 @@ fn a_program_that_runs_as_its_owner_stays_one_unless_more_people_could_use_it() 
 }
 
 #[test]
-fn an_edit_carries_a_permission_only_where_it_changed() -> anyhow::Result<()> {
+fn an_edit_propagates_only_changed_permissions() -> anyhow::Result<()> {
     for (on_editor, on_other, expected) in [
         (None, None, 0o640),
         (Some(0o600), None, 0o600),
@@ -188,7 +187,7 @@ fn an_edit_carries_a_permission_only_where_it_changed() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_time_that_is_changed_alone_goes_over() -> anyhow::Result<()> {
+fn a_changed_time_alone_is_propagated() -> anyhow::Result<()> {
     let second = std::time::Duration::from_secs(1);
     let then = std::time::UNIX_EPOCH + 1_234_567_890 * second;
     let touch =
@@ -200,7 +199,7 @@ fn a_time_that_is_changed_alone_goes_over() -> anyhow::Result<()> {
         ("one-way-safe", Some(7), None, [7, 7]),
         ("one-way-safe", None, Some(7), [0, 7]),
         ("mirror", None, Some(7), [0, 0]),
-        // What the clock that was put back by an hour shows is no new time.
+        // The times of a clock that was set back by an hour are not newer.
         ("two-way-safe", Some(3600), None, [3600, 0]),
     ] {
         let pair = Pair::new()?.set("mode", mode);

@@ -10,7 +10,7 @@ fn entries() -> impl Strategy<Value = Vec<(String, String)>> {
     prop::collection::vec((path, content.prop_map(str::to_owned)), 0..8)
 }
 
-/// Keeps what can be in one tree: a path is a file or leads on, not both.
+/// Keeps the paths that can exist in one tree: a path is a file or a parent, not both.
 fn plausible(rows: &[(String, String)]) -> Tree {
     let mut kept: Vec<(&str, &str)> = Vec::new();
     for (path, content) in rows {

@@ -8,11 +8,11 @@ use rustix::fs::{XattrFlags, getxattr, setxattr};
 
 use super::*;
 
-/// The two ways in which a file is copied with attributes.
+/// The two ways to copy a file with attributes.
 const WAYS: [&str; 2] = ["together", "alone"];
 
 impl Workdir {
-    /// Copies the file `f`, and returns what the plugin says.
+    /// Copies the file `f`, and returns the log of the plugin.
     fn copy(&self, arguments: &str) -> anyhow::Result<String> {
         let to = if arguments.contains("to=") { "" } else { "to=target" };
         self.copies(&format!("from=source files=f {to} {arguments}"), unchanged)
@@ -34,7 +34,7 @@ fn is_root() -> anyhow::Result<bool> {
     Ok(tempfile::tempfile()?.metadata()?.uid() == 0)
 }
 
-/// The umask of this process, as a new file shows it.
+/// Returns the umask of this process, determined with a new file.
 fn new_mode() -> anyhow::Result<u32> {
     let home = tempfile::tempdir()?;
     let path = home.path().join("new");
@@ -43,7 +43,7 @@ fn new_mode() -> anyhow::Result<u32> {
 }
 
 #[test]
-fn a_copy_gets_the_permissions_that_are_asked_for() -> anyhow::Result<()> {
+fn a_copy_has_the_requested_permissions() -> anyhow::Result<()> {
     let usual = new_mode()?;
     for way in WAYS {
         for (source, asked, expected) in [
@@ -67,7 +67,7 @@ fn a_copy_gets_the_permissions_that_are_asked_for() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_copy_gets_the_attributes_of_its_source_and_of_what_it_replaces() -> anyhow::Result<()> {
+fn a_copy_has_the_attributes_of_source_and_replaced_file() -> anyhow::Result<()> {
     for way in WAYS {
         let workdir = Workdir::new()?;
         let source = workdir.write("source/f", b"new", 0o644)?;
@@ -92,7 +92,7 @@ fn a_copy_gets_the_attributes_of_its_source_and_of_what_it_replaces() -> anyhow:
             let len = getxattr(&copy, name, &mut value[..]).context(name)?;
             assert_eq!(&value[..len], expected.as_bytes(), "{way} {name}");
         }
-        // What is in the storage has none, since nobody counts their room.
+        // A copy in the storage has no attributes, because the quota does not count them.
         workdir.copy(&format!("with={way} as=stored to=storage mode=644"))?;
         let stored = workdir.path("storage").join("stored");
         assert!(getxattr(&stored, "user.comment", &mut [0; 64][..]).is_err());
@@ -117,7 +117,7 @@ fn access_list() -> Vec<u8> {
 }
 
 #[test]
-fn a_copy_has_the_access_control_list_of_what_it_replaces_and_no_other() -> anyhow::Result<()> {
+fn a_copy_has_only_the_acl_of_the_replaced_file() -> anyhow::Result<()> {
     const LIST: &str = "system.posix_acl_access";
     for way in WAYS {
         let workdir = Workdir::new()?;
@@ -130,7 +130,7 @@ fn a_copy_has_the_access_control_list_of_what_it_replaces_and_no_other() -> anyh
             return Ok(());
         }
         setxattr(&source, LIST, &list, XattrFlags::empty())?;
-        // A default list gives one to every new file.
+        // A default list applies to every new file.
         setxattr(workdir.path("target"), "system.posix_acl_default", &list, XattrFlags::empty())?;
         let has_list = |name: &str| {
             let mut value = [0; 256];
@@ -146,7 +146,7 @@ fn a_copy_has_the_access_control_list_of_what_it_replaces_and_no_other() -> anyh
 }
 
 #[test]
-fn root_gives_a_copy_the_owner_of_what_it_replaces_or_of_its_source() -> anyhow::Result<()> {
+fn root_sets_the_owner_of_the_replaced_file_or_the_source() -> anyhow::Result<()> {
     if !is_root()? {
         writeln!(io::stderr(), "SKIPPED: owners. Run as root.")?;
         return Ok(());
@@ -214,7 +214,7 @@ fn a_copy_has_the_holes_of_its_source() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_time_that_no_timestamp_can_express_is_that_of_the_copy() -> anyhow::Result<()> {
+fn an_inexpressible_time_becomes_the_time_of_the_copy() -> anyhow::Result<()> {
     for way in WAYS {
         for seconds in [10_413_792_000, 15_031_872_000] {
             let workdir = Workdir::new()?;

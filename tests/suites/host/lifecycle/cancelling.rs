@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn cancelling_an_item_is_repeated_and_leaves_the_others_alone() -> anyhow::Result<()> {
+fn cancelling_an_item_is_repeated_and_affects_no_other() -> anyhow::Result<()> {
     let script = Script::new("a b").on(
         "synchronize",
         "progress item=a status=updating
@@ -57,7 +57,7 @@ fn cancelling_everything_reaches_every_item() -> anyhow::Result<()> {
             "wait-cancelled: ready",
         ]
     );
-    // Those that ended keep their end; those that did not were stopped.
+    // Items that had ended keep their status; the others were stopped.
     assert_eq!(
         ran.ends(),
         [("a", Status::Succeeded), ("b", Status::Stopped), ("c", Status::Stopped)]
@@ -67,7 +67,7 @@ fn cancelling_everything_reaches_every_item() -> anyhow::Result<()> {
 }
 
 #[test]
-fn pushes_before_synchronize_are_delivered_and_cancel() -> anyhow::Result<()> {
+fn pushes_before_synchronize_are_delivered() -> anyhow::Result<()> {
     let ran = Script::new("a b")
         .on("synchronize", "progress item=a value=1\nprogress item=b value=1")
         .run_with(|cancel| {

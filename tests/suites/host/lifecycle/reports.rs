@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn an_item_that_reports_no_end_failed() -> anyhow::Result<()> {
+fn an_item_without_a_terminal_status_fails() -> anyhow::Result<()> {
     let ran = Script::new("a b").on("synchronize", "progress item=a status=updating").run()?;
     assert_eq!(ran.ends(), [("a", Status::Failed), ("b", Status::Failed)]);
     assert_eq!(ran.report.hresult(), Hresult::E_FAIL);
@@ -35,7 +35,7 @@ fn a_terminal_status_is_final_except_for_failing() -> anyhow::Result<()> {
 }
 
 #[test]
-fn ids_that_are_no_items_of_the_run_are_refused() -> anyhow::Result<()> {
+fn ids_of_other_items_are_rejected() -> anyhow::Result<()> {
     let ran = Script::new("a b")
         .request(|request| request.selection = Selection::Only(vec!["a".into()]))
         .on(
@@ -74,7 +74,7 @@ fn fields_keep_their_last_value_and_stay_in_bounds() -> anyhow::Result<()> {
         fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
             let now = progress.current;
             let row = (now.status_text.clone(), now.prog_value, now.max_value, now.bytes_per_step);
-            self.0.lock().expect("nobody panicked with it").push(row);
+            self.0.lock().expect("the lock is not poisoned").push(row);
             ProgressResponse::Continue
         }
     }
@@ -90,7 +90,7 @@ fn fields_keep_their_last_value_and_stay_in_bounds() -> anyhow::Result<()> {
              progress item=a max=-1 value=7",
         )
         .report(standings.clone())?;
-    let rows = standings.0.lock().expect("nobody panicked with it").clone();
+    let rows = standings.0.lock().expect("the lock is not poisoned").clone();
     assert_eq!(
         rows[..5],
         [
@@ -105,7 +105,7 @@ fn fields_keep_their_last_value_and_stay_in_bounds() -> anyhow::Result<()> {
 }
 
 #[test]
-fn log_entries_can_be_taken_back() -> anyhow::Result<()> {
+fn log_entries_can_be_removed() -> anyhow::Result<()> {
     let ran = Script::new("a")
         .on(
             "synchronize",
@@ -160,7 +160,7 @@ fn questions_reach_the_user_only_when_allowed() -> anyhow::Result<()> {
 }
 
 #[test]
-fn totals_and_counts_are_those_of_the_plugin() -> anyhow::Result<()> {
+fn totals_and_counters_are_recorded() -> anyhow::Result<()> {
     let ran = Script::new("a")
         .on(
             "synchronize",
@@ -177,7 +177,7 @@ fn totals_and_counts_are_those_of_the_plugin() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_recorder_sees_what_was_reported() -> anyhow::Result<()> {
+fn an_event_log_has_the_reported_events() -> anyhow::Result<()> {
     let recorder = EventLog::new();
     Script::new("a")
         .on("synchronize", "progress item=a status=succeeded text=done")

@@ -1,5 +1,6 @@
-//! Copies files. A copy has a temporary name until its content is on the disk. Small files are copied
-//! together, and all copies are flushed together, since that takes little longer than flushing one.
+//! Copies files. A copy has a temporary name until its content is on the disk. Small files are
+//! copied in batches, and all copies are flushed together, which takes little longer than flushing
+//! one.
 
 use std::time::{Duration, Instant};
 
@@ -15,48 +16,48 @@ use crate::state::BaseChildren;
 use crate::tree::{Digest, Fingerprint, Side};
 use crate::walker::split;
 
-/// Bytes that are copied between two looks at whether the user cancelled.
+/// The bytes to copy between two checks for a cancellation.
 pub(super) const STEP_BYTES: u64 = 4 << 20;
-/// The longest file that is copied together with others.
+/// The maximum size of a file in a batch.
 const SMALL_BYTES: u64 = 1 << 20;
-/// Copies that wait for each other at most. They are open, and a host lets no more than 128 be so.
+/// The maximum number of pending copies. They are open, and the host permits 128 open files.
 const BATCH_FILES: usize = 64;
-/// Files that are copied together at first.
+/// The initial size of a batch.
 const FIRST_FILES: usize = 8;
-/// How long that may take, so that more of them are copied together the next time.
+/// The duration of a batch up to which the next one is larger.
 const PATIENCE: Duration = Duration::from_millis(200);
-/// The bytes of those copies, from which on they do not wait for more: a user who cancels waits for
+/// The total size of pending copies from which they are flushed, because a cancellation waits for
 /// them.
 const BATCH_BYTES: u64 = 8 << 20;
-/// Pairs of directories between which files are copied together. They are open, too.
-const BATCH_PLACES: usize = 8;
+/// The maximum number of directory pairs in a batch. They are open, too.
+const BATCH_PAIRS: usize = 8;
 
-/// A copy that is to be made.
+/// A planned copy.
 pub(super) struct Planned {
     pub(super) operation: Operation,
     pub(super) from: Side,
     pub(super) source: Fingerprint,
     pub(super) digest: Option<Digest>,
     pub(super) replaces: Option<Fingerprint>,
-    /// The permission bits that the copy gets.
+    /// The permission bits of the copy.
     mode: Option<u16>,
-    /// Whether the copy gets the owner of its source, if it replaces nothing.
+    /// Whether the copy gets the owner of its source if it replaces nothing.
     owner: bool,
     pub(super) temp: String,
 }
 
 impl Planned {
-    /// The path on the side of the file, or on that of the copy.
+    /// The path on the side of the source, or on that of the copy.
     pub(super) fn path(&self, side: Side) -> &str {
         &self.operation.paths[side.index()]
     }
 
-    /// Whether these are what the plan saw.
+    /// Returns whether these metadata match the plan.
     fn is_of(&self, source: &Fingerprint, digest: &Digest) -> bool {
         is_still(source, &self.source) && self.is_digest(digest)
     }
 
-    /// What the copy gets besides its content.
+    /// Returns the attributes of the copy.
     pub(super) fn attributes(&self) -> CopyAttributes<'_> {
         let (_, name) = split(self.path(self.from.other()));
         CopyAttributes {
@@ -68,13 +69,13 @@ impl Planned {
 
     fn request<'a>(
         &'a self,
-        place: &'a Place,
+        pair: &'a DirectoryPair,
         options: &Options,
     ) -> (CopyRequest<'a>, CopyAttributes<'a>) {
         let request = CopyRequest {
-            source: &place.source,
+            source: &pair.source,
             name: split(self.path(self.from)).1,
-            target: &place.target,
+            target: &pair.target,
             target_name: &self.temp,
             max_size: self.source.size,
             verify: options.verify,
@@ -87,23 +88,23 @@ impl Planned {
     }
 }
 
-/// Two directories, by their paths, between which files are copied.
-struct Place {
+/// Two directories, by path, between which files are copied.
+struct DirectoryPair {
     from: Side,
     paths: [String; 2],
     source: Directory,
     target: Directory,
 }
 
-/// Copies that wait for others.
+/// Pending copies.
 pub(super) struct Batch {
-    /// Those that are still to be made, and which of the places they are for.
+    /// Copies to create, each with the index of its directories.
     planned: Vec<(Planned, usize)>,
     planned_bytes: u64,
-    /// How many are made together at most.
+    /// The maximum size of the next batch.
     planned_files: usize,
-    places: Vec<Place>,
-    /// Those that are to be flushed, and then get their names.
+    pairs: Vec<DirectoryPair>,
+    /// Copies to flush and then rename.
     copies: Vec<(Planned, Digest, File)>,
     bytes: u64,
 }
@@ -114,7 +115,7 @@ impl Default for Batch {
             planned: Vec::new(),
             planned_bytes: 0,
             planned_files: FIRST_FILES,
-            places: Vec::new(),
+            pairs: Vec::new(),
             copies: Vec::new(),
             bytes: 0,
         }
@@ -122,7 +123,8 @@ impl Default for Batch {
 }
 
 impl Batch {
-    /// Learns how long it takes to make so many together: who cancels has to wait for all of them.
+    /// Adapts the size of batches to their duration, because a cancellation waits for a whole
+    /// batch.
     fn took(&mut self, files: usize, took: Duration) {
         if took > PATIENCE {
             self.planned_files = (files / 2).max(1);
@@ -131,18 +133,18 @@ impl Batch {
         }
     }
 
-    /// Whether its copies are to wait no longer.
+    /// Returns whether its copies must be flushed now.
     pub(super) fn is_full(&self, options: &Options) -> bool {
         let many = self.copies.len() >= BATCH_FILES || self.bytes >= BATCH_BYTES;
         many || (!options.durable && !self.copies.is_empty())
     }
 
-    /// Whether those that are still to be made are to wait no longer.
+    /// Returns whether the batch must be copied now.
     fn is_ready(&self) -> bool {
         self.planned.len() >= self.planned_files
             || self.planned.len() + self.copies.len() >= BATCH_FILES
             || self.planned_bytes >= STEP_BYTES
-            || self.places.len() >= BATCH_PLACES
+            || self.pairs.len() >= BATCH_PAIRS
     }
 
     fn is_empty(&self) -> bool {
@@ -151,7 +153,7 @@ impl Batch {
 }
 
 impl Applier<'_> {
-    /// Copies a file, up to its name, or lets it wait for that.
+    /// Copies a file and renames the copy, or adds it to the batch.
     #[allow(clippy::too_many_arguments, reason = "everything that the plan says of a copy")]
     pub(super) fn copy(
         &mut self,
@@ -164,7 +166,7 @@ impl Applier<'_> {
         next: &mut BaseChildren,
     ) -> Result<(), Interrupt> {
         let (source_parent, _) = split(&operation.paths[from.index()]);
-        // What keeps its own permissions has its own owner, too.
+        // A side that stores permissions stores owners, too.
         let keeps_own = replaces.is_some() && modes.carried == modes.own;
         let keeps = keeps_own || self.keeps_modes(from, source_parent);
         let planned = Planned {
@@ -177,40 +179,40 @@ impl Applier<'_> {
             owner: keeps,
             temp: self.temp(),
         };
-        let place = match source.size <= SMALL_BYTES {
-            true => self.place_of(&planned).ok(),
+        let pair = match source.size <= SMALL_BYTES {
+            true => self.pair_of(&planned).ok(),
             false => None,
         };
-        // Where it cannot wait, it says why when it is copied.
-        let Some(place) = place else { return self.copy_alone(planned, next) };
+        // If it cannot be added, copying it reports the reason.
+        let Some(pair) = pair else { return self.copy_alone(planned, next) };
         self.batch.planned_bytes += source.size;
-        self.batch.planned.push((planned, place));
+        self.batch.planned.push((planned, pair));
         if self.batch.is_ready() {
             self.copy_planned(next);
         }
         Ok(())
     }
 
-    /// The place of a copy, among those that are open.
-    fn place_of(&mut self, planned: &Planned) -> Result<usize> {
+    /// Returns the index of the directories of a copy, which are open.
+    fn pair_of(&mut self, planned: &Planned) -> Result<usize> {
         let from = planned.from;
         let (source_parent, _) = split(planned.path(from));
         let (target_parent, _) = split(planned.path(from.other()));
-        let is_it = |place: &Place| {
-            place.from == from && place.paths[0] == source_parent && place.paths[1] == target_parent
+        let is_it = |pair: &DirectoryPair| {
+            pair.from == from && pair.paths[0] == source_parent && pair.paths[1] == target_parent
         };
-        // Most are where the last one was.
-        if let Some(place) = self.batch.places.iter().rposition(is_it) {
-            return Ok(place);
+        // Most copies have the directories of the previous one.
+        if let Some(pair) = self.batch.pairs.iter().rposition(is_it) {
+            return Ok(pair);
         }
         let source = self.roots[from.index()].directory(source_parent, false)?.reopen()?;
         let target = self.roots[from.other().index()].directory(target_parent, false)?.reopen()?;
         let paths = [source_parent.to_owned(), target_parent.to_owned()];
-        self.batch.places.push(Place { from, paths, source, target });
-        Ok(self.batch.places.len() - 1)
+        self.batch.pairs.push(DirectoryPair { from, paths, source, target });
+        Ok(self.batch.pairs.len() - 1)
     }
 
-    /// Makes the copies that wait for being made.
+    /// Creates the copies of the batch.
     fn copy_planned(&mut self, next: &mut BaseChildren) {
         if self.batch.planned.is_empty() {
             return;
@@ -221,17 +223,17 @@ impl Applier<'_> {
             return self.leave_planned();
         }
         let planned = std::mem::take(&mut self.batch.planned);
-        let places = std::mem::take(&mut self.batch.places);
+        let pairs = std::mem::take(&mut self.batch.pairs);
         self.batch.planned_bytes = 0;
         let requests: Vec<_> = planned
             .iter()
-            .map(|(planned, place)| planned.request(&places[*place], self.options))
+            .map(|(planned, pair)| planned.request(&pairs[*pair], self.options))
             .collect();
         let begun = Instant::now();
         let answers = directories::copy_files_with(&requests);
         self.batch.took(planned.len(), begun.elapsed());
         drop(requests);
-        drop(places);
+        drop(pairs);
         let mut again = Vec::new();
         for ((planned, _), answer) in planned.into_iter().zip(answers) {
             match answer {
@@ -239,8 +241,8 @@ impl Applier<'_> {
                 Err(error) if error.code == ErrorCode::Changed => {
                     self.fail(&planned.operation, &changed("the file"));
                 }
-                // Perhaps there is room for it when others have their names, or its directory can
-                // be opened; otherwise this yields the reason.
+                // There may be space after other copies are renamed, or its directory may be made
+                // writable; otherwise this returns the reason.
                 Err(_) => again.push(planned),
             }
         }
@@ -259,7 +261,7 @@ impl Applier<'_> {
         }
     }
 
-    /// Takes in a copy that was made together with others, if it is one of what the plan saw.
+    /// Accepts a copy of a batch if its source matches the plan.
     fn take_in(&mut self, planned: Planned, copied: CopiedFile) {
         if !planned.is_of(&fingerprint(&copied.source), &copied.digest) {
             self.remove_temp(&planned);
@@ -271,20 +273,20 @@ impl Applier<'_> {
         self.wait_for_name(planned, copied.digest, copied.copy);
     }
 
-    /// Leaves alone what was still to be copied.
+    /// Skips the remaining copies.
     pub(super) fn leave_planned(&mut self) {
-        self.batch.places.clear();
+        self.batch.pairs.clear();
         self.batch.planned_bytes = 0;
         for (planned, _) in std::mem::take(&mut self.batch.planned) {
             self.undone.insert(planned.operation.key);
         }
     }
 
-    /// Copies a file by itself, up to its name.
+    /// Copies a file separately and renames the copy.
     fn copy_alone(&mut self, planned: Planned, next: &mut BaseChildren) -> Result<(), Interrupt> {
         let copied = match self.write(&planned) {
-            // Copies that wait are open, of which there may be too many, and what they
-            // replace is still there, for which there may be no room.
+            // Pending copies use open files, of which there may be too many, and the files that
+            // they replace still use space.
             Err(Interrupt::Failed(error))
                 if error.code != ErrorCode::Changed && !self.batch.is_empty() =>
             {
@@ -303,13 +305,13 @@ impl Applier<'_> {
         self.batch.copies.push((planned, digest, copy));
     }
 
-    /// Makes the copies that wait, makes them durable, and gives them their names.
+    /// Creates the pending copies, flushes them, and renames them.
     pub(super) fn settle(&mut self, next: &mut BaseChildren) {
         self.copy_planned(next);
         self.name_copies(next);
     }
 
-    /// Makes the copies durable that wait for it, and gives them their names.
+    /// Flushes the created copies, and renames them.
     pub(super) fn name_copies(&mut self, next: &mut BaseChildren) {
         self.batch.bytes = 0;
         let copies = std::mem::take(&mut self.batch.copies);
@@ -323,7 +325,7 @@ impl Applier<'_> {
             }
             false => copies.iter().map(|_| Ok(())).collect(),
         };
-        // What follows may open directories in their place.
+        // The following operations may open other directories.
         let copies: Vec<_> =
             copies.into_iter().map(|(planned, digest, _)| (planned, digest)).collect();
         for ((planned, digest), flushed) in copies.into_iter().zip(flushed) {
@@ -340,7 +342,7 @@ impl Applier<'_> {
         }
     }
 
-    /// Gives a copy its name, if its source is still what it is a copy of.
+    /// Renames a copy, if its source is still unchanged.
     fn name(&mut self, planned: &Planned, digest: Digest, next: &mut BaseChildren) -> Result<()> {
         let (from, on) = (planned.from, planned.from.other());
         let (source_parent, source_name) = split(planned.path(from));
@@ -349,13 +351,13 @@ impl Applier<'_> {
         self.place(on, &planned.operation, &planned.temp, planned.replaces.as_ref())?;
         self.note(on, &planned.operation, next, Some(digest))?;
         if planned.source.changed.is_none() {
-            // It was renamed before it was copied.
+            // The source was renamed before its copy.
             self.note(from, &planned.operation, next, None)?;
         }
         Ok(())
     }
 
-    /// Removes a copy that gets no name. What cannot be removed now is removed by the next run.
+    /// Removes a copy that is not renamed. If that fails, the next run removes it.
     pub(super) fn remove_temp(&mut self, planned: &Planned) {
         let on = planned.from.other();
         let (parent, _) = split(planned.path(on));
@@ -370,13 +372,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn as_many_are_copied_together_as_take_little_time() {
+    fn batch_size_is_bounded_by_the_copy_time() {
         let (soon, late) = (PATIENCE / 2, PATIENCE * 2);
         let mut batch = Batch::default();
         for (files, took, next) in [
             (8, soon, 16),
             (16, soon, 32),
-            // A short time for few files says nothing about many.
+            // A short duration for few files says nothing about many.
             (1, soon, 32),
             (32, soon, 64),
             (64, soon, 64),

@@ -1,4 +1,4 @@
-//! Makes the names durable that were made, renamed or removed: many directories at once.
+//! Flushes directories in which entries were created, renamed or removed, many at a time.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -9,16 +9,16 @@ use syncmgr_plugin::{Error, ErrorCode, Result};
 use super::{Applier, words};
 use crate::tree::{Name, Side};
 
-/// Directories that are flushed together at first, and at most. They are open.
+/// The initial and the maximum number of directories that are flushed together. They are open.
 const FIRST: usize = 8;
 const MOST: usize = 64;
-/// How long that may take, so that more of them are flushed together the next time.
+/// The duration up to which the next batch is larger.
 const PATIENCE: Duration = Duration::from_millis(100);
-/// How long flushing goes on after the user has cancelled.
+/// The time limit of flushing after a cancellation.
 const AFTER_CANCELLATION: Duration = Duration::from_millis(300);
 
-/// Directories that are to be flushed. What was kept in the trash comes first: it must not be gone
-/// when its old name is.
+/// Directories to flush. The trash comes first: its entries must be durable before their old names
+/// are removed.
 #[derive(Default)]
 pub(super) struct Dirty {
     trash: BTreeMap<(Side, String), Keys>,
@@ -29,7 +29,7 @@ pub(super) struct Dirty {
 type Keys = Vec<Name>;
 
 impl Dirty {
-    /// An entry of a side was made, renamed or removed in a directory.
+    /// Records that an entry of a side was created, renamed or removed in a directory.
     pub(super) fn touch(&mut self, side: Side, directory: &str, key: &Name) {
         match self.sides.get_mut(&(side, directory.to_owned())) {
             Some(keys) => keys.push(Name::clone(key)),
@@ -39,7 +39,7 @@ impl Dirty {
         }
     }
 
-    /// A directory has another path now.
+    /// Updates the paths after a directory was renamed.
     pub(super) fn moved(&mut self, side: Side, old: &str, new: &str) {
         let sides = std::mem::take(&mut self.sides).into_iter();
         self.sides = sides
@@ -50,7 +50,8 @@ impl Dirty {
             .collect();
     }
 
-    /// An entry was kept in a directory of the trash, which may be new, and those around it too.
+    /// Records that an entry was moved to a directory of the trash, which may be new, like its
+    /// parents.
     pub(super) fn touch_trash(&mut self, side: Side, directory: &str) {
         let mut path = directory;
         while self.trash.insert((side, path.to_owned()), Keys::new()).is_none() && !path.is_empty()
@@ -60,21 +61,21 @@ impl Dirty {
     }
 }
 
-/// What a path is when a directory, which it may be in, has another one.
+/// Returns the new path of an entry after a directory, which may contain it, was renamed.
 pub(super) fn moved_path(path: &str, old: &str, new: &str) -> Option<String> {
     let rest = path.strip_prefix(old)?;
     (rest.is_empty() || rest.starts_with('/')).then(|| format!("{new}{rest}"))
 }
 
-/// A directory that is to be flushed.
-struct Place {
+/// A directory to flush.
+struct Pending {
     is_trash: bool,
     side: Side,
     path: String,
     keys: Keys,
 }
 
-impl Place {
+impl Pending {
     fn new(is_trash: bool, ((side, path), keys): ((Side, String), Keys)) -> Self {
         Self { is_trash, side, path, keys }
     }
@@ -87,12 +88,12 @@ impl Applier<'_> {
             return;
         }
         let dirty = std::mem::take(&mut self.dirty);
-        let trash = dirty.trash.into_iter().map(|found| Place::new(true, found));
-        let sides = dirty.sides.into_iter().map(|found| Place::new(false, found));
-        let places: Vec<_> = trash.chain(sides).collect();
-        let (total, mut done) = (places.len(), 0);
+        let trash = dirty.trash.into_iter().map(|found| Pending::new(true, found));
+        let sides = dirty.sides.into_iter().map(|found| Pending::new(false, found));
+        let pending: Vec<_> = trash.chain(sides).collect();
+        let (total, mut done) = (pending.len(), 0);
         let (mut size, mut deadline) = (FIRST, None);
-        let mut rest = places.into_iter().peekable();
+        let mut rest = pending.into_iter().peekable();
         while rest.peek().is_some() {
             let advanced =
                 self.context.advance(0, || format!("flushing directory {done} of {total}"));
@@ -114,60 +115,60 @@ impl Applier<'_> {
                 false => (size * 2).min(MOST),
             };
         }
-        self.undone.extend(rest.flat_map(|place| place.keys));
+        self.undone.extend(rest.flat_map(|pending| pending.keys));
     }
 
-    /// Flushes some directories together; whether all of them could be open at once.
-    fn flush_batch(&mut self, batch: Vec<Place>) -> bool {
-        let mut open: Vec<(Place, Directory)> = Vec::with_capacity(batch.len());
+    /// Flushes some directories together. Returns whether all of them could be open at once.
+    fn flush_batch(&mut self, batch: Vec<Pending>) -> bool {
+        let mut open: Vec<(Pending, Directory)> = Vec::with_capacity(batch.len());
         let mut took_all = true;
-        for place in batch {
-            let mut opened = self.open_place(&place);
+        for pending in batch {
+            let mut opened = self.open_pending(&pending);
             if opened.as_ref().is_err_and(|error| error.code == ErrorCode::Failed)
                 && !open.is_empty()
             {
-                // Perhaps because too many are open.
+                // There may be too many open files.
                 self.flush_open(std::mem::take(&mut open));
                 took_all = false;
-                opened = self.open_place(&place);
+                opened = self.open_pending(&pending);
             }
             match opened {
-                Ok(Some(directory)) => open.push((place, directory)),
-                // Removed again since, and perhaps a file in its place.
+                Ok(Some(directory)) => open.push((pending, directory)),
+                // It was removed since, and there may be a file in its place.
                 Ok(None) => {}
                 Err(error) if matches!(error.code, ErrorCode::NotFound | ErrorCode::Changed) => {}
-                Err(error) => self.is_not_flushed(place, &error),
+                Err(error) => self.is_not_flushed(pending, &error),
             }
         }
         self.flush_open(open);
         took_all
     }
 
-    fn open_place(&mut self, place: &Place) -> Result<Option<Directory>> {
-        let directory = match place.is_trash {
-            true => match self.trash[place.side.index()].directory(&place.path) {
+    fn open_pending(&mut self, pending: &Pending) -> Result<Option<Directory>> {
+        let directory = match pending.is_trash {
+            true => match self.trash[pending.side.index()].directory(&pending.path) {
                 Some(directory) => directory?,
                 None => return Ok(None),
             },
-            false => self.roots[place.side.index()].directory(&place.path, false)?,
+            false => self.roots[pending.side.index()].directory(&pending.path, false)?,
         };
         directory.reopen().map(Some)
     }
 
-    fn flush_open(&mut self, open: Vec<(Place, Directory)>) {
+    fn flush_open(&mut self, open: Vec<(Pending, Directory)>) {
         let handles: Vec<_> = open.iter().map(|(_, directory)| directory).collect();
         let answers = directories::flush_directories(&handles);
-        for ((place, _), answer) in open.into_iter().zip(answers) {
+        for ((pending, _), answer) in open.into_iter().zip(answers) {
             if let Err(error) = answer {
-                self.is_not_flushed(place, &error);
+                self.is_not_flushed(pending, &error);
             }
         }
     }
 
-    fn is_not_flushed(&mut self, place: Place, error: &Error) {
-        let path: &str = if place.path.is_empty() { "the top" } else { &place.path };
-        let what = if place.is_trash { "flush the trash of" } else { "flush" };
-        self.done.failed.push(words::cannot(what, path, place.side, self.pair, error).message);
-        self.undone.extend(place.keys);
+    fn is_not_flushed(&mut self, pending: Pending, error: &Error) {
+        let path: &str = if pending.path.is_empty() { "the top" } else { &pending.path };
+        let what = if pending.is_trash { "flush the trash of" } else { "flush" };
+        self.done.failed.push(words::cannot(what, path, pending.side, self.pair, error).message);
+        self.undone.extend(pending.keys);
     }
 }

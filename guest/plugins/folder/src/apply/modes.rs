@@ -1,5 +1,5 @@
-//! Whether a side keeps permission bits. Some file systems show the same ones for every file,
-//! whatever is set. Such bits are never taken over to the other side.
+//! Determines whether a side stores permission bits. Some file systems show the same bits for every
+//! file, whatever is set. Such bits are never propagated.
 
 use std::collections::HashMap;
 
@@ -9,27 +9,27 @@ use syncmgr_plugin::{ErrorCode, Result};
 use super::Applier;
 use crate::tree::Side;
 
-/// The permissions that a new file has, and others that are set as a test.
+/// The permissions of a new file, and others that are set as a test.
 const TRIED: [u32; 2] = [0o600, 0o640];
 
-/// What was found out so far.
+/// The results so far.
 #[derive(Debug, Default)]
 pub(super) struct KeptModes {
-    /// By side and file system: other ones may be mounted inside a side.
+    /// By side and file system, since others may be mounted inside a side.
     known: HashMap<(Side, u64), bool>,
-    /// For the directory that was asked for last.
+    /// The result for the directory of the last query.
     last: Option<(Side, String, bool)>,
 }
 
 impl Applier<'_> {
-    /// Whether the file system of a directory keeps the permission bits that are set.
+    /// Returns whether the file system of a directory stores permission bits.
     pub(super) fn keeps_modes(&mut self, side: Side, parent: &str) -> bool {
         if let Some((last_side, last_parent, keeps)) = &self.kept_modes.last
             && (*last_side, &**last_parent) == (side, parent)
         {
             return *keeps;
         }
-        // A side that cannot be asked keeps them, unless everybody may do everything there.
+        // A side that cannot be tested stores them, unless everything shows all permissions there.
         let unknown = !self.is_open[side.index()];
         let keeps = self.find_out(side, parent).unwrap_or(unknown);
         self.kept_modes.last = Some((side, parent.to_owned(), keeps));
@@ -48,7 +48,7 @@ impl Applier<'_> {
             return Ok(*keeps);
         }
         let keeps = match keeps_tried(directory, &temp) {
-            // It may only be read.
+            // It is read-only.
             Err(error) if error.code == ErrorCode::AccessDenied => !self.is_open[side.index()],
             keeps => keeps?,
         };
@@ -57,7 +57,7 @@ impl Applier<'_> {
     }
 }
 
-/// Whether the permissions of a file are those that were set.
+/// Returns whether the permissions of a file are those that were set.
 fn keeps_tried(directory: &Directory, temp: &str) -> Result<bool> {
     let file = directory.create_file(temp)?;
     let is_now = |mode: u32| -> Result<bool> {

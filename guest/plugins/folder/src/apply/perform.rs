@@ -11,7 +11,7 @@ use crate::tree::{Fingerprint, Side};
 use crate::walker::split;
 
 impl Applier<'_> {
-    /// Does what an operation says, also in a directory that has to be opened for that.
+    /// Performs an operation, and makes its directory writable first if necessary.
     pub(super) fn one(
         &mut self,
         operation: &Operation,
@@ -46,7 +46,7 @@ impl Applier<'_> {
             Action::MakeDirectory { mode, .. } => {
                 self.advance(0, path)?;
                 if self.roots[on.index()].directory(parent, false).is_err() {
-                    // Perhaps because too many are open.
+                    // There may be too many open files.
                     self.settle(next);
                 }
                 self.make_directory(operation, on, *mode)?;
@@ -114,7 +114,7 @@ impl Applier<'_> {
                 self.advance(0, path)?;
                 let (other_parent, _) = split(&operation.paths[on.other().index()]);
                 if !self.keeps_modes(on.other(), other_parent) {
-                    // What the other side shows is not what anybody has set.
+                    // The permissions of the other side were not set by a user.
                     return Ok(());
                 }
                 let directory = self.roots[on.index()].directory(parent, false)?;
@@ -133,7 +133,7 @@ impl Applier<'_> {
                 let directory = self.roots[on.index()].directory(parent, false)?;
                 check(directory, name, target)?;
                 match directory.set_modified(name, *modified) {
-                    // The contents are equal: nothing is wrong with a file of another owner.
+                    // The contents are equal, so a file of another owner is not a failure.
                     Err(error) if error.code == ErrorCode::AccessDenied => return Ok(()),
                     set => set?,
                 }
@@ -144,7 +144,7 @@ impl Applier<'_> {
         Ok(())
     }
 
-    /// Makes a directory, with the permissions that its source was seen with, if they are its own.
+    /// Creates a directory, with the permissions of its source if that side stores them.
     fn make_directory(&mut self, operation: &Operation, on: Side, mode: Option<u16>) -> Result<()> {
         let from = on.other();
         let (source_parent, _) = split(&operation.paths[from.index()]);
@@ -166,7 +166,7 @@ impl Applier<'_> {
         self.context.advance(bytes, || format!("copying {path}"))
     }
 
-    /// Gives a finished temporary entry its name.
+    /// Renames a finished temporary entry.
     pub(super) fn place(
         &mut self,
         on: Side,
@@ -182,7 +182,7 @@ impl Applier<'_> {
                 Err(error) if error.code == ErrorCode::AlreadyExists => {
                     return Err(self.taken(operation));
                 }
-                // Under the temporary name it is there.
+                // It still exists under the temporary name.
                 Err(error) if directory.stat(temp)?.is_some() => {
                     return Err(not_named(on, error));
                 }

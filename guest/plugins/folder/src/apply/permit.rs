@@ -14,10 +14,10 @@ use crate::walker::{Walker, split};
 
 /// A note longer than this is damaged.
 const MAX_NOTE_BYTES: usize = 16 << 20;
-/// What lets the owner of a directory work in it.
+/// The permissions that the owner needs to change a directory.
 const OPEN: u16 = 0o700;
 
-/// The directories that are open, and the note about them.
+/// The directories that were made writable, and the note about them.
 #[derive(Default)]
 pub(super) struct Opened {
     directories: Vec<(Side, String, u16)>,
@@ -25,7 +25,7 @@ pub(super) struct Opened {
 }
 
 impl Opened {
-    /// A directory has another path now.
+    /// Updates the paths after a directory was renamed.
     pub(super) fn moved(&mut self, side: Side, old: &str, new: &str) {
         for (_, path, _) in self.directories.iter_mut().filter(|(open, _, _)| *open == side) {
             if let Some(moved) = moved_path(path, old, new) {
@@ -39,13 +39,13 @@ fn note_name(pair: &Pair) -> String {
     format!("{}.modes", pair.state_name())
 }
 
-/// One directory in the note. The side is named by the id of its root: the pair may be granted the
-/// other way round the next time.
+/// One directory in the note. The side is identified by the id of its root, because the sides may
+/// be swapped in the next run.
 fn line(pair: &Pair, on: Side, path: &str, mode: u16) -> String {
     format!("{} {mode:o} {path}\0", pair.grants[on.index()].id.simple())
 }
 
-/// What a note says. The last line may be cut short, and then its directory was not opened yet.
+/// Parses a note. The last line may be truncated; its directory was not changed yet.
 fn lines(pair: &Pair, note: &str) -> Vec<(Side, String, u16)> {
     let whole = note.rfind('\0').map_or("", |end| &note[..end]);
     let read = |line: &str| {
@@ -69,19 +69,19 @@ pub(crate) fn repair(storage: &Directory, pair: &Pair, roots: &[Directory; 2]) -
     let [left, right] = roots;
     let mut walkers = [Walker::new(Some(left.reopen()?)), Walker::new(Some(right.reopen()?))];
     for (on, path, mode) in lines(pair, &String::from_utf8_lossy(&note)).into_iter().rev() {
-        // If that is no longer possible, its permissions stay.
+        // If that is no longer possible, its permissions stay as they are.
         let _ = shut(&mut walkers[on.index()], &path, mode);
     }
     storage.remove_file(&name)
 }
 
-/// Sets the permissions of a directory again that was opened.
+/// Restores the permissions of a directory that was made writable.
 fn shut(root: &mut Walker, path: &str, mode: u16) -> Result<()> {
     let (parent, name) = split(path);
     let directory = root.directory(parent, false)?;
     match directory.stat(name)? {
         Some(found) if found.kind == EntryKind::Directory => {
-            // The plan or another program has set another mode.
+            // The plan or another program has set other permissions.
             match scan::mode(&found) == Some(mode | OPEN) {
                 true => directory.set_mode(name, mode.into()),
                 false => Ok(()),
@@ -92,7 +92,7 @@ fn shut(root: &mut Walker, path: &str, mode: u16) -> Result<()> {
 }
 
 impl Applier<'_> {
-    /// Opens a directory in which something was denied; whether that makes a difference.
+    /// Makes a directory writable after a denied operation. Returns whether that changed anything.
     pub(super) fn open_up(&mut self, on: Side, path: &str) -> Result<bool> {
         let is_it = |(side, open, _): &(Side, String, u16)| *side == on && open == path;
         if self.opened.directories.iter().any(is_it) {
@@ -131,12 +131,12 @@ impl Applier<'_> {
         Ok(())
     }
 
-    /// The permissions of a directory are what they are to be.
+    /// Records that the permissions of a directory are final.
     pub(super) fn is_settled(&mut self, on: Side, path: &str) {
         self.opened.directories.retain(|(side, open, _)| *side != on || open != path);
     }
 
-    /// Sets the permissions again of all that was opened.
+    /// Restores the permissions of all directories that were made writable.
     pub(super) fn shut_all(&mut self) {
         for (on, path, mode) in std::mem::take(&mut self.opened.directories).into_iter().rev() {
             match shut(&mut self.roots[on.index()], &path, mode) {
@@ -152,10 +152,10 @@ impl Applier<'_> {
         }
     }
 
-    /// Removes the note, when what it says is done.
+    /// Removes the note when all its entries are restored.
     pub(super) fn forget_note(&mut self) {
         if self.opened.note.take().is_some() {
-            // The next run can still do it.
+            // The next run can still restore them.
             let _ = self.storage.remove_file(&note_name(self.pair));
         }
     }
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_note_is_read_as_it_was_written_also_cut_short_and_from_the_other_side() {
+    fn a_note_round_trips_even_truncated_or_from_the_other_side() {
         let grant = |name: &str, id| Grant {
             name: name.to_owned(),
             access: Access::ReadWrite,

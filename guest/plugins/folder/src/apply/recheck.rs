@@ -1,4 +1,4 @@
-//! Checks whether a file is still what the plan saw.
+//! Checks whether a file still matches the plan.
 
 use syncmgr_plugin::directories::{Directory, EntryKind};
 use syncmgr_plugin::{Error, ErrorCode, Result};
@@ -23,7 +23,7 @@ pub(super) fn changed(what: &str) -> Error {
     Error::new(ErrorCode::Changed, format!("{what} changed during the sync; the next run syncs it"))
 }
 
-/// Checks that an entry is still what the plan saw.
+/// Checks that an entry still matches the plan.
 pub(super) fn check(directory: &Directory, name: &str, planned: &Fingerprint) -> Result<()> {
     match directory.stat(name)? {
         None => {

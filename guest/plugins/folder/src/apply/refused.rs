@@ -11,24 +11,25 @@ use crate::plan::{Action, Operation};
 use crate::tree::{Name, Side};
 use crate::walker::split;
 
-/// What was found out so far.
+/// The results so far.
 #[derive(Debug, Default)]
 pub(super) struct Refused {
-    /// Directories that were not made, by key.
+    /// Keys of directories that were not created.
     directories: HashSet<Name>,
-    /// Whether a side can store what makes a name unusual.
+    /// Whether a side can store the unusual characters of a name.
     trials: HashMap<(Side, String), bool>,
 }
 
 impl Refused {
-    /// Notes an operation that failed.
+    /// Records a failed operation.
     pub(super) fn note(&mut self, operation: &Operation) {
         if let Action::MakeDirectory { .. } = operation.action {
             self.directories.insert(Name::clone(&operation.key));
         }
     }
 
-    /// Whether an operation is about a directory that was not made, or about something in it.
+    /// Returns whether an operation is about a directory that was not created, or about an entry in
+    /// it.
     pub(super) fn includes(&self, key: &str) -> bool {
         if self.directories.is_empty() {
             return false;
@@ -39,7 +40,7 @@ impl Refused {
 }
 
 impl Applier<'_> {
-    /// Fails if a side cannot have a new entry, before anything is copied for it.
+    /// Fails if a side cannot have a new entry, before its content is copied.
     pub(super) fn check_name(&mut self, operation: &Operation) -> Result<()> {
         let is_new = match &operation.action {
             Action::Copy { replaces, .. } | Action::MakeLink { replaces, .. } => replaces.is_none(),
@@ -68,7 +69,7 @@ impl Applier<'_> {
         }
     }
 
-    /// Why something has the name of a new entry already.
+    /// Explains why the name of a new entry is used already.
     pub(super) fn taken(&self, operation: &Operation) -> Error {
         let message = match self.alike.get(&operation.key) {
             Some(other) => format!(
@@ -80,7 +81,7 @@ impl Applier<'_> {
         Error::new(ErrorCode::AlreadyExists, message)
     }
 
-    /// Whether a side can store names with these characters.
+    /// Returns whether a side can store names with these characters.
     fn can_store(&mut self, on: Side, parent: &str, trial: &str) -> Result<bool> {
         if let Some(known) = self.refused.trials.get(&(on, trial.to_owned())) {
             return Ok(*known);
@@ -90,13 +91,13 @@ impl Applier<'_> {
         let tried = format!("{temp}{trial}");
         let can = match directory.create_file(&tried) {
             Ok(_) => {
-                // Some file systems leave out what is at the end.
+                // Some file systems omit trailing characters.
                 let is_cut = directory.stat(&temp)?.is_some();
                 directory.remove_file(&tried)?;
                 !is_cut
             }
             Err(error) if is_about_the_name(&error) => false,
-            // What that is, the operation itself finds out.
+            // The operation itself determines the reason.
             Err(_) => return Ok(true),
         };
         self.refused.trials.insert((on, trial.to_owned()), can);
@@ -104,12 +105,12 @@ impl Applier<'_> {
     }
 }
 
-/// Why an entry could not get its name although it is there under another one.
+/// Explains why an entry that exists under another name could not be renamed.
 pub(super) fn not_named(on: Side, error: Error) -> Error {
     if is_about_the_name(&error) { not_allowed(on) } else { error }
 }
 
-/// Why a symbolic link could not be made.
+/// Explains why a symbolic link could not be created.
 pub(super) fn no_link(error: Error) -> Error {
     match error.code == ErrorCode::NotImplemented {
         true => Error::new(error.code, "this file system has no symbolic links"),
@@ -117,7 +118,7 @@ pub(super) fn no_link(error: Error) -> Error {
     }
 }
 
-/// What file systems answer to a name that they do not take. There is no code for it.
+/// Returns whether an error is that of a rejected name. There is no code for it.
 fn is_about_the_name(error: &Error) -> bool {
     [ErrorCode::InvalidArgument, ErrorCode::NotFound, ErrorCode::InputOutput].contains(&error.code)
 }
@@ -135,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_in_a_directory_that_was_not_made_is_refused_with_it() {
+    fn entries_of_a_refused_directory_are_refused() {
         let key = Name::from("a/b");
         let action = Action::MakeDirectory { on: Side::Right, mode: None };
         let paths = [Arc::clone(&key), Arc::clone(&key)];

@@ -1,4 +1,4 @@
-//! Gives entries names that differ only in case.
+//! Renames entries whose names differ only in case.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::tree::{Name, Side, join};
 use crate::walker::split;
 
 impl Applier<'_> {
-    /// Gives an entry its new name.
+    /// Renames an entry.
     pub(super) fn respell(
         &mut self,
         operation: &Operation,
@@ -23,7 +23,7 @@ impl Applier<'_> {
     ) -> Result<()> {
         let path = &operation.paths[on.index()];
         let (parent, name) = split(path);
-        // The directories that are open have the names that they had.
+        // Open directories have the old paths.
         self.roots[on.index()].forget();
         let directory = self.roots[on.index()].directory(parent, false)?;
         rename(directory, name, to)?;
@@ -39,12 +39,11 @@ impl Applier<'_> {
     }
 }
 
-/// Renames an entry. Where the two names are one, something has the new name: the entry itself.
+/// Renames an entry. On a case-insensitive side, the new name refers to the entry itself.
 fn rename(directory: &Directory, name: &str, to: &str) -> Result<()> {
     match directory.rename_new(name, directory, to) {
         Err(error) if error.code == ErrorCode::AlreadyExists => {
-            // Only the listing shows which names there are: not every file system has one identity
-            // for one entry.
+            // Only the listing shows the names, because some file systems have no stable file ids.
             for entry in directory.list()? {
                 if names::key(&entry?.name) == names::key(to) {
                     return Err(Error::new(error.code, format!("{to} is there, too")));
@@ -56,7 +55,7 @@ fn rename(directory: &Directory, name: &str, to: &str) -> Result<()> {
     }
 }
 
-/// Puts back the old name of an entry that was not renamed.
+/// Restores the old name of an entry that was not renamed.
 pub(super) fn keep_spelling(next: &mut BaseChildren, operation: &Operation) {
     let Action::Respell { old_key, .. } = &operation.action else { return };
     let (parent, new) = split(&operation.key);

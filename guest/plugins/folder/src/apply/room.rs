@@ -10,23 +10,23 @@ use crate::plan::{Action, Operation};
 use crate::state::BaseChildren;
 use crate::tree::{Name, Side};
 
-/// What waits for room.
+/// Postponed operations.
 #[derive(Default)]
 pub(super) struct Room {
     waiting: Vec<Operation>,
     keys: BTreeSet<(Side, Name)>,
-    /// The smallest file of each side for which there was none, since something was last removed.
+    /// The smallest file of each side that did not fit, since the last removal.
     too_large: [Option<u64>; 2],
-    /// Whether what has no room now is left for the next run.
+    /// Whether operations that do not fit are left for the next run.
     is_last_try: bool,
-    /// Whether it was the trash that had none.
+    /// Whether the trash had no space.
     pub(super) is_trash_full: bool,
-    /// How much was left for the next run.
+    /// The number of operations that are left for the next run.
     lacked: u64,
 }
 
 impl Room {
-    /// Whether an operation cannot have room, or needs one done that had none.
+    /// Returns whether an operation does not fit, or depends on a postponed one.
     fn must_wait(&self, operation: &Operation) -> bool {
         let on = operation.side();
         let is_too_large = match (&operation.action, self.too_large[on.index()]) {
@@ -47,7 +47,7 @@ impl Room {
         is_too_large || (!self.keys.is_empty() && self.is_near(on, &operation.key))
     }
 
-    /// Whether the entry, one that it is in, or one in it waits.
+    /// Returns whether the entry, a parent of it, or an entry in it is postponed.
     fn is_near(&self, on: Side, key: &Name) -> bool {
         let mut above = Some(&**key);
         while let Some(path) = above {
@@ -61,14 +61,14 @@ impl Room {
         from.next().is_some_and(|(side, next)| *side == on && next.starts_with(&below))
     }
 
-    /// Something was removed from a side, perhaps.
+    /// Records that an entry may have been removed from a side.
     pub(super) fn made(&mut self, on: Side) {
         self.too_large[on.index()] = None;
     }
 }
 
 impl Applier<'_> {
-    /// Lets an operation wait that cannot have room yet; whether it does.
+    /// Postpones an operation that does not fit yet. Returns whether it did.
     pub(super) fn waits_for_room(&mut self, operation: &Operation) -> bool {
         let waits = self.room.must_wait(operation);
         if waits {
@@ -78,7 +78,7 @@ impl Applier<'_> {
         waits
     }
 
-    /// There is no room for an operation.
+    /// Records that there is no space for an operation.
     pub(super) fn lacks_room(&mut self, operation: &Operation, error: &Error) {
         let (on, key) = (operation.side(), &operation.key);
         let is_trash = std::mem::take(&mut self.room.is_trash_full);
@@ -98,7 +98,7 @@ impl Applier<'_> {
             *smallest = Some(smallest.map_or(size, |smallest| smallest.min(size)));
         }
         self.room.keys.insert((on, Name::clone(key)));
-        // Nothing makes room in the trash, so a copy is not made again for that.
+        // No later operation frees space in the trash, so the copy is not repeated.
         if self.room.is_last_try || (is_trash && copied.is_some()) {
             self.room.lacked += 1;
             self.undone.insert(Name::clone(key));
@@ -108,7 +108,7 @@ impl Applier<'_> {
         }
     }
 
-    /// Tries once more what had no room.
+    /// Retries the postponed operations.
     pub(super) fn try_again(&mut self, next: &mut BaseChildren) {
         let waiting = std::mem::take(&mut self.room.waiting);
         self.room.keys.clear();
@@ -120,7 +120,7 @@ impl Applier<'_> {
         self.finish_copies(next);
     }
 
-    /// What was left for the next run because there was no room for it.
+    /// Returns the operations that were left for the next run for lack of space.
     pub(super) fn no_room(&self) -> Result<(), Interrupt> {
         match self.room.lacked {
             0 => Ok(()),

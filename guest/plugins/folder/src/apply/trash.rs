@@ -8,8 +8,8 @@ use crate::names;
 use crate::tree::Side;
 use crate::walker::{Walker, split};
 
-/// Where a side keeps it: in the plugin's storage, or, where nothing can be moved there because it is
-/// on another file system, in the side's own root. It is made when the first entry is kept.
+/// The location of a side's trash: in the plugin's storage or, if that is on another file system,
+/// so that nothing can be moved there, in the root of the side. It is created for its first entry.
 #[derive(Default)]
 pub(super) struct Trash {
     is_in_root: bool,
@@ -39,12 +39,13 @@ impl Trash {
         Ok(self.open.insert(walker))
     }
 
-    /// The directory of an entry that was kept; `None`: nothing was kept.
+    /// Returns the directory in the trash for an entry that was moved there; `None`: nothing was
+    /// moved.
     pub(super) fn directory(&mut self, path: &str) -> Option<Result<&Directory>> {
         self.open.as_mut().map(|walker| walker.directory(path, false))
     }
 
-    /// Turns to the side's own root. What was made in the storage for the entry is empty, and goes.
+    /// Switches to the root of the side. Removes the empty directories in the storage.
     fn leave_storage(&mut self, storage: &Directory, side: Side, stamp: &str, parent: &str) {
         self.is_in_root = true;
         self.open = None;
@@ -55,7 +56,7 @@ impl Trash {
             let removed = walker.directory(above, false).map(|above| above.remove_directory(name));
             match removed {
                 Ok(Ok(())) => path = above,
-                // It has entries of the other side.
+                // It contains entries of the other side.
                 Ok(Err(_)) | Err(_) => break,
             }
         }
@@ -70,12 +71,12 @@ fn make(parent: &Directory, name: &str) -> Result<Directory> {
 }
 
 impl Applier<'_> {
-    /// Keeps an entry that is about to go, or (where it `stays`) to be replaced.
+    /// Moves an entry that is deleted to the trash, or copies one that is replaced (`stays`).
     pub(super) fn keep_in_trash(&mut self, on: Side, path: &str, stays: bool) -> Result<()> {
         let (parent, _) = split(path);
         let mut kept = self.try_to_keep(on, path, stays);
         let trash = &mut self.trash[on.index()];
-        // Only trying tells.
+        // Only an attempt shows it.
         if let Err(error) = &kept
             && error.code == ErrorCode::NotImplemented
             && !trash.is_in_root
@@ -104,7 +105,7 @@ impl Applier<'_> {
                 false => error.context(format!("the trash, {where_it_is}, cannot be used")),
             })?;
         let directory = self.roots[on.index()].directory(parent, false)?;
-        // Two entries of one name may go in one run: first a file, later what replaced it.
+        // Two entries with one name may be deleted in one run: first a file, later its replacement.
         for number in 0..100_u32 {
             let kept = if number == 0 { name.to_owned() } else { format!("{name}.{number}") };
             let result = match stays {
@@ -128,7 +129,7 @@ impl Applier<'_> {
         Err(Error::failed("the trash of this run has 100 entries of that name"))
     }
 
-    /// Why an entry cannot be kept, and the ways out.
+    /// Explains why an entry cannot be moved to the trash, with the remedies.
     fn no_room_in_trash(&self, on: Side, error: &Error) -> Error {
         let trash = &self.trash[on.index()];
         let (place, reason) = (trash.place_name(on), error.to_string());
@@ -149,7 +150,7 @@ impl Applier<'_> {
 }
 
 impl Trash {
-    /// Where it is, for people.
+    /// Returns the location for messages.
     fn place_name(&self, on: Side) -> String {
         match self.is_in_root {
             true => format!("`{}` in the {} directory", names::TRASH, on.name()),

@@ -40,8 +40,8 @@ pub(super) fn cannot(what: &str, path: &str, side: Side, pair: &Pair, error: &Er
     Error::new(error.code, format!("{CANNOT}{what} {path} in {side}: {reason}"))
 }
 
-/// Returns the host's message without a leading name: the path names the entry already, and a temporary
-/// name means nothing to people.
+/// Returns the host's message without a leading name: the path names the entry already, and a
+/// temporary name is meaningless to users.
 fn reason(error: &Error, path: &str) -> String {
     let (_, name) = split(path);
     let text = error.to_string();
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_explained_already_is_not_explained_again() {
+    fn an_error_is_not_explained_twice() {
         let error = Error::new(ErrorCode::AccessDenied, "victim: permission denied");
         let error = cannot("read", "d/victim", Side::Left, &pair(), &error);
         assert_eq!(

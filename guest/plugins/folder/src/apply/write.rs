@@ -1,4 +1,4 @@
-//! Copies one file by itself, in steps between which it reports.
+//! Copies one file separately, in steps with a report after each.
 
 use syncmgr_plugin::directories::{EntryMetadata, File};
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
@@ -11,12 +11,11 @@ use crate::tree::Digest;
 use crate::walker::split;
 
 impl Applier<'_> {
-    /// Writes the copy of a file under a temporary name, under which there is nothing afterwards if
-    /// that fails.
+    /// Writes the copy of a file under a temporary name, and removes it on failure.
     pub(super) fn write(&mut self, planned: &Planned) -> Result<(Digest, File), Interrupt> {
         let (file, metadata, copy) = self.open(planned)?;
         let written = self.fill(&copy, &file, planned);
-        // What reads the copy back takes its place among what may be open.
+        // Reading the copy back counts as an open file.
         drop(file);
         let finished = written.and_then(|written| {
             if !planned.is_digest(&written) {
@@ -37,7 +36,7 @@ impl Applier<'_> {
         }
     }
 
-    /// Opens a file and makes what it is copied to.
+    /// Opens a file and creates its copy.
     fn open(&mut self, planned: &Planned) -> Result<(File, EntryMetadata, File)> {
         let (from, on) = (planned.from, planned.from.other());
         let (source_parent, source_name) = split(planned.path(from));
@@ -88,7 +87,7 @@ impl Applier<'_> {
         }
     }
 
-    /// Reads back what was written.
+    /// Reads back the written content.
     fn verify(&mut self, planned: &Planned, digest: Digest) -> Result<(), Interrupt> {
         let on = planned.from.other();
         let (parent, _) = split(planned.path(on));

@@ -1,4 +1,4 @@
-//! Patterns are compared with git, which must be installed.
+//! Compares patterns with git, which must be installed.
 
 #![allow(clippy::unwrap_used, reason = "a failure fails the test")]
 
@@ -15,7 +15,7 @@ use proptest::test_runner::TestRunner;
 
 use super::*;
 
-/// A directory tree and git, which says what a list of patterns ignores there.
+/// A directory tree and git, which determines the ignored paths.
 struct Git {
     folder: tempfile::TempDir,
     /// Directories have a `/` at their end.
@@ -39,7 +39,7 @@ impl Git {
 
     fn call(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("git");
-        // No setting of the machine has a say.
+        // Settings of the machine have no effect.
         command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
         command.env_remove("GIT_DIR").env_remove("GIT_WORK_TREE");
         command
@@ -50,7 +50,7 @@ impl Git {
         command
     }
 
-    /// The paths that git ignores.
+    /// Returns the paths that git ignores.
     fn ignored(&self, patterns: &[u8]) -> BTreeSet<String> {
         let exclude = self.folder.path().join(".git/info/exclude");
         std::fs::create_dir_all(exclude.parent().unwrap_or(Path::new(""))).unwrap();
@@ -69,7 +69,7 @@ impl Git {
         output.split_terminator('\0').map(str::to_owned).collect()
     }
 
-    /// The paths that the filter ignores, or that are in a directory which it ignores.
+    /// Returns the paths that the filter ignores, directly or by a parent.
     fn filtered(&self, filter: &Filter) -> BTreeSet<String> {
         let mut ignored = BTreeSet::new();
         for path in &self.paths {
@@ -89,7 +89,7 @@ impl Git {
     }
 }
 
-/// The paths and the directories that they are in, those first.
+/// Returns the paths and their parents, parents first.
 fn with_parents(paths: &[&str]) -> Vec<String> {
     let mut all = BTreeSet::new();
     for path in paths {
@@ -156,7 +156,7 @@ const PATHS: &[&str] = &[
 ];
 
 #[test]
-fn patterns_are_those_of_git() {
+fn patterns_match_as_in_git() {
     let git = Git::new(PATHS);
     for patterns in [
         "*.log\n!a.log\n/build/\n# comment\n\nsrc/*.o",
@@ -265,7 +265,7 @@ fn patterns_are_those_of_git() {
     }
 }
 
-/// Any pattern, from parts that have a meaning.
+/// A random pattern of special characters and text.
 fn pattern() -> impl Strategy<Value = String> {
     let part = select(&[
         "a",
@@ -315,7 +315,7 @@ fn pattern() -> impl Strategy<Value = String> {
 }
 
 #[test]
-fn a_thousand_random_lists_of_patterns_match_as_in_git() {
+fn random_pattern_lists_match_as_in_git() {
     let git = Git::new(PATHS);
     let mut runner = TestRunner::deterministic();
     let mut compared = 0;
@@ -324,7 +324,7 @@ fn a_thousand_random_lists_of_patterns_match_as_in_git() {
         let patterns = lines.join("\n");
         match Filter::new(&patterns) {
             Ok(_) => git.compare(&patterns),
-            // A mistake is refused. Git takes it, and its pattern matches nothing.
+            // An invalid pattern is rejected. Git accepts it, and it matches nothing.
             Err(error) => {
                 let is_bad = |line: &&String| error.message.contains(&format!("`{line}`"));
                 let bad = lines.iter().find(is_bad).expect("the error names the pattern");
@@ -338,7 +338,7 @@ fn a_thousand_random_lists_of_patterns_match_as_in_git() {
 }
 
 #[test]
-fn a_pattern_with_a_mistake_is_refused_by_name() {
+fn an_invalid_pattern_is_rejected_by_name() {
     for (pattern, words) in [
         ("*.[ch", "unclosed `[`"),
         ("ok\n*.[ch\nok", "`*.[ch`"),
@@ -354,7 +354,7 @@ fn a_pattern_with_a_mistake_is_refused_by_name() {
 }
 
 #[test]
-fn patterns_that_probably_mean_something_else_have_a_hint() {
+fn misleading_patterns_produce_a_hint() {
     for (patterns, words) in [
         ("*.log,*.tmp", &["has a comma"][..]),
         ("*.{log,tmp}", &["has braces"]),
@@ -370,7 +370,7 @@ fn patterns_that_probably_mean_something_else_have_a_hint() {
 }
 
 #[test]
-fn the_default_patterns_are_told_from_those_of_the_setting() {
+fn default_patterns_are_distinct_from_configured_ones() {
     let filter = Filter::new("*.log\nThumbs.db\n!desktop.ini").unwrap();
     for (path, ignored) in [
         ("x/.DS_Store", Some(Ignored::ByDefault)),

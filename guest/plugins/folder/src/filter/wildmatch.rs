@@ -1,26 +1,26 @@
-//! Matches a path with a pattern by git's rules. They are about bytes: `?` matches one byte.
+//! Matches a path with a pattern by git's rules. They apply to bytes: `?` matches one byte.
 
-/// The outcome of a match. The failures say how far a `*` before this place has to look.
+/// The outcome of a match. Failures limit the backtracking of a preceding `*`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     Match,
     NoMatch,
-    /// No longer match of any `*` helps.
+    /// No longer match of any `*` can succeed.
     AbortAll,
-    /// No longer match of a `*` helps, but one of a `**` may.
+    /// No longer match of a `*` can succeed, but one of a `**` may.
     AbortToStarStar,
 }
 
 /// The error of a bracket expression, which then matches nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BadBracket {
-    /// It has no `]`. The number of its bytes is that behind the `[`.
+    /// It has no `]`. The number is the count of bytes after the `[`.
     Unclosed(usize),
     /// It has a class such as `[:digits:]` that does not exist.
     Class,
 }
 
-/// What a bracket expression says about a byte.
+/// The result of a bracket expression for a byte.
 struct Bracket {
     matches: bool,
     /// A range whose end is before its start.
@@ -29,17 +29,17 @@ struct Bracket {
     len: usize,
 }
 
-/// Whether a byte has a meaning at any place in a pattern.
+/// Returns whether a byte is special anywhere in a pattern.
 pub(super) const fn is_special(byte: u8) -> bool {
     matches!(byte, b'*' | b'?' | b'[' | b'\\')
 }
 
-/// Whether a pattern matches the whole text. With `is_path`, only `**` matches a `/`.
+/// Returns whether a pattern matches the whole text. With `is_path`, only `**` matches a `/`.
 pub(super) fn matches(pattern: &[u8], text: &[u8], is_path: bool) -> bool {
     wild(pattern, text, is_path) == Outcome::Match
 }
 
-/// Calls itself once for each `*`, and never deeper.
+/// Recurses once for each `*`, and never deeper.
 fn wild(pattern: &[u8], text: &[u8], is_path: bool) -> Outcome {
     let (mut p, mut t) = (0, 0);
     while let Some(&byte) = pattern.get(p) {
@@ -76,8 +76,8 @@ fn wild(pattern: &[u8], text: &[u8], is_path: bool) -> Outcome {
     }
 }
 
-/// Matches from the `*` at `p` on. `Ok`: this was one directory's name, and the `/` behind it is at
-/// these places of both.
+/// Matches from the `*` at `p`. `Ok`: it matched the name of one directory, and the next `/` is at
+/// these positions of both.
 fn star(
     pattern: &[u8],
     p: usize,
@@ -130,7 +130,7 @@ fn star(
     Err(Outcome::AbortAll)
 }
 
-/// Reads the bracket expression at the start of a pattern.
+/// Parses the bracket expression at the start of a pattern.
 fn bracket(pattern: &[u8], byte: u8) -> Result<Bracket, BadBracket> {
     let unclosed = || BadBracket::Unclosed(pattern.len() - 1);
     let at = |place: usize| pattern.get(place).copied();
@@ -159,7 +159,7 @@ fn bracket(pattern: &[u8], byte: u8) -> Result<Bracket, BadBracket> {
             has_empty_range |= start > here;
         } else if let Some(name) = class {
             found |= is_in_class(name, byte).ok_or(BadBracket::Class)?;
-            // Behind the name are `:` and `]`.
+            // The name is followed by `:` and `]`.
             p += name.len() + 3;
         } else if is_class && !pattern[p + 2..].contains(&b']') {
             return Err(unclosed());
@@ -174,7 +174,7 @@ fn bracket(pattern: &[u8], byte: u8) -> Result<Bracket, BadBracket> {
     }
 }
 
-/// The name of a class, behind its `[:`; `None`: it is none, but several bytes.
+/// Returns the name of a class after its `[:`; `None`: it is not a class.
 fn class(pattern: &[u8]) -> Option<&[u8]> {
     let end = pattern.iter().position(|byte| *byte == b']')?;
     pattern[..end].strip_suffix(b":")
@@ -198,7 +198,7 @@ fn is_in_class(name: &[u8], byte: u8) -> Option<bool> {
     })
 }
 
-/// The mistake in a pattern because of which it matches nothing, in words.
+/// Describes the error in a pattern because of which it matches nothing.
 pub(super) fn mistake(pattern: &[u8]) -> Option<&'static str> {
     let mut at = 0;
     while let Some(byte) = pattern.get(at) {
@@ -209,7 +209,7 @@ pub(super) fn mistake(pattern: &[u8]) -> Option<&'static str> {
                     return Some("has a range whose end is before its start");
                 }
                 Ok(bracket) => bracket.len,
-                // A `[` at the very end is more likely meant as it is.
+                // A trailing `[` is probably meant literally.
                 Err(BadBracket::Unclosed(0)) => 1,
                 Err(BadBracket::Unclosed(_)) => {
                     return Some(

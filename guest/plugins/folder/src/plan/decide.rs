@@ -4,34 +4,34 @@ use crate::tree::Side;
 /// The change of an entry on one side since the baseline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// It never was there.
+    /// It never existed.
     Absent,
-    /// Nothing.
+    /// It is unchanged.
     Same,
     /// The entry exists, and is not in the baseline.
     New,
-    /// It has another content or is something else.
+    /// The content or the type changed.
     Changed,
-    /// It is gone.
+    /// It was deleted.
     Deleted,
 }
 
-/// What to do about two entries that are not equal.
+/// The decision for two entries that are not equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// They are as agreed.
+    /// Both are unchanged since the baseline.
     Nothing,
-    /// Make the other side what this side is, also by deleting.
+    /// Make the other side equal to this side, including deletions.
     Take(Side),
-    /// Both sides have something of their own.
+    /// Both sides have changes.
     Conflict,
-    /// Leave both as they are.
+    /// Skip both.
     Leave,
-    /// Neither has it: forget it.
+    /// Neither side has it: remove it from the baseline.
     Drop,
 }
 
-/// The table of decisions. The content of the two sides differs, where both have any.
+/// The decision table. The contents of the sides differ, if both have any.
 pub const fn decide(mode: Mode, left: Change, right: Change) -> Verdict {
     match mode {
         Mode::TwoWaySafe | Mode::PreferLeft | Mode::PreferRight | Mode::Newer => {
@@ -47,7 +47,7 @@ const fn two_way(left: Change, right: Change) -> Verdict {
     match (left, right) {
         (Same, Same) => Verdict::Nothing,
         (Absent | Deleted, Absent | Deleted) => Verdict::Drop,
-        // Content wins over a deletion.
+        // Content takes precedence over a deletion.
         (New | Changed, Same | Absent | Deleted) => Verdict::Take(Side::Left),
         (Same | Absent | Deleted, New | Changed) => Verdict::Take(Side::Right),
         (Absent | Deleted, Same) => Verdict::Take(Side::Left),
@@ -64,7 +64,7 @@ const fn one_way(left: Change, right: Change) -> Verdict {
         (Absent | Deleted | New | Changed, Same) | (New | Changed | Same, Absent | Deleted) => {
             Verdict::Take(Side::Left)
         }
-        // What the right side made itself is not touched.
+        // Changes of the right side are kept.
         (Absent | Deleted | Same | New | Changed, New | Changed) => Verdict::Leave,
     }
 }

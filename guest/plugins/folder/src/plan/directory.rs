@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::options::Mode;
-use crate::plan::place::Place;
+use crate::plan::location::Location;
 use crate::plan::planner::{Entered, Merged, MergedChildren, Planner, Step};
 use crate::plan::{Action, JUNK};
 use crate::state::{Base, BaseKind};
@@ -14,7 +14,7 @@ impl Planner<'_, '_> {
     pub(super) fn directory<'t>(
         &mut self,
         key: &Name,
-        place: Place,
+        location: Location,
         nodes: [Option<&'t Node>; 2],
         base: Option<&'t Arc<Base>>,
     ) -> Step<'t> {
@@ -39,9 +39,9 @@ impl Planner<'_, '_> {
             let mode = nodes[on.other().index()].and_then(|node| node.mode);
             // Its owner must be able to write into it.
             let action = Action::MakeDirectory { on, mode: mode.map(|mode| mode | 0o700) };
-            self.push(action, &place, &format!("new on {}", on.other().name()));
+            self.push(action, &location, &format!("new on {}", on.other().name()));
         }
-        Step::Enter(Entered { key: Name::clone(key), place, nodes, base, missing, removed, at })
+        Step::Enter(Entered { key: Name::clone(key), location, nodes, base, missing, removed, at })
     }
 
     /// Completes a directory after all its entries.
@@ -50,7 +50,7 @@ impl Planner<'_, '_> {
         entered: Entered<'_>,
         inner: MergedChildren,
     ) -> Merged {
-        let Entered { place, nodes, base, missing, removed, at, .. } = entered;
+        let Entered { location, nodes, base, missing, removed, at, .. } = entered;
         let mut exists = [true, true];
         if let Some(on) = missing {
             let kept = on.other();
@@ -60,13 +60,13 @@ impl Planner<'_, '_> {
                 exists[on.index()] = false;
                 if inner.exist[kept.index()] {
                     let why = why_kept(on, nodes[kept.index()]);
-                    self.skip(&place.paths[kept.index()], why);
+                    self.skip(&location.paths[kept.index()], why);
                 } else {
                     exists[kept.index()] = false;
-                    self.remove_junk(&place, kept, nodes[kept.index()]);
+                    self.remove_junk(&location, kept, nodes[kept.index()]);
                     let action = Action::RemoveDirectory { on: kept };
                     let reason = format!("deleted on {}", on.name());
-                    self.push_removal(action, &place, &reason);
+                    self.push_removal(action, &location, &reason);
                     return Merged { next: None, exists };
                 }
             } else if removed {
@@ -75,13 +75,13 @@ impl Planner<'_, '_> {
             }
         }
         let mode = match missing {
-            None => self.settle_directory_mode(&place, nodes, base, at),
+            None => self.settle_directory_mode(&location, nodes, base, at),
             Some(on) => {
                 let mode = nodes[on.other().index()].and_then(|node| node.mode);
                 if let Some(mode) = mode.filter(|mode| mode & 0o700 != 0o700)
                     && exists[on.index()]
                 {
-                    self.shut(on, mode, &place);
+                    self.shut(on, mode, &location);
                 }
                 mode
             }
@@ -92,12 +92,12 @@ impl Planner<'_, '_> {
     }
 
     /// Removes the junk in a directory that is removed.
-    fn remove_junk(&mut self, place: &Place, on: Side, directory: Option<&Node>) {
+    fn remove_junk(&mut self, location: &Location, on: Side, directory: Option<&Node>) {
         for (key, node) in directory.and_then(Node::children).into_iter().flat_map(|all| all.iter())
         {
             if node.kind == Kind::Junk {
                 let action = Action::Remove { on, target: node.fingerprint };
-                self.push_removal(action, &place.child(key, Some(node), None), JUNK);
+                self.push_removal(action, &location.child(key, Some(node), None), JUNK);
             }
         }
     }

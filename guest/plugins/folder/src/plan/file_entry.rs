@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::options::Mode;
 use crate::plan::decide::{Change, Verdict, decide};
-use crate::plan::place::Place;
+use crate::plan::location::Location;
 use crate::plan::planner::{Around, Merged, Planner};
 use crate::plan::{Action, Cancelled, CopyModes};
 use crate::state::{Base, BaseKind};
@@ -21,16 +21,16 @@ impl Planner<'_, '_> {
     pub(super) fn file_entry(
         &mut self,
         around: &mut Around<'_>,
-        place: &Place,
+        location: &Location,
         nodes: [Option<&Node>; 2],
         base: Option<&Arc<Base>>,
     ) -> Result<Merged, Cancelled> {
         let mut looked = Vec::with_capacity(2);
         for (side, node) in Side::BOTH.into_iter().zip(nodes) {
-            match self.look(side, place, node, base)? {
+            match self.look(side, location, node, base)? {
                 Ok(one) => looked.push(one),
                 Err(why) => {
-                    self.skip(&place.paths[side.index()], why);
+                    self.skip(&location.paths[side.index()], why);
                     return Ok(Merged {
                         next: base.cloned(),
                         exists: nodes.map(|node| node.is_some()),
@@ -42,14 +42,14 @@ impl Planner<'_, '_> {
         if let [Some(left), Some(right)] = nodes
             && changes != [Change::Same, Change::Same]
         {
-            match self.equal(place, [left, right], &mut looked)? {
+            match self.equal(location, [left, right], &mut looked)? {
                 Ok(true) => {
                     self.plan.unchanged += 1;
-                    return Ok(self.agree(place, [left, right], looked[0].digest, base));
+                    return Ok(self.agree(location, [left, right], looked[0].digest, base));
                 }
                 Ok(false) => {}
                 Err((side, why)) => {
-                    self.skip(&place.paths[side.index()], why);
+                    self.skip(&location.paths[side.index()], why);
                     return Ok(Merged { next: base.cloned(), exists: [true, true] });
                 }
             }
@@ -62,7 +62,9 @@ impl Planner<'_, '_> {
                     Some(BaseKind::Link(_) | BaseKind::Directory(_)) | None => None,
                 };
                 match nodes {
-                    [Some(left), Some(right)] => Ok(self.agree(place, [left, right], digest, base)),
+                    [Some(left), Some(right)] => {
+                        Ok(self.agree(location, [left, right], digest, base))
+                    }
                     [_, _] => Ok(Merged::default()),
                 }
             }
@@ -70,7 +72,7 @@ impl Planner<'_, '_> {
             Verdict::Leave => {
                 if nodes.iter().all(Option::is_some) {
                     self.skip(
-                        &place.paths[Side::Right.index()],
+                        &location.paths[Side::Right.index()],
                         "changed on right, which mode=one-way-safe keeps".to_owned(),
                     );
                 }
@@ -80,17 +82,19 @@ impl Planner<'_, '_> {
             Verdict::Take(from) => {
                 let reason = reason(from, changes, nodes);
                 let (modes, source) = self.copy_modes(from, nodes, base);
-                let merged = self.take(place, from, nodes, &looked, modes, &reason);
+                let merged = self.take(location, from, nodes, &looked, modes, &reason);
                 if let Some(mode) = source {
                     let action = Action::SetMode { on: from, mode };
-                    self.push(action, place, "permissions changed");
+                    self.push(action, location, "permissions changed");
                 }
                 Ok(merged)
             }
             Verdict::Conflict => {
                 let winner = self.winner(nodes);
                 match self.mode() {
-                    Mode::TwoWaySafe => Ok(self.keep_both(around, place, winner, nodes, &looked)),
+                    Mode::TwoWaySafe => {
+                        Ok(self.keep_both(around, location, winner, nodes, &looked))
+                    }
                     Mode::PreferLeft
                     | Mode::PreferRight
                     | Mode::Newer
@@ -98,7 +102,7 @@ impl Planner<'_, '_> {
                     | Mode::Mirror => {
                         let reason = format!("changed on both sides; {} wins", winner.name());
                         let modes = CopyModes::of_winner(winner, nodes);
-                        Ok(self.take(place, winner, nodes, &looked, modes, &reason))
+                        Ok(self.take(location, winner, nodes, &looked, modes, &reason))
                     }
                 }
             }
@@ -120,7 +124,7 @@ impl Planner<'_, '_> {
     pub(super) fn look(
         &mut self,
         side: Side,
-        place: &Place,
+        location: &Location,
         node: Option<&Node>,
         base: Option<&Arc<Base>>,
     ) -> Result<Result<Looked, String>, Cancelled> {
@@ -141,7 +145,7 @@ impl Planner<'_, '_> {
                     if seen.fingerprint.size != node.fingerprint.size {
                         return looked(Change::Changed, None);
                     }
-                    match self.digest(side, place)? {
+                    match self.digest(side, location)? {
                         Ok(digest) if digest == *agreed => looked(Change::Same, Some(digest)),
                         Ok(digest) => looked(Change::Changed, Some(digest)),
                         Err(why) => Ok(Err(why)),
@@ -158,9 +162,9 @@ impl Planner<'_, '_> {
     pub(super) fn digest(
         &mut self,
         side: Side,
-        place: &Place,
+        location: &Location,
     ) -> Result<Result<Digest, String>, Cancelled> {
-        match (self.hash)(side, &place.paths[side.index()]) {
+        match (self.hash)(side, &location.paths[side.index()]) {
             Ok(digest) => Ok(Ok(digest)),
             Err(Some(why)) => Ok(Err(why)),
             Err(None) => Err(Cancelled),
@@ -170,7 +174,7 @@ impl Planner<'_, '_> {
     /// Returns whether two files or links have the same content; hashes files only if necessary.
     pub(super) fn equal(
         &mut self,
-        place: &Place,
+        location: &Location,
         nodes: [&Node; 2],
         looked: &mut [Looked],
     ) -> Result<Result<bool, (Side, String)>, Cancelled> {
@@ -183,7 +187,7 @@ impl Planner<'_, '_> {
                 for side in Side::BOTH {
                     let looked = &mut looked[side.index()];
                     if looked.digest.is_none() {
-                        match self.digest(side, place)? {
+                        match self.digest(side, location)? {
                             Ok(digest) => looked.digest = Some(digest),
                             Err(why) => return Ok(Err((side, why))),
                         }
@@ -201,7 +205,7 @@ impl Planner<'_, '_> {
     /// Records two files or links that are equal.
     pub(super) fn agree(
         &mut self,
-        place: &Place,
+        location: &Location,
         nodes: [&Node; 2],
         digest: Option<Digest>,
         base: Option<&Arc<Base>>,
@@ -215,8 +219,8 @@ impl Planner<'_, '_> {
         let mode = match &kind {
             BaseKind::Link(_) => None,
             BaseKind::File(_) | BaseKind::Directory(_) => {
-                self.settle_time(place, nodes, base);
-                self.settle_mode(place, nodes.map(Some), base)
+                self.settle_time(location, nodes, base);
+                self.settle_mode(location, nodes.map(Some), base)
             }
         };
         let nodes = nodes.map(Some);

@@ -51,7 +51,7 @@ pub fn check(
         return Ok(Ok(()));
     }
     let mode = input.options.mode;
-    // What the system drops into an empty directory, and a pattern ignores, does not fill it.
+    // Ignored files that the system creates in an empty directory do not count.
     let is_empty = |side: Side| {
         input.sides[side.index()]
             .values()
@@ -70,11 +70,11 @@ pub fn check(
             false => SafetyStop::Emptied(Side::Left),
         }));
     }
-    // Whether nothing of two or more entries that were synced at the top is left there.
+    // Whether none of two or more top-level entries of the baseline is left.
     let is_bare = |side: Side| {
         input.base.len() >= 2 && !has_synced(input, side) && has_synced(input, side.other())
     };
-    // One way, the right side is filled again.
+    // In one-way modes, the right side is filled again.
     let is_one_way = matches!(mode, Mode::OneWaySafe | Mode::Mirror);
     let emptied =
         |side: &Side| is_bare(*side) && is_empty(*side) && !(is_one_way && *side == Side::Right);
@@ -104,23 +104,23 @@ pub fn check(
     Ok(Ok(()))
 }
 
-/// Whether a side has one of the entries that were synced at the top.
+/// Returns whether a side has one of the top-level entries of the baseline.
 fn has_synced(input: &Input<'_>, side: Side) -> bool {
     input.base.keys().any(|key| input.sides[side.index()].contains_key(key))
 }
 
-/// The removals that count as deletions of a side.
+/// Returns the removals that count as deletions of a side.
 fn deletions(plan: &Plan, side: Side) -> impl Iterator<Item = &Operation> {
     let all = plan.operations.iter().chain(&plan.removals);
     all.filter(move |operation| operation.counts_as_deletion_on(side))
 }
 
-/// By what a file or link is recognised under another name.
+/// Identifies a file or link under another name.
 #[derive(Debug, PartialEq, Eq, Hash)]
 enum Content {
     /// A file that is not empty.
     File(Digest),
-    /// An empty file. Its content says nothing, so it must be the same file as before.
+    /// An empty file. Its content is not distinctive, so the file id must match.
     Empty {
         file_id: u64,
         modified: i64,
@@ -135,7 +135,7 @@ impl Content {
     }
 }
 
-/// Marks the deletions of a side whose content comes to it under another name.
+/// Marks the deletions of a side whose content is moved there under another name.
 fn find_moves(
     plan: &mut Plan,
     input: &Input<'_>,
@@ -151,7 +151,7 @@ fn find_moves(
     let mut moved = HashSet::new();
     for (operation, node) in gone {
         let Some(content) = content_of(&operation, node, input, side, hash)? else { continue };
-        // Each new file stands for one that is gone.
+        // Each new file matches one deleted file.
         if let Some(count) = new.get_mut(&content).filter(|count| **count > 0) {
             *count -= 1;
             moved.insert(operation.key);
@@ -166,7 +166,7 @@ fn find_moves(
     Ok(())
 }
 
-/// The content of a file or link that is to be deleted; `None`: it is not known.
+/// Returns the content of a file or link to delete; `None`: unknown.
 fn content_of(
     operation: &Operation,
     node: &Node,
@@ -191,8 +191,8 @@ fn content_of(
     }
 }
 
-/// How often each content is among the files and links that are new on a side and come to the other
-/// one. Files of other sizes are left out.
+/// Counts the new files and links of a side that are copied to the other one, by content. Files of
+/// other sizes are omitted.
 fn new_contents(
     plan: &Plan,
     input: &Input<'_>,
@@ -213,7 +213,8 @@ fn new_contents(
                 continue;
             }
             let is_new = before.is_none_or(|before| before.children().is_some());
-            // Another fingerprint is that of the other side's version, which replaces this one.
+            // A different fingerprint belongs to the version of the other side, which replaces this
+            // one.
             if !is_new || after.seen(side).fingerprint != node.fingerprint {
                 continue;
             }
@@ -243,7 +244,7 @@ fn new_contents(
     Ok(new)
 }
 
-/// The digest of a file; `None`: it cannot be read.
+/// Returns the digest of a file; `None`: it cannot be read.
 fn digest(hash: &mut Hash<'_>, side: Side, path: &str) -> Result<Option<Digest>, Cancelled> {
     match hash(side, path) {
         Ok(digest) => Ok(Some(digest)),

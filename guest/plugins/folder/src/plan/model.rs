@@ -1,4 +1,4 @@
-//! Trees in memory, on which plans are carried out: what tests and fuzzing have in common.
+//! Trees in memory on which plans are carried out, for tests and fuzzing.
 
 #![allow(clippy::unwrap_used, reason = "it is part of tests")]
 
@@ -19,12 +19,12 @@ pub const MODES: [Mode; 6] = [TwoWaySafe, PreferLeft, PreferRight, Newer, OneWay
 
 /// The entries of a tree, by path.
 pub type Tree = BTreeMap<String, Item>;
-/// A tree as the rows that would make it.
+/// A tree as rows in the notation of `edit`.
 pub type Listing = BTreeSet<String>;
 
 #[derive(Clone, Debug)]
 pub struct Item {
-    /// What a row has after the path: `:` of a file, `@` of a link, `/` of a directory.
+    /// The rest of a row after the path: `:` for a file, `@` for a link, `/` for a directory.
     pub mark: char,
     pub text: String,
     pub mode: u16,
@@ -33,24 +33,24 @@ pub struct Item {
     pub id: u64,
 }
 
-/// Two directories, and everything that a sync remembers.
+/// Two directories, and the state of a sync.
 #[derive(Clone, Debug, Default)]
 pub struct World {
     pub trees: [Tree; 2],
-    /// What cannot be synced, by path: `?` is ignored, `~` junk, `!` blocked, and
-    /// `#` cannot be read.
+    /// Entries that cannot be synced, by path: `?` is ignored, `~` junk, `!` blocked, and `#`
+    /// unreadable.
     pub bars: [BTreeMap<String, char>; 2],
     pub base: BaseChildren,
     pub trash: BTreeSet<String>,
-    /// Counts everything that is done, so that no two times are equal.
+    /// Counts all changes, so that times are unique.
     pub tick: u32,
-    /// Seconds from the last edit to the scan.
+    /// Seconds between the last edit and the scan.
     pub age: i64,
-    /// When the plan was made that is carried out.
+    /// The time of the plan that is carried out.
     pub scanned: i64,
 }
 
-/// A plan and how it came about.
+/// A plan and its input.
 pub struct Run {
     pub plan: Plan,
     pub hashed: Vec<String>,
@@ -82,7 +82,7 @@ pub fn usual_mode(mark: char) -> u16 {
     }
 }
 
-/// The tag of a conflict copy, and `~left`, `~right2` and so on for it in a row.
+/// The tag of a conflict copy, which rows abbreviate as `~left`, `~right2` and so on.
 pub fn tags() -> impl Iterator<Item = (String, String)> {
     [3, 2, 1].into_iter().flat_map(|number| {
         Side::BOTH.map(|side| {
@@ -93,7 +93,7 @@ pub fn tags() -> impl Iterator<Item = (String, String)> {
     })
 }
 
-/// The row with the sides exchanged in the names of conflict copies.
+/// The row with swapped sides in the names of conflict copies.
 pub fn mirrored(row: &str) -> String {
     row.replace("~left", "~RIGHT").replace("~right", "~left").replace("~RIGHT", "~right")
 }
@@ -108,7 +108,7 @@ pub fn list(tree: &Tree) -> Listing {
     rows.collect()
 }
 
-/// The listing of a tree that has just these rows.
+/// The listing of a tree with exactly these rows.
 pub fn listing(rows: &str) -> Listing {
     let mut world = World::default();
     world.edit(Side::Left, rows);
@@ -130,7 +130,7 @@ pub fn base_at(entries: &BaseChildren, path: &str) -> Option<Base> {
 }
 
 impl Item {
-    /// What must not be lost.
+    /// The contents that must not be lost.
     pub fn content(&self) -> Option<String> {
         (self.mark != '/').then(|| format!("{}{}", self.mark, self.text))
     }
@@ -149,13 +149,13 @@ impl Item {
     }
 }
 
-/// Editing, as people do it between two runs.
+/// Edits by the user between two runs.
 impl World {
     pub fn now(&self) -> i64 {
         i64::from(self.tick) * SECOND
     }
 
-    /// Something new, by the clock and the numbers of its side.
+    /// A new entry, with a time and an id of its side.
     pub fn item(&mut self, side: Side, mark: char, text: &str) -> Item {
         self.tick += 1;
         let (text, mode, modified) = (text.to_owned(), usual_mode(mark), self.now());
@@ -167,8 +167,9 @@ impl World {
         Item { mark, text, mode, modified, changed, id }
     }
 
-    /// Makes `path:text` a file, `path@text` a link and `path/` a directory, whatever is in the
-    /// way. `-path` removes, `path*` touches, `path%600` sets permissions, and another mark bars.
+    /// Turns `path:text` into a file, `path@text` into a link and `path/` into a directory,
+    /// replacing other entries. `-path` removes, `path*` touches, `path%600` sets permissions, and
+    /// another mark makes the entry unsyncable.
     pub fn edit(&mut self, side: Side, rows: &str) {
         for row in rows.split_whitespace() {
             let row = tags().fold(row.to_owned(), |row, (long, short)| row.replace(&short, &long));
@@ -204,7 +205,7 @@ impl World {
         }
         match tree.get_mut(path) {
             Some(old) if (old.mark, new.mark) == ('/', '/') => {}
-            // The same file goes on.
+            // The file keeps its id.
             Some(old) if (old.mark, new.mark) == (':', ':') => {
                 *old = Item { mode: old.mode, id: old.id, ..new };
             }
@@ -318,7 +319,7 @@ impl World {
                 let changed = self.item(on, '/', "").changed;
                 self.insert(on, &join(parent(path), to), Item { changed, ..item });
             }
-            Action::Respell { .. } => unreachable!("no plan of its own renames: {path}"),
+            Action::Respell { .. } => unreachable!("a plan never renames by case: {path}"),
             Action::Remove { target, .. } => self.make_room(on, path, Some(target)),
             Action::RemoveDirectory { .. } => assert_eq!(self.remove(on, path).mark, '/', "{path}"),
             Action::SetMode { mode, .. } => {
@@ -338,7 +339,7 @@ impl World {
         }
     }
 
-    /// The leaf at a path, which must be what the plan saw.
+    /// Returns the file or link at a path, which must match the plan.
     pub fn still(&self, side: Side, path: &str, planned: &Fingerprint) -> Item {
         let item = &self.trees[side.index()][path];
         let changed = planned.changed.and(NonZeroI64::new(item.changed));
@@ -362,7 +363,7 @@ impl World {
         item
     }
 
-    /// Moves what is replaced to the trash.
+    /// Moves the replaced entry to the trash.
     pub fn make_room(&mut self, side: Side, path: &str, replaces: Option<&Fingerprint>) {
         if let Some(planned) = replaces {
             self.still(side, path, planned);
@@ -379,7 +380,7 @@ impl World {
         base_mut(next, key).unwrap().sides[side.index()] = seen;
     }
 
-    /// A fingerprint must not stand for another content than that of its file.
+    /// Checks that no fingerprint matches a different content of its file.
     pub fn check_base(&self) {
         for (side, tree) in Side::BOTH.into_iter().zip(&self.trees) {
             for (path, item) in tree.iter().filter(|(_, item)| item.mark == ':') {
@@ -396,23 +397,23 @@ impl World {
         list(&self.trees[side.index()])
     }
 
-    /// Everything that is on one of the sides.
+    /// Returns all contents of the sides.
     pub fn contents(&self) -> BTreeSet<String> {
         self.trees.iter().flat_map(BTreeMap::values).filter_map(Item::content).collect()
     }
 
-    /// The leaves of a side that are not as agreed.
+    /// Returns the files and links of a side that differ from the baseline.
     pub fn own(&self, side: Side) -> impl Iterator<Item = (&String, String)> {
         self.trees[side.index()].iter().filter_map(move |(path, item)| {
             let is_agreed = item.is_agreed(base_at(&self.base, path));
-            // Junk is content that may be in the trash only.
+            // Junk may be in the trash only.
             let is_junk = self.bars[side.index()].get(path) == Some(&'~');
             Some((path, item.content()?)).filter(|_| !is_agreed && !is_junk)
         })
     }
 }
 
-/// Nothing may be lost, and in some modes more than that.
+/// Checks that nothing is lost, and the stricter guarantees of some modes.
 pub fn check_nothing_is_lost(before: &World, after: &World, mode: Mode) {
     let live = after.contents();
     for content in before.contents() {
@@ -439,7 +440,7 @@ pub fn check_a_rerun_does_nothing(world: &World, mode: Mode) {
     assert!(steps.is_empty() && plan.conflicts.is_empty(), "{steps:#?}");
 }
 
-/// Everything that holds after a sync in any mode, however it came about.
+/// Checks the guarantees for a sync in any mode.
 pub fn check_outcome(before: &World, after: &World, mode: Mode) {
     check_nothing_is_lost(before, after, mode);
     check_a_rerun_does_nothing(after, mode);
@@ -448,7 +449,7 @@ pub fn check_outcome(before: &World, after: &World, mode: Mode) {
     }
 }
 
-/// A state that was agreed on, and what was edited since. What is edited later is newer.
+/// A baseline and subsequent edits. Later edits have later times.
 #[derive(Clone, Debug)]
 pub struct Case {
     pub mode: Mode,
@@ -499,7 +500,7 @@ impl Case {
         world
     }
 
-    /// Syncs, and checks everything that holds for every sync.
+    /// Syncs, and checks the guarantees for every sync.
     pub fn run(&self) -> (World, Run) {
         let before = self.world();
         let mut world = before.clone();

@@ -1,39 +1,39 @@
-//! Permission bits, which go from one side to the other apart from contents.
+//! Permission bits, which are synced separately from contents.
 //!
-//! The plan takes them as if both sides kept them. Whether a side does is found out where the plan is
-//! carried out, and nothing is taken over from one that does not.
+//! The plan assumes that both sides store them. Whether a side does is determined when the plan is
+//! carried out, and permissions of a side that does not are not propagated.
 
 use std::sync::Arc;
 
 use crate::options::Mode;
-use crate::plan::place::Place;
+use crate::plan::location::Location;
 use crate::plan::planner::Planner;
 use crate::plan::{Action, CopyModes};
 use crate::state::Base;
 use crate::tree::{Kind, Node, Side};
 
-/// What everybody may do.
+/// The permission bits for all users.
 const PERMISSIONS: u16 = 0o777;
-/// How a directory treats its entries. A side keeps those of its own that the other one never had.
+/// The special bits of a directory. Each side keeps those that the other one never had.
 const SPECIAL: u16 = 0o3000;
 
 impl Planner<'_, '_> {
-    /// Brings the permission bits of two directories together. What lets their owner work in them
-    /// comes before that work, which begins at the operation `at`, and what does not, after it.
+    /// Merges the permission bits of two directories. Changes that permit the owner to write come
+    /// before the operations in the directory, which begin at `at`; other changes come after them.
     pub(super) fn settle_directory_mode(
         &mut self,
-        place: &Place,
+        location: &Location,
         nodes: [Option<&Node>; 2],
         base: Option<&Arc<Base>>,
         at: usize,
     ) -> Option<u16> {
         let end = self.plan.operations.len();
-        let mode = self.settle_mode(place, nodes, base);
+        let mode = self.settle_mode(location, nodes, base);
         for operation in self.plan.operations.split_off(end) {
             if let Action::SetMode { on, mode } = operation.action
                 && mode & 0o700 != 0o700
             {
-                self.shut(on, mode, place);
+                self.shut(on, mode, location);
             } else {
                 self.plan.operations.insert(at, operation);
             }
@@ -41,16 +41,16 @@ impl Planner<'_, '_> {
         mode
     }
 
-    /// Sets the permissions of a directory when all is done in it.
-    pub(super) fn shut(&mut self, on: Side, mode: u16, place: &Place) {
-        self.push_removal(Action::SetMode { on, mode }, place, "permissions changed");
+    /// Sets the permissions of a directory after all operations in it.
+    pub(super) fn shut(&mut self, on: Side, mode: u16, location: &Location) {
+        self.push_removal(Action::SetMode { on, mode }, location, "permissions changed");
     }
 
-    /// Brings the permission bits of two equal entries together. Where both changed, what both
-    /// allow holds.
+    /// Merges the permission bits of two equal entries. If both changed, the result is the
+    /// intersection.
     pub(super) fn settle_mode(
         &mut self,
-        place: &Place,
+        location: &Location,
         nodes: [Option<&Node>; 2],
         base: Option<&Arc<Base>>,
     ) -> Option<u16> {
@@ -66,14 +66,13 @@ impl Planner<'_, '_> {
         for (on, now) in [(Side::Left, left), (Side::Right, right)] {
             let mode = merged.unwrap_or(now & PERMISSIONS) | special[on.index()];
             if now != mode {
-                self.push(Action::SetMode { on, mode }, place, "permissions changed");
+                self.push(Action::SetMode { on, mode }, location, "permissions changed");
             }
         }
         merged.or(base.and_then(|base| base.mode))
     }
 
-    /// What two different permissions become; `None`: they stay as they are, because neither side
-    /// changed its own.
+    /// Merges two different permissions; `None`: neither side changed, so they stay as they are.
     pub(super) fn merge_modes(
         &self,
         left: u16,
@@ -97,7 +96,7 @@ impl Planner<'_, '_> {
         }
     }
 
-    /// The special bits that each side gets: its own, with those that changed on the other side.
+    /// Returns the special bits of each side: its own, with the changes of the other side.
     fn merge_special(&self, now: [u16; 2], base: Option<&Arc<Base>>) -> [u16; 2] {
         let changed = |side: Side| {
             let seen = base.and_then(|base| base.seen(side).mode);
@@ -117,8 +116,8 @@ impl Planner<'_, '_> {
         ]
     }
 
-    /// The permission bits that a copy gets, and those that its source gets after it, if it gets
-    /// others. Where only the content changed, the file that is replaced keeps its own.
+    /// Returns the permission bits of a copy, and the new ones of its source if they change. If
+    /// only the content changed, the replaced file keeps its permissions.
     pub(super) fn copy_modes(
         &self,
         from: Side,
@@ -139,7 +138,7 @@ impl Planner<'_, '_> {
 }
 
 impl CopyModes {
-    /// Those of a version that wins: its own.
+    /// The permissions of the winning version.
     pub(super) fn of_winner(from: Side, nodes: [Option<&Node>; 2]) -> Self {
         let modes = file_modes(nodes);
         Self { carried: modes[from.index()], own: modes[from.other().index()] }

@@ -1,15 +1,15 @@
-//! What a plan is made with: the steps of the traversal, and the operations so far.
+//! The state of planning: the steps of the traversal, and the operations so far.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::options::Mode;
-use crate::plan::place::Place;
+use crate::plan::location::Location;
 use crate::plan::{Action, Hash, Input, Operation, Plan, is_racy};
 use crate::state::{Base, BaseChildren, Seen};
 use crate::tree::{Name, Node, Side};
 
-/// Makes a plan, entry by entry.
+/// Plans entry by entry.
 pub(super) struct Planner<'a, 'b> {
     pub(super) input: &'a Input<'a>,
     pub(super) hash: &'a mut Hash<'b>,
@@ -44,21 +44,21 @@ pub(super) enum Step<'t> {
 /// A directory on one side or both, whose entries come next.
 pub(super) struct Entered<'t> {
     pub(super) key: Name,
-    pub(super) place: Place,
+    pub(super) location: Location,
     pub(super) nodes: [Option<&'t Node>; 2],
     pub(super) base: Option<&'t Arc<Base>>,
     /// The side that does not have it.
     pub(super) missing: Option<Side>,
     /// Whether it is missing because it was deleted, so that the other side deletes it, too.
     pub(super) removed: bool,
-    /// The index of its own operations.
+    /// The index of its first operation.
     pub(super) at: usize,
 }
 
 /// The directory of an entry, as far as conflicts need it.
 pub(super) struct Around<'a> {
-    pub(super) place: &'a Place,
-    /// Whether there is an entry of a name. It takes the name.
+    pub(super) location: &'a Location,
+    /// Returns whether a name is used, and reserves it.
     pub(super) is_taken: &'a mut dyn FnMut(&str) -> bool,
     pub(super) siblings: &'a mut BaseChildren,
 }
@@ -89,19 +89,24 @@ impl Planner<'_, '_> {
         self.plan.skipped.push((path.to_owned(), why));
     }
 
-    pub(super) fn push(&mut self, action: Action, place: &Place, reason: &str) {
-        let operation = self.operation(action, place, reason);
+    pub(super) fn push(&mut self, action: Action, location: &Location, reason: &str) {
+        let operation = self.operation(action, location, reason);
         self.plan.operations.push(operation);
     }
 
-    pub(super) fn push_removal(&mut self, action: Action, place: &Place, reason: &str) {
-        let operation = self.operation(action, place, reason);
+    pub(super) fn push_removal(&mut self, action: Action, location: &Location, reason: &str) {
+        let operation = self.operation(action, location, reason);
         self.plan.removals.push(operation);
     }
 
-    pub(super) fn operation(&mut self, action: Action, place: &Place, reason: &str) -> Operation {
+    pub(super) fn operation(
+        &mut self,
+        action: Action,
+        location: &Location,
+        reason: &str,
+    ) -> Operation {
         let reason = self.reason(reason);
-        Operation { action, paths: place.paths.clone(), key: Name::clone(&place.key), reason }
+        Operation { action, paths: location.paths.clone(), key: Name::clone(&location.key), reason }
     }
 
     pub(super) fn reason(&mut self, words: &str) -> Arc<str> {

@@ -1,4 +1,4 @@
-//! Plans are made for trees in memory, and carried out on them.
+//! Creates plans for trees in memory, and carries them out.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -14,7 +14,7 @@ fn skipped(run: &Run) -> Vec<&str> {
 }
 
 #[test]
-fn every_cell_of_the_table_is_decided() {
+fn every_combination_has_a_decision() {
     use Change::{Absent, Changed, Deleted, New, Same};
     // A row for each change on the left, a letter for each on the right.
     const CHANGES: [Change; 5] = [Absent, Same, New, Changed, Deleted];
@@ -41,8 +41,8 @@ fn every_cell_of_the_table_is_decided() {
 }
 
 #[test]
-fn each_mode_ends_as_the_table_says_whatever_the_entry_is() {
-    // For each side, `=` untouched, `c` changed or new, `-` not there; then for each mode, both
+fn each_mode_produces_the_outcome_of_the_table() {
+    // For each side, `=` unchanged, `c` changed or new, `-` missing; then for each mode, both
     // become the `l`eft or the `r`ight one, `2` versions are kept, `.` nothing is done.
     const AGREED: &str =
         "==...... c=llllll =crrrr.l cc2lrr.l -=llllll =-rrrrll c-llllll -crrrr.l --......";
@@ -56,7 +56,7 @@ fn each_mode_ends_as_the_table_says_whatever_the_entry_is() {
     for [old, left, right] in ENTRIES {
         let cells = AGREED.split(' ').map(|cell| (old, cell));
         for (before, cell) in cells.chain(NEW.split(' ').map(|cell| ("", cell))) {
-            // What the side does, and has then.
+            // The edit of the side, and its resulting content.
             let side = |letter: &str, changed| match letter {
                 "=" => ("", before),
                 "c" => (changed, changed),
@@ -79,7 +79,7 @@ fn each_mode_ends_as_the_table_says_whatever_the_entry_is() {
 }
 
 #[test]
-fn many_changes_on_both_sides_come_together() {
+fn many_changes_on_both_sides_are_merged() {
     let run = agreed("f:0 f1:0 f2:0 f3:0 f4:0 f6:0 f7:0 f8:0 f9:0")
         .left("f2:left f11:left -f4 -f8 f:left -f6 f7:left")
         .right("f1:right f10:right -f3 -f8 f:right f6:right -f7")
@@ -93,7 +93,7 @@ fn many_changes_on_both_sides_come_together() {
 }
 
 #[test]
-fn the_same_change_on_both_sides_is_no_conflict_and_no_copy() {
+fn the_same_change_on_both_sides_needs_no_copy() {
     for mode in MODES {
         let case = agreed("f:old").mode(mode).left("f:new l@t d/g:x").right("d/g:x l@t f:new");
         let run = case.both_become("f:new l@t d/g:x");
@@ -102,13 +102,13 @@ fn the_same_change_on_both_sides_is_no_conflict_and_no_copy() {
     }
 }
 
-/// Whether only a time is carried over.
+/// Returns whether only a time is propagated.
 fn is_of_times(operation: &Operation) -> bool {
     matches!(operation.action, Action::SetModified { .. })
 }
 
 #[test]
-fn without_an_agreement_the_union_is_made_and_nothing_is_deleted() {
+fn without_a_baseline_both_sides_get_the_union() {
     for mode in TWO_WAY {
         let case = agreed("").mode(mode).left("l:1 same:s d/l:2 e/").right("r:3 same:s d/r:4");
         assert_eq!(case.both_become("l:1 r:3 same:s d/l:2 d/r:4 e/").plan.removals, []);
@@ -116,7 +116,7 @@ fn without_an_agreement_the_union_is_made_and_nothing_is_deleted() {
 }
 
 #[test]
-fn only_a_content_that_may_have_changed_is_hashed_and_only_once() {
+fn only_possibly_changed_content_is_hashed_and_only_once() {
     let touched = agreed("f:old g:old").left("f*");
     let run = touched.both_become("f:old g:old");
     assert_eq!(run.hashed, ["left f"]);
@@ -136,7 +136,7 @@ fn a_file_that_was_written_just_before_the_scan_is_hashed_again() {
     world.edit(Side::Left, "f:new");
     world.age = 0;
     world.sync(TwoWaySafe);
-    // No time and no size shows it.
+    // Neither time nor size shows it.
     world.trees[0].get_mut("f").unwrap().text = "NEW".to_owned();
     world.age = 100;
     assert_eq!(world.sync(TwoWaySafe).hashed, ["left f", "right f"]);
@@ -145,14 +145,14 @@ fn a_file_that_was_written_just_before_the_scan_is_hashed_again() {
 }
 
 #[test]
-fn directories_come_and_go_and_emptied_ones_stay() {
+fn directories_are_created_and_removed_and_emptied_ones_stay() {
     agreed("d/f:x gone/").left("e/e/ -gone -d/f").both_become("e/e/ d/");
     // Unless the other side deleted them.
     agreed("d/f:x d/e/ f:x").left("-d").right("-d/f").both_become("f:x");
 }
 
 #[test]
-fn what_is_new_or_changed_in_a_deleted_directory_comes_back_without_its_siblings() {
+fn new_entries_restore_a_deleted_directory_without_its_siblings() {
     let case = agreed("d/a:1 d/e/b:2 d/e/c:3 d/g/").left("-d");
     let changed = case.right("d/e/b:5");
     for mode in TWO_WAY {
@@ -167,7 +167,7 @@ fn what_is_new_or_changed_in_a_deleted_directory_comes_back_without_its_siblings
 }
 
 #[test]
-fn a_type_change_is_taken_over() {
+fn a_type_change_is_propagated() {
     const TYPES: [&str; 4] = ["f:file", "f@nowhere", "f/", "f/a/b:1 f/c@2"];
     for (was, is) in TYPES.into_iter().flat_map(|was| TYPES.map(|is| (was, is))) {
         for mode in MODES {
@@ -175,7 +175,7 @@ fn a_type_change_is_taken_over() {
             assert_eq!(case.both_become(is).plan.conflicts, []);
         }
     }
-    // What is gone needs no keeping.
+    // Deleted content need not be kept.
     agreed("f/a:1 f/b:2").left("f:file").right("-f/a").both_become("f:file");
 }
 
@@ -197,7 +197,7 @@ fn a_file_and_a_directory_of_one_name_are_both_kept() {
 }
 
 #[test]
-fn the_newer_version_keeps_the_name_and_a_tie_goes_to_the_left_one() {
+fn the_newer_version_keeps_the_name_and_left_wins_ties() {
     let newer = agreed("f:old").right("f:right").left("f:left");
     newer.both_become("f:left f~right:right");
     newer.mode(Newer).both_become("f:left");
@@ -209,10 +209,10 @@ fn the_newer_version_keeps_the_name_and_a_tie_goes_to_the_left_one() {
 }
 
 #[test]
-fn conflict_copies_never_take_a_name_that_is_taken() {
+fn conflict_copies_have_unused_names() {
     let case = agreed("f:old f~left:mine").left("f:left").right("f:right");
     case.both_become("f:right f~left:mine f~left2:left");
-    // A copy that is in conflict itself is named after the original.
+    // A conflict copy that is in conflict itself gets the name of the original.
     let both = case.left("f~left:LEFT").right("f~left:RIGHT");
     both.both_become("f:right f~left:RIGHT f~left2:left f~left3:LEFT");
 }
@@ -236,7 +236,7 @@ fn two_spellings_of_a_name_are_one_entry() {
 }
 
 #[test]
-fn what_a_filter_hides_is_forgotten_and_never_deleted() {
+fn ignored_entries_leave_the_baseline_and_are_not_deleted() {
     for mode in MODES {
         let case = agreed("x.log:1 d/y.log:2 d/f:3").mode(mode).left("x.log? d/y.log? -x.log -d");
         let case = case.right("x.log? d/y.log?");
@@ -253,10 +253,10 @@ fn what_a_filter_hides_is_forgotten_and_never_deleted() {
 }
 
 #[test]
-fn what_is_blocked_or_unreadable_is_reported_and_stays_agreed() {
+fn unreadable_entries_are_reported_and_keep_their_baseline() {
     for (mode, bar) in MODES.into_iter().flat_map(|mode| [(mode, "!"), (mode, "#")]) {
         for (edit, left) in [("-d/f", "d/"), ("-d", ""), ("d/f:new", "d/f:new")] {
-            // Touched, so that only the content could tell.
+            // Touched, so that only the content decides.
             let case = agreed("d/f:old").mode(mode).right(&format!("d/f* d/f{bar}")).left(edit);
             let run = case.becomes(left, "d/f:old");
             assert_eq!(skipped(&run)[0], "d/f", "{mode:?}, {bar}");
@@ -270,7 +270,7 @@ fn what_is_blocked_or_unreadable_is_reported_and_stays_agreed() {
 }
 
 #[test]
-fn a_directory_with_an_entry_that_is_left_alone_stays() {
+fn a_directory_with_a_skipped_entry_is_kept() {
     for (mode, bar) in MODES.into_iter().flat_map(|mode| [(mode, "d/e/b!"), (mode, "d/e/b?")]) {
         let all = "d/a:1 d/e/b:2 d/e/c:3 d/e%500";
         let case = agreed(all).mode(mode).right(bar);
@@ -278,13 +278,13 @@ fn a_directory_with_an_entry_that_is_left_alone_stays() {
         assert!(skipped(&run).ends_with(&["d/e", "d"]), "{:?}", skipped(&run));
         assert_eq!(skipped(&case.left("d:file").becomes("d:file", all)), ["d"]);
     }
-    // What cannot be read may have changed.
+    // An unreadable file may have changed.
     let case = agreed("f/a:1").right("f/a* f/a#").left("f:file");
     assert_eq!(case.both_become("f/a:1 f~left:file").plan.removals, []);
 }
 
 #[test]
-fn cancelling_ends_the_planning() {
+fn cancellation_stops_planning() {
     let world = agreed("f:old").left("f*").world();
     let sides = Side::BOTH.map(|side| world.scan(side, ""));
     let options = options(TwoWaySafe);
@@ -295,7 +295,7 @@ fn cancelling_ends_the_planning() {
 }
 
 #[test]
-fn permissions_go_where_they_were_not_changed_and_else_both_restrict() {
+fn changed_permissions_propagate_and_conflicts_restrict_both() {
     for (entry, path) in [("f:x", "f"), ("d/f:x", "d")] {
         let left = agreed(entry).left(&format!("{path}%700"));
         left.both_become(&format!("{entry} {path}%700"));
@@ -304,16 +304,16 @@ fn permissions_go_where_they_were_not_changed_and_else_both_restrict() {
         both.mode(Mirror).both_become(&format!("{entry} {path}%700"));
         both.mode(OneWaySafe).both_become(&format!("{entry} {path}%700"));
     }
-    // The first run knows nothing that was agreed on.
+    // The first run has no baseline.
     agreed("").left("f:x f%600").right("f:x").both_become("f:x f%600");
-    // Some systems make links with other bits than others, and none asks for them.
+    // Systems create links with different bits, and ignore them.
     let mut world = agreed("l@x").world();
     world.trees[0].get_mut("l").unwrap().mode = 0o700;
     check_a_rerun_does_nothing(&world, TwoWaySafe);
 }
 
 #[test]
-fn a_side_that_shows_permissions_of_its_own_changes_none_on_the_other() {
+fn emulated_permissions_are_not_propagated() {
     let mut world = agreed("f:x d/e:y").world();
     for path in ["f", "d", "d/e"] {
         world.trees[1].get_mut(path).unwrap().mode = 0o777;
@@ -337,7 +337,7 @@ fn permissions_and_content_may_change_on_different_sides() {
 }
 
 #[test]
-fn a_directory_that_its_owner_may_not_write_arrives_as_it_is() {
+fn a_read_only_directory_is_copied_with_its_permissions() {
     for mode in MODES {
         let rows = "d/e/f:x d/e%500 d%500";
         agreed("").mode(mode).left(rows).both_become(rows);
@@ -346,7 +346,7 @@ fn a_directory_that_its_owner_may_not_write_arrives_as_it_is() {
 }
 
 #[test]
-fn a_directory_is_opened_before_and_shut_after_the_work_in_it() {
+fn a_directory_is_writable_only_while_its_entries_change() {
     let at = |run: &Run, is: fn(&Action) -> bool| {
         let steps = run.plan.operations.iter().chain(&run.plan.removals);
         steps.map(|step| &step.action).position(is).unwrap()
@@ -371,16 +371,16 @@ fn an_emptied_side_stops_the_run() {
         let danger = right.mode(mode).danger(DeleteLimit::Default);
         assert_eq!(danger, (!is_one_way).then_some(SafetyStop::Emptied(Side::Right)), "{mode:?}");
     }
-    // What the system drops into an empty directory does not fill it.
+    // Files that the system creates in an empty directory do not count.
     for junk in ["Thumbs.db:x Thumbs.db?", "Thumbs.db:x Thumbs.db~"] {
         let dropped = left.left(junk).danger(DeleteLimit::Default);
         assert_eq!(dropped, Some(SafetyStop::Emptied(Side::Left)));
     }
     for harmless in [
         left.right("-a -b"),
-        // Nothing that was agreed on is left to lose.
+        // No entry of the baseline is left to lose.
         left.right("-a -b new:x"),
-        // Nobody knows what is there.
+        // The content is unknown.
         both.left("a! b!"),
         agreed("a:1").left("-a"),
     ] {
@@ -414,7 +414,7 @@ fn too_many_deletions_stop_the_run() {
 }
 
 #[test]
-fn deletions_are_compared_with_what_was_agreed_on_or_is_there() {
+fn the_deletion_limit_is_relative_to_the_baseline_or_the_entries() {
     let gone = numbered("-", 12..60, "");
     let case = agreed(&numbered("", 0..60, ":x")).right(&gone).left(&gone).left("new:x");
     let case = case.left(&numbered("-", 0..11, ""));
@@ -427,7 +427,7 @@ fn deletions_are_compared_with_what_was_agreed_on_or_is_there() {
 }
 
 #[test]
-fn renames_are_no_deletions() {
+fn renames_are_not_deletions() {
     let none = Options { max_delete: DeleteLimit::Files(0), ..options(TwoWaySafe) };
     for to in ["a", "z", "m/a", "a/b", "z/y"] {
         let mut world = agreed("m/f:1 m/g:2 m/h/i:3").world();
@@ -440,7 +440,7 @@ fn renames_are_no_deletions() {
         world.sync(TwoWaySafe);
         assert_eq!(world.list(Side::Left), world.list(Side::Right));
     }
-    // Where files have no numbers, the content tells a rename.
+    // Without file ids, a rename is recognized by the content.
     let mut world = agreed("").left("f:1 g:1").world();
     world.trees[0].values_mut().for_each(|item| item.id = 0);
     world.sync(TwoWaySafe);
@@ -449,7 +449,7 @@ fn renames_are_no_deletions() {
     assert_eq!(world.plan(&none).danger, None);
 }
 
-/// The left side's file or link goes elsewhere on it, as `mv` does.
+/// Moves a file or link of the left side, like `mv`.
 fn rename(world: &mut World, from: &str, to: &str) {
     let moved = world.trees[0].remove(from).unwrap();
     world.put(Side::Left, to, moved);
@@ -468,7 +468,7 @@ fn links_and_empty_and_equal_files_are_renamed_without_a_deletion() {
         world.trees[0].remove(directory).unwrap();
         let none = Options { max_delete: DeleteLimit::Files(0), ..options(TwoWaySafe) };
         assert_eq!(world.plan(&none).danger, None, "{directory}");
-        // Each stands for one that is gone.
+        // Each matches one deleted file.
         world.edit(Side::Left, "-bin/7");
         let danger = world.plan(&none).danger;
         assert!(matches!(danger, Some(SafetyStop::Deletions { deleted: 1, .. })), "{danger:?}");
@@ -489,8 +489,8 @@ fn a_renamed_file_that_was_edited_too_is_a_deletion() {
 }
 
 #[test]
-fn another_medium_in_place_of_a_side_stops_the_run() {
-    // Its files have the numbers and lengths of ours, and even their times.
+fn a_replaced_medium_stops_the_run() {
+    // Its files have the ids, the lengths and even the times of the original ones.
     for (files, times) in [(2, false), (8, true), (8, false), (40, false), (40, true)] {
         let mut world = agreed(&(numbered("d/", 0..files, ":ours") + "keep:k")).world();
         let ours: Vec<_> =
@@ -524,8 +524,8 @@ fn another_medium_in_place_of_a_side_stops_the_run() {
 }
 
 #[test]
-fn a_restored_backup_stops_the_run_where_it_lacks_too_much() {
-    // The same paths with other numbers and times, and only half of the files.
+fn a_restored_backup_stops_the_run_if_too_much_is_missing() {
+    // The same paths with other ids and times, and only half of the files.
     let mut world = agreed(&numbered("", 10..50, ":x")).world();
     world.edit(Side::Left, &(numbered("-", 30..50, "") + &numbered("", 10..30, "*")));
     world.trees[0].values_mut().for_each(|item| item.id += 1_000);
@@ -538,7 +538,7 @@ fn a_restored_backup_stops_the_run_where_it_lacks_too_much() {
 }
 
 #[test]
-fn moves_are_looked_for_only_where_the_run_would_be_stopped() {
+fn moves_are_detected_only_if_the_run_would_stop() {
     let mut world = agreed(&numbered("d/", 0..20, ":x")).world();
     for at in 0..20 {
         rename(&mut world, &format!("d/{at}"), &format!("e/{at}"));
@@ -548,7 +548,7 @@ fn moves_are_looked_for_only_where_the_run_would_be_stopped() {
     assert_eq!((allowed.danger, allowed.hashed.len()), (None, 0));
     let looked = world.plan(&limit(0));
     assert_eq!((looked.danger, looked.hashed.len()), (None, 20));
-    // Files of other lengths cannot be the same.
+    // Files of different lengths cannot be equal.
     world.edit(Side::Left, &numbered("other/", 0..20, ":longer"));
     assert_eq!(world.plan(&limit(0)).hashed.len(), 20);
 }
@@ -567,7 +567,7 @@ fn a_run_after_an_interrupted_rename_is_not_stopped() {
 }
 
 #[test]
-fn a_mirror_of_an_empty_source_stops_also_in_the_first_run() {
+fn a_mirror_of_an_empty_source_stops_even_the_first_run() {
     let default = Options { max_delete: DeleteLimit::Default, ..options(Mirror) };
     for (left, right, files) in [
         ("", "a:1 b:2", Some(2)),
@@ -588,7 +588,7 @@ fn a_mirror_of_an_empty_source_stops_also_in_the_first_run() {
 }
 
 #[test]
-fn an_entry_that_the_other_side_ignores_under_its_name_is_reported() {
+fn an_entry_with_the_name_of_an_ignored_one_is_reported() {
     // A pattern that ends with `/` ignores the directory only.
     for (left, right) in [("b:x", "b/o:1 b?"), ("b@x", "b/o:1 b?"), ("b/o:1", "b:x b?")] {
         for mode in MODES {
@@ -604,7 +604,7 @@ fn an_entry_that_the_other_side_ignores_under_its_name_is_reported() {
 }
 
 #[test]
-fn junk_goes_with_its_deleted_directory_and_is_no_deletion() {
+fn junk_is_removed_with_its_directory_and_not_counted() {
     let none = |mode| Options { max_delete: DeleteLimit::Files(1), ..options(mode) };
     let case = agreed("p/q/a:1 k:k").right("p/q/Thumbs.db:x p/q/Thumbs.db~ p/j:y p/j~").left("-p");
     for mode in MODES {
@@ -615,10 +615,10 @@ fn junk_goes_with_its_deleted_directory_and_is_no_deletion() {
         let became = case.left("p:file").both_become("p:file k:k");
         assert!(skipped(&became).is_empty());
     }
-    // Junk in a directory that stays is not touched, and neither copied.
+    // Junk in a directory that is kept is neither removed nor copied.
     let stays = agreed("p/a:1 k:k").right("p/j:y p/j~").left("-p/a");
     stays.becomes("p/ k:k", "p/ p/j:y k:k");
-    // What is ignored by the setting keeps its directory, with everything around it.
+    // A file that the setting ignores keeps its directory, with all parents.
     let run = case.right("p/x.o:o p/x.o?").becomes("k:k", "p/x.o:o p/j:y k:k");
     let (path, why) = &run.plan.skipped[0];
     assert_eq!(path, "p");
@@ -643,7 +643,7 @@ fn a_tree_of_any_depth_is_planned() {
 }
 
 #[test]
-fn one_way_safe_touches_nothing_that_the_right_side_made() {
+fn one_way_safe_keeps_changes_of_the_right_side() {
     let run = agreed("edited:1 gone:2 both:3 left:4 d/f:5")
         .mode(OneWaySafe)
         .right("edited:r new:r both:r -gone d/new:r")
@@ -656,22 +656,22 @@ fn one_way_safe_touches_nothing_that_the_right_side_made() {
 }
 
 #[test]
-fn one_way_safe_goes_on_where_the_right_side_takes_its_change_back() {
+fn one_way_safe_continues_after_the_right_side_reverts() {
     let case = agreed("f:old g:old").mode(OneWaySafe).left("f:left -g").right("f:r g:r");
     let (mut world, _) = case.run();
     world.edit(Side::Right, "f:old g:old");
     world.sync(OneWaySafe);
-    // What only the right side has is its own by now.
+    // Entries that exist only on the right side are its own by then.
     assert_eq!(world.list(Side::Right), listing("f:left g:old"));
 }
 
 #[test]
-fn a_mirror_makes_the_right_side_what_the_left_one_is() {
+fn a_mirror_makes_the_right_side_equal_to_the_left() {
     let case = agreed("f:1 d/g:2 t:3 u/v:4").mode(Mirror).left("d/g:l -t t/x:3 u:4");
     case.right("f:r d/g:r new/n:r t:r -d u/w:r").both_become("f:1 d/g:l t/x:3 u:4");
 }
 
-/// Any row that edits.
+/// A random edit row.
 fn row() -> impl Strategy<Value = String> {
     let path = vec(select(&["a", "b", "c"]), 1..=3).prop_map(|names| names.join("/"));
     let path = path.boxed();
@@ -688,7 +688,7 @@ fn edits() -> impl Strategy<Value = Vec<(Side, String)>> {
     vec((select(&Side::BOTH), row()), 0..8)
 }
 
-/// Any tree, and any edits of it.
+/// A random tree with random edits.
 fn case(modes: &'static [Mode]) -> impl Strategy<Value = Case> {
     let agreed = vec(row(), 0..8).prop_map(|rows| rows.join(" "));
     (select(modes), agreed, edits()).prop_map(|(mode, agreed, edits)| Case { mode, agreed, edits })
@@ -698,7 +698,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..Default::default() })]
 
     #[test]
-    fn any_edits_come_together_without_loss(
+    fn random_edits_merge_without_loss(
         case in case(&MODES),
         later in vec(edits(), 0..3),
     ) {
@@ -712,12 +712,12 @@ proptest! {
     }
 
     #[test]
-    fn swapping_the_sides_swaps_the_outcome(case in case(&TWO_WAY)) {
+    fn swapped_sides_swap_the_outcome(case in case(&TWO_WAY)) {
         case.run();
     }
 
     #[test]
-    fn an_interrupted_sync_is_finished_by_the_next_one(case in case(&MODES), cut in any::<Index>()) {
+    fn the_next_run_completes_an_interrupted_one(case in case(&MODES), cut in any::<Index>()) {
         let before = case.world();
         let mut world = before.clone();
         let mut plan = world.plan(&options(case.mode)).plan;
@@ -728,7 +728,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_barred_stays_as_it_is(
+    fn barred_entries_are_unchanged(
         case in case(&MODES),
         bars in vec((select(&Side::BOTH), any::<Index>(), select(&['?', '!'])), 1..4),
     ) {

@@ -4,24 +4,23 @@ use std::sync::Arc;
 
 use crate::options::Mode;
 use crate::plan::Action;
-use crate::plan::place::Place;
+use crate::plan::location::Location;
 use crate::plan::planner::Planner;
 use crate::state::{Base, Seen};
 use crate::tree::{Node, Side};
 
 const MINUTE_NS: u64 = 60_000_000_000;
-/// File systems that keep local times show other ones when the clock is put back or forward, or in
-/// another zone: by a multiple of this...
+/// On file systems that store local times, times shift with the clock or the time zone by a
+/// multiple of this...
 const ZONE_STEP_NS: u64 = 15 * MINUTE_NS;
 /// ... and at most by this.
 const ZONE_MOST_NS: u64 = 26 * 60 * MINUTE_NS;
 
 impl Planner<'_, '_> {
-    /// Carries over the time of one of two equal files, where it changed. The newer one, where both
-    /// changed.
+    /// Propagates the changed time of one of two equal files, or the newer one if both changed.
     pub(super) fn settle_time(
         &mut self,
-        place: &Place,
+        location: &Location,
         nodes: [&Node; 2],
         base: Option<&Arc<Base>>,
     ) {
@@ -39,7 +38,7 @@ impl Planner<'_, '_> {
         let on = from.other();
         let target = nodes[on.index()].fingerprint;
         let modified = nodes[from.index()].fingerprint.modified;
-        self.push(Action::SetModified { on, target, modified }, place, "time changed");
+        self.push(Action::SetModified { on, target, modified }, location, "time changed");
     }
 }
 
@@ -48,7 +47,7 @@ fn is_set(seen: &Seen, now: i64) -> bool {
     let seen = seen.fingerprint;
     let distance = now.abs_diff(seen.modified);
     let is_known = seen.file_id != 0 || seen.modified != 0;
-    // What cannot be expressed cannot be carried over.
+    // A time outside of the range cannot be propagated.
     let can_be_said = now != i64::MIN && now != i64::MAX;
     let is_zone = distance.is_multiple_of(ZONE_STEP_NS) && distance <= ZONE_MOST_NS;
     is_known && can_be_said && !is_zone
@@ -60,7 +59,7 @@ mod tests {
     use crate::tree::Fingerprint;
 
     #[test]
-    fn what_a_clock_that_was_put_back_shows_is_no_new_time() {
+    fn times_of_a_clock_set_back_are_not_newer() {
         let then = 1_800_000_000_000_000_000;
         let hour = 60 * 60 * 1_000_000_000;
         let fingerprint = Fingerprint { modified: then, file_id: 7, ..Fingerprint::default() };

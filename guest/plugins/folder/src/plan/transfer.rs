@@ -1,10 +1,10 @@
-//! Brings a file or a link to the other side, or removes it there.
+//! Propagates a file or a link, or its deletion.
 
 use std::sync::Arc;
 
 use crate::names;
 use crate::plan::file_entry::Looked;
-use crate::plan::place::Place;
+use crate::plan::location::Location;
 use crate::plan::planner::{Around, Merged, Planner};
 use crate::plan::{Action, CopyModes};
 use crate::state::{Base, BaseKind, ConflictRecord, Seen};
@@ -15,7 +15,7 @@ impl Planner<'_, '_> {
     #[allow(clippy::too_many_arguments, reason = "two versions, and what is known of them")]
     pub(super) fn take(
         &mut self,
-        place: &Place,
+        location: &Location,
         from: Side,
         nodes: [Option<&Node>; 2],
         looked: &[Looked],
@@ -26,12 +26,12 @@ impl Planner<'_, '_> {
         let target = nodes[to.index()].map(|node| node.fingerprint);
         let Some(node) = nodes[from.index()] else {
             if let Some(target) = target {
-                self.push_removal(Action::Remove { on: to, target }, place, reason);
+                self.push_removal(Action::Remove { on: to, target }, location, reason);
             }
             return Merged::default();
         };
         let digest = looked[from.index()].digest;
-        let next = self.transfer(place, from, node, digest, target, modes, reason);
+        let next = self.transfer(location, from, node, digest, target, modes, reason);
         Merged { next: Some(next), exists: [true, true] }
     }
 
@@ -39,7 +39,7 @@ impl Planner<'_, '_> {
     #[allow(clippy::too_many_arguments, reason = "a version, and what is known of it")]
     pub(super) fn transfer(
         &mut self,
-        place: &Place,
+        location: &Location,
         from: Side,
         node: &Node,
         digest: Option<Digest>,
@@ -64,7 +64,7 @@ impl Planner<'_, '_> {
                 BaseKind::File(digest.unwrap_or_default()),
             ),
         };
-        self.push(action, place, reason);
+        self.push(action, location, reason);
         let mut sides = [Seen::default(); 2];
         sides[from.index()] = self.seen(Some(node));
         let mode = match &kind {
@@ -74,28 +74,28 @@ impl Planner<'_, '_> {
         Arc::new(Base { kind, mode, sides })
     }
 
-    /// Resolves a conflict of two files: the winner keeps the name, the loser gets another one,
-    /// on both sides.
+    /// Resolves a conflict of two files: the winner keeps the name, and the loser is renamed, on
+    /// both sides.
     pub(super) fn keep_both(
         &mut self,
         around: &mut Around<'_>,
-        place: &Place,
+        location: &Location,
         winner: Side,
         nodes: [Option<&Node>; 2],
         looked: &[Looked],
     ) -> Merged {
         let loser = winner.other();
-        // Each version is as private on the other side as that side's own one is.
+        // Each version gets the permissions of the version that it replaces on the other side.
         if let Some(node) = nodes[loser.index()] {
             let digest = looked[loser.index()].digest;
             let modes = CopyModes::of_winner(loser, nodes);
-            self.move_aside(around, place, loser, node, digest, modes);
+            self.move_aside(around, location, loser, node, digest, modes);
         }
         let next = nodes[winner.index()].map(|node| {
             let digest = looked[winner.index()].digest;
             let modes = CopyModes::of_winner(winner, nodes);
             let reason = "conflict: the newer version";
-            self.transfer(place, winner, node, digest, None, modes, reason)
+            self.transfer(location, winner, node, digest, None, modes, reason)
         });
         Merged { next, exists: [true, true] }
     }
@@ -103,7 +103,7 @@ impl Planner<'_, '_> {
     pub(super) fn move_aside(
         &mut self,
         around: &mut Around<'_>,
-        place: &Place,
+        location: &Location,
         loser: Side,
         node: &Node,
         digest: Option<Digest>,
@@ -116,16 +116,16 @@ impl Planner<'_, '_> {
         let source = node.fingerprint;
         let action = Action::Rename { on: loser, source, to: copy.as_str().into() };
         let reason = format!("conflict: the version of {}", loser.name());
-        self.push(action, place, &reason);
+        self.push(action, location, &reason);
         let mut aside = node.clone();
-        // Renaming changes the time of the last change, and nothing else.
+        // A rename changes only the time of the last status change.
         aside.fingerprint.changed = None;
-        let copy_place = around.place.named(&copy);
-        let next = self.transfer(&copy_place, loser, &aside, digest, None, modes, &reason);
+        let copy_location = around.location.named(&copy);
+        let next = self.transfer(&copy_location, loser, &aside, digest, None, modes, &reason);
         around.siblings.insert(names::key(&copy).into(), next);
         self.plan.conflicts.push(ConflictRecord {
-            path: place.key.to_string(),
-            copy: copy_place.key.to_string(),
+            path: location.key.to_string(),
+            copy: copy_location.key.to_string(),
             when: self.input.now / 1_000_000_000,
             loser_is_right: loser == Side::Right,
         });

@@ -6,34 +6,34 @@ use std::sync::Arc;
 
 use crate::names;
 use crate::plan::Cancelled;
-use crate::plan::place::Place;
+use crate::plan::location::Location;
 use crate::plan::planner::{Around, Entered, Merged, MergedChildren, Planner, Step};
 use crate::state::{Base, BaseChildren};
 use crate::tree::{Children, Kind, Name, Node, Side};
 
-/// A directory whose entries are being gone through.
+/// A directory whose entries are being visited.
 struct Frame<'t> {
-    /// What is done afterwards; `None`: this is the root.
+    /// The directory to complete afterwards; `None`: this is the root.
     entered: Option<Entered<'t>>,
-    place: Place,
+    location: Location,
     sides: [&'t Children; 2],
     nodes: [Peekable<btree_map::Iter<'t, Name, Node>>; 2],
     agreed: Peekable<btree_map::Iter<'t, Name, Arc<Base>>>,
     merged: MergedChildren,
-    /// The names of conflict copies that are to be made here.
+    /// The names of planned conflict copies in this directory.
     taken: HashSet<String>,
 }
 
 impl<'t> Frame<'t> {
     fn new(
         entered: Option<Entered<'t>>,
-        place: Place,
+        location: Location,
         sides: [&'t Children; 2],
         base: &'t BaseChildren,
     ) -> Self {
         Self {
             entered,
-            place,
+            location,
             sides,
             nodes: sides.map(|children| children.iter().peekable()),
             agreed: base.iter().peekable(),
@@ -45,23 +45,23 @@ impl<'t> Frame<'t> {
     fn enter(entered: Entered<'t>) -> Self {
         static EMPTY: Children = Children::new();
         static NOTHING: BaseChildren = BTreeMap::new();
-        let place = entered.place.clone();
+        let location = entered.location.clone();
         let sides = entered.nodes.map(|node| node.and_then(Node::children).unwrap_or(&EMPTY));
         let base = entered.base.and_then(|base| base.children()).unwrap_or(&NOTHING);
-        Self::new(Some(entered), place, sides, base)
+        Self::new(Some(entered), location, sides, base)
     }
 }
 
 impl Planner<'_, '_> {
-    /// Goes through two directories, which are the roots, and everything in them. It has a stack of its
-    /// own: a deep tree would overflow the other.
+    /// Visits both roots and everything in them, with an explicit stack, since a deep tree would
+    /// overflow the call stack.
     pub(super) fn tree(
         &mut self,
         left: &Children,
         right: &Children,
         base: &BaseChildren,
     ) -> Result<BaseChildren, Cancelled> {
-        let mut stack = vec![Frame::new(None, Place::root(), [left, right], base)];
+        let mut stack = vec![Frame::new(None, Location::root(), [left, right], base)];
         loop {
             let Some(frame) = stack.last_mut() else { return Ok(BaseChildren::new()) };
             match self.next_entry(frame)? {
@@ -80,7 +80,7 @@ impl Planner<'_, '_> {
         }
     }
 
-    /// Does what is needed about the next entry of a directory; `None`: there are no more.
+    /// Plans the next entry of a directory; `None`: there are no more.
     fn next_entry<'t>(
         &mut self,
         frame: &mut Frame<'t>,
@@ -95,14 +95,14 @@ impl Planner<'_, '_> {
             .nodes
             .each_mut()
             .map(|nodes| nodes.next_if(|(next, _)| *next == key).map(|(_, node)| node));
-        let here = frame.place.child(key, nodes[0], nodes[1]);
+        let here = frame.location.child(key, nodes[0], nodes[1]);
         let (sides, taken) = (frame.sides, &mut frame.taken);
         let mut is_taken = |name: &str| {
             let key = names::key(name);
             sides.iter().any(|side| side.contains_key(&*key)) || !taken.insert(key.into_owned())
         };
         let siblings = &mut frame.merged.next;
-        let around = &mut Around { place: &frame.place, is_taken: &mut is_taken, siblings };
+        let around = &mut Around { location: &frame.location, is_taken: &mut is_taken, siblings };
         let step = self.entry(around, key, here, nodes, base)?;
         Ok(Some((Name::clone(key), step)))
     }
@@ -111,7 +111,7 @@ impl Planner<'_, '_> {
         &mut self,
         around: &mut Around<'_>,
         key: &Name,
-        place: Place,
+        location: Location,
         nodes: [Option<&'t Node>; 2],
         base: Option<&'t Arc<Base>>,
     ) -> Result<Step<'t>, Cancelled> {
@@ -121,17 +121,17 @@ impl Planner<'_, '_> {
         for (side, node) in Side::BOTH.into_iter().zip(nodes) {
             let Some(node) = node else { continue };
             if let Kind::Blocked(Some(why)) = &node.kind {
-                self.skip(&place.paths[side.index()], why.to_string());
+                self.skip(&location.paths[side.index()], why.to_string());
                 is_blocked = true;
             } else if is_ignored[side.other().index()] && !is_ignored[side.index()] {
                 let other = side.other().name();
                 let why = format!("skipped, since {other} has an ignored entry with this name");
-                self.skip(&place.paths[side.index()], why);
+                self.skip(&location.paths[side.index()], why);
             }
         }
         if is_blocked || is_ignored != [false, false] {
-            // What a pattern hides is forgotten, so that it is new, and never deleted, once it is
-            // seen again.
+            // An ignored entry is removed from the baseline, so that it is new, and never deleted,
+            // once it is no longer ignored.
             let next = base.filter(|_| is_ignored == [false, false]).cloned();
             return Ok(Step::Done(Merged { next, exists }));
         }
@@ -140,10 +140,10 @@ impl Planner<'_, '_> {
         let leaves = nodes.map(|node| node.is_some_and(|node| !is_directory(node)));
         match (directories, leaves) {
             (_, [false, false]) if exists == [false, false] => Ok(Step::Done(Merged::default())),
-            (_, [false, false]) => Ok(self.directory(key, place, nodes, base)),
-            ([false, false], _) => self.file_entry(around, &place, nodes, base).map(Step::Done),
-            ([true, _], _) => self.type_conflict(around, key, place, nodes, Side::Left, base),
-            ([_, true], _) => self.type_conflict(around, key, place, nodes, Side::Right, base),
+            (_, [false, false]) => Ok(self.directory(key, location, nodes, base)),
+            ([false, false], _) => self.file_entry(around, &location, nodes, base).map(Step::Done),
+            ([true, _], _) => self.type_conflict(around, key, location, nodes, Side::Left, base),
+            ([_, true], _) => self.type_conflict(around, key, location, nodes, Side::Right, base),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::options::Mode;
 use crate::plan::decide::{Change, Verdict, decide};
-use crate::plan::place::Place;
+use crate::plan::location::Location;
 use crate::plan::planner::{Around, Merged, Planner, Step};
 use crate::plan::{Action, Cancelled, CopyModes, JUNK};
 use crate::state::{Base, BaseChildren, BaseKind};
@@ -16,7 +16,7 @@ impl Planner<'_, '_> {
         &mut self,
         around: &mut Around<'_>,
         key: &Name,
-        place: Place,
+        location: Location,
         nodes: [Option<&'t Node>; 2],
         tree_side: Side,
         base: Option<&'t Arc<Base>>,
@@ -26,17 +26,17 @@ impl Planner<'_, '_> {
         let (Some(tree), Some(leaf)) = (nodes[tree_side.index()], nodes[leaf_side.index()]) else {
             return Ok(keep);
         };
-        let leaf_looked = match self.look(leaf_side, &place, Some(leaf), base)? {
+        let leaf_looked = match self.look(leaf_side, &location, Some(leaf), base)? {
             Ok(looked) => looked,
             Err(why) => {
-                self.skip(&place.paths[leaf_side.index()], why);
+                self.skip(&location.paths[leaf_side.index()], why);
                 return Ok(keep);
             }
         };
         let tree_change = match base.map(|base| &base.kind) {
             None => Change::New,
             Some(BaseKind::Directory(agreed)) => {
-                match self.has_changes(tree_side, &place, tree, agreed)? {
+                match self.has_changes(tree_side, &location, tree, agreed)? {
                     true => Change::Changed,
                     false => Change::Same,
                 }
@@ -53,38 +53,38 @@ impl Planner<'_, '_> {
             Verdict::Take(from) if from == tree_side => {
                 let target = leaf.fingerprint;
                 let reason = format!("became a directory on {}", tree_side.name());
-                self.push(Action::Remove { on: leaf_side, target }, &place, &reason);
+                self.push(Action::Remove { on: leaf_side, target }, &location, &reason);
                 let mut only_tree = nodes;
                 only_tree[leaf_side.index()] = None;
-                Ok(self.directory(key, place, only_tree, None))
+                Ok(self.directory(key, location, only_tree, None))
             }
             Verdict::Take(_) => {
                 if let Some((path, _)) = tree.first_blocked() {
                     let side = leaf_side.name();
                     self.skip(
-                        &place.paths[tree_side.index()],
+                        &location.paths[tree_side.index()],
                         format!("became a file on {side}, but is kept because of {path:?} in it"),
                     );
                     return Ok(keep);
                 }
                 let reason = format!("became a file on {}", leaf_side.name());
-                self.remove_tree(&place, tree_side, tree, &reason);
+                self.remove_tree(&location, tree_side, tree, &reason);
                 let digest = leaf_looked.digest;
                 let modes = CopyModes { carried: leaf.mode, own: None };
-                let next = self.transfer(&place, leaf_side, leaf, digest, None, modes, &reason);
+                let next = self.transfer(&location, leaf_side, leaf, digest, None, modes, &reason);
                 Ok(Step::Done(Merged { next: Some(next), exists: [true, true] }))
             }
             Verdict::Conflict => {
                 let digest = leaf_looked.digest;
                 let modes = CopyModes { carried: leaf.mode, own: None };
-                self.move_aside(around, &place, leaf_side, leaf, digest, modes);
+                self.move_aside(around, &location, leaf_side, leaf, digest, modes);
                 let mut only_tree = nodes;
                 only_tree[leaf_side.index()] = None;
-                Ok(self.directory(key, place, only_tree, None))
+                Ok(self.directory(key, location, only_tree, None))
             }
             Verdict::Leave | Verdict::Nothing | Verdict::Drop => {
                 self.skip(
-                    &place.paths[Side::Right.index()],
+                    &location.paths[Side::Right.index()],
                     "changed on right, which mode=one-way-safe keeps".to_owned(),
                 );
                 Ok(keep)
@@ -92,23 +92,25 @@ impl Planner<'_, '_> {
         }
     }
 
-    /// Removes a whole directory, before a file is copied in its place.
-    fn remove_tree(&mut self, place: &Place, on: Side, tree: &Node, reason: &str) {
-        let mut rest = vec![(place.clone(), tree, false)];
-        while let Some((place, node, is_empty)) = rest.pop() {
+    /// Removes a whole directory before a file replaces it.
+    fn remove_tree(&mut self, location: &Location, on: Side, tree: &Node, reason: &str) {
+        let mut rest = vec![(location.clone(), tree, false)];
+        while let Some((location, node, is_empty)) = rest.pop() {
             match &node.kind {
                 Kind::Directory(children) if !is_empty => {
-                    rest.push((place.clone(), node, true));
+                    rest.push((location.clone(), node, true));
                     let inner = children.iter().rev();
                     rest.extend(
-                        inner.map(|(key, node)| (place.child(key, Some(node), None), node, false)),
+                        inner.map(|(key, node)| {
+                            (location.child(key, Some(node), None), node, false)
+                        }),
                     );
                 }
-                Kind::Directory(_) => self.push(Action::RemoveDirectory { on }, &place, reason),
+                Kind::Directory(_) => self.push(Action::RemoveDirectory { on }, &location, reason),
                 Kind::File | Kind::Link(_) | Kind::Blocked(_) | Kind::Junk => {
                     let reason = if node.kind == Kind::Junk { JUNK } else { reason };
                     let target = node.fingerprint;
-                    self.push(Action::Remove { on, target }, &place, reason);
+                    self.push(Action::Remove { on, target }, &location, reason);
                 }
             }
         }
@@ -119,15 +121,15 @@ impl Planner<'_, '_> {
     fn has_changes(
         &mut self,
         side: Side,
-        place: &Place,
+        location: &Location,
         tree: &Node,
         agreed: &BaseChildren,
     ) -> Result<bool, Cancelled> {
-        let mut rest = vec![(place.clone(), tree, agreed)];
-        while let Some((place, tree, agreed)) = rest.pop() {
+        let mut rest = vec![(location.clone(), tree, agreed)];
+        while let Some((location, tree, agreed)) = rest.pop() {
             for (key, node) in tree.children().into_iter().flat_map(|children| children.iter()) {
                 let base = agreed.get(key);
-                let here = place.child(key, Some(node), None);
+                let here = location.child(key, Some(node), None);
                 let is_changed = match (&node.kind, base.map(|base| &base.kind)) {
                     (Kind::Blocked(_) | Kind::Junk, _) => false,
                     (Kind::Directory(_), Some(BaseKind::Directory(agreed))) => {

@@ -215,19 +215,19 @@ mod tests {
     }
 
     #[test]
-    fn a_state_survives_its_file() {
+    fn a_state_round_trips() {
         assert_eq!(State::from_bytes(&bytes(&state()), ROOTS), Ok(state()));
     }
 
     #[test]
-    fn the_bytes_are_those_of_the_serializer() {
+    fn the_bytes_equal_those_of_the_serializer() {
         let mut expected = [MAGIC.as_slice(), &postcard::to_allocvec(&state()).unwrap()].concat();
         expected.extend_from_slice(blake3::hash(&expected).as_bytes());
         assert_eq!(bytes(&state()), expected);
     }
 
     #[test]
-    fn a_deep_state_survives_its_file_and_is_compared_and_dropped() {
+    fn a_deep_state_is_read_compared_and_dropped() {
         let deep = || {
             let mut entries = BaseChildren::new();
             for _ in 0..100_000 {
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_state_is_given_away_in_parts_until_one_is_refused() {
+    fn a_large_state_is_written_in_parts_until_an_error() {
         let mut large = state();
         let file = Arc::clone(&large.entries["g"]);
         let entries = (0..10_000).map(|number: u32| (number.to_string().into(), Arc::clone(&file)));
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn every_flipped_bit_and_every_cut_is_noticed() {
+    fn every_bit_flip_and_truncation_is_detected() {
         let bytes = bytes(&state());
         for at in 0..bytes.len() {
             for bit in 0..8 {

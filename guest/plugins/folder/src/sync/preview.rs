@@ -6,7 +6,7 @@ use super::summary::counted;
 use crate::plan::{Action, Operation, Plan};
 use crate::tree::Side;
 
-/// Logs what the run would do, a line for each step.
+/// Logs the planned changes, one line per step.
 pub(super) fn preview(plan: &Plan, context: &mut SyncContext) -> Result<(), Interrupt> {
     let steps: Vec<&Operation> = plan.operations.iter().chain(&plan.removals).collect();
     for step in &steps {

@@ -79,7 +79,7 @@ fn remove_if_there(directory: &Directory, name: &str) -> Result<()> {
     }
 }
 
-/// Removes what a run that was terminated while it saved the state has left.
+/// Removes the leftovers of a run that was terminated while it saved the state.
 pub(super) fn remove_temp_state(storage: &Directory, pair: &Pair) -> Result<()> {
     remove_if_there(storage, &temp_state_name(pair))
 }

@@ -1,4 +1,4 @@
-//! What a run logs and counts.
+//! The log entries and counters of a run.
 
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, LogLevel, SyncContext};
 

@@ -140,8 +140,8 @@ function initialized(bytes, wasi) {
 }
 
 /**
- * Takes the place of Wizer, which componentize-js starts to initialize the engine: with Wizer, the
- * snapshot depends on the machine's clock, random numbers and paths.
+ * Replaces Wizer, which componentize-js starts to initialize the engine: with Wizer, the snapshot
+ * depends on the machine's clock, random numbers and paths.
  */
 function initialize(_, args, { env, input }) {
   const option = (name) => args.find((arg) => arg.startsWith(name)).slice(name.length);

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_plugin_is_ended_wherever_it_is() -> anyhow::Result<()> {
+fn a_plugin_is_terminated_in_every_call() -> anyhow::Result<()> {
     for commands in [
         "spin",
         "sleep ms=600000",
@@ -28,7 +28,7 @@ fn a_plugin_is_ended_wherever_it_is() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_plugin_that_dies_takes_only_unfinished_items_with_it() -> anyhow::Result<()> {
+fn a_crash_fails_only_unfinished_items() -> anyhow::Result<()> {
     for (death, code, hresult, words) in [
         (
             "panic text=no_more_lemons",
@@ -66,7 +66,7 @@ fn a_plugin_that_dies_takes_only_unfinished_items_with_it() -> anyhow::Result<()
 }
 
 #[test]
-fn items_that_were_prepared_and_left_for_others_are_skipped() -> anyhow::Result<()> {
+fn prepared_items_that_were_not_started_are_skipped() -> anyhow::Result<()> {
     let script = Script::new("a b")
         .on("synchronize", "progress item=a status=updating\nprogress item=b status=succeeded");
     let recorder = EventLog::new();
@@ -81,12 +81,12 @@ fn items_that_were_prepared_and_left_for_others_are_skipped() -> anyhow::Result<
     let report = session.report(Outcome::Completed);
     let ends: Vec<_> = report.items.iter().map(|one| (one.name.as_str(), one.status)).collect();
     assert_eq!(ends, [("a", Status::Skipped), ("b", Status::Succeeded)]);
-    assert_eq!(report.refused_calls, 1, "the plugin was told to leave `a` alone");
+    assert_eq!(report.refused_calls, 1, "the plugin was asked to cancel `a`");
     Ok(())
 }
 
 #[test]
-fn a_dead_session_is_never_entered_again() -> anyhow::Result<()> {
+fn a_crashed_session_is_not_entered_again() -> anyhow::Result<()> {
     let mut session = Script::new("a").on("get-handler-info", "panic text=x").start(Discard)?;
     let codes = session.block_on(async |session| {
         session.initialize(Trigger::MANUAL, None).await?;
@@ -99,7 +99,7 @@ fn a_dead_session_is_never_entered_again() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_dead_session_says_so_whatever_is_called() -> anyhow::Result<()> {
+fn every_call_of_a_crashed_session_returns_the_crash() -> anyhow::Result<()> {
     let mut session = Script::new("a").on("initialize", "panic text=x").start(Discard)?;
     let codes = session.block_on(async |session| {
         let first = session.initialize(Trigger::MANUAL, None).await.unwrap_err().code();
@@ -112,7 +112,7 @@ fn a_dead_session_says_so_whatever_is_called() -> anyhow::Result<()> {
 }
 
 #[test]
-fn what_was_prepared_ends_also_where_the_plugin_died_before_synchronize() -> anyhow::Result<()> {
+fn prepared_items_end_if_the_plugin_crashes_before_synchronize() -> anyhow::Result<()> {
     let recorder = EventLog::new();
     let script = Script::new("a").on("get-properties", "panic text=x");
     let mut session = script.start(recorder.clone())?;
@@ -129,7 +129,7 @@ fn what_was_prepared_ends_also_where_the_plugin_died_before_synchronize() -> any
 }
 
 #[test]
-fn the_message_of_a_push_that_failed_is_bounded() -> anyhow::Result<()> {
+fn the_message_of_a_failed_push_is_bounded() -> anyhow::Result<()> {
     let message = "x".repeat(5000);
     let ran = Script::new("a")
         .on("set-item-status", &format!("fail text={message}"))
@@ -140,7 +140,7 @@ fn the_message_of_a_push_that_failed_is_bounded() -> anyhow::Result<()> {
 }
 
 #[test]
-fn what_a_dead_session_did_is_not_changed_by_later_calls() -> anyhow::Result<()> {
+fn later_calls_do_not_change_the_report_of_a_crashed_session() -> anyhow::Result<()> {
     let script = Script::new("a b").on("synchronize", "progress item=a status=succeeded");
     let mut session = script.on("show-error", "panic text=x").start(Discard)?;
     let items = [item("a"), item("b")];
@@ -161,7 +161,7 @@ fn what_a_dead_session_did_is_not_changed_by_later_calls() -> anyhow::Result<()>
 }
 
 #[test]
-fn stderr_and_the_names_on_the_stack_are_in_the_error() -> anyhow::Result<()> {
+fn a_crash_error_has_stderr_and_the_stack() -> anyhow::Result<()> {
     let ran =
         Script::new("a").on("synchronize", "print text=before_the_end\npanic text=boom").run()?;
     let Some(syncmgr_host::SessionError::Trap { backtrace, stderr, .. }) = ran.report.error()

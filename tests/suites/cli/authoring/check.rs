@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Each check of a report, with its verdict.
+/// Returns each check of a report with its verdict.
 fn checks(report: &Value) -> Result<Vec<(&str, &str)>> {
     let checks = report["checks"].as_array().context("checks")?;
     checks
@@ -15,7 +15,7 @@ fn checks(report: &Value) -> Result<Vec<(&str, &str)>> {
 }
 
 #[test]
-fn the_plugins_that_are_shipped_pass() -> Result<()> {
+fn shipped_plugins_conform() -> Result<()> {
     let home = Home::new()?;
     for name in ["left", "right"] {
         fs::create_dir_all(home.path("pair").join(name))?;
@@ -39,7 +39,7 @@ fn the_plugins_that_are_shipped_pass() -> Result<()> {
 }
 
 #[test]
-fn verdicts_are_there_for_programs_and_for_people() -> Result<()> {
+fn verdicts_have_a_json_and_a_text_form() -> Result<()> {
     let home = Home::new()?;
     let script = conformance::SCRIPT;
     let never_ends = ["--set", "items=a", "--set", "synchronize=progress item=a status=updating"];
@@ -59,8 +59,8 @@ fn verdicts_are_there_for_programs_and_for_people() -> Result<()> {
     Ok(())
 }
 
-/// What is wrong with each of the plugins that are wrong on purpose.
-fn wrong_plugins(language: &str) -> Result<Vec<(String, String, String)>> {
+/// The violation of each nonconforming plugin.
+fn nonconforming_plugins(language: &str) -> Result<Vec<(String, String, String)>> {
     let table = conformance::workspace().join("tests/plugins/nonconforming/expected.tsv");
     let table = fs::read_to_string(table)?;
     let rows = table.lines().filter_map(|line| {
@@ -92,27 +92,27 @@ fn fails_for(home: &Home, component: &Path, check: &str, words: &str) -> Result<
 }
 
 #[test]
-fn wrong_plugins_in_rust_fail_for_what_is_wrong() -> Result<()> {
+fn nonconforming_rust_plugins_fail_the_expected_checks() -> Result<()> {
     let home = Home::new()?;
-    let plugins = wrong_plugins("rust")?;
+    let plugins = nonconforming_plugins("rust")?;
     ensure!(plugins.len() >= 5);
     for (name, check, words) in plugins {
-        let component = Path::new(conformance::WRONG).join(format!("{name}.wasm"));
+        let component = Path::new(conformance::NONCONFORMING).join(format!("{name}.wasm"));
         fails_for(&home, &component, &check, &words)?;
     }
     Ok(())
 }
 
 #[test]
-fn what_is_unusual_and_right_passes() -> Result<()> {
+fn unusual_conforming_plugins_pass() -> Result<()> {
     let home = Home::new()?;
     let fixture = conformance::workspace().join("tests/plugins/nonconforming/fixture");
-    let component = Path::new(conformance::WRONG).join("keeps_its_ids.wasm");
+    let component = Path::new(conformance::NONCONFORMING).join("keeps_its_ids.wasm");
     let test = ["test", &component.display().to_string(), "--fixture"].map(str::to_owned);
     let test = [&test[..], &[fixture.display().to_string()]].concat();
     let test: Vec<_> = test.iter().map(String::as_str).collect();
     home.run("", &test)?.expect(0, " 0 failed")?;
-    // A handler that declines has nothing to be looked at, and does nothing wrong.
+    // A handler that declines is not checked further, and conforms.
     let declines = ["test", conformance::SCRIPT, "--set", "items=a", "--set", "declines=yes"];
     let ran = home.run("", &declines)?.expect(0, "the plugin declines manual runs")?;
     ensure!(ran.stdout.contains(" 0 failed"), "{ran:?}");
@@ -120,7 +120,7 @@ fn what_is_unusual_and_right_passes() -> Result<()> {
 }
 
 #[test]
-fn a_plugin_that_hangs_does_not_hold_up_the_kit() -> Result<()> {
+fn a_plugin_that_hangs_does_not_block_the_checks() -> Result<()> {
     let home = Home::new()?;
     let spins = ["test", conformance::SCRIPT, "--set", "items=a", "--set", "synchronize=spin"];
     let one = [&spins[..], &["--check", "every-item-ends"]].concat();
@@ -129,7 +129,7 @@ fn a_plugin_that_hangs_does_not_hold_up_the_kit() -> Result<()> {
 }
 
 #[test]
-fn a_plugin_that_floods_the_kit_is_ended() -> Result<()> {
+fn a_plugin_that_floods_the_checks_is_terminated() -> Result<()> {
     let home = Home::new()?;
     let text = "x".repeat(4000);
     let flood = format!("synchronize=progress item=a text={text} times=999999999");
@@ -155,13 +155,13 @@ fn a_sparse_file_is_not_read_into_memory() -> Result<()> {
 }
 
 #[test]
-fn wrong_plugins_in_c_fail_for_what_is_wrong() -> Result<()> {
+fn nonconforming_c_plugins_fail_the_expected_checks() -> Result<()> {
     let home = Home::new()?;
     home.run("", &["new", "wrong", "--lang", "c"])?.expect(0, "")?;
     if !ready(&home, "wrong", "c")? {
         return Ok(());
     }
-    let plugins = wrong_plugins("c")?;
+    let plugins = nonconforming_plugins("c")?;
     ensure!(plugins.len() >= 5);
     let sources = conformance::workspace().join("tests/plugins/nonconforming/c");
     for entry in fs::read_dir(home.path("wrong/src"))? {

@@ -1,14 +1,14 @@
-//! Reports progress to an Extism host: the same data as a report of ours, as bytes.
+//! Reports progress to an Extism host: the same data as a report of the contract, as bytes.
 
 use extism_pdk::{FnResult, Memory, plugin_fn};
 
 #[link(wasm_import_module = "extism:host/user")]
 unsafe extern "C" {
-    /// Takes the place of a report, and answers with a number.
+    /// Receives a report and returns a number.
     fn progress(report: u64) -> u64;
 }
 
-/// Reports as often as the input says, with as many bytes of text as it says.
+/// Sends the number of reports that the input states, with its text.
 #[plugin_fn]
 pub fn synchronize(input: Vec<u8>) -> FnResult<Vec<u8>> {
     let (times, text) = input.split_at(4);
@@ -20,7 +20,7 @@ pub fn synchronize(input: Vec<u8>) -> FnResult<Vec<u8>> {
     for value in 0..times {
         report[20..24].copy_from_slice(&value.to_le_bytes());
         let memory = Memory::from_bytes(&report[..bytes])?;
-        // SAFETY: the host's function takes the place of a block of Extism's memory.
+        // SAFETY: the host's function receives a block of Extism's memory.
         answers += unsafe { progress(memory.offset()) };
         memory.free();
     }

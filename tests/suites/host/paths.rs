@@ -11,10 +11,10 @@ use conformance::isolation;
 use conformance::script::Script;
 use syncmgr_host::{Access, Grant, GrantError, SessionOptions, StartError};
 
-/// Functions of WASI that `paths` calls, with that which makes a link to the path.
+/// Functions of WASI that `paths` calls, and the one that creates a link to the path.
 const FUNCTIONS: usize = 19;
 
-/// What each function answers for a path below a directory that is granted for changing.
+/// The result of each function for a path below a directory that is granted read-write.
 fn answers(
     root: &Path,
     path: &str,
@@ -30,7 +30,7 @@ fn answers(
     Ok(said)
 }
 
-/// A directory with `file`, `moved`, and this.
+/// A directory with `file`, `moved`, and this entry.
 fn with_entry(path: &str) -> Result<tempfile::TempDir> {
     let home = tempfile::tempdir()?;
     fs::write(home.path().join("file"), "12345")?;
@@ -42,7 +42,7 @@ fn with_entry(path: &str) -> Result<tempfile::TempDir> {
 }
 
 #[test]
-fn no_function_of_wasi_takes_a_name_that_windows_reads_in_another_way() -> Result<()> {
+fn wasi_rejects_names_that_windows_reinterprets() -> Result<()> {
     for path in [
         "file:stream",
         "file::$DATA",
@@ -76,21 +76,21 @@ fn no_function_of_wasi_takes_a_name_that_windows_reads_in_another_way() -> Resul
     for path in ["console", "nuls", "folder/com10", "file.nul", "aux-", "a;b", "folder/lpt"] {
         let home = with_entry(path)?;
         let answers = answers(home.path(), path, |options| options)?;
-        // What is no link cannot be read as one.
+        // Only links can be read as links.
         let mut others = answers.iter().filter(|answer| !answer.starts_with("readlink-at"));
         ensure!(others.all(|answer| !answer.contains("invalid")), "{path}: {answers:?}");
         ensure!(answers[0] == "reach: Ok(())", "{path}: {}", answers[0]);
         ensure!(answers[1] == "open-at: Ok(())", "{path}: {}", answers[1]);
     }
-    // On systems where a file can have a colon in its name, our own interface reaches it.
+    // If the system permits a colon in names, the interface of the contract accepts it.
     let home = with_entry("12:30")?;
     ensure!(answers(home.path(), "12:30", |options| options)?[0] == "reach: Ok(())");
     Ok(())
 }
 
-/// That no function reaches this path, whether it exists or not.
+/// Checks that no function accesses this path, whether it exists or not.
 fn is_out_of_reach(root: &Path, path: &str, left_out: Option<&Path>) -> Result<()> {
-    // Where the last name is a link, the place is reached only by following it.
+    // If the last name is a link, only functions that follow it access the target.
     let is_link = root.join(path).is_symlink();
     let follows = ["open-at:", "stat-at:", "metadata-hash-at:", "open-at for writing:"];
     let answers = answers(root, path, |options| match left_out {
@@ -98,7 +98,7 @@ fn is_out_of_reach(root: &Path, path: &str, left_out: Option<&Path>) -> Result<(
         None => options,
     })?;
     let (reached, answers) = answers.split_first().context("it said something")?;
-    // A link in the path is not followed at all, and `..` is no name.
+    // A link inside the path is never followed, and `..` is not a valid name.
     let codes = ["AccessDenied", "Changed", "InvalidArgument"];
     let refused = codes.iter().any(|code| reached.contains(code));
     ensure!(refused, "{path}: {reached}");
@@ -154,7 +154,7 @@ fn kernel_file_systems() -> Result<()> {
     ] {
         is_out_of_reach(root, path, None)?;
     }
-    // Another file system of files is like any other directory.
+    // Another file system of files is an ordinary directory.
     let answers = answers(root, "other/file", |options| options)?;
     ensure!(answers[0] == "reach: Ok(())" && answers[1] == "open-at: Ok(())", "{answers:?}");
     Ok(())
@@ -162,16 +162,16 @@ fn kernel_file_systems() -> Result<()> {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn the_kernels_own_file_systems_are_out_of_reach_below_a_grant() -> Result<()> {
+fn kernel_file_systems_below_a_grant_are_inaccessible() -> Result<()> {
     isolation::with_own_mounts(
-        the_kernels_own_file_systems_are_out_of_reach_below_a_grant,
+        kernel_file_systems_below_a_grant_are_inaccessible,
         kernel_file_systems,
     )
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn the_kernels_own_file_systems_are_not_granted() -> Result<()> {
+fn kernel_file_systems_cannot_be_granted() -> Result<()> {
     for path in ["/proc", "/proc/self", "/sys", "/sys/kernel"] {
         for access in [Access::ReadOnly, Access::ReadWrite] {
             let grant = Grant::new("left", Path::new(path), access)?;
@@ -186,7 +186,7 @@ fn the_kernels_own_file_systems_are_not_granted() -> Result<()> {
 }
 
 #[test]
-fn what_is_left_out_is_out_of_reach_by_every_way() -> Result<()> {
+fn excluded_paths_are_inaccessible_by_every_route() -> Result<()> {
     let home = with_entry("folder/state/inner/deep/file")?;
     let (root, state) = (home.path(), home.path().join("folder/state"));
     symlink("folder/state", root.join("to-directory"))?;
@@ -203,7 +203,7 @@ fn what_is_left_out_is_out_of_reach_by_every_way() -> Result<()> {
     ] {
         is_out_of_reach(root, path, Some(&state))?;
     }
-    // All around it is granted as ever.
+    // The surrounding directories are granted normally.
     let given = answers(root, "folder/other", |options| options.leave_out(&state))?;
     ensure!(given.iter().any(|answer| answer == "link-at to it: Ok(())"), "{given:?}");
     Ok(())
@@ -227,16 +227,16 @@ fn under_another_name() -> Result<()> {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn what_is_left_out_is_out_of_reach_under_another_name() -> Result<()> {
+fn excluded_paths_are_inaccessible_under_other_names() -> Result<()> {
     isolation::with_own_mounts(
-        what_is_left_out_is_out_of_reach_under_another_name,
+        excluded_paths_are_inaccessible_under_other_names,
         under_another_name,
     )
 }
 
-/// The plugin's own storage is in the host's state, and is its own all the same.
+/// The plugin's storage is inside the state directory, and is still accessible.
 #[test]
-fn the_storage_is_reached_though_the_state_is_left_out() -> Result<()> {
+fn the_storage_is_accessible_inside_the_excluded_state() -> Result<()> {
     let home = tempfile::tempdir()?;
     let storage = home.path().join("state/plugins/a/storage");
     fs::create_dir_all(&storage)?;

@@ -25,7 +25,8 @@ use windows_core::HRESULT;
 
 const ODD_SUCCESS: Hresult = Hresult(0x0004_0299);
 
-/// Runs a handler with the items `a` and `b` that does this, where the hook lets it.
+/// Runs a handler with the items `a` and `b` and these commands, unless the hook overrides a
+/// method.
 fn run(work: &str, hook: Hook, options: NativeOptions, sink: EventLog) -> NativeRun {
     let script = SessionOptions::new().setting("items", "a b").setting("synchronize", work);
     let class = class(script::plugin(), script, Silent);
@@ -37,7 +38,7 @@ fn run(work: &str, hook: Hook, options: NativeOptions, sink: EventLog) -> Native
     }
 }
 
-/// Answers one method.
+/// Overrides one method.
 fn answer(
     method: &'static str,
     answer: impl Fn(&Manager) -> Hresult + Send + Sync + 'static,
@@ -54,14 +55,14 @@ fn limits(change: impl FnOnce(&mut Limits)) -> NativeOptions {
     NativeOptions { limits, ..NativeOptions::default() }
 }
 
-/// Longer than any call of a handler that keeps to the rules.
+/// Longer than any call of a conforming handler.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 fn impatient() -> NativeOptions {
     limits(|limits| limits.idle_time = PATIENCE)
 }
 
-/// Tests rows that wait for limits all at once.
+/// Tests all rows that wait for limits concurrently.
 fn at_once<T: Sync>(rows: &[T], test: impl Fn(&T) + Sync) {
     std::thread::scope(|scope| {
         for row in rows {
@@ -70,7 +71,7 @@ fn at_once<T: Sync>(rows: &[T], test: impl Fn(&T) + Sync) {
     });
 }
 
-/// What ended the run: the call and the reason.
+/// Returns the call that ended the run, and the reason.
 fn ended(ran: &NativeRun) -> Option<(&'static str, StopReason)> {
     match ran.report.error() {
         Some(SessionError::Ended { call, reason, .. }) => Some((call.name(), *reason)),
@@ -78,12 +79,12 @@ fn ended(ran: &NativeRun) -> Option<(&'static str, StopReason)> {
     }
 }
 
-/// An error that leads to more, so that it is asked about.
+/// An error with details, so that `ShowError` is called.
 const ERROR: &str = "log item=a level=error text=one id=e jump=1\nprogress item=a status=failed
 progress item=b status=succeeded";
 
 #[test]
-fn a_handler_that_hangs_in_a_method_is_given_up_on_and_not_released() {
+fn a_handler_that_hangs_in_a_method_is_abandoned_and_not_released() {
     let rows = [
         ("Initialize", "initialize"),
         ("GetHandlerInfo", "get-handler-info"),
@@ -91,7 +92,7 @@ fn a_handler_that_hangs_in_a_method_is_given_up_on_and_not_released() {
         ("SetProgressCallback", "set-progress-callback"),
         ("PrepareForSync", "prepare-for-sync"),
         ("Synchronize", "synchronize"),
-        // By which the handler hears of the limit.
+        // This notifies the handler of the limit.
         ("SetItemStatus", "synchronize"),
         ("ShowError", "show-error"),
         ("SetProgressCallback(NULL)", "set-progress-callback"),
@@ -118,7 +119,7 @@ fn a_handler_that_hangs_in_a_method_is_given_up_on_and_not_released() {
 }
 
 #[test]
-fn a_handler_that_does_not_complete_is_given_up_on() {
+fn a_handler_that_does_not_complete_is_abandoned() {
     let rows = [
         ("PrepareForSync", "prepare-for-sync"),
         ("Synchronize", "synchronize"),
@@ -152,7 +153,7 @@ fn a_handler_that_stops_within_the_grace_period_is_released() {
 }
 
 #[test]
-fn a_handler_that_goes_on_after_a_cancellation_is_given_up_on() {
+fn a_handler_that_ignores_a_cancellation_is_abandoned() {
     for (kill, reason) in [(false, StopReason::CancelledAll), (true, StopReason::Killed)] {
         let options = match kill {
             false => limits(|_| {}),
@@ -174,7 +175,7 @@ fn a_handler_that_goes_on_after_a_cancellation_is_given_up_on() {
 }
 
 #[test]
-fn a_silent_handler_is_mentioned_once() {
+fn a_silent_handler_is_reported_once() {
     let options = NativeOptions { notice: Duration::from_millis(50), ..impatient() };
     let recorder = EventLog::new();
     let ran = run("", answer("Synchronize", |_| Hresult::S_OK), options, recorder.clone());
@@ -186,19 +187,19 @@ fn a_silent_handler_is_mentioned_once() {
 }
 
 #[test]
-fn a_completion_that_wants_a_retry_without_naming_items_is_a_completion() {
+fn a_retry_request_without_items_is_a_completion() {
     let hook = answer("ShowError", |Manager(callback)| {
         let retry = HRESULT(Hresult::S_SYNCMGR_RETRYSYNC.0.cast_signed());
         // SAFETY: NULL is what is tried.
         Hresult(unsafe { callback.ShowErrorCompleted(retry, u32::MAX, null()) }.0.cast_unsigned())
     });
     let ran = run(ERROR, hook, NativeOptions::default(), EventLog::new());
-    // The failure of its item, as before. Nothing is retried.
+    // The failure of its item, as before, without a retry.
     assert_eq!(ran.report.hresult(), Hresult::E_FAIL, "{ran:?}");
     assert!(!ran.abandoned);
 }
 
-/// Reports a status of the item `a`, and answers what was answered.
+/// Reports a status of the item `a`, and returns the answer.
 fn report(Manager(callback): &Manager, status: Status) -> Hresult {
     let id = guid("a");
     let item = SYNCMGRPROGRESSITEM {
@@ -220,7 +221,7 @@ fn log(Manager(callback): &Manager) -> Hresult {
 }
 
 #[test]
-fn what_a_handler_reports_after_the_end_changes_nothing() {
+fn reports_after_the_completion_are_ignored() {
     let completes = |manager: &Manager, method: &str, outcome: Hresult| {
         let outcome = HRESULT(outcome.0.cast_signed());
         // SAFETY: there are no pointers.

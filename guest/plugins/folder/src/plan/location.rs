@@ -1,22 +1,22 @@
-//! Where an entry is, on both sides.
+//! The location of an entry on both sides.
 
 use crate::names;
 use crate::tree::{Name, Node, join};
 
-/// Where an entry is.
+/// The location of an entry.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct Location {
     pub(super) paths: [Name; 2],
     pub(super) key: Name,
 }
 
-impl Place {
+impl Location {
     pub(super) fn root() -> Self {
         let path = Name::from("");
         Self { paths: [Name::clone(&path), Name::clone(&path)], key: path }
     }
 
-    /// An entry in here. A side that does not have it will spell it as the other one does.
+    /// Returns the location of a child. A side without it will use the spelling of the other one.
     pub(super) fn child(&self, key: &str, left: Option<&Node>, right: Option<&Node>) -> Self {
         let name = |one: Option<&Node>, other: Option<&Node>| {
             one.or(other).map_or_else(|| key.into(), |node| Name::clone(&node.name))
@@ -28,7 +28,7 @@ impl Place {
         self.inner([name, name], &names::key(name))
     }
 
-    /// Paths that are the same text are the same one.
+    /// Equal paths share their text.
     fn inner(&self, [left, right]: [&str; 2], key: &str) -> Self {
         let path = Name::from(join(&self.paths[0], left));
         let or_joined = |parent: &Name, name: &str| match *parent == self.paths[0] && name == left {

@@ -1,5 +1,5 @@
-//! What one report costs through Extism, in nanoseconds: `peers GUEST TEXT`, with the compiled
-//! guest and the text of each report.
+//! Measures the cost of one report through Extism, in nanoseconds: `competitors GUEST TEXT`, with
+//! the compiled guest and the text of each report.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use extism::{CurrentPlugin, Function, Manifest, PTR, Plugin, UserData, Val, Wasm
 const REPORTS: u32 = 100_000;
 const ROUNDS: usize = 9;
 
-/// Takes a report, as a sink that reads all of it does.
+/// Receives a report like a sink that reads the complete text.
 fn progress(
     plugin: &mut CurrentPlugin,
     inputs: &[Val],
