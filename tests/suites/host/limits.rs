@@ -243,7 +243,7 @@ fn a_run_returns_although_a_system_call_hangs() -> anyhow::Result<()> {
         assert_eq!(ran.error_code(), Some("ended-cancelled-all"), "{blocking}");
         assert_eq!(ran.ends(), [("a", Status::Succeeded), ("b", Status::Stopped)]);
         let message = ran.report.error().map(ToString::to_string).unwrap_or_default();
-        assert!(message.contains("in synchronize"), "{message}");
+        assert!(message.contains("in `synchronize`"), "{message}");
         drop(release);
     }
     Ok(())

@@ -36,8 +36,13 @@ fn a_crash_fails_only_unfinished_items() -> anyhow::Result<()> {
             Hresult::HRESULT_ERROR_PROCESS_ABORTED,
             "no more lemons",
         ),
-        ("exit status=3", "plugin-exit", Hresult::HRESULT_ERROR_PROCESS_ABORTED, "status"),
-        ("allocate bytes=900000000", "ended-memory", Hresult::E_OUTOFMEMORY, "more memory"),
+        ("exit status=3", "plugin-exit", Hresult::HRESULT_ERROR_PROCESS_ABORTED, "exit(1)"),
+        (
+            "allocate bytes=900000000",
+            "ended-memory",
+            Hresult::E_OUTOFMEMORY,
+            "its memory limit (64MiB)",
+        ),
     ] {
         let commands = format!(
             "progress item=a status=succeeded
