@@ -75,7 +75,7 @@ fn a_compiler_failure_is_distinct_from_a_lack_of_memory() -> Result<()> {
         ("exit 3", "load-compile", "exit status: 3"),
         ("echo 'no such thing' >&2; exit 1", "load-compile", "no such thing"),
         ("kill -SEGV $$", "load-compile", "signal: 11"),
-        ("cat /dev/zero", "load-compile", "without an answer"),
+        ("cat /dev/zero", "load-compile", "without a result"),
         ("printf '+no code'", "load-compile", ""),
         (
             "echo 'memory allocation of 5 bytes failed' >&2; kill -ABRT $$",

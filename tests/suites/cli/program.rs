@@ -124,7 +124,8 @@ fn every_exit_status_occurs() -> anyhow::Result<()> {
     home.run(&["run", "missing.wasm"])?.expect(2, "missing.wasm")?;
     home.run(&["run", "folder", "--dir", "x"])?.expect(2, "NAME=PATH")?;
     home.run(&["frobnicate"])?.expect(2, "unrecognized subcommand")?;
-    home.run(&pair_with(&["--item", "other"]))?.expect(2, "no item \"other\"; it has `folder`")?;
+    home.run(&pair_with(&["--item", "other"]))?
+        .expect(2, "unknown item \"other\"; the plugin has `folder`")?;
 
     let gone = ["run", "folder", "--dir", "left=left", "--dir", "right=gone"];
     let message = format!(

@@ -160,7 +160,8 @@ fn requests_are_added_to_any_component() -> Result<()> {
     requests("")?;
     // The macro of the SDK has added a section to a module of this component.
     fs::copy(conformance::SCRIPT, home.path("script.wasm"))?;
-    home.run("", &["embed", "script.wasm", "--requests", "requests.toml"])?.expect(2, "occurs twice")?;
+    home.run("", &["embed", "script.wasm", "--requests", "requests.toml"])?
+        .expect(2, "occurs twice")?;
     home.run("", &["embed", "requests.toml", "--requests", "requests.toml"])?.expect(2, "")?;
     home.run("", &["embed", "hello.wasm", "--requests", "missing"])?.expect(2, "missing")?;
     ensure!(fs::read(&component)? == before, "a failure changes nothing");

@@ -78,9 +78,9 @@ fn properties_can_be_shown_and_changed() -> Result<()> {
     with(&["--item", "a", "--set", "speed=slow"])?.expect(0, "changed")?;
     for (more, words) in [
         (&["--set", "speed=warp"][..], "slow, fast"),
-        (&["--set", "size=1"], "there are speed"),
+        (&["--set", "size=1"], "unknown property `size`; use one of speed"),
         (&["--set", "speed"], "NAME=VALUE"),
-        (&["--item", "c"], "no item `c`"),
+        (&["--item", "c"], "unknown item `c`"),
     ] {
         with(more)?.expect(2, words)?;
     }

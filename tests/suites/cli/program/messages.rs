@@ -117,7 +117,7 @@ fn an_item_of_a_job_is_selected_by_its_key_or_its_name() -> anyhow::Result<()> {
     run("Documents")?.expect(0, "succeeded: Documents, nothing to do")?;
     assert!(!home.path("two/r/c").exists(), "only the item named");
     run("photos")?.expect(0, "succeeded: photos, 2 copied")?;
-    run("letters")?.expect(2, "no item \"letters\"")?;
+    run("letters")?.expect(2, "unknown item \"letters\"")?;
     Ok(())
 }
 
