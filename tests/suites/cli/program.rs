@@ -289,7 +289,7 @@ fn validate_reports_each_invalid_file() -> anyhow::Result<()> {
         ),
         ("newer.wasm", &newer, "contract-other-version", "update this host"),
         ("interface.wasm", &later_interface, "contract-other-version", "0.1.7"),
-        ("function.wasm", &later_function, "contract-types", "runs 0.1.0: update this host"),
+        ("function.wasm", &later_function, "contract-types", "supports 0.1.0: update this host"),
         ("unknown.wasm", &unknown, "contract-unknown-imports", "acme:new/environment"),
         ("text.wasm", b"(component)", "contract-not-wasm", "wasm-tools parse"),
         ("binary.wasm", b"\x7fELF\xff\xfe", "contract-not-wasm", "is not WebAssembly"),
