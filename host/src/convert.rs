@@ -456,8 +456,8 @@ mod tests {
         for (items, words) in [
             (vec![wit_item(0, "a")], "GUID_NULL"),
             (vec![wit_item(1, "")], "empty"),
-            (vec![wit_item(1, "a"), wit_item(1, "b")], "twice"),
-            ((1..=10_001).map(|id| wit_item(id, "a")).collect(), "the limit is"),
+            (vec![wit_item(1, "a"), wit_item(1, "b")], "duplicate item id"),
+            ((1..=10_001).map(|id| wit_item(id, "a")).collect(), "limit of 10000"),
         ] {
             let refusal = list(items).unwrap_err();
             assert!(refusal.contains(words), "{refusal}");
