@@ -14,7 +14,7 @@
 //! - `guard`, `object`, `task_memory`, `event`, `apartment`, `global_table`: COM's requirements on
 //!   objects.
 //! - `callback`, `callback_sink`: the manager's callback, and the sink that forwards to it.
-//! - [`user_interface`]: dialogs.
+//! - [`user_interface`] shows dialogs.
 //! - `worker`, `run_state`, [`handler`]: the handler object. `item_enumerator`, [`factory`]: its
 //!   helpers.
 //! - `registry`, `exports`: registration and exported functions, on Windows.
