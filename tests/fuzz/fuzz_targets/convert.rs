@@ -148,6 +148,8 @@ struct Counted {
     calls: u64,
     progress: u64,
     refused: u64,
+    /// Whether an attempt is in progress.
+    open: bool,
     started: HashSet<ItemId>,
     counts: HashMap<ItemId, HashSet<String>>,
 }
@@ -168,6 +170,7 @@ fn call(
             let numbers = numbers.iter().map(|number| 1 + number % ITEMS);
             let items: Vec<_> = numbers.filter(|number| seen.insert(*number)).map(item).collect();
             counted.started.extend(items.iter().map(|item| item.id));
+            counted.open = true;
             callbacks.start(&items);
         }
         Call::Progress { item, text, status: number, value, max } => {
@@ -179,7 +182,8 @@ fn call(
                 max_value: *max,
             };
             let has_ended = sink.heard().has_ended(item);
-            let is_refused = !counted.started.contains(&item)
+            let is_refused = !counted.open
+                || !counted.started.contains(&item)
                 || (has_ended && report.status_type != Some(Status::Failed));
             let was_cancelled = sink.heard().has_cancelled(item);
             let response = callbacks.progress(item, &report);
@@ -247,6 +251,7 @@ fn call(
         }
         Call::End | Call::Skip => {
             counted.calls -= 1;
+            counted.open = false;
             match call {
                 Call::Skip => callbacks.skip_items(),
                 _ => callbacks.end_items(),
