@@ -1,5 +1,4 @@
-//! This program as the compiler of its own host: untrusted components are compiled in a separate
-//! process, which can be terminated.
+//! Compiles untrusted components in a child process of the program, which the host can terminate.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
