@@ -1,5 +1,5 @@
 wit_bindgen::generate!({
-    path: "../wit",
+    path: "wit",
     inline: "
         package syncmgr:sdk;
         world sdk {

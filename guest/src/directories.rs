@@ -36,7 +36,25 @@ use crate::imports::directories::{
     self as wit, CopyAttributes as WitCopyAttributes, CopyRequest as WitCopyRequest,
 };
 
-pub use crate::bindings::syncmgr::plugin::directories::{Access, Entry, EntryKind, EntryMetadata};
+pub use crate::bindings::syncmgr::plugin::directories::{
+    Access, Entry, EntryKind, EntryMetadata, EntryName,
+};
+
+impl EntryName {
+    /// Returns the name, or `None` if it is not valid Unicode: no function accepts such a name.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(name) => Some(name),
+            Self::Undecodable(_) => None,
+        }
+    }
+
+    /// Returns the name for display: approximately, if it is not valid Unicode.
+    pub fn display(&self) -> &str {
+        let (Self::Text(name) | Self::Undecodable(name)) = self;
+        name
+    }
+}
 
 /// A granted directory.
 #[derive(Clone, Debug)]
@@ -227,14 +245,19 @@ impl Directory {
         Ok(self.0.flush()?)
     }
 
-    /// Locks the directory until the run ends.
+    /// Locks the directory, so that no other run can lock it until the lock is dropped.
     ///
     /// # Errors
     /// Fails with [`Busy`](ErrorCode::Busy) if another run holds the lock.
-    pub fn lock(&self) -> Result<()> {
-        Ok(self.0.lock()?)
+    pub fn lock(&self) -> Result<Lock> {
+        Ok(Lock(self.0.lock()?))
     }
 }
+
+/// A lock on a directory. Dropping it, the end of the session or a crash releases it.
+#[must_use = "dropping the lock releases it"]
+#[derive(Debug)]
+pub struct Lock(#[expect(dead_code, reason = "it is only held")] wit::Lock);
 
 /// An iterator over the entries of a directory, which fetches a page at a time.
 #[derive(Debug)]

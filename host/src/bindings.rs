@@ -1,6 +1,6 @@
 mod generated {
     wasmtime::component::bindgen!({
-        path: "../wit",
+        path: "wit",
         inline: "
             package syncmgr:host;
             world handler {
@@ -19,6 +19,7 @@ mod generated {
             "syncmgr:plugin/directories@0.1.0.directory": crate::fs::directory::Directory,
             "syncmgr:plugin/directories@0.1.0.listing": crate::fs::directory::Listing,
             "syncmgr:plugin/directories@0.1.0.file": crate::fs::file::File,
+            "syncmgr:plugin/directories@0.1.0.lock": crate::fs::locks::Lock,
         },
         require_store_data_send: true,
     });

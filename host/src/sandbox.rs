@@ -121,7 +121,7 @@ pub(crate) fn prepare(
         source,
     })?;
     let parked = state.parked();
-    let locks = Arc::clone(&state.locks);
+    let locks = state.locks.clone();
     let mut store = Store::new(pre.engine(), state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(size(limits.host_call_bytes));

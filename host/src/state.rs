@@ -50,7 +50,7 @@ pub(crate) struct State {
     pub(crate) storage: Option<Storage>,
     pub(crate) secrets: Secrets,
     /// Shared with the session's owner, who releases them if the session hangs.
-    pub(crate) locks: Arc<Mutex<Locks>>,
+    pub(crate) locks: Locks,
     /// Files outside the storage that are open for writing.
     pub(crate) writing: OpenFiles,
     pub(crate) copy_buffer: Vec<u8>,
@@ -99,7 +99,7 @@ impl State {
             fence: parts.fence,
             storage: parts.storage,
             secrets: parts.secrets,
-            locks: Arc::default(),
+            locks: Locks::default(),
             writing: OpenFiles::default(),
             copy_buffer: Vec::new(),
             reading: Reading::default(),

@@ -130,7 +130,15 @@ impl SyncManager {
         reported: &ProgressItem,
         by_host: bool,
     ) -> Option<ProgressResponse> {
-        let recorded = self.items.record(item, reported)?;
+        let recorded = match self.items.record(item, reported) {
+            Ok(recorded) => recorded,
+            Err(refusal) => {
+                if let Some(entry) = self.items.refuse(item, refusal) {
+                    self.log(&entry);
+                }
+                return None;
+            }
+        };
         if reported.status_text.is_some() {
             self.check_items();
         }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::bindings::syncmgr::plugin::directories::{
-    Access, Entry, EntryKind, EntryMetadata, Grant,
+    Access, Entry, EntryKind, EntryMetadata, EntryName, Grant,
 };
 use crate::bindings::syncmgr::plugin::types as wit;
 use crate::bindings::syncmgr::plugin::types::ErrorCode;
@@ -442,10 +442,14 @@ impl Directory {
         self.enter("flush")
     }
 
-    pub(crate) fn lock(&self) -> Answer<()> {
-        self.enter("lock")
+    pub(crate) fn lock(&self) -> Answer<Lock> {
+        self.enter("lock").map(|()| Lock)
     }
 }
+
+/// Natively, a test is the only run.
+#[derive(Debug)]
+pub(crate) struct Lock;
 
 #[derive(Debug)]
 pub(crate) struct Listing(RefCell<fs::ReadDir>);
@@ -456,12 +460,12 @@ impl Listing {
         let mut page = Vec::new();
         for entry in self.0.borrow_mut().by_ref().take(PAGE) {
             let entry = io(entry)?;
-            let (name, unicode) = match entry.file_name().into_string() {
-                Ok(name) => (name, true),
-                Err(other) => (other.to_string_lossy().into_owned(), false),
+            let name = match entry.file_name().into_string() {
+                Ok(name) => EntryName::Text(name),
+                Err(other) => EntryName::Undecodable(other.to_string_lossy().into_owned()),
             };
             let metadata = io(entry.path().symlink_metadata()).map(|found| metadata(&found));
-            page.push(Entry { name, unicode, metadata });
+            page.push(Entry { name, metadata });
         }
         Ok(page)
     }

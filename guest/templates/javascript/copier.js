@@ -53,10 +53,10 @@ function plan(source, target, report, fail) {
   for (const folder of folders) {
     report(0n, 0n, folder);
     attempt(folder || '.', fail, () => {
-      for (const { name, unicode, metadata } of list(source, folder)) {
+      for (const { name: { tag, val: name }, metadata } of list(source, folder)) {
         const path = folder ? `${folder}/${name}` : name;
         attempt(path, fail, () => {
-          if (!unicode) throw new Failure('failed', 'its name is not Unicode');
+          if (tag !== 'text') throw new Failure('failed', 'its name is not Unicode');
           if (metadata.tag === 'err') throw new Failure(metadata.val.code, metadata.val.message);
           const file = { ...metadata.val, folder, name, path };
           // Other entries, such as links, are not copied.
@@ -155,7 +155,7 @@ function removeFile(folder, name) {
 }
 
 /** Uses a resource and closes it, since the garbage collector would be too late. */
-function use(resource, action) {
+export function use(resource, action) {
   try {
     return action(resource);
   } finally {

@@ -23,15 +23,17 @@ class Copy(Plugin):
         return [item(COPY, "Copy")]
 
     def synchronize_item(self, run: SyncContext) -> str:
-        with directories.open_grant("source"), directories.open_grant("target") as target:
-            target.lock()  # so that no other run works on it
-
         def fail(path: Path, error: OSError) -> None:
             changed = isinstance(error, copier.Changed)
             code = ErrorCode.CHANGED if changed else error_code(error)
             run.fail(code, f"{path}: {error.strerror or error}")
 
-        copied = copier.synchronize(Path("/source"), Path("/target"), run.report, fail)
+        with (
+            directories.open_grant("source"),
+            directories.open_grant("target") as target,
+            target.lock(),  # keeps other runs out of the target
+        ):
+            copied = copier.synchronize(Path("/source"), Path("/target"), run.report, fail)
         run.count("files-copied", copied)
         return f"{copied} copied, {run.failures} failed"
 

@@ -56,10 +56,10 @@ function plan(source: Directory, target: Directory, report: Report, fail: Fail):
   for (const folder of folders) {
     report(0n, 0n, folder);
     attempt(folder || '.', fail, () => {
-      for (const { name, unicode, metadata } of list(source, folder)) {
+      for (const { name: { tag, val: name }, metadata } of list(source, folder)) {
         const path = folder ? `${folder}/${name}` : name;
         attempt(path, fail, () => {
-          if (!unicode) throw new Failure('failed', 'its name is not Unicode');
+          if (tag !== 'text') throw new Failure('failed', 'its name is not Unicode');
           if (metadata.tag === 'err') throw new Failure(metadata.val.code, metadata.val.message);
           const file = { ...metadata.val, folder, name, path };
           // Other entries, such as links, are not copied.
@@ -159,7 +159,7 @@ function removeFile(folder: Directory, name: string): void {
 }
 
 /** Uses a resource and closes it, since the garbage collector would be too late. */
-function use<R extends object, T>(resource: R, action: (resource: R) => T): T {
+export function use<R extends object, T>(resource: R, action: (resource: R) => T): T {
   try {
     return action(resource);
   } finally {

@@ -18,10 +18,12 @@ export const synchronize = plugin({
   synchronizeItem(run) {
     const source = openGrant('source');
     const target = openGrant('target');
-    target.lock(); // so that no other run works on it
     const report: copier.Report = (done, total, text) => run.report(done, total, text);
     const fail: copier.Fail = (path, { code, message }) => run.fail(code, `${path}: ${message}`);
-    const copied = copier.synchronize(source, target, report, fail);
+    // The lock keeps other runs out of the target.
+    const copied = copier.use(target.lock(), () =>
+      copier.synchronize(source, target, report, fail),
+    );
     run.count('files-copied', BigInt(copied));
     return `${copied} copied, ${run.failures} failed`;
   },

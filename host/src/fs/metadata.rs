@@ -35,9 +35,8 @@ pub(crate) struct Metadata {
 /// A listed entry.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    /// The name, or an approximation for display if `unicode` is false.
-    pub(crate) name: String,
-    pub(crate) unicode: bool,
+    /// The name, or an approximation for display if it is not Unicode.
+    pub(crate) name: Result<String, String>,
     pub(crate) metadata: io::Result<Metadata>,
 }
 

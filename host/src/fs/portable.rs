@@ -357,46 +357,34 @@ pub(crate) fn count_entries(directory: &File, most: usize) -> io::Result<usize> 
     Ok(directory.entries()?.take(most.saturating_add(1)).count())
 }
 
-/// A locked directory, by a lock file that the system releases with the process.
+/// A lock on a directory, by a lock file that the system releases with the process.
 #[derive(Debug)]
-pub(crate) struct Lock {
-    held: File,
-    file: (u64, u64),
-    alone: bool,
-}
+pub(crate) struct Lock(File);
 
 impl Lock {
-    /// Locks a directory. Returns `None` if it is among `held` already. A shared lock becomes an
-    /// exclusive one (`alone`) if no one else holds it.
-    pub(crate) fn new(
-        directory: &Handle,
-        alone: bool,
-        held: &mut [Self],
-    ) -> io::Result<Option<Self>> {
-        let metadata = directory.metadata()?;
-        let file = (metadata.device_id, metadata.file_id);
-        if let Some(lock) = held.iter_mut().find(|lock| lock.file == file) {
-            if alone && !lock.alone {
-                lock.held.unlock()?;
-                hold(&lock.held, true).inspect_err(|_| {
-                    let _ = hold(&lock.held, false);
-                })?;
-                lock.alone = true;
-            }
-            return Ok(None);
-        }
+    /// Locks a directory.
+    pub(crate) fn new(directory: &Handle, exclusive: bool) -> io::Result<Self> {
+        let (device, file) = directory.identity()?;
         let folder = std::env::temp_dir().join("syncmgr-locks");
         std::fs::create_dir_all(&folder)?;
-        let name = format!("{:016x}-{:016x}.lock", file.0, file.1);
+        let name = format!("{device:016x}-{file:016x}.lock");
         let own =
             File::options().create(true).truncate(false).write(true).open(folder.join(name))?;
-        hold(&own, alone)?;
-        Ok(Some(Self { held: own, file, alone }))
+        hold(&own, exclusive)?;
+        Ok(Self(own))
+    }
+
+    /// Makes a shared lock exclusive.
+    pub(crate) fn make_exclusive(&self) -> io::Result<()> {
+        self.0.unlock()?;
+        hold(&self.0, true).inspect_err(|_| {
+            let _ = hold(&self.0, false);
+        })
     }
 }
 
-fn hold(file: &File, alone: bool) -> io::Result<()> {
-    let held = if alone { file.try_lock() } else { file.try_lock_shared() };
+fn hold(file: &File, exclusive: bool) -> io::Result<()> {
+    let held = if exclusive { file.try_lock() } else { file.try_lock_shared() };
     held.map_err(|error| match error {
         std::fs::TryLockError::WouldBlock => io::ErrorKind::WouldBlock.into(),
         std::fs::TryLockError::Error(error) => error,

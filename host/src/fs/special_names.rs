@@ -33,7 +33,8 @@ pub(crate) fn listed(
             result => result,
         }
     };
-    Some(Entry { unicode: name.to_str().is_some(), name: text, metadata })
+    let name = if name.to_str().is_some() { Ok(text) } else { Err(text) };
+    Some(Entry { name, metadata })
 }
 
 #[cfg(test)]
@@ -61,7 +62,7 @@ mod tests {
         for name in ["con", "nul", "aux.txt", "COM¹"] {
             let entry = listed(OsStr::new(name), missing);
             let entry = entry.unwrap_or_else(|| panic!("{name} is left out"));
-            assert!(entry.unicode && entry.name == name);
+            assert_eq!(entry.name.as_deref(), Ok(name));
             let error = entry.metadata.err().map(|error| error.to_string()).unwrap_or_default();
             assert!(error.contains("rename"), "{error}");
         }

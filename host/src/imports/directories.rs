@@ -13,6 +13,7 @@ use crate::bindings::{directories as wit, types};
 use crate::convert;
 use crate::fs::directory::{Directory, Listing};
 use crate::fs::file::File;
+use crate::fs::locks::Lock;
 use crate::fs::metadata::Entry;
 use crate::grants::{Access, Grant};
 use crate::state::ParkedState;
@@ -103,8 +104,19 @@ impl wit::Host for ParkedState<'_> {
 
 /// Converts a listed entry to the contract's record.
 fn wit_entry(entry: Entry) -> wit::Entry {
-    let metadata = entry.metadata.map(wit_metadata).map_err(|error| failure(&error, &entry.name));
-    wit::Entry { name: entry.name, unicode: entry.unicode, metadata }
+    let (Ok(name) | Err(name)) = &entry.name;
+    let metadata = entry.metadata.map(wit_metadata).map_err(|error| failure(&error, name));
+    let name = match entry.name {
+        Ok(name) => wit::EntryName::Text(name),
+        Err(approximation) => wit::EntryName::Undecodable(approximation),
+    };
+    wit::Entry { name, metadata }
+}
+
+impl wit::HostLock for ParkedState<'_> {
+    fn drop(&mut self, this: Resource<Lock>) -> wasmtime::Result<()> {
+        self.close(this)
+    }
 }
 
 impl wit::HostListing for ParkedState<'_> {

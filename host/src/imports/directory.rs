@@ -2,7 +2,7 @@
 //! its entries.
 
 use std::io;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use wasmtime::component::Resource;
 
@@ -14,6 +14,7 @@ use crate::convert;
 use crate::fs::attributes::Attributes;
 use crate::fs::directory::{Directory, Listing};
 use crate::fs::file::File;
+use crate::fs::locks::Lock;
 use crate::fs::links::{keeps_inside, may_move};
 use crate::fs::metadata::EntryKind;
 use crate::fs::system;
@@ -416,18 +417,11 @@ impl wit::HostDirectory for ParkedState<'_> {
         }))
     }
 
-    fn lock(&mut self, this: Resource<Directory>) -> Answer<()> {
+    fn lock(&mut self, this: Resource<Directory>) -> Answer<Resource<Lock>> {
         self.enter("directory.lock")?;
-        let directory = self.directory(&this)?;
-        if self.open_files >= self.max_open_files {
-            return Ok(refuse(ErrorCode::Failed, self.too_many_open()));
-        }
-        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
-        let held = locks.hold(&directory.handle, directory.access);
-        drop(locks);
-        // The lock stays open until the session ends.
-        self.open_files += u64::from(matches!(held, Ok(true)));
-        Ok(held.map(|_| ()).map_err(|error| match error.kind() == std::io::ErrorKind::WouldBlock {
+        let directory = self.table.get(&this)?;
+        let lock = Lock::new(&self.locks, &directory.handle, directory.access);
+        self.push(lock.map_err(|error| match error.kind() == io::ErrorKind::WouldBlock {
             true => convert::wit_error(
                 ErrorCode::Busy,
                 "another run holds the directory; wait until it has ended",

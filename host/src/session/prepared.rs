@@ -1,6 +1,6 @@
 //! A session before its plugin is instantiated.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use wasmtime::Store;
 
@@ -17,7 +17,7 @@ pub(crate) struct Prepared {
     pub(crate) store: Store<State>,
     pub(crate) monitor: Arc<Monitor>,
     pub(crate) parked: Parked,
-    pub(crate) locks: Arc<Mutex<Locks>>,
+    pub(crate) locks: Locks,
     pub(crate) stderr: OutputTail,
     pub(crate) max_items: u64,
 }

@@ -38,7 +38,7 @@ pub struct SessionThread {
     plugin: Arc<str>,
     monitor: Arc<Monitor>,
     parked: Parked,
-    locks: Arc<Mutex<Locks>>,
+    locks: Locks,
     work: mpsc::Sender<Work>,
     /// Disconnects when the thread has dropped the session.
     gone: mpsc::Receiver<()>,
@@ -79,7 +79,7 @@ impl SessionThread {
     pub(crate) fn start(prepared: Prepared) -> Result<Self, NotStarted> {
         let plugin = Arc::clone(&prepared.plugin);
         let (monitor, parked) = (Arc::clone(&prepared.monitor), Arc::clone(&prepared.parked));
-        let locks = Arc::clone(&prepared.locks);
+        let locks = prepared.locks.clone();
         let (work, to_do) = mpsc::channel();
         let (goes, gone) = mpsc::channel();
         let (done, started) = mpsc::sync_channel(1);
@@ -183,9 +183,7 @@ impl SessionThread {
         let (call, reason) = (self.monitor.call()?, self.monitor.ended()?);
         let mut manager = self.parked.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         // The plugin no longer uses its locks.
-        if let Ok(mut locks) = self.locks.try_lock() {
-            locks.release();
-        }
+        self.locks.release();
         let error = self.monitor.error(self.plugin.to_string(), call, reason);
         let crash = error.hresult();
         manager.end_items(Some(crash));

@@ -1,6 +1,6 @@
 //! The items of a run, and its log.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::id::{ErrorId, ItemId};
 use crate::sink::ItemProgress;
@@ -9,6 +9,9 @@ use crate::types::{Item, LogEntry, LogLevel, ProgressItem, Status};
 
 /// The maximum number of counts of one item. Further counts are ignored.
 const MAX_COUNTS: usize = 64;
+
+/// The maximum number of unknown ids whose first refused report is logged.
+const MAX_UNKNOWN: usize = 64;
 
 /// The memory that a count uses in addition to its name.
 const COUNT_BYTES: u64 = 64;
@@ -37,6 +40,8 @@ pub(crate) struct ItemTable {
     dropped: BTreeMap<LogLevel, u64>,
     /// The error code of each item in its last dropped log entry.
     dropped_codes: HashMap<ItemId, ErrorCode>,
+    /// The unknown ids of refused reports, up to [`MAX_UNKNOWN`].
+    unknown: HashSet<ItemId>,
     pub(crate) progress_calls: u64,
     pub(crate) refused_calls: u64,
 }
@@ -49,6 +54,8 @@ pub(crate) struct ItemEntry {
     pub(crate) counts: BTreeMap<String, u64>,
     /// Whether the host set the final status.
     pub(crate) ended_by_host: bool,
+    /// Whether a report about it was refused.
+    refused: bool,
 }
 
 impl ItemEntry {
@@ -68,6 +75,17 @@ pub(crate) struct Recorded {
     pub(crate) new_status: Option<Status>,
 }
 
+/// The reason why a report is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The id is not that of an item of the run.
+    UnknownItem,
+    /// The item has a terminal status.
+    Terminal(Status),
+    /// `synchronize` is not in progress.
+    NotSynchronizing,
+}
+
 impl ItemTable {
     pub(crate) fn new(max_log_entries: u64, max_log_bytes: u64) -> Self {
         Self {
@@ -83,6 +101,7 @@ impl ItemTable {
             max_log_bytes,
             dropped: BTreeMap::new(),
             dropped_codes: HashMap::new(),
+            unknown: HashSet::new(),
             progress_calls: 0,
             refused_calls: 0,
         }
@@ -97,6 +116,7 @@ impl ItemTable {
                 progress: ItemProgress::default(),
                 counts: BTreeMap::new(),
                 ended_by_host: false,
+                refused: false,
             };
             self.item_bytes += entry.bytes();
             match self.by_id.get(&item.id) {
@@ -140,20 +160,24 @@ impl ItemTable {
         Some(self.last)
     }
 
-    /// Records a report. Returns `None` if it is refused, because the item is unknown or finished,
-    /// or the attempt has ended.
+    /// Records a report, or returns the reason for refusing it.
     #[inline]
-    pub(crate) fn record(&mut self, id: ItemId, reported: &ProgressItem) -> Option<Recorded> {
+    pub(crate) fn record(
+        &mut self,
+        id: ItemId,
+        reported: &ProgressItem,
+    ) -> Result<Recorded, Refusal> {
         self.progress_calls += 1;
-        let Some(index) = self.find(id).filter(|_| self.open) else {
-            self.refused_calls += 1;
-            return None;
-        };
+        let index = self.find(id).ok_or(Refusal::UnknownItem)?;
+        if !self.open {
+            return Err(Refusal::NotSynchronizing);
+        }
         let progress = &mut self.entries[index].progress;
-        let ended = progress.status_type.is_some_and(Status::is_terminal);
-        if ended && reported.status_type != Some(Status::Failed) {
-            self.refused_calls += 1;
-            return None;
+        if let Some(status) = progress.status_type
+            && status.is_terminal()
+            && reported.status_type != Some(Status::Failed)
+        {
+            return Err(Refusal::Terminal(status));
         }
         if let Some(text) = &reported.status_text {
             // The text keeps its capacity.
@@ -173,7 +197,35 @@ impl ItemTable {
         if progress.max_value > 0 {
             progress.prog_value = progress.prog_value.min(progress.max_value);
         }
-        Some(Recorded { index, new_status })
+        Ok(Recorded { index, new_status })
+    }
+
+    /// Counts a refused report. Returns the log entry of the first one for each id.
+    #[cold]
+    pub(crate) fn refuse(&mut self, id: ItemId, refusal: Refusal) -> Option<LogEntry> {
+        self.refused_calls += 1;
+        let (first, item) = match self.by_id.get(&id) {
+            Some(&index) => {
+                (!std::mem::replace(&mut self.entries[index].refused, true), Some(id))
+            }
+            None => (self.unknown.len() < MAX_UNKNOWN && self.unknown.insert(id), None),
+        };
+        let reason = match refusal {
+            Refusal::UnknownItem => "no item of the run has this id".to_owned(),
+            Refusal::Terminal(status) => format!(
+                "its status is already `{}`, after which only `failed` is accepted",
+                status.name()
+            ),
+            Refusal::NotSynchronizing => "`synchronize` is not in progress".to_owned(),
+        };
+        first.then(|| LogEntry {
+            level: LogLevel::Warning,
+            text: format!("a report about item {id} was refused: {reason}"),
+            item,
+            jump: None,
+            id: None,
+            code: None,
+        })
     }
 
     /// Sets the final status of an item on behalf of the host.
@@ -329,11 +381,12 @@ mod tests {
         for terminal in [Status::Succeeded, Status::Skipped, Status::Stopped, Status::Deleted] {
             let mut table = table();
             table.record(ID, &status(terminal)).unwrap();
-            assert_eq!(table.record(ID, &status(Status::Updating)), None, "{terminal:?}");
-            assert_eq!(table.record(ID, &ProgressItem::default()), None, "{terminal:?}");
-            assert!(table.record(ID, &status(Status::Failed)).is_some(), "{terminal:?}");
-            assert_eq!(table.record(ID, &status(Status::Succeeded)), None, "{terminal:?}");
-            assert_eq!(table.refused_calls, 3);
+            let refused = Err(Refusal::Terminal(terminal));
+            assert_eq!(table.record(ID, &status(Status::Updating)), refused);
+            assert_eq!(table.record(ID, &ProgressItem::default()), refused);
+            assert!(table.record(ID, &status(Status::Failed)).is_ok(), "{terminal:?}");
+            let refused = Err(Refusal::Terminal(Status::Failed));
+            assert_eq!(table.record(ID, &status(Status::Succeeded)), refused);
         }
     }
 
@@ -342,18 +395,41 @@ mod tests {
         let mut table = table();
         table.record(ID, &status(Status::Succeeded)).unwrap();
         table.close();
-        assert_eq!(table.record(ID, &status(Status::Failed)), None);
+        let refused = Err(Refusal::NotSynchronizing);
+        assert_eq!(table.record(ID, &status(Status::Failed)), refused);
         assert_eq!(table.entries()[0].progress.status_type, Some(Status::Succeeded));
         let item = table.entries()[0].item.clone();
         table.start(&[item]);
-        assert!(table.record(ID, &status(Status::Updating)).is_some());
+        assert!(table.record(ID, &status(Status::Updating)).is_ok());
     }
 
     #[test]
     fn an_unknown_item_is_refused() {
         let mut table = table();
-        assert_eq!(table.record(OTHER, &status(Status::Updating)), None);
-        assert_eq!(table.refused_calls, 1);
+        let refused = Err(Refusal::UnknownItem);
+        assert_eq!(table.record(OTHER, &status(Status::Updating)), refused);
+    }
+
+    #[test]
+    fn the_first_refused_report_about_each_id_is_logged() {
+        let mut table = table();
+        let terminal = Refusal::Terminal(Status::Succeeded);
+        let entry = table.refuse(ID, terminal).expect("it is the first one");
+        assert_eq!((entry.item, entry.level), (Some(ID), LogLevel::Warning));
+        assert!(entry.text.contains(&ID.to_string()), "{}", entry.text);
+        assert!(entry.text.contains("`succeeded`"), "{}", entry.text);
+        assert_eq!(table.refuse(ID, terminal), None);
+        let mut logged = 0;
+        for id in (0..1_000).chain(0..1_000) {
+            let id = ItemId::from_uuid(Uuid::from_u128(1_000 + id));
+            if let Some(entry) = table.refuse(id, Refusal::UnknownItem) {
+                assert_eq!(entry.item, None);
+                assert!(entry.text.contains(&id.to_string()), "{}", entry.text);
+                logged += 1;
+            }
+        }
+        assert_eq!(logged, MAX_UNKNOWN);
+        assert_eq!(table.refused_calls, 2_002);
     }
 
     #[test]

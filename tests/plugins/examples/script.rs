@@ -198,17 +198,25 @@ fn files(command: &str, arguments: &Arguments<'_>) -> std::io::Result<String> {
         "locks" => {
             let storage = directories::open_storage().expect("there is a storage");
             let count = arguments.number("count").unwrap_or(0_u32);
-            let lock = |number: &u32| {
+            let lock = |number: u32| {
                 let name = format!("lock{number}");
                 let _ = storage.create_directory(&name, None);
-                storage.open_directory(&name).and_then(|directory| directory.lock()).is_ok()
+                storage.open_directory(&name).and_then(|directory| directory.lock()).ok()
             };
-            return Ok((0..count).take_while(lock).count().to_string());
+            let locks: Vec<_> = (0..count).map_while(lock).collect();
+            return Ok(locks.len().to_string());
         }
         "lock" => {
             let name = arguments.get("dir").unwrap_or_default();
             let locked = directories::open_grant(&name).and_then(|directory| directory.lock());
-            return Ok(locked.map_or_else(|error| format!("{:?}", error.code), |()| "ok".into()));
+            // Kept until the session ends, unless it is to be released at once.
+            let held = |lock| match arguments.get("release") {
+                Some(_) => drop(lock),
+                None => std::mem::forget(lock),
+            };
+            return Ok(locked
+                .map(held)
+                .map_or_else(|error| format!("{:?}", error.code), |()| "ok".into()));
         }
         "copies" => return Ok(copies(arguments)),
         "flush" => return Ok(flush(arguments.number("count").unwrap_or(0_usize))),

@@ -4,6 +4,8 @@
 //! - The host offers exactly what the world `plugin` imports, and every component fits that world.
 //! - Plugins that were built for the frozen contract in `tests/data/wit-0.1.0` still fit. The check
 //!   compares types, not text. `BLESS_FROZEN=1` replaces the frozen contract with the current one.
+//! - `wit/deps` contains what `wit/deps.lock` names as its source, which Cargo.lock pins.
+//! - The libraries have copies of the WIT, so that they can be published. `BLESS=1` renews them.
 //! - `wit/reference.md` is generated from the WIT. `BLESS=1` renews it.
 //! - `wit/mapping.md` has a row for every item that has a native counterpart.
 
@@ -452,6 +454,84 @@ fn a_component_of_another_shape_is_incompatible() -> Result<()> {
         let (resolve, world) = with_less(interface, name)?;
         let fits = wit_component::targets(&resolve, world, &bytes);
         assert!(fits.is_err(), "one less in {interface}.{name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_dependencies_are_as_published() -> Result<()> {
+    let lock: toml::Table = read_text(&wit().join("deps.lock"))?.parse()?;
+    let field = |table: &toml::Value, name: &str| -> Result<String> {
+        let value = table.get(name).and_then(toml::Value::as_str);
+        Ok(value.with_context(|| format!("deps.lock does not contain `{name}`"))?.to_owned())
+    };
+    let source = &lock["source"];
+    let (name, version) = (field(source, "crate")?, field(source, "version")?);
+    let cargo_lock: toml::Table = read_text(&workspace().join("Cargo.lock"))?.parse()?;
+    let packages = cargo_lock["package"].as_array().context("it lists packages")?;
+    let locked = packages
+        .iter()
+        .find(|package| package["name"].as_str() == Some(&name))
+        .context("Cargo.lock does not contain the source")?;
+    assert_eq!(field(locked, "version")?, version);
+    assert_eq!(field(locked, "checksum")?, field(source, "sha256")?);
+
+    let output = std::process::Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version=1", "--locked"])
+        .current_dir(workspace())
+        .output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    let manifest = metadata["packages"]
+        .as_array()
+        .and_then(|packages| packages.iter().find(|package| package["name"] == *name))
+        .and_then(|package| package["manifest_path"].as_str())
+        .context("cargo knows the source")?;
+    let published = Path::new(manifest).with_file_name("wit").join("deps");
+    for entry in fs::read_dir(wit().join("deps"))? {
+        let path = entry?.path();
+        let file = path.file_name().context("it has a name")?;
+        let mut expected = read_text(&published.join(file))?;
+        for removed in lock["removed"].as_array().context("it is a list")? {
+            if Path::new(&field(removed, "file")?) == Path::new(file) {
+                let text = field(removed, "text")?;
+                ensure!(expected.contains(&text), "{name} {version} does not contain {text:?}");
+                expected = expected.replace(&text, "");
+            }
+        }
+        ensure!(read_text(&path)? == expected, "{} is not as published", path.display());
+    }
+    Ok(())
+}
+
+/// Returns the WIT files in a directory with their content, by path.
+fn wit_files(dir: &Path) -> Result<std::collections::BTreeMap<PathBuf, String>> {
+    let mut files = std::collections::BTreeMap::new();
+    for below in [PathBuf::new(), PathBuf::from("deps")] {
+        for entry in fs::read_dir(dir.join(&below))? {
+            let path = entry?.path();
+            if path.extension() == Some("wit".as_ref())
+                && let Some(name) = path.file_name()
+            {
+                files.insert(below.join(name), read_text(&path)?);
+            }
+        }
+    }
+    Ok(files)
+}
+
+#[test]
+fn the_libraries_have_a_copy_of_the_wit() -> Result<()> {
+    for library in ["guest", "host"] {
+        let copy = workspace().join(library).join("wit");
+        if bless() {
+            freeze(&wit(), &copy)?;
+        }
+        ensure!(
+            wit_files(&copy)? == wit_files(&wit())?,
+            "{} is not a copy of `wit`: renew it with `BLESS=1 cargo test --test host contract`",
+            copy.display()
+        );
     }
     Ok(())
 }

@@ -156,6 +156,31 @@ fn readers_share_the_lock_of_a_directory() -> anyhow::Result<()> {
 }
 
 #[test]
+fn a_dropped_lock_is_released() -> anyhow::Result<()> {
+    let home = tempfile::tempdir()?;
+    let run = |commands: &str| -> anyhow::Result<(DrivenSession, Vec<String>)> {
+        let grant = Grant::new("left", home.path(), Access::ReadWrite)?;
+        let script = Script::new("a").on("synchronize", commands);
+        let mut session =
+            script.options(|options| options.grant(grant)).start(EventLog::new())?;
+        let report = session.block_on(async |session| {
+            Ok(session.run(&syncmgr_host::RunRequest::default()).await)
+        })?;
+        let said = report.log.iter().map(|entry| entry.text.clone());
+        Ok((session, said.filter(|text| text.starts_with("lock: ")).collect()))
+    };
+    // The first lock is kept; dropping a second one on the same directory releases nothing.
+    let (holder, said) = run("lock dir=left\nlock dir=left release=1")?;
+    assert_eq!(said, ["lock: ok", "lock: ok"]);
+    assert_eq!(run("lock dir=left")?.1, ["lock: ErrorCode::Busy"]);
+    drop(holder);
+    let (_released, said) = run("lock dir=left release=1")?;
+    assert_eq!(said, ["lock: ok"]);
+    assert_eq!(run("lock dir=left")?.1, ["lock: ok"]);
+    Ok(())
+}
+
+#[test]
 fn user_prompt_time_is_not_counted() -> anyhow::Result<()> {
     struct Slow;
     impl Sink for Slow {

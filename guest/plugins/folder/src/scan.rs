@@ -183,17 +183,18 @@ impl<'a> Scanner<'a> {
         let listing = self.walker.directory(&self.path, false)?.list()?;
         for entry in listing {
             let entry = entry?;
+            let name = entry.name.display();
             // Including one of another pair, whose directory is in here.
-            if entry.name == names::TRASH {
+            if name == names::TRASH {
                 continue;
             }
             self.path.truncate(parent);
-            append(&mut self.path, &entry.name);
-            if names::is_temp(&entry.name) {
+            append(&mut self.path, name);
+            if names::is_temp(name) {
                 self.leftovers.push(self.path.clone());
                 continue;
             }
-            let key = known.name(&names::key(&entry.name));
+            let key = known.name(&names::key(name));
             let node = self.node(entry, &key, depth)?;
             if node.children().is_some() {
                 unread.push(found.len());
@@ -207,9 +208,9 @@ impl<'a> Scanner<'a> {
 
     /// An entry of the directory that is being listed. Its children are read later.
     fn node(&mut self, entry: Entry, key: &Name, depth: usize) -> Result<Node, Interrupt> {
-        let name = match *entry.name == **key {
+        let name = match *entry.name.display() == **key {
             true => Name::clone(key),
-            false => entry.name.as_str().into(),
+            false => entry.name.display().into(),
         };
         let blocked = |name: Name, why: Option<String>| Node {
             name,
@@ -217,9 +218,9 @@ impl<'a> Scanner<'a> {
             mode: None,
             fingerprint: Fingerprint::default(),
         };
-        if !entry.unicode {
+        let Some(own_name) = entry.name.text() else {
             return Ok(blocked(name, Some("its name is not valid Unicode".to_owned())));
-        }
+        };
         let metadata = match entry.metadata {
             Ok(metadata) => metadata,
             Err(error) => return Ok(blocked(name, Some(error.message))),
@@ -241,7 +242,7 @@ impl<'a> Scanner<'a> {
             EntryKind::SymbolicLink => {
                 self.files += 1;
                 let (parent, _) = split(&self.path);
-                match self.walker.directory(parent, false)?.read_link(&entry.name) {
+                match self.walker.directory(parent, false)?.read_link(own_name) {
                     Ok(text) => match why_not_copied(&text, depth) {
                         None => Kind::Link(text.into()),
                         Some(why) => blocked_because(format!("is a link to {text:?}, which {why}")),

@@ -50,7 +50,7 @@ fn sync_pair(
     is_reported: &mut bool,
 ) -> Result<(), Interrupt> {
     context.working(|| "starting".to_owned())?;
-    let roots = open_roots(pair, options, context)?;
+    let (roots, _locks) = open_roots(pair, options, context)?;
     let identities = identities(pair, &roots)?;
     let storage = directories::open_storage()?;
     if !options.dry_run {

@@ -200,10 +200,10 @@ static bool open_grant(const char *name, syncmgr_plugin_directories_own_director
 }
 
 /*
- * Opens both directories, and prevents other runs from copying to the target: the lock is held
- * until the session ends, even after a crash. Files in the directories are opened by path.
+ * Checks that both directories exist, and locks the target, so that no other run copies to it.
+ * Files in the directories are opened by path.
  */
-static bool hold_directories(plugin_error_t *err)
+static bool lock_directories(syncmgr_plugin_directories_own_lock_t *lock, plugin_error_t *err)
 {
     syncmgr_plugin_directories_own_directory_t source;
     syncmgr_plugin_directories_own_directory_t target;
@@ -214,15 +214,15 @@ static bool hold_directories(plugin_error_t *err)
     if (!open_grant("target", &target, err)) {
         return false;
     }
-    bool held = syncmgr_plugin_directories_method_directory_lock(
-        syncmgr_plugin_directories_borrow_directory(target), err);
+    bool locked = syncmgr_plugin_directories_method_directory_lock(
+        syncmgr_plugin_directories_borrow_directory(target), lock, err);
     syncmgr_plugin_directories_directory_drop_own(target);
-    if (!held && err->code == SYNCMGR_PLUGIN_TYPES_ERROR_CODE_BUSY) {
+    if (!locked && err->code == SYNCMGR_PLUGIN_TYPES_ERROR_CODE_BUSY) {
         plugin_string_free(&err->message);
         plugin_string_dup(&err->message,
                           "another run copies to the target; run again when it has ended");
     }
-    return held;
+    return locked;
 }
 
 static void set_count(item_id_t item, const char *name, uint64_t value)
@@ -236,7 +236,8 @@ static void set_count(item_id_t item, const char *name, uint64_t value)
 static bool synchronize_copy(item_id_t item)
 {
     plugin_error_t error;
-    if (!hold_directories(&error)) {
+    syncmgr_plugin_directories_own_lock_t lock;
+    if (!lock_directories(&lock, &error)) {
         log_entry(item, SYNCMGR_PLUGIN_TYPES_LOG_LEVEL_ERROR, error.code,
                   (const char *)error.message.ptr, error.message.len);
         exports_syncmgr_plugin_synchronize_error_free(&error);
@@ -246,6 +247,7 @@ static bool synchronize_copy(item_id_t item)
     struct run run = {.item = item};
     struct copy_watcher watcher = {.context = &run, .report = report, .problem = log_problem};
     struct copy_result result = copy_folder("/source", "/target", &watcher);
+    syncmgr_plugin_directories_lock_drop_own(lock);
     set_count(item, "copied", result.files);
     set_count(item, "bytes-copied", result.bytes);
     set_count(item, "not-done", result.failures);

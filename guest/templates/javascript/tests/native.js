@@ -99,7 +99,8 @@ class Listing extends Resource {
   constructor(directory, names) {
     super();
     this.entries = names.map((name) => {
-      return { name, unicode: true, metadata: { tag: 'ok', val: directory.stat(name) } };
+      const metadata = { tag: 'ok', val: directory.stat(name) };
+      return { name: { tag: 'text', val: name }, metadata };
     });
   }
 

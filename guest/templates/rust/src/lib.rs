@@ -1,7 +1,7 @@
 //! {{name}}: copies new and changed files from the directory `source` to the directory `target`.
 //! It deletes nothing, follows no links, and can be cancelled at any time.
 
-use syncmgr_plugin::directories::open_grant;
+use syncmgr_plugin::directories::{Entry, open_grant};
 use syncmgr_plugin::prelude::*;
 
 /// The id of the item. Never change it: the sync manager stores the user's choices under it.
@@ -29,7 +29,7 @@ impl Plugin for Copy {
         let source = open_grant("source")?;
         let target = open_grant("target")?;
         // Two runs at the same time would write to the same unfinished file.
-        target.lock()?;
+        let _lock = target.lock()?;
         let mut failures = 0;
         let total = weigh(context, &source, &target)?;
         context.set_total_bytes(total)?;
@@ -57,15 +57,15 @@ fn weigh(context: &mut SyncContext, from: &Directory, to: &Directory) -> Result<
     let mut total = 0;
     for entry in from.list()? {
         let entry = entry?;
-        context.working(|| entry.name.clone())?;
-        let Ok(original) = entry.metadata else { continue };
+        context.working(|| entry.name.display().to_owned())?;
+        let (Some(name), Ok(original)) = (entry.name.text(), &entry.metadata) else { continue };
         match original.kind {
-            EntryKind::File if !is_same(&original, to.stat(&entry.name)?.as_ref()) => {
+            EntryKind::File if !is_same(original, to.stat(name)?.as_ref()) => {
                 total += original.size;
             }
             EntryKind::Directory => {
-                let inner = from.open_directory(&entry.name)?;
-                total += match to.open_directory(&entry.name) {
+                let inner = from.open_directory(name)?;
+                total += match to.open_directory(name) {
                     Ok(copy) => weigh(context, &inner, &copy)?,
                     // The directory does not exist yet; its content is not counted.
                     Err(_) => 0,
@@ -92,8 +92,8 @@ fn copy_directory(
     }
     for entry in from.list()? {
         let entry = entry?;
-        let path = format!("{path}/{}", entry.name);
-        match copy_entry(context, from, to, &entry.name, entry.metadata, &path, failures) {
+        let path = format!("{path}/{}", entry.name.display());
+        match copy_entry(context, from, to, entry, &path, failures) {
             Err(Interrupt::Failed(error)) => {
                 *failures += 1;
                 context.log(LogLevel::Error, &format!("{path}: {error}"));
@@ -108,12 +108,12 @@ fn copy_entry(
     context: &mut SyncContext,
     from: &Directory,
     to: &Directory,
-    name: &str,
-    original: std::result::Result<EntryMetadata, impl Into<Error>>,
+    entry: Entry,
     path: &str,
     failures: &mut u32,
 ) -> Result<(), Interrupt> {
-    let original = original.map_err(Into::into)?;
+    let name = entry.name.text().ok_or_else(|| Error::failed("its name is not Unicode"))?;
+    let original = entry.metadata.map_err(Error::from)?;
     match original.kind {
         EntryKind::Directory => {
             if to.stat(name)?.is_none() {

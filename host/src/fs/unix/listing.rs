@@ -45,11 +45,11 @@ impl Entries {
                 Err(error) => Err(error.into()),
                 Ok(stat) => Ok(metadata(&stat)),
             };
-            page.push(Entry {
-                unicode: name.to_str().is_ok(),
-                name: name.to_string_lossy().into_owned(),
-                metadata,
-            });
+            let name = match name.to_str() {
+                Ok(name) => Ok(name.to_owned()),
+                Err(_) => Err(name.to_string_lossy().into_owned()),
+            };
+            page.push(Entry { name, metadata });
         }
         Ok(page)
     }

@@ -26,8 +26,9 @@ pub(crate) fn files(directory: &Directory) -> Result<Vec<String>> {
     for entry in directory.list()? {
         let entry = entry?;
         let kind = entry.metadata.map_err(Error::from)?.kind;
-        if kind == directories::EntryKind::File && !entry.name.starts_with('.') {
-            names.push(entry.name);
+        let name = entry.name.display();
+        if kind == directories::EntryKind::File && !name.starts_with('.') {
+            names.push(name.to_owned());
         }
     }
     names.sort();

@@ -1,6 +1,6 @@
 //! The directories of a pair: opened, locked, and checked against each other.
 
-use syncmgr_plugin::directories::{self, Directory};
+use syncmgr_plugin::directories::{self, Directory, Lock};
 use syncmgr_plugin::{Error, ErrorCode, LogLevel, Result, SyncContext};
 
 use crate::options::{Mode, Options};
@@ -8,13 +8,13 @@ use crate::pair::Pair;
 use crate::scan::{self, Identity, Scan};
 use crate::tree::Side;
 
-/// Opens and locks both directories. A missing one stops the run: an unmounted file system must not look
+/// Opens and locks both directories; the locks last until they are dropped. A missing one stops the run: an unmounted file system must not look
 /// like a directory whose files were all deleted.
 pub(super) fn open_roots(
     pair: &Pair,
     options: &Options,
     context: &SyncContext,
-) -> Result<[Directory; 2]> {
+) -> Result<([Directory; 2], Vec<Lock>)> {
     let open = |side: Side| {
         let grant = &pair.grants[side.index()];
         let one_way = matches!(options.mode, Mode::OneWaySafe | Mode::Mirror);
@@ -42,10 +42,11 @@ pub(super) fn open_roots(
         })
     };
     let roots = [open(Side::Left)?, open(Side::Right)?];
+    let mut locks = Vec::new();
     for side in Side::BOTH {
         let name = &pair.grants[side.index()].name;
         match roots[side.index()].lock() {
-            Ok(()) => {}
+            Ok(lock) => locks.push(lock),
             Err(error) if error.code == ErrorCode::Busy => {
                 return Err(Error::new(
                     ErrorCode::Busy,
@@ -60,7 +61,7 @@ pub(super) fn open_roots(
             ),
         }
     }
-    Ok(roots)
+    Ok((roots, locks))
 }
 
 /// Returns the identities of the sides, which must be different directories.
