@@ -73,7 +73,10 @@ impl CompilerProgram {
         limits: &LoadLimits,
         signals_based_traps: bool,
     ) -> Result<Vec<u8>, LoadError> {
-        let failed = |source| LoadError::Compile { name: name.to_owned(), source };
+        let failed = |source: wasmtime::Error| LoadError::Compile {
+            name: name.to_owned(),
+            source: source.into(),
+        };
         let milliseconds = u64::try_from(limits.compile_time.as_millis()).ok();
         let order = Order {
             stack_bytes: limits.stack_bytes,

@@ -21,11 +21,11 @@ pub use stop::{Denial, StopReason};
 #[error("cannot start the WebAssembly engine: {source}")]
 pub struct HostError {
     /// The error of wasmtime.
-    source: wasmtime::Error,
+    source: Box<dyn std::error::Error + Send + Sync>,
 }
 
 impl From<wasmtime::Error> for HostError {
     fn from(source: wasmtime::Error) -> Self {
-        Self { source }
+        Self { source: source.into() }
     }
 }

@@ -24,7 +24,7 @@ use crate::output::OutputTail;
 use crate::redact::Secrets;
 use crate::report::{Outcome, RunReport};
 use crate::sink::Sink;
-use crate::state::{State, StateInit};
+use crate::state::{StateInit, SyncMgrCtx};
 use crate::sync_manager::SyncManager;
 use crate::types::ErrorCode;
 use crate::types::{
@@ -33,7 +33,7 @@ use crate::types::{
 };
 
 /// The imports of a session, callable without a plugin. The clock is stopped.
-pub struct Callbacks(State);
+pub struct Callbacks(SyncMgrCtx);
 
 impl Callbacks {
     /// Creates the imports of a session with these secrets and limits.
@@ -58,12 +58,14 @@ impl Callbacks {
             joins: 0,
             expansion: 0,
         };
-        let mut state = State::new(
+        let mut state = SyncMgrCtx::new(
             StateInit {
                 fence: crate::fs::fence::Fence::default(),
                 plugin: "fuzz".into(),
                 description: Arc::new(description),
                 wasi: WasiCtx::builder().build(),
+                stderr: OutputTail::new(0, hiding(secrets), None),
+                capabilities: Vec::new(),
                 monitor: Arc::clone(&monitor),
                 manager: SyncManager::with_monitor("fuzz", sink, monitor, limits),
                 grants: Vec::new(),

@@ -21,7 +21,7 @@ use crate::limits::LoadLimits;
 use crate::limits::allocation::{self, Allocation};
 use crate::limits::ticker::Ticker;
 use crate::plugin::Plugin;
-use crate::state::State;
+use crate::state::SyncMgrCtx;
 
 /// The options of a [`Host`].
 #[derive(Clone, Debug)]
@@ -30,6 +30,7 @@ pub struct HostOptions {
     signals_based_traps: bool,
     pooled: Option<u32>,
     configure: Option<Configure>,
+    engine: Option<Engine>,
     #[cfg(feature = "compiler")]
     compiler: Option<CompilerProgram>,
 }
@@ -53,6 +54,7 @@ impl Default for HostOptions {
             signals_based_traps: true,
             pooled: None,
             configure: None,
+            engine: None,
             #[cfg(feature = "compiler")]
             compiler: None,
         }
@@ -92,8 +94,8 @@ impl HostOptions {
 
     /// Reserves memory for `sessions` concurrent sessions, which halves the start time of a
     /// session. It reserves address space, at least 4 GiB for each session, and uses no memory
-    /// before a session needs it. If the system refuses the reservation, the [`log`] receives a
-    /// warning, and [`Host::allocation`] reports it.
+    /// before a session needs it. If the system refuses the reservation, the host emits a
+    /// warning with [`tracing`], and [`Host::allocation`] returns the reason.
     ///
     /// Further concurrent sessions fail with [`SessionError::Host`](crate::SessionError::Host).
     #[must_use]
@@ -113,6 +115,22 @@ impl HostOptions {
         self.configure = Some(Configure(Arc::new(configure)));
         self
     }
+
+    /// Uses an engine of the embedder instead of a new one. Create its configuration with
+    /// [`HostOptions::engine_config`], which may be changed as in [`HostOptions::configure`]. The
+    /// host advances the epoch of the engine every [`TICK`](crate::TICK).
+    ///
+    /// [`HostOptions::pooled`] and [`HostOptions::configure`] then have no effect.
+    #[must_use]
+    pub fn engine(mut self, engine: Engine) -> Self {
+        self.engine = Some(engine);
+        self
+    }
+
+    /// Returns the configuration that plugins require of an engine, for [`HostOptions::engine`].
+    pub fn engine_config(&self) -> Config {
+        engine::config(self.limits.stack_bytes, self.signals_based_traps)
+    }
 }
 
 /// Compiles and runs plugins. Clones share one engine; a process needs only one.
@@ -121,7 +139,7 @@ impl HostOptions {
 #[derive(Clone)]
 pub struct Host {
     engine: Engine,
-    linker: Arc<Linker<State>>,
+    linker: Arc<Linker<SyncMgrCtx>>,
     ticker: Ticker,
     limits: LoadLimits,
     allocation: Allocation,
@@ -150,13 +168,20 @@ impl Host {
     /// # Errors
     /// Returns [`HostError`] if the system cannot run compiled code.
     pub fn with_options(options: HostOptions) -> Result<Self, HostError> {
-        let HostOptions { limits, signals_based_traps, pooled, configure, .. } = options;
-        let mut config = engine::config(limits.stack_bytes, signals_based_traps);
+        let mut config = options.engine_config();
+        let HostOptions { limits, pooled, configure, .. } = options;
         if let Some(Configure(configure)) = configure {
             configure(&mut config);
         }
-        let (engine, allocation) = allocation::engine(&mut config, pooled, &limits)?;
-        let linker = linker::everything(&engine)?;
+        let (engine, allocation) = match options.engine {
+            Some(engine) => {
+                engine::check(&engine)?;
+                (engine, Allocation::Embedder)
+            }
+            None => allocation::engine(&mut config, pooled, &limits)?,
+        };
+        let mut linker = Linker::new(&engine);
+        linker::add_to_linker::<SyncMgrCtx>(&mut linker)?;
         let ticker = Ticker::start(&engine).map_err(wasmtime::Error::from)?;
         Ok(Self {
             engine,
@@ -165,7 +190,7 @@ impl Host {
             limits,
             allocation,
             #[cfg(feature = "compiler")]
-            compiler: options.compiler.map(|program| (program, signals_based_traps)),
+            compiler: options.compiler.map(|program| (program, options.signals_based_traps)),
         })
     }
 
@@ -209,9 +234,9 @@ impl Host {
     pub fn precompile(&self, name: &str, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
         let description = self.describe(name, bytes)?;
         let (component, compiled) = self.compile(name, bytes)?;
-        let compiled = compiled
-            .map_or_else(|| component.serialize(), Ok)
-            .map_err(|source| LoadError::Compile { name: name.to_owned(), source })?;
+        let compiled = compiled.map_or_else(|| component.serialize(), Ok).map_err(|source| {
+            LoadError::Compile { name: name.to_owned(), source: source.into() }
+        })?;
         // A type mismatch is reported now instead of in the process that loads it.
         self.link(name, component, description.clone())?;
         Ok(precompiled::pack(&description, &compiled))
@@ -399,15 +424,20 @@ impl Host {
         // much as this program.
         #[expect(unsafe_code, reason = "what is compiled is native code")]
         let component = unsafe { Component::deserialize(&self.engine, &compiled) };
-        let component =
-            component.map_err(|source| LoadError::Compile { name: name.to_owned(), source })?;
+        let component = component.map_err(|source| LoadError::Compile {
+            name: name.to_owned(),
+            source: source.into(),
+        })?;
         Ok((component, Some(compiled)))
     }
 
     /// Compiles in this process, on another thread, because nothing can interrupt the compiler.
     #[cfg(feature = "compiler")]
     fn compile_here(&self, name: &str, bytes: &[u8]) -> Result<Component, LoadError> {
-        let failed = |source| LoadError::Compile { name: name.to_owned(), source };
+        let failed = |source: wasmtime::Error| LoadError::Compile {
+            name: name.to_owned(),
+            source: source.into(),
+        };
         let (engine, bytes) = (self.engine.clone(), bytes.to_vec());
         let (done, wait) = mpsc::sync_channel(1);
         thread::Builder::new()

@@ -15,6 +15,10 @@
 //! embedder's Tokio runtime ([`Plugin::start`]), or on a thread that can be abandoned
 //! ([`SessionThread`]).
 //!
+//! A program that has its own WebAssembly engine, linker and stores uses [`HostOptions::engine`],
+//! [`add_to_linker`] and [`Plugin::start_in`]. Events such as crashes and restarts are emitted with
+//! [`tracing`].
+//!
 //! The modules, in reading order:
 //!
 //! - `types`, `id`: plain data, such as [`Item`], [`ProgressItem`] and [`LogEntry`]. They
@@ -83,6 +87,7 @@ pub use grants::{Access, Capability, Grant};
 pub use host::{Host, HostOptions};
 pub use hresult::Hresult;
 pub use id::{ErrorId, ItemId};
+pub use imports::linker::add_to_linker;
 pub use limits::allocation::Allocation;
 pub use limits::ticker::TICK;
 pub use limits::{LimitError, LimitRow, Limits, LoadLimits, Unit};
@@ -93,7 +98,7 @@ pub use session::Session;
 pub use session::run::{RestartPolicy, RunRequest, Selection};
 pub use session::thread::SessionThread;
 pub use session_options::{ExcessGrant, SessionOptions};
-pub use state::HostCallHook;
+pub use state::{HostCallHook, SyncMgrCtx, SyncMgrView};
 pub use sync_manager::SyncManager;
 pub use types::{
     ErrorCode, ErrorDetail, HandlerInfo, Item, ItemList, LogEntry, LogLevel, Participation,

@@ -18,16 +18,36 @@ use crate::redact::Secrets;
 use crate::session::prepared::Prepared;
 use crate::session_options::{SessionOptions, WallClock};
 use crate::sink::Sink;
-use crate::state::{State, StateInit};
+use crate::state::{StateInit, SyncMgrCtx, SyncMgrView};
 use crate::storage::{STORAGE, Storage};
 use crate::sync_manager::SyncManager;
 
-/// Prepares a session up to instantiation.
+/// Prepares a session up to instantiation, in a store of its own.
 pub(crate) fn prepare(
     plugin: &Plugin,
     options: &SessionOptions,
     sink: Box<dyn Sink>,
 ) -> Result<Prepared, StartError> {
+    let context = context(plugin, options, sink)?;
+    let granted = |capability| context.capabilities.contains(&capability);
+    let pre = plugin.linked.pre(granted).cloned();
+    let pre = pre.map_err(|source| link_error(plugin.name(), source))?;
+    let mut store = Store::new(pre.engine(), context);
+    limit(&mut store);
+    Ok(Prepared { pre, store })
+}
+
+/// Returns the error of linking a plugin whose types match.
+pub(crate) fn link_error(plugin: &str, source: wasmtime::Error) -> SessionError {
+    SessionError::host(plugin, "link it for these grants", source)
+}
+
+/// Creates the context of a session.
+pub(crate) fn context(
+    plugin: &Plugin,
+    options: &SessionOptions,
+    sink: Box<dyn Sink>,
+) -> Result<SyncMgrCtx, StartError> {
     let requests = &plugin.description.requests;
     let access = |access| if options.read_only { Access::ReadOnly } else { access };
     let grants: Vec<_> = options
@@ -100,11 +120,14 @@ pub(crate) fn prepare(
     }
     let cancel = options.cancel_or_new();
     let monitor = Arc::new(Monitor::new(cancel, Arc::clone(&plugin.ticker.clock), limits));
-    let state = State::new(
+    let capabilities = options.capabilities.iter().copied().filter(|&one| granted(one)).collect();
+    let context = SyncMgrCtx::new(
         StateInit {
             plugin: Arc::clone(&plugin.name),
             description: Arc::clone(&plugin.description),
             wasi: wasi.build(),
+            stderr,
+            capabilities,
             monitor: Arc::clone(&monitor),
             manager: SyncManager::with_monitor(&plugin.name, sink, Arc::clone(&monitor), limits),
             grants,
@@ -115,38 +138,26 @@ pub(crate) fn prepare(
         },
         limits,
     );
-    let pre = plugin.linked.pre(granted).cloned().map_err(|source| SessionError::Host {
-        plugin: plugin.name.to_string(),
-        what: "link it for these grants",
-        source,
-    })?;
-    let parked = state.parked();
-    let locks = state.locks.clone();
-    let mut store = Store::new(pre.engine(), state);
-    store.limiter(|state| &mut state.limiter);
+    plugin.ticker.monitor(monitor);
+    Ok(context)
+}
+
+/// Applies the limits of a session to its store.
+pub(crate) fn limit<T: SyncMgrView>(store: &mut Store<T>) {
+    let limits = store.data_mut().syncmgr().limits.clone();
+    store.limiter(|data| &mut data.syncmgr().limiter);
     store.set_hostcall_fuel(size(limits.host_call_bytes));
     store.set_max_component_handles(size(limits.handles));
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|mut store| {
-        let state = store.data_mut();
-        state.monitor.check_computing();
-        if state.monitor.ended().is_some() {
+        let context = store.data_mut().syncmgr();
+        context.monitor.check_computing();
+        if context.monitor.ended().is_some() {
             return Err(Terminated.into());
         }
-        state.manager()?.flush_due();
+        context.manager()?.flush_due();
         Ok(UpdateDeadline::Yield(1))
     });
-    plugin.ticker.monitor(Arc::clone(&monitor));
-    Ok(Prepared {
-        plugin: Arc::clone(&plugin.name),
-        pre,
-        store,
-        monitor,
-        parked,
-        locks,
-        stderr,
-        max_items: limits.items,
-    })
 }
 
 /// Returns the settings and secrets that the plugin requests.

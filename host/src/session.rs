@@ -9,6 +9,7 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 
+use wasmtime::component::Linker;
 use wasmtime::{PoolConcurrencyLimitError, Store};
 
 use crate::bindings::{Handler, types};
@@ -18,13 +19,12 @@ use crate::error::{Call, SessionError, StartError, StopReason};
 use crate::hresult::Hresult;
 use crate::id::{ErrorId, ItemId};
 use crate::limits::monitor::{Monitor, Terminated};
-use crate::output::OutputTail;
 use crate::plugin::Plugin;
 use crate::report::{Outcome, RunReport};
 use crate::sandbox;
 use crate::session_options::SessionOptions;
 use crate::sink::Sink;
-use crate::state::State;
+use crate::state::{SyncMgrCtx, SyncMgrView};
 use crate::sync_manager::SyncManager;
 use crate::types::{
     ErrorDetail, HandlerInfo, Item, ItemList, LogEntry, LogLevel, Participation, PrepareOutcome,
@@ -50,6 +50,41 @@ impl Plugin {
         let prepared = sandbox::prepare(self, &options, Box::new(sink))?;
         Session::start(prepared).await.map_err(|(error, _)| StartError::Session(error))
     }
+
+    /// Creates the context of a session for a store of the embedder: see [`Plugin::start_in`].
+    ///
+    /// # Errors
+    /// Returns a [`StartError`] if the options are invalid.
+    pub fn context(
+        &self,
+        options: &SessionOptions,
+        sink: impl Sink + 'static,
+    ) -> Result<SyncMgrCtx, StartError> {
+        sandbox::context(self, options, Box::new(sink))
+    }
+
+    /// Starts a session in a store of the embedder, whose data has the context of the session, with
+    /// a linker that [`add_to_linker`](crate::add_to_linker) has filled. Both must use the engine
+    /// of the plugin's host: see [`HostOptions::engine`](crate::HostOptions::engine).
+    ///
+    /// This method sets the limiter, the epoch deadline and the other limits of the store. It
+    /// replaces functions of the linker that the plugin is not granted, in a copy.
+    ///
+    /// # Errors
+    /// Returns a [`StartError`]. A failure during instantiation is attributed to `initialize`.
+    pub async fn start_in<T: SyncMgrView>(
+        &self,
+        mut store: Store<T>,
+        linker: &Linker<T>,
+    ) -> Result<Session<T>, StartError> {
+        let context = store.data_mut().syncmgr();
+        let granted = |capability| context.capabilities.contains(&capability);
+        let pre = self.linked.pre_with(linker, granted);
+        let pre = pre.map_err(|source| sandbox::link_error(self.name(), source))?;
+        sandbox::limit(&mut store);
+        let started = Session::start(Prepared { pre, store }).await;
+        started.map_err(|(error, _)| StartError::Session(error))
+    }
 }
 
 /// One run of a handler, call by call, like a sync manager with an object that implements
@@ -59,13 +94,11 @@ impl Plugin {
 /// `initialize` comes first, followed by any of `handler_info`, `enum_items`, `properties` and
 /// `set_properties`; then `prepare_for_sync`, `synchronize`, `show_error`, and `prepare_for_sync`
 /// again to retry items.
-pub struct Session {
+pub struct Session<T: SyncMgrView = SyncMgrCtx> {
     plugin: Arc<str>,
-    store: Store<State>,
+    store: Store<T>,
     world: Handler,
     monitor: Arc<Monitor>,
-    max_items: u64,
-    stderr: OutputTail,
     phase: Phase,
     trigger: Trigger,
     listed: Vec<Item>,
@@ -82,7 +115,7 @@ enum Phase {
     Synchronized,
 }
 
-impl std::fmt::Debug for Session {
+impl<T: SyncMgrView> std::fmt::Debug for Session<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Session")
             .field("plugin", &self.plugin)
@@ -142,13 +175,14 @@ impl Drop for Unfinished<'_> {
     }
 }
 
-impl Session {
+impl<T: SyncMgrView> Session<T> {
     /// Instantiates the plugin. Returns the sink if that fails.
     pub(crate) async fn start(
-        prepared: Prepared,
+        prepared: Prepared<T>,
     ) -> Result<Self, (SessionError, Option<Box<dyn Sink>>)> {
-        let Prepared { plugin, pre, mut store, monitor, stderr, max_items, parked: _, locks: _ } =
-            prepared;
+        let Prepared { pre, mut store } = prepared;
+        let context = store.data_mut().syncmgr();
+        let (plugin, monitor) = (Arc::clone(&context.plugin), Arc::clone(&context.monitor));
         let instantiated =
             monitored(&monitor, Call::Initialize, pre.instantiate_async(&mut store)).await;
         match instantiated {
@@ -157,38 +191,44 @@ impl Session {
                 store,
                 world,
                 monitor,
-                max_items,
-                stderr,
                 phase: Phase::Created,
                 trigger: Trigger::MANUAL,
                 listed: Vec::new(),
                 crash: None,
             }),
             Err(error) => {
+                let context = store.data_mut().syncmgr();
                 let error = match error.is::<PoolConcurrencyLimitError>() {
-                    true => SessionError::Host {
-                        plugin: plugin.to_string(),
-                        what: "find room for one more session in its pool",
-                        source: error,
-                    },
-                    false => crash(&plugin, Call::Initialize, &monitor, &stderr, error),
+                    true => {
+                        let what = "find room for one more session in its pool";
+                        SessionError::host(&plugin, what, error)
+                    }
+                    false => crash(&plugin, Call::Initialize, &monitor, &context.stderr, error),
                 };
-                Err((error, store.data_mut().take_manager().map(|manager| manager.sink)))
+                Err((error, context.take_manager().map(|manager| manager.sink)))
             }
         }
     }
 
     /// Returns the sink. The session is unusable afterwards.
     pub(crate) fn take_sink(&mut self) -> Option<Box<dyn Sink>> {
-        self.store.data_mut().take_manager().map(|manager| manager.sink)
+        self.context().take_manager().map(|manager| manager.sink)
+    }
+
+    /// Returns the store of the session. Between two calls, its data can be changed.
+    pub fn store_mut(&mut self) -> &mut Store<T> {
+        &mut self.store
+    }
+
+    fn context(&mut self) -> &mut SyncMgrCtx {
+        self.store.data_mut().syncmgr()
     }
 
     fn manager(&mut self) -> Result<&mut SyncManager, SessionError> {
         let plugin = &self.plugin;
-        self.store.data_mut().manager().map_err(|source| SessionError::Host {
-            plugin: plugin.to_string(),
-            what: "find the sync manager of the session",
-            source,
+        let manager = self.store.data_mut().syncmgr().manager();
+        manager.map_err(|source| {
+            SessionError::host(plugin, "find the sync manager of the session", source)
         })
     }
 
@@ -217,7 +257,7 @@ impl Session {
             return Err(self.out_of_order(CALL, "twice"));
         }
         self.trigger = trigger;
-        self.store.data_mut().may_ask = trigger.may_bother_user;
+        self.context().may_ask = trigger.may_bother_user;
         let cookie = cookie.map(<[u8]>::to_vec);
         let trigger = convert::trigger(trigger);
         let answer = call!(self, CALL, call_initialize, trigger, cookie.as_deref())?;
@@ -237,7 +277,7 @@ impl Session {
         const CALL: Call = Call::GetHandlerInfo;
         self.check_initialized(CALL)?;
         let info = call!(self, CALL, call_get_handler_info)?;
-        let info = convert::handler_info(info, &self.store.data().secrets);
+        let info = convert::handler_info(info, &self.context().secrets);
         self.accept(CALL, info)
     }
 
@@ -249,7 +289,8 @@ impl Session {
         const CALL: Call = Call::EnumItems;
         self.check_initialized(CALL)?;
         let list = call!(self, CALL, call_enum_items)?;
-        let list = convert::item_list(list, self.max_items, &self.store.data().secrets);
+        let context = self.context();
+        let list = convert::item_list(list, context.limits.items, &context.secrets);
         let list = self.accept(CALL, list)?;
         self.listed.clone_from(&list.items);
         Ok(list)
@@ -368,10 +409,10 @@ impl Session {
         const CALL: Call = Call::ShowError;
         self.check_initialized(CALL)?;
         // The user is present: the native method may always ask.
-        self.store.data_mut().may_ask = true;
+        self.context().may_ask = true;
         let answer = call!(self, CALL, call_show_error, convert::guid(error.as_uuid()));
-        self.store.data_mut().may_ask = self.trigger.may_bother_user;
-        let secrets = self.store.data().secrets.clone();
+        self.context().may_ask = self.trigger.may_bother_user;
+        let secrets = self.context().secrets.clone();
         let answer = answer?;
         let items = &self.manager()?.items;
         let detail = convert::error_detail(answer, |id| items.contains(id), &secrets);
@@ -401,7 +442,7 @@ impl Session {
         self.check_initialized(CALL)?;
         let item = item.map(|item| convert::guid(item.as_uuid()));
         let properties = call!(self, CALL, call_get_properties, item)?;
-        let properties = convert::properties(properties, &self.store.data().secrets);
+        let properties = convert::properties(properties, &self.context().secrets);
         self.accept(CALL, properties)
     }
 
@@ -425,18 +466,19 @@ impl Session {
     }
 
     /// Returns the report of the run so far, with this outcome.
-    pub fn report(&self, outcome: Outcome) -> RunReport {
-        let state = self.store.data();
-        let (peak, calls) = (state.limiter.peak_memory_bytes, state.host_calls);
-        match state.manager_ref() {
-            Some(manager) => manager.run_report(outcome, self.crash, peak, calls),
+    pub fn report(&mut self, outcome: Outcome) -> RunReport {
+        let crash = self.crash;
+        let context = self.context();
+        let (peak, calls) = (context.limiter.peak_memory_bytes, context.host_calls);
+        match context.manager_ref() {
+            Some(manager) => manager.run_report(outcome, crash, peak, calls),
             None => RunReport::without_items(&self.plugin, outcome),
         }
     }
 
     /// Returns the log entries that were not deleted.
-    pub fn log(&self) -> &[LogEntry] {
-        self.store.data().manager_ref().map_or(&[], |manager| manager.items.log_entries())
+    pub fn log(&mut self) -> &[LogEntry] {
+        self.context().manager_ref().map_or(&[], |manager| manager.items.log_entries())
     }
 
     /// Checks that the session is not over. This comes before the check of the call order.
@@ -460,30 +502,36 @@ impl Session {
         SessionError::OutOfOrder { plugin: self.plugin.to_string(), call, when }
     }
 
-    fn accept<T>(&self, call: Call, answer: Result<T, Refusal>) -> Result<T, SessionError> {
+    fn accept<A>(&self, call: Call, answer: Result<A, Refusal>) -> Result<A, SessionError> {
         let plugin = || self.plugin.to_string();
         answer.map_err(|what| SessionError::BadData { plugin: plugin(), call, what })
     }
 
-    fn settle<T>(
+    fn settle<A>(
         &mut self,
         call: Call,
-        outcome: wasmtime::Result<Result<T, types::Error>>,
-    ) -> Result<T, SessionError> {
-        if let Ok(manager) = self.store.data_mut().manager() {
+        outcome: wasmtime::Result<Result<A, types::Error>>,
+    ) -> Result<A, SessionError> {
+        if let Ok(manager) = self.context().manager() {
             manager.flush();
         }
         match outcome {
-            Ok(Ok(value)) => Ok(value),
+            Ok(Ok(value)) => {
+                tracing::debug!(plugin = &*self.plugin, %call, "the call succeeded");
+                Ok(value)
+            }
             Ok(Err(error)) => {
-                let message = self.store.data().secrets.redact(error.message);
-                let message = convert::cut(message, convert::TEXT_BYTES);
                 let code = convert::error_code(error.code);
+                tracing::debug!(plugin = &*self.plugin, %call, code = code.name(), "the call failed");
+                let message = self.context().secrets.redact(error.message);
+                let message = convert::cut(message, convert::TEXT_BYTES);
                 let message = if message.is_empty() { code.name().to_owned() } else { message };
                 Err(SessionError::Plugin { plugin: self.plugin.to_string(), call, code, message })
             }
             Err(error) => {
-                let error = crash(&self.plugin, call, &self.monitor, &self.stderr, error);
+                let stderr = &self.store.data_mut().syncmgr().stderr;
+                let error = crash(&self.plugin, call, &self.monitor, stderr, error);
+                tracing::warn!(plugin = &*self.plugin, %call, code = error.code(), "the plugin ended");
                 self.crash = Some(error.hresult());
                 Err(error)
             }

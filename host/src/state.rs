@@ -1,4 +1,4 @@
-//! The state of a session, which the imports of its plugin use.
+//! The context of a session, which the imports of its plugin use.
 
 pub(crate) mod wasi_files;
 
@@ -17,6 +17,7 @@ use crate::limits::limiter::Limiter;
 use crate::limits::monitor::{Monitor, Terminated};
 use crate::limits::reading::Reading;
 use crate::limits::{Limits, size};
+use crate::output::OutputTail;
 use crate::redact::Secrets;
 use crate::storage::Storage;
 use crate::sync_manager::SyncManager;
@@ -34,13 +35,20 @@ pub type HostCallHook = Arc<dyn Fn(&'static str) -> bool + Send + Sync>;
 /// only calls that may block pay for two moves of a pointer.
 pub(crate) type Parked = Arc<Mutex<Option<Box<SyncManager>>>>;
 
-/// The state of one session.
-pub(crate) struct State {
+/// The context of one session: the grants and limits of the plugin, and the sync manager that
+/// receives its callbacks.
+///
+/// A program that owns its store keeps it there: see [`SyncMgrView`].
+pub struct SyncMgrCtx {
     pub(crate) plugin: Arc<str>,
     pub(crate) description: Arc<Description>,
     pub(crate) table: ResourceTable,
     pub(crate) wasi: WasiCtx,
     pub(crate) limiter: Limiter,
+    pub(crate) limits: Limits,
+    pub(crate) stderr: OutputTail,
+    /// The granted capabilities.
+    pub(crate) capabilities: Vec<Capability>,
     pub(crate) monitor: Arc<Monitor>,
     manager: Option<Box<SyncManager>>,
     parked: Parked,
@@ -68,11 +76,57 @@ pub(crate) struct State {
     pub(crate) text: String,
 }
 
-/// The parts of a state that differ between sessions.
+impl std::fmt::Debug for SyncMgrCtx {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SyncMgrCtx").field("plugin", &self.plugin).finish_non_exhaustive()
+    }
+}
+
+/// Gives access to the context of a session in the data of a store.
+///
+/// The implementation of [`WasiView::ctx`] must return that of the [`SyncMgrCtx`]: the sandbox
+/// depends on it.
+///
+/// ```
+/// use syncmgr_host::{SyncMgrCtx, SyncMgrView};
+/// use wasmtime_wasi::{WasiCtxView, WasiView};
+///
+/// /// The data of the application's stores.
+/// struct App {
+///     syncmgr: SyncMgrCtx,
+/// }
+///
+/// impl WasiView for App {
+///     fn ctx(&mut self) -> WasiCtxView<'_> {
+///         self.syncmgr.ctx()
+///     }
+/// }
+///
+/// impl SyncMgrView for App {
+///     fn syncmgr(&mut self) -> &mut SyncMgrCtx {
+///         &mut self.syncmgr
+///     }
+/// }
+/// ```
+pub trait SyncMgrView: WasiView + Send + 'static {
+    /// Returns the context of the session.
+    fn syncmgr(&mut self) -> &mut SyncMgrCtx;
+}
+
+impl SyncMgrView for SyncMgrCtx {
+    #[inline]
+    fn syncmgr(&mut self) -> &mut SyncMgrCtx {
+        self
+    }
+}
+
+/// The parts of a context that differ between sessions.
 pub(crate) struct StateInit {
     pub(crate) plugin: Arc<str>,
     pub(crate) description: Arc<Description>,
     pub(crate) wasi: WasiCtx,
+    pub(crate) stderr: OutputTail,
+    pub(crate) capabilities: Vec<Capability>,
     pub(crate) monitor: Arc<Monitor>,
     pub(crate) manager: SyncManager,
     pub(crate) grants: Vec<Grant>,
@@ -82,7 +136,7 @@ pub(crate) struct StateInit {
     pub(crate) hook: Option<HostCallHook>,
 }
 
-impl State {
+impl SyncMgrCtx {
     pub(crate) fn new(parts: StateInit, limits: &Limits) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(size(limits.handles));
@@ -92,6 +146,9 @@ impl State {
             table,
             wasi: parts.wasi,
             limiter: Limiter::new(limits, Arc::clone(&parts.monitor)),
+            limits: limits.clone(),
+            stderr: parts.stderr,
+            capabilities: parts.capabilities,
             monitor: parts.monitor,
             manager: Some(Box::new(parts.manager)),
             parked: Parked::default(),
@@ -185,7 +242,7 @@ fn denial(description: &Description, capability: Option<Capability>, interface: 
     Denial { asked: format!("{meaning} (`{name}`)"), remedy }
 }
 
-impl WasiView for State {
+impl WasiView for SyncMgrCtx {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }
@@ -194,11 +251,11 @@ impl WasiView for State {
 /// A session whose sync manager is parked until this is dropped, because its plugin may be blocked
 /// in a system call.
 pub(crate) struct ParkedState<'a> {
-    state: &'a mut State,
+    state: &'a mut SyncMgrCtx,
 }
 
 impl<'a> ParkedState<'a> {
-    pub(crate) fn new(state: &'a mut State) -> Self {
+    pub(crate) fn new(state: &'a mut SyncMgrCtx) -> Self {
         if let Some(manager) = &mut state.manager {
             manager.flush_due();
         }
@@ -215,15 +272,15 @@ impl Drop for ParkedState<'_> {
 }
 
 impl std::ops::Deref for ParkedState<'_> {
-    type Target = State;
+    type Target = SyncMgrCtx;
 
-    fn deref(&self) -> &State {
+    fn deref(&self) -> &SyncMgrCtx {
         self.state
     }
 }
 
 impl std::ops::DerefMut for ParkedState<'_> {
-    fn deref_mut(&mut self) -> &mut State {
+    fn deref_mut(&mut self) -> &mut SyncMgrCtx {
         self.state
     }
 }

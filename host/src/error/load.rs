@@ -69,7 +69,7 @@ pub enum LoadError {
         /// The plugin's name.
         name: String,
         /// The error of wasmtime.
-        source: wasmtime::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The precompiled plugin cannot be used.
     #[error("cannot use precompiled plugin `{name}`: {reason}; recompile it")]

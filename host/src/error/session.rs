@@ -136,11 +136,19 @@ pub enum SessionError {
         /// The action that failed.
         what: &'static str,
         /// The cause.
-        source: wasmtime::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 
 impl SessionError {
+    pub(crate) fn host(
+        plugin: &str,
+        what: &'static str,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Host { plugin: plugin.to_owned(), what, source: source.into() }
+    }
+
     /// Returns a stable code for programs.
     pub const fn code(&self) -> &'static str {
         match self {

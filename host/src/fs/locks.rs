@@ -49,11 +49,7 @@ impl Lock {
     ///
     /// # Errors
     /// Fails with [`io::ErrorKind::WouldBlock`] if another session holds the lock.
-    pub(crate) fn new(
-        locks: &Locks,
-        handle: &system::Handle,
-        access: Access,
-    ) -> io::Result<Self> {
+    pub(crate) fn new(locks: &Locks, handle: &system::Handle, access: Access) -> io::Result<Self> {
         let exclusive = access == Access::ReadWrite;
         let directory = handle.identity()?;
         let mut all = locks.held();

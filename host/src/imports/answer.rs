@@ -9,7 +9,7 @@ use crate::bindings::{directories as wit, types};
 use crate::convert;
 use crate::fs::metadata::{EntryKind, FileIdentity, Metadata};
 use crate::fs::system;
-use crate::state::State;
+use crate::state::SyncMgrCtx;
 use crate::storage::{QuotaExceeded, Reservation};
 use crate::types::ErrorCode;
 
@@ -97,7 +97,7 @@ pub(super) fn wit_metadata(metadata: Metadata) -> wit::EntryMetadata {
     }
 }
 
-impl State {
+impl SyncMgrCtx {
     /// Adds a resource that holds an open file.
     pub(super) fn push<T: Send + 'static>(
         &mut self,

@@ -11,7 +11,7 @@ use crate::cancel::CancelHandle;
 use crate::component::description::CONTRACT_VERSION;
 use crate::convert;
 use crate::id::ItemId;
-use crate::state::State;
+use crate::state::{SyncMgrCtx, SyncMgrView};
 use crate::types::{ErrorCode, ProgressResponse};
 
 /// `types.progress-item`, with the text borrowed from the plugin's memory.
@@ -31,16 +31,16 @@ struct LentProgressItem {
 /// Overrides the generated `progress` binding. `progress` is the most frequent call, so this
 /// version copies the text into a reusable buffer, and only if the sink reads it. Reports do not
 /// allocate.
-pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+pub(super) fn add_to_linker<T: SyncMgrView>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
     let interface = format!("syncmgr:plugin/synchronize-callback@{CONTRACT_VERSION}");
     linker.instance(&interface)?.func_wrap(
         "progress",
-        |mut store: StoreContextMut<'_, State>, (item, lent): (types::Guid, LentProgressItem)| {
+        |mut store: StoreContextMut<'_, T>, (item, lent): (types::Guid, LentProgressItem)| {
             let status_text = status_text(&mut store, &lent)?;
             let LentProgressItem { status_type, prog_value, max_value, .. } = lent;
             let reported = types::ProgressItem { status_text, status_type, prog_value, max_value };
-            Ok((wit::Host::progress(store.data_mut(), item, reported)?,))
+            Ok((wit::Host::progress(store.data_mut().syncmgr(), item, reported)?,))
         },
     )?;
     linker.allow_shadowing(false);
@@ -49,12 +49,12 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
 
 /// Copies the text of a report, if it is needed.
 #[inline]
-fn status_text(
-    store: &mut StoreContextMut<'_, State>,
+fn status_text<T: SyncMgrView>(
+    store: &mut StoreContextMut<'_, T>,
     lent: &LentProgressItem,
 ) -> wasmtime::Result<Option<String>> {
     let Some(text) = &lent.status_text else { return Ok(None) };
-    let state = store.data_mut();
+    let state = store.data_mut().syncmgr();
     if !state.manager()?.reads_text(lent.status_type.map(convert::status)) {
         return Ok(None);
     }
@@ -64,9 +64,9 @@ fn status_text(
     Ok(Some(buffer))
 }
 
-impl types::Host for State {}
+impl types::Host for SyncMgrCtx {}
 
-impl wit::Host for State {
+impl wit::Host for SyncMgrCtx {
     #[inline]
     fn progress(
         &mut self,

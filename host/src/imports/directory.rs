@@ -14,12 +14,12 @@ use crate::convert;
 use crate::fs::attributes::Attributes;
 use crate::fs::directory::{Directory, Listing};
 use crate::fs::file::File;
-use crate::fs::locks::Lock;
 use crate::fs::links::{keeps_inside, may_move};
+use crate::fs::locks::Lock;
 use crate::fs::metadata::EntryKind;
 use crate::fs::system;
 use crate::grants::Access;
-use crate::state::{ParkedState, State};
+use crate::state::{ParkedState, SyncMgrCtx};
 use crate::storage::{STORAGE, Storage};
 use crate::types::ErrorCode;
 
@@ -56,7 +56,7 @@ fn read_write_remedy(name: &str) -> String {
     }
 }
 
-impl State {
+impl SyncMgrCtx {
     fn directory(&self, this: &Resource<Directory>) -> wasmtime::Result<Directory> {
         Ok(self.table.get(this)?.clone())
     }

@@ -3,37 +3,47 @@
 
 use std::sync::{Arc, OnceLock};
 
-use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, HasSelf, Linker};
 
 use super::{callback, wasi_files};
 use crate::bindings::{HandlerPre, WASI, directories, statistics, synchronize_callback, types};
+use crate::error::HostError;
 use crate::grants::Capability;
-use crate::state::{HasParkedState, ParkedState, State};
+use crate::state::{HasParkedState, ParkedState, SyncMgrCtx, SyncMgrView};
 
-/// Links all interfaces that the host provides.
-pub(crate) fn everything(engine: &Engine) -> wasmtime::Result<Linker<State>> {
-    let mut linker = Linker::new(engine);
+/// Links all interfaces that the host provides: those of the contract, and WASI.
+///
+/// For programs that own their linker: see [`Plugin::start_in`](crate::Plugin::start_in).
+///
+/// # Errors
+/// Returns [`HostError`] if the linker already has one of the interfaces.
+pub fn add_to_linker<T: SyncMgrView>(linker: &mut Linker<T>) -> Result<(), HostError> {
+    Ok(link(linker)?)
+}
+
+fn link<T: SyncMgrView>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     // The world exports this function without a feature gate: see CONTRIBUTING.md.
     let mut wasi = wasmtime_wasi::p2::bindings::LinkOptions::default();
     wasi.network_error_code(true);
-    wasmtime_wasi::p2::add_to_linker_with_options_async(&mut linker, &wasi)?;
-    wasi_files::add_to_linker(&mut linker)?;
-    types::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
-    synchronize_callback::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
-    callback::add_to_linker(&mut linker)?;
-    statistics::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
-    directories::add_to_linker::<_, HasParkedState>(&mut linker, |state| ParkedState::new(state))?;
-    Ok(linker)
+    wasmtime_wasi::p2::add_to_linker_with_options_async(linker, &wasi)?;
+    wasi_files::add_to_linker(linker)?;
+    types::add_to_linker::<_, HasSelf<SyncMgrCtx>>(linker, T::syncmgr)?;
+    synchronize_callback::add_to_linker::<_, HasSelf<SyncMgrCtx>>(linker, T::syncmgr)?;
+    callback::add_to_linker(linker)?;
+    statistics::add_to_linker::<_, HasSelf<SyncMgrCtx>>(linker, T::syncmgr)?;
+    directories::add_to_linker::<_, HasParkedState>(linker, |data| {
+        ParkedState::new(data.syncmgr())
+    })?;
+    Ok(())
 }
 
 /// A component with its linked imports, cached for each set of capabilities in use.
 pub(crate) struct LinkedPlugin {
     component: Component,
-    everything: Arc<Linker<State>>,
+    everything: Arc<Linker<SyncMgrCtx>>,
     /// Indexed by [`index`].
-    pres: [OnceLock<HandlerPre<State>>; 4],
+    pres: [OnceLock<HandlerPre<SyncMgrCtx>>; 4],
 }
 
 impl LinkedPlugin {
@@ -41,7 +51,7 @@ impl LinkedPlugin {
     /// independent of the grants.
     pub(crate) fn new(
         component: Component,
-        everything: Arc<Linker<State>>,
+        everything: Arc<Linker<SyncMgrCtx>>,
     ) -> wasmtime::Result<Self> {
         let linked = Self { component, everything, pres: Default::default() };
         linked.pre(|_| false)?;
@@ -52,14 +62,31 @@ impl LinkedPlugin {
     pub(crate) fn pre(
         &self,
         granted: impl Fn(Capability) -> bool,
-    ) -> wasmtime::Result<&HandlerPre<State>> {
+    ) -> wasmtime::Result<&HandlerPre<SyncMgrCtx>> {
         let set = index(granted);
         if let Some(pre) = self.pres[set].get() {
             return Ok(pre);
         }
-        let linker = linker(&self.everything, &self.component, set)?;
-        let pre = HandlerPre::new(linker.instantiate_pre(&self.component)?)?;
+        let pre = self.link(&self.everything, set)?;
         Ok(self.pres[set].get_or_init(|| pre))
+    }
+
+    /// Does the same with a linker of the embedder.
+    pub(crate) fn pre_with<T: SyncMgrView>(
+        &self,
+        linker: &Linker<T>,
+        granted: impl Fn(Capability) -> bool,
+    ) -> wasmtime::Result<HandlerPre<T>> {
+        self.link(linker, index(granted))
+    }
+
+    fn link<T: SyncMgrView>(
+        &self,
+        everything: &Linker<T>,
+        set: usize,
+    ) -> wasmtime::Result<HandlerPre<T>> {
+        let linker = linker(everything, &self.component, set)?;
+        HandlerPre::new(linker.instantiate_pre(&self.component)?)
     }
 }
 
@@ -80,11 +107,11 @@ fn capability(interface: &str) -> Option<Option<Capability>> {
 }
 
 /// Creates a linker for a component from the linker of all interfaces.
-fn linker(
-    everything: &Linker<State>,
+fn linker<T: SyncMgrView>(
+    everything: &Linker<T>,
     component: &Component,
     set: usize,
-) -> wasmtime::Result<Linker<State>> {
+) -> wasmtime::Result<Linker<T>> {
     let mut linker = everything.clone();
     linker.allow_shadowing(true);
     let engine = linker.engine().clone();
@@ -100,8 +127,8 @@ fn linker(
         for (function, item) in instance.exports(&engine) {
             if let ComponentItem::ComponentFunc(_) = item.ty {
                 let interface = interface.to_owned();
-                linked.func_new(function, move |store, _, _, _| {
-                    Err(store.data().deny(capability, &interface))
+                linked.func_new(function, move |mut store, _, _, _| {
+                    Err(store.data_mut().syncmgr().deny(capability, &interface))
                 })?;
             }
         }

@@ -10,11 +10,11 @@ use super::names::checked_name;
 use crate::bindings::types;
 use crate::fs::directory::Directory;
 use crate::fs::metadata::{EntryKind, FileIdentity};
-use crate::state::State;
+use crate::state::SyncMgrCtx;
 use crate::storage::{Reservation, Storage};
 use crate::types::ErrorCode;
 
-impl State {
+impl SyncMgrCtx {
     /// Reserves room for a name that moves into the storage, or between the storage and a grant.
     pub(super) fn admit(
         &mut self,

@@ -2,9 +2,9 @@
 
 use crate::bindings::{statistics, types};
 use crate::convert;
-use crate::state::State;
+use crate::state::SyncMgrCtx;
 
-impl statistics::Host for State {
+impl statistics::Host for SyncMgrCtx {
     fn set_bytes_per_step(&mut self, item_id: types::Guid, bytes: u64) -> wasmtime::Result<()> {
         self.enter("set-bytes-per-step")?;
         self.manager()?.items.set_bytes_per_step(convert::item_id(item_id), bytes);

@@ -23,7 +23,7 @@ use wasmtime_wasi::p2::{DynInputStream, DynOutputStream};
 
 use crate::bindings::WASI;
 use crate::fs::system::look_at_file;
-use crate::state::{ParkedState, State};
+use crate::state::{ParkedState, SyncMgrCtx, SyncMgrView};
 use crate::storage::STORAGE;
 use operations::{
     Answer, answer, create_directory_at, link_at, open_at, read_directory, remove_directory_at,
@@ -36,9 +36,9 @@ macro_rules! waiting {
     ($types:ident: $($wit:literal $method:ident($($argument:ident: $type:ty),*) -> $answer:ty $(, $changes:ident)?;)*) => {$(
         $types.func_wrap_async(
             concat!("[method]descriptor.", $wit),
-            |mut store: StoreContextMut<'_, State>, arguments: (Resource<Descriptor>, $($type,)*)| {
+            |mut store: StoreContextMut<'_, T>, arguments: (Resource<Descriptor>, $($type,)*)| {
                 Box::new(async move {
-                    let mut waiting = ParkedState::new(store.data_mut());
+                    let mut waiting = ParkedState::new(store.data_mut().syncmgr());
                     $(waiting.$changes(concat!("wasi:filesystem ", $wit))?;)?
                     if let Some(refused) = paths::check(&waiting, &arguments)? {
                         return Ok((Err(refused),));
@@ -58,9 +58,9 @@ macro_rules! own {
     ($types:ident: $($wit:literal $function:ident;)*) => {$(
         $types.func_wrap_async(
             concat!("[method]descriptor.", $wit),
-            |mut store: StoreContextMut<'_, State>, arguments| {
+            |mut store: StoreContextMut<'_, T>, arguments| {
                 Box::new(async move {
-                    let mut waiting = ParkedState::new(store.data_mut());
+                    let mut waiting = ParkedState::new(store.data_mut().syncmgr());
                     if let Some(refused) = paths::check(&waiting, &arguments)? {
                         return Ok((Err(refused),));
                     }
@@ -76,9 +76,9 @@ macro_rules! blocking {
     ($streams:ident: $($wit:literal $stream:ident: $method:ident($($argument:ident: $type:ty),*);)*) => {$(
         $streams.func_wrap_async(
             concat!("[method]", $wit),
-            |mut store: StoreContextMut<'_, State>, (this, $($argument),*): (Resource<$stream>, $($type),*)| {
+            |mut store: StoreContextMut<'_, T>, (this, $($argument),*): (Resource<$stream>, $($type),*)| {
                 Box::new(async move {
-                    let mut waiting = ParkedState::new(store.data_mut());
+                    let mut waiting = ParkedState::new(store.data_mut().syncmgr());
                     let answer = waiting.table.$method(this, $($argument),*).await;
                     stream_answer(&mut waiting, answer)
                 })
@@ -88,12 +88,12 @@ macro_rules! blocking {
 }
 
 /// Overrides functions of wasmtime with wrappers that call them.
-pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+pub(crate) fn add_to_linker<T: SyncMgrView>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     check_version(linker)?;
     linker.allow_shadowing(true);
     let mut preopens = linker.instance(&format!("wasi:filesystem/preopens@{WASI}"))?;
-    preopens.func_wrap("get-directories", |mut store: StoreContextMut<'_, State>, (): ()| {
-        let state = store.data_mut();
+    preopens.func_wrap("get-directories", |mut store: StoreContextMut<'_, T>, (): ()| {
+        let state = store.data_mut().syncmgr();
         let directories = state.filesystem().get_directories()?;
         for (directory, path) in &directories {
             if let Descriptor::Dir(root) = state.table.get(directory)?
@@ -110,7 +110,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     })?;
     let mut types = linker.instance(&format!("wasi:filesystem/types@{WASI}"))?;
     types.resource("descriptor", ResourceType::host::<Descriptor>(), |mut store, rep| {
-        let state: &mut State = store.data_mut();
+        let state = store.data_mut().syncmgr();
         let mut waiting = ParkedState::new(state);
         waiting.wasi_files.stored.remove(&rep);
         waiting.table.delete(Resource::<Descriptor>::new_own(rep))?;
@@ -120,7 +120,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
         "directory-entry-stream",
         ResourceType::host::<DirectoryEntryStream>(),
         |mut store, rep| {
-            let state: &mut State = store.data_mut();
+            let state = store.data_mut().syncmgr();
             state.wasi_files.listings.remove(&rep);
             state.table.delete(Resource::<DirectoryEntryStream>::new_own(rep))?;
             Ok(())
@@ -140,7 +140,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     }
     types.func_wrap("[method]descriptor.read-via-stream", |mut store, arguments| {
         let (this, offset): (Resource<Descriptor>, u64) = arguments;
-        let state: &mut State = &mut ParkedState::new(store.data_mut());
+        let state: &mut SyncMgrCtx = &mut ParkedState::new(store.data_mut().syncmgr());
         if state.has_many_streams() {
             return Ok((Err(ErrorCode::Quota),));
         }
@@ -148,7 +148,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     })?;
     types.func_wrap("[method]descriptor.write-via-stream", |mut store, arguments| {
         let (this, offset): (Resource<Descriptor>, u64) = arguments;
-        let state: &mut State = &mut ParkedState::new(store.data_mut());
+        let state: &mut SyncMgrCtx = &mut ParkedState::new(store.data_mut().syncmgr());
         state.pass("wasi:filesystem write-via-stream")?;
         if state.has_many_streams() {
             return Ok((Err(ErrorCode::Quota),));
@@ -159,7 +159,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     })?;
     types.func_wrap("[method]descriptor.append-via-stream", |mut store, arguments| {
         let (this,): (Resource<Descriptor>,) = arguments;
-        let state: &mut State = &mut ParkedState::new(store.data_mut());
+        let state: &mut SyncMgrCtx = &mut ParkedState::new(store.data_mut().syncmgr());
         state.pass("wasi:filesystem append-via-stream")?;
         if state.has_many_streams() {
             return Ok((Err(ErrorCode::Quota),));
@@ -188,7 +188,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     types.func_wrap_async("[method]descriptor.is-same-object", |mut store, arguments| {
         Box::new(async move {
             let (this, other): (Resource<Descriptor>, Resource<Descriptor>) = arguments;
-            let mut waiting = ParkedState::new(store.data_mut());
+            let mut waiting = ParkedState::new(store.data_mut().syncmgr());
             Ok((waiting.filesystem().is_same_object(this, other).await?,))
         })
     })?;
@@ -208,7 +208,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
 }
 
 /// Checks that the overrides take effect: wasmtime must define these functions under this version.
-fn check_version(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+fn check_version<T: SyncMgrView>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     linker.allow_shadowing(false);
     for (interface, function) in [
         ("wasi:clocks/wall-clock", "now"),

@@ -31,6 +31,8 @@ pub enum Allocation {
         /// The error of the system, or of wasmtime.
         reason: String,
     },
+    /// The engine belongs to the embedder, whose configuration applies.
+    Embedder,
 }
 
 /// Creates an engine with these settings, and with a pool for this number of sessions if the system
@@ -49,7 +51,7 @@ pub(crate) fn engine(
         Ok(engine) => Ok((engine, Allocation::Pooled { sessions })),
         Err(refusal) => {
             let reason = refusal.root_cause().to_string();
-            log::warn!("cannot reserve memory for {sessions} concurrent sessions: {reason}");
+            tracing::warn!(sessions, reason, "cannot reserve memory for concurrent sessions");
             Ok((Engine::new(config)?, Allocation::PoolRefused { sessions, reason }))
         }
     }

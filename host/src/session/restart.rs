@@ -49,6 +49,7 @@ impl Plugin {
                 break;
             }
             pause = pause.saturating_mul(2);
+            tracing::info!(plugin = self.name(), attempts, "restarting the plugin");
             if !report.items.is_empty() {
                 let unfinished = report.items.iter().filter(|item| item.ended_by_crash());
                 let unfinished: Vec<_> = unfinished.map(|item| item.id.to_string()).collect();

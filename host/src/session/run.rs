@@ -5,6 +5,7 @@ use crate::error::SessionError;
 use crate::id::{ErrorId, ItemId};
 use crate::report::{Outcome, RunReport};
 use crate::session::Session;
+use crate::state::SyncMgrView;
 use crate::types::{Item, LogEntry, Participation, PrepareOutcome, ProgressResponse, Trigger};
 
 /// The maximum number of errors whose details are requested after each attempt.
@@ -65,7 +66,7 @@ impl Default for RunRequest {
     }
 }
 
-impl Session {
+impl<T: SyncMgrView> Session<T> {
     /// Makes all calls of a sync manager, from the first to the last. The report always contains
     /// every item.
     pub async fn run(&mut self, request: &RunRequest) -> RunReport {

@@ -19,11 +19,9 @@ impl Runtime {
             // File streams read on these threads: a plugin may begin any number of reads.
             .max_blocking_threads(BLOCKING_THREADS)
             .build();
-        runtime.map(|runtime| Self(Some(runtime))).map_err(|source| SessionError::Host {
-            plugin: plugin.to_owned(),
-            what: "make an async runtime",
-            source: source.into(),
-        })
+        runtime
+            .map(|runtime| Self(Some(runtime)))
+            .map_err(|source| SessionError::host(plugin, "make an async runtime", source))
     }
 
     pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> Result<T, SessionError> {

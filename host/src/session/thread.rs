@@ -77,9 +77,9 @@ impl Plugin {
 
 impl SessionThread {
     pub(crate) fn start(prepared: Prepared) -> Result<Self, NotStarted> {
-        let plugin = Arc::clone(&prepared.plugin);
-        let (monitor, parked) = (Arc::clone(&prepared.monitor), Arc::clone(&prepared.parked));
-        let locks = prepared.locks.clone();
+        let context = prepared.store.data();
+        let (plugin, monitor) = (Arc::clone(&context.plugin), Arc::clone(&context.monitor));
+        let (parked, locks) = (context.parked(), context.locks.clone());
         let (work, to_do) = mpsc::channel();
         let (goes, gone) = mpsc::channel();
         let (done, started) = mpsc::sync_channel(1);
@@ -89,7 +89,7 @@ impl SessionThread {
                 let _goes = goes;
                 live(prepared, &done, &to_do);
             })
-            .map_err(|source| (failed(&plugin, "start a thread", source.into()), None))?;
+            .map_err(|source| (SessionError::host(&plugin, "start a thread", source), None))?;
         let mut session = Self { plugin, monitor, parked, locks, work, gone, abandoned: None };
         match session.wait(&started) {
             Ok(Ok(())) => Ok(session),
@@ -165,10 +165,10 @@ impl SessionThread {
                     }
                 }
                 Err(mpsc::RecvTimeoutError::Disconnected) => {
-                    return Err(failed(
+                    return Err(SessionError::host(
                         &self.plugin,
                         "run the session",
-                        wasmtime::Error::msg("its thread panicked, most likely in the sink"),
+                        "its thread panicked, most likely in the sink",
                     ));
                 }
             }
@@ -202,7 +202,7 @@ fn live(
     let report = |outcome| {
         let _ = started.send(outcome);
     };
-    let runtime = match Runtime::new(&prepared.plugin) {
+    let runtime = match Runtime::new(&prepared.store.data().plugin) {
         Ok(runtime) => runtime,
         Err(error) => return report(Err((error, None))),
     };
@@ -215,8 +215,4 @@ fn live(
     while let Ok(work) = to_do.recv() {
         work(&runtime, &mut session);
     }
-}
-
-fn failed(plugin: &str, what: &'static str, source: wasmtime::Error) -> SessionError {
-    SessionError::Host { plugin: plugin.to_owned(), what, source }
 }

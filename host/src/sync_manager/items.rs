@@ -205,9 +205,7 @@ impl ItemTable {
     pub(crate) fn refuse(&mut self, id: ItemId, refusal: Refusal) -> Option<LogEntry> {
         self.refused_calls += 1;
         let (first, item) = match self.by_id.get(&id) {
-            Some(&index) => {
-                (!std::mem::replace(&mut self.entries[index].refused, true), Some(id))
-            }
+            Some(&index) => (!std::mem::replace(&mut self.entries[index].refused, true), Some(id)),
             None => (self.unknown.len() < MAX_UNKNOWN && self.unknown.insert(id), None),
         };
         let reason = match refusal {

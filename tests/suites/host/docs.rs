@@ -11,6 +11,12 @@ use syncmgr_host::{Hresult, ProgressResponse, RunRequest, SessionOptions, Status
 #[path = "../../../host/examples/embed.rs"]
 #[allow(dead_code, unreachable_pub, reason = "it is a whole program")]
 mod embed;
+#[path = "../../../host/examples/own_engine.rs"]
+#[allow(dead_code, unreachable_pub, reason = "it is a whole program")]
+mod own_engine;
+#[path = "../../../host/examples/service.rs"]
+#[allow(dead_code, unreachable_pub, reason = "it is a whole program")]
+mod service;
 
 #[test]
 fn documents_quote_the_sources() -> anyhow::Result<()> {
@@ -32,6 +38,35 @@ fn the_embedding_program_cancels_an_item_from_another_thread() {
     assert_eq!(report.items[0].status, Status::Skipped);
     assert_eq!(report.items[0].hresult(), Hresult::S_SYNCMGR_CANCELITEM);
     assert_eq!(report.items[0].text, "Hello");
+}
+
+#[tokio::test]
+async fn the_service_runs_many_sessions() {
+    let (reports, changes) = service::run(Path::new(HELLO), 8).await.expect("it runs");
+    assert_eq!(reports.len(), 8);
+    for report in &reports {
+        assert_eq!(report.items[0].status, Status::Succeeded, "{:?}", report.outcome);
+    }
+    for session in 0..8 {
+        let last = changes.iter().rfind(|(of, _, _)| *of == session);
+        assert_eq!(last.map(|(_, _, status)| *status), Some(Status::Succeeded), "{session}");
+    }
+}
+
+#[tokio::test]
+async fn an_application_runs_a_plugin_in_its_own_engine() {
+    let (report, _duration) = own_engine::run(Path::new(HELLO)).await.expect("it runs");
+    assert_eq!(report.items[0].status, Status::Succeeded, "{:?}", report.outcome);
+}
+
+#[test]
+fn an_engine_that_cannot_interrupt_plugins_is_refused() {
+    let mut config = syncmgr_host::HostOptions::new().engine_config();
+    config.epoch_interruption(false);
+    let engine = wasmtime::Engine::new(&config).expect("it is a valid configuration");
+    let options = syncmgr_host::HostOptions::new().engine(engine);
+    let error = syncmgr_host::Host::with_options(options).expect_err("it is refused");
+    assert!(error.to_string().contains("engine_config"), "{error}");
 }
 
 #[test]

@@ -161,8 +161,7 @@ fn a_dropped_lock_is_released() -> anyhow::Result<()> {
     let run = |commands: &str| -> anyhow::Result<(DrivenSession, Vec<String>)> {
         let grant = Grant::new("left", home.path(), Access::ReadWrite)?;
         let script = Script::new("a").on("synchronize", commands);
-        let mut session =
-            script.options(|options| options.grant(grant)).start(EventLog::new())?;
+        let mut session = script.options(|options| options.grant(grant)).start(EventLog::new())?;
         let report = session.block_on(async |session| {
             Ok(session.run(&syncmgr_host::RunRequest::default()).await)
         })?;

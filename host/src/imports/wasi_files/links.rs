@@ -11,7 +11,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 };
 
 use crate::fs::links::{link_stays_inside, may_move_between};
-use crate::state::State;
+use crate::state::SyncMgrCtx;
 
 type Outcome<T> = wasmtime::Result<Result<T, ErrorCode>>;
 
@@ -26,7 +26,7 @@ fn split(path: &str) -> Option<(&str, &str)> {
 
 /// Opens the parent directory of an entry.
 async fn parent(
-    state: &mut State,
+    state: &mut SyncMgrCtx,
     directory: &Resource<Descriptor>,
     parent: &str,
 ) -> Outcome<Arc<File>> {
@@ -48,7 +48,10 @@ async fn parent(
     }
 }
 
-fn open_directory(state: &State, directory: &Resource<Descriptor>) -> Result<Arc<File>, ErrorCode> {
+fn open_directory(
+    state: &SyncMgrCtx,
+    directory: &Resource<Descriptor>,
+) -> Result<Arc<File>, ErrorCode> {
     match state.table.get(directory) {
         Ok(Descriptor::Dir(directory)) => Ok(Arc::clone(&directory.dir)),
         Ok(Descriptor::File(_)) => Err(ErrorCode::NotDirectory),
@@ -58,7 +61,7 @@ fn open_directory(state: &State, directory: &Resource<Descriptor>) -> Result<Arc
 
 /// Checks whether a link may be created at a path.
 pub(super) async fn may_link(
-    state: &mut State,
+    state: &mut SyncMgrCtx,
     text: &str,
     directory: &Resource<Descriptor>,
     path: &str,
@@ -77,7 +80,7 @@ pub(super) async fn may_link(
 
 /// Checks whether an entry may be moved or linked.
 pub(super) async fn may_move(
-    state: &mut State,
+    state: &mut SyncMgrCtx,
     (from, path): (&Resource<Descriptor>, &str),
     (to, to_path): (&Resource<Descriptor>, &str),
 ) -> Outcome<()> {

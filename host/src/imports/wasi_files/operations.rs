@@ -14,7 +14,7 @@ use wasmtime_wasi::p2::{DynOutputStream, FsError, FsResult, StreamResult};
 use super::counted::{Counted, OpenFile, length};
 use super::links;
 use crate::fs::system::{count_entries, look_at_file};
-use crate::state::State;
+use crate::state::SyncMgrCtx;
 use crate::storage::{QuotaExceeded, Reservation};
 
 pub(super) type Answer<T> = wasmtime::Result<(Result<T, ErrorCode>,)>;
@@ -30,7 +30,7 @@ const MAX_STREAMS: u64 = 4;
 
 pub(super) type StreamAnswer<T> = wasmtime::Result<(Result<T, streams::StreamError>,)>;
 
-pub(super) fn stream_answer<T>(state: &mut State, result: StreamResult<T>) -> StreamAnswer<T> {
+pub(super) fn stream_answer<T>(state: &mut SyncMgrCtx, result: StreamResult<T>) -> StreamAnswer<T> {
     match result {
         Ok(value) => Ok((Ok(value),)),
         Err(error) => Ok((Err(state.table.convert_stream_error(error)?),)),
@@ -45,7 +45,7 @@ pub(super) fn answer<T>(result: FsResult<T>) -> Answer<T> {
 }
 
 pub(super) async fn open_at(
-    state: &mut State,
+    state: &mut SyncMgrCtx,
     arguments: (Resource<Descriptor>, PathFlags, String, OpenFlags, DescriptorFlags),
 ) -> Answer<Resource<Descriptor>> {
     let (this, path_flags, path, open_flags, flags) = arguments;
@@ -99,7 +99,7 @@ enum Found {
 }
 
 async fn find(
-    state: &mut State,
+    state: &mut SyncMgrCtx,
     directory: &Resource<Descriptor>,
     flags: PathFlags,
     path: &str,
@@ -126,7 +126,7 @@ async fn find(
 }
 
 pub(super) async fn create_directory_at(
-    state: &mut State,
+    state: &mut SyncMgrCtx,
     (this, path): (Resource<Descriptor>, String),
 ) -> Answer<()> {
     state.pass("wasi:filesystem create-directory-at")?;
@@ -137,7 +137,7 @@ pub(super) async fn create_directory_at(
 }
 
 pub(super) async fn symlink_at(
-    state: &mut State,
+    state: &mut SyncMgrCtx,
     (this, text, path): (Resource<Descriptor>, String, String),
 ) -> Answer<()> {
     state.pass("wasi:filesystem symlink-at")?;
@@ -151,7 +151,7 @@ pub(super) async fn symlink_at(
 }
 
 pub(super) async fn remove_directory_at(
-    state: &mut State,
+    state: &mut SyncMgrCtx,
     (this, path): (Resource<Descriptor>, String),
 ) -> Answer<()> {
     state.pass("wasi:filesystem remove-directory-at")?;
@@ -160,7 +160,7 @@ pub(super) async fn remove_directory_at(
 }
 
 pub(super) async fn unlink_file_at(
-    state: &mut State,
+    state: &mut SyncMgrCtx,
     (this, path): (Resource<Descriptor>, String),
 ) -> Answer<()> {
     state.pass("wasi:filesystem unlink-file-at")?;
@@ -177,7 +177,7 @@ fn made(room: Reservation, result: FsResult<()>) -> Answer<()> {
 }
 
 pub(super) async fn read_directory(
-    state: &mut State,
+    state: &mut SyncMgrCtx,
     (this,): (Resource<Descriptor>,),
 ) -> Answer<Resource<DirectoryEntryStream>> {
     if state.wasi_files.listings.len() >= MAX_LISTINGS {
@@ -205,14 +205,14 @@ pub(super) async fn read_directory(
 
 /// Returns whether an entry crosses the border of the storage. Moving or linking it there would
 /// bypass the quota.
-fn crosses(state: &State, from: &Resource<Descriptor>, to: &Resource<Descriptor>) -> bool {
+fn crosses(state: &SyncMgrCtx, from: &Resource<Descriptor>, to: &Resource<Descriptor>) -> bool {
     let stored =
         |descriptor: &Resource<Descriptor>| state.wasi_files.stored.contains(&descriptor.rep());
     stored(from) != stored(to)
 }
 
 pub(super) async fn rename_at(
-    state: &mut State,
+    state: &mut SyncMgrCtx,
     arguments: (Resource<Descriptor>, String, Resource<Descriptor>, String),
 ) -> Answer<()> {
     let (this, path, to, to_path) = arguments;
@@ -228,7 +228,7 @@ pub(super) async fn rename_at(
 }
 
 pub(super) async fn link_at(
-    state: &mut State,
+    state: &mut SyncMgrCtx,
     arguments: (Resource<Descriptor>, PathFlags, String, Resource<Descriptor>, String),
 ) -> Answer<()> {
     let (this, flags, path, to, to_path) = arguments;
@@ -246,7 +246,7 @@ pub(super) async fn link_at(
 }
 
 pub(super) async fn write(
-    state: &mut State,
+    state: &mut SyncMgrCtx,
     arguments: (Resource<Descriptor>, Vec<u8>, u64),
 ) -> Answer<u64> {
     let (this, bytes, offset) = arguments;
@@ -261,7 +261,7 @@ pub(super) async fn write(
 }
 
 pub(super) async fn set_size(
-    state: &mut State,
+    state: &mut SyncMgrCtx,
     arguments: (Resource<Descriptor>, u64),
 ) -> Answer<()> {
     let (this, size) = arguments;
@@ -275,7 +275,7 @@ pub(super) async fn set_size(
     answer(state.filesystem().set_size(this, size).await)
 }
 
-impl State {
+impl SyncMgrCtx {
     /// Returns the file if it is in the storage.
     pub(super) fn stored_file(
         &mut self,

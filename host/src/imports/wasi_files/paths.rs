@@ -14,7 +14,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 
 use crate::fs::device_names::is_device;
 use crate::fs::system::leads_out;
-use crate::state::State;
+use crate::state::SyncMgrCtx;
 
 /// An argument of a function of `descriptor`.
 pub(super) enum Argument<'a> {
@@ -86,7 +86,7 @@ struct Given<'a> {
 
 /// Returns the error of the first refused argument, if any.
 pub(super) fn check(
-    state: &State,
+    state: &SyncMgrCtx,
     arguments: &impl Arguments,
 ) -> wasmtime::Result<Option<ErrorCode>> {
     let (mut directory, mut follow, mut paths) = (None, false, Vec::new());
@@ -110,7 +110,7 @@ pub(super) fn check(
     Ok(None)
 }
 
-fn check_path(state: &State, given: &Given<'_>) -> wasmtime::Result<Option<ErrorCode>> {
+fn check_path(state: &SyncMgrCtx, given: &Given<'_>) -> wasmtime::Result<Option<ErrorCode>> {
     if has_other_meaning(given.path) {
         return Ok(Some(ErrorCode::Invalid));
     }
