@@ -257,7 +257,7 @@ impl Directory {
 /// A lock on a directory. Dropping it, the end of the session or a crash releases it.
 #[must_use = "dropping the lock releases it"]
 #[derive(Debug)]
-pub struct Lock(#[expect(dead_code, reason = "it is only held")] wit::Lock);
+pub struct Lock(#[allow(dead_code, reason = "it is only held")] wit::Lock);
 
 /// An iterator over the entries of a directory, which fetches a page at a time.
 #[derive(Debug)]

@@ -23,6 +23,7 @@
 
 #[doc(hidden)]
 #[allow(missing_docs, unsafe_code, unreachable_pub, clippy::all, reason = "wit-bindgen output")]
+#[rustfmt::skip]
 pub mod bindings;
 pub mod callback;
 pub mod directories;

@@ -24,8 +24,9 @@ struct Held {
 }
 
 /// One lock on a directory. The last one of a session releases the directory when it is dropped.
+#[allow(unreachable_pub, reason = "the generated bindings name it")]
 #[derive(Debug)]
-pub(crate) struct Lock {
+pub struct Lock {
     locks: Locks,
     directory: FileIdentity,
 }

@@ -1,6 +1,6 @@
 //! Runs a session on a dedicated thread that can be abandoned if a system call hangs.
 
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 

@@ -466,7 +466,7 @@ mod tests {
         for (number, id) in (0..1000).zip([ID, OTHER, ID].into_iter().cycle()) {
             let text = "x".repeat(number * 7 % 4096);
             let report = ProgressItem { status_text: Some(text), ..ProgressItem::default() };
-            table.record(id, &report);
+            let _ = table.record(id, &report);
             table.set_count(id, format!("n{}", number % 80), 1);
             if number % 300 == 0 {
                 table.start(&items[..1]);

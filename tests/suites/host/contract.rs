@@ -5,7 +5,8 @@
 //! - Plugins that were built for the frozen contract in `tests/data/wit-0.1.0` still fit. The check
 //!   compares types, not text. `BLESS_FROZEN=1` replaces the frozen contract with the current one.
 //! - `wit/deps` contains what `wit/deps.lock` names as its source, which Cargo.lock pins.
-//! - The libraries have copies of the WIT, so that they can be published. `BLESS=1` renews them.
+//! - The host has a copy of the WIT, and the SDK has bindings that are generated from it, so that
+//!   both can be published. `BLESS=1` renews them.
 //! - `wit/reference.md` is generated from the WIT. `BLESS=1` renews it.
 //! - `wit/mapping.md` has a row for every item that has a native counterpart.
 
@@ -18,6 +19,7 @@ use conformance::reference::reference;
 use conformance::{FOLDER, HELLO, SCRIPT, workspace};
 use syncmgr_host::{CONTRACT_VERSION, offered_interfaces};
 use wasmparser::Validator;
+use wit_bindgen_core::{Files, WorldGenerator as _};
 use wit_component::DecodedWasm;
 use wit_parser::{
     Docs, InterfaceId, PackageId, Resolve, Span, Stability, Type, TypeDef, TypeDefKind, TypeOwner,
@@ -521,18 +523,67 @@ fn wit_files(dir: &Path) -> Result<std::collections::BTreeMap<PathBuf, String>> 
 }
 
 #[test]
-fn the_libraries_have_a_copy_of_the_wit() -> Result<()> {
-    for library in ["guest", "host"] {
-        let copy = workspace().join(library).join("wit");
-        if bless() {
-            freeze(&wit(), &copy)?;
-        }
-        ensure!(
-            wit_files(&copy)? == wit_files(&wit())?,
-            "{} is not a copy of `wit`: renew it with `BLESS=1 cargo test --test host contract`",
-            copy.display()
-        );
+fn the_host_has_a_copy_of_the_wit() -> Result<()> {
+    let copy = workspace().join("host/wit");
+    if bless() {
+        freeze(&wit(), &copy)?;
     }
+    ensure!(
+        wit_files(&copy)? == wit_files(&wit())?,
+        "host/wit is not a copy of `wit`: renew it with `BLESS=1 cargo test --test host contract`"
+    );
+    Ok(())
+}
+
+/// Generates the bindings of the SDK.
+fn sdk_bindings() -> Result<String> {
+    let mut resolve = Resolve::default();
+    resolve.push_dir(&wit())?;
+    let package = resolve.push_str(
+        "sdk.wit",
+        "package syncmgr:sdk;
+        world sdk {
+            include syncmgr:plugin/imports@0.1.0;
+            // The linker takes what the standard library imports for this version of it.
+            include wasi:cli/imports@0.2.12;
+            export syncmgr:plugin/synchronize@0.1.0;
+        }",
+    )?;
+    let world = resolve.select_world(&[package], Some("sdk"))?;
+    // The SDK uses no interface of WASI but `poll`. The path of the others only has to exist.
+    let unused = resolve.worlds[world].imports.keys().filter_map(|import| match import {
+        WorldKey::Interface(id) => resolve.id_of(*id),
+        WorldKey::Name(_) => None,
+    });
+    let unused = unused.filter(|id| id.starts_with("wasi:") && !id.starts_with("wasi:io/poll@"));
+    let unused = unused.map(|id| (id, wit_bindgen_rust::WithOption::Path("core".to_owned())));
+    let options = wit_bindgen_rust::Opts {
+        format: true,
+        generate_all: true,
+        with: unused.collect(),
+        pub_export_macro: true,
+        export_macro_name: Some("export_synchronize".to_owned()),
+        default_bindings_module: Some("syncmgr_plugin::bindings".to_owned()),
+        ..Default::default()
+    };
+    let mut files = Files::default();
+    options.build().generate(&mut resolve, world, &mut files)?;
+    let (_name, text) = files.iter().next().context("there is one file")?;
+    Ok(String::from_utf8(text.to_vec())?)
+}
+
+#[test]
+fn the_bindings_of_the_sdk_equal_the_wit() -> Result<()> {
+    let path = workspace().join("guest/src/bindings.rs");
+    let expected = sdk_bindings()?;
+    if bless() {
+        fs::write(&path, &expected)?;
+    }
+    ensure!(
+        read_text(&path)? == expected,
+        "guest/src/bindings.rs is not what the WIT says: renew it with \
+         `BLESS=1 cargo test --test host contract`"
+    );
     Ok(())
 }
 

@@ -45,7 +45,7 @@ fn rename(directory: &Directory, name: &str, to: &str) -> Result<()> {
         Err(error) if error.code == ErrorCode::AlreadyExists => {
             // Only the listing shows the names, because some file systems have no stable file ids.
             for entry in directory.list()? {
-                if names::key(&entry?.name) == names::key(to) {
+                if names::key(entry?.name.display()) == names::key(to) {
                     return Err(Error::new(error.code, format!("{to} is there, too")));
                 }
             }
