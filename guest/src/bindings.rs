@@ -1714,10 +1714,10 @@ pub mod syncmgr {
             /// end of the session and a crash also release it.
             #[derive(Debug)]
             #[repr(transparent)]
-            pub struct Lock {
-                handle: _rt::Resource<Lock>,
+            pub struct DirectoryLock {
+                handle: _rt::Resource<DirectoryLock>,
             }
-            impl Lock {
+            impl DirectoryLock {
                 #[doc(hidden)]
                 pub unsafe fn from_handle(handle: u32) -> Self {
                     Self {
@@ -1733,13 +1733,13 @@ pub mod syncmgr {
                     _rt::Resource::handle(&self.handle)
                 }
             }
-            unsafe impl _rt::WasmResource for Lock {
+            unsafe impl _rt::WasmResource for DirectoryLock {
                 #[inline]
                 unsafe fn drop(_handle: u32) {
                     #[cfg(target_arch = "wasm32")]
                     #[link(wasm_import_module = "syncmgr:plugin/directories@0.1.0")]
                     unsafe extern "C" {
-                        #[link_name = "[resource-drop]lock"]
+                        #[link_name = "[resource-drop]directory-lock"]
                         fn drop(_: i32);
                     }
                     #[cfg(not(target_arch = "wasm32"))]
@@ -3947,7 +3947,7 @@ pub mod syncmgr {
                 ///
                 /// Fails with `busy` if another run holds the lock.
                 #[allow(async_fn_in_trait)]
-                pub fn lock(&self) -> Result<Lock, Error> {
+                pub fn lock(&self) -> Result<DirectoryLock, Error> {
                     unsafe {
                         #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
                         #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
@@ -3979,7 +3979,7 @@ pub mod syncmgr {
                                     let l3 = *ptr0
                                         .add(::core::mem::size_of::<*const u8>())
                                         .cast::<i32>();
-                                    Lock::from_handle(l3 as u32)
+                                    DirectoryLock::from_handle(l3 as u32)
                                 };
                                 Ok(e)
                             }
@@ -7675,9 +7675,9 @@ macro_rules! __export_sdk_impl {
         (link_section =
         "component-type:wit-bindgen:0.60.0:syncmgr:sdk:sdk:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 16257] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 16267] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x87~\x01A\x02\x01A]\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x91~\x01A\x02\x01A]\x01\
 B.\x01r\x02\x04highw\x03loww\x04\0\x04guid\x03\0\0\x04\0\x07item-id\x03\0\x01\x04\
 \0\x08error-id\x03\0\x01\x01w\x04\0\x09file-time\x03\0\x04\x01m\x10\x06failed\x10\
 invalid-argument\x0aunexpected\x0fnot-implemented\x0dout-of-memory\x0daccess-den\
@@ -7730,30 +7730,30 @@ imestamp\x03\0\x0a\x01ky\x01ks\x01r\x03\x04mode\x0c\x08replaces\x0d\x05owner\x7f
 dified\x0b\x07changed\x10\x04mode\x0c\x07file-idw\x09device-idw\x04\0\x0eentry-m\
 etadata\x03\0\x11\x01q\x02\x04text\x01s\0\x0bundecodable\x01s\0\x04\0\x0aentry-n\
 ame\x03\0\x13\x01j\x01\x12\x01\x01\x01r\x02\x04name\x14\x08metadata\x15\x04\0\x05\
-entry\x03\0\x16\x04\0\x07listing\x03\x01\x04\0\x04lock\x03\x01\x04\0\x09director\
-y\x03\x01\x04\0\x04file\x03\x01\x01h\x1a\x01r\x06\x06source\x1c\x04names\x06targ\
-et\x1c\x0btarget-names\x08max-sizew\x06verify\x7f\x04\0\x0ccopy-request\x03\0\x1d\
-\x01p}\x01i\x1b\x01r\x03\x06source\x12\x06digest\x1f\x04copy\x20\x04\0\x0bcopied\
--file\x03\0!\x01h\x18\x01p\x17\x01j\x01$\x01\x01\x01@\x01\x04self#\0%\x04\0\x14[\
-method]listing.next\x01&\x01@\x01\x04self\x1c\0\x15\x04\0\x1a[method]directory.m\
-etadata\x01'\x01i\x1a\x01j\x01(\x01\x01\x01@\x01\x04self\x1c\0)\x04\0\x18[method\
-]directory.reopen\x01*\x01i\x18\x01j\x01+\x01\x01\x01@\x01\x04self\x1c\0,\x04\0\x16\
-[method]directory.list\x01-\x01k\x12\x01j\x01.\x01\x01\x01@\x02\x04self\x1c\x04n\
-ames\0/\x04\0\x16[method]directory.stat\x010\x01@\x02\x04self\x1c\x04names\0)\x04\
-\0\x20[method]directory.open-directory\x011\x01j\0\x01\x01\x01@\x03\x04self\x1c\x04\
-names\x04mode\x0c\02\x04\0\"[method]directory.create-directory\x013\x01@\x04\x04\
-self\x1c\x04names\x06source\x1c\x04mode\x0c\02\x04\0'[method]directory.create-di\
-rectory-like\x014\x01j\x01\x20\x01\x01\x01@\x02\x04self\x1c\x04names\05\x04\0\x1b\
-[method]directory.open-file\x016\x04\0\x1d[method]directory.create-file\x016\x01\
-h\x1b\x01@\x04\x04self\x1c\x04names\x06source7\x0aattributes\x0f\05\x04\0\x1d[me\
-thod]directory.create-copy\x018\x01j\x01s\x01\x01\x01@\x02\x04self\x1c\x04names\0\
-9\x04\0\x1b[method]directory.read-link\x01:\x01@\x03\x04self\x1c\x04names\x06tar\
-gets\02\x04\0\x1d[method]directory.create-link\x01;\x01@\x02\x04self\x1c\x04name\
-s\02\x04\0\x1d[method]directory.remove-file\x01<\x04\0\"[method]directory.remove\
--directory\x01<\x01@\x05\x04self\x1c\x04names\x02to\x1c\x07to-names\x07replace\x7f\
-\02\x04\0\x18[method]directory.rename\x01=\x01@\x04\x04self\x1c\x04names\x02to\x1c\
-\x07to-names\02\x04\0\x16[method]directory.link\x01>\x01@\x03\x04self\x1c\x04nam\
-es\x04modey\02\x04\0\x1a[method]directory.set-mode\x01?\x01@\x03\x04self\x1c\x04\
+entry\x03\0\x16\x04\0\x07listing\x03\x01\x04\0\x0edirectory-lock\x03\x01\x04\0\x09\
+directory\x03\x01\x04\0\x04file\x03\x01\x01h\x1a\x01r\x06\x06source\x1c\x04names\
+\x06target\x1c\x0btarget-names\x08max-sizew\x06verify\x7f\x04\0\x0ccopy-request\x03\
+\0\x1d\x01p}\x01i\x1b\x01r\x03\x06source\x12\x06digest\x1f\x04copy\x20\x04\0\x0b\
+copied-file\x03\0!\x01h\x18\x01p\x17\x01j\x01$\x01\x01\x01@\x01\x04self#\0%\x04\0\
+\x14[method]listing.next\x01&\x01@\x01\x04self\x1c\0\x15\x04\0\x1a[method]direct\
+ory.metadata\x01'\x01i\x1a\x01j\x01(\x01\x01\x01@\x01\x04self\x1c\0)\x04\0\x18[m\
+ethod]directory.reopen\x01*\x01i\x18\x01j\x01+\x01\x01\x01@\x01\x04self\x1c\0,\x04\
+\0\x16[method]directory.list\x01-\x01k\x12\x01j\x01.\x01\x01\x01@\x02\x04self\x1c\
+\x04names\0/\x04\0\x16[method]directory.stat\x010\x01@\x02\x04self\x1c\x04names\0\
+)\x04\0\x20[method]directory.open-directory\x011\x01j\0\x01\x01\x01@\x03\x04self\
+\x1c\x04names\x04mode\x0c\02\x04\0\"[method]directory.create-directory\x013\x01@\
+\x04\x04self\x1c\x04names\x06source\x1c\x04mode\x0c\02\x04\0'[method]directory.c\
+reate-directory-like\x014\x01j\x01\x20\x01\x01\x01@\x02\x04self\x1c\x04names\05\x04\
+\0\x1b[method]directory.open-file\x016\x04\0\x1d[method]directory.create-file\x01\
+6\x01h\x1b\x01@\x04\x04self\x1c\x04names\x06source7\x0aattributes\x0f\05\x04\0\x1d\
+[method]directory.create-copy\x018\x01j\x01s\x01\x01\x01@\x02\x04self\x1c\x04nam\
+es\09\x04\0\x1b[method]directory.read-link\x01:\x01@\x03\x04self\x1c\x04names\x06\
+targets\02\x04\0\x1d[method]directory.create-link\x01;\x01@\x02\x04self\x1c\x04n\
+ames\02\x04\0\x1d[method]directory.remove-file\x01<\x04\0\"[method]directory.rem\
+ove-directory\x01<\x01@\x05\x04self\x1c\x04names\x02to\x1c\x07to-names\x07replac\
+e\x7f\02\x04\0\x18[method]directory.rename\x01=\x01@\x04\x04self\x1c\x04names\x02\
+to\x1c\x07to-names\02\x04\0\x16[method]directory.link\x01>\x01@\x03\x04self\x1c\x04\
+names\x04modey\02\x04\0\x1a[method]directory.set-mode\x01?\x01@\x03\x04self\x1c\x04\
 names\x08modified\x0b\02\x04\0\x1e[method]directory.set-modified\x01@\x01@\x01\x04\
 self\x1c\02\x04\0\x17[method]directory.flush\x01A\x01i\x19\x01j\x01\xc2\0\x01\x01\
 \x01@\x01\x04self\x1c\0\xc3\0\x04\0\x16[method]directory.lock\x01D\x01@\x01\x04s\
@@ -8025,8 +8025,8 @@ pub use __export_sdk_impl as export_synchronize;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 15257] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xffu\x01A\x02\x01AW\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 15267] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x89v\x01A\x02\x01AW\x01\
 B.\x01r\x02\x04highw\x03loww\x04\0\x04guid\x03\0\0\x04\0\x07item-id\x03\0\x01\x04\
 \0\x08error-id\x03\0\x01\x01w\x04\0\x09file-time\x03\0\x04\x01m\x10\x06failed\x10\
 invalid-argument\x0aunexpected\x0fnot-implemented\x0dout-of-memory\x0daccess-den\
@@ -8079,30 +8079,30 @@ imestamp\x03\0\x0a\x01ky\x01ks\x01r\x03\x04mode\x0c\x08replaces\x0d\x05owner\x7f
 dified\x0b\x07changed\x10\x04mode\x0c\x07file-idw\x09device-idw\x04\0\x0eentry-m\
 etadata\x03\0\x11\x01q\x02\x04text\x01s\0\x0bundecodable\x01s\0\x04\0\x0aentry-n\
 ame\x03\0\x13\x01j\x01\x12\x01\x01\x01r\x02\x04name\x14\x08metadata\x15\x04\0\x05\
-entry\x03\0\x16\x04\0\x07listing\x03\x01\x04\0\x04lock\x03\x01\x04\0\x09director\
-y\x03\x01\x04\0\x04file\x03\x01\x01h\x1a\x01r\x06\x06source\x1c\x04names\x06targ\
-et\x1c\x0btarget-names\x08max-sizew\x06verify\x7f\x04\0\x0ccopy-request\x03\0\x1d\
-\x01p}\x01i\x1b\x01r\x03\x06source\x12\x06digest\x1f\x04copy\x20\x04\0\x0bcopied\
--file\x03\0!\x01h\x18\x01p\x17\x01j\x01$\x01\x01\x01@\x01\x04self#\0%\x04\0\x14[\
-method]listing.next\x01&\x01@\x01\x04self\x1c\0\x15\x04\0\x1a[method]directory.m\
-etadata\x01'\x01i\x1a\x01j\x01(\x01\x01\x01@\x01\x04self\x1c\0)\x04\0\x18[method\
-]directory.reopen\x01*\x01i\x18\x01j\x01+\x01\x01\x01@\x01\x04self\x1c\0,\x04\0\x16\
-[method]directory.list\x01-\x01k\x12\x01j\x01.\x01\x01\x01@\x02\x04self\x1c\x04n\
-ames\0/\x04\0\x16[method]directory.stat\x010\x01@\x02\x04self\x1c\x04names\0)\x04\
-\0\x20[method]directory.open-directory\x011\x01j\0\x01\x01\x01@\x03\x04self\x1c\x04\
-names\x04mode\x0c\02\x04\0\"[method]directory.create-directory\x013\x01@\x04\x04\
-self\x1c\x04names\x06source\x1c\x04mode\x0c\02\x04\0'[method]directory.create-di\
-rectory-like\x014\x01j\x01\x20\x01\x01\x01@\x02\x04self\x1c\x04names\05\x04\0\x1b\
-[method]directory.open-file\x016\x04\0\x1d[method]directory.create-file\x016\x01\
-h\x1b\x01@\x04\x04self\x1c\x04names\x06source7\x0aattributes\x0f\05\x04\0\x1d[me\
-thod]directory.create-copy\x018\x01j\x01s\x01\x01\x01@\x02\x04self\x1c\x04names\0\
-9\x04\0\x1b[method]directory.read-link\x01:\x01@\x03\x04self\x1c\x04names\x06tar\
-gets\02\x04\0\x1d[method]directory.create-link\x01;\x01@\x02\x04self\x1c\x04name\
-s\02\x04\0\x1d[method]directory.remove-file\x01<\x04\0\"[method]directory.remove\
--directory\x01<\x01@\x05\x04self\x1c\x04names\x02to\x1c\x07to-names\x07replace\x7f\
-\02\x04\0\x18[method]directory.rename\x01=\x01@\x04\x04self\x1c\x04names\x02to\x1c\
-\x07to-names\02\x04\0\x16[method]directory.link\x01>\x01@\x03\x04self\x1c\x04nam\
-es\x04modey\02\x04\0\x1a[method]directory.set-mode\x01?\x01@\x03\x04self\x1c\x04\
+entry\x03\0\x16\x04\0\x07listing\x03\x01\x04\0\x0edirectory-lock\x03\x01\x04\0\x09\
+directory\x03\x01\x04\0\x04file\x03\x01\x01h\x1a\x01r\x06\x06source\x1c\x04names\
+\x06target\x1c\x0btarget-names\x08max-sizew\x06verify\x7f\x04\0\x0ccopy-request\x03\
+\0\x1d\x01p}\x01i\x1b\x01r\x03\x06source\x12\x06digest\x1f\x04copy\x20\x04\0\x0b\
+copied-file\x03\0!\x01h\x18\x01p\x17\x01j\x01$\x01\x01\x01@\x01\x04self#\0%\x04\0\
+\x14[method]listing.next\x01&\x01@\x01\x04self\x1c\0\x15\x04\0\x1a[method]direct\
+ory.metadata\x01'\x01i\x1a\x01j\x01(\x01\x01\x01@\x01\x04self\x1c\0)\x04\0\x18[m\
+ethod]directory.reopen\x01*\x01i\x18\x01j\x01+\x01\x01\x01@\x01\x04self\x1c\0,\x04\
+\0\x16[method]directory.list\x01-\x01k\x12\x01j\x01.\x01\x01\x01@\x02\x04self\x1c\
+\x04names\0/\x04\0\x16[method]directory.stat\x010\x01@\x02\x04self\x1c\x04names\0\
+)\x04\0\x20[method]directory.open-directory\x011\x01j\0\x01\x01\x01@\x03\x04self\
+\x1c\x04names\x04mode\x0c\02\x04\0\"[method]directory.create-directory\x013\x01@\
+\x04\x04self\x1c\x04names\x06source\x1c\x04mode\x0c\02\x04\0'[method]directory.c\
+reate-directory-like\x014\x01j\x01\x20\x01\x01\x01@\x02\x04self\x1c\x04names\05\x04\
+\0\x1b[method]directory.open-file\x016\x04\0\x1d[method]directory.create-file\x01\
+6\x01h\x1b\x01@\x04\x04self\x1c\x04names\x06source7\x0aattributes\x0f\05\x04\0\x1d\
+[method]directory.create-copy\x018\x01j\x01s\x01\x01\x01@\x02\x04self\x1c\x04nam\
+es\09\x04\0\x1b[method]directory.read-link\x01:\x01@\x03\x04self\x1c\x04names\x06\
+targets\02\x04\0\x1d[method]directory.create-link\x01;\x01@\x02\x04self\x1c\x04n\
+ames\02\x04\0\x1d[method]directory.remove-file\x01<\x04\0\"[method]directory.rem\
+ove-directory\x01<\x01@\x05\x04self\x1c\x04names\x02to\x1c\x07to-names\x07replac\
+e\x7f\02\x04\0\x18[method]directory.rename\x01=\x01@\x04\x04self\x1c\x04names\x02\
+to\x1c\x07to-names\02\x04\0\x16[method]directory.link\x01>\x01@\x03\x04self\x1c\x04\
+names\x04modey\02\x04\0\x1a[method]directory.set-mode\x01?\x01@\x03\x04self\x1c\x04\
 names\x08modified\x0b\02\x04\0\x1e[method]directory.set-modified\x01@\x01@\x01\x04\
 self\x1c\02\x04\0\x17[method]directory.flush\x01A\x01i\x19\x01j\x01\xc2\0\x01\x01\
 \x01@\x01\x04self\x1c\0\xc3\0\x04\0\x16[method]directory.lock\x01D\x01@\x01\x04s\

@@ -249,15 +249,15 @@ impl Directory {
     ///
     /// # Errors
     /// Fails with [`Busy`](ErrorCode::Busy) if another run holds the lock.
-    pub fn lock(&self) -> Result<Lock> {
-        Ok(Lock(self.0.lock()?))
+    pub fn lock(&self) -> Result<DirectoryLock> {
+        Ok(DirectoryLock(self.0.lock()?))
     }
 }
 
 /// A lock on a directory. Dropping it, the end of the session or a crash releases it.
 #[must_use = "dropping the lock releases it"]
 #[derive(Debug)]
-pub struct Lock(#[allow(dead_code, reason = "it is only held")] wit::Lock);
+pub struct DirectoryLock(#[allow(dead_code, reason = "it is only held")] wit::DirectoryLock);
 
 /// An iterator over the entries of a directory, which fetches a page at a time.
 #[derive(Debug)]

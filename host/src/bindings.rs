@@ -19,7 +19,7 @@ mod generated {
             "syncmgr:plugin/directories@0.1.0.directory": crate::fs::directory::Directory,
             "syncmgr:plugin/directories@0.1.0.listing": crate::fs::directory::Listing,
             "syncmgr:plugin/directories@0.1.0.file": crate::fs::file::File,
-            "syncmgr:plugin/directories@0.1.0.lock": crate::fs::locks::Lock,
+            "syncmgr:plugin/directories@0.1.0.directory-lock": crate::fs::locks::DirectoryLock,
         },
         require_store_data_send: true,
     });

@@ -1,6 +1,8 @@
 //! Converts between the generated types and the types of this library. All data from a plugin is
 //! bounded here: clamped if a reasonable reading exists, refused otherwise.
 
+mod properties;
+
 use std::collections::HashSet;
 
 use uuid::Uuid;
@@ -11,9 +13,10 @@ use crate::redact::Secrets;
 use crate::types::ErrorCode;
 use crate::types::{
     ErrorDetail, HandlerInfo, Item, ItemList, LogEntry, LogLevel, Participation, PrepareOutcome,
-    ProgressItem, ProgressResponse, PropertiesOutcome, Property, PropertyField, PropertyValue,
-    Question, Status, SyncEvent, Trigger,
+    ProgressItem, ProgressResponse, Question, Status, SyncEvent, Trigger,
 };
+
+pub(crate) use properties::{properties, properties_outcome, property_change};
 
 /// `MAX_SYNCMGRHANDLERNAME` without the NUL, in UTF-16 code units.
 const HANDLER_NAME_UNITS: usize = 31;
@@ -26,8 +29,6 @@ const LABEL_BYTES: usize = 256;
 /// The maximum length of error details, in bytes.
 const DETAIL_BYTES: usize = 65_536;
 const MAX_CHOICES: usize = 16;
-const MAX_PROPERTIES: usize = 256;
-const MAX_OPTIONS: usize = 256;
 
 /// The violated rule of the contract.
 pub(crate) type Refusal = String;
@@ -352,178 +353,5 @@ pub(crate) fn error_detail(
     Ok(ErrorDetail { text: seen(detail.text, DETAIL_BYTES, secrets), retry })
 }
 
-pub(crate) fn properties(
-    properties: Vec<exports::Property>,
-    secrets: &Secrets,
-) -> Result<Vec<Property>, Refusal> {
-    if properties.len() > MAX_PROPERTIES {
-        return Err(format!("there are at most {MAX_PROPERTIES} properties"));
-    }
-    let mut seen = HashSet::new();
-    properties
-        .into_iter()
-        .map(|one| {
-            let property = property(one, secrets)?;
-            match seen.insert(property.name.clone()) {
-                true => Ok(property),
-                false => Err(format!("duplicate property {}", property.name)),
-            }
-        })
-        .collect()
-}
-
-fn property(property: exports::Property, secrets: &Secrets) -> Result<Property, Refusal> {
-    let name = secrets.redact(property.name);
-    let nameable = (1..=64).contains(&name.len())
-        && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
-    if !nameable {
-        return Err(format!("{:?} cannot be the name of a property", cut(name, 64)));
-    }
-    let field = match property.field {
-        exports::PropertyField::Boolean(value) => PropertyField::Boolean(value),
-        exports::PropertyField::Integer(value) => PropertyField::Integer(value),
-        exports::PropertyField::Text(value) => {
-            PropertyField::Text(seen(value, TEXT_BYTES, secrets))
-        }
-        exports::PropertyField::Choice(choice) => {
-            let count = choice.options.len();
-            if !(1..=MAX_OPTIONS).contains(&count) {
-                return Err(format!("the property {name} has {count} options"));
-            }
-            let Some(selected) = index(choice.selected, count) else {
-                return Err(format!("the property {name} selects none of its options"));
-            };
-            let options =
-                choice.options.into_iter().map(|text| seen(text, LABEL_BYTES, secrets)).collect();
-            PropertyField::Choice { options, selected }
-        }
-    };
-    Ok(Property {
-        name,
-        label: seen(property.label, LABEL_BYTES, secrets),
-        description: property.description.map(|text| seen(text, TEXT_BYTES, secrets)),
-        field,
-        read_only: property.read_only,
-    })
-}
-
-pub(crate) fn property_change(name: &str, value: &PropertyValue) -> exports::PropertyChange {
-    let value = match value {
-        PropertyValue::Boolean(value) => exports::PropertyValue::Boolean(*value),
-        PropertyValue::Integer(value) => exports::PropertyValue::Integer(*value),
-        PropertyValue::Text(value) => exports::PropertyValue::Text(value.clone()),
-        PropertyValue::Choice(value) => exports::PropertyValue::Choice(*value),
-    };
-    exports::PropertyChange { name: name.to_owned(), value }
-}
-
-pub(crate) const fn properties_outcome(outcome: exports::PropertiesOutcome) -> PropertiesOutcome {
-    match outcome {
-        exports::PropertiesOutcome::Applied => PropertiesOutcome::Applied,
-        exports::PropertiesOutcome::ItemDeleted => PropertiesOutcome::ItemDeleted,
-        exports::PropertiesOutcome::EnumItems => PropertiesOutcome::EnumItems,
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn wit_item(id: u64, name: &str) -> wit::Item {
-        wit::Item {
-            id: wit::Guid { high: 0, low: id },
-            name: name.to_owned(),
-            flags: wit::ItemFlags::empty(),
-            state: wit::ItemState::Checked,
-            last_update_time: None,
-        }
-    }
-
-    fn list(items: Vec<wit::Item>) -> Result<ItemList, Refusal> {
-        item_list(exports::ItemList { items, missing_items: false }, 10_000, &Secrets::default())
-    }
-
-    #[test]
-    fn a_guid_keeps_every_bit() {
-        let iid = Uuid::from_u128(0x6295DF41_35EE_11D1_8707_00C04FD93327);
-        let wit = guid(iid);
-        assert_eq!((wit.high, wit.low), (0x6295_DF41_35EE_11D1, 0x8707_00C0_4FD9_3327));
-        assert_eq!(item_id(wit).as_uuid(), iid);
-    }
-
-    #[test]
-    fn bad_item_lists_are_refused() {
-        for (items, words) in [
-            (vec![wit_item(0, "a")], "GUID_NULL"),
-            (vec![wit_item(1, "")], "empty"),
-            (vec![wit_item(1, "a"), wit_item(1, "b")], "duplicate item id"),
-            ((1..=10_001).map(|id| wit_item(id, "a")).collect(), "limit of 10000"),
-        ] {
-            let refusal = list(items).unwrap_err();
-            assert!(refusal.contains(words), "{refusal}");
-        }
-    }
-
-    #[test]
-    fn names_are_cut_in_utf16_units_at_a_character() {
-        for (name, units, expected) in [
-            ("a".repeat(200), 127, "a".repeat(127)),
-            ("é".repeat(200), 127, "é".repeat(127)),
-            // A character beyond the basic plane takes two units and is never halved.
-            ("🦀".repeat(200), 127, "🦀".repeat(63)),
-            ("short".to_owned(), 31, "short".to_owned()),
-        ] {
-            assert_eq!(cut_units(name, units), expected);
-        }
-    }
-
-    #[test]
-    fn texts_are_cut_at_a_character() {
-        assert_eq!(cut("né".to_owned(), 2), "n");
-        assert_eq!(cut("né".to_owned(), 3), "né");
-    }
-
-    #[test]
-    fn negative_numbers_become_zero() {
-        let item = wit::ProgressItem {
-            status_text: None,
-            status_type: None,
-            prog_value: Some(i32::MIN),
-            max_value: Some(-1),
-        };
-        let item = progress_item(item, &Secrets::default());
-        assert_eq!((item.prog_value, item.max_value), (Some(0), Some(0)));
-    }
-
-    #[test]
-    fn questions_without_a_possible_answer_are_refused() {
-        for (choices, default_choice) in [(0, 0), (17, 0), (2, 2), (1, u32::MAX)] {
-            let asked = callback::UserQuestion {
-                item_id: None,
-                text: String::new(),
-                choices: vec![String::new(); choices],
-                default_choice,
-            };
-            let refused = question(asked, &Secrets::default());
-            assert!(refused.is_err(), "{choices} choices, default {default_choice}");
-        }
-    }
-
-    #[test]
-    fn the_flag_bits_are_the_native_ones() {
-        let mut one = wit_item(1, "a");
-        one.flags = wit::ItemFlags::HAS_PROPERTIES
-            | wit::ItemFlags::TEMPORARY
-            | wit::ItemFlags::ROAMING_USER
-            | wit::ItemFlags::MAY_DELETE_ITEM
-            | wit::ItemFlags::HIDDEN;
-        one.last_update_time = Some(0);
-        assert_eq!(item(one, &Secrets::default()).unwrap().flags, 0x3F);
-        let flags = wit::HandlerFlags::HAS_PROPERTIES
-            | wit::HandlerFlags::MAY_ESTABLISH_CONNECTION
-            | wit::HandlerFlags::ALWAYS_LIST_HANDLER
-            | wit::HandlerFlags::HIDDEN;
-        let info = wit::HandlerInfo { name: "a".into(), flags };
-        assert_eq!(handler_info(info, &Secrets::default()).unwrap().flags, 0x0F);
-    }
-}
+mod tests;

@@ -9,6 +9,7 @@ mod file;
 mod flush_files;
 pub(crate) mod linker;
 mod names;
+mod relocation;
 mod room;
 mod statistics;
 mod wasi_files;

@@ -1,28 +1,25 @@
+mod checks;
 pub(crate) mod crash;
+mod monitored;
 pub(crate) mod prepared;
 pub(crate) mod restart;
 pub(crate) mod run;
 pub(crate) mod runtime;
+mod start;
 pub(crate) mod thread;
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
 use std::sync::Arc;
 
-use wasmtime::component::Linker;
 use wasmtime::{PoolConcurrencyLimitError, Store};
 
 use crate::bindings::{Handler, types};
 use crate::cancel::CancelHandle;
 use crate::convert::{self, Refusal};
-use crate::error::{Call, SessionError, StartError, StopReason};
+use crate::error::{Call, SessionError};
 use crate::hresult::Hresult;
 use crate::id::{ErrorId, ItemId};
-use crate::limits::monitor::{Monitor, Terminated};
-use crate::plugin::Plugin;
+use crate::limits::monitor::Monitor;
 use crate::report::{Outcome, RunReport};
-use crate::sandbox;
-use crate::session_options::SessionOptions;
 use crate::sink::Sink;
 use crate::state::{SyncMgrCtx, SyncMgrView};
 use crate::sync_manager::SyncManager;
@@ -31,61 +28,8 @@ use crate::types::{
     PropertiesOutcome, Property, PropertyValue, Trigger,
 };
 use crash::crash;
+use monitored::monitored;
 use prepared::Prepared;
-
-impl Plugin {
-    /// Starts a session: one run of the handler, in a new instance. [`Plugin::run`] does a whole
-    /// run.
-    ///
-    /// A session's file access blocks, so drive each session on a separate thread, in a Tokio
-    /// runtime.
-    ///
-    /// # Errors
-    /// Returns a [`StartError`]. A failure during instantiation is attributed to `initialize`.
-    pub async fn start(
-        &self,
-        options: SessionOptions,
-        sink: impl Sink + 'static,
-    ) -> Result<Session, StartError> {
-        let prepared = sandbox::prepare(self, &options, Box::new(sink))?;
-        Session::start(prepared).await.map_err(|(error, _)| StartError::Session(error))
-    }
-
-    /// Creates the context of a session for a store of the embedder: see [`Plugin::start_in`].
-    ///
-    /// # Errors
-    /// Returns a [`StartError`] if the options are invalid.
-    pub fn context(
-        &self,
-        options: &SessionOptions,
-        sink: impl Sink + 'static,
-    ) -> Result<SyncMgrCtx, StartError> {
-        sandbox::context(self, options, Box::new(sink))
-    }
-
-    /// Starts a session in a store of the embedder, whose data has the context of the session, with
-    /// a linker that [`add_to_linker`](crate::add_to_linker) has filled. Both must use the engine
-    /// of the plugin's host: see [`HostOptions::engine`](crate::HostOptions::engine).
-    ///
-    /// This method sets the limiter, the epoch deadline and the other limits of the store. It
-    /// replaces functions of the linker that the plugin is not granted, in a copy.
-    ///
-    /// # Errors
-    /// Returns a [`StartError`]. A failure during instantiation is attributed to `initialize`.
-    pub async fn start_in<T: SyncMgrView>(
-        &self,
-        mut store: Store<T>,
-        linker: &Linker<T>,
-    ) -> Result<Session<T>, StartError> {
-        let context = store.data_mut().syncmgr();
-        let granted = |capability| context.capabilities.contains(&capability);
-        let pre = self.linked.pre_with(linker, granted);
-        let pre = pre.map_err(|source| sandbox::link_error(self.name(), source))?;
-        sandbox::limit(&mut store);
-        let started = Session::start(Prepared { pre, store }).await;
-        started.map_err(|(error, _)| StartError::Session(error))
-    }
-}
 
 /// One run of a handler, call by call, like a sync manager with an object that implements
 /// `ISyncMgrSynchronize`. [`Session::run`](crate::Session::run) makes all the calls of an ordinary
@@ -135,44 +79,6 @@ macro_rules! call {
         let outcome = monitored(&$self.monitor, $call, call).await;
         $self.settle($call, outcome)
     }};
-}
-
-/// Drives a call of the guest, measures its processor time, and drops it as soon as the session
-/// must terminate.
-async fn monitored<T>(
-    monitor: &Monitor,
-    name: Call,
-    call: impl Future<Output = wasmtime::Result<T>>,
-) -> wasmtime::Result<T> {
-    let mut call = pin!(call);
-    let measured = poll_fn(|context| {
-        monitor.start_running();
-        let polled = call.as_mut().poll(context);
-        monitor.stop_running();
-        polled
-    });
-    monitor.begin_call(name);
-    // Dropping this future early leaves an incomplete call: the instance must not be entered
-    // afterwards.
-    let unfinished = Unfinished(monitor);
-    let outcome = tokio::select! {
-        biased;
-        outcome = measured => outcome,
-        _reason = monitor.wait_ended() => Err(Terminated.into()),
-    };
-    std::mem::forget(unfinished);
-    monitor.end_call();
-    outcome
-}
-
-/// Terminates the plugin if a call is dropped before it completes.
-struct Unfinished<'a>(&'a Monitor);
-
-impl Drop for Unfinished<'_> {
-    fn drop(&mut self) {
-        self.0.end(StopReason::Killed);
-        self.0.end_call();
-    }
 }
 
 impl<T: SyncMgrView> Session<T> {
@@ -479,62 +385,5 @@ impl<T: SyncMgrView> Session<T> {
     /// Returns the log entries that were not deleted.
     pub fn log(&mut self) -> &[LogEntry] {
         self.context().manager_ref().map_or(&[], |manager| manager.items.log_entries())
-    }
-
-    /// Checks that the session is not over. This comes before the check of the call order.
-    fn check_alive(&self, call: Call) -> Result<(), SessionError> {
-        match self.crash {
-            None => Ok(()),
-            Some(_) => Err(SessionError::Dead { plugin: self.plugin.to_string(), call }),
-        }
-    }
-
-    fn check_initialized(&self, call: Call) -> Result<(), SessionError> {
-        self.check_alive(call)?;
-        match self.phase {
-            Phase::Created => Err(self.out_of_order(call, "before initialize")),
-            Phase::Declined => Err(self.out_of_order(call, "after the handler declined to run")),
-            Phase::Initialized | Phase::Prepared | Phase::Synchronized => Ok(()),
-        }
-    }
-
-    fn out_of_order(&self, call: Call, when: &'static str) -> SessionError {
-        SessionError::OutOfOrder { plugin: self.plugin.to_string(), call, when }
-    }
-
-    fn accept<A>(&self, call: Call, answer: Result<A, Refusal>) -> Result<A, SessionError> {
-        let plugin = || self.plugin.to_string();
-        answer.map_err(|what| SessionError::BadData { plugin: plugin(), call, what })
-    }
-
-    fn settle<A>(
-        &mut self,
-        call: Call,
-        outcome: wasmtime::Result<Result<A, types::Error>>,
-    ) -> Result<A, SessionError> {
-        if let Ok(manager) = self.context().manager() {
-            manager.flush();
-        }
-        match outcome {
-            Ok(Ok(value)) => {
-                tracing::debug!(plugin = &*self.plugin, %call, "the call succeeded");
-                Ok(value)
-            }
-            Ok(Err(error)) => {
-                let code = convert::error_code(error.code);
-                tracing::debug!(plugin = &*self.plugin, %call, code = code.name(), "the call failed");
-                let message = self.context().secrets.redact(error.message);
-                let message = convert::cut(message, convert::TEXT_BYTES);
-                let message = if message.is_empty() { code.name().to_owned() } else { message };
-                Err(SessionError::Plugin { plugin: self.plugin.to_string(), call, code, message })
-            }
-            Err(error) => {
-                let stderr = &self.store.data_mut().syncmgr().stderr;
-                let error = crash(&self.plugin, call, &self.monitor, stderr, error);
-                tracing::warn!(plugin = &*self.plugin, %call, code = error.code(), "the plugin ended");
-                self.crash = Some(error.hresult());
-                Err(error)
-            }
-        }
     }
 }

@@ -442,14 +442,14 @@ impl Directory {
         self.enter("flush")
     }
 
-    pub(crate) fn lock(&self) -> Answer<Lock> {
-        self.enter("lock").map(|()| Lock)
+    pub(crate) fn lock(&self) -> Answer<DirectoryLock> {
+        self.enter("lock").map(|()| DirectoryLock)
     }
 }
 
 /// Natively, a test is the only run.
 #[derive(Debug)]
-pub(crate) struct Lock;
+pub(crate) struct DirectoryLock;
 
 #[derive(Debug)]
 pub(crate) struct Listing(RefCell<fs::ReadDir>);

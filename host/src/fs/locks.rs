@@ -19,14 +19,14 @@ struct Held {
     lock: system::Lock,
     /// Whether the lock excludes readers.
     exclusive: bool,
-    /// The number of [`Lock`]s on the directory.
+    /// The number of [`DirectoryLock`]s on the directory.
     count: usize,
 }
 
 /// One lock on a directory. The last one of a session releases the directory when it is dropped.
 #[allow(unreachable_pub, reason = "the generated bindings name it")]
 #[derive(Debug)]
-pub struct Lock {
+pub struct DirectoryLock {
     locks: Locks,
     directory: FileIdentity,
 }
@@ -44,7 +44,7 @@ impl Locks {
     }
 }
 
-impl Lock {
+impl DirectoryLock {
     /// Locks a directory. Readers share a lock, which becomes an exclusive one for a writer of the
     /// same session if no other session holds it.
     ///
@@ -72,7 +72,7 @@ impl Lock {
     }
 }
 
-impl Drop for Lock {
+impl Drop for DirectoryLock {
     fn drop(&mut self) {
         let mut all = self.locks.held();
         if let Some(index) = all.iter().position(|held| held.directory == self.directory) {

@@ -13,7 +13,7 @@ use crate::bindings::{directories as wit, types};
 use crate::convert;
 use crate::fs::directory::{Directory, Listing};
 use crate::fs::file::File;
-use crate::fs::locks::Lock;
+use crate::fs::locks::DirectoryLock;
 use crate::fs::metadata::Entry;
 use crate::grants::{Access, Grant};
 use crate::state::ParkedState;
@@ -113,8 +113,8 @@ fn wit_entry(entry: Entry) -> wit::Entry {
     wit::Entry { name, metadata }
 }
 
-impl wit::HostLock for ParkedState<'_> {
-    fn drop(&mut self, this: Resource<Lock>) -> wasmtime::Result<()> {
+impl wit::HostDirectoryLock for ParkedState<'_> {
+    fn drop(&mut self, this: Resource<DirectoryLock>) -> wasmtime::Result<()> {
         self.close(this)
     }
 }

@@ -14,8 +14,8 @@ use crate::convert;
 use crate::fs::attributes::Attributes;
 use crate::fs::directory::{Directory, Listing};
 use crate::fs::file::File;
-use crate::fs::links::{keeps_inside, may_move};
-use crate::fs::locks::Lock;
+use crate::fs::links::keeps_inside;
+use crate::fs::locks::DirectoryLock;
 use crate::fs::metadata::EntryKind;
 use crate::fs::system;
 use crate::grants::Access;
@@ -57,7 +57,7 @@ fn read_write_remedy(name: &str) -> String {
 }
 
 impl SyncMgrCtx {
-    fn directory(&self, this: &Resource<Directory>) -> wasmtime::Result<Directory> {
+    pub(super) fn directory(&self, this: &Resource<Directory>) -> wasmtime::Result<Directory> {
         Ok(self.table.get(this)?.clone())
     }
 
@@ -84,22 +84,15 @@ impl SyncMgrCtx {
             .and_then(|name| operation(directory, name).map_err(|error| failure(&error, name))))
     }
 
-    /// Returns the target directory of a rename or link, if the entry may have that name there.
-    fn target(
-        &mut self,
-        call: &'static str,
-        to: &Resource<Directory>,
-        to_name: &str,
-    ) -> Answer<Directory> {
-        let to = self.directory(to)?;
-        let allowed = writable(&to).and_then(|()| checked_name(to_name).map(drop));
-        Ok(match allowed {
-            Ok(()) => Ok(to),
-            Err(error) => {
-                self.enter(call)?;
-                Err(error)
+    /// Adds a file that was created.
+    fn push_new(&mut self, made: Result<File, types::Error>) -> Answer<Resource<File>> {
+        if let Ok(file) = &made {
+            match self.storage.as_ref().filter(|_| file.stored) {
+                Some(storage) => storage.opened(&file.file),
+                None => self.writing.opened(&file.file),
             }
-        })
+        }
+        self.push(made)
     }
 }
 
@@ -211,13 +204,7 @@ impl wit::HostDirectory for ParkedState<'_> {
         let made = self.make("directory.create-file", &this, &name, room, |directory, name| {
             Ok(File::new(directory.handle.create_file(name)?, true, directory.stored))
         })?;
-        if let Ok(file) = &made {
-            match self.storage.as_ref().filter(|_| file.stored) {
-                Some(storage) => storage.opened(&file.file),
-                None => self.writing.opened(&file.file),
-            }
-        }
-        self.push(made)
+        self.push_new(made)
     }
 
     fn create_copy(
@@ -238,13 +225,7 @@ impl wit::HostDirectory for ParkedState<'_> {
             let copy = directory.handle.create_copy(name, &source, &attributes)?;
             File::new(copy, true, directory.stored).copy_of(&source)
         })?;
-        if let Ok(file) = &made {
-            match self.storage.as_ref().filter(|_| file.stored) {
-                Some(storage) => storage.opened(&file.file),
-                None => self.writing.opened(&file.file),
-            }
-        }
-        self.push(made)
+        self.push_new(made)
     }
 
     fn read_link(&mut self, this: Resource<Directory>, name: String) -> Answer<String> {
@@ -307,43 +288,18 @@ impl wit::HostDirectory for ParkedState<'_> {
         to_name: String,
         replace: bool,
     ) -> Answer<()> {
-        const CALL: &str = "directory.rename";
-        let to = match self.target(CALL, &to, &to_name)? {
-            Ok(to) => to,
-            Err(error) => return Ok(Err(error)),
+        let replaced = self.storage_of(&to)?.filter(|_| replace);
+        let rename = |from: &Directory, to: &Directory| {
+            freeing(to, replaced.as_ref(), &to_name, || {
+                from.handle.rename(&name, &to.handle, &to_name, replace)
+            })
         };
-        let from = self.directory(&this)?;
-        let crossing = match self.admit(&from, &name, &to, false) {
-            Ok(crossing) => crossing,
-            Err(error) => {
-                self.enter(CALL)?;
-                return Ok(Err(error));
-            }
-        };
-        let replaces = self.storage.clone().filter(|_| to.stored && replace);
-        let renamed = self.on_entry(CALL, &this, &name, true, |directory, name| {
-            if !may_move(directory, name, &to)? {
-                return Ok(false);
-            }
-            freeing(&to, replaces.as_ref(), &to_name, || {
-                directory.handle.rename(name, &to.handle, &to_name, replace)
-            })?;
-            Ok(true)
-        })?;
-        Ok(match renamed {
-            Ok(true) => {
-                crossing.done(self.storage.as_ref());
-                if let Some(storage) = self.storage.as_ref().filter(|_| from.stored) {
-                    storage.loosened();
-                }
-                Ok(())
-            }
-            Ok(false) => refuse(
-                ErrorCode::AccessDenied,
-                format!("{name}: a link would lead out of the directory from there"),
-            ),
-            Err(error) => Err(error),
-        })
+        let renamed =
+            self.relocate("directory.rename", &this, &name, &to, &to_name, false, rename)?;
+        if let (Ok(()), Some(storage)) = (&renamed, self.storage_of(&this)?) {
+            storage.loosened();
+        }
+        Ok(renamed)
     }
 
     fn link(
@@ -353,37 +309,8 @@ impl wit::HostDirectory for ParkedState<'_> {
         to: Resource<Directory>,
         to_name: String,
     ) -> Answer<()> {
-        const CALL: &str = "directory.link";
-        let to = match self.target(CALL, &to, &to_name)? {
-            Ok(to) => to,
-            Err(error) => return Ok(Err(error)),
-        };
-        let from = self.directory(&this)?;
-        let crossing = match self.admit(&from, &name, &to, true) {
-            Ok(crossing) => crossing,
-            Err(error) => {
-                self.enter(CALL)?;
-                return Ok(Err(error));
-            }
-        };
-        let linked = self.on_entry(CALL, &this, &name, true, |directory, name| {
-            if !may_move(directory, name, &to)? {
-                return Ok(false);
-            }
-            directory.handle.link(name, &to.handle, &to_name)?;
-            Ok(true)
-        })?;
-        Ok(match linked {
-            Ok(true) => {
-                crossing.done(self.storage.as_ref());
-                Ok(())
-            }
-            Ok(false) => refuse(
-                ErrorCode::AccessDenied,
-                format!("{name}: a link would lead out of the directory from there"),
-            ),
-            Err(error) => Err(error),
-        })
+        let link = |from: &Directory, to: &Directory| from.handle.link(&name, &to.handle, &to_name);
+        self.relocate("directory.link", &this, &name, &to, &to_name, true, link)
     }
 
     fn set_mode(&mut self, this: Resource<Directory>, name: String, mode: u32) -> Answer<()> {
@@ -417,10 +344,10 @@ impl wit::HostDirectory for ParkedState<'_> {
         }))
     }
 
-    fn lock(&mut self, this: Resource<Directory>) -> Answer<Resource<Lock>> {
+    fn lock(&mut self, this: Resource<Directory>) -> Answer<Resource<DirectoryLock>> {
         self.enter("directory.lock")?;
         let directory = self.table.get(&this)?;
-        let lock = Lock::new(&self.locks, &directory.handle, directory.access);
+        let lock = DirectoryLock::new(&self.locks, &directory.handle, directory.access);
         self.push(lock.map_err(|error| match error.kind() == io::ErrorKind::WouldBlock {
             true => convert::wit_error(
                 ErrorCode::Busy,

@@ -203,7 +203,7 @@ static bool open_grant(const char *name, syncmgr_plugin_directories_own_director
  * Checks that both directories exist, and locks the target, so that no other run copies to it.
  * Files in the directories are opened by path.
  */
-static bool lock_directories(syncmgr_plugin_directories_own_lock_t *lock, plugin_error_t *err)
+static bool lock_directories(syncmgr_plugin_directories_own_directory_lock_t *lock, plugin_error_t *err)
 {
     syncmgr_plugin_directories_own_directory_t source;
     syncmgr_plugin_directories_own_directory_t target;
@@ -236,7 +236,7 @@ static void set_count(item_id_t item, const char *name, uint64_t value)
 static bool synchronize_copy(item_id_t item)
 {
     plugin_error_t error;
-    syncmgr_plugin_directories_own_lock_t lock;
+    syncmgr_plugin_directories_own_directory_lock_t lock;
     if (!lock_directories(&lock, &error)) {
         log_entry(item, SYNCMGR_PLUGIN_TYPES_LOG_LEVEL_ERROR, error.code,
                   (const char *)error.message.ptr, error.message.len);
@@ -247,7 +247,7 @@ static bool synchronize_copy(item_id_t item)
     struct run run = {.item = item};
     struct copy_watcher watcher = {.context = &run, .report = report, .problem = log_problem};
     struct copy_result result = copy_folder("/source", "/target", &watcher);
-    syncmgr_plugin_directories_lock_drop_own(lock);
+    syncmgr_plugin_directories_directory_lock_drop_own(lock);
     set_count(item, "copied", result.files);
     set_count(item, "bytes-copied", result.bytes);
     set_count(item, "not-done", result.failures);

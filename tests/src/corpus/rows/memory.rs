@@ -1,5 +1,7 @@
 //! Guests that exhaust memory and storage.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, ensure};
 use syncmgr_host::Status::{Failed, Succeeded};
 use syncmgr_host::{ErrorCode, Hresult};
@@ -158,8 +160,12 @@ pub(super) fn rows() -> Vec<Row> {
                 ensure!(ran.recorded.len() < 2_100, "{} callbacks", ran.recorded.len());
                 Ok(())
             }),
-        Row::behavior("prints megabytes", "stdout").much(20_000),
-        Row::behavior("complains for megabytes", "stderr").much(20_000),
+        Row::behavior("prints megabytes", "stdout")
+            .much(20_000)
+            .limit(|limits| limits.compute_time = Duration::from_secs(60)),
+        Row::behavior("complains for megabytes", "stderr")
+            .much(20_000)
+            .limit(|limits| limits.compute_time = Duration::from_secs(60)),
         Row::behavior("counts many things", "counts").much(5_000).check(|ran| {
             let counts = ran.report.items.first().map(|item| item.counts.len());
             ensure!(counts == Some(64), "{counts:?}");

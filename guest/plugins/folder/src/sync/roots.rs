@@ -1,6 +1,6 @@
 //! The directories of a pair: opened, locked, and checked against each other.
 
-use syncmgr_plugin::directories::{self, Directory, Lock};
+use syncmgr_plugin::directories::{self, Directory, DirectoryLock};
 use syncmgr_plugin::{Error, ErrorCode, LogLevel, Result, SyncContext};
 
 use crate::options::{Mode, Options};
@@ -14,7 +14,7 @@ pub(super) fn open_roots(
     pair: &Pair,
     options: &Options,
     context: &SyncContext,
-) -> Result<([Directory; 2], Vec<Lock>)> {
+) -> Result<([Directory; 2], Vec<DirectoryLock>)> {
     let open = |side: Side| {
         let grant = &pair.grants[side.index()];
         let one_way = matches!(options.mode, Mode::OneWaySafe | Mode::Mirror);

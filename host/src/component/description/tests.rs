@@ -1,0 +1,34 @@
+use super::*;
+
+#[test]
+fn versions_are_compatible_up_to_the_first_nonzero_number() {
+    for (version, supported, expected) in [
+        ("0.1.0", "0.1.0", true),
+        ("0.1.7", "0.1.0", true),
+        ("0.2.0", "0.1.0", false),
+        ("1.0.0", "0.1.0", false),
+        ("0.2.6", "0.2.0", true),
+        ("0.3.0", "0.2.0", false),
+        ("1.4.0", "1.0.0", true),
+        ("", "0.1.0", false),
+        ("x", "0.1.0", false),
+    ] {
+        assert_eq!(compatible(version, supported), expected, "{version} for {supported}");
+    }
+}
+
+#[test]
+fn files_that_are_not_components_are_distinguished() {
+    for (bytes, expected) in [
+        (&b""[..], "contract-empty"),
+        (b"hello", "contract-not-wasm"),
+        (b"\0as", "contract-truncated"),
+        (b"\0asm\x01\0\0\0", "contract-core-module"),
+        (b"\0asm\x0d\0\x01\0\x07", "contract-truncated"),
+        (b"\0asm\x0d\0\x01\0", "contract-other-world"),
+        (b"\0asm\x0d\0\x01\0\xff\0", "contract-malformed"),
+    ] {
+        let error = Description::of(bytes).unwrap_err();
+        assert_eq!(error.code(), expected, "{bytes:?}: {error}");
+    }
+}
