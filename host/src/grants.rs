@@ -76,7 +76,8 @@ impl Grant {
     ///
     /// # Errors
     /// Returns [`GrantError::Name`] for any other name, and for `storage`, which every plugin has.
-    pub fn new(name: &str, path: &Path, access: Access) -> Result<Self, GrantError> {
+    pub fn new(name: &str, path: impl AsRef<Path>, access: Access) -> Result<Self, GrantError> {
+        let path = path.as_ref();
         let part = |part: &str| {
             !part.is_empty()
                 && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
@@ -185,7 +186,7 @@ mod tests {
     use super::*;
 
     fn grant(name: &str, path: &str) -> Grant {
-        Grant::new(name, Path::new(path), Access::ReadWrite).unwrap()
+        Grant::new(name, path, Access::ReadWrite).unwrap()
     }
 
     #[test]
@@ -202,7 +203,7 @@ mod tests {
             ("storage", false),
             ("ä", false),
         ] {
-            let made = Grant::new(name, Path::new("/nowhere"), Access::ReadOnly);
+            let made = Grant::new(name, "/nowhere", Access::ReadOnly);
             assert_eq!(made.is_ok(), good, "{name:?}");
         }
     }

@@ -109,6 +109,6 @@ pub fn host() -> &'static Host {
 
 /// A plugin, compiled once for each file of a suite.
 pub(crate) fn load(cell: &'static OnceLock<Plugin>, path: &str) -> Plugin {
-    cell.get_or_init(|| host().load_file(Path::new(path)).unwrap_or_else(|error| panic!("{error}")))
+    cell.get_or_init(|| host().load_file(path).unwrap_or_else(|error| panic!("{error}")))
         .clone()
 }

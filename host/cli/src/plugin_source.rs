@@ -114,7 +114,7 @@ impl PluginSource {
             Self::BuiltIn(_, bytes) => Ok(Cow::Borrowed(bytes)),
             Self::File(path) => read_component(path, limits).map(Cow::Owned),
             Self::Installed(registration) => {
-                read_component(&registration.component_file(), limits).map(Cow::Owned)
+                read_component(registration.component_file(), limits).map(Cow::Owned)
             }
         }
     }

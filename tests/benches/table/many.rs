@@ -85,7 +85,7 @@ pub(crate) fn measure(options: &Options) -> Result<Vec<Row>> {
     if let Allocation::PoolRefused { reason, .. } = host.allocation() {
         println!("no pool: {reason}");
     }
-    let plugin = host.load_file(Path::new(SCRIPT))?;
+    let plugin = host.load_file(SCRIPT)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let stop = Arc::new(AtomicBool::new(false));

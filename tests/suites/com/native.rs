@@ -2,7 +2,6 @@
 //! handlers are plugins, so the results must equal those without COM.
 
 use std::convert::Infallible;
-use std::path::Path;
 
 use anyhow::Result;
 use conformance::com::class;
@@ -98,7 +97,7 @@ fn runs_report_the_same_with_and_without_com() -> Result<()> {
 
 #[test]
 fn folder_syncs_real_directories_through_com_and_reports_the_same() -> Result<()> {
-    let plugin = host().load_file(Path::new(FOLDER))?;
+    let plugin = host().load_file(FOLDER)?;
     let mut seen = Vec::new();
     for through_com in [false, true] {
         let place = tempfile::tempdir()?;

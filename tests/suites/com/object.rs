@@ -49,7 +49,7 @@ fn client(options: SessionOptions, answer: Answer) -> Client {
 /// cancellation error of the SDK. ARCHITECTURE.md lists the files on this path.
 #[test]
 fn one_report_end_to_end() -> Result<()> {
-    let plugin = conformance::host().load_file(std::path::Path::new(conformance::HELLO))?;
+    let plugin = conformance::host().load_file(conformance::HELLO)?;
     let cancels_at_the_third: Answer = Some(Box::new(|method, _item, nth| {
         let cancels = (method, nth) == ("Progress", 3);
         if cancels { Hresult::S_SYNCMGR_CANCELITEM } else { Hresult::S_OK }

@@ -52,7 +52,7 @@ impl Workdir {
     }
 
     fn script(&self, arguments: &str) -> anyhow::Result<Script> {
-        let grant = |name, access| Grant::new(name, &self.path(name), access);
+        let grant = |name, access| Grant::new(name, self.path(name), access);
         let grants = [
             grant("source", Access::ReadWrite)?,
             grant("target", Access::ReadWrite)?,

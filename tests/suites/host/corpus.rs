@@ -221,7 +221,7 @@ fn options(row: &Row, workdir: &Workdir, cancel: &CancelHandle) -> Result<Sessio
             ("reading", Access::ReadWrite),
             ("locked", Access::ReadOnly),
         ] {
-            options = options.grant(Grant::new(name, &workdir.path(name), access)?);
+            options = options.grant(Grant::new(name, workdir.path(name), access)?);
         }
     }
     if row.storage {
@@ -383,7 +383,7 @@ fn hostile_plugins_affect_only_themselves() -> anyhow::Result<()> {
 
 fn try_every_row() -> anyhow::Result<()> {
     let host = host_with(load_limits())?;
-    let hostile = host.load_file(Path::new(HOSTILE))?;
+    let hostile = host.load_file(HOSTILE)?;
     // Permanent one-time allocations do not count for a row.
     Sibling::start(&hostile).end()?;
     // Selects rows during development.

@@ -83,7 +83,7 @@ fn the_readme_plugin_propagates_cancellation() -> anyhow::Result<()> {
         (ProgressResponse::CancelItem, Status::Skipped),
         (ProgressResponse::CancelAll, Status::Stopped),
     ] {
-        let plugin = conformance::host().load_file(Path::new(HELLO))?;
+        let plugin = conformance::host().load_file(HELLO)?;
         let request = RunRequest::default();
         let report =
             plugin.run(SessionOptions::new(), Nth(3, response), &request).context("it runs")?;

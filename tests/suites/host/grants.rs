@@ -11,7 +11,7 @@ use syncmgr_host::{
 };
 
 fn load(path: &str) -> anyhow::Result<Plugin> {
-    Ok(host().load_file(Path::new(path))?)
+    Ok(host().load_file(path)?)
 }
 
 /// Returns the script plugin with other requests.

@@ -109,7 +109,7 @@ fn copying_is_not_counted_as_computing() -> anyhow::Result<()> {
     }
     let copy = format!("copies from=left to=right files={}", names.join(","));
     let grants =
-        ["left", "right"].map(|name| Grant::new(name, &home.path().join(name), Access::ReadWrite));
+        ["left", "right"].map(|name| Grant::new(name, home.path().join(name), Access::ReadWrite));
     let mut script = Script::new("a").on("synchronize", &copy);
     for grant in grants {
         let grant = grant?;

@@ -71,7 +71,7 @@ impl TempFixture {
             // Every copy has another path and must have the same id.
             let known = self.fixture.ids.get(name).copied();
             let id = known.unwrap_or_else(|| Uuid::new_v5(&NAMESPACE, name.as_bytes()));
-            options = options.grant(Grant::new(name, &self.directory(name), access)?.with_id(id));
+            options = options.grant(Grant::new(name, self.directory(name), access)?.with_id(id));
         }
         Ok(options)
     }

@@ -149,13 +149,11 @@ fn item_line(item: &ItemReport, view: &View) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
     use syncmgr_host::Access;
 
     #[test]
     fn a_directory_is_shown_with_its_path() {
-        let grant =
-            |name: &str, path: &str| Grant::new(name, Path::new(path), Access::ReadWrite).unwrap();
+        let grant = |name, path| Grant::new(name, path, Access::ReadWrite).unwrap();
         let grants = [grant("left", "/nowhere/a"), grant("docs.right", "/nowhere/b c")];
         let view = View::new(false, &grants);
         for (text, expected) in [

@@ -9,7 +9,7 @@ fn host_with(change: impl FnOnce(&mut LoadLimits)) -> Result<Host> {
 }
 
 pub(crate) fn loading(messages: &mut Messages) -> Result<()> {
-    messages.refused(host().load_file(Path::new("missing.wasm")))?;
+    messages.refused(host().load_file("missing.wasm"))?;
     messages
         .refused(host_with(|limits| limits.component_bytes = 1 << 10)?.load("mail", &[0; 2048]))?;
     for large in [
