@@ -80,8 +80,8 @@ pub use component::description::{CONTRACT_VERSION, Description, offered_interfac
 pub use component::file::read_component;
 pub use component::requests::{self, Requests};
 pub use error::{
-    Call, ContractError, Denial, GrantError, HostError, LoadError, PrecompiledError, SessionError,
-    StartError, StopReason,
+    Call, ContractError, Denial, ErrorKind, GrantError, HostError, LoadError, PrecompiledError,
+    SessionError, StartError, StopReason, full_message,
 };
 pub use grants::{Access, Capability, Grant};
 pub use host::{Host, HostOptions};

@@ -104,11 +104,11 @@ pub fn fits_the_world(component: &[u8]) -> anyhow::Result<()> {
 /// Panics if this system cannot run compiled code.
 pub fn host() -> &'static Host {
     static HOST: OnceLock<Host> = OnceLock::new();
-    HOST.get_or_init(|| Host::new().unwrap_or_else(|error| panic!("{error}")))
+    HOST.get_or_init(|| Host::new().unwrap_or_else(|error| panic!("{error:?}")))
 }
 
 /// A plugin, compiled once for each file of a suite.
 pub(crate) fn load(cell: &'static OnceLock<Plugin>, path: &str) -> Plugin {
-    cell.get_or_init(|| host().load_file(path).unwrap_or_else(|error| panic!("{error}")))
+    cell.get_or_init(|| host().load_file(path).unwrap_or_else(|error| panic!("{error:?}")))
         .clone()
 }

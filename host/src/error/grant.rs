@@ -34,7 +34,7 @@ pub enum GrantError {
         why: &'static str,
     },
     /// The directory cannot be opened.
-    #[error("cannot open the directory `{name}` ({}): {source}", path.display())]
+    #[error("cannot open the directory `{name}` ({})", path.display())]
     Open {
         /// The name of the grant.
         name: String,

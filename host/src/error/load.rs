@@ -8,7 +8,7 @@ use super::ContractError;
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The file cannot be read.
-    #[error("cannot read the plugin {}: {source}", path.display())]
+    #[error("cannot read the plugin {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -16,7 +16,7 @@ pub enum LoadError {
         source: std::io::Error,
     },
     /// The file does not conform to the contract.
-    #[error("{name} is not a plugin: {reason}")]
+    #[error("{name} is not a plugin")]
     Contract {
         /// The plugin's name.
         name: String,
@@ -64,7 +64,7 @@ pub enum LoadError {
         limit: u64,
     },
     /// The component conforms to the contract, but this host cannot compile or link it.
-    #[error("cannot load plugin `{name}`: {source}")]
+    #[error("cannot load plugin `{name}`")]
     Compile {
         /// The plugin's name.
         name: String,
@@ -72,7 +72,7 @@ pub enum LoadError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The precompiled plugin cannot be used.
-    #[error("cannot use precompiled plugin `{name}`: {reason}; recompile it")]
+    #[error("cannot use precompiled plugin `{name}`")]
     Precompiled {
         /// The plugin's name.
         name: String,
@@ -86,13 +86,13 @@ pub enum LoadError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PrecompiledError {
     /// The file is not a precompiled plugin.
-    #[error("not a precompiled plugin file")]
+    #[error("not a precompiled plugin file; recompile it")]
     Foreign,
     /// The file is damaged.
-    #[error("the file is damaged")]
+    #[error("the file is damaged; recompile it")]
     Damaged,
     /// The file was made by another version of the host, or by a host with other options.
-    #[error("it was compiled for another host: {message}")]
+    #[error("it was compiled for another host: {message}; recompile it")]
     OtherHost {
         /// The difference.
         message: String,

@@ -20,7 +20,7 @@ use syncmgr_host::sink::{Discard, EventLog, JsonLines, Progress, Sink};
 use syncmgr_host::{
     Access, CancelHandle, Grant, Host, HostError, HostOptions, Item, LoadLimits, LogEntry, Outcome,
     Plugin, ProgressResponse, PropertyValue, Question, RunReport, RunRequest, SessionOptions,
-    Status, StopReason, Trigger,
+    Status, StopReason, Trigger, full_message,
 };
 
 /// The number of conforming sessions that run concurrently with each guest.
@@ -200,7 +200,7 @@ fn load(
     };
     let own = row.load.clone().map(host_with).transpose()?;
     let loaded = own.as_ref().unwrap_or(host).load("guest", &bytes);
-    Ok(loaded.map_err(|error| (error.code(), error.to_string())))
+    Ok(loaded.map_err(|error| (error.code(), full_message(&error))))
 }
 
 fn options(row: &Row, workdir: &Workdir, cancel: &CancelHandle) -> Result<SessionOptions> {

@@ -89,7 +89,9 @@ fn an_excess_grant_is_named_and_not_applied() -> anyhow::Result<()> {
     let excess = plugin.excess_grants(&options);
     let mut excess: Vec<_> = excess.iter().map(ToString::to_string).collect();
     excess.sort();
-    assert_eq!(excess, ["--allow randomness", "--dir other", "--secret token", "--set name"]);
+    let expected =
+        ["the capability `randomness`", "the directory `other`", "the secret `token`", "the setting `name`"];
+    assert_eq!(excess, expected);
     let ran = run(&plugin, options)?;
     assert!(!ran.said_in_synchronize()[0].contains("bytes"), "{:?}", ran.said());
     assert_eq!(ran.error_code(), Some("ended-denied"));
@@ -112,20 +114,18 @@ fn a_denial_names_the_plugin_the_capability_and_the_remedy() -> anyhow::Result<(
         (
             &script,
             "clock",
-            "script: access denied in `synchronize`: the time of day (`wall-clock`); grant it with \
-             `--allow wall-clock`",
+            "script: access denied in `synchronize`: the time of day (`wall-clock`); grant it",
         ),
         (
             &unasking,
             "clock",
             "script: access denied in `synchronize`: the time of day (`wall-clock`); its author \
-             must request `wall-clock` before `--allow wall-clock` can grant it",
+             must request it before it can be granted",
         ),
         (
             &script,
             "random",
-            "script: access denied in `synchronize`: secret random numbers (`randomness`); grant it \
-             with `--allow randomness`",
+            "script: access denied in `synchronize`: secret random numbers (`randomness`); grant it",
         ),
     ] {
         let ran = run(plugin, synchronize(command))?;

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use syncmgr_host::sink::Discard;
 use syncmgr_host::{
-    Access, Grant, ItemId, Limits, Outcome, Participation, Plugin, ProgressResponse,
-    PropertiesOutcome, PropertyValue, RunRequest, Session, SessionError, SessionOptions, SyncEvent,
-    Trigger,
+    Access, Grant, ItemId, Limits, Participation, Plugin, ProgressResponse, PropertiesOutcome,
+    PropertyValue, RunRequest, Session, SessionError, SessionOptions, SyncEvent, Trigger,
+    full_message,
 };
 use uuid::Uuid;
 
@@ -168,13 +168,7 @@ pub fn drive(plugin: &Plugin, drive: &Drive) -> Result<Driven, CheckError> {
     let ran = run::run_choosing(plugin, options, &request, answers, choices)?;
     Ok(Driven {
         outcome: ran.report.outcome.name(),
-        error: match &ran.report.outcome {
-            Outcome::Failed(error) => Some(Failure::of(error)),
-            Outcome::Declined
-            | Outcome::NothingSelected
-            | Outcome::NeedsUser
-            | Outcome::Completed => None,
-        },
+        error: ran.report.error().map(Failure::of),
         items: ran
             .report
             .items
@@ -195,7 +189,7 @@ impl Failure {
         if let SessionError::Plugin { code, message, .. } = error {
             return Self { code: code.name(), message: message.clone() };
         }
-        Self { code: "failed", message: error.to_string() }
+        Self { code: "failed", message: full_message(error) }
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use syncmgr_host::sink::{Progress, Sink};
 use syncmgr_host::{
-    ErrorCode, ErrorId, Item, LogEntry, Outcome, Plugin, ProgressResponse, Question, RunRequest,
-    Selection, SessionError, SessionOptions,
+    ErrorCode, ErrorId, Item, LogEntry, Plugin, ProgressResponse, Question, RunRequest, Selection,
+    SessionError, SessionOptions, full_message,
 };
 
 use crate::check::error::CheckError;
@@ -168,7 +168,7 @@ pub fn replay(
     let restored = recording.head.restore(home.path()).map_err(|error| CheckError::Recording {
         path: "the recording".into(),
         line: 1,
-        message: error.to_string(),
+        message: full_message(&error),
     })?;
     let allowed = syncmgr_host::Capability::ALL
         .into_iter()
@@ -198,19 +198,15 @@ pub fn replay(
     if state.divergence.is_none() && state.at < state.events.len() {
         let recorded = state.events.get(state.at).cloned();
         // A plugin that fails immediately makes no call.
-        let happened = match &report.outcome {
-            Outcome::Failed(error @ SessionError::Trap { .. }) => Some(Event::LogError {
+        let happened = match report.error() {
+            Some(error @ SessionError::Trap { .. }) => Some(Event::LogError {
                 level: "error".to_owned(),
                 text: error.to_string(),
                 item: None,
                 error_id: None,
                 code: None,
             }),
-            Outcome::Failed(_)
-            | Outcome::Completed
-            | Outcome::Declined
-            | Outcome::NeedsUser
-            | Outcome::NothingSelected => None,
+            Some(_) | None => None,
         };
         state.diverge(recorded, happened);
     }

@@ -3,7 +3,7 @@
 use syncmgr_host::sink::Discard;
 use syncmgr_host::{
     ErrorId, ItemId, Outcome, Participation, PrepareOutcome, RunRequest, Selection, Session,
-    SessionError, Status, SyncEvent, Trigger,
+    SessionError, Status, SyncEvent, Trigger, full_message,
 };
 use uuid::Uuid;
 
@@ -82,7 +82,7 @@ pub(super) fn unknown_ids(context: &Context<'_>) -> Result<Verdict, CheckError> 
     for skips in [false, true] {
         let (answers, succeeded) = match unknown(context, skips)? {
             Ok(answers) => answers,
-            Err(error) => return Ok(failed(error.to_string())),
+            Err(error) => return Ok(failed(full_message(&error))),
         };
         for (call, error) in answers {
             // An error and no effect are fine, a crash is not.
