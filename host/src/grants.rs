@@ -10,6 +10,7 @@ use crate::error::GrantError;
 /// Something outside the sandbox that has no name, unlike directories and settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Capability {
     /// The time of day: `wasi:clocks/wall-clock`.
     WallClock,
@@ -19,7 +20,7 @@ pub enum Capability {
 
 impl Capability {
     /// All capabilities.
-    pub const ALL: [Self; 2] = [Self::WallClock, Self::Randomness];
+    pub const ALL: &[Self] = &[Self::WallClock, Self::Randomness];
 
     /// Returns the name on command lines and in job files.
     pub const fn name(self) -> &'static str {
@@ -42,8 +43,8 @@ impl std::str::FromStr for Capability {
     type Err = GrantError;
 
     fn from_str(name: &str) -> Result<Self, GrantError> {
-        let found = Self::ALL.into_iter().find(|capability| capability.name() == name);
-        found.ok_or_else(|| GrantError::Capability { name: name.to_owned() })
+        let found = Self::ALL.iter().find(|capability| capability.name() == name);
+        found.copied().ok_or_else(|| GrantError::Capability { name: name.to_owned() })
     }
 }
 

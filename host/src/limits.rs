@@ -12,6 +12,7 @@ use std::time::Duration;
 
 /// The unit of a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Unit {
     /// Bytes; texts may use the suffixes `KiB`, `MiB` and `GiB`.
     Bytes,
@@ -37,6 +38,7 @@ impl Unit {
 
 /// One limit, as a row of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LimitRow {
     /// The name on command lines and in job files.
     pub name: &'static str,
@@ -50,6 +52,7 @@ pub struct LimitRow {
 
 /// An invalid setting of a limit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum LimitError {
     /// The limit is unknown.
     #[error("unknown limit `{name}`; the limits are {}", known.join(", "))]
@@ -147,6 +150,7 @@ macro_rules! limits {
     ) => {
         $(#[doc = $about])+
         #[derive(Clone, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
         pub struct $limits {
             $($(#[doc = $reason])+ pub $field: $type,)+
         }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 /// A grant is invalid or cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum GrantError {
     /// The name is not valid for a grant.
     #[error(

@@ -6,6 +6,7 @@ use super::ContractError;
 
 /// An error of loading a plugin.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LoadError {
     /// The file cannot be read.
     #[error("cannot read the plugin {}", path.display())]
@@ -84,6 +85,7 @@ pub enum LoadError {
 
 /// The reason why a precompiled plugin cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PrecompiledError {
     /// The file is not a precompiled plugin.
     #[error("not a precompiled plugin file; recompile it")]

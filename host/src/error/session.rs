@@ -10,6 +10,7 @@ use crate::types::ErrorCode;
 /// [`SessionError::Ended`] and [`SessionError::Denied`], the session is over and every call returns
 /// [`SessionError::Dead`].
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SessionError {
     /// The plugin returned an error.
     #[error("{plugin}: {call} failed: {message}")]
@@ -285,6 +286,7 @@ fn answered(hresult: Hresult) -> String {
 
 /// An error of starting a session.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StartError {
     /// A granted directory cannot be used.
     #[error(transparent)]

@@ -7,6 +7,7 @@ macro_rules! stop_reasons {
     ($($name:ident = $number:literal, $code:literal, $limit:expr, $doc:literal, $words:literal;)*) => {
         /// The reason for which the host terminated a plugin.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
         pub enum StopReason {
             $(#[doc = $doc] $name,)*
         }

@@ -6,6 +6,7 @@ use super::address::AddressKind;
 /// The denial of a plugin's request. Origins are `SCHEME://HOST[:PORT]`. Other parts of a URL may
 /// be secret and are never shown, nor are resolved addresses.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum HttpDenial {
     /// The scheme is neither `https` nor `http`.
     #[error("{plugin}: cannot fetch `{scheme}:` URLs; use `https:`, or `http:` where granted")]

@@ -152,7 +152,8 @@ fn every_early_end_is_reported() {
         ("items", "", "nothing-selected"),
     ] {
         let options = SessionOptions::new().setting("items", "a").setting(name, value);
-        let request = RunRequest { trigger: trigger(SyncEvent::Idle), ..RunRequest::default() };
+        let mut request = RunRequest::default();
+        request.trigger = trigger(SyncEvent::Idle);
         let report = run_native(&script::plugin(), options, &request, EventLog::new());
         assert_eq!(report.outcome.name(), expected);
         assert!(report.items.iter().all(|item| item.status == Status::Skipped));
@@ -185,24 +186,23 @@ fn only_selected_items_run_and_unknown_items_are_reported() {
         (Selection::Only(vec!["c".into()]), &["c"]),
         (Selection::Only(vec![script::item("b").to_string()]), &["b"]),
     ] {
-        let request = RunRequest { selection, ..RunRequest::default() };
+        let mut request = RunRequest::default();
+        request.selection = selection;
         let report = run_native(&script::plugin(), options(), &request, EventLog::new());
         let names: Vec<_> = report.items.iter().map(|item| item.name.as_str()).collect();
         assert_eq!(names, expected);
     }
-    let request =
-        RunRequest { selection: Selection::Only(vec!["d".into()]), ..RunRequest::default() };
+    let mut request = RunRequest::default();
+    request.selection = Selection::Only(vec!["d".into()]);
     let report = run_native(&script::plugin(), options(), &request, EventLog::new());
     assert_eq!(report.error().map(syncmgr_host::SessionError::code), Some("session-unknown-item"));
 }
 
 #[test]
 fn the_cookie_and_the_event_reach_the_handler() {
-    let request = RunRequest {
-        trigger: Trigger { event: SyncEvent::Invoke, settings: false, may_bother_user: false },
-        cookie: Some(vec![7, 8]),
-        ..RunRequest::default()
-    };
+    let mut request = RunRequest::default();
+    request.trigger = Trigger { event: SyncEvent::Invoke, settings: false, may_bother_user: false };
+    request.cookie = Some(vec![7, 8]);
     let options = SessionOptions::new().setting("items", "a");
     let recorder = EventLog::new();
     let _ = run_native(&script::plugin(), options, &request, recorder.clone());
@@ -218,7 +218,8 @@ fn a_handler_can_request_another_attempt_if_allowed() {
             .setting("items", "a")
             .setting("synchronize", work)
             .setting("retry", "a");
-        let request = RunRequest { retries, ..RunRequest::default() };
+        let mut request = RunRequest::default();
+        request.retries = retries;
         let recorder = EventLog::new();
         let _ = run_native(&script::plugin(), options, &request, recorder.clone());
         let recorded = recorder.recorded();

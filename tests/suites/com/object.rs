@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use conformance::com::{Answer, Client, agree, answer, class, guid, next_one, ours};
-use conformance::script;
+use conformance::{limits, script};
 use syncmgr_com::interfaces::{
     GUID_NULL, IClassFactory, ISyncMgrEnumItems, ISyncMgrSynchronize, ISyncMgrSynchronizeCallback,
     SYNCMGRITEM,
@@ -158,11 +158,7 @@ fn cancelled_items_do_not_fail_the_run() -> Result<()> {
 
 #[test]
 fn every_termination_reason_has_its_exact_hresult() -> Result<()> {
-    let limited = |change: fn(&mut Limits)| {
-        let mut limits = Limits::default();
-        change(&mut limits);
-        SessionOptions::new().limits(limits)
-    };
+    let limited = |change: fn(&mut Limits)| SessionOptions::new().limits(limits(change));
     for (options, work, expected) in [
         (SessionOptions::new(), "panic text=no", Hresult::HRESULT_ERROR_PROCESS_ABORTED),
         (SessionOptions::new(), "exit status=3", Hresult::HRESULT_ERROR_PROCESS_ABORTED),

@@ -258,7 +258,8 @@ fn run(plugin: &Plugin, row: &Row, workdir: &Workdir) -> Result<Ran> {
         }
         match row.properties {
             false => {
-                let request = RunRequest { retries: row.retries, ..RunRequest::default() };
+                let mut request = RunRequest::default();
+                request.retries = row.retries;
                 plugin.run(options, sink, &request).map_err(anyhow::Error::from)
             }
             true => properties(plugin, options, sink),

@@ -8,10 +8,11 @@ mod reports;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use conformance::limits;
 use conformance::script::{Ran, Script, item};
 use syncmgr_host::sink::{Discard, EventLog, Progress, Recorded, Sink};
 use syncmgr_host::{
-    Access, CancelHandle, ErrorId, Grant, Hresult, Item, Limits, LogLevel, Outcome, Participation,
+    Access, CancelHandle, ErrorId, Grant, Hresult, Item, LogLevel, Outcome, Participation,
     PrepareOutcome, ProgressResponse, PropertiesOutcome, PropertyValue, Question, Selection,
     Status, SyncEvent, Trigger,
 };

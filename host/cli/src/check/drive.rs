@@ -135,7 +135,8 @@ fn answer(answers: Vec<NthAnswer>) -> Answer {
 /// # Errors
 /// [`CheckError`]. An error of the plugin is part of the result.
 pub fn drive(plugin: &Plugin, drive: &Drive) -> Result<Driven, CheckError> {
-    let limits = Limits { progress_per_second: u64::MAX, ..Limits::default() };
+    let mut limits = Limits::default();
+    limits.progress_per_second = u64::MAX;
     let mut options = SessionOptions::new().limits(limits);
     for directory in &drive.directories {
         let access = if directory.read_only { Access::ReadOnly } else { Access::ReadWrite };
@@ -153,16 +154,14 @@ pub fn drive(plugin: &Plugin, drive: &Drive) -> Result<Driven, CheckError> {
     if let Some(properties) = &drive.properties {
         return drive_properties(plugin, &options, drive, properties);
     }
-    let request = RunRequest {
-        trigger: Trigger {
-            event: event(&drive.event),
-            settings: drive.modifiers & 1 != 0,
-            may_bother_user: drive.modifiers & 2 != 0,
-        },
-        cookie: drive.cookie.clone(),
-        retries: drive.retries,
-        ..RunRequest::default()
+    let mut request = RunRequest::default();
+    request.trigger = Trigger {
+        event: event(&drive.event),
+        settings: drive.modifiers & 1 != 0,
+        may_bother_user: drive.modifiers & 2 != 0,
     };
+    request.cookie.clone_from(&drive.cookie);
+    request.retries = drive.retries;
     let choices = Arc::new(Mutex::new(drive.choices.clone()));
     let answers = answer(drive.answers.clone());
     let ran = run::run_choosing(plugin, options, &request, answers, choices)?;

@@ -171,26 +171,23 @@ pub fn replay(
         message: full_message(&error),
     })?;
     let allowed = syncmgr_host::Capability::ALL
-        .into_iter()
+        .iter()
         .filter(|one| recording.head.allowed.iter().any(|name| name == one.name()));
     let fixture = Fixture {
         directories: if restored.is_empty() { directories.clone() } else { restored },
         settings: recording.head.settings.clone(),
-        capabilities: Some(allowed.collect()),
+        capabilities: Some(allowed.copied().collect()),
         ids: recording.head.directory_ids.clone(),
         output_hook: None,
     };
     let temp = TempFixture::new(&fixture)?;
     let options: SessionOptions = temp.options(plugin)?;
-    let request = RunRequest {
-        trigger: recording.head.trigger(),
-        cookie: recording.head.cookie.clone(),
-        selection: match &recording.head.selection {
-            Some(items) => Selection::Only(items.clone()),
-            None => Selection::Checked,
-        },
-        ..RunRequest::default()
-    };
+    let mut request = RunRequest::default();
+    request.trigger = recording.head.trigger();
+    request.cookie.clone_from(&recording.head.cookie);
+    if let Some(items) = &recording.head.selection {
+        request.selection = Selection::Only(items.clone());
+    }
     let state = State { events: recording.events.clone(), at: 0, divergence: None };
     let player = Player(Arc::new(Mutex::new(state)));
     let report = plugin.run(options, player.clone(), &request)?;

@@ -29,13 +29,12 @@ pub struct TempFixture {
 /// Returns limits for checks: fixtures are small, so a slow plugin hangs, and no report is
 /// throttled.
 pub(crate) fn limits() -> Limits {
-    Limits {
-        progress_per_second: u64::MAX,
-        compute_time: PATIENCE,
-        idle_time: PATIENCE,
-        wall_time: 4 * PATIENCE,
-        ..Limits::default()
-    }
+    let mut limits = Limits::default();
+    limits.progress_per_second = u64::MAX;
+    limits.compute_time = PATIENCE;
+    limits.idle_time = PATIENCE;
+    limits.wall_time = 4 * PATIENCE;
+    limits
 }
 
 /// The maximum time that a plugin may compute, or not report.

@@ -64,7 +64,8 @@ pub(super) fn any_trigger(context: &Context<'_>) -> Result<Verdict, CheckError> 
 pub(super) fn no_items(context: &Context<'_>) -> Result<Verdict, CheckError> {
     let temp = context.temp_fixture()?;
     let before = temp.snapshot()?;
-    let request = RunRequest { selection: Selection::Only(Vec::new()), ..RunRequest::default() };
+    let mut request = RunRequest::default();
+    request.selection = Selection::Only(Vec::new());
     let ran = run(context.plugin, context.options(&temp)?, &request, continue_all())?;
     if let Some(why) = bad_end(&ran.report) {
         return Ok(failed_at(why, ran.end()));
