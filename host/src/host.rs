@@ -200,7 +200,7 @@ impl Host {
     }
 
     /// Returns the limits on loading a plugin.
-    pub const fn limits(&self) -> &LoadLimits {
+    pub const fn load_limits(&self) -> &LoadLimits {
         &self.limits
     }
 

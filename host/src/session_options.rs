@@ -115,7 +115,7 @@ impl SessionOptions {
 
     /// Sets the handle that cancels the session. It may have been used already.
     #[must_use]
-    pub fn cancel_handle(mut self, cancel: CancelHandle) -> Self {
+    pub fn cancel_with(mut self, cancel: CancelHandle) -> Self {
         self.cancel = Some(cancel);
         self
     }

@@ -56,7 +56,7 @@ fn cancelled(commands: &str, fifo: &Grant, everything: bool) -> anyhow::Result<O
         .on("synchronize", &format!("progress item=a status=updating\n{commands}"))
         .options(|options| {
             options
-                .cancel_handle(handle)
+                .cancel_with(handle)
                 .allow(Capability::WallClock)
                 .grant(fifo.clone())
                 .limits(limits(|limits| limits.grace = GRACE))

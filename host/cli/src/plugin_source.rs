@@ -86,7 +86,7 @@ impl PluginSource {
         host: &Host,
         registrations: &Registrations,
     ) -> Result<Plugin, InstallError> {
-        let component = self.bytes(host.limits())?;
+        let component = self.bytes(host.load_limits())?;
         let cache = CodeCache::new(registrations.state_dir());
         match self {
             Self::BuiltIn(name, _) => {

@@ -230,7 +230,7 @@ impl Input {
         };
         let mut options = SessionOptions::new()
             .limits(self.limits())
-            .cancel_handle(cancel)
+            .cancel_with(cancel)
             .secret("token", secret())
             .setting("items", names(&self.items))
             .setting("unchecked", name(self.unchecked))

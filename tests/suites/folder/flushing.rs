@@ -157,7 +157,7 @@ fn files_copied_before_a_cancellation_are_kept() -> anyhow::Result<()> {
         for at_least in rows {
             let pair = pair(files, bytes)?;
             let (cancel, right) = (CancelHandle::new(), pair.right());
-            let options = pair.options()?.cancel_handle(cancel.clone()).host_call_hook(Arc::new(
+            let options = pair.options()?.cancel_with(cancel.clone()).host_call_hook(Arc::new(
                 move |now| {
                     if now == call && files_below(&right).is_ok_and(|files| files >= at_least) {
                         cancel.cancel_all();
@@ -222,7 +222,7 @@ fn a_cancellation_waits_for_few_directory_flushes() -> anyhow::Result<()> {
     }
     let (cancel, recorder) = (CancelHandle::new(), EventLog::new());
     let calls = Arc::new(AtomicUsize::new(0));
-    let options = pair.options()?.cancel_handle(cancel.clone()).host_call_hook(Arc::new({
+    let options = pair.options()?.cancel_with(cancel.clone()).host_call_hook(Arc::new({
         let calls = calls.clone();
         move |call| {
             if call == "flush-directories" {
@@ -279,7 +279,7 @@ fn a_cancelled_run_reports_its_changes() -> anyhow::Result<()> {
         }
         let cancel = CancelHandle::new();
         let options =
-            pair.options()?.cancel_handle(cancel.clone()).host_call_hook(Arc::new(move |call| {
+            pair.options()?.cancel_with(cancel.clone()).host_call_hook(Arc::new(move |call| {
                 if call == at {
                     cancel.cancel_all();
                 }

@@ -56,7 +56,7 @@ impl Sibling {
     fn start(plugin: &Plugin) -> Self {
         let (cancel, reports) = (CancelHandle::new(), Arc::new(AtomicU64::new(0)));
         let options =
-            SessionOptions::new().setting("behavior", "neighbour").cancel_handle(cancel.clone());
+            SessionOptions::new().setting("behavior", "neighbour").cancel_with(cancel.clone());
         let (plugin, sink) = (plugin.clone(), Counter(Arc::clone(&reports)));
         let thread =
             thread::spawn(move || Ok(plugin.run(options, sink, &RunRequest::default())?));
@@ -207,7 +207,7 @@ fn options(row: &Row, workdir: &Workdir, cancel: &CancelHandle) -> Result<Sessio
     let mut options = SessionOptions::new()
         .secret("token", SECRET)
         .limits(row.limits.clone())
-        .cancel_handle(cancel.clone());
+        .cancel_with(cancel.clone());
     if let Guest::Behavior(behavior) = row.guest {
         options = options.setting("behavior", behavior);
     }

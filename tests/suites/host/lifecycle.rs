@@ -337,7 +337,7 @@ fn concurrent_sessions_are_independent() -> anyhow::Result<()> {
     let doomed = std::thread::spawn(move || {
         Script::new("a")
             .on("synchronize", "spin")
-            .options(|options| options.cancel_handle(handle))
+            .options(|options| options.cancel_with(handle))
             .report(Discard)
     });
     for _ in 0..20 {

@@ -288,7 +288,7 @@ fn the_grace_period_starts_after_a_user_prompt() -> anyhow::Result<()> {
             "synchronize",
             "question text=x choices=a,b\nsleep ms=50\nprogress item=a status=stopped",
         )
-        .options(|options| options.cancel_handle(handle));
+        .options(|options| options.cancel_with(handle));
     let report = script
         .options(|options| options.limits(limits(|limits| limits.grace = 200 * MILLISECOND)))
         .report(Slow(cancel))?;

@@ -60,7 +60,7 @@ pub(crate) fn register(args: &Register) -> anyhow::Result<Exit> {
         granted.protect("the plugin's file", file);
     }
     let host = Host::with_options(in_own_process(host_options(granted.limits().load)))?;
-    let bytes = plugin.bytes(host.limits())?;
+    let bytes = plugin.bytes(host.load_limits())?;
     if let PluginSource::BuiltIn(..) = plugin {
         let description = Description::of(&bytes)
             .map_err(|reason| LoadError::Contract { name: name.clone(), reason })?;

@@ -65,7 +65,7 @@ fn run_job(job: &mut Job, args: &Run, interrupts: &Interrupts) -> anyhow::Result
             );
         }
     }
-    let options = options.cancel_handle(interrupts.cancel_handle());
+    let options = options.cancel_with(interrupts.cancel_handle());
     let json_bytes = job.grants.limits().session.json_bytes;
     let directories = job.directories(args.dry_run);
     let view = View::new(args.verbose, &job.grants.directories);

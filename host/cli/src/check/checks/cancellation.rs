@@ -209,7 +209,7 @@ pub(super) fn cancel_first(context: &Context<'_>) -> Result<Verdict, CheckError>
     let before = temp.snapshot()?;
     let cancel = syncmgr_host::CancelHandle::new();
     cancel.cancel_all();
-    let options = patient(context.options(&temp)?).cancel_handle(cancel);
+    let options = patient(context.options(&temp)?).cancel_with(cancel);
     let report =
         context.plugin.run(options, syncmgr_host::sink::Discard, &RunRequest::default())?;
     if let Some(why) = bad_end(&report) {
