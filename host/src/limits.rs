@@ -285,13 +285,12 @@ limits! {
         /// items with a line of text and ten counts each need a tenth. A plugin that exceeds it is
         /// terminated.
         item_bytes: "item-bytes", Bytes, u64 = 32 << 20;
-        /// The recorded calls of a plugin: on disk with `--record`, including the files of
-        /// `--record-files`, and in memory in `test`, `dev` and `replay`. A plugin that exceeds it
-        /// is terminated; the recording is valid up to that point.
+        /// The recorded calls of a plugin, in memory or on disk, and the files of the recording. A
+        /// plugin that exceeds it is terminated; the recording is valid up to that point.
         record_bytes: "record-bytes", Bytes, u64 = 128 << 20;
-        /// The output of `--json` for a run, except the log, which has separate limits, and the
-        /// report. Sufficient for nine hours at 25 reports per second. Beyond the limit, one line
-        /// announces it, and only the reports with a final status of an item are written.
+        /// The JSON output of a run, except the log, which has separate limits, and the report.
+        /// Sufficient for nine hours at 25 reports per second. Beyond the limit, one line announces
+        /// it, and only the reports with a final status of an item are written.
         json_bytes: "json-bytes", Bytes, u64 = 256 << 20;
         /// The end of stdout and of stderr, each, that is kept for error reports.
         output_bytes: "output-bytes", Bytes, u64 = 16 << 10;
