@@ -25,7 +25,7 @@ pub fn run(plugin: &Path) -> Result<RunReport, Box<dyn std::error::Error>> {
     let plugin = Host::new()?.load_file(plugin)?;
     let (announce, announced) = mpsc::sync_channel(0);
     let cancel = CancelHandle::new();
-    let options = SessionOptions::new().cancel_handle(cancel.clone());
+    let options = SessionOptions::new().cancel_with(cancel.clone());
     std::thread::spawn(move || announced.recv().map(|item| cancel.cancel_item(item)));
     Ok(plugin.run(options, Announce(announce), &RunRequest::default())?)
 }

@@ -46,7 +46,7 @@ pub async fn run(
     let (changes, mut received) = mpsc::unbounded_channel();
     let mut running = JoinSet::new();
     for session in 0..sessions {
-        let options = SessionOptions::new().cancel_handle(cancel.clone());
+        let options = SessionOptions::new().cancel_with(cancel.clone());
         let sink = Changes { session, changes: changes.clone() };
         let plugin = plugin.clone();
         // A plugin's file access blocks its thread.

@@ -81,7 +81,7 @@ impl Default for CancelHandle {
 
 impl CancelHandle {
     /// Creates a handle without cancellations; see
-    /// [`SessionOptions::cancel_handle`](crate::SessionOptions::cancel_handle).
+    /// [`SessionOptions::cancel_with`](crate::SessionOptions::cancel_with).
     pub fn new() -> Self {
         Self {
             state: Arc::new(CancelState {

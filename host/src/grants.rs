@@ -10,6 +10,7 @@ use crate::error::GrantError;
 /// Something outside the sandbox that has no name, unlike directories and settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Capability {
     /// The time of day: `wasi:clocks/wall-clock`.
     WallClock,
@@ -19,7 +20,7 @@ pub enum Capability {
 
 impl Capability {
     /// All capabilities.
-    pub const ALL: [Self; 2] = [Self::WallClock, Self::Randomness];
+    pub const ALL: &[Self] = &[Self::WallClock, Self::Randomness];
 
     /// Returns the name on command lines and in job files.
     pub const fn name(self) -> &'static str {
@@ -42,8 +43,8 @@ impl std::str::FromStr for Capability {
     type Err = GrantError;
 
     fn from_str(name: &str) -> Result<Self, GrantError> {
-        let found = Self::ALL.into_iter().find(|capability| capability.name() == name);
-        found.ok_or_else(|| GrantError::Capability { name: name.to_owned() })
+        let found = Self::ALL.iter().find(|capability| capability.name() == name);
+        found.copied().ok_or_else(|| GrantError::Capability { name: name.to_owned() })
     }
 }
 
@@ -76,7 +77,8 @@ impl Grant {
     ///
     /// # Errors
     /// Returns [`GrantError::Name`] for any other name, and for `storage`, which every plugin has.
-    pub fn new(name: &str, path: &Path, access: Access) -> Result<Self, GrantError> {
+    pub fn new(name: &str, path: impl AsRef<Path>, access: Access) -> Result<Self, GrantError> {
+        let path = path.as_ref();
         let part = |part: &str| {
             !part.is_empty()
                 && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
@@ -185,7 +187,7 @@ mod tests {
     use super::*;
 
     fn grant(name: &str, path: &str) -> Grant {
-        Grant::new(name, Path::new(path), Access::ReadWrite).unwrap()
+        Grant::new(name, path, Access::ReadWrite).unwrap()
     }
 
     #[test]
@@ -202,7 +204,7 @@ mod tests {
             ("storage", false),
             ("ä", false),
         ] {
-            let made = Grant::new(name, Path::new("/nowhere"), Access::ReadOnly);
+            let made = Grant::new(name, "/nowhere", Access::ReadOnly);
             assert_eq!(made.is_ok(), good, "{name:?}");
         }
     }

@@ -200,7 +200,7 @@ impl Host {
     }
 
     /// Returns the limits on loading a plugin.
-    pub const fn limits(&self) -> &LoadLimits {
+    pub const fn load_limits(&self) -> &LoadLimits {
         &self.limits
     }
 
@@ -209,7 +209,8 @@ impl Host {
     /// # Errors
     /// Returns a [`LoadError`] if the file cannot be read, checked or compiled.
     #[cfg(feature = "compiler")]
-    pub fn load_file(&self, path: &Path) -> Result<Plugin, LoadError> {
+    pub fn load_file(&self, path: impl AsRef<Path>) -> Result<Plugin, LoadError> {
+        let path = path.as_ref();
         let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
         self.load(&name, &read_component(path, &self.limits)?)
     }
@@ -284,8 +285,9 @@ impl Host {
     pub unsafe fn load_precompiled_file(
         &self,
         name: &str,
-        path: &Path,
+        path: impl AsRef<Path>,
     ) -> Result<Plugin, LoadError> {
+        let path = path.as_ref();
         let read = |source| LoadError::Read { path: path.to_owned(), source };
         let file = std::fs::File::open(path).map_err(read)?;
         // SAFETY: the caller guarantees it for the file.
@@ -306,9 +308,9 @@ impl Host {
         &self,
         name: &str,
         file: &std::fs::File,
-        path: &Path,
+        path: impl AsRef<Path>,
     ) -> Result<Plugin, LoadError> {
-        let read = |source| LoadError::Read { path: path.to_owned(), source };
+        let read = |source| LoadError::Read { path: path.as_ref().to_owned(), source };
         // SAFETY: the caller guarantees that the file is not written to.
         let kept = unsafe { precompiled::Kept::of(file) }.map_err(read)?;
         #[cfg(target_os = "linux")]

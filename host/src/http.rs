@@ -117,9 +117,9 @@ impl HttpPolicy {
             let (plugin, origin) = named();
             return Err(HttpDenial::Hops { plugin, origin });
         }
-        let to = from.join(location).map_err(|source| {
+        let to = from.join(location).map_err(|reason| {
             let (plugin, origin) = named();
-            HttpDenial::Location { plugin, origin, source }
+            HttpDenial::Location { plugin, origin, reason }
         })?;
         if from.scheme() == Scheme::Https.name() && to.scheme() == Scheme::Http.name() {
             let (plugin, from) = named();

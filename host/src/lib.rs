@@ -19,6 +19,10 @@
 //! [`add_to_linker`] and [`Plugin::start_in`]. Events such as crashes and restarts are emitted with
 //! [`tracing`].
 //!
+//! Types that may grow are `#[non_exhaustive]`. Types that mirror a closed set of the contract or
+//! of `mobsync.h`, such as [`Status`], and plain data that embedders construct, such as [`Item`],
+//! are not, because they change only with the contract.
+//!
 //! The modules, in reading order:
 //!
 //! - `types`, `id`: plain data, such as [`Item`], [`ProgressItem`] and [`LogEntry`]. They
@@ -80,8 +84,8 @@ pub use component::description::{CONTRACT_VERSION, Description, offered_interfac
 pub use component::file::read_component;
 pub use component::requests::{self, Requests};
 pub use error::{
-    Call, ContractError, Denial, GrantError, HostError, LoadError, PrecompiledError, SessionError,
-    StartError, StopReason,
+    Call, ContractError, Denial, ErrorKind, GrantError, HostError, LoadError, PrecompiledError,
+    SessionError, StartError, StopReason, full_message,
 };
 pub use grants::{Access, Capability, Grant};
 pub use host::{Host, HostOptions};

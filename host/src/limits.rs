@@ -12,6 +12,7 @@ use std::time::Duration;
 
 /// The unit of a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Unit {
     /// Bytes; texts may use the suffixes `KiB`, `MiB` and `GiB`.
     Bytes,
@@ -37,6 +38,7 @@ impl Unit {
 
 /// One limit, as a row of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LimitRow {
     /// The name on command lines and in job files.
     pub name: &'static str,
@@ -50,6 +52,7 @@ pub struct LimitRow {
 
 /// An invalid setting of a limit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum LimitError {
     /// The limit is unknown.
     #[error("unknown limit `{name}`; the limits are {}", known.join(", "))]
@@ -147,6 +150,7 @@ macro_rules! limits {
     ) => {
         $(#[doc = $about])+
         #[derive(Clone, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
         pub struct $limits {
             $($(#[doc = $reason])+ pub $field: $type,)+
         }
@@ -281,13 +285,12 @@ limits! {
         /// items with a line of text and ten counts each need a tenth. A plugin that exceeds it is
         /// terminated.
         item_bytes: "item-bytes", Bytes, u64 = 32 << 20;
-        /// The recorded calls of a plugin: on disk with `--record`, including the files of
-        /// `--record-files`, and in memory in `test`, `dev` and `replay`. A plugin that exceeds it
-        /// is terminated; the recording is valid up to that point.
+        /// The recorded calls of a plugin, in memory or on disk, and the files of the recording. A
+        /// plugin that exceeds it is terminated; the recording is valid up to that point.
         record_bytes: "record-bytes", Bytes, u64 = 128 << 20;
-        /// The output of `--json` for a run, except the log, which has separate limits, and the
-        /// report. Sufficient for nine hours at 25 reports per second. Beyond the limit, one line
-        /// announces it, and only the reports with a final status of an item are written.
+        /// The JSON output of a run, except the log, which has separate limits, and the report.
+        /// Sufficient for nine hours at 25 reports per second. Beyond the limit, one line announces
+        /// it, and only the reports with a final status of an item are written.
         json_bytes: "json-bytes", Bytes, u64 = 256 << 20;
         /// The end of stdout and of stderr, each, that is kept for error reports.
         output_bytes: "output-bytes", Bytes, u64 = 16 << 10;

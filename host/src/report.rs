@@ -9,6 +9,7 @@ use crate::types::{LogEntry, Status};
 
 /// The report of a run.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct RunReport {
     /// The plugin's name.
     pub plugin: String,
@@ -43,6 +44,7 @@ pub struct RunReport {
 
 /// The outcome of a run as a whole.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Outcome {
     /// The handler does not participate in runs of this kind.
     Declined,
@@ -71,6 +73,7 @@ impl Outcome {
 
 /// The result of one item.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ItemReport {
     /// The item.
     pub id: ItemId,
@@ -109,6 +112,7 @@ impl ItemReport {
 
 /// The number of items by final status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Totals {
     /// In sync.
     pub succeeded: usize,

@@ -115,7 +115,7 @@ impl SessionOptions {
 
     /// Sets the handle that cancels the session. It may have been used already.
     #[must_use]
-    pub fn cancel_handle(mut self, cancel: CancelHandle) -> Self {
+    pub fn cancel_with(mut self, cancel: CancelHandle) -> Self {
         self.cancel = Some(cancel);
         self
     }
@@ -154,6 +154,7 @@ impl SessionOptions {
 
 /// A grant that the plugin does not request.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ExcessGrant {
     /// A directory, by its name.
     Directory(String),
@@ -165,14 +166,14 @@ pub enum ExcessGrant {
     Capability(Capability),
 }
 
-/// Formats the command-line option, such as `--dir left`.
+/// Formats as ``the directory `left` ``.
 impl std::fmt::Display for ExcessGrant {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Directory(name) => write!(f, "--dir {name}"),
-            Self::Setting(name) => write!(f, "--set {name}"),
-            Self::Secret(name) => write!(f, "--secret {name}"),
-            Self::Capability(capability) => write!(f, "--allow {}", capability.name()),
+            Self::Directory(name) => write!(f, "the directory `{name}`"),
+            Self::Setting(name) => write!(f, "the setting `{name}`"),
+            Self::Secret(name) => write!(f, "the secret `{name}`"),
+            Self::Capability(capability) => write!(f, "the capability `{}`", capability.name()),
         }
     }
 }

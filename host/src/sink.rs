@@ -12,6 +12,7 @@ use crate::types::{ErrorDetail, Item, LogEntry, ProgressItem, ProgressResponse, 
 
 /// One report, and the progress of its item.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Progress<'a> {
     /// The item, always one of the run.
     pub item: ItemId,
@@ -28,6 +29,7 @@ pub struct Progress<'a> {
 
 /// The progress of an item: the last value of each field.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ItemProgress {
     /// The last text; empty if there is none.
     pub status_text: String,

@@ -221,25 +221,14 @@ impl SyncMgrCtx {
 
     /// Terminates the plugin because it used something that it was not granted.
     pub(crate) fn deny(&self, capability: Option<Capability>, interface: &str) -> wasmtime::Error {
-        self.monitor.deny(denial(&self.description, capability, interface));
+        let requests = &self.description.requests;
+        self.monitor.deny(Denial {
+            capability,
+            interface: interface.to_owned(),
+            requested: capability.is_some_and(|capability| requests.capability(capability)),
+        });
         Terminated.into()
     }
-}
-
-/// Returns the denial and its remedy.
-fn denial(description: &Description, capability: Option<Capability>, interface: &str) -> Denial {
-    let Some(capability) = capability else {
-        return Denial {
-            asked: format!("the network (`{interface}`)"),
-            remedy: "no option grants it".to_owned(),
-        };
-    };
-    let (name, meaning) = (capability.name(), capability.meaning());
-    let remedy = match description.requests.capability(capability) {
-        true => format!("grant it with `--allow {name}`"),
-        false => format!("its author must request `{name}` before `--allow {name}` can grant it"),
-    };
-    Denial { asked: format!("{meaning} (`{name}`)"), remedy }
 }
 
 impl WasiView for SyncMgrCtx {

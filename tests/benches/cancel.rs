@@ -13,10 +13,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use conformance::limits;
 use conformance::script::{Script, item};
 use syncmgr_host::sink::{Progress, Sink};
 use syncmgr_host::{
-    Access, CancelHandle, Capability, Grant, Limits, ProgressResponse, SessionError, TICK,
+    Access, CancelHandle, Capability, Grant, ProgressResponse, SessionError, TICK,
 };
 
 const GRACE: Duration = Duration::from_millis(50);
@@ -55,10 +56,10 @@ fn cancelled(commands: &str, fifo: &Grant, everything: bool) -> anyhow::Result<O
         .on("synchronize", &format!("progress item=a status=updating\n{commands}"))
         .options(|options| {
             options
-                .cancel_handle(handle)
+                .cancel_with(handle)
                 .allow(Capability::WallClock)
                 .grant(fifo.clone())
-                .limits(Limits { grace: GRACE, ..Limits::default() })
+                .limits(limits(|limits| limits.grace = GRACE))
         });
     let run = thread::spawn(move || script.report(watch));
     heard.recv().context("it reports")?;

@@ -127,33 +127,31 @@ pub fn rows() -> Vec<Row> {
 
 /// Returns limits that keep the suite fast.
 pub fn limits() -> Limits {
-    Limits {
-        memory_bytes: 64 << 20,
-        table_elements: 10_000,
-        instances: 20,
-        handles: 500,
-        open_files: 50,
-        host_call_bytes: 4 << 20,
-        storage_bytes: 1 << 20,
-        log_entries: 1_000,
-        log_bytes: 1 << 20,
-        compute_time: Duration::from_millis(300),
-        wall_time: Duration::from_secs(4),
-        idle_time: Duration::from_secs(2),
-        grace: Duration::from_millis(200),
-        ..Limits::default()
-    }
+    let mut limits = Limits::default();
+    limits.memory_bytes = 64 << 20;
+    limits.table_elements = 10_000;
+    limits.instances = 20;
+    limits.handles = 500;
+    limits.open_files = 50;
+    limits.host_call_bytes = 4 << 20;
+    limits.storage_bytes = 1 << 20;
+    limits.log_entries = 1_000;
+    limits.log_bytes = 1 << 20;
+    limits.compute_time = Duration::from_millis(300);
+    limits.wall_time = Duration::from_secs(4);
+    limits.idle_time = Duration::from_secs(2);
+    limits.grace = Duration::from_millis(200);
+    limits
 }
 
 /// Returns the limits for loading one file.
 pub fn load_limits() -> LoadLimits {
-    LoadLimits {
-        component_bytes: 2 << 20,
-        function_bytes: 256 << 10,
-        expansion: 1_000,
-        compile_time: Duration::from_secs(60),
-        ..LoadLimits::default()
-    }
+    let mut limits = LoadLimits::default();
+    limits.component_bytes = 2 << 20;
+    limits.function_bytes = 256 << 10;
+    limits.expansion = 1_000;
+    limits.compile_time = Duration::from_secs(60);
+    limits
 }
 
 impl Row {

@@ -19,7 +19,7 @@ pub mod wine;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use syncmgr_host::{Host, Plugin};
+use syncmgr_host::{Host, Limits, Plugin};
 
 /// The documents with Rust code blocks, as doctests.
 #[cfg(doctest)]
@@ -104,11 +104,18 @@ pub fn fits_the_world(component: &[u8]) -> anyhow::Result<()> {
 /// Panics if this system cannot run compiled code.
 pub fn host() -> &'static Host {
     static HOST: OnceLock<Host> = OnceLock::new();
-    HOST.get_or_init(|| Host::new().unwrap_or_else(|error| panic!("{error}")))
+    HOST.get_or_init(|| Host::new().unwrap_or_else(|error| panic!("{error:?}")))
+}
+
+/// Returns the default limits with a change.
+pub fn limits(change: impl FnOnce(&mut Limits)) -> Limits {
+    let mut limits = Limits::default();
+    change(&mut limits);
+    limits
 }
 
 /// A plugin, compiled once for each file of a suite.
 pub(crate) fn load(cell: &'static OnceLock<Plugin>, path: &str) -> Plugin {
-    cell.get_or_init(|| host().load_file(Path::new(path)).unwrap_or_else(|error| panic!("{error}")))
+    cell.get_or_init(|| host().load_file(path).unwrap_or_else(|error| panic!("{error:?}")))
         .clone()
 }

@@ -47,7 +47,7 @@ fn table(page: &mut String, title: &str, rows: &[LimitRow]) -> std::fmt::Result 
         "\n## {title}\n\n| name | unit | default | meaning and reason |\n|---|---|---|---|\n"
     )?;
     for row in rows {
-        let LimitRow { name, unit, value, reason } = row;
+        let LimitRow { name, unit, value, reason, .. } = row;
         writeln!(page, "| `{name}` | {} | {value} | {reason} |", unit.name())?;
     }
     Ok(())

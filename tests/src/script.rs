@@ -100,7 +100,7 @@ impl Script {
         let recorder = EventLog::new();
         let cancel = CancelHandle::new();
         first(&cancel);
-        self.options = self.options.cancel_handle(cancel);
+        self.options = self.options.cancel_with(cancel);
         let report = self.report(recorder.clone())?;
         Ok(Ran { report, recorded: recorder.recorded() })
     }

@@ -1,15 +1,16 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use syncmgr_host::hresult::to_error_code;
 use syncmgr_host::{
-    ErrorCode, GrantError, ItemReport, LoadError, Outcome, RunReport, SessionError, StartError,
+    ErrorCode, ErrorKind, GrantError, LoadError, Outcome, RunReport, SessionError, StartError,
     Status,
 };
 use syncmgr_install::InstallError;
 
 use crate::check::CheckError;
 use crate::escape::escape_lines;
-use crate::output::{OutputError, error_word};
+use crate::output::{OutputError, error_word, grant_option};
 use crate::project::ProjectError;
 
 /// A plugin crashed in an earlier run, and must not start again.
@@ -92,10 +93,10 @@ impl Exit {
             return Self::ClosedPipe;
         }
         if let Some(error) = error.downcast_ref::<SessionError>() {
-            return Self::of_session_error(error);
+            return Self::of_kind(error.kind());
         }
-        if let Some(StartError::Session(error)) = error.downcast_ref() {
-            return Self::of_session_error(error);
+        if let Some(error) = error.downcast_ref::<StartError>() {
+            return Self::of_kind(error.kind());
         }
         if error.is::<Quarantined>() {
             return Self::Crashed;
@@ -111,13 +112,12 @@ impl Exit {
                 CheckError::UnknownCheck { .. }
                 | CheckError::Recording { .. }
                 | CheckError::RecordingFull { .. }
-                | CheckError::Grant(_)
-                | CheckError::Start(StartError::Grant(_)) => Self::Usage,
-                CheckError::Start(StartError::Session(error)) => Self::of_session_error(error),
+                | CheckError::Grant(_) => Self::Usage,
+                CheckError::Start(error) => Self::of_kind(error.kind()),
                 CheckError::File { .. } => Self::Crashed,
             };
         }
-        if error.is::<LoadError>() || error.is::<GrantError>() || error.is::<StartError>() {
+        if error.is::<LoadError>() || error.is::<GrantError>() {
             return Self::Usage;
         }
         match error.downcast_ref::<UsageError>() {
@@ -131,8 +131,16 @@ impl Exit {
         match &report.outcome {
             Outcome::Declined | Outcome::NothingSelected => Self::InSync,
             Outcome::NeedsUser => Self::Remaining,
-            Outcome::Failed(error) => Self::of_session_error(error),
-            Outcome::Completed => Self::of_items(&report.items, report.warnings + report.errors),
+            Outcome::Failed(error) => Self::of_kind(error.kind()),
+            Outcome::Completed => {
+                let items = report.items.iter().map(|item| (item.status, item.code));
+                Self::of_items(&items.collect::<Vec<_>>(), report.warnings + report.errors)
+            }
+            // An outcome of a later version of the library.
+            _other => match report.hresult() {
+                success if success.is_success() => Self::Remaining,
+                failure => Self::of_code(to_error_code(failure)),
+            },
         }
     }
 
@@ -153,23 +161,12 @@ impl Exit {
         exits.iter().copied().max_by_key(rank).unwrap_or(Self::InSync)
     }
 
-    fn of_session_error(error: &SessionError) -> Self {
-        match error {
-            SessionError::Plugin { code, .. } => Self::of_code(Some(*code)),
-            SessionError::Native { hresult, .. } => {
-                Self::of_code(syncmgr_host::hresult::to_error_code(*hresult))
-            }
-            SessionError::UnknownItem { .. } => Self::Usage,
-            SessionError::Ended { reason, .. } if reason.is_cancellation() => Self::Cancelled,
-            SessionError::NativeExit { .. }
-            | SessionError::Ended { .. }
-            | SessionError::Denied { .. }
-            | SessionError::BadData { .. }
-            | SessionError::Trap { .. }
-            | SessionError::Exit { .. }
-            | SessionError::OutOfOrder { .. }
-            | SessionError::Dead { .. }
-            | SessionError::Host { .. } => Self::Crashed,
+    fn of_kind(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Returned(code) => Self::of_code(code),
+            ErrorKind::Cancelled => Self::Cancelled,
+            ErrorKind::InvalidOptions => Self::Usage,
+            ErrorKind::Failed => Self::Crashed,
         }
     }
 
@@ -199,12 +196,12 @@ impl Exit {
 
     /// Cancellation outranks failures, and failures outrank the rest. If all items failed in the
     /// same way, returns its status.
-    fn of_items(items: &[ItemReport], log_entries: u64) -> Self {
-        let with = |status: Status| items.iter().filter(move |item| item.status == status);
+    fn of_items(items: &[(Status, Option<ErrorCode>)], log_entries: u64) -> Self {
+        let with = |status: Status| items.iter().filter(move |item| item.0 == status);
         if with(Status::Stopped).next().is_some() {
             return Self::Cancelled;
         }
-        let mut failures = with(Status::Failed).map(|item| Self::of_code(item.code));
+        let mut failures = with(Status::Failed).map(|&(_, code)| Self::of_code(code));
         if let Some(first) = failures.next() {
             let same = failures.all(|other| other == first);
             let others_succeeded = with(Status::Succeeded).next().is_some();
@@ -243,20 +240,17 @@ fn code_of(error: &anyhow::Error) -> Option<&'static str> {
     codes.into_iter().flatten().next()
 }
 
-/// Returns the text of an error and its causes, each with one or more lines.
+/// Returns the text of an error with its code and its causes.
 pub fn error_text(error: &anyhow::Error) -> String {
-    let word = error_word(code_of(error));
-    let mut text = format!("{word}: {}\n", escape_lines(&error.to_string()));
-    let mut said = error.to_string();
-    for cause in error.chain().skip(1) {
-        let cause = cause.to_string();
-        // A message may contain its cause.
-        if !said.contains(&cause) {
-            text.push_str(&format!("  caused by: {}\n", escape_lines(&cause)));
-        }
-        said = cause;
-    }
-    text
+    let option = match (error.downcast_ref(), error.downcast_ref()) {
+        (Some(error), _) | (None, Some(StartError::Session(error))) => grant_option(error),
+        (None, Some(_) | None) => String::new(),
+    };
+    let mut messages: Vec<_> = error.chain().map(ToString::to_string).collect();
+    // Some errors of other libraries repeat their cause.
+    messages.dedup();
+    let message = messages.join(": ") + &option;
+    format!("{}: {}\n", error_word(code_of(error)), escape_lines(&message))
 }
 
 /// Prints an error and its causes to standard error, unless the reader closed the output.
@@ -271,21 +265,6 @@ pub(crate) fn print_error(error: &anyhow::Error) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use syncmgr_host::ItemId;
-
-    fn item(status: Status, code: Option<ErrorCode>) -> ItemReport {
-        ItemReport {
-            id: ItemId::from_uuid(Default::default()),
-            name: String::new(),
-            status,
-            code,
-            text: String::new(),
-            counts: Default::default(),
-            warnings: 0,
-            errors: 0,
-            ended_by: None,
-        }
-    }
 
     #[test]
     fn the_most_severe_run_decides() {
@@ -320,8 +299,7 @@ mod tests {
             (vec![(Failed, Some(InputOutput)), (Stopped, None)], 1, Exit::Cancelled),
             (vec![(Stopped, None)], 0, Exit::Cancelled),
         ] {
-            let reports: Vec<_> = items.iter().map(|&(status, code)| item(status, code)).collect();
-            assert_eq!(Exit::of_items(&reports, log_entries), expected, "{items:?}");
+            assert_eq!(Exit::of_items(&items, log_entries), expected, "{items:?}");
         }
     }
 }

@@ -86,7 +86,7 @@ impl PluginSource {
         host: &Host,
         registrations: &Registrations,
     ) -> Result<Plugin, InstallError> {
-        let component = self.bytes(host.limits())?;
+        let component = self.bytes(host.load_limits())?;
         let cache = CodeCache::new(registrations.state_dir());
         match self {
             Self::BuiltIn(name, _) => {
@@ -114,7 +114,7 @@ impl PluginSource {
             Self::BuiltIn(_, bytes) => Ok(Cow::Borrowed(bytes)),
             Self::File(path) => read_component(path, limits).map(Cow::Owned),
             Self::Installed(registration) => {
-                read_component(&registration.component_file(), limits).map(Cow::Owned)
+                read_component(registration.component_file(), limits).map(Cow::Owned)
             }
         }
     }

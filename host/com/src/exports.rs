@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::ptr::null_mut;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use syncmgr_host::{Host, Hresult, LoadLimits};
+use syncmgr_host::{Host, Hresult, LoadLimits, full_message};
 use syncmgr_install::{InstallError, Registration, Registrations, default_state_dir};
 use uuid::Uuid;
 use windows_core::{GUID, HRESULT, Interface};
@@ -132,7 +132,8 @@ fn load(registrations: &Registrations, registration: &Registration) -> Result<Cl
         registrations.load_compiled(&host, registration).map_err(|error| {
             // COM callers only receive an HRESULT, so the message is written to a file.
             let note = home.join("last-error.txt");
-            let _ = syncmgr_install::replace_file(&note, format!("{error}\n").as_bytes());
+            let message = full_message(&error) + "\n";
+            let _ = syncmgr_install::replace_file(&note, message.as_bytes());
             error.hresult()
         })
     })?;

@@ -105,7 +105,7 @@ impl Handler {
 
     fn start(&self, flags: u32, cookie: Option<Vec<u8>>) -> Result<Participation, Hresult> {
         let trigger = convert::trigger(flags);
-        let options = (self.class.options)()?.cancel_handle(self.shared.cancel.clone());
+        let options = (self.class.options)()?.cancel_with(self.shared.cancel.clone());
         let sink = CallbackSink::new(Arc::clone(&self.shared));
         let plugin = self.class.plugin.clone();
         let worker = Worker::start(move || plugin.start_on_thread(&options, sink))?;

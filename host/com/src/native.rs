@@ -131,12 +131,12 @@ fn finish(state: &CallbackState, outcome: Outcome, abandoned: bool) -> NativeRun
         Some(error) if !abandoned => Outcome::Failed(error),
         Some(_) | None => outcome,
     };
-    match &outcome {
-        Outcome::NeedsUser => manager.skip_items(),
-        Outcome::Failed(error) => manager.end_items(Some(error.hresult())),
-        Outcome::Completed | Outcome::Declined | Outcome::NothingSelected => {
-            manager.end_items(None);
-        }
+    if let Outcome::Failed(error) = &outcome {
+        manager.end_items(Some(error.hresult()));
+    } else if let Outcome::NeedsUser = outcome {
+        manager.skip_items();
+    } else {
+        manager.end_items(None);
     }
     let report = manager.report(outcome);
     // The handler may keep the callback forever, and the callback keeps the manager.

@@ -8,6 +8,7 @@ use syncmgr_host::Hresult;
 use syncmgr_install::{Registration, Scope};
 use windows_core::{GUID, HRESULT, Interface};
 use windows_registry::{CURRENT_USER, Key, LOCAL_MACHINE};
+use windows_sys::Win32::Foundation::ERROR_FILE_NOT_FOUND;
 use windows_sys::Win32::System::Com::{CLSCTX_INPROC_SERVER, CoCreateInstance};
 
 use crate::convert;
@@ -26,8 +27,7 @@ const HANDLERS: &str = r"Software\Microsoft\Windows\CurrentVersion\SyncMgr\Handl
 /// The value that marks a class as created by this library. It holds the plugin's name.
 const MARK: &str = "SyncMgrPlugin";
 
-/// `HRESULT_FROM_WIN32(ERROR_FILE_NOT_FOUND)`.
-const NOT_FOUND: Hresult = Hresult(0x8007_0002);
+const NOT_FOUND: Hresult = Hresult::from_win32(ERROR_FILE_NOT_FOUND);
 
 /// An error of registering or unregistering a plugin as a native handler.
 #[derive(Debug, thiserror::Error)]

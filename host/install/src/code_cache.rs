@@ -106,7 +106,7 @@ impl CodeCache {
         // handle, ensure that no other user can write to the file or the folder.
         #[expect(unsafe_code, reason = "precompiled code is native code")]
         let plugin =
-            unsafe { host.load_precompiled_open_file(name, &opened, &self.folder.join(file)) };
+            unsafe { host.load_precompiled_open_file(name, &opened, self.folder.join(file)) };
         let plugin = plugin.ok()?;
         // Marks the entry as used. A failure has no effect but on the order of removal.
         let _ = opened.set_modified(SystemTime::now());

@@ -7,7 +7,7 @@ use uuid::Uuid;
 #[derive(Debug, thiserror::Error)]
 pub enum InstallError {
     /// A file or a folder cannot be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", path.display())]
     File {
         /// The file or the folder.
         path: PathBuf,
@@ -130,13 +130,13 @@ pub enum InstallError {
     /// The plugin does not request some of the grants. They are most likely misspelt.
     #[error(
         "plugin `{plugin}` does not request {}; list its requests with `syncmgr inspect`",
-        options.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        grants.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     )]
     ExcessGrants {
         /// The plugin's name.
         plugin: String,
         /// The excess grants.
-        options: Vec<ExcessGrant>,
+        grants: Vec<ExcessGrant>,
     },
     /// The system does not have the scope.
     #[error("plugins can be registered for all users of the machine on Windows only")]

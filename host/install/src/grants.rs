@@ -149,10 +149,10 @@ impl Grants {
         for (name, _) in &self.secrets {
             options = options.secret(name, "");
         }
-        let options = plugin.excess_grants(&options);
-        match options.is_empty() {
+        let grants = plugin.excess_grants(&options);
+        match grants.is_empty() {
             true => Ok(()),
-            false => Err(InstallError::ExcessGrants { plugin: plugin.name().to_owned(), options }),
+            false => Err(InstallError::ExcessGrants { plugin: plugin.name().to_owned(), grants }),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use syncmgr_host::{Host, LoadError, Plugin, PrecompiledError};
+use syncmgr_host::{Host, LoadError, Plugin};
 
 use crate::error::InstallError;
 use crate::folder::PrivateFolder;
@@ -20,11 +20,7 @@ impl Registrations {
     /// As of [`Registrations::load_compiled`].
     pub fn load(&self, host: &Host, registration: &Registration) -> Result<Plugin, InstallError> {
         match self.load_compiled(host, registration) {
-            Err(InstallError::Load(LoadError::Precompiled { reason, .. })) => match reason {
-                PrecompiledError::Foreign
-                | PrecompiledError::Damaged
-                | PrecompiledError::OtherHost { .. } => {}
-            },
+            Err(InstallError::Load(LoadError::Precompiled { .. })) => {}
             Err(
                 InstallError::File { source, .. }
                 | InstallError::Load(LoadError::Read { source, .. }),

@@ -211,7 +211,7 @@ pub fn parse_directory(name: &str, path: &str, base: &Path) -> Result<Grant, Ins
     if path.is_empty() {
         return Err(InstallError::Text { what: format!("directory `{name}` has no path") });
     }
-    Ok(Grant::new(name, &from_home(Path::new(path), base)?, access)?)
+    Ok(Grant::new(name, from_home(Path::new(path), base)?, access)?)
 }
 
 /// Resolves `~` to the home directory, and a relative path against `base`.

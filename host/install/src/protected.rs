@@ -319,7 +319,7 @@ mod tests {
             ("missing", "real/in/job", false),
         ] {
             for (access, held) in [(Access::ReadWrite, held), (Access::ReadOnly, false)] {
-                let grants = [Grant::new("x", &path(grant), access).unwrap()];
+                let grants = [Grant::new("x", path(grant), access).unwrap()];
                 let guard = Guard::new(&grants, &requests);
                 let checked = guard.check_file("the job file", &path(file));
                 assert_eq!(checked.is_err(), held, "{grant} {access:?} around {file}");

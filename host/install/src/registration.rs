@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use syncmgr_host::Description;
+use syncmgr_host::{Description, full_message};
 use uuid::Uuid;
 
 use crate::error::InstallError;
@@ -88,7 +88,7 @@ impl Registration {
                 .granted
                 .grants(folder)
                 .and_then(|grants| grants.with_directories(text.directories))
-                .map_err(|error| damaged(error.to_string()))?,
+                .map_err(|error| damaged(full_message(&error)))?,
             folder: folder.to_owned(),
         }))
     }

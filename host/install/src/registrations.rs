@@ -225,7 +225,7 @@ impl Registrations {
         // to a folder that only its owner can access, and files are replaced and never changed. The
         // checks above, by handle, ensure that no other user can write to the file or the folder.
         #[expect(unsafe_code, reason = "precompiled code is native code")]
-        let plugin = unsafe { host.load_precompiled_open_file(&registration.name, &file, &path) };
+        let plugin = unsafe { host.load_precompiled_open_file(&registration.name, &file, path) };
         Ok(plugin?)
     }
 

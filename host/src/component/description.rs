@@ -67,6 +67,7 @@ const OFFERED: &[(&str, &[&str])] = &[
 
 /// The description of a plugin, from its file.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[non_exhaustive]
 pub struct Description {
     /// The length of the component in bytes.
     pub size_bytes: usize,

@@ -39,6 +39,7 @@ const WHY_BYTES: usize = 1_000;
 
 /// The requests of a plugin. A file without the section requests nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[non_exhaustive]
 pub struct Requests {
     /// The class id of its native handler on Windows; `None` derives one from the registered name.
     pub clsid: Option<Uuid>,
@@ -56,6 +57,7 @@ pub struct Requests {
 
 /// One request of a plugin.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[non_exhaustive]
 pub struct Request {
     /// The name; `*` matches one part between dots.
     pub name: String,
@@ -65,6 +67,7 @@ pub struct Request {
 
 /// One directory requested by a plugin.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[non_exhaustive]
 pub struct DirectoryRequest {
     /// The name; `*` matches one part between dots.
     pub name: String,

@@ -2,6 +2,7 @@
 
 /// The rule of the contract that a file breaks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ContractError {
     /// The file is empty.
     #[error("the file is empty; build the plugin again")]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 /// A grant is invalid or cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum GrantError {
     /// The name is not valid for a grant.
     #[error(
@@ -34,7 +35,7 @@ pub enum GrantError {
         why: &'static str,
     },
     /// The directory cannot be opened.
-    #[error("cannot open the directory `{name}` ({}): {source}", path.display())]
+    #[error("cannot open the directory `{name}` ({})", path.display())]
     Open {
         /// The name of the grant.
         name: String,

@@ -6,9 +6,10 @@ use super::ContractError;
 
 /// An error of loading a plugin.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LoadError {
     /// The file cannot be read.
-    #[error("cannot read the plugin {}: {source}", path.display())]
+    #[error("cannot read the plugin {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -16,7 +17,7 @@ pub enum LoadError {
         source: std::io::Error,
     },
     /// The file does not conform to the contract.
-    #[error("{name} is not a plugin: {reason}")]
+    #[error("{name} is not a plugin")]
     Contract {
         /// The plugin's name.
         name: String,
@@ -64,7 +65,7 @@ pub enum LoadError {
         limit: u64,
     },
     /// The component conforms to the contract, but this host cannot compile or link it.
-    #[error("cannot load plugin `{name}`: {source}")]
+    #[error("cannot load plugin `{name}`")]
     Compile {
         /// The plugin's name.
         name: String,
@@ -72,7 +73,7 @@ pub enum LoadError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The precompiled plugin cannot be used.
-    #[error("cannot use precompiled plugin `{name}`: {reason}; recompile it")]
+    #[error("cannot use precompiled plugin `{name}`")]
     Precompiled {
         /// The plugin's name.
         name: String,
@@ -84,15 +85,16 @@ pub enum LoadError {
 
 /// The reason why a precompiled plugin cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PrecompiledError {
     /// The file is not a precompiled plugin.
-    #[error("not a precompiled plugin file")]
+    #[error("not a precompiled plugin file; recompile it")]
     Foreign,
     /// The file is damaged.
-    #[error("the file is damaged")]
+    #[error("the file is damaged; recompile it")]
     Damaged,
     /// The file was made by another version of the host, or by a host with other options.
-    #[error("it was compiled for another host: {message}")]
+    #[error("it was compiled for another host: {message}; recompile it")]
     OtherHost {
         /// The difference.
         message: String,

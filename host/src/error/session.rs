@@ -3,13 +3,14 @@
 use super::contract::list;
 use super::stop::why;
 use super::{Call, Denial, GrantError, StopReason};
-use crate::hresult::code::Hresult;
+use crate::hresult::{Hresult, to_error_code};
 use crate::types::ErrorCode;
 
 /// An error of a session. After [`SessionError::Trap`], [`SessionError::Exit`],
 /// [`SessionError::Ended`] and [`SessionError::Denied`], the session is over and every call returns
 /// [`SessionError::Dead`].
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SessionError {
     /// The plugin returned an error.
     #[error("{plugin}: {call} failed: {message}")]
@@ -129,7 +130,7 @@ pub enum SessionError {
         items: Vec<String>,
     },
     /// The host itself failed.
-    #[error("{plugin}: the host failed to {what}: {source}")]
+    #[error("{plugin}: the host failed to {what}")]
     Host {
         /// The plugin's name.
         plugin: String,
@@ -138,6 +139,22 @@ pub enum SessionError {
         /// The cause.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+/// The kind of a [`SessionError`] or a [`StartError`]. Unlike these, it has no further variants in
+/// later versions, so a program can map every error to an exit status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The plugin returned an error, or a native handler a failure, with this error code if it has
+    /// one.
+    Returned(Option<ErrorCode>),
+    /// The host terminated the plugin after a cancellation.
+    Cancelled,
+    /// A grant cannot be used, or the request names an unknown item.
+    InvalidOptions,
+    /// The plugin crashed, was terminated for another reason, or violated the contract; or the host
+    /// or the embedder failed.
+    Failed,
 }
 
 impl SessionError {
@@ -164,6 +181,25 @@ impl SessionError {
             Self::Dead { .. } => "session-dead",
             Self::UnknownItem { .. } => "session-unknown-item",
             Self::Host { .. } => "host-failed",
+        }
+    }
+
+    /// Returns the kind of the error.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Plugin { code, .. } => ErrorKind::Returned(Some(*code)),
+            Self::Native { hresult, .. } => ErrorKind::Returned(to_error_code(*hresult)),
+            Self::UnknownItem { .. } => ErrorKind::InvalidOptions,
+            Self::Ended { reason, .. } if reason.is_cancellation() => ErrorKind::Cancelled,
+            Self::BadData { .. }
+            | Self::Trap { .. }
+            | Self::Exit { .. }
+            | Self::Ended { .. }
+            | Self::Denied { .. }
+            | Self::NativeExit { .. }
+            | Self::OutOfOrder { .. }
+            | Self::Dead { .. }
+            | Self::Host { .. } => ErrorKind::Failed,
         }
     }
 
@@ -250,6 +286,7 @@ fn answered(hresult: Hresult) -> String {
 
 /// An error of starting a session.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StartError {
     /// A granted directory cannot be used.
     #[error(transparent)]
@@ -265,6 +302,14 @@ impl StartError {
         match self {
             Self::Grant(_) => "grant-refused",
             Self::Session(error) => error.code(),
+        }
+    }
+
+    /// Returns the kind of the error.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Grant(_) => ErrorKind::InvalidOptions,
+            Self::Session(error) => error.kind(),
         }
     }
 }

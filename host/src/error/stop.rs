@@ -1,11 +1,13 @@
 //! The reasons for which the host terminates a plugin.
 
 use super::Call;
+use crate::grants::Capability;
 
 macro_rules! stop_reasons {
     ($($name:ident = $number:literal, $code:literal, $limit:expr, $doc:literal, $words:literal;)*) => {
         /// The reason for which the host terminated a plugin.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
         pub enum StopReason {
             $(#[doc = $doc] $name,)*
         }
@@ -128,17 +130,29 @@ impl StopReason {
     }
 }
 
-/// The use of something that was not granted, and the remedy.
+/// The use of something that was not granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Denial {
-    /// The denied capability, such as ``the time of day (`wall-clock`)``.
-    pub asked: String,
-    /// The remedy, with the exact command-line option.
-    pub remedy: String,
+    /// The denied capability; `None` for the network, which cannot be granted.
+    pub capability: Option<Capability>,
+    /// The interface that the plugin used, such as `wasi:clocks/wall-clock`.
+    pub interface: String,
+    /// Whether the plugin requests the capability, so that it can be granted.
+    pub requested: bool,
 }
 
+/// Formats as ``the time of day (`wall-clock`); grant it``. If there is a capability, the text ends
+/// with its grant, so that a program can append how to grant it.
 impl std::fmt::Display for Denial {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}; {}", self.asked, self.remedy)
+        let Some(capability) = self.capability else {
+            return write!(f, "the network (`{}`); it cannot be granted", self.interface);
+        };
+        let remedy = match self.requested {
+            true => "grant it",
+            false => "its author must request it before it can be granted",
+        };
+        write!(f, "{} (`{}`); {remedy}", capability.meaning(), capability.name())
     }
 }

@@ -64,6 +64,25 @@ hresults! {
 }
 
 impl Hresult {
+    /// Returns the HRESULT of a Win32 error code, as `HRESULT_FROM_WIN32` of `winerror.h` does. A
+    /// value that is an HRESULT of a failure already is returned unchanged.
+    ///
+    /// ```
+    /// use syncmgr_host::Hresult;
+    ///
+    /// const ERROR_DISK_FULL: u32 = 112;
+    /// assert_eq!(Hresult::from_win32(ERROR_DISK_FULL), Hresult::HRESULT_ERROR_DISK_FULL);
+    /// assert_eq!(Hresult::from_win32(0), Hresult::S_OK);
+    /// assert_eq!(Hresult::from_win32(0x8000_4005), Hresult::E_FAIL);
+    /// ```
+    pub const fn from_win32(code: u32) -> Self {
+        const FACILITY_WIN32: u32 = 7;
+        match code {
+            0 | 0x8000_0000.. => Self(code),
+            _positive => Self((code & 0xFFFF) | (FACILITY_WIN32 << 16) | 0x8000_0000),
+        }
+    }
+
     /// Returns whether the sign bit is clear (`SUCCEEDED`). A cancellation is a success, too.
     pub const fn is_success(self) -> bool {
         self.0 & 0x8000_0000 == 0

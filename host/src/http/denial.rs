@@ -6,6 +6,7 @@ use super::address::AddressKind;
 /// The denial of a plugin's request. Origins are `SCHEME://HOST[:PORT]`. Other parts of a URL may
 /// be secret and are never shown, nor are resolved addresses.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum HttpDenial {
     /// The scheme is neither `https` nor `http`.
     #[error("{plugin}: cannot fetch `{scheme}:` URLs; use `https:`, or `http:` where granted")]
@@ -34,7 +35,7 @@ pub enum HttpDenial {
         origin: String,
     },
     /// No grant covers the origin.
-    #[error("{plugin}: {origin} is not granted; grant it with `--http {origin}`")]
+    #[error("{plugin}: {origin} is not granted; the operator must grant it")]
     NotGranted {
         /// The plugin's name.
         plugin: String,
@@ -42,7 +43,7 @@ pub enum HttpDenial {
         origin: String,
     },
     /// The name could not be resolved.
-    #[error("{plugin}: cannot resolve {origin}: {source}")]
+    #[error("{plugin}: cannot resolve {origin}")]
     Resolve {
         /// The plugin's name.
         plugin: String,
@@ -78,14 +79,14 @@ pub enum HttpDenial {
         origin: String,
     },
     /// A redirect to an invalid URL.
-    #[error("{plugin}: {origin} redirects to an invalid URL ({source}); fix that server")]
+    #[error("{plugin}: {origin} redirects to an invalid URL ({reason}); fix that server")]
     Location {
         /// The plugin's name.
         plugin: String,
         /// The origin that redirects.
         origin: String,
         /// The error in the URL.
-        source: url::ParseError,
+        reason: url::ParseError,
     },
     /// A redirect from `https` to `http`, which no grant allows.
     #[error("{plugin}: {origin} redirects to {to}, which is not encrypted; ask for that directly")]
@@ -128,7 +129,7 @@ impl HttpDenial {
 
 pub(super) fn remedy(kind: AddressKind, origin: &str) -> String {
     match kind.is_local() {
-        true => format!("needs a local grant; grant it with `--http local:{origin}`"),
+        true => format!("needs a local grant; the operator must grant `local:{origin}`"),
         false => "no name opens; grant the address itself, and use it in the URL".to_owned(),
     }
 }

@@ -100,6 +100,7 @@ impl fmt::Display for HttpGrant {
 
 /// An error of parsing an [`HttpGrant`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum HttpGrantError {
     /// The scheme is neither `https` nor `http`.
     #[error("cannot grant `{text}`: only `https://` and `http://` are allowed before the host")]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::error::full_message;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::grant::*;
@@ -323,12 +324,11 @@ fn a_denial_names_the_remedy_and_no_secret() {
         ),
         (
             plan("https://C.example.:444/secret?secret#secret", ""),
-            "web: https://c.example:444 is not granted; grant it with `--http \
-             https://c.example:444`",
+            "web: https://c.example:444 is not granted; the operator must grant it",
         ),
         (
             plan("http://[::1]/secret", ""),
-            "web: http://[::1] is not granted; grant it with `--http http://[::1]`",
+            "web: http://[::1] is not granted; the operator must grant it",
         ),
         (
             plan("data:secret", ""),
@@ -340,7 +340,7 @@ fn a_denial_names_the_remedy_and_no_secret() {
              port",
         ),
         (
-            unresolved.unwrap_err().to_string(),
+            full_message(&unresolved.unwrap_err()),
             "web: cannot resolve https://a.example: no such name",
         ),
         (
@@ -349,8 +349,8 @@ fn a_denial_names_the_remedy_and_no_secret() {
         ),
         (
             plan("http://b.example/secret", "fe80::1 10.0.0.1"),
-            "web: http://b.example is at a private address, which needs a local grant; grant \
-             it with `--http local:http://b.example`",
+            "web: http://b.example is at a private address, which needs a local grant; the \
+             operator must grant `local:http://b.example`",
         ),
         (
             plan("https://a.example/secret", "169.254.169.254"),

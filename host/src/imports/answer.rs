@@ -123,17 +123,11 @@ impl SyncMgrCtx {
 
     /// Returns the message for an unknown directory name, with the remedy.
     pub(super) fn no_directory(&self, name: &str) -> String {
-        let plugin = &self.plugin;
-        match self.description.requests.directory(name) {
-            Some(_) => format!(
-                "{plugin} was not granted a directory named {name:?}; grant it with \
-                 `--dir {name}=PATH`"
-            ),
-            None => format!(
-                "{plugin} was not granted a directory named {name:?}; its author must request \
-                 it before `--dir {name}=PATH` can grant it"
-            ),
-        }
+        let remedy = match self.description.requests.directory(name) {
+            Some(_) => "the operator must grant it",
+            None => "its author must request it before it can be granted",
+        };
+        format!("{} was not granted a directory named {name:?}; {remedy}", self.plugin)
     }
 
     /// Reserves bytes if the entry is in the storage.

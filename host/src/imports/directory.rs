@@ -30,14 +30,15 @@ const LINK_BYTES: usize = 4_095;
 pub(super) fn writable(directory: &Directory) -> Result<(), types::Error> {
     match directory.access {
         Access::ReadWrite => Ok(()),
-        Access::ReadOnly => refuse(
-            ErrorCode::AccessDenied,
-            format!(
-                "`{name}` is granted for reading only; {}",
-                read_write_remedy(&directory.name),
-                name = directory.name
-            ),
-        ),
+        Access::ReadOnly => {
+            let name = &*directory.name;
+            let remedy = match name {
+                STORAGE => "the operator must not start a dry run",
+                _granted => "the operator must grant it read-write, and not start a dry run",
+            };
+            let message = format!("`{name}` is granted for reading only; {remedy}");
+            refuse(ErrorCode::AccessDenied, message)
+        }
     }
 }
 
@@ -46,14 +47,6 @@ fn leads_out<T>(name: &str, target: &str) -> Result<T, types::Error> {
         ErrorCode::AccessDenied,
         format!("{name}: a link to {target:?} would lead out of the directory"),
     )
-}
-
-/// Returns the remedy that grants the directory read-write.
-fn read_write_remedy(name: &str) -> String {
-    match name {
-        STORAGE => "run without `--dry-run`".to_owned(),
-        name => format!("grant it with `--dir {name}=PATH`, without `:ro` and `--dry-run`"),
-    }
 }
 
 impl SyncMgrCtx {

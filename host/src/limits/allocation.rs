@@ -16,6 +16,7 @@ const KEPT_BYTES: usize = 128 << 10;
 
 /// The allocation of session memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Allocation {
     /// Each session requests its memory from the system. The number of sessions is not bounded.
     OnDemand,

@@ -21,7 +21,7 @@ impl Plugin {
     /// Runs the plugin: starts a session and makes all calls of an ordinary run. The report always
     /// contains every item.
     ///
-    /// Use [`SessionOptions::cancel_handle`] to cancel it from another thread.
+    /// Use [`SessionOptions::cancel_with`] to cancel it from another thread.
     ///
     /// # Errors
     /// Returns a [`StartError`] if the options are invalid. Failures of the plugin are in the
@@ -34,7 +34,7 @@ impl Plugin {
     ) -> Result<RunReport, StartError> {
         // Every attempt uses the same handle.
         let cancel = options.cancel_or_new();
-        let options = options.cancel_handle(cancel.clone());
+        let options = options.cancel_with(cancel.clone());
         let mut request = request.clone();
         let (mut attempts, mut pause) = match request.restart_policy {
             RestartPolicy::Restart { attempts, backoff } => (attempts, backoff),

@@ -13,6 +13,7 @@ const MAX_SHOWN: usize = 1_000;
 
 /// The parameters of a run.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct RunRequest {
     /// The reason for the run.
     pub trigger: Trigger,
@@ -30,6 +31,7 @@ pub struct RunRequest {
 /// The policy for crashes of a plugin. A plugin that was killed, denied or cancelled is never
 /// restarted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RestartPolicy {
     /// The run fails.
     #[default]
@@ -45,6 +47,7 @@ pub enum RestartPolicy {
 
 /// The items that participate in a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Selection {
     /// The items that the plugin marks as checked.
     Checked,

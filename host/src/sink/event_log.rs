@@ -6,6 +6,7 @@ use crate::types::{Item, LogEntry, ProgressItem, ProgressResponse, Question};
 
 /// A recorded callback.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Recorded {
     /// The items of the run.
     Started(Vec<ItemId>),

@@ -3,7 +3,7 @@ use std::io::Write;
 
 use serde::Serialize;
 
-use crate::error::SessionError;
+use crate::error::{SessionError, full_message};
 use crate::hresult::{self, Hresult};
 use crate::id::{ErrorId, ItemId};
 use crate::report::RunReport;
@@ -133,7 +133,7 @@ struct ErrorLine<'a> {
 impl<'a> ErrorLine<'a> {
     fn new(error: &'a SessionError) -> Self {
         let (backtrace, stderr) = error.crash_details();
-        Self { code: error.code(), message: error.to_string(), backtrace, stderr }
+        Self { code: error.code(), message: full_message(error), backtrace, stderr }
     }
 }
 

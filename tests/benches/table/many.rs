@@ -9,10 +9,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use conformance::{SCRIPT, script};
+use conformance::{SCRIPT, limits, script};
 use syncmgr_host::sink::{Progress, Sink};
 use syncmgr_host::{
-    Allocation, Host, HostOptions, Limits, ProgressResponse, SessionOptions, Trigger,
+    Allocation, Host, HostOptions, ProgressResponse, SessionOptions, Trigger,
 };
 
 use crate::Options;
@@ -85,7 +85,7 @@ pub(crate) fn measure(options: &Options) -> Result<Vec<Row>> {
     if let Allocation::PoolRefused { reason, .. } = host.allocation() {
         println!("no pool: {reason}");
     }
-    let plugin = host.load_file(Path::new(SCRIPT))?;
+    let plugin = host.load_file(SCRIPT)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let stop = Arc::new(AtomicBool::new(false));
@@ -98,7 +98,7 @@ pub(crate) fn measure(options: &Options) -> Result<Vec<Row>> {
         let sink = Count { reports: Arc::clone(&reports), stop: Arc::clone(&stop) };
         counts.push(reports);
         let options = SessionOptions::new()
-            .limits(Limits { progress_per_second: u64::MAX, ..Limits::default() })
+            .limits(limits(|limits| limits.progress_per_second = u64::MAX))
             .setting("items", "a")
             .setting("synchronize", format!("work item=a burst={BURST} pause={PAUSE}"));
         let session = runtime.block_on(async {

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use conformance::com::{Client, agree_quietly, class};
-use conformance::{script, workspace};
+use conformance::{limits, script, workspace};
 use syncmgr_com::handler;
 use syncmgr_com::user_interface::Silent;
 use syncmgr_host::sink::{Discard, Progress, Sink};
-use syncmgr_host::{Limits, ProgressResponse, RunRequest, SessionOptions};
+use syncmgr_host::{ProgressResponse, RunRequest, SessionOptions};
 
 use crate::Options;
 use crate::bare::{Bare, Core, Text, plain};
@@ -37,7 +37,7 @@ fn commands(times: u32, text: &str) -> String {
 
 fn options(times: u32, text: &str) -> SessionOptions {
     // Every report must reach the sink separately.
-    let limits = Limits { progress_per_second: u64::MAX, ..Limits::default() };
+    let limits = limits(|limits| limits.progress_per_second = u64::MAX);
     SessionOptions::new()
         .limits(limits)
         .setting("items", "a")

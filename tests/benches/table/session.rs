@@ -1,7 +1,6 @@
 //! The start time of a session.
 
 use std::fs;
-use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use conformance::SCRIPT;
@@ -39,12 +38,12 @@ pub(crate) fn measure(options: &Options) -> Result<Vec<Row>> {
         grants.push(Grant::new(name, &path, Access::ReadWrite)?);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let on_demand = Host::new()?.load_file(Path::new(SCRIPT))?;
+    let on_demand = Host::new()?.load_file(SCRIPT)?;
     let host = Host::with_options(HostOptions::new().pooled(100))?;
     if let Allocation::PoolRefused { reason, .. } = host.allocation() {
         println!("no pool: {reason}");
     }
-    let pooled = host.load_file(Path::new(SCRIPT))?;
+    let pooled = host.load_file(SCRIPT)?;
     ensure!(pooled.excess_grants(&SessionOptions::new().grant(grants[0].clone())).is_empty());
     let bare = Bare::new(Text::Left).map_err(plain)?;
     let bare: Result<Vec<_>> =

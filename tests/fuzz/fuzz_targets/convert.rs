@@ -264,12 +264,10 @@ fn call(
 }
 
 fn calls(input: &Input, secrets: &[String]) {
-    let limits = Limits {
-        log_entries: input.log_entries.into(),
-        log_bytes: input.log_bytes.into(),
-        progress_per_second: input.progress_per_second.into(),
-        ..Limits::default()
-    };
+    let mut limits = Limits::default();
+    limits.log_entries = input.log_entries.into();
+    limits.log_bytes = input.log_bytes.into();
+    limits.progress_per_second = input.progress_per_second.into();
     let sink = Shared::new(input.responses.clone());
     let cancel = CancelHandle::new();
     let listener = Box::new(sink.clone());

@@ -209,19 +209,18 @@ impl Command {
 
 impl Input {
     fn limits(&self) -> Limits {
-        Limits {
-            memory_bytes: 32 << 20,
-            items: 6,
-            log_entries: self.log_entries.into(),
-            log_bytes: self.log_bytes.into(),
-            output_bytes: 64,
-            progress_per_second: self.progress_per_second.into(),
-            compute_time: Duration::from_millis(200),
-            wall_time: Duration::from_secs(1),
-            idle_time: Duration::from_millis(200),
-            grace: Duration::from_millis(50),
-            ..Limits::default()
-        }
+        let mut limits = Limits::default();
+        limits.memory_bytes = 32 << 20;
+        limits.items = 6;
+        limits.log_entries = self.log_entries.into();
+        limits.log_bytes = self.log_bytes.into();
+        limits.output_bytes = 64;
+        limits.progress_per_second = self.progress_per_second.into();
+        limits.compute_time = Duration::from_millis(200);
+        limits.wall_time = Duration::from_secs(1);
+        limits.idle_time = Duration::from_millis(200);
+        limits.grace = Duration::from_millis(50);
+        limits
     }
 
     fn options(&self, cancel: CancelHandle) -> SessionOptions {
@@ -231,7 +230,7 @@ impl Input {
         };
         let mut options = SessionOptions::new()
             .limits(self.limits())
-            .cancel_handle(cancel)
+            .cancel_with(cancel)
             .secret("token", secret())
             .setting("items", names(&self.items))
             .setting("unchecked", name(self.unchecked))
@@ -419,14 +418,11 @@ fn steps(input: &Input, cancel: &CancelHandle) {
 }
 
 fn check_run(report: &RunReport, input: &Input, sink: &Shared) {
-    let limits = input.limits();
+    let mut limits = input.limits();
     let restarts = u64::from(report.restarts) + 1;
-    let all = Limits {
-        log_entries: limits.log_entries.saturating_mul(restarts),
-        log_bytes: limits.log_bytes.saturating_mul(restarts),
-        ..limits
-    };
-    check_report(report, &all);
+    limits.log_entries = limits.log_entries.saturating_mul(restarts);
+    limits.log_bytes = limits.log_bytes.saturating_mul(restarts);
+    check_report(report, &limits);
     assert!(report.items.iter().all(|item| item.status.is_terminal()), "{report:?}");
     assert!(sink.heard().have_all_ended(), "{report:?}");
     for item in &report.items {
@@ -444,20 +440,15 @@ fuzz_target!(|input: Input| {
         return steps(&input, &cancel);
     };
     let sink = Shared::new(input.responses.clone());
-    let request = RunRequest {
-        retries: u32::from(attempts / 4 % 3),
-        selection: match attempts / 16 % 4 {
-            0 => Selection::Only(vec!["a".to_owned(), "b".to_owned()]),
-            _ => Selection::Checked,
-        },
-        restart_policy: match attempts % 4 {
-            0 => RestartPolicy::Fail,
-            attempts => {
-                RestartPolicy::Restart { attempts: attempts.into(), backoff: Duration::ZERO }
-            }
-        },
-        ..RunRequest::default()
-    };
+    let mut request = RunRequest::default();
+    request.retries = u32::from(attempts / 4 % 3);
+    if attempts / 16 % 4 == 0 {
+        request.selection = Selection::Only(vec!["a".to_owned(), "b".to_owned()]);
+    }
+    if attempts % 4 != 0 {
+        request.restart_policy =
+            RestartPolicy::Restart { attempts: (attempts % 4).into(), backoff: Duration::ZERO };
+    }
     match plugin().run(input.options(cancel), sink.clone(), &request) {
         Ok(report) => check_run(&report, &input, &sink),
         Err(error) => panic!("{error:?}"),

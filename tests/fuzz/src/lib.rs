@@ -163,7 +163,7 @@ impl Sink for Shared {
 
     fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
         let mut listener = self.heard();
-        let Progress { item, reported, current, pending, by_host } = *progress;
+        let Progress { item, reported, current, pending, by_host, .. } = *progress;
         let before = *listener.items.get(&item).expect("a report is about an item of the run");
         assert!(reported.status_text.iter().all(|text| is_within(text, TEXT_BYTES)));
         let values = reported.prog_value.into_iter().chain(reported.max_value);

@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use conformance::corpus::bytes;
 use syncmgr_host::{
     CompilerProgram, Host, HostOptions, LoadError, LoadLimits, RunRequest, SessionOptions,
+    full_message,
 };
 
 /// Creates a host that compiles with a shell script.
@@ -86,11 +87,11 @@ fn a_compiler_failure_is_distinct_from_a_lack_of_memory() -> Result<()> {
         let host = host(last, |limits| limits.compile_memory = 1 << 20)?;
         let error = host.load("script", &script()?).err().context("it loads")?;
         ensure!(error.code() == code, "{last}: {error}");
-        ensure!(error.to_string().contains(words), "{last}: {error}");
+        ensure!(full_message(&error).contains(words), "{last}: {error:?}");
     }
     let nowhere = with(CompilerProgram::new("/nowhere/compiler", [""; 0]), |_| {})?;
     let error = nowhere.load("script", &script()?).err().context("it loads")?;
-    ensure!(error.to_string().contains("cannot start /nowhere/compiler"), "{error}");
+    ensure!(full_message(&error).contains("cannot start /nowhere/compiler"), "{error:?}");
     Ok(())
 }
 
@@ -99,7 +100,7 @@ fn the_compiler_does_not_inherit_the_environment() -> Result<()> {
     // The environment that every process of these tests has.
     ensure!(std::env::var_os("PATH").is_some());
     let host = host("cat >/dev/null; printf -; /usr/bin/env; pwd", |_| {})?;
-    let error = host.load("script", &script()?).err().context("it loads")?.to_string();
+    let error = full_message(&host.load("script", &script()?).err().context("it loads")?);
     for name in ["CARGO", "HOME=", "USER="] {
         ensure!(!error.contains(name), "{error}");
     }

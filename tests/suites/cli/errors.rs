@@ -19,7 +19,7 @@ use conformance::corpus::bytes;
 use conformance::corpus::core::Core;
 use conformance::script::{Script, item};
 use conformance::session::DrivenSession;
-use conformance::{host, workspace};
+use conformance::{host, limits, workspace};
 use plugins::{contract, ended, http, loading, reported, running};
 use program::{authoring, installing, testing};
 use syncmgr_cli::check::{CheckError, Fixture, Recording, RecordingHead, TempFixture};

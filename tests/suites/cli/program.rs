@@ -370,9 +370,9 @@ fn a_plugin_cannot_imitate_lines_of_the_host() -> anyhow::Result<()> {
 fn an_excess_grant_is_reported_as_a_probable_typo() -> anyhow::Result<()> {
     let home = Home::new()?;
     home.run(&["run", "folder", "--dir", "lfet=left", "--dir", "right=right"])?
-        .expect(2, "plugin `folder` does not request --dir lfet")?;
+        .expect(2, "plugin `folder` does not request the directory `lfet`")?;
     home.run(&["run", conformance::HELLO, "--allow", "wall-clock"])?
-        .expect(2, "does not request --allow wall-clock")?;
+        .expect(2, "does not request the capability `wall-clock`")?;
     home.run(&["run", conformance::HELLO, "--allow", "everything"])?
         .expect(2, "unknown capability `everything`")?;
     Ok(())

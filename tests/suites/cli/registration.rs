@@ -174,7 +174,7 @@ fn a_failed_registration_changes_nothing() -> Result<()> {
         (vec!["register", conformance::OTHER_WORLD, "--name", "mine"], "not a plugin"),
         (
             vec!["register", conformance::HELLO, "--name", "mine", "--dir", "inbox=."],
-            "does not request --dir inbox",
+            "does not request the directory `inbox`",
         ),
         (vec!["register", SCRIPT, "--name", "mine", "--limit", "speed=1"], "unknown limit"),
     ] {

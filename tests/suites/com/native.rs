@@ -2,7 +2,6 @@
 //! handlers are plugins, so the results must equal those without COM.
 
 use std::convert::Infallible;
-use std::path::Path;
 
 use anyhow::Result;
 use conformance::com::class;
@@ -98,7 +97,7 @@ fn runs_report_the_same_with_and_without_com() -> Result<()> {
 
 #[test]
 fn folder_syncs_real_directories_through_com_and_reports_the_same() -> Result<()> {
-    let plugin = host().load_file(Path::new(FOLDER))?;
+    let plugin = host().load_file(FOLDER)?;
     let mut seen = Vec::new();
     for through_com in [false, true] {
         let place = tempfile::tempdir()?;
@@ -153,7 +152,8 @@ fn every_early_end_is_reported() {
         ("items", "", "nothing-selected"),
     ] {
         let options = SessionOptions::new().setting("items", "a").setting(name, value);
-        let request = RunRequest { trigger: trigger(SyncEvent::Idle), ..RunRequest::default() };
+        let mut request = RunRequest::default();
+        request.trigger = trigger(SyncEvent::Idle);
         let report = run_native(&script::plugin(), options, &request, EventLog::new());
         assert_eq!(report.outcome.name(), expected);
         assert!(report.items.iter().all(|item| item.status == Status::Skipped));
@@ -186,24 +186,23 @@ fn only_selected_items_run_and_unknown_items_are_reported() {
         (Selection::Only(vec!["c".into()]), &["c"]),
         (Selection::Only(vec![script::item("b").to_string()]), &["b"]),
     ] {
-        let request = RunRequest { selection, ..RunRequest::default() };
+        let mut request = RunRequest::default();
+        request.selection = selection;
         let report = run_native(&script::plugin(), options(), &request, EventLog::new());
         let names: Vec<_> = report.items.iter().map(|item| item.name.as_str()).collect();
         assert_eq!(names, expected);
     }
-    let request =
-        RunRequest { selection: Selection::Only(vec!["d".into()]), ..RunRequest::default() };
+    let mut request = RunRequest::default();
+    request.selection = Selection::Only(vec!["d".into()]);
     let report = run_native(&script::plugin(), options(), &request, EventLog::new());
     assert_eq!(report.error().map(syncmgr_host::SessionError::code), Some("session-unknown-item"));
 }
 
 #[test]
 fn the_cookie_and_the_event_reach_the_handler() {
-    let request = RunRequest {
-        trigger: Trigger { event: SyncEvent::Invoke, settings: false, may_bother_user: false },
-        cookie: Some(vec![7, 8]),
-        ..RunRequest::default()
-    };
+    let mut request = RunRequest::default();
+    request.trigger = Trigger { event: SyncEvent::Invoke, settings: false, may_bother_user: false };
+    request.cookie = Some(vec![7, 8]);
     let options = SessionOptions::new().setting("items", "a");
     let recorder = EventLog::new();
     let _ = run_native(&script::plugin(), options, &request, recorder.clone());
@@ -219,7 +218,8 @@ fn a_handler_can_request_another_attempt_if_allowed() {
             .setting("items", "a")
             .setting("synchronize", work)
             .setting("retry", "a");
-        let request = RunRequest { retries, ..RunRequest::default() };
+        let mut request = RunRequest::default();
+        request.retries = retries;
         let recorder = EventLog::new();
         let _ = run_native(&script::plugin(), options, &request, recorder.clone());
         let recorded = recorder.recorded();

@@ -31,7 +31,8 @@ fn run(work: &str, hook: Hook, options: NativeOptions, sink: EventLog) -> Native
     let script = SessionOptions::new().setting("items", "a b").setting("synchronize", work);
     let class = class(script::plugin(), script, Silent);
     let create = move || Ok::<_, Infallible>((hooked::create(handler::create(class), hook), ()));
-    let request = RunRequest { retries: 1, ..RunRequest::default() };
+    let mut request = RunRequest::default();
+    request.retries = 1;
     match native::run(create, "the class", options, sink, &request) {
         Ok(ran) => ran,
         Err(never) => match never {},
@@ -50,7 +51,8 @@ fn answer(
 }
 
 fn limits(change: impl FnOnce(&mut Limits)) -> NativeOptions {
-    let mut limits = Limits { grace: Duration::from_millis(100), ..Limits::default() };
+    let mut limits = Limits::default();
+    limits.grace = Duration::from_millis(100);
     change(&mut limits);
     NativeOptions { limits, ..NativeOptions::default() }
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use conformance::com::{Answer, Client, agree, answer, class, guid, next_one, ours};
-use conformance::script;
+use conformance::{limits, script};
 use syncmgr_com::interfaces::{
     GUID_NULL, IClassFactory, ISyncMgrEnumItems, ISyncMgrSynchronize, ISyncMgrSynchronizeCallback,
     SYNCMGRITEM,
@@ -49,7 +49,7 @@ fn client(options: SessionOptions, answer: Answer) -> Client {
 /// cancellation error of the SDK. ARCHITECTURE.md lists the files on this path.
 #[test]
 fn one_report_end_to_end() -> Result<()> {
-    let plugin = conformance::host().load_file(std::path::Path::new(conformance::HELLO))?;
+    let plugin = conformance::host().load_file(conformance::HELLO)?;
     let cancels_at_the_third: Answer = Some(Box::new(|method, _item, nth| {
         let cancels = (method, nth) == ("Progress", 3);
         if cancels { Hresult::S_SYNCMGR_CANCELITEM } else { Hresult::S_OK }
@@ -158,11 +158,7 @@ fn cancelled_items_do_not_fail_the_run() -> Result<()> {
 
 #[test]
 fn every_termination_reason_has_its_exact_hresult() -> Result<()> {
-    let limited = |change: fn(&mut Limits)| {
-        let mut limits = Limits::default();
-        change(&mut limits);
-        SessionOptions::new().limits(limits)
-    };
+    let limited = |change: fn(&mut Limits)| SessionOptions::new().limits(limits(change));
     for (options, work, expected) in [
         (SessionOptions::new(), "panic text=no", Hresult::HRESULT_ERROR_PROCESS_ABORTED),
         (SessionOptions::new(), "exit status=3", Hresult::HRESULT_ERROR_PROCESS_ABORTED),

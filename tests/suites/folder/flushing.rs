@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, SystemTime};
 
 use conformance::folder::{self, Pair, only_item, work};
+use conformance::limits;
 use syncmgr_host::sink::{EventLog, Recorded};
-use syncmgr_host::{CancelHandle, Limits, RunRequest, Status};
+use syncmgr_host::{CancelHandle, RunRequest, Status};
 
 /// The size from which copies do not wait for others.
 const BATCH_BYTES: usize = 8 << 20;
@@ -139,7 +140,7 @@ fn any_tree_is_synced_with_few_open_files() -> anyhow::Result<()> {
     // A file that does not wait for the small ones in its directory.
     fs::write(pair.left().join("deep/deep/large"), vec![b'x'; BATCH_BYTES])?;
     fs::create_dir_all(pair.left().join("e/f/g/h/i/j"))?;
-    let limits = Limits { open_files: 26, ..Limits::default() };
+    let limits = limits(|limits| limits.open_files = 26);
     let report = pair.sync_with(pair.options()?.limits(limits))?;
     assert_eq!(only_item(&report)?.counts["not-done"], 0, "{report:?}");
     assert_eq!(work(&report)?, 200 + 4 + 7 * 4 + 6 + 1, "all files and directories");
@@ -156,7 +157,7 @@ fn files_copied_before_a_cancellation_are_kept() -> anyhow::Result<()> {
         for at_least in rows {
             let pair = pair(files, bytes)?;
             let (cancel, right) = (CancelHandle::new(), pair.right());
-            let options = pair.options()?.cancel_handle(cancel.clone()).host_call_hook(Arc::new(
+            let options = pair.options()?.cancel_with(cancel.clone()).host_call_hook(Arc::new(
                 move |now| {
                     if now == call && files_below(&right).is_ok_and(|files| files >= at_least) {
                         cancel.cancel_all();
@@ -221,7 +222,7 @@ fn a_cancellation_waits_for_few_directory_flushes() -> anyhow::Result<()> {
     }
     let (cancel, recorder) = (CancelHandle::new(), EventLog::new());
     let calls = Arc::new(AtomicUsize::new(0));
-    let options = pair.options()?.cancel_handle(cancel.clone()).host_call_hook(Arc::new({
+    let options = pair.options()?.cancel_with(cancel.clone()).host_call_hook(Arc::new({
         let calls = calls.clone();
         move |call| {
             if call == "flush-directories" {
@@ -242,12 +243,9 @@ fn a_cancellation_waits_for_few_directory_flushes() -> anyhow::Result<()> {
     let texts: Vec<_> = recorder
         .recorded()
         .into_iter()
-        .filter_map(|recorded| match recorded {
-            Recorded::Progress { reported, .. } => reported.status_text,
-            Recorded::Started(_)
-            | Recorded::Log(_)
-            | Recorded::LogDeleted(_)
-            | Recorded::Question(_) => None,
+        .filter_map(|recorded| {
+            let Recorded::Progress { reported, .. } = recorded else { return None };
+            reported.status_text
         })
         .collect();
     let is_flushing = |text: &String| text == "flushing directory 8 of 101";
@@ -281,7 +279,7 @@ fn a_cancelled_run_reports_its_changes() -> anyhow::Result<()> {
         }
         let cancel = CancelHandle::new();
         let options =
-            pair.options()?.cancel_handle(cancel.clone()).host_call_hook(Arc::new(move |call| {
+            pair.options()?.cancel_with(cancel.clone()).host_call_hook(Arc::new(move |call| {
                 if call == at {
                     cancel.cancel_all();
                 }

@@ -6,9 +6,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Result;
-use conformance::script;
+use conformance::{limits, script};
 use syncmgr_host::sink::{Discard, Progress, Sink};
-use syncmgr_host::{Limits, ProgressResponse, RunRequest, SessionOptions};
+use syncmgr_host::{ProgressResponse, RunRequest, SessionOptions};
 
 struct Counting;
 
@@ -50,7 +50,7 @@ impl Sink for Looks {
 
 /// Returns the allocations of a run with this number of reports.
 fn allocations(text: &str, reports: u32, sink: impl Sink + 'static) -> Result<u64> {
-    let limits = Limits { progress_per_second: u64::MAX, ..Limits::default() };
+    let limits = limits(|limits| limits.progress_per_second = u64::MAX);
     let work =
         format!("progress item=a status=updating value=1 max=9 {text} quiet=1 times={reports}");
     let options =

@@ -14,9 +14,9 @@ use std::thread;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use anyhow::Context;
-use conformance::isolation;
 use conformance::script::Script;
-use syncmgr_host::{Access, CancelHandle, Grant, Limits, SessionOptions};
+use conformance::{isolation, limits};
+use syncmgr_host::{Access, CancelHandle, Grant, SessionOptions};
 
 /// Two directories that the script plugin is granted, and its storage.
 struct Workdir(tempfile::TempDir);
@@ -52,7 +52,7 @@ impl Workdir {
     }
 
     fn script(&self, arguments: &str) -> anyhow::Result<Script> {
-        let grant = |name, access| Grant::new(name, &self.path(name), access);
+        let grant = |name, access| Grant::new(name, self.path(name), access);
         let grants = [
             grant("source", Access::ReadWrite)?,
             grant("target", Access::ReadWrite)?,
@@ -211,7 +211,10 @@ fn concurrent_copies_are_bounded() -> anyhow::Result<()> {
         (2, "1024 ErrorCode::Failed, 76 ErrorCode::InvalidArgument".to_owned(), 0),
         (100_000, format!("1024 {x}, 76 ErrorCode::InvalidArgument"), 1_024),
     ] {
-        let limits = Limits { open_files, handles: 100_000, ..Limits::default() };
+        let limits = limits(|limits| {
+            limits.open_files = open_files;
+            limits.handles = 100_000;
+        });
         let said = workdir.copies(&arguments, |options| options.limits(limits))?;
         assert_eq!(said, answers);
         let copies = workdir.target_names()?;
@@ -227,7 +230,7 @@ fn concurrent_copies_are_bounded() -> anyhow::Result<()> {
 fn copies_in_the_storage_use_its_quota() -> anyhow::Result<()> {
     let workdir = Workdir::new()?;
     let names = workdir.sources(40, &content(2 << 20))?;
-    let limits = Limits { storage_bytes: 20 << 20, ..Limits::default() };
+    let limits = limits(|limits| limits.storage_bytes = 20 << 20);
     let arguments = format!("from=source to=storage files={names}");
     let said = workdir.copies(&arguments, |options| options.limits(limits))?;
     assert!(

@@ -20,7 +20,7 @@ use syncmgr_host::sink::{Discard, EventLog, JsonLines, Progress, Sink};
 use syncmgr_host::{
     Access, CancelHandle, Grant, Host, HostError, HostOptions, Item, LoadLimits, LogEntry, Outcome,
     Plugin, ProgressResponse, PropertyValue, Question, RunReport, RunRequest, SessionOptions,
-    Status, StopReason, Trigger,
+    Status, StopReason, Trigger, full_message,
 };
 
 /// The number of conforming sessions that run concurrently with each guest.
@@ -56,7 +56,7 @@ impl Sibling {
     fn start(plugin: &Plugin) -> Self {
         let (cancel, reports) = (CancelHandle::new(), Arc::new(AtomicU64::new(0)));
         let options =
-            SessionOptions::new().setting("behavior", "neighbour").cancel_handle(cancel.clone());
+            SessionOptions::new().setting("behavior", "neighbour").cancel_with(cancel.clone());
         let (plugin, sink) = (plugin.clone(), Counter(Arc::clone(&reports)));
         let thread =
             thread::spawn(move || Ok(plugin.run(options, sink, &RunRequest::default())?));
@@ -200,14 +200,14 @@ fn load(
     };
     let own = row.load.clone().map(host_with).transpose()?;
     let loaded = own.as_ref().unwrap_or(host).load("guest", &bytes);
-    Ok(loaded.map_err(|error| (error.code(), error.to_string())))
+    Ok(loaded.map_err(|error| (error.code(), full_message(&error))))
 }
 
 fn options(row: &Row, workdir: &Workdir, cancel: &CancelHandle) -> Result<SessionOptions> {
     let mut options = SessionOptions::new()
         .secret("token", SECRET)
         .limits(row.limits.clone())
-        .cancel_handle(cancel.clone());
+        .cancel_with(cancel.clone());
     if let Guest::Behavior(behavior) = row.guest {
         options = options.setting("behavior", behavior);
     }
@@ -221,7 +221,7 @@ fn options(row: &Row, workdir: &Workdir, cancel: &CancelHandle) -> Result<Sessio
             ("reading", Access::ReadWrite),
             ("locked", Access::ReadOnly),
         ] {
-            options = options.grant(Grant::new(name, &workdir.path(name), access)?);
+            options = options.grant(Grant::new(name, workdir.path(name), access)?);
         }
     }
     if row.storage {
@@ -258,7 +258,8 @@ fn run(plugin: &Plugin, row: &Row, workdir: &Workdir) -> Result<Ran> {
         }
         match row.properties {
             false => {
-                let request = RunRequest { retries: row.retries, ..RunRequest::default() };
+                let mut request = RunRequest::default();
+                request.retries = row.retries;
                 plugin.run(options, sink, &request).map_err(anyhow::Error::from)
             }
             true => properties(plugin, options, sink),
@@ -383,7 +384,7 @@ fn hostile_plugins_affect_only_themselves() -> anyhow::Result<()> {
 
 fn try_every_row() -> anyhow::Result<()> {
     let host = host_with(load_limits())?;
-    let hostile = host.load_file(Path::new(HOSTILE))?;
+    let hostile = host.load_file(HOSTILE)?;
     // Permanent one-time allocations do not count for a row.
     Sibling::start(&hostile).end()?;
     // Selects rows during development.

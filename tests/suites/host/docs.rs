@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use conformance::{HELLO, workspace};
 use syncmgr_host::sink::{Progress, Sink};
-use syncmgr_host::{Hresult, ProgressResponse, RunRequest, SessionOptions, Status};
+use syncmgr_host::{
+    Hresult, ProgressResponse, RunRequest, SessionOptions, Status, full_message,
+};
 
 #[path = "../../../host/examples/embed.rs"]
 #[allow(dead_code, unreachable_pub, reason = "it is a whole program")]
@@ -66,7 +68,7 @@ fn an_engine_that_cannot_interrupt_plugins_is_refused() {
     let engine = wasmtime::Engine::new(&config).expect("it is a valid configuration");
     let options = syncmgr_host::HostOptions::new().engine(engine);
     let error = syncmgr_host::Host::with_options(options).expect_err("it is refused");
-    assert!(error.to_string().contains("engine_config"), "{error}");
+    assert!(full_message(&error).contains("engine_config"), "{error:?}");
 }
 
 #[test]
@@ -83,7 +85,7 @@ fn the_readme_plugin_propagates_cancellation() -> anyhow::Result<()> {
         (ProgressResponse::CancelItem, Status::Skipped),
         (ProgressResponse::CancelAll, Status::Stopped),
     ] {
-        let plugin = conformance::host().load_file(Path::new(HELLO))?;
+        let plugin = conformance::host().load_file(HELLO)?;
         let request = RunRequest::default();
         let report =
             plugin.run(SessionOptions::new(), Nth(3, response), &request).context("it runs")?;

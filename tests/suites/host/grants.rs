@@ -4,14 +4,14 @@ use std::path::Path;
 
 use conformance::script::{Ran, Script};
 use conformance::session::DrivenSession;
-use conformance::{FOLDER, HELLO, host};
+use conformance::{FOLDER, HELLO, host, limits};
 use syncmgr_host::sink::{EventLog, JsonLines};
 use syncmgr_host::{
-    Access, Capability, Grant, Hresult, Limits, Plugin, RunReport, RunRequest, SessionOptions,
+    Access, Capability, Grant, Hresult, Plugin, RunReport, RunRequest, SessionOptions,
 };
 
 fn load(path: &str) -> anyhow::Result<Plugin> {
-    Ok(host().load_file(Path::new(path))?)
+    Ok(host().load_file(path)?)
 }
 
 /// Returns the script plugin with other requests.
@@ -89,7 +89,9 @@ fn an_excess_grant_is_named_and_not_applied() -> anyhow::Result<()> {
     let excess = plugin.excess_grants(&options);
     let mut excess: Vec<_> = excess.iter().map(ToString::to_string).collect();
     excess.sort();
-    assert_eq!(excess, ["--allow randomness", "--dir other", "--secret token", "--set name"]);
+    let expected =
+        ["the capability `randomness`", "the directory `other`", "the secret `token`", "the setting `name`"];
+    assert_eq!(excess, expected);
     let ran = run(&plugin, options)?;
     assert!(!ran.said_in_synchronize()[0].contains("bytes"), "{:?}", ran.said());
     assert_eq!(ran.error_code(), Some("ended-denied"));
@@ -112,20 +114,18 @@ fn a_denial_names_the_plugin_the_capability_and_the_remedy() -> anyhow::Result<(
         (
             &script,
             "clock",
-            "script: access denied in `synchronize`: the time of day (`wall-clock`); grant it with \
-             `--allow wall-clock`",
+            "script: access denied in `synchronize`: the time of day (`wall-clock`); grant it",
         ),
         (
             &unasking,
             "clock",
             "script: access denied in `synchronize`: the time of day (`wall-clock`); its author \
-             must request `wall-clock` before `--allow wall-clock` can grant it",
+             must request it before it can be granted",
         ),
         (
             &script,
             "random",
-            "script: access denied in `synchronize`: secret random numbers (`randomness`); grant it \
-             with `--allow randomness`",
+            "script: access denied in `synchronize`: secret random numbers (`randomness`); grant it",
         ),
     ] {
         let ran = run(plugin, synchronize(command))?;
@@ -134,7 +134,7 @@ fn a_denial_names_the_plugin_the_capability_and_the_remedy() -> anyhow::Result<(
         assert_eq!(ran.report.hresult(), Hresult::E_ACCESSDENIED);
         assert_eq!(ran.report.items[0].hresult(), Hresult::E_ACCESSDENIED);
     }
-    for capability in Capability::ALL {
+    for &capability in Capability::ALL {
         let options = synchronize("clock\nrandom\nprogress item=a status=succeeded");
         let ran = run(&script, options.allow(capability))?;
         assert_eq!(ran.error_code(), Some("ended-denied"), "{capability:?} alone");
@@ -199,7 +199,7 @@ fn invalid_settings_and_secrets_are_rejected() -> anyhow::Result<()> {
 #[test]
 fn the_storage_quota_applies_to_wasi_writes() -> anyhow::Result<()> {
     let script = |storage: &Path, commands: &str| {
-        let limits = Limits { storage_bytes: 20_000, ..Limits::default() };
+        let limits = limits(|limits| limits.storage_bytes = 20_000);
         let storage = storage.to_owned();
         Script::new("a")
             .on("synchronize", commands)
@@ -249,7 +249,7 @@ fn the_storage_quota_applies_to_wasi_writes() -> anyhow::Result<()> {
 fn a_plugin_cannot_exhaust_the_open_files_of_the_host() -> anyhow::Result<()> {
     let home = tempfile::tempdir()?;
     std::fs::write(home.path().join("file"), "x")?;
-    let limits = Limits { open_files: 20, ..Limits::default() };
+    let limits = limits(|limits| limits.open_files = 20);
     let ran = Script::new("a")
         .on("synchronize", "hoard path=/storage/file count=1000")
         .options(|options| options.storage(home.path()).limits(limits))
@@ -264,7 +264,7 @@ fn a_plugin_cannot_exhaust_the_open_files_of_the_host() -> anyhow::Result<()> {
 fn a_stream_keeps_its_file_open() -> anyhow::Result<()> {
     let home = tempfile::tempdir()?;
     std::fs::write(home.path().join("file"), "x")?;
-    let limits = Limits { open_files: 20, ..Limits::default() };
+    let limits = limits(|limits| limits.open_files = 20);
     for (command, most) in [("streams", 20), ("listings", 8), ("locks", 20)] {
         let ran = Script::new("a")
             .on("synchronize", &format!("{command} count=100"))

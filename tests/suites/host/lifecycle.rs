@@ -8,10 +8,11 @@ mod reports;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use conformance::limits;
 use conformance::script::{Ran, Script, item};
 use syncmgr_host::sink::{Discard, EventLog, Progress, Recorded, Sink};
 use syncmgr_host::{
-    Access, CancelHandle, ErrorId, Grant, Hresult, Item, Limits, LogLevel, Outcome, Participation,
+    Access, CancelHandle, ErrorId, Grant, Hresult, Item, LogLevel, Outcome, Participation,
     PrepareOutcome, ProgressResponse, PropertiesOutcome, PropertyValue, Question, Selection,
     Status, SyncEvent, Trigger,
 };
@@ -290,7 +291,7 @@ fn granted_directories_are_reached_by_name_and_read_only_ones_are_not_written() 
         std::fs::write(home.path().join(name).join("file"), "12345")?;
     }
     std::fs::write(home.path().join("secret"), "x")?;
-    let grant = |name: &str, access| Grant::new(name, &home.path().join(name), access);
+    let grant = |name: &str, access| Grant::new(name, home.path().join(name), access);
     let open = grant("open", Access::ReadWrite)?;
     let closed = grant("closed", Access::ReadOnly)?;
     let ran = Script::new("a")
@@ -322,7 +323,7 @@ fn one_directory_is_not_granted_to_an_item_twice() -> anyhow::Result<()> {
     let home = tempfile::tempdir()?;
     std::fs::create_dir(home.path().join("inner"))?;
     let outer = Grant::new("left", home.path(), Access::ReadWrite)?;
-    let inner = Grant::new("right", &home.path().join("inner"), Access::ReadWrite)?;
+    let inner = Grant::new("right", home.path().join("inner"), Access::ReadWrite)?;
     let script = Script::new("a").options(|options| options.grant(outer).grant(inner));
     let error = script.start(Discard).unwrap_err().to_string();
     assert!(error.contains("overlap"), "{error}");
@@ -336,7 +337,7 @@ fn concurrent_sessions_are_independent() -> anyhow::Result<()> {
     let doomed = std::thread::spawn(move || {
         Script::new("a")
             .on("synchronize", "spin")
-            .options(|options| options.cancel_handle(handle))
+            .options(|options| options.cancel_with(handle))
             .report(Discard)
     });
     for _ in 0..20 {

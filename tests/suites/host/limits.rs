@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use conformance::script::{Script, item};
 use conformance::session::DrivenSession;
-use conformance::{limits_page, workspace};
+use conformance::{limits, limits_page, workspace};
 use syncmgr_host::sink::{EventLog, Progress, Sink};
 use syncmgr_host::{
     Access, CancelHandle, Grant, Hresult, Limits, ProgressResponse, Question, RestartPolicy,
@@ -13,9 +13,7 @@ use syncmgr_host::{
 };
 
 fn with_limits(script: Script, change: impl FnOnce(&mut Limits)) -> Script {
-    let mut limits = Limits::default();
-    change(&mut limits);
-    script.options(|options| options.limits(limits))
+    script.options(|options| options.limits(limits(change)))
 }
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -109,7 +107,7 @@ fn copying_is_not_counted_as_computing() -> anyhow::Result<()> {
     }
     let copy = format!("copies from=left to=right files={}", names.join(","));
     let grants =
-        ["left", "right"].map(|name| Grant::new(name, &home.path().join(name), Access::ReadWrite));
+        ["left", "right"].map(|name| Grant::new(name, home.path().join(name), Access::ReadWrite));
     let mut script = Script::new("a").on("synchronize", &copy);
     for grant in grants {
         let grant = grant?;
@@ -290,9 +288,9 @@ fn the_grace_period_starts_after_a_user_prompt() -> anyhow::Result<()> {
             "synchronize",
             "question text=x choices=a,b\nsleep ms=50\nprogress item=a status=stopped",
         )
-        .options(|options| options.cancel_handle(handle));
+        .options(|options| options.cancel_with(handle));
     let report = script
-        .options(|options| options.limits(Limits { grace: 200 * MILLISECOND, ..Limits::default() }))
+        .options(|options| options.limits(limits(|limits| limits.grace = 200 * MILLISECOND)))
         .report(Slow(cancel))?;
     assert!(report.error().is_none(), "{:?}", report.outcome);
     assert_eq!(report.items[0].status, Status::Stopped);

@@ -174,7 +174,7 @@ fn kernel_file_systems_below_a_grant_are_inaccessible() -> Result<()> {
 fn kernel_file_systems_cannot_be_granted() -> Result<()> {
     for path in ["/proc", "/proc/self", "/sys", "/sys/kernel"] {
         for access in [Access::ReadOnly, Access::ReadWrite] {
-            let grant = Grant::new("left", Path::new(path), access)?;
+            let grant = Grant::new("left", path, access)?;
             let started = Script::new("a").options(|options| options.grant(grant)).run();
             let error = started.err().context("it starts")?;
             let refused =

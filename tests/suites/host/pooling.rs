@@ -1,6 +1,5 @@
 //! The memory pool for sessions.
 
-use std::path::Path;
 
 use conformance::session::DrivenSession;
 use conformance::{HELLO, SCRIPT};
@@ -13,7 +12,7 @@ use syncmgr_host::{
 fn a_pool_holds_its_configured_number_of_sessions() -> anyhow::Result<()> {
     let host = Host::with_options(HostOptions::new().pooled(3))?;
     assert_eq!(*host.allocation(), Allocation::Pooled { sessions: 3 });
-    let plugin = host.load_file(Path::new(HELLO))?;
+    let plugin = host.load_file(HELLO)?;
     let open = || DrivenSession::start(&plugin, SessionOptions::new(), Discard);
     let mut sessions = vec![open()?, open()?, open()?];
     match open() {
@@ -34,7 +33,7 @@ fn a_pool_holds_its_configured_number_of_sessions() -> anyhow::Result<()> {
 #[test]
 fn reused_memory_is_cleared() -> anyhow::Result<()> {
     let host = Host::with_options(HostOptions::new().pooled(1))?;
-    let plugin = host.load_file(Path::new(SCRIPT))?;
+    let plugin = host.load_file(SCRIPT)?;
     // It fills most of its memory, and the next session expects zeros there.
     let fill = SessionOptions::new()
         .setting("items", "a")
@@ -55,7 +54,7 @@ fn a_failed_pool_is_reported_and_not_used() -> anyhow::Result<()> {
     };
     assert_eq!(*sessions, 1 << 20);
     assert!(!reason.is_empty());
-    let plugin = host.load_file(Path::new(HELLO))?;
+    let plugin = host.load_file(HELLO)?;
     let report = plugin.run(SessionOptions::new(), Discard, &RunRequest::default())?;
     assert_eq!(report.totals().succeeded, 1);
     Ok(())

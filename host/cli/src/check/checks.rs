@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use syncmgr_host::{
-    Outcome, Plugin, RunReport, RunRequest, SessionError, SessionOptions, StopReason,
+    Outcome, Plugin, RunReport, RunRequest, SessionError, SessionOptions, StopReason, full_message,
 };
 
 use crate::check::error::CheckError;
@@ -94,6 +94,7 @@ impl Baseline {
             Outcome::NeedsUser => Some(skipped("the plugin needs the user")),
             Outcome::Failed(_) => Some(skipped("an undisturbed run fails; see `every-item-ends`")),
             Outcome::NothingSelected | Outcome::Completed => None,
+            other => Some(skipped(format!("an undisturbed run ends as `{}`", other.name()))),
         }
     }
 }
@@ -147,38 +148,24 @@ fn skipped(why: impl Into<String>) -> Verdict {
 /// Returns the problem of a run if the plugin crashed or violated the contract. An error that the
 /// plugin returns is not a problem.
 fn bad_end(report: &RunReport) -> Option<String> {
-    match &report.outcome {
-        Outcome::Failed(error) => bad_error(error),
-        Outcome::Declined | Outcome::NothingSelected | Outcome::NeedsUser | Outcome::Completed => {
-            None
-        }
-    }
+    report.error().and_then(bad_error)
 }
 
 /// Returns the problem of an error, unless the plugin returned it.
 fn bad_error(error: &SessionError) -> Option<String> {
-    match error {
-        SessionError::Plugin { .. } => None,
-        SessionError::Ended {
-            call,
-            reason: StopReason::ComputeTime | StopReason::IdleTime | StopReason::WallTime,
-            ..
-        } => Some(format!(
+    if let SessionError::Ended {
+        call,
+        reason: StopReason::ComputeTime | StopReason::IdleTime | StopReason::WallTime,
+        ..
+    } = error
+    {
+        return Some(format!(
             "the plugin hangs in `{call}`: it neither returned nor called the host within \
              {PATIENCE:?}"
-        )),
-        SessionError::BadData { .. }
-        | SessionError::Trap { .. }
-        | SessionError::Exit { .. }
-        | SessionError::Ended { .. }
-        | SessionError::Denied { .. }
-        | SessionError::Native { .. }
-        | SessionError::NativeExit { .. }
-        | SessionError::OutOfOrder { .. }
-        | SessionError::Dead { .. }
-        | SessionError::UnknownItem { .. }
-        | SessionError::Host { .. } => Some(error.to_string()),
+        ));
     }
+    let is_returned = matches!(error, SessionError::Plugin { .. });
+    (!is_returned).then(|| full_message(error))
 }
 
 /// Runs the checks with these names, or all checks. Passes each outcome to `each`.

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use syncmgr_host::sink::Discard;
 use syncmgr_host::{
-    Access, Grant, ItemId, Limits, Outcome, Participation, Plugin, ProgressResponse,
-    PropertiesOutcome, PropertyValue, RunRequest, Session, SessionError, SessionOptions, SyncEvent,
-    Trigger,
+    Access, Grant, ItemId, Limits, Participation, Plugin, ProgressResponse, PropertiesOutcome,
+    PropertyValue, RunRequest, Session, SessionError, SessionOptions, SyncEvent, Trigger,
+    full_message,
 };
 use uuid::Uuid;
 
@@ -135,7 +135,8 @@ fn answer(answers: Vec<NthAnswer>) -> Answer {
 /// # Errors
 /// [`CheckError`]. An error of the plugin is part of the result.
 pub fn drive(plugin: &Plugin, drive: &Drive) -> Result<Driven, CheckError> {
-    let limits = Limits { progress_per_second: u64::MAX, ..Limits::default() };
+    let mut limits = Limits::default();
+    limits.progress_per_second = u64::MAX;
     let mut options = SessionOptions::new().limits(limits);
     for directory in &drive.directories {
         let access = if directory.read_only { Access::ReadOnly } else { Access::ReadWrite };
@@ -153,28 +154,20 @@ pub fn drive(plugin: &Plugin, drive: &Drive) -> Result<Driven, CheckError> {
     if let Some(properties) = &drive.properties {
         return drive_properties(plugin, &options, drive, properties);
     }
-    let request = RunRequest {
-        trigger: Trigger {
-            event: event(&drive.event),
-            settings: drive.modifiers & 1 != 0,
-            may_bother_user: drive.modifiers & 2 != 0,
-        },
-        cookie: drive.cookie.clone(),
-        retries: drive.retries,
-        ..RunRequest::default()
+    let mut request = RunRequest::default();
+    request.trigger = Trigger {
+        event: event(&drive.event),
+        settings: drive.modifiers & 1 != 0,
+        may_bother_user: drive.modifiers & 2 != 0,
     };
+    request.cookie.clone_from(&drive.cookie);
+    request.retries = drive.retries;
     let choices = Arc::new(Mutex::new(drive.choices.clone()));
     let answers = answer(drive.answers.clone());
     let ran = run::run_choosing(plugin, options, &request, answers, choices)?;
     Ok(Driven {
         outcome: ran.report.outcome.name(),
-        error: match &ran.report.outcome {
-            Outcome::Failed(error) => Some(Failure::of(error)),
-            Outcome::Declined
-            | Outcome::NothingSelected
-            | Outcome::NeedsUser
-            | Outcome::Completed => None,
-        },
+        error: ran.report.error().map(Failure::of),
         items: ran
             .report
             .items
@@ -195,7 +188,7 @@ impl Failure {
         if let SessionError::Plugin { code, message, .. } = error {
             return Self { code: code.name(), message: message.clone() };
         }
-        Self { code: "failed", message: error.to_string() }
+        Self { code: "failed", message: full_message(error) }
     }
 }
 

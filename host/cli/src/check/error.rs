@@ -6,7 +6,7 @@ use syncmgr_host::{GrantError, StartError};
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
     /// A file or a folder cannot be read, written or copied.
-    #[error("cannot {what} {}: {source}", path.display())]
+    #[error("cannot {what} {}", path.display())]
     File {
         /// The operation.
         what: &'static str,

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use syncmgr_host::sink::{Progress, Sink};
 use syncmgr_host::{
-    ErrorCode, ErrorId, Item, LogEntry, Outcome, Plugin, ProgressResponse, Question, RunRequest,
-    Selection, SessionError, SessionOptions,
+    ErrorCode, ErrorId, Item, LogEntry, Plugin, ProgressResponse, Question, RunRequest, Selection,
+    SessionError, SessionOptions, full_message,
 };
 
 use crate::check::error::CheckError;
@@ -168,29 +168,26 @@ pub fn replay(
     let restored = recording.head.restore(home.path()).map_err(|error| CheckError::Recording {
         path: "the recording".into(),
         line: 1,
-        message: error.to_string(),
+        message: full_message(&error),
     })?;
     let allowed = syncmgr_host::Capability::ALL
-        .into_iter()
+        .iter()
         .filter(|one| recording.head.allowed.iter().any(|name| name == one.name()));
     let fixture = Fixture {
         directories: if restored.is_empty() { directories.clone() } else { restored },
         settings: recording.head.settings.clone(),
-        capabilities: Some(allowed.collect()),
+        capabilities: Some(allowed.copied().collect()),
         ids: recording.head.directory_ids.clone(),
         output_hook: None,
     };
     let temp = TempFixture::new(&fixture)?;
     let options: SessionOptions = temp.options(plugin)?;
-    let request = RunRequest {
-        trigger: recording.head.trigger(),
-        cookie: recording.head.cookie.clone(),
-        selection: match &recording.head.selection {
-            Some(items) => Selection::Only(items.clone()),
-            None => Selection::Checked,
-        },
-        ..RunRequest::default()
-    };
+    let mut request = RunRequest::default();
+    request.trigger = recording.head.trigger();
+    request.cookie.clone_from(&recording.head.cookie);
+    if let Some(items) = &recording.head.selection {
+        request.selection = Selection::Only(items.clone());
+    }
     let state = State { events: recording.events.clone(), at: 0, divergence: None };
     let player = Player(Arc::new(Mutex::new(state)));
     let report = plugin.run(options, player.clone(), &request)?;
@@ -198,19 +195,15 @@ pub fn replay(
     if state.divergence.is_none() && state.at < state.events.len() {
         let recorded = state.events.get(state.at).cloned();
         // A plugin that fails immediately makes no call.
-        let happened = match &report.outcome {
-            Outcome::Failed(error @ SessionError::Trap { .. }) => Some(Event::LogError {
+        let happened = match report.error() {
+            Some(error @ SessionError::Trap { .. }) => Some(Event::LogError {
                 level: "error".to_owned(),
                 text: error.to_string(),
                 item: None,
                 error_id: None,
                 code: None,
             }),
-            Outcome::Failed(_)
-            | Outcome::Completed
-            | Outcome::Declined
-            | Outcome::NeedsUser
-            | Outcome::NothingSelected => None,
+            Some(_) | None => None,
         };
         state.diverge(recorded, happened);
     }

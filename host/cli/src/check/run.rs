@@ -150,7 +150,7 @@ pub(crate) fn run_with(
     at_first_report: impl FnOnce(&CancelHandle) + Send + 'static,
 ) -> Result<RunOutput, CheckError> {
     let cancel = CancelHandle::new();
-    let options = options.cancel_handle(cancel.clone());
+    let options = options.cancel_with(cancel.clone());
     let mut at_first_report = Some(at_first_report);
     let answering: Answer = Box::new(move |item, reported, nth| {
         if let Some(act) = at_first_report.take() {

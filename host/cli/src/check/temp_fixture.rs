@@ -29,13 +29,12 @@ pub struct TempFixture {
 /// Returns limits for checks: fixtures are small, so a slow plugin hangs, and no report is
 /// throttled.
 pub(crate) fn limits() -> Limits {
-    Limits {
-        progress_per_second: u64::MAX,
-        compute_time: PATIENCE,
-        idle_time: PATIENCE,
-        wall_time: 4 * PATIENCE,
-        ..Limits::default()
-    }
+    let mut limits = Limits::default();
+    limits.progress_per_second = u64::MAX;
+    limits.compute_time = PATIENCE;
+    limits.idle_time = PATIENCE;
+    limits.wall_time = 4 * PATIENCE;
+    limits
 }
 
 /// The maximum time that a plugin may compute, or not report.
@@ -71,7 +70,7 @@ impl TempFixture {
             // Every copy has another path and must have the same id.
             let known = self.fixture.ids.get(name).copied();
             let id = known.unwrap_or_else(|| Uuid::new_v5(&NAMESPACE, name.as_bytes()));
-            options = options.grant(Grant::new(name, &self.directory(name), access)?.with_id(id));
+            options = options.grant(Grant::new(name, self.directory(name), access)?.with_id(id));
         }
         Ok(options)
     }

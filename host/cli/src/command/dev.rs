@@ -89,7 +89,7 @@ fn build_and_run(args: &Dev, interrupts: &Interrupts) -> anyhow::Result<Exit> {
     let fixture = test::project_fixture(&project)?;
     test::check_fixture(&plugin, &fixture)?;
     let temp = TempFixture::new(&fixture)?;
-    let options = temp.options(&plugin)?.cancel_handle(interrupts.cancel_handle());
+    let options = temp.options(&plugin)?.cancel_with(interrupts.cancel_handle());
     let options = options.output_hook(show_output(print_to_stderr));
     let sink = Lines::new(output::stdout(), View::default());
     let report = plugin.run(options, sink, &RunRequest::default())?;

@@ -3,7 +3,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use syncmgr_host::text::to_json;
-use syncmgr_host::{Access, Description, Host, LoadError};
+use syncmgr_host::{Access, Description, Host, LoadError, full_message};
 use syncmgr_install::{Grants, JobFile, Registration, Registrations, Scope, host_options};
 
 use crate::args::{List, Register, Unregister};
@@ -60,7 +60,7 @@ pub(crate) fn register(args: &Register) -> anyhow::Result<Exit> {
         granted.protect("the plugin's file", file);
     }
     let host = Host::with_options(in_own_process(host_options(granted.limits().load)))?;
-    let bytes = plugin.bytes(host.limits())?;
+    let bytes = plugin.bytes(host.load_limits())?;
     if let PluginSource::BuiltIn(..) = plugin {
         let description = Description::of(&bytes)
             .map_err(|reason| LoadError::Contract { name: name.clone(), reason })?;
@@ -108,11 +108,11 @@ fn without_version(name: &str) -> &str {
 fn read_grants(file: &Path, plugin: &str) -> anyhow::Result<Grants> {
     let (text, base) = read_text(file)?;
     let fail = |message: String| UsageError(format!("job file {}: {message}", file.display()));
-    let job = JobFile::parse(&text).map_err(|error| fail(error.to_string()))?;
+    let job = JobFile::parse(&text).map_err(|error| fail(full_message(&error)))?;
     if let Some(other) = job.plugin().filter(|named| *named != plugin) {
         return Err(fail(format!("the file is for the plugin `{other}`")).into());
     }
-    Ok(job.grants(base).map_err(|error| fail(error.to_string()))?)
+    Ok(job.grants(base).map_err(|error| fail(full_message(&error)))?)
 }
 
 pub(crate) fn unregister(args: &Unregister) -> anyhow::Result<Exit> {

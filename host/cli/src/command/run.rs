@@ -8,7 +8,7 @@ use std::io::{IsTerminal as _, Write as _};
 #[cfg(windows)]
 use syncmgr_com::native::NativeOptions;
 use syncmgr_host::sink::Sink;
-use syncmgr_host::{Limits, OutputHook, RunReport, SessionOptions};
+use syncmgr_host::{OutputHook, RunReport, SessionOptions};
 #[cfg(windows)]
 use syncmgr_host::{Outcome, SessionError};
 
@@ -65,7 +65,7 @@ fn run_job(job: &mut Job, args: &Run, interrupts: &Interrupts) -> anyhow::Result
             );
         }
     }
-    let options = options.cancel_handle(interrupts.cancel_handle());
+    let options = options.cancel_with(interrupts.cancel_handle());
     let json_bytes = job.grants.limits().session.json_bytes;
     let directories = job.directories(args.dry_run);
     let view = View::new(args.verbose, &job.grants.directories);
@@ -76,7 +76,8 @@ fn run_job(job: &mut Job, args: &Run, interrupts: &Interrupts) -> anyhow::Result
         })?,
         Some(path) => {
             // A recording contains every report.
-            let limits = Limits { progress_per_second: u64::MAX, ..job.grants.limits().session };
+            let mut limits = job.grants.limits().session;
+            limits.progress_per_second = u64::MAX;
             let options = options.limits(limits);
             let description = plugin.description();
             let head = record::head(job, &request, description, args.record_files)?;

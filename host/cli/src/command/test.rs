@@ -93,11 +93,11 @@ pub(crate) fn check_fixture(plugin: &Plugin, fixture: &Fixture) -> anyhow::Resul
     for (name, value) in &fixture.settings {
         options = options.setting(name, value);
     }
-    let options = plugin.excess_grants(&options);
-    match options.is_empty() {
+    let grants = plugin.excess_grants(&options);
+    match grants.is_empty() {
         true => Ok(()),
         false => {
-            Err(InstallError::ExcessGrants { plugin: plugin.name().to_owned(), options }.into())
+            Err(InstallError::ExcessGrants { plugin: plugin.name().to_owned(), grants }.into())
         }
     }
 }

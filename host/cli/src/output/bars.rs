@@ -320,13 +320,13 @@ mod tests {
         bars.started(&items);
         assert_eq!(bars.rows.len(), 4);
         let mut report = |number, status_type| {
-            let standing =
-                ItemProgress { status_type: Some(status_type), ..ItemProgress::default() };
+            let mut progress = ItemProgress::default();
+            progress.status_type = Some(status_type);
             if !bars.rows.contains_key(&id(number)) {
                 bars.add(id(number));
             }
             if let Some(row) = bars.rows.get_mut(&id(number)) {
-                row.show(id(number), &standing, &bars.styles, &bars.spinners);
+                row.show(id(number), &progress, &bars.styles, &bars.spinners);
             }
             assert_eq!(bars.rows.len(), 4);
             bars.rows.contains_key(&id(number))

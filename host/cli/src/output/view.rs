@@ -6,8 +6,8 @@ use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use syncmgr_host::{
-    ErrorDetail, Grant, ItemReport, LogEntry, LogLevel, Outcome, OutputHook, RunReport,
-    SessionError, Status,
+    Denial, ErrorDetail, Grant, ItemReport, LogEntry, LogLevel, Outcome, OutputHook, RunReport,
+    SessionError, Status, full_message,
 };
 
 use crate::escape::{escape, escape_lines};
@@ -90,6 +90,15 @@ pub(crate) fn error_word(code: Option<&str>) -> String {
     code.map_or_else(|| "error".to_owned(), |code| format!("error[{code}]"))
 }
 
+/// Returns how to grant a denied capability, to be appended to the message of the error.
+pub(crate) fn grant_option(error: &SessionError) -> String {
+    if let SessionError::Denied { denial: Denial { capability: Some(capability), .. }, .. } = error
+    {
+        return format!(" with `--allow {}`", capability.name());
+    }
+    String::new()
+}
+
 /// Returns the summary of a run: a line for each item, and one for the whole run.
 pub(crate) fn summary(report: &RunReport, view: &View) -> String {
     let mut text = String::new();
@@ -106,11 +115,12 @@ pub(crate) fn summary(report: &RunReport, view: &View) -> String {
         }
         Outcome::Failed(error) => {
             let word = error_word(Some(error.code()));
-            let message = error.to_string();
+            let message = full_message(error) + &grant_option(error);
             let written = writeln!(text, "{word}: {}", escape_lines(&view.with_places(&message)));
             crash_details(&mut text, error);
             written
         }
+        other => writeln!(text, "{plugin}: the run ended as `{}`", other.name()),
     };
     text
 }
@@ -149,13 +159,11 @@ fn item_line(item: &ItemReport, view: &View) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
     use syncmgr_host::Access;
 
     #[test]
     fn a_directory_is_shown_with_its_path() {
-        let grant =
-            |name: &str, path: &str| Grant::new(name, Path::new(path), Access::ReadWrite).unwrap();
+        let grant = |name, path| Grant::new(name, path, Access::ReadWrite).unwrap();
         let grants = [grant("left", "/nowhere/a"), grant("docs.right", "/nowhere/b c")];
         let view = View::new(false, &grants);
         for (text, expected) in [

@@ -63,10 +63,10 @@ pub enum ProjectError {
         message: String,
     },
     /// The built component is not a plugin.
-    #[error("the built component is not a valid plugin: {0}")]
+    #[error("the built component is not a valid plugin")]
     Contract(#[from] ContractError),
     /// A file cannot be read or written.
-    #[error("cannot {what} {}: {source}", path.display())]
+    #[error("cannot {what} {}", path.display())]
     File {
         /// The operation.
         what: &'static str,

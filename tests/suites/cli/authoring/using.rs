@@ -107,7 +107,7 @@ fn a_fixture_grants_only_requested_capabilities() -> Result<()> {
     let home = Home::new()?;
     fs::create_dir_all(home.path("fixture/surplus"))?;
     let test = ["test", conformance::HELLO, "--fixture", "fixture"];
-    home.run("", &test)?.expect(2, "does not request --dir surplus")?;
+    home.run("", &test)?.expect(2, "does not request the directory `surplus`")?;
     home.run("", &["test", conformance::HELLO, "--set", "mode=1"])?.expect(2, "--set mode")?;
     Ok(())
 }

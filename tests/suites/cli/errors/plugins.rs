@@ -9,7 +9,7 @@ fn host_with(change: impl FnOnce(&mut LoadLimits)) -> Result<Host> {
 }
 
 pub(crate) fn loading(messages: &mut Messages) -> Result<()> {
-    messages.refused(host().load_file(Path::new("missing.wasm")))?;
+    messages.refused(host().load_file("missing.wasm"))?;
     messages
         .refused(host_with(|limits| limits.component_bytes = 1 << 10)?.load("mail", &[0; 2048]))?;
     for large in [
@@ -73,13 +73,10 @@ pub(crate) fn contract(messages: &mut Messages) -> Result<()> {
 
 /// Returns the error of a run.
 fn failure(report: RunReport) -> Result<SessionError> {
-    match report.outcome {
-        Outcome::Failed(error) => Ok(error),
-        other @ (Outcome::Declined
-        | Outcome::NothingSelected
-        | Outcome::NeedsUser
-        | Outcome::Completed) => bail!("it did not fail: {other:?}"),
-    }
+    let Outcome::Failed(error) = report.outcome else {
+        bail!("it did not fail: {:?}", report.outcome);
+    };
+    Ok(error)
 }
 
 pub(crate) fn running(messages: &mut Messages) -> Result<()> {
@@ -142,7 +139,7 @@ pub(crate) fn running(messages: &mut Messages) -> Result<()> {
     let options = SessionOptions::new().setting("items", "a");
     match script.run(options, Broken, &RunRequest::default()) {
         Err(StartError::Session(error)) => messages.error(error),
-        Err(error @ StartError::Grant(_)) => bail!(error),
+        Err(error) => bail!(error),
         Ok(report) => bail!("the failure was not detected: {:?}", report.outcome),
     }
     Ok(())
@@ -172,14 +169,12 @@ pub(crate) fn ended(messages: &mut Messages) -> Result<()> {
         ("random", |_| {}, |_| {}),
     ];
     for (commands, change, cancel) in rows {
-        let mut limits = Limits::default();
-        change(&mut limits);
         let script = Script::new("a").on("synchronize", commands);
-        let script = script.options(|options| options.limits(limits));
+        let script = script.options(|options| options.limits(limits(change)));
         messages.error(failure(script.run_with(cancel)?.report)?);
     }
     let script = Script::new("a").on("synchronize", "log level=warning text=x times=1000");
-    let limits = Limits { record_bytes: 10 << 10, ..Limits::default() };
+    let limits = limits(|limits| limits.record_bytes = 10 << 10);
     let recorded = script.options(|options| options.limits(limits)).report(EventLog::new())?;
     messages.error(failure(recorded)?);
     let memories: String = (0..30).map(|_| "(memory 1)\n").collect();
@@ -239,7 +234,7 @@ pub(crate) fn grants(messages: &Messages) -> Result<Vec<GrantError>> {
     ] {
         match DrivenSession::start(&conformance::script::plugin(), options, Discard) {
             Err(StartError::Grant(error)) => errors.push(error),
-            Err(error @ StartError::Session(_)) => bail!(error),
+            Err(error) => bail!(error),
             Ok(_session) => bail!("it was granted"),
         }
     }

@@ -54,8 +54,9 @@ pub(crate) fn installing(messages: &mut Messages) -> Result<()> {
     let folder = file.parent().context("it has a folder")?;
     let compiled = file.with_extension("compiled");
     let good = fs::read(&compiled)?;
-    let other = host_options(LoadLimits { stack_bytes: 256 << 10, ..LoadLimits::default() });
-    let other = other.without_signal_handlers();
+    let mut limits = LoadLimits::default();
+    limits.stack_bytes = 256 << 10;
+    let other = host_options(limits).without_signal_handlers();
     messages.refused(registrations.load_compiled(&Host::with_options(other)?, &installed))?;
     let mut damaged = good.clone();
     damaged[good.len() / 2] ^= 1;

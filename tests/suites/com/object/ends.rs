@@ -115,7 +115,7 @@ fn releasing_the_handler_ends_the_run() -> Result<()> {
         "progress item=a status=updating quiet=1\nspin",
         "work item=a",
     ] {
-        let limits = Limits { grace: Duration::from_millis(50), ..Limits::default() };
+        let limits = limits(|limits| limits.grace = Duration::from_millis(50));
         let mut client = client(script(work).limits(limits), agree());
         synchronize_until_it_reports(&mut client)?;
         client.release();

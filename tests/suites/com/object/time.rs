@@ -49,11 +49,6 @@ fn time_inside_a_callback_is_not_counted() -> Result<()> {
         (("EstablishConnection", ""), "connect"),
         (("EnableModeless", ""), "question text=Which? choices=one,two"),
     ];
-    let limits = |change: fn(&mut Limits)| {
-        let mut limits = Limits::default();
-        change(&mut limits);
-        limits
-    };
     let rows = [
         (Some(GUID_NULL), 0, limits(|limits| limits.grace = LIMIT)),
         (Some(guid("a")), 1, limits(|limits| limits.grace = LIMIT)),
@@ -96,7 +91,7 @@ fn time_inside_a_callback_is_not_counted() -> Result<()> {
 
 #[test]
 fn a_plugin_that_continues_after_the_callback_is_terminated() -> Result<()> {
-    let limits = Limits { grace: LIMIT, ..Limits::default() };
+    let limits = limits(|limits| limits.grace = LIMIT);
     let work = "progress item=a status=updating quiet=1\nspin";
     let (outcome, log) = cancels_in(("Progress", "a"), Some(GUID_NULL), work, limits)?;
     assert_eq!(outcome, hresult::from_stop_reason(StopReason::CancelledAll), "{log:?}");

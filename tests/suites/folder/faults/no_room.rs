@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::process::Command;
 
-use conformance::isolation;
-use syncmgr_host::{ErrorCode, Hresult, Limits};
+use conformance::{isolation, limits};
+use syncmgr_host::{ErrorCode, Hresult};
 
 use super::*;
 
@@ -305,7 +305,7 @@ fn full_trash() -> anyhow::Result<()> {
             fs::remove_file(pair.left().join("new"))?;
             disk.leave(Scarce::Entries, 0)?;
         }
-        let limits = Limits { storage_bytes: 100 << 10, ..Limits::default() };
+        let limits = limits(|limits| limits.storage_bytes = 100 << 10);
         let report = pair.sync_with(pair.options()?.limits(limits))?;
         let log: Vec<_> = report.log.iter().map(|entry| entry.text.as_str()).collect();
         let [_, right] = pair.trees()?;
@@ -353,7 +353,7 @@ fn the_trash_leaves_space_for_the_state() -> anyhow::Result<()> {
         fs::write(pair.left().join(name(number)), [0; 4096])?;
     }
     pair.sync()?;
-    let limits = Limits { storage_bytes: 320 << 10, ..Limits::default() };
+    let limits = limits(|limits| limits.storage_bytes = 320 << 10);
     let sync = || pair.sync_with(pair.options()?.limits(limits.clone()));
     for number in 0..FILES {
         fs::remove_file(pair.left().join(name(number)))?;

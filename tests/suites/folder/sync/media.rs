@@ -199,8 +199,8 @@ fn a_read_only_medium_open_to_all_has_no_permissions() -> anyhow::Result<()> {
         .allow(Capability::WallClock)
         .storage(pair.storage())
         .setting("mode", "mirror")
-        .grant(Grant::new("left", &pair.right(), Access::ReadOnly)?)
-        .grant(Grant::new("right", &pair.left(), Access::ReadWrite)?);
+        .grant(Grant::new("left", pair.right(), Access::ReadOnly)?)
+        .grant(Grant::new("right", pair.left(), Access::ReadWrite)?);
     pair.sync_with(options)?;
     for (name, bits) in [("f", file), ("d", directory), ("d/f", file)] {
         assert_eq!(mode(&pair.left().join(name))?, bits, "{name}");

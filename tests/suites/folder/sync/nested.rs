@@ -29,7 +29,7 @@ fn temporary_copies_of_an_inner_pair_are_neither_synced_nor_removed() -> anyhow:
         let options = SessionOptions::new()
             .allow(Capability::WallClock)
             .storage(outer.home().join("inner storage"))
-            .grant(Grant::new("left", &outer.home().join("c"), Access::ReadWrite)?)
+            .grant(Grant::new("left", outer.home().join("c"), Access::ReadWrite)?)
             .grant(Grant::new("right", &inner, Access::ReadWrite)?)
             .host_call_hook(Arc::new({
                 let (outer, inner) = (outer.clone(), inner.clone());

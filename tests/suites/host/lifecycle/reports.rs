@@ -182,12 +182,9 @@ fn an_event_log_has_the_reported_events() -> anyhow::Result<()> {
     Script::new("a")
         .on("synchronize", "progress item=a status=succeeded text=done")
         .report(recorder.clone())?;
-    let reported = recorder.recorded().into_iter().find_map(|recorded| match recorded {
-        Recorded::Progress { reported, response, .. } => Some((reported, response)),
-        Recorded::Started(_)
-        | Recorded::Log(_)
-        | Recorded::LogDeleted(_)
-        | Recorded::Question(_) => None,
+    let reported = recorder.recorded().into_iter().find_map(|recorded| {
+        let Recorded::Progress { reported, response, .. } = recorded else { return None };
+        Some((reported, response))
     });
     let (reported, response) = reported.expect("there is a report");
     assert_eq!(reported.status_text.as_deref(), Some("done"));

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use syncmgr_host::{
-    ItemId, Limits, Outcome, ProgressResponse, RunRequest, SessionError, SessionOptions, Status,
+    ItemId, Outcome, ProgressResponse, RunRequest, SessionError, SessionOptions, Status,
 };
 
 use crate::check::checks::{Context, SOON, bad_end, failed, failed_at, skipped};
@@ -19,7 +19,9 @@ const MORE_REPORTS: usize = 3;
 
 /// Sets the grace period.
 fn patient(options: SessionOptions) -> SessionOptions {
-    options.limits(Limits { grace: SOON, ..limits() })
+    let mut limits = limits();
+    limits.grace = SOON;
+    options.limits(limits)
 }
 
 /// Returns the numbers of the reports to answer with a cancellation: the first two, and one in the
@@ -207,7 +209,7 @@ pub(super) fn cancel_first(context: &Context<'_>) -> Result<Verdict, CheckError>
     let before = temp.snapshot()?;
     let cancel = syncmgr_host::CancelHandle::new();
     cancel.cancel_all();
-    let options = patient(context.options(&temp)?).cancel_handle(cancel);
+    let options = patient(context.options(&temp)?).cancel_with(cancel);
     let report =
         context.plugin.run(options, syncmgr_host::sink::Discard, &RunRequest::default())?;
     if let Some(why) = bad_end(&report) {

@@ -1,7 +1,7 @@
 //! Checks of handler information and item ids.
 
 use syncmgr_host::sink::Discard;
-use syncmgr_host::{Item, ItemList, Participation, Session, SessionError, Trigger};
+use syncmgr_host::{Item, ItemList, Participation, Session, SessionError, Trigger, full_message};
 
 use crate::check::checks::{Context, failed, skipped};
 use crate::check::error::CheckError;
@@ -22,7 +22,7 @@ pub(super) fn handler_info(context: &Context<'_>) -> Result<Verdict, CheckError>
     Ok(match asked.and_then(|answer| answer) {
         Ok(Some(_)) => Verdict::Passed,
         Ok(None) => skipped(DECLINES),
-        Err(error) => failed(error.to_string()),
+        Err(error) => failed(full_message(&error)),
     })
 }
 
@@ -43,7 +43,7 @@ fn list(
         }
         Ok(lists)
     });
-    let listed = listed.and_then(|answer| answer).map_err(|error| error.to_string());
+    let listed = listed.and_then(|answer| answer).map_err(|error| full_message(&error));
     session.close();
     Ok(listed)
 }

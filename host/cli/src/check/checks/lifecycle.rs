@@ -3,7 +3,7 @@
 use syncmgr_host::sink::Discard;
 use syncmgr_host::{
     ErrorId, ItemId, Outcome, Participation, PrepareOutcome, RunRequest, Selection, Session,
-    SessionError, Status, SyncEvent, Trigger,
+    SessionError, Status, SyncEvent, Trigger, full_message,
 };
 use uuid::Uuid;
 
@@ -64,7 +64,8 @@ pub(super) fn any_trigger(context: &Context<'_>) -> Result<Verdict, CheckError> 
 pub(super) fn no_items(context: &Context<'_>) -> Result<Verdict, CheckError> {
     let temp = context.temp_fixture()?;
     let before = temp.snapshot()?;
-    let request = RunRequest { selection: Selection::Only(Vec::new()), ..RunRequest::default() };
+    let mut request = RunRequest::default();
+    request.selection = Selection::Only(Vec::new());
     let ran = run(context.plugin, context.options(&temp)?, &request, continue_all())?;
     if let Some(why) = bad_end(&ran.report) {
         return Ok(failed_at(why, ran.end()));
@@ -82,7 +83,7 @@ pub(super) fn unknown_ids(context: &Context<'_>) -> Result<Verdict, CheckError> 
     for skips in [false, true] {
         let (answers, succeeded) = match unknown(context, skips)? {
             Ok(answers) => answers,
-            Err(error) => return Ok(failed(error.to_string())),
+            Err(error) => return Ok(failed(full_message(&error))),
         };
         for (call, error) in answers {
             // An error and no effect are fine, a crash is not.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use syncmgr_host::{Capability, Limits, RunRequest, SessionOptions, Status};
+use syncmgr_host::{Capability, RunRequest, SessionOptions, Status};
 
 use crate::check::checks::{Context, bad_end, failed, failed_at, skipped};
 use crate::check::error::CheckError;
@@ -59,7 +59,8 @@ pub(super) fn read_only(context: &Context<'_>) -> Result<Verdict, CheckError> {
 
 pub(super) fn storage_full(context: &Context<'_>) -> Result<Verdict, CheckError> {
     let temp = context.temp_fixture()?;
-    let limits = Limits { storage_bytes: 0, ..limits() };
+    let mut limits = limits();
+    limits.storage_bytes = 0;
     Ok(fails_cleanly(&run_with(context, context.options(&temp)?.limits(limits))?))
 }
 

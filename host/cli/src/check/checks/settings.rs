@@ -3,6 +3,7 @@
 use syncmgr_host::sink::Discard;
 use syncmgr_host::{
     Call, ErrorCode, Participation, PrepareOutcome, PropertyValue, Session, SessionError, Trigger,
+    full_message,
 };
 
 use crate::check::checks::{Context, bad_error, failed, skipped};
@@ -45,7 +46,8 @@ pub(super) fn properties(context: &Context<'_>) -> Result<Verdict, CheckError> {
             }
             if let Err(error) = session.set_properties(item, &values).await {
                 return Ok(failed(format!(
-                    "the plugin rejects the current values of its properties: {error}"
+                    "the plugin rejects the current values of its properties: {}",
+                    full_message(&error)
                 )));
             }
             let after = session.properties(item).await?;
@@ -69,7 +71,7 @@ pub(super) fn properties(context: &Context<'_>) -> Result<Verdict, CheckError> {
 fn verdict(asked: Result<Verdict, SessionError>) -> Verdict {
     asked.unwrap_or_else(|error| match bad_error(&error) {
         Some(why) => failed(why),
-        None => skipped(error.to_string()),
+        None => skipped(full_message(&error)),
     })
 }
 

@@ -19,14 +19,13 @@ pub(super) fn head(
     if job.plugin.is_built_in() {
         allowed = description.requests.capabilities.iter().map(|(one, _)| *one).collect();
     }
+    let selection =
+        if let Selection::Only(items) = &request.selection { Some(items) } else { None };
     let mut head = RecordingHead {
         version: 1,
         plugin: job.plugin.name(),
         component: blake3::hash(&component).to_string(),
-        selection: match &request.selection {
-            Selection::Checked => None,
-            Selection::Only(items) => Some(items.clone()),
-        },
+        selection: selection.cloned(),
         settings: job.grants.settings.iter().cloned().collect(),
         allowed: allowed.iter().map(|one| one.name().to_owned()).collect(),
         directory_ids: directories.iter().map(|one| (one.name().to_owned(), one.id())).collect(),

@@ -23,25 +23,19 @@ pub(super) fn request(args: &Run, settings: &[(String, String)]) -> anyhow::Resu
         (None, args::Trigger::Scheduled) => SyncEvent::Scheduled,
     };
     let on_terminal = std::io::stderr().is_terminal() && std::io::stdin().is_terminal();
-    Ok(RunRequest {
-        trigger: Trigger {
-            event,
-            settings: false,
-            may_bother_user: on_terminal && !args.batch && !args.json,
-        },
-        cookie,
-        selection: match args.items.is_empty() {
-            true => Selection::Checked,
-            false => Selection::Only(selected(&args.items, settings)?),
-        },
-        retries: args.retries,
-        restart_policy: match args.on_death {
-            RestartPolicy::Fail | RestartPolicy::Quarantine => syncmgr_host::RestartPolicy::Fail,
-            RestartPolicy::Restart => {
-                syncmgr_host::RestartPolicy::Restart { attempts: args.restarts, backoff: BACKOFF }
-            }
-        },
-    })
+    let mut request = RunRequest::default();
+    let may_bother_user = on_terminal && !args.batch && !args.json;
+    request.trigger = Trigger { event, settings: false, may_bother_user };
+    request.cookie = cookie;
+    if !args.items.is_empty() {
+        request.selection = Selection::Only(selected(&args.items, settings)?);
+    }
+    request.retries = args.retries;
+    if args.on_death == RestartPolicy::Restart {
+        request.restart_policy =
+            syncmgr_host::RestartPolicy::Restart { attempts: args.restarts, backoff: BACKOFF };
+    }
+    Ok(request)
 }
 
 /// Parses pairs of hexadecimal digits.
