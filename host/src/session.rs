@@ -14,7 +14,7 @@ use wasmtime::{PoolConcurrencyLimitError, Store};
 
 use crate::bindings::{Handler, types};
 use crate::cancel::CancelHandle;
-use crate::convert::{self, Refusal};
+use crate::convert;
 use crate::error::{Call, SessionError};
 use crate::hresult::Hresult;
 use crate::id::{ErrorId, ItemId};

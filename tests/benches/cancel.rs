@@ -16,9 +16,7 @@ use anyhow::{Context, ensure};
 use conformance::limits;
 use conformance::script::{Script, item};
 use syncmgr_host::sink::{Progress, Sink};
-use syncmgr_host::{
-    Access, CancelHandle, Capability, Grant, ProgressResponse, SessionError, TICK,
-};
+use syncmgr_host::{Access, CancelHandle, Capability, Grant, ProgressResponse, SessionError, TICK};
 
 const GRACE: Duration = Duration::from_millis(50);
 const SIBLINGS: usize = 4;

@@ -116,6 +116,5 @@ pub fn limits(change: impl FnOnce(&mut Limits)) -> Limits {
 
 /// A plugin, compiled once for each file of a suite.
 pub(crate) fn load(cell: &'static OnceLock<Plugin>, path: &str) -> Plugin {
-    cell.get_or_init(|| host().load_file(path).unwrap_or_else(|error| panic!("{error:?}")))
-        .clone()
+    cell.get_or_init(|| host().load_file(path).unwrap_or_else(|error| panic!("{error:?}"))).clone()
 }

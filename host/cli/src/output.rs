@@ -11,9 +11,7 @@ use std::io::{self, Write};
 pub(crate) use bars::Bars;
 pub(crate) use json::Json;
 pub(crate) use lines::Lines;
-pub(crate) use view::{
-    View, error_word, grant_option, print_to_stderr, show_output, summary,
-};
+pub(crate) use view::{View, error_word, grant_option, print_to_stderr, show_output, summary};
 
 /// Returns standard output.
 pub(crate) fn stdout() -> Stdout {

@@ -11,10 +11,7 @@ use crate::limits::LoadLimits;
 /// # Errors
 /// Returns [`LoadError::Read`] if the file cannot be read, and [`LoadError::TooLarge`] if it
 /// exceeds `component-bytes`.
-pub fn read_component(
-    path: impl AsRef<Path>,
-    limits: &LoadLimits,
-) -> Result<Vec<u8>, LoadError> {
+pub fn read_component(path: impl AsRef<Path>, limits: &LoadLimits) -> Result<Vec<u8>, LoadError> {
     let path = path.as_ref();
     let read = |source| LoadError::Read { path: path.to_owned(), source };
     let file = open(path).map_err(read)?;

@@ -29,7 +29,11 @@ impl<T: SyncMgrView> Session<T> {
         SessionError::OutOfOrder { plugin: self.plugin.to_string(), call, when }
     }
 
-    pub(super) fn accept<A>(&self, call: Call, answer: Result<A, Refusal>) -> Result<A, SessionError> {
+    pub(super) fn accept<A>(
+        &self,
+        call: Call,
+        answer: Result<A, Refusal>,
+    ) -> Result<A, SessionError> {
         let plugin = || self.plugin.to_string();
         answer.map_err(|what| SessionError::BadData { plugin: plugin(), call, what })
     }

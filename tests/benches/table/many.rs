@@ -11,9 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use conformance::{SCRIPT, limits, script};
 use syncmgr_host::sink::{Progress, Sink};
-use syncmgr_host::{
-    Allocation, Host, HostOptions, ProgressResponse, SessionOptions, Trigger,
-};
+use syncmgr_host::{Allocation, Host, HostOptions, ProgressResponse, SessionOptions, Trigger};
 
 use crate::Options;
 use crate::bare::{Bare, Text, plain};

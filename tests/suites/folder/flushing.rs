@@ -157,14 +157,13 @@ fn files_copied_before_a_cancellation_are_kept() -> anyhow::Result<()> {
         for at_least in rows {
             let pair = pair(files, bytes)?;
             let (cancel, right) = (CancelHandle::new(), pair.right());
-            let options = pair.options()?.cancel_with(cancel.clone()).host_call_hook(Arc::new(
-                move |now| {
+            let options =
+                pair.options()?.cancel_with(cancel.clone()).host_call_hook(Arc::new(move |now| {
                     if now == call && files_below(&right).is_ok_and(|files| files >= at_least) {
                         cancel.cancel_all();
                     }
                     true
-                },
-            ));
+                }));
             let report = pair.sync_with(options)?;
             let what = format!("{call}, cancelled after {at_least}");
             assert_eq!(only_item(&report)?.status, Status::Stopped, "{what}: {report:?}");

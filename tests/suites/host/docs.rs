@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use conformance::{HELLO, workspace};
 use syncmgr_host::sink::{Progress, Sink};
-use syncmgr_host::{
-    Hresult, ProgressResponse, RunRequest, SessionOptions, Status, full_message,
-};
+use syncmgr_host::{Hresult, ProgressResponse, RunRequest, SessionOptions, Status, full_message};
 
 #[path = "../../../host/examples/embed.rs"]
 #[allow(dead_code, unreachable_pub, reason = "it is a whole program")]
@@ -25,6 +23,8 @@ fn documents_quote_the_sources() -> anyhow::Result<()> {
     for (page, info, source) in [
         ("README.md", "rust", "guest/plugins/hello/src/lib.rs"),
         ("guest/book/src/embedding.md", "rust,no_run", "host/examples/embed.rs"),
+        ("guest/book/src/embedding.md", "rust,no_run", "host/examples/own_engine.rs"),
+        ("guest/book/src/embedding.md", "rust,no_run", "host/examples/service.rs"),
     ] {
         let page_text = fs::read_to_string(workspace().join(page))?;
         let text = fs::read_to_string(workspace().join(source))?;

@@ -89,8 +89,12 @@ fn an_excess_grant_is_named_and_not_applied() -> anyhow::Result<()> {
     let excess = plugin.excess_grants(&options);
     let mut excess: Vec<_> = excess.iter().map(ToString::to_string).collect();
     excess.sort();
-    let expected =
-        ["the capability `randomness`", "the directory `other`", "the secret `token`", "the setting `name`"];
+    let expected = [
+        "the capability `randomness`",
+        "the directory `other`",
+        "the secret `token`",
+        "the setting `name`",
+    ];
     assert_eq!(excess, expected);
     let ran = run(&plugin, options)?;
     assert!(!ran.said_in_synchronize()[0].contains("bytes"), "{:?}", ran.said());

@@ -1,6 +1,5 @@
 //! The memory pool for sessions.
 
-
 use conformance::session::DrivenSession;
 use conformance::{HELLO, SCRIPT};
 use syncmgr_host::sink::Discard;

@@ -8,9 +8,9 @@ use std::io::{IsTerminal as _, Write as _};
 #[cfg(windows)]
 use syncmgr_com::native::NativeOptions;
 use syncmgr_host::sink::Sink;
-use syncmgr_host::{OutputHook, RunReport, SessionOptions};
 #[cfg(windows)]
 use syncmgr_host::{Outcome, SessionError};
+use syncmgr_host::{OutputHook, RunReport, SessionOptions};
 
 use crate::args::{RestartPolicy, Run};
 use crate::check::RecordingSink;

@@ -52,9 +52,7 @@ fn a_crash_fails_only_unfinished_items() -> anyhow::Result<()> {
         );
         let ran = Script::new("a b c")
             .on("synchronize", &commands)
-            .options(|options| {
-                options.limits(limits(|limits| limits.memory_bytes = 64 << 20))
-            })
+            .options(|options| options.limits(limits(|limits| limits.memory_bytes = 64 << 20)))
             .run()?;
         assert_eq!(ran.error_code(), Some(code), "{death}");
         assert_eq!(ran.report.hresult(), hresult, "{death}");

@@ -1,0 +1,120 @@
+//! The options of a host.
+
+use std::sync::Arc;
+
+use wasmtime::{Config, Engine};
+
+#[cfg(feature = "compiler")]
+use crate::compiler::CompilerProgram;
+use crate::engine;
+use crate::limits::LoadLimits;
+
+/// The options of a [`Host`](crate::Host).
+#[derive(Clone, Debug)]
+pub struct HostOptions {
+    pub(super) limits: LoadLimits,
+    pub(super) signals_based_traps: bool,
+    pub(super) pooled: Option<u32>,
+    pub(super) configure: Option<Configure>,
+    pub(super) engine: Option<Engine>,
+    #[cfg(feature = "compiler")]
+    pub(super) compiler: Option<CompilerProgram>,
+}
+
+/// A callback that changes the configuration of the engine.
+#[derive(Clone)]
+pub(super) struct Configure(pub(super) Arc<dyn Fn(&mut Config) + Send + Sync>);
+
+impl std::fmt::Debug for Configure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Configure")
+    }
+}
+
+impl Default for HostOptions {
+    /// Returns options with [`LoadLimits::default`], signal handlers for hardware traps, and
+    /// [`Allocation::OnDemand`](crate::Allocation::OnDemand).
+    fn default() -> Self {
+        Self {
+            limits: LoadLimits::default(),
+            signals_based_traps: true,
+            pooled: None,
+            configure: None,
+            engine: None,
+            #[cfg(feature = "compiler")]
+            compiler: None,
+        }
+    }
+}
+
+impl HostOptions {
+    /// Creates the default options.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the limits on loading a plugin.
+    #[must_use]
+    pub fn limits(mut self, limits: LoadLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Compiles explicit checks instead of relying on signals (on Windows: vectored exceptions).
+    /// Use it in a library whose process installs signal handlers. Plugins run somewhat slower.
+    #[must_use]
+    pub fn without_signal_handlers(mut self) -> Self {
+        self.signals_based_traps = false;
+        self
+    }
+
+    /// Compiles in a separate process, within the limits `compile-memory` and `compile-time`.
+    /// Without this option, the host's process compiles: `compile-memory` does not apply, and the
+    /// compiler continues beyond `compile-time`.
+    #[cfg(feature = "compiler")]
+    #[must_use]
+    pub fn compiler(mut self, program: CompilerProgram) -> Self {
+        self.compiler = Some(program);
+        self
+    }
+
+    /// Reserves memory for `sessions` concurrent sessions, which halves the start time of a
+    /// session. It reserves address space, at least 4 GiB for each session, and uses no memory
+    /// before a session needs it. If the system refuses the reservation, the host emits a
+    /// warning with [`tracing`], and [`Host::allocation`](crate::Host::allocation) returns the reason.
+    ///
+    /// Further concurrent sessions fail with [`SessionError::Host`](crate::SessionError::Host).
+    #[must_use]
+    pub fn pooled(mut self, sessions: u32) -> Self {
+        self.pooled = Some(sessions);
+        self
+    }
+
+    /// Changes the configuration of the engine after this library has set its options. The limits
+    /// of sessions rely on them: do not change the epoch interruption, the stack sizes or the
+    /// WebAssembly features.
+    ///
+    /// Compiled code depends on some options. A [`CompilerProgram`](Self::compiler) does not know
+    /// them, so its code is refused if they differ.
+    #[must_use]
+    pub fn configure(mut self, configure: impl Fn(&mut Config) + Send + Sync + 'static) -> Self {
+        self.configure = Some(Configure(Arc::new(configure)));
+        self
+    }
+
+    /// Uses an engine of the embedder instead of a new one. Create its configuration with
+    /// [`HostOptions::engine_config`], which may be changed as in [`HostOptions::configure`]. The
+    /// host advances the epoch of the engine every [`TICK`](crate::TICK).
+    ///
+    /// [`HostOptions::pooled`] and [`HostOptions::configure`] then have no effect.
+    #[must_use]
+    pub fn engine(mut self, engine: Engine) -> Self {
+        self.engine = Some(engine);
+        self
+    }
+
+    /// Returns the configuration that plugins require of an engine, for [`HostOptions::engine`].
+    pub fn engine_config(&self) -> Config {
+        engine::config(self.limits.stack_bytes, self.signals_based_traps)
+    }
+}
