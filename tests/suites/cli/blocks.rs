@@ -42,7 +42,7 @@ const PLUGIN_AND_BUILD: &str =
 const BLOCKS: &[(&str, &str, How)] = &[
     ("README.md", "$ syncmgr run folder", Session("")),
     ("README.md", "cargo install", Not("it installs the program")),
-    ("README.md", "cargo run -- demo", By("program::the_demo_makes_two_folders_and_syncs_them")),
+    ("README.md", "cargo demo", By("program::the_demo_makes_two_folders_and_syncs_them")),
     ("README.md", "cargo test", Not("this is how the tests are run")),
     ("README.md", "syncmgr run folder", Run("readme", "")),
     (FOLDER, "syncmgr run folder", Run("readme", "")),
@@ -284,7 +284,7 @@ fn commands(block: &Block) -> Vec<Vec<String>> {
     let lines = block.text.lines().map(|line| {
         let line = line.trim_start().trim_start_matches("$ ").trim_start_matches("- run: ");
         let command = line.split(" #").next().unwrap_or_default();
-        command.replace("cargo run -- ", "syncmgr ").replace("{{name}}", "mirror")
+        command.replace("cargo demo ", "syncmgr demo ").replace("{{name}}", "mirror")
     });
     lines
         .filter(|line| line.starts_with("syncmgr "))
