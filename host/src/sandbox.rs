@@ -61,12 +61,18 @@ pub(crate) fn context(
     grants::check(&options.grants)?;
     let fence =
         Fence::around(options.left_out.iter().filter_map(|path| system::identity(path).ok()));
+    // A missing directory does not prevent the start: the plugin may not need it.
+    let mut preopened = Vec::with_capacity(grants.len() + 1);
     for grant in &grants {
-        system::check_grant(grant.path(), &fence).map_err(|why| GrantError::NoFiles {
+        let exists = system::check_grant(grant.path(), &fence);
+        let exists = exists.map_err(|why| GrantError::NoFiles {
             name: grant.name().to_owned(),
             path: grant.path().to_owned(),
             why: why.to_string(),
         })?;
+        if exists {
+            preopened.push((grant.name(), grant.path(), grant.access()));
+        }
     }
     let storage = options
         .storage
@@ -84,7 +90,7 @@ pub(crate) fn context(
     };
     let stderr = output(OutputStream::Stderr);
     let mut wasi = WasiCtx::builder();
-    // Blocking calls park the sync manager: see `imports::wasi_files`.
+    // Calls block the session's thread: see `imports::wasi_files`.
     wasi.allow_blocking_current_thread(true);
     let stdout = output(OutputStream::Stdout);
     wasi.stdout(stdout).stderr(stderr.clone()).envs(&environment(plugin, options)?);
@@ -97,17 +103,8 @@ pub(crate) fn context(
         }
         None => {}
     }
-    for (name, path, access) in storage
-        .iter()
-        .map(|storage| (STORAGE, storage.path.as_path(), storage.access))
-        // A missing directory does not prevent the start: the plugin may not need it.
-        .chain(
-            grants
-                .iter()
-                .filter(|grant| grant.path().is_dir())
-                .map(|grant| (grant.name(), grant.path(), grant.access())),
-        )
-    {
+    let stored = storage.iter().map(|storage| (STORAGE, &*storage.path, storage.access));
+    for (name, path, access) in stored.chain(preopened) {
         let perms = match access {
             Access::ReadOnly => FsPerms::ReadOnly,
             Access::ReadWrite => FsPerms::ReadWrite,

@@ -272,11 +272,11 @@ pub(crate) fn identity(path: &Path) -> io::Result<(u64, u64)> {
     Ok((metadata.device_id, metadata.file_id))
 }
 
-/// Checks whether a directory may be granted.
-pub(crate) fn check_grant(path: &Path, fence: &Fence) -> io::Result<()> {
+/// Checks whether a directory may be granted. Returns whether it exists.
+pub(crate) fn check_grant(path: &Path, fence: &Fence) -> io::Result<bool> {
     match Dir::open_ambient_dir(path, ambient_authority()) {
-        Ok(opened) => Handle::admit(opened, path.to_owned(), fence).map(|_| ()),
-        Err(_) => Ok(()),
+        Ok(opened) => Handle::admit(opened, path.to_owned(), fence).map(|_| true),
+        Err(_) => Ok(false),
     }
 }
 

@@ -7,8 +7,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, Gid, Mode, OFlags, RenameFlags, Stat, Uid, fchmod, fchown, fstat, linkat, mkdirat,
-    openat, readlinkat, renameat, renameat_with, statat, symlinkat, unlinkat,
+    AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Stat, Uid, fchmod, fchown, fstat, linkat,
+    mkdirat, openat, readlinkat, renameat, renameat_with, statat, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -347,12 +347,15 @@ pub(crate) fn identity(path: &Path) -> io::Result<(u64, u64)> {
     Ok((device(&stat), stat.st_ino))
 }
 
-/// Checks whether a directory may be granted.
-pub(crate) fn check_grant(path: &Path, fence: &Fence) -> io::Result<()> {
-    match rustix::fs::open(path, DIRECTORY, Mode::empty()) {
-        Ok(opened) => Handle::admit(opened, None, fence).map(|_| ()),
-        Err(_) => Ok(()),
+/// Checks whether a directory may be granted. Returns whether it exists.
+pub(crate) fn check_grant(path: &Path, fence: &Fence) -> io::Result<bool> {
+    let Ok(stat) = rustix::fs::stat(path) else { return Ok(false) };
+    if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
+        return Ok(false);
     }
+    fence.check(device(&stat), stat.st_ino)?;
+    special::refuse_path(path)?;
+    Ok(true)
 }
 
 pub(crate) fn file_metadata(file: &std::fs::File) -> io::Result<Metadata> {

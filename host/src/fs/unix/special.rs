@@ -4,8 +4,9 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::path::Path;
 
-use rustix::fs::fstatfs;
+use rustix::fs::{StatFs, fstatfs, statfs};
 
 /// The numbers of `linux/magic.h` and of the sources of each file system.
 #[cfg(target_os = "linux")]
@@ -56,11 +57,11 @@ const SPECIAL: &[&str] =
 /// Returns the name of the kernel's file system that contains a file, or `None` for any other.
 #[cfg(target_os = "linux")]
 #[allow(clippy::unnecessary_cast, reason = "the type differs between systems")]
-pub(crate) fn name(of: impl AsFd) -> io::Result<Option<&'static str>> {
+fn name(of: &StatFs) -> Option<&'static str> {
     // On systems where the number is signed, it is sign-extended.
-    let magic = fstatfs(of)?.f_type as i64 & 0xffff_ffff;
+    let magic = of.f_type as i64 & 0xffff_ffff;
     let found = SPECIAL.iter().find(|(special, _)| i64::from(*special) == magic);
-    Ok(found.map(|(_, name)| *name))
+    found.map(|(_, name)| *name)
 }
 
 #[cfg(any(
@@ -69,11 +70,10 @@ pub(crate) fn name(of: impl AsFd) -> io::Result<Option<&'static str>> {
     target_os = "dragonfly",
     target_os = "openbsd"
 ))]
-pub(crate) fn name(of: impl AsFd) -> io::Result<Option<&'static str>> {
-    let stat = fstatfs(of)?;
-    let bytes = stat.f_fstypename.iter().map(|byte| byte.to_ne_bytes()[0]);
+fn name(of: &StatFs) -> Option<&'static str> {
+    let bytes = of.f_fstypename.iter().map(|byte| byte.to_ne_bytes()[0]);
     let found: Vec<u8> = bytes.take_while(|byte| *byte != 0).collect();
-    Ok(SPECIAL.iter().find(|special| special.as_bytes() == found).copied())
+    SPECIAL.iter().find(|special| special.as_bytes() == found).copied()
 }
 
 #[cfg(not(any(
@@ -83,13 +83,27 @@ pub(crate) fn name(of: impl AsFd) -> io::Result<Option<&'static str>> {
     target_os = "dragonfly",
     target_os = "openbsd"
 )))]
-pub(crate) fn name(_of: impl AsFd) -> io::Result<Option<&'static str>> {
-    Ok(None)
+fn name(_of: &StatFs) -> Option<&'static str> {
+    None
 }
 
-/// Refuses files on one of the kernel's file systems.
+/// Returns whether an open file is on one of the kernel's file systems.
+pub(crate) fn has(opened: impl AsFd) -> io::Result<bool> {
+    Ok(name(&fstatfs(opened)?).is_some())
+}
+
+/// Refuses an open file on one of the kernel's file systems.
 pub(crate) fn refuse(opened: impl AsFd) -> io::Result<()> {
-    match name(opened)? {
+    check(&fstatfs(opened)?)
+}
+
+/// Refuses a path on one of the kernel's file systems.
+pub(crate) fn refuse_path(path: &Path) -> io::Result<()> {
+    check(&statfs(path)?)
+}
+
+fn check(of: &StatFs) -> io::Result<()> {
+    match name(of) {
         None => Ok(()),
         Some(name) => Err(io::Error::new(
             io::ErrorKind::PermissionDenied,

@@ -65,7 +65,7 @@ fn leads_out_inner(base: &File, path: &Path, follow: bool, fence: &Fence) -> io:
         // A file can be a mount point, too.
         if !is_directory && crosses(found) && kind(found) != FileType::Symlink {
             return match openat(base, &path, LOOK, Mode::empty()) {
-                Ok(opened) => Ok(special::name(opened)?.is_some()),
+                Ok(opened) => special::has(opened),
                 Err(_) => Ok(true),
             };
         }
@@ -77,7 +77,7 @@ fn leads_out_inner(base: &File, path: &Path, follow: bool, fence: &Fence) -> io:
         return Ok(found.is_some_and(|found| crosses(&found)));
     };
     let stat = fstat(&opened)?;
-    if crosses(&stat) && special::name(&opened)?.is_some() {
+    if crosses(&stat) && special::has(&opened)? {
         return Ok(true);
     }
     Ok(!fence.is_empty() && is_inside(opened, stat, &base_stat, fence)?)
