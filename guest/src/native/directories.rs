@@ -6,7 +6,7 @@ mod file;
 mod metadata;
 
 pub(crate) use copy::{CopiedFile, CopyAttributes, CopyRequest, copy_files, copy_files_with};
-pub(crate) use directory::{Directory, Listing, DirectoryLock};
+pub(crate) use directory::{Directory, DirectoryLock, Listing};
 pub(crate) use file::File;
 
 use crate::bindings::syncmgr::plugin::directories::{Access, Grant};
