@@ -29,7 +29,8 @@
 //! ```
 //!
 //! With the environment variable `SYNCMGR_COMPONENT` the same tests run the component in that file
-//! with the program `syncmgr`, or with the one in `SYNCMGR`. Only natively can calls be made to fail.
+//! with the program `syncmgr`, or with the one in `SYNCMGR`. Only natively can calls be made to
+//! fail.
 
 mod component;
 
