@@ -22,7 +22,8 @@
 #![deny(missing_docs)]
 
 #[doc(hidden)]
-#[allow(missing_docs, unsafe_code, unreachable_pub, clippy::all, reason = "wit-bindgen output")]
+#[allow(missing_docs, unsafe_code, unreachable_pub, reason = "wit-bindgen output")]
+#[allow(clippy::all, clippy::pedantic, clippy::restriction, reason = "wit-bindgen output")]
 #[rustfmt::skip]
 pub mod bindings;
 pub mod callback;
