@@ -42,8 +42,8 @@ pub fn delete_log_error(id: Option<ErrorId>) {
 /// `default_choice` at once in a run without user interaction.
 ///
 /// # Errors
-/// Fails with [`InvalidArgument`](ErrorCode::InvalidArgument) if there are no choices, more than 16,
-/// or if `default_choice` is not an index of `choices`.
+/// Fails with [`InvalidArgument`](ErrorCode::InvalidArgument) if there are no choices, more than
+/// 16, or if `default_choice` is not an index of `choices`.
 pub fn question(text: &str, choices: &[&str], default_choice: u32) -> Result<u32> {
     ask(None, text, choices, default_choice)
 }
@@ -52,8 +52,9 @@ pub fn question(text: &str, choices: &[&str], default_choice: u32) -> Result<u32
 /// connection.
 ///
 /// # Errors
-/// Fails with [`NotConnected`](ErrorCode::NotConnected) if the connection cannot be established, and
-/// with [`NotImplemented`](ErrorCode::NotImplemented) if the host does not establish connections.
+/// Fails with [`NotConnected`](ErrorCode::NotConnected) if the connection cannot be established,
+/// and with [`NotImplemented`](ErrorCode::NotImplemented) if the host does not establish
+/// connections.
 pub fn establish_connection(connection: Option<&str>) -> Result<()> {
     Ok(callback::establish_connection(connection)?)
 }

@@ -103,8 +103,8 @@ impl From<io::Error> for Error {
     }
 }
 
-/// The reason why the work on an item ends early. Progress calls return it, so that a plugin handles
-/// cancellation with `?`.
+/// The reason why the work on an item ends early. Progress calls return it, so that a plugin
+/// handles cancellation with `?`.
 ///
 /// # Examples
 /// ```
@@ -113,7 +113,8 @@ impl From<io::Error> for Error {
 /// fn copy_all(context: &mut SyncContext, names: &[&str]) -> Result<(), Interrupt> {
 ///     for name in names {
 ///         context.set_status_text(*name)?; // returns if the user cancelled
-///         if let Err(error) = std::fs::copy(format!("/source/{name}"), format!("/target/{name}")) {
+///         let (source, target) = (format!("/source/{name}"), format!("/target/{name}"));
+///         if let Err(error) = std::fs::copy(source, target) {
 ///             return Err(Error::from(error).context(*name).into());
 ///         }
 ///     }
@@ -127,8 +128,8 @@ pub enum Interrupt {
     Item,
     /// The user cancelled the run. This item and all following items end as stopped.
     All,
-    /// The item failed. It ends as failed with this error in the log, and the run continues with the
-    /// next item.
+    /// The item failed. It ends as failed with this error in the log, and the run continues with
+    /// the next item.
     Failed(Error),
 }
 

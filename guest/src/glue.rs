@@ -9,8 +9,8 @@ use crate::guid::{ErrorId, ItemId};
 use crate::plugin::Plugin;
 use crate::sync_context::SyncContext;
 
-/// A plugin and the items that it was prepared for. Held by the code that [`export!`](crate::export)
-/// generates.
+/// A plugin and the items that it was prepared for. Held by the code that
+/// [`export!`](crate::export) generates.
 #[derive(Debug, Default)]
 pub struct Instance<P> {
     plugin: P,

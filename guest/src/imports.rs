@@ -1,4 +1,5 @@
-//! The imported functions: those of the host in a component, and those of [`crate::native`] in tests.
+//! The imported functions: those of the host in a component, and those of [`crate::native`] in
+//! tests.
 
 #[cfg(target_family = "wasm")]
 pub(crate) use crate::bindings::syncmgr::plugin::{

@@ -11,18 +11,19 @@
 //! Build it with `cargo build --release --target wasm32-wasip2` from a crate whose type is
 //! `cdylib`, and run it with `syncmgr run target/wasm32-wasip2/release/NAME.wasm`.
 //!
-//! A plugin handles cancellation with `?`: every report to the sync manager returns an error once the
-//! user cancelled the item ([`Interrupt::Item`]) or the run ([`Interrupt::All`]), and the result of
-//! [`Plugin::synchronize_item`] decides the terminal status of the item.
+//! A plugin handles cancellation with `?`: every report to the sync manager returns an error once
+//! the user cancelled the item ([`Interrupt::Item`]) or the run ([`Interrupt::All`]), and the
+//! result of [`Plugin::synchronize_item`] decides the terminal status of the item.
 //!
 //! In reading order: [`Plugin`], [`SyncContext`] for reports, [`Item`] and [`HandlerInfo`],
-//! [`Error`] and [`Interrupt`], [`callback`], [`settings`], [`directories`] for files, and `testing` to
-//! run a plugin in `cargo test`. [`prelude`] has the names that most plugins use.
+//! [`Error`] and [`Interrupt`], [`callback`], [`settings`], [`directories`] for files, and
+//! `testing` to run a plugin in `cargo test`. [`prelude`] has the names that most plugins use.
 
 #![deny(missing_docs)]
 
 #[doc(hidden)]
-#[allow(missing_docs, unsafe_code, unreachable_pub, clippy::all, reason = "wit-bindgen output")]
+#[allow(missing_docs, unsafe_code, unreachable_pub, reason = "wit-bindgen output")]
+#[allow(clippy::all, clippy::pedantic, clippy::restriction, reason = "wit-bindgen output")]
 #[rustfmt::skip]
 pub mod bindings;
 pub mod callback;

@@ -1,5 +1,6 @@
 //! The functions that a plugin imports, implemented natively for tests by a scripted sync manager.
 
+pub(crate) mod answer;
 pub(crate) mod directories;
 pub(crate) mod outcome;
 pub(crate) mod script;
@@ -38,6 +39,7 @@ impl Pollable {
 }
 
 pub(crate) mod callback {
+    use super::answer::{Answer, refuse};
     use super::outcome::LogEntry;
     use super::{Pollable, session, wit};
     use crate::bindings::syncmgr::plugin::synchronize_callback::UserQuestion;
@@ -51,7 +53,7 @@ pub(crate) mod callback {
         level: wit::LogLevel,
         text: &str,
         info: wit::LogErrorInfo,
-    ) -> Result<(), wit::Error> {
+    ) -> Answer<()> {
         let item = info.item_id.map(ItemId::from_wit);
         let id = info.error_id.map(ErrorId::from_wit);
         let line = LogEntry { level, text: text.to_owned(), item, id, code: info.code };
@@ -63,21 +65,19 @@ pub(crate) mod callback {
         session::with(|state| state.run.delete_log(id));
     }
 
-    pub(crate) fn establish_connection(connection: Option<&str>) -> Result<(), wit::Error> {
+    pub(crate) fn establish_connection(connection: Option<&str>) -> Answer<()> {
         session::enter("establish-connection")?;
         let connection = connection.map(str::to_owned);
         session::with(|state| state.run.connections.push(connection));
         Ok(())
     }
 
-    pub(crate) fn question(question: &UserQuestion) -> Result<u32, wit::Error> {
+    pub(crate) fn question(question: &UserQuestion) -> Answer<u32> {
         let count = question.choices.len();
         let possible = |choice: u32| usize::try_from(choice).is_ok_and(|choice| choice < count);
         if !possible(question.default_choice) {
-            return Err(wit::Error {
-                code: wit::ErrorCode::InvalidArgument,
-                message: "there is no choice with the default index".to_owned(),
-            });
+            let message = "there is no choice with the default index";
+            return refuse(wit::ErrorCode::InvalidArgument, message);
         }
         let choice = session::with(|state| match state.script.choices.is_empty() {
             true => question.default_choice,

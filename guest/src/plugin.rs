@@ -11,9 +11,9 @@ pub use crate::bindings::exports::syncmgr::plugin::synchronize::{
 
 /// A sync handler. Three methods are required; the defaults of the others suit a simple plugin.
 ///
-/// One value serves one run. The sync manager calls [`initialize`](Self::initialize) first, and then
-/// any subset of the other methods, so only [`synchronize_item`](Self::synchronize_item) may rely on
-/// [`prepare`](Self::prepare).
+/// One value serves one run. The sync manager calls [`initialize`](Self::initialize) first, and
+/// then any subset of the other methods, so only [`synchronize_item`](Self::synchronize_item) may
+/// rely on [`prepare`](Self::prepare).
 ///
 /// The value is created by [`Default`] rather than by a constructor of this trait: nothing is known
 /// about the run before `initialize`, so creating it has no arguments and cannot fail, and most
@@ -64,10 +64,10 @@ pub trait Plugin: Default + 'static {
     /// An error ends the run.
     fn items(&mut self) -> Result<ItemList>;
 
-    /// Synchronizes one item. `Ok` ends the item as succeeded, unless the plugin reported a terminal
-    /// status. Called for each prepared item in turn. An item that is missing from the list that
-    /// [`items`](Self::items) returned in this run fails without this call. The sync manager may
-    /// synchronize an item of an earlier run without listing; look up its id then.
+    /// Synchronizes one item. `Ok` ends the item as succeeded, unless the plugin reported a
+    /// terminal status. Called for each prepared item in turn. An item that is missing from the
+    /// list that [`items`](Self::items) returned in this run fails without this call. The sync
+    /// manager may synchronize an item of an earlier run without listing; look up its id then.
     ///
     /// # Errors
     /// An error ends only this item, as [`Interrupt`] describes.

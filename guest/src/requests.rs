@@ -24,8 +24,8 @@
 /// `clsid = "..."` at the top sets the class of the plugin's native handler on Windows. By default,
 /// it is derived from the name under which the plugin is registered.
 ///
-/// Every part is optional, and `include_str!("requests.toml")` works, too. A `*` in a name stands for
-/// one part between dots. The capabilities under `allow` are `wall-clock`, the time of day, and
+/// Every part is optional, and `include_str!("requests.toml")` works, too. A `*` in a name stands
+/// for one part between dots. The capabilities under `allow` are `wall-clock`, the time of day, and
 /// `randomness`, secure random numbers; the host terminates a plugin that uses one without a grant.
 /// Settings and secrets are environment variables. The plugin's own storage needs no request.
 #[macro_export]

@@ -88,8 +88,8 @@ impl SyncContext {
         self.report().text(text).send()
     }
 
-    /// Reports that the item is being updated, with 0 of `total` bytes done. Progress values are scaled
-    /// so that any number of bytes fits into the native 31 bits.
+    /// Reports that the item is being updated, with 0 of `total` bytes done. Progress values are
+    /// scaled so that any number of bytes fits into the native 31 bits.
     ///
     /// # Errors
     /// Returns an interrupt once the user cancelled.
@@ -102,8 +102,8 @@ impl SyncContext {
         self.report().status(Status::Updating).value(0).max(max).send()
     }
 
-    /// Adds bytes to those that are done. Reports at most every 40 ms, and calls `text` only then, but
-    /// checks for cancellation on every call.
+    /// Adds bytes to those that are done. Reports at most every 40 ms, and calls `text` only then,
+    /// but checks for cancellation on every call.
     ///
     /// # Errors
     /// Returns an interrupt once the user cancelled.
@@ -116,8 +116,8 @@ impl SyncContext {
         self.report().value(value).text(text()).send()
     }
 
-    /// Reports what is being done while the total is unknown. Reports at most every 40 ms, and calls
-    /// `text` only then, but checks for cancellation on every call.
+    /// Reports what is being done while the total is unknown. Reports at most every 40 ms, and
+    /// calls `text` only then, but checks for cancellation on every call.
     ///
     /// # Errors
     /// Returns an interrupt once the user cancelled.
@@ -143,8 +143,8 @@ impl SyncContext {
         Err(if callback::is_cancelled(None) { Interrupt::All } else { Interrupt::Item })
     }
 
-    /// Returns a pollable that becomes ready when the user cancels this item or the run, to be polled
-    /// together with whatever else the plugin waits for.
+    /// Returns a pollable that becomes ready when the user cancels this item or the run, to be
+    /// polled together with whatever else the plugin waits for.
     pub fn cancelled(&self) -> Pollable {
         callback::subscribe_cancelled(Some(self.item.to_wit()))
     }
@@ -154,8 +154,8 @@ impl SyncContext {
         self.log_with(level, text, None, None);
     }
 
-    /// Logs an error for which [`Plugin::show_error`](crate::Plugin::show_error) returns details. If the
-    /// item then fails with the same error, it is not logged again.
+    /// Logs an error for which [`Plugin::show_error`](crate::Plugin::show_error) returns details.
+    /// If the item then fails with the same error, it is not logged again.
     pub fn log_error(&self, error: &Error, id: ErrorId) {
         self.logged.replace(Some(error.clone()));
         self.log_with(LogLevel::Error, &error.to_string(), Some(id), Some(error.code));
@@ -169,8 +169,8 @@ impl SyncContext {
     /// Returns `default_choice` at once in a run without user interaction.
     ///
     /// # Errors
-    /// Fails with [`InvalidArgument`](ErrorCode::InvalidArgument) if there are no choices, more than
-    /// 16, or if `default_choice` is not an index of `choices`.
+    /// Fails with [`InvalidArgument`](ErrorCode::InvalidArgument) if there are no choices, more
+    /// than 16, or if `default_choice` is not an index of `choices`.
     pub fn question(&self, text: &str, choices: &[&str], default_choice: u32) -> Result<u32> {
         ask(Some(self.item), text, choices, default_choice)
     }
@@ -259,28 +259,25 @@ impl ProgressBuilder<'_> {
     /// Returns an interrupt once the user cancelled.
     pub fn send(self) -> Result<(), Interrupt> {
         let Self { context, item } = self;
-        context.ended |= match item.status_type {
-            Some(
-                Status::Stopped
-                | Status::Skipped
-                | Status::Succeeded
-                | Status::Failed
-                | Status::Deleted,
-            ) => true,
-            Some(
-                Status::Pending
-                | Status::Updating
-                | Status::Paused
-                | Status::Resuming
-                | Status::UpdatingIndeterminate,
-            )
-            | None => false,
-        };
+        context.ended |= item.status_type.is_some_and(Status::is_terminal);
         context.reported = Some(Instant::now());
         match callback::progress(context.item.to_wit(), &item) {
             wit::ProgressResponse::Continue => Ok(()),
             wit::ProgressResponse::CancelItem => Err(Interrupt::Item),
             wit::ProgressResponse::CancelAll => Err(Interrupt::All),
+        }
+    }
+}
+
+impl Status {
+    pub(crate) fn is_terminal(self) -> bool {
+        match self {
+            Self::Stopped | Self::Skipped | Self::Succeeded | Self::Failed | Self::Deleted => true,
+            Self::Pending
+            | Self::Updating
+            | Self::Paused
+            | Self::Resuming
+            | Self::UpdatingIndeterminate => false,
         }
     }
 }

@@ -29,7 +29,8 @@
 //! ```
 //!
 //! With the environment variable `SYNCMGR_COMPONENT` the same tests run the component in that file
-//! with the program `syncmgr`, or with the one in `SYNCMGR`. Only natively can calls be made to fail.
+//! with the program `syncmgr`, or with the one in `SYNCMGR`. Only natively can calls be made to
+//! fail.
 
 mod component;
 
@@ -239,7 +240,7 @@ impl SyncManager {
         mut self,
         call: impl FnOnce(&mut Instance<P>) -> Result<T, wit::Error>,
     ) -> Result<T> {
-        self.0.trigger.modifiers = self.0.trigger.modifiers | SyncModifiers::SETTINGS;
+        self.0.trigger.modifiers |= SyncModifiers::SETTINGS;
         let (trigger, cookie) = (self.0.trigger, self.0.cookie.clone());
         let _session = Session::open(self.0);
         let mut instance = Instance::<P>::default();

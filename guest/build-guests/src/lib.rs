@@ -1,5 +1,5 @@
-//! Builds plugins of this workspace as components, for build scripts: it writes their output for Cargo,
-//! and panics if something is missing.
+//! Builds plugins of this workspace as components, for build scripts: it writes their output for
+//! Cargo, and panics if something is missing.
 
 #![deny(missing_docs)]
 #![allow(clippy::print_stdout, reason = "cargo reads what a build script prints")]
@@ -79,8 +79,8 @@ pub fn build(guest: Guest<'_>) -> PathBuf {
     output
 }
 
-/// Returns the root of this workspace, by the package whose build script runs. A compiled-in path would
-/// be wrong after a checkout is moved together with its target directory.
+/// Returns the root of this workspace, by the package whose build script runs. A compiled-in path
+/// would be wrong after a checkout is moved together with its target directory.
 fn workspace() -> PathBuf {
     let package = PathBuf::from(var("CARGO_MANIFEST_DIR"));
     let root = package.ancestors().find(|folder| folder.join("guest/build-guests").is_dir());

@@ -84,7 +84,8 @@ impl Run {
     /// Returns whether an item reported a terminal status in this attempt.
     pub(crate) fn has_ended(&self, item: ItemId) -> bool {
         let made = self.reports[self.attempts.last().copied().unwrap_or(0)..].iter();
-        made.filter(|made| made.item == item).any(|made| made.status.is_some_and(is_terminal))
+        made.filter(|made| made.item == item)
+            .any(|made| made.status.is_some_and(Status::is_terminal))
     }
 
     pub(crate) fn delete_log(&mut self, id: Option<ErrorId>) {
@@ -99,7 +100,7 @@ impl Run {
     /// Returns the last terminal status of an item; `None` if it has none.
     pub fn ended(&self, item: ItemId) -> Option<Status> {
         let statuses = self.reports_of(item).filter_map(|made| made.status);
-        statuses.filter(|status| is_terminal(*status)).last()
+        statuses.filter(|status| status.is_terminal()).last()
     }
 
     /// Asserts that an item ended with a status.
@@ -111,8 +112,8 @@ impl Run {
         assert_eq!(self.ended(item), Some(status), "{self:#?}");
     }
 
-    /// Asserts that progress values grow up to their maximum, that each item ends at most once in each
-    /// attempt, and that no report follows the end.
+    /// Asserts that progress values grow up to their maximum, that each item ends at most once in
+    /// each attempt, and that no report follows the end.
     ///
     /// # Panics
     /// Panics with the first report that violates this.
@@ -133,22 +134,7 @@ impl Run {
                 assert!(*max == 0 || new <= *max, "the value is above {max}: {made:#?}");
                 *value = new;
             }
-            *ended = made.status.is_some_and(is_terminal);
+            *ended = made.status.is_some_and(Status::is_terminal);
         }
-    }
-}
-
-pub(crate) fn is_terminal(status: Status) -> bool {
-    match status {
-        Status::Stopped
-        | Status::Skipped
-        | Status::Succeeded
-        | Status::Failed
-        | Status::Deleted => true,
-        Status::Pending
-        | Status::Updating
-        | Status::Paused
-        | Status::Resuming
-        | Status::UpdatingIndeterminate => false,
     }
 }

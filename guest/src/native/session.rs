@@ -6,6 +6,7 @@ use std::thread;
 
 use crate::bindings::syncmgr::plugin::types as wit;
 use crate::guid::ItemId;
+use crate::native::answer::{Answer, refuse};
 use crate::native::outcome::{LogEntry, Report, Run};
 use crate::native::script::Script;
 
@@ -82,7 +83,7 @@ pub(crate) fn start(ids: &[wit::ItemId]) {
 }
 
 /// Counts a call, and applies the faults that the script has for it.
-pub(crate) fn enter(call: &str) -> Result<(), wit::Error> {
+pub(crate) fn enter(call: &str) -> Answer<()> {
     let (delays, failure) = with(|state| {
         let count = state.calls.entry(call.to_owned()).or_default();
         *count += 1;
@@ -94,7 +95,7 @@ pub(crate) fn enter(call: &str) -> Result<(), wit::Error> {
     });
     thread::sleep(delays);
     match failure {
-        Some(code) => Err(wit::Error { code, message: format!("injected failure of `{call}`") }),
+        Some(code) => refuse(code, format!("injected failure of `{call}`")),
         None => Ok(()),
     }
 }
@@ -146,12 +147,10 @@ impl State {
         response
     }
 
-    pub(crate) fn log(&mut self, line: LogEntry) -> Result<(), wit::Error> {
+    pub(crate) fn log(&mut self, line: LogEntry) -> Answer<()> {
         if let Some(item) = line.item.filter(|item| !self.started.contains(item)) {
-            return Err(wit::Error {
-                code: wit::ErrorCode::InvalidArgument,
-                message: format!("item {item} is not part of this run"),
-            });
+            let message = format!("item {item} is not part of this run");
+            return refuse(wit::ErrorCode::InvalidArgument, message);
         }
         self.run.log.push(line);
         Ok(())

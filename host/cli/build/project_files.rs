@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-/// Folders that a build of a template in its place creates at its top.
+/// Folders that a build inside a template creates at its top.
 const BUILD_FOLDERS: [&str; 7] =
     [".venv", "build", "dist", "node_modules", "stubs", "target", "types"];
 

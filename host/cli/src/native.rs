@@ -114,7 +114,7 @@ impl Job {
         information.BasicLimitInformation.LimitFlags =
             JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE | JOB_OBJECT_LIMIT_SILENT_BREAKAWAY_OK;
         let size = u32::try_from(size_of_val(&information)).ok()?;
-        // SAFETY: the handle is open, and the structure is of the kind and the size that are said.
+        // SAFETY: the handle is open, and the structure has the stated type and size.
         let set = unsafe {
             SetInformationJobObject(
                 job.0,
@@ -160,7 +160,7 @@ fn create(clsid: Uuid) -> anyhow::Result<(ISyncMgrSynchronize, Apartment)> {
     let interface = GUID::from_u128(ISyncMgrSynchronize::IID.to_u128());
     let clsid = class_name(clsid);
     let mut pointer = std::ptr::null_mut();
-    // SAFETY: the ids live until the call returns, and there is a place for the result.
+    // SAFETY: the ids live until the call returns, and the out pointer is valid.
     let created = unsafe {
         CoCreateInstance(
             &raw const class,

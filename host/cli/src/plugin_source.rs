@@ -135,12 +135,12 @@ impl PluginSource {
             Self::BuiltIn(name, _) => Ok((*name).to_owned()),
             Self::Installed(registration) => Ok(registration.name.clone()),
             Self::File(path) => {
-                let place = path
+                let canonical = path
                     .canonicalize()
                     .map_err(|source| LoadError::Read { path: path.clone(), source })?;
                 let id = uuid::Uuid::new_v5(
                     &uuid::Uuid::NAMESPACE_URL,
-                    place.as_os_str().as_encoded_bytes(),
+                    canonical.as_os_str().as_encoded_bytes(),
                 );
                 let safe = |c: char| if c.is_alphanumeric() { c } else { '-' };
                 let name: String = self.name().chars().take(40).map(safe).collect();

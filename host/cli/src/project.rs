@@ -50,8 +50,8 @@ impl Project {
     /// # Errors
     /// [`ProjectError::NoProject`], [`ProjectError::Manifest`].
     pub fn find(folder: &Path) -> Result<Self, ProjectError> {
-        let place = std::path::absolute(folder).map_err(ProjectError::file("find", folder))?;
-        let root = place.ancestors().find(|folder| folder.join(MANIFEST).is_file());
+        let absolute = std::path::absolute(folder).map_err(ProjectError::file("find", folder))?;
+        let root = absolute.ancestors().find(|folder| folder.join(MANIFEST).is_file());
         let root = root.ok_or_else(|| ProjectError::NoProject { path: folder.to_owned() })?;
         let path = root.join(MANIFEST);
         let text = fs::read_to_string(&path).map_err(ProjectError::file("read", &path))?;

@@ -1,6 +1,6 @@
-//! The quarantine of crashed plugins: a note for each in the state directory, named after the digest
-//! of the component. A plugin does not leave the quarantine under another file name, and another
-//! component of the same name is not affected.
+//! The quarantine of crashed plugins: a note for each in the state directory, named after the
+//! digest of the component. A plugin does not leave the quarantine under another file name, and
+//! another component of the same name is not affected.
 
 use std::io::ErrorKind;
 

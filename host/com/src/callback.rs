@@ -117,8 +117,7 @@ impl Callback {
 
     /// Logs an entry. A failure is ignored, because nothing can be done about it.
     pub(crate) fn log_error(&self, entry: &LogEntry) {
-        let mut text = Vec::new();
-        convert::encode(&entry.text, &mut text);
+        let text = convert::utf16(&entry.text);
         let info = convert::log_error_info(entry);
         // SAFETY: the pointers are valid until the call returns, and the text is NUL-terminated.
         let _ = unsafe { self.0.LogError(entry.level as u32, text.as_ptr(), &raw const info) };
@@ -145,16 +144,10 @@ impl Callback {
 
     /// Establishes a connection; `None` is the default connection.
     pub(crate) fn establish_connection(&self, connection: Option<&str>) -> Hresult {
-        let mut name = Vec::new();
-        let name = match connection {
-            Some(connection) => {
-                convert::encode(connection, &mut name);
-                name.as_ptr()
-            }
-            None => null(),
-        };
+        let name = connection.map(convert::utf16);
+        let pointer = name.as_ref().map_or(null(), |name| name.as_ptr());
         // SAFETY: the pointer is NULL, or to NUL-terminated text that lives until the call returns.
-        ours(unsafe { self.0.EstablishConnection(name, 0) })
+        ours(unsafe { self.0.EstablishConnection(pointer, 0) })
     }
 
     pub(crate) fn prepare_for_sync_completed(&self, outcome: Hresult) {

@@ -1,6 +1,6 @@
 //! The handler: a plugin as `ISyncMgrSynchronize`.
 //!
-//! Each object is one run, with a worker that drives the plugin's session. Methods whose answer is
+//! Each object is one run, with a thread that drives the plugin's session. Methods whose answer is
 //! known are answered directly. `PrepareForSync`, `Synchronize`, `ShowError` and `ShowProperties`
 //! return before their work is done, and complete through the callback.
 
@@ -22,11 +22,11 @@ use windows_core::{GUID, implement};
 use crate::callback::{Callback, CallbackSlot};
 use crate::callback_sink::CallbackSink;
 use crate::convert;
+use crate::handler_thread::{self, Completion, HandlerThread};
 use crate::interfaces::ISyncMgrSynchronize;
 use crate::object::Counted;
 use crate::run_state::{Phase, RunState, State};
 use crate::user_interface::{Parent, UserInterface};
-use crate::worker::{self, Completion, Worker};
 
 /// The state shared by all objects of one class.
 pub struct Class {
@@ -51,7 +51,7 @@ impl std::fmt::Debug for Class {
 pub(crate) struct Handler {
     class: Arc<Class>,
     shared: Arc<RunState>,
-    worker: Mutex<Option<Arc<Worker>>>,
+    thread: Mutex<Option<Arc<HandlerThread>>>,
     _counted: Counted,
 }
 
@@ -76,15 +76,15 @@ pub fn create(class: Arc<Class>) -> ISyncMgrSynchronize {
         }),
         outside: AtomicUsize::new(0),
     };
-    Handler { class, shared: Arc::new(shared), worker: Mutex::default(), _counted: Counted::new() }
+    Handler { class, shared: Arc::new(shared), thread: Mutex::default(), _counted: Counted::new() }
         .into()
 }
 
 impl Handler {
-    /// Returns the worker, if it has been started.
-    fn worker(&self) -> Result<Arc<Worker>, Hresult> {
-        let worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
-        worker.clone().ok_or(Hresult::E_UNEXPECTED)
+    /// Returns the thread, if it has been started.
+    fn thread(&self) -> Result<Arc<HandlerThread>, Hresult> {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        thread.clone().ok_or(Hresult::E_UNEXPECTED)
     }
 
     fn initialize(&self, flags: u32, cookie: Option<Vec<u8>>) -> Result<Hresult, Hresult> {
@@ -108,12 +108,12 @@ impl Handler {
         let options = (self.class.options)()?.cancel_with(self.shared.cancel.clone());
         let sink = CallbackSink::new(Arc::clone(&self.shared));
         let plugin = self.class.plugin.clone();
-        let worker = Worker::start(move || plugin.start_on_thread(&options, sink))?;
-        let participation = worker.ask(async move |session: &mut Session| {
+        let thread = HandlerThread::start(move || plugin.start_on_thread(&options, sink))?;
+        let participation = thread.ask(async move |session: &mut Session| {
             session.initialize(trigger, cookie.as_deref()).await
         })?;
-        let worker = Some(Arc::new(worker));
-        *self.worker.lock().unwrap_or_else(PoisonError::into_inner) = worker;
+        let thread = Some(Arc::new(thread));
+        *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = thread;
         Ok(participation)
     }
 
@@ -128,7 +128,7 @@ impl Handler {
             None if busy => Err(Hresult::HRESULT_ERROR_BUSY),
             None => {
                 let info = self
-                    .worker()?
+                    .thread()?
                     .ask(async |session: &mut Session| session.handler_info().await)?;
                 self.shared.lock().info = Some(info.clone());
                 Ok(info)
@@ -137,7 +137,7 @@ impl Handler {
     }
 
     fn prepare(&self, items: Vec<ItemId>, parent: Parent) -> Result<Hresult, Hresult> {
-        let worker = self.worker()?;
+        let thread = self.thread()?;
         if !self.shared.callback.is_set() {
             return Err(Hresult::E_UNEXPECTED);
         }
@@ -157,8 +157,8 @@ impl Handler {
             state.prepared.clone_from(&items);
         }
         let shared = Arc::clone(&self.shared);
-        self.post(&worker, Callback::prepare_for_sync_completed, move |session| {
-            let prepared = worker::call(session, async move |session: &mut Session| {
+        self.post(&thread, Callback::prepare_for_sync_completed, move |session| {
+            let prepared = handler_thread::call(session, async move |session: &mut Session| {
                 session.prepare_for_sync(&items).await
             });
             shared.enter(match prepared {
@@ -174,7 +174,7 @@ impl Handler {
     }
 
     fn synchronize(&self, parent: Parent) -> Result<Hresult, Hresult> {
-        let worker = self.worker()?;
+        let thread = self.thread()?;
         {
             let mut state = self.shared.lock();
             if state.phase != Phase::Prepared || !self.shared.callback.is_set() {
@@ -185,7 +185,7 @@ impl Handler {
         }
         let shared = Arc::clone(&self.shared);
         let keep = self.class.report.clone();
-        self.post(&worker, Callback::synchronize_completed, move |session| {
+        self.post(&thread, Callback::synchronize_completed, move |session| {
             let synchronized =
                 session.call(async |session: &mut Session| session.synchronize().await);
             let outcome = match synchronized {
@@ -209,13 +209,13 @@ impl Handler {
     }
 
     fn show_error(&self, error: GUID, parent: Parent) -> Result<Hresult, Hresult> {
-        let worker = self.worker()?;
+        let thread = self.thread()?;
         let error = convert::error_id(error).ok_or(Hresult::E_INVALIDARG)?;
         self.begin_showing()?;
         let shared = Arc::clone(&self.shared);
         let failed = |callback: &Callback, failure| callback.show_error_completed(failure, &[]);
-        self.post(&worker, failed, move |session| {
-            let shown = worker::call(session, async move |session: &mut Session| {
+        self.post(&thread, failed, move |session| {
+            let shown = handler_thread::call(session, async move |session: &mut Session| {
                 session.show_error(error).await
             });
             Box::new(move || {
@@ -233,10 +233,10 @@ impl Handler {
     }
 
     fn show_properties(&self, item: Option<ItemId>, parent: Parent) -> Result<Hresult, Hresult> {
-        let worker = self.worker()?;
+        let thread = self.thread()?;
         self.begin_showing()?;
         let shared = Arc::clone(&self.shared);
-        self.post(&worker, Callback::show_properties_completed, move |session| {
+        self.post(&thread, Callback::show_properties_completed, move |session| {
             let outcome = edit_properties(session, &shared, item, parent);
             let outcome = outcome.unwrap_or_else(|failure| failure);
             Box::new(move || {
@@ -262,12 +262,12 @@ impl Handler {
     /// queued, it does not complete; if it panics, `failed` completes it.
     fn post(
         &self,
-        worker: &Worker,
+        thread: &HandlerThread,
         failed: impl FnOnce(&Callback, Hresult) + Send + 'static,
         task: impl FnOnce(&mut SessionThread) -> Completion + Send + 'static,
     ) -> Result<Hresult, Hresult> {
         let (log, after) = (Arc::clone(&self.shared), Arc::clone(&self.shared));
-        let posted = worker.post(
+        let posted = thread.post(
             move |session| {
                 {
                     let _outside = log.outside();
@@ -294,14 +294,15 @@ fn edit_properties(
     item: Option<ItemId>,
     parent: Parent,
 ) -> Result<Hresult, Hresult> {
-    let properties =
-        worker::call(session, async move |session: &mut Session| session.properties(item).await)?;
+    let properties = handler_thread::call(session, async move |session: &mut Session| {
+        session.properties(item).await
+    })?;
     let changes = {
         let _outside = shared.outside();
         shared.interface.edit(parent, &shared.title(), &properties)
     };
     let Some(changes) = changes else { return Ok(Hresult::S_OK) };
-    let changed = worker::call(session, async move |session: &mut Session| {
+    let changed = handler_thread::call(session, async move |session: &mut Session| {
         let changes: Vec<(&str, PropertyValue)> =
             changes.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
         session.set_properties(item, &changes).await
@@ -320,7 +321,7 @@ fn keep_report(file: &std::path::Path, report: &RunReport) {
 
 impl Drop for Handler {
     /// Cancels the plugin, because its result has no receiver: the last reference may be dropped
-    /// during a run. The worker ends when the plugin has stopped.
+    /// during a run. The thread ends when the plugin has stopped.
     fn drop(&mut self) {
         self.shared.callback.set(None);
         self.shared.cancel.cancel_all();

@@ -62,9 +62,9 @@ impl ISyncMgrEnumItems_Impl for ItemEnumerator_Impl {
             let taken = self.advance(celt);
             for (at, item) in taken.iter().enumerate() {
                 // SAFETY: the caller has room for `celt` items, and at most as many are written.
-                let place = unsafe { rgelt.add(at) };
+                let slot = unsafe { rgelt.add(at) };
                 // SAFETY: as above.
-                unsafe { place.write(convert::item(item)) };
+                unsafe { slot.write(convert::item(item)) };
             }
             if !pceltFetched.is_null() {
                 // SAFETY: as above; the number is at most `celt`, a `u32`.

@@ -11,12 +11,12 @@
 //!
 //! - [`interfaces`]: the declarations of `mobsync.h`.
 //! - `convert`: conversions between the host's data and native structures.
-//! - `guard`, `object`, `task_memory`, `event`, `apartment`, `global_table`: COM's requirements on
-//!   objects.
+//! - `guard`, `object`, `task_memory`, `event`, `oneshot`, `apartment`, `global_table`: COM's
+//!   requirements on objects.
 //! - `callback`, `callback_sink`: the manager's callback, and the sink that forwards to it.
 //! - [`user_interface`] shows dialogs.
-//! - `worker`, `run_state`, [`handler`]: the handler object. `item_enumerator`, [`factory`]: its
-//!   helpers.
+//! - `handler_thread`, `run_state`, [`handler`]: the handler object. `item_enumerator`,
+//!   [`factory`]: its helpers.
 //! - `registry`, `exports`: registration and exported functions, on Windows.
 //! - `manager_callback`, [`native`]: the sync manager's role, for native handlers.
 
@@ -35,16 +35,17 @@ pub mod factory;
 mod global_table;
 mod guard;
 pub mod handler;
+mod handler_thread;
 pub mod interfaces;
 mod item_enumerator;
 mod manager_callback;
 pub mod native;
 mod object;
+mod oneshot;
 #[cfg(windows)]
 pub mod registry;
 mod run_state;
 pub mod task_memory;
 pub mod user_interface;
-mod worker;
 
 pub use object::count as object_count;

@@ -52,6 +52,12 @@ pub(crate) struct Completion {
     pub(crate) retry: Vec<ItemId>,
 }
 
+impl From<Hresult> for Completion {
+    fn from(outcome: Hresult) -> Self {
+        Self { outcome, retry: Vec::new() }
+    }
+}
+
 impl CallbackState {
     pub(crate) fn new(manager: SyncManager, may_bother_user: bool) -> Arc<Self> {
         Arc::new(Self {
@@ -115,14 +121,7 @@ impl CallbackState {
             manager.touch();
         }
         if let Some(text) = notice.text(&manager) {
-            manager.log_error(LogEntry {
-                level: LogLevel::Information,
-                text,
-                item: None,
-                jump: None,
-                id: None,
-                code: None,
-            });
+            log(&mut manager, LogLevel::Information, text);
         }
         manager.overdue()
     }
@@ -161,6 +160,11 @@ impl CallbackState {
             awaited.came.set();
         }
     }
+}
+
+/// Logs a message about the handler as a whole.
+pub(crate) fn log(manager: &mut SyncManager, level: LogLevel, text: String) {
+    manager.log_error(LogEntry { level, text, item: None, jump: None, id: None, code: None });
 }
 
 /// Decides when to report that a handler is silent, once per call.
@@ -205,7 +209,7 @@ const _: () = {
 impl ManagerCallback {
     fn completed(&self, call: Call, hr: HRESULT) -> HRESULT {
         guard(|| {
-            self.state.complete(call, Completion { outcome: ours(hr), retry: Vec::new() });
+            self.state.complete(call, ours(hr).into());
             Ok(Hresult::S_OK)
         })
     }

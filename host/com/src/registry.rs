@@ -250,8 +250,8 @@ pub fn check_class(registration: &Registration) -> Result<(), RegistryError> {
 /// Returns [`RegistryError::OpenLibrary`] if others can write the file or its directory.
 pub fn check_library(registration: &Registration, library: &Path) -> Result<(), RegistryError> {
     let administrators = || {
-        let places = [Some(library), library.parent()];
-        places.into_iter().flatten().all(syncmgr_install::is_administrators)
+        let paths = [Some(library), library.parent()];
+        paths.into_iter().flatten().all(syncmgr_install::is_administrators)
     };
     match registration.scope {
         Scope::Machine if !administrators() => {
@@ -306,8 +306,7 @@ impl Manager {
 
     fn register(&self, registration: &Registration) -> Result<(), Hresult> {
         let id = convert::guid(registration.clsid);
-        let mut description = Vec::new();
-        convert::encode(&registration.name, &mut description);
+        let description = convert::utf16(&registration.name);
         // SAFETY: the id and the NUL-terminated text live until the call returns.
         let answer =
             unsafe { self.object.RegisterSyncMgrHandler(&raw const id, description.as_ptr(), 0) };

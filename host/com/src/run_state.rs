@@ -1,4 +1,4 @@
-//! State shared by the handler object, its worker and the session's sink.
+//! State shared by the handler object, its thread and the session's sink.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,18 +27,19 @@ pub(crate) enum Phase {
     Synchronizing,
 }
 
-/// State shared by the handler object, its worker and the session's sink.
+/// State shared by the handler object, its thread and the session's sink.
 pub(crate) struct RunState {
     pub(crate) callback: CallbackSlot,
     pub(crate) interface: Arc<dyn UserInterface>,
     pub(crate) plugin: String,
     pub(crate) cancel: CancelHandle,
     pub(crate) state: Mutex<State>,
-    /// The number of manager calls and dialogs that the worker or its session is currently in.
+    /// The number of manager calls and dialogs that the handler's thread or its session is
+    /// currently in.
     pub(crate) outside: AtomicUsize,
 }
 
-/// Marks the worker or its session as being in a manager call or dialog until dropped.
+/// Marks the handler's thread or its session as being in a manager call or dialog until dropped.
 pub(crate) struct Outside<'a>(&'a AtomicUsize);
 
 impl Drop for Outside<'_> {

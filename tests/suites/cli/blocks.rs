@@ -77,7 +77,7 @@ const BLOCKS: &[(&str, &str, How)] = &[
     (GRANTS, "$ syncmgr inspect", Session("readme/mirror/dist")),
     (PUBLISHING, "[plugin]", How::Manifest(BUILD)),
     (PUBLISHING, "syncmgr register", Run("readme/mirror/dist", "")),
-    (PUBLISHING, "syncmgr embed", By("authoring::requests_are_added_to_any_component")),
+    (PUBLISHING, "syncmgr embed", By("project::requests_are_added_to_any_component")),
     (TESTING, "syncmgr test", Run("readme/mirror", "cp build/mirror.wasm .")),
     (
         TESTING,
@@ -106,7 +106,7 @@ const BLOCKS: &[(&str, &str, How)] = &[
     (
         TESTING,
         "SYNCMGR_COMPONENT=",
-        By("authoring::the_tests_of_a_rust_project_run_natively_and_with_the_component"),
+        By("project::the_tests_of_a_rust_project_run_natively_and_with_the_component"),
     ),
     (WINDOWS, "cargo build --release", Not("`windows` and `com_native` build them")),
     (WINDOWS, "syncmgr register folder", Not(ON_WINDOWS)),
@@ -115,7 +115,7 @@ const BLOCKS: &[(&str, &str, How)] = &[
     (
         "tests/jco/README.md",
         "cargo build",
-        By("authoring::the_same_plugin_runs_under_another_runtime"),
+        By("project::the_same_plugin_runs_under_another_runtime"),
     ),
     (TUTORIAL_C, "sudo apt install", Not("it installs what the other blocks need")),
     (TUTORIAL_C, "syncmgr dev", Not(DEV)),
@@ -141,38 +141,34 @@ const TUTORIAL_RUST: &str = "guest/book/src/tutorial-rust.md";
 const WINDOWS: &str = "guest/book/src/windows.md";
 
 const ON_WINDOWS: &str = "it is for Windows, where `windows` does the like under Wine";
-const DEV: &str = "it does not end; `authoring` runs it where it waits for changes";
+const DEV: &str = "it does not end; `project` runs it where it waits for changes";
 
 /// Pages on which a test covers every block with one of these infos, whatever their number.
 const WHOLE_PAGES: &[(&str, &[&str], &str)] = &[
-    (TUTORIAL_C, &["sh", "text"], "authoring::the_c_tutorial_works_as_written"),
-    (TUTORIAL_JAVASCRIPT, &["sh", "text"], "authoring::the_javascript_tutorial_works_as_written"),
-    (TUTORIAL_PYTHON, &["sh", "text"], "authoring::the_python_tutorial_works_as_written"),
-    (TUTORIAL_RUST, &["sh", "text"], "authoring::the_rust_tutorial_works_as_written"),
-    (
-        "guest/templates/c/README.md",
-        &["sh"],
-        "authoring::a_new_c_project_is_built_tested_and_packed",
-    ),
+    (TUTORIAL_C, &["sh", "text"], "project::the_c_tutorial_works_as_written"),
+    (TUTORIAL_JAVASCRIPT, &["sh", "text"], "project::the_javascript_tutorial_works_as_written"),
+    (TUTORIAL_PYTHON, &["sh", "text"], "project::the_python_tutorial_works_as_written"),
+    (TUTORIAL_RUST, &["sh", "text"], "project::the_rust_tutorial_works_as_written"),
+    ("guest/templates/c/README.md", &["sh"], "project::a_new_c_project_is_built_tested_and_packed"),
     (
         "guest/templates/javascript/README.md",
         &["sh"],
-        "authoring::a_new_javascript_project_is_built_tested_and_packed",
+        "project::a_new_javascript_project_is_built_tested_and_packed",
     ),
     (
         "guest/templates/python/README.md",
         &["sh"],
-        "authoring::a_new_python_project_is_built_tested_and_packed",
+        "project::a_new_python_project_is_built_tested_and_packed",
     ),
     (
         "guest/templates/typescript/README.md",
         &["sh"],
-        "authoring::a_new_typescript_project_is_built_tested_and_packed",
+        "project::a_new_typescript_project_is_built_tested_and_packed",
     ),
     (
         "guest/templates/rust/README.md",
         &["sh"],
-        "authoring::a_new_rust_project_is_built_tested_and_packed",
+        "project::a_new_rust_project_is_built_tested_and_packed",
     ),
     ("wit/reference.md", &["wit"], "contract::the_reference_equals_the_wit"),
 ];

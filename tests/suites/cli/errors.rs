@@ -21,7 +21,7 @@ use conformance::script::{Script, item};
 use conformance::session::DrivenSession;
 use conformance::{host, limits, workspace};
 use plugins::{contract, ended, http, loading, reported, running};
-use program::{authoring, installing, testing};
+use program::{installing, project, testing};
 use syncmgr_cli::check::{CheckError, Fixture, Recording, RecordingHead, TempFixture};
 use syncmgr_cli::project::{Language, Project, ProjectError, create};
 use syncmgr_host::http::{HttpDenial, HttpGrant, HttpGrantError, HttpPolicy};
@@ -197,8 +197,7 @@ fn known_codes() -> Result<BTreeSet<String>> {
 #[test]
 fn error_messages_equal_the_recorded_ones() -> Result<()> {
     let mut messages = Messages { home: tempfile::tempdir()?, texts: Vec::new() };
-    for report in
-        [loading, contract, running, ended, reported, installing, authoring, testing, http]
+    for report in [loading, contract, running, ended, reported, installing, project, testing, http]
     {
         report(&mut messages)?;
     }

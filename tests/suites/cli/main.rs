@@ -1,9 +1,9 @@
 //! The program `syncmgr`.
 
-mod authoring;
 mod blocks;
 mod compiling;
 mod errors;
 mod kill;
 mod program;
+mod project;
 mod registration;

@@ -19,8 +19,8 @@ pub struct Pair {
 const NAMESPACE: Uuid = Uuid::from_u128(0x8d0c_6b4e_21f7_4a95_9e3b_c2d8_5f6a_0b17);
 
 impl Pair {
-    /// Returns all pairs among the granted directories: `left` and `right`, and each `KEY.left` with
-    /// its `KEY.right`.
+    /// Returns all pairs among the granted directories: `left` and `right`, and each `KEY.left`
+    /// with its `KEY.right`.
     pub fn all() -> Result<Vec<Self>> {
         Self::find(directories::grants())
     }
@@ -68,8 +68,8 @@ impl Pair {
             .collect()
     }
 
-    /// Returns the id of the item. It is derived from the two directories, so that other directories
-    /// with the same names are another item.
+    /// Returns the id of the item. It is derived from the two directories, so that other
+    /// directories with the same names are another item.
     pub fn id(&self) -> ItemId {
         let [left, right] = self.roots();
         ItemId::from_uuid(Uuid::new_v5(&NAMESPACE, &[left, right].concat()))
@@ -95,8 +95,8 @@ impl Pair {
         format!("{}-{}.state", ids[0], ids[1])
     }
 
-    /// Returns the number in the names of temporary files, which is the same with the sides swapped.
-    /// It keeps the temporary files of nested pairs apart.
+    /// Returns the number in the names of temporary files, which is the same with the sides
+    /// swapped. It keeps the temporary files of nested pairs apart.
     pub fn tag(&self) -> u32 {
         let mut roots = self.roots();
         roots.sort_unstable();
@@ -104,8 +104,8 @@ impl Pair {
         digest.as_bytes()[..4].iter().fold(0, |tag, byte| tag << 8 | u32::from(*byte))
     }
 
-    /// Returns how messages name a side. The host adds the path to this wording, since the plugin does
-    /// not know it.
+    /// Returns how messages name a side. The host adds the path to this wording, since the plugin
+    /// does not know it.
     pub fn directory(&self, side: Side) -> String {
         format!("the directory `{}`", self.grants[side.index()].name)
     }

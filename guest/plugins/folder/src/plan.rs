@@ -150,8 +150,8 @@ pub struct CopyModes {
     pub own: Option<u16>,
 }
 
-/// Returns the digest of a file by side and path, or the reason why it cannot be read. `Err(None)` is a
-/// cancellation.
+/// Returns the digest of a file by side and path, or the reason why it cannot be read. `Err(None)`
+/// is a cancellation.
 pub type Hash<'a> = dyn FnMut(Side, &str) -> Result<Digest, Option<String>> + 'a;
 
 /// The user cancelled during planning.

@@ -27,8 +27,8 @@ pub struct Scan {
     pub leftovers: Vec<String>,
     /// Regular files and links.
     pub files: u64,
-    /// Whether every file and directory has all permissions, as on a file system that does not store
-    /// them.
+    /// Whether every file and directory has all permissions, as on a file system that does not
+    /// store them.
     pub is_open: bool,
     /// Returns the path of a directory that is the root of a side, so that files would be copied
     /// into themselves.

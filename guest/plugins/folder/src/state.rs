@@ -52,8 +52,8 @@ pub enum BaseKind {
 pub struct Seen {
     /// The fingerprint when it was seen last.
     pub fingerprint: Fingerprint,
-    /// The permission bits that the side showed then. They may differ from those of the entry, since
-    /// some file systems do not store permissions. `None` is unknown.
+    /// The permission bits that the side showed then. They may differ from those of the entry,
+    /// since some file systems do not store permissions. `None` is unknown.
     pub mode: Option<u16>,
     /// Whether it was written so shortly before the scan that another change may be invisible. Then
     /// the content decides.

@@ -132,8 +132,8 @@ type Seen = BTreeMap<PathBuf, blake3::Hash>;
 fn look(root: &Path) -> Seen {
     let digest = |path: PathBuf| {
         let bytes = fs::read(&path).ok()?;
-        let place = path.strip_prefix(root).unwrap_or(&path).to_owned();
-        Some((place, blake3::hash(&bytes)))
+        let relative = path.strip_prefix(root).unwrap_or(&path).to_owned();
+        Some((relative, blake3::hash(&bytes)))
     };
     project::sources(root).into_iter().filter_map(digest).collect()
 }

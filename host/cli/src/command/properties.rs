@@ -144,9 +144,9 @@ fn parse(sheet: &Sheet, change: &str) -> anyhow::Result<(String, PropertyValue)>
         }
         PropertyField::Text(_) => (Some(PropertyValue::Text(text.to_owned())), String::new()),
         PropertyField::Choice { options, .. } => {
-            let place = options.iter().position(|option| option == text);
-            let place = place.and_then(|place| u32::try_from(place).ok());
-            (place.map(PropertyValue::Choice), format!("one of: {}", options.join(", ")))
+            let index = options.iter().position(|option| option == text);
+            let index = index.and_then(|index| u32::try_from(index).ok());
+            (index.map(PropertyValue::Choice), format!("one of: {}", options.join(", ")))
         }
     };
     let value = value.ok_or_else(|| {

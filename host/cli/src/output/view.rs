@@ -17,21 +17,21 @@ use crate::escape::{escape, escape_lines};
 pub(crate) struct View {
     verbose: bool,
     /// The path of each granted directory, by the name of the grant.
-    places: Vec<(String, String)>,
+    paths: Vec<(String, String)>,
 }
 
 impl View {
     /// `verbose`: with the HRESULT of each failed item.
     pub(crate) fn new(verbose: bool, grants: &[Grant]) -> Self {
-        let place = |grant: &Grant| (grant.name().to_owned(), grant.path().display().to_string());
-        Self { verbose, places: grants.iter().map(place).collect() }
+        let path = |grant: &Grant| (grant.name().to_owned(), grant.path().display().to_string());
+        Self { verbose, paths: grants.iter().map(path).collect() }
     }
 
     /// Adds the path to the first mention of each granted directory. A plugin's message has only
     /// the name of the grant, which does not show a mistake in the path.
-    fn with_places<'a>(&self, text: &'a str) -> Cow<'a, str> {
+    fn with_paths<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut text = Cow::Borrowed(text);
-        for (name, path) in &self.places {
+        for (name, path) in &self.paths {
             let mention = format!("directory `{name}`");
             if let Some(at) = text.find(&mention)
                 && !text.contains(path.as_str())
@@ -45,7 +45,7 @@ impl View {
 
 /// Formats a log entry with its level. Lines of a plugin are indented, lines of the host are not.
 pub(super) fn log_line(entry: &LogEntry, item: Option<&str>, view: &View) -> String {
-    let text = view.with_places(&entry.text);
+    let text = view.with_paths(&entry.text);
     let level = match entry.level {
         LogLevel::Information => "",
         LogLevel::Warning => "warning: ",
@@ -116,7 +116,7 @@ pub(crate) fn summary(report: &RunReport, view: &View) -> String {
         Outcome::Failed(error) => {
             let word = error_word(Some(error.code()));
             let message = full_message(error) + &grant_option(error);
-            let written = writeln!(text, "{word}: {}", escape_lines(&view.with_places(&message)));
+            let written = writeln!(text, "{word}: {}", escape_lines(&view.with_paths(&message)));
             crash_details(&mut text, error);
             written
         }
@@ -151,7 +151,7 @@ fn item_line(item: &ItemReport, view: &View) -> String {
     }
     let _ = write!(line, ": {}", escape(&item.name));
     if !item.text.is_empty() && item.text != item.status.name() {
-        let _ = write!(line, ", {}", escape(&view.with_places(&item.text)));
+        let _ = write!(line, ", {}", escape(&view.with_paths(&item.text)));
     }
     line
 }
@@ -173,7 +173,7 @@ mod tests {
             ("directory `right`", "directory `right`"),
             ("directory `left` at /nowhere/a", "directory `left` at /nowhere/a"),
         ] {
-            assert_eq!(view.with_places(text), expected);
+            assert_eq!(view.with_paths(text), expected);
         }
     }
 }

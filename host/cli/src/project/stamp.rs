@@ -85,10 +85,10 @@ pub(crate) fn inputs(project: &Project) -> Result<Inputs, ProjectError> {
     };
     let root = project.root();
     for path in sources(root) {
-        let place = path.strip_prefix(root).unwrap_or(&path);
-        if is_input(project, place) {
+        let relative = path.strip_prefix(root).unwrap_or(&path);
+        if is_input(project, relative) {
             let bytes = fs::read(&path).map_err(ProjectError::file("read", &path))?;
-            part(place.as_os_str().as_encoded_bytes());
+            part(relative.as_os_str().as_encoded_bytes());
             part(&bytes);
         }
     }
@@ -97,13 +97,13 @@ pub(crate) fn inputs(project: &Project) -> Result<Inputs, ProjectError> {
 }
 
 /// Returns whether a file, by its path in the project, can be an input of a build.
-fn is_input(project: &Project, place: &Path) -> bool {
-    let name = place.file_name().unwrap_or_default().to_string_lossy();
+fn is_input(project: &Project, path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
     let is_document = name.ends_with(".md") || name.starts_with("LICENSE");
-    let is_hidden = place.iter().next().is_some_and(|top| top.to_string_lossy().starts_with('.'));
+    let is_hidden = path.iter().next().is_some_and(|top| top.to_string_lossy().starts_with('.'));
     let fixture = &project.manifest().fixture;
-    let is_fixture = fixture.directories.values().any(|folder| place.starts_with(folder));
-    place != Path::new(MANIFEST) && !is_document && !is_hidden && !is_fixture
+    let is_fixture = fixture.directories.values().any(|folder| path.starts_with(folder));
+    path != Path::new(MANIFEST) && !is_document && !is_hidden && !is_fixture
 }
 
 #[cfg(test)]
@@ -117,15 +117,15 @@ mod tests {
         for language in [Language::C, Language::Python, Language::JavaScript] {
             let root = create(parent.path(), &format!("my-{language}"), language).unwrap();
             let digest = || inputs(&Project::find(&root).unwrap()).unwrap();
-            let append = |place: &str, text: &str| {
-                let path = root.join(place);
+            let append = |path: &str, text: &str| {
+                let path = root.join(path);
                 fs::create_dir_all(path.parent().unwrap()).unwrap();
                 let before = fs::read_to_string(&path).unwrap_or_default();
                 fs::write(path, before + text).unwrap();
             };
             let mut last = digest();
             assert_eq!(digest(), last);
-            for (place, text, changes) in [
+            for (path, text, changes) in [
                 ("README.md", "more", false),
                 ("docs/notes.md", "more", false),
                 (".github/workflows/ci.yml", "more", false),
@@ -138,8 +138,8 @@ mod tests {
                 ("more.py", "\n", true),
                 ("wit/types.wit", "\n", true),
             ] {
-                append(place, text);
-                assert_eq!(digest() != last, changes, "{language}: {place}");
+                append(path, text);
+                assert_eq!(digest() != last, changes, "{language}: {path}");
                 last = digest();
             }
             fs::rename(root.join("more.py"), root.join("less.py")).unwrap();

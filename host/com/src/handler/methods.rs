@@ -79,7 +79,7 @@ impl ISyncMgrSynchronize_Impl for Handler_Impl {
                 self.shared.renew(&state);
             }
             let list =
-                self.worker()?.ask(async |session: &mut Session| session.enum_items().await)?;
+                self.thread()?.ask(async |session: &mut Session| session.enum_items().await)?;
             let items: Arc<[Item]> = list.items.into();
             let enumerator = ItemEnumerator::create(items, 0);
             // SAFETY: as above; the caller owns the returned reference.

@@ -74,7 +74,7 @@ pub(crate) fn installing(messages: &mut Messages) -> Result<()> {
     messages.refused(registrations.find("mail"))
 }
 
-pub(crate) fn authoring(messages: &mut Messages) -> Result<()> {
+pub(crate) fn project(messages: &mut Messages) -> Result<()> {
     let home = messages.folder("projects")?;
     messages.refused(create(&home, "My Plugin", Language::C))?;
     for language in Language::ALL {

@@ -348,7 +348,7 @@ impl Applier<'_> {
         let (source_parent, source_name) = split(planned.path(from));
         let source = self.roots[from.index()].directory(source_parent, false)?;
         check(source, source_name, &planned.source)?;
-        self.place(on, &planned.operation, &planned.temp, planned.replaces.as_ref())?;
+        self.rename_finished(on, &planned.operation, &planned.temp, planned.replaces.as_ref())?;
         self.note(on, &planned.operation, next, Some(digest))?;
         if planned.source.changed.is_none() {
             // The source was renamed before its copy.

@@ -59,7 +59,8 @@ impl Applier<'_> {
                 let temp = self.temp();
                 let directory = self.roots[on.index()].directory(parent, false)?;
                 directory.create_link(&temp, text).map_err(no_link)?;
-                if let Err(error) = self.place(on, operation, &temp, replaces.as_deref()) {
+                if let Err(error) = self.rename_finished(on, operation, &temp, replaces.as_deref())
+                {
                     let directory = self.roots[on.index()].directory(parent, false)?;
                     let _ = directory.remove_file(&temp);
                     return Err(error.into());
@@ -167,7 +168,7 @@ impl Applier<'_> {
     }
 
     /// Renames a finished temporary entry.
-    pub(super) fn place(
+    pub(super) fn rename_finished(
         &mut self,
         on: Side,
         operation: &Operation,

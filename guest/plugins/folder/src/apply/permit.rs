@@ -1,6 +1,6 @@
 //! Directories that their owner has made read-only: they are made writable while operations work in
-//! them. A note in the plugin's storage records their permissions first, so that the run after a killed
-//! one restores them.
+//! them. A note in the plugin's storage records their permissions first, so that the run after a
+//! killed one restores them.
 
 use syncmgr_plugin::directories::{Directory, EntryKind, File};
 use syncmgr_plugin::{Error, ErrorCode, Result};

@@ -6,8 +6,8 @@ use syncmgr_plugin::{Error, ErrorCode, Result};
 use crate::scan::fingerprint;
 use crate::tree::Fingerprint;
 
-/// Returns whether a fingerprint is still that of the plan. An unknown time of the last change is not
-/// compared.
+/// Returns whether a fingerprint is still that of the plan. An unknown time of the last change is
+/// not compared.
 pub(super) fn is_still(now: &Fingerprint, planned: &Fingerprint) -> bool {
     let changed = match (now.changed, planned.changed) {
         (Some(now), Some(planned)) => now == planned,

@@ -1,5 +1,5 @@
-//! Postpones operations for which there is no space, and retries them at the end: deletions may have
-//! freed some.
+//! Postpones operations for which there is no space, and retries them at the end: deletions may
+//! have freed some.
 
 use std::collections::BTreeSet;
 

@@ -96,13 +96,13 @@ impl Applier<'_> {
     fn try_to_keep(&mut self, on: Side, path: &str, stays: bool) -> Result<()> {
         let (parent, name) = split(path);
         let trash = &mut self.trash[on.index()];
-        let where_it_is = trash.place_name(on);
+        let location = trash.location(on);
         let trash = trash
             .of_run([&self.tops[on.index()], self.storage], on, &self.stamp)
             .and_then(|walker| walker.directory(parent, true))
             .map_err(|error| match error.code == ErrorCode::NoSpace {
                 true => error,
-                false => error.context(format!("the trash, {where_it_is}, cannot be used")),
+                false => error.context(format!("the trash, {location}, cannot be used")),
             })?;
         let directory = self.roots[on.index()].directory(parent, false)?;
         // Two entries with one name may be deleted in one run: first a file, later its replacement.
@@ -132,7 +132,7 @@ impl Applier<'_> {
     /// Explains why an entry cannot be moved to the trash, with the remedies.
     fn no_room_in_trash(&self, on: Side, error: &Error) -> Error {
         let trash = &self.trash[on.index()];
-        let (place, reason) = (trash.place_name(on), error.to_string());
+        let (location, reason) = (trash.location(on), error.to_string());
         let runs = match trash.is_in_root {
             true => self.tops[on.index()].open_directory(names::TRASH),
             false => self.storage.open_directory(names::STORED_TRASH),
@@ -142,7 +142,7 @@ impl Applier<'_> {
             runs => format!("{runs} runs"),
         };
         let message = format!(
-            "the trash, {place}, has no room for it ({reason}); it holds the files of {runs}: \
+            "the trash, {location}, has no room for it ({reason}); it holds the files of {runs}: \
              delete what you do not need, or set `trash=false`"
         );
         Error::new(ErrorCode::NoSpace, message)
@@ -151,7 +151,7 @@ impl Applier<'_> {
 
 impl Trash {
     /// Returns the location for messages.
-    fn place_name(&self, on: Side) -> String {
+    fn location(&self, on: Side) -> String {
         match self.is_in_root {
             true => format!("`{}` in the {} directory", names::TRASH, on.name()),
             false => format!("the directory `{}` in the plugin's storage", names::STORED_TRASH),

@@ -28,10 +28,10 @@ impl Git {
         let git = Self { folder, paths: with_parents(paths) };
         git.call(&["init", "--quiet"]).status().unwrap();
         for path in &git.paths {
-            let place = git.folder.path().join(path);
+            let absolute = git.folder.path().join(path);
             match path.ends_with('/') {
-                true => std::fs::create_dir_all(place).unwrap(),
-                false => std::fs::write(place, "").unwrap(),
+                true => std::fs::create_dir_all(absolute).unwrap(),
+                false => std::fs::write(absolute, "").unwrap(),
             }
         }
         git

@@ -133,7 +133,7 @@ fn star(
 /// Parses the bracket expression at the start of a pattern.
 fn bracket(pattern: &[u8], byte: u8) -> Result<Bracket, BadBracket> {
     let unclosed = || BadBracket::Unclosed(pattern.len() - 1);
-    let at = |place: usize| pattern.get(place).copied();
+    let at = |index: usize| pattern.get(index).copied();
     let mut p = 1;
     let negated = matches!(at(p), Some(b'!' | b'^'));
     p += usize::from(negated);

@@ -120,7 +120,8 @@ impl Planner<'_, '_> {
         }
     }
 
-    /// Compares a file or link with the baseline. The inner error is the reason why that is impossible.
+    /// Compares a file or link with the baseline. The inner error is the reason why that is
+    /// impossible.
     pub(super) fn look(
         &mut self,
         side: Side,

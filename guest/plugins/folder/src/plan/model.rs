@@ -2,14 +2,21 @@
 
 #![allow(clippy::unwrap_used, reason = "it is part of tests")]
 
+mod case;
+mod execute;
+mod guarantees;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroI64;
+
+pub use case::{Case, agreed};
+pub use guarantees::{check_a_rerun_does_nothing, check_nothing_is_lost, check_outcome};
 
 use super::*;
 use crate::names;
 use crate::options::DeleteLimit;
-use crate::state::{Base, BaseKind, Seen};
-use crate::tree::{Kind, Node, join};
+use crate::state::{Base, BaseKind};
+use crate::tree::{Kind, Node};
 use Mode::{Mirror, Newer, OneWaySafe, PreferLeft, PreferRight, TwoWaySafe};
 
 pub const SECOND: i64 = 1_000_000_000;
@@ -270,116 +277,6 @@ impl World {
         run
     }
 
-    /// Carries out the first steps of a plan.
-    pub fn execute(&mut self, plan: &mut Plan, steps: usize) {
-        self.scanned = self.now() + self.age * SECOND;
-        for operation in plan.operations.iter().chain(&plan.removals).take(steps) {
-            self.step(operation, &mut plan.next);
-        }
-    }
-
-    pub fn step(&mut self, operation: &Operation, next: &mut BaseChildren) {
-        let Operation { action, paths, key, .. } = operation;
-        let on = operation.side();
-        let path = &paths[on.index()];
-        match action {
-            Action::MakeDirectory { mode, .. } => {
-                let mode = mode.unwrap();
-                assert_eq!(mode & 0o700, 0o700, "{path} must be written into");
-                let new = self.item(on, '/', "");
-                self.insert(on, path, Item { mode, ..new });
-                self.note(on, path, key, next);
-            }
-            Action::Copy { from, source, digest: planned, replaces, modes } => {
-                let source_path = &paths[from.index()];
-                let Item { text, modified, .. } = self.still(*from, source_path, source);
-                let mode = modes.carried.unwrap();
-                assert!(
-                    planned.as_ref().is_none_or(|planned| **planned == digest(&text)),
-                    "{operation:?}"
-                );
-                self.make_room(on, path, replaces.as_deref());
-                let copy = self.item(on, ':', &text);
-                self.insert(on, path, Item { mode, modified, ..copy });
-                self.note(on, path, key, next);
-                base_mut(next, key).unwrap().kind = BaseKind::File(digest(&text));
-                if source.changed.is_none() {
-                    self.note(*from, source_path, key, next);
-                }
-            }
-            Action::MakeLink { text, replaces, .. } => {
-                self.make_room(on, path, replaces.as_deref());
-                let link = self.item(on, '@', text);
-                self.insert(on, path, link);
-                self.note(on, path, key, next);
-            }
-            Action::Rename { source, to, .. } => {
-                self.still(on, path, source);
-                let item = self.remove(on, path);
-                let changed = self.item(on, '/', "").changed;
-                self.insert(on, &join(parent(path), to), Item { changed, ..item });
-            }
-            Action::Respell { .. } => unreachable!("a plan never renames by case: {path}"),
-            Action::Remove { target, .. } => self.make_room(on, path, Some(target)),
-            Action::RemoveDirectory { .. } => assert_eq!(self.remove(on, path).mark, '/', "{path}"),
-            Action::SetMode { mode, .. } => {
-                let changed = self.item(on, '/', "").changed;
-                let item = self.trees[on.index()].get_mut(&**path).unwrap();
-                assert_ne!(item.mark, '@', "links have no permissions: {path}");
-                (item.mode, item.changed) = (*mode, changed);
-                self.note(on, path, key, next);
-            }
-            Action::SetModified { target, modified, .. } => {
-                self.still(on, path, target);
-                let changed = self.item(on, '/', "").changed;
-                let item = self.trees[on.index()].get_mut(&**path).unwrap();
-                (item.modified, item.changed) = (*modified, changed);
-                self.note(on, path, key, next);
-            }
-        }
-    }
-
-    /// Returns the file or link at a path, which must match the plan.
-    pub fn still(&self, side: Side, path: &str, planned: &Fingerprint) -> Item {
-        let item = &self.trees[side.index()][path];
-        let changed = planned.changed.and(NonZeroI64::new(item.changed));
-        assert_eq!(Fingerprint { changed, ..item.fingerprint() }, *planned, "{path}");
-        assert_ne!(item.mark, '/', "{path}");
-        item.clone()
-    }
-
-    pub fn insert(&mut self, side: Side, path: &str, item: Item) {
-        let tree = &mut self.trees[side.index()];
-        let parent = tree.get(parent(path)).map_or('-', |parent| parent.mark);
-        assert_eq!(parent, if path.contains('/') { '/' } else { '-' }, "{path} is nowhere");
-        let old = tree.insert(path.to_owned(), item);
-        assert!(old.is_none(), "{path} is in the way: {old:?}");
-    }
-
-    pub fn remove(&mut self, side: Side, path: &str) -> Item {
-        let item = self.trees[side.index()].remove(path).unwrap();
-        let inside = self.trees[side.index()].keys().find(|other| is_in(other, path));
-        assert_eq!(inside, None, "{path} is not empty");
-        item
-    }
-
-    /// Moves the replaced entry to the trash.
-    pub fn make_room(&mut self, side: Side, path: &str, replaces: Option<&Fingerprint>) {
-        if let Some(planned) = replaces {
-            self.still(side, path, planned);
-            let item = self.remove(side, path);
-            self.trash.extend(item.content());
-        }
-    }
-
-    pub fn note(&self, side: Side, path: &str, key: &str, next: &mut BaseChildren) {
-        let item = &self.trees[side.index()][path];
-        let fingerprint = item.fingerprint();
-        let racy = is_racy(&fingerprint, self.scanned);
-        let seen = Seen { fingerprint, mode: Some(item.mode), racy };
-        base_mut(next, key).unwrap().sides[side.index()] = seen;
-    }
-
     /// Checks that no fingerprint matches a different content of its file.
     pub fn check_base(&self) {
         for (side, tree) in Side::BOTH.into_iter().zip(&self.trees) {
@@ -395,144 +292,5 @@ impl World {
 
     pub fn list(&self, side: Side) -> Listing {
         list(&self.trees[side.index()])
-    }
-
-    /// Returns all contents of the sides.
-    pub fn contents(&self) -> BTreeSet<String> {
-        self.trees.iter().flat_map(BTreeMap::values).filter_map(Item::content).collect()
-    }
-
-    /// Returns the files and links of a side that differ from the baseline.
-    pub fn own(&self, side: Side) -> impl Iterator<Item = (&String, String)> {
-        self.trees[side.index()].iter().filter_map(move |(path, item)| {
-            let is_agreed = item.is_agreed(base_at(&self.base, path));
-            // Junk may be in the trash only.
-            let is_junk = self.bars[side.index()].get(path) == Some(&'~');
-            Some((path, item.content()?)).filter(|_| !is_agreed && !is_junk)
-        })
-    }
-}
-
-/// Checks that nothing is lost, and the stricter guarantees of some modes.
-pub fn check_nothing_is_lost(before: &World, after: &World, mode: Mode) {
-    let live = after.contents();
-    for content in before.contents() {
-        let is_found = live.contains(&content) || after.trash.contains(&content);
-        assert!(is_found, "{content} is lost: {after:#?}");
-    }
-    for (path, content) in before.own(Side::Left).chain(before.own(Side::Right)) {
-        let is_live = mode != TwoWaySafe || live.contains(&content);
-        assert!(is_live, "{path}{content} is only in the trash");
-    }
-    if matches!(mode, OneWaySafe | Mirror) {
-        assert_eq!(before.list(Side::Left), after.list(Side::Left));
-    }
-    if mode == OneWaySafe {
-        for (path, content) in before.own(Side::Right) {
-            assert_eq!(after.trees[1].get(path).and_then(Item::content), Some(content), "{path}");
-        }
-    }
-}
-
-pub fn check_a_rerun_does_nothing(world: &World, mode: Mode) {
-    let plan = world.plan(&options(mode)).plan;
-    let steps: Vec<_> = plan.operations.iter().chain(&plan.removals).collect();
-    assert!(steps.is_empty() && plan.conflicts.is_empty(), "{steps:#?}");
-}
-
-/// Checks the guarantees for a sync in any mode.
-pub fn check_outcome(before: &World, after: &World, mode: Mode) {
-    check_nothing_is_lost(before, after, mode);
-    check_a_rerun_does_nothing(after, mode);
-    if mode != OneWaySafe {
-        assert_eq!(after.list(Side::Left), after.list(Side::Right));
-    }
-}
-
-/// A baseline and subsequent edits. Later edits have later times.
-#[derive(Clone, Debug)]
-pub struct Case {
-    pub mode: Mode,
-    pub agreed: String,
-    pub edits: Vec<(Side, String)>,
-}
-
-pub fn agreed(rows: &str) -> Case {
-    Case { mode: TwoWaySafe, agreed: rows.to_owned(), edits: Vec::new() }
-}
-
-impl Case {
-    pub fn mode(&self, mode: Mode) -> Self {
-        Self { mode, ..self.clone() }
-    }
-
-    pub fn left(&self, rows: &str) -> Self {
-        self.edited(Side::Left, rows)
-    }
-
-    pub fn right(&self, rows: &str) -> Self {
-        self.edited(Side::Right, rows)
-    }
-
-    pub fn edited(&self, side: Side, rows: &str) -> Self {
-        let mut case = self.clone();
-        case.edits.push((side, rows.to_owned()));
-        case
-    }
-
-    pub fn swapped(&self) -> Option<Self> {
-        let mode = match self.mode {
-            TwoWaySafe | Newer => self.mode,
-            PreferLeft => PreferRight,
-            PreferRight => PreferLeft,
-            OneWaySafe | Mirror => return None,
-        };
-        let edits = self.edits.iter().map(|(side, rows)| (side.other(), mirrored(rows))).collect();
-        Some(Self { mode, agreed: mirrored(&self.agreed), edits })
-    }
-
-    pub fn world(&self) -> World {
-        let mut world = World { age: 100, ..World::default() };
-        Side::BOTH.iter().for_each(|side| world.edit(*side, &self.agreed));
-        let first = world.sync(TwoWaySafe);
-        assert_eq!(first.plan.operations, [], "equal trees are adopted");
-        self.edits.iter().for_each(|(side, rows)| world.edit(*side, rows));
-        world
-    }
-
-    /// Syncs, and checks the guarantees for every sync.
-    pub fn run(&self) -> (World, Run) {
-        let before = self.world();
-        let mut world = before.clone();
-        let run = world.sync(self.mode);
-        check_nothing_is_lost(&before, &world, self.mode);
-        check_a_rerun_does_nothing(&world, self.mode);
-        if let Some(swapped) = self.swapped() {
-            let mut other = swapped.world();
-            other.sync(swapped.mode);
-            for side in Side::BOTH {
-                let expected: Listing =
-                    world.list(side.other()).iter().map(|row| mirrored(row)).collect();
-                assert_eq!(other.list(side), expected, "{side:?} with the sides swapped");
-            }
-        }
-        (world, run)
-    }
-
-    #[track_caller]
-    pub fn becomes(&self, left: &str, right: &str) -> Run {
-        let (world, run) = self.run();
-        assert_eq!(world.list(Side::Left), listing(left), "left, {:?}", self.mode);
-        assert_eq!(world.list(Side::Right), listing(right), "right, {:?}", self.mode);
-        run
-    }
-
-    #[track_caller]
-    pub fn both_become(&self, rows: &str) -> Run {
-        self.becomes(rows, rows)
-    }
-
-    pub fn danger(&self, max_delete: DeleteLimit) -> Option<SafetyStop> {
-        self.world().plan(&Options { max_delete, ..options(self.mode) }).danger
     }
 }

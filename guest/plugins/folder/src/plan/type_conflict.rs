@@ -116,8 +116,8 @@ impl Planner<'_, '_> {
         }
     }
 
-    /// Returns whether a directory has anything that is not in the baseline. Deletions do not count,
-    /// since nothing would be lost.
+    /// Returns whether a directory has anything that is not in the baseline. Deletions do not
+    /// count, since nothing would be lost.
     fn has_changes(
         &mut self,
         side: Side,

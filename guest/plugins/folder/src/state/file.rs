@@ -137,8 +137,8 @@ impl<E, F: FnMut(&[u8]) -> Result<(), E>> Parts<F, E> {
         let _ = postcard::to_io(value, self);
     }
 
-    /// Writes the same bytes as `put` with an explicit stack, since a deep tree would overflow the call
-    /// stack.
+    /// Writes the same bytes as `put` with an explicit stack, since a deep tree would overflow the
+    /// call stack.
     fn put_entries(&mut self, entries: &BaseChildren) {
         self.put(&entries.len());
         let mut stack = vec![(entries.iter(), None::<&Base>)];

@@ -8,8 +8,8 @@ use crate::pair::Pair;
 use crate::scan::{self, Identity, Scan};
 use crate::tree::Side;
 
-/// Opens and locks both directories; the locks last until they are dropped. A missing one stops the run: an unmounted file system must not look
-/// like a directory whose files were all deleted.
+/// Opens and locks both directories; the locks last until they are dropped. A missing one stops the
+/// run: an unmounted file system must not look like a directory whose files were all deleted.
 pub(super) fn open_roots(
     pair: &Pair,
     options: &Options,

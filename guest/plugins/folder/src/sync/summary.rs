@@ -128,15 +128,15 @@ pub(super) fn finish(
         (done.renamed, ["renamed", "renamed"]),
         (not_done, ["not done", "not done"]),
     ];
-    let said = counts.into_iter().filter(|(count, _)| *count > 0).map(counted);
-    let said = said.collect::<Vec<_>>().join(", ");
-    let text = match (ended, said.is_empty()) {
+    let counts = counts.into_iter().filter(|(count, _)| *count > 0).map(counted);
+    let counts = counts.collect::<Vec<_>>().join(", ");
+    let text = match (ended, counts.is_empty()) {
         (Err(Interrupt::Item | Interrupt::All), true) => "nothing was changed".to_owned(),
         (Err(Interrupt::Item | Interrupt::All), false) => {
-            format!("{said}, {} left for the next run", done.left)
+            format!("{counts}, {} left for the next run", done.left)
         }
         (Ok(()) | Err(Interrupt::Failed(_)), true) => "nothing to do".to_owned(),
-        (Ok(()) | Err(Interrupt::Failed(_)), false) => said,
+        (Ok(()) | Err(Interrupt::Failed(_)), false) => counts,
     };
     // The caller decides the outcome of the item, and a cancellation has been handled.
     match context.set_status_text(text) {

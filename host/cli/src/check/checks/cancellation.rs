@@ -25,11 +25,14 @@ fn patient(options: SessionOptions) -> SessionOptions {
 }
 
 /// Returns the numbers of the reports to answer with a cancellation: the first two, and one in the
-/// middle.
-fn moments(context: &Context<'_>) -> Result<Vec<usize>, CheckError> {
-    let ran = &context.baseline()?.ran;
+/// middle. Returns the verdict instead if the plugin cannot be cancelled.
+fn moments(context: &Context<'_>) -> Result<Result<Vec<usize>, Verdict>, CheckError> {
+    let baseline = context.baseline()?;
+    if let Some(verdict) = baseline.failure() {
+        return Ok(Err(verdict));
+    }
     let working = |status: Option<Status>| !status.is_some_and(Status::is_terminal);
-    let reports = ran.events.iter().filter_map(|call| call.report.as_ref());
+    let reports = baseline.ran.events.iter().filter_map(|call| call.report.as_ref());
     // The report of a terminal status is too late.
     let moments: Vec<_> = reports
         .enumerate()
@@ -39,11 +42,14 @@ fn moments(context: &Context<'_>) -> Result<Vec<usize>, CheckError> {
     let mut chosen: Vec<_> =
         [0, 1, moments.len() / 2].iter().filter_map(|at| moments.get(*at).copied()).collect();
     chosen.dedup();
-    Ok(chosen)
+    Ok(match chosen.is_empty() {
+        true => Err(skipped(
+            "nothing to cancel: the plugin reports only terminal statuses; use a fixture with more \
+             work",
+        )),
+        false => Ok(chosen),
+    })
 }
-
-const NO_MOMENT: &str =
-    "nothing to cancel: the plugin reports only terminal statuses; use a fixture with more work";
 
 fn answer_at(moment: usize, response: ProgressResponse) -> Answer {
     Box::new(move |_, _, nth| match nth == moment {
@@ -89,17 +95,9 @@ fn wrong(ran: &RunOutput, item: Option<ItemId>) -> Option<Verdict> {
             ));
         }
     }
-    let by_host = ran.position(|call| match &call.event {
-        Event::EndedByHost { item: ended, .. } => {
-            item.is_none_or(|item| *ended == item.to_string())
-        }
-        Event::Started { .. }
-        | Event::Progress { .. }
-        | Event::LogError { .. }
-        | Event::DeleteLogError { .. }
-        | Event::ErrorShown { .. }
-        | Event::Question { .. }
-        | Event::EstablishConnection { .. } => false,
+    let by_host = ran.position(|call| {
+        matches!(&call.event, Event::EndedByHost { item: ended, .. }
+            if item.is_none_or(|item| *ended == item.to_string()))
     });
     if let Some(at) = by_host {
         return Some(failed_at(
@@ -141,67 +139,54 @@ fn wrong_end(ran: &RunOutput, item: ItemId, wanted: Status) -> Option<Verdict> {
     })
 }
 
-pub(super) fn cancel_item(context: &Context<'_>) -> Result<Verdict, CheckError> {
-    if let Some(verdict) = context.baseline()?.failure() {
-        return Ok(verdict);
-    }
-    let moments = moments(context)?;
-    if moments.is_empty() {
-        return Ok(skipped(NO_MOMENT));
-    }
+/// Runs the plugin once for each moment, cancels with `response`, and returns the first problem.
+fn cancel_at_moments(
+    context: &Context<'_>,
+    response: ProgressResponse,
+    problem: impl Fn(&RunOutput) -> Option<Verdict>,
+) -> Result<Verdict, CheckError> {
+    let moments = match moments(context)? {
+        Ok(moments) => moments,
+        Err(verdict) => return Ok(verdict),
+    };
     for moment in moments {
         let temp = context.temp_fixture()?;
         let options = patient(context.options(&temp)?);
-        let answer = answer_at(moment, ProgressResponse::CancelItem);
+        let answer = answer_at(moment, response);
         let ran = run(context.plugin, options, &RunRequest::default(), answer)?;
-        let Some(at) = ran.position(|call| call.response == ProgressResponse::CancelItem) else {
-            continue;
-        };
-        let Some((item, _)) = ran.events[at].report else { continue };
-        if let Some(verdict) =
-            wrong(&ran, Some(item)).or_else(|| wrong_end(&ran, item, Status::Skipped))
-        {
+        if let Some(verdict) = problem(&ran) {
             return Ok(verdict);
-        }
-        // The other items continue.
-        let stopped = ran.report.items.iter().find(|other| {
-            other.id != item && matches!(other.status, Status::Skipped | Status::Stopped)
-        });
-        if let Some(stopped) = stopped {
-            return Ok(failed_at(
-                format!(
-                    "one item was cancelled, but the status of another one is `{}`",
-                    stopped.status.name()
-                ),
-                ran.end(),
-            ));
         }
     }
     Ok(Verdict::Passed)
 }
 
-pub(super) fn cancel_all(context: &Context<'_>) -> Result<Verdict, CheckError> {
-    if let Some(verdict) = context.baseline()?.failure() {
-        return Ok(verdict);
-    }
-    let moments = moments(context)?;
-    if moments.is_empty() {
-        return Ok(skipped(NO_MOMENT));
-    }
-    for moment in moments {
-        let temp = context.temp_fixture()?;
-        let options = patient(context.options(&temp)?);
-        let answer = answer_at(moment, ProgressResponse::CancelAll);
-        let ran = run(context.plugin, options, &RunRequest::default(), answer)?;
-        let ends = || {
-            let items = ran.report.items.iter();
-            items.map(|item| item.id).find_map(|item| wrong_end(&ran, item, Status::Stopped))
+pub(super) fn cancel_item(context: &Context<'_>) -> Result<Verdict, CheckError> {
+    cancel_at_moments(context, ProgressResponse::CancelItem, |ran| {
+        let at = ran.position(|call| call.response == ProgressResponse::CancelItem)?;
+        let (item, _) = ran.events[at].report.as_ref()?;
+        // The other items continue.
+        let stopped = || {
+            let mut others = ran.report.items.iter().filter(|other| other.id != *item);
+            let stopped =
+                others.find(|other| matches!(other.status, Status::Skipped | Status::Stopped))?;
+            Some(failed_at(
+                format!(
+                    "one item was cancelled, but the status of another one is `{}`",
+                    stopped.status.name()
+                ),
+                ran.end(),
+            ))
         };
-        if let Some(verdict) = wrong(&ran, None).or_else(ends) {
-            return Ok(verdict);
-        }
-    }
-    Ok(Verdict::Passed)
+        wrong(ran, Some(*item)).or_else(|| wrong_end(ran, *item, Status::Skipped)).or_else(stopped)
+    })
+}
+
+pub(super) fn cancel_all(context: &Context<'_>) -> Result<Verdict, CheckError> {
+    cancel_at_moments(context, ProgressResponse::CancelAll, |ran| {
+        let mut items = ran.report.items.iter();
+        wrong(ran, None).or_else(|| items.find_map(|item| wrong_end(ran, item.id, Status::Stopped)))
+    })
 }
 
 pub(super) fn cancel_first(context: &Context<'_>) -> Result<Verdict, CheckError> {
@@ -225,11 +210,8 @@ pub(super) fn cancel_first(context: &Context<'_>) -> Result<Verdict, CheckError>
 }
 
 pub(super) fn cancel_between(context: &Context<'_>) -> Result<Verdict, CheckError> {
-    if let Some(verdict) = context.baseline()?.failure() {
+    if let Err(verdict) = moments(context)? {
         return Ok(verdict);
-    }
-    if moments(context)?.is_empty() {
-        return Ok(skipped(NO_MOMENT));
     }
     for delay in [0, 3, 20].map(Duration::from_millis) {
         let temp = context.temp_fixture()?;
@@ -259,11 +241,10 @@ pub(super) fn cancel_between(context: &Context<'_>) -> Result<Verdict, CheckErro
 }
 
 pub(super) fn run_after_cancel(context: &Context<'_>) -> Result<Verdict, CheckError> {
-    if let Some(verdict) = context.baseline()?.failure() {
-        return Ok(verdict);
-    }
-    let moments = moments(context)?;
-    let Some(moment) = moments.last().copied() else { return Ok(skipped(NO_MOMENT)) };
+    let moment = match moments(context)? {
+        Ok(moments) => moments[moments.len() - 1],
+        Err(verdict) => return Ok(verdict),
+    };
     let baseline = context.baseline()?;
     let temp = context.temp_fixture()?;
     let options = patient(context.options(&temp)?);

@@ -196,7 +196,7 @@ impl RecordedFile {
     }
 
     /// Returns the path in the folder, unless it leads out of it.
-    fn place(&self, root: &Path) -> Option<PathBuf> {
+    fn path_in(&self, root: &Path) -> Option<PathBuf> {
         self.path.path().filter(|path| is_inside(path)).map(|path| root.join(path))
     }
 
@@ -214,9 +214,9 @@ impl RecordedFile {
 
 /// Restores entries in an empty folder. Skips paths that lead out of it.
 pub(super) fn restore_files(root: &Path, files: &[RecordedFile]) -> Result<(), CheckError> {
-    let placed: Vec<_> = files.iter().filter_map(|file| Some((file, file.place(root)?))).collect();
+    let files: Vec<_> = files.iter().filter_map(|file| Some((file, file.path_in(root)?))).collect();
     // Links come last, so that no file is written through one.
-    for (file, path) in &placed {
+    for (file, path) in &files {
         let folder = match file.is_directory() {
             true => path.as_path(),
             false => path.parent().unwrap_or(root),
@@ -229,7 +229,7 @@ pub(super) fn restore_files(root: &Path, files: &[RecordedFile]) -> Result<(), C
             make_special(path).map_err(CheckError::file("create", path))?;
         }
     }
-    for (file, path) in &placed {
+    for (file, path) in &files {
         if let Some(target) = file.link.as_ref().and_then(Text::path)
             && leads_through_directories(root, path)
         {
@@ -237,7 +237,7 @@ pub(super) fn restore_files(root: &Path, files: &[RecordedFile]) -> Result<(), C
         }
     }
     // In reverse order: the mode of a directory may deny access to its entries.
-    for (file, path) in placed.iter().rev() {
+    for (file, path) in files.iter().rev() {
         if let Some(mode) = file.mode
             && file.link.is_none()
             && leads_through_directories(root, path)

@@ -38,8 +38,8 @@ pub(crate) fn build(project: &Project) -> Result<Vec<u8>, ProjectError> {
     }
     let mut cargo = Tool::new("cargo", root, CARGO);
     cargo.args(["build", "--release", "--target", TARGET]);
-    // Panic messages and debug information contain paths. Absolute paths would leak the layout of this
-    // machine and make the build irreproducible.
+    // Panic messages and debug information contain paths. Absolute paths would leak the layout of
+    // this machine and make the build irreproducible.
     let registry = cargo_home().map(|home| (home.join("registry/src"), "/cargo"));
     let prefixes = [(root.to_owned(), "."), (sysroot.join("lib/rustlib/src/rust"), "/rust")];
     for (from, to) in prefixes.into_iter().chain(registry) {
