@@ -57,6 +57,29 @@ pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
+/// Compares a text with a file of the repository. With the variable `BLESS`, updates the file.
+///
+/// # Errors
+/// Returns the first line that differs.
+pub fn compare_with_file(file: &str, text: &str) -> anyhow::Result<()> {
+    let (path, text) = (workspace().join(file), text.replace("\r\n", "\n"));
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, &text)?;
+    }
+    let recorded = std::fs::read_to_string(&path).unwrap_or_default().replace("\r\n", "\n");
+    let equal = recorded.lines().zip(text.lines()).take_while(|(old, new)| old == new).count();
+    let line = |text: &str| text.lines().nth(equal).unwrap_or("(nothing)").to_owned();
+    anyhow::ensure!(
+        recorded == text,
+        "{file} differs in line {}:\n  it was: {}\n  it is:  {}\n\
+         If that is right, update it with `BLESS=1 cargo test`",
+        equal + 1,
+        line(&recorded),
+        line(&text)
+    );
+    Ok(())
+}
+
 /// Returns the sources of a test suite, concatenated.
 ///
 /// # Errors
