@@ -4,6 +4,7 @@ mod authoring;
 mod blocks;
 mod compiling;
 mod errors;
+mod home;
 mod kill;
 mod program;
 mod registration;

@@ -27,7 +27,7 @@ fn shipped_plugins_conform() -> Result<()> {
         [(conformance::HELLO, &[][..]), (conformance::FOLDER, &["--fixture", "pair"])]
     {
         let test = [&["test", plugin, "--json"][..], arguments].concat();
-        let ran = home.run("", &test)?.expect(0, "")?;
+        let ran = home.run(&test)?.expect(0, "")?;
         let report = ran.json()?;
         let checks = checks(&report)?;
         ensure!(checks.len() >= 15, "{checks:?}");
@@ -44,7 +44,7 @@ fn verdicts_have_a_json_and_a_text_form() -> Result<()> {
     let script = conformance::SCRIPT;
     let never_ends = ["--set", "items=a", "--set", "synchronize=progress item=a status=updating"];
     let arguments = [&["test", script][..], &never_ends, &["--junit", "report.xml"]].concat();
-    let ran = home.run("", &arguments)?.expect(3, "FAILED")?;
+    let ran = home.run(&arguments)?.expect(3, "FAILED")?;
     ensure!(ran.stdout.contains("every-item-ends") && ran.stdout.contains("| >"), "{ran:?}");
     let xml = fs::read_to_string(home.path("report.xml"))?;
     ensure!(
@@ -52,10 +52,10 @@ fn verdicts_have_a_json_and_a_text_form() -> Result<()> {
         "{xml}"
     );
     let one = ["test", script, "--check", "handler-info"];
-    home.run("", &one)?.expect(0, "1 passed, 0 failed, 0 skipped")?;
-    home.run("", &["test", script, "--check", "magic"])?.expect(2, "--list")?;
-    home.run("", &["test", "--list"])?.expect(0, "cancel-between")?;
-    home.run("", &["test"])?.expect(2, "syncmgr new")?;
+    home.run(&one)?.expect(0, "1 passed, 0 failed, 0 skipped")?;
+    home.run(&["test", script, "--check", "magic"])?.expect(2, "--list")?;
+    home.run(&["test", "--list"])?.expect(0, "cancel-between")?;
+    home.run(&["test"])?.expect(2, "syncmgr new")?;
     Ok(())
 }
 
@@ -76,7 +76,7 @@ fn fails_for(home: &Home, component: &Path, check: &str, words: &str) -> Result<
     let fixture = conformance::workspace().join("tests/plugins/nonconforming/fixture");
     let fixture = fixture.display().to_string();
     let test = ["test", &component, "--fixture", &fixture, "--check", check, "--json"];
-    let ran = home.run("", &test)?;
+    let ran = home.run(&test)?;
     let report = ran.expect(3, "")?.json()?;
     let failed: Vec<_> = report["checks"]
         .as_array()
@@ -111,10 +111,10 @@ fn unusual_conforming_plugins_pass() -> Result<()> {
     let test = ["test", &component.display().to_string(), "--fixture"].map(str::to_owned);
     let test = [&test[..], &[fixture.display().to_string()]].concat();
     let test: Vec<_> = test.iter().map(String::as_str).collect();
-    home.run("", &test)?.expect(0, " 0 failed")?;
+    home.run(&test)?.expect(0, " 0 failed")?;
     // A handler that declines is not checked further, and conforms.
     let declines = ["test", conformance::SCRIPT, "--set", "items=a", "--set", "declines=yes"];
-    let ran = home.run("", &declines)?.expect(0, "the plugin declines manual runs")?;
+    let ran = home.run(&declines)?.expect(0, "the plugin declines manual runs")?;
     ensure!(ran.stdout.contains(" 0 failed"), "{ran:?}");
     Ok(())
 }
@@ -124,7 +124,7 @@ fn a_plugin_that_hangs_does_not_block_the_checks() -> Result<()> {
     let home = Home::new()?;
     let spins = ["test", conformance::SCRIPT, "--set", "items=a", "--set", "synchronize=spin"];
     let one = [&spins[..], &["--check", "every-item-ends"]].concat();
-    home.run("", &one)?.expect(3, "hangs in `synchronize`")?;
+    home.run(&one)?.expect(3, "hangs in `synchronize`")?;
     Ok(())
 }
 
@@ -135,7 +135,7 @@ fn a_plugin_that_floods_the_checks_is_terminated() -> Result<()> {
     let flood = format!("synchronize=progress item=a text={text} times=999999999");
     let floods = ["test", conformance::SCRIPT, "--set", "items=a", "--set", &flood];
     let one = [&floods[..], &["--check", "every-item-ends"]].concat();
-    home.run("", &one)?.expect(3, "raise `record-bytes`")?;
+    home.run(&one)?.expect(3, "raise `record-bytes`")?;
     Ok(())
 }
 
@@ -150,14 +150,14 @@ fn a_sparse_file_is_not_read_into_memory() -> Result<()> {
     let sparse = sparse.join("\n");
     let test = ["test", conformance::SCRIPT, "--fixture", "fixture", "--set", "items=a"];
     let one = [&test[..], &["--set", &sparse, "--check", "every-item-ends"]].concat();
-    home.run("", &one)?.expect(0, "1 passed")?;
+    home.run(&one)?.expect(0, "1 passed")?;
     Ok(())
 }
 
 #[test]
 fn nonconforming_c_plugins_fail_the_expected_checks() -> Result<()> {
     let home = Home::new()?;
-    home.run("", &["new", "wrong", "--lang", "c"])?.expect(0, "")?;
+    home.run(&["new", "wrong", "--lang", "c"])?.expect(0, "")?;
     if !ready(&home, "wrong", "c")? {
         return Ok(());
     }
@@ -170,7 +170,7 @@ fn nonconforming_c_plugins_fail_the_expected_checks() -> Result<()> {
     fs::copy(sources.join("common.h"), home.path("wrong/src/common.h"))?;
     for (name, check, words) in plugins {
         fs::copy(sources.join(format!("{name}.c")), home.path("wrong/src/wrong.c"))?;
-        home.run("wrong", &["build"])?.expect(0, "built")?;
+        home.run_in("wrong", &["build"])?.expect(0, "built")?;
         fails_for(&home, &home.path("wrong/build/wrong.wasm"), &check, &words)?;
     }
     Ok(())
