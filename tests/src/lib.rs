@@ -49,8 +49,8 @@ pub const HOSTILE: &str = env!("GUEST_HOSTILE");
 /// A component that is not a plugin.
 pub const OTHER_WORLD: &str = env!("GUEST_OTHER_WORLD");
 
-/// The folder of nonconforming plugins.
-pub const NONCONFORMING: &str = env!("GUESTS");
+/// A plugin that violates the contract as its settings say.
+pub const NONCONFORMING: &str = env!("GUEST_NONCONFORMING");
 
 /// The root of the repository.
 pub fn workspace() -> PathBuf {
