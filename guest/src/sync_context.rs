@@ -210,6 +210,21 @@ impl SyncContext {
     }
 }
 
+pub(crate) fn is_terminal(status: Status) -> bool {
+    match status {
+        Status::Stopped
+        | Status::Skipped
+        | Status::Succeeded
+        | Status::Failed
+        | Status::Deleted => true,
+        Status::Pending
+        | Status::Updating
+        | Status::Paused
+        | Status::Resuming
+        | Status::UpdatingIndeterminate => false,
+    }
+}
+
 /// Builds one report. Fields that are not set keep the value of the last report.
 ///
 /// # Examples
@@ -259,23 +274,7 @@ impl ProgressBuilder<'_> {
     /// Returns an interrupt once the user cancelled.
     pub fn send(self) -> Result<(), Interrupt> {
         let Self { context, item } = self;
-        context.ended |= match item.status_type {
-            Some(
-                Status::Stopped
-                | Status::Skipped
-                | Status::Succeeded
-                | Status::Failed
-                | Status::Deleted,
-            ) => true,
-            Some(
-                Status::Pending
-                | Status::Updating
-                | Status::Paused
-                | Status::Resuming
-                | Status::UpdatingIndeterminate,
-            )
-            | None => false,
-        };
+        context.ended |= item.status_type.is_some_and(is_terminal);
         context.reported = Some(Instant::now());
         match callback::progress(context.item.to_wit(), &item) {
             wit::ProgressResponse::Continue => Ok(()),

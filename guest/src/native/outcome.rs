@@ -4,6 +4,7 @@ use crate::bindings::exports::syncmgr::plugin::synchronize::Participation;
 use crate::bindings::syncmgr::plugin::types::{LogLevel, ProgressResponse, Status};
 use crate::error::{Error, ErrorCode, ErrorDetail};
 use crate::guid::{ErrorId, ItemId};
+use crate::sync_context::is_terminal;
 
 /// One report that a plugin made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,20 +136,5 @@ impl Run {
             }
             *ended = made.status.is_some_and(is_terminal);
         }
-    }
-}
-
-pub(crate) fn is_terminal(status: Status) -> bool {
-    match status {
-        Status::Stopped
-        | Status::Skipped
-        | Status::Succeeded
-        | Status::Failed
-        | Status::Deleted => true,
-        Status::Pending
-        | Status::Updating
-        | Status::Paused
-        | Status::Resuming
-        | Status::UpdatingIndeterminate => false,
     }
 }

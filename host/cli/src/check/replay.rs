@@ -112,17 +112,9 @@ impl Sink for Player {
     }
 
     fn question(&mut self, question: &Question) -> Option<usize> {
-        let same = |recorded: &Event| match recorded {
-            Event::Question { text, choices, .. } => {
-                *text == question.text && *choices == question.choices
-            }
-            Event::Started { .. }
-            | Event::Progress { .. }
-            | Event::EndedByHost { .. }
-            | Event::LogError { .. }
-            | Event::DeleteLogError { .. }
-            | Event::ErrorShown { .. }
-            | Event::EstablishConnection { .. } => false,
+        let same = |recorded: &Event| {
+            matches!(recorded, Event::Question { text, choices, .. }
+                if *text == question.text && *choices == question.choices)
         };
         match self.lock().next(Event::question(question, None), same) {
             Some(Event::Question { choice, .. }) => choice,
@@ -133,16 +125,7 @@ impl Sink for Player {
     fn establish_connection(&mut self, connection: Option<&str>) -> Result<(), ErrorCode> {
         let name = connection.map(str::to_owned);
         let happened = Event::EstablishConnection { connection: name.clone(), failure: None };
-        let same = |recorded: &Event| match recorded {
-            Event::EstablishConnection { connection, .. } => *connection == name,
-            Event::Started { .. }
-            | Event::Progress { .. }
-            | Event::EndedByHost { .. }
-            | Event::LogError { .. }
-            | Event::DeleteLogError { .. }
-            | Event::ErrorShown { .. }
-            | Event::Question { .. } => false,
-        };
+        let same = |recorded: &Event| matches!(recorded, Event::EstablishConnection { connection, .. } if *connection == name);
         match self.lock().next(happened, same) {
             Some(Event::EstablishConnection { failure: Some(failure), .. }) => {
                 let known = ErrorCode::ALL.into_iter().find(|code| code.name() == failure);

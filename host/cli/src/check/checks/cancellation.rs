@@ -89,17 +89,9 @@ fn wrong(ran: &RunOutput, item: Option<ItemId>) -> Option<Verdict> {
             ));
         }
     }
-    let by_host = ran.position(|call| match &call.event {
-        Event::EndedByHost { item: ended, .. } => {
-            item.is_none_or(|item| *ended == item.to_string())
-        }
-        Event::Started { .. }
-        | Event::Progress { .. }
-        | Event::LogError { .. }
-        | Event::DeleteLogError { .. }
-        | Event::ErrorShown { .. }
-        | Event::Question { .. }
-        | Event::EstablishConnection { .. } => false,
+    let by_host = ran.position(|call| {
+        matches!(&call.event, Event::EndedByHost { item: ended, .. }
+            if item.is_none_or(|item| *ended == item.to_string()))
     });
     if let Some(at) = by_host {
         return Some(failed_at(
