@@ -1,7 +1,10 @@
 //! Redacts secrets in all texts that a plugin prints, reports and logs.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 /// The minimum length of a redacted line. Shorter lines of a secret would match too much text.
 const LINE_BYTES: usize = 8;
@@ -11,11 +14,15 @@ const MASK: &str = "[secret]";
 
 /// The secrets of a session. Every text from the plugin is redacted before it leaves the host.
 #[derive(Clone, Default)]
-pub(crate) struct Secrets(Arc<[String]>);
+pub(crate) struct Secrets {
+    values: Arc<BTreeSet<String>>,
+    /// Finds the values; `None` if there are none.
+    finder: Option<AhoCorasick>,
+}
 
 impl std::fmt::Debug for Secrets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Secrets({})", self.0.len())
+        write!(f, "Secrets({})", self.values.len())
     }
 }
 
@@ -30,15 +37,20 @@ impl Secrets {
             let lines: Vec<_> = lines.map(str::to_owned).collect();
             [value, trimmed, quoted].into_iter().chain(lines)
         };
-        let mut values: Vec<_> = values.flat_map(spellings).filter(|one| !one.is_empty()).collect();
-        values.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
-        values.dedup();
-        Self(values.into())
+        let values: BTreeSet<_> =
+            values.flat_map(spellings).filter(|one| !one.is_empty()).collect();
+        let finder = (!values.is_empty()).then(|| {
+            let mut builder = AhoCorasick::builder();
+            // A DFA would take memory for each byte of a long secret.
+            builder.kind(Some(AhoCorasickKind::ContiguousNFA));
+            builder.build(&values).expect("secrets are smaller than 2 GiB")
+        });
+        Self { values: values.into(), finder }
     }
 
     /// Returns the text with every secret replaced by the mask.
     pub(crate) fn redact(&self, text: String) -> String {
-        match self.0.iter().any(|secret| text.contains(secret.as_str())) {
+        match self.finder.as_ref().is_some_and(|finder| finder.is_match(&text)) {
             true => self.shown(text.as_bytes(), 0),
             false => text,
         }
@@ -63,78 +75,43 @@ impl Secrets {
     /// Returns the ranges of secrets, in order. Ranges that touch or overlap are merged: redacting
     /// only one of two would reveal part of the other.
     fn find(&self, bytes: &[u8]) -> Vec<Range<usize>> {
-        let mut found = Vec::new();
-        for secret in self.0.iter() {
-            find_all(bytes, secret.as_bytes(), &mut found);
+        let mut found: Vec<Range<usize>> = Vec::new();
+        // In the order of their ends.
+        for secret in self.finder.iter().flat_map(|finder| finder.find_overlapping_iter(bytes)) {
+            let mut start = secret.start();
+            while let Some(last) = found.pop_if(|last| start <= last.end) {
+                start = start.min(last.start);
+            }
+            found.push(start..secret.end());
         }
-        found.sort_unstable_by_key(|range| range.start);
-        let mut merged = Vec::new();
-        found.into_iter().for_each(|range| push(&mut merged, range));
-        merged
+        found
     }
 
     /// Returns the last position at which the bytes can be cut without cutting a secret, if more
     /// bytes may follow: after a line feed, or (`anywhere`) after any byte.
     pub(crate) fn last_cut(&self, bytes: &[u8], anywhere: bool) -> usize {
-        let mut found = Vec::new();
-        for secret in self.0.iter() {
-            let begun = find_all(bytes, secret.as_bytes(), &mut found);
-            if begun > 0 {
-                // The secret may end after these bytes.
-                found.push(bytes.len() - begun..bytes.len() + 1);
-            }
-        }
-        found.sort_unstable_by_key(|range| range.start);
-        let mut secrets = Vec::new();
-        found.into_iter().for_each(|range| push(&mut secrets, range));
+        // A secret that begins here may end after these bytes.
+        let may_begin = |at: &usize| {
+            let rest = &bytes[*at..];
+            let mut longer = self.values.iter().filter(|secret| secret.len() > rest.len());
+            longer.map(String::as_bytes).any(|secret| secret.starts_with(rest))
+        };
+        let mut last = bytes.len().saturating_sub(self.longest())..bytes.len();
+        let end = last.find(may_begin).unwrap_or(bytes.len());
+        let secrets = self.find(bytes);
         let is_in_secret = |at: usize| {
             let before = secrets.partition_point(|secret| secret.start < at);
             before > 0 && at < secrets[before - 1].end
         };
-        let mut places = (1..=bytes.len()).rev();
+        let mut places = (1..=end).rev();
         let cut = places.find(|&at| (anywhere || bytes[at - 1] == b'\n') && !is_in_secret(at));
         cut.unwrap_or(0)
     }
 
     /// Returns the length of the longest secret in bytes.
     pub(crate) fn longest(&self) -> usize {
-        self.0.first().map_or(0, String::len)
+        self.values.iter().map(String::len).max().unwrap_or(0)
     }
-}
-
-/// Adds a range that does not start before the last one.
-fn push(ranges: &mut Vec<Range<usize>>, range: Range<usize>) {
-    match ranges.last_mut().filter(|last| (last.start..=last.end).contains(&range.start)) {
-        Some(last) => last.end = last.end.max(range.end),
-        None => ranges.push(range),
-    }
-}
-
-/// Finds all occurrences of a non-empty text, including overlapping ones, in linear time (Knuth,
-/// Morris and Pratt): the input may be long and crafted to be slow. Returns the length of the
-/// longest proper prefix of the text with which the bytes end.
-fn find_all(bytes: &[u8], text: &[u8], found: &mut Vec<Range<usize>>) -> usize {
-    // For each prefix of the text, the length of its longest proper suffix that is also a prefix.
-    let mut shorter = vec![0; text.len()];
-    let mut matched = 0;
-    for at in 1..text.len() {
-        while matched > 0 && text[matched] != text[at] {
-            matched = shorter[matched - 1];
-        }
-        matched += usize::from(text[matched] == text[at]);
-        shorter[at] = matched;
-    }
-    matched = 0;
-    for (at, byte) in bytes.iter().enumerate() {
-        while matched > 0 && text.get(matched) != Some(byte) {
-            matched = shorter[matched - 1];
-        }
-        matched += usize::from(text[matched] == *byte);
-        if matched == text.len() {
-            push(found, at + 1 - matched..at + 1);
-        }
-    }
-    if matched == text.len() { shorter[matched - 1] } else { matched }
 }
 
 #[cfg(test)]

@@ -170,13 +170,8 @@ impl RunReport {
 
     /// Returns the error of the run, if it failed.
     pub const fn error(&self) -> Option<&SessionError> {
-        match &self.outcome {
-            Outcome::Failed(error) => Some(error),
-            Outcome::Declined
-            | Outcome::NothingSelected
-            | Outcome::NeedsUser
-            | Outcome::Completed => None,
-        }
+        let Outcome::Failed(error) = &self.outcome else { return None };
+        Some(error)
     }
 
     /// Returns the number of items by final status.

@@ -1,6 +1,5 @@
 //! A native handler that delegates to another one, unless a test overrides a method.
 
-#![allow(non_snake_case, reason = "parameters have their native names")]
 #![allow(unsafe_code, reason = "COM methods take pointers")]
 
 use std::ffi::c_void;
@@ -71,83 +70,39 @@ impl Drop for Hooked {
     }
 }
 
+/// Implements methods that only delegate.
+macro_rules! delegate {
+    ($($method:ident($($name:ident: $type:ty),*);)*) => {
+        $(unsafe fn $method(&self, $($name: $type),*) -> HRESULT {
+            // SAFETY: the caller's arguments.
+            self.or(stringify!($method), |inner| unsafe { inner.$method($($name),*) })
+        })*
+    };
+}
+
 impl ISyncMgrSynchronize_Impl for Hooked_Impl {
-    unsafe fn Initialize(
-        &self,
-        dwReserved: u32,
-        dwSyncMgrFlags: u32,
-        cbCookie: u32,
-        lpCookie: *const u8,
-    ) -> HRESULT {
-        // SAFETY: the caller's arguments.
-        self.or("Initialize", |inner| unsafe {
-            inner.Initialize(dwReserved, dwSyncMgrFlags, cbCookie, lpCookie)
-        })
+    delegate! {
+        Initialize(reserved: u32, flags: u32, cookie_bytes: u32, cookie: *const u8);
+        GetHandlerInfo(info: *mut *mut SYNCMGRHANDLERINFO);
+        EnumSyncMgrItems(items: *mut *mut c_void);
+        GetItemObject(item: *const GUID, interface: *const GUID, object: *mut *mut c_void);
+        ShowProperties(parent: HWND, item: *const GUID);
+        PrepareForSync(count: u32, items: *const GUID, parent: HWND, reserved: u32);
+        Synchronize(parent: HWND);
+        SetItemStatus(item: *const GUID, status: u32);
+        ShowError(parent: HWND, error: *const GUID);
     }
 
-    unsafe fn GetHandlerInfo(&self, ppSyncMgrHandlerInfo: *mut *mut SYNCMGRHANDLERINFO) -> HRESULT {
-        // SAFETY: the caller's argument.
-        self.or("GetHandlerInfo", |inner| unsafe { inner.GetHandlerInfo(ppSyncMgrHandlerInfo) })
-    }
-
-    unsafe fn EnumSyncMgrItems(&self, ppSyncMgrEnumItems: *mut *mut c_void) -> HRESULT {
-        // SAFETY: the caller's argument.
-        self.or("EnumSyncMgrItems", |inner| unsafe { inner.EnumSyncMgrItems(ppSyncMgrEnumItems) })
-    }
-
-    unsafe fn GetItemObject(
-        &self,
-        ItemID: *const GUID,
-        riid: *const GUID,
-        ppv: *mut *mut c_void,
-    ) -> HRESULT {
-        // SAFETY: the caller's arguments.
-        self.or("GetItemObject", |inner| unsafe { inner.GetItemObject(ItemID, riid, ppv) })
-    }
-
-    unsafe fn ShowProperties(&self, hWndParent: HWND, ItemID: *const GUID) -> HRESULT {
-        // SAFETY: the caller's arguments.
-        self.or("ShowProperties", |inner| unsafe { inner.ShowProperties(hWndParent, ItemID) })
-    }
-
-    unsafe fn SetProgressCallback(&self, lpCallBack: *mut c_void) -> HRESULT {
+    unsafe fn SetProgressCallback(&self, callback: *mut c_void) -> HRESULT {
         // SAFETY: NULL, or a pointer to the interface that the parameter is declared as.
-        let manager = unsafe { ISyncMgrSynchronizeCallback::from_raw_borrowed(&lpCallBack) };
+        let manager = unsafe { ISyncMgrSynchronizeCallback::from_raw_borrowed(&callback) };
         *self.manager.lock().unwrap_or_else(PoisonError::into_inner) =
             manager.map(|manager| Manager(manager.clone()));
-        let method = match lpCallBack.is_null() {
+        let method = match callback.is_null() {
             true => "SetProgressCallback(NULL)",
             false => "SetProgressCallback",
         };
         // SAFETY: the caller's argument.
-        self.or(method, |inner| unsafe { inner.SetProgressCallback(lpCallBack) })
-    }
-
-    unsafe fn PrepareForSync(
-        &self,
-        cbNumItems: u32,
-        pItemIDs: *const GUID,
-        hWndParent: HWND,
-        dwReserved: u32,
-    ) -> HRESULT {
-        // SAFETY: the caller's arguments.
-        self.or("PrepareForSync", |inner| unsafe {
-            inner.PrepareForSync(cbNumItems, pItemIDs, hWndParent, dwReserved)
-        })
-    }
-
-    unsafe fn Synchronize(&self, hWndParent: HWND) -> HRESULT {
-        // SAFETY: the caller's argument.
-        self.or("Synchronize", |inner| unsafe { inner.Synchronize(hWndParent) })
-    }
-
-    unsafe fn SetItemStatus(&self, ItemID: *const GUID, dwSyncMgrStatus: u32) -> HRESULT {
-        // SAFETY: the caller's arguments.
-        self.or("SetItemStatus", |inner| unsafe { inner.SetItemStatus(ItemID, dwSyncMgrStatus) })
-    }
-
-    unsafe fn ShowError(&self, hWndParent: HWND, ErrorID: *const GUID) -> HRESULT {
-        // SAFETY: the caller's arguments.
-        self.or("ShowError", |inner| unsafe { inner.ShowError(hWndParent, ErrorID) })
+        self.or(method, |inner| unsafe { inner.SetProgressCallback(callback) })
     }
 }

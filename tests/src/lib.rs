@@ -49,12 +49,35 @@ pub const HOSTILE: &str = env!("GUEST_HOSTILE");
 /// A component that is not a plugin.
 pub const OTHER_WORLD: &str = env!("GUEST_OTHER_WORLD");
 
-/// The folder of nonconforming plugins.
-pub const NONCONFORMING: &str = env!("GUESTS");
+/// A plugin that violates the contract as its settings say.
+pub const NONCONFORMING: &str = env!("GUEST_NONCONFORMING");
 
 /// The root of the repository.
 pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Compares a text with a file of the repository. With the variable `BLESS`, updates the file.
+///
+/// # Errors
+/// Returns the first line that differs.
+pub fn compare_with_file(file: &str, text: &str) -> anyhow::Result<()> {
+    let (path, text) = (workspace().join(file), text.replace("\r\n", "\n"));
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, &text)?;
+    }
+    let recorded = std::fs::read_to_string(&path).unwrap_or_default().replace("\r\n", "\n");
+    let equal = recorded.lines().zip(text.lines()).take_while(|(old, new)| old == new).count();
+    let line = |text: &str| text.lines().nth(equal).unwrap_or("(nothing)").to_owned();
+    anyhow::ensure!(
+        recorded == text,
+        "{file} differs in line {}:\n  it was: {}\n  it is:  {}\n\
+         If that is right, update it with `BLESS=1 cargo test`",
+        equal + 1,
+        line(&recorded),
+        line(&text)
+    );
+    Ok(())
 }
 
 /// Returns the sources of a test suite, concatenated.

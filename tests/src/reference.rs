@@ -1,13 +1,18 @@
 //! The reference of the contract, a Markdown page that is generated from the WIT.
 
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "the contract has only some of the kinds of types and functions"
+)]
+
 use std::fmt::Write as _;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use wit_component::WitPrinter;
 use wit_parser::{
     Docs, Function, FunctionKind, Handle, InterfaceId, PackageId, Resolve, Result_, Stability,
-    Type, TypeDefKind, TypeId, TypeOwner, UnresolvedPackageGroup, WorldId, WorldItem, WorldKey,
+    Type, TypeDefKind, TypeId, TypeOwner, WorldId, WorldKey,
 };
 
 /// The reference of the package in `wit_dir`, as Markdown. The same WIT gives the same text.
@@ -72,32 +77,20 @@ impl<'a> Page<'a> {
         self.stability(&world.stability, None)?;
         for (title, items) in [("Imports", &world.imports), ("Exports", &world.exports)] {
             let mut lines = String::new();
-            for (key, item) in items {
-                self.world_item(&mut lines, key, item)?;
+            for key in items.keys() {
+                match key {
+                    WorldKey::Name(name) => writeln!(lines, "- `{name}`")?,
+                    WorldKey::Interface(id) => {
+                        let interface = &self.resolve.interfaces[*id];
+                        let name = interface.name.as_deref().context("an unnamed interface")?;
+                        if interface.package == Some(self.package) {
+                            writeln!(lines, "- [`{name}`](#{name})")?;
+                        }
+                    }
+                }
             }
             if !lines.is_empty() {
                 write!(self.text, "\n{title}:\n\n{lines}")?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Returns one line of the imports or exports, or none for another package.
-    fn world_item(&self, lines: &mut String, key: &WorldKey, item: &WorldItem) -> Result<()> {
-        match (key, item) {
-            (WorldKey::Interface(id), _) => {
-                let interface = &self.resolve.interfaces[*id];
-                if interface.package != Some(self.package) {
-                    return Ok(());
-                }
-                let name = interface.name.as_deref().context("an interface without a name")?;
-                writeln!(lines, "- [`{name}`](#{name})")?;
-            }
-            (WorldKey::Name(_), WorldItem::Function(function)) => {
-                writeln!(lines, "- `{}`", self.signature(function)?)?;
-            }
-            (WorldKey::Name(name), WorldItem::Interface { .. } | WorldItem::Type { .. }) => {
-                writeln!(lines, "- `{name}`")?;
             }
         }
         Ok(())
@@ -126,11 +119,11 @@ impl<'a> Page<'a> {
 
         for item in declared {
             match item {
-                Declared::Type(id) => self.type_(name, id, &interface.stability)?,
+                Declared::Type(ty) => self.type_(name, id, ty, &interface.stability)?,
                 Declared::Function(function) => {
                     let item_name = function.item_name();
                     self.heading(3, &format!("{name}.{item_name}"), "Function", item_name)?;
-                    self.function(function, &interface.stability)?;
+                    self.function(id, None, function, &interface.stability)?;
                 }
             }
         }
@@ -181,14 +174,20 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    fn type_(&mut self, interface: &str, id: TypeId, outer: &Stability) -> Result<()> {
+    fn type_(
+        &mut self,
+        interface: &str,
+        owner: InterfaceId,
+        id: TypeId,
+        outer: &Stability,
+    ) -> Result<()> {
         let ty = &self.resolve.types[id];
         let name = self.type_name(id)?;
         let mut kind = self.kind(id).to_owned();
         kind[..1].make_ascii_uppercase();
         self.heading(3, &format!("{interface}.{name}"), &kind, name)?;
-        if let Some(alias) = self.alias(id)? {
-            write!(self.text, "```wit\ntype {} = {alias};\n```\n\n", escaped(name))?;
+        if let Some(alias) = self.declaration(owner, None, &format!("type {name}"))? {
+            write!(self.text, "```wit\n{alias}\n```\n\n")?;
         }
         self.docs(&ty.docs);
         self.stability(&ty.stability, Some(outer))?;
@@ -222,29 +221,19 @@ impl<'a> Page<'a> {
                     writeln!(self.text, "| `{}` | {} |", flag.name, cell(&flag.docs))?;
                 }
             }
-            TypeDefKind::Resource => self.methods(interface, id, name)?,
-            TypeDefKind::Handle(_)
-            | TypeDefKind::Tuple(_)
-            | TypeDefKind::Option(_)
-            | TypeDefKind::Result(_)
-            | TypeDefKind::List(_)
-            | TypeDefKind::Map(..)
-            | TypeDefKind::FixedLengthList(..)
-            | TypeDefKind::Future(_)
-            | TypeDefKind::Stream(_)
-            | TypeDefKind::Type(_)
-            | TypeDefKind::Unknown => {
-                let named = self.named_in_kind(&ty.kind);
-                self.types_line(&named)?;
-            }
+            TypeDefKind::Resource => self.methods(interface, owner, id, name)?,
+            kind => self.types_line(&self.named_in_kind(kind))?,
         }
         Ok(())
     }
 
-    fn methods(&mut self, interface: &str, id: TypeId, resource: &str) -> Result<()> {
-        let TypeOwner::Interface(owner) = self.resolve.types[id].owner else {
-            return Ok(());
-        };
+    fn methods(
+        &mut self,
+        interface: &str,
+        owner: InterfaceId,
+        id: TypeId,
+        resource: &str,
+    ) -> Result<()> {
         let stability = &self.resolve.types[id].stability;
         let functions = self.resolve.interfaces[owner].functions.values();
         for function in functions.filter(|function| function.kind.resource() == Some(id)) {
@@ -252,56 +241,62 @@ impl<'a> Page<'a> {
             let kind = match function.kind {
                 FunctionKind::Constructor(_) => "Constructor",
                 FunctionKind::Static(_) | FunctionKind::AsyncStatic(_) => "Static function",
-                FunctionKind::Freestanding
-                | FunctionKind::AsyncFreestanding
-                | FunctionKind::Method(_)
-                | FunctionKind::AsyncMethod(_) => "Method",
+                _ => "Method",
             };
             let anchor = format!("{interface}.{resource}.{name}");
             self.heading(4, &anchor, kind, &format!("{resource}.{name}"))?;
-            self.function(function, stability)?;
+            self.function(owner, Some(resource), function, stability)?;
         }
         Ok(())
     }
 
-    fn function(&mut self, function: &Function, outer: &Stability) -> Result<()> {
-        write!(self.text, "```wit\n{};\n```\n\n", self.signature(function)?)?;
+    fn function(
+        &mut self,
+        interface: InterfaceId,
+        resource: Option<&str>,
+        function: &Function,
+        outer: &Stability,
+    ) -> Result<()> {
+        let declared = self.declaration(interface, resource, function.item_name())?;
+        write!(self.text, "```wit\n{}\n```\n\n", declared.context("an undeclared function")?)?;
         self.docs(&function.docs);
         self.stability(&function.stability, Some(outer))?;
         let mut named = Vec::new();
-        let params = function.params.iter().skip(receiver(function));
+        // A declaration omits the receiver.
+        let is_method =
+            matches!(function.kind, FunctionKind::Method(_) | FunctionKind::AsyncMethod(_));
+        let params = function.params.iter().skip(usize::from(is_method));
         for ty in params.map(|param| &param.ty).chain(&function.result) {
             self.named_in(ty, &mut named);
         }
         self.types_line(&named)
     }
 
-    /// Returns the declaration as in the WIT, without its semicolon.
-    fn signature(&self, function: &Function) -> Result<String> {
-        let mut text = match function.kind {
-            FunctionKind::Constructor(_) => "constructor".to_owned(),
-            FunctionKind::Static(_) => format!("{}: static func", escaped(function.item_name())),
-            FunctionKind::AsyncStatic(_) => {
-                format!("{}: static async func", escaped(function.item_name()))
-            }
-            FunctionKind::AsyncFreestanding | FunctionKind::AsyncMethod(_) => {
-                format!("{}: async func", escaped(function.item_name()))
-            }
-            FunctionKind::Freestanding | FunctionKind::Method(_) => {
-                format!("{}: func", escaped(function.item_name()))
+    /// Returns the line that declares a function, or a type that fits on a line, of an interface or
+    /// of a resource in it.
+    fn declaration(
+        &self,
+        interface: InterfaceId,
+        resource: Option<&str>,
+        name: &str,
+    ) -> Result<Option<String>> {
+        let mut printer = WitPrinter::default();
+        printer.emit_docs(false).print_interface(self.resolve, interface)?;
+        let text = printer.output.to_string();
+        let (block, indent) = match resource {
+            None => (text.as_str(), ""),
+            Some(name) => {
+                let start = format!("resource {name} {{");
+                (text.split_once(&start).context("an undeclared resource")?.1, "  ")
             }
         };
-        let mut params = Vec::new();
-        for param in function.params.iter().skip(receiver(function)) {
-            params.push(format!("{}: {}", escaped(&param.name), self.type_text(&param.ty)?));
-        }
-        write!(text, "({})", params.join(", "))?;
-        if let Some(result) = &function.result
-            && !function.is_constructor_shorthand(self.resolve)
-        {
-            write!(text, " -> {}", self.type_text(result)?)?;
-        }
-        Ok(text)
+        let mut lines = block.lines().filter_map(|line| line.strip_prefix(indent));
+        // A `%` marks a name that is a keyword.
+        let declares = |line: &&str| {
+            let line = line.replace('%', "");
+            line.strip_prefix(name).is_some_and(|rest| rest.starts_with([':', '(', ' ']))
+        };
+        Ok(lines.find(declares).map(str::to_owned))
     }
 
     /// Returns links to the types in a declaration, since a code block cannot contain links.
@@ -367,34 +362,6 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// Returns the right side of `type name = …`; `None` for a type with a separate block.
-    fn alias(&self, id: TypeId) -> Result<Option<String>> {
-        let kind = &self.resolve.types[id].kind;
-        Ok(Some(match kind {
-            TypeDefKind::Record(_)
-            | TypeDefKind::Resource
-            | TypeDefKind::Flags(_)
-            | TypeDefKind::Variant(_)
-            | TypeDefKind::Enum(_) => return Ok(None),
-            TypeDefKind::Type(ty) => self.type_text(ty)?,
-            TypeDefKind::Handle(_)
-            | TypeDefKind::Tuple(_)
-            | TypeDefKind::Option(_)
-            | TypeDefKind::Result(_)
-            | TypeDefKind::List(_)
-            | TypeDefKind::Map(..)
-            | TypeDefKind::FixedLengthList(..)
-            | TypeDefKind::Future(_)
-            | TypeDefKind::Stream(_) => {
-                // The printer spells out only unnamed types.
-                let mut resolve = self.resolve.clone();
-                resolve.types[id].name = None;
-                type_text(&resolve, &Type::Id(id))?
-            }
-            TypeDefKind::Unknown => bail!("a type that was never resolved"),
-        }))
-    }
-
     fn kind(&self, id: TypeId) -> &'static str {
         match self.resolve.types[id].kind {
             TypeDefKind::Record(_) => "record",
@@ -402,17 +369,7 @@ impl<'a> Page<'a> {
             TypeDefKind::Flags(_) => "flags",
             TypeDefKind::Variant(_) => "variant",
             TypeDefKind::Enum(_) => "enum",
-            TypeDefKind::Handle(_)
-            | TypeDefKind::Tuple(_)
-            | TypeDefKind::Option(_)
-            | TypeDefKind::Result(_)
-            | TypeDefKind::List(_)
-            | TypeDefKind::Map(..)
-            | TypeDefKind::FixedLengthList(..)
-            | TypeDefKind::Future(_)
-            | TypeDefKind::Stream(_)
-            | TypeDefKind::Type(_)
-            | TypeDefKind::Unknown => "type",
+            _ => "type",
         }
     }
 
@@ -421,7 +378,9 @@ impl<'a> Page<'a> {
     }
 
     fn type_text(&self, ty: &Type) -> Result<String> {
-        type_text(self.resolve, ty)
+        let mut printer = WitPrinter::default();
+        printer.print_type_name(self.resolve, ty)?;
+        Ok(printer.output.to_string())
     }
 
     /// Returns the named types in a type expression, each once, in order.
@@ -450,12 +409,7 @@ impl<'a> Page<'a> {
             TypeDefKind::Map(key, value) => vec![*key, *value],
             TypeDefKind::Result(Result_ { ok, err }) => ok.iter().chain(err).copied().collect(),
             TypeDefKind::Future(ty) | TypeDefKind::Stream(ty) => ty.iter().copied().collect(),
-            TypeDefKind::Record(_)
-            | TypeDefKind::Resource
-            | TypeDefKind::Flags(_)
-            | TypeDefKind::Variant(_)
-            | TypeDefKind::Enum(_)
-            | TypeDefKind::Unknown => Vec::new(),
+            _ => Vec::new(),
         };
         for ty in parts {
             self.named_in(&ty, &mut named);
@@ -498,33 +452,6 @@ impl<'a> Page<'a> {
         }
         self.text.push('\n');
         Ok(())
-    }
-}
-
-/// Returns the number of parameters that a declaration omits.
-fn receiver(function: &Function) -> usize {
-    match function.kind {
-        FunctionKind::Method(_) | FunctionKind::AsyncMethod(_) => 1,
-        FunctionKind::Freestanding
-        | FunctionKind::AsyncFreestanding
-        | FunctionKind::Static(_)
-        | FunctionKind::AsyncStatic(_)
-        | FunctionKind::Constructor(_) => 0,
-    }
-}
-
-fn type_text(resolve: &Resolve, ty: &Type) -> Result<String> {
-    let mut printer = WitPrinter::default();
-    printer.print_type_name(resolve, ty)?;
-    Ok(printer.output.to_string())
-}
-
-/// Returns the name as written in WIT, with a `%` if it is a keyword.
-fn escaped(name: &str) -> String {
-    let source = format!("package a:a; interface {name} {{}}");
-    match UnresolvedPackageGroup::parse("name.wit", &source) {
-        Ok(_) => name.to_owned(),
-        Err(_) => format!("%{name}"),
     }
 }
 

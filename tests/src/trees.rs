@@ -20,9 +20,16 @@ pub enum Entry {
 /// Entries by path.
 pub type Tree = BTreeMap<String, Entry>;
 
-/// Creates a tree from rows: `("a/b", "content")` is a file, `("a/", "")` a directory, and `("a@",
-/// "target")` a link.
-pub fn tree(rows: &[(&str, &str)]) -> Tree {
+/// Creates a tree from entries separated by `|`: `a/b=content` is a file, `a/` a directory, and
+/// `a@=target` a link.
+pub fn tree(text: &str) -> Tree {
+    let entries = text.split('|').filter(|entry| !entry.is_empty());
+    let rows: Vec<_> = entries.map(|entry| entry.split_once('=').unwrap_or((entry, ""))).collect();
+    tree_of(&rows)
+}
+
+/// Creates a tree from paths as in [`tree`], each with its content or target.
+pub fn tree_of(rows: &[(&str, &str)]) -> Tree {
     let row =
         |&(path, content): &(&str, &str)| match (path.strip_suffix('/'), path.strip_suffix('@')) {
             (Some(path), _) => (path.to_owned(), Entry::Directory),

@@ -215,16 +215,9 @@ impl Exit {
 }
 
 /// An error of the command line or of a job file.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
 pub(crate) struct UsageError(pub(crate) String);
-
-impl std::fmt::Display for UsageError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for UsageError {}
 
 /// Returns the code of an error for `syncmgr explain`, if it has one.
 fn code_of(error: &anyhow::Error) -> Option<&'static str> {

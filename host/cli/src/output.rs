@@ -33,7 +33,8 @@ impl Write for Stdout {
 }
 
 /// Standard output cannot be written to.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to standard output: {0}")]
 pub(crate) struct OutputError(io::Error);
 
 impl OutputError {
@@ -56,11 +57,3 @@ impl OutputError {
         })
     }
 }
-
-impl std::fmt::Display for OutputError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "cannot write to standard output: {}", self.0)
-    }
-}
-
-impl std::error::Error for OutputError {}

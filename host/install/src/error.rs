@@ -210,23 +210,7 @@ impl InstallError {
 
     /// Returns whether a file or a folder does not exist.
     pub(crate) fn is_not_found(&self) -> bool {
-        match self {
-            Self::File { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
-            Self::Text { .. }
-            | Self::Grant(_)
-            | Self::Damaged { .. }
-            | Self::InsecurePermissions { .. }
-            | Self::Foreign { .. }
-            | Self::Protected { .. }
-            | Self::ProtectedFile { .. }
-            | Self::Moved { .. }
-            | Self::Unknown { .. }
-            | Self::Name { .. }
-            | Self::ClassTaken { .. }
-            | Self::ExcessGrants { .. }
-            | Self::Scope
-            | Self::Load(_) => false,
-        }
+        matches!(self, Self::File { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
     }
 
     pub(crate) fn file(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {

@@ -204,36 +204,53 @@ pub fn wide_type() -> Result<Vec<u8>> {
     Ok(component.finish())
 }
 
-/// A module of functions that only take time to compile.
-fn functions(count: u32, adds: usize) -> Module {
+/// A module with equal functions of a type: 0 is without parameters, 1 has 100, and 2 has one and a
+/// result.
+fn functions(
+    count: u32,
+    of_type: u32,
+    locals: (u32, ValType),
+    code: impl Fn(&mut Function),
+) -> Module {
     let mut module = Module::new();
     let mut types = TypeSection::new();
+    types.ty().function([], []);
+    types.ty().function([ValType::I32; 100], []);
     types.ty().function([ValType::I32], [ValType::I32]);
     let mut declared = FunctionSection::new();
-    let mut code = CodeSection::new();
+    let mut section = CodeSection::new();
+    let mut function = Function::new([locals]);
+    code(&mut function);
+    function.instruction(&Instruction::End);
     for _ in 0..count {
-        declared.function(0);
-        let mut function = Function::new([]);
+        declared.function(of_type);
+        section.function(&function);
+    }
+    module.section(&types).section(&declared).section(&section);
+    module
+}
+
+/// A conforming plugin with functions that only take time to compile.
+fn with_sums(count: u32, adds: usize) -> Result<Vec<u8>> {
+    with_module(&functions(count, 2, NO_LOCALS, |function| {
         function.instruction(&Instruction::LocalGet(0));
         for _ in 0..adds {
             function.instruction(&Instruction::LocalGet(0));
             function.instruction(&Instruction::I32Add);
         }
-        function.instruction(&Instruction::End);
-        code.function(&function);
-    }
-    module.section(&types).section(&declared).section(&code);
-    module
+    }))
 }
+
+const NO_LOCALS: (u32, ValType) = (0, ValType::I32);
 
 /// A function with more code than the limit.
 pub fn huge_function() -> Result<Vec<u8>> {
-    with_module(&functions(1, 100_000))
+    with_sums(1, 100_000)
 }
 
 /// A conforming plugin with very many small functions.
 pub fn many_functions() -> Result<Vec<u8>> {
-    with_module(&functions(15_000, 4))
+    with_sums(15_000, 4)
 }
 
 /// More functions than the limit of a module.
@@ -251,36 +268,12 @@ pub fn too_many_functions() -> Result<Vec<u8>> {
 
 /// A function with more locals than the limit.
 pub fn many_locals() -> Result<Vec<u8>> {
-    let mut module = Module::new();
-    let mut types = TypeSection::new();
-    types.ty().function([], []);
-    let mut declared = FunctionSection::new();
-    declared.function(0);
-    let mut code = CodeSection::new();
-    let mut function = Function::new([(u32::MAX, ValType::I64)]);
-    function.instruction(&Instruction::End);
-    code.function(&function);
-    module.section(&types).section(&declared).section(&code);
-    Ok(around(&module))
+    Ok(around(&functions(1, 0, (u32::MAX, ValType::I64), |_| {})))
 }
 
 /// A conforming plugin with a module of this number of functions, each with these locals and code.
 fn with_code(count: u32, locals: u32, code: impl Fn(&mut Function)) -> Result<Vec<u8>> {
-    let mut module = Module::new();
-    let mut types = TypeSection::new();
-    types.ty().function([], []);
-    types.ty().function([ValType::I32; 100], []);
-    let mut declared = FunctionSection::new();
-    let mut section = CodeSection::new();
-    let mut function = Function::new([(locals, ValType::I32)]);
-    code(&mut function);
-    function.instruction(&Instruction::End);
-    for _ in 0..count {
-        declared.function(0);
-        section.function(&function);
-    }
-    module.section(&types).section(&declared).section(&section);
-    with_module(&module)
+    with_module(&functions(count, 0, (locals, ValType::I32), code))
 }
 
 /// Code that changes each local.
@@ -402,22 +395,14 @@ fn beside_text(module: &str) -> Result<Vec<u8>> {
 
 /// Nested blocks.
 pub fn deep_blocks() -> Result<Vec<u8>> {
-    let mut module = Module::new();
-    let mut types = TypeSection::new();
-    types.ty().function([], []);
-    let mut declared = FunctionSection::new();
-    declared.function(0);
-    let mut code = CodeSection::new();
-    let mut function = Function::new([]);
-    for _ in 0..40_000 {
-        function.instruction(&Instruction::Block(wasm_encoder::BlockType::Empty));
-    }
-    for _ in 0..=40_000 {
-        function.instruction(&Instruction::End);
-    }
-    code.function(&function);
-    module.section(&types).section(&declared).section(&code);
-    with_module(&module)
+    with_module(&functions(1, 0, NO_LOCALS, |function| {
+        for _ in 0..40_000 {
+            function.instruction(&Instruction::Block(BlockType::Empty));
+        }
+        for _ in 0..40_000 {
+            function.instruction(&Instruction::End);
+        }
+    }))
 }
 
 /// More types than the limit of a module.

@@ -13,6 +13,18 @@ mod traps;
 
 use super::Row;
 
+/// The exports of a plugin.
+const EXPORTS: [&str; 9] = [
+    "initialize",
+    "get-handler-info",
+    "enum-items",
+    "prepare-for-sync",
+    "synchronize",
+    "set-item-status",
+    "show-error",
+    "get-properties",
+    "set-properties",
+];
 /// The exports that an ordinary run calls before there are items.
 const BEFORE_ITEMS: [&str; 3] = ["initialize", "get-handler-info", "enum-items"];
 

@@ -14,12 +14,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use conformance::corpus::bytes;
 use conformance::corpus::core::Core;
 use conformance::script::{Script, item};
 use conformance::session::DrivenSession;
-use conformance::{host, limits, workspace};
+use conformance::{compare_with_file, host, limits, workspace};
 use plugins::{contract, ended, http, loading, reported, running};
 use program::{installing, project, testing};
 use syncmgr_cli::check::{CheckError, Fixture, Recording, RecordingHead, TempFixture};
@@ -162,27 +162,6 @@ fn replaced(text: &str, after: &str, kind: impl Fn(char) -> bool, by: &str) -> S
     })
 }
 
-/// Compares a text with a file of `tests/data`.
-fn compare(name: &str, now: &str) -> Result<()> {
-    let path = workspace().join("tests/data").join(name);
-    if std::env::var_os("BLESS").is_some() {
-        fs::write(&path, now)?;
-    }
-    let before = fs::read_to_string(&path).unwrap_or_default();
-    if now == before {
-        return Ok(());
-    }
-    let same = before.lines().zip(now.lines()).take_while(|(before, now)| before == now).count();
-    let line = |text: &str| text.lines().nth(same).unwrap_or("(nothing)").to_owned();
-    bail!(
-        "tests/data/{name} differs in line {}:\n  it was: {}\n  it is:  {}\n\
-         If that is right: `BLESS=1 cargo test --test cli errors`",
-        same + 1,
-        line(&before),
-        line(now)
-    );
-}
-
 /// Returns the codes that have a page, and those that need one.
 fn known_codes() -> Result<BTreeSet<String>> {
     let mut codes = BTreeSet::new();
@@ -210,7 +189,7 @@ fn error_messages_equal_the_recorded_ones() -> Result<()> {
     ensure!(missing.is_empty(), "no test causes the codes {missing:?}");
     let unknown: Vec<_> = seen.difference(&known).collect();
     ensure!(unknown.is_empty(), "no page documents {unknown:?}");
-    compare("error_messages.txt", &messages.page())
+    compare_with_file("tests/data/error_messages.txt", &messages.page())
 }
 
 /// Returns the output of the program after a crash, without the frames of Rust's library.
@@ -236,5 +215,5 @@ fn a_crash_message_has_the_end_of_stderr_and_the_stack() -> Result<()> {
     let lines: String = (1..=30).map(|number| format!("print text=line_{number}\n")).collect();
     let panics = format!("synchronize={lines}panic text=no_more_lemons");
     let said = run(home.path(), &["--set", "items=a", "--set", &panics])?;
-    compare("death.txt", &crash_details(&said))
+    compare_with_file("tests/data/death.txt", &crash_details(&said))
 }

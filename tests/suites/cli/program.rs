@@ -2,88 +2,24 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
 use anyhow::Context;
 
-mod messages;
+use crate::home::{Home, Ran};
 
+mod messages;
 mod output;
 #[cfg(unix)]
 mod trust;
 
-/// A folder for one test, with its own state directory.
-struct Home(tempfile::TempDir);
-
 impl Home {
-    fn new() -> anyhow::Result<Self> {
-        Ok(Self(tempfile::tempdir()?))
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> anyhow::Result<PathBuf> {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().context("it has a parent")?)?;
-        fs::write(&path, content)?;
-        Ok(path)
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_syncmgr"));
-        command
-            .args(arguments)
-            .current_dir(self.0.path())
-            .env("SYNCMGR_STATE_DIR", self.path("state"))
-            .env_remove("RUST_BACKTRACE");
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> anyhow::Result<Ran> {
-        Ok(Ran::of(&self.command(arguments).output()?))
-    }
-
     /// Creates two directories with a file on the left.
     fn with_pair() -> anyhow::Result<Self> {
         let home = Self::new()?;
         home.write("left/a.txt", "hello")?;
         fs::create_dir(home.path("right"))?;
         Ok(home)
-    }
-}
-
-struct Ran {
-    status: i32,
-    stdout: String,
-    stderr: String,
-}
-
-impl Ran {
-    fn of(output: &Output) -> Self {
-        Self {
-            status: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
-    }
-
-    fn expect(self, status: i32, words: &str) -> anyhow::Result<Self> {
-        let said = format!("{}{}", self.stdout, self.stderr);
-        anyhow::ensure!(
-            self.status == status && said.contains(words),
-            "status {} instead of {status}, or no {words:?} in: {said}",
-            self.status
-        );
-        Ok(self)
-    }
-
-    fn json(&self) -> anyhow::Result<Vec<serde_json::Value>> {
-        self.stdout
-            .lines()
-            .map(|line| serde_json::from_str(line).with_context(|| line.to_owned()))
-            .collect()
     }
 }
 
@@ -159,7 +95,7 @@ fn json_has_an_object_for_each_callback_and_a_report() -> anyhow::Result<()> {
     home.write("left/d/b.txt", "b")?;
     let ran = home.run(&pair_with(&["--json"]))?.expect(0, "report")?;
     assert_eq!(ran.stderr, "");
-    let lines = ran.json()?;
+    let lines = ran.json_lines()?;
     for line in &lines {
         if line["event"] == "progress" {
             assert_eq!(line["response"], "continue", "{line}");
@@ -301,7 +237,7 @@ fn validate_reports_each_invalid_file() -> anyhow::Result<()> {
         let ran = home.run(&["validate", name])?.expect(2, words).context(name)?;
         sentences.insert(ran.stderr.clone());
         let ran = home.run(&["validate", "--json", name])?.expect(2, code).context(name)?;
-        assert_eq!(ran.json()?[0]["valid"], false, "{name}");
+        assert_eq!(ran.json_lines()?[0]["valid"], false, "{name}");
     }
     let ran =
         home.run(&["validate", "directory"])?.expect(2, "cannot read the plugin directory")?;

@@ -16,7 +16,7 @@ mod using;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -26,68 +26,10 @@ use conformance::blocks::{blocks, shows};
 use serde_json::Value;
 use tutorial::carry_out;
 
+use crate::home::{Home, Ran};
+
 /// The time limit for an operation that takes seconds.
 const PATIENCE: Duration = Duration::from_secs(300);
-
-/// A folder for one test, with its own state directory.
-struct Home(tempfile::TempDir);
-
-impl Home {
-    fn new() -> Result<Self> {
-        Ok(Self(tempfile::tempdir()?))
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn command(&self, folder: &str, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_syncmgr"));
-        command
-            .args(arguments)
-            .current_dir(self.path(folder))
-            .env("XDG_STATE_HOME", self.path("state"))
-            .env("SYNCMGR_STATE_DIR", self.path("state"))
-            // The environment of the tests' build does not fit the build of a plugin.
-            .env_remove("CARGO_TARGET_DIR")
-            .env_remove("RUSTFLAGS")
-            .env_remove("RUST_BACKTRACE");
-        command
-    }
-
-    fn run(&self, folder: &str, arguments: &[&str]) -> Result<Ran> {
-        Ran::of(self.command(folder, arguments).output()?)
-    }
-}
-
-/// The output of a command, and its exit status.
-#[derive(Debug)]
-struct Ran {
-    status: i32,
-    stdout: String,
-    stderr: String,
-}
-
-impl Ran {
-    fn of(output: Output) -> Result<Self> {
-        Ok(Self {
-            status: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8(output.stdout)?,
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        })
-    }
-
-    /// Requires an exit status, and words in the output.
-    fn expect(self, status: i32, words: &str) -> Result<Self> {
-        let said = self.stdout.contains(words) || self.stderr.contains(words);
-        ensure!(self.status == status && said, "wanted {status} and {words:?}: {self:#?}");
-        Ok(self)
-    }
-
-    fn json(&self) -> Result<Value> {
-        serde_json::from_str(&self.stdout).with_context(|| self.stdout.clone())
-    }
-}
 
 /// Installs the tools of a language in a project; `false`: they are not available.
 fn ready(home: &Home, project: &str, language: &str) -> Result<bool> {
@@ -123,19 +65,19 @@ fn ready(home: &Home, project: &str, language: &str) -> Result<bool> {
 fn from_nothing_to_a_packed_plugin(language: &str) -> Result<()> {
     let home = Home::new()?;
     let name = format!("my-{language}");
-    home.run("", &["new", &name, "--lang", language])?.expect(0, "syncmgr build")?;
+    home.run(&["new", &name, "--lang", language])?.expect(0, "syncmgr build")?;
     if !ready(&home, &name, language)? {
         return Ok(());
     }
     let component = format!("build/{name}.wasm");
-    home.run(&name, &["build"])?.expect(0, &component)?;
+    home.run_in(&name, &["build"])?.expect(0, &component)?;
     conformance::fits_the_world(&fs::read(home.path(&name).join(&component))?)?;
-    home.run(&name, &["test"])?.expect(0, " 0 failed")?;
+    home.run_in(&name, &["test"])?.expect(0, " 0 failed")?;
 
     fs::create_dir(home.path("copies"))?;
     let copies = format!("target={}", home.path("copies").display());
     let run = ["run", &component, "--dir", "source=fixture/source:ro", "--dir", &copies];
-    home.run(&name, &run)?.expect(0, "succeeded")?;
+    home.run_in(&name, &run)?.expect(0, "succeeded")?;
     let source = home.path(&name).join("fixture/source");
     ensure!(!home.path("state/syncmgr").exists(), "it is all in the state folder that was named");
     ensure!(
@@ -144,18 +86,18 @@ fn from_nothing_to_a_packed_plugin(language: &str) -> Result<()> {
     );
 
     // The precompiled component is cached: the second run does not compile.
-    let ran = home.run(&name, &["cache", "--json"])?.expect(0, "")?;
+    let ran = home.run_in(&name, &["cache", "--json"])?.expect(0, "")?;
     ensure!(ran.stdout.contains(&name) || !ran.stdout.trim().is_empty(), "{ran:?}");
 
     let packed = format!("dist/{name}-0.1.0.wasm");
-    home.run(&name, &["pack"])?.expect(0, &packed)?;
-    let inspected = home.run(&name, &["inspect", &packed, "--json"])?.json()?;
+    home.run_in(&name, &["pack"])?.expect(0, &packed)?;
+    let inspected = home.run_in(&name, &["inspect", &packed, "--json"])?.json()?;
     ensure!(inspected["version"] == "0.1.0", "{inspected}");
     ensure!(inspected["license"] == "MIT OR Apache-2.0", "{inspected}");
     ensure!(inspected["contract-version"] == "0.1.0", "{inspected}");
     let requests = inspected["requests"].as_array().context("requests")?;
     ensure!(requests.len() == 2, "{inspected}");
-    home.run(&name, &["validate", &packed])?.expect(0, "is a plugin")?;
+    home.run_in(&name, &["validate", &packed])?.expect(0, "is a plugin")?;
 
     // Commands that install tools are omitted, since the tools are installed.
     let page =
@@ -194,8 +136,8 @@ fn a_new_typescript_project_is_built_tested_and_packed() -> Result<()> {
 #[test]
 fn the_tests_of_a_rust_project_run_natively_and_with_the_component() -> Result<()> {
     let home = Home::new()?;
-    home.run("", &["new", "mine", "--lang", "rust"])?.expect(0, "")?;
-    home.run("mine", &["build"])?.expect(0, "mine.wasm")?;
+    home.run(&["new", "mine", "--lang", "rust"])?.expect(0, "")?;
+    home.run_in("mine", &["build"])?.expect(0, "mine.wasm")?;
     let cargo_test = |component: bool| -> Result<Ran> {
         let mut cargo = Command::new("cargo");
         cargo.arg("test").current_dir(home.path("mine"));
@@ -207,7 +149,7 @@ fn the_tests_of_a_rust_project_run_natively_and_with_the_component() -> Result<(
             cargo.env("SYNCMGR", env!("CARGO_BIN_EXE_syncmgr"));
             cargo.env("SYNCMGR_COMPONENT", home.path("mine/build/mine.wasm"));
         }
-        Ran::of(cargo.output()?)
+        Ok(Ran::of(&cargo.output()?))
     };
     cargo_test(false)?.expect(0, "4 passed")?;
     cargo_test(true)?.expect(0, "4 passed")?;
@@ -221,7 +163,7 @@ fn the_tests_of_a_rust_project_run_natively_and_with_the_component() -> Result<(
 #[test]
 fn a_python_plugin_can_use_the_bindings_directly() -> Result<()> {
     let home = Home::new()?;
-    home.run("", &["new", "counter", "--lang", "python"])?.expect(0, "")?;
+    home.run(&["new", "counter", "--lang", "python"])?.expect(0, "")?;
     if !ready(&home, "counter", "python")? {
         return Ok(());
     }
@@ -267,7 +209,7 @@ class Synchronize(exports.Synchronize):
         .current_dir(home.path("counter"))
         .output()?;
     ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let ran = home.run("counter", &["run", "counter.wasm", "--json"])?.expect(0, "succeeded")?;
+    let ran = home.run_in("counter", &["run", "counter.wasm", "--json"])?.expect(0, "succeeded")?;
     let reports = ran.stdout.lines().filter(|line| line.contains("\"event\":\"progress\"")).count();
     ensure!(reports == 4, "{ran:?}");
     Ok(())
@@ -292,7 +234,7 @@ fn the_same_plugin_runs_under_another_runtime() -> Result<()> {
     let run = |program: &str, arguments: &[&str]| -> Result<String> {
         let mut command = Command::new(program);
         let output = command.args(arguments).current_dir(home.path("jco")).output()?;
-        Ok(Ran::of(output)?.expect(0, "")?.stdout)
+        Ok(Ran::of(&output).expect(0, "")?.stdout)
     };
     let jco =
         ["jco", "transpile", "hello.wasm", "-o", "out", "--name", "plugin", "--instantiation"];
@@ -308,7 +250,7 @@ fn the_same_plugin_runs_under_another_runtime() -> Result<()> {
         ensure!(said.trim_end().ends_with(&format!("Greeting: {end}")), "{arguments:?}: {said}");
         if arguments.is_empty() {
             // The reports equal those to our host.
-            let ours = home.run("", &["run", conformance::HELLO, "--json"])?.expect(0, "")?;
+            let ours = home.run(&["run", conformance::HELLO, "--json"])?.expect(0, "")?;
             let ours = ours.stdout.lines().filter(|line| line.contains("\"event\":\"progress\""));
             for (line, made) in ours.zip(made) {
                 let ours: Value = serde_json::from_str(line)?;
@@ -335,14 +277,14 @@ fn an_existing_project_is_kept() -> Result<()> {
     let home = Home::new()?;
     fs::create_dir(home.path("mine"))?;
     fs::write(home.path("mine/notes"), "mine")?;
-    home.run("", &["new", "mine", "--lang", "c"])?.expect(2, "already exists")?;
+    home.run(&["new", "mine", "--lang", "c"])?.expect(2, "already exists")?;
     ensure!(fs::read_dir(home.path("mine"))?.count() == 1);
     for (name, words) in [("Mine", "invalid plugin name"), ("../mine", "invalid plugin name")] {
-        home.run("", &["new", name, "--lang", "c"])?.expect(2, words)?;
+        home.run(&["new", name, "--lang", "c"])?.expect(2, words)?;
     }
-    home.run("", &["new", "other", "--lang", "cobol"])?
+    home.run(&["new", "other", "--lang", "cobol"])?
         .expect(2, "rust, python, javascript, typescript, c")?;
-    home.run("mine", &["build"])?.expect(2, "syncmgr new")?;
+    home.run_in("mine", &["build"])?.expect(2, "syncmgr new")?;
     Ok(())
 }
 
@@ -351,12 +293,12 @@ fn a_crash_report_has_the_reason_and_the_location() -> Result<()> {
     let home = Home::new()?;
     let run = ["run", conformance::SCRIPT, "--set", "items=a", "--set"];
     let panics = [&run[..], &["synchronize=panic text=no_more_lemons"]].concat();
-    let ran = home.run("", &panics)?.expect(7, "no more lemons")?;
+    let ran = home.run(&panics)?.expect(7, "no more lemons")?;
     ensure!(ran.stdout.contains("crashed in `synchronize`: panicked at "), "{ran:?}");
     ensure!(ran.stdout.contains("end of its stderr:"), "{ran:?}");
     ensure!(ran.stdout.contains("backtrace, innermost frame first:"), "{ran:?}");
     ensure!(ran.stdout.contains("script::run"), "frames have names: {ran:?}");
-    let ran = home.run("", &[&panics[..], &["--json"]].concat())?.expect(7, "plugin-trap")?;
+    let ran = home.run(&[&panics[..], &["--json"]].concat())?.expect(7, "plugin-trap")?;
     let last = ran.stdout.lines().last().context("a report")?;
     let report: Value = serde_json::from_str(last)?;
     let error = &report["error"];
@@ -368,7 +310,7 @@ fn a_crash_report_has_the_reason_and_the_location() -> Result<()> {
 #[test]
 fn every_error_code_is_explained() -> Result<()> {
     let home = Home::new()?;
-    let listed = home.run("", &["explain"])?.expect(0, "ended-memory")?;
+    let listed = home.run(&["explain"])?.expect(0, "ended-memory")?;
     let codes: Vec<_> =
         listed.stdout.lines().filter_map(|line| line.split_whitespace().next()).collect();
     // Every code in the sources is listed.
@@ -406,11 +348,11 @@ fn every_error_code_is_explained() -> Result<()> {
         .collect();
     ensure!(missing.is_empty(), "there are no pages for {missing:?}");
     for code in codes {
-        let page = home.run("", &["explain", code])?.expect(0, &format!("# {code}"))?;
+        let page = home.run(&["explain", code])?.expect(0, &format!("# {code}"))?;
         ensure!(page.stdout.contains("## Solution"), "{code}: {}", page.stdout);
         let wide = page.stdout.lines().find(|line| line.chars().count() > 100);
         ensure!(wide.is_none(), "{code}: {wide:?}");
     }
-    home.run("", &["explain", "magic"])?.expect(2, "list the codes with `syncmgr explain`")?;
+    home.run(&["explain", "magic"])?.expect(2, "list the codes with `syncmgr explain`")?;
     Ok(())
 }

@@ -8,36 +8,9 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use conformance::SCRIPT;
 
-/// A folder for one test, with a separate installation.
-struct Home(tempfile::TempDir);
-
-/// The output of a command, and its exit status.
-struct Ran {
-    status: i32,
-    said: String,
-    stdout: String,
-}
+use crate::home::Home;
 
 impl Home {
-    fn new() -> Result<Self> {
-        Ok(Self(tempfile::tempdir()?))
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn run(&self, arguments: &[&str]) -> Result<Ran> {
-        let output = Command::new(env!("CARGO_BIN_EXE_syncmgr"))
-            .args(arguments)
-            .current_dir(self.0.path())
-            .env("SYNCMGR_STATE_DIR", self.path("state"))
-            .output()?;
-        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-        let said = format!("{stdout}{}", String::from_utf8_lossy(&output.stderr));
-        Ok(Ran { status: output.status.code().unwrap_or(-1), said, stdout })
-    }
-
     /// Registers the script plugin under a name, with these settings.
     fn register(&self, name: &str, settings: &[&str]) -> Result<()> {
         let mut arguments = vec!["register", SCRIPT, "--name", name];
@@ -56,18 +29,6 @@ impl Home {
         let mut paths = files.flatten().map(|entry| entry.path());
         let found = paths.find(|path| path.extension().is_some_and(|found| found == extension));
         found.with_context(|| format!("there is no {extension} of {name}"))
-    }
-}
-
-impl Ran {
-    fn expect(self, status: i32, words: &str) -> Result<Self> {
-        ensure!(
-            self.status == status && self.said.contains(words),
-            "status {} instead of {status}, or no {words:?} in: {}",
-            self.status,
-            self.said
-        );
-        Ok(self)
     }
 }
 
@@ -99,7 +60,7 @@ fn a_registered_plugin_runs_by_name_with_its_grants() -> Result<()> {
     .expect(0, "registered mine as {")?;
     fs::write(home.path("inbox/letter"), "Dear,")?;
     home.run(&["run", "mine"])?.expect(0, "read: 5 bytes")?;
-    let listed = home.run(&["list"])?.expect(0, "mine  {")?.said;
+    let listed = home.run(&["list"])?.expect(0, "mine  {")?.said();
     for words in ["inbox: ", "(read-only)", "items=a", "secrets: token", "allowed: wall-clock"] {
         assert!(listed.contains(words), "{words}: {listed}");
     }
@@ -405,7 +366,7 @@ fn run_all_runs_in_sequence_and_returns_the_worst_status() -> Result<()> {
     home.run(&["run", "--all"])?.expect(0, "plugin: b-good")?;
     home.register("a-bad", &["items=a", "synchronize=panic text=no"])?;
     home.register("c-failing", &["items=a", "synchronize=progress item=a status=failed"])?;
-    let said = home.run(&["run", "--all"])?.expect(7, "succeeded: a, worked")?.said;
+    let said = home.run(&["run", "--all"])?.expect(7, "succeeded: a, worked")?.said();
     let places: Vec<_> =
         ["plugin: a-bad", "plugin: b-good", "plugin: c-failing"].map(|name| said.find(name)).into();
     assert!(places.is_sorted() && !places.contains(&None), "{said}");

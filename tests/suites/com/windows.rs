@@ -9,15 +9,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use conformance::wine::{NATIVE_HANDLER, Ran, Wine, windows_path};
-use conformance::{HELLO, SCRIPT, workspace};
-
-/// The commands of a plugin, and the behavior of the client.
-struct Scenario {
-    name: &'static str,
-    /// Options of `syncmgr register`.
-    grants: &'static [&'static str],
-    client: &'static [&'static str],
-}
+use conformance::{HELLO, SCRIPT, compare_with_file};
 
 const BOTH: &str = "synchronize=progress item=a status=updating max=3 text=begun quiet=1
 progress item=a value=1 quiet=1
@@ -45,161 +37,70 @@ progress item=b status=succeeded quiet=1";
 
 const SLOWLY: &str = "synchronize=sleep ms=300\nprogress item=a status=succeeded quiet=1";
 
-const SCENARIOS: &[Scenario] = &[
-    Scenario { name: "normal", grants: &["--set", BOTH], client: &["--enum-exercise"] },
-    Scenario { name: "apartment", grants: &["--set", BOTH], client: &["--apartment", "sta"] },
-    Scenario {
-        name: "apartment-without-proxy",
-        grants: &["--set", BOTH],
-        client: &["--apartment", "sta", "--no-proxy"],
-    },
-    Scenario {
-        name: "cancel-item",
-        grants: &["--set", WORKS],
-        client: &["--answer", "Progress/a:3=CANCELITEM"],
-    },
-    Scenario {
-        name: "cancel-all",
-        grants: &["--set", REPORTS],
-        client: &["--answer", "Progress:2=CANCELALL"],
-    },
-    Scenario {
-        name: "cancel-item-in-an-apartment",
-        grants: &["--set", WORKS],
-        client: &["--apartment", "sta", "--answer", "Progress/a:3=CANCELITEM"],
-    },
-    Scenario {
-        name: "another-success",
-        grants: &["--set", REPORTS],
-        client: &["--answer", "Progress:1+=S_FALSE"],
-    },
-    Scenario {
-        name: "failing-progress",
-        grants: &["--set", REPORTS],
-        client: &["--answer", "Progress/a:1=E_FAIL"],
-    },
-    Scenario {
-        name: "disconnected",
-        grants: &["--set", REPORTS],
-        client: &["--answer", "Progress/a:2=RPC_E_DISCONNECTED"],
-    },
-    Scenario { name: "trap", grants: &["--set", CRASHES], client: &[] },
-    Scenario {
-        name: "limit",
-        grants: &["--set", LIMITED, "--limit", "compute-time=200ms"],
-        client: &[],
-    },
-    Scenario { name: "denied", grants: &["--set", DENIED], client: &[] },
-    Scenario { name: "declines", grants: &["--set", "declines=1"], client: &[] },
-    Scenario { name: "needs-user", grants: &["--set", "needs-user=1"], client: &["--flags", "4"] },
-    Scenario {
-        name: "missing-items",
-        grants: &["--set", "missing=1", "--set", "unchecked=b"],
-        client: &["--celt", "5"],
-    },
-    Scenario {
-        name: "prepare-fails",
-        grants: &["--set", "prepare-for-sync=fail code=access-denied text=no"],
-        client: &[],
-    },
-    Scenario {
-        name: "cookie",
-        grants: &["--set", BOTH],
-        client: &["--flags", "5", "--cookie", "0aff"],
-    },
-    Scenario {
-        name: "without-listing",
-        grants: &["--set", BOTH],
-        client: &["--no-info", "--no-enum", "--items", "{AB0C199C-E2EB-5C9B-86D1-22D2F924EEA2}"],
-    },
-    Scenario { name: "push", grants: &["--set", WAITS], client: &["--push", "a:1=1"] },
-    Scenario {
-        name: "push-in-an-apartment",
-        grants: &["--set", WAITS],
-        client: &["--apartment", "sta", "--push", "*:1=0"],
-    },
-    Scenario {
-        name: "push-while-preparing",
-        grants: &["--set", BOTH],
-        client: &["--push-preparing", "a=1"],
-    },
-    Scenario {
-        name: "callback-taken-away",
-        grants: &["--set", WAITS],
-        client: &["--null-callback-at", "1"],
-    },
-    Scenario { name: "released", grants: &["--set", WAITS], client: &["--release-at", "1"] },
-    Scenario {
-        name: "released-in-an-apartment",
-        grants: &["--set", WAITS],
-        client: &["--apartment", "sta", "--release-at", "1"],
-    },
-    Scenario {
-        name: "error-and-retry",
-        grants: &["--set", ERROR, "--set", "detail=the whole story", "--set", "retry=a"],
-        client: &["--show-error", "--click", "OK"],
-    },
-    Scenario { name: "question", grants: &["--set", QUESTION], client: &["--click", "OK"] },
-    Scenario {
-        name: "question-that-may-not-be-shown",
-        grants: &["--set", QUESTION],
-        client: &["--answer", "EnableModeless:1=S_FALSE"],
-    },
-    Scenario {
-        name: "question-without-a-user",
-        grants: &["--set", QUESTION],
-        client: &["--flags", "3"],
-    },
-    Scenario {
-        name: "properties",
-        grants: &["--set", BOTH],
-        client: &["--show-properties", "*", "--click", "OK"],
-    },
+/// The name, options of `syncmgr register`, and arguments of the client.
+const SCENARIOS: &[(&str, &[&str], &[&str])] = &[
+    ("normal", &["--set", BOTH], &["--enum-exercise"]),
+    ("apartment", &["--set", BOTH], &["--apartment", "sta"]),
+    ("apartment-without-proxy", &["--set", BOTH], &["--apartment", "sta", "--no-proxy"]),
+    ("cancel-item", &["--set", WORKS], &["--answer", "Progress/a:3=CANCELITEM"]),
+    ("cancel-all", &["--set", REPORTS], &["--answer", "Progress:2=CANCELALL"]),
+    (
+        "cancel-item-in-an-apartment",
+        &["--set", WORKS],
+        &["--apartment", "sta", "--answer", "Progress/a:3=CANCELITEM"],
+    ),
+    ("another-success", &["--set", REPORTS], &["--answer", "Progress:1+=S_FALSE"]),
+    ("failing-progress", &["--set", REPORTS], &["--answer", "Progress/a:1=E_FAIL"]),
+    ("disconnected", &["--set", REPORTS], &["--answer", "Progress/a:2=RPC_E_DISCONNECTED"]),
+    ("trap", &["--set", CRASHES], &[]),
+    ("limit", &["--set", LIMITED, "--limit", "compute-time=200ms"], &[]),
+    ("denied", &["--set", DENIED], &[]),
+    ("declines", &["--set", "declines=1"], &[]),
+    ("needs-user", &["--set", "needs-user=1"], &["--flags", "4"]),
+    ("missing-items", &["--set", "missing=1", "--set", "unchecked=b"], &["--celt", "5"]),
+    ("prepare-fails", &["--set", "prepare-for-sync=fail code=access-denied text=no"], &[]),
+    ("cookie", &["--set", BOTH], &["--flags", "5", "--cookie", "0aff"]),
+    (
+        "without-listing",
+        &["--set", BOTH],
+        &["--no-info", "--no-enum", "--items", "{AB0C199C-E2EB-5C9B-86D1-22D2F924EEA2}"],
+    ),
+    ("push", &["--set", WAITS], &["--push", "a:1=1"]),
+    ("push-in-an-apartment", &["--set", WAITS], &["--apartment", "sta", "--push", "*:1=0"]),
+    ("push-while-preparing", &["--set", BOTH], &["--push-preparing", "a=1"]),
+    ("callback-taken-away", &["--set", WAITS], &["--null-callback-at", "1"]),
+    ("released", &["--set", WAITS], &["--release-at", "1"]),
+    ("released-in-an-apartment", &["--set", WAITS], &["--apartment", "sta", "--release-at", "1"]),
+    (
+        "error-and-retry",
+        &["--set", ERROR, "--set", "detail=the whole story", "--set", "retry=a"],
+        &["--show-error", "--click", "OK"],
+    ),
+    ("question", &["--set", QUESTION], &["--click", "OK"]),
+    (
+        "question-that-may-not-be-shown",
+        &["--set", QUESTION],
+        &["--answer", "EnableModeless:1=S_FALSE"],
+    ),
+    ("question-without-a-user", &["--set", QUESTION], &["--flags", "3"]),
+    ("properties", &["--set", BOTH], &["--show-properties", "*", "--click", "OK"]),
 ];
 
-/// Compares a log with the expected one.
-fn compare(name: &str, log: &str) -> Result<()> {
-    let path = workspace().join("tests/com/expected").join(name).with_extension("log");
-    if std::env::var_os("BLESS").is_some() {
-        fs::create_dir_all(path.parent().context("it has a parent")?)?;
-        return Ok(fs::write(path, log)?);
-    }
-    let expected = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    for (number, (found, expected)) in log.lines().zip(expected.lines()).enumerate() {
-        ensure!(
-            found == expected,
-            "{name}, line {}:\n    {found}\ninstead of\n    {expected}",
-            number + 1
-        );
-    }
-    let (found, expected) = (log.lines().count(), expected.lines().count());
-    ensure!(found == expected, "{name}: {found} lines instead of {expected}:\n{log}");
-    Ok(())
-}
-
-/// The classes of the registered plugins differ by their names, which describe the behavior.
-fn without_class(log: &str, class: &str) -> String {
-    log.replace(class, "{CLASS}")
+/// Compares a log with the expected one. The class differs by the name, which describes the behavior.
+fn compare(name: &str, log: &str, class: &str) -> Result<()> {
+    let file = format!("tests/com/expected/{name}.log");
+    compare_with_file(&file, &log.replace(class, "{CLASS}"))
 }
 
 #[test]
 fn the_logs_of_the_c_client_equal_the_expected_ones() -> Result<()> {
     let Some(wine) = Wine::get()? else { return Ok(()) };
     let mut failures = Vec::new();
-    for scenario in SCENARIOS {
-        let mut grants = vec!["--set", "items=a b"];
-        grants.extend(scenario.grants);
-        let class = wine.register(SCRIPT, scenario.name, &grants)?;
-        let client: Vec<_> = ["--timeout", "30"]
-            .iter()
-            .chain(scenario.client)
-            .copied()
-            .chain([class.as_str()])
-            .collect();
-        let compared = wine
-            .client(&client)
-            .and_then(|log| compare(scenario.name, &without_class(&log, &class)));
-        failures.extend(compared.err().map(|error| format!("{}: {error:#}", scenario.name)));
+    for (name, grants, client) in SCENARIOS {
+        let class = wine.register(SCRIPT, name, &[&["--set", "items=a b"], *grants].concat())?;
+        let client = [&["--timeout", "30"], *client, &[class.as_str()]].concat();
+        let compared = wine.client(&client).and_then(|log| compare(name, &log, &class));
+        failures.extend(compared.err().map(|error| format!("{name}: {error:#}")));
     }
     ensure!(failures.is_empty(), "{}", failures.join("\n\n"));
     Ok(())
@@ -219,7 +120,7 @@ fn invalid_arguments_of_a_c_client_are_rejected() -> Result<()> {
             && !line.contains("callback refs=")
     };
     let lines: Vec<_> = log.lines().filter(steady).collect();
-    compare("bad", &without_class(&(lines.join("\n") + "\n"), &class))
+    compare("bad", &(lines.join("\n") + "\n"), &class)
 }
 
 #[test]

@@ -39,54 +39,31 @@ impl Scene {
     /// Edits, new files, deletions, a conflict and a file that becomes a directory. Files have a
     /// minimum length, and no content is a prefix of another.
     fn everything(bytes: usize) -> Self {
-        let tree = |rows: &[(&str, &str)]| tree(rows, bytes);
+        let tree = |text: &str| tree(text, bytes);
         Self {
-            baseline: tree(&[
-                ("same", "0"),
-                ("edited left", "0"),
-                ("edited right", "0"),
-                ("deleted left", "0"),
-                ("deleted right", "0"),
-                ("both", "0"),
-                ("becomes directory", "0"),
-                ("d/deep/in", "0"),
-                ("d/in", "0"),
-                ("d/same", "0"),
-            ]),
-            left: tree(&[
-                ("same", "0"),
-                ("edited left", "left"),
-                ("edited right", "0"),
-                ("deleted right", "0"),
-                ("both", "left"),
-                ("becomes directory/now", "left"),
-                ("d/deep/in", "left"),
-                ("d/in", "0"),
-                ("d/same", "0"),
-                ("new/left", "left"),
-            ]),
-            right: tree(&[
-                ("same", "0"),
-                ("edited left", "0"),
-                ("edited right", "right"),
-                ("deleted left", "0"),
-                ("both", "right"),
-                ("becomes directory", "0"),
-                ("d/deep/in", "0"),
-                ("d/in", "right"),
-                ("d/same", "0"),
-            ]),
+            baseline: tree(
+                "same=0|edited left=0|edited right=0|deleted left=0|deleted right=0|both=0|\
+                 becomes directory=0|d/deep/in=0|d/in=0|d/same=0",
+            ),
+            left: tree(
+                "same=0|edited left=left|edited right=0|deleted right=0|both=left|\
+                 becomes directory/now=left|d/deep/in=left|d/in=0|d/same=0|new/left=left",
+            ),
+            right: tree(
+                "same=0|edited left=0|edited right=right|deleted left=0|both=right|\
+                 becomes directory=0|d/deep/in=0|d/in=right|d/same=0",
+            ),
         }
     }
 
     /// Edits and new files on both sides, without deletions.
     #[cfg(unix)]
     fn without_deletions() -> Self {
-        let tree = |rows: &[(&str, &str)]| tree(rows, 0);
+        let tree = |text: &str| tree(text, 0);
         Self {
-            baseline: tree(&[("a", "0"), ("b", "0"), ("d/c", "0")]),
-            left: tree(&[("a", "left"), ("b", "0"), ("d/c", "0"), ("d/new", "left")]),
-            right: tree(&[("a", "0"), ("b", "right"), ("d/c", "0"), ("new", "right")]),
+            baseline: tree("a=0|b=0|d/c=0"),
+            left: tree("a=left|b=0|d/c=0|d/new=left"),
+            right: tree("a=0|b=right|d/c=0|new=right"),
         }
     }
 
@@ -132,8 +109,8 @@ struct Calls {
 type Shape = (Tree, BTreeSet<Vec<u8>>, usize);
 
 /// Creates files whose contents state their paths and versions.
-fn tree(rows: &[(&str, &str)], bytes: usize) -> Tree {
-    let mut tree = trees::tree(rows);
+fn tree(text: &str, bytes: usize) -> Tree {
+    let mut tree = trees::tree(text);
     for (path, entry) in &mut tree {
         if let Entry::File(content) = entry {
             let mut long = [path.as_bytes(), b" ", content, b" "].concat();

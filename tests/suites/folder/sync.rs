@@ -22,21 +22,21 @@ use cases::{CASES, Case, Expect, NINE, ONE_WAY};
 use conformance::folder::{
     Pair, is_conflict_copy, only_item, shape, without_conflict_copies, work,
 };
-use conformance::trees::{self, Entry, Tree, tree};
+use conformance::trees::{self, Entry, Tree, tree, tree_of};
 use syncmgr_host::sink::Discard;
 use syncmgr_host::{Access, Capability, Grant, Hresult, LogLevel, SessionOptions, Status};
 
 fn check(case: &Case, swapped: bool) -> anyhow::Result<()> {
     let mut pair = Pair::new()?.swapped(swapped);
-    if !case.baseline.is_empty() {
-        let baseline = tree(case.baseline);
+    let [baseline, left, right] = case.trees.map(tree);
+    if !baseline.is_empty() {
         trees::write(&pair.left(), &baseline)?;
         trees::write(&pair.right(), &baseline)?;
         let report = pair.sync()?;
         anyhow::ensure!(work(&report)? == 0, "two equal sides need nothing: {report:?}");
     }
-    trees::write(&pair.left(), &tree(case.left))?;
-    trees::write(&pair.right(), &tree(case.right))?;
+    trees::write(&pair.left(), &left)?;
+    trees::write(&pair.right(), &right)?;
     for (name, value) in case.settings {
         pair = pair.set(name, value);
     }
@@ -109,8 +109,9 @@ fn touching_every_file_copies_nothing() -> anyhow::Result<()> {
         trees::write(&side, &tree(NINE))?;
     }
     pair.sync()?;
-    for (name, _) in NINE {
-        let file = fs::File::options().write(true).open(pair.left().join(name))?;
+    for number in 1..=9 {
+        let name = pair.left().join(format!("f{number}"));
+        let file = fs::File::options().write(true).open(name)?;
         let year = std::time::Duration::from_secs(365 * 24 * 3600);
         file.set_modified(std::time::SystemTime::now() - year)?;
     }
@@ -123,7 +124,7 @@ fn touching_every_file_copies_nothing() -> anyhow::Result<()> {
 fn an_edit_that_keeps_size_and_time_is_detected() -> anyhow::Result<()> {
     let pair = Pair::new()?;
     for side in [pair.left(), pair.right()] {
-        trees::write(&side, &tree(&[("a", "12345"), ("b", "x")]))?;
+        trees::write(&side, &tree("a=12345|b=x"))?;
     }
     pair.sync()?;
     let place = pair.left().join("a");
@@ -138,7 +139,7 @@ fn an_edit_that_keeps_size_and_time_is_detected() -> anyhow::Result<()> {
 #[test]
 fn times_are_propagated() -> anyhow::Result<()> {
     let pair = Pair::new()?;
-    trees::write(&pair.left(), &tree(&[("a", "1")]))?;
+    trees::write(&pair.left(), &tree("a=1"))?;
     let then = std::time::UNIX_EPOCH + std::time::Duration::from_nanos(1_234_567_890_123_456_789);
     fs::File::options().write(true).open(pair.left().join("a"))?.set_modified(then)?;
     pair.sync()?;
@@ -150,7 +151,7 @@ fn times_are_propagated() -> anyhow::Result<()> {
 fn a_missing_root_stops_the_run_before_any_write() -> anyhow::Result<()> {
     for swapped in [false, true] {
         let pair = Pair::new()?.swapped(swapped);
-        trees::write(&pair.left(), &tree(&[("a", "1")]))?;
+        trees::write(&pair.left(), &tree("a=1"))?;
         fs::remove_dir(pair.right())?;
         let report = pair.sync()?;
         assert_eq!(only_item(&report)?.hresult(), Hresult::HRESULT_ERROR_REQUEST_ABORTED);
@@ -169,7 +170,7 @@ fn a_lost_or_damaged_state_deletes_nothing() -> anyhow::Result<()> {
     for damage in ["gone", "cut", "flipped", "foreign"] {
         let pair = Pair::new()?;
         for side in [pair.left(), pair.right()] {
-            trees::write(&side, &tree(&[("a", "1"), ("b", "2"), ("c", "3")]))?;
+            trees::write(&side, &tree("a=1|b=2|c=3"))?;
         }
         pair.sync()?;
         fs::remove_file(pair.left().join("a"))?;
@@ -203,8 +204,8 @@ fn a_lost_or_damaged_state_deletes_nothing() -> anyhow::Result<()> {
 #[test]
 fn a_dry_run_lists_the_changes_of_the_run() -> anyhow::Result<()> {
     let pair = Pair::new()?;
-    trees::write(&pair.left(), &tree(&[("a", "1"), ("b", "2"), ("d/c", "3"), ("n/m", "12345")]))?;
-    trees::write(&pair.right(), &tree(&[("a", "1")]))?;
+    trees::write(&pair.left(), &tree("a=1|b=2|d/c=3|n/m=12345"))?;
+    trees::write(&pair.right(), &tree("a=1"))?;
     let before = pair.trees()?;
     let options = pair.options()?.read_only().setting("dry-run", "true");
     let report = pair.sync_with(options)?;
@@ -264,7 +265,7 @@ fn replaced_and_deleted_files_are_in_the_trash_unless_disabled() -> anyhow::Resu
     for trash in [true, false] {
         let pair = Pair::new()?.set("trash", &trash.to_string());
         for side in [pair.left(), pair.right()] {
-            trees::write(&side, &tree(&[("a", "old a"), ("b", "old b"), ("c", "c"), ("d", "d")]))?;
+            trees::write(&side, &tree("a=old a|b=old b|c=c|d=d"))?;
         }
         pair.sync()?;
         fs::write(pair.left().join("a"), "new a")?;
@@ -282,7 +283,7 @@ fn replaced_and_deleted_files_are_in_the_trash_unless_disabled() -> anyhow::Resu
 #[test]
 fn a_concurrent_run_is_rejected() -> anyhow::Result<()> {
     let pair = Pair::new()?;
-    trees::write(&pair.left(), &tree(&[("a", "1")]))?;
+    trees::write(&pair.left(), &tree("a=1"))?;
     let inner = Arc::new(std::sync::Mutex::new(None));
     let pair = Arc::new(pair);
     let report = pair.sync_watched(Arc::new({
@@ -321,7 +322,7 @@ fn invalid_settings_are_explained_and_change_nothing() -> anyhow::Result<()> {
         ("docs.mode", "mirror", "for the item `docs`, which has no pair"),
     ] {
         let pair = Pair::new()?.set(name, value);
-        trees::write(&pair.left(), &tree(&[("a", "1")]))?;
+        trees::write(&pair.left(), &tree("a=1"))?;
         let report = pair.sync()?;
         assert_eq!(report.hresult(), Hresult::E_INVALIDARG, "{name}");
         let error = report.error().map(ToString::to_string);
@@ -352,7 +353,7 @@ fn a_file_changed_during_its_copy_is_left_for_the_next_run() -> anyhow::Result<(
         for victim in ["left", "right"] {
             let pair = Pair::new()?;
             for side in [pair.left(), pair.right()] {
-                trees::write(&side, &tree(&[("a", "old"), ("b", "b")]))?;
+                trees::write(&side, &tree("a=old|b=b"))?;
             }
             pair.sync()?;
             fs::write(pair.left().join("a"), &edited)?;
@@ -436,18 +437,10 @@ fn crash_everywhere(
 
 #[test]
 fn a_crash_before_any_host_call_loses_nothing_and_needs_no_flag() -> anyhow::Result<()> {
-    let rows = |rows: &[(&str, &str)]| tree(rows);
-    let mut left = rows(CASES[0].left);
-    let mut right = rows(CASES[0].right);
-    let mut baseline = rows(CASES[0].baseline);
-    baseline.extend(rows(&[("d/a", "d a"), ("d/e/b", "d e b"), ("t", "t"), ("gone/x", "x")]));
-    left.extend(rows(&[("d", "was a directory"), ("t", "t")]));
-    right.extend(rows(&[
-        ("d/a", "d a"),
-        ("d/e/b", "d e b"),
-        ("t/u", "was a file"),
-        ("gone/x", "x"),
-    ]));
+    let [mut baseline, mut left, mut right] = CASES[0].trees.map(tree);
+    baseline.extend(tree("d/a=d a|d/e/b=d e b|t=t|gone/x=x"));
+    left.extend(tree("d=was a directory|t=t"));
+    right.extend(tree("d/a=d a|d/e/b=d e b|t/u=was a file|gone/x=x"));
     // One copy after the other, and all of them in a batch.
     for durable in ["false", "true"] {
         crash_everywhere(durable, &baseline, &left, &right).context(durable)?;
@@ -458,7 +451,7 @@ fn a_crash_before_any_host_call_loses_nothing_and_needs_no_flag() -> anyhow::Res
 #[test]
 fn an_unfinished_state_is_removed_even_if_none_is_saved() -> anyhow::Result<()> {
     let pair = Pair::new()?;
-    trees::write(&pair.left(), &tree(&[("a", "1")]))?;
+    trees::write(&pair.left(), &tree("a=1"))?;
     let hour = std::time::Duration::from_secs(3600);
     let file = fs::File::options().write(true).open(pair.left().join("a"))?;
     file.set_modified(std::time::SystemTime::now() - hour)?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use conformance::script::{Script, item};
 use conformance::session::DrivenSession;
-use conformance::{limits, limits_page, workspace};
+use conformance::{compare_with_file, limits, limits_page};
 use syncmgr_host::sink::{EventLog, Progress, Sink};
 use syncmgr_host::{
     Access, CancelHandle, Grant, Hresult, Limits, ProgressResponse, Question, RestartPolicy,
@@ -20,14 +20,7 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 
 #[test]
 fn the_page_of_limits_equals_the_code() -> anyhow::Result<()> {
-    let path = workspace().join("guest/book/src/limits.md");
-    let page = limits_page::page()?;
-    if std::env::var_os("BLESS").is_some() {
-        std::fs::write(&path, &page)?;
-    }
-    let written = std::fs::read_to_string(&path)?;
-    assert!(written == page, "renew it with `BLESS=1 cargo test --test host limits`");
-    Ok(())
+    compare_with_file("guest/book/src/limits.md", &limits_page::page()?)
 }
 
 #[test]

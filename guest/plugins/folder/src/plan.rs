@@ -207,32 +207,14 @@ fn on_one_side(left: &Children, right: &Children) -> usize {
 impl Operation {
     /// Returns whether the operation deletes a file of this side that is not moved.
     pub fn counts_as_deletion_on(&self, side: Side) -> bool {
-        match &self.action {
-            Action::Remove { on, .. } => *on == side && ![MOVED, JUNK].contains(&&*self.reason),
-            Action::MakeDirectory { .. }
-            | Action::Copy { .. }
-            | Action::MakeLink { .. }
-            | Action::Rename { .. }
-            | Action::Respell { .. }
-            | Action::RemoveDirectory { .. }
-            | Action::SetMode { .. }
-            | Action::SetModified { .. } => false,
-        }
+        matches!(self.action, Action::Remove { on, .. } if on == side)
+            && ![MOVED, JUNK].contains(&&*self.reason)
     }
 
-    /// Returns the number of bytes to copy.
-    pub fn bytes(&self) -> u64 {
-        match &self.action {
-            Action::Copy { source, .. } => source.size,
-            Action::MakeDirectory { .. }
-            | Action::MakeLink { .. }
-            | Action::Rename { .. }
-            | Action::Respell { .. }
-            | Action::Remove { .. }
-            | Action::RemoveDirectory { .. }
-            | Action::SetMode { .. }
-            | Action::SetModified { .. } => 0,
-        }
+    /// Returns the number of bytes to copy; `None` if the operation copies no file.
+    pub fn copied_bytes(&self) -> Option<u64> {
+        let Action::Copy { source, .. } = &self.action else { return None };
+        Some(source.size)
     }
 }
 

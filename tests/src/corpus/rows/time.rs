@@ -4,25 +4,14 @@ use std::time::Duration;
 
 use anyhow::ensure;
 
-use super::crashes_in;
+use super::{EXPORTS, crashes_in};
 use crate::corpus::core::Core;
 use crate::corpus::{Guest, Row};
 
 const FOREVER: &str = "(loop $l (br $l)) unreachable";
 
 pub(super) fn rows() -> Vec<Row> {
-    let exports = [
-        "initialize",
-        "get-handler-info",
-        "enum-items",
-        "prepare-for-sync",
-        "synchronize",
-        "set-item-status",
-        "show-error",
-        "get-properties",
-        "set-properties",
-    ];
-    let mut rows: Vec<_> = exports
+    let mut rows: Vec<_> = EXPORTS
         .into_iter()
         .map(|export| {
             let row = Row::behavior(format!("loops without end in {export}"), "spin");

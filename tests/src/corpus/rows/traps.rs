@@ -2,21 +2,9 @@
 
 use anyhow::ensure;
 
-use super::crashes_in;
+use super::{EXPORTS, crashes_in};
 use crate::corpus::Row;
 use crate::corpus::core::Core;
-
-const EXPORTS: [&str; 9] = [
-    "initialize",
-    "get-handler-info",
-    "enum-items",
-    "prepare-for-sync",
-    "synchronize",
-    "set-item-status",
-    "show-error",
-    "get-properties",
-    "set-properties",
-];
 
 pub(super) fn rows() -> Vec<Row> {
     let mut rows = Vec::new();

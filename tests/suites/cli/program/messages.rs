@@ -162,7 +162,7 @@ fn text_in_json_is_safe_to_print_and_keeps_its_value() -> anyhow::Result<()> {
     let attack = format!("synchronize=progress item=a text={text} status=succeeded");
     let run = ["run", conformance::SCRIPT, "--set", "items=a", "--set", &attack, "--json"];
     let ran = home.run(&run)?.expect(0, r"a\u009b2J\u007f\u202e\u200b\ufe0fb")?;
-    let report = ran.json()?.pop().context("there is a report")?;
+    let report = ran.json_lines()?.pop().context("there is a report")?;
     assert_eq!(report["items"][0]["text"], text);
     let shown = home.run(&run[..6])?.expect(0, r"a\u{9b}2J\u{7f}\u{202e}\u{200b}\u{fe0f}b")?;
     assert!(shown.stdout.chars().all(|c| c == '\n' || (' '..='~').contains(&c)));

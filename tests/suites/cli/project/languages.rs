@@ -34,7 +34,7 @@ fn twice(language: &str) -> Result<()> {
         fs::create_dir_all(home.path(folder))?;
     }
     let name = format!("my-{language}");
-    home.run("here", &["new", &name, "--lang", language])?.expect(0, "")?;
+    home.run_in("here", &["new", &name, "--lang", language])?.expect(0, "")?;
     let (here, there) = (format!("here/{name}"), format!("there/and/deeper/{name}"));
     let copied =
         Command::new("cp").arg("-r").arg(home.path(&here)).arg(home.path(&there)).status()?;
@@ -44,7 +44,7 @@ fn twice(language: &str) -> Result<()> {
     }
     let component = |folder: &str| fs::read(home.path(folder).join(format!("build/{name}.wasm")));
     for folder in [&here, &there] {
-        home.run(folder, &["build"])?.expect(0, "built")?;
+        home.run_in(folder, &["build"])?.expect(0, "built")?;
         conformance::fits_the_world(&component(folder)?)?;
     }
     let (one, other) = (component(&here)?, component(&there)?);
@@ -62,17 +62,17 @@ fn twice(language: &str) -> Result<()> {
         ),
         _ => {
             ensure!(one == other, "two builds of the same sources are different");
-            home.run(&here, &["build", "--force"])?.expect(0, "is up to date")?;
+            home.run_in(&here, &["build", "--force"])?.expect(0, "is up to date")?;
         }
     }
     // Without changes, or after changes to files that are not inputs of the build.
     fs::write(home.path(&here).join("README.md"), "")?;
     fs::write(home.path(&here).join("fixture/source/more.txt"), "")?;
-    let output = home.command(&here, &["build"]).env("PATH", "/nowhere").output()?;
+    let output = home.command_in(&here, &["build"]).env("PATH", "/nowhere").output()?;
     match language {
         // Cargo decides.
-        "rust" => home.run(&here, &["build"])?,
-        _ => Ran::of(output)?,
+        "rust" => home.run_in(&here, &["build"])?,
+        _ => Ran::of(&output),
     }
     .expect(0, "is up to date")?;
     Ok(())
@@ -136,34 +136,33 @@ fn requests_are_added_to_any_component() -> Result<()> {
     let requests = |text: &str| fs::write(home.path("requests.toml"), text);
     let embed = ["embed", "hello.wasm", "--requests", "requests.toml"];
     let requested = || -> Result<Vec<String>> {
-        let inspected =
-            home.run("", &["inspect", "hello.wasm", "--json"])?.expect(0, "")?.json()?;
+        let inspected = home.run(&["inspect", "hello.wasm", "--json"])?.expect(0, "")?.json()?;
         let requests = inspected["requests"].as_array().context("requests")?.clone();
         let name = |one: &Value| one["name"].as_str().map(str::to_owned);
         requests.iter().map(|one| name(one).context("a name")).collect()
     };
     requests("[directories]\ninbox = { access = \"read-only\", why = \"mail\" }\n")?;
-    home.run("", &embed)?.expect(0, "wrote hello.wasm")?;
+    home.run(&embed)?.expect(0, "wrote hello.wasm")?;
     ensure!(requested()? == ["inbox"]);
     // New requests replace the existing ones.
     requests("[settings]\nmode = \"how\"\n[allow]\nwall-clock = \"when\"\n")?;
-    home.run("", &embed)?.expect(0, "wrote hello.wasm")?;
+    home.run(&embed)?.expect(0, "wrote hello.wasm")?;
     ensure!(requested()? == ["mode", "wall-clock"], "{:?}", requested()?);
     let other = [&embed[..], &["--output", "other.wasm"]].concat();
-    home.run("", &other)?.expect(0, "wrote other.wasm")?;
+    home.run(&other)?.expect(0, "wrote other.wasm")?;
     ensure!(fs::read(&component)? == fs::read(home.path("other.wasm"))?);
-    home.run("", &["run", "other.wasm", "--allow", "wall-clock"])?.expect(0, "succeeded")?;
+    home.run(&["run", "other.wasm", "--allow", "wall-clock"])?.expect(0, "succeeded")?;
 
     let before = fs::read(&component)?;
     requests("[magic]\n")?;
-    home.run("", &embed)?.expect(2, "magic")?;
+    home.run(&embed)?.expect(2, "magic")?;
     requests("")?;
     // The macro of the SDK has added a section to a module of this component.
     fs::copy(conformance::SCRIPT, home.path("script.wasm"))?;
-    home.run("", &["embed", "script.wasm", "--requests", "requests.toml"])?
+    home.run(&["embed", "script.wasm", "--requests", "requests.toml"])?
         .expect(2, "occurs twice")?;
-    home.run("", &["embed", "requests.toml", "--requests", "requests.toml"])?.expect(2, "")?;
-    home.run("", &["embed", "hello.wasm", "--requests", "missing"])?.expect(2, "missing")?;
+    home.run(&["embed", "requests.toml", "--requests", "requests.toml"])?.expect(2, "")?;
+    home.run(&["embed", "hello.wasm", "--requests", "missing"])?.expect(2, "missing")?;
     ensure!(fs::read(&component)? == before, "a failure changes nothing");
     Ok(())
 }

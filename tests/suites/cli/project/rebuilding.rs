@@ -15,9 +15,9 @@ fn a_missing_tool_is_named_with_its_installation() -> Result<()> {
         ("typescript", "npm install"),
     ] {
         let name = format!("my-{language}");
-        home.run("", &["new", &name, "--lang", language])?.expect(0, "")?;
-        let output = home.command(&name, &["build"]).env("PATH", &nothing).output()?;
-        Ran::of(output)?.expect(2, words)?;
+        home.run(&["new", &name, "--lang", language])?.expect(0, "")?;
+        let output = home.command_in(&name, &["build"]).env("PATH", &nothing).output()?;
+        Ran::of(&output).expect(2, words)?;
         ensure!(!home.path(&name).join(format!("build/{name}.wasm")).exists());
     }
     Ok(())
@@ -26,21 +26,21 @@ fn a_missing_tool_is_named_with_its_installation() -> Result<()> {
 #[test]
 fn errors_of_the_language_tools_are_shown() -> Result<()> {
     let home = Home::new()?;
-    home.run("", &["new", "mine", "--lang", "c"])?.expect(0, "")?;
+    home.run(&["new", "mine", "--lang", "c"])?.expect(0, "")?;
     if !ready(&home, "mine", "c")? {
         return Ok(());
     }
-    home.run("mine", &["build"])?.expect(0, "built")?;
+    home.run_in("mine", &["build"])?.expect(0, "built")?;
     let source = home.path("mine/src/handler.c");
     let text = fs::read_to_string(&source)?;
     fs::write(&source, format!("{text}\nint broken(void) {{ return nothing; }}\n"))?;
-    home.run("mine", &["build"])?.expect(2, "undeclared identifier 'nothing'")?;
+    home.run_in("mine", &["build"])?.expect(2, "undeclared identifier 'nothing'")?;
     ensure!(home.path("mine/build/mine.wasm").exists(), "the previous build is kept");
 
     let manifest = home.path("mine/syncmgr.toml");
     let text = fs::read_to_string(&manifest)?;
     fs::write(&manifest, text.replace("read-only", "read-sometimes"))?;
-    home.run("mine", &["build"])?.expect(2, "read-sometimes")?;
+    home.run_in("mine", &["build"])?.expect(2, "read-sometimes")?;
     Ok(())
 }
 
@@ -61,11 +61,11 @@ fn lines(from: impl std::io::Read + Send + 'static) -> mpsc::Receiver<String> {
 #[test]
 fn dev_rebuilds_only_after_changes() -> Result<()> {
     let home = Home::new()?;
-    home.run("", &["new", "mine", "--lang", "c"])?.expect(0, "")?;
+    home.run(&["new", "mine", "--lang", "c"])?.expect(0, "")?;
     if !ready(&home, "mine", "c")? {
         return Ok(());
     }
-    let mut command = home.command("mine", &["dev"]);
+    let mut command = home.command_in("mine", &["dev"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     let said = lines(child.stdout.take().context("it is piped")?);
     let wait_for = |words: &str| -> Result<Vec<String>> {
@@ -106,29 +106,29 @@ fn dev_rebuilds_only_after_changes() -> Result<()> {
 #[test]
 fn changes_are_built_before_tests_and_packing() -> Result<()> {
     let home = Home::new()?;
-    home.run("", &["new", "mine", "--lang", "c"])?.expect(0, "")?;
+    home.run(&["new", "mine", "--lang", "c"])?.expect(0, "")?;
     if !ready(&home, "mine", "c")? {
         return Ok(());
     }
     let built = || fs::metadata(home.path("mine/build/mine.wasm"))?.modified();
-    home.run("mine", &["pack"])?.expect(0, "packed")?;
+    home.run_in("mine", &["pack"])?.expect(0, "packed")?;
     let first = built()?;
-    home.run("mine", &["test", "--check", "handler-info"])?.expect(0, "1 passed")?;
-    home.run("mine", &["pack"])?.expect(0, "packed")?;
+    home.run_in("mine", &["test", "--check", "handler-info"])?.expect(0, "1 passed")?;
+    home.run_in("mine", &["pack"])?.expect(0, "packed")?;
     ensure!(built()? == first, "nothing was changed");
     let source = home.path("mine/src/handler.c");
     let text = fs::read_to_string(&source)?;
     fs::write(&source, format!("{text}\nint broken(void) {{ return nothing; }}\n"))?;
     for command in ["pack", "test"] {
-        home.run("mine", &[command])?.expect(2, "undeclared identifier 'nothing'")?;
+        home.run_in("mine", &[command])?.expect(2, "undeclared identifier 'nothing'")?;
     }
     fs::write(&source, &text)?;
-    home.run("mine", &["test", "--check", "handler-info"])?.expect(0, "1 passed")?;
+    home.run_in("mine", &["test", "--check", "handler-info"])?.expect(0, "1 passed")?;
     ensure!(built()? == first, "the component was built from the same sources");
     let other = text.replace("another run copies", "a second run copies");
     ensure!(other != text);
     fs::write(&source, other)?;
-    home.run("mine", &["test", "--check", "handler-info"])?.expect(0, "1 passed")?;
+    home.run_in("mine", &["test", "--check", "handler-info"])?.expect(0, "1 passed")?;
     ensure!(built()? > first, "the source has changed");
     Ok(())
 }

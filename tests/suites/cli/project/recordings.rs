@@ -18,8 +18,8 @@ fn a_recording_has_the_grants_of_its_run() -> Result<()> {
         [(&["--allow", "randomness"][..], 0, "succeeded"), (&[], 7, "ended-denied")]
     {
         let record = ["--record", "run.jsonl", "--json"];
-        home.run("", &[&run[..], allow, &record].concat())?.expect(status, words)?;
-        let replayed = home.run("", &["replay", conformance::SCRIPT, "run.jsonl"])?;
+        home.run(&[&run[..], allow, &record].concat())?.expect(status, words)?;
+        let replayed = home.run(&["replay", conformance::SCRIPT, "run.jsonl"])?;
         replayed.expect(0, "all ").with_context(|| format!("{allow:?}"))?;
     }
     Ok(())
@@ -36,22 +36,22 @@ fn a_replay_shows_the_first_difference() -> Result<()> {
     let record = ["--record", "run.jsonl"];
     let setting = format!("synchronize={commands}");
     let arguments = [&run[..], &[&setting], &record].concat();
-    home.run("", &arguments)?.expect(0, "succeeded")?;
-    home.run("", &["replay", script, "run.jsonl"])?.expect(0, "all ")?;
+    home.run(&arguments)?.expect(0, "succeeded")?;
+    home.run(&["replay", script, "run.jsonl"])?.expect(0, "all ")?;
 
     // The plugin behaves differently from the second report on.
     let text = fs::read_to_string(home.path("run.jsonl"))?;
     let changed = text.replacen("value=2", "value=1", 1);
     ensure!(changed != text, "{text}");
     fs::write(home.path("other.jsonl"), changed)?;
-    let replayed = home.run("", &["replay", script, "other.jsonl"])?;
+    let replayed = home.run(&["replay", script, "other.jsonl"])?;
     let replayed = replayed.expect(3, "differs from the recording")?;
     let (recorded, now) =
         (replayed.stdout.contains("value=2"), replayed.stdout.contains("value=1"));
     ensure!(recorded && now && replayed.stdout.contains("now:"), "{replayed:?}");
 
     fs::write(home.path("broken.jsonl"), "{}\n")?;
-    home.run("", &["replay", script, "broken.jsonl"])?.expect(2, "line 1")?;
+    home.run(&["replay", script, "broken.jsonl"])?.expect(2, "line 1")?;
     Ok(())
 }
 
@@ -67,13 +67,13 @@ fn a_recording_with_files_is_self_contained() -> Result<()> {
     }
     let dirs = ["--dir", "left=left", "--dir", "right=right"];
     let record = ["--record", "run.jsonl", "--record-files"];
-    home.run("", &[&["run", "folder"][..], &dirs, &record].concat())?.expect(0, "succeeded")?;
+    home.run(&[&["run", "folder"][..], &dirs, &record].concat())?.expect(0, "succeeded")?;
     fs::remove_dir_all(home.path("left"))?;
     fs::remove_dir_all(home.path("right"))?;
     // The built-in plugin is specified by its file here.
     let text = fs::read_to_string(home.path("run.jsonl"))?;
     ensure!(text.contains("c.bin") && text.contains("base64"), "{text}");
-    home.run("", &["replay", conformance::FOLDER, "run.jsonl"])?.expect(0, "all ")?;
+    home.run(&["replay", conformance::FOLDER, "run.jsonl"])?.expect(0, "all ")?;
     Ok(())
 }
 
@@ -100,11 +100,11 @@ fn an_invalid_recording_is_a_usage_error() -> Result<()> {
         ("a name that is too long", directory(&format!("{{\"path\":\"{}\"}}", "x".repeat(300)))),
     ] {
         fs::write(home.path("broken.jsonl"), recording)?;
-        let ran = home.run("", &["replay", conformance::SCRIPT, "broken.jsonl"])?;
+        let ran = home.run(&["replay", conformance::SCRIPT, "broken.jsonl"])?;
         ensure!(ran.status == 2, "{what}: {ran:?}");
     }
     for file in [".", "missing.jsonl", "/dev/zero"] {
-        home.run("", &["replay", conformance::SCRIPT, file])?.expect(2, file)?;
+        home.run(&["replay", conformance::SCRIPT, file])?.expect(2, file)?;
     }
     Ok(())
 }
@@ -115,10 +115,10 @@ fn a_bounded_recording_is_valid() -> Result<()> {
     let flood = format!("synchronize=progress item=a text={} times=999999999", "x".repeat(4000));
     let run = ["run", conformance::SCRIPT, "--set", "items=a", "--set", &flood];
     let record = ["--record", "run.jsonl", "--limit", "record-bytes=100KiB"];
-    home.run("", &[&run[..], &record].concat())?.expect(7, "record-bytes")?;
+    home.run(&[&run[..], &record].concat())?.expect(7, "record-bytes")?;
     let text = fs::read_to_string(home.path("run.jsonl"))?;
     ensure!((90 << 10..120 << 10).contains(&text.len()), "{} bytes", text.len());
-    let replayed = home.run("", &["replay", conformance::SCRIPT, "run.jsonl"])?;
+    let replayed = home.run(&["replay", conformance::SCRIPT, "run.jsonl"])?;
     ensure!(matches!(replayed.status, 0 | 3), "{replayed:?}");
     Ok(())
 }
@@ -131,7 +131,7 @@ fn truncated_json_lines_are_marked() -> Result<()> {
         "x".repeat(1000)
     );
     let run = ["run", conformance::SCRIPT, "--set", "items=a", "--set", &reports, "--json"];
-    let ran = home.run("", &[&run[..], &["--limit", "json-bytes=20KiB"]].concat())?;
+    let ran = home.run(&[&run[..], &["--limit", "json-bytes=20KiB"]].concat())?;
     let ran = ran.expect(0, "\"event\":\"truncated\",\"limit\":\"json-bytes\",\"value\":20480")?;
     // The log has separate limits.
     let lines = ran.stdout.lines().filter(|line| !line.starts_with("{\"event\":\"log\""));
@@ -158,7 +158,7 @@ fn a_recording_has_all_kinds_of_entries() -> Result<()> {
     ensure!(made.success());
     let dirs = ["--dir", "left=left", "--dir", "right=right"];
     let record = ["--record", "run.jsonl", "--record-files"];
-    home.run("", &[&["run", "folder"][..], &dirs, &record].concat())?.expect(1, "")?;
-    home.run("", &["replay", conformance::FOLDER, "run.jsonl"])?.expect(0, "all ")?;
+    home.run(&[&["run", "folder"][..], &dirs, &record].concat())?.expect(1, "")?;
+    home.run(&["replay", conformance::FOLDER, "run.jsonl"])?.expect(0, "all ")?;
     Ok(())
 }

@@ -18,7 +18,7 @@ pub(crate) fn carry_out(home: &Home, folder: &str, page: &str) -> Result<Ran> {
     for outer in ["CARGO_TARGET_DIR", "RUSTFLAGS", "CARGO_MANIFEST_DIR", "RUST_BACKTRACE"] {
         bash.env_remove(outer);
     }
-    let ran = Ran::of(bash.output()?)?.expect(0, END)?;
+    let ran = Ran::of(&bash.output()?).expect(0, END)?;
     let said: Vec<_> = ran.stdout.split(&format!("{END}\n")).collect();
     ensure!(said.len() == steps.len() + 1, "{ran:#?}");
     let mut carried_out = 0;
@@ -43,7 +43,7 @@ pub(crate) fn carry_out(home: &Home, folder: &str, page: &str) -> Result<Ran> {
 fn tutorial(language: &str) -> Result<()> {
     let home = Home::new()?;
     // Determines whether the tools of the language are installed.
-    home.run("", &["new", "probe", "--lang", language])?.expect(0, "")?;
+    home.run(&["new", "probe", "--lang", language])?.expect(0, "")?;
     if !ready(&home, "probe", language)? {
         return Ok(());
     }

@@ -16,24 +16,24 @@ fn plugin_output_is_shown_immediately() -> Result<()> {
     let home = Home::new()?;
     let prints = "synchronize=print text=so_far\nprogress item=a status=succeeded";
     let run = ["run", conformance::SCRIPT];
-    let ran = home.run("", &script(&run, &[prints]))?.expect(0, "succeeded")?;
+    let ran = home.run(&script(&run, &[prints]))?.expect(0, "succeeded")?;
     ensure!(!ran.stderr.contains("so far") && !ran.stdout.contains("so far"), "{ran:?}");
     let verbose = [&run[..], &["--verbose"]].concat();
-    home.run("", &script(&verbose, &[prints]))?.expect(0, "  stderr | so far\n")?;
+    home.run(&script(&verbose, &[prints]))?.expect(0, "  stderr | so far\n")?;
     let json = [&run[..], &["-v", "--json"]].concat();
-    let ran = home.run("", &script(&json, &[prints]))?.expect(0, "  stderr | so far\n")?;
+    let ran = home.run(&script(&json, &[prints]))?.expect(0, "  stderr | so far\n")?;
     ensure!(ran.stdout.lines().all(|line| line.starts_with('{')), "{ran:?}");
     let test = ["test", conformance::SCRIPT, "--check", "every-item-ends"];
-    home.run("", &script(&test, &[prints]))?.expect(0, "  stderr | so far\n")?;
+    home.run(&script(&test, &[prints]))?.expect(0, "  stderr | so far\n")?;
     // Control characters are escaped, secrets are redacted, and the output is bounded.
     let rude = "synchronize=print text=\u{1b}[2J_token:$token";
-    let mut command = home.command("", &script(&verbose, &[rude]));
+    let mut command = home.command(&script(&verbose, &[rude]));
     let output = command.args(["--secret", "token=env:TOKEN"]).env("TOKEN", "hunter2").output()?;
-    let ran = Ran::of(output)?;
+    let ran = Ran::of(&output);
     ensure!(ran.stderr.contains("token:[secret]") && !ran.stderr.contains('\u{1b}'), "{ran:?}");
     let line = format!("print text={}\n", "x".repeat(1000));
     let floods = format!("synchronize={}", line.repeat(60));
-    let ran = home.run("", &script(&verbose, &[&floods]))?;
+    let ran = home.run(&script(&verbose, &[&floods]))?;
     ensure!(ran.stderr.matches("xxx\n").count() == 60, "{}", ran.stderr.len());
     Ok(())
 }
@@ -47,10 +47,10 @@ fn error_details_are_shown() -> Result<()> {
         "retry=a",
     ];
     let run = ["run", conformance::SCRIPT, "--retries", "1"];
-    let ran = home.run("", &script(&run, &settings))?.expect(3, "  details: the whole\n")?;
+    let ran = home.run(&script(&run, &settings))?.expect(3, "  details: the whole\n")?;
     ensure!(ran.stdout.contains("  details: story\n"), "{ran:?}");
     let json = [&run[..], &["--json"]].concat();
-    let ran = home.run("", &script(&json, &settings))?.expect(3, "error-shown")?;
+    let ran = home.run(&script(&json, &settings))?.expect(3, "error-shown")?;
     let line = ran.stdout.lines().find(|line| line.contains("error-shown")).context("a line")?;
     let shown: Value = serde_json::from_str(line)?;
     ensure!(shown["text"] == "the whole\nstory", "{shown}");
@@ -62,7 +62,7 @@ fn error_details_are_shown() -> Result<()> {
 fn properties_can_be_shown_and_changed() -> Result<()> {
     let home = Home::new()?;
     let properties = ["properties", conformance::SCRIPT, "--setting", "items=a b"];
-    let with = |more: &[&str]| home.run("", &[&properties[..], more].concat());
+    let with = |more: &[&str]| home.run(&[&properties[..], more].concat());
     let ran =
         with(&[])?.expect(0, "the handler:\n  speed=fast\n      Speed (one of: slow, fast)")?;
     ensure!(ran.stdout.contains("\na (") && ran.stdout.contains("\nb ("), "{ran:?}");
@@ -84,7 +84,7 @@ fn properties_can_be_shown_and_changed() -> Result<()> {
     ] {
         with(more)?.expect(2, words)?;
     }
-    home.run("", &["properties", conformance::HELLO])?.expect(0, "no properties")?;
+    home.run(&["properties", conformance::HELLO])?.expect(0, "no properties")?;
     Ok(())
 }
 
@@ -94,10 +94,10 @@ fn a_denied_request_is_reported_before_the_run() -> Result<()> {
     let run = ["run", conformance::SCRIPT];
     let ends = ["synchronize=progress item=a status=succeeded"];
     let words = "requests `wall-clock` (for tests), which is not granted";
-    let ran = home.run("", &script(&run, &ends))?.expect(0, words)?;
+    let ran = home.run(&script(&run, &ends))?.expect(0, words)?;
     ensure!(ran.stderr.contains("grant it with `--allow randomness`"), "{ran:?}");
     let granted = [&run[..], &["--allow", "wall-clock", "--allow", "randomness"]].concat();
-    let ran = home.run("", &script(&granted, &ends))?.expect(0, "succeeded")?;
+    let ran = home.run(&script(&granted, &ends))?.expect(0, "succeeded")?;
     ensure!(ran.stderr.is_empty(), "{ran:?}");
     Ok(())
 }
@@ -107,8 +107,8 @@ fn a_fixture_grants_only_requested_capabilities() -> Result<()> {
     let home = Home::new()?;
     fs::create_dir_all(home.path("fixture/surplus"))?;
     let test = ["test", conformance::HELLO, "--fixture", "fixture"];
-    home.run("", &test)?.expect(2, "does not request the directory `surplus`")?;
-    home.run("", &["test", conformance::HELLO, "--set", "mode=1"])?.expect(2, "--set mode")?;
+    home.run(&test)?.expect(2, "does not request the directory `surplus`")?;
+    home.run(&["test", conformance::HELLO, "--set", "mode=1"])?.expect(2, "--set mode")?;
     Ok(())
 }
 
@@ -116,20 +116,20 @@ fn a_fixture_grants_only_requested_capabilities() -> Result<()> {
 fn commands_default_to_the_current_project() -> Result<()> {
     let home = Home::new()?;
     for command in ["run", "items", "properties", "inspect", "validate"] {
-        home.run("", &[command])?.expect(2, "in the folder of a project")?;
+        home.run(&[command])?.expect(2, "in the folder of a project")?;
     }
-    home.run("", &["new", "mine", "--lang", "c"])?.expect(0, "")?;
+    home.run(&["new", "mine", "--lang", "c"])?.expect(0, "")?;
     if !ready(&home, "mine", "c")? {
         return Ok(());
     }
     // It is built first.
-    home.run("mine/src", &["validate"])?.expect(0, "mine.wasm is a plugin")?;
-    home.run("mine", &["items"])?.expect(0, "copy")?;
-    home.run("mine", &["inspect"])?.expect(0, "name      mine")?;
-    home.run("mine", &["properties"])?.expect(0, "no properties")?;
+    home.run_in("mine/src", &["validate"])?.expect(0, "mine.wasm is a plugin")?;
+    home.run_in("mine", &["items"])?.expect(0, "copy")?;
+    home.run_in("mine", &["inspect"])?.expect(0, "name      mine")?;
+    home.run_in("mine", &["properties"])?.expect(0, "no properties")?;
     fs::create_dir(home.path("copies"))?;
     let grants = ["--dir", "source=fixture/source", "--dir", "target=../copies"];
-    home.run("mine", &[&["run"][..], &grants].concat())?.expect(0, "succeeded")?;
+    home.run_in("mine", &[&["run"][..], &grants].concat())?.expect(0, "succeeded")?;
     ensure!(home.path("copies/welcome.txt").exists());
     Ok(())
 }
@@ -137,17 +137,17 @@ fn commands_default_to_the_current_project() -> Result<()> {
 #[test]
 fn validating_uses_the_cache_and_building_keeps_it_small() -> Result<()> {
     let home = Home::new()?;
-    let cache = || -> Result<Value> { home.run("", &["cache", "--json"])?.expect(0, "")?.json() };
-    home.run("", &["validate", conformance::HELLO])?.expect(0, "is a plugin")?;
+    let cache = || -> Result<Value> { home.run(&["cache", "--json"])?.expect(0, "")?.json() };
+    home.run(&["validate", conformance::HELLO])?.expect(0, "is a plugin")?;
     let held = cache()?;
     ensure!(held["entries"] == 1 && held["limit"] == 512 << 20, "{held}");
-    home.run("", &["cache"])?.expect(0, "of at most 512")?;
-    home.run("", &["validate", conformance::HELLO])?.expect(0, "is a plugin")?;
+    home.run(&["cache"])?.expect(0, "of at most 512")?;
+    home.run(&["validate", conformance::HELLO])?.expect(0, "is a plugin")?;
     ensure!(cache()? == held);
-    home.run("", &["validate", "folder"])?.expect(0, "folder is a plugin")?;
+    home.run(&["validate", "folder"])?.expect(0, "folder is a plugin")?;
 
-    home.run("", &["cache", "--clear"])?.expect(0, "")?;
-    home.run("", &["new", "mine", "--lang", "c"])?.expect(0, "")?;
+    home.run(&["cache", "--clear"])?.expect(0, "")?;
+    home.run(&["new", "mine", "--lang", "c"])?.expect(0, "")?;
     if !ready(&home, "mine", "c")? {
         return Ok(());
     }
@@ -156,7 +156,7 @@ fn validating_uses_the_cache_and_building_keeps_it_small() -> Result<()> {
         fs::write(source, format!("const char *const more = \"{text}\";\n"))?;
         let exported = format!("__attribute__((export_name(\"{text}\"))) void f(void) {{}}\n");
         fs::write(home.path("mine/src/exported.c"), exported)?;
-        home.run("mine", &["build"])?.expect(0, "built")?;
+        home.run_in("mine", &["build"])?.expect(0, "built")?;
         ensure!(cache()?["entries"] == 1, "only the latest build of a project is kept");
     }
     Ok(())
@@ -165,7 +165,7 @@ fn validating_uses_the_cache_and_building_keeps_it_small() -> Result<()> {
 #[test]
 fn frames_of_a_crash_have_file_and_line() -> Result<()> {
     let home = Home::new()?;
-    home.run("", &["new", "mine", "--lang", "c"])?.expect(0, "")?;
+    home.run(&["new", "mine", "--lang", "c"])?.expect(0, "")?;
     if !ready(&home, "mine", "c")? {
         return Ok(());
     }
@@ -178,7 +178,7 @@ fn frames_of_a_crash_have_file_and_line() -> Result<()> {
     let text = text.replace(entry, &format!("{crash}\n{entry}\n    crash();"));
     fs::write(&source, &text)?;
     let line = text.lines().position(|line| line.contains("__builtin_trap")).context("a line")? + 1;
-    let ran = home.run("mine", &["dev", "--once"])?.expect(7, "crash")?;
+    let ran = home.run_in("mine", &["dev", "--once"])?.expect(7, "crash")?;
     ensure!(ran.stderr.contains("  stdout | about to crash\n"), "{ran:?}");
     ensure!(!ran.stdout.contains("handler.c"), "without debug information: {ran:?}");
 
@@ -186,19 +186,19 @@ fn frames_of_a_crash_have_file_and_line() -> Result<()> {
     let text = fs::read_to_string(&manifest)?;
     fs::write(&manifest, text.replace("language = \"c\"", "language = \"c\"\ndebug = true"))?;
     let place = format!("crash at ./src/handler.c:{line}:");
-    home.run("mine", &["dev", "--once"])?.expect(7, &place)?;
+    home.run_in("mine", &["dev", "--once"])?.expect(7, &place)?;
     Ok(())
 }
 
 #[test]
 fn a_version_has_three_numbers() -> Result<()> {
     let home = Home::new()?;
-    home.run("", &["new", "mine", "--lang", "c"])?.expect(0, "")?;
+    home.run(&["new", "mine", "--lang", "c"])?.expect(0, "")?;
     let manifest = home.path("mine/syncmgr.toml");
     let text = fs::read_to_string(&manifest)?;
     for version in ["", "1", "1.0", "v1.0.0", "latest"] {
         fs::write(&manifest, text.replace("0.1.0", version))?;
-        home.run("mine", &["pack"])?.expect(2, "invalid version")?;
+        home.run_in("mine", &["pack"])?.expect(2, "invalid version")?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use super::*;
 /// with its path.
 fn prepare() -> anyhow::Result<(Pair, Tree, PathBuf, Vec<u8>)> {
     let pair = Pair::new()?;
-    let tree = trees::tree(&[("a", "1"), ("d/b", "2")]);
+    let tree = trees::tree("a=1|d/b=2");
     for root in [pair.left(), pair.right()] {
         trees::write(&root, &tree)?;
     }

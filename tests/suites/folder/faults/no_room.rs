@@ -383,7 +383,7 @@ fn read_only_medium() -> anyhow::Result<()> {
     let pair = Pair::new()?.moved_into("disk", &["right"]);
     let disk = Disk::mount(pair.home().join("disk"))?;
     pair.make_directories()?;
-    trees::write(&pair.left(), &tree(&[("a", ""), ("b", ""), ("d/c", ""), ("e", "")], 10))?;
+    trees::write(&pair.left(), &tree("a=|b=|d/c=|e=", 10))?;
     pair.sync()?;
     fs::remove_file(pair.left().join("a"))?;
     fs::write(pair.left().join("b"), "changed")?;

@@ -97,7 +97,7 @@ impl Places {
 }
 
 fn another() -> Tree {
-    tree(&[("a", "another"), ("z", "another")], 0)
+    tree("a=another|z=another", 0)
 }
 
 fn check(scene: &Scene, expected: &Shape, name: &str, fate: Fate, k: usize) -> anyhow::Result<()> {

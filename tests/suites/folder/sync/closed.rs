@@ -44,7 +44,7 @@ const CHANGES: &[(&str, Change)] = &[
 fn prepare(change: fn(&Path) -> std::io::Result<()>) -> anyhow::Result<Pair> {
     let pair = Pair::new()?.set("max-delete", "any");
     for root in [pair.left(), pair.right()] {
-        trees::write(&root, &tree(&[("d/f", "1"), ("d/e/g", "2"), ("other", "3")]))?;
+        trees::write(&root, &tree("d/f=1|d/e/g=2|other=3"))?;
         set_mode(&root.join("d/e"), 0o555)?;
         set_mode(&root.join("d"), 0o555)?;
     }
@@ -114,7 +114,7 @@ fn a_closed_directory_is_synced_and_stays_closed() -> anyhow::Result<()> {
 fn closed_root() -> anyhow::Result<()> {
     let pair = Pair::new()?;
     for root in [pair.left(), pair.right()] {
-        trees::write(&root, &tree(&[("a", "1"), ("b", "2"), ("d/c", "3"), ("e/x", "4")]))?;
+        trees::write(&root, &tree("a=1|b=2|d/c=3|e/x=4"))?;
     }
     pair.sync()?;
     fs::write(pair.left().join("a"), "changed")?;

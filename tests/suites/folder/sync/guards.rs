@@ -44,8 +44,8 @@ fn a_replaced_medium_deletes_nothing() -> anyhow::Result<()> {
 fn an_entry_under_the_name_of_an_ignored_one_is_reported() -> anyhow::Result<()> {
     for swapped in [false, true] {
         let pair = Pair::new()?.swapped(swapped).set("ignore", "/build/");
-        trees::write(&pair.left(), &tree(&[("build", "script"), ("k", "k")]))?;
-        trees::write(&pair.right(), &tree(&[("build/o", "o")]))?;
+        trees::write(&pair.left(), &tree("build=script|k=k"))?;
+        trees::write(&pair.right(), &tree("build/o=o"))?;
         let before = pair.trees()?;
         for _ in 0..2 {
             let report = pair.sync()?;
@@ -62,16 +62,16 @@ fn an_entry_under_the_name_of_an_ignored_one_is_reported() -> anyhow::Result<()>
 #[test]
 fn an_ignored_file_that_prevents_a_removal_is_named() -> anyhow::Result<()> {
     let pair = Pair::new()?.set("ignore", "*.o");
-    trees::write(&pair.left(), &tree(&[("p/q/a", "1"), ("k", "k")]))?;
+    trees::write(&pair.left(), &tree("p/q/a=1|k=k"))?;
     pair.sync()?;
-    trees::write(&pair.left(), &tree(&[("k", "k")]))?;
+    trees::write(&pair.left(), &tree("k=k"))?;
     fs::write(pair.right().join("p/q/x.o"), "object")?;
     for _ in 0..2 {
         let report = pair.sync()?;
         let words = ["p: deleted on left, but kept", "\"q/x.o\"", "ignored"];
         assert_eq!(count_messages(&report, &words), 1, "{:?}", report.log);
-        assert_eq!(pair.trees()?[0], tree(&[("k", "k")]));
-        assert_eq!(pair.trees()?[1], tree(&[("p/q/x.o", "object"), ("k", "k")]));
+        assert_eq!(pair.trees()?[0], tree("k=k"));
+        assert_eq!(pair.trees()?[1], tree("p/q/x.o=object|k=k"));
     }
     Ok(())
 }
@@ -79,11 +79,11 @@ fn an_ignored_file_that_prevents_a_removal_is_named() -> anyhow::Result<()> {
 #[test]
 fn a_pattern_with_a_comma_produces_a_hint_and_no_warning() -> anyhow::Result<()> {
     let pair = Pair::new()?.set("ignore", "*.log,*.tmp");
-    trees::write(&pair.left(), &tree(&[("a.log", "1"), ("b.log,x.tmp", "2")]))?;
+    trees::write(&pair.left(), &tree("a.log=1|b.log,x.tmp=2"))?;
     let report = pair.sync()?;
     assert_eq!(count_messages(&report, &["`*.log,*.tmp` has a comma"]), 1);
     assert_eq!(report.warnings, 0, "{:?}", report.log);
-    assert_eq!(trees::read(&pair.right())?, tree(&[("a.log", "1")]));
+    assert_eq!(trees::read(&pair.right())?, tree("a.log=1"));
     Ok(())
 }
 
@@ -94,10 +94,10 @@ fn skipped_links_have_one_reason() -> anyhow::Result<()> {
     let long = format!("{}x", "./".repeat(2_047));
     trees::write(
         &pair.left(),
-        &tree(&[("x", "1"), ("long@", &long), ("abs@", "/etc"), ("d/out@", "a/../../../x")]),
+        &tree_of(&[("x", "1"), ("long@", &long), ("abs@", "/etc"), ("d/out@", "a/../../../x")]),
     )?;
     let report = pair.sync()?;
-    assert_eq!(trees::read(&pair.right())?, tree(&[("x", "1"), ("long@", &long), ("d/", "")]));
+    assert_eq!(trees::read(&pair.right())?, tree_of(&[("x", "1"), ("long@", &long), ("d/", "")]));
     for words in [["abs: is a link", "is absolute"], ["d/out: is a link", "leads outside"]] {
         assert_eq!(count_messages(&report, &words), 1, "{:?}", report.log);
     }

@@ -101,7 +101,7 @@ fn permissions_of_a_side_without_support_are_not_propagated() -> anyhow::Result<
     with_stick(|pair| {
         let (left, right) = (pair.left(), pair.right());
         let [file, directory] = usual_modes(pair)?;
-        trees::write(&left, &tree(&[("key", "1"), ("run", "1"), ("same", "1"), ("d/f", "1")]))?;
+        trees::write(&left, &tree("key=1|run=1|same=1|d/f=1"))?;
         for (name, bits) in [("key", 0o600), ("run", 0o755), ("same", 0o640), ("d", 0o700)] {
             set_mode(&left.join(name), bits)?;
         }
@@ -112,7 +112,7 @@ fn permissions_of_a_side_without_support_are_not_propagated() -> anyhow::Result<
         // Edited and new on the medium.
         fs::write(right.join("key"), "an edit")?;
         fs::write(right.join("run"), vec![b'x'; LARGE])?;
-        trees::write(&right.join("new"), &tree(&[("f", "1"), ("e/f", "1")]))?;
+        trees::write(&right.join("new"), &tree("f=1|e/f=1"))?;
         fs::write(right.join("d/large"), vec![b'x'; LARGE])?;
         pair.sync()?;
         for (name, bits) in [
@@ -167,7 +167,7 @@ fn without_a_state_permissions_stay_unchanged() -> anyhow::Result<()> {
     with_stick(|pair| {
         let (left, right) = (pair.left(), pair.right());
         for side in [&left, &right] {
-            trees::write(side, &tree(&[("key", "1"), ("d/f", "1"), ("edited", "1")]))?;
+            trees::write(side, &tree("key=1|d/f=1|edited=1"))?;
         }
         set_mode(&left.join("key"), 0o400)?;
         set_mode(&left.join("edited"), 0o600)?;
@@ -194,7 +194,7 @@ fn a_read_only_medium_open_to_all_has_no_permissions() -> anyhow::Result<()> {
         return Ok(());
     };
     let [file, directory] = usual_modes(&pair)?;
-    trees::write(&pair.right(), &tree(&[("f", "1"), ("d/f", "1")]))?;
+    trees::write(&pair.right(), &tree("f=1|d/f=1"))?;
     let options = SessionOptions::new()
         .allow(Capability::WallClock)
         .storage(pair.storage())
@@ -229,7 +229,7 @@ fn a_change_of_case_is_propagated_in_one_run() -> anyhow::Result<()> {
             let many: Vec<_> = (0..40).map(|number| format!("Archive/f{number}")).collect();
             let mut rows: Vec<_> = many.iter().map(|path| (path.as_str(), "x")).collect();
             rows.extend([("Archive/Sub/Deep", "1"), ("read.me", "1"), ("edited", "1")]);
-            trees::write(&left, &tree(&rows))?;
+            trees::write(&left, &tree_of(&rows))?;
             pair.sync()?;
             fs::rename(left.join("Archive/Sub/Deep"), left.join("Archive/Sub/deep"))?;
             fs::rename(left.join("Archive/Sub"), left.join("Archive/sub"))?;
@@ -289,7 +289,7 @@ fn an_unsupported_feature_of_a_side_is_reported_once() -> anyhow::Result<()> {
             ("docs/g", "2"),
             ("large?", "l"),
         ];
-        trees::write(&left, &tree(&rows))?;
+        trees::write(&left, &tree_of(&rows))?;
         fs::write(left.join("large?"), vec![b'x'; LARGE])?;
         let before = trees::read(&left)?;
         for run in 1..=3 {
@@ -314,7 +314,7 @@ fn an_unsupported_feature_of_a_side_is_reported_once() -> anyhow::Result<()> {
             }
             assert_eq!(trees::read(&left)?, before, "run {run}");
             let expected = [("keep", "k"), ("d/", ""), ("Note", "A"), ("Docs/f", "1")];
-            assert_eq!(trees::read(&pair.right())?, tree(&expected), "run {run}");
+            assert_eq!(trees::read(&pair.right())?, tree_of(&expected), "run {run}");
             // A file that is known to be rejected is not copied.
             let copied = only_item(&report)?.counts["copied"];
             assert_eq!(copied, if run == 1 { 3 } else { 0 }, "run {run}");

@@ -61,7 +61,7 @@ fn temporary_copies_of_an_inner_pair_are_neither_synced_nor_removed() -> anyhow:
 #[test]
 fn the_trash_of_an_inner_pair_is_neither_synced_nor_removed() -> anyhow::Result<()> {
     let pair = Pair::new()?;
-    let files = tree(&[("sub/a", "1"), ("b", "2"), ("c", "3"), ("d", "4")]);
+    let files = tree("sub/a=1|b=2|c=3|d=4");
     for side in [pair.left(), pair.right()] {
         trees::write(&side, &files)?;
     }
@@ -84,7 +84,7 @@ fn the_trash_of_an_inner_pair_is_neither_synced_nor_removed() -> anyhow::Result<
 #[test]
 fn leftovers_are_removed_only_by_their_pair() -> anyhow::Result<()> {
     let pair = Pair::new()?;
-    trees::write(&pair.left(), &tree(&[("d/a", "1")]))?;
+    trees::write(&pair.left(), &tree("d/a=1"))?;
     // Terminates before the copy is renamed.
     let killed = pair.sync_watched(Arc::new(|call| call != "flush-files"))?;
     assert!(killed.error().is_some());

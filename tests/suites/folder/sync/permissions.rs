@@ -14,7 +14,7 @@ pub(crate) fn set_mode(path: &Path, mode: u32) -> anyhow::Result<()> {
 #[test]
 fn a_copy_keeps_private_and_executable_permissions() -> anyhow::Result<()> {
     let pair = Pair::new()?;
-    trees::write(&pair.left(), &tree(&[("key", "1"), ("run", "2"), ("plain", "3"), ("d/x", "")]))?;
+    trees::write(&pair.left(), &tree("key=1|run=2|plain=3|d/x="))?;
     for (name, bits) in [("key", 0o600), ("run", 0o755), ("plain", 0o644), ("d", 0o700)] {
         set_mode(&pair.left().join(name), bits)?;
     }
@@ -41,7 +41,7 @@ fn a_copy_keeps_private_and_executable_permissions() -> anyhow::Result<()> {
 #[test]
 fn special_files_are_reported_and_skipped() -> anyhow::Result<()> {
     let pair = Pair::new()?;
-    trees::write(&pair.left(), &tree(&[("a", "1")]))?;
+    trees::write(&pair.left(), &tree("a=1"))?;
     let fifo = pair.left().join("fifo");
     assert!(std::process::Command::new("mkfifo").arg(&fifo).status()?.success());
     let socket = pair.left().join("socket");
@@ -49,7 +49,7 @@ fn special_files_are_reported_and_skipped() -> anyhow::Result<()> {
     let report = pair.sync()?;
     assert_eq!(only_item(&report)?.status, Status::Succeeded);
     assert_eq!(report.warnings, 2, "{:?}", report.log);
-    assert_eq!(trees::read(&pair.right())?, tree(&[("a", "1")]));
+    assert_eq!(trees::read(&pair.right())?, tree("a=1"));
     Ok(())
 }
 
@@ -121,7 +121,7 @@ fn a_new_directory_has_special_bits_of_source_and_parent() -> anyhow::Result<()>
         pair.sync()?;
         set_mode(&pair.right().join("parent"), parent)?;
         let source = pair.left().join("parent/d");
-        trees::write(&source, &tree(&[("f", "1")]))?;
+        trees::write(&source, &tree("f=1"))?;
         set_mode(&source, bits)?;
         // The new setgid bit of the parent is propagated after this.
         pair.sync()?;
@@ -138,7 +138,7 @@ fn setuid_is_kept_unless_access_widens() -> anyhow::Result<()> {
     for (left, expected) in [(0o700, 0o4700), (0o755, 0o755)] {
         let pair = Pair::new()?;
         for (side, bits) in [(pair.left(), 0o750), (pair.right(), 0o4750)] {
-            trees::write(&side, &tree(&[("run", "1")]))?;
+            trees::write(&side, &tree("run=1"))?;
             set_mode(&side.join("run"), bits)?;
         }
         pair.sync()?;

@@ -23,7 +23,7 @@ fn plausible(rows: &[(String, String)]) -> Tree {
             kept.push((path, content));
         }
     }
-    tree(&kept)
+    tree_of(&kept)
 }
 
 proptest! {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use syncmgr_plugin::{Error, ErrorCode, Interrupt};
 
 use super::{Applier, words};
-use crate::plan::{Action, Operation};
+use crate::plan::Operation;
 use crate::state::BaseChildren;
 use crate::tree::{Name, Side};
 
@@ -29,20 +29,9 @@ impl Room {
     /// Returns whether an operation does not fit, or depends on a postponed one.
     fn must_wait(&self, operation: &Operation) -> bool {
         let on = operation.side();
-        let is_too_large = match (&operation.action, self.too_large[on.index()]) {
-            (Action::Copy { source, .. }, Some(smallest)) => source.size >= smallest,
-            (Action::Copy { .. }, None)
-            | (
-                Action::MakeDirectory { .. }
-                | Action::MakeLink { .. }
-                | Action::Rename { .. }
-                | Action::Respell { .. }
-                | Action::Remove { .. }
-                | Action::RemoveDirectory { .. }
-                | Action::SetMode { .. }
-                | Action::SetModified { .. },
-                _,
-            ) => false,
+        let is_too_large = match (operation.copied_bytes(), self.too_large[on.index()]) {
+            (Some(size), Some(smallest)) => size >= smallest,
+            (Some(_) | None, _) => false,
         };
         is_too_large || (!self.keys.is_empty() && self.is_near(on, &operation.key))
     }
@@ -82,17 +71,7 @@ impl Applier<'_> {
     pub(super) fn lacks_room(&mut self, operation: &Operation, error: &Error) {
         let (on, key) = (operation.side(), &operation.key);
         let is_trash = std::mem::take(&mut self.room.is_trash_full);
-        let copied = match &operation.action {
-            Action::Copy { source, .. } => Some(source.size),
-            Action::MakeDirectory { .. }
-            | Action::MakeLink { .. }
-            | Action::Rename { .. }
-            | Action::Respell { .. }
-            | Action::Remove { .. }
-            | Action::RemoveDirectory { .. }
-            | Action::SetMode { .. }
-            | Action::SetModified { .. } => None,
-        };
+        let copied = operation.copied_bytes();
         if let (Some(size), false) = (copied, is_trash) {
             let smallest = &mut self.room.too_large[on.index()];
             *smallest = Some(smallest.map_or(size, |smallest| smallest.min(size)));

@@ -15,7 +15,7 @@ pub(super) fn preview(plan: &Plan, context: &mut SyncContext) -> Result<(), Inte
     for conflict in &plan.conflicts {
         context.log(LogLevel::Warning, &format!("{} changed on both sides", conflict.path));
     }
-    let bytes: u64 = steps.iter().map(|step| step.bytes()).sum();
+    let bytes: u64 = steps.iter().filter_map(|step| step.copied_bytes()).sum();
     context.set_counter("steps", steps.len() as u64);
     context.set_counter("bytes-to-copy", bytes);
     context.set_status_text(match steps.len() as u64 {

@@ -1,7 +1,0 @@
-/* Nonconforming: reports each of very many steps. */
-#include "common.h"
-
-static void synchronize(void)
-{
-    count(200000);
-}

@@ -1,8 +1,0 @@
-/* Nonconforming: reports `succeeded` for any id. */
-#define ANY_ITEM
-#include "common.h"
-
-static void synchronize(void)
-{
-    count(10);
-}
