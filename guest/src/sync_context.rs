@@ -210,21 +210,6 @@ impl SyncContext {
     }
 }
 
-pub(crate) fn is_terminal(status: Status) -> bool {
-    match status {
-        Status::Stopped
-        | Status::Skipped
-        | Status::Succeeded
-        | Status::Failed
-        | Status::Deleted => true,
-        Status::Pending
-        | Status::Updating
-        | Status::Paused
-        | Status::Resuming
-        | Status::UpdatingIndeterminate => false,
-    }
-}
-
 /// Builds one report. Fields that are not set keep the value of the last report.
 ///
 /// # Examples

@@ -93,7 +93,7 @@ impl Secrets {
         // A secret that begins here may end after these bytes.
         let may_begin = |at: &usize| {
             let rest = &bytes[*at..];
-            let mut longer = self.values.iter().filter(|secret| secret.len() > rest.len());
+            let longer = self.values.iter().filter(|secret| secret.len() > rest.len());
             longer.map(String::as_bytes).any(|secret| secret.starts_with(rest))
         };
         let mut last = bytes.len().saturating_sub(self.longest())..bytes.len();

@@ -4,7 +4,6 @@ use crate::bindings::exports::syncmgr::plugin::synchronize::Participation;
 use crate::bindings::syncmgr::plugin::types::{LogLevel, ProgressResponse, Status};
 use crate::error::{Error, ErrorCode, ErrorDetail};
 use crate::guid::{ErrorId, ItemId};
-use crate::sync_context::is_terminal;
 
 /// One report that a plugin made.
 #[derive(Clone, Debug, PartialEq, Eq)]

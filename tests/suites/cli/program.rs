@@ -1,7 +1,7 @@
 //! The program, from its arguments to its exit status.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::Context;

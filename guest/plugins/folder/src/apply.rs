@@ -186,7 +186,7 @@ impl<'a> Applier<'a> {
     /// Carries out a plan and flushes it. Afterwards `plan.next` is the new baseline, even after a
     /// failure or a cancellation, which ends the run early.
     pub fn apply(&mut self, plan: &mut Plan, before: &BaseChildren) -> Result<(), Interrupt> {
-        let total = plan.operations.iter().map(Operation::bytes).sum();
+        let total = plan.operations.iter().filter_map(Operation::copied_bytes).sum();
         self.ended = self.context.set_total_bytes(total);
         let operations = std::mem::take(&mut plan.operations);
         let removals = std::mem::take(&mut plan.removals);
