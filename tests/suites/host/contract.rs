@@ -515,7 +515,7 @@ fn the_host_has_a_copy_of_the_wit() -> Result<()> {
 /// Generates the bindings of the SDK.
 fn sdk_bindings() -> Result<String> {
     let mut resolve = Resolve::default();
-    resolve.push_dir(&wit())?;
+    resolve.push_dir(wit())?;
     let package = resolve.push_str(
         "sdk.wit",
         "package syncmgr:sdk;
