@@ -2,6 +2,9 @@
 
 #![allow(clippy::print_stdout, reason = "cargo reads what a build script prints")]
 
+#[path = "../guest/build_guests.rs"]
+mod build_guests;
+
 use build_guests::Guest;
 
 fn main() {

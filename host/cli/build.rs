@@ -2,6 +2,8 @@
 
 #![allow(clippy::print_stdout, reason = "cargo reads what a build script prints")]
 
+#[path = "../../guest/build_guests.rs"]
+mod build_guests;
 #[path = "build/project_files.rs"]
 mod project_files;
 #[path = "../com/version_resource.rs"]

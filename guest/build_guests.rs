@@ -1,9 +1,6 @@
 //! Builds plugins of this workspace as components, for build scripts: it writes their output for
 //! Cargo, and panics if something is missing.
 
-#![deny(missing_docs)]
-#![allow(clippy::print_stdout, reason = "cargo reads what a build script prints")]
-
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,7 +9,8 @@ const TARGET: &str = "wasm32-wasip2";
 
 /// A guest to build.
 #[derive(Clone, Copy, Debug)]
-pub enum Guest<'a> {
+#[allow(dead_code, reason = "a build script may use only one of them")]
+pub(crate) enum Guest<'a> {
     /// The library of a package.
     Package(&'a str),
     /// All examples of a package.
@@ -24,7 +22,7 @@ pub enum Guest<'a> {
 ///
 /// # Panics
 /// Panics if the guest cannot be built. Cargo shows the message.
-pub fn build(guest: Guest<'_>) -> PathBuf {
+pub(crate) fn build(guest: Guest<'_>) -> PathBuf {
     let root = workspace();
     for watched in ["wit", "guest", "tests/plugins", "Cargo.lock", "Cargo.toml"] {
         println!("cargo::rerun-if-changed={}", root.join(watched).display());
@@ -83,7 +81,7 @@ pub fn build(guest: Guest<'_>) -> PathBuf {
 /// would be wrong after a checkout is moved together with its target directory.
 fn workspace() -> PathBuf {
     let package = PathBuf::from(var("CARGO_MANIFEST_DIR"));
-    let root = package.ancestors().find(|folder| folder.join("guest/build-guests").is_dir());
+    let root = package.ancestors().find(|folder| folder.join("guest/build_guests.rs").is_file());
     root.unwrap_or_else(|| panic!("{} is not in the workspace", package.display())).to_owned()
 }
 
