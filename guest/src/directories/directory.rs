@@ -156,7 +156,14 @@ impl Directory {
 /// A lock on a directory. Dropping it, the end of the session or a crash releases it.
 #[must_use = "dropping the lock releases it"]
 #[derive(Debug)]
-pub struct DirectoryLock(#[allow(dead_code, reason = "it is only held")] wit::DirectoryLock);
+pub struct DirectoryLock(wit::DirectoryLock);
+
+impl DirectoryLock {
+    /// Releases the lock, as dropping it does.
+    pub fn unlock(self) {
+        self.0.unlock();
+    }
+}
 
 /// An iterator over the entries of a directory, which fetches a page at a time.
 #[derive(Debug)]

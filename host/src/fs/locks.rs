@@ -29,6 +29,7 @@ struct Held {
 pub struct DirectoryLock {
     locks: Locks,
     directory: FileIdentity,
+    is_held: bool,
 }
 
 impl Locks {
@@ -68,12 +69,14 @@ impl DirectoryLock {
             }
         }
         drop(all);
-        Ok(Self { locks: locks.clone(), directory })
+        Ok(Self { locks: locks.clone(), directory, is_held: true })
     }
-}
 
-impl Drop for DirectoryLock {
-    fn drop(&mut self) {
+    /// Releases the lock.
+    pub(crate) fn release(&mut self) {
+        if !std::mem::take(&mut self.is_held) {
+            return;
+        }
         let mut all = self.locks.held();
         if let Some(index) = all.iter().position(|held| held.directory == self.directory) {
             all[index].count -= 1;
@@ -81,5 +84,11 @@ impl Drop for DirectoryLock {
                 all.swap_remove(index);
             }
         }
+    }
+}
+
+impl Drop for DirectoryLock {
+    fn drop(&mut self) {
+        self.release();
     }
 }

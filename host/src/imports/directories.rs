@@ -114,6 +114,12 @@ fn wit_entry(entry: Entry) -> wit::Entry {
 }
 
 impl wit::HostDirectoryLock for ParkedState<'_> {
+    fn unlock(&mut self, this: Resource<DirectoryLock>) -> wasmtime::Result<()> {
+        self.enter("directory-lock.unlock")?;
+        self.table.get_mut(&this)?.release();
+        Ok(())
+    }
+
     fn drop(&mut self, this: Resource<DirectoryLock>) -> wasmtime::Result<()> {
         self.close(this)
     }
