@@ -255,7 +255,7 @@ mod tests {
         world.sync(Mode::TwoWaySafe);
         world.edit(Side::Left, left);
         world.edit(Side::Right, right);
-        let sides = Side::BOTH.map(|side| world.scan(side, ""));
+        let sides = Side::BOTH.map(|side| world.scan(side));
         (Spelling::find([&sides[0], &sides[1]], &world.base, mode), world)
     }
 
@@ -321,7 +321,7 @@ mod tests {
     #[test]
     fn a_rename_is_one_entry_with_two_spellings() {
         let (found, world) = find("A/b:1", "-A a/B:1", "", Mode::TwoWaySafe);
-        let mut sides = Side::BOTH.map(|side| world.scan(side, ""));
+        let mut sides = Side::BOTH.map(|side| world.scan(side));
         let mut base = world.base.clone();
         let [left, right] = &mut sides;
         found.settle([left, right], &mut base);

@@ -122,14 +122,16 @@ pub fn listing(rows: &str) -> Listing {
     list(&world.trees[0])
 }
 
-pub fn base_mut<'a>(entries: &'a mut BaseChildren, key: &str) -> Option<&'a mut Base> {
-    match key.split_once('/') {
-        None => entries.get_mut(key).map(Arc::make_mut),
-        Some((first, rest)) => match &mut Arc::make_mut(entries.get_mut(first)?).kind {
-            BaseKind::Directory(children) => base_mut(children, rest),
-            BaseKind::File(_) | BaseKind::Link(_) => None,
-        },
+pub fn base_mut<'a>(mut entries: &'a mut BaseChildren, key: &str) -> Option<&'a mut Base> {
+    let mut names = key.split('/');
+    let last = names.next_back()?;
+    for name in names {
+        entries = match &mut Arc::make_mut(entries.get_mut(name)?).kind {
+            BaseKind::Directory(children) => children,
+            BaseKind::File(_) | BaseKind::Link(_) => return None,
+        };
     }
+    entries.get_mut(last).map(Arc::make_mut)
 }
 
 pub fn base_at(entries: &BaseChildren, path: &str) -> Option<Base> {
@@ -226,27 +228,30 @@ impl World {
 
 /// Syncing.
 impl World {
-    pub fn scan(&self, side: Side, directory: &str) -> Children {
-        let tree = &self.trees[side.index()];
-        let inside = tree.iter().filter(|(path, _)| parent(path) == directory);
-        let node = |(path, item): (&String, &Item)| {
+    pub fn scan(&self, side: Side) -> Children {
+        let mut children: BTreeMap<&str, Children> = BTreeMap::new();
+        // In this order, the entries of a directory come before it.
+        for (path, item) in self.trees[side.index()].iter().rev() {
             let name = Name::from(path.rsplit('/').next().unwrap());
+            let inside = children.remove(path.as_str()).unwrap_or_default();
             let kind = match (self.bars[side.index()].get(path), item.mark) {
                 (Some('?'), _) => Kind::Blocked(None),
                 (Some('!'), _) => Kind::Blocked(Some("blocked".into())),
                 (Some('~'), ':') => Kind::Junk,
                 (_, ':') => Kind::File,
                 (_, '@') => Kind::Link(item.text.as_str().into()),
-                (_, _) => Kind::Directory(self.scan(side, path)),
+                (_, _) => Kind::Directory(inside),
             };
             let (mode, fingerprint) = (Some(item.mode), item.fingerprint());
-            (names::key(&name).into(), Node { name, kind, mode, fingerprint })
-        };
-        inside.map(node).collect()
+            let siblings = children.entry(parent(path)).or_default();
+            let key = names::key(&name).into();
+            siblings.entry(key).or_insert(Node { name, kind, mode, fingerprint });
+        }
+        children.remove("").unwrap_or_default()
     }
 
     pub fn plan(&self, options: &Options) -> Run {
-        let sides = Side::BOTH.map(|side| self.scan(side, ""));
+        let sides = Side::BOTH.map(|side| self.scan(side));
         let input = Input {
             sides: [&sides[0], &sides[1]],
             base: &self.base,

@@ -286,7 +286,7 @@ fn a_directory_with_a_skipped_entry_is_kept() {
 #[test]
 fn cancellation_stops_planning() {
     let world = agreed("f:old").left("f*").world();
-    let sides = Side::BOTH.map(|side| world.scan(side, ""));
+    let sides = Side::BOTH.map(|side| world.scan(side));
     let options = options(TwoWaySafe);
     let [left, right] = &sides;
     let input =
