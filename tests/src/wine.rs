@@ -281,7 +281,8 @@ fn build() -> Result<PathBuf> {
     // Sequentially: in one build, the library would contain the compiler of the program.
     for package in ["syncmgr-com", "syncmgr"] {
         let status = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()))
-            .args(["build", "--quiet", "--locked", "--target", TARGET, "--package", package])
+            .args(["build", "--quiet", "--locked", "--profile=test"])
+            .args(["--target", TARGET, "--package", package])
             .arg("--target-dir")
             .arg(&built)
             .current_dir(workspace())
