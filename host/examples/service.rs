@@ -18,14 +18,14 @@ type Change = (u32, ItemId, Status);
 /// Sends each change of a status to the task that shows them.
 struct Changes {
     session: u32,
-    changes: mpsc::UnboundedSender<Change>,
+    changes: mpsc::Sender<Change>,
 }
 
 impl Sink for Changes {
     fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
         if let Some(status) = progress.reported.status_type {
-            // The receiver is gone if the service no longer shows changes.
-            let _ = self.changes.send((self.session, progress.item, status));
+            // A plugin may change its status faster than the changes are shown.
+            let _ = self.changes.try_send((self.session, progress.item, status));
         }
         ProgressResponse::Continue
     }
@@ -43,7 +43,7 @@ pub async fn run(
     let host = Host::with_options(HostOptions::new().pooled(sessions))?;
     let plugin = host.load_file(plugin)?;
     let cancel = CancelHandle::new();
-    let (changes, mut received) = mpsc::unbounded_channel();
+    let (changes, mut received) = mpsc::channel(1_024);
     let mut running = JoinSet::new();
     for session in 0..sessions {
         let options = SessionOptions::new().cancel_with(cancel.clone());

@@ -24,7 +24,7 @@ use crate::output::OutputTail;
 use crate::redact::Secrets;
 use crate::report::{Outcome, RunReport};
 use crate::sink::Sink;
-use crate::state::{StateInit, SyncMgrCtx};
+use crate::state::{CtxInit, SyncMgrCtx};
 use crate::sync_manager::SyncManager;
 use crate::types::ErrorCode;
 use crate::types::{
@@ -59,7 +59,7 @@ impl Callbacks {
             expansion: 0,
         };
         let mut state = SyncMgrCtx::new(
-            StateInit {
+            CtxInit {
                 fence: crate::fs::fence::Fence::default(),
                 plugin: "fuzz".into(),
                 description: Arc::new(description),

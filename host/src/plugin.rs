@@ -37,6 +37,11 @@ impl Plugin {
         }
     }
 
+    /// Returns the engine that compiled the plugin, for stores and linkers of the embedder.
+    pub fn engine(&self) -> &wasmtime::Engine {
+        self.linked.engine()
+    }
+
     /// Returns the name that messages use.
     pub fn name(&self) -> &str {
         &self.name

@@ -18,11 +18,11 @@ use crate::redact::Secrets;
 use crate::session::prepared::Prepared;
 use crate::session_options::{SessionOptions, WallClock};
 use crate::sink::Sink;
-use crate::state::{StateInit, SyncMgrCtx, SyncMgrView};
+use crate::state::{CtxInit, SyncMgrCtx, SyncMgrView};
 use crate::storage::{STORAGE, Storage};
 use crate::sync_manager::SyncManager;
 
-/// Prepares a session up to instantiation, in a store of its own.
+/// Creates a session's context and its store, and links the plugin for its grants.
 pub(crate) fn prepare(
     plugin: &Plugin,
     options: &SessionOptions,
@@ -119,7 +119,7 @@ pub(crate) fn context(
     let monitor = Arc::new(Monitor::new(cancel, Arc::clone(&plugin.ticker.clock), limits));
     let capabilities = options.capabilities.iter().copied().filter(|&one| granted(one)).collect();
     let context = SyncMgrCtx::new(
-        StateInit {
+        CtxInit {
             plugin: Arc::clone(&plugin.name),
             description: Arc::clone(&plugin.description),
             wasi: wasi.build(),

@@ -67,7 +67,6 @@ pub struct SyncMgrCtx {
     pub(crate) wasi_files: WasiFiles,
     /// The number of open files and directories.
     pub(crate) open_files: u64,
-    pub(crate) max_open_files: u64,
     /// The number of calls of the contract's interfaces.
     pub(crate) host_calls: u64,
     /// Whether questions may reach the user now.
@@ -122,7 +121,7 @@ impl SyncMgrView for SyncMgrCtx {
 }
 
 /// The parts of a context that differ between sessions.
-pub(crate) struct StateInit {
+pub(crate) struct CtxInit {
     pub(crate) plugin: Arc<str>,
     pub(crate) description: Arc<Description>,
     pub(crate) wasi: WasiCtx,
@@ -138,7 +137,7 @@ pub(crate) struct StateInit {
 }
 
 impl SyncMgrCtx {
-    pub(crate) fn new(parts: StateInit, limits: &Limits) -> Self {
+    pub(crate) fn new(parts: CtxInit, limits: &Limits) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(size(limits.handles));
         Self {
@@ -163,7 +162,6 @@ impl SyncMgrCtx {
             reading: Reading::default(),
             wasi_files: WasiFiles::default(),
             open_files: 0,
-            max_open_files: limits.open_files,
             host_calls: 0,
             may_ask: false,
             hook: parts.hook,
@@ -240,11 +238,11 @@ impl WasiView for SyncMgrCtx {
 
 /// A session whose sync manager is parked until this is dropped, because its plugin may be blocked
 /// in a system call.
-pub(crate) struct ParkedState<'a> {
+pub(crate) struct ParkedCtx<'a> {
     state: &'a mut SyncMgrCtx,
 }
 
-impl<'a> ParkedState<'a> {
+impl<'a> ParkedCtx<'a> {
     pub(crate) fn new(state: &'a mut SyncMgrCtx) -> Self {
         if let Some(manager) = &mut state.manager {
             manager.flush_due();
@@ -254,14 +252,14 @@ impl<'a> ParkedState<'a> {
     }
 }
 
-impl Drop for ParkedState<'_> {
+impl Drop for ParkedCtx<'_> {
     fn drop(&mut self) {
         self.state.manager =
             self.state.parked.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 
-impl std::ops::Deref for ParkedState<'_> {
+impl std::ops::Deref for ParkedCtx<'_> {
     type Target = SyncMgrCtx;
 
     fn deref(&self) -> &SyncMgrCtx {
@@ -269,15 +267,15 @@ impl std::ops::Deref for ParkedState<'_> {
     }
 }
 
-impl std::ops::DerefMut for ParkedState<'_> {
+impl std::ops::DerefMut for ParkedCtx<'_> {
     fn deref_mut(&mut self) -> &mut SyncMgrCtx {
         self.state
     }
 }
 
 /// Marks a host call in the linker as potentially blocking.
-pub(crate) struct HasParkedState;
+pub(crate) struct HasParkedCtx;
 
-impl HasData for HasParkedState {
-    type Data<'a> = ParkedState<'a>;
+impl HasData for HasParkedCtx {
+    type Data<'a> = ParkedCtx<'a>;
 }

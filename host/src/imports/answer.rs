@@ -104,7 +104,7 @@ impl SyncMgrCtx {
         made: Result<T, types::Error>,
     ) -> Answer<Resource<T>> {
         match made {
-            Ok(_) if self.open_files >= self.max_open_files => {
+            Ok(_) if self.open_files >= self.limits.open_files => {
                 Ok(refuse(ErrorCode::Failed, self.too_many_open()))
             }
             Ok(value) => {

@@ -20,7 +20,7 @@ use crate::fs::system::{self, look_at_file};
 use crate::fs::{file, parallel};
 use crate::limits::monitor::{Monitor, Piecework};
 use crate::limits::reading::Reading;
-use crate::state::ParkedState;
+use crate::state::ParkedCtx;
 use crate::storage::Storage;
 use crate::types::ErrorCode;
 
@@ -56,13 +56,13 @@ struct Copied {
     stored: bool,
 }
 
-impl ParkedState<'_> {
+impl ParkedCtx<'_> {
     /// Performs the permitted copies, and returns a result for each request.
     pub(super) fn copy_requested(
         &mut self,
         requests: Vec<(wit::CopyRequest, Option<wit::CopyAttributes>)>,
     ) -> wasmtime::Result<Vec<Result<wit::CopiedFile, types::Error>>> {
-        let mut room = self.max_open_files.saturating_sub(self.open_files);
+        let mut room = self.limits.open_files.saturating_sub(self.open_files);
         let mut admitted = Vec::with_capacity(requests.len().min(COPIED_FILES));
         for (index, (request, attributes)) in requests.into_iter().enumerate() {
             let mut job = match index < COPIED_FILES {

@@ -16,14 +16,14 @@ use crate::fs::file::File;
 use crate::fs::locks::DirectoryLock;
 use crate::fs::metadata::Entry;
 use crate::grants::{Access, Grant};
-use crate::state::ParkedState;
+use crate::state::ParkedCtx;
 use crate::storage::STORAGE;
 use crate::types::ErrorCode;
 
 /// The maximum number of entries that one call of `next` returns.
 const PAGE_ENTRIES: usize = 1024;
 
-impl wit::Host for ParkedState<'_> {
+impl wit::Host for ParkedCtx<'_> {
     fn get_grants(&mut self) -> wasmtime::Result<Vec<wit::Grant>> {
         self.enter("get-grants")?;
         let wit_grant = |grant: &Grant| wit::Grant {
@@ -113,7 +113,7 @@ fn wit_entry(entry: Entry) -> wit::Entry {
     wit::Entry { name, metadata }
 }
 
-impl wit::HostDirectoryLock for ParkedState<'_> {
+impl wit::HostDirectoryLock for ParkedCtx<'_> {
     fn unlock(&mut self, this: Resource<DirectoryLock>) -> wasmtime::Result<()> {
         self.enter("directory-lock.unlock")?;
         self.table.get_mut(&this)?.release();
@@ -125,7 +125,7 @@ impl wit::HostDirectoryLock for ParkedState<'_> {
     }
 }
 
-impl wit::HostListing for ParkedState<'_> {
+impl wit::HostListing for ParkedCtx<'_> {
     fn next(&mut self, this: Resource<Listing>) -> Answer<Vec<wit::Entry>> {
         self.enter("listing.next")?;
         let listing = self.table.get_mut(&this)?;

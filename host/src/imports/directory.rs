@@ -19,7 +19,7 @@ use crate::fs::locks::DirectoryLock;
 use crate::fs::metadata::EntryKind;
 use crate::fs::system;
 use crate::grants::Access;
-use crate::state::{ParkedState, SyncMgrCtx};
+use crate::state::{ParkedCtx, SyncMgrCtx};
 use crate::storage::{STORAGE, Storage};
 use crate::types::ErrorCode;
 
@@ -89,7 +89,7 @@ impl SyncMgrCtx {
     }
 }
 
-impl wit::HostDirectory for ParkedState<'_> {
+impl wit::HostDirectory for ParkedCtx<'_> {
     fn metadata(&mut self, this: Resource<Directory>) -> Answer<wit::EntryMetadata> {
         self.enter("directory.metadata")?;
         let directory = self.table.get(&this)?;
@@ -339,6 +339,10 @@ impl wit::HostDirectory for ParkedState<'_> {
 
     fn lock(&mut self, this: Resource<Directory>) -> Answer<Resource<DirectoryLock>> {
         self.enter("directory.lock")?;
+        // Before it makes a shared lock exclusive.
+        if self.open_files >= self.limits.open_files {
+            return Ok(refuse(ErrorCode::Failed, self.too_many_open()));
+        }
         let directory = self.table.get(&this)?;
         let lock = DirectoryLock::new(&self.locks, &directory.handle, directory.access);
         self.push(lock.map_err(|error| match error.kind() == io::ErrorKind::WouldBlock {

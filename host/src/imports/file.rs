@@ -12,7 +12,7 @@ use crate::fs::file::{COPY_BYTES, File, read_piece};
 use crate::fs::holes::{Holes, Part};
 use crate::fs::metadata::system_time;
 use crate::fs::system::{self, look_at_file};
-use crate::state::ParkedState;
+use crate::state::ParkedCtx;
 use crate::storage::Storage;
 use crate::types::ErrorCode;
 
@@ -27,7 +27,7 @@ pub(super) fn writable(file: &File) -> Result<(), types::Error> {
     }
 }
 
-impl wit::HostFile for ParkedState<'_> {
+impl wit::HostFile for ParkedCtx<'_> {
     fn metadata(&mut self, this: Resource<File>) -> Answer<wit::EntryMetadata> {
         self.enter("file.metadata")?;
         let file = self.table.get(&this)?;

@@ -9,7 +9,7 @@ use wasmtime::component::Resource;
 use super::answer::{failure, refuse};
 use crate::bindings::types;
 use crate::fs::parallel;
-use crate::state::ParkedState;
+use crate::state::ParkedCtx;
 use crate::types::ErrorCode;
 
 /// The maximum number of files that one call of `flush-files` flushes, and of directories for
@@ -46,7 +46,7 @@ pub(super) fn admit_first<R, T>(
     Ok(admitted)
 }
 
-impl ParkedState<'_> {
+impl ParkedCtx<'_> {
     /// Flushes the admitted resources, and returns a result for each.
     pub(super) fn flush_admitted<T: Send + Sync>(
         &mut self,

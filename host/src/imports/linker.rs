@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, HasSelf, Linker};
 
@@ -10,7 +11,7 @@ use super::{callback, wasi_files};
 use crate::bindings::{HandlerPre, WASI, directories, statistics, synchronize_callback, types};
 use crate::error::HostError;
 use crate::grants::Capability;
-use crate::state::{HasParkedState, ParkedState, SyncMgrCtx, SyncMgrView};
+use crate::state::{HasParkedCtx, ParkedCtx, SyncMgrCtx, SyncMgrView};
 
 /// Links all interfaces that the host provides: those of the contract, and WASI.
 ///
@@ -32,9 +33,7 @@ fn link<T: SyncMgrView>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     synchronize_callback::add_to_linker::<_, HasSelf<SyncMgrCtx>>(linker, T::syncmgr)?;
     callback::add_to_linker(linker)?;
     statistics::add_to_linker::<_, HasSelf<SyncMgrCtx>>(linker, T::syncmgr)?;
-    directories::add_to_linker::<_, HasParkedState>(linker, |data| {
-        ParkedState::new(data.syncmgr())
-    })?;
+    directories::add_to_linker::<_, HasParkedCtx>(linker, |data| ParkedCtx::new(data.syncmgr()))?;
     Ok(())
 }
 
@@ -69,6 +68,10 @@ impl LinkedPlugin {
         }
         let pre = self.link(&self.everything, set)?;
         Ok(self.pres[set].get_or_init(|| pre))
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        self.everything.engine()
     }
 
     /// Does the same with a linker of the embedder.

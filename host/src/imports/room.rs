@@ -60,7 +60,7 @@ impl SyncMgrCtx {
         opens: bool,
         content: usize,
     ) -> Answer<Reservation> {
-        if opens && self.open_files >= self.max_open_files {
+        if opens && self.open_files >= self.limits.open_files {
             return Ok(refuse(ErrorCode::Failed, self.too_many_open()));
         }
         Ok(self.reserve_entry(self.table.get(this)?.stored, content as u64))

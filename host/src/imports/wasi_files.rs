@@ -23,7 +23,7 @@ use wasmtime_wasi::p2::{DynInputStream, DynOutputStream};
 
 use crate::bindings::WASI;
 use crate::fs::system::look_at_file;
-use crate::state::{ParkedState, SyncMgrCtx, SyncMgrView};
+use crate::state::{ParkedCtx, SyncMgrCtx, SyncMgrView};
 use crate::storage::STORAGE;
 use operations::{
     Answer, answer, create_directory_at, link_at, open_at, read_directory, remove_directory_at,
@@ -38,7 +38,7 @@ macro_rules! waiting {
             concat!("[method]descriptor.", $wit),
             |mut store: StoreContextMut<'_, T>, arguments: (Resource<Descriptor>, $($type,)*)| {
                 Box::new(async move {
-                    let mut waiting = ParkedState::new(store.data_mut().syncmgr());
+                    let mut waiting = ParkedCtx::new(store.data_mut().syncmgr());
                     $(waiting.$changes(concat!("wasi:filesystem ", $wit))?;)?
                     if let Some(refused) = paths::check(&waiting, &arguments)? {
                         return Ok((Err(refused),));
@@ -60,7 +60,7 @@ macro_rules! own {
             concat!("[method]descriptor.", $wit),
             |mut store: StoreContextMut<'_, T>, arguments| {
                 Box::new(async move {
-                    let mut waiting = ParkedState::new(store.data_mut().syncmgr());
+                    let mut waiting = ParkedCtx::new(store.data_mut().syncmgr());
                     if let Some(refused) = paths::check(&waiting, &arguments)? {
                         return Ok((Err(refused),));
                     }
@@ -78,7 +78,7 @@ macro_rules! blocking {
             concat!("[method]", $wit),
             |mut store: StoreContextMut<'_, T>, (this, $($argument),*): (Resource<$stream>, $($type),*)| {
                 Box::new(async move {
-                    let mut waiting = ParkedState::new(store.data_mut().syncmgr());
+                    let mut waiting = ParkedCtx::new(store.data_mut().syncmgr());
                     let answer = waiting.table.$method(this, $($argument),*).await;
                     stream_answer(&mut waiting, answer)
                 })
@@ -111,7 +111,7 @@ pub(crate) fn add_to_linker<T: SyncMgrView>(linker: &mut Linker<T>) -> wasmtime:
     let mut types = linker.instance(&format!("wasi:filesystem/types@{WASI}"))?;
     types.resource("descriptor", ResourceType::host::<Descriptor>(), |mut store, rep| {
         let state = store.data_mut().syncmgr();
-        let mut waiting = ParkedState::new(state);
+        let mut waiting = ParkedCtx::new(state);
         waiting.wasi_files.stored.remove(&rep);
         waiting.table.delete(Resource::<Descriptor>::new_own(rep))?;
         Ok(())
@@ -140,7 +140,7 @@ pub(crate) fn add_to_linker<T: SyncMgrView>(linker: &mut Linker<T>) -> wasmtime:
     }
     types.func_wrap("[method]descriptor.read-via-stream", |mut store, arguments| {
         let (this, offset): (Resource<Descriptor>, u64) = arguments;
-        let state: &mut SyncMgrCtx = &mut ParkedState::new(store.data_mut().syncmgr());
+        let state: &mut SyncMgrCtx = &mut ParkedCtx::new(store.data_mut().syncmgr());
         if state.has_many_streams() {
             return Ok((Err(ErrorCode::Quota),));
         }
@@ -148,7 +148,7 @@ pub(crate) fn add_to_linker<T: SyncMgrView>(linker: &mut Linker<T>) -> wasmtime:
     })?;
     types.func_wrap("[method]descriptor.write-via-stream", |mut store, arguments| {
         let (this, offset): (Resource<Descriptor>, u64) = arguments;
-        let state: &mut SyncMgrCtx = &mut ParkedState::new(store.data_mut().syncmgr());
+        let state: &mut SyncMgrCtx = &mut ParkedCtx::new(store.data_mut().syncmgr());
         state.pass("wasi:filesystem write-via-stream")?;
         if state.has_many_streams() {
             return Ok((Err(ErrorCode::Quota),));
@@ -159,7 +159,7 @@ pub(crate) fn add_to_linker<T: SyncMgrView>(linker: &mut Linker<T>) -> wasmtime:
     })?;
     types.func_wrap("[method]descriptor.append-via-stream", |mut store, arguments| {
         let (this,): (Resource<Descriptor>,) = arguments;
-        let state: &mut SyncMgrCtx = &mut ParkedState::new(store.data_mut().syncmgr());
+        let state: &mut SyncMgrCtx = &mut ParkedCtx::new(store.data_mut().syncmgr());
         state.pass("wasi:filesystem append-via-stream")?;
         if state.has_many_streams() {
             return Ok((Err(ErrorCode::Quota),));
@@ -188,7 +188,7 @@ pub(crate) fn add_to_linker<T: SyncMgrView>(linker: &mut Linker<T>) -> wasmtime:
     types.func_wrap_async("[method]descriptor.is-same-object", |mut store, arguments| {
         Box::new(async move {
             let (this, other): (Resource<Descriptor>, Resource<Descriptor>) = arguments;
-            let mut waiting = ParkedState::new(store.data_mut().syncmgr());
+            let mut waiting = ParkedCtx::new(store.data_mut().syncmgr());
             Ok((waiting.filesystem().is_same_object(this, other).await?,))
         })
     })?;

@@ -53,7 +53,8 @@ impl<T: SyncMgrView> Session<T> {
             }
             Ok(Err(error)) => {
                 let code = convert::error_code(error.code);
-                tracing::debug!(plugin = &*self.plugin, %call, code = code.name(), "the call failed");
+                let plugin = &*self.plugin;
+                tracing::debug!(plugin, %call, code = code.name(), "the call failed");
                 let message = self.context().secrets.redact(error.message);
                 let message = convert::cut(message, convert::TEXT_BYTES);
                 let message = if message.is_empty() { code.name().to_owned() } else { message };
@@ -62,7 +63,8 @@ impl<T: SyncMgrView> Session<T> {
             Err(error) => {
                 let stderr = &self.store.data_mut().syncmgr().stderr;
                 let error = crash(&self.plugin, call, &self.monitor, stderr, error);
-                tracing::warn!(plugin = &*self.plugin, %call, code = error.code(), "the plugin ended");
+                let plugin = &*self.plugin;
+                tracing::warn!(plugin, %call, code = error.code(), "the plugin ended");
                 self.crash = Some(error.hresult());
                 Err(error)
             }

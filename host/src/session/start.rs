@@ -1,11 +1,13 @@
-//! Starts sessions: in a store of their own, or in one of the embedder.
+//! Starts sessions, in a new store or in one of the embedder.
 
-use wasmtime::Store;
+use std::sync::Arc;
+
 use wasmtime::component::Linker;
+use wasmtime::{Engine, Store};
 
 use super::Session;
 use super::prepared::Prepared;
-use crate::error::StartError;
+use crate::error::{SessionError, StartError};
 use crate::plugin::Plugin;
 use crate::sandbox;
 use crate::session_options::SessionOptions;
@@ -50,13 +52,26 @@ impl Plugin {
     /// replaces functions of the linker that the plugin is not granted, in a copy.
     ///
     /// # Errors
-    /// Returns a [`StartError`]. A failure during instantiation is attributed to `initialize`.
+    /// Returns a [`StartError`]: also if the store or the linker has another engine, or the context
+    /// is that of another plugin. A failure during instantiation is attributed to `initialize`.
     pub async fn start_in<T: SyncMgrView>(
         &self,
         mut store: Store<T>,
         linker: &Linker<T>,
     ) -> Result<Session<T>, StartError> {
+        let is_same_engine = [store.engine(), linker.engine()]
+            .into_iter()
+            .all(|engine| Engine::same(engine, self.linked.engine()));
+        if !is_same_engine {
+            let why = "the store or the linker has another engine than the plugin's host";
+            return Err(SessionError::host(self.name(), "start in a store", why).into());
+        }
         let context = store.data_mut().syncmgr();
+        // The context has grants for this plugin's requests.
+        if !Arc::ptr_eq(&context.description, &self.description) {
+            let why = format!("its context was created for the plugin `{}`", context.plugin);
+            return Err(SessionError::host(self.name(), "start in a store", why).into());
+        }
         let granted = |capability| context.capabilities.contains(&capability);
         let pre = self.linked.pre_with(linker, granted);
         let pre = pre.map_err(|source| sandbox::link_error(self.name(), source))?;

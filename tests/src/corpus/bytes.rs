@@ -250,7 +250,7 @@ pub fn huge_function() -> Result<Vec<u8>> {
 
 /// A conforming plugin with very many small functions.
 pub fn many_functions() -> Result<Vec<u8>> {
-    with_sums(15_000, 4)
+    with_sums(60_000, 4)
 }
 
 /// More functions than the limit of a module.

@@ -1,4 +1,4 @@
-//! The program in a home directory of its own.
+//! Runs the program in a new home directory.
 
 use std::fs;
 use std::path::PathBuf;

@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use conformance::{HELLO, workspace};
-use syncmgr_host::sink::{Progress, Sink};
-use syncmgr_host::{Hresult, ProgressResponse, RunRequest, SessionOptions, Status, full_message};
+use syncmgr_host::sink::{Discard, Progress, Sink};
+use syncmgr_host::{
+    Host, HostOptions, Hresult, Plugin, ProgressResponse, RunRequest, SessionOptions, Status,
+    full_message,
+};
 
 #[path = "../../../host/examples/embed.rs"]
 #[allow(dead_code, unreachable_pub, reason = "it is a whole program")]
@@ -61,13 +64,33 @@ async fn an_application_runs_a_plugin_in_its_own_engine() {
     assert_eq!(report.items[0].status, Status::Succeeded, "{:?}", report.outcome);
 }
 
+#[tokio::test]
+async fn a_store_of_another_engine_or_plugin_is_refused() -> anyhow::Result<()> {
+    let plugin = conformance::host().load_file(HELLO)?;
+    let script = conformance::host().load_file(conformance::SCRIPT)?;
+    let other_host = Host::new()?;
+    let other = other_host.load_file(HELLO)?;
+    let context = |plugin: &Plugin| plugin.context(&SessionOptions::new(), Discard);
+    for (engine, context, expected) in [
+        (other.engine(), context(&plugin)?, "another engine"),
+        (plugin.engine(), context(&script)?, "created for the plugin `script`"),
+    ] {
+        let mut linker = wasmtime::component::Linker::new(engine);
+        syncmgr_host::add_to_linker(&mut linker)?;
+        let started = plugin.start_in(wasmtime::Store::new(engine, context), &linker).await;
+        let error = started.map(drop).expect_err("it is refused");
+        assert!(full_message(&error).contains(expected), "{}", full_message(&error));
+    }
+    Ok(())
+}
+
 #[test]
 fn an_engine_that_cannot_interrupt_plugins_is_refused() {
-    let mut config = syncmgr_host::HostOptions::new().engine_config();
+    let mut config = HostOptions::new().engine_config();
     config.epoch_interruption(false);
     let engine = wasmtime::Engine::new(&config).expect("it is a valid configuration");
-    let options = syncmgr_host::HostOptions::new().engine(engine);
-    let error = syncmgr_host::Host::with_options(options).expect_err("it is refused");
+    let options = HostOptions::new().engine(engine);
+    let error = Host::with_options(options).expect_err("it is refused");
     assert!(full_message(&error).contains("engine_config"), "{error:?}");
 }
 

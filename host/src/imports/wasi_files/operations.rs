@@ -52,7 +52,7 @@ pub(super) async fn open_at(
     if open_flags.intersects(OpenFlags::CREATE | OpenFlags::TRUNCATE) {
         state.pass("wasi:filesystem open-at")?;
     }
-    if state.open_files + state.wasi_files.count_open() >= state.max_open_files {
+    if state.open_files + state.wasi_files.count_open() >= state.limits.open_files {
         // WASI has no error code for `EMFILE`.
         return Ok((Err(ErrorCode::Quota),));
     }
@@ -318,7 +318,7 @@ impl SyncMgrCtx {
     }
 
     pub(super) fn has_many_streams(&self) -> bool {
-        self.wasi_files.count_streams() >= self.max_open_files.saturating_mul(MAX_STREAMS)
+        self.wasi_files.count_streams() >= self.limits.open_files.saturating_mul(MAX_STREAMS)
     }
 
     /// Reserves room for a file that will end at `end`.
