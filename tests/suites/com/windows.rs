@@ -279,7 +279,9 @@ fn the_program_runs_registered_handlers_by_class() -> Result<()> {
     let ran = wine.syncmgr(&["run", "--clsid", &class, "--json"])?.expect(0)?;
     let direct = wine.syncmgr(&["run", "by-class", "--json"])?.expect(0)?;
     assert_eq!(progress_of_program(&ran.stdout)?, progress_of_program(&direct.stdout)?);
-    let ran = wine.syncmgr(&["run", "--clsid", &class, "--item", "b"])?.expect(0)?;
+    // The script reports about both items. The report about the other one is refused with a warning.
+    let ran = wine.syncmgr(&["run", "--clsid", &class, "--item", "b"])?.expect(1)?;
+    assert!(ran.stdout.contains("no item of the run has this id"), "{}", ran.stdout);
     assert_eq!(ran.stdout.matches("succeeded").count(), 1, "{}", ran.stdout);
     let unknown = "{12345678-0000-0000-0000-000000000000}";
     let ran = wine.syncmgr(&["run", "--clsid", unknown])?.expect(2)?;
