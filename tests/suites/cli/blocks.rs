@@ -171,7 +171,7 @@ const WHOLE_PAGES: &[(&str, &[&str], &str)] = &[
         &["sh"],
         "project::a_new_rust_project_is_built_tested_and_packed",
     ),
-    ("wit/reference.md", &["wit"], "contract::derived::the_reference_equals_the_wit"),
+    ("wit/reference.md", &["wit"], "contract::the_reference_equals_the_wit"),
 ];
 
 /// Returns every page with code blocks, by its path in the repository.
