@@ -7,13 +7,8 @@
 /* Rounds before the measurement, which fill caches and pools. */
 #define WARM_UP 20
 
-/*
- * Ending threads have exited once the counts have been equal this often. A busy machine needs more
- * than one interval.
- */
-#define EQUAL_MEASUREMENTS 5
-#define MAX_MEASUREMENTS 75
-#define INTERVAL_MS 200
+/* The time for ending threads to exit. */
+#define QUIET_MS 200
 
 struct totals {
     int exit_code;
@@ -21,20 +16,10 @@ struct totals {
     HRESULT unload;
 };
 
-static struct usage measure_settled(void)
+static struct usage measure(void)
 {
-    struct usage last = usage_measure();
-    unsigned equal = 0;
-
-    for (unsigned i = 0; i < MAX_MEASUREMENTS && equal < EQUAL_MEASUREMENTS; i++) {
-        struct usage now;
-
-        Sleep(INTERVAL_MS);
-        now = usage_measure();
-        equal = now.handles == last.handles && now.threads == last.threads ? equal + 1 : 0;
-        last = now;
-    }
-    return last;
+    Sleep(QUIET_MS);
+    return usage_measure();
 }
 
 static void run_rounds(const struct options *options, unsigned count, bool quiet,
@@ -71,9 +56,9 @@ int repeat_run(const struct options *options)
         server_pin(&options->clsid);
     run_rounds(options, 1, false, &totals);
     run_rounds(options, WARM_UP - 1, true, &totals);
-    before = measure_settled();
+    before = measure();
     run_rounds(options, measured, true, &totals);
-    after = measure_settled();
+    after = measure();
     print_line("leak handles=%ld bytes_per_run=%lld threads=%ld callback_refs=%ld unload=0x%08lX",
                after.handles - before.handles,
                (after.private_bytes - before.private_bytes) / measured,
