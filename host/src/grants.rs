@@ -79,11 +79,7 @@ impl Grant {
     /// Returns [`GrantError::Name`] for any other name, and for `storage`, which every plugin has.
     pub fn new(name: &str, path: impl AsRef<Path>, access: Access) -> Result<Self, GrantError> {
         let path = path.as_ref();
-        let part = |part: &str| {
-            !part.is_empty()
-                && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
-        };
-        if name.len() > 100 || name == "storage" || !name.split('.').all(part) {
+        if name == "storage" || !is_name(name) {
             return Err(GrantError::Name { name: name.to_owned() });
         }
         let path = canonical(path).map_err(|source| GrantError::Open {
@@ -131,6 +127,15 @@ impl Grant {
     pub fn id(&self) -> Uuid {
         self.id
     }
+}
+
+/// Returns whether a name consists of letters, digits, `_` and `-`, in parts joined by `.`.
+pub(crate) fn is_name(name: &str) -> bool {
+    let part = |part: &str| {
+        !part.is_empty()
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+    };
+    name.len() <= 100 && name.split('.').all(part)
 }
 
 /// Resolves a path as far as it exists.

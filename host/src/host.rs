@@ -18,6 +18,7 @@ use crate::component::file::read_component;
 use crate::component::precompiled;
 use crate::engine;
 use crate::error::{ContractError, HostError, LoadError, PrecompiledError};
+use crate::http::network::Network;
 use crate::imports::linker::{self, LinkedPlugin};
 use crate::limits::LoadLimits;
 use crate::limits::allocation::{self, Allocation};
@@ -29,12 +30,14 @@ pub use options::HostOptions;
 
 /// Compiles and runs plugins. Clones share one engine; a process needs only one.
 ///
-/// The host has one thread, which ends with the last clone.
+/// The host has one thread, and another one from the first HTTP request of a plugin on. They end
+/// with the last clone.
 #[derive(Clone)]
 pub struct Host {
     engine: Engine,
     linker: Arc<Linker<SyncMgrCtx>>,
     ticker: Ticker,
+    network: Network,
     limits: LoadLimits,
     allocation: Allocation,
     /// The compiler program, and whether its code relies on signal handlers.
@@ -76,11 +79,13 @@ impl Host {
         };
         let mut linker = Linker::new(&engine);
         linker::add_to_linker::<SyncMgrCtx>(&mut linker)?;
+        let network = Network::new(options.http_roots);
         let ticker = Ticker::start(&engine).map_err(wasmtime::Error::from)?;
         Ok(Self {
             engine,
             linker: Arc::new(linker),
             ticker,
+            network,
             limits,
             allocation,
             #[cfg(feature = "compiler")]
@@ -301,7 +306,7 @@ impl Host {
         };
         // Whether the types match is independent of the grants.
         let linked = LinkedPlugin::new(component, Arc::clone(&self.linker)).map_err(mismatch)?;
-        Ok(Plugin::new(name, linked, description, self.ticker.clone()))
+        Ok(Plugin::new(name, linked, description, self.ticker.clone(), self.network.clone()))
     }
 
     #[cfg(feature = "compiler")]

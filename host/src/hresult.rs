@@ -152,6 +152,10 @@ pub const fn from_start_error(error: &StartError) -> Hresult {
             | GrantError::Twice { .. }
             | GrantError::Capability { .. }
             | GrantError::Setting { .. }
+            | GrantError::ServerTwice { .. }
+            | GrantError::OtherServer { .. }
+            | GrantError::AuthWithoutServer { .. }
+            | GrantError::AuthUnencrypted { .. }
             | GrantError::Overlap { .. } => Hresult::E_INVALIDARG,
         },
         StartError::Session(error) => from_session_error(error),

@@ -1,40 +1,46 @@
-//! Decides which HTTP requests a plugin may make.
+//! HTTP requests of plugins: which are allowed, and how they are sent.
 //!
-//! Nothing here opens a connection. A client that follows an [`HttpPolicy`]
-//! - resolves the host of each URL once, and connects to exactly the addresses returned by
-//!   [`HttpPolicy::plan`] or [`Allowed::addresses`], without a proxy: a second lookup may have
-//!   another answer (DNS rebinding);
-//! - takes the `Host` header from the URL, never from the plugin;
-//! - does not follow redirects automatically, but calls [`HttpPolicy::follow`] for each hop, and
-//!   checks the addresses of the new URL again;
-//! - forwards `Authorization`, `Cookie` and similar headers only if [`HttpPolicy::same_origin`]
-//!   holds.
+//! [`HttpPolicy`] decides. It opens no connection: the client resolves the host of each URL once,
+//! connects to exactly the addresses that [`Allowed::addresses`] returns, and takes the `Host`
+//! header from the URL. Redirects are requests of their own.
 
 mod address;
+mod auth;
+mod body;
+pub(crate) mod client;
+mod connector;
 mod denial;
 mod grant;
+pub(crate) mod hooks;
+pub(crate) mod network;
+mod path;
 mod target;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 pub use address::AddressKind;
+pub use auth::{HttpAuth, HttpAuthError};
 pub use denial::HttpDenial;
-pub use grant::{HttpGrant, HttpGrantError};
+pub use grant::{HttpGrant, HttpGrantError, HttpGrantProblem};
+pub use usage::HttpUsage;
 
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use url::{Host, Url};
 
 use self::target::{Scheme, Target};
+use crate::grants::Access;
 
-/// The maximum number of redirects of one request.
-pub(crate) const HOPS: usize = 10;
+/// The methods that change nothing on the server.
+const SAFE_METHODS: [&str; 6] = ["GET", "HEAD", "OPTIONS", "PROPFIND", "REPORT", "SEARCH"];
 
-/// The HTTP policy of one plugin.
-#[derive(Clone, Debug)]
+/// The methods that reach another server, or return the headers of the request.
+const FORBIDDEN_METHODS: [&str; 3] = ["CONNECT", "TRACE", "TRACK"];
+
+/// The HTTP policy of one plugin. Without grants, it allows nothing.
+#[derive(Clone, Debug, Default)]
 pub struct HttpPolicy {
-    plugin: String,
     grants: Vec<HttpGrant>,
 }
 
@@ -42,106 +48,87 @@ pub struct HttpPolicy {
 #[derive(Clone, Debug)]
 #[must_use = "the addresses of the host must be judged before connecting"]
 pub struct Allowed<'a> {
-    plugin: &'a str,
     grant: &'a HttpGrant,
     target: Target,
+    url: Url,
 }
 
 impl HttpPolicy {
-    /// Creates the policy of the plugin with this name. Without grants, it allows nothing.
-    pub fn new(plugin: impl Into<String>, grants: Vec<HttpGrant>) -> Self {
-        Self { plugin: plugin.into(), grants }
+    /// Creates the policy with these grants.
+    pub fn new(grants: Vec<HttpGrant>) -> Self {
+        Self { grants }
     }
 
-    /// Checks the scheme, host and port of a URL.
+    /// Checks a request of the plugin.
     ///
     /// # Errors
-    /// Returns [`HttpDenial::Scheme`], [`HttpDenial::NoServer`], [`HttpDenial::UserInfo`] or
-    /// [`HttpDenial::NotGranted`].
-    pub fn check(&self, url: &Url) -> Result<Allowed<'_>, HttpDenial> {
-        let plugin = self.plugin.clone();
-        let Some(scheme) = Scheme::named(url.scheme()) else {
-            return Err(HttpDenial::Scheme { plugin, scheme: url.scheme().to_owned() });
-        };
-        let Some(target) = Target::of(scheme, url) else {
-            return Err(HttpDenial::NoServer { plugin, origin: origin(url) });
-        };
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(HttpDenial::UserInfo { plugin, origin: target.to_string() });
+    /// Returns [`HttpDenial::Url`], [`HttpDenial::Scheme`], [`HttpDenial::NoServer`],
+    /// [`HttpDenial::UserInfo`], [`HttpDenial::Path`], [`HttpDenial::Method`],
+    /// [`HttpDenial::NotGranted`] or [`HttpDenial::ReadOnly`].
+    pub fn check(&self, method: &str, url: &str) -> Result<Allowed<'_>, HttpDenial> {
+        let (parsed, target) = parse(url)?;
+        let origin = target.to_string();
+        // As written: parsing resolves `..`.
+        if !path::is_plain(raw_path(url)) {
+            return Err(HttpDenial::Path { origin });
         }
-        let covering = self.grants.iter().filter(|grant| grant.covers(&target));
+        if FORBIDDEN_METHODS.iter().any(|forbidden| forbidden.eq_ignore_ascii_case(method)) {
+            return Err(HttpDenial::Method { method: method.to_owned(), origin });
+        }
+        let covering = self.grants.iter().filter(|grant| grant.covers(&target, parsed.path()));
+        // The most specific path decides, as its credentials do.
+        let Some(grant) = covering.max_by_key(|grant| grant.url().len()) else {
+            let elsewhere = self.grants.iter().any(|grant| grant.target == target);
+            return Err(HttpDenial::NotGranted { origin, elsewhere });
+        };
+        if grant.access() == Access::ReadOnly && !SAFE_METHODS.contains(&method) {
+            return Err(HttpDenial::ReadOnly { method: method.to_owned(), origin });
+        }
+        Ok(Allowed { grant, target, url: parsed })
+    }
+
+    /// Checks an origin to connect to, for a request that was checked.
+    ///
+    /// # Errors
+    /// Returns [`HttpDenial::Url`], [`HttpDenial::Scheme`], [`HttpDenial::NoServer`],
+    /// [`HttpDenial::UserInfo`] or [`HttpDenial::NotGranted`].
+    pub fn check_origin(&self, url: &str) -> Result<Allowed<'_>, HttpDenial> {
+        let (url, target) = parse(url)?;
+        let covering = self.grants.iter().filter(|grant| grant.target == target);
         match covering.max_by_key(|grant| grant.local) {
-            Some(grant) => Ok(Allowed { plugin: &self.plugin, grant, target }),
-            None => Err(HttpDenial::NotGranted { plugin, origin: target.to_string() }),
+            Some(grant) => Ok(Allowed { grant, target, url }),
+            None => Err(HttpDenial::NotGranted { origin: target.to_string(), elsewhere: false }),
         }
     }
 
-    /// Checks a URL and the addresses of its host, and returns at least one address. The client
-    /// must connect to these and no others, without resolving again.
-    ///
-    /// The resolver receives a name and a port. It is not called for URLs that contain an address.
-    ///
-    /// # Errors
-    /// Returns the errors of [`HttpPolicy::check`] and [`Allowed::addresses`], and
-    /// [`HttpDenial::Resolve`].
-    pub fn plan(
-        &self,
-        url: &Url,
-        resolver: impl FnOnce(&str, u16) -> io::Result<Vec<SocketAddr>>,
-    ) -> Result<Vec<SocketAddr>, HttpDenial> {
-        let allowed = self.check(url)?;
-        let port = allowed.port();
-        let resolved = match allowed.host() {
-            Host::Domain(name) => resolver(name, port).map_err(|source| {
-                let (plugin, origin) = allowed.named();
-                HttpDenial::Resolve { plugin, origin, source }
-            })?,
-            Host::Ipv4(address) => vec![SocketAddr::from((*address, port))],
-            Host::Ipv6(address) => vec![SocketAddr::from((*address, port))],
-        };
-        allowed.addresses(&resolved)
-    }
-
-    /// Returns the target URL of a redirect. `location` may be relative to `from`; `hops` is the
-    /// number of redirects that this request has already followed, at most 10.
-    ///
-    /// The addresses of the new host must be checked with [`HttpPolicy::plan`] like those of the
-    /// first, even if it is the same host.
-    ///
-    /// # Errors
-    /// Returns [`HttpDenial::Hops`], [`HttpDenial::Location`], [`HttpDenial::Downgrade`], and the
-    /// errors of [`HttpPolicy::check`].
-    pub fn follow(&self, from: &Url, location: &str, hops: usize) -> Result<Url, HttpDenial> {
-        let named = || (self.plugin.clone(), origin(from));
-        if hops >= HOPS {
-            let (plugin, origin) = named();
-            return Err(HttpDenial::Hops { plugin, origin });
-        }
-        let to = from.join(location).map_err(|reason| {
-            let (plugin, origin) = named();
-            HttpDenial::Location { plugin, origin, reason }
-        })?;
-        if from.scheme() == Scheme::Https.name() && to.scheme() == Scheme::Http.name() {
-            let (plugin, from) = named();
-            return Err(HttpDenial::Downgrade { plugin, origin: from, to: origin(&to) });
-        }
-        let _addresses_come_later = self.check(&to)?;
-        Ok(to)
-    }
-
-    /// Returns whether two URLs have the same scheme, host and port. If not, credentials for one
-    /// must not be sent to the other.
-    pub fn same_origin(one: &Url, other: &Url) -> bool {
-        one.origin() == other.origin()
+    /// Returns whether there are no grants.
+    pub fn is_empty(&self) -> bool {
+        self.grants.is_empty()
     }
 }
 
-/// Returns the origin for messages; `null` if the scheme has no origins.
-fn origin(url: &Url) -> String {
-    url.origin().ascii_serialization()
+fn parse(url: &str) -> Result<(Url, Target), HttpDenial> {
+    let url = Url::parse(url).map_err(|reason| HttpDenial::Url { reason })?;
+    let scheme = Scheme::named(url.scheme());
+    let scheme = scheme.ok_or_else(|| HttpDenial::Scheme { scheme: url.scheme().to_owned() })?;
+    let origin = || url.origin().ascii_serialization();
+    let target = Target::of(scheme, &url);
+    let target = target.ok_or_else(|| HttpDenial::NoServer { origin: origin() })?;
+    match url.username().is_empty() && url.password().is_none() {
+        true => Ok((url, target)),
+        false => Err(HttpDenial::UserInfo { origin: origin() }),
+    }
 }
 
-impl Allowed<'_> {
+/// Returns the path of a URL as it is written.
+fn raw_path(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let end = rest.find(['?', '#']).unwrap_or(rest.len());
+    let rest = &rest[..end];
+    &rest[rest.find(['/', '\\']).unwrap_or(rest.len())..]
+}
+
+impl<'a> Allowed<'a> {
     /// Returns the host to resolve, in lower case and without a trailing dot.
     pub const fn host(&self) -> &Host<String> {
         &self.target.host
@@ -152,8 +139,18 @@ impl Allowed<'_> {
         self.target.port
     }
 
-    /// Returns the grant that covers the URL, preferring a local one.
-    pub const fn grant(&self) -> &HttpGrant {
+    /// Returns the URL in its canonical form.
+    pub const fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Returns the origin, as `SCHEME://HOST[:PORT]`.
+    pub fn origin(&self) -> String {
+        self.target.to_string()
+    }
+
+    /// Returns the grant that covers the URL.
+    pub const fn grant(&self) -> &'a HttpGrant {
         self.grant
     }
 
@@ -175,9 +172,9 @@ impl Allowed<'_> {
         if !kept.is_empty() {
             return Ok(kept);
         }
-        let (plugin, origin) = self.named();
+        let origin = self.origin();
         if resolved.is_empty() {
-            return Err(HttpDenial::NoAddress { plugin, origin });
+            return Err(HttpDenial::NoAddress { origin });
         }
         let fixed = match &self.target.host {
             Host::Domain(name) => name == "localhost",
@@ -186,8 +183,8 @@ impl Allowed<'_> {
         let mut kinds = resolved.iter().filter_map(|address| AddressKind::of(address.ip()));
         let telling = kinds.clone().find(|kind| kind.is_local()).or_else(|| kinds.next());
         Err(match telling.filter(|_| !fixed) {
-            Some(kind) => HttpDenial::Address { plugin, origin, kind },
-            None => HttpDenial::Astray { plugin, origin },
+            Some(kind) => HttpDenial::Address { origin, kind },
+            None => HttpDenial::Astray { origin },
         })
     }
 
@@ -199,9 +196,5 @@ impl Allowed<'_> {
             Host::Domain(name) if name == "localhost" => kind == Some(AddressKind::Loopback),
             Host::Domain(_) => kind.is_none_or(|kind| self.grant.local && kind.is_local()),
         }
-    }
-
-    fn named(&self) -> (String, String) {
-        (self.plugin.to_owned(), self.target.to_string())
     }
 }

@@ -308,6 +308,25 @@ limits! {
         /// Time without any call of the contract's interfaces. A plugin that exceeds it is
         /// terminated.
         idle_time: "idle-time", Time, Duration = Duration::from_secs(10 * 60);
+        /// HTTP requests in flight, including responses that are being received. Servers allow a few
+        /// dozen connections. Beyond the limit, requests fail with `connection-limit-reached`.
+        http_requests: "http-requests", Count, u64 = 64;
+        /// Time to resolve a name, connect, and agree on TLS. Then a request fails with
+        /// `connection-timeout`.
+        http_connect_time: "http-connect-time", Time, Duration = Duration::from_secs(30);
+        /// Time in which a server must answer, or send or take at least 1 KiB. It does not count as
+        /// `idle-time`. Then a request fails with `HTTP-response-timeout` or
+        /// `connection-read-timeout`.
+        http_idle_time: "http-idle-time", Time, Duration = Duration::from_secs(60);
+        /// The head of a response, at least 8 KiB. Servers send a few. Beyond the limit, a request
+        /// fails with `HTTP-response-header-section-size`.
+        http_header_bytes: "http-header-bytes", Bytes, u64 = 64 << 10;
+        /// The bodies of all requests of a run. Beyond the limit, a request fails with
+        /// `HTTP-request-body-size`.
+        http_bytes_up: "http-bytes-up", Bytes, u64 = 1 << 40;
+        /// The bodies of all responses of a run. Beyond the limit, reading fails with
+        /// `HTTP-response-body-size`.
+        http_bytes_down: "http-bytes-down", Bytes, u64 = 1 << 40;
         /// Time that the plugin has to finish cancelled work. A plugin that exceeds it is
         /// terminated.
         grace: "grace", Time, Duration = Duration::from_secs(5);

@@ -2,6 +2,8 @@ use std::sync::Arc;
 
 use crate::component::description::Description;
 use crate::grants::Grant;
+use crate::http::HttpGrant;
+use crate::http::network::Network;
 use crate::imports::linker::LinkedPlugin;
 use crate::limits::ticker::Ticker;
 use crate::session_options::{ExcessGrant, SessionOptions};
@@ -14,6 +16,7 @@ pub struct Plugin {
     pub(crate) linked: Arc<LinkedPlugin>,
     pub(crate) description: Arc<Description>,
     pub(crate) ticker: Ticker,
+    pub(crate) network: Network,
 }
 
 impl std::fmt::Debug for Plugin {
@@ -28,12 +31,14 @@ impl Plugin {
         linked: LinkedPlugin,
         description: Description,
         ticker: Ticker,
+        network: Network,
     ) -> Self {
         Self {
             name: name.into(),
             linked: Arc::new(linked),
             description: Arc::new(description),
             ticker,
+            network,
         }
     }
 
@@ -62,12 +67,15 @@ impl Plugin {
         let settings = settings.filter(|name| !requests.setting(name));
         let secrets = options.secrets.iter().map(|(name, _)| name);
         let secrets = secrets.filter(|name| !requests.secret(name));
+        let servers = options.http.iter().map(HttpGrant::name);
+        let servers = servers.filter(|name| requests.server(name).is_none());
         let capabilities = options.capabilities.iter().copied();
         let capabilities = capabilities.filter(|&capability| !requests.capability(capability));
         directories
             .map(|name| ExcessGrant::Directory(name.to_owned()))
             .chain(settings.cloned().map(ExcessGrant::Setting))
             .chain(secrets.cloned().map(ExcessGrant::Secret))
+            .chain(servers.map(|name| ExcessGrant::Server(name.to_owned())))
             .chain(capabilities.map(ExcessGrant::Capability))
             .collect()
     }

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::error::SessionError;
+use crate::http::HttpUsage;
 use crate::hresult::{self, Hresult};
 use crate::id::ItemId;
 use crate::types::ErrorCode;
@@ -38,6 +39,9 @@ pub struct RunReport {
     pub compute_time: Duration,
     /// The peak linear memory of the plugin in bytes; 0 if it is unknown.
     pub peak_memory_bytes: usize,
+    /// The HTTP requests by origin, `SCHEME://HOST[:PORT]`, including denied ones. The empty origin
+    /// is for URLs without one.
+    pub http: BTreeMap<String, HttpUsage>,
     /// The number of restarts after a crash.
     pub restarts: u32,
 }
@@ -141,6 +145,7 @@ impl RunReport {
             host_calls: 0,
             compute_time: Duration::ZERO,
             peak_memory_bytes: 0,
+            http: BTreeMap::new(),
             restarts: 0,
         }
     }
@@ -164,6 +169,9 @@ impl RunReport {
         self.host_calls += later.host_calls;
         self.compute_time += later.compute_time;
         self.peak_memory_bytes = self.peak_memory_bytes.max(later.peak_memory_bytes);
+        for (origin, usage) in later.http {
+            self.http.entry(origin).or_default().add(&usage);
+        }
         self.restarts += 1;
         self
     }

@@ -10,6 +10,8 @@ use crate::error::{GrantError, SessionError, StartError};
 use crate::fs::fence::Fence;
 use crate::fs::system;
 use crate::grants::{self, Access, Capability};
+use crate::http::client::HttpClient;
+use crate::http::{HttpAuth, HttpGrant, HttpPolicy};
 use crate::limits::monitor::{Monitor, Terminated};
 use crate::limits::size;
 use crate::output::{Lines, OutputStream, OutputTail};
@@ -81,8 +83,11 @@ pub(crate) fn context(
     let granted =
         |capability| options.capabilities.contains(&capability) && requests.capability(capability);
     let limits = &options.limits;
+    let servers = servers(plugin, options)?;
+    let auth = http_auth(options, &servers)?;
     let secrets = options.secrets.iter().filter(|(name, _)| requests.secret(name));
-    let secrets = Secrets::new(secrets.map(|(_, value)| value.clone()));
+    let secrets = secrets.map(|(_, value)| value.clone());
+    let secrets = Secrets::new(secrets.chain(auth.iter().flat_map(|(_, auth)| auth.secrets())));
     let output = |stream| {
         let hook = options.output_hook.clone();
         let lines = hook.map(|hook| Lines::new(stream, hook, secrets.clone()));
@@ -93,7 +98,7 @@ pub(crate) fn context(
     // Calls block the session's thread: see `imports::wasi_files`.
     wasi.allow_blocking_current_thread(true);
     let stdout = output(OutputStream::Stdout);
-    wasi.stdout(stdout).stderr(stderr.clone()).envs(&environment(plugin, options)?);
+    wasi.stdout(stdout).stderr(stderr.clone()).envs(&environment(plugin, options, &servers)?);
     match &options.clock {
         _ if !granted(Capability::WallClock) => {
             wasi.wall_clock(StoppedClock);
@@ -123,6 +128,13 @@ pub(crate) fn context(
             plugin: Arc::clone(&plugin.name),
             description: Arc::clone(&plugin.description),
             wasi: wasi.build(),
+            http: HttpClient::new(
+                HttpPolicy::new(servers),
+                auth,
+                plugin.network.clone(),
+                Arc::clone(&monitor),
+                limits,
+            ),
             stderr,
             capabilities,
             monitor: Arc::clone(&monitor),
@@ -157,14 +169,61 @@ pub(crate) fn limit<T: SyncMgrView>(store: &mut Store<T>) {
     });
 }
 
-/// Returns the settings and secrets that the plugin requests.
+/// Returns the granted servers that the plugin requests, each with the weaker access.
+fn servers(plugin: &Plugin, options: &SessionOptions) -> Result<Vec<HttpGrant>, GrantError> {
+    let requests = &plugin.description.requests;
+    let mut servers: Vec<HttpGrant> = Vec::new();
+    for grant in &options.http {
+        let name = || grant.name().to_owned();
+        if servers.iter().any(|known| known.name() == grant.name()) {
+            return Err(GrantError::ServerTwice { name: name() });
+        }
+        let Some(request) = requests.server(grant.name()) else { continue };
+        if let Some(requested) = &request.url
+            && !HttpGrant::new(grant.name(), requested, request.access)
+                .is_ok_and(|requested| requested.contains(grant))
+        {
+            return Err(GrantError::OtherServer { name: name(), requested: requested.clone() });
+        }
+        let access = match options.read_only {
+            true => Access::ReadOnly,
+            false => grant.access().min(request.access),
+        };
+        servers.push(grant.with_access(access));
+    }
+    Ok(servers)
+}
+
+/// Returns the credentials of the servers in use.
+fn http_auth(
+    options: &SessionOptions,
+    servers: &[HttpGrant],
+) -> Result<Vec<(String, HttpAuth)>, GrantError> {
+    let mut used = Vec::new();
+    for (name, auth) in &options.http_auth {
+        if !options.http.iter().any(|grant| grant.name() == name) {
+            return Err(GrantError::AuthWithoutServer { name: name.clone() });
+        }
+        let Some(server) = servers.iter().find(|server| server.name() == name) else { continue };
+        if !server.is_private() {
+            return Err(GrantError::AuthUnencrypted { name: name.clone() });
+        }
+        used.push((name.clone(), auth.clone()));
+    }
+    Ok(used)
+}
+
+/// Returns the settings and secrets that the plugin requests, and the URLs of the granted servers.
 fn environment(
     plugin: &Plugin,
     options: &SessionOptions,
+    servers: &[HttpGrant],
 ) -> Result<Vec<(String, String)>, GrantError> {
     let requests = &plugin.description.requests;
     let mut names = std::collections::HashSet::new();
-    for (name, value) in options.settings.iter().chain(&options.secrets) {
+    let servers: Vec<_> =
+        servers.iter().map(|one| (one.name().to_owned(), one.url().to_owned())).collect();
+    for (name, value) in options.settings.iter().chain(&options.secrets).chain(&servers) {
         let refuse = |why| Err(GrantError::Setting { name: name.clone(), why });
         if name.is_empty() || name.contains(['=', '\0']) {
             return refuse("has a name that no environment variable can have");
@@ -178,7 +237,7 @@ fn environment(
     }
     let settings = options.settings.iter().filter(|(name, _)| requests.setting(name));
     let secrets = options.secrets.iter().filter(|(name, _)| requests.secret(name));
-    Ok(settings.chain(secrets).cloned().collect())
+    Ok(settings.chain(secrets).chain(&servers).cloned().collect())
 }
 
 /// The clock of a plugin without a grant of the time of day.

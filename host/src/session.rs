@@ -375,11 +375,14 @@ impl<T: SyncMgrView> Session<T> {
     pub fn report(&mut self, outcome: Outcome) -> RunReport {
         let crash = self.crash;
         let context = self.context();
+        context.log_http();
         let (peak, calls) = (context.limiter.peak_memory_bytes, context.host_calls);
-        match context.manager_ref() {
+        let http = context.http_hooks.0.usage();
+        let report = match context.manager_ref() {
             Some(manager) => manager.run_report(outcome, crash, peak, calls),
             None => RunReport::without_items(&self.plugin, outcome),
-        }
+        };
+        RunReport { http, ..report }
     }
 
     /// Returns the log entries that were not deleted.

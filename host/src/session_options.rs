@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::cancel::CancelHandle;
 use crate::grants::{Capability, Grant};
+use crate::http::{HttpAuth, HttpGrant};
 use crate::limits::Limits;
 use crate::output::OutputHook;
 use crate::state::HostCallHook;
@@ -22,6 +23,8 @@ pub struct SessionOptions {
     pub(crate) left_out: Vec<PathBuf>,
     pub(crate) settings: Vec<(String, String)>,
     pub(crate) secrets: Vec<(String, String)>,
+    pub(crate) http: Vec<HttpGrant>,
+    pub(crate) http_auth: Vec<(String, HttpAuth)>,
     pub(crate) capabilities: Vec<Capability>,
     pub(crate) limits: Limits,
     pub(crate) read_only: bool,
@@ -40,6 +43,7 @@ impl std::fmt::Debug for SessionOptions {
         f.debug_struct("SessionOptions")
             .field("grants", &self.grants)
             .field("storage", &self.storage)
+            .field("http", &self.http)
             .field("capabilities", &self.capabilities)
             .field("limits", &self.limits)
             .field("read_only", &self.read_only)
@@ -94,6 +98,26 @@ impl SessionOptions {
         self
     }
 
+    /// Grants a server. The plugin receives its URL as the setting of that name.
+    #[must_use]
+    pub fn http(mut self, grant: HttpGrant) -> Self {
+        self.http.push(grant);
+        self
+    }
+
+    /// Adds credentials to every request to the granted server of this name. The plugin does not
+    /// receive them, and they are redacted in everything that it reports, logs and prints. A later
+    /// call for the same server replaces an earlier one.
+    ///
+    /// The server must be granted with `https`, or be on this machine.
+    #[must_use]
+    pub fn http_auth(mut self, server: impl Into<String>, auth: HttpAuth) -> Self {
+        let server = server.into();
+        self.http_auth.retain(|(known, _)| *known != server);
+        self.http_auth.push((server, auth));
+        self
+    }
+
     /// Grants a capability: the time of day or secret random numbers.
     #[must_use]
     pub fn allow(mut self, capability: Capability) -> Self {
@@ -127,8 +151,8 @@ impl SessionOptions {
         self
     }
 
-    /// Makes every directory and the storage read-only, whatever was granted, so that nothing can
-    /// change.
+    /// Makes every directory, the storage and every server read-only, whatever was granted, so that
+    /// nothing can change.
     #[must_use]
     pub fn read_only(mut self) -> Self {
         self.read_only = true;
@@ -162,6 +186,8 @@ pub enum ExcessGrant {
     Setting(String),
     /// A secret, by its name.
     Secret(String),
+    /// A server, by its name.
+    Server(String),
     /// A capability.
     Capability(Capability),
 }
@@ -173,6 +199,7 @@ impl std::fmt::Display for ExcessGrant {
             Self::Directory(name) => write!(f, "the directory `{name}`"),
             Self::Setting(name) => write!(f, "the setting `{name}`"),
             Self::Secret(name) => write!(f, "the secret `{name}`"),
+            Self::Server(name) => write!(f, "the server `{name}`"),
             Self::Capability(capability) => write!(f, "the capability `{}`", capability.name()),
         }
     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use wasmtime::component::{HasData, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::component::description::Description;
 use crate::error::{Denial, StopReason};
@@ -13,6 +14,8 @@ use crate::fs::fence::Fence;
 use crate::fs::locks::Locks;
 use crate::fs::open_files::OpenFiles;
 use crate::grants::{Capability, Grant};
+use crate::http::client::{HttpClient, Notice};
+use crate::http::hooks::HttpHooks;
 use crate::limits::limiter::Limiter;
 use crate::limits::monitor::{Monitor, Terminated};
 use crate::limits::reading::Reading;
@@ -21,6 +24,7 @@ use crate::output::OutputTail;
 use crate::redact::Secrets;
 use crate::storage::Storage;
 use crate::sync_manager::SyncManager;
+use crate::types::{ErrorCode, LogEntry, LogLevel};
 use wasi_files::WasiFiles;
 
 /// Receives the WIT name of every call of the contract's interfaces by a plugin, and of every WASI
@@ -45,6 +49,8 @@ pub struct SyncMgrCtx {
     pub(crate) description: Arc<Description>,
     pub(crate) table: ResourceTable,
     pub(crate) wasi: WasiCtx,
+    pub(crate) http: WasiHttpCtx,
+    pub(crate) http_hooks: HttpHooks,
     pub(crate) limiter: Limiter,
     pub(crate) limits: Limits,
     pub(crate) stderr: OutputTail,
@@ -125,6 +131,7 @@ pub(crate) struct CtxInit {
     pub(crate) plugin: Arc<str>,
     pub(crate) description: Arc<Description>,
     pub(crate) wasi: WasiCtx,
+    pub(crate) http: HttpClient,
     pub(crate) stderr: OutputTail,
     pub(crate) capabilities: Vec<Capability>,
     pub(crate) monitor: Arc<Monitor>,
@@ -140,11 +147,15 @@ impl SyncMgrCtx {
     pub(crate) fn new(parts: CtxInit, limits: &Limits) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(size(limits.handles));
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(size(limits.http_header_bytes));
         Self {
             plugin: parts.plugin,
             description: parts.description,
             table,
             wasi: parts.wasi,
+            http,
+            http_hooks: HttpHooks(Arc::new(parts.http)),
             limiter: Limiter::new(limits, Arc::clone(&parts.monitor)),
             limits: limits.clone(),
             stderr: parts.stderr,
@@ -206,6 +217,26 @@ impl SyncMgrCtx {
         }
     }
 
+    /// Logs what the operator should know about HTTP requests.
+    pub(crate) fn log_http(&mut self) {
+        for notice in self.http_hooks.0.take_notices() {
+            let (text, code) = match notice {
+                Notice::Denied(denial) => (denial.to_string(), ErrorCode::AccessDenied),
+                Notice::Replaced { origin } => {
+                    let text = format!(
+                        "the plugin's own credentials for {origin} were replaced by the granted ones"
+                    );
+                    (text, ErrorCode::InvalidArgument)
+                }
+            };
+            let level = LogLevel::Warning;
+            let entry = LogEntry { level, text, item: None, jump: None, id: None, code: Some(code) };
+            if let Some(manager) = &mut self.manager {
+                manager.log(&entry);
+            }
+        }
+    }
+
     pub(crate) fn manager_ref(&self) -> Option<&SyncManager> {
         self.manager.as_deref()
     }
@@ -233,6 +264,17 @@ impl SyncMgrCtx {
 impl WasiView for SyncMgrCtx {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for SyncMgrCtx {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        self.log_http();
+        WasiHttpCtxView {
+            hooks: &mut self.http_hooks,
+            table: &mut self.table,
+            ctx: &mut self.http,
+        }
     }
 }
 

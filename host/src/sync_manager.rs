@@ -334,6 +334,7 @@ impl SyncManager {
             host_calls,
             compute_time: std::time::Duration::from_nanos(self.monitor.computed()),
             peak_memory_bytes,
+            http: BTreeMap::new(),
             restarts: 0,
         }
     }

@@ -28,8 +28,8 @@ const SDK_BYTES: usize = 64;
 /// composing tools nest a handful.
 const MAX_NESTING: usize = 100;
 
-/// The interfaces that a host provides, without versions: those of the contract and of
-/// `wasi:cli/imports`.
+/// The interfaces that a host provides, without versions: those of the contract, of
+/// `wasi:cli/imports`, and of outgoing HTTP requests.
 const OFFERED: &[(&str, &[&str])] = &[
     ("syncmgr:plugin", &["directories", "statistics", "synchronize-callback", "types"]),
     (
@@ -49,6 +49,7 @@ const OFFERED: &[(&str, &[&str])] = &[
     ),
     ("wasi:clocks", &["monotonic-clock", "wall-clock"]),
     ("wasi:filesystem", &["preopens", "types"]),
+    ("wasi:http", &["outgoing-handler", "types"]),
     ("wasi:io", &["error", "poll", "streams"]),
     ("wasi:random", &["insecure", "insecure-seed", "random"]),
     (

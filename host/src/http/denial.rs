@@ -1,109 +1,96 @@
 use std::io;
+use std::sync::Arc;
 
-use super::HOPS;
 use super::address::AddressKind;
 
 /// The denial of a plugin's request. Origins are `SCHEME://HOST[:PORT]`. Other parts of a URL may
 /// be secret and are never shown, nor are resolved addresses.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HttpDenial {
+    /// The URL is invalid.
+    #[error("the URL is invalid ({reason}); correct it")]
+    Url {
+        /// The error in the URL.
+        reason: url::ParseError,
+    },
     /// The scheme is neither `https` nor `http`.
-    #[error("{plugin}: cannot fetch `{scheme}:` URLs; use `https:`, or `http:` where granted")]
+    #[error("cannot fetch `{scheme}:` URLs; use `https:`, or `http:` where granted")]
     Scheme {
-        /// The plugin's name.
-        plugin: String,
         /// The URL's scheme.
         scheme: String,
     },
     /// The host is not a DNS name, or the port is 0.
-    #[error("{plugin}: {origin} is not a valid origin; correct the host name or the port")]
+    #[error("{origin} is not a valid origin; correct the host name or the port")]
     NoServer {
-        /// The plugin's name.
-        plugin: String,
         /// The URL's origin.
         origin: String,
     },
     /// The URL contains a user name or a password.
-    #[error(
-        "{plugin}: a URL of {origin} contains a user name or password; send them in a header instead"
-    )]
+    #[error("a URL of {origin} contains a user name or password; send them in a header instead")]
     UserInfo {
-        /// The plugin's name.
-        plugin: String,
         /// The URL's origin.
         origin: String,
     },
-    /// No grant covers the origin.
-    #[error("{plugin}: {origin} is not granted; the operator must grant it")]
+    /// A path that servers may understand in different ways.
+    #[error(
+        "a path of {origin} contains `//`, `.` or `..` segments, or `\\`; request the path that it \
+         resolves to"
+    )]
+    Path {
+        /// The URL's origin.
+        origin: String,
+    },
+    /// No grant covers the URL.
+    #[error("{origin} is not granted{}; the operator must grant it", elsewhere(*.elsewhere))]
     NotGranted {
-        /// The plugin's name.
-        plugin: String,
+        /// The URL's origin.
+        origin: String,
+        /// Whether other paths of the origin are granted.
+        elsewhere: bool,
+    },
+    /// A method that no grant allows.
+    #[error("the method {method} is never allowed; use another one")]
+    Method {
+        /// The method.
+        method: String,
+        /// The URL's origin.
+        origin: String,
+    },
+    /// A method that may change something, with read access only.
+    #[error("{origin} is granted for reading only; {method} needs write access")]
+    ReadOnly {
+        /// The method.
+        method: String,
         /// The URL's origin.
         origin: String,
     },
     /// The name could not be resolved.
-    #[error("{plugin}: cannot resolve {origin}")]
+    #[error("cannot resolve {origin}")]
     Resolve {
-        /// The plugin's name.
-        plugin: String,
         /// The URL's origin.
         origin: String,
         /// The error of the resolver.
-        source: io::Error,
+        source: Arc<io::Error>,
     },
     /// The name has no address.
-    #[error("{plugin}: {origin} has no address; check the name")]
+    #[error("{origin} has no address; check the name")]
     NoAddress {
-        /// The plugin's name.
-        plugin: String,
         /// The URL's origin.
         origin: String,
     },
     /// The name has only addresses that its grant does not allow.
-    #[error("{plugin}: {origin} is at {kind}, which {}", remedy(*.kind, .origin))]
+    #[error("{origin} is at {kind}, which {}", remedy(*.kind, .origin))]
     Address {
-        /// The plugin's name.
-        plugin: String,
         /// The URL's origin.
         origin: String,
         /// The kind of one of the addresses, preferably one that `local:` would allow.
         kind: AddressKind,
     },
     /// An address resolved to another one, or `localhost` to a non-loopback address.
-    #[error("{plugin}: {origin} resolved to a different address; check the resolver")]
+    #[error("{origin} resolved to a different address; check the resolver")]
     Astray {
-        /// The plugin's name.
-        plugin: String,
         /// The URL's origin.
-        origin: String,
-    },
-    /// A redirect to an invalid URL.
-    #[error("{plugin}: {origin} redirects to an invalid URL ({reason}); fix that server")]
-    Location {
-        /// The plugin's name.
-        plugin: String,
-        /// The origin that redirects.
-        origin: String,
-        /// The error in the URL.
-        reason: url::ParseError,
-    },
-    /// A redirect from `https` to `http`, which no grant allows.
-    #[error("{plugin}: {origin} redirects to {to}, which is not encrypted; ask for that directly")]
-    Downgrade {
-        /// The plugin's name.
-        plugin: String,
-        /// The origin that redirects.
-        origin: String,
-        /// The target origin.
-        to: String,
-    },
-    /// The request exceeded the maximum number of redirects.
-    #[error("{plugin}: {origin} exceeded {HOPS} redirects; fix that server")]
-    Hops {
-        /// The plugin's name.
-        plugin: String,
-        /// The origin that redirects.
         origin: String,
     },
 }
@@ -112,18 +99,43 @@ impl HttpDenial {
     /// Returns a stable code for programs.
     pub const fn code(&self) -> &'static str {
         match self {
+            Self::Url { .. } => "http-url",
             Self::Scheme { .. } => "http-scheme",
             Self::NoServer { .. } => "http-no-server",
             Self::UserInfo { .. } => "http-user-info",
+            Self::Path { .. } => "http-path",
             Self::NotGranted { .. } => "http-not-granted",
+            Self::Method { .. } => "http-method",
+            Self::ReadOnly { .. } => "http-read-only",
             Self::Resolve { .. } => "http-resolve",
             Self::NoAddress { .. } => "http-no-address",
             Self::Address { .. } => "http-address",
             Self::Astray { .. } => "http-astray",
-            Self::Location { .. } => "http-location",
-            Self::Downgrade { .. } => "http-downgrade",
-            Self::Hops { .. } => "http-hops",
         }
+    }
+
+    /// Returns the origin; `None` for a URL without one.
+    pub fn origin(&self) -> Option<&str> {
+        match self {
+            Self::Url { .. } | Self::Scheme { .. } => None,
+            Self::NoServer { origin }
+            | Self::UserInfo { origin }
+            | Self::Path { origin }
+            | Self::NotGranted { origin, .. }
+            | Self::Method { origin, .. }
+            | Self::ReadOnly { origin, .. }
+            | Self::Resolve { origin, .. }
+            | Self::NoAddress { origin }
+            | Self::Address { origin, .. }
+            | Self::Astray { origin } => Some(origin),
+        }
+    }
+}
+
+const fn elsewhere(elsewhere: bool) -> &'static str {
+    match elsewhere {
+        true => " for this path",
+        false => "",
     }
 }
 

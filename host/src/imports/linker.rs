@@ -6,6 +6,8 @@ use std::sync::{Arc, OnceLock};
 use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime_wasi_http::p2::bindings::http::{outgoing_handler, types as http_types};
+use wasmtime_wasi_http::{WasiHttp as HasHttp, WasiHttpView as _};
 
 use super::{callback, wasi_files};
 use crate::bindings::{HandlerPre, WASI, directories, statistics, synchronize_callback, types};
@@ -29,6 +31,10 @@ fn link<T: SyncMgrView>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     wasi.network_error_code(true);
     wasmtime_wasi::p2::add_to_linker_with_options_async(linker, &wasi)?;
     wasi_files::add_to_linker(linker)?;
+    // Always: a request that is not granted fails with a value.
+    let http = wasmtime_wasi_http::p2::bindings::LinkOptions::default();
+    outgoing_handler::add_to_linker::<_, HasHttp>(linker, |data| data.syncmgr().http())?;
+    http_types::add_to_linker::<_, HasHttp>(linker, &http.into(), |data| data.syncmgr().http())?;
     types::add_to_linker::<_, HasSelf<SyncMgrCtx>>(linker, T::syncmgr)?;
     synchronize_callback::add_to_linker::<_, HasSelf<SyncMgrCtx>>(linker, T::syncmgr)?;
     callback::add_to_linker(linker)?;

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::cancel::CancelHandle;
 use crate::error::{Call, Denial, SessionError, StopReason};
@@ -22,6 +23,8 @@ pub(crate) struct Monitor {
     call_since: AtomicU64,
     /// The time of the last call of a contract interface by the plugin.
     sign: AtomicU64,
+    /// The time until which a server may take to answer the plugin.
+    network_until: AtomicU64,
     /// Whether the user is being asked. This time does not count against any limit.
     asking: AtomicBool,
     /// The time of the user's last answer; 0 if there was none.
@@ -59,6 +62,7 @@ impl Monitor {
             call: AtomicUsize::new(0),
             call_since: AtomicU64::new(0),
             sign: AtomicU64::new(0),
+            network_until: AtomicU64::new(0),
             asking: AtomicBool::new(false),
             answered: AtomicU64::new(0),
             in_sink: AtomicU64::new(0),
@@ -215,11 +219,20 @@ impl Monitor {
         self.sign.store(self.clock.now(), Ordering::Relaxed);
     }
 
+    /// Excuses silence for this time from now on: a server may take it to answer.
+    pub(crate) fn wait_for_network(&self, limit: Duration) {
+        let until = clock::now().saturating_add(clock::nanoseconds(limit));
+        self.network_until.fetch_max(until, Ordering::Relaxed);
+    }
+
     /// Returns how long the plugin has been silent in the call in progress.
     pub(crate) fn silent_for(&self, now: u64) -> u64 {
         match self.call_since.load(Ordering::Acquire) {
             0 => 0,
-            _ => now.saturating_sub(self.sign.load(Ordering::Relaxed)),
+            _ => {
+                let network = self.network_until.load(Ordering::Relaxed).min(now);
+                now.saturating_sub(self.sign.load(Ordering::Relaxed).max(network))
+            }
         }
     }
 
@@ -269,7 +282,8 @@ impl Monitor {
         let used = |grace: &Grace, since: u64| grace.used(since.max(answered).max(call), now, held);
         let all = self.cancel.all_since();
         let item = self.cancel.overdue_since();
-        let sign = self.sign.load(Ordering::Relaxed);
+        let network = self.network_until.load(Ordering::Relaxed).min(now);
+        let sign = self.sign.load(Ordering::Relaxed).max(network);
         if all != 0 && used(&self.grace_all, all) >= self.grace {
             self.end(StopReason::CancelledAll);
         } else if item != 0 && used(&self.grace_item, item) >= self.grace {

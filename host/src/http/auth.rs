@@ -1,0 +1,146 @@
+use std::fmt;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use url::Url;
+
+/// The credentials for a granted server, which the host adds to requests. The plugin does not
+/// receive them.
+#[derive(Clone)]
+pub struct HttpAuth {
+    place: Place,
+    /// Every form in which a server could return them.
+    secrets: Vec<String>,
+}
+
+#[derive(Clone)]
+enum Place {
+    Header(HeaderName, HeaderValue),
+    Query(String, String),
+}
+
+/// Shows no secret.
+impl fmt::Debug for HttpAuth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Place::Header(name, _) => write!(f, "HttpAuth(header {name})"),
+            Place::Query(name, _) => write!(f, "HttpAuth(query {name})"),
+        }
+    }
+}
+
+impl HttpAuth {
+    /// Creates credentials of a kind from a secret:
+    /// - `basic`: the secret is `USER:PASSWORD`.
+    /// - `bearer`: the secret is a token.
+    /// - `header:NAME`: the secret is the value of that header.
+    /// - `query:NAME`: the secret is the value of that parameter in the query of the URL.
+    ///
+    /// Line breaks at the end of the secret are ignored, since files end with one.
+    ///
+    /// # Errors
+    /// Returns [`HttpAuthError`] for an unknown kind or an unusable secret.
+    pub fn new(kind: &str, secret: &str) -> Result<Self, HttpAuthError> {
+        let secret = secret.trim_end_matches(['\r', '\n']);
+        if secret.is_empty() {
+            return Err(HttpAuthError::Empty);
+        }
+        let header = |name, value: String, also: &[&str]| {
+            let mut secrets = vec![secret.to_owned(), value.clone()];
+            secrets.extend(also.iter().map(|&one| one.to_owned()));
+            let mut value = HeaderValue::try_from(value).map_err(|_| HttpAuthError::Characters)?;
+            value.set_sensitive(true);
+            Ok(Self { place: Place::Header(name, value), secrets })
+        };
+        match kind.split_once(':').unwrap_or((kind, "")) {
+            ("basic", "") => {
+                let (_, password) = secret.split_once(':').ok_or(HttpAuthError::Basic)?;
+                let encoded = BASE64_STANDARD.encode(secret);
+                header(AUTHORIZATION, format!("Basic {encoded}"), &[password, &encoded])
+            }
+            ("bearer", "") => header(AUTHORIZATION, format!("Bearer {secret}"), &[]),
+            ("header", name) => {
+                let name = HeaderName::try_from(name)
+                    .ok()
+                    .filter(|name| !super::hooks::is_forbidden(name))
+                    .ok_or_else(|| HttpAuthError::Header { name: name.to_owned() })?;
+                header(name, secret.to_owned(), &[])
+            }
+            ("query", name) if !name.is_empty() => Ok(Self {
+                place: Place::Query(name.to_owned(), secret.to_owned()),
+                secrets: vec![secret.to_owned()],
+            }),
+            (_, _) => Err(HttpAuthError::Kind { kind: kind.to_owned() }),
+        }
+    }
+
+    /// Adds the credentials to a request, and removes those of the plugin. Returns whether there
+    /// were some.
+    pub(super) fn add(&self, headers: &mut HeaderMap, url: &mut Url) -> bool {
+        let mut had = headers.remove(AUTHORIZATION).is_some();
+        match &self.place {
+            Place::Header(name, value) => {
+                had |= headers.insert(name.clone(), value.clone()).is_some();
+            }
+            Place::Query(name, value) => {
+                let kept: Vec<(String, String)> = url
+                    .query_pairs()
+                    .filter(|(known, _)| known != name)
+                    .map(|(known, value)| (known.into_owned(), value.into_owned()))
+                    .collect();
+                had |= kept.len() != url.query_pairs().count();
+                url.query_pairs_mut().clear().extend_pairs(kept).append_pair(name, value);
+            }
+        }
+        had
+    }
+
+    /// Returns every form of the secret, to redact them.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = String> {
+        self.secrets.iter().cloned()
+    }
+}
+
+/// An error of [`HttpAuth::new`]. It never contains the secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HttpAuthError {
+    /// The kind is unknown.
+    #[error(
+        "unknown kind of credentials `{kind}`; use `basic`, `bearer`, `header:NAME` or `query:NAME`"
+    )]
+    Kind {
+        /// The kind given.
+        kind: String,
+    },
+    /// The header's name is invalid, or one that the host sets.
+    #[error("cannot send credentials in the header `{name}`; name another one")]
+    Header {
+        /// The name given.
+        name: String,
+    },
+    /// The secret is empty.
+    #[error("the secret is empty; check its source")]
+    Empty,
+    /// The secret has characters that a header cannot have.
+    #[error("the secret contains a line break or a control character; check its source")]
+    Characters,
+    /// The secret of `basic` has no user.
+    #[error("the secret of `basic` must have the form USER:PASSWORD")]
+    Basic,
+}
+
+impl HttpAuthError {
+    /// Returns a stable code for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Kind { .. } => "http-auth-kind",
+            Self::Header { .. } => "http-auth-header",
+            Self::Empty => "http-auth-empty",
+            Self::Characters => "http-auth-characters",
+            Self::Basic => "http-auth-basic",
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The bodies of requests and responses: counted, limited, and monitored.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::Sleep;
+use wasmtime_wasi_http::{Error, WasiBody};
+
+use super::client::{HttpClient, InFlight};
+
+/// A transfer that is slower than this in `http-idle-time` counts as stalled.
+const MIN_BYTES: u64 = 1 << 10;
+
+/// The progress of sending a request.
+#[derive(Debug, Default)]
+pub(super) struct Upload {
+    /// The number of frames that the connection took.
+    frames: AtomicU64,
+    /// Whether the connection waits for the plugin.
+    waits_for_plugin: AtomicBool,
+}
+
+impl Upload {
+    /// Returns when neither the request nor its response has made progress for this time.
+    pub(super) async fn stalled(&self, limit: Duration) {
+        loop {
+            let before = self.frames.load(Ordering::Acquire);
+            tokio::time::sleep(limit).await;
+            let waits = self.waits_for_plugin.load(Ordering::Acquire);
+            if !waits && self.frames.load(Ordering::Acquire) == before {
+                return;
+            }
+        }
+    }
+}
+
+/// The body of a request.
+pub(super) struct RequestBody {
+    pub(super) inner: WasiBody,
+    pub(super) client: Arc<HttpClient>,
+    pub(super) origin: Arc<str>,
+    pub(super) upload: Arc<Upload>,
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let polled = Pin::new(&mut self.inner).poll_frame(cx);
+        self.upload.waits_for_plugin.store(polled.is_pending(), Ordering::Release);
+        let frame = ready!(polled);
+        self.upload.frames.fetch_add(1, Ordering::AcqRel);
+        if let Some(Ok(frame)) = &frame {
+            let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
+            if let Err(limit) = self.client.count_up(&self.origin, bytes) {
+                return Poll::Ready(Some(Err(Error::HttpRequestBodySize(Some(limit)))));
+            }
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// The body of a response. Its time limit applies while the plugin waits for it.
+pub(super) struct ResponseBody {
+    pub(super) inner: Incoming,
+    pub(super) client: Arc<HttpClient>,
+    pub(super) origin: Arc<str>,
+    pub(super) limit: Duration,
+    pub(super) cancelled: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// The wait in progress: its start, and the timer.
+    pub(super) wait: Option<(Instant, Pin<Box<Sleep>>)>,
+    /// The time and bytes since the transfer was last fast enough.
+    pub(super) waited: Duration,
+    pub(super) received: u64,
+    pub(super) _in_flight: InFlight,
+}
+
+impl ResponseBody {
+    fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let left = self.limit.saturating_sub(self.waited);
+        let (_, timer) = self
+            .wait
+            .get_or_insert_with(|| (Instant::now(), Box::pin(tokio::time::sleep(left))));
+        timer.as_mut().poll(cx)
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(cx) else {
+            self.client.wait_for_network(self.limit);
+            if self.cancelled.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Some(Err(Error::ConnectionTerminated)));
+            }
+            return match self.poll_stalled(cx) {
+                Poll::Ready(()) => Poll::Ready(Some(Err(Error::ConnectionReadTimeout))),
+                Poll::Pending => Poll::Pending,
+            };
+        };
+        if let Some((since, _)) = self.wait.take() {
+            self.waited += since.elapsed();
+        }
+        let Some(frame) = frame else { return Poll::Ready(None) };
+        let frame = frame.map_err(|error| match error.is_timeout() {
+            true => Error::ConnectionReadTimeout,
+            false => Error::HttpResponseIncomplete,
+        })?;
+        let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
+        self.received += bytes;
+        if self.received >= MIN_BYTES {
+            self.received = 0;
+            self.waited = Duration::ZERO;
+        }
+        if let Err(limit) = self.client.count_down(&self.origin, bytes) {
+            return Poll::Ready(Some(Err(Error::HttpResponseBodySize(Some(limit)))));
+        }
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
