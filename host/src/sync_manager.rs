@@ -5,7 +5,7 @@ pub(crate) mod items;
 mod native;
 mod throttle;
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use crate::error::{Call, StopReason};

@@ -42,7 +42,7 @@ pub enum HttpDenial {
         origin: String,
     },
     /// No grant covers the URL.
-    #[error("{origin} is not granted{}; the operator must grant it", elsewhere(*.elsewhere))]
+    #[error("{origin} is not granted{}; the operator must grant it", for_path(*.elsewhere))]
     NotGranted {
         /// The URL's origin.
         origin: String,
@@ -132,7 +132,7 @@ impl HttpDenial {
     }
 }
 
-const fn elsewhere(elsewhere: bool) -> &'static str {
+const fn for_path(elsewhere: bool) -> &'static str {
     match elsewhere {
         true => " for this path",
         false => "",

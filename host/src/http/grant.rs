@@ -4,7 +4,7 @@ use url::{Host, Url};
 
 use super::address::AddressKind;
 use super::path;
-use super::target::{Scheme, Target, one_spelling};
+use super::target::{Scheme, Target};
 use crate::grants::{self, Access};
 
 /// A server that a plugin may reach, under a name.
