@@ -8,11 +8,11 @@ pub(crate) use crate::bindings::syncmgr::plugin::{
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use crate::native::{callback, directories, statistics};
 
-/// A `wasi:io/poll` pollable.
-#[cfg(target_family = "wasm")]
-pub use crate::bindings::wasi::io::poll::Pollable;
 #[cfg(not(target_family = "wasm"))]
 pub use crate::native::Pollable;
+/// A `wasi:io/poll` pollable.
+#[cfg(target_family = "wasm")]
+pub use wasip2::io::poll::Pollable;
 
 /// Returns the value of a setting.
 pub(crate) fn setting(name: &str) -> Option<String> {

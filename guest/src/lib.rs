@@ -16,8 +16,8 @@
 //! result of [`Plugin::synchronize_item`] decides the terminal status of the item.
 //!
 //! In reading order: [`Plugin`], [`SyncContext`] for reports, [`Item`] and [`HandlerInfo`],
-//! [`Error`] and [`Interrupt`], [`callback`], [`settings`], [`directories`] for files, and
-//! `testing` to run a plugin in `cargo test`. [`prelude`] has the names that most plugins use.
+//! [`Error`] and [`Interrupt`], [`callback`], [`settings`], [`directories`] for files, [`http`] for
+//! servers, and `testing` to run a plugin in `cargo test`. [`prelude`] has the names that most plugins use.
 
 #![deny(missing_docs)]
 
@@ -33,6 +33,7 @@ mod error;
 #[allow(missing_docs, reason = "for the code that `export!` generates")]
 pub mod glue;
 mod guid;
+pub mod http;
 mod imports;
 mod item;
 #[cfg(not(target_family = "wasm"))]

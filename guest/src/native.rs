@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod directories;
+pub(crate) mod http;
 pub(crate) mod outcome;
 pub(crate) mod script;
 pub(crate) mod session;

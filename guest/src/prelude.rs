@@ -7,6 +7,6 @@ pub use crate::{
     Error, ErrorCode, ErrorDetail, ErrorId, HandlerFlags, HandlerInfo, Interrupt, Item, ItemFlags,
     ItemId, ItemList, ItemState, LogLevel, Participation, Plugin, PrepareOutcome,
     PropertiesOutcome, Property, PropertyChange, PropertyChoice, PropertyField, PropertyValue,
-    Result, Status, SyncContext, SyncEvent, SyncModifiers, Trigger, Uuid, callback, export,
+    Result, Status, SyncContext, SyncEvent, SyncModifiers, Trigger, Uuid, callback, export, http,
     request, settings,
 };

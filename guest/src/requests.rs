@@ -15,7 +15,7 @@
 ///     [allow]
 ///     wall-clock = "computes the age of a message"
 ///     [http]
-///     "api.example.com" = "the mail service"
+///     remote = { access = "read-only", why = "the mail service" }
 ///     "#
 /// );
 /// # fn main() {}

@@ -1,4 +1,4 @@
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use crate::bindings::syncmgr::plugin::types as wit;
@@ -49,8 +49,44 @@ pub struct SyncContext {
     logged: RefCell<Option<Error>>,
 }
 
+/// The item is no longer in progress.
+impl Drop for SyncContext {
+    fn drop(&mut self) {
+        CURRENT.set(None);
+    }
+}
+
+thread_local! {
+    /// The item in progress, whose cancellation ends waiting.
+    static CURRENT: Cell<Option<ItemId>> = const { Cell::new(None) };
+}
+
+/// Returns the interrupt if the user cancelled the run or the item in progress.
+pub(crate) fn check_cancelled() -> Result<(), Interrupt> {
+    let item = CURRENT.get().map(ItemId::to_wit);
+    match callback::is_cancelled(item) {
+        true => Err(interrupt()),
+        false => Ok(()),
+    }
+}
+
+/// Returns the interrupt after a cancellation.
+pub(crate) fn interrupt() -> Interrupt {
+    match callback::is_cancelled(None) {
+        true => Interrupt::All,
+        false => Interrupt::Item,
+    }
+}
+
+/// Returns the pollable that becomes ready when the user cancels.
+#[cfg(target_family = "wasm")]
+pub(crate) fn cancelled() -> Pollable {
+    callback::subscribe_cancelled(CURRENT.get().map(ItemId::to_wit))
+}
+
 impl SyncContext {
     pub(crate) fn new(item: ItemId) -> Self {
+        CURRENT.set(Some(item));
         Self {
             item,
             ended: false,

@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::error::SessionError;
-use crate::http::HttpUsage;
 use crate::hresult::{self, Hresult};
+use crate::http::HttpUsage;
 use crate::id::ItemId;
 use crate::types::ErrorCode;
 use crate::types::{LogEntry, Status};

@@ -230,7 +230,8 @@ impl SyncMgrCtx {
                 }
             };
             let level = LogLevel::Warning;
-            let entry = LogEntry { level, text, item: None, jump: None, id: None, code: Some(code) };
+            let entry =
+                LogEntry { level, text, item: None, jump: None, id: None, code: Some(code) };
             if let Some(manager) = &mut self.manager {
                 manager.log(&entry);
             }
@@ -270,11 +271,7 @@ impl WasiView for SyncMgrCtx {
 impl WasiHttpView for SyncMgrCtx {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         self.log_http();
-        WasiHttpCtxView {
-            hooks: &mut self.http_hooks,
-            table: &mut self.table,
-            ctx: &mut self.http,
-        }
+        WasiHttpCtxView { hooks: &mut self.http_hooks, table: &mut self.table, ctx: &mut self.http }
     }
 }
 

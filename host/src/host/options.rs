@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use wasmtime::{Config, Engine};
 
 #[cfg(feature = "compiler")]

@@ -97,9 +97,8 @@ pub(super) struct ResponseBody {
 impl ResponseBody {
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let left = self.limit.saturating_sub(self.waited);
-        let (_, timer) = self
-            .wait
-            .get_or_insert_with(|| (Instant::now(), Box::pin(tokio::time::sleep(left))));
+        let (_, timer) =
+            self.wait.get_or_insert_with(|| (Instant::now(), Box::pin(tokio::time::sleep(left))));
         timer.as_mut().poll(cx)
     }
 }

@@ -40,8 +40,7 @@ const MIN_HEADER_BYTES: usize = 8 << 10;
 const MAX_DENIALS: usize = 64;
 
 /// Headers that make some servers use another method.
-const METHOD_HEADERS: [&str; 3] =
-    ["x-http-method-override", "x-http-method", "x-method-override"];
+const METHOD_HEADERS: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
 /// The client of one session. Its connections are shared with nobody.
 pub(crate) struct HttpClient {
@@ -184,8 +183,12 @@ impl HttpClient {
         self.lock_usage().entry(origin.to_string()).or_default().requests += 1;
         let upload = Arc::new(Upload::default());
         let (client, upload_of_body) = (Arc::clone(&self), Arc::clone(&upload));
-        let body =
-            RequestBody { inner: body, client, origin: Arc::clone(&origin), upload: upload_of_body };
+        let body = RequestBody {
+            inner: body,
+            client,
+            origin: Arc::clone(&origin),
+            upload: upload_of_body,
+        };
         let admitted = Admitted { request: Request::from_parts(parts, body), upload, origin };
         let (sender, response) = oneshot::channel();
         let task = network.spawn(async move {
@@ -293,7 +296,9 @@ impl HttpClient {
             }
             if let Some(error) = cause.downcast_ref::<hyper::Error>() {
                 if error.is_parse_too_large() {
-                    return Error::HttpResponseHeaderSectionSize(u32::try_from(self.header_bytes).ok());
+                    return Error::HttpResponseHeaderSectionSize(
+                        u32::try_from(self.header_bytes).ok(),
+                    );
                 }
                 if error.is_parse() {
                     return Error::HttpProtocolError;

@@ -164,9 +164,7 @@ pub enum HttpGrantProblem {
     #[error("only a scheme, a host, a port and a path are allowed")]
     TooMuch,
     /// The port is not a number from 1 to 65535.
-    #[error(
-        "the port must be a number from 1 to 65535; omit it and its `:` for the default port"
-    )]
+    #[error("the port must be a number from 1 to 65535; omit it and its `:` for the default port")]
     Port,
     /// The host is neither a name nor an address.
     #[error(

@@ -104,16 +104,19 @@ fn sdk_bindings() -> Result<String> {
     )?;
     let world = resolve.select_world(&[package], Some("sdk"))?;
     // The SDK uses no interface of WASI but `poll`. The path of the others only has to exist.
-    let unused = resolve.worlds[world].imports.keys().filter_map(|import| match import {
+    let path = |id: String| {
+        let path = if id.starts_with("wasi:io/poll@") { "wasip2::io::poll" } else { "core" };
+        (id, wit_bindgen_rust::WithOption::Path(path.to_owned()))
+    };
+    let wasi = resolve.worlds[world].imports.keys().filter_map(|import| match import {
         WorldKey::Interface(id) => resolve.id_of(*id),
         WorldKey::Name(_) => None,
     });
-    let unused = unused.filter(|id| id.starts_with("wasi:") && !id.starts_with("wasi:io/poll@"));
-    let unused = unused.map(|id| (id, wit_bindgen_rust::WithOption::Path("core".to_owned())));
+    let wasi = wasi.filter(|id| id.starts_with("wasi:")).map(path);
     let options = wit_bindgen_rust::Opts {
         format: true,
         generate_all: true,
-        with: unused.collect(),
+        with: wasi.collect(),
         pub_export_macro: true,
         export_macro_name: Some("export_synchronize".to_owned()),
         default_bindings_module: Some("syncmgr_plugin::bindings".to_owned()),
