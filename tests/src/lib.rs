@@ -7,6 +7,7 @@ pub mod com;
 pub mod corpus;
 pub mod folder;
 pub mod hooked;
+pub mod http_server;
 pub mod isolation;
 pub mod limits_page;
 pub mod reference;
@@ -45,6 +46,8 @@ pub const FOLDER: &str = env!("GUEST_FOLDER");
 /// A plugin that executes its settings.
 pub const SCRIPT: &str = env!("GUEST_SCRIPT");
 /// A plugin that performs the attack in its settings.
+pub const FETCH: &str = env!("GUEST_FETCH");
+/// The plugin that attacks the host.
 pub const HOSTILE: &str = env!("GUEST_HOSTILE");
 /// A component that is not a plugin.
 pub const OTHER_WORLD: &str = env!("GUEST_OTHER_WORLD");

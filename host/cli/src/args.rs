@@ -87,7 +87,9 @@ pub(crate) struct PluginArgs {
     pub(crate) plugin: Option<String>,
 
     /// Read the plugin, its directories and its settings from a job file
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["dirs", "secrets", "allow"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = [
+        "dirs", "secrets", "http", "http_auth", "http_ca", "allow",
+    ])]
     pub(crate) job: Option<PathBuf>,
 
     #[command(flatten)]
@@ -116,6 +118,21 @@ pub(crate) struct GrantArgs {
     /// final newline. Secrets are redacted in everything that the plugin reports
     #[arg(long = "secret", value_name = "KEY=env:VARIABLE|file:PATH")]
     pub(crate) secrets: Vec<String>,
+
+    /// Grant a server under a name: an `https://` or `http://` URL with a path, below which the
+    /// plugin may make requests (`:ro`: only reading ones), or the URL that the plugin requests.
+    /// With `local:` before the URL, its name may resolve to a private address
+    #[arg(long = "http", value_name = "NAME[=URL][:ro]")]
+    pub(crate) http: Vec<String>,
+
+    /// Add credentials to the requests to a granted server, without passing them to the plugin.
+    /// KIND is `basic` (the secret is USER:PASSWORD), `bearer`, `header:NAME` or `query:NAME`
+    #[arg(long = "http-auth", value_name = "NAME=KIND:env:VARIABLE|file:PATH")]
+    pub(crate) http_auth: Vec<String>,
+
+    /// Trust the certificates in this PEM file for servers, in addition to those of the system
+    #[arg(long = "http-ca", value_name = "FILE")]
+    pub(crate) http_ca: Option<PathBuf>,
 
     /// Grant a capability: the time of day (`wall-clock`) or secure random numbers (`randomness`).
     /// Built-in plugins are granted the capabilities that they request

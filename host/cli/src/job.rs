@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use syncmgr_host::{Access, Host, Plugin, SessionOptions};
+use syncmgr_host::{Access, Host, HostOptions, Plugin, SessionOptions};
 use syncmgr_install::{Grants, JobFile, PrivateFolder, Registrations};
 
 use crate::args::{GrantArgs, PluginArgs};
@@ -12,7 +12,7 @@ use crate::confine::{Directories, disable_core_dumps};
 use crate::escape::escape;
 use crate::exit::UsageError;
 use crate::options::{grants, set_limits};
-use crate::plugin_source::{PluginSource, host, registrations};
+use crate::plugin_source::{PluginSource, registrations};
 
 /// A plugin with its grants.
 #[derive(Debug)]
@@ -56,10 +56,13 @@ impl Job {
     pub(crate) fn load(&self) -> anyhow::Result<Plugin> {
         let limits = self.grants.limits().load;
         if let PluginSource::Installed(registration) = &self.plugin {
-            let host = Host::with_options(in_own_process(syncmgr_install::host_options(limits)))?;
+            let options = self.grants.host_options(syncmgr_install::host_options(limits))?;
+            let host = Host::with_options(in_own_process(options))?;
             return Ok(self.registrations.load(&host, registration)?);
         }
-        Ok(self.plugin.load(&host(limits)?, &self.registrations)?)
+        let options = self.grants.host_options(HostOptions::new().limits(limits))?;
+        let host = Host::with_options(in_own_process(options))?;
+        Ok(self.plugin.load(&host, &self.registrations)?)
     }
 
     /// The BLAKE3 digest of the component, in hexadecimal digits.
@@ -102,7 +105,7 @@ impl Job {
 
     /// Returns the options for a session of the plugin.
     pub(crate) fn session_options(&self, plugin: &Plugin) -> anyhow::Result<SessionOptions> {
-        if !self.grants.secrets.is_empty() {
+        if !self.grants.secrets.is_empty() || !self.grants.http_auth.is_empty() {
             disable_core_dumps();
         }
         let mut options =

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use syncmgr_install::{Grants, Secret};
+use syncmgr_install::{Grants, Secret, Server, ServerAuth};
 
 use crate::args::GrantArgs;
 use crate::exit::UsageError;
@@ -26,21 +26,43 @@ pub(crate) fn grants(args: &GrantArgs) -> anyhow::Result<Grants> {
         const FORM: &str = "--secret KEY=env:VARIABLE|file:PATH";
         let (name, location) = key_value(secret, FORM)?;
         once(&mut names, "--secret", name)?;
-        let secret = match location.split_once(':') {
-            Some(("env", variable)) => Secret::Env(variable.to_owned()),
-            Some(("file", path)) => Secret::File(path.into()),
-            // The value may be the secret itself, so the message does not contain it.
-            Some(_) | None => {
-                let message = format!("invalid secret `{name}`: use `{FORM}`");
-                return Err(UsageError(message).into());
-            }
-        };
+        // The value may be the secret itself, so the message does not contain it.
+        let invalid = || UsageError(format!("invalid secret `{name}`: use `{FORM}`"));
+        let secret = secret_location(location).ok_or_else(invalid)?;
         grants.secrets.push((name.to_owned(), secret));
     }
+    for server in &args.http {
+        let (name, server) = match server.split_once('=') {
+            Some((name, url)) => (name, Server::parse(name, url)?),
+            None => (server.as_str(), Server::requested(server)),
+        };
+        once(&mut names, "--http", name)?;
+        grants.http.push(server);
+    }
+    for auth in &args.http_auth {
+        const FORM: &str = "--http-auth NAME=KIND:env:VARIABLE|file:PATH";
+        let (server, value) = key_value(auth, FORM)?;
+        once(&mut names, "--http-auth", server)?;
+        let at = [":env:", ":file:"].iter().filter_map(|location| value.find(location)).min();
+        let parts = at.map(|at| (&value[..at], &value[at + 1..]));
+        let parts = parts.and_then(|(kind, at)| Some((kind.to_owned(), secret_location(at)?)));
+        let invalid = || UsageError(format!("invalid credentials for `{server}`: use `{FORM}`"));
+        let (kind, secret) = parts.ok_or_else(invalid)?;
+        grants.http_auth.push(ServerAuth { server: server.to_owned(), kind, secret });
+    }
+    grants.http_ca.clone_from(&args.http_ca);
     for name in &args.allow {
         grants.allow.push(name.parse()?);
     }
     Ok(grants)
+}
+
+fn secret_location(text: &str) -> Option<Secret> {
+    match text.split_once(':')? {
+        ("env", variable) => Some(Secret::Env(variable.to_owned())),
+        ("file", path) => Some(Secret::File(path.into())),
+        (_, _) => None,
+    }
 }
 
 pub(crate) fn set_limits(grants: &mut Grants, limits: &[String]) -> anyhow::Result<()> {
@@ -92,7 +114,7 @@ mod tests {
                 dirs: texts(dirs),
                 settings: texts(settings),
                 secrets: texts(secrets),
-                allow: Vec::new(),
+                ..GrantArgs::default()
             };
             let parsed = grants(&args);
             assert_eq!(parsed.is_ok(), good, "{dirs:?} {settings:?} {secrets:?}: {parsed:?}");

@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use syncmgr_host::http::HttpGrantError;
 use syncmgr_host::{ExcessGrant, GrantError, Hresult, LoadError, hresult};
 use uuid::Uuid;
 
@@ -23,6 +24,9 @@ pub enum InstallError {
     /// A directory cannot be granted.
     #[error(transparent)]
     Grant(#[from] GrantError),
+    /// A server cannot be granted.
+    #[error(transparent)]
+    Server(#[from] HttpGrantError),
     /// A file of an installed plugin is damaged.
     #[error(
         "{} is damaged: {message}; correct it, or remove it and register the plugin again",
@@ -153,6 +157,7 @@ impl InstallError {
             Self::File { .. } => "store-file",
             Self::Text { .. } => "store-text",
             Self::Grant(_) => "store-grant",
+            Self::Server(error) => error.code(),
             Self::Damaged { .. } => "store-damaged",
             Self::InsecurePermissions { .. } => "store-open",
             Self::Foreign { .. } => "store-foreign",
@@ -171,9 +176,11 @@ impl InstallError {
     pub const fn hresult(&self) -> Hresult {
         match self {
             Self::File { .. } => Hresult::HRESULT_ERROR_NOT_FOUND,
-            Self::Text { .. } | Self::Grant(_) | Self::Name { .. } | Self::ExcessGrants { .. } => {
-                Hresult::E_INVALIDARG
-            }
+            Self::Text { .. }
+            | Self::Grant(_)
+            | Self::Server(_)
+            | Self::Name { .. }
+            | Self::ExcessGrants { .. } => Hresult::E_INVALIDARG,
             Self::Damaged { .. } => Hresult::HRESULT_ERROR_FILE_CORRUPT,
             Self::InsecurePermissions { .. }
             | Self::Foreign { .. }
@@ -192,6 +199,7 @@ impl InstallError {
         match self {
             Self::Text { .. }
             | Self::Grant(_)
+            | Self::Server(_)
             | Self::Unknown { .. }
             | Self::Name { .. }
             | Self::ClassTaken { .. }

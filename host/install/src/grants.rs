@@ -3,7 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use syncmgr_host::{Capability, Grant, Limits, LoadLimits, Plugin, Requests, SessionOptions};
+use syncmgr_host::http::{HttpAuth, HttpGrant};
+use syncmgr_host::{
+    Access, Capability, ExcessGrant, Grant, HostOptions, Limits, LoadLimits, Plugin, Requests,
+    SessionOptions,
+};
 
 use crate::error::InstallError;
 use crate::protected::Guard;
@@ -19,6 +23,12 @@ pub struct Grants {
     pub settings: Vec<(String, String)>,
     /// The secrets, by name.
     pub secrets: Vec<(String, Secret)>,
+    /// The servers.
+    pub http: Vec<Server>,
+    /// The credentials for servers, which the host adds to requests.
+    pub http_auth: Vec<ServerAuth>,
+    /// A file of certificates in PEM to trust for servers, in addition to those of the system.
+    pub http_ca: Option<PathBuf>,
     /// The capabilities.
     pub allow: Vec<Capability>,
     /// The limits that differ from the defaults, by name.
@@ -45,6 +55,78 @@ impl AllLimits {
             false => self.session.set(name, value),
         };
         set.map_err(|error| InstallError::Text { what: error.to_string() })
+    }
+}
+
+/// A server to grant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// The name.
+    pub name: String,
+    /// The URL; `None` for the one that the plugin requests.
+    pub url: Option<String>,
+    /// The access.
+    pub access: Access,
+}
+
+impl Server {
+    /// Parses a server: a URL, with the suffix `:ro` for read-only access.
+    ///
+    /// # Errors
+    /// [`InstallError::Server`] for an invalid name or URL.
+    pub fn parse(name: &str, url: &str) -> Result<Self, InstallError> {
+        let (url, access) = split_access(url);
+        HttpGrant::new(name, url, access)?;
+        Ok(Self { name: name.to_owned(), url: Some(url.to_owned()), access })
+    }
+
+    /// Parses the name of a server whose URL the plugin requests, with the suffix `:ro` for
+    /// read-only access.
+    pub fn requested(name: &str) -> Self {
+        let (name, access) = split_access(name);
+        Self { name: name.to_owned(), url: None, access }
+    }
+
+    fn grant(&self, plugin: &Plugin) -> Result<HttpGrant, InstallError> {
+        let Some(request) = plugin.description().requests.server(&self.name) else {
+            return Err(InstallError::ExcessGrants {
+                plugin: plugin.name().to_owned(),
+                grants: vec![ExcessGrant::Server(self.name.clone())],
+            });
+        };
+        let url = self.url.as_ref().or(request.url.as_ref());
+        let url = url.ok_or_else(|| InstallError::Text {
+            what: format!("the plugin requests no URL for the server `{}`; grant one", self.name),
+        })?;
+        Ok(HttpGrant::new(&self.name, url, self.access)?)
+    }
+}
+
+/// Removes the suffix `:ro`, which stands for read-only access.
+pub(crate) fn split_access(text: &str) -> (&str, Access) {
+    match text.strip_suffix(":ro") {
+        Some(rest) => (rest, Access::ReadOnly),
+        None => (text, Access::ReadWrite),
+    }
+}
+
+/// The credentials for a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerAuth {
+    /// The name of the server.
+    pub server: String,
+    /// The kind, as for [`HttpAuth::new`].
+    pub kind: String,
+    /// The location of the secret.
+    pub secret: Secret,
+}
+
+impl ServerAuth {
+    fn read(&self) -> Result<HttpAuth, InstallError> {
+        let secret = self.secret.read(&self.server)?;
+        HttpAuth::new(&self.kind, &secret).map_err(|error| InstallError::Text {
+            what: format!("credentials for the server `{}`: {error}", self.server),
+        })
     }
 }
 
@@ -94,9 +176,12 @@ impl Grants {
         self.directories.iter().map(RegisteredDirectory::of).collect()
     }
 
-    /// Makes every grant of a directory read-only.
+    /// Makes every grant of a directory or a server read-only.
     pub fn make_read_only(&mut self) {
         self.directories = self.directories.iter().map(Grant::read_only).collect();
+        for server in &mut self.http {
+            server.access = Access::ReadOnly;
+        }
     }
 
     /// Protects a file that determines the plugin or its grants: a directory that contains the file
@@ -126,17 +211,41 @@ impl Grants {
         limits
     }
 
+    /// Adds the options of the host that runs the plugin.
+    ///
+    /// # Errors
+    /// [`InstallError::Text`] if the certificate file cannot be read, or is invalid.
+    pub fn host_options(&self, options: HostOptions) -> Result<HostOptions, InstallError> {
+        let Some(file) = &self.http_ca else { return Ok(options) };
+        let name = file.display().to_string();
+        let pem = text_file::read(file).map_err(|error| InstallError::Text {
+            what: format!("cannot read the certificate file {name}: {error}"),
+        })?;
+        let trusted = options.http_ca(&name, pem.as_bytes());
+        trusted.map_err(|error| InstallError::Text { what: syncmgr_host::full_message(&error) })
+    }
+
     /// Returns whether there are no grants and no settings, and every limit has its default.
     pub fn is_empty(&self) -> bool {
         self.directories.is_empty()
             && self.settings.is_empty()
             && self.secrets.is_empty()
+            && self.http.is_empty()
+            && self.http_auth.is_empty()
+            && self.http_ca.is_none()
             && self.allow.is_empty()
             && self.limits.is_empty()
     }
 
-    pub(crate) fn session_options(&self, storage: &Path) -> Result<SessionOptions, InstallError> {
-        let mut options = self.without_secrets().storage(storage);
+    pub(crate) fn session_options(
+        &self,
+        plugin: &Plugin,
+        storage: &Path,
+    ) -> Result<SessionOptions, InstallError> {
+        let mut options = self.without_secrets(plugin)?.storage(storage);
+        for auth in &self.http_auth {
+            options = options.http_auth(&auth.server, auth.read()?);
+        }
         for (name, secret) in &self.secrets {
             options = options.secret(name, secret.read(name)?);
         }
@@ -145,7 +254,7 @@ impl Grants {
 
     /// Checks that the plugin requests all of the grants. An excess grant is most likely misspelt.
     pub(crate) fn check(&self, plugin: &Plugin) -> Result<(), InstallError> {
-        let mut options = self.without_secrets();
+        let mut options = self.without_secrets(plugin)?;
         for (name, _) in &self.secrets {
             options = options.secret(name, "");
         }
@@ -171,15 +280,19 @@ impl Grants {
         for (what, file) in &self.protected {
             guard.check_file(what, file)?;
         }
-        for (_, secret) in &self.secrets {
+        let secrets = self.secrets.iter().map(|(_, secret)| secret);
+        for secret in secrets.chain(self.http_auth.iter().map(|auth| &auth.secret)) {
             if let Secret::File(file) = secret {
                 guard.check_file("the secret file", file)?;
             }
         }
+        if let Some(file) = &self.http_ca {
+            guard.check_file("the certificate file", file)?;
+        }
         Ok(())
     }
 
-    fn without_secrets(&self) -> SessionOptions {
+    fn without_secrets(&self, plugin: &Plugin) -> Result<SessionOptions, InstallError> {
         let mut options = SessionOptions::new().limits(self.limits().session);
         for grant in &self.directories {
             options = options.grant(grant.clone());
@@ -190,6 +303,9 @@ impl Grants {
         for &capability in &self.allow {
             options = options.allow(capability);
         }
-        options
+        for server in &self.http {
+            options = options.http(server.grant(plugin)?);
+        }
+        Ok(options)
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use syncmgr_host::{Access, Grant};
 
 use crate::error::InstallError;
-use crate::grants::{Grants, Secret};
+use crate::grants::{Grants, Secret, Server, ServerAuth, split_access};
 use crate::text_file;
 
 /// A job file, or the grants of a registration:
@@ -19,6 +19,12 @@ use crate::text_file;
 /// durable = true
 /// [secrets]
 /// token = { env = "TOKEN" }
+/// [http]
+/// remote = "https://dav.example.org/files/me/"
+/// api = true
+/// [http-auth.remote]
+/// kind = "basic"
+/// secret = { file = "dav.login" }
 /// [limits]
 /// memory-bytes = "64MiB"
 /// [dirs]
@@ -39,12 +45,33 @@ pub struct JobFile {
     settings: BTreeMap<String, Setting>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     secrets: BTreeMap<String, Secret>,
+    #[serde(rename = "http-ca", skip_serializing_if = "Option::is_none")]
+    http_ca: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    http: BTreeMap<String, ServerText>,
+    #[serde(rename = "http-auth", default, skip_serializing_if = "BTreeMap::is_empty")]
+    http_auth: BTreeMap<String, AuthText>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     limits: BTreeMap<String, Setting>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     dirs: BTreeMap<String, String>,
     #[serde(default, skip_serializing)]
     items: BTreeMap<String, Item>,
+}
+
+/// A server: its URL, or whether to grant the one that the plugin requests.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(untagged)]
+enum ServerText {
+    Requested(bool),
+    Url(String),
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct AuthText {
+    kind: String,
+    secret: Secret,
 }
 
 #[derive(Debug, Deserialize)]
@@ -128,13 +155,24 @@ impl JobFile {
         for name in self.allow {
             grants.allow.push(name.parse()?);
         }
+        let resolve = |secret| match secret {
+            Secret::Env(variable) => Ok(Secret::Env(variable)),
+            Secret::File(path) => from_home(&path, base).map(Secret::File),
+        };
         for (name, secret) in self.secrets {
-            let secret = match secret {
-                Secret::Env(variable) => Secret::Env(variable),
-                Secret::File(path) => Secret::File(from_home(&path, base)?),
-            };
-            grants.secrets.push((name, secret));
+            grants.secrets.push((name, resolve(secret)?));
         }
+        for (name, server) in self.http {
+            match server {
+                ServerText::Url(url) => grants.http.push(Server::parse(&name, &url)?),
+                ServerText::Requested(true) => grants.http.push(Server::requested(&name)),
+                ServerText::Requested(false) => {}
+            }
+        }
+        for (server, AuthText { kind, secret }) in self.http_auth {
+            grants.http_auth.push(ServerAuth { server, kind, secret: resolve(secret)? });
+        }
+        grants.http_ca = self.http_ca.map(|file| from_home(&file, base)).transpose()?;
         for (name, path) in &self.dirs {
             grants.directories.push(parse_directory(name, path, base)?);
         }
@@ -192,10 +230,37 @@ impl JobFile {
                 .iter()
                 .map(|(name, secret)| Ok((name.clone(), absolute(secret)?)))
                 .collect::<Result<_, InstallError>>()?,
+            http_ca: match &grants.http_ca {
+                Some(file) => {
+                    let file = std::path::absolute(file).map_err(InstallError::file(file))?;
+                    Some(path(&file)?.into())
+                }
+                None => None,
+            },
+            http: grants.http.iter().map(server_text).collect(),
+            http_auth: grants
+                .http_auth
+                .iter()
+                .map(|auth| {
+                    let secret = absolute(&auth.secret)?;
+                    Ok((auth.server.clone(), AuthText { kind: auth.kind.clone(), secret }))
+                })
+                .collect::<Result<_, InstallError>>()?,
             limits: grants.limits.iter().map(text).collect(),
             dirs: BTreeMap::new(),
             items: BTreeMap::new(),
         })
+    }
+}
+
+fn server_text(server: &Server) -> (String, ServerText) {
+    let suffix = match server.access {
+        Access::ReadOnly => ":ro",
+        Access::ReadWrite => "",
+    };
+    match &server.url {
+        Some(url) => (server.name.clone(), ServerText::Url(format!("{url}{suffix}"))),
+        None => (format!("{}{suffix}", server.name), ServerText::Requested(true)),
     }
 }
 
@@ -204,10 +269,7 @@ impl JobFile {
 /// # Errors
 /// [`InstallError::Text`] for an empty path, and [`InstallError::Grant`].
 pub fn parse_directory(name: &str, path: &str, base: &Path) -> Result<Grant, InstallError> {
-    let (path, access) = match path.strip_suffix(":ro") {
-        Some(path) => (path, Access::ReadOnly),
-        None => (path, Access::ReadWrite),
-    };
+    let (path, access) = split_access(path);
     if path.is_empty() {
         return Err(InstallError::Text { what: format!("directory `{name}` has no path") });
     }

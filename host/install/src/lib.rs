@@ -37,7 +37,7 @@ mod text_file;
 pub use code_cache::{CacheEntry, CodeCache};
 pub use error::InstallError;
 pub use folder::{PrivateFolder, replace_file};
-pub use grants::{AllLimits, Grants, Secret};
+pub use grants::{AllLimits, Grants, Secret, Server, ServerAuth};
 #[cfg(feature = "compiler")]
 pub use installation::Installation;
 pub use job_file::{JobFile, parse_directory};

@@ -70,7 +70,7 @@ impl Registrations {
         home: &Path,
     ) -> Result<SessionOptions, InstallError> {
         self.check(plugin, grants)?;
-        let options = grants.session_options(&home.join(STORAGE))?;
+        let options = grants.session_options(plugin, &home.join(STORAGE))?;
         // They may be inside a read-only grant, or mounted into one.
         Ok(self.own_directories().into_iter().fold(options, SessionOptions::leave_out))
     }

@@ -6,6 +6,7 @@ mod copies;
 mod corpus;
 mod docs;
 mod grants;
+mod http;
 mod lifecycle;
 mod limits;
 mod modules;

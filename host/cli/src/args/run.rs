@@ -20,6 +20,9 @@ Examples:
     syncmgr run --all
   Invoke a plugin as a program does, with a cookie:
     syncmgr run mail --cookie 6e6577
+  Sync with a server; the host signs in, and the plugin never sees the password:
+    syncmgr run mine.wasm --http remote=https://dav.example.org/files/me/ \
+      --http-auth remote=basic:file:dav.login
   Run an untrusted plugin with minimal grants:
     syncmgr inspect theirs.wasm
     syncmgr run theirs.wasm --dir inbox=~/mail:ro --allow wall-clock --limit memory-bytes=64MiB
@@ -37,14 +40,15 @@ pub(crate) struct Run {
 
     /// Run all registered plugins, one after the other
     #[arg(long, conflicts_with_all = [
-        "plugin", "job", "clsid", "dirs", "settings", "secrets", "allow", "limits", "items",
+        "plugin", "job", "clsid", "dirs", "settings", "secrets", "http", "http_auth", "http_ca", "allow",
+        "limits", "items",
     ])]
     pub(crate) all: bool,
 
     /// Run the native handler of this class, outside of the sandbox (Windows only)
     #[arg(long, value_name = "{CLSID}", conflicts_with_all = [
-        "plugin", "job", "dirs", "settings", "secrets", "allow", "dry_run", "on_death", "restarts",
-        "release",
+        "plugin", "job", "dirs", "settings", "secrets", "http", "http_auth", "http_ca", "allow",
+        "dry_run", "on_death", "restarts", "release",
     ])]
     pub(crate) clsid: Option<String>,
 

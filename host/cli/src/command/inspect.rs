@@ -177,7 +177,15 @@ fn requests(description: &Description) -> Vec<RequestLine> {
         line("capability", capability.name(), why, option);
     }
     for http in &requests.http {
-        line("http", &http.name, &http.why, "no option yet".to_owned());
+        let suffix = match http.access {
+            Access::ReadOnly => ":ro",
+            Access::ReadWrite => "",
+        };
+        let option = match &http.url {
+            Some(url) => format!("--http {}  ({url})", quote(&format!("{}{suffix}", http.name))),
+            None => option("--http", &http.name, &format!("https://HOST/PATH{suffix}")),
+        };
+        line("server", &http.name, &http.why, option);
     }
     lines
 }

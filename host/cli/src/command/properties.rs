@@ -89,6 +89,7 @@ fn plugin_args(args: &Properties) -> PluginArgs {
             settings: args.settings.clone(),
             secrets: args.secrets.clone(),
             allow: args.allow.clone(),
+            ..GrantArgs::default()
         },
         limits: args.limits.clone(),
         state_dir: args.state_dir.clone(),

@@ -1,0 +1,145 @@
+//! An HTTP server on loopback that answers as its clients ask, and records what they sent.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead as _, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// The maximum length of a recorded head.
+const HEAD_BYTES: u64 = 1 << 20;
+
+/// A running server. It ends with the process.
+///
+/// - `/echo` answers with the head of the request, and with the length of its body.
+/// - `/bytes/N` answers with N bytes, `/short/N` with one less than it states.
+/// - `/to/URL` redirects.
+/// - `/silent` never answers, `/drip` answers with one byte each 50 ms.
+/// - `/headers/N` answers with N headers, `/status/N` with that status.
+/// - `/raw/TEXT` answers with the text, in which `|` is a line break.
+#[derive(Debug)]
+pub struct HttpServer {
+    address: SocketAddr,
+    seen: Arc<Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    connections: AtomicU64,
+    heads: Mutex<Vec<String>>,
+}
+
+impl HttpServer {
+    /// Starts a server.
+    ///
+    /// # Errors
+    /// Returns an error if there is no port left.
+    pub fn start() -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let (address, seen) = (listener.local_addr()?, Arc::new(Seen::default()));
+        let shared = Arc::clone(&seen);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                shared.connections.fetch_add(1, Ordering::AcqRel);
+                let seen = Arc::clone(&shared);
+                thread::spawn(move || {
+                    // A client may leave at any time.
+                    let _ = serve(&stream, &seen);
+                });
+            }
+        });
+        Ok(Self { address, seen })
+    }
+
+    /// Returns the origin.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Returns the number of connections so far.
+    pub fn connections(&self) -> u64 {
+        self.seen.connections.load(Ordering::Acquire)
+    }
+
+    /// Returns the heads of all requests so far.
+    pub fn heads(&self) -> Vec<String> {
+        self.seen.heads.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn serve(stream: &TcpStream, seen: &Seen) -> io::Result<()> {
+    let mut reader = BufReader::new(stream);
+    loop {
+        let mut head = String::new();
+        loop {
+            let before = head.len();
+            if (&mut reader).take(HEAD_BYTES).read_line(&mut head)? == 0 {
+                return Ok(());
+            }
+            if head[before..].trim().is_empty() {
+                break;
+            }
+        }
+        seen.heads.lock().unwrap_or_else(PoisonError::into_inner).push(head.clone());
+        let headers: BTreeMap<_, _> = head
+            .lines()
+            .filter_map(|line| line.split_once(':'))
+            .map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()))
+            .collect();
+        let length = headers.get("content-length").and_then(|length| length.parse().ok());
+        let received = io::copy(&mut (&mut reader).take(length.unwrap_or(0)), &mut io::sink())?;
+        let path = head.split(' ').nth(1).unwrap_or_default();
+        answer(&mut io::BufWriter::new(stream), path, &head, received)?;
+    }
+}
+
+fn answer(to: &mut impl Write, path: &str, head: &str, received: u64) -> io::Result<()> {
+    let path = path.split('?').next().unwrap_or(path);
+    let mut parts = path.trim_start_matches('/').splitn(2, '/');
+    let (what, rest) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let number: u64 = rest.parse().unwrap_or(0);
+    match what {
+        "echo" => {
+            let body = format!("{head}body {received}\n");
+            write!(to, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())?;
+        }
+        "bytes" | "short" => {
+            let sent = number - u64::from(what == "short");
+            write!(to, "HTTP/1.1 200 OK\r\nContent-Length: {number}\r\n\r\n")?;
+            io::copy(&mut io::repeat(b'y').take(sent), to)?;
+            to.flush()?;
+            if what == "short" {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        "to" => {
+            write!(to, "HTTP/1.1 302 Found\r\nLocation: {rest}\r\nContent-Length: 0\r\n\r\n")?;
+        }
+        "silent" => loop {
+            thread::sleep(Duration::from_secs(1));
+        },
+        "drip" => {
+            write!(to, "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")?;
+            loop {
+                to.write_all(b"d")?;
+                to.flush()?;
+                thread::sleep(Duration::from_millis(50));
+            }
+        }
+        "headers" => {
+            write!(to, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n")?;
+            for at in 0..number {
+                write!(to, "X-Header-{at}: value\r\n")?;
+            }
+            write!(to, "\r\n")?;
+        }
+        "status" => {
+            write!(to, "HTTP/1.1 {number} Status\r\nContent-Length: 6\r\n\r\nreason")?;
+        }
+        "raw" => write!(to, "{}", rest.replace('|', "\r\n").replace("%20", " "))?,
+        _ => write!(to, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")?,
+    }
+    to.flush()
+}
