@@ -11,7 +11,10 @@ fn main() {
     for (guest, names) in [
         (Guest::Package("hello"), &["hello"][..]),
         (Guest::Package("folder"), &["folder"]),
-        (Guest::Examples("test-plugins"), &["script", "fetch", "other_world", "hostile", "nonconforming"]),
+        (
+            Guest::Examples("test-plugins"),
+            &["script", "fetch", "other_world", "hostile", "nonconforming"],
+        ),
     ] {
         let folder = build_guests::build(guest);
         for name in names {

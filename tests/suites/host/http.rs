@@ -183,7 +183,8 @@ fn credentials_need_encryption_or_loopback() -> Result<()> {
         ("http://192.168.1.2/", false),
     ] {
         let options = requests("").http(grant("remote", url)).http_auth("remote", auth()?);
-        let started = conformance::session::DrivenSession::start(&plugin(), options, EventLog::new());
+        let started =
+            conformance::session::DrivenSession::start(&plugin(), options, EventLog::new());
         match started {
             Ok(_) => ensure!(good, "{url}"),
             Err(StartError::Grant(error)) => ensure!(!good, "{url}: {error}"),
@@ -206,7 +207,8 @@ fn a_fixed_server_cannot_be_another_one() -> Result<()> {
         ("http://api.example.com/v1/", false),
     ] {
         let options = requests("").http(grant("fixed", url));
-        let started = conformance::session::DrivenSession::start(&plugin(), options, EventLog::new());
+        let started =
+            conformance::session::DrivenSession::start(&plugin(), options, EventLog::new());
         assert_eq!(started.is_ok(), good, "{url}");
     }
     Ok(())
@@ -225,7 +227,10 @@ fn failures_of_a_server_are_errors_of_the_request() -> Result<()> {
         ("GET remote/bytes/2000000 discard".to_owned(), "ErrorCode::InputOutput"),
         ("PUT remote/echo body=2000000".to_owned(), "ErrorCode::InputOutput"),
         ("GET remote/echo header=Host:other.example".to_owned(), "ErrorCode::InvalidArgument"),
-        ("GET remote/echo header=Transfer-Encoding:chunked".to_owned(), "ErrorCode::InvalidArgument"),
+        (
+            "GET remote/echo header=Transfer-Encoding:chunked".to_owned(),
+            "ErrorCode::InvalidArgument",
+        ),
         (format!("GET remote/to/{}/echo", "https://169.254.169.254"), "ErrorCode::AccessDenied"),
         ("GET other/echo".to_owned(), "ErrorCode::NotConnected"),
         ("GET remote/status/503".to_owned(), "503 reason"),
@@ -250,13 +255,14 @@ fn failures_of_a_server_are_errors_of_the_request() -> Result<()> {
 fn a_cancellation_ends_waiting_for_a_server() -> Result<()> {
     let server = HttpServer::start()?;
     let item = conformance::script::item("a");
-    for (request, all) in
-        [("GET remote/silent", true), ("GET remote/drip discard", true), ("GET remote/silent", false)]
-    {
+    for (request, all) in [
+        ("GET remote/silent", true),
+        ("GET remote/drip discard", true),
+        ("GET remote/silent", false),
+    ] {
         let cancel = CancelHandle::new();
-        let options = requests(request)
-            .http(grant("remote", &server.url()))
-            .cancel_with(cancel.clone());
+        let options =
+            requests(request).http(grant("remote", &server.url())).cancel_with(cancel.clone());
         let before = server.heads().len();
         let ran = std::thread::scope(|scope| {
             let run = scope.spawn(|| run(options));
