@@ -24,7 +24,9 @@ use plugins::{contract, ended, http, loading, reported, running};
 use program::{installing, project, testing};
 use syncmgr_cli::check::{CheckError, Fixture, Recording, RecordingHead, TempFixture};
 use syncmgr_cli::project::{Language, Project, ProjectError, create};
-use syncmgr_host::http::{HttpDenial, HttpGrant, HttpGrantError, HttpPolicy};
+use syncmgr_host::http::{
+    HttpAuth, HttpAuthError, HttpDenial, HttpGrant, HttpGrantError, HttpPolicy,
+};
 use syncmgr_host::sink::{Discard, EventLog, Sink};
 use syncmgr_host::{
     Access, Call, CancelHandle, CompilerProgram, ErrorCode, Grant, GrantError, Host, HostOptions,
@@ -34,7 +36,6 @@ use syncmgr_host::{
 use syncmgr_install::{
     Grants, InstallError, JobFile, Registrations, Scope, create_private, host_options,
 };
-use url::Url;
 
 /// Long enough that only the tested operation exceeds it, even on busy machines.
 const SHORT: Duration = Duration::from_millis(400);
@@ -69,6 +70,7 @@ coded!(
     InstallError,
     ProjectError,
     CheckError,
+    HttpAuthError,
     HttpDenial,
     HttpGrantError
 );

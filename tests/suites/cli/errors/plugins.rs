@@ -242,36 +242,51 @@ pub(crate) fn grants(messages: &Messages) -> Result<Vec<GrantError>> {
 }
 
 pub(crate) fn http(messages: &mut Messages) -> Result<()> {
-    for text in [
+    let grant = |name: &str, url: &str| HttpGrant::new(name, url, Access::ReadOnly);
+    messages.refused(grant("a b", "https://example.com"))?;
+    for url in [
         "ftp://example.com",
-        "example.com/path",
-        "example.com:0",
-        "*.com",
-        "local:*.example.com",
-        "exa mple.com",
+        "https://example.com/?query",
+        "https://example.com:0",
+        "https://*.example.com",
+        "https://example.com/a/../b",
     ] {
-        messages.refused(text.parse::<HttpGrant>())?;
+        messages.refused(grant("remote", url))?;
     }
-    let granted = ["example.com", "localhost", "192.0.2.1"].map(str::parse).into_iter();
-    let policy = HttpPolicy::new("mail", granted.collect::<Result<_, _>>()?);
-    let url = Url::parse("https://example.com/letters?token=hunter2")?;
-    for text in [
-        "gopher://example.com",
-        "https://exa_mple..com",
-        "https://me:hunter2@example.com",
-        "https://example.org/letters?token=hunter2",
+    for (kind, secret) in [
+        ("digest", "hunter2"),
+        ("header:Host", "hunter2"),
+        ("bearer", ""),
+        ("bearer", "hunter2\nhunter3"),
+        ("basic", "hunter2"),
     ] {
-        messages.refused(policy.check(&Url::parse(text)?))?;
+        messages.refused(HttpAuth::new(kind, secret))?;
     }
-    messages.refused(policy.plan(&url, |_, _| Err(std::io::ErrorKind::TimedOut.into())))?;
-    for addresses in [&[][..], &["10.0.0.1:443"], &["169.254.169.254:443"]] {
+    let urls = ["https://example.com", "https://localhost", "https://192.0.2.1"];
+    let grants: Result<Vec<_>, _> = urls.iter().map(|url| grant("remote", url)).collect();
+    let policy = HttpPolicy::new(grants?);
+    for (method, url) in [
+        ("GET", "https://["),
+        ("GET", "gopher://example.com"),
+        ("GET", "https://exa_mple..com"),
+        ("GET", "https://me:hunter2@example.com"),
+        ("GET", "https://example.com/letters/../hunter2"),
+        ("GET", "https://example.org/letters?token=hunter2"),
+        ("TRACE", "https://example.com"),
+        ("PUT", "https://example.com"),
+    ] {
+        messages.refused(policy.check(method, url))?;
+    }
+    for (url, addresses) in [
+        ("https://example.com", &[][..]),
+        ("https://example.com", &["10.0.0.1:443"]),
+        ("https://example.com", &["169.254.169.254:443"]),
+        ("https://localhost", &["192.0.2.7:443"]),
+    ] {
         let addresses: Vec<_> =
             addresses.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
-        messages.refused(policy.plan(&url, |_, _| Ok(addresses)))?;
+        messages.refused(policy.check("GET", url)?.addresses(&addresses))?;
     }
-    let away = |_: &str, _| Ok(vec!["192.0.2.7:443".parse().map_err(std::io::Error::other)?]);
-    messages.refused(policy.plan(&Url::parse("https://localhost")?, away))?;
-    messages.refused(policy.follow(&url, "https://[", 0))?;
-    messages.refused(policy.follow(&url, "http://example.com", 0))?;
-    messages.refused(policy.follow(&url, "https://example.com", 10))
+    let (origin, source) = ("https://example.com".to_owned(), std::io::ErrorKind::TimedOut.into());
+    messages.refused::<()>(Err(HttpDenial::Resolve { origin, source: Arc::new(source) }))
 }
