@@ -35,6 +35,8 @@ pub mod documents {
     pub struct Grants;
     #[doc = include_str!("../../README.md")]
     pub struct Readme;
+    #[doc = include_str!("../../guest/book/src/network.md")]
+    pub struct Network;
     #[doc = include_str!("../../guest/book/src/testing.md")]
     pub struct Testing;
 }
