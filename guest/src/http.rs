@@ -10,7 +10,7 @@
 //! use syncmgr_plugin::http;
 //!
 //! fn download(context: &mut SyncContext) -> Result<Vec<u8>, Interrupt> {
-//!     let server = settings::get("remote").unwrap_or_default();
+//!     let server = settings::get(None, "remote").unwrap_or_default();
 //!     let response = http::get(&format!("{server}list")).header("Accept", "text/plain").send()?;
 //!     let mut response = response.check_status()?;
 //!     context.set_total_bytes(response.content_length().unwrap_or(0))?;
@@ -217,8 +217,7 @@ impl Response {
     }
 }
 
-/// Fails with [`io::ErrorKind::Interrupted`]'s opposite, `Other`, once the user cancelled: pass the
-/// error to [`interrupt`].
+/// Once the user cancelled, reading fails; pass the error to [`interrupt`].
 impl Read for Response {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.body.read(buffer).map_err(|interrupt| match interrupt {

@@ -11,6 +11,7 @@ pub(crate) mod client;
 mod connector;
 mod denial;
 mod grant;
+mod header;
 pub(crate) mod hooks;
 pub(crate) mod network;
 mod path;

@@ -7,6 +7,7 @@ mod directories;
 mod directory;
 mod file;
 mod flush_files;
+mod http_errors;
 pub(crate) mod linker;
 mod names;
 mod relocation;

@@ -15,7 +15,7 @@ const HEAD_BYTES: u64 = 1 << 20;
 ///
 /// - `/echo` answers with the head of the request, and with the length of its body.
 /// - `/bytes/N` answers with N bytes, `/short/N` with one less than it states.
-/// - `/to/URL` redirects.
+/// - `/to?URL` redirects.
 /// - `/silent` never answers, `/drip` answers with one byte each 50 ms.
 /// - `/headers/N` answers with N headers, `/status/N` with that status.
 /// - `/raw/TEXT` answers with the text, in which `|` is a line break.
@@ -96,7 +96,7 @@ fn serve(stream: &TcpStream, seen: &Seen) -> io::Result<()> {
 }
 
 fn answer(to: &mut impl Write, path: &str, head: &str, received: u64) -> io::Result<()> {
-    let path = path.split('?').next().unwrap_or(path);
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let mut parts = path.trim_start_matches('/').splitn(2, '/');
     let (what, rest) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let number: u64 = rest.parse().unwrap_or(0);
@@ -115,7 +115,8 @@ fn answer(to: &mut impl Write, path: &str, head: &str, received: u64) -> io::Res
             }
         }
         "to" => {
-            write!(to, "HTTP/1.1 302 Found\r\nLocation: {rest}\r\nContent-Length: 0\r\n\r\n")?;
+            let location = query.split('&').next().unwrap_or_default();
+            write!(to, "HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n")?;
         }
         "silent" => loop {
             thread::sleep(Duration::from_secs(1));

@@ -142,7 +142,10 @@ pub fn limits(change: impl FnOnce(&mut Limits)) -> Limits {
     limits
 }
 
-/// A plugin, compiled once for each file of a suite.
-pub(crate) fn load(cell: &'static OnceLock<Plugin>, path: &str) -> Plugin {
+/// Returns a plugin, compiled once for each cell.
+///
+/// # Panics
+/// Panics if the file is no plugin.
+pub fn load(cell: &'static OnceLock<Plugin>, path: &str) -> Plugin {
     cell.get_or_init(|| host().load_file(path).unwrap_or_else(|error| panic!("{error:?}"))).clone()
 }

@@ -4,14 +4,15 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use url::Url;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use url::{Url, form_urlencoded};
 
 /// The credentials for a granted server, which the host adds to requests. The plugin does not
 /// receive them.
 #[derive(Clone)]
 pub struct HttpAuth {
     place: Place,
-    /// Every form in which a server could return them.
+    /// What to redact.
     secrets: Vec<String>,
 }
 
@@ -64,7 +65,7 @@ impl HttpAuth {
             ("header", name) => {
                 let name = HeaderName::try_from(name)
                     .ok()
-                    .filter(|name| !super::hooks::is_forbidden(name))
+                    .filter(|name| !super::header::is_forbidden(name))
                     .ok_or_else(|| HttpAuthError::Header { name: name.to_owned() })?;
                 header(name, secret.to_owned(), &[])
             }
@@ -85,21 +86,31 @@ impl HttpAuth {
                 had |= headers.insert(name.clone(), value.clone()).is_some();
             }
             Place::Query(name, value) => {
-                let kept: Vec<(String, String)> = url
-                    .query_pairs()
-                    .filter(|(known, _)| known != name)
-                    .map(|(known, value)| (known.into_owned(), value.into_owned()))
-                    .collect();
-                had |= kept.len() != url.query_pairs().count();
-                url.query_pairs_mut().clear().extend_pairs(kept).append_pair(name, value);
+                // The rest stays as it is written: servers may distinguish `a` and `a=`.
+                let query = url.query().unwrap_or_default().to_owned();
+                let pairs = query.split('&').filter(|pair| !pair.is_empty());
+                let own = |pair: &str| {
+                    form_urlencoded::parse(pair.as_bytes()).any(|(one, _)| one == *name)
+                };
+                let (removed, mut kept): (Vec<_>, Vec<_>) = pairs.partition(|&pair| own(pair));
+                had |= !removed.is_empty();
+                let added = form_urlencoded::Serializer::new(String::new())
+                    .append_pair(name, value)
+                    .finish();
+                kept.push(&added);
+                url.set_query(Some(&kept.join("&")));
             }
         }
         had
     }
 
-    /// Returns every form of the secret, to redact them.
+    /// Returns every form of the secret in which a server could return it, to redact them.
     pub(crate) fn secrets(&self) -> impl Iterator<Item = String> {
-        self.secrets.iter().cloned()
+        self.secrets.iter().flat_map(|secret| {
+            let form = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+            let percent = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
+            [secret.clone(), form, percent]
+        })
     }
 }
 

@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use tokio::time::Sleep;
 use wasmtime_wasi_http::{Error, WasiBody};
 
-use super::client::{HttpClient, InFlight};
+use super::usage::{InFlight, Meter};
 
 /// A transfer that is slower than this in `http-idle-time` counts as stalled.
 const MIN_BYTES: u64 = 1 << 10;
@@ -44,7 +44,7 @@ impl Upload {
 /// The body of a request.
 pub(super) struct RequestBody {
     pub(super) inner: WasiBody,
-    pub(super) client: Arc<HttpClient>,
+    pub(super) meter: Arc<Meter>,
     pub(super) origin: Arc<str>,
     pub(super) upload: Arc<Upload>,
 }
@@ -63,7 +63,7 @@ impl Body for RequestBody {
         self.upload.frames.fetch_add(1, Ordering::AcqRel);
         if let Some(Ok(frame)) = &frame {
             let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
-            if let Err(limit) = self.client.count_up(&self.origin, bytes) {
+            if let Err(limit) = self.meter.count_up(&self.origin, bytes) {
                 return Poll::Ready(Some(Err(Error::HttpRequestBodySize(Some(limit)))));
             }
         }
@@ -82,7 +82,7 @@ impl Body for RequestBody {
 /// The body of a response. Its time limit applies while the plugin waits for it.
 pub(super) struct ResponseBody {
     pub(super) inner: Incoming,
-    pub(super) client: Arc<HttpClient>,
+    pub(super) meter: Arc<Meter>,
     pub(super) origin: Arc<str>,
     pub(super) limit: Duration,
     pub(super) cancelled: Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -112,7 +112,7 @@ impl Body for ResponseBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(cx) else {
-            self.client.wait_for_network(self.limit);
+            self.meter.wait_for_network(self.limit);
             if self.cancelled.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Some(Err(Error::ConnectionTerminated)));
             }
@@ -135,7 +135,7 @@ impl Body for ResponseBody {
             self.received = 0;
             self.waited = Duration::ZERO;
         }
-        if let Err(limit) = self.client.count_down(&self.origin, bytes) {
+        if let Err(limit) = self.meter.count_down(&self.origin, bytes) {
             return Poll::Ready(Some(Err(Error::HttpResponseBodySize(Some(limit)))));
         }
         Poll::Ready(Some(Ok(frame)))

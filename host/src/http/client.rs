@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use http::header::HOST;
@@ -20,7 +19,7 @@ use super::auth::HttpAuth;
 use super::body::{RequestBody, ResponseBody, Upload};
 use super::connector::{ConnectError, Connector};
 use super::network::Network;
-use super::usage::UsageByOrigin;
+use super::usage::{InFlight, Meter, UsageByOrigin};
 use super::{HttpDenial, HttpPolicy};
 use crate::cancel::CancelHandle;
 use crate::grants::Access;
@@ -49,17 +48,10 @@ pub(crate) struct HttpClient {
     auth: Vec<(String, HttpAuth)>,
     network: Network,
     pool: OnceLock<Client<Connector, RequestBody>>,
-    monitor: Arc<Monitor>,
-    in_flight: Arc<AtomicU64>,
-    max_in_flight: u64,
+    meter: Arc<Meter>,
     connect_time: Duration,
     idle_time: Duration,
     header_bytes: u64,
-    max_up: u64,
-    max_down: u64,
-    up: AtomicU64,
-    down: AtomicU64,
-    usage: Mutex<UsageByOrigin>,
     notices: Mutex<Notices>,
 }
 
@@ -80,15 +72,6 @@ pub(crate) enum Notice {
         /// The origin.
         origin: String,
     },
-}
-
-/// A request in flight, until this is dropped.
-pub(super) struct InFlight(Arc<AtomicU64>);
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
 }
 
 /// Ends a task of the network's thread when it is dropped.
@@ -130,24 +113,17 @@ impl HttpClient {
             auth,
             network,
             pool: OnceLock::new(),
-            monitor,
-            in_flight: Arc::default(),
-            max_in_flight: limits.http_requests,
+            meter: Arc::new(Meter::new(monitor, limits)),
             connect_time: limits.http_connect_time,
             idle_time: limits.http_idle_time,
             header_bytes: limits.http_header_bytes,
-            max_up: limits.http_bytes_up,
-            max_down: limits.http_bytes_down,
-            up: AtomicU64::new(0),
-            down: AtomicU64::new(0),
-            usage: Mutex::default(),
             notices: Mutex::default(),
         }
     }
 
     /// Returns the number of requests and bytes so far, by origin.
     pub(crate) fn usage(&self) -> UsageByOrigin {
-        self.lock_usage().clone()
+        self.meter.usage()
     }
 
     /// Returns what was not returned before.
@@ -170,24 +146,21 @@ impl HttpClient {
             }
         };
         parts.uri = uri;
-        let in_flight = InFlight(Arc::clone(&self.in_flight));
-        if self.in_flight.fetch_add(1, Ordering::AcqRel) >= self.max_in_flight {
-            return refuse(body, Error::ConnectionLimitReached);
-        }
         let (pool, network) = match (self.pool(), self.network.get()) {
             (Ok(pool), Ok((network, _))) => (pool.clone(), network.clone()),
             (Err(error), _) | (_, Err(error)) => {
                 return refuse(body, Error::InternalError(Some(error.to_owned())));
             }
         };
-        self.lock_usage().entry(origin.to_string()).or_default().requests += 1;
+        let Some(in_flight) = self.meter.begin(&origin) else {
+            return refuse(body, Error::ConnectionLimitReached);
+        };
         let upload = Arc::new(Upload::default());
-        let (client, upload_of_body) = (Arc::clone(&self), Arc::clone(&upload));
         let body = RequestBody {
             inner: body,
-            client,
+            meter: Arc::clone(&self.meter),
             origin: Arc::clone(&origin),
-            upload: upload_of_body,
+            upload: Arc::clone(&upload),
         };
         let admitted = Admitted { request: Request::from_parts(parts, body), upload, origin };
         let (sender, response) = oneshot::channel();
@@ -256,18 +229,18 @@ impl HttpClient {
         let limit = |wanted: Option<Duration>| wanted.unwrap_or(Duration::MAX).min(self.idle_time);
         let first_byte = limit(options.first_byte_timeout);
         let Admitted { request, upload, origin } = admitted;
-        self.wait_for_network(self.connect_time.saturating_add(first_byte));
+        self.meter.wait_for_network(self.connect_time.saturating_add(first_byte));
         let response = tokio::select! {
             response = pool.request(request) => response.map_err(|error| self.failure(&error))?,
             () = upload.stalled(first_byte) => return Err(Error::HttpResponseTimeout),
-            () = cancelled(self.monitor.cancel.clone()) => return Err(Error::ConnectionTerminated),
+            () = cancelled(self.meter.monitor.cancel.clone()) => return Err(Error::ConnectionTerminated),
         };
         let limit = limit(options.between_bytes_timeout);
         Ok(response.map(|inner| {
-            let cancelled = Box::pin(cancelled(self.monitor.cancel.clone()));
+            let cancelled = Box::pin(cancelled(self.meter.monitor.cancel.clone()));
             let body = ResponseBody {
                 inner,
-                client: self,
+                meter: Arc::clone(&self.meter),
                 origin,
                 limit,
                 cancelled,
@@ -281,6 +254,7 @@ impl HttpClient {
     }
 
     /// Returns the error for the plugin.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "a body fails with no others")]
     fn failure(&self, error: &legacy::Error) -> Error {
         let mut source = error.source();
         while let Some(cause) = source {
@@ -288,9 +262,9 @@ impl HttpClient {
                 return self.not_connected(error);
             }
             if let Some(error) = cause.downcast_ref::<Error>() {
+                // Otherwise, the plugin did not finish the body.
                 return match *error {
                     Error::HttpRequestBodySize(limit) => Error::HttpRequestBodySize(limit),
-                    // The plugin did not finish the body.
                     _ => Error::HttpProtocolError,
                 };
             }
@@ -344,41 +318,9 @@ impl HttpClient {
         }
     }
 
-    /// Excuses silence of the plugin for this time from now on.
-    pub(super) fn wait_for_network(&self, limit: Duration) {
-        self.monitor.wait_for_network(limit);
-    }
-
-    /// Counts bytes that are sent. Returns the limit if it is exceeded.
-    pub(super) fn count_up(&self, origin: &str, bytes: u64) -> Result<(), u64> {
-        self.lock_usage().entry(origin.to_owned()).or_default().bytes_up += bytes;
-        match self.up.fetch_add(bytes, Ordering::AcqRel).saturating_add(bytes) > self.max_up {
-            true => Err(self.max_up),
-            false => Ok(()),
-        }
-    }
-
-    /// Counts bytes that were received. Returns the limit if it is exceeded.
-    pub(super) fn count_down(&self, origin: &str, bytes: u64) -> Result<(), u64> {
-        self.lock_usage().entry(origin.to_owned()).or_default().bytes_down += bytes;
-        match self.down.fetch_add(bytes, Ordering::AcqRel).saturating_add(bytes) > self.max_down {
-            true => Err(self.max_down),
-            false => Ok(()),
-        }
-    }
-
-    fn lock_usage(&self) -> MutexGuard<'_, UsageByOrigin> {
-        self.usage.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn deny(&self, denial: HttpDenial) {
         let origin = denial.origin().unwrap_or_default().to_owned();
-        // A plugin can make up any number of origins.
-        let mut usage = self.lock_usage();
-        if usage.contains_key(&origin) || usage.len() < MAX_DENIALS {
-            usage.entry(origin.clone()).or_default().denied += 1;
-        }
-        drop(usage);
+        self.meter.count_denied(&origin);
         self.notice(denial.code(), &origin, || Notice::Denied(denial));
     }
 

@@ -68,7 +68,7 @@ impl Connector {
         let allowed = self.policy.check_origin(&url).map_err(ConnectError::Denied)?;
         let resolved = resolve(&allowed).await.map_err(ConnectError::Denied)?;
         let addresses = allowed.addresses(&resolved).map_err(ConnectError::Denied)?;
-        let stream = open(&allowed, &addresses).await?;
+        let stream = self.open(&allowed, &addresses).await?;
         if uri.scheme() != Some(&http::uri::Scheme::HTTPS) {
             return Ok(Stream::Plain(TokioIo::new(stream)));
         }
@@ -80,6 +80,32 @@ impl Connector {
         };
         let stream = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await;
         Ok(Stream::Tls(Box::new(TokioIo::new(stream.map_err(ConnectError::Tls)?))))
+    }
+
+    /// Connects to the first address that answers. Each one has an equal share of the time, so that
+    /// one that is silent does not hide the next.
+    async fn open(
+        &self,
+        allowed: &Allowed<'_>,
+        addresses: &[SocketAddr],
+    ) -> Result<TcpStream, ConnectError> {
+        let share = self.limit / u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
+        let mut failure = ConnectError::Timeout;
+        for address in addresses {
+            match tokio::time::timeout(share, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => {
+                    // A transparent proxy may lead elsewhere, but this is what the system reports.
+                    let peer = stream.peer_addr().map_err(ConnectError::Connect)?;
+                    allowed.addresses(&[peer]).map_err(ConnectError::Denied)?;
+                    // Requests are written in one piece as far as possible.
+                    stream.set_nodelay(true).map_err(ConnectError::Connect)?;
+                    return Ok(stream);
+                }
+                Ok(Err(error)) => failure = ConnectError::Connect(error),
+                Err(_) => failure = ConnectError::Timeout,
+            }
+        }
+        Err(failure)
     }
 }
 
@@ -95,25 +121,6 @@ async fn resolve(allowed: &Allowed<'_>) -> Result<Vec<SocketAddr>, HttpDenial> {
         Host::Ipv4(address) => Ok(vec![SocketAddr::from((*address, port))]),
         Host::Ipv6(address) => Ok(vec![SocketAddr::from((*address, port))]),
     }
-}
-
-/// Connects to the first address that answers.
-async fn open(allowed: &Allowed<'_>, addresses: &[SocketAddr]) -> Result<TcpStream, ConnectError> {
-    let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
-                // A transparent proxy may lead elsewhere, but this is what the system reports.
-                let peer = stream.peer_addr().map_err(ConnectError::Connect)?;
-                allowed.addresses(&[peer]).map_err(ConnectError::Denied)?;
-                // Requests are written in one piece as far as possible.
-                stream.set_nodelay(true).map_err(ConnectError::Connect)?;
-                return Ok(stream);
-            }
-            Err(error) => failure = error,
-        }
-    }
-    Err(ConnectError::Connect(failure))
 }
 
 /// A connection, with or without TLS.

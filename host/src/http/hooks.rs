@@ -3,13 +3,10 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use http::header::{EXPECT, HeaderName, TRAILER};
-use wasmtime_wasi_http::{
-    DEFAULT_FORBIDDEN_HEADERS, Error, ForbiddenHeaderFilter, RequestOptions, WasiBody,
-    WasiHttpHooks,
-};
+use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::client::HttpClient;
+use super::header::is_forbidden;
 
 /// Sends the requests of a session's plugin.
 #[derive(Debug)]
@@ -17,11 +14,6 @@ pub(crate) struct HttpHooks(pub(crate) Arc<HttpClient>);
 
 /// The end of the work on a request, after its response.
 type Ends = Box<dyn Future<Output = Result<(), Error>> + Send>;
-
-/// Returns whether only the host sets this header.
-pub(super) fn is_forbidden(name: &HeaderName) -> bool {
-    DEFAULT_FORBIDDEN_HEADERS.contains(name) || [EXPECT, TRAILER].contains(name)
-}
 
 impl WasiHttpHooks for HttpHooks {
     fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {

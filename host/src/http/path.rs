@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-/// Returns whether a path has no `.`, `..` or empty segments and no `\`, however often a server
-/// decodes it. An empty last segment is allowed.
+/// Returns whether a path has no `.`, `..` or empty segments, no `\` and no control characters,
+/// however often a server decodes it. An empty last segment is allowed.
 pub(super) fn is_plain(path: &str) -> bool {
     let mut decoded = Cow::Borrowed(path.as_bytes());
     loop {
@@ -23,11 +23,17 @@ pub(super) fn is_plain(path: &str) -> bool {
 }
 
 fn is_plain_once(path: &[u8]) -> bool {
+    if path.is_empty() || path == b"/" {
+        return true;
+    }
     let path = path.strip_prefix(b"/").unwrap_or(path);
     let path = path.strip_suffix(b"/").unwrap_or(path);
-    let is_root = path.is_empty();
-    let good = |segment: &[u8]| !segment.is_empty() && segment != b"." && segment != b"..";
-    !path.contains(&b'\\') && (is_root || path.split(|&byte| byte == b'/').all(good))
+    // Some servers drop what follows a `;` in a segment before they resolve `..`.
+    let name = |segment: &[u8]| segment.split(|&byte| byte == b';').next().map(<[u8]>::to_vec);
+    let good =
+        |segment: &[u8]| !matches!(name(segment).as_deref(), None | Some(b"" | b"." | b".."));
+    let bad = |byte: &u8| byte.is_ascii_control() || *byte == b'\\';
+    !path.iter().any(bad) && path.split(|&byte| byte == b'/').all(good)
 }
 
 /// Returns whether a path is `base` or below it. A `/` at the end of `base` has no meaning.
@@ -64,6 +70,12 @@ mod tests {
             ("/a\\..\\b", false),
             ("/a%5c..%5cb", false),
             ("/a/%25252e%25252e", false),
+            ("/a/..;/b", false),
+            ("/a/..%3bx=y/b", false),
+            ("/a/;x/b", false),
+            ("/a;x/b", true),
+            ("/a%00", false),
+            ("/a%250d%250ab", false),
         ] {
             assert_eq!(is_plain(path), plain, "{path}");
         }

@@ -124,7 +124,7 @@ fn only_granted_origins_are_allowed() {
             "http-not-granted",
             "http://api.example.com http://api.example.com:443 https://api.example.com:444 \
              https://example.com https://x.api.example.com https://api.example.com.evil.example \
-             https://evil.example\\@api.example.com https://evil.example#@api.example.com \
+             https://evil.example#@api.example.com \
              https://example.org https://badexample.org http://a.example.org https://127.0.0.1 \
              http://127.0.0.2 http://0x7f.2 http://[::ffff:127.0.0.1] http://[::127.0.0.1] \
              http://localhost",
@@ -136,7 +136,8 @@ fn only_granted_origins_are_allowed() {
         ),
         (
             "http-path",
-            "https://dav.example/me/../you https://dav.example/me/%2e%2e/you https://dav.example//me",
+            "https://dav.example/me/../you https://dav.example/me/%2e%2e/you https://dav.example//me \
+             https://evil.example\\@api.example.com https://dav.example/me/..;/you",
         ),
         (
             "http-not-granted",

@@ -9,7 +9,7 @@ use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime_wasi_http::p2::bindings::http::{outgoing_handler, types as http_types};
 use wasmtime_wasi_http::{WasiHttp as HasHttp, WasiHttpView as _};
 
-use super::{callback, wasi_files};
+use super::{callback, http_errors, wasi_files};
 use crate::bindings::{HandlerPre, WASI, directories, statistics, synchronize_callback, types};
 use crate::error::HostError;
 use crate::grants::Capability;
@@ -35,6 +35,7 @@ fn link<T: SyncMgrView>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     let http = wasmtime_wasi_http::p2::bindings::LinkOptions::default();
     outgoing_handler::add_to_linker::<_, HasHttp>(linker, |data| data.syncmgr().http())?;
     http_types::add_to_linker::<_, HasHttp>(linker, &http.into(), |data| data.syncmgr().http())?;
+    http_errors::add_to_linker(linker)?;
     types::add_to_linker::<_, HasSelf<SyncMgrCtx>>(linker, T::syncmgr)?;
     synchronize_callback::add_to_linker::<_, HasSelf<SyncMgrCtx>>(linker, T::syncmgr)?;
     callback::add_to_linker(linker)?;

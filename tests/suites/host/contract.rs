@@ -237,7 +237,8 @@ fn the_host_runs_the_version_that_the_wit_has() -> Result<()> {
 
 #[test]
 fn the_host_offers_exactly_what_the_world_imports() -> Result<()> {
-    let (resolve, world) = plugin_world(&wit())?;
+    let (resolve, package) = parse(&wit())?;
+    let world = resolve.select_world(&[package], Some("plugin-http"))?;
     let imports: BTreeSet<String> = resolve.worlds[world]
         .imports
         .keys()

@@ -135,7 +135,7 @@ fn credentials_reach_only_their_server_and_no_log() -> Result<()> {
     let lines = format!(
         "GET remote/echo header=Authorization:mine
          GET other/echo
-         GET remote/to/{}/echo",
+         GET remote/to?{}/echo",
         other.url()
     );
     for (kind, sent) in [
@@ -231,7 +231,7 @@ fn failures_of_a_server_are_errors_of_the_request() -> Result<()> {
             "GET remote/echo header=Transfer-Encoding:chunked".to_owned(),
             "ErrorCode::InvalidArgument",
         ),
-        (format!("GET remote/to/{}/echo", "https://169.254.169.254"), "ErrorCode::AccessDenied"),
+        (format!("GET remote/to?{}/echo", "https://169.254.169.254"), "ErrorCode::AccessDenied"),
         ("GET other/echo".to_owned(), "ErrorCode::NotConnected"),
         ("GET remote/status/503".to_owned(), "503 reason"),
     ];
