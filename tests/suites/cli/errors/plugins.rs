@@ -1,5 +1,7 @@
 //! Errors of loading and running plugins.
 
+use std::sync::Arc;
+
 use super::*;
 
 fn host_with(change: impl FnOnce(&mut LoadLimits)) -> Result<Host> {
