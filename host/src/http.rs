@@ -15,6 +15,7 @@ mod header;
 pub(crate) mod hooks;
 pub(crate) mod network;
 mod path;
+mod sigv4;
 mod target;
 #[cfg(test)]
 mod tests;

@@ -49,8 +49,19 @@ impl Secrets {
     }
 
     /// Returns the text with every secret replaced by the mask.
+    #[inline]
     pub(crate) fn redact(&self, text: String) -> String {
-        match self.finder.as_ref().is_some_and(|finder| finder.is_match(&text)) {
+        // Inlined: passing on a text that was just read takes a tenth of the time of a report.
+        match &self.finder {
+            None => text,
+            Some(finder) => self.redact_with(finder, text),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn redact_with(&self, finder: &AhoCorasick, text: String) -> String {
+        match finder.is_match(&text) {
             true => self.shown(text.as_bytes(), 0),
             false => text,
         }

@@ -43,7 +43,7 @@ impl Sink for CallbackSink {
     }
 
     fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
-        let _outside = self.shared.outside();
+        let _outside = self.shared.in_sink();
         // Without a callback, the manager cannot cancel, so everything is cancelled.
         let Some(callback) = self.shared.callback.get() else {
             return ProgressResponse::CancelAll;
@@ -64,24 +64,24 @@ impl Sink for CallbackSink {
     }
 
     fn log(&mut self, entry: &LogEntry) {
-        let _outside = self.shared.outside();
+        let _outside = self.shared.in_sink();
         self.shared.callback.log(entry);
     }
 
     fn log_deleted(&mut self, id: Option<ErrorId>) {
-        let _outside = self.shared.outside();
+        let _outside = self.shared.in_sink();
         self.shared.callback.delete_log(id);
     }
 
     fn question(&mut self, question: &Question) -> Option<usize> {
         let shared = &self.shared;
-        let _outside = shared.outside();
+        let _outside = shared.in_sink();
         let show = || shared.interface.ask(shared.parent(), &shared.title(), question);
         shared.callback.get()?.with_modal(show)?
     }
 
     fn establish_connection(&mut self, connection: Option<&str>) -> Result<(), ErrorCode> {
-        let _outside = self.shared.outside();
+        let _outside = self.shared.in_sink();
         let callback = self.shared.callback.get().ok_or(ErrorCode::NotConnected)?;
         let answer = callback.establish_connection(connection);
         match answer.is_success() {

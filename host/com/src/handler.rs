@@ -10,7 +10,7 @@ mod methods;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use syncmgr_host::{
@@ -75,6 +75,7 @@ pub fn create(class: Arc<Class>) -> ISyncMgrSynchronize {
             info: None,
         }),
         outside: AtomicUsize::new(0),
+        in_sink: AtomicBool::new(false),
     };
     Handler { class, shared: Arc::new(shared), thread: Mutex::default(), _counted: Counted::new() }
         .into()

@@ -1,6 +1,6 @@
 //! State shared by the handler object, its thread and the session's sink.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use syncmgr_host::{CancelHandle, HandlerInfo, ItemId};
@@ -34,17 +34,28 @@ pub(crate) struct RunState {
     pub(crate) plugin: String,
     pub(crate) cancel: CancelHandle,
     pub(crate) state: Mutex<State>,
-    /// The number of manager calls and dialogs that the handler's thread or its session is
-    /// currently in.
+    /// The number of manager calls and dialogs that the handler's thread is currently in.
     pub(crate) outside: AtomicUsize,
+    /// Whether the session's sink is in one. Only the sink writes it, one call at a time: it needs
+    /// no locked instructions, which would take a tenth of the time of a report.
+    pub(crate) in_sink: AtomicBool,
 }
 
-/// Marks the handler's thread or its session as being in a manager call or dialog until dropped.
+/// Marks the handler's thread as being in a manager call or dialog until dropped.
 pub(crate) struct Outside<'a>(&'a AtomicUsize);
 
 impl Drop for Outside<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Marks the session's sink as being in a manager call or dialog until dropped.
+pub(crate) struct InSink<'a>(&'a AtomicBool);
+
+impl Drop for InSink<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
     }
 }
 
@@ -79,10 +90,18 @@ impl RunState {
         Outside(&self.outside)
     }
 
+    /// Does the same for the session's sink.
+    pub(crate) fn in_sink(&self) -> InSink<'_> {
+        self.in_sink.store(true, Ordering::Release);
+        InSink(&self.in_sink)
+    }
+
     /// Returns whether waiting for the plugin would mean waiting for a run, for the manager or for
     /// the user.
     pub(crate) fn is_busy(&self, state: &State) -> bool {
-        state.is_running() || self.outside.load(Ordering::Acquire) > 0
+        state.is_running()
+            || self.in_sink.load(Ordering::Acquire)
+            || self.outside.load(Ordering::Acquire) > 0
     }
 
     /// Resets cancellation before a new operation, so that earlier cancellations do not affect it.

@@ -284,6 +284,12 @@ pub(crate) fn file_metadata(file: &File) -> io::Result<Metadata> {
     Ok(metadata(&Found::from_file(file)?))
 }
 
+/// Returns both descriptions of a file.
+pub(crate) fn look_at_source(file: &File) -> io::Result<(Metadata, Seen)> {
+    let found = Found::from_file(file)?;
+    Ok((metadata(&found), seen(&found, MetadataExt::nlink(&found))))
+}
+
 pub(crate) fn set_mode(_file: &File, _bits: u32) -> io::Result<()> {
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use rustix::fs::{
     AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Stat, Uid, fchmod, fchown, fstat, linkat,
@@ -34,6 +35,9 @@ pub(crate) struct Handle(OwnedFd, u64, Fence);
 
 /// The user whose processes may change the owner of new files.
 const ROOT: u32 = 0;
+
+/// Whether new files belong to [`ROOT`], unless the file system decides.
+static IS_ROOT: LazyLock<bool> = LazyLock::new(|| rustix::process::geteuid().is_root());
 
 const NEW_FILE: OFlags =
     OFlags::RDWR.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::CLOEXEC);
@@ -249,7 +253,7 @@ impl Handle {
         };
         if let Some(like) = like {
             give_owner(&copy, &fstat(&copy)?, &like);
-        } else if attributes.owner {
+        } else if attributes.owner && *IS_ROOT {
             let now = fstat(&copy)?;
             if now.st_uid == ROOT {
                 give_owner(&copy, &now, &fstat(source)?);
@@ -354,12 +358,23 @@ pub(crate) fn check_grant(path: &Path, fence: &Fence) -> io::Result<bool> {
         return Ok(false);
     }
     fence.check(device(&stat), stat.st_ino)?;
+    // On Linux, no such file system has a device with a major number.
+    #[cfg(target_os = "linux")]
+    if rustix::fs::major(stat.st_dev) != 0 {
+        return Ok(true);
+    }
     special::refuse_path(path)?;
     Ok(true)
 }
 
 pub(crate) fn file_metadata(file: &std::fs::File) -> io::Result<Metadata> {
     Ok(metadata(&fstat(file)?))
+}
+
+/// Returns both descriptions of a file from one system call.
+pub(crate) fn look_at_source(file: &std::fs::File) -> io::Result<(Metadata, Seen)> {
+    let stat = fstat(file)?;
+    Ok((metadata(&stat), seen(&stat)))
 }
 
 pub(crate) fn set_mode(file: &std::fs::File, bits: u32) -> io::Result<()> {

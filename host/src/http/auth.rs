@@ -4,8 +4,11 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use jiff::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use url::{Url, form_urlencoded};
+
+use super::sigv4::Signer;
 
 /// The credentials for a granted server, which the host adds to requests. The plugin does not
 /// receive them.
@@ -20,6 +23,7 @@ pub struct HttpAuth {
 enum Place {
     Header(HeaderName, HeaderValue),
     Query(String, String),
+    Signature(Signer),
 }
 
 /// Shows no secret.
@@ -28,6 +32,7 @@ impl fmt::Debug for HttpAuth {
         match &self.place {
             Place::Header(name, _) => write!(f, "HttpAuth(header {name})"),
             Place::Query(name, _) => write!(f, "HttpAuth(query {name})"),
+            Place::Signature(_) => f.write_str("HttpAuth(signature)"),
         }
     }
 }
@@ -38,6 +43,8 @@ impl HttpAuth {
     /// - `bearer`: the secret is a token.
     /// - `header:NAME`: the secret is the value of that header.
     /// - `query:NAME`: the secret is the value of that parameter in the query of the URL.
+    /// - `aws-sigv4:REGION`: the secret is `ACCESS_KEY:SECRET_KEY`, followed by `:TOKEN` for
+    ///   temporary keys. The host signs each request for the service `s3`, without its body.
     ///
     /// Line breaks at the end of the secret are ignored, since files end with one.
     ///
@@ -73,13 +80,19 @@ impl HttpAuth {
                 place: Place::Query(name.to_owned(), secret.to_owned()),
                 secrets: vec![secret.to_owned()],
             }),
+            ("aws-sigv4", region) => {
+                let signer = Signer::new(region, secret)?;
+                let mut secrets = signer.secrets();
+                secrets.push(secret.to_owned());
+                Ok(Self { place: Place::Signature(signer), secrets })
+            }
             (_, _) => Err(HttpAuthError::Kind { kind: kind.to_owned() }),
         }
     }
 
     /// Adds the credentials to a request, and removes those of the plugin. Returns whether there
     /// were some.
-    pub(super) fn add(&self, headers: &mut HeaderMap, url: &mut Url) -> bool {
+    pub(super) fn add(&self, method: &str, headers: &mut HeaderMap, url: &mut Url) -> bool {
         let mut had = headers.remove(AUTHORIZATION).is_some();
         match &self.place {
             Place::Header(name, value) => {
@@ -100,6 +113,7 @@ impl HttpAuth {
                 kept.push(&added);
                 url.set_query(Some(&kept.join("&")));
             }
+            Place::Signature(signer) => signer.sign(method, url, headers, Timestamp::now()),
         }
         had
     }
@@ -120,7 +134,8 @@ impl HttpAuth {
 pub enum HttpAuthError {
     /// The kind is unknown.
     #[error(
-        "unknown kind of credentials `{kind}`; use `basic`, `bearer`, `header:NAME` or `query:NAME`"
+        "unknown kind of credentials `{kind}`; use `basic`, `bearer`, `header:NAME`, `query:NAME` or \
+         `aws-sigv4:REGION`"
     )]
     Kind {
         /// The kind given.
@@ -132,6 +147,12 @@ pub enum HttpAuthError {
         /// The name given.
         name: String,
     },
+    /// The region or the keys of `aws-sigv4` are invalid.
+    #[error(
+        "`aws-sigv4` needs a region, as in `aws-sigv4:eu-central-1`, and a secret of the form \
+         ACCESS_KEY:SECRET_KEY"
+    )]
+    Keys,
     /// The secret is empty.
     #[error("the secret is empty; check its source")]
     Empty,
@@ -149,6 +170,7 @@ impl HttpAuthError {
         match self {
             Self::Kind { .. } => "http-auth-kind",
             Self::Header { .. } => "http-auth-header",
+            Self::Keys => "http-auth-keys",
             Self::Empty => "http-auth-empty",
             Self::Characters => "http-auth-characters",
             Self::Basic => "http-auth-basic",

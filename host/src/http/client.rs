@@ -20,9 +20,8 @@ use super::body::{RequestBody, ResponseBody, Upload};
 use super::connector::{ConnectError, Connector};
 use super::network::Network;
 use super::usage::{InFlight, Meter, UsageByOrigin};
-use super::{HttpDenial, HttpPolicy};
+use super::{HttpDenial, HttpPolicy, header};
 use crate::cancel::CancelHandle;
-use crate::grants::Access;
 use crate::limits::monitor::Monitor;
 use crate::limits::{Limits, size};
 
@@ -37,9 +36,6 @@ const MIN_HEADER_BYTES: usize = 8 << 10;
 
 /// The maximum number of denials of a session that are shown.
 const MAX_DENIALS: usize = 64;
-
-/// Headers that make some servers use another method.
-const METHOD_HEADERS: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
 /// The client of one session. Its connections are shared with nobody.
 pub(crate) struct HttpClient {
@@ -178,18 +174,14 @@ impl HttpClient {
     /// Checks a request, and prepares its head for sending. Returns its URL and origin.
     fn admit(&self, parts: &mut http::request::Parts) -> Result<(Uri, Arc<str>), HttpDenial> {
         let allowed = self.policy.check(parts.method.as_str(), &parts.uri.to_string())?;
+        header::check(&self.policy, &allowed, &mut parts.headers)?;
         let origin = allowed.origin();
         let grant = allowed.grant();
-        if grant.access() == Access::ReadOnly {
-            for name in METHOD_HEADERS {
-                parts.headers.remove(name);
-            }
-        }
         parts.headers.remove(HOST);
         let mut url = allowed.url().clone();
         let auth = self.auth.iter().find(|(name, _)| name == grant.name());
         if let Some((_, auth)) = auth
-            && auth.add(&mut parts.headers, &mut url)
+            && auth.add(parts.method.as_str(), &mut parts.headers, &mut url)
         {
             self.notice("replaced", &origin.clone(), || Notice::Replaced { origin });
         }

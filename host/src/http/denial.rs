@@ -42,7 +42,7 @@ pub enum HttpDenial {
         origin: String,
     },
     /// No grant covers the URL.
-    #[error("{origin} is not granted{}; the operator must grant it", for_path(*.elsewhere))]
+    #[error("{origin} is not granted{}; the operator can grant it with `--http NAME={origin}/`", for_path(*.elsewhere))]
     NotGranted {
         /// The URL's origin.
         origin: String,
@@ -141,7 +141,9 @@ const fn for_path(elsewhere: bool) -> &'static str {
 
 pub(super) fn remedy(kind: AddressKind, origin: &str) -> String {
     match kind.is_local() {
-        true => format!("needs a local grant; the operator must grant `local:{origin}`"),
+        true => format!(
+            "needs a local grant; the operator can grant it with `--http NAME=local:{origin}/`"
+        ),
         false => "no name opens; grant the address itself, and use it in the URL".to_owned(),
     }
 }

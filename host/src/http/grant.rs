@@ -110,6 +110,10 @@ impl HttpGrant {
         self.covers(&other.target, other.url.path())
     }
 
+    pub(super) fn path(&self) -> &str {
+        self.url.path()
+    }
+
     pub(super) fn covers(&self, target: &Target, path: &str) -> bool {
         self.target == *target && path::is_within(path, self.url.path())
     }

@@ -1,5 +1,6 @@
 use std::net::Ipv4Addr;
 
+use http::HeaderMap;
 use proptest::prelude::*;
 
 use super::*;
@@ -296,11 +297,11 @@ fn a_denial_names_the_remedy_and_no_secret() {
         ),
         (
             denial("GET", "https://C.example.:444/secret?secret#secret", ""),
-            "https://c.example:444 is not granted; the operator must grant it",
+            "https://c.example:444 is not granted; the operator can grant it with `--http NAME=https://c.example:444/`",
         ),
         (
             denial("GET", "http://[::1]/secret", ""),
-            "http://[::1] is not granted; the operator must grant it",
+            "http://[::1] is not granted; the operator can grant it with `--http NAME=http://[::1]/`",
         ),
         (
             denial("GET", "data:secret", ""),
@@ -324,8 +325,8 @@ fn a_denial_names_the_remedy_and_no_secret() {
         ),
         (
             denial("GET", "http://b.example/secret", "fe80::1 10.0.0.1"),
-            "http://b.example is at a private address, which needs a local grant; the operator must \
-             grant `local:http://b.example`",
+            "http://b.example is at a private address, which needs a local grant; the operator can \
+             grant it with `--http NAME=local:http://b.example/`",
         ),
         (
             denial("GET", "https://a.example/secret", "169.254.169.254"),
@@ -339,6 +340,58 @@ fn a_denial_names_the_remedy_and_no_secret() {
     ] {
         assert_eq!(said, message);
     }
+}
+
+#[test]
+fn headers_name_no_other_resource() {
+    let policy =
+        policy(&["https://dav.example/me/", "https://dav.example/you/", "https://s3.example/b/k/"]);
+    for (url, name, value, outcome) in [
+        ("https://dav.example/me/a", "destination", "https://dav.example/me/b", "kept"),
+        ("https://dav.example/me/a", "destination", "/me/b", "kept"),
+        ("https://dav.example/me/a", "destination", "https://DAV.example:443/me/b", "kept"),
+        (
+            "https://dav.example/me/a",
+            "destination",
+            "https://dav.example/you/b",
+            "http-not-granted",
+        ),
+        ("https://dav.example/me/a", "destination", "/men", "http-not-granted"),
+        ("https://dav.example/me/a", "destination", "/me/../x", "http-path"),
+        ("https://dav.example/me/a", "destination", "/me/%2e%2e/x", "http-path"),
+        ("https://dav.example/me/a", "destination", "//evil.example/me/b", "http-url"),
+        (
+            "https://dav.example/me/a",
+            "destination",
+            "https://evil.example/me/b",
+            "http-not-granted",
+        ),
+        ("https://dav.example/me/a", "destination", "b", "http-url"),
+        ("https://s3.example/b/k/a", "x-amz-copy-source", "/b/k/c", "kept"),
+        ("https://s3.example/b/k/a", "x-amz-copy-source", "b/k/c?versionId=1", "kept"),
+        ("https://s3.example/b/k/a", "x-amz-copy-source", "b/other", "http-not-granted"),
+        ("https://s3.example/b/k/a", "x-amz-copy-source", "b/k/../other", "http-not-granted"),
+        ("https://s3.example/b/k/a", "x-amz-copy-source", "c/k/c", "http-not-granted"),
+        ("https://dav.example/me/a", "x-original-url", "/you/b", "removed"),
+        ("https://dav.example/me/a", "x-rewrite-url", "/you/b", "removed"),
+        ("https://dav.example/me/a", "x-other", "/you/b", "kept"),
+    ] {
+        let allowed = policy.check("PUT", url).unwrap();
+        let mut headers = HeaderMap::new();
+        headers.append(name, value.parse().unwrap());
+        let found = match header::check(&policy, &allowed, &mut headers) {
+            Ok(()) if headers.is_empty() => "removed",
+            Ok(()) => "kept",
+            Err(denial) => denial.code(),
+        };
+        assert_eq!(found, outcome, "{url} {name} {value}");
+    }
+    // Every value of a header is checked.
+    let allowed = policy.check("MOVE", "https://dav.example/me/a").unwrap();
+    let mut headers = HeaderMap::new();
+    headers.append("destination", "/me/b".parse().unwrap());
+    headers.append("destination", "/you/b".parse().unwrap());
+    assert!(header::check(&policy, &allowed, &mut headers).is_err());
 }
 
 /// Generates texts that are, or are nearly, URLs and grants.

@@ -16,10 +16,10 @@ use crate::fs::copy_range::copy_in_system;
 use crate::fs::file::{COPY_BYTES, read_piece};
 use crate::fs::holes::{Holes, Part};
 use crate::fs::metadata::{EntryKind, Metadata, Seen, system_time};
-use crate::fs::system::{self, look_at_file};
+use crate::fs::system;
 use crate::fs::{file, parallel};
 use crate::limits::monitor::{Monitor, Piecework};
-use crate::limits::reading::Reading;
+use crate::limits::reading::{FREE_BYTES, Reading};
 use crate::state::ParkedCtx;
 use crate::storage::Storage;
 use crate::types::ErrorCode;
@@ -144,13 +144,28 @@ type Outcome = Result<Copied, types::Error>;
 struct Work<'a> {
     pieces: Piecework<'a>,
     reading: &'a Reading,
-    /// The metadata of the source, if it can be read.
+    /// The metadata of the source, if it is open.
     file: Option<Seen>,
+    /// The bytes of reads to come that are recorded already.
+    admitted: u64,
 }
 
 impl Work<'_> {
+    /// Records all reads of a small file at once: each measurement would take longer than a read.
+    fn admit(&mut self, bytes: u64) {
+        let is_free = |file| bytes <= FREE_BYTES && self.reading.is_free(file, bytes);
+        if self.file.as_ref().is_some_and(is_free) {
+            self.admitted = bytes;
+        }
+    }
+
     /// Records that bytes were read and hashed or copied.
     fn done(&mut self, bytes: u64) {
+        if let Some(rest) = self.admitted.checked_sub(bytes) {
+            self.admitted = rest;
+            return;
+        }
+        self.admitted = 0;
         let free = self.file.as_ref().is_some_and(|file| self.reading.is_free(file, bytes));
         self.pieces.piece(free);
     }
@@ -176,10 +191,14 @@ fn copy_all(jobs: &[&Job], go_on: impl Fn() -> bool + Sync) -> Vec<Option<Outcom
 impl Job {
     fn copy(&self, buffer: &mut [u8], go_on: &(impl Fn() -> bool + Sync)) -> Outcome {
         let on_source = |error: io::Error| failure(&error, &self.name);
-        let mut work =
-            Work { pieces: self.monitor.piecework(), reading: &self.reading, file: None };
+        let mut work = Work {
+            pieces: self.monitor.piecework(),
+            reading: &self.reading,
+            file: None,
+            admitted: 0,
+        };
         let source = self.source.open_file(&self.name).map_err(on_source)?;
-        let metadata = system::file_metadata(&source).map_err(on_source)?;
+        let (metadata, seen) = system::look_at_source(&source).map_err(on_source)?;
         if metadata.kind != EntryKind::File {
             return refuse(ErrorCode::Changed, format!("{}: is no regular file", self.name));
         }
@@ -199,9 +218,10 @@ impl Job {
             storage.opened(&copy);
             room.keep();
         }
-        work.file = look_at_file(&source).ok();
+        work.file = Some(seen);
         // Opening and creating files counts as computing.
         work.pieces.piece(false);
+        work.admit(metadata.size.saturating_mul(1 + u64::from(self.verify)));
         let filled = self.fill(&source, &copy, metadata.size, buffer, go_on, &mut work);
         let filled = filled.and_then(|digest| {
             if self.verify {

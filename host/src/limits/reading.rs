@@ -13,7 +13,7 @@ use crate::fs::metadata::{FileIdentity, Seen};
 /// same again if the file system stores less than its content.
 const FREE_PASSES: u64 = 8;
 /// The additional free bytes of each file: file systems store the content of small files elsewhere.
-const FREE_BYTES: u64 = 64 << 10;
+pub(crate) const FREE_BYTES: u64 = 64 << 10;
 /// The maximum number of tracked files. Reading others counts.
 const MAX_FILES: usize = 400_000;
 

@@ -154,7 +154,7 @@ impl ItemTable {
     /// Returns the index of an item. Most reports are about the same item as the previous one.
     #[inline]
     fn find(&mut self, id: ItemId) -> Option<usize> {
-        if self.entries.get(self.last).is_none_or(|entry| entry.item.id != id) {
+        if self.entries.get(self.last).is_none_or(|entry| !is_same(entry.item.id, id)) {
             self.last = *self.by_id.get(&id)?;
         }
         Some(self.last)
@@ -317,6 +317,14 @@ impl ItemTable {
         codes.extend(&self.dropped_codes);
         codes
     }
+}
+
+/// Compares ids as two numbers. A report's id was just written as two numbers: reading it as one
+/// value would wait for both.
+#[inline]
+fn is_same(one: ItemId, other: ItemId) -> bool {
+    let (one, other) = (one.as_uuid().as_u64_pair(), other.as_uuid().as_u64_pair());
+    (one.0 ^ other.0) | (one.1 ^ other.1) == 0
 }
 
 #[cfg(test)]
