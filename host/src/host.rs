@@ -79,7 +79,7 @@ impl Host {
         };
         let mut linker = Linker::new(&engine);
         linker::add_to_linker::<SyncMgrCtx>(&mut linker)?;
-        let network = Network::new(options.http_roots);
+        let network = Network::new(options.http_roots, options.http_proxy);
         let ticker = Ticker::start(&engine).map_err(wasmtime::Error::from)?;
         Ok(Self {
             engine,
@@ -91,6 +91,14 @@ impl Host {
             #[cfg(feature = "compiler")]
             compiler: options.compiler.map(|program| (program, options.signals_based_traps)),
         })
+    }
+
+    /// Starts the thread of the network, which the first request of a plugin would start. It has the
+    /// rights of the calling thread: a host that restricts its threads before a run starts it
+    /// before. If it cannot be started, requests fail.
+    pub fn start_network(&self) {
+        // Each request receives the error.
+        let _ = self.network.get();
     }
 
     /// Returns how the memory of sessions is allocated.

@@ -6,6 +6,7 @@
 
 mod address;
 mod auth;
+mod auth_error;
 mod body;
 pub(crate) mod client;
 mod connector;
@@ -15,6 +16,7 @@ mod header;
 pub(crate) mod hooks;
 pub(crate) mod network;
 mod path;
+pub(crate) mod proxy;
 mod sigv4;
 mod target;
 #[cfg(test)]
@@ -22,7 +24,8 @@ mod tests;
 mod usage;
 
 pub use address::AddressKind;
-pub use auth::{HttpAuth, HttpAuthError};
+pub use auth::HttpAuth;
+pub use auth_error::HttpAuthError;
 pub use denial::HttpDenial;
 pub use grant::{HttpGrant, HttpGrantError, HttpGrantProblem};
 pub use usage::HttpUsage;
@@ -188,6 +191,16 @@ impl<'a> Allowed<'a> {
             Some(kind) => HttpDenial::Address { origin, kind },
             None => HttpDenial::Astray { origin },
         })
+    }
+
+    /// Returns whether the server is on this machine or in its own network.
+    pub(crate) fn is_local(&self) -> bool {
+        let is_local = |address| AddressKind::of(address).is_some_and(AddressKind::is_local);
+        match &self.target.host {
+            Host::Ipv4(address) => is_local(IpAddr::V4(*address)),
+            Host::Ipv6(address) => is_local(IpAddr::V6(*address)),
+            Host::Domain(name) => name == "localhost" || self.grant.local,
+        }
     }
 
     fn opens(&self, address: IpAddr) -> bool {

@@ -18,6 +18,7 @@ const HEAD_BYTES: u64 = 1 << 20;
 /// - `/to?URL` redirects.
 /// - `/silent` never answers, `/drip` answers with one byte each 50 ms.
 /// - `/headers/N` answers with N headers, `/status/N` with that status.
+/// - `CONNECT` leads to this server.
 /// - `/raw/TEXT` answers with the text, in which `|` is a line break.
 #[derive(Debug)]
 pub struct HttpServer {
@@ -90,6 +91,10 @@ fn serve(stream: &TcpStream, seen: &Seen) -> io::Result<()> {
             .collect();
         let length = headers.get("content-length").and_then(|length| length.parse().ok());
         let received = io::copy(&mut (&mut reader).take(length.unwrap_or(0)), &mut io::sink())?;
+        if head.starts_with("CONNECT ") {
+            (&*stream).write_all(b"HTTP/1.1 200 Connected\r\n\r\n")?;
+            continue;
+        }
         let path = head.split(' ').nth(1).unwrap_or_default();
         answer(&mut io::BufWriter::new(stream), path, &head, received)?;
     }

@@ -12,6 +12,7 @@ pub mod isolation;
 pub mod limits_page;
 pub mod reference;
 pub mod script;
+pub mod servers;
 pub mod session;
 pub mod trees;
 #[cfg(unix)]

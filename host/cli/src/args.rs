@@ -126,13 +126,24 @@ pub(crate) struct GrantArgs {
     pub(crate) http: Vec<String>,
 
     /// Add credentials to the requests to a granted server, without passing them to the plugin.
-    /// KIND is `basic` (the secret is USER:PASSWORD), `bearer`, `header:NAME` or `query:NAME`
+    /// KIND is `basic` (the secret is USER:PASSWORD), `bearer`, `header:NAME`, `query:NAME` or
+    /// `aws-sigv4:REGION` (the secret is ACCESS_KEY:SECRET_KEY)
     #[arg(long = "http-auth", value_name = "NAME=KIND:env:VARIABLE|file:PATH")]
     pub(crate) http_auth: Vec<String>,
 
     /// Trust the certificates in this PEM file for servers, in addition to those of the system
     #[arg(long = "http-ca", value_name = "FILE")]
     pub(crate) http_ca: Option<PathBuf>,
+
+    /// Reach servers through this proxy, which must support `CONNECT`: `http://HOST:PORT`, or
+    /// `http://USER:PASSWORD@HOST:PORT`. Servers on local addresses are reached without it
+    #[arg(
+        long = "http-proxy",
+        value_name = "URL",
+        env = "SYNCMGR_HTTP_PROXY",
+        hide_env_values = true
+    )]
+    pub(crate) http_proxy: Option<String>,
 
     /// Grant a capability: the time of day (`wall-clock`) or secure random numbers (`randomness`).
     /// Built-in plugins are granted the capabilities that they request

@@ -1,5 +1,6 @@
 //! A second sandbox around a run. A plugin that escapes from WebAssembly is in a thread that
-//! accesses only the granted directories, and cannot start programs or open connections.
+//! accesses only the granted directories, and cannot start programs or open connections. Requests to
+//! granted servers are sent by another thread.
 //!
 //! The kernel enforces this: Landlock and seccomp on Linux. A kernel without them restricts
 //! nothing.

@@ -37,6 +37,9 @@ impl Job {
             (plugin, None) => from_args(plugin.as_deref(), &args.grants, &registrations)?,
         };
         set_limits(&mut granted, &args.limits)?;
+        if args.grants.http_proxy.is_some() {
+            granted.http_proxy.clone_from(&args.grants.http_proxy);
+        }
         Self::of(plugin, granted, registrations)
     }
 
@@ -57,12 +60,21 @@ impl Job {
         let limits = self.grants.limits().load;
         if let PluginSource::Installed(registration) = &self.plugin {
             let options = self.grants.host_options(syncmgr_install::host_options(limits))?;
-            let host = Host::with_options(in_own_process(options))?;
+            let host = self.host(options)?;
             return Ok(self.registrations.load(&host, registration)?);
         }
         let options = self.grants.host_options(HostOptions::new().limits(limits))?;
-        let host = Host::with_options(in_own_process(options))?;
+        let host = self.host(options)?;
         Ok(self.plugin.load(&host, &self.registrations)?)
+    }
+
+    fn host(&self, options: HostOptions) -> anyhow::Result<Host> {
+        let host = Host::with_options(in_own_process(options))?;
+        if !self.grants.http.is_empty() {
+            // A run is confined, but its network is not.
+            host.start_network();
+        }
+        Ok(host)
     }
 
     /// The BLAKE3 digest of the component, in hexadecimal digits.

@@ -29,6 +29,8 @@ pub struct Grants {
     pub http_auth: Vec<ServerAuth>,
     /// A file of certificates in PEM to trust for servers, in addition to those of the system.
     pub http_ca: Option<PathBuf>,
+    /// The URL of the proxy for servers, `http://[USER:PASSWORD@]HOST[:PORT]`.
+    pub http_proxy: Option<String>,
     /// The capabilities.
     pub allow: Vec<Capability>,
     /// The limits that differ from the defaults, by name.
@@ -214,15 +216,20 @@ impl Grants {
     /// Adds the options of the host that runs the plugin.
     ///
     /// # Errors
-    /// [`InstallError::Text`] if the certificate file cannot be read, or is invalid.
-    pub fn host_options(&self, options: HostOptions) -> Result<HostOptions, InstallError> {
+    /// [`InstallError::Text`] if the certificate file cannot be read or is invalid, or the proxy is
+    /// invalid.
+    pub fn host_options(&self, mut options: HostOptions) -> Result<HostOptions, InstallError> {
+        let invalid = |error| InstallError::Text { what: syncmgr_host::full_message(&error) };
+        if let Some(proxy) = &self.http_proxy {
+            options = options.http_proxy(proxy).map_err(invalid)?;
+        }
         let Some(file) = &self.http_ca else { return Ok(options) };
         let name = file.display().to_string();
         let pem = text_file::read(file).map_err(|error| InstallError::Text {
             what: format!("cannot read the certificate file {name}: {error}"),
         })?;
         let trusted = options.http_ca(&name, pem.as_bytes());
-        trusted.map_err(|error| InstallError::Text { what: syncmgr_host::full_message(&error) })
+        trusted.map_err(invalid)
     }
 
     /// Returns whether there are no grants and no settings, and every limit has its default.
@@ -233,6 +240,7 @@ impl Grants {
             && self.http.is_empty()
             && self.http_auth.is_empty()
             && self.http_ca.is_none()
+            && self.http_proxy.is_none()
             && self.allow.is_empty()
             && self.limits.is_empty()
     }

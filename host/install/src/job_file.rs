@@ -47,6 +47,8 @@ pub struct JobFile {
     secrets: BTreeMap<String, Secret>,
     #[serde(rename = "http-ca", skip_serializing_if = "Option::is_none")]
     http_ca: Option<PathBuf>,
+    #[serde(rename = "http-proxy", skip_serializing_if = "Option::is_none")]
+    http_proxy: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     http: BTreeMap<String, ServerText>,
     #[serde(rename = "http-auth", default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -172,6 +174,7 @@ impl JobFile {
         for (server, AuthText { kind, secret }) in self.http_auth {
             grants.http_auth.push(ServerAuth { server, kind, secret: resolve(secret)? });
         }
+        grants.http_proxy = self.http_proxy;
         grants.http_ca = self.http_ca.map(|file| from_home(&file, base)).transpose()?;
         for (name, path) in &self.dirs {
             grants.directories.push(parse_directory(name, path, base)?);
@@ -237,6 +240,7 @@ impl JobFile {
                 }
                 None => None,
             },
+            http_proxy: grants.http_proxy.clone(),
             http: grants.http.iter().map(server_text).collect(),
             http_auth: grants
                 .http_auth

@@ -6,10 +6,11 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use wasmtime::{Config, Engine};
 
-#[cfg(feature = "compiler")]
 use crate::compiler::CompilerProgram;
 use crate::engine;
 use crate::error::HostError;
+#[cfg(feature = "compiler")]
+use crate::http::proxy::Proxy;
 use crate::limits::LoadLimits;
 
 /// The options of a [`Host`](crate::Host).
@@ -21,6 +22,7 @@ pub struct HostOptions {
     pub(super) configure: Option<Configure>,
     pub(super) engine: Option<Engine>,
     pub(super) http_roots: Vec<CertificateDer<'static>>,
+    pub(super) http_proxy: Option<Proxy>,
     #[cfg(feature = "compiler")]
     pub(super) compiler: Option<CompilerProgram>,
 }
@@ -46,6 +48,7 @@ impl Default for HostOptions {
             configure: None,
             engine: None,
             http_roots: Vec::new(),
+            http_proxy: None,
             #[cfg(feature = "compiler")]
             compiler: None,
         }
@@ -134,6 +137,22 @@ impl HostOptions {
         if self.http_roots.len() == before {
             return Err(invalid("there is no `BEGIN CERTIFICATE`".to_owned()).into());
         }
+        Ok(self)
+    }
+
+    /// Sends the HTTP requests of plugins through the proxy at `http://[USER:PASSWORD@]HOST[:PORT]`,
+    /// with a tunnel for each connection. The proxy resolves names, so it decides which addresses
+    /// are reached. Requests to `localhost`, to local addresses, and to names with `local:` do not
+    /// use it.
+    ///
+    /// # Errors
+    /// Returns [`HostError`] if the URL is invalid.
+    pub fn http_proxy(mut self, url: &str) -> Result<Self, HostError> {
+        // The URL may contain a password.
+        let invalid =
+            "the URL of the proxy must have the form `http://[USER:PASSWORD@]HOST[:PORT]`";
+        let proxy = Proxy::parse(url).ok_or_else(|| wasmtime::Error::msg(invalid))?;
+        self.http_proxy = Some(proxy);
         Ok(self)
     }
 

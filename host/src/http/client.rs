@@ -196,7 +196,8 @@ impl HttpClient {
         Ok(self.pool.get_or_init(|| {
             let connector = Connector {
                 policy: Arc::clone(&self.policy),
-                tls: Arc::clone(tls),
+                tls: tls.clone(),
+                proxy: self.network.proxy().cloned(),
                 limit: self.connect_time,
             };
             Client::builder(TokioExecutor::new())
@@ -300,7 +301,9 @@ impl HttpClient {
                 }
             }
             ConnectError::Timeout => Error::ConnectionTimeout,
+            ConnectError::Proxy(_) => Error::DestinationUnavailable,
             ConnectError::Connect(_) => Error::ConnectionRefused,
+            ConnectError::Roots(_) => Error::ConfigurationError,
             ConnectError::Tls(error) => {
                 match error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>()) {
                     Some(rustls::Error::InvalidCertificate(_)) => Error::TlsCertificateError,

@@ -12,7 +12,6 @@ use http::Uri;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -20,6 +19,8 @@ use tokio_rustls::client::TlsStream;
 use tower_service::Service;
 use url::Host;
 
+use super::network::Tls;
+use super::proxy::Proxy;
 use super::{Allowed, HttpDenial, HttpPolicy};
 
 /// Why there is no connection.
@@ -31,6 +32,10 @@ pub(super) enum ConnectError {
     Timeout,
     #[error("cannot connect")]
     Connect(#[source] io::Error),
+    #[error("the proxy cannot connect")]
+    Proxy(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the system has no usable certificates")]
+    Roots(#[source] Arc<rustls::Error>),
     #[error("cannot agree on TLS")]
     Tls(#[source] io::Error),
 }
@@ -39,7 +44,8 @@ pub(super) enum ConnectError {
 #[derive(Clone)]
 pub(super) struct Connector {
     pub(super) policy: Arc<HttpPolicy>,
-    pub(super) tls: Arc<ClientConfig>,
+    pub(super) tls: Tls,
+    pub(super) proxy: Option<Proxy>,
     /// For resolving, connecting and the handshake together.
     pub(super) limit: Duration,
 }
@@ -66,9 +72,17 @@ impl Connector {
     async fn connect(&self, uri: &Uri) -> Result<Stream, ConnectError> {
         let url = uri.to_string();
         let allowed = self.policy.check_origin(&url).map_err(ConnectError::Denied)?;
-        let resolved = resolve(&allowed).await.map_err(ConnectError::Denied)?;
-        let addresses = allowed.addresses(&resolved).map_err(ConnectError::Denied)?;
-        let stream = self.open(&allowed, &addresses).await?;
+        let stream = match self.proxy.as_ref().filter(|_| !allowed.is_local()) {
+            Some(proxy) => {
+                let host = allowed.host().to_string();
+                proxy.connect(&host, allowed.port()).await.map_err(ConnectError::Proxy)?
+            }
+            None => {
+                let resolved = resolve(&allowed).await.map_err(ConnectError::Denied)?;
+                let addresses = allowed.addresses(&resolved).map_err(ConnectError::Denied)?;
+                self.open(&allowed, &addresses).await?
+            }
+        };
         if uri.scheme() != Some(&http::uri::Scheme::HTTPS) {
             return Ok(Stream::Plain(TokioIo::new(stream)));
         }
@@ -78,7 +92,8 @@ impl Connector {
             Host::Ipv4(address) => ServerName::from(std::net::IpAddr::V4(*address)),
             Host::Ipv6(address) => ServerName::from(std::net::IpAddr::V6(*address)),
         };
-        let stream = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await;
+        let tls = self.tls.as_ref().map_err(|error| ConnectError::Roots(Arc::clone(error)))?;
+        let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await;
         Ok(Stream::Tls(Box::new(TokioIo::new(stream.map_err(ConnectError::Tls)?))))
     }
 

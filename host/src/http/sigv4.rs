@@ -12,7 +12,7 @@ use ring::digest::{SHA256, digest};
 use ring::hmac;
 use url::{Url, form_urlencoded};
 
-use super::auth::HttpAuthError;
+use super::auth_error::HttpAuthError;
 
 /// What a signature encodes in names and values. In a path, also not `/`.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');

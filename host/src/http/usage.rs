@@ -10,6 +10,7 @@ use crate::limits::monitor::Monitor;
 
 /// The HTTP requests of a run to one origin.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub struct HttpUsage {
     /// The number of requests that were sent.

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::error::{SessionError, full_message};
 use crate::hresult::{self, Hresult};
+use crate::http::HttpUsage;
 use crate::id::{ErrorId, ItemId};
 use crate::report::RunReport;
 use crate::sink::{Progress, Sink};
@@ -100,6 +101,8 @@ enum Line<'a> {
         error: Option<ErrorLine<'a>>,
         items: Vec<ItemReportLine<'a>>,
         totals: TotalsLine,
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        http: &'a BTreeMap<String, HttpUsage>,
         hresult: HresultLine,
         #[serde(skip_serializing_if = "Option::is_none")]
         exit_code: Option<u8>,
@@ -238,6 +241,7 @@ impl<W: Write + Send> JsonLines<W> {
                 peak_memory_bytes: report.peak_memory_bytes,
                 restarts: report.restarts,
             },
+            http: &report.http,
             hresult: report.hresult().into(),
             exit_code,
         });

@@ -75,6 +75,9 @@ const BLOCKS: &[(&str, &str, How)] = &[
     ),
     (GRANTS, "[requests.directories]", How::Manifest(PLUGIN_AND_BUILD)),
     (GRANTS, "$ syncmgr inspect", Session("readme/mirror/dist")),
+    (NETWORK, "syncmgr run mine.wasm", Not("it needs a server of the reader")),
+    (NETWORK, "plugin = \"mine.wasm\"", By("program::network::a_server_is_granted_on_the_command_line_and_in_a_job")),
+    (NETWORK, "[requests.http]", How::Manifest(PLUGIN_AND_BUILD)),
     (PUBLISHING, "[plugin]", How::Manifest(BUILD)),
     (PUBLISHING, "syncmgr register", Run("readme/mirror/dist", "")),
     (PUBLISHING, "syncmgr embed", By("project::requests_are_added_to_any_component")),
@@ -132,6 +135,7 @@ const FOLDER: &str = "guest/book/src/folder.md";
 const GRANTS: &str = "guest/book/src/grants.md";
 const INTRODUCTION: &str = "guest/book/src/introduction.md";
 const LIFECYCLE: &str = "guest/book/src/lifecycle.md";
+const NETWORK: &str = "guest/book/src/network.md";
 const OPERATING: &str = "guest/book/src/operating.md";
 const PUBLISHING: &str = "guest/book/src/publishing.md";
 const TESTING: &str = "guest/book/src/testing.md";

@@ -9,6 +9,7 @@ use anyhow::Context;
 use crate::home::{Home, Ran};
 
 mod messages;
+mod network;
 mod output;
 #[cfg(unix)]
 mod trust;

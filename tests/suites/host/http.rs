@@ -9,7 +9,8 @@ use conformance::script::Ran;
 use syncmgr_host::http::{HttpAuth, HttpGrant};
 use syncmgr_host::sink::{EventLog, JsonLines};
 use syncmgr_host::{
-    Access, CancelHandle, Limits, LogLevel, Plugin, RunRequest, SessionOptions, StartError, Status,
+    Access, CancelHandle, Host, HostOptions, Limits, LogLevel, Plugin, RunRequest, SessionOptions,
+    StartError, Status,
 };
 
 const SECRET: &str = "hunter2-and-more";
@@ -286,5 +287,31 @@ fn a_cancellation_ends_waiting_for_a_server() -> Result<()> {
         assert_eq!(statuses, [first, Status::Stopped], "{request}");
         assert!(ran.report.error().is_none(), "{request}: {ran:?}");
     }
+    Ok(())
+}
+
+#[test]
+fn a_proxy_leads_to_public_servers_only() -> Result<()> {
+    let (proxy, local) = (HttpServer::start()?, HttpServer::start()?);
+    let url = proxy.url().replace("http://", "http://me:hunter2@");
+    let host = Host::with_options(HostOptions::new().http_proxy(&url)?)?;
+    let plugin = host.load_file(conformance::FETCH)?;
+    let options = requests("GET remote/echo\nGET other/echo")
+        .http(grant("remote", "http://dav.example.org:8080/"))
+        .http(grant("other", &local.url()));
+    let recorder = EventLog::new();
+    let report = plugin.run(options, recorder.clone(), &RunRequest::default())?;
+    let answers = answers(&Ran { report, recorded: recorder.recorded() });
+    assert!(answers.iter().all(|answer| answer.starts_with("200")), "{answers:?}");
+    let heads = proxy.heads();
+    let begins = ["CONNECT dav.example.org:8080 HTTP/1.1", "GET /echo HTTP/1.1"];
+    for (head, begin) in heads.iter().zip(begins) {
+        assert!(head.starts_with(begin), "{heads:?}");
+    }
+    // The proxy's password is for the proxy.
+    let login = "proxy-authorization: Basic bWU6aHVudGVyMg==";
+    assert!(heads[0].to_lowercase().contains(&login.to_lowercase()), "{heads:?}");
+    assert!(!heads[1].contains("proxy-authorization"), "{heads:?}");
+    assert!(local.heads().iter().all(|head| head.starts_with("GET ")), "{:?}", local.heads());
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use indicatif::HumanBytes;
 use syncmgr_host::{
     Denial, ErrorDetail, Grant, ItemReport, LogEntry, LogLevel, Outcome, OutputHook, RunReport,
     SessionError, Status, full_message,
@@ -122,6 +123,12 @@ pub(crate) fn summary(report: &RunReport, view: &View) -> String {
         }
         other => writeln!(text, "{plugin}: the run ended as `{}`", other.name()),
     };
+    for (origin, usage) in report.http.iter().filter(|(_, usage)| usage.requests > 0) {
+        let (up, down) = (HumanBytes(usage.bytes_up), HumanBytes(usage.bytes_down));
+        let origin = escape(origin);
+        let requests = usage.requests;
+        let _ = writeln!(text, "{origin}: {requests} requests, {up} sent, {down} received");
+    }
     text
 }
 

