@@ -218,7 +218,8 @@ fn named<'a>(page: &'a [Block], start: &'a str) -> impl Iterator<Item = &'a Bloc
 
 /// Returns whether a test of this name exists, such as `suite::test`.
 fn test_exists(name: &str) -> Result<bool> {
-    let (suite, test) = name.split_once("::").context("a suite and a test")?;
+    let (suite, _) = name.split_once("::").context("a suite and a test")?;
+    let test = name.rsplit("::").next().context("a test")?;
     Ok(conformance::suite_source(suite)?.contains(&format!("#[test]\nfn {test}(")))
 }
 
