@@ -14,7 +14,7 @@
 //!     let response = http::get(&format!("{server}list")).header("Accept", "text/plain").send()?;
 //!     let mut response = response.check_status()?;
 //!     context.set_total_bytes(response.content_length().unwrap_or(0))?;
-//!     Ok(response.read_to_vec(1 << 20)?)
+//!     response.read_to_vec(1 << 20)
 //! }
 //! # fn main() {}
 //! ```
@@ -25,7 +25,9 @@
 #[cfg(target_family = "wasm")]
 mod wasi;
 
+use std::collections::VecDeque;
 use std::io::{self, Read};
+use std::time::Duration;
 
 use crate::error::{Error, ErrorCode, Interrupt};
 use crate::sync_context;
@@ -41,57 +43,106 @@ const MAX_REDIRECTS: u32 = 10;
 /// The maximum number of bytes of an answer that an error message quotes.
 const QUOTED_BYTES: u64 = 200;
 
+/// The wait before the first repetition. It doubles each time.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+
+/// The maximum wait before a repetition.
+const MAX_WAIT: Duration = Duration::from_secs(120);
+
 /// A request that has not been sent.
-#[derive(Clone, Debug)]
 #[must_use = "nothing happens before `send`"]
-pub struct Request {
+pub struct Request<'a> {
     pub(crate) method: String,
     pub(crate) url: String,
     pub(crate) headers: Vec<(String, String)>,
-}
-
-/// Creates a `GET` request.
-pub fn get(url: &str) -> Request {
-    request("GET", url)
-}
-
-/// Creates a `PUT` request.
-pub fn put(url: &str) -> Request {
-    request("PUT", url)
-}
-
-/// Creates a `POST` request.
-pub fn post(url: &str) -> Request {
-    request("POST", url)
-}
-
-/// Creates a `DELETE` request.
-pub fn delete(url: &str) -> Request {
-    request("DELETE", url)
-}
-
-/// Creates a request with any method, such as `PROPFIND`.
-pub fn request(method: &str, url: &str) -> Request {
-    Request { method: method.to_owned(), url: url.to_owned(), headers: Vec::new() }
+    pub(crate) body: Option<Body<'a>>,
+    repetitions: u32,
 }
 
 /// The body of a request.
 pub(crate) enum Body<'a> {
-    None,
+    Bytes(&'a [u8]),
     /// The length, and at least that many bytes.
-    Reader(u64, &'a mut dyn Read),
+    Reader(u64, Box<dyn Read + 'a>),
 }
 
-impl Request {
+/// Shows no headers and no body, which may be secret.
+impl std::fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Request({} {})", self.method, shown(&self.url))
+    }
+}
+
+/// Creates a `GET` request.
+pub fn get(url: &str) -> Request<'static> {
+    request("GET", url)
+}
+
+/// Creates a `PUT` request.
+pub fn put(url: &str) -> Request<'static> {
+    request("PUT", url)
+}
+
+/// Creates a `POST` request.
+pub fn post(url: &str) -> Request<'static> {
+    request("POST", url)
+}
+
+/// Creates a `DELETE` request.
+pub fn delete(url: &str) -> Request<'static> {
+    request("DELETE", url)
+}
+
+/// Creates a request with any method, such as `PROPFIND`.
+pub fn request(method: &str, url: &str) -> Request<'static> {
+    Request {
+        method: method.to_owned(),
+        url: url.to_owned(),
+        headers: Vec::new(),
+        body: None,
+        repetitions: 0,
+    }
+}
+
+impl<'a> Request<'a> {
     /// Adds a header.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// Sends the request without a body, and returns the response as soon as its head has arrived.
-    /// Follows at most 10 redirects of a `GET` or `HEAD`, but none from `https` to `http`. Each one
-    /// leads to a granted server, or fails.
+    /// Sets the body. The header `Content-Length` is added.
+    pub fn body<'b>(self, body: &'b [u8]) -> Request<'b>
+    where
+        'a: 'b,
+    {
+        Request { body: Some(Body::Bytes(body)), ..self }
+    }
+
+    /// Sets a body of `length` bytes from a reader, which are streamed. The header `Content-Length`
+    /// is added. If the reader fails or ends early, sending fails, and the server receives an
+    /// incomplete request.
+    pub fn body_from<'b>(self, length: u64, body: impl Read + 'b) -> Request<'b>
+    where
+        'a: 'b,
+    {
+        Request { body: Some(Body::Reader(length, Box::new(body))), ..self }
+    }
+
+    /// Repeats the request at most this many times if the server answers 429, 502, 503 or 504, or
+    /// if the connection fails. Waits as long as the header `Retry-After` requires, at most 2
+    /// minutes, otherwise half a second, and twice as long each time.
+    ///
+    /// Only what is safe to repeat is repeated: the methods `GET`, `HEAD`, `OPTIONS`, `PROPFIND`,
+    /// `PUT` and `DELETE`, without a body from a reader.
+    pub fn retry(mut self, times: u32) -> Self {
+        self.repetitions = times;
+        self
+    }
+
+    /// Sends the request, and returns the response as soon as its head has arrived. Follows at most
+    /// 10 redirects of a `GET` or `HEAD`, but none from `https` to `http`. Each one leads to a
+    /// granted server, or fails.
     ///
     /// # Errors
     /// Returns [`Interrupt::All`] or [`Interrupt::Item`] once the user cancelled, and otherwise
@@ -104,44 +155,197 @@ impl Request {
     /// - [`InputOutput`](ErrorCode::InputOutput) if the connection fails or the answer is invalid.
     ///
     /// A status such as 404 is not an error: see [`Response::check_status`].
-    pub fn send(mut self) -> Result<Response, Interrupt> {
-        let mut redirects = 0;
+    pub fn send(self) -> Result<Response, Interrupt> {
+        let mut sending = Sending::new(self);
         loop {
-            let response = transport::send(&self, Body::None)?;
-            let follows = self.method == "GET" || self.method == "HEAD";
-            let location = match response.status {
-                301 | 302 | 303 | 307 | 308 if follows => response.header("location"),
-                _ => None,
-            };
-            let Some(location) = location else { return Ok(response) };
-            redirects += 1;
-            if redirects > MAX_REDIRECTS {
-                let message = format!("{} exceeded {MAX_REDIRECTS} redirects", shown(&self.url));
-                return Err(Error::new(ErrorCode::InputOutput, message).into());
+            match sending.step() {
+                Some(result) => return result,
+                None => wait(std::slice::from_ref(&sending))?,
             }
-            self.url = join(&self.url, location)?;
         }
     }
 
-    /// Sends the request with a body. Redirects are not followed.
-    ///
-    /// # Errors
-    /// See [`Request::send`].
-    pub fn send_bytes(self, body: &[u8]) -> Result<Response, Interrupt> {
-        let mut body = body;
-        let length = body.len() as u64;
-        transport::send(&self, Body::Reader(length, &mut body))
+    fn is_repeatable(&self) -> bool {
+        let methods = ["GET", "HEAD", "OPTIONS", "PROPFIND", "PUT", "DELETE"];
+        methods.contains(&self.method.as_str()) && !matches!(self.body, Some(Body::Reader(..)))
     }
 
-    /// Sends the request with `length` bytes from a reader, which are streamed. The header
-    /// `Content-Length` is set. Redirects are not followed.
-    ///
-    /// # Errors
-    /// See [`Request::send`]. If reading fails or ends early, fails with the error of the reader,
-    /// and the server receives an incomplete request.
-    pub fn send_reader(self, length: u64, mut body: impl Read) -> Result<Response, Interrupt> {
-        transport::send(&self, Body::Reader(length, &mut body))
+    fn follows_redirects(&self) -> bool {
+        self.method == "GET" || self.method == "HEAD"
     }
+}
+
+/// Sends many requests, at most `at_once` at the same time, and calls `each` with the response to
+/// each one, in their order. Responses whose heads have arrived wait for `each`, without taking
+/// memory of the plugin.
+///
+/// # Errors
+/// Returns the interrupt once the user cancelled, or the one of `each`. Failed requests are passed
+/// to `each`.
+///
+/// # Examples
+/// ```no_run
+/// use syncmgr_plugin::prelude::*;
+///
+/// fn delete_all(urls: &[String]) -> Result<(), Interrupt> {
+///     let requests = urls.iter().map(|url| http::delete(url).retry(2));
+///     http::send_all(requests, 8, |_, response| {
+///         response?.check_status()?;
+///         Ok(())
+///     })
+/// }
+/// # fn main() {}
+/// ```
+pub fn send_all<'a>(
+    requests: impl IntoIterator<Item = Request<'a>>,
+    at_once: usize,
+    mut each: impl FnMut(usize, Result<Response, Interrupt>) -> Result<(), Interrupt>,
+) -> Result<(), Interrupt> {
+    let mut requests = requests.into_iter();
+    let mut in_flight: VecDeque<Sending<'a>> = VecDeque::new();
+    let mut next = 0;
+    loop {
+        while in_flight.len() < at_once.max(1)
+            && let Some(request) = requests.next()
+        {
+            in_flight.push_back(Sending::new(request));
+        }
+        for sending in &mut in_flight {
+            sending.advance();
+        }
+        let Some(first) = in_flight.front_mut() else { return Ok(()) };
+        match first.step() {
+            Some(Err(interrupt @ (Interrupt::Item | Interrupt::All))) => return Err(interrupt),
+            Some(result) => {
+                in_flight.pop_front();
+                each(next, result)?;
+                next += 1;
+            }
+            None => wait(in_flight.make_contiguous())?,
+        }
+    }
+}
+
+/// A request on its way, with its redirects and repetitions.
+struct Sending<'a> {
+    request: Request<'a>,
+    state: State<'a>,
+    redirects: u32,
+    repeated: u32,
+}
+
+enum State<'a> {
+    Exchange(transport::Exchange<'a>),
+    /// Until the next repetition.
+    Waits(transport::Timer),
+    /// `None` once it was returned.
+    Over(Option<Result<Response, Interrupt>>),
+}
+
+impl<'a> Sending<'a> {
+    fn new(mut request: Request<'a>) -> Self {
+        let state = begin(&mut request);
+        Self { request, state, redirects: 0, repeated: 0 }
+    }
+
+    /// Does what is possible without waiting. Returns the result, once.
+    fn step(&mut self) -> Option<Result<Response, Interrupt>> {
+        self.advance();
+        match &mut self.state {
+            State::Over(result) => result.take(),
+            State::Exchange(_) | State::Waits(_) => None,
+        }
+    }
+
+    fn advance(&mut self) {
+        loop {
+            self.state = match &mut self.state {
+                State::Over(_) => return,
+                State::Waits(timer) if !timer.is_over() => return,
+                State::Waits(_) => begin(&mut self.request),
+                State::Exchange(exchange) => {
+                    let Some(result) = exchange.step() else { return };
+                    match self.follow(&result) {
+                        Ok(Some(next)) => next,
+                        Ok(None) => State::Over(Some(result)),
+                        Err(error) => State::Over(Some(Err(error.into()))),
+                    }
+                }
+            };
+        }
+    }
+
+    /// Returns the state after a response, if it is not the result.
+    fn follow(&mut self, result: &Result<Response, Interrupt>) -> Result<Option<State<'a>>, Error> {
+        if let Some(wait) = self.repeats_after(result) {
+            self.repeated += 1;
+            return Ok(Some(State::Waits(transport::Timer::new(wait))));
+        }
+        let Ok(response) = result else { return Ok(None) };
+        let location = match response.status {
+            301 | 302 | 303 | 307 | 308 if self.request.follows_redirects() => {
+                response.header("location")
+            }
+            _ => None,
+        };
+        let Some(location) = location else { return Ok(None) };
+        self.redirects += 1;
+        if self.redirects > MAX_REDIRECTS {
+            let url = shown(&self.request.url);
+            let message = format!("{url} exceeded {MAX_REDIRECTS} redirects");
+            return Err(Error::new(ErrorCode::InputOutput, message));
+        }
+        self.request.url = join(&self.request.url, location)?;
+        Ok(Some(begin(&mut self.request)))
+    }
+
+    /// Returns the time until the next repetition, or `None` if there is none.
+    fn repeats_after(&self, result: &Result<Response, Interrupt>) -> Option<Duration> {
+        if self.repeated >= self.request.repetitions || !self.request.is_repeatable() {
+            return None;
+        }
+        let required = match result {
+            Ok(response) if matches!(response.status, 429 | 502 | 503 | 504) => {
+                response.header("retry-after").and_then(|value| value.trim().parse().ok())
+            }
+            Err(Interrupt::Failed(error)) if is_transient(error.code) => None,
+            Err(Interrupt::Failed(_)) => return None,
+            Ok(_) | Err(Interrupt::Item | Interrupt::All) => return None,
+        };
+        let doubled = FIRST_WAIT.saturating_mul(1 << self.repeated.min(16));
+        Some(required.map_or(doubled, Duration::from_secs).min(MAX_WAIT))
+    }
+}
+
+/// Returns whether the connection failed, so that the next one may succeed.
+fn is_transient(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::NotConnected | ErrorCode::Timeout | ErrorCode::InputOutput)
+}
+
+/// Starts a request. Its body is taken, unless it can be sent again.
+fn begin<'a>(request: &mut Request<'a>) -> State<'a> {
+    let body = match &mut request.body {
+        Some(Body::Bytes(bytes)) => Some(Body::Bytes(bytes)),
+        body @ (Some(Body::Reader(..)) | None) => body.take(),
+    };
+    match transport::Exchange::start(request, body) {
+        Ok(exchange) => State::Exchange(exchange),
+        Err(error) => State::Over(Some(Err(error.into()))),
+    }
+}
+
+/// Waits until one of the requests can make progress, or the user cancels.
+fn wait(sending: &[Sending<'_>]) -> Result<(), Interrupt> {
+    let mut waits = Vec::new();
+    for one in sending {
+        match &one.state {
+            State::Exchange(exchange) => exchange.add_pollables(&mut waits),
+            State::Waits(timer) => waits.push(timer.pollable()),
+            State::Over(_) => {}
+        }
+    }
+    transport::wait(&waits)?;
+    sync_context::check_cancelled()
 }
 
 /// A response. Reading it returns the body.
@@ -265,10 +469,13 @@ fn shown(url: &str) -> &str {
 /// Splits a URL into its scheme, authority, and path with query.
 pub(crate) fn split(url: &str) -> Result<(&str, &str, &str), Error> {
     let invalid = || {
-        let message = format!("`{}` is not a URL that begins with `https://`", shown(url));
+        let message = format!("`{}` does not begin with `https://` or `http://`", shown(url));
         Error::new(ErrorCode::InvalidArgument, message)
     };
     let (scheme, rest) = url.split_once("://").ok_or_else(invalid)?;
+    if !["https", "http"].iter().any(|known| known.eq_ignore_ascii_case(scheme)) {
+        return Err(invalid());
+    }
     let rest = rest.split('#').next().unwrap_or(rest);
     let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     Ok((scheme, authority, path))
@@ -298,7 +505,130 @@ fn join(from: &str, location: &str) -> Result<String, Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
+    use crate::native::session::Session;
+    use crate::testing::{Reply, SyncManager};
+
+    const URL: &str = "https://dav.example/me/";
+
+    /// Does something in a run.
+    fn within<T>(manager: SyncManager, work: impl FnOnce() -> T) -> T {
+        let _session = Session::open(manager.0);
+        work()
+    }
+
+    #[test]
+    fn requests_reach_the_server_of_the_test_only() {
+        let rows = [
+            ("GET", "https://dav.example/me/echo", Some(200)),
+            ("GET", "https://dav.example/me", Some(200)),
+            ("GET", "https://dav.example/men", None),
+            ("GET", "http://dav.example/me/echo", None),
+            ("PUT", "https://dav.example/me/echo", Some(200)),
+            ("PUT", "https://read.example/a", None),
+            ("PROPFIND", "https://read.example/a", Some(200)),
+        ];
+        for (method, url, expected) in rows {
+            let manager = SyncManager::new()
+                .server("remote", URL, |_| Reply::new(200))
+                .server_read_only("read", "https://read.example/", |_| Reply::new(200));
+            let sent = within(manager, move || request(method, url).body(b"x").send());
+            let status = sent.as_ref().map(Response::status);
+            match expected {
+                Some(expected) => assert_eq!(status.ok(), Some(expected), "{method} {url}"),
+                None => {
+                    let Err(Interrupt::Failed(error)) = sent else { panic!("{method} {url}") };
+                    assert_eq!(error.code, ErrorCode::AccessDenied, "{method} {url}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_safe_to_repeat_is_repeated() {
+        for (method, replies, retries, requests, status) in [
+            ("GET", &[503, 429, 200][..], 2, 3, 200),
+            ("GET", &[503, 429, 200], 1, 2, 429),
+            ("GET", &[503, 200], 0, 1, 503),
+            ("GET", &[500, 200], 2, 1, 500),
+            ("PUT", &[503, 201], 2, 2, 201),
+            ("POST", &[503, 200], 2, 1, 503),
+            ("MOVE", &[503, 200], 2, 1, 503),
+        ] {
+            let asked = Arc::new(AtomicU32::new(0));
+            let count = Arc::clone(&asked);
+            let manager = SyncManager::new().server("remote", URL, move |received| {
+                assert_eq!(received.body, if received.method == "PUT" { &b"x"[..] } else { b"" });
+                Reply::new(replies[count.fetch_add(1, Ordering::SeqCst) as usize])
+            });
+            let sent = within(manager, move || {
+                let mut request = request(method, URL).retry(retries);
+                if method == "PUT" {
+                    request = request.body(b"x");
+                }
+                request.send().map(|response| response.status())
+            });
+            assert_eq!(sent.ok(), Some(status), "{method} {replies:?}");
+            assert_eq!(asked.load(Ordering::SeqCst), requests, "{method} {replies:?}");
+        }
+    }
+
+    #[test]
+    fn many_requests_keep_their_order() {
+        let manager = SyncManager::new().server("remote", URL, |received| {
+            let number: u16 = received.path().trim_start_matches("/me/").parse().unwrap_or(0);
+            Reply::new(200 + number)
+        });
+        let statuses = within(manager, || {
+            let urls: Vec<_> = (0..50).map(|number| format!("{URL}{number}")).collect();
+            let mut statuses = Vec::new();
+            let sent = send_all(urls.iter().map(|url| get(url)), 8, |at, response| {
+                statuses.push((at, response?.status()));
+                Ok(())
+            });
+            sent.map(|()| statuses)
+        });
+        let expected: Vec<_> = (0..50).map(|at| (usize::from(at), 200 + at)).collect();
+        assert_eq!(statuses.ok(), Some(expected));
+    }
+
+    #[test]
+    fn a_body_that_ends_early_is_an_error() {
+        let manager =
+            SyncManager::new().server("remote", URL, |_| Reply::new(200).body("ab").cut());
+        let read =
+            within(manager, || get(URL).send().and_then(|mut response| response.read_to_vec(9)));
+        let Err(Interrupt::Failed(error)) = read else { panic!("{read:?}") };
+        assert_eq!(error.code, ErrorCode::InputOutput);
+        let manager = SyncManager::new().server("remote", URL, |_| Reply::new(200));
+        let sent = within(manager, || put(URL).body_from(3, &b"ab"[..]).send());
+        assert!(matches!(sent, Err(Interrupt::Failed(_))), "{sent:?}");
+    }
+
+    #[test]
+    fn redirects_are_followed_within_bounds() {
+        for (method, location, expected) in [
+            ("GET", "https://dav.example/me/there", Some("GET")),
+            ("HEAD", "there", Some("HEAD")),
+            ("PUT", "there", None),
+            ("GET", "loop", None),
+            ("GET", "https://other.example/", None),
+            ("GET", "http://dav.example/me/there", None),
+        ] {
+            let manager =
+                SyncManager::new().server("remote", URL, move |received| match received.path() {
+                    "/me/there" => Reply::new(200).header("x-method", &received.method),
+                    _ => Reply::new(302).header("location", location),
+                });
+            let sent = within(manager, move || request(method, &format!("{URL}loop")).send());
+            let found = sent.ok().filter(|response| response.status() == 200);
+            let found = found.as_ref().and_then(|response| response.header("x-method"));
+            assert_eq!(found, expected, "{method} {location}");
+        }
+    }
 
     #[test]
     fn redirects_are_resolved() {

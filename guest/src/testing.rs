@@ -35,9 +35,11 @@
 mod component;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use crate::bindings::syncmgr::plugin::types::ProgressResponse;
+pub use crate::native::http::{Received, Reply};
 pub use crate::native::outcome::{LogEntry, Report, Run};
 
 use crate::bindings::syncmgr::plugin::types as wit;
@@ -46,6 +48,7 @@ use crate::error::{ErrorCode, ErrorDetail, Result};
 use crate::glue::Instance;
 use crate::guid::ItemId;
 use crate::item::{SyncEvent, SyncModifiers, Trigger};
+use crate::native::http::Server;
 use crate::native::script::{Answer, Fault, Granted, Script};
 use crate::native::session::{self, Session};
 use crate::plugin::{
@@ -57,7 +60,7 @@ use crate::plugin::{
 /// # Examples
 /// See [the module](self).
 #[derive(Clone, Debug)]
-pub struct SyncManager(Script);
+pub struct SyncManager(pub(crate) Script);
 
 impl Default for SyncManager {
     fn default() -> Self {
@@ -73,6 +76,7 @@ impl SyncManager {
             grants: Vec::new(),
             storage: None,
             settings: Vec::new(),
+            servers: Vec::new(),
             answers: Vec::new(),
             choices: Vec::new(),
             faults: Vec::new(),
@@ -106,6 +110,55 @@ impl SyncManager {
     #[must_use]
     pub fn storage(mut self, path: impl Into<PathBuf>) -> Self {
         self.0.storage = Some(path.into());
+        self
+    }
+
+    /// Grants a server at a URL, which the plugin reads as the setting of that name, and answers
+    /// its requests. Every other request is denied.
+    ///
+    /// # Examples
+    /// ```
+    /// # use syncmgr_plugin::prelude::*;
+    /// # use syncmgr_plugin::testing::{Reply, SyncManager};
+    /// let manager = SyncManager::new().server("remote", "https://dav.example/me/", |request| {
+    ///     match (request.method.as_str(), request.path()) {
+    ///         ("GET", "/me/list") => Reply::new(200).body("a b c"),
+    ///         _ => Reply::new(404),
+    ///     }
+    /// });
+    /// ```
+    #[must_use]
+    pub fn server(
+        self,
+        name: &str,
+        url: &str,
+        answer: impl Fn(&Received) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        self.server_as(name, url, Access::ReadWrite, Arc::new(answer))
+    }
+
+    /// Does the same for reading only: other methods than `GET`, `HEAD`, `OPTIONS`, `PROPFIND`,
+    /// `REPORT` and `SEARCH` are denied.
+    #[must_use]
+    pub fn server_read_only(
+        self,
+        name: &str,
+        url: &str,
+        answer: impl Fn(&Received) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        self.server_as(name, url, Access::ReadOnly, Arc::new(answer))
+    }
+
+    fn server_as(
+        mut self,
+        name: &str,
+        url: &str,
+        access: Access,
+        answer: Arc<dyn Fn(&Received) -> Reply + Send + Sync>,
+    ) -> Self {
+        let (name, url) = (name.to_owned(), url.to_owned());
+        self.0.settings.push((name.clone(), url.clone()));
+        self.0.servers.push(Server { name, url, access, answer });
         self
     }
 

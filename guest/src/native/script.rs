@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::bindings::syncmgr::plugin::directories::Access;
 use crate::bindings::syncmgr::plugin::types::{ErrorCode, ProgressResponse, Trigger};
 use crate::guid::ItemId;
+use crate::native::http::Server;
 
 /// The grants of a run, its trigger, and the answers to a plugin's calls.
 #[derive(Clone, Debug)]
@@ -13,6 +14,7 @@ pub(crate) struct Script {
     pub(crate) grants: Vec<Granted>,
     pub(crate) storage: Option<PathBuf>,
     pub(crate) settings: Vec<(String, String)>,
+    pub(crate) servers: Vec<Server>,
     pub(crate) answers: Vec<Answer>,
     pub(crate) choices: Vec<u32>,
     pub(crate) faults: Vec<Fault>,

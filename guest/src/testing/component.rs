@@ -10,6 +10,7 @@ use crate::bindings::syncmgr::plugin::types::{LogLevel, ProgressResponse, Status
 use crate::directories::Access;
 use crate::error::{Error, ErrorCode, ErrorDetail, Result};
 use crate::guid::{ErrorId, ItemId};
+use crate::native::http::listen;
 use crate::native::outcome::{LogEntry, Report, Run};
 use crate::native::script::Script;
 use crate::plugin::{
@@ -77,6 +78,18 @@ fn request(script: &Script, component: &Path) -> Value {
             json!({ "name": granted.name, "path": granted.path, "read-only": read_only })
         })
         .collect();
+    let servers: Vec<_> = script
+        .servers
+        .iter()
+        .map(|server| {
+            let url = listen(server)
+                .unwrap_or_else(|error| panic!("cannot serve {}: {error}", server.url));
+            let read_only = server.access == Access::ReadOnly;
+            json!({ "name": server.name, "url": url, "read-only": read_only })
+        })
+        .collect();
+    let is_server = |name: &str| script.servers.iter().any(|server| server.name == name);
+    let settings: Vec<_> = script.settings.iter().filter(|(name, _)| !is_server(name)).collect();
     let answers: Vec<_> = script
         .answers
         .iter()
@@ -93,7 +106,8 @@ fn request(script: &Script, component: &Path) -> Value {
         "component": component,
         "directories": directories,
         "storage": script.storage,
-        "settings": script.settings,
+        "settings": settings,
+        "servers": servers,
         "answers": answers,
         "choices": script.choices,
         "event": format!("{:?}", script.trigger.event),

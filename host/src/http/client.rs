@@ -228,6 +228,10 @@ impl HttpClient {
             () = upload.stalled(first_byte) => return Err(Error::HttpResponseTimeout),
             () = cancelled(self.meter.monitor.cancel.clone()) => return Err(Error::ConnectionTerminated),
         };
+        // Nobody asked for another protocol.
+        if response.status().is_informational() {
+            return Err(Error::HttpUpgradeFailed);
+        }
         let limit = limit(options.between_bytes_timeout);
         Ok(response.map(|inner| {
             let cancelled = Box::pin(cancelled(self.meter.monitor.cancel.clone()));

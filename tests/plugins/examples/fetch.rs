@@ -1,5 +1,6 @@
 //! A plugin that sends the requests of its setting `requests`, one per line: `METHOD URL`, followed
-//! by `body=BYTES`, `header=NAME:VALUE` or `discard`. It logs each answer or error.
+//! by `body=BYTES`, `text=BODY`, `header=NAME:VALUE`, `retry=TIMES`, or last `discard`. It logs each answer or error.
+//! With the setting `at-once`, it sends that many at the same time.
 
 use std::fmt::Write as _;
 use std::io::Read as _;
@@ -15,6 +16,7 @@ request!(
     fixed = { url = "https://api.example.com/v1/", why = "a server that cannot be chosen" }
     [settings]
     requests = "the requests"
+    at-once = "the number of requests in flight"
     "#
 );
 
@@ -36,19 +38,27 @@ impl Plugin for Fetch {
 
     fn synchronize_item(&mut self, context: &mut SyncContext) -> Result<(), Interrupt> {
         context.set_status_text("requests")?;
-        for line in settings::get(None, "requests").unwrap_or_default().lines() {
-            let logged = match fetch(line) {
+        let lines = settings::get(None, "requests").unwrap_or_default();
+        let at_once = settings::get(None, "at-once").and_then(|text| text.parse().ok());
+        let prepared: Vec<_> = lines.lines().map(prepare).collect();
+        let discards: Vec<_> = lines.lines().map(|line| line.ends_with(" discard")).collect();
+        let log = |at: usize, response: Result<http::Response, Interrupt>| {
+            let logged = match response.and_then(|response| read(response, discards[at])) {
                 Ok(answer) => answer,
                 Err(Interrupt::Failed(error)) => format!("{:?}: {error}", error.code),
                 Err(cancelled) => return Err(cancelled),
             };
             context.log(LogLevel::Information, &logged);
+            Ok(())
+        };
+        match at_once {
+            Some(at_once) => http::send_all(prepared, at_once, log),
+            None => prepared.into_iter().enumerate().try_for_each(|(at, one)| log(at, one.send())),
         }
-        Ok(())
     }
 }
 
-fn fetch(line: &str) -> Result<String, Interrupt> {
+fn prepare(line: &str) -> http::Request<'static> {
     let mut words = line.split(' ');
     let method = words.next().unwrap_or_default();
     let url = words.next().unwrap_or_default();
@@ -61,21 +71,24 @@ fn fetch(line: &str) -> Result<String, Interrupt> {
         Some(_) | None => url.to_owned(),
     };
     let mut request = http::request(method, &url);
-    let (mut body, mut discard) = (None, false);
     for word in words {
-        match word.split_once('=') {
-            Some(("body", bytes)) => body = bytes.parse().ok(),
+        request = match word.split_once('=') {
+            Some(("body", bytes)) => {
+                request.body_from(bytes.parse().unwrap_or(0), std::io::repeat(b'x'))
+            }
+            Some(("text", text)) => request.body(text.to_owned().leak().as_bytes()),
+            Some(("retry", times)) => request.retry(times.parse().unwrap_or(0)),
             Some(("header", header)) => {
                 let (name, value) = header.split_once(':').unwrap_or((header, ""));
-                request = request.header(name, value);
+                request.header(name, value)
             }
-            Some(_) | None => discard = word == "discard",
-        }
+            Some(_) | None => request,
+        };
     }
-    let mut response = match body {
-        Some(bytes) => request.send_reader(bytes, std::io::repeat(b'x'))?,
-        None => request.send()?,
-    };
+    request
+}
+
+fn read(mut response: http::Response, discard: bool) -> Result<String, Interrupt> {
     let mut text = response.status().to_string();
     if discard {
         let copied = std::io::copy(&mut response, &mut std::io::sink());

@@ -7,6 +7,7 @@ mod corpus;
 mod docs;
 mod grants;
 mod http;
+mod http_attacks;
 mod http_servers;
 mod lifecycle;
 mod limits;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use syncmgr_host::http::{HttpGrant, HttpGrantError};
 use syncmgr_host::sink::Discard;
 use syncmgr_host::{
     Access, Grant, ItemId, Limits, Participation, Plugin, ProgressResponse, PropertiesOutcome,
@@ -26,6 +27,8 @@ pub struct Drive {
     pub component: PathBuf,
     #[serde(default)]
     directories: Vec<Directory>,
+    #[serde(default)]
+    servers: Vec<Server>,
     #[serde(default)]
     storage: Option<PathBuf>,
     #[serde(default)]
@@ -53,6 +56,27 @@ struct PropertiesRequest {
     /// The changes; absent: get the properties.
     #[serde(default)]
     changes: Option<Vec<ChangeData>>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "ServerData")]
+struct Server(HttpGrant);
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct ServerData {
+    name: String,
+    url: String,
+    read_only: bool,
+}
+
+impl TryFrom<ServerData> for Server {
+    type Error = HttpGrantError;
+
+    fn try_from(server: ServerData) -> Result<Self, HttpGrantError> {
+        let access = if server.read_only { Access::ReadOnly } else { Access::ReadWrite };
+        HttpGrant::new(&server.name, &server.url, access).map(Self)
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -141,6 +165,9 @@ pub fn drive(plugin: &Plugin, drive: &Drive) -> Result<Driven, CheckError> {
     for directory in &drive.directories {
         let access = if directory.read_only { Access::ReadOnly } else { Access::ReadWrite };
         options = options.grant(Grant::new(&directory.name, &directory.path, access)?);
+    }
+    for Server(server) in &drive.servers {
+        options = options.http(server.clone());
     }
     if let Some(storage) = &drive.storage {
         options = options.storage(storage);
