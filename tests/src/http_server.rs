@@ -8,6 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+/// The size of writes.
+const BUFFER: usize = 256 << 10;
+
 /// The maximum length of a recorded head.
 const HEAD_BYTES: u64 = 1 << 20;
 
@@ -96,7 +99,7 @@ fn serve(stream: &TcpStream, seen: &Seen) -> io::Result<()> {
             continue;
         }
         let path = head.split(' ').nth(1).unwrap_or_default();
-        answer(&mut io::BufWriter::new(stream), path, &head, received)?;
+        answer(&mut io::BufWriter::with_capacity(BUFFER, stream), path, &head, received)?;
     }
 }
 

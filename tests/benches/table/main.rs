@@ -9,6 +9,7 @@
 
 mod bare;
 mod cold_start;
+mod http;
 mod loading;
 mod many;
 mod programs;
@@ -39,9 +40,10 @@ pub(crate) struct Options {
 /// A group of cases.
 type Group = (&'static str, fn(&Options) -> Result<Vec<Row>>);
 
-const GROUPS: [Group; 6] = [
+const GROUPS: [Group; 7] = [
     ("progress", progress::measure),
     ("session", session::measure),
+    ("http", http::measure),
     ("loading", loading::measure),
     ("cold-start", cold_start::measure),
     ("many", many::measure),
