@@ -14,6 +14,7 @@ mod property;
 mod recording;
 mod replay;
 mod run;
+mod server;
 mod temp_fixture;
 mod verdict;
 

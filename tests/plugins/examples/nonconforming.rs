@@ -13,6 +13,8 @@ request!(
     [directories]
     source = { access = "read-only", why = "the folder to copy from" }
     target = { access = "read-write", why = "the folder to copy to" }
+    [http]
+    remote = { access = "read-only", why = "a list" }
     [settings]
     fault = "the violation of the contract"
     [allow]
@@ -30,6 +32,11 @@ struct Copier;
 
 fn fault() -> String {
     settings::get(None, "fault").unwrap_or_default()
+}
+
+/// Requests a file of the server.
+fn list() -> Result<http::Response, Interrupt> {
+    http::get(&format!("{}list", settings::get(None, "remote").unwrap_or_default())).send()
 }
 
 fn item() -> ItemId {
@@ -112,6 +119,17 @@ impl Plugin for Copier {
                 work(context, 10, 10)?;
             }
             "unwraps" => drop(open_grant("target").expect("it is granted")),
+            "expects-its-server" => drop(list().expect("it is granted")),
+            // A server that is not granted is expected.
+            "believes-its-server" => {
+                let sent = list();
+                if !matches!(&sent, Err(Interrupt::Failed(error)) if error.code == ErrorCode::AccessDenied)
+                {
+                    let list = sent.and_then(http::Response::check_status);
+                    list.and_then(|mut list| list.read_to_vec(1 << 10)).expect("it is right");
+                }
+            }
+            "waits-for-its-server" => while list().is_err() {},
             "fails-without-a-code" => {
                 return match copy_all(context) {
                     Err(Interrupt::Failed(_)) => context.report().status(Status::Failed).send(),

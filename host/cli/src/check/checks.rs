@@ -3,6 +3,7 @@
 mod cancellation;
 mod identity;
 mod lifecycle;
+mod network;
 mod progress;
 mod resilience;
 mod settings;
@@ -65,6 +66,10 @@ checks! {
     "denied", "fails cleanly without its directories", resilience::denied;
     "read-only", "fails cleanly without write access", resilience::read_only;
     "storage-full", "fails cleanly with a full storage", resilience::storage_full;
+    "servers-denied", "fails cleanly without its servers", network::servers_denied;
+    "servers-fail", "fails cleanly if a server fails", network::servers_fail;
+    "servers-slow", "stops promptly if cancelled while it waits for a server",
+        network::servers_slow;
     "clock-jumps", "tolerates a wrong clock", resilience::clock_jumps;
     "killed", "completes a killed run in the next run", resilience::killed;
 }

@@ -5,14 +5,17 @@ use std::fmt;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use syncmgr_host::http::HttpGrant;
 use syncmgr_host::{Access, Grant, Limits, Plugin, SessionOptions};
 use uuid::Uuid;
 
 use crate::check::error::CheckError;
 use crate::check::fixture::Fixture;
 use crate::check::recording::make_special;
+use crate::check::server::{Behaviour, Server};
 
 const NAMESPACE: Uuid = Uuid::from_u128(0x1f7c_90d2_8a35_4b6e_b1c4_52e0_97da_3386);
 
@@ -24,6 +27,9 @@ const MAX_HASHED: u64 = 1 << 30;
 pub struct TempFixture {
     home: tempfile::TempDir,
     fixture: Fixture,
+    behaviour: Behaviour,
+    /// The server of the directories that are requested as servers, once it has been granted.
+    server: OnceLock<Server>,
 }
 
 /// Returns limits for checks: fixtures are small, so a slow plugin hangs, and no report is
@@ -55,17 +61,70 @@ impl TempFixture {
         }
         let storage = home.path().join("storage");
         fs::create_dir_all(&storage).map_err(CheckError::file("create", &storage))?;
-        Ok(Self { home, fixture: fixture.clone() })
+        let behaviour = Behaviour::Files;
+        Ok(Self { home, fixture: fixture.clone(), behaviour, server: OnceLock::new() })
     }
 
-    /// Returns options that grant the fixture, with the access that the plugin requests.
+    /// Sets what the servers do.
+    pub(crate) fn with_servers(mut self, behaviour: Behaviour) -> Self {
+        self.behaviour = behaviour;
+        self
+    }
+
+    /// Returns the number of requests to the servers so far.
+    pub(crate) fn requests(&self) -> u64 {
+        self.server.get().map_or(0, Server::requests)
+    }
+
+    /// Returns whether the fixture has servers.
+    pub(crate) fn has_servers(&self, plugin: &Plugin) -> bool {
+        self.servers(plugin).next().is_some()
+    }
+
+    /// Returns the names of folders that the plugin requests as servers, and the access. A server
+    /// with a fixed URL cannot be here.
+    fn servers(&self, plugin: &Plugin) -> impl Iterator<Item = (&str, Access)> {
+        let requests = &plugin.description().requests;
+        self.fixture.directories.keys().filter_map(|name| {
+            let server = requests.server(name).filter(|server| server.url.is_none())?;
+            requests.directory(name).is_none().then_some((name.as_str(), server.access))
+        })
+    }
+
+    fn server(&self) -> Result<&Server, CheckError> {
+        if let Some(server) = self.server.get() {
+            return Ok(server);
+        }
+        let folder = self.home.path().join("directories");
+        let started = Server::start(folder.clone(), self.behaviour);
+        let started = started.map_err(CheckError::file("serve", folder))?;
+        Ok(self.server.get_or_init(|| started))
+    }
+
+    /// Returns options that grant the fixture, with the access that the plugin requests. A folder
+    /// with the name of a requested server is what that server has.
     ///
     /// # Errors
-    /// [`CheckError::Grant`].
+    /// [`CheckError::Grant`], or [`CheckError::File`] if there is no port for the server.
     pub fn options(&self, plugin: &Plugin) -> Result<SessionOptions, CheckError> {
+        let mut options = self.without_servers(plugin)?;
+        for (name, access) in self.servers(plugin) {
+            let grant = HttpGrant::new(name, &self.server()?.url(name), access);
+            // The names of folders may be no names of grants.
+            if let Ok(grant) = grant {
+                options = options.http(grant);
+            }
+        }
+        Ok(options)
+    }
+
+    /// Returns the same options without servers.
+    pub(crate) fn without_servers(&self, plugin: &Plugin) -> Result<SessionOptions, CheckError> {
         let requests = &plugin.description().requests;
         let mut options = self.without_directories(plugin);
-        for name in self.fixture.directories.keys() {
+        let servers: Vec<_> = self.servers(plugin).map(|(name, _)| name).collect();
+        let folders = self.fixture.directories.keys();
+        for name in folders.filter(|name| !servers.contains(&name.as_str())) {
             let access = requests.directory(name).unwrap_or(Access::ReadOnly);
             // Every copy has another path and must have the same id.
             let known = self.fixture.ids.get(name).copied();
