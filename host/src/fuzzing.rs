@@ -16,6 +16,7 @@ use crate::bindings::{exports, synchronize_callback as callback, types as wit};
 use crate::cancel::CancelHandle;
 use crate::component::description::Description;
 use crate::convert::{self, Refusal};
+use crate::http::{HttpAuth, HttpPolicy};
 use crate::id::{ErrorId, ItemId};
 use crate::limits::Limits;
 use crate::limits::clock::CoarseClock;
@@ -270,4 +271,22 @@ pub fn printed(pieces: &[Vec<u8>], limit: usize, secrets: &[String]) -> String {
 /// Converts an error code to the contract's type and back.
 pub const fn there_and_back(code: ErrorCode) -> ErrorCode {
     convert::error_code(convert::wit_error_code(code))
+}
+
+/// Decides about a request of a plugin as the client does, with the credentials of the grant
+/// `server`. Returns the URL to send it to, and its headers.
+pub fn admit(
+    policy: &HttpPolicy,
+    auth: &HttpAuth,
+    method: &str,
+    url: &str,
+    mut headers: http::HeaderMap,
+) -> Option<(String, http::HeaderMap)> {
+    let allowed = policy.check(method, url).ok()?;
+    crate::http::check_headers(policy, &allowed, &mut headers).ok()?;
+    let mut url = allowed.url().clone();
+    if allowed.grant().name() == "server" {
+        auth.add(method, &mut headers, &mut url);
+    }
+    Some((url.to_string(), headers))
 }

@@ -30,6 +30,9 @@ pub use denial::HttpDenial;
 pub use grant::{HttpGrant, HttpGrantError, HttpGrantProblem};
 pub use usage::HttpUsage;
 
+#[cfg(fuzzing)]
+pub(crate) use header::check as check_headers;
+
 use std::net::{IpAddr, SocketAddr};
 
 use url::{Host, Url};

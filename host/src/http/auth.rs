@@ -93,7 +93,7 @@ impl HttpAuth {
 
     /// Adds the credentials to a request, and removes those of the plugin. Returns whether there
     /// were some.
-    pub(super) fn add(&self, method: &str, headers: &mut HeaderMap, url: &mut Url) -> bool {
+    pub(crate) fn add(&self, method: &str, headers: &mut HeaderMap, url: &mut Url) -> bool {
         let mut had = headers.remove(AUTHORIZATION).is_some();
         match &self.place {
             Place::Header(name, value) => {

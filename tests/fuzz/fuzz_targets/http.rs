@@ -1,0 +1,68 @@
+//! Which requests are sent, and with which credentials.
+#![no_main]
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use libfuzzer_sys::fuzz_target;
+use syncmgr_host::Access;
+use syncmgr_host::fuzzing::admit;
+use syncmgr_host::http::{HttpAuth, HttpGrant, HttpPolicy};
+
+const SECRET: &str = "hunter2-and-more";
+
+/// The methods that change nothing.
+const SAFE: [&str; 6] = ["GET", "HEAD", "OPTIONS", "PROPFIND", "REPORT", "SEARCH"];
+
+/// Returns whether a URL is the granted one or below it, computed independently of the host.
+fn is_below(url: &str, granted: &str) -> bool {
+    let path = url.split(['?', '#']).next().unwrap_or(url);
+    let granted = granted.trim_end_matches('/');
+    path.strip_prefix(granted).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+// Lines: the kind of credentials, the method, the URL, a header's name, its value, and then the
+// granted URLs, the first one with the credentials, every second one for reading.
+fuzz_target!(|text: &str| {
+    let mut lines = text.split('\n');
+    let mut next = || lines.next().unwrap_or_default();
+    let (kind, method, url, name, value) = (next(), next(), next(), next(), next());
+    let mut grants = Vec::new();
+    for (at, granted) in lines.take(8).enumerate() {
+        let access = if at % 2 == 0 { Access::ReadWrite } else { Access::ReadOnly };
+        let name = if at == 0 { "server".to_owned() } else { format!("other{at}") };
+        grants.extend(HttpGrant::new(&name, granted, access));
+    }
+    let auth = HttpAuth::new(kind, &format!("me:{SECRET}"));
+    assert!(!format!("{auth:?}").contains(SECRET));
+    let Ok(auth) = auth.or_else(|_| HttpAuth::new("bearer", SECRET)) else { return };
+    let mut headers = HeaderMap::new();
+    if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+        headers.append(name, value);
+    }
+    let policy = HttpPolicy::new(grants.clone());
+    let Some((sent, headers)) = admit(&policy, &auth, method, url, headers) else { return };
+    let covering: Vec<_> = grants.iter().filter(|grant| is_below(&sent, grant.url())).collect();
+    let allows = |grant: &&HttpGrant| {
+        grant.access() == Access::ReadWrite || SAFE.contains(&method)
+    };
+    assert!(covering.iter().any(allows), "{method} {sent} with {grants:?}");
+    assert!(!["CONNECT", "TRACE", "TRACK"].iter().any(|one| one.eq_ignore_ascii_case(method)));
+    let path = sent.split(['?', '#']).next().unwrap_or_default();
+    assert!(!path.to_lowercase().contains("/%2e%2e") && !path.contains("/../"), "{sent}");
+    assert!(!sent.contains('@') || sent.find('@') > sent.find("://").map(|at| at + 3), "{sent}");
+    // The credentials are for the first grant only.
+    let with_secret = sent.contains(SECRET)
+        || headers.values().any(|value| value.is_sensitive());
+    let is_first = covering.iter().any(|grant| grant.name() == "server");
+    assert!(!with_secret || is_first, "{sent} {headers:?}");
+    for destination in headers.get_all("destination") {
+        let destination = destination.to_str().unwrap_or_default();
+        let resolved = match destination.strip_prefix('/') {
+            Some(path) => {
+                let origin = sent.split('/').take(3).collect::<Vec<_>>().join("/");
+                format!("{origin}/{path}")
+            }
+            None => destination.to_owned(),
+        };
+        assert!(policy.check("PUT", &resolved).is_ok(), "{destination}");
+    }
+});
