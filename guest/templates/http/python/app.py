@@ -6,7 +6,7 @@ is imported later is not in the component.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import syncmgr_http as http
@@ -59,13 +59,15 @@ def download(run: SyncContext, server: str, name: str) -> None:
     run.report(0, 0, name)
     with http.get(server + name) as response:
         response.check_status()
-        total = response.content_length or 0
+        report = progress(run, response.content_length or 0, name)
+        done = 0
         try:
-            with open(TEMPORARY, "wb", 0) as writer:
-                for chunk in reported(run, response, total, name):
-                    rest = memoryview(chunk)
-                    while rest:
-                        rest = rest[writer.write(rest) :]
+            with open(TEMPORARY, "wb") as writer:
+                for chunk in response:
+                    writer.write(chunk)
+                    done += len(chunk)
+                    report(done)
+                writer.flush()
                 os.fsync(writer.fileno())
             os.replace(TEMPORARY, FILES / Path(name).name)
         finally:
@@ -73,25 +75,24 @@ def download(run: SyncContext, server: str, name: str) -> None:
 
 
 def upload(run: SyncContext, server: str, name: str) -> None:
-    """Uploads a file in chunks, so that its size does not matter."""
-    with open(FILES / name, "rb") as reader:
-        total = os.fstat(reader.fileno()).st_size
-        chunks = iter(lambda: reader.read(CHUNK), b"")
-        with http.put(server + name, reported(run, chunks, total, name), length=total) as response:
-            response.check_status()
+    """Uploads a file, whose size does not matter."""
+    path = FILES / name
+    report = progress(run, path.stat().st_size, name)
+    with http.put(server + name, path, sent=report) as response:
+        response.check_status()
 
 
-def reported(
-    run: SyncContext, chunks: Iterable[bytes], total: int, name: str
-) -> Iterator[bytes]:
-    """Reports the progress of chunks."""
-    done = due = 0
-    for chunk in chunks:
-        yield chunk
-        done += len(chunk)
+def progress(run: SyncContext, total: int, name: str) -> Callable[[int], None]:
+    """Returns a function that reports the bytes done, at most once for each `CHUNK`."""
+    due = 0
+
+    def report(done: int) -> None:
+        nonlocal due
         if done >= due:
             run.report(done, total, name)
             due = done + CHUNK
+
+    return report
 
 
 Synchronize = export(Transfer)

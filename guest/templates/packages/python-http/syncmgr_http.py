@@ -19,14 +19,16 @@ progress. Failures are errors of the contract, `Err`:
 - `INPUT_OUTPUT` if the connection fails or the answer is invalid.
 """
 
+import os
 import re
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
-from typing import BinaryIO
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
 
 from componentize_py_types import Err, Ok
 from syncmgr_plugin import ErrorCode, cancelled, check_cancelled, failure
-from wit_world.imports import outgoing_handler, poll, streams
+from wit_world.imports import outgoing_handler, poll, preopens, streams
+from wit_world.imports import wasi_filesystem_types as filesystem
 from wit_world.imports import wasi_http_types as wasi
 
 __all__ = ["Response", "delete", "get", "post", "put", "request"]
@@ -40,10 +42,13 @@ MAX_REDIRECTS = 10
 # The maximum number of bytes of an answer that an error message quotes.
 QUOTED_BYTES = 200
 
-# Bytes, a file, or an iterable of bytes.
-Body = bytes | bytearray | memoryview | BinaryIO | Iterable[bytes]
+# Bytes, the path of a file, or an iterable of bytes.
+Body = bytes | bytearray | memoryview | Path | Iterable[bytes]
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
+
+# Receives the number of bytes of a body that are sent. To end the request, it raises an exception.
+Sent = Callable[[int], None]
 
 
 def get(url: str, headers: Headers = ()) -> "Response":
@@ -51,14 +56,26 @@ def get(url: str, headers: Headers = ()) -> "Response":
     return request("GET", url, headers)
 
 
-def put(url: str, body: Body, headers: Headers = (), length: int | None = None) -> "Response":
+def put(
+    url: str,
+    body: Body,
+    headers: Headers = (),
+    length: int | None = None,
+    sent: Sent = lambda _: None,
+) -> "Response":
     """Sends a `PUT` request; see `request`."""
-    return request("PUT", url, headers, body, length)
+    return request("PUT", url, headers, body, length, sent)
 
 
-def post(url: str, body: Body, headers: Headers = (), length: int | None = None) -> "Response":
+def post(
+    url: str,
+    body: Body,
+    headers: Headers = (),
+    length: int | None = None,
+    sent: Sent = lambda _: None,
+) -> "Response":
     """Sends a `POST` request; see `request`."""
-    return request("POST", url, headers, body, length)
+    return request("POST", url, headers, body, length, sent)
 
 
 def delete(url: str, headers: Headers = ()) -> "Response":
@@ -72,12 +89,16 @@ def request(
     headers: Headers = (),
     body: Body | None = None,
     length: int | None = None,
+    sent: Sent = lambda _: None,
 ) -> "Response":
     """Sends a request, and returns the response as soon as its head has arrived.
 
-    The body is bytes, or a file or an iterable of bytes with a length. The latter two are streamed.
-    `Content-Length` is set. If the body ends early or fails, the server receives an incomplete
-    request.
+    The body is bytes, the path of a file, or an iterable of bytes with a length. `Content-Length`
+    is set. If the body ends early or fails, the server receives an incomplete request.
+
+    The size of a file does not matter: the host reads and sends it. All other bodies are copied to
+    memory that componentize-py does not free before the end of the run, so write large ones to a
+    file in the storage first.
 
     Follows at most 10 redirects of a `GET` or `HEAD` without a body, but none from `https` to
     `http`. Each one leads to a granted server, or fails. A status such as 404 is not an error: see
@@ -85,11 +106,11 @@ def request(
     """
     headers = list(headers.items() if isinstance(headers, Mapping) else headers)
     if body is not None:
-        chunks, length = _chunks(body, length)
-        return _send(method, url, headers, chunks, length)
+        length = _length(body, length)
+        return _send(method, url, headers, body, length, sent)
     redirects = 0
     while True:
-        response = _send(method, url, headers, None, 0)
+        response = _send(method, url, headers, None, 0, sent)
         location = None
         if method in ("GET", "HEAD") and response.status in (301, 302, 303, 307, 308):
             location = response.header("location")
@@ -214,26 +235,27 @@ def _drop(stream: streams.InputStream, body: wasi.IncomingBody) -> None:
         pass
 
 
-def _chunks(body: Body, length: int | None) -> tuple[Iterable[bytes], int]:
-    """Returns a body in chunks, with its length."""
+def _length(body: Body, length: int | None) -> int:
+    """Returns the length of a body."""
+    if length is not None:
+        return length
+    if isinstance(body, Path):
+        return os.stat(body).st_size
     if isinstance(body, bytes | bytearray | memoryview):
-        view = memoryview(body).cast("B")
-        return [view], len(view)
-    if length is None:
-        raise failure(ErrorCode.INVALID_ARGUMENT, "the body has no length")
-    read = getattr(body, "read", None)
-    return (body if read is None else iter(lambda: read(CHUNK), b"")), length
+        return memoryview(body).nbytes
+    raise failure(ErrorCode.INVALID_ARGUMENT, "the body has no length")
 
 
 def _send(
     method: str,
     url: str,
     headers: list[tuple[str, str]],
-    chunks: Iterable[bytes] | None,
+    body: Body | None,
     length: int,
+    sent: Sent,
 ) -> Response:
-    outgoing = _outgoing(method, url, headers, None if chunks is None else length)
-    body = None if chunks is None else outgoing.body()
+    outgoing = _outgoing(method, url, headers, None if body is None else length)
+    outgoing_body = None if body is None else outgoing.body()
     try:
         # Started before the body is written: the host buffers little of it.
         future = outgoing_handler.handle(outgoing, None)
@@ -241,9 +263,9 @@ def _send(
         raise _failure(url, error.value) from None
     with future:
         # The reason for a closed stream is in the response.
-        if chunks is not None and _write(body, chunks, length):
+        if outgoing_body is not None and _write(outgoing_body, body, length, sent):
             try:
-                wasi.OutgoingBody.finish(body, None)
+                wasi.OutgoingBody.finish(outgoing_body, None)
             except Err as error:
                 with future.subscribe() as ready:
                     if not ready.ready():
@@ -303,33 +325,108 @@ def _set(what: str, value: str, call) -> None:
         raise failure(ErrorCode.INVALID_ARGUMENT, message) from None
 
 
-def _write(body: wasi.OutgoingBody, chunks: Iterable[bytes], length: int) -> bool:
+def _write(outgoing: wasi.OutgoingBody, body: Body, length: int, sent: Sent) -> bool:
     """Writes a body. Returns `False` if the host does not take all of it."""
-    with body.write() as stream, stream.subscribe() as ready:
-        left = length
-        for chunk in chunks if left else ():
-            rest = memoryview(chunk)[:left]
-            left -= len(rest)
-            while rest:
-                try:
-                    room = stream.check_write()
-                    if room:
-                        stream.write(bytes(rest[: min(room, CHUNK)]))
-                        rest = rest[min(room, CHUNK) :]
-                        continue
-                except Err:
-                    return False
-                _wait(ready)
-            if not left:
-                break
-        if left:
-            message = f"the body ended {left} bytes early"
-            raise failure(ErrorCode.INPUT_OUTPUT, message)
+    with outgoing.write() as stream, stream.subscribe() as ready:
+        if isinstance(body, Path):
+            complete = _write_file(stream, ready, body, length, sent)
+        else:
+            complete = _write_chunks(stream, ready, body, length, sent)
         try:
             stream.flush()
         except Err:
             return False
+    return complete
+
+
+def _write_chunks(
+    stream: streams.OutputStream,
+    ready: poll.Pollable,
+    body: Iterable[bytes],
+    length: int,
+    sent: Sent,
+) -> bool:
+    done = 0
+    for chunk in [body] if isinstance(body, bytes | bytearray | memoryview) else body:
+        rest = memoryview(chunk).cast("B")[: length - done]
+        while rest:
+            room = min(_room(stream, ready), len(rest), CHUNK)
+            try:
+                stream.write(bytes(rest[:room]))
+            except Err:
+                room = 0
+            if room == 0:
+                return False
+            rest = rest[room:]
+            done += room
+            sent(done)
+        if done == length:
+            break
+    return _complete(done, length)
+
+
+def _write_file(
+    stream: streams.OutputStream, ready: poll.Pollable, path: Path, length: int, sent: Sent
+) -> bool:
+    """Lets the host write a file: its bytes never are in the memory of the plugin."""
+    done = 0
+    with _open(path) as file, file.read_via_stream(0) as source, source.subscribe() as readable:
+        while done < length:
+            room = min(_room(stream, ready), length - done)
+            if room == 0:
+                return False
+            try:
+                moved = stream.splice(source, room)
+            except Err as error:
+                try:
+                    stream.check_write()
+                except Err:
+                    return False
+                if isinstance(error.value, streams.StreamError_Closed):
+                    break  # the end of the file
+                raise OSError(f"{path} cannot be read") from None
+            if moved == 0:
+                _wait(readable)
+            done += moved
+            sent(done)
+    return _complete(done, length)
+
+
+def _room(stream: streams.OutputStream, ready: poll.Pollable) -> int:
+    """Waits until bytes can be written, and returns their number; 0: the stream is closed."""
+    try:
+        while (room := stream.check_write()) == 0:
+            _wait(ready)
+        return room
+    except Err:
+        return 0
+
+
+def _complete(done: int, length: int) -> bool:
+    if done < length:
+        message = f"the body ended {length - done} bytes early"
+        raise failure(ErrorCode.INPUT_OUTPUT, message)
     return True
+
+
+def _open(path: Path) -> filesystem.Descriptor:
+    """Opens a file below one of the granted directories."""
+    with open(path, "rb"):
+        pass  # fails with the reason
+    path = PurePosixPath(path)
+    for directory, name in preopens.get_directories():
+        with directory:
+            if path.is_relative_to(name):
+                try:
+                    return directory.open_at(
+                        filesystem.PathFlags.SYMLINK_FOLLOW,
+                        str(path.relative_to(name)),
+                        filesystem.OpenFlags(0),
+                        filesystem.DescriptorFlags.READ,
+                    )
+                except Err as error:
+                    raise OSError(f"{path} cannot be opened: {error.value}") from None
+    raise FileNotFoundError(f"{path} is not in a granted directory")
 
 
 def _wait(ready: poll.Pollable) -> None:
