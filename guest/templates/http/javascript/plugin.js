@@ -12,7 +12,10 @@ import { Failure, item, plugin } from './syncmgr-plugin/index.js';
 const TRANSFER = { high: 0x{{id-high}}n, low: 0x{{id-low}}n };
 
 // The bytes between two reports.
-const CHUNK = 1 << 20;
+const CHUNK = 1n << 20n;
+
+// The granted directory `files`.
+const FILES = '/files';
 
 // A download has this name until it is complete.
 const TEMPORARY = '.syncmgr-download';
@@ -46,43 +49,31 @@ export const synchronize = plugin({
 function download(run, files, server, name) {
   run.report(0n, 0n, name);
   const response = http.get(server + name).checkStatus();
-  removeFile(files, TEMPORARY); // left there by a run that was killed
+  const received = reporter(run, response.contentLength ?? 0n, name);
   try {
-    use(files.createFile(TEMPORARY), (writer) => {
-      for (const chunk of reported(run, response, response.contentLength ?? 0n, name)) {
-        writer.write(chunk);
-      }
-      writer.flush();
-    });
+    response.save(`${FILES}/${TEMPORARY}`, received);
     files.rename(TEMPORARY, files, name.split('/').at(-1), true);
   } finally {
     removeFile(files, TEMPORARY);
   }
 }
 
-/** Uploads a file in chunks, so that its size does not matter. */
+/** Uploads a file. */
 function upload(run, files, server, name) {
-  use(files.openFile(name), (reader) => {
-    const length = reader.metadata().size;
-    function* chunks() {
-      for (let chunk; (chunk = reader.read(CHUNK)).length; ) yield chunk;
-    }
-    const body = reported(run, chunks(), length, name);
-    http.put(server + name, { body, length }).checkStatus().close();
-  });
+  const total = files.stat(name)?.size ?? 0n;
+  const sent = reporter(run, total, name);
+  http.put(server + name, { file: `${FILES}/${name}`, sent }).checkStatus().close();
 }
 
-/** Reports the progress of chunks. */
-function* reported(run, chunks, total, name) {
-  let [done, due] = [0n, 0n];
-  for (const chunk of chunks) {
-    yield chunk;
-    done += BigInt(chunk.length);
+/** Returns a function that reports the bytes done, at most once for each `CHUNK`. */
+function reporter(run, total, name) {
+  let due = 0n;
+  return (done) => {
     if (done >= due) {
       run.report(done, total, name);
-      due = done + BigInt(CHUNK);
+      due = done + CHUNK;
     }
-  }
+  };
 }
 
 function removeFile(folder, name) {

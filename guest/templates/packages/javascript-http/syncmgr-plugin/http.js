@@ -19,11 +19,15 @@
 // The engine's own `fetch` is available, too. It waits without regard to cancellation, does not
 // follow redirects, and has one error for every reason.
 
+import { getDirectories } from 'wasi:filesystem/preopens@0.2.12';
+import { filesystemErrorCode } from 'wasi:filesystem/types@0.2.12';
 import { handle } from 'wasi:http/outgoing-handler@0.2.12';
 import { Fields, OutgoingBody, OutgoingRequest, httpErrorCode } from 'wasi:http/types@0.2.12';
 import { poll } from 'wasi:io/poll@0.2.12';
 import { Failure, cancelled, checkCancelled } from './index.js';
 
+/** @typedef {import('wasi:filesystem/types@0.2.12').DescriptorFlags} DescriptorFlags */
+/** @typedef {import('wasi:filesystem/types@0.2.12').OpenFlags} OpenFlags */
 /** @typedef {import('wasi:http/types@0.2.12').ErrorCode} HttpError */
 /** @typedef {import('wasi:http/types@0.2.12').IncomingBody} IncomingBody */
 /** @typedef {import('wasi:http/types@0.2.12').IncomingResponse} IncomingResponse */
@@ -35,8 +39,22 @@ import { Failure, cancelled, checkCancelled } from './index.js';
 /** @typedef {Record<string, string> | Iterable<[string, string]>} Headers */
 /** @typedef {string | Uint8Array | Iterable<Uint8Array>} Body */
 /**
- * The headers and the body of a request. A body of chunks requires its length in bytes.
- * @typedef {{ headers?: Headers, body?: Body, length?: number | bigint }} Options
+ * Receives the number of bytes that are done. To end the transfer, it throws a value.
+ * @typedef {(done: bigint) => void} Progress
+ */
+/**
+ * The headers of a request, and its body: bytes, chunks of bytes with their length, or a file of a
+ * granted directory by its path, such as `/target/list.csv`.
+ *
+ * The size of a file does not matter: the host reads and sends it. The engine keeps a copy of all
+ * other bodies in memory until the end of the run.
+ * @typedef {{
+ *   headers?: Headers,
+ *   body?: Body,
+ *   file?: string,
+ *   length?: number | bigint,
+ *   sent?: Progress,
+ * }} Options
  */
 
 /** The size of reads and writes. */
@@ -93,6 +111,21 @@ const ERROR_CODES = new Map(
   ]),
 );
 
+/** The error codes of the contract for those of files. Others are `input-output`. */
+const FILE_CODES = new Map(
+  /** @type {[string, ErrorCode][]} */ ([
+    ['access', 'access-denied'],
+    ['not-permitted', 'access-denied'],
+    ['read-only', 'access-denied'],
+    ['no-entry', 'not-found'],
+    ['exist', 'already-exists'],
+    ['is-directory', 'already-exists'],
+    ['insufficient-space', 'no-space'],
+    ['quota', 'no-space'],
+    ['file-too-large', 'no-space'],
+  ]),
+);
+
 /** @type {('get' | 'head' | 'post' | 'put' | 'delete' | 'connect' | 'options' | 'trace' | 'patch')[]} */
 const METHODS = ['get', 'head', 'post', 'put', 'delete', 'connect', 'options', 'trace', 'patch'];
 
@@ -123,25 +156,39 @@ export function post(url, options) {
 /**
  * Sends a request, and returns the response as soon as its head has arrived.
  *
- * The body is bytes, or chunks of bytes with a length, which are streamed. `Content-Length` is set.
- * If the chunks end early or fail, the server receives an incomplete request.
+ * `Content-Length` is set. If the body ends early or fails, the server receives an incomplete
+ * request.
  *
  * Follows at most 10 redirects of a `GET` or `HEAD` without a body, but none from `https` to
  * `http`. Each one leads to a granted server, or fails. A status such as 404 is not an error: see
  * `Response.checkStatus`.
  * @param {string} method @param {string} url @param {Options} [options]
  */
-export function request(method, url, { headers = {}, body, length } = {}) {
+export function request(method, url, { headers = {}, body, file, length, sent } = {}) {
   const fields = [...(Symbol.iterator in headers ? headers : Object.entries(headers))];
+  if (file !== undefined) {
+    return use(openFile(file, {}, { read: true }), (opened) => {
+      const total = Number(length ?? attempt(() => opened.stat().size, fileFailure(file)));
+      const read = () => opened.readViaStream(0n);
+      return use(attempt(read, fileFailure(file)), (source) =>
+        send(method, url, fields, total, (stream, ready) =>
+          writeFile(stream, ready, source, file, total, sent),
+        ),
+      );
+    });
+  }
   if (body !== undefined) {
     const bytes = typeof body === 'string' ? new TextEncoder().encode(body) : body;
     const whole = bytes instanceof Uint8Array;
     const total = length ?? (whole ? bytes.length : undefined);
     if (total === undefined) throw new Failure('invalid-argument', 'the body has no length');
-    return send(method, url, fields, whole ? [bytes] : bytes, Number(total));
+    const chunks = whole ? [bytes] : bytes;
+    return send(method, url, fields, Number(total), (stream, ready) =>
+      writeChunks(stream, ready, chunks, Number(total), sent),
+    );
   }
   for (let redirects = 0; ; redirects += 1) {
-    const response = send(method, url, fields, undefined, 0);
+    const response = send(method, url, fields);
     const follows = ['GET', 'HEAD'].includes(method);
     const isRedirect = follows && [301, 302, 303, 307, 308].includes(response.status);
     const location = isRedirect ? response.header('location') : undefined;
@@ -256,6 +303,63 @@ export class Response {
     return body;
   }
 
+  /**
+   * Writes the body to a file of a granted directory, which is created or replaced, and returns its
+   * length. The host does this, so the size of the body does not matter.
+   * @param {string} path @param {Progress} [received]
+   */
+  save(path, received = () => {}) {
+    const flags = [{ create: true, truncate: true }, { write: true }];
+    try {
+      return use(openFile(path, flags[0], flags[1]), (file) => {
+        const written = use(
+          attempt(() => file.writeViaStream(0n), fileFailure(path)),
+          (stream) => use(stream.subscribe(), (ready) => this.#copy(path, stream, ready, received)),
+        );
+        attempt(() => file.sync(), fileFailure(path));
+        return written;
+      });
+    } finally {
+      this.close();
+    }
+  }
+
+  /**
+   * @param {string} path @param {OutputStream} stream @param {Pollable} ready
+   * @param {Progress} received
+   */
+  #copy(path, stream, ready, received) {
+    let done = 0n;
+    for (;;) {
+      const room = attempt(() => stream.checkWrite(), streamFailure(path, this.url));
+      if (room === 0n) {
+        wait(ready);
+        continue;
+      }
+      const source = this.#open?.stream;
+      let moved = 0n;
+      try {
+        if (!source) break;
+        moved = stream.splice(source, room);
+      } catch (error) {
+        if (payload(error).tag === 'closed') break; // the end
+        checkCancelled();
+        throw streamFailure(path, this.url)(payload(error));
+      }
+      if (moved === 0n) use(source.subscribe(), wait);
+      done += moved;
+      received(done);
+    }
+    // The last bytes are written once the stream takes more.
+    const flush = () => {
+      stream.flush();
+      ready.block();
+      stream.checkWrite();
+    };
+    attempt(flush, streamFailure(path, this.url));
+    return done;
+  }
+
   /** @returns {Generator<Uint8Array, void>} */
   *[Symbol.iterator]() {
     try {
@@ -292,19 +396,26 @@ export class Response {
 
 /**
  * @param {string} method @param {string} url @param {[string, string][]} headers
- * @param {Iterable<Uint8Array> | undefined} chunks @param {number} length
+ * @param {number} [length] The length of the body, if there is one.
+ * @param {(stream: OutputStream, ready: Pollable) => boolean} [write] Writes the body, and returns
+ *   `false` if the host does not take all of it.
  */
-function send(method, url, headers, chunks, length) {
-  const request = outgoing(method, url, headers, chunks && length);
-  const body = chunks && request.body();
+function send(method, url, headers, length, write) {
+  const request = outgoing(method, url, headers, length);
+  const body = write && request.body();
   // Started before the body is written: the host buffers little of it.
   const future = attempt(() => handle(request, undefined), (error) => failure(url, error));
   return use(future, () => {
     // The reason for a closed stream is in the response.
-    if (chunks && body) {
+    if (write && body) {
       let complete = false;
       try {
-        complete = write(body, chunks, length);
+        complete = use(body.write(), (stream) =>
+          use(
+            stream.subscribe(),
+            (ready) => write(stream, ready) && succeeds(() => stream.flush()),
+          ),
+        );
       } finally {
         if (!complete) drop(body);
       }
@@ -363,41 +474,114 @@ function outgoing(method, url, headers, length) {
 }
 
 /**
- * Writes a body. Returns `false` if the host does not take all of it.
- * @param {OutgoingBody} body @param {Iterable<Uint8Array>} chunks @param {number} length
+ * @param {OutputStream} stream @param {Pollable} ready @param {Iterable<Uint8Array>} chunks
+ * @param {number} length @param {Progress} [sent]
  */
-function write(body, chunks, length) {
-  return use(body.write(), (stream) =>
-    use(stream.subscribe(), (ready) => {
-      let left = length;
-      if (left > 0) {
-        for (const chunk of chunks) {
-          const bytes = chunk.subarray(0, left);
-          if (!writeChunk(stream, ready, bytes)) return false;
-          left -= bytes.length;
-          if (left === 0) break;
-        }
+function writeChunks(stream, ready, chunks, length, sent = () => {}) {
+  let done = 0;
+  if (length > 0) {
+    for (const chunk of chunks) {
+      const bytes = chunk.subarray(0, length - done);
+      for (let at = 0; at < bytes.length; ) {
+        const end = Math.min(at + room(stream, ready), at + CHUNK, bytes.length);
+        if (end === at || !succeeds(() => stream.write(bytes.subarray(at, end)))) return false;
+        done += end - at;
+        at = end;
+        sent(BigInt(done));
       }
-      if (left > 0) throw new Failure('input-output', `the body ended ${left} bytes early`);
-      return succeeds(() => stream.flush());
-    }),
-  );
+      if (done === length) break;
+    }
+  }
+  return isComplete(done, length);
 }
 
-/** @param {OutputStream} stream @param {Pollable} ready @param {Uint8Array} chunk */
-function writeChunk(stream, ready, chunk) {
-  for (let at = 0; at < chunk.length; ) {
-    let room = 0;
-    if (!succeeds(() => (room = Number(stream.checkWrite())))) return false;
-    if (room === 0) {
-      wait(ready);
-      continue;
+/**
+ * Lets the host write a file: its bytes never are in the memory of the plugin.
+ * @param {OutputStream} stream @param {Pollable} ready @param {InputStream} source
+ * @param {string} path @param {number} length @param {Progress} [sent]
+ */
+function writeFile(stream, ready, source, path, length, sent = () => {}) {
+  let done = 0;
+  while (done < length) {
+    const most = Math.min(room(stream, ready), length - done);
+    if (most === 0) return false;
+    let moved = 0;
+    try {
+      moved = Number(stream.splice(source, BigInt(most)));
+    } catch (error) {
+      const reason = payload(error);
+      if (!succeeds(() => stream.checkWrite())) return false;
+      if (reason.tag === 'closed') break; // the end of the file
+      throw streamFailure(path, path)(reason);
     }
-    const end = Math.min(at + room, at + CHUNK, chunk.length);
-    if (!succeeds(() => stream.write(chunk.subarray(at, end)))) return false;
-    at = end;
+    if (moved === 0) use(source.subscribe(), wait);
+    done += moved;
+    sent(BigInt(done));
+  }
+  return isComplete(done, length);
+}
+
+/**
+ * Waits until bytes can be written, and returns their number; 0: the stream is closed.
+ * @param {OutputStream} stream @param {Pollable} ready
+ */
+function room(stream, ready) {
+  for (;;) {
+    let bytes = 0n;
+    if (!succeeds(() => (bytes = stream.checkWrite()))) return 0;
+    if (bytes > 0n) return Number(bytes);
+    wait(ready);
+  }
+}
+
+/** @param {number} done @param {number} length */
+function isComplete(done, length) {
+  if (done < length) {
+    throw new Failure('input-output', `the body ended ${length - done} bytes early`);
   }
   return true;
+}
+
+/**
+ * Opens a file of a granted directory.
+ * @param {string} path @param {OpenFlags} openFlags @param {DescriptorFlags} flags
+ */
+function openFile(path, openFlags, flags) {
+  let opened;
+  for (const [directory, name] of getDirectories()) {
+    use(directory, () => {
+      if (opened || !path.startsWith(`${name}/`)) return;
+      const open = () =>
+        directory.openAt({ symlinkFollow: true }, path.slice(name.length + 1), openFlags, flags);
+      opened = attempt(open, fileFailure(path));
+    });
+  }
+  if (!opened) throw new Failure('access-denied', `${path} is not in a granted directory`);
+  return opened;
+}
+
+/**
+ * Returns a function that creates the error of the contract for an error of a file.
+ * @param {string} path
+ */
+function fileFailure(path) {
+  return (/** @type {string} */ code) =>
+    new Failure(FILE_CODES.get(code) ?? 'input-output', `${path}: ${code}`);
+}
+
+/**
+ * Returns a function that creates the error of the contract for the error of a stream between a
+ * file and a server.
+ * @param {string} path @param {string} url
+ */
+function streamFailure(path, url) {
+  return (/** @type {any} */ { tag, val }) => {
+    if (tag === 'closed') return new Failure('input-output', `${path} cannot be written`);
+    const [file, http] = [filesystemErrorCode(val), httpErrorCode(val)];
+    drop(val);
+    if (file !== undefined) return fileFailure(path)(file);
+    return failure(url, http ?? { tag: 'HTTP-response-incomplete' });
+  };
 }
 
 /**
