@@ -52,7 +52,7 @@ function download(run, files, server, name) {
   const received = reporter(run, response.contentLength ?? 0n, name);
   try {
     response.save(`${FILES}/${TEMPORARY}`, received);
-    files.rename(TEMPORARY, files, name.split('/').at(-1), true);
+    files.rename(TEMPORARY, files, name.slice(name.lastIndexOf('/') + 1), true);
   } finally {
     removeFile(files, TEMPORARY);
   }

@@ -26,6 +26,7 @@ import { Fields, OutgoingBody, OutgoingRequest, httpErrorCode } from 'wasi:http/
 import { poll } from 'wasi:io/poll@0.2.12';
 import { Failure, cancelled, checkCancelled } from './index.js';
 
+/** @typedef {import('wasi:filesystem/types@0.2.12').Descriptor} Descriptor */
 /** @typedef {import('wasi:filesystem/types@0.2.12').DescriptorFlags} DescriptorFlags */
 /** @typedef {import('wasi:filesystem/types@0.2.12').OpenFlags} OpenFlags */
 /** @typedef {import('wasi:http/types@0.2.12').ErrorCode} HttpError */
@@ -56,6 +57,9 @@ import { Failure, cancelled, checkCancelled } from './index.js';
  *   sent?: Progress,
  * }} Options
  */
+
+// The engine has them; the types of the contract do not.
+const { TextDecoder, TextEncoder } = /** @type {any} */ (globalThis);
 
 /** The size of reads and writes. */
 const CHUNK = 65536;
@@ -547,17 +551,18 @@ function isComplete(done, length) {
  * @param {string} path @param {OpenFlags} openFlags @param {DescriptorFlags} flags
  */
 function openFile(path, openFlags, flags) {
-  let opened;
+  /** @type {Descriptor[]} */
+  const opened = [];
   for (const [directory, name] of getDirectories()) {
     use(directory, () => {
-      if (opened || !path.startsWith(`${name}/`)) return;
+      if (opened.length || !path.startsWith(`${name}/`)) return;
       const open = () =>
         directory.openAt({ symlinkFollow: true }, path.slice(name.length + 1), openFlags, flags);
-      opened = attempt(open, fileFailure(path));
+      opened.push(attempt(open, fileFailure(path)));
     });
   }
-  if (!opened) throw new Failure('access-denied', `${path} is not in a granted directory`);
-  return opened;
+  if (!opened.length) throw new Failure('access-denied', `${path} is not in a granted directory`);
+  return opened[0];
 }
 
 /**
