@@ -171,6 +171,19 @@ const WHOLE_PAGES: &[(&str, &[&str], &str)] = &[
         &["sh"],
         "project::a_new_rust_project_is_built_tested_and_packed",
     ),
+    ("guest/templates/http/c/README.md", &["sh"], "project::a_c_project_sends_requests"),
+    (
+        "guest/templates/http/javascript/README.md",
+        &["sh"],
+        "project::a_javascript_project_sends_requests",
+    ),
+    ("guest/templates/http/python/README.md", &["sh"], "project::a_python_project_sends_requests"),
+    ("guest/templates/http/rust/README.md", &["sh"], "project::a_rust_project_sends_requests"),
+    (
+        "guest/templates/http/typescript/README.md",
+        &["sh"],
+        "project::a_typescript_project_sends_requests",
+    ),
     ("wit/reference.md", &["wit"], "contract::the_reference_equals_the_wit"),
 ];
 

@@ -327,7 +327,8 @@ static enum http_result write_body(const struct http_request *request,
     enum http_result result = buffer != NULL ? HTTP_OK : out_of_memory(error);
     uint64_t left = request->length;
     while (result == HTTP_OK && *open && left > 0) {
-        ptrdiff_t read = request->read(request->context, buffer, left < CHUNK ? (size_t)left : CHUNK);
+        size_t most = left < CHUNK ? (size_t)left : CHUNK;
+        ptrdiff_t read = request->read(request->context, buffer, most);
         if (read > 0) {
             result = write_bytes(stream, ready, buffer, (size_t)read, request->item, open);
             left -= (uint64_t)read;
@@ -637,7 +638,8 @@ enum http_result http_check_status(struct http_response *response, struct http_e
     size_t len = 0;
     size_t more = 1;
     while (more > 0 && len < sizeof quoted) {
-        enum http_result result = http_read(response, quoted + len, sizeof quoted - len, &more, error);
+        size_t most = sizeof quoted - len;
+        enum http_result result = http_read(response, quoted + len, most, &more, error);
         if (result == HTTP_CANCELLED) {
             return result;
         }

@@ -130,8 +130,9 @@ const FILE_CODES = new Map(
   ]),
 );
 
-/** @type {('get' | 'head' | 'post' | 'put' | 'delete' | 'connect' | 'options' | 'trace' | 'patch')[]} */
-const METHODS = ['get', 'head', 'post', 'put', 'delete', 'connect', 'options', 'trace', 'patch'];
+const METHODS = /** @type {const} */ ([
+  'get', 'head', 'post', 'put', 'delete', 'connect', 'options', 'trace', 'patch',
+]);
 
 /**
  * Sends a `GET` request; see `request`.
