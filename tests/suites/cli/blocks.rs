@@ -146,9 +146,13 @@ const DEV: &str = "it does not end; `project` runs it where it waits for changes
 
 /// Pages on which a test covers every block with one of these infos, whatever their number.
 const WHOLE_PAGES: &[(&str, &[&str], &str)] = &[
-    (TUTORIAL_C, &["sh", "text"], "project::the_c_tutorial_works_as_written"),
-    (TUTORIAL_JAVASCRIPT, &["sh", "text"], "project::the_javascript_tutorial_works_as_written"),
-    (TUTORIAL_PYTHON, &["sh", "text"], "project::the_python_tutorial_works_as_written"),
+    (TUTORIAL_C, &["sh", "text", "c"], "project::the_c_tutorial_works_as_written"),
+    (
+        TUTORIAL_JAVASCRIPT,
+        &["sh", "text", "javascript"],
+        "project::the_javascript_tutorial_works_as_written",
+    ),
+    (TUTORIAL_PYTHON, &["sh", "text", "python"], "project::the_python_tutorial_works_as_written"),
     (TUTORIAL_RUST, &["sh", "text"], "project::the_rust_tutorial_works_as_written"),
     ("guest/templates/c/README.md", &["sh"], "project::a_new_c_project_is_built_tested_and_packed"),
     (
