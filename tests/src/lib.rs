@@ -116,14 +116,22 @@ pub fn with_requests(component: &[u8], requests: &str) -> Vec<u8> {
     [component, &only.finish()[wasm_encoder::Component::HEADER.len()..]].concat()
 }
 
-/// Checks that a component fits the world `plugin`, as `wasm-tools component targets` does.
+/// Checks that a component fits the world `plugin`, which has no network.
 ///
 /// # Errors
 /// Returns the first import or export that does not match.
 pub fn fits_the_world(component: &[u8]) -> anyhow::Result<()> {
+    fits(component, "plugin")
+}
+
+/// Checks that a component fits a world of the contract, as `wasm-tools component targets` does.
+///
+/// # Errors
+/// Returns the first import or export that does not match.
+pub fn fits(component: &[u8], world: &str) -> anyhow::Result<()> {
     let mut resolve = wit_parser::Resolve::default();
     let (package, _) = resolve.push_dir(workspace().join("wit"))?;
-    let world = resolve.select_world(&[package], Some("plugin"))?;
+    let world = resolve.select_world(&[package], Some(world))?;
     wit_component::targets(&resolve, world, component)
 }
 

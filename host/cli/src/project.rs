@@ -14,6 +14,7 @@ mod metadata;
 mod name;
 mod pack;
 mod stamp;
+mod template;
 mod tool;
 mod write;
 
@@ -26,6 +27,7 @@ pub use error::ProjectError;
 pub use language::Language;
 pub use manifest::Manifest;
 pub(crate) use metadata::{Metadata, embed_requests};
+pub use template::Template;
 pub(crate) use write::write;
 
 /// Folders of a project that tools write to.

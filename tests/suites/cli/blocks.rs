@@ -150,9 +150,13 @@ const DEV: &str = "it does not end; `project` runs it where it waits for changes
 
 /// Pages on which a test covers every block with one of these infos, whatever their number.
 const WHOLE_PAGES: &[(&str, &[&str], &str)] = &[
-    (TUTORIAL_C, &["sh", "text"], "project::the_c_tutorial_works_as_written"),
-    (TUTORIAL_JAVASCRIPT, &["sh", "text"], "project::the_javascript_tutorial_works_as_written"),
-    (TUTORIAL_PYTHON, &["sh", "text"], "project::the_python_tutorial_works_as_written"),
+    (TUTORIAL_C, &["sh", "text", "c"], "project::the_c_tutorial_works_as_written"),
+    (
+        TUTORIAL_JAVASCRIPT,
+        &["sh", "text", "javascript"],
+        "project::the_javascript_tutorial_works_as_written",
+    ),
+    (TUTORIAL_PYTHON, &["sh", "text", "python"], "project::the_python_tutorial_works_as_written"),
     (TUTORIAL_RUST, &["sh", "text"], "project::the_rust_tutorial_works_as_written"),
     ("guest/templates/c/README.md", &["sh"], "project::a_new_c_project_is_built_tested_and_packed"),
     (
@@ -174,6 +178,19 @@ const WHOLE_PAGES: &[(&str, &[&str], &str)] = &[
         "guest/templates/rust/README.md",
         &["sh"],
         "project::a_new_rust_project_is_built_tested_and_packed",
+    ),
+    ("guest/templates/http/c/README.md", &["sh"], "project::a_c_project_sends_requests"),
+    (
+        "guest/templates/http/javascript/README.md",
+        &["sh"],
+        "project::a_javascript_project_sends_requests",
+    ),
+    ("guest/templates/http/python/README.md", &["sh"], "project::a_python_project_sends_requests"),
+    ("guest/templates/http/rust/README.md", &["sh"], "project::a_rust_project_sends_requests"),
+    (
+        "guest/templates/http/typescript/README.md",
+        &["sh"],
+        "project::a_typescript_project_sends_requests",
     ),
     ("wit/reference.md", &["wit"], "contract::the_reference_equals_the_wit"),
 ];

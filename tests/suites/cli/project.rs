@@ -7,6 +7,7 @@
 #![allow(clippy::print_stderr, reason = "what is skipped has to be said")]
 
 mod check;
+mod http;
 mod languages;
 mod rebuilding;
 mod recordings;
@@ -15,7 +16,7 @@ mod using;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;

@@ -11,7 +11,7 @@ import traceback
 from componentize_py_types import Err
 from wit_world import exports
 from wit_world.exports import synchronize as calls
-from wit_world.imports import directories, insecure_seed, statistics
+from wit_world.imports import directories, insecure_seed, poll, statistics
 from wit_world.imports import synchronize_callback as callback
 from wit_world.imports import syncmgr_plugin_types as types
 from wit_world.imports.syncmgr_plugin_types import (
@@ -20,7 +20,8 @@ from wit_world.imports.syncmgr_plugin_types import (
 
 __all__ = [
     "Cancelled", "ErrorCode", "Guid", "Item", "LogLevel", "Plugin", "Status", "SyncContext",
-    "callback", "calls", "directories", "error_code", "export", "failure", "item", "log", "types",
+    "callback", "calls", "cancelled", "check_cancelled", "directories", "error_code", "export",
+    "failure", "item", "log", "types",
 ]
 
 # By default, Python seeds its random numbers with secure ones, which require the capability
@@ -71,6 +72,22 @@ class Cancelled(Exception):
 
     def __init__(self, status: Status):
         self.status = status
+
+
+# The item in progress, whose cancellation ends waiting.
+_in_progress: Guid | None = None
+
+
+def check_cancelled() -> None:
+    """Raises `Cancelled` if the user cancelled the run or the item in progress."""
+    if callback.is_cancelled(_in_progress):
+        raise Cancelled(Status.STOPPED if callback.is_cancelled(None) else Status.SKIPPED)
+
+
+def cancelled() -> poll.Pollable:
+    """Returns a pollable that becomes ready when the user cancels. Poll it together with everything
+    else that the plugin waits for."""
+    return callback.subscribe_cancelled(_in_progress)
 
 
 class SyncContext:
@@ -160,6 +177,8 @@ def export(plugin: type[Plugin]) -> type[exports.Synchronize]:
         return made[0]
 
     def end(item: Guid) -> tuple[str, Status]:
+        global _in_progress
+        _in_progress = item
         run = SyncContext(item)
         try:
             run.report(0, 0, "")
@@ -173,6 +192,8 @@ def export(plugin: type[Plugin]) -> type[exports.Synchronize]:
             run.fail(error.value.code, error.value.message)
         except Exception:  # a mistake in the plugin
             run.fail(ErrorCode.FAILED, traceback.format_exc())
+        finally:
+            _in_progress = None
         return "failed", Status.FAILED
 
     class Synchronize(exports.Synchronize):

@@ -3,12 +3,13 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 
 use super::StateDir;
-use crate::project::Language;
+use crate::project::{Language, Template};
 
 const NEW_HELP: &str = "\
 Examples:
   syncmgr new mirror --lang rust
   syncmgr new mirror --lang python
+  syncmgr new transfer --lang python --with http
   cd mirror && syncmgr build && syncmgr test";
 
 /// Create a project with a working plugin
@@ -21,6 +22,10 @@ pub(crate) struct New {
     /// Language: rust, python, javascript, typescript or c
     #[arg(long, value_name = "LANGUAGE")]
     pub(crate) lang: Language,
+
+    /// Feature of the plugin: http (requests to servers)
+    #[arg(long, value_name = "FEATURE")]
+    pub(crate) with: Option<Template>,
 
     /// Parent folder of the project
     #[arg(long, value_name = "DIR", default_value = ".")]

@@ -4,9 +4,11 @@ use crate::args::New;
 use crate::escape::{escape, quote};
 use crate::exit::Exit;
 use crate::output;
+use crate::project::Template;
 
 pub(crate) fn run(args: &New) -> anyhow::Result<Exit> {
-    let path = crate::project::create(&args.parent, &args.name, args.lang)?;
+    let template = args.with.unwrap_or(Template::Copy);
+    let path = crate::project::create(&args.parent, &args.name, args.lang, template)?;
     let path = path.display().to_string();
     let mut to = output::stdout();
     writeln!(to, "created {}; see its README.md", escape(&path))?;

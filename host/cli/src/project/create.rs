@@ -8,6 +8,7 @@ use crate::project::error::ProjectError;
 use crate::project::files::{self, File};
 use crate::project::language::Language;
 use crate::project::name;
+use crate::project::template::Template;
 
 /// The placeholders of the templates: the plugin's name, and the two halves of an item's id.
 const NAME: &str = "{{name}}";
@@ -18,7 +19,12 @@ const ID_HALVES: [&str; 2] = ["{{id-high}}", "{{id-low}}"];
 ///
 /// # Errors
 /// [`ProjectError::Name`], and [`ProjectError::Exists`] if the path exists.
-pub fn create(parent: &Path, name: &str, language: Language) -> Result<PathBuf, ProjectError> {
+pub fn create(
+    parent: &Path,
+    name: &str,
+    language: Language,
+    template: Template,
+) -> Result<PathBuf, ProjectError> {
     if !name::is_valid(name) {
         return Err(ProjectError::Name { name: name.to_owned() });
     }
@@ -34,7 +40,7 @@ pub fn create(parent: &Path, name: &str, language: Language) -> Result<PathBuf, 
         .map_err(ProjectError::file("create a folder in", parent))?;
     let root = made.path().join(name);
     let id = item_id(&path);
-    for file in language.template() {
+    for file in template.files(language) {
         put(&root, file, Some((name, id)))?;
     }
     match language {
@@ -58,10 +64,10 @@ pub fn create(parent: &Path, name: &str, language: Language) -> Result<PathBuf, 
                     write(&root.join("wit").join(file.path), gated(&text).as_bytes())?;
                 }
             }
-            for file in language.package() {
-                put(&root, file, None)?;
-            }
         }
+    }
+    for file in template.packages(language) {
+        put(&root, file, None)?;
     }
     // Fails if a folder of the name, which is not empty, was created in the meantime.
     fs::rename(&root, &path).map_err(|error| match path.symlink_metadata() {
@@ -128,12 +134,12 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         for language in Language::ALL {
             let name = format!("my-{language}");
-            let path = create(parent.path(), &name, language).unwrap();
+            let path = create(parent.path(), &name, language, Template::Copy).unwrap();
             let manifest = fs::read_to_string(path.join("syncmgr.toml")).unwrap();
             assert!(manifest.contains(&format!("name = \"{name}\"")), "{manifest}");
             assert!(path.join(".gitignore").exists() && path.join("README.md").exists());
             fs::write(path.join("mine"), "").unwrap();
-            let again = create(parent.path(), &name, language);
+            let again = create(parent.path(), &name, language, Template::Http);
             assert!(matches!(again, Err(ProjectError::Exists { .. })), "{again:?}");
             assert!(path.join("mine").exists());
         }
@@ -145,7 +151,8 @@ mod tests {
     fn a_python_project_has_gated_network_interfaces() {
         let parent = tempfile::tempdir().unwrap();
         for (language, gates) in [(Language::Python, 2), (Language::JavaScript, 0)] {
-            let path = create(parent.path(), &format!("my-{language}"), language).unwrap();
+            let name = format!("my-{language}");
+            let path = create(parent.path(), &name, language, Template::Copy).unwrap();
             let sockets = fs::read_to_string(path.join("wit/deps/sockets.wit")).unwrap();
             assert_eq!(sockets.matches("@unstable(feature").count(), gates, "{language}");
         }
@@ -161,9 +168,9 @@ mod tests {
             (Language::JavaScript, "plugin.js"),
             (Language::TypeScript, "plugin.ts"),
         ] {
-            let id = |parent: &str| {
+            let id = |parent: &str, template| {
                 let parent = root.path().join(format!("{parent}-{language}"));
-                let path = create(&parent, "same", language).unwrap();
+                let path = create(&parent, "same", language, template).unwrap();
                 let text = fs::read_to_string(path.join(file)).unwrap();
                 let halves = text.split("0x").filter_map(|after| Some(after.get(..16)?.to_owned()));
                 let is_hex = |half: &String| half.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -171,7 +178,10 @@ mod tests {
                 assert_eq!(halves.len(), 2, "{language}: {text}");
                 halves
             };
-            assert_ne!(id("one"), id("other"), "{language}");
+            for template in Template::ALL {
+                let parent = |side| format!("{side}-{template:?}");
+                assert_ne!(id(&parent("one"), template), id(&parent("other"), template));
+            }
         }
     }
 
@@ -187,7 +197,10 @@ mod tests {
     fn no_placeholder_is_left() {
         let parent = tempfile::tempdir().unwrap();
         for language in Language::ALL {
-            create(parent.path(), &format!("my-{language}"), language).unwrap();
+            for template in Template::ALL {
+                let parent = parent.path().join(format!("{template:?}"));
+                create(&parent, &format!("my-{language}"), language, template).unwrap();
+            }
         }
         let mut folders = vec![parent.path().to_owned()];
         while let Some(folder) = folders.pop() {

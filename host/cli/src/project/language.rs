@@ -11,7 +11,6 @@ use std::path::Path;
 use std::str::FromStr;
 
 use crate::project::error::ProjectError;
-use crate::project::files::{self, File};
 
 /// A language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,37 +40,6 @@ impl Language {
             Self::JavaScript => "javascript",
             Self::TypeScript => "typescript",
             Self::C => "c",
-        }
-    }
-
-    /// Returns the package between a plugin and the contract, if it is part of the project.
-    pub(crate) const fn package(self) -> &'static [File] {
-        match self {
-            Self::Python => files::PYTHON_PACKAGE,
-            Self::JavaScript | Self::TypeScript => files::JAVASCRIPT_PACKAGE,
-            Self::Rust | Self::C => &[],
-        }
-    }
-
-    /// Returns the files of a new project.
-    pub(crate) fn template(self) -> Vec<&'static File> {
-        let mut files: Vec<_> = self.own_template().iter().collect();
-        if self == Self::TypeScript {
-            // Shares tests and fixture with JavaScript.
-            let shared =
-                |file: &&File| file.path.starts_with("tests/") || file.path.starts_with("fixture/");
-            files.extend(files::JAVASCRIPT.iter().filter(shared));
-        }
-        files
-    }
-
-    const fn own_template(self) -> &'static [File] {
-        match self {
-            Self::Rust => files::RUST,
-            Self::Python => files::PYTHON,
-            Self::JavaScript => files::JAVASCRIPT,
-            Self::TypeScript => files::TYPESCRIPT,
-            Self::C => files::C,
         }
     }
 }

@@ -137,6 +137,14 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// Returns the world of the contract that the plugin's requests need.
+    pub(crate) fn world(&self) -> &'static str {
+        match self.requests.contains_key("http") {
+            true => "plugin-http",
+            false => "plugin",
+        }
+    }
+
     /// Returns the content of the component's request section.
     pub(crate) fn requests_section(&self) -> String {
         self.requests.to_string()
@@ -159,6 +167,13 @@ mod tests {
         let requests = Requests::parse(manifest.requests_section().as_bytes()).unwrap();
         assert_eq!(requests.directory("source"), Some(syncmgr_host::Access::ReadOnly));
         assert_eq!(manifest.fixture.directories["source"], PathBuf::from("in"));
+        assert_eq!(manifest.world(), "plugin");
+    }
+
+    #[test]
+    fn requests_for_servers_need_another_world() {
+        let text = format!("{GOOD}[requests.http]\nremote = {{ why = \"it\" }}\n");
+        assert_eq!(Manifest::parse(&text).unwrap().world(), "plugin-http");
     }
 
     #[test]

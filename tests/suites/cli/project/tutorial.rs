@@ -1,5 +1,8 @@
 //! Executes the tutorials of the book.
 
+use conformance::http_server::HttpServer;
+use syncmgr_cli::project::sources;
+
 use super::*;
 
 /// Runs the commands in the `sh` blocks of a page, and compares each block of output with the
@@ -51,10 +54,22 @@ fn tutorial(language: &str) -> Result<()> {
     let page = fs::read_to_string(conformance::workspace().join(page))?;
     // In an otherwise empty folder.
     let page = page.replace("/tmp/mirrored", &home.path("mirrored").display().to_string());
+    let server = HttpServer::start()?;
+    let page = page.replace("https://files.example.com/", &format!("{}/", server.url()));
+    let page = page.replace("a.txt", "echo");
     let ran = carry_out(&home, "", &page)?.expect(0, " 0 failed")?;
     ensure!(ran.stderr.contains("syncmgr new") && ran.stderr.contains("syncmgr pack"), "{ran:#?}");
     ensure!(ran.stdout.contains("Copy to the other folder"), "the change is seen: {ran:#?}");
     ensure!(ran.stdout.contains("license   MIT OR Apache-2.0"), "{ran:#?}");
+    ensure!(home.path("transfer/fixture/files/echo").exists(), "the download: {ran:#?}");
+    // A block of code quotes the project.
+    let sources = sources(&home.path("transfer"));
+    for block in blocks(&page).iter().filter(|block| block.language() == language) {
+        let quotes = |file: &PathBuf| {
+            fs::read_to_string(file).is_ok_and(|source| source.contains(&block.text))
+        };
+        ensure!(sources.iter().any(quotes), "no file contains\n{}", block.text);
+    }
     Ok(())
 }
 

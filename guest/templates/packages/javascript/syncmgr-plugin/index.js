@@ -2,7 +2,13 @@
 // `wit/`.
 
 import { setBytesPerStep, setCount } from 'syncmgr:plugin/statistics@0.1.0';
-import { logError, progress, question } from 'syncmgr:plugin/synchronize-callback@0.1.0';
+import {
+  isCancelled,
+  logError,
+  progress,
+  question,
+  subscribeCancelled,
+} from 'syncmgr:plugin/synchronize-callback@0.1.0';
 import { Failure } from './failure.js';
 
 export { Failure };
@@ -30,6 +36,27 @@ export class Cancelled {
   constructor(statusType) {
     this.statusType = statusType;
   }
+}
+
+/**
+ * The item in progress, whose cancellation ends waiting.
+ * @type {Guid | undefined}
+ */
+let inProgress;
+
+/** Throws `Cancelled` if the user cancelled the run or the item in progress. */
+export function checkCancelled() {
+  if (isCancelled(inProgress)) {
+    throw new Cancelled(isCancelled(undefined) ? 'stopped' : 'skipped');
+  }
+}
+
+/**
+ * Returns a pollable that becomes ready when the user cancels. Poll it together with everything
+ * else that the plugin waits for.
+ */
+export function cancelled() {
+  return subscribeCancelled(inProgress);
 }
 
 /** The work on one item. */
@@ -114,6 +141,7 @@ export function plugin({ name, items, synchronizeItem, ...others }) {
   /** @param {Guid} id @returns {ProgressItem} */
   function end(id) {
     const run = new SyncContext(id);
+    inProgress = id;
     try {
       run.report(0n, 0n, '');
       if (!items().some(isIn(id))) {
@@ -129,6 +157,8 @@ export function plugin({ name, items, synchronizeItem, ...others }) {
       const { code, message } = error.payload ?? mistake;
       run.fail(code, message);
       return { statusText: 'failed', statusType: 'failed' };
+    } finally {
+      inProgress = undefined;
     }
   }
 

@@ -85,10 +85,15 @@ fn generate_bindings(project: &Project) -> Result<(), ProjectError> {
         .map_err(|error| failed(format!("{error:#}")))
         .and_then(|(package, _)| {
             let world = resolve
-                .select_world(&[package], Some("plugin"))
+                .select_world(&[package], Some(project.manifest().world()))
                 .map_err(|error| failed(format!("{error:#}")))?;
             let mut files = Files::default();
-            let mut generator = wit_bindgen_c::Opts::default().build();
+            // The names in C do not depend on the world.
+            let options = wit_bindgen_c::Opts {
+                rename_world: Some("plugin".to_owned()),
+                ..wit_bindgen_c::Opts::default()
+            };
+            let mut generator = options.build();
             generator
                 .generate(&mut resolve, world, &mut files)
                 .map_err(|error| failed(format!("{error:#}")))?;

@@ -179,8 +179,8 @@ try {
     sourcePath: entry,
     witPath: resolve(wit),
     worldName: world,
-    // They would import what no host of the contract offers.
-    disableFeatures: ['http', 'fetch-event'],
+    // They would import what the world does not have.
+    disableFeatures: world === 'plugin-http' ? ['fetch-event'] : ['http', 'fetch-event'],
   });
   await writeFile(output, component);
 } catch (error) {

@@ -36,7 +36,8 @@ pub(crate) fn build_typescript(project: &Project, entry: &Path) -> Result<Vec<u8
     require(project, "typescript")?;
     let mut types = Tool::new("node", root, NODE);
     types.arg(format!("node_modules/{JCO}/src/jco.js"));
-    types.args(["guest-types", "wit", "--world-name", "plugin", "--out-dir", "types", "--quiet"]);
+    types.args(["guest-types", "wit", "--world-name", project.manifest().world()]);
+    types.args(["--out-dir", "types", "--quiet"]);
     types.run()?;
     let mut compile = Tool::new("node", root, NODE);
     compile.args(["node_modules/typescript/bin/tsc", "--outDir", "build/js"]).run()?;
@@ -50,6 +51,6 @@ pub(crate) fn build(project: &Project, entry: &Path) -> Result<Vec<u8>, ProjectE
     let mut node = Tool::new("node", root, NODE);
     // Node looks for packages in its working directory, and warns that its WASI is experimental.
     node.args(["--no-warnings", "--input-type=module", "--eval", SCRIPT, "--"]);
-    node.arg(entry).args(["wit", "plugin"]).arg(&made).run()?;
+    node.arg(entry).args(["wit", project.manifest().world()]).arg(&made).run()?;
     take(&made)
 }

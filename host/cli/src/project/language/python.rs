@@ -29,7 +29,8 @@ pub(crate) fn build(project: &Project, module: &str) -> Result<Vec<u8>, ProjectE
     let mut tool = Tool::new(program, root, INSTALL);
     // The tool's own backtrace is not helpful. Python's is printed anyway.
     tool.env("RUST_BACKTRACE", "0");
-    tool.args(["--quiet", "--wit-path", "wit", "--world", "plugin", "componentize", module]);
+    tool.args(["--quiet", "--wit-path", "wit", "--world", project.manifest().world()]);
+    tool.args(["componentize", module]);
     tool.args(["--python-path", ".", "--output"]).arg(&made).run()?;
     take(&made)
 }
