@@ -16,6 +16,8 @@ use crate::bindings::{exports, synchronize_callback as callback, types as wit};
 use crate::cancel::CancelHandle;
 use crate::component::description::Description;
 use crate::convert::{self, Refusal};
+use crate::http::client::HttpClient;
+use crate::http::network::Network;
 use crate::http::{HttpAuth, HttpPolicy};
 use crate::id::{ErrorId, ItemId};
 use crate::limits::Limits;
@@ -65,6 +67,13 @@ impl Callbacks {
                 plugin: "fuzz".into(),
                 description: Arc::new(description),
                 wasi: WasiCtx::builder().build(),
+                http: HttpClient::new(
+                    HttpPolicy::default(),
+                    Vec::new(),
+                    Network::new(Vec::new(), None),
+                    Arc::clone(&monitor),
+                    limits,
+                ),
                 stderr: OutputTail::new(0, hiding(secrets), None),
                 capabilities: Vec::new(),
                 monitor: Arc::clone(&monitor),

@@ -2,7 +2,20 @@
 
 #![allow(unsafe_code, reason = "interface pointers are moved between threads")]
 
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
+
 use crate::interfaces::ISyncMgrSynchronizeCallback;
+
+/// Held while a proxy is obtained or released, but not while it is called. In Wine 8, a thread that
+/// obtains a proxy can otherwise receive parts of one that another thread is just releasing.
+#[cfg(windows)]
+static PROXIES: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
+#[cfg(windows)]
+fn lock_proxies() -> std::sync::MutexGuard<'static, ()> {
+    PROXIES.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
 
 /// Enters the multithreaded apartment on this thread until dropped. The threads of a session use it
 /// so that they can wait without a message loop.
@@ -101,12 +114,52 @@ pub(crate) enum Resolver {
 
 impl Resolver {
     /// Returns the callback for use on this thread, or `None` if its apartment no longer exists.
-    pub(crate) fn resolve(self) -> Option<ISyncMgrSynchronizeCallback> {
+    pub(crate) fn resolve(self) -> Option<Resolved> {
         match self {
-            Self::Direct(callback) => Some(callback),
+            Self::Direct(callback) => Some(Resolved::new(callback, false)),
             #[cfg(windows)]
-            Self::Marshalled(entry) => entry.get(),
+            Self::Marshalled(entry) => {
+                let _lock = lock_proxies();
+                entry.get().map(|proxy| Resolved::new(proxy, true))
+            }
         }
+    }
+}
+
+/// A callback that this thread may call.
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    callback: ManuallyDrop<ISyncMgrSynchronizeCallback>,
+    #[cfg(windows)]
+    is_proxy: bool,
+}
+
+impl Resolved {
+    fn new(callback: ISyncMgrSynchronizeCallback, is_proxy: bool) -> Self {
+        #[cfg(not(windows))]
+        let _ = is_proxy;
+        Self {
+            callback: ManuallyDrop::new(callback),
+            #[cfg(windows)]
+            is_proxy,
+        }
+    }
+}
+
+impl Deref for Resolved {
+    type Target = ISyncMgrSynchronizeCallback;
+
+    fn deref(&self) -> &ISyncMgrSynchronizeCallback {
+        &self.callback
+    }
+}
+
+impl Drop for Resolved {
+    fn drop(&mut self) {
+        #[cfg(windows)]
+        let _lock = self.is_proxy.then(lock_proxies);
+        // SAFETY: it is dropped only here, once, and not used afterwards.
+        unsafe { ManuallyDrop::drop(&mut self.callback) };
     }
 }
 

@@ -4,11 +4,13 @@
 
 use std::ptr::null;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use syncmgr_host::{ErrorId, Hresult, ItemId, LogEntry};
 use windows_core::{BOOL, HRESULT};
 
-use crate::apartment::CallbackRef;
+use crate::apartment::{CallbackRef, Resolved};
 use crate::convert;
 use crate::guard::{native, ours};
 use crate::interfaces::{GUID_NULL, ISyncMgrSynchronizeCallback, SYNCMGRPROGRESSITEM};
@@ -104,9 +106,27 @@ impl Drop for Modal<'_> {
     }
 }
 
+/// `RPC_E_CALL_REJECTED` and `RPC_E_SERVERCALL_RETRYLATER`: the manager's apartment is busy.
+const BUSY: [i32; 2] = [0x8001_0001_u32.cast_signed(), 0x8001_010A_u32.cast_signed()];
+
+/// The number of attempts to report a completion, and the time between two.
+const ATTEMPTS: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Reports a completion, again while the manager is busy: it would wait for a lost one forever.
+/// Nothing can be done about other failures.
+fn until_taken(report: impl Fn() -> HRESULT) {
+    for _ in 0..ATTEMPTS {
+        if !BUSY.contains(&report().0) {
+            return;
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
 /// A callback that this thread may call.
 #[derive(Debug)]
-pub(crate) struct Callback(ISyncMgrSynchronizeCallback);
+pub(crate) struct Callback(Resolved);
 
 impl Callback {
     pub(crate) fn progress(&self, item: ItemId, report: &SYNCMGRPROGRESSITEM) -> Hresult {
@@ -152,17 +172,17 @@ impl Callback {
 
     pub(crate) fn prepare_for_sync_completed(&self, outcome: Hresult) {
         // SAFETY: the call passes no pointers.
-        let _: HRESULT = unsafe { self.0.PrepareForSyncCompleted(native(outcome)) };
+        until_taken(|| unsafe { self.0.PrepareForSyncCompleted(native(outcome)) });
     }
 
     pub(crate) fn synchronize_completed(&self, outcome: Hresult) {
         // SAFETY: the call passes no pointers.
-        let _: HRESULT = unsafe { self.0.SynchronizeCompleted(native(outcome)) };
+        until_taken(|| unsafe { self.0.SynchronizeCompleted(native(outcome)) });
     }
 
     pub(crate) fn show_properties_completed(&self, outcome: Hresult) {
         // SAFETY: the call passes no pointers.
-        let _: HRESULT = unsafe { self.0.ShowPropertiesCompleted(native(outcome)) };
+        until_taken(|| unsafe { self.0.ShowPropertiesCompleted(native(outcome)) });
     }
 
     /// Completes `ShowError`. The items only matter with `S_SYNCMGR_RETRYSYNC`.
@@ -173,6 +193,6 @@ impl Callback {
         let count = u32::try_from(ids.len()).unwrap_or(0);
         // SAFETY: the pointer is NULL without items; otherwise it is to `count` ids that live until
         // the call returns. The manager copies them.
-        let _: HRESULT = unsafe { self.0.ShowErrorCompleted(native(outcome), count, pointer) };
+        until_taken(|| unsafe { self.0.ShowErrorCompleted(native(outcome), count, pointer) });
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn is_forbidden(name: &HeaderName) -> bool {
 
 /// Removes headers that would evade the policy, and checks those that name another resource: it
 /// must be covered by the same grant.
-pub(super) fn check(
+pub(crate) fn check(
     policy: &HttpPolicy,
     allowed: &Allowed<'_>,
     headers: &mut HeaderMap,
