@@ -116,15 +116,18 @@ impl HttpPolicy {
 }
 
 fn parse(url: &str) -> Result<(Url, Target), HttpDenial> {
-    let url = Url::parse(url).map_err(|reason| HttpDenial::Url { reason })?;
+    let mut url = Url::parse(url).map_err(|reason| HttpDenial::Url { reason })?;
     let scheme = Scheme::named(url.scheme());
     let scheme = scheme.ok_or_else(|| HttpDenial::Scheme { scheme: url.scheme().to_owned() })?;
     let origin = || url.origin().ascii_serialization();
     let target = Target::of(scheme, &url);
     let target = target.ok_or_else(|| HttpDenial::NoServer { origin: origin() })?;
-    match url.username().is_empty() && url.password().is_none() {
-        true => Ok((url, target)),
-        false => Err(HttpDenial::UserInfo { origin: origin() }),
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(HttpDenial::UserInfo { origin: origin() });
+    }
+    match target.name_in(&mut url) {
+        Some(()) => Ok((url, target)),
+        None => Err(HttpDenial::NoServer { origin: url.origin().ascii_serialization() }),
     }
 }
 

@@ -69,13 +69,14 @@ impl HttpGrant {
             return Err(refuse(HttpGrantProblem::Port));
         }
         let url = Url::parse(url).ok().filter(|_| !host.contains(['%', '*']));
-        let url = url.ok_or_else(|| refuse(HttpGrantProblem::Host))?;
+        let mut url = url.ok_or_else(|| refuse(HttpGrantProblem::Host))?;
         let target = Target::of(scheme, &url).filter(|target| match &target.host {
             // `http://8080` must not be the address 0.0.31.144.
             Host::Ipv4(address) => address.to_string() == host,
             Host::Domain(_) | Host::Ipv6(_) => true,
         });
         let target = target.ok_or_else(|| refuse(HttpGrantProblem::Host))?;
+        target.name_in(&mut url).ok_or_else(|| refuse(HttpGrantProblem::Host))?;
         let local = local && matches!(&target.host, Host::Domain(name) if name != "localhost");
         Ok(Self { name: name.to_owned(), url, access, target, local })
     }

@@ -44,6 +44,15 @@ impl Target {
         let port = url.port().unwrap_or(scheme.port());
         (port != 0).then_some(Self { scheme, host, port })
     }
+
+    /// Spells the host of a URL canonically: without a trailing dot.
+    pub(super) fn name_in(&self, url: &mut Url) -> Option<()> {
+        let host = self.host.to_string();
+        if url.host_str() == Some(host.as_str()) {
+            return Some(());
+        }
+        url.set_host(Some(&host)).ok()
+    }
 }
 
 /// Omits the default port of the scheme.

@@ -35,7 +35,7 @@ fn kept(grants: &[&str], url: &str, resolved: &str) -> String {
 fn a_grant_has_one_canonical_form() {
     for (text, url, local) in [
         ("https://api.example.com", "https://api.example.com/", false),
-        ("https://API.Example.COM.", "https://api.example.com./", false),
+        ("https://API.Example.COM.", "https://api.example.com/", false),
         ("https://api.example.com:443/x", "https://api.example.com/x", false),
         ("HTTPS://host:8443/x/", "https://host:8443/x/", false),
         ("http://host:80", "http://host/", false),

@@ -48,11 +48,12 @@ pub fn is_within(text: &str, bytes: usize) -> bool {
 
 /// The bounds of a plugin's requests.
 pub fn check_requests(requests: &Requests) {
-    let named = requests.settings.iter().chain(&requests.secrets).chain(&requests.http);
+    let named = requests.settings.iter().chain(&requests.secrets);
     let named = named.map(|request| (&request.name, &request.why));
+    let servers = requests.http.iter().map(|request| (&request.name, &request.why));
     let directories = requests.directories.iter().map(|request| (&request.name, &request.why));
     let mut entries = requests.capabilities.len();
-    for (name, why) in named.chain(directories) {
+    for (name, why) in named.chain(servers).chain(directories) {
         assert!((1..=255).contains(&name.len()) && why.len() <= 1_000, "{name}: {why}");
         entries += 1;
     }
