@@ -6,10 +6,10 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use wasmtime::{Config, Engine};
 
+#[cfg(feature = "compiler")]
 use crate::compiler::CompilerProgram;
 use crate::engine;
 use crate::error::HostError;
-#[cfg(feature = "compiler")]
 use crate::http::proxy::Proxy;
 use crate::limits::LoadLimits;
 
