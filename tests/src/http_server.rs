@@ -21,6 +21,7 @@ const HEAD_BYTES: u64 = 1 << 20;
 /// - `/to?URL` redirects.
 /// - `/silent` never answers, `/drip` answers with one byte each 50 ms.
 /// - `/headers/N` answers with N headers, `/status/N` with that status.
+/// - `PUT` of anything else succeeds.
 /// - `CONNECT` leads to this server.
 /// - `/raw/TEXT` answers with the text, in which `|` is a line break.
 #[derive(Debug)]
@@ -148,6 +149,9 @@ fn answer(to: &mut impl Write, path: &str, head: &str, received: u64) -> io::Res
             write!(to, "HTTP/1.1 {number} Status\r\nContent-Length: 6\r\n\r\nreason")?;
         }
         "raw" => write!(to, "{}", rest.replace('|', "\r\n").replace("%20", " "))?,
+        _ if head.starts_with("PUT ") => {
+            write!(to, "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")?;
+        }
         _ => write!(to, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")?,
     }
     to.flush()

@@ -23,7 +23,7 @@ fn a_server_is_granted_on_the_command_line_and_in_a_job() -> anyhow::Result<()> 
     // The URL and the name are told; the body and the credentials are not.
     for (requests, more, status, words) in [
         ("GET remote/a", &["--http", &grant][..], 0, "404"),
-        ("PUT remote/a body=3", &["--http", &grant, "--http-auth", auth], 0, "404"),
+        ("PUT remote/a body=3", &["--http", &grant, "--http-auth", auth], 0, "201"),
         ("PUT remote/a body=3", &["--http", &grant, "--dry-run"], 1, "for reading only"),
         ("PUT remote/a body=3", &["--http", &read_only], 1, "for reading only"),
         ("GET remote/a", &["--http", "remote"], 2, "remote"),

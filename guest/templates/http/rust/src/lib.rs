@@ -93,7 +93,7 @@ fn upload(
     let length = file.metadata()?.size;
     context.set_total_bytes(length)?;
     let mut body = Body { file, context, name, interrupt: None };
-    let sent = http::put(&format!("{server}{name}")).send_reader(length, &mut body);
+    let sent = http::put(&format!("{server}{name}")).body_from(length, &mut body).send();
     // A failed report is the reason why sending failed.
     if let Some(interrupt) = body.interrupt {
         return Err(interrupt);
