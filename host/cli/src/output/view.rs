@@ -126,8 +126,11 @@ pub(crate) fn summary(report: &RunReport, view: &View) -> String {
     for (origin, usage) in report.http.iter().filter(|(_, usage)| usage.requests > 0) {
         let (up, down) = (HumanBytes(usage.bytes_up), HumanBytes(usage.bytes_down));
         let origin = escape(origin);
-        let requests = usage.requests;
-        let _ = writeln!(text, "{origin}: {requests} requests, {up} sent, {down} received");
+        let requests = match usage.requests {
+            1 => "1 request".to_owned(),
+            more => format!("{more} requests"),
+        };
+        let _ = writeln!(text, "{origin}: {requests}, {up} sent, {down} received");
     }
     text
 }
