@@ -56,7 +56,8 @@ fn tutorial(language: &str) -> Result<()> {
     let page = page.replace("/tmp/mirrored", &home.path("mirrored").display().to_string());
     let server = HttpServer::start()?;
     let page = page.replace("https://files.example.com", &server.url());
-    let page = page.replace("=a.txt", "=echo").replace("/a.txt", "/echo");
+    let page =
+        page.replace("=a.txt", "=echo").replace("/a.txt", "/echo").replace(" a.txt", " echo");
     let ran = carry_out(&home, "", &page)?.expect(0, " 0 failed")?;
     ensure!(ran.stderr.contains("syncmgr new") && ran.stderr.contains("syncmgr pack"), "{ran:#?}");
     ensure!(ran.stdout.contains("Copy to the other folder"), "the change is seen: {ran:#?}");
