@@ -37,7 +37,7 @@ const MIN_HEADER_BYTES: usize = 8 << 10;
 /// The maximum number of denials of a session that are shown.
 const MAX_DENIALS: usize = 64;
 
-/// The client of one session. Its connections are shared with nobody.
+/// The client of one session. It does not share its connections.
 pub(crate) struct HttpClient {
     policy: Arc<HttpPolicy>,
     /// By the name of the grant.
@@ -228,7 +228,7 @@ impl HttpClient {
             () = upload.stalled(first_byte) => return Err(Error::HttpResponseTimeout),
             () = cancelled(self.meter.monitor.cancel.clone()) => return Err(Error::ConnectionTerminated),
         };
-        // Nobody asked for another protocol.
+        // The client requests no other protocol.
         if response.status().is_informational() {
             return Err(Error::HttpUpgradeFailed);
         }

@@ -119,8 +119,8 @@ impl HttpGrant {
         self.target == *target && path::is_within(path, self.url.path())
     }
 
-    /// Returns whether nobody on the network can read what is sent: the connection is encrypted, or
-    /// does not leave this machine.
+    /// Returns whether the connection is confidential: it is encrypted, or does not leave this
+    /// machine.
     pub(crate) fn is_private(&self) -> bool {
         let is_loopback = |address| AddressKind::of(address) == Some(AddressKind::Loopback);
         self.target.scheme == Scheme::Https

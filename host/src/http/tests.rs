@@ -438,8 +438,8 @@ proptest! {
             // The grant in the message is the missing one.
             Err(HttpDenial::NotGranted { origin, .. }) => {
                 prop_assert!(!expected, "{shown}");
-                let mended = HttpPolicy::new(vec![granted(&origin).unwrap()]);
-                prop_assert!(mended.check("GET", &text).is_ok(), "{shown}");
+                let extended = HttpPolicy::new(vec![granted(&origin).unwrap()]);
+                prop_assert!(extended.check("GET", &text).is_ok(), "{shown}");
             }
             Err(_) => {}
         }

@@ -176,7 +176,7 @@ fn a_hostile_answer_fails_only_its_request() -> Result<()> {
 #[test]
 fn an_answer_does_not_reach_another_request() -> Result<()> {
     const MORE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
-    // The first request of each connection has an answer, and more that nobody asked for.
+    // The first request of each connection has an answer, and an answer without a request.
     let port = serve(|to, head, connection, request| {
         let own = match head.starts_with("HEAD ") {
             true => "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n".to_owned(),

@@ -20,7 +20,6 @@ fn a_server_is_granted_on_the_command_line_and_in_a_job() -> anyhow::Result<()> 
     let grant = format!("remote={}/files/", server.url());
     let auth = "remote=basic:file:login";
     let read_only = format!("{grant}:ro");
-    // The URL and the name are told; the body and the credentials are not.
     for (requests, more, status, words) in [
         ("GET remote/a", &["--http", &grant][..], 0, "404"),
         ("PUT remote/a body=3", &["--http", &grant, "--http-auth", auth], 0, "201"),
@@ -29,7 +28,7 @@ fn a_server_is_granted_on_the_command_line_and_in_a_job() -> anyhow::Result<()> 
         ("GET remote/a", &["--http", "remote"], 2, "remote"),
         ("GET remote/a", &["--http", "remote=ftp://a.example/"], 2, "must begin with `https://`"),
         ("GET remote/a", &["--http", &grant, "--http", &grant], 2, "given twice"),
-        ("GET remote/a", &["--http", "nobody=https://a.example/"], 2, "nobody"),
+        ("GET remote/a", &["--http", "unrequested=https://a.example/"], 2, "unrequested"),
         ("GET remote/a", &["--http-auth", auth], 2, "remote"),
         ("GET remote/a", &["--http", "remote=http://a.example/", "--http-auth", auth], 2, "https"),
         (

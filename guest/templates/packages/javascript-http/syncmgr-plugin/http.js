@@ -627,7 +627,7 @@ function payload(error) {
 }
 
 /**
- * Calls an imported function, and throws another error in place of its own.
+ * Calls an imported function, and replaces its error.
  * @template T @param {() => T} call @param {(error: any) => Failure} failed @returns {T}
  */
 function attempt(call, failed) {
