@@ -100,13 +100,18 @@ impl Meter {
 
     /// Counts bytes that are sent. Returns the limit if it is exceeded.
     pub(super) fn count_up(&self, origin: &str, bytes: u64) -> Result<(), u64> {
-        self.lock().entry(origin.to_owned()).or_default().bytes_up += bytes;
+        // `begin` created the entry.
+        if let Some(usage) = self.lock().get_mut(origin) {
+            usage.bytes_up += bytes;
+        }
         count(&self.up, bytes, self.max_up)
     }
 
     /// Counts bytes that were received. Returns the limit if it is exceeded.
     pub(super) fn count_down(&self, origin: &str, bytes: u64) -> Result<(), u64> {
-        self.lock().entry(origin.to_owned()).or_default().bytes_down += bytes;
+        if let Some(usage) = self.lock().get_mut(origin) {
+            usage.bytes_down += bytes;
+        }
         count(&self.down, bytes, self.max_down)
     }
 

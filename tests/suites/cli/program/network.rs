@@ -28,7 +28,7 @@ fn a_server_is_granted_on_the_command_line_and_in_a_job() -> anyhow::Result<()> 
         ("GET remote/a", &["--http", "remote"], 2, "remote"),
         ("GET remote/a", &["--http", "remote=ftp://a.example/"], 2, "must begin with `https://`"),
         ("GET remote/a", &["--http", &grant, "--http", &grant], 2, "given twice"),
-        ("GET remote/a", &["--http", "unrequested=https://a.example/"], 2, "unrequested"),
+        ("GET remote/a", &["--http", "absent=https://a.example/"], 2, "`absent`"),
         ("GET remote/a", &["--http-auth", auth], 2, "remote"),
         ("GET remote/a", &["--http", "remote=http://a.example/", "--http-auth", auth], 2, "https"),
         (
