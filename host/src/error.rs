@@ -6,7 +6,7 @@ mod contract;
 mod grant;
 mod load;
 mod session;
-mod stop;
+mod termination;
 
 pub use call::Call;
 pub use contract::ContractError;
@@ -14,7 +14,7 @@ pub(crate) use contract::newer;
 pub use grant::GrantError;
 pub use load::{LoadError, PrecompiledError};
 pub use session::{ErrorKind, SessionError, StartError};
-pub use stop::{Denial, StopReason};
+pub use termination::{Denial, TerminationReason};
 
 /// An error of creating a host.
 #[derive(Debug, thiserror::Error)]

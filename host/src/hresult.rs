@@ -7,7 +7,7 @@ pub(crate) mod code;
 
 pub use code::Hresult;
 
-use crate::error::{GrantError, LoadError, PrecompiledError, SessionError, StartError, StopReason};
+use crate::error::{GrantError, LoadError, PrecompiledError, SessionError, StartError, TerminationReason};
 use crate::types::{
     ErrorCode, Participation, PrepareOutcome, ProgressResponse, PropertiesOutcome, Status,
 };
@@ -134,8 +134,8 @@ pub const fn from_session_error(error: &SessionError) -> Hresult {
         SessionError::NativeExit { .. } => Hresult::HRESULT_ERROR_PROCESS_ABORTED,
         SessionError::Trap { .. } => Hresult::HRESULT_ERROR_PROCESS_ABORTED,
         SessionError::Exit { .. } => Hresult::HRESULT_ERROR_PROCESS_ABORTED,
-        SessionError::Ended { reason, .. } => from_stop_reason(*reason),
-        SessionError::Denied { .. } => from_stop_reason(StopReason::Denied),
+        SessionError::Terminated { reason, .. } => from_termination_reason(*reason),
+        SessionError::Denied { .. } => from_termination_reason(TerminationReason::Denied),
         SessionError::OutOfOrder { .. } | SessionError::Dead { .. } => Hresult::E_UNEXPECTED,
         SessionError::UnknownItem { .. } => Hresult::E_INVALIDARG,
         SessionError::Host { .. } => Hresult::E_FAIL,
@@ -181,23 +181,23 @@ pub const fn from_load_error(error: &LoadError) -> Hresult {
 }
 
 /// Returns the HRESULT of a session that the host terminated, distinct for each reason.
-pub const fn from_stop_reason(reason: StopReason) -> Hresult {
+pub const fn from_termination_reason(reason: TerminationReason) -> Hresult {
     match reason {
-        StopReason::Killed => Hresult::HRESULT_ERROR_CANCELLED,
-        StopReason::CancelledAll => Hresult::HRESULT_ERROR_OPERATION_ABORTED,
-        StopReason::CancelledItem => Hresult::HRESULT_ERROR_SERVICE_REQUEST_TIMEOUT,
-        StopReason::ComputeTime => Hresult::HRESULT_ERROR_NOT_ENOUGH_QUOTA,
-        StopReason::WallTime => Hresult::HRESULT_ERROR_TIMEOUT,
-        StopReason::IdleTime => Hresult::HRESULT_WAIT_TIMEOUT,
-        StopReason::Memory => Hresult::E_OUTOFMEMORY,
-        StopReason::Tables => Hresult::HRESULT_ERROR_NO_SYSTEM_RESOURCES,
-        StopReason::Stack => Hresult::HRESULT_ERROR_STACK_OVERFLOW,
-        StopReason::Handles => Hresult::HRESULT_ERROR_TOO_MANY_OPEN_FILES,
-        StopReason::HostCallBytes => Hresult::HRESULT_ERROR_BUFFER_OVERFLOW,
-        StopReason::Instances => Hresult::HRESULT_ERROR_TOO_MANY_MODULES,
-        StopReason::Denied => Hresult::E_ACCESSDENIED,
-        StopReason::ItemBytes => Hresult::HRESULT_ERROR_NOT_ENOUGH_SERVER_MEMORY,
-        StopReason::RecordBytes => Hresult::HRESULT_ERROR_LOG_FILE_FULL,
+        TerminationReason::Killed => Hresult::HRESULT_ERROR_CANCELLED,
+        TerminationReason::CancelledAll => Hresult::HRESULT_ERROR_OPERATION_ABORTED,
+        TerminationReason::CancelledItem => Hresult::HRESULT_ERROR_SERVICE_REQUEST_TIMEOUT,
+        TerminationReason::ComputeTime => Hresult::HRESULT_ERROR_NOT_ENOUGH_QUOTA,
+        TerminationReason::WallTime => Hresult::HRESULT_ERROR_TIMEOUT,
+        TerminationReason::IdleTime => Hresult::HRESULT_WAIT_TIMEOUT,
+        TerminationReason::Memory => Hresult::E_OUTOFMEMORY,
+        TerminationReason::Tables => Hresult::HRESULT_ERROR_NO_SYSTEM_RESOURCES,
+        TerminationReason::Stack => Hresult::HRESULT_ERROR_STACK_OVERFLOW,
+        TerminationReason::Handles => Hresult::HRESULT_ERROR_TOO_MANY_OPEN_FILES,
+        TerminationReason::HostCallBytes => Hresult::HRESULT_ERROR_BUFFER_OVERFLOW,
+        TerminationReason::Instances => Hresult::HRESULT_ERROR_TOO_MANY_MODULES,
+        TerminationReason::Denied => Hresult::E_ACCESSDENIED,
+        TerminationReason::ItemBytes => Hresult::HRESULT_ERROR_NOT_ENOUGH_SERVER_MEMORY,
+        TerminationReason::RecordBytes => Hresult::HRESULT_ERROR_LOG_FILE_FULL,
     }
 }
 
@@ -261,15 +261,15 @@ mod tests {
     }
 
     #[test]
-    fn every_stop_reason_has_a_unique_hresult_and_code() {
+    fn every_termination_reason_has_a_unique_hresult_and_code() {
         let mut hresults = std::collections::HashSet::new();
         let mut codes = std::collections::HashSet::new();
-        for &reason in StopReason::ALL {
-            let hresult = from_stop_reason(reason);
+        for &reason in TerminationReason::ALL {
+            let hresult = from_termination_reason(reason);
             assert!(!hresult.is_success() && hresult.name().is_some(), "{reason:?}: {hresult}");
-            assert!(hresults.insert(hresult), "{reason:?}: {hresult} stands for two");
+            assert!(hresults.insert(hresult), "{reason:?}: {hresult} belongs to two reasons");
             assert!(codes.insert(reason.code()), "{reason:?}");
-            assert_eq!(StopReason::from_number(reason.number()), Some(reason));
+            assert_eq!(TerminationReason::from_number(reason.number()), Some(reason));
         }
     }
 
@@ -280,7 +280,7 @@ mod tests {
             let hresult = from_error_code(code);
             assert!(!hresult.is_success(), "{hresult}");
             assert!(hresult.name().is_some(), "{hresult} has no name");
-            assert_eq!(seen.insert(hresult, code), None, "{hresult} stands for two");
+            assert_eq!(seen.insert(hresult, code), None, "{hresult} belongs to two reasons");
         }
     }
 }

@@ -85,7 +85,7 @@ pub use component::file::read_component;
 pub use component::requests::{self, Requests};
 pub use error::{
     Call, ContractError, Denial, ErrorKind, GrantError, HostError, LoadError, PrecompiledError,
-    SessionError, StartError, StopReason, full_message,
+    SessionError, StartError, TerminationReason, full_message,
 };
 pub use grants::{Access, Capability, Grant};
 pub use host::{Host, HostOptions};

@@ -161,7 +161,7 @@ pub(crate) fn limit<T: SyncMgrView>(store: &mut Store<T>) {
     store.epoch_deadline_callback(|mut store| {
         let context = store.data_mut().syncmgr();
         context.monitor.check_computing();
-        if context.monitor.ended().is_some() {
+        if context.monitor.terminated().is_some() {
             return Err(Terminated.into());
         }
         context.manager()?.flush_due();

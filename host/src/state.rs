@@ -9,7 +9,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::component::description::Description;
-use crate::error::{Denial, StopReason};
+use crate::error::{Denial, TerminationReason};
 use crate::fs::fence::Fence;
 use crate::fs::locks::Locks;
 use crate::fs::open_files::OpenFiles;
@@ -194,7 +194,7 @@ impl SyncMgrCtx {
         if let Some(hook) = &self.hook
             && !hook(call)
         {
-            self.monitor.end(StopReason::Killed);
+            self.monitor.terminate(TerminationReason::Killed);
         }
         self.check_ended()
     }
@@ -202,7 +202,7 @@ impl SyncMgrCtx {
     /// Fails a long host call if the plugin must terminate.
     #[inline]
     pub(crate) fn check_ended(&self) -> wasmtime::Result<()> {
-        match self.monitor.ended() {
+        match self.monitor.terminated() {
             None => Ok(()),
             Some(_) => Err(Terminated.into()),
         }

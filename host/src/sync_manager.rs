@@ -8,7 +8,7 @@ mod throttle;
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use crate::error::{Call, StopReason};
+use crate::error::{Call, TerminationReason};
 use crate::hresult::Hresult;
 use crate::id::{ErrorId, ItemId};
 use crate::limits::monitor::Monitor;
@@ -42,7 +42,7 @@ pub struct SyncManager {
     max_record_bytes: Option<u64>,
     /// The call of a native handler that exceeded a limit, the limit, and the time at which the
     /// handler was cancelled for it.
-    exceeded: Option<(Call, StopReason, u64)>,
+    exceeded: Option<(Call, TerminationReason, u64)>,
 }
 
 impl std::fmt::Debug for SyncManager {
@@ -79,7 +79,7 @@ impl SyncManager {
     #[inline]
     pub(crate) fn check_items(&self) {
         if self.items.item_bytes() > self.max_item_bytes {
-            self.monitor.end(StopReason::ItemBytes);
+            self.monitor.terminate(TerminationReason::ItemBytes);
         }
     }
 
@@ -89,7 +89,7 @@ impl SyncManager {
         if let Some(most) = self.max_record_bytes
             && self.sink.recorded_bytes().is_some_and(|bytes| bytes > most)
         {
-            self.monitor.end(StopReason::RecordBytes);
+            self.monitor.terminate(TerminationReason::RecordBytes);
         }
     }
 
@@ -256,7 +256,7 @@ impl SyncManager {
     /// failure of an earlier call.
     pub fn end_items(&mut self, failure: Option<Hresult>) {
         self.flush();
-        let by_user = self.monitor.ended().is_some_and(StopReason::is_cancellation);
+        let by_user = self.monitor.terminated().is_some_and(TerminationReason::is_cancellation);
         for item in self.items.unended() {
             let status = match self.monitor.cancel.response(Some(item)) {
                 // After a crash, an item failed even if it was cancelled before.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use syncmgr_host::{LimitRow, Limits, LoadLimits, StopReason, hresult};
+use syncmgr_host::{LimitRow, Limits, LoadLimits, TerminationReason, hresult};
 
 const HEAD: &str = "\
 <!-- Generated from the code. Update it with `BLESS=1 cargo test --test host limits`. -->
@@ -68,8 +68,8 @@ pub fn page() -> Result<String, std::fmt::Error> {
          items fail with it; finished items keep their result.\n\n\
          | code | HRESULT | message |\n|---|---|---|\n",
     );
-    for &reason in StopReason::ALL {
-        let hresult = hresult::from_stop_reason(reason);
+    for &reason in TerminationReason::ALL {
+        let hresult = hresult::from_termination_reason(reason);
         let limit = reason.limit().map(|name| format!(" (`{name}`)")).unwrap_or_default();
         writeln!(page, "| `{}` | `{hresult}` | {reason}{limit} |", reason.code())?;
     }

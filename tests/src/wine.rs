@@ -34,6 +34,9 @@ const ATTEMPTS: u32 = 3;
 
 const SIGKILL: i32 = 9;
 
+/// The message of a program whose child process Wine killed while it started.
+const CHILD_KILLED: &str = "(os error 1359)";
+
 /// The exit status of `timeout` after a timeout.
 const TIMED_OUT: i32 = 124;
 
@@ -196,6 +199,9 @@ impl Wine {
             return Ok(None);
         };
         ensure!(status != TIMED_OUT, "{program} {arguments:?} does not end: {stdout}");
+        if stderr.contains(CHILD_KILLED) {
+            return Ok(None);
+        }
         Ok(Some(Ran { status, stdout, stderr }))
     }
 

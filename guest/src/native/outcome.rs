@@ -119,12 +119,12 @@ impl Run {
     /// Panics with the first report that violates this.
     #[track_caller]
     pub fn assert_in_order(&self) {
-        let mut stands: BTreeMap<ItemId, (i32, i32, bool)> = BTreeMap::new();
+        let mut seen: BTreeMap<ItemId, (i32, i32, bool)> = BTreeMap::new();
         for (at, made) in self.reports.iter().enumerate() {
             if self.attempts.contains(&at) {
-                stands.clear();
+                seen.clear();
             }
-            let (value, max, ended) = stands.entry(made.item).or_default();
+            let (value, max, ended) = seen.entry(made.item).or_default();
             assert!(!*ended, "a report after the end of its item: {made:#?}");
             if let Some(new) = made.max.filter(|new| new != max) {
                 (*value, *max) = (0, new);

@@ -1,4 +1,4 @@
-//! What a test has the sync manager grant and answer.
+//! The grants and answers of the sync manager in a test.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What a command prints. Everything goes through [`stdout`], so that a failed write is an error
+//! The output of commands. Everything goes through [`stdout`], so that a failed write is an error
 //! and never a panic.
 
 mod bars;

@@ -1,13 +1,13 @@
 //! Errors of sessions.
 
 use super::contract::list;
-use super::stop::why;
-use super::{Call, Denial, GrantError, StopReason};
+use super::termination::why;
+use super::{Call, Denial, GrantError, TerminationReason};
 use crate::hresult::{Hresult, to_error_code};
 use crate::types::ErrorCode;
 
 /// An error of a session. After [`SessionError::Trap`], [`SessionError::Exit`],
-/// [`SessionError::Ended`] and [`SessionError::Denied`], the session is over and every call returns
+/// [`SessionError::Terminated`] and [`SessionError::Denied`], the session is over and every call returns
 /// [`SessionError::Dead`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -60,13 +60,13 @@ pub enum SessionError {
     },
     /// The host terminated the plugin.
     #[error("{plugin}: {}", why(*reason, *call, limit.as_deref()))]
-    Ended {
+    Terminated {
         /// The plugin's name.
         plugin: String,
         /// The call.
         call: Call,
         /// The reason.
-        reason: StopReason,
+        reason: TerminationReason,
         /// The value of the exceeded limit, in the form that [`Limits::set`](crate::Limits::set)
         /// accepts. `None` if no limit was exceeded, or one of the engine.
         limit: Option<String>,
@@ -173,8 +173,8 @@ impl SessionError {
             Self::BadData { .. } => "plugin-bad-data",
             Self::Trap { .. } => "plugin-trap",
             Self::Exit { .. } => "plugin-exit",
-            Self::Ended { reason, .. } => reason.code(),
-            Self::Denied { .. } => StopReason::Denied.code(),
+            Self::Terminated { reason, .. } => reason.code(),
+            Self::Denied { .. } => TerminationReason::Denied.code(),
             Self::Native { .. } => "native-error",
             Self::NativeExit { .. } => "native-exit",
             Self::OutOfOrder { .. } => "session-out-of-order",
@@ -190,11 +190,11 @@ impl SessionError {
             Self::Plugin { code, .. } => ErrorKind::Returned(Some(*code)),
             Self::Native { hresult, .. } => ErrorKind::Returned(to_error_code(*hresult)),
             Self::UnknownItem { .. } => ErrorKind::InvalidOptions,
-            Self::Ended { reason, .. } if reason.is_cancellation() => ErrorKind::Cancelled,
+            Self::Terminated { reason, .. } if reason.is_cancellation() => ErrorKind::Cancelled,
             Self::BadData { .. }
             | Self::Trap { .. }
             | Self::Exit { .. }
-            | Self::Ended { .. }
+            | Self::Terminated { .. }
             | Self::Denied { .. }
             | Self::NativeExit { .. }
             | Self::OutOfOrder { .. }
@@ -211,7 +211,7 @@ impl SessionError {
             Self::Plugin { .. }
             | Self::BadData { .. }
             | Self::Exit { .. }
-            | Self::Ended { .. }
+            | Self::Terminated { .. }
             | Self::Denied { .. }
             | Self::Native { .. }
             | Self::NativeExit { .. }
@@ -225,7 +225,7 @@ impl SessionError {
     /// Returns whether the plugin crashed or was terminated, so that the session is over.
     pub const fn ends_session(&self) -> bool {
         match self {
-            Self::Trap { .. } | Self::Exit { .. } | Self::Ended { .. } | Self::Denied { .. } => {
+            Self::Trap { .. } | Self::Exit { .. } | Self::Terminated { .. } | Self::Denied { .. } => {
                 true
             }
             Self::Plugin { .. }
@@ -244,23 +244,23 @@ impl SessionError {
     /// other items.
     pub const fn may_be_retried(&self) -> bool {
         match self {
-            Self::Ended { reason, .. } => match reason {
-                StopReason::Killed
-                | StopReason::CancelledAll
-                | StopReason::Denied
-                | StopReason::Instances
+            Self::Terminated { reason, .. } => match reason {
+                TerminationReason::Killed
+                | TerminationReason::CancelledAll
+                | TerminationReason::Denied
+                | TerminationReason::Instances
                 // The record is kept, so another session would exceed the limit, too.
-                | StopReason::RecordBytes => false,
-                StopReason::CancelledItem
-                | StopReason::ComputeTime
-                | StopReason::WallTime
-                | StopReason::IdleTime
-                | StopReason::Memory
-                | StopReason::Tables
-                | StopReason::Stack
-                | StopReason::Handles
-                | StopReason::HostCallBytes
-                | StopReason::ItemBytes => true,
+                | TerminationReason::RecordBytes => false,
+                TerminationReason::CancelledItem
+                | TerminationReason::ComputeTime
+                | TerminationReason::WallTime
+                | TerminationReason::IdleTime
+                | TerminationReason::Memory
+                | TerminationReason::Tables
+                | TerminationReason::Stack
+                | TerminationReason::Handles
+                | TerminationReason::HostCallBytes
+                | TerminationReason::ItemBytes => true,
             },
             Self::Trap { .. } | Self::Exit { .. } => true,
             Self::Denied { .. }

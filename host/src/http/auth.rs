@@ -16,7 +16,7 @@ use super::sigv4::Signer;
 #[derive(Clone)]
 pub struct HttpAuth {
     place: Place,
-    /// What to redact.
+    /// The texts to redact.
     secrets: Vec<String>,
 }
 

@@ -51,14 +51,14 @@ pub(crate) struct HttpClient {
     notices: Mutex<Notices>,
 }
 
-/// What the operator should know, each once.
+/// The notices for the operator, each once.
 #[derive(Debug, Default)]
 struct Notices {
     seen: BTreeSet<(&'static str, String)>,
     new: Vec<Notice>,
 }
 
-/// What the operator should know about a request.
+/// A notice for the operator about a request.
 #[derive(Debug)]
 pub(crate) enum Notice {
     /// It was denied.

@@ -14,7 +14,7 @@ use url::{Url, form_urlencoded};
 
 use super::auth_error::HttpAuthError;
 
-/// What a signature encodes in names and values. In a path, also not `/`.
+/// The characters that a signature encodes in names and values. A path keeps `/`.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 const ENCODED_IN_PATH: &AsciiSet = &ENCODED.remove(b'/');
 

@@ -82,7 +82,7 @@ impl ParkedCtx<'_> {
         let jobs: Vec<&Job> = admitted.iter().flatten().collect();
         let monitor = Arc::clone(&self.monitor);
         let apart = monitor.apart();
-        let mut copied = copy_all(&jobs, || monitor.ended().is_none()).into_iter();
+        let mut copied = copy_all(&jobs, || monitor.terminated().is_none()).into_iter();
         drop(apart);
         drop(jobs);
         self.check_ended()?;

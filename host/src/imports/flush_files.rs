@@ -56,7 +56,7 @@ impl ParkedCtx<'_> {
     ) -> wasmtime::Result<Vec<Result<(), types::Error>>> {
         let open: Vec<&T> = admitted.iter().flatten().collect();
         let monitor = Arc::clone(&self.monitor);
-        let done = flush_all(&open, || monitor.ended().is_none(), |one| flush(one));
+        let done = flush_all(&open, || monitor.terminated().is_none(), |one| flush(one));
         let mut done = done.into_iter();
         self.check_ended()?;
         let answer = |admitted: Result<T, types::Error>| match admitted {

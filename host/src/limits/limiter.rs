@@ -6,7 +6,7 @@ use wasmtime::ResourceLimiter;
 
 use super::monitor::{Monitor, Terminated};
 use super::{Limits, size};
-use crate::error::StopReason;
+use crate::error::TerminationReason;
 
 /// Terminates a plugin that exceeds its memory limit.
 pub(crate) struct Limiter {
@@ -51,7 +51,7 @@ impl ResourceLimiter for Limiter {
             return Ok(false);
         }
         let Some(grown) = grown(self.memory_bytes, current, desired, self.max_memory_bytes) else {
-            self.monitor.end(StopReason::Memory);
+            self.monitor.terminate(TerminationReason::Memory);
             return Err(Terminated.into());
         };
         // The memory stays counted if the system refuses it: wasmtime also reports failures of
@@ -72,7 +72,7 @@ impl ResourceLimiter for Limiter {
         }
         let Some(grown) = grown(self.table_elements, current, desired, self.max_table_elements)
         else {
-            self.monitor.end(StopReason::Tables);
+            self.monitor.terminate(TerminationReason::Tables);
             return Err(Terminated.into());
         };
         self.table_elements = grown;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::cancel::CancelHandle;
-use crate::error::{Call, Denial, SessionError, StopReason};
+use crate::error::{Call, Denial, SessionError, TerminationReason};
 use crate::limits::Limits;
 use crate::limits::clock::{self, CoarseClock};
 
@@ -14,7 +14,7 @@ use crate::limits::clock::{self, CoarseClock};
 pub(crate) struct Monitor {
     pub(crate) cancel: CancelHandle,
     pub(crate) clock: Arc<CoarseClock>,
-    ended: AtomicU8,
+    terminated: AtomicU8,
     ended_at: AtomicU64,
     denial: Mutex<Option<Denial>>,
     /// The index in [`Call::ALL`] of the last call.
@@ -56,7 +56,7 @@ impl Monitor {
         Self {
             cancel,
             clock,
-            ended: AtomicU8::new(0),
+            terminated: AtomicU8::new(0),
             ended_at: AtomicU64::new(0),
             denial: Mutex::default(),
             call: AtomicUsize::new(0),
@@ -92,15 +92,15 @@ impl Monitor {
     }
 
     /// Returns the error of a plugin that was terminated for a reason.
-    pub(crate) fn error(&self, plugin: String, call: Call, reason: StopReason) -> SessionError {
+    pub(crate) fn error(&self, plugin: String, call: Call, reason: TerminationReason) -> SessionError {
         let limit = reason.limit().and_then(|name| self.limit(name));
-        SessionError::Ended { plugin, call, reason, limit }
+        SessionError::Terminated { plugin, call, reason, limit }
     }
 
     /// Terminates the plugin for a reason. The first reason is kept.
-    pub(crate) fn end(&self, reason: StopReason) {
+    pub(crate) fn terminate(&self, reason: TerminationReason) {
         let code = reason.number();
-        let first = self.ended.compare_exchange(0, code, Ordering::AcqRel, Ordering::Acquire);
+        let first = self.terminated.compare_exchange(0, code, Ordering::AcqRel, Ordering::Acquire);
         if first.is_ok() {
             self.ended_at.store(clock::now(), Ordering::Release);
         }
@@ -112,15 +112,15 @@ impl Monitor {
         let mut first = self.denial.lock().unwrap_or_else(PoisonError::into_inner);
         first.get_or_insert(denial);
         drop(first);
-        self.end(StopReason::Denied);
+        self.terminate(TerminationReason::Denied);
     }
 
     #[inline]
-    pub(crate) fn ended(&self) -> Option<StopReason> {
-        let ended = StopReason::from_number(self.ended.load(Ordering::Acquire));
-        match (ended, self.cancel.is_killed()) {
-            (None, true) => Some(StopReason::Killed),
-            (ended, _) => ended,
+    pub(crate) fn terminated(&self) -> Option<TerminationReason> {
+        let reason = TerminationReason::from_number(self.terminated.load(Ordering::Acquire));
+        match (reason, self.cancel.is_killed()) {
+            (None, true) => Some(TerminationReason::Killed),
+            (reason, _) => reason,
         }
     }
 
@@ -129,14 +129,14 @@ impl Monitor {
     }
 
     /// Waits until the plugin must terminate.
-    pub(crate) async fn wait_ended(&self) -> StopReason {
-        self.cancel.wait(|| self.ended()).await
+    pub(crate) async fn wait_terminated(&self) -> TerminationReason {
+        self.cancel.wait(|| self.terminated()).await
     }
 
     /// Returns the time since the plugin had to terminate; 0 if it does not have to.
     pub(crate) fn overdue(&self) -> u64 {
         if self.cancel.is_killed() {
-            self.end(StopReason::Killed);
+            self.terminate(TerminationReason::Killed);
         }
         match self.ended_at.load(Ordering::Acquire) {
             0 => 0,
@@ -197,7 +197,7 @@ impl Monitor {
     fn check_computed(&self) {
         let before = self.computed_before.load(Ordering::Relaxed);
         if self.computed().saturating_sub(before) > self.compute_time {
-            self.end(StopReason::ComputeTime);
+            self.terminate(TerminationReason::ComputeTime);
         }
     }
 
@@ -267,7 +267,7 @@ impl Monitor {
         let asking = self.asking.load(Ordering::Acquire);
         let answered = self.answered.load(Ordering::Acquire);
         let call = self.call_since.load(Ordering::Acquire);
-        if call == 0 || asking || self.ended.load(Ordering::Acquire) != 0 {
+        if call == 0 || asking || self.terminated.load(Ordering::Acquire) != 0 {
             return;
         }
         // One call of the sink has lasted at least since the last check. Shorter calls count for
@@ -285,13 +285,13 @@ impl Monitor {
         let network = self.network_until.load(Ordering::Relaxed).min(now);
         let sign = self.sign.load(Ordering::Relaxed).max(network);
         if all != 0 && used(&self.grace_all, all) >= self.grace {
-            self.end(StopReason::CancelledAll);
+            self.terminate(TerminationReason::CancelledAll);
         } else if item != 0 && used(&self.grace_item, item) >= self.grace {
-            self.end(StopReason::CancelledItem);
+            self.terminate(TerminationReason::CancelledItem);
         } else if passed(call, self.wall_time) {
-            self.end(StopReason::WallTime);
+            self.terminate(TerminationReason::WallTime);
         } else if passed(sign, self.idle_time) {
-            self.end(StopReason::IdleTime);
+            self.terminate(TerminationReason::IdleTime);
         }
     }
 }
@@ -375,7 +375,7 @@ mod tests {
     fn time_in_the_sink_is_not_counted_if_it_exceeds_a_tick() {
         const TICK: u64 = 10_000_000;
         let limits = Limits { grace: std::time::Duration::from_millis(100), ..Limits::default() };
-        for (long, ended) in [(true, None), (false, Some(StopReason::CancelledAll))] {
+        for (long, expected) in [(true, None), (false, Some(TerminationReason::CancelledAll))] {
             let clock = Arc::new(CoarseClock::new());
             let monitor = Monitor::new(CancelHandle::new(), Arc::clone(&clock), &limits);
             monitor.begin_call(Call::Synchronize);
@@ -390,13 +390,13 @@ mod tests {
                     monitor.in_sink.store(now, Ordering::Relaxed);
                 }
             }
-            assert_eq!(monitor.ended(), ended, "{long}");
+            assert_eq!(monitor.terminated(), expected, "{long}");
             monitor.in_sink.store(0, Ordering::Relaxed);
             for _ in 0..20 {
                 now += TICK;
                 monitor.tick(now);
             }
-            assert_eq!(monitor.ended(), Some(StopReason::CancelledAll), "without the sink: {long}");
+            assert_eq!(monitor.terminated(), Some(TerminationReason::CancelledAll), "without the sink: {long}");
         }
     }
 }

@@ -5,7 +5,7 @@ use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use crate::convert;
-use crate::error::{Call, SessionError, StopReason};
+use crate::error::{Call, SessionError, TerminationReason};
 use crate::limits::monitor::Monitor;
 use crate::output::{BACKTRACE_HINT, OutputTail};
 
@@ -22,11 +22,11 @@ pub(super) fn crash(
         return SessionError::Exit { plugin, call, status: *status };
     }
     if let Some(reason) = limit_of(&error) {
-        monitor.end(reason);
+        monitor.terminate(reason);
     }
-    if let Some(reason) = monitor.ended() {
+    if let Some(reason) = monitor.terminated() {
         return match monitor.denial() {
-            Some(denial) if reason == StopReason::Denied => {
+            Some(denial) if reason == TerminationReason::Denied => {
                 SessionError::Denied { plugin, call, denial }
             }
             Some(_) | None => monitor.error(plugin, call, reason),
@@ -43,25 +43,25 @@ pub(super) fn crash(
 }
 
 /// Returns the engine limit that an error is about.
-fn limit_of(error: &wasmtime::Error) -> Option<StopReason> {
+fn limit_of(error: &wasmtime::Error) -> Option<TerminationReason> {
     if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
-        return Some(StopReason::Handles);
+        return Some(TerminationReason::Handles);
     }
     if error.downcast_ref() == Some(&Trap::StackOverflow) {
-        return Some(StopReason::Stack);
+        return Some(TerminationReason::Stack);
     }
     // These errors have no public type.
     let cause = error.root_cause().to_string();
     let about = |words: &str| cause.contains(words);
     if about("fuel allocated for hostcalls has been exhausted") {
-        Some(StopReason::HostCallBytes)
+        Some(TerminationReason::HostCallBytes)
     } else if about("store handle limit exceeded") {
-        Some(StopReason::Handles)
+        Some(TerminationReason::Handles)
     } else if about("instance count too high")
         || about("memory count too high")
         || about("table count too high")
     {
-        Some(StopReason::Instances)
+        Some(TerminationReason::Instances)
     } else {
         None
     }

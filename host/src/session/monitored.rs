@@ -3,7 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 
-use crate::error::{Call, StopReason};
+use crate::error::{Call, TerminationReason};
 use crate::limits::monitor::{Monitor, Terminated};
 
 /// Drives a call of the guest, measures its processor time, and drops it as soon as the session
@@ -27,7 +27,7 @@ pub(super) async fn monitored<T>(
     let outcome = tokio::select! {
         biased;
         outcome = measured => outcome,
-        _reason = monitor.wait_ended() => Err(Terminated.into()),
+        _reason = monitor.wait_terminated() => Err(Terminated.into()),
     };
     std::mem::forget(unfinished);
     monitor.end_call();
@@ -39,7 +39,7 @@ struct Unfinished<'a>(&'a Monitor);
 
 impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
-        self.0.end(StopReason::Killed);
+        self.0.terminate(TerminationReason::Killed);
         self.0.end_call();
     }
 }

@@ -101,7 +101,7 @@ impl SessionThread {
     /// Makes calls, and returns when they return.
     ///
     /// # Errors
-    /// Returns [`SessionError::Ended`] if the session is abandoned, [`SessionError::Dead`] after
+    /// Returns [`SessionError::Terminated`] if the session is abandoned, [`SessionError::Dead`] after
     /// that, and [`SessionError::Host`] if the thread panicked, most likely in the sink.
     pub fn call<T: Send + 'static>(
         &mut self,
@@ -180,7 +180,7 @@ impl SessionThread {
         if self.monitor.overdue() < crate::limits::clock::nanoseconds(PATIENCE) {
             return None;
         }
-        let (call, reason) = (self.monitor.call()?, self.monitor.ended()?);
+        let (call, reason) = (self.monitor.call()?, self.monitor.terminated()?);
         let mut manager = self.parked.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         // The plugin no longer uses its locks.
         self.locks.release();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::SyncManager;
 use crate::cancel::CancelHandle;
 use crate::convert;
-use crate::error::{Call, SessionError, StopReason};
+use crate::error::{Call, SessionError, TerminationReason};
 use crate::id::{ErrorId, ItemId};
 use crate::limits::Limits;
 use crate::limits::clock::CoarseClock;
@@ -101,8 +101,8 @@ impl SyncManager {
         self.monitor.tick(now);
         let call = self.monitor.call()?;
         let reason = match self.is_killed() {
-            true => StopReason::Killed,
-            false => self.monitor.ended()?,
+            true => TerminationReason::Killed,
+            false => self.monitor.terminated()?,
         };
         if reason.is_cancellation() {
             return Some(self.monitor.error(self.handler.clone(), call, reason));

@@ -32,7 +32,7 @@ enum Edit {
 #[derive(Debug, Arbitrary)]
 struct Input {
     mode: u8,
-    agreed: Vec<Row>,
+    baseline: Vec<Row>,
     edits: Vec<(bool, Row)>,
     later: Vec<Vec<(bool, Row)>>,
     cut: u8,
@@ -121,9 +121,9 @@ fn check_deletions(world: &World, mode: Mode, limit: u8) {
 }
 
 fuzz_target!(|input: Input| {
-    let agreed: Vec<_> = input.agreed.iter().take(8).map(Row::text).collect();
+    let baseline: Vec<_> = input.baseline.iter().take(8).map(Row::text).collect();
     let mode = MODES[usize::from(input.mode) % MODES.len()];
-    let case = Case { mode, agreed: agreed.join(" "), edits: rows(&input.edits) };
+    let case = Case { mode, baseline: baseline.join(" "), edits: rows(&input.edits) };
     // With swapped sides, the outcome is swapped.
     let (mut world, _) = case.run();
     let before = case.world();

@@ -250,7 +250,7 @@ fn behavior(export: &str) -> Result<()> {
         "wall-clock" => log(&format!("{:?}", std::time::SystemTime::now())),
         "network" => drop(system::network()),
         "random" => log(&format!("{:?}", system::random())),
-        "tell" => {
+        "disclose" => {
             let secret = setting("token");
             text(A, &secret);
             log(&format!("it is {secret}!"));
@@ -259,7 +259,7 @@ fn behavior(export: &str) -> Result<()> {
             eprintln!("{secret}");
             return Err(failure(format!("no {secret}")));
         }
-        "tell-and-panic" => panic!("{}", setting("token")),
+        "disclose-and-panic" => panic!("{}", setting("token")),
         "" => {}
         other => {
             return match handles::behavior(other, much).or_else(|()| quotas::behavior(other, much))

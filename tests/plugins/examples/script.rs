@@ -465,8 +465,8 @@ fn run(export: &str) -> Result<()> {
                 say(&format!("pollables: {}", held.len()));
             }
             "die-once" => {
-                if !std::path::Path::new("/storage/died").exists() {
-                    std::fs::write("/storage/died", "").expect("the storage is writable");
+                if !std::path::Path::new("/storage/crashed").exists() {
+                    std::fs::write("/storage/crashed", "").expect("the storage is writable");
                     panic!("once");
                 }
             }

@@ -19,7 +19,7 @@ use syncmgr_com::native::{self, NativeOptions, NativeRun};
 use syncmgr_com::user_interface::Silent;
 use syncmgr_host::sink::{EventLog, Recorded};
 use syncmgr_host::{
-    Hresult, Limits, Outcome, RunRequest, SessionError, SessionOptions, Status, StopReason,
+    Hresult, Limits, Outcome, RunRequest, SessionError, SessionOptions, Status, TerminationReason,
 };
 use windows_core::HRESULT;
 
@@ -74,9 +74,9 @@ fn at_once<T: Sync>(rows: &[T], test: impl Fn(&T) + Sync) {
 }
 
 /// Returns the call that ended the run, and the reason.
-fn ended(ran: &NativeRun) -> Option<(&'static str, StopReason)> {
+fn ended(ran: &NativeRun) -> Option<(&'static str, TerminationReason)> {
     match ran.report.error() {
-        Some(SessionError::Ended { call, reason, .. }) => Some((call.name(), *reason)),
+        Some(SessionError::Terminated { call, reason, .. }) => Some((call.name(), *reason)),
         Some(_) | None => None,
     }
 }
@@ -112,7 +112,7 @@ fn a_handler_that_hangs_in_a_method_is_abandoned_and_not_released() {
         });
         let work = if method == "SetItemStatus" { "wait-cancelled item=b" } else { ERROR };
         let ran = run(work, hook, impatient(), EventLog::new());
-        assert_eq!(ended(&ran), Some((call, StopReason::IdleTime)), "{method}: {ran:?}");
+        assert_eq!(ended(&ran), Some((call, TerminationReason::IdleTime)), "{method}: {ran:?}");
         assert!(ran.abandoned, "{method}");
         let expected = usize::from(method == "Release");
         assert_eq!(released.load(Ordering::SeqCst), expected, "{method}");
@@ -129,8 +129,8 @@ fn a_handler_that_does_not_complete_is_abandoned() {
     ];
     at_once(&rows, |&(method, call)| {
         for (options, reason) in [
-            (impatient(), StopReason::IdleTime),
-            (limits(|limits| limits.wall_time = PATIENCE), StopReason::WallTime),
+            (impatient(), TerminationReason::IdleTime),
+            (limits(|limits| limits.wall_time = PATIENCE), TerminationReason::WallTime),
         ] {
             let ran = run(ERROR, answer(method, |_| Hresult::S_OK), options, EventLog::new());
             assert_eq!(ended(&ran), Some((call, reason)), "{method}: {ran:?}");
@@ -149,14 +149,14 @@ fn a_handler_that_stops_within_the_grace_period_is_released() {
     });
     let work = "wait-cancelled\nprogress item=a status=stopped\nprogress item=b status=stopped";
     let ran = run(work, Box::new(|_, _| None), options, EventLog::new());
-    assert_eq!(ended(&ran), Some(("synchronize", StopReason::IdleTime)), "{ran:?}");
+    assert_eq!(ended(&ran), Some(("synchronize", TerminationReason::IdleTime)), "{ran:?}");
     assert!(!ran.abandoned);
     assert_eq!(ran.report.totals().stopped, 2, "{ran:?}");
 }
 
 #[test]
 fn a_handler_that_ignores_a_cancellation_is_abandoned() {
-    for (kill, reason) in [(false, StopReason::CancelledAll), (true, StopReason::Killed)] {
+    for (kill, reason) in [(false, TerminationReason::CancelledAll), (true, TerminationReason::Killed)] {
         let options = match kill {
             false => limits(|_| {}),
             true => NativeOptions::default(),

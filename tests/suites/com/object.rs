@@ -25,7 +25,7 @@ use syncmgr_com::interfaces::{
 use syncmgr_com::user_interface::{Parent, Silent, UserInterface};
 use syncmgr_com::{factory, handler, task_memory};
 use syncmgr_host::{
-    Hresult, Limits, Property, PropertyValue, Question, SessionOptions, StopReason, hresult,
+    Hresult, Limits, Property, PropertyValue, Question, SessionOptions, TerminationReason, hresult,
 };
 use windows_core::{GUID, IUnknown, Interface};
 
@@ -162,18 +162,18 @@ fn every_termination_reason_has_its_exact_hresult() -> Result<()> {
     for (options, work, expected) in [
         (SessionOptions::new(), "panic text=no", Hresult::HRESULT_ERROR_PROCESS_ABORTED),
         (SessionOptions::new(), "exit status=3", Hresult::HRESULT_ERROR_PROCESS_ABORTED),
-        (SessionOptions::new(), "clock", hresult::from_stop_reason(StopReason::Denied)),
+        (SessionOptions::new(), "clock", hresult::from_termination_reason(TerminationReason::Denied)),
         (SessionOptions::new(), "fail code=no-space", Hresult::HRESULT_ERROR_DISK_FULL),
         (SessionOptions::new(), "fail code=busy", Hresult::HRESULT_ERROR_BUSY),
         (
             limited(|limits| limits.memory_bytes = 8 << 20),
             "allocate bytes=99999999",
-            hresult::from_stop_reason(StopReason::Memory),
+            hresult::from_termination_reason(TerminationReason::Memory),
         ),
         (
             limited(|limits| limits.compute_time = Duration::from_millis(50)),
             "spin",
-            hresult::from_stop_reason(StopReason::ComputeTime),
+            hresult::from_termination_reason(TerminationReason::ComputeTime),
         ),
     ] {
         let work = format!("progress item=a status=updating quiet=1\n{work}");

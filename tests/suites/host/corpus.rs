@@ -20,7 +20,7 @@ use syncmgr_host::sink::{Discard, EventLog, JsonLines, Progress, Sink};
 use syncmgr_host::{
     Access, CancelHandle, Grant, Host, HostError, HostOptions, Item, LoadLimits, LogEntry, Outcome,
     Plugin, ProgressResponse, PropertyValue, Question, RunReport, RunRequest, SessionOptions,
-    Status, StopReason, Trigger, full_message,
+    Status, TerminationReason, Trigger, full_message,
 };
 
 /// The number of conforming sessions that run concurrently with each guest.
@@ -411,14 +411,14 @@ fn try_every_row() -> anyhow::Result<()> {
     }
     println!("{} guests", rows.len());
     if only.is_empty() {
-        let hit = |reason: &&StopReason| {
+        let hit = |reason: &&TerminationReason| {
             !rows.iter().any(|row| {
                 matches!(row.expected, Expected::Ran { error: Some(code), .. }
                     if code == reason.code())
             })
         };
-        let missed: Vec<_> = StopReason::ALL.iter().filter(hit).collect();
-        ensure!(missed.is_empty(), "no guest is ended for {missed:?}");
+        let missed: Vec<_> = TerminationReason::ALL.iter().filter(hit).collect();
+        ensure!(missed.is_empty(), "no guest is terminated for {missed:?}");
     }
     ensure!(failures.is_empty(), "{} fail:\n{}", failures.len(), failures.join("\n"));
     Ok(())

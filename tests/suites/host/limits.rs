@@ -9,7 +9,7 @@ use conformance::{compare_with_file, limits, limits_page};
 use syncmgr_host::sink::{EventLog, Progress, Sink};
 use syncmgr_host::{
     Access, CancelHandle, Grant, Hresult, Limits, ProgressResponse, Question, RestartPolicy,
-    Status, StopReason, Trigger, hresult,
+    Status, TerminationReason, Trigger, hresult,
 };
 
 fn with_limits(script: Script, change: impl FnOnce(&mut Limits)) -> Script {
@@ -26,17 +26,17 @@ fn the_page_of_limits_equals_the_code() -> anyhow::Result<()> {
 #[test]
 fn a_plugin_that_exceeds_a_limit_is_terminated_for_that_reason() -> anyhow::Result<()> {
     type Change = fn(&mut Limits);
-    let rows: [(&str, Change, StopReason); 6] = [
-        ("spin", |limits| limits.compute_time = 100 * MILLISECOND, StopReason::ComputeTime),
-        ("sleep ms=60000", |limits| limits.wall_time = 100 * MILLISECOND, StopReason::WallTime),
-        ("sleep ms=60000", |limits| limits.idle_time = 100 * MILLISECOND, StopReason::IdleTime),
+    let rows: [(&str, Change, TerminationReason); 6] = [
+        ("spin", |limits| limits.compute_time = 100 * MILLISECOND, TerminationReason::ComputeTime),
+        ("sleep ms=60000", |limits| limits.wall_time = 100 * MILLISECOND, TerminationReason::WallTime),
+        ("sleep ms=60000", |limits| limits.idle_time = 100 * MILLISECOND, TerminationReason::IdleTime),
         (
             "progress item=b times=999999999 quiet=1",
             |limits| limits.wall_time = 100 * MILLISECOND,
-            StopReason::WallTime,
+            TerminationReason::WallTime,
         ),
-        ("allocate bytes=99000000", |limits| limits.memory_bytes = 64 << 20, StopReason::Memory),
-        ("pollables count=1000", |limits| limits.handles = 100, StopReason::Handles),
+        ("allocate bytes=99000000", |limits| limits.memory_bytes = 64 << 20, TerminationReason::Memory),
+        ("pollables count=1000", |limits| limits.handles = 100, TerminationReason::Handles),
     ];
     for (commands, change, reason) in rows {
         let commands = format!(
@@ -44,7 +44,7 @@ fn a_plugin_that_exceeds_a_limit_is_terminated_for_that_reason() -> anyhow::Resu
         );
         let ran = with_limits(Script::new("a b").on("synchronize", &commands), change).run()?;
         assert_eq!(ran.error_code(), Some(reason.code()), "{commands}");
-        let expected = hresult::from_stop_reason(reason);
+        let expected = hresult::from_termination_reason(reason);
         assert_eq!(ran.report.hresult(), expected, "{commands}");
         assert_eq!(ran.ends(), [("a", Status::Succeeded), ("b", Status::Failed)], "{commands}");
         assert_eq!(ran.report.items[1].hresult(), expected, "{commands}");
@@ -405,7 +405,7 @@ fn a_crashed_plugin_is_restarted_for_its_unfinished_items() -> anyhow::Result<()
     }
     assert!(ran.report.error().is_none(), "{:?}", ran.report.outcome);
 
-    std::fs::remove_file(storage.join("died"))?;
+    std::fs::remove_file(storage.join("crashed"))?;
     let ran = script(storage).run()?;
     assert_eq!(ran.error_code(), Some("plugin-trap"), "no restart by default");
     Ok(())

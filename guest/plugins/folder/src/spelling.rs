@@ -173,9 +173,9 @@ impl Spelling {
                 children.insert(Name::clone(new), node);
             }
             if let Some(children) = base_directory_mut(base, parent)
-                && let Some(agreed) = children.remove(old)
+                && let Some(baseline) = children.remove(old)
             {
-                children.insert(Name::clone(new), agreed);
+                children.insert(Name::clone(new), baseline);
             }
         }
     }
@@ -202,8 +202,8 @@ fn renamed_on(level: &Level<'_>, keys: [&Name; 2], mode: Mode) -> Option<Side> {
         }
         [_, _] => false,
     };
-    let agreed = keys.map(|key| level.base.is_some_and(|base| base.contains_key(key)));
-    match (is_pair, agreed, mode) {
+    let baseline = keys.map(|key| level.base.is_some_and(|base| base.contains_key(key)));
+    match (is_pair, baseline, mode) {
         (false, _, _) | (_, [true, true] | [false, false], _) => None,
         // The name that is not in the baseline is the new one.
         (true, [false, true], _) | (true, [true, false], Mode::Mirror) => Some(Side::Right),
@@ -247,10 +247,10 @@ mod tests {
     use super::*;
     use crate::plan::model::{MODES, World};
 
-    fn find(agreed: &str, left: &str, right: &str, mode: Mode) -> (Spelling, World) {
+    fn find(baseline: &str, left: &str, right: &str, mode: Mode) -> (Spelling, World) {
         let mut world = World::default();
         for side in Side::BOTH {
-            world.edit(side, agreed);
+            world.edit(side, baseline);
         }
         world.sync(Mode::TwoWaySafe);
         world.edit(Side::Left, left);
@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_change_of_case_is_propagated_as_a_rename() {
-        for (agreed, left, right, expected) in [
+        for (baseline, left, right, expected) in [
             ("a:1 b:2", "", "", vec![]),
             ("Note:1", "-Note note:1", "", vec!["right Note note"]),
             ("Note:1", "-Note note:2", "", vec!["right Note note"]),
@@ -290,14 +290,14 @@ mod tests {
             ("Note:1", "-Note note/x:1", "", vec![]),
             ("Note:1", "-Note", "-Note note:1", vec![]),
         ] {
-            let (found, _) = find(agreed, left, right, Mode::TwoWaySafe);
+            let (found, _) = find(baseline, left, right, Mode::TwoWaySafe);
             let mut found = renames(&found);
             found.sort_by_key(|row| std::cmp::Reverse(row.matches('/').count()));
             let mut expected = expected;
             expected.sort_by_key(|row| std::cmp::Reverse(row.matches('/').count()));
             found.sort();
             expected.sort_unstable();
-            assert_eq!(found, expected, "{agreed:?} {left:?} {right:?}");
+            assert_eq!(found, expected, "{baseline:?} {left:?} {right:?}");
         }
     }
 

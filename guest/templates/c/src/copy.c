@@ -303,7 +303,7 @@ static enum outcome copy_content(struct job *job, const char *path, int original
         return NOT_COPIED;
     }
     if (!S_ISREG(before.st_mode)) {
-        problem(job, COPY_CHANGED, path, "it is no file any more", 0);
+        problem(job, COPY_CHANGED, path, "it is no longer a file", 0);
         return NOT_COPIED;
     }
     /* Copying a file that grows as fast as it is copied would never end. */

@@ -128,7 +128,7 @@ pub(crate) enum Trigger {
     Scheduled,
 }
 
-/// What to do after a crash.
+/// The action after a crash.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum RestartPolicy {
     /// Fail the run

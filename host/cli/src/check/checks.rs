@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use syncmgr_host::{
-    Outcome, Plugin, RunReport, RunRequest, SessionError, SessionOptions, StopReason, full_message,
+    Outcome, Plugin, RunReport, RunRequest, SessionError, SessionOptions, TerminationReason, full_message,
 };
 
 use crate::check::error::CheckError;
@@ -158,9 +158,9 @@ fn bad_end(report: &RunReport) -> Option<String> {
 
 /// Returns the problem of an error, unless the plugin returned it.
 fn bad_error(error: &SessionError) -> Option<String> {
-    if let SessionError::Ended {
+    if let SessionError::Terminated {
         call,
-        reason: StopReason::ComputeTime | StopReason::IdleTime | StopReason::WallTime,
+        reason: TerminationReason::ComputeTime | TerminationReason::IdleTime | TerminationReason::WallTime,
         ..
     } = error
     {

@@ -161,12 +161,12 @@ impl Bars {
 }
 
 impl Row {
-    fn shape_of(standing: &ItemProgress) -> Shape {
-        match standing.status_type {
+    fn shape_of(progress: &ItemProgress) -> Shape {
+        match progress.status_type {
             Some(status) if status.is_terminal() => Shape::Ended,
             Some(Status::UpdatingIndeterminate) => Shape::Spinner,
-            Some(_) | None if standing.max_value == 0 => Shape::Spinner,
-            Some(_) | None if standing.bytes_per_step > 0 => Shape::Bytes,
+            Some(_) | None if progress.max_value == 0 => Shape::Spinner,
+            Some(_) | None if progress.bytes_per_step > 0 => Shape::Bytes,
             Some(_) | None => Shape::Steps,
         }
     }
@@ -174,11 +174,11 @@ impl Row {
     fn show(
         &mut self,
         item: ItemId,
-        standing: &ItemProgress,
+        progress: &ItemProgress,
         styles: &Styles,
         spinners: &Spinners,
     ) {
-        let shape = Self::shape_of(standing);
+        let shape = Self::shape_of(progress);
         if shape != self.shape {
             self.shape = shape;
             let style = match shape {
@@ -197,14 +197,14 @@ impl Row {
                 Shape::Ended => spinners.remove(item),
             }
         }
-        let unit = if shape == Shape::Bytes { standing.bytes_per_step } else { 1 };
+        let unit = if shape == Shape::Bytes { progress.bytes_per_step } else { 1 };
         let amount = |value: i32| u64::try_from(value).unwrap_or(0).saturating_mul(unit);
         if matches!(shape, Shape::Steps | Shape::Bytes) {
-            self.bar.set_length(amount(standing.max_value));
-            self.bar.set_position(amount(standing.prog_value));
+            self.bar.set_length(amount(progress.max_value));
+            self.bar.set_position(amount(progress.prog_value));
         }
-        let text = escape(&standing.status_text).into_owned();
-        match standing.status_type {
+        let text = escape(&progress.status_text).into_owned();
+        match progress.status_type {
             Some(status) if status.is_terminal() => {
                 let text = match text.is_empty() {
                     true => status.name().to_owned(),

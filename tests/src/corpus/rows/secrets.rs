@@ -13,14 +13,14 @@ fn masked(ran: &Ran) -> anyhow::Result<()> {
 
 pub(super) fn rows() -> Vec<Row> {
     vec![
-        Row::behavior("discloses its secret in every text", "tell")
+        Row::behavior("discloses its secret in every text", "disclose")
             .terminates("plugin-error")
             .check(masked),
-        Row::behavior("discloses its secret in a panic", "tell-and-panic")
+        Row::behavior("discloses its secret in a panic", "disclose-and-panic")
             .terminates("plugin-trap")
             .check(masked),
         crashes_in(
-            Row::behavior("discloses its secret in a panic at its start", "tell-and-panic"),
+            Row::behavior("discloses its secret in a panic at its start", "disclose-and-panic"),
             "initialize",
             "plugin-trap",
         )

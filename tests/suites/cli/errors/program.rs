@@ -135,9 +135,9 @@ pub(crate) fn testing(messages: &mut Messages) -> Result<()> {
     }
     let start = || DrivenSession::start(&trapping, SessionOptions::new(), Discard);
     messages.refused(start().map_err(CheckError::from))?;
-    let dies = ["--set", "items=a", "--on-death", "quarantine"];
-    let dies = [&dies[..], &["--set", "synchronize=panic text=no_more_lemons"]].concat();
-    run(&messages.path("state"), &dies)?;
-    let again = [&["run", conformance::SCRIPT][..], &dies].concat();
+    let crashes = ["--set", "items=a", "--on-death", "quarantine"];
+    let crashes = [&crashes[..], &["--set", "synchronize=panic text=no_more_lemons"]].concat();
+    run(&messages.path("state"), &crashes)?;
+    let again = [&["run", conformance::SCRIPT][..], &crashes].concat();
     messages.program("plugin-quarantined", "", &again)
 }

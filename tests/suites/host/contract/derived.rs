@@ -1,4 +1,4 @@
-//! What the WIT was copied from, and what is copied or generated from it.
+//! The sources of the WIT, and the files that are copied or generated from it.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -28,8 +28,8 @@ impl Applier<'_> {
         let Some(base) = find(next, &operation.key) else { return Ok(mode) };
         let racy = is_racy(&fingerprint, self.now);
         base.sides[on.index()] = Seen { fingerprint, mode, racy };
-        if let (Some(digest), BaseKind::File(agreed)) = (digest, &mut base.kind) {
-            *agreed = digest;
+        if let (Some(digest), BaseKind::File(baseline)) = (digest, &mut base.kind) {
+            *baseline = digest;
         }
         Ok(mode)
     }

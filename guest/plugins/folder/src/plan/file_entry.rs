@@ -135,19 +135,19 @@ impl Planner<'_, '_> {
             (None, Some(_)) => looked(Change::Deleted, None),
             (Some(_), None) => looked(Change::New, None),
             (Some(node), Some(base)) => match (&node.kind, &base.kind) {
-                (Kind::Link(text), BaseKind::Link(agreed)) if text == agreed => {
+                (Kind::Link(text), BaseKind::Link(baseline)) if text == baseline => {
                     looked(Change::Same, None)
                 }
-                (Kind::File, BaseKind::File(agreed)) => {
+                (Kind::File, BaseKind::File(baseline)) => {
                     let seen = base.seen(side);
                     if !seen.racy && seen.fingerprint == node.fingerprint {
-                        return looked(Change::Same, Some(*agreed));
+                        return looked(Change::Same, Some(*baseline));
                     }
                     if seen.fingerprint.size != node.fingerprint.size {
                         return looked(Change::Changed, None);
                     }
                     match self.digest(side, location)? {
-                        Ok(digest) if digest == *agreed => looked(Change::Same, Some(digest)),
+                        Ok(digest) if digest == *baseline => looked(Change::Same, Some(digest)),
                         Ok(digest) => looked(Change::Changed, Some(digest)),
                         Err(why) => Ok(Err(why)),
                     }

@@ -81,10 +81,10 @@ pub fn check(
     if let Some(side) = Side::BOTH.into_iter().find(emptied) {
         return Ok(Err(SafetyStop::Emptied(side)));
     }
-    let agreed = state::count_files(input.base);
+    let baseline = state::count_files(input.base);
     for side in Side::BOTH {
         let from = side.other();
-        let files = agreed.max(files[side.index()]);
+        let files = baseline.max(files[side.index()]);
         let all = deletions(plan, side).count() as u64;
         let is_suspicious = limit.is_exceeded(all, files) || all > 0 && is_bare(from);
         if !is_suspicious {
@@ -178,7 +178,7 @@ fn content_of(
         return Ok(Some(Content::Link(text.clone())));
     }
     let base = base_at(input.base, &operation.key);
-    let Some((base, BaseKind::File(agreed))) = base.map(|base| (base, &base.kind)) else {
+    let Some((base, BaseKind::File(baseline))) = base.map(|base| (base, &base.kind)) else {
         return Ok(None);
     };
     if node.fingerprint.size == 0 {
@@ -186,7 +186,7 @@ fn content_of(
     }
     let seen = base.seen(side);
     match !seen.racy && seen.fingerprint == node.fingerprint {
-        true => Ok(Some(Content::File(*agreed))),
+        true => Ok(Some(Content::File(*baseline))),
         false => Ok(digest(hash, side, &operation.paths[side.index()])?.map(Content::File)),
     }
 }

@@ -9,7 +9,7 @@ mod guarantees;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroI64;
 
-pub use case::{Case, agreed};
+pub use case::{Case, baseline};
 pub use guarantees::{check_a_rerun_does_nothing, check_nothing_is_lost, check_outcome};
 
 use super::*;
@@ -151,8 +151,8 @@ impl Item {
 
     pub fn is_agreed(&self, base: Option<Base>) -> bool {
         match base.map(|base| base.kind.clone()) {
-            Some(BaseKind::File(agreed)) => self.mark == ':' && agreed == digest(&self.text),
-            Some(BaseKind::Link(agreed)) => self.mark == '@' && *agreed == *self.text,
+            Some(BaseKind::File(baseline)) => self.mark == ':' && baseline == digest(&self.text),
+            Some(BaseKind::Link(baseline)) => self.mark == '@' && *baseline == *self.text,
             Some(BaseKind::Directory(_)) | None => false,
         }
     }

@@ -71,7 +71,7 @@ fn each_mode_produces_the_outcome_of_the_table() {
                     '2' => (&*two, &*two),
                     _ => (l.1, r.1),
                 };
-                let run = agreed(before).mode(mode).left(l.0).right(r.0).becomes(left, right);
+                let run = baseline(before).mode(mode).left(l.0).right(r.0).becomes(left, right);
                 assert_eq!(run.plan.conflicts.len(), usize::from(outcome == '2'));
             }
         }
@@ -80,7 +80,7 @@ fn each_mode_produces_the_outcome_of_the_table() {
 
 #[test]
 fn many_changes_on_both_sides_are_merged() {
-    let run = agreed("f:0 f1:0 f2:0 f3:0 f4:0 f6:0 f7:0 f8:0 f9:0")
+    let run = baseline("f:0 f1:0 f2:0 f3:0 f4:0 f6:0 f7:0 f8:0 f9:0")
         .left("f2:left f11:left -f4 -f8 f:left -f6 f7:left")
         .right("f1:right f10:right -f3 -f8 f:right f6:right -f7")
         .both_become(
@@ -95,7 +95,7 @@ fn many_changes_on_both_sides_are_merged() {
 #[test]
 fn the_same_change_on_both_sides_needs_no_copy() {
     for mode in MODES {
-        let case = agreed("f:old").mode(mode).left("f:new l@t d/g:x").right("d/g:x l@t f:new");
+        let case = baseline("f:old").mode(mode).left("f:new l@t d/g:x").right("d/g:x l@t f:new");
         let run = case.both_become("f:new l@t d/g:x");
         assert!(run.plan.operations.iter().all(is_of_times), "{:?}", run.plan.operations);
         assert_eq!(run.plan.unchanged, 3);
@@ -110,21 +110,21 @@ fn is_of_times(operation: &Operation) -> bool {
 #[test]
 fn without_a_baseline_both_sides_get_the_union() {
     for mode in TWO_WAY {
-        let case = agreed("").mode(mode).left("l:1 same:s d/l:2 e/").right("r:3 same:s d/r:4");
+        let case = baseline("").mode(mode).left("l:1 same:s d/l:2 e/").right("r:3 same:s d/r:4");
         assert_eq!(case.both_become("l:1 r:3 same:s d/l:2 d/r:4 e/").plan.removals, []);
     }
 }
 
 #[test]
 fn only_possibly_changed_content_is_hashed_and_only_once() {
-    let touched = agreed("f:old g:old").left("f*");
+    let touched = baseline("f:old g:old").left("f*");
     let run = touched.both_become("f:old g:old");
     assert_eq!(run.hashed, ["left f"]);
     assert_eq!(run.plan.operations.len(), 1);
     assert!(run.plan.operations.iter().all(is_of_times), "{:?}", run.plan.operations);
     assert!(touched.run().0.plan(&options(TwoWaySafe)).hashed.is_empty());
 
-    let left = agreed("same:1 longer:1 other:1 l@1").left("longer:22 other:2 l@2 new:1");
+    let left = baseline("same:1 longer:1 other:1 l@1").left("longer:22 other:2 l@2 new:1");
     assert_eq!(left.run().1.hashed, ["left other"]);
     let both = left.right("longer:33 other:333 new:2").run().1.hashed;
     assert_eq!(both, ["left longer", "right longer", "left new", "right new", "left other"]);
@@ -132,7 +132,7 @@ fn only_possibly_changed_content_is_hashed_and_only_once() {
 
 #[test]
 fn a_file_that_was_written_just_before_the_scan_is_hashed_again() {
-    let mut world = agreed("f:old quiet:old").world();
+    let mut world = baseline("f:old quiet:old").world();
     world.edit(Side::Left, "f:new");
     world.age = 0;
     world.sync(TwoWaySafe);
@@ -146,14 +146,14 @@ fn a_file_that_was_written_just_before_the_scan_is_hashed_again() {
 
 #[test]
 fn directories_are_created_and_removed_and_emptied_ones_stay() {
-    agreed("d/f:x gone/").left("e/e/ -gone -d/f").both_become("e/e/ d/");
+    baseline("d/f:x gone/").left("e/e/ -gone -d/f").both_become("e/e/ d/");
     // Unless the other side deleted them.
-    agreed("d/f:x d/e/ f:x").left("-d").right("-d/f").both_become("f:x");
+    baseline("d/f:x d/e/ f:x").left("-d").right("-d/f").both_become("f:x");
 }
 
 #[test]
 fn new_entries_restore_a_deleted_directory_without_its_siblings() {
-    let case = agreed("d/a:1 d/e/b:2 d/e/c:3 d/g/").left("-d");
+    let case = baseline("d/a:1 d/e/b:2 d/e/c:3 d/g/").left("-d");
     let changed = case.right("d/e/b:5");
     for mode in TWO_WAY {
         changed.mode(mode).both_become("d/e/b:5");
@@ -171,19 +171,19 @@ fn a_type_change_is_propagated() {
     const TYPES: [&str; 4] = ["f:file", "f@nowhere", "f/", "f/a/b:1 f/c@2"];
     for (was, is) in TYPES.into_iter().flat_map(|was| TYPES.map(|is| (was, is))) {
         for mode in MODES {
-            let case = agreed(was).mode(mode).left("-f").left(is);
+            let case = baseline(was).mode(mode).left("-f").left(is);
             assert_eq!(case.both_become(is).plan.conflicts, []);
         }
     }
     // Deleted content need not be kept.
-    agreed("f/a:1 f/b:2").left("f:file").right("-f/a").both_become("f:file");
+    baseline("f/a:1 f/b:2").left("f:file").right("-f/a").both_become("f:file");
 }
 
 #[test]
 fn a_file_and_a_directory_of_one_name_are_both_kept() {
     for was in ["", "f:old", "f@old", "f/old:1"] {
         for leaf in ["f:leaf", "f@leaf"] {
-            let case = agreed(was).left("f/a:2").right("-f").right(leaf);
+            let case = baseline(was).left("f/a:2").right("-f").right(leaf);
             let tree = if was == "f/old:1" { "f/old:1 f/a:2" } else { "f/a:2" };
             let run = case.both_become(&format!("{tree} {}", leaf.replacen('f', "f~right", 1)));
             assert_eq!(run.plan.conflicts.len(), 1);
@@ -198,11 +198,11 @@ fn a_file_and_a_directory_of_one_name_are_both_kept() {
 
 #[test]
 fn the_newer_version_keeps_the_name_and_left_wins_ties() {
-    let newer = agreed("f:old").right("f:right").left("f:left");
+    let newer = baseline("f:old").right("f:right").left("f:left");
     newer.both_become("f:left f~right:right");
     newer.mode(Newer).both_become("f:left");
 
-    let mut tie = agreed("f:old").left("f:left").right("f:right").world();
+    let mut tie = baseline("f:old").left("f:left").right("f:right").world();
     tie.trees[1].get_mut("f").unwrap().modified = tie.trees[0]["f"].modified;
     tie.sync(TwoWaySafe);
     assert_eq!(tie.list(Side::Right), listing("f:left f~right:right"));
@@ -210,7 +210,7 @@ fn the_newer_version_keeps_the_name_and_left_wins_ties() {
 
 #[test]
 fn conflict_copies_have_unused_names() {
-    let case = agreed("f:old f~left:mine").left("f:left").right("f:right");
+    let case = baseline("f:old f~left:mine").left("f:left").right("f:right");
     case.both_become("f:right f~left:mine f~left2:left");
     // A conflict copy that is in conflict itself gets the name of the original.
     let both = case.left("f~left:LEFT").right("f~left:RIGHT");
@@ -221,7 +221,7 @@ fn conflict_copies_have_unused_names() {
 fn two_spellings_of_a_name_are_one_entry() {
     let (nfc, nfd) = ("\u{e9}/\u{e9}", "e\u{301}/e\u{301}");
     let rows = |path: &str, text: &str| format!("{path}{text}");
-    let case = agreed("").left(&rows(nfc, ":x")).right(&rows(nfd, ":x"));
+    let case = baseline("").left(&rows(nfc, ":x")).right(&rows(nfd, ":x"));
     assert_eq!(case.becomes(&rows(nfc, ":x"), &rows(nfd, ":x")).plan.operations, []);
 
     let (mut world, _) = case.run();
@@ -238,7 +238,7 @@ fn two_spellings_of_a_name_are_one_entry() {
 #[test]
 fn ignored_entries_leave_the_baseline_and_are_not_deleted() {
     for mode in MODES {
-        let case = agreed("x.log:1 d/y.log:2 d/f:3").mode(mode).left("x.log? d/y.log? -x.log -d");
+        let case = baseline("x.log:1 d/y.log:2 d/f:3").mode(mode).left("x.log? d/y.log? -x.log -d");
         let case = case.right("x.log? d/y.log?");
         let run = case.becomes("", "x.log:1 d/y.log:2");
         assert_eq!(skipped(&run), ["d"]);
@@ -257,14 +257,14 @@ fn unreadable_entries_are_reported_and_keep_their_baseline() {
     for (mode, bar) in MODES.into_iter().flat_map(|mode| [(mode, "!"), (mode, "#")]) {
         for (edit, left) in [("-d/f", "d/"), ("-d", ""), ("d/f:new", "d/f:new")] {
             // Touched, so that only the content decides.
-            let case = agreed("d/f:old").mode(mode).right(&format!("d/f* d/f{bar}")).left(edit);
+            let case = baseline("d/f:old").mode(mode).right(&format!("d/f* d/f{bar}")).left(edit);
             let run = case.becomes(left, "d/f:old");
             assert_eq!(skipped(&run)[0], "d/f", "{mode:?}, {bar}");
             assert!(base_at(&run.plan.next, "d/f").is_some());
         }
     }
     // Here only the comparison needs the content.
-    let run = agreed("f:old").left("f:left").right("f:more f#").becomes("f:left", "f:more");
+    let run = baseline("f:old").left("f:left").right("f:more f#").becomes("f:left", "f:more");
     assert_eq!(skipped(&run), ["f"]);
     assert!(run.plan.next.contains_key("f"));
 }
@@ -273,19 +273,19 @@ fn unreadable_entries_are_reported_and_keep_their_baseline() {
 fn a_directory_with_a_skipped_entry_is_kept() {
     for (mode, bar) in MODES.into_iter().flat_map(|mode| [(mode, "d/e/b!"), (mode, "d/e/b?")]) {
         let all = "d/a:1 d/e/b:2 d/e/c:3 d/e%500";
-        let case = agreed(all).mode(mode).right(bar);
+        let case = baseline(all).mode(mode).right(bar);
         let run = case.left("-d").becomes("", "d/e/b:2 d/e%500");
         assert!(skipped(&run).ends_with(&["d/e", "d"]), "{:?}", skipped(&run));
         assert_eq!(skipped(&case.left("d:file").becomes("d:file", all)), ["d"]);
     }
     // An unreadable file may have changed.
-    let case = agreed("f/a:1").right("f/a* f/a#").left("f:file");
+    let case = baseline("f/a:1").right("f/a* f/a#").left("f:file");
     assert_eq!(case.both_become("f/a:1 f~left:file").plan.removals, []);
 }
 
 #[test]
 fn cancellation_stops_planning() {
-    let world = agreed("f:old").left("f*").world();
+    let world = baseline("f:old").left("f*").world();
     let sides = Side::BOTH.map(|side| world.scan(side));
     let options = options(TwoWaySafe);
     let [left, right] = &sides;
@@ -297,7 +297,7 @@ fn cancellation_stops_planning() {
 #[test]
 fn changed_permissions_propagate_and_conflicts_restrict_both() {
     for (entry, path) in [("f:x", "f"), ("d/f:x", "d")] {
-        let left = agreed(entry).left(&format!("{path}%700"));
+        let left = baseline(entry).left(&format!("{path}%700"));
         left.both_become(&format!("{entry} {path}%700"));
         let both = left.right(&format!("{path}%650"));
         both.both_become(&format!("{entry} {path}%600"));
@@ -305,16 +305,16 @@ fn changed_permissions_propagate_and_conflicts_restrict_both() {
         both.mode(OneWaySafe).both_become(&format!("{entry} {path}%700"));
     }
     // The first run has no baseline.
-    agreed("").left("f:x f%600").right("f:x").both_become("f:x f%600");
+    baseline("").left("f:x f%600").right("f:x").both_become("f:x f%600");
     // Systems create links with different bits, and ignore them.
-    let mut world = agreed("l@x").world();
+    let mut world = baseline("l@x").world();
     world.trees[0].get_mut("l").unwrap().mode = 0o700;
     check_a_rerun_does_nothing(&world, TwoWaySafe);
 }
 
 #[test]
 fn emulated_permissions_are_not_propagated() {
-    let mut world = agreed("f:x d/e:y").world();
+    let mut world = baseline("f:x d/e:y").world();
     for path in ["f", "d", "d/e"] {
         world.trees[1].get_mut(path).unwrap().mode = 0o777;
         base_mut(&mut world.base, path).unwrap().sides[1].mode = Some(0o777);
@@ -326,22 +326,22 @@ fn emulated_permissions_are_not_propagated() {
 
 #[test]
 fn permissions_and_content_may_change_on_different_sides() {
-    let case = agreed("f:old").left("f%600").right("f:new");
+    let case = baseline("f:old").left("f%600").right("f:new");
     for mode in TWO_WAY {
         case.mode(mode).both_become("f:new f%600");
         case.left("f%755").mode(mode).both_become("f:new f%755");
     }
     case.right("f%755").both_become("f:new f%600");
     case.right("f%755").mode(Mirror).both_become("f:old f%600");
-    agreed("f:old").left("f%600").right("f@new").both_become("f@new");
+    baseline("f:old").left("f%600").right("f@new").both_become("f@new");
 }
 
 #[test]
 fn a_read_only_directory_is_copied_with_its_permissions() {
     for mode in MODES {
         let rows = "d/e/f:x d/e%500 d%500";
-        agreed("").mode(mode).left(rows).both_become(rows);
-        agreed(rows).mode(mode).left("d/e/f:y").both_become("d/e/f:y d/e%500 d%500");
+        baseline("").mode(mode).left(rows).both_become(rows);
+        baseline(rows).mode(mode).left("d/e/f:y").both_become("d/e/f:y d/e%500 d%500");
     }
 }
 
@@ -352,15 +352,15 @@ fn a_directory_is_writable_only_while_its_entries_change() {
         steps.map(|step| &step.action).position(is).unwrap()
     };
     let sets = |action: &Action| matches!(action, Action::SetMode { .. });
-    let opened = agreed("d/f:x d%500").left("d%700 d/g:y").both_become("d/f:x d/g:y d%700");
+    let opened = baseline("d/f:x d%500").left("d%700 d/g:y").both_become("d/f:x d/g:y d%700");
     assert!(at(&opened, sets) < at(&opened, |action| matches!(action, Action::Copy { .. })));
-    let shut = agreed("d/f:x d/g:y").left("-d/f d%500").both_become("d/g:y d%500");
+    let shut = baseline("d/f:x d/g:y").left("-d/f d%500").both_become("d/g:y d%500");
     assert!(at(&shut, sets) > at(&shut, |action| matches!(action, Action::Remove { .. })));
 }
 
 #[test]
 fn an_emptied_side_stops_the_run() {
-    let both = agreed("a:1 b:2");
+    let both = baseline("a:1 b:2");
     let left = both.left("-a -b");
     let right = both.right("-a -b");
     for mode in MODES {
@@ -382,7 +382,7 @@ fn an_emptied_side_stops_the_run() {
         left.right("-a -b new:x"),
         // The content is unknown.
         both.left("a! b!"),
-        agreed("a:1").left("-a"),
+        baseline("a:1").left("-a"),
     ] {
         assert_eq!(harmless.danger(DeleteLimit::Default), None, "{harmless:?}");
     }
@@ -404,7 +404,7 @@ fn too_many_deletions_stop_the_run() {
         (4, 9, DeleteLimit::Files(3), true),
         (80, 80, DeleteLimit::Any, false),
     ] {
-        let case = agreed(&numbered("d/", 10..10 + files, ":x"));
+        let case = baseline(&numbered("d/", 10..10 + files, ":x"));
         let examples: Vec<_> = (10..10 + deleted.min(5)).map(|at| format!("d/{at}")).collect();
         let (side, deletions) = (Side::Right, numbered("-d/", 10..10 + deleted, ""));
         let (deleted, files) = (deleted.into(), files.into());
@@ -416,11 +416,11 @@ fn too_many_deletions_stop_the_run() {
 #[test]
 fn the_deletion_limit_is_relative_to_the_baseline_or_the_entries() {
     let gone = numbered("-", 12..60, "");
-    let case = agreed(&numbered("", 0..60, ":x")).right(&gone).left(&gone).left("new:x");
+    let case = baseline(&numbered("", 0..60, ":x")).right(&gone).left(&gone).left("new:x");
     let case = case.left(&numbered("-", 0..11, ""));
     assert_eq!(case.danger(DeleteLimit::Default), None);
 
-    let mirror = agreed("").mode(Mirror).right(&numbered("", 20..60, ":x"));
+    let mirror = baseline("").mode(Mirror).right(&numbered("", 20..60, ":x"));
     assert!(mirror.danger(DeleteLimit::Default).is_some());
     let many = numbered("many", 0..200, ":x");
     assert_eq!(mirror.left(&many).right(&many).danger(DeleteLimit::Default), None);
@@ -430,7 +430,7 @@ fn the_deletion_limit_is_relative_to_the_baseline_or_the_entries() {
 fn renames_are_not_deletions() {
     let none = Options { max_delete: DeleteLimit::Files(0), ..options(TwoWaySafe) };
     for to in ["a", "z", "m/a", "a/b", "z/y"] {
-        let mut world = agreed("m/f:1 m/g:2 m/h/i:3").world();
+        let mut world = baseline("m/f:1 m/g:2 m/h/i:3").world();
         world.edit(Side::Left, &format!("{to}/"));
         for from in ["m/f", "m/g", "m/h/i"] {
             let file = world.trees[0].remove(from).unwrap();
@@ -441,7 +441,7 @@ fn renames_are_not_deletions() {
         assert_eq!(world.list(Side::Left), world.list(Side::Right));
     }
     // Without file ids, a rename is recognized by the content.
-    let mut world = agreed("").left("f:1 g:1").world();
+    let mut world = baseline("").left("f:1 g:1").world();
     world.trees[0].values_mut().for_each(|item| item.id = 0);
     world.sync(TwoWaySafe);
     world.edit(Side::Left, "-f h:1");
@@ -461,7 +461,7 @@ fn links_and_empty_and_equal_files_are_renamed_without_a_deletion() {
         + &numbered("empty/", 0..20, ":")
         + &numbered("equal/", 0..20, ":same");
     for directory in ["links", "empty", "equal"] {
-        let mut world = agreed(&rows).world();
+        let mut world = baseline(&rows).world();
         for at in 0..20 {
             rename(&mut world, &format!("{directory}/{at}"), &format!("bin/{at}"));
         }
@@ -477,7 +477,7 @@ fn links_and_empty_and_equal_files_are_renamed_without_a_deletion() {
 
 #[test]
 fn a_renamed_file_that_was_edited_too_is_a_deletion() {
-    let mut world = agreed("d/f:1 d/g:2 k:3").world();
+    let mut world = baseline("d/f:1 d/g:2 k:3").world();
     rename(&mut world, "d/f", "e/f");
     rename(&mut world, "d/g", "e/g");
     world.edit(Side::Left, "e/g:9");
@@ -492,7 +492,7 @@ fn a_renamed_file_that_was_edited_too_is_a_deletion() {
 fn a_replaced_medium_stops_the_run() {
     // Its files have the ids, the lengths and even the times of the original ones.
     for (files, times) in [(2, false), (8, true), (8, false), (40, false), (40, true)] {
-        let mut world = agreed(&(numbered("d/", 0..files, ":ours") + "keep:k")).world();
+        let mut world = baseline(&(numbered("d/", 0..files, ":ours") + "keep:k")).world();
         let ours: Vec<_> =
             world.trees[0].values().filter(|item| item.mark == ':').cloned().collect();
         world.edit(Side::Left, "-d -keep");
@@ -526,7 +526,7 @@ fn a_replaced_medium_stops_the_run() {
 #[test]
 fn a_restored_backup_stops_the_run_if_too_much_is_missing() {
     // The same paths with other ids and times, and only half of the files.
-    let mut world = agreed(&numbered("", 10..50, ":x")).world();
+    let mut world = baseline(&numbered("", 10..50, ":x")).world();
     world.edit(Side::Left, &(numbered("-", 30..50, "") + &numbered("", 10..30, "*")));
     world.trees[0].values_mut().for_each(|item| item.id += 1_000);
     let limited = Options { max_delete: DeleteLimit::Default, ..options(TwoWaySafe) };
@@ -539,7 +539,7 @@ fn a_restored_backup_stops_the_run_if_too_much_is_missing() {
 
 #[test]
 fn moves_are_detected_only_if_the_run_would_stop() {
-    let mut world = agreed(&numbered("d/", 0..20, ":x")).world();
+    let mut world = baseline(&numbered("d/", 0..20, ":x")).world();
     for at in 0..20 {
         rename(&mut world, &format!("d/{at}"), &format!("e/{at}"));
     }
@@ -555,7 +555,7 @@ fn moves_are_detected_only_if_the_run_would_stop() {
 
 #[test]
 fn a_run_after_an_interrupted_rename_is_not_stopped() {
-    let mut world = agreed(&(numbered("d/", 10..40, ":x") + "k:k")).world();
+    let mut world = baseline(&(numbered("d/", 10..40, ":x") + "k:k")).world();
     for at in 10..40 {
         rename(&mut world, &format!("d/{at}"), &format!("e/{at}"));
     }
@@ -578,7 +578,7 @@ fn a_mirror_of_an_empty_source_stops_even_the_first_run() {
         ("c:1", "a:1 b:2", None),
         ("", "", None),
     ] {
-        let world = agreed("").left(left).right(right).world();
+        let world = baseline("").left(left).right(right).world();
         let expected = files.map(|files| SafetyStop::EmptySource { files });
         assert_eq!(world.plan(&default).danger, expected, "{left} {right}");
         let two_way = Options { mode: TwoWaySafe, ..default.clone() };
@@ -592,7 +592,7 @@ fn an_entry_with_the_name_of_an_ignored_one_is_reported() {
     // A pattern that ends with `/` ignores the directory only.
     for (left, right) in [("b:x", "b/o:1 b?"), ("b@x", "b/o:1 b?"), ("b/o:1", "b:x b?")] {
         for mode in MODES {
-            let case = agreed("k:k").mode(mode).left(left).right(right);
+            let case = baseline("k:k").mode(mode).left(left).right(right);
             for case in [case.swapped().unwrap_or_else(|| case.clone()), case] {
                 let (world, run) = case.run();
                 assert_eq!(skipped(&run), ["b"], "{mode:?}");
@@ -606,7 +606,7 @@ fn an_entry_with_the_name_of_an_ignored_one_is_reported() {
 #[test]
 fn junk_is_removed_with_its_directory_and_not_counted() {
     let none = |mode| Options { max_delete: DeleteLimit::Files(1), ..options(mode) };
-    let case = agreed("p/q/a:1 k:k").right("p/q/Thumbs.db:x p/q/Thumbs.db~ p/j:y p/j~").left("-p");
+    let case = baseline("p/q/a:1 k:k").right("p/q/Thumbs.db:x p/q/Thumbs.db~ p/j:y p/j~").left("-p");
     for mode in MODES {
         let case = case.mode(mode);
         assert_eq!(case.world().plan(&none(mode)).danger, None);
@@ -616,7 +616,7 @@ fn junk_is_removed_with_its_directory_and_not_counted() {
         assert!(skipped(&became).is_empty());
     }
     // Junk in a directory that is kept is neither removed nor copied.
-    let stays = agreed("p/a:1 k:k").right("p/j:y p/j~").left("-p/a");
+    let stays = baseline("p/a:1 k:k").right("p/j:y p/j~").left("-p/a");
     stays.becomes("p/ k:k", "p/ p/j:y k:k");
     // A file that the setting ignores keeps its directory, with all parents.
     let run = case.right("p/x.o:o p/x.o?").becomes("k:k", "p/x.o:o p/j:y k:k");
@@ -644,7 +644,7 @@ fn a_tree_of_any_depth_is_planned() {
 
 #[test]
 fn one_way_safe_keeps_changes_of_the_right_side() {
-    let run = agreed("edited:1 gone:2 both:3 left:4 d/f:5")
+    let run = baseline("edited:1 gone:2 both:3 left:4 d/f:5")
         .mode(OneWaySafe)
         .right("edited:r new:r both:r -gone d/new:r")
         .left("both:l left:l -edited e/")
@@ -657,7 +657,7 @@ fn one_way_safe_keeps_changes_of_the_right_side() {
 
 #[test]
 fn one_way_safe_continues_after_the_right_side_reverts() {
-    let case = agreed("f:old g:old").mode(OneWaySafe).left("f:left -g").right("f:r g:r");
+    let case = baseline("f:old g:old").mode(OneWaySafe).left("f:left -g").right("f:r g:r");
     let (mut world, _) = case.run();
     world.edit(Side::Right, "f:old g:old");
     world.sync(OneWaySafe);
@@ -667,7 +667,7 @@ fn one_way_safe_continues_after_the_right_side_reverts() {
 
 #[test]
 fn a_mirror_makes_the_right_side_equal_to_the_left() {
-    let case = agreed("f:1 d/g:2 t:3 u/v:4").mode(Mirror).left("d/g:l -t t/x:3 u:4");
+    let case = baseline("f:1 d/g:2 t:3 u/v:4").mode(Mirror).left("d/g:l -t t/x:3 u:4");
     case.right("f:r d/g:r new/n:r t:r -d u/w:r").both_become("f:1 d/g:l t/x:3 u:4");
 }
 
@@ -690,8 +690,8 @@ fn edits() -> impl Strategy<Value = Vec<(Side, String)>> {
 
 /// A random tree with random edits.
 fn case(modes: &'static [Mode]) -> impl Strategy<Value = Case> {
-    let agreed = vec(row(), 0..8).prop_map(|rows| rows.join(" "));
-    (select(modes), agreed, edits()).prop_map(|(mode, agreed, edits)| Case { mode, agreed, edits })
+    let baseline = vec(row(), 0..8).prop_map(|rows| rows.join(" "));
+    (select(modes), baseline, edits()).prop_map(|(mode, baseline, edits)| Case { mode, baseline, edits })
 }
 
 proptest! {

@@ -18,7 +18,7 @@ struct Frame<'t> {
     location: Location,
     sides: [&'t Children; 2],
     nodes: [Peekable<btree_map::Iter<'t, Name, Node>>; 2],
-    agreed: Peekable<btree_map::Iter<'t, Name, Arc<Base>>>,
+    baseline: Peekable<btree_map::Iter<'t, Name, Arc<Base>>>,
     merged: MergedChildren,
     /// The names of planned conflict copies in this directory.
     taken: HashSet<String>,
@@ -36,7 +36,7 @@ impl<'t> Frame<'t> {
             location,
             sides,
             nodes: sides.map(|children| children.iter().peekable()),
-            agreed: base.iter().peekable(),
+            baseline: base.iter().peekable(),
             merged: MergedChildren::default(),
             taken: HashSet::new(),
         }
@@ -86,11 +86,11 @@ impl Planner<'_, '_> {
         frame: &mut Frame<'t>,
     ) -> Result<Option<(Name, Step<'t>)>, Cancelled> {
         let keys = frame.nodes.each_mut().map(|nodes| nodes.peek().map(|(key, _)| *key));
-        let agreed_key = frame.agreed.peek().map(|(key, _)| *key);
-        let Some(key) = [agreed_key].into_iter().chain(keys).flatten().min() else {
+        let baseline_key = frame.baseline.peek().map(|(key, _)| *key);
+        let Some(key) = [baseline_key].into_iter().chain(keys).flatten().min() else {
             return Ok(None);
         };
-        let base = frame.agreed.next_if(|(next, _)| *next == key).map(|(_, base)| base);
+        let base = frame.baseline.next_if(|(next, _)| *next == key).map(|(_, base)| base);
         let nodes = frame
             .nodes
             .each_mut()

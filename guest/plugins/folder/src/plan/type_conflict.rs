@@ -35,8 +35,8 @@ impl Planner<'_, '_> {
         };
         let tree_change = match base.map(|base| &base.kind) {
             None => Change::New,
-            Some(BaseKind::Directory(agreed)) => {
-                match self.has_changes(tree_side, &location, tree, agreed)? {
+            Some(BaseKind::Directory(baseline)) => {
+                match self.has_changes(tree_side, &location, tree, baseline)? {
                     true => Change::Changed,
                     false => Change::Same,
                 }
@@ -123,17 +123,17 @@ impl Planner<'_, '_> {
         side: Side,
         location: &Location,
         tree: &Node,
-        agreed: &BaseChildren,
+        baseline: &BaseChildren,
     ) -> Result<bool, Cancelled> {
-        let mut rest = vec![(location.clone(), tree, agreed)];
-        while let Some((location, tree, agreed)) = rest.pop() {
+        let mut rest = vec![(location.clone(), tree, baseline)];
+        while let Some((location, tree, baseline)) = rest.pop() {
             for (key, node) in tree.children().into_iter().flat_map(|children| children.iter()) {
-                let base = agreed.get(key);
+                let base = baseline.get(key);
                 let here = location.child(key, Some(node), None);
                 let is_changed = match (&node.kind, base.map(|base| &base.kind)) {
                     (Kind::Blocked(_) | Kind::Junk, _) => false,
-                    (Kind::Directory(_), Some(BaseKind::Directory(agreed))) => {
-                        rest.push((here, node, agreed));
+                    (Kind::Directory(_), Some(BaseKind::Directory(baseline))) => {
+                        rest.push((here, node, baseline));
                         false
                     }
                     (Kind::Directory(_), _) => true,

@@ -288,7 +288,7 @@ bool exports_syncmgr_plugin_synchronize_show_error(
     (void)error_id;
     (void)ret;
     return refuse(err, SYNCMGR_PLUGIN_TYPES_ERROR_CODE_NOT_IMPLEMENTED,
-                  "there is nothing more to tell");
+                  "there is nothing more to report");
 }
 
 bool exports_syncmgr_plugin_synchronize_get_properties(

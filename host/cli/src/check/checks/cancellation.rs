@@ -62,7 +62,7 @@ fn answer_at(moment: usize, response: ProgressResponse) -> Answer {
 fn wrong(ran: &RunOutput, item: Option<ItemId>) -> Option<Verdict> {
     let cancelled = ran.position(|call| call.response != ProgressResponse::Continue)?;
     let name = if item.is_some() { "cancel-item" } else { "cancel-all" };
-    if let Outcome::Failed(SessionError::Ended { reason, .. }) = &ran.report.outcome
+    if let Outcome::Failed(SessionError::Terminated { reason, .. }) = &ran.report.outcome
         && reason.is_cancellation()
     {
         return Some(failed_at(
@@ -221,7 +221,7 @@ pub(super) fn cancel_between(context: &Context<'_>) -> Result<Verdict, CheckErro
             thread::sleep(delay);
             cancel.cancel_all();
         })?;
-        if let Outcome::Failed(SessionError::Ended { reason, .. }) = &ran.report.outcome
+        if let Outcome::Failed(SessionError::Terminated { reason, .. }) = &ran.report.outcome
             && reason.is_cancellation()
         {
             return Ok(failed_at(

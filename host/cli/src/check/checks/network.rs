@@ -14,7 +14,7 @@ use crate::check::server::Behaviour;
 use crate::check::temp_fixture::TempFixture;
 use crate::check::verdict::Verdict;
 
-/// What a server of [`servers_fail`] does.
+/// The fault of a server of [`servers_fail`].
 const FAILURES: [(Behaviour, &str); 5] = [
     (Behaviour::Fails(429), "it answers 429"),
     (Behaviour::Fails(503), "it answers 503"),

@@ -13,12 +13,12 @@ use crate::tree::Side;
 #[derive(Clone, Debug)]
 pub struct Case {
     pub mode: Mode,
-    pub agreed: String,
+    pub baseline: String,
     pub edits: Vec<(Side, String)>,
 }
 
-pub fn agreed(rows: &str) -> Case {
-    Case { mode: TwoWaySafe, agreed: rows.to_owned(), edits: Vec::new() }
+pub fn baseline(rows: &str) -> Case {
+    Case { mode: TwoWaySafe, baseline: rows.to_owned(), edits: Vec::new() }
 }
 
 impl Case {
@@ -48,12 +48,12 @@ impl Case {
             OneWaySafe | Mirror => return None,
         };
         let edits = self.edits.iter().map(|(side, rows)| (side.other(), mirrored(rows))).collect();
-        Some(Self { mode, agreed: mirrored(&self.agreed), edits })
+        Some(Self { mode, baseline: mirrored(&self.baseline), edits })
     }
 
     pub fn world(&self) -> World {
         let mut world = World { age: 100, ..World::default() };
-        Side::BOTH.iter().for_each(|side| world.edit(*side, &self.agreed));
+        Side::BOTH.iter().for_each(|side| world.edit(*side, &self.baseline));
         let first = world.sync(TwoWaySafe);
         assert_eq!(first.plan.operations, [], "equal trees are adopted");
         self.edits.iter().for_each(|(side, rows)| world.edit(*side, rows));

@@ -1,4 +1,4 @@
-//! What holds after every sync.
+//! The guarantees after every sync.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -3,16 +3,16 @@
 use super::Call;
 use crate::grants::Capability;
 
-macro_rules! stop_reasons {
+macro_rules! termination_reasons {
     ($($name:ident = $number:literal, $code:literal, $limit:expr, $doc:literal, $words:literal;)*) => {
         /// The reason for which the host terminated a plugin.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[non_exhaustive]
-        pub enum StopReason {
+        pub enum TerminationReason {
             $(#[doc = $doc] $name,)*
         }
 
-        impl StopReason {
+        impl TerminationReason {
             /// All reasons.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
@@ -44,7 +44,7 @@ macro_rules! stop_reasons {
             }
         }
 
-        impl std::fmt::Display for StopReason {
+        impl std::fmt::Display for TerminationReason {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(match self {
                     $(Self::$name => $words,)*
@@ -54,7 +54,7 @@ macro_rules! stop_reasons {
     };
 }
 
-stop_reasons! {
+termination_reasons! {
     Killed = 1, "ended-killed", None,
         "The embedder called [`CancelHandle::kill`](crate::CancelHandle::kill).",
         "terminated on request";
@@ -103,13 +103,13 @@ stop_reasons! {
 }
 
 /// Describes the reason with the limit's value, if it is known, and the remedy.
-pub(super) fn why(reason: StopReason, call: Call, limit: Option<&str>) -> String {
+pub(super) fn why(reason: TerminationReason, call: Call, limit: Option<&str>) -> String {
     let value = limit.map(|value| format!(" ({value})")).unwrap_or_default();
     let remedy = reason.limit().map(|name| format!("; raise `{name}` to allow it"));
     format!("{reason}{value} in `{call}`{}", remedy.unwrap_or_default())
 }
 
-impl StopReason {
+impl TerminationReason {
     /// Returns whether the user, or the embedder on the user's behalf, terminated the plugin.
     pub const fn is_cancellation(self) -> bool {
         match self {
