@@ -7,7 +7,9 @@ pub(crate) mod code;
 
 pub use code::Hresult;
 
-use crate::error::{GrantError, LoadError, PrecompiledError, SessionError, StartError, TerminationReason};
+use crate::error::{
+    GrantError, LoadError, PrecompiledError, SessionError, StartError, TerminationReason,
+};
 use crate::types::{
     ErrorCode, Participation, PrepareOutcome, ProgressResponse, PropertiesOutcome, Status,
 };

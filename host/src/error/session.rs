@@ -225,9 +225,10 @@ impl SessionError {
     /// Returns whether the plugin crashed or was terminated, so that the session is over.
     pub const fn ends_session(&self) -> bool {
         match self {
-            Self::Trap { .. } | Self::Exit { .. } | Self::Terminated { .. } | Self::Denied { .. } => {
-                true
-            }
+            Self::Trap { .. }
+            | Self::Exit { .. }
+            | Self::Terminated { .. }
+            | Self::Denied { .. } => true,
             Self::Plugin { .. }
             | Self::BadData { .. }
             | Self::Native { .. }

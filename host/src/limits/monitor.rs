@@ -92,7 +92,12 @@ impl Monitor {
     }
 
     /// Returns the error of a plugin that was terminated for a reason.
-    pub(crate) fn error(&self, plugin: String, call: Call, reason: TerminationReason) -> SessionError {
+    pub(crate) fn error(
+        &self,
+        plugin: String,
+        call: Call,
+        reason: TerminationReason,
+    ) -> SessionError {
         let limit = reason.limit().and_then(|name| self.limit(name));
         SessionError::Terminated { plugin, call, reason, limit }
     }
@@ -396,7 +401,11 @@ mod tests {
                 now += TICK;
                 monitor.tick(now);
             }
-            assert_eq!(monitor.terminated(), Some(TerminationReason::CancelledAll), "without the sink: {long}");
+            assert_eq!(
+                monitor.terminated(),
+                Some(TerminationReason::CancelledAll),
+                "without the sink: {long}"
+            );
         }
     }
 }

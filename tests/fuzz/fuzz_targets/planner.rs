@@ -2,12 +2,12 @@
 #![no_main]
 
 use arbitrary::Arbitrary;
-use folder::options::{DeleteLimit, Mode, Options};
-use folder::plan::model::{
+use syncmgr_engine::options::{DeleteLimit, Mode, Options};
+use syncmgr_engine::plan::model::{
     Case, MODES, World, check_a_rerun_does_nothing, check_nothing_is_lost, check_outcome, is_in,
     list, options,
 };
-use folder::tree::Side;
+use syncmgr_engine::tree::Side;
 use libfuzzer_sys::fuzz_target;
 
 /// The last names are conflict copies of the first ones.

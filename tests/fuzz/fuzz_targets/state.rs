@@ -6,10 +6,10 @@ use std::num::NonZeroI64;
 use std::sync::Arc;
 
 use arbitrary::Arbitrary;
-use folder::state::{
+use syncmgr_engine::state::{
     Base, BaseChildren, BaseKind, ConflictRecord, Seen, State, Unusable, count_files,
 };
-use folder::tree::Fingerprint;
+use syncmgr_engine::tree::Fingerprint;
 use libfuzzer_sys::fuzz_target;
 
 const MAGIC_BYTES: usize = 16;

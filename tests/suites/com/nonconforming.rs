@@ -156,7 +156,9 @@ fn a_handler_that_stops_within_the_grace_period_is_released() {
 
 #[test]
 fn a_handler_that_ignores_a_cancellation_is_abandoned() {
-    for (kill, reason) in [(false, TerminationReason::CancelledAll), (true, TerminationReason::Killed)] {
+    for (kill, reason) in
+        [(false, TerminationReason::CancelledAll), (true, TerminationReason::Killed)]
+    {
         let options = match kill {
             false => limits(|_| {}),
             true => NativeOptions::default(),

@@ -162,7 +162,11 @@ fn every_termination_reason_has_its_exact_hresult() -> Result<()> {
     for (options, work, expected) in [
         (SessionOptions::new(), "panic text=no", Hresult::HRESULT_ERROR_PROCESS_ABORTED),
         (SessionOptions::new(), "exit status=3", Hresult::HRESULT_ERROR_PROCESS_ABORTED),
-        (SessionOptions::new(), "clock", hresult::from_termination_reason(TerminationReason::Denied)),
+        (
+            SessionOptions::new(),
+            "clock",
+            hresult::from_termination_reason(TerminationReason::Denied),
+        ),
         (SessionOptions::new(), "fail code=no-space", Hresult::HRESULT_ERROR_DISK_FULL),
         (SessionOptions::new(), "fail code=busy", Hresult::HRESULT_ERROR_BUSY),
         (

@@ -28,14 +28,26 @@ fn a_plugin_that_exceeds_a_limit_is_terminated_for_that_reason() -> anyhow::Resu
     type Change = fn(&mut Limits);
     let rows: [(&str, Change, TerminationReason); 6] = [
         ("spin", |limits| limits.compute_time = 100 * MILLISECOND, TerminationReason::ComputeTime),
-        ("sleep ms=60000", |limits| limits.wall_time = 100 * MILLISECOND, TerminationReason::WallTime),
-        ("sleep ms=60000", |limits| limits.idle_time = 100 * MILLISECOND, TerminationReason::IdleTime),
+        (
+            "sleep ms=60000",
+            |limits| limits.wall_time = 100 * MILLISECOND,
+            TerminationReason::WallTime,
+        ),
+        (
+            "sleep ms=60000",
+            |limits| limits.idle_time = 100 * MILLISECOND,
+            TerminationReason::IdleTime,
+        ),
         (
             "progress item=b times=999999999 quiet=1",
             |limits| limits.wall_time = 100 * MILLISECOND,
             TerminationReason::WallTime,
         ),
-        ("allocate bytes=99000000", |limits| limits.memory_bytes = 64 << 20, TerminationReason::Memory),
+        (
+            "allocate bytes=99000000",
+            |limits| limits.memory_bytes = 64 << 20,
+            TerminationReason::Memory,
+        ),
         ("pollables count=1000", |limits| limits.handles = 100, TerminationReason::Handles),
     ];
     for (commands, change, reason) in rows {

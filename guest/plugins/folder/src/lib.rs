@@ -1,26 +1,17 @@
 //! `folder`: keeps two directories in sync.
 //!
-//! [`pair`] finds the pairs, [`scan`] reads both sides, [`plan`] compares them with the baseline
-//! ([`state`]) and decides, and [`apply`] carries the plan out.
+//! [`pair`] finds the pairs, and the engine syncs each of them.
 
-pub mod apply;
-pub mod filter;
-pub mod names;
-pub mod options;
 pub mod pair;
-pub mod plan;
-pub mod scan;
-pub mod spelling;
-pub mod state;
-mod sync;
-pub mod tree;
-mod walker;
 
+use syncmgr_engine::options::{self, Options};
+use syncmgr_engine::tree::Side;
+use syncmgr_engine::{Endpoint, Endpoints, Local};
+use syncmgr_plugin::directories::{self, Directory};
 use syncmgr_plugin::{
     Error, ErrorCode, HandlerInfo, Interrupt, Item, ItemList, Plugin, Result, SyncContext,
 };
 
-use crate::options::Options;
 use crate::pair::Pair;
 
 /// The plugin.
@@ -48,8 +39,19 @@ impl Plugin for Folder {
         let pair = pairs.iter().find(|pair| pair.id() == context.item()).ok_or_else(|| {
             Error::new(ErrorCode::NotFound, "the directories of the item are not granted")
         })?;
-        sync::sync(pair, &options(pair)?, context)
+        let storage = directories::open_storage()?;
+        syncmgr_engine::sync(&pair.sides(), &options(pair)?, &storage, context, |context| {
+            open(pair, &storage, context)
+        })
     }
+}
+
+fn open(pair: &Pair, storage: &Directory, context: &SyncContext) -> Result<Endpoints> {
+    let open = |side: Side| -> Result<Box<dyn Endpoint>> {
+        let grant = &pair.grants[side.index()];
+        Ok(Box::new(Local::open_grant(grant, storage, side, context)?))
+    };
+    Ok([open(Side::Left)?, open(Side::Right)?])
 }
 
 /// Reads the settings of a pair. With several items, an error names the item.

@@ -1,10 +1,11 @@
 //! Two directories that are kept in sync: an item.
 
+use syncmgr_engine as engine;
+use syncmgr_engine::SideGrant;
+use syncmgr_engine::tree::Side;
 use syncmgr_plugin::directories::{self, Access, Grant};
 use syncmgr_plugin::{Error, ErrorCode, ItemId, Result, settings};
 use uuid::Uuid;
-
-use crate::tree::Side;
 
 /// Two granted directories.
 #[derive(Clone, Debug)]
@@ -71,7 +72,7 @@ impl Pair {
     /// Returns the id of the item. It is derived from the two directories, so that other
     /// directories with the same names are another item.
     pub fn id(&self) -> ItemId {
-        let [left, right] = self.roots();
+        let [left, right] = self.sides().roots();
         ItemId::from_uuid(Uuid::new_v5(&NAMESPACE, &[left, right].concat()))
     }
 
@@ -83,36 +84,14 @@ impl Pair {
             .unwrap_or_else(fallback)
     }
 
-    /// Returns the ids of the two directories.
-    pub fn roots(&self) -> [[u8; 16]; 2] {
-        [*self.grants[0].id.as_bytes(), *self.grants[1].id.as_bytes()]
-    }
-
-    /// Returns the name of the state file, which is the same with the sides swapped.
-    pub fn state_name(&self) -> String {
-        let mut ids = [self.grants[0].id.simple(), self.grants[1].id.simple()];
-        ids.sort_by_key(|id| id.to_string());
-        format!("{}-{}.state", ids[0], ids[1])
-    }
-
-    /// Returns the number in the names of temporary files, which is the same with the sides
-    /// swapped. It keeps the temporary files of nested pairs apart.
-    pub fn tag(&self) -> u32 {
-        let mut roots = self.roots();
-        roots.sort_unstable();
-        let digest = blake3::hash(&roots.concat());
-        digest.as_bytes()[..4].iter().fold(0, |tag, byte| tag << 8 | u32::from(*byte))
-    }
-
-    /// Returns how messages name a side. The host adds the path to this wording, since the plugin
-    /// does not know it.
-    pub fn directory(&self, side: Side) -> String {
-        format!("the directory `{}`", self.grants[side.index()].name)
-    }
-
-    /// Returns whether a side is granted read-write.
-    pub fn is_writable(&self, side: Side) -> bool {
-        self.grants[side.index()].access == Access::ReadWrite
+    /// Returns the two sides.
+    pub fn sides(&self) -> engine::Pair {
+        let side = |grant: &Grant| SideGrant {
+            description: format!("the directory `{}`", grant.name),
+            is_writable: grant.access == Access::ReadWrite,
+            id: grant.id,
+        };
+        engine::Pair { sides: self.grants.each_ref().map(side) }
     }
 }
 
@@ -154,11 +133,9 @@ mod tests {
     }
 
     #[test]
-    fn swapped_sides_use_the_same_state() {
+    fn swapped_sides_are_another_item() {
         let one = &find(&["left", "right"]).unwrap()[0];
         let other = &find(&["right", "left"]).unwrap()[0];
-        assert_eq!(one.state_name(), other.state_name());
-        assert_eq!(one.tag(), other.tag());
         assert_ne!(one.id(), other.id());
     }
 }

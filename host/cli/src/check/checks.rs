@@ -14,7 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use syncmgr_host::{
-    Outcome, Plugin, RunReport, RunRequest, SessionError, SessionOptions, TerminationReason, full_message,
+    Outcome, Plugin, RunReport, RunRequest, SessionError, SessionOptions, TerminationReason,
+    full_message,
 };
 
 use crate::check::error::CheckError;
@@ -160,7 +161,8 @@ fn bad_end(report: &RunReport) -> Option<String> {
 fn bad_error(error: &SessionError) -> Option<String> {
     if let SessionError::Terminated {
         call,
-        reason: TerminationReason::ComputeTime | TerminationReason::IdleTime | TerminationReason::WallTime,
+        reason:
+            TerminationReason::ComputeTime | TerminationReason::IdleTime | TerminationReason::WallTime,
         ..
     } = error
     {

@@ -94,6 +94,10 @@ fn a_plugin_that_continues_after_the_callback_is_terminated() -> Result<()> {
     let limits = limits(|limits| limits.grace = LIMIT);
     let work = "progress item=a status=updating quiet=1\nspin";
     let (outcome, log) = cancels_in(("Progress", "a"), Some(GUID_NULL), work, limits)?;
-    assert_eq!(outcome, hresult::from_termination_reason(TerminationReason::CancelledAll), "{log:?}");
+    assert_eq!(
+        outcome,
+        hresult::from_termination_reason(TerminationReason::CancelledAll),
+        "{log:?}"
+    );
     Ok(())
 }

@@ -1,11 +1,19 @@
 //! Names of conflict copies, temporary files and the trash, and how the plugin recognizes them.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
+use syncmgr_plugin::{Error, ErrorCode};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
+#[cfg(doc)]
+use crate::pair::Pair;
 use crate::tree::Side;
+
+/// The start of a message that is complete.
+pub(crate) const CANNOT: &str = "cannot ";
 
 /// The directory for replaced and deleted files in the plugin's storage.
 pub const STORED_TRASH: &str = "trash";
@@ -32,9 +40,59 @@ pub fn key(name: &str) -> Cow<'_, str> {
     }
 }
 
+/// Names of the temporary files of a run.
+#[derive(Clone, Debug)]
+pub struct TempNames {
+    tag: u32,
+    next: Rc<Cell<u32>>,
+}
+
+impl TempNames {
+    /// Begins with any number. The tag is that of the pair, see [`Pair::tag`].
+    pub fn new(tag: u32, first: u32) -> Self {
+        Self { tag, next: Rc::new(Cell::new(first)) }
+    }
+
+    /// Returns another name.
+    pub fn next(&self) -> String {
+        self.next.set(self.next.get().wrapping_add(1));
+        temp(self.tag, self.next.get())
+    }
+}
+
+/// Completes the message of an error: `what` is the operation on a path of a side.
+pub(crate) fn cannot(what: &str, path: &str, side: &str, error: &Error) -> Error {
+    let reason = reason(error, path);
+    Error::new(error.code, format!("{CANNOT}{what} {path} in {side}: {reason}"))
+}
+
+/// Returns the host's message without a leading name: the path names the entry already, and a
+/// temporary name is meaningless to users.
+pub(crate) fn reason(error: &Error, path: &str) -> String {
+    let (_, name) = crate::tree::split(path);
+    let text = error.to_string();
+    match text.split_once(": ") {
+        Some((lead, rest)) if is_temp(lead) || lead == name => rest.to_owned(),
+        Some(_) | None => text,
+    }
+}
+
+/// Returns the error for a directory that is not writable.
+pub(crate) fn not_writable(path: &str, mode: u16, error: &Error) -> Error {
+    let reason = reason(error, path);
+    let message = format!(
+        "its directory {path} is not writable (mode {mode:o}), and its mode cannot be changed: \
+         {reason}"
+    );
+    Error::new(ErrorCode::AccessDenied, message)
+}
+
+/// Returns whether an error is that of a rejected name. There is no code for it.
+pub(crate) fn is_refused(error: &Error) -> bool {
+    [ErrorCode::InvalidArgument, ErrorCode::NotFound, ErrorCode::InputOutput].contains(&error.code)
+}
+
 /// Returns the name of a file until it is complete. The tag is that of the pair, see [`Pair::tag`].
-///
-/// [`Pair::tag`]: crate::pair::Pair::tag
 pub fn temp(tag: u32, number: u32) -> String {
     format!("{TEMP_PREFIX}{tag:08x}{number:08x}")
 }

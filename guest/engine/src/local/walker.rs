@@ -7,11 +7,11 @@ use syncmgr_plugin::{Error, ErrorCode, Result};
 
 /// The number of handles of a walker, in addition to that of its root. More would be faster in deep
 /// trees, but several walkers and many files are open at once.
-const HANDLES: usize = 8;
+pub(super) const HANDLES: usize = 8;
 
 /// Opens directories by path from a root. It keeps the last directories of a path for the next one,
 /// so that any depth needs the same number of handles.
-pub(crate) struct Walker {
+pub(super) struct Walker {
     root: Option<Directory>,
     /// The components of the current directory.
     names: Vec<String>,
@@ -21,17 +21,18 @@ pub(crate) struct Walker {
 }
 
 impl Walker {
-    pub(crate) fn new(root: Option<Directory>) -> Self {
+    pub(super) fn new(root: Option<Directory>) -> Self {
         Self { root, names: Vec::new(), open: VecDeque::new(), handles: HANDLES }
     }
 
-    /// Returns a walker with another number of handles.
-    pub(crate) fn with_handles(self, handles: usize) -> Self {
-        Self { handles, ..self }
+    /// Closes all directories, and sets the number of handles.
+    pub(super) fn set_handles(&mut self, handles: usize) {
+        self.forget();
+        self.handles = handles;
     }
 
     /// Returns the directory at a path. With `make`, creates missing directories.
-    pub(crate) fn directory(&mut self, path: &str, make: bool) -> Result<&Directory> {
+    pub(super) fn directory(&mut self, path: &str, make: bool) -> Result<&Directory> {
         let parts = || path.split('/').filter(|part| !part.is_empty());
         let same = self.names.iter().zip(parts()).take_while(|(name, part)| *name == part).count();
         self.go_back(same);
@@ -68,11 +69,7 @@ impl Walker {
         self.names.truncate(if self.open.is_empty() { 0 } else { depth });
     }
 
-    pub(crate) fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         self.go_back(0);
     }
-}
-
-pub(crate) fn split(path: &str) -> (&str, &str) {
-    path.rsplit_once('/').unwrap_or(("", path))
 }

@@ -1,23 +1,20 @@
 //! Entries that a side cannot store, because of their name or type.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use syncmgr_plugin::{Error, ErrorCode, Result};
 
 use super::Applier;
-use super::recheck::changed;
+use crate::endpoint::changed;
 use crate::names;
 use crate::plan::{Action, Operation};
-use crate::tree::{Name, Side};
-use crate::walker::split;
+use crate::tree::{Name, Side, split};
 
 /// The results so far.
 #[derive(Debug, Default)]
 pub(super) struct Refused {
     /// Keys of directories that were not created.
     directories: HashSet<Name>,
-    /// Whether a side can store the unusual characters of a name.
-    trials: HashMap<(Side, String), bool>,
 }
 
 impl Refused {
@@ -56,15 +53,13 @@ impl Applier<'_> {
             return Ok(());
         }
         let on = operation.side();
-        let (parent, name) = split(&operation.paths[on.index()]);
-        if self.alike.contains_key(&operation.key) {
-            let directory = self.roots[on.index()].directory(parent, false)?;
-            if directory.stat(name)?.is_some() {
-                return Err(self.taken(operation));
-            }
+        let path = &operation.paths[on.index()];
+        let (parent, name) = split(path);
+        if self.alike.contains_key(&operation.key) && self.end_of(on).stat(path)?.is_some() {
+            return Err(self.taken(operation));
         }
         match names::trial(name) {
-            Some(trial) if !self.can_store(on, parent, &trial)? => Err(not_allowed(on)),
+            Some(trial) if !self.end_of(on).can_store(parent, &trial)? => Err(not_allowed(on)),
             Some(_) | None => Ok(()),
         }
     }
@@ -80,34 +75,11 @@ impl Applier<'_> {
         };
         Error::new(ErrorCode::AlreadyExists, message)
     }
-
-    /// Returns whether a side can store names with these characters.
-    fn can_store(&mut self, on: Side, parent: &str, trial: &str) -> Result<bool> {
-        if let Some(known) = self.refused.trials.get(&(on, trial.to_owned())) {
-            return Ok(*known);
-        }
-        let temp = self.temp();
-        let directory = self.roots[on.index()].directory(parent, false)?;
-        let tried = format!("{temp}{trial}");
-        let can = match directory.create_file(&tried) {
-            Ok(_) => {
-                // Some file systems omit trailing characters.
-                let is_cut = directory.stat(&temp)?.is_some();
-                directory.remove_file(&tried)?;
-                !is_cut
-            }
-            Err(error) if is_about_the_name(&error) => false,
-            // The operation itself determines the reason.
-            Err(_) => return Ok(true),
-        };
-        self.refused.trials.insert((on, trial.to_owned()), can);
-        Ok(can)
-    }
 }
 
 /// Explains why an entry that exists under another name could not be renamed.
 pub(super) fn not_named(on: Side, error: Error) -> Error {
-    if is_about_the_name(&error) { not_allowed(on) } else { error }
+    if names::is_refused(&error) { not_allowed(on) } else { error }
 }
 
 /// Explains why a symbolic link could not be created.
@@ -116,11 +88,6 @@ pub(super) fn no_link(error: Error) -> Error {
         true => Error::new(error.code, "this file system has no symbolic links"),
         false => error,
     }
-}
-
-/// Returns whether an error is that of a rejected name. There is no code for it.
-fn is_about_the_name(error: &Error) -> bool {
-    [ErrorCode::InvalidArgument, ErrorCode::NotFound, ErrorCode::InputOutput].contains(&error.code)
 }
 
 fn not_allowed(on: Side) -> Error {

@@ -1,12 +1,14 @@
 //! The trash: keeps replaced and deleted files in a directory per run that only its owner can read.
 
+use std::collections::BTreeSet;
+
 use syncmgr_plugin::directories::Directory;
 use syncmgr_plugin::{Error, ErrorCode, Result};
 
-use super::Applier;
+use super::Local;
+use super::walker::Walker;
 use crate::names;
-use crate::tree::Side;
-use crate::walker::{Walker, split};
+use crate::tree::{Side, split};
 
 /// The location of a side's trash: in the plugin's storage or, if that is on another file system,
 /// so that nothing can be moved there, in the root of the side. It is created for its first entry.
@@ -14,6 +16,8 @@ use crate::walker::{Walker, split};
 pub(super) struct Trash {
     is_in_root: bool,
     open: Option<Walker>,
+    /// Directories with new entries.
+    changed: BTreeSet<String>,
 }
 
 impl Trash {
@@ -45,6 +49,19 @@ impl Trash {
         self.open.as_mut().map(|walker| walker.directory(path, false))
     }
 
+    /// Records that an entry was moved to a directory, which may be new, like its parents.
+    fn is_changed(&mut self, directory: &str) {
+        let mut path = directory;
+        while self.changed.insert(path.to_owned()) && !path.is_empty() {
+            path = split(path).0;
+        }
+    }
+
+    /// Returns the directories with new entries, and forgets them.
+    pub(super) fn take_changed(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.changed).into_iter().collect()
+    }
+
     /// Switches to the root of the side. Removes the empty directories in the storage.
     fn leave_storage(&mut self, storage: &Directory, side: Side, stamp: &str, parent: &str) {
         self.is_in_root = true;
@@ -70,41 +87,43 @@ fn make(parent: &Directory, name: &str) -> Result<Directory> {
     }
 }
 
-impl Applier<'_> {
+impl Local {
     /// Moves an entry that is deleted to the trash, or copies one that is replaced (`stays`).
-    pub(super) fn keep_in_trash(&mut self, on: Side, path: &str, stays: bool) -> Result<()> {
+    pub(super) fn keep(&mut self, path: &str, stays: bool) -> Result<()> {
         let (parent, _) = split(path);
-        let mut kept = self.try_to_keep(on, path, stays);
-        let trash = &mut self.trash[on.index()];
+        let mut kept = self.try_to_keep(path, stays);
         // Only an attempt shows it.
         if let Err(error) = &kept
             && error.code == ErrorCode::NotImplemented
-            && !trash.is_in_root
+            && !self.trash.is_in_root
         {
-            trash.leave_storage(self.storage, on, &self.stamp, parent);
-            kept = self.try_to_keep(on, path, stays);
+            let stamp = self.stamp();
+            self.trash.leave_storage(&self.storage, self.side, &stamp, parent);
+            kept = self.try_to_keep(path, stays);
         }
         kept.map_err(|error| match error.code == ErrorCode::NoSpace {
-            true => {
-                self.room.is_trash_full = true;
-                self.no_room_in_trash(on, &error)
-            }
+            true => self.no_room_in_trash(&error),
             false => error,
         })
     }
 
-    fn try_to_keep(&mut self, on: Side, path: &str, stays: bool) -> Result<()> {
+    fn stamp(&self) -> String {
+        self.run.as_ref().map(|run| run.stamp.clone()).unwrap_or_default()
+    }
+
+    fn try_to_keep(&mut self, path: &str, stays: bool) -> Result<()> {
         let (parent, name) = split(path);
-        let trash = &mut self.trash[on.index()];
-        let location = trash.location(on);
-        let trash = trash
-            .of_run([&self.tops[on.index()], self.storage], on, &self.stamp)
+        let (side, stamp) = (self.side, self.stamp());
+        let location = self.trash.location(side);
+        let trash = self
+            .trash
+            .of_run([&self.top, &self.storage], side, &stamp)
             .and_then(|walker| walker.directory(parent, true))
             .map_err(|error| match error.code == ErrorCode::NoSpace {
                 true => error,
                 false => error.context(format!("the trash, {location}, cannot be used")),
             })?;
-        let directory = self.roots[on.index()].directory(parent, false)?;
+        let directory = self.walker.directory(parent, false)?;
         // Two entries with one name may be deleted in one run: first a file, later its replacement.
         for number in 0..100_u32 {
             let kept = if number == 0 { name.to_owned() } else { format!("{name}.{number}") };
@@ -120,7 +139,7 @@ impl Applier<'_> {
             match result {
                 Err(error) if error.code == ErrorCode::AlreadyExists => {}
                 Ok(()) => {
-                    self.dirty.touch_trash(on, parent);
+                    self.trash.is_changed(parent);
                     return Ok(());
                 }
                 Err(error) => return Err(error),
@@ -130,11 +149,10 @@ impl Applier<'_> {
     }
 
     /// Explains why an entry cannot be moved to the trash, with the remedies.
-    fn no_room_in_trash(&self, on: Side, error: &Error) -> Error {
-        let trash = &self.trash[on.index()];
-        let (location, reason) = (trash.location(on), error.to_string());
-        let runs = match trash.is_in_root {
-            true => self.tops[on.index()].open_directory(names::TRASH),
+    fn no_room_in_trash(&self, error: &Error) -> Error {
+        let (location, reason) = (self.trash.location(self.side), error.to_string());
+        let runs = match self.trash.is_in_root {
+            true => self.top.open_directory(names::TRASH),
             false => self.storage.open_directory(names::STORED_TRASH),
         };
         let runs = match runs.and_then(|runs| runs.list()).map_or(0, Iterator::count) {

@@ -8,10 +8,10 @@ mod summary;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
-use syncmgr_plugin::directories::{self, Directory};
+use syncmgr_plugin::directories::Directory;
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, LogLevel, Result, SyncContext};
 
-use crate::apply::{self, Applier, Directories};
+use crate::apply::{Applier, Endpoints};
 use crate::filter::Filter;
 use crate::options::Options;
 use crate::pair::Pair;
@@ -20,22 +20,33 @@ use crate::scan::{self, Known, Scan};
 use crate::spelling::Spelling;
 use crate::state::{BaseChildren, State};
 use crate::tree::{Digest, Side};
-use crate::walker::{Walker, split};
 use preview::preview;
-use roots::{identities, open_roots, refuse_overlap};
+use roots::{check_writable, identities, refuse_overlap};
 use saved_state::{load, remove_temp_state, save};
 use summary::{
     explain, finish, log_all, report_conflicts, report_hints, report_skipped, standing_conflicts,
 };
 
-/// Synchronizes a pair.
-pub(crate) fn sync(
+/// Synchronizes a pair. `open` opens the two sides, and `storage` keeps the state of the pair. The
+/// item's last status text says what was done.
+///
+/// # Errors
+/// Returns the interrupt once the user cancelled, and otherwise
+/// - [`SafetyStop`](ErrorCode::SafetyStop) if the run would delete more than the settings permit,
+///   or if a side is missing or looks like another one: nothing was changed;
+/// - [`NoSpace`](ErrorCode::NoSpace) if a side is full: everything else was synced;
+/// - the errors of `open` and of the storage.
+///
+/// An entry that cannot be synced is not an error: it is logged as a warning.
+pub fn sync(
     pair: &Pair,
     options: &Options,
+    storage: &Directory,
     context: &mut SyncContext,
+    open: impl FnOnce(&SyncContext) -> Result<Endpoints>,
 ) -> Result<(), Interrupt> {
     let mut is_reported = false;
-    let outcome = sync_pair(pair, options, context, &mut is_reported);
+    let outcome = sync_pair(pair, options, storage, context, open, &mut is_reported);
     if outcome.is_err() && !is_reported {
         // The text of the last step says nothing about the outcome.
         let _ = context.set_status_text("nothing was changed");
@@ -46,38 +57,41 @@ pub(crate) fn sync(
 fn sync_pair(
     pair: &Pair,
     options: &Options,
+    storage: &Directory,
     context: &mut SyncContext,
+    open: impl FnOnce(&SyncContext) -> Result<Endpoints>,
     is_reported: &mut bool,
 ) -> Result<(), Interrupt> {
     context.working(|| "starting".to_owned())?;
-    let (roots, _locks) = open_roots(pair, options, context)?;
-    let identities = identities(pair, &roots)?;
-    let storage = directories::open_storage()?;
+    check_writable(pair, options)?;
+    let mut ends = open(context)?;
+    let identities = identities(pair, &ends)?;
     if !options.dry_run {
-        apply::repair(&storage, pair, &roots)?;
+        ends.iter_mut().try_for_each(|end| end.repair())?;
     }
-    let before = load(&storage, pair, context)?;
+    let before = load(storage, pair, context)?;
     let filter = Filter::new(&options.ignore)?;
 
     let now = now();
-    let [left, right] = &roots;
+    let [left, right] = &mut ends;
     let known = Known { base: Some(&before.entries), other: None };
-    let left = scan::scan(left, Side::Left, &filter, known, identities, context)
-        .map_err(|stop| lead(stop, &format!("cannot read {}", pair.directory(Side::Left))))?;
+    let left = scan::scan(&mut **left, Side::Left, &filter, known, identities, context)
+        .map_err(|stop| unreadable(stop, pair, Side::Left))?;
     let known = Known { other: Some(&left.children), ..known };
-    let right = scan::scan(right, Side::Right, &filter, known, identities, context)
-        .map_err(|stop| lead(stop, &format!("cannot read {}", pair.directory(Side::Right))))?;
+    let right = scan::scan(&mut **right, Side::Right, &filter, known, identities, context)
+        .map_err(|stop| unreadable(stop, pair, Side::Right))?;
     let mut scans = [left, right];
     refuse_overlap(&scans)?;
     let (settled, spelling) = settle_spelling(&mut scans, &before, options);
     let base = settled.as_ref().unwrap_or(&before.entries);
 
     let when = stamp(now, "%Y-%m-%d %H%M%S");
-    let input =
-        Input { sides: [&scans[0].children, &scans[1].children], base, options, now, when: &when };
+    let keeps_times = ends.iter().all(|end| end.capabilities().keeps_times);
+    let sides = [&scans[0].children, &scans[1].children];
+    let input = Input { sides, base, options, keeps_times, now, when: &when };
     report_hints(&filter, context);
     let files = [scans[0].files, scans[1].files];
-    let (mut plan, verdict) = make_plan(&input, files, &roots, context)?;
+    let (mut plan, verdict) = make_plan(&input, files, &mut ends, context)?;
     let verdict = verdict.map_err(|stop| explain(&stop, pair, &before));
     if !options.dry_run {
         verdict.clone()?;
@@ -92,10 +106,9 @@ fn sync_pair(
         return Ok(verdict?);
     }
 
-    let directories = Directories { pair, roots: &roots, storage: &storage };
     let stamp = stamp(now, "%Y-%m-%dT%H%M%S.%9fZ");
     let is_open = scans.each_ref().map(|scan| scan.is_open);
-    let mut applier = Applier::new(directories, is_open, options, now, stamp, context)?;
+    let mut applier = Applier::new(pair, &mut ends, is_open, options, now, stamp, context);
     *is_reported = true;
     for side in Side::BOTH {
         applier.remove_leftovers(side, &scans[side.index()].leftovers);
@@ -108,8 +121,8 @@ fn sync_pair(
         entries: std::mem::take(&mut plan.next),
     };
     let saved = match after != before {
-        true => save(&storage, pair, &after, options),
-        false => remove_temp_state(&storage, pair),
+        true => save(storage, pair, &after, options),
+        false => remove_temp_state(storage, pair),
     };
     report_conflicts(&after, &plan, context);
     log_all(context, LogLevel::Warning, done.failed.iter().cloned());
@@ -145,9 +158,10 @@ fn stamp(nanoseconds: i64, format: &str) -> String {
     time.strftime(format).to_string()
 }
 
-fn lead(stop: Interrupt, context: &str) -> Interrupt {
+fn unreadable(stop: Interrupt, pair: &Pair, side: Side) -> Interrupt {
     match stop {
         Interrupt::Failed(error) => {
+            let context = format!("cannot read {}", pair.description(side));
             Interrupt::Failed(Error::new(ErrorCode::SafetyStop, error.context(context).message))
         }
         Interrupt::Item | Interrupt::All => stop,
@@ -158,14 +172,13 @@ fn lead(stop: Interrupt, context: &str) -> Interrupt {
 fn make_plan(
     input: &Input<'_>,
     files: [u64; 2],
-    roots: &[Directory; 2],
+    ends: &mut Endpoints,
     context: &mut SyncContext,
 ) -> Result<(Plan, Result<(), SafetyStop>), Interrupt> {
     let mut cancelled = None;
-    let [left, right] = roots;
-    let mut walkers = [Walker::new(Some(left.reopen()?)), Walker::new(Some(right.reopen()?))];
     let mut hash = |side: Side, path: &str| -> Result<Digest, Option<String>> {
-        match hash(&mut walkers[side.index()], path, context) {
+        let mut progress = |_| context.working(|| format!("comparing {path}"));
+        match ends[side.index()].hash(path, &mut progress) {
             Ok(digest) => Ok(digest),
             Err(Interrupt::Failed(error)) => Err(Some(format!("cannot be read: {error}"))),
             Err(stop) => {
@@ -182,25 +195,5 @@ fn make_plan(
     match checked() {
         Ok(plan) => Ok(plan),
         Err(plan::Cancelled) => Err(cancelled.unwrap_or(Interrupt::Item)),
-    }
-}
-
-fn hash(root: &mut Walker, path: &str, context: &mut SyncContext) -> Result<Digest, Interrupt> {
-    let (parent, name) = split(path);
-    let file = root.directory(parent, false)?.open_file(name)?;
-    let size = file.metadata()?.size;
-    let mut read = 0;
-    loop {
-        let step = file.hash(16 << 20)?;
-        read += step;
-        if step == 0 {
-            return Ok(file.digest());
-        }
-        // Reading a file that another program keeps appending to might never end.
-        if read > size {
-            let message = "the file grows while it is read; the next run syncs it";
-            return Err(Error::new(ErrorCode::Changed, message).into());
-        }
-        context.working(|| format!("comparing {path}"))?;
     }
 }

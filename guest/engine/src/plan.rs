@@ -166,6 +166,8 @@ pub struct Input<'a> {
     pub base: &'a BaseChildren,
     /// The settings.
     pub options: &'a Options,
+    /// Whether both sides keep the times that are set. Otherwise, times alone are not synced.
+    pub keeps_times: bool,
     /// When the scan began, in ns since 1970.
     pub now: i64,
     /// The same as text, for the names of conflict copies.

@@ -6,8 +6,7 @@ use std::collections::HashMap;
 use syncmgr_plugin::directories::Directory;
 use syncmgr_plugin::{ErrorCode, Result};
 
-use super::Applier;
-use crate::tree::Side;
+use super::Local;
 
 /// The permissions of a new file, and others that are set as a test.
 const TRIED: [u32; 2] = [0o600, 0o640];
@@ -15,44 +14,43 @@ const TRIED: [u32; 2] = [0o600, 0o640];
 /// The results so far.
 #[derive(Debug, Default)]
 pub(super) struct KeptModes {
-    /// By side and file system, since others may be mounted inside a side.
-    known: HashMap<(Side, u64), bool>,
+    /// By file system, since others may be mounted inside a side.
+    known: HashMap<u64, bool>,
     /// The result for the directory of the last query.
-    last: Option<(Side, String, bool)>,
+    last: Option<(String, bool)>,
 }
 
-impl Applier<'_> {
-    /// Returns whether the file system of a directory stores permission bits.
-    pub(super) fn keeps_modes(&mut self, side: Side, parent: &str) -> bool {
-        if let Some((last_side, last_parent, keeps)) = &self.kept_modes.last
-            && (*last_side, &**last_parent) == (side, parent)
+impl Local {
+    /// Returns whether the file system of a directory stores permission bits. `is_open`: everything
+    /// on this side shows all permissions.
+    pub(super) fn find_kept_modes(&mut self, parent: &str, is_open: bool) -> bool {
+        if let Some((last, keeps)) = &self.kept_modes.last
+            && last == parent
         {
             return *keeps;
         }
         // A side that cannot be tested stores them, unless everything shows all permissions there.
-        let unknown = !self.is_open[side.index()];
-        let keeps = self.find_out(side, parent).unwrap_or(unknown);
-        self.kept_modes.last = Some((side, parent.to_owned(), keeps));
+        let keeps = self.try_modes(parent, is_open).unwrap_or(!is_open);
+        self.kept_modes.last = Some((parent.to_owned(), keeps));
         keeps
     }
 
-    fn find_out(&mut self, side: Side, parent: &str) -> Result<bool> {
+    fn try_modes(&mut self, parent: &str, is_open: bool) -> Result<bool> {
         let temp = self.temp();
-        let directory = self.roots[side.index()].directory(parent, false)?;
+        let directory = self.walker.directory(parent, false)?;
         let metadata = directory.metadata()?;
         if metadata.mode.is_none() {
             return Ok(false);
         }
-        let key = (side, metadata.device_id);
-        if let Some(keeps) = self.kept_modes.known.get(&key) {
+        if let Some(keeps) = self.kept_modes.known.get(&metadata.device_id) {
             return Ok(*keeps);
         }
         let keeps = match keeps_tried(directory, &temp) {
             // It is read-only.
-            Err(error) if error.code == ErrorCode::AccessDenied => !self.is_open[side.index()],
+            Err(error) if error.code == ErrorCode::AccessDenied => !is_open,
             keeps => keeps?,
         };
-        self.kept_modes.known.insert(key, keeps);
+        self.kept_modes.known.insert(metadata.device_id, keeps);
         Ok(keeps)
     }
 }

@@ -253,6 +253,7 @@ impl World {
     pub fn plan(&self, options: &Options) -> Run {
         let sides = Side::BOTH.map(|side| self.scan(side));
         let input = Input {
+            keeps_times: true,
             sides: [&sides[0], &sides[1]],
             base: &self.base,
             options,

@@ -1,20 +1,16 @@
 //! Reads one side.
 
-use std::num::NonZeroI64;
-
-use syncmgr_plugin::directories::{Directory, Entry, EntryKind, EntryMetadata};
+use syncmgr_plugin::directories::EntryKind;
 use syncmgr_plugin::{Interrupt, SyncContext};
 
+use crate::endpoint::{Endpoint, Entry, Identity};
 use crate::filter::{Filter, Ignored};
 use crate::names;
 use crate::state::BaseChildren;
-use crate::tree::{Children, Fingerprint, Kind, Name, Node, Side};
-use crate::walker::{Walker, split};
+use crate::tree::{Children, Fingerprint, Kind, Name, Node, Side, join};
 
 /// The maximum depth of nested directories.
 const MAX_DEPTH: usize = 4_000;
-/// The number of directory handles of a scan. No other walker runs at that time.
-const HANDLES: usize = 32;
 /// The maximum length of a link target on Linux.
 const MAX_LINK_BYTES: usize = 4_095;
 
@@ -33,14 +29,6 @@ pub struct Scan {
     /// Returns the path of a directory that is the root of a side, so that files would be copied
     /// into themselves.
     pub overlap: Option<String>,
-}
-
-/// Identifies a directory wherever it is mounted; `None` is unknown.
-pub type Identity = Option<(u64, u64)>;
-
-/// Returns the identity of a directory.
-pub fn identity(metadata: &EntryMetadata) -> Identity {
-    (metadata.file_id != 0).then_some((metadata.device_id, metadata.file_id))
 }
 
 /// A known directory, whose names are reused.
@@ -71,21 +59,20 @@ impl<'a> Known<'a> {
 /// Reads a whole side. An unreadable part is [`Kind::Blocked`]; only a failure at the root fails
 /// the scan.
 pub fn scan(
-    root: &Directory,
+    end: &mut dyn Endpoint,
     side: Side,
     filter: &Filter,
     known: Known<'_>,
     roots: [Identity; 2],
     context: &mut SyncContext,
 ) -> Result<Scan, Interrupt> {
-    let walker = Walker::new(Some(root.reopen()?)).with_handles(HANDLES);
     let (path, leftovers) = (String::new(), Vec::new());
     let mut scanner = Scanner {
         side,
         filter,
         roots,
         context,
-        walker,
+        end,
         path,
         leftovers,
         files: 0,
@@ -102,7 +89,7 @@ struct Scanner<'a> {
     filter: &'a Filter,
     roots: [Identity; 2],
     context: &'a mut SyncContext,
-    walker: Walker,
+    end: &'a mut dyn Endpoint,
     /// The path of the current entry.
     path: String,
     leftovers: Vec<String>,
@@ -121,25 +108,6 @@ struct Listed<'a> {
     unread: Vec<usize>,
     /// The subdirectory that is being read.
     current: usize,
-}
-
-/// Returns the part of the metadata that is recorded.
-pub fn fingerprint(metadata: &EntryMetadata) -> Fingerprint {
-    Fingerprint {
-        size: metadata.size,
-        modified: metadata.modified,
-        changed: metadata.changed.and_then(NonZeroI64::new),
-        file_id: metadata.file_id,
-    }
-}
-
-/// Returns the permission bits to sync, without setuid and setgid.
-pub fn mode(metadata: &EntryMetadata) -> Option<u16> {
-    let synced = match metadata.kind {
-        EntryKind::Directory => 0o3777,
-        EntryKind::File | EntryKind::SymbolicLink | EntryKind::Other => 0o777,
-    };
-    metadata.mode.and_then(|mode| u16::try_from(mode & synced).ok())
 }
 
 impl<'a> Scanner<'a> {
@@ -180,9 +148,12 @@ impl<'a> Scanner<'a> {
             .working(|| format!("scanning {side}: {}", if path.is_empty() { "/" } else { path }))?;
         let parent = self.path.len();
         let (mut found, mut unread) = (Vec::new(), Vec::new());
-        let listing = self.walker.directory(&self.path, false)?.list()?;
-        for entry in listing {
-            let entry = entry?;
+        let mut entries = Vec::new();
+        self.end.list(&self.path, &mut |entry| {
+            entries.push(entry);
+            Ok(())
+        })?;
+        for entry in entries {
             let name = entry.name.display();
             // Including one of another pair, whose directory is in here.
             if name == names::TRASH {
@@ -202,6 +173,10 @@ impl<'a> Scanner<'a> {
             found.push((key, node));
         }
         self.path.truncate(parent);
+        if !unread.is_empty() && self.end.capabilities().at_once > 1 {
+            let path = |at: &usize| join(&self.path, &found[*at].1.name);
+            self.end.expect_lists(&unread.iter().map(path).collect::<Vec<_>>());
+        }
         unread.reverse();
         Ok(Listed { path: parent, known, found, unread, current: 0 })
     }
@@ -218,9 +193,9 @@ impl<'a> Scanner<'a> {
             mode: None,
             fingerprint: Fingerprint::default(),
         };
-        let Some(own_name) = entry.name.text() else {
+        if entry.name.text().is_none() {
             return Ok(blocked(name, Some("its name is not valid Unicode".to_owned())));
-        };
+        }
         let metadata = match entry.metadata {
             Ok(metadata) => metadata,
             Err(error) => return Ok(blocked(name, Some(error.message))),
@@ -229,8 +204,8 @@ impl<'a> Scanner<'a> {
         match self.filter.ignores(&self.path, kind == EntryKind::Directory) {
             None => {}
             Some(Ignored::ByDefault) if kind == EntryKind::File => {
-                let fingerprint = fingerprint(&metadata);
-                return Ok(Node { name, kind: Kind::Junk, mode: mode(&metadata), fingerprint });
+                let (mode, fingerprint) = (metadata.mode, metadata.fingerprint);
+                return Ok(Node { name, kind: Kind::Junk, mode, fingerprint });
             }
             Some(Ignored::ByDefault | Ignored::BySetting) => return Ok(blocked(name, None)),
         }
@@ -241,8 +216,7 @@ impl<'a> Scanner<'a> {
             }
             EntryKind::SymbolicLink => {
                 self.files += 1;
-                let (parent, _) = split(&self.path);
-                match self.walker.directory(parent, false)?.read_link(own_name) {
+                match self.end.read_link(&self.path) {
                     Ok(text) => match why_not_copied(&text, depth) {
                         None => Kind::Link(text.into()),
                         Some(why) => blocked_because(format!("is a link to {text:?}, which {why}")),
@@ -250,7 +224,7 @@ impl<'a> Scanner<'a> {
                     Err(error) => blocked_because(error.message),
                 }
             }
-            EntryKind::Directory if self.is_a_root(&metadata) => {
+            EntryKind::Directory if self.is_a_root(metadata.identity) => {
                 self.overlap.get_or_insert_with(|| self.path.clone());
                 blocked_because("is one of the two sides".to_owned())
             }
@@ -262,16 +236,15 @@ impl<'a> Scanner<'a> {
                 blocked_because("is neither a file, a directory nor a link".to_owned())
             }
         };
-        let mode = mode(&metadata);
+        let mode = metadata.mode;
         self.is_open &= matches!(kind, Kind::Link(_)) || mode.is_none_or(|mode| mode == 0o777);
-        Ok(Node { name, kind, mode, fingerprint: fingerprint(&metadata) })
+        Ok(Node { name, kind, mode, fingerprint: metadata.fingerprint })
     }
 }
 
 impl Scanner<'_> {
     /// Returns whether a directory is the root of a side, through a mount.
-    fn is_a_root(&self, metadata: &EntryMetadata) -> bool {
-        let identity = identity(metadata);
+    fn is_a_root(&self, identity: Identity) -> bool {
         identity.is_some() && self.roots.contains(&identity)
     }
 }

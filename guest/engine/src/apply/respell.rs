@@ -2,15 +2,12 @@
 
 use std::sync::Arc;
 
-use syncmgr_plugin::directories::Directory;
-use syncmgr_plugin::{Error, ErrorCode, Result};
+use syncmgr_plugin::Result;
 
 use super::Applier;
-use crate::names;
 use crate::plan::{Action, Operation};
 use crate::state::{BaseChildren, BaseKind};
-use crate::tree::{Name, Side, join};
-use crate::walker::split;
+use crate::tree::{Name, Side, join, split};
 
 impl Applier<'_> {
     /// Renames an entry.
@@ -22,36 +19,17 @@ impl Applier<'_> {
         next: &mut BaseChildren,
     ) -> Result<()> {
         let path = &operation.paths[on.index()];
-        let (parent, name) = split(path);
-        // Open directories have the old paths.
-        self.roots[on.index()].forget();
-        let directory = self.roots[on.index()].directory(parent, false)?;
-        rename(directory, name, to)?;
+        let (parent, _) = split(path);
+        self.end_of(on).respell(path, to)?;
         self.dirty.touch(on, parent, &operation.key);
         let new_path = join(parent, to);
-        self.moved(on, path, &new_path);
+        self.dirty.moved(on, path, &new_path);
         let mut renamed = operation.clone();
         renamed.paths[on.index()] = new_path.into();
         self.note(on, &renamed, next, None)?;
         self.respelled.insert(Name::clone(&operation.key));
         self.done.renamed += 1;
         Ok(())
-    }
-}
-
-/// Renames an entry. On a case-insensitive side, the new name refers to the entry itself.
-fn rename(directory: &Directory, name: &str, to: &str) -> Result<()> {
-    match directory.rename_new(name, directory, to) {
-        Err(error) if error.code == ErrorCode::AlreadyExists => {
-            // Only the listing shows the names, because some file systems have no stable file ids.
-            for entry in directory.list()? {
-                if names::key(entry?.name.display()) == names::key(to) {
-                    return Err(Error::new(error.code, format!("{to} is there, too")));
-                }
-            }
-            directory.rename(name, directory, to)
-        }
-        renamed => renamed,
     }
 }
 

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use syncmgr_plugin::Result;
 
 use super::Applier;
+use crate::endpoint::Metadata;
 use crate::plan::{Operation, is_racy};
-use crate::scan::{self, fingerprint};
 use crate::state::{Base, BaseChildren, BaseKind, Seen};
 use crate::tree::{Digest, Side};
-use crate::walker::split;
 
 impl Applier<'_> {
     /// Records how a side recognizes an entry that was just created there. Returns its permissions.
@@ -20,18 +19,29 @@ impl Applier<'_> {
         next: &mut BaseChildren,
         digest: Option<Digest>,
     ) -> Result<Option<u16>> {
-        let (parent, name) = split(&operation.paths[on.index()]);
-        let directory = self.roots[on.index()].directory(parent, false)?;
-        let Some(metadata) = directory.stat(name)? else { return Ok(None) };
-        let fingerprint = fingerprint(&metadata);
-        let mode = scan::mode(&metadata);
-        let Some(base) = find(next, &operation.key) else { return Ok(mode) };
+        let Some(found) = self.end_of(on).stat(&operation.paths[on.index()])? else {
+            return Ok(None);
+        };
+        self.note_found(on, operation, &found, next, digest);
+        Ok(found.mode)
+    }
+
+    /// Records the metadata of an entry that was just created.
+    pub(super) fn note_found(
+        &self,
+        on: Side,
+        operation: &Operation,
+        found: &Metadata,
+        next: &mut BaseChildren,
+        digest: Option<Digest>,
+    ) {
+        let Some(base) = find(next, &operation.key) else { return };
+        let Metadata { fingerprint, mode, .. } = *found;
         let racy = is_racy(&fingerprint, self.now);
         base.sides[on.index()] = Seen { fingerprint, mode, racy };
         if let (Some(digest), BaseKind::File(baseline)) = (digest, &mut base.kind) {
             *baseline = digest;
         }
-        Ok(mode)
     }
 }
 

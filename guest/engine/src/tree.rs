@@ -62,6 +62,32 @@ pub struct Fingerprint {
     pub file_id: u64,
 }
 
+impl Fingerprint {
+    /// Returns the fingerprint of a file with a version tag, such as the `ETag` of a server. The
+    /// modification time is in ns since 1970.
+    pub fn of_version(size: u64, modified: i64, tag: &str) -> Self {
+        let digest = blake3::hash(tag.as_bytes());
+        let [first, second] = [0, 8].map(|at| {
+            let bytes = digest.as_bytes()[at..].first_chunk().copied().unwrap_or_default();
+            u64::from_le_bytes(bytes)
+        });
+        Self { size, modified, changed: NonZeroI64::new(first.cast_signed()), file_id: second }
+    }
+
+    /// Returns whether the fingerprint is still that of the plan. An unknown time of the last
+    /// change is not compared.
+    pub fn is_still(&self, planned: &Self) -> bool {
+        let changed = match (self.changed, planned.changed) {
+            (Some(now), Some(planned)) => now == planned,
+            (Some(_), None) | (None, Some(_)) | (None, None) => true,
+        };
+        changed
+            && self.size == planned.size
+            && self.modified == planned.modified
+            && self.file_id == planned.file_id
+    }
+}
+
 /// A name or a path. There are many, and most are shared by the entry on both sides and in the
 /// baseline.
 pub type Name = Arc<str>;
@@ -182,6 +208,17 @@ impl Node {
         }
         None
     }
+}
+
+/// Splits a path into that of its directory and its name.
+pub fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
+}
+
+/// Returns the new path of an entry after a directory, which may contain it, was renamed.
+pub fn moved_path(path: &str, old: &str, new: &str) -> Option<String> {
+    let rest = path.strip_prefix(old)?;
+    (rest.is_empty() || rest.starts_with('/')).then(|| format!("{new}{rest}"))
 }
 
 /// Joins a path and a name.

@@ -3,41 +3,31 @@
 
 mod copy;
 mod flush;
-mod modes;
 mod new_baseline;
 mod perform;
-mod permit;
-mod recheck;
+mod place;
 mod refused;
 mod respell;
 mod room;
-mod trash;
 mod words;
-mod write;
 
 use std::collections::{HashMap, HashSet};
 
-use syncmgr_plugin::directories::Directory;
-use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result, SyncContext};
+use syncmgr_plugin::{Error, ErrorCode, Interrupt, SyncContext};
 
-use crate::names;
+use crate::endpoint::{Endpoint, Run};
+use crate::names::{self, TempNames};
 use crate::options::Options;
 use crate::pair::Pair;
 use crate::plan::{Action, Operation, Plan};
 use crate::state::BaseChildren;
-use crate::tree::{Name, Side};
-use crate::walker::{Walker, split};
+use crate::tree::{Name, Side, split};
 use copy::Batch;
 use flush::Dirty;
-use modes::KeptModes;
 use new_baseline::revert;
-use permit::Opened;
 use refused::Refused;
 use respell::keep_spelling;
 use room::Room;
-use trash::Trash;
-
-pub(crate) use permit::repair;
 
 /// The changes of a run.
 #[derive(Debug, Default)]
@@ -64,22 +54,15 @@ pub struct Done {
 
 /// Carries out the operations of one run.
 pub struct Applier<'a> {
-    roots: [Walker; 2],
-    tops: &'a [Directory; 2],
-    storage: &'a Directory,
+    ends: &'a mut Endpoints,
     pair: &'a Pair,
-    trash: [Trash; 2],
-    /// The name of this run's directory in the trash.
-    stamp: String,
     options: &'a Options,
     context: &'a mut SyncContext,
-    tag: u32,
-    next_temp: u32,
+    temps: TempNames,
     now: i64,
     dirty: Dirty,
     /// Whether each side shows all permissions for all users.
     is_open: [bool; 2],
-    kept_modes: KeptModes,
     refused: Refused,
     /// New entries, with another name of their directory that differs only in case.
     alike: HashMap<Name, Name>,
@@ -88,7 +71,6 @@ pub struct Applier<'a> {
     /// Copies that are not created or not renamed yet.
     batch: Batch,
     room: Room,
-    opened: Opened,
     /// The reason to stop, once there is one.
     ended: Result<(), Interrupt>,
     /// The changes so far.
@@ -97,59 +79,45 @@ pub struct Applier<'a> {
     undone: HashSet<Name>,
 }
 
-/// The directories that an [`Applier`] works in.
-#[derive(Clone, Copy, Debug)]
-pub struct Directories<'a> {
-    /// The pair.
-    pub pair: &'a Pair,
-    /// The two sides.
-    pub roots: &'a [Directory; 2],
-    /// The plugin's storage.
-    pub storage: &'a Directory,
-}
+/// The two sides.
+pub type Endpoints = [Box<dyn Endpoint>; 2];
 
 impl<'a> Applier<'a> {
-    /// Prepares the run. `now` is the time of the scan in ns since 1970, which makes names unique;
-    /// `stamp` is the same time as text.
-    ///
-    /// # Errors
-    /// Fails if the sides cannot be reopened.
+    /// Begins the changes. `now` is the time of the scan in ns since 1970, which makes names
+    /// unique; `stamp` is the same time as text.
     pub fn new(
-        directories: Directories<'a>,
+        pair: &'a Pair,
+        ends: &'a mut Endpoints,
         is_open: [bool; 2],
         options: &'a Options,
         now: i64,
         stamp: String,
         context: &'a mut SyncContext,
-    ) -> Result<Self> {
-        let Directories { pair, roots: tops, storage } = directories;
-        let [left, right] = tops;
-        Ok(Self {
-            roots: [Walker::new(Some(left.reopen()?)), Walker::new(Some(right.reopen()?))],
-            tops,
-            storage,
+    ) -> Self {
+        // Any first number is possible.
+        let first = (now.unsigned_abs() & u64::from(u32::MAX)).try_into().unwrap_or(0);
+        let temps = TempNames::new(pair.tag(), first);
+        let Options { verify, durable, .. } = *options;
+        let run = Run { stamp, verify, durable, temps: temps.clone() };
+        ends.iter_mut().for_each(|end| end.begin(&run));
+        Self {
+            ends,
             pair,
-            trash: Default::default(),
-            stamp,
             options,
             context,
-            tag: pair.tag(),
-            // Any value is possible.
-            next_temp: (now.unsigned_abs() & u64::from(u32::MAX)).try_into().unwrap_or(0),
+            temps,
             now,
             dirty: Dirty::default(),
             is_open,
-            kept_modes: KeptModes::default(),
             refused: Refused::default(),
             alike: HashMap::new(),
             respelled: HashSet::new(),
             batch: Batch::default(),
             room: Room::default(),
-            opened: Opened::default(),
             ended: Ok(()),
             done: Done::default(),
             undone: HashSet::new(),
-        })
+        }
     }
 
     /// Removes the leftovers of an interrupted run of this pair.
@@ -157,30 +125,34 @@ impl<'a> Applier<'a> {
         if !self.pair.is_writable(on) {
             return;
         }
-        let tag = self.tag;
+        let tag = self.pair.tag();
         for path in paths.iter().filter(|path| names::is_temp_of(split(path).1, tag)) {
-            let (parent, name) = split(path);
-            let remove = |applier: &mut Self| {
-                applier.roots[on.index()].directory(parent, false)?.remove_file(name)
-            };
-            let removed = match remove(self) {
-                Err(error) if error.code == ErrorCode::AccessDenied => {
-                    self.open_up(on, parent).and_then(|_| remove(self))
-                }
-                removed => removed,
-            };
-            match removed {
+            match self.end_of(on).remove(path) {
                 Ok(()) => {}
                 Err(error) if error.code == ErrorCode::NotFound => {}
                 Err(error) => {
-                    let what = "remove an unfinished copy from";
-                    let parent = if parent.is_empty() { "the top" } else { parent };
-                    self.done
-                        .failed
-                        .push(words::cannot(what, parent, on, self.pair, &error).message);
+                    let (parent, _) = split(path);
+                    self.cannot("remove an unfinished copy from", parent, on, &error);
                 }
             }
         }
+    }
+
+    fn end_of(&mut self, on: Side) -> &mut dyn Endpoint {
+        &mut *self.ends[on.index()]
+    }
+
+    /// Records the failure of an operation in a directory.
+    fn cannot(&mut self, what: &str, directory: &str, on: Side, error: &Error) {
+        let path = if directory.is_empty() { "the top" } else { directory };
+        let message = names::cannot(what, path, self.pair.description(on), error).message;
+        self.done.failed.push(message);
+    }
+
+    /// Returns whether the entries of a directory keep permissions.
+    fn keeps_modes(&mut self, on: Side, parent: &str) -> bool {
+        let is_open = self.is_open[on.index()];
+        self.end_of(on).keeps_modes(parent, is_open)
     }
 
     /// Carries out a plan and flushes it. Afterwards `plan.next` is the new baseline, even after a
@@ -198,9 +170,13 @@ impl<'a> Applier<'a> {
         }
         self.finish_copies(&mut plan.next);
         self.try_again(&mut plan.next);
-        self.shut_all();
+        for on in Side::BOTH {
+            for (what, path, error) in self.end_of(on).finish() {
+                self.cannot(what, &path, on, &error);
+            }
+        }
         self.flush();
-        self.forget_note();
+        self.ends.iter_mut().for_each(|end| end.forget_repairs());
         for operation in &renames {
             self.undone.remove(&operation.key);
         }
@@ -276,17 +252,6 @@ impl<'a> Applier<'a> {
         self.refused.note(operation);
         self.undone.insert(Name::clone(&operation.key));
         self.done.failed.push(words::explain(operation, self.pair, error));
-    }
-
-    /// Updates the paths after a directory was renamed.
-    fn moved(&mut self, side: Side, old: &str, new: &str) {
-        self.dirty.moved(side, old, new);
-        self.opened.moved(side, old, new);
-    }
-
-    fn temp(&mut self) -> String {
-        self.next_temp = self.next_temp.wrapping_add(1);
-        names::temp(self.tag, self.next_temp)
     }
 }
 

@@ -1,15 +1,10 @@
 //! Messages of failed operations: the operation, the path and the reason.
 
-use syncmgr_plugin::{Error, ErrorCode};
+use syncmgr_plugin::Error;
 
-use crate::names;
+use crate::names::{CANNOT, reason};
 use crate::pair::Pair;
 use crate::plan::{Action, Operation};
-use crate::tree::Side;
-use crate::walker::split;
-
-/// The start of a message that is complete.
-const CANNOT: &str = "cannot ";
 
 /// Returns the message of a failed operation.
 pub(super) fn explain(operation: &Operation, pair: &Pair, error: &Error) -> String {
@@ -17,7 +12,7 @@ pub(super) fn explain(operation: &Operation, pair: &Pair, error: &Error) -> Stri
         return error.message.clone();
     }
     let on = operation.side();
-    let (path, side) = (&operation.paths[on.index()], pair.directory(on));
+    let (path, side) = (&operation.paths[on.index()], pair.description(on));
     let what = match &operation.action {
         Action::Copy { replaces: None, .. } => format!("copy {path} to {side}"),
         Action::Copy { replaces: Some(_), .. } => format!("replace {path} in {side}"),
@@ -33,52 +28,26 @@ pub(super) fn explain(operation: &Operation, pair: &Pair, error: &Error) -> Stri
     format!("{CANNOT}{what}: {}", reason(error, path))
 }
 
-/// Completes the message of an error: `what` is the operation on a path of a side.
-pub(super) fn cannot(what: &str, path: &str, side: Side, pair: &Pair, error: &Error) -> Error {
-    let side = pair.directory(side);
-    let reason = reason(error, path);
-    Error::new(error.code, format!("{CANNOT}{what} {path} in {side}: {reason}"))
-}
-
-/// Returns the host's message without a leading name: the path names the entry already, and a
-/// temporary name is meaningless to users.
-fn reason(error: &Error, path: &str) -> String {
-    let (_, name) = split(path);
-    let text = error.to_string();
-    match text.split_once(": ") {
-        Some((lead, rest)) if names::is_temp(lead) || lead == name => rest.to_owned(),
-        Some(_) | None => text,
-    }
-}
-
-/// Returns the error for a directory that is not writable.
-pub(super) fn not_writable(path: &str, mode: u16, error: &Error) -> Error {
-    let reason = reason(error, path);
-    let message = format!(
-        "its directory {path} is not writable (mode {mode:o}), and its mode cannot be changed: \
-         {reason}"
-    );
-    Error::new(ErrorCode::AccessDenied, message)
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use syncmgr_plugin::directories::{Access, Grant};
+    use syncmgr_plugin::ErrorCode;
     use uuid::Uuid;
 
     use super::*;
+    use crate::names;
+    use crate::pair::SideGrant;
     use crate::plan::CopyModes;
-    use crate::tree::Fingerprint;
+    use crate::tree::{Fingerprint, Side};
 
     fn pair() -> Pair {
-        let grant = |side: Side| Grant {
-            name: format!("docs.{}", side.name()),
-            access: Access::ReadWrite,
+        let side = |side: Side| SideGrant {
+            description: format!("the directory `docs.{}`", side.name()),
+            is_writable: true,
             id: Uuid::nil(),
         };
-        Pair { key: Some("docs".to_owned()), grants: Side::BOTH.map(grant) }
+        Pair { sides: Side::BOTH.map(side) }
     }
 
     fn operation(action: Action) -> Operation {
@@ -140,7 +109,8 @@ mod tests {
     #[test]
     fn an_error_is_not_explained_twice() {
         let error = Error::new(ErrorCode::AccessDenied, "victim: permission denied");
-        let error = cannot("read", "d/victim", Side::Left, &pair(), &error);
+        let side = pair().description(Side::Left).to_owned();
+        let error = names::cannot("read", "d/victim", &side, &error);
         assert_eq!(
             error.message,
             "cannot read d/victim in the directory `docs.left`: permission denied"

@@ -289,8 +289,14 @@ fn cancellation_stops_planning() {
     let sides = Side::BOTH.map(|side| world.scan(side));
     let options = options(TwoWaySafe);
     let [left, right] = &sides;
-    let input =
-        Input { sides: [left, right], base: &world.base, options: &options, now: 0, when: WHEN };
+    let input = Input {
+        sides: [left, right],
+        base: &world.base,
+        options: &options,
+        keeps_times: true,
+        now: 0,
+        when: WHEN,
+    };
     assert_eq!(plan(&input, &mut |_, _| Err(None)).unwrap_err(), Cancelled);
 }
 
@@ -606,7 +612,8 @@ fn an_entry_with_the_name_of_an_ignored_one_is_reported() {
 #[test]
 fn junk_is_removed_with_its_directory_and_not_counted() {
     let none = |mode| Options { max_delete: DeleteLimit::Files(1), ..options(mode) };
-    let case = baseline("p/q/a:1 k:k").right("p/q/Thumbs.db:x p/q/Thumbs.db~ p/j:y p/j~").left("-p");
+    let case =
+        baseline("p/q/a:1 k:k").right("p/q/Thumbs.db:x p/q/Thumbs.db~ p/j:y p/j~").left("-p");
     for mode in MODES {
         let case = case.mode(mode);
         assert_eq!(case.world().plan(&none(mode)).danger, None);
@@ -691,7 +698,11 @@ fn edits() -> impl Strategy<Value = Vec<(Side, String)>> {
 /// A random tree with random edits.
 fn case(modes: &'static [Mode]) -> impl Strategy<Value = Case> {
     let baseline = vec(row(), 0..8).prop_map(|rows| rows.join(" "));
-    (select(modes), baseline, edits()).prop_map(|(mode, baseline, edits)| Case { mode, baseline, edits })
+    (select(modes), baseline, edits()).prop_map(|(mode, baseline, edits)| Case {
+        mode,
+        baseline,
+        edits,
+    })
 }
 
 proptest! {

@@ -1,0 +1,146 @@
+//! Performs a single operation.
+
+use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
+
+use super::Applier;
+use super::place::{Finished, check};
+use super::refused::no_link;
+use crate::endpoint::Rename;
+use crate::plan::{Action, Operation};
+use crate::state::BaseChildren;
+use crate::tree::{Side, join, split};
+
+impl Applier<'_> {
+    /// Performs an operation.
+    pub(super) fn one(
+        &mut self,
+        operation: &Operation,
+        next: &mut BaseChildren,
+    ) -> Result<(), Interrupt> {
+        let on = operation.side();
+        let path = &operation.paths[on.index()];
+        let (parent, _) = split(path);
+        self.check_name(operation)?;
+        match &operation.action {
+            Action::Copy { from, source, digest, replaces, modes } => {
+                let (digest, replaces) = (digest.as_deref(), replaces.as_deref());
+                self.copy(operation, *from, source, digest, replaces, *modes, next)?;
+            }
+            Action::MakeDirectory { mode, .. } => {
+                self.advance(0, path)?;
+                match self.make_directory(operation, on, *mode) {
+                    // There may be too many open files.
+                    Err(error) if error.code == ErrorCode::Failed => {
+                        self.settle(next);
+                        self.make_directory(operation, on, *mode)?;
+                    }
+                    made => made?,
+                }
+                self.dirty.touch(on, parent, &operation.key);
+                self.note(on, operation, next, None)?;
+                self.done.directories += 1;
+            }
+            Action::MakeLink { text, replaces, .. } => {
+                self.advance(0, path)?;
+                let temp = join(parent, &self.temps.next());
+                self.end_of(on).create_link(&temp, text).map_err(no_link)?;
+                let finished = Finished { operation, temp: &temp, replaces: replaces.as_deref() };
+                if let Err(error) = self.place_one(on, finished) {
+                    let _ = self.end_of(on).remove(&temp);
+                    return Err(error.into());
+                }
+                self.note(on, operation, next, None)?;
+                self.done.copied += 1;
+            }
+            Action::Rename { source, to, .. } => {
+                self.advance(0, path)?;
+                check(&self.end_of(on).stat(path)?, source)?;
+                let rename = Rename { path, to, replaces: None };
+                self.end_of(on).rename_all(&[rename]).pop().unwrap_or(Ok(()))?;
+                self.dirty.touch(on, parent, &operation.key);
+            }
+            Action::Respell { to, .. } => {
+                self.advance(0, path)?;
+                self.respell(operation, on, to, next)?;
+            }
+            Action::Remove { target, .. } => {
+                self.advance(0, path)?;
+                match check(&self.end_of(on).stat(path)?, target) {
+                    // Another program removed it.
+                    Err(error) if error.code == ErrorCode::NotFound => return Ok(()),
+                    result => result?,
+                }
+                if self.options.trash {
+                    self.keep_in_trash(on, path, false)?;
+                } else {
+                    self.end_of(on).remove(path)?;
+                    self.room.made(on);
+                }
+                self.dirty.touch(on, parent, &operation.key);
+                self.done.removed += 1;
+            }
+            Action::RemoveDirectory { .. } => {
+                self.advance(0, path)?;
+                match self.end_of(on).remove_directory(path) {
+                    Err(error) if error.code == ErrorCode::NotFound => {}
+                    Err(error) if error.code == ErrorCode::AlreadyExists => {
+                        let message = "the directory has entries that are not synced";
+                        return Err(Error::new(ErrorCode::Changed, message).into());
+                    }
+                    result => result?,
+                }
+                self.dirty.touch(on, parent, &operation.key);
+                self.done.directories += 1;
+            }
+            Action::SetMode { mode, .. } => {
+                self.advance(0, path)?;
+                let (other_parent, _) = split(&operation.paths[on.other().index()]);
+                if !self.keeps_modes(on.other(), other_parent) {
+                    // The permissions of the other side were not set by a user.
+                    return Ok(());
+                }
+                match self.end_of(on).set_mode(path, *mode) {
+                    Err(error)
+                        if error.code == ErrorCode::AccessDenied
+                            && !self.keeps_modes(on, parent) => {}
+                    set => set?,
+                }
+                let now = self.note(on, operation, next, None)?;
+                self.done.modes += u64::from(now == Some(*mode));
+            }
+            Action::SetModified { target, modified, .. } => {
+                self.advance(0, path)?;
+                check(&self.end_of(on).stat(path)?, target)?;
+                match self.end_of(on).set_modified(path, *modified) {
+                    // The contents are equal, so a file of another owner is not a failure.
+                    Err(error) if error.code == ErrorCode::AccessDenied => return Ok(()),
+                    set => set?,
+                }
+                self.note(on, operation, next, None)?;
+                self.done.times += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Creates a directory, with the permissions of its source if that side stores them.
+    fn make_directory(&mut self, operation: &Operation, on: Side, mode: Option<u16>) -> Result<()> {
+        let [like, path] = [on.other(), on].map(|side| &*operation.paths[side.index()]);
+        let keeps = self.keeps_modes(on.other(), split(like).0);
+        let (source, target) = self.source_and_target(on.other());
+        target.create_directory(path, keeps.then_some((source, like, mode)))
+    }
+
+    pub(super) fn advance(&mut self, bytes: u64, path: &str) -> Result<(), Interrupt> {
+        self.context.advance(bytes, || format!("copying {path}"))
+    }
+
+    /// Moves an entry to the trash.
+    pub(super) fn keep_in_trash(&mut self, on: Side, path: &str, stays: bool) -> Result<()> {
+        let kept = self.end_of(on).keep_in_trash(path, stays);
+        if kept.as_ref().is_err_and(|error| error.code == ErrorCode::NoSpace) {
+            self.room.is_trash_full = true;
+        }
+        kept
+    }
+}

@@ -1,0 +1,106 @@
+//! Gives finished copies and links their names. Every change checks first that the entries still
+//! match the plan.
+
+use syncmgr_plugin::directories::EntryKind;
+use syncmgr_plugin::{Error, ErrorCode, Result};
+
+use super::Applier;
+use super::refused::not_named;
+use crate::endpoint::{Metadata, Rename, changed};
+use crate::plan::Operation;
+use crate::tree::{Fingerprint, Side, split};
+
+/// A finished temporary entry.
+#[derive(Clone, Copy)]
+pub(super) struct Finished<'a> {
+    pub(super) operation: &'a Operation,
+    /// Its path.
+    pub(super) temp: &'a str,
+    /// The entry to replace; `None`: the name must be unused.
+    pub(super) replaces: Option<&'a Fingerprint>,
+}
+
+/// Checks that an entry still matches the plan.
+pub(super) fn check(found: &Option<Metadata>, planned: &Fingerprint) -> Result<()> {
+    match found {
+        None => {
+            Err(Error::new(ErrorCode::NotFound, "removed during the sync; the next run syncs that"))
+        }
+        Some(now) => match (now.kind, now.fingerprint.is_still(planned)) {
+            (EntryKind::File | EntryKind::SymbolicLink, true) => Ok(()),
+            (EntryKind::Directory | EntryKind::Other, _) | (_, false) => Err(changed("it")),
+        },
+    }
+}
+
+impl Applier<'_> {
+    /// Names one entry.
+    pub(super) fn place_one(&mut self, on: Side, finished: Finished<'_>) -> Result<()> {
+        self.place(on, &[finished]).pop().unwrap_or(Ok(()))
+    }
+
+    /// Names several entries of a side, and moves the entries that they replace to the trash.
+    pub(super) fn place(&mut self, on: Side, finished: &[Finished<'_>]) -> Vec<Result<()>> {
+        let mut results: Vec<Result<()>> = self.check_replaced(on, finished);
+        let right = results.iter().zip(finished).filter(|(result, _)| result.is_ok());
+        let renames: Vec<_> = right
+            .map(|(_, finished)| Rename {
+                path: finished.temp,
+                to: split(&finished.operation.paths[on.index()]).1,
+                replaces: finished.replaces,
+            })
+            .collect();
+        let mut renamed = self.end_of(on).rename_all(&renames).into_iter();
+        for (result, finished) in results.iter_mut().zip(finished) {
+            if result.is_err() {
+                continue;
+            }
+            *result = match renamed.next().unwrap_or_else(|| Err(Error::failed("no result"))) {
+                Ok(()) => Ok(()),
+                Err(error) => self.why_not_named(on, finished, error),
+            };
+            if result.is_ok() {
+                let (parent, _) = split(&finished.operation.paths[on.index()]);
+                self.dirty.touch(on, parent, &finished.operation.key);
+                if finished.replaces.is_some() && !self.options.trash {
+                    self.room.made(on);
+                }
+            }
+        }
+        results
+    }
+
+    /// Checks the entries that are replaced, and keeps them in the trash.
+    fn check_replaced(&mut self, on: Side, finished: &[Finished<'_>]) -> Vec<Result<()>> {
+        let replacing = finished.iter().filter(|one| one.replaces.is_some());
+        let paths: Vec<_> = replacing.map(|one| &*one.operation.paths[on.index()]).collect();
+        let mut found = match paths.is_empty() {
+            true => Vec::new(),
+            false => self.end_of(on).stat_all(&paths),
+        }
+        .into_iter();
+        let check_one = |one: &Finished<'_>| {
+            let Some(planned) = one.replaces else { return Ok(()) };
+            check(&found.next().unwrap_or_else(|| Err(Error::failed("no result")))?, planned)?;
+            match self.options.trash {
+                true => self.keep_in_trash(on, &one.operation.paths[on.index()], true),
+                false => Ok(()),
+            }
+        };
+        finished.iter().map(check_one).collect()
+    }
+
+    fn why_not_named(&mut self, on: Side, finished: &Finished<'_>, error: Error) -> Result<()> {
+        if finished.replaces.is_some() {
+            return Err(error);
+        }
+        if error.code == ErrorCode::AlreadyExists {
+            return Err(self.taken(finished.operation));
+        }
+        // It still exists under the temporary name.
+        match self.end_of(on).stat(finished.temp)?.is_some() {
+            true => Err(not_named(on, error)),
+            false => Err(error),
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! The interface to one side of a pair.
+
+use std::io::Read;
+
+use syncmgr_plugin::directories::{EntryKind, EntryName};
+use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
+
+use crate::local::Local;
+use crate::names::TempNames;
+use crate::tree::{Digest, Fingerprint};
+
+/// One side of a pair: a tree of files that can be listed, read and changed.
+///
+/// A path is relative to the root, with `/` between names; the root is the empty path. Every
+/// function fails with [`NotFound`](ErrorCode::NotFound) for an entry that does not exist, with
+/// [`Changed`](ErrorCode::Changed) for one that is not what it should be, and with
+/// [`NoSpace`](ErrorCode::NoSpace) if there is no room for it.
+///
+/// Functions for several entries return one result for each, in their order. They may work on
+/// several at once, and one failure must not prevent the others.
+pub trait Endpoint {
+    /// Returns what this side can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Identifies the root wherever it is mounted; `None`: unknown.
+    fn identity(&self) -> Identity {
+        None
+    }
+
+    /// Restores what a killed run left in a special state. Called before anything is listed,
+    /// unless the run is a preview.
+    ///
+    /// # Errors
+    /// Fails if that is impossible, which stops the run.
+    fn repair(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Announces that these directories will be listed next, in this order. A server can be asked
+    /// already.
+    fn expect_lists(&mut self, _directories: &[String]) {}
+
+    /// Lists a directory, and passes each entry to `each`, in any order.
+    ///
+    /// # Errors
+    /// Fails if the list is not complete: entries that are missing count as deleted. Returns the
+    /// interrupts of `each`.
+    fn list(
+        &mut self,
+        directory: &str,
+        each: &mut dyn FnMut(Entry) -> Result<(), Interrupt>,
+    ) -> Result<(), Interrupt>;
+
+    /// Returns the metadata of an entry; `None`: there is no such entry.
+    ///
+    /// # Errors
+    /// Fails if that cannot be found out.
+    fn stat(&mut self, path: &str) -> Result<Option<Metadata>>;
+
+    /// Returns the metadata of several entries, see [`Endpoint::stat`].
+    fn stat_all(&mut self, paths: &[&str]) -> Vec<Result<Option<Metadata>>> {
+        paths.iter().map(|path| self.stat(path)).collect()
+    }
+
+    /// Returns the target of a symbolic link.
+    ///
+    /// # Errors
+    /// Fails with [`NotImplemented`](ErrorCode::NotImplemented) on a side without links.
+    fn read_link(&mut self, _path: &str) -> Result<String> {
+        Err(not_implemented("symbolic links"))
+    }
+
+    /// Opens files for reading, at most [`Capabilities::at_once`].
+    fn open(&mut self, paths: &[&str]) -> Vec<Result<Content>>;
+
+    /// Returns the digest of a file's content. `progress` is called after each part, with the
+    /// number of bytes.
+    ///
+    /// # Errors
+    /// Fails with [`Changed`](ErrorCode::Changed) if the file is longer than `size`, and with the
+    /// interrupts of `progress`.
+    fn hash(
+        &mut self,
+        path: &str,
+        progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
+    ) -> Result<Digest, Interrupt> {
+        let Content { metadata, mut reader } =
+            self.open(&[path]).pop().unwrap_or_else(|| Err(Error::failed("no result")))?;
+        let mut hasher = blake3::Hasher::new();
+        let read = pump(&mut *reader, metadata.fingerprint.size, progress, |part| {
+            hasher.update(part);
+            Ok(())
+        })?;
+        match read == metadata.fingerprint.size {
+            true => Ok(*hasher.finalize().as_bytes()),
+            false => Err(changed("the file").into()),
+        }
+    }
+
+    /// Begins the changes of a run.
+    fn begin(&mut self, _run: &Run) {}
+
+    /// Copies a file of the other side under a temporary name. `progress` is called after each
+    /// part, with the number of bytes.
+    ///
+    /// # Errors
+    /// Fails with [`Changed`](ErrorCode::Changed) if the source does not match
+    /// [`Transfer::source`], and with the interrupts of `progress`. Then nothing is left under the
+    /// temporary name, if possible.
+    fn receive(
+        &mut self,
+        from: &mut dyn Endpoint,
+        transfer: &Transfer<'_>,
+        progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
+    ) -> Result<Received, Interrupt>;
+
+    /// Copies several small files, see [`Endpoint::receive`].
+    fn receive_all(
+        &mut self,
+        from: &mut dyn Endpoint,
+        transfers: &[Transfer<'_>],
+    ) -> Vec<Result<Received, Interrupt>> {
+        let each = |transfer| self.receive(from, transfer, &mut |_| Ok(()));
+        transfers.iter().map(each).collect()
+    }
+
+    /// Makes received copies permanent before they get their names, with `durable`.
+    fn flush_received(&mut self, temps: &[&str], durable: bool) -> Vec<Result<()>>;
+
+    /// Renames files or links in their directories. A target that is not to be replaced must not
+    /// exist: otherwise this fails with [`AlreadyExists`](ErrorCode::AlreadyExists).
+    fn rename_all(&mut self, renames: &[Rename<'_>]) -> Vec<Result<()>>;
+
+    /// Renames an entry of any type in its directory, to a name that differs only in case.
+    ///
+    /// # Errors
+    /// Fails with [`AlreadyExists`](ErrorCode::AlreadyExists) if that is another entry.
+    fn respell(&mut self, path: &str, to: &str) -> Result<()>;
+
+    /// Moves an entry that is deleted to the trash. With `stays`, it is going to be replaced, and
+    /// a copy in the trash is sufficient.
+    ///
+    /// # Errors
+    /// Fails with [`NoSpace`](ErrorCode::NoSpace) if the trash is full.
+    fn keep_in_trash(&mut self, path: &str, stays: bool) -> Result<()>;
+
+    /// Removes a file or link.
+    ///
+    /// # Errors
+    /// Fails for a directory.
+    fn remove(&mut self, path: &str) -> Result<()>;
+
+    /// Creates a directory. `mode` are its permission bits, and `like` is the corresponding
+    /// directory of the other side, whose owner it may get; `None`: those of a new directory.
+    ///
+    /// # Errors
+    /// Fails with [`AlreadyExists`](ErrorCode::AlreadyExists) if the name is used.
+    fn create_directory(
+        &mut self,
+        path: &str,
+        like: Option<(&mut dyn Endpoint, &str, Option<u16>)>,
+    ) -> Result<()>;
+
+    /// Removes an empty directory.
+    ///
+    /// # Errors
+    /// Fails with [`AlreadyExists`](ErrorCode::AlreadyExists) if it is not empty.
+    fn remove_directory(&mut self, path: &str) -> Result<()>;
+
+    /// Creates a symbolic link.
+    ///
+    /// # Errors
+    /// Fails with [`NotImplemented`](ErrorCode::NotImplemented) on a side without links.
+    fn create_link(&mut self, _path: &str, _target: &str) -> Result<()> {
+        Err(not_implemented("symbolic links"))
+    }
+
+    /// Sets permission bits.
+    ///
+    /// # Errors
+    /// Fails with [`NotImplemented`](ErrorCode::NotImplemented) on a side without them.
+    fn set_mode(&mut self, _path: &str, _mode: u16) -> Result<()> {
+        Err(not_implemented("permissions"))
+    }
+
+    /// Sets the modification time of a file, in ns since 1970.
+    ///
+    /// # Errors
+    /// Fails with [`NotImplemented`](ErrorCode::NotImplemented) on a side that cannot.
+    fn set_modified(&mut self, _path: &str, _modified: i64) -> Result<()> {
+        Err(not_implemented("setting times"))
+    }
+
+    /// Returns whether the entries of a directory keep the permission bits that are set. `is_open`:
+    /// everything on this side shows all permissions.
+    fn keeps_modes(&mut self, _directory: &str, _is_open: bool) -> bool {
+        false
+    }
+
+    /// Returns whether a directory can store a name with these unusual characters.
+    ///
+    /// # Errors
+    /// Fails if the attempt leaves something behind.
+    fn can_store(&mut self, _directory: &str, _characters: &str) -> Result<bool> {
+        Ok(true)
+    }
+
+    /// Returns the directories of the trash that have new entries, and forgets them.
+    fn take_changed_trash(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Makes the entries of directories permanent, on this side or in its trash.
+    fn flush_directories(&mut self, directories: &[&str], _in_trash: bool) -> Vec<Result<()>> {
+        directories.iter().map(|_| Ok(())).collect()
+    }
+
+    /// Restores what the changes of a run put into a special state. Returns what failed, as the
+    /// operation, the path and the reason.
+    fn finish(&mut self) -> Vec<(&'static str, String, Error)> {
+        Vec::new()
+    }
+
+    /// Records that the run is complete and that nothing needs to be repaired.
+    fn forget_repairs(&mut self) {}
+
+    /// Returns the local directory, if it is one: two of them copy files without the plugin.
+    fn as_local(&mut self) -> Option<&mut Local> {
+        None
+    }
+}
+
+/// What a side can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// How many operations it should have in flight, from 1.
+    pub at_once: usize,
+    /// Whether it keeps the modification times that are set.
+    pub keeps_times: bool,
+    /// Whether it has symbolic links.
+    pub has_links: bool,
+}
+
+/// Identifies a directory wherever it is mounted; `None` is unknown.
+pub type Identity = Option<(u64, u64)>;
+
+/// An entry of a directory.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The name.
+    pub name: EntryName,
+    /// The metadata, or the reason why they cannot be read.
+    pub metadata: Result<Metadata>,
+}
+
+/// The metadata of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metadata {
+    /// The type.
+    pub kind: EntryKind,
+    /// Recognizes an unchanged file.
+    pub fingerprint: Fingerprint,
+    /// The permission bits to sync: 0 to 0o777, of a directory 0 to 0o3777. `None`: this side has
+    /// none.
+    pub mode: Option<u16>,
+    /// Identifies a directory.
+    pub identity: Identity,
+}
+
+/// An open file.
+pub struct Content {
+    /// The metadata when it was opened.
+    pub metadata: Metadata,
+    /// The content.
+    pub reader: Box<dyn Read>,
+}
+
+/// A file to receive.
+#[derive(Clone, Copy, Debug)]
+pub struct Transfer<'a> {
+    /// The path of the source.
+    pub path: &'a str,
+    /// The path of the copy until it is complete.
+    pub temp: &'a str,
+    /// The name that the copy gets.
+    pub name: &'a str,
+    /// The expected source. Its size is that of the copy.
+    pub source: Fingerprint,
+    /// The permission bits of the copy; `None`: those of a new file.
+    pub mode: Option<u16>,
+    /// Whether the copy replaces the entry of that name, whose attributes it may get.
+    pub replaces: bool,
+    /// Whether the copy gets the owner of its source if it replaces nothing.
+    pub owner: bool,
+}
+
+/// A received copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// The fingerprint of the source when it was read.
+    pub source: Fingerprint,
+    /// The digest of the content.
+    pub digest: Digest,
+}
+
+/// A file or link to rename.
+#[derive(Clone, Copy, Debug)]
+pub struct Rename<'a> {
+    /// The path.
+    pub path: &'a str,
+    /// The new name.
+    pub to: &'a str,
+    /// The entry to replace; `None`: the name must be unused.
+    pub replaces: Option<&'a Fingerprint>,
+}
+
+/// The changes of a run.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// The name of this run's directory in the trash.
+    pub stamp: String,
+    /// Whether copies are read back.
+    pub verify: bool,
+    /// Whether changes are flushed before they count as done.
+    pub durable: bool,
+    /// Names for temporary files.
+    pub temps: TempNames,
+}
+
+/// Reads at most `size` bytes and one more, part by part. Returns the number of bytes.
+pub(crate) fn pump(
+    reader: &mut dyn Read,
+    size: u64,
+    progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
+    mut give: impl FnMut(&[u8]) -> Result<(), Interrupt>,
+) -> Result<u64, Interrupt> {
+    let mut part = vec![0; PART_BYTES];
+    let mut total = 0;
+    loop {
+        let read = reader.read(&mut part).map_err(syncmgr_plugin::http::interrupt)?;
+        if read == 0 {
+            return Ok(total);
+        }
+        total += read as u64;
+        // A file that another program keeps appending to might never end.
+        if total > size {
+            return Err(changed("the file").into());
+        }
+        give(&part[..read])?;
+        progress(read as u64)?;
+    }
+}
+
+const PART_BYTES: usize = 256 << 10;
+
+/// Returns the error for something that is not what the plan expects.
+pub fn changed(what: &str) -> Error {
+    Error::new(ErrorCode::Changed, format!("{what} changed during the sync; the next run syncs it"))
+}
+
+fn not_implemented(what: &str) -> Error {
+    Error::new(ErrorCode::NotImplemented, format!("this side has no {what}"))
+}

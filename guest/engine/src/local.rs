@@ -1,0 +1,505 @@
+//! A granted directory as a side.
+
+mod copies;
+mod modes;
+mod permit;
+mod stream;
+mod trash;
+mod walker;
+
+use std::collections::HashMap;
+
+use syncmgr_plugin::directories::{
+    self, Directory, DirectoryLock, EntryKind, EntryMetadata, File, Grant,
+};
+use syncmgr_plugin::{Error, ErrorCode, Interrupt, LogLevel, Result, SyncContext};
+use uuid::Uuid;
+
+use crate::endpoint::{
+    Capabilities, Content, Endpoint, Entry, Identity, Metadata, Received, Rename, Run, Transfer,
+    changed,
+};
+use crate::names;
+use crate::tree::{Digest, Fingerprint, Side, split};
+use modes::KeptModes;
+use permit::Opened;
+use stream::Reader;
+use trash::Trash;
+use walker::{HANDLES, Walker};
+
+/// The bytes to copy or to hash between two checks for a cancellation.
+const STEP_BYTES: u64 = 4 << 20;
+const HASH_BYTES: u64 = 16 << 20;
+/// The number of directory handles until the changes begin.
+const SCAN_HANDLES: usize = 32;
+
+/// A granted directory.
+pub struct Local {
+    top: Directory,
+    walker: Walker,
+    storage: Directory,
+    /// The directory of this side in the trash.
+    side: Side,
+    /// The id of the grant.
+    id: Uuid,
+    /// How messages name it.
+    description: String,
+    identity: Identity,
+    run: Option<Run>,
+    trash: Trash,
+    opened: Opened,
+    kept_modes: KeptModes,
+    /// Whether unusual characters can be stored.
+    trials: HashMap<String, bool>,
+    /// Received copies that are open, by path.
+    received: HashMap<String, File>,
+    _lock: Option<DirectoryLock>,
+}
+
+impl std::fmt::Debug for Local {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Local({})", self.description)
+    }
+}
+
+impl Local {
+    /// Uses an open directory as a side. `id` is that of its grant, and `description` names it in
+    /// messages. Deleted files are kept in the storage if that is on the same file system, and
+    /// otherwise in the directory.
+    ///
+    /// # Errors
+    /// Fails if the directory cannot be opened again.
+    pub fn new(
+        top: Directory,
+        storage: &Directory,
+        side: Side,
+        id: Uuid,
+        description: &str,
+    ) -> Result<Self> {
+        let metadata = metadata_of(&top.metadata()?);
+        let mut walker = Walker::new(Some(top.reopen()?));
+        walker.set_handles(SCAN_HANDLES);
+        Ok(Self {
+            walker,
+            storage: storage.reopen()?,
+            top,
+            side,
+            id,
+            description: description.to_owned(),
+            identity: metadata.identity,
+            run: None,
+            trash: Trash::default(),
+            opened: Opened::default(),
+            kept_modes: KeptModes::default(),
+            trials: HashMap::new(),
+            received: HashMap::new(),
+            _lock: None,
+        })
+    }
+
+    /// Opens and locks a granted directory; the lock lasts as long as the side. Its description is
+    /// "the directory `NAME`".
+    ///
+    /// # Errors
+    /// Fails with [`SafetyStop`](ErrorCode::SafetyStop) if it does not exist: an unmounted file
+    /// system must not look like a directory whose files were all deleted. Fails with
+    /// [`Busy`](ErrorCode::Busy) if another run holds it.
+    pub fn open_grant(
+        grant: &Grant,
+        storage: &Directory,
+        side: Side,
+        context: &SyncContext,
+    ) -> Result<Self> {
+        let name = &grant.name;
+        let description = format!("the directory `{name}`");
+        let top = directories::open_grant(name).map_err(|error| {
+            let message = if error.code == ErrorCode::NotFound {
+                format!("{description} does not exist; create it, or mount its file system")
+            } else if error.code == ErrorCode::Changed {
+                format!("{}; restore the directory", error.message)
+            } else {
+                return error;
+            };
+            Error::new(ErrorCode::SafetyStop, format!("{message}, then run again"))
+        })?;
+        let lock = match top.lock() {
+            Ok(lock) => Some(lock),
+            Err(error) if error.code == ErrorCode::Busy => {
+                let message = format!("another run holds {description}; run again after it ends");
+                return Err(Error::new(ErrorCode::Busy, message));
+            }
+            Err(error) => {
+                let text =
+                    format!("{description} cannot be locked ({error}); do not run twice at once");
+                context.log(LogLevel::Information, &text);
+                None
+            }
+        };
+        Ok(Self { _lock: lock, ..Self::new(top, storage, side, grant.id, &description)? })
+    }
+
+    /// Does something in the directory of an entry. If that is denied, makes the directory writable
+    /// and tries again.
+    fn permitted<T>(
+        &mut self,
+        path: &str,
+        action: impl Fn(&mut Self, &str) -> Result<T>,
+    ) -> Result<T> {
+        let (parent, name) = split(path);
+        match action(self, name) {
+            Err(error) if error.code == ErrorCode::AccessDenied => match self.open_up(parent)? {
+                true => action(self, name),
+                false => Err(error),
+            },
+            outcome => outcome,
+        }
+    }
+
+    fn parent(&mut self, path: &str) -> Result<&Directory> {
+        self.walker.directory(split(path).0, false)
+    }
+
+    fn verify(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| run.verify)
+    }
+
+    fn temp(&self) -> String {
+        self.run.as_ref().map(|run| run.temps.next()).unwrap_or_default()
+    }
+
+    /// Completes the message of an error with the operation, the path and the side.
+    fn cannot(&self, what: &str, path: &str, error: &Error) -> Error {
+        names::cannot(what, path, &self.description, error)
+    }
+}
+
+impl Endpoint for Local {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { at_once: 1, keeps_times: true, has_links: true }
+    }
+
+    fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    fn repair(&mut self) -> Result<()> {
+        self.repair_modes()
+    }
+
+    fn list(
+        &mut self,
+        directory: &str,
+        each: &mut dyn FnMut(Entry) -> Result<(), Interrupt>,
+    ) -> Result<(), Interrupt> {
+        for entry in self.walker.directory(directory, false)?.list()? {
+            let entry = entry?;
+            let metadata = match &entry.metadata {
+                Ok(metadata) => Ok(metadata_of(metadata)),
+                Err(error) => Err(Error::new(error.code.into(), error.message.clone())),
+            };
+            each(Entry { name: entry.name, metadata })?;
+        }
+        Ok(())
+    }
+
+    fn stat(&mut self, path: &str) -> Result<Option<Metadata>> {
+        let (parent, name) = split(path);
+        let found = self.walker.directory(parent, false)?.stat(name)?;
+        Ok(found.as_ref().map(metadata_of))
+    }
+
+    fn read_link(&mut self, path: &str) -> Result<String> {
+        self.parent(path)?.read_link(split(path).1)
+    }
+
+    fn open(&mut self, paths: &[&str]) -> Vec<Result<Content>> {
+        let open = |path: &&str| {
+            let file = self.parent(path)?.open_file(split(path).1)?;
+            let metadata = metadata_of(&file.metadata()?);
+            Ok(Content { metadata, reader: Box::new(Reader(file)) })
+        };
+        paths.iter().map(open).collect()
+    }
+
+    fn hash(
+        &mut self,
+        path: &str,
+        progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
+    ) -> Result<Digest, Interrupt> {
+        let file = self.parent(path)?.open_file(split(path).1)?;
+        let size = file.metadata()?.size;
+        let mut read = 0;
+        loop {
+            let step = file.hash(HASH_BYTES)?;
+            read += step;
+            if step == 0 {
+                return Ok(file.digest());
+            }
+            // Reading a file that another program keeps appending to might never end.
+            if read > size {
+                let message = "the file grows while it is read; the next run syncs it";
+                return Err(Error::new(ErrorCode::Changed, message).into());
+            }
+            progress(step)?;
+        }
+    }
+
+    fn begin(&mut self, run: &Run) {
+        self.walker.set_handles(HANDLES);
+        self.run = Some(run.clone());
+    }
+
+    fn receive(
+        &mut self,
+        from: &mut dyn Endpoint,
+        transfer: &Transfer<'_>,
+        progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
+    ) -> Result<Received, Interrupt> {
+        match from.as_local() {
+            Some(from) => self.copy(from, transfer, progress),
+            None => {
+                let content = from.open(&[transfer.path]).pop();
+                let content = content.unwrap_or_else(|| Err(Error::failed("no result")))?;
+                self.store(content, transfer, progress)
+            }
+        }
+    }
+
+    fn receive_all(
+        &mut self,
+        from: &mut dyn Endpoint,
+        transfers: &[Transfer<'_>],
+    ) -> Vec<Result<Received, Interrupt>> {
+        match from.as_local() {
+            Some(from) => self.copy_all(from, transfers),
+            None => self.store_all(from, transfers),
+        }
+    }
+
+    fn flush_received(&mut self, temps: &[&str], durable: bool) -> Vec<Result<()>> {
+        let files: Vec<_> = temps.iter().map(|temp| self.received.remove(*temp)).collect();
+        if !durable {
+            return temps.iter().map(|_| Ok(())).collect();
+        }
+        let open: Vec<_> = files.iter().flatten().collect();
+        let mut flushed = directories::flush_files(&open).into_iter();
+        let missing = || Err(Error::failed("the copy is not open"));
+        let result = |file: &Option<File>| match file {
+            Some(_) => flushed.next().unwrap_or_else(missing),
+            None => missing(),
+        };
+        files.iter().map(result).collect()
+    }
+
+    fn rename_all(&mut self, renames: &[Rename<'_>]) -> Vec<Result<()>> {
+        let rename = |one: &Rename<'_>| {
+            self.permitted(one.path, |local, name| {
+                let directory = local.parent(one.path)?;
+                match one.replaces {
+                    Some(_) => directory.rename(name, directory, one.to),
+                    None => directory.rename_new(name, directory, one.to),
+                }
+            })
+        };
+        renames.iter().map(rename).collect()
+    }
+
+    fn respell(&mut self, path: &str, to: &str) -> Result<()> {
+        // Open directories have the old paths.
+        self.walker.forget();
+        self.permitted(path, |local, name| {
+            let directory = local.parent(path)?;
+            match directory.rename_new(name, directory, to) {
+                Err(error) if error.code == ErrorCode::AlreadyExists => {
+                    // Only the listing shows the names, because some file systems have no stable
+                    // file ids. On a case-insensitive side, the new name refers to the entry.
+                    for entry in directory.list()? {
+                        if names::key(entry?.name.display()) == names::key(to) {
+                            return Err(Error::new(error.code, format!("{to} is there, too")));
+                        }
+                    }
+                    directory.rename(name, directory, to)
+                }
+                renamed => renamed,
+            }
+        })?;
+        self.opened.moved(path, &crate::tree::join(split(path).0, to));
+        Ok(())
+    }
+
+    fn keep_in_trash(&mut self, path: &str, stays: bool) -> Result<()> {
+        self.permitted(path, |local, _| local.keep(path, stays))
+    }
+
+    fn remove(&mut self, path: &str) -> Result<()> {
+        self.received.remove(path);
+        self.permitted(path, |local, name| local.parent(path)?.remove_file(name))
+    }
+
+    fn create_directory(
+        &mut self,
+        path: &str,
+        like: Option<(&mut dyn Endpoint, &str, Option<u16>)>,
+    ) -> Result<()> {
+        let mode = like.as_ref().and_then(|(_, _, mode)| *mode).map(u32::from);
+        let source = match like {
+            Some((from, like, _)) => from.as_local().and_then(|from| {
+                from.walker.directory(like, false).and_then(Directory::reopen).ok()
+            }),
+            None => None,
+        };
+        self.permitted(path, |local, name| {
+            let target = local.parent(path)?;
+            match &source {
+                Some(source) => target.create_directory_like(name, source, mode),
+                None => target.create_directory(name, mode),
+            }
+        })
+    }
+
+    fn remove_directory(&mut self, path: &str) -> Result<()> {
+        self.permitted(path, |local, name| local.parent(path)?.remove_directory(name))?;
+        self.opened.is_settled(path);
+        Ok(())
+    }
+
+    fn create_link(&mut self, path: &str, target: &str) -> Result<()> {
+        self.permitted(path, |local, name| local.parent(path)?.create_link(name, target))
+    }
+
+    fn set_mode(&mut self, path: &str, mode: u16) -> Result<()> {
+        self.parent(path)?.set_mode(split(path).1, mode.into())?;
+        self.opened.is_settled(path);
+        Ok(())
+    }
+
+    fn set_modified(&mut self, path: &str, modified: i64) -> Result<()> {
+        self.permitted(path, |local, name| local.parent(path)?.set_modified(name, modified))
+    }
+
+    fn keeps_modes(&mut self, directory: &str, is_open: bool) -> bool {
+        self.find_kept_modes(directory, is_open)
+    }
+
+    fn can_store(&mut self, directory: &str, characters: &str) -> Result<bool> {
+        if let Some(known) = self.trials.get(characters) {
+            return Ok(*known);
+        }
+        let temp = self.temp();
+        let directory = self.walker.directory(directory, false)?;
+        let tried = format!("{temp}{characters}");
+        let can = match directory.create_file(&tried) {
+            Ok(_) => {
+                // Some file systems omit trailing characters.
+                let is_cut = directory.stat(&temp)?.is_some();
+                directory.remove_file(&tried)?;
+                !is_cut
+            }
+            Err(error) if names::is_refused(&error) => false,
+            // The operation itself determines the reason.
+            Err(_) => return Ok(true),
+        };
+        self.trials.insert(characters.to_owned(), can);
+        Ok(can)
+    }
+
+    fn take_changed_trash(&mut self) -> Vec<String> {
+        self.trash.take_changed()
+    }
+
+    fn flush_directories(&mut self, directories: &[&str], in_trash: bool) -> Vec<Result<()>> {
+        let mut results = Vec::with_capacity(directories.len());
+        let mut open: Vec<Option<Directory>> = Vec::with_capacity(directories.len());
+        for path in directories {
+            let mut opened = self.open_to_flush(path, in_trash);
+            if opened.as_ref().is_err_and(|error| error.code == ErrorCode::Failed)
+                && open.iter().any(Option::is_some)
+            {
+                // There may be too many open files.
+                flush_open(&mut open, &mut results);
+                opened = self.open_to_flush(path, in_trash);
+            }
+            match opened {
+                Ok(found) => open.push(found),
+                Err(error) => {
+                    flush_open(&mut open, &mut results);
+                    results.push(match error.code {
+                        // It was removed since, and there may be a file in its place.
+                        ErrorCode::NotFound | ErrorCode::Changed => Ok(()),
+                        _ => Err(error),
+                    });
+                }
+            }
+        }
+        flush_open(&mut open, &mut results);
+        results
+    }
+
+    fn finish(&mut self) -> Vec<(&'static str, String, Error)> {
+        self.shut_all()
+    }
+
+    fn forget_repairs(&mut self) {
+        self.forget_note();
+    }
+
+    fn as_local(&mut self) -> Option<&mut Local> {
+        Some(self)
+    }
+}
+
+impl Local {
+    /// Opens a directory to flush; `None`: it is no longer there.
+    fn open_to_flush(&mut self, path: &str, in_trash: bool) -> Result<Option<Directory>> {
+        let directory = match in_trash {
+            true => match self.trash.directory(path) {
+                Some(directory) => directory?,
+                None => return Ok(None),
+            },
+            false => self.walker.directory(path, false)?,
+        };
+        directory.reopen().map(Some)
+    }
+}
+
+fn flush_open(open: &mut Vec<Option<Directory>>, results: &mut Vec<Result<()>>) {
+    let handles: Vec<_> = open.iter().flatten().collect();
+    let mut flushed = directories::flush_directories(&handles).into_iter();
+    results.extend(open.iter().map(|directory| match directory {
+        Some(_) => flushed.next().unwrap_or_else(|| Err(Error::failed("no result"))),
+        None => Ok(()),
+    }));
+    open.clear();
+}
+
+/// Converts the metadata of an entry.
+fn metadata_of(metadata: &EntryMetadata) -> Metadata {
+    Metadata {
+        kind: metadata.kind,
+        fingerprint: Fingerprint {
+            size: metadata.size,
+            modified: metadata.modified,
+            changed: metadata.changed.and_then(std::num::NonZeroI64::new),
+            file_id: metadata.file_id,
+        },
+        mode: mode_of(metadata),
+        identity: (metadata.file_id != 0).then_some((metadata.device_id, metadata.file_id)),
+    }
+}
+
+/// Returns the permission bits to sync, without setuid and setgid.
+fn mode_of(metadata: &EntryMetadata) -> Option<u16> {
+    let synced = match metadata.kind {
+        EntryKind::Directory => 0o3777,
+        EntryKind::File | EntryKind::SymbolicLink | EntryKind::Other => 0o777,
+    };
+    metadata.mode.and_then(|mode| u16::try_from(mode & synced).ok())
+}
+
+/// Returns whether a fingerprint is still that of the plan, or the error that it changed.
+fn expect(now: &Fingerprint, planned: &Fingerprint) -> Result<()> {
+    match now.is_still(planned) {
+        true => Ok(()),
+        false => Err(changed("the file")),
+    }
+}

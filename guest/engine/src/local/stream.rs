@@ -1,0 +1,92 @@
+//! Copies from another kind of side, through the plugin.
+
+use std::io::{self, Read};
+
+use syncmgr_plugin::directories::File;
+use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
+
+use super::{Local, expect};
+use crate::endpoint::{Content, Endpoint, Received, Transfer, changed, pump};
+use crate::tree::split;
+
+/// Reads a file.
+pub(super) struct Reader(pub(super) File);
+
+impl Read for Reader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
+        let part = self.0.read(length).map_err(|error| io::Error::other(error.to_string()))?;
+        buffer[..part.len()].copy_from_slice(&part);
+        Ok(part.len())
+    }
+}
+
+impl Local {
+    /// Stores the content of a file under the temporary name.
+    pub(super) fn store(
+        &mut self,
+        content: Content,
+        transfer: &Transfer<'_>,
+        progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
+    ) -> Result<Received, Interrupt> {
+        let Content { metadata, mut reader } = content;
+        let source = metadata.fingerprint;
+        expect(&source, &transfer.source)?;
+        let copy = self.permitted(transfer.temp, |local, temp| {
+            local.parent(transfer.temp)?.create_file(temp)
+        })?;
+        let mut hasher = blake3::Hasher::new();
+        let written = pump(&mut *reader, source.size, progress, |part| {
+            hasher.update(part);
+            Ok(copy.write(part)?)
+        });
+        drop(reader);
+        let finished = written.and_then(|length| {
+            if length != source.size {
+                return Err(changed("the file").into());
+            }
+            let digest = *hasher.finalize().as_bytes();
+            if self.verify() {
+                self.verify_copy(transfer, digest, progress)?;
+            }
+            if let Some(mode) = self.mode_of_new(transfer)? {
+                copy.set_mode(mode.into())?;
+            }
+            copy.set_modified(source.modified)?;
+            Ok(Received { source, digest })
+        });
+        self.received.insert(transfer.temp.to_owned(), copy);
+        if finished.is_err() {
+            self.remove_received(transfer.temp);
+        }
+        finished
+    }
+
+    /// Returns the permission bits of a received file. One that replaces another keeps its own.
+    fn mode_of_new(&mut self, transfer: &Transfer<'_>) -> Result<Option<u16>> {
+        if transfer.mode.is_some() || !transfer.replaces {
+            return Ok(transfer.mode);
+        }
+        let old = crate::tree::join(split(transfer.temp).0, transfer.name);
+        Ok(self.stat(&old)?.and_then(|old| old.mode))
+    }
+
+    /// Stores several files, of which the other side sends some at once.
+    pub(super) fn store_all(
+        &mut self,
+        from: &mut dyn Endpoint,
+        transfers: &[Transfer<'_>],
+    ) -> Vec<Result<Received, Interrupt>> {
+        let mut results = Vec::with_capacity(transfers.len());
+        for some in transfers.chunks(from.capabilities().at_once.max(1)) {
+            let paths: Vec<_> = some.iter().map(|transfer| transfer.path).collect();
+            let missing = || Err(Error::new(ErrorCode::Failed, "no result"));
+            let mut contents = from.open(&paths).into_iter();
+            results.extend(some.iter().map(|transfer| {
+                let content = contents.next().unwrap_or_else(missing)?;
+                self.store(content, transfer, &mut |_| Ok(()))
+            }));
+        }
+        results
+    }
+}
