@@ -233,12 +233,17 @@ pub trait Endpoint {
 /// What a side can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
-    /// How many operations it should have in flight, from 1.
+    /// The number of entries that functions for several of them should get, from 1.
     pub at_once: usize,
-    /// Whether it keeps the modification times that are set.
+    /// Whether it keeps the modification times that are set. Otherwise, times alone are not
+    /// synced.
     pub keeps_times: bool,
-    /// Whether it has symbolic links.
-    pub has_links: bool,
+    /// Whether a digest costs less than a copy. Otherwise, a file whose fingerprint changed counts
+    /// as changed.
+    pub hashes_cheaply: bool,
+    /// Whether another content has another fingerprint. Otherwise, the content of a file that was
+    /// written within two seconds before the scan decides.
+    pub has_versions: bool,
 }
 
 /// Identifies a directory wherever it is mounted; `None` is unknown.

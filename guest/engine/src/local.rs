@@ -175,7 +175,7 @@ impl Local {
 
 impl Endpoint for Local {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { at_once: 1, keeps_times: true, has_links: true }
+        Capabilities { at_once: 1, keeps_times: true, hashes_cheaply: true, has_versions: false }
     }
 
     fn identity(&self) -> Identity {

@@ -10,7 +10,6 @@ use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 #[cfg(doc)]
 use crate::pair::Pair;
-use crate::tree::Side;
 
 /// The start of a message that is complete.
 pub(crate) const CANNOT: &str = "cannot ";
@@ -127,11 +126,11 @@ pub fn trial(name: &str) -> Option<String> {
 /// Returns the name of a conflict copy: the tag precedes the last extension, and `number`
 /// distinguishes it from a used name. A conflict copy of a conflict copy has the name of the
 /// original.
-pub fn conflict(name: &str, side: Side, when: &str, number: u32) -> String {
+pub fn conflict(name: &str, side: &str, when: &str, number: u32) -> String {
     let base = base(name).unwrap_or_else(|| name.to_owned());
     let (stem, extension) = split(&base);
     let number = if number > 1 { format!(" {number}") } else { String::new() };
-    let tag = format!("{CONFLICT}{} {when}{number})", side.name());
+    let tag = format!("{CONFLICT}{side} {when}{number})");
     let room = NAME_BYTES.saturating_sub(tag.len() + extension.len());
     let stem = &stem[..stem.floor_char_boundary(room)];
     format!("{stem}{tag}{extension}")
@@ -149,7 +148,10 @@ pub fn base(name: &str) -> Option<String> {
     let digits = |text: &str, len: usize| {
         text.len() == len && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
     };
-    let known = (side == "left" || side == "right") && digits(date, 10) && digits(time, 6);
+    // The label of a side.
+    let is_label = (1..=16).contains(&side.len())
+        && side.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+    let known = is_label && digits(date, 10) && digits(time, 6);
     let number = words.next().is_none_or(|number| number.parse::<u32>().is_ok());
     (at > 0 && known && number && words.next().is_none())
         .then(|| format!("{}{}", &name[..at], &rest[close + 1..]))
@@ -179,10 +181,10 @@ mod tests {
             ("ends.", "ends (conflicted copy right 2026-11-22 073433)."),
             ("ünï (1).txt", "ünï (1) (conflicted copy right 2026-11-22 073433).txt"),
         ] {
-            let made = conflict(name, Side::Right, WHEN, 1);
+            let made = conflict(name, "right", WHEN, 1);
             assert_eq!(made, expected);
             assert_eq!(base(&made).as_deref(), Some(name));
-            let again = conflict(&made, Side::Left, "2027-01-01 000000", 3);
+            let again = conflict(&made, "left", "2027-01-01 000000", 3);
             assert_eq!(base(&again).as_deref(), Some(name), "{again}");
             assert!(again.contains("left 2027-01-01 000000 3)"), "{again}");
         }
@@ -194,7 +196,7 @@ mod tests {
             "a.txt",
             "a (conflicted copy).txt",
             "a (conflicted copy right).txt",
-            "a (conflicted copy up 2026-11-22 073433).txt",
+            "a (conflicted copy Up 2026-11-22 073433).txt",
             "a (conflicted copy right 2026-11-22 0734).txt",
             "a (conflicted copy right 2026-11-22 073433 x).txt",
             " (conflicted copy right 2026-11-22 073433).txt",
@@ -206,7 +208,7 @@ mod tests {
     #[test]
     fn long_names_are_truncated_at_a_character() {
         let name = format!("{}.txt", "é".repeat(125));
-        let made = conflict(&name, Side::Left, WHEN, 1);
+        let made = conflict(&name, "left", WHEN, 1);
         assert!(made.len() <= NAME_BYTES && made.ends_with(".txt"), "{made}");
     }
 

@@ -14,6 +14,8 @@ pub struct Pair {
 /// The grant of a side.
 #[derive(Clone, Debug)]
 pub struct SideGrant {
+    /// A word for it, of lower case letters: "left".
+    pub label: &'static str,
     /// How messages name it, such as "the directory `left`". The host adds the path to this
     /// wording, since the plugin does not know it.
     pub description: String,
@@ -45,6 +47,16 @@ impl Pair {
         digest.as_bytes()[..4].iter().fold(0, |tag, byte| tag << 8 | u32::from(*byte))
     }
 
+    /// Returns the word for a side.
+    pub fn label(&self, side: Side) -> &'static str {
+        self.sides[side.index()].label
+    }
+
+    /// Returns the words for both sides.
+    pub fn labels(&self) -> [&'static str; 2] {
+        Side::BOTH.map(|side| self.label(side))
+    }
+
     /// Returns how messages name a side.
     pub fn description(&self, side: Side) -> &str {
         &self.sides[side.index()].description
@@ -63,6 +75,7 @@ mod tests {
     #[test]
     fn swapped_sides_use_the_same_state() {
         let side = |id| SideGrant {
+            label: "side",
             description: String::new(),
             is_writable: true,
             id: Uuid::from_u128(id),

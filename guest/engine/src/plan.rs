@@ -16,6 +16,7 @@ mod type_conflict;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::endpoint::Capabilities;
 use crate::options::{Mode, Options};
 use crate::state::{BaseChildren, ConflictRecord};
 use crate::tree::{Children, Digest, Fingerprint, Name, Node, Side};
@@ -166,8 +167,10 @@ pub struct Input<'a> {
     pub base: &'a BaseChildren,
     /// The settings.
     pub options: &'a Options,
-    /// Whether both sides keep the times that are set. Otherwise, times alone are not synced.
-    pub keeps_times: bool,
+    /// What the sides can do.
+    pub capabilities: [Capabilities; 2],
+    /// How reasons name the sides.
+    pub labels: [&'static str; 2],
     /// When the scan began, in ns since 1970.
     pub now: i64,
     /// The same as text, for the names of conflict copies.

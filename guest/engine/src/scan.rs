@@ -7,7 +7,7 @@ use crate::endpoint::{Endpoint, Entry, Identity};
 use crate::filter::{Filter, Ignored};
 use crate::names;
 use crate::state::BaseChildren;
-use crate::tree::{Children, Fingerprint, Kind, Name, Node, Side, join};
+use crate::tree::{Children, Fingerprint, Kind, Name, Node, join};
 
 /// The maximum depth of nested directories.
 const MAX_DEPTH: usize = 4_000;
@@ -60,7 +60,7 @@ impl<'a> Known<'a> {
 /// the scan.
 pub fn scan(
     end: &mut dyn Endpoint,
-    side: Side,
+    label: &'static str,
     filter: &Filter,
     known: Known<'_>,
     roots: [Identity; 2],
@@ -68,7 +68,7 @@ pub fn scan(
 ) -> Result<Scan, Interrupt> {
     let (path, leftovers) = (String::new(), Vec::new());
     let mut scanner = Scanner {
-        side,
+        label,
         filter,
         roots,
         context,
@@ -85,7 +85,7 @@ pub fn scan(
 }
 
 struct Scanner<'a> {
-    side: Side,
+    label: &'static str,
     filter: &'a Filter,
     roots: [Identity; 2],
     context: &'a mut SyncContext,
@@ -143,7 +143,7 @@ impl<'a> Scanner<'a> {
 
     /// Lists the directory at the path.
     fn list(&mut self, known: Known<'a>, depth: usize) -> Result<Listed<'a>, Interrupt> {
-        let (side, path) = (self.side.name(), &self.path);
+        let (side, path) = (self.label, &self.path);
         self.context
             .working(|| format!("scanning {side}: {}", if path.is_empty() { "/" } else { path }))?;
         let parent = self.path.len();

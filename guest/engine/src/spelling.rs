@@ -21,6 +21,7 @@ pub struct Spelling {
     /// differs only in case.
     pub alike: HashMap<Name, Name>,
     pairs: Vec<Pair>,
+    labels: [&'static str; 2],
 }
 
 /// An entry with different names on the two sides.
@@ -57,8 +58,13 @@ struct Group<'a> {
 
 impl Spelling {
     /// Finds names that differ only in case.
-    pub fn find(sides: [&Children; 2], base: &BaseChildren, mode: Mode) -> Self {
-        let mut found = Self::default();
+    pub fn find(
+        sides: [&Children; 2],
+        base: &BaseChildren,
+        mode: Mode,
+        labels: [&'static str; 2],
+    ) -> Self {
+        let mut found = Self { labels, ..Self::default() };
         let root = Name::from("");
         let paths = [Name::clone(&root), Name::clone(&root)];
         let mut levels = vec![Level { key: root, paths, sides, base: Some(base) }];
@@ -149,7 +155,7 @@ impl Spelling {
             action,
             paths: paths.map(Name::from),
             key: join(&level.key, new).into(),
-            reason: format!("renamed on {}", on.other().name()).into(),
+            reason: format!("renamed on {}", self.labels[on.other().index()]).into(),
         });
         self.pairs.push(Pair {
             parent: Name::clone(&level.key),
@@ -256,7 +262,7 @@ mod tests {
         world.edit(Side::Left, left);
         world.edit(Side::Right, right);
         let sides = Side::BOTH.map(|side| world.scan(side));
-        (Spelling::find([&sides[0], &sides[1]], &world.base, mode), world)
+        (Spelling::find([&sides[0], &sides[1]], &world.base, mode, ["left", "right"]), world)
     }
 
     fn renames(found: &Spelling) -> Vec<String> {

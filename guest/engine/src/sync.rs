@@ -75,20 +75,22 @@ fn sync_pair(
     let now = now();
     let [left, right] = &mut ends;
     let known = Known { base: Some(&before.entries), other: None };
-    let left = scan::scan(&mut **left, Side::Left, &filter, known, identities, context)
+    let left = scan::scan(&mut **left, pair.label(Side::Left), &filter, known, identities, context)
         .map_err(|stop| unreadable(stop, pair, Side::Left))?;
     let known = Known { other: Some(&left.children), ..known };
-    let right = scan::scan(&mut **right, Side::Right, &filter, known, identities, context)
-        .map_err(|stop| unreadable(stop, pair, Side::Right))?;
+    let right =
+        scan::scan(&mut **right, pair.label(Side::Right), &filter, known, identities, context)
+            .map_err(|stop| unreadable(stop, pair, Side::Right))?;
     let mut scans = [left, right];
-    refuse_overlap(&scans)?;
-    let (settled, spelling) = settle_spelling(&mut scans, &before, options);
+    refuse_overlap(pair, &scans)?;
+    let (settled, spelling) = settle_spelling(&mut scans, &before, options, pair.labels());
     let base = settled.as_ref().unwrap_or(&before.entries);
 
     let when = stamp(now, "%Y-%m-%d %H%M%S");
-    let keeps_times = ends.iter().all(|end| end.capabilities().keeps_times);
+    let capabilities = ends.each_ref().map(|end| end.capabilities());
+    let labels = pair.labels();
     let sides = [&scans[0].children, &scans[1].children];
-    let input = Input { sides, base, options, keeps_times, now, when: &when };
+    let input = Input { sides, base, options, capabilities, labels, now, when: &when };
     report_hints(&filter, context);
     let files = [scans[0].files, scans[1].files];
     let (mut plan, verdict) = make_plan(&input, files, &mut ends, context)?;
@@ -101,7 +103,7 @@ fn sync_pair(
     report_skipped(&plan, context);
     if options.dry_run {
         // The list shows whether the limit of a safety stop can be raised.
-        preview(&plan, context)?;
+        preview(&plan, labels, context)?;
         *is_reported = true;
         return Ok(verdict?);
     }
@@ -136,10 +138,11 @@ fn settle_spelling(
     scans: &mut [Scan; 2],
     before: &State,
     options: &Options,
+    labels: [&'static str; 2],
 ) -> (Option<BaseChildren>, Spelling) {
     let [left, right] = scans;
     let sides = [&left.children, &right.children];
-    let spelling = Spelling::find(sides, &before.entries, options.mode);
+    let spelling = Spelling::find(sides, &before.entries, options.mode, labels);
     let settled = (!spelling.is_settled()).then(|| {
         let mut base = before.entries.clone();
         spelling.settle([&mut left.children, &mut right.children], &mut base);

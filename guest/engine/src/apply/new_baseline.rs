@@ -37,7 +37,8 @@ impl Applier<'_> {
     ) {
         let Some(base) = find(next, &operation.key) else { return };
         let Metadata { fingerprint, mode, .. } = *found;
-        let racy = is_racy(&fingerprint, self.now);
+        let has_versions = self.ends[on.index()].capabilities().has_versions;
+        let racy = !has_versions && is_racy(&fingerprint, self.now);
         base.sides[on.index()] = Seen { fingerprint, mode, racy };
         if let (Some(digest), BaseKind::File(baseline)) = (digest, &mut base.kind) {
             *baseline = digest;

@@ -5,7 +5,6 @@ use syncmgr_plugin::directories::EntryKind;
 use syncmgr_plugin::{Error, ErrorCode, Result};
 
 use super::Applier;
-use super::refused::not_named;
 use crate::endpoint::{Metadata, Rename, changed};
 use crate::plan::Operation;
 use crate::tree::{Fingerprint, Side, split};
@@ -99,7 +98,7 @@ impl Applier<'_> {
         }
         // It still exists under the temporary name.
         match self.end_of(on).stat(finished.temp)?.is_some() {
-            true => Err(not_named(on, error)),
+            true => Err(self.not_named(on, error)),
             false => Err(error),
         }
     }

@@ -59,7 +59,7 @@ impl Applier<'_> {
             return Err(self.taken(operation));
         }
         match names::trial(name) {
-            Some(trial) if !self.end_of(on).can_store(parent, &trial)? => Err(not_allowed(on)),
+            Some(trial) if !self.end_of(on).can_store(parent, &trial)? => Err(self.not_allowed(on)),
             Some(_) | None => Ok(()),
         }
     }
@@ -75,11 +75,18 @@ impl Applier<'_> {
         };
         Error::new(ErrorCode::AlreadyExists, message)
     }
-}
 
-/// Explains why an entry that exists under another name could not be renamed.
-pub(super) fn not_named(on: Side, error: Error) -> Error {
-    if names::is_refused(&error) { not_allowed(on) } else { error }
+    /// Explains why an entry that exists under another name could not be renamed.
+    pub(super) fn not_named(&self, on: Side, error: Error) -> Error {
+        if names::is_refused(&error) { self.not_allowed(on) } else { error }
+    }
+
+    fn not_allowed(&self, on: Side) -> Error {
+        let other = self.pair.label(on.other());
+        let message =
+            format!("this file system does not allow the name; rename the entry on {other}");
+        Error::new(ErrorCode::InvalidArgument, message)
+    }
 }
 
 /// Explains why a symbolic link could not be created.
@@ -88,12 +95,6 @@ pub(super) fn no_link(error: Error) -> Error {
         true => Error::new(error.code, "this file system has no symbolic links"),
         false => error,
     }
-}
-
-fn not_allowed(on: Side) -> Error {
-    let other = on.other().name();
-    let message = format!("this file system does not allow the name; rename the entry on {other}");
-    Error::new(ErrorCode::InvalidArgument, message)
 }
 
 #[cfg(test)]

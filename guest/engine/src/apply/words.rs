@@ -43,6 +43,7 @@ mod tests {
 
     fn pair() -> Pair {
         let side = |side: Side| SideGrant {
+            label: side.name(),
             description: format!("the directory `docs.{}`", side.name()),
             is_writable: true,
             id: Uuid::nil(),

@@ -114,7 +114,7 @@ impl Local {
     fn try_to_keep(&mut self, path: &str, stays: bool) -> Result<()> {
         let (parent, name) = split(path);
         let (side, stamp) = (self.side, self.stamp());
-        let location = self.trash.location(side);
+        let location = self.trash.location(&self.description);
         let trash = self
             .trash
             .of_run([&self.top, &self.storage], side, &stamp)
@@ -150,7 +150,7 @@ impl Local {
 
     /// Explains why an entry cannot be moved to the trash, with the remedies.
     fn no_room_in_trash(&self, error: &Error) -> Error {
-        let (location, reason) = (self.trash.location(self.side), error.to_string());
+        let (location, reason) = (self.trash.location(&self.description), error.to_string());
         let runs = match self.trash.is_in_root {
             true => self.top.open_directory(names::TRASH),
             false => self.storage.open_directory(names::STORED_TRASH),
@@ -169,9 +169,9 @@ impl Local {
 
 impl Trash {
     /// Returns the location for messages.
-    fn location(&self, on: Side) -> String {
+    fn location(&self, description: &str) -> String {
         match self.is_in_root {
-            true => format!("`{}` in the {} directory", names::TRASH, on.name()),
+            true => format!("`{}` in {description}", names::TRASH),
             false => format!("the directory `{}` in the plugin's storage", names::STORED_TRASH),
         }
     }

@@ -39,7 +39,7 @@ impl Planner<'_, '_> {
             let mode = nodes[on.other().index()].and_then(|node| node.mode);
             // Its owner must be able to write into it.
             let action = Action::MakeDirectory { on, mode: mode.map(|mode| mode | 0o700) };
-            self.push(action, &location, &format!("new on {}", on.other().name()));
+            self.push(action, &location, &format!("new on {}", self.label(on.other())));
         }
         Step::Enter(Entered { key: Name::clone(key), location, nodes, base, missing, removed, at })
     }
@@ -59,19 +59,19 @@ impl Planner<'_, '_> {
                 self.plan.operations.remove(at);
                 exists[on.index()] = false;
                 if inner.exist[kept.index()] {
-                    let why = why_kept(on, nodes[kept.index()]);
+                    let why = why_kept(self.label(on), nodes[kept.index()]);
                     self.skip(&location.paths[kept.index()], why);
                 } else {
                     exists[kept.index()] = false;
                     self.remove_junk(&location, kept, nodes[kept.index()]);
                     let action = Action::RemoveDirectory { on: kept };
-                    let reason = format!("deleted on {}", on.name());
+                    let reason = format!("deleted on {}", self.label(on));
                     self.push_removal(action, &location, &reason);
                     return Merged { next: None, exists };
                 }
             } else if removed {
                 self.plan.operations[at].reason =
-                    self.reason(&format!("has changes on {}", kept.name()));
+                    self.reason(&format!("has changes on {}", self.label(kept)));
             }
         }
         let mode = match missing {
@@ -86,7 +86,7 @@ impl Planner<'_, '_> {
                 mode
             }
         };
-        let sides = nodes.map(|node| self.seen(node));
+        let sides = Side::BOTH.map(|side| self.seen(side, nodes[side.index()]));
         let next = Base { kind: BaseKind::Directory(inner.next), mode, sides };
         Merged { next: Some(Arc::new(next)), exists }
     }
@@ -104,8 +104,7 @@ impl Planner<'_, '_> {
 }
 
 /// Returns why a directory is kept that was deleted on a side.
-fn why_kept(deleted_on: Side, directory: Option<&Node>) -> String {
-    let side = deleted_on.name();
+fn why_kept(side: &str, directory: Option<&Node>) -> String {
     match directory.and_then(Node::first_blocked) {
         Some((path, None)) => {
             format!("deleted on {side}, but kept because of {path:?} in it, which is ignored")

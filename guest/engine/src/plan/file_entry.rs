@@ -80,7 +80,7 @@ impl Planner<'_, '_> {
                 Ok(Merged { next, exists: nodes.map(|node| node.is_some()) })
             }
             Verdict::Take(from) => {
-                let reason = reason(from, changes, nodes);
+                let reason = self.why_taken(from, changes, nodes);
                 let (modes, source) = self.copy_modes(from, nodes, base);
                 let merged = self.take(location, from, nodes, &looked, modes, &reason);
                 if let Some(mode) = source {
@@ -100,7 +100,7 @@ impl Planner<'_, '_> {
                     | Mode::Newer
                     | Mode::OneWaySafe
                     | Mode::Mirror => {
-                        let reason = format!("changed on both sides; {} wins", winner.name());
+                        let reason = format!("changed on both sides; {} wins", self.label(winner));
                         let modes = CopyModes::of_winner(winner, nodes);
                         Ok(self.take(location, winner, nodes, &looked, modes, &reason))
                     }
@@ -144,6 +144,10 @@ impl Planner<'_, '_> {
                         return looked(Change::Same, Some(*baseline));
                     }
                     if seen.fingerprint.size != node.fingerprint.size {
+                        return looked(Change::Changed, None);
+                    }
+                    if !self.input.capabilities[side.index()].hashes_cheaply {
+                        // Reading it costs as much as copying it.
                         return looked(Change::Changed, None);
                     }
                     match self.digest(side, location)? {
@@ -225,7 +229,7 @@ impl Planner<'_, '_> {
             }
         };
         let nodes = nodes.map(Some);
-        let sides = nodes.map(|node| self.seen(node));
+        let sides = Side::BOTH.map(|side| self.seen(side, nodes[side.index()]));
         let now = Base { kind, mode, sides };
         let next = match base {
             Some(before) if **before == now => Arc::clone(before),
@@ -233,17 +237,19 @@ impl Planner<'_, '_> {
         };
         Merged { next: Some(next), exists: [true, true] }
     }
-}
 
-fn reason(from: Side, changes: [Change; 2], nodes: [Option<&Node>; 2]) -> String {
-    let side = from.name();
-    let other = from.other();
-    match (changes[from.index()], nodes[other.index()]) {
-        (Change::New, None) => format!("new on {side}"),
-        (Change::Deleted | Change::Absent, _) => format!("not on {side}"),
-        (Change::Changed, None) => format!("changed on {side}, deleted on {}", other.name()),
-        (Change::Same, None) => format!("missing on {}", other.name()),
-        (Change::New | Change::Changed, Some(_)) => format!("changed on {side}"),
-        (Change::Same, Some(_)) => format!("differs from {side}"),
+    fn why_taken(&self, from: Side, changes: [Change; 2], nodes: [Option<&Node>; 2]) -> String {
+        let side = self.label(from);
+        let other = from.other();
+        match (changes[from.index()], nodes[other.index()]) {
+            (Change::New, None) => format!("new on {side}"),
+            (Change::Deleted | Change::Absent, _) => format!("not on {side}"),
+            (Change::Changed, None) => {
+                format!("changed on {side}, deleted on {}", self.label(other))
+            }
+            (Change::Same, None) => format!("missing on {}", self.label(other)),
+            (Change::New | Change::Changed, Some(_)) => format!("changed on {side}"),
+            (Change::Same, Some(_)) => format!("differs from {side}"),
+        }
     }
 }

@@ -187,6 +187,7 @@ fn content_of(
     let seen = base.seen(side);
     match !seen.racy && seen.fingerprint == node.fingerprint {
         true => Ok(Some(Content::File(*baseline))),
+        false if !input.capabilities[side.index()].hashes_cheaply => Ok(None),
         false => Ok(digest(hash, side, &operation.paths[side.index()])?.map(Content::File)),
     }
 }
@@ -227,6 +228,7 @@ fn new_contents(
                     let known = Some(*known).filter(|known| *known != Digest::default());
                     let digest = match known {
                         Some(known) => Some(known),
+                        None if !input.capabilities[side.index()].hashes_cheaply => None,
                         None => digest(hash, side, &join(&parent, &node.name))?,
                     };
                     digest.map(Content::File)

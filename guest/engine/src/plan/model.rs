@@ -24,6 +24,12 @@ pub const WHEN: &str = "2026-11-22 073433";
 pub const TWO_WAY: [Mode; 4] = [TwoWaySafe, PreferLeft, PreferRight, Newer];
 pub const MODES: [Mode; 6] = [TwoWaySafe, PreferLeft, PreferRight, Newer, OneWaySafe, Mirror];
 
+/// The labels of the sides.
+pub const LABELS: [&str; 2] = ["left", "right"];
+/// Both sides are local directories.
+pub const LOCAL: Capabilities =
+    Capabilities { at_once: 1, keeps_times: true, hashes_cheaply: true, has_versions: false };
+
 /// The entries of a tree, by path.
 pub type Tree = BTreeMap<String, Item>;
 /// A tree as rows in the notation of `edit`.
@@ -94,7 +100,7 @@ pub fn tags() -> impl Iterator<Item = (String, String)> {
     [3, 2, 1].into_iter().flat_map(|number| {
         Side::BOTH.map(|side| {
             let suffix = if number > 1 { number.to_string() } else { String::new() };
-            let name = names::conflict("f", side, WHEN, number);
+            let name = names::conflict("f", side.name(), WHEN, number);
             (name[1..].to_owned(), format!("~{}{suffix}", side.name()))
         })
     })
@@ -253,7 +259,8 @@ impl World {
     pub fn plan(&self, options: &Options) -> Run {
         let sides = Side::BOTH.map(|side| self.scan(side));
         let input = Input {
-            keeps_times: true,
+            capabilities: [LOCAL; 2],
+            labels: LABELS,
             sides: [&sides[0], &sides[1]],
             base: &self.base,
             options,

@@ -7,7 +7,7 @@ use crate::options::Mode;
 use crate::plan::location::Location;
 use crate::plan::{Action, Hash, Input, Operation, Plan, is_racy};
 use crate::state::{Base, BaseChildren, Seen};
-use crate::tree::{Name, Node, Side};
+use crate::tree::{Fingerprint, Name, Node, Side};
 
 /// Plans entry by entry.
 pub(super) struct Planner<'a, 'b> {
@@ -85,6 +85,14 @@ impl Planner<'_, '_> {
         self.input.options.mode
     }
 
+    fn is_racy(&self, side: Side, fingerprint: &Fingerprint) -> bool {
+        !self.input.capabilities[side.index()].has_versions && is_racy(fingerprint, self.input.now)
+    }
+
+    pub(super) fn label(&self, side: Side) -> &'static str {
+        self.input.labels[side.index()]
+    }
+
     pub(super) fn skip(&mut self, path: &str, why: String) {
         self.plan.skipped.push((path.to_owned(), why));
     }
@@ -118,9 +126,9 @@ impl Planner<'_, '_> {
         reason
     }
 
-    pub(super) fn seen(&self, node: Option<&Node>) -> Seen {
+    pub(super) fn seen(&self, side: Side, node: Option<&Node>) -> Seen {
         let fingerprint = node.map(|node| node.fingerprint).unwrap_or_default();
         let mode = node.and_then(|node| node.mode);
-        Seen { fingerprint, mode, racy: is_racy(&fingerprint, self.input.now) }
+        Seen { fingerprint, mode, racy: self.is_racy(side, &fingerprint) }
     }
 }

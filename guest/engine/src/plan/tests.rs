@@ -293,7 +293,8 @@ fn cancellation_stops_planning() {
         sides: [left, right],
         base: &world.base,
         options: &options,
-        keeps_times: true,
+        capabilities: [LOCAL; 2],
+        labels: LABELS,
         now: 0,
         when: WHEN,
     };

@@ -24,7 +24,8 @@ impl Planner<'_, '_> {
         nodes: [&Node; 2],
         base: Option<&Arc<Base>>,
     ) {
-        let Some(base) = base.filter(|_| self.input.keeps_times) else { return };
+        let keeps_times = self.input.capabilities.iter().all(|can| can.keeps_times);
+        let Some(base) = base.filter(|_| keeps_times) else { return };
         let [left, right] = nodes.map(|node| node.fingerprint.modified);
         let is_changed = |side: Side, now: i64| is_set(base.seen(side), now) && left != right;
         let changed = [is_changed(Side::Left, left), is_changed(Side::Right, right)];

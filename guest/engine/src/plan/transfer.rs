@@ -66,7 +66,7 @@ impl Planner<'_, '_> {
         };
         self.push(action, location, reason);
         let mut sides = [Seen::default(); 2];
-        sides[from.index()] = self.seen(Some(node));
+        sides[from.index()] = self.seen(from, Some(node));
         let mode = match &kind {
             BaseKind::File(_) => modes.carried,
             BaseKind::Link(_) | BaseKind::Directory(_) => node.mode,
@@ -110,12 +110,12 @@ impl Planner<'_, '_> {
         modes: CopyModes,
     ) {
         let copy = (1..)
-            .map(|number| names::conflict(&node.name, loser, self.input.when, number))
+            .map(|number| names::conflict(&node.name, self.label(loser), self.input.when, number))
             .find(|name| !(around.is_taken)(name))
             .unwrap_or_default();
         let source = node.fingerprint;
         let action = Action::Rename { on: loser, source, to: copy.as_str().into() };
-        let reason = format!("conflict: the version of {}", loser.name());
+        let reason = format!("conflict: the version of {}", self.label(loser));
         self.push(action, location, &reason);
         let mut aside = node.clone();
         // A rename changes only the time of the last status change.

@@ -124,7 +124,7 @@ impl Planner<'_, '_> {
                 self.skip(&location.paths[side.index()], why.to_string());
                 is_blocked = true;
             } else if is_ignored[side.other().index()] && !is_ignored[side.index()] {
-                let other = side.other().name();
+                let other = self.label(side.other());
                 let why = format!("skipped, since {other} has an ignored entry with this name");
                 self.skip(&location.paths[side.index()], why);
             }

@@ -52,7 +52,7 @@ impl Planner<'_, '_> {
         match verdict {
             Verdict::Take(from) if from == tree_side => {
                 let target = leaf.fingerprint;
-                let reason = format!("became a directory on {}", tree_side.name());
+                let reason = format!("became a directory on {}", self.label(tree_side));
                 self.push(Action::Remove { on: leaf_side, target }, &location, &reason);
                 let mut only_tree = nodes;
                 only_tree[leaf_side.index()] = None;
@@ -60,14 +60,14 @@ impl Planner<'_, '_> {
             }
             Verdict::Take(_) => {
                 if let Some((path, _)) = tree.first_blocked() {
-                    let side = leaf_side.name();
+                    let side = self.label(leaf_side);
                     self.skip(
                         &location.paths[tree_side.index()],
                         format!("became a file on {side}, but is kept because of {path:?} in it"),
                     );
                     return Ok(keep);
                 }
-                let reason = format!("became a file on {}", leaf_side.name());
+                let reason = format!("became a file on {}", self.label(leaf_side));
                 self.remove_tree(&location, tree_side, tree, &reason);
                 let digest = leaf_looked.digest;
                 let modes = CopyModes { carried: leaf.mode, own: None };

@@ -7,10 +7,14 @@ use crate::plan::{Action, Operation, Plan};
 use crate::tree::Side;
 
 /// Logs the planned changes, one line per step.
-pub(super) fn preview(plan: &Plan, context: &mut SyncContext) -> Result<(), Interrupt> {
+pub(super) fn preview(
+    plan: &Plan,
+    labels: [&str; 2],
+    context: &mut SyncContext,
+) -> Result<(), Interrupt> {
     let steps: Vec<&Operation> = plan.operations.iter().chain(&plan.removals).collect();
     for step in &steps {
-        context.log(LogLevel::Information, &describe(step));
+        context.log(LogLevel::Information, &describe(step, labels));
     }
     for conflict in &plan.conflicts {
         context.log(LogLevel::Warning, &format!("{} changed on both sides", conflict.path));
@@ -28,12 +32,13 @@ pub(super) fn preview(plan: &Plan, context: &mut SyncContext) -> Result<(), Inte
     })
 }
 
-fn describe(step: &Operation) -> String {
+fn describe(step: &Operation, [left, right]: [&str; 2]) -> String {
     let on = step.side();
     let arrow = match on {
-        Side::Left => "left <- right",
-        Side::Right => "left -> right",
+        Side::Left => format!("{left} <- {right}"),
+        Side::Right => format!("{left} -> {right}"),
     };
+    let side = [left, right][on.index()];
     let path = &step.paths[on.index()];
     let reason = &step.reason;
     match &step.action {
@@ -44,7 +49,7 @@ fn describe(step: &Operation) -> String {
         Action::MakeLink { .. } => format!("link  {arrow}  {path}  ({reason})"),
         Action::MakeDirectory { .. } => format!("make directory  {arrow}  {path}  ({reason})"),
         Action::Rename { to, .. } => {
-            format!("rename  {}  {path} to {to}  ({reason})", on.name())
+            format!("rename  {side}  {path} to {to}  ({reason})")
         }
         Action::Respell { to, .. } => format!("rename  {arrow}  {path} to {to}  ({reason})"),
         Action::Remove { target, .. } => {

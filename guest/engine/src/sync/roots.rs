@@ -21,7 +21,7 @@ pub(super) fn check_writable(pair: &Pair, options: &Options) -> Result<()> {
                     "{} is granted read-only, and this mode writes to it; drop the `:ro`, or use \
                      mode=mirror or mode=one-way-safe with it on the {}",
                     pair.description(side),
-                    Side::Left.name()
+                    pair.label(Side::Left)
                 ),
             ));
         }
@@ -43,13 +43,13 @@ pub(super) fn identities(pair: &Pair, ends: &Endpoints) -> Result<[Identity; 2]>
 }
 
 /// Refuses a side that is mounted inside the other one: it would be copied into itself.
-pub(super) fn refuse_overlap(scans: &[Scan; 2]) -> Result<()> {
+pub(super) fn refuse_overlap(pair: &Pair, scans: &[Scan; 2]) -> Result<()> {
     for (side, scan) in Side::BOTH.into_iter().zip(scans) {
         if let Some(path) = &scan.overlap {
             return Err(overlaps(format!(
                 "the directory {path} on the {} is one of the two sides, mounted there, and would be \
                  copied into itself",
-                side.name()
+                pair.label(side)
             )));
         }
     }

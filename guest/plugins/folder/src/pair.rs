@@ -86,12 +86,16 @@ impl Pair {
 
     /// Returns the two sides.
     pub fn sides(&self) -> engine::Pair {
-        let side = |grant: &Grant| SideGrant {
-            description: format!("the directory `{}`", grant.name),
-            is_writable: grant.access == Access::ReadWrite,
-            id: grant.id,
+        let side = |side: Side| {
+            let grant = &self.grants[side.index()];
+            SideGrant {
+                label: side.name(),
+                description: format!("the directory `{}`", grant.name),
+                is_writable: grant.access == Access::ReadWrite,
+                id: grant.id,
+            }
         };
-        engine::Pair { sides: self.grants.each_ref().map(side) }
+        engine::Pair { sides: Side::BOTH.map(side) }
     }
 }
 
