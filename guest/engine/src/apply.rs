@@ -97,8 +97,8 @@ impl<'a> Applier<'a> {
         // Any first number is possible.
         let first = (now.unsigned_abs() & u64::from(u32::MAX)).try_into().unwrap_or(0);
         let temps = TempNames::new(pair.tag(), first);
-        let Options { verify, durable, .. } = *options;
-        let run = Run { stamp, verify, durable, temps: temps.clone() };
+        let Options { verify, durable, trash, .. } = *options;
+        let run = Run { stamp, verify, durable, trash, temps: temps.clone() };
         ends.iter_mut().for_each(|end| end.begin(&run));
         Self {
             ends,

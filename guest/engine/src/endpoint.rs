@@ -71,7 +71,7 @@ pub trait Endpoint {
     }
 
     /// Opens files for reading, at most [`Capabilities::at_once`].
-    fn open(&mut self, paths: &[&str]) -> Vec<Result<Content>>;
+    fn open(&mut self, files: &[OpenRequest<'_>]) -> Vec<Result<Content>>;
 
     /// Returns the digest of a file's content. `progress` is called after each part, with the
     /// number of bytes.
@@ -85,7 +85,7 @@ pub trait Endpoint {
         progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
     ) -> Result<Digest, Interrupt> {
         let Content { metadata, mut reader } =
-            self.open(&[path]).pop().unwrap_or_else(|| Err(Error::failed("no result")))?;
+            self.open(&[OpenRequest { path, expected: None }]).pop().unwrap_or_else(|| Err(Error::failed("no result")))?;
         let mut hasher = blake3::Hasher::new();
         let read = pump(&mut *reader, metadata.fingerprint.size, progress, |part| {
             hasher.update(part);
@@ -272,6 +272,16 @@ pub struct Metadata {
     pub identity: Identity,
 }
 
+/// A file to open.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenRequest<'a> {
+    /// The path.
+    pub path: &'a str,
+    /// What the file was when it was listed; `None`: unknown. A side that cannot tell the
+    /// fingerprint of an open file returns this one.
+    pub expected: Option<&'a Fingerprint>,
+}
+
 /// An open file.
 pub struct Content {
     /// The metadata when it was opened.
@@ -328,6 +338,8 @@ pub struct Run {
     pub verify: bool,
     /// Whether changes are flushed before they count as done.
     pub durable: bool,
+    /// Whether replaced and deleted files are kept in the trash.
+    pub trash: bool,
     /// Names for temporary files.
     pub temps: TempNames,
 }

@@ -29,7 +29,7 @@ pub mod tree;
 
 pub use apply::Endpoints;
 pub use endpoint::{Capabilities, Content, Endpoint, Entry, Identity, Metadata, Received, Rename};
-pub use endpoint::{Run, Transfer};
+pub use endpoint::{OpenRequest, Run, Transfer};
 pub use local::Local;
 pub use options::Options;
 pub use pair::{Pair, SideGrant};

@@ -16,7 +16,7 @@ use syncmgr_plugin::{Error, ErrorCode, Interrupt, LogLevel, Result, SyncContext}
 use uuid::Uuid;
 
 use crate::endpoint::{
-    Capabilities, Content, Endpoint, Entry, Identity, Metadata, Received, Rename, Run, Transfer,
+    Capabilities, Content, Endpoint, Entry, Identity, Metadata, OpenRequest, Received, Rename, Run, Transfer,
     changed,
 };
 use crate::names;
@@ -212,13 +212,14 @@ impl Endpoint for Local {
         self.parent(path)?.read_link(split(path).1)
     }
 
-    fn open(&mut self, paths: &[&str]) -> Vec<Result<Content>> {
-        let open = |path: &&str| {
+    fn open(&mut self, files: &[OpenRequest<'_>]) -> Vec<Result<Content>> {
+        let open = |request: &OpenRequest<'_>| {
+            let path = request.path;
             let file = self.parent(path)?.open_file(split(path).1)?;
             let metadata = metadata_of(&file.metadata()?);
             Ok(Content { metadata, reader: Box::new(Reader(file)) })
         };
-        paths.iter().map(open).collect()
+        files.iter().map(open).collect()
     }
 
     fn hash(
@@ -258,7 +259,8 @@ impl Endpoint for Local {
         match from.as_local() {
             Some(from) => self.copy(from, transfer, progress),
             None => {
-                let content = from.open(&[transfer.path]).pop();
+                let open = OpenRequest { path: transfer.path, expected: Some(&transfer.source) };
+                let content = from.open(&[open]).pop();
                 let content = content.unwrap_or_else(|| Err(Error::failed("no result")))?;
                 self.store(content, transfer, progress)
             }

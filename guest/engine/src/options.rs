@@ -59,8 +59,20 @@ const NAMES: [&str; 8] =
 
 impl Options {
     /// Reads the settings of an item; `None` is the only pair.
+    ///
+    /// # Errors
+    /// Fails for an unknown setting and for an invalid value.
     pub fn read(item: Option<&str>) -> Result<Self> {
-        check_names(item)?;
+        Self::read_with(item, &[])
+    }
+
+    /// Reads the settings of an item, which may have others with these names: those of the plugin,
+    /// and granted servers.
+    ///
+    /// # Errors
+    /// See [`Options::read`].
+    pub fn read_with(item: Option<&str>, others: &[&str]) -> Result<Self> {
+        check_names(item, others)?;
         Ok(Self {
             mode: match settings::get(item, "mode") {
                 Some(text) => mode(&text)?,
@@ -80,14 +92,14 @@ impl Options {
 }
 
 /// Rejects unknown settings: a misspelled one must not silently mean its default.
-fn check_names(item: Option<&str>) -> Result<()> {
+fn check_names(item: Option<&str>, others: &[&str]) -> Result<()> {
     for (variable, _) in std::env::vars() {
         let name = match (variable.rsplit_once('.'), item) {
             (Some((prefix, name)), Some(item)) if prefix == item => name,
             (Some(_), _) => continue,
             (None, _) => variable.as_str(),
         };
-        if !NAMES.contains(&name) {
+        if !NAMES.contains(&name) && !others.contains(&name) {
             return Err(invalid(format!("unknown setting `{variable}`; use {}", NAMES.join(", "))));
         }
     }

@@ -6,8 +6,11 @@ use syncmgr_plugin::directories::File;
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 
 use super::{Local, expect};
-use crate::endpoint::{Content, Endpoint, Received, Transfer, changed, pump};
+use crate::endpoint::{Content, Endpoint, OpenRequest, Received, Transfer, changed, pump};
 use crate::tree::split;
+
+/// The number of files that the other side sends at once.
+const OPEN_AT_ONCE: usize = 8;
 
 /// Reads a file.
 pub(super) struct Reader(pub(super) File);
@@ -78,10 +81,13 @@ impl Local {
         transfers: &[Transfer<'_>],
     ) -> Vec<Result<Received, Interrupt>> {
         let mut results = Vec::with_capacity(transfers.len());
-        for some in transfers.chunks(from.capabilities().at_once.max(1)) {
-            let paths: Vec<_> = some.iter().map(|transfer| transfer.path).collect();
+        for some in transfers.chunks(OPEN_AT_ONCE) {
+            let files: Vec<_> = some
+                .iter()
+                .map(|one| OpenRequest { path: one.path, expected: Some(&one.source) })
+                .collect();
             let missing = || Err(Error::new(ErrorCode::Failed, "no result"));
-            let mut contents = from.open(&paths).into_iter();
+            let mut contents = from.open(&files).into_iter();
             results.extend(some.iter().map(|transfer| {
                 let content = contents.next().unwrap_or_else(missing)?;
                 self.store(content, transfer, &mut |_| Ok(()))

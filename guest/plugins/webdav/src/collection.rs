@@ -1,0 +1,292 @@
+//! A collection on a WebDAV server as a side.
+//!
+//! Content is sent to a staging collection, and moved to its name when its size is right: a cut
+//! upload leaves a part under its name on some servers. A file that is replaced or deleted is moved
+//! away first, since most servers ignore conditions of requests. `Overwrite: F` of MOVE, which
+//! servers do respect, refuses to replace what appeared meanwhile.
+
+mod listing;
+mod transfer;
+mod trash;
+
+use std::collections::{HashMap, HashSet};
+
+use syncmgr_engine::endpoint::{
+    Capabilities, Content, Endpoint, Entry, Metadata, OpenRequest, Received, Rename, Run, Transfer,
+};
+use syncmgr_engine::names;
+use syncmgr_engine::tree::{join, split};
+use syncmgr_plugin::http::{self, Request, Response};
+use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
+
+use crate::answer::{expect, failed};
+use crate::url;
+use listing::Listings;
+
+/// The number of requests in flight.
+const IN_FLIGHT: usize = 8;
+/// The number of entries of one call.
+const AT_ONCE: usize = 64;
+/// How often a request is repeated if the server is busy.
+const RETRIES: u32 = 4;
+
+/// A collection on a server.
+#[derive(Debug)]
+pub struct Collection {
+    /// The URL, which ends with `/`.
+    root: String,
+    /// The decoded path of the URL.
+    base: String,
+    run: Option<Run>,
+    listings: Listings,
+    /// The names in the staging collection, by the temporary path.
+    staged: HashMap<String, Staged>,
+    /// The name of the staging collection, once it exists.
+    staging: Option<String>,
+    /// The collections in the trash that exist.
+    trash: HashSet<String>,
+}
+
+/// A file in the staging collection.
+#[derive(Debug)]
+struct Staged {
+    name: String,
+    size: u64,
+}
+
+impl Collection {
+    /// Uses the collection at a URL, which ends with `/`.
+    ///
+    /// # Errors
+    /// Fails if the URL is not valid UTF-8 once it is decoded.
+    pub fn new(root: &str) -> Result<Self> {
+        Ok(Self {
+            base: url::decode(root)?,
+            root: root.to_owned(),
+            run: None,
+            listings: Listings::default(),
+            staged: HashMap::new(),
+            staging: None,
+            trash: HashSet::new(),
+        })
+    }
+
+    /// Returns the URL of a file.
+    fn file(&self, path: &str) -> String {
+        format!("{}{}", self.root, url::encode(path))
+    }
+
+    /// Returns the URL of a collection, which ends with `/`: some servers accept no other.
+    fn collection(&self, path: &str) -> String {
+        match path.is_empty() {
+            true => self.root.clone(),
+            false => format!("{}/", self.file(path)),
+        }
+    }
+
+    /// Returns the path of an entry, which may still be in the staging collection.
+    fn place_of(&self, path: &str) -> String {
+        match (self.staged.get(path), &self.staging) {
+            (Some(staged), Some(staging)) => join(staging, &staged.name),
+            _ => path.to_owned(),
+        }
+    }
+
+    fn temp(&self) -> String {
+        self.run.as_ref().map(|run| run.temps.next()).unwrap_or_default()
+    }
+
+    /// Returns the staging collection, which is created for its first entry. It is in the root, so
+    /// that one listing shows the sizes of all its files.
+    fn staging(&mut self) -> Result<String> {
+        if let Some(staging) = &self.staging {
+            return Ok(staging.clone());
+        }
+        let staging = self.temp();
+        failed(self.make(&staging))?;
+        Ok(self.staging.insert(staging).clone())
+    }
+
+    fn make(&self, path: &str) -> Result<(), Interrupt> {
+        let names = [
+            (405, ErrorCode::AlreadyExists, "the name is used"),
+            (409, ErrorCode::NotFound, "its collection does not exist"),
+        ];
+        expect(request("MKCOL", &self.collection(path)).send(), &names).map(drop)
+    }
+
+    fn move_request(&self, from: &str, to: &str, overwrite: bool) -> Request<'static> {
+        request("MOVE", from)
+            .header("Destination", to)
+            .header("Overwrite", if overwrite { "T" } else { "F" })
+    }
+
+    fn delete(&self, url: &str) -> Result<()> {
+        failed(expect(request("DELETE", url).send(), &[]).map(drop))
+    }
+}
+
+/// Returns a request that is repeated if the server is busy and if that is safe.
+fn request(method: &str, url: &str) -> Request<'static> {
+    http::request(method, url).retry(RETRIES)
+}
+
+/// Returns the result of MOVE.
+fn moved(response: Result<Response, Interrupt>) -> Result<()> {
+    let names = [
+        (412, ErrorCode::AlreadyExists, "the name is used"),
+        (404, ErrorCode::NotFound, "it does not exist"),
+        (409, ErrorCode::NotFound, "the collection of the new name does not exist"),
+        (207, ErrorCode::InputOutput, "only a part of it was moved"),
+    ];
+    failed(expect(response, &names).map(drop))
+}
+
+/// Sends requests, and returns the results in their order.
+fn send_all<T>(
+    requests: impl IntoIterator<Item = Request<'static>>,
+    mut convert: impl FnMut(Result<Response, Interrupt>) -> Result<T>,
+) -> Vec<Result<T>> {
+    let mut results = Vec::new();
+    let sent = http::send_all(requests, IN_FLIGHT, |_, response| {
+        results.push(convert(response));
+        Ok(())
+    });
+    if let Err(interrupt) = sent {
+        results.push(failed(Err(interrupt)));
+    }
+    results
+}
+
+/// Returns one result for each of `count` entries. The last ones have none after a cancellation.
+fn complete<T>(mut results: Vec<Result<T>>, count: usize) -> Vec<Result<T>> {
+    results.truncate(count);
+    results.resize_with(count, || Err(Error::new(ErrorCode::Failed, "cancelled")));
+    results
+}
+
+impl Endpoint for Collection {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            at_once: AT_ONCE,
+            keeps_times: false,
+            hashes_cheaply: false,
+            has_versions: true,
+        }
+    }
+
+    fn expect_lists(&mut self, directories: &[String]) {
+        self.listings.expect(directories);
+    }
+
+    fn list(
+        &mut self,
+        directory: &str,
+        each: &mut dyn FnMut(Entry) -> Result<(), Interrupt>,
+    ) -> Result<(), Interrupt> {
+        self.list_directory(directory)?.into_iter().try_for_each(each)
+    }
+
+    fn stat(&mut self, path: &str) -> Result<Option<Metadata>> {
+        self.stat_all(&[path]).pop().unwrap_or(Ok(None))
+    }
+
+    fn stat_all(&mut self, paths: &[&str]) -> Vec<Result<Option<Metadata>>> {
+        self.stat_many(paths)
+    }
+
+    fn open(&mut self, files: &[OpenRequest<'_>]) -> Vec<Result<Content>> {
+        self.download(files)
+    }
+
+    fn begin(&mut self, run: &Run) {
+        self.run = Some(run.clone());
+    }
+
+    fn receive(
+        &mut self,
+        from: &mut dyn Endpoint,
+        transfer: &Transfer<'_>,
+        progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
+    ) -> Result<Received, Interrupt> {
+        self.upload(from, transfer, progress)
+    }
+
+    fn receive_all(
+        &mut self,
+        from: &mut dyn Endpoint,
+        transfers: &[Transfer<'_>],
+    ) -> Vec<Result<Received, Interrupt>> {
+        self.upload_all(from, transfers)
+    }
+
+    fn flush_received(&mut self, temps: &[&str], _durable: bool) -> Vec<Result<()>> {
+        self.check_sizes(temps)
+    }
+
+    fn rename_all(&mut self, renames: &[Rename<'_>]) -> Vec<Result<()>> {
+        let requests: Vec<_> = renames
+            .iter()
+            .map(|rename| {
+                let target = join(split(rename.path).0, rename.to);
+                let overwrite = rename.replaces.is_some() && !self.keeps_trash();
+                let from = self.file(&self.place_of(rename.path));
+                self.move_request(&from, &self.file(&target), overwrite)
+            })
+            .collect();
+        let results = complete(send_all(requests, moved), renames.len());
+        for (rename, result) in renames.iter().zip(&results) {
+            if result.is_ok() {
+                self.staged.remove(rename.path);
+            }
+        }
+        results
+    }
+
+    fn respell(&mut self, path: &str, to: &str) -> Result<()> {
+        let is_collection = self.stat(path)?.is_some_and(is_collection);
+        let target = join(split(path).0, to);
+        let [from, to] = match is_collection {
+            true => [self.collection(path), self.collection(&target)],
+            false => [self.file(path), self.file(&target)],
+        };
+        moved(self.move_request(&from, &to, false).send())
+    }
+
+    fn keep_in_trash(&mut self, path: &str, _stays: bool) -> Result<()> {
+        self.move_to_trash(path)
+    }
+
+    fn remove(&mut self, path: &str) -> Result<()> {
+        if names::is_temp(split(path).1) {
+            let place = self.place_of(path);
+            self.staged.remove(path);
+            return self.delete(&self.file(&place));
+        }
+        self.remove_file(path)
+    }
+
+    fn create_directory(
+        &mut self,
+        path: &str,
+        _like: Option<(&mut dyn Endpoint, &str, Option<u16>)>,
+    ) -> Result<()> {
+        failed(self.make(path))
+    }
+
+    fn remove_directory(&mut self, path: &str) -> Result<()> {
+        self.remove_empty(path)
+    }
+
+    fn finish(&mut self) -> Vec<(&'static str, String, Error)> {
+        let Some(staging) = self.staging.take() else { return Vec::new() };
+        match self.delete(&self.collection(&staging)) {
+            Ok(()) => Vec::new(),
+            Err(error) => vec![("delete the temporary collection", staging, error)],
+        }
+    }
+}
+
+fn is_collection(metadata: Metadata) -> bool {
+    metadata.kind == syncmgr_plugin::directories::EntryKind::Directory
+}

@@ -1,0 +1,259 @@
+//! Lists collections, some of them before they are needed.
+
+use std::collections::{HashMap, VecDeque};
+
+use syncmgr_engine::endpoint::{Entry, Metadata};
+use syncmgr_engine::tree::{Fingerprint, split};
+use syncmgr_plugin::directories::{EntryKind, EntryName};
+use syncmgr_plugin::http::{self, Response};
+use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
+
+use super::{Collection, IN_FLIGHT, request};
+use crate::answer::{expect, failed};
+use crate::multistatus::{self, Found};
+
+/// The maximum number of entries that are listed ahead.
+const MAX_AHEAD: usize = 20_000;
+/// The number of entries of a collection for each wanted one up to which the whole collection is
+/// listed.
+const WHOLE: usize = 50;
+
+/// The requested properties.
+const PROPFIND: &[u8] = br#"<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/><getlastmodified/><getetag/></prop></propfind>"#;
+
+/// Listings that were announced or received.
+#[derive(Debug, Default)]
+pub(super) struct Listings {
+    /// Announced ones, the next one first.
+    expected: VecDeque<String>,
+    ready: HashMap<String, Result<Vec<Entry>, Interrupt>>,
+    /// The number of entries in `ready`.
+    ahead: usize,
+    /// The number of entries of each collection when it was listed last.
+    sizes: HashMap<String, usize>,
+}
+
+impl Listings {
+    pub(super) fn expect(&mut self, directories: &[String]) {
+        for directory in directories.iter().rev() {
+            self.expected.push_front(directory.clone());
+        }
+    }
+
+    /// Returns the directories to list now, with this one first.
+    fn next(&mut self, directory: &str) -> Vec<String> {
+        self.expected.retain(|expected| expected != directory);
+        let mut next = vec![directory.to_owned()];
+        while next.len() < IN_FLIGHT
+            && self.ahead < MAX_AHEAD
+            && let Some(expected) = self.expected.pop_front()
+        {
+            next.push(expected);
+        }
+        next
+    }
+}
+
+impl Collection {
+    /// Returns the entries of a directory.
+    pub(super) fn list_directory(&mut self, directory: &str) -> Result<Vec<Entry>, Interrupt> {
+        if let Some(ready) = self.listings.ready.remove(directory) {
+            self.listings.ahead -= ready.as_ref().map_or(0, Vec::len);
+            return ready;
+        }
+        let next = self.listings.next(directory);
+        let requests: Vec<_> = next.iter().map(|path| self.propfind(path, "1")).collect();
+        let mut found = next.iter();
+        http::send_all(requests, IN_FLIGHT, |_, response| {
+            let Some(path) = found.next() else { return Ok(()) };
+            let entries = self.entries(path, response);
+            if let Err(interrupt @ (Interrupt::Item | Interrupt::All)) = entries {
+                return Err(interrupt);
+            }
+            let count = entries.as_ref().map_or(0, Vec::len);
+            self.listings.sizes.insert(path.clone(), count);
+            self.listings.ahead += count;
+            self.listings.ready.insert(path.clone(), entries);
+            Ok(())
+        })?;
+        match self.listings.ready.remove(directory) {
+            Some(ready) => {
+                self.listings.ahead -= ready.as_ref().map_or(0, Vec::len);
+                ready
+            }
+            None => Err(Error::failed("no answer").into()),
+        }
+    }
+
+    fn propfind(&self, path: &str, depth: &str) -> http::Request<'static> {
+        // A collection is listed by its own URL; an entry may be either.
+        let url = if depth == "1" { self.collection(path) } else { self.file(path) };
+        request("PROPFIND", &url)
+            .header("Depth", depth)
+            .header("Content-Type", "application/xml; charset=utf-8")
+            .body(PROPFIND)
+    }
+
+    /// Reads a listing. It is complete only if it contains the directory itself.
+    fn entries(
+        &self,
+        directory: &str,
+        response: Result<Response, Interrupt>,
+    ) -> Result<Vec<Entry>, Interrupt> {
+        let own = self.server_path(directory);
+        let inside = format!("{own}/");
+        let mut entries = Vec::new();
+        let mut is_complete = false;
+        read(response, &mut |found| {
+            if found.path == own {
+                is_complete = found.is_collection;
+                return Ok(());
+            }
+            let name = match own.is_empty() {
+                true => Some(&*found.path),
+                false => found.path.strip_prefix(&inside),
+            };
+            let name = name.filter(|name| is_name(name)).ok_or_else(|| {
+                let message = format!("the server lists {:?} in {own:?}", found.path);
+                Error::new(ErrorCode::InputOutput, message)
+            })?;
+            let name = EntryName::Text(name.to_owned());
+            entries.push(Entry { name, metadata: Ok(metadata(&found)) });
+            Ok(())
+        })?;
+        match is_complete {
+            true => Ok(entries),
+            false => {
+                let message = format!("the server lists {own:?} without itself as a collection");
+                Err(Error::new(ErrorCode::InputOutput, message).into())
+            }
+        }
+    }
+
+    /// Returns the decoded path on the server.
+    fn server_path(&self, path: &str) -> String {
+        match (self.base.is_empty(), path.is_empty()) {
+            (true, _) => path.to_owned(),
+            (false, true) => self.base.clone(),
+            (false, false) => format!("{}/{path}", self.base),
+        }
+    }
+
+    /// Returns the metadata of entries. Several in one small collection need one request.
+    pub(super) fn stat_many(&mut self, paths: &[&str]) -> Vec<Result<Option<Metadata>>> {
+        let mut wanted: HashMap<&str, usize> = HashMap::new();
+        for path in paths {
+            *wanted.entry(split(path).0).or_default() += 1;
+        }
+        let is_listed = |directory: &str, count: usize| {
+            let size = self.listings.sizes.get(directory).copied().unwrap_or(0);
+            count > 1 && size <= count * WHOLE
+        };
+        let whole: Vec<String> = wanted
+            .iter()
+            .filter(|(directory, count)| is_listed(directory, **count))
+            .map(|(directory, _)| (*directory).to_owned())
+            .collect();
+        let single: Vec<String> = paths
+            .iter()
+            .filter(|path| !whole.iter().any(|directory| directory == split(path).0))
+            .map(|path| (*path).to_owned())
+            .collect();
+        let mut known: HashMap<String, Result<Option<Metadata>>> = HashMap::new();
+        let requests: Vec<_> = whole
+            .iter()
+            .map(|path| self.propfind(path, "1"))
+            .chain(single.iter().map(|path| self.propfind(path, "0")))
+            .collect();
+        let mut lists: HashMap<&str, Result<HashMap<String, Metadata>>> = HashMap::new();
+        let sent = http::send_all(requests, IN_FLIGHT, |at, response| {
+            if let Some(directory) = whole.get(at) {
+                let entries = failed(self.entries(directory, response));
+                lists.insert(directory, entries.map(by_name));
+            } else if let Some(path) = single.get(at - whole.len()) {
+                known.insert(path.clone(), failed(self.one(path, response)));
+            }
+            Ok(())
+        });
+        let cancelled = || Err(Error::new(ErrorCode::Failed, "cancelled"));
+        let result = |path: &&str| {
+            let (directory, name) = split(path);
+            match (known.remove(*path), lists.get(directory)) {
+                (Some(found), _) => found,
+                (None, Some(Ok(entries))) => Ok(entries.get(name).copied()),
+                (None, Some(Err(error))) if error.code == ErrorCode::NotFound => Ok(None),
+                (None, Some(Err(error))) => Err(error.clone()),
+                (None, None) => cancelled(),
+            }
+        };
+        let _ = sent;
+        paths.iter().map(result).collect()
+    }
+
+    fn one(
+        &self,
+        path: &str,
+        response: Result<Response, Interrupt>,
+    ) -> Result<Option<Metadata>, Interrupt> {
+        let own = self.server_path(path);
+        let mut found = None;
+        let read = read(response, &mut |one| {
+            if one.path == own {
+                found = Some(metadata(&one));
+            }
+            Ok(())
+        });
+        match read {
+            Ok(()) => Ok(found),
+            Err(Interrupt::Failed(error)) if error.code == ErrorCode::NotFound => Ok(None),
+            Err(interrupt) => Err(interrupt),
+        }
+    }
+
+    /// Returns the sizes of the files in a collection.
+    pub(super) fn sizes(&self, path: &str) -> Result<HashMap<String, u64>> {
+        let response = self.propfind(path, "1").send();
+        let entries = failed(self.entries(path, response))?;
+        let size = |(name, metadata): (String, Metadata)| (name, metadata.fingerprint.size);
+        Ok(by_name(entries).into_iter().map(size).collect())
+    }
+}
+
+fn by_name(entries: Vec<Entry>) -> HashMap<String, Metadata> {
+    let pair = |entry: Entry| Some((entry.name.text()?.to_owned(), entry.metadata.ok()?));
+    entries.into_iter().filter_map(pair).collect()
+}
+
+/// Returns whether a text is the name of a single entry.
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\0'])
+}
+
+fn read(
+    response: Result<Response, Interrupt>,
+    each: &mut dyn FnMut(Found) -> Result<(), Interrupt>,
+) -> Result<(), Interrupt> {
+    let response = expect(response, &[])?;
+    if response.status() != 207 {
+        let message = format!(
+            "the server answered {} to PROPFIND, not as a WebDAV server; check its URL and whether \
+             it wants a login",
+            response.status()
+        );
+        return Err(Error::new(ErrorCode::InputOutput, message).into());
+    }
+    multistatus::read(response, each)
+}
+
+fn metadata(found: &Found) -> Metadata {
+    let (kind, size) = match found.is_collection {
+        true => (EntryKind::Directory, 0),
+        false => (EntryKind::File, found.size.unwrap_or(0)),
+    };
+    let modified = found.modified.unwrap_or(0);
+    let fingerprint = match (&found.tag, kind) {
+        (Some(tag), EntryKind::File) => Fingerprint::of_version(size, modified, tag),
+        _ => Fingerprint { size, modified, ..Fingerprint::default() },
+    };
+    Metadata { kind, fingerprint, mode: None, identity: None }
+}
