@@ -14,10 +14,13 @@ use std::path::PathBuf;
 use build_guests::Guest;
 
 fn main() {
-    let folder = build_guests::build(Guest::Package("folder")).join("folder.wasm");
-    println!("cargo::rustc-env=PLUGIN_FOLDER={}", folder.display());
-    let component = std::fs::read(&folder).expect("it was just built");
-    println!("cargo::rustc-env=PLUGIN_FOLDER_DIGEST={}", blake3::hash(&component).to_hex());
+    for name in ["folder", "webdav"] {
+        let plugin = build_guests::build(Guest::Package(name)).join(format!("{name}.wasm"));
+        let variable = format!("PLUGIN_{}", name.to_uppercase());
+        println!("cargo::rustc-env={variable}={}", plugin.display());
+        let component = std::fs::read(&plugin).expect("it was just built");
+        println!("cargo::rustc-env={variable}_DIGEST={}", blake3::hash(&component).to_hex());
+    }
     let out = variable("OUT_DIR");
     let workspace = variable("CARGO_MANIFEST_DIR").join("../..");
     let files = project_files::source(&workspace);

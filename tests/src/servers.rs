@@ -256,6 +256,23 @@ pub fn s3(access_key: &str, secret_key: &str) -> Result<Server> {
     })
 }
 
+/// Starts rclone's WebDAV server over TLS, for the user `me` with the password `hunter2`.
+///
+/// # Errors
+/// Returns an error if rclone cannot be started.
+pub fn rclone_webdav(certificate: &Certificate) -> Result<Server> {
+    start("rclone", 1, |place, ports| {
+        let address = format!("127.0.0.1:{}", ports[0]);
+        let [files, file, key] = [&place.join("files"), &certificate.file, &certificate.key]
+            .map(|path| path.display().to_string());
+        let login = ["--user", "me", "--pass", "hunter2"];
+        let tls = ["--cert", &file, "--key", &key];
+        let arguments = ["serve", "webdav", "--addr", &address, "--dir-cache-time", "0"];
+        let arguments = [&arguments[..], &login, &tls, &[&files]].concat();
+        Ok(arguments.into_iter().map(str::to_owned).collect())
+    })
+}
+
 /// A certificate authority of the test, and certificates for `localhost`.
 #[derive(Debug)]
 pub struct Authority {

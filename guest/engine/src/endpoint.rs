@@ -84,8 +84,10 @@ pub trait Endpoint {
         path: &str,
         progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
     ) -> Result<Digest, Interrupt> {
-        let Content { metadata, mut reader } =
-            self.open(&[OpenRequest { path, expected: None }]).pop().unwrap_or_else(|| Err(Error::failed("no result")))?;
+        let Content { metadata, mut reader } = self
+            .open(&[OpenRequest { path, expected: None }])
+            .pop()
+            .unwrap_or_else(|| Err(Error::failed("no result")))?;
         let mut hasher = blake3::Hasher::new();
         let read = pump(&mut *reader, metadata.fingerprint.size, progress, |part| {
             hasher.update(part);

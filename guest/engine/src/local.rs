@@ -16,8 +16,8 @@ use syncmgr_plugin::{Error, ErrorCode, Interrupt, LogLevel, Result, SyncContext}
 use uuid::Uuid;
 
 use crate::endpoint::{
-    Capabilities, Content, Endpoint, Entry, Identity, Metadata, OpenRequest, Received, Rename, Run, Transfer,
-    changed,
+    Capabilities, Content, Endpoint, Entry, Identity, Metadata, OpenRequest, Received, Rename, Run,
+    Transfer, changed,
 };
 use crate::names;
 use crate::tree::{Digest, Fingerprint, Side, split};

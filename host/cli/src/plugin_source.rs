@@ -12,14 +12,36 @@ use crate::project::{Project, ProjectError};
 
 const NO_PLUGIN: &str = "no plugin given; pass a file or the name of a registered or built-in \
                          plugin, or run the command in the folder of a project";
-const FOLDER_NAME: &str = "folder";
-const FOLDER: &[u8] = include_bytes!(env!("PLUGIN_FOLDER"));
+
+/// The plugins that are a part of this program.
+static BUILT_IN: [BuiltIn; 2] = [
+    BuiltIn {
+        name: "folder",
+        component: include_bytes!(env!("PLUGIN_FOLDER")),
+        digest: env!("PLUGIN_FOLDER_DIGEST"),
+    },
+    BuiltIn {
+        name: "webdav",
+        component: include_bytes!(env!("PLUGIN_WEBDAV")),
+        digest: env!("PLUGIN_WEBDAV_DIGEST"),
+    },
+];
+
+/// A plugin that is a part of this program.
+#[derive(Debug)]
+pub(crate) struct BuiltIn {
+    /// The name.
+    pub(crate) name: &'static str,
+    component: &'static [u8],
+    /// The BLAKE3 digest of the component, in hexadecimal digits.
+    digest: &'static str,
+}
 
 /// The source of a plugin.
 #[derive(Debug)]
 pub(crate) enum PluginSource {
     /// A part of this program.
-    BuiltIn(&'static str, &'static [u8]),
+    BuiltIn(&'static BuiltIn),
     /// A file.
     File(PathBuf),
     /// An installed plugin.
@@ -40,9 +62,10 @@ impl PluginSource {
         }
         let path = Path::new(plugin);
         if !path.exists() && !is_path {
+            let built_in = BUILT_IN.each_ref().map(|one| format!("`{}`", one.name)).join(", ");
             return Err(UsageError(format!(
-                "no plugin `{plugin}`: not a file, not a built-in plugin (`{FOLDER_NAME}`), and \
-                 not a registered plugin (see `syncmgr list`)"
+                "no plugin `{plugin}`: not a file, not a built-in plugin ({built_in}), and not a \
+                 registered plugin (see `syncmgr list`)"
             ))
             .into());
         }
@@ -66,7 +89,7 @@ impl PluginSource {
 
     /// Returns the built-in plugin of a name.
     pub(crate) fn built_in(name: &str) -> Option<Self> {
-        (name == FOLDER_NAME).then_some(Self::BuiltIn(FOLDER_NAME, FOLDER))
+        BUILT_IN.iter().find(|one| one.name == name).map(Self::BuiltIn)
     }
 
     /// Returns whether this is a built-in plugin, installed or not. Built-in plugins are granted
@@ -74,7 +97,9 @@ impl PluginSource {
     pub(crate) fn is_built_in(&self) -> bool {
         match self {
             Self::BuiltIn(..) => true,
-            Self::Installed(registration) => registration.component == env!("PLUGIN_FOLDER_DIGEST"),
+            Self::Installed(registration) => {
+                BUILT_IN.iter().any(|one| one.digest == registration.component)
+            }
             Self::File(_) => false,
         }
     }
@@ -89,8 +114,8 @@ impl PluginSource {
         let component = self.bytes(host.load_limits())?;
         let cache = CodeCache::new(registrations.state_dir());
         match self {
-            Self::BuiltIn(name, _) => {
-                cache.load_digested(host, name, &component, env!("PLUGIN_FOLDER_DIGEST"))
+            Self::BuiltIn(built_in) => {
+                cache.load_digested(host, built_in.name, &component, built_in.digest)
             }
             Self::File(_) | Self::Installed(_) => cache.load(host, &self.name(), &component),
         }
@@ -99,7 +124,7 @@ impl PluginSource {
     /// Returns the BLAKE3 digest of the component, in hexadecimal digits.
     pub(crate) fn digest(&self, limits: &LoadLimits) -> Result<Cow<'_, str>, LoadError> {
         match self {
-            Self::BuiltIn(..) => Ok(Cow::Borrowed(env!("PLUGIN_FOLDER_DIGEST"))),
+            Self::BuiltIn(built_in) => Ok(Cow::Borrowed(built_in.digest)),
             Self::Installed(registration) => Ok(Cow::Borrowed(&registration.component)),
             Self::File(_) => {
                 let component = self.bytes(limits)?;
@@ -111,7 +136,7 @@ impl PluginSource {
     /// Reads the component, unless it is larger than this host loads.
     pub(crate) fn bytes(&self, limits: &LoadLimits) -> Result<Cow<'static, [u8]>, LoadError> {
         match self {
-            Self::BuiltIn(_, bytes) => Ok(Cow::Borrowed(bytes)),
+            Self::BuiltIn(built_in) => Ok(Cow::Borrowed(built_in.component)),
             Self::File(path) => read_component(path, limits).map(Cow::Owned),
             Self::Installed(registration) => {
                 read_component(registration.component_file(), limits).map(Cow::Owned)
@@ -121,7 +146,7 @@ impl PluginSource {
 
     pub(crate) fn name(&self) -> String {
         match self {
-            Self::BuiltIn(name, _) => (*name).to_owned(),
+            Self::BuiltIn(built_in) => built_in.name.to_owned(),
             Self::Installed(registration) => registration.name.clone(),
             Self::File(path) => {
                 path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
@@ -132,7 +157,7 @@ impl PluginSource {
     /// Returns a name for the plugin's storage, unique on this machine.
     pub(crate) fn storage_name(&self) -> Result<String, LoadError> {
         match self {
-            Self::BuiltIn(name, _) => Ok((*name).to_owned()),
+            Self::BuiltIn(built_in) => Ok(built_in.name.to_owned()),
             Self::Installed(registration) => Ok(registration.name.clone()),
             Self::File(path) => {
                 let canonical = path

@@ -8,3 +8,4 @@ mod kill;
 mod program;
 mod project;
 mod registration;
+mod webdav;

@@ -43,7 +43,10 @@ impl Plugin for WebDav {
     fn synchronize_item(&mut self, context: &mut SyncContext) -> Result<(), Interrupt> {
         let pairs = Pair::all()?;
         let pair = pairs.iter().find(|pair| pair.id() == context.item()).ok_or_else(|| {
-            Error::new(ErrorCode::NotFound, "the directory or the server of the item is not granted")
+            Error::new(
+                ErrorCode::NotFound,
+                "the directory or the server of the item is not granted",
+            )
         })?;
         let storage = directories::open_storage()?;
         syncmgr_engine::sync(&pair.sides(), &options(pair)?, &storage, context, |context| {
@@ -55,7 +58,8 @@ impl Plugin for WebDav {
 fn open(pair: &Pair, storage: &Directory, context: &SyncContext) -> Result<Endpoints> {
     let local = Local::open_grant(&pair.local, storage, Side::Left, context)?;
     let remote = Collection::new(&pair.remote)?;
-    let (local, remote): (Box<dyn Endpoint>, Box<dyn Endpoint>) = (Box::new(local), Box::new(remote));
+    let (local, remote): (Box<dyn Endpoint>, Box<dyn Endpoint>) =
+        (Box::new(local), Box::new(remote));
     Ok([local, remote])
 }
 

@@ -115,9 +115,8 @@ mod tests {
             access: Access::ReadWrite,
             id: Uuid::from_u128(at as u128),
         };
-        let url = |name: &str| {
-            servers.contains(&name).then(|| format!("https://dav.example.org/{name}"))
-        };
+        let url =
+            |name: &str| servers.contains(&name).then(|| format!("https://dav.example.org/{name}"));
         Pair::find(names.iter().enumerate().map(grant).collect(), url)
     }
 

@@ -41,7 +41,7 @@ pub(crate) fn register(args: &Register) -> anyhow::Result<Exit> {
         None => PluginSource::File(args.plugin.clone().into()),
     };
     let name = args.name.clone().unwrap_or_else(|| without_version(&plugin.name()).to_owned());
-    let own = matches!(plugin, PluginSource::BuiltIn(built_in, _) if built_in == name);
+    let own = matches!(plugin, PluginSource::BuiltIn(built_in) if built_in.name == name);
     if PluginSource::built_in(&name).is_some() && !own {
         // It would share the storage of the built-in plugin.
         let message = format!("`{name}` is a built-in plugin; choose another name with `--name`");

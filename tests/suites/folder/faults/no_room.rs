@@ -281,7 +281,7 @@ fn full_trash() -> anyhow::Result<()> {
         // The quota of the plugin's storage is exhausted. If the sides are on other disks, the
         // storage is not used at all.
         (&[][..], "the directory `trash` in the plugin's storage"),
-        (&["right"][..], "`.syncmgr-trash` in the right directory"),
+        (&["right"][..], "`.syncmgr-trash` in the directory `right`"),
     ] {
         let pair = Pair::new()?.moved_into("disk", on_disk).set("max-delete", "any");
         let disk = Disk::mount(pair.home().join("disk"))?;

@@ -217,8 +217,7 @@ impl Collection {
                 Some(size) if *size == staged.size => Ok(()),
                 found => {
                     let found = found.copied().unwrap_or(0);
-                    let message =
-                        format!("the server stored {found} of {} bytes", staged.size);
+                    let message = format!("the server stored {found} of {} bytes", staged.size);
                     Err(Error::new(ErrorCode::InputOutput, message))
                 }
             }

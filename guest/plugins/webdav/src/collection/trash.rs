@@ -1,7 +1,7 @@
 //! Removes entries: into a trash collection of the run, or for good.
 
-use syncmgr_engine::{Endpoint as _, names};
 use syncmgr_engine::tree::{join, split};
+use syncmgr_engine::{Endpoint as _, names};
 use syncmgr_plugin::{Error, ErrorCode, Result};
 
 use super::{Collection, is_collection, moved};
