@@ -246,6 +246,10 @@ pub struct Capabilities {
     /// Whether another content has another fingerprint. Otherwise, the content of a file that was
     /// written within two seconds before the scan decides.
     pub has_versions: bool,
+    /// Whether it has symbolic links. Otherwise, those of the other side are skipped.
+    pub has_links: bool,
+    /// How far its clock is ahead of that of the plugin, in ns.
+    pub clock_ahead: i64,
 }
 
 /// Identifies a directory wherever it is mounted; `None` is unknown.

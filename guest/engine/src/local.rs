@@ -175,7 +175,14 @@ impl Local {
 
 impl Endpoint for Local {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { at_once: 1, keeps_times: true, hashes_cheaply: true, has_versions: false }
+        Capabilities {
+            at_once: 1,
+            keeps_times: true,
+            hashes_cheaply: true,
+            has_versions: false,
+            has_links: true,
+            clock_ahead: 0,
+        }
     }
 
     fn identity(&self) -> Identity {
@@ -195,7 +202,7 @@ impl Endpoint for Local {
             let entry = entry?;
             let metadata = match &entry.metadata {
                 Ok(metadata) => Ok(metadata_of(metadata)),
-                Err(error) => Err(Error::new(error.code.into(), error.message.clone())),
+                Err(error) => Err(Error::new(error.code, error.message.clone())),
             };
             each(Entry { name: entry.name, metadata })?;
         }
@@ -425,11 +432,9 @@ impl Endpoint for Local {
                 Ok(found) => open.push(found),
                 Err(error) => {
                     flush_open(&mut open, &mut results);
-                    results.push(match error.code {
-                        // It was removed since, and there may be a file in its place.
-                        ErrorCode::NotFound | ErrorCode::Changed => Ok(()),
-                        _ => Err(error),
-                    });
+                    // It was removed since, and there may be a file in its place.
+                    let is_gone = matches!(error.code, ErrorCode::NotFound | ErrorCode::Changed);
+                    results.push(if is_gone { Ok(()) } else { Err(error) });
                 }
             }
         }

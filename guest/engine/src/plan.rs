@@ -228,6 +228,13 @@ const MOVED: &str = "moved";
 /// The reason of a removal of junk, together with its directory.
 const JUNK: &str = "ignored, and its directory was deleted";
 
+impl Capabilities {
+    /// Returns whether a file of this side may change without a change of its fingerprint.
+    pub fn is_racy(&self, fingerprint: &Fingerprint, now: i64) -> bool {
+        !self.has_versions && is_racy(fingerprint, now.saturating_add(self.clock_ahead))
+    }
+}
+
 /// Returns whether a file may change without a change of its fingerprint.
 pub fn is_racy(fingerprint: &Fingerprint, now: i64) -> bool {
     fingerprint.modified.saturating_add(RACY_NS) > now

@@ -64,6 +64,7 @@ pub fn scan(
     filter: &Filter,
     known: Known<'_>,
     roots: [Identity; 2],
+    has_links: bool,
     context: &mut SyncContext,
 ) -> Result<Scan, Interrupt> {
     let (path, leftovers) = (String::new(), Vec::new());
@@ -71,6 +72,7 @@ pub fn scan(
         label,
         filter,
         roots,
+        has_links,
         context,
         end,
         path,
@@ -88,6 +90,8 @@ struct Scanner<'a> {
     label: &'static str,
     filter: &'a Filter,
     roots: [Identity; 2],
+    /// Whether both sides have symbolic links.
+    has_links: bool,
     context: &'a mut SyncContext,
     end: &'a mut dyn Endpoint,
     /// The path of the current entry.
@@ -213,6 +217,9 @@ impl<'a> Scanner<'a> {
             EntryKind::File => {
                 self.files += 1;
                 Kind::File
+            }
+            EntryKind::SymbolicLink if !self.has_links => {
+                blocked_because("is a symbolic link, which the other side cannot have".to_owned())
             }
             EntryKind::SymbolicLink => {
                 self.files += 1;

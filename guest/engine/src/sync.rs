@@ -73,14 +73,30 @@ fn sync_pair(
     let filter = Filter::new(&options.ignore)?;
 
     let now = now();
+    let has_links = ends.iter().all(|end| end.capabilities().has_links);
     let [left, right] = &mut ends;
     let known = Known { base: Some(&before.entries), other: None };
-    let left = scan::scan(&mut **left, pair.label(Side::Left), &filter, known, identities, context)
-        .map_err(|stop| unreadable(stop, pair, Side::Left))?;
+    let left = scan::scan(
+        &mut **left,
+        pair.label(Side::Left),
+        &filter,
+        known,
+        identities,
+        has_links,
+        context,
+    )
+    .map_err(|stop| unreadable(stop, pair, Side::Left))?;
     let known = Known { other: Some(&left.children), ..known };
-    let right =
-        scan::scan(&mut **right, pair.label(Side::Right), &filter, known, identities, context)
-            .map_err(|stop| unreadable(stop, pair, Side::Right))?;
+    let right = scan::scan(
+        &mut **right,
+        pair.label(Side::Right),
+        &filter,
+        known,
+        identities,
+        has_links,
+        context,
+    )
+    .map_err(|stop| unreadable(stop, pair, Side::Right))?;
     let mut scans = [left, right];
     refuse_overlap(pair, &scans)?;
     let (settled, spelling) = settle_spelling(&mut scans, &before, options, pair.labels());

@@ -6,7 +6,7 @@ use syncmgr_plugin::Result;
 
 use super::Applier;
 use crate::endpoint::Metadata;
-use crate::plan::{Operation, is_racy};
+use crate::plan::Operation;
 use crate::state::{Base, BaseChildren, BaseKind, Seen};
 use crate::tree::{Digest, Side};
 
@@ -37,8 +37,9 @@ impl Applier<'_> {
     ) {
         let Some(base) = find(next, &operation.key) else { return };
         let Metadata { fingerprint, mode, .. } = *found;
-        let has_versions = self.ends[on.index()].capabilities().has_versions;
-        let racy = !has_versions && is_racy(&fingerprint, self.now);
+        let can = self.ends[on.index()].capabilities();
+        // Otherwise, the next run would download each file that this one has sent.
+        let racy = can.hashes_cheaply && can.is_racy(&fingerprint, self.now);
         base.sides[on.index()] = Seen { fingerprint, mode, racy };
         if let (Some(digest), BaseKind::File(baseline)) = (digest, &mut base.kind) {
             *baseline = digest;

@@ -21,7 +21,7 @@ struct DirectoryPair<'a> {
 }
 
 impl Transfer<'_> {
-    fn attributes(&self) -> CopyAttributes<'_> {
+    pub(super) fn attributes(&self) -> CopyAttributes<'_> {
         CopyAttributes {
             mode: self.mode.map(u32::from),
             replaces: self.replaces.then_some(self.name),

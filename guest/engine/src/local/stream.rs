@@ -7,7 +7,9 @@ use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 
 use super::{Local, expect};
 use crate::endpoint::{Content, Endpoint, OpenRequest, Received, Transfer, changed, pump};
-use crate::tree::split;
+
+/// An empty file in the storage.
+const EMPTY: &str = "empty";
 
 /// The number of files that the other side sends at once.
 const OPEN_AT_ONCE: usize = 8;
@@ -35,9 +37,11 @@ impl Local {
         let Content { metadata, mut reader } = content;
         let source = metadata.fingerprint;
         expect(&source, &transfer.source)?;
+        let attributes = self.attributes_of(transfer)?;
         let copy = self.permitted(transfer.temp, |local, temp| {
-            local.parent(transfer.temp)?.create_file(temp)
+            local.parent(transfer.temp)?.create_copy(temp, &attributes, transfer.attributes())
         })?;
+        drop(attributes);
         let mut hasher = blake3::Hasher::new();
         let written = pump(&mut *reader, source.size, progress, |part| {
             hasher.update(part);
@@ -52,9 +56,6 @@ impl Local {
             if self.verify() {
                 self.verify_copy(transfer, digest, progress)?;
             }
-            if let Some(mode) = self.mode_of_new(transfer)? {
-                copy.set_mode(mode.into())?;
-            }
             copy.set_modified(source.modified)?;
             Ok(Received { source, digest })
         });
@@ -65,13 +66,17 @@ impl Local {
         finished
     }
 
-    /// Returns the permission bits of a received file. One that replaces another keeps its own.
-    fn mode_of_new(&mut self, transfer: &Transfer<'_>) -> Result<Option<u16>> {
-        if transfer.mode.is_some() || !transfer.replaces {
-            return Ok(transfer.mode);
+    /// Returns a file with the attributes of a received one: the file that it replaces, or an empty
+    /// one.
+    fn attributes_of(&mut self, transfer: &Transfer<'_>) -> Result<File> {
+        if transfer.replaces {
+            let directory = self.parent(transfer.temp)?;
+            return directory.open_file(transfer.name);
         }
-        let old = crate::tree::join(split(transfer.temp).0, transfer.name);
-        Ok(self.stat(&old)?.and_then(|old| old.mode))
+        match self.storage.create_file(EMPTY) {
+            Err(error) if error.code == ErrorCode::AlreadyExists => self.storage.open_file(EMPTY),
+            created => created,
+        }
     }
 
     /// Stores several files, of which the other side sends some at once.

@@ -146,7 +146,8 @@ impl Planner<'_, '_> {
                     if seen.fingerprint.size != node.fingerprint.size {
                         return looked(Change::Changed, None);
                     }
-                    if !self.input.capabilities[side.index()].hashes_cheaply {
+                    let is_cheap = self.input.capabilities[side.index()].hashes_cheaply;
+                    if !is_cheap && seen.fingerprint != node.fingerprint {
                         // Reading it costs as much as copying it.
                         return looked(Change::Changed, None);
                     }

@@ -27,8 +27,14 @@ pub const MODES: [Mode; 6] = [TwoWaySafe, PreferLeft, PreferRight, Newer, OneWay
 /// The labels of the sides.
 pub const LABELS: [&str; 2] = ["left", "right"];
 /// Both sides are local directories.
-pub const LOCAL: Capabilities =
-    Capabilities { at_once: 1, keeps_times: true, hashes_cheaply: true, has_versions: false };
+pub const LOCAL: Capabilities = Capabilities {
+    at_once: 1,
+    keeps_times: true,
+    hashes_cheaply: true,
+    has_versions: false,
+    has_links: true,
+    clock_ahead: 0,
+};
 
 /// The entries of a tree, by path.
 pub type Tree = BTreeMap<String, Item>;

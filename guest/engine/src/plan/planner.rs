@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::options::Mode;
 use crate::plan::location::Location;
-use crate::plan::{Action, Hash, Input, Operation, Plan, is_racy};
+use crate::plan::{Action, Hash, Input, Operation, Plan};
 use crate::state::{Base, BaseChildren, Seen};
 use crate::tree::{Fingerprint, Name, Node, Side};
 
@@ -86,7 +86,7 @@ impl Planner<'_, '_> {
     }
 
     fn is_racy(&self, side: Side, fingerprint: &Fingerprint) -> bool {
-        !self.input.capabilities[side.index()].has_versions && is_racy(fingerprint, self.input.now)
+        self.input.capabilities[side.index()].is_racy(fingerprint, self.input.now)
     }
 
     pub(super) fn label(&self, side: Side) -> &'static str {

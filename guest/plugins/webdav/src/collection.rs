@@ -171,7 +171,9 @@ impl Endpoint for Collection {
             at_once: AT_ONCE,
             keeps_times: false,
             hashes_cheaply: false,
-            has_versions: true,
+            has_versions: !self.listings.has_coarse_tags,
+            has_links: false,
+            clock_ahead: self.listings.clock_ahead,
         }
     }
 
@@ -260,8 +262,11 @@ impl Endpoint for Collection {
     fn remove(&mut self, path: &str) -> Result<()> {
         if names::is_temp(split(path).1) {
             let place = self.place_of(path);
-            self.staged.remove(path);
-            return self.delete(&self.file(&place));
+            return match self.staged.remove(path) {
+                Some(_) => self.delete(&self.file(&place)),
+                // A staging collection of an interrupted run.
+                None => self.delete(&self.collection(&place)),
+            };
         }
         self.remove_file(path)
     }

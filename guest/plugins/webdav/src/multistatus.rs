@@ -38,8 +38,9 @@ pub struct Found {
 }
 
 /// The element whose text is being read.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Text {
+    #[default]
     None,
     Href,
     Status,
@@ -83,12 +84,6 @@ struct Parser {
     properties: Found,
     is_found: bool,
     in_propstat: bool,
-}
-
-impl Default for Text {
-    fn default() -> Self {
-        Self::None
-    }
 }
 
 impl Parser {

@@ -1,6 +1,7 @@
 //! Lists collections, some of them before they are needed.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use syncmgr_engine::endpoint::{Entry, Metadata};
 use syncmgr_engine::tree::{Fingerprint, split};
@@ -8,7 +9,7 @@ use syncmgr_plugin::directories::{EntryKind, EntryName};
 use syncmgr_plugin::http::{self, Response};
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 
-use super::{Collection, IN_FLIGHT, request};
+use super::{Collection, IN_FLIGHT, is_collection, request};
 use crate::answer::{expect, failed};
 use crate::multistatus::{self, Found};
 
@@ -17,6 +18,9 @@ const MAX_AHEAD: usize = 20_000;
 /// The number of entries of a collection for each wanted one up to which the whole collection is
 /// listed.
 const WHOLE: usize = 50;
+
+/// Times in whole seconds are smaller until the year 2514.
+const MAX_SECONDS: u64 = 1 << 34;
 
 /// The requested properties.
 const PROPFIND: &[u8] = br#"<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/><getlastmodified/><getetag/></prop></propfind>"#;
@@ -31,6 +35,10 @@ pub(super) struct Listings {
     ahead: usize,
     /// The number of entries of each collection when it was listed last.
     sizes: HashMap<String, usize>,
+    /// Whether a file has no version tag, or one that is only its time and its size.
+    pub(super) has_coarse_tags: bool,
+    /// How far the server's clock is ahead, in ns.
+    pub(super) clock_ahead: i64,
 }
 
 impl Listings {
@@ -66,11 +74,21 @@ impl Collection {
         let mut found = next.iter();
         http::send_all(requests, IN_FLIGHT, |_, response| {
             let Some(path) = found.next() else { return Ok(()) };
+            let date = response.as_ref().ok().and_then(|response| response.header("date"));
+            if let Some(ahead) = date.and_then(clock_ahead) {
+                self.listings.clock_ahead = ahead;
+            }
             let entries = self.entries(path, response);
             if let Err(interrupt @ (Interrupt::Item | Interrupt::All)) = entries {
                 return Err(interrupt);
             }
             let count = entries.as_ref().map_or(0, Vec::len);
+            let is_coarse = |entry: &Entry| {
+                let file = entry.metadata.as_ref().ok().filter(|found| !is_collection(**found));
+                file.is_some_and(|file| file.fingerprint.changed.is_none())
+            };
+            self.listings.has_coarse_tags |=
+                entries.as_ref().is_ok_and(|entries| entries.iter().any(is_coarse));
             self.listings.sizes.insert(path.clone(), count);
             self.listings.ahead += count;
             self.listings.ready.insert(path.clone(), entries);
@@ -245,15 +263,54 @@ fn read(
     multistatus::read(response, each)
 }
 
+/// Returns whether a version tag is only made of the size and of the time in whole seconds, as
+/// nginx does: then two versions of one second may have the same one.
+fn is_coarse(tag: &str, size: u64) -> bool {
+    let parts: Vec<_> = tag.split('-').map(|part| u64::from_str_radix(part, 16)).collect();
+    let is_seconds = |part: &u64| *part < MAX_SECONDS;
+    match parts[..] {
+        [Ok(one), Ok(other)] => {
+            (one == size && is_seconds(&other)) || (other == size && is_seconds(&one))
+        }
+        _ => false,
+    }
+}
+
+/// Returns how far the clock of a server is ahead, in ns.
+fn clock_ahead(date: &str) -> Option<i64> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    multistatus::time(date)?.checked_sub(i64::try_from(now.as_nanos()).ok()?)
+}
+
 fn metadata(found: &Found) -> Metadata {
     let (kind, size) = match found.is_collection {
         true => (EntryKind::Directory, 0),
         false => (EntryKind::File, found.size.unwrap_or(0)),
     };
     let modified = found.modified.unwrap_or(0);
-    let fingerprint = match (&found.tag, kind) {
+    let exact = found.tag.as_ref().filter(|tag| !is_coarse(tag, size));
+    let fingerprint = match (exact, kind) {
         (Some(tag), EntryKind::File) => Fingerprint::of_version(size, modified, tag),
         _ => Fingerprint { size, modified, ..Fingerprint::default() },
     };
     Metadata { kind, fingerprint, mode: None, identity: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_of_whole_seconds_are_coarse() {
+        for (tag, size, coarse) in [
+            // nginx, and Apache with its microseconds.
+            ("692ad3f0-c", 12, true),
+            ("c-644b8a0c3f5e1", 12, false),
+            ("18791d2f5b7c3a00c", 12, false),
+            ("5f4dcc3b5aa765d61d8327deb882cf99", 12, false),
+            ("692ad3f0-d", 12, false),
+        ] {
+            assert_eq!(is_coarse(tag, size), coarse, "{tag}");
+        }
+    }
 }
