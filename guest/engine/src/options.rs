@@ -57,6 +57,20 @@ pub struct Options {
 const NAMES: [&str; 8] =
     ["name", "mode", "max-delete", "ignore", "durable", "verify", "trash", "dry-run"];
 
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            mode: Mode::TwoWaySafe,
+            max_delete: DeleteLimit::Default,
+            ignore: String::new(),
+            durable: true,
+            verify: true,
+            trash: true,
+            dry_run: false,
+        }
+    }
+}
+
 impl Options {
     /// Reads the settings of an item; `None` is the only pair.
     ///
