@@ -267,7 +267,7 @@ pub fn rclone_webdav(certificate: &Certificate) -> Result<Server> {
             .map(|path| path.display().to_string());
         let login = ["--user", "me", "--pass", "hunter2"];
         let tls = ["--cert", &file, "--key", &key];
-        let arguments = ["serve", "webdav", "--addr", &address, "--dir-cache-time", "0"];
+        let arguments = ["serve", "webdav", "--addr", &address, "--dir-cache-time", "10ms"];
         let arguments = [&arguments[..], &login, &tls, &[&files]].concat();
         Ok(arguments.into_iter().map(str::to_owned).collect())
     })
