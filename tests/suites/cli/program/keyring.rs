@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 use conformance::http_server::HttpServer;
 use conformance::servers;
 
+use super::network::{SECRET, credentials_are_hidden};
 use super::*;
-
-const SECRET: &str = "hunter2-and-more";
 
 /// How long the bus and the keyring may take to start.
 const START: Duration = Duration::from_secs(60);
@@ -19,11 +18,13 @@ const BUS: &str = "<busconfig>
   <type>session</type>
   <listen>unix:path=PLACE/bus</listen>
   <auth>EXTERNAL</auth>
-  <policy context=\"default\"><allow send_destination=\"*\"/><allow own=\"*\"/></policy>
+  <policy context=\"default\">
+    <allow send_destination=\"*\"/><allow receive_sender=\"*\"/><allow own=\"*\"/>
+  </policy>
 </busconfig>";
 
 /// A session bus, with an unlocked keyring or none. It ends when this is dropped.
-pub(crate) struct Session {
+struct Session {
     place: tempfile::TempDir,
     children: Vec<Child>,
 }
@@ -59,14 +60,16 @@ impl Session {
     }
 
     /// Starts a session; `None` if a program is missing.
-    pub(crate) fn start() -> anyhow::Result<Option<Self>> {
+    fn start() -> anyhow::Result<Option<Self>> {
         if !servers::has("gnome-keyring-daemon")? {
             return Ok(None);
         }
         let Some(mut session) = Self::without_keyring()? else { return Ok(None) };
         let mut command = Command::new("gnome-keyring-daemon");
         command.args(["--foreground", "--unlock", "--components=secrets"]);
-        command.args(["--control-directory".as_ref(), session.place.path()]);
+        let control = session.place.path().join("control");
+        syncmgr_install::create_private(&control)?;
+        command.arg("--control-directory").arg(control);
         session.enter(&mut command);
         let log = fs::File::create(session.place.path().join("log"))?;
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
@@ -93,7 +96,7 @@ impl Session {
     }
 
     /// Makes a program a part of the session.
-    pub(crate) fn enter(&self, command: &mut Command) {
+    fn enter(&self, command: &mut Command) {
         let place = self.place.path();
         command
             .env("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={}/bus", place.display()))
@@ -113,7 +116,7 @@ impl Session {
     }
 
     /// Stores a secret from standard input.
-    pub(crate) fn set(&self, home: &Home, name: &str, secret: &[u8]) -> anyhow::Result<Ran> {
+    fn set(&self, home: &Home, name: &str, secret: &[u8]) -> anyhow::Result<Ran> {
         let mut command = self.command(home, &["secret", "set", name]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn()?;
@@ -175,6 +178,14 @@ fn a_secret_is_stored_used_and_removed() -> anyhow::Result<()> {
     with("remote=bearer:keyring:dav")?.expect(2, "the keyring has no secret `dav`")?;
     assert_eq!(run(&["secret", "list"])?.stdout, "a name/with: others\n");
     Ok(())
+}
+
+#[test]
+fn a_secret_of_the_keyring_is_in_no_output_and_no_file() -> anyhow::Result<()> {
+    let Some(session) = Session::start()? else { return Ok(()) };
+    let home = Home::new()?;
+    session.set(&home, "token", SECRET.as_bytes())?.expect(0, "stored")?;
+    credentials_are_hidden(&home, "keyring:token", |command| session.enter(command))
 }
 
 #[test]
