@@ -46,20 +46,20 @@ fn found<T>(name: &SecretName, result: Result<T, Error>) -> Result<Option<T>, Ke
 }
 
 fn failure(name: &SecretName) -> impl FnOnce(Error) -> KeyringError {
-    move |failure| match failure {
-        Error::TooLong(_, bytes) => KeyringError::Content {
-            name: name.to_string(),
-            problem: format!("it is larger than {bytes} bytes, the limit of the system"),
-        },
-        other => error(other),
+    move |failure| {
+        if let Error::TooLong(_, bytes) = failure {
+            let problem = format!("it is larger than {bytes} bytes, the limit of the system");
+            return KeyringError::Content { name: name.to_string(), problem };
+        }
+        error(failure)
     }
 }
 
+/// Converts an error, whose text contains no data of the entry.
 fn error(error: Error) -> KeyringError {
     let problem = error.to_string();
-    match error {
-        Error::NoStorageAccess(_) => KeyringError::Locked { problem },
-        // Errors can contain data of the entry, but not in their text.
-        _other => KeyringError::Failed { problem },
+    match matches!(error, Error::NoStorageAccess(_)) {
+        true => KeyringError::Locked { problem },
+        false => KeyringError::Failed { problem },
     }
 }

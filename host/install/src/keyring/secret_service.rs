@@ -42,6 +42,9 @@ const NONE: &str = "/";
 const SERVICE_ATTRIBUTE: &str = "service";
 const NAME_ATTRIBUTE: &str = "username";
 
+/// The type of the value of a secret.
+const TEXT: &str = "text/plain; charset=utf8";
+
 /// A session, parameters, a value and its type.
 type Secret = (OwnedObjectPath, Vec<u8>, Vec<u8>, String);
 
@@ -104,9 +107,6 @@ pub(super) fn names() -> Result<Vec<String>, KeyringError> {
         Ok(names)
     })
 }
-
-/// The type of the value of a secret.
-const TEXT: &str = "text/plain; charset=utf8";
 
 fn attributes(name: &SecretName) -> HashMap<&str, &str> {
     HashMap::from([(SERVICE_ATTRIBUTE, SERVICE), (NAME_ATTRIBUTE, name.as_str())])
