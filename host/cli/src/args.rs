@@ -3,6 +3,7 @@
 mod plugins;
 mod project;
 mod run;
+mod secret;
 
 use std::path::PathBuf;
 
@@ -14,6 +15,7 @@ pub(crate) use self::plugins::{
 };
 pub(crate) use self::project::{Build, Dev, Drive, New, Pack, Replay, Test};
 pub(crate) use self::run::{Demo, Items, RestartPolicy, Run, Trigger};
+pub(crate) use self::secret::{Secret, SecretCommand};
 
 const EXIT_STATUS: &str = "\
 Exit status:
@@ -62,6 +64,7 @@ pub(crate) enum Command {
     Register(Register),
     Unregister(Unregister),
     List(List),
+    Secret(Secret),
     Cache(Cache),
     New(New),
     Build(Build),
@@ -114,9 +117,10 @@ pub(crate) struct GrantArgs {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) settings: Vec<String>,
 
-    /// Grant a secret: the value of an environment variable, or the content of a file without its
-    /// final newline. Secrets are redacted in everything that the plugin reports
-    #[arg(long = "secret", value_name = "KEY=env:VARIABLE|file:PATH")]
+    /// Grant a secret: the value of an environment variable, the content of a file without its
+    /// final newline, or a secret in the keyring (see `syncmgr secret`). Secrets are redacted in
+    /// everything that the plugin reports
+    #[arg(long = "secret", value_name = "KEY=env:VARIABLE|file:PATH|keyring:NAME")]
     pub(crate) secrets: Vec<String>,
 
     /// Grant a server under a name: an `https://` or `http://` URL with a path, below which the
@@ -128,7 +132,7 @@ pub(crate) struct GrantArgs {
     /// Add credentials to the requests to a granted server, without passing them to the plugin.
     /// KIND is `basic` (the secret is USER:PASSWORD), `bearer`, `header:NAME`, `query:NAME` or
     /// `aws-sigv4:REGION` (the secret is ACCESS_KEY:SECRET_KEY)
-    #[arg(long = "http-auth", value_name = "NAME=KIND:env:VARIABLE|file:PATH")]
+    #[arg(long = "http-auth", value_name = "NAME=KIND:env:VARIABLE|file:PATH|keyring:NAME")]
     pub(crate) http_auth: Vec<String>,
 
     /// Trust the certificates in this PEM file for servers, in addition to those of the system

@@ -12,5 +12,6 @@ pub(crate) mod properties;
 pub(crate) mod register;
 pub(crate) mod replay;
 pub(crate) mod run;
+pub(crate) mod secret;
 pub(crate) mod test;
 pub(crate) mod validate;

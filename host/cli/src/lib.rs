@@ -80,6 +80,7 @@ fn dispatch(command: &Command) -> anyhow::Result<Exit> {
         Command::Register(register) => command::register::register(register),
         Command::Unregister(unregister) => command::register::unregister(unregister),
         Command::List(list) => command::register::list(list),
+        Command::Secret(secret) => command::secret::run(secret),
         Command::Cache(cache) => command::cache::run(cache),
         Command::New(new) => command::new::run(new),
         Command::Build(build) => command::build::build(build),

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use syncmgr_install::{Grants, Secret, Server, ServerAuth};
+use syncmgr_install::{Grants, InstallError, Secret, Server, ServerAuth};
 
 use crate::args::GrantArgs;
 use crate::exit::UsageError;
@@ -23,12 +23,12 @@ pub(crate) fn grants(args: &GrantArgs) -> anyhow::Result<Grants> {
         grants.settings.push((name.to_owned(), value.to_owned()));
     }
     for secret in &args.secrets {
-        const FORM: &str = "--secret KEY=env:VARIABLE|file:PATH";
-        let (name, location) = key_value(secret, FORM)?;
+        const FORM: &str = "--secret KEY=env:VARIABLE|file:PATH|keyring:NAME";
+        let (name, source) = key_value(secret, FORM)?;
         once(&mut names, "--secret", name)?;
         // The value may be the secret itself, so the message does not contain it.
         let invalid = || UsageError(format!("invalid secret `{name}`: use `{FORM}`"));
-        let secret = secret_location(location).ok_or_else(invalid)?;
+        let secret = secret_source(source)?.ok_or_else(invalid)?;
         grants.secrets.push((name.to_owned(), secret));
     }
     for server in &args.http {
@@ -40,15 +40,16 @@ pub(crate) fn grants(args: &GrantArgs) -> anyhow::Result<Grants> {
         grants.http.push(server);
     }
     for auth in &args.http_auth {
-        const FORM: &str = "--http-auth NAME=KIND:env:VARIABLE|file:PATH";
+        const FORM: &str = "--http-auth NAME=KIND:env:VARIABLE|file:PATH|keyring:NAME";
         let (server, value) = key_value(auth, FORM)?;
         once(&mut names, "--http-auth", server)?;
-        let at = [":env:", ":file:"].iter().filter_map(|location| value.find(location)).min();
-        let parts = at.map(|at| (&value[..at], &value[at + 1..]));
-        let parts = parts.and_then(|(kind, at)| Some((kind.to_owned(), secret_location(at)?)));
+        let sources = [":env:", ":file:", ":keyring:"];
+        let at = sources.iter().filter_map(|source| value.find(source)).min();
         let invalid = || UsageError(format!("invalid credentials for `{server}`: use `{FORM}`"));
-        let (kind, secret) = parts.ok_or_else(invalid)?;
-        grants.http_auth.push(ServerAuth { server: server.to_owned(), kind, secret });
+        let (kind, source) = value.split_at(at.ok_or_else(invalid)?);
+        let secret = secret_source(&source[1..])?.ok_or_else(invalid)?;
+        let (server, kind) = (server.to_owned(), kind.to_owned());
+        grants.http_auth.push(ServerAuth { server, kind, secret });
     }
     grants.http_ca.clone_from(&args.http_ca);
     for name in &args.allow {
@@ -57,12 +58,13 @@ pub(crate) fn grants(args: &GrantArgs) -> anyhow::Result<Grants> {
     Ok(grants)
 }
 
-fn secret_location(text: &str) -> Option<Secret> {
-    match text.split_once(':')? {
-        ("env", variable) => Some(Secret::Env(variable.to_owned())),
-        ("file", path) => Some(Secret::File(path.into())),
-        (_, _) => None,
-    }
+fn secret_source(text: &str) -> Result<Option<Secret>, InstallError> {
+    Ok(match text.split_once(':') {
+        Some(("env", variable)) => Some(Secret::Env(variable.to_owned())),
+        Some(("file", path)) => Some(Secret::File(path.into())),
+        Some(("keyring", name)) => Some(Secret::Keyring(name.parse()?)),
+        Some((_, _)) | None => None,
+    })
 }
 
 pub(crate) fn set_limits(grants: &mut Grants, limits: &[String]) -> anyhow::Result<()> {

@@ -4,6 +4,8 @@ use syncmgr_host::http::HttpGrantError;
 use syncmgr_host::{ExcessGrant, GrantError, Hresult, LoadError, hresult};
 use uuid::Uuid;
 
+use crate::keyring::KeyringError;
+
 /// An error about installed plugins.
 #[derive(Debug, thiserror::Error)]
 pub enum InstallError {
@@ -145,6 +147,9 @@ pub enum InstallError {
     /// The system does not have the scope.
     #[error("plugins can be registered for all users of the machine on Windows only")]
     Scope,
+    /// The keyring does not have a secret.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
     /// The plugin cannot be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -168,6 +173,7 @@ impl InstallError {
             Self::ClassTaken { .. } => "store-class-taken",
             Self::ExcessGrants { .. } => "store-unrequested",
             Self::Scope => "store-scope",
+            Self::Keyring(error) => error.code(),
             Self::Load(error) => error.code(),
         }
     }
@@ -190,6 +196,7 @@ impl InstallError {
             Self::Unknown { .. } => Hresult::HRESULT_ERROR_NOT_FOUND,
             Self::ClassTaken { .. } => Hresult::HRESULT_ERROR_ALREADY_EXISTS,
             Self::Scope => Hresult::E_NOTIMPL,
+            Self::Keyring(error) => error.hresult(),
             Self::Load(error) => hresult::from_load_error(error),
         }
     }
@@ -213,6 +220,7 @@ impl InstallError {
             | Self::Damaged { .. }
             | Self::InsecurePermissions { .. }
             | Self::Foreign { .. } => false,
+            Self::Keyring(error) => error.is_usage(),
         }
     }
 

@@ -10,6 +10,7 @@ use syncmgr_host::{
 };
 
 use crate::error::InstallError;
+use crate::keyring::{SecretName, read_secret};
 use crate::protected::Guard;
 use crate::registered_directory::RegisteredDirectory;
 use crate::text_file;
@@ -140,6 +141,8 @@ pub enum Secret {
     Env(String),
     /// A file, without the newline at its end.
     File(PathBuf),
+    /// A secret in the keyring.
+    Keyring(SecretName),
 }
 
 impl Secret {
@@ -156,6 +159,7 @@ impl Secret {
                 let line = text.strip_suffix('\n').unwrap_or(&text);
                 Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
             }
+            Self::Keyring(name) => Ok(read_secret(name)?),
         }
     }
 }

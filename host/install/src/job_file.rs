@@ -24,7 +24,7 @@ use crate::text_file;
 /// api = true
 /// [http-auth.remote]
 /// kind = "basic"
-/// secret = { file = "dav.login" }
+/// secret = { keyring = "dav" }
 /// [limits]
 /// memory-bytes = "64MiB"
 /// [dirs]
@@ -160,6 +160,7 @@ impl JobFile {
         let resolve = |secret| match secret {
             Secret::Env(variable) => Ok(Secret::Env(variable)),
             Secret::File(path) => from_home(&path, base).map(Secret::File),
+            Secret::Keyring(name) => Ok(Secret::Keyring(name)),
         };
         for (name, secret) in self.secrets {
             grants.secrets.push((name, resolve(secret)?));
@@ -218,7 +219,7 @@ impl JobFile {
         };
         let text = |(name, value): &(String, String)| (name.clone(), Setting::Text(value.clone()));
         let absolute = |secret: &Secret| match secret {
-            Secret::Env(variable) => Ok(Secret::Env(variable.clone())),
+            Secret::Env(_) | Secret::Keyring(_) => Ok(secret.clone()),
             Secret::File(file) => {
                 let file = std::path::absolute(file).map_err(InstallError::file(file))?;
                 path(&file).map(|file| Secret::File(file.into()))
@@ -305,6 +306,7 @@ mod tests {
         [secrets]
         one = { env = "ONE" }
         two = { file = "two.txt" }
+        zoo = { keyring = "dav" }
         [limits]
         memory-bytes = "64MiB"
         items = 7
@@ -333,10 +335,9 @@ mod tests {
         assert_eq!(JobFile::parse(JOB).unwrap().plugin(), Some("folder"));
         assert_eq!(grants.allow, [Capability::WallClock]);
         let two = Secret::File("/jobs/two.txt".into());
-        assert_eq!(
-            grants.secrets,
-            [("one".to_owned(), Secret::Env("ONE".to_owned())), ("two".to_owned(), two)]
-        );
+        let zoo = Secret::Keyring("dav".parse().unwrap());
+        let secrets = [("one", Secret::Env("ONE".to_owned())), ("two", two), ("zoo", zoo)];
+        assert_eq!(grants.secrets, secrets.map(|(name, secret)| (name.to_owned(), secret)));
         let limits = grants.limits();
         assert_eq!((limits.session.memory_bytes, limits.session.items), (64 << 20, 7));
         assert_eq!(limits.load.component_bytes, 1 << 20);
@@ -388,7 +389,8 @@ mod tests {
             ("allow = [\"all\"]", "`all`"),
             ("[limits]\nspeed = 1", "`speed`"),
             ("[limits]\ngrace = 1", "grace"),
-            ("[secrets]\nx = \"plain\"", "expected `env` or `file`"),
+            ("[secrets]\nx = \"plain\"", "expected one of `env`, `file`, `keyring`"),
+            ("[secrets]\nx = { keyring = \"a\\nb\" }", "1 to 128 bytes"),
             ("plugin = ", "TOML"),
             ("[items.\"my.docs\"]\nname = \"Docs\"", "invalid item key `my.docs`"),
             ("[items.\"\"]\nname = \"Docs\"", "invalid item key ``"),

@@ -3,6 +3,7 @@
 //! - `paths`: the folders. `permissions`: their permissions on Windows.
 //! - `folder`: [`PrivateFolder`], a folder that is writable by its user only.
 //! - `grants`: [`Grants`], the grants, settings and limits of a plugin. `job_file`: [`JobFile`].
+//! - `keyring`: secrets in the keyring of the system.
 //! - `protected`, `registered_directory`: directories that cannot be granted.
 //! - `registration`: [`Registration`], an installed plugin. `registrations`: [`Registrations`], all
 //!   of
@@ -23,6 +24,7 @@ mod grants;
 #[cfg(feature = "compiler")]
 mod installation;
 mod job_file;
+mod keyring;
 mod paths;
 #[cfg(windows)]
 mod permissions;
@@ -41,6 +43,10 @@ pub use grants::{AllLimits, Grants, Secret, Server, ServerAuth};
 #[cfg(feature = "compiler")]
 pub use installation::Installation;
 pub use job_file::{JobFile, parse_directory};
+pub use keyring::{
+    KeyringError, MAX_SECRET_BYTES, SecretName, is_keyring_supported, read_secret, remove_secret,
+    secret_names, store_secret,
+};
 #[cfg(windows)]
 pub use paths::is_administrators;
 pub use paths::{create_private, default_state_dir};

@@ -4,7 +4,7 @@ use std::io::{Error, ErrorKind, Read as _, Result};
 use std::path::Path;
 
 /// The largest job file or secret that is read, in bytes.
-const MAX_BYTES: u64 = 1 << 20;
+pub(crate) const MAX_BYTES: u64 = 1 << 20;
 
 /// Reads a file as UTF-8.
 ///

@@ -76,6 +76,7 @@ const BLOCKS: &[(&str, &str, How)] = &[
     (GRANTS, "[requests.directories]", How::Manifest(PLUGIN_AND_BUILD)),
     (GRANTS, "$ syncmgr inspect", Session("readme/mirror/dist")),
     (NETWORK, "syncmgr run mine.wasm", Not("it needs a server of the reader")),
+    (NETWORK, "syncmgr secret set", By("program::keyring::a_secret_is_stored_used_and_removed")),
     (NETWORK, "plugin = \"mine.wasm\"", By("program::network::a_server_is_granted_on_the_command_line_and_in_a_job")),
     (NETWORK, "[requests.http]", How::Manifest(PLUGIN_AND_BUILD)),
     (PUBLISHING, "[plugin]", How::Manifest(BUILD)),

@@ -21,7 +21,7 @@ use conformance::script::{Script, item};
 use conformance::session::DrivenSession;
 use conformance::{compare_with_file, host, limits, workspace};
 use plugins::{contract, ended, http, loading, reported, running};
-use program::{installing, project, testing};
+use program::{installing, keyring, project, testing};
 use syncmgr_cli::check::{CheckError, Fixture, Recording, RecordingHead, TempFixture};
 use syncmgr_cli::project::{Language, Project, ProjectError, Template, create};
 use syncmgr_host::http::{
@@ -34,7 +34,8 @@ use syncmgr_host::{
     SessionError, SessionOptions, StartError, Trigger,
 };
 use syncmgr_install::{
-    Grants, InstallError, JobFile, Registrations, Scope, create_private, host_options,
+    Grants, InstallError, JobFile, KeyringError, Registrations, Scope, SecretName, create_private,
+    host_options, store_secret,
 };
 
 /// Long enough that only the tested operation exceeds it, even on busy machines.
@@ -178,7 +179,8 @@ fn known_codes() -> Result<BTreeSet<String>> {
 #[test]
 fn error_messages_equal_the_recorded_ones() -> Result<()> {
     let mut messages = Messages { home: tempfile::tempdir()?, texts: Vec::new() };
-    for report in [loading, contract, running, ended, reported, installing, project, testing, http]
+    for report in
+        [loading, contract, running, ended, reported, installing, keyring, project, testing, http]
     {
         report(&mut messages)?;
     }

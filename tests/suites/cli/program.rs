@@ -8,6 +8,8 @@ use anyhow::Context;
 
 use crate::home::{Home, Ran};
 
+#[cfg(all(unix, not(target_os = "macos")))]
+mod keyring;
 mod messages;
 mod network;
 mod output;
@@ -329,7 +331,8 @@ fn denials_limits_and_policies_are_command_line_options() -> anyhow::Result<()> 
         .expect(7, "raise `compute-time`")?;
     script(&["--limit", "speed=1"])?.expect(2, "unknown limit `speed`")?;
     script(&["--limit", "component-bytes=1KiB"])?.expect(2, "raise `component-bytes`")?;
-    script(&["--secret", "token=hunter2"])?.expect(2, "--secret KEY=env:VARIABLE|file:PATH")?;
+    script(&["--secret", "token=hunter2"])?
+        .expect(2, "--secret KEY=env:VARIABLE|file:PATH|keyring:NAME")?;
     home.write("token", "hunter2\n")?;
     script(&[
         "--secret",

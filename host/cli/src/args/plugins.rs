@@ -43,7 +43,7 @@ pub(crate) struct Properties {
     pub(crate) settings: Vec<String>,
 
     /// Grant a secret
-    #[arg(long = "secret", value_name = "KEY=env:VARIABLE|file:PATH")]
+    #[arg(long = "secret", value_name = "KEY=env:VARIABLE|file:PATH|keyring:NAME")]
     pub(crate) secrets: Vec<String>,
 
     /// Grant a capability

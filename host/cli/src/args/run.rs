@@ -23,6 +23,10 @@ Examples:
   Sync with a server; the host signs in, and the plugin never sees the password:
     syncmgr run mine.wasm --http remote=https://dav.example.org/files/me/ \
       --http-auth remote=basic:file:dav.login
+  Take the password from the keyring:
+    syncmgr secret set dav
+    syncmgr run mine.wasm --http remote=https://dav.example.org/files/me/ \
+      --http-auth remote=basic:keyring:dav
   Run an untrusted plugin with minimal grants:
     syncmgr inspect theirs.wasm
     syncmgr run theirs.wasm --dir inbox=~/mail:ro --allow wall-clock --limit memory-bytes=64MiB

@@ -74,6 +74,31 @@ pub(crate) fn installing(messages: &mut Messages) -> Result<()> {
     messages.refused(registrations.find("mail"))
 }
 
+pub(crate) fn keyring(messages: &mut Messages) -> Result<()> {
+    let no_bus = format!("unix:path={}", messages.path("bus").display());
+    let ran = Command::new(env!("CARGO_BIN_EXE_syncmgr"))
+        .args(["secret", "list"])
+        .env("DBUS_SESSION_BUS_ADDRESS", no_bus)
+        .output()?;
+    messages.text("keyring-unavailable", &String::from_utf8(ran.stderr)?);
+    let name: SecretName = "dav".parse()?;
+    messages.refused("a\nb".parse::<SecretName>().map_err(InstallError::from))?;
+    for secret in [Vec::new(), b"hunter2\xff".to_vec(), vec![b'x'; (1 << 20) + 1]] {
+        messages.refused(store_secret(&name, secret).map_err(InstallError::from))?;
+    }
+    // These require a keyring, and a build without one.
+    let problem = "its prompt was dismissed".to_owned();
+    for error in [
+        KeyringError::Missing { name: name.to_string() },
+        KeyringError::Locked { problem },
+        KeyringError::Failed { problem: "it did not answer".to_owned() },
+        KeyringError::Unsupported,
+    ] {
+        messages.error(InstallError::from(error));
+    }
+    Ok(())
+}
+
 pub(crate) fn project(messages: &mut Messages) -> Result<()> {
     let home = messages.folder("projects")?;
     messages.refused(create(&home, "My Plugin", Language::C, Template::Copy))?;

@@ -4,7 +4,7 @@ use super::*;
 use conformance::http_server::HttpServer;
 use conformance::servers::{self, Authority};
 
-const SECRET: &str = "hunter2-and-more";
+pub(crate) const SECRET: &str = "hunter2-and-more";
 
 fn run(home: &Home, requests: &str, more: &[&str]) -> anyhow::Result<Ran> {
     let requests = format!("requests={requests}");
@@ -74,25 +74,46 @@ fn a_denied_server_is_shown_with_the_option_to_add() -> anyhow::Result<()> {
 
 #[test]
 fn credentials_are_in_no_output_and_no_file() -> anyhow::Result<()> {
-    let home = Home::new()?;
+    for source in ["file:token", "env:TOKEN"] {
+        let home = Home::new()?;
+        home.write("token", SECRET)?;
+        credentials_are_hidden(&home, source, |command| {
+            command.env("TOKEN", SECRET);
+        })
+        .context(source)?;
+    }
+    Ok(())
+}
+
+/// Checks that the program prints and writes no credentials from a source, which requires a
+/// preparation of the program.
+pub(crate) fn credentials_are_hidden(
+    home: &Home,
+    source: &str,
+    prepare: impl Fn(&mut Command),
+) -> anyhow::Result<()> {
     let server = HttpServer::start()?;
-    home.write("token", SECRET)?;
-    let grant = format!("remote={}/", server.url());
-    let options = ["--http", &grant, "--http-auth", "remote=bearer:file:token"];
+    let (grant, auth) = (format!("remote={}/", server.url()), format!("remote=bearer:{source}"));
+    let options = ["--http", &grant, "--http-auth", &auth];
+    let run = |arguments: &[&str]| -> anyhow::Result<Ran> {
+        let mut command = home.command(arguments);
+        prepare(&mut command);
+        Ok(Ran::of(&command.env("RUST_LOG", "trace").output()?))
+    };
     for more in [&[][..], &["--json"], &["--record", "recording"], &["--verbose"]] {
         // The server returns the credentials.
-        let mut command = home.command(&["run", conformance::FETCH]);
-        command.args(["--set", "requests=GET remote/echo"]).args(options).args(more);
-        let ran = Ran::of(&command.env("RUST_LOG", "trace").output()?).expect(0, "[secret]")?;
+        let fetch = ["run", conformance::FETCH, "--set", "requests=GET remote/echo"];
+        let ran = run(&[&fetch[..], &options, more].concat())?.expect(0, "[secret]")?;
         assert!(!ran.said().contains(SECRET), "{more:?}: {}", ran.said());
     }
     let register = ["register", conformance::FETCH, "--name", "fetch"];
-    home.run(&[&register[..], &options].concat())?.expect(0, "")?;
+    run(&[&register[..], &options].concat())?.expect(0, "")?;
     for command in [&["list"][..], &["list", "--json"], &["inspect", conformance::FETCH]] {
-        let ran = home.run(command)?.expect(0, "")?;
+        let ran = run(command)?.expect(0, "")?;
         assert!(!ran.said().contains(SECRET), "{command:?}: {}", ran.said());
     }
-    fs::remove_file(home.path("token"))?;
+    // The file is the source.
+    let _ = fs::remove_file(home.path("token"));
     let mut folders = vec![home.0.path().to_path_buf()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder)? {
