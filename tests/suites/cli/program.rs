@@ -10,6 +10,7 @@ use crate::home::{Home, Ran};
 
 mod messages;
 mod network;
+mod network_recordings;
 mod output;
 #[cfg(unix)]
 mod trust;

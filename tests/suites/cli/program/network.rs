@@ -79,7 +79,8 @@ fn credentials_are_in_no_output_and_no_file() -> anyhow::Result<()> {
     home.write("token", SECRET)?;
     let grant = format!("remote={}/", server.url());
     let options = ["--http", &grant, "--http-auth", "remote=bearer:file:token"];
-    for more in [&[][..], &["--json"], &["--record", "recording"], &["--verbose"]] {
+    let record = ["--record", "recording", "--record-files"];
+    for more in [&[][..], &["--json"], &record[..2], &record, &["--verbose"]] {
         // The server returns the credentials.
         let mut command = home.command(&["run", conformance::FETCH]);
         command.args(["--set", "requests=GET remote/echo"]).args(options).args(more);
