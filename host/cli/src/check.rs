@@ -6,6 +6,7 @@
 //! difference.
 
 mod checks;
+mod content;
 mod drive;
 mod error;
 mod event;

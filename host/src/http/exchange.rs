@@ -13,6 +13,28 @@ use wasmtime_wasi_http::Error;
 /// `x-amz-security-token` headers, and of the headers in which the host sends credentials.
 ///
 /// The methods run on a thread of the session's runtime, which waits for them.
+///
+/// # Examples
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// use syncmgr_host::SessionOptions;
+/// use syncmgr_host::http::{HttpExchange, HttpObserver};
+///
+/// /// Counts the bytes of complete and incomplete uploads.
+/// #[derive(Default)]
+/// struct Uploads(AtomicU64);
+///
+/// impl HttpObserver for Uploads {
+///     fn exchanged(&self, exchange: &HttpExchange) {
+///         self.0.fetch_add(exchange.body.length, Ordering::Relaxed);
+///     }
+/// }
+///
+/// let uploads = Arc::new(Uploads::default());
+/// let options = SessionOptions::new().http_observer(uploads.clone());
+/// ```
 pub trait HttpObserver: Send + Sync {
     /// Returns the maximum size of the bodies that an exchange contains. Larger ones have a length
     /// only.

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use syncmgr_host::http::{HttpAnswer, HttpBody, HttpExchange, HttpFailure, HttpRequest};
 
-use crate::check::recording::{Content, Text};
+use crate::check::content::{Content, Text};
 
 /// The maximum size of a body in a recording, in bytes. Of a larger one, it has the length only.
 pub(crate) const MAX_BODY_BYTES: usize = 1 << 20;

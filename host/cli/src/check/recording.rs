@@ -1,4 +1,3 @@
-mod content;
 mod files;
 mod sink;
 
@@ -14,7 +13,6 @@ use uuid::Uuid;
 
 use crate::check::error::CheckError;
 use crate::check::event::Event;
-pub(crate) use content::{Content, Text};
 pub use files::RecordedFile;
 pub(crate) use files::make_special;
 use files::{record, restore_files};

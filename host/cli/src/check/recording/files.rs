@@ -7,8 +7,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::content::{Content, Text};
 use super::is_inside;
+use crate::check::content::{Content, Text};
 use crate::check::error::CheckError;
 
 /// The size of an entry in a recording, without its path and content.

@@ -45,7 +45,7 @@ impl Text {
     }
 
     /// Returns the path, if it exists on this system.
-    pub(super) fn path(&self) -> Option<PathBuf> {
+    pub(crate) fn path(&self) -> Option<PathBuf> {
         match self {
             Self::Unicode(text) => Some(text.into()),
             Self::Bytes { .. } => os_string(self.bytes()?).map(PathBuf::from),
