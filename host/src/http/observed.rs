@@ -295,13 +295,13 @@ impl HttpAnswer {
         match self {
             Self::Failure(failure) => Err(failure.error()),
             Self::Response(response) => Ok(response.map(|body| {
-                let is_kept = body.content.is_some() || body.length == 0;
-                let failure = match is_kept {
-                    true => body.failure,
-                    false => Some(HttpFailure::INTERNAL),
+                let is_known = body.content.is_some() || body.length == 0;
+                let failure = match is_known {
+                    true => body.failure.map(HttpFailure::error),
+                    false => Some(Error::HttpResponseIncomplete),
                 };
                 let content = body.content.unwrap_or_default().into();
-                AnswerBody { content, failure: failure.map(HttpFailure::error) }.boxed_unsync()
+                AnswerBody { content, failure }.boxed_unsync()
             })),
         }
     }

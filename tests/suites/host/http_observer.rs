@@ -179,7 +179,7 @@ fn answer_without_a_network() -> Result<()> {
         "503 ",
         "ErrorCode::InputOutput: https://dav.example.org/c: ErrorCode::ConnectionTerminated",
         "ErrorCode::NotConnected: https://dav.example.org/d: ErrorCode::DnsError",
-        "ErrorCode::InputOutput: https://dav.example.org/e: ErrorCode::InternalError(None)",
+        "ErrorCode::InputOutput: https://dav.example.org/e: ErrorCode::HttpResponseIncomplete",
         "ErrorCode::AccessDenied",
     ]) {
         ensure!(answer.starts_with(expected), "{answers:?}");

@@ -29,7 +29,7 @@ fn a_replay_needs_no_server() -> anyhow::Result<()> {
         ("GET remote/status/503 retry=1", &[], 0, "503 reason"),
         ("GET remote/short/1000 discard", &[], 0, "HttpResponseIncomplete"),
         ("GET remote/raw/nonsense||", &[], 0, "HttpProtocolError"),
-        ("GET remote/headers/90", &[], 0, "200 "),
+        ("GET remote/headers/90", &[], 0, "a: 200"),
         ("GET remote/to?/echo", &[], 0, "200 GET /echo"),
         ("GET remote/silent", &["--limit", "http-idle-time=200ms"], 0, "HttpResponseTimeout"),
         ("GET remote/bytes/2000", &["--limit", "http-bytes-down=1000"], 0, "BodySize(Some(1000))"),
@@ -65,8 +65,8 @@ fn a_recording_contains_no_form_of_the_credentials() -> anyhow::Result<()> {
     for kind in ["basic", "bearer", "header:x-token", "query:token"] {
         let auth = format!("remote={kind}:file:login");
         // The server returns what the host adds and what the plugin sends.
-        let requests = "requests=GET remote/echo?x=p%40ss%20w%2frd%2b1%25~\nPUT remote/echo \
-                        text=p%40ss+w%2Frd%2B1%25%7E header=x-also:p%40ss%20w%2frd%2b1%25~";
+        let requests = "requests=GET remote/echo?x=me%3Ap%40ss%20w%2frd%2b1%25~\nPUT remote/echo \
+                        text=me:p%40ss+w%2Frd%2B1%25%7E header=x-also:%6de:p%40ss%20w%2frd%2b1%25~";
         let more = ["--http-auth", &auth, "--record-files"];
         home.run(&recorded(requests, &remote, &more))?.expect(0, "200")?;
         let text = fs::read_to_string(home.path("run.jsonl"))?;
@@ -94,7 +94,7 @@ fn a_different_request_is_shown() -> anyhow::Result<()> {
     let recording = fs::read_to_string(home.path("run.jsonl"))?;
     for (from, to, words) in [
         ("text=abc", "text=abc\\nGET remote/c", "the recording does not contain this request"),
-        ("\\nPUT remote/b text=abc", "", "recorded: http PUT "),
+        ("\\nPUT remote/b text=abc", "", "recorded: log-error information"),
         ("remote/a header", "remote/x header", "now:      http GET "),
         ("header=x:1", "header=x:2", "x=\"2\""),
         ("text=abc", "text=abd", "(3 bytes, \"abd\")"),
@@ -103,6 +103,9 @@ fn a_different_request_is_shown() -> anyhow::Result<()> {
         home.write("run.jsonl", recording.replacen(from, to, 1))?;
         home.run(&REPLAY)?.expect(3, words).with_context(|| format!("{from} {to}"))?;
     }
+    let missing = "{\"event\":\"http\",\"number\":9,\"method\":\"GET\",\"url\":\"x\",\"failure\":\"dropped\"}";
+    home.write("run.jsonl", format!("{recording}{missing}\n"))?;
+    home.run(&REPLAY)?.expect(3, "recorded: http GET \"x\" -> dropped")?;
     // Without bodies, an empty one is known.
     for (requests, status, words) in [
         ("requests=PUT remote/b text=abc", 0, "match the recording"),
@@ -141,7 +144,7 @@ fn a_forged_recording_of_requests_is_refused() -> anyhow::Result<()> {
         (line, "[[\"content", &format!("[{headers}[\"content"), "1001 headers (limit 1000)"),
         (line, "\"6\"", &format!("\"{}\"", "x".repeat(1 << 20)), "exceed 1048576 bytes"),
         (line, "\"method\":\"GET\"", "\"method\":\"G T\"", "invalid HTTP method \"G T\""),
-        (line, "\"url\":\"", &format!("\"url\":\"{}", "x".repeat(65_535)), "the URL has"),
+        (line, "/503\",", &format!("/{}\",", "x".repeat(65_535)), "the URL has"),
         (line, "\"response\":", "\"answer\":", "either a `response` or a `failure`"),
         (line, "\"response\":", "\"failure\":\"dropped\",\"response\":", "either a `response`"),
         (line, "\"length\":6", "\"length\":6,\"failure\":\"magic\"", "unknown failure \"magic\""),
