@@ -43,8 +43,8 @@ pub trait HttpObserver: Send + Sync {
     }
 
     /// Returns the answer to a request, or `None` to send it. A request that the grants do not
-    /// allow is denied, whatever the answer. The plugin receives the answer when it has finished the
-    /// body of the request. If all requests have one, the session uses no network.
+    /// allow is denied, whatever the answer. The plugin receives the answer when it has finished
+    /// the body of the request. If all requests have one, the session uses no network.
     fn answer(&self, request: &HttpRequest) -> Option<HttpAnswer> {
         let _ = request;
         None

@@ -8,13 +8,16 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, HeaderMap, HeaderName, SET_COOKIE};
 use http::uri::Authority;
-use http::{HeaderValue, Request, Response, Uri};
+use http::{HeaderValue, Method, Request, Response, Uri};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use super::exchange::{HttpAnswer, HttpBody, HttpExchange, HttpFailure, HttpObserver, HttpRequest};
 use crate::redact::{MASK, Secrets};
+
+/// The replacement of a method or the name of a header that contains a secret.
+const NAME: &str = "redacted";
 
 /// An observer, and the number of requests of its run.
 #[derive(Clone)]
@@ -84,7 +87,7 @@ impl Observed {
         let number = self.observer.sent.fetch_add(1, Ordering::AcqRel) + 1;
         let head = HttpRequest {
             number,
-            method: parts.method.clone(),
+            method: self.method(&parts.method),
             url: self.url(&parts.uri),
             headers: self.headers(&parts.headers),
         };
@@ -99,6 +102,13 @@ impl Observed {
         (Request::from_parts(parts, body), answer, answering)
     }
 
+    fn method(&self, method: &Method) -> Method {
+        match self.has_secret(method.as_str()) {
+            true => Method::from_bytes(NAME.as_bytes()).unwrap_or_default(),
+            false => method.clone(),
+        }
+    }
+
     fn url(&self, uri: &Uri) -> String {
         let mut url = uri.to_string();
         let authority = uri.authority().map_or("", Authority::as_str);
@@ -110,17 +120,25 @@ impl Observed {
     }
 
     fn headers(&self, headers: &HeaderMap) -> HeaderMap {
-        let mut shown = headers.clone();
-        for (name, value) in &mut shown {
+        let mut shown = HeaderMap::with_capacity(headers.len());
+        for (name, value) in headers {
             let redacted = match self.is_credential(name) {
                 true => MASK.as_bytes().to_vec(),
                 false => self.secrets.redact_encoded(value.as_bytes()),
             };
+            let name = match self.has_secret(name.as_str()) {
+                true => HeaderName::from_static(NAME),
+                false => name.clone(),
+            };
             // What remains of a valid value is valid.
-            *value = HeaderValue::from_bytes(&redacted)
-                .unwrap_or_else(|_| HeaderValue::from_static(MASK));
+            let value = HeaderValue::try_from(redacted);
+            shown.append(name, value.unwrap_or_else(|_| HeaderValue::from_static(MASK)));
         }
         shown
+    }
+
+    fn has_secret(&self, name: &str) -> bool {
+        self.secrets.redact_encoded(name.as_bytes()) != name.as_bytes()
     }
 
     fn is_credential(&self, name: &HeaderName) -> bool {
