@@ -17,6 +17,7 @@ use crate::cancel::CancelHandle;
 use crate::component::description::Description;
 use crate::convert::{self, Refusal};
 use crate::http::client::HttpClient;
+use crate::http::hooks::HttpHooks;
 use crate::http::network::Network;
 use crate::http::{HttpAuth, HttpPolicy};
 use crate::id::{ErrorId, ItemId};
@@ -61,19 +62,20 @@ impl Callbacks {
             joins: 0,
             expansion: 0,
         };
+        let client = HttpClient::new(
+            HttpPolicy::default(),
+            Vec::new(),
+            Network::new(Vec::new(), None),
+            Arc::clone(&monitor),
+            limits,
+        );
         let mut state = SyncMgrCtx::new(
             CtxInit {
                 fence: crate::fs::fence::Fence::default(),
                 plugin: "fuzz".into(),
                 description: Arc::new(description),
                 wasi: WasiCtx::builder().build(),
-                http: HttpClient::new(
-                    HttpPolicy::default(),
-                    Vec::new(),
-                    Network::new(Vec::new(), None),
-                    Arc::clone(&monitor),
-                    limits,
-                ),
+                http: HttpHooks { client: Arc::new(client), observed: None },
                 stderr: OutputTail::new(0, hiding(secrets), None),
                 capabilities: Vec::new(),
                 monitor: Arc::clone(&monitor),

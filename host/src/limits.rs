@@ -285,8 +285,9 @@ limits! {
         /// items with a line of text and ten counts each need a tenth. A plugin that exceeds it is
         /// terminated.
         item_bytes: "item-bytes", Bytes, u64 = 32 << 20;
-        /// The recorded calls of a plugin, in memory or on disk, and the files of the recording. A
-        /// plugin that exceeds it is terminated; the recording is valid up to that point.
+        /// The recorded calls and HTTP requests of a plugin, in memory or on disk, and the files of
+        /// the recording. A plugin that exceeds it is terminated; the recording is valid up to that
+        /// point.
         record_bytes: "record-bytes", Bytes, u64 = 128 << 20;
         /// The JSON output of a run, except the log, which has separate limits, and the report.
         /// Sufficient for nine hours at 25 reports per second. Beyond the limit, one line announces

@@ -10,7 +10,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind};
 const LINE_BYTES: usize = 8;
 
 /// The replacement of a secret.
-const MASK: &str = "[secret]";
+pub(crate) const MASK: &str = "[secret]";
 
 /// The secrets of a session. Every text from the plugin is redacted before it leaves the host.
 #[derive(Clone, Default)]
@@ -70,17 +70,23 @@ impl Secrets {
     /// Returns the bytes from a position on as text, with every secret masked, including one that
     /// begins before the position.
     pub(crate) fn shown(&self, bytes: &[u8], from: usize) -> String {
-        let mut shown = String::new();
-        let mut at = from;
-        for secret in self.find(bytes).into_iter().skip_while(|secret| secret.end <= from) {
-            if at < secret.start {
-                shown.push_str(&String::from_utf8_lossy(&bytes[at..secret.start]));
+        String::from_utf8_lossy(&masked(bytes, from, self.find(bytes))).into_owned()
+    }
+
+    /// Returns the bytes with every secret masked, as it is or percent-encoded in any way.
+    pub(crate) fn redact_encoded(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut redacted = masked(bytes, 0, self.find(bytes));
+        if self.finder.is_some() && redacted.iter().any(|byte| b"%+".contains(byte)) {
+            // In the query of a URL, `+` may be a space.
+            for plus in [b'+', b' '] {
+                let (decoded, mut starts) = decoded(&redacted, plus);
+                starts.push(redacted.len());
+                let found = self.find(&decoded).into_iter();
+                let found = found.map(|secret| starts[secret.start]..starts[secret.end]);
+                redacted = masked(&redacted, 0, found.collect());
             }
-            shown.push_str(MASK);
-            at = secret.end;
         }
-        shown.push_str(&String::from_utf8_lossy(&bytes[at..]));
-        shown
+        redacted
     }
 
     /// Returns the ranges of secrets, in order. Ranges that touch or overlap are merged: redacting
@@ -125,6 +131,34 @@ impl Secrets {
     }
 }
 
+/// Returns the bytes from a position on, with these ranges masked.
+fn masked(bytes: &[u8], from: usize, ranges: Vec<Range<usize>>) -> Vec<u8> {
+    let mut masked = Vec::with_capacity(bytes.len() - from);
+    let mut at = from;
+    for range in ranges.into_iter().skip_while(|range| range.end <= from) {
+        masked.extend_from_slice(&bytes[at..range.start.max(at)]);
+        masked.extend_from_slice(MASK.as_bytes());
+        at = range.end;
+    }
+    masked.extend_from_slice(&bytes[at..]);
+    masked
+}
+
+/// Decodes percent-encoded bytes. Returns also the position of each byte.
+fn decoded(bytes: &[u8], plus: u8) -> (Vec<u8>, Vec<usize>) {
+    let digit = |at: usize| char::from(*bytes.get(at)?).to_digit(16);
+    let (mut decoded, mut starts) = (Vec::new(), Vec::new());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        starts.push(at);
+        let code = digit(at + 1).zip(digit(at + 2)).filter(|_| byte == b'%');
+        let code = code.and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
+        decoded.push(code.unwrap_or(if byte == b'+' { plus } else { byte }));
+        at += if code.is_some() { 3 } else { 1 };
+    }
+    (decoded, starts)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,6 +187,23 @@ mod tests {
             let hidden = secrets.redact(text);
             assert!(!hidden.contains("abcdefgh"), "{hidden}");
         }
+    }
+
+    #[test]
+    fn a_percent_encoded_secret_is_masked() {
+        let secrets = Secrets::new(["a b/c+", "%41b"].into_iter().map(str::to_owned));
+        for (text, expected) in [
+            ("x=a b/c+&y", "x=[secret]&y"),
+            ("x=a%20b%2Fc%2B&y", "x=[secret]&y"),
+            ("x=%61%20b%2fc+&y", "x=[secret]&y"),
+            ("x=a+b/c%2b&y", "x=[secret]&y"),
+            ("%41b %2541b", "[secret] [secret]"),
+            ("100% of %zz%4", "100% of %zz%4"),
+        ] {
+            let redacted = secrets.redact_encoded(text.as_bytes());
+            assert_eq!(String::from_utf8_lossy(&redacted), expected, "{text}");
+        }
+        assert_eq!(secrets.redact_encoded(b"\xff%"), b"\xff%");
     }
 
     #[test]

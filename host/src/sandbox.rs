@@ -11,6 +11,8 @@ use crate::fs::fence::Fence;
 use crate::fs::system;
 use crate::grants::{self, Access, Capability};
 use crate::http::client::HttpClient;
+use crate::http::hooks::HttpHooks;
+use crate::http::observed::Observed;
 use crate::http::{HttpAuth, HttpGrant, HttpPolicy};
 use crate::limits::monitor::{Monitor, Terminated};
 use crate::limits::size;
@@ -123,18 +125,23 @@ pub(crate) fn context(
     let cancel = options.cancel_or_new();
     let monitor = Arc::new(Monitor::new(cancel, Arc::clone(&plugin.ticker.clock), limits));
     let capabilities = options.capabilities.iter().copied().filter(|&one| granted(one)).collect();
+    let observed = options.http_observer.clone().map(|observer| {
+        let headers = auth.iter().filter_map(|(_, auth)| auth.header().cloned());
+        Arc::new(Observed::new(observer, secrets.clone(), headers))
+    });
+    let client = HttpClient::new(
+        HttpPolicy::new(servers),
+        auth,
+        plugin.network.clone(),
+        Arc::clone(&monitor),
+        limits,
+    );
     let context = SyncMgrCtx::new(
         CtxInit {
             plugin: Arc::clone(&plugin.name),
             description: Arc::clone(&plugin.description),
             wasi: wasi.build(),
-            http: HttpClient::new(
-                HttpPolicy::new(servers),
-                auth,
-                plugin.network.clone(),
-                Arc::clone(&monitor),
-                limits,
-            ),
+            http: HttpHooks { client: Arc::new(client), observed },
             stderr,
             capabilities,
             monitor: Arc::clone(&monitor),

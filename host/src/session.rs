@@ -377,7 +377,7 @@ impl<T: SyncMgrView> Session<T> {
         let context = self.context();
         context.log_http();
         let (peak, calls) = (context.limiter.peak_memory_bytes, context.host_calls);
-        let http = context.http_hooks.0.usage();
+        let http = context.http_hooks.client.usage();
         let report = match context.manager_ref() {
             Some(manager) => manager.run_report(outcome, crash, peak, calls),
             None => RunReport::without_items(&self.plugin, outcome),

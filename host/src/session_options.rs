@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::cancel::CancelHandle;
 use crate::grants::{Capability, Grant};
-use crate::http::{HttpAuth, HttpGrant};
+use crate::http::observed::Observer;
+use crate::http::{HttpAuth, HttpGrant, HttpObserver};
 use crate::limits::Limits;
 use crate::output::OutputHook;
 use crate::state::HostCallHook;
@@ -25,6 +26,7 @@ pub struct SessionOptions {
     pub(crate) secrets: Vec<(String, String)>,
     pub(crate) http: Vec<HttpGrant>,
     pub(crate) http_auth: Vec<(String, HttpAuth)>,
+    pub(crate) http_observer: Option<Observer>,
     pub(crate) capabilities: Vec<Capability>,
     pub(crate) limits: Limits,
     pub(crate) read_only: bool,
@@ -115,6 +117,14 @@ impl SessionOptions {
         let server = server.into();
         self.http_auth.retain(|(known, _)| *known != server);
         self.http_auth.push((server, auth));
+        self
+    }
+
+    /// Passes the HTTP requests of the plugin to an observer, which may answer them in place of the
+    /// network.
+    #[must_use]
+    pub fn http_observer(mut self, observer: Arc<dyn HttpObserver>) -> Self {
+        self.http_observer = Some(Observer::new(observer));
         self
     }
 

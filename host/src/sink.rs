@@ -78,6 +78,12 @@ pub trait Sink: Send {
         let _ = entry;
     }
 
+    /// Handles a new log entry of the host about an HTTP request of the plugin. By default like any
+    /// other.
+    fn http_warning(&mut self, entry: &LogEntry) {
+        self.log(entry);
+    }
+
     /// Handles the deletion of the entries with this id, or (`None`) of all entries.
     fn log_deleted(&mut self, id: Option<ErrorId>) {
         let _ = id;
@@ -131,6 +137,10 @@ impl<S: Sink + ?Sized> Sink for Box<S> {
 
     fn log(&mut self, entry: &LogEntry) {
         (**self).log(entry);
+    }
+
+    fn http_warning(&mut self, entry: &LogEntry) {
+        (**self).http_warning(entry);
     }
 
     fn log_deleted(&mut self, id: Option<ErrorId>) {

@@ -14,7 +14,7 @@ use crate::fs::fence::Fence;
 use crate::fs::locks::Locks;
 use crate::fs::open_files::OpenFiles;
 use crate::grants::{Capability, Grant};
-use crate::http::client::{HttpClient, Notice};
+use crate::http::client::Notice;
 use crate::http::hooks::HttpHooks;
 use crate::limits::limiter::Limiter;
 use crate::limits::monitor::{Monitor, Terminated};
@@ -131,7 +131,7 @@ pub(crate) struct CtxInit {
     pub(crate) plugin: Arc<str>,
     pub(crate) description: Arc<Description>,
     pub(crate) wasi: WasiCtx,
-    pub(crate) http: HttpClient,
+    pub(crate) http: HttpHooks,
     pub(crate) stderr: OutputTail,
     pub(crate) capabilities: Vec<Capability>,
     pub(crate) monitor: Arc<Monitor>,
@@ -155,7 +155,7 @@ impl SyncMgrCtx {
             table,
             wasi: parts.wasi,
             http,
-            http_hooks: HttpHooks(Arc::new(parts.http)),
+            http_hooks: parts.http,
             limiter: Limiter::new(limits, Arc::clone(&parts.monitor)),
             limits: limits.clone(),
             stderr: parts.stderr,
@@ -219,7 +219,7 @@ impl SyncMgrCtx {
 
     /// Logs what the operator should know about HTTP requests.
     pub(crate) fn log_http(&mut self) {
-        for notice in self.http_hooks.0.take_notices() {
+        for notice in self.http_hooks.client.take_notices() {
             let (text, code) = match notice {
                 Notice::Denied(denial) => (denial.to_string(), ErrorCode::AccessDenied),
                 Notice::Replaced { origin } => {
@@ -233,8 +233,12 @@ impl SyncMgrCtx {
             let entry =
                 LogEntry { level, text, item: None, jump: None, id: None, code: Some(code) };
             if let Some(manager) = &mut self.manager {
-                manager.log(&entry);
+                manager.log_http(&entry);
             }
+        }
+        if let Some(manager) = &self.manager {
+            // Requests are recorded without a call of the contract.
+            manager.check_record();
         }
     }
 

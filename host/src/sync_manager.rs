@@ -227,9 +227,18 @@ impl SyncManager {
 
     /// Adds a log entry. The first dropped entry is announced.
     pub(crate) fn log(&mut self, entry: &LogEntry) {
+        self.add_to_log(entry, |sink| sink.log(entry));
+    }
+
+    /// Adds a warning of the host about an HTTP request.
+    pub(crate) fn log_http(&mut self, entry: &LogEntry) {
+        self.add_to_log(entry, |sink| sink.http_warning(entry));
+    }
+
+    fn add_to_log(&mut self, entry: &LogEntry, deliver: impl FnOnce(&mut dyn Sink)) {
         let complete = self.items.dropped() == 0;
         if self.items.log(entry) {
-            self.monitor.in_sink(|| self.sink.log(entry));
+            self.monitor.in_sink(|| deliver(&mut *self.sink));
             self.check_record();
         } else if complete {
             let entry = LogEntry {

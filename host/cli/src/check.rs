@@ -6,9 +6,11 @@
 //! difference.
 
 mod checks;
+mod content;
 mod drive;
 mod error;
 mod event;
+mod exchange;
 mod fixture;
 mod property;
 mod recording;
@@ -22,9 +24,10 @@ pub use checks::{CHECKS, CheckInfo, test};
 pub use drive::{Drive, Driven, drive};
 pub use error::CheckError;
 pub use event::Event;
+pub use exchange::Exchange;
 pub use fixture::Fixture;
 pub use property::PropertyData;
-pub use recording::{RecordedFile, Recording, RecordingHead, RecordingSink};
+pub use recording::{RecordedFile, RecordedServer, Recording, RecordingHead, RecordingSink};
 pub use replay::{Divergence, Replayed, replay};
 pub use temp_fixture::TempFixture;
 pub use verdict::{CheckOutcome, TestReport, Verdict};

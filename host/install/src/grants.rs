@@ -90,7 +90,12 @@ impl Server {
         Self { name: name.to_owned(), url: None, access }
     }
 
-    fn grant(&self, plugin: &Plugin) -> Result<HttpGrant, InstallError> {
+    /// Returns the grant for a plugin.
+    ///
+    /// # Errors
+    /// [`InstallError::ExcessGrants`] if the plugin does not request it, [`InstallError::Text`] if
+    /// it requests no URL and none is given, and [`InstallError::Server`] for an invalid URL.
+    pub fn grant(&self, plugin: &Plugin) -> Result<HttpGrant, InstallError> {
         let Some(request) = plugin.description().requests.server(&self.name) else {
             return Err(InstallError::ExcessGrants {
                 plugin: plugin.name().to_owned(),

@@ -119,6 +119,14 @@ impl HttpAuth {
         had
     }
 
+    /// Returns the header with the credentials, if they are in one of their own.
+    pub(crate) fn header(&self) -> Option<&HeaderName> {
+        match &self.place {
+            Place::Header(name, _) => Some(name),
+            Place::Query(..) | Place::Signature(_) => None,
+        }
+    }
+
     /// Returns every form of the secret in which a server could return it, to redact them.
     pub(crate) fn secrets(&self) -> impl Iterator<Item = String> {
         self.secrets.iter().flat_map(|secret| {

@@ -20,7 +20,7 @@ use super::body::{RequestBody, ResponseBody, Upload};
 use super::connector::{ConnectError, Connector};
 use super::network::Network;
 use super::usage::{InFlight, Meter, UsageByOrigin};
-use super::{HttpDenial, HttpPolicy, header};
+use super::{HttpAnswer, HttpDenial, HttpPolicy, header};
 use crate::cancel::CancelHandle;
 use crate::limits::monitor::Monitor;
 use crate::limits::{Limits, size};
@@ -127,11 +127,12 @@ impl HttpClient {
         std::mem::take(&mut self.notices.lock().unwrap_or_else(PoisonError::into_inner).new)
     }
 
-    /// Sends a request. The future is to be polled by the session.
+    /// Sends a request, unless it has an answer. The future is to be polled by the session.
     pub(super) fn send(
         self: Arc<Self>,
         request: Request<WasiBody>,
         options: RequestOptions,
+        answer: Option<HttpAnswer>,
     ) -> Sent {
         let (mut parts, body) = request.into_parts();
         let (uri, origin) = match self.admit(&mut parts) {
@@ -141,6 +142,9 @@ impl HttpClient {
                 return refuse(body, Error::HttpRequestDenied);
             }
         };
+        if let Some(answer) = answer {
+            return self.answered(body, answer);
+        }
         parts.uri = uri;
         let (pool, network) = match (self.pool(), self.network.get()) {
             (Ok(pool), Ok((network, _))) => (pool.clone(), network.clone()),
@@ -168,6 +172,18 @@ impl HttpClient {
         Box::new(async move {
             let _abort = abort;
             response.await.unwrap_or(Err(Error::ConnectionTerminated))
+        })
+    }
+
+    /// Returns an answer when the plugin has finished the body of its request.
+    fn answered(&self, mut body: WasiBody, answer: HttpAnswer) -> Sent {
+        let cancel = self.meter.monitor.cancel.clone();
+        Box::new(async move {
+            tokio::select! {
+                biased;
+                () = async { while let Some(Ok(_)) = body.frame().await {} } => answer.into_result(),
+                () = cancelled(cancel) => Err(Error::ConnectionTerminated),
+            }
         })
     }
 

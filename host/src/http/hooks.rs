@@ -7,10 +7,13 @@ use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody,
 
 use super::client::HttpClient;
 use super::header::is_forbidden;
+use super::observed::Observed;
 
 /// Sends the requests of a session's plugin.
-#[derive(Debug)]
-pub(crate) struct HttpHooks(pub(crate) Arc<HttpClient>);
+pub(crate) struct HttpHooks {
+    pub(crate) client: Arc<HttpClient>,
+    pub(crate) observed: Option<Arc<Observed>>,
+}
 
 /// The end of the work on a request, after its response.
 type Ends = Box<dyn Future<Output = Result<(), Error>> + Send>;
@@ -31,9 +34,21 @@ impl WasiHttpHooks for HttpHooks {
         options: Option<RequestOptions>,
         _ends: Ends,
     ) -> Box<dyn Future<Output = Result<(http::Response<WasiBody>, Ends), Error>> + Send> {
-        let sent = Arc::clone(&self.0).send(request, options.unwrap_or_default());
+        let (request, answer, answering) = match &self.observed {
+            Some(observed) => {
+                let (request, answer, answering) = observed.begin(request);
+                (request, answer, Some(answering))
+            }
+            None => (request, None, None),
+        };
+        let client = Arc::clone(&self.client);
+        let sent = client.send(request, options.unwrap_or_default(), answer);
         Box::new(async move {
-            let response = Pin::from(sent).await?;
+            let answer = Pin::from(sent).await;
+            let response = match answering {
+                Some(answering) => answering.answered(answer),
+                None => answer,
+            }?;
             Ok((response, Box::new(async { Ok(()) }) as Ends))
         })
     }

@@ -12,6 +12,7 @@ use crate::home::{Home, Ran};
 mod keyring;
 mod messages;
 mod network;
+mod network_recordings;
 mod output;
 #[cfg(unix)]
 mod trust;

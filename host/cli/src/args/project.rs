@@ -129,7 +129,7 @@ Exit status:
   2  invalid usage, or not a valid plugin
   3  a call differs";
 
-/// Run a plugin against a recording and show the first call that differs
+/// Run a plugin against a recording, without a network, and show the first call that differs
 #[derive(Clone, Debug, ClapArgs)]
 #[command(after_help = REPLAY_HELP)]
 pub(crate) struct Replay {

@@ -80,12 +80,12 @@ pub(crate) struct Run {
     #[arg(short, long)]
     pub(crate) verbose: bool,
 
-    /// Record the plugin's calls and their answers for `syncmgr replay`
+    /// Record the plugin's calls and HTTP requests, with their answers, for `syncmgr replay`
     #[arg(long, value_name = "FILE", conflicts_with_all = ["all", "clsid"])]
     pub(crate) record: Option<PathBuf>,
 
-    /// Include the files of the granted directories in the recording, readable by anyone who gets
-    /// it
+    /// Include the files of the granted directories and the bodies of HTTP requests and answers (up
+    /// to 1 MiB each) in the recording, readable by anyone who gets it
     #[arg(long, requires = "record")]
     pub(crate) record_files: bool,
 

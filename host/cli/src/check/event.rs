@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use syncmgr_host::sink::Progress;
 use syncmgr_host::{Item, LogEntry, Question};
 
+use crate::check::exchange::Exchange;
+
 /// A call of a plugin with its answer, or an action of the sync manager. Names are those of the
 /// WIT.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -56,6 +58,11 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         code: Option<String>,
     },
+    /// A warning of the host about an HTTP request. It follows from the request.
+    HttpWarning {
+        /// The text.
+        text: String,
+    },
     /// `delete-log-error`
     DeleteLogError {
         /// The error; absent: all.
@@ -91,6 +98,8 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failure: Option<String>,
     },
+    /// An HTTP request.
+    Http(Box<Exchange>),
 }
 
 impl Event {
@@ -142,6 +151,8 @@ impl Event {
             Self::ErrorShown { error_id, text, retry } => error_id.len() + text.len() + all(retry),
             Self::DeleteLogError { error_id } => one(error_id),
             Self::Question { text, choices, .. } => text.len() + all(choices),
+            Self::HttpWarning { text } => text.len(),
+            Self::Http(exchange) => size_of::<Exchange>() + exchange.content_bytes(),
             Self::EstablishConnection { connection, failure } => one(connection) + one(failure),
         };
         bytes as u64
@@ -189,6 +200,8 @@ impl fmt::Display for Event {
                 }
                 write!(f, " {text:?}")
             }
+            Self::HttpWarning { text } => write!(f, "http-warning {text:?}"),
+            Self::Http(exchange) => exchange.fmt(f),
             Self::DeleteLogError { error_id } => {
                 write!(f, "delete-log-error {}", error_id.as_deref().unwrap_or("all"))
             }

@@ -1,15 +1,14 @@
 mod files;
+mod sink;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use syncmgr_host::sink::{Progress, Sink};
-use syncmgr_host::{
-    ErrorCode, ErrorDetail, ErrorId, Item, LogEntry, ProgressResponse, Question, SyncEvent, Trigger,
-};
+use syncmgr_host::http::{HttpGrant, HttpGrantError};
+use syncmgr_host::{Access, SyncEvent, Trigger};
 use uuid::Uuid;
 
 use crate::check::error::CheckError;
@@ -17,6 +16,7 @@ use crate::check::event::Event;
 pub use files::RecordedFile;
 pub(crate) use files::make_special;
 use files::{record, restore_files};
+pub use sink::RecordingSink;
 
 /// The maximum size of a recording, in bytes.
 const MAX_BYTES: u64 = 1 << 30;
@@ -51,12 +51,26 @@ pub struct RecordingHead {
     /// The granted capabilities.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allowed: Vec<String>,
+    /// The granted servers, by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub servers: BTreeMap<String, RecordedServer>,
     /// The ids of the directories, by the names of the grants.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub directory_ids: BTreeMap<String, Uuid>,
     /// The entries of the granted directories, by the names of the grants; absent: not recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directories: Option<BTreeMap<String, Vec<RecordedFile>>>,
+}
+
+/// A granted server.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct RecordedServer {
+    /// The URL.
+    pub url: String,
+    /// Whether the access is read-only.
+    #[serde(default)]
+    pub read_only: bool,
 }
 
 /// The events in the order of their native numbers, from 1.
@@ -86,6 +100,18 @@ impl RecordingHead {
             settings: false,
             may_bother_user: self.may_bother_user,
         }
+    }
+
+    /// Returns the grants of the servers.
+    ///
+    /// # Errors
+    /// [`HttpGrantError`] for an invalid name or URL.
+    pub(crate) fn http(&self) -> Result<Vec<HttpGrant>, HttpGrantError> {
+        let grant = |(name, server): (&String, &RecordedServer)| {
+            let access = if server.read_only { Access::ReadOnly } else { Access::ReadWrite };
+            HttpGrant::new(name, &server.url, access)
+        };
+        self.servers.iter().map(grant).collect()
     }
 
     /// Records a directory: files with their content, directories, links, and the names of other
@@ -165,10 +191,24 @@ impl Recording {
             let version = head.version;
             return Err((1, format!("unsupported version {version} (supported: {VERSION})")));
         }
-        let events = lines
-            .map(|(at, line)| serde_json::from_str(line).map_err(refuse(at)))
-            .collect::<Result<_, _>>()?;
-        Ok(Self { head, events })
+        head.http().map_err(|error| (at + 1, error.to_string()))?;
+        let event = |(at, line)| {
+            let event: Event = serde_json::from_str(line).map_err(refuse(at))?;
+            match &event {
+                Event::Http(exchange) => exchange.check().map_err(|why| (at + 1, why))?,
+                Event::Started { .. }
+                | Event::Progress { .. }
+                | Event::EndedByHost { .. }
+                | Event::LogError { .. }
+                | Event::HttpWarning { .. }
+                | Event::DeleteLogError { .. }
+                | Event::ErrorShown { .. }
+                | Event::Question { .. }
+                | Event::EstablishConnection { .. } => {}
+            }
+            Ok(event)
+        };
+        Ok(Self { head, events: lines.map(event).collect::<Result<_, _>>()? })
     }
 }
 
@@ -188,109 +228,6 @@ fn read_text(path: &Path) -> std::io::Result<String> {
         )));
     }
     String::from_utf8(bytes).map_err(std::io::Error::other)
-}
-
-/// Creates or truncates a file that only its owner can read: a recording contains settings, and may
-/// contain files.
-fn create_private(path: &Path) -> std::io::Result<fs::File> {
-    let mut options = fs::File::options();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(path)?;
-    #[cfg(unix)]
-    if file.metadata()?.is_file() {
-        use std::os::unix::fs::PermissionsExt as _;
-        // An existing file may be readable by others.
-        file.set_permissions(fs::Permissions::from_mode(0o600))?;
-    }
-    Ok(file)
-}
-
-/// A sink that records the calls of a plugin and forwards them to another sink.
-#[derive(Debug)]
-pub struct RecordingSink<S> {
-    sink: S,
-    file: fs::File,
-    written: u64,
-    /// The first write error. The recording up to there is valid.
-    failed: Option<std::io::Error>,
-}
-
-impl<S> RecordingSink<S> {
-    /// Starts a recording. `sink` gets all calls and answers them.
-    ///
-    /// # Errors
-    /// [`CheckError::File`].
-    pub fn new(path: &Path, head: &RecordingHead, sink: S) -> Result<Self, CheckError> {
-        let file = create_private(path).map_err(CheckError::file("write", path))?;
-        let mut recorder = Self { sink, file, written: 0, failed: None };
-        recorder.write(head);
-        match recorder.failed.take() {
-            Some(error) => Err(CheckError::file("write", path)(error)),
-            None => Ok(recorder),
-        }
-    }
-
-    fn write(&mut self, what: &impl Serialize) {
-        if self.failed.is_some() {
-            return;
-        }
-        // A single write, so that a killed run leaves complete lines.
-        let written =
-            serde_json::to_vec(what).map_err(std::io::Error::from).and_then(|mut line| {
-                line.push(b'\n');
-                self.written += line.len() as u64;
-                self.file.write_all(&line)
-            });
-        self.failed = written.err();
-    }
-}
-
-impl<S: Sink> Sink for RecordingSink<S> {
-    fn started(&mut self, items: &[Item]) {
-        self.sink.started(items);
-        self.write(&Event::started(items));
-    }
-
-    fn recorded_bytes(&self) -> Option<u64> {
-        Some(self.written.saturating_add(self.sink.recorded_bytes().unwrap_or(0)))
-    }
-
-    fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
-        let response = self.sink.progress(progress).max(progress.pending);
-        self.write(&Event::progress(progress, response.name()));
-        response
-    }
-
-    fn log(&mut self, entry: &LogEntry) {
-        self.sink.log(entry);
-        self.write(&Event::log(entry));
-    }
-
-    fn log_deleted(&mut self, id: Option<ErrorId>) {
-        self.sink.log_deleted(id);
-        self.write(&Event::DeleteLogError { error_id: id.map(|id| id.to_string()) });
-    }
-
-    fn question(&mut self, question: &Question) -> Option<usize> {
-        let choice = self.sink.question(question);
-        self.write(&Event::question(question, choice));
-        choice
-    }
-
-    fn error_shown(&mut self, id: ErrorId, detail: &ErrorDetail) {
-        self.sink.error_shown(id, detail);
-    }
-
-    fn establish_connection(&mut self, connection: Option<&str>) -> Result<(), ErrorCode> {
-        let answer = self.sink.establish_connection(connection);
-        self.write(&Event::EstablishConnection {
-            connection: connection.map(str::to_owned),
-            failure: answer.err().map(|code| code.name().to_owned()),
-        });
-        answer
-    }
 }
 
 #[cfg(test)]

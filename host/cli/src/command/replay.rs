@@ -38,5 +38,8 @@ pub(crate) fn run(args: &Replay) -> anyhow::Result<Exit> {
     };
     writeln!(to, "  recorded: {}", escape(&show(&divergence.recorded)))?;
     writeln!(to, "  now:      {}", escape(&show(&divergence.happened)))?;
+    if let Some(note) = divergence.note() {
+        writeln!(to, "  {note}")?;
+    }
     Ok(Exit::Failed)
 }

@@ -78,12 +78,13 @@ fn run_job(job: &mut Job, args: &Run, interrupts: &Interrupts) -> anyhow::Result
             // A recording contains every report.
             let mut limits = job.grants.limits().session;
             limits.progress_per_second = u64::MAX;
+            let record_bytes = limits.record_bytes;
             let options = options.limits(limits);
-            let description = plugin.description();
-            let head = record::head(job, &request, description, args.record_files)?;
+            let head = record::head(job, &request, &plugin, args.record_files)?;
             show(args, json_bytes, view, |sink, hook| {
-                let recorder = RecordingSink::new(path, &head, sink)?;
-                let options = with_hook(options, hook);
+                let recorder = RecordingSink::new(path, &head, record_bytes, sink)?;
+                let http = recorder.http(args.record_files);
+                let options = with_hook(options, hook).http_observer(http);
                 Ok(confined(&directories, || plugin.run(options, recorder, &request))??)
             })?
         }

@@ -100,7 +100,8 @@ pub(crate) fn credentials_are_hidden(
         prepare(&mut command);
         Ok(Ran::of(&command.env("RUST_LOG", "trace").output()?))
     };
-    for more in [&[][..], &["--json"], &["--record", "recording"], &["--verbose"]] {
+    let record = ["--record", "recording", "--record-files"];
+    for more in [&[][..], &["--json"], &record[..2], &record, &["--verbose"]] {
         // The server returns the credentials.
         let fetch = ["run", conformance::FETCH, "--set", "requests=GET remote/echo"];
         let ran = run(&[&fetch[..], &options, more].concat())?.expect(0, "[secret]")?;

@@ -1,16 +1,14 @@
 //! The files of a recording: recording and restoring directories.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
 use super::is_inside;
+use crate::check::content::{Content, Text};
 use crate::check::error::CheckError;
 
 /// The size of an entry in a recording, without its path and content.
@@ -40,92 +38,6 @@ pub struct RecordedFile {
 
 fn is_false(value: &bool) -> bool {
     !*value
-}
-
-/// A name or a link target, as Unicode if possible.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(untagged)]
-enum Text {
-    Unicode(String),
-    Bytes { base64: String },
-}
-
-impl Default for Text {
-    fn default() -> Self {
-        Self::Unicode(String::new())
-    }
-}
-
-impl Text {
-    fn of(text: OsString) -> Self {
-        match text.into_string() {
-            Ok(text) => Self::Unicode(text),
-            Err(text) => Self::Bytes { base64: BASE64.encode(text.as_encoded_bytes()) },
-        }
-    }
-
-    fn len(&self) -> u64 {
-        match self {
-            Self::Unicode(text) => text.len() as u64,
-            Self::Bytes { base64 } => base64.len() as u64,
-        }
-    }
-
-    /// Returns the path, if it exists on this system.
-    fn path(&self) -> Option<PathBuf> {
-        match self {
-            Self::Unicode(text) => Some(text.into()),
-            Self::Bytes { base64 } => os_string(BASE64.decode(base64).ok()?).map(PathBuf::from),
-        }
-    }
-}
-
-#[cfg(unix)]
-fn os_string(bytes: Vec<u8>) -> Option<OsString> {
-    Some(std::os::unix::ffi::OsStringExt::from_vec(bytes))
-}
-
-#[cfg(not(unix))]
-fn os_string(_bytes: Vec<u8>) -> Option<OsString> {
-    None
-}
-
-/// The content of a file, as text if possible, so that a recording is readable.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum Content {
-    Text(String),
-    Base64(String),
-}
-
-impl Content {
-    fn of(bytes: Vec<u8>) -> Self {
-        // JSON escapes most control characters with six bytes.
-        let plain = |byte: &u8| *byte >= b' ' || b"\n\r\t".contains(byte);
-        match bytes.iter().all(plain) {
-            true => String::from_utf8(bytes)
-                .map_or_else(|error| Self::Base64(BASE64.encode(error.as_bytes())), Self::Text),
-            false => Self::Base64(BASE64.encode(bytes)),
-        }
-    }
-
-    /// Returns the size in a recording.
-    fn len(&self) -> u64 {
-        match self {
-            Self::Text(text) => {
-                let escaped = text.bytes().filter(|byte| b"\n\r\t\"\\".contains(byte)).count();
-                (text.len() + escaped) as u64
-            }
-            Self::Base64(text) => text.len() as u64,
-        }
-    }
-
-    fn bytes(&self) -> Option<Vec<u8>> {
-        match self {
-            Self::Text(text) => Some(text.clone().into_bytes()),
-            Self::Base64(text) => BASE64.decode(text).ok(),
-        }
-    }
 }
 
 /// Records the entries of a directory and all directories below it. `taken`: the bytes of the
@@ -161,10 +73,11 @@ impl RecordedFile {
         let metadata =
             full.symlink_metadata().map_err(CheckError::file("get metadata of", full))?;
         let path = full.strip_prefix(root).unwrap_or(full).to_owned();
-        let mut recorded = Self { path: Text::of(path.into()), ..Self::default() };
+        let mut recorded =
+            Self { path: Text::of(path.as_os_str().as_encoded_bytes()), ..Self::default() };
         if metadata.is_symlink() {
             let target = fs::read_link(full).map_err(CheckError::file("read", full))?;
-            recorded.link = Some(Text::of(target.into()));
+            recorded.link = Some(Text::of(target.as_os_str().as_encoded_bytes()));
             return Ok(recorded);
         }
         recorded.mode = mode(&metadata);

@@ -1,8 +1,9 @@
 //! The head of a recording.
 
-use syncmgr_host::{Description, RunRequest, Selection};
+use syncmgr_host::{Access, Plugin, RunRequest, Selection};
+use syncmgr_install::{InstallError, Server};
 
-use crate::check::RecordingHead;
+use crate::check::{RecordedServer, RecordingHead};
 use crate::job::Job;
 
 /// Returns the state before the run, for a recording. `with_files`: with the files of the granted
@@ -10,17 +11,24 @@ use crate::job::Job;
 pub(super) fn head(
     job: &Job,
     request: &RunRequest,
-    description: &Description,
+    plugin: &Plugin,
     with_files: bool,
 ) -> anyhow::Result<RecordingHead> {
     let component = job.plugin.bytes(&job.grants.limits().load)?;
     let directories = &job.grants.directories;
     let mut allowed = job.grants.allow.clone();
     if job.plugin.is_built_in() {
-        allowed = description.requests.capabilities.iter().map(|(one, _)| *one).collect();
+        allowed = plugin.description().requests.capabilities.iter().map(|(one, _)| *one).collect();
     }
     let selection =
         if let Selection::Only(items) = &request.selection { Some(items) } else { None };
+    let server = |server: &Server| {
+        let grant = server.grant(plugin)?;
+        let read_only = grant.access() == Access::ReadOnly;
+        let recorded = RecordedServer { url: grant.url().to_owned(), read_only };
+        Ok((server.name.clone(), recorded))
+    };
+    let servers = job.grants.http.iter().map(server).collect::<Result<_, InstallError>>()?;
     let mut head = RecordingHead {
         version: 1,
         plugin: job.plugin.name(),
@@ -28,6 +36,7 @@ pub(super) fn head(
         selection: selection.cloned(),
         settings: job.grants.settings.iter().cloned().collect(),
         allowed: allowed.iter().map(|one| one.name().to_owned()).collect(),
+        servers,
         directory_ids: directories.iter().map(|one| (one.name().to_owned(), one.id())).collect(),
         ..RecordingHead::default()
     };
