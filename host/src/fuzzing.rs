@@ -70,6 +70,7 @@ impl Callbacks {
                 http: HttpClient::new(
                     HttpPolicy::default(),
                     Vec::new(),
+                    Secrets::default(),
                     Network::new(Vec::new(), None),
                     Arc::clone(&monitor),
                     limits,

@@ -15,8 +15,10 @@ mod grant;
 mod header;
 pub(crate) mod hooks;
 pub(crate) mod network;
+mod oauth;
 mod path;
 pub(crate) mod proxy;
+mod sign_in;
 mod sigv4;
 mod target;
 #[cfg(test)]

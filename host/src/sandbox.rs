@@ -131,6 +131,7 @@ pub(crate) fn context(
             http: HttpClient::new(
                 HttpPolicy::new(servers),
                 auth,
+                secrets.clone(),
                 plugin.network.clone(),
                 Arc::clone(&monitor),
                 limits,

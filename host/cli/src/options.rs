@@ -40,9 +40,16 @@ pub(crate) fn grants(args: &GrantArgs) -> anyhow::Result<Grants> {
         grants.http.push(server);
     }
     for auth in &args.http_auth {
-        const FORM: &str = "--http-auth NAME=KIND:env:VARIABLE|file:PATH";
+        const FORM: &str =
+            "--http-auth NAME=KIND:env:VARIABLE|file:PATH` or `--http-auth NAME=oauth2:FILE";
         let (server, value) = key_value(auth, FORM)?;
         once(&mut names, "--http-auth", server)?;
+        let login = value.strip_prefix(ServerAuth::LOGIN).and_then(|rest| rest.strip_prefix(':'));
+        if let Some(path) = login {
+            let (kind, secret) = (ServerAuth::LOGIN.to_owned(), Secret::File(path.into()));
+            grants.http_auth.push(ServerAuth { server: server.to_owned(), kind, secret });
+            continue;
+        }
         let at = [":env:", ":file:"].iter().filter_map(|location| value.find(location)).min();
         let parts = at.map(|at| (&value[..at], &value[at + 1..]));
         let parts = parts.and_then(|(kind, at)| Some((kind.to_owned(), secret_location(at)?)));

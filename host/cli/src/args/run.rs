@@ -23,6 +23,9 @@ Examples:
   Sync with a server; the host signs in, and the plugin never sees the password:
     syncmgr run mine.wasm --http remote=https://dav.example.org/files/me/ \
       --http-auth remote=basic:file:dav.login
+  The same with a login by OAuth 2.0, whose token the host renews in the file:
+    syncmgr run mine.wasm --http remote=https://dav.example.org/files/me/ \
+      --http-auth remote=oauth2:dav.token.json
   Run an untrusted plugin with minimal grants:
     syncmgr inspect theirs.wasm
     syncmgr run theirs.wasm --dir inbox=~/mail:ro --allow wall-clock --limit memory-bytes=64MiB
