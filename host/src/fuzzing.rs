@@ -300,3 +300,8 @@ pub fn admit(
     }
     Some((url.to_string(), headers))
 }
+
+/// Returns the content of a token file after an answer of its token endpoint, or the problem.
+pub fn renewed(file: &[u8], status: u16, answer: &[u8]) -> Result<Vec<u8>, String> {
+    crate::http::renewed(file, status, answer)
+}

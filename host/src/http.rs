@@ -34,6 +34,8 @@ pub use usage::HttpUsage;
 
 #[cfg(fuzzing)]
 pub(crate) use header::check as check_headers;
+#[cfg(fuzzing)]
+pub(crate) use oauth::renewed;
 
 use std::net::{IpAddr, SocketAddr};
 

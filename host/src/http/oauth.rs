@@ -20,6 +20,7 @@ pub(super) use self::endpoint::Transport;
 use self::login::Login;
 use self::token_file::TokenFile;
 use super::auth_error::HttpAuthError;
+use super::network::Network;
 use crate::redact::Secrets;
 
 /// A token that is valid for less than this many seconds is renewed.
@@ -85,10 +86,11 @@ impl OAuth {
     }
 
     /// Waits for a limited time until no renewal is in flight. The process may end afterwards.
-    pub(super) fn settle(&self, network: &Handle) {
+    pub(super) fn settle(&self, network: &Network) {
         if self.0.try_lock().is_ok() {
             return;
         }
+        let Ok((network, _)) = network.get() else { return };
         let (settles, settled) = mpsc::channel();
         let state = Arc::clone(&self.0);
         network.spawn(async move {
@@ -134,6 +136,14 @@ impl State {
         self.is_rejected = false;
         Ok(())
     }
+}
+
+/// Returns the content of a token file after an answer of its token endpoint, or the problem.
+#[cfg(fuzzing)]
+pub(crate) fn renewed(file: &[u8], status: u16, answer: &[u8]) -> Result<Vec<u8>, String> {
+    let login = Login::parse(file)?;
+    let tokens = endpoint::tokens(status, answer).map_err(|error| format!("{error:?}"))?;
+    Ok(login.renewed(tokens, now()).to_json())
 }
 
 /// Returns the seconds since 1970-01-01T00:00:00Z.

@@ -76,11 +76,7 @@ impl HttpClient {
     /// Waits for renewals of tokens, which must not be interrupted.
     pub(crate) fn settle(&self) {
         let logins = self.auth.iter().filter_map(|(_, auth)| auth.login());
-        for login in logins {
-            if let Ok((network, _)) = self.network.get() {
-                login.settle(network);
-            }
-        }
+        logins.for_each(|login| login.settle(&self.network));
     }
 }
 

@@ -75,8 +75,16 @@ const BLOCKS: &[(&str, &str, How)] = &[
     ),
     (GRANTS, "[requests.directories]", How::Manifest(PLUGIN_AND_BUILD)),
     (GRANTS, "$ syncmgr inspect", Session("readme/mirror/dist")),
-    (NETWORK, "syncmgr run mine.wasm", Not("it needs a server of the reader")),
-    (NETWORK, "syncmgr run mine.wasm", Not("it needs a server of the reader")),
+    (
+        NETWORK,
+        "syncmgr run mine.wasm --http remote=https://dav.example.org/files/me/ --http-auth remote=basic",
+        Not("it needs a server of the reader"),
+    ),
+    (
+        NETWORK,
+        "syncmgr run mine.wasm --http remote=https://dav.example.org/files/me/ --http-auth remote=oauth2",
+        Not("it needs a server of the reader"),
+    ),
     (NETWORK, "{", By("http_login::a_token_is_renewed_if_it_is_not_valid")),
     (NETWORK, "umask 077", Not("it needs a server of the reader")),
     (NETWORK, "plugin = \"mine.wasm\"", By("program::network::a_server_is_granted_on_the_command_line_and_in_a_job")),

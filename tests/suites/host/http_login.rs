@@ -284,7 +284,7 @@ fn a_token_is_renewed_if_it_is_not_valid() -> Result<()> {
 fn new_tokens_are_stored_before_they_are_used() -> Result<()> {
     let tokens = Server::tokens(200, new_tokens())?;
     let file = TokenFile::new(&tokens.url, json!({}))?;
-    // What an interrupted process may leave.
+    // An interrupted process may leave these.
     let beside = |name| file.folder.path().join(name);
     fs::write(beside("token.json.new"), "junk")?;
     fs::write(beside("token.json.lock"), "")?;

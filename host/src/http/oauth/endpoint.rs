@@ -142,7 +142,7 @@ fn reason(error: &legacy::Error) -> String {
 }
 
 /// Reads an answer. The text of the server is hostile: only its error code is kept.
-fn tokens(status: u16, body: &[u8]) -> Result<Tokens, NoTokens> {
+pub(super) fn tokens(status: u16, body: &[u8]) -> Result<Tokens, NoTokens> {
     let failed = |why: &str| Err(NoTokens::Failed(format!("the token endpoint {why}")));
     let answer: Value = serde_json::from_slice(body).unwrap_or_default();
     // Some servers refuse with the status 200.

@@ -93,7 +93,6 @@ fn a_token_endpoint_that_cannot_be_reached_fails_the_request() -> Result<()> {
     for (token_url, words) in [
         (closed, "cannot connect"),
         (format!("https://127.0.0.1:{port}"), "cannot connect"),
-        // A public name at a loopback address.
         ("https://localtest.invalid/token".to_owned(), "cannot resolve"),
     ] {
         let server = Server::echo()?;
