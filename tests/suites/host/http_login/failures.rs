@@ -68,7 +68,7 @@ fn a_failure_of_the_token_endpoint_fails_the_request() -> Result<()> {
         })?;
         let file = TokenFile::new(&tokens.url, json!({}))?;
         let before = file.read()?;
-        let ran = file.run(&server, "GET remote/a")?;
+        let ran = file.run(&server, "GET remote/a\nPUT remote/a body=300000")?;
         let outcome = format!("ErrorCode::{outcome}");
         ensure!(ran.answers().iter().all(|one| one.starts_with(&outcome)), "{answer}: {ran:?}");
         let warnings = ran.warnings();
