@@ -18,8 +18,8 @@ pub(crate) mod network;
 mod oauth;
 mod path;
 pub(crate) mod proxy;
-mod sign_in;
 mod sigv4;
+mod spellings;
 mod target;
 #[cfg(test)]
 mod tests;

@@ -6,12 +6,12 @@ use base64::prelude::BASE64_STANDARD;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use url::{Url, form_urlencoded};
 
 use super::auth_error::HttpAuthError;
 use super::oauth::OAuth;
 use super::sigv4::Signer;
+use super::spellings::spellings;
 
 /// The credentials for a granted server, which the host adds to requests. The plugin does not
 /// receive them.
@@ -158,13 +158,4 @@ impl HttpAuth {
     pub(crate) fn secrets(&self) -> impl Iterator<Item = String> {
         spellings(&self.secrets)
     }
-}
-
-/// Returns every form of secrets in which a server could return them.
-pub(super) fn spellings(secrets: &[String]) -> impl Iterator<Item = String> {
-    secrets.iter().flat_map(|secret| {
-        let form = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-        let percent = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
-        [secret.clone(), form, percent]
-    })
 }

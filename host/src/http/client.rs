@@ -1,5 +1,7 @@
 //! Sends the requests of one session's plugin, and counts them.
 
+mod sign_in;
+
 use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::future::Future;
@@ -16,12 +18,12 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
+use self::sign_in::SignIn;
 use super::auth::HttpAuth;
 use super::auth_error::HttpAuthError;
 use super::body::{RequestBody, ResponseBody, Upload};
 use super::connector::{ConnectError, Connector};
 use super::network::Network;
-use super::sign_in::SignIn;
 use super::usage::{InFlight, Meter, UsageByOrigin};
 use super::{HttpDenial, HttpPolicy, header};
 use crate::cancel::CancelHandle;
@@ -42,20 +44,20 @@ const MIN_HEADER_BYTES: usize = 8 << 10;
 const MAX_DENIALS: usize = 64;
 
 /// The connections of a session.
-pub(super) type Pool = Client<Connector, RequestBody>;
+type Pool = Client<Connector, RequestBody>;
 
 /// The client of one session. It does not share its connections.
 pub(crate) struct HttpClient {
     policy: Arc<HttpPolicy>,
     /// By the name of the grant.
-    pub(super) auth: Vec<(String, HttpAuth)>,
+    auth: Vec<(String, HttpAuth)>,
     /// What to redact, including renewed tokens.
-    pub(super) secrets: Secrets,
-    pub(super) network: Network,
+    secrets: Secrets,
+    network: Network,
     pool: OnceLock<Pool>,
-    pub(super) meter: Arc<Meter>,
-    pub(super) connect_time: Duration,
-    pub(super) idle_time: Duration,
+    meter: Arc<Meter>,
+    connect_time: Duration,
+    idle_time: Duration,
     header_bytes: u64,
     notices: Mutex<Notices>,
 }
@@ -280,7 +282,7 @@ impl HttpClient {
     }
 
     /// Sends a request as it is, and receives the head of its response.
-    pub(super) async fn send_once(
+    async fn send_once(
         &self,
         pool: &Pool,
         request: Request<RequestBody>,
@@ -367,7 +369,7 @@ impl HttpClient {
         self.notice(denial.code(), &origin, || Notice::Denied(denial));
     }
 
-    pub(super) fn notice(&self, code: &'static str, about: &str, notice: impl FnOnce() -> Notice) {
+    fn notice(&self, code: &'static str, about: &str, notice: impl FnOnce() -> Notice) {
         let mut notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
         if notices.seen.len() < MAX_DENIALS && notices.seen.insert((code, about.to_owned())) {
             notices.new.push(notice());

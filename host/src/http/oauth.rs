@@ -21,6 +21,7 @@ use self::login::Login;
 use self::token_file::TokenFile;
 use super::auth_error::HttpAuthError;
 use super::network::Network;
+use super::spellings::spellings;
 use crate::redact::Secrets;
 
 /// A token that is valid for less than this many seconds is renewed.
@@ -72,7 +73,7 @@ impl OAuth {
         }
         let known = state.login.secrets();
         if known.iter().any(|secret| !secrets.contains(secret)) {
-            secrets.add(super::auth::spellings(&known));
+            secrets.add(spellings(&known));
         }
         state.authorization()
     }

@@ -12,7 +12,7 @@ use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
-use super::login::{Login, is_token};
+use super::login::{Login, Tokens, is_token};
 use super::token_file::TokenFile;
 use crate::convert::cut;
 use crate::error::full_message;
@@ -39,15 +39,6 @@ pub(in crate::http) struct Transport {
     proxy: Option<Proxy>,
     /// For the lock of the file, and for the request.
     pub(super) limit: Duration,
-}
-
-/// New tokens.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Tokens {
-    pub(super) access_token: String,
-    pub(super) refresh_token: Option<String>,
-    /// In seconds.
-    pub(super) expires_in: Option<u64>,
 }
 
 /// Why there are no new tokens.

@@ -8,7 +8,6 @@ use http::HeaderValue;
 use serde_json::{Map, Value};
 use url::{Url, form_urlencoded};
 
-use super::endpoint::Tokens;
 use crate::grants::Access;
 use crate::http::{HttpGrant, HttpPolicy};
 
@@ -32,6 +31,15 @@ pub(super) struct Login {
     scope: Option<String>,
     /// All values, including unknown ones.
     object: Map<String, Value>,
+}
+
+/// New tokens.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Tokens {
+    pub(super) access_token: String,
+    pub(super) refresh_token: Option<String>,
+    /// In seconds.
+    pub(super) expires_in: Option<u64>,
 }
 
 impl Login {

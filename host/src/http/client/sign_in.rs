@@ -10,10 +10,10 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use wasmtime_wasi_http::Error;
 
-use super::auth_error::HttpAuthError;
-use super::body::RequestBody;
-use super::client::{HttpClient, Notice, Pool};
-use super::oauth::{OAuth, Transport};
+use super::{HttpClient, Notice, Pool};
+use crate::http::auth_error::HttpAuthError;
+use crate::http::body::RequestBody;
+use crate::http::oauth::{OAuth, Transport};
 
 /// A login for a request.
 pub(super) struct SignIn {
