@@ -65,6 +65,7 @@ impl Callbacks {
         let client = HttpClient::new(
             HttpPolicy::default(),
             Vec::new(),
+            Secrets::default(),
             Network::new(Vec::new(), None),
             Arc::clone(&monitor),
             limits,
@@ -300,4 +301,9 @@ pub fn admit(
         auth.add(method, &mut headers, &mut url);
     }
     Some((url.to_string(), headers))
+}
+
+/// Returns the content of a token file after an answer of its token endpoint, or the problem.
+pub fn renewed(file: &[u8], status: u16, answer: &[u8]) -> Result<Vec<u8>, String> {
+    crate::http::renewed(file, status, answer)
 }

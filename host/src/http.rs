@@ -17,9 +17,11 @@ mod header;
 pub(crate) mod hooks;
 pub(crate) mod network;
 pub(crate) mod observed;
+mod oauth;
 mod path;
 pub(crate) mod proxy;
 mod sigv4;
+mod spellings;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -35,6 +37,8 @@ pub use usage::HttpUsage;
 
 #[cfg(fuzzing)]
 pub(crate) use header::check as check_headers;
+#[cfg(fuzzing)]
+pub(crate) use oauth::renewed;
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -1,8 +1,8 @@
 //! Redacts secrets in all texts that a plugin prints, reports and logs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
@@ -12,17 +12,29 @@ const LINE_BYTES: usize = 8;
 /// The replacement of a secret.
 pub(crate) const MASK: &str = "[secret]";
 
+/// The maximum number of values that are added during a session. More replace the oldest ones: a
+/// server decides how often it issues a token.
+const MAX_ADDED: usize = 256;
+
 /// The secrets of a session. Every text from the plugin is redacted before it leaves the host.
+/// Clones share the values that are added later.
 #[derive(Clone, Default)]
-pub(crate) struct Secrets {
-    values: Arc<BTreeSet<String>>,
-    /// Finds the values; `None` if there are none.
-    finder: Option<AhoCorasick>,
+pub(crate) struct Secrets(Option<Arc<RwLock<Known>>>);
+
+/// The values to redact.
+struct Known {
+    /// Those since the start of the session.
+    first: Vec<String>,
+    /// Those that were added, the newest last.
+    added: VecDeque<String>,
+    /// All of them, in each spelling.
+    spelled: BTreeSet<String>,
+    finder: AhoCorasick,
 }
 
 impl std::fmt::Debug for Secrets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Secrets({})", self.values.len())
+        write!(f, "Secrets({})", self.known().map_or(0, |known| known.spelled.len()))
     }
 }
 
@@ -30,53 +42,114 @@ impl Secrets {
     /// Redacts each value as it is, without surrounding whitespace, line by line, and as quoted by
     /// Rust and other languages. Empty values redact nothing.
     pub(crate) fn new(values: impl Iterator<Item = String>) -> Self {
-        let spellings = |value: String| {
-            let trimmed = value.trim().to_owned();
-            let quoted = value.escape_debug().to_string();
-            let lines = value.lines().map(str::trim).filter(|line| line.len() >= LINE_BYTES);
-            let lines: Vec<_> = lines.map(str::to_owned).collect();
-            [value, trimmed, quoted].into_iter().chain(lines)
-        };
-        let values: BTreeSet<_> =
-            values.flat_map(spellings).filter(|one| !one.is_empty()).collect();
-        let finder = (!values.is_empty()).then(|| {
-            let mut builder = AhoCorasick::builder();
-            // A DFA would take memory for each byte of a long secret.
-            builder.kind(Some(AhoCorasickKind::ContiguousNFA));
-            builder.build(&values).expect("secrets are smaller than 2 GiB")
-        });
-        Self { values: values.into(), finder }
+        let first: Vec<_> = values.filter(|value| !value.is_empty()).collect();
+        let known = (!first.is_empty()).then(|| Known::new(first, VecDeque::new()));
+        Self(known.map(|known| Arc::new(RwLock::new(known))))
+    }
+
+    /// Redacts further values from now on. Has no effect on secrets that were created without any.
+    pub(crate) fn add(&self, values: impl Iterator<Item = String>) {
+        let Some(shared) = &self.0 else { return };
+        let mut known = shared.write().unwrap_or_else(PoisonError::into_inner);
+        let is_new = |value: &String| !value.is_empty() && !known.spelled.contains(value);
+        let new: Vec<_> = values.filter(is_new).collect();
+        if new.is_empty() {
+            return;
+        }
+        let (first, mut added) =
+            (std::mem::take(&mut known.first), std::mem::take(&mut known.added));
+        added.extend(new);
+        added.drain(..added.len().saturating_sub(MAX_ADDED));
+        *known = Known::new(first, added);
+    }
+
+    /// Returns whether a value is redacted.
+    pub(crate) fn contains(&self, value: &str) -> bool {
+        self.known().is_some_and(|known| known.spelled.contains(value))
     }
 
     /// Returns the text with every secret replaced by the mask.
     #[inline]
     pub(crate) fn redact(&self, text: String) -> String {
         // Inlined: passing on a text that was just read takes a tenth of the time of a report.
-        match &self.finder {
+        match &self.0 {
             None => text,
-            Some(finder) => self.redact_with(finder, text),
+            Some(_) => self.redact_known(text),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn redact_with(&self, finder: &AhoCorasick, text: String) -> String {
-        match finder.is_match(&text) {
-            true => self.shown(text.as_bytes(), 0),
-            false => text,
+    fn redact_known(&self, text: String) -> String {
+        match self.known() {
+            Some(known) if known.finder.is_match(&text) => known.shown(text.as_bytes(), 0),
+            Some(_) | None => text,
         }
     }
 
     /// Returns the bytes from a position on as text, with every secret masked, including one that
     /// begins before the position.
     pub(crate) fn shown(&self, bytes: &[u8], from: usize) -> String {
-        String::from_utf8_lossy(&masked(bytes, from, self.find(bytes))).into_owned()
+        match self.known() {
+            Some(known) => known.shown(bytes, from),
+            None => String::from_utf8_lossy(&bytes[from..]).into_owned(),
+        }
     }
 
     /// Returns the bytes with every secret masked, as it is or percent-encoded in any way.
     pub(crate) fn redact_encoded(&self, bytes: &[u8]) -> Vec<u8> {
+        match self.known() {
+            Some(known) => known.redact_encoded(bytes),
+            None => bytes.to_vec(),
+        }
+    }
+
+    /// Returns the last position at which the bytes can be cut without cutting a secret, if more
+    /// bytes may follow: after a line feed, or (`anywhere`) after any byte.
+    pub(crate) fn last_cut(&self, bytes: &[u8], anywhere: bool) -> usize {
+        let may_cut = |at: &usize| anywhere || bytes[*at - 1] == b'\n';
+        match self.known() {
+            Some(known) => known.last_cut(bytes, may_cut),
+            None => (1..=bytes.len()).rev().find(may_cut).unwrap_or(0),
+        }
+    }
+
+    /// Returns the length of the longest secret in bytes.
+    pub(crate) fn longest(&self) -> usize {
+        self.known().map_or(0, |known| known.longest())
+    }
+
+    fn known(&self) -> Option<RwLockReadGuard<'_, Known>> {
+        self.0.as_ref().map(|shared| shared.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Known {
+    fn new(first: Vec<String>, added: VecDeque<String>) -> Self {
+        let spellings = |value: &String| {
+            let trimmed = value.trim().to_owned();
+            let quoted = value.escape_debug().to_string();
+            let lines = value.lines().map(str::trim).filter(|line| line.len() >= LINE_BYTES);
+            let lines: Vec<_> = lines.map(str::to_owned).collect();
+            [value.clone(), trimmed, quoted].into_iter().chain(lines)
+        };
+        let values = first.iter().chain(&added);
+        let spelled: BTreeSet<_> =
+            values.flat_map(spellings).filter(|one| !one.is_empty()).collect();
+        let mut builder = AhoCorasick::builder();
+        // A DFA would take memory for each byte of a long secret.
+        builder.kind(Some(AhoCorasickKind::ContiguousNFA));
+        let finder = builder.build(&spelled).expect("secrets are smaller than 2 GiB");
+        Self { first, added, spelled, finder }
+    }
+
+    fn shown(&self, bytes: &[u8], from: usize) -> String {
+        String::from_utf8_lossy(&masked(bytes, from, self.find(bytes))).into_owned()
+    }
+
+    fn redact_encoded(&self, bytes: &[u8]) -> Vec<u8> {
         let mut redacted = masked(bytes, 0, self.find(bytes));
-        if self.finder.is_some() && redacted.iter().any(|byte| b"%+".contains(byte)) {
+        if redacted.iter().any(|byte| b"%+".contains(byte)) {
             // In the query of a URL, `+` may be a space.
             for plus in [b'+', b' '] {
                 let (decoded, mut starts) = decoded(&redacted, plus);
@@ -94,7 +167,7 @@ impl Secrets {
     fn find(&self, bytes: &[u8]) -> Vec<Range<usize>> {
         let mut found: Vec<Range<usize>> = Vec::new();
         // In the order of their ends.
-        for secret in self.finder.iter().flat_map(|finder| finder.find_overlapping_iter(bytes)) {
+        for secret in self.finder.find_overlapping_iter(bytes) {
             let mut start = secret.start();
             while let Some(last) = found.pop_if(|last| start <= last.end) {
                 start = start.min(last.start);
@@ -104,13 +177,11 @@ impl Secrets {
         found
     }
 
-    /// Returns the last position at which the bytes can be cut without cutting a secret, if more
-    /// bytes may follow: after a line feed, or (`anywhere`) after any byte.
-    pub(crate) fn last_cut(&self, bytes: &[u8], anywhere: bool) -> usize {
+    fn last_cut(&self, bytes: &[u8], may_cut: impl Fn(&usize) -> bool) -> usize {
         // A secret that begins here may end after these bytes.
         let may_begin = |at: &usize| {
             let rest = &bytes[*at..];
-            let longer = self.values.iter().filter(|secret| secret.len() > rest.len());
+            let longer = self.spelled.iter().filter(|secret| secret.len() > rest.len());
             longer.map(String::as_bytes).any(|secret| secret.starts_with(rest))
         };
         let mut last = bytes.len().saturating_sub(self.longest())..bytes.len();
@@ -121,13 +192,11 @@ impl Secrets {
             before > 0 && at < secrets[before - 1].end
         };
         let mut places = (1..=end).rev();
-        let cut = places.find(|&at| (anywhere || bytes[at - 1] == b'\n') && !is_in_secret(at));
-        cut.unwrap_or(0)
+        places.find(|at| may_cut(at) && !is_in_secret(*at)).unwrap_or(0)
     }
 
-    /// Returns the length of the longest secret in bytes.
-    pub(crate) fn longest(&self) -> usize {
-        self.values.iter().map(String::len).max().unwrap_or(0)
+    fn longest(&self) -> usize {
+        self.spelled.iter().map(String::len).max().unwrap_or(0)
     }
 }
 
@@ -220,5 +289,26 @@ mod tests {
         ] {
             assert_eq!(secrets.redact(text.to_owned()), expected);
         }
+    }
+
+    #[test]
+    fn secrets_can_be_added_but_only_so_many() {
+        let named = |name: &str, at: usize| std::iter::once(format!("{name}-{at:05}"));
+        let secrets = Secrets::new(named("first", 0));
+        let clone = secrets.clone();
+        for at in 0..=MAX_ADDED {
+            secrets.add(named("added", at));
+            let text = format!("first-00000 added-{at:05}");
+            assert_eq!(clone.redact(text), "[secret] [secret]");
+        }
+        for (text, expected) in [
+            ("first-00000".to_owned(), "[secret]"),
+            ("added-00000".to_owned(), "added-00000"),
+            ("added-00001".to_owned(), "[secret]"),
+            (format!("added-{MAX_ADDED:05}"), "[secret]"),
+        ] {
+            assert_eq!(secrets.redact(text), expected);
+        }
+        assert_eq!(secrets.longest(), "first-00000".len());
     }
 }

@@ -132,6 +132,7 @@ pub(crate) fn context(
     let client = HttpClient::new(
         HttpPolicy::new(servers),
         auth,
+        secrets.clone(),
         plugin.network.clone(),
         Arc::clone(&monitor),
         limits,

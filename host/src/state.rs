@@ -228,6 +228,10 @@ impl SyncMgrCtx {
                     );
                     (text, ErrorCode::InvalidArgument)
                 }
+                Notice::NoToken { server, error } => {
+                    let text = format!("credentials for the server `{server}`: {error}");
+                    (text, ErrorCode::AccessDenied)
+                }
             };
             let level = LogLevel::Warning;
             let entry =

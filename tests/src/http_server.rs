@@ -23,6 +23,7 @@ const HEAD_BYTES: u64 = 1 << 20;
 /// - `/headers/N` answers with N headers, `/status/N` with that status.
 /// - `PUT` of anything else succeeds.
 /// - `CONNECT` leads to this server.
+/// - `/token/NAME` answers with new tokens, as an authorization server does.
 /// - `/raw/TEXT` answers with the text, in which `|` is a line break.
 #[derive(Debug)]
 pub struct HttpServer {
@@ -147,6 +148,12 @@ fn answer(to: &mut impl Write, path: &str, head: &str, received: u64) -> io::Res
         }
         "status" => {
             write!(to, "HTTP/1.1 {number} Status\r\nContent-Length: 6\r\n\r\nreason")?;
+        }
+        "token" => {
+            let body = format!(
+                r#"{{"access_token":"{rest}-access","refresh_token":"{rest}-refresh","expires_in":3600}}"#
+            );
+            write!(to, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())?;
         }
         "raw" => write!(to, "{}", rest.replace('|', "\r\n").replace("%20", " "))?,
         _ if head.starts_with("PUT ") => {

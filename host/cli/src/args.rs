@@ -131,8 +131,9 @@ pub(crate) struct GrantArgs {
 
     /// Add credentials to the requests to a granted server, without passing them to the plugin.
     /// KIND is `basic` (the secret is USER:PASSWORD), `bearer`, `header:NAME`, `query:NAME` or
-    /// `aws-sigv4:REGION` (the secret is ACCESS_KEY:SECRET_KEY)
-    #[arg(long = "http-auth", value_name = "NAME=KIND:env:VARIABLE|file:PATH|keyring:NAME")]
+    /// `aws-sigv4:REGION` (the secret is ACCESS_KEY:SECRET_KEY). With `oauth2:FILE`, the host renews
+    /// the access token in this file
+    #[arg(long = "http-auth", value_name = "NAME=KIND:env:VARIABLE|KIND:file:PATH|KIND:keyring:NAME|oauth2:FILE")]
     pub(crate) http_auth: Vec<String>,
 
     /// Trust the certificates in this PEM file for servers, in addition to those of the system

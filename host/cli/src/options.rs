@@ -40,9 +40,16 @@ pub(crate) fn grants(args: &GrantArgs) -> anyhow::Result<Grants> {
         grants.http.push(server);
     }
     for auth in &args.http_auth {
-        const FORM: &str = "--http-auth NAME=KIND:env:VARIABLE|file:PATH|keyring:NAME";
+        const FORM: &str = "--http-auth NAME=KIND:env:VARIABLE|file:PATH|keyring:NAME` or \
+                            `--http-auth NAME=oauth2:FILE";
         let (server, value) = key_value(auth, FORM)?;
         once(&mut names, "--http-auth", server)?;
+        let login = value.strip_prefix(ServerAuth::LOGIN).and_then(|rest| rest.strip_prefix(':'));
+        if let Some(path) = login {
+            let (kind, secret) = (ServerAuth::LOGIN.to_owned(), Secret::File(path.into()));
+            grants.http_auth.push(ServerAuth { server: server.to_owned(), kind, secret });
+            continue;
+        }
         let sources = [":env:", ":file:", ":keyring:"];
         let at = sources.iter().filter_map(|source| value.find(source)).min();
         let invalid = || UsageError(format!("invalid credentials for `{server}`: use `{FORM}`"));

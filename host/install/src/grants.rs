@@ -123,18 +123,28 @@ pub(crate) fn split_access(text: &str) -> (&str, Access) {
 pub struct ServerAuth {
     /// The name of the server.
     pub server: String,
-    /// The kind, as for [`HttpAuth::new`].
+    /// The kind, as for [`HttpAuth::new`], or [`ServerAuth::LOGIN`].
     pub kind: String,
     /// The location of the secret.
     pub secret: Secret,
 }
 
 impl ServerAuth {
+    /// The kind whose secret is a file that the host rewrites.
+    pub const LOGIN: &str = "oauth2";
+
     fn read(&self) -> Result<HttpAuth, InstallError> {
-        let secret = self.secret.read(&self.server)?;
-        HttpAuth::new(&self.kind, &secret).map_err(|error| InstallError::Text {
-            what: format!("credentials for the server `{}`: {error}", self.server),
-        })
+        let invalid = |what: String| InstallError::Text {
+            what: format!("credentials for the server `{}`: {what}", self.server),
+        };
+        let auth = match (&*self.kind, &self.secret) {
+            (Self::LOGIN, Secret::File(path)) => HttpAuth::oauth2(path),
+            (Self::LOGIN, Secret::Env(_)) => {
+                return Err(invalid("`oauth2` needs a file, which the host rewrites".to_owned()));
+            }
+            (kind, secret) => HttpAuth::new(kind, &secret.read(&self.server)?),
+        };
+        auth.map_err(|error| invalid(error.to_string()))
     }
 }
 

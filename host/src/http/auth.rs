@@ -1,15 +1,17 @@
 use std::fmt;
+use std::path::Path;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use url::{Url, form_urlencoded};
 
 use super::auth_error::HttpAuthError;
+use super::oauth::OAuth;
 use super::sigv4::Signer;
+use super::spellings::spellings;
 
 /// The credentials for a granted server, which the host adds to requests. The plugin does not
 /// receive them.
@@ -25,6 +27,7 @@ enum Place {
     Header(HeaderName, HeaderValue),
     Query(String, String),
     Signature(Signer),
+    Login(OAuth),
 }
 
 /// Shows no secret.
@@ -34,6 +37,7 @@ impl fmt::Debug for HttpAuth {
             Place::Header(name, _) => write!(f, "HttpAuth(header {name})"),
             Place::Query(name, _) => write!(f, "HttpAuth(query {name})"),
             Place::Signature(_) => f.write_str("HttpAuth(signature)"),
+            Place::Login(_) => f.write_str("HttpAuth(login)"),
         }
     }
 }
@@ -91,8 +95,38 @@ impl HttpAuth {
         }
     }
 
-    /// Adds the credentials to a request, and removes those of the plugin. Returns whether there
-    /// were some.
+    /// Reads a login by OAuth 2.0 from a token file, a JSON object with these keys:
+    /// - `token_url`: the token endpoint, with `https`, or on this machine. With the prefix
+    ///   `local:`, its name may resolve to loopback and private addresses, as for an
+    ///   [`HttpGrant`](super::HttpGrant).
+    /// - `client_id`, and `client_secret` if the client has one.
+    /// - `refresh_token`.
+    /// - `access_token` and `expires_at`, in seconds since 1970; optional.
+    /// - `scope`: optional.
+    ///
+    /// Requests have the access token in the header `Authorization`. The host renews it (RFC 6749,
+    /// section 6) if it is missing, if it expires within a minute, or after an answer with the
+    /// status 401. It then replaces the file, before it uses the new tokens, and keeps other keys.
+    /// Sessions and processes with the same file do not disturb each other. No other user may be
+    /// able to read the file.
+    ///
+    /// # Errors
+    /// Returns [`HttpAuthError`] for an unusable file.
+    pub fn oauth2(path: impl AsRef<Path>) -> Result<Self, HttpAuthError> {
+        let (login, secrets) = OAuth::read(path.as_ref())?;
+        Ok(Self { place: Place::Login(login), secrets })
+    }
+
+    /// Returns the login, whose token is to be added to requests.
+    pub(super) const fn login(&self) -> Option<&OAuth> {
+        match &self.place {
+            Place::Login(login) => Some(login),
+            Place::Header(..) | Place::Query(..) | Place::Signature(_) => None,
+        }
+    }
+
+    /// Adds the credentials to a request, except the token of a login, and removes those of the
+    /// plugin. Returns whether there were some.
     pub(crate) fn add(&self, method: &str, headers: &mut HeaderMap, url: &mut Url) -> bool {
         let mut had = headers.remove(AUTHORIZATION).is_some();
         match &self.place {
@@ -115,6 +149,7 @@ impl HttpAuth {
                 url.set_query(Some(&kept.join("&")));
             }
             Place::Signature(signer) => signer.sign(method, url, headers, Timestamp::now()),
+            Place::Login(_) => {}
         }
         had
     }
@@ -129,10 +164,6 @@ impl HttpAuth {
 
     /// Returns every form of the secret in which a server could return it, to redact them.
     pub(crate) fn secrets(&self) -> impl Iterator<Item = String> {
-        self.secrets.iter().flat_map(|secret| {
-            let form = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-            let percent = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
-            [secret.clone(), form, percent]
-        })
+        spellings(&self.secrets)
     }
 }

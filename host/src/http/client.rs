@@ -1,5 +1,7 @@
 //! Sends the requests of one session's plugin, and counts them.
 
+mod sign_in;
+
 use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::future::Future;
@@ -9,13 +11,16 @@ use std::time::Duration;
 use http::header::HOST;
 use http::{Request, Response, Uri};
 use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
+use self::sign_in::SignIn;
 use super::auth::HttpAuth;
+use super::auth_error::HttpAuthError;
 use super::body::{RequestBody, ResponseBody, Upload};
 use super::connector::{ConnectError, Connector};
 use super::network::Network;
@@ -24,6 +29,7 @@ use super::{HttpAnswer, HttpDenial, HttpPolicy, header};
 use crate::cancel::CancelHandle;
 use crate::limits::monitor::Monitor;
 use crate::limits::{Limits, size};
+use crate::redact::Secrets;
 
 /// Connections that stay open without a request, for each origin.
 const MAX_IDLE: usize = 8;
@@ -37,13 +43,18 @@ const MIN_HEADER_BYTES: usize = 8 << 10;
 /// The maximum number of denials of a session that are shown.
 const MAX_DENIALS: usize = 64;
 
+/// The connections of a session.
+type Pool = Client<Connector, RequestBody>;
+
 /// The client of one session. It does not share its connections.
 pub(crate) struct HttpClient {
     policy: Arc<HttpPolicy>,
     /// By the name of the grant.
     auth: Vec<(String, HttpAuth)>,
+    /// What to redact, including renewed tokens.
+    secrets: Secrets,
     network: Network,
-    pool: OnceLock<Client<Connector, RequestBody>>,
+    pool: OnceLock<Pool>,
     meter: Arc<Meter>,
     connect_time: Duration,
     idle_time: Duration,
@@ -67,6 +78,13 @@ pub(crate) enum Notice {
     Replaced {
         /// The origin.
         origin: String,
+    },
+    /// There is no valid token for it.
+    NoToken {
+        /// The name of the server.
+        server: String,
+        /// The reason.
+        error: HttpAuthError,
     },
 }
 
@@ -92,14 +110,15 @@ type Sent = Box<dyn Future<Output = Result<Response<WasiBody>, Error>> + Send>;
 /// A request that was admitted, and its time limit.
 struct Admitted {
     request: Request<RequestBody>,
-    upload: Arc<Upload>,
     origin: Arc<str>,
+    sign_in: Option<SignIn>,
 }
 
 impl HttpClient {
     pub(crate) fn new(
         policy: HttpPolicy,
         auth: Vec<(String, HttpAuth)>,
+        secrets: Secrets,
         network: Network,
         monitor: Arc<Monitor>,
         limits: &Limits,
@@ -107,6 +126,7 @@ impl HttpClient {
         Self {
             policy: Arc::new(policy),
             auth,
+            secrets,
             network,
             pool: OnceLock::new(),
             meter: Arc::new(Meter::new(monitor, limits)),
@@ -135,7 +155,7 @@ impl HttpClient {
         answer: Option<HttpAnswer>,
     ) -> Sent {
         let (mut parts, body) = request.into_parts();
-        let (uri, origin) = match self.admit(&mut parts) {
+        let (uri, origin, sign_in) = match self.admit(&mut parts) {
             Ok(admitted) => admitted,
             Err(denial) => {
                 self.deny(denial);
@@ -155,14 +175,14 @@ impl HttpClient {
         let Some(in_flight) = self.meter.begin(&origin) else {
             return refuse(body, Error::ConnectionLimitReached);
         };
-        let upload = Arc::new(Upload::default());
         let body = RequestBody {
             inner: body,
             meter: Arc::clone(&self.meter),
             origin: Arc::clone(&origin),
-            upload: Arc::clone(&upload),
+            upload: Arc::new(Upload::default()),
         };
-        let admitted = Admitted { request: Request::from_parts(parts, body), upload, origin };
+        let request = Request::from_parts(parts, body);
+        let admitted = Admitted { request, origin, sign_in };
         let (sender, response) = oneshot::channel();
         let task = network.spawn(async move {
             // The receiver is gone if the plugin dropped the request.
@@ -187,8 +207,12 @@ impl HttpClient {
         })
     }
 
-    /// Checks a request, and prepares its head for sending. Returns its URL and origin.
-    fn admit(&self, parts: &mut http::request::Parts) -> Result<(Uri, Arc<str>), HttpDenial> {
+    /// Checks a request, and prepares its head for sending. Returns its URL, its origin, and the
+    /// login that it needs.
+    fn admit(
+        &self,
+        parts: &mut http::request::Parts,
+    ) -> Result<(Uri, Arc<str>, Option<SignIn>), HttpDenial> {
         let allowed = self.policy.check(parts.method.as_str(), &parts.uri.to_string())?;
         header::check(&self.policy, &allowed, &mut parts.headers)?;
         let origin = allowed.origin();
@@ -204,10 +228,13 @@ impl HttpClient {
         let origin = allowed.origin();
         let uri = url.as_str().parse();
         let uri = uri.map_err(|_| HttpDenial::NoServer { origin: origin.clone() })?;
-        Ok((uri, origin.into()))
+        let login = auth.and_then(|(server, auth)| {
+            Some(SignIn { server: server.clone(), login: auth.login()?.clone() })
+        });
+        Ok((uri, origin.into(), login))
     }
 
-    fn pool(&self) -> Result<&Client<Connector, RequestBody>, &str> {
+    fn pool(&self) -> Result<&Pool, &str> {
         let (_, tls) = self.network.get()?;
         Ok(self.pool.get_or_init(|| {
             let connector = Connector {
@@ -230,18 +257,22 @@ impl HttpClient {
     /// Sends a request and receives the head of its response, on the network's thread.
     async fn exchange(
         self: Arc<Self>,
-        pool: &Client<Connector, RequestBody>,
+        pool: &Pool,
         admitted: Admitted,
         options: RequestOptions,
         in_flight: InFlight,
     ) -> Result<Response<WasiBody>, Error> {
         let limit = |wanted: Option<Duration>| wanted.unwrap_or(Duration::MAX).min(self.idle_time);
         let first_byte = limit(options.first_byte_timeout);
-        let Admitted { request, upload, origin } = admitted;
-        self.meter.wait_for_network(self.connect_time.saturating_add(first_byte));
+        let Admitted { request, origin, sign_in } = admitted;
+        let exchange = async {
+            match &sign_in {
+                None => self.send_once(pool, request, first_byte).await,
+                Some(sign_in) => self.send_signed_in(sign_in, pool, request, first_byte).await,
+            }
+        };
         let response = tokio::select! {
-            response = pool.request(request) => response.map_err(|error| self.failure(&error))?,
-            () = upload.stalled(first_byte) => return Err(Error::HttpResponseTimeout),
+            response = exchange => response?,
             () = cancelled(self.meter.monitor.cancel.clone()) => return Err(Error::ConnectionTerminated),
         };
         // The client requests no other protocol.
@@ -264,6 +295,21 @@ impl HttpClient {
             };
             body.boxed_unsync()
         }))
+    }
+
+    /// Sends a request as it is, and receives the head of its response.
+    async fn send_once(
+        &self,
+        pool: &Pool,
+        request: Request<RequestBody>,
+        first_byte: Duration,
+    ) -> Result<Response<Incoming>, Error> {
+        let upload = Arc::clone(&request.body().upload);
+        self.meter.wait_for_network(self.connect_time.saturating_add(first_byte));
+        tokio::select! {
+            response = pool.request(request) => response.map_err(|error| self.failure(&error)),
+            () = upload.stalled(first_byte) => Err(Error::HttpResponseTimeout),
+        }
     }
 
     /// Returns the error for the plugin.
@@ -339,9 +385,9 @@ impl HttpClient {
         self.notice(denial.code(), &origin, || Notice::Denied(denial));
     }
 
-    fn notice(&self, code: &'static str, origin: &str, notice: impl FnOnce() -> Notice) {
+    fn notice(&self, code: &'static str, about: &str, notice: impl FnOnce() -> Notice) {
         let mut notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
-        if notices.seen.len() < MAX_DENIALS && notices.seen.insert((code, origin.to_owned())) {
+        if notices.seen.len() < MAX_DENIALS && notices.seen.insert((code, about.to_owned())) {
             notices.new.push(notice());
         }
     }

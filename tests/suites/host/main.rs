@@ -8,6 +8,7 @@ mod docs;
 mod grants;
 mod http;
 mod http_attacks;
+mod http_login;
 mod http_observer;
 mod http_servers;
 mod lifecycle;

@@ -27,6 +27,9 @@ Examples:
     syncmgr secret set dav
     syncmgr run mine.wasm --http remote=https://dav.example.org/files/me/ \
       --http-auth remote=basic:keyring:dav
+  The same with a login by OAuth 2.0, whose token the host renews in the file:
+    syncmgr run mine.wasm --http remote=https://dav.example.org/files/me/ \
+      --http-auth remote=oauth2:dav.token.json
   Run an untrusted plugin with minimal grants:
     syncmgr inspect theirs.wasm
     syncmgr run theirs.wasm --dir inbox=~/mail:ro --allow wall-clock --limit memory-bytes=64MiB

@@ -243,6 +243,24 @@ pub(crate) fn grants(messages: &Messages) -> Result<Vec<GrantError>> {
     Ok(errors)
 }
 
+/// Adds the errors of logins.
+fn logins(messages: &mut Messages) -> Result<()> {
+    let (path, private) = (messages.path("token.json"), Permissions::from_mode(0o600));
+    messages.refused(HttpAuth::oauth2(&path))?;
+    fs::write(&path, r#"{ "refresh_token": "hunter2" }"#)?;
+    messages.refused(HttpAuth::oauth2(&path))?;
+    fs::set_permissions(&path, private)?;
+    messages.refused(HttpAuth::oauth2(&path))?;
+    for error in [
+        HttpAuthError::FileWrite { path: path.clone(), why: "permission denied".to_owned() },
+        HttpAuthError::Refused { path, code: "invalid_grant".to_owned() },
+        HttpAuthError::Renewal { why: "the token endpoint did not answer in time".to_owned() },
+    ] {
+        messages.error(error);
+    }
+    Ok(())
+}
+
 pub(crate) fn http(messages: &mut Messages) -> Result<()> {
     let grant = |name: &str, url: &str| HttpGrant::new(name, url, Access::ReadOnly);
     messages.refused(grant("a b", "https://example.com"))?;
@@ -261,9 +279,11 @@ pub(crate) fn http(messages: &mut Messages) -> Result<()> {
         ("bearer", ""),
         ("bearer", "hunter2\nhunter3"),
         ("basic", "hunter2"),
+        ("aws-sigv4:eu-central-1", "hunter2"),
     ] {
         messages.refused(HttpAuth::new(kind, secret))?;
     }
+    logins(messages)?;
     let urls = ["https://example.com", "https://localhost", "https://192.0.2.1"];
     let grants: Result<Vec<_>, _> = urls.iter().map(|url| grant("remote", url)).collect();
     let policy = HttpPolicy::new(grants?);

@@ -1,10 +1,31 @@
 //! Servers that an operator grants.
 
+use std::process::Stdio;
+
 use super::*;
 use conformance::http_server::HttpServer;
 use conformance::servers::{self, Authority};
 
 pub(crate) const SECRET: &str = "hunter2-and-more";
+
+impl Home {
+    /// Writes a token file with an expired token, of an authorization server at `server`.
+    fn login(&self, name: &str, server: &HttpServer) -> anyhow::Result<()> {
+        let object = serde_json::json!({
+            "token_url": format!("{}/token/{SECRET}", server.url()), "client_id": "me",
+            "client_secret": format!("client-{SECRET}"), "refresh_token": format!("old-{SECRET}"),
+        });
+        let path = self.write(name, object.to_string())?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+        }
+        #[cfg(not(unix))]
+        drop(path);
+        Ok(())
+    }
+}
 
 fn run(home: &Home, requests: &str, more: &[&str]) -> anyhow::Result<Ran> {
     let requests = format!("requests={requests}");
@@ -107,6 +128,19 @@ pub(crate) fn credentials_are_hidden(
         let ran = run(&[&fetch[..], &options, more].concat())?.expect(0, "[secret]")?;
         assert!(!ran.said().contains(SECRET), "{more:?}: {}", ran.said());
     }
+    // A login, whose token is renewed in the first run.
+    home.login("login.json", &server)?;
+    let login = ["--http", &grant, "--http-auth", "remote=oauth2:login.json"];
+    for more in [&[][..], &["--json"], &["--record", "recording2"], &["--verbose"]] {
+        let mut command = home.command(&["run", conformance::FETCH]);
+        command.args(["--set", "requests=GET remote/echo"]).args(login).args(more);
+        let ran = Ran::of(&command.env("RUST_LOG", "trace").output()?).expect(0, "[secret]")?;
+        assert!(!ran.said().contains(SECRET), "{more:?}: {}", ran.said());
+    }
+    home.run(&[&["register", conformance::FETCH, "--name", "login"][..], &login].concat())?
+        .expect(0, "")?;
+    home.run(&["run", "login"])?.expect(0, "succeeded")?;
+    fs::remove_file(home.path("login.json"))?;
     let register = ["register", conformance::FETCH, "--name", "fetch"];
     run(&[&register[..], &options].concat())?.expect(0, "")?;
     for command in [&["list"][..], &["list", "--json"], &["inspect", conformance::FETCH]] {
@@ -128,6 +162,59 @@ pub(crate) fn credentials_are_hidden(
             }
         }
     }
+    Ok(())
+}
+
+/// On Linux, the thread of the plugin is confined: it could not replace the file.
+#[test]
+fn a_login_is_renewed_in_its_file() -> anyhow::Result<()> {
+    let home = Home::new()?;
+    let server = HttpServer::start()?;
+    let grant = format!("remote={}/", server.url());
+    let login = ["--http", &grant, "--http-auth", "remote=oauth2:folder/login.json"];
+    let sent = format!("authorization: Bearer {SECRET}-access");
+    let job = format!(
+        "plugin = {:?}\n[settings]\nrequests = \"GET remote/echo\"\n[http]\nremote = {:?}\n\
+         [http-auth.remote]\nkind = \"oauth2\"\nsecret = {{ file = \"login.json\" }}\n",
+        conformance::FETCH,
+        server.url()
+    );
+    home.write("folder/job.toml", &job)?;
+    for in_job in [false, true] {
+        home.login("folder/login.json", &server)?;
+        let before = server.heads().len();
+        // Two processes at the same time.
+        let processes = [(); 2].map(|()| {
+            let mut command = match in_job {
+                true => home.command(&["run", "--job", "folder/job.toml"]),
+                false => {
+                    let mut command = home.command(&["run", conformance::FETCH]);
+                    command.args(["--set", "requests=GET remote/echo"]).args(login);
+                    command
+                }
+            };
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+        });
+        for process in processes {
+            Ran::of(&process?.wait_with_output()?).expect(0, "[secret]")?;
+        }
+        let heads = &server.heads()[before..];
+        let renewals = heads.iter().filter(|head| head.starts_with("POST /token/"));
+        assert_eq!(renewals.count(), 1, "{heads:?}");
+        let used = heads.iter().filter(|head| head.contains(&sent));
+        assert_eq!(used.count(), 4, "two items of two processes: {heads:?}");
+        let stored = fs::read_to_string(home.path("folder/login.json"))?;
+        assert!(stored.contains(&format!("\"{SECRET}-refresh\"")), "{stored}");
+    }
+    for (auth, words) in [
+        ("remote=oauth2:missing.json", "cannot read the token file"),
+        ("remote=oauth2:folder/job.toml", "the token file"),
+        ("remote=oauth2", "NAME=oauth2:FILE"),
+    ] {
+        run(&home, "GET remote/a", &["--http", &grant, "--http-auth", auth])?.expect(2, words)?;
+    }
+    home.write("job.toml", job.replace("file = \"login.json\"", "env = \"LOGIN\""))?;
+    home.run(&["run", "--job", "job.toml"])?.expect(2, "`oauth2` needs a file")?;
     Ok(())
 }
 
