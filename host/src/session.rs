@@ -375,7 +375,7 @@ impl<T: SyncMgrView> Session<T> {
     pub fn report(&mut self, outcome: Outcome) -> RunReport {
         let crash = self.crash;
         let context = self.context();
-        context.http_hooks.0.settle();
+        context.http_hooks.client.settle();
         context.log_http();
         let (peak, calls) = (context.limiter.peak_memory_bytes, context.host_calls);
         let http = context.http_hooks.client.usage();

@@ -158,7 +158,7 @@ impl HttpAuth {
     pub(crate) fn header(&self) -> Option<&HeaderName> {
         match &self.place {
             Place::Header(name, _) => Some(name),
-            Place::Query(..) | Place::Signature(_) => None,
+            Place::Query(..) | Place::Signature(_) | Place::Login(_) => None,
         }
     }
 

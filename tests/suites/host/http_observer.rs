@@ -9,7 +9,7 @@ use syncmgr_host::http::{
     HttpAnswer, HttpAuth, HttpBody, HttpExchange, HttpFailure, HttpGrant, HttpObserver, HttpRequest,
 };
 use syncmgr_host::sink::EventLog;
-use syncmgr_host::{Access, ItemId, LogLevel, Plugin, RunRequest, Selection, SessionOptions};
+use syncmgr_host::{Access, LogLevel, Plugin, RunRequest, Selection, SessionOptions};
 
 const SECRET: &str = "hunter2/and more+";
 

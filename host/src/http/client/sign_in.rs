@@ -59,7 +59,7 @@ impl HttpClient {
         self.meter.wait_for_network(Transport::MAX_WAIT);
         match with.login.authorization(transport, &self.secrets).await {
             // The plugin may have ended in the meantime.
-            Ok(_) if self.meter.monitor.ended().is_some() => Err(Error::ConnectionTerminated),
+            Ok(_) if self.meter.monitor.terminated().is_some() => Err(Error::ConnectionTerminated),
             Ok(token) => {
                 request.headers_mut().insert(AUTHORIZATION, token.clone());
                 Ok(token)
