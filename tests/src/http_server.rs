@@ -1,7 +1,7 @@
 //! An HTTP server on loopback that answers as its clients ask, and records what they sent.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead as _, BufReader, Read, Write};
+use std::io::{self, BufRead as _, BufReader, BufWriter, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,6 +34,7 @@ pub struct HttpServer {
 #[derive(Debug, Default)]
 struct Seen {
     connections: AtomicU64,
+    abandoned: AtomicU64,
     heads: Mutex<Vec<String>>,
 }
 
@@ -51,8 +52,9 @@ impl HttpServer {
                 shared.connections.fetch_add(1, Ordering::AcqRel);
                 let seen = Arc::clone(&shared);
                 thread::spawn(move || {
-                    // A client may leave at any time.
-                    let _ = serve(&stream, &seen);
+                    if serve(&stream, &seen).is_err() {
+                        seen.abandoned.fetch_add(1, Ordering::AcqRel);
+                    }
                 });
             }
         });
@@ -69,19 +71,25 @@ impl HttpServer {
         self.seen.connections.load(Ordering::Acquire)
     }
 
+    /// Returns the number of clients that closed a connection during a request or its answer.
+    pub fn abandoned(&self) -> u64 {
+        self.seen.abandoned.load(Ordering::Acquire)
+    }
+
     /// Returns the heads of all requests so far.
     pub fn heads(&self) -> Vec<String> {
         self.seen.heads.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
+/// Answers the requests of one connection. Returns an error if the client leaves too early.
 fn serve(stream: &TcpStream, seen: &Seen) -> io::Result<()> {
     let mut reader = BufReader::new(stream);
     loop {
         let mut head = String::new();
         loop {
             let before = head.len();
-            if (&mut reader).take(HEAD_BYTES).read_line(&mut head)? == 0 {
+            if (&mut reader).take(HEAD_BYTES).read_line(&mut head).unwrap_or(0) == 0 {
                 return Ok(());
             }
             if head[before..].trim().is_empty() {
@@ -95,17 +103,30 @@ fn serve(stream: &TcpStream, seen: &Seen) -> io::Result<()> {
             .map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()))
             .collect();
         let length = headers.get("content-length").and_then(|length| length.parse().ok());
-        let received = io::copy(&mut (&mut reader).take(length.unwrap_or(0)), &mut io::sink())?;
+        let length = length.unwrap_or(0);
+        let received = io::copy(&mut (&mut reader).take(length), &mut io::sink())?;
+        if received < length {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         if head.starts_with("CONNECT ") {
             (&*stream).write_all(b"HTTP/1.1 200 Connected\r\n\r\n")?;
             continue;
         }
         let path = head.split(' ').nth(1).unwrap_or_default();
-        answer(&mut io::BufWriter::with_capacity(BUFFER, stream), path, &head, received)?;
+        let mut to = BufWriter::with_capacity(BUFFER, stream);
+        if !answer(&mut to, path, &head, received)? {
+            return Ok(());
+        }
     }
 }
 
-fn answer(to: &mut impl Write, path: &str, head: &str, received: u64) -> io::Result<()> {
+/// Answers a request. Returns whether the connection stays open.
+fn answer(
+    to: &mut BufWriter<&TcpStream>,
+    path: &str,
+    head: &str,
+    received: u64,
+) -> io::Result<bool> {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let mut parts = path.trim_start_matches('/').splitn(2, '/');
     let (what, rest) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
@@ -120,17 +141,17 @@ fn answer(to: &mut impl Write, path: &str, head: &str, received: u64) -> io::Res
             write!(to, "HTTP/1.1 200 OK\r\nContent-Length: {number}\r\n\r\n")?;
             io::copy(&mut io::repeat(b'y').take(sent), to)?;
             to.flush()?;
-            if what == "short" {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
+            return Ok(what == "bytes");
         }
         "to" => {
             let location = query.split('&').next().unwrap_or_default();
             write!(to, "HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n")?;
         }
-        "silent" => loop {
-            thread::sleep(Duration::from_secs(1));
-        },
+        "silent" => {
+            let mut stream: &TcpStream = to.get_ref();
+            io::copy(&mut stream, &mut io::sink())?;
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         "drip" => {
             write!(to, "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")?;
             loop {
@@ -161,5 +182,6 @@ fn answer(to: &mut impl Write, path: &str, head: &str, received: u64) -> io::Res
         }
         _ => write!(to, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")?,
     }
-    to.flush()
+    to.flush()?;
+    Ok(true)
 }

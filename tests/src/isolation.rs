@@ -1,6 +1,6 @@
-//! Runs the body of a test in a separate process: one that does nothing else, one that may mount, or
-//! one to which permissions apply. Without such a process, the test fails; it never passes without
-//! running.
+//! Runs the body of a test in a separate process: one that does nothing else, one that may mount,
+//! one with its own network, or one to which permissions apply. Without such a process, the test
+//! fails; it never passes without running.
 
 #![allow(clippy::print_stdout, reason = "a test prints what its process printed")]
 
@@ -45,13 +45,32 @@ pub fn alone(test: impl Test, body: fn() -> anyhow::Result<()>) -> anyhow::Resul
 /// Returns the errors of the body, and an error without root and user namespaces.
 #[cfg(unix)]
 pub fn with_own_mounts(test: impl Test, body: fn() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    in_namespaces(&["--mount"], test, body)
+}
+
+/// Runs the body in a mount namespace and a network namespace. Its only network is loopback, to
+/// which it may add addresses.
+///
+/// # Errors
+/// Returns the errors of the body, and an error without root and user namespaces.
+#[cfg(unix)]
+pub fn with_own_network(test: impl Test, body: fn() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    in_namespaces(&["--mount", "--net"], test, body)
+}
+
+#[cfg(unix)]
+fn in_namespaces(
+    kinds: &[&str],
+    test: impl Test,
+    body: fn() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     if let Some(done) = std::env::var_os(INSIDE) {
         return run_inside(&done, body);
     }
-    let ways: [&[&str]; 2] =
-        [&["unshare", "--mount"], &["unshare", "--user", "--map-root-user", "--mount"]];
+    let ways = [&["unshare"][..], &["unshare", "--user", "--map-root-user"]];
+    let ways = ways.map(|way| [way, kinds].concat());
     let folder = tempfile::tempdir()?;
-    let can_mount = |way: &&&[&str]| {
+    let can_mount = |way: &&Vec<&str>| {
         succeeds(command(way).args(["mount", "-t", "tmpfs", "tmpfs"]).arg(folder.path()))
     };
     let way = ways.iter().find(can_mount).context(

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
 
+use crate::http_server::HttpServer;
+
 /// How long a server may take to listen.
 const START: Duration = Duration::from_secs(30);
 
@@ -32,6 +34,8 @@ pub struct Server {
     place: TempDir,
     /// The ports, in the order of the configuration.
     pub ports: Vec<u16>,
+    /// Answers requests below `/behind/`, which nginx and Apache pass on.
+    pub behind: HttpServer,
 }
 
 impl Drop for Server {
@@ -89,7 +93,7 @@ fn is_usable(program: &str, file: &Path) -> bool {
 fn start(
     program: &str,
     count: usize,
-    configure: impl Fn(&Path, &[u16]) -> Result<Vec<String>>,
+    configure: impl Fn(&Path, &[u16], &HttpServer) -> Result<Vec<String>>,
 ) -> Result<Server> {
     let file = find(program).with_context(|| format!("there is no {program}"))?;
     // Another process can take a port before the server does.
@@ -103,7 +107,8 @@ fn start(
             .iter()
             .map(|listener| Ok(listener.local_addr()?.port()))
             .collect::<io::Result<Vec<_>>>()?;
-        let arguments = configure(place.path(), &ports)?;
+        let behind = HttpServer::start()?;
+        let arguments = configure(place.path(), &ports, &behind)?;
         drop(listeners);
         let log = fs::File::create(place.path().join("log"))?;
         let child = Command::new(&file)
@@ -112,7 +117,7 @@ fn start(
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()?;
-        let mut server = Server { child, place, ports };
+        let mut server = Server { child, place, ports, behind };
         if server.listens()? {
             return Ok(server);
         }
@@ -154,8 +159,8 @@ pub struct Certificate {
 /// # Errors
 /// Returns an error if nginx cannot be started.
 pub fn nginx(certificates: &[Certificate]) -> Result<Server> {
-    start("nginx", certificates.len(), |place, ports| {
-        let at = place.display();
+    start("nginx", certificates.len(), |place, ports, behind| {
+        let (at, behind) = (place.display(), behind.url());
         let mut servers = String::new();
         for (port, certificate) in ports.iter().zip(certificates) {
             write!(
@@ -168,6 +173,11 @@ pub fn nginx(certificates: &[Certificate]) -> Result<Server> {
                      client_max_body_size 0;
                      dav_methods PUT DELETE MKCOL COPY MOVE;
                      create_full_put_path on;
+                     location /behind/ {{
+                         proxy_pass {behind}/;
+                         proxy_buffering off;
+                         proxy_read_timeout 1h;
+                     }}
                  }}",
                 certificate.file.display(),
                 certificate.key.display()
@@ -192,7 +202,7 @@ pub fn nginx(certificates: &[Certificate]) -> Result<Server> {
 /// # Errors
 /// Returns an error if Apache cannot be started.
 pub fn apache(certificate: &Certificate) -> Result<Server> {
-    const MODULES: [&str; 9] = [
+    const MODULES: [&str; 11] = [
         "mpm_event",
         "authn_core",
         "authn_file",
@@ -201,10 +211,12 @@ pub fn apache(certificate: &Certificate) -> Result<Server> {
         "auth_basic",
         "dav",
         "dav_fs",
+        "proxy",
+        "proxy_http",
         "ssl",
     ];
-    start("apache2", 1, |place, ports| {
-        let at = place.display();
+    start("apache2", 1, |place, ports, behind| {
+        let (at, behind) = (place.display(), behind.url());
         let mut config = String::new();
         for module in MODULES {
             let file = format!("/usr/lib/apache2/modules/mod_{module}.so");
@@ -225,6 +237,8 @@ pub fn apache(certificate: &Certificate) -> Result<Server> {
              SSLEngine on
              SSLCertificateFile {}
              SSLCertificateKeyFile {}
+             ProxyTimeout 3600
+             ProxyPass /behind/ {behind}/ flushpackets=on
              <Location />
                  Dav On
                  AuthType Basic
@@ -247,7 +261,7 @@ pub fn apache(certificate: &Certificate) -> Result<Server> {
 /// # Errors
 /// Returns an error if rclone cannot be started.
 pub fn s3(access_key: &str, secret_key: &str) -> Result<Server> {
-    start("rclone", 1, |place, ports| {
+    start("rclone", 1, |place, ports, _| {
         let files = place.join("files");
         fs::create_dir(files.join("bucket"))?;
         let (address, keys) =

@@ -1,11 +1,16 @@
 //! A plugin that sends the requests of its setting `requests`, one per line: `METHOD URL`, followed
-//! by `body=BYTES`, `text=BODY`, `header=NAME:VALUE`, `retry=TIMES`, or last `discard`. It logs each answer or error.
-//! With the setting `at-once`, it sends that many at the same time.
+//! by `body=BYTES`, `text=BODY`, `header=NAME:VALUE`, `retry=TIMES`, or last `discard`. It logs
+//! each answer or error. With the setting `at-once`, it sends that many at the same time. With the
+//! setting `fails`, an error fails the item. With the setting `raw`, it does without the SDK's
+//! client.
 
 use std::fmt::Write as _;
 use std::io::Read as _;
 
 use syncmgr_plugin::prelude::*;
+
+#[path = "fetch/raw.rs"]
+mod raw;
 
 request!(
     r#"
@@ -17,6 +22,9 @@ request!(
     [settings]
     requests = "the requests"
     at-once = "the number of requests in flight"
+    fails = "whether errors fail"
+    raw = "a use of the network without the SDK"
+    much = "its amount"
     "#
 );
 
@@ -38,6 +46,14 @@ impl Plugin for Fetch {
 
     fn synchronize_item(&mut self, context: &mut SyncContext) -> Result<(), Interrupt> {
         context.set_status_text("requests")?;
+        if let Some(name) = settings::get(None, "raw") {
+            let much = settings::get(None, "much").and_then(|text| text.parse().ok());
+            for outcome in raw::perform(&name, much.unwrap_or(0)) {
+                context.log(LogLevel::Information, &outcome);
+            }
+            return Ok(());
+        }
+        let fails = settings::get(None, "fails").is_some();
         let lines = settings::get(None, "requests").unwrap_or_default();
         let at_once = settings::get(None, "at-once").and_then(|text| text.parse().ok());
         let prepared: Vec<_> = lines.lines().map(prepare).collect();
@@ -45,8 +61,8 @@ impl Plugin for Fetch {
         let log = |at: usize, response: Result<http::Response, Interrupt>| {
             let logged = match response.and_then(|response| read(response, discards[at])) {
                 Ok(answer) => answer,
-                Err(Interrupt::Failed(error)) => format!("{:?}: {error}", error.code),
-                Err(cancelled) => return Err(cancelled),
+                Err(Interrupt::Failed(error)) if !fails => format!("{:?}: {error}", error.code),
+                Err(interrupt) => return Err(interrupt),
             };
             context.log(LogLevel::Information, &logged);
             Ok(())

@@ -1,7 +1,9 @@
 //! HTTP requests of a plugin, to real servers on loopback.
 
+#![allow(clippy::print_stdout, reason = "prints a measurement: cargo test -- --nocapture")]
+
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use conformance::http_server::HttpServer;
@@ -14,6 +16,10 @@ use syncmgr_host::{
 };
 
 const SECRET: &str = "hunter2-and-more";
+
+/// The time limit for a cancellation to reach the server. It needs milliseconds; without it, the
+/// server would wait for `http-idle-time`.
+const AT_ONCE: Duration = Duration::from_secs(20);
 
 fn plugin() -> Plugin {
     static PLUGIN: OnceLock<Plugin> = OnceLock::new();
@@ -264,21 +270,28 @@ fn a_cancellation_ends_waiting_for_a_server() -> Result<()> {
         let cancel = CancelHandle::new();
         let options =
             requests(request).http(grant("remote", &server.url())).cancel_with(cancel.clone());
-        let before = server.heads().len();
+        let (before, abandoned) = (server.heads().len(), server.abandoned());
         let ran = std::thread::scope(|scope| {
             let run = scope.spawn(|| run(options));
             while server.heads().len() == before {
                 std::thread::sleep(Duration::from_millis(5));
             }
+            let cancelled = Instant::now();
             match all {
                 true => cancel.cancel_all(),
                 false => cancel.cancel_item(item),
             }
+            while server.abandoned() == abandoned && cancelled.elapsed() < AT_ONCE {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            let noticed = cancelled.elapsed();
+            println!("{request}: the server noticed the cancellation after {noticed:?}");
             // The next item waits as well.
             while !all && server.heads().len() < before + 2 {
                 std::thread::sleep(Duration::from_millis(5));
             }
             cancel.cancel_all();
+            assert!(noticed < AT_ONCE, "{request}: {noticed:?}");
             run.join()
         });
         let ran = ran.expect("the run does not panic")?;

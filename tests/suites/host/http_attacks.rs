@@ -1,10 +1,14 @@
 //! Servers that attack a plugin, its host or other requests, and plugins that attack servers. Each
 //! has a real listener on loopback.
 
-use std::io::{BufRead, BufReader, Write};
+mod misuse;
+#[cfg(target_os = "linux")]
+mod names;
+
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -28,7 +32,13 @@ fn plugin() -> Plugin {
 fn serve(
     answer: impl Fn(&mut TcpStream, &str, usize, usize) -> std::io::Result<()> + Send + Sync + 'static,
 ) -> Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    serve_at(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?, answer)
+}
+
+fn serve_at(
+    listener: TcpListener,
+    answer: impl Fn(&mut TcpStream, &str, usize, usize) -> std::io::Result<()> + Send + Sync + 'static,
+) -> Result<u16> {
     let port = listener.local_addr()?.port();
     let (answer, connections) = (Arc::new(answer), AtomicUsize::new(0));
     thread::spawn(move || {
@@ -174,6 +184,63 @@ fn a_hostile_answer_fails_only_its_request() -> Result<()> {
 }
 
 #[test]
+fn a_server_that_does_not_read_times_out() -> Result<()> {
+    let port = serve(|to, head, _, _| {
+        if head.starts_with("PUT /never ") {
+            thread::sleep(IDLE * 100);
+        }
+        // A byte at a time.
+        loop {
+            to.read_exact(&mut [0])?;
+            thread::sleep(IDLE / 10);
+        }
+    })?;
+    let lines = "PUT remote/never body=100000000\nPUT remote/slowly body=100000000";
+    let (answers, report) = run(lines, SessionOptions::new().limits(limits()).http(grant(port)?))?;
+    for answer in &answers {
+        ensure!(answer.starts_with("ErrorCode::Timeout"), "{answers:?}");
+    }
+    let sent: u64 = report.http.values().map(|usage| usage.bytes_up).sum();
+    ensure!(sent < 400_000_000, "{sent} bytes");
+    Ok(())
+}
+
+#[test]
+fn credentials_belong_to_a_path_and_a_session() -> Result<()> {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let heads = Arc::clone(&seen);
+    let port = serve(move |to, head, _, _| {
+        let (line, rest) = head.split_once("\r\n").unwrap_or((head, ""));
+        let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
+        let location = path.split_once("?to=").map(|(_, to)| format!("Location: {to}\r\n"));
+        let status = if location.is_some() { "302 Found" } else { "200 OK" };
+        let location = location.unwrap_or_default();
+        heads.lock().expect("no panic").push((path, rest.contains("hunter2")));
+        to.write_all(format!("HTTP/1.1 {status}\r\n{location}Content-Length: 0\r\n\r\n").as_bytes())
+    })?;
+    let granted = |name, path| {
+        HttpGrant::new(name, &format!("http://127.0.0.1:{port}/{path}"), Access::ReadWrite)
+    };
+    let options = || -> Result<_> {
+        Ok(SessionOptions::new().http(granted("remote", "a/")?).http(granted("other", "")?))
+    };
+    let lines = "GET remote/1\nGET other/b\nGET other/ab\nGET remote/2?to=/b\nGET other/b?to=/a/3";
+    let auth = HttpAuth::new("bearer", "hunter2")?;
+    run(lines, options()?.http_auth("remote", auth))?;
+    let with_auth = std::mem::take(&mut *seen.lock().expect("no panic"));
+    ensure!(with_auth.iter().any(|(_, sent)| *sent), "{with_auth:?}");
+    for (path, sent) in &with_auth {
+        ensure!(*sent == path.starts_with("/a/"), "{with_auth:?}");
+    }
+    // Another plugin, on the same host.
+    run(lines, options()?)?;
+    let without = std::mem::take(&mut *seen.lock().expect("no panic"));
+    ensure!(without.len() == with_auth.len(), "{without:?}");
+    ensure!(without.iter().all(|(_, sent)| !sent), "{without:?}");
+    Ok(())
+}
+
+#[test]
 fn an_answer_does_not_reach_another_request() -> Result<()> {
     const MORE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
     // The first request of each connection has an answer, and an answer without a request.
@@ -232,6 +299,14 @@ fn a_plugin_cannot_forge_what_the_host_writes() -> Result<()> {
         (format!("GET http://127.0.0.1:{port}@evil.example/"), "ErrorCode::AccessDenied"),
         (format!("GET http://[::ffff:127.0.0.1]:{port}/"), "ErrorCode::AccessDenied"),
         (format!("GET http://[::1%25lo]:{port}/"), "ErrorCode::"),
+        (format!("GET http://[::1%lo]:{port}/"), "ErrorCode::"),
+        (format!("GET http://2130706434:{port}/"), "ErrorCode::AccessDenied"),
+        (format!("GET http://0x7f000002:{port}/"), "ErrorCode::AccessDenied"),
+        (format!("GET http://0177.0.0.2:{port}/"), "ErrorCode::AccessDenied"),
+        ("GET http://2852039166/latest/meta-data/".to_owned(), "ErrorCode::AccessDenied"),
+        ("GET http://0251.0376.0251.0376/".to_owned(), "ErrorCode::AccessDenied"),
+        (format!("GET http://①27.0.0.1:{port}/"), "ErrorCode::"),
+        (format!("GET http://lосalhost:{port}/"), "ErrorCode::"),
         (format!("GET http://localhost:{port}/"), "ErrorCode::AccessDenied"),
         (format!("GET http://127.0.0.2:{port}/"), "ErrorCode::AccessDenied"),
         (

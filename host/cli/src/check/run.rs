@@ -141,7 +141,8 @@ pub(crate) fn run(
     run_with(plugin, options, request, answer, |_| {})
 }
 
-/// Runs the plugin, and calls `at_first_report` on another thread at the first report.
+/// Runs the plugin, and calls `at_first_report` on another thread at the first report. Its cancel
+/// handle replaces the one of the options.
 pub(crate) fn run_with(
     plugin: &Plugin,
     options: SessionOptions,

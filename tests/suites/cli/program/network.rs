@@ -80,6 +80,24 @@ fn a_server_is_granted_on_the_command_line_and_in_a_job() -> anyhow::Result<()> 
 }
 
 #[test]
+fn an_absent_server_fails_what_needs_it() -> anyhow::Result<()> {
+    let home = Home::new()?;
+    // Nothing listens at this address.
+    let url = HttpServer::start()?.url().replace("127.0.0.1", "127.0.0.2");
+    let grant = format!("remote={url}/");
+    let message = format!("{url}/a: ErrorCode::ConnectionRefused");
+    let options = ["--http", &grant, "--set", "fails=yes"];
+    let ran = run(&home, "GET remote/a", &options)?.expect(3, &message)?;
+    assert_eq!(ran.said().matches(&message).count(), 2, "two items: {}", ran.said());
+    let ran = run(&home, "GET remote/a", &[&options[..], &["--json"]].concat())?.expect(3, "")?;
+    let report = ran.json_lines()?.pop().context("a report")?;
+    for item in report["items"].as_array().context("items")? {
+        assert_eq!(item["code"], "not-connected", "{item}");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_denied_server_is_shown_with_the_option_to_add() -> anyhow::Result<()> {
     let home = Home::new()?;
     let server = HttpServer::start()?;

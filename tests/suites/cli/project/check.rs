@@ -3,7 +3,7 @@
 use super::*;
 
 /// Returns each check of a report with its verdict.
-fn checks(report: &Value) -> Result<Vec<(&str, &str)>> {
+pub(super) fn checks(report: &Value) -> Result<Vec<(&str, &str)>> {
     let checks = report["checks"].as_array().context("checks")?;
     checks
         .iter()

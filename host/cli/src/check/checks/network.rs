@@ -9,7 +9,7 @@ use syncmgr_host::{CancelHandle, RunRequest};
 
 use crate::check::checks::{Context, SOON, bad_end, failed, failed_at, skipped};
 use crate::check::error::CheckError;
-use crate::check::run::{continue_all, run};
+use crate::check::run::{Choices, continue_all, run, run_choosing};
 use crate::check::server::Behaviour;
 use crate::check::temp_fixture::TempFixture;
 use crate::check::verdict::Verdict;
@@ -74,7 +74,9 @@ pub(super) fn servers_slow(context: &Context<'_>) -> Result<Verdict, CheckError>
     };
     let (ran, cancelled) = thread::scope(|scope| {
         let waiting = scope.spawn(waits);
-        let ran = run(context.plugin, options, &RunRequest::default(), continue_all());
+        let (request, choices) = (RunRequest::default(), Choices::default());
+        // With the cancel handle of the options.
+        let ran = run_choosing(context.plugin, options, &request, continue_all(), choices);
         let ended = Instant::now();
         over.store(true, Ordering::Release);
         let cancelled = waiting.join().unwrap_or(ended);
