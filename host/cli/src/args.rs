@@ -133,7 +133,10 @@ pub(crate) struct GrantArgs {
     /// KIND is `basic` (the secret is USER:PASSWORD), `bearer`, `header:NAME`, `query:NAME` or
     /// `aws-sigv4:REGION` (the secret is ACCESS_KEY:SECRET_KEY). With `oauth2:FILE`, the host renews
     /// the access token in this file
-    #[arg(long = "http-auth", value_name = "NAME=KIND:env:VARIABLE|KIND:file:PATH|KIND:keyring:NAME|oauth2:FILE")]
+    #[arg(
+        long = "http-auth",
+        value_name = "NAME=KIND:env:VARIABLE|KIND:file:PATH|KIND:keyring:NAME|oauth2:FILE"
+    )]
     pub(crate) http_auth: Vec<String>,
 
     /// Trust the certificates in this PEM file for servers, in addition to those of the system
