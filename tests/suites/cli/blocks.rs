@@ -48,6 +48,8 @@ const BLOCKS: &[(&str, &str, How)] = &[
     (FOLDER, "syncmgr run folder", Run("readme", "")),
     (FOLDER, "# sync.toml", File("readme/sync.toml")),
     (FOLDER, "syncmgr run --job", Run("readme", "")),
+    (WEBDAV, "syncmgr run webdav", By("webdav::both_sides_become_equal_and_a_rerun_changes_nothing")),
+    (WEBDAV, "plugin = \"webdav\"", By("webdav::a_job_file_describes_pairs")),
     (OPERATING, "syncmgr register folder", Run("readme", "")),
     (GRANTS, "syncmgr inspect theirs.wasm", Run("readme", "")),
     ("README.md", "syncmgr new mirror", Run("readme", "")),
@@ -148,6 +150,7 @@ const GRANTS: &str = "guest/book/src/grants.md";
 const INTRODUCTION: &str = "guest/book/src/introduction.md";
 const LIFECYCLE: &str = "guest/book/src/lifecycle.md";
 const NETWORK: &str = "guest/book/src/network.md";
+const WEBDAV: &str = "guest/book/src/webdav.md";
 const OPERATING: &str = "guest/book/src/operating.md";
 const PUBLISHING: &str = "guest/book/src/publishing.md";
 const TESTING: &str = "guest/book/src/testing.md";

@@ -187,3 +187,23 @@ fn a_server_that_looks_empty_or_is_none_stops_the_run() -> Result<()> {
         Ok(())
     })
 }
+
+#[test]
+fn a_job_file_describes_pairs() -> Result<()> {
+    each_server(|scene| {
+        let (local, remote) = (scene.home.path("local"), scene.server.files());
+        write(&local, "a", b"of local", 100)?;
+        write(&remote, "docs/b", b"of the remote side", 100)?;
+        let url = format!("https://localhost:{}/docs/", scene.server.ports[0]);
+        let job = format!(
+            "plugin = \"webdav\"\nhttp-ca = \"ca.pem\"\n[items.docs]\ndirs = {{ local = \"local\" }}\n\
+             [http]\n\"docs.remote\" = {url:?}\n[http-auth.\"docs.remote\"]\nkind = \"basic\"\n\
+             secret = {{ file = \"login\" }}\n"
+        );
+        scene.home.write("sync.toml", job)?;
+        scene.home.run(&["run", "--job", "sync.toml"])?.expect(0, "succeeded: docs, 2 copied")?;
+        assert_eq!(fs::read(remote.join("docs/a"))?, b"of local");
+        assert_eq!(fs::read(local.join("b"))?, b"of the remote side");
+        Ok(())
+    })
+}
