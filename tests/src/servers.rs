@@ -277,7 +277,7 @@ pub fn s3(access_key: &str, secret_key: &str) -> Result<Server> {
 /// # Errors
 /// Returns an error if rclone cannot be started.
 pub fn rclone_webdav(certificate: &Certificate) -> Result<Server> {
-    start("rclone", 1, |place, ports| {
+    start("rclone", 1, |place, ports, _| {
         let address = format!("127.0.0.1:{}", ports[0]);
         let [files, file, key] = [&place.join("files"), &certificate.file, &certificate.key]
             .map(|path| path.display().to_string());
