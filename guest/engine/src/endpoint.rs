@@ -1,11 +1,11 @@
 //! The interface to one side of a pair.
 
+use std::any::Any;
 use std::io::Read;
 
 use syncmgr_plugin::directories::{EntryKind, EntryName};
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 
-use crate::local::Local;
 use crate::names::TempNames;
 use crate::tree::{Digest, Fingerprint};
 
@@ -226,8 +226,8 @@ pub trait Endpoint {
     /// Records that the run is complete and that nothing needs to be repaired.
     fn forget_repairs(&mut self) {}
 
-    /// Returns the local directory, if it is one: two of them copy files without the plugin.
-    fn as_local(&mut self) -> Option<&mut Local> {
+    /// Returns itself, if sides of its type copy files between each other without the plugin.
+    fn as_any(&mut self) -> Option<&mut dyn Any> {
         None
     }
 }

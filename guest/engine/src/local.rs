@@ -7,6 +7,7 @@ mod stream;
 mod trash;
 mod walker;
 
+use std::any::Any;
 use std::collections::HashMap;
 
 use syncmgr_plugin::directories::{
@@ -263,7 +264,7 @@ impl Endpoint for Local {
         transfer: &Transfer<'_>,
         progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
     ) -> Result<Received, Interrupt> {
-        match from.as_local() {
+        match local(from) {
             Some(from) => self.copy(from, transfer, progress),
             None => {
                 let open = OpenRequest { path: transfer.path, expected: Some(&transfer.source) };
@@ -279,7 +280,7 @@ impl Endpoint for Local {
         from: &mut dyn Endpoint,
         transfers: &[Transfer<'_>],
     ) -> Vec<Result<Received, Interrupt>> {
-        match from.as_local() {
+        match local(from) {
             Some(from) => self.copy_all(from, transfers),
             None => self.store_all(from, transfers),
         }
@@ -352,7 +353,7 @@ impl Endpoint for Local {
     ) -> Result<()> {
         let mode = like.as_ref().and_then(|(_, _, mode)| *mode).map(u32::from);
         let source = match like {
-            Some((from, like, _)) => from.as_local().and_then(|from| {
+            Some((from, like, _)) => local(from).and_then(|from| {
                 from.walker.directory(like, false).and_then(Directory::reopen).ok()
             }),
             None => None,
@@ -450,7 +451,7 @@ impl Endpoint for Local {
         self.forget_note();
     }
 
-    fn as_local(&mut self) -> Option<&mut Local> {
+    fn as_any(&mut self) -> Option<&mut dyn Any> {
         Some(self)
     }
 }
@@ -467,6 +468,11 @@ impl Local {
         };
         directory.reopen().map(Some)
     }
+}
+
+/// Returns a side as a local directory, if it is one.
+fn local(end: &mut dyn Endpoint) -> Option<&mut Local> {
+    end.as_any()?.downcast_mut()
 }
 
 fn flush_open(open: &mut Vec<Option<Directory>>, results: &mut Vec<Result<()>>) {
