@@ -154,8 +154,10 @@ fn a_forged_recording_of_requests_is_refused() -> anyhow::Result<()> {
         (1, &url, "ftp://host/", "cannot grant the server `remote`"),
         (1, "\"remote\":{", "\"a b\":{", "cannot grant the server `a b`"),
     ] {
-        let changed = recording.replacen(from, to, 1);
-        ensure!(changed != recording, "{from} in {recording}");
+        let mut lines: Vec<_> = recording.lines().map(str::to_owned).collect();
+        ensure!(lines[line - 1].contains(from), "{from} in {recording}");
+        lines[line - 1] = lines[line - 1].replacen(from, to, 1);
+        let changed = lines.join("\n") + "\n";
         home.write("run.jsonl", changed)?;
         let ran = home.run(&REPLAY)?.expect(2, words)?;
         ensure!(ran.stderr.contains(&format!("line {line}: ")), "{words}: {}", ran.stderr);
