@@ -321,7 +321,7 @@ fn every_error_code_is_explained() -> Result<()> {
         "host/src/error/grant.rs",
         "host/src/error/load.rs",
         "host/src/error/session.rs",
-        "host/src/error/stop.rs",
+        "host/src/error/termination.rs",
         "host/src/limits.rs",
         "host/src/http/denial.rs",
         "host/src/http/grant.rs",

@@ -190,7 +190,8 @@ fn transfer_over_tls(transfers: &Transfers<'_>) -> Result<()> {
     let ca_and_login = [&ca[..], &["--http-auth", "remote=basic:file:login"]].concat();
     let nginx = || servers::nginx(std::slice::from_ref(&certificate));
     let apache = || servers::apache(&certificate);
-    let rows: [(&str, &dyn Fn() -> Result<Server>, &[&str]); 2] =
+    type Start<'a> = &'a dyn Fn() -> Result<Server>;
+    let rows: [(&str, Start<'_>, &[&str]); 2] =
         [("nginx", &nginx, &ca), ("apache2", &apache, &ca_and_login)];
     for (program, start, options) in rows {
         if !servers::has(program)? {
