@@ -20,6 +20,8 @@ type Start = fn(&Certificate) -> Result<Server>;
 struct Scene {
     home: Home,
     server: Server,
+    /// Has the files of the server's certificate, which it may read after it listens.
+    _authority: Authority,
 }
 
 impl Scene {
@@ -30,7 +32,7 @@ impl Scene {
         home.write("ca.pem", authority.pem())?;
         home.write("login", "me:hunter2\n")?;
         fs::create_dir(home.path("local"))?;
-        Ok(Self { home, server })
+        Ok(Self { home, server, _authority: authority })
     }
 
     fn sync(&self, more: &[&str]) -> Result<Ran> {
