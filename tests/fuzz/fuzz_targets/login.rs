@@ -5,7 +5,8 @@ use libfuzzer_sys::fuzz_target;
 use syncmgr_host::fuzzing::renewed;
 
 /// A token file and an answer that differ from the input.
-const FILE: &[u8] = br#"{"token_url":"https://a.example/","client_id":"a","refresh_token":"12345678"}"#;
+const FILE: &[u8] =
+    br#"{"token_url":"https://a.example/","client_id":"a","refresh_token":"12345678"}"#;
 const ANSWER: &[u8] = br#"{"access_token":"12345678"}"#;
 
 // The status, a NUL, the file, a NUL, and the answer.

@@ -2,13 +2,13 @@
 #![no_main]
 
 use arbitrary::Arbitrary;
+use libfuzzer_sys::fuzz_target;
 use syncmgr_engine::options::{DeleteLimit, Mode, Options};
 use syncmgr_engine::plan::model::{
     Case, MODES, World, check_a_rerun_does_nothing, check_nothing_is_lost, check_outcome, is_in,
     list, options,
 };
 use syncmgr_engine::tree::Side;
-use libfuzzer_sys::fuzz_target;
 
 /// The last names are conflict copies of the first ones.
 const NAMES: [&str; 6] = ["a", "b", "c.x", "d", "a~left", "c~right2.x"];

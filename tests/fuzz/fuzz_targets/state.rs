@@ -6,11 +6,11 @@ use std::num::NonZeroI64;
 use std::sync::Arc;
 
 use arbitrary::Arbitrary;
+use libfuzzer_sys::fuzz_target;
 use syncmgr_engine::state::{
     Base, BaseChildren, BaseKind, ConflictRecord, Seen, State, Unusable, count_files,
 };
 use syncmgr_engine::tree::Fingerprint;
-use libfuzzer_sys::fuzz_target;
 
 const MAGIC_BYTES: usize = 16;
 const ROOTS_BYTES: usize = 32;
