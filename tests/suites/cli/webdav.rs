@@ -148,7 +148,7 @@ fn a_conflict_keeps_both_versions_and_the_trash_keeps_replaced_ones() -> Result<
         write(&local, "both", b"of local", 50)?;
         write(&remote, "both", b"of the remote side", 100)?;
         write(&local, "replaced", b"new", 50)?;
-        scene.sync(&[])?.expect(0, "1 conflict")?;
+        scene.sync(&[])?.expect(1, "1 conflict")?;
         scene.expect_equal()?;
         let all = scene.local()?;
         assert_eq!(all["replaced"], b"new");
@@ -161,7 +161,7 @@ fn a_conflict_keeps_both_versions_and_the_trash_keeps_replaced_ones() -> Result<
             kept |= fs::read(run?.path().join("replaced")).is_ok_and(|old| old == b"old");
         }
         assert!(kept, "the old version is in the trash");
-        scene.sync(&[])?.expect(0, "nothing to do")?;
+        scene.sync(&[])?.expect(1, "nothing to do")?;
         Ok(())
     })
 }
@@ -177,11 +177,11 @@ fn a_server_that_looks_empty_or_is_none_stops_the_run() -> Result<()> {
         let before = scene.local()?;
         fs::rename(&remote, remote.with_file_name("away"))?;
         fs::create_dir(&remote)?;
-        scene.sync(&[])?.expect(3, "is empty, but 30 entries were synced there")?;
+        scene.sync(&[])?.expect(4, "is empty, but 30 entries were synced there")?;
         fs::remove_dir(&remote)?;
-        scene.sync(&[])?.expect(3, "cannot read the server `remote`")?;
+        scene.sync(&[])?.expect(4, "cannot read the server `remote`")?;
         fs::write(&remote, "not a directory")?;
-        scene.sync(&[])?.expect(3, "cannot read the server `remote`")?;
+        scene.sync(&[])?.expect(4, "cannot read the server `remote`")?;
         assert_eq!(scene.local()?, before);
         fs::remove_file(&remote)?;
         fs::rename(remote.with_file_name("away"), &remote)?;
