@@ -3,6 +3,7 @@
 
 mod copy;
 mod flush;
+mod name;
 mod new_baseline;
 mod perform;
 mod place;

@@ -1,7 +1,9 @@
 //! A granted directory as a side.
 
 mod copies;
+mod flush;
 mod modes;
+mod open;
 mod permit;
 mod stream;
 mod trash;
@@ -10,10 +12,8 @@ mod walker;
 use std::any::Any;
 use std::collections::HashMap;
 
-use syncmgr_plugin::directories::{
-    self, Directory, DirectoryLock, EntryKind, EntryMetadata, File, Grant,
-};
-use syncmgr_plugin::{Error, ErrorCode, Interrupt, LogLevel, Result, SyncContext};
+use syncmgr_plugin::directories::{self, Directory, DirectoryLock, EntryKind, EntryMetadata, File};
+use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 use uuid::Uuid;
 
 use crate::endpoint::{
@@ -64,81 +64,6 @@ impl std::fmt::Debug for Local {
 }
 
 impl Local {
-    /// Uses an open directory as a side. `id` is that of its grant, and `description` names it in
-    /// messages. Deleted files are kept in the storage if that is on the same file system, and
-    /// otherwise in the directory.
-    ///
-    /// # Errors
-    /// Fails if the directory cannot be opened again.
-    pub fn new(
-        top: Directory,
-        storage: &Directory,
-        side: Side,
-        id: Uuid,
-        description: &str,
-    ) -> Result<Self> {
-        let metadata = metadata_of(&top.metadata()?);
-        let mut walker = Walker::new(Some(top.reopen()?));
-        walker.set_handles(SCAN_HANDLES);
-        Ok(Self {
-            walker,
-            storage: storage.reopen()?,
-            top,
-            side,
-            id,
-            description: description.to_owned(),
-            identity: metadata.identity,
-            run: None,
-            trash: Trash::default(),
-            opened: Opened::default(),
-            kept_modes: KeptModes::default(),
-            trials: HashMap::new(),
-            received: HashMap::new(),
-            _lock: None,
-        })
-    }
-
-    /// Opens and locks a granted directory; the lock lasts as long as the side. Its description is
-    /// "the directory `NAME`".
-    ///
-    /// # Errors
-    /// Fails with [`SafetyStop`](ErrorCode::SafetyStop) if it does not exist: an unmounted file
-    /// system must not look like a directory whose files were all deleted. Fails with
-    /// [`Busy`](ErrorCode::Busy) if another run holds it.
-    pub fn open_grant(
-        grant: &Grant,
-        storage: &Directory,
-        side: Side,
-        context: &SyncContext,
-    ) -> Result<Self> {
-        let name = &grant.name;
-        let description = format!("the directory `{name}`");
-        let top = directories::open_grant(name).map_err(|error| {
-            let message = if error.code == ErrorCode::NotFound {
-                format!("{description} does not exist; create it, or mount its file system")
-            } else if error.code == ErrorCode::Changed {
-                format!("{}; restore the directory", error.message)
-            } else {
-                return error;
-            };
-            Error::new(ErrorCode::SafetyStop, format!("{message}, then run again"))
-        })?;
-        let lock = match top.lock() {
-            Ok(lock) => Some(lock),
-            Err(error) if error.code == ErrorCode::Busy => {
-                let message = format!("another run holds {description}; run again after it ends");
-                return Err(Error::new(ErrorCode::Busy, message));
-            }
-            Err(error) => {
-                let text =
-                    format!("{description} cannot be locked ({error}); do not run twice at once");
-                context.log(LogLevel::Information, &text);
-                None
-            }
-        };
-        Ok(Self { _lock: lock, ..Self::new(top, storage, side, grant.id, &description)? })
-    }
-
     /// Does something in the directory of an entry. If that is denied, makes the directory writable
     /// and tries again.
     fn permitted<T>(
@@ -418,29 +343,7 @@ impl Endpoint for Local {
     }
 
     fn flush_directories(&mut self, directories: &[&str], in_trash: bool) -> Vec<Result<()>> {
-        let mut results = Vec::with_capacity(directories.len());
-        let mut open: Vec<Option<Directory>> = Vec::with_capacity(directories.len());
-        for path in directories {
-            let mut opened = self.open_to_flush(path, in_trash);
-            if opened.as_ref().is_err_and(|error| error.code == ErrorCode::Failed)
-                && open.iter().any(Option::is_some)
-            {
-                // There may be too many open files.
-                flush_open(&mut open, &mut results);
-                opened = self.open_to_flush(path, in_trash);
-            }
-            match opened {
-                Ok(found) => open.push(found),
-                Err(error) => {
-                    flush_open(&mut open, &mut results);
-                    // It was removed since, and there may be a file in its place.
-                    let is_gone = matches!(error.code, ErrorCode::NotFound | ErrorCode::Changed);
-                    results.push(if is_gone { Ok(()) } else { Err(error) });
-                }
-            }
-        }
-        flush_open(&mut open, &mut results);
-        results
+        self.flush_all(directories, in_trash)
     }
 
     fn finish(&mut self) -> Vec<(&'static str, String, Error)> {
@@ -456,33 +359,9 @@ impl Endpoint for Local {
     }
 }
 
-impl Local {
-    /// Opens a directory to flush; `None`: it is no longer there.
-    fn open_to_flush(&mut self, path: &str, in_trash: bool) -> Result<Option<Directory>> {
-        let directory = match in_trash {
-            true => match self.trash.directory(path) {
-                Some(directory) => directory?,
-                None => return Ok(None),
-            },
-            false => self.walker.directory(path, false)?,
-        };
-        directory.reopen().map(Some)
-    }
-}
-
 /// Returns a side as a local directory, if it is one.
 fn local(end: &mut dyn Endpoint) -> Option<&mut Local> {
     end.as_any()?.downcast_mut()
-}
-
-fn flush_open(open: &mut Vec<Option<Directory>>, results: &mut Vec<Result<()>>) {
-    let handles: Vec<_> = open.iter().flatten().collect();
-    let mut flushed = directories::flush_directories(&handles).into_iter();
-    results.extend(open.iter().map(|directory| match directory {
-        Some(_) => flushed.next().unwrap_or_else(|| Err(Error::failed("no result"))),
-        None => Ok(()),
-    }));
-    open.clear();
 }
 
 /// Converts the metadata of an entry.

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use syncmgr_plugin::{ErrorCode, Interrupt, Result};
 
 use super::Applier;
-use super::place::{Finished, check};
 use crate::endpoint::{Endpoint, Received, Transfer, changed};
 use crate::options::Options;
 use crate::plan::{CopyModes, Operation};
@@ -30,22 +29,22 @@ const BATCH_BYTES: u64 = 8 << 20;
 
 /// A planned copy.
 pub(super) struct Planned {
-    operation: Operation,
-    from: Side,
-    source: Fingerprint,
-    digest: Option<Digest>,
-    replaces: Option<Fingerprint>,
+    pub(super) operation: Operation,
+    pub(super) from: Side,
+    pub(super) source: Fingerprint,
+    pub(super) digest: Option<Digest>,
+    pub(super) replaces: Option<Fingerprint>,
     /// The permission bits of the copy.
     mode: Option<u16>,
     /// Whether the copy gets the owner of its source if it replaces nothing.
     owner: bool,
     /// The path of the copy until it is complete.
-    temp: String,
+    pub(super) temp: String,
 }
 
 impl Planned {
     /// The path on the side of the source, or on that of the copy.
-    fn path(&self, side: Side) -> &str {
+    pub(super) fn path(&self, side: Side) -> &str {
         &self.operation.paths[side.index()]
     }
 
@@ -74,8 +73,8 @@ pub(super) struct Batch {
     /// The maximum size of the next batch.
     planned_files: usize,
     /// Copies to flush and then rename.
-    copies: Vec<(Planned, Digest)>,
-    bytes: u64,
+    pub(super) copies: Vec<(Planned, Digest)>,
+    pub(super) bytes: u64,
 }
 
 impl Default for Batch {
@@ -314,94 +313,9 @@ impl Applier<'_> {
         self.name_copies(next);
     }
 
-    /// Flushes the created copies, and renames them.
-    pub(super) fn name_copies(&mut self, next: &mut BaseChildren) {
-        self.batch.bytes = 0;
-        let copies = std::mem::take(&mut self.batch.copies);
-        for from in Side::BOTH {
-            let copies: Vec<_> =
-                copies.iter().filter(|(planned, _)| planned.from == from).collect();
-            if copies.is_empty() {
-                continue;
-            }
-            let temps: Vec<_> = copies.iter().map(|(planned, _)| &*planned.temp).collect();
-            let durable = self.options.durable;
-            let flushed = self.end_of(from.other()).flush_received(&temps, durable);
-            let mut good = Vec::with_capacity(copies.len());
-            for ((planned, digest), flushed) in copies.into_iter().zip(flushed) {
-                match flushed {
-                    Ok(()) => good.push((planned, *digest)),
-                    Err(error) => self.lose(planned, &error),
-                }
-            }
-            // One after the other, the time between a check and its rename is shortest.
-            let at_once = self.end_of(from.other()).capabilities().at_once.max(1);
-            for some in good.chunks(at_once) {
-                self.name(from, some, next);
-            }
-        }
-    }
-
-    /// Renames copies whose sources are still unchanged.
-    fn name(&mut self, from: Side, copies: &[(&Planned, Digest)], next: &mut BaseChildren) {
-        let on = from.other();
-        let paths: Vec<_> = copies.iter().map(|(planned, _)| planned.path(from)).collect();
-        let sources = self.end_of(from).stat_all(&paths);
-        let mut good = Vec::with_capacity(copies.len());
-        for ((planned, digest), source) in copies.iter().zip(sources) {
-            match source.and_then(|source| check(&source, &planned.source)) {
-                Ok(()) => good.push((*planned, *digest)),
-                Err(error) => self.lose(planned, &error),
-            }
-        }
-        let finished: Vec<_> = good.iter().map(|(planned, _)| planned.finished()).collect();
-        let placed = self.place(on, &finished);
-        let mut named = Vec::with_capacity(good.len());
-        for ((planned, digest), placed) in good.into_iter().zip(placed) {
-            match placed {
-                Ok(()) => named.push((planned, digest)),
-                Err(error) => self.lose(planned, &error),
-            }
-        }
-        let paths: Vec<_> = named.iter().map(|(planned, _)| planned.path(on)).collect();
-        let found = self.end_of(on).stat_all(&paths);
-        for ((planned, digest), found) in named.into_iter().zip(found) {
-            match found {
-                Ok(found) => {
-                    if let Some(found) = found {
-                        self.note_found(on, &planned.operation, &found, next, Some(digest));
-                    }
-                    if planned.source.changed.is_none() {
-                        // The source was renamed before its copy.
-                        let noted = self.note(from, &planned.operation, next, None);
-                        if let Err(error) = noted {
-                            self.fail(&planned.operation, &error);
-                            continue;
-                        }
-                    }
-                    self.done.copied += 1;
-                    self.done.bytes += planned.source.size;
-                }
-                Err(error) => self.fail(&planned.operation, &error),
-            }
-        }
-    }
-
-    /// Removes a copy that cannot be renamed.
-    fn lose(&mut self, planned: &Planned, error: &syncmgr_plugin::Error) {
-        self.remove_temp(planned);
-        self.fail(&planned.operation, error);
-    }
-
     /// Removes a copy that is not renamed. If that fails, the next run removes it.
-    fn remove_temp(&mut self, planned: &Planned) {
+    pub(super) fn remove_temp(&mut self, planned: &Planned) {
         let _ = self.end_of(planned.from.other()).remove(&planned.temp);
-    }
-}
-
-impl Planned {
-    fn finished(&self) -> Finished<'_> {
-        Finished { operation: &self.operation, temp: &self.temp, replaces: self.replaces.as_ref() }
     }
 }
 
