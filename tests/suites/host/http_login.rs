@@ -285,9 +285,9 @@ fn new_tokens_are_stored_before_they_are_used() -> Result<()> {
     let tokens = Server::tokens(200, new_tokens())?;
     let file = TokenFile::new(&tokens.url, json!({}))?;
     // An interrupted process may leave these.
-    let beside = |name| file.folder.path().join(name);
-    fs::write(beside("token.json.new"), "junk")?;
-    fs::write(beside("token.json.lock"), "")?;
+    let sibling = |name| file.folder.path().join(name);
+    fs::write(sibling("token.json.new"), "junk")?;
+    fs::write(sibling("token.json.lock"), "")?;
     let path = file.path();
     let server = Server::start(move |to, _| respond(to, 200, &fs::read_to_string(&path)?))?;
     let begun = now()?;
@@ -304,7 +304,7 @@ fn new_tokens_are_stored_before_they_are_used() -> Result<()> {
     }
     let expires_at = seen["expires_at"].as_u64().context("a number")?;
     ensure!((begun + 3600..now()? + 3601).contains(&expires_at), "{seen}");
-    ensure!(!beside("token.json.new").exists());
+    ensure!(!sibling("token.json.new").exists());
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;

@@ -68,7 +68,7 @@ impl TokenFile {
     /// Locks the file. Waits for the lock for a limited time.
     pub(super) fn lock(&self, limit: Duration) -> Result<Lock, HttpAuthError> {
         let begun = Instant::now();
-        let file = private().create(true).truncate(false).open(self.beside(".lock"));
+        let file = private().create(true).truncate(false).open(self.sibling(".lock"));
         let file = file.map_err(|error| self.unwritable(&error))?;
         loop {
             match file.try_lock() {
@@ -84,7 +84,7 @@ impl TokenFile {
 
     /// Creates the file that will replace this one, and reserves its space. Requires the lock.
     pub(super) fn replacement(&self) -> Result<Replacement<'_>, HttpAuthError> {
-        let path = self.beside(".new");
+        let path = self.sibling(".new");
         let create = || {
             // An interrupted process may have left one.
             if let Err(error) = fs::remove_file(&path)
@@ -107,7 +107,8 @@ impl TokenFile {
         Ok(Replacement { of: self, path, file })
     }
 
-    fn beside(&self, suffix: &str) -> PathBuf {
+    /// Returns the path of a file in the same directory, whose name has a suffix.
+    fn sibling(&self, suffix: &str) -> PathBuf {
         let mut path = self.0.clone().into_os_string();
         path.push(suffix);
         path.into()

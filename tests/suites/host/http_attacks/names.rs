@@ -193,7 +193,7 @@ fn certificates_of_the_operator_are_added_to_those_of_the_system() -> Result<()>
         let certificates = certificates.into_iter().collect::<Result<Vec<_>>>()?;
         mount(&["-t", "tmpfs", "tmpfs"], "/etc/ssl")?;
         fs::create_dir("/etc/ssl/certs")?;
-        // In the last row, the system does not trust the first authority any more.
+        // In the last row, the system no longer trusts the first authority.
         for (of_system, added, expected) in [
             (system, None, [true, false, false]),
             (system, Some(operator), [true, true, false]),
