@@ -9,9 +9,9 @@ const FILE: &[u8] =
     br#"{"token_url":"https://a.example/","client_id":"a","refresh_token":"12345678"}"#;
 const ANSWER: &[u8] = br#"{"access_token":"12345678"}"#;
 
-// The status, a NUL, the file, a NUL, and the answer.
+// A line with the status, a line with the file, and the answer.
 fuzz_target!(|bytes: &[u8]| {
-    let mut parts = bytes.splitn(3, |byte| *byte == 0);
+    let mut parts = bytes.splitn(3, |byte| *byte == b'\n');
     let (status, file, answer) = (parts.next(), parts.next(), parts.next());
     let (Some(file), Some(answer)) = (file, answer) else { return };
     let status = status.and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
