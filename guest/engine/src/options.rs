@@ -75,7 +75,8 @@ impl Options {
     /// Reads the settings of an item; `None` is the only pair.
     ///
     /// # Errors
-    /// Fails for an unknown setting and for an invalid value.
+    /// Fails for an unknown setting and for an invalid value. With several items, the error names
+    /// the item.
     pub fn read(item: Option<&str>) -> Result<Self> {
         Self::read_with(item, &[])
     }
@@ -86,6 +87,13 @@ impl Options {
     /// # Errors
     /// See [`Options::read`].
     pub fn read_with(item: Option<&str>, others: &[&str]) -> Result<Self> {
+        Self::try_read(item, others).map_err(|error| match item {
+            Some(item) => error.context(format_args!("item `{item}`")),
+            None => error,
+        })
+    }
+
+    fn try_read(item: Option<&str>, others: &[&str]) -> Result<Self> {
         check_names(item, others)?;
         Ok(Self {
             mode: match settings::get(item, "mode") {

@@ -54,13 +54,9 @@ fn open(pair: &Pair, storage: &Directory, context: &SyncContext) -> Result<Endpo
     Ok([open(Side::Left)?, open(Side::Right)?])
 }
 
-/// Reads the settings of a pair. With several items, an error names the item.
+/// Reads the settings of a pair.
 fn options(pair: &Pair) -> Result<Options> {
-    let options = Options::read(pair.key.as_deref());
-    options.map_err(|error| match &pair.key {
-        Some(key) => error.context(format_args!("item `{key}`")),
-        None => error,
-    })
+    Options::read(pair.key.as_deref())
 }
 
 // The exports need the imports of a component.

@@ -63,13 +63,9 @@ fn open(pair: &Pair, storage: &Directory, context: &SyncContext) -> Result<Endpo
     Ok([local, remote])
 }
 
-/// Reads the settings of a pair. With several items, an error names the item.
+/// Reads the settings of a pair.
 fn options(pair: &Pair) -> Result<Options> {
-    let options = Options::read_with(pair.key.as_deref(), &["remote"]);
-    options.map_err(|error| match &pair.key {
-        Some(key) => error.context(format_args!("item `{key}`")),
-        None => error,
-    })
+    Options::read_with(pair.key.as_deref(), &["remote"])
 }
 
 // The exports need the imports of a component.
