@@ -10,9 +10,11 @@ use conformance::servers::{self, Authority, Certificate, Server};
 
 use crate::home::{Home, Ran};
 
-/// The servers with two-way sync.
-const SERVERS: [(&str, Start); 2] =
-    [("apache2", servers::apache), ("rclone", servers::rclone_webdav)];
+/// The servers with two-way sync, and the reason to stop if their root is missing.
+const SERVERS: [(&str, Start, &str); 2] = [
+    ("apache2", servers::apache, "cannot read the server `remote`"),
+    ("rclone", servers::rclone_webdav, "the server `remote` is empty"),
+];
 
 type Start = fn(&Certificate) -> Result<Server>;
 
@@ -20,19 +22,21 @@ type Start = fn(&Certificate) -> Result<Server>;
 struct Scene {
     home: Home,
     server: Server,
+    /// The reason to stop if the root is missing.
+    missing: &'static str,
     /// Has the files of the server's certificate, which it may read after it listens.
     _authority: Authority,
 }
 
 impl Scene {
-    fn new(start: Start) -> Result<Self> {
+    fn new(start: Start, missing: &'static str) -> Result<Self> {
         let home = Home::new()?;
         let authority = Authority::new()?;
         let server = start(&authority.certificate("localhost")?)?;
         home.write("ca.pem", authority.pem())?;
         home.write("login", "me:hunter2\n")?;
         fs::create_dir(home.path("local"))?;
-        Ok(Self { home, server, _authority: authority })
+        Ok(Self { home, server, missing, _authority: authority })
     }
 
     fn sync(&self, more: &[&str]) -> Result<Ran> {
@@ -92,9 +96,9 @@ fn write(root: &Path, path: &str, content: &[u8], age: u64) -> Result<()> {
 }
 
 fn each_server(test: impl Fn(&Scene) -> Result<()>) -> Result<()> {
-    for (program, start) in SERVERS {
+    for (program, start, missing) in SERVERS {
         if servers::has(program)? {
-            let scene = Scene::new(start)?;
+            let scene = Scene::new(start, missing)?;
             test(&scene).with_context(|| format!("with {program}"))?;
         }
     }
@@ -178,11 +182,10 @@ fn a_server_that_looks_empty_or_is_none_stops_the_run() -> Result<()> {
         fs::rename(&remote, remote.with_file_name("away"))?;
         fs::create_dir(&remote)?;
         scene.sync(&[])?.expect(4, "is empty, but 30 entries were synced there")?;
-        // Some servers list a missing root as empty.
         fs::remove_dir(&remote)?;
-        scene.sync(&[])?.expect(4, "the server `remote`")?;
+        scene.sync(&[])?.expect(4, scene.missing)?;
         fs::write(&remote, "not a directory")?;
-        scene.sync(&[])?.expect(4, "the server `remote`")?;
+        scene.sync(&[])?.expect(4, scene.missing)?;
         assert_eq!(scene.local()?, before);
         fs::remove_file(&remote)?;
         fs::rename(remote.with_file_name("away"), &remote)?;

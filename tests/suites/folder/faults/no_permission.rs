@@ -70,8 +70,8 @@ fn body() -> anyhow::Result<()> {
         let is_overcome = *denied == 0o555 && path.contains('/');
         let is_lasting = matches!(how_long, For::TheRest);
         anyhow::ensure!(
-            suffered > 0 || !is_lasting || is_overcome,
-            "{path} {denied:o} hinders nothing"
+            !is_lasting || (suffered == 0) == is_overcome,
+            "{path} {denied:o} hinders {suffered} runs"
         );
     }
     Ok(())
