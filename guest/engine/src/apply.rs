@@ -128,7 +128,7 @@ impl<'a> Applier<'a> {
         }
         let tag = self.pair.tag();
         for path in paths.iter().filter(|path| names::is_temp_of(split(path).1, tag)) {
-            match self.end_of(on).remove(path) {
+            match self.end_of(on).remove(path, None) {
                 Ok(()) => {}
                 Err(error) if error.code == ErrorCode::NotFound => {}
                 Err(error) => {

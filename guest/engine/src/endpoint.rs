@@ -130,7 +130,8 @@ pub trait Endpoint {
     fn flush_received(&mut self, temps: &[&str], durable: bool) -> Vec<Result<()>>;
 
     /// Renames files or links in their directories. A target that is not to be replaced must not
-    /// exist: otherwise this fails with [`AlreadyExists`](ErrorCode::AlreadyExists).
+    /// exist: otherwise this fails with [`AlreadyExists`](ErrorCode::AlreadyExists). A target that
+    /// is to be replaced was kept in the trash before, with [`Run::trash`].
     fn rename_all(&mut self, renames: &[Rename<'_>]) -> Vec<Result<()>>;
 
     /// Renames an entry of any type in its directory, to a name that differs only in case.
@@ -139,18 +140,20 @@ pub trait Endpoint {
     /// Fails with [`AlreadyExists`](ErrorCode::AlreadyExists) if that is another entry.
     fn respell(&mut self, path: &str, to: &str) -> Result<()>;
 
-    /// Moves an entry that is deleted to the trash. With `stays`, it is going to be replaced, and
-    /// a copy in the trash is sufficient.
+    /// Moves files or links that are deleted to the trash. With `stays`, they are going to be
+    /// replaced, and copies in the trash are sufficient. Fails with
+    /// [`NoSpace`](ErrorCode::NoSpace) if the trash is full.
     ///
-    /// # Errors
-    /// Fails with [`NoSpace`](ErrorCode::NoSpace) if the trash is full.
-    fn keep_in_trash(&mut self, path: &str, stays: bool) -> Result<()>;
+    /// The caller has just compared them with their fingerprints. A side where another program can
+    /// change them in between compares them again, once nothing else can replace them.
+    fn keep_in_trash(&mut self, removals: &[Removal<'_>], stays: bool) -> Vec<Result<()>>;
 
-    /// Removes a file or link.
+    /// Removes a file or link. `expected` is its fingerprint, which is compared as in
+    /// [`Endpoint::keep_in_trash`]; `None`: it is a temporary entry.
     ///
     /// # Errors
     /// Fails for a directory.
-    fn remove(&mut self, path: &str) -> Result<()>;
+    fn remove(&mut self, path: &str, expected: Option<&Fingerprint>) -> Result<()>;
 
     /// Creates a directory. `mode` are its permission bits, and `like` is the corresponding
     /// directory of the other side, whose owner it may get; `None`: those of a new directory.
@@ -333,6 +336,15 @@ pub struct Rename<'a> {
     pub to: &'a str,
     /// The entry to replace; `None`: the name must be unused.
     pub replaces: Option<&'a Fingerprint>,
+}
+
+/// A file or link to move to the trash.
+#[derive(Clone, Copy, Debug)]
+pub struct Removal<'a> {
+    /// The path.
+    pub path: &'a str,
+    /// The expected entry.
+    pub expected: &'a Fingerprint,
 }
 
 /// The changes of a run.

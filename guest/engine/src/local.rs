@@ -17,8 +17,8 @@ use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 use uuid::Uuid;
 
 use crate::endpoint::{
-    Capabilities, Content, Endpoint, Entry, Identity, Metadata, OpenRequest, Received, Rename, Run,
-    Transfer, changed,
+    Capabilities, Content, Endpoint, Entry, Identity, Metadata, OpenRequest, Received, Removal,
+    Rename, Run, Transfer, changed,
 };
 use crate::names;
 use crate::tree::{Digest, Fingerprint, Side, split};
@@ -262,11 +262,12 @@ impl Endpoint for Local {
         Ok(())
     }
 
-    fn keep_in_trash(&mut self, path: &str, stays: bool) -> Result<()> {
-        self.permitted(path, |local, _| local.keep(path, stays))
+    fn keep_in_trash(&mut self, removals: &[Removal<'_>], stays: bool) -> Vec<Result<()>> {
+        let keep = |one: &Removal<'_>| self.permitted(one.path, |it, _| it.keep(one.path, stays));
+        removals.iter().map(keep).collect()
     }
 
-    fn remove(&mut self, path: &str) -> Result<()> {
+    fn remove(&mut self, path: &str, _expected: Option<&Fingerprint>) -> Result<()> {
         self.received.remove(path);
         self.permitted(path, |local, name| local.parent(path)?.remove_file(name))
     }

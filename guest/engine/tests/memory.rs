@@ -13,8 +13,8 @@ use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
 use syncmgr_engine::endpoint::{
-    Capabilities, Content, Endpoint, Entry, Metadata, OpenRequest, Received, Rename, Transfer,
-    changed,
+    Capabilities, Content, Endpoint, Entry, Metadata, OpenRequest, Received, Removal, Rename,
+    Transfer, changed,
 };
 use syncmgr_engine::options::DeleteLimit;
 use syncmgr_engine::tree::{Fingerprint, Side, join, split};
@@ -80,6 +80,14 @@ impl World {
                 Ok(())
             }
             None => Ok(()),
+        }
+    }
+
+    /// Fails if an entry is not the expected one.
+    fn expect(&self, path: &str, expected: &Fingerprint) -> Result<()> {
+        match self.metadata(path) {
+            Some(found) if found.fingerprint.is_still(expected) => Ok(()),
+            Some(_) | None => Err(changed("the file")),
         }
     }
 
@@ -204,21 +212,28 @@ impl Endpoint for Memory {
         self.rename_all(&[rename]).pop().unwrap()
     }
 
-    fn keep_in_trash(&mut self, path: &str, stays: bool) -> Result<()> {
-        world(|world| {
-            world.call()?;
-            let stored = match stays {
-                true => world.entries.get(path).cloned(),
-                false => world.entries.remove(path),
-            };
-            world.trash.extend(stored.and_then(|stored| stored.content));
-            Ok(())
-        })
+    fn keep_in_trash(&mut self, removals: &[Removal<'_>], stays: bool) -> Vec<Result<()>> {
+        let keep = |removal: &Removal<'_>| {
+            world(|world| {
+                world.call()?;
+                world.expect(removal.path, removal.expected)?;
+                let stored = match stays {
+                    true => world.entries.get(removal.path).cloned(),
+                    false => world.entries.remove(removal.path),
+                };
+                world.trash.extend(stored.and_then(|stored| stored.content));
+                Ok(())
+            })
+        };
+        removals.iter().map(keep).collect()
     }
 
-    fn remove(&mut self, path: &str) -> Result<()> {
+    fn remove(&mut self, path: &str, expected: Option<&Fingerprint>) -> Result<()> {
         world(|world| {
             world.call()?;
+            if let Some(expected) = expected {
+                world.expect(path, expected)?;
+            }
             world.entries.remove(path);
             Ok(())
         })

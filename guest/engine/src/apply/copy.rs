@@ -315,7 +315,7 @@ impl Applier<'_> {
 
     /// Removes a copy that is not renamed. If that fails, the next run removes it.
     pub(super) fn remove_temp(&mut self, planned: &Planned) {
-        let _ = self.end_of(planned.from.other()).remove(&planned.temp);
+        let _ = self.end_of(planned.from.other()).remove(&planned.temp, None);
     }
 }
 

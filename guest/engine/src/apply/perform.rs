@@ -5,10 +5,10 @@ use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 use super::Applier;
 use super::place::{Finished, check};
 use super::refused::no_link;
-use crate::endpoint::Rename;
+use crate::endpoint::{Removal, Rename};
 use crate::plan::{Action, Operation};
 use crate::state::BaseChildren;
-use crate::tree::{Side, join, split};
+use crate::tree::{Fingerprint, Side, join, split};
 
 impl Applier<'_> {
     /// Performs an operation.
@@ -46,7 +46,7 @@ impl Applier<'_> {
                 self.end_of(on).create_link(&temp, text).map_err(no_link)?;
                 let finished = Finished { operation, temp: &temp, replaces: replaces.as_deref() };
                 if let Err(error) = self.place_one(on, finished) {
-                    let _ = self.end_of(on).remove(&temp);
+                    let _ = self.end_of(on).remove(&temp, None);
                     return Err(error.into());
                 }
                 self.note(on, operation, next, None)?;
@@ -71,9 +71,11 @@ impl Applier<'_> {
                     result => result?,
                 }
                 if self.options.trash {
-                    self.keep_in_trash(on, path, false)?;
+                    self.keep_in_trash(on, &[(operation, target)], false)
+                        .pop()
+                        .unwrap_or(Ok(()))?;
                 } else {
-                    self.end_of(on).remove(path)?;
+                    self.end_of(on).remove(path, Some(target))?;
                     self.room.made(on);
                 }
                 self.dirty.touch(on, parent, &operation.key);
@@ -135,12 +137,23 @@ impl Applier<'_> {
         self.context.advance(bytes, || format!("copying {path}"))
     }
 
-    /// Moves an entry to the trash.
-    pub(super) fn keep_in_trash(&mut self, on: Side, path: &str, stays: bool) -> Result<()> {
-        let kept = self.end_of(on).keep_in_trash(path, stays);
-        if kept.as_ref().is_err_and(|error| error.code == ErrorCode::NoSpace) {
-            self.room.is_trash_full = true;
+    /// Moves the entries that operations replace or remove to the trash.
+    pub(super) fn keep_in_trash(
+        &mut self,
+        on: Side,
+        operations: &[(&Operation, &Fingerprint)],
+        stays: bool,
+    ) -> Vec<Result<()>> {
+        let removals: Vec<_> = operations
+            .iter()
+            .map(|&(operation, expected)| Removal { path: &operation.paths[on.index()], expected })
+            .collect();
+        let results = self.end_of(on).keep_in_trash(&removals, stays);
+        for ((operation, _), result) in operations.iter().zip(&results) {
+            if result.as_ref().is_err_and(|error| error.code == ErrorCode::NoSpace) {
+                self.room.trash_is_full(&operation.key);
+            }
         }
-        kept
+        results
     }
 }

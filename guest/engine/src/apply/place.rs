@@ -32,6 +32,10 @@ pub(super) fn check(found: &Option<Metadata>, planned: &Fingerprint) -> Result<(
     }
 }
 
+fn no_result<T>() -> Result<T> {
+    Err(Error::failed("no result"))
+}
+
 impl Applier<'_> {
     /// Names one entry.
     pub(super) fn place_one(&mut self, on: Side, finished: Finished<'_>) -> Result<()> {
@@ -54,7 +58,7 @@ impl Applier<'_> {
             if result.is_err() {
                 continue;
             }
-            *result = match renamed.next().unwrap_or_else(|| Err(Error::failed("no result"))) {
+            *result = match renamed.next().unwrap_or_else(no_result) {
                 Ok(()) => Ok(()),
                 Err(error) => self.why_not_named(on, finished, error),
             };
@@ -78,15 +82,20 @@ impl Applier<'_> {
             false => self.end_of(on).stat_all(&paths),
         }
         .into_iter();
-        let check_one = |one: &Finished<'_>| {
-            let Some(planned) = one.replaces else { return Ok(()) };
-            check(&found.next().unwrap_or_else(|| Err(Error::failed("no result")))?, planned)?;
-            match self.options.trash {
-                true => self.keep_in_trash(on, &one.operation.paths[on.index()], true),
-                false => Ok(()),
-            }
+        let check_one = |one: &Finished<'_>| match one.replaces {
+            Some(planned) => check(&found.next().unwrap_or_else(no_result)?, planned),
+            None => Ok(()),
         };
-        finished.iter().map(check_one).collect()
+        let mut results: Vec<Result<()>> = finished.iter().map(check_one).collect();
+        let right = results.iter_mut().zip(finished).filter(|(result, _)| result.is_ok());
+        let (kept, operations): (Vec<_>, Vec<_>) = right
+            .filter_map(|(result, one)| Some((result, (one.operation, one.replaces?))))
+            .unzip();
+        if self.options.trash && !operations.is_empty() {
+            let results = self.keep_in_trash(on, &operations, true);
+            kept.into_iter().zip(results).for_each(|(kept, result)| *kept = result);
+        }
+        results
     }
 
     fn why_not_named(&mut self, on: Side, finished: &Finished<'_>, error: Error) -> Result<()> {

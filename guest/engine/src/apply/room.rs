@@ -19,8 +19,8 @@ pub(super) struct Room {
     too_large: [Option<u64>; 2],
     /// Whether operations that do not fit are left for the next run.
     is_last_try: bool,
-    /// Whether the trash had no space.
-    pub(super) is_trash_full: bool,
+    /// Keys of operations for which the trash had no space.
+    trash_full: BTreeSet<Name>,
     /// The number of operations that are left for the next run.
     lacked: u64,
 }
@@ -50,6 +50,11 @@ impl Room {
         from.next().is_some_and(|(side, next)| *side == on && next.starts_with(&below))
     }
 
+    /// Records that the trash has no space for what an operation replaces or removes.
+    pub(super) fn trash_is_full(&mut self, key: &Name) {
+        self.trash_full.insert(Name::clone(key));
+    }
+
     /// Records that an entry may have been removed from a side.
     pub(super) fn made(&mut self, on: Side) {
         self.too_large[on.index()] = None;
@@ -70,7 +75,7 @@ impl Applier<'_> {
     /// Records that there is no space for an operation.
     pub(super) fn lacks_room(&mut self, operation: &Operation, error: &Error) {
         let (on, key) = (operation.side(), &operation.key);
-        let is_trash = std::mem::take(&mut self.room.is_trash_full);
+        let is_trash = self.room.trash_full.remove(key);
         let copied = operation.copied_bytes();
         if let (Some(size), false) = (copied, is_trash) {
             let smallest = &mut self.room.too_large[on.index()];

@@ -9,19 +9,20 @@ mod listing;
 mod transfer;
 mod trash;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use syncmgr_engine::endpoint::{
-    Capabilities, Content, Endpoint, Entry, Metadata, OpenRequest, Received, Rename, Run, Transfer,
+    Capabilities, Content, Endpoint, Entry, Metadata, OpenRequest, Received, Removal, Rename, Run,
+    Transfer,
 };
-use syncmgr_engine::names;
-use syncmgr_engine::tree::{join, split};
+use syncmgr_engine::tree::{Fingerprint, join, split};
 use syncmgr_plugin::http::{self, Request, Response};
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 
 use crate::answer::{expect, failed};
 use crate::url;
 use listing::Listings;
+use trash::Trash;
 
 /// The number of requests in flight.
 const IN_FLIGHT: usize = 8;
@@ -43,8 +44,9 @@ pub struct Collection {
     staged: HashMap<String, Staged>,
     /// The name of the staging collection, once it exists.
     staging: Option<String>,
-    /// The collections in the trash that exist.
-    trash: HashSet<String>,
+    trash: Trash,
+    /// The paths in the trash of files that are being replaced, by their paths.
+    captured: HashMap<String, String>,
 }
 
 /// A file in the staging collection.
@@ -67,7 +69,8 @@ impl Collection {
             listings: Listings::default(),
             staged: HashMap::new(),
             staging: None,
-            trash: HashSet::new(),
+            trash: Trash::default(),
+            captured: HashMap::new(),
         })
     }
 
@@ -115,10 +118,10 @@ impl Collection {
         expect(request("MKCOL", &self.collection(path)).send(), &names).map(drop)
     }
 
-    fn move_request(&self, from: &str, to: &str, overwrite: bool) -> Request<'static> {
-        request("MOVE", from)
-            .header("Destination", to)
-            .header("Overwrite", if overwrite { "T" } else { "F" })
+    /// Returns a request that moves an entry to an unused name. Some servers remove an existing
+    /// target even if they cannot move the entry.
+    fn move_request(&self, from: &str, to: &str) -> Request<'static> {
+        request("MOVE", from).header("Destination", to).header("Overwrite", "F")
     }
 
     fn delete(&self, url: &str) -> Result<()> {
@@ -227,16 +230,22 @@ impl Endpoint for Collection {
     }
 
     fn rename_all(&mut self, renames: &[Rename<'_>]) -> Vec<Result<()>> {
-        let requests: Vec<_> = renames
+        let targets: Vec<_> =
+            renames.iter().map(|rename| join(split(rename.path).0, rename.to)).collect();
+        let mut results = self.capture_replaced(renames, &targets);
+        let ready: Vec<_> = (0..renames.len()).filter(|at| results[*at].is_ok()).collect();
+        let requests: Vec<_> = ready
             .iter()
-            .map(|rename| {
-                let target = join(split(rename.path).0, rename.to);
-                let overwrite = rename.replaces.is_some() && !self.keeps_trash();
-                let from = self.file(&self.place_of(rename.path));
-                self.move_request(&from, &self.file(&target), overwrite)
+            .map(|at| {
+                let from = self.file(&self.place_of(renames[*at].path));
+                self.move_request(&from, &self.file(&targets[*at]))
             })
             .collect();
-        let results = complete(send_all(requests, moved), renames.len());
+        let moved = complete(send_all(requests, moved), ready.len());
+        for (at, moved) in ready.into_iter().zip(moved) {
+            results[at] = moved;
+        }
+        self.settle_replaced(&targets, &mut results);
         for (rename, result) in renames.iter().zip(&results) {
             if result.is_ok() {
                 self.staged.remove(rename.path);
@@ -252,23 +261,23 @@ impl Endpoint for Collection {
             true => [self.collection(path), self.collection(&target)],
             false => [self.file(path), self.file(&target)],
         };
-        moved(self.move_request(&from, &to, false).send())
+        moved(self.move_request(&from, &to).send())
     }
 
-    fn keep_in_trash(&mut self, path: &str, _stays: bool) -> Result<()> {
-        self.move_to_trash(path)
+    fn keep_in_trash(&mut self, removals: &[Removal<'_>], stays: bool) -> Vec<Result<()>> {
+        self.keep(removals, stays)
     }
 
-    fn remove(&mut self, path: &str) -> Result<()> {
-        if names::is_temp(split(path).1) {
-            let place = self.place_of(path);
-            return match self.staged.remove(path) {
-                Some(_) => self.delete(&self.file(&place)),
-                // A staging collection of an interrupted run.
-                None => self.delete(&self.collection(&place)),
-            };
+    fn remove(&mut self, path: &str, expected: Option<&Fingerprint>) -> Result<()> {
+        if let Some(expected) = expected {
+            return self.remove_file(Removal { path, expected });
         }
-        self.remove_file(path)
+        let place = self.place_of(path);
+        match self.staged.remove(path) {
+            Some(_) => self.delete(&self.file(&place)),
+            // A staging collection of an interrupted run.
+            None => self.delete(&self.collection(&place)),
+        }
     }
 
     fn create_directory(
@@ -284,6 +293,7 @@ impl Endpoint for Collection {
     }
 
     fn finish(&mut self) -> Vec<(&'static str, String, Error)> {
+        self.clear_trash();
         let Some(staging) = self.staging.take() else { return Vec::new() };
         match self.delete(&self.collection(&staging)) {
             Ok(()) => Vec::new(),

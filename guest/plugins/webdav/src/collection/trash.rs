@@ -1,89 +1,249 @@
-//! Removes entries: into a trash collection of the run, or for good.
+//! Moves entries away that are replaced or removed: to a collection of the run in the trash. There,
+//! nothing else changes them, so they are compared once more, and no other run deletes them. An
+//! unexpected entry is moved back.
 
+use std::collections::HashSet;
+
+use syncmgr_engine::endpoint::{Removal, Rename, changed};
+use syncmgr_engine::names;
 use syncmgr_engine::tree::{join, split};
-use syncmgr_engine::{Endpoint as _, names};
 use syncmgr_plugin::{Error, ErrorCode, Result};
 
-use super::{Collection, is_collection, moved};
-use crate::answer::failed;
+use super::{Collection, complete, is_collection, moved, request, send_all};
+use crate::answer::{expect, failed};
+
+/// The trash of a run.
+#[derive(Debug, Default)]
+pub(super) struct Trash {
+    /// The collections that exist.
+    made: HashSet<String>,
+    /// The paths of entries.
+    places: HashSet<String>,
+    /// Whether it has an entry that stays there.
+    is_kept: bool,
+}
+
+/// A path in the trash, and the result of moving an entry there. After a failure, it may be there.
+type Captured = (String, Result<()>);
 
 impl Collection {
-    /// Returns whether replaced files are in the trash already.
-    pub(super) fn keeps_trash(&self) -> bool {
-        self.run.as_ref().is_some_and(|run| run.trash)
+    /// Moves files to the trash. Returns their paths there.
+    pub(super) fn capture(&mut self, removals: &[Removal<'_>]) -> Vec<Result<String>> {
+        let paths: Vec<_> = removals.iter().map(|removal| removal.path).collect();
+        let captured = self.move_to_trash(&paths);
+        let places: Vec<_> = captured.iter().flatten().map(|(place, _)| &**place).collect();
+        let mut found = self.stat_many(&places).into_iter();
+        let check = |(removal, captured): (&Removal<'_>, Result<Captured>)| {
+            let (place, moved) = captured?;
+            match found.next().unwrap_or(Ok(None)) {
+                Ok(Some(now)) => {
+                    let is_collection = is_collection(now);
+                    match !is_collection && now.fingerprint.is_still(removal.expected) {
+                        true => Ok(place),
+                        false => Err(self.put_back(&place, removal.path, is_collection)),
+                    }
+                }
+                Ok(None) => Err(moved.err().unwrap_or_else(|| {
+                    Error::failed(format!("the server moved it to {place:?}, but it is not there"))
+                })),
+                Err(error) => {
+                    let _ = self.put_back(&place, removal.path, false);
+                    Err(error)
+                }
+            }
+        };
+        removals.iter().zip(captured).map(check).collect()
     }
 
-    /// Moves a file to the trash.
-    pub(super) fn move_to_trash(&mut self, path: &str) -> Result<()> {
+    /// Moves entries to the trash.
+    fn move_to_trash(&mut self, paths: &[&str]) -> Vec<Result<Captured>> {
+        let places: Vec<_> = paths.iter().map(|path| self.place_in_trash(path)).collect();
+        let requests: Vec<_> = paths
+            .iter()
+            .zip(&places)
+            .filter_map(|(path, place)| {
+                let place = place.as_ref().ok()?;
+                Some(self.move_request(&self.file(path), &self.file(place)))
+            })
+            .collect();
+        let count = requests.len();
+        let mut results = complete(send_all(requests, moved), count).into_iter();
+        let result = |place: Result<String>| {
+            let place = place?;
+            match results.next().unwrap_or(Ok(())) {
+                Err(error) if error.code == ErrorCode::NotFound => Err(error),
+                Err(error) if error.code == ErrorCode::AlreadyExists => {
+                    Err(Error::failed(format!("the trash has {place:?} already")))
+                }
+                moved => Ok((place, moved)),
+            }
+        };
+        places.into_iter().map(result).collect()
+    }
+
+    /// Returns an unused path in the trash for an entry. Its parents exist.
+    fn place_in_trash(&mut self, path: &str) -> Result<String> {
         let (parent, name) = split(path);
         let stamp = self.run.as_ref().map(|run| run.stamp.clone()).unwrap_or_default();
         let directory = join(names::TRASH, &stamp);
         let directory = if parent.is_empty() { directory } else { join(&directory, parent) };
-        self.make_all(&directory)?;
-        // Two entries with one name may be deleted in one run: first a file, later its replacement.
-        for number in 0..100_u32 {
-            let kept = if number == 0 { name.to_owned() } else { format!("{name}.{number}") };
-            let to = self.file(&join(&directory, &kept));
-            match moved(self.move_request(&self.file(path), &to, false).send()) {
-                Err(error) if error.code == ErrorCode::AlreadyExists => {}
-                result => return result,
-            }
-        }
-        Err(Error::failed("the trash of this run has 100 entries of that name"))
-    }
-
-    /// Creates a collection in the trash and its parents.
-    fn make_all(&mut self, directory: &str) -> Result<()> {
         let ends = directory.match_indices('/').map(|(at, _)| at).chain([directory.len()]);
         for end in ends {
-            let path = &directory[..end];
-            if self.trash.contains(path) {
+            let above = &directory[..end];
+            if self.trash.made.contains(above) {
                 continue;
             }
-            match failed(self.make(path)) {
-                Ok(()) => {}
-                Err(error) if error.code == ErrorCode::AlreadyExists => {}
-                Err(error) => return Err(error.context("the trash cannot be used")),
-            }
-            self.trash.insert(path.to_owned());
+            match failed(self.make(above)) {
+                Err(error) if error.code != ErrorCode::AlreadyExists => {
+                    return Err(error.context("the trash cannot be used"));
+                }
+                _ => self.trash.made.insert(above.to_owned()),
+            };
         }
-        Ok(())
+        // Two entries with one name may be deleted in one run: first a file, later its replacement.
+        let mut place = join(&directory, name);
+        let mut number = 0;
+        while self.trash.made.contains(&place) || !self.trash.places.insert(place.clone()) {
+            number += 1;
+            place = join(&directory, &format!("{name}.{number}"));
+        }
+        Ok(place)
     }
 
-    /// Removes a file for good. DELETE would remove a collection that took its place, with
-    /// everything in it, so the entry is moved away and looked at first.
-    pub(super) fn remove_file(&mut self, path: &str) -> Result<()> {
-        let away = join(&self.staging()?, &self.temp());
-        moved(self.move_request(&self.file(path), &self.file(&away), false).send())?;
-        match self.stat(&away)? {
-            Some(found) if is_collection(found) => {
-                self.move_back(&self.collection(&away), &self.collection(path))
-            }
-            _ => self.delete(&self.file(&away)),
+    /// Moves an entry back that is not the expected one, and returns the error that says so.
+    fn put_back(&self, place: &str, path: &str, is_collection: bool) -> Error {
+        let [from, to] = match is_collection {
+            true => [self.collection(place), self.collection(path)],
+            false => [self.file(place), self.file(path)],
+        };
+        match moved(self.move_request(&from, &to).send()) {
+            Ok(()) => changed("it"),
+            Err(error) if error.code == ErrorCode::AlreadyExists => Error::new(
+                ErrorCode::Changed,
+                format!(
+                    "it changed twice during the sync; the version in between is {place:?} on the \
+                     server, and the next run syncs the other one"
+                ),
+            ),
+            Err(error) => error.context(format!(
+                "it changed during the sync; it is {place:?} on the server now, and cannot be \
+                 moved back"
+            )),
         }
     }
 
-    /// Removes an empty collection. It is moved away and listed there: DELETE would also remove what
-    /// was created in it meanwhile.
+    /// Moves the files away that are replaced, unless they are in the trash already.
+    pub(super) fn capture_replaced(
+        &mut self,
+        renames: &[Rename<'_>],
+        targets: &[String],
+    ) -> Vec<Result<()>> {
+        let mut results: Vec<Result<()>> = renames.iter().map(|_| Ok(())).collect();
+        let (mut replacing, mut removals) = (Vec::new(), Vec::new());
+        for (at, (rename, path)) in renames.iter().zip(targets).enumerate() {
+            if let Some(expected) = rename.replaces
+                && !self.captured.contains_key(path)
+            {
+                replacing.push(at);
+                removals.push(Removal { path, expected });
+            }
+        }
+        for (at, captured) in replacing.into_iter().zip(self.capture(&removals)) {
+            match captured {
+                Ok(place) => drop(self.captured.insert(targets[at].clone(), place)),
+                Err(error) => results[at] = Err(error),
+            }
+        }
+        results
+    }
+
+    /// Deletes the files that were replaced, unless they stay in the trash. Moves those back whose
+    /// replacements failed.
+    pub(super) fn settle_replaced(&mut self, targets: &[String], results: &mut [Result<()>]) {
+        let keeps_trash = self.run.as_ref().is_some_and(|run| run.trash);
+        let mut deletions = Vec::new();
+        for (path, result) in targets.iter().zip(results) {
+            let Some(place) = self.captured.remove(path) else { continue };
+            match std::mem::replace(result, Ok(())) {
+                Ok(()) if keeps_trash => {}
+                Ok(()) => deletions.push(request("DELETE", &self.file(&place))),
+                Err(error) => *result = Err(self.not_replaced(&place, path, error)),
+            }
+        }
+        // What is left is in the trash.
+        let _ = send_all(deletions, |response| failed(expect(response, &[])));
+    }
+
+    /// Moves a file back that could not be replaced. Returns the error that says so.
+    fn not_replaced(&self, place: &str, path: &str, error: Error) -> Error {
+        let is_used = error.code == ErrorCode::AlreadyExists;
+        let back = self.move_request(&self.file(place), &self.file(path));
+        if !is_used && moved(back.send()).is_ok() {
+            return error;
+        }
+        let kept = format!("the version that it should replace is {place:?} on the server");
+        match is_used {
+            true => Error::new(ErrorCode::Changed, format!("{}; {kept}", changed("it").message)),
+            false => error.context(kept),
+        }
+    }
+
+    /// Moves files to the trash that stay there.
+    pub(super) fn keep(&mut self, removals: &[Removal<'_>], stays: bool) -> Vec<Result<()>> {
+        let captured = self.capture(removals);
+        let keep = |(removal, place): (&Removal<'_>, Result<String>)| {
+            let place = place?;
+            self.trash.is_kept = true;
+            if stays {
+                self.captured.insert(removal.path.to_owned(), place);
+            }
+            Ok(())
+        };
+        removals.iter().zip(captured).map(keep).collect()
+    }
+
+    /// Removes a file for good.
+    pub(super) fn remove_file(&mut self, removal: Removal<'_>) -> Result<()> {
+        let place = self.capture(&[removal]).pop().unwrap_or_else(|| Ok(String::new()))?;
+        self.delete(&self.file(&place))
+    }
+
+    /// Removes an empty collection. DELETE would also remove what was created in it meanwhile, so
+    /// it is listed where nothing finds it.
     pub(super) fn remove_empty(&mut self, path: &str) -> Result<()> {
         let not_empty = || Error::new(ErrorCode::AlreadyExists, "the collection is not empty");
         if !failed(self.list_directory(path))?.is_empty() {
             return Err(not_empty());
         }
-        let away = join(&self.staging()?, &self.temp());
-        let [from, to] = [self.collection(path), self.collection(&away)];
-        moved(self.move_request(&from, &to, false).send())?;
-        if failed(self.list_directory(&away))?.is_empty() {
-            return self.delete(&to);
+        let place = self.place_in_trash(path)?;
+        let [from, to] = [self.collection(path), self.collection(&place)];
+        moved(self.move_request(&from, &to).send())?;
+        match failed(self.list_directory(&place)) {
+            Ok(entries) if entries.is_empty() => self.delete(&to),
+            Ok(_) => {
+                Err(Error::new(ErrorCode::AlreadyExists, self.put_back(&place, path, true).message))
+            }
+            Err(error) => {
+                let _ = self.put_back(&place, path, true);
+                Err(error)
+            }
         }
-        self.move_back(&to, &from)?;
-        Err(not_empty())
     }
 
-    /// Moves an entry back that is not the expected one.
-    fn move_back(&self, away: &str, url: &str) -> Result<()> {
-        moved(self.move_request(away, url, false).send())?;
-        let message = "it changed during the sync; the next run syncs it";
-        Err(Error::new(ErrorCode::Changed, message))
+    /// Deletes the collections of the run in the trash if nothing stays there.
+    pub(super) fn clear_trash(&mut self) {
+        if std::mem::take(&mut self.trash.is_kept) {
+            return;
+        }
+        let mut made: Vec<_> =
+            self.trash.made.drain().filter(|path| path != names::TRASH).collect();
+        // Those in a collection precede it.
+        made.sort_unstable_by(|one, other| other.cmp(one));
+        for path in made {
+            let is_empty = failed(self.list_directory(&path)).is_ok_and(|found| found.is_empty());
+            if is_empty {
+                let _ = self.delete(&self.collection(&path));
+            }
+        }
     }
 }
