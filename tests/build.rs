@@ -11,6 +11,7 @@ fn main() {
     for (guest, names) in [
         (Guest::Package("hello"), &["hello"][..]),
         (Guest::Package("folder"), &["folder"]),
+        (Guest::Package("webdav"), &["webdav"]),
         (
             Guest::Examples("test-plugins"),
             &["script", "fetch", "other_world", "hostile", "nonconforming"],

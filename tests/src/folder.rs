@@ -1,10 +1,11 @@
-//! Runs the `folder` plugin on real directories.
+//! Runs the plugins `folder` and `webdav` on real directories.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use anyhow::Context;
+use syncmgr_host::http::{HttpAuth, HttpGrant};
 use syncmgr_host::sink::EventLog;
 use syncmgr_host::{
     Access, Capability, Grant, HostCallHook, ItemReport, Plugin, RunReport, RunRequest,
@@ -21,6 +22,8 @@ pub struct Pair {
     places: [PathBuf; 3],
     /// Whether the directories are granted with swapped sides.
     swapped: bool,
+    /// The URL of a server with the right directory, which `webdav` syncs.
+    url: Option<String>,
     settings: Vec<(String, String)>,
 }
 
@@ -28,6 +31,12 @@ pub struct Pair {
 pub fn plugin() -> Plugin {
     static PLUGIN: OnceLock<Plugin> = OnceLock::new();
     crate::load(&PLUGIN, crate::FOLDER)
+}
+
+/// The compiled plugin `webdav`.
+pub fn webdav() -> Plugin {
+    static PLUGIN: OnceLock<Plugin> = OnceLock::new();
+    crate::load(&PLUGIN, crate::WEBDAV)
 }
 
 impl Pair {
@@ -40,6 +49,7 @@ impl Pair {
             home: tempfile::tempdir()?,
             places: ["left", "right", "storage"].map(PathBuf::from),
             swapped: false,
+            url: None,
             settings: Vec::new(),
         };
         pair.make_directories()?;
@@ -59,6 +69,29 @@ impl Pair {
     pub fn swapped(mut self, swapped: bool) -> Self {
         self.swapped = swapped;
         self
+    }
+
+    /// Lets `webdav` sync the left directory with the files of a server, at this URL.
+    #[must_use]
+    pub fn with_server(mut self, url: String, files: PathBuf) -> Self {
+        self.url = Some(url);
+        self.places[1] = files;
+        self
+    }
+
+    /// Returns a value of a setting, or words of a message, in the terms of the plugin.
+    pub fn worded(&self, text: &str) -> String {
+        let terms = [
+            ("the directory `right", "the server `remote"),
+            ("in the directory `", "in the server `"),
+            ("prefer-left", "prefer-local"),
+            ("prefer-right", "prefer-remote"),
+        ];
+        let replaced = |text: String, (old, new): &(&str, &str)| text.replace(old, new);
+        match self.url {
+            Some(_) => terms.iter().fold(text.to_owned(), replaced),
+            None => text.to_owned(),
+        }
     }
 
     /// Moves the storage to a path in the home folder that need not exist yet.
@@ -106,6 +139,22 @@ impl Pair {
         self.home.path().join(&self.places[1])
     }
 
+    /// Returns the arguments of the program for this pair, in the home folder. The variable `LOGIN`
+    /// has the login of the server.
+    pub fn arguments(&self) -> Vec<String> {
+        let arguments = match &self.url {
+            None => ["folder", "--dir", "left=left", "--dir", "right=right"].map(str::to_owned).to_vec(),
+            Some(url) => {
+                let server = format!("remote={url}");
+                let login = "remote=basic:env:LOGIN";
+                ["webdav", "--dir", "local=left", "--http", &server, "--http-auth", login]
+                    .map(str::to_owned)
+                    .to_vec()
+            }
+        };
+        [vec!["run".to_owned()], arguments].concat()
+    }
+
     /// Returns the path of the plugin's storage.
     pub fn storage(&self) -> PathBuf {
         self.home.path().join(&self.places[2])
@@ -120,11 +169,17 @@ impl Pair {
             false => (self.left(), self.right()),
             true => (self.right(), self.left()),
         };
-        let mut options = SessionOptions::new()
-            .allow(Capability::WallClock)
-            .storage(self.storage())
-            .grant(Grant::new("left", &left, Access::ReadWrite)?)
-            .grant(Grant::new("right", &right, Access::ReadWrite)?);
+        let options =
+            SessionOptions::new().allow(Capability::WallClock).storage(self.storage());
+        let mut options = match &self.url {
+            None => options
+                .grant(Grant::new("left", &left, Access::ReadWrite)?)
+                .grant(Grant::new("right", &right, Access::ReadWrite)?),
+            Some(url) => options
+                .grant(Grant::new("local", &left, Access::ReadWrite)?)
+                .http(HttpGrant::new("remote", url, Access::ReadWrite)?)
+                .http_auth("remote", HttpAuth::new("basic", "me:hunter2")?),
+        };
         for (name, value) in &self.settings {
             options = options.setting(name, value);
         }
@@ -144,7 +199,8 @@ impl Pair {
     /// # Errors
     /// Returns the errors of the start.
     pub fn sync_with(&self, options: SessionOptions) -> anyhow::Result<RunReport> {
-        Ok(plugin().run(options, EventLog::new(), &RunRequest::default())?)
+        let plugin = if self.url.is_some() { webdav() } else { plugin() };
+        Ok(plugin.run(options, EventLog::new(), &RunRequest::default())?)
     }
 
     /// Runs the plugin with a hook for each host call.
@@ -188,7 +244,9 @@ impl Pair {
     pub fn trees(&self) -> anyhow::Result<[Tree; 2]> {
         let read = |root: PathBuf| -> anyhow::Result<Tree> {
             let mut tree = trees::read(&root)?;
-            tree.retain(|path, _| path.split('/').next() != Some(".syncmgr-trash"));
+            // Apache has a directory of its own.
+            let hidden = [Some(".syncmgr-trash"), Some(".DAV")];
+            tree.retain(|path, _| !hidden.contains(&path.split('/').next()));
             Ok(tree)
         };
         Ok([read(self.left())?, read(self.right())?])
@@ -199,7 +257,7 @@ impl Pair {
     /// # Errors
     /// Returns the errors of the file system.
     pub fn findable(&self) -> anyhow::Result<BTreeSet<Vec<u8>>> {
-        let mut all = trees::read(self.home.path())?;
+        let mut all = self.everything()?;
         // The state of the plugin does not count.
         let is_memory = |path: &str| {
             [".state", ".state.new", ".state.modes"].iter().any(|end| path.ends_with(end))
@@ -218,7 +276,17 @@ impl Pair {
             let is_note = path.ends_with(".state.new") || path.ends_with(".state.modes");
             path.contains(".syncmgr-tmp-") || is_note
         };
-        Ok(trees::read(self.home())?.into_keys().filter(is_unfinished).collect())
+        Ok(self.everything()?.into_keys().filter(is_unfinished).collect())
+    }
+
+    /// Returns the home folder, and the files of the server.
+    fn everything(&self) -> anyhow::Result<Tree> {
+        let mut all = trees::read(self.home())?;
+        if self.url.is_some() {
+            let files = trees::read(&self.right())?;
+            all.extend(files.into_iter().map(|(path, entry)| (format!("server/{path}"), entry)));
+        }
+        Ok(all)
     }
 
     /// Returns those of the contents that are missing, shortened.

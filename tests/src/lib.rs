@@ -5,6 +5,7 @@
 pub mod blocks;
 pub mod com;
 pub mod corpus;
+pub mod fault_proxy;
 pub mod folder;
 pub mod hooked;
 pub mod http_server;
@@ -46,6 +47,8 @@ pub mod documents {
 pub const HELLO: &str = env!("GUEST_HELLO");
 /// The plugin that syncs directories.
 pub const FOLDER: &str = env!("GUEST_FOLDER");
+/// The plugin that syncs a directory with a server.
+pub const WEBDAV: &str = env!("GUEST_WEBDAV");
 /// A plugin that executes its settings.
 pub const SCRIPT: &str = env!("GUEST_SCRIPT");
 /// A plugin that performs the attack in its settings.

@@ -127,7 +127,9 @@ pub trait Endpoint {
     }
 
     /// Makes received copies permanent before they get their names, with `durable`.
-    fn flush_received(&mut self, temps: &[&str], durable: bool) -> Vec<Result<()>>;
+    fn flush_received(&mut self, temps: &[&str], _durable: bool) -> Vec<Result<()>> {
+        temps.iter().map(|_| Ok(())).collect()
+    }
 
     /// Renames files or links in their directories. A target that is not to be replaced must not
     /// exist: otherwise this fails with [`AlreadyExists`](ErrorCode::AlreadyExists). A target that
@@ -138,7 +140,9 @@ pub trait Endpoint {
     ///
     /// # Errors
     /// Fails with [`AlreadyExists`](ErrorCode::AlreadyExists) if that is another entry.
-    fn respell(&mut self, path: &str, to: &str) -> Result<()>;
+    fn respell(&mut self, _path: &str, _to: &str) -> Result<()> {
+        Err(not_implemented("renames"))
+    }
 
     /// Moves files or links that are deleted to the trash. With `stays`, they are going to be
     /// replaced, and copies in the trash are sufficient. Fails with
@@ -255,6 +259,20 @@ pub struct Capabilities {
     pub clock_ahead: i64,
 }
 
+impl Default for Capabilities {
+    /// Nothing, for one entry at once.
+    fn default() -> Self {
+        Self {
+            at_once: 1,
+            keeps_times: false,
+            hashes_cheaply: false,
+            has_versions: false,
+            has_links: false,
+            clock_ahead: 0,
+        }
+    }
+}
+
 /// Identifies a directory wherever it is mounted; `None` is unknown.
 pub type Identity = Option<(u64, u64)>;
 
@@ -265,6 +283,13 @@ pub struct Entry {
     pub name: EntryName,
     /// The metadata, or the reason why they cannot be read.
     pub metadata: Result<Metadata>,
+}
+
+impl Entry {
+    /// Creates an entry.
+    pub fn new(name: &str, metadata: Result<Metadata>) -> Self {
+        Self { name: EntryName::Text(name.to_owned()), metadata }
+    }
 }
 
 /// The metadata of an entry.
@@ -279,6 +304,24 @@ pub struct Metadata {
     pub mode: Option<u16>,
     /// Identifies a directory.
     pub identity: Identity,
+}
+
+impl Metadata {
+    /// Returns the metadata of a file, without permissions.
+    pub fn file(fingerprint: Fingerprint) -> Self {
+        Self { kind: EntryKind::File, fingerprint, mode: None, identity: None }
+    }
+
+    /// Returns the metadata of a directory, without permissions and identity.
+    pub fn directory() -> Self {
+        let fingerprint = Fingerprint::default();
+        Self { kind: EntryKind::Directory, fingerprint, mode: None, identity: None }
+    }
+
+    /// Returns whether it is a directory.
+    pub fn is_directory(&self) -> bool {
+        self.kind == EntryKind::Directory
+    }
 }
 
 /// A file to open.
@@ -316,6 +359,49 @@ pub struct Transfer<'a> {
     pub replaces: bool,
     /// Whether the copy gets the owner of its source if it replaces nothing.
     pub owner: bool,
+}
+
+impl Transfer<'_> {
+    /// Reads the source, and passes each part of it to `give`. `progress` is called after each part,
+    /// with the number of bytes.
+    ///
+    /// # Errors
+    /// Fails with [`Changed`](ErrorCode::Changed) if the source does not match
+    /// [`Transfer::source`], and with the interrupts of `progress` and of `give`.
+    pub fn read(
+        &self,
+        from: &mut dyn Endpoint,
+        progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
+        mut give: impl FnMut(&[u8]) -> Result<(), Interrupt>,
+    ) -> Result<Received, Interrupt> {
+        let open = OpenRequest { path: self.path, expected: Some(&self.source) };
+        let content = from.open(&[open]).pop();
+        let content = content.unwrap_or_else(|| Err(Error::failed("no result")))?;
+        self.read_content(content, progress, &mut give)
+    }
+
+    /// Reads the open source.
+    pub(crate) fn read_content(
+        &self,
+        content: Content,
+        progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
+        give: &mut dyn FnMut(&[u8]) -> Result<(), Interrupt>,
+    ) -> Result<Received, Interrupt> {
+        let Content { metadata, mut reader } = content;
+        let source = metadata.fingerprint;
+        if !source.is_still(&self.source) {
+            return Err(changed("the file").into());
+        }
+        let mut hasher = blake3::Hasher::new();
+        let read = pump(&mut *reader, source.size, progress, |part| {
+            hasher.update(part);
+            give(part)
+        })?;
+        match read == source.size {
+            true => Ok(Received { source, digest: *hasher.finalize().as_bytes() }),
+            false => Err(changed("the file").into()),
+        }
+    }
 }
 
 /// A received copy.

@@ -72,32 +72,24 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Reads the settings of an item; `None` is the only pair.
+    /// Reads the settings of an item; `None` is the only pair. `labels` are the words for the left
+    /// and the right side. Settings with the names in `others` are the plugin's, or granted servers.
     ///
     /// # Errors
     /// Fails for an unknown setting and for an invalid value. With several items, the error names
     /// the item.
-    pub fn read(item: Option<&str>) -> Result<Self> {
-        Self::read_with(item, &[])
-    }
-
-    /// Reads the settings of an item, which may have others with these names: those of the plugin,
-    /// and granted servers.
-    ///
-    /// # Errors
-    /// See [`Options::read`].
-    pub fn read_with(item: Option<&str>, others: &[&str]) -> Result<Self> {
-        Self::try_read(item, others).map_err(|error| match item {
+    pub fn read(item: Option<&str>, labels: [&str; 2], others: &[&str]) -> Result<Self> {
+        Self::try_read(item, labels, others).map_err(|error| match item {
             Some(item) => error.context(format_args!("item `{item}`")),
             None => error,
         })
     }
 
-    fn try_read(item: Option<&str>, others: &[&str]) -> Result<Self> {
+    fn try_read(item: Option<&str>, labels: [&str; 2], others: &[&str]) -> Result<Self> {
         check_names(item, others)?;
         Ok(Self {
             mode: match settings::get(item, "mode") {
-                Some(text) => mode(&text)?,
+                Some(text) => mode(&text, labels)?,
                 None => Mode::TwoWaySafe,
             },
             max_delete: match settings::get(item, "max-delete") {
@@ -152,18 +144,18 @@ fn invalid(message: String) -> Error {
     Error::new(ErrorCode::InvalidArgument, message)
 }
 
-fn mode(text: &str) -> Result<Mode> {
-    Ok(match text {
-        "two-way-safe" => Mode::TwoWaySafe,
-        "prefer-left" => Mode::PreferLeft,
-        "prefer-right" => Mode::PreferRight,
-        "newer" => Mode::Newer,
-        "one-way-safe" => Mode::OneWaySafe,
-        "mirror" => Mode::Mirror,
+fn mode(text: &str, [left, right]: [&str; 2]) -> Result<Mode> {
+    Ok(match (text, text.strip_prefix("prefer-")) {
+        ("two-way-safe", _) => Mode::TwoWaySafe,
+        (_, Some(side)) if side == left => Mode::PreferLeft,
+        (_, Some(side)) if side == right => Mode::PreferRight,
+        ("newer", _) => Mode::Newer,
+        ("one-way-safe", _) => Mode::OneWaySafe,
+        ("mirror", _) => Mode::Mirror,
         _ => {
             return Err(invalid(format!(
-                "setting `mode` is `{text}`; use two-way-safe, prefer-left, prefer-right, newer, \
-                 one-way-safe or mirror"
+                "setting `mode` is `{text}`; use two-way-safe, prefer-{left}, prefer-{right}, \
+                 newer, one-way-safe or mirror"
             )));
         }
     })
@@ -253,7 +245,16 @@ mod tests {
 
     #[test]
     fn modes_are_spelled_exactly() {
-        assert_eq!(mode("mirror").unwrap(), Mode::Mirror);
-        assert!(mode("Mirror").is_err());
+        let labels = ["local", "remote"];
+        for (text, expected) in [
+            ("mirror", Some(Mode::Mirror)),
+            ("prefer-local", Some(Mode::PreferLeft)),
+            ("prefer-remote", Some(Mode::PreferRight)),
+            ("prefer-left", None),
+            ("prefer-", None),
+            ("Mirror", None),
+        ] {
+            assert_eq!(mode(text, labels).ok(), expected, "{text}");
+        }
     }
 }

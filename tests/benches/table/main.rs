@@ -18,6 +18,7 @@ mod report;
 mod session;
 mod syncthing;
 mod trees;
+mod webdav;
 
 use std::path::PathBuf;
 
@@ -40,7 +41,7 @@ pub(crate) struct Options {
 /// A group of cases.
 type Group = (&'static str, fn(&Options) -> Result<Vec<Row>>);
 
-const GROUPS: [Group; 7] = [
+const GROUPS: [Group; 8] = [
     ("progress", progress::measure),
     ("session", session::measure),
     ("http", http::measure),
@@ -48,6 +49,7 @@ const GROUPS: [Group; 7] = [
     ("cold-start", cold_start::measure),
     ("many", many::measure),
     ("trees", trees::measure),
+    ("webdav", webdav::measure),
 ];
 
 impl Options {

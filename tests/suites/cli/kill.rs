@@ -4,11 +4,13 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use conformance::folder::{Pair, only_item, work};
+use conformance::servers::{self, Server};
 use syncmgr_host::Status;
 
 /// The number of kills in one pair of directories. The trash is read after each kill, so a pair is
@@ -29,6 +31,14 @@ fn pair() -> anyhow::Result<Pair> {
     Ok(Pair::new()?.stored_in("state/plugins/folder/storage"))
 }
 
+/// Returns a directory and a new collection of a server, with the storage of the program.
+fn pair_with(server: &Server, number: u32) -> anyhow::Result<Pair> {
+    let files = server.files().join(number.to_string());
+    fs::create_dir(&files)?;
+    let url = format!("http://127.0.0.1:{}/{number}/", server.ports[0]);
+    Ok(Pair::new()?.with_server(url, files).stored_in("state/plugins/webdav/storage"))
+}
+
 /// A running program.
 struct Running {
     child: Child,
@@ -40,7 +50,9 @@ impl Running {
     /// takes longer than the sync, is done by then.
     fn start(pair: &Pair) -> anyhow::Result<Self> {
         let mut child = Command::new(env!("CARGO_BIN_EXE_syncmgr"))
-            .args(["run", "folder", "--dir", "left=left", "--dir", "right=right", "--json"])
+            .args(pair.arguments())
+            .arg("--json")
+            .env("LOGIN", "me:hunter2")
             .current_dir(pair.home())
             .env("SYNCMGR_STATE_DIR", pair.home().join("state"))
             .stdout(Stdio::piped())
@@ -103,14 +115,16 @@ fn edit(pair: &Pair, random: &mut Random, round: u32) -> anyhow::Result<()> {
 /// Waits for a short time until a side has a temporary copy. Not every run copies.
 fn wait_for_a_copy(pair: &Pair, patience: Duration) -> anyhow::Result<()> {
     let begun = Instant::now();
+    let has_copy = |directory: &Path| {
+        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+        let mut names = entries.map(|entry| entry.file_name());
+        names.any(|name| name.to_string_lossy().starts_with(".syncmgr-tmp-"))
+    };
     while begun.elapsed() < patience {
         for side in [pair.left(), pair.right()] {
-            for directory in fs::read_dir(&side)? {
-                let entries = fs::read_dir(directory?.path()).into_iter().flatten().flatten();
-                let mut names = entries.map(|entry| entry.file_name());
-                if names.any(|name| name.to_string_lossy().starts_with(".syncmgr-tmp-")) {
-                    return Ok(());
-                }
+            let directories = fs::read_dir(&side)?.flatten().map(|entry| entry.path());
+            if has_copy(&side) || directories.into_iter().any(|directory| has_copy(&directory)) {
+                return Ok(());
             }
         }
     }
@@ -133,15 +147,33 @@ fn recover(pair: &Pair) -> anyhow::Result<()> {
 
 #[test]
 fn a_killed_run_loses_nothing_and_the_next_run_converges() -> anyhow::Result<()> {
+    kill_runs(|_| pair())
+}
+
+#[test]
+fn a_killed_run_with_a_server_loses_nothing_and_the_next_run_converges() -> anyhow::Result<()> {
+    for (program, start) in [
+        ("apache2", servers::plain_apache as fn() -> anyhow::Result<Server>),
+        ("rclone", servers::plain_rclone),
+    ] {
+        if servers::has(program)? {
+            let server = start()?;
+            kill_runs(|number| pair_with(&server, number)).context(program)?;
+        }
+    }
+    Ok(())
+}
+
+fn kill_runs(new: impl Fn(u32) -> anyhow::Result<Pair>) -> anyhow::Result<()> {
     let mut random = Random(0x9E37_79B9_7F4A_7C15);
-    let mut pair = pair()?;
+    let mut pair = new(0)?;
     // The duration of the work, from its first output to its end.
     let mut whole = Duration::ZERO;
     let mut live = 0;
     let mut unfinished = 0;
     for round in 1..=kills() {
         if round % KILLS_PER_PAIR == 1 {
-            pair = self::pair()?;
+            pair = new(round)?;
             edit(&pair, &mut random, 0)?;
             let running = Running::start(&pair)?;
             let begun = Instant::now();

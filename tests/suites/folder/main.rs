@@ -2,4 +2,5 @@
 
 mod faults;
 mod flushing;
+mod servers;
 mod sync;

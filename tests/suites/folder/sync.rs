@@ -1,7 +1,7 @@
 //! The `folder` plugin on real directories. Every case also checks that a second run changes
 //! nothing, that no content is lost, and that exchanging the sides gives the same result.
 
-mod cases;
+pub(crate) mod cases;
 #[cfg(unix)]
 mod closed;
 mod guards;
@@ -10,7 +10,7 @@ mod media;
 mod nested;
 #[cfg(unix)]
 mod permissions;
-mod random;
+pub(crate) mod random;
 
 use std::fs;
 use std::path::Path;
@@ -26,8 +26,8 @@ use conformance::trees::{self, Entry, Tree, tree, tree_of};
 use syncmgr_host::sink::Discard;
 use syncmgr_host::{Access, Capability, Grant, Hresult, LogLevel, SessionOptions, Status};
 
-fn check(case: &Case, swapped: bool) -> anyhow::Result<()> {
-    let mut pair = Pair::new()?.swapped(swapped);
+/// Runs a case with two empty sides.
+pub(crate) fn check(case: &Case, mut pair: Pair) -> anyhow::Result<()> {
     let [baseline, left, right] = case.trees.map(tree);
     if !baseline.is_empty() {
         trees::write(&pair.left(), &baseline)?;
@@ -38,7 +38,7 @@ fn check(case: &Case, swapped: bool) -> anyhow::Result<()> {
     trees::write(&pair.left(), &left)?;
     trees::write(&pair.right(), &right)?;
     for (name, value) in case.settings {
-        pair = pair.set(name, value);
+        pair = pair.set(name, pair.worded(value).as_str());
     }
     let before = pair.trees()?;
     let existed = pair.findable()?;
@@ -50,7 +50,8 @@ fn check(case: &Case, swapped: bool) -> anyhow::Result<()> {
         Expect::Stops(words) => {
             anyhow::ensure!(item.status == Status::Failed, "it must stop: {report:?}");
             anyhow::ensure!(item.hresult() == Hresult::HRESULT_ERROR_REQUEST_ABORTED);
-            let said = report.log.iter().any(|entry| entry.text.contains(words));
+            let words = pair.worded(words);
+            let said = report.log.iter().any(|entry| entry.text.contains(&words));
             anyhow::ensure!(said, "{:?}", report.log);
             anyhow::ensure!(before == after, "nothing may have changed");
             return Ok(());
@@ -88,7 +89,8 @@ fn check(case: &Case, swapped: bool) -> anyhow::Result<()> {
 fn cases_have_the_expected_outcome_with_swapped_sides() -> anyhow::Result<()> {
     for case in CASES {
         for swapped in [false, true] {
-            check(case, swapped).with_context(|| format!("{} (swapped: {swapped})", case.name))?;
+            let pair = Pair::new()?.swapped(swapped);
+            check(case, pair).with_context(|| format!("{} (swapped: {swapped})", case.name))?;
         }
     }
     Ok(())
@@ -97,7 +99,7 @@ fn cases_have_the_expected_outcome_with_swapped_sides() -> anyhow::Result<()> {
 #[test]
 fn one_way_modes_have_the_expected_outcome() -> anyhow::Result<()> {
     for case in ONE_WAY {
-        check(case, false).with_context(|| case.name.to_owned())?;
+        check(case, Pair::new()?).with_context(|| case.name.to_owned())?;
     }
     Ok(())
 }
@@ -389,14 +391,13 @@ fn a_file_changed_during_its_copy_is_left_for_the_next_run() -> anyhow::Result<(
 }
 
 /// Terminates the plugin before its k-th host call, for every k, and runs again without any flag.
-fn crash_everywhere(
-    durable: &str,
-    baseline: &Tree,
-    left: &Tree,
-    right: &Tree,
+/// Ends a run before each of its host calls. `new` returns two empty sides.
+pub(crate) fn crash_everywhere(
+    mut new: impl FnMut() -> anyhow::Result<Pair>,
+    [baseline, left, right]: &[Tree; 3],
 ) -> anyhow::Result<()> {
-    let prepared = || -> anyhow::Result<Pair> {
-        let pair = Pair::new()?.set("durable", durable);
+    let mut prepared = || -> anyhow::Result<Pair> {
+        let pair = new()?;
         for side in [pair.left(), pair.right()] {
             trees::write(&side, baseline)?;
         }
@@ -435,15 +436,21 @@ fn crash_everywhere(
     Ok(())
 }
 
-#[test]
-fn a_crash_before_any_host_call_loses_nothing_and_needs_no_flag() -> anyhow::Result<()> {
+/// A baseline and edits of both sides, with changes of every kind.
+pub(crate) fn all_changes() -> [Tree; 3] {
     let [mut baseline, mut left, mut right] = CASES[0].trees.map(tree);
     baseline.extend(tree("d/a=d a|d/e/b=d e b|t=t|gone/x=x"));
     left.extend(tree("d=was a directory|t=t"));
     right.extend(tree("d/a=d a|d/e/b=d e b|t/u=was a file|gone/x=x"));
+    [baseline, left, right]
+}
+
+#[test]
+fn a_crash_before_any_host_call_loses_nothing_and_needs_no_flag() -> anyhow::Result<()> {
     // One copy after the other, and all of them in a batch.
     for durable in ["false", "true"] {
-        crash_everywhere(durable, &baseline, &left, &right).context(durable)?;
+        crash_everywhere(|| Ok(Pair::new()?.set("durable", durable)), &all_changes())
+            .context(durable)?;
     }
     Ok(())
 }

@@ -5,8 +5,8 @@ use std::io::{self, Read};
 use syncmgr_plugin::directories::File;
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 
-use super::{Local, expect};
-use crate::endpoint::{Content, Endpoint, OpenRequest, Received, Transfer, changed, pump};
+use super::Local;
+use crate::endpoint::{Content, Endpoint, OpenRequest, Received, Transfer};
 
 /// An empty file in the storage.
 const EMPTY: &str = "empty";
@@ -34,30 +34,18 @@ impl Local {
         transfer: &Transfer<'_>,
         progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
     ) -> Result<Received, Interrupt> {
-        let Content { metadata, mut reader } = content;
-        let source = metadata.fingerprint;
-        expect(&source, &transfer.source)?;
         let attributes = self.attributes_of(transfer)?;
         let copy = self.permitted(transfer.temp, |local, temp| {
             local.parent(transfer.temp)?.create_copy(temp, &attributes, transfer.attributes())
         })?;
         drop(attributes);
-        let mut hasher = blake3::Hasher::new();
-        let written = pump(&mut *reader, source.size, progress, |part| {
-            hasher.update(part);
-            Ok(copy.write(part)?)
-        });
-        drop(reader);
-        let finished = written.and_then(|length| {
-            if length != source.size {
-                return Err(changed("the file").into());
-            }
-            let digest = *hasher.finalize().as_bytes();
+        let read = transfer.read_content(content, progress, &mut |part| Ok(copy.write(part)?));
+        let finished = read.and_then(|received| {
             if self.verify() {
-                self.verify_copy(transfer, digest, progress)?;
+                self.verify_copy(transfer, received.digest, progress)?;
             }
-            copy.set_modified(source.modified)?;
-            Ok(Received { source, digest })
+            copy.set_modified(received.source.modified)?;
+            Ok(received)
         });
         self.received.insert(transfer.temp.to_owned(), copy);
         if finished.is_err() {

@@ -1,10 +1,10 @@
 //! Two directories that are kept in sync: an item.
 
 use syncmgr_engine as engine;
-use syncmgr_engine::SideGrant;
 use syncmgr_engine::tree::Side;
-use syncmgr_plugin::directories::{self, Access, Grant};
-use syncmgr_plugin::{Error, ErrorCode, ItemId, Result, settings};
+use syncmgr_engine::{Endpoint, Endpoints, Local, PairItem, SideGrant};
+use syncmgr_plugin::directories::{self, Access, Directory, Grant};
+use syncmgr_plugin::{Error, ErrorCode, ItemId, Result, SyncContext};
 use uuid::Uuid;
 
 /// Two granted directories.
@@ -68,24 +68,23 @@ impl Pair {
             })
             .collect()
     }
+}
 
-    /// Returns the id of the item. It is derived from the two directories, so that other
-    /// directories with the same names are another item.
-    pub fn id(&self) -> ItemId {
-        let [left, right] = self.sides().roots();
+impl PairItem for Pair {
+    const NAME: &'static str = "folder";
+
+    fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
+    /// It is derived from the two directories, so that other directories with the same names are
+    /// another item.
+    fn id(&self) -> ItemId {
+        let [left, right] = self.pair().roots();
         ItemId::from_uuid(Uuid::new_v5(&NAMESPACE, &[left, right].concat()))
     }
 
-    /// Returns the display name.
-    pub fn name(&self) -> String {
-        let fallback = || self.key.clone().unwrap_or_else(|| "folder".to_owned());
-        settings::get(self.key.as_deref(), "name")
-            .filter(|name| !name.is_empty())
-            .unwrap_or_else(fallback)
-    }
-
-    /// Returns the two sides.
-    pub fn sides(&self) -> engine::Pair {
+    fn pair(&self) -> engine::Pair {
         let side = |side: Side| {
             let grant = &self.grants[side.index()];
             SideGrant {
@@ -96,6 +95,14 @@ impl Pair {
             }
         };
         engine::Pair { sides: Side::BOTH.map(side) }
+    }
+
+    fn open(&self, storage: &Directory, context: &SyncContext) -> Result<Endpoints> {
+        let open = |side: Side| -> Result<Box<dyn Endpoint>> {
+            let grant = &self.grants[side.index()];
+            Ok(Box::new(Local::open_grant(grant, storage, side, context)?))
+        };
+        Ok([open(Side::Left)?, open(Side::Right)?])
     }
 }
 

@@ -9,15 +9,9 @@ pub mod multistatus;
 pub mod pair;
 pub mod url;
 
-use syncmgr_engine::options::{self, Options};
-use syncmgr_engine::tree::Side;
-use syncmgr_engine::{Endpoint, Endpoints, Local};
-use syncmgr_plugin::directories::{self, Directory};
-use syncmgr_plugin::{
-    Error, ErrorCode, HandlerInfo, Interrupt, Item, ItemList, Plugin, Result, SyncContext,
-};
+use syncmgr_engine::item;
+use syncmgr_plugin::{HandlerInfo, Interrupt, ItemList, Plugin, Result, SyncContext};
 
-use crate::collection::Collection;
 use crate::pair::Pair;
 
 /// The plugin.
@@ -30,42 +24,12 @@ impl Plugin for WebDav {
     }
 
     fn items(&mut self) -> Result<ItemList> {
-        let pairs = Pair::all()?;
-        let keys: Vec<_> = pairs.iter().filter_map(|pair| pair.key.as_deref()).collect();
-        options::check_items(&keys)?;
-        for pair in &pairs {
-            options(pair)?;
-        }
-        let items = pairs.iter().map(|pair| Item::new(pair.id(), pair.name()));
-        Ok(items.collect::<Vec<_>>().into())
+        item::items(&Pair::all()?)
     }
 
     fn synchronize_item(&mut self, context: &mut SyncContext) -> Result<(), Interrupt> {
-        let pairs = Pair::all()?;
-        let pair = pairs.iter().find(|pair| pair.id() == context.item()).ok_or_else(|| {
-            Error::new(
-                ErrorCode::NotFound,
-                "the directory or the server of the item is not granted",
-            )
-        })?;
-        let storage = directories::open_storage()?;
-        syncmgr_engine::sync(&pair.sides(), &options(pair)?, &storage, context, |context| {
-            open(pair, &storage, context)
-        })
+        item::synchronize_item(&Pair::all()?, context)
     }
-}
-
-fn open(pair: &Pair, storage: &Directory, context: &SyncContext) -> Result<Endpoints> {
-    let local = Local::open_grant(&pair.local, storage, Side::Left, context)?;
-    let remote = Collection::new(&pair.remote)?;
-    let (local, remote): (Box<dyn Endpoint>, Box<dyn Endpoint>) =
-        (Box::new(local), Box::new(remote));
-    Ok([local, remote])
-}
-
-/// Reads the settings of a pair.
-fn options(pair: &Pair) -> Result<Options> {
-    Options::read_with(pair.key.as_deref(), &["remote"])
 }
 
 // The exports need the imports of a component.

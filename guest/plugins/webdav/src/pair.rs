@@ -1,10 +1,13 @@
 //! A directory and a collection that are kept in sync: an item.
 
 use syncmgr_engine as engine;
-use syncmgr_engine::SideGrant;
-use syncmgr_plugin::directories::{self, Access, Grant};
-use syncmgr_plugin::{Error, ErrorCode, ItemId, Result, settings};
+use syncmgr_engine::tree::Side;
+use syncmgr_engine::{Endpoints, Local, PairItem, SideGrant};
+use syncmgr_plugin::directories::{self, Access, Directory, Grant};
+use syncmgr_plugin::{Error, ErrorCode, ItemId, Result, SyncContext, settings};
 use uuid::Uuid;
+
+use crate::collection::Collection;
 
 /// A granted directory and a granted server.
 #[derive(Clone, Debug)]
@@ -15,6 +18,8 @@ pub struct Pair {
     pub local: Grant,
     /// The URL of the collection, which ends with `/`.
     pub remote: String,
+    /// Whether the collection is the left side, from which one-way modes copy.
+    pub is_from_remote: bool,
 }
 
 /// The namespace of item ids.
@@ -27,12 +32,16 @@ impl Pair {
     /// its `KEY.remote`.
     ///
     /// # Errors
-    /// Fails if a directory has another name, or if a server is missing.
+    /// Fails if a directory has another name, if a server is missing, and if the setting `from` is
+    /// invalid.
     pub fn all() -> Result<Vec<Self>> {
-        Self::find(directories::grants(), |name| settings::get(None, name))
+        Self::find(directories::grants(), settings::get)
     }
 
-    fn find(grants: Vec<Grant>, server: impl Fn(&str) -> Option<String>) -> Result<Vec<Self>> {
+    fn find(
+        grants: Vec<Grant>,
+        setting: impl Fn(Option<&str>, &str) -> Option<String>,
+    ) -> Result<Vec<Self>> {
         if grants.is_empty() {
             return Err(invalid(
                 "no directory to sync; grant one with `--dir local=PATH`, and a server with \
@@ -55,33 +64,46 @@ impl Pair {
                 Some(key) => format!("{key}.remote"),
                 None => "remote".to_owned(),
             };
-            let url = server(&name).filter(|url| !url.is_empty()).ok_or_else(|| {
+            let is_from_remote = match setting(key.as_deref(), "from").as_deref() {
+                None | Some("local") => false,
+                Some("remote") => true,
+                Some(text) => {
+                    let message = format!("setting `from` is `{text}`; use local or remote");
+                    return Err(invalid(message));
+                }
+            };
+            let url = setting(None, &name).filter(|url| !url.is_empty()).ok_or_else(|| {
                 invalid(format!(
                     "the server `{name}` is missing; grant it with `--http {name}=URL`"
                 ))
             })?;
             let remote = format!("{}/", url.trim_end_matches('/'));
-            Ok(Self { key, local: grant, remote })
+            Ok(Self { key, local: grant, remote, is_from_remote })
         };
         grants.into_iter().map(pair).collect()
     }
 
-    /// Returns the id of the item. It is derived from the directory and the collection.
-    pub fn id(&self) -> ItemId {
-        let [local, remote] = self.sides().roots();
+    /// Swaps the directory and the collection if the collection is the left side.
+    fn ordered<T>(&self, [local, remote]: [T; 2]) -> [T; 2] {
+        if self.is_from_remote { [remote, local] } else { [local, remote] }
+    }
+}
+
+impl PairItem for Pair {
+    const NAME: &'static str = "webdav";
+    const SETTINGS: &'static [&'static str] = &["remote", "from"];
+
+    fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
+    /// It is derived from the directory and the collection.
+    fn id(&self) -> ItemId {
+        let [local, remote] = self.ordered(self.pair().roots());
         ItemId::from_uuid(Uuid::new_v5(&ITEMS, &[local, remote].concat()))
     }
 
-    /// Returns the display name.
-    pub fn name(&self) -> String {
-        let fallback = || self.key.clone().unwrap_or_else(|| "webdav".to_owned());
-        settings::get(self.key.as_deref(), "name")
-            .filter(|name| !name.is_empty())
-            .unwrap_or_else(fallback)
-    }
-
-    /// Returns the two sides.
-    pub fn sides(&self) -> engine::Pair {
+    fn pair(&self) -> engine::Pair {
         let local = SideGrant {
             label: "local",
             description: format!("the directory `{}`", self.local.name),
@@ -97,7 +119,14 @@ impl Pair {
             is_writable: true,
             id: Uuid::new_v5(&COLLECTIONS, self.remote.as_bytes()),
         };
-        engine::Pair { sides: [local, remote] }
+        engine::Pair { sides: self.ordered([local, remote]) }
+    }
+
+    fn open(&self, storage: &Directory, context: &SyncContext) -> Result<Endpoints> {
+        let side = if self.is_from_remote { Side::Right } else { Side::Left };
+        let local = Local::open_grant(&self.local, storage, side, context)?;
+        let remote = Collection::new(&self.remote)?;
+        Ok(self.ordered([Box::new(local), Box::new(remote)]))
     }
 }
 
@@ -115,9 +144,10 @@ mod tests {
             access: Access::ReadWrite,
             id: Uuid::from_u128(at as u128),
         };
-        let url =
-            |name: &str| servers.contains(&name).then(|| format!("https://dav.example.org/{name}"));
-        Pair::find(names.iter().enumerate().map(grant).collect(), url)
+        let setting = |_: Option<&str>, name: &str| {
+            servers.contains(&name).then(|| format!("https://dav.example.org/{name}"))
+        };
+        Pair::find(names.iter().enumerate().map(grant).collect(), setting)
     }
 
     #[test]

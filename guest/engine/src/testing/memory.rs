@@ -1,0 +1,290 @@
+//! A side in memory.
+
+use std::cell::{Ref, RefCell};
+use std::collections::BTreeMap;
+use std::io::Cursor;
+use std::rc::Rc;
+
+use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
+
+use crate::endpoint::{
+    Capabilities, Content, Endpoint, Entry, Metadata, OpenRequest, Received, Removal, Rename,
+    Transfer, changed,
+};
+use crate::tree::{Fingerprint, join, split};
+
+/// A side in memory. Clones share their entries, so that a test keeps one and looks at it after a
+/// run, or changes it during one.
+#[derive(Clone, Debug, Default)]
+pub struct Memory(Rc<RefCell<Store>>);
+
+#[derive(Debug, Default)]
+struct Store {
+    entries: BTreeMap<String, Stored>,
+    trash: Vec<Vec<u8>>,
+    /// The version of the next entry.
+    next: u64,
+    capabilities: Option<Capabilities>,
+    /// Whether fingerprints have times only.
+    has_only_times: bool,
+}
+
+/// A file, or a directory if there is no content.
+#[derive(Clone, Debug)]
+struct Stored {
+    content: Option<Vec<u8>>,
+    /// The size that its metadata state.
+    size: u64,
+    version: u64,
+}
+
+/// The time of the first version, in ns since 1970. Each version is a second later.
+const FIRST: i64 = 1_700_000_000_000_000_000;
+const SECOND: i64 = 1_000_000_000;
+
+impl Memory {
+    /// Creates an empty side with these capabilities. It has no links, and keeps no times.
+    pub fn with(capabilities: Capabilities) -> Self {
+        let store = Store { capabilities: Some(capabilities), ..Store::default() };
+        Self(Rc::new(RefCell::new(store)))
+    }
+
+    /// Shows a version as a time, as servers without version tags do. No two are equal.
+    #[must_use]
+    pub fn with_only_times(self) -> Self {
+        self.0.borrow_mut().has_only_times = true;
+        self
+    }
+
+    /// Writes a file, and creates its directories.
+    pub fn put(&self, path: &str, content: &[u8]) {
+        let (parent, _) = split(path);
+        let ends = parent.match_indices('/').map(|(at, _)| at).chain([parent.len()]);
+        for end in ends.filter(|end| *end > 0) {
+            if !self.0.borrow().entries.contains_key(&parent[..end]) {
+                self.0.borrow_mut().put(&parent[..end], None);
+            }
+        }
+        self.0.borrow_mut().put(path, Some(content.to_vec()));
+    }
+
+    /// Deletes an entry, and all entries in it. Does nothing if there is none.
+    pub fn delete(&self, path: &str) {
+        let inside = format!("{path}/");
+        self.0.borrow_mut().entries.retain(|one, _| one != path && !one.starts_with(&inside));
+    }
+
+    /// Lets the metadata of a file state another size, as a server that is wrong about it.
+    pub fn claim_size(&self, path: &str, size: u64) {
+        if let Some(stored) = self.0.borrow_mut().entries.get_mut(path) {
+            stored.size = size;
+        }
+    }
+
+    /// Returns the content of each file, by path.
+    pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
+        let store = self.0.borrow();
+        let file =
+            |(path, stored): (&String, &Stored)| Some((path.clone(), stored.content.clone()?));
+        store.entries.iter().filter_map(file).collect()
+    }
+
+    /// Returns the contents in the trash.
+    pub fn trash(&self) -> Ref<'_, Vec<Vec<u8>>> {
+        Ref::map(self.0.borrow(), |store| &store.trash)
+    }
+
+    /// Returns how many entries were written so far.
+    pub fn writes(&self) -> u64 {
+        self.0.borrow().next
+    }
+
+    /// Returns the fingerprint of a file; that of an empty file if there is none.
+    pub fn fingerprint(&self, path: &str) -> Fingerprint {
+        self.0.borrow().metadata(path).map(|found| found.fingerprint).unwrap_or_default()
+    }
+}
+
+impl Store {
+    fn put(&mut self, path: &str, content: Option<Vec<u8>>) {
+        self.next += 1;
+        let size = content.as_ref().map_or(0, Vec::len) as u64;
+        self.entries.insert(path.to_owned(), Stored { content, size, version: self.next });
+    }
+
+    fn metadata(&self, path: &str) -> Option<Metadata> {
+        let stored = self.entries.get(path)?;
+        let modified = FIRST + stored.version.cast_signed() * SECOND;
+        let fingerprint = match self.has_only_times {
+            true => Fingerprint { size: stored.size, modified, ..Fingerprint::default() },
+            false => Fingerprint::of_version(stored.size, modified, &stored.version.to_string()),
+        };
+        Some(match stored.content {
+            Some(_) => Metadata::file(fingerprint),
+            None => Metadata::directory(),
+        })
+    }
+
+    fn is_directory(&self, path: &str) -> bool {
+        path.is_empty() || self.entries.get(path).is_some_and(|stored| stored.content.is_none())
+    }
+
+    fn content(&self, path: &str) -> Result<&Vec<u8>> {
+        self.entries.get(path).and_then(|stored| stored.content.as_ref()).ok_or_else(missing)
+    }
+
+    /// Returns the content of a file, if it is the expected one.
+    fn expect(&self, path: &str, expected: Option<&Fingerprint>) -> Result<&Vec<u8>> {
+        let content = self.content(path)?;
+        let now = self.metadata(path).map(|found| found.fingerprint).unwrap_or_default();
+        match expected.is_none_or(|expected| now.is_still(expected)) {
+            true => Ok(content),
+            false => Err(changed("the file")),
+        }
+    }
+
+    fn rename(&mut self, path: &str, to: &str, replaces: bool) -> Result<()> {
+        if !replaces && self.entries.contains_key(to) {
+            return Err(used());
+        }
+        let inside = format!("{path}/");
+        let moved: Vec<_> = self
+            .entries
+            .keys()
+            .filter(|one| *one == path || one.starts_with(&inside))
+            .cloned()
+            .collect();
+        if moved.is_empty() {
+            return Err(missing());
+        }
+        for old in moved {
+            if let Some(stored) = self.entries.remove(&old) {
+                self.entries.insert(format!("{to}{}", &old[path.len()..]), stored);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn missing() -> Error {
+    Error::new(ErrorCode::NotFound, "it does not exist")
+}
+
+fn used() -> Error {
+    Error::new(ErrorCode::AlreadyExists, "the name is used")
+}
+
+impl Endpoint for Memory {
+    fn capabilities(&self) -> Capabilities {
+        let usual = Capabilities { has_versions: true, ..Capabilities::default() };
+        self.0.borrow().capabilities.unwrap_or(usual)
+    }
+
+    fn list(
+        &mut self,
+        directory: &str,
+        each: &mut dyn FnMut(Entry) -> Result<(), Interrupt>,
+    ) -> Result<(), Interrupt> {
+        let entries: Vec<_> = {
+            let store = self.0.borrow();
+            if !store.is_directory(directory) {
+                return Err(missing().into());
+            }
+            let inside = store.entries.keys().filter(|path| split(path).0 == directory);
+            let entry = |path: &String| {
+                Entry::new(split(path).1, store.metadata(path).ok_or_else(missing))
+            };
+            inside.map(entry).collect()
+        };
+        entries.into_iter().try_for_each(each)
+    }
+
+    fn stat(&mut self, path: &str) -> Result<Option<Metadata>> {
+        Ok(self.0.borrow().metadata(path))
+    }
+
+    fn open(&mut self, files: &[OpenRequest<'_>]) -> Vec<Result<Content>> {
+        let store = self.0.borrow();
+        let open = |file: &OpenRequest<'_>| {
+            let content = store.content(file.path)?.clone();
+            let metadata = store.metadata(file.path).ok_or_else(missing)?;
+            Ok(Content { metadata, reader: Box::new(Cursor::new(content)) })
+        };
+        files.iter().map(open).collect()
+    }
+
+    fn receive(
+        &mut self,
+        from: &mut dyn Endpoint,
+        transfer: &Transfer<'_>,
+        progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
+    ) -> Result<Received, Interrupt> {
+        let mut content = Vec::new();
+        let received = transfer.read(from, progress, |part| {
+            content.extend_from_slice(part);
+            Ok(())
+        })?;
+        self.0.borrow_mut().put(transfer.temp, Some(content));
+        Ok(received)
+    }
+
+    fn rename_all(&mut self, renames: &[Rename<'_>]) -> Vec<Result<()>> {
+        let rename = |one: &Rename<'_>| {
+            let to = join(split(one.path).0, one.to);
+            self.0.borrow_mut().rename(one.path, &to, one.replaces.is_some())
+        };
+        renames.iter().map(rename).collect()
+    }
+
+    fn respell(&mut self, path: &str, to: &str) -> Result<()> {
+        self.0.borrow_mut().rename(path, &join(split(path).0, to), false)
+    }
+
+    fn keep_in_trash(&mut self, removals: &[Removal<'_>], stays: bool) -> Vec<Result<()>> {
+        let store = &mut *self.0.borrow_mut();
+        let mut keep = |removal: &Removal<'_>| {
+            let content = store.expect(removal.path, Some(removal.expected))?.clone();
+            store.trash.push(content);
+            if !stays {
+                store.entries.remove(removal.path);
+            }
+            Ok(())
+        };
+        removals.iter().map(&mut keep).collect()
+    }
+
+    fn remove(&mut self, path: &str, expected: Option<&Fingerprint>) -> Result<()> {
+        let store = &mut *self.0.borrow_mut();
+        store.expect(path, expected)?;
+        store.entries.remove(path);
+        Ok(())
+    }
+
+    fn create_directory(
+        &mut self,
+        path: &str,
+        _like: Option<(&mut dyn Endpoint, &str, Option<u16>)>,
+    ) -> Result<()> {
+        let store = &mut *self.0.borrow_mut();
+        if store.entries.contains_key(path) {
+            return Err(used());
+        }
+        if !store.is_directory(split(path).0) {
+            return Err(missing());
+        }
+        store.put(path, None);
+        Ok(())
+    }
+
+    fn remove_directory(&mut self, path: &str) -> Result<()> {
+        let store = &mut *self.0.borrow_mut();
+        if !store.entries.contains_key(path) {
+            return Err(missing());
+        }
+        if store.entries.keys().any(|other| split(other).0 == path) {
+            return Err(Error::new(ErrorCode::AlreadyExists, "it is not empty"));
+        }
+        store.entries.remove(path);
+        Ok(())
+    }
+}

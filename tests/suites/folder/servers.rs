@@ -1,0 +1,158 @@
+//! `webdav` with real servers: the cases of `folder`, random edits, and connections that are cut.
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::Context as _;
+use conformance::fault_proxy::{Fault, FaultProxy};
+use conformance::folder::{Pair, only_item, shape, work};
+use conformance::servers::{self, Server};
+use conformance::trees;
+use proptest::prelude::*;
+use syncmgr_host::Status;
+
+use crate::sync::cases::{CASES, Case, ONE_WAY};
+use crate::sync::random::{converges, entries, plausible};
+use crate::sync::{all_changes, check, crash_everywhere};
+
+type Start = fn() -> anyhow::Result<Server>;
+
+/// Servers on loopback without TLS.
+const SERVERS: [(&str, Start); 2] =
+    [("apache2", servers::plain_apache), ("rclone", servers::plain_rclone)];
+
+/// A running server with a collection for each pair.
+struct Collections {
+    server: Server,
+    next: AtomicU64,
+}
+
+impl Collections {
+    /// Returns a directory and a new collection. The requests go to this origin.
+    fn pair_through(&self, origin: &str) -> anyhow::Result<Pair> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let files = self.server.files().join(number.to_string());
+        fs::create_dir(&files)?;
+        Ok(Pair::new()?.with_server(format!("{origin}/{number}/"), files))
+    }
+
+    fn pair(&self) -> anyhow::Result<Pair> {
+        self.pair_through(&format!("http://127.0.0.1:{}", self.server.ports[0]))
+    }
+}
+
+fn each_server(test: impl Fn(&Collections) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    for (program, start) in SERVERS {
+        if servers::has(program)? {
+            let collections = Collections { server: start()?, next: AtomicU64::new(0) };
+            test(&collections).with_context(|| format!("with {program}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// A server has no links, and no URL has a name with a backslash.
+fn is_possible(case: &Case) -> bool {
+    case.trees.iter().all(|tree| !tree.contains("@=") && !tree.contains('\\'))
+}
+
+#[test]
+fn cases_have_the_expected_outcome() -> anyhow::Result<()> {
+    each_server(|collections| {
+        for case in CASES.iter().chain(ONE_WAY).filter(|case| is_possible(case)) {
+            check(case, collections.pair()?).with_context(|| case.name.to_owned())?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn random_edits_converge_without_loss() -> anyhow::Result<()> {
+    let config =
+        ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() };
+    each_server(|collections| {
+        let mut runner = proptest::test_runner::TestRunner::new(config.clone());
+        let trees = [entries(), entries(), entries()];
+        let result = runner.run(&trees, |trees| {
+            let check = || {
+                let pair = collections.pair()?.set("max-delete", "any");
+                converges(&pair, &trees.map(|rows| plausible(&rows)))
+            };
+            check().map_err(|error: anyhow::Error| TestCaseError::fail(format!("{error:#}")))
+        });
+        Ok(result?)
+    })
+}
+
+#[test]
+fn a_crash_before_any_host_call_loses_nothing_and_needs_no_flag() -> anyhow::Result<()> {
+    each_server(|collections| crash_everywhere(|| collections.pair(), &all_changes()))
+}
+
+/// Cuts the connection at each request of a run, once before the server gets it, and once before
+/// the client gets the answer.
+#[test]
+fn a_connection_that_is_cut_loses_nothing_and_needs_no_flag() -> anyhow::Result<()> {
+    let [baseline, left, right] = all_changes();
+    each_server(|collections| {
+        // All requests from this one on fail; 0: none.
+        let cut = Arc::new((AtomicU64::new(0), AtomicU64::new(0)));
+        let state = Arc::clone(&cut);
+        let faults = [Fault::Cut, Fault::CutAnswer(0)];
+        let mode = Arc::new(AtomicU64::new(0));
+        let chosen = Arc::clone(&mode);
+        let proxy = FaultProxy::start(collections.server.ports[0], move |_, _| {
+            let number = state.1.fetch_add(1, Ordering::SeqCst) + 1;
+            let at = state.0.load(Ordering::SeqCst);
+            let is_now = at > 0 && number >= at;
+            let fault = faults[usize::from(chosen.load(Ordering::SeqCst) == 1)];
+            if is_now { fault } else { Fault::Passed }
+        })?;
+        let prepared = || -> anyhow::Result<Pair> {
+            let pair = collections.pair_through(&proxy.url())?;
+            for side in [pair.left(), pair.right()] {
+                trees::write(&side, &baseline)?;
+            }
+            pair.sync()?;
+            trees::write(&pair.left(), &left)?;
+            trees::write(&pair.right(), &right)?;
+            Ok(pair)
+        };
+        let reference = prepared()?;
+        reference.sync()?;
+        let expected = shape(&reference.trees()?[0], &["f5"]);
+        for fault in 0..2 {
+            mode.store(fault, Ordering::SeqCst);
+            for k in 1.. {
+                let pair = prepared()?;
+                let existed = pair.findable()?;
+                cut.1.store(0, Ordering::SeqCst);
+                cut.0.store(k, Ordering::SeqCst);
+                pair.sync()?;
+                cut.0.store(0, Ordering::SeqCst);
+                let is_whole = cut.1.load(Ordering::SeqCst) < k;
+                let context = || format!("request {k}, fault {fault}");
+                let lost = pair.lost(&existed)?;
+                anyhow::ensure!(lost.is_empty(), "{}: lost {lost:?}", context());
+
+                let report = pair.sync()?;
+                let item = only_item(&report)?;
+                anyhow::ensure!(item.status == Status::Succeeded, "{}: {report:?}", context());
+                let [left, right] = pair.trees()?;
+                anyhow::ensure!(left == right, "{}: {left:?} {right:?}", context());
+                anyhow::ensure!(shape(&left, &["f5"]) == expected, "{}: {left:?}", context());
+                let unfinished = pair.unfinished()?;
+                anyhow::ensure!(unfinished.is_empty(), "{}: left {unfinished:?}", context());
+                let lost = pair.lost(&existed)?;
+                anyhow::ensure!(lost.is_empty(), "{}: then lost {lost:?}", context());
+                anyhow::ensure!(work(&pair.sync()?)? == 0, "{}: nothing is left", context());
+                if is_whole {
+                    anyhow::ensure!(k > 20, "the case is large enough: {k} requests");
+                    break;
+                }
+            }
+        }
+        Ok(())
+    })
+}
