@@ -85,6 +85,14 @@ impl Local {
         self.walker.directory(split(path).0, false)
     }
 
+    /// Checks that a file or link is still the expected one.
+    fn check(&mut self, path: &str, expected: &Fingerprint) -> Result<()> {
+        match self.stat(path)? {
+            Some(now) => expect(&now.fingerprint, expected),
+            None => Err(Error::new(ErrorCode::NotFound, "it does not exist")),
+        }
+    }
+
     fn verify(&self) -> bool {
         self.run.as_ref().is_some_and(|run| run.verify)
     }
@@ -263,12 +271,18 @@ impl Endpoint for Local {
     }
 
     fn keep_in_trash(&mut self, removals: &[Removal<'_>], stays: bool) -> Vec<Result<()>> {
-        let keep = |one: &Removal<'_>| self.permitted(one.path, |it, _| it.keep(one.path, stays));
+        let keep = |one: &Removal<'_>| {
+            self.check(one.path, one.expected)?;
+            self.permitted(one.path, |local, _| local.keep(one.path, stays))
+        };
         removals.iter().map(keep).collect()
     }
 
-    fn remove(&mut self, path: &str, _expected: Option<&Fingerprint>) -> Result<()> {
+    fn remove(&mut self, path: &str, expected: Option<&Fingerprint>) -> Result<()> {
         self.received.remove(path);
+        if let Some(expected) = expected {
+            self.check(path, expected)?;
+        }
         self.permitted(path, |local, name| local.parent(path)?.remove_file(name))
     }
 

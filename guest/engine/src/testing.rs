@@ -65,7 +65,7 @@ pub fn check_side(side: &mut dyn Endpoint) -> Vec<Broken> {
     broken.extend(failed);
     let mut left = Vec::new();
     let listed = side.list("", &mut |entry| {
-        let name = entry.name.display().into_owned();
+        let name = entry.name.display().to_owned();
         left.extend(names::is_temp(split(&name).1).then_some(name));
         Ok(())
     });

@@ -9,7 +9,7 @@ use syncmgr_plugin::{Error, ErrorCode, Interrupt};
 use super::Memory;
 use crate::endpoint::{Endpoint, Metadata, OpenRequest, Received, Removal, Rename, Transfer};
 use crate::names::TempNames;
-use crate::tree::{Fingerprint, join};
+use crate::tree::{Fingerprint, join, split};
 
 /// The outcome of a check; the error is what was found.
 pub(super) type Found<T = ()> = Result<T, String>;
@@ -40,7 +40,12 @@ impl<'a> Check<'a> {
 
     /// Returns another temporary path.
     pub(super) fn temp(&self) -> String {
-        self.path(&self.temps.next())
+        self.temp_of("")
+    }
+
+    /// Returns another temporary path, in the directory of a file.
+    fn temp_of(&self, name: &str) -> String {
+        self.path(&join(split(name).0, &self.temps.next()))
     }
 
     /// Copies a file with this content under a temporary name.
@@ -84,12 +89,12 @@ impl<'a> Check<'a> {
         replaces: Option<&Fingerprint>,
     ) -> Result<(), Error> {
         one(self.side.flush_received(&[temp], true))?;
-        one(self.side.rename_all(&[Rename { path: temp, to: name, replaces }]))
+        one(self.side.rename_all(&[Rename { path: temp, to: split(name).1, replaces }]))
     }
 
     /// Creates a file.
     pub(super) fn create(&mut self, name: &str, content: &[u8]) -> Found<Metadata> {
-        let temp = self.temp();
+        let temp = self.temp_of(name);
         done("copying a file", self.receive(&temp, name, content, false))?;
         done("naming a copy", self.name(&temp, name, None))?;
         self.stat(name)?.ok_or_else(|| format!("{name:?} does not exist after it was created"))
@@ -145,7 +150,7 @@ impl<'a> Check<'a> {
         let path = if name.is_empty() { self.directory.clone() } else { self.path(name) };
         let mut found = BTreeMap::new();
         let listed = self.side.list(&path, &mut |entry| {
-            found.insert(entry.name.display().into_owned(), entry.metadata?);
+            found.insert(entry.name.display().to_owned(), entry.metadata?);
             Ok(())
         });
         done("listing a directory", listed)?;

@@ -17,7 +17,8 @@ pub enum Turn {
     Cut,
     /// It is made, and fails with [`NotConnected`](ErrorCode::NotConnected): its answer is lost.
     Lost,
-    /// It succeeds, and nothing happened. Calls that return something are made.
+    /// It succeeds, and nothing happened: a listing is empty, and there is no metadata. Calls that
+    /// return something else are made.
     Ignored,
 }
 
@@ -118,11 +119,17 @@ impl<E: Endpoint> Endpoint for Faulty<E> {
         directory: &str,
         each: &mut dyn FnMut(Entry) -> Result<(), Interrupt>,
     ) -> Result<(), Interrupt> {
-        self.ask("list", |side| side.list(directory, each))
+        match (self.turn)("list") {
+            Turn::Ignored => Ok(()),
+            turn => self.after(turn, |side| side.list(directory, each)),
+        }
     }
 
     fn stat(&mut self, path: &str) -> Result<Option<Metadata>> {
-        self.ask("stat", |side| side.stat(path))
+        match (self.turn)("stat") {
+            Turn::Ignored => Ok(None),
+            turn => self.after(turn, |side| side.stat(path)),
+        }
     }
 
     fn read_link(&mut self, path: &str) -> Result<String> {
@@ -214,9 +221,13 @@ impl<E: Endpoint> Endpoint for Faulty<E> {
     }
 
     fn flush_directories(&mut self, directories: &[&str], in_trash: bool) -> Vec<Result<()>> {
-        let flush = |side: &mut E, one| only(side.flush_directories(&[one], in_trash));
-        let each = |one: &&str| self.change("flush_directories", |side| flush(side, *one));
-        directories.iter().map(each).collect()
+        let mut results = Vec::with_capacity(directories.len());
+        for one in directories {
+            results.push(self.change("flush_directories", |side| {
+                only(side.flush_directories(&[*one], in_trash))
+            }));
+        }
+        results
     }
 
     fn finish(&mut self) -> Vec<(&'static str, String, Error)> {

@@ -4,7 +4,7 @@ use syncmgr_plugin::directories::EntryKind::{Directory, File, SymbolicLink};
 use syncmgr_plugin::{ErrorCode, Interrupt};
 
 use super::check::{Check, Found, SOURCE, done, expect, one, refused};
-use crate::endpoint::{Endpoint as _, OpenRequest, Rename, Transfer};
+use crate::endpoint::{OpenRequest, Rename, Transfer};
 use crate::names;
 
 type Promise = (&'static str, fn(&mut Check<'_>) -> Found);
@@ -16,7 +16,8 @@ pub(super) const ALL: [Promise; 27] = [
         done("copying a file", check.receive(&temp, "a", b"content", false))?;
         expect(check.stat("a")?.is_none(), || "the name exists before".to_owned())?;
         done("naming a copy", check.name(&temp, "a", None))?;
-        expect(check.stat(&temp)?.is_none(), || "the temporary name still exists".to_owned())?;
+        let left = done("the metadata", check.side.stat(&temp))?;
+        expect(left.is_none(), || "the temporary name still exists".to_owned())?;
         check.expect_entries(&[("a", File)])
     }),
     ("a file has the content that was received", |check| {
@@ -78,8 +79,9 @@ pub(super) const ALL: [Promise; 27] = [
         for flushed in check.side.flush_received(&paths, true) {
             done("flushing a copy", flushed)?;
         }
-        let rename = |(temp, to)| Rename { path: temp, to, replaces: None };
-        let renames: Vec<_> = temps.iter().zip(&names).map(rename).collect();
+        let pairs = temps.iter().zip(&names);
+        let renames: Vec<_> =
+            pairs.map(|(temp, to)| Rename { path: temp, to, replaces: None }).collect();
         for renamed in check.side.rename_all(&renames) {
             done("naming a copy", renamed)?;
         }
