@@ -91,7 +91,8 @@ fn serve(
         Fault::CutAnswer(bytes) => (length, bytes),
         Fault::Answered(answer) => {
             io::copy(&mut from.take(length), &mut io::sink())?;
-            let (mut client, length) = (client, answer.split("\r\n\r\n").nth(1).map_or(0, str::len));
+            let (mut client, length) =
+                (client, answer.split("\r\n\r\n").nth(1).map_or(0, str::len));
             let (first, rest) = answer.split_once("\r\n").unwrap_or((answer, "\r\n"));
             let head = format!("{first}\r\nConnection: close\r\nContent-Length: {length}\r\n");
             client.write_all(head.as_bytes())?;

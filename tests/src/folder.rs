@@ -143,7 +143,9 @@ impl Pair {
     /// has the login of the server.
     pub fn arguments(&self) -> Vec<String> {
         let arguments = match &self.url {
-            None => ["folder", "--dir", "left=left", "--dir", "right=right"].map(str::to_owned).to_vec(),
+            None => {
+                ["folder", "--dir", "left=left", "--dir", "right=right"].map(str::to_owned).to_vec()
+            }
             Some(url) => {
                 let server = format!("remote={url}");
                 let login = "remote=basic:env:LOGIN";
@@ -169,17 +171,17 @@ impl Pair {
             false => (self.left(), self.right()),
             true => (self.right(), self.left()),
         };
-        let options =
-            SessionOptions::new().allow(Capability::WallClock).storage(self.storage());
-        let mut options = match &self.url {
-            None => options
-                .grant(Grant::new("left", &left, Access::ReadWrite)?)
-                .grant(Grant::new("right", &right, Access::ReadWrite)?),
-            Some(url) => options
-                .grant(Grant::new("local", &left, Access::ReadWrite)?)
-                .http(HttpGrant::new("remote", url, Access::ReadWrite)?)
-                .http_auth("remote", HttpAuth::new("basic", "me:hunter2")?),
-        };
+        let options = SessionOptions::new().allow(Capability::WallClock).storage(self.storage());
+        let mut options =
+            match &self.url {
+                None => options
+                    .grant(Grant::new("left", &left, Access::ReadWrite)?)
+                    .grant(Grant::new("right", &right, Access::ReadWrite)?),
+                Some(url) => options
+                    .grant(Grant::new("local", &left, Access::ReadWrite)?)
+                    .http(HttpGrant::new("remote", url, Access::ReadWrite)?)
+                    .http_auth("remote", HttpAuth::new("basic", "me:hunter2")?),
+            };
         for (name, value) in &self.settings {
             options = options.setting(name, value);
         }

@@ -479,6 +479,15 @@ pub fn changed(what: &str) -> Error {
     Error::new(ErrorCode::Changed, format!("{what} changed during the sync; the next run syncs it"))
 }
 
+/// Returns the error of a result in a function that cannot be cancelled. The engine sees the
+/// cancellation at its next check.
+pub fn without_cancellation<T>(result: Result<T, Interrupt>) -> Result<T> {
+    result.map_err(|interrupt| match interrupt {
+        Interrupt::Failed(error) => error,
+        Interrupt::Item | Interrupt::All => Error::new(ErrorCode::Cancelled, "cancelled"),
+    })
+}
+
 fn not_implemented(what: &str) -> Error {
     Error::new(ErrorCode::NotImplemented, format!("this side has no {what}"))
 }

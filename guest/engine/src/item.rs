@@ -55,9 +55,10 @@ pub fn synchronize_item<P: PairItem>(
     pairs: &[P],
     context: &mut SyncContext,
 ) -> Result<(), Interrupt> {
-    let pair = pairs.iter().find(|pair| pair.id() == context.item()).ok_or_else(|| {
-        Error::new(ErrorCode::NotFound, "the sides of the item are not granted")
-    })?;
+    let pair = pairs
+        .iter()
+        .find(|pair| pair.id() == context.item())
+        .ok_or_else(|| Error::new(ErrorCode::NotFound, "the sides of the item are not granted"))?;
     let storage = directories::open_storage()?;
     sync(&pair.pair(), &options(pair)?, &storage, context, |context| pair.open(&storage, context))
 }

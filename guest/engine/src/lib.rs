@@ -153,6 +153,7 @@ pub mod options;
 pub mod pair;
 pub mod plan;
 pub mod scan;
+pub mod service;
 pub mod spelling;
 pub mod state;
 mod sync;

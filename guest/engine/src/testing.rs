@@ -59,8 +59,9 @@ pub fn check_side(side: &mut dyn Endpoint) -> Vec<Broken> {
         };
         broken.extend(checked.err().map(|found| Broken { promise, found }));
     }
-    let failed = side.finish().into_iter().map(|(what, path, error)| {
-        Broken { promise: FINISHES, found: format!("cannot {what} {path}: {error}") }
+    let failed = side.finish().into_iter().map(|(what, path, error)| Broken {
+        promise: FINISHES,
+        found: format!("cannot {what} {path}: {error}"),
     });
     broken.extend(failed);
     let mut left = Vec::new();

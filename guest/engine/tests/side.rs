@@ -78,7 +78,11 @@ fn a_side_that_does_nothing_or_loses_answers_is_found_out() {
         ("flush_received", Turn::Cut, "a file has the content that was received"),
         ("rename_all", Turn::Ignored, "a copy is an entry only after it got its name"),
         ("rename_all", Turn::Lost, "a copy is an entry only after it got its name"),
-        ("keep_in_trash", Turn::Ignored, "a deleted file is gone, and another one can have its name"),
+        (
+            "keep_in_trash",
+            Turn::Ignored,
+            "a deleted file is gone, and another one can have its name",
+        ),
         ("keep_in_trash", Turn::Ignored, "only the expected file is deleted"),
         ("remove", Turn::Ignored, "a deleted file is gone, and another one can have its name"),
         ("create_directory", Turn::Ignored, "a directory is created once"),

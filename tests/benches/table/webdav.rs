@@ -91,13 +91,7 @@ fn write(root: &Path, number: usize, bytes: usize, seed: u8) -> Result<()> {
 type Results = [Vec<Took>; STEPS.len()];
 
 /// Runs one program through the steps.
-fn run(
-    side: &Side<'_>,
-    files: usize,
-    bytes: usize,
-    results: &mut Results,
-    seed: u8,
-) -> Result<()> {
+fn run(side: &Side<'_>, files: usize, bytes: usize, results: &mut Results, seed: u8) -> Result<()> {
     let local = side.home.join("local");
     for number in 0..files {
         // Half of the files come from each side.
@@ -157,7 +151,8 @@ pub(crate) fn measure(options: &Options) -> Result<Vec<Row>> {
                 1024 => format!("webdav, {files} files of 1 KiB, {} ms", round_trip.as_millis()),
                 _ => format!("webdav, {files} files of 50 MiB, {} ms", round_trip.as_millis()),
             };
-            let seconds = |all: &[Took]| Figure::Time(median(all.iter().map(|one| one.seconds).collect()));
+            let seconds =
+                |all: &[Took]| Figure::Time(median(all.iter().map(|one| one.seconds).collect()));
             for ((step, ours), theirs) in STEPS.iter().zip(&ours).zip(&theirs) {
                 let row = Row::new(format!("{what}: {step}"), seconds(ours))
                     .competitor(BISYNC, Some(seconds(theirs)));

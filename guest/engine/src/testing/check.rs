@@ -26,11 +26,7 @@ pub(super) struct Check<'a> {
 pub(super) const SOURCE: &str = "source";
 
 impl<'a> Check<'a> {
-    pub(super) fn new(
-        side: &'a mut dyn Endpoint,
-        temps: &'a TempNames,
-        directory: String,
-    ) -> Self {
+    pub(super) fn new(side: &'a mut dyn Endpoint, temps: &'a TempNames, directory: String) -> Self {
         Self { side, source: Memory::default(), temps, directory }
     }
 
@@ -69,15 +65,8 @@ impl<'a> Check<'a> {
         replaces: bool,
         progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
     ) -> Result<Received, Interrupt> {
-        let transfer = Transfer {
-            path: SOURCE,
-            temp,
-            name,
-            source,
-            mode: None,
-            replaces,
-            owner: false,
-        };
+        let transfer =
+            Transfer { path: SOURCE, temp, name, source, mode: None, replaces, owner: false };
         self.side.receive(&mut self.source, &transfer, progress)
     }
 
@@ -167,7 +156,11 @@ impl<'a> Check<'a> {
     pub(super) fn expect_content(&mut self, name: &str, expected: &[u8]) -> Found {
         let found = self.read(name)?;
         let shown = || {
-            format!("{name:?} has {} bytes that differ from {} expected", found.len(), expected.len())
+            format!(
+                "{name:?} has {} bytes that differ from {} expected",
+                found.len(),
+                expected.len()
+            )
         };
         expect(found == expected, shown)
     }

@@ -3,8 +3,8 @@
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 
 use crate::endpoint::{
-    Capabilities, Content, Endpoint, Entry, Identity, Metadata, OpenRequest, Received, Removal, Rename,
-    Run, Transfer,
+    Capabilities, Content, Endpoint, Entry, Identity, Metadata, OpenRequest, Received, Removal,
+    Rename, Run, Transfer,
 };
 use crate::tree::{Digest, Fingerprint};
 

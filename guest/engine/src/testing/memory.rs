@@ -191,9 +191,8 @@ impl Endpoint for Memory {
                 return Err(missing().into());
             }
             let inside = store.entries.keys().filter(|path| split(path).0 == directory);
-            let entry = |path: &String| {
-                Entry::new(split(path).1, store.metadata(path).ok_or_else(missing))
-            };
+            let entry =
+                |path: &String| Entry::new(split(path).1, store.metadata(path).ok_or_else(missing));
             inside.map(entry).collect()
         };
         entries.into_iter().try_for_each(each)

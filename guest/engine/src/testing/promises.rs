@@ -28,15 +28,20 @@ pub(super) const ALL: [Promise; 27] = [
         }
         Ok(())
     }),
-    ("the result of a copy has the digest of its content and the fingerprint of its source", |check| {
-        let temp = check.temp();
-        let received = done("copying a file", check.receive(&temp, "a", b"content", false))?;
-        let digest = *blake3::hash(b"content").as_bytes();
-        expect(received.digest == digest, || "the digest is another one".to_owned())?;
-        let source = check.source.fingerprint(SOURCE);
-        expect(received.source == source, || format!("{:?} is not {source:?}", received.source))?;
-        done("removing a copy", check.side.remove(&temp, None))
-    }),
+    (
+        "the result of a copy has the digest of its content and the fingerprint of its source",
+        |check| {
+            let temp = check.temp();
+            let received = done("copying a file", check.receive(&temp, "a", b"content", false))?;
+            let digest = *blake3::hash(b"content").as_bytes();
+            expect(received.digest == digest, || "the digest is another one".to_owned())?;
+            let source = check.source.fingerprint(SOURCE);
+            expect(received.source == source, || {
+                format!("{:?} is not {source:?}", received.source)
+            })?;
+            done("removing a copy", check.side.remove(&temp, None))
+        },
+    ),
     ("a listing has the metadata that stat returns", |check| {
         let file = check.create("file", b"content")?;
         let path = check.path("directory");
@@ -318,9 +323,38 @@ pub(super) const ALL: [Promise; 27] = [
 /// Names with characters that have a meaning in URLs, in XML, in paths and in shells, names in two
 /// normalization forms, and a long one.
 const NAMES: &[&str] = &[
-    "a b", " a", "100%", "%41", "a#b", "a?b", "a;b", "a+b", "a&amp;b", "a'b", "a\"b", "a<b", "a:b",
-    "a\\b", "~a", "a=b", "[a]", "{a}", "a@b", "a,b", "$a", "a|b", "*", "a.", "a..b", "\u{e9}",
-    "e\u{301}", "\u{65e5}\u{672c}", "\u{1f600}", "A", "-a", "CON",
+    "a b",
+    " a",
+    "100%",
+    "%41",
+    "a#b",
+    "a?b",
+    "a;b",
+    "a+b",
+    "a&amp;b",
+    "a'b",
+    "a\"b",
+    "a<b",
+    "a:b",
+    "a\\b",
+    "~a",
+    "a=b",
+    "[a]",
+    "{a}",
+    "a@b",
+    "a,b",
+    "$a",
+    "a|b",
+    "*",
+    "a.",
+    "a..b",
+    "\u{e9}",
+    "e\u{301}",
+    "\u{65e5}\u{672c}",
+    "\u{1f600}",
+    "A",
+    "-a",
+    "CON",
     "long-long-long-long-long-long-long-long-long-long-long-long-long-long-long-long-long-long-\
      long-long-long-long-long-long-long-long-long-long-long-long-long-long-long-long-long-long-",
 ];

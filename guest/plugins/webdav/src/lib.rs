@@ -1,18 +1,18 @@
 //! `webdav`: keeps a directory and a WebDAV collection in sync.
 //!
-//! [`pair`] finds the pairs, the engine syncs each of them, and [`collection`] is the side on the
-//! server.
+//! The engine finds the pairs and syncs each of them, and [`collection`] is the side on the server.
 
 mod answer;
 pub mod collection;
 pub mod multistatus;
-pub mod pair;
 pub mod url;
 
-use syncmgr_engine::item;
+use syncmgr_engine::service::{Server, ServerPair, Service};
+use syncmgr_engine::{Endpoint, item};
+use syncmgr_plugin::directories::Directory;
 use syncmgr_plugin::{HandlerInfo, Interrupt, ItemList, Plugin, Result, SyncContext};
 
-use crate::pair::Pair;
+use crate::collection::Collection;
 
 /// The plugin.
 #[derive(Debug, Default)]
@@ -24,11 +24,19 @@ impl Plugin for WebDav {
     }
 
     fn items(&mut self) -> Result<ItemList> {
-        item::items(&Pair::all()?)
+        item::items(&ServerPair::<Collection>::all()?)
     }
 
     fn synchronize_item(&mut self, context: &mut SyncContext) -> Result<(), Interrupt> {
-        item::synchronize_item(&Pair::all()?, context)
+        item::synchronize_item(&ServerPair::<Collection>::all()?, context)
+    }
+}
+
+impl Service for Collection {
+    const NAME: &'static str = "webdav";
+
+    fn open(server: &Server, _storage: &Directory) -> Result<Box<dyn Endpoint>> {
+        Ok(Box::new(Self::new(&server.url)?))
     }
 }
 

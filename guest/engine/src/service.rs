@@ -1,35 +1,57 @@
-//! A directory and a collection that are kept in sync: an item.
+//! Pairs of a granted directory and a granted server.
 
-use syncmgr_engine as engine;
-use syncmgr_engine::tree::Side;
-use syncmgr_engine::{Endpoints, Local, PairItem, SideGrant};
+use std::marker::PhantomData;
+
 use syncmgr_plugin::directories::{self, Access, Directory, Grant};
 use syncmgr_plugin::{Error, ErrorCode, ItemId, Result, SyncContext, settings};
 use uuid::Uuid;
 
-use crate::collection::Collection;
+use crate::apply::Endpoints;
+use crate::endpoint::Endpoint;
+use crate::item::PairItem;
+use crate::local::Local;
+use crate::pair::{Pair, SideGrant};
+use crate::tree::Side;
 
-/// A granted directory and a granted server.
-#[derive(Clone, Debug)]
-pub struct Pair {
-    /// The key of the item in the grants and settings; `None` is the only pair.
-    pub key: Option<String>,
-    /// The directory.
-    pub local: Grant,
-    /// The URL of the collection, which ends with `/`.
-    pub remote: String,
-    /// Whether the collection is the left side, from which one-way modes copy.
-    pub is_from_remote: bool,
+/// A service that a plugin syncs directories with.
+pub trait Service {
+    /// The display name of an item without a key and without the setting `name`.
+    const NAME: &'static str;
+
+    /// Opens the side on a server. `storage` is that of the plugin.
+    ///
+    /// # Errors
+    /// Fails if the URL is invalid, or if the server cannot be used.
+    fn open(server: &Server, storage: &Directory) -> Result<Box<dyn Endpoint>>;
 }
 
-/// The namespace of item ids.
-const ITEMS: Uuid = Uuid::from_u128(0x5b8e_91c7_0d34_4f6a_8a21_77c0_e3b5_42d9);
-/// The namespace of the ids of collections.
-const COLLECTIONS: Uuid = Uuid::from_u128(0x1f42_d0a6_9c5b_4be3_b7de_0a64_58f1_c92e);
+/// A granted server.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// The name of the grant.
+    pub name: String,
+    /// The URL, which ends with `/`.
+    pub url: String,
+    /// The same in every run for the same URL.
+    pub id: Uuid,
+}
 
-impl Pair {
-    /// Returns all pairs: the directory `local` with the server `remote`, and each `KEY.local` with
-    /// its `KEY.remote`.
+/// A granted directory `local`, and a granted server `remote`; or `KEY.local` and `KEY.remote`. With
+/// the setting `from=remote`, the server is the left side, from which one-way modes copy.
+#[derive(Clone, Debug)]
+pub struct ServerPair<S> {
+    key: Option<String>,
+    local: Grant,
+    server: Server,
+    is_from_remote: bool,
+    service: PhantomData<S>,
+}
+
+/// The namespace of the ids of items and servers.
+const IDS: Uuid = Uuid::from_u128(0x5b8e_91c7_0d34_4f6a_8a21_77c0_e3b5_42d9);
+
+impl<S: Service> ServerPair<S> {
+    /// Returns the pairs among the grants.
     ///
     /// # Errors
     /// Fails if a directory has another name, if a server is missing, and if the setting `from` is
@@ -60,10 +82,6 @@ impl Pair {
                     grant.name
                 )));
             }
-            let name = match &key {
-                Some(key) => format!("{key}.remote"),
-                None => "remote".to_owned(),
-            };
             let is_from_remote = match setting(key.as_deref(), "from").as_deref() {
                 None | Some("local") => false,
                 Some("remote") => true,
@@ -72,61 +90,65 @@ impl Pair {
                     return Err(invalid(message));
                 }
             };
+            let name = match &key {
+                Some(key) => format!("{key}.remote"),
+                None => "remote".to_owned(),
+            };
             let url = setting(None, &name).filter(|url| !url.is_empty()).ok_or_else(|| {
                 invalid(format!(
                     "the server `{name}` is missing; grant it with `--http {name}=URL`"
                 ))
             })?;
-            let remote = format!("{}/", url.trim_end_matches('/'));
-            Ok(Self { key, local: grant, remote, is_from_remote })
+            let url = format!("{}/", url.trim_end_matches('/'));
+            let id = Uuid::new_v5(&IDS, url.as_bytes());
+            let server = Server { name, url, id };
+            Ok(Self { key, local: grant, server, is_from_remote, service: PhantomData })
         };
         grants.into_iter().map(pair).collect()
     }
 
-    /// Swaps the directory and the collection if the collection is the left side.
+    /// Swaps the directory and the server if the server is the left side.
     fn ordered<T>(&self, [local, remote]: [T; 2]) -> [T; 2] {
         if self.is_from_remote { [remote, local] } else { [local, remote] }
     }
 }
 
-impl PairItem for Pair {
-    const NAME: &'static str = "webdav";
+impl<S: Service> PairItem for ServerPair<S> {
+    const NAME: &'static str = S::NAME;
     const SETTINGS: &'static [&'static str] = &["remote", "from"];
 
     fn key(&self) -> Option<&str> {
         self.key.as_deref()
     }
 
-    /// It is derived from the directory and the collection.
+    /// It is derived from the service, the directory and the server.
     fn id(&self) -> ItemId {
-        let [local, remote] = self.ordered(self.pair().roots());
-        ItemId::from_uuid(Uuid::new_v5(&ITEMS, &[local, remote].concat()))
+        let sides = [self.local.id, self.server.id].map(Uuid::into_bytes).concat();
+        ItemId::from_uuid(Uuid::new_v5(&IDS, &[S::NAME.as_bytes(), &sides].concat()))
     }
 
-    fn pair(&self) -> engine::Pair {
+    fn pair(&self) -> Pair {
         let local = SideGrant {
             label: "local",
             description: format!("the directory `{}`", self.local.name),
             is_writable: self.local.access == Access::ReadWrite,
             id: self.local.id,
         };
-        let name = self.key.as_ref().map_or("remote".to_owned(), |key| format!("{key}.remote"));
         let remote = SideGrant {
             label: "remote",
-            description: format!("the server `{name}`"),
+            description: format!("the server `{}`", self.server.name),
             // A plugin does not learn whether a server is granted read-only: the host denies the
             // requests.
             is_writable: true,
-            id: Uuid::new_v5(&COLLECTIONS, self.remote.as_bytes()),
+            id: self.server.id,
         };
-        engine::Pair { sides: self.ordered([local, remote]) }
+        Pair { sides: self.ordered([local, remote]) }
     }
 
     fn open(&self, storage: &Directory, context: &SyncContext) -> Result<Endpoints> {
         let side = if self.is_from_remote { Side::Right } else { Side::Left };
         let local = Local::open_grant(&self.local, storage, side, context)?;
-        let remote = Collection::new(&self.remote)?;
-        Ok(self.ordered([Box::new(local), Box::new(remote)]))
+        Ok(self.ordered([Box::new(local), S::open(&self.server, storage)?]))
     }
 }
 
@@ -138,7 +160,18 @@ fn invalid(message: String) -> Error {
 mod tests {
     use super::*;
 
-    fn find(names: &[&str], servers: &[&str]) -> Result<Vec<Pair>> {
+    #[derive(Debug)]
+    struct Files;
+
+    impl Service for Files {
+        const NAME: &'static str = "files";
+
+        fn open(_server: &Server, _storage: &Directory) -> Result<Box<dyn Endpoint>> {
+            Err(Error::failed("it is not opened"))
+        }
+    }
+
+    fn find(names: &[&str], servers: &[&str]) -> Result<Vec<ServerPair<Files>>> {
         let grant = |(at, name): (usize, &&str)| Grant {
             name: (*name).to_owned(),
             access: Access::ReadWrite,
@@ -147,13 +180,14 @@ mod tests {
         let setting = |_: Option<&str>, name: &str| {
             servers.contains(&name).then(|| format!("https://dav.example.org/{name}"))
         };
-        Pair::find(names.iter().enumerate().map(grant).collect(), setting)
+        ServerPair::find(names.iter().enumerate().map(grant).collect(), setting)
     }
 
     #[test]
     fn pairs_are_found_by_name() {
         let pairs = find(&["a.local", "local"], &["remote", "a.remote"]).unwrap();
-        let found: Vec<_> = pairs.iter().map(|pair| (pair.key.as_deref(), &*pair.remote)).collect();
+        let found: Vec<_> =
+            pairs.iter().map(|pair| (pair.key.as_deref(), &*pair.server.url)).collect();
         assert_eq!(
             found,
             [
