@@ -3,12 +3,12 @@
 
 mod copy;
 mod flush;
+mod moves;
 mod name;
 mod new_baseline;
 mod perform;
 mod place;
 mod refused;
-mod respell;
 mod room;
 mod words;
 
@@ -25,9 +25,9 @@ use crate::state::BaseChildren;
 use crate::tree::{Name, Side, split};
 use copy::Batch;
 use flush::Dirty;
+use moves::Unmoved;
 use new_baseline::revert;
 use refused::Refused;
-use respell::keep_spelling;
 use room::Room;
 
 /// The changes of a run.
@@ -45,6 +45,8 @@ pub struct Done {
     pub modes: u64,
     /// Times of equal files set.
     pub times: u64,
+    /// Entries moved, each with everything in it.
+    pub moved: u64,
     /// Entries renamed to another case.
     pub renamed: u64,
     /// The operations that failed, with their reasons.
@@ -67,8 +69,6 @@ pub struct Applier<'a> {
     refused: Refused,
     /// New entries, with another name of their directory that differs only in case.
     alike: HashMap<Name, Name>,
-    /// Keys of entries that were renamed to another case.
-    respelled: HashSet<Name>,
     /// Copies that are not created or not renamed yet.
     batch: Batch,
     room: Room,
@@ -76,8 +76,9 @@ pub struct Applier<'a> {
     ended: Result<(), Interrupt>,
     /// The changes so far.
     pub done: Done,
-    /// Keys of operations that are skipped or pending.
+    /// Keys of operations that are skipped or pending, except for moves.
     undone: HashSet<Name>,
+    unmoved: Unmoved,
 }
 
 /// The two sides.
@@ -112,12 +113,12 @@ impl<'a> Applier<'a> {
             is_open,
             refused: Refused::default(),
             alike: HashMap::new(),
-            respelled: HashSet::new(),
             batch: Batch::default(),
             room: Room::default(),
             ended: Ok(()),
             done: Done::default(),
             undone: HashSet::new(),
+            unmoved: Unmoved::default(),
         }
     }
 
@@ -164,8 +165,12 @@ impl<'a> Applier<'a> {
         let operations = std::mem::take(&mut plan.operations);
         let removals = std::mem::take(&mut plan.removals);
         self.alike = std::mem::take(&mut plan.alike);
-        let is_renaming = |one: &&Operation| matches!(one.action, Action::Respell { .. });
-        let renames: Vec<_> = removals.iter().filter(is_renaming).cloned().collect();
+        let mut moves = std::mem::take(&mut plan.moves);
+        for operation in &moves {
+            self.step(operation, &mut plan.next);
+        }
+        let is_move = |one: &&Operation| matches!(one.action, Action::Move { .. });
+        moves.extend(removals.iter().filter(is_move).cloned());
         for operation in operations.into_iter().chain(removals) {
             self.step(&operation, &mut plan.next);
         }
@@ -178,17 +183,13 @@ impl<'a> Applier<'a> {
         }
         self.flush();
         self.ends.iter_mut().for_each(|end| end.forget_repairs());
-        for operation in &renames {
-            self.undone.remove(&operation.key);
-        }
         for key in &self.undone {
             revert(&mut plan.next, before, key);
         }
-        for operation in renames.iter().filter(|one| !self.respelled.contains(&one.key)) {
-            keep_spelling(&mut plan.next, operation);
-        }
         let undone = std::mem::take(&mut self.undone);
-        self.done.left = undone.len() as u64;
+        let unmoved = std::mem::take(&mut self.unmoved);
+        unmoved.revert(&mut plan.next, &moves, &undone);
+        self.done.left = undone.len() as u64 + unmoved.len();
         plan.conflicts.retain(|conflict| !undone.contains(conflict.copy.as_str()));
         std::mem::replace(&mut self.ended, Ok(())).and_then(|()| self.no_room())
     }
@@ -198,13 +199,9 @@ impl<'a> Applier<'a> {
         if self.ended.is_ok() && needs_names(&operation.action) {
             self.settle(next);
         }
-        if self.ended.is_err() {
-            self.undone.insert(Name::clone(&operation.key));
-            return;
-        }
-        if self.refused.includes(&operation.key) {
-            // The parent directory has the reason.
-            self.undone.insert(Name::clone(&operation.key));
+        // A directory that was refused has the reason.
+        if self.ended.is_err() || self.refused.includes(&operation.key) {
+            self.leave(operation, None);
             return;
         }
         if self.waits_for_room(operation) {
@@ -232,7 +229,7 @@ impl<'a> Applier<'a> {
         match stop {
             Interrupt::Failed(error) => self.fail(operation, &error),
             Interrupt::Item | Interrupt::All => {
-                self.undone.insert(Name::clone(&operation.key));
+                self.leave(operation, None);
                 self.end(Err(stop));
             }
         }
@@ -245,13 +242,30 @@ impl<'a> Applier<'a> {
         }
     }
 
+    /// Records that an operation is not done. `error` is the reason if it failed.
+    fn leave(&mut self, operation: &Operation, error: Option<&Error>) {
+        match operation.action {
+            Action::Move { .. } => self.unmoved.add(operation, error),
+            Action::MakeDirectory { .. }
+            | Action::Copy { .. }
+            | Action::MakeLink { .. }
+            | Action::Rename { .. }
+            | Action::Remove { .. }
+            | Action::RemoveDirectory { .. }
+            | Action::SetMode { .. }
+            | Action::SetModified { .. } => {
+                self.undone.insert(Name::clone(&operation.key));
+            }
+        }
+    }
+
     /// Records that an operation failed.
     fn fail(&mut self, operation: &Operation, error: &Error) {
         if error.code == ErrorCode::NoSpace {
             return self.lacks_room(operation, error);
         }
         self.refused.note(operation);
-        self.undone.insert(Name::clone(&operation.key));
+        self.leave(operation, Some(error));
         self.done.failed.push(words::explain(operation, self.pair, error));
     }
 }
@@ -262,7 +276,7 @@ fn needs_names(action: &Action) -> bool {
         Action::Copy { .. } | Action::MakeDirectory { .. } => false,
         Action::MakeLink { .. }
         | Action::Rename { .. }
-        | Action::Respell { .. }
+        | Action::Move { .. }
         | Action::Remove { .. }
         | Action::RemoveDirectory { .. }
         | Action::SetMode { .. }
@@ -278,7 +292,7 @@ impl Operation {
             Action::MakeDirectory { on, .. }
             | Action::MakeLink { on, .. }
             | Action::Rename { on, .. }
-            | Action::Respell { on, .. }
+            | Action::Move { on, .. }
             | Action::Remove { on, .. }
             | Action::RemoveDirectory { on }
             | Action::SetMode { on, .. }

@@ -136,11 +136,14 @@ pub trait Endpoint {
     /// is to be replaced was kept in the trash before, with [`Run::trash`].
     fn rename_all(&mut self, renames: &[Rename<'_>]) -> Vec<Result<()>>;
 
-    /// Renames an entry of any type in its directory, to a name that differs only in case.
+    /// Renames an entry of any type, with everything in it. `to` is its new path, which may be in
+    /// another directory, or differ only in case. Called only with [`Capabilities::renames`].
     ///
     /// # Errors
-    /// Fails with [`AlreadyExists`](ErrorCode::AlreadyExists) if that is another entry.
-    fn respell(&mut self, _path: &str, _to: &str) -> Result<()> {
+    /// Fails with [`AlreadyExists`](ErrorCode::AlreadyExists) if another entry has the new path,
+    /// and with [`NotImplemented`](ErrorCode::NotImplemented) if the entry cannot be moved there,
+    /// such as to another file system.
+    fn rename(&mut self, _path: &str, _to: &str) -> Result<()> {
         Err(not_implemented("renames"))
     }
 
@@ -255,6 +258,12 @@ pub struct Capabilities {
     pub has_versions: bool,
     /// Whether it has symbolic links. Otherwise, those of the other side are skipped.
     pub has_links: bool,
+    /// Whether it renames entries, see [`Endpoint::rename`]. Otherwise, an entry that was moved on
+    /// the other side is copied and deleted.
+    pub renames: bool,
+    /// Whether a file keeps its fingerprint when it is moved, and no other file ever has the same
+    /// one. Otherwise, only the content shows that a file was moved.
+    pub has_ids: bool,
     /// How far its clock is ahead of that of the plugin, in ns.
     pub clock_ahead: i64,
 }
@@ -268,6 +277,8 @@ impl Default for Capabilities {
             hashes_cheaply: false,
             has_versions: false,
             has_links: false,
+            renames: false,
+            has_ids: false,
             clock_ahead: 0,
         }
     }

@@ -5,6 +5,7 @@ mod flush;
 mod modes;
 mod open;
 mod permit;
+mod rename;
 mod stream;
 mod trash;
 mod walker;
@@ -115,6 +116,9 @@ impl Endpoint for Local {
             hashes_cheaply: true,
             has_versions: false,
             has_links: true,
+            renames: true,
+            // Another medium may have the same file ids.
+            has_ids: false,
             clock_ahead: 0,
         }
     }
@@ -247,27 +251,8 @@ impl Endpoint for Local {
         renames.iter().map(rename).collect()
     }
 
-    fn respell(&mut self, path: &str, to: &str) -> Result<()> {
-        // Open directories have the old paths.
-        self.walker.forget();
-        self.permitted(path, |local, name| {
-            let directory = local.parent(path)?;
-            match directory.rename_new(name, directory, to) {
-                Err(error) if error.code == ErrorCode::AlreadyExists => {
-                    // Only the listing shows the names, because some file systems have no stable
-                    // file ids. On a case-insensitive side, the new name refers to the entry.
-                    for entry in directory.list()? {
-                        if names::key(entry?.name.display()) == names::key(to) {
-                            return Err(Error::new(error.code, format!("{to} is there, too")));
-                        }
-                    }
-                    directory.rename(name, directory, to)
-                }
-                renamed => renamed,
-            }
-        })?;
-        self.opened.moved(path, &crate::tree::join(split(path).0, to));
-        Ok(())
+    fn rename(&mut self, path: &str, to: &str) -> Result<()> {
+        self.rename_entry(path, to)
     }
 
     fn keep_in_trash(&mut self, removals: &[Removal<'_>], stays: bool) -> Vec<Result<()>> {

@@ -39,6 +39,11 @@ pub fn key(name: &str) -> Cow<'_, str> {
     }
 }
 
+/// Returns a form that is equal for names that differ only in case.
+pub(crate) fn folded(name: &str) -> String {
+    key(&key(name).to_lowercase()).into_owned()
+}
+
 /// Names of the temporary files of a run.
 #[derive(Clone, Debug)]
 pub struct TempNames {

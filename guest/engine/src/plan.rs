@@ -1,12 +1,15 @@
 //! Plans a run. It does no I/O itself, and requests the digest of a file only if the content
 //! decides.
 
+mod content;
 mod decide;
 mod directory;
 mod file_entry;
 mod guard;
 mod location;
+mod merge;
 mod modes;
+pub mod moves;
 mod planner;
 mod times;
 mod transfer;
@@ -18,12 +21,13 @@ use std::sync::Arc;
 
 use crate::endpoint::Capabilities;
 use crate::options::{Mode, Options};
-use crate::state::{BaseChildren, ConflictRecord};
+use crate::state::{Base, BaseChildren, ConflictRecord};
 use crate::tree::{Children, Digest, Fingerprint, Name, Node, Side};
 use planner::Planner;
 
 pub use decide::{Change, Verdict, decide};
 pub use guard::{SafetyStop, check};
+pub use moves::{Before, Finder, Moves};
 
 /// A file that was written less than this before the scan may be written again without a change of
 /// its times, because some file systems store them with this precision.
@@ -32,7 +36,10 @@ const RACY_NS: i64 = 2_000_000_000;
 /// The operations of a run, and the baseline after them.
 #[derive(Debug, Default)]
 pub struct Plan {
-    /// The operations that come first, in this order: those that create or replace.
+    /// The operations that come before all others, in this order: moves of entries that were moved
+    /// on the other side, and directories that are created for them.
+    pub moves: Vec<Operation>,
+    /// The operations that come next, in this order: those that create or replace.
     pub operations: Vec<Operation>,
     /// The operations that follow, in this order: those that only remove, and permissions that make
     /// directories read-only for their owner.
@@ -103,14 +110,20 @@ pub enum Action {
         /// The new name.
         to: Box<str>,
     },
-    /// Rename an entry to a name that differs only in case.
-    Respell {
+    /// Rename an entry of any type. The paths and the key of the operation are those of the other
+    /// side, except for the old path of this one.
+    Move {
         /// The side.
         on: Side,
-        /// The new name.
-        to: Box<str>,
-        /// The path by keys, with the old name.
+        /// The new path.
+        to: Name,
+        /// The old path by keys.
         old_key: Box<str>,
+        /// The expected file or link; `None`: a directory, or only the case of the name changes.
+        expected: Option<Box<Fingerprint>>,
+        /// The baseline of the entry at its old path; `None`: only the case of the name changes,
+        /// after all other operations on the entry.
+        before: Option<Arc<Base>>,
     },
     /// Remove a file or link.
     Remove {
@@ -165,6 +178,8 @@ pub struct Input<'a> {
     pub sides: [&'a Children; 2],
     /// The baseline.
     pub base: &'a BaseChildren,
+    /// What the sides were before moves were made in them and in the baseline.
+    pub before: Before,
     /// The settings.
     pub options: &'a Options,
     /// What the sides can do.
@@ -207,6 +222,13 @@ fn on_one_side(left: &Children, right: &Children) -> usize {
         }
     }
     count
+}
+
+impl Plan {
+    /// Returns all operations, in their order.
+    pub fn all(&self) -> impl Iterator<Item = &Operation> {
+        self.moves.iter().chain(&self.operations).chain(&self.removals)
+    }
 }
 
 impl Operation {

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use crate::names;
 use crate::options::Mode;
 use crate::plan::{Action, Operation};
-use crate::state::{Base, BaseChildren, BaseKind};
-use crate::tree::{Children, Kind, Name, Node, Side, join};
+use crate::state::{self, BaseChildren};
+use crate::tree::{Children, Kind, Name, Node, Side, join, split};
 
 /// The names that differ only in case.
 #[derive(Debug, Default)]
@@ -57,11 +57,13 @@ struct Group<'a> {
 }
 
 impl Spelling {
-    /// Finds names that differ only in case.
+    /// Finds names that differ only in case. `renames` is whether entries of each side can be
+    /// renamed.
     pub fn find(
         sides: [&Children; 2],
         base: &BaseChildren,
         mode: Mode,
+        renames: [bool; 2],
         labels: [&'static str; 2],
     ) -> Self {
         let mut found = Self { labels, ..Self::default() };
@@ -71,7 +73,7 @@ impl Spelling {
         while let Some(level) = levels.pop() {
             let mut pairs = Vec::new();
             if !has_equal_keys(level.sides) {
-                pairs = found.look(&level, mode);
+                pairs = found.look(&level, mode, renames);
             }
             let [left, right] = level.sides;
             for (key, node) in left {
@@ -107,12 +109,17 @@ impl Spelling {
     }
 
     /// Compares the names of one directory. Returns pairs of keys, and which of the two is kept.
-    fn look<'a>(&mut self, level: &Level<'a>, mode: Mode) -> Vec<([&'a Name; 2], &'a Name)> {
+    fn look<'a>(
+        &mut self,
+        level: &Level<'a>,
+        mode: Mode,
+        renames: [bool; 2],
+    ) -> Vec<([&'a Name; 2], &'a Name)> {
         let mut groups: BTreeMap<String, Group<'a>> = BTreeMap::new();
         for side in Side::BOTH {
             let [here, there] = [side, side.other()].map(|side| level.sides[side.index()]);
             for key in here.keys() {
-                let group = groups.entry(folded(key)).or_default();
+                let group = groups.entry(names::folded(key)).or_default();
                 match there.contains_key(key) {
                     true => group.common = Some(key),
                     false => group.lone[side.index()].push(key),
@@ -123,6 +130,7 @@ impl Spelling {
         for group in groups.values() {
             if let ([left], [right], None) = (&*group.lone[0], &*group.lone[1], group.common)
                 && let Some(on) = renamed_on(level, [left, right], mode)
+                && renames[on.index()]
             {
                 let names = [*left, *right];
                 let [new, old] = [on.other(), on].map(|side| names[side.index()]);
@@ -148,7 +156,13 @@ impl Spelling {
         let to = level.sides[on.other().index()].get(new).map_or(new, |node| &node.name);
         let (mut paths, action) = (
             [name(Side::Left, new), name(Side::Right, new)],
-            Action::Respell { on, to: (&**to).into(), old_key: join(&level.key, old).into() },
+            Action::Move {
+                on,
+                to: join(split(&name(on, old)).0, to).into(),
+                old_key: join(&level.key, old).into(),
+                expected: None,
+                before: None,
+            },
         );
         paths[on.index()] = name(on, old);
         self.renames.push(Operation {
@@ -173,12 +187,12 @@ impl Spelling {
                 Side::Left => &mut *left,
                 Side::Right => &mut *right,
             };
-            if let Some(children) = directory_mut(side, parent)
+            if let Some(children) = side.directory_mut(parent)
                 && let Some(node) = children.remove(old)
             {
                 children.insert(Name::clone(new), node);
             }
-            if let Some(children) = base_directory_mut(base, parent)
+            if let Some(children) = state::directory_mut(base, parent)
                 && let Some(baseline) = children.remove(old)
             {
                 children.insert(Name::clone(new), baseline);
@@ -190,11 +204,6 @@ impl Spelling {
 fn has_equal_keys([left, right]: [&Children; 2]) -> bool {
     let is_equal = |(one, other): (&Name, &Name)| Arc::ptr_eq(one, other) || one == other;
     left.len() == right.len() && left.keys().zip(right.keys()).all(is_equal)
-}
-
-/// Returns a form that is equal for names that differ only in case.
-fn folded(key: &str) -> String {
-    names::key(&key.to_lowercase()).into_owned()
 }
 
 /// Returns the side on which to rename an entry; `None`: these are two entries.
@@ -222,32 +231,6 @@ fn renamed_on(level: &Level<'_>, keys: [&Name; 2], mode: Mode) -> Option<Side> {
     }
 }
 
-fn directory_mut<'a>(children: &'a mut Children, path: &str) -> Option<&'a mut Children> {
-    let mut here = children;
-    for part in path.split('/').filter(|part| !part.is_empty()) {
-        here = match &mut here.get_mut(part)?.kind {
-            Kind::Directory(children) => children,
-            Kind::File | Kind::Link(_) | Kind::Blocked(_) | Kind::Junk => return None,
-        };
-    }
-    Some(here)
-}
-
-fn base_directory_mut<'a>(
-    children: &'a mut BaseChildren,
-    path: &str,
-) -> Option<&'a mut BaseChildren> {
-    let mut here = children;
-    for part in path.split('/').filter(|part| !part.is_empty()) {
-        let base: &mut Base = Arc::make_mut(here.get_mut(part)?);
-        here = match &mut base.kind {
-            BaseKind::Directory(children) => children,
-            BaseKind::File(_) | BaseKind::Link(_) => return None,
-        };
-    }
-    Some(here)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -262,15 +245,18 @@ mod tests {
         world.edit(Side::Left, left);
         world.edit(Side::Right, right);
         let sides = Side::BOTH.map(|side| world.scan(side));
-        (Spelling::find([&sides[0], &sides[1]], &world.base, mode, ["left", "right"]), world)
+        (
+            Spelling::find([&sides[0], &sides[1]], &world.base, mode, [true; 2], ["left", "right"]),
+            world,
+        )
     }
 
     fn renames(found: &Spelling) -> Vec<String> {
         let shown = |operation: &Operation| {
-            let Action::Respell { on, to, .. } = &operation.action else {
+            let Action::Move { on, to, .. } = &operation.action else {
                 return format!("{:?}", operation.action);
             };
-            format!("{} {} {to}", on.name(), operation.paths[on.index()])
+            format!("{} {} {}", on.name(), operation.paths[on.index()], split(to).1)
         };
         found.renames.iter().map(shown).collect()
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::tree::{Digest, Fingerprint, Name, Side};
+use crate::tree::{Digest, Fingerprint, Name, Side, parts, split};
 
 pub use file::Unusable;
 
@@ -71,6 +71,31 @@ pub struct ConflictRecord {
     pub when: i64,
     /// Whether the right side had the losing version.
     pub loser_is_right: bool,
+}
+
+/// Returns the entry at a path by keys.
+pub fn entry<'a>(entries: &'a BaseChildren, path: &str) -> Option<&'a Arc<Base>> {
+    let (parent, last) = split(path);
+    let mut here = entries;
+    for part in parts(parent) {
+        here = here.get(part)?.children()?;
+    }
+    here.get(last)
+}
+
+/// Returns the entries of the directory at a path by keys; the empty path is the root.
+pub fn directory_mut<'a>(
+    entries: &'a mut BaseChildren,
+    path: &str,
+) -> Option<&'a mut BaseChildren> {
+    let mut here = entries;
+    for part in parts(path) {
+        here = match &mut Arc::make_mut(here.get_mut(part)?).kind {
+            BaseKind::Directory(children) => children,
+            BaseKind::File(_) | BaseKind::Link(_) => return None,
+        };
+    }
+    Some(here)
 }
 
 /// Counts the files and links, at any depth.

@@ -5,6 +5,7 @@ mod roots;
 mod saved_state;
 mod summary;
 
+use std::borrow::Cow;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
@@ -12,10 +13,11 @@ use syncmgr_plugin::directories::Directory;
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, LogLevel, Result, SyncContext};
 
 use crate::apply::{Applier, Endpoints};
+use crate::endpoint::Capabilities;
 use crate::filter::Filter;
 use crate::options::Options;
 use crate::pair::Pair;
-use crate::plan::{self, Input, Plan, SafetyStop};
+use crate::plan::{self, Finder, Input, Plan, SafetyStop};
 use crate::scan::{self, Known, Scan};
 use crate::spelling::Spelling;
 use crate::state::{BaseChildren, State};
@@ -99,17 +101,14 @@ fn sync_pair(
     .map_err(|stop| unreadable(stop, pair, Side::Right))?;
     let mut scans = [left, right];
     refuse_overlap(pair, &scans)?;
-    let (settled, spelling) = settle_spelling(&mut scans, &before, options, pair.labels());
-    let base = settled.as_ref().unwrap_or(&before.entries);
-
-    let when = stamp(now, "%Y-%m-%d %H%M%S");
     let capabilities = ends.each_ref().map(|end| end.capabilities());
-    let labels = pair.labels();
-    let sides = [&scans[0].children, &scans[1].children];
-    let input = Input { sides, base, options, capabilities, labels, now, when: &when };
+    let (mut base, spelling) =
+        settle_spelling(&mut scans, &before, options, capabilities, pair.labels());
     report_hints(&filter, context);
-    let files = [scans[0].files, scans[1].files];
-    let (mut plan, verdict) = make_plan(&input, files, &mut ends, context)?;
+    let labels = pair.labels();
+    let settings = (options, capabilities, labels, now);
+    let (mut plan, verdict) =
+        make_plan(&mut scans, &mut base, &spelling, settings, &mut ends, context)?;
     let verdict = verdict.map_err(|stop| explain(&stop, pair, &before));
     if !options.dry_run {
         verdict.clone()?;
@@ -131,7 +130,7 @@ fn sync_pair(
     for side in Side::BOTH {
         applier.remove_leftovers(side, &scans[side.index()].leftovers);
     }
-    let ended = applier.apply(&mut plan, base);
+    let ended = applier.apply(&mut plan, &base);
     let done = applier.done;
     let after = State {
         roots: pair.roots(),
@@ -148,23 +147,23 @@ fn sync_pair(
     ended.and(saved.map_err(Interrupt::from))
 }
 
-/// Treats entries whose names differ only in case as one. Returns the baseline for that, if it
-/// changed.
-fn settle_spelling(
+/// Treats entries whose names differ only in case as one. Returns the baseline for that.
+fn settle_spelling<'a>(
     scans: &mut [Scan; 2],
-    before: &State,
+    before: &'a State,
     options: &Options,
+    capabilities: [Capabilities; 2],
     labels: [&'static str; 2],
-) -> (Option<BaseChildren>, Spelling) {
+) -> (Cow<'a, BaseChildren>, Spelling) {
     let [left, right] = scans;
     let sides = [&left.children, &right.children];
-    let spelling = Spelling::find(sides, &before.entries, options.mode, labels);
-    let settled = (!spelling.is_settled()).then(|| {
-        let mut base = before.entries.clone();
-        spelling.settle([&mut left.children, &mut right.children], &mut base);
-        base
-    });
-    (settled, spelling)
+    let renames = capabilities.map(|can| can.renames);
+    let spelling = Spelling::find(sides, &before.entries, options.mode, renames, labels);
+    let mut base = Cow::Borrowed(&before.entries);
+    if !spelling.is_settled() {
+        spelling.settle([&mut left.children, &mut right.children], base.to_mut());
+    }
+    (base, spelling)
 }
 
 fn now() -> i64 {
@@ -187,10 +186,13 @@ fn unreadable(stop: Interrupt, pair: &Pair, side: Side) -> Interrupt {
     }
 }
 
-/// Makes a plan, and checks whether it may be carried out.
+/// Finds moves, makes a plan, and checks whether it may be carried out. The trees and the baseline
+/// are then those after the moves.
 fn make_plan(
-    input: &Input<'_>,
-    files: [u64; 2],
+    scans: &mut [Scan; 2],
+    base: &mut Cow<'_, BaseChildren>,
+    spelling: &Spelling,
+    (options, capabilities, labels, now): (&Options, [Capabilities; 2], [&'static str; 2], i64),
     ends: &mut Endpoints,
     context: &mut SyncContext,
 ) -> Result<(Plan, Result<(), SafetyStop>), Interrupt> {
@@ -207,8 +209,16 @@ fn make_plan(
         }
     };
     let mut checked = || -> Result<(Plan, Result<(), SafetyStop>), plan::Cancelled> {
-        let mut plan = plan::plan(input, &mut hash)?;
-        let verdict = plan::check(&mut plan, input, files, &mut hash)?;
+        let files = [scans[0].files, scans[1].files];
+        let [left, right] = scans.each_mut().map(|scan| &mut scan.children);
+        let finder = Finder { mode: options.mode, capabilities, labels, alike: &spelling.alike };
+        let moves = finder.find([&mut *left, &mut *right], base, &mut hash)?;
+        let (sides, before) = ([&*left, &*right], moves.before);
+        let when = &stamp(now, "%Y-%m-%d %H%M%S");
+        let input = Input { sides, base, before, options, capabilities, labels, now, when };
+        let mut plan = plan::plan(&input, &mut hash)?;
+        plan.moves = moves.steps;
+        let verdict = plan::check(&mut plan, &input, files, &mut hash)?;
         Ok((plan, verdict))
     };
     match checked() {

@@ -50,7 +50,7 @@ pub type Digest = [u8; 32];
 
 /// Recognizes an unchanged file without reading it. It is compared only with another one of the
 /// same side, because clocks and file ids of two sides are unrelated.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Fingerprint {
     /// The length in bytes.
     pub size: u64,
@@ -130,6 +130,43 @@ impl Children {
     pub const fn new() -> Self {
         Self(BTreeMap::new())
     }
+
+    /// Returns the entry at a path by keys.
+    pub fn at(&self, path: &str) -> Option<&Node> {
+        let (parent, last) = split(path);
+        let mut here = self;
+        for part in parts(parent) {
+            here = here.get(part)?.children()?;
+        }
+        here.get(last)
+    }
+
+    /// Returns the entries of the directory at a path by keys; the empty path is the root.
+    pub fn directory_mut(&mut self, path: &str) -> Option<&mut Self> {
+        let mut here = self;
+        for part in parts(path) {
+            here = match &mut here.get_mut(part)?.kind {
+                Kind::Directory(children) => children,
+                Kind::File | Kind::Link(_) | Kind::Blocked(_) | Kind::Junk => return None,
+            };
+        }
+        Some(here)
+    }
+
+    /// Returns a path by keys as this side spells it. Names that it does not have are unchanged.
+    pub fn spelled(&self, path: &str) -> String {
+        let mut here = Some(self);
+        let mut spelled = String::with_capacity(path.len());
+        for part in parts(path) {
+            let node = here.and_then(|children| children.get(part));
+            if !spelled.is_empty() {
+                spelled.push('/');
+            }
+            spelled.push_str(node.map_or(part, |node| &node.name));
+            here = node.and_then(Node::children);
+        }
+        spelled
+    }
 }
 
 impl Deref for Children {
@@ -208,6 +245,11 @@ impl Node {
         }
         None
     }
+}
+
+/// Returns the names of a path.
+pub fn parts(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|part| !part.is_empty())
 }
 
 /// Splits a path into that of its directory and its name.

@@ -17,7 +17,7 @@ use syncmgr_engine::endpoint::{
     Transfer, changed,
 };
 use syncmgr_engine::options::DeleteLimit;
-use syncmgr_engine::tree::{Fingerprint, Side, join, split};
+use syncmgr_engine::tree::{Fingerprint, Side, join, moved_path, split};
 use syncmgr_engine::{Local, Options, Pair, SideGrant, sync};
 use syncmgr_plugin::directories::{self, EntryKind, EntryName};
 use syncmgr_plugin::prelude::*;
@@ -38,6 +38,8 @@ struct World {
     trash: Vec<Vec<u8>>,
     next: u64,
     can: Can,
+    /// The number of entries that a run moved.
+    moves: u32,
     /// Calls until each one fails; `None`: never.
     fails_after: Option<u32>,
 }
@@ -48,6 +50,8 @@ struct Can {
     hashes_cheaply: bool,
     has_versions: bool,
     works_at_once: bool,
+    renames: bool,
+    has_ids: bool,
 }
 
 thread_local! {
@@ -63,6 +67,37 @@ impl World {
         self.next += 1;
         let version = self.next;
         self.entries.insert(path.to_owned(), Stored { content, version });
+    }
+
+    /// Moves an entry with everything in it.
+    fn rename(&mut self, path: &str, to: &str) {
+        let inside = |other: &&String| moved_path(other, path, to).is_some();
+        let moved: Vec<_> = self.entries.keys().filter(inside).cloned().collect();
+        for old in moved {
+            if let (Some(new), Some(stored)) =
+                (moved_path(&old, path, to), self.entries.remove(&old))
+            {
+                self.entries.insert(new, stored);
+            }
+        }
+    }
+
+    /// Returns whether a file can have a path: there is no directory, and no file above it.
+    fn has_room(&self, path: &str) -> bool {
+        let is_file = |path: &str| self.entries.get(path).map(|stored| stored.content.is_some());
+        let mut above = path.match_indices('/').map(|(end, _)| &path[..end]);
+        is_file(path) != Some(false) && above.all(|above| is_file(above) != Some(true))
+    }
+
+    /// Creates the directories above a path.
+    fn put_parents(&mut self, path: &str) {
+        let mut parent = split(path).0;
+        while !parent.is_empty() {
+            if !self.entries.contains_key(parent) {
+                self.put(parent, None);
+            }
+            parent = split(parent).0;
+        }
     }
 
     fn files(&self) -> BTreeMap<String, Vec<u8>> {
@@ -121,6 +156,8 @@ impl Endpoint for Memory {
             // The times above never repeat.
             has_versions: true,
             has_links: false,
+            renames: can.renames,
+            has_ids: can.has_ids && can.has_versions,
             clock_ahead: 0,
         }
     }
@@ -207,9 +244,26 @@ impl Endpoint for Memory {
         renames.iter().map(rename).collect()
     }
 
-    fn respell(&mut self, path: &str, to: &str) -> Result<()> {
-        let rename = Rename { path, to, replaces: None };
-        self.rename_all(&[rename]).pop().unwrap()
+    fn rename(&mut self, path: &str, to: &str) -> Result<()> {
+        world(|world| {
+            world.call()?;
+            let parent = split(to).0;
+            if !world.can.renames {
+                return Err(Error::new(ErrorCode::NotImplemented, "it renames nothing"));
+            }
+            if world.entries.contains_key(to) {
+                return Err(Error::new(ErrorCode::AlreadyExists, "the name is used"));
+            }
+            let is_directory = |stored: &Stored| stored.content.is_none();
+            let has_parent =
+                parent.is_empty() || world.entries.get(parent).is_some_and(is_directory);
+            if !world.entries.contains_key(path) || !has_parent {
+                return Err(Error::new(ErrorCode::NotFound, "it does not exist"));
+            }
+            world.rename(path, to);
+            world.moves += 1;
+            Ok(())
+        })
     }
 
     fn keep_in_trash(&mut self, removals: &[Removal<'_>], stays: bool) -> Vec<Result<()>> {
@@ -360,24 +414,37 @@ fn files_below(root: &Path, path: &str, all: &mut BTreeMap<String, Vec<u8>>) {
 enum Edit {
     Write(String, u8),
     Delete(String),
+    /// Moves a file or a directory, if it exists and its new path does not.
+    Rename(String, String),
 }
 
 fn path() -> impl Strategy<Value = String> {
     prop::sample::select(vec!["a", "b", "d/a", "d/b", "d/e/a", "x"]).prop_map(str::to_owned)
 }
 
+fn any_path() -> impl Strategy<Value = String> {
+    let paths = vec!["a", "b", "d", "d/a", "d/e", "d/e/a", "f", "f/e", "f/x", "x"];
+    prop::sample::select(paths).prop_map(str::to_owned)
+}
+
 fn edits() -> impl Strategy<Value = Vec<(bool, Edit)>> {
     let write = (path(), any::<u8>()).prop_map(|(path, text)| Edit::Write(path, text));
     let delete = path().prop_map(Edit::Delete);
-    prop::collection::vec((any::<bool>(), prop_oneof![3 => write, 1 => delete]), 0..8)
+    let rename = (any_path(), any_path()).prop_map(|(path, to)| Edit::Rename(path, to));
+    let edit = prop_oneof![3 => write, 1 => delete, 3 => rename];
+    prop::collection::vec((any::<bool>(), edit), 0..8)
 }
 
 fn can() -> impl Strategy<Value = Can> {
-    any::<[bool; 3]>().prop_map(|[hashes_cheaply, has_versions, works_at_once]| Can {
-        hashes_cheaply,
-        has_versions,
-        works_at_once,
-    })
+    any::<[bool; 5]>().prop_map(
+        |[hashes_cheaply, has_versions, works_at_once, renames, has_ids]| Can {
+            hashes_cheaply,
+            has_versions,
+            works_at_once,
+            renames,
+            has_ids,
+        },
+    )
 }
 
 /// Applies edits. Every content is unique, and its length is that of the number of edits before.
@@ -389,31 +456,50 @@ fn apply(scene: &Scene, edits: &[(bool, Edit)], round: u8) -> BTreeSet<Vec<u8>> 
                 let content = vec![*text, round, u8::try_from(number).unwrap(), 1];
                 written.insert(content.clone());
                 world(|world| {
-                    let mut parent = split(path).0;
-                    while !parent.is_empty() {
-                        if !world.entries.contains_key(parent) {
-                            world.put(parent, None);
-                        }
-                        parent = split(parent).0;
+                    if world.has_room(path) {
+                        world.put_parents(path);
+                        world.put(path, Some(content));
                     }
-                    world.put(path, Some(content));
                 });
             }
             (Edit::Write(path, text), false) => {
                 let content = vec![*text, round, u8::try_from(number).unwrap(), 2];
                 written.insert(content.clone());
                 let file = scene.local().join(path);
-                fs::create_dir_all(file.parent().unwrap()).unwrap();
-                fs::write(&file, content).unwrap();
+                // There may be a file above it, or a directory in its place.
+                if fs::create_dir_all(file.parent().unwrap()).is_err()
+                    || fs::write(&file, content).is_err()
+                {
+                    continue;
+                }
                 let age = Duration::from_secs(3_600 - 60 * u64::from(round));
                 let file = fs::File::options().write(true).open(&file).unwrap();
                 file.set_modified(SystemTime::now() - age).unwrap();
             }
             (Edit::Delete(path), true) => {
-                world(|world| drop(world.entries.remove(path)));
+                world(|world| {
+                    if world.entries.get(path).is_some_and(|stored| stored.content.is_some()) {
+                        world.entries.remove(path);
+                    }
+                });
             }
             (Edit::Delete(path), false) => {
                 let _ = fs::remove_file(scene.local().join(path));
+            }
+            (Edit::Rename(path, to), _) if moved_path(to, path, "").is_some() => {}
+            (Edit::Rename(path, to), true) => world(|world| {
+                let is_free = !world.entries.contains_key(to) && world.has_room(to);
+                if world.entries.contains_key(path) && is_free {
+                    world.put_parents(to);
+                    world.rename(path, to);
+                }
+            }),
+            (Edit::Rename(path, to), false) => {
+                let [path, to] = [path, to].map(|path| scene.local().join(path));
+                if path.exists() && !to.exists() {
+                    let _ = fs::create_dir_all(to.parent().unwrap());
+                    let _ = fs::rename(path, to);
+                }
             }
         }
     }

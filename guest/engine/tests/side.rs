@@ -18,7 +18,7 @@ fn memory_keeps_all_promises() {
     let usual = Capabilities { has_versions: true, ..Capabilities::default() };
     for side in [
         Memory::default(),
-        Memory::with(Capabilities { at_once: 8, hashes_cheaply: true, ..usual }),
+        Memory::with(Capabilities { at_once: 8, hashes_cheaply: true, renames: true, ..usual }),
         Memory::default().with_only_times(),
     ] {
         assert_eq!(check_side(&mut side.clone()), [], "{:?}", side);

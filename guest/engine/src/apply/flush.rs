@@ -20,32 +20,58 @@ const AFTER_CANCELLATION: Duration = Duration::from_millis(300);
 /// Directories to flush.
 #[derive(Default)]
 pub(super) struct Dirty {
-    sides: BTreeMap<(Side, String), Keys>,
+    sides: BTreeMap<(Side, String), Changes>,
 }
 
 /// The entries that enter the baseline only if the directory is flushed.
-type Keys = Vec<Name>;
+#[derive(Default)]
+struct Changes {
+    keys: Vec<Name>,
+    /// Entries that were moved from or to it.
+    moves: Vec<Name>,
+    /// Whether an entry was moved to it. It must be permanent there before its old name is removed.
+    is_first: bool,
+}
 
 impl Dirty {
     /// Records that an entry of a side was created, renamed or removed in a directory.
     pub(super) fn touch(&mut self, side: Side, directory: &str, key: &Name) {
-        match self.sides.get_mut(&(side, directory.to_owned())) {
-            Some(keys) => keys.push(Name::clone(key)),
-            None => {
-                self.sides.insert((side, directory.to_owned()), vec![Name::clone(key)]);
-            }
-        }
+        self.changes(side, directory).keys.push(Name::clone(key));
     }
 
-    /// Updates the paths after a directory was renamed.
+    /// Records that an entry of a side was moved from one directory to another one.
+    pub(super) fn touch_move(&mut self, side: Side, [from, to]: [&str; 2], key: &Name) {
+        self.changes(side, from).moves.push(Name::clone(key));
+        let changes = self.changes(side, to);
+        changes.moves.push(Name::clone(key));
+        changes.is_first = true;
+    }
+
+    fn changes(&mut self, side: Side, directory: &str) -> &mut Changes {
+        self.sides.entry((side, directory.to_owned())).or_default()
+    }
+
+    /// Updates the paths after an entry was moved.
     pub(super) fn moved(&mut self, side: Side, old: &str, new: &str) {
-        let sides = std::mem::take(&mut self.sides).into_iter();
-        self.sides = sides
-            .map(|((dirty, path), keys)| match dirty == side {
-                true => ((dirty, moved_path(&path, old, new).unwrap_or(path)), keys),
-                false => ((dirty, path), keys),
-            })
+        let is_in =
+            |(dirty, path): &(Side, String)| *dirty == side && moved_path(path, old, new).is_some();
+        let from = (side, old.to_owned());
+        let inside = self.sides.range(from..).map(|(at, _)| at);
+        let inside: Vec<_> = inside
+            .take_while(|(dirty, path)| *dirty == side && path.starts_with(old))
+            .filter(|at| is_in(at))
+            .cloned()
             .collect();
+        for at in inside {
+            let path = moved_path(&at.1, old, new).unwrap_or_default();
+            if let Some(changes) = self.sides.remove(&at) {
+                let Changes { keys, moves, is_first } = changes;
+                let known = self.changes(side, &path);
+                known.keys.extend(keys);
+                known.moves.extend(moves);
+                known.is_first |= is_first;
+            }
+        }
     }
 }
 
@@ -54,7 +80,7 @@ struct Pending {
     is_trash: bool,
     side: Side,
     path: String,
-    keys: Keys,
+    changes: Changes,
 }
 
 impl Applier<'_> {
@@ -67,21 +93,22 @@ impl Applier<'_> {
         // The trash comes first: its entries must be durable before their old names are removed.
         for side in Side::BOTH {
             let changed = self.end_of(side).take_changed_trash().into_iter();
-            let keys = Keys::new;
+            let changes = Changes::default;
             pending.extend(changed.map(|path| Pending {
                 is_trash: true,
                 side,
                 path,
-                keys: keys(),
+                changes: changes(),
             }));
         }
         let dirty = std::mem::take(&mut self.dirty).sides.into_iter();
-        pending.extend(dirty.map(|((side, path), keys)| Pending {
+        pending.extend(dirty.map(|((side, path), changes)| Pending {
             is_trash: false,
             side,
             path,
-            keys,
+            changes,
         }));
+        pending.sort_by_key(|pending| !(pending.is_trash || pending.changes.is_first));
         let (total, mut done) = (pending.len(), 0);
         let (mut size, mut deadline) = (FIRST, None);
         let mut rest = pending.into_iter().peekable();
@@ -106,7 +133,7 @@ impl Applier<'_> {
                 false => (size * 2).min(MOST),
             };
         }
-        self.undone.extend(rest.flat_map(|pending| pending.keys));
+        rest.for_each(|pending| self.forget(pending.changes));
     }
 
     /// Flushes directories of one side together.
@@ -125,7 +152,13 @@ impl Applier<'_> {
     fn is_not_flushed(&mut self, pending: Pending, error: &Error) {
         let what = if pending.is_trash { "flush the trash of" } else { "flush" };
         self.cannot(what, &pending.path, pending.side, error);
-        self.undone.extend(pending.keys);
+        self.forget(pending.changes);
+    }
+
+    /// Records that changes may not be permanent.
+    fn forget(&mut self, changes: Changes) {
+        self.undone.extend(changes.keys);
+        self.unmoved.extend(changes.moves);
     }
 }
 

@@ -7,8 +7,8 @@ use syncmgr_plugin::Result;
 use super::Applier;
 use crate::endpoint::Metadata;
 use crate::plan::Operation;
-use crate::state::{Base, BaseChildren, BaseKind, Seen};
-use crate::tree::{Digest, Side};
+use crate::state::{self, BaseChildren, BaseKind, Seen};
+use crate::tree::{Digest, Side, split};
 
 impl Applier<'_> {
     /// Records how a side recognizes an entry that was just created there. Returns its permissions.
@@ -35,7 +35,10 @@ impl Applier<'_> {
         next: &mut BaseChildren,
         digest: Option<Digest>,
     ) {
-        let Some(base) = find(next, &operation.key) else { return };
+        let (parent, name) = split(&operation.key);
+        let entries = state::directory_mut(next, parent);
+        let Some(base) = entries.and_then(|entries| entries.get_mut(name)) else { return };
+        let base = Arc::make_mut(base);
         let Metadata { fingerprint, mode, .. } = *found;
         let can = self.ends[on.index()].capabilities();
         // Otherwise, the next run would download each file that this one has sent.
@@ -44,20 +47,6 @@ impl Applier<'_> {
         if let (Some(digest), BaseKind::File(baseline)) = (digest, &mut base.kind) {
             *baseline = digest;
         }
-    }
-}
-
-fn find<'a>(mut entries: &'a mut BaseChildren, key: &str) -> Option<&'a mut Base> {
-    let mut parts = key.split('/').peekable();
-    loop {
-        let base = Arc::make_mut(entries.get_mut(parts.next()?)?);
-        if parts.peek().is_none() {
-            return Some(base);
-        }
-        entries = match &mut base.kind {
-            BaseKind::Directory(children) => children,
-            BaseKind::File(_) | BaseKind::Link(_) => return None,
-        };
     }
 }
 

@@ -59,9 +59,13 @@ impl Applier<'_> {
                 self.end_of(on).rename_all(&[rename]).pop().unwrap_or(Ok(()))?;
                 self.dirty.touch(on, parent, &operation.key);
             }
-            Action::Respell { to, .. } => {
+            Action::Move { to, expected, before, .. } => {
                 self.advance(0, path)?;
-                self.respell(operation, on, to, next)?;
+                self.move_entry(operation, on, to, expected.as_deref(), next)?;
+                match before {
+                    Some(_) => self.done.moved += 1,
+                    None => self.done.renamed += 1,
+                }
             }
             Action::Remove { target, .. } => {
                 self.advance(0, path)?;

@@ -13,20 +13,21 @@ use crate::tree::{Name, Side, split};
 /// The results so far.
 #[derive(Debug, Default)]
 pub(super) struct Refused {
-    /// Keys of directories that were not created.
+    /// Keys of directories that were not created, and of entries that were not moved there.
     directories: HashSet<Name>,
 }
 
 impl Refused {
     /// Records a failed operation.
     pub(super) fn note(&mut self, operation: &Operation) {
-        if let Action::MakeDirectory { .. } = operation.action {
+        if let Action::MakeDirectory { .. } | Action::Move { before: Some(_), .. } =
+            operation.action
+        {
             self.directories.insert(Name::clone(&operation.key));
         }
     }
 
-    /// Returns whether an operation is about a directory that was not created, or about an entry in
-    /// it.
+    /// Returns whether an operation is about such an entry, or about one in it.
     pub(super) fn includes(&self, key: &str) -> bool {
         if self.directories.is_empty() {
             return false;
@@ -39,21 +40,22 @@ impl Refused {
 impl Applier<'_> {
     /// Fails if a side cannot have a new entry, before its content is copied.
     pub(super) fn check_name(&mut self, operation: &Operation) -> Result<()> {
-        let is_new = match &operation.action {
-            Action::Copy { replaces, .. } | Action::MakeLink { replaces, .. } => replaces.is_none(),
-            Action::MakeDirectory { .. } => true,
-            Action::Rename { .. }
-            | Action::Respell { .. }
+        let on = operation.side();
+        let path = &operation.paths[on.index()];
+        let path = match &operation.action {
+            Action::Copy { replaces: None, .. }
+            | Action::MakeLink { replaces: None, .. }
+            | Action::MakeDirectory { .. } => path,
+            Action::Move { to, before: Some(_), .. } => to,
+            Action::Copy { replaces: Some(_), .. }
+            | Action::MakeLink { replaces: Some(_), .. }
+            | Action::Move { before: None, .. }
+            | Action::Rename { .. }
             | Action::Remove { .. }
             | Action::RemoveDirectory { .. }
             | Action::SetMode { .. }
-            | Action::SetModified { .. } => false,
+            | Action::SetModified { .. } => return Ok(()),
         };
-        if !is_new {
-            return Ok(());
-        }
-        let on = operation.side();
-        let path = &operation.paths[on.index()];
         let (parent, name) = split(path);
         if self.alike.contains_key(&operation.key) && self.end_of(on).stat(path)?.is_some() {
             return Err(self.taken(operation));

@@ -85,7 +85,7 @@ impl Applier<'_> {
         // No later operation frees space in the trash, so the copy is not repeated.
         if self.room.is_last_try || (is_trash && copied.is_some()) {
             self.room.lacked += 1;
-            self.undone.insert(Name::clone(key));
+            self.leave(operation, Some(error));
             self.done.failed.push(words::explain(operation, self.pair, error));
         } else {
             self.room.waiting.push(operation.clone());

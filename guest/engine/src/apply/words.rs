@@ -5,6 +5,7 @@ use syncmgr_plugin::Error;
 use crate::names::{CANNOT, reason};
 use crate::pair::Pair;
 use crate::plan::{Action, Operation};
+use crate::tree::split;
 
 /// Returns the message of a failed operation.
 pub(super) fn explain(operation: &Operation, pair: &Pair, error: &Error) -> String {
@@ -19,7 +20,10 @@ pub(super) fn explain(operation: &Operation, pair: &Pair, error: &Error) -> Stri
         Action::MakeLink { .. } => format!("create the link {path} in {side}"),
         Action::MakeDirectory { .. } => format!("create the directory {path} in {side}"),
         Action::Rename { to, .. } => format!("rename {path} to {to} in {side}"),
-        Action::Respell { to, .. } => format!("rename {path} to {to} in {side}"),
+        Action::Move { to, before: None, .. } => {
+            format!("rename {path} to {} in {side}", split(to).1)
+        }
+        Action::Move { to, before: Some(_), .. } => format!("move {path} to {to} in {side}"),
         Action::SetModified { .. } => format!("set the time of {path} in {side}"),
         Action::Remove { .. } => format!("delete {path} in {side}"),
         Action::RemoveDirectory { .. } => format!("delete the directory {path} in {side}"),

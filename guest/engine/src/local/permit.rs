@@ -101,6 +101,7 @@ impl Local {
         }
         let (_, name) = split(path);
         let found = self.parent(path)?.stat(name)?;
+        let found = found.filter(|found| found.kind == EntryKind::Directory);
         let mode = found.as_ref().and_then(mode_of).filter(|mode| mode & 0o300 != 0o300);
         let Some(mode) = mode else { return Ok(false) };
         self.note_mode(path, mode)?;
@@ -109,6 +110,13 @@ impl Local {
             .map_err(|error| names::not_writable(path, mode, &error))?;
         self.opened.directories.push((path.to_owned(), mode));
         Ok(true)
+    }
+
+    /// Records the permissions of directories under the paths that they are going to have.
+    pub(super) fn note_moved(&mut self, old: &str, new: &str) -> Result<()> {
+        let moved = |(path, mode): &(String, u16)| Some((moved_path(path, old, new)?, *mode));
+        let moved: Vec<_> = self.opened.directories.iter().filter_map(moved).collect();
+        moved.into_iter().try_for_each(|(path, mode)| self.note_mode(&path, mode))
     }
 
     fn note_mode(&mut self, path: &str, mode: u16) -> Result<()> {

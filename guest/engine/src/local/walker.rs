@@ -69,6 +69,15 @@ impl Walker {
         self.names.truncate(if self.open.is_empty() { 0 } else { depth });
     }
 
+    /// Closes the directory at a path that no longer has it, and those in it.
+    pub(super) fn forget_at(&mut self, path: &str) {
+        let is_inside = self.names.iter().zip(path.split('/')).all(|(name, part)| name == part);
+        let depth = path.split('/').count();
+        if is_inside && self.names.len() >= depth {
+            self.go_back(depth - 1);
+        }
+    }
+
     pub(super) fn forget(&mut self) {
         self.go_back(0);
     }

@@ -4,9 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::options::{DeleteLimit, Mode};
+use crate::plan::content::Content;
 use crate::plan::{Cancelled, Hash, Input, MOVED, Operation, Plan};
-use crate::state::{self, Base, BaseChildren, BaseKind};
-use crate::tree::{Children, Digest, Fingerprint, Kind, Node, Side, join};
+use crate::state::{self, BaseKind};
+use crate::tree::{Digest, Kind, Node, Side, join};
 
 /// The reason why a plan must not be carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,8 +36,8 @@ pub enum SafetyStop {
 
 /// Checks a plan before its first operation. `files` are the numbers of files of each side.
 ///
-/// A moved file is not a deletion. Files are read to recognize moves only if the run would stop
-/// otherwise.
+/// A moved file is not a deletion, even if it is copied and deleted because the side cannot move
+/// it. Files are read to recognize that only if the run would stop otherwise.
 ///
 /// # Errors
 /// Fails if the user cancels. The inner error is the safety stop.
@@ -57,13 +58,14 @@ pub fn check(
             .values()
             .all(|node| matches!(node.kind, Kind::Blocked(_) | Kind::Junk))
     };
+    let has_synced = |side: Side| input.before.has_synced[side.index()];
     let target = Side::Right.index();
     let is_target_filled = files[target] >= 2 || input.sides[target].len() >= 2;
     if mode == Mode::Mirror
         && is_target_filled
         && is_empty(Side::Left)
         && !is_empty(Side::Right)
-        && !has_synced(input, Side::Left)
+        && !has_synced(Side::Left)
     {
         return Ok(Err(match input.base.is_empty() {
             true => SafetyStop::EmptySource { files: files[target] },
@@ -71,9 +73,8 @@ pub fn check(
         }));
     }
     // Whether none of two or more top-level entries of the baseline is left.
-    let is_bare = |side: Side| {
-        input.base.len() >= 2 && !has_synced(input, side) && has_synced(input, side.other())
-    };
+    let is_bare =
+        |side: Side| input.before.entries >= 2 && !has_synced(side) && has_synced(side.other());
     // In one-way modes, the right side is filled again.
     let is_one_way = matches!(mode, Mode::OneWaySafe | Mode::Mirror);
     let emptied =
@@ -97,42 +98,18 @@ pub fn check(
             let examples = deletions(plan, side).take(5).map(path).collect();
             return Ok(Err(SafetyStop::Deletions { side, deleted, files, examples }));
         }
-        if is_bare(from) && deleted > all - deleted {
+        let moved = all - deleted + input.before.moved[side.index()];
+        if is_bare(from) && deleted > moved {
             return Ok(Err(SafetyStop::Replaced(from)));
         }
     }
     Ok(Ok(()))
 }
 
-/// Returns whether a side has one of the top-level entries of the baseline.
-fn has_synced(input: &Input<'_>, side: Side) -> bool {
-    input.base.keys().any(|key| input.sides[side.index()].contains_key(key))
-}
-
 /// Returns the removals that count as deletions of a side.
 fn deletions(plan: &Plan, side: Side) -> impl Iterator<Item = &Operation> {
     let all = plan.operations.iter().chain(&plan.removals);
     all.filter(move |operation| operation.counts_as_deletion_on(side))
-}
-
-/// Identifies a file or link under another name.
-#[derive(Debug, PartialEq, Eq, Hash)]
-enum Content {
-    /// A file that is not empty.
-    File(Digest),
-    /// An empty file. Its content is not distinctive, so the file id must match.
-    Empty {
-        file_id: u64,
-        modified: i64,
-    },
-    Link(Box<str>),
-}
-
-impl Content {
-    fn empty(fingerprint: &Fingerprint) -> Option<Self> {
-        let Fingerprint { size, modified, file_id, .. } = *fingerprint;
-        (size == 0 && file_id != 0).then_some(Self::Empty { file_id, modified })
-    }
 }
 
 /// Marks the deletions of a side whose content is moved there under another name.
@@ -142,7 +119,7 @@ fn find_moves(
     side: Side,
     hash: &mut Hash<'_>,
 ) -> Result<(), Cancelled> {
-    let node = |operation: &Operation| node_at(input.sides[side.index()], &operation.key);
+    let node = |operation: &Operation| input.sides[side.index()].at(&operation.key);
     let gone: Vec<(Operation, &Node)> = deletions(plan, side)
         .filter_map(|operation| Some((operation.clone(), node(operation)?)))
         .collect();
@@ -177,7 +154,7 @@ fn content_of(
     if let Kind::Link(text) = &node.kind {
         return Ok(Some(Content::Link(text.clone())));
     }
-    let base = base_at(input.base, &operation.key);
+    let base = state::entry(input.base, &operation.key);
     let Some((base, BaseKind::File(baseline))) = base.map(|base| (base, &base.kind)) else {
         return Ok(None);
     };
@@ -252,27 +229,5 @@ fn digest(hash: &mut Hash<'_>, side: Side, path: &str) -> Result<Option<Digest>,
         Ok(digest) => Ok(Some(digest)),
         Err(Some(_)) => Ok(None),
         Err(None) => Err(Cancelled),
-    }
-}
-
-fn node_at<'a>(mut children: &'a Children, key: &str) -> Option<&'a Node> {
-    let mut parts = key.split('/').peekable();
-    loop {
-        let node = children.get(parts.next()?)?;
-        if parts.peek().is_none() {
-            return Some(node);
-        }
-        children = node.children()?;
-    }
-}
-
-fn base_at<'a>(mut entries: &'a BaseChildren, key: &str) -> Option<&'a Base> {
-    let mut parts = key.split('/').peekable();
-    loop {
-        let base = entries.get(parts.next()?)?;
-        if parts.peek().is_none() {
-            return Some(base);
-        }
-        entries = base.children()?;
     }
 }

@@ -6,6 +6,7 @@ mod case;
 mod execute;
 mod guarantees;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroI64;
 
@@ -33,6 +34,8 @@ pub const LOCAL: Capabilities = Capabilities {
     hashes_cheaply: true,
     has_versions: false,
     has_links: true,
+    renames: true,
+    has_ids: false,
     clock_ahead: 0,
 };
 
@@ -67,6 +70,8 @@ pub struct World {
     pub age: i64,
     /// The time of the plan that is carried out.
     pub scanned: i64,
+    /// What the sides can do; `None`: both are local directories.
+    pub can: Option<[Capabilities; 2]>,
 }
 
 /// A plan and its input.
@@ -189,13 +194,17 @@ impl World {
     }
 
     /// Turns `path:text` into a file, `path@text` into a link and `path/` into a directory,
-    /// replacing other entries. `-path` removes, `path*` touches, `path%600` sets permissions, and
-    /// another mark makes the entry unsyncable.
+    /// replacing other entries. `-path` removes, `path>to` moves, `path*` touches, `path%600` sets
+    /// permissions, and another mark makes the entry unsyncable.
     pub fn edit(&mut self, side: Side, rows: &str) {
         for row in rows.split_whitespace() {
             let row = tags().fold(row.to_owned(), |row, (long, short)| row.replace(&short, &long));
             if let Some(path) = row.strip_prefix('-') {
                 self.trees[side.index()].retain(|other, _| !is_in(other, path));
+                continue;
+            }
+            if let Some((path, to)) = row.split_once('>') {
+                self.rename(side, path, to);
                 continue;
             }
             let at = row.find([':', '@', '%']).unwrap_or(row.len() - 1);
@@ -213,6 +222,26 @@ impl World {
                 ('*' | '%', None) => {}
                 _ => drop(self.bars[side.index()].insert(path.to_owned(), mark)),
             }
+        }
+    }
+
+    /// Moves an entry, like `mv -T`, if it exists. It replaces another one.
+    pub fn rename(&mut self, side: Side, path: &str, to: &str) {
+        let tree = &mut self.trees[side.index()];
+        let moved: Vec<_> = tree.keys().filter(|other| is_in(other, path)).cloned().collect();
+        if moved.is_empty() || is_in(to, path) || is_in(path, to) {
+            return;
+        }
+        let moved: Vec<_> = moved
+            .into_iter()
+            .map(|at| (tree.remove(&at).unwrap(), at[path.len()..].to_owned()))
+            .collect();
+        tree.retain(|other, _| !is_in(other, to));
+        for (mut item, rest) in moved {
+            if rest.is_empty() {
+                item.changed = self.item(side, '/', "").changed;
+            }
+            self.put(side, &format!("{to}{rest}"), item);
         }
     }
 
@@ -263,16 +292,7 @@ impl World {
     }
 
     pub fn plan(&self, options: &Options) -> Run {
-        let sides = Side::BOTH.map(|side| self.scan(side));
-        let input = Input {
-            capabilities: [LOCAL; 2],
-            labels: LABELS,
-            sides: [&sides[0], &sides[1]],
-            base: &self.base,
-            options,
-            now: self.now() + self.age * SECOND,
-            when: WHEN,
-        };
+        let mut sides = Side::BOTH.map(|side| self.scan(side));
         let mut hashed = Vec::new();
         let mut hash = |side: Side, path: &str| {
             hashed.push(format!("{} {path}", side.name()));
@@ -281,7 +301,24 @@ impl World {
             let is_unreadable = self.bars[side.index()].get(path) == Some(&'#');
             if is_unreadable { Err(Some("unreadable".to_owned())) } else { Ok(digest(&item.text)) }
         };
+        let (capabilities, labels) = (self.can.unwrap_or([LOCAL; 2]), LABELS);
+        let alike = &HashMap::new();
+        let finder = Finder { mode: options.mode, capabilities, labels, alike };
+        let [left, right] = &mut sides;
+        let mut base = Cow::Borrowed(&self.base);
+        let moves = finder.find([left, right], &mut base, &mut hash).unwrap();
+        let input = Input {
+            capabilities,
+            labels,
+            sides: [&sides[0], &sides[1]],
+            base: &base,
+            before: moves.before,
+            options,
+            now: self.now() + self.age * SECOND,
+            when: WHEN,
+        };
         let mut plan = plan(&input, &mut hash).unwrap();
+        plan.moves = moves.steps;
         let leaves = |tree: &Tree| tree.values().filter(|item| item.mark != '/').count() as u64;
         let files = [leaves(&self.trees[0]), leaves(&self.trees[1])];
         let danger = check(&mut plan, &input, files, &mut hash).unwrap().err();

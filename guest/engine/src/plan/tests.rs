@@ -292,6 +292,7 @@ fn cancellation_stops_planning() {
     let input = Input {
         sides: [left, right],
         base: &world.base,
+        before: Before::default(),
         options: &options,
         capabilities: [LOCAL; 2],
         labels: LABELS,
@@ -545,8 +546,9 @@ fn a_restored_backup_stops_the_run_if_too_much_is_missing() {
 }
 
 #[test]
-fn moves_are_detected_only_if_the_run_would_stop() {
+fn moves_that_a_side_cannot_make_are_detected_only_if_the_run_would_stop() {
     let mut world = baseline(&numbered("d/", 0..20, ":x")).world();
+    world.can = Some([Capabilities { renames: false, ..LOCAL }; 2]);
     for at in 0..20 {
         rename(&mut world, &format!("d/{at}"), &format!("e/{at}"));
     }
@@ -563,6 +565,7 @@ fn moves_are_detected_only_if_the_run_would_stop() {
 #[test]
 fn a_run_after_an_interrupted_rename_is_not_stopped() {
     let mut world = baseline(&(numbered("d/", 10..40, ":x") + "k:k")).world();
+    world.can = Some([Capabilities { renames: false, ..LOCAL }; 2]);
     for at in 10..40 {
         rename(&mut world, &format!("d/{at}"), &format!("e/{at}"));
     }
@@ -688,7 +691,8 @@ fn row() -> impl Strategy<Value = String> {
         5 => (path.clone(), 0..40).prop_map(|(path, text)| format!("{path}:{text}")),
         1 => (path.clone(), 0..9).prop_map(|(path, text)| format!("{path}@{text}")),
         4 => (path.clone(), marks).prop_map(|(path, mark)| format!("{path}{mark}")),
-        3 => path.prop_map(|path| format!("-{path}")),
+        3 => path.clone().prop_map(|path| format!("-{path}")),
+        4 => (path.clone(), path).prop_map(|(path, to)| format!("{path}>{to}")),
     ]
 }
 
@@ -733,7 +737,7 @@ proptest! {
         let before = case.world();
         let mut world = before.clone();
         let mut plan = world.plan(&options(case.mode)).plan;
-        let steps = plan.operations.len() + plan.removals.len();
+        let steps = plan.all().count();
         world.execute(&mut plan, cut.index(steps + 1));
         world.sync(case.mode);
         check_outcome(&before, &world, case.mode);

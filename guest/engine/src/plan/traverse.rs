@@ -1,12 +1,12 @@
 //! Traverses both sides and the baseline at once.
 
-use std::collections::{BTreeMap, HashSet, btree_map};
-use std::iter::Peekable;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::names;
 use crate::plan::Cancelled;
 use crate::plan::location::Location;
+use crate::plan::merge::{Entry, Merge, base_children, children};
 use crate::plan::planner::{Around, Entered, Merged, MergedChildren, Planner, Step};
 use crate::state::{Base, BaseChildren};
 use crate::tree::{Children, Kind, Name, Node, Side};
@@ -17,8 +17,7 @@ struct Frame<'t> {
     entered: Option<Entered<'t>>,
     location: Location,
     sides: [&'t Children; 2],
-    nodes: [Peekable<btree_map::Iter<'t, Name, Node>>; 2],
-    baseline: Peekable<btree_map::Iter<'t, Name, Arc<Base>>>,
+    entries: Merge<'t>,
     merged: MergedChildren,
     /// The names of planned conflict copies in this directory.
     taken: HashSet<String>,
@@ -35,19 +34,16 @@ impl<'t> Frame<'t> {
             entered,
             location,
             sides,
-            nodes: sides.map(|children| children.iter().peekable()),
-            baseline: base.iter().peekable(),
+            entries: Merge::new(sides, base),
             merged: MergedChildren::default(),
             taken: HashSet::new(),
         }
     }
 
     fn enter(entered: Entered<'t>) -> Self {
-        static EMPTY: Children = Children::new();
-        static NOTHING: BaseChildren = BTreeMap::new();
         let location = entered.location.clone();
-        let sides = entered.nodes.map(|node| node.and_then(Node::children).unwrap_or(&EMPTY));
-        let base = entered.base.and_then(|base| base.children()).unwrap_or(&NOTHING);
+        let sides = entered.nodes.map(children);
+        let base = base_children(entered.base.map(|base| &**base));
         Self::new(Some(entered), location, sides, base)
     }
 }
@@ -85,16 +81,7 @@ impl Planner<'_, '_> {
         &mut self,
         frame: &mut Frame<'t>,
     ) -> Result<Option<(Name, Step<'t>)>, Cancelled> {
-        let keys = frame.nodes.each_mut().map(|nodes| nodes.peek().map(|(key, _)| *key));
-        let baseline_key = frame.baseline.peek().map(|(key, _)| *key);
-        let Some(key) = [baseline_key].into_iter().chain(keys).flatten().min() else {
-            return Ok(None);
-        };
-        let base = frame.baseline.next_if(|(next, _)| *next == key).map(|(_, base)| base);
-        let nodes = frame
-            .nodes
-            .each_mut()
-            .map(|nodes| nodes.next_if(|(next, _)| *next == key).map(|(_, node)| node));
+        let Some(Entry { key, nodes, base }) = frame.entries.next() else { return Ok(None) };
         let here = frame.location.child(key, nodes[0], nodes[1]);
         let (sides, taken) = (frame.sides, &mut frame.taken);
         let mut is_taken = |name: &str| {

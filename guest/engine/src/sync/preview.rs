@@ -4,7 +4,7 @@ use syncmgr_plugin::{Interrupt, LogLevel, SyncContext};
 
 use super::summary::counted;
 use crate::plan::{Action, Operation, Plan};
-use crate::tree::Side;
+use crate::tree::{Side, split};
 
 /// Logs the planned changes, one line per step.
 pub(super) fn preview(
@@ -12,7 +12,7 @@ pub(super) fn preview(
     labels: [&str; 2],
     context: &mut SyncContext,
 ) -> Result<(), Interrupt> {
-    let steps: Vec<&Operation> = plan.operations.iter().chain(&plan.removals).collect();
+    let steps: Vec<&Operation> = plan.all().collect();
     for step in &steps {
         context.log(LogLevel::Information, &describe(step, labels));
     }
@@ -51,7 +51,13 @@ fn describe(step: &Operation, [left, right]: [&str; 2]) -> String {
         Action::Rename { to, .. } => {
             format!("rename  {side}  {path} to {to}  ({reason})")
         }
-        Action::Respell { to, .. } => format!("rename  {arrow}  {path} to {to}  ({reason})"),
+        Action::Move { to, before: None, .. } => {
+            let (_, to) = split(to);
+            format!("rename  {arrow}  {path} to {to}  ({reason})")
+        }
+        Action::Move { to, before: Some(_), .. } => {
+            format!("move  {arrow}  {path} to {to}  ({reason})")
+        }
         Action::Remove { target, .. } => {
             format!("delete  {arrow}  {path}  ({reason}, {} bytes)", target.size)
         }

@@ -115,10 +115,12 @@ pub(super) fn finish(
     context.set_counter("directories", done.directories);
     context.set_counter("permissions", done.modes);
     context.set_counter("times", done.times);
+    context.set_counter("moved", done.moved);
     context.set_counter("renamed", done.renamed);
     context.set_counter("unchanged", plan.unchanged);
     context.set_counter("conflicts-standing", after.conflicts.len() as u64);
     let counts = [
+        (done.moved, ["moved", "moved"]),
         (done.copied, ["copied", "copied"]),
         (done.removed, ["deleted", "deleted"]),
         (conflicts, ["conflict", "conflicts"]),

@@ -171,8 +171,8 @@ impl<E: Endpoint> Endpoint for Faulty<E> {
         renames.iter().map(|one| self.change("rename_all", |side| rename(side, *one))).collect()
     }
 
-    fn respell(&mut self, path: &str, to: &str) -> Result<()> {
-        self.change("respell", |side| side.respell(path, to))
+    fn rename(&mut self, path: &str, to: &str) -> Result<()> {
+        self.change("rename", |side| side.rename(path, to))
     }
 
     fn keep_in_trash(&mut self, removals: &[Removal<'_>], stays: bool) -> Vec<Result<()>> {

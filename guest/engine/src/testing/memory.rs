@@ -176,7 +176,7 @@ fn used() -> Error {
 
 impl Endpoint for Memory {
     fn capabilities(&self) -> Capabilities {
-        let usual = Capabilities { has_versions: true, ..Capabilities::default() };
+        let usual = Capabilities { has_versions: true, renames: true, ..Capabilities::default() };
         self.0.borrow().capabilities.unwrap_or(usual)
     }
 
@@ -235,8 +235,11 @@ impl Endpoint for Memory {
         renames.iter().map(rename).collect()
     }
 
-    fn respell(&mut self, path: &str, to: &str) -> Result<()> {
-        self.0.borrow_mut().rename(path, &join(split(path).0, to), false)
+    fn rename(&mut self, path: &str, to: &str) -> Result<()> {
+        if !self.0.borrow().is_directory(split(to).0) {
+            return Err(missing());
+        }
+        self.0.borrow_mut().rename(path, to, false)
     }
 
     fn keep_in_trash(&mut self, removals: &[Removal<'_>], stays: bool) -> Vec<Result<()>> {

@@ -9,7 +9,7 @@ use crate::names;
 
 type Promise = (&'static str, fn(&mut Check<'_>) -> Found);
 
-pub(super) const ALL: [Promise; 27] = [
+pub(super) const ALL: [Promise; 28] = [
     ("a new directory is empty", |check| check.expect_entries(&[])),
     ("a copy is an entry only after it got its name", |check| {
         let temp = check.temp();
@@ -276,12 +276,42 @@ pub(super) const ALL: [Promise; 27] = [
         }
         Ok(())
     }),
-    ("a case of a name is renamed", |check| {
-        check.create("note", b"content")?;
-        let path = check.path("note");
-        done("renaming", check.side.respell(&path, "Note"))?;
-        check.expect_entries(&[("Note", File)])?;
-        check.expect_content("Note", b"content")
+    ("an entry is renamed with everything in it", |check| {
+        if !check.side.capabilities().renames {
+            return Ok(());
+        }
+        for name in ["a", "b"] {
+            let path = check.path(name);
+            done("creating a directory", check.side.create_directory(&path, None))?;
+        }
+        let before = check.create("a/file", b"content")?;
+        for (from, to) in [("a/file", "b/moved"), ("b/moved", "b/Moved"), ("b", "a/c")] {
+            let [from, to] = [from, to].map(|name| check.path(name));
+            done("renaming", check.side.rename(&from, &to))?;
+        }
+        check.expect_content("a/c/Moved", b"content")?;
+        if check.side.capabilities().has_ids {
+            let after = check.stat("a/c/Moved")?;
+            expect(after == Some(before), || format!("{after:?} instead of {before:?}"))?;
+        }
+        check.expect_entries(&[("a", Directory)])
+    }),
+    ("a rename replaces nothing", |check| {
+        if !check.side.capabilities().renames {
+            return Ok(());
+        }
+        check.create("a", b"first")?;
+        check.create("b", b"second")?;
+        let path = check.path("d");
+        done("creating a directory", check.side.create_directory(&path, None))?;
+        for (from, to) in [("a", "b"), ("a", "d"), ("d", "b")] {
+            let [from, to] = [from, to].map(|name| check.path(name));
+            let renamed = check.side.rename(&from, &to);
+            refused("renaming", renamed, ErrorCode::AlreadyExists)?;
+        }
+        check.expect_content("a", b"first")?;
+        check.expect_content("b", b"second")?;
+        check.expect_entries(&[("a", File), ("b", File), ("d", Directory)])
     }),
     ("links are kept as text where there are links", |check| {
         if !check.side.capabilities().has_links {

@@ -176,6 +176,9 @@ impl Endpoint for Collection {
             hashes_cheaply: false,
             has_versions: !self.listings.has_coarse_tags,
             has_links: false,
+            renames: true,
+            // A tag may be made of the size and the time only.
+            has_ids: false,
             clock_ahead: self.listings.clock_ahead,
         }
     }
@@ -254,12 +257,10 @@ impl Endpoint for Collection {
         results
     }
 
-    fn respell(&mut self, path: &str, to: &str) -> Result<()> {
-        let is_collection = self.stat(path)?.is_some_and(is_collection);
-        let target = join(split(path).0, to);
-        let [from, to] = match is_collection {
-            true => [self.collection(path), self.collection(&target)],
-            false => [self.file(path), self.file(&target)],
+    fn rename(&mut self, path: &str, to: &str) -> Result<()> {
+        let [from, to] = match self.stat(path)?.is_some_and(is_collection) {
+            true => [path, to].map(|path| self.collection(path)),
+            false => [path, to].map(|path| self.file(path)),
         };
         moved(self.move_request(&from, &to).send())
     }

@@ -11,7 +11,8 @@ impl World {
     /// Carries out the first steps of a plan.
     pub fn execute(&mut self, plan: &mut Plan, steps: usize) {
         self.scanned = self.now() + self.age * SECOND;
-        for operation in plan.operations.iter().chain(&plan.removals).take(steps) {
+        for operation in plan.moves.iter().chain(&plan.operations).chain(&plan.removals).take(steps)
+        {
             self.step(operation, &mut plan.next);
         }
     }
@@ -57,7 +58,29 @@ impl World {
                 let changed = self.item(on, '/', "").changed;
                 self.insert(on, &join(parent(path), to), Item { changed, ..item });
             }
-            Action::Respell { .. } => unreachable!("a plan never renames by case: {path}"),
+            Action::Move { to, expected, before, .. } => {
+                assert!(before.is_some(), "a plan never renames by case: {path}");
+                if let Some(expected) = expected {
+                    self.recheck(on, path, expected);
+                }
+                let changed = self.item(on, '/', "").changed;
+                let tree = &mut self.trees[on.index()];
+                let inside: Vec<_> = tree.keys().filter(|at| is_in(at, path)).cloned().collect();
+                assert!(!inside.is_empty(), "{path} does not exist");
+                assert!(!tree.keys().any(|at| is_in(at, to)), "{to} is used");
+                for at in inside {
+                    let mut item = self.trees[on.index()].remove(&at).unwrap();
+                    let rest = &at[path.len()..];
+                    if let Some(bar) = self.bars[on.index()].remove(&at) {
+                        self.bars[on.index()].insert(format!("{to}{rest}"), bar);
+                    }
+                    if rest.is_empty() {
+                        item.changed = changed;
+                    }
+                    self.insert(on, &format!("{to}{rest}"), item);
+                }
+                self.note(on, to, key, next);
+            }
             Action::Remove { target, .. } => self.make_room(on, path, Some(target)),
             Action::RemoveDirectory { .. } => assert_eq!(self.remove(on, path).mark, '/', "{path}"),
             Action::SetMode { mode, .. } => {

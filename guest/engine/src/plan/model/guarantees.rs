@@ -29,7 +29,7 @@ pub fn check_nothing_is_lost(before: &World, after: &World, mode: Mode) {
 
 pub fn check_a_rerun_does_nothing(world: &World, mode: Mode) {
     let plan = world.plan(&options(mode)).plan;
-    let steps: Vec<_> = plan.operations.iter().chain(&plan.removals).collect();
+    let steps: Vec<_> = plan.all().collect();
     assert!(steps.is_empty() && plan.conflicts.is_empty(), "{steps:#?}");
 }
 
