@@ -4,12 +4,14 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use tokio::sync::mpsc;
 use tokio::time::Sleep;
 use wasmtime_wasi_http::{Error, WasiBody};
 
@@ -79,9 +81,46 @@ impl Body for RequestBody {
     }
 }
 
+/// The number of frames of a response that are received before the plugin reads them: enough that
+/// the connection does not wait for the session's thread.
+const FRAMES: usize = 2;
+
+/// The frames of a response.
+pub(super) type Frames = mpsc::Receiver<hyper::Result<Frame<Bytes>>>;
+
+/// Receives the body of a response on the network's thread. What has arrived together with its head
+/// is there at once, so that a small response wakes the session's thread once.
+pub(super) fn receive(mut body: Incoming) -> Frames {
+    let (sender, frames) = mpsc::channel(FRAMES);
+    let mut context = Context::from_waker(Waker::noop());
+    while let Ok(permit) = sender.try_reserve() {
+        match Pin::new(&mut body).poll_frame(&mut context) {
+            Poll::Ready(Some(frame)) => permit.send(frame),
+            Poll::Ready(None) => return frames,
+            Poll::Pending => break,
+        }
+        if body.is_end_stream() {
+            return frames;
+        }
+    }
+    tokio::spawn(async move {
+        while let Ok(permit) = sender.reserve().await {
+            let frame = tokio::select! {
+                frame = body.frame() => frame,
+                () = sender.closed() => return,
+            };
+            let Some(frame) = frame else { return };
+            permit.send(frame);
+        }
+    });
+    frames
+}
+
 /// The body of a response. Its time limit applies while the plugin waits for it.
 pub(super) struct ResponseBody {
-    pub(super) inner: Incoming,
+    pub(super) frames: Frames,
+    /// The bytes to come, if the server has announced the length.
+    pub(super) left: Option<u64>,
     pub(super) meter: Arc<Meter>,
     pub(super) origin: Arc<str>,
     pub(super) limit: Duration,
@@ -111,7 +150,7 @@ impl Body for ResponseBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(cx) else {
+        let Poll::Ready(frame) = self.frames.poll_recv(cx) else {
             self.meter.wait_for_network(self.limit);
             if self.cancelled.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Some(Err(Error::ConnectionTerminated)));
@@ -131,6 +170,7 @@ impl Body for ResponseBody {
         })?;
         let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
         self.received += bytes;
+        self.left = self.left.map(|left| left.saturating_sub(bytes));
         if self.received >= MIN_BYTES {
             self.received = 0;
             self.waited = Duration::ZERO;
@@ -142,10 +182,10 @@ impl Body for ResponseBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.left == Some(0)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use http::header::HOST;
 use http::{Request, Response, Uri};
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::{self, Client};
@@ -21,7 +22,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 use self::sign_in::SignIn;
 use super::auth::HttpAuth;
 use super::auth_error::HttpAuthError;
-use super::body::{RequestBody, ResponseBody, Upload};
+use super::body::{self, RequestBody, ResponseBody, Upload};
 use super::connector::{ConnectError, Connector};
 use super::network::Network;
 use super::usage::{InFlight, Meter, UsageByOrigin};
@@ -37,8 +38,8 @@ const MAX_IDLE: usize = 8;
 /// How long they do.
 const IDLE_TIME: Duration = Duration::from_secs(30);
 
-/// The smallest buffer that the HTTP library accepts.
-const MIN_HEADER_BYTES: usize = 8 << 10;
+/// The buffer of a connection, which bounds its frames: each one wakes the session's thread.
+const BUFFER_BYTES: usize = 256 << 10;
 
 /// The maximum number of denials of a session that are shown.
 const MAX_DENIALS: usize = 64;
@@ -248,7 +249,7 @@ impl HttpClient {
                 .pool_timer(TokioTimer::new())
                 .pool_idle_timeout(IDLE_TIME)
                 .pool_max_idle_per_host(MAX_IDLE)
-                .http1_max_buf_size(size(self.header_bytes).max(MIN_HEADER_BYTES))
+                .http1_max_buf_size(size(self.header_bytes).max(BUFFER_BYTES))
                 .set_host(true)
                 .build(connector)
         }))
@@ -279,11 +280,15 @@ impl HttpClient {
         if response.status().is_informational() {
             return Err(Error::HttpUpgradeFailed);
         }
+        if head_bytes(&response) > self.header_bytes {
+            return Err(self.header_too_large());
+        }
         let limit = limit(options.between_bytes_timeout);
         Ok(response.map(|inner| {
             let cancelled = Box::pin(cancelled(self.meter.monitor.cancel.clone()));
             let body = ResponseBody {
-                inner,
+                left: inner.size_hint().exact(),
+                frames: body::receive(inner),
                 meter: Arc::clone(&self.meter),
                 origin,
                 limit,
@@ -329,9 +334,7 @@ impl HttpClient {
             }
             if let Some(error) = cause.downcast_ref::<hyper::Error>() {
                 if error.is_parse_too_large() {
-                    return Error::HttpResponseHeaderSectionSize(
-                        u32::try_from(self.header_bytes).ok(),
-                    );
+                    return self.header_too_large();
                 }
                 if error.is_parse() {
                     return Error::HttpProtocolError;
@@ -343,6 +346,10 @@ impl HttpClient {
             source = cause.source();
         }
         Error::ConnectionTerminated
+    }
+
+    fn header_too_large(&self) -> Error {
+        Error::HttpResponseHeaderSectionSize(u32::try_from(self.header_bytes).ok())
     }
 
     fn not_connected(&self, error: &ConnectError) -> Error {
@@ -391,6 +398,14 @@ impl HttpClient {
             notices.new.push(notice());
         }
     }
+}
+
+/// Returns the length of the headers of a response as they are sent.
+fn head_bytes<B>(response: &Response<B>) -> u64 {
+    let header = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
+        (name.as_str().len() + ": ".len() + value.len() + "\r\n".len()) as u64
+    };
+    response.headers().iter().map(header).sum()
 }
 
 /// Returns when the plugin must stop all items.
