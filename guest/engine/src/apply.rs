@@ -1,6 +1,7 @@
 //! Carries out a plan. Every operation checks that its source and target still match the plan, and
 //! at any time each name has either the old or the new content.
 
+mod checkpoint;
 mod copy;
 mod flush;
 mod moves;
@@ -12,7 +13,7 @@ mod refused;
 mod room;
 mod words;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, SyncContext};
 
@@ -23,10 +24,11 @@ use crate::pair::Pair;
 use crate::plan::{Action, Operation, Plan};
 use crate::state::BaseChildren;
 use crate::tree::{Name, Side, split};
+use checkpoint::Checkpoints;
+pub use checkpoint::Save;
 use copy::Batch;
 use flush::Dirty;
 use moves::Unmoved;
-use new_baseline::revert;
 use refused::Refused;
 use room::Room;
 
@@ -158,8 +160,17 @@ impl<'a> Applier<'a> {
     }
 
     /// Carries out a plan and flushes it. Afterwards `plan.next` is the new baseline, even after a
-    /// failure or a cancellation, which ends the run early.
-    pub fn apply(&mut self, plan: &mut Plan, before: &BaseChildren) -> Result<(), Interrupt> {
+    /// failure or a cancellation, which ends the run early. `save` saves the baseline so far, if
+    /// that is worth while.
+    ///
+    /// # Errors
+    /// Returns the interrupt once the user cancelled, and fails if a side is full.
+    pub fn apply(
+        &mut self,
+        plan: &mut Plan,
+        before: &BaseChildren,
+        mut save: Option<&mut Save<'_>>,
+    ) -> Result<(), Interrupt> {
         let total = plan.operations.iter().filter_map(Operation::copied_bytes).sum();
         self.ended = self.context.set_total_bytes(total);
         let operations = std::mem::take(&mut plan.operations);
@@ -171,8 +182,13 @@ impl<'a> Applier<'a> {
         }
         let is_move = |one: &&Operation| matches!(one.action, Action::Move { .. });
         moves.extend(removals.iter().filter(is_move).cloned());
-        for operation in operations.into_iter().chain(removals) {
+        let mut rest: VecDeque<_> = operations.into_iter().chain(removals).collect();
+        let mut checkpoints = Checkpoints::new(rest.len());
+        while let Some(operation) = rest.pop_front() {
             self.step(&operation, &mut plan.next);
+            if let (Some(save), true) = (&mut save, checkpoints.is_due(&operation)) {
+                self.checkpoint(plan, before, &moves, &rest, *save);
+            }
         }
         self.finish_copies(&mut plan.next);
         self.try_again(&mut plan.next);
@@ -183,13 +199,9 @@ impl<'a> Applier<'a> {
         }
         self.flush();
         self.ends.iter_mut().for_each(|end| end.forget_repairs());
-        for key in &self.undone {
-            revert(&mut plan.next, before, key);
-        }
         let undone = std::mem::take(&mut self.undone);
-        let unmoved = std::mem::take(&mut self.unmoved);
-        unmoved.revert(&mut plan.next, &moves, &undone);
-        self.done.left = undone.len() as u64 + unmoved.len();
+        self.revert(&mut plan.next, before, &moves, &undone);
+        self.done.left = undone.len() as u64 + self.unmoved.len();
         plan.conflicts.retain(|conflict| !undone.contains(conflict.copy.as_str()));
         std::mem::replace(&mut self.ended, Ok(())).and_then(|()| self.no_room())
     }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use syncmgr_plugin::directories::Directory;
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, LogLevel, Result, SyncContext};
 
-use crate::apply::{Applier, Endpoints};
+use crate::apply::{Applier, Endpoints, Save};
 use crate::endpoint::Capabilities;
 use crate::filter::Filter;
 use crate::options::Options;
@@ -20,7 +20,7 @@ use crate::pair::Pair;
 use crate::plan::{self, Finder, Input, Plan, SafetyStop};
 use crate::scan::{self, Known, Scan};
 use crate::spelling::Spelling;
-use crate::state::{BaseChildren, State};
+use crate::state::{BaseChildren, ConflictRecord, State};
 use crate::tree::{Digest, Side};
 use preview::preview;
 use roots::{check_writable, identities, refuse_overlap};
@@ -130,13 +130,18 @@ fn sync_pair(
     for side in Side::BOTH {
         applier.remove_leftovers(side, &scans[side.index()].leftovers);
     }
-    let ended = applier.apply(&mut plan, &base);
-    let done = applier.done;
-    let after = State {
+    let state = |entries: BaseChildren, new: Vec<ConflictRecord>| State {
         roots: pair.roots(),
-        conflicts: standing_conflicts(&before, &plan),
-        entries: std::mem::take(&mut plan.next),
+        conflicts: standing_conflicts(&before, &entries, new),
+        entries,
     };
+    let mut checkpoint =
+        |entries, conflicts| save(storage, pair, &state(entries, conflicts), options);
+    let is_expensive = capabilities.iter().any(|can| !can.hashes_cheaply);
+    let checkpoint: Option<&mut Save<'_>> = is_expensive.then_some(&mut checkpoint);
+    let ended = applier.apply(&mut plan, &base, checkpoint);
+    let done = applier.done;
+    let after = state(std::mem::take(&mut plan.next), plan.conflicts.clone());
     let saved = match after != before {
         true => save(storage, pair, &after, options),
         false => remove_temp_state(storage, pair),

@@ -50,6 +50,11 @@ impl Room {
         from.next().is_some_and(|(side, next)| *side == on && next.starts_with(&below))
     }
 
+    /// Returns the postponed operations.
+    pub(super) fn waiting(&self) -> &[Operation] {
+        &self.waiting
+    }
+
     /// Records that the trash has no space for what an operation replaces or removes.
     pub(super) fn trash_is_full(&mut self, key: &Name) {
         self.trash_full.insert(Name::clone(key));

@@ -71,9 +71,13 @@ pub(super) fn report_skipped(plan: &Plan, context: &SyncContext) {
 }
 
 /// Returns the conflicts whose copy still exists.
-pub(super) fn standing_conflicts(before: &State, plan: &Plan) -> Vec<ConflictRecord> {
-    let old = before.conflicts.iter().filter(|conflict| exists(&plan.next, &conflict.copy));
-    old.chain(&plan.conflicts).cloned().collect()
+pub(super) fn standing_conflicts(
+    before: &State,
+    entries: &BaseChildren,
+    new: Vec<ConflictRecord>,
+) -> Vec<ConflictRecord> {
+    let old = before.conflicts.iter().filter(|conflict| exists(entries, &conflict.copy));
+    old.cloned().chain(new).collect()
 }
 
 fn exists(mut entries: &BaseChildren, key: &str) -> bool {

@@ -56,8 +56,17 @@ impl Memory {
         self
     }
 
-    /// Writes a file, and creates its directories.
-    pub fn put(&self, path: &str, content: &[u8]) {
+    /// Writes a file, and creates its directories. Returns whether that is possible: the path may
+    /// be that of a directory, and a directory above it may be a file.
+    pub fn put(&self, path: &str, content: &[u8]) -> bool {
+        let is_file = |path: &str| {
+            let store = self.0.borrow();
+            store.entries.get(path).map(|stored| stored.content.is_some())
+        };
+        let mut above = path.match_indices('/').map(|(end, _)| &path[..end]);
+        if is_file(path) == Some(false) || above.any(|above| is_file(above) == Some(true)) {
+            return false;
+        }
         let (parent, _) = split(path);
         let ends = parent.match_indices('/').map(|(at, _)| at).chain([parent.len()]);
         for end in ends.filter(|end| *end > 0) {
@@ -66,12 +75,7 @@ impl Memory {
             }
         }
         self.0.borrow_mut().put(path, Some(content.to_vec()));
-    }
-
-    /// Deletes an entry, and all entries in it. Does nothing if there is none.
-    pub fn delete(&self, path: &str) {
-        let inside = format!("{path}/");
-        self.0.borrow_mut().entries.retain(|one, _| one != path && !one.starts_with(&inside));
+        true
     }
 
     /// Lets the metadata of a file state another size, as a server that is wrong about it.
