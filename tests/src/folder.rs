@@ -202,7 +202,8 @@ impl Pair {
         let mut all = trees::read(self.home.path())?;
         // The state of the plugin does not count.
         let is_memory = |path: &str| {
-            [".state", ".state.new", ".state.modes"].iter().any(|end| path.ends_with(end))
+            let ends = [".state", ".state.new", ".state.modes", ".state.moves"];
+            ends.iter().any(|end| path.ends_with(end))
         };
         all.retain(|path, _| !is_memory(path));
         Ok(trees::contents(&all))
@@ -215,7 +216,8 @@ impl Pair {
     /// Returns the errors of the file system.
     pub fn unfinished(&self) -> anyhow::Result<Vec<String>> {
         let is_unfinished = |path: &String| {
-            let is_note = path.ends_with(".state.new") || path.ends_with(".state.modes");
+            let notes = [".state.new", ".state.modes", ".state.moves"];
+            let is_note = notes.iter().any(|end| path.ends_with(end));
             path.contains(".syncmgr-tmp-") || is_note
         };
         Ok(trees::read(self.home())?.into_keys().filter(is_unfinished).collect())

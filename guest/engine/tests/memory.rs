@@ -38,10 +38,15 @@ struct World {
     trash: Vec<Vec<u8>>,
     next: u64,
     can: Can,
-    /// The number of entries that a run moved.
+    /// The numbers of entries that runs moved, and of contents that they stored.
     moves: u32,
+    received: u32,
+    /// Why entries cannot be moved, if they cannot.
+    move_error: Option<ErrorCode>,
     /// Calls until each one fails; `None`: never.
     fails_after: Option<u32>,
+    /// Whether the plugin is killed then.
+    is_killed: bool,
 }
 
 /// What the side can do.
@@ -109,6 +114,7 @@ impl World {
     /// Fails if it is the turn of this call.
     fn call(&mut self) -> Result<()> {
         match &mut self.fails_after {
+            Some(0) if self.is_killed => std::panic::resume_unwind(Box::new("killed")),
             Some(0) => Err(Error::new(ErrorCode::NotConnected, "the connection is cut")),
             Some(left) => {
                 *left -= 1;
@@ -211,7 +217,10 @@ impl Endpoint for Memory {
             return Err(changed("the file").into());
         }
         let digest = *blake3::hash(&content).as_bytes();
-        world(|world| world.put(transfer.temp, Some(content)));
+        world(|world| {
+            world.received += 1;
+            world.put(transfer.temp, Some(content));
+        });
         Ok(Received { source: transfer.source, digest })
     }
 
@@ -240,8 +249,9 @@ impl Endpoint for Memory {
         world(|world| {
             world.call()?;
             let parent = split(to).0;
-            if !world.can.renames {
-                return Err(Error::new(ErrorCode::NotImplemented, "it renames nothing"));
+            let refused = world.move_error.or((!world.can.renames).then_some(ErrorCode::Failed));
+            if let Some(code) = refused {
+                return Err(Error::new(code, "it is not possible"));
             }
             if world.entries.contains_key(to) {
                 return Err(Error::new(ErrorCode::AlreadyExists, "the name is used"));
@@ -495,6 +505,179 @@ fn apply(scene: &Scene, edits: &[(bool, Edit)], round: u8) -> BTreeSet<Vec<u8>> 
 fn surviving(scene: &Scene) -> BTreeSet<Vec<u8>> {
     let memory = world(|world| world.files());
     scene.files().into_values().chain(memory.into_values()).collect()
+}
+
+/// A side that recognizes moves, and another one whose moves are found by content.
+const CAN: [Can; 2] = [
+    Can {
+        renames: true,
+        has_ids: true,
+        has_versions: true,
+        hashes_cheaply: false,
+        works_at_once: true,
+    },
+    Can {
+        renames: true,
+        has_ids: false,
+        has_versions: true,
+        hashes_cheaply: true,
+        works_at_once: false,
+    },
+];
+
+/// A scene with a directory that was synced.
+fn synced(can: Can) -> Scene {
+    let scene = Scene::new(can);
+    let age = Duration::from_secs(3_600);
+    for (path, content) in [("d/a", "1"), ("d/s/b", "22"), ("d/s/c", "333"), ("x", "4444")] {
+        let file = scene.local().join(path);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, content).unwrap();
+        let file = fs::File::options().write(true).open(&file).unwrap();
+        file.set_modified(SystemTime::now() - age).unwrap();
+    }
+    assert_eq!(scene.run(), Ok(()));
+    world(|world| world.received = 0);
+    scene
+}
+
+/// Moves the directory in the scene, and a file out of it.
+fn move_directory(scene: &Scene, in_memory: bool) {
+    if in_memory {
+        world(|world| {
+            world.put("n", None);
+            world.rename("d", "n/e");
+            world.rename("n/e/s/b", "b");
+        });
+    } else {
+        let at = |path| scene.local().join(path);
+        fs::create_dir(at("n")).unwrap();
+        fs::rename(at("d"), at("n/e")).unwrap();
+        fs::rename(at("n/e/s/b"), at("b")).unwrap();
+    }
+}
+
+/// Checks that the move was made on both sides.
+fn check_moved(scene: &Scene) {
+    let expected = [("b", "22"), ("n/e/a", "1"), ("n/e/s/c", "333"), ("x", "4444")];
+    let expected: BTreeMap<_, _> = expected
+        .into_iter()
+        .map(|(path, content)| (path.to_owned(), content.as_bytes().to_vec()))
+        .collect();
+    assert_eq!(scene.files(), expected);
+    assert_eq!(world(|world| world.files()), expected);
+    assert_eq!(world(|world| world.entries.get("d").cloned()), None);
+    assert!(!scene.local().join("d").exists());
+}
+
+#[cfg(unix)]
+fn inode(scene: &Scene, path: &str) -> u64 {
+    use std::os::unix::fs::MetadataExt as _;
+    fs::metadata(scene.local().join(path)).unwrap().ino()
+}
+
+#[cfg(unix)]
+#[test]
+fn moved_entries_are_renamed_on_the_other_side() {
+    for can in CAN {
+        for in_memory in [false, true] {
+            let scene = synced(can);
+            let inodes = ["d/a", "d/s/b", "d/s/c", "x"].map(|path| inode(&scene, path));
+            move_directory(&scene, in_memory);
+            assert_eq!(scene.run(), Ok(()));
+            check_moved(&scene);
+            let now = ["n/e/a", "b", "n/e/s/c", "x"].map(|path| inode(&scene, path));
+            assert_eq!(now, inodes, "{can:?}");
+            world(|world| {
+                assert_eq!((world.received, world.trash.len()), (0, 0), "{can:?}");
+                assert_eq!(world.moves, if in_memory { 0 } else { 2 }, "{can:?}");
+                world.fails_after = None;
+            });
+            let next = world(|world| world.next);
+            assert_eq!(scene.run(), Ok(()));
+            assert_eq!(world(|world| world.next), next, "a rerun changes something");
+        }
+    }
+}
+
+/// Runs until a call of the side in memory. Returns whether there were fewer calls.
+fn run_until(scene: &Scene, cut: u32, is_killed: bool) -> bool {
+    world(|world| (world.fails_after, world.is_killed) = (Some(cut), is_killed));
+    let run = std::panic::AssertUnwindSafe(|| scene.run());
+    let _ = std::panic::catch_unwind(run);
+    let left = world(|world| world.fails_after.take());
+    left.is_some_and(|left| left > 0)
+}
+
+#[test]
+fn an_interrupted_move_is_completed_without_a_copy() {
+    for (can, is_killed) in CAN.into_iter().flat_map(|can| [(can, false), (can, true)]) {
+        for in_memory in [false, true] {
+            for cut in 0.. {
+                let scene = synced(can);
+                move_directory(&scene, in_memory);
+                let is_complete = run_until(&scene, cut, is_killed);
+                assert_eq!(scene.run(), Ok(()));
+                check_moved(&scene);
+                let (received, trash) = world(|world| (world.received, world.trash.len()));
+                assert_eq!((received, trash), (0, 0), "{can:?}, cut {cut}");
+                assert_eq!(scene.run(), Ok(()));
+                if is_complete {
+                    assert!(cut > 3, "the case is large enough");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn edits_in_a_moved_directory_survive_an_interruption_without_a_conflict() {
+    for (can, is_killed) in CAN.into_iter().flat_map(|can| [(can, false), (can, true)]) {
+        for cut in 0.. {
+            let scene = synced(can);
+            move_directory(&scene, false);
+            fs::write(scene.local().join("n/e/a"), "edited").unwrap();
+            fs::remove_file(scene.local().join("n/e/s/c")).unwrap();
+            fs::write(scene.local().join("n/e/new"), "new").unwrap();
+            let is_complete = run_until(&scene, cut, is_killed);
+            assert_eq!(scene.run(), Ok(()));
+            let expected = [("b", "22"), ("n/e/a", "edited"), ("n/e/new", "new"), ("x", "4444")];
+            let expected: BTreeMap<_, _> = expected
+                .into_iter()
+                .map(|(path, content)| (path.to_owned(), content.as_bytes().to_vec()))
+                .collect();
+            assert_eq!(scene.files(), expected, "{can:?}, cut {cut}");
+            assert_eq!(world(|world| world.files()), expected, "{can:?}, cut {cut}");
+            if is_complete {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_failed_move_is_tried_again_and_an_impossible_one_is_copied() {
+    for can in CAN {
+        for code in [ErrorCode::AccessDenied, ErrorCode::NotImplemented, ErrorCode::NoSpace] {
+            let scene = synced(can);
+            move_directory(&scene, false);
+            let before = world(|world| world.files());
+            world(|world| world.move_error = Some(code));
+            let _ = scene.run();
+            assert_eq!(world(|world| world.files()), before, "{can:?}, {code:?}");
+            if code != ErrorCode::NotImplemented {
+                let _ = scene.run();
+                assert_eq!(world(|world| world.files()), before, "{can:?}, {code:?}");
+                world(|world| world.move_error = None);
+            }
+            assert_eq!(scene.run(), Ok(()), "{can:?}, {code:?}");
+            check_moved(&scene);
+            let copied = if code == ErrorCode::NotImplemented { 3 } else { 0 };
+            let (received, trash) = world(|world| (world.received, world.trash.len()));
+            assert_eq!((received, trash), (copied, copied as usize), "{can:?}, {code:?}");
+        }
+    }
 }
 
 proptest! {
