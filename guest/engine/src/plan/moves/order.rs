@@ -56,7 +56,8 @@ pub(super) struct Mover<'a> {
     /// The new places of directories that are still to be moved.
     pending: HashSet<String>,
     operations: Vec<Operation>,
-    reason: Arc<str>,
+    /// The reasons of a move and of a new directory.
+    reasons: [Arc<str>; 2],
 }
 
 /// The result of an attempt.
@@ -75,9 +76,10 @@ impl<'a> Mover<'a> {
         target: &'a mut Children,
         base: &'a mut BaseChildren,
     ) -> Self {
-        let reason = format!("moved on {}", finder.labels[from.index()]).into();
+        let label = finder.labels[from.index()];
+        let reasons = ["moved", "new"].map(|what| format!("{what} on {label}").into());
         let (pending, operations) = (HashSet::new(), Vec::new());
-        Self { finder, from, source, target, base, pending, operations, reason }
+        Self { finder, from, source, target, base, pending, operations, reasons }
     }
 
     /// Makes as many moves as possible. Returns the operations, and the number of files and links
@@ -251,7 +253,8 @@ impl<'a> Mover<'a> {
         if self.from == Side::Right {
             paths.swap(0, 1);
         }
-        let reason = Arc::clone(&self.reason);
+        let is_new = matches!(action, Action::MakeDirectory { .. });
+        let reason = Arc::clone(&self.reasons[usize::from(is_new)]);
         self.operations.push(Operation { action, paths, key: key.into(), reason });
     }
 }
