@@ -250,7 +250,7 @@ pub fn only_item(report: &RunReport) -> anyhow::Result<&ItemReport> {
 /// Returns an error if the run has no item.
 pub fn work(report: &RunReport) -> anyhow::Result<u64> {
     let counts = &only_item(report)?.counts;
-    let names = ["copied", "deleted", "directories", "permissions", "not-done"];
+    let names = ["moved", "copied", "deleted", "directories", "permissions", "not-done"];
     Ok(names.iter().filter_map(|name| counts.get(*name)).sum())
 }
 
