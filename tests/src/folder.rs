@@ -262,7 +262,8 @@ impl Pair {
         let mut all = self.everything()?;
         // The state of the plugin does not count.
         let is_memory = |path: &str| {
-            [".state", ".state.new", ".state.modes"].iter().any(|end| path.ends_with(end))
+            let ends = [".state", ".state.new", ".state.modes", ".state.moves"];
+            ends.iter().any(|end| path.ends_with(end))
         };
         all.retain(|path, _| !is_memory(path));
         Ok(trees::contents(&all))
@@ -275,7 +276,8 @@ impl Pair {
     /// Returns the errors of the file system.
     pub fn unfinished(&self) -> anyhow::Result<Vec<String>> {
         let is_unfinished = |path: &String| {
-            let is_note = path.ends_with(".state.new") || path.ends_with(".state.modes");
+            let notes = [".state.new", ".state.modes", ".state.moves"];
+            let is_note = notes.iter().any(|end| path.ends_with(end));
             path.contains(".syncmgr-tmp-") || is_note
         };
         Ok(self.everything()?.into_keys().filter(is_unfinished).collect())
@@ -318,7 +320,7 @@ pub fn only_item(report: &RunReport) -> anyhow::Result<&ItemReport> {
 /// Returns an error if the run has no item.
 pub fn work(report: &RunReport) -> anyhow::Result<u64> {
     let counts = &only_item(report)?.counts;
-    let names = ["copied", "deleted", "directories", "permissions", "not-done"];
+    let names = ["moved", "copied", "deleted", "directories", "permissions", "not-done"];
     Ok(names.iter().filter_map(|name| counts.get(*name)).sum())
 }
 

@@ -55,6 +55,9 @@ pub struct Done {
     pub failed: Vec<String>,
     /// The number of entries left for the next run.
     pub left: u64,
+    /// How many of them were to be moved. Some may have been moved nevertheless, such as on a server
+    /// that did not answer.
+    pub unmoved: u64,
 }
 
 /// Carries out the operations of one run.
@@ -201,7 +204,8 @@ impl<'a> Applier<'a> {
         self.ends.iter_mut().for_each(|end| end.forget_repairs());
         let undone = std::mem::take(&mut self.undone);
         self.revert(&mut plan.next, before, &moves, &undone);
-        self.done.left = undone.len() as u64 + self.unmoved.len();
+        self.done.unmoved = self.unmoved.len();
+        self.done.left = undone.len() as u64 + self.done.unmoved;
         plan.conflicts.retain(|conflict| !undone.contains(conflict.copy.as_str()));
         std::mem::replace(&mut self.ended, Ok(())).and_then(|()| self.no_room())
     }

@@ -98,6 +98,30 @@ pub fn directory_mut<'a>(
     Some(here)
 }
 
+/// Removes the entry at a path by keys.
+pub fn remove(entries: &mut BaseChildren, path: &str) -> Option<Arc<Base>> {
+    let (parent, last) = split(path);
+    directory_mut(entries, parent)?.remove(last)
+}
+
+/// Inserts an entry at a path by keys. Missing directories are added, unless one of them is
+/// something else.
+pub fn insert(entries: &mut BaseChildren, path: &str, base: Arc<Base>) {
+    let (parent, last) = split(path);
+    let mut here = entries;
+    for name in parts(parent) {
+        let above = here.entry(name.into()).or_insert_with(|| {
+            let kind = BaseKind::Directory(BaseChildren::new());
+            Arc::new(Base { kind, mode: None, sides: Default::default() })
+        });
+        here = match &mut Arc::make_mut(above).kind {
+            BaseKind::Directory(entries) => entries,
+            BaseKind::File(_) | BaseKind::Link(_) => return,
+        };
+    }
+    here.insert(last.into(), base);
+}
+
 /// Counts the files and links, at any depth.
 pub fn count_files(entries: &BaseChildren) -> u64 {
     let mut count = 0;

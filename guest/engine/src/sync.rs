@@ -1,5 +1,6 @@
 //! One run of one pair, from the locks to the report.
 
+mod journal;
 mod preview;
 mod roots;
 mod saved_state;
@@ -22,6 +23,7 @@ use crate::scan::{self, Known, Scan};
 use crate::spelling::Spelling;
 use crate::state::{BaseChildren, ConflictRecord, State};
 use crate::tree::{Digest, Side};
+use journal::Journal;
 use preview::preview;
 use roots::{check_writable, identities, refuse_overlap};
 use saved_state::{load, remove_temp_state, save};
@@ -72,6 +74,7 @@ fn sync_pair(
         ends.iter_mut().try_for_each(|end| end.repair())?;
     }
     let before = load(storage, pair, context)?;
+    let mut journal = Journal::load(storage, pair);
     let filter = Filter::new(&options.ignore)?;
 
     let now = now();
@@ -104,6 +107,7 @@ fn sync_pair(
     let capabilities = ends.each_ref().map(|end| end.capabilities());
     let (mut base, spelling) =
         settle_spelling(&mut scans, &before, options, capabilities, pair.labels());
+    journal.replay(scans.each_ref().map(|scan| &scan.children), &mut base);
     report_hints(&filter, context);
     let labels = pair.labels();
     let settings = (options, capabilities, labels, now);
@@ -123,6 +127,7 @@ fn sync_pair(
         return Ok(verdict?);
     }
 
+    journal.add(&plan, storage, pair, options)?;
     let stamp = stamp(now, "%Y-%m-%dT%H%M%S.%9fZ");
     let is_open = scans.each_ref().map(|scan| scan.is_open);
     let mut applier = Applier::new(pair, &mut ends, is_open, options, now, stamp, context);
@@ -145,7 +150,11 @@ fn sync_pair(
     let saved = match after != before {
         true => save(storage, pair, &after, options),
         false => remove_temp_state(storage, pair),
-    };
+    }
+    .and_then(|()| match done.unmoved {
+        0 => journal.remove(storage, pair),
+        _ => Ok(()),
+    });
     report_conflicts(&after, &plan, context);
     log_all(context, LogLevel::Warning, done.failed.iter().cloned());
     finish(&plan, &done, &after, &ended, context)?;

@@ -25,7 +25,10 @@ thread_local! {
     static MEMORY: RefCell<Memory> = RefCell::default();
     static TROUBLE: RefCell<Option<Trouble>> = const { RefCell::new(None) };
     static CALLS: Cell<u32> = const { Cell::new(0) };
-    static COPIES: Cell<u32> = const { Cell::new(0) };
+    static MOVES: Cell<u32> = const { Cell::new(0) };
+    /// Files that the side received, and that were read from it.
+    static RECEIVED: Cell<u32> = const { Cell::new(0) };
+    static OPENED: Cell<u32> = const { Cell::new(0) };
     /// What was written in the middle of the run, and what that replaced.
     static WRITTEN: RefCell<[Option<Vec<u8>>; 2]> = const { RefCell::new([None, None]) };
 }
@@ -37,6 +40,10 @@ enum Trouble {
     CutFrom(u32),
     /// The answer of this call is lost.
     Lost(u32),
+    /// The plugin is killed at this call.
+    Killed(u32),
+    /// No entry can be moved.
+    NotMoved(ErrorCode),
     /// Someone writes a file just before this call.
     Edited(u32, String, u8),
 }
@@ -50,7 +57,11 @@ fn turn(function: &str) -> Turn {
     CALLS.set(CALLS.get() + 1);
     let now = CALLS.get();
     let turn = TROUBLE.with_borrow(|trouble| match trouble {
-        Some(Trouble::CutFrom(call)) if now >= *call => Turn::Cut,
+        Some(Trouble::CutFrom(call)) if now >= *call => Turn::Failed(ErrorCode::NotConnected),
+        Some(Trouble::Killed(call)) if now == *call => {
+            std::panic::resume_unwind(Box::new("killed"))
+        }
+        Some(Trouble::NotMoved(code)) if function == "rename" => Turn::Failed(*code),
         Some(Trouble::Lost(call)) if now == *call => Turn::Lost,
         Some(Trouble::Edited(call, path, text)) if now == *call => {
             let (content, old) = (vec![*text, 7, 7, 7], memory().files().remove(path));
@@ -59,10 +70,10 @@ fn turn(function: &str) -> Turn {
             }
             Turn::Made
         }
-        Some(Trouble::CutFrom(_) | Trouble::Lost(_) | Trouble::Edited(..)) | None => Turn::Made,
+        Some(_) | None => Turn::Made,
     });
-    if turn == Turn::Made && ["receive", "open"].contains(&function) {
-        COPIES.set(COPIES.get() + 1);
+    for (counter, counted) in [(&MOVES, "rename"), (&RECEIVED, "receive"), (&OPENED, "open")] {
+        counter.set(counter.get() + u32::from(turn == Turn::Made && function == counted));
     }
     turn
 }
@@ -107,7 +118,9 @@ impl Scene {
         let place = if place.is_dir() { place.to_owned() } else { std::env::temp_dir() };
         let scene = Self(tempfile::tempdir_in(place).unwrap());
         MEMORY.set(memory);
-        COPIES.set(0);
+        MOVES.set(0);
+        RECEIVED.set(0);
+        OPENED.set(0);
         for name in ["local", "storage"] {
             fs::create_dir(scene.0.path().join(name)).unwrap();
         }
@@ -262,6 +275,179 @@ fn apply(scene: &Scene, edits: &[(bool, Edit)], round: u8) {
     }
 }
 
+/// A side that recognizes moves, and another one whose moves are found by content.
+fn sides() -> [Memory; 2] {
+    let can =
+        Capabilities { renames: true, has_versions: true, at_once: 1, ..Capabilities::default() };
+    [
+        Memory::with(Capabilities { has_ids: true, at_once: 8, ..can }),
+        Memory::with(Capabilities { hashes_cheaply: true, ..can }),
+    ]
+}
+
+/// A scene with a directory that was synced.
+fn synced(side: Memory) -> Scene {
+    let scene = Scene::new(side);
+    let age = Duration::from_secs(3_600);
+    let files = [
+        ("d/a", "1"),
+        ("d/s/b", "22"),
+        ("d/s/c", "333"),
+        ("d/k", "55555"),
+        ("d/m", "666666"),
+        ("d/o", "7777777"),
+        ("x", "4444"),
+    ];
+    for (path, content) in files {
+        let file = scene.local().join(path);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, content).unwrap();
+        let file = fs::File::options().write(true).open(&file).unwrap();
+        file.set_modified(SystemTime::now() - age).unwrap();
+    }
+    assert_eq!(scene.run(), Ok(()));
+    RECEIVED.set(0);
+    scene
+}
+
+/// Moves the directory in the scene, and a file out of it.
+fn move_directory(scene: &Scene, in_memory: bool) {
+    if in_memory {
+        let mut memory = memory();
+        memory.create_directory("n", None).unwrap();
+        memory.rename("d", "n/e").unwrap();
+        memory.rename("n/e/s/b", "b").unwrap();
+    } else {
+        let at = |path| scene.local().join(path);
+        fs::create_dir(at("n")).unwrap();
+        fs::rename(at("d"), at("n/e")).unwrap();
+        fs::rename(at("n/e/s/b"), at("b")).unwrap();
+    }
+}
+
+/// Checks the files of both sides, with those of the directory that nothing changes.
+fn check_files(scene: &Scene, expected: &[(&str, &str)]) {
+    let others = [("n/e/k", "55555"), ("n/e/m", "666666"), ("n/e/o", "7777777")];
+    let row = |(path, content): &(&str, &str)| ((*path).to_owned(), content.as_bytes().to_vec());
+    let expected: BTreeMap<_, _> = expected.iter().chain(&others).map(row).collect();
+    assert_eq!(scene.files(), expected);
+    assert_eq!(memory().files(), expected);
+}
+
+/// Checks that the move was made on both sides.
+fn check_moved(scene: &Scene) {
+    let expected = [("b", "22"), ("n/e/a", "1"), ("n/e/s/c", "333"), ("x", "4444")];
+    check_files(scene, &expected);
+    assert_eq!(memory().stat("d").unwrap(), None);
+    assert!(!scene.local().join("d").exists());
+}
+
+#[cfg(unix)]
+fn inode(scene: &Scene, path: &str) -> u64 {
+    use std::os::unix::fs::MetadataExt as _;
+    fs::metadata(scene.local().join(path)).unwrap().ino()
+}
+
+#[cfg(unix)]
+#[test]
+fn moved_entries_are_renamed_on_the_other_side() {
+    for side in sides() {
+        for in_memory in [false, true] {
+            let scene = synced(side.fresh());
+            let inodes = ["d/a", "d/s/b", "d/s/c", "x"].map(|path| inode(&scene, path));
+            move_directory(&scene, in_memory);
+            assert_eq!(scene.run(), Ok(()));
+            check_moved(&scene);
+            let now = ["n/e/a", "b", "n/e/s/c", "x"].map(|path| inode(&scene, path));
+            assert_eq!(now, inodes, "{side:?}");
+            assert_eq!((RECEIVED.get(), memory().trash().len()), (0, 0), "{side:?}");
+            assert_eq!(MOVES.take(), if in_memory { 0 } else { 2 }, "{side:?}");
+            let writes = memory().writes();
+            assert_eq!(scene.run(), Ok(()));
+            assert_eq!(memory().writes(), writes, "a rerun changes something");
+        }
+    }
+}
+
+/// Runs until a call of the side in memory. Returns whether there were fewer calls.
+fn run_until(scene: &Scene, call: u32, is_killed: bool) -> bool {
+    let trouble = if is_killed { Trouble::Killed(call) } else { Trouble::CutFrom(call) };
+    let run = std::panic::AssertUnwindSafe(|| scene.run_with(Some(trouble)));
+    let _ = std::panic::catch_unwind(run);
+    CALLS.get() < call
+}
+
+#[test]
+fn an_interrupted_move_is_completed_without_a_copy() {
+    for (side, is_killed) in
+        sides().into_iter().flat_map(|side| [(side.clone(), false), (side, true)])
+    {
+        for in_memory in [false, true] {
+            for cut in 1.. {
+                let scene = synced(side.fresh());
+                move_directory(&scene, in_memory);
+                let is_complete = run_until(&scene, cut, is_killed);
+                assert_eq!(scene.run(), Ok(()));
+                check_moved(&scene);
+                let (received, trash) = (RECEIVED.get(), memory().trash().len());
+                assert_eq!((received, trash), (0, 0), "{side:?}, cut {cut}");
+                assert_eq!(scene.run(), Ok(()));
+                if is_complete {
+                    assert!(cut > 3, "the case is large enough");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn edits_in_a_moved_directory_survive_an_interruption_without_a_conflict() {
+    for (side, is_killed) in
+        sides().into_iter().flat_map(|side| [(side.clone(), false), (side, true)])
+    {
+        for cut in 1.. {
+            let scene = synced(side.fresh());
+            move_directory(&scene, false);
+            fs::write(scene.local().join("n/e/a"), "edited").unwrap();
+            fs::remove_file(scene.local().join("n/e/s/c")).unwrap();
+            fs::write(scene.local().join("n/e/new"), "new").unwrap();
+            let is_complete = run_until(&scene, cut, is_killed);
+            assert_eq!(scene.run(), Ok(()));
+            let files = [("b", "22"), ("n/e/a", "edited"), ("n/e/new", "new"), ("x", "4444")];
+            check_files(&scene, &files);
+            if is_complete {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_failed_move_is_tried_again_and_an_impossible_one_is_copied() {
+    for side in sides() {
+        for code in [ErrorCode::AccessDenied, ErrorCode::NotImplemented, ErrorCode::NoSpace] {
+            let scene = synced(side.fresh());
+            move_directory(&scene, false);
+            let before = memory().files();
+            let trouble = Some(Trouble::NotMoved(code));
+            let _ = scene.run_with(trouble.clone());
+            assert_eq!(memory().files(), before, "{side:?}, {code:?}");
+            if code == ErrorCode::NotImplemented {
+                assert_eq!(scene.run_with(trouble), Ok(()), "{side:?}");
+            } else {
+                let _ = scene.run_with(trouble);
+                assert_eq!(memory().files(), before, "{side:?}, {code:?}");
+                assert_eq!(scene.run(), Ok(()), "{side:?}, {code:?}");
+            }
+            check_moved(&scene);
+            let copied = if code == ErrorCode::NotImplemented { 6 } else { 0 };
+            let (received, trash) = (RECEIVED.get(), memory().trash().len());
+            assert_eq!((received, trash), (copied, copied as usize), "{side:?}, {code:?}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -304,10 +490,10 @@ fn an_interrupted_first_sync_copies_and_compares_little_again() {
     }
     // Each file fails for itself.
     let _ = scene.run_with(Some(Trouble::CutFrom(3_000)));
-    let first = COPIES.take();
+    let first = RECEIVED.take();
     assert!(first > 600, "{first} files were copied");
     assert_eq!(scene.run(), Ok(()));
-    let second = COPIES.take();
+    let second = RECEIVED.take() + OPENED.take();
     // The state is saved after each 256 steps.
     assert!(second < FILES - first + 2 * 256, "{first}, then {second} files were transferred");
     assert_eq!(scene.files(), memory().files());

@@ -67,15 +67,27 @@ fn a_directory_keeps_all_promises() {
 #[test]
 fn a_side_that_does_nothing_or_loses_answers_is_found_out() {
     for (function, turn, promise) in [
-        ("list", Turn::Cut, "a new directory is empty"),
+        ("list", Turn::Failed(ErrorCode::NotConnected), "a new directory is empty"),
         ("list", Turn::Ignored, "a listing has the metadata that stat returns"),
         ("stat", Turn::Ignored, "a file has the content that was received"),
-        ("stat", Turn::Cut, "a copy is an entry only after it got its name"),
-        ("open", Turn::Cut, "a file has the content that was received"),
-        ("hash", Turn::Cut, "a digest is that of the content"),
-        ("receive", Turn::Cut, "a file has the content that was received"),
+        (
+            "stat",
+            Turn::Failed(ErrorCode::NotConnected),
+            "a copy is an entry only after it got its name",
+        ),
+        ("open", Turn::Failed(ErrorCode::NotConnected), "a file has the content that was received"),
+        ("hash", Turn::Failed(ErrorCode::NotConnected), "a digest is that of the content"),
+        (
+            "receive",
+            Turn::Failed(ErrorCode::NotConnected),
+            "a file has the content that was received",
+        ),
         ("receive", Turn::Lost, "a file has the content that was received"),
-        ("flush_received", Turn::Cut, "a file has the content that was received"),
+        (
+            "flush_received",
+            Turn::Failed(ErrorCode::NotConnected),
+            "a file has the content that was received",
+        ),
         ("rename_all", Turn::Ignored, "a copy is an entry only after it got its name"),
         ("rename_all", Turn::Lost, "a copy is an entry only after it got its name"),
         (

@@ -27,6 +27,7 @@ enum Edit {
     Touch,
     Permissions(bool),
     Remove,
+    Move((u8, Option<u8>, Option<u8>)),
 }
 
 #[derive(Debug, Arbitrary)]
@@ -41,11 +42,14 @@ struct Input {
 }
 
 impl Row {
-    fn text(&self) -> String {
+    fn path((first, second, third): (u8, Option<u8>, Option<u8>)) -> String {
         let name = |at: u8| NAMES[usize::from(at) % NAMES.len()];
-        let (first, second, third) = self.path;
         let rest = second.into_iter().chain(third).map(|at| format!("/{}", name(at)));
-        let path = rest.fold(name(first).to_owned(), |path, name| path + &name);
+        rest.fold(name(first).to_owned(), |path, name| path + &name)
+    }
+
+    fn text(&self) -> String {
+        let path = Self::path(self.path);
         match self.edit {
             Edit::File(text) => format!("{path}:{text}"),
             Edit::Link(text) => format!("{path}@{text}"),
@@ -54,6 +58,7 @@ impl Row {
             Edit::Permissions(true) => format!("{path}%500"),
             Edit::Permissions(false) => format!("{path}%600"),
             Edit::Remove => format!("-{path}"),
+            Edit::Move(to) => format!("{path}>{}", Self::path(to)),
         }
     }
 }
@@ -73,7 +78,7 @@ fn rows(edits: &[(bool, Row)]) -> Vec<(Side, String)> {
 fn check_interrupted(before: &World, mode: Mode, cut: u8) {
     let mut world = before.clone();
     let mut plan = world.plan(&options(mode)).plan;
-    let steps = plan.operations.len() + plan.removals.len();
+    let steps = plan.all().count();
     world.execute(&mut plan, usize::from(cut) % (steps + 1));
     world.sync(mode);
     check_outcome(before, &world, mode);

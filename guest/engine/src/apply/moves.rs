@@ -37,8 +37,8 @@ impl Applier<'_> {
         }
         self.dirty.moved(on, path, to);
         self.dirty.touch_move(on, [path, to].map(|path| split(path).0), &operation.key);
-        let Some(found) = self.end_of(on).stat(to)? else { return Ok(()) };
-        // Otherwise, it changed since.
+        // Otherwise, or if it changed since, the next run compares it.
+        let Ok(Some(found)) = self.end_of(on).stat(to) else { return Ok(()) };
         let is_same = |planned: &Fingerprint| {
             let found = &found.fingerprint;
             (found.size, found.modified) == (planned.size, planned.modified)
@@ -83,7 +83,7 @@ impl Unmoved {
             let Operation { action, key, .. } = operation;
             let Action::Move { old_key, before, .. } = action else {
                 if missing.contains(&**key) {
-                    take(next, key);
+                    state::remove(next, key);
                 }
                 continue;
             };
@@ -93,7 +93,7 @@ impl Unmoved {
                 (None, true) => false,
                 (None, false) => continue,
             };
-            let moved = take(next, key);
+            let moved = state::remove(next, key);
             let mut base = before.clone().or(moved);
             if let Some(base) = base.as_mut().filter(|_| is_impossible) {
                 forget_contents(base);
@@ -104,11 +104,6 @@ impl Unmoved {
             }
         }
     }
-}
-
-fn take(entries: &mut BaseChildren, key: &str) -> Option<Arc<Base>> {
-    let (parent, name) = split(key);
-    state::directory_mut(entries, parent)?.remove(name)
 }
 
 /// Forgets the contents of files, so that the next run copies them instead of moving them.

@@ -11,6 +11,8 @@ impl Local {
     /// Renames an entry. If that is denied, makes the directories writable one after the other: a
     /// system may want to write into a directory that is moved to another one.
     pub(super) fn rename_entry(&mut self, path: &str, to: &str) -> Result<()> {
+        // Open directories have the old paths, and some systems do not move them.
+        self.walker.forget_at(path);
         let mut closed = [split(path).0, split(to).0, path].into_iter();
         loop {
             // A killed run may leave a directory at either place.
@@ -30,7 +32,6 @@ impl Local {
                 }
             }
         }
-        self.walker.forget_at(path);
         self.opened.moved(path, to);
         Ok(())
     }

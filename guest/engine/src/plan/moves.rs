@@ -19,6 +19,7 @@ use crate::plan::{Cancelled, Hash, Operation};
 use crate::state::BaseChildren;
 use crate::tree::{Children, Digest, Name, Side};
 use contents::Contents;
+pub(crate) use order::adapt;
 use order::{Mover, Steps};
 use places::Found;
 

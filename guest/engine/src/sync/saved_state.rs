@@ -1,6 +1,6 @@
 //! The state of a pair in the plugin's storage.
 
-use syncmgr_plugin::directories::Directory;
+use syncmgr_plugin::directories::{Directory, File};
 use syncmgr_plugin::{Error, ErrorCode, LogLevel, Result, SyncContext};
 
 use crate::options::Options;
@@ -8,7 +8,7 @@ use crate::pair::Pair;
 use crate::state::{State, Unusable};
 
 /// State files larger than this are damaged.
-const MAX_STATE_BYTES: usize = 1 << 30;
+pub(super) const MAX_STATE_BYTES: usize = 1 << 30;
 
 /// Loads the state of the last run. One that cannot be used makes this the first run.
 pub(super) fn load(storage: &Directory, pair: &Pair, context: &SyncContext) -> Result<State> {
@@ -47,32 +47,41 @@ pub(super) fn save(
     state: &State,
     options: &Options,
 ) -> Result<()> {
-    let (name, temp) = (pair.state_name(), temp_state_name(pair));
-    let write = || {
-        remove_if_there(storage, &temp)?;
-        let file = storage.create_file(&temp)?;
-        state.write(|part| file.write(part))?;
-        if options.durable {
-            file.flush()?;
-        }
-        storage.rename(&temp, storage, &name)?;
-        if options.durable {
-            storage.flush()?;
-        }
-        Ok(())
-    };
-    write().map_err(|error: Error| {
+    let write = |file: &File| state.write(|part| file.write(part));
+    replace(storage, pair, &pair.state_name(), options, write).map_err(|error: Error| {
         let context = "cannot save what was synced, so the next run compares all files again";
         error.context(context)
     })
 }
 
-/// Returns the name of the state file until it is complete.
+/// Replaces a file of a pair in one step.
+pub(super) fn replace(
+    storage: &Directory,
+    pair: &Pair,
+    name: &str,
+    options: &Options,
+    write: impl FnOnce(&File) -> Result<()>,
+) -> Result<()> {
+    let temp = temp_state_name(pair);
+    remove_if_there(storage, &temp)?;
+    let file = storage.create_file(&temp)?;
+    write(&file)?;
+    if options.durable {
+        file.flush()?;
+    }
+    storage.rename(&temp, storage, name)?;
+    if options.durable {
+        storage.flush()?;
+    }
+    Ok(())
+}
+
+/// Returns the name of a file until it is complete.
 fn temp_state_name(pair: &Pair) -> String {
     format!("{}.new", pair.state_name())
 }
 
-fn remove_if_there(directory: &Directory, name: &str) -> Result<()> {
+pub(super) fn remove_if_there(directory: &Directory, name: &str) -> Result<()> {
     match directory.remove_file(name) {
         Err(error) if error.code != ErrorCode::NotFound => Err(error),
         _ => Ok(()),

@@ -13,8 +13,8 @@ use crate::tree::{Digest, Fingerprint};
 pub enum Turn {
     /// It is made.
     Made,
-    /// It fails with [`NotConnected`](ErrorCode::NotConnected), and nothing happened.
-    Cut,
+    /// It fails with this code, and nothing happened.
+    Failed(ErrorCode),
     /// It is made, and fails with [`NotConnected`](ErrorCode::NotConnected): its answer is lost.
     Lost,
     /// It succeeds, and nothing happened: a listing is empty, and there is no metadata. Calls that
@@ -30,11 +30,15 @@ pub enum Turn {
 /// The second rename fails, as if the connection was cut:
 /// ```
 /// use syncmgr_engine::testing::{Faulty, Memory, Turn};
+/// use syncmgr_plugin::ErrorCode;
 ///
 /// let mut renames = 0;
 /// let side = Faulty::new(Memory::default(), move |function| {
 ///     renames += u32::from(function == "rename_all");
-///     if function == "rename_all" && renames == 2 { Turn::Cut } else { Turn::Made }
+///     match function == "rename_all" && renames == 2 {
+///         true => Turn::Failed(ErrorCode::NotConnected),
+///         false => Turn::Made,
+///     }
 /// });
 /// ```
 pub struct Faulty<E> {
@@ -83,14 +87,14 @@ impl<E: Endpoint> Faulty<E> {
     ) -> Result<T, F> {
         match turn {
             Turn::Made | Turn::Ignored => call(&mut self.side),
-            Turn::Cut => Err(cut().into()),
-            Turn::Lost => call(&mut self.side).and_then(|_| Err(cut().into())),
+            Turn::Failed(code) => Err(Error::new(code, "it is made to fail").into()),
+            Turn::Lost => call(&mut self.side).and_then(|_| Err(lost().into())),
         }
     }
 }
 
-fn cut() -> Error {
-    Error::new(ErrorCode::NotConnected, "the connection is cut")
+fn lost() -> Error {
+    Error::new(ErrorCode::NotConnected, "the answer is lost")
 }
 
 fn only<T>(mut results: Vec<Result<T>>) -> Result<T> {

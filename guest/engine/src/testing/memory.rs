@@ -56,6 +56,14 @@ impl Memory {
         self
     }
 
+    /// Creates an empty side that can do the same.
+    #[must_use]
+    pub fn fresh(&self) -> Self {
+        let Store { capabilities, has_only_times, .. } = *self.0.borrow();
+        let store = Store { capabilities, has_only_times, ..Store::default() };
+        Self(Rc::new(RefCell::new(store)))
+    }
+
     /// Writes a file, and creates its directories. Returns whether that is possible: the path may
     /// be that of a directory, and a directory above it may be a file.
     pub fn put(&self, path: &str, content: &[u8]) -> bool {

@@ -166,6 +166,37 @@ pub(crate) const CASES: &[Case] = &[
     )
     .with(&[("max-delete", "0")]),
     case(
+        "a moved file is not a deletion",
+        ["a=1|d/b=22|z=z", "d/b=22|n/a=1|z=z", "a=1|d/b=22|z=z"],
+        Both("d/b=22|n/a=1|z=z"),
+    )
+    .with(&[("max-delete", "0")]),
+    case(
+        "a directory is moved with its changes",
+        [
+            "d/a=1|d/s/b=22|d/s/c=333|d/x=4444|z=z",
+            "e/a=1|e/s/b=22|e/s/c=333 left|e/new=n|z=z",
+            "d/a=1|d/s/b=22|d/s/c=333|d/x=4444|z=z",
+        ],
+        Both("e/a=1|e/s/b=22|e/s/c=333 left|e/new=n|z=z"),
+    ),
+    case(
+        "a change wins over a move, and everything else is moved",
+        ["d/a=1|d/b=22|z=z", "e/a=1|e/b=22|z=z", "d/a=1 right|d/b=22|z=z"],
+        Both("d/a=1 right|e/a=1|e/b=22|z=z"),
+    ),
+    case(
+        "a directory with an ignored entry is not moved as a whole",
+        ["d/a=1|d/b=22|z=z", "e/a=1|e/b=22|z=z", "d/a=1|d/b=22|d/x.o=x|z=z"],
+        Each("e/a=1|e/b=22|z=z", "d/x.o=x|e/a=1|e/b=22|z=z"),
+    )
+    .with(&[("ignore", "*.o")]),
+    case(
+        "both names remain if both sides moved a file",
+        ["a=1|z=z", "b=1|z=z", "c=1|z=z"],
+        Both("b=1|c=1|z=z"),
+    ),
+    case(
         "what the default patterns ignore goes with its directory",
         ["p/q/a=1|z=z", "z=z", "p/q/a=1|p/Thumbs.db=x|p/q/.DS_Store=y|z=z"],
         Both("z=z"),
@@ -221,6 +252,18 @@ pub(crate) const ONE_WAY: &[Case] = &[
         Each("a=left|b=left|c=0|new=left", "a=left|b=right|c=0|e/y=right|mine=right|new=left"),
     )
     .with(&[("mode", "one-way-safe")]),
+    case(
+        "one way, moves of the right side are not made on the left",
+        ["c=c|d/a=1|d/b=22|z=z", "c=c|e/a=1|e/b=22|z=z", "d/a=1|d/b=22|f=c|z=z"],
+        Each("c=c|e/a=1|e/b=22|z=z", "c=c|e/a=1|e/b=22|f=c|z=z"),
+    )
+    .with(&[("mode", "one-way-safe")]),
+    case(
+        "a mirror moves what was moved on the left",
+        ["c=c|d/a=1|d/b=22|z=z", "c=c|e/a=1|e/b=22|z=z", "d/a=1|d/b=22|f=c|z=z"],
+        Both("c=c|e/a=1|e/b=22|z=z"),
+    )
+    .with(&[("mode", "mirror")]),
     case(
         "the first mirror of an empty source stops",
         ["", "", "a=1|b=2|d/c=3"],

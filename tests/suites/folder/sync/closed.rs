@@ -33,6 +33,9 @@ const CHANGES: &[(&str, Change)] = &[
     ("a directory is new", |root| fs::create_dir_all(root.join("d/e/new/er"))),
     ("a link is new", |root| std::os::unix::fs::symlink("f", root.join("d/link"))),
     ("a directory is deleted", |root| fs::remove_dir_all(root.join("d/e"))),
+    ("a file is moved", |root| fs::rename(root.join("d/f"), root.join("d/e/f"))),
+    ("a directory is moved", |root| fs::rename(root.join("d/e"), root.join("moved"))),
+    ("all of it is moved", |root| fs::rename(root.join("d"), root.join("moved"))),
     ("all of it is deleted", |root| fs::remove_dir_all(root.join("d"))),
     ("a directory becomes a file", |root| {
         fs::remove_dir_all(root.join("d/e"))?;

@@ -54,6 +54,11 @@ impl Case {
     pub fn world(&self) -> World {
         let mut world = World { age: 100, ..World::default() };
         Side::BOTH.iter().for_each(|side| world.edit(*side, &self.baseline));
+        // A copy has the time of its source, and a moved file keeps its time.
+        let [left, right] = &mut world.trees;
+        for (path, item) in right {
+            item.modified = left[path].modified;
+        }
         let first = world.sync(TwoWaySafe);
         assert_eq!(first.plan.operations, [], "equal trees are adopted");
         self.edits.iter().for_each(|(side, rows)| world.edit(*side, rows));

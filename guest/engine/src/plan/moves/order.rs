@@ -9,7 +9,7 @@ use super::places::Places;
 use crate::plan::merge::children;
 use crate::plan::{Action, Operation};
 use crate::state::{self, Base, BaseChildren, BaseKind, Seen};
-use crate::tree::{Children, Kind, Name, Node, Side, join, parts, split};
+use crate::tree::{Children, Kind, Node, Side, join, split};
 
 /// A move, by keys, in the trees before all moves.
 struct Step {
@@ -56,7 +56,8 @@ pub(super) struct Mover<'a> {
     /// The new places of directories that are still to be moved.
     pending: HashSet<String>,
     operations: Vec<Operation>,
-    reason: Arc<str>,
+    /// The reasons of a move and of a new directory.
+    reasons: [Arc<str>; 2],
 }
 
 /// The result of an attempt.
@@ -75,9 +76,10 @@ impl<'a> Mover<'a> {
         target: &'a mut Children,
         base: &'a mut BaseChildren,
     ) -> Self {
-        let reason = format!("moved on {}", finder.labels[from.index()]).into();
+        let label = finder.labels[from.index()];
+        let reasons = ["moved", "new"].map(|what| format!("{what} on {label}").into());
         let (pending, operations) = (HashSet::new(), Vec::new());
-        Self { finder, from, source, target, base, pending, operations, reason }
+        Self { finder, from, source, target, base, pending, operations, reasons }
     }
 
     /// Makes as many moves as possible. Returns the operations, and the number of files and links
@@ -201,7 +203,7 @@ impl<'a> Mover<'a> {
         }
         let sides = [Seen { mode, ..Seen::default() }; 2];
         let base = Base { kind: BaseKind::Directory(BaseChildren::new()), mode, sides };
-        self.insert(key, Arc::new(base));
+        state::insert(self.base, key, Arc::new(base));
     }
 
     /// Moves an entry whose new place is free.
@@ -213,7 +215,7 @@ impl<'a> Mover<'a> {
         let (new_parent, new) = split(to);
         let new_path = join(&self.target.spelled(new_parent), &name);
         let node = self.target.directory_mut(old_parent).and_then(|children| children.remove(old));
-        let base = state::directory_mut(self.base, old_parent).and_then(|all| all.remove(old));
+        let base = state::remove(self.base, from);
         let (Some(mut node), Some(base)) = (node, base) else { return };
         let expected = node.children().is_none().then(|| Box::new(node.fingerprint));
         let before = Some(Arc::clone(&base));
@@ -226,36 +228,11 @@ impl<'a> Mover<'a> {
             node.fingerprint.changed = None;
         }
         let mut base = base;
-        self.adapt(&mut base, &node);
+        adapt(&mut base, &node, self.from, true);
         if let Some(children) = self.target.directory_mut(new_parent) {
             children.insert(new.into(), node);
         }
-        self.insert(to, base);
-    }
-
-    /// Adapts the baseline of an entry that is moved. The other side still has the version of the
-    /// baseline; whether the source does is not known yet. What the other side deleted is new at its
-    /// new place.
-    fn adapt<'b>(&self, base: &'b mut Arc<Base>, node: &'b Node) {
-        let on = self.from.other();
-        let mut rest = vec![(base, node)];
-        while let Some((base, node)) = rest.pop() {
-            let base = Arc::make_mut(base);
-            match &mut base.kind {
-                BaseKind::Directory(entries) => {
-                    let children = children(Some(node));
-                    entries.retain(|key, _| children.contains_key(key));
-                    let pair =
-                        |(key, base): (&_, &'b mut _)| Some((base, children.get::<Name>(key)?));
-                    rest.extend(entries.iter_mut().filter_map(pair));
-                }
-                BaseKind::File(_) | BaseKind::Link(_) => {
-                    let seen = &mut base.sides[on.index()];
-                    (seen.fingerprint, seen.racy) = (node.fingerprint, false);
-                    base.sides[self.from.index()].racy = true;
-                }
-            }
-        }
+        state::insert(self.base, to, base);
     }
 
     /// Records that the source has the version of the baseline at its new place. If its time
@@ -271,30 +248,39 @@ impl<'a> Mover<'a> {
         }
     }
 
-    /// Inserts an entry into the baseline. Directories that both sides have are added to it.
-    fn insert(&mut self, key: &str, base: Arc<Base>) {
-        let (parent, last) = split(key);
-        let mut here = &mut *self.base;
-        for name in parts(parent) {
-            let above = here.entry(name.into()).or_insert_with(|| {
-                let kind = BaseKind::Directory(BaseChildren::new());
-                Arc::new(Base { kind, mode: None, sides: Default::default() })
-            });
-            here = match &mut Arc::make_mut(above).kind {
-                BaseKind::Directory(entries) => entries,
-                BaseKind::File(_) | BaseKind::Link(_) => return,
-            };
-        }
-        here.insert(last.into(), base);
-    }
-
     fn push(&mut self, action: Action, path: String, key: &str) {
         let mut paths = [self.source.spelled(key).into(), path.into()];
         if self.from == Side::Right {
             paths.swap(0, 1);
         }
-        let reason = Arc::clone(&self.reason);
+        let is_new = matches!(action, Action::MakeDirectory { .. });
+        let reason = Arc::clone(&self.reasons[usize::from(is_new)]);
         self.operations.push(Operation { action, paths, key: key.into(), reason });
+    }
+}
+
+/// Adapts the baseline of an entry that is moved to that of the side that moves it, `node`. Whether
+/// the source, `from`, still has the version of the baseline is not known yet; the other side has it
+/// if it was compared (`is_compared`). What the other side deleted is new at its new place.
+pub(crate) fn adapt(base: &mut Arc<Base>, node: &Node, from: Side, is_compared: bool) {
+    let mut rest = vec![(base, node)];
+    while let Some((base, node)) = rest.pop() {
+        let base = Arc::make_mut(base);
+        match &mut base.kind {
+            BaseKind::Directory(entries) => {
+                let children = children(Some(node));
+                entries.retain(|key, _| children.contains_key(key));
+                let inside = entries.iter_mut();
+                rest.extend(inside.filter_map(|(key, base)| Some((base, children.get(key)?))));
+            }
+            BaseKind::File(_) | BaseKind::Link(_) => {
+                if is_compared {
+                    let seen = &mut base.sides[from.other().index()];
+                    (seen.fingerprint, seen.racy) = (node.fingerprint, false);
+                }
+                base.sides[from.index()].racy = true;
+            }
+        }
     }
 }
 
