@@ -7,6 +7,7 @@ mod answer;
 pub mod collection;
 pub mod multistatus;
 pub mod pair;
+pub mod server;
 pub mod url;
 
 use syncmgr_engine::options::{self, Options};
@@ -57,7 +58,9 @@ impl Plugin for WebDav {
 
 fn open(pair: &Pair, storage: &Directory, context: &SyncContext) -> Result<Endpoints> {
     let local = Local::open_grant(&pair.local, storage, Side::Left, context)?;
-    let remote = Collection::new(&pair.remote)?;
+    let [_, side] = pair.sides().sides;
+    let storage = storage.reopen()?;
+    let remote = Collection::new(&pair.remote, &pair.remote_name(), side.id, storage)?;
     let (local, remote): (Box<dyn Endpoint>, Box<dyn Endpoint>) =
         (Box::new(local), Box::new(remote));
     Ok([local, remote])

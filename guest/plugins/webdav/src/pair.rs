@@ -80,6 +80,11 @@ impl Pair {
             .unwrap_or_else(fallback)
     }
 
+    /// Returns the name of the server.
+    pub fn remote_name(&self) -> String {
+        self.key.as_ref().map_or_else(|| "remote".to_owned(), |key| format!("{key}.remote"))
+    }
+
     /// Returns the two sides.
     pub fn sides(&self) -> engine::Pair {
         let local = SideGrant {
@@ -88,10 +93,9 @@ impl Pair {
             is_writable: self.local.access == Access::ReadWrite,
             id: self.local.id,
         };
-        let name = self.key.as_ref().map_or("remote".to_owned(), |key| format!("{key}.remote"));
         let remote = SideGrant {
             label: "remote",
-            description: format!("the server `{name}`"),
+            description: format!("the server `{}`", self.remote_name()),
             // A plugin does not learn whether a server is granted read-only: the host denies the
             // requests.
             is_writable: true,
