@@ -6,6 +6,7 @@ pub mod blocks;
 pub mod com;
 pub mod corpus;
 pub mod folder;
+pub mod hook;
 pub mod hooked;
 pub mod http_server;
 pub mod isolation;
