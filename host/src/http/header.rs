@@ -12,7 +12,8 @@ const METHOD_HEADERS: [&str; 3] = ["x-http-method-override", "x-http-method", "x
 /// Headers that make some servers use another path.
 const PATH_HEADERS: [&str; 2] = ["x-original-url", "x-rewrite-url"];
 
-/// The target of a WebDAV `COPY` or `MOVE`: a URL, or a path.
+/// The target of a WebDAV `COPY` or `MOVE`: a URL, or a path. The scheme of the URL is that which
+/// the server knows: behind a proxy with TLS, some require `http`. No connection is made to it.
 const DESTINATION: &str = "destination";
 
 /// The source of a copy within S3: `BUCKET/KEY`.
@@ -41,9 +42,16 @@ pub(crate) fn check(
     let denied = || HttpDenial::NotGranted { origin: allowed.origin(), elsewhere: true };
     for value in headers.get_all(DESTINATION) {
         let value = value.to_str().map_err(|_| denied())?;
-        let url = match value.starts_with('/') && !value.starts_with("//") {
-            true => format!("{}{value}", allowed.origin()),
-            false => value.to_owned(),
+        let origin = allowed.origin();
+        let url = match value.split_once("://") {
+            Some(("http" | "https", rest)) => {
+                let (scheme, _) = origin.split_once("://").unwrap_or_default();
+                format!("{scheme}://{rest}")
+            }
+            None if value.starts_with('/') && !value.starts_with("//") => {
+                format!("{origin}{value}")
+            }
+            Some(_) | None => value.to_owned(),
         };
         // The method of the request may be one that changes nothing.
         let destination = policy.check("PUT", &url)?;

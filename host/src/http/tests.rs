@@ -344,12 +344,30 @@ fn a_denial_names_the_remedy_and_no_secret() {
 
 #[test]
 fn headers_name_no_other_resource() {
-    let policy =
-        policy(&["https://dav.example/me/", "https://dav.example/you/", "https://s3.example/b/k/"]);
+    let policy = policy(&[
+        "https://dav.example/me/",
+        "https://dav.example/you/",
+        "https://s3.example/b/k/",
+        "http://plain.example/me/",
+    ]);
     for (url, name, value, outcome) in [
         ("https://dav.example/me/a", "destination", "https://dav.example/me/b", "kept"),
         ("https://dav.example/me/a", "destination", "/me/b", "kept"),
         ("https://dav.example/me/a", "destination", "https://DAV.example:443/me/b", "kept"),
+        ("https://dav.example/me/a", "destination", "http://dav.example/me/b", "kept"),
+        ("http://plain.example/me/a", "destination", "https://plain.example/me/b", "kept"),
+        ("https://dav.example/me/a", "destination", "http://dav.example:443/me/b", "kept"),
+        (
+            "https://dav.example/me/a",
+            "destination",
+            "http://dav.example:80/me/b",
+            "http-not-granted",
+        ),
+        ("https://dav.example/me/a", "destination", "http://dav.example/men", "http-not-granted"),
+        ("https://dav.example/me/a", "destination", "http://dav.example/me/../x", "http-path"),
+        ("https://dav.example/me/a", "destination", "http://me@dav.example/me/b", "http-user-info"),
+        ("https://dav.example/me/a", "destination", "http://evil.example/me/b", "http-not-granted"),
+        ("https://dav.example/me/a", "destination", "ftp://dav.example/me/b", "http-scheme"),
         (
             "https://dav.example/me/a",
             "destination",

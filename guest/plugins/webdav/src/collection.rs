@@ -6,6 +6,7 @@
 //! servers do respect, refuses to replace what appeared meanwhile.
 
 mod listing;
+mod probe;
 mod transfer;
 mod trash;
 
@@ -16,10 +17,13 @@ use syncmgr_engine::endpoint::{
     Transfer,
 };
 use syncmgr_engine::tree::{Fingerprint, join, split};
+use syncmgr_plugin::directories::Directory;
 use syncmgr_plugin::http::{self, Request, Response};
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
+use uuid::Uuid;
 
 use crate::answer::{expect, failed};
+use crate::server::{Destination, Identity, Server, Tags};
 use crate::url;
 use listing::Listings;
 use trash::Trash;
@@ -38,6 +42,14 @@ pub struct Collection {
     root: String,
     /// The decoded path of the URL.
     base: String,
+    /// How messages name the server.
+    name: String,
+    id: Uuid,
+    storage: Directory,
+    identity: Identity,
+    server: Server,
+    /// Whether what the server can do is known, or cannot be found out.
+    is_prepared: bool,
     run: Option<Run>,
     listings: Listings,
     /// The names in the staging collection, by the temporary path.
@@ -57,21 +69,30 @@ struct Staged {
 }
 
 impl Collection {
-    /// Uses the collection at a URL, which ends with `/`.
+    /// Uses the collection at a URL, which ends with `/`. `name` is that of the server in messages.
+    /// `storage` keeps what the server can do, by `id`.
     ///
     /// # Errors
     /// Fails if the URL is not valid UTF-8 once it is decoded.
-    pub fn new(root: &str) -> Result<Self> {
-        Ok(Self {
+    pub fn new(root: &str, name: &str, id: Uuid, storage: Directory) -> Result<Self> {
+        let mut collection = Self {
             base: url::decode(root)?,
             root: root.to_owned(),
+            name: name.to_owned(),
+            id,
+            storage,
+            identity: Identity::default(),
+            server: Server::unknown(),
+            is_prepared: false,
             run: None,
             listings: Listings::default(),
             staged: HashMap::new(),
             staging: None,
             trash: Trash::default(),
             captured: HashMap::new(),
-        })
+        };
+        collection.recognize();
+        Ok(collection)
     }
 
     /// Returns the URL of a file.
@@ -118,14 +139,41 @@ impl Collection {
         expect(request("MKCOL", &self.collection(path)).send(), &names).map(drop)
     }
 
+    /// Fails for a path that the server would not list, so that it would seem to be deleted.
+    fn check_listed(&self, path: &str) -> Result<()> {
+        match self.server.lists_hidden || !path.split('/').any(|name| name.starts_with('.')) {
+            true => Ok(()),
+            false => {
+                let message = "the server does not list names that begin with a dot";
+                Err(Error::new(ErrorCode::NotImplemented, message))
+            }
+        }
+    }
+
     /// Returns a request that moves an entry to an unused name. Some servers remove an existing
     /// target even if they cannot move the entry.
     fn move_request(&self, from: &str, to: &str) -> Request<'static> {
-        request("MOVE", from).header("Destination", to).header("Overwrite", "F")
+        let way = self.server.destination.unwrap_or(Destination::Url);
+        request("MOVE", from).header("Destination", &way.write(to)).header("Overwrite", "F")
     }
 
     fn delete(&self, url: &str) -> Result<()> {
         failed(expect(request("DELETE", url).send(), &[]).map(drop))
+    }
+
+    /// Deletes a temporary collection, which contains only files.
+    fn delete_collection(&mut self, path: &str) -> Result<()> {
+        let url = self.collection(path);
+        if self.delete(&url).is_ok() {
+            return Ok(());
+        }
+        // Some servers delete only empty ones.
+        let files = self.sizes(path)?;
+        let requests: Vec<_> =
+            files.keys().map(|name| request("DELETE", &self.file(&join(path, name)))).collect();
+        let results = send_all(requests, |response| failed(expect(response, &[])));
+        results.into_iter().collect::<Result<Vec<_>>>()?;
+        self.delete(&url)
     }
 }
 
@@ -174,9 +222,9 @@ impl Endpoint for Collection {
             at_once: AT_ONCE,
             keeps_times: false,
             hashes_cheaply: false,
-            has_versions: !self.listings.has_coarse_tags,
+            has_versions: !self.listings.has_coarse_tags && self.server.tags == Tags::Exact,
             has_links: false,
-            renames: true,
+            renames: self.server.destination.is_some(),
             // A tag may be made of the size and the time only.
             has_ids: false,
             clock_ahead: self.listings.clock_ahead,
@@ -235,7 +283,11 @@ impl Endpoint for Collection {
     fn rename_all(&mut self, renames: &[Rename<'_>]) -> Vec<Result<()>> {
         let targets: Vec<_> =
             renames.iter().map(|rename| join(split(rename.path).0, rename.to)).collect();
-        let mut results = self.capture_replaced(renames, &targets);
+        let mut results = match self.prepare() {
+            Ok(()) => self.capture_replaced(renames, &targets),
+            Err(error) => vec![Err(error); renames.len()],
+        };
+        self.check_unused(&targets, &mut results);
         let ready: Vec<_> = (0..renames.len()).filter(|at| results[*at].is_ok()).collect();
         let requests: Vec<_> = ready
             .iter()
@@ -258,6 +310,7 @@ impl Endpoint for Collection {
     }
 
     fn rename(&mut self, path: &str, to: &str) -> Result<()> {
+        self.prepare()?;
         let [from, to] = match self.stat(path)?.is_some_and(is_collection) {
             true => [path, to].map(|path| self.collection(path)),
             false => [path, to].map(|path| self.file(path)),
@@ -277,7 +330,7 @@ impl Endpoint for Collection {
         match self.staged.remove(path) {
             Some(_) => self.delete(&self.file(&place)),
             // A staging collection of an interrupted run.
-            None => self.delete(&self.collection(&place)),
+            None => self.delete_collection(&place),
         }
     }
 
@@ -286,6 +339,8 @@ impl Endpoint for Collection {
         path: &str,
         _like: Option<(&mut dyn Endpoint, &str, Option<u16>)>,
     ) -> Result<()> {
+        self.prepare()?;
+        self.check_listed(path)?;
         failed(self.make(path))
     }
 
@@ -296,7 +351,7 @@ impl Endpoint for Collection {
     fn finish(&mut self) -> Vec<(&'static str, String, Error)> {
         self.clear_trash();
         let Some(staging) = self.staging.take() else { return Vec::new() };
-        match self.delete(&self.collection(&staging)) {
+        match self.delete_collection(&staging) {
             Ok(()) => Vec::new(),
             Err(error) => vec![("delete the temporary collection", staging, error)],
         }

@@ -5,6 +5,7 @@
 mod answer;
 pub mod collection;
 pub mod multistatus;
+pub mod server;
 pub mod url;
 
 use syncmgr_engine::service::{Server, ServerPair, Service};
@@ -35,8 +36,10 @@ impl Plugin for WebDav {
 impl Service for Collection {
     const NAME: &'static str = "webdav";
 
-    fn open(server: &Server, _storage: &Directory) -> Result<Box<dyn Endpoint>> {
-        Ok(Box::new(Self::new(&server.url)?))
+
+    fn open(server: &Server, storage: &Directory) -> Result<Box<dyn Endpoint>> {
+        let Server { name, url, id } = server;
+        Ok(Box::new(Self::new(url, name, *id, storage.reopen()?)?))
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use syncmgr_engine::endpoint::{Entry, Metadata};
+use syncmgr_engine::names;
 use syncmgr_engine::tree::{Fingerprint, split};
 use syncmgr_plugin::directories::{EntryKind, EntryName};
 use syncmgr_plugin::http::{self, Response};
@@ -12,6 +13,7 @@ use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 use super::{Collection, IN_FLIGHT, is_collection, request};
 use crate::answer::{expect, failed};
 use crate::multistatus::{self, Found};
+use crate::server::Tags;
 
 /// The maximum number of entries that are listed ahead.
 const MAX_AHEAD: usize = 20_000;
@@ -119,24 +121,20 @@ impl Collection {
         response: Result<Response, Interrupt>,
     ) -> Result<Vec<Entry>, Interrupt> {
         let own = self.server_path(directory);
-        let inside = format!("{own}/");
         let mut entries = Vec::new();
         let mut is_complete = false;
         read(response, &mut |found| {
-            if found.path == own {
+            if is_same(&found.path, &own) {
                 is_complete = found.is_collection;
                 return Ok(());
             }
-            let name = match own.is_empty() {
-                true => Some(&*found.path),
-                false => found.path.strip_prefix(&inside),
-            };
-            let name = name.filter(|name| is_name(name)).ok_or_else(|| {
-                let message = format!("the server lists {:?} in {own:?}", found.path);
-                Error::new(ErrorCode::InputOutput, message)
-            })?;
+            let name =
+                name_in(&own, &found.path).filter(|name| is_name(name)).ok_or_else(|| {
+                    let message = format!("the server lists {:?} in {own:?}", found.path);
+                    Error::new(ErrorCode::InputOutput, message)
+                })?;
             let name = EntryName::Text(name.to_owned());
-            entries.push(Entry { name, metadata: Ok(metadata(&found)) });
+            entries.push(Entry { name, metadata: Ok(self.metadata(&found)) });
             Ok(())
         })?;
         match is_complete {
@@ -198,13 +196,17 @@ impl Collection {
             let (directory, name) = split(path);
             match (known.remove(*path), lists.get(directory)) {
                 (Some(found), _) => found,
-                (None, Some(Ok(entries))) => Ok(entries.get(name).copied()),
+                (None, Some(Ok(entries))) => Ok(entries.get(&*names::key(name)).copied()),
                 (None, Some(Err(error))) if error.code == ErrorCode::NotFound => Ok(None),
                 (None, Some(Err(error))) => Err(error.clone()),
                 (None, None) => cancelled(),
             }
         };
         let _ = sent;
+        for (directory, entries) in &lists {
+            let count = entries.as_ref().map_or(0, HashMap::len);
+            self.listings.sizes.insert((*directory).to_owned(), count);
+        }
         paths.iter().map(result).collect()
     }
 
@@ -216,8 +218,8 @@ impl Collection {
         let own = self.server_path(path);
         let mut found = None;
         let read = read(response, &mut |one| {
-            if one.path == own {
-                found = Some(metadata(&one));
+            if is_same(&one.path, &own) {
+                found = Some(self.metadata(&one));
             }
             Ok(())
         });
@@ -226,6 +228,21 @@ impl Collection {
             Err(Interrupt::Failed(error)) if error.code == ErrorCode::NotFound => Ok(None),
             Err(interrupt) => Err(interrupt),
         }
+    }
+
+    fn metadata(&self, found: &Found) -> Metadata {
+        let (kind, size) = match found.is_collection {
+            true => (EntryKind::Directory, 0),
+            false => (EntryKind::File, found.size.unwrap_or(0)),
+        };
+        let modified = found.modified.unwrap_or(0);
+        let is_exact =
+            |tag: &&String| self.server.tags != Tags::Unstable && !is_coarse(tag, size, modified);
+        let fingerprint = match (found.tag.as_ref().filter(is_exact), kind) {
+            (Some(tag), EntryKind::File) => Fingerprint::of_version(size, modified, tag),
+            _ => Fingerprint { size, modified, ..Fingerprint::default() },
+        };
+        Metadata { kind, fingerprint, mode: None, identity: None }
     }
 
     /// Returns the sizes of the files in a collection.
@@ -237,9 +254,22 @@ impl Collection {
     }
 }
 
+/// Returns entries by the keys of their names: a server may normalize names.
 fn by_name(entries: Vec<Entry>) -> HashMap<String, Metadata> {
-    let pair = |entry: Entry| Some((entry.name.text()?.to_owned(), entry.metadata.ok()?));
+    let pair =
+        |entry: Entry| Some((names::key(entry.name.text()?).into_owned(), entry.metadata.ok()?));
     entries.into_iter().filter_map(pair).collect()
+}
+
+/// Returns whether two decoded paths are the same, perhaps to a server that normalizes names.
+fn is_same(one: &str, other: &str) -> bool {
+    names::key(one) == names::key(other)
+}
+
+/// Returns the name of an entry in a collection.
+fn name_in<'a>(collection: &str, path: &'a str) -> Option<&'a str> {
+    let (parent, name) = split(path);
+    is_same(parent, collection).then_some(name)
 }
 
 /// Returns whether a text is the name of a single entry.
@@ -264,8 +294,11 @@ fn read(
 }
 
 /// Returns whether a version tag is only made of the size and of the time in whole seconds, as
-/// nginx does: then two versions of one second may have the same one.
-fn is_coarse(tag: &str, size: u64) -> bool {
+/// those of nginx and of servers in Go are: then two versions of one second may have the same one.
+fn is_coarse(tag: &str, size: u64, modified: i64) -> bool {
+    if tag == format!("{modified:x}{size:x}") {
+        return true;
+    }
     let parts: Vec<_> = tag.split('-').map(|part| u64::from_str_radix(part, 16)).collect();
     let is_seconds = |part: &u64| *part < MAX_SECONDS;
     match parts[..] {
@@ -282,20 +315,6 @@ fn clock_ahead(date: &str) -> Option<i64> {
     multistatus::time(date)?.checked_sub(i64::try_from(now.as_nanos()).ok()?)
 }
 
-fn metadata(found: &Found) -> Metadata {
-    let (kind, size) = match found.is_collection {
-        true => (EntryKind::Directory, 0),
-        false => (EntryKind::File, found.size.unwrap_or(0)),
-    };
-    let modified = found.modified.unwrap_or(0);
-    let exact = found.tag.as_ref().filter(|tag| !is_coarse(tag, size));
-    let fingerprint = match (exact, kind) {
-        (Some(tag), EntryKind::File) => Fingerprint::of_version(size, modified, tag),
-        _ => Fingerprint { size, modified, ..Fingerprint::default() },
-    };
-    Metadata { kind, fingerprint, mode: None, identity: None }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -309,8 +328,25 @@ mod tests {
             ("18791d2f5b7c3a00c", 12, false),
             ("5f4dcc3b5aa765d61d8327deb882cf99", 12, false),
             ("692ad3f0-d", 12, false),
+            // seaweedfs, and another server in Go with its nanoseconds.
+            ("18ec8a852cbf4000c", 12, true),
+            ("18ec8a852cbf4001c", 12, false),
         ] {
-            assert_eq!(is_coarse(tag, size), coarse, "{tag}");
+            assert_eq!(is_coarse(tag, size, 0x18ec_8a85_2cbf_4000), coarse, "{tag}");
+        }
+    }
+
+    #[test]
+    fn a_server_may_normalize_names() {
+        for (collection, path, name) in [
+            ("", "a", Some("a")),
+            ("", "a/b", None),
+            ("dav", "dav/a", Some("a")),
+            ("dav", "david/a", None),
+            ("dav/\u{e9}", "dav/e\u{301}/a", Some("a")),
+            ("dav", "dav/a/b", None),
+        ] {
+            assert_eq!(name_in(collection, path), name, "{path}");
         }
     }
 }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use syncmgr_engine::endpoint::{
     Content, Endpoint, Metadata, OpenRequest, Received, Transfer, changed,
 };
-use syncmgr_engine::tree::split;
+use syncmgr_engine::tree::{join, split};
 use syncmgr_plugin::directories::EntryKind;
 use syncmgr_plugin::http::{self, Request, Response};
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
@@ -53,6 +53,12 @@ impl<R: Read> Read for Reported<'_, R> {
         })?;
         Ok(read)
     }
+}
+
+/// Returns the name of a file in the staging collection. Some servers do not list names that begin
+/// with a dot.
+fn staged_name(temp: &str) -> &str {
+    split(temp).1.trim_start_matches('.')
 }
 
 impl Collection {
@@ -115,12 +121,16 @@ impl Collection {
         if !content.metadata.fingerprint.is_still(&transfer.source) {
             return Err(changed("the file"));
         }
-        let name = split(transfer.temp).1;
-        let url = self.file(&format!("{staging}/{name}"));
+        self.check_listed(&join(split(transfer.temp).0, transfer.name))?;
+        let url = self.file(&join(staging, staged_name(transfer.temp)));
         let body = Hashed { from: report(content.reader), sent: sent.clone() };
-        Ok(http::put(&url)
-            .header("Content-Type", "application/octet-stream")
-            .body_from(transfer.source.size, body))
+        let put = http::put(&url).header("Content-Type", "application/octet-stream");
+        let seconds = transfer.source.modified / 1_000_000_000;
+        let put = match self.server.keeps_times && seconds > 0 {
+            true => put.header("X-OC-Mtime", &seconds.to_string()),
+            false => put,
+        };
+        Ok(put.body_from(transfer.source.size, body))
     }
 
     fn sent(
@@ -134,7 +144,7 @@ impl Collection {
         if *count != transfer.source.size {
             return Err(changed("the file").into());
         }
-        let name = split(transfer.temp).1.to_owned();
+        let name = staged_name(transfer.temp).to_owned();
         self.staged.insert(transfer.temp.to_owned(), Staged { name, size: *count });
         Ok(Received { source: transfer.source, digest: *hasher.finalize().as_bytes() })
     }
@@ -146,6 +156,7 @@ impl Collection {
         transfer: &Transfer<'_>,
         progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
     ) -> Result<Received, Interrupt> {
+        self.prepare()?;
         let staging = self.staging()?;
         let (sent, stopped) = (Sent::default(), RefCell::new(None));
         let response = {
@@ -169,7 +180,7 @@ impl Collection {
     ) -> Vec<Result<Received, Interrupt>> {
         let mut results: Vec<Option<Result<Received, Interrupt>>> =
             transfers.iter().map(|_| None).collect();
-        let staging = match self.staging() {
+        let staging = match self.prepare().and_then(|()| self.staging()) {
             Ok(staging) => staging,
             Err(error) => return transfers.iter().map(|_| Err(error.clone().into())).collect(),
         };

@@ -36,8 +36,11 @@ impl Collection {
         let check = |(removal, captured): (&Removal<'_>, Result<Captured>)| {
             let (place, moved) = captured?;
             match found.next().unwrap_or(Ok(None)) {
-                Ok(Some(now)) => {
+                Ok(Some(mut now)) => {
                     let is_collection = is_collection(now);
+                    if !self.server.moves_tags {
+                        now.fingerprint.changed = None;
+                    }
                     match !is_collection && now.fingerprint.is_still(removal.expected) {
                         true => Ok(place),
                         false => Err(self.put_back(&place, removal.path, is_collection)),
@@ -47,7 +50,7 @@ impl Collection {
                     Error::failed(format!("the server moved it to {place:?}, but it is not there"))
                 })),
                 Err(error) => {
-                    let _ = self.put_back(&place, removal.path, false);
+                    let _ = self.move_back(&place, removal.path, false);
                     Err(error)
                 }
             }
@@ -83,6 +86,7 @@ impl Collection {
 
     /// Returns an unused path in the trash for an entry. Its parents exist.
     fn place_in_trash(&mut self, path: &str) -> Result<String> {
+        self.prepare()?;
         let (parent, name) = split(path);
         let stamp = self.run.as_ref().map(|run| run.stamp.clone()).unwrap_or_default();
         let directory = join(names::TRASH, &stamp);
@@ -111,25 +115,33 @@ impl Collection {
     }
 
     /// Moves an entry back that is not the expected one, and returns the error that says so.
-    fn put_back(&self, place: &str, path: &str, is_collection: bool) -> Error {
-        let [from, to] = match is_collection {
-            true => [self.collection(place), self.collection(path)],
-            false => [self.file(place), self.file(path)],
-        };
-        match moved(self.move_request(&from, &to).send()) {
+    fn put_back(&mut self, place: &str, path: &str, is_collection: bool) -> Error {
+        match self.move_back(place, path, is_collection) {
             Ok(()) => changed("it"),
-            Err(error) if error.code == ErrorCode::AlreadyExists => Error::new(
-                ErrorCode::Changed,
-                format!(
+            Err(error) if error.code == ErrorCode::AlreadyExists => {
+                let message = format!(
                     "it changed twice during the sync; the version in between is {place:?} on the \
                      server, and the next run syncs the other one"
-                ),
-            ),
+                );
+                Error::new(ErrorCode::Changed, message)
+            }
             Err(error) => error.context(format!(
                 "it changed during the sync; it is {place:?} on the server now, and cannot be \
                  moved back"
             )),
         }
+    }
+
+    fn move_back(&mut self, place: &str, path: &str, is_collection: bool) -> Result<()> {
+        // lighttpd replaces a file by a collection even with `Overwrite: F`.
+        if is_collection || !self.server.refuses_overwrites {
+            self.expect_unused(&[path]).pop().unwrap_or(Ok(()))?;
+        }
+        let [from, to] = [place, path].map(|path| match is_collection {
+            true => self.collection(path),
+            false => self.file(path),
+        });
+        moved(self.move_request(&from, &to).send())
     }
 
     /// Moves the files away that are replaced, unless they are in the trash already.
@@ -157,6 +169,28 @@ impl Collection {
         results
     }
 
+    /// Fails for names that are used, if the server cannot refuse to replace a file.
+    pub(super) fn check_unused(&mut self, paths: &[String], results: &mut [Result<()>]) {
+        if self.server.refuses_overwrites {
+            return;
+        }
+        let paths: Vec<_> = paths.iter().map(String::as_str).collect();
+        for (result, unused) in results.iter_mut().zip(self.expect_unused(&paths)) {
+            if result.is_ok() {
+                *result = unused;
+            }
+        }
+    }
+
+    fn expect_unused(&mut self, paths: &[&str]) -> Vec<Result<()>> {
+        let found = self.stat_many(paths).into_iter();
+        let unused = found.map(|found| match found? {
+            None => Ok(()),
+            Some(_) => Err(Error::new(ErrorCode::AlreadyExists, "the name is used")),
+        });
+        unused.collect()
+    }
+
     /// Deletes the files that were replaced, unless they stay in the trash. Moves those back whose
     /// replacements failed.
     pub(super) fn settle_replaced(&mut self, targets: &[String], results: &mut [Result<()>]) {
@@ -175,16 +209,14 @@ impl Collection {
     }
 
     /// Moves a file back that could not be replaced. Returns the error that says so.
-    fn not_replaced(&self, place: &str, path: &str, error: Error) -> Error {
-        let is_used = error.code == ErrorCode::AlreadyExists;
-        let back = self.move_request(&self.file(place), &self.file(path));
-        if !is_used && moved(back.send()).is_ok() {
-            return error;
-        }
+    fn not_replaced(&mut self, place: &str, path: &str, error: Error) -> Error {
         let kept = format!("the version that it should replace is {place:?} on the server");
-        match is_used {
-            true => Error::new(ErrorCode::Changed, format!("{}; {kept}", changed("it").message)),
-            false => error.context(kept),
+        if error.code == ErrorCode::AlreadyExists {
+            return Error::new(ErrorCode::Changed, format!("{}; {kept}", changed("it").message));
+        }
+        match self.move_back(place, path, false) {
+            Ok(()) => error,
+            Err(_) => error.context(kept),
         }
     }
 
@@ -220,11 +252,15 @@ impl Collection {
         moved(self.move_request(&from, &to).send())?;
         match failed(self.list_directory(&place)) {
             Ok(entries) if entries.is_empty() => self.delete(&to),
-            Ok(_) => {
-                Err(Error::new(ErrorCode::AlreadyExists, self.put_back(&place, path, true).message))
-            }
+            Ok(_) => match self.move_back(&place, path, true) {
+                Ok(()) => Err(not_empty()),
+                Err(error) => {
+                    let what = format!("it changed during the sync; it is {place:?} on the server");
+                    Err(Error::new(ErrorCode::Changed, error.context(what).message))
+                }
+            },
             Err(error) => {
-                let _ = self.put_back(&place, path, true);
+                let _ = self.move_back(&place, path, true);
                 Err(error)
             }
         }
