@@ -113,10 +113,17 @@ fn is_transient(code: ErrorCode) -> bool {
 
 /// Starts a request. Its body is taken, unless it can be sent again.
 fn begin<'a>(request: &mut Request<'a>) -> State<'a> {
-    let body = match &mut request.body {
+    let opened = match &mut request.opener {
+        Some((length, open)) => match open() {
+            Ok(reader) => Some(Body::Reader(*length, reader)),
+            Err(error) => return State::Over(Some(Err(error.into()))),
+        },
+        None => None,
+    };
+    let body = opened.or_else(|| match &mut request.body {
         Some(Body::Bytes(bytes)) => Some(Body::Bytes(bytes)),
         body @ (Some(Body::Reader(..)) | None) => body.take(),
-    };
+    });
     match transport::Exchange::start(request, body) {
         Ok(exchange) => State::Exchange(exchange),
         Err(error) => State::Over(Some(Err(error.into()))),

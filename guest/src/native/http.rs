@@ -64,12 +64,18 @@ pub struct Reply {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
     pub(crate) cut: bool,
+    pub(crate) lost: bool,
 }
 
 impl Reply {
     /// Creates an answer with a status, such as 200, and an empty body.
     pub fn new(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Vec::new(), cut: false }
+        Self { status, headers: Vec::new(), body: Vec::new(), cut: false, lost: false }
+    }
+
+    /// Creates no answer: the connection is closed, whether or not the server acted.
+    pub fn lost() -> Self {
+        Self { lost: true, ..Self::new(0) }
     }
 
     /// Adds a header.
@@ -182,7 +188,11 @@ impl<'a> Exchange<'a> {
             let message = format!("{scheme}://{authority}: HTTP-request-denied");
             return Err(Error::new(ErrorCode::AccessDenied, message).into());
         };
-        let Reply { status, mut headers, body, cut } = (server.answer)(request);
+        let Reply { status, mut headers, body, cut, lost } = (server.answer)(request);
+        if lost {
+            let message = format!("{}: connection-terminated", server.url);
+            return Err(Error::new(ErrorCode::InputOutput, message).into());
+        }
         if !cut {
             headers.push(("content-length".to_owned(), body.len().to_string()));
         }
@@ -256,7 +266,10 @@ fn serve(
         };
         let length = received.header("content-length").and_then(|length| length.parse().ok());
         (&mut reader).take(length.unwrap_or(0)).read_to_end(&mut received.body)?;
-        let Reply { status, headers, body, cut } = answer(&received);
+        let Reply { status, headers, body, cut, lost } = answer(&received);
+        if lost {
+            return Ok(());
+        }
         let mut head = format!("HTTP/1.1 {status} Answer\r\n");
         for (name, value) in &headers {
             head.push_str(&format!("{name}: {value}\r\n"));
