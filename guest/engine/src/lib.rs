@@ -19,6 +19,7 @@ pub mod filter;
 pub mod local;
 pub mod names;
 pub mod options;
+mod outage;
 pub mod pair;
 pub mod plan;
 pub mod scan;
