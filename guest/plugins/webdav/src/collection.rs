@@ -5,7 +5,9 @@
 //! away first, since most servers ignore conditions of requests. `Overwrite: F` of MOVE, which
 //! servers do respect, refuses to replace what appeared meanwhile.
 
+pub mod chunked;
 mod listing;
+mod relocate;
 mod transfer;
 mod trash;
 
@@ -21,7 +23,9 @@ use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 
 use crate::answer::{expect, failed};
 use crate::url;
+use chunked::Chunked;
 use listing::Listings;
+use relocate::{deleted, moved};
 use trash::Trash;
 
 /// The number of requests in flight.
@@ -42,11 +46,15 @@ pub struct Collection {
     listings: Listings,
     /// The names in the staging collection, by the temporary path.
     staged: HashMap<String, Staged>,
+    /// The fingerprints of files that were given a name since it was looked at, by path.
+    named: HashMap<String, Fingerprint>,
     /// The name of the staging collection, once it exists.
     staging: Option<String>,
     trash: Trash,
     /// The paths in the trash of files that are being replaced, by their paths.
     captured: HashMap<String, String>,
+    /// How large files are sent, if not in one request.
+    chunked: Option<Chunked>,
 }
 
 /// A file in the staging collection.
@@ -54,6 +62,8 @@ pub struct Collection {
 struct Staged {
     name: String,
     size: u64,
+    /// The fingerprint, once its size was checked.
+    stored: Option<Fingerprint>,
 }
 
 impl Collection {
@@ -68,10 +78,18 @@ impl Collection {
             run: None,
             listings: Listings::default(),
             staged: HashMap::new(),
+            named: HashMap::new(),
             staging: None,
             trash: Trash::default(),
             captured: HashMap::new(),
+            chunked: None,
         })
+    }
+
+    /// Sends large files in chunks.
+    #[must_use]
+    pub fn chunked(self, chunked: Option<Chunked>) -> Self {
+        Self { chunked, ..self }
     }
 
     /// Returns the URL of a file.
@@ -106,7 +124,7 @@ impl Collection {
             return Ok(staging.clone());
         }
         let staging = self.temp();
-        failed(self.make(&staging))?;
+        self.make_new(&staging)?;
         Ok(self.staging.insert(staging).clone())
     }
 
@@ -115,34 +133,30 @@ impl Collection {
             (405, ErrorCode::AlreadyExists, "the name is used"),
             (409, ErrorCode::NotFound, "its collection does not exist"),
         ];
-        expect(request("MKCOL", &self.collection(path)).send(), &names).map(drop)
+        let make = request("MKCOL", &self.collection(path)).safe_to_repeat();
+        expect(make.send(), &names).map(drop)
     }
 
-    /// Returns a request that moves an entry to an unused name. Some servers remove an existing
-    /// target even if they cannot move the entry.
-    fn move_request(&self, from: &str, to: &str) -> Request<'static> {
-        request("MOVE", from).header("Destination", to).header("Overwrite", "F")
+    /// Creates a collection, unless there is one: it has no content that could be lost, and it may
+    /// be that of a lost answer.
+    fn make_new(&mut self, path: &str) -> Result<()> {
+        match failed(self.make(path)) {
+            Err(error) if error.code == ErrorCode::AlreadyExists => match self.stat(path)? {
+                Some(found) if is_collection(found) => Ok(()),
+                _ => Err(error),
+            },
+            made => made,
+        }
     }
 
     fn delete(&self, url: &str) -> Result<()> {
-        failed(expect(request("DELETE", url).send(), &[]).map(drop))
+        deleted(request("DELETE", url).send())
     }
 }
 
 /// Returns a request that is repeated if the server is busy and if that is safe.
 fn request(method: &str, url: &str) -> Request<'static> {
     http::request(method, url).retry(RETRIES)
-}
-
-/// Returns the result of MOVE.
-fn moved(response: Result<Response, Interrupt>) -> Result<()> {
-    let names = [
-        (412, ErrorCode::AlreadyExists, "the name is used"),
-        (404, ErrorCode::NotFound, "it does not exist"),
-        (409, ErrorCode::NotFound, "the collection of the new name does not exist"),
-        (207, ErrorCode::InputOutput, "only a part of it was moved"),
-    ];
-    failed(expect(response, &names).map(drop))
 }
 
 /// Sends requests, and returns the results in their order.
@@ -197,7 +211,17 @@ impl Endpoint for Collection {
     }
 
     fn stat_all(&mut self, paths: &[&str]) -> Vec<Result<Option<Metadata>>> {
-        self.stat_many(paths)
+        let mut all = self.stat_many(paths);
+        for (path, found) in paths.iter().zip(&mut all) {
+            if let (Some(named), Ok(Some(found))) = (self.named.remove(*path), found)
+                && !found.fingerprint.is_still(&named)
+            {
+                // Another client has already replaced it: the next run must find a change.
+                found.fingerprint =
+                    Fingerprint { size: found.fingerprint.size, modified: -1, ..named };
+            }
+        }
+        all
     }
 
     fn open(&mut self, files: &[OpenRequest<'_>]) -> Vec<Result<Content>> {
@@ -243,12 +267,14 @@ impl Endpoint for Collection {
             .collect();
         let moved = complete(send_all(requests, moved), ready.len());
         for (at, moved) in ready.into_iter().zip(moved) {
-            results[at] = moved;
+            results[at] = self.settle_move(&self.place_of(renames[at].path), &targets[at], moved);
         }
         self.settle_replaced(&targets, &mut results);
-        for (rename, result) in renames.iter().zip(&results) {
-            if result.is_ok() {
-                self.staged.remove(rename.path);
+        for ((rename, target), result) in renames.iter().zip(targets).zip(&results) {
+            if result.is_ok()
+                && let Some(stored) = self.staged.remove(rename.path).and_then(|one| one.stored)
+            {
+                self.named.insert(target, stored);
             }
         }
         results
@@ -256,12 +282,7 @@ impl Endpoint for Collection {
 
     fn respell(&mut self, path: &str, to: &str) -> Result<()> {
         let is_collection = self.stat(path)?.is_some_and(is_collection);
-        let target = join(split(path).0, to);
-        let [from, to] = match is_collection {
-            true => [self.collection(path), self.collection(&target)],
-            false => [self.file(path), self.file(&target)],
-        };
-        moved(self.move_request(&from, &to).send())
+        self.relocate(path, &join(split(path).0, to), is_collection)
     }
 
     fn keep_in_trash(&mut self, removals: &[Removal<'_>], stays: bool) -> Vec<Result<()>> {
@@ -285,7 +306,7 @@ impl Endpoint for Collection {
         path: &str,
         _like: Option<(&mut dyn Endpoint, &str, Option<u16>)>,
     ) -> Result<()> {
-        failed(self.make(path))
+        self.make_new(path)
     }
 
     fn remove_directory(&mut self, path: &str) -> Result<()> {

@@ -18,11 +18,21 @@ use syncmgr_plugin::{
 };
 
 use crate::collection::Collection;
-use crate::pair::Pair;
+use crate::collection::chunked::{Chunked, Chunks};
+use crate::pair::{COLLECTION, Pair};
 
 /// The plugin.
 #[derive(Debug, Default)]
-pub struct WebDav;
+pub struct WebDav {
+    chunks: Chunks,
+}
+
+impl WebDav {
+    /// Sends files in chunks of other sizes, where the server has chunked uploads.
+    pub const fn with_chunks(chunks: Chunks) -> Self {
+        Self { chunks }
+    }
+}
 
 impl Plugin for WebDav {
     fn handler_info(&self) -> Result<HandlerInfo> {
@@ -50,14 +60,21 @@ impl Plugin for WebDav {
         })?;
         let storage = directories::open_storage()?;
         syncmgr_engine::sync(&pair.sides(), &options(pair)?, &storage, context, |context| {
-            open(pair, &storage, context)
+            open(pair, self.chunks, &storage, context)
         })
     }
 }
 
-fn open(pair: &Pair, storage: &Directory, context: &SyncContext) -> Result<Endpoints> {
+fn open(
+    pair: &Pair,
+    chunks: Chunks,
+    storage: &Directory,
+    context: &SyncContext,
+) -> Result<Endpoints> {
     let local = Local::open_grant(&pair.local, storage, Side::Left, context)?;
-    let remote = Collection::new(&pair.remote)?;
+    let record = format!("upload-{:08x}", pair.sides().tag());
+    let chunked = Chunked::find(&pair.server, &pair.remote, chunks, storage.reopen()?, &record);
+    let remote = Collection::new(&pair.remote)?.chunked(chunked);
     let (local, remote): (Box<dyn Endpoint>, Box<dyn Endpoint>) =
         (Box::new(local), Box::new(remote));
     Ok([local, remote])
@@ -65,7 +82,7 @@ fn open(pair: &Pair, storage: &Directory, context: &SyncContext) -> Result<Endpo
 
 /// Reads the settings of a pair.
 fn options(pair: &Pair) -> Result<Options> {
-    Options::read_with(pair.key.as_deref(), &["remote"])
+    Options::read_with(pair.key.as_deref(), &["remote", COLLECTION])
 }
 
 // The exports need the imports of a component.

@@ -6,6 +6,8 @@ use syncmgr_plugin::directories::{self, Access, Grant};
 use syncmgr_plugin::{Error, ErrorCode, ItemId, Result, settings};
 use uuid::Uuid;
 
+use crate::url;
+
 /// A granted directory and a granted server.
 #[derive(Clone, Debug)]
 pub struct Pair {
@@ -13,9 +15,14 @@ pub struct Pair {
     pub key: Option<String>,
     /// The directory.
     pub local: Grant,
-    /// The URL of the collection, which ends with `/`.
+    /// The granted URL, which ends with `/`.
+    pub server: String,
+    /// The URL of the collection, which is that of the server or below it, and ends with `/`.
     pub remote: String,
 }
+
+/// The setting for the path of the collection below the granted URL.
+pub const COLLECTION: &str = "collection";
 
 /// The namespace of item ids.
 const ITEMS: Uuid = Uuid::from_u128(0x5b8e_91c7_0d34_4f6a_8a21_77c0_e3b5_42d9);
@@ -27,12 +34,16 @@ impl Pair {
     /// its `KEY.remote`.
     ///
     /// # Errors
-    /// Fails if a directory has another name, or if a server is missing.
+    /// Fails if a directory has another name, if a server is missing, and if the setting
+    /// `collection` is invalid.
     pub fn all() -> Result<Vec<Self>> {
-        Self::find(directories::grants(), |name| settings::get(None, name))
+        Self::find(directories::grants(), settings::get)
     }
 
-    fn find(grants: Vec<Grant>, server: impl Fn(&str) -> Option<String>) -> Result<Vec<Self>> {
+    fn find(
+        grants: Vec<Grant>,
+        setting: impl Fn(Option<&str>, &str) -> Option<String>,
+    ) -> Result<Vec<Self>> {
         if grants.is_empty() {
             return Err(invalid(
                 "no directory to sync; grant one with `--dir local=PATH`, and a server with \
@@ -55,13 +66,24 @@ impl Pair {
                 Some(key) => format!("{key}.remote"),
                 None => "remote".to_owned(),
             };
-            let url = server(&name).filter(|url| !url.is_empty()).ok_or_else(|| {
+            let url = setting(None, &name).filter(|url| !url.is_empty()).ok_or_else(|| {
                 invalid(format!(
                     "the server `{name}` is missing; grant it with `--http {name}=URL`"
                 ))
             })?;
-            let remote = format!("{}/", url.trim_end_matches('/'));
-            Ok(Self { key, local: grant, remote })
+            let server = format!("{}/", url.trim_end_matches('/'));
+            let path = setting(key.as_deref(), COLLECTION).unwrap_or_default();
+            let remote = match path.trim_matches('/') {
+                "" => server.clone(),
+                path if path.split('/').any(|name| ["", ".", ".."].contains(&name)) => {
+                    return Err(invalid(format!(
+                        "setting `{COLLECTION}` is `{path}`; use the path of a collection below \
+                         the URL of the server, such as `files/me/docs`"
+                    )));
+                }
+                path => format!("{server}{}/", url::encode(path)),
+            };
+            Ok(Self { key, local: grant, server, remote })
         };
         grants.into_iter().map(pair).collect()
     }
@@ -115,9 +137,11 @@ mod tests {
             access: Access::ReadWrite,
             id: Uuid::from_u128(at as u128),
         };
-        let url =
-            |name: &str| servers.contains(&name).then(|| format!("https://dav.example.org/{name}"));
-        Pair::find(names.iter().enumerate().map(grant).collect(), url)
+        let setting = |_: Option<&str>, name: &str| match name {
+            COLLECTION => None,
+            name => servers.contains(&name).then(|| format!("https://dav.example.org/{name}")),
+        };
+        Pair::find(names.iter().enumerate().map(grant).collect(), setting)
     }
 
     #[test]
@@ -142,6 +166,28 @@ mod tests {
         ] {
             let error = find(names, &["remote"]).unwrap_err();
             assert!(error.message.contains(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_collection_is_below_the_server() {
+        let grant =
+            Grant { name: "local".to_owned(), access: Access::ReadWrite, id: Uuid::from_u128(1) };
+        for (collection, expected) in [
+            (None, Some("https://c.example/dav/")),
+            (Some(""), Some("https://c.example/dav/")),
+            (Some("files/a b"), Some("https://c.example/dav/files/a%20b/")),
+            (Some("/files/me/"), Some("https://c.example/dav/files/me/")),
+            (Some("files//me"), None),
+            (Some("../me"), None),
+        ] {
+            let setting = |_: Option<&str>, name: &str| match name {
+                COLLECTION => collection.map(str::to_owned),
+                _ => Some("https://c.example/dav".to_owned()),
+            };
+            let pairs = Pair::find(vec![grant.clone()], setting);
+            let found = pairs.ok().map(|pairs| pairs[0].remote.clone());
+            assert_eq!(found.as_deref(), expected, "{collection:?}");
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use syncmgr_engine::endpoint::{Entry, Metadata};
+use syncmgr_engine::names;
 use syncmgr_engine::tree::{Fingerprint, split};
 use syncmgr_plugin::directories::{EntryKind, EntryName};
 use syncmgr_plugin::http::{self, Response};
@@ -23,7 +24,10 @@ const WHOLE: usize = 50;
 const MAX_SECONDS: u64 = 1 << 34;
 
 /// The requested properties.
-const PROPFIND: &[u8] = br#"<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/><getlastmodified/><getetag/></prop></propfind>"#;
+pub(super) const PROPFIND: &[u8] = br#"<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/><getlastmodified/><getetag/></prop></propfind>"#;
+
+/// The requested property of the root for the room that is left.
+const QUOTA: &[u8] = br#"<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:"><prop><quota-available-bytes/></prop></propfind>"#;
 
 /// Listings that were announced or received.
 #[derive(Debug, Default)]
@@ -37,6 +41,8 @@ pub(super) struct Listings {
     sizes: HashMap<String, usize>,
     /// Whether a file has no version tag, or one that is only its time and its size.
     pub(super) has_coarse_tags: bool,
+    /// Whether two listings of the same files have the same tags; `None`: not known yet.
+    has_stable_tags: Option<bool>,
     /// How far the server's clock is ahead, in ns.
     pub(super) clock_ahead: i64,
 }
@@ -70,6 +76,52 @@ impl Collection {
             return ready;
         }
         let next = self.listings.next(directory);
+        self.list_some(&next)?;
+        self.check_tags(directory)?;
+        match self.listings.ready.remove(directory) {
+            Some(ready) => {
+                self.listings.ahead -= ready.as_ref().map_or(0, Vec::len);
+                ready
+            }
+            None => Err(Error::failed("no answer").into()),
+        }
+    }
+
+    /// Lists a directory again, if that shows for the first time whether tags are stable. Those
+    /// that are new each time are not used.
+    fn check_tags(&mut self, directory: &str) -> Result<(), Interrupt> {
+        let Some(Ok(entries)) = self.listings.ready.get(directory) else { return Ok(()) };
+        let is_tagged = |entry: &Entry| {
+            entry.metadata.as_ref().is_ok_and(|found| found.fingerprint.changed.is_some())
+        };
+        if self.listings.has_stable_tags.is_some() || !entries.iter().any(is_tagged) {
+            return Ok(());
+        }
+        let before = by_name(entries.clone());
+        let now = self.propfind(directory, "1").send();
+        let Ok(now) = self.entries(directory, now) else { return Ok(()) };
+        let is_same = |(name, now): (String, Metadata)| {
+            let now = now.fingerprint;
+            before.get(&name).is_none_or(|before| {
+                let before = before.fingerprint;
+                let is_other = now.size != before.size || now.modified != before.modified;
+                is_other || now == before
+            })
+        };
+        let is_stable = by_name(now).into_iter().all(is_same);
+        self.listings.has_stable_tags = Some(is_stable);
+        if !is_stable {
+            self.listings.has_coarse_tags = true;
+            let ready = self.listings.ready.values_mut().flatten().flatten();
+            for found in ready.filter_map(|entry| entry.metadata.as_mut().ok()) {
+                found.fingerprint = without_tag(found.fingerprint);
+            }
+        }
+        Ok(())
+    }
+
+    /// Requests listings, which are then ready.
+    fn list_some(&mut self, next: &[String]) -> Result<(), Interrupt> {
         let requests: Vec<_> = next.iter().map(|path| self.propfind(path, "1")).collect();
         let mut found = next.iter();
         http::send_all(requests, IN_FLIGHT, |_, response| {
@@ -93,23 +145,32 @@ impl Collection {
             self.listings.ahead += count;
             self.listings.ready.insert(path.clone(), entries);
             Ok(())
-        })?;
-        match self.listings.ready.remove(directory) {
-            Some(ready) => {
-                self.listings.ahead -= ready.as_ref().map_or(0, Vec::len);
-                ready
-            }
-            None => Err(Error::failed("no answer").into()),
+        })
+    }
+
+    fn metadata(&self, found: &Found) -> Metadata {
+        let found = metadata(found);
+        match self.listings.has_stable_tags {
+            Some(false) => Metadata { fingerprint: without_tag(found.fingerprint), ..found },
+            Some(true) | None => found,
         }
     }
 
     fn propfind(&self, path: &str, depth: &str) -> http::Request<'static> {
         // A collection is listed by its own URL; an entry may be either.
         let url = if depth == "1" { self.collection(path) } else { self.file(path) };
-        request("PROPFIND", &url)
-            .header("Depth", depth)
-            .header("Content-Type", "application/xml; charset=utf-8")
-            .body(PROPFIND)
+        propfind_at(&url, depth, PROPFIND)
+    }
+
+    /// Returns the room on the server in bytes, if it states it.
+    pub(super) fn available(&self) -> Option<u64> {
+        let mut available = None;
+        let response = propfind_at(&self.root, "0", QUOTA).send();
+        let read = read(response, &mut |found| {
+            available = found.available;
+            Ok(())
+        });
+        read.ok().and(available)
     }
 
     /// Reads a listing. It is complete only if it contains the directory itself.
@@ -136,7 +197,7 @@ impl Collection {
                 Error::new(ErrorCode::InputOutput, message)
             })?;
             let name = EntryName::Text(name.to_owned());
-            entries.push(Entry { name, metadata: Ok(metadata(&found)) });
+            entries.push(Entry { name, metadata: Ok(self.metadata(&found)) });
             Ok(())
         })?;
         match is_complete {
@@ -158,7 +219,7 @@ impl Collection {
     }
 
     /// Returns the metadata of entries. Several in one small collection need one request.
-    pub(super) fn stat_many(&mut self, paths: &[&str]) -> Vec<Result<Option<Metadata>>> {
+    pub(super) fn stat_many(&self, paths: &[&str]) -> Vec<Result<Option<Metadata>>> {
         let mut wanted: HashMap<&str, usize> = HashMap::new();
         for path in paths {
             *wanted.entry(split(path).0).or_default() += 1;
@@ -198,7 +259,14 @@ impl Collection {
             let (directory, name) = split(path);
             match (known.remove(*path), lists.get(directory)) {
                 (Some(found), _) => found,
-                (None, Some(Ok(entries))) => Ok(entries.get(name).copied()),
+                (None, Some(Ok(entries))) => match entries.get(name) {
+                    Some(found) => Ok(Some(*found)),
+                    // The server knows whether it is the same entry.
+                    None if entries.keys().any(|other| alike(other) == alike(name)) => {
+                        failed(self.one(path, self.propfind(path, "0").send()))
+                    }
+                    None => Ok(None),
+                },
                 (None, Some(Err(error))) if error.code == ErrorCode::NotFound => Ok(None),
                 (None, Some(Err(error))) => Err(error.clone()),
                 (None, None) => cancelled(),
@@ -208,16 +276,26 @@ impl Collection {
         paths.iter().map(result).collect()
     }
 
+    /// Reads the answer about one entry. A server may spell its name differently.
     fn one(
         &self,
         path: &str,
         response: Result<Response, Interrupt>,
     ) -> Result<Option<Metadata>, Interrupt> {
-        let own = self.server_path(path);
+        let is_redirect = |response: &Response| {
+            let to = response.header("location").unwrap_or_default();
+            matches!(response.status(), 301 | 302 | 307 | 308) && to.ends_with('/')
+        };
+        let response = match response.as_ref().is_ok_and(is_redirect) {
+            // Some servers accept only the URL of a collection that ends with `/`.
+            true => propfind_at(&self.collection(path), "0", PROPFIND).send(),
+            false => response,
+        };
+        let own = alike(&self.server_path(path));
         let mut found = None;
         let read = read(response, &mut |one| {
-            if one.path == own {
-                found = Some(metadata(&one));
+            if alike(&one.path) == own {
+                found = Some(self.metadata(&one));
             }
             Ok(())
         });
@@ -228,13 +306,24 @@ impl Collection {
         }
     }
 
-    /// Returns the sizes of the files in a collection.
-    pub(super) fn sizes(&self, path: &str) -> Result<HashMap<String, u64>> {
+    /// Returns the fingerprints of the entries of a collection.
+    pub(super) fn fingerprints(&self, path: &str) -> Result<HashMap<String, Fingerprint>> {
         let response = self.propfind(path, "1").send();
         let entries = failed(self.entries(path, response))?;
-        let size = |(name, metadata): (String, Metadata)| (name, metadata.fingerprint.size);
-        Ok(by_name(entries).into_iter().map(size).collect())
+        let fingerprint = |(name, metadata): (String, Metadata)| (name, metadata.fingerprint);
+        Ok(by_name(entries).into_iter().map(fingerprint).collect())
     }
+}
+
+pub(super) fn propfind_at(
+    url: &str,
+    depth: &str,
+    properties: &'static [u8],
+) -> http::Request<'static> {
+    request("PROPFIND", url)
+        .header("Depth", depth)
+        .header("Content-Type", "application/xml; charset=utf-8")
+        .body(properties)
 }
 
 fn by_name(entries: Vec<Entry>) -> HashMap<String, Metadata> {
@@ -242,12 +331,17 @@ fn by_name(entries: Vec<Entry>) -> HashMap<String, Metadata> {
     entries.into_iter().filter_map(pair).collect()
 }
 
+/// Returns what is equal for paths that a server may consider to be one.
+fn alike(path: &str) -> String {
+    names::key(path).to_lowercase()
+}
+
 /// Returns whether a text is the name of a single entry.
 fn is_name(name: &str) -> bool {
     !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\0'])
 }
 
-fn read(
+pub(super) fn read(
     response: Result<Response, Interrupt>,
     each: &mut dyn FnMut(Found) -> Result<(), Interrupt>,
 ) -> Result<(), Interrupt> {
@@ -280,6 +374,11 @@ fn is_coarse(tag: &str, size: u64) -> bool {
 fn clock_ahead(date: &str) -> Option<i64> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
     multistatus::time(date)?.checked_sub(i64::try_from(now.as_nanos()).ok()?)
+}
+
+/// Returns the fingerprint of a file whose tag says nothing.
+fn without_tag(found: Fingerprint) -> Fingerprint {
+    Fingerprint { size: found.size, modified: found.modified, ..Fingerprint::default() }
 }
 
 fn metadata(found: &Found) -> Metadata {

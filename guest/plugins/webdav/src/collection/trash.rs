@@ -9,8 +9,9 @@ use syncmgr_engine::names;
 use syncmgr_engine::tree::{join, split};
 use syncmgr_plugin::{Error, ErrorCode, Result};
 
-use super::{Collection, complete, is_collection, moved, request, send_all};
-use crate::answer::{expect, failed};
+use super::relocate::{deleted, moved};
+use super::{Collection, complete, is_collection, request, send_all};
+use crate::answer::failed;
 
 /// The trash of a run.
 #[derive(Debug, Default)]
@@ -68,17 +69,8 @@ impl Collection {
             .collect();
         let count = requests.len();
         let mut results = complete(send_all(requests, moved), count).into_iter();
-        let result = |place: Result<String>| {
-            let place = place?;
-            match results.next().unwrap_or(Ok(())) {
-                Err(error) if error.code == ErrorCode::NotFound => Err(error),
-                Err(error) if error.code == ErrorCode::AlreadyExists => {
-                    Err(Error::failed(format!("the trash has {place:?} already")))
-                }
-                moved => Ok((place, moved)),
-            }
-        };
-        places.into_iter().map(result).collect()
+        let mut result = |place: String| (place, results.next().unwrap_or(Ok(())));
+        places.into_iter().map(|place| place.map(&mut result)).collect()
     }
 
     /// Returns an unused path in the trash for an entry. Its parents exist.
@@ -112,11 +104,7 @@ impl Collection {
 
     /// Moves an entry back that is not the expected one, and returns the error that says so.
     fn put_back(&self, place: &str, path: &str, is_collection: bool) -> Error {
-        let [from, to] = match is_collection {
-            true => [self.collection(place), self.collection(path)],
-            false => [self.file(place), self.file(path)],
-        };
-        match moved(self.move_request(&from, &to).send()) {
+        match self.relocate(place, path, is_collection) {
             Ok(()) => changed("it"),
             Err(error) if error.code == ErrorCode::AlreadyExists => Error::new(
                 ErrorCode::Changed,
@@ -171,14 +159,13 @@ impl Collection {
             }
         }
         // What is left is in the trash.
-        let _ = send_all(deletions, |response| failed(expect(response, &[])));
+        let _ = send_all(deletions, deleted);
     }
 
     /// Moves a file back that could not be replaced. Returns the error that says so.
     fn not_replaced(&self, place: &str, path: &str, error: Error) -> Error {
         let is_used = error.code == ErrorCode::AlreadyExists;
-        let back = self.move_request(&self.file(place), &self.file(path));
-        if !is_used && moved(back.send()).is_ok() {
+        if !is_used && self.relocate(place, path, false).is_ok() {
             return error;
         }
         let kept = format!("the version that it should replace is {place:?} on the server");
@@ -216,10 +203,9 @@ impl Collection {
             return Err(not_empty());
         }
         let place = self.place_in_trash(path)?;
-        let [from, to] = [self.collection(path), self.collection(&place)];
-        moved(self.move_request(&from, &to).send())?;
+        self.relocate(path, &place, true)?;
         match failed(self.list_directory(&place)) {
-            Ok(entries) if entries.is_empty() => self.delete(&to),
+            Ok(entries) if entries.is_empty() => self.delete(&self.collection(&place)),
             Ok(_) => {
                 Err(Error::new(ErrorCode::AlreadyExists, self.put_back(&place, path, true).message))
             }
