@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use crate::quirks::{Hrefs, PutTag, Quirks, Tags, Times};
 use crate::scene::Scene;
+use crate::world::Event;
 
 /// An edit of one side.
 #[derive(Clone, Debug)]
@@ -67,7 +68,6 @@ fn apply(scene: &Scene, edits: &[(bool, Edit)], round: u64) {
         let content = format!("{round} {number} {is_remote}");
         match (edit, is_remote) {
             (Edit::Write(path), true) => {
-                // A file does not become a directory here.
                 scene.edit(path, Some(content.as_bytes()));
             }
             (Edit::Write(path), false) => scene.write(path, content.as_bytes(), 3_600 - 60 * round),
@@ -84,18 +84,27 @@ proptest! {
     fn nothing_is_lost_and_both_sides_become_equal(
         quirks in quirks(), first in edits(), second in edits(),
         cut in prop::option::of((0_usize..60, any::<bool>())),
+        edited in prop::option::of((0_usize..60, path())),
     ) {
         let mut scene = Scene::new(quirks);
         scene.settings = vec![("max-delete", "any")];
         for (round, edits) in [(1, &first), (2, &second)] {
             apply(&scene, edits, round);
-            let versions = scene.versions();
-            if let (2, Some((after, is_down))) = (round, cut) {
+            let mut versions = scene.versions();
+            if round == 2 {
+                let new = b"edited meanwhile".to_vec();
                 scene.server.with(|world| {
-                    let number = world.requests.len() + after;
-                    match is_down {
-                        true => world.down_from = Some(number),
-                        false => drop(world.events.insert(number, crate::world::Event::CutAfter)),
+                    let first = world.requests.len();
+                    if let Some((after, path)) = edited {
+                        let edit = Event::Edit(path.to_owned(), Some(new.clone()));
+                        world.events.insert(first + after, edit);
+                    }
+                    match cut {
+                        Some((after, true)) => world.down_from = Some(first + after),
+                        Some((after, false)) => {
+                            world.events.insert(first + after, Event::CutAfter);
+                        }
+                        None => {}
                     }
                 });
                 // It may fail.
@@ -103,6 +112,9 @@ proptest! {
                 scene.server.with(|world| {
                     world.events.clear();
                     world.down_from = None;
+                    if world.contents().contains(&new) {
+                        versions.insert(new);
+                    }
                 });
             }
             let settled = scene.settle().and_then(|()| scene.check(&versions));

@@ -1,6 +1,8 @@
 //! The content of the server, which persists between runs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use syncmgr_engine::names;
@@ -33,6 +35,8 @@ pub(crate) enum Event {
     CutAfter,
     /// Another client stores a file, or deletes it.
     Edit(String, Option<Vec<u8>>),
+    /// The user writes a local file.
+    Write(PathBuf, Vec<u8>),
 }
 
 /// The server.
@@ -114,6 +118,12 @@ impl World {
             }
             Some(Event::Edit(path, content)) => {
                 self.edit(&path, content);
+                self.answer(request)
+            }
+            Some(Event::Write(file, content)) => {
+                self.overwritten.extend(fs::read(&file));
+                fs::create_dir_all(file.parent().unwrap()).unwrap();
+                fs::write(file, content).unwrap();
                 self.answer(request)
             }
         }
