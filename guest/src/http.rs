@@ -486,12 +486,17 @@ mod tests {
 
     #[test]
     fn a_body_that_ends_early_is_an_error() {
-        let manager =
-            SyncManager::new().server("remote", URL, |_| Reply::new(200).body("ab").cut());
-        let read =
-            within(manager, || get(URL).send().and_then(|mut response| response.read_to_vec(9)));
-        let Err(Interrupt::Failed(error)) = read else { panic!("{read:?}") };
-        assert_eq!(error.code, ErrorCode::InputOutput);
+        for cut in
+            [Reply::cut, |reply: Reply| reply.cut_after(1), |reply: Reply| reply.cut_after(0)]
+        {
+            let manager =
+                SyncManager::new().server("remote", URL, move |_| cut(Reply::new(200).body("ab")));
+            let read = within(manager, || {
+                get(URL).send().and_then(|mut response| response.read_to_vec(9))
+            });
+            let Err(Interrupt::Failed(error)) = read else { panic!("{read:?}") };
+            assert_eq!(error.code, ErrorCode::InputOutput);
+        }
         let manager = SyncManager::new().server("remote", URL, |_| Reply::new(200));
         let sent = within(manager, || put(URL).body_from(3, &b"ab"[..]).send());
         assert!(matches!(sent, Err(Interrupt::Failed(_))), "{sent:?}");

@@ -92,6 +92,15 @@ impl Reply {
         self
     }
 
+    /// Cuts the connection after this many bytes of the body, whose length is announced.
+    #[must_use]
+    pub fn cut_after(self, bytes: usize) -> Self {
+        let length = self.body.len().to_string();
+        let mut cut = self.header("content-length", &length).cut();
+        cut.body.truncate(bytes);
+        cut
+    }
+
     /// Cuts the connection after the body, as if more were to follow.
     #[must_use]
     pub fn cut(mut self) -> Self {
@@ -274,8 +283,11 @@ fn serve(
         for (name, value) in &headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
-        let length = body.len() + usize::from(cut);
-        head.push_str(&format!("content-length: {length}\r\n\r\n"));
+        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length")) {
+            let length = body.len() + usize::from(cut);
+            head.push_str(&format!("content-length: {length}\r\n"));
+        }
+        head.push_str("\r\n");
         let mut to = stream;
         to.write_all(head.as_bytes())?;
         if received.method != "HEAD" {

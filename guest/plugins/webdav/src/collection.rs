@@ -8,6 +8,7 @@
 pub mod chunked;
 mod listing;
 mod relocate;
+mod tags;
 mod transfer;
 mod trash;
 

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use syncmgr_engine::endpoint::{Entry, Metadata};
 use syncmgr_engine::names;
 use syncmgr_engine::tree::{Fingerprint, split};
-use syncmgr_plugin::directories::{EntryKind, EntryName};
+use syncmgr_plugin::directories::EntryName;
 use syncmgr_plugin::http::{self, Response};
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 
@@ -20,9 +20,6 @@ const MAX_AHEAD: usize = 20_000;
 /// listed.
 const WHOLE: usize = 50;
 
-/// Times in whole seconds are smaller until the year 2514.
-const MAX_SECONDS: u64 = 1 << 34;
-
 /// The requested properties.
 pub(super) const PROPFIND: &[u8] = br#"<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/><getlastmodified/><getetag/></prop></propfind>"#;
 
@@ -34,15 +31,15 @@ const QUOTA: &[u8] = br#"<?xml version="1.0" encoding="utf-8"?><propfind xmlns="
 pub(super) struct Listings {
     /// Announced ones, the next one first.
     expected: VecDeque<String>,
-    ready: HashMap<String, Result<Vec<Entry>, Interrupt>>,
+    pub(super) ready: HashMap<String, Result<Vec<Entry>, Interrupt>>,
     /// The number of entries in `ready`.
     ahead: usize,
     /// The number of entries of each collection when it was listed last.
     sizes: HashMap<String, usize>,
     /// Whether a file has no version tag, or one that is only its time and its size.
     pub(super) has_coarse_tags: bool,
-    /// Whether two listings of the same files have the same tags; `None`: not known yet.
-    has_stable_tags: Option<bool>,
+    /// Whether a file has the same tag if it is asked for again; `None`: not known yet.
+    pub(super) has_stable_tags: Option<bool>,
     /// How far the server's clock is ahead, in ns.
     pub(super) clock_ahead: i64,
 }
@@ -87,39 +84,6 @@ impl Collection {
         }
     }
 
-    /// Lists a directory again, if that shows for the first time whether tags are stable. Those
-    /// that are new each time are not used.
-    fn check_tags(&mut self, directory: &str) -> Result<(), Interrupt> {
-        let Some(Ok(entries)) = self.listings.ready.get(directory) else { return Ok(()) };
-        let is_tagged = |entry: &Entry| {
-            entry.metadata.as_ref().is_ok_and(|found| found.fingerprint.changed.is_some())
-        };
-        if self.listings.has_stable_tags.is_some() || !entries.iter().any(is_tagged) {
-            return Ok(());
-        }
-        let before = by_name(entries.clone());
-        let now = self.propfind(directory, "1").send();
-        let Ok(now) = self.entries(directory, now) else { return Ok(()) };
-        let is_same = |(name, now): (String, Metadata)| {
-            let now = now.fingerprint;
-            before.get(&name).is_none_or(|before| {
-                let before = before.fingerprint;
-                let is_other = now.size != before.size || now.modified != before.modified;
-                is_other || now == before
-            })
-        };
-        let is_stable = by_name(now).into_iter().all(is_same);
-        self.listings.has_stable_tags = Some(is_stable);
-        if !is_stable {
-            self.listings.has_coarse_tags = true;
-            let ready = self.listings.ready.values_mut().flatten().flatten();
-            for found in ready.filter_map(|entry| entry.metadata.as_mut().ok()) {
-                found.fingerprint = without_tag(found.fingerprint);
-            }
-        }
-        Ok(())
-    }
-
     /// Requests listings, which are then ready.
     fn list_some(&mut self, next: &[String]) -> Result<(), Interrupt> {
         let requests: Vec<_> = next.iter().map(|path| self.propfind(path, "1")).collect();
@@ -148,15 +112,7 @@ impl Collection {
         })
     }
 
-    fn metadata(&self, found: &Found) -> Metadata {
-        let found = metadata(found);
-        match self.listings.has_stable_tags {
-            Some(false) => Metadata { fingerprint: without_tag(found.fingerprint), ..found },
-            Some(true) | None => found,
-        }
-    }
-
-    fn propfind(&self, path: &str, depth: &str) -> http::Request<'static> {
+    pub(super) fn propfind(&self, path: &str, depth: &str) -> http::Request<'static> {
         // A collection is listed by its own URL; an entry may be either.
         let url = if depth == "1" { self.collection(path) } else { self.file(path) };
         propfind_at(&url, depth, PROPFIND)
@@ -277,7 +233,7 @@ impl Collection {
     }
 
     /// Reads the answer about one entry. A server may spell its name differently.
-    fn one(
+    pub(super) fn one(
         &self,
         path: &str,
         response: Result<Response, Interrupt>,
@@ -357,59 +313,8 @@ pub(super) fn read(
     multistatus::read(response, each)
 }
 
-/// Returns whether a version tag is only made of the size and of the time in whole seconds, as
-/// nginx does: then two versions of one second may have the same one.
-fn is_coarse(tag: &str, size: u64) -> bool {
-    let parts: Vec<_> = tag.split('-').map(|part| u64::from_str_radix(part, 16)).collect();
-    let is_seconds = |part: &u64| *part < MAX_SECONDS;
-    match parts[..] {
-        [Ok(one), Ok(other)] => {
-            (one == size && is_seconds(&other)) || (other == size && is_seconds(&one))
-        }
-        _ => false,
-    }
-}
-
 /// Returns how far the clock of a server is ahead, in ns.
 fn clock_ahead(date: &str) -> Option<i64> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
     multistatus::time(date)?.checked_sub(i64::try_from(now.as_nanos()).ok()?)
-}
-
-/// Returns the fingerprint of a file whose tag says nothing.
-fn without_tag(found: Fingerprint) -> Fingerprint {
-    Fingerprint { size: found.size, modified: found.modified, ..Fingerprint::default() }
-}
-
-fn metadata(found: &Found) -> Metadata {
-    let (kind, size) = match found.is_collection {
-        true => (EntryKind::Directory, 0),
-        false => (EntryKind::File, found.size.unwrap_or(0)),
-    };
-    let modified = found.modified.unwrap_or(0);
-    let exact = found.tag.as_ref().filter(|tag| !is_coarse(tag, size));
-    let fingerprint = match (exact, kind) {
-        (Some(tag), EntryKind::File) => Fingerprint::of_version(size, modified, tag),
-        _ => Fingerprint { size, modified, ..Fingerprint::default() },
-    };
-    Metadata { kind, fingerprint, mode: None, identity: None }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tags_of_whole_seconds_are_coarse() {
-        for (tag, size, coarse) in [
-            // nginx, and Apache with its microseconds.
-            ("692ad3f0-c", 12, true),
-            ("c-644b8a0c3f5e1", 12, false),
-            ("18791d2f5b7c3a00c", 12, false),
-            ("5f4dcc3b5aa765d61d8327deb882cf99", 12, false),
-            ("692ad3f0-d", 12, false),
-        ] {
-            assert_eq!(is_coarse(tag, size), coarse, "{tag}");
-        }
-    }
 }

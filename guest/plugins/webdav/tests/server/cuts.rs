@@ -68,7 +68,7 @@ impl With {
                 versions.extend(world.events.values().filter_map(|event| match event {
                     Event::Edit(_, content) => content.clone(),
                     Event::Write(_, content) => Some(content.clone()),
-                    Event::CutBefore | Event::CutAfter => None,
+                    Event::CutBefore | Event::CutAfter | Event::CutBody(_) => None,
                 }));
                 world.events.clear();
                 world.down_from = None;
@@ -116,6 +116,9 @@ fn a_cut_connection_loses_nothing() {
     for with in [With::default(), With::quirks(keeps_cut_puts), With::without_trash()] {
         with.cut_each("cut before", &Event::CutBefore);
         with.cut_each("cut after", &Event::CutAfter);
+        for bytes in [0, 5, 700] {
+            with.at_each_request("cut within the answer", |_| Event::CutBody(bytes));
+        }
     }
 }
 
@@ -139,16 +142,16 @@ fn a_server_that_goes_down_loses_nothing() {
 fn an_edit_of_another_client_meanwhile_is_not_lost() {
     let weak = Quirks { tags: Tags::Weak, ..Quirks::default() };
     let ignored = Quirks { ignores_conditions: true, ..Quirks::default() };
-    for with in [With::quirks(weak), With::quirks(ignored), With::without_trash()] {
-        for path in
-            ["l/replaced", "l/deleted", "l/new", "l/fresh/a", "l/gone/a", "both", "r/replaced"]
-        {
-            with.at_each_request(path, |_| {
-                Event::Edit(path.to_owned(), Some(b"edited meanwhile".to_vec()))
-            });
-        }
-        for path in ["l/replaced", "l/deleted", "r/replaced", "both"] {
-            with.at_each_request(path, |_| Event::Edit(path.to_owned(), None));
+    let (write, delete) = (Some(b"edited meanwhile".to_vec()), None);
+    let all = ["l/replaced", "l/deleted", "l/new", "l/fresh/a", "l/gone/a", "both", "r/replaced"];
+    for (with, content, paths) in [
+        (With::quirks(ignored), &write, &all[..]),
+        (With::quirks(weak), &write, &["l/replaced", "l/gone/a"]),
+        (With::without_trash(), &write, &["l/replaced", "l/deleted", "r/replaced"]),
+        (With::default(), &delete, &["l/replaced", "l/deleted", "r/replaced", "both"]),
+    ] {
+        for path in paths {
+            with.at_each_request(path, |_| Event::Edit((*path).to_owned(), content.clone()));
         }
     }
 }

@@ -87,7 +87,22 @@ fn both_sides_become_equal_whatever_the_server_does_wrong() {
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
-/// Traps 10 and 15 of the tags: another client replaces a file within the same second, with the
+/// Trap 10.
+#[test]
+fn a_change_of_the_same_size_is_found_without_tags_and_times() {
+    let scene = Scene::new(Quirks { tags: Tags::None, times: Times::None, ..Quirks::default() });
+    scene.edit("r", Some(b"remote 1"));
+    scene.write("l", b"local 1", 500);
+    scene.settle().unwrap();
+    for (path, content) in [("r", "remote 2"), ("l", "local 2")] {
+        scene.edit(path, Some(content.as_bytes()));
+        scene.settle().unwrap();
+        assert_eq!(scene.local()[path], content.as_bytes(), "{path}");
+        scene.check_rerun().unwrap();
+    }
+}
+
+/// Trap 10: another client replaces a file within the same second, with the
 /// same size.
 #[test]
 fn a_change_within_a_second_is_found_if_tags_are_coarse() {

@@ -33,6 +33,8 @@ pub(crate) enum Event {
     CutBefore,
     /// The connection is cut after the server acted.
     CutAfter,
+    /// The connection is cut after this many bytes of the answer.
+    CutBody(usize),
     /// Another client stores a file, or deletes it.
     Edit(String, Option<Vec<u8>>),
     /// The user writes a local file.
@@ -116,6 +118,7 @@ impl World {
                 self.answer(request);
                 Reply::lost()
             }
+            Some(Event::CutBody(bytes)) => self.answer(request).cut_after(bytes),
             Some(Event::Edit(path, content)) => {
                 self.edit(&path, content);
                 self.answer(request)
