@@ -10,6 +10,7 @@ use crate::multistatus::Found;
 
 /// Times in whole seconds are smaller until the year 2514.
 const MAX_SECONDS: u64 = 1 << 34;
+const SECOND_NS: u64 = 1_000_000_000;
 
 impl Collection {
     /// Asks for a file of a listing again, if that shows for the first time whether tags are stable.
@@ -52,16 +53,21 @@ impl Collection {
     }
 }
 
-/// Returns whether a version tag is only made of the size and of the time in whole seconds, as
-/// nginx does: then two versions of one second may have the same one.
+/// Returns whether a version tag is only made of the size and of the time in whole seconds: then
+/// two versions of one second may have the same one. nginx joins the two with `-`; servers in Go
+/// write the time in ns, and the size after it.
 fn is_coarse(tag: &str, size: u64) -> bool {
-    let parts: Vec<_> = tag.split('-').map(|part| u64::from_str_radix(part, 16)).collect();
-    let is_seconds = |part: &u64| *part < MAX_SECONDS;
-    match parts[..] {
-        [Ok(one), Ok(other)] => {
-            (one == size && is_seconds(&other)) || (other == size && is_seconds(&one))
+    let hex = |text: &str| u64::from_str_radix(text, 16).ok();
+    let is_seconds = |part: u64| part < MAX_SECONDS;
+    match tag.split_once('-').map(|(one, other)| (hex(one), hex(other))) {
+        Some((Some(one), Some(other))) => {
+            (one == size && is_seconds(other)) || (other == size && is_seconds(one))
         }
-        _ => false,
+        Some(_) => false,
+        None => {
+            let time = tag.strip_suffix(&format!("{size:x}")).and_then(hex);
+            time.is_some_and(|time| time > 0 && time % SECOND_NS == 0)
+        }
     }
 }
 
@@ -94,7 +100,11 @@ mod tests {
             // nginx, and Apache with its microseconds.
             ("692ad3f0-c", 12, true),
             ("c-644b8a0c3f5e1", 12, false),
+            // Go: with the time in ns, and in whole seconds.
             ("18791d2f5b7c3a00c", 12, false),
+            ("18d75b8423f30005c", 12, false),
+            ("18d75b8423f30000c", 12, true),
+            ("c", 12, false),
             ("5f4dcc3b5aa765d61d8327deb882cf99", 12, false),
             ("692ad3f0-d", 12, false),
         ] {

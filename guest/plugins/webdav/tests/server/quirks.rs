@@ -62,6 +62,8 @@ pub(crate) enum Tags {
     New,
     /// The time in seconds and the size, as nginx writes it.
     Seconds,
+    /// The time in ns, which is one of whole seconds, and the size, as servers in Go write it.
+    Joined,
     None,
 }
 

@@ -23,7 +23,7 @@ fn edits() -> impl Strategy<Value = Vec<(bool, Edit)>> {
 }
 
 fn quirks() -> impl Strategy<Value = Quirks> {
-    let tags = [Tags::Exact, Tags::Weak, Tags::New, Tags::Seconds, Tags::None];
+    let tags = [Tags::Exact, Tags::Weak, Tags::New, Tags::Seconds, Tags::Joined, Tags::None];
     let put = [PutTag::Right, PutTag::None, PutTag::Foreign];
     let times = [Times::Now, Times::Accepted, Times::Before1970, Times::Garbage];
     let hrefs = [

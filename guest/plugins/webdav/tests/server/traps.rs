@@ -57,6 +57,7 @@ fn both_sides_become_equal_whatever_the_server_does_wrong() {
         ("9: times are garbage", Quirks { times: Times::Garbage, ..Quirks::default() }),
         ("9: no times", Quirks { times: Times::None, ..Quirks::default() }),
         ("10: tags of whole seconds", Quirks { tags: Tags::Seconds, ..Quirks::default() }),
+        ("10: tags as of Go", Quirks { tags: Tags::Joined, ..Quirks::default() }),
         ("10: no tags", Quirks { tags: Tags::None, ..Quirks::default() }),
         (
             "17: hrefs of the host behind a proxy",
@@ -106,17 +107,19 @@ fn a_change_of_the_same_size_is_found_without_tags_and_times() {
 /// same size.
 #[test]
 fn a_change_within_a_second_is_found_if_tags_are_coarse() {
-    let scene = Scene::new(Quirks { tags: Tags::Seconds, ..Quirks::default() });
-    scene.edit("a", Some(b"one"));
-    scene.settle().unwrap();
-    scene.server.with(|world| {
-        let clock = world.clock - 10;
-        world.clock = clock;
-        world.edit("a", Some(b"two".to_vec()));
-    });
-    scene.settle().unwrap();
-    assert_eq!(scene.local()["a"], b"two");
-    scene.check_rerun().unwrap();
+    for tags in [Tags::Seconds, Tags::Joined, Tags::None] {
+        let scene = Scene::new(Quirks { tags, ..Quirks::default() });
+        scene.edit("a", Some(b"one"));
+        scene.settle().unwrap();
+        scene.server.with(|world| {
+            // An edit takes 10 seconds.
+            world.clock -= 10;
+            world.edit("a", Some(b"two".to_vec()));
+        });
+        scene.settle().unwrap();
+        assert_eq!(scene.local()["a"], b"two", "{tags:?}");
+        scene.check_rerun().unwrap();
+    }
 }
 
 /// Traps 12 and 40.

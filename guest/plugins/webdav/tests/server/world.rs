@@ -213,6 +213,7 @@ impl World {
                 format!("\"n{}\"", self.next)
             }
             Tags::Seconds => format!("\"{:x}-{size:x}\"", stored.modified),
+            Tags::Joined => format!("\"{:x}{size:x}\"", stored.modified * 1_000_000_000),
             Tags::None => return None,
         })
     }
