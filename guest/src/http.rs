@@ -22,6 +22,7 @@
 //! Every call that waits returns an [`Interrupt`] as soon as the user cancels the run or the item
 //! in progress.
 
+mod date;
 mod sending;
 #[cfg(target_family = "wasm")]
 mod wasi;
