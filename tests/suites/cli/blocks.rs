@@ -48,7 +48,16 @@ const BLOCKS: &[(&str, &str, How)] = &[
     (FOLDER, "syncmgr run folder", Run("readme", "")),
     (FOLDER, "# sync.toml", File("readme/sync.toml")),
     (FOLDER, "syncmgr run --job", Run("readme", "")),
-    (WEBDAV, "syncmgr run webdav", By("webdav::both_sides_become_equal_and_a_rerun_changes_nothing")),
+    (
+        WEBDAV,
+        "syncmgr run webdav --dir local=~/docs --http remote=https://dav.",
+        By("webdav::both_sides_become_equal_and_a_rerun_changes_nothing"),
+    ),
+    (
+        WEBDAV,
+        "syncmgr run webdav --dir local=~/docs --http remote=https://cloud.",
+        Not("the tests have no Nextcloud server"),
+    ),
     (WEBDAV, "plugin = \"webdav\"", By("webdav::a_job_file_describes_pairs")),
     (OPERATING, "syncmgr register folder", Run("readme", "")),
     (GRANTS, "syncmgr inspect theirs.wasm", Run("readme", "")),
