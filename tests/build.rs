@@ -14,7 +14,7 @@ fn main() {
         (Guest::Package("webdav"), &["webdav"]),
         (
             Guest::Examples("test-plugins"),
-            &["script", "fetch", "other_world", "hostile", "nonconforming"],
+            &["script", "fetch", "other_world", "hostile", "nonconforming", "shelf"],
         ),
     ] {
         let folder = build_guests::build(guest);

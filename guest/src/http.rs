@@ -22,6 +22,7 @@
 //! Every call that waits returns an [`Interrupt`] as soon as the user cancels the run or the item
 //! in progress.
 
+mod date;
 mod sending;
 #[cfg(target_family = "wasm")]
 mod wasi;
@@ -48,8 +49,14 @@ pub struct Request<'a> {
     pub(crate) url: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Option<Body<'a>>,
+    /// The length of the body, and what opens it for each attempt.
+    opener: Option<(u64, Opener<'a>)>,
     repetitions: u32,
+    is_safe: bool,
 }
+
+/// Opens a body.
+type Opener<'a> = Box<dyn FnMut() -> Result<Box<dyn Read + 'a>, Error> + 'a>;
 
 /// The body of a request.
 pub(crate) enum Body<'a> {
@@ -92,7 +99,9 @@ pub fn request(method: &str, url: &str) -> Request<'static> {
         url: url.to_owned(),
         headers: Vec::new(),
         body: None,
+        opener: None,
         repetitions: 0,
+        is_safe: false,
     }
 }
 
@@ -108,7 +117,7 @@ impl<'a> Request<'a> {
     where
         'a: 'b,
     {
-        Request { body: Some(Body::Bytes(body)), ..self }
+        self.with(Some(Body::Bytes(body)), None)
     }
 
     /// Sets a body of `length` bytes from a reader, which are streamed. The header `Content-Length`
@@ -118,7 +127,26 @@ impl<'a> Request<'a> {
     where
         'a: 'b,
     {
-        Request { body: Some(Body::Reader(length, Box::new(body))), ..self }
+        self.with(Some(Body::Reader(length, Box::new(body))), None)
+    }
+
+    /// Sets a body of `length` bytes from a reader that `open` returns. Unlike one of
+    /// [`Request::body_from`], it can be sent again: each attempt opens it. Sending fails with the
+    /// error of `open`.
+    pub fn body_with<'b>(
+        self,
+        length: u64,
+        open: impl FnMut() -> Result<Box<dyn Read + 'b>, Error> + 'b,
+    ) -> Request<'b>
+    where
+        'a: 'b,
+    {
+        self.with(None, Some((length, Box::new(open))))
+    }
+
+    fn with<'b>(self, body: Option<Body<'b>>, opener: Option<(u64, Opener<'b>)>) -> Request<'b> {
+        let Self { method, url, headers, repetitions, is_safe, .. } = self;
+        Request { method, url, headers, body, opener, repetitions, is_safe }
     }
 
     /// Repeats the request at most this many times if the server answers 429, 502, 503 or 504, or
@@ -126,9 +154,17 @@ impl<'a> Request<'a> {
     /// minutes, otherwise half a second, and twice as long each time.
     ///
     /// Only what is safe to repeat is repeated: the methods `GET`, `HEAD`, `OPTIONS`, `PROPFIND`,
-    /// `PUT` and `DELETE`, without a body from a reader.
+    /// `PUT` and `DELETE`, and requests that are [declared](Request::safe_to_repeat) so, without a
+    /// body from a reader.
     pub fn retry(mut self, times: u32) -> Self {
         self.repetitions = times;
+        self
+    }
+
+    /// Declares that it does no harm if the server executes the request twice, whatever its method
+    /// is. The response may be that to the second time, such as 404 after a `MOVE`.
+    pub fn safe_to_repeat(mut self) -> Self {
+        self.is_safe = true;
         self
     }
 
@@ -159,7 +195,8 @@ impl<'a> Request<'a> {
 
     fn is_repeatable(&self) -> bool {
         let methods = ["GET", "HEAD", "OPTIONS", "PROPFIND", "PUT", "DELETE"];
-        methods.contains(&self.method.as_str()) && !matches!(self.body, Some(Body::Reader(..)))
+        (self.is_safe || methods.contains(&self.method.as_str()))
+            && !matches!(self.body, Some(Body::Reader(..)))
     }
 
     fn follows_redirects(&self) -> bool {
@@ -405,6 +442,7 @@ mod tests {
             ("PUT", &[503, 201], 2, 2, 201),
             ("POST", &[503, 200], 2, 1, 503),
             ("MOVE", &[503, 200], 2, 1, 503),
+            ("safe MOVE", &[503, 200], 2, 2, 200),
         ] {
             let asked = Arc::new(AtomicU32::new(0));
             let count = Arc::clone(&asked);
@@ -413,7 +451,11 @@ mod tests {
                 Reply::new(replies[count.fetch_add(1, Ordering::SeqCst) as usize])
             });
             let sent = within(manager, move || {
-                let mut request = request(method, URL).retry(retries);
+                let mut request = match method.strip_prefix("safe ") {
+                    Some(method) => request(method, URL).safe_to_repeat(),
+                    None => request(method, URL),
+                }
+                .retry(retries);
                 if method == "PUT" {
                     request = request.body(b"x");
                 }
@@ -445,15 +487,54 @@ mod tests {
 
     #[test]
     fn a_body_that_ends_early_is_an_error() {
-        let manager =
-            SyncManager::new().server("remote", URL, |_| Reply::new(200).body("ab").cut());
-        let read =
-            within(manager, || get(URL).send().and_then(|mut response| response.read_to_vec(9)));
-        let Err(Interrupt::Failed(error)) = read else { panic!("{read:?}") };
-        assert_eq!(error.code, ErrorCode::InputOutput);
+        for cut in
+            [Reply::cut, |reply: Reply| reply.cut_after(1), |reply: Reply| reply.cut_after(0)]
+        {
+            let manager =
+                SyncManager::new().server("remote", URL, move |_| cut(Reply::new(200).body("ab")));
+            let read = within(manager, || {
+                get(URL).send().and_then(|mut response| response.read_to_vec(9))
+            });
+            let Err(Interrupt::Failed(error)) = read else { panic!("{read:?}") };
+            assert_eq!(error.code, ErrorCode::InputOutput);
+        }
         let manager = SyncManager::new().server("remote", URL, |_| Reply::new(200));
         let sent = within(manager, || put(URL).body_from(3, &b"ab"[..]).send());
         assert!(matches!(sent, Err(Interrupt::Failed(_))), "{sent:?}");
+    }
+
+    #[test]
+    fn a_body_that_can_be_opened_is_sent_again() {
+        for (replies, expected) in [
+            // The answer is lost after the server acted; the source changes before the third
+            // attempt.
+            (&[None, Some(201)][..], Ok(201)),
+            (&[None, None, Some(201)], Err("the source changed")),
+        ] {
+            let bodies = Arc::new(AtomicU32::new(0));
+            let count = Arc::clone(&bodies);
+            let manager = SyncManager::new().server("remote", URL, move |received| {
+                assert_eq!(received.body, b"abc");
+                let reply = replies[count.fetch_add(1, Ordering::SeqCst) as usize];
+                reply.map_or_else(Reply::lost, Reply::new)
+            });
+            let sent = within(manager, || {
+                let mut opened = 0;
+                let open = || {
+                    opened += 1;
+                    match opened > 2 {
+                        true => Err(Error::new(ErrorCode::Changed, "the source changed")),
+                        false => Ok(Box::new(&b"abcd"[..]) as Box<dyn Read>),
+                    }
+                };
+                put(URL).body_with(3, open).retry(4).send().map(|response| response.status())
+            });
+            match (sent, expected) {
+                (Ok(status), Ok(expected)) => assert_eq!(status, expected),
+                (Err(Interrupt::Failed(error)), Err(words)) => assert_eq!(error.message, words),
+                (sent, expected) => panic!("{sent:?} instead of {expected:?}"),
+            }
+        }
     }
 
     #[test]

@@ -22,3 +22,12 @@ pub(crate) fn setting(name: &str) -> Option<String> {
     }
     std::env::var(name).ok()
 }
+
+/// Returns the names of all settings. The environment of a test is not that of a plugin.
+pub(crate) fn setting_names() -> Vec<String> {
+    #[cfg(not(target_family = "wasm"))]
+    if let Some(names) = crate::native::setting_names() {
+        return names;
+    }
+    std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect()
+}

@@ -21,6 +21,11 @@ pub(crate) fn setting(name: &str) -> Option<String> {
     })?
 }
 
+/// Returns the names of the settings of the run.
+pub(crate) fn setting_names() -> Option<Vec<String>> {
+    session::try_with(|state| state.script.settings.iter().map(|(name, _)| name.clone()).collect())
+}
+
 /// Becomes ready when the sync manager cancels.
 #[derive(Debug)]
 pub struct Pollable(Option<ItemId>);

@@ -17,11 +17,16 @@
 //! ```
 
 use crate::error::{Error, ErrorCode, Result};
-use crate::imports::setting;
+use crate::imports::{setting, setting_names};
 
 /// Returns the value of a setting: that of the item, or else that for all items.
 pub fn get(item: Option<&str>, name: &str) -> Option<String> {
     item.and_then(|item| setting(&format!("{item}.{name}"))).or_else(|| setting(name))
+}
+
+/// Returns the names of all settings, such as `mode` and `docs.mode`, to reject unknown ones.
+pub fn names() -> Vec<String> {
+    setting_names()
 }
 
 /// Returns the value of a setting that is `true` or `false`.

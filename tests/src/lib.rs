@@ -16,6 +16,7 @@ pub mod reference;
 pub mod script;
 pub mod servers;
 pub mod session;
+pub mod shelf;
 pub mod trees;
 #[cfg(unix)]
 pub mod wine;
@@ -56,6 +57,8 @@ pub const SCRIPT: &str = env!("GUEST_SCRIPT");
 pub const FETCH: &str = env!("GUEST_FETCH");
 /// The plugin that attacks the host.
 pub const HOSTILE: &str = env!("GUEST_HOSTILE");
+/// The example of the book, which syncs with a service.
+pub const SHELF: &str = env!("GUEST_SHELF");
 /// A component that is not a plugin.
 pub const OTHER_WORLD: &str = env!("GUEST_OTHER_WORLD");
 

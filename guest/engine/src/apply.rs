@@ -20,6 +20,7 @@ use syncmgr_plugin::{Error, ErrorCode, Interrupt, SyncContext};
 use crate::endpoint::{Endpoint, Run};
 use crate::names::{self, TempNames};
 use crate::options::Options;
+use crate::outage::Outage;
 use crate::pair::Pair;
 use crate::plan::{Action, Operation, Plan};
 use crate::state::BaseChildren;
@@ -77,6 +78,7 @@ pub struct Applier<'a> {
     /// Copies that are not created or not renamed yet.
     batch: Batch,
     room: Room,
+    outage: Outage,
     /// The reason to stop, once there is one.
     ended: Result<(), Interrupt>,
     /// The changes so far.
@@ -120,6 +122,7 @@ impl<'a> Applier<'a> {
             alike: HashMap::new(),
             batch: Batch::default(),
             room: Room::default(),
+            outage: Outage::default(),
             ended: Ok(()),
             done: Done::default(),
             undone: HashSet::new(),
@@ -220,11 +223,13 @@ impl<'a> Applier<'a> {
             self.leave(operation, None);
             return;
         }
-        if self.waits_for_room(operation) {
+        if self.must_wait(operation) {
             return;
         }
-        if let Err(stop) = self.one(operation, next) {
-            self.give_up(operation, stop);
+        match self.one(operation, next) {
+            Ok(()) if operation.copied_bytes().is_none() => self.outage.works(),
+            Ok(()) => {}
+            Err(stop) => self.give_up(operation, stop),
         }
         if self.batch.is_full(self.options) {
             self.settle(next);
@@ -277,8 +282,11 @@ impl<'a> Applier<'a> {
 
     /// Records that an operation failed.
     fn fail(&mut self, operation: &Operation, error: &Error) {
-        if error.code == ErrorCode::NoSpace {
-            return self.lacks_room(operation, error);
+        if room::is_postponed(error.code) {
+            return self.postpone(operation, error);
+        }
+        if let Err(stop) = self.outage.failed(error) {
+            self.end(Err(stop));
         }
         self.refused.note(operation);
         self.leave(operation, Some(error));

@@ -15,8 +15,11 @@ pub trait PairItem {
     /// The display name, unless the item has a key or a setting `name`.
     const NAME: &'static str;
 
-    /// Settings of the plugin, and granted servers, in addition to those of [`Options`].
-    const SETTINGS: &'static [&'static str] = &[];
+    /// Returns the names of settings of the plugin, and of granted servers, in addition to those of
+    /// [`Options`].
+    fn settings() -> Vec<&'static str> {
+        Vec::new()
+    }
 
     /// Returns the key of the item in the grants and settings; `None`: it is the only pair.
     fn key(&self) -> Option<&str>;
@@ -64,7 +67,7 @@ pub fn synchronize_item<P: PairItem>(
 }
 
 fn options<P: PairItem>(pair: &P) -> Result<Options> {
-    Options::read(pair.key(), pair.pair().labels(), P::SETTINGS)
+    Options::read(pair.key(), pair.pair().labels(), &P::settings())
 }
 
 fn name<P: PairItem>(pair: &P) -> String {

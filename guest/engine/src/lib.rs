@@ -150,6 +150,7 @@ pub mod item;
 pub mod local;
 pub mod names;
 pub mod options;
+mod outage;
 pub mod pair;
 pub mod plan;
 pub mod scan;

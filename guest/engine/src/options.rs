@@ -107,7 +107,7 @@ impl Options {
 
 /// Rejects unknown settings: a misspelled one must not silently mean its default.
 fn check_names(item: Option<&str>, others: &[&str]) -> Result<()> {
-    for (variable, _) in std::env::vars() {
+    for variable in settings::names() {
         let name = match (variable.rsplit_once('.'), item) {
             (Some((prefix, name)), Some(item)) if prefix == item => name,
             (Some(_), _) => continue,
@@ -123,7 +123,7 @@ fn check_names(item: Option<&str>, others: &[&str]) -> Result<()> {
 /// Rejects settings of unknown items, which would silently have no effect. `keys` are those of all
 /// pairs.
 pub fn check_items(keys: &[&str]) -> Result<()> {
-    std::env::vars().try_for_each(|(variable, _)| check_item(&variable, keys))
+    settings::names().iter().try_for_each(|variable| check_item(variable, keys))
 }
 
 fn check_item(variable: &str, keys: &[&str]) -> Result<()> {

@@ -259,7 +259,9 @@ impl Capabilities {
 
 /// Returns whether a file may change without a change of its fingerprint.
 pub fn is_racy(fingerprint: &Fingerprint, now: i64) -> bool {
-    fingerprint.modified.saturating_add(RACY_NS) > now
+    // Without any time, only the size is known.
+    let is_unknown = fingerprint.modified == 0 && fingerprint.changed.is_none();
+    is_unknown || fingerprint.modified.saturating_add(RACY_NS) > now
 }
 
 #[cfg(any(test, fuzzing))]

@@ -6,6 +6,7 @@ use syncmgr_plugin::{Interrupt, SyncContext};
 use crate::endpoint::{Endpoint, Entry, Identity};
 use crate::filter::{Filter, Ignored};
 use crate::names;
+use crate::outage::Outage;
 use crate::state::BaseChildren;
 use crate::tree::{Children, Fingerprint, Kind, Name, Node, join};
 
@@ -80,6 +81,7 @@ pub fn scan(
         files: 0,
         is_open: true,
         overlap: None,
+        outage: Outage::default(),
     };
     let children = scanner.tree(known)?;
     let Scanner { leftovers, files, is_open, overlap, .. } = scanner;
@@ -100,6 +102,7 @@ struct Scanner<'a> {
     files: u64,
     is_open: bool,
     overlap: Option<String>,
+    outage: Outage,
 }
 
 /// A directory whose entries were listed, and whose subdirectories are being read.
@@ -136,8 +139,12 @@ impl<'a> Scanner<'a> {
             self.path.truncate(top.path);
             append(&mut self.path, &node.name);
             match self.list(top.known.inner(key), depth) {
-                Ok(listed) => stack.push(listed),
+                Ok(listed) => {
+                    self.outage.works();
+                    stack.push(listed);
+                }
                 Err(Interrupt::Failed(error)) => {
+                    self.outage.failed(&error)?;
                     node.kind = blocked_because(format!("cannot be listed: {}", error.message));
                 }
                 Err(cancelled @ (Interrupt::Item | Interrupt::All)) => return Err(cancelled),

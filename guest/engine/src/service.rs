@@ -18,6 +18,18 @@ pub trait Service {
     /// The display name of an item without a key and without the setting `name`.
     const NAME: &'static str;
 
+    /// The names of its own settings.
+    const SETTINGS: &'static [&'static str] = &[];
+
+    /// Returns the URL to sync with, which is the granted one or below it, and ends with `/`.
+    /// `setting` returns settings of the item.
+    ///
+    /// # Errors
+    /// Fails if a setting is invalid.
+    fn url(granted: &str, _setting: &dyn Fn(&str) -> Option<String>) -> Result<String> {
+        Ok(granted.to_owned())
+    }
+
     /// Opens the side on a server. `storage` is that of the plugin.
     ///
     /// # Errors
@@ -30,7 +42,9 @@ pub trait Service {
 pub struct Server {
     /// The name of the grant.
     pub name: String,
-    /// The URL, which ends with `/`.
+    /// The granted URL, which ends with `/`.
+    pub granted: String,
+    /// The URL to sync with, see [`Service::url`].
     pub url: String,
     /// The same in every run for the same URL.
     pub id: Uuid,
@@ -99,9 +113,10 @@ impl<S: Service> ServerPair<S> {
                     "the server `{name}` is missing; grant it with `--http {name}=URL`"
                 ))
             })?;
-            let url = format!("{}/", url.trim_end_matches('/'));
+            let granted = format!("{}/", url.trim_end_matches('/'));
+            let url = S::url(&granted, &|name| setting(key.as_deref(), name))?;
             let id = Uuid::new_v5(&IDS, url.as_bytes());
-            let server = Server { name, url, id };
+            let server = Server { name, granted, url, id };
             Ok(Self { key, local: grant, server, is_from_remote, service: PhantomData })
         };
         grants.into_iter().map(pair).collect()
@@ -115,7 +130,10 @@ impl<S: Service> ServerPair<S> {
 
 impl<S: Service> PairItem for ServerPair<S> {
     const NAME: &'static str = S::NAME;
-    const SETTINGS: &'static [&'static str] = &["remote", "from"];
+
+    fn settings() -> Vec<&'static str> {
+        [&["remote", "from"], S::SETTINGS].concat()
+    }
 
     fn key(&self) -> Option<&str> {
         self.key.as_deref()

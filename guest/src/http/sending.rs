@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::date::retry_after;
 use super::{Body, Request, Response, shown, split, transport};
 use crate::error::{Error, ErrorCode, Interrupt};
 use crate::sync_context;
@@ -95,14 +96,15 @@ impl<'a> Sending<'a> {
         }
         let required = match result {
             Ok(response) if matches!(response.status, 429 | 502 | 503 | 504) => {
-                response.header("retry-after").and_then(|value| value.trim().parse().ok())
+                let value = response.header("retry-after");
+                value.and_then(|value| retry_after(value, response.header("date")))
             }
             Err(Interrupt::Failed(error)) if is_transient(error.code) => None,
             Err(Interrupt::Failed(_)) => return None,
             Ok(_) | Err(Interrupt::Item | Interrupt::All) => return None,
         };
         let doubled = FIRST_WAIT.saturating_mul(1 << self.repeated.min(16));
-        Some(required.map_or(doubled, Duration::from_secs).min(MAX_WAIT))
+        Some(required.unwrap_or(doubled).min(MAX_WAIT))
     }
 }
 
@@ -113,10 +115,17 @@ fn is_transient(code: ErrorCode) -> bool {
 
 /// Starts a request. Its body is taken, unless it can be sent again.
 fn begin<'a>(request: &mut Request<'a>) -> State<'a> {
-    let body = match &mut request.body {
+    let opened = match &mut request.opener {
+        Some((length, open)) => match open() {
+            Ok(reader) => Some(Body::Reader(*length, reader)),
+            Err(error) => return State::Over(Some(Err(error.into()))),
+        },
+        None => None,
+    };
+    let body = opened.or_else(|| match &mut request.body {
         Some(Body::Bytes(bytes)) => Some(Body::Bytes(bytes)),
         body @ (Some(Body::Reader(..)) | None) => body.take(),
-    };
+    });
     match transport::Exchange::start(request, body) {
         Ok(exchange) => State::Exchange(exchange),
         Err(error) => State::Over(Some(Err(error.into()))),

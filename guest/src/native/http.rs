@@ -64,12 +64,18 @@ pub struct Reply {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
     pub(crate) cut: bool,
+    pub(crate) lost: bool,
 }
 
 impl Reply {
     /// Creates an answer with a status, such as 200, and an empty body.
     pub fn new(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Vec::new(), cut: false }
+        Self { status, headers: Vec::new(), body: Vec::new(), cut: false, lost: false }
+    }
+
+    /// Creates no answer: the connection is closed, whether or not the server acted.
+    pub fn lost() -> Self {
+        Self { lost: true, ..Self::new(0) }
     }
 
     /// Adds a header.
@@ -84,6 +90,15 @@ impl Reply {
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         self
+    }
+
+    /// Cuts the connection after this many bytes of the body, whose length is announced.
+    #[must_use]
+    pub fn cut_after(self, bytes: usize) -> Self {
+        let length = self.body.len().to_string();
+        let mut cut = self.header("content-length", &length).cut();
+        cut.body.truncate(bytes);
+        cut
     }
 
     /// Cuts the connection after the body, as if more were to follow.
@@ -182,7 +197,11 @@ impl<'a> Exchange<'a> {
             let message = format!("{scheme}://{authority}: HTTP-request-denied");
             return Err(Error::new(ErrorCode::AccessDenied, message).into());
         };
-        let Reply { status, mut headers, body, cut } = (server.answer)(request);
+        let Reply { status, mut headers, body, cut, lost } = (server.answer)(request);
+        if lost {
+            let message = format!("{}: connection-terminated", server.url);
+            return Err(Error::new(ErrorCode::InputOutput, message).into());
+        }
         if !cut {
             headers.push(("content-length".to_owned(), body.len().to_string()));
         }
@@ -256,13 +275,19 @@ fn serve(
         };
         let length = received.header("content-length").and_then(|length| length.parse().ok());
         (&mut reader).take(length.unwrap_or(0)).read_to_end(&mut received.body)?;
-        let Reply { status, headers, body, cut } = answer(&received);
+        let Reply { status, headers, body, cut, lost } = answer(&received);
+        if lost {
+            return Ok(());
+        }
         let mut head = format!("HTTP/1.1 {status} Answer\r\n");
         for (name, value) in &headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
-        let length = body.len() + usize::from(cut);
-        head.push_str(&format!("content-length: {length}\r\n\r\n"));
+        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length")) {
+            let length = body.len() + usize::from(cut);
+            head.push_str(&format!("content-length: {length}\r\n"));
+        }
+        head.push_str("\r\n");
         let mut to = stream;
         to.write_all(head.as_bytes())?;
         if received.method != "HEAD" {

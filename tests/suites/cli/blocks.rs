@@ -48,7 +48,20 @@ const BLOCKS: &[(&str, &str, How)] = &[
     (FOLDER, "syncmgr run folder", Run("readme", "")),
     (FOLDER, "# sync.toml", File("readme/sync.toml")),
     (FOLDER, "syncmgr run --job", Run("readme", "")),
-    (WEBDAV, "syncmgr run webdav", By("webdav::both_sides_become_equal_and_a_rerun_changes_nothing")),
+    (
+        WEBDAV,
+        "syncmgr run webdav --dir local=~/docs --http remote=https://dav.",
+        By("webdav::both_sides_become_equal_and_a_rerun_changes_nothing"),
+    ),
+    (
+        WEBDAV,
+        "syncmgr run webdav --dir local=~/docs --http remote=https://cloud.",
+        Not("the tests have no Nextcloud server"),
+    ),
+    (ENGINE, "{{#include ../../../tests/plugins/examples/shelf.rs", Not("the suite `folder` runs it")),
+    (ENGINE, "{{#include ../../../tests/plugins/examples/shelf.toml", Not("it is part of the example")),
+    (ENGINE, "syncmgr run shelf.wasm", Not("the suite `folder` runs it with a service")),
+    (ENGINE, "only an empty directory is removed", Not("it is one broken promise of many")),
     (WEBDAV, "plugin = \"webdav\"", By("webdav::a_job_file_describes_pairs")),
     (OPERATING, "syncmgr register folder", Run("readme", "")),
     (GRANTS, "syncmgr inspect theirs.wasm", Run("readme", "")),
@@ -151,6 +164,7 @@ const INTRODUCTION: &str = "guest/book/src/introduction.md";
 const LIFECYCLE: &str = "guest/book/src/lifecycle.md";
 const NETWORK: &str = "guest/book/src/network.md";
 const WEBDAV: &str = "guest/book/src/webdav.md";
+const ENGINE: &str = "guest/book/src/engine.md";
 const OPERATING: &str = "guest/book/src/operating.md";
 const PUBLISHING: &str = "guest/book/src/publishing.md";
 const TESTING: &str = "guest/book/src/testing.md";

@@ -3,4 +3,5 @@
 mod faults;
 mod flushing;
 mod servers;
+mod shelf;
 mod sync;

@@ -236,7 +236,7 @@ impl Applier<'_> {
                 self.undone.insert(planned.operation.key);
                 continue;
             }
-            if self.waits_for_room(&planned.operation) {
+            if self.must_wait(&planned.operation) {
                 continue;
             }
             let operation = planned.operation.clone();

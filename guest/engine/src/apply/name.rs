@@ -74,6 +74,7 @@ impl Applier<'_> {
                             continue;
                         }
                     }
+                    self.outage.works();
                     self.done.copied += 1;
                     self.done.bytes += planned.source.size;
                 }

@@ -42,7 +42,8 @@ impl Applier<'_> {
         let Metadata { fingerprint, mode, .. } = *found;
         let can = self.ends[on.index()].capabilities();
         // Otherwise, the next run would download each file that this one has sent.
-        let racy = can.hashes_cheaply && can.is_racy(&fingerprint, self.now);
+        let is_racy = can.is_racy(&fingerprint, self.now);
+        let racy = is_racy && (can.hashes_cheaply || fingerprint.modified == 0);
         base.sides[on.index()] = Seen { fingerprint, mode, racy };
         if let (Some(digest), BaseKind::File(baseline)) = (digest, &mut base.kind) {
             *baseline = digest;

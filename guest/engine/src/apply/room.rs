@@ -1,7 +1,7 @@
-//! Postpones operations for which there is no space, and retries them at the end: deletions may
-//! have freed some.
+//! Postpones operations for which there is no space, or whose entry is locked, and retries them at
+//! the end: deletions may have freed some space.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use syncmgr_plugin::{Error, ErrorCode, Interrupt};
 
@@ -14,40 +14,51 @@ use crate::tree::{Name, Side};
 #[derive(Default)]
 pub(super) struct Room {
     waiting: Vec<Operation>,
-    keys: BTreeSet<(Side, Name)>,
+    /// Their keys and reasons.
+    keys: BTreeMap<(Side, Name), ErrorCode>,
     /// The smallest file of each side that did not fit, since the last removal.
     too_large: [Option<u64>; 2],
-    /// Whether operations that do not fit are left for the next run.
+    /// Whether operations that fail again are left for the next run.
     is_last_try: bool,
     /// Keys of operations for which the trash had no space.
     trash_full: BTreeSet<Name>,
-    /// The number of operations that are left for the next run.
+    /// The number of operations without space that are left for the next run.
     lacked: u64,
 }
 
+/// Returns whether an operation that fails with this code is postponed.
+pub(super) fn is_postponed(code: ErrorCode) -> bool {
+    [ErrorCode::NoSpace, ErrorCode::Busy].contains(&code)
+}
+
 impl Room {
-    /// Returns whether an operation does not fit, or depends on a postponed one.
-    fn must_wait(&self, operation: &Operation) -> bool {
+    /// Returns the reason if an operation does not fit, or depends on a postponed one.
+    fn must_wait(&self, operation: &Operation) -> Option<ErrorCode> {
         let on = operation.side();
         let is_too_large = match (operation.copied_bytes(), self.too_large[on.index()]) {
             (Some(size), Some(smallest)) => size >= smallest,
             (Some(_) | None, _) => false,
         };
-        is_too_large || (!self.keys.is_empty() && self.is_near(on, &operation.key))
+        match is_too_large {
+            true => Some(ErrorCode::NoSpace),
+            false if self.keys.is_empty() => None,
+            false => self.near(on, &operation.key),
+        }
     }
 
-    /// Returns whether the entry, a parent of it, or an entry in it is postponed.
-    fn is_near(&self, on: Side, key: &Name) -> bool {
+    /// Returns the reason why the entry, a parent of it, or an entry in it is postponed.
+    fn near(&self, on: Side, key: &Name) -> Option<ErrorCode> {
         let mut above = Some(&**key);
         while let Some(path) = above {
-            if self.keys.contains(&(on, path.into())) {
-                return true;
+            if let Some(reason) = self.keys.get(&(on, path.into())) {
+                return Some(*reason);
             }
             above = path.rsplit_once('/').map(|(parent, _)| parent);
         }
         let below = format!("{key}/");
         let mut from = self.keys.range((on, Name::from(&*below))..);
-        from.next().is_some_and(|(side, next)| *side == on && next.starts_with(&below))
+        let ((side, next), reason) = from.next()?;
+        (*side == on && next.starts_with(&below)).then_some(*reason)
     }
 
     /// Returns the postponed operations.
@@ -67,29 +78,32 @@ impl Room {
 }
 
 impl Applier<'_> {
-    /// Postpones an operation that does not fit yet. Returns whether it did.
-    pub(super) fn waits_for_room(&mut self, operation: &Operation) -> bool {
-        let waits = self.room.must_wait(operation);
-        if waits {
-            let why = "no space left for it, or for a step that it depends on; free some space";
-            self.lacks_room(operation, &Error::new(ErrorCode::NoSpace, why));
-        }
-        waits
+    /// Postpones an operation that does not fit yet, or that depends on a postponed one. Returns
+    /// whether it did.
+    pub(super) fn must_wait(&mut self, operation: &Operation) -> bool {
+        let Some(reason) = self.room.must_wait(operation) else { return false };
+        let why = match reason == ErrorCode::NoSpace {
+            true => "no space left for it, or for a step that it depends on; free some space",
+            false => "it, or an entry that it depends on, is in use; the next run tries again",
+        };
+        self.postpone(operation, &Error::new(reason, why));
+        true
     }
 
-    /// Records that there is no space for an operation.
-    pub(super) fn lacks_room(&mut self, operation: &Operation, error: &Error) {
+    /// Records that there is no space for an operation, or that its entry is in use.
+    pub(super) fn postpone(&mut self, operation: &Operation, error: &Error) {
         let (on, key) = (operation.side(), &operation.key);
         let is_trash = self.room.trash_full.remove(key);
         let copied = operation.copied_bytes();
-        if let (Some(size), false) = (copied, is_trash) {
+        let lacks_room = error.code == ErrorCode::NoSpace;
+        if let (Some(size), true, false) = (copied, lacks_room, is_trash) {
             let smallest = &mut self.room.too_large[on.index()];
             *smallest = Some(smallest.map_or(size, |smallest| smallest.min(size)));
         }
-        self.room.keys.insert((on, Name::clone(key)));
+        self.room.keys.insert((on, Name::clone(key)), error.code);
         // No later operation frees space in the trash, so the copy is not repeated.
         if self.room.is_last_try || (is_trash && copied.is_some()) {
-            self.room.lacked += 1;
+            self.room.lacked += u64::from(lacks_room);
             self.leave(operation, Some(error));
             self.done.failed.push(words::explain(operation, self.pair, error));
         } else {

@@ -5,8 +5,11 @@
 //! away first, since most servers ignore conditions of requests. `Overwrite: F` of MOVE, which
 //! servers do respect, refuses to replace what appeared meanwhile.
 
+pub mod chunked;
 mod listing;
 mod probe;
+mod relocate;
+mod tags;
 mod transfer;
 mod trash;
 
@@ -23,9 +26,11 @@ use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 use uuid::Uuid;
 
 use crate::answer::{expect, failed};
-use crate::server::{Destination, Identity, Server, Tags};
+use crate::server::{Identity, Server, Tags};
 use crate::url;
+use chunked::Chunked;
 use listing::Listings;
+use relocate::{deleted, moved};
 use trash::Trash;
 
 /// The number of requests in flight.
@@ -54,11 +59,15 @@ pub struct Collection {
     listings: Listings,
     /// The names in the staging collection, by the temporary path.
     staged: HashMap<String, Staged>,
+    /// The fingerprints of files that were given a name since it was looked at, by path.
+    named: HashMap<String, Fingerprint>,
     /// The name of the staging collection, once it exists.
     staging: Option<String>,
     trash: Trash,
     /// The paths in the trash of files that are being replaced, by their paths.
     captured: HashMap<String, String>,
+    /// How large files are sent, if not in one request.
+    chunked: Option<Chunked>,
 }
 
 /// A file in the staging collection.
@@ -66,6 +75,8 @@ pub struct Collection {
 struct Staged {
     name: String,
     size: u64,
+    /// The fingerprint, once its size was checked.
+    stored: Option<Fingerprint>,
 }
 
 impl Collection {
@@ -87,12 +98,20 @@ impl Collection {
             run: None,
             listings: Listings::default(),
             staged: HashMap::new(),
+            named: HashMap::new(),
             staging: None,
             trash: Trash::default(),
             captured: HashMap::new(),
+            chunked: None,
         };
         collection.recognize();
         Ok(collection)
+    }
+
+    /// Sends large files in chunks.
+    #[must_use]
+    pub fn chunked(self, chunked: Option<Chunked>) -> Self {
+        Self { chunked, ..self }
     }
 
     /// Returns the URL of a file.
@@ -127,7 +146,7 @@ impl Collection {
             return Ok(staging.clone());
         }
         let staging = self.temp();
-        failed(self.make(&staging))?;
+        self.make_new(&staging)?;
         Ok(self.staging.insert(staging).clone())
     }
 
@@ -136,7 +155,8 @@ impl Collection {
             (405, ErrorCode::AlreadyExists, "the name is used"),
             (409, ErrorCode::NotFound, "its collection does not exist"),
         ];
-        expect(request("MKCOL", &self.collection(path)).send(), &names).map(drop)
+        let make = request("MKCOL", &self.collection(path)).safe_to_repeat();
+        expect(make.send(), &names).map(drop)
     }
 
     /// Fails for a path that the server would not list, so that it would seem to be deleted.
@@ -150,15 +170,20 @@ impl Collection {
         }
     }
 
-    /// Returns a request that moves an entry to an unused name. Some servers remove an existing
-    /// target even if they cannot move the entry.
-    fn move_request(&self, from: &str, to: &str) -> Request<'static> {
-        let way = self.server.destination.unwrap_or(Destination::Url);
-        request("MOVE", from).header("Destination", &way.write(to)).header("Overwrite", "F")
+    /// Creates a collection, unless there is one: it has no content that could be lost, and it may
+    /// be that of a lost answer.
+    fn make_new(&mut self, path: &str) -> Result<()> {
+        match failed(self.make(path)) {
+            Err(error) if error.code == ErrorCode::AlreadyExists => match self.stat(path)? {
+                Some(found) if is_collection(found) => Ok(()),
+                _ => Err(error),
+            },
+            made => made,
+        }
     }
 
     fn delete(&self, url: &str) -> Result<()> {
-        failed(expect(request("DELETE", url).send(), &[]).map(drop))
+        deleted(request("DELETE", url).send())
     }
 
     /// Deletes a temporary collection, which contains only files.
@@ -168,11 +193,10 @@ impl Collection {
             return Ok(());
         }
         // Some servers delete only empty ones.
-        let files = self.sizes(path)?;
+        let files = self.fingerprints(path)?;
         let requests: Vec<_> =
             files.keys().map(|name| request("DELETE", &self.file(&join(path, name)))).collect();
-        let results = send_all(requests, |response| failed(expect(response, &[])));
-        results.into_iter().collect::<Result<Vec<_>>>()?;
+        send_all(requests, deleted).into_iter().collect::<Result<Vec<_>>>()?;
         self.delete(&url)
     }
 }
@@ -180,17 +204,6 @@ impl Collection {
 /// Returns a request that is repeated if the server is busy and if that is safe.
 fn request(method: &str, url: &str) -> Request<'static> {
     http::request(method, url).retry(RETRIES)
-}
-
-/// Returns the result of MOVE.
-fn moved(response: Result<Response, Interrupt>) -> Result<()> {
-    let names = [
-        (412, ErrorCode::AlreadyExists, "the name is used"),
-        (404, ErrorCode::NotFound, "it does not exist"),
-        (409, ErrorCode::NotFound, "the collection of the new name does not exist"),
-        (207, ErrorCode::InputOutput, "only a part of it was moved"),
-    ];
-    failed(expect(response, &names).map(drop))
 }
 
 /// Sends requests, and returns the results in their order.
@@ -248,7 +261,17 @@ impl Endpoint for Collection {
     }
 
     fn stat_all(&mut self, paths: &[&str]) -> Vec<Result<Option<Metadata>>> {
-        self.stat_many(paths)
+        let mut all = self.stat_many(paths);
+        for (path, found) in paths.iter().zip(&mut all) {
+            if let (Some(named), Ok(Some(found))) = (self.named.remove(*path), found)
+                && !found.fingerprint.is_still(&named)
+            {
+                // Another client has already replaced it: the next run must find a change.
+                found.fingerprint =
+                    Fingerprint { size: found.fingerprint.size, modified: -1, ..named };
+            }
+        }
+        all
     }
 
     fn open(&mut self, files: &[OpenRequest<'_>]) -> Vec<Result<Content>> {
@@ -298,12 +321,14 @@ impl Endpoint for Collection {
             .collect();
         let moved = complete(send_all(requests, moved), ready.len());
         for (at, moved) in ready.into_iter().zip(moved) {
-            results[at] = moved;
+            results[at] = self.settle_move(&self.place_of(renames[at].path), &targets[at], moved);
         }
         self.settle_replaced(&targets, &mut results);
-        for (rename, result) in renames.iter().zip(&results) {
-            if result.is_ok() {
-                self.staged.remove(rename.path);
+        for ((rename, target), result) in renames.iter().zip(targets).zip(&results) {
+            if result.is_ok()
+                && let Some(stored) = self.staged.remove(rename.path).and_then(|one| one.stored)
+            {
+                self.named.insert(target, stored);
             }
         }
         results
@@ -311,11 +336,8 @@ impl Endpoint for Collection {
 
     fn rename(&mut self, path: &str, to: &str) -> Result<()> {
         self.prepare()?;
-        let [from, to] = match self.stat(path)?.is_some_and(is_collection) {
-            true => [path, to].map(|path| self.collection(path)),
-            false => [path, to].map(|path| self.file(path)),
-        };
-        moved(self.move_request(&from, &to).send())
+        let is_collection = self.stat(path)?.is_some_and(is_collection);
+        self.relocate(path, to, is_collection)
     }
 
     fn keep_in_trash(&mut self, removals: &[Removal<'_>], stays: bool) -> Vec<Result<()>> {
@@ -341,7 +363,7 @@ impl Endpoint for Collection {
     ) -> Result<()> {
         self.prepare()?;
         self.check_listed(path)?;
-        failed(self.make(path))
+        self.make_new(path)
     }
 
     fn remove_directory(&mut self, path: &str) -> Result<()> {

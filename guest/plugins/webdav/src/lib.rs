@@ -11,9 +11,15 @@ pub mod url;
 use syncmgr_engine::service::{Server, ServerPair, Service};
 use syncmgr_engine::{Endpoint, item};
 use syncmgr_plugin::directories::Directory;
-use syncmgr_plugin::{HandlerInfo, Interrupt, ItemList, Plugin, Result, SyncContext};
+use syncmgr_plugin::{
+    Error, ErrorCode, HandlerInfo, Interrupt, ItemList, Plugin, Result, SyncContext,
+};
 
 use crate::collection::Collection;
+use crate::collection::chunked::{Chunked, Chunks};
+
+/// The setting for the path of the collection below the granted URL.
+const COLLECTION: &str = "collection";
 
 /// The plugin.
 #[derive(Debug, Default)]
@@ -25,21 +31,68 @@ impl Plugin for WebDav {
     }
 
     fn items(&mut self) -> Result<ItemList> {
-        item::items(&ServerPair::<Collection>::all()?)
+        item::items(&ServerPair::<Self>::all()?)
     }
 
     fn synchronize_item(&mut self, context: &mut SyncContext) -> Result<(), Interrupt> {
-        item::synchronize_item(&ServerPair::<Collection>::all()?, context)
+        item::synchronize_item(&ServerPair::<Self>::all()?, context)
     }
 }
 
-impl Service for Collection {
+impl Service for WebDav {
     const NAME: &'static str = "webdav";
+    const SETTINGS: &'static [&'static str] = &[COLLECTION];
 
+    fn url(granted: &str, setting: &dyn Fn(&str) -> Option<String>) -> Result<String> {
+        let path = setting(COLLECTION).unwrap_or_default();
+        match path.trim_matches('/') {
+            "" => Ok(granted.to_owned()),
+            path if path.split('/').any(|name| ["", ".", ".."].contains(&name)) => {
+                let message = format!(
+                    "setting `{COLLECTION}` is `{path}`; use the path of a collection below the \
+                     URL of the server, such as `files/me/docs`"
+                );
+                Err(Error::new(ErrorCode::InvalidArgument, message))
+            }
+            path => Ok(format!("{granted}{}/", url::encode(path))),
+        }
+    }
 
     fn open(server: &Server, storage: &Directory) -> Result<Box<dyn Endpoint>> {
-        let Server { name, url, id } = server;
-        Ok(Box::new(Self::new(url, name, *id, storage.reopen()?)?))
+        open(server, storage, Chunks::default())
+    }
+}
+
+/// Opens the collection of a server. Files are sent in chunks where the server has such uploads.
+///
+/// # Errors
+/// Fails if the URL is not valid UTF-8 once it is decoded.
+pub fn open(server: &Server, storage: &Directory, chunks: Chunks) -> Result<Box<dyn Endpoint>> {
+    let Server { name, granted, url, id } = server;
+    let record = format!("{}.upload", id.simple());
+    let chunked = Chunked::find(granted, url, chunks, storage.reopen()?, &record);
+    let collection = Collection::new(url, name, *id, storage.reopen()?)?;
+    Ok(Box::new(collection.chunked(chunked)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_collection_is_below_the_server() {
+        for (collection, expected) in [
+            (None, Some("https://c.example/dav/")),
+            (Some(""), Some("https://c.example/dav/")),
+            (Some("files/a b"), Some("https://c.example/dav/files/a%20b/")),
+            (Some("/files/me/"), Some("https://c.example/dav/files/me/")),
+            (Some("files//me"), None),
+            (Some("../me"), None),
+        ] {
+            let setting = |_: &str| collection.map(str::to_owned);
+            let found = WebDav::url("https://c.example/dav/", &setting).ok();
+            assert_eq!(found.as_deref(), expected, "{collection:?}");
+        }
     }
 }
 

@@ -35,6 +35,8 @@ pub struct Found {
     pub modified: Option<i64>,
     /// The version tag, without the marks of a weak or a compressed one.
     pub tag: Option<String>,
+    /// The room that is left, in bytes.
+    pub available: Option<u64>,
 }
 
 /// The element whose text is being read.
@@ -47,6 +49,7 @@ enum Text {
     Size,
     Modified,
     Tag,
+    Available,
 }
 
 /// Reads an answer, and passes each entry to `each`.
@@ -165,6 +168,7 @@ impl Parser {
             b"getcontentlength" => Text::Size,
             b"getlastmodified" => Text::Modified,
             b"getetag" => Text::Tag,
+            b"quota-available-bytes" => Text::Available,
             _ => Text::None,
         };
         match name {
@@ -210,6 +214,7 @@ impl Parser {
             Text::Size => self.properties.size = text.parse().ok(),
             Text::Modified => self.properties.modified = time(text),
             Text::Tag => self.properties.tag = tag(text),
+            Text::Available => self.properties.available = text.parse().ok(),
         }
         match name {
             b"propstat" => {
@@ -221,6 +226,7 @@ impl Parser {
                     self.entry.size = self.entry.size.or(new.size);
                     self.entry.modified = self.entry.modified.or(new.modified);
                     self.entry.tag = self.entry.tag.take().or(new.tag);
+                    self.entry.available = self.entry.available.or(new.available);
                 }
             }
             b"response" => {
@@ -296,6 +302,7 @@ mod tests {
             size: Some(12),
             modified: Some(1_795_950_000_000_000_000),
             tag: Some("c-61&2".to_owned()),
+            available: None,
         };
         assert_eq!(parse(&document(APACHE)), Ok(vec![file]));
         let collection = r"<d:response><d:href>https://dav.example.org/dav/%C3%A9/</d:href>

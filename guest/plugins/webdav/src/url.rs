@@ -14,7 +14,7 @@ pub fn encode(path: &str) -> String {
 }
 
 /// Returns the decoded path of an absolute URL, or of the path of one, without `/` at its ends.
-/// Servers write the same path in several ways.
+/// Servers write the same path in several ways. A `?` or `#` is one of a server that encodes nothing.
 ///
 /// # Errors
 /// Fails if it is not valid UTF-8 once it is decoded.
@@ -23,7 +23,6 @@ pub fn decode(href: &str) -> Result<String> {
         Some((_, rest)) => rest.find('/').map_or("", |at| &rest[at..]),
         None => href,
     };
-    let path = path.split(['?', '#']).next().unwrap_or(path);
     let decoded = percent_decode_str(path).decode_utf8().map_err(|_| {
         Error::new(ErrorCode::InvalidArgument, format!("the URL {path} is not UTF-8"))
     })?;
@@ -47,6 +46,7 @@ mod tests {
             ("/dav/é", "dav/é"),
             ("/dav/100%25", "dav/100%"),
             ("/dav/a;b", "dav/a;b"),
+            ("/dav/what?#", "dav/what?#"),
             ("/dav/a%2520b", "dav/a%20b"),
             ("/", ""),
         ] {

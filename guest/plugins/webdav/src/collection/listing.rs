@@ -1,19 +1,19 @@
 //! Lists collections, some of them before they are needed.
 
+use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use syncmgr_engine::endpoint::{Entry, Metadata};
 use syncmgr_engine::names;
 use syncmgr_engine::tree::{Fingerprint, split};
-use syncmgr_plugin::directories::{EntryKind, EntryName};
+use syncmgr_plugin::directories::EntryName;
 use syncmgr_plugin::http::{self, Response};
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 
 use super::{Collection, IN_FLIGHT, is_collection, request};
 use crate::answer::{expect, failed};
 use crate::multistatus::{self, Found};
-use crate::server::Tags;
 
 /// The maximum number of entries that are listed ahead.
 const MAX_AHEAD: usize = 20_000;
@@ -21,24 +21,26 @@ const MAX_AHEAD: usize = 20_000;
 /// listed.
 const WHOLE: usize = 50;
 
-/// Times in whole seconds are smaller until the year 2514.
-const MAX_SECONDS: u64 = 1 << 34;
-
 /// The requested properties.
-const PROPFIND: &[u8] = br#"<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/><getlastmodified/><getetag/></prop></propfind>"#;
+pub(super) const PROPFIND: &[u8] = br#"<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/><getlastmodified/><getetag/></prop></propfind>"#;
+
+/// The requested property of the root for the room that is left.
+const QUOTA: &[u8] = br#"<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:"><prop><quota-available-bytes/></prop></propfind>"#;
 
 /// Listings that were announced or received.
 #[derive(Debug, Default)]
 pub(super) struct Listings {
     /// Announced ones, the next one first.
     expected: VecDeque<String>,
-    ready: HashMap<String, Result<Vec<Entry>, Interrupt>>,
+    pub(super) ready: HashMap<String, Result<Vec<Entry>, Interrupt>>,
     /// The number of entries in `ready`.
     ahead: usize,
     /// The number of entries of each collection when it was listed last.
-    sizes: HashMap<String, usize>,
+    sizes: RefCell<HashMap<String, usize>>,
     /// Whether a file has no version tag, or one that is only its time and its size.
     pub(super) has_coarse_tags: bool,
+    /// Whether a file has the same tag if it is asked for again; `None`: not known yet.
+    pub(super) has_stable_tags: Option<bool>,
     /// How far the server's clock is ahead, in ns.
     pub(super) clock_ahead: i64,
 }
@@ -72,6 +74,19 @@ impl Collection {
             return ready;
         }
         let next = self.listings.next(directory);
+        self.list_some(&next)?;
+        self.check_tags(directory)?;
+        match self.listings.ready.remove(directory) {
+            Some(ready) => {
+                self.listings.ahead -= ready.as_ref().map_or(0, Vec::len);
+                ready
+            }
+            None => Err(Error::failed("no answer").into()),
+        }
+    }
+
+    /// Requests listings, which are then ready.
+    fn list_some(&mut self, next: &[String]) -> Result<(), Interrupt> {
         let requests: Vec<_> = next.iter().map(|path| self.propfind(path, "1")).collect();
         let mut found = next.iter();
         http::send_all(requests, IN_FLIGHT, |_, response| {
@@ -91,27 +106,28 @@ impl Collection {
             };
             self.listings.has_coarse_tags |=
                 entries.as_ref().is_ok_and(|entries| entries.iter().any(is_coarse));
-            self.listings.sizes.insert(path.clone(), count);
+            self.listings.sizes.get_mut().insert(path.clone(), count);
             self.listings.ahead += count;
             self.listings.ready.insert(path.clone(), entries);
             Ok(())
-        })?;
-        match self.listings.ready.remove(directory) {
-            Some(ready) => {
-                self.listings.ahead -= ready.as_ref().map_or(0, Vec::len);
-                ready
-            }
-            None => Err(Error::failed("no answer").into()),
-        }
+        })
     }
 
-    fn propfind(&self, path: &str, depth: &str) -> http::Request<'static> {
+    pub(super) fn propfind(&self, path: &str, depth: &str) -> http::Request<'static> {
         // A collection is listed by its own URL; an entry may be either.
         let url = if depth == "1" { self.collection(path) } else { self.file(path) };
-        request("PROPFIND", &url)
-            .header("Depth", depth)
-            .header("Content-Type", "application/xml; charset=utf-8")
-            .body(PROPFIND)
+        propfind_at(&url, depth, PROPFIND)
+    }
+
+    /// Returns the room on the server in bytes, if it states it.
+    pub(super) fn available(&self) -> Option<u64> {
+        let mut available = None;
+        let response = propfind_at(&self.root, "0", QUOTA).send();
+        let read = read(response, &mut |found| {
+            available = found.available;
+            Ok(())
+        });
+        read.ok().and(available)
     }
 
     /// Reads a listing. It is complete only if it contains the directory itself.
@@ -156,13 +172,13 @@ impl Collection {
     }
 
     /// Returns the metadata of entries. Several in one small collection need one request.
-    pub(super) fn stat_many(&mut self, paths: &[&str]) -> Vec<Result<Option<Metadata>>> {
+    pub(super) fn stat_many(&self, paths: &[&str]) -> Vec<Result<Option<Metadata>>> {
         let mut wanted: HashMap<&str, usize> = HashMap::new();
         for path in paths {
             *wanted.entry(split(path).0).or_default() += 1;
         }
         let is_listed = |directory: &str, count: usize| {
-            let size = self.listings.sizes.get(directory).copied().unwrap_or(0);
+            let size = self.listings.sizes.borrow().get(directory).copied().unwrap_or(0);
             count > 1 && size <= count * WHOLE
         };
         let whole: Vec<String> = wanted
@@ -196,7 +212,14 @@ impl Collection {
             let (directory, name) = split(path);
             match (known.remove(*path), lists.get(directory)) {
                 (Some(found), _) => found,
-                (None, Some(Ok(entries))) => Ok(entries.get(&*names::key(name)).copied()),
+                (None, Some(Ok(entries))) => match entries.get(name) {
+                    Some(found) => Ok(Some(*found)),
+                    // The server knows whether it is the same entry.
+                    None if entries.keys().any(|other| alike(other) == alike(name)) => {
+                        failed(self.one(path, self.propfind(path, "0").send()))
+                    }
+                    None => Ok(None),
+                },
                 (None, Some(Err(error))) if error.code == ErrorCode::NotFound => Ok(None),
                 (None, Some(Err(error))) => Err(error.clone()),
                 (None, None) => cancelled(),
@@ -205,20 +228,30 @@ impl Collection {
         let _ = sent;
         for (directory, entries) in &lists {
             let count = entries.as_ref().map_or(0, HashMap::len);
-            self.listings.sizes.insert((*directory).to_owned(), count);
+            self.listings.sizes.borrow_mut().insert((*directory).to_owned(), count);
         }
         paths.iter().map(result).collect()
     }
 
-    fn one(
+    /// Reads the answer about one entry. A server may spell its name differently.
+    pub(super) fn one(
         &self,
         path: &str,
         response: Result<Response, Interrupt>,
     ) -> Result<Option<Metadata>, Interrupt> {
-        let own = self.server_path(path);
+        let is_redirect = |response: &Response| {
+            let to = response.header("location").unwrap_or_default();
+            matches!(response.status(), 301 | 302 | 307 | 308) && to.ends_with('/')
+        };
+        let response = match response.as_ref().is_ok_and(is_redirect) {
+            // Some servers accept only the URL of a collection that ends with `/`.
+            true => propfind_at(&self.collection(path), "0", PROPFIND).send(),
+            false => response,
+        };
+        let own = alike(&self.server_path(path));
         let mut found = None;
         let read = read(response, &mut |one| {
-            if is_same(&one.path, &own) {
+            if alike(&one.path) == own {
                 found = Some(self.metadata(&one));
             }
             Ok(())
@@ -230,34 +263,28 @@ impl Collection {
         }
     }
 
-    fn metadata(&self, found: &Found) -> Metadata {
-        let (kind, size) = match found.is_collection {
-            true => (EntryKind::Directory, 0),
-            false => (EntryKind::File, found.size.unwrap_or(0)),
-        };
-        let modified = found.modified.unwrap_or(0);
-        let is_exact =
-            |tag: &&String| self.server.tags != Tags::Unstable && !is_coarse(tag, size, modified);
-        let fingerprint = match (found.tag.as_ref().filter(is_exact), kind) {
-            (Some(tag), EntryKind::File) => Fingerprint::of_version(size, modified, tag),
-            _ => Fingerprint { size, modified, ..Fingerprint::default() },
-        };
-        Metadata { kind, fingerprint, mode: None, identity: None }
-    }
-
-    /// Returns the sizes of the files in a collection.
-    pub(super) fn sizes(&self, path: &str) -> Result<HashMap<String, u64>> {
+    /// Returns the fingerprints of the entries of a collection.
+    pub(super) fn fingerprints(&self, path: &str) -> Result<HashMap<String, Fingerprint>> {
         let response = self.propfind(path, "1").send();
         let entries = failed(self.entries(path, response))?;
-        let size = |(name, metadata): (String, Metadata)| (name, metadata.fingerprint.size);
-        Ok(by_name(entries).into_iter().map(size).collect())
+        let fingerprint = |(name, metadata): (String, Metadata)| (name, metadata.fingerprint);
+        Ok(by_name(entries).into_iter().map(fingerprint).collect())
     }
 }
 
-/// Returns entries by the keys of their names: a server may normalize names.
+pub(super) fn propfind_at(
+    url: &str,
+    depth: &str,
+    properties: &'static [u8],
+) -> http::Request<'static> {
+    request("PROPFIND", url)
+        .header("Depth", depth)
+        .header("Content-Type", "application/xml; charset=utf-8")
+        .body(properties)
+}
+
 fn by_name(entries: Vec<Entry>) -> HashMap<String, Metadata> {
-    let pair =
-        |entry: Entry| Some((names::key(entry.name.text()?).into_owned(), entry.metadata.ok()?));
+    let pair = |entry: Entry| Some((entry.name.text()?.to_owned(), entry.metadata.ok()?));
     entries.into_iter().filter_map(pair).collect()
 }
 
@@ -272,12 +299,17 @@ fn name_in<'a>(collection: &str, path: &'a str) -> Option<&'a str> {
     is_same(parent, collection).then_some(name)
 }
 
+/// Returns what is equal for paths that a server may consider to be one.
+fn alike(path: &str) -> String {
+    names::key(path).to_lowercase()
+}
+
 /// Returns whether a text is the name of a single entry.
 fn is_name(name: &str) -> bool {
     !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\0'])
 }
 
-fn read(
+pub(super) fn read(
     response: Result<Response, Interrupt>,
     each: &mut dyn FnMut(Found) -> Result<(), Interrupt>,
 ) -> Result<(), Interrupt> {
@@ -293,22 +325,6 @@ fn read(
     multistatus::read(response, each)
 }
 
-/// Returns whether a version tag is only made of the size and of the time in whole seconds, as
-/// those of nginx and of servers in Go are: then two versions of one second may have the same one.
-fn is_coarse(tag: &str, size: u64, modified: i64) -> bool {
-    if tag == format!("{modified:x}{size:x}") {
-        return true;
-    }
-    let parts: Vec<_> = tag.split('-').map(|part| u64::from_str_radix(part, 16)).collect();
-    let is_seconds = |part: &u64| *part < MAX_SECONDS;
-    match parts[..] {
-        [Ok(one), Ok(other)] => {
-            (one == size && is_seconds(&other)) || (other == size && is_seconds(&one))
-        }
-        _ => false,
-    }
-}
-
 /// Returns how far the clock of a server is ahead, in ns.
 fn clock_ahead(date: &str) -> Option<i64> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
@@ -318,23 +334,6 @@ fn clock_ahead(date: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn tags_of_whole_seconds_are_coarse() {
-        for (tag, size, coarse) in [
-            // nginx, and Apache with its microseconds.
-            ("692ad3f0-c", 12, true),
-            ("c-644b8a0c3f5e1", 12, false),
-            ("18791d2f5b7c3a00c", 12, false),
-            ("5f4dcc3b5aa765d61d8327deb882cf99", 12, false),
-            ("692ad3f0-d", 12, false),
-            // seaweedfs, and another server in Go with its nanoseconds.
-            ("18ec8a852cbf4000c", 12, true),
-            ("18ec8a852cbf4001c", 12, false),
-        ] {
-            assert_eq!(is_coarse(tag, size, 0x18ec_8a85_2cbf_4000), coarse, "{tag}");
-        }
-    }
 
     #[test]
     fn a_server_may_normalize_names() {

@@ -6,7 +6,8 @@ use syncmgr_plugin::callback;
 use syncmgr_plugin::http;
 use syncmgr_plugin::{Error, ErrorCode, LogLevel, Result};
 
-use super::{Collection, moved};
+use super::Collection;
+use super::relocate::moved;
 use crate::answer::{expect, failed};
 use crate::server::{Destination, Identity, Server, Tags};
 
@@ -105,7 +106,7 @@ impl Collection {
         }
         self.put_probe(&timed, b"1", Some(TIME))?;
         let modified = self.stat_probe(&timed)?.fingerprint.modified;
-        let lists_hidden = self.sizes(&staging)?.contains_key(split(&timed).1);
+        let lists_hidden = self.fingerprints(&staging)?.contains_key(split(&timed).1);
         Ok(Server {
             identity: self.identity.clone(),
             destination,

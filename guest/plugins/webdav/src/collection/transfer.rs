@@ -1,6 +1,6 @@
 //! Sends and receives the contents of files.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, Read};
 use std::rc::Rc;
 
@@ -15,6 +15,10 @@ use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 use super::{Collection, IN_FLIGHT, Staged, complete, request, send_all};
 use crate::answer::{expect, failed};
 use crate::multistatus;
+
+/// The answer to a file that is too large.
+pub(super) const TOO_LARGE: [(u16, ErrorCode, &str); 1] =
+    [(413, ErrorCode::NoSpace, "the server accepts no file of this size")];
 
 /// The digest and the number of bytes of a body that was sent.
 #[derive(Clone, Default)]
@@ -36,19 +40,30 @@ impl<R: Read> Read for Hashed<R> {
     }
 }
 
-/// Reports what is read.
-struct Reported<'a, R> {
-    from: R,
-    progress: &'a mut dyn FnMut(u64) -> Result<(), Interrupt>,
+/// Reports the progress of a body, which may be sent several times.
+struct Report<'a> {
+    progress: RefCell<&'a mut dyn FnMut(u64) -> Result<(), Interrupt>>,
+    /// The bytes that were reported.
+    reported: Cell<u64>,
     /// The interrupt that ended reading.
-    stopped: &'a RefCell<Option<Interrupt>>,
+    stopped: RefCell<Option<Interrupt>>,
 }
 
-impl<R: Read> Read for Reported<'_, R> {
+/// Reports what is read.
+struct Reported<'a, 'p> {
+    from: Box<dyn Read>,
+    read: u64,
+    report: &'a Report<'p>,
+}
+
+impl Read for Reported<'_, '_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.from.read(buffer)?;
-        (self.progress)(read as u64).map_err(|interrupt| {
-            *self.stopped.borrow_mut() = Some(interrupt);
+        self.read += read as u64;
+        let new = self.read.saturating_sub(self.report.reported.get());
+        self.report.reported.set(self.report.reported.get() + new);
+        (self.report.progress.borrow_mut())(new).map_err(|interrupt| {
+            *self.report.stopped.borrow_mut() = Some(interrupt);
             io::Error::other("stopped")
         })?;
         Ok(read)
@@ -57,8 +72,22 @@ impl<R: Read> Read for Reported<'_, R> {
 
 /// Returns the name of a file in the staging collection. Some servers do not list names that begin
 /// with a dot.
-fn staged_name(temp: &str) -> &str {
+pub(super) fn staged_name(temp: &str) -> &str {
     split(temp).1.trim_start_matches('.')
+}
+
+/// The side that files are sent from.
+type From<'a> = RefCell<&'a mut (dyn Endpoint + 'a)>;
+
+/// Opens a source that is as expected.
+pub(super) fn open_source(from: &mut dyn Endpoint, transfer: &Transfer<'_>) -> Result<Content> {
+    let open = OpenRequest { path: transfer.path, expected: Some(&transfer.source) };
+    let content = from.open(&[open]).pop();
+    let content = content.unwrap_or_else(|| Err(Error::failed("no result")))?;
+    match content.metadata.fingerprint.is_still(&transfer.source) {
+        true => Ok(content),
+        false => Err(changed("the file")),
+    }
 }
 
 impl Collection {
@@ -106,31 +135,38 @@ impl Collection {
         complete(results, files.len())
     }
 
-    /// Opens a source, and returns the request that sends it to the staging collection.
+    /// Returns the request that sends a source to the staging collection. Each attempt opens it.
     fn put<'a>(
         &self,
-        from: &mut dyn Endpoint,
-        transfer: &Transfer<'_>,
+        from: &'a From<'_>,
+        transfer: &'a Transfer<'_>,
         staging: &str,
         sent: &Sent,
-        report: impl FnOnce(Box<dyn Read>) -> Box<dyn Read + 'a>,
-    ) -> Result<Request<'a>> {
-        let open = OpenRequest { path: transfer.path, expected: Some(&transfer.source) };
-        let content = from.open(&[open]).pop();
-        let content = content.unwrap_or_else(|| Err(Error::failed("no result")))?;
-        if !content.metadata.fingerprint.is_still(&transfer.source) {
-            return Err(changed("the file"));
-        }
-        self.check_listed(&join(split(transfer.temp).0, transfer.name))?;
+        report: Option<&'a Report<'_>>,
+    ) -> Request<'a> {
         let url = self.file(&join(staging, staged_name(transfer.temp)));
-        let body = Hashed { from: report(content.reader), sent: sent.clone() };
-        let put = http::put(&url).header("Content-Type", "application/octet-stream");
+        let listed = self.check_listed(&join(split(transfer.temp).0, transfer.name));
+        let sent = sent.clone();
+        let open = move || -> Result<Box<dyn Read + 'a>> {
+            listed.clone()?;
+            if report.is_some_and(|report| report.stopped.borrow().is_some()) {
+                return Err(Error::new(ErrorCode::Cancelled, "cancelled"));
+            }
+            let from = open_source(&mut **from.borrow_mut(), transfer)?.reader;
+            *sent.0.borrow_mut() = Default::default();
+            let sent = sent.clone();
+            Ok(match report {
+                Some(report) => Box::new(Hashed { from: Reported { from, read: 0, report }, sent }),
+                None => Box::new(Hashed { from, sent }),
+            })
+        };
+        let put = request("PUT", &url).header("Content-Type", "application/octet-stream");
         let seconds = transfer.source.modified / 1_000_000_000;
         let put = match self.server.keeps_times && seconds > 0 {
             true => put.header("X-OC-Mtime", &seconds.to_string()),
             false => put,
         };
-        Ok(put.body_from(transfer.source.size, body))
+        put.body_with(transfer.source.size, open)
     }
 
     fn sent(
@@ -139,14 +175,37 @@ impl Collection {
         sent: &Sent,
         response: Result<Response, Interrupt>,
     ) -> Result<Received, Interrupt> {
-        expect(response, &[(413, ErrorCode::NoSpace, "the server accepts no file of this size")])?;
+        let size = transfer.source.size;
+        self.explain_size(expect(response, &TOO_LARGE).map(drop), size)?;
         let (hasher, count) = &*sent.0.borrow();
-        if *count != transfer.source.size {
+        if *count != size {
             return Err(changed("the file").into());
         }
-        let name = staged_name(transfer.temp).to_owned();
-        self.staged.insert(transfer.temp.to_owned(), Staged { name, size: *count });
+        self.is_staged(transfer);
         Ok(Received { source: transfer.source, digest: *hasher.finalize().as_bytes() })
+    }
+
+    /// Records a file in the staging collection.
+    pub(super) fn is_staged(&mut self, transfer: &Transfer<'_>) {
+        let (name, size) = (staged_name(transfer.temp).to_owned(), transfer.source.size);
+        self.staged.insert(transfer.temp.to_owned(), Staged { name, size, stored: None });
+    }
+
+    /// Some servers answer 500 if there is no room for a file.
+    pub(super) fn explain_size(
+        &self,
+        sent: Result<(), Interrupt>,
+        size: u64,
+    ) -> Result<(), Interrupt> {
+        match sent {
+            Err(Interrupt::Failed(error))
+                if error.code == ErrorCode::Failed
+                    && self.available().is_some_and(|available| available < size) =>
+            {
+                Err(Error::new(ErrorCode::NoSpace, "the quota on the server is used up").into())
+            }
+            sent => sent,
+        }
     }
 
     /// Sends one file.
@@ -158,15 +217,18 @@ impl Collection {
     ) -> Result<Received, Interrupt> {
         self.prepare()?;
         let staging = self.staging()?;
-        let (sent, stopped) = (Sent::default(), RefCell::new(None));
-        let response = {
-            let stopped = &stopped;
-            self.put(from, transfer, &staging, &sent, move |from| {
-                Box::new(Reported { from, progress, stopped })
-            })?
-            .send()
+        if let Some(received) = self.upload_chunks(from, transfer, progress)? {
+            return Ok(received);
+        }
+        let sent = Sent::default();
+        let report = Report {
+            progress: RefCell::new(progress),
+            reported: Cell::new(0),
+            stopped: RefCell::new(None),
         };
-        if let Some(interrupt) = stopped.take() {
+        let from = RefCell::new(from);
+        let response = self.put(&from, transfer, &staging, &sent, Some(&report)).send();
+        if let Some(interrupt) = report.stopped.take() {
             return Err(interrupt);
         }
         self.sent(transfer, &sent, response)
@@ -178,56 +240,42 @@ impl Collection {
         from: &mut dyn Endpoint,
         transfers: &[Transfer<'_>],
     ) -> Vec<Result<Received, Interrupt>> {
-        let mut results: Vec<Option<Result<Received, Interrupt>>> =
-            transfers.iter().map(|_| None).collect();
         let staging = match self.prepare().and_then(|()| self.staging()) {
             Ok(staging) => staging,
             Err(error) => return transfers.iter().map(|_| Err(error.clone().into())).collect(),
         };
-        let started = RefCell::new(Vec::new());
-        let refused = RefCell::new(Vec::new());
-        let this = RefCell::new(self);
-        let requests = transfers.iter().enumerate().filter_map(|(at, transfer)| {
-            let sent = Sent::default();
-            let put = this.borrow().put(&mut *from, transfer, &staging, &sent, |content| content);
-            match put {
-                Ok(request) => {
-                    started.borrow_mut().push((at, sent));
-                    Some(request)
-                }
-                Err(error) => {
-                    refused.borrow_mut().push((at, error));
-                    None
-                }
-            }
-        });
-        let ended = http::send_all(requests, IN_FLIGHT, |nth, response| {
-            let Some((at, sent)) = started.borrow().get(nth).cloned() else { return Ok(()) };
-            let received = this.borrow_mut().sent(&transfers[at], &sent, response);
-            results[at] = Some(received);
+        let from = RefCell::new(from);
+        let bodies: Vec<_> = transfers.iter().map(|_| Sent::default()).collect();
+        let requests: Vec<_> = transfers
+            .iter()
+            .zip(&bodies)
+            .map(|(transfer, sent)| self.put(&from, transfer, &staging, sent, None))
+            .collect();
+        let mut results = Vec::with_capacity(transfers.len());
+        let ended = http::send_all(requests, IN_FLIGHT, |at, response| {
+            results.push(self.sent(&transfers[at], &bodies[at], response));
             Ok(())
         });
-        for (at, error) in refused.into_inner() {
-            results[at] = Some(Err(error.into()));
-        }
         let interrupt = ended.err().unwrap_or(Interrupt::Item);
-        results.into_iter().map(|one| one.unwrap_or_else(|| Err(interrupt.clone()))).collect()
+        results.resize_with(transfers.len(), || Err(interrupt.clone()));
+        results
     }
 
     /// Checks the sizes of files in the staging collection.
     pub(super) fn check_sizes(&mut self, temps: &[&str]) -> Vec<Result<()>> {
         let staging = self.staging.clone().unwrap_or_default();
-        let sizes = match self.sizes(&staging) {
-            Ok(sizes) => sizes,
+        let found = match self.fingerprints(&staging) {
+            Ok(found) => found,
             Err(error) => return temps.iter().map(|_| Err(error.clone())).collect(),
         };
         let check = |temp: &&str| {
-            let staged = self.staged.get(*temp);
+            let staged = self.staged.get_mut(*temp);
             let staged = staged.ok_or_else(|| Error::failed("the copy was not sent"))?;
-            match sizes.get(&staged.name) {
-                Some(size) if *size == staged.size => Ok(()),
-                found => {
-                    let found = found.copied().unwrap_or(0);
+            staged.stored = found.get(&staged.name).copied();
+            match staged.stored {
+                Some(stored) if stored.size == staged.size => Ok(()),
+                stored => {
+                    let found = stored.map_or(0, |stored| stored.size);
                     let message = format!("the server stored {found} of {} bytes", staged.size);
                     Err(Error::new(ErrorCode::InputOutput, message))
                 }

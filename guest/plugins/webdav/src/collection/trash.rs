@@ -9,8 +9,9 @@ use syncmgr_engine::names;
 use syncmgr_engine::tree::{join, split};
 use syncmgr_plugin::{Error, ErrorCode, Result};
 
-use super::{Collection, complete, is_collection, moved, request, send_all};
-use crate::answer::{expect, failed};
+use super::relocate::{deleted, moved};
+use super::{Collection, complete, is_collection, request, send_all};
+use crate::answer::failed;
 
 /// The trash of a run.
 #[derive(Debug, Default)]
@@ -50,7 +51,7 @@ impl Collection {
                     Error::failed(format!("the server moved it to {place:?}, but it is not there"))
                 })),
                 Err(error) => {
-                    let _ = self.move_back(&place, removal.path, false);
+                    let _ = self.put_back(&place, removal.path, false);
                     Err(error)
                 }
             }
@@ -71,17 +72,8 @@ impl Collection {
             .collect();
         let count = requests.len();
         let mut results = complete(send_all(requests, moved), count).into_iter();
-        let result = |place: Result<String>| {
-            let place = place?;
-            match results.next().unwrap_or(Ok(())) {
-                Err(error) if error.code == ErrorCode::NotFound => Err(error),
-                Err(error) if error.code == ErrorCode::AlreadyExists => {
-                    Err(Error::failed(format!("the trash has {place:?} already")))
-                }
-                moved => Ok((place, moved)),
-            }
-        };
-        places.into_iter().map(result).collect()
+        let mut result = |place: String| (place, results.next().unwrap_or(Ok(())));
+        places.into_iter().map(|place| place.map(&mut result)).collect()
     }
 
     /// Returns an unused path in the trash for an entry. Its parents exist.
@@ -115,8 +107,8 @@ impl Collection {
     }
 
     /// Moves an entry back that is not the expected one, and returns the error that says so.
-    fn put_back(&mut self, place: &str, path: &str, is_collection: bool) -> Error {
-        match self.move_back(place, path, is_collection) {
+    fn put_back(&self, place: &str, path: &str, is_collection: bool) -> Error {
+        match self.relocate(place, path, is_collection) {
             Ok(()) => changed("it"),
             Err(error) if error.code == ErrorCode::AlreadyExists => {
                 let message = format!(
@@ -130,18 +122,6 @@ impl Collection {
                  moved back"
             )),
         }
-    }
-
-    fn move_back(&mut self, place: &str, path: &str, is_collection: bool) -> Result<()> {
-        // lighttpd replaces a file by a collection even with `Overwrite: F`.
-        if is_collection || !self.server.refuses_overwrites {
-            self.expect_unused(&[path]).pop().unwrap_or(Ok(()))?;
-        }
-        let [from, to] = [place, path].map(|path| match is_collection {
-            true => self.collection(path),
-            false => self.file(path),
-        });
-        moved(self.move_request(&from, &to).send())
     }
 
     /// Moves the files away that are replaced, unless they are in the trash already.
@@ -170,7 +150,7 @@ impl Collection {
     }
 
     /// Fails for names that are used, if the server cannot refuse to replace a file.
-    pub(super) fn check_unused(&mut self, paths: &[String], results: &mut [Result<()>]) {
+    pub(super) fn check_unused(&self, paths: &[String], results: &mut [Result<()>]) {
         if self.server.refuses_overwrites {
             return;
         }
@@ -182,7 +162,7 @@ impl Collection {
         }
     }
 
-    fn expect_unused(&mut self, paths: &[&str]) -> Vec<Result<()>> {
+    pub(super) fn expect_unused(&self, paths: &[&str]) -> Vec<Result<()>> {
         let found = self.stat_many(paths).into_iter();
         let unused = found.map(|found| match found? {
             None => Ok(()),
@@ -205,16 +185,16 @@ impl Collection {
             }
         }
         // What is left is in the trash.
-        let _ = send_all(deletions, |response| failed(expect(response, &[])));
+        let _ = send_all(deletions, deleted);
     }
 
     /// Moves a file back that could not be replaced. Returns the error that says so.
-    fn not_replaced(&mut self, place: &str, path: &str, error: Error) -> Error {
+    fn not_replaced(&self, place: &str, path: &str, error: Error) -> Error {
         let kept = format!("the version that it should replace is {place:?} on the server");
         if error.code == ErrorCode::AlreadyExists {
             return Error::new(ErrorCode::Changed, format!("{}; {kept}", changed("it").message));
         }
-        match self.move_back(place, path, false) {
+        match self.relocate(place, path, false) {
             Ok(()) => error,
             Err(_) => error.context(kept),
         }
@@ -248,19 +228,14 @@ impl Collection {
             return Err(not_empty());
         }
         let place = self.place_in_trash(path)?;
-        let [from, to] = [self.collection(path), self.collection(&place)];
-        moved(self.move_request(&from, &to).send())?;
+        self.relocate(path, &place, true)?;
         match failed(self.list_directory(&place)) {
-            Ok(entries) if entries.is_empty() => self.delete(&to),
-            Ok(_) => match self.move_back(&place, path, true) {
-                Ok(()) => Err(not_empty()),
-                Err(error) => {
-                    let what = format!("it changed during the sync; it is {place:?} on the server");
-                    Err(Error::new(ErrorCode::Changed, error.context(what).message))
-                }
-            },
+            Ok(entries) if entries.is_empty() => self.delete(&self.collection(&place)),
+            Ok(_) => {
+                Err(Error::new(ErrorCode::AlreadyExists, self.put_back(&place, path, true).message))
+            }
             Err(error) => {
-                let _ = self.move_back(&place, path, true);
+                let _ = self.put_back(&place, path, true);
                 Err(error)
             }
         }

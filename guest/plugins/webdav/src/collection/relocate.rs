@@ -1,0 +1,83 @@
+//! Moves entries on the server, and finds out what happened if the answer was lost.
+
+use syncmgr_plugin::http::{Request, Response};
+use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
+
+use super::{Collection, request};
+use crate::answer::{expect, failed};
+use crate::server::Destination;
+
+impl Collection {
+    /// Returns a request that moves an entry to an unused name. Some servers remove an existing
+    /// target even if they cannot move the entry. It is safe to repeat: once the source is gone, the
+    /// server does nothing.
+    pub(super) fn move_request(&self, from: &str, to: &str) -> Request<'static> {
+        let to = self.server.destination.unwrap_or(Destination::Url).write(to);
+        request("MOVE", from).header("Destination", &to).header("Overwrite", "F").safe_to_repeat()
+    }
+
+    /// Moves a file, or a collection, to an unused path.
+    pub(super) fn relocate(&self, from: &str, to: &str, is_collection: bool) -> Result<()> {
+        // lighttpd replaces a file by a collection even with `Overwrite: F`.
+        if is_collection || !self.server.refuses_overwrites {
+            self.expect_unused(&[to]).pop().unwrap_or(Ok(()))?;
+        }
+        let urls = match is_collection {
+            true => [self.collection(from), self.collection(to)],
+            false => [self.file(from), self.file(to)],
+        };
+        let sent = moved(self.move_request(&urls[0], &urls[1]).send());
+        self.settle_move(from, to, sent)
+    }
+
+    /// Returns the result of a MOVE whose answer may be that to its repetition: the entry was moved
+    /// if it is at the new place only.
+    pub(super) fn settle_move(&self, from: &str, to: &str, sent: Result<()>) -> Result<()> {
+        let Err(error) = sent else { return Ok(()) };
+        let is_unclear = match error.code {
+            ErrorCode::AlreadyExists
+            | ErrorCode::NotFound
+            | ErrorCode::NotConnected
+            | ErrorCode::Timeout
+            | ErrorCode::InputOutput => true,
+            ErrorCode::Failed
+            | ErrorCode::InvalidArgument
+            | ErrorCode::Unexpected
+            | ErrorCode::NotImplemented
+            | ErrorCode::OutOfMemory
+            | ErrorCode::AccessDenied
+            | ErrorCode::Cancelled
+            | ErrorCode::Busy
+            | ErrorCode::Changed
+            | ErrorCode::SafetyStop
+            | ErrorCode::NoSpace => false,
+        };
+        if !is_unclear {
+            return Err(error);
+        }
+        let mut found = self.stat_many(&[from, to]).into_iter();
+        match (found.next(), found.next()) {
+            (Some(Ok(None)), Some(Ok(Some(_)))) => Ok(()),
+            _ => Err(error),
+        }
+    }
+}
+
+/// Returns the result of MOVE.
+pub(super) fn moved(response: Result<Response, Interrupt>) -> Result<()> {
+    let names = [
+        (412, ErrorCode::AlreadyExists, "the name is used"),
+        (404, ErrorCode::NotFound, "it does not exist"),
+        (409, ErrorCode::NotFound, "the collection of the new name does not exist"),
+        (207, ErrorCode::InputOutput, "only a part of it was moved"),
+    ];
+    failed(expect(response, &names).map(drop))
+}
+
+/// Returns the result of DELETE. What does not exist is deleted.
+pub(super) fn deleted(response: Result<Response, Interrupt>) -> Result<()> {
+    match failed(expect(response, &[]).map(drop)) {
+        Err(Error { code: ErrorCode::NotFound, .. }) => Ok(()),
+        result => result,
+    }
+}

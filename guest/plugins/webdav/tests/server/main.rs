@@ -1,0 +1,15 @@
+//! The plugin with a server in this process, which does what real servers do wrong.
+
+#![allow(clippy::unwrap_used, reason = "it is a test")]
+
+mod answers;
+mod chunked;
+mod cuts;
+mod listing;
+mod quirks;
+mod random;
+mod scene;
+mod statuses;
+mod traps;
+mod uploads;
+mod world;

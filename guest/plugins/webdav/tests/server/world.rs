@@ -1,0 +1,220 @@
+//! The content of the server, which persists between runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use syncmgr_engine::names;
+use syncmgr_engine::tree::split;
+use syncmgr_plugin::testing::{Received, Reply};
+
+use crate::quirks::{Quirks, Tags};
+use crate::uploads::Upload;
+
+/// The origin of the server.
+pub(crate) const ORIGIN: &str = "https://dav.example";
+/// The decoded path of the synced collection.
+pub(crate) const BASE: &str = "remote.php/dav/files/me/docs";
+
+/// A file, or a collection if there is no content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stored {
+    pub(crate) content: Option<Vec<u8>>,
+    pub(crate) version: u64,
+    /// The modification time, in seconds since 1970.
+    pub(crate) modified: i64,
+}
+
+/// Something that happens at a request.
+#[derive(Clone, Debug)]
+pub(crate) enum Event {
+    /// The connection is cut before the server acts.
+    CutBefore,
+    /// The connection is cut after the server acted.
+    CutAfter,
+    /// The connection is cut after this many bytes of the answer.
+    CutBody(usize),
+    /// Another client stores a file, or deletes it.
+    Edit(String, Option<Vec<u8>>),
+    /// The user writes a local file.
+    Write(PathBuf, Vec<u8>),
+}
+
+/// The server.
+#[derive(Clone, Debug)]
+pub(crate) struct World {
+    /// By the path below the synced collection.
+    pub(crate) entries: BTreeMap<String, Stored>,
+    pub(crate) uploads: BTreeMap<String, Upload>,
+    pub(crate) quirks: Quirks,
+    /// The next version.
+    pub(crate) next: u64,
+    /// The time in seconds since 1970.
+    pub(crate) clock: i64,
+    /// The requests, as `METHOD path`.
+    pub(crate) requests: Vec<String>,
+    /// Events by the number of the request, counted from 0.
+    pub(crate) events: BTreeMap<usize, Event>,
+    /// Requests that a server must never get.
+    pub(crate) faults: Vec<String>,
+    /// All contents that were ever overwritten or deleted by requests.
+    pub(crate) gone: BTreeSet<Vec<u8>>,
+    /// All contents that other clients overwrote or deleted.
+    pub(crate) overwritten: BTreeSet<Vec<u8>>,
+    /// The number of the request from which all connections are cut.
+    pub(crate) down_from: Option<usize>,
+}
+
+/// The server, as the test and its requests share it.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared(Arc<Mutex<World>>);
+
+impl Shared {
+    pub(crate) fn new(quirks: Quirks) -> Self {
+        Self(Arc::new(Mutex::new(World {
+            entries: BTreeMap::new(),
+            uploads: BTreeMap::new(),
+            quirks,
+            next: 1,
+            clock: 1_790_000_000,
+            requests: Vec::new(),
+            events: BTreeMap::new(),
+            faults: Vec::new(),
+            gone: BTreeSet::new(),
+            overwritten: BTreeSet::new(),
+            down_from: None,
+        })))
+    }
+
+    pub(crate) fn with<T>(&self, action: impl FnOnce(&mut World) -> T) -> T {
+        action(&mut self.0.lock().unwrap())
+    }
+
+    pub(crate) fn answer(&self, request: &Received) -> Reply {
+        self.with(|world| world.receive(request))
+    }
+}
+
+impl World {
+    fn receive(&mut self, request: &Received) -> Reply {
+        let number = self.requests.len();
+        self.requests.push(format!("{} {}", request.method, request.path()));
+        let event = match self.down_from.is_some_and(|from| number >= from) {
+            true => Some(Event::CutBefore),
+            false => self.events.get(&number).cloned(),
+        };
+        match event {
+            None => self.answer(request),
+            Some(Event::CutBefore) => {
+                if request.method == "PUT" && self.quirks.keeps_cut_puts {
+                    let mut part = request.clone();
+                    part.body.truncate(part.body.len() / 2);
+                    self.answer(&part);
+                }
+                Reply::lost()
+            }
+            Some(Event::CutAfter) => {
+                self.answer(request);
+                Reply::lost()
+            }
+            Some(Event::CutBody(bytes)) => self.answer(request).cut_after(bytes),
+            Some(Event::Edit(path, content)) => {
+                self.edit(&path, content);
+                self.answer(request)
+            }
+            Some(Event::Write(file, content)) => {
+                self.overwritten.extend(fs::read(&file));
+                fs::create_dir_all(file.parent().unwrap()).unwrap();
+                fs::write(file, content).unwrap();
+                self.answer(request)
+            }
+        }
+    }
+
+    /// Edits a file as another client would.
+    pub(crate) fn edit(&mut self, path: &str, content: Option<Vec<u8>>) {
+        self.clock += 10;
+        let old = self.entries.get(&self.key(path)).and_then(|stored| stored.content.clone());
+        self.overwritten.extend(old);
+        match content {
+            None => drop(self.entries.remove(&self.key(path))),
+            Some(content) => {
+                let mut parent = split(path).0;
+                while !parent.is_empty() {
+                    if !self.entries.contains_key(&self.key(parent)) {
+                        self.put(parent, None);
+                    }
+                    parent = split(parent).0;
+                }
+                self.put(path, Some(content));
+            }
+        }
+    }
+
+    /// Removes a collection with everything in it.
+    pub(crate) fn remove_all(&mut self, path: &str) {
+        let inside = format!("{path}/");
+        self.entries.retain(|known, _| known != path && !known.starts_with(&inside));
+    }
+
+    pub(crate) fn put(&mut self, path: &str, content: Option<Vec<u8>>) {
+        self.next += 1;
+        let (version, modified) = (self.next, self.clock);
+        let stored = Stored { content, version, modified };
+        let key = self.key(path);
+        self.entries.insert(key, stored);
+    }
+
+    /// Returns the path under which an entry is stored.
+    pub(crate) fn key(&self, path: &str) -> String {
+        let composed = match self.quirks.composes_names {
+            true => path.split('/').map(|name| names::key(name)).collect::<Vec<_>>().join("/"),
+            false => path.to_owned(),
+        };
+        match self.quirks.ignores_case {
+            true => {
+                let mut known = self.entries.keys();
+                let alike = known.find(|known| known.to_lowercase() == composed.to_lowercase());
+                alike.cloned().unwrap_or(composed)
+            }
+            false => composed,
+        }
+    }
+
+    /// Returns the files and collections, without those in the trash and in collections of runs.
+    pub(crate) fn files(&self) -> BTreeMap<String, Vec<u8>> {
+        let synced = |path: &&String| {
+            !path.split('/').any(|name| name == names::TRASH || names::is_temp(name))
+        };
+        let file = |path: &String| match &self.entries[path].content {
+            Some(content) => (path.clone(), content.clone()),
+            None => (format!("{path}/"), Vec::new()),
+        };
+        self.entries.keys().filter(synced).map(file).collect()
+    }
+
+    /// Returns all contents, wherever they are.
+    pub(crate) fn contents(&self) -> BTreeSet<Vec<u8>> {
+        self.entries.values().filter_map(|stored| stored.content.clone()).collect()
+    }
+
+    pub(crate) fn used(&self) -> usize {
+        self.entries.values().filter_map(|stored| stored.content.as_ref()).map(Vec::len).sum()
+    }
+
+    pub(crate) fn tag(&mut self, stored: &Stored) -> Option<String> {
+        let size = stored.content.as_ref().map_or(0, Vec::len);
+        Some(match self.quirks.tags {
+            Tags::Exact => format!("\"v{}\"", stored.version),
+            Tags::Weak => format!("W/\"v{}\"", stored.version),
+            Tags::New => {
+                self.next += 1;
+                format!("\"n{}\"", self.next)
+            }
+            Tags::Seconds => format!("\"{:x}-{size:x}\"", stored.modified),
+            Tags::Joined => format!("\"{:x}{size:x}\"", stored.modified * 1_000_000_000),
+            Tags::None => return None,
+        })
+    }
+}
