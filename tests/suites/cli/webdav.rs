@@ -507,6 +507,30 @@ fn what_a_server_can_do_is_found_out_once() -> Result<()> {
     })
 }
 
+#[test]
+fn a_file_that_the_server_does_not_list_is_not_deleted() -> Result<()> {
+    each_server(|scene| {
+        scene.write(&scene.local, ".hidden", b"of local", 100)?;
+        scene.write(&scene.local, "a", b"of local", 100)?;
+        match scene.kind.name {
+            "nginx" => {
+                let why = "the server does not list names that begin with a dot";
+                for _ in 0..2 {
+                    scene.sync(&[])?.expect(1, why)?;
+                }
+                let local = scene.local()?.into_keys().collect::<Vec<_>>();
+                ensure!(local == [".hidden", "a"], "{local:?}");
+            }
+            _ => {
+                scene.sync(&[])?.expect(0, "2 copied")?;
+                scene.sync(&[])?.expect(0, "nothing to do")?;
+                scene.expect_equal()?;
+            }
+        }
+        Ok(())
+    })
+}
+
 /// Finds the files whose names end in a text.
 fn find(directory: &std::path::Path, end: &str, found: &mut Vec<std::path::PathBuf>) -> Result<()> {
     for entry in fs::read_dir(directory)? {
