@@ -134,7 +134,11 @@ pub trait Endpoint {
     /// Renames files or links in their directories. A target that is not to be replaced must not
     /// exist: otherwise this fails with [`AlreadyExists`](ErrorCode::AlreadyExists). A target that
     /// is to be replaced was kept in the trash before, with [`Run::trash`].
-    fn rename_all(&mut self, renames: &[Rename<'_>]) -> Vec<Result<()>>;
+    ///
+    /// Returns the metadata under the new name, if a side knows them from the change itself. They
+    /// are those of the copy, and not of a file that another program has put there since. With
+    /// `None`, the engine asks for them.
+    fn rename_all(&mut self, renames: &[Rename<'_>]) -> Vec<Result<Option<Metadata>>>;
 
     /// Renames an entry of any type, with everything in it. `to` is its new path, which may be in
     /// another directory, or differ only in case. Called only with [`Capabilities::renames`].

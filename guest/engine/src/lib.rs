@@ -56,13 +56,13 @@
 //!     fn is_full(&self, path: &str) -> bool {
 //!         self.0.keys().any(|other| split(other).0 == path)
 //!     }
-//!     fn rename_one(&mut self, rename: &Rename<'_>) -> Result<()> {
+//!     fn rename_one(&mut self, rename: &Rename<'_>) -> Result<Option<Metadata>> {
 //!         let to = join(split(rename.path).0, rename.to);
 //!         self.refuse(rename.replaces.is_none() && self.0.contains_key(&to))?;
 //!         self.metadata(rename.path)?;
 //!         let entry = self.0.remove(rename.path);
-//!         self.0.extend(entry.map(|entry| (to, entry)));
-//!         Ok(())
+//!         self.0.extend(entry.map(|entry| (to.clone(), entry)));
+//!         self.metadata(&to).map(Some)
 //!     }
 //! }
 //!
@@ -103,7 +103,7 @@
 //!         self.put(transfer.temp, Some(content));
 //!         Ok(received)
 //!     }
-//!     fn rename_all(&mut self, renames: &[Rename<'_>]) -> Vec<Result<()>> {
+//!     fn rename_all(&mut self, renames: &[Rename<'_>]) -> Vec<Result<Option<Metadata>>> {
 //!         renames.iter().map(|rename| self.rename_one(rename)).collect()
 //!     }
 //!     fn keep_in_trash(&mut self, removals: &[Removal<'_>], stays: bool) -> Vec<Result<()>> {

@@ -238,7 +238,7 @@ impl Endpoint for Local {
         files.iter().map(result).collect()
     }
 
-    fn rename_all(&mut self, renames: &[Rename<'_>]) -> Vec<Result<()>> {
+    fn rename_all(&mut self, renames: &[Rename<'_>]) -> Vec<Result<Option<Metadata>>> {
         let rename = |one: &Rename<'_>| {
             self.permitted(one.path, |local, name| {
                 let directory = local.parent(one.path)?;
@@ -247,6 +247,7 @@ impl Endpoint for Local {
                     None => directory.rename_new(name, directory, one.to),
                 }
             })
+            .map(|()| None)
         };
         renames.iter().map(rename).collect()
     }

@@ -71,10 +71,11 @@ impl Shelf {
         }
     }
 
-    fn name(&mut self, rename: &Rename<'_>) -> Result<(), Interrupt> {
+    fn name(&mut self, rename: &Rename<'_>) -> Result<Option<Metadata>, Interrupt> {
         let to = join(split(rename.path).0, rename.to);
         let Some(content) = self.received.remove(rename.path) else {
-            return Ok(self.rename(rename.path, &to)?);
+            self.rename(rename.path, &to)?;
+            return Ok(None);
         };
         let url = self.url("files", &to);
         let put = http::put(&url).body(&content);
@@ -82,7 +83,7 @@ impl Shelf {
             Some(expected) => self.send_expecting(put, &to, expected)?,
             None => put.header("If-None-Match", "*").send()?.check_status()?,
         };
-        Ok(())
+        Ok(None)
     }
 
     fn open_one(&self, file: &OpenRequest<'_>) -> Result<Content, Interrupt> {
@@ -143,7 +144,7 @@ impl Endpoint for Shelf {
         Ok(received)
     }
 
-    fn rename_all(&mut self, renames: &[Rename<'_>]) -> Vec<Result<()>> {
+    fn rename_all(&mut self, renames: &[Rename<'_>]) -> Vec<Result<Option<Metadata>>> {
         renames.iter().map(|rename| without_cancellation(self.name(rename))).collect()
     }
 

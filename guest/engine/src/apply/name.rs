@@ -1,10 +1,11 @@
 //! Flushes finished copies, and gives them their names.
 
-use syncmgr_plugin::Error;
+use syncmgr_plugin::{Error, Result};
 
 use super::Applier;
 use super::copy::Planned;
 use super::place::{Finished, check};
+use crate::endpoint::{Metadata, changed};
 use crate::state::BaseChildren;
 use crate::tree::{Digest, Side};
 
@@ -54,26 +55,28 @@ impl Applier<'_> {
         let mut named = Vec::with_capacity(good.len());
         for ((planned, digest), placed) in good.into_iter().zip(placed) {
             match placed {
-                Ok(()) => named.push((planned, digest)),
+                Ok(found) => named.push((planned, digest, found)),
                 Err(error) => self.lose(planned, &error),
             }
         }
-        let paths: Vec<_> = named.iter().map(|(planned, _)| planned.path(on)).collect();
-        let found = self.end_of(on).stat_all(&paths);
-        for ((planned, digest), found) in named.into_iter().zip(found) {
-            match found {
-                Ok(found) => {
-                    if let Some(found) = found {
-                        self.note_found(on, &planned.operation, &found, next, Some(digest));
-                    }
-                    if planned.source.changed.is_none() {
-                        // The source was renamed before its copy.
-                        let noted = self.note(from, &planned.operation, next, None);
-                        if let Err(error) = noted {
-                            self.fail(&planned.operation, &error);
-                            continue;
-                        }
-                    }
+        let is_unknown = |found: &Option<Metadata>| found.is_none();
+        let unknown = named.iter().filter(|(_, _, found)| is_unknown(found));
+        let paths: Vec<_> = unknown.map(|(planned, ..)| planned.path(on)).collect();
+        let mut asked = match paths.is_empty() {
+            true => Vec::new(),
+            false => self.end_of(on).stat_all(&paths),
+        }
+        .into_iter();
+        for (planned, digest, found) in named {
+            let found = match found {
+                Some(found) => Ok(Some(found)),
+                None => asked.next().unwrap_or(Ok(None)),
+            };
+            let noted = found
+                .and_then(|found| self.note_copy(planned, digest, found, next))
+                .and_then(|()| self.note_renamed_source(from, planned, next));
+            match noted {
+                Ok(()) => {
                     self.outage.works();
                     self.done.copied += 1;
                     self.done.bytes += planned.source.size;
@@ -81,6 +84,40 @@ impl Applier<'_> {
                 Err(error) => self.fail(&planned.operation, &error),
             }
         }
+    }
+
+    /// Records how the side recognizes a copy.
+    fn note_copy(
+        &mut self,
+        planned: &Planned,
+        digest: Digest,
+        found: Option<Metadata>,
+        next: &mut BaseChildren,
+    ) -> Result<()> {
+        let Some(found) = found else { return Ok(()) };
+        if found.is_directory() || found.fingerprint.size != planned.source.size {
+            return Err(changed("it"));
+        }
+        self.note_found(planned.from.other(), &planned.operation, &found, next, Some(digest));
+        Ok(())
+    }
+
+    /// Records how the side recognizes a source that was renamed before its copy. One that was
+    /// edited since is found by the next run.
+    fn note_renamed_source(
+        &mut self,
+        from: Side,
+        planned: &Planned,
+        next: &mut BaseChildren,
+    ) -> Result<()> {
+        if planned.source.changed.is_some() {
+            return Ok(());
+        }
+        let found = self.end_of(from).stat(planned.path(from))?;
+        if let Some(found) = found.filter(|found| found.fingerprint.is_still(&planned.source)) {
+            self.note_found(from, &planned.operation, &found, next, None);
+        }
+        Ok(())
     }
 
     /// Removes a copy that cannot be renamed.

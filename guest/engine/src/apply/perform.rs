@@ -56,7 +56,7 @@ impl Applier<'_> {
                 self.advance(0, path)?;
                 check(&self.end_of(on).stat(path)?, source)?;
                 let rename = Rename { path, to, replaces: None };
-                self.end_of(on).rename_all(&[rename]).pop().unwrap_or(Ok(()))?;
+                self.end_of(on).rename_all(&[rename]).pop().unwrap_or(Ok(None))?;
                 self.dirty.touch(on, parent, &operation.key);
             }
             Action::Move { to, expected, before, .. } => {

@@ -39,12 +39,18 @@ fn no_result<T>() -> Result<T> {
 impl Applier<'_> {
     /// Names one entry.
     pub(super) fn place_one(&mut self, on: Side, finished: Finished<'_>) -> Result<()> {
-        self.place(on, &[finished]).pop().unwrap_or(Ok(()))
+        self.place(on, &[finished]).pop().unwrap_or(Ok(None)).map(drop)
     }
 
     /// Names several entries of a side, and moves the entries that they replace to the trash.
-    pub(super) fn place(&mut self, on: Side, finished: &[Finished<'_>]) -> Vec<Result<()>> {
-        let mut results: Vec<Result<()>> = self.check_replaced(on, finished);
+    /// Returns the metadata that the side knows.
+    pub(super) fn place(
+        &mut self,
+        on: Side,
+        finished: &[Finished<'_>],
+    ) -> Vec<Result<Option<Metadata>>> {
+        let checked = self.check_replaced(on, finished).into_iter();
+        let mut results: Vec<_> = checked.map(|result| result.map(|()| None)).collect();
         let right = results.iter().zip(finished).filter(|(result, _)| result.is_ok());
         let renames: Vec<_> = right
             .map(|(_, finished)| Rename {
@@ -59,8 +65,8 @@ impl Applier<'_> {
                 continue;
             }
             *result = match renamed.next().unwrap_or_else(no_result) {
-                Ok(()) => Ok(()),
-                Err(error) => self.why_not_named(on, finished, error),
+                Ok(found) => Ok(found),
+                Err(error) => Err(self.why_not_named(on, finished, error)),
             };
             if result.is_ok() {
                 let (parent, _) = split(&finished.operation.paths[on.index()]);
@@ -98,17 +104,18 @@ impl Applier<'_> {
         results
     }
 
-    fn why_not_named(&mut self, on: Side, finished: &Finished<'_>, error: Error) -> Result<()> {
+    fn why_not_named(&mut self, on: Side, finished: &Finished<'_>, error: Error) -> Error {
         if finished.replaces.is_some() {
-            return Err(error);
+            return error;
         }
         if error.code == ErrorCode::AlreadyExists {
-            return Err(self.taken(finished.operation));
+            return self.taken(finished.operation);
         }
         // It still exists under the temporary name.
-        match self.end_of(on).stat(finished.temp)?.is_some() {
-            true => Err(self.not_named(on, error)),
-            false => Err(error),
+        match self.end_of(on).stat(finished.temp) {
+            Ok(Some(_)) => self.not_named(on, error),
+            Ok(None) => error,
+            Err(other) => other,
         }
     }
 }

@@ -76,7 +76,7 @@ impl<'a> Check<'a> {
         temp: &str,
         name: &str,
         replaces: Option<&Fingerprint>,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Metadata>, Error> {
         one(self.side.flush_received(&[temp], true))?;
         one(self.side.rename_all(&[Rename { path: temp, to: split(name).1, replaces }]))
     }
@@ -85,8 +85,8 @@ impl<'a> Check<'a> {
     pub(super) fn create(&mut self, name: &str, content: &[u8]) -> Found<Metadata> {
         let temp = self.temp_of(name);
         done("copying a file", self.receive(&temp, name, content, false))?;
-        done("naming a copy", self.name(&temp, name, None))?;
-        self.stat(name)?.ok_or_else(|| format!("{name:?} does not exist after it was created"))
+        let named = done("naming a copy", self.name(&temp, name, None))?;
+        self.expect_named(name, named)
     }
 
     /// Replaces a file by another content. The old one is in the trash.
@@ -99,8 +99,16 @@ impl<'a> Check<'a> {
         let temp = self.temp();
         done("copying a file", self.receive(&temp, name, content, true))?;
         done("keeping a file in the trash", self.keep(name, expected, true))?;
-        done("replacing a file", self.name(&temp, name, Some(expected)))?;
-        self.stat(name)?.ok_or_else(|| format!("{name:?} does not exist after it was replaced"))
+        let named = done("replacing a file", self.name(&temp, name, Some(expected)))?;
+        self.expect_named(name, named)
+    }
+
+    /// Returns the metadata of a file that has just been named, which are those that this returned.
+    fn expect_named(&mut self, name: &str, named: Option<Metadata>) -> Found<Metadata> {
+        let found = self.stat(name)?.ok_or_else(|| format!("{name:?} does not exist"))?;
+        let is_same = named.is_none_or(|named| named == found);
+        expect(is_same, || format!("naming returned {named:?}, but {name:?} is {found:?}"))?;
+        Ok(found)
     }
 
     /// Moves a file to the trash, or copies it there.

@@ -170,9 +170,15 @@ impl<E: Endpoint> Endpoint for Faulty<E> {
         temps.iter().map(|temp| self.change("flush_received", |side| flush(side, temp))).collect()
     }
 
-    fn rename_all(&mut self, renames: &[Rename<'_>]) -> Vec<Result<()>> {
-        let rename = |side: &mut E, one| only(side.rename_all(&[one]));
-        renames.iter().map(|one| self.change("rename_all", |side| rename(side, *one))).collect()
+    fn rename_all(&mut self, renames: &[Rename<'_>]) -> Vec<Result<Option<Metadata>>> {
+        let mut results = Vec::with_capacity(renames.len());
+        for one in renames {
+            results.push(match (self.turn)("rename_all") {
+                Turn::Ignored => Ok(None),
+                turn => self.after(turn, |side| only(side.rename_all(&[*one]))),
+            });
+        }
+        results
     }
 
     fn rename(&mut self, path: &str, to: &str) -> Result<()> {

@@ -239,10 +239,12 @@ impl Endpoint for Memory {
         Ok(received)
     }
 
-    fn rename_all(&mut self, renames: &[Rename<'_>]) -> Vec<Result<()>> {
+    fn rename_all(&mut self, renames: &[Rename<'_>]) -> Vec<Result<Option<Metadata>>> {
         let rename = |one: &Rename<'_>| {
+            let store = &mut *self.0.borrow_mut();
             let to = join(split(one.path).0, one.to);
-            self.0.borrow_mut().rename(one.path, &to, one.replaces.is_some())
+            store.rename(one.path, &to, one.replaces.is_some())?;
+            Ok(store.metadata(&to))
         };
         renames.iter().map(rename).collect()
     }

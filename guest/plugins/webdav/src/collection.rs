@@ -59,8 +59,6 @@ pub struct Collection {
     listings: Listings,
     /// The names in the staging collection, by the temporary path.
     staged: HashMap<String, Staged>,
-    /// The fingerprints of files that were given a name since it was looked at, by path.
-    named: HashMap<String, Fingerprint>,
     /// The name of the staging collection, once it exists.
     staging: Option<String>,
     trash: Trash,
@@ -98,7 +96,6 @@ impl Collection {
             run: None,
             listings: Listings::default(),
             staged: HashMap::new(),
-            named: HashMap::new(),
             staging: None,
             trash: Trash::default(),
             captured: HashMap::new(),
@@ -261,17 +258,7 @@ impl Endpoint for Collection {
     }
 
     fn stat_all(&mut self, paths: &[&str]) -> Vec<Result<Option<Metadata>>> {
-        let mut all = self.stat_many(paths);
-        for (path, found) in paths.iter().zip(&mut all) {
-            if let (Some(named), Ok(Some(found))) = (self.named.remove(*path), found)
-                && !found.fingerprint.is_still(&named)
-            {
-                // Another client has already replaced it: the next run must find a change.
-                found.fingerprint =
-                    Fingerprint { size: found.fingerprint.size, modified: -1, ..named };
-            }
-        }
-        all
+        self.stat_many(paths)
     }
 
     fn open(&mut self, files: &[OpenRequest<'_>]) -> Vec<Result<Content>> {
@@ -303,7 +290,7 @@ impl Endpoint for Collection {
         self.check_sizes(temps)
     }
 
-    fn rename_all(&mut self, renames: &[Rename<'_>]) -> Vec<Result<()>> {
+    fn rename_all(&mut self, renames: &[Rename<'_>]) -> Vec<Result<Option<Metadata>>> {
         let targets: Vec<_> =
             renames.iter().map(|rename| join(split(rename.path).0, rename.to)).collect();
         let mut results = match self.prepare() {
@@ -324,14 +311,14 @@ impl Endpoint for Collection {
             results[at] = self.settle_move(&self.place_of(renames[at].path), &targets[at], moved);
         }
         self.settle_replaced(&targets, &mut results);
-        for ((rename, target), result) in renames.iter().zip(targets).zip(&results) {
-            if result.is_ok()
-                && let Some(stored) = self.staged.remove(rename.path).and_then(|one| one.stored)
-            {
-                self.named.insert(target, stored);
-            }
-        }
-        results
+        let result = |(rename, result): (&Rename<'_>, Result<()>)| {
+            result?;
+            let staged = self.staged.remove(rename.path);
+            // Otherwise, it would be that of a file that another client has put there since.
+            let stored = staged.and_then(|staged| staged.stored);
+            Ok(stored.filter(|_| self.server.keeps_fingerprints).map(Metadata::file))
+        };
+        renames.iter().zip(results).map(result).collect()
     }
 
     fn rename(&mut self, path: &str, to: &str) -> Result<()> {

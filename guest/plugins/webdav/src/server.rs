@@ -48,6 +48,8 @@ pub struct Server {
     pub tags: Tags,
     /// Whether a moved file keeps its tag.
     pub moves_tags: bool,
+    /// Whether it keeps its time, too.
+    pub keeps_fingerprints: bool,
     /// Whether it lists entries whose names begin with a dot. nginx does not.
     pub lists_hidden: bool,
 }
@@ -101,6 +103,7 @@ impl Server {
             keeps_times: false,
             tags: Tags::Exact,
             moves_tags: true,
+            keeps_fingerprints: false,
             lists_hidden: false,
         }
     }

@@ -95,9 +95,11 @@ impl Collection {
             }
         }
         let mut refuses_overwrites = false;
-        let mut moves_tags = true;
+        let (mut moves_tags, mut keeps_fingerprints) = (true, false);
         if destination.is_some() {
-            moves_tags = tag(&self.stat_probe(&target)?) == tag(&last);
+            let now = self.stat_probe(&target)?;
+            moves_tags = tag(&now) == tag(&last);
+            keeps_fingerprints = now == last;
             self.put_probe(&other, b"another", None)?;
             let [from, to] = [self.file(&other), self.file(&target)];
             let refused = moved(self.move_request(&from, &to).send()).is_err();
@@ -114,6 +116,7 @@ impl Collection {
             keeps_times: modified == TIME * 1_000_000_000,
             tags,
             moves_tags,
+            keeps_fingerprints,
             lists_hidden,
         })
     }
