@@ -131,13 +131,16 @@ pub trait Endpoint {
         temps.iter().map(|_| Ok(())).collect()
     }
 
-    /// Renames files or links in their directories. A target that is not to be replaced must not
-    /// exist: otherwise this fails with [`AlreadyExists`](ErrorCode::AlreadyExists). A target that
-    /// is to be replaced was kept in the trash before, with [`Run::trash`].
+    /// Renames files or links in their directories. A target that is to be replaced was kept in the
+    /// trash before, with [`Run::trash`].
     ///
     /// Returns the metadata under the new name, if a side knows them from the change itself. They
     /// are those of the copy, and not of a file that another program has put there since. With
     /// `None`, the engine asks for them.
+    ///
+    /// # Errors
+    /// Fails with [`AlreadyExists`](ErrorCode::AlreadyExists) for a target that exists and is not to
+    /// be replaced, and with [`Changed`](ErrorCode::Changed) if the one to replace is another one.
     fn rename_all(&mut self, renames: &[Rename<'_>]) -> Vec<Result<Option<Metadata>>>;
 
     /// Renames an entry of any type, with everything in it. `to` is its new path, which may be in

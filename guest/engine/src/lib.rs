@@ -58,6 +58,9 @@
 //!     }
 //!     fn rename_one(&mut self, rename: &Rename<'_>) -> Result<Option<Metadata>> {
 //!         let to = join(split(rename.path).0, rename.to);
+//!         if rename.replaces.is_some() {
+//!             self.check(&to, rename.replaces)?;
+//!         }
 //!         self.refuse(rename.replaces.is_none() && self.0.contains_key(&to))?;
 //!         self.metadata(rename.path)?;
 //!         let entry = self.0.remove(rename.path);

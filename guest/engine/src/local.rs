@@ -22,7 +22,7 @@ use crate::endpoint::{
     Rename, Run, Transfer, changed,
 };
 use crate::names;
-use crate::tree::{Digest, Fingerprint, Side, split};
+use crate::tree::{Digest, Fingerprint, Side, join, split};
 use modes::KeptModes;
 use permit::Opened;
 use stream::Reader;
@@ -240,6 +240,11 @@ impl Endpoint for Local {
 
     fn rename_all(&mut self, renames: &[Rename<'_>]) -> Vec<Result<Option<Metadata>>> {
         let rename = |one: &Rename<'_>| {
+            if let Some(expected) = one.replaces {
+                // Its copy in the trash may be a link, which changes the time of the status.
+                let expected = Fingerprint { changed: None, ..*expected };
+                self.check(&join(split(one.path).0, one.to), &expected)?;
+            }
             self.permitted(one.path, |local, name| {
                 let directory = local.parent(one.path)?;
                 match one.replaces {

@@ -243,6 +243,9 @@ impl Endpoint for Memory {
         let rename = |one: &Rename<'_>| {
             let store = &mut *self.0.borrow_mut();
             let to = join(split(one.path).0, one.to);
+            if one.replaces.is_some() {
+                store.expect(&to, one.replaces)?;
+            }
             store.rename(one.path, &to, one.replaces.is_some())?;
             Ok(store.metadata(&to))
         };

@@ -9,7 +9,7 @@ use crate::names;
 
 type Promise = (&'static str, fn(&mut Check<'_>) -> Found);
 
-pub(super) const ALL: [Promise; 28] = [
+pub(super) const ALL: [Promise; 29] = [
     ("a new directory is empty", |check| check.expect_entries(&[])),
     ("a copy is an entry only after it got its name", |check| {
         let temp = check.temp();
@@ -156,6 +156,17 @@ pub(super) const ALL: [Promise; 28] = [
         refused("naming a copy", named, ErrorCode::AlreadyExists)?;
         done("removing a copy", check.side.remove(&temp, None))?;
         check.expect_content("a", b"first")?;
+        check.expect_entries(&[("a", File)])
+    }),
+    ("only the expected file is replaced", |check| {
+        let before = check.create("a", b"old")?;
+        check.replace("a", b"newer", &before.fingerprint)?;
+        let temp = check.temp();
+        done("copying a file", check.receive(&temp, "a", b"newest", true))?;
+        let named = check.name(&temp, "a", Some(&before.fingerprint));
+        refused("replacing another file", named, ErrorCode::Changed)?;
+        done("removing a copy", check.side.remove(&temp, None))?;
+        check.expect_content("a", b"newer")?;
         check.expect_entries(&[("a", File)])
     }),
     ("only the expected file is deleted", |check| {
