@@ -38,7 +38,8 @@ pub(crate) fn check(case: &Case, mut pair: Pair) -> anyhow::Result<()> {
     trees::write(&pair.left(), &left)?;
     trees::write(&pair.right(), &right)?;
     for (name, value) in case.settings {
-        pair = pair.set(name, pair.worded(value).as_str());
+        let value = pair.worded(value);
+        pair = pair.set(name, &value);
     }
     let before = pair.trees()?;
     let existed = pair.findable()?;
@@ -276,7 +277,8 @@ fn a_crash_during_moves_loses_nothing_and_copies_no_name_twice() -> anyhow::Resu
         baseline.extend(tree(&format!("m{number}={content}")));
         left.extend(tree(&format!("n/{number}={content}")));
     }
-    crash_everywhere("true", &baseline, &left, &baseline)
+    let trees = [baseline.clone(), left, baseline];
+    crash_everywhere(|| Pair::new(), &trees)
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 
 use crate::endpoint::{
-    Capabilities, Content, Endpoint, Entry, Identity, Metadata, OpenRequest, Received, Removal,
-    Rename, Run, Transfer,
+    Capabilities, Content, Each, Endpoint, Identity, Like, Metadata, OpenRequest, Progress,
+    Received, Removal, Rename, Run, Transfer,
 };
 use crate::tree::{Digest, Fingerprint};
 
@@ -118,11 +118,7 @@ impl<E: Endpoint> Endpoint for Faulty<E> {
         self.side.expect_lists(directories);
     }
 
-    fn list(
-        &mut self,
-        directory: &str,
-        each: &mut dyn FnMut(Entry) -> Result<(), Interrupt>,
-    ) -> Result<(), Interrupt> {
+    fn list(&mut self, directory: &str, each: &mut Each<'_>) -> Result<(), Interrupt> {
         match (self.turn)("list") {
             Turn::Ignored => Ok(()),
             turn => self.after(turn, |side| side.list(directory, each)),
@@ -144,11 +140,7 @@ impl<E: Endpoint> Endpoint for Faulty<E> {
         files.iter().map(|file| self.ask("open", |side| only(side.open(&[*file])))).collect()
     }
 
-    fn hash(
-        &mut self,
-        path: &str,
-        progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
-    ) -> Result<Digest, Interrupt> {
+    fn hash(&mut self, path: &str, progress: &mut Progress<'_>) -> Result<Digest, Interrupt> {
         self.ask("hash", |side| side.hash(path, progress))
     }
 
@@ -160,7 +152,7 @@ impl<E: Endpoint> Endpoint for Faulty<E> {
         &mut self,
         from: &mut dyn Endpoint,
         transfer: &Transfer<'_>,
-        progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
+        progress: &mut Progress<'_>,
     ) -> Result<Received, Interrupt> {
         self.ask("receive", |side| side.receive(from, transfer, progress))
     }
@@ -194,11 +186,7 @@ impl<E: Endpoint> Endpoint for Faulty<E> {
         self.change("remove", |side| side.remove(path, expected))
     }
 
-    fn create_directory(
-        &mut self,
-        path: &str,
-        like: Option<(&mut dyn Endpoint, &str, Option<u16>)>,
-    ) -> Result<()> {
+    fn create_directory(&mut self, path: &str, like: Option<Like<'_>>) -> Result<()> {
         self.change("create_directory", |side| side.create_directory(path, like))
     }
 
