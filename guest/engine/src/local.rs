@@ -232,10 +232,12 @@ impl Endpoint for Local {
 
     fn rename_all(&mut self, renames: &[Rename<'_>]) -> Vec<Result<Option<Metadata>>> {
         let rename = |one: &Rename<'_>| {
-            if let Some(expected) = one.replaces {
+            if let Some(planned) = one.replaces
+                && let Some(now) = self.stat(&join(split(one.path).0, one.to))?
+            {
                 // Its copy in the trash may be a link, which changes the time of the status.
-                let expected = Fingerprint { changed: None, ..*expected };
-                self.check(&join(split(one.path).0, one.to), &expected)?;
+                let planned = Fingerprint { changed: None, ..*planned };
+                expect(&now.fingerprint, &planned)?;
             }
             self.permitted(one.path, |local, name| {
                 let directory = local.parent(one.path)?;

@@ -278,7 +278,7 @@ fn a_crash_during_moves_loses_nothing_and_copies_no_name_twice() -> anyhow::Resu
         left.extend(tree(&format!("n/{number}={content}")));
     }
     let trees = [baseline.clone(), left, baseline];
-    crash_everywhere(|| Pair::new(), &trees)
+    crash_everywhere(Pair::new, &trees)
 }
 
 #[test]
