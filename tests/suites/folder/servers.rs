@@ -53,6 +53,12 @@ fn each_server(test: impl Fn(&Collections) -> anyhow::Result<()>) -> anyhow::Res
     Ok(())
 }
 
+/// Returns the number of calls or requests from one interruption to the next. With
+/// `SYNCMGR_CUTS=all`, each one is interrupted.
+fn step(usual: usize) -> usize {
+    if std::env::var("SYNCMGR_CUTS").is_ok_and(|which| which == "all") { 1 } else { usual }
+}
+
 /// A server has no links, and no URL has a name with a backslash.
 fn is_possible(case: &Case) -> bool {
     case.trees.iter().all(|tree| !tree.contains("@=") && !tree.contains('\\'))
@@ -88,14 +94,14 @@ fn random_edits_converge_without_loss() -> anyhow::Result<()> {
 
 #[test]
 fn a_crash_before_any_host_call_loses_nothing_and_needs_no_flag() -> anyhow::Result<()> {
-    each_server(|collections| crash_everywhere(|| collections.pair(), &all_changes()))
+    each_server(|collections| crash_everywhere(|| collections.pair(), &all_changes(), step(17)))
 }
 
 /// Cuts the connection at requests of a run, once before the server gets it, and once before the
-/// client gets the answer. `SYNCMGR_CUTS=all` cuts at each request.
+/// client gets the answer.
 #[test]
 fn a_connection_that_is_cut_loses_nothing_and_needs_no_flag() -> anyhow::Result<()> {
-    let step = if std::env::var("SYNCMGR_CUTS").is_ok_and(|which| which == "all") { 1 } else { 5 };
+    let step = step(5);
     let [baseline, left, right] = all_changes();
     each_server(|collections| {
         // The request to cut, and the number of requests so far.
