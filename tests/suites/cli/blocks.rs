@@ -58,6 +58,11 @@ const BLOCKS: &[(&str, &str, How)] = &[
         "syncmgr run webdav --dir local=~/docs --http remote=https://cloud.",
         Not("the tests have no Nextcloud server"),
     ),
+    (
+        WEBDAV,
+        "remote: Apache/2.4.71",
+        By("webdav::what_a_server_can_do_is_found_out_once"),
+    ),
     (ENGINE, "{{#include ../../../tests/plugins/examples/shelf.rs", Not("the suite `folder` runs it")),
     (ENGINE, "{{#include ../../../tests/plugins/examples/shelf.toml", Not("it is part of the example")),
     (ENGINE, "syncmgr run shelf.wasm", Not("the suite `folder` runs it with a service")),
