@@ -26,7 +26,7 @@ use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 use uuid::Uuid;
 
 use crate::answer::{expect, failed};
-use crate::server::{Identity, Server, Tags};
+use crate::server::{Identity, Server};
 use crate::url;
 use chunked::Chunked;
 use listing::Listings;
@@ -51,9 +51,12 @@ pub struct Collection {
     name: String,
     id: Uuid,
     storage: Directory,
-    identity: Identity,
+    /// How the server described itself in this run; `None`: it was not asked, or did not answer.
+    identity: Option<Identity>,
+    /// Whether the server was asked to describe itself.
+    is_recognized: bool,
     server: Server,
-    /// Whether what the server can do is known, or cannot be found out.
+    /// Whether what the server can do is known, or cannot be found out in this run.
     is_prepared: bool,
     run: Option<Run>,
     listings: Listings,
@@ -84,13 +87,14 @@ impl Collection {
     /// # Errors
     /// Fails if the URL is not valid UTF-8 once it is decoded.
     pub fn new(root: &str, name: &str, id: Uuid, storage: Directory) -> Result<Self> {
-        let mut collection = Self {
+        Ok(Self {
             base: url::decode(root)?,
             root: root.to_owned(),
             name: name.to_owned(),
             id,
             storage,
-            identity: Identity::default(),
+            identity: None,
+            is_recognized: false,
             server: Server::unknown(),
             is_prepared: false,
             run: None,
@@ -100,9 +104,7 @@ impl Collection {
             trash: Trash::default(),
             captured: HashMap::new(),
             chunked: None,
-        };
-        collection.recognize();
-        Ok(collection)
+        })
     }
 
     /// Sends large files in chunks.
@@ -232,7 +234,7 @@ impl Endpoint for Collection {
             at_once: AT_ONCE,
             keeps_times: false,
             hashes_cheaply: false,
-            has_versions: !self.listings.has_coarse_tags && self.server.tags == Tags::Exact,
+            has_versions: !self.listings.has_coarse_tags,
             has_links: false,
             renames: self.server.destination.is_some(),
             // A tag may be made of the size and the time only.
@@ -316,7 +318,8 @@ impl Endpoint for Collection {
             let staged = self.staged.remove(rename.path);
             // Otherwise, it would be that of a file that another client has put there since.
             let stored = staged.and_then(|staged| staged.stored);
-            Ok(stored.filter(|_| self.server.keeps_fingerprints).map(Metadata::file))
+            let keeps = self.server.moves_tags && self.server.moves_times;
+            Ok(stored.filter(|_| keeps).map(Metadata::file))
         };
         renames.iter().zip(results).map(result).collect()
     }

@@ -37,7 +37,7 @@ pub(super) struct Listings {
     ahead: usize,
     /// The number of entries of each collection when it was listed last.
     sizes: RefCell<HashMap<String, usize>>,
-    /// Whether a file has no version tag, or one that is only its time and its size.
+    /// Whether two versions of a file may have the same tag, or none.
     pub(super) has_coarse_tags: bool,
     /// Whether a file has the same tag if it is asked for again; `None`: not known yet.
     pub(super) has_stable_tags: Option<bool>,

@@ -6,10 +6,11 @@ use std::collections::HashSet;
 
 use syncmgr_engine::endpoint::{Removal, Rename, changed};
 use syncmgr_engine::names;
-use syncmgr_engine::tree::{join, split};
+use syncmgr_engine::tree::{Fingerprint, join, split};
 use syncmgr_plugin::{Error, ErrorCode, Result};
 
 use super::relocate::{deleted, moved};
+use super::tags::without_tag;
 use super::{Collection, complete, is_collection, request, send_all};
 use crate::answer::failed;
 
@@ -37,12 +38,11 @@ impl Collection {
         let check = |(removal, captured): (&Removal<'_>, Result<Captured>)| {
             let (place, moved) = captured?;
             match found.next().unwrap_or(Ok(None)) {
-                Ok(Some(mut now)) => {
+                Ok(Some(now)) => {
                     let is_collection = is_collection(now);
-                    if !self.server.moves_tags {
-                        now.fingerprint.changed = None;
-                    }
-                    match !is_collection && now.fingerprint.is_still(removal.expected) {
+                    let [now, expected] =
+                        [now.fingerprint, *removal.expected].map(|it| self.moved(it));
+                    match !is_collection && now.is_still(&expected) {
                         true => Ok(place),
                         false => Err(self.put_back(&place, removal.path, is_collection)),
                     }
@@ -57,6 +57,14 @@ impl Collection {
             }
         };
         removals.iter().zip(captured).map(check).collect()
+    }
+
+    /// Returns what the server keeps of a fingerprint when it moves a file.
+    fn moved(&self, found: Fingerprint) -> Fingerprint {
+        let uses_tags = self.server.moves_tags && self.listings.has_stable_tags != Some(false);
+        let found = if uses_tags { found } else { without_tag(found) };
+        let modified = if self.server.moves_times { found.modified } else { 0 };
+        Fingerprint { modified, ..found }
     }
 
     /// Moves entries to the trash.
