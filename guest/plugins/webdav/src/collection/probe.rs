@@ -103,7 +103,7 @@ impl Collection {
             Some(false) => Tags::Unstable,
             Some(true) | None => tags(&versions, &last),
         };
-        let destination = self.find_destination(&file, &target)?;
+        let destination = self.find_destination(&file, &target);
         let (mut now, mut refuses_overwrites) = (last, false);
         if destination.is_some() {
             now = self.stat_probe(&target)?;
@@ -134,17 +134,12 @@ impl Collection {
 
     /// Moves a file, and returns how the server wants the target to be written; `None`: it moves
     /// no files.
-    fn find_destination(&mut self, file: &str, target: &str) -> Result<Option<Destination>> {
-        for way in Destination::ALL {
-            self.server.destination = Some(way);
+    fn find_destination(&mut self, file: &str, target: &str) -> Option<Destination> {
+        Destination::ALL.into_iter().find(|way| {
+            self.server.destination = Some(*way);
             let sent = moved(self.move_request(&self.file(file), &self.file(target)).send());
-            if self.settle_move(file, target, sent).is_ok() {
-                return Ok(Some(way));
-            }
-        }
-        // A server also answers 502 if it takes the target for one of another server. It is not
-        // busy if it answers this.
-        self.stat_probe(file).map(|_| None)
+            self.settle_move(file, target, sent).is_ok()
+        })
     }
 
     /// Stores a file, and returns its metadata.
