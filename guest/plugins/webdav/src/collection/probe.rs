@@ -103,7 +103,7 @@ impl Collection {
             Some(false) => Tags::Unstable,
             Some(true) | None => tags(&versions, &last),
         };
-        let destination = self.find_destination(&file, &target);
+        let destination = self.find_destination(&file, &target)?;
         let (mut now, mut refuses_overwrites) = (last, false);
         if destination.is_some() {
             now = self.stat_probe(&target)?;
@@ -134,12 +134,20 @@ impl Collection {
 
     /// Moves a file, and returns how the server wants the target to be written; `None`: it moves
     /// no files.
-    fn find_destination(&mut self, file: &str, target: &str) -> Option<Destination> {
-        Destination::ALL.into_iter().find(|way| {
-            self.server.destination = Some(*way);
-            let sent = moved(self.move_request(&self.file(file), &self.file(target)).send());
-            self.settle_move(file, target, sent).is_ok()
-        })
+    fn find_destination(&mut self, file: &str, target: &str) -> Result<Option<Destination>> {
+        // Some servers answer 502 to a target that they take for one of another server.
+        let names = [(502, ErrorCode::Failed, "the target is refused")];
+        for way in Destination::ALL {
+            self.server.destination = Some(way);
+            let sent = self.move_request(&self.file(file), &self.file(target)).send();
+            let sent = failed(expect(sent, &names).map(drop));
+            match self.settle_move(file, target, sent) {
+                Ok(()) => return Ok(Some(way)),
+                Err(error) if is_unanswered(&error) => return Err(error),
+                Err(_) => {}
+            }
+        }
+        Ok(None)
     }
 
     /// Stores a file, and returns its metadata.
