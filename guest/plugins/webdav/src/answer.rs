@@ -55,12 +55,3 @@ pub(crate) fn expect(
         (interrupt, _) => interrupt,
     })
 }
-
-/// Returns the error of a result that cannot be cancelled: the caller sees the cancellation at its
-/// next check.
-pub(crate) fn failed<T>(result: Result<T, Interrupt>) -> Result<T> {
-    result.map_err(|interrupt| match interrupt {
-        Interrupt::Failed(error) => error,
-        Interrupt::Item | Interrupt::All => Error::new(ErrorCode::Failed, "cancelled"),
-    })
-}

@@ -17,7 +17,7 @@ use std::collections::HashMap;
 
 use syncmgr_engine::endpoint::{
     Capabilities, Content, Endpoint, Entry, Metadata, OpenRequest, Received, Removal, Rename, Run,
-    Transfer,
+    Transfer, without_cancellation,
 };
 use syncmgr_engine::tree::{Fingerprint, join, split};
 use syncmgr_plugin::directories::Directory;
@@ -25,7 +25,7 @@ use syncmgr_plugin::http::{self, Request, Response};
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 use uuid::Uuid;
 
-use crate::answer::{expect, failed};
+use crate::answer::expect;
 use crate::server::{Identity, Server};
 use crate::url;
 use chunked::Chunked;
@@ -58,6 +58,8 @@ pub struct Collection {
     server: Server,
     /// Whether what the server can do is known, or cannot be found out in this run.
     is_prepared: bool,
+    /// Whether `server` was found out, and is not assumed.
+    is_known: bool,
     run: Option<Run>,
     listings: Listings,
     /// The names in the staging collection, by the temporary path.
@@ -97,6 +99,7 @@ impl Collection {
             is_recognized: false,
             server: Server::unknown(),
             is_prepared: false,
+            is_known: false,
             run: None,
             listings: Listings::default(),
             staged: HashMap::new(),
@@ -172,7 +175,7 @@ impl Collection {
     /// Creates a collection, unless there is one: it has no content that could be lost, and it may
     /// be that of a lost answer.
     fn make_new(&mut self, path: &str) -> Result<()> {
-        match failed(self.make(path)) {
+        match without_cancellation(self.make(path)) {
             Err(error) if error.code == ErrorCode::AlreadyExists => match self.stat(path)? {
                 Some(found) if is_collection(found) => Ok(()),
                 _ => Err(error),
@@ -216,7 +219,7 @@ fn send_all<T>(
         Ok(())
     });
     if let Err(interrupt) = sent {
-        results.push(failed(Err(interrupt)));
+        results.push(without_cancellation(Err(interrupt)));
     }
     results
 }
@@ -224,7 +227,7 @@ fn send_all<T>(
 /// Returns one result for each of `count` entries. The last ones have none after a cancellation.
 fn complete<T>(mut results: Vec<Result<T>>, count: usize) -> Vec<Result<T>> {
     results.truncate(count);
-    results.resize_with(count, || Err(Error::new(ErrorCode::Failed, "cancelled")));
+    results.resize_with(count, || Err(Error::new(ErrorCode::Cancelled, "cancelled")));
     results
 }
 
@@ -318,7 +321,7 @@ impl Endpoint for Collection {
             let staged = self.staged.remove(rename.path);
             // Otherwise, it would be that of a file that another client has put there since.
             let stored = staged.and_then(|staged| staged.stored);
-            let keeps = self.server.moves_tags && self.server.moves_times;
+            let keeps = self.is_known && self.server.moves_tags && self.server.moves_times;
             Ok(stored.filter(|_| keeps).map(Metadata::file))
         };
         renames.iter().zip(results).map(result).collect()

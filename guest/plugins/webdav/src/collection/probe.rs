@@ -2,7 +2,7 @@
 
 use std::num::NonZeroI64;
 
-use syncmgr_engine::endpoint::Metadata;
+use syncmgr_engine::endpoint::{Metadata, without_cancellation};
 use syncmgr_engine::tree::{join, split};
 use syncmgr_plugin::callback;
 use syncmgr_plugin::http;
@@ -10,7 +10,7 @@ use syncmgr_plugin::{Error, ErrorCode, Interrupt, LogLevel, Result};
 
 use super::relocate::moved;
 use super::{Collection, request};
-use crate::answer::{expect, failed, is_busy, is_unanswered};
+use crate::answer::{expect, is_busy, is_unanswered};
 use crate::server::{Destination, Identity, Server, Tags};
 
 /// A time that no server invents, in seconds since 1970.
@@ -42,7 +42,7 @@ impl Collection {
     /// # Errors
     /// Fails if the server cannot move files, and without an answer. The next change tries again.
     pub(super) fn prepare(&mut self) -> Result<()> {
-        failed(self.recognize())?;
+        without_cancellation(self.recognize())?;
         if !self.is_prepared {
             match self.probe() {
                 Ok(found) => {
@@ -89,6 +89,7 @@ impl Collection {
         }
         self.server = server;
         self.is_prepared = true;
+        self.is_known = true;
     }
 
     fn probe(&mut self) -> Result<Server> {
@@ -140,7 +141,7 @@ impl Collection {
         for way in Destination::ALL {
             self.server.destination = Some(way);
             let sent = self.move_request(&self.file(file), &self.file(target)).send();
-            let sent = failed(expect(sent, &names).map(drop));
+            let sent = without_cancellation(expect(sent, &names).map(drop));
             match self.settle_move(file, target, sent) {
                 Ok(()) => return Ok(Some(way)),
                 Err(error) if is_unanswered(&error) => return Err(error),
@@ -156,7 +157,7 @@ impl Collection {
         if let Some(time) = time {
             put = put.header("X-OC-Mtime", &time.to_string());
         }
-        failed(expect(put.send(), &[]).map(drop))?;
+        without_cancellation(expect(put.send(), &[]).map(drop))?;
         let stored = self.stat_probe(path)?;
         match stored.fingerprint.size == content.len() as u64 {
             true => Ok(stored),

@@ -1,10 +1,11 @@
 //! Moves entries on the server, and finds out what happened if the answer was lost.
 
+use syncmgr_engine::endpoint::without_cancellation;
 use syncmgr_plugin::http::{Request, Response};
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 
 use super::{Collection, request};
-use crate::answer::{expect, failed};
+use crate::answer::expect;
 use crate::server::Destination;
 
 impl Collection {
@@ -71,12 +72,12 @@ pub(super) fn moved(response: Result<Response, Interrupt>) -> Result<()> {
         (409, ErrorCode::NotFound, "the collection of the new name does not exist"),
         (207, ErrorCode::InputOutput, "only a part of it was moved"),
     ];
-    failed(expect(response, &names).map(drop))
+    without_cancellation(expect(response, &names).map(drop))
 }
 
 /// Returns the result of DELETE. What does not exist is deleted.
 pub(super) fn deleted(response: Result<Response, Interrupt>) -> Result<()> {
-    match failed(expect(response, &[]).map(drop)) {
+    match without_cancellation(expect(response, &[]).map(drop)) {
         Err(Error { code: ErrorCode::NotFound, .. }) => Ok(()),
         result => result,
     }

@@ -14,14 +14,9 @@ const MAX_SECONDS: u64 = 1 << 34;
 const SECOND_NS: u64 = 1_000_000_000;
 
 impl Collection {
-    /// Recognizes the server once it has listed something, and asks for a file of the listing again,
-    /// if that shows for the first time whether tags are stable. Those that are new each time are
-    /// not used.
+    /// Asks for a file of a listing again, if that shows for the first time whether tags are stable.
+    /// Those that are new each time are not used.
     pub(super) fn check_tags(&mut self, directory: &str) -> Result<(), Interrupt> {
-        if !matches!(self.listings.ready.get(directory), Some(Ok(_))) {
-            return Ok(());
-        }
-        self.recognize()?;
         let Some(Ok(entries)) = self.listings.ready.get(directory) else { return Ok(()) };
         let tagged = entries.iter().find_map(|entry| {
             let found = entry.metadata.as_ref().ok()?.fingerprint;

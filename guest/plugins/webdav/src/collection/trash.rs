@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use syncmgr_engine::endpoint::{Removal, Rename, changed};
+use syncmgr_engine::endpoint::{Removal, Rename, changed, without_cancellation};
 use syncmgr_engine::names;
 use syncmgr_engine::tree::{Fingerprint, join, split};
 use syncmgr_plugin::{Error, ErrorCode, Result};
@@ -12,7 +12,6 @@ use syncmgr_plugin::{Error, ErrorCode, Result};
 use super::relocate::{deleted, moved};
 use super::tags::without_tag;
 use super::{Collection, complete, is_collection, request, send_all};
-use crate::answer::failed;
 
 /// The trash of a run.
 #[derive(Debug, Default)]
@@ -97,7 +96,7 @@ impl Collection {
             if self.trash.made.contains(above) {
                 continue;
             }
-            match failed(self.make(above)) {
+            match without_cancellation(self.make(above)) {
                 Err(error) if error.code != ErrorCode::AlreadyExists => {
                     return Err(error.context("the trash cannot be used"));
                 }
@@ -224,7 +223,8 @@ impl Collection {
 
     /// Removes a file for good.
     pub(super) fn remove_file(&mut self, removal: Removal<'_>) -> Result<()> {
-        let place = self.capture(&[removal]).pop().unwrap_or_else(|| Ok(String::new()))?;
+        let place = self.capture(&[removal]).pop();
+        let place = place.unwrap_or_else(|| Err(Error::failed("no result")))?;
         self.delete(&self.file(&place))
     }
 
@@ -232,12 +232,12 @@ impl Collection {
     /// it is listed where nothing finds it.
     pub(super) fn remove_empty(&mut self, path: &str) -> Result<()> {
         let not_empty = || Error::new(ErrorCode::AlreadyExists, "the collection is not empty");
-        if !failed(self.list_directory(path))?.is_empty() {
+        if !without_cancellation(self.list_directory(path))?.is_empty() {
             return Err(not_empty());
         }
         let place = self.place_in_trash(path)?;
         self.relocate(path, &place, true)?;
-        match failed(self.list_directory(&place)) {
+        match without_cancellation(self.list_directory(&place)) {
             Ok(entries) if entries.is_empty() => self.delete(&self.collection(&place)),
             Ok(_) => {
                 Err(Error::new(ErrorCode::AlreadyExists, self.put_back(&place, path, true).message))
@@ -259,7 +259,8 @@ impl Collection {
         // Those in a collection precede it.
         made.sort_unstable_by(|one, other| other.cmp(one));
         for path in made {
-            let is_empty = failed(self.list_directory(&path)).is_ok_and(|found| found.is_empty());
+            let is_empty = without_cancellation(self.list_directory(&path))
+                .is_ok_and(|found| found.is_empty());
             if is_empty {
                 let _ = self.delete(&self.collection(&path));
             }
