@@ -329,6 +329,7 @@ impl Endpoint for Collection {
 
     fn rename(&mut self, path: &str, to: &str) -> Result<()> {
         self.prepare()?;
+        self.check_listed(to)?;
         let is_collection = self.stat(path)?.is_some_and(is_collection);
         self.relocate(path, to, is_collection)
     }

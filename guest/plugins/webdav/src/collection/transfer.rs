@@ -216,6 +216,7 @@ impl Collection {
         progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
     ) -> Result<Received, Interrupt> {
         self.prepare()?;
+        self.check_listed(&join(split(transfer.temp).0, transfer.name))?;
         let staging = self.staging()?;
         if let Some(received) = self.upload_chunks(from, transfer, progress)? {
             return Ok(received);

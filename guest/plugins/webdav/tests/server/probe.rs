@@ -1,6 +1,7 @@
 //! Finding out what a server can do.
 
 use std::collections::BTreeMap;
+use std::fs;
 
 use syncmgr_engine::names;
 use syncmgr_plugin::testing::Run;
@@ -279,4 +280,33 @@ fn a_dry_run_does_not_probe() {
     scene.succeed().unwrap();
     scene.settings = vec![("dry-run", "true")];
     assert_eq!(scene.succeed().unwrap().log[0].text, RIGHT);
+}
+
+/// An entry that the server does not list would seem to be deleted there.
+#[test]
+fn names_that_the_server_does_not_list_stay_local() {
+    let scene = Scene::new(Quirks { hides_dots: true, ..Quirks::default() });
+    scene.write("moved", b"a file that is moved", 500);
+    scene.write("d/moved", b"a file in a moved directory", 500);
+    for name in ["x", "y", "z"] {
+        // So that nothing else stops the run.
+        scene.write(name, name.as_bytes(), 500);
+    }
+    scene.write(".new", b"new", 500);
+    scene.write(".d/new", b"new in a directory", 500);
+    let versions = scene.versions();
+    scene.run();
+    let local = scene.local_path();
+    fs::rename(local.join("moved"), local.join(".moved")).unwrap();
+    fs::rename(local.join("d"), local.join(".moved directory")).unwrap();
+    let before = scene.local();
+    for _ in 0..3 {
+        let run = scene.run();
+        let why = "the server does not list names that begin with a dot";
+        assert!(log(&run).contains(why), "{}", log(&run));
+        assert_eq!(scene.local(), before, "{}", log(&run));
+        scene.check_kept(&versions).unwrap();
+    }
+    let hidden: Vec<_> = scene.remote().into_keys().filter(|path| path.starts_with('.')).collect();
+    assert!(hidden.is_empty(), "{hidden:?}");
 }
