@@ -292,7 +292,7 @@ fn by_name(entries: Vec<Entry>) -> HashMap<String, Metadata> {
 }
 
 /// Returns whether two decoded paths are the same, perhaps to a server that normalizes names.
-fn is_same(one: &str, other: &str) -> bool {
+pub(super) fn is_same(one: &str, other: &str) -> bool {
     names::key(one) == names::key(other)
 }
 
@@ -303,7 +303,7 @@ fn name_in<'a>(collection: &str, path: &'a str) -> Option<&'a str> {
 }
 
 /// Returns what is equal for paths that a server may consider to be one.
-fn alike(path: &str) -> String {
+pub(super) fn alike(path: &str) -> String {
     names::key(path).to_lowercase()
 }
 

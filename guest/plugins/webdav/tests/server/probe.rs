@@ -310,3 +310,58 @@ fn names_that_the_server_does_not_list_stay_local() {
     let hidden: Vec<_> = scene.remote().into_keys().filter(|path| path.starts_with('.')).collect();
     assert!(hidden.is_empty(), "{hidden:?}");
 }
+
+/// Where case is ignored, the server finds the entry itself under the new name.
+#[test]
+fn a_name_whose_case_changes_is_renamed() {
+    for (quirks, ignores_case) in [Quirks::default(), careless()]
+        .into_iter()
+        .flat_map(|one| [(one.clone(), true), (one, false)])
+    {
+        let quirks = Quirks { ignores_case, ..quirks };
+        let scene = Scene::new(quirks.clone());
+        scene.write("name", b"a file", 500);
+        scene.write("d/inside", b"in a directory", 500);
+        scene.settle().unwrap();
+        let local = scene.local_path();
+        fs::rename(local.join("name"), local.join("Name")).unwrap();
+        fs::rename(local.join("d"), local.join("D")).unwrap();
+        let versions = scene.versions();
+        let run = scene.succeed().unwrap();
+        assert!(!log(&run).contains("cannot rename"), "{}", log(&run));
+        scene.check(&versions).unwrap_or_else(|why| panic!("{quirks:?}: {why}"));
+        scene.check_rerun().unwrap();
+    }
+}
+
+/// Another client creates the new name, at each request of the run.
+#[test]
+fn a_name_whose_case_changes_replaces_no_other_entry() {
+    let run_with = |event: Option<(usize, Event)>| {
+        let scene = Scene::new(careless());
+        scene.write("d/name", b"a file", 500);
+        scene.settle().unwrap();
+        let local = scene.local_path();
+        fs::rename(local.join("d/name"), local.join("d/Name")).unwrap();
+        let mut versions = scene.versions();
+        let first = scene.server.with(|world| world.requests.len());
+        if let Some((number, event)) = event {
+            scene.server.with(|world| world.events = BTreeMap::from([(first + number, event)]));
+            versions.insert(b"another".to_vec());
+        }
+        scene.run();
+        let requests = scene.server.with(|world| {
+            world.events.clear();
+            world.requests[first..].to_vec()
+        });
+        (scene, versions, requests)
+    };
+    let (_, _, requests) = run_with(None);
+    let moved = requests.iter().position(|request| request.starts_with("MOVE")).unwrap();
+    for number in 0..moved {
+        let edit = Event::Edit("d/Name".to_owned(), Some(b"another".to_vec()));
+        let (scene, versions, requests) = run_with(Some((number, edit)));
+        scene.settle().unwrap();
+        scene.check(&versions).unwrap_or_else(|why| panic!("at {number}: {why}: {requests:#?}"));
+    }
+}
