@@ -27,6 +27,9 @@ pub struct Pair {
     settings: Vec<(String, String)>,
 }
 
+/// The time after which a server lists what was changed in its directory.
+const LISTED: std::time::Duration = std::time::Duration::from_millis(30);
+
 /// The compiled plugin.
 pub fn plugin() -> Plugin {
     static PLUGIN: OnceLock<Plugin> = OnceLock::new();
@@ -201,7 +204,14 @@ impl Pair {
     /// # Errors
     /// Returns the errors of the start.
     pub fn sync_with(&self, options: SessionOptions) -> anyhow::Result<RunReport> {
-        let plugin = if self.url.is_some() { webdav() } else { plugin() };
+        let plugin = match self.url {
+            // A server may keep a listing for some milliseconds.
+            Some(_) => {
+                std::thread::sleep(LISTED);
+                webdav()
+            }
+            None => plugin(),
+        };
         Ok(plugin.run(options, EventLog::new(), &RunRequest::default())?)
     }
 

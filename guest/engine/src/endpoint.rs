@@ -45,11 +45,7 @@ pub trait Endpoint {
     /// # Errors
     /// Fails if the list is not complete: entries that are missing count as deleted. Returns the
     /// interrupts of `each`.
-    fn list(
-        &mut self,
-        directory: &str,
-        each: &mut dyn FnMut(Entry) -> Result<(), Interrupt>,
-    ) -> Result<(), Interrupt>;
+    fn list(&mut self, directory: &str, each: &mut Each<'_>) -> Result<(), Interrupt>;
 
     /// Returns the metadata of an entry; `None`: there is no such entry.
     ///
@@ -79,11 +75,7 @@ pub trait Endpoint {
     /// # Errors
     /// Fails with [`Changed`](ErrorCode::Changed) if the file is longer than `size`, and with the
     /// interrupts of `progress`.
-    fn hash(
-        &mut self,
-        path: &str,
-        progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
-    ) -> Result<Digest, Interrupt> {
+    fn hash(&mut self, path: &str, progress: &mut Progress<'_>) -> Result<Digest, Interrupt> {
         let Content { metadata, mut reader } = self
             .open(&[OpenRequest { path, expected: None }])
             .pop()
@@ -113,7 +105,7 @@ pub trait Endpoint {
         &mut self,
         from: &mut dyn Endpoint,
         transfer: &Transfer<'_>,
-        progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
+        progress: &mut Progress<'_>,
     ) -> Result<Received, Interrupt>;
 
     /// Copies several small files, see [`Endpoint::receive`].
@@ -169,16 +161,11 @@ pub trait Endpoint {
     /// Fails for a directory.
     fn remove(&mut self, path: &str, expected: Option<&Fingerprint>) -> Result<()>;
 
-    /// Creates a directory. `mode` are its permission bits, and `like` is the corresponding
-    /// directory of the other side, whose owner it may get; `None`: those of a new directory.
+    /// Creates a directory. Without `like`, it has the owner and the permissions of a new one.
     ///
     /// # Errors
     /// Fails with [`AlreadyExists`](ErrorCode::AlreadyExists) if the name is used.
-    fn create_directory(
-        &mut self,
-        path: &str,
-        like: Option<(&mut dyn Endpoint, &str, Option<u16>)>,
-    ) -> Result<()>;
+    fn create_directory(&mut self, path: &str, like: Option<Like<'_>>) -> Result<()>;
 
     /// Removes an empty directory.
     ///
@@ -247,6 +234,22 @@ pub trait Endpoint {
     fn as_any(&mut self) -> Option<&mut dyn Any> {
         None
     }
+}
+
+/// Receives the entries of a listing.
+pub type Each<'a> = dyn FnMut(Entry) -> Result<(), Interrupt> + 'a;
+
+/// Receives the number of bytes of each part of a file that was read.
+pub type Progress<'a> = dyn FnMut(u64) -> Result<(), Interrupt> + 'a;
+
+/// The directory of the other side that a new one corresponds to.
+pub struct Like<'a> {
+    /// The side, whose owner the new one may get.
+    pub side: &'a mut dyn Endpoint,
+    /// The path there.
+    pub path: &'a str,
+    /// The permission bits of the new one; `None`: those of a new directory.
+    pub mode: Option<u16>,
 }
 
 /// What a side can do.
@@ -389,7 +392,7 @@ impl Transfer<'_> {
     pub fn read(
         &self,
         from: &mut dyn Endpoint,
-        progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
+        progress: &mut Progress<'_>,
         mut give: impl FnMut(&[u8]) -> Result<(), Interrupt>,
     ) -> Result<Received, Interrupt> {
         let open = OpenRequest { path: self.path, expected: Some(&self.source) };
@@ -402,7 +405,7 @@ impl Transfer<'_> {
     pub(crate) fn read_content(
         &self,
         content: Content,
-        progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
+        progress: &mut Progress<'_>,
         give: &mut dyn FnMut(&[u8]) -> Result<(), Interrupt>,
     ) -> Result<Received, Interrupt> {
         let Content { metadata, mut reader } = content;
@@ -470,7 +473,7 @@ pub struct Run {
 pub(crate) fn pump(
     reader: &mut dyn Read,
     size: u64,
-    progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
+    progress: &mut Progress<'_>,
     mut give: impl FnMut(&[u8]) -> Result<(), Interrupt>,
 ) -> Result<u64, Interrupt> {
     let mut part = vec![0; PART_BYTES];

@@ -19,7 +19,7 @@
 //! use std::collections::BTreeMap;
 //! use std::io::Cursor;
 //!
-//! use syncmgr_engine::endpoint::{Removal, changed};
+//! use syncmgr_engine::endpoint::{Each, Like, Progress, Removal, changed};
 //! use syncmgr_engine::testing::check_side;
 //! use syncmgr_engine::tree::{Fingerprint, join, split};
 //! use syncmgr_engine::{
@@ -73,11 +73,7 @@
 //!     fn capabilities(&self) -> Capabilities {
 //!         Capabilities { has_versions: true, ..Capabilities::default() }
 //!     }
-//!     fn list(
-//!         &mut self,
-//!         directory: &str,
-//!         each: &mut dyn FnMut(Entry) -> Result<(), Interrupt>,
-//!     ) -> Result<(), Interrupt> {
+//!     fn list(&mut self, directory: &str, each: &mut Each<'_>) -> Result<(), Interrupt> {
 //!         if !directory.is_empty() && self.metadata(directory)? != Metadata::directory() {
 //!             return Err(Error::failed("it is a file").into());
 //!         }
@@ -99,7 +95,7 @@
 //!         &mut self,
 //!         from: &mut dyn Endpoint,
 //!         transfer: &Transfer<'_>,
-//!         progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
+//!         progress: &mut Progress<'_>,
 //!     ) -> Result<Received, Interrupt> {
 //!         let mut content = Vec::new();
 //!         let received = transfer.read(from, progress, |part| Ok(content.extend_from_slice(part)))?;
@@ -122,11 +118,7 @@
 //!         self.0.remove(path);
 //!         Ok(())
 //!     }
-//!     fn create_directory(
-//!         &mut self,
-//!         path: &str,
-//!         _like: Option<(&mut dyn Endpoint, &str, Option<u16>)>,
-//!     ) -> Result<()> {
+//!     fn create_directory(&mut self, path: &str, _like: Option<Like<'_>>) -> Result<()> {
 //!         self.refuse(self.0.contains_key(path))?;
 //!         if !split(path).0.is_empty() {
 //!             self.metadata(split(path).0)?;

@@ -18,8 +18,8 @@ use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 use uuid::Uuid;
 
 use crate::endpoint::{
-    Capabilities, Content, Endpoint, Entry, Identity, Metadata, OpenRequest, Received, Removal,
-    Rename, Run, Transfer, changed,
+    Capabilities, Content, Each, Endpoint, Entry, Identity, Like, Metadata, OpenRequest, Progress,
+    Received, Removal, Rename, Run, Transfer, changed,
 };
 use crate::names;
 use crate::tree::{Digest, Fingerprint, Side, join, split};
@@ -131,11 +131,7 @@ impl Endpoint for Local {
         self.repair_modes()
     }
 
-    fn list(
-        &mut self,
-        directory: &str,
-        each: &mut dyn FnMut(Entry) -> Result<(), Interrupt>,
-    ) -> Result<(), Interrupt> {
+    fn list(&mut self, directory: &str, each: &mut Each<'_>) -> Result<(), Interrupt> {
         for entry in self.walker.directory(directory, false)?.list()? {
             let entry = entry?;
             let metadata = match &entry.metadata {
@@ -167,11 +163,7 @@ impl Endpoint for Local {
         files.iter().map(open).collect()
     }
 
-    fn hash(
-        &mut self,
-        path: &str,
-        progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
-    ) -> Result<Digest, Interrupt> {
+    fn hash(&mut self, path: &str, progress: &mut Progress<'_>) -> Result<Digest, Interrupt> {
         let file = self.parent(path)?.open_file(split(path).1)?;
         let size = file.metadata()?.size;
         let mut read = 0;
@@ -199,7 +191,7 @@ impl Endpoint for Local {
         &mut self,
         from: &mut dyn Endpoint,
         transfer: &Transfer<'_>,
-        progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
+        progress: &mut Progress<'_>,
     ) -> Result<Received, Interrupt> {
         match local(from) {
             Some(from) => self.copy(from, transfer, progress),
@@ -240,10 +232,12 @@ impl Endpoint for Local {
 
     fn rename_all(&mut self, renames: &[Rename<'_>]) -> Vec<Result<Option<Metadata>>> {
         let rename = |one: &Rename<'_>| {
-            if let Some(expected) = one.replaces {
+            if let Some(planned) = one.replaces
+                && let Some(now) = self.stat(&join(split(one.path).0, one.to))?
+            {
                 // Its copy in the trash may be a link, which changes the time of the status.
-                let expected = Fingerprint { changed: None, ..*expected };
-                self.check(&join(split(one.path).0, one.to), &expected)?;
+                let planned = Fingerprint { changed: None, ..*planned };
+                expect(&now.fingerprint, &planned)?;
             }
             self.permitted(one.path, |local, name| {
                 let directory = local.parent(one.path)?;
@@ -277,18 +271,12 @@ impl Endpoint for Local {
         self.permitted(path, |local, name| local.parent(path)?.remove_file(name))
     }
 
-    fn create_directory(
-        &mut self,
-        path: &str,
-        like: Option<(&mut dyn Endpoint, &str, Option<u16>)>,
-    ) -> Result<()> {
-        let mode = like.as_ref().and_then(|(_, _, mode)| *mode).map(u32::from);
-        let source = match like {
-            Some((from, like, _)) => local(from).and_then(|from| {
-                from.walker.directory(like, false).and_then(Directory::reopen).ok()
-            }),
-            None => None,
-        };
+    fn create_directory(&mut self, path: &str, like: Option<Like<'_>>) -> Result<()> {
+        let mode = like.as_ref().and_then(|like| like.mode).map(u32::from);
+        let source = like.and_then(|like| {
+            let from = local(like.side)?;
+            from.walker.directory(like.path, false).and_then(Directory::reopen).ok()
+        });
         self.permitted(path, |local, name| {
             let target = local.parent(path)?;
             match &source {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use syncmgr_engine::endpoint::{Removal, changed, without_cancellation};
+use syncmgr_engine::endpoint::{Each, Like, Progress, Removal, changed, without_cancellation};
 use syncmgr_engine::service::{Server, ServerPair, Service};
 use syncmgr_engine::tree::{Fingerprint, join, split};
 use syncmgr_engine::{
@@ -14,11 +14,8 @@ use syncmgr_plugin::directories::Directory;
 use syncmgr_plugin::http::{self, Request, Response};
 use syncmgr_plugin::prelude::*;
 
-/// The longest answer in JSON.
-const MAX_JSON: u64 = 64 << 20;
-
 /// An entry as the service describes it. A directory has no version.
-#[derive(Clone, Deserialize)]
+#[derive(Deserialize)]
 struct Item {
     size: u64,
     version: Option<String>,
@@ -35,7 +32,8 @@ struct Shelf {
 
 impl Shelf {
     fn url(&self, what: &str, path: &str) -> String {
-        format!("{}{what}/{}", self.url, path.split('/').map(encoded).collect::<Vec<_>>().join("/"))
+        let encode = |byte| if byte == b'/' { "/".to_owned() } else { format!("%{byte:02X}") };
+        format!("{}{what}/{}", self.url, path.bytes().map(encode).collect::<String>())
     }
 
     fn send(&self, request: Request<'_>) -> Result<Response, Interrupt> {
@@ -47,49 +45,46 @@ impl Shelf {
         }
     }
 
-    fn json<T: for<'a> Deserialize<'a>>(&self, url: &str) -> Result<T, Interrupt> {
-        let body = self.send(http::get(url))?.read_to_vec(MAX_JSON)?;
-        let invalid = |error| Error::new(ErrorCode::InputOutput, format!("{url}: {error}"));
+    /// Returns the description of an entry, or of all.
+    fn entries<T: for<'a> Deserialize<'a>>(&self, path: &str) -> Result<T, Interrupt> {
+        let body = self.send(http::get(&self.url("entries", path)))?.read_to_vec(64 << 20)?;
+        let invalid = |error| Error::new(ErrorCode::InputOutput, format!("the shelf: {error}"));
         Ok(serde_json::from_slice(&body).map_err(invalid)?)
     }
 
-    fn item(&self, path: &str) -> Result<Item, Interrupt> {
-        self.json(&self.url("entries", path))
-    }
-
-    /// Sends a request that expects a version of a file, if it is still that of the plan.
-    fn send_expecting(
+    /// Sends a request that is for a version of a file, if it is still that of the plan.
+    fn send_for(
         &self,
         request: Request<'_>,
         path: &str,
-        expected: &Fingerprint,
-    ) -> Result<Response, Interrupt> {
-        let now = self.item(path)?;
-        match (metadata(&now).fingerprint.is_still(expected), now.version) {
-            (true, Some(version)) => self.send(request.header("If-Match", &version)),
-            (true, None) | (false, _) => Err(changed("the file").into()),
+        expected: Option<&Fingerprint>,
+    ) -> Result<(Metadata, Response), Interrupt> {
+        let now: Item = self.entries(path)?;
+        let (found, version) = (metadata(&now), now.version.unwrap_or_default());
+        match expected.is_none_or(|expected| found.fingerprint.is_still(expected)) {
+            true => Ok((found, self.send(request.header("If-Match", &version))?)),
+            false => Err(changed("the file").into()),
         }
     }
 
-    fn name(&mut self, rename: &Rename<'_>) -> Result<Option<Metadata>, Interrupt> {
+    fn name(&mut self, rename: &Rename<'_>) -> Result<(), Interrupt> {
         let to = join(split(rename.path).0, rename.to);
         let Some(content) = self.received.remove(rename.path) else {
-            self.rename(rename.path, &to)?;
-            return Ok(None);
+            return Ok(self.rename(rename.path, &to)?);
         };
         let url = self.url("files", &to);
         let put = http::put(&url).body(&content);
         match rename.replaces {
-            Some(expected) => self.send_expecting(put, &to, expected)?,
-            None => put.header("If-None-Match", "*").send()?.check_status()?,
-        };
-        Ok(None)
+            Some(_) => drop(self.send_for(put, &to, rename.replaces)?),
+            None => drop(put.header("If-None-Match", "*").send()?.check_status()?),
+        }
+        Ok(())
     }
 
     fn open_one(&self, file: &OpenRequest<'_>) -> Result<Content, Interrupt> {
-        let metadata = metadata(&self.item(file.path)?);
-        let reader = Box::new(self.send(http::get(&self.url("files", file.path)))?);
-        Ok(Content { metadata, reader })
+        let get = http::get(&self.url("files", file.path));
+        let (metadata, response) = self.send_for(get, file.path, file.expected)?;
+        Ok(Content { metadata, reader: Box::new(response) })
     }
 }
 
@@ -100,29 +95,21 @@ fn metadata(item: &Item) -> Metadata {
     }
 }
 
-fn encoded(name: &str) -> String {
-    name.bytes().map(|byte| format!("%{byte:02X}")).collect()
-}
-
 impl Endpoint for Shelf {
     fn capabilities(&self) -> Capabilities {
         Capabilities { has_versions: true, renames: true, ..Capabilities::default() }
     }
 
-    fn list(
-        &mut self,
-        directory: &str,
-        each: &mut dyn FnMut(Entry) -> Result<(), Interrupt>,
-    ) -> Result<(), Interrupt> {
+    fn list(&mut self, directory: &str, each: &mut Each<'_>) -> Result<(), Interrupt> {
         if self.listed.is_none() {
-            self.listed = Some(self.json(&self.url("entries", ""))?);
+            self.listed = Some(self.entries("")?);
         }
         let inside = self.listed.iter().flatten().filter(|(path, _)| split(path).0 == directory);
         inside.map(|(path, item)| Entry::new(split(path).1, Ok(metadata(item)))).try_for_each(each)
     }
 
     fn stat(&mut self, path: &str) -> Result<Option<Metadata>> {
-        match without_cancellation(self.item(path)) {
+        match without_cancellation(self.entries(path)) {
             Err(error) if error.code == ErrorCode::NotFound => Ok(None),
             item => Ok(Some(metadata(&item?))),
         }
@@ -136,7 +123,7 @@ impl Endpoint for Shelf {
         &mut self,
         from: &mut dyn Endpoint,
         transfer: &Transfer<'_>,
-        progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
+        progress: &mut Progress<'_>,
     ) -> Result<Received, Interrupt> {
         let mut content = Vec::new();
         let received = transfer.read(from, progress, |part| Ok(content.extend_from_slice(part)))?;
@@ -145,7 +132,8 @@ impl Endpoint for Shelf {
     }
 
     fn rename_all(&mut self, renames: &[Rename<'_>]) -> Vec<Result<Option<Metadata>>> {
-        renames.iter().map(|rename| without_cancellation(self.name(rename))).collect()
+        let name = |rename: &Rename<'_>| without_cancellation(self.name(rename)).map(|()| None);
+        renames.iter().map(name).collect()
     }
 
     fn rename(&mut self, path: &str, to: &str) -> Result<()> {
@@ -163,19 +151,14 @@ impl Endpoint for Shelf {
     }
 
     fn remove(&mut self, path: &str, expected: Option<&Fingerprint>) -> Result<()> {
-        let Some(expected) = expected else {
-            self.received.remove(path);
+        if self.received.remove(path).is_some() {
             return Ok(());
-        };
+        }
         let request = http::delete(&self.url("files", path));
-        without_cancellation(self.send_expecting(request, path, expected)).map(drop)
+        without_cancellation(self.send_for(request, path, expected)).map(drop)
     }
 
-    fn create_directory(
-        &mut self,
-        path: &str,
-        _like: Option<(&mut dyn Endpoint, &str, Option<u16>)>,
-    ) -> Result<()> {
+    fn create_directory(&mut self, path: &str, _like: Option<Like<'_>>) -> Result<()> {
         let request = http::put(&self.url("directories", path)).body(b"");
         without_cancellation(self.send(request)).map(drop)
     }
@@ -189,8 +172,8 @@ impl Service for Shelf {
     const NAME: &'static str = "shelf";
 
     fn open(server: &Server, _storage: &Directory) -> Result<Box<dyn Endpoint>> {
-        let (url, received) = (server.url.clone(), BTreeMap::new());
-        Ok(Box::new(Self { url, listed: None, received }))
+        let url = server.url.clone();
+        Ok(Box::new(Self { url, listed: None, received: BTreeMap::new() }))
     }
 }
 

@@ -38,7 +38,8 @@ pub(crate) fn check(case: &Case, mut pair: Pair) -> anyhow::Result<()> {
     trees::write(&pair.left(), &left)?;
     trees::write(&pair.right(), &right)?;
     for (name, value) in case.settings {
-        pair = pair.set(name, pair.worded(value).as_str());
+        let value = pair.worded(value);
+        pair = pair.set(name, &value);
     }
     let before = pair.trees()?;
     let existed = pair.findable()?;
@@ -276,7 +277,8 @@ fn a_crash_during_moves_loses_nothing_and_copies_no_name_twice() -> anyhow::Resu
         baseline.extend(tree(&format!("m{number}={content}")));
         left.extend(tree(&format!("n/{number}={content}")));
     }
-    crash_everywhere("true", &baseline, &left, &baseline)
+    let trees = [baseline.clone(), left, baseline];
+    crash_everywhere(Pair::new, &trees, 1)
 }
 
 #[test]
@@ -439,10 +441,12 @@ fn a_file_changed_during_its_copy_is_left_for_the_next_run() -> anyhow::Result<(
 }
 
 /// Terminates the plugin before its k-th host call, for every k, and runs again without any flag.
-/// Ends a run before each of its host calls. `new` returns two empty sides.
+/// Ends a run before each of its host calls, or before each `step`th one. `new` returns two empty
+/// sides.
 pub(crate) fn crash_everywhere(
     mut new: impl FnMut() -> anyhow::Result<Pair>,
     [baseline, left, right]: &[Tree; 3],
+    step: usize,
 ) -> anyhow::Result<()> {
     let mut prepared = || -> anyhow::Result<Pair> {
         let pair = new()?;
@@ -458,7 +462,7 @@ pub(crate) fn crash_everywhere(
     reference.sync()?;
     let expected = shape(&reference.trees()?[0], &["f5"]);
     // The number of calls depends on the time that they take.
-    for k in 1.. {
+    for k in (1..).step_by(step) {
         let pair = prepared()?;
         let existed = pair.findable()?;
         let count = AtomicUsize::new(0);
@@ -497,7 +501,7 @@ pub(crate) fn all_changes() -> [Tree; 3] {
 fn a_crash_before_any_host_call_loses_nothing_and_needs_no_flag() -> anyhow::Result<()> {
     // One copy after the other, and all of them in a batch.
     for durable in ["false", "true"] {
-        crash_everywhere(|| Ok(Pair::new()?.set("durable", durable)), &all_changes())
+        crash_everywhere(|| Ok(Pair::new()?.set("durable", durable)), &all_changes(), 1)
             .context(durable)?;
     }
     Ok(())

@@ -5,7 +5,7 @@ use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 use super::Applier;
 use super::place::{Finished, check};
 use super::refused::no_link;
-use crate::endpoint::{Removal, Rename};
+use crate::endpoint::{Like, Removal, Rename};
 use crate::plan::{Action, Operation};
 use crate::state::BaseChildren;
 use crate::tree::{Fingerprint, Side, join, split};
@@ -133,8 +133,8 @@ impl Applier<'_> {
     fn make_directory(&mut self, operation: &Operation, on: Side, mode: Option<u16>) -> Result<()> {
         let [like, path] = [on.other(), on].map(|side| &*operation.paths[side.index()]);
         let keeps = self.keeps_modes(on.other(), split(like).0);
-        let (source, target) = self.source_and_target(on.other());
-        target.create_directory(path, keeps.then_some((source, like, mode)))
+        let (side, target) = self.source_and_target(on.other());
+        target.create_directory(path, keeps.then_some(Like { side, path: like, mode }))
     }
 
     pub(super) fn advance(&mut self, bytes: u64, path: &str) -> Result<(), Interrupt> {

@@ -6,7 +6,7 @@ use syncmgr_plugin::directories::{
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 
 use super::{Local, STEP_BYTES, expect, metadata_of};
-use crate::endpoint::{Received, Transfer, changed};
+use crate::endpoint::{Progress, Received, Transfer, changed};
 use crate::tree::{Digest, split};
 
 /// The maximum number of directory pairs of a batch. They are open, and the host permits 128 open
@@ -128,7 +128,7 @@ impl Local {
         &mut self,
         from: &mut Self,
         transfer: &Transfer<'_>,
-        progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
+        progress: &mut Progress<'_>,
     ) -> Result<Received, Interrupt> {
         let read = |from: &mut Self| -> Result<(EntryMetadata, File)> {
             let source = from.parent(transfer.path)?.open_file(split(transfer.path).1)?;
@@ -163,7 +163,7 @@ impl Local {
         &mut self,
         transfer: &Transfer<'_>,
         digest: Digest,
-        progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
+        progress: &mut Progress<'_>,
     ) -> Result<(), Interrupt> {
         let file = self.parent(transfer.temp)?.open_file(split(transfer.temp).1)?;
         let mut read = 0;
@@ -199,7 +199,7 @@ fn fill(
     copy: &File,
     source: &File,
     size: u64,
-    progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
+    progress: &mut Progress<'_>,
 ) -> Result<Digest, Interrupt> {
     let mut copied = 0;
     loop {

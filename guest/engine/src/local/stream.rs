@@ -6,7 +6,7 @@ use syncmgr_plugin::directories::File;
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 
 use super::Local;
-use crate::endpoint::{Content, Endpoint, OpenRequest, Received, Transfer};
+use crate::endpoint::{Content, Endpoint, OpenRequest, Progress, Received, Transfer};
 
 /// An empty file in the storage.
 const EMPTY: &str = "empty";
@@ -32,7 +32,7 @@ impl Local {
         &mut self,
         content: Content,
         transfer: &Transfer<'_>,
-        progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
+        progress: &mut Progress<'_>,
     ) -> Result<Received, Interrupt> {
         let attributes = self.attributes_of(transfer)?;
         let copy = self.permitted(transfer.temp, |local, temp| {

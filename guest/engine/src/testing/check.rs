@@ -7,7 +7,9 @@ use syncmgr_plugin::directories::EntryKind;
 use syncmgr_plugin::{Error, ErrorCode, Interrupt};
 
 use super::Memory;
-use crate::endpoint::{Endpoint, Metadata, OpenRequest, Received, Removal, Rename, Transfer};
+use crate::endpoint::{
+    Endpoint, Metadata, OpenRequest, Progress, Received, Removal, Rename, Transfer,
+};
 use crate::names::TempNames;
 use crate::tree::{Fingerprint, join, split};
 
@@ -63,7 +65,7 @@ impl<'a> Check<'a> {
         name: &str,
         source: Fingerprint,
         replaces: bool,
-        progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
+        progress: &mut Progress<'_>,
     ) -> Result<Received, Interrupt> {
         let transfer =
             Transfer { path: SOURCE, temp, name, source, mode: None, replaces, owner: false };

@@ -3,8 +3,8 @@
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 
 use crate::endpoint::{
-    Capabilities, Content, Endpoint, Entry, Identity, Metadata, OpenRequest, Received, Removal,
-    Rename, Run, Transfer,
+    Capabilities, Content, Each, Endpoint, Identity, Like, Metadata, OpenRequest, Progress,
+    Received, Removal, Rename, Run, Transfer,
 };
 use crate::tree::{Digest, Fingerprint};
 
@@ -58,38 +58,37 @@ impl<E: Endpoint> Faulty<E> {
         Self { side, turn: Box::new(turn) }
     }
 
-    /// Makes a call that returns nothing.
+    /// Makes a call. `ignored` is the result of one that is ignored; `None`: it is made.
+    fn call<T, F: From<Error>>(
+        &mut self,
+        function: &'static str,
+        ignored: Option<T>,
+        call: impl FnOnce(&mut E) -> Result<T, F>,
+    ) -> Result<T, F> {
+        match ((self.turn)(function), ignored) {
+            (Turn::Made, _) | (Turn::Ignored, None) => call(&mut self.side),
+            (Turn::Ignored, Some(result)) => Ok(result),
+            (Turn::Failed(code), _) => Err(Error::new(code, "it is made to fail").into()),
+            (Turn::Lost, _) => call(&mut self.side).and_then(|_| Err(lost().into())),
+        }
+    }
+
+    /// Makes a call that changes something.
     fn change(
         &mut self,
         function: &'static str,
         call: impl FnOnce(&mut E) -> Result<()>,
     ) -> Result<()> {
-        match (self.turn)(function) {
-            Turn::Ignored => Ok(()),
-            turn => self.after(turn, call),
-        }
+        self.call(function, Some(()), call)
     }
 
-    /// Makes a call that returns something.
+    /// Makes a call that only asks.
     fn ask<T, F: From<Error>>(
         &mut self,
         function: &'static str,
         call: impl FnOnce(&mut E) -> Result<T, F>,
     ) -> Result<T, F> {
-        let turn = (self.turn)(function);
-        self.after(turn, call)
-    }
-
-    fn after<T, F: From<Error>>(
-        &mut self,
-        turn: Turn,
-        call: impl FnOnce(&mut E) -> Result<T, F>,
-    ) -> Result<T, F> {
-        match turn {
-            Turn::Made | Turn::Ignored => call(&mut self.side),
-            Turn::Failed(code) => Err(Error::new(code, "it is made to fail").into()),
-            Turn::Lost => call(&mut self.side).and_then(|_| Err(lost().into())),
-        }
+        self.call(function, None, call)
     }
 }
 
@@ -118,22 +117,12 @@ impl<E: Endpoint> Endpoint for Faulty<E> {
         self.side.expect_lists(directories);
     }
 
-    fn list(
-        &mut self,
-        directory: &str,
-        each: &mut dyn FnMut(Entry) -> Result<(), Interrupt>,
-    ) -> Result<(), Interrupt> {
-        match (self.turn)("list") {
-            Turn::Ignored => Ok(()),
-            turn => self.after(turn, |side| side.list(directory, each)),
-        }
+    fn list(&mut self, directory: &str, each: &mut Each<'_>) -> Result<(), Interrupt> {
+        self.call("list", Some(()), |side| side.list(directory, each))
     }
 
     fn stat(&mut self, path: &str) -> Result<Option<Metadata>> {
-        match (self.turn)("stat") {
-            Turn::Ignored => Ok(None),
-            turn => self.after(turn, |side| side.stat(path)),
-        }
+        self.call("stat", Some(None), |side| side.stat(path))
     }
 
     fn read_link(&mut self, path: &str) -> Result<String> {
@@ -144,11 +133,7 @@ impl<E: Endpoint> Endpoint for Faulty<E> {
         files.iter().map(|file| self.ask("open", |side| only(side.open(&[*file])))).collect()
     }
 
-    fn hash(
-        &mut self,
-        path: &str,
-        progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
-    ) -> Result<Digest, Interrupt> {
+    fn hash(&mut self, path: &str, progress: &mut Progress<'_>) -> Result<Digest, Interrupt> {
         self.ask("hash", |side| side.hash(path, progress))
     }
 
@@ -160,7 +145,7 @@ impl<E: Endpoint> Endpoint for Faulty<E> {
         &mut self,
         from: &mut dyn Endpoint,
         transfer: &Transfer<'_>,
-        progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
+        progress: &mut Progress<'_>,
     ) -> Result<Received, Interrupt> {
         self.ask("receive", |side| side.receive(from, transfer, progress))
     }
@@ -173,10 +158,8 @@ impl<E: Endpoint> Endpoint for Faulty<E> {
     fn rename_all(&mut self, renames: &[Rename<'_>]) -> Vec<Result<Option<Metadata>>> {
         let mut results = Vec::with_capacity(renames.len());
         for one in renames {
-            results.push(match (self.turn)("rename_all") {
-                Turn::Ignored => Ok(None),
-                turn => self.after(turn, |side| only(side.rename_all(&[*one]))),
-            });
+            results
+                .push(self.call("rename_all", Some(None), |side| only(side.rename_all(&[*one]))));
         }
         results
     }
@@ -194,11 +177,7 @@ impl<E: Endpoint> Endpoint for Faulty<E> {
         self.change("remove", |side| side.remove(path, expected))
     }
 
-    fn create_directory(
-        &mut self,
-        path: &str,
-        like: Option<(&mut dyn Endpoint, &str, Option<u16>)>,
-    ) -> Result<()> {
+    fn create_directory(&mut self, path: &str, like: Option<Like<'_>>) -> Result<()> {
         self.change("create_directory", |side| side.create_directory(path, like))
     }
 

@@ -8,8 +8,8 @@ use std::rc::Rc;
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 
 use crate::endpoint::{
-    Capabilities, Content, Endpoint, Entry, Metadata, OpenRequest, Received, Removal, Rename,
-    Transfer, changed,
+    Capabilities, Content, Each, Endpoint, Entry, Like, Metadata, OpenRequest, Progress, Received,
+    Removal, Rename, Transfer, changed,
 };
 use crate::tree::{Fingerprint, join, split};
 
@@ -192,11 +192,7 @@ impl Endpoint for Memory {
         self.0.borrow().capabilities.unwrap_or(usual)
     }
 
-    fn list(
-        &mut self,
-        directory: &str,
-        each: &mut dyn FnMut(Entry) -> Result<(), Interrupt>,
-    ) -> Result<(), Interrupt> {
+    fn list(&mut self, directory: &str, each: &mut Each<'_>) -> Result<(), Interrupt> {
         let entries: Vec<_> = {
             let store = self.0.borrow();
             if !store.is_directory(directory) {
@@ -228,7 +224,7 @@ impl Endpoint for Memory {
         &mut self,
         from: &mut dyn Endpoint,
         transfer: &Transfer<'_>,
-        progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
+        progress: &mut Progress<'_>,
     ) -> Result<Received, Interrupt> {
         let mut content = Vec::new();
         let received = transfer.read(from, progress, |part| {
@@ -279,11 +275,7 @@ impl Endpoint for Memory {
         Ok(())
     }
 
-    fn create_directory(
-        &mut self,
-        path: &str,
-        _like: Option<(&mut dyn Endpoint, &str, Option<u16>)>,
-    ) -> Result<()> {
+    fn create_directory(&mut self, path: &str, _like: Option<Like<'_>>) -> Result<()> {
         let store = &mut *self.0.borrow_mut();
         if store.entries.contains_key(path) {
             return Err(used());

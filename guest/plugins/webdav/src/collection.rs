@@ -16,8 +16,8 @@ mod trash;
 use std::collections::HashMap;
 
 use syncmgr_engine::endpoint::{
-    Capabilities, Content, Endpoint, Entry, Metadata, OpenRequest, Received, Removal, Rename, Run,
-    Transfer, without_cancellation,
+    Capabilities, Content, Each, Endpoint, Like, Metadata, OpenRequest, Progress, Received,
+    Removal, Rename, Run, Transfer, without_cancellation,
 };
 use syncmgr_engine::tree::{Fingerprint, join, split};
 use syncmgr_plugin::directories::Directory;
@@ -250,11 +250,7 @@ impl Endpoint for Collection {
         self.listings.expect(directories);
     }
 
-    fn list(
-        &mut self,
-        directory: &str,
-        each: &mut dyn FnMut(Entry) -> Result<(), Interrupt>,
-    ) -> Result<(), Interrupt> {
+    fn list(&mut self, directory: &str, each: &mut Each<'_>) -> Result<(), Interrupt> {
         self.list_directory(directory)?.into_iter().try_for_each(each)
     }
 
@@ -278,7 +274,7 @@ impl Endpoint for Collection {
         &mut self,
         from: &mut dyn Endpoint,
         transfer: &Transfer<'_>,
-        progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
+        progress: &mut Progress<'_>,
     ) -> Result<Received, Interrupt> {
         self.upload(from, transfer, progress)
     }
@@ -350,11 +346,7 @@ impl Endpoint for Collection {
         }
     }
 
-    fn create_directory(
-        &mut self,
-        path: &str,
-        _like: Option<(&mut dyn Endpoint, &str, Option<u16>)>,
-    ) -> Result<()> {
+    fn create_directory(&mut self, path: &str, _like: Option<Like<'_>>) -> Result<()> {
         self.prepare()?;
         self.check_listed(path)?;
         self.make_new(path)

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::io::Read as _;
 
-use syncmgr_engine::endpoint::{Endpoint, Received, Transfer, changed};
+use syncmgr_engine::endpoint::{Endpoint, Progress, Received, Transfer, changed};
 use syncmgr_engine::tree::{Digest, join};
 use syncmgr_plugin::directories::Directory;
 use syncmgr_plugin::http::Request;
@@ -125,7 +125,7 @@ impl Collection {
         &mut self,
         from: &mut dyn Endpoint,
         transfer: &Transfer<'_>,
-        progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
+        progress: &mut Progress<'_>,
     ) -> Result<Option<Received>, Interrupt> {
         let size = transfer.source.size;
         let Some(chunked) = self.chunked.as_ref().filter(|chunked| size >= chunked.chunks.from)
@@ -199,7 +199,7 @@ impl Collection {
         from: &mut dyn Endpoint,
         upload: &Upload<'_>,
         id: &str,
-        progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
+        progress: &mut Progress<'_>,
     ) -> Result<Digest, Interrupt> {
         let mut reader = open_source(from, upload.transfer)?.reader;
         let mut record = Record::default();

@@ -5,7 +5,8 @@ use std::io::{self, Read};
 use std::rc::Rc;
 
 use syncmgr_engine::endpoint::{
-    Content, Endpoint, Metadata, OpenRequest, Received, Transfer, changed, without_cancellation,
+    Content, Endpoint, Metadata, OpenRequest, Progress, Received, Transfer, changed,
+    without_cancellation,
 };
 use syncmgr_engine::tree::{join, split};
 use syncmgr_plugin::directories::EntryKind;
@@ -42,7 +43,7 @@ impl<R: Read> Read for Hashed<R> {
 
 /// Reports the progress of a body, which may be sent several times.
 struct Report<'a> {
-    progress: RefCell<&'a mut dyn FnMut(u64) -> Result<(), Interrupt>>,
+    progress: RefCell<&'a mut Progress<'a>>,
     /// The bytes that were reported.
     reported: Cell<u64>,
     /// The interrupt that ended reading.
@@ -213,7 +214,7 @@ impl Collection {
         &mut self,
         from: &mut dyn Endpoint,
         transfer: &Transfer<'_>,
-        progress: &mut dyn FnMut(u64) -> Result<(), Interrupt>,
+        progress: &mut Progress<'_>,
     ) -> Result<Received, Interrupt> {
         self.prepare()?;
         self.check_listed(&join(split(transfer.temp).0, transfer.name))?;
