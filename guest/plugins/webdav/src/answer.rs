@@ -3,6 +3,16 @@
 use syncmgr_plugin::http::Response;
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 
+/// Returns whether a status means that the server is busy.
+pub(crate) fn is_busy(status: u16) -> bool {
+    matches!(status, 429 | 502 | 503 | 504)
+}
+
+/// Returns whether there was no answer, or only that the server is busy.
+pub(crate) fn is_unanswered(error: &Error) -> bool {
+    [ErrorCode::NotConnected, ErrorCode::Timeout].contains(&error.code)
+}
+
 /// Returns the response to a request, if its status is one of a success. `names` are those of the
 /// errors of other statuses.
 ///
@@ -38,20 +48,10 @@ pub(crate) fn expect(
                            enable Basic authentication or tokens there";
             return Err(Error::new(ErrorCode::AccessDenied, message).into());
         }
-        429 | 502 | 503 | 504 => Some(ErrorCode::NotConnected),
-        _ => None,
+        status => is_busy(status).then_some(ErrorCode::NotConnected),
     };
     response.check_status().map_err(|interrupt| match (interrupt, code) {
         (Interrupt::Failed(error), Some(code)) => Error::new(code, error.message).into(),
         (interrupt, _) => interrupt,
-    })
-}
-
-/// Returns the error of a result that cannot be cancelled: the caller sees the cancellation at its
-/// next check.
-pub(crate) fn failed<T>(result: Result<T, Interrupt>) -> Result<T> {
-    result.map_err(|interrupt| match interrupt {
-        Interrupt::Failed(error) => error,
-        Interrupt::Item | Interrupt::All => Error::new(ErrorCode::Failed, "cancelled"),
     })
 }

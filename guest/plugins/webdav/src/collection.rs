@@ -17,7 +17,7 @@ use std::collections::HashMap;
 
 use syncmgr_engine::endpoint::{
     Capabilities, Content, Each, Endpoint, Like, Metadata, OpenRequest, Progress, Received,
-    Removal, Rename, Run, Transfer,
+    Removal, Rename, Run, Transfer, without_cancellation,
 };
 use syncmgr_engine::tree::{Fingerprint, join, split};
 use syncmgr_plugin::directories::Directory;
@@ -25,8 +25,8 @@ use syncmgr_plugin::http::{self, Request, Response};
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 use uuid::Uuid;
 
-use crate::answer::{expect, failed};
-use crate::server::{Identity, Server, Tags};
+use crate::answer::expect;
+use crate::server::{Identity, Server};
 use crate::url;
 use chunked::Chunked;
 use listing::Listings;
@@ -51,10 +51,15 @@ pub struct Collection {
     name: String,
     id: Uuid,
     storage: Directory,
-    identity: Identity,
+    /// How the server described itself in this run; `None`: it was not asked, or did not answer.
+    identity: Option<Identity>,
+    /// Whether the server was asked to describe itself.
+    is_recognized: bool,
     server: Server,
-    /// Whether what the server can do is known, or cannot be found out.
+    /// Whether what the server can do is known, or cannot be found out in this run.
     is_prepared: bool,
+    /// Whether `server` was found out, and is not assumed.
+    is_known: bool,
     run: Option<Run>,
     listings: Listings,
     /// The names in the staging collection, by the temporary path.
@@ -84,15 +89,17 @@ impl Collection {
     /// # Errors
     /// Fails if the URL is not valid UTF-8 once it is decoded.
     pub fn new(root: &str, name: &str, id: Uuid, storage: Directory) -> Result<Self> {
-        let mut collection = Self {
+        Ok(Self {
             base: url::decode(root)?,
             root: root.to_owned(),
             name: name.to_owned(),
             id,
             storage,
-            identity: Identity::default(),
+            identity: None,
+            is_recognized: false,
             server: Server::unknown(),
             is_prepared: false,
+            is_known: false,
             run: None,
             listings: Listings::default(),
             staged: HashMap::new(),
@@ -100,9 +107,7 @@ impl Collection {
             trash: Trash::default(),
             captured: HashMap::new(),
             chunked: None,
-        };
-        collection.recognize();
-        Ok(collection)
+        })
     }
 
     /// Sends large files in chunks.
@@ -170,7 +175,7 @@ impl Collection {
     /// Creates a collection, unless there is one: it has no content that could be lost, and it may
     /// be that of a lost answer.
     fn make_new(&mut self, path: &str) -> Result<()> {
-        match failed(self.make(path)) {
+        match without_cancellation(self.make(path)) {
             Err(error) if error.code == ErrorCode::AlreadyExists => match self.stat(path)? {
                 Some(found) if is_collection(found) => Ok(()),
                 _ => Err(error),
@@ -214,7 +219,7 @@ fn send_all<T>(
         Ok(())
     });
     if let Err(interrupt) = sent {
-        results.push(failed(Err(interrupt)));
+        results.push(without_cancellation(Err(interrupt)));
     }
     results
 }
@@ -222,7 +227,7 @@ fn send_all<T>(
 /// Returns one result for each of `count` entries. The last ones have none after a cancellation.
 fn complete<T>(mut results: Vec<Result<T>>, count: usize) -> Vec<Result<T>> {
     results.truncate(count);
-    results.resize_with(count, || Err(Error::new(ErrorCode::Failed, "cancelled")));
+    results.resize_with(count, || Err(Error::new(ErrorCode::Cancelled, "cancelled")));
     results
 }
 
@@ -232,7 +237,7 @@ impl Endpoint for Collection {
             at_once: AT_ONCE,
             keeps_times: false,
             hashes_cheaply: false,
-            has_versions: !self.listings.has_coarse_tags && self.server.tags == Tags::Exact,
+            has_versions: !self.listings.has_coarse_tags,
             has_links: false,
             renames: self.server.destination.is_some(),
             // A tag may be made of the size and the time only.
@@ -312,13 +317,15 @@ impl Endpoint for Collection {
             let staged = self.staged.remove(rename.path);
             // Otherwise, it would be that of a file that another client has put there since.
             let stored = staged.and_then(|staged| staged.stored);
-            Ok(stored.filter(|_| self.server.keeps_fingerprints).map(Metadata::file))
+            let keeps = self.is_known && self.server.moves_tags && self.server.moves_times;
+            Ok(stored.filter(|_| keeps).map(Metadata::file))
         };
         renames.iter().zip(results).map(result).collect()
     }
 
     fn rename(&mut self, path: &str, to: &str) -> Result<()> {
         self.prepare()?;
+        self.check_listed(to)?;
         let is_collection = self.stat(path)?.is_some_and(is_collection);
         self.relocate(path, to, is_collection)
     }

@@ -48,8 +48,8 @@ pub struct Server {
     pub tags: Tags,
     /// Whether a moved file keeps its tag.
     pub moves_tags: bool,
-    /// Whether it keeps its time, too.
-    pub keeps_fingerprints: bool,
+    /// Whether a moved file keeps its time.
+    pub moves_times: bool,
     /// Whether it lists entries whose names begin with a dot. nginx does not.
     pub lists_hidden: bool,
 }
@@ -103,7 +103,7 @@ impl Server {
             keeps_times: false,
             tags: Tags::Exact,
             moves_tags: true,
-            keeps_fingerprints: false,
+            moves_times: true,
             lists_hidden: false,
         }
     }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use syncmgr_engine::endpoint::{Entry, Metadata};
+use syncmgr_engine::endpoint::{Entry, Metadata, without_cancellation};
 use syncmgr_engine::names;
 use syncmgr_engine::tree::{Fingerprint, split};
 use syncmgr_plugin::directories::EntryName;
@@ -12,7 +12,7 @@ use syncmgr_plugin::http::{self, Response};
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 
 use super::{Collection, IN_FLIGHT, is_collection, request};
-use crate::answer::{expect, failed};
+use crate::answer::expect;
 use crate::multistatus::{self, Found};
 
 /// The maximum number of entries that are listed ahead.
@@ -37,7 +37,7 @@ pub(super) struct Listings {
     ahead: usize,
     /// The number of entries of each collection when it was listed last.
     sizes: RefCell<HashMap<String, usize>>,
-    /// Whether a file has no version tag, or one that is only its time and its size.
+    /// Whether two versions of a file may have the same tag, or none.
     pub(super) has_coarse_tags: bool,
     /// Whether a file has the same tag if it is asked for again; `None`: not known yet.
     pub(super) has_stable_tags: Option<bool>,
@@ -75,7 +75,10 @@ impl Collection {
         }
         let next = self.listings.next(directory);
         self.list_some(&next)?;
-        self.check_tags(directory)?;
+        if let Some(Ok(_)) = self.listings.ready.get(directory) {
+            self.recognize()?;
+            self.check_tags(directory)?;
+        }
         match self.listings.ready.remove(directory) {
             Some(ready) => {
                 self.listings.ahead -= ready.as_ref().map_or(0, Vec::len);
@@ -200,14 +203,14 @@ impl Collection {
         let mut lists: HashMap<&str, Result<HashMap<String, Metadata>>> = HashMap::new();
         let sent = http::send_all(requests, IN_FLIGHT, |at, response| {
             if let Some(directory) = whole.get(at) {
-                let entries = failed(self.entries(directory, response));
+                let entries = without_cancellation(self.entries(directory, response));
                 lists.insert(directory, entries.map(by_name));
             } else if let Some(path) = single.get(at - whole.len()) {
-                known.insert(path.clone(), failed(self.one(path, response)));
+                known.insert(path.clone(), without_cancellation(self.one(path, response)));
             }
             Ok(())
         });
-        let cancelled = || Err(Error::new(ErrorCode::Failed, "cancelled"));
+        let cancelled = || Err(Error::new(ErrorCode::Cancelled, "cancelled"));
         let result = |path: &&str| {
             let (directory, name) = split(path);
             match (known.remove(*path), lists.get(directory)) {
@@ -216,7 +219,7 @@ impl Collection {
                     Some(found) => Ok(Some(*found)),
                     // The server knows whether it is the same entry.
                     None if entries.keys().any(|other| alike(other) == alike(name)) => {
-                        failed(self.one(path, self.propfind(path, "0").send()))
+                        without_cancellation(self.one(path, self.propfind(path, "0").send()))
                     }
                     None => Ok(None),
                 },
@@ -266,7 +269,7 @@ impl Collection {
     /// Returns the fingerprints of the entries of a collection.
     pub(super) fn fingerprints(&self, path: &str) -> Result<HashMap<String, Fingerprint>> {
         let response = self.propfind(path, "1").send();
-        let entries = failed(self.entries(path, response))?;
+        let entries = without_cancellation(self.entries(path, response))?;
         let fingerprint = |(name, metadata): (String, Metadata)| (name, metadata.fingerprint);
         Ok(by_name(entries).into_iter().map(fingerprint).collect())
     }
@@ -289,7 +292,7 @@ fn by_name(entries: Vec<Entry>) -> HashMap<String, Metadata> {
 }
 
 /// Returns whether two decoded paths are the same, perhaps to a server that normalizes names.
-fn is_same(one: &str, other: &str) -> bool {
+pub(super) fn is_same(one: &str, other: &str) -> bool {
     names::key(one) == names::key(other)
 }
 
@@ -300,7 +303,7 @@ fn name_in<'a>(collection: &str, path: &'a str) -> Option<&'a str> {
 }
 
 /// Returns what is equal for paths that a server may consider to be one.
-fn alike(path: &str) -> String {
+pub(super) fn alike(path: &str) -> String {
     names::key(path).to_lowercase()
 }
 

@@ -1,46 +1,66 @@
 //! Finds out what a server can do, by requests for files in the staging collection.
 
-use syncmgr_engine::endpoint::Metadata;
+use std::num::NonZeroI64;
+
+use syncmgr_engine::endpoint::{Metadata, without_cancellation};
 use syncmgr_engine::tree::{join, split};
 use syncmgr_plugin::callback;
 use syncmgr_plugin::http;
-use syncmgr_plugin::{Error, ErrorCode, LogLevel, Result};
+use syncmgr_plugin::{Error, ErrorCode, Interrupt, LogLevel, Result};
 
-use super::Collection;
 use super::relocate::moved;
-use crate::answer::{expect, failed};
+use super::{Collection, request};
+use crate::answer::{expect, is_busy, is_unanswered};
 use crate::server::{Destination, Identity, Server, Tags};
 
 /// A time that no server invents, in seconds since 1970.
 const TIME: i64 = 1_600_000_000;
 
 impl Collection {
-    /// Asks the server how it describes itself, and logs what is known of it. Failures are those of
-    /// the next request, too.
-    pub(super) fn recognize(&mut self) {
-        let Ok(answer) = http::request("OPTIONS", &self.root).send() else { return };
-        self.identity = Identity::new(answer.header("server"), answer.header("dav"));
+    /// Asks the server how it describes itself, once in a run, and logs what is known of it. Without
+    /// an answer, the server is an unknown one.
+    pub(super) fn recognize(&mut self) -> Result<(), Interrupt> {
+        if std::mem::replace(&mut self.is_recognized, true) {
+            return Ok(());
+        }
+        let answer = match request("OPTIONS", &self.root).send() {
+            Ok(answer) if !is_busy(answer.status()) => answer,
+            Ok(_) | Err(Interrupt::Failed(_)) => return Ok(()),
+            Err(cancelled @ (Interrupt::Item | Interrupt::All)) => return Err(cancelled),
+        };
+        let identity = Identity::new(answer.header("server"), answer.header("dav"));
         let known = Server::load(&self.storage, self.id);
-        if let Some(known) = known.filter(|known| known.identity == self.identity) {
+        if let Some(known) = known.filter(|known| known.identity == identity) {
             self.learn(known);
         }
+        self.identity = Some(identity);
+        Ok(())
     }
 
     /// Finds out what the server can do, unless that is known. Called before the first change.
     ///
     /// # Errors
-    /// Fails if the server cannot move files.
+    /// Fails if the server cannot move files, and without an answer. The next change tries again.
     pub(super) fn prepare(&mut self) -> Result<()> {
+        without_cancellation(self.recognize())?;
         if !self.is_prepared {
-            self.is_prepared = true;
             match self.probe() {
                 Ok(found) => {
-                    // Otherwise, the next run asks again.
-                    let _ = found.save(&self.storage, self.id);
+                    // A server that cannot be used may be repaired. If nothing is saved, the next run
+                    // asks again.
+                    if self.identity.is_some() && found.destination.is_some() {
+                        let _ = found.save(&self.storage, self.id);
+                    }
                     self.learn(found);
                 }
-                // The first change fails for the same reason.
-                Err(_) => self.server = Server::unknown(),
+                Err(error) => {
+                    self.server = Server::unknown();
+                    if is_unanswered(&error) {
+                        return Err(error);
+                    }
+                    // The changes that fail for the same reason say so.
+                    self.is_prepared = true;
+                }
             }
         }
         match self.server.destination {
@@ -62,8 +82,14 @@ impl Collection {
             );
             callback::log(LogLevel::Warning, &text);
         }
+        match server.tags {
+            Tags::Exact => {}
+            Tags::Coarse => self.listings.has_coarse_tags = true,
+            Tags::Unstable => self.listings.ignore_tags(),
+        }
         self.server = server;
         self.is_prepared = true;
+        self.is_known = true;
     }
 
     fn probe(&mut self) -> Result<Server> {
@@ -71,66 +97,95 @@ impl Collection {
         let [file, target, other, timed] = [(); 4].map(|()| join(&staging, &self.temp()));
         let mut versions = Vec::new();
         for content in [b"1", b"2", b"3"] {
-            self.put_probe(&file, content, None)?;
-            versions.push(self.stat_probe(&file)?);
+            versions.push(self.put_probe(&file, content, None)?);
         }
         let last = self.stat_probe(&file)?;
-        let tag = |found: &Metadata| found.fingerprint.changed;
-        let is_same = |pair: &[Metadata]| tag(&pair[0]) == tag(&pair[1]);
-        let tags = if !is_same(&[versions[2], last]) {
-            Tags::Unstable
-        } else if versions.windows(2).any(is_same) {
-            Tags::Coarse
-        } else {
-            Tags::Exact
+        let tags = match self.listings.has_stable_tags {
+            Some(false) => Tags::Unstable,
+            Some(true) | None => tags(&versions, &last),
         };
-
-        let mut destination = None;
-        for way in Destination::ALL {
-            self.server.destination = Some(way);
-            let [from, to] = [self.file(&file), self.file(&target)];
-            if moved(self.move_request(&from, &to).send()).is_ok() {
-                destination = Some(way);
-                break;
-            }
-        }
-        let mut refuses_overwrites = false;
-        let (mut moves_tags, mut keeps_fingerprints) = (true, false);
+        let destination = self.find_destination(&file, &target)?;
+        let (mut now, mut refuses_overwrites) = (last, false);
         if destination.is_some() {
-            let now = self.stat_probe(&target)?;
-            moves_tags = tag(&now) == tag(&last);
-            keeps_fingerprints = now == last;
+            now = self.stat_probe(&target)?;
             self.put_probe(&other, b"another", None)?;
             let [from, to] = [self.file(&other), self.file(&target)];
-            let refused = moved(self.move_request(&from, &to).send()).is_err();
-            let is_there = self.stat_probe(&target)?.fingerprint.size == last.fingerprint.size;
-            refuses_overwrites = refused && is_there;
+            let refused = match moved(self.move_request(&from, &to).send()) {
+                Err(error) if is_unanswered(&error) => return Err(error),
+                sent => sent.is_err(),
+            };
+            let found = self.stat_many(&[&target]).pop().unwrap_or(Ok(None))?;
+            let is_kept =
+                found.is_some_and(|found| found.fingerprint.size == last.fingerprint.size);
+            refuses_overwrites = refused && is_kept;
         }
-        self.put_probe(&timed, b"1", Some(TIME))?;
-        let modified = self.stat_probe(&timed)?.fingerprint.modified;
+        let modified = self.put_probe(&timed, b"1", Some(TIME))?.fingerprint.modified;
         let lists_hidden = self.fingerprints(&staging)?.contains_key(split(&timed).1);
         Ok(Server {
-            identity: self.identity.clone(),
+            identity: self.identity.clone().unwrap_or_default(),
             destination,
             refuses_overwrites,
             keeps_times: modified == TIME * 1_000_000_000,
             tags,
-            moves_tags,
-            keeps_fingerprints,
+            moves_tags: tag(&now) == tag(&last),
+            moves_times: now.fingerprint.modified == last.fingerprint.modified,
             lists_hidden,
         })
     }
 
-    fn put_probe(&self, path: &str, content: &[u8], time: Option<i64>) -> Result<()> {
+    /// Moves a file, and returns how the server wants the target to be written; `None`: it moves
+    /// no files.
+    fn find_destination(&mut self, file: &str, target: &str) -> Result<Option<Destination>> {
+        // Some servers answer 502 to a target that they take for one of another server.
+        let names = [(502, ErrorCode::Failed, "the target is refused")];
+        for way in Destination::ALL {
+            self.server.destination = Some(way);
+            let sent = self.move_request(&self.file(file), &self.file(target)).send();
+            let sent = without_cancellation(expect(sent, &names).map(drop));
+            match self.settle_move(file, target, sent) {
+                Ok(()) => return Ok(Some(way)),
+                Err(error) if is_unanswered(&error) => return Err(error),
+                Err(_) => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Stores a file, and returns its metadata.
+    fn put_probe(&mut self, path: &str, content: &[u8], time: Option<i64>) -> Result<Metadata> {
         let mut put = http::put(&self.file(path)).retry(super::RETRIES).body(content);
         if let Some(time) = time {
             put = put.header("X-OC-Mtime", &time.to_string());
         }
-        failed(expect(put.send(), &[]).map(drop))
+        without_cancellation(expect(put.send(), &[]).map(drop))?;
+        let stored = self.stat_probe(path)?;
+        match stored.fingerprint.size == content.len() as u64 {
+            true => Ok(stored),
+            false => Err(Error::failed("the server does not store a file as it was sent")),
+        }
     }
 
     fn stat_probe(&mut self, path: &str) -> Result<Metadata> {
         let found = self.stat_many(&[path]).pop().unwrap_or(Ok(None))?;
         found.ok_or_else(|| Error::failed("the server does not show a file that it stored"))
+    }
+}
+
+fn tag(found: &Metadata) -> Option<NonZeroI64> {
+    found.fingerprint.changed
+}
+
+/// Returns what tags say, from those of several versions and that of the last one again.
+fn tags(versions: &[Metadata], last: &Metadata) -> Tags {
+    let pairs = || versions.windows(2).map(|pair| (&pair[0], &pair[1]));
+    if versions.last().is_some_and(|version| tag(version) != tag(last)) {
+        return Tags::Unstable;
+    }
+    // Only versions of one second show whether a tag is more than the time.
+    let is_within_a_second =
+        pairs().any(|(one, other)| one.fingerprint.modified == other.fingerprint.modified);
+    match is_within_a_second && pairs().all(|(one, other)| tag(one) != tag(other)) {
+        true => Tags::Exact,
+        false => Tags::Coarse,
     }
 }

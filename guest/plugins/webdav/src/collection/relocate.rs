@@ -1,10 +1,13 @@
 //! Moves entries on the server, and finds out what happened if the answer was lost.
 
+use syncmgr_engine::endpoint::without_cancellation;
+use syncmgr_engine::tree::split;
 use syncmgr_plugin::http::{Request, Response};
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 
+use super::listing::{alike, is_same};
 use super::{Collection, request};
-use crate::answer::{expect, failed};
+use crate::answer::expect;
 use crate::server::Destination;
 
 impl Collection {
@@ -20,7 +23,7 @@ impl Collection {
     pub(super) fn relocate(&self, from: &str, to: &str, is_collection: bool) -> Result<()> {
         // lighttpd replaces a file by a collection even with `Overwrite: F`.
         if is_collection || !self.server.refuses_overwrites {
-            self.expect_unused(&[to]).pop().unwrap_or(Ok(()))?;
+            self.expect_new(from, to)?;
         }
         let urls = match is_collection {
             true => [self.collection(from), self.collection(to)],
@@ -28,6 +31,20 @@ impl Collection {
         };
         let sent = moved(self.move_request(&urls[0], &urls[1]).send());
         self.settle_move(from, to, sent)
+    }
+
+    /// Fails if another entry has the new path. Where case is ignored, a request for it may find the
+    /// entry itself, whose name is listed.
+    fn expect_new(&self, from: &str, to: &str) -> Result<()> {
+        let ((parent, from_name), (to_parent, to_name)) = (split(from), split(to));
+        if parent != to_parent || alike(from_name) != alike(to_name) {
+            return self.expect_unused(&[to]).pop().unwrap_or(Ok(()));
+        }
+        let listed = self.fingerprints(parent)?;
+        match listed.keys().any(|name| is_same(name, to_name)) {
+            true => Err(Error::new(ErrorCode::AlreadyExists, "the name is used")),
+            false => Ok(()),
+        }
     }
 
     /// Returns the result of a MOVE whose answer may be that to its repetition: the entry was moved
@@ -71,12 +88,12 @@ pub(super) fn moved(response: Result<Response, Interrupt>) -> Result<()> {
         (409, ErrorCode::NotFound, "the collection of the new name does not exist"),
         (207, ErrorCode::InputOutput, "only a part of it was moved"),
     ];
-    failed(expect(response, &names).map(drop))
+    without_cancellation(expect(response, &names).map(drop))
 }
 
 /// Returns the result of DELETE. What does not exist is deleted.
 pub(super) fn deleted(response: Result<Response, Interrupt>) -> Result<()> {
-    match failed(expect(response, &[]).map(drop)) {
+    match without_cancellation(expect(response, &[]).map(drop)) {
         Err(Error { code: ErrorCode::NotFound, .. }) => Ok(()),
         result => result,
     }

@@ -6,8 +6,8 @@ use syncmgr_plugin::Interrupt;
 use syncmgr_plugin::directories::EntryKind;
 
 use super::Collection;
+use super::listing::Listings;
 use crate::multistatus::Found;
-use crate::server::Tags;
 
 /// Times in whole seconds are smaller until the year 2514.
 const MAX_SECONDS: u64 = 1 << 34;
@@ -33,13 +33,9 @@ impl Collection {
         };
         let is_other = now.size != before.size || now.modified != before.modified;
         let is_stable = is_other || now == before;
-        self.listings.has_stable_tags = Some(is_stable);
-        if !is_stable {
-            self.listings.has_coarse_tags = true;
-            let ready = self.listings.ready.values_mut().flatten().flatten();
-            for found in ready.filter_map(|entry| entry.metadata.as_mut().ok()) {
-                found.fingerprint = without_tag(found.fingerprint);
-            }
+        match is_stable {
+            true => self.listings.has_stable_tags = Some(true),
+            false => self.listings.ignore_tags(),
         }
         Ok(())
     }
@@ -48,11 +44,20 @@ impl Collection {
     pub(super) fn metadata(&self, found: &Found) -> Metadata {
         let found = metadata(found);
         match self.listings.has_stable_tags {
-            _ if self.server.tags == Tags::Unstable => {
-                Metadata { fingerprint: without_tag(found.fingerprint), ..found }
-            }
             Some(false) => Metadata { fingerprint: without_tag(found.fingerprint), ..found },
             Some(true) | None => found,
+        }
+    }
+}
+
+impl Listings {
+    /// Uses no tags from now on.
+    pub(super) fn ignore_tags(&mut self) {
+        self.has_stable_tags = Some(false);
+        self.has_coarse_tags = true;
+        let ready = self.ready.values_mut().flatten().flatten();
+        for found in ready.filter_map(|entry| entry.metadata.as_mut().ok()) {
+            found.fingerprint = without_tag(found.fingerprint);
         }
     }
 }
@@ -76,7 +81,7 @@ fn is_coarse(tag: &str, size: u64) -> bool {
 }
 
 /// Returns the fingerprint of a file whose tag says nothing.
-fn without_tag(found: Fingerprint) -> Fingerprint {
+pub(super) fn without_tag(found: Fingerprint) -> Fingerprint {
     Fingerprint { size: found.size, modified: found.modified, ..Fingerprint::default() }
 }
 

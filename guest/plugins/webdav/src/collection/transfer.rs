@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use syncmgr_engine::endpoint::{
     Content, Endpoint, Metadata, OpenRequest, Progress, Received, Transfer, changed,
+    without_cancellation,
 };
 use syncmgr_engine::tree::{join, split};
 use syncmgr_plugin::directories::EntryKind;
@@ -13,7 +14,7 @@ use syncmgr_plugin::http::{self, Request, Response};
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 
 use super::{Collection, IN_FLIGHT, Staged, complete, request, send_all};
-use crate::answer::{expect, failed};
+use crate::answer::expect;
 use crate::multistatus;
 
 /// The answer to a file that is too large.
@@ -103,7 +104,7 @@ impl Collection {
         let mut expected = files.iter();
         let results = send_all(requests, |response| {
             let wanted = expected.next().and_then(|file| file.expected);
-            let response = failed(expect(response, &[]))?;
+            let response = without_cancellation(expect(response, &[]))?;
             if response.status() != 200 {
                 let message = format!("the server answered {} to GET", response.status());
                 return Err(Error::new(ErrorCode::InputOutput, message));
@@ -216,6 +217,7 @@ impl Collection {
         progress: &mut Progress<'_>,
     ) -> Result<Received, Interrupt> {
         self.prepare()?;
+        self.check_listed(&join(split(transfer.temp).0, transfer.name))?;
         let staging = self.staging()?;
         if let Some(received) = self.upload_chunks(from, transfer, progress)? {
             return Ok(received);

@@ -4,14 +4,14 @@
 
 use std::collections::HashSet;
 
-use syncmgr_engine::endpoint::{Removal, Rename, changed};
+use syncmgr_engine::endpoint::{Removal, Rename, changed, without_cancellation};
 use syncmgr_engine::names;
-use syncmgr_engine::tree::{join, split};
+use syncmgr_engine::tree::{Fingerprint, join, split};
 use syncmgr_plugin::{Error, ErrorCode, Result};
 
 use super::relocate::{deleted, moved};
+use super::tags::without_tag;
 use super::{Collection, complete, is_collection, request, send_all};
-use crate::answer::failed;
 
 /// The trash of a run.
 #[derive(Debug, Default)]
@@ -37,12 +37,11 @@ impl Collection {
         let check = |(removal, captured): (&Removal<'_>, Result<Captured>)| {
             let (place, moved) = captured?;
             match found.next().unwrap_or(Ok(None)) {
-                Ok(Some(mut now)) => {
+                Ok(Some(now)) => {
                     let is_collection = is_collection(now);
-                    if !self.server.moves_tags {
-                        now.fingerprint.changed = None;
-                    }
-                    match !is_collection && now.fingerprint.is_still(removal.expected) {
+                    let [now, expected] =
+                        [now.fingerprint, *removal.expected].map(|it| self.moved(it));
+                    match !is_collection && now.is_still(&expected) {
                         true => Ok(place),
                         false => Err(self.put_back(&place, removal.path, is_collection)),
                     }
@@ -57,6 +56,14 @@ impl Collection {
             }
         };
         removals.iter().zip(captured).map(check).collect()
+    }
+
+    /// Returns what the server keeps of a fingerprint when it moves a file.
+    fn moved(&self, found: Fingerprint) -> Fingerprint {
+        let uses_tags = self.server.moves_tags && self.listings.has_stable_tags != Some(false);
+        let found = if uses_tags { found } else { without_tag(found) };
+        let modified = if self.server.moves_times { found.modified } else { 0 };
+        Fingerprint { modified, ..found }
     }
 
     /// Moves entries to the trash.
@@ -89,7 +96,7 @@ impl Collection {
             if self.trash.made.contains(above) {
                 continue;
             }
-            match failed(self.make(above)) {
+            match without_cancellation(self.make(above)) {
                 Err(error) if error.code != ErrorCode::AlreadyExists => {
                     return Err(error.context("the trash cannot be used"));
                 }
@@ -216,7 +223,8 @@ impl Collection {
 
     /// Removes a file for good.
     pub(super) fn remove_file(&mut self, removal: Removal<'_>) -> Result<()> {
-        let place = self.capture(&[removal]).pop().unwrap_or_else(|| Ok(String::new()))?;
+        let place = self.capture(&[removal]).pop();
+        let place = place.unwrap_or_else(|| Err(Error::failed("no result")))?;
         self.delete(&self.file(&place))
     }
 
@@ -224,12 +232,12 @@ impl Collection {
     /// it is listed where nothing finds it.
     pub(super) fn remove_empty(&mut self, path: &str) -> Result<()> {
         let not_empty = || Error::new(ErrorCode::AlreadyExists, "the collection is not empty");
-        if !failed(self.list_directory(path))?.is_empty() {
+        if !without_cancellation(self.list_directory(path))?.is_empty() {
             return Err(not_empty());
         }
         let place = self.place_in_trash(path)?;
         self.relocate(path, &place, true)?;
-        match failed(self.list_directory(&place)) {
+        match without_cancellation(self.list_directory(&place)) {
             Ok(entries) if entries.is_empty() => self.delete(&self.collection(&place)),
             Ok(_) => {
                 Err(Error::new(ErrorCode::AlreadyExists, self.put_back(&place, path, true).message))
@@ -251,7 +259,8 @@ impl Collection {
         // Those in a collection precede it.
         made.sort_unstable_by(|one, other| other.cmp(one));
         for path in made {
-            let is_empty = failed(self.list_directory(&path)).is_ok_and(|found| found.is_empty());
+            let is_empty = without_cancellation(self.list_directory(&path))
+                .is_ok_and(|found| found.is_empty());
             if is_empty {
                 let _ = self.delete(&self.collection(&path));
             }

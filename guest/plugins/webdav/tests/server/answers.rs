@@ -5,7 +5,7 @@ use syncmgr_engine::tree::split;
 use syncmgr_plugin::testing::{Received, Reply};
 
 use crate::listing::{http_date, login};
-use crate::quirks::{PutTag, Times};
+use crate::quirks::{Destinations, PutTag, Times};
 use crate::world::{BASE, ORIGIN, World};
 
 impl World {
@@ -40,7 +40,13 @@ impl World {
             return refusal;
         }
         match method {
-            "OPTIONS" => Reply::new(200).header("dav", "1, 2"),
+            "OPTIONS" => {
+                let reply = Reply::new(200).header("dav", &format!("1, 2{}", self.quirks.more_dav));
+                match self.quirks.server {
+                    "" => reply,
+                    server => reply.header("server", server),
+                }
+            }
             "PROPFIND" => self.propfind(request, &path),
             "GET" | "HEAD" => self.get(request, &path),
             "PUT" => self.receive_put(request, &path),
@@ -57,7 +63,7 @@ impl World {
         if !changes {
             return None;
         }
-        let target = request.header("destination").and_then(destination);
+        let target = request.header("destination").and_then(|url| self.destination(url));
         let places: Vec<_> = [Some(path.to_owned()), target].into_iter().flatten().collect();
         let locked = self.quirks.locked.iter_mut().find(|(locked, left)| {
             **left > 0
@@ -73,6 +79,16 @@ impl World {
             || self.entries.get(&self.key(path)).is_some_and(|found| found.content.is_none());
         let has_slash = request.path().ends_with('/');
         (is_collection && self.quirks.needs_slash && !has_slash).then(|| Reply::new(409))
+    }
+
+    /// Returns the path of the target of a move, which must be on this server.
+    fn destination(&self, url: &str) -> Option<String> {
+        let origin = match self.quirks.destinations {
+            Destinations::Urls => ORIGIN,
+            Destinations::OtherScheme => "http://dav.example",
+            Destinations::Paths => "",
+        };
+        inside(url.strip_prefix(origin).filter(|path| path.starts_with('/'))?)
     }
 
     fn has_parent(&self, path: &str) -> bool {
@@ -212,7 +228,8 @@ impl World {
         if let Some(status) = self.quirks.refuses_moves {
             return Reply::new(status);
         }
-        let Some(target) = request.header("destination").and_then(destination) else {
+        let target = request.header("destination").and_then(|url| self.destination(url));
+        let Some(target) = target else {
             return Reply::new(502);
         };
         let from = self.key(path);
@@ -224,7 +241,7 @@ impl World {
             return Reply::new(412);
         }
         let to = self.key(&target);
-        let replaces = request.header("overwrite") != Some("F");
+        let replaces = request.header("overwrite") != Some("F") || self.quirks.ignores_overwrite;
         // On a case-insensitive server, another spelling of the entry itself is not in the way.
         let is_taken = to != from && self.entries.contains_key(&to);
         if is_taken && !replaces {
@@ -252,7 +269,16 @@ impl World {
                 false => self.entries.get(&old).cloned(),
             };
             let new = format!("{to}{}", &old[from.len()..]);
-            self.entries.insert(new, stored.unwrap());
+            let mut stored = stored.unwrap();
+            if self.quirks.moves_change_tags {
+                self.next += 1;
+                stored.version = self.next;
+            }
+            if self.quirks.moves_change_times {
+                self.clock += 10;
+                stored.modified = self.clock;
+            }
+            self.entries.insert(new, stored);
         }
         match is_collection && self.quirks.moves_collections_by_207 {
             true => Reply::new(207).body(r#"<multistatus xmlns="DAV:"/>"#),

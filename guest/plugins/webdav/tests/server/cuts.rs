@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use syncmgr_plugin::testing::Run;
 
 use crate::quirks::{Quirks, Tags};
-use crate::scene::{Scene, log};
+use crate::scene::{Scene, events};
 use crate::world::Event;
 
 /// What is the same for all runs of a test.
@@ -66,6 +66,7 @@ impl With {
             let run = scene.run();
             scene.server.with(|world| {
                 versions.extend(world.events.values().filter_map(|event| match event {
+                    Event::Edit(path, _) if world.replaces_unseen(number, path) => None,
                     Event::Edit(_, content) => content.clone(),
                     Event::Write(_, content) => Some(content.clone()),
                     Event::CutBefore | Event::CutAfter | Event::CutBody(_) => None,
@@ -95,10 +96,9 @@ impl With {
         let cut = |scene: &Scene, number| {
             scene.server.with(|world| world.events = BTreeMap::from([(number, event.clone())]));
         };
-        self.at_every_request_then(name, cut, |run| match log(run).lines().count() {
-            1 => Ok(()),
-            // The other one is the conflict.
-            _ => Err(format!("the log is {:?}", log(run))),
+        self.at_every_request_then(name, cut, |run| match &events(run)[..] {
+            [conflict] if conflict.contains("both changed on both sides") => Ok(()),
+            events => Err(format!("the log is {events:?}")),
         });
     }
 
@@ -153,6 +153,17 @@ fn an_edit_of_another_client_meanwhile_is_not_lost() {
         for path in paths {
             with.at_each_request(path, |_| Event::Edit((*path).to_owned(), content.clone()));
         }
+    }
+}
+
+/// Only a file that appears after the check of its name may be replaced.
+#[test]
+fn an_edit_of_another_client_is_not_lost_although_overwrites_are_not_refused() {
+    let quirks = Quirks { ignores_overwrite: true, ..Quirks::default() };
+    let with = With::quirks(quirks);
+    for path in ["l/replaced", "l/deleted", "l/new", "l/fresh/a", "l/gone/a", "both"] {
+        let edit = Event::Edit(path.to_owned(), Some(b"edited meanwhile".to_vec()));
+        with.at_each_request(path, |_| edit.clone());
     }
 }
 

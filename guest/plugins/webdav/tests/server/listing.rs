@@ -41,7 +41,9 @@ impl World {
         if depth == "1" && is_collection && listing != Some(Listing::Empty) {
             let inside =
                 self.entries.keys().filter(|path| split(path).0 == key && !path.is_empty());
-            paths.extend(inside.cloned());
+            let is_hidden =
+                |path: &String| self.quirks.hides_dots && split(path).1.starts_with('.');
+            paths.extend(inside.filter(|path| !is_hidden(path)).cloned());
         }
         if listing == Some(Listing::WithoutSelf) {
             paths.remove(0);

@@ -36,7 +36,7 @@ pub(crate) struct Quirks {
     /// The status beyond the quota; 0: 507.
     pub(crate) quota_status: u16,
     /// Whether MOVE of a collection answers 207, although it succeeds.
-    pub moves_collections_by_207: bool,
+    pub(crate) moves_collections_by_207: bool,
     /// Whether URLs of collections without a final slash are refused or redirected.
     pub(crate) needs_slash: bool,
     /// Whether MKCOL of an existing collection answers 201.
@@ -45,6 +45,19 @@ pub(crate) struct Quirks {
     pub(crate) has_portal: bool,
     /// The status of MOVE and COPY, as of a proxy that changes the scheme.
     pub(crate) refuses_moves: Option<u16>,
+    /// Whether `Overwrite: F` has no effect.
+    pub(crate) ignores_overwrite: bool,
+    pub(crate) destinations: Destinations,
+    /// Whether a moved file gets another tag.
+    pub(crate) moves_change_tags: bool,
+    /// Whether a moved file gets the time of the move.
+    pub(crate) moves_change_times: bool,
+    /// Whether names that begin with a dot are not listed.
+    pub(crate) hides_dots: bool,
+    /// The header `Server`; empty: none.
+    pub(crate) server: &'static str,
+    /// What follows the classes in the header `DAV`.
+    pub(crate) more_dav: &'static str,
     /// The status of every request, and its `WWW-Authenticate`.
     pub(crate) denies: Option<(u16, &'static str)>,
     /// Whether it is a Nextcloud server.
@@ -101,6 +114,16 @@ pub(crate) enum Hrefs {
     All,
     /// A path that is not that of the request.
     OtherPrefix,
+}
+
+/// The targets that MOVE accepts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Destinations {
+    #[default]
+    Urls,
+    /// URLs with the scheme behind a proxy.
+    OtherScheme,
+    Paths,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -40,8 +40,8 @@ fn quirks() -> impl Strategy<Value = Quirks> {
         prop::sample::select(times.to_vec()),
         prop::sample::select(hrefs.to_vec()),
     );
-    (one_of, any::<[bool; 8]>()).prop_map(|((tags, tag_of_put, times, hrefs), flags)| {
-        let [get, conditions, cut, split, composes, moves, slash, makes] = flags;
+    (one_of, any::<[bool; 10]>()).prop_map(|((tags, tag_of_put, times, hrefs), flags)| {
+        let [get, conditions, cut, split, composes, moves, slash, makes, retags, retimes] = flags;
         // Without tags, only the time shows that another file has the same size.
         let has_versions = matches!(tags, Tags::Exact | Tags::Weak);
         Quirks {
@@ -57,6 +57,8 @@ fn quirks() -> impl Strategy<Value = Quirks> {
             moves_collections_by_207: moves,
             needs_slash: slash,
             makes_existing: makes,
+            moves_change_tags: retags,
+            moves_change_times: retimes,
             ..Quirks::default()
         }
     })

@@ -48,6 +48,16 @@ impl Scene {
         self.directory.path().join("local")
     }
 
+    /// Has the plugin find out what the server can do, as an earlier run would.
+    pub(crate) fn probe(&self) {
+        fs::create_dir(self.local_path().join("probe")).unwrap();
+        let run = self.succeed().unwrap();
+        assert!(log(&run).contains("refuses overwrites"), "{}", log(&run));
+        fs::remove_dir(self.local_path().join("probe")).unwrap();
+        self.server.with(|world| world.remove_all("probe"));
+        self.succeed().unwrap();
+    }
+
     /// Fills both sides. The scene has each kind of change on each side, see [`Scene::change`].
     pub(crate) fn fill(&self) {
         for name in NAMES {
@@ -195,6 +205,16 @@ impl Scene {
 pub(crate) fn is_success(run: &Run) -> bool {
     run.items.iter().all(|(item, _)| run.ended(*item) == Some(Status::Succeeded))
         && run.error.is_none()
+}
+
+/// Returns the lines of the log that do not describe the server, which must be described once.
+pub(crate) fn events(run: &Run) -> Vec<String> {
+    let (described, events): (Vec<_>, Vec<_>) = log(run)
+        .lines()
+        .map(str::to_owned)
+        .partition(|line| line.contains("; refuses overwrites: "));
+    assert_eq!(described.len(), 1, "{described:?}");
+    events
 }
 
 /// Returns the text of the log.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::quirks::Quirks;
-use crate::scene::{Scene, is_success, log};
+use crate::scene::{Scene, events, is_success, log};
 
 #[test]
 fn a_busy_server_is_asked_again() {
@@ -19,7 +19,7 @@ fn a_busy_server_is_asked_again() {
                 world.quirks.busy_methods = methods.to_vec();
             });
             let run = scene.succeed().unwrap();
-            let conflicts = log(&run).lines().count();
+            let conflicts = events(&run).len();
             assert_eq!(conflicts, 1, "{status} to {methods:?}: {}", log(&run));
             assert_eq!(scene.server.with(|world| world.quirks.busy), Some((status, 0)));
             scene.settle().unwrap();
@@ -94,6 +94,8 @@ fn a_file_that_does_not_fit_is_left_and_smaller_ones_are_sent() {
         (Quirks { quota: Some(400), quota_status: 500, ..Quirks::default() }, "quota"),
     ] {
         let scene = Scene::new(quirks);
+        scene.probe();
+        scene.server.with(|world| world.requests.clear());
         scene.write("large", &[1; 1_000], 500);
         for number in 0..10 {
             scene.write(&format!("small {number}"), &[number; 20], 500);

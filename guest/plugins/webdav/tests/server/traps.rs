@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::quirks::{Hrefs, Listing, PutTag, Quirks, Tags, Times};
+use crate::quirks::{Destinations, Hrefs, Listing, PutTag, Quirks, Tags, Times};
 use crate::scene::{Scene, is_success, log};
 
 /// Syncs a scene, edits it, and syncs it again.
@@ -78,6 +78,19 @@ fn both_sides_become_equal_whatever_the_server_does_wrong() {
             "MOVE of collections answers 207",
             Quirks { moves_collections_by_207: true, ..Quirks::default() },
         ),
+        (
+            "17: other scheme",
+            Quirks { destinations: Destinations::OtherScheme, ..Quirks::default() },
+        ),
+        ("17: paths", Quirks { destinations: Destinations::Paths, ..Quirks::default() }),
+        ("moves change tags", Quirks { moves_change_tags: true, ..Quirks::default() }),
+        ("moves change times", Quirks { moves_change_times: true, ..Quirks::default() }),
+        (
+            "moves change times, and there are no tags",
+            Quirks { moves_change_times: true, tags: Tags::None, ..Quirks::default() },
+        ),
+        ("overwrites are not refused", Quirks { ignores_overwrite: true, ..Quirks::default() }),
+        ("names with dots are hidden", Quirks { hides_dots: true, ..Quirks::default() }),
         ("MKCOL answers 201", Quirks { makes_existing: true, ..Quirks::default() }),
         ("Nextcloud", Quirks { is_nextcloud: true, times: Times::Accepted, ..Quirks::default() }),
     ];
@@ -125,7 +138,9 @@ fn a_change_within_a_second_is_found_if_tags_are_coarse() {
 /// Traps 12 and 40.
 #[test]
 fn an_upload_of_which_nothing_is_stored_gets_no_name() {
-    let scene = Scene::new(Quirks { empty_puts: 1, ..Quirks::default() });
+    let scene = Scene::new(Quirks::default());
+    scene.probe();
+    scene.server.with(|world| world.quirks.empty_puts = 1);
     scene.write("a", b"content", 500);
     let run = scene.succeed().unwrap();
     assert!(log(&run).contains("the server stored 0 of 7 bytes"), "{}", log(&run));

@@ -52,7 +52,7 @@ pub(crate) struct World {
     pub(crate) next: u64,
     /// The time in seconds since 1970.
     pub(crate) clock: i64,
-    /// The requests, as `METHOD path`.
+    /// The requests, as `METHOD path`, or `METHOD path -> destination`.
     pub(crate) requests: Vec<String>,
     /// Events by the number of the request, counted from 0.
     pub(crate) events: BTreeMap<usize, Event>,
@@ -99,7 +99,9 @@ impl Shared {
 impl World {
     fn receive(&mut self, request: &Received) -> Reply {
         let number = self.requests.len();
-        self.requests.push(format!("{} {}", request.method, request.path()));
+        let target = request.header("destination").map(|url| format!(" -> {url}"));
+        let target = target.unwrap_or_default();
+        self.requests.push(format!("{} {}{target}", request.method, request.path()));
         let event = match self.down_from.is_some_and(|from| number >= from) {
             true => Some(Event::CutBefore),
             false => self.events.get(&number).cloned(),
@@ -130,6 +132,18 @@ impl World {
                 self.answer(request)
             }
         }
+    }
+
+    /// Returns whether a server that ignores `Overwrite: F` replaces a file that appears at this
+    /// request: an entry is moved there before the plugin could see it.
+    pub(crate) fn replaces_unseen(&self, number: usize, path: &str) -> bool {
+        let mut rest = self.requests[number..].iter();
+        let [own, parent] = [path, split(path).0].map(|path| format!("/{BASE}/{path}"));
+        let target = format!(" -> {ORIGIN}{own}");
+        let parent = format!("PROPFIND {}/", parent.trim_end_matches('/'));
+        let own = format!("PROPFIND {own}");
+        let first = rest.find(|one| one.ends_with(&target) || **one == own || **one == parent);
+        self.quirks.ignores_overwrite && first.is_some_and(|first| first.ends_with(&target))
     }
 
     /// Edits a file as another client would.
