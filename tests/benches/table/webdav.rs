@@ -31,6 +31,8 @@ struct Side<'a> {
     url: String,
     /// The files of the collection.
     files: std::path::PathBuf,
+    /// The password for rclone, which names the state after it.
+    password: &'a str,
 }
 
 impl Side<'_> {
@@ -47,15 +49,13 @@ impl Side<'_> {
         command
     }
 
-    fn bisync(&self, first: bool) -> Result<Command> {
-        let obscured = Command::new("rclone").args(["obscure", "hunter2"]).output()?;
-        let password = String::from_utf8(obscured.stdout)?.trim().to_owned();
+    fn bisync(&self, first: bool) -> Command {
         let mut command = Command::new("rclone");
         command
             .env("RCLONE_CONFIG_DAV_TYPE", "webdav")
             .env("RCLONE_CONFIG_DAV_URL", &self.url)
             .env("RCLONE_CONFIG_DAV_USER", "me")
-            .env("RCLONE_CONFIG_DAV_PASS", password)
+            .env("RCLONE_CONFIG_DAV_PASS", self.password)
             .args(["--config", "/dev/null", "bisync", "-q", "--force", "--transfers", "8"])
             .arg("--workdir")
             .arg(self.home.join("state"))
@@ -64,11 +64,11 @@ impl Side<'_> {
         if first {
             command.arg("--resync");
         }
-        Ok(command)
+        command
     }
 
     fn sync(&self, first: bool) -> Result<Took> {
-        let command = if self.name == BISYNC { self.bisync(first)? } else { self.ours() };
+        let command = if self.name == BISYNC { self.bisync(first) } else { self.ours() };
         let took = timed(&command, self.home)?;
         let equal = Command::new("diff")
             .args(["-rq", "--exclude=.syncmgr-trash", "--exclude=.DAV"])
@@ -120,6 +120,8 @@ pub(crate) fn measure(options: &Options) -> Result<Vec<Row>> {
         false => &[(1_000, 1024), (10, 50 << 20)],
     };
     let rounds = if options.small { 1 } else { options.rounds };
+    let obscured = Command::new("rclone").args(["obscure", "hunter2"]).output()?;
+    let password = String::from_utf8(obscured.stdout)?.trim().to_owned();
     let mut rows = Vec::new();
     for round_trip in ROUND_TRIPS {
         for &(files, bytes) in shapes {
@@ -142,7 +144,8 @@ pub(crate) fn measure(options: &Options) -> Result<Vec<Row>> {
                     let files_of = server.files().join(&collection);
                     fs::create_dir(&files_of)?;
                     let url = format!("{origin}/{collection}/");
-                    let side = Side { name, home: &home, url, files: files_of };
+                    let password = &password;
+                    let side = Side { name, home: &home, url, files: files_of, password };
                     run(&side, files, bytes, results, u8::try_from(round)?)?;
                     fs::remove_dir_all(&side.files)?;
                 }
