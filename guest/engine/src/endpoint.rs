@@ -1,10 +1,15 @@
 //! The interface to one side of a pair.
 
-use std::any::Any;
-use std::io::Read;
+mod copy;
+mod entry;
 
-use syncmgr_plugin::directories::{EntryKind, EntryName};
+use std::any::Any;
+
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
+
+pub(crate) use copy::pump;
+pub use copy::{Content, OpenRequest, Received, Transfer};
+pub use entry::{Entry, Identity, Metadata};
 
 use crate::names::TempNames;
 use crate::tree::{Digest, Fingerprint};
@@ -294,146 +299,6 @@ impl Default for Capabilities {
     }
 }
 
-/// Identifies a directory wherever it is mounted; `None` is unknown.
-pub type Identity = Option<(u64, u64)>;
-
-/// An entry of a directory.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    /// The name.
-    pub name: EntryName,
-    /// The metadata, or the reason why they cannot be read.
-    pub metadata: Result<Metadata>,
-}
-
-impl Entry {
-    /// Creates an entry.
-    pub fn new(name: &str, metadata: Result<Metadata>) -> Self {
-        Self { name: EntryName::Text(name.to_owned()), metadata }
-    }
-}
-
-/// The metadata of an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Metadata {
-    /// The type.
-    pub kind: EntryKind,
-    /// Recognizes an unchanged file.
-    pub fingerprint: Fingerprint,
-    /// The permission bits to sync: 0 to 0o777, of a directory 0 to 0o3777. `None`: this side has
-    /// none.
-    pub mode: Option<u16>,
-    /// Identifies a directory.
-    pub identity: Identity,
-}
-
-impl Metadata {
-    /// Returns the metadata of a file, without permissions.
-    pub fn file(fingerprint: Fingerprint) -> Self {
-        Self { kind: EntryKind::File, fingerprint, mode: None, identity: None }
-    }
-
-    /// Returns the metadata of a directory, without permissions and identity.
-    pub fn directory() -> Self {
-        let fingerprint = Fingerprint::default();
-        Self { kind: EntryKind::Directory, fingerprint, mode: None, identity: None }
-    }
-
-    /// Returns whether it is a directory.
-    pub fn is_directory(&self) -> bool {
-        self.kind == EntryKind::Directory
-    }
-}
-
-/// A file to open.
-#[derive(Clone, Copy, Debug)]
-pub struct OpenRequest<'a> {
-    /// The path.
-    pub path: &'a str,
-    /// What the file was when it was listed; `None`: unknown. A side that cannot tell the
-    /// fingerprint of an open file returns this one.
-    pub expected: Option<&'a Fingerprint>,
-}
-
-/// An open file.
-pub struct Content {
-    /// The metadata when it was opened.
-    pub metadata: Metadata,
-    /// The content.
-    pub reader: Box<dyn Read>,
-}
-
-/// A file to receive.
-#[derive(Clone, Copy, Debug)]
-pub struct Transfer<'a> {
-    /// The path of the source.
-    pub path: &'a str,
-    /// The path of the copy until it is complete.
-    pub temp: &'a str,
-    /// The name that the copy gets.
-    pub name: &'a str,
-    /// The expected source. Its size is that of the copy.
-    pub source: Fingerprint,
-    /// The permission bits of the copy; `None`: those of a new file.
-    pub mode: Option<u16>,
-    /// Whether the copy replaces the entry of that name, whose attributes it may get.
-    pub replaces: bool,
-    /// Whether the copy gets the owner of its source if it replaces nothing.
-    pub owner: bool,
-}
-
-impl Transfer<'_> {
-    /// Reads the source, and passes each part of it to `give`. `progress` is called after each part,
-    /// with the number of bytes.
-    ///
-    /// # Errors
-    /// Fails with [`Changed`](ErrorCode::Changed) if the source does not match
-    /// [`Transfer::source`], and with the interrupts of `progress` and of `give`.
-    pub fn read(
-        &self,
-        from: &mut dyn Endpoint,
-        progress: &mut Progress<'_>,
-        mut give: impl FnMut(&[u8]) -> Result<(), Interrupt>,
-    ) -> Result<Received, Interrupt> {
-        let open = OpenRequest { path: self.path, expected: Some(&self.source) };
-        let content = from.open(&[open]).pop();
-        let content = content.unwrap_or_else(|| Err(Error::failed("no result")))?;
-        self.read_content(content, progress, &mut give)
-    }
-
-    /// Reads the open source.
-    pub(crate) fn read_content(
-        &self,
-        content: Content,
-        progress: &mut Progress<'_>,
-        give: &mut dyn FnMut(&[u8]) -> Result<(), Interrupt>,
-    ) -> Result<Received, Interrupt> {
-        let Content { metadata, mut reader } = content;
-        let source = metadata.fingerprint;
-        if !source.is_still(&self.source) {
-            return Err(changed("the file").into());
-        }
-        let mut hasher = blake3::Hasher::new();
-        let read = pump(&mut *reader, source.size, progress, |part| {
-            hasher.update(part);
-            give(part)
-        })?;
-        match read == source.size {
-            true => Ok(Received { source, digest: *hasher.finalize().as_bytes() }),
-            false => Err(changed("the file").into()),
-        }
-    }
-}
-
-/// A received copy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Received {
-    /// The fingerprint of the source when it was read.
-    pub source: Fingerprint,
-    /// The digest of the content.
-    pub digest: Digest,
-}
-
 /// A file or link to rename.
 #[derive(Clone, Copy, Debug)]
 pub struct Rename<'a> {
@@ -468,32 +333,6 @@ pub struct Run {
     /// Names for temporary files.
     pub temps: TempNames,
 }
-
-/// Reads at most `size` bytes and one more, part by part. Returns the number of bytes.
-pub(crate) fn pump(
-    reader: &mut dyn Read,
-    size: u64,
-    progress: &mut Progress<'_>,
-    mut give: impl FnMut(&[u8]) -> Result<(), Interrupt>,
-) -> Result<u64, Interrupt> {
-    let mut part = vec![0; PART_BYTES];
-    let mut total = 0;
-    loop {
-        let read = reader.read(&mut part).map_err(syncmgr_plugin::http::interrupt)?;
-        if read == 0 {
-            return Ok(total);
-        }
-        total += read as u64;
-        // A file that another program keeps appending to might never end.
-        if total > size {
-            return Err(changed("the file").into());
-        }
-        give(&part[..read])?;
-        progress(read as u64)?;
-    }
-}
-
-const PART_BYTES: usize = 256 << 10;
 
 /// Returns the error for something that is not what the plan expects.
 pub fn changed(what: &str) -> Error {

@@ -203,8 +203,7 @@ pub(super) const ALL: [Promise; 29] = [
         check.expect_entries(&[("a", Directory), ("file", File)])
     }),
     ("a directory is not created without its parent", |check| {
-        let path = check.path("a/b");
-        let created = check.side.create_directory(&path, None);
+        let created = check.side.create_directory(&check.path("a/b"), None);
         expect(created.is_err(), || "it is created".to_owned())?;
         check.expect_entries(&[])
     }),
