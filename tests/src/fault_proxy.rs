@@ -25,7 +25,7 @@ pub enum Fault {
 
 type Choose = dyn FnMut(u64, &str) -> Fault + Send;
 
-/// A running proxy. It ends with the process. Each request has a connection of its own.
+/// A running proxy. It ends with the process. Each request uses a new connection.
 #[derive(Debug)]
 pub struct FaultProxy {
     address: SocketAddr,

@@ -4,6 +4,7 @@
 mod checkpoint;
 mod copy;
 mod flush;
+mod left;
 mod moves;
 mod name;
 mod new_baseline;
@@ -13,7 +14,7 @@ mod refused;
 mod room;
 mod words;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, SyncContext};
 
@@ -29,7 +30,7 @@ use checkpoint::Checkpoints;
 pub use checkpoint::Save;
 use copy::Batch;
 use flush::Dirty;
-use moves::Unmoved;
+use left::Left;
 use refused::Refused;
 use room::Room;
 
@@ -56,8 +57,7 @@ pub struct Done {
     pub failed: Vec<String>,
     /// The number of entries left for the next run.
     pub left: u64,
-    /// How many of them were to be moved. Some may have been moved nevertheless, such as on a server
-    /// that did not answer.
+    /// The number of moves among them. A server that did not answer may have made some of them.
     pub unmoved: u64,
 }
 
@@ -83,9 +83,7 @@ pub struct Applier<'a> {
     ended: Result<(), Interrupt>,
     /// The changes so far.
     pub done: Done,
-    /// Keys of operations that are skipped or pending, except for moves.
-    undone: HashSet<Name>,
-    unmoved: Unmoved,
+    left: Left,
 }
 
 /// The two sides.
@@ -125,8 +123,7 @@ impl<'a> Applier<'a> {
             outage: Outage::default(),
             ended: Ok(()),
             done: Done::default(),
-            undone: HashSet::new(),
-            unmoved: Unmoved::default(),
+            left: Left::default(),
         }
     }
 
@@ -167,7 +164,7 @@ impl<'a> Applier<'a> {
 
     /// Carries out a plan and flushes it. Afterwards `plan.next` is the new baseline, even after a
     /// failure or a cancellation, which ends the run early. `save` saves the baseline so far, if
-    /// that is worth while.
+    /// contents are expensive to compare.
     ///
     /// # Errors
     /// Returns the interrupt once the user cancelled, and fails if a side is full.
@@ -205,11 +202,11 @@ impl<'a> Applier<'a> {
         }
         self.flush();
         self.ends.iter_mut().for_each(|end| end.forget_repairs());
-        let undone = std::mem::take(&mut self.undone);
-        self.revert(&mut plan.next, before, &moves, &undone);
-        self.done.unmoved = self.unmoved.len();
-        self.done.left = undone.len() as u64 + self.done.unmoved;
-        plan.conflicts.retain(|conflict| !undone.contains(conflict.copy.as_str()));
+        let left = std::mem::take(&mut self.left);
+        left.restore(&mut plan.next, before, &moves);
+        self.done.unmoved = left.unmoved.len();
+        self.done.left = left.undone.len() as u64 + self.done.unmoved;
+        plan.conflicts.retain(|conflict| !left.undone.contains(conflict.copy.as_str()));
         std::mem::replace(&mut self.ended, Ok(())).and_then(|()| self.no_room())
     }
 
@@ -220,7 +217,7 @@ impl<'a> Applier<'a> {
         }
         // A directory that was refused has the reason.
         if self.ended.is_err() || self.refused.includes(&operation.key) {
-            self.leave(operation, None);
+            self.left.add(operation, None);
             return;
         }
         if self.must_wait(operation) {
@@ -250,7 +247,7 @@ impl<'a> Applier<'a> {
         match stop {
             Interrupt::Failed(error) => self.fail(operation, &error),
             Interrupt::Item | Interrupt::All => {
-                self.leave(operation, None);
+                self.left.add(operation, None);
                 self.end(Err(stop));
             }
         }
@@ -263,23 +260,6 @@ impl<'a> Applier<'a> {
         }
     }
 
-    /// Records that an operation is not done. `error` is the reason if it failed.
-    fn leave(&mut self, operation: &Operation, error: Option<&Error>) {
-        match operation.action {
-            Action::Move { .. } => self.unmoved.add(operation, error),
-            Action::MakeDirectory { .. }
-            | Action::Copy { .. }
-            | Action::MakeLink { .. }
-            | Action::Rename { .. }
-            | Action::Remove { .. }
-            | Action::RemoveDirectory { .. }
-            | Action::SetMode { .. }
-            | Action::SetModified { .. } => {
-                self.undone.insert(Name::clone(&operation.key));
-            }
-        }
-    }
-
     /// Records that an operation failed.
     fn fail(&mut self, operation: &Operation, error: &Error) {
         if room::is_postponed(error.code) {
@@ -289,7 +269,7 @@ impl<'a> Applier<'a> {
             self.end(Err(stop));
         }
         self.refused.note(operation);
-        self.leave(operation, Some(error));
+        self.left.add(operation, Some(error));
         self.done.failed.push(words::explain(operation, self.pair, error));
     }
 }

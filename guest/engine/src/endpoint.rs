@@ -41,8 +41,8 @@ pub trait Endpoint {
         Ok(())
     }
 
-    /// Announces that these directories will be listed next, in this order. A server can be asked
-    /// already.
+    /// Announces that these directories will be listed next, in this order. The side may request
+    /// them in advance.
     fn expect_lists(&mut self, _directories: &[String]) {}
 
     /// Lists a directory, and passes each entry to `each`, in any order.
@@ -78,8 +78,8 @@ pub trait Endpoint {
     /// number of bytes.
     ///
     /// # Errors
-    /// Fails with [`Changed`](ErrorCode::Changed) if the file is longer than `size`, and with the
-    /// interrupts of `progress`.
+    /// Fails with [`Changed`](ErrorCode::Changed) if the length of the file is not that of its
+    /// metadata, and with the interrupts of `progress`.
     fn hash(&mut self, path: &str, progress: &mut Progress<'_>) -> Result<Digest, Interrupt> {
         let Content { metadata, mut reader } = self
             .open(&[OpenRequest { path, expected: None }])
@@ -131,7 +131,7 @@ pub trait Endpoint {
     /// Renames files or links in their directories. A target that is to be replaced was kept in the
     /// trash before, with [`Run::trash`].
     ///
-    /// Returns the metadata under the new name, if a side knows them from the change itself. They
+    /// Returns the metadata under the new name, if the side knows them from the change itself: they
     /// are those of the copy, and not of a file that another program has put there since. With
     /// `None`, the engine asks for them.
     ///
@@ -152,11 +152,14 @@ pub trait Endpoint {
     }
 
     /// Moves files or links that are deleted to the trash. With `stays`, they are going to be
-    /// replaced, and copies in the trash are sufficient. Fails with
-    /// [`NoSpace`](ErrorCode::NoSpace) if the trash is full.
+    /// replaced, and copies in the trash are sufficient. The engine has just compared them with
+    /// their fingerprints; the side compares them again, where it can once nothing else can replace
+    /// them.
     ///
-    /// The caller has just compared them with their fingerprints. A side where another program can
-    /// change them in between compares them again, once nothing else can replace them.
+    /// # Errors
+    /// Fails with [`NoSpace`](ErrorCode::NoSpace) if the trash is full, with
+    /// [`Changed`](ErrorCode::Changed) if one is not the expected one, and with
+    /// [`NotFound`](ErrorCode::NotFound) if it does not exist.
     fn keep_in_trash(&mut self, removals: &[Removal<'_>], stays: bool) -> Vec<Result<()>>;
 
     /// Removes a file or link. `expected` is its fingerprint, which is compared as in
@@ -277,7 +280,8 @@ pub struct Capabilities {
     /// the other side is copied and deleted.
     pub renames: bool,
     /// Whether a file keeps its fingerprint when it is moved, and no other file ever has the same
-    /// one. Otherwise, only the content shows that a file was moved.
+    /// one. Otherwise, only its content shows that a file was moved; without
+    /// [`hashes_cheaply`](Self::hashes_cheaply), it is copied and deleted on the other side.
     pub has_ids: bool,
     /// How far its clock is ahead of that of the plugin, in ns.
     pub clock_ahead: i64,

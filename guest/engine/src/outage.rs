@@ -1,5 +1,5 @@
-//! Stops a run if a side cannot be reached any longer: otherwise, each of its entries would wait for
-//! a connection.
+//! Stops a run when a side becomes unreachable: otherwise, each of its entries would wait for a
+//! connection.
 
 use syncmgr_plugin::{Error, ErrorCode, Interrupt};
 

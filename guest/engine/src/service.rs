@@ -18,7 +18,7 @@ pub trait Service {
     /// The display name of an item without a key and without the setting `name`.
     const NAME: &'static str;
 
-    /// The names of its own settings.
+    /// The names of the settings that only this service has.
     const SETTINGS: &'static [&'static str] = &[];
 
     /// Returns the URL to sync with, which is the granted one or below it, and ends with `/`.

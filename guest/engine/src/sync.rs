@@ -74,7 +74,7 @@ fn sync_pair(
         ends.iter_mut().try_for_each(|end| end.repair())?;
     }
     let before = load(storage, pair, context)?;
-    let mut journal = Journal::load(storage, pair);
+    let mut journal = Journal::load(storage, pair)?;
     let filter = Filter::new(&options.ignore)?;
 
     let now = now();

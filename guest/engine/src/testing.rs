@@ -1,6 +1,6 @@
 //! Tests for a side: whether it keeps the promises of [`Endpoint`], and sides to test with.
 //!
-//! [`check_side`] tries a side out. [`Memory`] is a side in memory, for the other end of a pair,
+//! [`check_side`] checks a side. [`Memory`] is a side in memory, for the other end of a pair,
 //! and [`Faulty`] makes any side fail, at the call that a test chooses.
 
 mod check;
@@ -32,7 +32,7 @@ impl fmt::Display for Broken {
     }
 }
 
-/// Tries a side out, and returns the promises that it breaks. Its root must be empty and writable.
+/// Checks a side, and returns the promises that it breaks. Its root must be empty and writable.
 /// The run of the check has a trash and is durable.
 ///
 /// # Examples

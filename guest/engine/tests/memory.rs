@@ -44,6 +44,8 @@ enum Trouble {
     Killed(u32),
     /// No entry can be moved.
     NotMoved(ErrorCode),
+    /// No entry can be moved, because all are in use, and the plugin is killed at this call.
+    InUseAndKilled(u32),
     /// Someone writes a file just before this call.
     Edited(u32, String, u8),
 }
@@ -58,10 +60,11 @@ fn turn(function: &str) -> Turn {
     let now = CALLS.get();
     let turn = TROUBLE.with_borrow(|trouble| match trouble {
         Some(Trouble::CutFrom(call)) if now >= *call => Turn::Failed(ErrorCode::NotConnected),
-        Some(Trouble::Killed(call)) if now == *call => {
+        Some(Trouble::Killed(call) | Trouble::InUseAndKilled(call)) if now == *call => {
             std::panic::resume_unwind(Box::new("killed"))
         }
         Some(Trouble::NotMoved(code)) if function == "rename" => Turn::Failed(*code),
+        Some(Trouble::InUseAndKilled(_)) if function == "rename" => Turn::Failed(ErrorCode::Busy),
         Some(Trouble::Lost(call)) if now == *call => Turn::Lost,
         Some(Trouble::Edited(call, path, text)) if now == *call => {
             let (content, old) = (vec![*text, 7, 7, 7], memory().files().remove(path));
@@ -229,6 +232,8 @@ fn trouble() -> impl Strategy<Value = Option<Trouble>> {
         (1..60_u32).prop_map(Trouble::CutFrom),
         (1..60_u32).prop_map(Trouble::Lost),
         edited.prop_map(|(call, path, text)| Trouble::Edited(call, path, text)),
+        (1..60_u32).prop_map(Trouble::Killed),
+        (1..60_u32).prop_map(Trouble::InUseAndKilled),
     ])
 }
 
@@ -426,7 +431,12 @@ fn edits_in_a_moved_directory_survive_an_interruption_without_a_conflict() {
 #[test]
 fn a_failed_move_is_tried_again_and_an_impossible_one_is_copied() {
     for side in sides() {
-        for code in [ErrorCode::AccessDenied, ErrorCode::NotImplemented, ErrorCode::NoSpace] {
+        for code in [
+            ErrorCode::AccessDenied,
+            ErrorCode::NotImplemented,
+            ErrorCode::NoSpace,
+            ErrorCode::Busy,
+        ] {
             let scene = synced(side.fresh());
             move_directory(&scene, false);
             let before = memory().files();
@@ -461,7 +471,8 @@ proptest! {
             let mut before = scene.existing();
             if round == 2 && trouble.is_some() {
                 // It may fail.
-                let _ = scene.run_with(trouble.clone());
+                let run = || scene.run_with(trouble.clone());
+                let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
                 let [written, replaced] = WRITTEN.take();
                 before.extend(written);
                 before.retain(|content| Some(content) != replaced.as_ref());
@@ -497,4 +508,27 @@ fn an_interrupted_first_sync_copies_and_compares_little_again() {
     // The state is saved after each 256 steps.
     assert!(second < FILES - first + 2 * 256, "{first}, then {second} files were transferred");
     assert_eq!(scene.files(), memory().files());
+}
+
+#[test]
+fn a_postponed_move_is_made_after_the_baseline_was_saved_and_the_plugin_killed() {
+    let scene = synced(sides()[0].fresh());
+    move_directory(&scene, false);
+    let new: BTreeMap<_, _> = (0..400_u32)
+        .map(|number| (format!("new{number}"), number.to_le_bytes().to_vec()))
+        .collect();
+    for (name, content) in &new {
+        fs::write(scene.local().join(name), content).unwrap();
+    }
+    let run = || scene.run_with(Some(Trouble::InUseAndKilled(1_050)));
+    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
+    let received = RECEIVED.get();
+    assert!((257..400).contains(&received), "{received} files were copied");
+    assert_eq!(scene.run(), Ok(()));
+    let files = scene.files();
+    assert_eq!(files, memory().files());
+    for (path, content) in [("n/e/a", "1"), ("b", "22"), ("n/e/s/c", "333"), ("n/e/k", "55555")] {
+        assert_eq!(files.get(path).map(Vec::as_slice), Some(content.as_bytes()), "{path}");
+    }
+    assert_eq!(files.len(), 7 + new.len(), "nothing came back: {:?}", files.keys());
 }

@@ -1,15 +1,13 @@
-//! Saves the baseline while a run is at work, if contents are expensive to compare: otherwise, the
-//! run after an interruption would download each file that was copied already.
+//! Saves the baseline during a run, if contents are expensive to compare: otherwise, the run after
+//! an interruption would download each file that was copied already.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 
 use syncmgr_plugin::Result;
 
 use super::Applier;
-use super::new_baseline::revert;
 use crate::plan::{Operation, Plan};
 use crate::state::{BaseChildren, ConflictRecord};
-use crate::tree::Name;
 
 /// The number of steps and of copied bytes from which the baseline is saved.
 const STEPS: u64 = 256;
@@ -60,28 +58,15 @@ impl Applier<'_> {
         if self.ended.is_err() {
             return;
         }
-        let mut undone = self.undone.clone();
-        let pending = rest.iter().chain(self.room.waiting());
-        undone.extend(pending.map(|operation| Name::clone(&operation.key)));
+        let mut left = self.left.clone();
+        for operation in rest.iter().chain(self.room.waiting()) {
+            left.add(operation, None);
+        }
         let mut entries = plan.next.clone();
-        self.revert(&mut entries, before, moves, &undone);
-        let is_done = |one: &&ConflictRecord| !undone.contains(one.copy.as_str());
+        left.restore(&mut entries, before, moves);
+        let is_done = |one: &&ConflictRecord| !left.undone.contains(one.copy.as_str());
         let conflicts = plan.conflicts.iter().filter(is_done).cloned().collect();
         // The end of the run reports a storage that cannot be written.
         let _ = save(entries, conflicts);
-    }
-
-    /// Restores the old baseline of what was not done.
-    pub(super) fn revert(
-        &self,
-        next: &mut BaseChildren,
-        before: &BaseChildren,
-        moves: &[Operation],
-        undone: &HashSet<Name>,
-    ) {
-        for key in undone {
-            revert(next, before, key);
-        }
-        self.unmoved.revert(next, moves, undone);
     }
 }

@@ -233,7 +233,7 @@ impl Applier<'_> {
         }
         for planned in again {
             if self.ended.is_err() {
-                self.undone.insert(planned.operation.key);
+                self.left.undone.insert(planned.operation.key);
                 continue;
             }
             if self.must_wait(&planned.operation) {
@@ -262,7 +262,7 @@ impl Applier<'_> {
     pub(super) fn leave_planned(&mut self) {
         self.batch.planned_bytes = 0;
         for planned in std::mem::take(&mut self.batch.planned) {
-            self.undone.insert(planned.operation.key);
+            self.left.undone.insert(planned.operation.key);
         }
     }
 

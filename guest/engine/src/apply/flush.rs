@@ -157,8 +157,8 @@ impl Applier<'_> {
 
     /// Records that changes may not be permanent.
     fn forget(&mut self, changes: Changes) {
-        self.undone.extend(changes.keys);
-        self.unmoved.extend(changes.moves);
+        self.left.undone.extend(changes.keys);
+        self.left.unmoved.extend(changes.moves);
     }
 }
 

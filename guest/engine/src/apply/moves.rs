@@ -12,7 +12,7 @@ use crate::state::{self, Base, BaseChildren, BaseKind};
 use crate::tree::{Digest, Fingerprint, Name, Side, split};
 
 /// Moves that were not made, by key, and whether the side cannot make them at all.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Unmoved(HashMap<Name, bool>);
 
 impl Applier<'_> {
@@ -67,8 +67,8 @@ impl Unmoved {
     }
 
     /// Restores the baseline of entries that were not moved, at their old and new places. The last
-    /// move is reverted first. `undone` are the keys of other operations that were not done.
-    pub(super) fn revert(
+    /// move is restored first. `undone` are the keys of other operations that were not done.
+    pub(super) fn restore(
         &self,
         next: &mut BaseChildren,
         moves: &[Operation],

@@ -52,7 +52,7 @@ impl Applier<'_> {
 }
 
 /// Restores the old baseline of a path where the plan was not carried out.
-pub(super) fn revert(mut next: &mut BaseChildren, mut before: &BaseChildren, key: &str) {
+pub(super) fn restore(mut next: &mut BaseChildren, mut before: &BaseChildren, key: &str) {
     static NOTHING: BaseChildren = BaseChildren::new();
     let mut parts = key.split('/').peekable();
     while let Some(part) = parts.next() {

@@ -104,7 +104,7 @@ impl Applier<'_> {
         // No later operation frees space in the trash, so the copy is not repeated.
         if self.room.is_last_try || (is_trash && copied.is_some()) {
             self.room.lacked += u64::from(lacks_room);
-            self.leave(operation, Some(error));
+            self.left.add(operation, Some(error));
             self.done.failed.push(words::explain(operation, self.pair, error));
         } else {
             self.room.waiting.push(operation.clone());
@@ -123,7 +123,7 @@ impl Applier<'_> {
         self.finish_copies(next);
     }
 
-    /// Returns the operations that were left for the next run for lack of space.
+    /// Fails if operations were left for the next run for lack of space.
     pub(super) fn no_room(&self) -> Result<(), Interrupt> {
         match self.room.lacked {
             0 => Ok(()),

@@ -10,14 +10,18 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 use syncmgr_plugin::directories::Directory;
-use syncmgr_plugin::{Error, Result};
+use syncmgr_plugin::{Error, ErrorCode, Result};
 
 use super::saved_state::{MAX_STATE_BYTES, remove_if_there, replace};
 use crate::options::Options;
 use crate::pair::Pair;
 use crate::plan::{Action, Plan, moves};
 use crate::state::{self, BaseChildren};
-use crate::tree::{Children, Side};
+use crate::tree::{Children, Side, moved_path};
+
+/// The first bytes of the file: its type and version.
+const MAGIC: &[u8] = b"syncmgr-moves\0\0\x01";
+const CHECKSUM_BYTES: usize = 32;
 
 /// Moves, in their order.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -38,24 +42,64 @@ struct Move {
 }
 
 impl Journal {
-    /// Loads the journal of an interrupted run. Without one, the next run compares contents.
-    pub(super) fn load(storage: &Directory, pair: &Pair) -> Self {
+    /// Loads the journal of an interrupted run. Without one, and with a damaged one, the next run
+    /// compares contents.
+    ///
+    /// # Errors
+    /// Fails if there is one that cannot be read.
+    pub(super) fn load(storage: &Directory, pair: &Pair) -> Result<Self> {
         let roots = pair.roots();
         let none = |exists| Self { roots, moves: Vec::new(), exists };
-        let Ok(file) = storage.open_file(&name(pair)) else { return none(false) };
-        let bytes = file.read_to_end(MAX_STATE_BYTES).unwrap_or_default();
-        match postcard::from_bytes::<Self>(&bytes) {
-            Ok(journal) if journal.roots == roots => Self { exists: true, ..journal },
-            Ok(mut journal) if journal.roots == [roots[1], roots[0]] => {
+        let file = match storage.open_file(&name(pair)) {
+            Err(error) if error.code == ErrorCode::NotFound => return Ok(none(false)),
+            file => file?,
+        };
+        Ok(match Self::from_bytes(&file.read_to_end(MAX_STATE_BYTES)?) {
+            Some(journal) if journal.roots == roots => Self { exists: true, ..journal },
+            Some(mut journal) if journal.roots == [roots[1], roots[0]] => {
                 journal.moves.iter_mut().for_each(|one| one.is_right = !one.is_right);
                 Self { roots, moves: journal.moves, exists: true }
             }
-            Ok(_) | Err(_) => none(true),
+            Some(_) | None => none(true),
+        })
+    }
+
+    fn to_bytes(&self) -> Result<Vec<u8>> {
+        let moves =
+            postcard::to_allocvec(self).map_err(|error| Error::failed(error.to_string()))?;
+        let mut bytes = [MAGIC, &moves[..]].concat();
+        let checksum = blake3::hash(&bytes);
+        bytes.extend_from_slice(checksum.as_bytes());
+        Ok(bytes)
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (content, checksum) = bytes.split_last_chunk::<CHECKSUM_BYTES>()?;
+        if blake3::hash(content).as_bytes() != checksum {
+            return None;
+        }
+        match postcard::take_from_bytes(content.strip_prefix(MAGIC)?) {
+            Ok((journal, [])) => Some(journal),
+            Ok(_) | Err(_) => None,
         }
     }
 
+    /// Forgets the moves that the baseline has already: in a later run, an entry may move back and
+    /// be moved again. A move may begin where an earlier one ends.
+    fn forget_known(&mut self, base: &BaseChildren) {
+        let mut kept: Vec<Move> = Vec::new();
+        for one in std::mem::take(&mut self.moves) {
+            let follows = |earlier: &Move| moved_path(&one.from, &earlier.to, "").is_some();
+            if state::entry(base, &one.from).is_some() || kept.iter().any(follows) {
+                kept.push(one);
+            }
+        }
+        self.moves = kept;
+    }
+
     /// Makes the moves that were completed in the baseline.
-    pub(super) fn replay(&self, sides: [&Children; 2], base: &mut Cow<'_, BaseChildren>) {
+    pub(super) fn replay(&mut self, sides: [&Children; 2], base: &mut Cow<'_, BaseChildren>) {
+        self.forget_known(base);
         for (index, Move { is_right, from, to }) in self.moves.iter().enumerate() {
             let on = if *is_right { Side::Right } else { Side::Left };
             let side = sides[on.index()];
@@ -102,7 +146,7 @@ impl Journal {
         self.moves.retain(|old| !again.contains(old));
         self.moves.extend(new);
         self.exists = true;
-        let bytes = postcard::to_stdvec(self).map_err(|error| Error::failed(error.to_string()))?;
+        let bytes = self.to_bytes()?;
         replace(storage, pair, &name(pair), options, |file| file.write(&bytes).map(drop))
             .map_err(|error| error.context("cannot record the moves"))
     }
@@ -121,4 +165,42 @@ impl Journal {
 
 fn name(pair: &Pair) -> String {
     format!("{}.moves", pair.state_name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(from: &str, to: &str) -> Move {
+        Move { is_right: false, from: from.to_owned(), to: to.to_owned() }
+    }
+
+    #[test]
+    fn a_damaged_journal_is_not_used() {
+        let moves = vec![one("a", "b"), one("c/d", "e")];
+        let journal = Journal { roots: [[1; 16], [2; 16]], moves, exists: true };
+        let bytes = journal.to_bytes().unwrap();
+        assert_eq!(Journal::from_bytes(&bytes).unwrap().moves, journal.moves);
+        for length in 0..bytes.len() {
+            assert!(Journal::from_bytes(&bytes[..length]).is_none(), "{length}");
+        }
+        for at in 0..bytes.len() {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1;
+            assert!(Journal::from_bytes(&flipped).is_none(), "{at}");
+        }
+    }
+
+    #[test]
+    fn moves_that_the_baseline_has_are_forgotten() {
+        let mut world = crate::plan::model::World::default();
+        for side in Side::BOTH {
+            world.edit(side, "b:1 c/d:2");
+        }
+        world.sync(crate::options::Mode::TwoWaySafe);
+        let moves = vec![one("a", "b"), one("c", "e"), one("e/d", "f"), one("x/y", "z")];
+        let mut journal = Journal { moves, ..Journal::default() };
+        journal.forget_known(&world.base);
+        assert_eq!(journal.moves, [one("c", "e"), one("e/d", "f")]);
+    }
 }

@@ -1,4 +1,4 @@
-//! Operations of one check, in a directory of its own.
+//! Operations of one check, in a separate directory.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
