@@ -115,10 +115,18 @@ fn edit(pair: &Pair, random: &mut Random, round: u32) -> anyhow::Result<()> {
 /// Waits for a short time until a side has a temporary copy. Not every run copies.
 fn wait_for_a_copy(pair: &Pair, patience: Duration) -> anyhow::Result<()> {
     let begun = Instant::now();
+    // On a server, copies are in a temporary collection.
+    let is_copy = |entry: &fs::DirEntry| {
+        let is_temp = entry.file_name().to_string_lossy().starts_with(".syncmgr-tmp-");
+        let is_filled = match fs::read_dir(entry.path()) {
+            Ok(mut inside) => inside.next().is_some(),
+            // It is a file.
+            Err(_) => true,
+        };
+        is_temp && is_filled
+    };
     let has_copy = |directory: &Path| {
-        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-        let mut names = entries.map(|entry| entry.file_name());
-        names.any(|name| name.to_string_lossy().starts_with(".syncmgr-tmp-"))
+        fs::read_dir(directory).into_iter().flatten().flatten().any(|entry| is_copy(&entry))
     };
     while begun.elapsed() < patience {
         for side in [pair.left(), pair.right()] {
