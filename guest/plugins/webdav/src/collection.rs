@@ -137,8 +137,14 @@ impl Collection {
         }
     }
 
-    fn temp(&self) -> String {
-        self.run.as_ref().map(|run| run.temps.next()).unwrap_or_default()
+    fn run(&self) -> Result<&Run> {
+        self.run.as_ref().ok_or_else(|| Error::failed("no run has begun"))
+    }
+
+    /// Returns the path of the staging collection, which exists once an upload has begun.
+    fn existing_staging(&self) -> Result<&str> {
+        let missing = || Error::failed("there is no temporary collection");
+        self.staging.as_deref().ok_or_else(missing)
     }
 
     /// Returns the staging collection, which is created for its first entry. It is in the root, so
@@ -147,7 +153,7 @@ impl Collection {
         if let Some(staging) = &self.staging {
             return Ok(staging.clone());
         }
-        let staging = self.temp();
+        let staging = self.run()?.temps.next();
         self.make_new(&staging)?;
         Ok(self.staging.insert(staging).clone())
     }

@@ -137,7 +137,7 @@ impl Collection {
         let old = chunked.load();
         let mut upload = Upload {
             url: format!("{}{id}/", chunked.uploads),
-            target: self.file(&join(&self.staging_name(), staged_name(transfer.temp))),
+            target: self.file(&join(self.existing_staging()?, staged_name(transfer.temp))),
             transfer,
             chunk,
             known: Vec::new(),
@@ -181,10 +181,6 @@ impl Collection {
         }
         self.is_staged(transfer);
         Ok(Some(Received { source: transfer.source, digest }))
-    }
-
-    fn staging_name(&self) -> String {
-        self.staging.clone().unwrap_or_default()
     }
 
     /// Returns the id of the upload of a version of a file.
@@ -253,7 +249,7 @@ impl Collection {
         let assembled = expect(assembled, &TOO_LARGE).map(drop);
         let Err(Interrupt::Failed(error)) = assembled else { return assembled };
         let name = staged_name(upload.transfer.temp);
-        let is_there = self.fingerprints(&self.staging_name()).is_ok_and(|found| {
+        let is_there = self.fingerprints(self.existing_staging()?).is_ok_and(|found| {
             found.get(name).is_some_and(|found| found.size == upload.transfer.source.size)
         });
         match is_there {

@@ -94,7 +94,8 @@ impl Collection {
 
     fn probe(&mut self) -> Result<Server> {
         let staging = self.staging()?;
-        let [file, target, other, timed] = [(); 4].map(|()| join(&staging, &self.temp()));
+        let temps = &self.run()?.temps;
+        let [file, target, other, timed] = [(); 4].map(|()| join(&staging, &temps.next()));
         let mut versions = Vec::new();
         for content in [b"1", b"2", b"3"] {
             versions.push(self.put_probe(&file, content, None)?);

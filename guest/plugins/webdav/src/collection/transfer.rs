@@ -265,8 +265,8 @@ impl Collection {
 
     /// Checks the sizes of files in the staging collection.
     pub(super) fn check_sizes(&mut self, temps: &[&str]) -> Vec<Result<()>> {
-        let staging = self.staging.clone().unwrap_or_default();
-        let found = match self.fingerprints(&staging) {
+        let staging = self.existing_staging();
+        let found = match staging.and_then(|staging| self.fingerprints(staging)) {
             Ok(found) => found,
             Err(error) => return temps.iter().map(|_| Err(error.clone())).collect(),
         };

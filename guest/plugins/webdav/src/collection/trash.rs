@@ -49,10 +49,11 @@ impl Collection {
                 Ok(None) => Err(moved.err().unwrap_or_else(|| {
                     Error::failed(format!("the server moved it to {place:?}, but it is not there"))
                 })),
-                Err(error) => {
-                    let _ = self.put_back(&place, removal.path, false);
-                    Err(error)
-                }
+                Err(error) => Err(match self.relocate(&place, removal.path, false) {
+                    Ok(()) => error,
+                    Err(_) if moved.is_ok() => error.context(is_at(&place)),
+                    Err(_) => error.context(format!("it may be {place:?} on the server now")),
+                }),
             }
         };
         removals.iter().zip(captured).map(check).collect()
@@ -87,8 +88,7 @@ impl Collection {
     fn place_in_trash(&mut self, path: &str) -> Result<String> {
         self.prepare()?;
         let (parent, name) = split(path);
-        let stamp = self.run.as_ref().map(|run| run.stamp.clone()).unwrap_or_default();
-        let directory = join(names::TRASH, &stamp);
+        let directory = join(names::TRASH, &self.run()?.stamp);
         let directory = if parent.is_empty() { directory } else { join(&directory, parent) };
         let ends = directory.match_indices('/').map(|(at, _)| at).chain([directory.len()]);
         for end in ends {
@@ -228,8 +228,9 @@ impl Collection {
         self.delete(&self.file(&place))
     }
 
-    /// Removes an empty collection. DELETE would also remove what was created in it meanwhile, so
-    /// it is listed where nothing finds it.
+    /// Removes an empty collection. DELETE would also remove entries that another client creates at
+    /// the same time, so the collection is listed in the trash, where no client changes it. It stays
+    /// there if the server does not list all its entries.
     pub(super) fn remove_empty(&mut self, path: &str) -> Result<()> {
         let not_empty = || Error::new(ErrorCode::AlreadyExists, "the collection is not empty");
         if !without_cancellation(self.list_directory(path))?.is_empty() {
@@ -237,21 +238,26 @@ impl Collection {
         }
         let place = self.place_in_trash(path)?;
         self.relocate(path, &place, true)?;
+        if !self.server.lists_hidden {
+            self.trash.is_kept = true;
+            return Ok(());
+        }
         match without_cancellation(self.list_directory(&place)) {
             Ok(entries) if entries.is_empty() => self.delete(&self.collection(&place)),
             Ok(_) => {
                 Err(Error::new(ErrorCode::AlreadyExists, self.put_back(&place, path, true).message))
             }
-            Err(error) => {
-                let _ = self.put_back(&place, path, true);
-                Err(error)
-            }
+            Err(error) => Err(match self.relocate(&place, path, true) {
+                Ok(()) => error,
+                Err(_) => error.context(is_at(&place)),
+            }),
         }
     }
 
-    /// Deletes the collections of the run in the trash if nothing stays there.
+    /// Deletes the collections of the run in the trash if nothing stays there, and if the server
+    /// lists all entries.
     pub(super) fn clear_trash(&mut self) {
-        if std::mem::take(&mut self.trash.is_kept) {
+        if std::mem::take(&mut self.trash.is_kept) || !self.server.lists_hidden {
             return;
         }
         let mut made: Vec<_> =
@@ -266,4 +272,8 @@ impl Collection {
             }
         }
     }
+}
+
+fn is_at(place: &str) -> String {
+    format!("it is {place:?} on the server now")
 }

@@ -311,6 +311,30 @@ fn names_that_the_server_does_not_list_stay_local() {
     assert!(hidden.is_empty(), "{hidden:?}");
 }
 
+/// DELETE of a collection that seems to be empty would delete its hidden files.
+#[test]
+fn a_file_that_the_server_does_not_list_is_not_deleted_with_its_directory() {
+    for trash in ["true", "false"] {
+        let mut scene = Scene::new(Quirks { hides_dots: true, ..Quirks::default() });
+        scene.settings = vec![("trash", trash)];
+        for name in ["d/a", "d/e/a", "x", "y", "z"] {
+            scene.write(name, name.as_bytes(), 500);
+        }
+        scene.settle().unwrap();
+        let hidden = [("d/.x", b"hidden 1"), ("d/e/.x", b"hidden 2")];
+        for (path, content) in hidden {
+            scene.edit(path, Some(content));
+        }
+        fs::remove_dir_all(scene.local_path().join("d")).unwrap();
+        scene.settle().unwrap();
+        for (path, content) in hidden {
+            let kept = scene.server.with(|world| world.contents());
+            assert!(kept.contains(&content[..]), "trash={trash}: {path} is lost");
+        }
+        assert!(!scene.remote().contains_key("d/"), "trash={trash}");
+    }
+}
+
 /// Where case is ignored, the server finds the entry itself under the new name.
 #[test]
 fn a_name_whose_case_changes_is_renamed() {
