@@ -25,7 +25,7 @@ use syncmgr_plugin::http::{self, Request, Response};
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 use uuid::Uuid;
 
-use crate::answer::expect;
+use crate::answer::{expect, is_unanswered};
 use crate::server::{Identity, Server};
 use crate::url;
 use chunked::Chunked;
@@ -67,8 +67,8 @@ pub struct Collection {
     /// The name of the staging collection, once it exists.
     staging: Option<String>,
     trash: Trash,
-    /// The paths in the trash of files that are being replaced, by their paths.
-    captured: HashMap<String, String>,
+    /// The paths in the trash and the fingerprints of files that are being replaced, by path.
+    captured: HashMap<String, (String, Fingerprint)>,
     /// How large files are sent, if not in one request.
     chunked: Option<Chunked>,
 }
@@ -158,13 +158,13 @@ impl Collection {
         Ok(self.staging.insert(staging).clone())
     }
 
-    fn make(&self, path: &str) -> Result<(), Interrupt> {
-        let names = [
-            (405, ErrorCode::AlreadyExists, "the name is used"),
-            (409, ErrorCode::NotFound, "its collection does not exist"),
-        ];
-        let make = request("MKCOL", &self.collection(path)).safe_to_repeat();
-        expect(make.send(), &names).map(drop)
+    fn make_request(&self, path: &str) -> Request<'static> {
+        request("MKCOL", &self.collection(path))
+    }
+
+    /// Creates a collection. After a lost answer, it may exist already.
+    fn make(&self, path: &str) -> Result<()> {
+        made(self.make_request(path).safe_to_repeat().send())
     }
 
     /// Fails for a path that the server would not list, so that it would seem to be deleted.
@@ -181,7 +181,7 @@ impl Collection {
     /// Creates a collection, unless there is one: it has no content that could be lost, and it may
     /// be that of a lost answer.
     fn make_new(&mut self, path: &str) -> Result<()> {
-        match without_cancellation(self.make(path)) {
+        match self.make(path) {
             Err(error) if error.code == ErrorCode::AlreadyExists => match self.stat(path)? {
                 Some(found) if is_collection(found) => Ok(()),
                 _ => Err(error),
@@ -245,7 +245,7 @@ impl Endpoint for Collection {
             hashes_cheaply: false,
             has_versions: !self.listings.has_coarse_tags,
             has_links: false,
-            renames: self.server.destination.is_some(),
+            renames: self.server.renames(),
             // A tag may be made of the size and the time only.
             has_ids: false,
             clock_ahead: self.listings.clock_ahead,
@@ -315,7 +315,10 @@ impl Endpoint for Collection {
             .collect();
         let moved = complete(send_all(requests, moved), ready.len());
         for (at, moved) in ready.into_iter().zip(moved) {
-            results[at] = self.settle_move(&self.place_of(renames[at].path), &targets[at], moved);
+            let staged = self.staged.get(renames[at].path);
+            let source = staged.and_then(|staged| staged.stored).map(Metadata::file);
+            let place = self.place_of(renames[at].path);
+            results[at] = self.settle_move(&place, &targets[at], source, moved);
         }
         self.settle_replaced(&targets, &mut results);
         let result = |(rename, result): (&Rename<'_>, Result<()>)| {
@@ -332,8 +335,9 @@ impl Endpoint for Collection {
     fn rename(&mut self, path: &str, to: &str) -> Result<()> {
         self.prepare()?;
         self.check_listed(to)?;
-        let is_collection = self.stat(path)?.is_some_and(is_collection);
-        self.relocate(path, to, is_collection)
+        let found = self.stat(path)?;
+        let source = found.ok_or_else(|| Error::new(ErrorCode::NotFound, "it does not exist"))?;
+        self.relocate(path, to, source)
     }
 
     fn keep_in_trash(&mut self, removals: &[Removal<'_>], stays: bool) -> Vec<Result<()>> {
@@ -355,7 +359,11 @@ impl Endpoint for Collection {
     fn create_directory(&mut self, path: &str, _like: Option<Like<'_>>) -> Result<()> {
         self.prepare()?;
         self.check_listed(path)?;
-        self.make_new(path)
+        // Without a repetition, so that an existing collection is not that of a lost answer.
+        match made(self.make_request(path).send()) {
+            Err(error) if is_unanswered(&error) => self.make_new(path),
+            made => made,
+        }
     }
 
     fn remove_directory(&mut self, path: &str) -> Result<()> {
@@ -370,6 +378,15 @@ impl Endpoint for Collection {
             Err(error) => vec![("delete the temporary collection", staging, error)],
         }
     }
+}
+
+/// Returns the result of MKCOL.
+fn made(response: Result<Response, Interrupt>) -> Result<()> {
+    let names = [
+        (405, ErrorCode::AlreadyExists, "the name is used"),
+        (409, ErrorCode::NotFound, "its collection does not exist"),
+    ];
+    without_cancellation(expect(response, &names).map(drop))
 }
 
 fn is_collection(metadata: Metadata) -> bool {

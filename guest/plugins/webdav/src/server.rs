@@ -108,6 +108,14 @@ impl Server {
         }
     }
 
+    /// Returns whether it can rename an entry: a renamed file keeps its fingerprint. Otherwise, each
+    /// file in a moved directory would seem to be changed.
+    pub fn renames(&self) -> bool {
+        // Unstable tags are not in fingerprints.
+        let keeps_tags = self.moves_tags || self.tags == Tags::Unstable;
+        self.destination.is_some() && keeps_tags && self.moves_times
+    }
+
     /// Describes it in one line.
     pub fn describe(&self) -> String {
         let yes = |is: bool| if is { "yes" } else { "no" };
@@ -127,7 +135,7 @@ impl Server {
         format!(
             "{name}; refuses overwrites: {}; renames: {}; keeps times: {}; tags: {tags}{hidden}",
             yes(self.refuses_overwrites),
-            yes(self.destination.is_some()),
+            yes(self.renames()),
             yes(self.keeps_times)
         )
     }

@@ -143,7 +143,7 @@ impl Collection {
             self.server.destination = Some(way);
             let sent = self.move_request(&self.file(file), &self.file(target)).send();
             let sent = without_cancellation(expect(sent, &names).map(drop));
-            match self.settle_move(file, target, sent) {
+            match self.settle_move(file, target, None, sent) {
                 Ok(()) => return Ok(Some(way)),
                 Err(error) if is_unanswered(&error) => return Err(error),
                 Err(_) => {}

@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use syncmgr_engine::endpoint::{Removal, Rename, changed, without_cancellation};
+use syncmgr_engine::endpoint::{Metadata, Removal, Rename, changed, without_cancellation};
 use syncmgr_engine::names;
 use syncmgr_engine::tree::{Fingerprint, join, split};
 use syncmgr_plugin::{Error, ErrorCode, Result};
@@ -37,23 +37,24 @@ impl Collection {
         let check = |(removal, captured): (&Removal<'_>, Result<Captured>)| {
             let (place, moved) = captured?;
             match found.next().unwrap_or(Ok(None)) {
-                Ok(Some(now)) => {
-                    let is_collection = is_collection(now);
+                Ok(Some(entry)) => {
                     let [now, expected] =
-                        [now.fingerprint, *removal.expected].map(|it| self.moved(it));
-                    match !is_collection && now.is_still(&expected) {
+                        [entry.fingerprint, *removal.expected].map(|it| self.moved(it));
+                    match !is_collection(entry) && now.is_still(&expected) {
                         true => Ok(place),
-                        false => Err(self.put_back(&place, removal.path, is_collection)),
+                        false => Err(self.put_back(&place, removal.path, entry)),
                     }
                 }
                 Ok(None) => Err(moved.err().unwrap_or_else(|| {
                     Error::failed(format!("the server moved it to {place:?}, but it is not there"))
                 })),
-                Err(error) => Err(match self.relocate(&place, removal.path, false) {
-                    Ok(()) => error,
-                    Err(_) if moved.is_ok() => error.context(is_at(&place)),
-                    Err(_) => error.context(format!("it may be {place:?} on the server now")),
-                }),
+                Err(error) => Err(
+                    match self.relocate(&place, removal.path, Metadata::file(*removal.expected)) {
+                        Ok(()) => error,
+                        Err(_) if moved.is_ok() => error.context(is_at(&place)),
+                        Err(_) => error.context(format!("it may be {place:?} on the server now")),
+                    },
+                ),
             }
         };
         removals.iter().zip(captured).map(check).collect()
@@ -96,7 +97,7 @@ impl Collection {
             if self.trash.made.contains(above) {
                 continue;
             }
-            match without_cancellation(self.make(above)) {
+            match self.make(above) {
                 Err(error) if error.code != ErrorCode::AlreadyExists => {
                     return Err(error.context("the trash cannot be used"));
                 }
@@ -114,8 +115,8 @@ impl Collection {
     }
 
     /// Moves an entry back that is not the expected one, and returns the error that says so.
-    fn put_back(&self, place: &str, path: &str, is_collection: bool) -> Error {
-        match self.relocate(place, path, is_collection) {
+    fn put_back(&self, place: &str, path: &str, entry: Metadata) -> Error {
+        match self.relocate(place, path, entry) {
             Ok(()) => changed("it"),
             Err(error) if error.code == ErrorCode::AlreadyExists => {
                 let message = format!(
@@ -147,9 +148,12 @@ impl Collection {
                 removals.push(Removal { path, expected });
             }
         }
-        for (at, captured) in replacing.into_iter().zip(self.capture(&removals)) {
+        let captured = self.capture(&removals);
+        for ((at, removal), captured) in replacing.into_iter().zip(&removals).zip(captured) {
             match captured {
-                Ok(place) => drop(self.captured.insert(targets[at].clone(), place)),
+                Ok(place) => {
+                    self.captured.insert(targets[at].clone(), (place, *removal.expected));
+                }
                 Err(error) => results[at] = Err(error),
             }
         }
@@ -184,11 +188,11 @@ impl Collection {
         let keeps_trash = self.run.as_ref().is_some_and(|run| run.trash);
         let mut deletions = Vec::new();
         for (path, result) in targets.iter().zip(results) {
-            let Some(place) = self.captured.remove(path) else { continue };
+            let Some((place, kept)) = self.captured.remove(path) else { continue };
             match std::mem::replace(result, Ok(())) {
                 Ok(()) if keeps_trash => {}
                 Ok(()) => deletions.push(request("DELETE", &self.file(&place))),
-                Err(error) => *result = Err(self.not_replaced(&place, path, error)),
+                Err(error) => *result = Err(self.not_replaced(&place, path, kept, error)),
             }
         }
         // What is left is in the trash.
@@ -196,12 +200,12 @@ impl Collection {
     }
 
     /// Moves a file back that could not be replaced. Returns the error that says so.
-    fn not_replaced(&self, place: &str, path: &str, error: Error) -> Error {
+    fn not_replaced(&self, place: &str, path: &str, file: Fingerprint, error: Error) -> Error {
         let kept = format!("the version that it should replace is {place:?} on the server");
         if error.code == ErrorCode::AlreadyExists {
             return Error::new(ErrorCode::Changed, format!("{}; {kept}", changed("it").message));
         }
-        match self.relocate(place, path, false) {
+        match self.relocate(place, path, Metadata::file(file)) {
             Ok(()) => error,
             Err(_) => error.context(kept),
         }
@@ -214,7 +218,7 @@ impl Collection {
             let place = place?;
             self.trash.is_kept = true;
             if stays {
-                self.captured.insert(removal.path.to_owned(), place);
+                self.captured.insert(removal.path.to_owned(), (place, *removal.expected));
             }
             Ok(())
         };
@@ -237,17 +241,19 @@ impl Collection {
             return Err(not_empty());
         }
         let place = self.place_in_trash(path)?;
-        self.relocate(path, &place, true)?;
+        let collection = Metadata::directory();
+        self.relocate(path, &place, collection)?;
         if !self.server.lists_hidden {
             self.trash.is_kept = true;
             return Ok(());
         }
         match without_cancellation(self.list_directory(&place)) {
             Ok(entries) if entries.is_empty() => self.delete(&self.collection(&place)),
-            Ok(_) => {
-                Err(Error::new(ErrorCode::AlreadyExists, self.put_back(&place, path, true).message))
-            }
-            Err(error) => Err(match self.relocate(&place, path, true) {
+            Ok(_) => Err(Error::new(
+                ErrorCode::AlreadyExists,
+                self.put_back(&place, path, collection).message,
+            )),
+            Err(error) => Err(match self.relocate(&place, path, collection) {
                 Ok(()) => error,
                 Err(_) => error.context(is_at(&place)),
             }),
