@@ -177,12 +177,20 @@ impl Collection {
             Ok(Box::new(Hashed { from, sent: sent.clone(), size: transfer.source.size }))
         };
         let put = request("PUT", &url).header("Content-Type", "application/octet-stream");
+        self.with_time(put, transfer).body_with(transfer.source.size, open)
+    }
+
+    /// States the time of the source, if the server stores it.
+    pub(super) fn with_time<'a>(
+        &self,
+        request: Request<'a>,
+        transfer: &Transfer<'_>,
+    ) -> Request<'a> {
         let seconds = transfer.source.modified / 1_000_000_000;
-        let put = match self.server.keeps_times && seconds > 0 {
-            true => put.header("X-OC-Mtime", &seconds.to_string()),
-            false => put,
-        };
-        put.body_with(transfer.source.size, open)
+        match self.server.keeps_times && seconds > 0 {
+            true => request.header("X-OC-Mtime", &seconds.to_string()),
+            false => request,
+        }
     }
 
     fn sent(
