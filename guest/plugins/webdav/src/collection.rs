@@ -3,7 +3,7 @@
 //! Content is sent to a staging collection, and moved to its name when its size is right: a cut
 //! upload leaves a part under its name on some servers. A file that is replaced or deleted is moved
 //! away first, since most servers ignore conditions of requests. `Overwrite: F` of MOVE, which
-//! servers do respect, refuses to replace what appeared meanwhile.
+//! servers do respect, refuses to replace an entry that appeared during the run.
 
 pub mod chunked;
 mod listing;
@@ -53,12 +53,13 @@ pub struct Collection {
     storage: Directory,
     /// How the server described itself in this run; `None`: it was not asked, or did not answer.
     identity: Option<Identity>,
-    /// Whether the server was asked to describe itself.
+    /// Whether this run asked the server to describe itself.
     is_recognized: bool,
+    /// The capabilities of the server.
     server: Server,
-    /// Whether what the server can do is known, or cannot be found out in this run.
+    /// Whether the capabilities of the server are known, or a probe failed in this run.
     is_prepared: bool,
-    /// Whether `server` was found out, and is not assumed.
+    /// Whether a probe determined `server`; otherwise, it is assumed.
     is_known: bool,
     run: Option<Run>,
     listings: Listings,
@@ -84,7 +85,7 @@ struct Staged {
 
 impl Collection {
     /// Uses the collection at a URL, which ends with `/`. `name` is that of the server in messages.
-    /// `storage` keeps what the server can do, by `id`.
+    /// `storage` keeps the capabilities of the server, by `id`.
     ///
     /// # Errors
     /// Fails if the URL is not valid UTF-8 once it is decoded.

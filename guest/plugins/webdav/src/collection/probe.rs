@@ -1,4 +1,4 @@
-//! Finds out what a server can do, by requests for files in the staging collection.
+//! Determines the capabilities of a server by requests for files in the staging collection.
 
 use std::num::NonZeroI64;
 
@@ -17,7 +17,7 @@ use crate::server::{Destination, Identity, Server, Tags};
 const TIME: i64 = 1_600_000_000;
 
 impl Collection {
-    /// Asks the server how it describes itself, once in a run, and logs what is known of it. Without
+    /// Asks the server how it describes itself, once in a run, and logs its known capabilities. Without
     /// an answer, the server is an unknown one.
     pub(super) fn recognize(&mut self) -> Result<(), Interrupt> {
         if std::mem::replace(&mut self.is_recognized, true) {
@@ -37,7 +37,7 @@ impl Collection {
         Ok(())
     }
 
-    /// Finds out what the server can do, unless that is known. Called before the first change.
+    /// Determines the capabilities of the server, unless they are known. Called before the first change.
     ///
     /// # Errors
     /// Fails if the server cannot move files, and without an answer. The next change tries again.

@@ -184,6 +184,7 @@ fn a_cut_connection_loses_no_chunk() {
     }
 }
 
+/// The server assembles an empty file.
 #[test]
 fn an_empty_assembly_gets_no_name() {
     let scene = scene(Quirks { empty_assemblies: 1, ..Quirks::default() });

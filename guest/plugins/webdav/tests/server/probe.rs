@@ -142,7 +142,7 @@ fn a_server_that_cannot_refuse_an_overwrite_is_reported_once_in_a_run() {
     }
 }
 
-/// Trap 17.
+/// The server refuses each move.
 #[test]
 fn a_server_without_moves_is_refused() {
     for status in [403, 405, 500, 501, 502] {
