@@ -3,7 +3,7 @@
 //! Content is sent to a staging collection, and moved to its name when its size is right: a cut
 //! upload leaves a part under its name on some servers. A file that is replaced or deleted is moved
 //! away first, since most servers ignore conditions of requests. `Overwrite: F` of MOVE, which
-//! servers do respect, refuses to replace what appeared meanwhile.
+//! servers do respect, refuses to replace an entry that appeared during the run.
 
 pub mod chunked;
 mod listing;
@@ -25,7 +25,7 @@ use syncmgr_plugin::http::{self, Request, Response};
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 use uuid::Uuid;
 
-use crate::answer::expect;
+use crate::answer::{expect, is_unanswered};
 use crate::server::{Identity, Server};
 use crate::url;
 use chunked::Chunked;
@@ -53,12 +53,13 @@ pub struct Collection {
     storage: Directory,
     /// How the server described itself in this run; `None`: it was not asked, or did not answer.
     identity: Option<Identity>,
-    /// Whether the server was asked to describe itself.
+    /// Whether this run asked the server to describe itself.
     is_recognized: bool,
+    /// The capabilities of the server.
     server: Server,
-    /// Whether what the server can do is known, or cannot be found out in this run.
+    /// Whether the capabilities of the server are known, or a probe failed in this run.
     is_prepared: bool,
-    /// Whether `server` was found out, and is not assumed.
+    /// Whether a probe determined `server`; otherwise, it is assumed.
     is_known: bool,
     run: Option<Run>,
     listings: Listings,
@@ -67,8 +68,8 @@ pub struct Collection {
     /// The name of the staging collection, once it exists.
     staging: Option<String>,
     trash: Trash,
-    /// The paths in the trash of files that are being replaced, by their paths.
-    captured: HashMap<String, String>,
+    /// The paths in the trash and the fingerprints of files that are being replaced, by path.
+    captured: HashMap<String, (String, Fingerprint)>,
     /// How large files are sent, if not in one request.
     chunked: Option<Chunked>,
 }
@@ -84,7 +85,7 @@ struct Staged {
 
 impl Collection {
     /// Uses the collection at a URL, which ends with `/`. `name` is that of the server in messages.
-    /// `storage` keeps what the server can do, by `id`.
+    /// `storage` keeps the capabilities of the server, by `id`.
     ///
     /// # Errors
     /// Fails if the URL is not valid UTF-8 once it is decoded.
@@ -137,8 +138,14 @@ impl Collection {
         }
     }
 
-    fn temp(&self) -> String {
-        self.run.as_ref().map(|run| run.temps.next()).unwrap_or_default()
+    fn run(&self) -> Result<&Run> {
+        self.run.as_ref().ok_or_else(|| Error::failed("no run has begun"))
+    }
+
+    /// Returns the path of the staging collection, which exists once an upload has begun.
+    fn existing_staging(&self) -> Result<&str> {
+        let missing = || Error::failed("there is no temporary collection");
+        self.staging.as_deref().ok_or_else(missing)
     }
 
     /// Returns the staging collection, which is created for its first entry. It is in the root, so
@@ -147,18 +154,18 @@ impl Collection {
         if let Some(staging) = &self.staging {
             return Ok(staging.clone());
         }
-        let staging = self.temp();
+        let staging = self.run()?.temps.next();
         self.make_new(&staging)?;
         Ok(self.staging.insert(staging).clone())
     }
 
-    fn make(&self, path: &str) -> Result<(), Interrupt> {
-        let names = [
-            (405, ErrorCode::AlreadyExists, "the name is used"),
-            (409, ErrorCode::NotFound, "its collection does not exist"),
-        ];
-        let make = request("MKCOL", &self.collection(path)).safe_to_repeat();
-        expect(make.send(), &names).map(drop)
+    fn make_request(&self, path: &str) -> Request<'static> {
+        request("MKCOL", &self.collection(path))
+    }
+
+    /// Creates a collection. After a lost answer, it may exist already.
+    fn make(&self, path: &str) -> Result<()> {
+        made(self.make_request(path).safe_to_repeat().send())
     }
 
     /// Fails for a path that the server would not list, so that it would seem to be deleted.
@@ -175,7 +182,7 @@ impl Collection {
     /// Creates a collection, unless there is one: it has no content that could be lost, and it may
     /// be that of a lost answer.
     fn make_new(&mut self, path: &str) -> Result<()> {
-        match without_cancellation(self.make(path)) {
+        match self.make(path) {
             Err(error) if error.code == ErrorCode::AlreadyExists => match self.stat(path)? {
                 Some(found) if is_collection(found) => Ok(()),
                 _ => Err(error),
@@ -239,7 +246,7 @@ impl Endpoint for Collection {
             hashes_cheaply: false,
             has_versions: !self.listings.has_coarse_tags,
             has_links: false,
-            renames: self.server.destination.is_some(),
+            renames: self.server.renames(),
             // A tag may be made of the size and the time only.
             has_ids: false,
             clock_ahead: self.listings.clock_ahead,
@@ -309,7 +316,10 @@ impl Endpoint for Collection {
             .collect();
         let moved = complete(send_all(requests, moved), ready.len());
         for (at, moved) in ready.into_iter().zip(moved) {
-            results[at] = self.settle_move(&self.place_of(renames[at].path), &targets[at], moved);
+            let staged = self.staged.get(renames[at].path);
+            let source = staged.and_then(|staged| staged.stored).map(Metadata::file);
+            let place = self.place_of(renames[at].path);
+            results[at] = self.settle_move(&place, &targets[at], source, moved);
         }
         self.settle_replaced(&targets, &mut results);
         let result = |(rename, result): (&Rename<'_>, Result<()>)| {
@@ -326,8 +336,9 @@ impl Endpoint for Collection {
     fn rename(&mut self, path: &str, to: &str) -> Result<()> {
         self.prepare()?;
         self.check_listed(to)?;
-        let is_collection = self.stat(path)?.is_some_and(is_collection);
-        self.relocate(path, to, is_collection)
+        let found = self.stat(path)?;
+        let source = found.ok_or_else(|| Error::new(ErrorCode::NotFound, "it does not exist"))?;
+        self.relocate(path, to, source)
     }
 
     fn keep_in_trash(&mut self, removals: &[Removal<'_>], stays: bool) -> Vec<Result<()>> {
@@ -349,7 +360,11 @@ impl Endpoint for Collection {
     fn create_directory(&mut self, path: &str, _like: Option<Like<'_>>) -> Result<()> {
         self.prepare()?;
         self.check_listed(path)?;
-        self.make_new(path)
+        // Without a repetition, so that an existing collection is not that of a lost answer.
+        match made(self.make_request(path).send()) {
+            Err(error) if is_unanswered(&error) => self.make_new(path),
+            made => made,
+        }
     }
 
     fn remove_directory(&mut self, path: &str) -> Result<()> {
@@ -364,6 +379,15 @@ impl Endpoint for Collection {
             Err(error) => vec![("delete the temporary collection", staging, error)],
         }
     }
+}
+
+/// Returns the result of MKCOL.
+fn made(response: Result<Response, Interrupt>) -> Result<()> {
+    let names = [
+        (405, ErrorCode::AlreadyExists, "the name is used"),
+        (409, ErrorCode::NotFound, "its collection does not exist"),
+    ];
+    without_cancellation(expect(response, &names).map(drop))
 }
 
 fn is_collection(metadata: Metadata) -> bool {

@@ -1,9 +1,9 @@
-//! What a server can do. It is found out once, and kept in the plugin's storage until the server
-//! says that it is another one.
+//! The capabilities of a server. A probe determines them once; the storage keeps them until the
+//! server's headers change.
 
 use serde::{Deserialize, Serialize};
 use syncmgr_plugin::directories::Directory;
-use syncmgr_plugin::{ErrorCode, Result};
+use syncmgr_plugin::{Error, ErrorCode, Result};
 use uuid::Uuid;
 
 /// The first bytes of the file: its type and version.
@@ -33,7 +33,7 @@ impl Identity {
     }
 }
 
-/// What a server can do.
+/// The capabilities of a server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Server {
     /// How it described itself.
@@ -44,7 +44,7 @@ pub struct Server {
     pub refuses_overwrites: bool,
     /// Whether it stores the time of `X-OC-Mtime`.
     pub keeps_times: bool,
-    /// What its version tags say.
+    /// How reliable its version tags are.
     pub tags: Tags,
     /// Whether a moved file keeps its tag.
     pub moves_tags: bool,
@@ -82,7 +82,7 @@ impl Destination {
     }
 }
 
-/// What the version tags of a server say.
+/// How reliable the version tags of a server are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Tags {
     /// Every version has another one.
@@ -94,7 +94,7 @@ pub enum Tags {
 }
 
 impl Server {
-    /// Returns what is assumed of an unknown server.
+    /// Returns the capabilities that are assumed of an unknown server.
     pub fn unknown() -> Self {
         Self {
             identity: Identity::default(),
@@ -106,6 +106,14 @@ impl Server {
             moves_times: true,
             lists_hidden: false,
         }
+    }
+
+    /// Returns whether it can rename an entry: a renamed file keeps its fingerprint. Otherwise, each
+    /// file in a moved directory would seem to be changed.
+    pub fn renames(&self) -> bool {
+        // Unstable tags are not in fingerprints.
+        let keeps_tags = self.moves_tags || self.tags == Tags::Unstable;
+        self.destination.is_some() && keeps_tags && self.moves_times
     }
 
     /// Describes it in one line.
@@ -127,18 +135,18 @@ impl Server {
         format!(
             "{name}; refuses overwrites: {}; renames: {}; keeps times: {}; tags: {tags}{hidden}",
             yes(self.refuses_overwrites),
-            yes(self.destination.is_some()),
+            yes(self.renames()),
             yes(self.keeps_times)
         )
     }
 
-    /// Loads what is known of a server. A file that cannot be used is ignored.
+    /// Loads the capabilities of a server. A file that cannot be used is ignored.
     pub fn load(storage: &Directory, id: Uuid) -> Option<Self> {
         let file = storage.open_file(&file_name(id)).ok()?;
         Self::from_bytes(&file.read_to_end(MAX_FILE_BYTES).ok()?)
     }
 
-    /// Saves what is known of a server.
+    /// Saves the capabilities of a server.
     ///
     /// # Errors
     /// Fails if the storage cannot be written.
@@ -148,17 +156,19 @@ impl Server {
             Err(error) if error.code != ErrorCode::NotFound => return Err(error),
             _ => {}
         }
-        storage.create_file(&new)?.write(&self.to_bytes())?;
+        storage.create_file(&new)?.write(&self.to_bytes()?)?;
         storage.rename(&new, storage, &name)
     }
 
-    fn to_bytes(&self) -> Vec<u8> {
+    fn to_bytes(&self) -> Result<Vec<u8>> {
         let mut bytes = MAGIC.to_vec();
-        // A vector does not fail, and neither do these types.
-        bytes.extend(postcard::to_allocvec(self).unwrap_or_default());
+        let content = postcard::to_allocvec(self).map_err(|error| {
+            Error::failed(format!("cannot encode the capabilities of the server: {error}"))
+        })?;
+        bytes.extend(content);
         let checksum = blake3::hash(&bytes);
         bytes.extend_from_slice(checksum.as_bytes());
-        bytes
+        Ok(bytes)
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
@@ -188,7 +198,7 @@ mod tests {
             keeps_times: true,
             ..Server::unknown()
         };
-        let bytes = server.to_bytes();
+        let bytes = server.to_bytes().unwrap();
         assert_eq!(Server::from_bytes(&bytes), Some(server));
         for length in 0..bytes.len() {
             assert_eq!(Server::from_bytes(&bytes[..length]), None, "{length}");

@@ -7,7 +7,7 @@ use std::io::Read as _;
 
 use syncmgr_engine::endpoint::{Endpoint, Progress, Received, Transfer, changed};
 use syncmgr_engine::tree::{Digest, join};
-use syncmgr_plugin::directories::Directory;
+use syncmgr_plugin::directories::{Directory, File};
 use syncmgr_plugin::http::Request;
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 
@@ -23,6 +23,8 @@ const FILES: &str = "/remote.php/dav/files/";
 const UPLOADS: &str = "/remote.php/dav/uploads/";
 /// The maximum number of chunks that are used of the 10,000 that are possible.
 const MAX_CHUNKS: u64 = 9_000;
+/// The maximum size of a chunk in bytes, which is in memory.
+const MAX_CHUNK: u64 = 64 << 20;
 /// The length of a line of the record.
 const LINE: usize = 65;
 
@@ -34,6 +36,14 @@ pub struct Chunks {
     /// The size of a chunk in bytes, unless the file is so large that it has too many. Nextcloud
     /// accepts 5 MiB to 5 GiB.
     pub size: u64,
+}
+
+impl Chunks {
+    /// Returns the size of the chunks of a file of `size` bytes; `None`: it is sent in one request.
+    fn of(self, size: u64) -> Option<u64> {
+        let chunk = self.size.max(size.div_ceil(MAX_CHUNKS)).max(1);
+        (size >= self.from && chunk <= MAX_CHUNK).then_some(chunk)
+    }
 }
 
 impl Default for Chunks {
@@ -78,6 +88,20 @@ impl Chunked {
         let mut lines = text.split_inclusive('\n').filter(|line| line.len() == LINE);
         let id = lines.next()?.trim_end().to_owned();
         Some((id, lines.map(|line| line.trim_end().to_owned()).collect()))
+    }
+
+    /// Starts a record with these lines, and returns the file, to which others are appended.
+    /// Replaces the old record at once: an interrupt loses neither.
+    fn start(&self, lines: &str) -> Result<File> {
+        let new = format!("{}.new", self.record);
+        match self.storage.remove_file(&new) {
+            Err(error) if error.code != ErrorCode::NotFound => return Err(error),
+            _ => {}
+        }
+        let file = self.storage.create_file(&new)?;
+        file.write(lines.as_bytes())?;
+        self.storage.rename(&new, &self.storage, &self.record)?;
+        Ok(file)
     }
 
     fn forget(&self) {
@@ -128,16 +152,13 @@ impl Collection {
         progress: &mut Progress<'_>,
     ) -> Result<Option<Received>, Interrupt> {
         let size = transfer.source.size;
-        let Some(chunked) = self.chunked.as_ref().filter(|chunked| size >= chunked.chunks.from)
-        else {
-            return Ok(None);
-        };
-        let chunk = chunked.chunks.size.max(size.div_ceil(MAX_CHUNKS)).max(1);
+        let Some(chunked) = &self.chunked else { return Ok(None) };
+        let Some(chunk) = chunked.chunks.of(size) else { return Ok(None) };
         let id = self.upload_id(transfer, chunk);
         let old = chunked.load();
         let mut upload = Upload {
             url: format!("{}{id}/", chunked.uploads),
-            target: self.file(&join(&self.staging_name(), staged_name(transfer.temp))),
+            target: self.file(&join(self.existing_staging()?, staged_name(transfer.temp))),
             transfer,
             chunk,
             known: Vec::new(),
@@ -156,7 +177,10 @@ impl Collection {
         }
         if upload.there.is_empty() {
             upload.known.clear();
-            let names = [(405, ErrorCode::AlreadyExists, ""), (409, ErrorCode::NotFound, "")];
+            let names = [
+                (405, ErrorCode::AlreadyExists, "the upload exists already"),
+                (409, ErrorCode::NotFound, "the server has no collection for uploads"),
+            ];
             match expect(upload.request("MKCOL", "").send(), &names) {
                 Ok(_) => {}
                 Err(Interrupt::Failed(error)) if error.code == ErrorCode::AlreadyExists => {}
@@ -183,10 +207,6 @@ impl Collection {
         Ok(Some(Received { source: transfer.source, digest }))
     }
 
-    fn staging_name(&self) -> String {
-        self.staging.clone().unwrap_or_default()
-    }
-
     /// Returns the id of the upload of a version of a file.
     fn upload_id(&self, transfer: &Transfer<'_>, chunk: u64) -> String {
         let version = format!("{} {} {:?} {chunk}", self.root, transfer.path, transfer.source);
@@ -202,8 +222,9 @@ impl Collection {
         progress: &mut Progress<'_>,
     ) -> Result<Digest, Interrupt> {
         let mut reader = open_source(from, upload.transfer)?.reader;
-        let mut record = Record::default();
-        record.add(id);
+        // The lines that the file does not have. Without a record, the next run sends all chunks.
+        let mut lines = format!("{id}\n");
+        let mut record = None;
         let mut hasher = blake3::Hasher::new();
         let (mut left, mut number) = (upload.transfer.source.size, 0);
         while left > 0 {
@@ -226,8 +247,19 @@ impl Collection {
                     .send();
                 self.explain_size(expect(put, &TOO_LARGE).map(drop), length)?;
             }
-            record.add(&digest);
-            self.save(&record);
+            lines.push_str(&digest);
+            lines.push('\n');
+            if !is_there {
+                match (&record, &self.chunked) {
+                    (None, Some(chunked)) => record = Some(chunked.start(&lines)),
+                    (Some(Ok(file)), _) => {
+                        // A line that is missing makes those after it useless, not wrong.
+                        let _ = file.write(lines.as_bytes());
+                    }
+                    (Some(Err(_)), _) | (None, None) => {}
+                }
+                lines.clear();
+            }
             progress(length)?;
             left -= length;
             number += 1;
@@ -238,22 +270,14 @@ impl Collection {
         }
     }
 
-    /// Without a record, the next run sends everything again.
-    fn save(&self, record: &Record) {
-        let Some(chunked) = &self.chunked else { return };
-        chunked.forget();
-        if let Ok(file) = chunked.storage.create_file(&chunked.record) {
-            let _ = file.write(record.0.as_bytes());
-        }
-    }
-
     /// Has the server assemble the chunks. After a lost answer, the size of the result decides.
     fn assemble(&self, upload: &Upload<'_>) -> Result<(), Interrupt> {
-        let assembled = upload.request("MOVE", ".file").header("Overwrite", "F").send();
-        let assembled = expect(assembled, &TOO_LARGE).map(drop);
+        let assemble = upload.request("MOVE", ".file").header("Overwrite", "F");
+        let assemble = self.with_time(assemble, upload.transfer);
+        let assembled = expect(assemble.send(), &TOO_LARGE).map(drop);
         let Err(Interrupt::Failed(error)) = assembled else { return assembled };
         let name = staged_name(upload.transfer.temp);
-        let is_there = self.fingerprints(&self.staging_name()).is_ok_and(|found| {
+        let is_there = self.fingerprints(self.existing_staging()?).is_ok_and(|found| {
             found.get(name).is_some_and(|found| found.size == upload.transfer.source.size)
         });
         match is_there {
@@ -273,17 +297,6 @@ impl Collection {
         }
         // The server removes it after a day.
         let _ = deleted(request("DELETE", &upload.url).send());
-    }
-}
-
-/// The content of the record: lines of equal length.
-#[derive(Default)]
-struct Record(String);
-
-impl Record {
-    fn add(&mut self, line: &str) {
-        self.0.push_str(line);
-        self.0.push('\n');
     }
 }
 
@@ -315,6 +328,23 @@ fn sizes_of_chunks(url: &str) -> Result<HashMap<String, u64>, Interrupt> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_number_and_the_size_of_chunks_are_limited() {
+        let chunks = Chunks::default();
+        for (size, chunk) in [
+            (0, None),
+            (chunks.from - 1, None),
+            (chunks.from, Some(chunks.size)),
+            (chunks.size * MAX_CHUNKS, Some(chunks.size)),
+            (chunks.size * MAX_CHUNKS + 1, Some(chunks.size + 1)),
+            (MAX_CHUNK * MAX_CHUNKS, Some(MAX_CHUNK)),
+            (MAX_CHUNK * MAX_CHUNKS + 1, None),
+            (u64::MAX, None),
+        ] {
+            assert_eq!(chunks.of(size), chunk, "{size} bytes");
+        }
+    }
 
     #[test]
     fn uploads_are_used_if_the_grant_covers_them() {

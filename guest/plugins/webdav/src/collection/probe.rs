@@ -1,4 +1,4 @@
-//! Finds out what a server can do, by requests for files in the staging collection.
+//! Determines the capabilities of a server by requests for files in the staging collection.
 
 use std::num::NonZeroI64;
 
@@ -17,7 +17,7 @@ use crate::server::{Destination, Identity, Server, Tags};
 const TIME: i64 = 1_600_000_000;
 
 impl Collection {
-    /// Asks the server how it describes itself, once in a run, and logs what is known of it. Without
+    /// Asks the server how it describes itself, once in a run, and logs its known capabilities. Without
     /// an answer, the server is an unknown one.
     pub(super) fn recognize(&mut self) -> Result<(), Interrupt> {
         if std::mem::replace(&mut self.is_recognized, true) {
@@ -37,7 +37,7 @@ impl Collection {
         Ok(())
     }
 
-    /// Finds out what the server can do, unless that is known. Called before the first change.
+    /// Determines the capabilities of the server, unless they are known. Called before the first change.
     ///
     /// # Errors
     /// Fails if the server cannot move files, and without an answer. The next change tries again.
@@ -94,7 +94,8 @@ impl Collection {
 
     fn probe(&mut self) -> Result<Server> {
         let staging = self.staging()?;
-        let [file, target, other, timed] = [(); 4].map(|()| join(&staging, &self.temp()));
+        let temps = &self.run()?.temps;
+        let [file, target, other, timed] = [(); 4].map(|()| join(&staging, &temps.next()));
         let mut versions = Vec::new();
         for content in [b"1", b"2", b"3"] {
             versions.push(self.put_probe(&file, content, None)?);
@@ -142,7 +143,7 @@ impl Collection {
             self.server.destination = Some(way);
             let sent = self.move_request(&self.file(file), &self.file(target)).send();
             let sent = without_cancellation(expect(sent, &names).map(drop));
-            match self.settle_move(file, target, sent) {
+            match self.settle_move(file, target, None, sent) {
                 Ok(()) => return Ok(Some(way)),
                 Err(error) if is_unanswered(&error) => return Err(error),
                 Err(_) => {}

@@ -1,12 +1,12 @@
 //! Moves entries on the server, and finds out what happened if the answer was lost.
 
-use syncmgr_engine::endpoint::without_cancellation;
+use syncmgr_engine::endpoint::{Metadata, without_cancellation};
 use syncmgr_engine::tree::split;
 use syncmgr_plugin::http::{Request, Response};
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 
 use super::listing::{alike, is_same};
-use super::{Collection, request};
+use super::{Collection, is_collection, request};
 use crate::answer::expect;
 use crate::server::Destination;
 
@@ -20,7 +20,8 @@ impl Collection {
     }
 
     /// Moves a file, or a collection, to an unused path.
-    pub(super) fn relocate(&self, from: &str, to: &str, is_collection: bool) -> Result<()> {
+    pub(super) fn relocate(&self, from: &str, to: &str, source: Metadata) -> Result<()> {
+        let is_collection = is_collection(source);
         // lighttpd replaces a file by a collection even with `Overwrite: F`.
         if is_collection || !self.server.refuses_overwrites {
             self.expect_new(from, to)?;
@@ -30,7 +31,7 @@ impl Collection {
             false => [self.file(from), self.file(to)],
         };
         let sent = moved(self.move_request(&urls[0], &urls[1]).send());
-        self.settle_move(from, to, sent)
+        self.settle_move(from, to, Some(source), sent)
     }
 
     /// Fails if another entry has the new path. Where case is ignored, a request for it may find the
@@ -48,8 +49,15 @@ impl Collection {
     }
 
     /// Returns the result of a MOVE whose answer may be that to its repetition: the entry was moved
-    /// if it is at the new place only.
-    pub(super) fn settle_move(&self, from: &str, to: &str, sent: Result<()>) -> Result<()> {
+    /// if it is at the new place only. An entry of another size there is one of another client.
+    /// `source`: the entry that is moved; `None`: no other client changes the two places.
+    pub(super) fn settle_move(
+        &self,
+        from: &str,
+        to: &str,
+        source: Option<Metadata>,
+        sent: Result<()>,
+    ) -> Result<()> {
         let Err(error) = sent else { return Ok(()) };
         let is_unclear = match error.code {
             ErrorCode::AlreadyExists
@@ -74,10 +82,17 @@ impl Collection {
         }
         let mut found = self.stat_many(&[from, to]).into_iter();
         match (found.next(), found.next()) {
-            (Some(Ok(None)), Some(Ok(Some(_)))) => Ok(()),
+            (Some(Ok(None)), Some(Ok(Some(now)))) if source.is_none_or(|it| is_alike(it, now)) => {
+                Ok(())
+            }
             _ => Err(error),
         }
     }
+}
+
+/// Returns whether an entry can be another one after a move.
+fn is_alike(source: Metadata, now: Metadata) -> bool {
+    source.kind == now.kind && source.fingerprint.size == now.fingerprint.size
 }
 
 /// Returns the result of MOVE.

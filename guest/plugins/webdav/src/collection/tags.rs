@@ -1,4 +1,4 @@
-//! Version tags of files, and what they are worth.
+//! Version tags of files, and how reliable they are.
 
 use syncmgr_engine::endpoint::Metadata;
 use syncmgr_engine::tree::{Fingerprint, join};

@@ -21,22 +21,37 @@ use crate::multistatus;
 pub(super) const TOO_LARGE: [(u16, ErrorCode, &str); 1] =
     [(413, ErrorCode::NoSpace, "the server accepts no file of this size")];
 
-/// The digest and the number of bytes of a body that was sent.
+/// A body that was sent.
 #[derive(Clone, Default)]
-struct Sent(Rc<RefCell<(blake3::Hasher, u64)>>);
+struct Sent(Rc<RefCell<Body>>);
 
-/// Hashes what is read.
+#[derive(Default)]
+struct Body {
+    hasher: blake3::Hasher,
+    /// The number of bytes.
+    count: u64,
+    /// Whether the source was shorter or longer than planned.
+    is_changed: bool,
+}
+
+/// Hashes the bytes that are read.
 struct Hashed<R> {
     from: R,
     sent: Sent,
+    /// The planned size of the source in bytes.
+    size: u64,
 }
 
 impl<R: Read> Read for Hashed<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.from.read(buffer)?;
-        let (hasher, count) = &mut *self.sent.0.borrow_mut();
-        hasher.update(&buffer[..read]);
-        *count += read as u64;
+        let body = &mut *self.sent.0.borrow_mut();
+        body.hasher.update(&buffer[..read]);
+        body.count += read as u64;
+        body.is_changed |= match read {
+            0 => body.count < self.size && !buffer.is_empty(),
+            _ => body.count == self.size && self.from.read(&mut [0])? > 0,
+        };
         Ok(read)
     }
 }
@@ -155,19 +170,27 @@ impl Collection {
             }
             let from = open_source(&mut **from.borrow_mut(), transfer)?.reader;
             *sent.0.borrow_mut() = Default::default();
-            let sent = sent.clone();
-            Ok(match report {
-                Some(report) => Box::new(Hashed { from: Reported { from, read: 0, report }, sent }),
-                None => Box::new(Hashed { from, sent }),
-            })
+            let from: Box<dyn Read + 'a> = match report {
+                Some(report) => Box::new(Reported { from, read: 0, report }),
+                None => from,
+            };
+            Ok(Box::new(Hashed { from, sent: sent.clone(), size: transfer.source.size }))
         };
         let put = request("PUT", &url).header("Content-Type", "application/octet-stream");
+        self.with_time(put, transfer).body_with(transfer.source.size, open)
+    }
+
+    /// States the time of the source, if the server stores it.
+    pub(super) fn with_time<'a>(
+        &self,
+        request: Request<'a>,
+        transfer: &Transfer<'_>,
+    ) -> Request<'a> {
         let seconds = transfer.source.modified / 1_000_000_000;
-        let put = match self.server.keeps_times && seconds > 0 {
-            true => put.header("X-OC-Mtime", &seconds.to_string()),
-            false => put,
-        };
-        put.body_with(transfer.source.size, open)
+        match self.server.keeps_times && seconds > 0 {
+            true => request.header("X-OC-Mtime", &seconds.to_string()),
+            false => request,
+        }
     }
 
     fn sent(
@@ -177,13 +200,16 @@ impl Collection {
         response: Result<Response, Interrupt>,
     ) -> Result<Received, Interrupt> {
         let size = transfer.source.size;
+        let body = &*sent.0.borrow();
+        if body.is_changed {
+            return Err(changed("the file").into());
+        }
         self.explain_size(expect(response, &TOO_LARGE).map(drop), size)?;
-        let (hasher, count) = &*sent.0.borrow();
-        if *count != size {
+        if body.count != size {
             return Err(changed("the file").into());
         }
         self.is_staged(transfer);
-        Ok(Received { source: transfer.source, digest: *hasher.finalize().as_bytes() })
+        Ok(Received { source: transfer.source, digest: *body.hasher.finalize().as_bytes() })
     }
 
     /// Records a file in the staging collection.
@@ -265,8 +291,8 @@ impl Collection {
 
     /// Checks the sizes of files in the staging collection.
     pub(super) fn check_sizes(&mut self, temps: &[&str]) -> Vec<Result<()>> {
-        let staging = self.staging.clone().unwrap_or_default();
-        let found = match self.fingerprints(&staging) {
+        let staging = self.existing_staging();
+        let found = match staging.and_then(|staging| self.fingerprints(staging)) {
             Ok(found) => found,
             Err(error) => return temps.iter().map(|_| Err(error.clone())).collect(),
         };

@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use syncmgr_engine::endpoint::{Removal, Rename, changed, without_cancellation};
+use syncmgr_engine::endpoint::{Metadata, Removal, Rename, changed, without_cancellation};
 use syncmgr_engine::names;
 use syncmgr_engine::tree::{Fingerprint, join, split};
 use syncmgr_plugin::{Error, ErrorCode, Result};
@@ -37,22 +37,24 @@ impl Collection {
         let check = |(removal, captured): (&Removal<'_>, Result<Captured>)| {
             let (place, moved) = captured?;
             match found.next().unwrap_or(Ok(None)) {
-                Ok(Some(now)) => {
-                    let is_collection = is_collection(now);
+                Ok(Some(entry)) => {
                     let [now, expected] =
-                        [now.fingerprint, *removal.expected].map(|it| self.moved(it));
-                    match !is_collection && now.is_still(&expected) {
+                        [entry.fingerprint, *removal.expected].map(|it| self.moved(it));
+                    match !is_collection(entry) && now.is_still(&expected) {
                         true => Ok(place),
-                        false => Err(self.put_back(&place, removal.path, is_collection)),
+                        false => Err(self.put_back(&place, removal.path, entry)),
                     }
                 }
                 Ok(None) => Err(moved.err().unwrap_or_else(|| {
                     Error::failed(format!("the server moved it to {place:?}, but it is not there"))
                 })),
-                Err(error) => {
-                    let _ = self.put_back(&place, removal.path, false);
-                    Err(error)
-                }
+                Err(error) => Err(
+                    match self.relocate(&place, removal.path, Metadata::file(*removal.expected)) {
+                        Ok(()) => error,
+                        Err(_) if moved.is_ok() => error.context(is_at(&place)),
+                        Err(_) => error.context(format!("it may be {place:?} on the server now")),
+                    },
+                ),
             }
         };
         removals.iter().zip(captured).map(check).collect()
@@ -87,8 +89,7 @@ impl Collection {
     fn place_in_trash(&mut self, path: &str) -> Result<String> {
         self.prepare()?;
         let (parent, name) = split(path);
-        let stamp = self.run.as_ref().map(|run| run.stamp.clone()).unwrap_or_default();
-        let directory = join(names::TRASH, &stamp);
+        let directory = join(names::TRASH, &self.run()?.stamp);
         let directory = if parent.is_empty() { directory } else { join(&directory, parent) };
         let ends = directory.match_indices('/').map(|(at, _)| at).chain([directory.len()]);
         for end in ends {
@@ -96,7 +97,7 @@ impl Collection {
             if self.trash.made.contains(above) {
                 continue;
             }
-            match without_cancellation(self.make(above)) {
+            match self.make(above) {
                 Err(error) if error.code != ErrorCode::AlreadyExists => {
                     return Err(error.context("the trash cannot be used"));
                 }
@@ -114,8 +115,8 @@ impl Collection {
     }
 
     /// Moves an entry back that is not the expected one, and returns the error that says so.
-    fn put_back(&self, place: &str, path: &str, is_collection: bool) -> Error {
-        match self.relocate(place, path, is_collection) {
+    fn put_back(&self, place: &str, path: &str, entry: Metadata) -> Error {
+        match self.relocate(place, path, entry) {
             Ok(()) => changed("it"),
             Err(error) if error.code == ErrorCode::AlreadyExists => {
                 let message = format!(
@@ -147,9 +148,12 @@ impl Collection {
                 removals.push(Removal { path, expected });
             }
         }
-        for (at, captured) in replacing.into_iter().zip(self.capture(&removals)) {
+        let captured = self.capture(&removals);
+        for ((at, removal), captured) in replacing.into_iter().zip(&removals).zip(captured) {
             match captured {
-                Ok(place) => drop(self.captured.insert(targets[at].clone(), place)),
+                Ok(place) => {
+                    self.captured.insert(targets[at].clone(), (place, *removal.expected));
+                }
                 Err(error) => results[at] = Err(error),
             }
         }
@@ -184,11 +188,11 @@ impl Collection {
         let keeps_trash = self.run.as_ref().is_some_and(|run| run.trash);
         let mut deletions = Vec::new();
         for (path, result) in targets.iter().zip(results) {
-            let Some(place) = self.captured.remove(path) else { continue };
+            let Some((place, kept)) = self.captured.remove(path) else { continue };
             match std::mem::replace(result, Ok(())) {
                 Ok(()) if keeps_trash => {}
                 Ok(()) => deletions.push(request("DELETE", &self.file(&place))),
-                Err(error) => *result = Err(self.not_replaced(&place, path, error)),
+                Err(error) => *result = Err(self.not_replaced(&place, path, kept, error)),
             }
         }
         // What is left is in the trash.
@@ -196,12 +200,12 @@ impl Collection {
     }
 
     /// Moves a file back that could not be replaced. Returns the error that says so.
-    fn not_replaced(&self, place: &str, path: &str, error: Error) -> Error {
+    fn not_replaced(&self, place: &str, path: &str, file: Fingerprint, error: Error) -> Error {
         let kept = format!("the version that it should replace is {place:?} on the server");
         if error.code == ErrorCode::AlreadyExists {
             return Error::new(ErrorCode::Changed, format!("{}; {kept}", changed("it").message));
         }
-        match self.relocate(place, path, false) {
+        match self.relocate(place, path, Metadata::file(file)) {
             Ok(()) => error,
             Err(_) => error.context(kept),
         }
@@ -214,7 +218,7 @@ impl Collection {
             let place = place?;
             self.trash.is_kept = true;
             if stays {
-                self.captured.insert(removal.path.to_owned(), place);
+                self.captured.insert(removal.path.to_owned(), (place, *removal.expected));
             }
             Ok(())
         };
@@ -228,30 +232,38 @@ impl Collection {
         self.delete(&self.file(&place))
     }
 
-    /// Removes an empty collection. DELETE would also remove what was created in it meanwhile, so
-    /// it is listed where nothing finds it.
+    /// Removes an empty collection. DELETE would also remove entries that another client creates at
+    /// the same time, so the collection is listed in the trash, where no client changes it. It stays
+    /// there if the server does not list all its entries.
     pub(super) fn remove_empty(&mut self, path: &str) -> Result<()> {
         let not_empty = || Error::new(ErrorCode::AlreadyExists, "the collection is not empty");
         if !without_cancellation(self.list_directory(path))?.is_empty() {
             return Err(not_empty());
         }
         let place = self.place_in_trash(path)?;
-        self.relocate(path, &place, true)?;
+        let collection = Metadata::directory();
+        self.relocate(path, &place, collection)?;
+        if !self.server.lists_hidden {
+            self.trash.is_kept = true;
+            return Ok(());
+        }
         match without_cancellation(self.list_directory(&place)) {
             Ok(entries) if entries.is_empty() => self.delete(&self.collection(&place)),
-            Ok(_) => {
-                Err(Error::new(ErrorCode::AlreadyExists, self.put_back(&place, path, true).message))
-            }
-            Err(error) => {
-                let _ = self.put_back(&place, path, true);
-                Err(error)
-            }
+            Ok(_) => Err(Error::new(
+                ErrorCode::AlreadyExists,
+                self.put_back(&place, path, collection).message,
+            )),
+            Err(error) => Err(match self.relocate(&place, path, collection) {
+                Ok(()) => error,
+                Err(_) => error.context(is_at(&place)),
+            }),
         }
     }
 
-    /// Deletes the collections of the run in the trash if nothing stays there.
+    /// Deletes the collections of the run in the trash if nothing stays there, and if the server
+    /// lists all entries.
     pub(super) fn clear_trash(&mut self) {
-        if std::mem::take(&mut self.trash.is_kept) {
+        if std::mem::take(&mut self.trash.is_kept) || !self.server.lists_hidden {
             return;
         }
         let mut made: Vec<_> =
@@ -266,4 +278,8 @@ impl Collection {
             }
         }
     }
+}
+
+fn is_at(place: &str) -> String {
+    format!("it is {place:?} on the server now")
 }

@@ -1,6 +1,7 @@
 //! Chunked uploads.
 
 use std::collections::BTreeMap;
+use std::time::UNIX_EPOCH;
 
 use syncmgr_engine::service::{Server, ServerPair, Service};
 use syncmgr_engine::{Endpoint, item};
@@ -10,7 +11,7 @@ use syncmgr_plugin::testing::Run;
 use webdav::WebDav;
 use webdav::collection::chunked::Chunks;
 
-use crate::quirks::Quirks;
+use crate::quirks::{Quirks, Times};
 use crate::scene::{Scene, is_success, log};
 use crate::uploads::MIN_CHUNK;
 use crate::world::Event;
@@ -75,7 +76,6 @@ fn count(scene: &Scene, start: &str) -> usize {
 
 const CHUNK: &str = "PUT /remote.php/dav/uploads/me/";
 
-/// Trap 13.
 #[test]
 fn a_large_file_is_sent_in_chunks() {
     for (size, chunks) in
@@ -94,6 +94,38 @@ fn a_large_file_is_sent_in_chunks() {
         scene.check(&[content(size, 1), content(size, 2)].into()).unwrap();
         scene.check_rerun().unwrap();
     }
+}
+
+#[test]
+fn a_large_file_has_the_time_of_its_source() {
+    let scene = scene(Quirks { times: Times::Accepted, ..Quirks::default() });
+    scene.write("large", &content(LARGE, 1), 500);
+    let time = scene.local_path().join("large").metadata().unwrap().modified().unwrap();
+    let seconds = time.duration_since(UNIX_EPOCH).unwrap().as_secs();
+    assert!(is_success(&run(&scene)));
+    let stored = scene.server.with(|world| world.entries["large"].modified);
+    assert_eq!(stored.unsigned_abs(), seconds);
+    assert_eq!(count(&scene, CHUNK), 25);
+}
+
+/// The record of a second interrupted run has the chunks of the first one.
+#[test]
+fn an_upload_that_is_interrupted_twice_is_continued() {
+    let scene = scene(Quirks::default());
+    scene.probe();
+    scene.write("large", &content(LARGE, 1), 500);
+    for requests in [9, 13] {
+        scene.server.with(|world| world.down_from = Some(world.requests.len() + requests));
+        run(&scene);
+    }
+    let sent = scene.server.with(|world| {
+        world.down_from = None;
+        world.uploads.values().map(|upload| upload.chunks.len()).sum::<usize>()
+    });
+    let before = count(&scene, CHUNK);
+    assert!(is_success(&run(&scene)));
+    assert_eq!(count(&scene, CHUNK) - before, 25 - sent, "{sent} chunks were sent");
+    scene.check(&[content(LARGE, 1)].into()).unwrap();
 }
 
 #[test]
@@ -152,7 +184,7 @@ fn a_cut_connection_loses_no_chunk() {
     }
 }
 
-/// Trap 12.
+/// The server assembles an empty file.
 #[test]
 fn an_empty_assembly_gets_no_name() {
     let scene = scene(Quirks { empty_assemblies: 1, ..Quirks::default() });

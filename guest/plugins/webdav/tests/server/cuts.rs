@@ -137,12 +137,12 @@ fn a_server_that_goes_down_loses_nothing() {
     }
 }
 
-/// Trap 7, too: the version of the scan is expected, not the newest one.
+/// A run expects the version that it listed, not the newest one.
 #[test]
-fn an_edit_of_another_client_meanwhile_is_not_lost() {
+fn an_edit_of_another_client_during_the_run_is_not_lost() {
     let weak = Quirks { tags: Tags::Weak, ..Quirks::default() };
     let ignored = Quirks { ignores_conditions: true, ..Quirks::default() };
-    let (write, delete) = (Some(b"edited meanwhile".to_vec()), None);
+    let (write, delete) = (Some(b"edited during the run".to_vec()), None);
     let all = ["l/replaced", "l/deleted", "l/new", "l/fresh/a", "l/gone/a", "both", "r/replaced"];
     for (with, content, paths) in [
         (With::quirks(ignored), &write, &all[..]),
@@ -162,18 +162,18 @@ fn an_edit_of_another_client_is_not_lost_although_overwrites_are_not_refused() {
     let quirks = Quirks { ignores_overwrite: true, ..Quirks::default() };
     let with = With::quirks(quirks);
     for path in ["l/replaced", "l/deleted", "l/new", "l/fresh/a", "l/gone/a", "both"] {
-        let edit = Event::Edit(path.to_owned(), Some(b"edited meanwhile".to_vec()));
+        let edit = Event::Edit(path.to_owned(), Some(b"edited during the run".to_vec()));
         with.at_each_request(path, |_| edit.clone());
     }
 }
 
 #[test]
-fn an_edit_of_the_user_meanwhile_is_not_lost() {
+fn an_edit_of_the_user_during_the_run_is_not_lost() {
     for with in [With::default(), With::without_trash()] {
         for path in ["l/replaced", "l/new", "r/replaced", "r/deleted", "r/new", "r/gone/a", "both"]
         {
             with.at_each_request(path, |scene| {
-                Event::Write(scene.local_path().join(path), b"edited meanwhile".to_vec())
+                Event::Write(scene.local_path().join(path), b"edited during the run".to_vec())
             });
         }
     }

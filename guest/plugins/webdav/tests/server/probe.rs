@@ -80,7 +80,10 @@ fn a_server_is_probed_once() {
         (Quirks { needs_slash: true, ..Quirks::default() }, RIGHT.to_owned()),
         (Quirks { destinations: Destinations::OtherScheme, ..Quirks::default() }, RIGHT.to_owned()),
         (Quirks { destinations: Destinations::Paths, ..Quirks::default() }, RIGHT.to_owned()),
-        (Quirks { moves_change_tags: true, ..Quirks::default() }, RIGHT.to_owned()),
+        (
+            Quirks { moves_change_tags: true, ..Quirks::default() },
+            RIGHT.replace("renames: yes", "renames: no"),
+        ),
         (
             Quirks { hides_dots: true, ..Quirks::default() },
             format!("{RIGHT}; skips names that begin with a dot, since it does not list them"),
@@ -139,7 +142,7 @@ fn a_server_that_cannot_refuse_an_overwrite_is_reported_once_in_a_run() {
     }
 }
 
-/// Trap 17.
+/// The server refuses each move.
 #[test]
 fn a_server_without_moves_is_refused() {
     for status in [403, 405, 500, 501, 502] {
@@ -242,8 +245,12 @@ fn a_probe_that_fails_harms_nothing() {
         scene.check(&versions).unwrap_or_else(|why| panic!("{quirks:?}: {why}"));
         check_clean(&scene).unwrap();
         scene.write("a", b"newer", 300);
-        assert_eq!(described(&scene.succeed().unwrap()), [CARELESS], "{quirks:?}");
-        assert_eq!(scene.succeed().unwrap().log[0].text, CARELESS, "{quirks:?}");
+        let line = match quirks.moves_change_times {
+            true => CARELESS.replace("renames: yes", "renames: no"),
+            false => CARELESS.to_owned(),
+        };
+        assert_eq!(described(&scene.succeed().unwrap()), [&*line], "{quirks:?}");
+        assert_eq!(scene.succeed().unwrap().log[0].text, line, "{quirks:?}");
     }
 }
 
@@ -309,6 +316,30 @@ fn names_that_the_server_does_not_list_stay_local() {
     }
     let hidden: Vec<_> = scene.remote().into_keys().filter(|path| path.starts_with('.')).collect();
     assert!(hidden.is_empty(), "{hidden:?}");
+}
+
+/// DELETE of a collection that seems to be empty would delete its hidden files.
+#[test]
+fn a_file_that_the_server_does_not_list_is_not_deleted_with_its_directory() {
+    for trash in ["true", "false"] {
+        let mut scene = Scene::new(Quirks { hides_dots: true, ..Quirks::default() });
+        scene.settings = vec![("trash", trash)];
+        for name in ["d/a", "d/e/a", "x", "y", "z"] {
+            scene.write(name, name.as_bytes(), 500);
+        }
+        scene.settle().unwrap();
+        let hidden = [("d/.x", b"hidden 1"), ("d/e/.x", b"hidden 2")];
+        for (path, content) in hidden {
+            scene.edit(path, Some(content));
+        }
+        fs::remove_dir_all(scene.local_path().join("d")).unwrap();
+        scene.settle().unwrap();
+        for (path, content) in hidden {
+            let kept = scene.server.with(|world| world.contents());
+            assert!(kept.contains(&content[..]), "trash={trash}: {path} is lost");
+        }
+        assert!(!scene.remote().contains_key("d/"), "trash={trash}");
+    }
 }
 
 /// Where case is ignored, the server finds the entry itself under the new name.

@@ -94,7 +94,7 @@ proptest! {
             apply(&scene, edits, round);
             let mut versions = scene.versions();
             if round == 2 {
-                let new = b"edited meanwhile".to_vec();
+                let new = b"edited during the run".to_vec();
                 scene.server.with(|world| {
                     let first = world.requests.len();
                     if let Some((after, path)) = edited {

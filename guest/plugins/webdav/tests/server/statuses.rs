@@ -52,7 +52,7 @@ fn a_server_that_stays_busy_stops_the_run() {
     }
 }
 
-/// Trap 15.
+/// The server answers 423 to changes of one file.
 #[test]
 fn a_locked_file_waits_for_the_end_of_the_run_or_for_the_next_one() {
     for (path, refusals, is_done) in [
@@ -85,7 +85,7 @@ fn a_locked_file_waits_for_the_end_of_the_run_or_for_the_next_one() {
     }
 }
 
-/// Trap 16.
+/// The server limits the size of a file, or has a quota.
 #[test]
 fn a_file_that_does_not_fit_is_left_and_smaller_ones_are_sent() {
     for (quirks, why) in [

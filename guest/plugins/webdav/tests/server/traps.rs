@@ -1,4 +1,4 @@
-//! One row for each trap of WebDAV servers: a scene is synced and edited, nothing is lost, both
+//! One row for each fault of WebDAV servers: a scene is synced and edited, nothing is lost, both
 //! sides become equal, and a rerun changes nothing.
 
 use std::collections::BTreeMap;
@@ -45,44 +45,44 @@ fn sync_and_edit(quirks: Quirks) -> Result<Scene, String> {
 #[test]
 fn both_sides_become_equal_whatever_the_server_does_wrong() {
     let rows: Vec<(&str, Quirks)> = vec![
-        ("0: nothing", Quirks::default()),
-        ("1: weak tags", Quirks { tags: Tags::Weak, ..Quirks::default() }),
-        ("2, 4: GET has another tag", Quirks { other_tag_of_get: true, ..Quirks::default() }),
-        ("3, 41: conditions are ignored", Quirks { ignores_conditions: true, ..Quirks::default() }),
-        ("5: tags are new each time", Quirks { tags: Tags::New, ..Quirks::default() }),
-        ("6: PUT answers no tag", Quirks { tag_of_put: PutTag::None, ..Quirks::default() }),
-        ("6: PUT answers another tag", Quirks { tag_of_put: PutTag::Foreign, ..Quirks::default() }),
-        ("8: X-OC-Mtime is accepted", Quirks { times: Times::Accepted, ..Quirks::default() }),
-        ("9: times before 1970", Quirks { times: Times::Before1970, ..Quirks::default() }),
-        ("9: times are garbage", Quirks { times: Times::Garbage, ..Quirks::default() }),
-        ("9: no times", Quirks { times: Times::None, ..Quirks::default() }),
-        ("10: tags of whole seconds", Quirks { tags: Tags::Seconds, ..Quirks::default() }),
-        ("10: tags as of Go", Quirks { tags: Tags::Joined, ..Quirks::default() }),
-        ("10: no tags", Quirks { tags: Tags::None, ..Quirks::default() }),
+        ("nothing", Quirks::default()),
+        ("weak tags", Quirks { tags: Tags::Weak, ..Quirks::default() }),
+        ("GET has another tag", Quirks { other_tag_of_get: true, ..Quirks::default() }),
+        ("conditions are ignored", Quirks { ignores_conditions: true, ..Quirks::default() }),
+        ("tags are new each time", Quirks { tags: Tags::New, ..Quirks::default() }),
+        ("PUT answers no tag", Quirks { tag_of_put: PutTag::None, ..Quirks::default() }),
+        ("PUT answers another tag", Quirks { tag_of_put: PutTag::Foreign, ..Quirks::default() }),
+        ("X-OC-Mtime is accepted", Quirks { times: Times::Accepted, ..Quirks::default() }),
+        ("times before 1970", Quirks { times: Times::Before1970, ..Quirks::default() }),
+        ("times are garbage", Quirks { times: Times::Garbage, ..Quirks::default() }),
+        ("no times", Quirks { times: Times::None, ..Quirks::default() }),
+        ("tags of whole seconds", Quirks { tags: Tags::Seconds, ..Quirks::default() }),
+        ("tags as of Go", Quirks { tags: Tags::Joined, ..Quirks::default() }),
+        ("no tags", Quirks { tags: Tags::None, ..Quirks::default() }),
         (
-            "17: hrefs of the host behind a proxy",
+            "hrefs of the host behind a proxy",
             Quirks { hrefs: Hrefs::OtherHost, ..Quirks::default() },
         ),
-        ("18: collections need a slash", Quirks { needs_slash: true, ..Quirks::default() }),
-        ("20: hrefs are URLs", Quirks { hrefs: Hrefs::Absolute, ..Quirks::default() }),
-        ("20: hrefs are not encoded", Quirks { hrefs: Hrefs::Unencoded, ..Quirks::default() }),
-        (
-            "20: hrefs have lower-case escapes",
-            Quirks { hrefs: Hrefs::LowerCase, ..Quirks::default() },
-        ),
-        ("20: hrefs escape everything", Quirks { hrefs: Hrefs::All, ..Quirks::default() }),
-        ("21: names are composed", Quirks { composes_names: true, ..Quirks::default() }),
-        ("22: case is ignored", Quirks { ignores_case: true, ..Quirks::default() }),
-        ("25: several propstats", Quirks { splits_propstats: true, ..Quirks::default() }),
+        ("collections need a slash", Quirks { needs_slash: true, ..Quirks::default() }),
+        ("hrefs are URLs", Quirks { hrefs: Hrefs::Absolute, ..Quirks::default() }),
+        ("hrefs are not encoded", Quirks { hrefs: Hrefs::Unencoded, ..Quirks::default() }),
+        ("hrefs have lower-case escapes", Quirks { hrefs: Hrefs::LowerCase, ..Quirks::default() }),
+        ("hrefs escape everything", Quirks { hrefs: Hrefs::All, ..Quirks::default() }),
+        ("names are composed", Quirks { composes_names: true, ..Quirks::default() }),
+        ("case is ignored", Quirks { ignores_case: true, ..Quirks::default() }),
+        ("several propstats", Quirks { splits_propstats: true, ..Quirks::default() }),
         (
             "MOVE of collections answers 207",
             Quirks { moves_collections_by_207: true, ..Quirks::default() },
         ),
         (
-            "17: other scheme",
+            "targets of moves have another scheme",
             Quirks { destinations: Destinations::OtherScheme, ..Quirks::default() },
         ),
-        ("17: paths", Quirks { destinations: Destinations::Paths, ..Quirks::default() }),
+        (
+            "targets of moves are paths",
+            Quirks { destinations: Destinations::Paths, ..Quirks::default() },
+        ),
         ("moves change tags", Quirks { moves_change_tags: true, ..Quirks::default() }),
         ("moves change times", Quirks { moves_change_times: true, ..Quirks::default() }),
         (
@@ -101,7 +101,7 @@ fn both_sides_become_equal_whatever_the_server_does_wrong() {
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
-/// Trap 10.
+/// The server states neither tags nor times.
 #[test]
 fn a_change_of_the_same_size_is_found_without_tags_and_times() {
     let scene = Scene::new(Quirks { tags: Tags::None, times: Times::None, ..Quirks::default() });
@@ -116,8 +116,7 @@ fn a_change_of_the_same_size_is_found_without_tags_and_times() {
     }
 }
 
-/// Trap 10: another client replaces a file within the same second, with the
-/// same size.
+/// Another client replaces a file within the same second, with one of the same size.
 #[test]
 fn a_change_within_a_second_is_found_if_tags_are_coarse() {
     for tags in [Tags::Seconds, Tags::Joined, Tags::None] {
@@ -135,7 +134,7 @@ fn a_change_within_a_second_is_found_if_tags_are_coarse() {
     }
 }
 
-/// Traps 12 and 40.
+/// The server answers 201 to an upload, and stores 0 bytes.
 #[test]
 fn an_upload_of_which_nothing_is_stored_gets_no_name() {
     let scene = Scene::new(Quirks::default());
@@ -159,7 +158,7 @@ fn an_upload_of_which_nothing_is_stored_gets_no_name() {
     assert_eq!(scene.remote(), BTreeMap::from([("a".to_owned(), b"content".to_vec())]));
 }
 
-/// Trap 17.
+/// The server answers 502 to each move.
 #[test]
 fn a_server_without_moves_stores_nothing_and_loses_nothing() {
     let scene = Scene::new(Quirks { refuses_moves: Some(502), ..Quirks::default() });
@@ -173,7 +172,7 @@ fn a_server_without_moves_stores_nothing_and_loses_nothing() {
     assert_eq!(scene.local()["b"], b"remote");
 }
 
-/// Trap 20.
+/// The server lists paths that are not those of the request.
 #[test]
 fn hrefs_of_other_places_stop_the_run() {
     let scene = Scene::new(Quirks { hrefs: Hrefs::OtherPrefix, ..Quirks::default() });
@@ -185,7 +184,7 @@ fn hrefs_of_other_places_stop_the_run() {
     scene.check_kept(&versions).unwrap();
 }
 
-/// Trap 21.
+/// The server stores names in NFC.
 #[test]
 fn a_name_that_the_server_composes_is_not_copied_again() {
     for composes_names in [false, true] {
@@ -208,7 +207,7 @@ fn a_name_that_the_server_composes_is_not_copied_again() {
     }
 }
 
-/// Trap 22.
+/// The server ignores case.
 #[test]
 fn names_that_differ_only_in_case_do_not_replace_each_other() {
     let scene = Scene::new(Quirks { ignores_case: true, ..Quirks::default() });
@@ -228,7 +227,7 @@ fn names_that_differ_only_in_case_do_not_replace_each_other() {
     assert_eq!((scene.local(), scene.remote()), before);
 }
 
-/// Trap 24: nothing is deleted because of a listing that is wrong.
+/// The server lists a collection incompletely, or not at all.
 #[test]
 fn a_wrong_listing_deletes_nothing() {
     let wrong = [
@@ -264,7 +263,7 @@ fn a_wrong_listing_deletes_nothing() {
     }
 }
 
-/// Trap 24: a portal answers instead of the server.
+/// A portal answers instead of the server.
 #[test]
 fn a_login_page_instead_of_the_server_stops_the_run() {
     let scene = Scene::new(Quirks::default());
@@ -281,7 +280,7 @@ fn a_login_page_instead_of_the_server_stops_the_run() {
     scene.check(&scene.versions()).unwrap();
 }
 
-/// Trap 42, and refused credentials.
+/// The server accepts Digest authentication only, or refuses the credentials.
 #[test]
 fn a_server_that_denies_access_stops_the_run() {
     for (status, challenge, words) in [

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use syncmgr_plugin::testing::{Received, Reply};
 
 use crate::answers::destination;
+use crate::quirks::Times;
 use crate::world::World;
 
 /// The minimum size of a chunk, instead of 5 MB.
@@ -65,7 +66,15 @@ impl World {
                     self.faults.push(format!("{} chunks are not {total:?} bytes", chunks.len()));
                     return Reply::new(400);
                 }
-                self.assemble(id, content, &target.unwrap_or_default())
+                let reply = self.assemble(id, content, &target.clone().unwrap_or_default());
+                let time = request.header("x-oc-mtime").and_then(|time| time.parse().ok());
+                if let (Times::Accepted, Some(time), Some(target)) =
+                    (self.quirks.times, time, target)
+                    && let Some(stored) = self.entries.get_mut(&target)
+                {
+                    stored.modified = time;
+                }
+                reply
             }
             _ => Reply::new(405),
         }
