@@ -83,7 +83,8 @@ impl Side<'_> {
 fn write(root: &Path, number: usize, bytes: usize, seed: u8) -> Result<()> {
     let directory = root.join(format!("d{:03}", number / PER_DIRECTORY));
     fs::create_dir_all(&directory)?;
-    let content: Vec<u8> = (0..bytes).map(|at| (at * 31 + number) as u8 ^ seed).collect();
+    let content: Vec<u8> =
+        (0..bytes).map(|at| (at * 31 + number).to_le_bytes()[0] ^ seed).collect();
     Ok(fs::write(directory.join(format!("f{number:06}")), content)?)
 }
 
