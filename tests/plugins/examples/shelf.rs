@@ -1,7 +1,7 @@
-//! Syncs a directory with a shelf: a service with a JSON interface. It keeps every version of a
-//! file itself, and checks conditions itself.
+//! Syncs a directory with a shelf: a service with JSON that keeps versions and checks conditions.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 
 use serde::Deserialize;
 use syncmgr_engine::endpoint::{Each, Like, Progress, Removal, changed, without_cancellation};
@@ -125,10 +125,11 @@ impl Endpoint for Shelf {
         transfer: &Transfer<'_>,
         progress: &mut Progress<'_>,
     ) -> Result<Received, Interrupt> {
-        let mut content = Vec::new();
-        let received = transfer.read(from, progress, |part| Ok(content.extend_from_slice(part)))?;
-        self.received.insert(transfer.temp.to_owned(), content);
-        Ok(received)
+        let mut bytes = Vec::new();
+        let read =
+            transfer.read(from, progress, |part| bytes.write_all(part).map_err(Into::into))?;
+        self.received.insert(transfer.temp.to_owned(), bytes);
+        Ok(read)
     }
 
     fn rename_all(&mut self, renames: &[Rename<'_>]) -> Vec<Result<Option<Metadata>>> {
