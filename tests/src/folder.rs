@@ -256,7 +256,7 @@ impl Pair {
     pub fn trees(&self) -> anyhow::Result<[Tree; 2]> {
         let read = |root: PathBuf| -> anyhow::Result<Tree> {
             let mut tree = trees::read(&root)?;
-            // Apache has a directory of its own.
+            // `.DAV` is a directory of Apache.
             let hidden = [Some(".syncmgr-trash"), Some(".DAV")];
             tree.retain(|path, _| !hidden.contains(&path.split('/').next()));
             Ok(tree)
