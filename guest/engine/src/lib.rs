@@ -149,6 +149,7 @@ mod outage;
 pub mod pair;
 pub mod plan;
 pub mod scan;
+pub mod seal;
 pub mod service;
 pub mod spelling;
 pub mod state;

@@ -10,18 +10,18 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 use syncmgr_plugin::directories::Directory;
-use syncmgr_plugin::{Error, ErrorCode, Result};
+use syncmgr_plugin::{ErrorCode, Result};
 
 use super::saved_state::{MAX_STATE_BYTES, remove_if_there, replace};
 use crate::options::Options;
 use crate::pair::Pair;
 use crate::plan::{Action, Plan, moves};
+use crate::seal::{seal, unseal};
 use crate::state::{self, BaseChildren};
 use crate::tree::{Children, Side, moved_path};
 
 /// The first bytes of the file: its type and version.
 const MAGIC: &[u8] = b"syncmgr-moves\0\0\x01";
-const CHECKSUM_BYTES: usize = 32;
 
 /// Moves, in their order.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -54,7 +54,7 @@ impl Journal {
             Err(error) if error.code == ErrorCode::NotFound => return Ok(none(false)),
             file => file?,
         };
-        Ok(match Self::from_bytes(&file.read_to_end(MAX_STATE_BYTES)?) {
+        Ok(match unseal::<Self>(MAGIC, &file.read_to_end(MAX_STATE_BYTES)?) {
             Some(journal) if journal.roots == roots => Self { exists: true, ..journal },
             Some(mut journal) if journal.roots == [roots[1], roots[0]] => {
                 journal.moves.iter_mut().for_each(|one| one.is_right = !one.is_right);
@@ -62,26 +62,6 @@ impl Journal {
             }
             Some(_) | None => none(true),
         })
-    }
-
-    fn to_bytes(&self) -> Result<Vec<u8>> {
-        let moves =
-            postcard::to_allocvec(self).map_err(|error| Error::failed(error.to_string()))?;
-        let mut bytes = [MAGIC, &moves[..]].concat();
-        let checksum = blake3::hash(&bytes);
-        bytes.extend_from_slice(checksum.as_bytes());
-        Ok(bytes)
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (content, checksum) = bytes.split_last_chunk::<CHECKSUM_BYTES>()?;
-        if blake3::hash(content).as_bytes() != checksum {
-            return None;
-        }
-        match postcard::take_from_bytes(content.strip_prefix(MAGIC)?) {
-            Ok((journal, [])) => Some(journal),
-            Ok(_) | Err(_) => None,
-        }
     }
 
     /// Forgets the moves that the baseline has already: in a later run, an entry may move back and
@@ -146,7 +126,7 @@ impl Journal {
         self.moves.retain(|old| !again.contains(old));
         self.moves.extend(new);
         self.exists = true;
-        let bytes = self.to_bytes()?;
+        let bytes = seal(MAGIC, self)?;
         replace(storage, pair, &name(pair), options, |file| file.write(&bytes).map(drop))
             .map_err(|error| error.context("cannot record the moves"))
     }
@@ -179,15 +159,15 @@ mod tests {
     fn a_damaged_journal_is_not_used() {
         let moves = vec![one("a", "b"), one("c/d", "e")];
         let journal = Journal { roots: [[1; 16], [2; 16]], moves, exists: true };
-        let bytes = journal.to_bytes().unwrap();
-        assert_eq!(Journal::from_bytes(&bytes).unwrap().moves, journal.moves);
+        let bytes = seal(MAGIC, &journal).unwrap();
+        assert_eq!(unseal::<Journal>(MAGIC, &bytes).unwrap().moves, journal.moves);
         for length in 0..bytes.len() {
-            assert!(Journal::from_bytes(&bytes[..length]).is_none(), "{length}");
+            assert!(unseal::<Journal>(MAGIC, &bytes[..length]).is_none(), "{length}");
         }
         for at in 0..bytes.len() {
             let mut flipped = bytes.clone();
             flipped[at] ^= 1;
-            assert!(Journal::from_bytes(&flipped).is_none(), "{at}");
+            assert!(unseal::<Journal>(MAGIC, &flipped).is_none(), "{at}");
         }
     }
 

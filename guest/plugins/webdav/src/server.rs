@@ -2,13 +2,13 @@
 //! server's headers change.
 
 use serde::{Deserialize, Serialize};
+use syncmgr_engine::seal::{seal, unseal};
 use syncmgr_plugin::directories::Directory;
-use syncmgr_plugin::{Error, ErrorCode, Result};
+use syncmgr_plugin::{ErrorCode, Result};
 use uuid::Uuid;
 
 /// The first bytes of the file: its type and version.
 const MAGIC: &[u8; 16] = b"syncmgr-webdav\0\x01";
-const CHECKSUM_BYTES: usize = 32;
 const MAX_FILE_BYTES: usize = 4 << 10;
 /// The maximum length of a header that identifies a server.
 const MAX_HEADER: usize = 100;
@@ -143,7 +143,7 @@ impl Server {
     /// Loads the capabilities of a server. A file that cannot be used is ignored.
     pub fn load(storage: &Directory, id: Uuid) -> Option<Self> {
         let file = storage.open_file(&file_name(id)).ok()?;
-        Self::from_bytes(&file.read_to_end(MAX_FILE_BYTES).ok()?)
+        unseal(MAGIC, &file.read_to_end(MAX_FILE_BYTES).ok()?)
     }
 
     /// Saves the capabilities of a server.
@@ -156,30 +156,8 @@ impl Server {
             Err(error) if error.code != ErrorCode::NotFound => return Err(error),
             _ => {}
         }
-        storage.create_file(&new)?.write(&self.to_bytes()?)?;
+        storage.create_file(&new)?.write(&seal(MAGIC, self)?)?;
         storage.rename(&new, storage, &name)
-    }
-
-    fn to_bytes(&self) -> Result<Vec<u8>> {
-        let mut bytes = MAGIC.to_vec();
-        let content = postcard::to_allocvec(self).map_err(|error| {
-            Error::failed(format!("cannot encode the capabilities of the server: {error}"))
-        })?;
-        bytes.extend(content);
-        let checksum = blake3::hash(&bytes);
-        bytes.extend_from_slice(checksum.as_bytes());
-        Ok(bytes)
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (content, checksum) = bytes.split_last_chunk::<CHECKSUM_BYTES>()?;
-        if blake3::hash(content).as_bytes() != checksum {
-            return None;
-        }
-        match postcard::take_from_bytes(content.strip_prefix(MAGIC)?) {
-            Ok((server, [])) => Some(server),
-            Ok(_) | Err(_) => None,
-        }
     }
 }
 
@@ -198,15 +176,15 @@ mod tests {
             keeps_times: true,
             ..Server::unknown()
         };
-        let bytes = server.to_bytes().unwrap();
-        assert_eq!(Server::from_bytes(&bytes), Some(server));
+        let bytes = seal(MAGIC, &server).unwrap();
+        assert_eq!(unseal(MAGIC, &bytes), Some(server));
         for length in 0..bytes.len() {
-            assert_eq!(Server::from_bytes(&bytes[..length]), None, "{length}");
+            assert_eq!(unseal::<Server>(MAGIC, &bytes[..length]), None, "{length}");
         }
         for at in 0..bytes.len() {
             let mut flipped = bytes.clone();
             flipped[at] ^= 1;
-            assert_eq!(Server::from_bytes(&flipped), None, "{at}");
+            assert_eq!(unseal::<Server>(MAGIC, &flipped), None, "{at}");
         }
     }
 
