@@ -49,7 +49,7 @@ impl Transfer<'_> {
     /// with the number of bytes.
     ///
     /// # Errors
-    /// Fails with [`Changed`](ErrorCode::Changed) if the source does not match
+    /// Fails with [`Changed`](syncmgr_plugin::ErrorCode::Changed) if the source does not match
     /// [`Transfer::source`], and with the interrupts of `progress` and of `give`.
     pub fn read(
         &self,
