@@ -52,7 +52,7 @@ pub(crate) struct HttpClient {
     policy: Arc<HttpPolicy>,
     /// By the name of the grant.
     auth: Vec<(String, HttpAuth)>,
-    /// What to redact, including renewed tokens.
+    /// The texts to redact, including renewed tokens.
     secrets: Secrets,
     network: Network,
     pool: OnceLock<Pool>,
