@@ -224,7 +224,7 @@ fn run(export: &str) -> Result<()> {
                     (0..count).map(|_| callback::subscribe_cancelled(item)).collect();
                 say(&format!("pollables: {}", held.len()));
             }
-            "die-once" => {
+            "crash-once" => {
                 if !std::path::Path::new("/storage/crashed").exists() {
                     std::fs::write("/storage/crashed", "").expect("the storage is writable");
                     panic!("once");
