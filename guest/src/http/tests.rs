@@ -43,7 +43,7 @@ fn requests_reach_the_server_of_the_test_only() {
 }
 
 #[test]
-fn what_is_safe_to_repeat_is_repeated() {
+fn safe_requests_are_repeated() {
     for (method, replies, retries, requests, status) in [
         ("GET", &[503, 429, 200][..], 2, 3, 200),
         ("GET", &[503, 429, 200], 1, 2, 429),

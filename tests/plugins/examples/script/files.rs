@@ -191,7 +191,7 @@ fn flush(count: usize) -> String {
     let written = storage.create_file("flushed").expect("it is new");
     let read = storage.open_file("flushed").expect("it exists");
     let files: Vec<_> = iter::once(&read).chain(iter::repeat(&written)).take(count).collect();
-    tell_flushed(directories::flush_files(&files))
+    describe_flushed(directories::flush_files(&files))
 }
 
 /// Flushes the storage, or a directory that is granted under a name, repeatedly.
@@ -203,10 +203,10 @@ fn flush_directories(arguments: &Arguments<'_>) -> String {
     let directory = opened.expect("it exists");
     let count = arguments.number("count").unwrap_or(0_usize);
     let all: Vec<_> = iter::repeat_n(&directory, count).collect();
-    tell_flushed(directories::flush_directories(&all))
+    describe_flushed(directories::flush_directories(&all))
 }
 
-fn tell_flushed(flushed: Vec<Result<()>>) -> String {
+fn describe_flushed(flushed: Vec<Result<()>>) -> String {
     let flushed = flushed.into_iter();
     let answers: Vec<_> = flushed.map(|one| one.map_err(|error| error.code)).collect();
     let rows = answers.chunk_by(|one, other| one == other);
