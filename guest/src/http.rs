@@ -152,9 +152,9 @@ impl<'a> Request<'a> {
     /// if the connection fails. Waits as long as the header `Retry-After` requires, at most 2
     /// minutes, otherwise half a second, and twice as long each time.
     ///
-    /// Only what is safe to repeat is repeated: the methods `GET`, `HEAD`, `OPTIONS`, `PROPFIND`,
-    /// `PUT` and `DELETE`, and requests that are [declared](Request::safe_to_repeat) so, without a
-    /// body from a reader.
+    /// Only requests that are safe to repeat are repeated: those with the methods `GET`, `HEAD`,
+    /// `OPTIONS`, `PROPFIND`, `PUT` and `DELETE`, and those that are
+    /// [declared](Request::safe_to_repeat) so, without a body from a reader.
     pub fn retry(mut self, times: u32) -> Self {
         self.repetitions = times;
         self
