@@ -260,7 +260,7 @@ pub struct Like<'a> {
     pub mode: Option<u16>,
 }
 
-/// What a side can do.
+/// The capabilities of a side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
     /// The number of entries that functions for several of them should get, from 1.

@@ -84,8 +84,8 @@ pub(crate) enum Command {
 /// A plugin with its grants, settings and limits.
 #[derive(Clone, Debug, Default, ClapArgs)]
 pub(crate) struct PluginArgs {
-    /// Plugin: a `.wasm` file, or the name of a registered or built-in one (`folder`) [default: the
-    /// plugin of the current project]
+    /// Plugin: a `.wasm` file, or the name of a registered or built-in one (`folder`, `webdav`)
+    /// [default: the plugin of the current project]
     #[arg(conflicts_with = "job")]
     pub(crate) plugin: Option<String>,
 

@@ -219,5 +219,5 @@ fn a_crash_message_has_the_end_of_stderr_and_the_stack() -> Result<()> {
     let lines: String = (1..=30).map(|number| format!("print text=line_{number}\n")).collect();
     let panics = format!("synchronize={lines}panic text=no_more_lemons");
     let said = run(home.path(), &["--set", "items=a", "--set", &panics])?;
-    compare_with_file("tests/data/death.txt", &crash_details(&said))
+    compare_with_file("tests/data/crash.txt", &crash_details(&said))
 }

@@ -14,8 +14,9 @@ use proptest::prelude::*;
 use syncmgr_host::Status;
 
 use crate::sync::cases::{CASES, Case, ONE_WAY};
+use crate::sync::check;
+use crate::sync::crashes::{all_changes, crash_everywhere};
 use crate::sync::random::{converges, entries, plausible};
-use crate::sync::{all_changes, check, crash_everywhere};
 
 type Start = fn() -> anyhow::Result<Server>;
 

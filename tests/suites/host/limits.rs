@@ -403,7 +403,7 @@ fn a_crashed_plugin_is_restarted_for_its_unfinished_items() -> anyhow::Result<()
                 "synchronize",
                 "progress item=a status=succeeded
                  progress item=b status=updating
-                 die-once
+                 crash-once
                  progress item=b status=succeeded
                  progress item=c status=succeeded",
             )

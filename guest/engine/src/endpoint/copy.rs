@@ -12,8 +12,8 @@ use crate::tree::{Digest, Fingerprint};
 pub struct OpenRequest<'a> {
     /// The path.
     pub path: &'a str,
-    /// What the file was when it was listed; `None`: unknown. A side that cannot tell the
-    /// fingerprint of an open file returns this one.
+    /// The fingerprint of the file when it was listed; `None`: unknown. A side that does not know
+    /// the fingerprint of an open file returns this one.
     pub expected: Option<&'a Fingerprint>,
 }
 

@@ -70,7 +70,7 @@ pub struct World {
     pub age: i64,
     /// The time of the plan that is carried out.
     pub scanned: i64,
-    /// What the sides can do; `None`: both are local directories.
+    /// The capabilities of the sides; `None`: both are local directories.
     pub can: Option<[Capabilities; 2]>,
 }
 

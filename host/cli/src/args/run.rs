@@ -55,7 +55,7 @@ pub(crate) struct Run {
     /// Run the native handler of this class, outside of the sandbox (Windows only)
     #[arg(long, value_name = "{CLSID}", conflicts_with_all = [
         "plugin", "job", "dirs", "settings", "secrets", "http", "http_auth", "http_ca", "allow",
-        "dry_run", "on_death", "restarts", "release",
+        "dry_run", "on_crash", "restarts", "release",
     ])]
     pub(crate) clsid: Option<String>,
 
@@ -104,11 +104,11 @@ pub(crate) struct Run {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) retries: u32,
 
-    /// Restart policy: what to do after a crash
-    #[arg(long, value_name = "POLICY", default_value = "fail")]
-    pub(crate) on_death: RestartPolicy,
+    /// Restart policy after a crash
+    #[arg(long, alias = "on-death", value_name = "POLICY", default_value = "fail")]
+    pub(crate) on_crash: RestartPolicy,
 
-    /// Maximum number of restarts with `--on-death restart`
+    /// Maximum number of restarts with `--on-crash restart`
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub(crate) restarts: u32,
 

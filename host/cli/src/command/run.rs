@@ -89,7 +89,7 @@ fn run_job(job: &mut Job, args: &Run, interrupts: &Interrupts) -> anyhow::Result
             })?
         }
     };
-    if args.on_death == RestartPolicy::Quarantine
+    if args.on_crash == RestartPolicy::Quarantine
         && let Some(crash) = report.error().filter(|error| error.may_be_retried())
     {
         quarantine.set(&crash.to_string())?;

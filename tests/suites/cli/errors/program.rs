@@ -160,7 +160,7 @@ pub(crate) fn testing(messages: &mut Messages) -> Result<()> {
     }
     let start = || DrivenSession::start(&trapping, SessionOptions::new(), Discard);
     messages.refused(start().map_err(CheckError::from))?;
-    let crashes = ["--set", "items=a", "--on-death", "quarantine"];
+    let crashes = ["--set", "items=a", "--on-crash", "quarantine"];
     let crashes = [&crashes[..], &["--set", "synchronize=panic text=no_more_lemons"]].concat();
     run(&messages.path("state"), &crashes)?;
     let again = [&["run", conformance::SCRIPT][..], &crashes].concat();

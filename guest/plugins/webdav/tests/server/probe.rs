@@ -10,10 +10,10 @@ use crate::quirks::{Destinations, Quirks, Tags, Times};
 use crate::scene::{Scene, is_success, log};
 use crate::world::Event;
 
-/// What the log says of a server that does everything right.
+/// The line in the log for a server that conforms.
 const RIGHT: &str = "remote: a server without a name; refuses overwrites: yes; renames: yes; \
                      keeps times: no; tags: exact";
-/// What it says of one that ignores `Overwrite: F`.
+/// The line for a server that ignores `Overwrite: F`.
 const CARELESS: &str = "remote: a server without a name; refuses overwrites: no; renames: yes; \
                         keeps times: no; tags: exact";
 const WARNING: &str = "cannot refuse an overwrite";

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// What a server does. The default is a server that does everything right.
+/// The deviations of a server. The default is a server that conforms.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Quirks {
     pub(crate) tags: Tags,
@@ -56,7 +56,7 @@ pub(crate) struct Quirks {
     pub(crate) hides_dots: bool,
     /// The header `Server`; empty: none.
     pub(crate) server: &'static str,
-    /// What follows the classes in the header `DAV`.
+    /// The text after the classes in the header `DAV`.
     pub(crate) more_dav: &'static str,
     /// The status of every request, and its `WWW-Authenticate`.
     pub(crate) denies: Option<(u16, &'static str)>,
@@ -93,7 +93,7 @@ pub(crate) enum Times {
     /// The time of the upload.
     #[default]
     Now,
-    /// That of `X-OC-Mtime`.
+    /// The time in `X-OC-Mtime`.
     Accepted,
     Before1970,
     Garbage,
