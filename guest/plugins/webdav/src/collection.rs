@@ -6,6 +6,7 @@
 //! servers do respect, refuses to replace an entry that appeared during the run.
 
 pub mod chunked;
+mod download;
 mod listing;
 mod probe;
 mod relocate;

@@ -252,7 +252,7 @@ pub(crate) fn time(text: &str) -> Option<i64> {
 }
 
 /// Returns a version tag without `W/`, quotes, and what compressing servers append.
-fn tag(text: &str) -> Option<String> {
+pub(crate) fn tag(text: &str) -> Option<String> {
     let tag = text.strip_prefix("W/").unwrap_or(text).trim_matches('"');
     let ends = ["-gzip", "-br", "-df"];
     let tag = ends.iter().find_map(|end| tag.strip_suffix(end)).unwrap_or(tag);

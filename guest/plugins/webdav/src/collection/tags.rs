@@ -65,7 +65,7 @@ impl Listings {
 /// Returns whether a version tag is only made of the size and of the time in whole seconds: then
 /// two versions of one second may have the same one. nginx joins the two with `-`; servers in Go
 /// write the time in ns, and the size after it.
-fn is_coarse(tag: &str, size: u64) -> bool {
+pub(super) fn is_coarse(tag: &str, size: u64) -> bool {
     let hex = |text: &str| u64::from_str_radix(text, 16).ok();
     let is_seconds = |part: u64| part < MAX_SECONDS;
     match tag.split_once('-').map(|(one, other)| (hex(one), hex(other))) {

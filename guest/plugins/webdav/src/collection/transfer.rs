@@ -1,21 +1,18 @@
-//! Sends and receives the contents of files.
+//! Sends the contents of files.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read};
 use std::rc::Rc;
 
 use syncmgr_engine::endpoint::{
-    Content, Endpoint, Metadata, OpenRequest, Progress, Received, Transfer, changed,
-    without_cancellation,
+    Content, Endpoint, OpenRequest, Progress, Received, Transfer, changed,
 };
 use syncmgr_engine::tree::{join, split};
-use syncmgr_plugin::directories::EntryKind;
 use syncmgr_plugin::http::{self, Request, Response};
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 
-use super::{Collection, IN_FLIGHT, Staged, complete, request, send_all};
+use super::{Collection, IN_FLIGHT, Staged, request};
 use crate::answer::expect;
-use crate::multistatus;
 
 /// The answer to a file that is too large.
 pub(super) const TOO_LARGE: [(u16, ErrorCode, &str); 1] =
@@ -107,50 +104,6 @@ pub(super) fn open_source(from: &mut dyn Endpoint, transfer: &Transfer<'_>) -> R
 }
 
 impl Collection {
-    /// Starts to receive files.
-    pub(super) fn download(&mut self, files: &[OpenRequest<'_>]) -> Vec<Result<Content>> {
-        let requests: Vec<_> = files
-            .iter()
-            .map(|file| {
-                // A compressed content has another length and another tag.
-                request("GET", &self.file(file.path)).header("Accept-Encoding", "identity")
-            })
-            .collect();
-        let mut expected = files.iter();
-        let results = send_all(requests, |response| {
-            let wanted = expected.next().and_then(|file| file.expected);
-            let response = without_cancellation(expect(response, &[]))?;
-            if response.status() != 200 {
-                let message = format!("the server answered {} to GET", response.status());
-                return Err(Error::new(ErrorCode::InputOutput, message));
-            }
-            let length = response.content_length();
-            let mut metadata = Metadata {
-                kind: EntryKind::File,
-                fingerprint: wanted.copied().unwrap_or_default(),
-                mode: None,
-                identity: None,
-            };
-            match (wanted, length) {
-                (Some(wanted), Some(length)) if wanted.size != length => {
-                    return Err(changed("the file"));
-                }
-                (None, None) => {
-                    let message = "the server does not state the length of the file";
-                    return Err(Error::new(ErrorCode::InputOutput, message));
-                }
-                (None, Some(length)) => metadata.fingerprint.size = length,
-                (Some(_), _) => {}
-            }
-            if metadata.fingerprint.modified == 0 {
-                let modified = response.header("last-modified").and_then(multistatus::time);
-                metadata.fingerprint.modified = modified.unwrap_or(0);
-            }
-            Ok(Content { metadata, reader: Box::new(response) })
-        });
-        complete(results, files.len())
-    }
-
     /// Returns the request that sends a source to the staging collection. Each attempt opens it.
     fn put<'a>(
         &self,

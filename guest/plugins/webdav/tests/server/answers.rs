@@ -5,7 +5,7 @@ use syncmgr_engine::tree::split;
 use syncmgr_plugin::testing::{Received, Reply};
 
 use crate::listing::{http_date, login};
-use crate::quirks::{Destinations, PutTag, Times};
+use crate::quirks::{Destinations, PutTag, Ranges, Times};
 use crate::world::{BASE, ORIGIN, World};
 
 impl World {
@@ -128,18 +128,51 @@ impl World {
         if request.header("accept-encoding") != Some("identity") {
             self.faults.push(format!("GET of {path} accepts compressed content"));
         }
-        let mut reply = Reply::new(200);
-        if let Some(tag) = self.tag(&stored) {
-            let tag = match self.quirks.other_tag_of_get {
-                true => format!("{}-gzip\"", tag.trim_end_matches('"')),
-                false => tag,
-            };
+        let tag = self.tag(&stored).map(|tag| match self.quirks.other_tag_of_get {
+            true => format!("{}-gzip\"", tag.trim_end_matches('"')),
+            false => tag,
+        });
+        let (mut reply, body) = self.part(request, tag.as_deref(), content);
+        if let Some(tag) = tag {
             reply = reply.header("etag", &tag);
         }
         if matches!(self.quirks.times, Times::Now | Times::Accepted) {
             reply = reply.header("last-modified", &http_date(stored.modified));
         }
-        reply.body(content)
+        reply = reply.header("date", &http_date(self.clock));
+        match self.quirks.cuts_gets.filter(|bytes| *bytes < body.len()) {
+            Some(bytes) => reply.body(body).cut_after(bytes),
+            None => reply.body(body),
+        }
+    }
+
+    /// Returns the requested part of a content.
+    fn part(&self, request: &Received, tag: Option<&str>, content: Vec<u8>) -> (Reply, Vec<u8>) {
+        let range = request.header("range").and_then(|range| range.strip_prefix("bytes="));
+        let first = range.and_then(|range| range.strip_suffix('-')?.parse::<usize>().ok());
+        let Some(first) = first else { return (Reply::new(200), content) };
+        let ranges = self.quirks.ranges;
+        let is_strong = tag.is_some_and(|tag| !tag.starts_with("W/"));
+        let is_wanted = is_strong && request.header("if-range") == tag;
+        let [begin, end] = match ranges {
+            Ranges::Status(status) => return (Reply::new(status), Vec::new()),
+            Ranges::Ignored => return (Reply::new(200), content),
+            _ if !is_wanted && ranges != Ranges::Unconditional => {
+                return (Reply::new(200), content);
+            }
+            Ranges::Right | Ranges::Unconditional | Ranges::Unnamed => [first, content.len()],
+            Ranges::Shifted => [first + 1, content.len()],
+            Ranges::Short => [first, content.len() - 1],
+        };
+        if begin >= end {
+            return (Reply::new(416), Vec::new());
+        }
+        let range = format!("bytes {begin}-{}/{}", end - 1, content.len());
+        let reply = match ranges == Ranges::Unnamed {
+            true => Reply::new(206),
+            false => Reply::new(206).header("content-range", &range),
+        };
+        (reply, content[begin..end].to_vec())
     }
 
     fn receive_put(&mut self, request: &Received, path: &str) -> Reply {

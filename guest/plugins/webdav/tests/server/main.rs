@@ -9,6 +9,7 @@ mod listing;
 mod probe;
 mod quirks;
 mod random;
+mod ranges;
 mod renames;
 mod scene;
 mod side;
