@@ -34,7 +34,7 @@ use listing::Listings;
 use relocate::{deleted, moved};
 use trash::Trash;
 
-/// The number of requests in flight.
+/// The number of requests in flight, unless the user sets another one.
 const IN_FLIGHT: usize = 8;
 /// The number of entries of one call.
 const AT_ONCE: usize = 64;
@@ -73,6 +73,8 @@ pub struct Collection {
     captured: HashMap<String, (String, Fingerprint)>,
     /// How large files are sent, if not in one request.
     chunked: Option<Chunked>,
+    /// The number of requests in flight.
+    in_flight: usize,
 }
 
 /// A file in the staging collection.
@@ -109,6 +111,7 @@ impl Collection {
             trash: Trash::default(),
             captured: HashMap::new(),
             chunked: None,
+            in_flight: IN_FLIGHT,
         })
     }
 
@@ -116,6 +119,12 @@ impl Collection {
     #[must_use]
     pub fn chunked(self, chunked: Option<Chunked>) -> Self {
         Self { chunked, ..self }
+    }
+
+    /// Sends at most this many requests at once, at least one.
+    #[must_use]
+    pub fn with_transfers(self, transfers: usize) -> Self {
+        Self { in_flight: transfers.max(1), ..self }
     }
 
     /// Returns the URL of a file.
@@ -135,7 +144,7 @@ impl Collection {
     fn place_of(&self, path: &str) -> String {
         match (self.staged.get(path), &self.staging) {
             (Some(staged), Some(staging)) => join(staging, &staged.name),
-            _ => path.to_owned(),
+            (None, _) | (_, None) => path.to_owned(),
         }
     }
 
@@ -186,7 +195,7 @@ impl Collection {
         match self.make(path) {
             Err(error) if error.code == ErrorCode::AlreadyExists => match self.stat(path)? {
                 Some(found) if is_collection(found) => Ok(()),
-                _ => Err(error),
+                Some(_) | None => Err(error),
             },
             made => made,
         }
@@ -206,30 +215,31 @@ impl Collection {
         let files = self.fingerprints(path)?;
         let requests: Vec<_> =
             files.keys().map(|name| request("DELETE", &self.file(&join(path, name)))).collect();
-        send_all(requests, deleted).into_iter().collect::<Result<Vec<_>>>()?;
+        self.send_all(requests, deleted).into_iter().collect::<Result<Vec<_>>>()?;
         self.delete(&url)
+    }
+
+    /// Sends requests, and returns the results in their order.
+    fn send_all<T>(
+        &self,
+        requests: impl IntoIterator<Item = Request<'static>>,
+        mut convert: impl FnMut(Result<Response, Interrupt>) -> Result<T>,
+    ) -> Vec<Result<T>> {
+        let mut results = Vec::new();
+        let sent = http::send_all(requests, self.in_flight, |_, response| {
+            results.push(convert(response));
+            Ok(())
+        });
+        if let Err(interrupt) = sent {
+            results.push(without_cancellation(Err(interrupt)));
+        }
+        results
     }
 }
 
 /// Returns a request that is repeated if the server is busy and if that is safe.
 fn request(method: &str, url: &str) -> Request<'static> {
     http::request(method, url).retry(RETRIES)
-}
-
-/// Sends requests, and returns the results in their order.
-fn send_all<T>(
-    requests: impl IntoIterator<Item = Request<'static>>,
-    mut convert: impl FnMut(Result<Response, Interrupt>) -> Result<T>,
-) -> Vec<Result<T>> {
-    let mut results = Vec::new();
-    let sent = http::send_all(requests, IN_FLIGHT, |_, response| {
-        results.push(convert(response));
-        Ok(())
-    });
-    if let Err(interrupt) = sent {
-        results.push(without_cancellation(Err(interrupt)));
-    }
-    results
 }
 
 /// Returns one result for each of `count` entries. The last ones have none after a cancellation.
@@ -243,6 +253,7 @@ impl Endpoint for Collection {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             at_once: AT_ONCE,
+            transfers: self.in_flight,
             keeps_times: false,
             hashes_cheaply: false,
             has_versions: !self.listings.has_coarse_tags,
@@ -315,7 +326,7 @@ impl Endpoint for Collection {
                 self.move_request(&from, &self.file(&targets[*at]))
             })
             .collect();
-        let moved = complete(send_all(requests, moved), ready.len());
+        let moved = complete(self.send_all(requests, moved), ready.len());
         for (at, moved) in ready.into_iter().zip(moved) {
             let staged = self.staged.get(renames[at].path);
             let source = staged.and_then(|staged| staged.stored).map(Metadata::file);

@@ -154,7 +154,7 @@ impl Server {
         let (name, new) = (file_name(id), format!("{}.new", file_name(id)));
         match storage.remove_file(&new) {
             Err(error) if error.code != ErrorCode::NotFound => return Err(error),
-            _ => {}
+            Ok(()) | Err(_) => {}
         }
         storage.create_file(&new)?.write(&seal(MAGIC, self)?)?;
         storage.rename(&new, storage, &name)

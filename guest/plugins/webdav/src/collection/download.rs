@@ -8,7 +8,7 @@ use syncmgr_plugin::http::{Request, Response};
 use syncmgr_plugin::{Error, ErrorCode, Result};
 
 use super::tags::is_coarse;
-use super::{Collection, RETRIES, complete, request, send_all};
+use super::{Collection, RETRIES, complete, request};
 use crate::answer::expect;
 use crate::multistatus;
 
@@ -24,7 +24,7 @@ impl Collection {
         let requests: Vec<_> = files.iter().map(|file| get(&self.file(file.path))).collect();
         let is_stable = self.listings.has_stable_tags != Some(false);
         let mut expected = files.iter();
-        let results = send_all(requests, |response| {
+        let results = self.send_all(requests, |response| {
             let file = expected.next();
             let wanted = file.and_then(|file| file.expected);
             let response = without_cancellation(expect(response, &[]))?;

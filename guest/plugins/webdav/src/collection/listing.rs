@@ -11,7 +11,7 @@ use syncmgr_plugin::directories::EntryName;
 use syncmgr_plugin::http::{self, Response};
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 
-use super::{Collection, IN_FLIGHT, is_collection, request};
+use super::{Collection, is_collection, request};
 use crate::answer::expect;
 use crate::multistatus::{self, Found};
 
@@ -53,10 +53,10 @@ impl Listings {
     }
 
     /// Returns the directories to list now, with this one first.
-    fn next(&mut self, directory: &str) -> Vec<String> {
+    fn next(&mut self, directory: &str, at_once: usize) -> Vec<String> {
         self.expected.retain(|expected| expected != directory);
         let mut next = vec![directory.to_owned()];
-        while next.len() < IN_FLIGHT
+        while next.len() < at_once
             && self.ahead < MAX_AHEAD
             && let Some(expected) = self.expected.pop_front()
         {
@@ -73,7 +73,7 @@ impl Collection {
             self.listings.ahead -= ready.as_ref().map_or(0, Vec::len);
             return ready;
         }
-        let next = self.listings.next(directory);
+        let next = self.listings.next(directory, self.in_flight);
         self.list_some(&next)?;
         if let Some(Ok(_)) = self.listings.ready.get(directory) {
             self.recognize()?;
@@ -92,7 +92,7 @@ impl Collection {
     fn list_some(&mut self, next: &[String]) -> Result<(), Interrupt> {
         let requests: Vec<_> = next.iter().map(|path| self.propfind(path, "1")).collect();
         let mut found = next.iter();
-        http::send_all(requests, IN_FLIGHT, |_, response| {
+        http::send_all(requests, self.in_flight, |_, response| {
             let Some(path) = found.next() else { return Ok(()) };
             let date = response.as_ref().ok().and_then(|response| response.header("date"));
             if let Some(ahead) = date.and_then(clock_ahead) {
@@ -201,7 +201,7 @@ impl Collection {
             .chain(single.iter().map(|path| self.propfind(path, "0")))
             .collect();
         let mut lists: HashMap<&str, Result<HashMap<String, Metadata>>> = HashMap::new();
-        let sent = http::send_all(requests, IN_FLIGHT, |at, response| {
+        let sent = http::send_all(requests, self.in_flight, |at, response| {
             if let Some(directory) = whole.get(at) {
                 let entries = without_cancellation(self.entries(directory, response));
                 lists.insert(directory, entries.map(by_name));

@@ -94,7 +94,9 @@ fn metadata(found: &Found) -> Metadata {
     let exact = found.tag.as_ref().filter(|tag| !is_coarse(tag, size));
     let fingerprint = match (exact, kind) {
         (Some(tag), EntryKind::File) => Fingerprint::of_version(size, modified, tag),
-        _ => Fingerprint { size, modified, ..Fingerprint::default() },
+        (None, _) | (_, EntryKind::Directory | EntryKind::SymbolicLink | EntryKind::Other) => {
+            Fingerprint { size, modified, ..Fingerprint::default() }
+        }
     };
     Metadata { kind, fingerprint, mode: None, identity: None }
 }

@@ -4,14 +4,12 @@ use std::cell::{Cell, RefCell};
 use std::io::{self, Read};
 use std::rc::Rc;
 
-use syncmgr_engine::endpoint::{
-    Content, Endpoint, OpenRequest, Progress, Received, Transfer, changed,
-};
+use syncmgr_engine::endpoint::{Endpoint, Progress, Received, Transfer, changed};
 use syncmgr_engine::tree::{join, split};
 use syncmgr_plugin::http::{self, Request, Response};
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 
-use super::{Collection, IN_FLIGHT, Staged, request};
+use super::{Collection, Staged, request};
 use crate::answer::expect;
 
 /// The answer to a file that is too large.
@@ -92,17 +90,6 @@ pub(super) fn staged_name(temp: &str) -> &str {
 /// The side that files are sent from.
 type From<'a> = RefCell<&'a mut (dyn Endpoint + 'a)>;
 
-/// Opens a source that is as expected.
-pub(super) fn open_source(from: &mut dyn Endpoint, transfer: &Transfer<'_>) -> Result<Content> {
-    let open = OpenRequest { path: transfer.path, expected: Some(&transfer.source) };
-    let content = from.open(&[open]).pop();
-    let content = content.unwrap_or_else(|| Err(Error::failed("no result")))?;
-    match content.metadata.fingerprint.is_still(&transfer.source) {
-        true => Ok(content),
-        false => Err(changed("the file")),
-    }
-}
-
 impl Collection {
     /// Returns the request that sends a source to the staging collection. Each attempt opens it.
     fn put<'a>(
@@ -114,14 +101,14 @@ impl Collection {
         report: Option<&'a Report<'_>>,
     ) -> Request<'a> {
         let url = self.file(&join(staging, staged_name(transfer.temp)));
-        let listed = self.check_listed(&join(split(transfer.temp).0, transfer.name));
+        let checked = self.check_listed(&join(split(transfer.temp).0, transfer.name));
         let sent = sent.clone();
         let open = move || -> Result<Box<dyn Read + 'a>> {
-            listed.clone()?;
+            checked.clone()?;
             if report.is_some_and(|report| report.stopped.borrow().is_some()) {
                 return Err(Error::new(ErrorCode::Cancelled, "cancelled"));
             }
-            let from = open_source(&mut **from.borrow_mut(), transfer)?.reader;
+            let from = transfer.open(&mut **from.borrow_mut())?.reader;
             *sent.0.borrow_mut() = Default::default();
             let from: Box<dyn Read + 'a> = match report {
                 Some(report) => Box::new(Reported { from, read: 0, report }),
@@ -233,7 +220,7 @@ impl Collection {
             .map(|(transfer, sent)| self.put(&from, transfer, &staging, sent, None))
             .collect();
         let mut results = Vec::with_capacity(transfers.len());
-        let ended = http::send_all(requests, IN_FLIGHT, |at, response| {
+        let ended = http::send_all(requests, self.in_flight, |at, response| {
             results.push(self.sent(&transfers[at], &bodies[at], response));
             Ok(())
         });

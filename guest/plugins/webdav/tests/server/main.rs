@@ -14,6 +14,7 @@ mod renames;
 mod scene;
 mod side;
 mod statuses;
+mod transfers;
 mod traps;
 mod uploads;
 mod world;
