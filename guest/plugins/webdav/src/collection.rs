@@ -8,12 +8,14 @@
 pub mod chunked;
 mod download;
 mod listing;
+mod permit;
 mod probe;
 mod relocate;
 mod tags;
 mod transfer;
 mod trash;
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 use syncmgr_engine::endpoint::{
@@ -27,6 +29,7 @@ use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 use uuid::Uuid;
 
 use crate::answer::{expect, is_unanswered};
+use crate::permissions::{Change, Permissions};
 use crate::server::{Identity, Server};
 use crate::url;
 use chunked::Chunked;
@@ -75,6 +78,8 @@ pub struct Collection {
     chunked: Option<Chunked>,
     /// The number of requests in flight.
     in_flight: usize,
+    /// What the user may do with entries that are restricted, by path.
+    restricted: RefCell<HashMap<String, Permissions>>,
 }
 
 /// A file in the staging collection.
@@ -112,6 +117,7 @@ impl Collection {
             captured: HashMap::new(),
             chunked: None,
             in_flight: IN_FLIGHT,
+            restricted: RefCell::default(),
         })
     }
 
@@ -165,6 +171,7 @@ impl Collection {
             return Ok(staging.clone());
         }
         let staging = self.run()?.temps.next();
+        self.permit("", Change::CreateDirectory)?;
         self.make_new(&staging)?;
         Ok(self.staging.insert(staging).clone())
     }
@@ -317,6 +324,11 @@ impl Endpoint for Collection {
             Ok(()) => self.capture_replaced(renames, &targets),
             Err(error) => vec![Err(error); renames.len()],
         };
+        for (rename, result) in renames.iter().zip(&mut results) {
+            if result.is_ok() && !self.staged.contains_key(rename.path) {
+                *result = self.permit(rename.path, Change::Rename);
+            }
+        }
         self.check_unused(&targets, &mut results);
         let ready: Vec<_> = (0..renames.len()).filter(|at| results[*at].is_ok()).collect();
         let requests: Vec<_> = ready
@@ -346,6 +358,7 @@ impl Endpoint for Collection {
     }
 
     fn rename(&mut self, path: &str, to: &str) -> Result<()> {
+        self.permit_move(path, to)?;
         self.prepare()?;
         self.check_listed(to)?;
         let found = self.stat(path)?;
@@ -370,6 +383,7 @@ impl Endpoint for Collection {
     }
 
     fn create_directory(&mut self, path: &str, _like: Option<Like<'_>>) -> Result<()> {
+        self.permit(split(path).0, Change::CreateDirectory)?;
         self.prepare()?;
         self.check_listed(path)?;
         // Without a repetition, so that an existing collection is not that of a lost answer.

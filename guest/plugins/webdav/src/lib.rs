@@ -5,6 +5,7 @@
 mod answer;
 pub mod collection;
 pub mod multistatus;
+pub mod permissions;
 pub mod server;
 pub mod url;
 

@@ -9,6 +9,7 @@ use quick_xml::events::Event;
 use quick_xml::name::{Namespace, ResolveResult};
 use syncmgr_plugin::{Error, ErrorCode, Interrupt};
 
+use crate::permissions::Permissions;
 use crate::url;
 
 /// The maximum size of an answer.
@@ -21,6 +22,8 @@ const MAX_DEPTH: usize = 32;
 const MAX_TEXT: usize = 16 << 10;
 
 const DAV: Namespace<'static> = Namespace(b"DAV:");
+/// The namespace of the properties of Nextcloud and ownCloud.
+const OC: Namespace<'static> = Namespace(b"http://owncloud.org/ns");
 
 /// An entry of an answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,6 +40,8 @@ pub struct Found {
     pub tag: Option<String>,
     /// The room that is left, in bytes.
     pub available: Option<u64>,
+    /// What the user may do with it; `None`: unknown.
+    pub permissions: Option<Permissions>,
 }
 
 /// The element whose text is being read.
@@ -50,6 +55,7 @@ enum Text {
     Modified,
     Tag,
     Available,
+    Permissions,
 }
 
 /// Reads an answer, and passes each entry to `each`.
@@ -106,6 +112,7 @@ impl Parser {
             Err(error) => return Err(invalid(&error.to_string())),
         };
         let is_dav = namespace == ResolveResult::Bound(DAV);
+        let is_oc = namespace == ResolveResult::Bound(OC);
         match event {
             Event::Start(start) => {
                 self.depth += 1;
@@ -118,6 +125,9 @@ impl Parser {
                 }
                 if is_dav {
                     self.start(name.as_ref());
+                }
+                if is_oc && name.as_ref() == b"permissions" {
+                    self.element = Text::Permissions;
                 }
                 self.text.clear();
             }
@@ -147,6 +157,9 @@ impl Parser {
             }
             Event::End(end) => {
                 self.depth = self.depth.saturating_sub(1);
+                if is_dav || is_oc {
+                    self.end_text()?;
+                }
                 if is_dav {
                     self.end(end.local_name().as_ref(), each)?;
                 }
@@ -197,11 +210,8 @@ impl Parser {
         Ok(())
     }
 
-    fn end(
-        &mut self,
-        name: &[u8],
-        each: &mut dyn FnMut(Found) -> Result<(), Interrupt>,
-    ) -> Result<(), Interrupt> {
+    /// Ends an element that may have a text.
+    fn end_text(&mut self) -> Result<(), Interrupt> {
         let text = self.text.trim();
         match std::mem::take(&mut self.element) {
             Text::None => {}
@@ -215,7 +225,16 @@ impl Parser {
             Text::Modified => self.properties.modified = time(text),
             Text::Tag => self.properties.tag = tag(text),
             Text::Available => self.properties.available = text.parse().ok(),
+            Text::Permissions => self.properties.permissions = Permissions::parse(text),
         }
+        Ok(())
+    }
+
+    fn end(
+        &mut self,
+        name: &[u8],
+        each: &mut dyn FnMut(Found) -> Result<(), Interrupt>,
+    ) -> Result<(), Interrupt> {
         match name {
             b"propstat" => {
                 self.in_propstat = false;
@@ -227,6 +246,7 @@ impl Parser {
                     self.entry.modified = self.entry.modified.or(new.modified);
                     self.entry.tag = self.entry.tag.take().or(new.tag);
                     self.entry.available = self.entry.available.or(new.available);
+                    self.entry.permissions = self.entry.permissions.or(new.permissions);
                 }
             }
             b"response" => {
@@ -303,6 +323,7 @@ mod tests {
             modified: Some(1_795_950_000_000_000_000),
             tag: Some("c-61&2".to_owned()),
             available: None,
+            permissions: None,
         };
         assert_eq!(parse(&document(APACHE)), Ok(vec![file]));
         let collection = r"<d:response><d:href>https://dav.example.org/dav/%C3%A9/</d:href>
@@ -331,6 +352,27 @@ mod tests {
         ] {
             let error = parse(&text).unwrap_err();
             assert!(error.contains(words), "{words}: {error}");
+        }
+    }
+
+    #[test]
+    fn permissions_are_those_of_the_namespace_of_owncloud() {
+        let long = "W".repeat(20 << 10);
+        for (namespace, text, expected) in [
+            ("http://owncloud.org/ns", "RGDNVW", Ok(Permissions::parse("DNVW"))),
+            ("http://owncloud.org/ns", "", Ok(None)),
+            ("http://owncloud.org/ns", " \u{1f600}?? ", Ok(Permissions::parse("G"))),
+            ("urn:x", "RGDNVW", Ok(None)),
+            ("DAV:", "RGDNVW", Ok(None)),
+            ("http://owncloud.org/ns", &long, Err(())),
+        ] {
+            let found = parse(&document(&format!(
+                r#"<d:response xmlns:o="{namespace}"><d:href>/a</d:href><d:propstat><d:prop>
+                <o:permissions>{text}</o:permissions></d:prop><d:status>HTTP/1.1 200 OK</d:status>
+                </d:propstat></d:response>"#
+            )));
+            let found = found.map(|found| found[0].permissions).map_err(drop);
+            assert_eq!(found, expected, "{namespace}");
         }
     }
 

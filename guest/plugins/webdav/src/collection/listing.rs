@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use syncmgr_engine::endpoint::{Entry, Metadata, without_cancellation};
 use syncmgr_engine::names;
-use syncmgr_engine::tree::{Fingerprint, split};
+use syncmgr_engine::tree::{Fingerprint, join, split};
 use syncmgr_plugin::directories::EntryName;
 use syncmgr_plugin::http::{self, Response};
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
@@ -21,8 +21,14 @@ const MAX_AHEAD: usize = 20_000;
 /// listed.
 const WHOLE: usize = 50;
 
+/// A part of the URL of a Nextcloud or ownCloud server.
+const NEXTCLOUD: &str = "/remote.php/";
+
 /// The requested properties.
 pub(super) const PROPFIND: &[u8] = br#"<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/><getlastmodified/><getetag/></prop></propfind>"#;
+
+/// The requested properties of a Nextcloud or ownCloud server.
+const PROPFIND_OC: &[u8] = br#"<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:" xmlns:oc="http://owncloud.org/ns"><prop><resourcetype/><getcontentlength/><getlastmodified/><getetag/><oc:permissions/></prop></propfind>"#;
 
 /// The requested property of the root for the room that is left.
 const QUOTA: &[u8] = br#"<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:"><prop><quota-available-bytes/></prop></propfind>"#;
@@ -119,7 +125,14 @@ impl Collection {
     pub(super) fn propfind(&self, path: &str, depth: &str) -> http::Request<'static> {
         // A collection is listed by its own URL; an entry may be either.
         let url = if depth == "1" { self.collection(path) } else { self.file(path) };
-        propfind_at(&url, depth, PROPFIND)
+        propfind_at(&url, depth, self.properties())
+    }
+
+    fn properties(&self) -> &'static [u8] {
+        match self.root.contains(NEXTCLOUD) {
+            true => PROPFIND_OC,
+            false => PROPFIND,
+        }
     }
 
     /// Returns the room on the server in bytes, if it states it.
@@ -145,6 +158,7 @@ impl Collection {
         read(response, &mut |found| {
             if is_same(&found.path, &own) {
                 is_complete = found.is_collection;
+                self.note_permissions(directory, &found);
                 return Ok(());
             }
             let name =
@@ -152,6 +166,7 @@ impl Collection {
                     let message = format!("the server lists {:?} in {own:?}", found.path);
                     Error::new(ErrorCode::InputOutput, message)
                 })?;
+            self.note_permissions(&join(directory, name), &found);
             let name = EntryName::Text(name.to_owned());
             entries.push(Entry { name, metadata: Ok(self.metadata(&found)) });
             Ok(())
@@ -248,13 +263,14 @@ impl Collection {
         };
         let response = match response.as_ref().is_ok_and(is_redirect) {
             // Some servers accept only the URL of a collection that ends with `/`.
-            true => propfind_at(&self.collection(path), "0", PROPFIND).send(),
+            true => propfind_at(&self.collection(path), "0", self.properties()).send(),
             false => response,
         };
         let own = alike(&self.server_path(path));
         let mut found = None;
         let read = read(response, &mut |one| {
             if alike(&one.path) == own {
+                self.note_permissions(path, &one);
                 found = Some(self.metadata(&one));
             }
             Ok(())

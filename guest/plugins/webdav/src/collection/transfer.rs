@@ -101,7 +101,7 @@ impl Collection {
         report: Option<&'a Report<'_>>,
     ) -> Request<'a> {
         let url = self.file(&join(staging, staged_name(transfer.temp)));
-        let checked = self.check_listed(&join(split(transfer.temp).0, transfer.name));
+        let checked = self.check_upload(transfer);
         let sent = sent.clone();
         let open = move || -> Result<Box<dyn Read + 'a>> {
             checked.clone()?;
@@ -118,6 +118,12 @@ impl Collection {
         };
         let put = request("PUT", &url).header("Content-Type", "application/octet-stream");
         self.with_time(put, transfer).body_with(transfer.source.size, open)
+    }
+
+    /// Fails for a file that the server would not accept, or not list.
+    fn check_upload(&self, transfer: &Transfer<'_>) -> Result<()> {
+        self.permit_upload(transfer)?;
+        self.check_listed(&join(split(transfer.temp).0, transfer.name))
     }
 
     /// States the time of the source, if the server stores it.
@@ -182,8 +188,9 @@ impl Collection {
         transfer: &Transfer<'_>,
         progress: &mut Progress<'_>,
     ) -> Result<Received, Interrupt> {
+        self.permit_upload(transfer)?;
         self.prepare()?;
-        self.check_listed(&join(split(transfer.temp).0, transfer.name))?;
+        self.check_upload(transfer)?;
         let staging = self.staging()?;
         if let Some(received) = self.upload_chunks(from, transfer, progress)? {
             return Ok(received);
@@ -208,7 +215,10 @@ impl Collection {
         from: &mut dyn Endpoint,
         transfers: &[Transfer<'_>],
     ) -> Vec<Result<Received, Interrupt>> {
-        let staging = match self.prepare().and_then(|()| self.staging()) {
+        let permitted = transfers.iter().map(|transfer| self.permit_upload(transfer));
+        let permitted = permitted.reduce(Result::or).unwrap_or(Ok(()));
+        let staging = permitted.and_then(|()| self.prepare()).and_then(|()| self.staging());
+        let staging = match staging {
             Ok(staging) => staging,
             Err(error) => return transfers.iter().map(|_| Err(error.clone().into())).collect(),
         };

@@ -12,6 +12,7 @@ use syncmgr_plugin::{Error, ErrorCode, Result};
 use super::relocate::{deleted, moved};
 use super::tags::without_tag;
 use super::{Collection, complete, is_collection, request};
+use crate::permissions::Change;
 
 /// The trash of a run.
 #[derive(Debug, Default)]
@@ -87,6 +88,7 @@ impl Collection {
 
     /// Returns an unused path in the trash for an entry. Its parents exist.
     fn place_in_trash(&mut self, path: &str) -> Result<String> {
+        self.permit(path, Change::Delete)?;
         self.prepare()?;
         let (parent, name) = split(path);
         let directory = join(names::TRASH, &self.run()?.stamp);

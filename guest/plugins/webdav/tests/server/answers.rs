@@ -75,10 +75,38 @@ impl World {
             *left -= 1;
             return Some(Reply::new(423));
         }
+        if let Some(missing) = self.missing_permission(request, path, places.get(1)) {
+            self.faults.push(format!("{} of {path} without {missing}", request.method));
+            return Some(Reply::new(403));
+        }
         let is_collection = request.method == "MKCOL"
             || self.entries.get(&self.key(path)).is_some_and(|found| found.content.is_none());
         let has_slash = request.path().ends_with('/');
         (is_collection && self.quirks.needs_slash && !has_slash).then(|| Reply::new(409))
+    }
+
+    /// Returns a permission that a request needs, and that it does not have.
+    fn missing_permission(
+        &self,
+        request: &Received,
+        path: &str,
+        target: Option<&String>,
+    ) -> Option<String> {
+        let exists = |path: &str| self.entries.contains_key(&self.key(path));
+        let needed = match (request.method.as_str(), target) {
+            ("PUT", _) if exists(path) => vec![(path, "W")],
+            ("PUT", _) => vec![(split(path).0, "C")],
+            ("MKCOL", _) => vec![(split(path).0, "K")],
+            ("DELETE", _) => vec![(path, "D")],
+            ("MOVE", Some(to)) if split(to).0 == split(path).0 => vec![(path, "N")],
+            ("MOVE", Some(to)) => vec![(path, "V"), (split(to).0, "C")],
+            (_, _) => Vec::new(),
+        };
+        let is_missing = |(path, letter): &(&str, &str)| {
+            self.quirks.permissions.get(path).is_some_and(|letters| !letters.contains(letter))
+        };
+        let missing = needed.into_iter().find(is_missing);
+        missing.map(|(path, letter)| format!("{letter} of {path:?}"))
     }
 
     /// Returns the path of the target of a move, which must be on this server.

@@ -6,6 +6,7 @@ mod answers;
 mod chunked;
 mod cuts;
 mod listing;
+mod permissions;
 mod probe;
 mod quirks;
 mod random;

@@ -64,6 +64,8 @@ pub(crate) struct Quirks {
     pub(crate) is_nextcloud: bool,
     /// Whether the assembled file of chunks is empty, that many times.
     pub(crate) empty_assemblies: u32,
+    /// The letters of `oc:permissions` of entries.
+    pub(crate) permissions: BTreeMap<&'static str, &'static str>,
     pub(crate) ranges: Ranges,
     /// The number of bytes after which the connection of each GET is cut.
     pub(crate) cuts_gets: Option<usize>,
