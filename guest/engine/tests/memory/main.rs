@@ -5,6 +5,7 @@
 
 mod cases;
 mod copies;
+mod edit;
 mod moves;
 mod random;
 mod scene;

@@ -1,24 +1,12 @@
 //! Random edits on both sides, calls that fail or whose answer is lost, edits in the middle of a
 //! run, and runs that were interrupted, with every combination of what a side can do.
 
-use std::fs;
-use std::time::{Duration, SystemTime};
-
 use proptest::prelude::*;
+use syncmgr_engine::Capabilities;
 use syncmgr_engine::testing::Memory;
-use syncmgr_engine::tree::{moved_path, split};
-use syncmgr_engine::{Capabilities, Endpoint};
 
-use crate::scene::{Scene, Trouble, WRITTEN, memory};
-
-/// An edit of one side.
-#[derive(Clone, Debug)]
-enum Edit {
-    Write(String, u8),
-    Delete(String),
-    /// Moves a file or a directory, if it exists and its new path does not.
-    Rename(String, String),
-}
+use crate::edit::Edit;
+use crate::scene::{CHANGED, Scene, Trouble, memory};
 
 fn path() -> impl Strategy<Value = String> {
     prop::sample::select(vec!["a", "b", "d/a", "d/b", "d/e/a", "x"]).prop_map(str::to_owned)
@@ -29,12 +17,18 @@ fn any_path() -> impl Strategy<Value = String> {
     prop::sample::select(paths).prop_map(str::to_owned)
 }
 
+fn edit() -> impl Strategy<Value = Edit> {
+    prop_oneof![
+        6 => (path(), any::<u8>()).prop_map(|(path, text)| Edit::Write(path, text)),
+        1 => (path(), path()).prop_map(|(path, to)| Edit::Copy(path, to)),
+        2 => path().prop_map(Edit::Delete),
+        1 => any_path().prop_map(Edit::DeleteAll),
+        6 => (any_path(), any_path()).prop_map(|(path, to)| Edit::Rename(path, to)),
+    ]
+}
+
 fn edits() -> impl Strategy<Value = Vec<(bool, Edit)>> {
-    let write = (path(), any::<u8>()).prop_map(|(path, text)| Edit::Write(path, text));
-    let delete = path().prop_map(Edit::Delete);
-    let rename = (any_path(), any_path()).prop_map(|(path, to)| Edit::Rename(path, to));
-    let edit = prop_oneof![3 => write, 1 => delete, 3 => rename];
-    prop::collection::vec((any::<bool>(), edit), 0..8)
+    prop::collection::vec((any::<bool>(), edit()), 0..8)
 }
 
 /// A side with any capabilities.
@@ -56,13 +50,13 @@ fn side() -> impl Strategy<Value = Memory> {
 }
 
 fn trouble() -> impl Strategy<Value = Option<Trouble>> {
-    let edited = (0..60_u32, path(), any::<u8>());
+    let meanwhile = (0..60_u32, any::<bool>(), edit());
     prop::option::of(prop_oneof![
-        (1..60_u32).prop_map(Trouble::CutFrom),
-        (1..60_u32).prop_map(Trouble::Lost),
-        edited.prop_map(|(call, path, text)| Trouble::Edited(call, path, text)),
-        (1..60_u32).prop_map(Trouble::Killed),
-        (1..60_u32).prop_map(Trouble::InUseAndKilled),
+        1 => (1..60_u32).prop_map(Trouble::CutFrom),
+        1 => (1..60_u32).prop_map(Trouble::Lost),
+        4 => meanwhile.prop_map(|(call, in_memory, edit)| Trouble::Edited(call, in_memory, edit)),
+        1 => (1..60_u32).prop_map(Trouble::Killed),
+        1 => (1..60_u32).prop_map(Trouble::InUseAndKilled),
     ])
 }
 
@@ -71,46 +65,12 @@ fn mode() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec!["two-way-safe", "prefer-left", "prefer-right", "newer"])
 }
 
-/// Applies edits. Every content is unique.
+/// Applies edits.
 fn apply(scene: &Scene, edits: &[(bool, Edit)], round: u8) {
     for (number, (in_memory, edit)) in edits.iter().enumerate() {
-        let number = u8::try_from(number).unwrap();
-        match (edit, in_memory) {
-            (Edit::Write(path, text), true) => {
-                memory().put(path, &[*text, round, number, 1]);
-            }
-            (Edit::Write(path, text), false) => {
-                let file = scene.local().join(path);
-                // There may be a file above it, or a directory in its place.
-                if fs::create_dir_all(file.parent().unwrap()).is_err()
-                    || fs::write(&file, [*text, round, number, 2]).is_err()
-                {
-                    continue;
-                }
-                let age = Duration::from_secs(3_600 - 60 * u64::from(round));
-                let file = fs::File::options().write(true).open(&file).unwrap();
-                file.set_modified(SystemTime::now() - age).unwrap();
-            }
-            (Edit::Delete(path), true) => drop(memory().remove(path, None)),
-            (Edit::Delete(path), false) => drop(fs::remove_file(scene.local().join(path))),
-            (Edit::Rename(path, to), _) if moved_path(to, path, "").is_some() => {}
-            (Edit::Rename(path, to), true) => {
-                let mut memory = memory();
-                if memory.stat(path).unwrap().is_some() {
-                    if !split(to).0.is_empty() {
-                        let _ = memory.create_directory(split(to).0, None);
-                    }
-                    let _ = memory.rename(path, to);
-                }
-            }
-            (Edit::Rename(path, to), false) => {
-                let [path, to] = [path, to].map(|path| scene.local().join(path));
-                if path.exists() && !to.exists() {
-                    let _ = fs::create_dir_all(to.parent().unwrap());
-                    let _ = fs::rename(path, to);
-                }
-            }
-        }
+        let numbers = [round, u8::try_from(number).unwrap(), u8::from(*in_memory)];
+        let local = scene.local();
+        edit.make((!in_memory).then_some(&local), numbers, 3_600 - 60 * u64::from(round));
     }
 }
 
@@ -131,9 +91,9 @@ proptest! {
                 // It may fail.
                 let run = || scene.run_with(trouble.clone());
                 let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
-                let [written, replaced] = WRITTEN.take();
-                before.extend(written);
-                before.retain(|content| Some(content) != replaced.as_ref());
+                let changed = CHANGED.take();
+                before.extend(changed.written);
+                before.retain(|content| !changed.replaced.contains(content));
             }
             // A conflict takes one run, and what it postpones another one.
             prop_assert_eq!(scene.run(), Ok(()));

@@ -13,6 +13,8 @@ use syncmgr_plugin::prelude::*;
 use syncmgr_plugin::testing::{Run, SyncManager};
 use uuid::Uuid;
 
+use crate::edit::{Changed, Edit};
+
 thread_local! {
     /// The side, which persists between runs.
     static MEMORY: RefCell<Memory> = RefCell::default();
@@ -24,8 +26,10 @@ thread_local! {
     /// Files that the side received, and calls that read from it.
     pub(crate) static RECEIVED: Cell<u32> = const { Cell::new(0) };
     pub(crate) static OPENED: Cell<u32> = const { Cell::new(0) };
-    /// What was written in the middle of the run, and what that replaced.
-    pub(crate) static WRITTEN: RefCell<[Option<Vec<u8>>; 2]> = const { RefCell::new([None, None]) };
+    /// The local directory.
+    static LOCAL: RefCell<PathBuf> = RefCell::default();
+    /// What was changed in the middle of the run.
+    pub(crate) static CHANGED: RefCell<Changed> = RefCell::default();
 }
 
 /// What happens at a call of a run.
@@ -41,8 +45,8 @@ pub(crate) enum Trouble {
     NotMoved(ErrorCode),
     /// No entry can be moved, because all are in use, and the plugin is killed at this call.
     InUseAndKilled(u32),
-    /// Someone writes a file just before this call.
-    Edited(u32, String, u8),
+    /// Someone edits a side just before this call: the one in memory, or the local one.
+    Edited(u32, bool, Edit),
 }
 
 pub(crate) fn memory() -> Memory {
@@ -61,11 +65,9 @@ pub(crate) fn turn(function: &str) -> Turn {
         Some(Trouble::NotMoved(code)) if function == "rename" => Turn::Failed(*code),
         Some(Trouble::InUseAndKilled(_)) if function == "rename" => Turn::Failed(ErrorCode::Busy),
         Some(Trouble::Lost(call)) if now == *call => Turn::Lost,
-        Some(Trouble::Edited(call, path, text)) if now == *call => {
-            let (content, old) = (vec![*text, 7, 7, 7], memory().files().remove(path));
-            if memory().put(path, &content) {
-                WRITTEN.set([Some(content), old]);
-            }
+        Some(Trouble::Edited(call, in_memory, edit)) if now == *call => {
+            let local = LOCAL.with_borrow(PathBuf::clone);
+            CHANGED.set(edit.make((!in_memory).then_some(&local), [7; 3], 60));
             Turn::Made
         }
         Some(_) | None => Turn::Made,
@@ -126,6 +128,7 @@ impl Scene {
         let place = if place.is_dir() { place.to_owned() } else { std::env::temp_dir() };
         let place = tempfile::tempdir_in(place).unwrap();
         MEMORY.set(memory);
+        LOCAL.set(place.path().join("local"));
         IS_LEFT.set(false);
         MOVES.set(0);
         RECEIVED.set(0);
@@ -184,11 +187,16 @@ impl Scene {
 
     /// Returns all contents that exist anywhere.
     pub(crate) fn contents(&self) -> BTreeSet<Vec<u8>> {
-        let mut kept = BTreeMap::new();
-        files_below(self.place.path(), "", &mut kept);
-        let files = memory().files().into_values();
-        kept.into_values().chain(files).chain(memory().trash().clone()).collect()
+        let kept = contents_below(self.place.path()).into_iter();
+        kept.chain(memory().files().into_values()).chain(memory().trash().clone()).collect()
     }
+}
+
+/// Returns the contents of all files in a directory.
+pub(crate) fn contents_below(directory: &Path) -> BTreeSet<Vec<u8>> {
+    let mut all = BTreeMap::new();
+    files_below(directory, "", &mut all);
+    all.into_values().collect()
 }
 
 fn files_below(root: &Path, path: &str, all: &mut BTreeMap<String, Vec<u8>>) {
