@@ -229,7 +229,11 @@ impl Endpoint for Memory {
             content.extend_from_slice(part);
             Ok(())
         })?;
-        self.0.borrow_mut().put(transfer.temp, Some(content));
+        let store = &mut *self.0.borrow_mut();
+        if !store.is_directory(split(transfer.temp).0) {
+            return Err(missing().into());
+        }
+        store.put(transfer.temp, Some(content));
         Ok(received)
     }
 
