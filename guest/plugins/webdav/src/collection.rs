@@ -30,7 +30,7 @@ use uuid::Uuid;
 
 use crate::answer::{expect, is_unanswered};
 use crate::permissions::{Change, Permissions};
-use crate::server::{Identity, Server};
+use crate::server::{Identity, Ids, Server};
 use crate::url;
 use chunked::Chunked;
 use listing::Listings;
@@ -266,8 +266,8 @@ impl Endpoint for Collection {
             has_versions: !self.listings.has_coarse_tags,
             has_links: false,
             renames: self.server.renames(),
-            // A tag may be made of the size and the time only.
-            has_ids: false,
+            // A tag alone may be made of the size and the time only.
+            has_ids: self.is_known && self.server.has_ids(),
             clock_ahead: self.listings.clock_ahead,
         }
     }
@@ -351,7 +351,8 @@ impl Endpoint for Collection {
             let staged = self.staged.remove(rename.path);
             // Otherwise, it would be that of a file that another client has put there since.
             let stored = staged.and_then(|staged| staged.stored);
-            let keeps = self.is_known && self.server.moves_tags && self.server.moves_times;
+            let Server { moves_tags, moves_times, ids, .. } = self.server;
+            let keeps = self.is_known && moves_tags && moves_times && ids != Ids::Changed;
             Ok(stored.filter(|_| keeps).map(Metadata::file))
         };
         renames.iter().zip(results).map(result).collect()

@@ -2,6 +2,7 @@
 //! are bounded, and a document that is not complete is an error.
 
 use std::io::{BufRead, BufReader, Read};
+use std::num::NonZeroU64;
 
 use jiff::fmt::rfc2822::DateTimeParser;
 use quick_xml::NsReader;
@@ -40,6 +41,8 @@ pub struct Found {
     pub tag: Option<String>,
     /// The room that is left, in bytes.
     pub available: Option<u64>,
+    /// The same for each version of a file, wherever it is moved; `None`: unknown.
+    pub id: Option<NonZeroU64>,
     /// What the user may do with it; `None`: unknown.
     pub permissions: Option<Permissions>,
 }
@@ -55,6 +58,7 @@ enum Text {
     Modified,
     Tag,
     Available,
+    Id,
     Permissions,
 }
 
@@ -126,8 +130,12 @@ impl Parser {
                 if is_dav {
                     self.start(name.as_ref());
                 }
-                if is_oc && name.as_ref() == b"permissions" {
-                    self.element = Text::Permissions;
+                if is_oc {
+                    self.element = match name.as_ref() {
+                        b"fileid" => Text::Id,
+                        b"permissions" => Text::Permissions,
+                        _ => Text::None,
+                    };
                 }
                 self.text.clear();
             }
@@ -225,6 +233,7 @@ impl Parser {
             Text::Modified => self.properties.modified = time(text),
             Text::Tag => self.properties.tag = tag(text),
             Text::Available => self.properties.available = text.parse().ok(),
+            Text::Id => self.properties.id = id(text),
             Text::Permissions => self.properties.permissions = Permissions::parse(text),
         }
         Ok(())
@@ -246,6 +255,7 @@ impl Parser {
                     self.entry.modified = self.entry.modified.or(new.modified);
                     self.entry.tag = self.entry.tag.take().or(new.tag);
                     self.entry.available = self.entry.available.or(new.available);
+                    self.entry.id = self.entry.id.or(new.id);
                     self.entry.permissions = self.entry.permissions.or(new.permissions);
                 }
             }
@@ -277,6 +287,13 @@ pub(crate) fn tag(text: &str) -> Option<String> {
     let ends = ["-gzip", "-br", "-df"];
     let tag = ends.iter().find_map(|end| tag.strip_suffix(end)).unwrap_or(tag);
     (!tag.is_empty()).then(|| tag.to_owned())
+}
+
+/// Returns a number for the id of a file, which is any text.
+fn id(text: &str) -> Option<NonZeroU64> {
+    let digest = blake3::hash(text.as_bytes());
+    let first = digest.as_bytes().first_chunk().copied().unwrap_or_default();
+    NonZeroU64::new(u64::from_le_bytes(first)).filter(|_| !text.is_empty())
 }
 
 fn invalid(why: &str) -> Interrupt {
@@ -323,6 +340,7 @@ mod tests {
             modified: Some(1_795_950_000_000_000_000),
             tag: Some("c-61&2".to_owned()),
             available: None,
+            id: None,
             permissions: None,
         };
         assert_eq!(parse(&document(APACHE)), Ok(vec![file]));
@@ -353,6 +371,24 @@ mod tests {
             let error = parse(&text).unwrap_err();
             assert!(error.contains(words), "{words}: {error}");
         }
+    }
+
+    #[test]
+    fn ids_are_any_text() {
+        let long = "1".repeat(20 << 10);
+        let id = |text: &str| {
+            let found = parse(&document(&format!(
+                r#"<d:response xmlns:o="http://owncloud.org/ns"><d:href>/a</d:href><d:propstat>
+                <d:prop><o:fileid>{text}</o:fileid></d:prop><d:status>HTTP/1.1 200 OK</d:status>
+                </d:propstat></d:response>"#
+            )));
+            found.map(|found| found[0].id).map_err(drop)
+        };
+        assert_eq!(id(""), Ok(None));
+        assert_eq!(id(&long), Err(()));
+        assert_eq!(id("17"), id(" 17 "));
+        assert_ne!(id("17"), id("18"));
+        assert!(id("space$id!17").unwrap().is_some());
     }
 
     #[test]

@@ -28,7 +28,7 @@ const NEXTCLOUD: &str = "/remote.php/";
 pub(super) const PROPFIND: &[u8] = br#"<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/><getlastmodified/><getetag/></prop></propfind>"#;
 
 /// The requested properties of a Nextcloud or ownCloud server.
-const PROPFIND_OC: &[u8] = br#"<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:" xmlns:oc="http://owncloud.org/ns"><prop><resourcetype/><getcontentlength/><getlastmodified/><getetag/><oc:permissions/></prop></propfind>"#;
+const PROPFIND_OC: &[u8] = br#"<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:" xmlns:oc="http://owncloud.org/ns"><prop><resourcetype/><getcontentlength/><getlastmodified/><getetag/><oc:fileid/><oc:permissions/></prop></propfind>"#;
 
 /// The requested property of the root for the room that is left.
 const QUOTA: &[u8] = br#"<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:"><prop><quota-available-bytes/></prop></propfind>"#;

@@ -1,5 +1,7 @@
 //! Version tags of files, and how reliable they are.
 
+use std::num::NonZeroU64;
+
 use syncmgr_engine::endpoint::Metadata;
 use syncmgr_engine::tree::{Fingerprint, join};
 use syncmgr_plugin::Interrupt;
@@ -40,7 +42,8 @@ impl Collection {
         Ok(())
     }
 
-    /// Returns the metadata of an entry.
+    /// Returns the metadata of an entry. The file id in its fingerprint is that of the server, if it
+    /// states one.
     pub(super) fn metadata(&self, found: &Found) -> Metadata {
         let found = metadata(found);
         match self.listings.has_stable_tags {
@@ -93,7 +96,10 @@ fn metadata(found: &Found) -> Metadata {
     let modified = found.modified.unwrap_or(0);
     let exact = found.tag.as_ref().filter(|tag| !is_coarse(tag, size));
     let fingerprint = match (exact, kind) {
-        (Some(tag), EntryKind::File) => Fingerprint::of_version(size, modified, tag),
+        (Some(tag), EntryKind::File) => {
+            let version = Fingerprint::of_version(size, modified, tag);
+            Fingerprint { file_id: found.id.map_or(version.file_id, NonZeroU64::get), ..version }
+        }
         (None, _) | (_, EntryKind::Directory | EntryKind::SymbolicLink | EntryKind::Other) => {
             Fingerprint { size, modified, ..Fingerprint::default() }
         }

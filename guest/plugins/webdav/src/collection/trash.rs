@@ -66,7 +66,8 @@ impl Collection {
         let uses_tags = self.server.moves_tags && self.listings.has_stable_tags != Some(false);
         let found = if uses_tags { found } else { without_tag(found) };
         let modified = if self.server.moves_times { found.modified } else { 0 };
-        Fingerprint { modified, ..found }
+        // A server may give a moved file another id.
+        Fingerprint { modified, file_id: 0, ..found }
     }
 
     /// Moves entries to the trash.

@@ -317,30 +317,7 @@ impl World {
             self.remove_all(&to);
         }
         let to = if to == from { target } else { to };
-        let inside = format!("{from}/");
-        let moved: Vec<_> = self
-            .entries
-            .keys()
-            .filter(|path| **path == from || path.starts_with(&inside))
-            .cloned()
-            .collect();
-        for old in moved {
-            let stored = match request.method == "MOVE" {
-                true => self.entries.remove(&old),
-                false => self.entries.get(&old).cloned(),
-            };
-            let new = format!("{to}{}", &old[from.len()..]);
-            let mut stored = stored.unwrap();
-            if self.quirks.moves_change_tags {
-                self.next += 1;
-                stored.version = self.next;
-            }
-            if self.quirks.moves_change_times {
-                self.clock += 10;
-                stored.modified = self.clock;
-            }
-            self.entries.insert(new, stored);
-        }
+        self.move_entries(&from, &to, request.method == "MOVE");
         match is_collection && self.quirks.moves_collections_by_207 {
             true => Reply::new(207).body(r#"<multistatus xmlns="DAV:"/>"#),
             false => Reply::new(201),

@@ -52,7 +52,7 @@ impl World {
             paths.truncate(paths.len().div_ceil(2));
         }
         let asks_permissions = request.body.windows(14).any(|part| part == b"oc:permissions");
-        let root = Stored { content: None, version: 0, modified: self.clock };
+        let root = Stored { content: None, version: 0, id: 0, modified: self.clock };
         let responses: String = paths
             .iter()
             .map(|path| {
@@ -108,7 +108,7 @@ impl World {
             found.push(format!("<d:quota-available-bytes>{left}</d:quota-available-bytes>"));
         }
         if self.quirks.is_nextcloud {
-            found.push(format!("<oc:fileid>{}</oc:fileid>", stored.version));
+            found.push(format!("<oc:fileid>{}</oc:fileid>", stored.id));
             found.push("<oc:checksums><oc:checksum>SHA1:0</oc:checksum></oc:checksums>".to_owned());
         }
         let permissions = match (self.quirks.permissions.get(path), self.quirks.is_nextcloud) {

@@ -50,6 +50,8 @@ pub(crate) struct Quirks {
     pub(crate) destinations: Destinations,
     /// Whether a moved file gets another tag.
     pub(crate) moves_change_tags: bool,
+    /// Whether a moved file gets another id.
+    pub(crate) moves_change_ids: bool,
     /// Whether a moved file gets the time of the move.
     pub(crate) moves_change_times: bool,
     /// Whether names that begin with a dot are not listed.
