@@ -9,7 +9,7 @@ use super::Applier;
 use super::place::check;
 use crate::plan::{Action, Operation};
 use crate::state::{self, Base, BaseChildren, BaseKind};
-use crate::tree::{Digest, Fingerprint, Name, Side, split};
+use crate::tree::{Digest, Fingerprint, Name, Side, prefixes, split};
 
 /// Moves that were not made, by key, and whether the side cannot make them at all.
 #[derive(Clone, Debug, Default)]
@@ -87,7 +87,7 @@ impl Unmoved {
                 }
                 continue;
             };
-            let is_lost = key.match_indices('/').any(|(end, _)| missing.contains(&key[..end]));
+            let is_lost = prefixes(split(key).0).any(|above| missing.contains(above));
             let is_impossible = match (self.0.get(key), is_lost) {
                 (Some(is_impossible), _) => *is_impossible,
                 (None, true) => false,

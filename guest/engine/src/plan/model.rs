@@ -30,6 +30,7 @@ pub const LABELS: [&str; 2] = ["left", "right"];
 /// Both sides are local directories.
 pub const LOCAL: Capabilities = Capabilities {
     at_once: 1,
+    transfers: 8,
     keeps_times: true,
     hashes_cheaply: true,
     has_versions: false,

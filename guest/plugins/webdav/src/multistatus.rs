@@ -2,6 +2,7 @@
 //! are bounded, and a document that is not complete is an error.
 
 use std::io::{BufRead, BufReader, Read};
+use std::num::NonZeroU64;
 
 use jiff::fmt::rfc2822::DateTimeParser;
 use quick_xml::NsReader;
@@ -9,6 +10,7 @@ use quick_xml::events::Event;
 use quick_xml::name::{Namespace, ResolveResult};
 use syncmgr_plugin::{Error, ErrorCode, Interrupt};
 
+use crate::permissions::Permissions;
 use crate::url;
 
 /// The maximum size of an answer.
@@ -21,6 +23,8 @@ const MAX_DEPTH: usize = 32;
 const MAX_TEXT: usize = 16 << 10;
 
 const DAV: Namespace<'static> = Namespace(b"DAV:");
+/// The namespace of the properties of Nextcloud and ownCloud.
+const OC: Namespace<'static> = Namespace(b"http://owncloud.org/ns");
 
 /// An entry of an answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,6 +41,10 @@ pub struct Found {
     pub tag: Option<String>,
     /// The room that is left, in bytes.
     pub available: Option<u64>,
+    /// The same for each version of a file, wherever it is moved; `None`: unknown.
+    pub id: Option<NonZeroU64>,
+    /// What the user may do with it; `None`: unknown.
+    pub permissions: Option<Permissions>,
 }
 
 /// The element whose text is being read.
@@ -50,6 +58,8 @@ enum Text {
     Modified,
     Tag,
     Available,
+    Id,
+    Permissions,
 }
 
 /// Reads an answer, and passes each entry to `each`.
@@ -106,6 +116,7 @@ impl Parser {
             Err(error) => return Err(invalid(&error.to_string())),
         };
         let is_dav = namespace == ResolveResult::Bound(DAV);
+        let is_oc = namespace == ResolveResult::Bound(OC);
         match event {
             Event::Start(start) => {
                 self.depth += 1;
@@ -118,6 +129,13 @@ impl Parser {
                 }
                 if is_dav {
                     self.start(name.as_ref());
+                }
+                if is_oc {
+                    self.element = match name.as_ref() {
+                        b"fileid" => Text::Id,
+                        b"permissions" => Text::Permissions,
+                        _ => Text::None,
+                    };
                 }
                 self.text.clear();
             }
@@ -147,6 +165,9 @@ impl Parser {
             }
             Event::End(end) => {
                 self.depth = self.depth.saturating_sub(1);
+                if is_dav || is_oc {
+                    self.end_text()?;
+                }
                 if is_dav {
                     self.end(end.local_name().as_ref(), each)?;
                 }
@@ -197,11 +218,8 @@ impl Parser {
         Ok(())
     }
 
-    fn end(
-        &mut self,
-        name: &[u8],
-        each: &mut dyn FnMut(Found) -> Result<(), Interrupt>,
-    ) -> Result<(), Interrupt> {
+    /// Ends an element that may have a text.
+    fn end_text(&mut self) -> Result<(), Interrupt> {
         let text = self.text.trim();
         match std::mem::take(&mut self.element) {
             Text::None => {}
@@ -215,7 +233,17 @@ impl Parser {
             Text::Modified => self.properties.modified = time(text),
             Text::Tag => self.properties.tag = tag(text),
             Text::Available => self.properties.available = text.parse().ok(),
+            Text::Id => self.properties.id = id(text),
+            Text::Permissions => self.properties.permissions = Permissions::parse(text),
         }
+        Ok(())
+    }
+
+    fn end(
+        &mut self,
+        name: &[u8],
+        each: &mut dyn FnMut(Found) -> Result<(), Interrupt>,
+    ) -> Result<(), Interrupt> {
         match name {
             b"propstat" => {
                 self.in_propstat = false;
@@ -227,6 +255,8 @@ impl Parser {
                     self.entry.modified = self.entry.modified.or(new.modified);
                     self.entry.tag = self.entry.tag.take().or(new.tag);
                     self.entry.available = self.entry.available.or(new.available);
+                    self.entry.id = self.entry.id.or(new.id);
+                    self.entry.permissions = self.entry.permissions.or(new.permissions);
                 }
             }
             b"response" => {
@@ -252,11 +282,18 @@ pub(crate) fn time(text: &str) -> Option<i64> {
 }
 
 /// Returns a version tag without `W/`, quotes, and what compressing servers append.
-fn tag(text: &str) -> Option<String> {
+pub(crate) fn tag(text: &str) -> Option<String> {
     let tag = text.strip_prefix("W/").unwrap_or(text).trim_matches('"');
     let ends = ["-gzip", "-br", "-df"];
     let tag = ends.iter().find_map(|end| tag.strip_suffix(end)).unwrap_or(tag);
     (!tag.is_empty()).then(|| tag.to_owned())
+}
+
+/// Returns a number for the id of a file, which is any text.
+fn id(text: &str) -> Option<NonZeroU64> {
+    let digest = blake3::hash(text.as_bytes());
+    let first = digest.as_bytes().first_chunk().copied().unwrap_or_default();
+    NonZeroU64::new(u64::from_le_bytes(first)).filter(|_| !text.is_empty())
 }
 
 fn invalid(why: &str) -> Interrupt {
@@ -303,6 +340,8 @@ mod tests {
             modified: Some(1_795_950_000_000_000_000),
             tag: Some("c-61&2".to_owned()),
             available: None,
+            id: None,
+            permissions: None,
         };
         assert_eq!(parse(&document(APACHE)), Ok(vec![file]));
         let collection = r"<d:response><d:href>https://dav.example.org/dav/%C3%A9/</d:href>
@@ -331,6 +370,45 @@ mod tests {
         ] {
             let error = parse(&text).unwrap_err();
             assert!(error.contains(words), "{words}: {error}");
+        }
+    }
+
+    #[test]
+    fn ids_are_any_text() {
+        let long = "1".repeat(20 << 10);
+        let id = |text: &str| {
+            let found = parse(&document(&format!(
+                r#"<d:response xmlns:o="http://owncloud.org/ns"><d:href>/a</d:href><d:propstat>
+                <d:prop><o:fileid>{text}</o:fileid></d:prop><d:status>HTTP/1.1 200 OK</d:status>
+                </d:propstat></d:response>"#
+            )));
+            found.map(|found| found[0].id).map_err(drop)
+        };
+        assert_eq!(id(""), Ok(None));
+        assert_eq!(id(&long), Err(()));
+        assert_eq!(id("17"), id(" 17 "));
+        assert_ne!(id("17"), id("18"));
+        assert!(id("space$id!17").unwrap().is_some());
+    }
+
+    #[test]
+    fn permissions_are_those_of_the_namespace_of_owncloud() {
+        let long = "W".repeat(20 << 10);
+        for (namespace, text, expected) in [
+            ("http://owncloud.org/ns", "RGDNVW", Ok(Permissions::parse("DNVW"))),
+            ("http://owncloud.org/ns", "", Ok(None)),
+            ("http://owncloud.org/ns", " \u{1f600}?? ", Ok(Permissions::parse("G"))),
+            ("urn:x", "RGDNVW", Ok(None)),
+            ("DAV:", "RGDNVW", Ok(None)),
+            ("http://owncloud.org/ns", &long, Err(())),
+        ] {
+            let found = parse(&document(&format!(
+                r#"<d:response xmlns:o="{namespace}"><d:href>/a</d:href><d:propstat><d:prop>
+                <o:permissions>{text}</o:permissions></d:prop><d:status>HTTP/1.1 200 OK</d:status>
+                </d:propstat></d:response>"#
+            )));
+            let found = found.map(|found| found[0].permissions).map_err(drop);
+            assert_eq!(found, expected, "{namespace}");
         }
     }
 

@@ -85,6 +85,21 @@ fn a_server_is_probed_once() {
             RIGHT.replace("renames: yes", "renames: no"),
         ),
         (
+            Quirks { is_nextcloud: true, ..Quirks::default() },
+            format!("{RIGHT}; recognizes files that were moved there"),
+        ),
+        (
+            Quirks { is_nextcloud: true, moves_change_ids: true, ..Quirks::default() },
+            RIGHT.replace("renames: yes", "renames: no"),
+        ),
+        (
+            Quirks { is_nextcloud: true, moves_change_tags: true, ..Quirks::default() },
+            RIGHT.replace("renames: yes", "renames: no"),
+        ),
+        (Quirks { is_nextcloud: true, tags: Tags::Weak, ..Quirks::default() }, {
+            format!("{RIGHT}; recognizes files that were moved there")
+        }),
+        (
             Quirks { hides_dots: true, ..Quirks::default() },
             format!("{RIGHT}; skips names that begin with a dot, since it does not list them"),
         ),

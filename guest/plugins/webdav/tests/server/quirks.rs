@@ -50,6 +50,8 @@ pub(crate) struct Quirks {
     pub(crate) destinations: Destinations,
     /// Whether a moved file gets another tag.
     pub(crate) moves_change_tags: bool,
+    /// Whether a moved file gets another id.
+    pub(crate) moves_change_ids: bool,
     /// Whether a moved file gets the time of the move.
     pub(crate) moves_change_times: bool,
     /// Whether names that begin with a dot are not listed.
@@ -64,6 +66,29 @@ pub(crate) struct Quirks {
     pub(crate) is_nextcloud: bool,
     /// Whether the assembled file of chunks is empty, that many times.
     pub(crate) empty_assemblies: u32,
+    /// The letters of `oc:permissions` of entries.
+    pub(crate) permissions: BTreeMap<&'static str, &'static str>,
+    pub(crate) ranges: Ranges,
+    /// The number of bytes after which the connection of each GET is cut.
+    pub(crate) cuts_gets: Option<usize>,
+}
+
+/// What a server answers to a GET with `Range`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Ranges {
+    #[default]
+    Right,
+    /// The whole file.
+    Ignored,
+    /// The range of any version, whatever `If-Range` is.
+    Unconditional,
+    /// A range that begins one byte later.
+    Shifted,
+    /// A range that ends one byte earlier.
+    Short,
+    /// A part without `Content-Range`.
+    Unnamed,
+    Status(u16),
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
