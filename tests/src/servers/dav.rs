@@ -69,7 +69,11 @@ const DAV_EXT: &str = "dav_methods PUT DELETE MKCOL COPY MOVE;
                        dav_ext_methods PROPFIND OPTIONS;";
 
 /// Starts nginx in front of a server, which learns neither that there is TLS nor the login.
-fn behind_tls(certificate: &Certificate, inner: Server, hook: Option<&Hook>) -> Result<Server> {
+pub(super) fn behind_tls(
+    certificate: &Certificate,
+    inner: Server,
+    hook: Option<&Hook>,
+) -> Result<Server> {
     let hook = hook.map_or_else(String::new, |hook| {
         format!(
             "location = /hook {{
