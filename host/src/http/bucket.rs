@@ -24,6 +24,9 @@ const LIST_PARAMETERS: [&str; 12] = [
     "upload-id-marker",
 ];
 
+/// The ends of hosts whose names show where the bucket is.
+const AWS: [&str; 2] = [".amazonaws.com", ".amazonaws.com.cn"];
+
 /// Where URLs of a server may name the bucket.
 #[derive(Clone, Copy, Debug)]
 struct Style {
@@ -33,14 +36,16 @@ struct Style {
 
 impl Style {
     fn of(host: &Host<String>) -> Self {
-        let Host::Domain(name) = host else { return Self { in_path: true, in_host: false } };
-        // `s3` is too short for the name of a bucket.
-        match name.split('.').rev().position(|label| label == "s3") {
-            Some(behind) => {
-                let in_path = behind == name.matches('.').count();
-                Self { in_path, in_host: !in_path }
+        let (path, either) =
+            (Self { in_path: true, in_host: false }, Self { in_path: true, in_host: true });
+        match host {
+            // `s3` is too short for the name of a bucket.
+            Host::Domain(name) if name.starts_with("s3.") => path,
+            Host::Domain(name) if AWS.iter().any(|aws| name.ends_with(aws)) => {
+                Self { in_path: !name.contains(".s3."), in_host: true }
             }
-            None => Self { in_path: true, in_host: name.contains('.') },
+            Host::Domain(name) if name.contains('.') => either,
+            Host::Domain(_) | Host::Ipv4(_) | Host::Ipv6(_) => path,
         }
     }
 }
