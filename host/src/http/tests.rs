@@ -508,7 +508,8 @@ fn a_bucket_may_be_listed_below_the_granted_path() {
         ("/b/a/k/", "/b/?list-type=2&prefix=a/k/&acl", DENIED),
         ("/b/a/k/", "/b/?list-type=2&prefix=a/k/&policy=", DENIED),
         ("/b/a/k/", "/b/?list-type=2&prefix=a/k/&", "bucket"),
-        ("/b/a/k/", "/b/?list-type=2&prefix=a/k/;acl", "bucket"),
+        ("/b/a/k/", "/b/?list-type=2&prefix=a/k/x;acl", "bucket"),
+        ("/b/a/k/", "/b/?list-type=2&prefix=a/k/;acl", DENIED),
     ] {
         let (grant, url) =
             (format!("https://s3.example{grant}"), format!("https://s3.example{url}"));
