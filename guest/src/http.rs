@@ -52,6 +52,8 @@ pub struct Request<'a> {
     /// The length of the body, and what opens it for each attempt.
     opener: Option<(u64, Opener<'a>)>,
     repetitions: u32,
+    /// Other statuses after which the request is repeated.
+    repeated_statuses: &'static [u16],
     is_safe: bool,
 }
 
@@ -101,6 +103,7 @@ pub fn request(method: &str, url: &str) -> Request<'static> {
         body: None,
         opener: None,
         repetitions: 0,
+        repeated_statuses: &[],
         is_safe: false,
     }
 }
@@ -145,8 +148,8 @@ impl<'a> Request<'a> {
     }
 
     fn with<'b>(self, body: Option<Body<'b>>, opener: Option<(u64, Opener<'b>)>) -> Request<'b> {
-        let Self { method, url, headers, repetitions, is_safe, .. } = self;
-        Request { method, url, headers, body, opener, repetitions, is_safe }
+        let Self { method, url, headers, repetitions, repeated_statuses, is_safe, .. } = self;
+        Request { method, url, headers, body, opener, repetitions, repeated_statuses, is_safe }
     }
 
     /// Repeats the request at most this many times if the server answers 429, 502, 503 or 504, or
@@ -158,6 +161,13 @@ impl<'a> Request<'a> {
     /// body from a reader.
     pub fn retry(mut self, times: u32) -> Self {
         self.repetitions = times;
+        self
+    }
+
+    /// Repeats the request also if the server answers one of these statuses, such as 500 of a service
+    /// that answers so when it is busy. See [`Request::retry`].
+    pub fn retry_on(mut self, statuses: &'static [u16]) -> Self {
+        self.repeated_statuses = statuses;
         self
     }
 
@@ -443,6 +453,8 @@ mod tests {
             ("POST", &[503, 200], 2, 1, 503),
             ("MOVE", &[503, 200], 2, 1, 503),
             ("safe MOVE", &[503, 200], 2, 2, 200),
+            ("PUT on", &[500, 409, 201], 2, 3, 201),
+            ("PUT on", &[400, 201], 2, 1, 400),
         ] {
             let asked = Arc::new(AtomicU32::new(0));
             let count = Arc::clone(&asked);
@@ -451,12 +463,14 @@ mod tests {
                 Reply::new(replies[count.fetch_add(1, Ordering::SeqCst) as usize])
             });
             let sent = within(manager, move || {
-                let mut request = match method.strip_prefix("safe ") {
-                    Some(method) => request(method, URL).safe_to_repeat(),
-                    None => request(method, URL),
-                }
-                .retry(retries);
-                if method == "PUT" {
+                let mut request =
+                    match (method.strip_prefix("safe "), method.strip_suffix(" on")) {
+                        (Some(method), _) => request(method, URL).safe_to_repeat(),
+                        (None, Some(method)) => request(method, URL).retry_on(&[409, 500]),
+                        (None, None) => request(method, URL),
+                    }
+                    .retry(retries);
+                if method.starts_with("PUT") {
                     request = request.body(b"x");
                 }
                 request.send().map(|response| response.status())
