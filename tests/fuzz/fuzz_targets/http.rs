@@ -35,19 +35,20 @@ fn decoded(url: &str) -> String {
 /// Returns whether a URL is the granted one or below it, computed independently of the host.
 fn is_below(url: &str, granted: &str) -> bool {
     let path = decoded(url.split(['?', '#']).next().unwrap_or(url));
-    let granted = decoded(granted.trim_end_matches('/'));
-    let granted = granted.as_str();
+    let granted = decoded(granted);
+    let granted = granted.trim_end_matches('/');
     path.strip_prefix(granted).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Returns whether a URL lists keys of a bucket, which begin with the granted path.
 fn lists_below(url: &str, granted: &str) -> bool {
+    let url = url.split('#').next().unwrap_or(url);
     let (root, query) = url.split_once('?').unwrap_or((url, ""));
     let mut prefixes = query.split('&').filter_map(|pair| pair.strip_prefix("prefix="));
     let prefix = prefixes.next().map(decoded).unwrap_or_default();
     let is_list = query.split('&').any(|pair| ["list-type=2", "uploads="].contains(&pair));
     let listed = format!("{}{prefix}", decoded(root));
-    let granted = format!("{}/", decoded(granted.trim_end_matches('/')));
+    let granted = format!("{}/", decoded(granted).trim_end_matches('/'));
     let is_plain = prefix.split('/').all(|name| !["..", "."].contains(&name));
     is_list && prefixes.next().is_none() && listed.starts_with(&granted) && is_plain
 }
@@ -107,12 +108,13 @@ fuzz_target!(|text: &str| {
     }
     for destination in headers.get_all("destination") {
         let destination = destination.to_str().unwrap_or_default();
-        let resolved = match destination.strip_prefix('/') {
-            Some(path) => {
-                let origin = sent.split('/').take(3).collect::<Vec<_>>().join("/");
-                format!("{origin}/{path}")
-            }
-            None => destination.to_owned(),
+        let origin = sent.split('/').take(3).collect::<Vec<_>>().join("/");
+        let scheme = origin.split(':').next().unwrap_or_default();
+        let resolved = match (destination.strip_prefix('/'), destination.split_once("://")) {
+            (Some(path), _) => format!("{origin}/{path}"),
+            // Some servers behind a proxy know another scheme.
+            (None, Some(("http" | "https", rest))) => format!("{scheme}://{rest}"),
+            (None, _) => destination.to_owned(),
         };
         assert!(policy.check("PUT", &resolved).is_ok(), "{destination}");
     }
