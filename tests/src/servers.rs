@@ -20,8 +20,8 @@ use tempfile::TempDir;
 use crate::http_server::HttpServer;
 pub use bucket::Bucket;
 pub use dav::{
-    LIGHTTPD_WEBDAV, NGINX_DAV_EXT, apache_behind_tls, apache_with_deflate, hooked, lighttpd,
-    nginx_dav_ext, plain_apache, plain_lighttpd, plain_nginx_dav_ext, plain_rclone,
+    LIGHTTPD_WEBDAV, NGINX_DAV_EXT, Usage, apache_behind_tls, apache_with_deflate, counted, hooked,
+    lighttpd, nginx_dav_ext, plain_apache, plain_lighttpd, plain_nginx_dav_ext, plain_rclone,
     plain_seaweedfs, rclone_webdav, seaweedfs,
 };
 pub use files::Files;
