@@ -126,8 +126,22 @@ impl Bucket {
         empty.iter().try_for_each(|path| self.mark(path))
     }
 
+    /// Creates a marker, unless there is an object with its key, which may have a content.
     fn mark(&mut self, path: &str) -> Result<()> {
-        without_cancellation(expect(self.marker("PUT", path).body(b"").send()).map(drop))?;
+        let is_known = self.server.as_ref().is_some_and(|server| server.creates_new);
+        if is_known || self.head_alone(&format!("{path}/"))?.is_none() {
+            let put = self.marker("PUT", path).header("If-None-Match", "*").body(b"");
+            match without_cancellation(expect(put.send()).map(drop)) {
+                // It exists already.
+                Err(error) if error.code == ErrorCode::Changed => {}
+                // The server knows no conditions.
+                Err(error) if error.code == ErrorCode::NotImplemented => {
+                    let put = self.marker("PUT", path).body(b"");
+                    without_cancellation(expect(put.send()).map(drop))?;
+                }
+                sent => sent?,
+            }
+        }
         self.directories.0.entry(path.to_owned()).or_default().has_marker = true;
         Ok(())
     }

@@ -76,17 +76,14 @@ pub(super) struct Snapshot(HashMap<String, Vec<Listed>>);
 impl Snapshot {
     /// Returns the entries of a directory. It and those above it exist from then on.
     fn entries(&mut self, directory: &str) -> &mut Vec<Listed> {
-        let mut above = directory;
+        let (mut above, mut new) = (directory, Vec::new());
         while !self.0.contains_key(above) {
             self.0.insert(above.to_owned(), Vec::new());
-            let (parent, name) = split(above);
-            let is_known = self.0.contains_key(parent);
-            let entries = self.0.entry(parent.to_owned()).or_default();
-            entries.push((name.into(), None));
-            if is_known {
-                break;
-            }
-            above = parent;
+            new.push(split(above));
+            above = split(above).0;
+        }
+        for (parent, name) in new {
+            self.0.entry(parent.to_owned()).or_default().push((name.into(), None));
         }
         self.0.entry(directory.to_owned()).or_default()
     }

@@ -231,7 +231,7 @@ impl Bucket {
                     let _ = self.delete_expected(&targets[at], &object);
                     let stored = object.metadata.fingerprint.size;
                     let message = format!("the server stored {stored} of {size} bytes");
-                    Err(Error::new(ErrorCode::InputOutput, message))
+                    Err(Error::failed(message))
                 }
                 // Another client has replaced it, which the next run sees.
                 (Ok(Some(_)), Ok(tag)) => {
@@ -239,10 +239,15 @@ impl Bucket {
                 }
                 (Ok(None), Ok(_)) => Err(changed("it")),
                 (Err(error), Ok(_)) => Err(error),
-                (_, Err(error)) if error.code == ErrorCode::Changed => {
-                    Err(if renames[at].replaces.is_some() { changed("it") } else { used() })
-                }
-                (_, Err(error)) => Err(error),
+                (_, Err(error)) => Err(match (error.code, renames[at].replaces.is_some()) {
+                    (ErrorCode::Changed | ErrorCode::NotFound, true) => changed("it"),
+                    (ErrorCode::Changed, false) => used(),
+                    // Otherwise, it would be that of a name that the side refuses.
+                    (ErrorCode::NotFound | ErrorCode::InputOutput, _) => {
+                        Error::failed(error.message)
+                    }
+                    _ => error,
+                }),
             };
             if results[at].is_ok() {
                 if renames[at].replaces.is_none() {

@@ -154,9 +154,9 @@ impl World {
                 "" => String::new(),
                 tag => format!("<ETag>&quot;{tag}&quot;</ETag>"),
             };
-            let size = match self.quirks.list {
-                List::NoSize => String::new(),
-                _ => format!("<Size>{}</Size>", stored.content.len()),
+            let size = match self.quirks.list == List::NoSize {
+                true => String::new(),
+                false => format!("<Size>{}</Size>", stored.content.len()),
             };
             let _ = write!(
                 inner,
@@ -336,7 +336,7 @@ impl World {
                 part.len()
             );
         }
-        let last = rest.iter().take(2).last().map_or(0, |(number, _)| **number);
+        let last = rest.iter().take(2).next_back().map_or(0, |(number, _)| **number);
         let _ = write!(
             inner,
             "<IsTruncated>{}</IsTruncated><NextPartNumberMarker>{last}</NextPartNumberMarker>",

@@ -14,7 +14,7 @@ use syncmgr_plugin::prelude::*;
 use syncmgr_plugin::testing::{Run, SyncManager};
 
 use crate::quirks::Quirks;
-use crate::world::{BUCKET, ORIGIN, PREFIX, Shared};
+use crate::world::{BUCKET, ORIGIN, PREFIX, Shared, Stored};
 
 /// Names with characters that URLs encode.
 const NAMES: [&str; 9] =
@@ -92,12 +92,12 @@ impl Scene {
 
     /// Has the plugin find out what the server can do, as an earlier run would.
     pub(crate) fn probe(&self) {
-        fs::create_dir(self.local_path().join("probe")).unwrap();
+        self.write("probe", b"probe", 500);
         let run = self.succeed().unwrap();
         assert!(log(&run).contains("refuses overwrites"), "{}", log(&run));
-        fs::remove_dir(self.local_path().join("probe")).unwrap();
-        self.server.with(|world| world.remove_all("probe"));
-        self.succeed().unwrap();
+        self.remove("probe");
+        self.edit("probe", None);
+        self.settle().unwrap();
     }
 
     /// Fills both sides. The scene has each kind of change on each side, see [`Scene::change`].
@@ -162,6 +162,29 @@ impl Scene {
             manager = manager.setting(name, value);
         }
         manager.run::<P>()
+    }
+
+    /// Forgets the baseline.
+    pub(crate) fn forget(&self) {
+        let storage = self.directory.path().join("storage");
+        for entry in fs::read_dir(storage).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|end| end == "state") {
+                fs::remove_file(path).unwrap();
+            }
+        }
+    }
+
+    /// Returns the requests that are sent in the meantime.
+    pub(crate) fn requests_of(&self, run: impl FnOnce(&Self)) -> Vec<String> {
+        let before = self.server.with(|world| world.requests.len());
+        run(self);
+        self.server.with(|world| world.requests[before..].to_vec())
+    }
+
+    /// Returns an object below the prefix.
+    pub(crate) fn object(&self, path: &str) -> Stored {
+        self.server.with(|world| world.objects[&format!("{PREFIX}{path}")].clone())
     }
 
     /// Runs the plugin, which must succeed.

@@ -64,6 +64,7 @@ fn a_bucket_keeps_all_promises() {
         run.assert_ended(ItemId::from_name("item"), Status::Succeeded);
         assert_eq!(BROKEN.take(), [], "{quirks:?}");
         scene.check_kept(&std::collections::BTreeSet::new()).unwrap();
-        assert!(scene.server.with(|world| world.uploads.is_empty()), "{quirks:?}");
+        // The next run continues the one that was interrupted.
+        assert!(scene.server.with(|world| world.uploads.len()) <= 1, "{quirks:?}");
     }
 }

@@ -139,6 +139,22 @@ impl World {
         }
     }
 
+    /// Returns whether a server that ignores conditions replaces or deletes an object that appears
+    /// at this request: the plugin has compared it before.
+    pub(crate) fn replaces_unseen(&self, number: usize, path: &str) -> bool {
+        let own = format!("/{BUCKET}/{}", s3::location::encode(&format!("{PREFIX}{path}")));
+        let concerns = |request: &&String| {
+            let target = request.split(' ').nth(1).unwrap_or_default();
+            let target = target.split('?').next().unwrap_or_default();
+            target == own || request.contains("start-after")
+        };
+        let first = self.requests[number..].iter().find(concerns);
+        let is_write = |request: &String| {
+            ["PUT", "POST", "DELETE"].iter().any(|method| request.starts_with(method))
+        };
+        self.quirks.ignores_conditions && first.is_some_and(is_write)
+    }
+
     /// Edits an object as another client would.
     pub(crate) fn edit(&mut self, path: &str, content: Option<Vec<u8>>) {
         self.clock += 10;
