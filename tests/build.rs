@@ -12,6 +12,7 @@ fn main() {
         (Guest::Package("hello"), &["hello"][..]),
         (Guest::Package("folder"), &["folder"]),
         (Guest::Package("webdav"), &["webdav"]),
+        (Guest::Package("s3"), &["s3"]),
         (
             Guest::Examples("test-plugins"),
             &["script", "fetch", "other_world", "hostile", "nonconforming", "shelf"],

@@ -51,6 +51,8 @@ pub struct Request<'a> {
     /// The length of the body, and what opens it for each attempt.
     opener: Option<(u64, Opener<'a>)>,
     repetitions: u32,
+    /// Other statuses after which the request is repeated.
+    repeated_statuses: &'static [u16],
     is_safe: bool,
 }
 
@@ -100,6 +102,7 @@ pub fn request(method: &str, url: &str) -> Request<'static> {
         body: None,
         opener: None,
         repetitions: 0,
+        repeated_statuses: &[],
         is_safe: false,
     }
 }
@@ -144,8 +147,8 @@ impl<'a> Request<'a> {
     }
 
     fn with<'b>(self, body: Option<Body<'b>>, opener: Option<(u64, Opener<'b>)>) -> Request<'b> {
-        let Self { method, url, headers, repetitions, is_safe, .. } = self;
-        Request { method, url, headers, body, opener, repetitions, is_safe }
+        let Self { method, url, headers, repetitions, repeated_statuses, is_safe, .. } = self;
+        Request { method, url, headers, body, opener, repetitions, repeated_statuses, is_safe }
     }
 
     /// Repeats the request at most this many times if the server answers 429, 502, 503 or 504, or
@@ -157,6 +160,13 @@ impl<'a> Request<'a> {
     /// [declared](Request::safe_to_repeat) so, without a body from a reader.
     pub fn retry(mut self, times: u32) -> Self {
         self.repetitions = times;
+        self
+    }
+
+    /// Repeats the request also if the server answers one of these statuses, such as 500 of a service
+    /// that answers so when it is busy. See [`Request::retry`].
+    pub fn retry_on(mut self, statuses: &'static [u16]) -> Self {
+        self.repeated_statuses = statuses;
         self
     }
 

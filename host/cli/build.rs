@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use build_guests::Guest;
 
 fn main() {
-    for name in ["folder", "webdav"] {
+    for name in ["folder", "s3", "webdav"] {
         let plugin = build_guests::build(Guest::Package(name)).join(format!("{name}.wasm"));
         let variable = format!("PLUGIN_{}", name.to_uppercase());
         println!("cargo::rustc-env={variable}={}", plugin.display());

@@ -294,8 +294,9 @@ pub fn admit(
     url: &str,
     mut headers: http::HeaderMap,
 ) -> Option<(String, http::HeaderMap)> {
+    let policy = policy.clone().with_auth([("server", auth)]);
     let allowed = policy.check(method, url).ok()?;
-    crate::http::check_headers(policy, &allowed, &mut headers).ok()?;
+    crate::http::check_headers(&policy, &allowed, &mut headers).ok()?;
     let mut url = allowed.url().clone();
     if allowed.grant().name() == "server" {
         auth.add(method, &mut headers, &mut url);

@@ -8,6 +8,7 @@ mod address;
 mod auth;
 mod auth_error;
 mod body;
+mod bucket;
 pub(crate) mod client;
 mod connector;
 mod denial;
@@ -57,6 +58,8 @@ const FORBIDDEN_METHODS: [&str; 3] = ["CONNECT", "TRACE", "TRACK"];
 #[derive(Clone, Debug, Default)]
 pub struct HttpPolicy {
     grants: Vec<HttpGrant>,
+    /// The names of grants whose requests are signed for S3.
+    signed: Vec<String>,
 }
 
 /// A URL that a grant covers. Its addresses have not been checked yet.
@@ -71,7 +74,18 @@ pub struct Allowed<'a> {
 impl HttpPolicy {
     /// Creates the policy with these grants.
     pub fn new(grants: Vec<HttpGrant>) -> Self {
-        Self { grants }
+        Self { grants, signed: Vec::new() }
+    }
+
+    /// Derives from the credentials which servers have buckets. These may also list keys below the
+    /// granted path, by a request for the bucket.
+    pub(crate) fn with_auth<'a>(
+        mut self,
+        auth: impl IntoIterator<Item = (&'a str, &'a HttpAuth)>,
+    ) -> Self {
+        let signed = auth.into_iter().filter(|(_, auth)| auth.is_signature());
+        self.signed.extend(signed.map(|(name, _)| name.to_owned()));
+        self
     }
 
     /// Checks a request of the plugin.
@@ -90,7 +104,13 @@ impl HttpPolicy {
         if FORBIDDEN_METHODS.iter().any(|forbidden| forbidden.eq_ignore_ascii_case(method)) {
             return Err(HttpDenial::Method { method: method.to_owned(), origin });
         }
-        let covering = self.grants.iter().filter(|grant| grant.covers(&target, parsed.path()));
+        let covering = self.grants.iter().filter(|grant| {
+            grant.covers(&target, parsed.path())
+                || method == "GET"
+                    && grant.target == target
+                    && self.signed.iter().any(|name| name == grant.name())
+                    && bucket::lists_below(&parsed, grant)
+        });
         // The most specific path decides, as its credentials do.
         let Some(grant) = covering.max_by_key(|grant| grant.url().len()) else {
             let elsewhere = self.grants.iter().any(|grant| grant.target == target);
@@ -214,6 +234,11 @@ impl<'a> Allowed<'a> {
             Host::Ipv6(address) => is_local(IpAddr::V6(*address)),
             Host::Domain(name) => name == "localhost" || self.grant.local,
         }
+    }
+
+    /// Returns whether the path itself is not granted, only what the request lists.
+    fn only_lists(&self) -> bool {
+        !self.grant.covers(&self.target, self.url.path())
     }
 
     fn opens(&self, address: IpAddr) -> bool {

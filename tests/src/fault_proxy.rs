@@ -61,6 +61,11 @@ impl FaultProxy {
         format!("http://{}", self.address)
     }
 
+    /// Returns the port.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
     /// Returns the number of requests so far.
     pub fn requests(&self) -> u64 {
         *self.requests.lock().unwrap_or_else(PoisonError::into_inner)

@@ -1,4 +1,4 @@
-//! Runs the plugins `folder` and `webdav` on real directories.
+//! Runs the plugins `folder`, `webdav` and `s3` on real directories.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,8 @@ use syncmgr_host::{
     SessionOptions,
 };
 
+use crate::mirror::Mirror;
+use crate::servers;
 use crate::trees::{self, Tree};
 
 /// Two directories and the plugin's storage, in a folder that is removed with this value.
@@ -22,9 +24,22 @@ pub struct Pair {
     places: [PathBuf; 3],
     /// Whether the directories are granted with swapped sides.
     swapped: bool,
-    /// The URL of a server with the right directory, which `webdav` syncs.
-    url: Option<String>,
+    /// The server with the right directory.
+    server: Option<Remote>,
     settings: Vec<(String, String)>,
+}
+
+/// A side on a server.
+#[derive(Debug)]
+struct Remote {
+    /// The plugin that syncs it.
+    plugin: &'static str,
+    url: String,
+    /// The kind of the credentials.
+    auth: String,
+    login: String,
+    /// The objects that the right directory shows between the runs.
+    mirror: Option<Mirror>,
 }
 
 /// The time after which a server lists what was changed in its directory.
@@ -42,6 +57,12 @@ pub fn webdav() -> Plugin {
     crate::load(&PLUGIN, crate::WEBDAV)
 }
 
+/// The compiled plugin `s3`.
+pub fn s3() -> Plugin {
+    static PLUGIN: OnceLock<Plugin> = OnceLock::new();
+    crate::load(&PLUGIN, crate::S3)
+}
+
 impl Pair {
     /// Creates two empty directories.
     ///
@@ -52,7 +73,7 @@ impl Pair {
             home: tempfile::tempdir()?,
             places: ["left", "right", "storage"].map(PathBuf::from),
             swapped: false,
-            url: None,
+            server: None,
             settings: Vec::new(),
         };
         pair.make_directories()?;
@@ -77,9 +98,39 @@ impl Pair {
     /// Lets `webdav` sync the left directory with the files of a server, at this URL.
     #[must_use]
     pub fn with_server(mut self, url: String, files: PathBuf) -> Self {
-        self.url = Some(url);
+        let (auth, login) = ("basic".to_owned(), "me:hunter2".to_owned());
+        self.server = Some(Remote { plugin: "webdav", url, auth, login, mirror: None });
         self.places[1] = files;
         self
+    }
+
+    /// Lets `s3` sync the left directory with a part of a bucket, at this URL.
+    #[must_use]
+    pub fn with_bucket(mut self, url: String, mirror: Mirror) -> Self {
+        let auth = format!("aws-sigv4:{}", servers::REGION);
+        let login = format!("{}:{}", servers::ACCESS_KEY, servers::SECRET_KEY);
+        self.server = Some(Remote { plugin: "s3", url, auth, login, mirror: Some(mirror) });
+        self
+    }
+
+    /// Makes the changes of the right directory on its server, if they are not there yet.
+    ///
+    /// # Errors
+    /// Returns the errors of the server and of the file system.
+    pub fn push(&self) -> anyhow::Result<()> {
+        self.mirror().map_or(Ok(()), |mirror| mirror.push(&self.right()))
+    }
+
+    /// Makes the changes on the server in the right directory, if they are not there yet.
+    ///
+    /// # Errors
+    /// Returns the errors of the server and of the file system.
+    pub fn pull(&self) -> anyhow::Result<()> {
+        self.mirror().map_or(Ok(()), |mirror| mirror.pull(&self.right()))
+    }
+
+    fn mirror(&self) -> Option<&Mirror> {
+        self.server.as_ref()?.mirror.as_ref()
     }
 
     /// Returns a value of a setting, or words of a message, in the terms of the plugin.
@@ -91,7 +142,7 @@ impl Pair {
             ("prefer-right", "prefer-remote"),
         ];
         let replaced = |text: String, (old, new): &(&str, &str)| text.replace(old, new);
-        match self.url {
+        match self.server {
             Some(_) => terms.iter().fold(text.to_owned(), replaced),
             None => text.to_owned(),
         }
@@ -142,17 +193,21 @@ impl Pair {
         self.home.path().join(&self.places[1])
     }
 
+    /// Returns the secret of the credentials for the server.
+    pub fn login(&self) -> &str {
+        self.server.as_ref().map_or("", |server| &server.login)
+    }
+
     /// Returns the arguments of the program for this pair, in the home folder. The variable `LOGIN`
-    /// has the login of the server.
+    /// has the secret of the credentials.
     pub fn arguments(&self) -> Vec<String> {
-        let arguments = match &self.url {
+        let arguments = match &self.server {
             None => {
                 ["folder", "--dir", "left=left", "--dir", "right=right"].map(str::to_owned).to_vec()
             }
-            Some(url) => {
-                let server = format!("remote={url}");
-                let login = "remote=basic:env:LOGIN";
-                ["webdav", "--dir", "local=left", "--http", &server, "--http-auth", login]
+            Some(Remote { plugin, url, auth, .. }) => {
+                let (server, login) = (format!("remote={url}"), format!("remote={auth}:env:LOGIN"));
+                [plugin, "--dir", "local=left", "--http", &server, "--http-auth", &login]
                     .map(str::to_owned)
                     .to_vec()
             }
@@ -176,14 +231,14 @@ impl Pair {
         };
         let options = SessionOptions::new().allow(Capability::WallClock).storage(self.storage());
         let mut options =
-            match &self.url {
+            match &self.server {
                 None => options
                     .grant(Grant::new("left", &left, Access::ReadWrite)?)
                     .grant(Grant::new("right", &right, Access::ReadWrite)?),
-                Some(url) => options
+                Some(Remote { url, auth, login, .. }) => options
                     .grant(Grant::new("local", &left, Access::ReadWrite)?)
                     .http(HttpGrant::new("remote", url, Access::ReadWrite)?)
-                    .http_auth("remote", HttpAuth::new("basic", "me:hunter2")?),
+                    .http_auth("remote", HttpAuth::new(auth, login)?),
             };
         for (name, value) in &self.settings {
             options = options.setting(name, value);
@@ -204,15 +259,18 @@ impl Pair {
     /// # Errors
     /// Returns the errors of the start.
     pub fn sync_with(&self, options: SessionOptions) -> anyhow::Result<RunReport> {
-        let plugin = match self.url {
-            // A server may keep a listing for some milliseconds.
-            Some(_) => {
-                std::thread::sleep(LISTED);
-                webdav()
-            }
+        let plugin = match &self.server {
             None => plugin(),
+            Some(server) => {
+                self.push()?;
+                // A server may keep a listing for some milliseconds.
+                std::thread::sleep(LISTED);
+                if server.plugin == "s3" { s3() } else { webdav() }
+            }
         };
-        Ok(plugin.run(options, EventLog::new(), &RunRequest::default())?)
+        let report = plugin.run(options, EventLog::new(), &RunRequest::default())?;
+        self.pull()?;
+        Ok(report)
     }
 
     /// Runs the plugin with a hook for each host call.
@@ -290,13 +348,17 @@ impl Pair {
             let is_note = notes.iter().any(|end| path.ends_with(end));
             path.contains(".syncmgr-tmp-") || is_note
         };
-        Ok(self.everything()?.into_keys().filter(is_unfinished).collect())
+        let mut unfinished: Vec<_> = self.everything()?.into_keys().filter(is_unfinished).collect();
+        if let Some(mirror) = self.mirror() {
+            unfinished.extend(mirror.uploads()?);
+        }
+        Ok(unfinished)
     }
 
     /// Returns the home folder, and the files of the server.
     fn everything(&self) -> anyhow::Result<Tree> {
         let mut all = trees::read(self.home())?;
-        if self.url.is_some() {
+        if !self.right().starts_with(self.home()) {
             let files = trees::read(&self.right())?;
             all.extend(files.into_iter().map(|(path, entry)| (format!("server/{path}"), entry)));
         }

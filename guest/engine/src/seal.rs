@@ -1,8 +1,9 @@
-//! The format of small files in the storage of a plugin: a magic number, the serialized content, and
-//! a checksum.
+//! Small files in the storage of a plugin: a magic number, the serialized content, and a checksum.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use syncmgr_plugin::{Error, Result};
+use syncmgr_plugin::directories::Directory;
+use syncmgr_plugin::{Error, ErrorCode, Result};
 
 const CHECKSUM_BYTES: usize = 32;
 
@@ -29,4 +30,33 @@ pub fn unseal<'a, T: Deserialize<'a>>(magic: &[u8], bytes: &'a [u8]) -> Option<T
         Ok((content, [])) => Some(content),
         Ok(_) | Err(_) => None,
     }
+}
+
+/// Loads the content of a file of at most `limit` bytes. One that cannot be used is ignored.
+pub fn load<T: DeserializeOwned>(
+    storage: &Directory,
+    name: &str,
+    magic: &[u8],
+    limit: usize,
+) -> Option<T> {
+    unseal(magic, &storage.open_file(name).ok()?.read_to_end(limit).ok()?)
+}
+
+/// Replaces a file at once: an interruption leaves the old or the new content.
+///
+/// # Errors
+/// Fails if the storage cannot be written.
+pub fn store(
+    storage: &Directory,
+    name: &str,
+    magic: &[u8],
+    content: &impl Serialize,
+) -> Result<()> {
+    let new = format!("{name}.new");
+    match storage.remove_file(&new) {
+        Err(error) if error.code != ErrorCode::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    storage.create_file(&new)?.write(&seal(magic, content)?)?;
+    storage.rename(&new, storage, name)
 }

@@ -95,7 +95,10 @@ impl<'a> Sending<'a> {
             return None;
         }
         let required = match result {
-            Ok(response) if matches!(response.status, 429 | 502 | 503 | 504) => {
+            Ok(response)
+                if matches!(response.status, 429 | 502 | 503 | 504)
+                    || self.request.repeated_statuses.contains(&response.status) =>
+            {
                 let value = response.header("retry-after");
                 value.and_then(|value| retry_after(value, response.header("date")))
             }

@@ -53,6 +53,8 @@ fn safe_requests_are_repeated() {
         ("POST", &[503, 200], 2, 1, 503),
         ("MOVE", &[503, 200], 2, 1, 503),
         ("safe MOVE", &[503, 200], 2, 2, 200),
+        ("PUT on", &[500, 409, 201], 2, 3, 201),
+        ("PUT on", &[400, 201], 2, 1, 400),
     ] {
         let asked = Arc::new(AtomicU32::new(0));
         let count = Arc::clone(&asked);
@@ -61,12 +63,13 @@ fn safe_requests_are_repeated() {
             Reply::new(replies[count.fetch_add(1, Ordering::SeqCst) as usize])
         });
         let sent = within(manager, move || {
-            let mut request = match method.strip_prefix("safe ") {
-                Some(method) => request(method, URL).safe_to_repeat(),
-                None => request(method, URL),
+            let mut request = match (method.strip_prefix("safe "), method.strip_suffix(" on")) {
+                (Some(method), _) => request(method, URL).safe_to_repeat(),
+                (None, Some(method)) => request(method, URL).retry_on(&[409, 500]),
+                (None, None) => request(method, URL),
             }
             .retry(retries);
-            if method == "PUT" {
+            if method.starts_with("PUT") {
                 request = request.body(b"x");
             }
             request.send().map(|response| response.status())

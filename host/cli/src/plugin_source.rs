@@ -14,11 +14,16 @@ const NO_PLUGIN: &str = "no plugin given; pass a file or the name of a registere
                          plugin, or run the command in the folder of a project";
 
 /// The plugins that are a part of this program.
-static BUILT_IN: [BuiltIn; 2] = [
+static BUILT_IN: [BuiltIn; 3] = [
     BuiltIn {
         name: "folder",
         component: include_bytes!(env!("PLUGIN_FOLDER")),
         digest: env!("PLUGIN_FOLDER_DIGEST"),
+    },
+    BuiltIn {
+        name: "s3",
+        component: include_bytes!(env!("PLUGIN_S3")),
+        digest: env!("PLUGIN_S3_DIGEST"),
     },
     BuiltIn {
         name: "webdav",

@@ -49,7 +49,8 @@ impl HttpAuth {
     /// - `header:NAME`: the secret is the value of that header.
     /// - `query:NAME`: the secret is the value of that parameter in the query of the URL.
     /// - `aws-sigv4:REGION`: the secret is `ACCESS_KEY:SECRET_KEY`, followed by `:TOKEN` for
-    ///   temporary keys. The host signs each request for the service `s3`, without its body.
+    ///   temporary keys. The host signs each request for the service `s3`, without its body. A
+    ///   plugin may also list the keys below the granted path, by a request for their bucket.
     ///
     /// Line breaks at the end of the secret are ignored, since files end with one.
     ///
@@ -122,6 +123,14 @@ impl HttpAuth {
         match &self.place {
             Place::Login(login) => Some(login),
             Place::Header(..) | Place::Query(..) | Place::Signature(_) => None,
+        }
+    }
+
+    /// Returns whether requests are signed for S3.
+    pub(super) const fn is_signature(&self) -> bool {
+        match &self.place {
+            Place::Signature(_) => true,
+            Place::Header(..) | Place::Query(..) | Place::Login(_) => false,
         }
     }
 

@@ -124,6 +124,7 @@ impl HttpClient {
         monitor: Arc<Monitor>,
         limits: &Limits,
     ) -> Self {
+        let policy = policy.with_auth(auth.iter().map(|(name, auth)| (name.as_str(), auth)));
         Self {
             policy: Arc::new(policy),
             auth,

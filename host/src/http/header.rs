@@ -3,7 +3,7 @@
 use http::header::{EXPECT, HeaderMap, HeaderName, TRAILER};
 use wasmtime_wasi_http::DEFAULT_FORBIDDEN_HEADERS;
 
-use super::{Allowed, HttpDenial, HttpPolicy, path};
+use super::{Allowed, HttpDenial, HttpPolicy, bucket};
 use crate::grants::Access;
 
 /// Headers that make some servers use another method.
@@ -34,7 +34,7 @@ pub(crate) fn check(
     for name in PATH_HEADERS {
         headers.remove(name);
     }
-    if allowed.grant().access() == Access::ReadOnly {
+    if allowed.grant().access() == Access::ReadOnly || allowed.only_lists() {
         for name in METHOD_HEADERS {
             headers.remove(name);
         }
@@ -61,9 +61,7 @@ pub(crate) fn check(
     }
     for value in headers.get_all(COPY_SOURCE) {
         let value = value.to_str().map_err(|_| denied())?;
-        let source = format!("/{}", value.strip_prefix('/').unwrap_or(value));
-        let source = source.split('?').next().unwrap_or_default();
-        if !path::is_plain(source) || !path::is_within(source, allowed.grant().path()) {
+        if !bucket::is_source_below(value, allowed.grant()) {
             return Err(denied());
         }
     }

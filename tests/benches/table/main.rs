@@ -15,6 +15,7 @@ mod many;
 mod programs;
 mod progress;
 mod report;
+mod s3;
 mod session;
 mod syncthing;
 mod trees;
@@ -41,7 +42,7 @@ pub(crate) struct Options {
 /// A group of cases.
 type Group = (&'static str, fn(&Options) -> Result<Vec<Row>>);
 
-const GROUPS: [Group; 8] = [
+const GROUPS: [Group; 9] = [
     ("progress", progress::measure),
     ("session", session::measure),
     ("http", http::measure),
@@ -50,6 +51,7 @@ const GROUPS: [Group; 8] = [
     ("many", many::measure),
     ("trees", trees::measure),
     ("webdav", webdav::measure),
+    ("s3", s3::measure),
 ];
 
 impl Options {

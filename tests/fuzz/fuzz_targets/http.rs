@@ -35,9 +35,22 @@ fn decoded(url: &str) -> String {
 /// Returns whether a URL is the granted one or below it, computed independently of the host.
 fn is_below(url: &str, granted: &str) -> bool {
     let path = decoded(url.split(['?', '#']).next().unwrap_or(url));
-    let granted = decoded(granted.trim_end_matches('/'));
-    let granted = granted.as_str();
+    let granted = decoded(granted);
+    let granted = granted.trim_end_matches('/');
     path.strip_prefix(granted).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Returns whether a URL lists keys of a bucket, which begin with the granted path.
+fn lists_below(url: &str, granted: &str) -> bool {
+    let url = url.split('#').next().unwrap_or(url);
+    let (root, query) = url.split_once('?').unwrap_or((url, ""));
+    let mut prefixes = query.split('&').filter_map(|pair| pair.strip_prefix("prefix="));
+    let prefix = prefixes.next().map(decoded).unwrap_or_default();
+    let is_list = query.split('&').any(|pair| ["list-type=2", "uploads="].contains(&pair));
+    let listed = format!("{}{prefix}", decoded(root));
+    let granted = format!("{}/", decoded(granted).trim_end_matches('/'));
+    let is_plain = prefix.split('/').all(|name| !["..", "."].contains(&name));
+    is_list && prefixes.next().is_none() && listed.starts_with(&granted) && is_plain
 }
 
 // Lines: the kind of credentials, the method, the URL, a header's name, its value, and then the
@@ -64,7 +77,12 @@ fuzz_target!(|text: &str| {
     }
     let policy = HttpPolicy::new(grants.clone());
     let Some((sent, headers)) = admit(&policy, &auth, method, url, headers) else { return };
-    let covering: Vec<_> = grants.iter().filter(|grant| is_below(&sent, grant.url())).collect();
+    let is_s3 = kind.starts_with("aws-sigv4:");
+    let covers = |grant: &&HttpGrant| {
+        let lists = is_s3 && method == "GET" && grant.name() == "server";
+        is_below(&sent, grant.url()) || lists && lists_below(&sent, grant.url())
+    };
+    let covering: Vec<_> = grants.iter().filter(covers).collect();
     let allows = |grant: &&HttpGrant| grant.access() == Access::ReadWrite || SAFE.contains(&method);
     assert!(covering.iter().any(allows), "{method} {sent} with {grants:?}");
     assert!(!["CONNECT", "TRACE", "TRACK"].iter().any(|one| one.eq_ignore_ascii_case(method)));
@@ -76,14 +94,27 @@ fuzz_target!(|text: &str| {
     let with_secret = sent.contains(SECRET) || headers.values().any(|value| value.is_sensitive());
     let is_first = covering.iter().any(|grant| grant.name() == "server");
     assert!(!with_secret || is_first, "{sent} {headers:?}");
+    for source in headers.get_all("x-amz-copy-source") {
+        let source = source.to_str().unwrap_or_default().split('?').next().unwrap_or_default();
+        let source = decoded(source.trim_start_matches('/'));
+        let (bucket, key) = source.split_once('/').unwrap_or((&source, ""));
+        let origin = sent.split('/').take(3).collect::<Vec<_>>().join("/");
+        let is_host = origin.contains(&format!("://{bucket}."));
+        let is_inside = |grant: &HttpGrant| {
+            is_below(&format!("{origin}/{source}"), grant.url())
+                || is_host && is_below(&format!("{origin}/{key}"), grant.url())
+        };
+        assert!(grants.iter().any(is_inside), "{source} {sent}");
+    }
     for destination in headers.get_all("destination") {
         let destination = destination.to_str().unwrap_or_default();
-        let resolved = match destination.strip_prefix('/') {
-            Some(path) => {
-                let origin = sent.split('/').take(3).collect::<Vec<_>>().join("/");
-                format!("{origin}/{path}")
-            }
-            None => destination.to_owned(),
+        let origin = sent.split('/').take(3).collect::<Vec<_>>().join("/");
+        let scheme = origin.split(':').next().unwrap_or_default();
+        let resolved = match (destination.strip_prefix('/'), destination.split_once("://")) {
+            (Some(path), _) => format!("{origin}/{path}"),
+            // Some servers behind a proxy know another scheme.
+            (None, Some(("http" | "https", rest))) => format!("{scheme}://{rest}"),
+            (None, _) => destination.to_owned(),
         };
         assert!(policy.check("PUT", &resolved).is_ok(), "{destination}");
     }

@@ -42,6 +42,7 @@ fn nginx(certificate: Option<&Certificate>, directives: &str) -> Result<Server> 
              events {{ worker_connections 512; }}
              http {{
                  access_log off; {paths}
+                 log_format usage '$request_method $request_length $bytes_sent';
                  server {{
                      listen 127.0.0.1:{} {tls};
                      root {at}/files;
@@ -53,7 +54,8 @@ fn nginx(certificate: Option<&Certificate>, directives: &str) -> Result<Server> 
             ports[0]
         );
         fs::write(place.join("nginx.conf"), config)?;
-        Ok(vec!["-c".to_owned(), place.join("nginx.conf").display().to_string()])
+        let config = place.join("nginx.conf").display().to_string();
+        Ok(["-p", &at.to_string(), "-c", &config].map(str::to_owned).to_vec())
     })
 }
 
@@ -69,7 +71,11 @@ const DAV_EXT: &str = "dav_methods PUT DELETE MKCOL COPY MOVE;
                        dav_ext_methods PROPFIND OPTIONS;";
 
 /// Starts nginx in front of a server, which learns neither that there is TLS nor the login.
-fn behind_tls(certificate: &Certificate, inner: Server, hook: Option<&Hook>) -> Result<Server> {
+pub(super) fn behind_tls(
+    certificate: &Certificate,
+    inner: Server,
+    hook: Option<&Hook>,
+) -> Result<Server> {
     let hook = hook.map_or_else(String::new, |hook| {
         format!(
             "location = /hook {{
@@ -96,6 +102,53 @@ fn behind_tls(certificate: &Certificate, inner: Server, hook: Option<&Hook>) -> 
     let mut server = nginx(Some(certificate), &directives)?;
     server.inner = Some(Box::new(inner));
     Ok(server)
+}
+
+/// Starts nginx in front of a port of loopback. It counts requests and bytes.
+///
+/// # Errors
+/// Returns an error if it cannot be started.
+pub fn counted(port: u16) -> Result<Server> {
+    let directives = format!(
+        "access_log requests usage;
+         location / {{
+             proxy_pass http://127.0.0.1:{port};
+             proxy_http_version 1.1;
+             proxy_request_buffering off;
+             proxy_buffering off;
+             proxy_set_header Host $http_host;
+         }}"
+    );
+    nginx(None, &directives)
+}
+
+/// Requests to a server that counts them, with their heads.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Usage {
+    /// The number of requests.
+    pub requests: u64,
+    /// The bytes that were sent to the server.
+    pub bytes_up: u64,
+    /// The bytes that were received.
+    pub bytes_down: u64,
+}
+
+impl Server {
+    /// Returns the requests so far to a server that counts them.
+    ///
+    /// # Errors
+    /// Returns an error if it does not count them.
+    pub fn usage(&self) -> Result<Usage> {
+        let log = fs::read_to_string(self.place.path().join("requests"))?;
+        let mut usage = Usage::default();
+        for line in log.lines() {
+            let mut bytes = line.split(' ').skip(1).map(str::parse::<u64>);
+            usage.requests += 1;
+            usage.bytes_up += bytes.next().transpose()?.unwrap_or_default();
+            usage.bytes_down += bytes.next().transpose()?.unwrap_or_default();
+        }
+        Ok(usage)
+    }
 }
 
 /// Starts a server behind nginx with TLS. nginx calls the hook before it passes on a request.

@@ -8,8 +8,13 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
+
+use super::Bucket;
+
+/// Lets seaweedfs answer with JSON.
+const JSON: &str = "Accept: application/json\r\n";
 
 /// The files of a server. Paths are relative, with `/` between names.
 #[derive(Clone, Debug)]
@@ -18,6 +23,8 @@ pub enum Files {
     Directory(PathBuf),
     /// The files of seaweedfs, at the port of its protocol.
     Filer(u16),
+    /// The objects of a bucket.
+    Bucket(Bucket),
 }
 
 impl Files {
@@ -35,7 +42,8 @@ impl Files {
                 let time = SystemTime::now() - Duration::from_secs(age);
                 fs::File::options().write(true).open(&file)?.set_modified(time)?;
             }
-            Self::Filer(port) => drop(ask(*port, "PUT", &encode(path), content)?),
+            Self::Filer(port) => drop(ask(*port, "PUT", &encode(path), JSON, content)?),
+            Self::Bucket(bucket) => bucket.put(path, content)?,
         }
         Ok(())
     }
@@ -47,7 +55,10 @@ impl Files {
     pub fn make_directory(&self, path: &str) -> Result<()> {
         match self {
             Self::Directory(root) => fs::create_dir(root.join(path))?,
-            Self::Filer(port) => drop(ask(*port, "POST", &format!("{}/", encode(path)), b"")?),
+            Self::Filer(port) => {
+                drop(ask(*port, "POST", &format!("{}/", encode(path)), JSON, b"")?)
+            }
+            Self::Bucket(bucket) => bucket.put(&format!("{path}/"), b"")?,
         }
         Ok(())
     }
@@ -63,8 +74,9 @@ impl Files {
             }
             Self::Directory(root) => fs::remove_file(root.join(path))?,
             Self::Filer(port) => {
-                drop(ask(*port, "DELETE", &format!("{}?recursive=true", encode(path)), b"")?);
+                drop(ask(*port, "DELETE", &format!("{}?recursive=true", encode(path)), JSON, b"")?);
             }
+            Self::Bucket(bucket) => bucket.remove(path)?,
         }
         Ok(())
     }
@@ -78,8 +90,9 @@ impl Files {
             Self::Directory(root) => fs::rename(root.join(from), root.join(to))?,
             Self::Filer(port) => {
                 let target = format!("{}?mv.from=/{}", encode(to), encode(from));
-                drop(ask(*port, "POST", &target, b"")?);
+                drop(ask(*port, "POST", &target, JSON, b"")?);
             }
+            Self::Bucket(bucket) => bucket.rename(from, to)?,
         }
         Ok(())
     }
@@ -90,6 +103,9 @@ impl Files {
     /// # Errors
     /// Returns an error if one cannot be read.
     pub fn tree(&self, below: &str) -> Result<BTreeMap<String, Vec<u8>>> {
+        if let Self::Bucket(bucket) = self {
+            return bucket.tree(below);
+        }
         let mut all = BTreeMap::new();
         let mut rest = vec![String::new()];
         while let Some(directory) = rest.pop() {
@@ -110,7 +126,8 @@ impl Files {
     fn read(&self, path: &str) -> Result<Vec<u8>> {
         match self {
             Self::Directory(root) => Ok(fs::read(root.join(path))?),
-            Self::Filer(port) => ask(*port, "GET", &encode(path), b""),
+            Self::Filer(port) => ask(*port, "GET", &encode(path), JSON, b""),
+            Self::Bucket(bucket) => bucket.get(path),
         }
     }
 
@@ -128,7 +145,8 @@ impl Files {
             Self::Filer(port) => {
                 /// The bit of directories in a mode, as in Go.
                 const DIRECTORY: u64 = 1 << 31;
-                let list = ask(*port, "GET", &format!("{}?limit=100000", encode(directory)), b"")?;
+                let list =
+                    ask(*port, "GET", &format!("{}?limit=100000", encode(directory)), JSON, b"")?;
                 let list: Value = serde_json::from_slice(&list)?;
                 let entries = list["Entries"].as_array().cloned().unwrap_or_default();
                 entries
@@ -141,12 +159,13 @@ impl Files {
                     })
                     .collect()
             }
+            Self::Bucket(_) => bail!("a bucket has no directories"),
         }
     }
 }
 
 /// Encodes a path for a URL.
-fn encode(path: &str) -> String {
+pub(super) fn encode(path: &str) -> String {
     let mut encoded = String::new();
     for byte in path.bytes() {
         match byte {
@@ -159,12 +178,18 @@ fn encode(path: &str) -> String {
     encoded
 }
 
-/// Sends a request to seaweedfs. Returns the body of the answer.
-fn ask(port: u16, method: &str, target: &str, body: &[u8]) -> Result<Vec<u8>> {
+/// Sends a request to seaweedfs or moto. Returns the body of the answer.
+pub(super) fn ask(
+    port: u16,
+    method: &str,
+    target: &str,
+    headers: &str,
+    body: &[u8],
+) -> Result<Vec<u8>> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     // The answer to a request of HTTP/1.0 has no chunks.
     let head = format!(
-        "{method} /{target} HTTP/1.0\r\nAccept: application/json\r\nContent-Length: {}\r\n\r\n",
+        "{method} /{target} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n{headers}Content-Length: {}\r\n\r\n",
         body.len()
     );
     stream.write_all(head.as_bytes())?;
@@ -175,6 +200,6 @@ fn ask(port: u16, method: &str, target: &str, body: &[u8]) -> Result<Vec<u8>> {
     let end = end.context("the answer has a head")?;
     let status = String::from_utf8_lossy(&answer[..end]);
     let is_success = status.split(' ').nth(1).is_some_and(|status| status.starts_with('2'));
-    ensure!(is_success, "seaweedfs answered to {method} {target}: {status}");
+    ensure!(is_success, "the server answered to {method} {target}: {status}");
     Ok(answer.split_off(end + 4))
 }

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use conformance::folder::{Pair, only_item, work};
-use conformance::servers::{self, Server};
+use conformance::mirror::Mirror;
+use conformance::servers::{self, Files, Server};
 use syncmgr_host::Status;
 
 /// The number of kills in one pair of directories. The trash is read after each kill, so a pair is
@@ -20,6 +21,9 @@ const KILLS_PER_PAIR: u32 = 25;
 const EDITS_PER_SIDE: u32 = 24;
 /// The maximum size of these files, in bytes.
 const MAX_FILE_BYTES: u64 = 60_000;
+
+/// The time that a server takes for a request.
+const SERVED: Duration = Duration::from_millis(50);
 
 /// The number of kills. `SYNCMGR_KILLS` overrides it.
 fn kills() -> u32 {
@@ -39,6 +43,14 @@ fn pair_with(server: &Server, number: u32) -> anyhow::Result<Pair> {
     Ok(Pair::new()?.with_server(url, files).stored_in("state/plugins/webdav/storage"))
 }
 
+/// Returns a directory and a new part of a bucket, with the storage of the program.
+fn pair_with_bucket(server: &Server, number: u32) -> anyhow::Result<Pair> {
+    let Files::Bucket(bucket) = server.all_files() else { anyhow::bail!("it has no bucket") };
+    let url = format!("http://127.0.0.1:{}/bucket/{number}/", server.ports[0]);
+    let mirror = Mirror::new(bucket, number.to_string());
+    Ok(Pair::new()?.with_bucket(url, mirror).stored_in("state/plugins/s3/storage"))
+}
+
 /// A running program.
 struct Running {
     child: Child,
@@ -49,10 +61,11 @@ impl Running {
     /// Starts the program, and returns when the plugin has started its item. Compilation, which
     /// takes longer than the sync, is done by then.
     fn start(pair: &Pair) -> anyhow::Result<Self> {
+        pair.push()?;
         let mut child = Command::new(env!("CARGO_BIN_EXE_syncmgr"))
             .args(pair.arguments())
             .arg("--json")
-            .env("LOGIN", "me:hunter2")
+            .env("LOGIN", pair.login())
             .current_dir(pair.home())
             .env("SYNCMGR_STATE_DIR", pair.home().join("state"))
             .stdout(Stdio::piped())
@@ -172,6 +185,15 @@ fn a_killed_run_with_a_server_loses_nothing_and_the_next_run_converges() -> anyh
     Ok(())
 }
 
+#[test]
+fn a_killed_run_with_a_bucket_loses_nothing_and_the_next_run_converges() -> anyhow::Result<()> {
+    if servers::has("weed")? {
+        let server = servers::plain_seaweedfs_s3()?;
+        kill_runs(|number| pair_with_bucket(&server, number))?;
+    }
+    Ok(())
+}
+
 fn kill_runs(new: impl Fn(u32) -> anyhow::Result<Pair>) -> anyhow::Result<()> {
     let mut random = Random(0x9E37_79B9_7F4A_7C15);
     let mut pair = new(0)?;
@@ -186,6 +208,7 @@ fn kill_runs(new: impl Fn(u32) -> anyhow::Result<Pair>) -> anyhow::Result<()> {
             let running = Running::start(&pair)?;
             let begun = Instant::now();
             anyhow::ensure!(running.end()?, "the program runs to its end");
+            pair.pull()?;
             whole = whole.max(begun.elapsed());
         }
         edit(&pair, &mut random, round)?;
@@ -200,6 +223,9 @@ fn kill_runs(new: impl Fn(u32) -> anyhow::Result<Pair>) -> anyhow::Result<()> {
             std::thread::sleep(Duration::from_micros(random.next(400)));
         }
         let hit = running.kill()?;
+        // A server may still answer the last requests.
+        std::thread::sleep(SERVED);
+        pair.pull()?;
         if is_timed {
             // The duration of runs varies with the load of the machine. With this delay, about four
             // of five kills hit a running program.

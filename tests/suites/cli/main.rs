@@ -8,4 +8,5 @@ mod kill;
 mod program;
 mod project;
 mod registration;
+mod s3;
 mod webdav;

@@ -1,4 +1,4 @@
-//! `webdav` with real servers: the cases of `folder`, random edits, and connections that are cut.
+//! `webdav` and `s3` with real servers: the cases of `folder`, random edits, and connections that are cut.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use anyhow::Context as _;
 use conformance::fault_proxy::{Fault, FaultProxy};
 use conformance::folder::{Pair, only_item, shape, work};
-use conformance::servers::{self, Server};
+use conformance::mirror::Mirror;
+use conformance::servers::{self, Files, Server};
 use conformance::trees;
 use proptest::prelude::*;
 use syncmgr_host::Status;
@@ -21,19 +22,27 @@ use crate::sync::random::{converges, entries, plausible};
 type Start = fn() -> anyhow::Result<Server>;
 
 /// Servers on loopback without TLS.
-const SERVERS: [(&str, Start); 2] =
-    [("apache2", servers::plain_apache), ("rclone", servers::plain_rclone)];
+const SERVERS: [(&str, Start); 3] = [
+    ("apache2", servers::plain_apache),
+    ("rclone", servers::plain_rclone),
+    ("weed", servers::plain_seaweedfs_s3),
+];
 
-/// A running server with a collection for each pair.
+/// A running server with a collection, or a part of a bucket, for each pair.
 struct Collections {
     server: Server,
     next: AtomicU64,
 }
 
 impl Collections {
-    /// Returns a directory and a new collection. The requests go to this origin.
+    /// Returns a directory and a new collection or part of the bucket. The requests go to this
+    /// origin.
     fn pair_through(&self, origin: &str) -> anyhow::Result<Pair> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
+        if let Files::Bucket(bucket) = self.server.all_files() {
+            let mirror = Mirror::new(bucket, number.to_string());
+            return Ok(Pair::new()?.with_bucket(format!("{origin}/bucket/{number}/"), mirror));
+        }
         let files = self.server.files().join(number.to_string());
         fs::create_dir(&files)?;
         Ok(Pair::new()?.with_server(format!("{origin}/{number}/"), files))

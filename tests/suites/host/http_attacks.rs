@@ -1,6 +1,7 @@
 //! Servers that attack a plugin, its host or other requests, and plugins that attack servers. Each
 //! has a real listener on loopback.
 
+mod buckets;
 mod misuse;
 #[cfg(target_os = "linux")]
 mod names;

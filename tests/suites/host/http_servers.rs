@@ -124,7 +124,7 @@ fn requests_to_s3_are_signed() -> Result<()> {
     if !servers::has("rclone")? {
         return Ok(());
     }
-    let server = servers::s3("AKIDEXAMPLE", "wJalrXUtnFEMI")?;
+    let server = servers::plain_rclone_s3()?;
     let url = format!("http://127.0.0.1:{}/bucket", server.ports[0]);
     let host = host(None)?;
     let lines = "PUT remote/a%20b+(c)/%C3%BC'!* body=70000
@@ -135,17 +135,17 @@ fn requests_to_s3_are_signed() -> Result<()> {
                  PUT remote/copy header=x-amz-copy-source:/other/a";
     let run = |secret: &str| {
         let grant = HttpGrant::new("remote", &url, Access::ReadWrite)?;
-        let auth = HttpAuth::new("aws-sigv4:us-east-1", secret)?;
+        let auth = HttpAuth::new(&format!("aws-sigv4:{}", servers::REGION), secret)?;
         let options = SessionOptions::new().http(grant).http_auth("remote", auth);
         run(&host, lines, options)
     };
-    let (answers, _) = run("AKIDEXAMPLE:wJalrXUtnFEMI")?;
+    let (answers, _) = run(&format!("{}:{}", servers::ACCESS_KEY, servers::SECRET_KEY))?;
     let expected = ["200", "200 70000 bytes", "200", "200", "204", "ErrorCode::AccessDenied"];
     for (answer, expected) in answers.iter().zip(expected) {
         ensure!(answer.starts_with(expected), "{answers:?}");
     }
     ensure!(answers[2].contains("<Prefix>a b"), "{answers:?}");
-    let (answers, _) = run("AKIDEXAMPLE:another")?;
+    let (answers, _) = run(&format!("{}:another", servers::ACCESS_KEY))?;
     ensure!(answers[..5].iter().all(|answer| answer.starts_with("403")), "{answers:?}");
     Ok(())
 }

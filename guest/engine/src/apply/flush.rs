@@ -86,12 +86,11 @@ struct Pending {
 impl Applier<'_> {
     /// Flushes the directories. The entries of one that fails do not enter the baseline.
     pub(super) fn flush(&mut self) {
-        if !self.options.durable {
-            return;
-        }
+        let durable = self.options.durable;
+        let flushes = Side::BOTH.map(|side| self.end_of(side).flushes(durable));
         let mut pending = Vec::new();
         // The trash comes first: its entries must be durable before their old names are removed.
-        for side in Side::BOTH {
+        for side in Side::BOTH.into_iter().filter(|side| flushes[side.index()]) {
             let changed = self.end_of(side).take_changed_trash().into_iter();
             let changes = Changes::default;
             pending.extend(changed.map(|path| Pending {
@@ -108,6 +107,7 @@ impl Applier<'_> {
             path,
             changes,
         }));
+        pending.retain(|pending| flushes[pending.side.index()]);
         pending.sort_by_key(|pending| !(pending.is_trash || pending.changes.is_first));
         let (total, mut done) = (pending.len(), 0);
         let (mut size, mut deadline) = (FIRST, None);

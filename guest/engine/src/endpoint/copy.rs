@@ -25,6 +25,27 @@ pub struct Content {
     pub reader: Box<dyn Read>,
 }
 
+impl Content {
+    /// Reads the content, and returns its digest. `progress` is called after each part, with the
+    /// number of bytes.
+    ///
+    /// # Errors
+    /// Fails with [`Changed`](syncmgr_plugin::ErrorCode::Changed) if the length is not that of the
+    /// metadata, and with the interrupts of `progress`.
+    pub fn digest(mut self, progress: &mut Progress<'_>) -> Result<Digest, Interrupt> {
+        let size = self.metadata.fingerprint.size;
+        let mut hasher = blake3::Hasher::new();
+        let read = pump(&mut *self.reader, size, progress, |part| {
+            hasher.update(part);
+            Ok(())
+        })?;
+        match read == size {
+            true => Ok(*hasher.finalize().as_bytes()),
+            false => Err(changed("the file").into()),
+        }
+    }
+}
+
 /// A file to receive.
 #[derive(Clone, Copy, Debug)]
 pub struct Transfer<'a> {
@@ -110,7 +131,7 @@ pub struct Received {
 }
 
 /// Reads at most `size` bytes and one more, part by part. Returns the number of bytes.
-pub(crate) fn pump(
+fn pump(
     reader: &mut dyn Read,
     size: u64,
     progress: &mut Progress<'_>,

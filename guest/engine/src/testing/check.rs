@@ -67,6 +67,7 @@ impl<'a> Check<'a> {
         replaces: bool,
         progress: &mut Progress<'_>,
     ) -> Result<Received, Interrupt> {
+        let name = split(name).1;
         let transfer =
             Transfer { path: SOURCE, temp, name, source, mode: None, replaces, owner: false };
         self.side.receive(&mut self.source, &transfer, progress)

@@ -209,6 +209,10 @@ impl<E: Endpoint> Endpoint for Faulty<E> {
         self.side.take_changed_trash()
     }
 
+    fn flushes(&self, durable: bool) -> bool {
+        self.side.flushes(durable)
+    }
+
     fn flush_directories(&mut self, directories: &[&str], in_trash: bool) -> Vec<Result<()>> {
         let mut results = Vec::with_capacity(directories.len());
         for one in directories {

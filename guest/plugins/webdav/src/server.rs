@@ -2,9 +2,9 @@
 //! server's headers change.
 
 use serde::{Deserialize, Serialize};
-use syncmgr_engine::seal::{seal, unseal};
+use syncmgr_engine::seal;
+use syncmgr_plugin::Result;
 use syncmgr_plugin::directories::Directory;
-use syncmgr_plugin::{ErrorCode, Result};
 use uuid::Uuid;
 
 /// The first bytes of the file: its type and version.
@@ -165,8 +165,7 @@ impl Server {
 
     /// Loads the capabilities of a server. A file that cannot be used is ignored.
     pub fn load(storage: &Directory, id: Uuid) -> Option<Self> {
-        let file = storage.open_file(&file_name(id)).ok()?;
-        unseal(MAGIC, &file.read_to_end(MAX_FILE_BYTES).ok()?)
+        seal::load(storage, &file_name(id), MAGIC, MAX_FILE_BYTES)
     }
 
     /// Saves the capabilities of a server.
@@ -174,13 +173,7 @@ impl Server {
     /// # Errors
     /// Fails if the storage cannot be written.
     pub fn save(&self, storage: &Directory, id: Uuid) -> Result<()> {
-        let (name, new) = (file_name(id), format!("{}.new", file_name(id)));
-        match storage.remove_file(&new) {
-            Err(error) if error.code != ErrorCode::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-        storage.create_file(&new)?.write(&seal(MAGIC, self)?)?;
-        storage.rename(&new, storage, &name)
+        seal::store(storage, &file_name(id), MAGIC, self)
     }
 }
 
@@ -190,6 +183,8 @@ fn file_name(id: Uuid) -> String {
 
 #[cfg(test)]
 mod tests {
+    use syncmgr_engine::seal::{seal, unseal};
+
     use super::*;
 
     #[test]

@@ -59,6 +59,13 @@ pub(super) const BLOCKS: &[(&str, &str, How)] = &[
     (ENGINE, "syncmgr run shelf.wasm", Not("the suite `folder` runs it with a service")),
     (ENGINE, "only an empty directory is removed", Not("it is one broken promise of many")),
     (WEBDAV, "plugin = \"webdav\"", By("webdav::a_job_file_describes_pairs")),
+    (
+        S3,
+        "syncmgr run s3 --dir local=~/photos --http remote=https://s3.",
+        By("s3::both_sides_become_equal_and_a_rerun_changes_nothing"),
+    ),
+    (S3, "plugin = \"s3\"", By("s3::a_job_file_describes_pairs")),
+    (S3, "AWS_ACCESS_KEY_ID=me", Not("it uses the default ports of seaweedfs")),
     (OPERATING, "syncmgr register folder", Run("readme", "")),
     (GRANTS, "syncmgr inspect theirs.wasm", Run("readme", "")),
     ("README.md", "syncmgr new mirror", Run("readme", "")),
@@ -160,6 +167,7 @@ const INTRODUCTION: &str = "guest/book/src/introduction.md";
 const LIFECYCLE: &str = "guest/book/src/lifecycle.md";
 const NETWORK: &str = "guest/book/src/network.md";
 const WEBDAV: &str = "guest/book/src/webdav.md";
+const S3: &str = "guest/book/src/s3.md";
 const ENGINE: &str = "guest/book/src/engine.md";
 const OPERATING: &str = "guest/book/src/operating.md";
 const PUBLISHING: &str = "guest/book/src/publishing.md";

@@ -1,0 +1,152 @@
+//! Directories, which exist only as parts of keys, and their markers.
+
+use std::collections::HashMap;
+
+use syncmgr_engine::endpoint::without_cancellation;
+use syncmgr_engine::tree::split;
+use syncmgr_plugin::{Error, ErrorCode, Result};
+
+use super::Bucket;
+use super::listing::Found;
+use crate::answer::{expect, missing, used};
+
+/// What is known of directories, by path.
+#[derive(Debug, Default)]
+pub(super) struct Directories(pub(super) HashMap<String, Known>);
+
+/// A directory.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Known {
+    /// The number of its entries.
+    pub(super) entries: u32,
+    pub(super) has_marker: bool,
+    /// Whether this run created it. Without entries, it needs a marker.
+    pub(super) is_new: bool,
+}
+
+impl Directories {
+    /// Records a new entry.
+    pub(super) fn add(&mut self, path: &str) {
+        self.0.entry(split(path).0.to_owned()).or_default().entries += 1;
+    }
+
+    /// Returns the directories in another one that only this run knows.
+    pub(super) fn new_in(&self, directory: &str) -> Vec<String> {
+        let is_new = |(path, known): &(&String, &Known)| {
+            known.is_new && !known.has_marker && split(path).0 == directory
+        };
+        self.0.iter().filter(is_new).map(|(path, _)| path.clone()).collect()
+    }
+
+    pub(super) fn is_new(&self, path: &str) -> bool {
+        self.0.get(path).is_some_and(|known| known.is_new)
+    }
+}
+
+impl Bucket {
+    /// Creates a directory, which gets a marker unless it gets another entry.
+    pub(super) fn make_directory(&mut self, path: &str) -> Result<()> {
+        let (parent, _) = split(path);
+        if !parent.is_empty()
+            && !self.directories.0.contains_key(parent)
+            && !self.is_directory(parent)?
+        {
+            return Err(missing());
+        }
+        if self.directories.is_new(path) || self.is_used(path)? {
+            return Err(used());
+        }
+        self.directories.add(path);
+        let known = Known { is_new: true, ..Known::default() };
+        self.directories.0.insert(path.to_owned(), known);
+        Ok(())
+    }
+
+    /// Returns whether a key begins with the path of a directory.
+    pub(super) fn is_directory(&self, path: &str) -> Result<bool> {
+        let page =
+            self.page(&[("prefix", &self.location.key(&format!("{path}/"))), ("max-keys", "1")]);
+        Ok(!without_cancellation(page)?.is_empty())
+    }
+
+    /// Returns whether a file or a directory has a path: the first page of the entries whose names
+    /// begin with it shows both, unless there are many.
+    pub(super) fn is_used(&mut self, path: &str) -> Result<bool> {
+        let page = self.page(&[("prefix", &self.location.key(path)), ("delimiter", "/")]);
+        let page = without_cancellation(page)?;
+        let is_it = |found: &Found| match found {
+            Found::File(other, _) | Found::Directory(other) | Found::Marker(other) => other == path,
+        };
+        match page.found.iter().any(is_it) || page.next.is_none() {
+            true => Ok(page.found.iter().any(is_it)),
+            false => Ok(self.stat_entries(&[path]).pop().unwrap_or(Ok(None))?.is_some()),
+        }
+    }
+
+    /// Removes an empty directory. What another client creates in it at the same time stays: only
+    /// the marker is deleted.
+    pub(super) fn remove_empty(&mut self, path: &str) -> Result<()> {
+        let page =
+            self.page(&[("prefix", &self.location.key(&format!("{path}/"))), ("max-keys", "2")]);
+        let page = without_cancellation(page)?;
+        let is_marker = |found: &Found| matches!(found, Found::Marker(other) if other == path);
+        let has_marker = page.found.iter().any(is_marker);
+        if !page.skipped.is_empty() || page.found.len() > usize::from(has_marker) {
+            return Err(Error::new(ErrorCode::AlreadyExists, "the directory is not empty"));
+        }
+        if !has_marker && !self.directories.is_new(path) {
+            return Err(missing());
+        }
+        self.leave(path)?;
+        if has_marker {
+            without_cancellation(expect(self.marker("DELETE", path).send()).map(drop))?;
+        }
+        self.directories.0.remove(path);
+        Ok(())
+    }
+
+    /// Prepares the removal of an entry: without its last entry, a directory needs a marker.
+    pub(super) fn leave(&mut self, path: &str) -> Result<()> {
+        let (parent, _) = split(path);
+        let known = self.directories.0.get(parent).copied().unwrap_or_default();
+        if !parent.is_empty() && known.entries <= 1 && !known.has_marker {
+            self.mark(parent)?;
+        }
+        if let Some(known) = self.directories.0.get_mut(parent) {
+            known.entries = known.entries.saturating_sub(1);
+        }
+        Ok(())
+    }
+
+    /// Creates the markers of the empty directories in a directory.
+    pub(super) fn mark_empty(&mut self, directory: &str) -> Result<()> {
+        let is_empty = |path: &String| self.directories.0[path].entries == 0;
+        let empty: Vec<_> =
+            self.directories.new_in(directory).into_iter().filter(is_empty).collect();
+        empty.iter().try_for_each(|path| self.mark(path))
+    }
+
+    /// Creates a marker, unless there is an object with its key, which may have a content.
+    fn mark(&mut self, path: &str) -> Result<()> {
+        let is_known = self.server.as_ref().is_some_and(|server| server.creates_new);
+        if is_known || self.head_alone(&format!("{path}/"))?.is_none() {
+            let put = self.marker("PUT", path).header("If-None-Match", "*").body(b"");
+            match without_cancellation(expect(put.send()).map(drop)) {
+                // It exists already.
+                Err(error) if error.code == ErrorCode::Changed => {}
+                // The server knows no conditions.
+                Err(error) if error.code == ErrorCode::NotImplemented => {
+                    let put = self.marker("PUT", path).body(b"");
+                    without_cancellation(expect(put.send()).map(drop))?;
+                }
+                sent => sent?,
+            }
+        }
+        self.directories.0.entry(path.to_owned()).or_default().has_marker = true;
+        Ok(())
+    }
+
+    fn marker(&self, method: &str, path: &str) -> syncmgr_plugin::http::Request<'static> {
+        self.request(method, &format!("{path}/"))
+    }
+}

@@ -1,0 +1,309 @@
+//! Single objects: their metadata, their contents and their deletion.
+
+use std::collections::HashMap;
+use std::io::{self, Read};
+
+use jiff::fmt::rfc2822::DateTimeParser;
+use syncmgr_engine::endpoint::{
+    Content, Metadata, OpenRequest, Progress, changed, without_cancellation,
+};
+use syncmgr_engine::tree::{Digest, Fingerprint, split};
+use syncmgr_plugin::http::Response;
+use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
+
+use super::listing::{Found, tag};
+use super::{Bucket, RETRIES, or_missing, request, send_all};
+use crate::answer::{expect, missing};
+
+/// The number of files in one directory from which they are listed, instead of asking for each.
+const LISTED: usize = 4;
+/// The maximum number of objects that are remembered.
+const MAX_REMEMBERED: usize = 4_096;
+
+/// An object.
+#[derive(Clone, Debug)]
+pub(super) struct Object {
+    pub(super) metadata: Metadata,
+    /// The version tag; empty: none.
+    pub(super) tag: String,
+    /// The digest in its metadata.
+    digest: Option<Digest>,
+    /// What an upload in parts put into its metadata.
+    pub(super) source: Option<String>,
+    /// Whether the server keeps this version when it is replaced or deleted; `None`: unknown.
+    pub(super) is_kept: Option<bool>,
+}
+
+impl Object {
+    /// Creates one, with its time in ns since 1970.
+    pub(super) fn new(size: u64, modified: i64, tag: String) -> Self {
+        let fingerprint = match tag.is_empty() {
+            true => Fingerprint { size, modified, changed: None, file_id: 0 },
+            false => Fingerprint::of_version(size, modified, &tag),
+        };
+        let metadata = Metadata::file(fingerprint);
+        Self { metadata, tag, digest: None, source: None, is_kept: None }
+    }
+
+    /// Reads the headers of an answer.
+    fn of(response: &Response) -> Result<Self> {
+        let no_size = || Error::new(ErrorCode::InputOutput, "the server does not state the size");
+        let size = response.content_length().ok_or_else(no_size)?;
+        let modified = response.header("last-modified").and_then(|text| {
+            DateTimeParser::new().parse_timestamp(text).ok()?.as_second().checked_mul(1_000_000_000)
+        });
+        let digest = response.header("x-amz-meta-blake3");
+        let version = response.header("x-amz-version-id").unwrap_or("null");
+        Ok(Self {
+            digest: digest.and_then(|text| Some(*blake3::Hash::from_hex(text).ok()?.as_bytes())),
+            source: response.header("x-amz-meta-source").map(str::to_owned),
+            is_kept: Some(version != "null"),
+            ..Self::new(size, modified.unwrap_or(0), tag(response.header("etag").unwrap_or("")))
+        })
+    }
+
+    /// Returns whether it is what this plugin sent: `digest` is that of the content, or `source`
+    /// that of an upload in parts.
+    pub(super) fn is_sent(&self, size: u64, digest: &Digest, source: Option<&str>) -> bool {
+        let is_source = source.is_some() && self.source.as_deref() == source;
+        self.metadata.fingerprint.size == size && (self.digest == Some(*digest) || is_source)
+    }
+}
+
+impl Bucket {
+    /// Returns the metadata of entries. Several files of one directory need one request.
+    pub(super) fn stat_entries(&mut self, paths: &[&str]) -> Vec<Result<Option<Metadata>>> {
+        let mut results: Vec<_> = paths.iter().map(|path| self.stat_here(path).map(Ok)).collect();
+        let unknown: Vec<_> = (0..paths.len()).filter(|at| results[*at].is_none()).collect();
+        let asked: Vec<_> = unknown.iter().map(|at| paths[*at]).collect();
+        let found = self.find(&asked);
+        let mut absent = Vec::new();
+        for (at, found) in unknown.into_iter().zip(found) {
+            match found {
+                Ok(None) => absent.push(at),
+                Ok(Some(object)) => results[at] = Some(Ok(Some(object.metadata))),
+                Err(error) => results[at] = Some(Err(error)),
+            }
+        }
+        let prefixes: Vec<_> =
+            absent.iter().map(|at| self.location.key(&format!("{}/", paths[*at]))).collect();
+        let lists = prefixes.iter().map(|prefix| {
+            request("GET", &self.location.list(&[("prefix", prefix), ("max-keys", "1")]))
+        });
+        let lists = send_all(lists.collect(), |at, response| {
+            let page = without_cancellation(self.read_page(&prefixes[at], response))?;
+            Ok((!page.is_empty()).then(Metadata::directory))
+        });
+        for (at, found) in absent.into_iter().zip(lists) {
+            results[at] = Some(found);
+        }
+        results.into_iter().map(|result| result.unwrap_or(Ok(None))).collect()
+    }
+
+    /// Returns the metadata of an entry that is not on the server yet.
+    fn stat_here(&self, path: &str) -> Option<Option<Metadata>> {
+        match self.staged.get(path) {
+            Some(staged) => {
+                let size = staged.size();
+                Some(Some(Metadata::file(Fingerprint { size, ..Fingerprint::default() })))
+            }
+            None => self.directories.is_new(path).then(|| Some(Metadata::directory())),
+        }
+    }
+
+    /// Asks for objects, and remembers them.
+    pub(super) fn find(&mut self, paths: &[&str]) -> Vec<Result<Option<Object>>> {
+        let mut groups: HashMap<&str, Vec<&str>> = HashMap::new();
+        for path in paths {
+            groups.entry(split(path).0).or_default().push(path);
+        }
+        let mut listed = HashMap::new();
+        for group in groups.values_mut().filter(|group| group.len() >= LISTED) {
+            group.sort_unstable();
+            self.list_range(group, &mut listed);
+        }
+        let single: Vec<_> = paths.iter().filter(|path| !listed.contains_key(**path)).collect();
+        let requests = single.iter().map(|path| self.request("HEAD", path)).collect();
+        let mut heads = send_all(requests, |_, response| headed(response)).into_iter();
+        let mut found = Vec::with_capacity(paths.len());
+        for path in paths {
+            found.push(match listed.remove(*path) {
+                Some(object) => Ok(Some(object)),
+                None => heads.next().unwrap_or(Ok(None)),
+            });
+        }
+        if self.objects.len() > MAX_REMEMBERED {
+            self.objects.clear();
+        }
+        for (path, found) in paths.iter().zip(&found) {
+            match found {
+                Ok(Some(object)) => drop(self.objects.insert((*path).to_owned(), object.clone())),
+                Ok(None) | Err(_) => drop(self.objects.remove(*path)),
+            }
+        }
+        found
+    }
+
+    /// Lists the part of a directory that these sorted paths are in, if that takes few requests.
+    /// What it does not find is asked for.
+    fn list_range(&self, paths: &[&str], listed: &mut HashMap<String, Object>) {
+        let (Some(first), Some(last)) = (paths.first(), paths.last()) else { return };
+        let mut same = first.len().min(last.len());
+        while !first.is_char_boundary(same) || !last.starts_with(&first[..same]) {
+            same -= 1;
+        }
+        let same = same.max(first.len() - split(first).1.len());
+        let prefix = self.location.key(&first[..same]);
+        let last_character = first.char_indices().last().map_or(0, |(at, _)| at);
+        // The last key before the first path that is known not to be far from it.
+        let before = self.location.key(&first[..last_character.max(same)]);
+        let mut place = ("start-after", before);
+        for _ in 0..paths.len().div_ceil(16) {
+            let parameters = [("prefix", &*prefix), ("delimiter", "/"), (place.0, &*place.1)];
+            let Ok(page) = self.page(&parameters) else { return };
+            for found in page.found {
+                if let Found::File(path, object) = found
+                    && paths.binary_search(&&*path).is_ok()
+                {
+                    listed.insert(path, object);
+                }
+            }
+            match page.next {
+                Some(next) if listed.len() < paths.len() => place = ("continuation-token", next),
+                Some(_) | None => return,
+            }
+        }
+    }
+
+    /// Asks for an object with its metadata.
+    pub(super) fn head_alone(&self, path: &str) -> Result<Option<Object>> {
+        headed(self.request("HEAD", path).send())
+    }
+
+    /// Asks for an object, and remembers it.
+    pub(super) fn head(&mut self, path: &str) -> Result<Option<Object>> {
+        self.find(&[path]).pop().unwrap_or(Ok(None))
+    }
+
+    /// Returns the object that a path must have, as it was asked for just now.
+    pub(super) fn expected(&mut self, path: &str, expected: &Fingerprint) -> Result<Object> {
+        let is_it = |object: &Object| object.metadata.fingerprint.is_still(expected);
+        if let Some(object) = self.objects.get(path).filter(|object| is_it(object)) {
+            return Ok(object.clone());
+        }
+        let object = self.head(path)?.ok_or_else(missing)?;
+        if is_it(&object) { Ok(object) } else { Err(changed("it")) }
+    }
+
+    /// Deletes an object if it is the expected one.
+    pub(super) fn delete_expected(&mut self, path: &str, object: &Object) -> Result<()> {
+        let mut delete = self.request("DELETE", path);
+        match self.server.as_ref().is_some_and(|server| server.deletes_expected) {
+            true if !object.tag.is_empty() => {
+                delete = delete.header("If-Match", &format!("\"{}\"", object.tag));
+            }
+            true | false => {
+                self.objects.remove(path);
+                self.expected(path, &object.metadata.fingerprint)?;
+            }
+        }
+        self.leave(path)?;
+        self.objects.remove(path);
+        match without_cancellation(expect(delete.send()).map(drop)) {
+            // It is that of a repetition.
+            Err(error) if error.code == ErrorCode::NotFound => Ok(()),
+            deleted => deleted,
+        }
+    }
+
+    /// Deletes an object without a condition.
+    pub(super) fn delete(&self, path: &str) -> Result<()> {
+        match without_cancellation(expect(self.request("DELETE", path).send()).map(drop)) {
+            Err(error) if error.code == ErrorCode::NotFound => Ok(()),
+            deleted => deleted,
+        }
+    }
+
+    /// Starts to receive files.
+    pub(super) fn download(&self, files: &[OpenRequest<'_>]) -> Vec<Result<Content>> {
+        let get = |file: &OpenRequest<'_>| {
+            // A compressed content has another length.
+            self.request("GET", file.path).header("Accept-Encoding", "identity")
+        };
+        send_all(files.iter().map(get).collect(), |at, response| {
+            let response = without_cancellation(expect(response))?;
+            let object = Object::of(&response)?;
+            let (url, left) =
+                (self.location.object(files[at].path), object.metadata.fingerprint.size);
+            let reader = Resumed { response, url, tag: object.tag, left, at: 0, tries: RETRIES };
+            Ok(Content { metadata: object.metadata, reader: Box::new(reader) })
+        })
+    }
+
+    /// Returns the digest in the metadata of an object, or that of its content.
+    pub(super) fn digest(
+        &mut self,
+        path: &str,
+        progress: &mut Progress<'_>,
+    ) -> Result<Digest, Interrupt> {
+        let object = self.head(path)?.ok_or_else(missing)?;
+        if let Some(digest) = object.digest {
+            return Ok(digest);
+        }
+        let content = self.download(&[OpenRequest { path, expected: None }]).pop();
+        content.unwrap_or_else(|| Err(missing()))?.digest(progress)
+    }
+}
+
+/// Reads the answer to HEAD.
+fn headed(response: Result<Response, Interrupt>) -> Result<Option<Object>> {
+    or_missing(without_cancellation(expect(response)).and_then(|head| Object::of(&head)))
+}
+
+/// The content of an object. If the connection fails, the rest is requested.
+struct Resumed {
+    response: Response,
+    url: String,
+    tag: String,
+    left: u64,
+    at: u64,
+    tries: u32,
+}
+
+impl Read for Resumed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let read = match self.response.read(buffer) {
+                Ok(0) if self.left > 0 && !buffer.is_empty() => {
+                    Err(io::Error::from(io::ErrorKind::UnexpectedEof))
+                }
+                read => read,
+            };
+            match read {
+                Ok(read) => {
+                    self.at += read as u64;
+                    self.left = self.left.saturating_sub(read as u64);
+                    return Ok(read);
+                }
+                Err(error) if self.tries == 0 || self.tag.is_empty() => return Err(error),
+                Err(error) => {
+                    self.tries -= 1;
+                    let rest = request("GET", &self.url)
+                        .header("Accept-Encoding", "identity")
+                        .header("Range", &format!("bytes={}-", self.at))
+                        .header("If-Match", &format!("\"{}\"", self.tag));
+                    match rest.send() {
+                        Ok(rest)
+                            if rest.status() == 206
+                                && tag(rest.header("etag").unwrap_or("")) == self.tag =>
+                        {
+                            self.response = rest;
+                        }
+                        // Once the user cancelled, the error says so.
+                        Ok(_) | Err(_) => return Err(error),
+                    }
+                }
+            }
+        }
+    }
+}
