@@ -53,7 +53,6 @@ pub fn create(
             for file in files::SDK {
                 put(&sdk.join("src"), file, None)?;
             }
-            write(&sdk.join("plugins/hello/src/lib.rs"), files::HELLO)?;
             write(&sdk.join("Cargo.toml"), files::SDK_MANIFEST.as_bytes())?;
         }
         Language::Python | Language::JavaScript | Language::TypeScript | Language::C => {
