@@ -14,3 +14,11 @@ fn copies_for_packages_are_equal() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn all_packages_have_the_version_of_the_workspace() -> Result<()> {
+    let text = fs::read_to_string(workspace().join("guest/templates/packages/npm/package.json"))?;
+    let package: serde_json::Value = serde_json::from_str(&text)?;
+    ensure!(package["version"] == env!("CARGO_PKG_VERSION"), "{package}");
+    Ok(())
+}
