@@ -28,7 +28,7 @@ pub(crate) struct New {
     pub(crate) with: Option<Template>,
 
     /// Copy the SDK into the project, which then needs no registry for it (default)
-    #[arg(long, overrides_with = "no_vendor")]
+    #[arg(long, conflicts_with = "no_vendor")]
     pub(crate) vendor: bool,
 
     /// Refer to the published SDK by its version

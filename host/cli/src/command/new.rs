@@ -9,7 +9,10 @@ use crate::project::{Sdk, Template};
 pub(crate) fn run(args: &New) -> anyhow::Result<Exit> {
     let template = args.with.unwrap_or(Template::Copy);
     // Until the SDK is published, a project that refers to it cannot be built.
-    let sdk = if args.no_vendor { Sdk::Published } else { Sdk::Vendored };
+    let sdk = match (args.vendor, args.no_vendor) {
+        (false, true) => Sdk::Published,
+        (true, _) | (false, false) => Sdk::Vendored,
+    };
     let path = crate::project::create(&args.parent, &args.name, args.lang, template, sdk)?;
     let path = path.display().to_string();
     let mut to = output::stdout();
