@@ -79,6 +79,9 @@ pub(crate) enum Command {
     Drive(Drive),
     Demo(Demo),
     Completions(Completions),
+    #[cfg(feature = "manual")]
+    #[command(hide = true)]
+    Manual(Manual),
 }
 
 /// A plugin with its grants, settings and limits.
@@ -187,6 +190,14 @@ Examples:
 pub(crate) struct Completions {
     /// Shell
     pub(crate) shell: clap_complete::Shell,
+}
+
+/// Write the manual pages, for packages
+#[cfg(feature = "manual")]
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct Manual {
+    /// Directory for the pages
+    pub(crate) dir: PathBuf,
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ pub(crate) mod drive;
 pub(crate) mod explain;
 pub(crate) mod inspect;
 pub(crate) mod items;
+#[cfg(feature = "manual")]
+pub(crate) mod manual;
 pub(crate) mod new;
 pub(crate) mod properties;
 pub(crate) mod register;

@@ -93,5 +93,7 @@ fn dispatch(command: &Command) -> anyhow::Result<Exit> {
         Command::Drive(args) => command::drive::run(args),
         Command::Demo(demo) => command::demo::run(demo),
         Command::Completions(completions) => command::completions::run(completions),
+        #[cfg(feature = "manual")]
+        Command::Manual(manual) => command::manual::run(manual),
     }
 }
