@@ -10,11 +10,11 @@ use crate::id::{ErrorId, ItemId};
 use crate::report::RunReport;
 use crate::sink::{Progress, Sink};
 use crate::text;
-use crate::types::{ErrorDetail, Item, LogEntry, ProgressResponse, Question};
+use crate::types::{Action, ErrorDetail, Item, LogEntry, ProgressResponse, Question};
 
 /// Writes one JSON object per callback, each on a separate line.
 ///
-/// The member `event` is `started`, `progress`, `log`, `log-deleted`, `question`, `error-shown`, or
+/// The member `event` is `started`, `progress`, `action`, `log`, `log-deleted`, `question`, `error-shown`, or
 /// finally `report`. Names are those of the WIT; an absent field is an absent member. Text is as
 /// the plugin wrote it; characters that must not reach a terminal are written as `\uXXXX`, as
 /// [`text::to_json`] does.
@@ -57,6 +57,17 @@ enum Line<'a> {
         by_host: bool,
         response: &'static str,
         hresult: HresultLine,
+    },
+    Action {
+        item: String,
+        kind: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        side: Option<&'a str>,
+        path: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        size: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        detail: Option<&'a str>,
     },
     #[serde(rename_all = "kebab-case")]
     Log {
@@ -166,6 +177,7 @@ struct TotalsLine {
     warnings: u64,
     errors: u64,
     dropped_log_entries: u64,
+    dropped_actions: u64,
     progress_calls: u64,
     merged_calls: u64,
     refused_calls: u64,
@@ -232,6 +244,7 @@ impl<W: Write + Send> JsonLines<W> {
                 warnings: report.warnings,
                 errors: report.errors,
                 dropped_log_entries: report.dropped_log_entries,
+                dropped_actions: report.dropped_actions,
                 progress_calls: report.progress_calls,
                 merged_calls: report.merged_calls,
                 refused_calls: report.refused_calls,
@@ -314,6 +327,17 @@ impl<W: Write + Send> Sink for JsonLines<W> {
             false => self.write_one_of_many(&line),
         }
         ProgressResponse::Continue
+    }
+
+    fn action(&mut self, item: ItemId, action: &Action) {
+        self.write_one_of_many(&Line::Action {
+            item: item.to_string(),
+            kind: action.kind.name(),
+            side: action.side.as_deref(),
+            path: &action.path,
+            size: action.size,
+            detail: action.detail.as_deref(),
+        });
     }
 
     fn log(&mut self, entry: &LogEntry) {
