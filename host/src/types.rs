@@ -19,6 +19,20 @@ pub enum SyncEvent {
     Scheduled,
 }
 
+impl SyncEvent {
+    /// Returns the name in the WIT, such as `pending-disconnect`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::PendingDisconnect => "pending-disconnect",
+            Self::Manual => "manual",
+            Self::Idle => "idle",
+            Self::Invoke => "invoke",
+            Self::Scheduled => "scheduled",
+        }
+    }
+}
+
 /// `dwSyncMgrFlags` of `Initialize`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trigger {

@@ -30,6 +30,8 @@ pub struct JsonLines<W> {
     /// The number of bytes that may still be written; `None` for no limit.
     left: Option<u64>,
     limit: u64,
+    /// The id of the run, if lines have it.
+    run: Option<String>,
     /// Items whose final status was written after that.
     ended: HashSet<ItemId>,
 }
@@ -120,6 +122,17 @@ enum Line<'a> {
     },
 }
 
+/// A line with its run and its time.
+#[derive(Serialize)]
+struct Stamped<'a> {
+    #[serde(flatten)]
+    line: &'a Line<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<String>,
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct ItemLine<'a> {
@@ -204,7 +217,14 @@ impl From<Hresult> for HresultLine {
 impl<W: Write + Send> JsonLines<W> {
     /// Creates a sink that writes to `to`, one line at a time.
     pub fn new(to: W) -> Self {
-        Self { to, failed: None, left: None, limit: u64::MAX, ended: HashSet::new() }
+        Self { to, failed: None, left: None, limit: u64::MAX, run: None, ended: HashSet::new() }
+    }
+
+    /// Adds the id of the run to each line, as the member `run`, and the time, as the member `time`
+    /// (RFC 3339).
+    #[must_use]
+    pub fn with_run(self, run: uuid::Uuid) -> Self {
+        Self { run: Some(run.to_string()), ..self }
     }
 
     /// Sets the limit `json-bytes` on the callbacks, except the log and the final statuses of
@@ -276,7 +296,10 @@ impl<W: Write + Send> JsonLines<W> {
             return;
         }
         // Each line is a single write, so that lines of several programs do not mix.
-        let json = text::to_json(line, false).map(|line| line + "\n");
+        let run = self.run.as_deref();
+        let time = || jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
+        let stamped = Stamped { line, run, time: run.map(|_| time()) };
+        let json = text::to_json(&stamped, false).map(|line| line + "\n");
         let bytes = json.as_ref().map_or(0, |line| line.len() as u64);
         let written = json
             .map_err(std::io::Error::from)

@@ -79,9 +79,18 @@ pub(crate) struct Run {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Show the plugin's standard output and standard error, and the HRESULT of each failed item
+    /// Show each change, the plugin's standard output and standard error, and the HRESULT of each
+    /// failed item
     #[arg(short, long)]
     pub(crate) verbose: bool,
+
+    /// Show only problems
+    #[arg(short, long, conflicts_with_all = ["json", "verbose"])]
+    pub(crate) quiet: bool,
+
+    /// Do not record the run in the history
+    #[arg(long)]
+    pub(crate) no_history: bool,
 
     /// Record the plugin's calls and HTTP requests, with their answers, for `syncmgr replay`
     #[arg(long, value_name = "FILE", conflicts_with_all = ["all", "clsid"])]
