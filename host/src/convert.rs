@@ -12,8 +12,9 @@ use crate::id::{ErrorId, ItemId};
 use crate::redact::Secrets;
 use crate::types::ErrorCode;
 use crate::types::{
-    Action, ActionKind, ErrorDetail, HandlerInfo, Item, ItemList, LogEntry, LogLevel, Participation, PrepareOutcome,
-    ProgressItem, ProgressResponse, Question, Status, SyncEvent, Trigger,
+    Action, ActionKind, ErrorDetail, HandlerInfo, Item, ItemList, LogEntry, LogLevel,
+    Participation, PrepareOutcome, ProgressItem, ProgressResponse, Question, Status, SyncEvent,
+    Trigger,
 };
 
 pub(crate) use properties::{properties, properties_outcome, property_change};

@@ -8,7 +8,9 @@ pub use json_lines::JsonLines;
 
 use crate::id::{ErrorId, ItemId};
 use crate::types::ErrorCode;
-use crate::types::{Action, ErrorDetail, Item, LogEntry, ProgressItem, ProgressResponse, Question, Status};
+use crate::types::{
+    Action, ErrorDetail, Item, LogEntry, ProgressItem, ProgressResponse, Question, Status,
+};
 
 /// One report, and the progress of its item.
 #[derive(Clone, Debug)]

@@ -7,6 +7,8 @@ use super::{EXIT_STATUS, PluginArgs};
 const RUN_HELP: &str = "\
 Examples:
   Keep two folders in sync:
+    syncmgr run folder ~/docs /mnt/usb/docs
+  The same, with the names of the grants:
     syncmgr run folder --dir left=~/docs --dir right=/mnt/usb/docs
   Preview the changes:
     syncmgr run folder --dir left=~/docs --dir right=/mnt/usb/docs --dry-run
@@ -45,16 +47,21 @@ pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) target: PluginArgs,
 
+    /// Grant these directories and URLs, in the order of the plugin's requests; without them, use
+    /// `--dir` and `--http`
+    #[arg(value_name = "DIR|URL", conflicts_with_all = ["job", "dirs", "http"])]
+    pub(crate) places: Vec<String>,
+
     /// Run all registered plugins, one after the other
     #[arg(long, conflicts_with_all = [
-        "plugin", "job", "clsid", "dirs", "settings", "secrets", "http", "http_auth", "http_ca", "allow",
+        "plugin", "job", "clsid", "places", "dirs", "settings", "secrets", "http", "http_auth", "http_ca", "allow",
         "limits", "items",
     ])]
     pub(crate) all: bool,
 
     /// Run the native handler of this class, outside of the sandbox (Windows only)
     #[arg(long, value_name = "{CLSID}", conflicts_with_all = [
-        "plugin", "job", "dirs", "settings", "secrets", "http", "http_auth", "http_ca", "allow",
+        "plugin", "job", "places", "dirs", "settings", "secrets", "http", "http_auth", "http_ca", "allow",
         "dry_run", "on_death", "restarts", "release",
     ])]
     pub(crate) clsid: Option<String>,

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use syncmgr_host::sink::{Progress, Sink};
 use syncmgr_host::{
-    Action, CancelHandle, ErrorCode, ErrorDetail, ErrorId, Item, ItemId, LogEntry, Plugin, ProgressItem,
-    ProgressResponse, Question, RunReport, RunRequest, SessionOptions, Status,
+    Action, CancelHandle, ErrorCode, ErrorDetail, ErrorId, Item, ItemId, LogEntry, Plugin,
+    ProgressItem, ProgressResponse, Question, RunReport, RunRequest, SessionOptions, Status,
 };
 
 use crate::check::error::CheckError;

@@ -140,8 +140,7 @@ fn one(
     args: &args::History,
     to: &mut Stdout,
 ) -> anyhow::Result<()> {
-    let filter =
-        RunFilter { id: Some(id.to_owned()), limit: Some(2), ..RunFilter::default() };
+    let filter = RunFilter { id: Some(id.to_owned()), limit: Some(2), ..RunFilter::default() };
     let runs = history.runs(&filter)?;
     let [run] = &runs[..] else {
         let problem = match runs.is_empty() {

@@ -34,7 +34,10 @@ pub(crate) fn run(args: &Run) -> anyhow::Result<Exit> {
     }
     match &args.clsid {
         Some(clsid) => run_native(clsid, args, &interrupts),
-        None => run_job(&mut Job::new(&args.target)?, args, &interrupts),
+        None => {
+            let mut job = Job::with_places(&args.target, &args.places)?;
+            run_job(&mut job, args, &interrupts)
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use indicatif::HumanBytes;
 use syncmgr_host::http::HttpUsage;
 use syncmgr_host::{
-    Action, Denial, ErrorDetail, Grant, ItemReport, LogEntry, LogLevel, Outcome, OutputHook, RunReport,
-    SessionError, Status, full_message,
+    Action, Denial, ErrorDetail, Grant, ItemReport, LogEntry, LogLevel, Outcome, OutputHook,
+    RunReport, SessionError, Status, full_message,
 };
 
 use crate::escape::{escape, escape_lines};

@@ -123,9 +123,9 @@ pub enum HistoryError {
 
 impl HistoryError {
     /// Returns a stable code for programs.
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
-            Self::State(_) => "history-state",
+            Self::State(error) => error.code(),
             Self::Database { .. } => "history-database",
             Self::Version { .. } => "history-version",
             Self::Blocked { .. } => "history-blocked",
@@ -193,8 +193,9 @@ impl Database {
         let path = self.path.clone();
         let transaction = self.begin()?;
         // Another process may have done it since.
-        let found: usize =
-            transaction.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(database(&path))?;
+        let found: usize = transaction
+            .query_row("PRAGMA user_version", [], |row| row.get(0))
+            .map_err(database(&path))?;
         let supported = MIGRATIONS.len();
         let Some(missing) = MIGRATIONS.get(found..) else {
             return Err(HistoryError::Version { path, found, supported });
@@ -232,13 +233,15 @@ impl Database {
         let path = self.path.clone();
         let failed = database(&path);
         let connection = &self.connection;
-        let mut prune = || -> rusqlite::Result<()> {
+        let prune = || -> rusqlite::Result<()> {
             connection.execute("DELETE FROM run WHERE coalesce(ended, started) < ?1", [oldest])?;
             connection.execute("DELETE FROM conflict WHERE settled < ?1", [oldest])?;
             let number = |pragma: &str| -> rusqlite::Result<u64> {
                 connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0))
             };
-            let used = || Ok((number("page_count")? - number("freelist_count")?) * number("page_size")?);
+            let used = || -> rusqlite::Result<u64> {
+                Ok((number("page_count")? - number("freelist_count")?) * number("page_size")?)
+            };
             while used()? > most {
                 let oldest = "DELETE FROM run WHERE id IN \
                               (SELECT id FROM run WHERE ended IS NOT NULL ORDER BY started LIMIT 8)";

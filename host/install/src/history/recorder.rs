@@ -164,7 +164,11 @@ impl HistoryRecorder {
     /// # Errors
     /// Returns the first [`HistoryError`] of the run: what follows it is not recorded.
     pub fn finish(self, report: &RunReport, exit_code: u8) -> Result<(), HistoryError> {
-        self.sender.send(Message::Ended(Box::new(Ended::new(report, exit_code))));
+        self.end(Ended::new(report, exit_code))
+    }
+
+    fn end(self, ended: Ended) -> Result<(), HistoryError> {
+        self.sender.send(Message::Ended(Box::new(ended)));
         // A sink of an abandoned session keeps its channel open, so that the thread ends by itself.
         if self.sender.is_exhausted() {
             return Err(HistoryError::Blocked { path: self.path });
@@ -190,7 +194,7 @@ impl Ended {
             id: item.id,
             name: item.name.clone(),
             status: item.status,
-            hresult: item.hresult().0.cast_unsigned(),
+            hresult: item.hresult().0,
             code: item.code.map(ErrorCode::name),
             text: item.text.clone(),
             counts: item.counts.iter().map(|(name, value)| (name.clone(), *value)).collect(),
@@ -199,7 +203,7 @@ impl Ended {
         });
         Self {
             outcome: report.outcome.name(),
-            hresult: report.hresult().0.cast_unsigned(),
+            hresult: report.hresult().0,
             exit_code,
             error,
             peak_memory: report.peak_memory_bytes,
@@ -489,3 +493,6 @@ impl<S: Sink> Sink for HistorySink<S> {
         self.inner.establish_connection(connection)
     }
 }
+
+#[cfg(test)]
+mod tests;
