@@ -75,5 +75,7 @@ pub use plugin::{
     Participation, Plugin, PrepareOutcome, PropertiesOutcome, Property, PropertyChange,
     PropertyChoice, PropertyField, PropertyValue,
 };
-pub use sync_context::{LogLevel, Pollable, ProgressBuilder, Status, SyncContext, UserQuestion};
+pub use sync_context::{
+    Action, ActionKind, LogLevel, Pollable, ProgressBuilder, Status, SyncContext, UserQuestion,
+};
 pub use uuid::Uuid;

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod history;
 mod plugins;
 mod project;
 mod run;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
+pub(crate) use self::history::{Conflicts, History, Status};
 pub(crate) use self::plugins::{
     Cache, Embed, Inspect, List, Properties, Register, Unregister, Validate,
 };
@@ -58,6 +60,9 @@ pub(crate) fn hint(error: &clap::Error) -> Option<&'static str> {
 pub(crate) enum Command {
     Run(Run),
     Items(Items),
+    History(History),
+    Status(Status),
+    Conflicts(Conflicts),
     Properties(Properties),
     Inspect(Inspect),
     Validate(Validate),

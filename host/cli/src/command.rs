@@ -5,6 +5,7 @@ pub(crate) mod demo;
 pub(crate) mod dev;
 pub(crate) mod drive;
 pub(crate) mod explain;
+pub(crate) mod history;
 pub(crate) mod inspect;
 pub(crate) mod items;
 #[cfg(feature = "manual")]
@@ -15,5 +16,6 @@ pub(crate) mod register;
 pub(crate) mod replay;
 pub(crate) mod run;
 pub(crate) mod secret;
+pub(crate) mod status;
 pub(crate) mod test;
 pub(crate) mod validate;

@@ -74,6 +74,18 @@ pub(crate) fn installing(messages: &mut Messages) -> Result<()> {
     messages.refused(registrations.find("mail"))
 }
 
+pub(crate) fn history(messages: &mut Messages) -> Result<()> {
+    for (code, statement) in [
+        ("history-version", "PRAGMA user_version = 7"),
+        ("history-database", "PRAGMA user_version = 1"),
+    ] {
+        let state = messages.folder(code)?;
+        rusqlite::Connection::open(state.join("history.db"))?.execute_batch(statement)?;
+        messages.program(code, code, &["history", "--state-dir", "."])?;
+    }
+    Ok(())
+}
+
 pub(crate) fn keyring(messages: &mut Messages) -> Result<()> {
     let no_bus = format!("unix:path={}", messages.path("bus").display());
     let ran = Command::new(env!("CARGO_BIN_EXE_syncmgr"))
