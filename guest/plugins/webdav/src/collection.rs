@@ -359,11 +359,11 @@ impl Endpoint for Collection {
     }
 
     fn rename(&mut self, path: &str, to: &str) -> Result<()> {
-        self.permit_move(path, to)?;
-        self.prepare()?;
-        self.check_listed(to)?;
         let found = self.stat(path)?;
         let source = found.ok_or_else(|| Error::new(ErrorCode::NotFound, "it does not exist"))?;
+        self.permit_move(path, to, is_collection(source))?;
+        self.prepare()?;
+        self.check_listed(to)?;
         self.relocate(path, to, source)
     }
 

@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn times_in_the_past_are_parsed() {
-        let now = 1_700_000_000_000;
+        let now = 1_700_000_000_000_i64;
         for (text, expected) in [
             ("30min", Some(now - 1_800_000)),
             ("12h", Some(now - 43_200_000)),

@@ -46,12 +46,13 @@ impl Collection {
     }
 
     /// Fails for an entry that may not be moved.
-    pub(super) fn permit_move(&self, path: &str, to: &str) -> Result<()> {
+    pub(super) fn permit_move(&self, path: &str, to: &str, is_collection: bool) -> Result<()> {
         let (old, new) = (split(path).0, split(to).0);
         if old == new {
             return self.permit(path, Change::Rename);
         }
         self.permit(path, Change::Move)?;
-        self.permit(new, Change::CreateFile)
+        let created = if is_collection { Change::CreateDirectory } else { Change::CreateFile };
+        self.permit(new, created)
     }
 }

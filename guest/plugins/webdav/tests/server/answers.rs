@@ -98,8 +98,12 @@ impl World {
             ("PUT", _) => vec![(split(path).0, "C")],
             ("MKCOL", _) => vec![(split(path).0, "K")],
             ("DELETE", _) => vec![(path, "D")],
+            ("MOVE", _) if !exists(path) => Vec::new(),
             ("MOVE", Some(to)) if split(to).0 == split(path).0 => vec![(path, "N")],
-            ("MOVE", Some(to)) => vec![(path, "V"), (split(to).0, "C")],
+            ("MOVE", Some(to)) => {
+                let is_file = self.entries[&self.key(path)].content.is_some();
+                vec![(path, "V"), (split(to).0, if is_file { "C" } else { "K" })]
+            }
             (_, _) => Vec::new(),
         };
         let is_missing = |(path, letter): &(&str, &str)| {

@@ -30,7 +30,7 @@ impl Edit {
 /// A synced scene.
 fn scene() -> Scene {
     let scene = Scene::new(Quirks::default());
-    for name in ["d/a", "d/b", "d/e/c", "x", "y", "z", "w"] {
+    for name in ["d/a", "d/b", "d/e/c", "n/o", "x", "y", "z", "w"] {
         scene.write(name, name.as_bytes(), 500);
     }
     scene.settle().unwrap();
@@ -40,7 +40,7 @@ fn scene() -> Scene {
 /// The permissions of entries, an edit, and the words of its warning.
 type Row = (&'static [(&'static str, &'static str)], Edit, &'static str);
 
-const ROWS: [Row; 12] = [
+const ROWS: [Row; 13] = [
     (&[("d/a", "RGDNV")], Edit::Write("d/a"), "cannot replace d/a"),
     // It could not be kept in the trash.
     (&[("d/a", "RGNVW")], Edit::Write("d/a"), "cannot replace d/a"),
@@ -58,6 +58,7 @@ const ROWS: [Row; 12] = [
     (&[("d/a", "RGDNW")], Edit::Rename("d/a", "moved"), "cannot move d/a to moved"),
     (&[("d", "RGDNVK")], Edit::Rename("x", "d/moved"), "cannot move x to d/moved"),
     (&[("d", "RGCK")], Edit::Rename("d", "moved"), "cannot move d to moved"),
+    (&[("d/e", "RGDNVC")], Edit::Rename("n", "d/e/n"), "cannot move n to d/e/n"),
 ];
 
 #[test]
@@ -111,7 +112,7 @@ fn a_refusal_has_one_warning() {
 #[test]
 fn nothing_is_changed_on_a_server_that_permits_nothing() {
     let scene = scene();
-    let paths = ["", "d", "d/a", "d/b", "d/e", "d/e/c", "x", "y", "z", "w"];
+    let paths = ["", "d", "d/a", "d/b", "d/e", "d/e/c", "n", "n/o", "x", "y", "z", "w"];
     let permissions = paths.into_iter().map(|path| (path, "SRG")).collect();
     scene.server.with(|world| {
         world.quirks.permissions = permissions;
