@@ -110,7 +110,11 @@ impl Bucket {
         let (parent, _) = split(path);
         let known = self.directories.0.get(parent).copied().unwrap_or_default();
         if !parent.is_empty() && known.entries <= 1 && !known.has_marker {
-            self.mark(parent)?;
+            match self.mark(parent) {
+                // The directory goes with its last entry.
+                Err(error) if error.code == ErrorCode::NotImplemented => {}
+                marked => marked?,
+            }
         }
         if let Some(known) = self.directories.0.get_mut(parent) {
             known.entries = known.entries.saturating_sub(1);
@@ -128,25 +132,32 @@ impl Bucket {
 
     /// Creates a marker, unless there is an object with its key, which may have a content.
     fn mark(&mut self, path: &str) -> Result<()> {
-        let is_known = self.server.as_ref().is_some_and(|server| server.creates_new);
-        if is_known || self.head_alone(&format!("{path}/"))?.is_none() {
-            let put = self.marker("PUT", path).header("If-None-Match", "*").body(b"");
-            match without_cancellation(expect(put.send()).map(drop)) {
-                // It exists already.
-                Err(error) if error.code == ErrorCode::Changed => {}
-                // The server knows no conditions.
-                Err(error) if error.code == ErrorCode::NotImplemented => {
-                    let put = self.marker("PUT", path).body(b"");
-                    without_cancellation(expect(put.send()).map(drop))?;
-                }
-                sent => sent?,
-            }
+        self.prepare()?;
+        let server = self.server.clone().unwrap_or_default();
+        if !server.has_markers {
+            let message = "the server keeps no empty directories";
+            return Err(Error::new(ErrorCode::NotImplemented, message));
+        }
+        let put = self.marker("PUT", path);
+        let put = match server.creates_new {
+            true => Some(put.header("If-None-Match", "*")),
+            false => self.head_alone(&format!("{path}/"))?.is_none().then_some(put),
+        };
+        let sent = put.map(|put| expect(put.body(b"").send()).map(drop)).unwrap_or(Ok(()));
+        match without_cancellation(sent) {
+            Err(error) if error.code != ErrorCode::Changed => return Err(error),
+            // It exists already.
+            Ok(()) | Err(_) => {}
         }
         self.directories.0.entry(path.to_owned()).or_default().has_marker = true;
         Ok(())
     }
 
-    fn marker(&self, method: &str, path: &str) -> syncmgr_plugin::http::Request<'static> {
+    pub(super) fn marker(
+        &self,
+        method: &str,
+        path: &str,
+    ) -> syncmgr_plugin::http::Request<'static> {
         self.request(method, &format!("{path}/"))
     }
 }

@@ -128,7 +128,7 @@ impl Bucket {
         let mut found = Vec::with_capacity(paths.len());
         for path in paths {
             found.push(match listed.remove(*path) {
-                Some(object) => Ok(Some(object)),
+                Some(object) => Ok(object),
                 None => heads.next().unwrap_or(Ok(None)),
             });
         }
@@ -145,8 +145,7 @@ impl Bucket {
     }
 
     /// Lists the part of a directory that these sorted paths are in, if that takes few requests.
-    /// What it does not find is asked for.
-    fn list_range(&self, paths: &[&str], listed: &mut HashMap<String, Object>) {
+    fn list_range(&self, paths: &[&str], listed: &mut HashMap<String, Option<Object>>) {
         let (Some(first), Some(last)) = (paths.first(), paths.last()) else { return };
         let mut same = first.len().min(last.len());
         while !first.is_char_boundary(same) || !last.starts_with(&first[..same]) {
@@ -157,7 +156,7 @@ impl Bucket {
         let last_character = first.char_indices().last().map_or(0, |(at, _)| at);
         // The last key before the first path that is known not to be far from it.
         let before = self.location.key(&first[..last_character.max(same)]);
-        let mut place = ("start-after", before);
+        let (mut place, mut count) = (("start-after", before), 0);
         for _ in 0..paths.len().div_ceil(16) {
             let parameters = [("prefix", &*prefix), ("delimiter", "/"), (place.0, &*place.1)];
             let Ok(page) = self.page(&parameters) else { return };
@@ -165,12 +164,20 @@ impl Bucket {
                 if let Found::File(path, object) = found
                     && paths.binary_search(&&*path).is_ok()
                 {
-                    listed.insert(path, object);
+                    listed.insert(path, Some(object));
+                    count += 1;
                 }
             }
             match page.next {
-                Some(next) if listed.len() < paths.len() => place = ("continuation-token", next),
-                Some(_) | None => return,
+                Some(next) if count < paths.len() => place = ("continuation-token", next),
+                Some(_) => return,
+                None => {
+                    // The others do not exist.
+                    for path in paths {
+                        listed.entry((*path).to_owned()).or_insert(None);
+                    }
+                    return;
+                }
             }
         }
     }

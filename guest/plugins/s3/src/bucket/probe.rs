@@ -5,6 +5,7 @@ use syncmgr_plugin::http::{Request, Response};
 use syncmgr_plugin::{Interrupt, LogLevel, Result, callback};
 
 use super::Bucket;
+use super::listing::Found;
 use super::multipart::Upload;
 use crate::answer::{expect, is_unanswered};
 use crate::server::Server;
@@ -74,8 +75,26 @@ impl Bucket {
             replaces_expected,
             completes_expected,
             deletes_expected,
+            has_markers: self.probe_marker()?,
             has_versions,
         })
+    }
+
+    /// Returns whether the marker of a directory is an object with its own key.
+    fn probe_marker(&self) -> Result<bool> {
+        let path = self.run()?.temps.next();
+        let put = self.marker("PUT", &path).body(b"");
+        let stored = without_cancellation(expect(put.send()).map(drop));
+        if let Some(error) = stored.as_ref().err().filter(|error| is_unanswered(error)) {
+            return Err(error.clone());
+        }
+        let page = without_cancellation(self.page(&[("prefix", &self.location.key(&path))]))?;
+        // Some servers store it without its `/`.
+        let is_it = matches!(&page.found[..], [Found::Marker(found)] if *found == path);
+        for path in [format!("{path}/"), path] {
+            self.delete(&path)?;
+        }
+        Ok(stored.is_ok() && is_it)
     }
 
     /// Returns whether an upload in parts replaces no object.

@@ -35,6 +35,8 @@ pub(crate) struct Quirks {
     pub(crate) list: List,
     /// PUT stores a half of the content.
     pub(crate) truncates: bool,
+    /// It stores the marker of a directory without its `/`, as rclone.
+    pub(crate) has_no_markers: bool,
     /// It has no uploads in parts.
     pub(crate) has_no_uploads: bool,
     /// PUT answers no tag.

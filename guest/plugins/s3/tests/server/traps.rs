@@ -57,6 +57,7 @@ fn both_sides_become_equal_whatever_the_server_does_wrong() {
             Quirks { refuses_conditions: true, ..Quirks::default() },
         ),
         ("versions", Quirks { is_versioned: true, ..Quirks::default() }),
+        ("no markers", Quirks { has_no_markers: true, ..Quirks::default() }),
         ("lists are not encoded", Quirks { lists_raw: true, ..Quirks::default() }),
         ("lists have parts of seconds", Quirks { lists_fractions: true, ..Quirks::default() }),
         ("lists are not sorted", Quirks { lists_backwards: true, page: 5, ..Quirks::default() }),
