@@ -58,6 +58,8 @@ pub struct Bucket {
     sizes: Sizes,
     /// The capabilities of the server, once they are known.
     server: Option<Server>,
+    /// Why they cannot be determined in this run.
+    refused: Option<Error>,
     /// How the server named itself in this run.
     server_name: String,
     run: Option<Run>,
@@ -87,6 +89,7 @@ impl Bucket {
             storage,
             sizes,
             server: None,
+            refused: None,
             server_name: String::new(),
             run: None,
             snapshot: None,

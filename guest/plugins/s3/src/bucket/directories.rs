@@ -8,6 +8,7 @@ use syncmgr_plugin::{Error, ErrorCode, Result};
 
 use super::Bucket;
 use super::listing::Found;
+use super::objects::Place;
 use crate::answer::{expect, missing, used};
 
 /// What is known of directories, by path.
@@ -69,18 +70,10 @@ impl Bucket {
         Ok(!without_cancellation(page)?.is_empty())
     }
 
-    /// Returns whether a file or a directory has a path: the first page of the entries whose names
-    /// begin with it shows both, unless there are many.
+    /// Returns whether an entry has a path.
     pub(super) fn is_used(&mut self, path: &str) -> Result<bool> {
-        let page = self.page(&[("prefix", &self.location.key(path)), ("delimiter", "/")]);
-        let page = without_cancellation(page)?;
-        let is_it = |found: &Found| match found {
-            Found::File(other, _) | Found::Directory(other) | Found::Marker(other) => other == path,
-        };
-        match page.found.iter().any(is_it) || page.next.is_none() {
-            true => Ok(page.found.iter().any(is_it)),
-            false => Ok(self.stat_entries(&[path]).pop().unwrap_or(Ok(None))?.is_some()),
-        }
+        let found = self.find(&[path]).pop().unwrap_or(Ok(Place::Nothing))?;
+        Ok(!matches!(found, Place::Nothing))
     }
 
     /// Removes an empty directory. What another client creates in it at the same time stays: only
@@ -141,7 +134,7 @@ impl Bucket {
         let put = self.marker("PUT", path);
         let put = match server.creates_new {
             true => Some(put.header("If-None-Match", "*")),
-            false => self.head_alone(&format!("{path}/"))?.is_none().then_some(put),
+            false => self.head(&format!("{path}/"))?.is_none().then_some(put),
         };
         let sent = put.map(|put| expect(put.body(b"").send()).map(drop)).unwrap_or(Ok(()));
         match without_cancellation(sent) {

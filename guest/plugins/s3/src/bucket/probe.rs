@@ -30,15 +30,27 @@ impl Bucket {
     /// change.
     ///
     /// # Errors
-    /// Fails if the server does not answer, or accepts no objects. The next change tries again.
+    /// Fails if the server does not answer: the next change tries again. Fails in the whole run if it
+    /// accepts or deletes no objects.
     pub(super) fn prepare(&mut self) -> Result<()> {
-        if self.server.is_none() {
-            let server = self.probe()?;
-            // If nothing is saved, the next run asks again.
-            let _ = server.save(&self.storage, self.id);
-            self.learn(server);
+        if self.server.is_some() {
+            return Ok(());
         }
-        Ok(())
+        if let Some(error) = &self.refused {
+            return Err(error.clone());
+        }
+        match self.probe() {
+            Ok(server) => {
+                // If nothing is saved, the next run asks again.
+                let _ = server.save(&self.storage, self.id);
+                self.learn(server);
+                Ok(())
+            }
+            Err(error) => {
+                self.refused = Some(error.clone()).filter(|error| !is_unanswered(error));
+                Err(error)
+            }
+        }
     }
 
     fn learn(&mut self, server: Server) {

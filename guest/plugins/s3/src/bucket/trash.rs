@@ -1,13 +1,13 @@
 //! Keeps replaced and deleted objects: the bucket does, if it has versions; otherwise, they are
 //! copied below `.syncmgr-trash`.
 
-use syncmgr_engine::endpoint::{Metadata, Removal, without_cancellation};
+use syncmgr_engine::endpoint::{Metadata, Removal, changed, without_cancellation};
 use syncmgr_engine::names;
 use syncmgr_engine::tree::join;
 use syncmgr_plugin::{Error, ErrorCode, Result};
 
 use super::Bucket;
-use super::objects::Object;
+use super::objects::{Object, Place};
 use crate::answer::{expect, missing, used};
 use crate::xml;
 
@@ -21,8 +21,10 @@ impl Bucket {
         let mut object = self.expected(path, removal.expected)?;
         let has_versions = self.server.as_ref().is_some_and(|server| server.has_versions);
         if has_versions && object.is_kept.is_none() {
-            self.objects.remove(path);
-            object = self.expected(path, removal.expected)?;
+            object = self.head(path)?.ok_or_else(missing)?;
+            if !object.is_still(removal.expected) {
+                return Err(changed("it"));
+            }
         }
         if object.is_kept != Some(true) {
             let place = self.place_in_trash(path)?;
@@ -67,14 +69,15 @@ impl Bucket {
 
     /// Renames an object: copies it, and deletes it if it is still the one that was copied.
     pub(super) fn move_file(&mut self, path: &str, to: &str) -> Result<Metadata> {
-        let object = self.head_alone(path)?.ok_or_else(missing)?;
+        let Some(Ok(Place::Object(object))) = self.find(&[path]).pop() else {
+            return Err(missing());
+        };
         if self.is_used(to)? {
             return Err(used());
         }
         self.copy(path, to, &object)?;
         self.directories.add(to);
-        self.objects.insert(path.to_owned(), object.clone());
         self.delete_expected(path, &object)?;
-        self.head(to)?.map(|object| object.metadata).ok_or_else(missing)
+        self.stat_entries(&[to]).pop().unwrap_or(Ok(None))?.ok_or_else(missing)
     }
 }
