@@ -14,6 +14,7 @@ mod listing;
 mod multipart;
 mod objects;
 mod probe;
+mod relocate;
 mod trash;
 mod upload;
 
@@ -21,7 +22,7 @@ use std::collections::{HashMap, HashSet};
 
 use syncmgr_engine::endpoint::{
     Capabilities, Content, Each, Endpoint, Like, Metadata, OpenRequest, Progress, Received,
-    Removal, Rename, Run, Transfer, without_cancellation,
+    Removal, Rename, Renamed, Run, Transfer, without_cancellation,
 };
 use syncmgr_engine::tree::{Digest, Fingerprint};
 use syncmgr_plugin::directories::Directory;
@@ -73,6 +74,8 @@ pub struct Bucket {
     /// Files without their names, by temporary path.
     staged: HashMap<String, Staged>,
     uploads: Uploads,
+    /// Renamed files.
+    renamed: Vec<Renamed>,
     /// The used paths in the trash.
     trash: HashSet<String>,
 }
@@ -97,6 +100,7 @@ impl Bucket {
             objects: HashMap::new(),
             has_coarse_tags: false,
             staged: HashMap::new(),
+            renamed: Vec::new(),
             trash: HashSet::new(),
         }
     }
@@ -138,6 +142,7 @@ impl Endpoint for Bucket {
         Capabilities {
             at_once: AT_ONCE,
             has_versions: !self.has_coarse_tags,
+            renames: self.server.as_ref().is_some_and(Server::renames),
             ..Capabilities::default()
         }
     }
@@ -182,6 +187,15 @@ impl Endpoint for Bucket {
             Ok(()) => self.name_all(renames),
             Err(error) => renames.iter().map(|_| Err(error.clone())).collect(),
         }
+    }
+
+    fn rename(&mut self, path: &str, to: &str) -> Result<()> {
+        self.prepare()?;
+        self.relocate(path, to)
+    }
+
+    fn take_renamed(&mut self) -> Vec<Renamed> {
+        std::mem::take(&mut self.renamed)
     }
 
     fn keep_in_trash(&mut self, removals: &[Removal<'_>], stays: bool) -> Vec<Result<()>> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use syncmgr_engine::endpoint::without_cancellation;
-use syncmgr_engine::tree::split;
+use syncmgr_engine::tree::{moved_path, split};
 use syncmgr_plugin::{Error, ErrorCode, Result};
 
 use super::Bucket;
@@ -37,6 +37,13 @@ impl Directories {
             known.is_new && !known.has_marker && split(path).0 == directory
         };
         self.0.iter().filter(is_new).map(|(path, _)| path.clone()).collect()
+    }
+
+    /// Updates the paths after a directory was renamed.
+    pub(super) fn rename(&mut self, path: &str, to: &str) {
+        let known = std::mem::take(&mut self.0).into_iter();
+        let place = |old: String| moved_path(&old, path, to).unwrap_or(old);
+        self.0 = known.map(|(old, known)| (place(old), known)).collect();
     }
 
     pub(super) fn is_new(&self, path: &str) -> bool {
@@ -82,7 +89,7 @@ impl Bucket {
         let page =
             self.page(&[("prefix", &self.location.key(&format!("{path}/"))), ("max-keys", "2")]);
         let page = without_cancellation(page)?;
-        let is_marker = |found: &Found| matches!(found, Found::Marker(other) if other == path);
+        let is_marker = |found: &Found| matches!(found, Found::Marker(other, _) if other == path);
         let has_marker = page.found.iter().any(is_marker);
         if !page.skipped.is_empty() || page.found.len() > usize::from(has_marker) {
             return Err(Error::new(ErrorCode::AlreadyExists, "the directory is not empty"));

@@ -8,7 +8,7 @@ use syncmgr_engine::endpoint::{
     Content, Metadata, OpenRequest, Progress, changed, without_cancellation,
 };
 use syncmgr_engine::tree::{Digest, Fingerprint, split};
-use syncmgr_plugin::http::Response;
+use syncmgr_plugin::http::{Request, Response};
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 
 use super::listing::{Found, Page, tag};
@@ -127,9 +127,11 @@ impl Bucket {
         }
         let single: Vec<_> = paths.iter().filter(|path| !listed.contains_key(**path)).collect();
         let keys: Vec<_> = single.iter().map(|path| self.location.key(path)).collect();
-        let list =
-            |key| request("GET", &self.location.list(&[("prefix", key), ("delimiter", "/")]));
-        let pages = send_all(keys.iter().map(|key| list(key)).collect(), |at, response| {
+        let list = |key: &String| {
+            let parameters = [("prefix", &**key), ("delimiter", "/"), ("max-keys", "100")];
+            request("GET", &self.location.list(&parameters))
+        };
+        let pages = send_all(keys.iter().map(list).collect(), |at, response| {
             without_cancellation(self.read_page(&keys[at], response))
         });
         for (path, page) in single.into_iter().zip(pages) {
@@ -160,7 +162,7 @@ impl Bucket {
             match found {
                 Found::File(other, object) if other == path => place = Place::Object(object),
                 Found::Directory(other) if other == path => return Ok(Place::Directory),
-                Found::File(..) | Found::Directory(_) | Found::Marker(_) => {}
+                Found::File(..) | Found::Directory(_) | Found::Marker(..) => {}
             }
         }
         if is_last || matches!(place, Place::Object(_)) {
@@ -190,7 +192,7 @@ impl Bucket {
                 let (path, found) = match found {
                     Found::File(path, object) => (path, Place::Object(object)),
                     Found::Directory(path) => (path, Place::Directory),
-                    Found::Marker(_) => continue,
+                    Found::Marker(..) => continue,
                 };
                 if paths.binary_search(&&*path).is_ok() {
                     listed.insert(path, Ok(found));
@@ -231,23 +233,33 @@ impl Bucket {
 
     /// Deletes an object if it is the expected one.
     pub(super) fn delete_expected(&mut self, path: &str, object: &Object) -> Result<()> {
-        let mut delete = self.request("DELETE", path);
-        match self.server.as_ref().is_some_and(|server| server.deletes_expected) {
-            true if !object.tag.is_empty() => {
-                delete = delete.header("If-Match", &format!("\"{}\"", object.tag));
-            }
-            true | false => {
-                self.objects.remove(path);
-                self.expected(path, &object.metadata.fingerprint)?;
-            }
+        if !self.refuses_deletions() || object.tag.is_empty() {
+            self.objects.remove(path);
+            self.expected(path, &object.metadata.fingerprint)?;
         }
         self.leave(path)?;
         self.objects.remove(path);
-        match without_cancellation(expect(delete.send()).map(drop)) {
+        match without_cancellation(expect(self.delete_request(path, object).send()).map(drop)) {
             // It is that of a repetition.
             Err(error) if error.code == ErrorCode::NotFound => Ok(()),
             deleted => deleted,
         }
+    }
+
+    /// Returns the request that deletes an object, only if it is still this one where the server
+    /// can do that.
+    pub(super) fn delete_request(&self, path: &str, object: &Object) -> Request<'static> {
+        let delete = self.request("DELETE", path);
+        match self.refuses_deletions() {
+            true if !object.tag.is_empty() => {
+                delete.header("If-Match", &format!("\"{}\"", object.tag))
+            }
+            true | false => delete,
+        }
+    }
+
+    pub(super) fn refuses_deletions(&self) -> bool {
+        self.server.as_ref().is_some_and(|server| server.deletes_expected)
     }
 
     /// Deletes an object without a condition.

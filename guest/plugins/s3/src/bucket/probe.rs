@@ -7,6 +7,7 @@ use syncmgr_plugin::{Interrupt, LogLevel, Result, callback};
 use super::Bucket;
 use super::listing::Found;
 use super::multipart::Upload;
+use super::relocate::copied;
 use crate::answer::{expect, is_unanswered};
 use crate::server::Server;
 
@@ -78,6 +79,7 @@ impl Bucket {
             && creates_new
             && !is_refused(put(b"1").header("If-Match", &tag))?;
         let completes_expected = creates_new && replaces_expected && self.probe_parts(&path)?;
+        let copies_new = self.probe_copy(&path)?;
         let deletes_expected =
             is_refused(self.request("DELETE", &path).header("If-Match", OTHER_TAG))?;
         self.delete(&path)?;
@@ -86,6 +88,7 @@ impl Bucket {
             creates_new,
             replaces_expected,
             completes_expected,
+            copies_new,
             deletes_expected,
             has_markers: self.probe_marker()?,
             has_versions,
@@ -102,11 +105,25 @@ impl Bucket {
         }
         let page = without_cancellation(self.page(&[("prefix", &self.location.key(&path))]))?;
         // Some servers store it without its `/`.
-        let is_it = matches!(&page.found[..], [Found::Marker(found)] if *found == path);
+        let is_it = matches!(&page.found[..], [Found::Marker(found, _)] if *found == path);
         for path in [format!("{path}/"), path] {
             self.delete(&path)?;
         }
         Ok(stored.is_ok() && is_it)
+    }
+
+    /// Returns whether a copy replaces no object.
+    fn probe_copy(&self, path: &str) -> Result<bool> {
+        let to = self.run()?.temps.next();
+        let source = self.location.source(path);
+        let copy = || self.request("PUT", &to).header("x-amz-copy-source", &source).body(b"");
+        let refused = match copied(copy().send()) {
+            Ok(_) => is_refused(copy().header("If-None-Match", "*"))?,
+            Err(error) if is_unanswered(&error) => return Err(error),
+            Err(_) => false,
+        };
+        self.delete(&to)?;
+        Ok(refused)
     }
 
     /// Returns whether an upload in parts replaces no object.

@@ -1,18 +1,13 @@
 //! Keeps replaced and deleted objects: the bucket does, if it has versions; otherwise, they are
 //! copied below `.syncmgr-trash`.
 
-use syncmgr_engine::endpoint::{Metadata, Removal, changed, without_cancellation};
+use syncmgr_engine::endpoint::{Removal, changed};
 use syncmgr_engine::names;
 use syncmgr_engine::tree::join;
-use syncmgr_plugin::{Error, ErrorCode, Result};
+use syncmgr_plugin::Result;
 
 use super::Bucket;
-use super::objects::{Object, Place};
-use crate::answer::{expect, missing, used};
-use crate::xml;
-
-/// The maximum size of an object that a server copies in one request.
-const MAX_COPY: u64 = 5 << 30;
+use crate::answer::missing;
 
 impl Bucket {
     /// Keeps an object that is replaced, which `stays`, or deleted.
@@ -46,38 +41,5 @@ impl Bucket {
         let place = unused.unwrap_or_default();
         self.trash.insert(place.clone());
         Ok(place)
-    }
-
-    /// Copies an object on the server.
-    pub(super) fn copy(&self, path: &str, to: &str, object: &Object) -> Result<()> {
-        if object.metadata.fingerprint.size > MAX_COPY {
-            let message = "the server copies no object of more than 5 GiB";
-            return Err(Error::new(ErrorCode::NotImplemented, message));
-        }
-        let mut copy = self
-            .request("PUT", to)
-            .header("x-amz-copy-source", &self.location.source(path))
-            .body(b"");
-        if !object.tag.is_empty() {
-            let tag = format!("\"{}\"", object.tag);
-            copy = copy.header("x-amz-copy-source-if-match", &tag);
-        }
-        let response = without_cancellation(expect(copy.send()))?;
-        // The status is 200 even after an error.
-        without_cancellation(xml::read(response, "CopyObjectResult", &mut |_, _, _| Ok(())))
-    }
-
-    /// Renames an object: copies it, and deletes it if it is still the one that was copied.
-    pub(super) fn move_file(&mut self, path: &str, to: &str) -> Result<Metadata> {
-        let Some(Ok(Place::Object(object))) = self.find(&[path]).pop() else {
-            return Err(missing());
-        };
-        if self.is_used(to)? {
-            return Err(used());
-        }
-        self.copy(path, to, &object)?;
-        self.directories.add(to);
-        self.delete_expected(path, &object)?;
-        self.stat_entries(&[to]).pop().unwrap_or(Ok(None))?.ok_or_else(missing)
     }
 }

@@ -200,7 +200,8 @@ impl Bucket {
             Ok(_) => true,
             Err(error) => {
                 is_unanswered(error)
-                    || [ErrorCode::Changed, ErrorCode::NotFound].contains(&error.code)
+                    || [ErrorCode::Changed, ErrorCode::NotFound, ErrorCode::InputOutput]
+                        .contains(&error.code)
             }
         };
         let unclear: Vec<_> =

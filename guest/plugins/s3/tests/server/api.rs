@@ -302,6 +302,9 @@ impl World {
         if expected.is_some_and(|expected| expected != format!("\"{}\"", stored.tag)) {
             return error(412, "PreconditionFailed");
         }
+        if let Some(refusal) = self.refusal(request, key, self.quirks.copies_always) {
+            return refusal;
+        }
         if self.quirks.errors_in_200 > 0 {
             self.quirks.errors_in_200 -= 1;
             return error(200, "InternalError");

@@ -12,6 +12,8 @@ pub(crate) struct Quirks {
     pub(crate) ignores_if_match: bool,
     /// It ignores conditions of completed uploads.
     pub(crate) completes_always: bool,
+    /// It ignores conditions of copies.
+    pub(crate) copies_always: bool,
     /// It ignores `If-Match` of DELETE.
     pub(crate) deletes_always: bool,
     /// It answers 501 to conditions.

@@ -51,6 +51,7 @@ fn both_sides_become_equal_whatever_the_server_does_wrong() {
         ("conditions are ignored", Quirks { ignores_conditions: true, ..Quirks::default() }),
         ("If-Match is ignored", Quirks { ignores_if_match: true, ..Quirks::default() }),
         ("completions are never refused", Quirks { completes_always: true, ..Quirks::default() }),
+        ("copies are never refused", Quirks { copies_always: true, ..Quirks::default() }),
         ("deletions are never refused", Quirks { deletes_always: true, ..Quirks::default() }),
         (
             "conditions are answered by 501",
