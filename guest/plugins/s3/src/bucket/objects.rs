@@ -78,6 +78,15 @@ impl Object {
         now.is_still(expected) && (is_near || !self.tag.is_empty())
     }
 
+    /// Returns whether it has the content of another one, by their tags or by the metadata of this
+    /// plugin.
+    pub(super) fn is_copy_of(&self, other: &Self) -> bool {
+        self.metadata.fingerprint.size == other.metadata.fingerprint.size
+            && ((!self.tag.is_empty() && self.tag == other.tag)
+                || (self.digest.is_some() && self.digest == other.digest)
+                || (self.source.is_some() && self.source == other.source))
+    }
+
     /// Returns whether it is what this plugin sent: `digest` is that of the content, or `source`
     /// that of an upload in parts.
     pub(super) fn is_sent(&self, size: u64, digest: &Digest, source: Option<&str>) -> bool {

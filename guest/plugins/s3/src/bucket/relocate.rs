@@ -43,11 +43,11 @@ impl Bucket {
         for ((old, object), copied) in objects.iter().zip(&mut copied) {
             // It may be the copy whose answer was lost.
             if copied.as_ref().is_err_and(|error| error.code == ErrorCode::Changed)
-                && !object.tag.is_empty()
-                && let Ok(Some(found)) = self.head(&place(old))
-                && found.tag == object.tag
+                && let (Ok(Some(old)), Ok(Some(new))) = (self.head(old), self.head(&place(old)))
+                && old.tag == object.tag
+                && new.is_copy_of(&old)
             {
-                *copied = Ok(found.tag);
+                *copied = Ok(new.tag);
             }
         }
         if let Some(error) = copied.iter().find_map(|copied| copied.as_ref().err()) {
