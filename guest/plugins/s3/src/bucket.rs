@@ -199,11 +199,10 @@ impl Endpoint for Bucket {
     }
 
     fn keep_in_trash(&mut self, removals: &[Removal<'_>], stays: bool) -> Vec<Result<()>> {
-        let keep = |removal: &Removal<'_>| {
-            self.prepare()?;
-            self.keep(removal, stays)
-        };
-        removals.iter().map(keep).collect()
+        match self.prepare() {
+            Ok(()) => self.keep_all(removals, stays),
+            Err(error) => removals.iter().map(|_| Err(error.clone())).collect(),
+        }
     }
 
     fn remove(&mut self, path: &str, expected: Option<&Fingerprint>) -> Result<()> {
@@ -233,7 +232,7 @@ impl Endpoint for Bucket {
     fn flush_directories(&mut self, directories: &[&str], in_trash: bool) -> Vec<Result<()>> {
         match in_trash {
             true => directories.iter().map(|_| Ok(())).collect(),
-            false => directories.iter().map(|directory| self.mark_empty(directory)).collect(),
+            false => self.mark_empty(directories),
         }
     }
 

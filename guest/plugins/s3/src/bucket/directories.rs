@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use syncmgr_engine::endpoint::without_cancellation;
 use syncmgr_engine::tree::{moved_path, split};
+use syncmgr_plugin::http::Request;
 use syncmgr_plugin::{Error, ErrorCode, Result};
 
 use super::Bucket;
@@ -122,12 +123,24 @@ impl Bucket {
         Ok(())
     }
 
-    /// Creates the markers of the empty directories in a directory.
-    pub(super) fn mark_empty(&mut self, directory: &str) -> Result<()> {
-        let is_empty = |path: &String| self.directories.0[path].entries == 0;
-        let empty: Vec<_> =
-            self.directories.new_in(directory).into_iter().filter(is_empty).collect();
-        empty.iter().try_for_each(|path| self.mark(path))
+    /// Creates the markers of the new directories in these directories that are empty.
+    pub(super) fn mark_empty(&mut self, directories: &[&str]) -> Vec<Result<()>> {
+        let mut empty: HashMap<&str, Vec<String>> =
+            directories.iter().map(|directory| (*directory, Vec::new())).collect();
+        for (path, known) in &self.directories.0 {
+            if known.is_new
+                && known.entries == 0
+                && !known.has_marker
+                && let Some(paths) = empty.get_mut(split(path).0)
+            {
+                paths.push(path.clone());
+            }
+        }
+        let mut mark = |directory: &&str| {
+            let paths = empty.remove(*directory).unwrap_or_default();
+            paths.iter().try_for_each(|path| self.mark(path))
+        };
+        directories.iter().map(&mut mark).collect()
     }
 
     /// Creates a marker, unless there is an object with its key, which may have a content.
@@ -143,7 +156,7 @@ impl Bucket {
             true => Some(put.header("If-None-Match", "*")),
             false => self.head(&format!("{path}/"))?.is_none().then_some(put),
         };
-        let sent = put.map(|put| expect(put.body(b"").send()).map(drop)).unwrap_or(Ok(()));
+        let sent = put.map_or(Ok(()), |put| expect(put.body(b"").send()).map(drop));
         match without_cancellation(sent) {
             Err(error) if error.code != ErrorCode::Changed => return Err(error),
             // It exists already.
@@ -153,11 +166,7 @@ impl Bucket {
         Ok(())
     }
 
-    pub(super) fn marker(
-        &self,
-        method: &str,
-        path: &str,
-    ) -> syncmgr_plugin::http::Request<'static> {
+    pub(super) fn marker(&self, method: &str, path: &str) -> Request<'static> {
         self.request(method, &format!("{path}/"))
     }
 }

@@ -54,7 +54,7 @@ impl Object {
     }
 
     /// Reads the headers of an answer.
-    fn of(response: &Response) -> Result<Self> {
+    pub(super) fn of(response: &Response) -> Result<Self> {
         let no_size = || Error::new(ErrorCode::InputOutput, "the server does not state the size");
         let size = response.content_length().ok_or_else(no_size)?;
         let modified = response.header("last-modified").and_then(|text| {
@@ -248,11 +248,9 @@ impl Bucket {
         }
         self.leave(path)?;
         self.objects.remove(path);
-        match without_cancellation(expect(self.delete_request(path, object).send()).map(drop)) {
-            // It is that of a repetition.
-            Err(error) if error.code == ErrorCode::NotFound => Ok(()),
-            deleted => deleted,
-        }
+        // The answer may be that to a repetition.
+        let deleted = expect(self.delete_request(path, object).send()).map(drop);
+        or_missing(without_cancellation(deleted)).map(drop)
     }
 
     /// Returns the request that deletes an object, only if it is still this one where the server
@@ -273,10 +271,8 @@ impl Bucket {
 
     /// Deletes an object without a condition.
     pub(super) fn delete(&self, path: &str) -> Result<()> {
-        match without_cancellation(expect(self.request("DELETE", path).send()).map(drop)) {
-            Err(error) if error.code == ErrorCode::NotFound => Ok(()),
-            deleted => deleted,
-        }
+        or_missing(without_cancellation(expect(self.request("DELETE", path).send()).map(drop)))
+            .map(drop)
     }
 
     /// Starts to receive files.

@@ -177,14 +177,9 @@ impl Bucket {
         self.stat_entries(&[to]).pop().unwrap_or(Ok(None))?.ok_or_else(missing)
     }
 
-    /// Copies an object on the server.
-    pub(super) fn copy(&self, path: &str, to: &str, object: &Object) -> Result<()> {
-        copied(self.copy_request(path, to, object, false)?.send()).map(drop)
-    }
-
     /// Returns the request for a copy. One that `is_new` replaces nothing, where the server can do
     /// that.
-    fn copy_request(
+    pub(super) fn copy_request(
         &self,
         path: &str,
         to: &str,

@@ -92,7 +92,8 @@ impl Bucket {
         match self.staged.remove(path).map(|staged| staged.content) {
             Some(Sent::Here(_)) => Ok(()),
             Some(Sent::Parts(upload)) => self.abort(&upload),
-            None => self.delete(path),
+            // A run has left it, or a marker of its name.
+            None => self.delete(&format!("{path}/")).and_then(|()| self.delete(path)),
         }
     }
 
