@@ -142,7 +142,7 @@ impl Endpoint for Bucket {
         Capabilities {
             at_once: AT_ONCE,
             has_versions: !self.has_coarse_tags,
-            renames: self.server.as_ref().is_some_and(Server::renames),
+            renames: self.server.as_ref().is_some_and(|server| server.copies_new),
             ..Capabilities::default()
         }
     }

@@ -24,7 +24,8 @@ pub struct Server {
     pub replaces_expected: bool,
     /// Whether an upload in parts is completed under the same conditions.
     pub completes_expected: bool,
-    /// Whether a copy with `If-None-Match: *` refuses to replace an object.
+    /// Whether a copy with `If-None-Match: *` refuses to replace an object. Otherwise, a rename
+    /// might replace one of another client.
     pub copies_new: bool,
     /// Whether DELETE with `If-Match` deletes only the expected object.
     pub deletes_expected: bool,
@@ -40,12 +41,6 @@ impl Server {
         self.creates_new && self.replaces_expected && self.completes_expected
     }
 
-    /// Returns whether it can rename an entry without the risk that an object of another client is
-    /// lost.
-    pub fn renames(&self) -> bool {
-        self.copies_new || self.has_versions
-    }
-
     /// Describes it in one line.
     pub fn describe(&self) -> String {
         let yes = |is: bool| if is { "yes" } else { "no" };
@@ -55,7 +50,7 @@ impl Server {
              keeps empty directories: {}",
             yes(self.refuses_overwrites()),
             yes(self.deletes_expected),
-            yes(self.renames()),
+            yes(self.copies_new),
             yes(self.has_versions),
             yes(self.has_markers)
         )

@@ -23,6 +23,8 @@ const MAX_OBJECTS: usize = 4_000_000;
 const MAX_PAGE: usize = 10_000;
 /// The maximum number of pages in a row that show nothing.
 const MAX_EMPTY: usize = 100;
+/// The maximum length of a version tag in bytes.
+const MAX_TAG: usize = 256;
 /// The maximum number of warnings about keys.
 const MAX_WARNINGS: usize = 20;
 
@@ -354,10 +356,11 @@ fn listed_time(text: &str) -> Option<i64> {
     time.as_second().checked_mul(1_000_000_000)
 }
 
-/// Returns a version tag without its quotes.
+/// Returns a version tag without its quotes. One that is too long is none.
 pub(super) fn tag(text: &str) -> String {
     let text = text.trim();
-    text.strip_prefix("W/").unwrap_or(text).trim_matches('"').to_owned()
+    let tag = text.strip_prefix("W/").unwrap_or(text).trim_matches('"');
+    if tag.len() > MAX_TAG { String::new() } else { tag.to_owned() }
 }
 
 fn invalid(why: &str) -> Interrupt {

@@ -135,7 +135,7 @@ impl Bucket {
             // Uploads fail for the same reason.
             Err(_) => return Ok(false),
         };
-        let refused = self.put_part(&upload, 1, b"4".as_slice().into()).and_then(|tag| {
+        let refused = self.put_part(&upload, 1, b"4".to_vec()).and_then(|tag| {
             upload.tags = vec![tag];
             is_refused(self.completion(&upload).header("If-None-Match", "*"))
         });

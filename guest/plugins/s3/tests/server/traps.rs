@@ -3,7 +3,7 @@
 
 use crate::quirks::{Quirks, Tags};
 use crate::scene::{Scene, log};
-use crate::world::{BUCKET, ORIGIN};
+use crate::world::{BUCKET, Event, ORIGIN, PREFIX};
 
 /// Syncs a scene, edits it, and syncs it again.
 fn sync_and_edit(scene: Scene) -> Result<Scene, String> {
@@ -216,6 +216,42 @@ fn a_truncated_upload_is_an_error() {
     scene.settle().unwrap();
     assert_eq!(scene.object("a").content, b"the whole content");
     assert_eq!(scene.local()["a"], b"the whole content");
+}
+
+/// A large object needs not be received from its start again.
+#[test]
+fn a_download_that_is_cut_is_continued() {
+    for (tags, continues) in [(Tags::Content, true), (Tags::None, false)] {
+        let scene = Scene::new(Quirks { tags, ..Quirks::default() });
+        scene.edit("a", Some(b"a content that is received in two parts"));
+        // The list, and the object.
+        scene.server.with(|world| world.events.insert(1, Event::CutBody(20)));
+        let requests = scene.requests_of(|scene| drop(scene.succeed().unwrap()));
+        let ranges = requests.iter().filter(|one| one.contains("range: bytes=20-")).count();
+        assert_eq!(ranges, usize::from(continues), "{requests:#?}");
+        scene.server.with(|world| world.events.clear());
+        scene.settle().unwrap();
+        assert_eq!(scene.local()["a"], b"a content that is received in two parts");
+    }
+}
+
+/// A run was killed while it determined what the server can do.
+#[test]
+fn what_a_killed_run_has_left_is_removed() {
+    let scene = Scene::new(Quirks::default());
+    let from = scene.server.with(|world| world.requests.len());
+    scene.write("a", b"a", 500);
+    let requests = scene.requests_of(|scene| drop(scene.succeed().unwrap()));
+    for (number, request) in requests.iter().enumerate() {
+        let scene = Scene::new(Quirks::default());
+        scene.write("a", b"a", 500);
+        scene.server.with(|world| world.down_from = Some(from + number));
+        scene.run();
+        scene.server.with(|world| world.down_from = None);
+        scene.settle().unwrap();
+        let keys: Vec<_> = scene.server.with(|world| world.objects.keys().cloned().collect());
+        assert_eq!(keys, [format!("{PREFIX}a")], "{request}");
+    }
 }
 
 #[test]
