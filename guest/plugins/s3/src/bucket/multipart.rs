@@ -220,7 +220,7 @@ impl Bucket {
                     Some(_) | None => {
                         parts.tags.push(String::new());
                         parts.in_flight.push_back((number, length));
-                        return Ok(Some(part_request(&location, &sent, number, bytes.into())));
+                        return Ok(Some(part_request(&location, &sent, number, bytes)));
                     }
                 }
             }
@@ -255,7 +255,8 @@ impl Bucket {
         Ok(*parts.hasher.finalize().as_bytes())
     }
 
-    /// Begins an upload, and returns its id.
+    /// Begins an upload, and returns its id. If the answer is lost, the server keeps an upload without
+    /// parts, which nobody can attribute to this plugin.
     pub(super) fn create_upload(
         &self,
         path: &str,
@@ -285,7 +286,7 @@ impl Bucket {
         &self,
         upload: &Upload,
         number: usize,
-        bytes: Rc<[u8]>,
+        bytes: Vec<u8>,
     ) -> Result<String> {
         let url = self.location.object(&upload.path);
         stored_part(stored(part_request(&url, upload, number, bytes).send()))
@@ -359,12 +360,10 @@ impl Bucket {
         let body = format!(
             "<CompleteMultipartUpload xmlns=\"{namespace}\">{parts}</CompleteMultipartUpload>"
         );
-        let body: Rc<[u8]> = body.into_bytes().into();
-        let length = body.len() as u64;
-        request("POST", &self.upload_url(upload))
+        let complete = request("POST", &self.upload_url(upload))
             .header("Content-Type", "application/xml")
-            .safe_to_repeat()
-            .body_with(length, move || Ok(Box::new(Cursor::new(Rc::clone(&body)))))
+            .safe_to_repeat();
+        with_body(complete, body.into_bytes())
     }
 
     fn upload_url(&self, upload: &Upload) -> String {
@@ -406,11 +405,27 @@ impl Bucket {
 }
 
 /// Returns the request that sends a part.
-fn part_request(url: &str, upload: &Upload, number: usize, bytes: Rc<[u8]>) -> Request<'static> {
+fn part_request(url: &str, upload: &Upload, number: usize, bytes: Vec<u8>) -> Request<'static> {
     let id = encode_value(&upload.id);
+    let put = request("PUT", &format!("{url}?partNumber={number}&uploadId={id}"));
+    with_body(put, bytes)
+}
+
+/// Sets a body that is kept until the request was answered.
+fn with_body(request: Request<'static>, bytes: Vec<u8>) -> Request<'static> {
     let length = bytes.len() as u64;
-    request("PUT", &format!("{url}?partNumber={number}&uploadId={id}"))
-        .body_with(length, move || Ok(Box::new(Cursor::new(Rc::clone(&bytes)))))
+    let bytes = Bytes(Rc::new(bytes));
+    request.body_with(length, move || Ok(Box::new(Cursor::new(bytes.clone()))))
+}
+
+/// Bytes without copies: a part is large.
+#[derive(Clone)]
+struct Bytes(Rc<Vec<u8>>);
+
+impl AsRef<[u8]> for Bytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 fn stored_part(tag: Result<String>) -> Result<String> {

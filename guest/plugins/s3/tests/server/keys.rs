@@ -116,6 +116,20 @@ fn empty_directories_are_markers() {
     }
 }
 
+/// An empty directory stays where it is, since it cannot be on the server.
+#[test]
+fn a_server_without_markers_removes_no_local_directory() {
+    let scene = Scene::new(Quirks { has_no_markers: true, ..Quirks::default() });
+    fs::create_dir_all(scene.local_path().join("a/empty")).unwrap();
+    scene.write("b/c", b"c", 500);
+    for _ in 0..3 {
+        let text = log(&scene.run());
+        assert!(text.contains("the server keeps no empty directories"), "{text}");
+        assert_eq!(scene.local().keys().collect::<Vec<_>>(), ["a/", "a/empty/", "b/", "b/c"]);
+        assert_eq!(scene.remote().keys().collect::<Vec<_>>(), ["b/", "b/c"]);
+    }
+}
+
 #[test]
 fn other_prefixes_and_the_trash_are_not_touched() {
     let scene = Scene::new(Quirks { page: 2, ..Quirks::default() });
