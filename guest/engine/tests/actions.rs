@@ -87,10 +87,9 @@ fn every_change_is_reported_as_an_action() {
         keeps_times: true,
         hashes_cheaply: true,
         has_versions: true,
-        has_links: false,
         renames: true,
         has_ids: true,
-        clock_ahead: 0,
+        ..Capabilities::default()
     };
     MEMORY.set(Memory::with(all));
     let memory = MEMORY.with_borrow(Memory::clone);
