@@ -11,6 +11,7 @@ mod listing;
 mod permit;
 mod probe;
 mod relocate;
+mod requests;
 mod tags;
 mod transfer;
 mod trash;
@@ -24,25 +25,25 @@ use syncmgr_engine::endpoint::{
 };
 use syncmgr_engine::tree::{Fingerprint, join, split};
 use syncmgr_plugin::directories::Directory;
-use syncmgr_plugin::http::{self, Request, Response};
+use syncmgr_plugin::http::{Request, Response};
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 use uuid::Uuid;
 
 use crate::answer::{expect, is_unanswered};
-use crate::permissions::{Change, Permissions};
+use crate::permissions::Change;
 use crate::server::{Identity, Ids, Server};
 use crate::url;
 use chunked::Chunked;
 use listing::Listings;
+use permit::Restricted;
 use relocate::{deleted, moved};
+use requests::{complete, request};
 use trash::Trash;
 
 /// The number of requests in flight, unless the user sets another one.
 const IN_FLIGHT: usize = 8;
 /// The number of entries of one call.
 const AT_ONCE: usize = 64;
-/// How often a request is repeated if the server is busy.
-const RETRIES: u32 = 4;
 
 /// A collection on a server.
 #[derive(Debug)]
@@ -78,8 +79,7 @@ pub struct Collection {
     chunked: Option<Chunked>,
     /// The number of requests in flight.
     in_flight: usize,
-    /// What the user may do with entries that are restricted, by path.
-    restricted: RefCell<HashMap<String, Permissions>>,
+    restricted: RefCell<Restricted>,
 }
 
 /// A file in the staging collection.
@@ -225,35 +225,6 @@ impl Collection {
         self.send_all(requests, deleted).into_iter().collect::<Result<Vec<_>>>()?;
         self.delete(&url)
     }
-
-    /// Sends requests, and returns the results in their order.
-    fn send_all<T>(
-        &self,
-        requests: impl IntoIterator<Item = Request<'static>>,
-        mut convert: impl FnMut(Result<Response, Interrupt>) -> Result<T>,
-    ) -> Vec<Result<T>> {
-        let mut results = Vec::new();
-        let sent = http::send_all(requests, self.in_flight, |_, response| {
-            results.push(convert(response));
-            Ok(())
-        });
-        if let Err(interrupt) = sent {
-            results.push(without_cancellation(Err(interrupt)));
-        }
-        results
-    }
-}
-
-/// Returns a request that is repeated if the server is busy and if that is safe.
-fn request(method: &str, url: &str) -> Request<'static> {
-    http::request(method, url).retry(RETRIES)
-}
-
-/// Returns one result for each of `count` entries. The last ones have none after a cancellation.
-fn complete<T>(mut results: Vec<Result<T>>, count: usize) -> Vec<Result<T>> {
-    results.truncate(count);
-    results.resize_with(count, || Err(Error::new(ErrorCode::Cancelled, "cancelled")));
-    results
 }
 
 impl Endpoint for Collection {

@@ -7,8 +7,9 @@ use syncmgr_plugin::directories::EntryKind;
 use syncmgr_plugin::http::{Request, Response};
 use syncmgr_plugin::{Error, ErrorCode, Result};
 
+use super::requests::RETRIES;
 use super::tags::is_coarse;
-use super::{Collection, RETRIES, complete, request};
+use super::{Collection, complete, request};
 use crate::answer::expect;
 use crate::multistatus;
 

@@ -162,7 +162,7 @@ impl Collection {
 
     /// Stores a file, and returns its metadata.
     fn put_probe(&mut self, path: &str, content: &[u8], time: Option<i64>) -> Result<Metadata> {
-        let mut put = http::put(&self.file(path)).retry(super::RETRIES).body(content);
+        let mut put = http::put(&self.file(path)).retry(super::requests::RETRIES).body(content);
         if let Some(time) = time {
             put = put.header("X-OC-Mtime", &time.to_string());
         }
