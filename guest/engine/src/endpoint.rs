@@ -139,6 +139,12 @@ pub trait Endpoint {
         Err(not_implemented("renames"))
     }
 
+    /// Returns the files whose fingerprints changed when they were renamed by
+    /// [`rename`](Self::rename), and forgets them. Otherwise, the next run compares their contents.
+    fn take_renamed(&mut self) -> Vec<Renamed> {
+        Vec::new()
+    }
+
     /// Moves files or links that are deleted to the trash. With `stays`, they are going to be
     /// replaced, and copies in the trash are sufficient. The engine has just compared them with
     /// their fingerprints; the side compares them again, where it can once nothing else can replace
@@ -306,6 +312,17 @@ pub struct Rename<'a> {
     pub to: &'a str,
     /// The entry to replace; `None`: the name must be unused.
     pub replaces: Option<&'a Fingerprint>,
+}
+
+/// A file with another fingerprint after a rename.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Renamed {
+    /// The new path.
+    pub path: String,
+    /// The fingerprint before.
+    pub before: Fingerprint,
+    /// The fingerprint now.
+    pub now: Fingerprint,
 }
 
 /// A file or link to move to the trash.

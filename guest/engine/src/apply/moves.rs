@@ -7,9 +7,11 @@ use syncmgr_plugin::{Error, ErrorCode, Result};
 
 use super::Applier;
 use super::place::check;
+use crate::endpoint::Renamed;
+use crate::names;
 use crate::plan::{Action, Operation};
 use crate::state::{self, Base, BaseChildren, BaseKind};
-use crate::tree::{Digest, Fingerprint, Name, Side, split};
+use crate::tree::{Digest, Fingerprint, Name, Side, moved_path, split};
 
 /// Moves that were not made, by key, and whether the side cannot make them at all.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +37,7 @@ impl Applier<'_> {
             }
             renamed => renamed?,
         }
+        self.note_fingerprints(on, operation, to, next);
         self.dirty.moved(on, path, to);
         self.dirty.touch_move(on, [path, to].map(|path| split(path).0), &operation.key);
         // Otherwise, or if it changed since, the next run compares it.
@@ -47,6 +50,29 @@ impl Applier<'_> {
             self.note_found(on, operation, &found, next, None);
         }
         Ok(())
+    }
+
+    /// Records the fingerprints that changed by a move.
+    fn note_fingerprints(
+        &mut self,
+        on: Side,
+        operation: &Operation,
+        to: &str,
+        next: &mut BaseChildren,
+    ) {
+        for Renamed { path, before, now } in self.end_of(on).take_renamed() {
+            // The baseline has the directories by their keys.
+            let Some(key) = moved_path(&path, to, &operation.key) else { continue };
+            let key: Vec<_> = key.split('/').map(names::key).collect();
+            let key = key.join("/");
+            let (parent, name) = split(&key);
+            let entries = state::directory_mut(next, parent);
+            let Some(base) = entries.and_then(|entries| entries.get_mut(name)) else { continue };
+            let seen = &mut Arc::make_mut(base).sides[on.index()];
+            if seen.fingerprint == before {
+                seen.fingerprint = now;
+            }
+        }
     }
 }
 

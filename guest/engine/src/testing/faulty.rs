@@ -4,7 +4,7 @@ use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 
 use crate::endpoint::{
     Capabilities, Content, Each, Endpoint, Identity, Like, Metadata, OpenRequest, Progress,
-    Received, Removal, Rename, Run, Transfer,
+    Received, Removal, Rename, Renamed, Run, Transfer,
 };
 use crate::tree::{Digest, Fingerprint};
 
@@ -207,6 +207,10 @@ impl<E: Endpoint> Endpoint for Faulty<E> {
 
     fn take_changed_trash(&mut self) -> Vec<String> {
         self.side.take_changed_trash()
+    }
+
+    fn take_renamed(&mut self) -> Vec<Renamed> {
+        self.side.take_renamed()
     }
 
     fn flushes(&self, durable: bool) -> bool {

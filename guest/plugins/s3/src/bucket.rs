@@ -13,7 +13,9 @@ mod directories;
 mod listing;
 mod multipart;
 mod objects;
+mod parts;
 mod probe;
+mod relocate;
 mod trash;
 mod upload;
 
@@ -21,7 +23,7 @@ use std::collections::{HashMap, HashSet};
 
 use syncmgr_engine::endpoint::{
     Capabilities, Content, Each, Endpoint, Like, Metadata, OpenRequest, Progress, Received,
-    Removal, Rename, Run, Transfer, without_cancellation,
+    Removal, Rename, Renamed, Run, Transfer, without_cancellation,
 };
 use syncmgr_engine::tree::{Digest, Fingerprint};
 use syncmgr_plugin::directories::Directory;
@@ -58,6 +60,8 @@ pub struct Bucket {
     sizes: Sizes,
     /// The capabilities of the server, once they are known.
     server: Option<Server>,
+    /// Why they cannot be determined in this run.
+    refused: Option<Error>,
     /// How the server named itself in this run.
     server_name: String,
     run: Option<Run>,
@@ -71,6 +75,8 @@ pub struct Bucket {
     /// Files without their names, by temporary path.
     staged: HashMap<String, Staged>,
     uploads: Uploads,
+    /// Renamed files.
+    renamed: Vec<Renamed>,
     /// The used paths in the trash.
     trash: HashSet<String>,
 }
@@ -87,6 +93,7 @@ impl Bucket {
             storage,
             sizes,
             server: None,
+            refused: None,
             server_name: String::new(),
             run: None,
             snapshot: None,
@@ -94,6 +101,7 @@ impl Bucket {
             objects: HashMap::new(),
             has_coarse_tags: false,
             staged: HashMap::new(),
+            renamed: Vec::new(),
             trash: HashSet::new(),
         }
     }
@@ -135,6 +143,7 @@ impl Endpoint for Bucket {
         Capabilities {
             at_once: AT_ONCE,
             has_versions: !self.has_coarse_tags,
+            renames: self.server.as_ref().is_some_and(|server| server.copies_new),
             ..Capabilities::default()
         }
     }
@@ -181,12 +190,20 @@ impl Endpoint for Bucket {
         }
     }
 
+    fn rename(&mut self, path: &str, to: &str) -> Result<()> {
+        self.prepare()?;
+        self.relocate(path, to)
+    }
+
+    fn take_renamed(&mut self) -> Vec<Renamed> {
+        std::mem::take(&mut self.renamed)
+    }
+
     fn keep_in_trash(&mut self, removals: &[Removal<'_>], stays: bool) -> Vec<Result<()>> {
-        let keep = |removal: &Removal<'_>| {
-            self.prepare()?;
-            self.keep(removal, stays)
-        };
-        removals.iter().map(keep).collect()
+        match self.prepare() {
+            Ok(()) => self.keep_all(removals, stays),
+            Err(error) => removals.iter().map(|_| Err(error.clone())).collect(),
+        }
     }
 
     fn remove(&mut self, path: &str, expected: Option<&Fingerprint>) -> Result<()> {
@@ -216,7 +233,7 @@ impl Endpoint for Bucket {
     fn flush_directories(&mut self, directories: &[&str], in_trash: bool) -> Vec<Result<()>> {
         match in_trash {
             true => directories.iter().map(|_| Ok(())).collect(),
-            false => directories.iter().map(|directory| self.mark_empty(directory)).collect(),
+            false => self.mark_empty(directories),
         }
     }
 

@@ -24,8 +24,13 @@ pub struct Server {
     pub replaces_expected: bool,
     /// Whether an upload in parts is completed under the same conditions.
     pub completes_expected: bool,
+    /// Whether a copy with `If-None-Match: *` refuses to replace an object. Otherwise, a rename
+    /// might replace one of another client.
+    pub copies_new: bool,
     /// Whether DELETE with `If-Match` deletes only the expected object.
     pub deletes_expected: bool,
+    /// Whether it keeps an object whose key ends with `/`.
+    pub has_markers: bool,
     /// Whether the bucket keeps old versions.
     pub has_versions: bool,
 }
@@ -41,10 +46,13 @@ impl Server {
         let yes = |is: bool| if is { "yes" } else { "no" };
         let name = if self.name.is_empty() { "a server without a name" } else { &self.name };
         format!(
-            "{name}; refuses overwrites: {}; refuses deletions: {}; keeps versions: {}",
+            "{name}; refuses overwrites: {}; refuses deletions: {}; renames: {}; keeps versions: {}; \
+             keeps empty directories: {}",
             yes(self.refuses_overwrites()),
             yes(self.deletes_expected),
-            yes(self.has_versions)
+            yes(self.copies_new),
+            yes(self.has_versions),
+            yes(self.has_markers)
         )
     }
 

@@ -45,7 +45,10 @@ pub fn read(body: impl Read, root: &str, each: &mut Each<'_>) -> Result<(), Inte
                 let name = String::from_utf8_lossy(start.local_name().as_ref()).into_owned();
                 if names.is_empty() {
                     is_error = name == "Error" && root != name;
-                    if !is_error && name != root {
+                    // Some servers have another end.
+                    let end = name.strip_prefix(root.trim_end_matches("Result"));
+                    let is_it = end.is_some_and(|end| ["", "Result", "Response"].contains(&end));
+                    if !is_error && !is_it {
                         return Err(invalid(&format!("it begins with {name:?}")));
                     }
                 }
@@ -129,6 +132,17 @@ mod tests {
 
     #[test]
     fn elements_have_their_parents_and_texts() {
+        for (root, is_good) in [
+            ("List", true),
+            ("ListResult", true),
+            ("ListResponse", true),
+            ("ListOther", false),
+            ("Other", false),
+        ] {
+            let document = format!("<{root}/>");
+            let read = read(document.as_bytes(), "ListResult", &mut |_, _, _| Ok(()));
+            assert_eq!(read.is_ok(), is_good, "{root}");
+        }
         for (document, expected) in [
             ("<R/>", &[][..]),
             ("<?xml version='1.0'?><R xmlns='x'><K>a&amp;&#65;</K></R>", &["R/K=a&A"]),

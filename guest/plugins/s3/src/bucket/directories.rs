@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 
 use syncmgr_engine::endpoint::without_cancellation;
-use syncmgr_engine::tree::split;
+use syncmgr_engine::tree::{moved_path, split};
+use syncmgr_plugin::http::Request;
 use syncmgr_plugin::{Error, ErrorCode, Result};
 
 use super::Bucket;
 use super::listing::Found;
+use super::objects::Place;
 use crate::answer::{expect, missing, used};
 
 /// What is known of directories, by path.
@@ -22,12 +24,16 @@ pub(super) struct Known {
     pub(super) has_marker: bool,
     /// Whether this run created it. Without entries, it needs a marker.
     pub(super) is_new: bool,
+    /// Whether this run created a file in it.
+    pub(super) has_new_file: bool,
 }
 
 impl Directories {
-    /// Records a new entry.
-    pub(super) fn add(&mut self, path: &str) {
-        self.0.entry(split(path).0.to_owned()).or_default().entries += 1;
+    /// Records a new entry. Returns its directory.
+    pub(super) fn add(&mut self, path: &str) -> &mut Known {
+        let parent = self.0.entry(split(path).0.to_owned()).or_default();
+        parent.entries += 1;
+        parent
     }
 
     /// Returns the directories in another one that only this run knows.
@@ -36,6 +42,13 @@ impl Directories {
             known.is_new && !known.has_marker && split(path).0 == directory
         };
         self.0.iter().filter(is_new).map(|(path, _)| path.clone()).collect()
+    }
+
+    /// Updates the paths after a directory was renamed.
+    pub(super) fn rename(&mut self, path: &str, to: &str) {
+        let known = std::mem::take(&mut self.0).into_iter();
+        let place = |old: String| moved_path(&old, path, to).unwrap_or(old);
+        self.0 = known.map(|(old, known)| (place(old), known)).collect();
     }
 
     pub(super) fn is_new(&self, path: &str) -> bool {
@@ -53,7 +66,10 @@ impl Bucket {
         {
             return Err(missing());
         }
-        if self.directories.is_new(path) || self.is_used(path)? {
+        let known = self.directories.0.get(parent).copied().unwrap_or_default();
+        // Nothing is in a new directory.
+        let is_unused = known.is_new && !known.has_new_file;
+        if self.directories.is_new(path) || (!is_unused && self.is_used(path)?) {
             return Err(used());
         }
         self.directories.add(path);
@@ -69,18 +85,10 @@ impl Bucket {
         Ok(!without_cancellation(page)?.is_empty())
     }
 
-    /// Returns whether a file or a directory has a path: the first page of the entries whose names
-    /// begin with it shows both, unless there are many.
+    /// Returns whether an entry has a path.
     pub(super) fn is_used(&mut self, path: &str) -> Result<bool> {
-        let page = self.page(&[("prefix", &self.location.key(path)), ("delimiter", "/")]);
-        let page = without_cancellation(page)?;
-        let is_it = |found: &Found| match found {
-            Found::File(other, _) | Found::Directory(other) | Found::Marker(other) => other == path,
-        };
-        match page.found.iter().any(is_it) || page.next.is_none() {
-            true => Ok(page.found.iter().any(is_it)),
-            false => Ok(self.stat_entries(&[path]).pop().unwrap_or(Ok(None))?.is_some()),
-        }
+        let found = self.find(&[path]).pop().unwrap_or(Ok(Place::Nothing))?;
+        Ok(!matches!(found, Place::Nothing))
     }
 
     /// Removes an empty directory. What another client creates in it at the same time stays: only
@@ -89,7 +97,7 @@ impl Bucket {
         let page =
             self.page(&[("prefix", &self.location.key(&format!("{path}/"))), ("max-keys", "2")]);
         let page = without_cancellation(page)?;
-        let is_marker = |found: &Found| matches!(found, Found::Marker(other) if other == path);
+        let is_marker = |found: &Found| matches!(found, Found::Marker(other, _) if other == path);
         let has_marker = page.found.iter().any(is_marker);
         if !page.skipped.is_empty() || page.found.len() > usize::from(has_marker) {
             return Err(Error::new(ErrorCode::AlreadyExists, "the directory is not empty"));
@@ -110,7 +118,11 @@ impl Bucket {
         let (parent, _) = split(path);
         let known = self.directories.0.get(parent).copied().unwrap_or_default();
         if !parent.is_empty() && known.entries <= 1 && !known.has_marker {
-            self.mark(parent)?;
+            match self.mark(parent) {
+                // The directory goes with its last entry.
+                Err(error) if error.code == ErrorCode::NotImplemented => {}
+                marked => marked?,
+            }
         }
         if let Some(known) = self.directories.0.get_mut(parent) {
             known.entries = known.entries.saturating_sub(1);
@@ -118,35 +130,50 @@ impl Bucket {
         Ok(())
     }
 
-    /// Creates the markers of the empty directories in a directory.
-    pub(super) fn mark_empty(&mut self, directory: &str) -> Result<()> {
-        let is_empty = |path: &String| self.directories.0[path].entries == 0;
-        let empty: Vec<_> =
-            self.directories.new_in(directory).into_iter().filter(is_empty).collect();
-        empty.iter().try_for_each(|path| self.mark(path))
+    /// Creates the markers of the new directories in these directories that are empty.
+    pub(super) fn mark_empty(&mut self, directories: &[&str]) -> Vec<Result<()>> {
+        let mut empty: HashMap<&str, Vec<String>> =
+            directories.iter().map(|directory| (*directory, Vec::new())).collect();
+        for (path, known) in &self.directories.0 {
+            if known.is_new
+                && known.entries == 0
+                && !known.has_marker
+                && let Some(paths) = empty.get_mut(split(path).0)
+            {
+                paths.push(path.clone());
+            }
+        }
+        let mut mark = |directory: &&str| {
+            let paths = empty.remove(*directory).unwrap_or_default();
+            paths.iter().try_for_each(|path| self.mark(path))
+        };
+        directories.iter().map(&mut mark).collect()
     }
 
     /// Creates a marker, unless there is an object with its key, which may have a content.
     fn mark(&mut self, path: &str) -> Result<()> {
-        let is_known = self.server.as_ref().is_some_and(|server| server.creates_new);
-        if is_known || self.head_alone(&format!("{path}/"))?.is_none() {
-            let put = self.marker("PUT", path).header("If-None-Match", "*").body(b"");
-            match without_cancellation(expect(put.send()).map(drop)) {
-                // It exists already.
-                Err(error) if error.code == ErrorCode::Changed => {}
-                // The server knows no conditions.
-                Err(error) if error.code == ErrorCode::NotImplemented => {
-                    let put = self.marker("PUT", path).body(b"");
-                    without_cancellation(expect(put.send()).map(drop))?;
-                }
-                sent => sent?,
-            }
+        self.prepare()?;
+        let server = self.server.clone().unwrap_or_default();
+        if !server.has_markers {
+            let message = "the server keeps no empty directories";
+            return Err(Error::new(ErrorCode::NotImplemented, message));
+        }
+        let put = self.marker("PUT", path);
+        let put = match server.creates_new {
+            true => Some(put.header("If-None-Match", "*")),
+            false => self.head(&format!("{path}/"))?.is_none().then_some(put),
+        };
+        let sent = put.map_or(Ok(()), |put| expect(put.body(b"").send()).map(drop));
+        match without_cancellation(sent) {
+            Err(error) if error.code != ErrorCode::Changed => return Err(error),
+            // It exists already.
+            Ok(()) | Err(_) => {}
         }
         self.directories.0.entry(path.to_owned()).or_default().has_marker = true;
         Ok(())
     }
 
-    fn marker(&self, method: &str, path: &str) -> syncmgr_plugin::http::Request<'static> {
+    pub(super) fn marker(&self, method: &str, path: &str) -> Request<'static> {
         self.request(method, &format!("{path}/"))
     }
 }

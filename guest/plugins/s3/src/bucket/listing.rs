@@ -23,6 +23,8 @@ const MAX_OBJECTS: usize = 4_000_000;
 const MAX_PAGE: usize = 10_000;
 /// The maximum number of pages in a row that show nothing.
 const MAX_EMPTY: usize = 100;
+/// The maximum length of a version tag in bytes.
+const MAX_TAG: usize = 256;
 /// The maximum number of warnings about keys.
 const MAX_WARNINGS: usize = 20;
 
@@ -33,7 +35,7 @@ pub(super) enum Found {
     /// A directory with entries.
     Directory(String),
     /// The marker of a directory.
-    Marker(String),
+    Marker(String, Object),
 }
 
 /// A page of a listing.
@@ -121,7 +123,7 @@ impl Bucket {
             }
             for found in page.found {
                 match found {
-                    Found::File(path, _) | Found::Directory(path) | Found::Marker(path)
+                    Found::File(path, _) | Found::Directory(path) | Found::Marker(path, _)
                         if path.starts_with(&trash) || path == names::TRASH => {}
                     Found::File(path, object) => {
                         let (parent, name) = split(&path);
@@ -129,7 +131,7 @@ impl Bucket {
                         snapshot.entries(parent).push((name.into(), fingerprint));
                     }
                     Found::Directory(path) => drop(snapshot.entries(&path)),
-                    Found::Marker(path) => {
+                    Found::Marker(path, _) => {
                         snapshot.entries(&path);
                         bucket.directories.0.entry(path).or_default().has_marker = true;
                     }
@@ -162,7 +164,7 @@ impl Bucket {
                     Some((split(&path).1.into(), Some(object.metadata.fingerprint)))
                 }
                 Found::Directory(path) => Some((split(&path).1.into(), None)),
-                Found::Marker(_) => None,
+                Found::Marker(..) => None,
             }));
             Ok(())
         })?;
@@ -180,7 +182,7 @@ impl Bucket {
 
     /// Passes all pages of the objects whose paths begin with `start` to `each`. With `delimited`,
     /// only the entries of one directory.
-    fn all_pages(
+    pub(super) fn all_pages(
         &mut self,
         start: &str,
         delimited: bool,
@@ -202,7 +204,7 @@ impl Bucket {
             self.recognize(&page.server);
             self.has_coarse_tags |= page.found.iter().any(|found| match found {
                 Found::File(_, object) => object.tag.is_empty(),
-                Found::Directory(_) | Found::Marker(_) => false,
+                Found::Directory(_) | Found::Marker(..) => false,
             });
             empty = if page.is_empty() { empty + 1 } else { 0 };
             if empty > MAX_EMPTY {
@@ -310,13 +312,11 @@ impl Bucket {
                 page.found.push(Found::Directory(name.to_owned()));
             } else {
                 let size = raw.size.ok_or_else(|| invalid("an object has no size"))?;
+                let object = Object::new(size, raw.modified.unwrap_or(0), raw.tag);
                 match (is_directory, size) {
-                    (true, 0) => page.found.push(Found::Marker(name.to_owned())),
+                    (true, 0) => page.found.push(Found::Marker(name.to_owned(), object)),
                     (true, _) => page.skipped.push((key.clone(), "it ends with `/`")),
-                    (false, size) => {
-                        let object = Object::new(size, raw.modified.unwrap_or(0), raw.tag);
-                        page.found.push(Found::File(path.to_owned(), object));
-                    }
+                    (false, _) => page.found.push(Found::File(path.to_owned(), object)),
                 }
             }
         }
@@ -356,10 +356,11 @@ fn listed_time(text: &str) -> Option<i64> {
     time.as_second().checked_mul(1_000_000_000)
 }
 
-/// Returns a version tag without its quotes.
+/// Returns a version tag without its quotes. One that is too long is none.
 pub(super) fn tag(text: &str) -> String {
     let text = text.trim();
-    text.strip_prefix("W/").unwrap_or(text).trim_matches('"').to_owned()
+    let tag = text.strip_prefix("W/").unwrap_or(text).trim_matches('"');
+    if tag.len() > MAX_TAG { String::new() } else { tag.to_owned() }
 }
 
 fn invalid(why: &str) -> Interrupt {

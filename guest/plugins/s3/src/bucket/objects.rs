@@ -8,10 +8,10 @@ use syncmgr_engine::endpoint::{
     Content, Metadata, OpenRequest, Progress, changed, without_cancellation,
 };
 use syncmgr_engine::tree::{Digest, Fingerprint, split};
-use syncmgr_plugin::http::Response;
+use syncmgr_plugin::http::{Request, Response};
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 
-use super::listing::{Found, tag};
+use super::listing::{Found, Page, tag};
 use super::{Bucket, RETRIES, or_missing, request, send_all};
 use crate::answer::{expect, missing};
 
@@ -34,6 +34,14 @@ pub(super) struct Object {
     pub(super) is_kept: Option<bool>,
 }
 
+/// What has a path.
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    Nothing,
+    Directory,
+    Object(Object),
+}
+
 impl Object {
     /// Creates one, with its time in ns since 1970.
     pub(super) fn new(size: u64, modified: i64, tag: String) -> Self {
@@ -46,7 +54,7 @@ impl Object {
     }
 
     /// Reads the headers of an answer.
-    fn of(response: &Response) -> Result<Self> {
+    pub(super) fn of(response: &Response) -> Result<Self> {
         let no_size = || Error::new(ErrorCode::InputOutput, "the server does not state the size");
         let size = response.content_length().ok_or_else(no_size)?;
         let modified = response.header("last-modified").and_then(|text| {
@@ -62,6 +70,23 @@ impl Object {
         })
     }
 
+    /// Returns whether it is the expected version, although its time may be rounded.
+    pub(super) fn is_still(&self, expected: &Fingerprint) -> bool {
+        let modified = self.metadata.fingerprint.modified;
+        let is_near = modified.abs_diff(expected.modified) <= 1_000_000_000;
+        let now = Fingerprint { modified: expected.modified, ..self.metadata.fingerprint };
+        now.is_still(expected) && (is_near || !self.tag.is_empty())
+    }
+
+    /// Returns whether it has the content of another one, by their tags or by the metadata of this
+    /// plugin.
+    pub(super) fn is_copy_of(&self, other: &Self) -> bool {
+        self.metadata.fingerprint.size == other.metadata.fingerprint.size
+            && ((!self.tag.is_empty() && self.tag == other.tag)
+                || (self.digest.is_some() && self.digest == other.digest)
+                || (self.source.is_some() && self.source == other.source))
+    }
+
     /// Returns whether it is what this plugin sent: `digest` is that of the content, or `source`
     /// that of an upload in parts.
     pub(super) fn is_sent(&self, size: u64, digest: &Digest, source: Option<&str>) -> bool {
@@ -71,31 +96,17 @@ impl Object {
 }
 
 impl Bucket {
-    /// Returns the metadata of entries. Several files of one directory need one request.
+    /// Returns the metadata of entries.
     pub(super) fn stat_entries(&mut self, paths: &[&str]) -> Vec<Result<Option<Metadata>>> {
         let mut results: Vec<_> = paths.iter().map(|path| self.stat_here(path).map(Ok)).collect();
         let unknown: Vec<_> = (0..paths.len()).filter(|at| results[*at].is_none()).collect();
         let asked: Vec<_> = unknown.iter().map(|at| paths[*at]).collect();
-        let found = self.find(&asked);
-        let mut absent = Vec::new();
-        for (at, found) in unknown.into_iter().zip(found) {
-            match found {
-                Ok(None) => absent.push(at),
-                Ok(Some(object)) => results[at] = Some(Ok(Some(object.metadata))),
-                Err(error) => results[at] = Some(Err(error)),
-            }
-        }
-        let prefixes: Vec<_> =
-            absent.iter().map(|at| self.location.key(&format!("{}/", paths[*at]))).collect();
-        let lists = prefixes.iter().map(|prefix| {
-            request("GET", &self.location.list(&[("prefix", prefix), ("max-keys", "1")]))
-        });
-        let lists = send_all(lists.collect(), |at, response| {
-            let page = without_cancellation(self.read_page(&prefixes[at], response))?;
-            Ok((!page.is_empty()).then(Metadata::directory))
-        });
-        for (at, found) in absent.into_iter().zip(lists) {
-            results[at] = Some(found);
+        for (at, found) in unknown.into_iter().zip(self.find(&asked)) {
+            results[at] = Some(found.map(|place| match place {
+                Place::Nothing => None,
+                Place::Directory => Some(Metadata::directory()),
+                Place::Object(object) => Some(object.metadata),
+            }));
         }
         results.into_iter().map(|result| result.unwrap_or(Ok(None))).collect()
     }
@@ -111,78 +122,128 @@ impl Bucket {
         }
     }
 
-    /// Asks for objects, and remembers them.
-    pub(super) fn find(&mut self, paths: &[&str]) -> Vec<Result<Option<Object>>> {
+    /// Asks for entries, and remembers objects. They are listed: some servers round the times that
+    /// HEAD returns. Several entries of one directory need one request.
+    pub(super) fn find(&mut self, paths: &[&str]) -> Vec<Result<Place>> {
         let mut groups: HashMap<&str, Vec<&str>> = HashMap::new();
         for path in paths {
             groups.entry(split(path).0).or_default().push(path);
         }
         let mut listed = HashMap::new();
-        for group in groups.values_mut().filter(|group| group.len() >= LISTED) {
-            group.sort_unstable();
-            self.list_range(group, &mut listed);
+        if groups.len() > 1 && paths.len() >= LISTED {
+            // New files are neighbours, although they are in several directories.
+            let mut sorted = paths.to_vec();
+            sorted.sort_unstable();
+            self.list_range(&sorted, false, &mut listed);
+        }
+        for group in groups.values_mut() {
+            group.retain(|path| !listed.contains_key(*path));
+            if group.len() >= LISTED {
+                group.sort_unstable();
+                self.list_range(group, true, &mut listed);
+            }
         }
         let single: Vec<_> = paths.iter().filter(|path| !listed.contains_key(**path)).collect();
-        let requests = single.iter().map(|path| self.request("HEAD", path)).collect();
-        let mut heads = send_all(requests, |_, response| headed(response)).into_iter();
-        let mut found = Vec::with_capacity(paths.len());
-        for path in paths {
-            found.push(match listed.remove(*path) {
-                Some(object) => Ok(Some(object)),
-                None => heads.next().unwrap_or(Ok(None)),
-            });
+        let keys: Vec<_> = single.iter().map(|path| self.location.key(path)).collect();
+        let list = |key: &String| {
+            let parameters = [("prefix", &**key), ("delimiter", "/"), ("max-keys", "100")];
+            request("GET", &self.location.list(&parameters))
+        };
+        let pages = send_all(keys.iter().map(list).collect(), |at, response| {
+            without_cancellation(self.read_page(&keys[at], response))
+        });
+        for (path, page) in single.into_iter().zip(pages) {
+            listed.insert((*path).to_owned(), page.and_then(|page| self.place(path, page)));
         }
+        let nothing = || Ok(Place::Nothing);
+        let found: Vec<_> =
+            paths.iter().map(|path| listed.remove(*path).unwrap_or_else(nothing)).collect();
         if self.objects.len() > MAX_REMEMBERED {
             self.objects.clear();
         }
         for (path, found) in paths.iter().zip(&found) {
             match found {
-                Ok(Some(object)) => drop(self.objects.insert((*path).to_owned(), object.clone())),
-                Ok(None) | Err(_) => drop(self.objects.remove(*path)),
+                Ok(Place::Object(object)) => {
+                    self.objects.insert((*path).to_owned(), object.clone());
+                }
+                Ok(Place::Nothing | Place::Directory) | Err(_) => drop(self.objects.remove(*path)),
             }
         }
         found
     }
 
-    /// Lists the part of a directory that these sorted paths are in, if that takes few requests.
-    /// What it does not find is asked for.
-    fn list_range(&self, paths: &[&str], listed: &mut HashMap<String, Object>) {
-        let (Some(first), Some(last)) = (paths.first(), paths.last()) else { return };
-        let mut same = first.len().min(last.len());
-        while !first.is_char_boundary(same) || !last.starts_with(&first[..same]) {
-            same -= 1;
+    /// Returns what has a path, from the first page of the entries whose names begin with it.
+    fn place(&self, path: &str, page: Page) -> Result<Place> {
+        let is_last = page.next.is_none();
+        let mut place = Place::Nothing;
+        for found in page.found {
+            match found {
+                Found::File(other, object) if other == path => place = Place::Object(object),
+                Found::Directory(other) if other == path => return Ok(Place::Directory),
+                Found::File(..) | Found::Directory(_) | Found::Marker(..) => {}
+            }
         }
-        let same = same.max(first.len() - split(first).1.len());
-        let prefix = self.location.key(&first[..same]);
-        let last_character = first.char_indices().last().map_or(0, |(at, _)| at);
-        // The last key before the first path that is known not to be far from it.
-        let before = self.location.key(&first[..last_character.max(same)]);
-        let mut place = ("start-after", before);
+        if is_last || matches!(place, Place::Object(_)) {
+            return Ok(place);
+        }
+        match self.head(path)? {
+            Some(object) => Ok(Place::Object(object)),
+            None if self.is_directory(path)? => Ok(Place::Directory),
+            None => Ok(Place::Nothing),
+        }
+    }
+
+    /// Lists the keys around these sorted paths, if that takes few requests. With `delimited`, they
+    /// are in one directory, and a path that is not listed is unused.
+    fn list_range(
+        &self,
+        paths: &[&str],
+        delimited: bool,
+        listed: &mut HashMap<String, Result<Place>>,
+    ) {
+        let (Some(first), Some(last)) = (paths.first(), paths.last()) else { return };
+        let shared = first.char_indices().take_while(|(at, one)| last[*at..].starts_with(*one));
+        let shared = shared.last().map_or(0, |(at, one)| at + one.len_utf8());
+        let shared =
+            if delimited { shared.max(first.len() - split(first).1.len()) } else { shared };
+        let prefix = self.location.key(&first[..shared]);
+        // A key before the first path that is not far from it.
+        let end = first.char_indices().last().map_or(0, |(at, _)| at);
+        let (mut place, mut left) =
+            (("start-after", self.location.key(&first[..end])), paths.len());
         for _ in 0..paths.len().div_ceil(16) {
-            let parameters = [("prefix", &*prefix), ("delimiter", "/"), (place.0, &*place.1)];
+            let mut parameters = vec![("prefix", &*prefix), (place.0, &*place.1)];
+            parameters.extend(delimited.then_some(("delimiter", "/")));
             let Ok(page) = self.page(&parameters) else { return };
+            let before = left;
             for found in page.found {
-                if let Found::File(path, object) = found
-                    && paths.binary_search(&&*path).is_ok()
-                {
-                    listed.insert(path, object);
+                let (path, found) = match found {
+                    Found::File(path, object) => (path, Place::Object(object)),
+                    Found::Directory(path) => (path, Place::Directory),
+                    Found::Marker(..) => continue,
+                };
+                if paths.binary_search(&&*path).is_ok() {
+                    left -= usize::from(listed.insert(path, Ok(found)).is_none());
                 }
             }
             match page.next {
-                Some(next) if listed.len() < paths.len() => place = ("continuation-token", next),
-                Some(_) | None => return,
+                Some(next) if left > 0 && left < before => place = ("continuation-token", next),
+                Some(_) => return,
+                None if delimited => {
+                    for path in paths {
+                        listed.entry((*path).to_owned()).or_insert(Ok(Place::Nothing));
+                    }
+                    return;
+                }
+                None => return,
             }
         }
     }
 
-    /// Asks for an object with its metadata.
-    pub(super) fn head_alone(&self, path: &str) -> Result<Option<Object>> {
-        headed(self.request("HEAD", path).send())
-    }
-
-    /// Asks for an object, and remembers it.
-    pub(super) fn head(&mut self, path: &str) -> Result<Option<Object>> {
-        self.find(&[path]).pop().unwrap_or(Ok(None))
+    /// Asks for an object with its metadata. Its time may be rounded.
+    pub(super) fn head(&self, path: &str) -> Result<Option<Object>> {
+        let head = without_cancellation(expect(self.request("HEAD", path).send()));
+        or_missing(head.and_then(|head| Object::of(&head)))
     }
 
     /// Returns the object that a path must have, as it was asked for just now.
@@ -191,37 +252,46 @@ impl Bucket {
         if let Some(object) = self.objects.get(path).filter(|object| is_it(object)) {
             return Ok(object.clone());
         }
-        let object = self.head(path)?.ok_or_else(missing)?;
-        if is_it(&object) { Ok(object) } else { Err(changed("it")) }
+        match self.find(&[path]).pop().unwrap_or_else(|| Err(missing()))? {
+            Place::Object(object) if is_it(&object) => Ok(object),
+            Place::Object(_) | Place::Directory => Err(changed("it")),
+            Place::Nothing => Err(missing()),
+        }
     }
 
     /// Deletes an object if it is the expected one.
     pub(super) fn delete_expected(&mut self, path: &str, object: &Object) -> Result<()> {
-        let mut delete = self.request("DELETE", path);
-        match self.server.as_ref().is_some_and(|server| server.deletes_expected) {
-            true if !object.tag.is_empty() => {
-                delete = delete.header("If-Match", &format!("\"{}\"", object.tag));
-            }
-            true | false => {
-                self.objects.remove(path);
-                self.expected(path, &object.metadata.fingerprint)?;
-            }
+        if !self.refuses_deletions() || object.tag.is_empty() {
+            self.objects.remove(path);
+            self.expected(path, &object.metadata.fingerprint)?;
         }
         self.leave(path)?;
         self.objects.remove(path);
-        match without_cancellation(expect(delete.send()).map(drop)) {
-            // It is that of a repetition.
-            Err(error) if error.code == ErrorCode::NotFound => Ok(()),
-            deleted => deleted,
+        // The answer may be that to a repetition.
+        let deleted = expect(self.delete_request(path, object).send()).map(drop);
+        or_missing(without_cancellation(deleted)).map(drop)
+    }
+
+    /// Returns the request that deletes an object, only if it is still this one where the server
+    /// can do that.
+    pub(super) fn delete_request(&self, path: &str, object: &Object) -> Request<'static> {
+        let delete = self.request("DELETE", path);
+        match self.refuses_deletions() {
+            true if !object.tag.is_empty() => {
+                delete.header("If-Match", &format!("\"{}\"", object.tag))
+            }
+            true | false => delete,
         }
+    }
+
+    pub(super) fn refuses_deletions(&self) -> bool {
+        self.server.as_ref().is_some_and(|server| server.deletes_expected)
     }
 
     /// Deletes an object without a condition.
     pub(super) fn delete(&self, path: &str) -> Result<()> {
-        match without_cancellation(expect(self.request("DELETE", path).send()).map(drop)) {
-            Err(error) if error.code == ErrorCode::NotFound => Ok(()),
-            deleted => deleted,
-        }
+        or_missing(without_cancellation(expect(self.request("DELETE", path).send()).map(drop)))
+            .map(drop)
     }
 
     /// Starts to receive files.
@@ -233,10 +303,14 @@ impl Bucket {
         send_all(files.iter().map(get).collect(), |at, response| {
             let response = without_cancellation(expect(response))?;
             let object = Object::of(&response)?;
-            let (url, left) =
-                (self.location.object(files[at].path), object.metadata.fingerprint.size);
+            let metadata = match files[at].expected {
+                Some(expected) if object.is_still(expected) => Metadata::file(*expected),
+                Some(_) => return Err(changed("the file")),
+                None => object.metadata,
+            };
+            let (url, left) = (self.location.object(files[at].path), metadata.fingerprint.size);
             let reader = Resumed { response, url, tag: object.tag, left, at: 0, tries: RETRIES };
-            Ok(Content { metadata: object.metadata, reader: Box::new(reader) })
+            Ok(Content { metadata, reader: Box::new(reader) })
         })
     }
 
@@ -253,11 +327,6 @@ impl Bucket {
         let content = self.download(&[OpenRequest { path, expected: None }]).pop();
         content.unwrap_or_else(|| Err(missing()))?.digest(progress)
     }
-}
-
-/// Reads the answer to HEAD.
-fn headed(response: Result<Response, Interrupt>) -> Result<Option<Object>> {
-    or_missing(without_cancellation(expect(response)).and_then(|head| Object::of(&head)))
 }
 
 /// The content of an object. If the connection fails, the rest is requested.

@@ -5,7 +5,9 @@ use syncmgr_plugin::http::{Request, Response};
 use syncmgr_plugin::{Interrupt, LogLevel, Result, callback};
 
 use super::Bucket;
+use super::listing::Found;
 use super::multipart::Upload;
+use super::relocate::copied;
 use crate::answer::{expect, is_unanswered};
 use crate::server::Server;
 
@@ -29,15 +31,27 @@ impl Bucket {
     /// change.
     ///
     /// # Errors
-    /// Fails if the server does not answer, or accepts no objects. The next change tries again.
+    /// Fails if the server does not answer: the next change tries again. Fails in the whole run if it
+    /// accepts or deletes no objects.
     pub(super) fn prepare(&mut self) -> Result<()> {
-        if self.server.is_none() {
-            let server = self.probe()?;
-            // If nothing is saved, the next run asks again.
-            let _ = server.save(&self.storage, self.id);
-            self.learn(server);
+        if self.server.is_some() {
+            return Ok(());
         }
-        Ok(())
+        if let Some(error) = &self.refused {
+            return Err(error.clone());
+        }
+        match self.probe() {
+            Ok(server) => {
+                // If nothing is saved, the next run asks again.
+                let _ = server.save(&self.storage, self.id);
+                self.learn(server);
+                Ok(())
+            }
+            Err(error) => {
+                self.refused = Some(error.clone()).filter(|error| !is_unanswered(error));
+                Err(error)
+            }
+        }
     }
 
     fn learn(&mut self, server: Server) {
@@ -65,6 +79,7 @@ impl Bucket {
             && creates_new
             && !is_refused(put(b"1").header("If-Match", &tag))?;
         let completes_expected = creates_new && replaces_expected && self.probe_parts(&path)?;
+        let copies_new = self.probe_copy(&path)?;
         let deletes_expected =
             is_refused(self.request("DELETE", &path).header("If-Match", OTHER_TAG))?;
         self.delete(&path)?;
@@ -73,9 +88,42 @@ impl Bucket {
             creates_new,
             replaces_expected,
             completes_expected,
+            copies_new,
             deletes_expected,
+            has_markers: self.probe_marker()?,
             has_versions,
         })
+    }
+
+    /// Returns whether the marker of a directory is an object with its own key.
+    fn probe_marker(&self) -> Result<bool> {
+        let path = self.run()?.temps.next();
+        let put = self.marker("PUT", &path).body(b"");
+        let stored = without_cancellation(expect(put.send()).map(drop));
+        if let Some(error) = stored.as_ref().err().filter(|error| is_unanswered(error)) {
+            return Err(error.clone());
+        }
+        let page = without_cancellation(self.page(&[("prefix", &self.location.key(&path))]))?;
+        // Some servers store it without its `/`.
+        let is_it = matches!(&page.found[..], [Found::Marker(found, _)] if *found == path);
+        for path in [format!("{path}/"), path] {
+            self.delete(&path)?;
+        }
+        Ok(stored.is_ok() && is_it)
+    }
+
+    /// Returns whether a copy replaces no object.
+    fn probe_copy(&self, path: &str) -> Result<bool> {
+        let to = self.run()?.temps.next();
+        let source = self.location.source(path);
+        let copy = || self.request("PUT", &to).header("x-amz-copy-source", &source).body(b"");
+        let refused = match copied(copy().send()) {
+            Ok(_) => is_refused(copy().header("If-None-Match", "*"))?,
+            Err(error) if is_unanswered(&error) => return Err(error),
+            Err(_) => false,
+        };
+        self.delete(&to)?;
+        Ok(refused)
     }
 
     /// Returns whether an upload in parts replaces no object.
@@ -87,7 +135,7 @@ impl Bucket {
             // Uploads fail for the same reason.
             Err(_) => return Ok(false),
         };
-        let refused = self.put_part(&upload, 1, b"4".as_slice().into()).and_then(|tag| {
+        let refused = self.put_part(&upload, 1, b"4".to_vec()).and_then(|tag| {
             upload.tags = vec![tag];
             is_refused(self.completion(&upload).header("If-None-Match", "*"))
         });

@@ -1,35 +1,72 @@
 //! Keeps replaced and deleted objects: the bucket does, if it has versions; otherwise, they are
 //! copied below `.syncmgr-trash`.
 
-use syncmgr_engine::endpoint::{Metadata, Removal, without_cancellation};
+use syncmgr_engine::endpoint::{Removal, changed, without_cancellation};
 use syncmgr_engine::names;
 use syncmgr_engine::tree::join;
-use syncmgr_plugin::{Error, ErrorCode, Result};
+use syncmgr_plugin::{Error, Result};
 
-use super::Bucket;
 use super::objects::Object;
-use crate::answer::{expect, missing, used};
-use crate::xml;
-
-/// The maximum size of an object that a server copies in one request.
-const MAX_COPY: u64 = 5 << 30;
+use super::relocate::copied;
+use super::{Bucket, send_all};
+use crate::answer::expect;
 
 impl Bucket {
-    /// Keeps an object that is replaced, which `stays`, or deleted.
-    pub(super) fn keep(&mut self, removal: &Removal<'_>, stays: bool) -> Result<()> {
-        let path = removal.path;
-        let mut object = self.expected(path, removal.expected)?;
-        let has_versions = self.server.as_ref().is_some_and(|server| server.has_versions);
-        if has_versions && object.is_kept.is_none() {
-            self.objects.remove(path);
-            object = self.expected(path, removal.expected)?;
+    /// Keeps objects that are replaced, which `stay`, or deleted.
+    pub(super) fn keep_all(&mut self, removals: &[Removal<'_>], stay: bool) -> Vec<Result<()>> {
+        let objects = removals.iter().map(|one| self.expected(one.path, one.expected));
+        let mut objects: Vec<Result<Object>> = objects.collect();
+        if self.server.as_ref().is_some_and(|server| server.has_versions) {
+            self.find_versions(removals, &mut objects);
         }
-        if object.is_kept != Some(true) {
-            let place = self.place_in_trash(path)?;
-            self.copy(path, &place, &object)
-                .map_err(|error| error.context("it cannot be kept in the trash"))?;
+        let mut copies = Vec::new();
+        for (at, removal) in removals.iter().enumerate() {
+            if let Ok(object) = &objects[at]
+                && object.is_kept != Some(true)
+            {
+                let object = object.clone();
+                let place = self.place_in_trash(removal.path);
+                match place.and_then(|to| self.copy_request(removal.path, &to, &object, false)) {
+                    Ok(copy) => copies.push((at, copy)),
+                    Err(error) => objects[at] = Err(not_kept(error)),
+                }
+            }
         }
-        if stays { Ok(()) } else { self.delete_expected(path, &object) }
+        let (kept, copies): (Vec<_>, Vec<_>) = copies.into_iter().unzip();
+        let sent = send_all(copies, |_, response| copied(response));
+        for (at, sent) in kept.into_iter().zip(sent) {
+            if let Err(error) = sent {
+                objects[at] = Err(not_kept(error));
+            }
+        }
+        let mut results = Vec::with_capacity(removals.len());
+        for (removal, object) in removals.iter().zip(objects) {
+            results.push(object.and_then(|object| match stay {
+                true => Ok(()),
+                false => self.delete_expected(removal.path, &object),
+            }));
+        }
+        results
+    }
+
+    /// Finds out which objects the bucket keeps when they are replaced or deleted.
+    fn find_versions(&self, removals: &[Removal<'_>], objects: &mut [Result<Object>]) {
+        let expected: Vec<_> = (0..objects.len()).filter(|at| objects[*at].is_ok()).collect();
+        let heads = expected.iter().map(|at| self.request("HEAD", removals[*at].path)).collect();
+        let heads = send_all(heads, |_, response| {
+            without_cancellation(expect(response)).and_then(|head| Object::of(&head))
+        });
+        for (at, head) in expected.into_iter().zip(heads) {
+            match head {
+                Ok(head) if head.is_still(removals[at].expected) => {
+                    if let Ok(object) = &mut objects[at] {
+                        object.is_kept = head.is_kept;
+                    }
+                }
+                Ok(_) => objects[at] = Err(changed("it")),
+                Err(error) => objects[at] = Err(error),
+            }
+        }
     }
 
     /// Returns an unused path in the trash.
@@ -45,36 +82,8 @@ impl Bucket {
         self.trash.insert(place.clone());
         Ok(place)
     }
+}
 
-    /// Copies an object on the server.
-    pub(super) fn copy(&self, path: &str, to: &str, object: &Object) -> Result<()> {
-        if object.metadata.fingerprint.size > MAX_COPY {
-            let message = "the server copies no object of more than 5 GiB";
-            return Err(Error::new(ErrorCode::NotImplemented, message));
-        }
-        let mut copy = self
-            .request("PUT", to)
-            .header("x-amz-copy-source", &self.location.source(path))
-            .body(b"");
-        if !object.tag.is_empty() {
-            let tag = format!("\"{}\"", object.tag);
-            copy = copy.header("x-amz-copy-source-if-match", &tag);
-        }
-        let response = without_cancellation(expect(copy.send()))?;
-        // The status is 200 even after an error.
-        without_cancellation(xml::read(response, "CopyObjectResult", &mut |_, _, _| Ok(())))
-    }
-
-    /// Renames an object: copies it, and deletes it if it is still the one that was copied.
-    pub(super) fn move_file(&mut self, path: &str, to: &str) -> Result<Metadata> {
-        let object = self.head_alone(path)?.ok_or_else(missing)?;
-        if self.is_used(to)? {
-            return Err(used());
-        }
-        self.copy(path, to, &object)?;
-        self.directories.add(to);
-        self.objects.insert(path.to_owned(), object.clone());
-        self.delete_expected(path, &object)?;
-        self.head(to)?.map(|object| object.metadata).ok_or_else(missing)
-    }
+fn not_kept(error: Error) -> Error {
+    error.context("it cannot be kept in the trash")
 }

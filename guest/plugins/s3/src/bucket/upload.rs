@@ -10,7 +10,7 @@ use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 
 use super::listing::tag;
 use super::multipart::Upload;
-use super::objects::Object;
+use super::objects::{Object, Place};
 use super::{Bucket, send_all};
 use crate::answer::{expect, is_unanswered, used};
 
@@ -92,7 +92,8 @@ impl Bucket {
         match self.staged.remove(path).map(|staged| staged.content) {
             Some(Sent::Here(_)) => Ok(()),
             Some(Sent::Parts(upload)) => self.abort(&upload),
-            None => self.delete(path),
+            // A run has left it, or a marker of its name.
+            None => self.delete(&format!("{path}/")).and_then(|()| self.delete(path)),
         }
     }
 
@@ -161,9 +162,9 @@ impl Bucket {
         for (at, rename) in renames.iter().enumerate() {
             let found = if weak[at] { found.next() } else { None };
             conditions.push(match (rename.replaces, found) {
-                (None, Some(Ok(Some(_)))) => Err(used()),
+                (None, Some(Ok(Place::Object(_) | Place::Directory))) => Err(used()),
                 (_, Some(Err(error))) => Err(error),
-                (None, Some(Ok(None)) | None) => {
+                (None, Some(Ok(Place::Nothing)) | None) => {
                     let is_known = server.creates_new;
                     Ok(is_known.then(|| ("If-None-Match", "*".to_owned())).into_iter().collect())
                 }
@@ -200,7 +201,8 @@ impl Bucket {
             Ok(_) => true,
             Err(error) => {
                 is_unanswered(error)
-                    || [ErrorCode::Changed, ErrorCode::NotFound].contains(&error.code)
+                    || [ErrorCode::Changed, ErrorCode::NotFound, ErrorCode::InputOutput]
+                        .contains(&error.code)
             }
         };
         let unclear: Vec<_> =
@@ -218,14 +220,22 @@ impl Bucket {
                 has_tag && object.metadata.fingerprint.size == size
                     || object.is_sent(size, &digest, source.as_deref())
             };
-            let found = match found {
-                // A listing has no metadata.
-                Some(Ok(Some(object))) if !is_sent(&object) => self.head_alone(&targets[at]),
-                Some(found) => found,
-                None => Ok(None),
+            let object = match found {
+                Some(Ok(Place::Object(object))) => Ok(Some(object)),
+                Some(Ok(Place::Nothing | Place::Directory)) | None => Ok(None),
+                Some(Err(error)) => Err(error),
             };
-            results[at] = match (found, sent) {
-                (Ok(Some(object)), _) if is_sent(&object) => Ok(Some(object.metadata)),
+            // A listing has no metadata.
+            let is_ours = |object: &Object| {
+                is_sent(object)
+                    || self.head(&targets[at]).is_ok_and(|head| {
+                        head.is_some_and(|head| {
+                            is_sent(&head) && head.is_still(&object.metadata.fingerprint)
+                        })
+                    })
+            };
+            results[at] = match (object, sent) {
+                (Ok(Some(object)), _) if is_ours(&object) => Ok(Some(object.metadata)),
                 (Ok(Some(object)), Ok(tag)) if object.tag == tag => {
                     // The next run sends it again.
                     let _ = self.delete_expected(&targets[at], &object);
@@ -251,7 +261,7 @@ impl Bucket {
             };
             if results[at].is_ok() {
                 if renames[at].replaces.is_none() {
-                    self.directories.add(&targets[at]);
+                    self.directories.add(&targets[at]).has_new_file = true;
                 }
                 if let Some(Staged { content: Sent::Parts(upload), .. }) =
                     self.staged.remove(renames[at].path)

@@ -78,11 +78,17 @@ impl World {
             (decoded(name), decoded(value))
         };
         let query = Query(query.split('&').filter(|one| !one.is_empty()).map(pair).collect());
-        let Some(key) = decoded(path).strip_prefix(&format!("/{BUCKET}/")).map(str::to_owned)
+        let Some(mut key) = decoded(path).strip_prefix(&format!("/{BUCKET}/")).map(str::to_owned)
         else {
             self.faults.push(format!("{method} {path}"));
             return error(404, "NoSuchBucket");
         };
+        if self.quirks.has_no_markers && key.ends_with('/') {
+            key.pop();
+            if self.objects.keys().any(|other| other.starts_with(&format!("{key}/"))) {
+                return error(500, "InternalError");
+            }
+        }
         if key.len() > 1024 {
             return error(400, "KeyTooLongError");
         }
@@ -295,6 +301,9 @@ impl World {
         let expected = request.header("x-amz-copy-source-if-match");
         if expected.is_some_and(|expected| expected != format!("\"{}\"", stored.tag)) {
             return error(412, "PreconditionFailed");
+        }
+        if let Some(refusal) = self.refusal(request, key, self.quirks.copies_always) {
+            return refusal;
         }
         if self.quirks.errors_in_200 > 0 {
             self.quirks.errors_in_200 -= 1;

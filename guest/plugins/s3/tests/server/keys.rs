@@ -46,6 +46,29 @@ fn a_key_that_is_no_path_is_skipped_with_a_warning() {
     }
 }
 
+/// They are recognized by the parts of lists that they are in.
+#[test]
+fn names_that_begin_alike_are_distinguished() {
+    for quirks in [
+        Quirks::default(),
+        Quirks { ignores_conditions: true, page: 3, ..Quirks::default() },
+        Quirks { lists_backwards: true, ..Quirks::default() },
+    ] {
+        let scene = Scene::new(quirks.clone());
+        let names = ["a", "ab", "abc", "abcd", "a-", "b/a", "b/ab", "c", "\u{e9}", "e\u{301}b"];
+        for round in 1..3 {
+            for name in names {
+                let content = format!("{name} in round {round}");
+                scene.write(name, content.as_bytes(), 500 - 100 * round);
+            }
+            let text = log(&scene.succeed().unwrap());
+            assert!(!text.contains("cannot copy"), "{quirks:?}: {text}");
+            scene.check(&scene.versions()).unwrap();
+            scene.check_rerun().unwrap();
+        }
+    }
+}
+
 #[test]
 fn a_marker_with_a_content_is_skipped() {
     let scene = Scene::new(Quirks::default());
@@ -113,6 +136,20 @@ fn empty_directories_are_markers() {
         assert_eq!(markers(&scene), ["made/", "new/"], "{durable}");
         scene.check(&scene.versions()).unwrap();
         scene.check_rerun().unwrap();
+    }
+}
+
+/// An empty directory stays where it is, since it cannot be on the server.
+#[test]
+fn a_server_without_markers_removes_no_local_directory() {
+    let scene = Scene::new(Quirks { has_no_markers: true, ..Quirks::default() });
+    fs::create_dir_all(scene.local_path().join("a/empty")).unwrap();
+    scene.write("b/c", b"c", 500);
+    for _ in 0..3 {
+        let text = log(&scene.run());
+        assert!(text.contains("the server keeps no empty directories"), "{text}");
+        assert_eq!(scene.local().keys().collect::<Vec<_>>(), ["a/", "a/empty/", "b/", "b/c"]);
+        assert_eq!(scene.remote().keys().collect::<Vec<_>>(), ["b/", "b/c"]);
     }
 }
 

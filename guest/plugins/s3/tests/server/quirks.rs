@@ -12,6 +12,8 @@ pub(crate) struct Quirks {
     pub(crate) ignores_if_match: bool,
     /// It ignores conditions of completed uploads.
     pub(crate) completes_always: bool,
+    /// It ignores conditions of copies.
+    pub(crate) copies_always: bool,
     /// It ignores `If-Match` of DELETE.
     pub(crate) deletes_always: bool,
     /// It answers 501 to conditions.
@@ -35,6 +37,8 @@ pub(crate) struct Quirks {
     pub(crate) list: List,
     /// PUT stores a half of the content.
     pub(crate) truncates: bool,
+    /// It stores the marker of a directory without its `/`, as rclone.
+    pub(crate) has_no_markers: bool,
     /// It has no uploads in parts.
     pub(crate) has_no_uploads: bool,
     /// PUT answers no tag.

@@ -110,12 +110,15 @@ impl Scene {
             self.write(&format!("l/{name}"), format!("local {name} 1").as_bytes(), 500);
             self.edit(&format!("r/{name}"), Some(format!("remote {name} 1").as_bytes()));
         }
+        for name in ["moved/a", "moved/b/c"] {
+            self.write(name, format!("{name}, which is moved").as_bytes(), 500);
+        }
         self.write("both", b"both 1", 500);
         self.write("empty", b"", 500);
     }
 
     /// Changes both sides: a new file, a replaced one of the same size, a deleted one, a new
-    /// directory, a removed one, and a conflict.
+    /// directory, a removed one, a moved one, and a conflict.
     pub(crate) fn change(&self) {
         self.write("l/replaced", b"local replaced 2", 400);
         self.edit("r/replaced", Some(b"remote replaced 2"));
@@ -126,6 +129,7 @@ impl Scene {
         self.remove("l/deleted");
         self.edit("r/deleted", None);
         fs::remove_dir_all(self.local_path().join("l/gone")).unwrap();
+        fs::rename(self.local_path().join("moved"), self.local_path().join("l/there")).unwrap();
         self.server.with(|world| world.remove_all("r/gone"));
         self.write("both", b"both, local 2", 400);
         self.edit("both", Some(b"both, remote 2"));

@@ -56,6 +56,8 @@ fn a_bucket_keeps_all_promises() {
         (small, Quirks { tags: Tags::Version, is_versioned: true, ..Quirks::default() }),
         (large, Quirks { lists_raw: true, lists_fractions: true, ..Quirks::default() }),
         (large, Quirks { lists_backwards: true, ..Quirks::default() }),
+        (large, Quirks { copies_always: true, ..Quirks::default() }),
+        (large, Quirks { has_no_markers: true, ..Quirks::default() }),
         (large, Quirks { put_has_no_tag: true, ..Quirks::default() }),
     ] {
         SIZES.set(sizes);

@@ -3,7 +3,7 @@
 
 use crate::quirks::{Quirks, Tags};
 use crate::scene::{Scene, log};
-use crate::world::{BUCKET, ORIGIN};
+use crate::world::{BUCKET, Event, ORIGIN, PREFIX};
 
 /// Syncs a scene, edits it, and syncs it again.
 fn sync_and_edit(scene: Scene) -> Result<Scene, String> {
@@ -51,12 +51,14 @@ fn both_sides_become_equal_whatever_the_server_does_wrong() {
         ("conditions are ignored", Quirks { ignores_conditions: true, ..Quirks::default() }),
         ("If-Match is ignored", Quirks { ignores_if_match: true, ..Quirks::default() }),
         ("completions are never refused", Quirks { completes_always: true, ..Quirks::default() }),
+        ("copies are never refused", Quirks { copies_always: true, ..Quirks::default() }),
         ("deletions are never refused", Quirks { deletes_always: true, ..Quirks::default() }),
         (
             "conditions are answered by 501",
             Quirks { refuses_conditions: true, ..Quirks::default() },
         ),
         ("versions", Quirks { is_versioned: true, ..Quirks::default() }),
+        ("no markers", Quirks { has_no_markers: true, ..Quirks::default() }),
         ("lists are not encoded", Quirks { lists_raw: true, ..Quirks::default() }),
         ("lists have parts of seconds", Quirks { lists_fractions: true, ..Quirks::default() }),
         ("lists are not sorted", Quirks { lists_backwards: true, page: 5, ..Quirks::default() }),
@@ -214,6 +216,42 @@ fn a_truncated_upload_is_an_error() {
     scene.settle().unwrap();
     assert_eq!(scene.object("a").content, b"the whole content");
     assert_eq!(scene.local()["a"], b"the whole content");
+}
+
+/// A large object needs not be received from its start again.
+#[test]
+fn a_download_that_is_cut_is_continued() {
+    for (tags, continues) in [(Tags::Content, true), (Tags::None, false)] {
+        let scene = Scene::new(Quirks { tags, ..Quirks::default() });
+        scene.edit("a", Some(b"a content that is received in two parts"));
+        // The list, and the object.
+        scene.server.with(|world| world.events.insert(1, Event::CutBody(20)));
+        let requests = scene.requests_of(|scene| drop(scene.succeed().unwrap()));
+        let ranges = requests.iter().filter(|one| one.contains("range: bytes=20-")).count();
+        assert_eq!(ranges, usize::from(continues), "{requests:#?}");
+        scene.server.with(|world| world.events.clear());
+        scene.settle().unwrap();
+        assert_eq!(scene.local()["a"], b"a content that is received in two parts");
+    }
+}
+
+/// A run was killed while it determined what the server can do.
+#[test]
+fn what_a_killed_run_has_left_is_removed() {
+    let scene = Scene::new(Quirks::default());
+    let from = scene.server.with(|world| world.requests.len());
+    scene.write("a", b"a", 500);
+    let requests = scene.requests_of(|scene| drop(scene.succeed().unwrap()));
+    for (number, request) in requests.iter().enumerate() {
+        let scene = Scene::new(Quirks::default());
+        scene.write("a", b"a", 500);
+        scene.server.with(|world| world.down_from = Some(from + number));
+        scene.run();
+        scene.server.with(|world| world.down_from = None);
+        scene.settle().unwrap();
+        let keys: Vec<_> = scene.server.with(|world| world.objects.keys().cloned().collect());
+        assert_eq!(keys, [format!("{PREFIX}a")], "{request}");
+    }
 }
 
 #[test]
