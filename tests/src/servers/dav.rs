@@ -70,7 +70,8 @@ pub fn nginx_dav_ext(certificate: &Certificate) -> Result<Server> {
 const DAV_EXT: &str = "dav_methods PUT DELETE MKCOL COPY MOVE;
                        dav_ext_methods PROPFIND OPTIONS;";
 
-/// Starts nginx in front of a server, which learns neither that there is TLS nor the login.
+/// Starts nginx in front of a server, which learns neither that there is TLS nor the login. A server
+/// with a bucket checks signatures instead of a login.
 pub(super) fn behind_tls(
     certificate: &Certificate,
     inner: Server,
@@ -90,9 +91,11 @@ pub(super) fn behind_tls(
             hook.port()
         )
     });
+    let access = if inner.bucket.is_some() { "auth_basic off;" } else { "" };
     let directives = format!(
         "{hook}
          location / {{
+             {access}
              proxy_pass http://127.0.0.1:{};
              proxy_http_version 1.1;
              proxy_set_header Host $http_host;

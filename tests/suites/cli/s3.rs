@@ -20,6 +20,9 @@ struct Kind {
     start: fn(&Certificate) -> Result<Server>,
     /// Starts it without TLS, if it refuses to overwrite objects.
     conditional: Option<fn() -> Result<Server>>,
+    /// The exit status of a run without problems: a server that cannot refuse an overwrite has a
+    /// warning.
+    good: i32,
     /// Whether an object whose name ends with `/` is not a file.
     has_markers: bool,
     /// The synced directory of the server's files.
@@ -32,6 +35,7 @@ const SERVERS: [Kind; 3] = [
         needs: &["weed", servers::NGINX_DAV_EXT],
         start: servers::seaweedfs_s3,
         conditional: Some(servers::plain_seaweedfs_s3),
+        good: 0,
         has_markers: true,
         top: "files",
     },
@@ -40,6 +44,7 @@ const SERVERS: [Kind; 3] = [
         needs: &["rclone"],
         start: servers::rclone_s3,
         conditional: None,
+        good: 1,
         has_markers: false,
         top: "files/bucket/files",
     },
@@ -48,6 +53,7 @@ const SERVERS: [Kind; 3] = [
         needs: &["moto_server", servers::NGINX_DAV_EXT],
         start: servers::moto,
         conditional: Some(servers::plain_moto),
+        good: 0,
         has_markers: true,
         top: "files",
     },
@@ -206,9 +212,9 @@ fn both_sides_become_equal_and_a_rerun_changes_nothing() -> Result<()> {
             local.write(&format!("names/{name}.l"), name.as_bytes(), 100)?;
             remote.write(&format!("names/{name}.r"), name.as_bytes(), 100)?;
         }
-        scene.sync(&[])?.expect(0, "96 copied")?;
+        scene.sync(&[])?.expect(scene.kind.good, "96 copied")?;
         scene.expect_equal()?;
-        scene.sync(&[])?.expect(0, "nothing to do")?;
+        scene.sync(&[])?.expect(scene.kind.good, "nothing to do")?;
 
         local.write("l/0/0", b"edited on local", 50)?;
         remote.write("r/0/0", b"edited on remote", 50)?;
@@ -216,13 +222,15 @@ fn both_sides_become_equal_and_a_rerun_changes_nothing() -> Result<()> {
         remote.remove("r/1/1")?;
         local.remove("l/2")?;
         remote.remove("r/2")?;
-        scene.sync(&["--set", "max-delete=any"])?.expect(0, "2 copied, 28 deleted")?;
+        scene
+            .sync(&["--set", "max-delete=any"])?
+            .expect(scene.kind.good, "2 copied, 28 deleted")?;
         scene.expect_equal()?;
         let all = local.tree()?;
         assert_eq!(all["l/0/0"], b"edited on local");
         assert_eq!(all["r/0/0"], b"edited on remote");
         assert!(!all.contains_key("l/1/1") && !all.contains_key("r/2/"), "{:?}", all.keys());
-        scene.sync(&[])?.expect(0, "nothing to do")?;
+        scene.sync(&[])?.expect(scene.kind.good, "nothing to do")?;
         Ok(())
     })
 }
@@ -240,16 +248,16 @@ fn an_empty_directory_is_an_object() -> Result<()> {
         scene.sync(&[])?;
         scene.expect_equal()?;
         ensure!(local.tree()?.len() == 3, "{:?}", local.tree()?);
-        scene.sync(&[])?.expect(0, "nothing to do")?;
+        scene.sync(&[])?.expect(scene.kind.good, "nothing to do")?;
 
         // A directory whose last file is deleted remains.
         local.write("emptied/file", b"it", 100)?;
-        scene.sync(&[])?.expect(0, "1 copied")?;
+        scene.sync(&[])?.expect(scene.kind.good, "1 copied")?;
         local.remove("emptied/file")?;
-        scene.sync(&[])?.expect(0, "1 deleted")?;
+        scene.sync(&[])?.expect(scene.kind.good, "1 deleted")?;
         scene.expect_equal()?;
         ensure!(remote.tree()?.contains_key("emptied/"), "{:?}", remote.tree()?);
-        scene.sync(&[])?.expect(0, "nothing to do")?;
+        scene.sync(&[])?.expect(scene.kind.good, "nothing to do")?;
 
         local.remove("of local")?;
         remote.remove("of the remote side")?;
@@ -257,7 +265,7 @@ fn an_empty_directory_is_an_object() -> Result<()> {
         scene.expect_equal()?;
         let left: Vec<_> = local.tree()?.into_keys().collect();
         ensure!(left == ["emptied/", "file"], "{left:?}");
-        scene.sync(&[])?.expect(0, "nothing to do")?;
+        scene.sync(&[])?.expect(scene.kind.good, "nothing to do")?;
         Ok(())
     })
 }
@@ -268,7 +276,7 @@ fn a_conflict_keeps_both_versions_and_the_trash_keeps_replaced_ones() -> Result<
         let (local, remote) = (&scene.local, &scene.remote);
         local.write("both", b"first", 200)?;
         local.write("replaced", b"old", 200)?;
-        scene.sync(&[])?.expect(0, "2 copied")?;
+        scene.sync(&[])?.expect(scene.kind.good, "2 copied")?;
         local.write("both", b"of local", 50)?;
         remote.write("both", b"of the remote side", 100)?;
         local.write("replaced", b"new", 50)?;
@@ -293,7 +301,7 @@ fn a_bucket_that_looks_empty_or_is_none_stops_the_run() -> Result<()> {
         for number in 0..30 {
             local.write(&format!("{number}"), &[number; 30], 100)?;
         }
-        scene.sync(&[])?.expect(0, "30 copied")?;
+        scene.sync(&[])?.expect(scene.kind.good, "30 copied")?;
         let before = local.tree()?;
         let away = format!("{}-away", remote.top);
         remote.files.rename(remote.top, &away)?;
@@ -323,10 +331,10 @@ fn what_is_outside_of_the_granted_path_stays() -> Result<()> {
             remote.files.write(&outside(name), b"not of the pair", 100)?;
         }
         local.write("a", b"of local", 100)?;
-        scene.sync(&[])?.expect(0, "1 copied")?;
+        scene.sync(&[])?.expect(scene.kind.good, "1 copied")?;
         remote.remove("a")?;
         remote.write("b", b"of the remote side", 100)?;
-        scene.sync(&["--set", "max-delete=any"])?.expect(0, "1 copied, 1 deleted")?;
+        scene.sync(&["--set", "max-delete=any"])?.expect(scene.kind.good, "1 copied, 1 deleted")?;
         let left: Vec<_> = local.tree()?.into_keys().collect();
         ensure!(left == ["b"], "{left:?}");
         let all = remote.files.tree(&outside("-other"))?;
@@ -379,7 +387,10 @@ fn a_job_file_describes_pairs() -> Result<()> {
              secret = {{ file = \"keys\" }}\n"
         );
         scene.home.write("sync.toml", job)?;
-        scene.home.run(&["run", "--job", "sync.toml"])?.expect(0, "succeeded: photos, 2 copied")?;
+        scene
+            .home
+            .run(&["run", "--job", "sync.toml"])?
+            .expect(scene.kind.good, "succeeded: photos, 2 copied")?;
         assert_eq!(remote.tree()?["photos/a"], b"of local");
         assert_eq!(local.tree()?["b"], b"of the remote side");
         Ok(())
@@ -400,7 +411,7 @@ fn a_version_that_appears_at_the_last_moment_is_not_lost() -> Result<()> {
                 if *what == "replaced" {
                     local.write(&name, b"first", 200)?;
                 }
-                scene.sync(&[])?.expect(0, "copied")?;
+                scene.sync(&[])?.expect(scene.kind.good, "copied")?;
                 local.write(&name, &vec![b'l'; bytes], 50)?;
                 let (key, files) = (format!("{}/{name}", remote.top), remote.files.clone());
                 let end = format!("/bucket/{key}");

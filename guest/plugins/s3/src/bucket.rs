@@ -13,6 +13,7 @@ mod directories;
 mod listing;
 mod multipart;
 mod objects;
+mod parts;
 mod probe;
 mod relocate;
 mod trash;

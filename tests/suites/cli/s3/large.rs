@@ -32,7 +32,7 @@ fn what_a_plain_client_downloads_is_equal() -> Result<()> {
             on.write(&format!("large/{number}"), &content(number, bytes), 100)?;
         }
         let begun = std::time::Instant::now();
-        scene.sync(&[])?.expect(0, &format!("{} copied", count + large))?;
+        scene.sync(&[])?.expect(scene.kind.good, &format!("{} copied", count + large))?;
         let first = begun.elapsed();
         // Sizes stay the same.
         for number in (0..count).step_by(10) {
@@ -47,10 +47,10 @@ fn what_a_plain_client_downloads_is_equal() -> Result<()> {
         let removed = count.div_ceil(50);
         let edited = count.div_ceil(10) - removed + 1;
         let begun = std::time::Instant::now();
-        scene.sync(&[])?.expect(0, &format!("{edited} copied, {removed} deleted"))?;
+        scene.sync(&[])?.expect(scene.kind.good, &format!("{edited} copied, {removed} deleted"))?;
         let second = begun.elapsed();
         let begun = std::time::Instant::now();
-        scene.sync(&[])?.expect(0, "nothing to do")?;
+        scene.sync(&[])?.expect(scene.kind.good, "nothing to do")?;
         println!(
             "{}: synced in {first:.1?}, edits in {second:.1?}, nothing in {:.1?}",
             scene.kind.name,
@@ -105,12 +105,12 @@ fn a_large_file_is_transferred_in_constant_memory() -> Result<()> {
             Ok(peaks.max().unwrap_or(u64::MAX))
         };
         let up = scene.sync(&["--json"])?;
-        ensure!(up.status == 0, "with {}: {up:?}", kind.name);
+        ensure!(up.status == kind.good, "with {}: {up:?}", kind.name);
         // Another directory receives it.
         fs::remove_dir_all(scene.home.path("state"))?;
         fs::remove_file(&file)?;
         let down = scene.sync(&["--json"])?;
-        ensure!(down.status == 0, "with {}: {down:?}", kind.name);
+        ensure!(down.status == kind.good, "with {}: {down:?}", kind.name);
         ensure!(hash(&file)? == expected, "with {}", kind.name);
         for ran in [&up, &down] {
             ensure!(peak(ran)? < MEMORY, "with {}: {}", kind.name, peak(ran)?);

@@ -24,12 +24,16 @@ pub(super) struct Known {
     pub(super) has_marker: bool,
     /// Whether this run created it. Without entries, it needs a marker.
     pub(super) is_new: bool,
+    /// Whether this run created a file in it.
+    pub(super) has_new_file: bool,
 }
 
 impl Directories {
-    /// Records a new entry.
-    pub(super) fn add(&mut self, path: &str) {
-        self.0.entry(split(path).0.to_owned()).or_default().entries += 1;
+    /// Records a new entry. Returns its directory.
+    pub(super) fn add(&mut self, path: &str) -> &mut Known {
+        let parent = self.0.entry(split(path).0.to_owned()).or_default();
+        parent.entries += 1;
+        parent
     }
 
     /// Returns the directories in another one that only this run knows.
@@ -62,7 +66,10 @@ impl Bucket {
         {
             return Err(missing());
         }
-        if self.directories.is_new(path) || self.is_used(path)? {
+        let known = self.directories.0.get(parent).copied().unwrap_or_default();
+        // Nothing is in a new directory.
+        let is_unused = known.is_new && !known.has_new_file;
+        if self.directories.is_new(path) || (!is_unused && self.is_used(path)?) {
             return Err(used());
         }
         self.directories.add(path);

@@ -130,9 +130,18 @@ impl Bucket {
             groups.entry(split(path).0).or_default().push(path);
         }
         let mut listed = HashMap::new();
-        for group in groups.values_mut().filter(|group| group.len() >= LISTED) {
-            group.sort_unstable();
-            self.list_range(group, &mut listed);
+        if groups.len() > 1 && paths.len() >= LISTED {
+            // New files are neighbours, although they are in several directories.
+            let mut sorted = paths.to_vec();
+            sorted.sort_unstable();
+            self.list_range(&sorted, false, &mut listed);
+        }
+        for group in groups.values_mut() {
+            group.retain(|path| !listed.contains_key(*path));
+            if group.len() >= LISTED {
+                group.sort_unstable();
+                self.list_range(group, true, &mut listed);
+            }
         }
         let single: Vec<_> = paths.iter().filter(|path| !listed.contains_key(**path)).collect();
         let keys: Vec<_> = single.iter().map(|path| self.location.key(path)).collect();
@@ -184,19 +193,29 @@ impl Bucket {
         }
     }
 
-    /// Lists the part of a directory that these sorted paths are in, if that takes few requests.
-    fn list_range(&self, paths: &[&str], listed: &mut HashMap<String, Result<Place>>) {
+    /// Lists the keys around these sorted paths, if that takes few requests. With `delimited`, they
+    /// are in one directory, and a path that is not listed is unused.
+    fn list_range(
+        &self,
+        paths: &[&str],
+        delimited: bool,
+        listed: &mut HashMap<String, Result<Place>>,
+    ) {
         let (Some(first), Some(last)) = (paths.first(), paths.last()) else { return };
-        let name_at = first.len() - split(first).1.len();
         let shared = first.char_indices().take_while(|(at, one)| last[*at..].starts_with(*one));
-        let shared = shared.last().map_or(0, |(at, one)| at + one.len_utf8()).max(name_at);
+        let shared = shared.last().map_or(0, |(at, one)| at + one.len_utf8());
+        let shared =
+            if delimited { shared.max(first.len() - split(first).1.len()) } else { shared };
         let prefix = self.location.key(&first[..shared]);
         // A key before the first path that is not far from it.
-        let end = first.char_indices().last().map_or(0, |(at, _)| at).max(shared);
-        let (mut place, mut count) = (("start-after", self.location.key(&first[..end])), 0);
+        let end = first.char_indices().last().map_or(0, |(at, _)| at);
+        let (mut place, mut left) =
+            (("start-after", self.location.key(&first[..end])), paths.len());
         for _ in 0..paths.len().div_ceil(16) {
-            let parameters = [("prefix", &*prefix), ("delimiter", "/"), (place.0, &*place.1)];
+            let mut parameters = vec![("prefix", &*prefix), (place.0, &*place.1)];
+            parameters.extend(delimited.then_some(("delimiter", "/")));
             let Ok(page) = self.page(&parameters) else { return };
+            let before = left;
             for found in page.found {
                 let (path, found) = match found {
                     Found::File(path, object) => (path, Place::Object(object)),
@@ -204,19 +223,19 @@ impl Bucket {
                     Found::Marker(..) => continue,
                 };
                 if paths.binary_search(&&*path).is_ok() {
-                    listed.insert(path, Ok(found));
-                    count += 1;
+                    left -= usize::from(listed.insert(path, Ok(found)).is_none());
                 }
             }
             match page.next {
-                Some(next) if count < paths.len() => place = ("continuation-token", next),
+                Some(next) if left > 0 && left < before => place = ("continuation-token", next),
                 Some(_) => return,
-                None => {
+                None if delimited => {
                     for path in paths {
                         listed.entry((*path).to_owned()).or_insert(Ok(Place::Nothing));
                     }
                     return;
                 }
+                None => return,
             }
         }
     }

@@ -57,7 +57,7 @@ impl Bucket {
         }
         let tags: Vec<String> = copied.into_iter().flatten().collect();
         self.leave(path)?;
-        self.directories.add(to);
+        self.directories.add(to).has_new_file = true;
         self.directories.rename(path, to);
         let deleted = self.delete_copied(&objects);
         self.note_renamed(to, &objects, &tags, place);

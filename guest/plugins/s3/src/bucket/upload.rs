@@ -261,7 +261,7 @@ impl Bucket {
             };
             if results[at].is_ok() {
                 if renames[at].replaces.is_none() {
-                    self.directories.add(&targets[at]);
+                    self.directories.add(&targets[at]).has_new_file = true;
                 }
                 if let Some(Staged { content: Sent::Parts(upload), .. }) =
                     self.staged.remove(renames[at].path)

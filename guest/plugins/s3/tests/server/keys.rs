@@ -46,6 +46,29 @@ fn a_key_that_is_no_path_is_skipped_with_a_warning() {
     }
 }
 
+/// They are recognized by the parts of lists that they are in.
+#[test]
+fn names_that_begin_alike_are_distinguished() {
+    for quirks in [
+        Quirks::default(),
+        Quirks { ignores_conditions: true, page: 3, ..Quirks::default() },
+        Quirks { lists_backwards: true, ..Quirks::default() },
+    ] {
+        let scene = Scene::new(quirks.clone());
+        let names = ["a", "ab", "abc", "abcd", "a-", "b/a", "b/ab", "c", "\u{e9}", "e\u{301}b"];
+        for round in 1..3 {
+            for name in names {
+                let content = format!("{name} in round {round}");
+                scene.write(name, content.as_bytes(), 500 - 100 * round);
+            }
+            let text = log(&scene.succeed().unwrap());
+            assert!(!text.contains("cannot copy"), "{quirks:?}: {text}");
+            scene.check(&scene.versions()).unwrap();
+            scene.check_rerun().unwrap();
+        }
+    }
+}
+
 #[test]
 fn a_marker_with_a_content_is_skipped() {
     let scene = Scene::new(Quirks::default());
