@@ -23,7 +23,7 @@ use conformance::{compare_with_file, host, limits, workspace};
 use plugins::{contract, ended, http, loading, reported, running};
 use program::{installing, keyring, project, testing};
 use syncmgr_cli::check::{CheckError, Fixture, Recording, RecordingHead, TempFixture};
-use syncmgr_cli::project::{Language, Project, ProjectError, Template, create};
+use syncmgr_cli::project::{Language, Project, ProjectError, Sdk, Template, create};
 use syncmgr_host::http::{
     HttpAuth, HttpAuthError, HttpDenial, HttpGrant, HttpGrantError, HttpPolicy,
 };

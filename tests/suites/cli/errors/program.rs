@@ -101,12 +101,12 @@ pub(crate) fn keyring(messages: &mut Messages) -> Result<()> {
 
 pub(crate) fn project(messages: &mut Messages) -> Result<()> {
     let home = messages.folder("projects")?;
-    messages.refused(create(&home, "My Plugin", Language::C, Template::Copy))?;
+    messages.refused(create(&home, "My Plugin", Language::C, Template::Copy, Sdk::Vendored))?;
     for language in Language::ALL {
-        create(&home, language.name(), language, Template::Copy)?;
+        create(&home, language.name(), language, Template::Copy, Sdk::Vendored)?;
         messages.program("tool-missing", &format!("projects/{}", language.name()), &["build"])?;
     }
-    messages.refused(create(&home, "rust", Language::Rust, Template::Copy))?;
+    messages.refused(create(&home, "rust", Language::Rust, Template::Copy, Sdk::Vendored))?;
     messages.refused(Project::find(&messages.path("nowhere")))?;
     let rustc = messages.folder("bin")?.join("rustc");
     fs::write(&rustc, "#!/bin/sh\nexit 1\n")?;
