@@ -22,3 +22,22 @@ fn all_packages_have_the_version_of_the_workspace() -> Result<()> {
     ensure!(package["version"] == env!("CARGO_PKG_VERSION"), "{package}");
     Ok(())
 }
+
+#[test]
+fn workflows_pin_their_actions() -> Result<()> {
+    let mut pinned = 0;
+    for file in fs::read_dir(workspace().join(".github/workflows"))? {
+        let path = file?.path();
+        for line in fs::read_to_string(&path)?.lines() {
+            let Some((_, action)) = line.split_once("uses: ") else { continue };
+            let commit = action.split_once('@').and_then(|(_, rest)| rest.split_once(" # v"));
+            let (commit, _version) =
+                commit.with_context(|| format!("{}: {line}", path.display()))?;
+            let is_commit = commit.len() == 40 && commit.bytes().all(|b| b.is_ascii_hexdigit());
+            ensure!(is_commit, "{}: {line}", path.display());
+            pinned += 1;
+        }
+    }
+    ensure!(pinned >= 6, "{pinned} actions");
+    Ok(())
+}
