@@ -42,6 +42,9 @@ const PLUGIN_AND_BUILD: &str =
 const BLOCKS: &[(&str, &str, How)] = &[
     ("README.md", "$ syncmgr run folder", Session("")),
     ("README.md", "cargo install", Not("it installs the program")),
+    (INSTALL, "cargo install", Not("it installs the program")),
+    (INSTALL, "pipx install", Not("`.ci/installs` does the same with files")),
+    (INSTALL, "cargo build --release", Not("`.ci/run` does the same with the program of the tests")),
     ("README.md", "cargo demo", By("program::the_demo_makes_two_folders_and_syncs_them")),
     ("README.md", "cargo test", Not("this is how the tests are run")),
     ("README.md", "syncmgr run folder", Run("readme", "")),
@@ -165,6 +168,7 @@ const BLOCKS: &[(&str, &str, How)] = &[
 
 const FOLDER: &str = "guest/book/src/folder.md";
 const GRANTS: &str = "guest/book/src/grants.md";
+const INSTALL: &str = "guest/book/src/install.md";
 const INTRODUCTION: &str = "guest/book/src/introduction.md";
 const LIFECYCLE: &str = "guest/book/src/lifecycle.md";
 const NETWORK: &str = "guest/book/src/network.md";
