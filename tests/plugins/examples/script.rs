@@ -239,6 +239,18 @@ fn run(export: &str) -> Result<()> {
                 &arguments.get("name").unwrap_or_default(),
                 arguments.number("value").unwrap_or(0),
             ),
+            "actions" => {
+                let action = |number| statistics::Action {
+                    kind: statistics::ActionKind::Deleted,
+                    side: arguments.get("side"),
+                    path: format!("{}{number}", arguments.get("path").unwrap_or_default()),
+                    size: Some(number),
+                    detail: None,
+                };
+                let actions: Vec<_> =
+                    (0..arguments.number("count").unwrap_or(1)).map(action).collect();
+                statistics::report_actions(item.unwrap_or(id("null")), &actions);
+            }
             "sleep" => std::thread::sleep(std::time::Duration::from_millis(
                 arguments.number("ms").unwrap_or(0),
             )),
