@@ -31,9 +31,10 @@ fn documents_quote_the_sources() -> anyhow::Result<()> {
         ("guest/src/lib.rs", "no_run", "guest/plugins/hello/src/lib.rs"),
     ] {
         let page_text = fs::read_to_string(workspace().join(page))?;
+        let is_code = page.ends_with(".rs");
         let lines = page_text.lines().map(|line| match line.strip_prefix("//!") {
-            Some(text) => text.strip_prefix(' ').unwrap_or(text),
-            None => line,
+            Some(text) if is_code => text.strip_prefix(' ').unwrap_or(text),
+            Some(_) | None => line,
         });
         // A hidden line of the page keeps rustdoc from adding `main`.
         let lines = lines.filter(|line| *line != "# fn main() {}");
