@@ -9,6 +9,7 @@
 //! object of length 0 whose key ends with `/`. A directory gets its marker only if nothing is in it
 //! once changes are made permanent, or before the last entry is removed from it.
 
+mod copies;
 mod directories;
 mod listing;
 mod multipart;

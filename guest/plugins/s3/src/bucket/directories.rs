@@ -155,7 +155,7 @@ impl Bucket {
         self.prepare()?;
         let server = self.server.clone().unwrap_or_default();
         if !server.has_markers {
-            let message = "the server keeps no empty directories";
+            let message = format!("the server cannot keep the empty directory {path}");
             return Err(Error::new(ErrorCode::NotImplemented, message));
         }
         let put = self.marker("PUT", path);

@@ -29,18 +29,20 @@ pub(super) const MAX_PARTS: u64 = 10_000;
 const MAX_PART: u64 = 256 << 20;
 const MIB: u64 = 1 << 20;
 
-/// The sizes of what is kept in memory.
+/// The sizes from which files are divided.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes {
     /// The maximum size in bytes of a file that is sent in one request.
     pub held: u64,
     /// The size of a part in bytes, unless the file is so large that it has too many.
     pub part: u64,
+    /// The maximum size in bytes of an object that the server copies in one request.
+    pub copy: u64,
 }
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self { held: 16 * MIB, part: 16 * MIB }
+        Self { held: 16 * MIB, part: 16 * MIB, copy: 5 << 30 }
     }
 }
 

@@ -28,6 +28,8 @@ pub(super) struct Object {
     pub(super) tag: String,
     /// The digest in its metadata.
     digest: Option<Digest>,
+    /// The time of its file in the metadata.
+    time: Option<String>,
     /// What an upload in parts put into its metadata.
     pub(super) source: Option<String>,
     /// Whether the server keeps this version when it is replaced or deleted; `None`: unknown.
@@ -50,7 +52,7 @@ impl Object {
             false => Fingerprint::of_version(size, modified, &tag),
         };
         let metadata = Metadata::file(fingerprint);
-        Self { metadata, tag, digest: None, source: None, is_kept: None }
+        Self { metadata, tag, digest: None, time: None, source: None, is_kept: None }
     }
 
     /// Reads the headers of an answer.
@@ -64,10 +66,29 @@ impl Object {
         let version = response.header("x-amz-version-id").unwrap_or("null");
         Ok(Self {
             digest: digest.and_then(|text| Some(*blake3::Hash::from_hex(text).ok()?.as_bytes())),
+            time: response.header("x-amz-meta-mtime").map(str::to_owned),
             source: response.header("x-amz-meta-source").map(str::to_owned),
             is_kept: Some(version != "null"),
             ..Self::new(size, modified.unwrap_or(0), tag(response.header("etag").unwrap_or("")))
         })
+    }
+
+    /// Returns the size in bytes.
+    pub(super) fn size(&self) -> u64 {
+        self.metadata.fingerprint.size
+    }
+
+    /// Returns the headers with its metadata, for a copy.
+    pub(super) fn headers(&self) -> Vec<(&'static str, String)> {
+        let digest =
+            self.digest.map(|digest| blake3::Hash::from_bytes(digest).to_hex().to_string());
+        let (time, source) = (self.time.clone(), self.source.clone());
+        let headers = [
+            ("x-amz-meta-mtime", time),
+            ("x-amz-meta-blake3", digest),
+            ("x-amz-meta-source", source),
+        ];
+        headers.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
     }
 
     /// Returns whether it is the expected version, although its time may be rounded.

@@ -135,6 +135,11 @@ impl Bucket {
         format!("{}?uploadId={}", self.location.object(&upload.path), encode_value(&upload.id))
     }
 
+    /// Returns the URL of a part.
+    pub(super) fn part_url(&self, upload: &Upload, number: usize) -> String {
+        part_url(&self.location.object(&upload.path), upload, number)
+    }
+
     pub(super) fn abort_upload(&self, upload: &Upload) -> Result<()> {
         let abort = request("DELETE", &self.upload_url(upload)).send();
         or_missing(without_cancellation(expect(abort).map(drop))).map(drop)
@@ -148,9 +153,11 @@ pub(super) fn part_request(
     number: usize,
     bytes: Vec<u8>,
 ) -> Request<'static> {
-    let id = encode_value(&upload.id);
-    let put = request("PUT", &format!("{url}?partNumber={number}&uploadId={id}"));
-    with_body(put, bytes)
+    with_body(request("PUT", &part_url(url, upload, number)), bytes)
+}
+
+fn part_url(url: &str, upload: &Upload, number: usize) -> String {
+    format!("{url}?partNumber={number}&uploadId={}", encode_value(&upload.id))
 }
 
 /// Sets a body that is kept until the request was answered.
