@@ -13,6 +13,7 @@ mod copies;
 mod directories;
 mod listing;
 mod multipart;
+mod object;
 mod objects;
 mod parts;
 mod probe;
@@ -38,7 +39,7 @@ use directories::Directories;
 use listing::Snapshot;
 pub use multipart::Sizes;
 use multipart::Uploads;
-use objects::Object;
+use object::Object;
 use upload::Staged;
 
 /// The number of requests in flight.

@@ -4,9 +4,8 @@ use syncmgr_engine::endpoint::without_cancellation;
 use syncmgr_plugin::http::{Request, Response};
 use syncmgr_plugin::{Interrupt, Result};
 
-use super::listing::tag;
-use super::multipart::Upload;
-use super::objects::Object;
+use super::object::{Object, tag};
+use super::parts::Upload;
 use super::{Bucket, send_all};
 use crate::answer::{expect, missing};
 use crate::xml;

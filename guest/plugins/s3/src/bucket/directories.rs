@@ -9,7 +9,7 @@ use syncmgr_plugin::{Error, ErrorCode, Result};
 
 use super::Bucket;
 use super::listing::Found;
-use super::objects::Place;
+use super::object::Place;
 use crate::answer::{expect, missing, used};
 
 /// What is known of directories, by path.

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::io::Cursor;
 use std::rc::Rc;
 
+use serde::{Deserialize, Serialize};
 use syncmgr_engine::endpoint::without_cancellation;
+use syncmgr_engine::tree::Digest;
 use syncmgr_plugin::http::Request;
 use syncmgr_plugin::{Error, ErrorCode, Result};
 
-use super::listing::tag;
-use super::multipart::{MAX_PARTS, Upload};
-use super::upload::{stored, with};
+use super::object::{stored, tag, with};
 use super::{Bucket, or_missing, request};
 use crate::answer::expect;
 use crate::location::encode_value;
@@ -18,6 +18,24 @@ use crate::xml;
 
 /// The maximum length of the id of an upload.
 const MAX_ID: usize = 4_096;
+
+/// The maximum number of parts of an upload.
+pub(super) const MAX_PARTS: u64 = 10_000;
+
+/// An upload in parts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Upload {
+    pub(super) path: String,
+    pub(super) id: String,
+    /// Identifies the version of the file that is sent.
+    pub(super) source: String,
+    pub(super) size: u64,
+    /// The digests of the parts that were sent, by number.
+    pub(super) digests: Vec<Digest>,
+    /// The version tags of all parts, once they were sent.
+    #[serde(skip)]
+    pub(super) tags: Vec<String>,
+}
 
 impl Bucket {
     /// Begins an upload, and returns its id. If the answer is lost, the server keeps an upload without

@@ -7,7 +7,7 @@ use syncmgr_plugin::{Interrupt, LogLevel, Result, callback};
 use super::Bucket;
 use super::copies::copied;
 use super::listing::Found;
-use super::multipart::Upload;
+use super::parts::Upload;
 use crate::answer::{expect, is_unanswered};
 use crate::server::Server;
 

@@ -8,7 +8,7 @@ use syncmgr_engine::tree::moved_path;
 use syncmgr_plugin::{Error, ErrorCode, Result};
 
 use super::listing::Found;
-use super::objects::{Object, Place};
+use super::object::{Object, Place};
 use super::{Bucket, send_all};
 use crate::answer::{expect, missing, used};
 

@@ -6,7 +6,7 @@ use syncmgr_engine::names;
 use syncmgr_engine::tree::join;
 use syncmgr_plugin::Result;
 
-use super::objects::Object;
+use super::object::Object;
 use super::{Bucket, send_all};
 use crate::answer::expect;
 
