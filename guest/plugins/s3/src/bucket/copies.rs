@@ -51,8 +51,8 @@ impl Bucket {
     fn copy_parts(&self, copy: &Copy<'_>, is_new: bool) -> Result<String> {
         let (path, to, object) = copy;
         let (size, step) = (object.size(), self.sizes.copy);
-        let headers = self.head(path)?.ok_or_else(missing)?.headers();
-        let id = self.create_upload(to, &headers)?;
+        let source = self.head(path)?.ok_or_else(missing)?;
+        let id = self.create_upload(to, &source.headers())?;
         let mut upload = Upload { path: to.clone(), id, size, ..Upload::default() };
         let requests = (0..size.div_ceil(step)).map(|part| {
             let (start, end) = (part * step, ((part + 1) * step).min(size) - 1);
@@ -67,11 +67,15 @@ impl Bucket {
             upload.tags = tags;
             self.complete(&upload, condition.as_slice())
         });
-        if completed.is_err() {
-            // The server keeps an upload that cannot be aborted.
-            let _ = self.abort_upload(&upload);
-        }
-        completed
+        completed.or_else(|error| match self.head(to) {
+            // The answer was lost.
+            Ok(Some(copy)) if copy.is_copy_of(&source) => Ok(copy.tag),
+            Ok(_) | Err(_) => {
+                // The server keeps an upload that cannot be aborted.
+                let _ = self.abort_upload(&upload);
+                Err(error)
+            }
+        })
     }
 }
 
