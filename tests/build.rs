@@ -2,10 +2,10 @@
 
 #![allow(clippy::print_stdout, reason = "cargo reads what a build script prints")]
 
-#[path = "../guest/build_guests.rs"]
-mod build_guests;
+#[path = "../host/cli/build/guests.rs"]
+mod guests;
 
-use build_guests::Guest;
+use guests::Guest;
 
 fn main() {
     for (guest, names) in [
@@ -18,7 +18,7 @@ fn main() {
             &["script", "fetch", "other_world", "hostile", "nonconforming", "shelf"],
         ),
     ] {
-        let folder = build_guests::build(guest);
+        let folder = guests::build(guest);
         for name in names {
             let component = folder.join(format!("{name}.wasm"));
             println!("cargo::rustc-env=GUEST_{}={}", name.to_uppercase(), component.display());

@@ -4,7 +4,26 @@
 //! A plugin is a type that implements [`Plugin`], and one line that exports it:
 //!
 //! ```no_run
-#![doc = include_str!("../plugins/hello/src/lib.rs")]
+//! //! The smallest plugin that does something, as shown in the README.
+//!
+//! use syncmgr_plugin::prelude::*;
+//!
+//! #[derive(Default)]
+//! struct Hello;
+//!
+//! impl Plugin for Hello {
+//!     fn handler_info(&self) -> Result<HandlerInfo> {
+//!         Ok(HandlerInfo::new("Hello"))
+//!     }
+//!     fn items(&mut self) -> Result<ItemList> {
+//!         Ok([Item::new(ItemId::from_name("greeting"), "Greeting")].into())
+//!     }
+//!     fn synchronize_item(&mut self, context: &mut SyncContext) -> Result<(), Interrupt> {
+//!         (1..=10).try_for_each(|step| context.report().value(step).max(10).text("Hello").send())
+//!     }
+//! }
+//!
+//! export!(Hello);
 //! # fn main() {}
 //! ```
 //!
@@ -56,5 +75,7 @@ pub use plugin::{
     Participation, Plugin, PrepareOutcome, PropertiesOutcome, Property, PropertyChange,
     PropertyChoice, PropertyField, PropertyValue,
 };
-pub use sync_context::{LogLevel, Pollable, ProgressBuilder, Status, SyncContext, UserQuestion};
+pub use sync_context::{
+    Action, ActionKind, LogLevel, Pollable, ProgressBuilder, Status, SyncContext, UserQuestion,
+};
 pub use uuid::Uuid;

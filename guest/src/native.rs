@@ -103,6 +103,7 @@ pub(crate) mod callback {
 
 pub(crate) mod statistics {
     use super::{session, wit};
+    use crate::bindings::syncmgr::plugin::statistics::Action;
     use crate::guid::ItemId;
 
     pub(crate) fn set_bytes_per_step(_item: wit::Guid, _bytes: u64) {}
@@ -110,5 +111,12 @@ pub(crate) mod statistics {
     pub(crate) fn set_count(item: wit::Guid, name: &str, value: u64) {
         let key = (ItemId::from_wit(item), name.to_owned());
         session::with(|state| state.run.counts.insert(key, value));
+    }
+
+    /// Does nothing outside of a run: a context may be dropped after it.
+    pub(crate) fn report_actions(item: wit::Guid, actions: &[Action]) {
+        let item = ItemId::from_wit(item);
+        let actions = actions.iter().map(|action| (item, action.clone()));
+        session::try_with(|state| state.run.actions.extend(actions));
     }
 }

@@ -4,9 +4,9 @@
 
 pub use crate::directories::{self, Directory, EntryKind, EntryMetadata, File};
 pub use crate::{
-    Error, ErrorCode, ErrorDetail, ErrorId, HandlerFlags, HandlerInfo, Interrupt, Item, ItemFlags,
-    ItemId, ItemList, ItemState, LogLevel, Participation, Plugin, PrepareOutcome,
-    PropertiesOutcome, Property, PropertyChange, PropertyChoice, PropertyField, PropertyValue,
-    Result, Status, SyncContext, SyncEvent, SyncModifiers, Trigger, Uuid, callback, export, http,
-    request, settings,
+    Action, ActionKind, Error, ErrorCode, ErrorDetail, ErrorId, HandlerFlags, HandlerInfo,
+    Interrupt, Item, ItemFlags, ItemId, ItemList, ItemState, LogLevel, Participation, Plugin,
+    PrepareOutcome, PropertiesOutcome, Property, PropertyChange, PropertyChoice, PropertyField,
+    PropertyValue, Result, Status, SyncContext, SyncEvent, SyncModifiers, Trigger, Uuid, callback,
+    export, http, request, settings,
 };

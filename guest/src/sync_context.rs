@@ -7,6 +7,7 @@ use crate::error::{Error, ErrorCode, Interrupt, Result};
 use crate::guid::{ErrorId, ItemId};
 use crate::imports::{callback, statistics};
 
+pub use crate::bindings::syncmgr::plugin::statistics::{Action, ActionKind};
 pub use crate::bindings::syncmgr::plugin::types::{LogLevel, Status};
 
 /// A question to the user; see [`SyncContext::question`].
@@ -16,6 +17,9 @@ pub use crate::imports::Pollable;
 /// The minimum time between two reports of [`SyncContext::advance`] and [`SyncContext::working`].
 /// Users do not notice more, and a skipped report costs nothing.
 const REPORT_INTERVAL: Duration = Duration::from_millis(40);
+
+/// The number of actions that are reported in one call.
+const ACTIONS_AT_ONCE: usize = 256;
 
 /// The work on one item: reports to the sync manager, and its answers.
 ///
@@ -45,6 +49,8 @@ pub struct SyncContext {
     done: u64,
     total: u64,
     reported: Option<Instant>,
+    /// Those that were not reported yet.
+    actions: Vec<Action>,
     /// The error that was last logged with an id: it is not logged again if the item fails with it.
     logged: RefCell<Option<Error>>,
 }
@@ -52,6 +58,7 @@ pub struct SyncContext {
 /// The item is no longer in progress.
 impl Drop for SyncContext {
     fn drop(&mut self) {
+        self.flush_actions();
         CURRENT.set(None);
     }
 }
@@ -94,6 +101,7 @@ impl SyncContext {
             done: 0,
             total: 0,
             reported: None,
+            actions: Vec::new(),
             logged: RefCell::new(None),
         }
     }
@@ -216,6 +224,39 @@ impl SyncContext {
         statistics::set_count(self.item.to_wit(), name, value);
     }
 
+    /// Reports an action on an entry, for the history of the item. Actions are passed on together,
+    /// with the next report at the latest.
+    ///
+    /// # Examples
+    /// ```
+    /// use syncmgr_plugin::prelude::*;
+    ///
+    /// fn delete(context: &mut SyncContext, path: &str) {
+    ///     // Delete the entry here.
+    ///     context.report_action(Action {
+    ///         kind: ActionKind::Deleted,
+    ///         side: Some("remote".to_owned()),
+    ///         path: path.to_owned(),
+    ///         size: None,
+    ///         detail: None,
+    ///     });
+    /// }
+    /// # fn main() {}
+    /// ```
+    pub fn report_action(&mut self, action: Action) {
+        self.actions.push(action);
+        if self.actions.len() >= ACTIONS_AT_ONCE {
+            self.flush_actions();
+        }
+    }
+
+    fn flush_actions(&mut self) {
+        if !self.actions.is_empty() {
+            statistics::report_actions(self.item.to_wit(), &self.actions);
+            self.actions.clear();
+        }
+    }
+
     /// Reports the terminal status for a result, unless the plugin reported one.
     pub(crate) fn end(&mut self, result: &Result<(), Interrupt>) {
         let status = match result {
@@ -297,6 +338,7 @@ impl ProgressBuilder<'_> {
         let Self { context, item } = self;
         context.ended |= item.status_type.is_some_and(Status::is_terminal);
         context.reported = Some(Instant::now());
+        context.flush_actions();
         match callback::progress(context.item.to_wit(), &item) {
             wit::ProgressResponse::Continue => Ok(()),
             wit::ProgressResponse::CancelItem => Err(Interrupt::Item),

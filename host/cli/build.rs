@@ -2,30 +2,39 @@
 
 #![allow(clippy::print_stdout, reason = "cargo reads what a build script prints")]
 
-#[path = "../../guest/build_guests.rs"]
-mod build_guests;
+#[path = "build/guests.rs"]
+mod guests;
 #[path = "build/project_files.rs"]
 mod project_files;
-#[path = "../com/version_resource.rs"]
+#[path = "build/version_resource.rs"]
 mod version_resource;
 
 use std::path::PathBuf;
 
-use build_guests::Guest;
+use guests::Guest;
 
 fn main() {
+    let package = variable("CARGO_MANIFEST_DIR");
+    let workspace = package.join("../..");
+    // A published package has no workspace. `.ci/publish` adds the plugins, and the sources of
+    // everything else, in the layout of the workspace.
+    let is_published = !workspace.join("host/cli/build/guests.rs").is_file();
+    let sources = if is_published { package.join("embedded") } else { workspace };
     for name in ["folder", "s3", "webdav"] {
-        let plugin = build_guests::build(Guest::Package(name)).join(format!("{name}.wasm"));
+        let file = format!("{name}.wasm");
+        let plugin = match is_published {
+            true => sources.join(file),
+            false => guests::build(Guest::Package(name)).join(file),
+        };
         let variable = format!("PLUGIN_{}", name.to_uppercase());
         println!("cargo::rustc-env={variable}={}", plugin.display());
-        let component = std::fs::read(&plugin).expect("it was just built");
+        let component = std::fs::read(&plugin).expect("the plugin exists");
         println!("cargo::rustc-env={variable}_DIGEST={}", blake3::hash(&component).to_hex());
     }
     let out = variable("OUT_DIR");
-    let workspace = variable("CARGO_MANIFEST_DIR").join("../..");
-    let files = project_files::source(&workspace);
+    let files = project_files::source(&sources);
     std::fs::write(out.join("project_files.rs"), files).expect("the folder is cargo's");
-    let pages = pages(&workspace.join("guest/book/src/errors"));
+    let pages = pages(&sources.join("guest/book/src/errors"));
     std::fs::write(out.join("errors.rs"), pages).expect("the folder is cargo's");
     version();
 }
@@ -36,7 +45,7 @@ fn variable(name: &str) -> PathBuf {
 
 /// Gives the program a version, which Windows shows.
 fn version() {
-    println!("cargo::rerun-if-changed=../com/version_resource.rs");
+    println!("cargo::rerun-if-changed=build/version_resource.rs");
     let file = version_resource::File {
         name: "syncmgr.exe",
         description: "Run, inspect and validate sync plugins",

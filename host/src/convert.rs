@@ -7,13 +7,14 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use crate::bindings::{exports, synchronize_callback as callback, types as wit};
+use crate::bindings::{exports, statistics, synchronize_callback as callback, types as wit};
 use crate::id::{ErrorId, ItemId};
 use crate::redact::Secrets;
 use crate::types::ErrorCode;
 use crate::types::{
-    ErrorDetail, HandlerInfo, Item, ItemList, LogEntry, LogLevel, Participation, PrepareOutcome,
-    ProgressItem, ProgressResponse, Question, Status, SyncEvent, Trigger,
+    Action, ActionKind, ErrorDetail, HandlerInfo, Item, ItemList, LogEntry, LogLevel,
+    Participation, PrepareOutcome, ProgressItem, ProgressResponse, Question, Status, SyncEvent,
+    Trigger,
 };
 
 pub(crate) use properties::{properties, properties_outcome, property_change};
@@ -29,6 +30,8 @@ const LABEL_BYTES: usize = 256;
 /// The maximum length of error details, in bytes.
 const DETAIL_BYTES: usize = 65_536;
 const MAX_CHOICES: usize = 16;
+/// The maximum length of the side of an action, in bytes.
+const SIDE_BYTES: usize = 64;
 
 /// The violated rule of the contract.
 pub(crate) type Refusal = String;
@@ -208,6 +211,29 @@ pub(crate) fn bounded(item: ProgressItem) -> ProgressItem {
         status_type: item.status_type,
         prog_value: item.prog_value.map(|value| value.max(0)),
         max_value: item.max_value.map(|value| value.max(0)),
+    }
+}
+
+const fn action_kind(kind: statistics::ActionKind) -> ActionKind {
+    match kind {
+        statistics::ActionKind::Created => ActionKind::Created,
+        statistics::ActionKind::Replaced => ActionKind::Replaced,
+        statistics::ActionKind::AttributesSet => ActionKind::AttributesSet,
+        statistics::ActionKind::Moved => ActionKind::Moved,
+        statistics::ActionKind::Deleted => ActionKind::Deleted,
+        statistics::ActionKind::ConflictKept => ActionKind::ConflictKept,
+        statistics::ActionKind::ConflictStanding => ActionKind::ConflictStanding,
+        statistics::ActionKind::Skipped => ActionKind::Skipped,
+    }
+}
+
+pub(crate) fn action(action: statistics::Action, secrets: &Secrets) -> Action {
+    Action {
+        kind: action_kind(action.kind),
+        side: action.side.map(|side| seen(side, SIDE_BYTES, secrets)),
+        path: seen(action.path, TEXT_BYTES, secrets),
+        size: action.size,
+        detail: action.detail.map(|detail| seen(detail, TEXT_BYTES, secrets)),
     }
 }
 

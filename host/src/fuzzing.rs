@@ -12,7 +12,7 @@ use wasmtime_wasi::WasiCtx;
 
 use crate::bindings::statistics::Host as _;
 use crate::bindings::synchronize_callback::Host as _;
-use crate::bindings::{exports, synchronize_callback as callback, types as wit};
+use crate::bindings::{exports, statistics, synchronize_callback as callback, types as wit};
 use crate::cancel::CancelHandle;
 use crate::component::description::Description;
 use crate::convert::{self, Refusal};
@@ -181,6 +181,24 @@ impl Callbacks {
     /// Calls `set-bytes-per-step`.
     pub fn set_bytes_per_step(&mut self, item: ItemId, bytes: u64) {
         done(self.0.set_bytes_per_step(convert::guid(item.as_uuid()), bytes));
+    }
+
+    /// Calls `report-actions` with one action.
+    pub fn report_action(&mut self, item: ItemId, kind: u8, path: String, detail: Option<String>) {
+        let kinds = [
+            statistics::ActionKind::Created,
+            statistics::ActionKind::Replaced,
+            statistics::ActionKind::AttributesSet,
+            statistics::ActionKind::Moved,
+            statistics::ActionKind::Deleted,
+            statistics::ActionKind::ConflictKept,
+            statistics::ActionKind::ConflictStanding,
+            statistics::ActionKind::Skipped,
+        ];
+        let kind = kinds[usize::from(kind) % kinds.len()];
+        let action =
+            statistics::Action { kind, side: Some(path.clone()), path, size: None, detail };
+        done(self.0.report_actions(convert::guid(item.as_uuid()), vec![action]));
     }
 
     /// Calls `set-count`.

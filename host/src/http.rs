@@ -2,7 +2,7 @@
 //!
 //! [`HttpPolicy`] decides. It opens no connection: the client resolves the host of each URL once,
 //! connects to exactly the addresses that [`Allowed::addresses`] returns, and takes the `Host`
-//! header from the URL. Redirects are requests of their own.
+//! header from the URL. Each redirect is a new request.
 
 mod address;
 mod auth;

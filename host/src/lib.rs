@@ -105,7 +105,7 @@ pub use session_options::{ExcessGrant, SessionOptions};
 pub use state::{HostCallHook, SyncMgrCtx, SyncMgrView};
 pub use sync_manager::SyncManager;
 pub use types::{
-    ErrorCode, ErrorDetail, HandlerInfo, Item, ItemList, LogEntry, LogLevel, Participation,
-    PrepareOutcome, ProgressItem, ProgressResponse, PropertiesOutcome, Property, PropertyField,
-    PropertyValue, Question, Status, SyncEvent, Trigger,
+    Action, ActionKind, ErrorCode, ErrorDetail, HandlerInfo, Item, ItemList, LogEntry, LogLevel,
+    Participation, PrepareOutcome, ProgressItem, ProgressResponse, PropertiesOutcome, Property,
+    PropertyField, PropertyValue, Question, Status, SyncEvent, Trigger,
 };

@@ -281,6 +281,9 @@ limits! {
         log_entries: "log-entries", Count, u64 = 100_000;
         /// Texts of the kept log entries. Further entries are counted and dropped.
         log_bytes: "log-bytes", Bytes, u64 = 32 << 20;
+        /// Actions on entries that a run reports. A first sync has one for each file. Further
+        /// actions are counted and dropped.
+        actions: "actions", Count, u64 = 1_000_000;
         /// Names, last texts and counts of all items together, which the report contains. 10,000
         /// items with a line of text and ten counts each need a tenth. A plugin that exceeds it is
         /// terminated.

@@ -23,9 +23,9 @@ pub(crate) struct Secrets(Option<Arc<RwLock<Known>>>);
 
 /// The values to redact.
 struct Known {
-    /// Those since the start of the session.
+    /// The values since the start of the session.
     first: Vec<String>,
-    /// Those that were added, the newest last.
+    /// The values that were added, the newest last.
     added: VecDeque<String>,
     /// All of them, in each spelling.
     spelled: BTreeSet<String>,

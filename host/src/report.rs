@@ -27,6 +27,8 @@ pub struct RunReport {
     /// The number of log entries beyond the limit. They count as warnings and errors, but are not
     /// in the log.
     pub dropped_log_entries: u64,
+    /// The number of actions of the plugin beyond the limit, which the sink did not receive.
+    pub dropped_actions: u64,
     /// The number of reports by the plugin.
     pub progress_calls: u64,
     /// The number of these that were coalesced with a later one.
@@ -139,6 +141,7 @@ impl RunReport {
             warnings: 0,
             errors: 0,
             dropped_log_entries: 0,
+            dropped_actions: 0,
             progress_calls: 0,
             merged_calls: 0,
             refused_calls: 0,
@@ -163,6 +166,7 @@ impl RunReport {
         self.warnings += later.warnings;
         self.errors += later.errors;
         self.dropped_log_entries += later.dropped_log_entries;
+        self.dropped_actions += later.dropped_actions;
         self.progress_calls += later.progress_calls;
         self.merged_calls += later.merged_calls;
         self.refused_calls += later.refused_calls;

@@ -8,7 +8,9 @@ pub use json_lines::JsonLines;
 
 use crate::id::{ErrorId, ItemId};
 use crate::types::ErrorCode;
-use crate::types::{ErrorDetail, Item, LogEntry, ProgressItem, ProgressResponse, Question, Status};
+use crate::types::{
+    Action, ErrorDetail, Item, LogEntry, ProgressItem, ProgressResponse, Question, Status,
+};
 
 /// One report, and the progress of its item.
 #[derive(Clone, Debug)]
@@ -73,6 +75,11 @@ pub trait Sink: Send {
         ProgressResponse::Continue
     }
 
+    /// Handles an action that the plugin performed on an entry of an item of the run.
+    fn action(&mut self, item: ItemId, action: &Action) {
+        let _ = (item, action);
+    }
+
     /// Handles a new log entry.
     fn log(&mut self, entry: &LogEntry) {
         let _ = entry;
@@ -133,6 +140,10 @@ impl<S: Sink + ?Sized> Sink for Box<S> {
 
     fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
         (**self).progress(progress)
+    }
+
+    fn action(&mut self, item: ItemId, action: &Action) {
+        (**self).action(item, action);
     }
 
     fn log(&mut self, entry: &LogEntry) {

@@ -15,7 +15,7 @@ use crate::limits::monitor::Monitor;
 use crate::limits::{Limits, size};
 use crate::report::{ItemReport, Outcome, RunReport};
 use crate::sink::{Progress, Sink};
-use crate::types::{Item, LogEntry, LogLevel, ProgressItem, ProgressResponse, Status};
+use crate::types::{Action, Item, LogEntry, LogLevel, ProgressItem, ProgressResponse, Status};
 use items::{ItemEntry, ItemTable};
 use throttle::Throttle;
 
@@ -38,6 +38,9 @@ pub struct SyncManager {
     merged_calls: u64,
     max_items: usize,
     max_item_bytes: u64,
+    /// The number of actions that the sink may still receive.
+    actions_left: u64,
+    dropped_actions: u64,
     /// The maximum size of the sink's recording; `None` if it does not record.
     max_record_bytes: Option<u64>,
     /// The call of a native handler that exceeded a limit, the limit, and the time at which the
@@ -70,6 +73,8 @@ impl SyncManager {
             merged_calls: 0,
             max_items: size(limits.items),
             max_item_bytes: limits.item_bytes,
+            actions_left: limits.actions,
+            dropped_actions: 0,
             max_record_bytes,
             exceeded: None,
         }
@@ -225,6 +230,21 @@ impl SyncManager {
         }
     }
 
+    /// Delivers the actions of an item, as far as the limit allows.
+    pub(crate) fn act(&mut self, item: ItemId, actions: impl ExactSizeIterator<Item = Action>) {
+        if !self.items.contains(item) {
+            return;
+        }
+        let count = actions.len() as u64;
+        let delivered = count.min(self.actions_left);
+        self.actions_left -= delivered;
+        self.dropped_actions += count - delivered;
+        self.monitor.in_sink(|| {
+            actions.take(size(delivered)).for_each(|action| self.sink.action(item, &action));
+        });
+        self.check_record();
+    }
+
     /// Adds a log entry. The first dropped entry is announced.
     pub(crate) fn log(&mut self, entry: &LogEntry) {
         self.add_to_log(entry, |sink| sink.log(entry));
@@ -337,6 +357,7 @@ impl SyncManager {
             warnings: items.count_entries(LogLevel::Warning),
             errors: items.count_entries(LogLevel::Error),
             dropped_log_entries: items.dropped(),
+            dropped_actions: self.dropped_actions,
             progress_calls: items.progress_calls,
             merged_calls: self.merged_calls,
             refused_calls: items.refused_calls,

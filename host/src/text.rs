@@ -126,7 +126,7 @@ fn escape_json(json: &str) -> Cow<'_, str> {
     for part in parts(json) {
         match part {
             Part::Plain(text) => escaped.push_str(text),
-            // This is between values. Those in a string are already escaped.
+            // This is between values. In a string, it is already escaped.
             Part::Harmful('\n') => escaped.push('\n'),
             Part::Harmful(character) => {
                 for unit in character.encode_utf16(&mut [0; 2]) {

@@ -2,17 +2,17 @@
 
 #![allow(clippy::print_stdout, reason = "cargo reads what a build script prints")]
 
-#[path = "../../guest/build_guests.rs"]
-mod build_guests;
+#[path = "../../host/cli/build/guests.rs"]
+mod guests;
 
 use std::path::Path;
 use std::{env, fs};
 
-use build_guests::Guest;
+use guests::Guest;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let guests = build_guests::build(Guest::Examples("test-plugins"));
-    println!("cargo::rustc-env=GUEST_SCRIPT={}", guests.join("script.wasm").display());
+    let built = guests::build(Guest::Examples("test-plugins"));
+    println!("cargo::rustc-env=GUEST_SCRIPT={}", built.join("script.wasm").display());
 
     // Next to the programs, where `run` finds them.
     let out = env::var("OUT_DIR")?;
@@ -24,6 +24,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let name = text.file_stem().ok_or("a seed without a name")?;
         fs::write(seeds.join(name), wat::parse_file(&text)?)?;
     }
-    fs::copy(guests.join("other_world.wasm"), seeds.join("other-world"))?;
+    fs::copy(built.join("other_world.wasm"), seeds.join("other-world"))?;
     Ok(())
 }

@@ -4,234 +4,33 @@
 #![allow(unsafe_code, reason = "COM methods are called through pointers")]
 #![allow(clippy::multiple_unsafe_ops_per_block, reason = "what a C program would do")]
 
+mod record;
+
 use std::ptr::{null, null_mut};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use syncmgr_com::handler::{self, Class};
 use syncmgr_com::interfaces::{
-    GUID_NULL, ISyncMgrEnumItems, ISyncMgrSynchronize, ISyncMgrSynchronizeCallback,
-    ISyncMgrSynchronizeCallback_Impl, SYNCMGRITEM, SYNCMGRLOGERRORINFO, SYNCMGRPROGRESSITEM,
+    ISyncMgrEnumItems, ISyncMgrSynchronize, ISyncMgrSynchronizeCallback, SYNCMGRITEM,
+    SYNCMGRPROGRESSITEM,
 };
 use syncmgr_com::user_interface::{Silent, UserInterface};
 use syncmgr_host::{Hresult, Plugin, SessionOptions};
-use windows_core::{BOOL, GUID, HRESULT, Interface, implement};
+use windows_core::{GUID, HRESULT, Interface};
+
+pub use record::{Answer, Completion, Decide, Made, agree, agree_quietly, answer};
 
 use crate::script;
+use record::Record;
 
 /// The time limit for an operation that takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// One call that a handler made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Made {
-    /// The method.
-    pub method: &'static str,
-    /// The name of the item if the client knows it, otherwise the id.
-    pub item: Option<String>,
-    /// The other arguments.
-    pub arguments: String,
-    /// The answer.
-    pub answer: Hresult,
-}
-
-impl std::fmt::Display for Made {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.method)?;
-        for part in [self.item.as_deref().unwrap_or_default(), &self.arguments] {
-            if !part.is_empty() {
-                write!(f, " {part}")?;
-            }
-        }
-        match self.answer {
-            Hresult::S_OK => Ok(()),
-            other => write!(f, " -> 0x{:08X}", other.0),
-        }
-    }
-}
-
-/// Determines the answer of the client from the method, the name of the item, and the number of
-/// calls with both so far, including this one.
-pub type Decide = Box<dyn Fn(&str, &str, usize) -> Hresult + Send + Sync>;
-
-/// The answers of the client; `None`: `S_OK` to everything, without recording.
-pub type Answer = Option<Decide>;
-
-/// The record of the client.
-struct Book {
-    made: Mutex<Vec<Made>>,
-    completions: Mutex<mpsc::Sender<Completion>>,
-    names: Vec<String>,
-    answer: Answer,
-    /// Callback objects that exist.
-    alive: AtomicUsize,
-}
-
-/// A completion.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Completion {
-    /// The method.
-    pub method: &'static str,
-    /// Its result.
-    pub outcome: Hresult,
-    /// The items to synchronize again.
-    pub retry: Vec<GUID>,
-}
-
-#[implement(ISyncMgrSynchronizeCallback)]
-struct Callback(Arc<Book>);
-
-impl Drop for Callback {
-    fn drop(&mut self) {
-        self.0.alive.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-impl Book {
-    fn made(&self) -> MutexGuard<'_, Vec<Made>> {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn take(
-        &self,
-        method: &'static str,
-        item: Option<GUID>,
-        arguments: impl FnOnce() -> String,
-    ) -> HRESULT {
-        let Some(answer) = &self.answer else { return HRESULT(0) };
-        let item = item.map(|id| self.name(id));
-        let name = item.clone().unwrap_or_default();
-        let mut made = self.made();
-        let same = |call: &&Made| call.method == method && call.item == item;
-        let nth = made.iter().filter(same).count() + 1;
-        let answer = answer(method, &name, nth);
-        made.push(Made { method, item, arguments: arguments(), answer });
-        HRESULT(answer.0.cast_signed())
-    }
-
-    fn name(&self, id: GUID) -> String {
-        let known = self.names.iter().find(|name| guid(name) == id);
-        known.cloned().unwrap_or_else(|| format!("{id:?}"))
-    }
-
-    fn complete(&self, method: &'static str, hr: HRESULT, retry: Vec<GUID>) -> HRESULT {
-        let outcome = Hresult(hr.0.cast_unsigned());
-        let items = match retry.len() {
-            0 => String::new(),
-            count => format!(" {count} items"),
-        };
-        let answer = self.take(method, None, || format!("0x{:08X}{items}", outcome.0));
-        let completions = self.completions.lock().unwrap_or_else(PoisonError::into_inner);
-        // A client that no longer waits has dropped the receiver.
-        let _ = completions.send(Completion { method, outcome, retry });
-        answer
-    }
-}
-
 /// Returns the id of the script plugin's item of this name.
 pub fn guid(name: &str) -> GUID {
     GUID::from_u128(script::item(name).as_uuid().as_u128())
-}
-
-/// Reads a string from a handler.
-///
-/// # Safety
-/// The pointer refers to UTF-16 text with a terminating NUL.
-unsafe fn text(pointer: *const u16) -> String {
-    assert!(!pointer.is_null(), "a text is NULL");
-    // SAFETY: the caller vouches for it.
-    let length = (0..).take_while(|&at| unsafe { *pointer.add(at) } != 0).count();
-    // SAFETY: as long as that up to the NUL.
-    let units = unsafe { std::slice::from_raw_parts(pointer, length) };
-    String::from_utf16(units).unwrap_or_else(|error| panic!("{error}"))
-}
-
-impl ISyncMgrSynchronizeCallback_Impl for Callback_Impl {
-    unsafe fn ShowPropertiesCompleted(&self, hr: HRESULT) -> HRESULT {
-        self.0.complete("ShowPropertiesCompleted", hr, Vec::new())
-    }
-
-    unsafe fn PrepareForSyncCompleted(&self, hr: HRESULT) -> HRESULT {
-        self.0.complete("PrepareForSyncCompleted", hr, Vec::new())
-    }
-
-    unsafe fn SynchronizeCompleted(&self, hr: HRESULT) -> HRESULT {
-        self.0.complete("SynchronizeCompleted", hr, Vec::new())
-    }
-
-    unsafe fn ShowErrorCompleted(
-        &self,
-        hr: HRESULT,
-        cItems: u32,
-        pItemIDs: *const GUID,
-    ) -> HRESULT {
-        assert_eq!(cItems == 0, pItemIDs.is_null());
-        let ids = (0..cItems as usize)
-            // SAFETY: the handler says how many there are.
-            .map(|at| unsafe { *pItemIDs.add(at) })
-            .collect();
-        self.0.complete("ShowErrorCompleted", hr, ids)
-    }
-
-    unsafe fn EnableModeless(&self, fEnable: BOOL) -> HRESULT {
-        self.0.take("EnableModeless", None, || fEnable.0.to_string())
-    }
-
-    unsafe fn Progress(
-        &self,
-        ItemID: *const GUID,
-        pSyncProgressItem: *const SYNCMGRPROGRESSITEM,
-    ) -> HRESULT {
-        // SAFETY: the handler's.
-        let (id, item) = unsafe { (*ItemID, *pSyncProgressItem) };
-        assert_eq!((item.cbSize, item.mask), (32, 0xF), "all fields count in every report");
-        self.0.take("Progress", Some(id), || {
-            // SAFETY: its bit is set.
-            let words = unsafe { text(item.lpcStatusText) };
-            let words = if words.is_empty() { String::new() } else { format!(" {words:?}") };
-            format!("status={} {}/{}{words}", item.dwStatusType, item.iProgValue, item.iMaxValue)
-        })
-    }
-
-    unsafe fn LogError(
-        &self,
-        dwErrorLevel: u32,
-        pszErrorText: *const u16,
-        pSyncLogError: *const SYNCMGRLOGERRORINFO,
-    ) -> HRESULT {
-        // SAFETY: the handler's.
-        let (info, words) = unsafe { (*pSyncLogError, text(pszErrorText)) };
-        assert_eq!(info.cbSize, 44);
-        let item = (info.mask & 4 != 0).then_some(info.ItemID);
-        let mut arguments = format!("level={dwErrorLevel} {words:?}");
-        if info.mask & 2 != 0 {
-            arguments.push_str(&format!(" id={}", self.0.name(info.ErrorID)));
-        }
-        if info.mask & 1 != 0 {
-            arguments.push_str(&format!(" flags={}", info.dwSyncMgrErrorFlags));
-        }
-        self.0.take("LogError", item, || arguments)
-    }
-
-    unsafe fn DeleteLogError(&self, ErrorID: *const GUID, dwReserved: u32) -> HRESULT {
-        assert_eq!(dwReserved, 0);
-        // SAFETY: the handler's.
-        let id = unsafe { *ErrorID };
-        let name = if id == GUID_NULL { "all".to_owned() } else { self.0.name(id) };
-        self.0.take("DeleteLogError", None, || name)
-    }
-
-    unsafe fn EstablishConnection(&self, pwszConnection: *const u16, dwReserved: u32) -> HRESULT {
-        assert_eq!(dwReserved, 0);
-        let name = match pwszConnection.is_null() {
-            true => "default".to_owned(),
-            // SAFETY: not NULL.
-            false => unsafe { text(pwszConnection) },
-        };
-        self.0.take("EstablishConnection", None, || name)
-    }
 }
 
 /// A client with a handler.
@@ -239,7 +38,7 @@ pub struct Client {
     /// The handler, until it is released.
     pub handler: Option<ISyncMgrSynchronize>,
     callback: Option<ISyncMgrSynchronizeCallback>,
-    book: Arc<Book>,
+    record: Arc<Record>,
     completions: mpsc::Receiver<Completion>,
 }
 
@@ -273,15 +72,9 @@ impl Client {
     /// Creates a client for any handler.
     pub fn with(handler: ISyncMgrSynchronize, names: &str, answer: Answer) -> Self {
         let (completions, completed) = mpsc::channel();
-        let book = Arc::new(Book {
-            made: Mutex::default(),
-            completions: Mutex::new(completions),
-            names: names.split_whitespace().map(str::to_owned).collect(),
-            answer,
-            alive: AtomicUsize::new(1),
-        });
-        let callback = Callback(Arc::clone(&book)).into();
-        Self { handler: Some(handler), callback: Some(callback), book, completions: completed }
+        let names = names.split_whitespace().map(str::to_owned).collect();
+        let (record, callback) = Record::new(completions, names, answer);
+        Self { handler: Some(handler), callback: Some(callback), record, completions: completed }
     }
 
     /// Returns the handler.
@@ -438,7 +231,7 @@ impl Client {
 
     /// Returns the calls of the handler so far.
     pub fn made(&self) -> Vec<Made> {
-        self.book.made().clone()
+        self.record.made().clone()
     }
 
     /// Returns the calls as text, without the log of the script plugin.
@@ -493,7 +286,7 @@ impl Client {
     /// Returns whether the callback object is released within a short time.
     pub fn callback_is_gone(&self) -> bool {
         let since = std::time::Instant::now();
-        while self.book.alive.load(Ordering::SeqCst) > 0 {
+        while self.record.callback_is_alive() {
             if since.elapsed() > PATIENCE {
                 return false;
             }
@@ -516,24 +309,4 @@ pub fn next_one(items: &ISyncMgrEnumItems) -> (Hresult, Option<SYNCMGRITEM>) {
 /// Converts a result to the type of the host.
 pub fn ours(hresult: HRESULT) -> Hresult {
     Hresult(hresult.0.cast_unsigned())
-}
-
-/// Answers `S_OK` to everything.
-pub fn agree() -> Answer {
-    Some(Box::new(|_, _, _| Hresult::S_OK))
-}
-
-/// Answers `S_OK` to everything, and records nothing.
-pub fn agree_quietly() -> Answer {
-    None
-}
-
-/// Answers one call with another result.
-pub fn answer(method: &'static str, item: &'static str, nth: usize, answer: Hresult) -> Answer {
-    Some(Box::new(move |called, about, count| {
-        match called == method && about == item && count == nth {
-            true => answer,
-            false => Hresult::S_OK,
-        }
-    }))
 }

@@ -95,13 +95,17 @@ impl Pair {
         self
     }
 
-    /// Lets `webdav` sync the left directory with the files of a server, at this URL.
+    /// Lets `webdav` sync the left directory with the files of a server, at this URL. With swapped
+    /// sides, the left directory is that of the server.
     #[must_use]
     pub fn with_server(mut self, url: String, files: PathBuf) -> Self {
         let (auth, login) = ("basic".to_owned(), "me:hunter2".to_owned());
         self.server = Some(Remote { plugin: "webdav", url, auth, login, mirror: None });
-        self.places[1] = files;
-        self
+        self.places[usize::from(!self.swapped)] = files;
+        match self.swapped {
+            true => self.set("from", "remote"),
+            false => self,
+        }
     }
 
     /// Lets `s3` sync the left directory with a part of a bucket, at this URL.
@@ -135,17 +139,22 @@ impl Pair {
 
     /// Returns a value of a setting, or words of a message, in the terms of the plugin.
     pub fn worded(&self, text: &str) -> String {
-        let terms = [
-            ("the directory `right", "the server `remote"),
-            ("in the directory `", "in the server `"),
-            ("prefer-left", "prefer-local"),
-            ("prefer-right", "prefer-remote"),
-        ];
+        let terms: &[_] = match (&self.server, self.swapped) {
+            (None, _) => &[],
+            (Some(_), false) => &[
+                ("the directory `right", "the server `remote"),
+                ("in the directory `", "in the server `"),
+                ("prefer-left", "prefer-local"),
+                ("prefer-right", "prefer-remote"),
+            ],
+            (Some(_), true) => &[
+                ("the directory `right", "the directory `local"),
+                ("prefer-left", "prefer-remote"),
+                ("prefer-right", "prefer-local"),
+            ],
+        };
         let replaced = |text: String, (old, new): &(&str, &str)| text.replace(old, new);
-        match self.server {
-            Some(_) => terms.iter().fold(text.to_owned(), replaced),
-            None => text.to_owned(),
-        }
+        terms.iter().fold(text.to_owned(), replaced)
     }
 
     /// Moves the storage to a path in the home folder that need not exist yet.
@@ -358,8 +367,9 @@ impl Pair {
     /// Returns the home folder, and the files of the server.
     fn everything(&self) -> anyhow::Result<Tree> {
         let mut all = trees::read(self.home())?;
-        if !self.right().starts_with(self.home()) {
-            let files = trees::read(&self.right())?;
+        let remote = if self.swapped { self.left() } else { self.right() };
+        if self.server.is_some() && !remote.starts_with(self.home()) {
+            let files = trees::read(&remote)?;
             all.extend(files.into_iter().map(|(path, entry)| (format!("server/{path}"), entry)));
         }
         Ok(all)

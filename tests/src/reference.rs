@@ -5,14 +5,16 @@
     reason = "the contract has only some of the kinds of types and functions"
 )]
 
+mod types;
+
 use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use wit_component::WitPrinter;
 use wit_parser::{
-    Docs, Function, FunctionKind, Handle, InterfaceId, PackageId, Resolve, Result_, Stability,
-    Type, TypeDefKind, TypeId, TypeOwner, WorldId, WorldKey,
+    Docs, Function, FunctionKind, InterfaceId, PackageId, Resolve, Stability, TypeDefKind, TypeId,
+    WorldId, WorldKey,
 };
 
 /// The reference of the package in `wit_dir`, as Markdown. The same WIT gives the same text.
@@ -299,124 +301,6 @@ impl<'a> Page<'a> {
         Ok(lines.find(declares).map(str::to_owned))
     }
 
-    /// Returns links to the types in a declaration, since a code block cannot contain links.
-    fn types_line(&mut self, named: &[TypeId]) -> Result<()> {
-        let mut links = Vec::new();
-        for &id in named {
-            let link = self.link(id, &format!("`{}`", self.type_name(id)?))?;
-            // Types of other packages are not on this page.
-            if link.starts_with('[') {
-                links.push(link);
-            }
-        }
-        if !links.is_empty() {
-            writeln!(self.text, "\nTypes: {}", links.join(", "))?;
-        }
-        Ok(())
-    }
-
-    /// Returns the type for a table, with a link if it names exactly one type of the package.
-    fn linked_type(&self, ty: &Type) -> Result<String> {
-        let code = format!("`{}`", self.type_text(ty)?);
-        let mut named = Vec::new();
-        self.named_in(ty, &mut named);
-        match named[..] {
-            [] => Ok(code),
-            [only] => self.link(only, &code),
-            [..] => {
-                let mut links = Vec::new();
-                for id in named {
-                    links.push(self.link(id, &format!("`{}`", self.type_name(id)?))?);
-                }
-                Ok(format!("{code} ({})", links.join(", ")))
-            }
-        }
-    }
-
-    /// Returns `code` with a link to the declaration of the type if that is on this page.
-    fn link(&self, id: TypeId, code: &str) -> Result<String> {
-        let origin = self.used_from(id).map_or(id, |(origin, _)| origin);
-        let ty = &self.resolve.types[origin];
-        let TypeOwner::Interface(owner) = ty.owner else {
-            return Ok(code.to_owned());
-        };
-        let interface = &self.resolve.interfaces[owner];
-        let name = interface.name.as_deref().context("an interface without a name")?;
-        if interface.package != Some(self.package) {
-            return Ok(code.to_owned());
-        }
-        Ok(format!("[{code}](#{name}.{})", self.type_name(origin)?))
-    }
-
-    /// Returns the origin of a type that is here by `use`; `None` if it is declared here.
-    fn used_from(&self, id: TypeId) -> Option<(TypeId, InterfaceId)> {
-        let ty = &self.resolve.types[id];
-        let TypeDefKind::Type(Type::Id(other)) = ty.kind else {
-            return None;
-        };
-        match self.resolve.types[other].owner {
-            TypeOwner::Interface(owner) if ty.owner != TypeOwner::Interface(owner) => {
-                Some(self.used_from(other).unwrap_or((other, owner)))
-            }
-            TypeOwner::Interface(_) | TypeOwner::World(_) | TypeOwner::None => None,
-        }
-    }
-
-    fn kind(&self, id: TypeId) -> &'static str {
-        match self.resolve.types[id].kind {
-            TypeDefKind::Record(_) => "record",
-            TypeDefKind::Resource => "resource",
-            TypeDefKind::Flags(_) => "flags",
-            TypeDefKind::Variant(_) => "variant",
-            TypeDefKind::Enum(_) => "enum",
-            _ => "type",
-        }
-    }
-
-    fn type_name(&self, id: TypeId) -> Result<&'a str> {
-        self.resolve.types[id].name.as_deref().context("a type without a name")
-    }
-
-    fn type_text(&self, ty: &Type) -> Result<String> {
-        let mut printer = WitPrinter::default();
-        printer.print_type_name(self.resolve, ty)?;
-        Ok(printer.output.to_string())
-    }
-
-    /// Returns the named types in a type expression, each once, in order.
-    fn named_in(&self, ty: &Type, named: &mut Vec<TypeId>) {
-        let Type::Id(id) = ty else { return };
-        if self.resolve.types[*id].name.is_none() {
-            for inner in self.named_in_kind(&self.resolve.types[*id].kind) {
-                if !named.contains(&inner) {
-                    named.push(inner);
-                }
-            }
-        } else if !named.contains(id) {
-            named.push(*id);
-        }
-    }
-
-    fn named_in_kind(&self, kind: &TypeDefKind) -> Vec<TypeId> {
-        let mut named = Vec::new();
-        let parts: Vec<Type> = match kind {
-            TypeDefKind::Handle(Handle::Own(id) | Handle::Borrow(id)) => vec![Type::Id(*id)],
-            TypeDefKind::Tuple(tuple) => tuple.types.clone(),
-            TypeDefKind::Option(ty)
-            | TypeDefKind::List(ty)
-            | TypeDefKind::FixedLengthList(ty, _)
-            | TypeDefKind::Type(ty) => vec![*ty],
-            TypeDefKind::Map(key, value) => vec![*key, *value],
-            TypeDefKind::Result(Result_ { ok, err }) => ok.iter().chain(err).copied().collect(),
-            TypeDefKind::Future(ty) | TypeDefKind::Stream(ty) => ty.iter().copied().collect(),
-            _ => Vec::new(),
-        };
-        for ty in parts {
-            self.named_in(&ty, &mut named);
-        }
-        named
-    }
-
     /// The anchor is explicit, because renderers give duplicate names no stable one.
     fn heading(&mut self, level: usize, anchor: &str, kind: &str, name: &str) -> Result<()> {
         let marks = "#".repeat(level);
@@ -483,120 +367,4 @@ fn cell(docs: &Docs) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PACKAGE: &str = "
-        /// About the package.
-        package a:b@1.2.0;
-
-        /// First sentence. Second one.
-        @since(version = 1.0.0)
-        interface second {
-            use first.{thing};
-
-            /// A function.
-            @since(version = 1.2.0)
-            %list: func(%from: option<thing>, to: list<u8>) -> result<_, thing>;
-
-            /// A resource.
-            @since(version = 1.0.0)
-            resource one {
-                /// Makes it.
-                @since(version = 1.0.0)
-                constructor(size: u32);
-                /// Borrows it.
-                @since(version = 1.0.0)
-                with-other: func(other: borrow<one>);
-                /// Needs none.
-                @since(version = 1.0.0)
-                pick: static func() -> one;
-            }
-
-            /// Some of them.
-            @since(version = 1.0.0)
-            type things = list<thing>;
-        }
-
-        /// The other one.
-        @since(version = 1.0.0)
-        interface first {
-            /// A record.
-            @since(version = 1.0.0)
-            record thing {
-                /// One | two,
-                /// on two lines.
-                ///
-                /// - and a list
-                name: string,
-            }
-        }
-
-        /// The world.
-        @since(version = 1.0.0)
-        world both {
-            @since(version = 1.0.0)
-            export second;
-        }
-    ";
-
-    fn page(source: &str) -> Result<String> {
-        let dir = tempfile::tempdir()?;
-        std::fs::write(dir.path().join("package.wit"), source)?;
-        reference(dir.path())
-    }
-
-    #[test]
-    fn the_first_line_names_the_update_command() -> Result<()> {
-        let text = page(PACKAGE)?;
-        let first = text.lines().next().unwrap_or_default();
-        assert!(first.contains("Generated from the WIT"), "{first}");
-        assert!(first.contains("BLESS=1 cargo test --test host contract"), "{first}");
-        Ok(())
-    }
-
-    #[test]
-    fn signatures_are_spelled_as_in_the_wit() -> Result<()> {
-        let text = page(PACKAGE)?;
-        for line in [
-            "%list: func(%from: option<thing>, to: list<u8>) -> result<_, thing>;",
-            "constructor(size: u32);",
-            "with-other: func(other: borrow<one>);",
-            "pick: static func() -> one;",
-            "type things = list<thing>;",
-        ] {
-            assert!(text.lines().any(|found| found == line), "no line {line} in:\n{text}");
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn multiline_docs_fit_into_a_table() -> Result<()> {
-        let text = page(PACKAGE)?;
-        let row = "| `name` | `string` | One \\| two, on two lines.<br><br>- and a list |";
-        assert!(text.lines().any(|found| found == row), "no line {row} in:\n{text}");
-        assert!(text.contains("| First sentence. |"), "{text}");
-        Ok(())
-    }
-
-    #[test]
-    fn every_link_resolves_to_one_heading() -> Result<()> {
-        let text = page(PACKAGE)?;
-        let targets: Vec<_> =
-            text.split("](#").skip(1).filter_map(|rest| rest.split(')').next()).collect();
-        assert!(targets.contains(&"first.thing"), "{text}");
-        for target in targets {
-            let anchor = format!("<a id=\"{target}\"></a>");
-            assert_eq!(text.matches(&anchor).count(), 1, "{target} in:\n{text}");
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn only_a_later_version_is_shown() -> Result<()> {
-        let text = page(PACKAGE)?;
-        assert_eq!(text.matches("Since 1.2.0.").count(), 1, "{text}");
-        assert_eq!(text.matches("Since 1.0.0.").count(), 3, "{text}");
-        Ok(())
-    }
-}
+mod tests;

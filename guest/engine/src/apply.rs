@@ -11,6 +11,7 @@ mod new_baseline;
 mod perform;
 mod place;
 mod refused;
+mod report;
 mod room;
 mod words;
 
@@ -268,6 +269,7 @@ impl<'a> Applier<'a> {
         if let Err(stop) = self.outage.failed(error) {
             self.end(Err(stop));
         }
+        self.report_failure(operation, error);
         self.refused.note(operation);
         self.left.add(operation, Some(error));
         self.done.failed.push(words::explain(operation, self.pair, error));

@@ -70,7 +70,7 @@ pub trait Endpoint {
         Err(not_implemented("symbolic links"))
     }
 
-    /// Opens files for reading, at most [`Capabilities::at_once`].
+    /// Opens files for reading, at most [`Capabilities::transfers`].
     fn open(&mut self, files: &[OpenRequest<'_>]) -> Vec<Result<Content>>;
 
     /// Returns the digest of a file's content. `progress` is called after each part, with the
@@ -260,11 +260,13 @@ pub struct Like<'a> {
     pub mode: Option<u16>,
 }
 
-/// What a side can do.
+/// The capabilities of a side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
     /// The number of entries that functions for several of them should get, from 1.
     pub at_once: usize,
+    /// The number of files that [`Endpoint::open`] should get, from 1.
+    pub transfers: usize,
     /// Whether it keeps the modification times that are set. Otherwise, times alone are not
     /// synced.
     pub keeps_times: bool,
@@ -292,6 +294,7 @@ impl Default for Capabilities {
     fn default() -> Self {
         Self {
             at_once: 1,
+            transfers: 8,
             keeps_times: false,
             hashes_cheaply: false,
             has_versions: false,

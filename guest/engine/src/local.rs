@@ -112,6 +112,7 @@ impl Endpoint for Local {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             at_once: 1,
+            transfers: 8,
             keeps_times: true,
             hashes_cheaply: true,
             has_versions: false,
@@ -196,9 +197,7 @@ impl Endpoint for Local {
         match local(from) {
             Some(from) => self.copy(from, transfer, progress),
             None => {
-                let open = OpenRequest { path: transfer.path, expected: Some(&transfer.source) };
-                let content = from.open(&[open]).pop();
-                let content = content.unwrap_or_else(|| Err(Error::failed("no result")))?;
+                let content = transfer.open(from)?;
                 self.store(content, transfer, progress)
             }
         }

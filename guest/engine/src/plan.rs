@@ -178,11 +178,11 @@ pub struct Input<'a> {
     pub sides: [&'a Children; 2],
     /// The baseline.
     pub base: &'a BaseChildren,
-    /// What the sides were before moves were made in them and in the baseline.
+    /// The state before moves were made in the sides and in the baseline.
     pub before: Before,
     /// The settings.
     pub options: &'a Options,
-    /// What the sides can do.
+    /// The capabilities of the sides.
     pub capabilities: [Capabilities; 2],
     /// How reasons name the sides.
     pub labels: [&'static str; 2],

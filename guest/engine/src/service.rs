@@ -48,6 +48,8 @@ pub struct Server {
     pub url: String,
     /// The same in every run for the same URL.
     pub id: Uuid,
+    /// The number of requests in flight, from the setting `transfers`.
+    pub transfers: usize,
 }
 
 /// A granted directory `local`, and a granted server `remote`; or `KEY.local` and `KEY.remote`. With
@@ -61,6 +63,10 @@ pub struct ServerPair<S> {
     service: PhantomData<S>,
 }
 
+/// The default of the setting `transfers`, and its maximum.
+const TRANSFERS: usize = 8;
+const MAX_TRANSFERS: usize = 32;
+
 /// The namespace of the ids of items and servers.
 const IDS: Uuid = Uuid::from_u128(0x5b8e_91c7_0d34_4f6a_8a21_77c0_e3b5_42d9);
 
@@ -68,8 +74,8 @@ impl<S: Service> ServerPair<S> {
     /// Returns the pairs among the grants.
     ///
     /// # Errors
-    /// Fails if a directory has another name, if a server is missing, and if the setting `from` is
-    /// invalid.
+    /// Fails if a directory has another name, if a server is missing, and if the setting `from` or
+    /// `transfers` is invalid.
     pub fn all() -> Result<Vec<Self>> {
         Self::find(directories::grants(), settings::get)
     }
@@ -116,7 +122,8 @@ impl<S: Service> ServerPair<S> {
             let granted = format!("{}/", url.trim_end_matches('/'));
             let url = S::url(&granted, &|name| setting(key.as_deref(), name))?;
             let id = Uuid::new_v5(&IDS, url.as_bytes());
-            let server = Server { name, granted, url, id };
+            let transfers = transfers(setting(key.as_deref(), "transfers").as_deref())?;
+            let server = Server { name, granted, url, id, transfers };
             Ok(Self { key, local: grant, server, is_from_remote, service: PhantomData })
         };
         grants.into_iter().map(pair).collect()
@@ -132,7 +139,7 @@ impl<S: Service> PairItem for ServerPair<S> {
     const NAME: &'static str = S::NAME;
 
     fn settings() -> Vec<&'static str> {
-        [&["remote", "from"], S::SETTINGS].concat()
+        [&["remote", "from", "transfers"], S::SETTINGS].concat()
     }
 
     fn key(&self) -> Option<&str> {
@@ -168,6 +175,16 @@ impl<S: Service> PairItem for ServerPair<S> {
         let local = Local::open_grant(&self.local, storage, side, context)?;
         Ok(self.ordered([Box::new(local), S::open(&self.server, storage)?]))
     }
+}
+
+fn transfers(text: Option<&str>) -> Result<usize> {
+    let Some(text) = text else { return Ok(TRANSFERS) };
+    let number = text.parse().ok().filter(|number| (1..=MAX_TRANSFERS).contains(number));
+    number.ok_or_else(|| {
+        let message =
+            format!("setting `transfers` is `{text}`; use a number from 1 to {MAX_TRANSFERS}");
+        invalid(message)
+    })
 }
 
 fn invalid(message: String) -> Error {
@@ -213,6 +230,23 @@ mod tests {
                 (None, "https://dav.example.org/remote/"),
             ]
         );
+    }
+
+    #[test]
+    fn the_number_of_transfers_is_limited() {
+        for (text, expected) in [
+            (None, Some(8)),
+            (Some("1"), Some(1)),
+            (Some("32"), Some(32)),
+            (Some("0"), None),
+            (Some("33"), None),
+            (Some("-1"), None),
+            (Some(""), None),
+            (Some("8 "), None),
+            (Some("99999999999999999999"), None),
+        ] {
+            assert_eq!(transfers(text).ok(), expected, "{text:?}");
+        }
     }
 
     #[test]

@@ -28,7 +28,8 @@ use preview::preview;
 use roots::{check_writable, identities, refuse_overlap};
 use saved_state::{load, remove_temp_state, save};
 use summary::{
-    explain, finish, log_all, report_conflicts, report_hints, report_skipped, standing_conflicts,
+    explain, finish, log_all, report_actions, report_conflicts, report_hints, report_skipped,
+    standing_conflicts,
 };
 
 /// Synchronizes a pair. `open` opens the two sides, and `storage` keeps the state of the pair. The
@@ -156,6 +157,7 @@ fn sync_pair(
         _ => Ok(()),
     });
     report_conflicts(&after, &plan, context);
+    report_actions(&after, &plan, context);
     log_all(context, LogLevel::Warning, done.failed.iter().cloned());
     finish(&plan, &done, &after, &ended, context)?;
     ended.and(saved.map_err(Interrupt::from))

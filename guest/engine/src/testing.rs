@@ -22,7 +22,7 @@ pub use memory::Memory;
 pub struct Broken {
     /// The promise, such as "a name that is used is not replaced".
     pub promise: &'static str,
-    /// What was found instead.
+    /// The observed behaviour.
     pub found: String,
 }
 

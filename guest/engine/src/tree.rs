@@ -257,6 +257,12 @@ pub fn split(path: &str) -> (&str, &str) {
     path.rsplit_once('/').unwrap_or(("", path))
 }
 
+/// Returns the paths of the directories above an entry, from the top, and its own path.
+pub fn prefixes(path: &str) -> impl Iterator<Item = &str> {
+    let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
+    ends.map(|end| &path[..end])
+}
+
 /// Returns the new path of an entry after a directory, which may contain it, was renamed.
 pub fn moved_path(path: &str, old: &str, new: &str) -> Option<String> {
     let rest = path.strip_prefix(old)?;

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use crate::bindings::exports::syncmgr::plugin::synchronize::Participation;
+use crate::bindings::syncmgr::plugin::statistics::Action;
 use crate::bindings::syncmgr::plugin::types::{LogLevel, ProgressResponse, Status};
 use crate::error::{Error, ErrorCode, ErrorDetail};
 use crate::guid::{ErrorId, ItemId};
@@ -55,6 +56,8 @@ pub struct Run {
     pub connections: Vec<Option<String>>,
     /// The counters that it set, by item and name.
     pub counts: BTreeMap<(ItemId, String), u64>,
+    /// The actions that it reported, by item, in order.
+    pub actions: Vec<(ItemId, Action)>,
     /// The error of the function that ended the run early.
     pub error: Option<Error>,
     /// The number of reports before each attempt.
@@ -71,6 +74,7 @@ impl Run {
             details: Vec::new(),
             connections: Vec::new(),
             counts: BTreeMap::new(),
+            actions: Vec::new(),
             error: None,
             attempts: Vec::new(),
         }

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::bindings::syncmgr::plugin::statistics::{Action, ActionKind};
 use crate::bindings::syncmgr::plugin::types::{LogLevel, ProgressResponse, Status};
 use crate::directories::Access;
 use crate::error::{Error, ErrorCode, ErrorDetail, Result};
@@ -30,6 +31,17 @@ const STATUSES: [(&str, Status); 10] = [
     ("resuming", Status::Resuming),
     ("updating-indeterminate", Status::UpdatingIndeterminate),
     ("deleted", Status::Deleted),
+];
+
+const KINDS: [(&str, ActionKind); 8] = [
+    ("created", ActionKind::Created),
+    ("replaced", ActionKind::Replaced),
+    ("attributes-set", ActionKind::AttributesSet),
+    ("moved", ActionKind::Moved),
+    ("deleted", ActionKind::Deleted),
+    ("conflict-kept", ActionKind::ConflictKept),
+    ("conflict-standing", ActionKind::ConflictStanding),
+    ("skipped", ActionKind::Skipped),
 ];
 
 const CODES: [(&str, ErrorCode); 16] = [
@@ -252,6 +264,14 @@ fn read(answer: &Value) -> Run {
                     Some(_) | None => ProgressResponse::Continue,
                 },
             }),
+            (Some("action"), Some(item)) => {
+                let text = |name: &str| event[name].as_str().map(str::to_owned);
+                run.actions.extend(named(&KINDS, &event["kind"]).map(|kind| {
+                    let path = text("path").unwrap_or_default();
+                    let (side, size) = (text("side"), event["size"].as_u64());
+                    (item, Action { kind, side, path, size, detail: text("detail") })
+                }));
+            }
             (Some("log-error"), item) => {
                 let level = match event["level"].as_str() {
                     Some("information") => LogLevel::Information,

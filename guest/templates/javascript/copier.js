@@ -99,7 +99,7 @@ function copy(source, target, file, report) {
             for (let more; (more = writer.copyFrom(reader, CHUNK)); ) report((done += more));
             const now = from.stat(file.name);
             if (now?.size !== file.size || now.modified !== file.modified) {
-              throw new Failure('changed', 'it changed meanwhile; the next run will copy it');
+              throw new Failure('changed', 'it changed during the copy; the next run will copy it');
             }
             if (file.mode !== undefined) writer.setMode(file.mode);
             writer.setModified(file.modified);

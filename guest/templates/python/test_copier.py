@@ -126,7 +126,7 @@ class CopierTest(unittest.TestCase):
         copied, _, failed = self.run_copier()
         self.assertEqual((copied, len(failed)), (0, 1))
 
-    def test_a_file_that_changes_meanwhile_is_left_for_the_next_run(self):
+    def test_a_file_that_changes_during_its_copy_is_left_for_the_next_run(self):
         def write_more(done, total, text):
             if text == "a.txt" and done > 0:
                 self.write("a.txt", b"longer")

@@ -9,6 +9,9 @@ use toml::{Table, Value};
 const BUILD_FOLDERS: [&str; 7] =
     [".venv", "build", "dist", "node_modules", "stubs", "target", "types"];
 
+/// Cargo omits folders with a `Cargo.toml` from packages, so `.ci/publish` adds this suffix.
+const RENAMED: &str = ".packaged";
+
 /// Returns source code that defines a constant for each folder, and the manifest of the SDK.
 pub(crate) fn source(workspace: &Path) -> String {
     let mut text = String::new();
@@ -39,6 +42,7 @@ pub(crate) fn source(workspace: &Path) -> String {
         for file in found {
             let source = folder.join(&file);
             let path = file.to_string_lossy().replace('\\', "/");
+            let path = path.trim_end_matches(RENAMED);
             text.push_str(&format!(
                 "    File {{ path: {path:?}, bytes: include_bytes!({source:?}) }},\n"
             ));
@@ -107,6 +111,8 @@ fn inherit(table: &mut Table, shared: &Table) {
 }
 
 fn read(path: &Path) -> Table {
+    let renamed = PathBuf::from(format!("{}{RENAMED}", path.display()));
+    let path = if renamed.exists() { &renamed } else { path };
     println!("cargo::rerun-if-changed={}", path.display());
     let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
     text.parse().unwrap_or_else(|error| panic!("{path:?}: {error}"))

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod history;
 mod plugins;
 mod project;
 mod run;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
+pub(crate) use self::history::{Conflicts, History, Status};
 pub(crate) use self::plugins::{
     Cache, Embed, Inspect, List, Properties, Register, Unregister, Validate,
 };
@@ -58,6 +60,9 @@ pub(crate) fn hint(error: &clap::Error) -> Option<&'static str> {
 pub(crate) enum Command {
     Run(Run),
     Items(Items),
+    History(History),
+    Status(Status),
+    Conflicts(Conflicts),
     Properties(Properties),
     Inspect(Inspect),
     Validate(Validate),
@@ -79,13 +84,16 @@ pub(crate) enum Command {
     Drive(Drive),
     Demo(Demo),
     Completions(Completions),
+    #[cfg(feature = "manual")]
+    #[command(hide = true)]
+    Manual(Manual),
 }
 
 /// A plugin with its grants, settings and limits.
 #[derive(Clone, Debug, Default, ClapArgs)]
 pub(crate) struct PluginArgs {
-    /// Plugin: a `.wasm` file, or the name of a registered or built-in one (`folder`) [default: the
-    /// plugin of the current project]
+    /// Plugin: a `.wasm` file, or the name of a registered or built-in one (`folder`, `webdav`)
+    /// [default: the plugin of the current project]
     #[arg(conflicts_with = "job")]
     pub(crate) plugin: Option<String>,
 
@@ -187,6 +195,14 @@ Examples:
 pub(crate) struct Completions {
     /// Shell
     pub(crate) shell: clap_complete::Shell,
+}
+
+/// Write the manual pages, for packages
+#[cfg(feature = "manual")]
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct Manual {
+    /// Directory for the pages
+    pub(crate) dir: PathBuf,
 }
 
 #[cfg(test)]

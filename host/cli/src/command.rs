@@ -5,13 +5,17 @@ pub(crate) mod demo;
 pub(crate) mod dev;
 pub(crate) mod drive;
 pub(crate) mod explain;
+pub(crate) mod history;
 pub(crate) mod inspect;
 pub(crate) mod items;
+#[cfg(feature = "manual")]
+pub(crate) mod manual;
 pub(crate) mod new;
 pub(crate) mod properties;
 pub(crate) mod register;
 pub(crate) mod replay;
 pub(crate) mod run;
 pub(crate) mod secret;
+pub(crate) mod status;
 pub(crate) mod test;
 pub(crate) mod validate;

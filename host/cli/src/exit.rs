@@ -6,7 +6,7 @@ use syncmgr_host::{
     ErrorCode, ErrorKind, GrantError, LoadError, Outcome, RunReport, SessionError, StartError,
     Status,
 };
-use syncmgr_install::InstallError;
+use syncmgr_install::{HistoryError, InstallError};
 
 use crate::check::CheckError;
 use crate::escape::escape_lines;
@@ -225,6 +225,7 @@ fn code_of(error: &anyhow::Error) -> Option<&'static str> {
         error.downcast_ref().map(SessionError::code),
         error.downcast_ref().map(LoadError::code),
         error.downcast_ref().map(InstallError::code),
+        error.downcast_ref().map(HistoryError::code),
         error.downcast_ref().map(ProjectError::code),
         error.downcast_ref().map(CheckError::code),
         error.downcast_ref().map(StartError::code),

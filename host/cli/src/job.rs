@@ -12,6 +12,7 @@ use crate::confine::{Directories, disable_core_dumps};
 use crate::escape::escape;
 use crate::exit::UsageError;
 use crate::options::{grants, set_limits};
+use crate::places::grant_places;
 use crate::plugin_source::{PluginSource, registrations};
 
 /// A plugin with its grants.
@@ -26,6 +27,11 @@ pub(crate) struct Job {
 
 impl Job {
     pub(crate) fn new(args: &PluginArgs) -> anyhow::Result<Self> {
+        Self::with_places(args, &[])
+    }
+
+    /// Creates a job with directories and URLs that have no names.
+    pub(crate) fn with_places(args: &PluginArgs, places: &[String]) -> anyhow::Result<Self> {
         let registrations = registrations(args.state_dir.path.as_deref())?;
         let (plugin, mut granted) = match (&args.plugin, &args.job) {
             (_, Some(file)) => {
@@ -34,7 +40,7 @@ impl Job {
                 job.protect("the job file", file);
                 (plugin, job)
             }
-            (plugin, None) => from_args(plugin.as_deref(), &args.grants, &registrations)?,
+            (plugin, None) => from_args(plugin.as_deref(), &args.grants, places, &registrations)?,
         };
         set_limits(&mut granted, &args.limits)?;
         if args.grants.http_proxy.is_some() {
@@ -145,10 +151,18 @@ fn override_settings(settings: &mut Vec<(String, String)>, overriding: Vec<(Stri
 fn from_args(
     plugin: Option<&str>,
     args: &GrantArgs,
+    places: &[String],
     registrations: &Registrations,
 ) -> anyhow::Result<(PluginSource, Grants)> {
     let plugin = PluginSource::find_or_build(plugin, registrations)?;
-    let given = grants(args)?;
+    let given = match places {
+        [] => grants(args)?,
+        places => {
+            let mut args = args.clone();
+            grant_places(&plugin, places, &mut args)?;
+            grants(&args)?
+        }
+    };
     match &plugin {
         // Any grant of the command line replaces all that were registered.
         PluginSource::Installed(registration) if given.is_empty() => {

@@ -17,6 +17,7 @@ mod job;
 mod native;
 mod options;
 mod output;
+mod places;
 mod plugin_source;
 pub mod project;
 mod quarantine;
@@ -74,6 +75,9 @@ fn dispatch(command: &Command) -> anyhow::Result<Exit> {
     match command {
         Command::Run(run) => command::run::run(run),
         Command::Items(items) => command::items::run(items),
+        Command::History(history) => command::history::run(history),
+        Command::Status(status) => command::status::status(status),
+        Command::Conflicts(conflicts) => command::status::conflicts(conflicts),
         Command::Properties(properties) => command::properties::run(properties),
         Command::Inspect(inspect) => command::inspect::run(inspect),
         Command::Validate(validate) => command::validate::run(validate),
@@ -93,5 +97,7 @@ fn dispatch(command: &Command) -> anyhow::Result<Exit> {
         Command::Drive(args) => command::drive::run(args),
         Command::Demo(demo) => command::demo::run(demo),
         Command::Completions(completions) => command::completions::run(completions),
+        #[cfg(feature = "manual")]
+        Command::Manual(manual) => command::manual::run(manual),
     }
 }

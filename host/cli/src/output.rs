@@ -4,6 +4,7 @@
 mod bars;
 mod json;
 mod lines;
+mod time;
 mod view;
 
 use std::io::{self, Write};
@@ -11,7 +12,10 @@ use std::io::{self, Write};
 pub(crate) use bars::Bars;
 pub(crate) use json::Json;
 pub(crate) use lines::Lines;
-pub(crate) use view::{View, error_word, grant_option, print_to_stderr, show_output, summary};
+pub(crate) use time::{ago, duration, local_time, now, parse_since, rfc3339};
+pub(crate) use view::{
+    View, action_words, error_word, grant_option, print_to_stderr, show_output, summary,
+};
 
 /// Returns standard output.
 pub(crate) fn stdout() -> Stdout {

@@ -13,6 +13,7 @@ mod manifest;
 mod metadata;
 mod name;
 mod pack;
+mod published;
 mod stamp;
 mod template;
 mod tool;
@@ -27,6 +28,7 @@ pub use error::ProjectError;
 pub use language::Language;
 pub use manifest::Manifest;
 pub(crate) use metadata::{Metadata, embed_requests};
+pub use published::Sdk;
 pub use template::Template;
 pub(crate) use write::write;
 

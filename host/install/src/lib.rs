@@ -8,6 +8,7 @@
 //! - `registration`: [`Registration`], an installed plugin. `registrations`: [`Registrations`], all
 //!   of
 //!   them. `installation`: installing a plugin.
+//! - `history`: [`History`], what runs did.
 //! - `code_cache`: [`CodeCache`], precompiled code of plugins that are not installed.
 //!
 //! **Precompiled code is trusted.** It is loaded only from folders that are writable solely by
@@ -21,6 +22,8 @@ mod code_cache;
 mod error;
 mod folder;
 mod grants;
+#[cfg(feature = "history")]
+mod history;
 #[cfg(feature = "compiler")]
 mod installation;
 mod job_file;
@@ -40,6 +43,11 @@ pub use code_cache::{CacheEntry, CodeCache};
 pub use error::InstallError;
 pub use folder::{PrivateFolder, replace_file};
 pub use grants::{AllLimits, Grants, Secret, Server, ServerAuth};
+#[cfg(feature = "history")]
+pub use history::{
+    ActionFilter, History, HistoryAction, HistoryConflict, HistoryError, HistoryItem,
+    HistoryRecorder, HistoryRun, HistorySink, ItemState, NewRun, RunFilter,
+};
 #[cfg(feature = "compiler")]
 pub use installation::Installation;
 pub use job_file::{JobFile, parse_directory};

@@ -97,3 +97,43 @@ fn the_flag_bits_are_the_native_ones() {
     let info = wit::HandlerInfo { name: "a".into(), flags };
     assert_eq!(handler_info(info, &Secrets::default()).unwrap().flags, 0x0F);
 }
+
+#[test]
+fn an_action_is_bounded() {
+    for (bytes, path_bytes, side_bytes) in
+        [(10, 10, 10), (64, 64, 64), (65, 65, 64), (9000, 4096, 64)]
+    {
+        let text = "x".repeat(bytes);
+        let reported = statistics::Action {
+            kind: statistics::ActionKind::Moved,
+            side: Some(text.clone()),
+            path: text.clone(),
+            size: Some(u64::MAX),
+            detail: Some(text),
+        };
+        let action = action(reported, &Secrets::default());
+        assert_eq!(action.kind, ActionKind::Moved);
+        assert_eq!(action.side.map(|side| side.len()), Some(side_bytes), "{bytes}");
+        assert_eq!(action.path.len(), path_bytes, "{bytes}");
+        assert_eq!(action.detail.map(|detail| detail.len()), Some(path_bytes), "{bytes}");
+        assert_eq!(action.size, Some(u64::MAX));
+    }
+    let cut = statistics::Action {
+        kind: statistics::ActionKind::Skipped,
+        side: None,
+        path: format!("x{}", "é".repeat(3000)),
+        size: None,
+        detail: None,
+    };
+    assert_eq!(action(cut, &Secrets::default()).path.len(), 4095, "at a character boundary");
+}
+
+#[test]
+fn every_kind_of_action_has_the_name_of_the_contract() {
+    let wit = include_str!("../../wit/statistics.wit");
+    let names = ActionKind::ALL.map(ActionKind::name);
+    let declared = wit.split("enum action-kind {").nth(1).unwrap().split('}').next().unwrap();
+    let declared = declared.lines().map(str::trim).filter(|line| !line.starts_with("///"));
+    let declared: Vec<_> = declared.filter_map(|line| line.strip_suffix(',')).collect();
+    assert_eq!(declared, names);
+}

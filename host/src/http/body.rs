@@ -88,8 +88,8 @@ const FRAMES: usize = 2;
 /// The frames of a response.
 pub(super) type Frames = mpsc::Receiver<hyper::Result<Frame<Bytes>>>;
 
-/// Receives the body of a response on the network's thread. What has arrived together with its head
-/// is there at once, so that a small response wakes the session's thread once.
+/// Receives the body of a response on the network's thread. Frames that arrived together with the
+/// head are available immediately, so that a small response wakes the session's thread once.
 pub(super) fn receive(mut body: Incoming) -> Frames {
     let (sender, frames) = mpsc::channel(FRAMES);
     let mut context = Context::from_waker(Waker::noop());

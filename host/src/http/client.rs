@@ -1,9 +1,9 @@
 //! Sends the requests of one session's plugin, and counts them.
 
+mod failure;
 mod sign_in;
 
 use std::collections::BTreeSet;
-use std::error::Error as _;
 use std::future::Future;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use http::{Request, Response, Uri};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use hyper_util::client::legacy::{self, Client};
+use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
@@ -23,7 +23,7 @@ use self::sign_in::SignIn;
 use super::auth::HttpAuth;
 use super::auth_error::HttpAuthError;
 use super::body::{self, RequestBody, ResponseBody, Upload};
-use super::connector::{ConnectError, Connector};
+use super::connector::Connector;
 use super::network::Network;
 use super::usage::{InFlight, Meter, UsageByOrigin};
 use super::{HttpAnswer, HttpDenial, HttpPolicy, header};
@@ -52,7 +52,7 @@ pub(crate) struct HttpClient {
     policy: Arc<HttpPolicy>,
     /// By the name of the grant.
     auth: Vec<(String, HttpAuth)>,
-    /// What to redact, including renewed tokens.
+    /// The texts to redact, including renewed tokens.
     secrets: Secrets,
     network: Network,
     pool: OnceLock<Pool>,
@@ -315,75 +315,6 @@ impl HttpClient {
         tokio::select! {
             response = pool.request(request) => response.map_err(|error| self.failure(&error)),
             () = upload.stalled(first_byte) => Err(Error::HttpResponseTimeout),
-        }
-    }
-
-    /// Returns the error for the plugin.
-    #[allow(clippy::wildcard_enum_match_arm, reason = "a body fails with no others")]
-    fn failure(&self, error: &legacy::Error) -> Error {
-        let mut source = error.source();
-        while let Some(cause) = source {
-            if let Some(error) = cause.downcast_ref::<ConnectError>() {
-                return self.not_connected(error);
-            }
-            if let Some(error) = cause.downcast_ref::<Error>() {
-                // Otherwise, the plugin did not finish the body.
-                return match *error {
-                    Error::HttpRequestBodySize(limit) => Error::HttpRequestBodySize(limit),
-                    _ => Error::HttpProtocolError,
-                };
-            }
-            if let Some(error) = cause.downcast_ref::<hyper::Error>() {
-                if error.is_parse_too_large() {
-                    return self.header_too_large();
-                }
-                if error.is_parse() {
-                    return Error::HttpProtocolError;
-                }
-                if error.is_timeout() {
-                    return Error::ConnectionReadTimeout;
-                }
-            }
-            source = cause.source();
-        }
-        Error::ConnectionTerminated
-    }
-
-    fn header_too_large(&self) -> Error {
-        Error::HttpResponseHeaderSectionSize(u32::try_from(self.header_bytes).ok())
-    }
-
-    fn not_connected(&self, error: &ConnectError) -> Error {
-        match error {
-            ConnectError::Denied(denial) => {
-                self.deny(denial.clone());
-                match denial {
-                    HttpDenial::Resolve { .. } | HttpDenial::NoAddress { .. } => {
-                        Error::DnsError { rcode: None, info_code: None }
-                    }
-                    HttpDenial::Address { .. } | HttpDenial::Astray { .. } => {
-                        Error::DestinationIpProhibited
-                    }
-                    HttpDenial::Url { .. }
-                    | HttpDenial::Scheme { .. }
-                    | HttpDenial::NoServer { .. }
-                    | HttpDenial::UserInfo { .. }
-                    | HttpDenial::Path { .. }
-                    | HttpDenial::NotGranted { .. }
-                    | HttpDenial::Method { .. }
-                    | HttpDenial::ReadOnly { .. } => Error::HttpRequestDenied,
-                }
-            }
-            ConnectError::Timeout => Error::ConnectionTimeout,
-            ConnectError::Proxy(_) => Error::DestinationUnavailable,
-            ConnectError::Connect(_) => Error::ConnectionRefused,
-            ConnectError::Roots(_) => Error::ConfigurationError,
-            ConnectError::Tls(error) => {
-                match error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>()) {
-                    Some(rustls::Error::InvalidCertificate(_)) => Error::TlsCertificateError,
-                    Some(_) | None => Error::TlsProtocolError,
-                }
-            }
         }
     }
 

@@ -130,7 +130,7 @@ impl Observed {
                 true => HeaderName::from_static(NAME),
                 false => name.clone(),
             };
-            // What remains of a valid value is valid.
+            // The rest of a valid value is valid.
             let value = HeaderValue::try_from(redacted);
             shown.append(name, value.unwrap_or_else(|_| HeaderValue::from_static(MASK)));
         }

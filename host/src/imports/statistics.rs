@@ -24,4 +24,17 @@ impl statistics::Host for SyncMgrCtx {
         manager.check_items();
         Ok(())
     }
+
+    fn report_actions(
+        &mut self,
+        item_id: types::Guid,
+        actions: Vec<statistics::Action>,
+    ) -> wasmtime::Result<()> {
+        self.enter("report-actions")?;
+        let secrets = self.secrets.clone();
+        let item = convert::item_id(item_id);
+        let actions = actions.into_iter().map(|action| convert::action(action, &secrets));
+        self.manager()?.act(item, actions);
+        Ok(())
+    }
 }

@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::id::{ErrorId, ItemId};
 use crate::sink::{Progress, Sink};
-use crate::types::{Item, LogEntry, ProgressItem, ProgressResponse, Question};
+use crate::types::{Action, Item, LogEntry, ProgressItem, ProgressResponse, Question};
 
 /// A recorded callback.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,13 @@ pub enum Recorded {
         response: ProgressResponse,
         /// Whether the host reported it.
         by_host: bool,
+    },
+    /// An action on an entry.
+    Action {
+        /// The item.
+        item: ItemId,
+        /// The action.
+        action: Action,
     },
     /// A log entry.
     Log(LogEntry),
@@ -56,6 +63,10 @@ impl Recorded {
         let bytes = match self {
             Self::Started(items) => size_of_val(items.as_slice()),
             Self::Progress { reported, .. } => reported.status_text.as_ref().map_or(0, String::len),
+            Self::Action { action: Action { side, path, detail, .. }, .. } => {
+                let optional = [side, detail].map(|text| text.as_ref().map_or(0, String::len));
+                path.len() + optional.iter().sum::<usize>()
+            }
             Self::Log(entry) => entry.text.len(),
             Self::LogDeleted(_) => 0,
             Self::Question(question) => {
@@ -101,6 +112,10 @@ impl Sink for EventLog {
             by_host: progress.by_host,
         });
         ProgressResponse::Continue
+    }
+
+    fn action(&mut self, item: ItemId, action: &Action) {
+        self.lock().push(Recorded::Action { item, action: action.clone() });
     }
 
     fn log(&mut self, entry: &LogEntry) {

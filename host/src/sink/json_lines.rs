@@ -10,11 +10,11 @@ use crate::id::{ErrorId, ItemId};
 use crate::report::RunReport;
 use crate::sink::{Progress, Sink};
 use crate::text;
-use crate::types::{ErrorDetail, Item, LogEntry, ProgressResponse, Question};
+use crate::types::{Action, ErrorDetail, Item, LogEntry, ProgressResponse, Question};
 
 /// Writes one JSON object per callback, each on a separate line.
 ///
-/// The member `event` is `started`, `progress`, `log`, `log-deleted`, `question`, `error-shown`, or
+/// The member `event` is `started`, `progress`, `action`, `log`, `log-deleted`, `question`, `error-shown`, or
 /// finally `report`. Names are those of the WIT; an absent field is an absent member. Text is as
 /// the plugin wrote it; characters that must not reach a terminal are written as `\uXXXX`, as
 /// [`text::to_json`] does.
@@ -30,6 +30,8 @@ pub struct JsonLines<W> {
     /// The number of bytes that may still be written; `None` for no limit.
     left: Option<u64>,
     limit: u64,
+    /// The id of the run, if lines have it.
+    run: Option<String>,
     /// Items whose final status was written after that.
     ended: HashSet<ItemId>,
 }
@@ -57,6 +59,17 @@ enum Line<'a> {
         by_host: bool,
         response: &'static str,
         hresult: HresultLine,
+    },
+    Action {
+        item: String,
+        kind: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        side: Option<&'a str>,
+        path: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        size: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        detail: Option<&'a str>,
     },
     #[serde(rename_all = "kebab-case")]
     Log {
@@ -107,6 +120,17 @@ enum Line<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         exit_code: Option<u8>,
     },
+}
+
+/// A line with its run and its time.
+#[derive(Serialize)]
+struct Stamped<'a> {
+    #[serde(flatten)]
+    line: &'a Line<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -166,6 +190,7 @@ struct TotalsLine {
     warnings: u64,
     errors: u64,
     dropped_log_entries: u64,
+    dropped_actions: u64,
     progress_calls: u64,
     merged_calls: u64,
     refused_calls: u64,
@@ -192,7 +217,14 @@ impl From<Hresult> for HresultLine {
 impl<W: Write + Send> JsonLines<W> {
     /// Creates a sink that writes to `to`, one line at a time.
     pub fn new(to: W) -> Self {
-        Self { to, failed: None, left: None, limit: u64::MAX, ended: HashSet::new() }
+        Self { to, failed: None, left: None, limit: u64::MAX, run: None, ended: HashSet::new() }
+    }
+
+    /// Adds the id of the run to each line, as the member `run`, and the time, as the member `time`
+    /// (RFC 3339).
+    #[must_use]
+    pub fn with_run(self, run: uuid::Uuid) -> Self {
+        Self { run: Some(run.to_string()), ..self }
     }
 
     /// Sets the limit `json-bytes` on the callbacks, except the log and the final statuses of
@@ -232,6 +264,7 @@ impl<W: Write + Send> JsonLines<W> {
                 warnings: report.warnings,
                 errors: report.errors,
                 dropped_log_entries: report.dropped_log_entries,
+                dropped_actions: report.dropped_actions,
                 progress_calls: report.progress_calls,
                 merged_calls: report.merged_calls,
                 refused_calls: report.refused_calls,
@@ -263,7 +296,10 @@ impl<W: Write + Send> JsonLines<W> {
             return;
         }
         // Each line is a single write, so that lines of several programs do not mix.
-        let json = text::to_json(line, false).map(|line| line + "\n");
+        let run = self.run.as_deref();
+        let time = || jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
+        let stamped = Stamped { line, run, time: run.map(|_| time()) };
+        let json = text::to_json(&stamped, false).map(|line| line + "\n");
         let bytes = json.as_ref().map_or(0, |line| line.len() as u64);
         let written = json
             .map_err(std::io::Error::from)
@@ -314,6 +350,17 @@ impl<W: Write + Send> Sink for JsonLines<W> {
             false => self.write_one_of_many(&line),
         }
         ProgressResponse::Continue
+    }
+
+    fn action(&mut self, item: ItemId, action: &Action) {
+        self.write_one_of_many(&Line::Action {
+            item: item.to_string(),
+            kind: action.kind.name(),
+            side: action.side.as_deref(),
+            path: &action.path,
+            size: action.size,
+            detail: action.detail.as_deref(),
+        });
     }
 
     fn log(&mut self, entry: &LogEntry) {

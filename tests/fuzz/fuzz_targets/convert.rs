@@ -59,6 +59,7 @@ enum Call {
     IsCancelled(Option<u8>),
     BytesPerStep(u8, u64),
     Count(u8, Text, u64),
+    Action(u8, u8, Text, Option<Text>),
     Cancel(Option<u8>),
     End,
     Skip,
@@ -239,6 +240,10 @@ fn call(
             let (item, name) = (item_id(*item), name.of(secrets));
             counted.counts.entry(item).or_default().insert(name.clone());
             callbacks.set_count(item, name, *value);
+        }
+        Call::Action(item, kind, path, detail) => {
+            let detail = detail.as_ref().map(|detail| detail.of(secrets));
+            callbacks.report_action(item_id(*item), *kind, path.of(secrets), detail);
         }
         Call::Cancel(item) => {
             counted.calls -= 1;

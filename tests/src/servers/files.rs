@@ -19,9 +19,9 @@ const JSON: &str = "Accept: application/json\r\n";
 /// The files of a server. Paths are relative, with `/` between names.
 #[derive(Clone, Debug)]
 pub enum Files {
-    /// Those of a directory.
+    /// The files of a directory.
     Directory(PathBuf),
-    /// Those of seaweedfs, at a port for its own protocol.
+    /// The files of seaweedfs, at the port of its protocol.
     Filer(u16),
     /// The objects of a bucket.
     Bucket(Bucket),

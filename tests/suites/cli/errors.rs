@@ -21,9 +21,9 @@ use conformance::script::{Script, item};
 use conformance::session::DrivenSession;
 use conformance::{compare_with_file, host, limits, workspace};
 use plugins::{contract, ended, http, loading, reported, running};
-use program::{installing, keyring, project, testing};
+use program::{history, installing, keyring, project, testing};
 use syncmgr_cli::check::{CheckError, Fixture, Recording, RecordingHead, TempFixture};
-use syncmgr_cli::project::{Language, Project, ProjectError, Template, create};
+use syncmgr_cli::project::{Language, Project, ProjectError, Sdk, Template, create};
 use syncmgr_host::http::{
     HttpAuth, HttpAuthError, HttpDenial, HttpGrant, HttpGrantError, HttpPolicy,
 };
@@ -42,7 +42,8 @@ use syncmgr_install::{
 const SHORT: Duration = Duration::from_millis(400);
 
 /// Codes of errors that cannot be caused here, each with the reason.
-const ELSEWHERE: [(&str, &str); 4] = [
+const ELSEWHERE: [(&str, &str); 5] = [
+    ("history-blocked", "a program that blocks the database for five seconds"),
     ("registry-class-taken", "Windows' registry"),
     ("registry-key", "Windows' registry"),
     ("registry-no-library", "the library of the native handlers"),
@@ -179,9 +180,10 @@ fn known_codes() -> Result<BTreeSet<String>> {
 #[test]
 fn error_messages_equal_the_recorded_ones() -> Result<()> {
     let mut messages = Messages { home: tempfile::tempdir()?, texts: Vec::new() };
-    for report in
-        [loading, contract, running, ended, reported, installing, keyring, project, testing, http]
-    {
+    for report in [
+        loading, contract, running, ended, reported, installing, history, keyring, project,
+        testing, http,
+    ] {
         report(&mut messages)?;
     }
     let known = known_codes()?;
@@ -219,5 +221,5 @@ fn a_crash_message_has_the_end_of_stderr_and_the_stack() -> Result<()> {
     let lines: String = (1..=30).map(|number| format!("print text=line_{number}\n")).collect();
     let panics = format!("synchronize={lines}panic text=no_more_lemons");
     let said = run(home.path(), &["--set", "items=a", "--set", &panics])?;
-    compare_with_file("tests/data/death.txt", &crash_details(&said))
+    compare_with_file("tests/data/crash.txt", &crash_details(&said))
 }

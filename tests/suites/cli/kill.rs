@@ -166,6 +166,16 @@ fn recover(pair: &Pair) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The database of the history is intact, with every run that began.
+fn check_history(pair: &Pair) -> anyhow::Result<()> {
+    let database = rusqlite::Connection::open(pair.home().join("state/history.db"))?;
+    let text = |query| database.query_row(query, [], |row| row.get::<_, String>(0));
+    anyhow::ensure!(text("PRAGMA integrity_check")? == "ok", "{}", text("PRAGMA integrity_check")?);
+    let runs: i64 = database.query_row("SELECT count(*) FROM run", [], |row| row.get(0))?;
+    anyhow::ensure!(runs > 0, "no run is recorded");
+    Ok(())
+}
+
 #[test]
 fn a_killed_run_loses_nothing_and_the_next_run_converges() -> anyhow::Result<()> {
     kill_runs(|_| pair())
@@ -223,6 +233,7 @@ fn kill_runs(new: impl Fn(u32) -> anyhow::Result<Pair>) -> anyhow::Result<()> {
             std::thread::sleep(Duration::from_micros(random.next(400)));
         }
         let hit = running.kill()?;
+        check_history(&pair)?;
         // A server may still answer the last requests.
         std::thread::sleep(SERVED);
         pair.pull()?;

@@ -3,6 +3,7 @@
 mod blocks;
 mod compiling;
 mod errors;
+mod history;
 mod home;
 mod kill;
 mod program;

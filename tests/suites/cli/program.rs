@@ -343,8 +343,8 @@ fn denials_limits_and_policies_are_command_line_options() -> anyhow::Result<()> 
     ])?
     .expect(0, "succeeded: a, [secret]")?;
 
-    let dying = ["--set", "synchronize=panic text=boom", "--on-death", "quarantine"];
-    script(&dying)?.expect(7, "boom")?;
+    let crashing = ["--set", "synchronize=panic text=boom", "--on-crash", "quarantine"];
+    script(&crashing)?.expect(7, "boom")?;
     script(&[])?.expect(7, "is in quarantine")?;
     // The quarantine applies to the component, whatever the name of its file.
     fs::copy(conformance::SCRIPT, home.path("renamed.wasm"))?;
@@ -354,7 +354,8 @@ fn denials_limits_and_policies_are_command_line_options() -> anyhow::Result<()> 
     home.run(&["run", "renamed.wasm"])?.expect(0, "Greeting")?;
     script(&["--release"])?.expect(3, "failed")?;
     script(&[])?.expect(3, "failed")?;
-    let restarted = ["--set", "synchronize=die-once\nprogress item=a status=succeeded"];
+    let restarted = ["--set", "synchronize=crash-once\nprogress item=a status=succeeded"];
+    // The option under its earlier name.
     script(&[&restarted[..], &["--on-death", "restart"]].concat())?.expect(0, "succeeded: a")?;
     Ok(())
 }

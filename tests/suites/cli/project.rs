@@ -9,6 +9,7 @@
 mod check;
 mod http;
 mod languages;
+mod published;
 mod rebuilding;
 mod recordings;
 mod tutorial;
@@ -46,6 +47,11 @@ fn ready(home: &Home, project: &str, language: &str) -> Result<bool> {
         }
         other => bail!("there is no language {other}"),
     };
+    can_run(home, project, language, steps)
+}
+
+/// Runs commands in a project; `false`: they are not available.
+fn can_run(home: &Home, project: &str, language: &str, steps: &[&[&str]]) -> Result<bool> {
     for step in steps {
         let mut command = Command::new(step[0]);
         command.args(&step[1..]).current_dir(home.path(project)).stdout(Stdio::null());

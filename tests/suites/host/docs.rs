@@ -28,8 +28,17 @@ fn documents_quote_the_sources() -> anyhow::Result<()> {
         ("guest/book/src/embedding.md", "rust,no_run", "host/examples/embed.rs"),
         ("guest/book/src/embedding.md", "rust,no_run", "host/examples/own_engine.rs"),
         ("guest/book/src/embedding.md", "rust,no_run", "host/examples/service.rs"),
+        ("guest/src/lib.rs", "no_run", "guest/plugins/hello/src/lib.rs"),
     ] {
         let page_text = fs::read_to_string(workspace().join(page))?;
+        let is_code = page.ends_with(".rs");
+        let lines = page_text.lines().map(|line| match line.strip_prefix("//!") {
+            Some(text) if is_code => text.strip_prefix(' ').unwrap_or(text),
+            Some(_) | None => line,
+        });
+        // A hidden line of the page keeps rustdoc from adding `main`.
+        let lines = lines.filter(|line| *line != "# fn main() {}");
+        let page_text = lines.collect::<Vec<_>>().join("\n");
         let text = fs::read_to_string(workspace().join(source))?;
         let quoted = format!("```{info}\n{}\n```", text.trim_end());
         anyhow::ensure!(page_text.contains(&quoted), "{page} does not quote {source} exactly");

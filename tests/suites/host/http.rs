@@ -83,7 +83,7 @@ fn a_granted_server_is_reached_over_kept_connections() -> Result<()> {
 }
 
 #[test]
-fn what_is_not_granted_is_denied_and_logged_once() -> Result<()> {
+fn denied_requests_are_logged_once() -> Result<()> {
     let server = HttpServer::start()?;
     let url = server.url();
     let port = url.rsplit(':').next().unwrap_or_default();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use conformance::script::{Script, item};
 use conformance::session::DrivenSession;
 use conformance::{compare_with_file, limits, limits_page};
-use syncmgr_host::sink::{EventLog, Progress, Sink};
+use syncmgr_host::sink::{EventLog, Progress, Recorded, Sink};
 use syncmgr_host::{
     Access, CancelHandle, Grant, Hresult, Limits, ProgressResponse, Question, RestartPolicy,
     Status, TerminationReason, Trigger, hresult,
@@ -378,6 +378,32 @@ fn excess_reports_are_coalesced_to_the_last_value() -> anyhow::Result<()> {
 }
 
 #[test]
+fn excess_actions_are_dropped_and_counted() -> anyhow::Result<()> {
+    let script = Script::new("a").on(
+        "synchronize",
+        "actions item=a count=7 side=right path=x
+         actions item=elsewhere count=5
+         actions item=a count=7 path=y
+         actions item=a count=3
+         progress item=a status=succeeded",
+    );
+    let ran = with_limits(script, |limits| limits.actions = 10).run()?;
+    let actions: Vec<_> = ran
+        .recorded
+        .iter()
+        .filter_map(|recorded| {
+            let Recorded::Action { item, action } = recorded else { return None };
+            Some((*item, action.path.as_str()))
+        })
+        .collect();
+    let paths = ["x0", "x1", "x2", "x3", "x4", "x5", "x6", "y0", "y1", "y2"];
+    assert_eq!(actions, paths.map(|path| (item("a"), path)));
+    assert_eq!(ran.report.dropped_actions, 7);
+    assert_eq!(ran.ends(), [("a", Status::Succeeded)]);
+    Ok(())
+}
+
+#[test]
 fn excess_messages_are_dropped_and_counted() -> anyhow::Result<()> {
     let script = Script::new("a").on("synchronize", "log level=warning text=x times=50");
     let ran = with_limits(script, |limits| limits.log_entries = 10).run()?;
@@ -403,7 +429,7 @@ fn a_crashed_plugin_is_restarted_for_its_unfinished_items() -> anyhow::Result<()
                 "synchronize",
                 "progress item=a status=succeeded
                  progress item=b status=updating
-                 die-once
+                 crash-once
                  progress item=b status=succeeded
                  progress item=c status=succeeded",
             )

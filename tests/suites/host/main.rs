@@ -15,6 +15,7 @@ mod lifecycle;
 mod limits;
 mod modules;
 mod native_constants;
+mod packages;
 mod paths;
 mod pooling;
 mod sdk;

@@ -1,4 +1,4 @@
-//! What a run leaves for the next one.
+//! The operations that a run leaves for the next one.
 
 use std::collections::HashSet;
 

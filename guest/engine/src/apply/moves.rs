@@ -11,7 +11,7 @@ use crate::endpoint::Renamed;
 use crate::names;
 use crate::plan::{Action, Operation};
 use crate::state::{self, Base, BaseChildren, BaseKind};
-use crate::tree::{Digest, Fingerprint, Name, Side, moved_path, split};
+use crate::tree::{Digest, Fingerprint, Name, Side, moved_path, prefixes, split};
 
 /// Moves that were not made, by key, and whether the side cannot make them at all.
 #[derive(Clone, Debug, Default)]
@@ -113,7 +113,7 @@ impl Unmoved {
                 }
                 continue;
             };
-            let is_lost = key.match_indices('/').any(|(end, _)| missing.contains(&key[..end]));
+            let is_lost = prefixes(split(key).0).any(|above| missing.contains(above));
             let is_impossible = match (self.0.get(key), is_lost) {
                 (Some(is_impossible), _) => *is_impossible,
                 (None, true) => false,

@@ -80,6 +80,7 @@ impl Applier<'_> {
                     self.outage.works();
                     self.done.copied += 1;
                     self.done.bytes += planned.source.size;
+                    self.report(&planned.operation);
                 }
                 Err(error) => self.fail(&planned.operation, &error),
             }

@@ -39,6 +39,7 @@ impl Applier<'_> {
                 self.dirty.touch(on, parent, &operation.key);
                 self.note(on, operation, next, None)?;
                 self.done.directories += 1;
+                self.report(operation);
             }
             Action::MakeLink { text, replaces, .. } => {
                 self.advance(0, path)?;
@@ -51,6 +52,7 @@ impl Applier<'_> {
                 }
                 self.note(on, operation, next, None)?;
                 self.done.copied += 1;
+                self.report(operation);
             }
             Action::Rename { source, to, .. } => {
                 self.advance(0, path)?;
@@ -66,6 +68,7 @@ impl Applier<'_> {
                     Some(_) => self.done.moved += 1,
                     None => self.done.renamed += 1,
                 }
+                self.report(operation);
             }
             Action::Remove { target, .. } => {
                 self.advance(0, path)?;
@@ -84,6 +87,7 @@ impl Applier<'_> {
                 }
                 self.dirty.touch(on, parent, &operation.key);
                 self.done.removed += 1;
+                self.report(operation);
             }
             Action::RemoveDirectory { .. } => {
                 self.advance(0, path)?;
@@ -97,6 +101,7 @@ impl Applier<'_> {
                 }
                 self.dirty.touch(on, parent, &operation.key);
                 self.done.directories += 1;
+                self.report(operation);
             }
             Action::SetMode { mode, .. } => {
                 self.advance(0, path)?;
@@ -112,7 +117,10 @@ impl Applier<'_> {
                     set => set?,
                 }
                 let now = self.note(on, operation, next, None)?;
-                self.done.modes += u64::from(now == Some(*mode));
+                if now == Some(*mode) {
+                    self.done.modes += 1;
+                    self.report(operation);
+                }
             }
             Action::SetModified { target, modified, .. } => {
                 self.advance(0, path)?;
@@ -124,6 +132,7 @@ impl Applier<'_> {
                 }
                 self.note(on, operation, next, None)?;
                 self.done.times += 1;
+                self.report(operation);
             }
         }
         Ok(())

@@ -8,7 +8,7 @@ use super::Applier;
 use crate::endpoint::changed;
 use crate::names;
 use crate::plan::{Action, Operation};
-use crate::tree::{Name, Side, split};
+use crate::tree::{Name, Side, prefixes, split};
 
 /// The results so far.
 #[derive(Debug, Default)]
@@ -32,8 +32,7 @@ impl Refused {
         if self.directories.is_empty() {
             return false;
         }
-        let ends = key.match_indices('/').map(|(at, _)| at).chain([key.len()]);
-        ends.into_iter().any(|end| self.directories.contains(&key[..end]))
+        prefixes(key).any(|path| self.directories.contains(path))
     }
 }
 

@@ -12,8 +12,8 @@ use crate::tree::{Digest, Fingerprint};
 pub struct OpenRequest<'a> {
     /// The path.
     pub path: &'a str,
-    /// What the file was when it was listed; `None`: unknown. A side that cannot tell the
-    /// fingerprint of an open file returns this one.
+    /// The fingerprint of the file when it was listed; `None`: unknown. A side that does not know
+    /// the fingerprint of an open file returns this one.
     pub expected: Option<&'a Fingerprint>,
 }
 
@@ -78,10 +78,26 @@ impl Transfer<'_> {
         progress: &mut Progress<'_>,
         mut give: impl FnMut(&[u8]) -> Result<(), Interrupt>,
     ) -> Result<Received, Interrupt> {
+        let content = self.open(from)?;
+        self.read_content(content, progress, &mut give)
+    }
+
+    /// Opens the source.
+    ///
+    /// # Errors
+    /// Fails with [`Changed`](syncmgr_plugin::ErrorCode::Changed) if it does not match
+    /// [`Transfer::source`].
+    pub fn open(&self, from: &mut dyn Endpoint) -> Result<Content> {
         let open = OpenRequest { path: self.path, expected: Some(&self.source) };
         let content = from.open(&[open]).pop();
-        let content = content.unwrap_or_else(|| Err(Error::failed("no result")))?;
-        self.read_content(content, progress, &mut give)
+        self.expect(content.unwrap_or_else(|| Err(Error::failed("no result")))?)
+    }
+
+    fn expect(&self, content: Content) -> Result<Content> {
+        match content.metadata.fingerprint.is_still(&self.source) {
+            true => Ok(content),
+            false => Err(changed("the file")),
+        }
     }
 
     /// Reads the open source.
@@ -91,11 +107,8 @@ impl Transfer<'_> {
         progress: &mut Progress<'_>,
         give: &mut dyn FnMut(&[u8]) -> Result<(), Interrupt>,
     ) -> Result<Received, Interrupt> {
-        let Content { metadata, mut reader } = content;
+        let Content { metadata, mut reader } = self.expect(content)?;
         let source = metadata.fingerprint;
-        if !source.is_still(&self.source) {
-            return Err(changed("the file").into());
-        }
         let mut hasher = blake3::Hasher::new();
         let read = pump(&mut *reader, source.size, progress, |part| {
             hasher.update(part);

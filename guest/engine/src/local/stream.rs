@@ -11,9 +11,6 @@ use crate::endpoint::{Content, Endpoint, OpenRequest, Progress, Received, Transf
 /// An empty file in the storage.
 const EMPTY: &str = "empty";
 
-/// The number of files that the other side sends at once.
-const OPEN_AT_ONCE: usize = 8;
-
 /// Reads a file.
 pub(super) struct Reader(pub(super) File);
 
@@ -74,7 +71,7 @@ impl Local {
         transfers: &[Transfer<'_>],
     ) -> Vec<Result<Received, Interrupt>> {
         let mut results = Vec::with_capacity(transfers.len());
-        for some in transfers.chunks(OPEN_AT_ONCE) {
+        for some in transfers.chunks(from.capabilities().transfers.max(1)) {
             let files: Vec<_> = some
                 .iter()
                 .map(|one| OpenRequest { path: one.path, expected: Some(&one.source) })

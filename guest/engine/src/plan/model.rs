@@ -30,6 +30,7 @@ pub const LABELS: [&str; 2] = ["left", "right"];
 /// Both sides are local directories.
 pub const LOCAL: Capabilities = Capabilities {
     at_once: 1,
+    transfers: 8,
     keeps_times: true,
     hashes_cheaply: true,
     has_versions: false,
@@ -70,7 +71,7 @@ pub struct World {
     pub age: i64,
     /// The time of the plan that is carried out.
     pub scanned: i64,
-    /// What the sides can do; `None`: both are local directories.
+    /// The capabilities of the sides; `None`: both are local directories.
     pub can: Option<[Capabilities; 2]>,
 }
 

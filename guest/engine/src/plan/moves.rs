@@ -28,7 +28,7 @@ use places::Found;
 pub struct Finder<'a> {
     /// The mode of the run. In one-way modes, only the right side is changed.
     pub mode: Mode,
-    /// What the sides can do.
+    /// The capabilities of the sides.
     pub capabilities: [Capabilities; 2],
     /// How reasons name the sides.
     pub labels: [&'static str; 2],
@@ -41,11 +41,11 @@ pub struct Finder<'a> {
 pub struct Moves {
     /// The steps, in this order: moves, and directories that are created for them.
     pub steps: Vec<Operation>,
-    /// What the sides were before.
+    /// The state before the moves.
     pub before: Before,
 }
 
-/// What the sides had in common with the baseline before the moves, which safety stops need.
+/// The similarity of the sides to the baseline before the moves, for the safety stops.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Before {
     /// The number of top-level entries of the baseline.

@@ -121,7 +121,7 @@ impl Journal {
         if new.is_empty() {
             return Ok(());
         }
-        // Those that were tried before are the last ones again.
+        // Moves that were tried before become the last ones.
         let again: HashSet<&Move> = new.iter().collect();
         self.moves.retain(|old| !again.contains(old));
         self.moves.extend(new);

@@ -1,6 +1,6 @@
 //! The log entries and counters of a run.
 
-use syncmgr_plugin::{Error, ErrorCode, Interrupt, LogLevel, SyncContext};
+use syncmgr_plugin::{Action, ActionKind, Error, ErrorCode, Interrupt, LogLevel, SyncContext};
 
 use crate::apply::Done;
 use crate::filter::Filter;
@@ -68,6 +68,27 @@ pub(super) fn report_skipped(plan: &Plan, context: &SyncContext) {
     let entries = plan.skipped.iter().map(|(path, why)| format!("{path}: {why}"));
     log_all(context, LogLevel::Warning, entries);
     context.set_counter("left-alone", plan.skipped.len() as u64);
+}
+
+/// Reports the entries that were skipped, and the conflicts of this and of earlier runs.
+pub(super) fn report_actions(after: &State, plan: &Plan, context: &mut SyncContext) {
+    let report = |kind, path: &str, detail: &str| Action {
+        kind,
+        side: None,
+        path: path.to_owned(),
+        size: None,
+        detail: Some(detail.to_owned()),
+    };
+    for (path, why) in &plan.skipped {
+        context.report_action(report(ActionKind::Skipped, path, why));
+    }
+    for conflict in &after.conflicts {
+        let kind = match plan.conflicts.contains(conflict) {
+            true => ActionKind::ConflictKept,
+            false => ActionKind::ConflictStanding,
+        };
+        context.report_action(report(kind, &conflict.path, &conflict.copy));
+    }
 }
 
 /// Returns the conflicts whose copy still exists.

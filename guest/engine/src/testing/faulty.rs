@@ -8,7 +8,7 @@ use crate::endpoint::{
 };
 use crate::tree::{Digest, Fingerprint};
 
-/// What happens in a call.
+/// The outcome of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn {
     /// It is made.

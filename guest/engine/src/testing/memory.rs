@@ -11,7 +11,7 @@ use crate::endpoint::{
     Capabilities, Content, Each, Endpoint, Entry, Like, Metadata, OpenRequest, Progress, Received,
     Removal, Rename, Transfer, changed,
 };
-use crate::tree::{Fingerprint, join, split};
+use crate::tree::{Fingerprint, join, prefixes, split};
 
 /// A side in memory. Clones share their entries, so that a test keeps one and looks at it after a
 /// run, or changes it during one.
@@ -71,15 +71,13 @@ impl Memory {
             let store = self.0.borrow();
             store.entries.get(path).map(|stored| stored.content.is_some())
         };
-        let mut above = path.match_indices('/').map(|(end, _)| &path[..end]);
-        if is_file(path) == Some(false) || above.any(|above| is_file(above) == Some(true)) {
+        let above = || prefixes(split(path).0).filter(|above| !above.is_empty());
+        if is_file(path) == Some(false) || above().any(|above| is_file(above) == Some(true)) {
             return false;
         }
-        let (parent, _) = split(path);
-        let ends = parent.match_indices('/').map(|(at, _)| at).chain([parent.len()]);
-        for end in ends.filter(|end| *end > 0) {
-            if !self.0.borrow().entries.contains_key(&parent[..end]) {
-                self.0.borrow_mut().put(&parent[..end], None);
+        for above in above() {
+            if is_file(above).is_none() {
+                self.0.borrow_mut().put(above, None);
             }
         }
         self.0.borrow_mut().put(path, Some(content.to_vec()));
@@ -231,7 +229,11 @@ impl Endpoint for Memory {
             content.extend_from_slice(part);
             Ok(())
         })?;
-        self.0.borrow_mut().put(transfer.temp, Some(content));
+        let store = &mut *self.0.borrow_mut();
+        if !store.is_directory(split(transfer.temp).0) {
+            return Err(missing().into());
+        }
+        store.put(transfer.temp, Some(content));
         Ok(received)
     }
 

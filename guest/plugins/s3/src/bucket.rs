@@ -9,9 +9,11 @@
 //! object of length 0 whose key ends with `/`. A directory gets its marker only if nothing is in it
 //! once changes are made permanent, or before the last entry is removed from it.
 
+mod copies;
 mod directories;
 mod listing;
 mod multipart;
+mod object;
 mod objects;
 mod parts;
 mod probe;
@@ -37,7 +39,7 @@ use directories::Directories;
 use listing::Snapshot;
 pub use multipart::Sizes;
 use multipart::Uploads;
-use objects::Object;
+use object::Object;
 use upload::Staged;
 
 /// The number of requests in flight.

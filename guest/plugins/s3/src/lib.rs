@@ -5,6 +5,7 @@
 
 mod answer;
 pub mod bucket;
+mod codes;
 pub mod location;
 pub mod server;
 pub mod xml;

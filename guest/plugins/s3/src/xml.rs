@@ -7,7 +7,7 @@ use quick_xml::Reader;
 use quick_xml::events::Event;
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, http};
 
-use crate::answer::explain;
+use crate::codes::explain;
 
 /// The maximum size of a document: a page has at most 1,000 keys.
 const MAX_BYTES: u64 = 16 << 20;

@@ -1,4 +1,4 @@
-//! What the statuses of a server mean.
+//! The meaning of a server's statuses.
 
 use syncmgr_plugin::http::Response;
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};

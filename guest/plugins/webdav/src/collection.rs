@@ -6,13 +6,17 @@
 //! servers do respect, refuses to replace an entry that appeared during the run.
 
 pub mod chunked;
+mod download;
 mod listing;
+mod permit;
 mod probe;
 mod relocate;
+mod requests;
 mod tags;
 mod transfer;
 mod trash;
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 use syncmgr_engine::endpoint::{
@@ -21,24 +25,25 @@ use syncmgr_engine::endpoint::{
 };
 use syncmgr_engine::tree::{Fingerprint, join, split};
 use syncmgr_plugin::directories::Directory;
-use syncmgr_plugin::http::{self, Request, Response};
+use syncmgr_plugin::http::{Request, Response};
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 use uuid::Uuid;
 
 use crate::answer::{expect, is_unanswered};
-use crate::server::{Identity, Server};
+use crate::permissions::Change;
+use crate::server::{Identity, Ids, Server};
 use crate::url;
 use chunked::Chunked;
 use listing::Listings;
+use permit::Restricted;
 use relocate::{deleted, moved};
+use requests::{complete, request};
 use trash::Trash;
 
-/// The number of requests in flight.
+/// The number of requests in flight, unless the user sets another one.
 const IN_FLIGHT: usize = 8;
 /// The number of entries of one call.
 const AT_ONCE: usize = 64;
-/// How often a request is repeated if the server is busy.
-const RETRIES: u32 = 4;
 
 /// A collection on a server.
 #[derive(Debug)]
@@ -72,6 +77,9 @@ pub struct Collection {
     captured: HashMap<String, (String, Fingerprint)>,
     /// How large files are sent, if not in one request.
     chunked: Option<Chunked>,
+    /// The number of requests in flight.
+    in_flight: usize,
+    restricted: RefCell<Restricted>,
 }
 
 /// A file in the staging collection.
@@ -108,6 +116,8 @@ impl Collection {
             trash: Trash::default(),
             captured: HashMap::new(),
             chunked: None,
+            in_flight: IN_FLIGHT,
+            restricted: RefCell::default(),
         })
     }
 
@@ -115,6 +125,12 @@ impl Collection {
     #[must_use]
     pub fn chunked(self, chunked: Option<Chunked>) -> Self {
         Self { chunked, ..self }
+    }
+
+    /// Sends at most this many requests at once, at least one.
+    #[must_use]
+    pub fn with_transfers(self, transfers: usize) -> Self {
+        Self { in_flight: transfers.max(1), ..self }
     }
 
     /// Returns the URL of a file.
@@ -134,7 +150,7 @@ impl Collection {
     fn place_of(&self, path: &str) -> String {
         match (self.staged.get(path), &self.staging) {
             (Some(staged), Some(staging)) => join(staging, &staged.name),
-            _ => path.to_owned(),
+            (None, _) | (_, None) => path.to_owned(),
         }
     }
 
@@ -155,6 +171,7 @@ impl Collection {
             return Ok(staging.clone());
         }
         let staging = self.run()?.temps.next();
+        self.permit("", Change::CreateDirectory)?;
         self.make_new(&staging)?;
         Ok(self.staging.insert(staging).clone())
     }
@@ -185,7 +202,7 @@ impl Collection {
         match self.make(path) {
             Err(error) if error.code == ErrorCode::AlreadyExists => match self.stat(path)? {
                 Some(found) if is_collection(found) => Ok(()),
-                _ => Err(error),
+                Some(_) | None => Err(error),
             },
             made => made,
         }
@@ -205,50 +222,23 @@ impl Collection {
         let files = self.fingerprints(path)?;
         let requests: Vec<_> =
             files.keys().map(|name| request("DELETE", &self.file(&join(path, name)))).collect();
-        send_all(requests, deleted).into_iter().collect::<Result<Vec<_>>>()?;
+        self.send_all(requests, deleted).into_iter().collect::<Result<Vec<_>>>()?;
         self.delete(&url)
     }
-}
-
-/// Returns a request that is repeated if the server is busy and if that is safe.
-fn request(method: &str, url: &str) -> Request<'static> {
-    http::request(method, url).retry(RETRIES)
-}
-
-/// Sends requests, and returns the results in their order.
-fn send_all<T>(
-    requests: impl IntoIterator<Item = Request<'static>>,
-    mut convert: impl FnMut(Result<Response, Interrupt>) -> Result<T>,
-) -> Vec<Result<T>> {
-    let mut results = Vec::new();
-    let sent = http::send_all(requests, IN_FLIGHT, |_, response| {
-        results.push(convert(response));
-        Ok(())
-    });
-    if let Err(interrupt) = sent {
-        results.push(without_cancellation(Err(interrupt)));
-    }
-    results
-}
-
-/// Returns one result for each of `count` entries. The last ones have none after a cancellation.
-fn complete<T>(mut results: Vec<Result<T>>, count: usize) -> Vec<Result<T>> {
-    results.truncate(count);
-    results.resize_with(count, || Err(Error::new(ErrorCode::Cancelled, "cancelled")));
-    results
 }
 
 impl Endpoint for Collection {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             at_once: AT_ONCE,
+            transfers: self.in_flight,
             keeps_times: false,
             hashes_cheaply: false,
             has_versions: !self.listings.has_coarse_tags,
             has_links: false,
             renames: self.server.renames(),
-            // A tag may be made of the size and the time only.
-            has_ids: false,
+            // A tag alone may be made of the size and the time only.
+            has_ids: self.is_known && self.server.has_ids(),
             clock_ahead: self.listings.clock_ahead,
         }
     }
@@ -305,6 +295,11 @@ impl Endpoint for Collection {
             Ok(()) => self.capture_replaced(renames, &targets),
             Err(error) => vec![Err(error); renames.len()],
         };
+        for (rename, result) in renames.iter().zip(&mut results) {
+            if result.is_ok() && !self.staged.contains_key(rename.path) {
+                *result = self.permit(rename.path, Change::Rename);
+            }
+        }
         self.check_unused(&targets, &mut results);
         let ready: Vec<_> = (0..renames.len()).filter(|at| results[*at].is_ok()).collect();
         let requests: Vec<_> = ready
@@ -314,7 +309,7 @@ impl Endpoint for Collection {
                 self.move_request(&from, &self.file(&targets[*at]))
             })
             .collect();
-        let moved = complete(send_all(requests, moved), ready.len());
+        let moved = complete(self.send_all(requests, moved), ready.len());
         for (at, moved) in ready.into_iter().zip(moved) {
             let staged = self.staged.get(renames[at].path);
             let source = staged.and_then(|staged| staged.stored).map(Metadata::file);
@@ -327,17 +322,19 @@ impl Endpoint for Collection {
             let staged = self.staged.remove(rename.path);
             // Otherwise, it would be that of a file that another client has put there since.
             let stored = staged.and_then(|staged| staged.stored);
-            let keeps = self.is_known && self.server.moves_tags && self.server.moves_times;
+            let Server { moves_tags, moves_times, ids, .. } = self.server;
+            let keeps = self.is_known && moves_tags && moves_times && ids != Ids::Changed;
             Ok(stored.filter(|_| keeps).map(Metadata::file))
         };
         renames.iter().zip(results).map(result).collect()
     }
 
     fn rename(&mut self, path: &str, to: &str) -> Result<()> {
-        self.prepare()?;
-        self.check_listed(to)?;
         let found = self.stat(path)?;
         let source = found.ok_or_else(|| Error::new(ErrorCode::NotFound, "it does not exist"))?;
+        self.permit_move(path, to, is_collection(source))?;
+        self.prepare()?;
+        self.check_listed(to)?;
         self.relocate(path, to, source)
     }
 
@@ -358,6 +355,7 @@ impl Endpoint for Collection {
     }
 
     fn create_directory(&mut self, path: &str, _like: Option<Like<'_>>) -> Result<()> {
+        self.permit(split(path).0, Change::CreateDirectory)?;
         self.prepare()?;
         self.check_listed(path)?;
         // Without a repetition, so that an existing collection is not that of a lost answer.

@@ -5,6 +5,7 @@
 mod answer;
 pub mod collection;
 pub mod multistatus;
+pub mod permissions;
 pub mod server;
 pub mod url;
 
@@ -68,11 +69,11 @@ impl Service for WebDav {
 /// # Errors
 /// Fails if the URL is not valid UTF-8 once it is decoded.
 pub fn open(server: &Server, storage: &Directory, chunks: Chunks) -> Result<Box<dyn Endpoint>> {
-    let Server { name, granted, url, id } = server;
+    let Server { name, granted, url, id, transfers } = server;
     let record = format!("{}.upload", id.simple());
     let chunked = Chunked::find(granted, url, chunks, storage.reopen()?, &record);
     let collection = Collection::new(url, name, *id, storage.reopen()?)?;
-    Ok(Box::new(collection.chunked(chunked)))
+    Ok(Box::new(collection.chunked(chunked).with_transfers(*transfers)))
 }
 
 #[cfg(test)]

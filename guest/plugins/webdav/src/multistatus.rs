@@ -2,6 +2,7 @@
 //! are bounded, and a document that is not complete is an error.
 
 use std::io::{BufRead, BufReader, Read};
+use std::num::NonZeroU64;
 
 use jiff::fmt::rfc2822::DateTimeParser;
 use quick_xml::NsReader;
@@ -9,6 +10,7 @@ use quick_xml::events::Event;
 use quick_xml::name::{Namespace, ResolveResult};
 use syncmgr_plugin::{Error, ErrorCode, Interrupt};
 
+use crate::permissions::Permissions;
 use crate::url;
 
 /// The maximum size of an answer.
@@ -21,6 +23,8 @@ const MAX_DEPTH: usize = 32;
 const MAX_TEXT: usize = 16 << 10;
 
 const DAV: Namespace<'static> = Namespace(b"DAV:");
+/// The namespace of the properties of Nextcloud and ownCloud.
+const OC: Namespace<'static> = Namespace(b"http://owncloud.org/ns");
 
 /// An entry of an answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,6 +41,10 @@ pub struct Found {
     pub tag: Option<String>,
     /// The room that is left, in bytes.
     pub available: Option<u64>,
+    /// The same for each version of a file, wherever it is moved; `None`: unknown.
+    pub id: Option<NonZeroU64>,
+    /// What the user may do with it; `None`: unknown.
+    pub permissions: Option<Permissions>,
 }
 
 /// The element whose text is being read.
@@ -50,6 +58,8 @@ enum Text {
     Modified,
     Tag,
     Available,
+    Id,
+    Permissions,
 }
 
 /// Reads an answer, and passes each entry to `each`.
@@ -106,6 +116,7 @@ impl Parser {
             Err(error) => return Err(invalid(&error.to_string())),
         };
         let is_dav = namespace == ResolveResult::Bound(DAV);
+        let is_oc = namespace == ResolveResult::Bound(OC);
         match event {
             Event::Start(start) => {
                 self.depth += 1;
@@ -118,6 +129,13 @@ impl Parser {
                 }
                 if is_dav {
                     self.start(name.as_ref());
+                }
+                if is_oc {
+                    self.element = match name.as_ref() {
+                        b"fileid" => Text::Id,
+                        b"permissions" => Text::Permissions,
+                        _ => Text::None,
+                    };
                 }
                 self.text.clear();
             }
@@ -147,6 +165,9 @@ impl Parser {
             }
             Event::End(end) => {
                 self.depth = self.depth.saturating_sub(1);
+                if is_dav || is_oc {
+                    self.end_text()?;
+                }
                 if is_dav {
                     self.end(end.local_name().as_ref(), each)?;
                 }
@@ -197,11 +218,8 @@ impl Parser {
         Ok(())
     }
 
-    fn end(
-        &mut self,
-        name: &[u8],
-        each: &mut dyn FnMut(Found) -> Result<(), Interrupt>,
-    ) -> Result<(), Interrupt> {
+    /// Ends an element that may have a text.
+    fn end_text(&mut self) -> Result<(), Interrupt> {
         let text = self.text.trim();
         match std::mem::take(&mut self.element) {
             Text::None => {}
@@ -215,7 +233,17 @@ impl Parser {
             Text::Modified => self.properties.modified = time(text),
             Text::Tag => self.properties.tag = tag(text),
             Text::Available => self.properties.available = text.parse().ok(),
+            Text::Id => self.properties.id = id(text),
+            Text::Permissions => self.properties.permissions = Permissions::parse(text),
         }
+        Ok(())
+    }
+
+    fn end(
+        &mut self,
+        name: &[u8],
+        each: &mut dyn FnMut(Found) -> Result<(), Interrupt>,
+    ) -> Result<(), Interrupt> {
         match name {
             b"propstat" => {
                 self.in_propstat = false;
@@ -227,6 +255,8 @@ impl Parser {
                     self.entry.modified = self.entry.modified.or(new.modified);
                     self.entry.tag = self.entry.tag.take().or(new.tag);
                     self.entry.available = self.entry.available.or(new.available);
+                    self.entry.id = self.entry.id.or(new.id);
+                    self.entry.permissions = self.entry.permissions.or(new.permissions);
                 }
             }
             b"response" => {
@@ -252,11 +282,18 @@ pub(crate) fn time(text: &str) -> Option<i64> {
 }
 
 /// Returns a version tag without `W/`, quotes, and what compressing servers append.
-fn tag(text: &str) -> Option<String> {
+pub(crate) fn tag(text: &str) -> Option<String> {
     let tag = text.strip_prefix("W/").unwrap_or(text).trim_matches('"');
     let ends = ["-gzip", "-br", "-df"];
     let tag = ends.iter().find_map(|end| tag.strip_suffix(end)).unwrap_or(tag);
     (!tag.is_empty()).then(|| tag.to_owned())
+}
+
+/// Returns a number for the id of a file, which is any text.
+fn id(text: &str) -> Option<NonZeroU64> {
+    let digest = blake3::hash(text.as_bytes());
+    let first = digest.as_bytes().first_chunk().copied().unwrap_or_default();
+    NonZeroU64::new(u64::from_le_bytes(first)).filter(|_| !text.is_empty())
 }
 
 fn invalid(why: &str) -> Interrupt {
@@ -265,82 +302,4 @@ fn invalid(why: &str) -> Interrupt {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(text: &str) -> Result<Vec<Found>, String> {
-        let mut all = Vec::new();
-        let read = read(text.as_bytes(), &mut |found| {
-            all.push(found);
-            Ok(())
-        });
-        match read {
-            Ok(()) => Ok(all),
-            Err(Interrupt::Failed(error)) => Err(error.message),
-            Err(Interrupt::Item | Interrupt::All) => Err("cancelled".to_owned()),
-        }
-    }
-
-    fn document(inner: &str) -> String {
-        format!(r#"<?xml version="1.0"?><d:multistatus xmlns:d="DAV:">{inner}</d:multistatus>"#)
-    }
-
-    const APACHE: &str = r#"<D:response xmlns:D="DAV:" xmlns:lp1="DAV:"><D:href>/dav/a%20b</D:href>
-        <D:propstat><D:prop><lp1:resourcetype/>
-        <lp1:getcontentlength>12</lp1:getcontentlength>
-        <lp1:getlastmodified>Sun, 29 Nov 2026 11:00:00 GMT</lp1:getlastmodified>
-        <lp1:getetag>W/"c-61&amp;2-gzip"</lp1:getetag></D:prop>
-        <D:status>HTTP/1.1 200 OK</D:status></D:propstat>
-        <D:propstat><D:prop><D:quota/><lp1:getcontentlength>99</lp1:getcontentlength></D:prop>
-        <D:status>HTTP/1.1 404 Not Found</D:status></D:propstat></D:response>"#;
-
-    #[test]
-    fn properties_are_those_that_were_found() {
-        let file = Found {
-            path: "dav/a b".to_owned(),
-            is_collection: false,
-            size: Some(12),
-            modified: Some(1_795_950_000_000_000_000),
-            tag: Some("c-61&2".to_owned()),
-            available: None,
-        };
-        assert_eq!(parse(&document(APACHE)), Ok(vec![file]));
-        let collection = r"<d:response><d:href>https://dav.example.org/dav/%C3%A9/</d:href>
-            <d:propstat><d:prop><d:resourcetype><d:collection/></d:resourcetype></d:prop>
-            <d:status>HTTP/1.1 200 OK</d:status></d:propstat></d:response>";
-        let found = parse(&document(collection)).unwrap();
-        assert_eq!((&*found[0].path, found[0].is_collection), ("dav/é", true));
-    }
-
-    #[test]
-    fn an_invalid_document_is_an_error_with_the_reason() {
-        let deep = format!("{}{}", "<d:x>".repeat(40), "</d:x>".repeat(40));
-        let long = format!("<d:response><d:href>{}</d:href></d:response>", "x".repeat(20 << 10));
-        for (text, words) in [
-            ("<html><body>Log in</body></html>".to_owned(), "not a multistatus"),
-            (r#"<multistatus xmlns="urn:x"/>"#.to_owned(), "not a multistatus"),
-            (document(APACHE).replace("</d:multistatus>", ""), "ends early"),
-            (document("<d:response>"), "invalid"),
-            (document("<d:response></d:response>"), "no `href`"),
-            (document(&deep), "too deeply"),
-            (document(&long), "too long"),
-            (document("<d:href>&bomb;</d:href>"), "unknown entity"),
-            (format!("<!DOCTYPE x>{}", document("")), "document type"),
-            (document("<d:response><d:href>/%ff</d:href></d:response>"), "not UTF-8"),
-            (String::new(), "ends early"),
-        ] {
-            let error = parse(&text).unwrap_err();
-            assert!(error.contains(words), "{words}: {error}");
-        }
-    }
-
-    #[test]
-    fn values_that_are_none_are_unknown() {
-        let values = r#"<d:response><d:href>/a</d:href><d:propstat><d:prop>
-            <d:getcontentlength>-1</d:getcontentlength><d:getlastmodified>soon</d:getlastmodified>
-            <d:getetag>""</d:getetag></d:prop><d:status>HTTP/1.1 200 OK</d:status></d:propstat>
-            </d:response>"#;
-        let found = parse(&document(values)).unwrap();
-        assert_eq!((found[0].size, found[0].modified, &found[0].tag), (None, None, &None));
-    }
-}
+mod tests;

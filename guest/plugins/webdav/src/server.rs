@@ -8,7 +8,7 @@ use syncmgr_plugin::directories::Directory;
 use uuid::Uuid;
 
 /// The first bytes of the file: its type and version.
-const MAGIC: &[u8; 16] = b"syncmgr-webdav\0\x01";
+const MAGIC: &[u8; 16] = b"syncmgr-webdav\0\x02";
 const MAX_FILE_BYTES: usize = 4 << 10;
 /// The maximum length of a header that identifies a server.
 const MAX_HEADER: usize = 100;
@@ -50,8 +50,21 @@ pub struct Server {
     pub moves_tags: bool,
     /// Whether a moved file keeps its time.
     pub moves_times: bool,
+    /// Whether it states ids of files.
+    pub ids: Ids,
     /// Whether it lists entries whose names begin with a dot. nginx does not.
     pub lists_hidden: bool,
+}
+
+/// What a server says of the ids of files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ids {
+    /// Nothing.
+    None,
+    /// A moved file gets another one.
+    Changed,
+    /// A moved file keeps its id.
+    Kept,
 }
 
 /// How the target of MOVE is written.
@@ -104,6 +117,7 @@ impl Server {
             tags: Tags::Exact,
             moves_tags: true,
             moves_times: true,
+            ids: Ids::None,
             lists_hidden: false,
         }
     }
@@ -113,7 +127,12 @@ impl Server {
     pub fn renames(&self) -> bool {
         // Unstable tags are not in fingerprints.
         let keeps_tags = self.moves_tags || self.tags == Tags::Unstable;
-        self.destination.is_some() && keeps_tags && self.moves_times
+        self.destination.is_some() && keeps_tags && self.moves_times && self.ids != Ids::Changed
+    }
+
+    /// Returns whether the fingerprint of a file shows where it was moved.
+    pub fn has_ids(&self) -> bool {
+        self.ids == Ids::Kept && self.tags == Tags::Exact && self.moves_tags && self.moves_times
     }
 
     /// Describes it in one line.
@@ -128,12 +147,16 @@ impl Server {
             "" => "a server without a name",
             name => name,
         };
+        let moves = match self.has_ids() {
+            true => "; recognizes files that were moved there",
+            false => "",
+        };
         let hidden = match self.lists_hidden {
             true => "",
             false => "; skips names that begin with a dot, since it does not list them",
         };
         format!(
-            "{name}; refuses overwrites: {}; renames: {}; keeps times: {}; tags: {tags}{hidden}",
+            "{name}; refuses overwrites: {}; renames: {}; keeps times: {}; tags: {tags}{moves}{hidden}",
             yes(self.refuses_overwrites),
             yes(self.renames()),
             yes(self.keeps_times)

@@ -165,7 +165,7 @@ static bool report(void *context, const char *path, uint64_t done, uint64_t tota
     watch->total = total;
     watch->reports += 1;
     if (watch->reports == watch->change_at) {
-        write_text(watch->change, "changed meanwhile");
+        write_text(watch->change, "changed during the copy");
     }
     return watch->reports != watch->stop_at;
 }
@@ -406,7 +406,7 @@ static void test_a_file_that_changes_is_left_for_the_next_run(void)
     CHECK(has_text(TARGET "/a", "old"));
     CHECK(!exists(TARGET "/" COPY_PART_NAME));
     CHECK(copy_all() == 1);
-    CHECK(has_text(TARGET "/a", "changed meanwhile"));
+    CHECK(has_text(TARGET "/a", "changed during the copy"));
 }
 
 static void test_a_file_that_grew_before_its_turn_is_copied(void)
@@ -417,8 +417,8 @@ static void test_a_file_that_grew_before_its_turn_is_copied(void)
     struct watch watch = {.change_at = 4, .change = SOURCE "/a"};
     struct copy_result result = copy(&watch);
     CHECK(result.files == 2 && result.failures == 0);
-    CHECK(result.bytes == 1 + strlen("changed meanwhile"));
-    CHECK(has_text(TARGET "/a", "changed meanwhile"));
+    CHECK(result.bytes == 1 + strlen("changed during the copy"));
+    CHECK(has_text(TARGET "/a", "changed during the copy"));
     CHECK(copy_all() == 0);
 }
 

@@ -149,7 +149,7 @@ test('a file that fails does not keep others from being copied', () => {
   assert.deepEqual(failed, { 'a.txt': 'already-exists', 'sub/large': 'changed' });
 });
 
-test('a file that changes meanwhile is left for the next run', () => {
+test('a file that changes during its copy is left for the next run', () => {
   const atReport = (done, total, path) => {
     if (path === 'a.txt' && done > 0n) write('source/a.txt', 'longer');
   };

@@ -149,7 +149,7 @@ class Response:
         self.close()
 
     def close(self) -> None:
-        """Ends the response. What is left of the body is not read."""
+        """Ends the response. The rest of the body is not read."""
         self._release()
 
     def header(self, name: str) -> str | None:

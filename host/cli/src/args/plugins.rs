@@ -107,7 +107,7 @@ must be in the folder of this program.";
 #[derive(Clone, Debug, ClapArgs)]
 #[command(after_help = REGISTER_HELP)]
 pub(crate) struct Register {
-    /// Plugin: a `.wasm` file, or the name of a built-in one (`folder`)
+    /// Plugin: a `.wasm` file, or the name of a built-in one (`folder`, `webdav`)
     pub(crate) plugin: String,
 
     /// Name of the installed plugin [default: the name of the file without its version]

@@ -27,6 +27,14 @@ pub(crate) struct New {
     #[arg(long, value_name = "FEATURE")]
     pub(crate) with: Option<Template>,
 
+    /// Copy the SDK into the project, which then needs no registry for it (default)
+    #[arg(long, conflicts_with = "no_vendor")]
+    pub(crate) vendor: bool,
+
+    /// Refer to the published SDK by its version
+    #[arg(long)]
+    pub(crate) no_vendor: bool,
+
     /// Parent folder of the project
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(crate) parent: PathBuf,

@@ -7,6 +7,8 @@ use super::{EXIT_STATUS, PluginArgs};
 const RUN_HELP: &str = "\
 Examples:
   Keep two folders in sync:
+    syncmgr run folder ~/docs /mnt/usb/docs
+  The same, with the names of the grants:
     syncmgr run folder --dir left=~/docs --dir right=/mnt/usb/docs
   Preview the changes:
     syncmgr run folder --dir left=~/docs --dir right=/mnt/usb/docs --dry-run
@@ -45,17 +47,22 @@ pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) target: PluginArgs,
 
+    /// Grant these directories and URLs, in the order of the plugin's requests; without them, use
+    /// `--dir` and `--http`
+    #[arg(value_name = "DIR|URL", conflicts_with_all = ["job", "dirs", "http"])]
+    pub(crate) places: Vec<String>,
+
     /// Run all registered plugins, one after the other
     #[arg(long, conflicts_with_all = [
-        "plugin", "job", "clsid", "dirs", "settings", "secrets", "http", "http_auth", "http_ca", "allow",
+        "plugin", "job", "clsid", "places", "dirs", "settings", "secrets", "http", "http_auth", "http_ca", "allow",
         "limits", "items",
     ])]
     pub(crate) all: bool,
 
     /// Run the native handler of this class, outside of the sandbox (Windows only)
     #[arg(long, value_name = "{CLSID}", conflicts_with_all = [
-        "plugin", "job", "dirs", "settings", "secrets", "http", "http_auth", "http_ca", "allow",
-        "dry_run", "on_death", "restarts", "release",
+        "plugin", "job", "places", "dirs", "settings", "secrets", "http", "http_auth", "http_ca",
+        "allow", "dry_run", "on_crash", "restarts", "release",
     ])]
     pub(crate) clsid: Option<String>,
 
@@ -79,9 +86,18 @@ pub(crate) struct Run {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Show the plugin's standard output and standard error, and the HRESULT of each failed item
+    /// Show each change, the plugin's standard output and standard error, and the HRESULT of each
+    /// failed item
     #[arg(short, long)]
     pub(crate) verbose: bool,
+
+    /// Show only problems
+    #[arg(short, long, conflicts_with_all = ["json", "verbose"])]
+    pub(crate) quiet: bool,
+
+    /// Do not record the run in the history
+    #[arg(long)]
+    pub(crate) no_history: bool,
 
     /// Record the plugin's calls and HTTP requests, with their answers, for `syncmgr replay`
     #[arg(long, value_name = "FILE", conflicts_with_all = ["all", "clsid"])]
@@ -104,11 +120,11 @@ pub(crate) struct Run {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) retries: u32,
 
-    /// Restart policy: what to do after a crash
-    #[arg(long, value_name = "POLICY", default_value = "fail")]
-    pub(crate) on_death: RestartPolicy,
+    /// Restart policy after a crash
+    #[arg(long, alias = "on-death", value_name = "POLICY", default_value = "fail")]
+    pub(crate) on_crash: RestartPolicy,
 
-    /// Maximum number of restarts with `--on-death restart`
+    /// Maximum number of restarts with `--on-crash restart`
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub(crate) restarts: u32,
 

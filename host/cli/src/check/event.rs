@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use syncmgr_host::sink::Progress;
-use syncmgr_host::{Item, LogEntry, Question};
+use syncmgr_host::{Action, Item, ItemId, LogEntry, Question};
 
 use crate::check::exchange::Exchange;
 
@@ -41,6 +41,25 @@ pub enum Event {
         item: String,
         /// The status.
         status_type: String,
+    },
+    /// An action of `report-actions`. It is not part of a recording: it depends on the time which
+    /// ones a plugin reports together.
+    Action {
+        /// The item.
+        item: String,
+        /// `kind`
+        kind: String,
+        /// `side`
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        side: Option<String>,
+        /// `path`
+        path: String,
+        /// `size`
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        size: Option<u64>,
+        /// `detail`
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
     },
     /// `log-error`
     LogError {
@@ -123,6 +142,12 @@ impl Event {
         }
     }
 
+    pub(crate) fn action(item: ItemId, action: &Action) -> Self {
+        let Action { kind, side, path, size, detail } = action.clone();
+        let (item, kind) = (item.to_string(), kind.name().to_owned());
+        Self::Action { item, kind, side, path, size, detail }
+    }
+
     pub(crate) fn log(entry: &LogEntry) -> Self {
         Self::LogError {
             level: entry.level.name().to_owned(),
@@ -145,6 +170,9 @@ impl Event {
                 item.len() + one(status_text) + one(status_type) + response.len()
             }
             Self::EndedByHost { item, status_type } => item.len() + status_type.len(),
+            Self::Action { item, kind, side, path, detail, .. } => {
+                item.len() + kind.len() + one(side) + path.len() + one(detail)
+            }
             Self::LogError { level, text, item, error_id, code } => {
                 level.len() + text.len() + one(item) + one(error_id) + one(code)
             }
@@ -186,6 +214,17 @@ impl fmt::Display for Event {
             }
             Self::EndedByHost { item, status_type } => {
                 write!(f, "ended by the host: {item:.8} {status_type}")
+            }
+            Self::Action { item, kind, side, path, detail, .. } => {
+                write!(f, "action {item:.8} {kind}")?;
+                if let Some(side) = side {
+                    write!(f, " {side:?}")?;
+                }
+                write!(f, " {path:?}")?;
+                match detail {
+                    Some(detail) => write!(f, " {detail:?}"),
+                    None => Ok(()),
+                }
             }
             Self::LogError { level, text, item, error_id, code } => {
                 write!(f, "log-error {level}")?;

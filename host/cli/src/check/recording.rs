@@ -199,6 +199,7 @@ impl Recording {
                 Event::Started { .. }
                 | Event::Progress { .. }
                 | Event::EndedByHost { .. }
+                | Event::Action { .. }
                 | Event::LogError { .. }
                 | Event::HttpWarning { .. }
                 | Event::DeleteLogError { .. }

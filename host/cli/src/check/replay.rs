@@ -158,6 +158,7 @@ impl HttpState {
                 Event::Started { .. }
                 | Event::Progress { .. }
                 | Event::EndedByHost { .. }
+                | Event::Action { .. }
                 | Event::LogError { .. }
                 | Event::HttpWarning { .. }
                 | Event::DeleteLogError { .. }

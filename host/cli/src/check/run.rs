@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use syncmgr_host::sink::{Progress, Sink};
 use syncmgr_host::{
-    CancelHandle, ErrorCode, ErrorDetail, ErrorId, Item, ItemId, LogEntry, Plugin, ProgressItem,
-    ProgressResponse, Question, RunReport, RunRequest, SessionOptions, Status,
+    Action, CancelHandle, ErrorCode, ErrorDetail, ErrorId, Item, ItemId, LogEntry, Plugin,
+    ProgressItem, ProgressResponse, Question, RunReport, RunRequest, SessionOptions, Status,
 };
 
 use crate::check::error::CheckError;
@@ -96,6 +96,10 @@ impl Sink for Recorder {
 
     fn recorded_bytes(&self) -> Option<u64> {
         Some(self.lock().bytes)
+    }
+
+    fn action(&mut self, item: ItemId, action: &Action) {
+        self.record(Event::action(item, action));
     }
 
     fn log(&mut self, entry: &LogEntry) {

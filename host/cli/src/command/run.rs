@@ -1,5 +1,6 @@
 //! The command `run`: one plugin, all registered plugins, or a native handler.
 
+mod history;
 mod record;
 mod request;
 
@@ -11,6 +12,7 @@ use syncmgr_host::sink::Sink;
 #[cfg(windows)]
 use syncmgr_host::{Outcome, SessionError};
 use syncmgr_host::{OutputHook, RunReport, SessionOptions};
+use uuid::Uuid;
 
 use crate::args::{RestartPolicy, Run};
 use crate::check::RecordingSink;
@@ -32,7 +34,10 @@ pub(crate) fn run(args: &Run) -> anyhow::Result<Exit> {
     }
     match &args.clsid {
         Some(clsid) => run_native(clsid, args, &interrupts),
-        None => run_job(&mut Job::new(&args.target)?, args, &interrupts),
+        None => {
+            let mut job = Job::with_places(&args.target, &args.places)?;
+            run_job(&mut job, args, &interrupts)
+        }
     }
 }
 
@@ -68,12 +73,24 @@ fn run_job(job: &mut Job, args: &Run, interrupts: &Interrupts) -> anyhow::Result
     let options = options.cancel_with(interrupts.cancel_handle());
     let json_bytes = job.grants.limits().session.json_bytes;
     let directories = job.directories(args.dry_run);
-    let view = View::new(args.verbose, &job.grants.directories);
-    let report = match &args.record {
-        None => show(args, json_bytes, view, |sink, hook| {
+    let view = View::new(args.verbose, &job.grants.directories).quiet(args.quiet);
+    let id = Uuid::new_v4();
+    let recorder = match args.dry_run || args.no_history {
+        true => None,
+        false => history::begin(job, args, &plugin, &request, id),
+    };
+    let recorded = |sink: Box<dyn Sink>| -> Box<dyn Sink> {
+        match &recorder {
+            Some(recorder) => Box::new(recorder.sink(sink)),
+            None => sink,
+        }
+    };
+    let ran = match &args.record {
+        None => show(args, json_bytes, id, view, |sink, hook| {
+            let sink = recorded(sink);
             let options = with_hook(options, hook);
             Ok(confined(&directories, || plugin.run(options, sink, &request))??)
-        })?,
+        }),
         Some(path) => {
             // A recording contains every report.
             let mut limits = job.grants.limits().session;
@@ -81,15 +98,17 @@ fn run_job(job: &mut Job, args: &Run, interrupts: &Interrupts) -> anyhow::Result
             let record_bytes = limits.record_bytes;
             let options = options.limits(limits);
             let head = record::head(job, &request, &plugin, args.record_files)?;
-            show(args, json_bytes, view, |sink, hook| {
-                let recorder = RecordingSink::new(path, &head, record_bytes, sink)?;
-                let http = recorder.http(args.record_files);
+            show(args, json_bytes, id, view, |sink, hook| {
+                let recording = RecordingSink::new(path, &head, record_bytes, recorded(sink))?;
+                let http = recording.http(args.record_files);
                 let options = with_hook(options, hook).http_observer(http);
-                Ok(confined(&directories, || plugin.run(options, recorder, &request))??)
-            })?
+                Ok(confined(&directories, || plugin.run(options, recording, &request))??)
+            })
         }
     };
-    if args.on_death == RestartPolicy::Quarantine
+    history::end(recorder, ran.as_ref().ok());
+    let report = ran?;
+    if args.on_crash == RestartPolicy::Quarantine
         && let Some(crash) = report.error().filter(|error| error.may_be_retried())
     {
         quarantine.set(&crash.to_string())?;
@@ -134,14 +153,15 @@ fn run_native(clsid: &str, args: &Run, interrupts: &Interrupts) -> anyhow::Resul
         .map_err(|error| UsageError(format!("invalid class id `{clsid}`: {error}")))?;
     let limits = crate::native::limits(&args.target.limits)?;
     let (request, json_bytes) = (request::request(args, &[])?, limits.json_bytes);
-    let view = View::new(args.verbose, &[]);
+    let view = View::new(args.verbose, &[]).quiet(args.quiet);
+    let id = Uuid::new_v4();
     if args.supervised {
         let options = NativeOptions {
             cancel: interrupts.cancel_handle(),
             limits,
             ..NativeOptions::default()
         };
-        let report = show(args, json_bytes, view, |sink, _hook| {
+        let report = show(args, json_bytes, id, view, |sink, _hook| {
             crate::native::run(clsid, options, sink, &request)
         });
         crate::native::leave(Exit::settle(report.map(|report| Exit::of_report(&report))));
@@ -152,7 +172,7 @@ fn run_native(clsid: &str, args: &Run, interrupts: &Interrupts) -> anyhow::Resul
             let plugin = crate::native::class_name(clsid);
             let error = SessionError::NativeExit { plugin: plugin.clone(), status };
             let report = RunReport::without_items(&plugin, Outcome::Failed(error));
-            Ok(Exit::of_report(&show(args, json_bytes, view, |_sink, _hook| Ok(report))?))
+            Ok(Exit::of_report(&show(args, json_bytes, id, view, |_sink, _hook| Ok(report))?))
         }
     }
 }
@@ -166,17 +186,18 @@ fn run_native(_clsid: &str, _args: &Run, _interrupts: &Interrupts) -> anyhow::Re
 fn show(
     args: &Run,
     json_bytes: u64,
+    id: Uuid,
     view: View,
     run: impl FnOnce(Box<dyn Sink>, Option<OutputHook>) -> anyhow::Result<RunReport>,
 ) -> anyhow::Result<RunReport> {
     let plain_hook = || args.verbose.then(|| show_output(print_to_stderr));
     if args.json {
-        let json = Json::new(json_bytes);
+        let json = Json::new(json_bytes, id);
         let report = run(Box::new(json.clone()), plain_hook())?;
         json.finish(&report, Exit::of_report(&report) as u8)?;
         return Ok(report);
     }
-    let (sink, hook) = match std::io::stderr().is_terminal() {
+    let (sink, hook) = match std::io::stderr().is_terminal() && !args.quiet {
         true => {
             let bars = Bars::new(view.clone());
             let hook = args.verbose.then(|| show_output(bars.printer()));

@@ -7,11 +7,11 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use syncmgr_host::sink::{ItemProgress, Progress, Sink};
 use syncmgr_host::{
-    ErrorDetail, ErrorId, Item, ItemId, LogEntry, ProgressResponse, Question, Status,
+    Action, ErrorDetail, ErrorId, Item, ItemId, LogEntry, ProgressResponse, Question, Status,
 };
 
 use crate::escape::escape;
-use crate::output::view::{View, detail_lines, log_line};
+use crate::output::view::{View, action_line, detail_lines, log_line};
 
 /// The number of rows if the terminal does not report it.
 const DEFAULT_ROWS: usize = 24;
@@ -151,6 +151,12 @@ impl Bars {
         self.rows.insert(item, Row { bar, shape: Shape::Spinner });
     }
 
+    /// Returns the name of an item, if there are several.
+    fn name(&self, item: Option<ItemId>) -> Option<&str> {
+        let name = self.names.get(&item?).filter(|_| self.names.len() > 1)?;
+        Some(name)
+    }
+
     /// Prints lines above the bars.
     pub(crate) fn printer(&self) -> impl Fn(&str) + Send + Sync + 'static {
         let bars = self.bars.clone();
@@ -244,9 +250,14 @@ impl Sink for Bars {
         ProgressResponse::Continue
     }
 
+    fn action(&mut self, item: ItemId, action: &Action) {
+        if self.view.verbose {
+            let _ = self.bars.println(action_line(action, self.name(Some(item))));
+        }
+    }
+
     fn log(&mut self, entry: &LogEntry) {
-        let item = entry.item.and_then(|item| self.names.get(&item)).map(String::as_str);
-        let item = item.filter(|_| self.names.len() > 1);
+        let item = self.name(entry.item);
         // A closed terminal is detected elsewhere.
         let _ = self.bars.println(log_line(entry, item, &self.view));
     }

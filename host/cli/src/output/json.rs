@@ -1,7 +1,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use syncmgr_host::sink::{JsonLines, Progress, Sink};
-use syncmgr_host::{ErrorDetail, ErrorId, Item, LogEntry, ProgressResponse, Question, RunReport};
+use syncmgr_host::{
+    Action, ErrorDetail, ErrorId, Item, ItemId, LogEntry, ProgressResponse, Question, RunReport,
+};
+use uuid::Uuid;
 
 use crate::output::{Stdout, stdout};
 
@@ -11,9 +14,10 @@ use crate::output::{Stdout, stdout};
 pub(crate) struct Json(Arc<Mutex<JsonLines<Stdout>>>);
 
 impl Json {
-    /// `max_bytes`: the limit `json-bytes`.
-    pub(crate) fn new(max_bytes: u64) -> Self {
-        Self(Arc::new(Mutex::new(JsonLines::new(stdout()).with_limit(max_bytes))))
+    /// `max_bytes`: the limit `json-bytes`. `run`: the id of the run.
+    pub(crate) fn new(max_bytes: u64, run: Uuid) -> Self {
+        let lines = JsonLines::new(stdout()).with_limit(max_bytes).with_run(run);
+        Self(Arc::new(Mutex::new(lines)))
     }
 
     fn lock(&self) -> MutexGuard<'_, JsonLines<Stdout>> {
@@ -36,6 +40,10 @@ impl Sink for Json {
 
     fn progress(&mut self, progress: &Progress<'_>) -> ProgressResponse {
         self.lock().progress(progress)
+    }
+
+    fn action(&mut self, item: ItemId, action: &Action) {
+        self.lock().action(item, action);
     }
 
     fn log(&mut self, entry: &LogEntry) {

@@ -3,10 +3,10 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use syncmgr_host::sink::{Progress, Sink};
-use syncmgr_host::{ErrorDetail, ErrorId, Item, ItemId, LogEntry, ProgressResponse};
+use syncmgr_host::{Action, ErrorDetail, ErrorId, Item, ItemId, LogEntry, ProgressResponse};
 
 use crate::escape::escape;
-use crate::output::view::{View, detail_lines, log_line};
+use crate::output::view::{View, action_line, detail_lines, log_line};
 
 /// The minimum interval between progress lines of an item.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -22,6 +22,12 @@ impl<W: Write> Lines<W> {
     pub(crate) fn new(to: W, view: View) -> Self {
         Self { to, view, items: HashMap::new() }
     }
+
+    /// Returns the name of an item, if there are several.
+    fn name(&self, item: Option<ItemId>) -> Option<&str> {
+        let (name, _) = self.items.get(&item?).filter(|_| self.items.len() > 1)?;
+        Some(name)
+    }
 }
 
 impl<W: Write + Send> Sink for Lines<W> {
@@ -35,6 +41,7 @@ impl<W: Write + Send> Sink for Lines<W> {
         if let Some((name, last)) = self.items.get_mut(&progress.item)
             // The summary has the terminal status.
             && !ended
+            && !self.view.quiet
             && last.elapsed() >= INTERVAL
         {
             *last = Instant::now();
@@ -50,9 +57,18 @@ impl<W: Write + Send> Sink for Lines<W> {
         ProgressResponse::Continue
     }
 
+    fn action(&mut self, item: ItemId, action: &Action) {
+        if self.view.verbose {
+            let line = action_line(action, self.name(Some(item)));
+            let _ = writeln!(self.to, "{line}");
+        }
+    }
+
     fn log(&mut self, entry: &LogEntry) {
-        let item = entry.item.and_then(|item| self.items.get(&item)).map(|(name, _)| name.as_str());
-        let item = item.filter(|_| self.items.len() > 1);
+        if !self.view.shows(entry) {
+            return;
+        }
+        let item = self.name(entry.item);
         let _ = writeln!(self.to, "{}", log_line(entry, item, &self.view));
     }
 

@@ -6,9 +6,10 @@ use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use indicatif::HumanBytes;
+use syncmgr_host::http::HttpUsage;
 use syncmgr_host::{
-    Denial, ErrorDetail, Grant, ItemReport, LogEntry, LogLevel, Outcome, OutputHook, RunReport,
-    SessionError, Status, full_message,
+    Action, Denial, ErrorDetail, Grant, ItemReport, LogEntry, LogLevel, Outcome, OutputHook,
+    RunReport, SessionError, Status, full_message,
 };
 
 use crate::escape::{escape, escape_lines};
@@ -16,16 +17,27 @@ use crate::escape::{escape, escape_lines};
 /// The options for the output of a run.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct View {
-    verbose: bool,
+    pub(super) verbose: bool,
+    pub(super) quiet: bool,
     /// The path of each granted directory, by the name of the grant.
     paths: Vec<(String, String)>,
 }
 
 impl View {
-    /// `verbose`: with the HRESULT of each failed item.
+    /// `verbose`: with each action, and with the HRESULT of each failed item.
     pub(crate) fn new(verbose: bool, grants: &[Grant]) -> Self {
         let path = |grant: &Grant| (grant.name().to_owned(), grant.path().display().to_string());
-        Self { verbose, paths: grants.iter().map(path).collect() }
+        Self { verbose, quiet: false, paths: grants.iter().map(path).collect() }
+    }
+
+    /// With problems only.
+    pub(crate) fn quiet(self, quiet: bool) -> Self {
+        Self { quiet, ..self }
+    }
+
+    /// Returns whether a log entry is shown.
+    pub(super) fn shows(&self, entry: &LogEntry) -> bool {
+        !self.quiet || entry.level != LogLevel::Information
     }
 
     /// Adds the path to the first mention of each granted directory. A plugin's message has only
@@ -56,6 +68,44 @@ pub(super) fn log_line(entry: &LogEntry, item: Option<&str>, view: &View) -> Str
         Some(item) => format!("  {level}{}: {}", escape(item), escape_lines(&text)),
         None => format!("  {level}{}", escape_lines(&text)),
     }
+}
+
+/// Formats an action as a line.
+pub(super) fn action_line(action: &Action, item: Option<&str>) -> String {
+    let Action { kind, side, path, size, detail } = action;
+    let words = action_words(kind.name(), side.as_deref(), path, *size, detail.as_deref());
+    match item {
+        Some(item) => format!("  {}: {words}", escape(item)),
+        None => format!("  {words}"),
+    }
+}
+
+/// Describes an action, such as `created on right: a/b (3 B)`.
+pub(crate) fn action_words(
+    kind: &str,
+    side: Option<&str>,
+    path: &str,
+    size: Option<u64>,
+    detail: Option<&str>,
+) -> String {
+    let mut words = escape(&kind.replace('-', " ")).into_owned();
+    if let Some(side) = side {
+        let _ = write!(words, " on {}", escape(side));
+    }
+    let _ = write!(words, ": {}", escape(path));
+    match (detail, kind) {
+        (None, _) => {}
+        (Some(detail), "moved") => {
+            let _ = write!(words, " to {}", escape(detail));
+        }
+        (Some(detail), _) => {
+            let _ = write!(words, ", {}", escape(detail));
+        }
+    }
+    if let Some(size) = size {
+        let _ = write!(words, " ({})", HumanBytes(size));
+    }
+    words
 }
 
 /// Formats the details of a plugin's error.
@@ -103,7 +153,8 @@ pub(crate) fn grant_option(error: &SessionError) -> String {
 /// Returns the summary of a run: a line for each item, and one for the whole run.
 pub(crate) fn summary(report: &RunReport, view: &View) -> String {
     let mut text = String::new();
-    for item in &report.items {
+    let is_problem = |item: &&ItemReport| item.status != Status::Succeeded;
+    for item in report.items.iter().filter(|item| !view.quiet || is_problem(item)) {
         let _ = writeln!(text, "{}", item_line(item, view));
     }
     let plugin = escape(&report.plugin);
@@ -123,7 +174,8 @@ pub(crate) fn summary(report: &RunReport, view: &View) -> String {
         }
         other => writeln!(text, "{plugin}: the run ended as `{}`", other.name()),
     };
-    for (origin, usage) in report.http.iter().filter(|(_, usage)| usage.requests > 0) {
+    let counted = |usage: &HttpUsage| usage.requests > 0 && !view.quiet;
+    for (origin, usage) in report.http.iter().filter(|(_, usage)| counted(usage)) {
         let (up, down) = (HumanBytes(usage.bytes_up), HumanBytes(usage.bytes_down));
         let origin = escape(origin);
         let requests = match usage.requests {

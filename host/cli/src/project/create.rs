@@ -5,9 +5,10 @@ use std::time::SystemTime;
 use uuid::Uuid;
 
 use crate::project::error::ProjectError;
-use crate::project::files::{self, File};
+use crate::project::files;
 use crate::project::language::Language;
 use crate::project::name;
+use crate::project::published::{self, Sdk};
 use crate::project::template::Template;
 
 /// The placeholders of the templates: the plugin's name, and the two halves of an item's id.
@@ -24,6 +25,7 @@ pub fn create(
     name: &str,
     language: Language,
     template: Template,
+    sdk: Sdk,
 ) -> Result<PathBuf, ProjectError> {
     if !name::is_valid(name) {
         return Err(ProjectError::Name { name: name.to_owned() });
@@ -40,25 +42,30 @@ pub fn create(
         .map_err(ProjectError::file("create a folder in", parent))?;
     let root = made.path().join(name);
     let id = item_id(&path);
+    // No registry has packages for C.
+    let is_published = sdk == Sdk::Published && language != Language::C;
     for file in template.files(language) {
-        put(&root, file, Some((name, id)))?;
+        let text = std::str::from_utf8(file.bytes).ok().filter(|_| is_published);
+        let adapted = text.map(|text| published::adapt(file.path, text));
+        let bytes = adapted.as_ref().map_or(file.bytes, String::as_bytes);
+        put(&root, file.path, bytes, Some((name, id)))?;
     }
     match language {
+        Language::Rust if is_published => {}
         Language::Rust => {
             let vendor = root.join("vendor");
             for file in files::WIT {
-                put(&vendor.join("wit"), file, None)?;
+                put(&vendor.join("wit"), file.path, file.bytes, None)?;
             }
-            let sdk = vendor.join("syncmgr-plugin");
+            let crate_folder = vendor.join("syncmgr-plugin");
             for file in files::SDK {
-                put(&sdk.join("src"), file, None)?;
+                put(&crate_folder.join("src"), file.path, file.bytes, None)?;
             }
-            write(&sdk.join("plugins/hello/src/lib.rs"), files::HELLO)?;
-            write(&sdk.join("Cargo.toml"), files::SDK_MANIFEST.as_bytes())?;
+            write(&crate_folder.join("Cargo.toml"), files::SDK_MANIFEST.as_bytes())?;
         }
         Language::Python | Language::JavaScript | Language::TypeScript | Language::C => {
             for file in files::WIT {
-                put(&root.join("wit"), file, None)?;
+                put(&root.join("wit"), file.path, file.bytes, None)?;
                 if language == Language::Python && file.path == "deps/sockets.wit" {
                     let text = String::from_utf8_lossy(file.bytes);
                     write(&root.join("wit").join(file.path), gated(&text).as_bytes())?;
@@ -66,8 +73,9 @@ pub fn create(
             }
         }
     }
-    for file in template.packages(language) {
-        put(&root, file, None)?;
+    let packages = template.packages(language);
+    for file in packages.into_iter().filter(|_| !is_published) {
+        put(&root, file.path, file.bytes, None)?;
     }
     // Fails if a folder of the name, which is not empty, was created in the meantime.
     fs::rename(&root, &path).map_err(|error| match path.symlink_metadata() {
@@ -104,9 +112,14 @@ fn item_id(path: &Path) -> Uuid {
     uuid::Builder::from_random_bytes(bytes).into_uuid()
 }
 
-fn put(root: &Path, file: &File, values: Option<(&str, Uuid)>) -> Result<(), ProjectError> {
-    let path = root.join(file.path);
-    match (values, std::str::from_utf8(file.bytes)) {
+fn put(
+    root: &Path,
+    path: &str,
+    bytes: &[u8],
+    values: Option<(&str, Uuid)>,
+) -> Result<(), ProjectError> {
+    let path = root.join(path);
+    match (values, std::str::from_utf8(bytes)) {
         (Some((name, id)), Ok(text)) => {
             let (high, low) = id.as_u64_pair();
             let mut text = text.replace(NAME, name);
@@ -115,7 +128,7 @@ fn put(root: &Path, file: &File, values: Option<(&str, Uuid)>) -> Result<(), Pro
             }
             write(&path, text.as_bytes())
         }
-        (Some(_), Err(_)) | (None, _) => write(&path, file.bytes),
+        (Some(_), Err(_)) | (None, _) => write(&path, bytes),
     }
 }
 
@@ -134,12 +147,13 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         for language in Language::ALL {
             let name = format!("my-{language}");
-            let path = create(parent.path(), &name, language, Template::Copy).unwrap();
+            let path =
+                create(parent.path(), &name, language, Template::Copy, Sdk::Vendored).unwrap();
             let manifest = fs::read_to_string(path.join("syncmgr.toml")).unwrap();
             assert!(manifest.contains(&format!("name = \"{name}\"")), "{manifest}");
             assert!(path.join(".gitignore").exists() && path.join("README.md").exists());
             fs::write(path.join("mine"), "").unwrap();
-            let again = create(parent.path(), &name, language, Template::Http);
+            let again = create(parent.path(), &name, language, Template::Http, Sdk::Vendored);
             assert!(matches!(again, Err(ProjectError::Exists { .. })), "{again:?}");
             assert!(path.join("mine").exists());
         }
@@ -152,7 +166,8 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         for (language, gates) in [(Language::Python, 2), (Language::JavaScript, 0)] {
             let name = format!("my-{language}");
-            let path = create(parent.path(), &name, language, Template::Copy).unwrap();
+            let path =
+                create(parent.path(), &name, language, Template::Copy, Sdk::Vendored).unwrap();
             let sockets = fs::read_to_string(path.join("wit/deps/sockets.wit")).unwrap();
             assert_eq!(sockets.matches("@unstable(feature").count(), gates, "{language}");
         }
@@ -170,7 +185,7 @@ mod tests {
         ] {
             let id = |parent: &str, template| {
                 let parent = root.path().join(format!("{parent}-{language}"));
-                let path = create(&parent, "same", language, template).unwrap();
+                let path = create(&parent, "same", language, template, Sdk::Vendored).unwrap();
                 let text = fs::read_to_string(path.join(file)).unwrap();
                 let halves = text.split("0x").filter_map(|after| Some(after.get(..16)?.to_owned()));
                 let is_hex = |half: &String| half.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -198,8 +213,10 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         for language in Language::ALL {
             for template in Template::ALL {
-                let parent = parent.path().join(format!("{template:?}"));
-                create(&parent, &format!("my-{language}"), language, template).unwrap();
+                for sdk in [Sdk::Vendored, Sdk::Published] {
+                    let parent = parent.path().join(format!("{template:?}-{sdk:?}"));
+                    create(&parent, &format!("my-{language}"), language, template, sdk).unwrap();
+                }
             }
         }
         let mut folders = vec![parent.path().to_owned()];

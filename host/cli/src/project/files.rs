@@ -9,6 +9,3 @@ pub(crate) struct File {
 }
 
 include!(concat!(env!("OUT_DIR"), "/project_files.rs"));
-
-/// The plugin of the SDK's documentation.
-pub(crate) const HELLO: &[u8] = include_bytes!("../../../../guest/plugins/hello/src/lib.rs");

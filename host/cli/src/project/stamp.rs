@@ -109,14 +109,15 @@ fn is_input(project: &Project, path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::project::{Language, Template, create};
+    use crate::project::{Language, Sdk, Template, create};
 
     #[test]
     fn only_inputs_of_the_build_change_the_digest() {
         let parent = tempfile::tempdir().unwrap();
         for language in [Language::C, Language::Python, Language::JavaScript] {
             let name = format!("my-{language}");
-            let root = create(parent.path(), &name, language, Template::Copy).unwrap();
+            let root =
+                create(parent.path(), &name, language, Template::Copy, Sdk::Vendored).unwrap();
             let digest = || inputs(&Project::find(&root).unwrap()).unwrap();
             let append = |path: &str, text: &str| {
                 let path = root.join(path);

@@ -74,6 +74,18 @@ pub(crate) fn installing(messages: &mut Messages) -> Result<()> {
     messages.refused(registrations.find("mail"))
 }
 
+pub(crate) fn history(messages: &mut Messages) -> Result<()> {
+    for (code, statement) in [
+        ("history-version", "PRAGMA user_version = 7"),
+        ("history-database", "PRAGMA user_version = 1"),
+    ] {
+        let state = messages.folder(code)?;
+        rusqlite::Connection::open(state.join("history.db"))?.execute_batch(statement)?;
+        messages.program(code, code, &["history", "--state-dir", "."])?;
+    }
+    Ok(())
+}
+
 pub(crate) fn keyring(messages: &mut Messages) -> Result<()> {
     let no_bus = format!("unix:path={}", messages.path("bus").display());
     let ran = Command::new(env!("CARGO_BIN_EXE_syncmgr"))
@@ -101,12 +113,12 @@ pub(crate) fn keyring(messages: &mut Messages) -> Result<()> {
 
 pub(crate) fn project(messages: &mut Messages) -> Result<()> {
     let home = messages.folder("projects")?;
-    messages.refused(create(&home, "My Plugin", Language::C, Template::Copy))?;
+    messages.refused(create(&home, "My Plugin", Language::C, Template::Copy, Sdk::Vendored))?;
     for language in Language::ALL {
-        create(&home, language.name(), language, Template::Copy)?;
+        create(&home, language.name(), language, Template::Copy, Sdk::Vendored)?;
         messages.program("tool-missing", &format!("projects/{}", language.name()), &["build"])?;
     }
-    messages.refused(create(&home, "rust", Language::Rust, Template::Copy))?;
+    messages.refused(create(&home, "rust", Language::Rust, Template::Copy, Sdk::Vendored))?;
     messages.refused(Project::find(&messages.path("nowhere")))?;
     let rustc = messages.folder("bin")?.join("rustc");
     fs::write(&rustc, "#!/bin/sh\nexit 1\n")?;
@@ -160,7 +172,7 @@ pub(crate) fn testing(messages: &mut Messages) -> Result<()> {
     }
     let start = || DrivenSession::start(&trapping, SessionOptions::new(), Discard);
     messages.refused(start().map_err(CheckError::from))?;
-    let crashes = ["--set", "items=a", "--on-death", "quarantine"];
+    let crashes = ["--set", "items=a", "--on-crash", "quarantine"];
     let crashes = [&crashes[..], &["--set", "synchronize=panic text=no_more_lemons"]].concat();
     run(&messages.path("state"), &crashes)?;
     let again = [&["run", conformance::SCRIPT][..], &crashes].concat();

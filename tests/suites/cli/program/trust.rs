@@ -239,8 +239,9 @@ fn home_with_every_part() -> anyhow::Result<Home> {
     let script =
         ["register", conformance::SCRIPT, "--name", "mine", "--set", "items=a", "--set", WORK];
     home.run(&script)?.expect(0, "registered")?;
-    let dying = ["run", "mine", "--set", "synchronize=panic text=no", "--on-death", "quarantine"];
-    home.run(&[&dying[..], &["--set", "items=a"]].concat())?.expect(7, "no")?;
+    let crashing =
+        ["run", "mine", "--set", "synchronize=panic text=no", "--on-crash", "quarantine"];
+    home.run(&[&crashing[..], &["--set", "items=a"]].concat())?.expect(7, "no")?;
     home.run(&["run", "mine"])?.expect(7, "quarantine")?;
     Ok(home)
 }

@@ -29,7 +29,7 @@ fn a_plugin_is_terminated_in_every_call() -> anyhow::Result<()> {
 
 #[test]
 fn a_crash_fails_only_unfinished_items() -> anyhow::Result<()> {
-    for (death, code, hresult, words) in [
+    for (crash, code, hresult, words) in [
         (
             "panic text=no_more_lemons",
             "plugin-trap",
@@ -48,20 +48,20 @@ fn a_crash_fails_only_unfinished_items() -> anyhow::Result<()> {
             "progress item=a status=succeeded
              log level=error text=full item=c code=no-space
              progress item=c status=failed
-             {death}"
+             {crash}"
         );
         let ran = Script::new("a b c")
             .on("synchronize", &commands)
             .options(|options| options.limits(limits(|limits| limits.memory_bytes = 64 << 20)))
             .run()?;
-        assert_eq!(ran.error_code(), Some(code), "{death}");
-        assert_eq!(ran.report.hresult(), hresult, "{death}");
+        assert_eq!(ran.error_code(), Some(code), "{crash}");
+        assert_eq!(ran.report.hresult(), hresult, "{crash}");
         assert_eq!(
             ran.ends(),
             [("a", Status::Succeeded), ("b", Status::Failed), ("c", Status::Failed)]
         );
-        assert_eq!(ran.report.items[1].hresult(), hresult, "{death}");
-        assert_eq!(ran.report.items[2].hresult(), Hresult::HRESULT_ERROR_DISK_FULL, "{death}");
+        assert_eq!(ran.report.items[1].hresult(), hresult, "{crash}");
+        assert_eq!(ran.report.items[2].hresult(), Hresult::HRESULT_ERROR_DISK_FULL, "{crash}");
         let message = ran.report.error().map(ToString::to_string).unwrap_or_default();
         assert!(message.contains(words) && message.contains("synchronize"), "{message}");
     }

@@ -197,7 +197,7 @@ fn flagged(lists: &[usize], replaced: &[usize]) -> impl Iterator<Item = (usize, 
     lists.iter().map(flag(false)).chain(replaced.iter().map(flag(true)))
 }
 
-/// What is known of the gone files and links without reading anything.
+/// The known attributes of the missing files and links. Collecting them reads no content.
 #[derive(Default)]
 struct Wanted {
     sizes: HashSet<u64>,

@@ -23,8 +23,8 @@ struct Votes {
     index: HashMap<Pair, usize>,
 }
 
-/// Finds directories that were moved as a whole. Those in a moved directory are listed only if they
-/// were moved out of their place in it.
+/// Finds directories that were moved as a whole. A directory in a moved directory is listed only if
+/// it was moved out of its place there.
 pub(super) fn find(
     places: &Places<'_>,
     matches: &Matches,

@@ -260,8 +260,9 @@ impl<'a> Mover<'a> {
 }
 
 /// Adapts the baseline of an entry that is moved to that of the side that moves it, `node`. Whether
-/// the source, `from`, still has the version of the baseline is not known yet; the other side has it
-/// if it was compared (`is_compared`). What the other side deleted is new at its new place.
+/// the source, `from`, still has the version of the baseline is not known yet; the other side has
+/// it if it was compared (`is_compared`). An entry that the other side deleted is new at its new
+/// place.
 pub(crate) fn adapt(base: &mut Arc<Base>, node: &Node, from: Side, is_compared: bool) {
     let mut rest = vec![(base, node)];
     while let Some((base, node)) = rest.pop() {

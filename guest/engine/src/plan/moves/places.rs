@@ -1,4 +1,4 @@
-//! The entries that a side no longer has at their place, and those that are new there.
+//! The entries that are missing on a side, and the new ones.
 
 use crate::plan::merge::Merge;
 use crate::state::{Base, BaseChildren, BaseKind};
@@ -24,7 +24,7 @@ pub(super) struct Found<'t> {
     changes: [Changes; 2],
 }
 
-/// Those of a side. Entries in a directory that is listed are not listed themselves.
+/// The differences of one side. Entries in a listed directory are not listed.
 #[derive(Default)]
 struct Changes {
     /// Entries that it no longer has, but the other one does.

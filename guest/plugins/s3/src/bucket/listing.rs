@@ -11,7 +11,7 @@ use syncmgr_engine::tree::{Fingerprint, join, split};
 use syncmgr_plugin::http::Response;
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, LogLevel, callback};
 
-use super::objects::Object;
+use super::object::{Object, tag};
 use super::{Bucket, request};
 use crate::answer::{expect, missing};
 use crate::location::{MAX_KEY, is_path};
@@ -23,8 +23,6 @@ const MAX_OBJECTS: usize = 4_000_000;
 const MAX_PAGE: usize = 10_000;
 /// The maximum number of pages in a row that show nothing.
 const MAX_EMPTY: usize = 100;
-/// The maximum length of a version tag in bytes.
-const MAX_TAG: usize = 256;
 /// The maximum number of warnings about keys.
 const MAX_WARNINGS: usize = 20;
 
@@ -354,13 +352,6 @@ fn to_entries(directory: &str, entries: Vec<Listed>) -> Vec<Entry> {
 fn listed_time(text: &str) -> Option<i64> {
     let time: Timestamp = text.trim().parse().ok()?;
     time.as_second().checked_mul(1_000_000_000)
-}
-
-/// Returns a version tag without its quotes. One that is too long is none.
-pub(super) fn tag(text: &str) -> String {
-    let text = text.trim();
-    let tag = text.strip_prefix("W/").unwrap_or(text).trim_matches('"');
-    if tag.len() > MAX_TAG { String::new() } else { tag.to_owned() }
 }
 
 fn invalid(why: &str) -> Interrupt {

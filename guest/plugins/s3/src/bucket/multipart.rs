@@ -6,7 +6,6 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::Read as _;
 
-use serde::{Deserialize, Serialize};
 use syncmgr_engine::endpoint::{Endpoint, OpenRequest, Progress, Received, Transfer, changed};
 use syncmgr_engine::seal;
 use syncmgr_engine::tree::{Digest, join, split};
@@ -15,32 +14,32 @@ use syncmgr_plugin::http::{self, Request};
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 use uuid::Uuid;
 
-use super::parts::{part_request, stored_part};
-use super::upload::{seconds, stored};
+use super::object::{seconds, stored};
+use super::parts::{MAX_PARTS, Upload, part_request, stored_part};
 use super::{Bucket, or_missing};
 use crate::answer::is_unanswered;
 
 /// The first bytes of the record: its type and version.
 const MAGIC: &[u8; 16] = b"syncmgr-s3-upl\0\x01";
 const MAX_RECORD: usize = 8 << 20;
-/// The maximum number of parts of an upload.
-pub(super) const MAX_PARTS: u64 = 10_000;
 /// The maximum size of a part in bytes, which is in memory.
 const MAX_PART: u64 = 256 << 20;
 const MIB: u64 = 1 << 20;
 
-/// The sizes of what is kept in memory.
+/// The sizes from which files are divided.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes {
     /// The maximum size in bytes of a file that is sent in one request.
     pub held: u64,
     /// The size of a part in bytes, unless the file is so large that it has too many.
     pub part: u64,
+    /// The maximum size in bytes of an object that the server copies in one request.
+    pub copy: u64,
 }
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self { held: 16 * MIB, part: 16 * MIB }
+        Self { held: 16 * MIB, part: 16 * MIB, copy: 5 << 30 }
     }
 }
 
@@ -61,21 +60,6 @@ impl Sizes {
     fn in_flight(self, part: u64) -> usize {
         if part > self.part { 1 } else { 2 }
     }
-}
-
-/// An upload in parts.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Upload {
-    pub(super) path: String,
-    pub(super) id: String,
-    /// Identifies the version of the file that is sent.
-    pub(super) source: String,
-    pub(super) size: u64,
-    /// The digests of the parts that were sent, by number.
-    pub(super) digests: Vec<Digest>,
-    /// The version tags of all parts, once they were sent.
-    #[serde(skip)]
-    pub(super) tags: Vec<String>,
 }
 
 /// Unfinished uploads.

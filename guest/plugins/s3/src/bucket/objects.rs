@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 use std::io::{self, Read};
 
-use jiff::fmt::rfc2822::DateTimeParser;
 use syncmgr_engine::endpoint::{
     Content, Metadata, OpenRequest, Progress, changed, without_cancellation,
 };
 use syncmgr_engine::tree::{Digest, Fingerprint, split};
 use syncmgr_plugin::http::{Request, Response};
-use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
+use syncmgr_plugin::{Interrupt, Result};
 
-use super::listing::{Found, Page, tag};
+use super::listing::{Found, Page};
+use super::object::{Object, Place, tag};
 use super::{Bucket, RETRIES, or_missing, request, send_all};
 use crate::answer::{expect, missing};
 
@@ -19,81 +19,6 @@ use crate::answer::{expect, missing};
 const LISTED: usize = 4;
 /// The maximum number of objects that are remembered.
 const MAX_REMEMBERED: usize = 4_096;
-
-/// An object.
-#[derive(Clone, Debug)]
-pub(super) struct Object {
-    pub(super) metadata: Metadata,
-    /// The version tag; empty: none.
-    pub(super) tag: String,
-    /// The digest in its metadata.
-    digest: Option<Digest>,
-    /// What an upload in parts put into its metadata.
-    pub(super) source: Option<String>,
-    /// Whether the server keeps this version when it is replaced or deleted; `None`: unknown.
-    pub(super) is_kept: Option<bool>,
-}
-
-/// What has a path.
-#[derive(Clone, Debug)]
-pub(super) enum Place {
-    Nothing,
-    Directory,
-    Object(Object),
-}
-
-impl Object {
-    /// Creates one, with its time in ns since 1970.
-    pub(super) fn new(size: u64, modified: i64, tag: String) -> Self {
-        let fingerprint = match tag.is_empty() {
-            true => Fingerprint { size, modified, changed: None, file_id: 0 },
-            false => Fingerprint::of_version(size, modified, &tag),
-        };
-        let metadata = Metadata::file(fingerprint);
-        Self { metadata, tag, digest: None, source: None, is_kept: None }
-    }
-
-    /// Reads the headers of an answer.
-    pub(super) fn of(response: &Response) -> Result<Self> {
-        let no_size = || Error::new(ErrorCode::InputOutput, "the server does not state the size");
-        let size = response.content_length().ok_or_else(no_size)?;
-        let modified = response.header("last-modified").and_then(|text| {
-            DateTimeParser::new().parse_timestamp(text).ok()?.as_second().checked_mul(1_000_000_000)
-        });
-        let digest = response.header("x-amz-meta-blake3");
-        let version = response.header("x-amz-version-id").unwrap_or("null");
-        Ok(Self {
-            digest: digest.and_then(|text| Some(*blake3::Hash::from_hex(text).ok()?.as_bytes())),
-            source: response.header("x-amz-meta-source").map(str::to_owned),
-            is_kept: Some(version != "null"),
-            ..Self::new(size, modified.unwrap_or(0), tag(response.header("etag").unwrap_or("")))
-        })
-    }
-
-    /// Returns whether it is the expected version, although its time may be rounded.
-    pub(super) fn is_still(&self, expected: &Fingerprint) -> bool {
-        let modified = self.metadata.fingerprint.modified;
-        let is_near = modified.abs_diff(expected.modified) <= 1_000_000_000;
-        let now = Fingerprint { modified: expected.modified, ..self.metadata.fingerprint };
-        now.is_still(expected) && (is_near || !self.tag.is_empty())
-    }
-
-    /// Returns whether it has the content of another one, by their tags or by the metadata of this
-    /// plugin.
-    pub(super) fn is_copy_of(&self, other: &Self) -> bool {
-        self.metadata.fingerprint.size == other.metadata.fingerprint.size
-            && ((!self.tag.is_empty() && self.tag == other.tag)
-                || (self.digest.is_some() && self.digest == other.digest)
-                || (self.source.is_some() && self.source == other.source))
-    }
-
-    /// Returns whether it is what this plugin sent: `digest` is that of the content, or `source`
-    /// that of an upload in parts.
-    pub(super) fn is_sent(&self, size: u64, digest: &Digest, source: Option<&str>) -> bool {
-        let is_source = source.is_some() && self.source.as_deref() == source;
-        self.metadata.fingerprint.size == size && (self.digest == Some(*digest) || is_source)
-    }
-}
 
 impl Bucket {
     /// Returns the metadata of entries.

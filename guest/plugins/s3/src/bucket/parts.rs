@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::io::Cursor;
 use std::rc::Rc;
 
+use serde::{Deserialize, Serialize};
 use syncmgr_engine::endpoint::without_cancellation;
+use syncmgr_engine::tree::Digest;
 use syncmgr_plugin::http::Request;
 use syncmgr_plugin::{Error, ErrorCode, Result};
 
-use super::listing::tag;
-use super::multipart::{MAX_PARTS, Upload};
-use super::upload::{stored, with};
+use super::object::{stored, tag, with};
 use super::{Bucket, or_missing, request};
 use crate::answer::expect;
 use crate::location::encode_value;
@@ -18,6 +18,24 @@ use crate::xml;
 
 /// The maximum length of the id of an upload.
 const MAX_ID: usize = 4_096;
+
+/// The maximum number of parts of an upload.
+pub(super) const MAX_PARTS: u64 = 10_000;
+
+/// An upload in parts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Upload {
+    pub(super) path: String,
+    pub(super) id: String,
+    /// Identifies the version of the file that is sent.
+    pub(super) source: String,
+    pub(super) size: u64,
+    /// The digests of the parts that were sent, by number.
+    pub(super) digests: Vec<Digest>,
+    /// The version tags of all parts, once they were sent.
+    #[serde(skip)]
+    pub(super) tags: Vec<String>,
+}
 
 impl Bucket {
     /// Begins an upload, and returns its id. If the answer is lost, the server keeps an upload without
@@ -135,6 +153,11 @@ impl Bucket {
         format!("{}?uploadId={}", self.location.object(&upload.path), encode_value(&upload.id))
     }
 
+    /// Returns the URL of a part.
+    pub(super) fn part_url(&self, upload: &Upload, number: usize) -> String {
+        part_url(&self.location.object(&upload.path), upload, number)
+    }
+
     pub(super) fn abort_upload(&self, upload: &Upload) -> Result<()> {
         let abort = request("DELETE", &self.upload_url(upload)).send();
         or_missing(without_cancellation(expect(abort).map(drop))).map(drop)
@@ -148,9 +171,11 @@ pub(super) fn part_request(
     number: usize,
     bytes: Vec<u8>,
 ) -> Request<'static> {
-    let id = encode_value(&upload.id);
-    let put = request("PUT", &format!("{url}?partNumber={number}&uploadId={id}"));
-    with_body(put, bytes)
+    with_body(request("PUT", &part_url(url, upload, number)), bytes)
+}
+
+fn part_url(url: &str, upload: &Upload, number: usize) -> String {
+    format!("{url}?partNumber={number}&uploadId={}", encode_value(&upload.id))
 }
 
 /// Sets a body that is kept until the request was answered.

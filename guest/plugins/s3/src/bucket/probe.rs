@@ -5,9 +5,9 @@ use syncmgr_plugin::http::{Request, Response};
 use syncmgr_plugin::{Interrupt, LogLevel, Result, callback};
 
 use super::Bucket;
+use super::copies::copied;
 use super::listing::Found;
-use super::multipart::Upload;
-use super::relocate::copied;
+use super::parts::Upload;
 use crate::answer::{expect, is_unanswered};
 use crate::server::Server;
 
@@ -117,7 +117,7 @@ impl Bucket {
         let to = self.run()?.temps.next();
         let source = self.location.source(path);
         let copy = || self.request("PUT", &to).header("x-amz-copy-source", &source).body(b"");
-        let refused = match copied(copy().send()) {
+        let refused = match copied(copy().send(), "CopyObjectResult") {
             Ok(_) => is_refused(copy().header("If-None-Match", "*"))?,
             Err(error) if is_unanswered(&error) => return Err(error),
             Err(_) => false,

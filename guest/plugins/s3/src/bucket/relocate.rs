@@ -5,17 +5,13 @@ use std::collections::HashMap;
 
 use syncmgr_engine::endpoint::{Metadata, Renamed, without_cancellation};
 use syncmgr_engine::tree::moved_path;
-use syncmgr_plugin::http::{Request, Response};
-use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
+use syncmgr_plugin::{Error, ErrorCode, Result};
 
-use super::listing::{Found, tag};
-use super::objects::{Object, Place};
+use super::listing::Found;
+use super::object::{Object, Place};
 use super::{Bucket, send_all};
 use crate::answer::{expect, missing, used};
-use crate::xml;
 
-/// The maximum size of an object that a server copies in one request.
-const MAX_COPY: u64 = 5 << 30;
 /// The maximum number of objects in a directory that is renamed.
 const MAX_OBJECTS: usize = 1_000;
 
@@ -36,10 +32,8 @@ impl Bucket {
             Place::Nothing => return Err(missing()),
         };
         let place = |old: &str| moved_path(old, path, to).unwrap_or_default();
-        let requests =
-            objects.iter().map(|(old, object)| self.copy_request(old, &place(old), object, true));
-        let requests = requests.collect::<Result<Vec<_>>>()?;
-        let mut copied = send_all(requests, |_, response| copied(response));
+        let copies = objects.iter().map(|(old, object)| (&**old, place(old), object));
+        let mut copied = self.copy_all(&copies.collect::<Vec<_>>(), true);
         for ((old, object), copied) in objects.iter().zip(&mut copied) {
             // It may be the copy whose answer was lost.
             if copied.as_ref().is_err_and(|error| error.code == ErrorCode::Changed)
@@ -176,44 +170,4 @@ impl Bucket {
         self.renamed.clear();
         self.stat_entries(&[to]).pop().unwrap_or(Ok(None))?.ok_or_else(missing)
     }
-
-    /// Returns the request for a copy. One that `is_new` replaces nothing, where the server can do
-    /// that.
-    pub(super) fn copy_request(
-        &self,
-        path: &str,
-        to: &str,
-        object: &Object,
-        is_new: bool,
-    ) -> Result<Request<'static>> {
-        if object.metadata.fingerprint.size > MAX_COPY {
-            let message = "the server copies no object of more than 5 GiB";
-            return Err(Error::new(ErrorCode::NotImplemented, message));
-        }
-        let copy = self
-            .request("PUT", to)
-            .header("x-amz-copy-source", &self.location.source(path))
-            .body(b"");
-        let copy = match is_new && self.server.as_ref().is_some_and(|server| server.copies_new) {
-            true => copy.header("If-None-Match", "*"),
-            false => copy,
-        };
-        Ok(match object.tag.as_str() {
-            "" => copy,
-            tag => copy.header("x-amz-copy-source-if-match", &format!("\"{tag}\"")),
-        })
-    }
-}
-
-/// Returns the version tag of a copy. The status is 200 even after an error.
-pub(super) fn copied(response: Result<Response, Interrupt>) -> Result<String> {
-    let response = without_cancellation(expect(response))?;
-    let mut found = String::new();
-    let read = xml::read(response, "CopyObjectResult", &mut |_, name, text| {
-        if name == "ETag" {
-            found = tag(text);
-        }
-        Ok(())
-    });
-    without_cancellation(read).map(|()| found)
 }

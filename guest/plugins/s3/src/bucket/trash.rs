@@ -4,10 +4,9 @@
 use syncmgr_engine::endpoint::{Removal, changed, without_cancellation};
 use syncmgr_engine::names;
 use syncmgr_engine::tree::join;
-use syncmgr_plugin::{Error, Result};
+use syncmgr_plugin::Result;
 
-use super::objects::Object;
-use super::relocate::copied;
+use super::object::Object;
 use super::{Bucket, send_all};
 use crate::answer::expect;
 
@@ -19,24 +18,22 @@ impl Bucket {
         if self.server.as_ref().is_some_and(|server| server.has_versions) {
             self.find_versions(removals, &mut objects);
         }
-        let mut copies = Vec::new();
+        let mut places = Vec::new();
         for (at, removal) in removals.iter().enumerate() {
-            if let Ok(object) = &objects[at]
-                && object.is_kept != Some(true)
-            {
-                let object = object.clone();
-                let place = self.place_in_trash(removal.path);
-                match place.and_then(|to| self.copy_request(removal.path, &to, &object, false)) {
-                    Ok(copy) => copies.push((at, copy)),
-                    Err(error) => objects[at] = Err(not_kept(error)),
+            let Ok(object) = &objects[at] else { continue };
+            if object.is_kept != Some(true) {
+                match self.place_in_trash(removal.path) {
+                    Ok(place) => places.push((at, place, object.clone())),
+                    Err(error) => objects[at] = Err(error),
                 }
             }
         }
-        let (kept, copies): (Vec<_>, Vec<_>) = copies.into_iter().unzip();
-        let sent = send_all(copies, |_, response| copied(response));
-        for (at, sent) in kept.into_iter().zip(sent) {
-            if let Err(error) = sent {
-                objects[at] = Err(not_kept(error));
+        let copies =
+            places.iter().map(|(at, place, object)| (removals[*at].path, place.clone(), object));
+        let copied = self.copy_all(&copies.collect::<Vec<_>>(), false);
+        for ((at, ..), copied) in places.iter().zip(copied) {
+            if let Err(error) = copied {
+                objects[*at] = Err(error.context("it cannot be kept in the trash"));
             }
         }
         let mut results = Vec::with_capacity(removals.len());
@@ -82,8 +79,4 @@ impl Bucket {
         self.trash.insert(place.clone());
         Ok(place)
     }
-}
-
-fn not_kept(error: Error) -> Error {
-    error.context("it cannot be kept in the trash")
 }

@@ -1,18 +1,15 @@
 //! Sends files. Small ones are kept in memory until they get their names: an object appears with
 //! its name, in one request.
 
-use syncmgr_engine::endpoint::{
-    Endpoint, Metadata, Progress, Received, Rename, Transfer, changed, without_cancellation,
-};
+use syncmgr_engine::endpoint::{Endpoint, Metadata, Progress, Received, Rename, Transfer, changed};
 use syncmgr_engine::tree::{Digest, Fingerprint, join, split};
-use syncmgr_plugin::http::{Request, Response};
+use syncmgr_plugin::http::Request;
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 
-use super::listing::tag;
-use super::multipart::Upload;
-use super::objects::{Object, Place};
+use super::object::{Object, Place, seconds, stored, with};
+use super::parts::Upload;
 use super::{Bucket, send_all};
-use crate::answer::{expect, is_unanswered, used};
+use crate::answer::{is_unanswered, used};
 
 /// A file that has no name yet.
 #[derive(Debug)]
@@ -273,24 +270,7 @@ impl Bucket {
     }
 }
 
-/// Adds headers to a request.
-pub(super) fn with<'a>(request: Request<'a>, headers: &[(&'static str, String)]) -> Request<'a> {
-    headers.iter().fold(request, |request, (name, value)| request.header(name, value))
-}
-
-/// Returns the version tag in the answer to an upload.
-pub(super) fn stored(response: Result<Response, Interrupt>) -> Result<String> {
-    let response = without_cancellation(expect(response))?;
-    Ok(tag(response.header("etag").unwrap_or("")))
-}
-
 /// Returns the error for an object to replace that does not exist.
 fn gone(error: Error) -> Error {
     if error.code == ErrorCode::NotFound { changed("it") } else { error }
-}
-
-/// Writes a time as rclone does, in seconds since 1970.
-pub(super) fn seconds(time: i64) -> String {
-    let (seconds, rest) = (time.div_euclid(1_000_000_000), time.rem_euclid(1_000_000_000));
-    format!("{seconds}.{rest:09}")
 }

@@ -6,7 +6,7 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use syncmgr_plugin::testing::{Received, Reply};
 
 use crate::quirks::{List, Tags};
-use crate::world::{BUCKET, Upload, World};
+use crate::world::{BUCKET, Stored, Upload, World};
 
 /// The parameters of a query, decoded.
 struct Query(Vec<(String, String)>);
@@ -96,11 +96,14 @@ impl World {
             ("GET", None) if key.is_empty() => self.list(&query),
             ("GET" | "HEAD", None) => self.get(request, &key),
             ("PUT", None) => match request.header("x-amz-copy-source") {
-                Some(source) => self.copy(request, &decoded(source), &key),
+                Some(_) => self.copy(request, &key),
                 None => self.receive_put(request, &key),
             },
             ("DELETE", None) => self.receive_delete(request, &key),
             ("POST", None) if query.get("uploads").is_some() => self.create_upload(request, key),
+            ("PUT", Some(id)) if request.header("x-amz-copy-source").is_some() => {
+                self.copy_part(request, &query, &id)
+            }
             ("PUT", Some(id)) => self.put_part(request, &query, &id),
             ("GET", Some(id)) => self.list_parts(&query, &id),
             ("POST", Some(id)) => self.complete(request, &id),
@@ -293,15 +296,40 @@ impl World {
         }
     }
 
-    fn copy(&mut self, request: &Received, source: &str, key: &str) -> Reply {
+    /// Returns the source of a copy, if it is the expected one.
+    fn source(&self, request: &Received) -> Result<Stored, Reply> {
+        let source = decoded(request.header("x-amz-copy-source").unwrap());
         let source = source.trim_start_matches('/').strip_prefix(&format!("{BUCKET}/"));
-        let Some(stored) = source.and_then(|source| self.objects.get(source)).cloned() else {
-            return error(404, "NoSuchKey");
-        };
+        let stored = source.and_then(|source| self.objects.get(source)).cloned();
+        let stored = stored.ok_or_else(|| error(404, "NoSuchKey"))?;
         let expected = request.header("x-amz-copy-source-if-match");
-        if expected.is_some_and(|expected| expected != format!("\"{}\"", stored.tag)) {
-            return error(412, "PreconditionFailed");
+        match expected.is_some_and(|expected| expected != format!("\"{}\"", stored.tag)) {
+            true => Err(error(412, "PreconditionFailed")),
+            false => Ok(stored),
         }
+    }
+
+    fn copy_part(&mut self, request: &Received, query: &Query, id: &str) -> Reply {
+        let stored = match self.source(request) {
+            Ok(stored) => stored,
+            Err(refusal) => return refusal,
+        };
+        let number = query.get("partNumber").unwrap().parse().unwrap();
+        let range = request.header("x-amz-copy-source-range").unwrap();
+        let (start, end) = range.strip_prefix("bytes=").unwrap().split_once('-').unwrap();
+        let (start, end): (usize, usize) = (start.parse().unwrap(), end.parse().unwrap());
+        let part = stored.content[start..=end].to_vec();
+        let Some(upload) = self.uploads.get_mut(id) else { return error(404, "NoSuchUpload") };
+        let tag = part_tag(&part);
+        upload.parts.insert(number, part);
+        document("CopyPartResult", &format!("<ETag>&quot;{tag}&quot;</ETag>"))
+    }
+
+    fn copy(&mut self, request: &Received, key: &str) -> Reply {
+        let stored = match self.source(request) {
+            Ok(stored) => stored,
+            Err(refusal) => return refusal,
+        };
         if let Some(refusal) = self.refusal(request, key, self.quirks.copies_always) {
             return refusal;
         }

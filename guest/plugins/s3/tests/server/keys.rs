@@ -147,7 +147,7 @@ fn a_server_without_markers_removes_no_local_directory() {
     scene.write("b/c", b"c", 500);
     for _ in 0..3 {
         let text = log(&scene.run());
-        assert!(text.contains("the server keeps no empty directories"), "{text}");
+        assert!(text.contains("the server cannot keep the empty directory a/empty"), "{text}");
         assert_eq!(scene.local().keys().collect::<Vec<_>>(), ["a/", "a/empty/", "b/", "b/c"]);
         assert_eq!(scene.remote().keys().collect::<Vec<_>>(), ["b/", "b/c"]);
     }

@@ -133,6 +133,28 @@ fn a_completed_upload_replaces_nothing() {
     }
 }
 
+/// A server copies at most 5 GiB in a request, here 15 bytes.
+#[test]
+fn a_large_object_is_copied_in_parts() {
+    let scene = scene(Quirks::default());
+    scene.write("d/b", CONTENT, 500);
+    scene.settle().unwrap();
+    let before = scene.object("a");
+    scene.remove("a");
+    std::fs::rename(scene.local_path().join("d"), scene.local_path().join("e")).unwrap();
+    let requests = scene.requests_of(|scene| drop(scene.succeed().unwrap()));
+    let copies = requests.iter().filter(|one| one.contains("x-amz-copy-source")).count();
+    assert_eq!(copies, 4, "{requests:#?}");
+    scene.server.with(|world| {
+        let trash = world.objects.iter().find(|(key, _)| key.contains(".syncmgr-trash/"));
+        let trash = trash.unwrap().1;
+        assert_eq!((&trash.content, &trash.metadata), (&before.content, &before.metadata));
+    });
+    assert_eq!(scene.object("e/b").content, CONTENT);
+    assert_eq!(uploads(&scene), ["foreign"]);
+    scene.check_rerun().unwrap();
+}
+
 #[test]
 fn a_server_without_uploads_says_so() {
     let mut scene = Scene::new(Quirks { has_no_uploads: true, ..Quirks::default() });

@@ -58,7 +58,7 @@ impl Service for InParts {
     }
 
     fn open(server: &Server, storage: &Directory) -> Result<Box<dyn Endpoint>> {
-        s3::open(server, storage, Sizes { held: 4, part: 6 })
+        s3::open(server, storage, Sizes { held: 4, part: 6, copy: 15 })
     }
 }
 

@@ -15,7 +15,7 @@ use crate::world::{BUCKET, ORIGIN, PREFIX};
 
 thread_local! {
     static BROKEN: RefCell<Vec<Broken>> = const { RefCell::new(Vec::new()) };
-    static SIZES: RefCell<Sizes> = const { RefCell::new(Sizes { held: 0, part: 0 }) };
+    static SIZES: RefCell<Sizes> = const { RefCell::new(Sizes { held: 0, part: 0, copy: 0 }) };
 }
 
 /// Checks a prefix.
@@ -42,7 +42,7 @@ impl Plugin for Checked {
 
 #[test]
 fn a_bucket_keeps_all_promises() {
-    let (small, large) = (Sizes { held: 5, part: 100_000 }, Sizes::default());
+    let (small, large) = (Sizes { held: 5, part: 100_000, copy: 3 }, Sizes::default());
     for (sizes, quirks) in [
         (large, Quirks::default()),
         (small, Quirks::default()),

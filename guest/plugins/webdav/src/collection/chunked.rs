@@ -13,7 +13,7 @@ use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 
 use super::listing::{PROPFIND, propfind_at, read};
 use super::relocate::deleted;
-use super::transfer::{TOO_LARGE, open_source, staged_name};
+use super::transfer::{TOO_LARGE, staged_name};
 use super::{Collection, request};
 use crate::answer::expect;
 
@@ -96,7 +96,7 @@ impl Chunked {
         let new = format!("{}.new", self.record);
         match self.storage.remove_file(&new) {
             Err(error) if error.code != ErrorCode::NotFound => return Err(error),
-            _ => {}
+            Ok(()) | Err(_) => {}
         }
         let file = self.storage.create_file(&new)?;
         file.write(lines.as_bytes())?;
@@ -221,7 +221,7 @@ impl Collection {
         id: &str,
         progress: &mut Progress<'_>,
     ) -> Result<Digest, Interrupt> {
-        let mut reader = open_source(from, upload.transfer)?.reader;
+        let mut reader = upload.transfer.open(from)?.reader;
         // The lines that the file does not have. Without a record, the next run sends all chunks.
         let mut lines = format!("{id}\n");
         let mut record = None;

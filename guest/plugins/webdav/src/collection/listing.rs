@@ -6,12 +6,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use syncmgr_engine::endpoint::{Entry, Metadata, without_cancellation};
 use syncmgr_engine::names;
-use syncmgr_engine::tree::{Fingerprint, split};
+use syncmgr_engine::tree::{Fingerprint, join, split};
 use syncmgr_plugin::directories::EntryName;
 use syncmgr_plugin::http::{self, Response};
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 
-use super::{Collection, IN_FLIGHT, is_collection, request};
+use super::{Collection, is_collection, request};
 use crate::answer::expect;
 use crate::multistatus::{self, Found};
 
@@ -21,8 +21,14 @@ const MAX_AHEAD: usize = 20_000;
 /// listed.
 const WHOLE: usize = 50;
 
+/// A part of the URL of a Nextcloud or ownCloud server.
+const NEXTCLOUD: &str = "/remote.php/";
+
 /// The requested properties.
 pub(super) const PROPFIND: &[u8] = br#"<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/><getlastmodified/><getetag/></prop></propfind>"#;
+
+/// The requested properties of a Nextcloud or ownCloud server.
+const PROPFIND_OC: &[u8] = br#"<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:" xmlns:oc="http://owncloud.org/ns"><prop><resourcetype/><getcontentlength/><getlastmodified/><getetag/><oc:fileid/><oc:permissions/></prop></propfind>"#;
 
 /// The requested property of the root for the room that is left.
 const QUOTA: &[u8] = br#"<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:"><prop><quota-available-bytes/></prop></propfind>"#;
@@ -53,10 +59,10 @@ impl Listings {
     }
 
     /// Returns the directories to list now, with this one first.
-    fn next(&mut self, directory: &str) -> Vec<String> {
+    fn next(&mut self, directory: &str, at_once: usize) -> Vec<String> {
         self.expected.retain(|expected| expected != directory);
         let mut next = vec![directory.to_owned()];
-        while next.len() < IN_FLIGHT
+        while next.len() < at_once
             && self.ahead < MAX_AHEAD
             && let Some(expected) = self.expected.pop_front()
         {
@@ -73,7 +79,7 @@ impl Collection {
             self.listings.ahead -= ready.as_ref().map_or(0, Vec::len);
             return ready;
         }
-        let next = self.listings.next(directory);
+        let next = self.listings.next(directory, self.in_flight);
         self.list_some(&next)?;
         if let Some(Ok(_)) = self.listings.ready.get(directory) {
             self.recognize()?;
@@ -92,7 +98,7 @@ impl Collection {
     fn list_some(&mut self, next: &[String]) -> Result<(), Interrupt> {
         let requests: Vec<_> = next.iter().map(|path| self.propfind(path, "1")).collect();
         let mut found = next.iter();
-        http::send_all(requests, IN_FLIGHT, |_, response| {
+        http::send_all(requests, self.in_flight, |_, response| {
             let Some(path) = found.next() else { return Ok(()) };
             let date = response.as_ref().ok().and_then(|response| response.header("date"));
             if let Some(ahead) = date.and_then(clock_ahead) {
@@ -119,7 +125,14 @@ impl Collection {
     pub(super) fn propfind(&self, path: &str, depth: &str) -> http::Request<'static> {
         // A collection is listed by its own URL; an entry may be either.
         let url = if depth == "1" { self.collection(path) } else { self.file(path) };
-        propfind_at(&url, depth, PROPFIND)
+        propfind_at(&url, depth, self.properties())
+    }
+
+    fn properties(&self) -> &'static [u8] {
+        match self.root.contains(NEXTCLOUD) {
+            true => PROPFIND_OC,
+            false => PROPFIND,
+        }
     }
 
     /// Returns the room on the server in bytes, if it states it.
@@ -145,6 +158,7 @@ impl Collection {
         read(response, &mut |found| {
             if is_same(&found.path, &own) {
                 is_complete = found.is_collection;
+                self.note_permissions(directory, &found);
                 return Ok(());
             }
             let name =
@@ -152,6 +166,7 @@ impl Collection {
                     let message = format!("the server lists {:?} in {own:?}", found.path);
                     Error::new(ErrorCode::InputOutput, message)
                 })?;
+            self.note_permissions(&join(directory, name), &found);
             let name = EntryName::Text(name.to_owned());
             entries.push(Entry { name, metadata: Ok(self.metadata(&found)) });
             Ok(())
@@ -201,7 +216,7 @@ impl Collection {
             .chain(single.iter().map(|path| self.propfind(path, "0")))
             .collect();
         let mut lists: HashMap<&str, Result<HashMap<String, Metadata>>> = HashMap::new();
-        let sent = http::send_all(requests, IN_FLIGHT, |at, response| {
+        let sent = http::send_all(requests, self.in_flight, |at, response| {
             if let Some(directory) = whole.get(at) {
                 let entries = without_cancellation(self.entries(directory, response));
                 lists.insert(directory, entries.map(by_name));
@@ -248,13 +263,14 @@ impl Collection {
         };
         let response = match response.as_ref().is_ok_and(is_redirect) {
             // Some servers accept only the URL of a collection that ends with `/`.
-            true => propfind_at(&self.collection(path), "0", PROPFIND).send(),
+            true => propfind_at(&self.collection(path), "0", self.properties()).send(),
             false => response,
         };
         let own = alike(&self.server_path(path));
         let mut found = None;
         let read = read(response, &mut |one| {
             if alike(&one.path) == own {
+                self.note_permissions(path, &one);
                 found = Some(self.metadata(&one));
             }
             Ok(())

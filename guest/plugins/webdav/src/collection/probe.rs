@@ -11,7 +11,7 @@ use syncmgr_plugin::{Error, ErrorCode, Interrupt, LogLevel, Result};
 use super::relocate::moved;
 use super::{Collection, request};
 use crate::answer::{expect, is_busy, is_unanswered};
-use crate::server::{Destination, Identity, Server, Tags};
+use crate::server::{Destination, Identity, Ids, Server, Tags};
 
 /// A time that no server invents, in seconds since 1970.
 const TIME: i64 = 1_600_000_000;
@@ -137,6 +137,7 @@ impl Collection {
             tags,
             moves_tags: tag(&now) == tag(&last),
             moves_times: now.fingerprint.modified == last.fingerprint.modified,
+            ids: ids(&versions, &last, &now),
             lists_hidden,
         })
     }
@@ -161,7 +162,7 @@ impl Collection {
 
     /// Stores a file, and returns its metadata.
     fn put_probe(&mut self, path: &str, content: &[u8], time: Option<i64>) -> Result<Metadata> {
-        let mut put = http::put(&self.file(path)).retry(super::RETRIES).body(content);
+        let mut put = http::put(&self.file(path)).retry(super::requests::RETRIES).body(content);
         if let Some(time) = time {
             put = put.header("X-OC-Mtime", &time.to_string());
         }
@@ -181,6 +182,22 @@ impl Collection {
 
 fn tag(found: &Metadata) -> Option<NonZeroI64> {
     found.fingerprint.changed
+}
+
+/// Returns what the server says of ids, from several versions of a file and from the last one before
+/// and after a move. Without an id, another tag has another fingerprint.
+fn ids(versions: &[Metadata], last: &Metadata, now: &Metadata) -> Ids {
+    let id = |found: &Metadata| found.fingerprint.file_id;
+    let is_stated = |pair: &[Metadata]| {
+        tag(&pair[0]) != tag(&pair[1]) && id(&pair[0]) == id(&pair[1]) && id(&pair[0]) != 0
+    };
+    if tag(last) == tag(now) && id(last) != id(now) {
+        return Ids::Changed;
+    }
+    match versions.windows(2).any(is_stated) {
+        true => Ids::Kept,
+        false => Ids::None,
+    }
 }
 
 /// Returns whether two versions in a row are of one second: only these show whether a tag is more

@@ -106,7 +106,7 @@ pub(super) fn moved(response: Result<Response, Interrupt>) -> Result<()> {
     without_cancellation(expect(response, &names).map(drop))
 }
 
-/// Returns the result of DELETE. What does not exist is deleted.
+/// Returns the result of DELETE. A missing entry counts as deleted.
 pub(super) fn deleted(response: Result<Response, Interrupt>) -> Result<()> {
     match without_cancellation(expect(response, &[]).map(drop)) {
         Err(Error { code: ErrorCode::NotFound, .. }) => Ok(()),

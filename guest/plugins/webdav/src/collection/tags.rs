@@ -1,5 +1,7 @@
 //! Version tags of files, and how reliable they are.
 
+use std::num::NonZeroU64;
+
 use syncmgr_engine::endpoint::Metadata;
 use syncmgr_engine::tree::{Fingerprint, join};
 use syncmgr_plugin::Interrupt;
@@ -40,7 +42,8 @@ impl Collection {
         Ok(())
     }
 
-    /// Returns the metadata of an entry.
+    /// Returns the metadata of an entry. The file id in its fingerprint is that of the server, if it
+    /// states one.
     pub(super) fn metadata(&self, found: &Found) -> Metadata {
         let found = metadata(found);
         match self.listings.has_stable_tags {
@@ -65,7 +68,7 @@ impl Listings {
 /// Returns whether a version tag is only made of the size and of the time in whole seconds: then
 /// two versions of one second may have the same one. nginx joins the two with `-`; servers in Go
 /// write the time in ns, and the size after it.
-fn is_coarse(tag: &str, size: u64) -> bool {
+pub(super) fn is_coarse(tag: &str, size: u64) -> bool {
     let hex = |text: &str| u64::from_str_radix(text, 16).ok();
     let is_seconds = |part: u64| part < MAX_SECONDS;
     match tag.split_once('-').map(|(one, other)| (hex(one), hex(other))) {
@@ -93,8 +96,13 @@ fn metadata(found: &Found) -> Metadata {
     let modified = found.modified.unwrap_or(0);
     let exact = found.tag.as_ref().filter(|tag| !is_coarse(tag, size));
     let fingerprint = match (exact, kind) {
-        (Some(tag), EntryKind::File) => Fingerprint::of_version(size, modified, tag),
-        _ => Fingerprint { size, modified, ..Fingerprint::default() },
+        (Some(tag), EntryKind::File) => {
+            let version = Fingerprint::of_version(size, modified, tag);
+            Fingerprint { file_id: found.id.map_or(version.file_id, NonZeroU64::get), ..version }
+        }
+        (None, _) | (_, EntryKind::Directory | EntryKind::SymbolicLink | EntryKind::Other) => {
+            Fingerprint { size, modified, ..Fingerprint::default() }
+        }
     };
     Metadata { kind, fingerprint, mode: None, identity: None }
 }

@@ -1,21 +1,16 @@
-//! Sends and receives the contents of files.
+//! Sends the contents of files.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read};
 use std::rc::Rc;
 
-use syncmgr_engine::endpoint::{
-    Content, Endpoint, Metadata, OpenRequest, Progress, Received, Transfer, changed,
-    without_cancellation,
-};
+use syncmgr_engine::endpoint::{Endpoint, Progress, Received, Transfer, changed};
 use syncmgr_engine::tree::{join, split};
-use syncmgr_plugin::directories::EntryKind;
 use syncmgr_plugin::http::{self, Request, Response};
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 
-use super::{Collection, IN_FLIGHT, Staged, complete, request, send_all};
+use super::{Collection, Staged, request};
 use crate::answer::expect;
-use crate::multistatus;
 
 /// The answer to a file that is too large.
 pub(super) const TOO_LARGE: [(u16, ErrorCode, &str); 1] =
@@ -95,62 +90,7 @@ pub(super) fn staged_name(temp: &str) -> &str {
 /// The side that files are sent from.
 type From<'a> = RefCell<&'a mut (dyn Endpoint + 'a)>;
 
-/// Opens a source that is as expected.
-pub(super) fn open_source(from: &mut dyn Endpoint, transfer: &Transfer<'_>) -> Result<Content> {
-    let open = OpenRequest { path: transfer.path, expected: Some(&transfer.source) };
-    let content = from.open(&[open]).pop();
-    let content = content.unwrap_or_else(|| Err(Error::failed("no result")))?;
-    match content.metadata.fingerprint.is_still(&transfer.source) {
-        true => Ok(content),
-        false => Err(changed("the file")),
-    }
-}
-
 impl Collection {
-    /// Starts to receive files.
-    pub(super) fn download(&mut self, files: &[OpenRequest<'_>]) -> Vec<Result<Content>> {
-        let requests: Vec<_> = files
-            .iter()
-            .map(|file| {
-                // A compressed content has another length and another tag.
-                request("GET", &self.file(file.path)).header("Accept-Encoding", "identity")
-            })
-            .collect();
-        let mut expected = files.iter();
-        let results = send_all(requests, |response| {
-            let wanted = expected.next().and_then(|file| file.expected);
-            let response = without_cancellation(expect(response, &[]))?;
-            if response.status() != 200 {
-                let message = format!("the server answered {} to GET", response.status());
-                return Err(Error::new(ErrorCode::InputOutput, message));
-            }
-            let length = response.content_length();
-            let mut metadata = Metadata {
-                kind: EntryKind::File,
-                fingerprint: wanted.copied().unwrap_or_default(),
-                mode: None,
-                identity: None,
-            };
-            match (wanted, length) {
-                (Some(wanted), Some(length)) if wanted.size != length => {
-                    return Err(changed("the file"));
-                }
-                (None, None) => {
-                    let message = "the server does not state the length of the file";
-                    return Err(Error::new(ErrorCode::InputOutput, message));
-                }
-                (None, Some(length)) => metadata.fingerprint.size = length,
-                (Some(_), _) => {}
-            }
-            if metadata.fingerprint.modified == 0 {
-                let modified = response.header("last-modified").and_then(multistatus::time);
-                metadata.fingerprint.modified = modified.unwrap_or(0);
-            }
-            Ok(Content { metadata, reader: Box::new(response) })
-        });
-        complete(results, files.len())
-    }
-
     /// Returns the request that sends a source to the staging collection. Each attempt opens it.
     fn put<'a>(
         &self,
@@ -161,14 +101,14 @@ impl Collection {
         report: Option<&'a Report<'_>>,
     ) -> Request<'a> {
         let url = self.file(&join(staging, staged_name(transfer.temp)));
-        let listed = self.check_listed(&join(split(transfer.temp).0, transfer.name));
+        let checked = self.check_upload(transfer);
         let sent = sent.clone();
         let open = move || -> Result<Box<dyn Read + 'a>> {
-            listed.clone()?;
+            checked.clone()?;
             if report.is_some_and(|report| report.stopped.borrow().is_some()) {
                 return Err(Error::new(ErrorCode::Cancelled, "cancelled"));
             }
-            let from = open_source(&mut **from.borrow_mut(), transfer)?.reader;
+            let from = transfer.open(&mut **from.borrow_mut())?.reader;
             *sent.0.borrow_mut() = Default::default();
             let from: Box<dyn Read + 'a> = match report {
                 Some(report) => Box::new(Reported { from, read: 0, report }),
@@ -178,6 +118,12 @@ impl Collection {
         };
         let put = request("PUT", &url).header("Content-Type", "application/octet-stream");
         self.with_time(put, transfer).body_with(transfer.source.size, open)
+    }
+
+    /// Fails for a file that the server would not accept, or not list.
+    fn check_upload(&self, transfer: &Transfer<'_>) -> Result<()> {
+        self.permit_upload(transfer)?;
+        self.check_listed(&join(split(transfer.temp).0, transfer.name))
     }
 
     /// States the time of the source, if the server stores it.
@@ -242,8 +188,9 @@ impl Collection {
         transfer: &Transfer<'_>,
         progress: &mut Progress<'_>,
     ) -> Result<Received, Interrupt> {
+        self.permit_upload(transfer)?;
         self.prepare()?;
-        self.check_listed(&join(split(transfer.temp).0, transfer.name))?;
+        self.check_upload(transfer)?;
         let staging = self.staging()?;
         if let Some(received) = self.upload_chunks(from, transfer, progress)? {
             return Ok(received);
@@ -268,7 +215,10 @@ impl Collection {
         from: &mut dyn Endpoint,
         transfers: &[Transfer<'_>],
     ) -> Vec<Result<Received, Interrupt>> {
-        let staging = match self.prepare().and_then(|()| self.staging()) {
+        let permitted = transfers.iter().map(|transfer| self.permit_upload(transfer));
+        let permitted = permitted.reduce(Result::or).unwrap_or(Ok(()));
+        let staging = permitted.and_then(|()| self.prepare()).and_then(|()| self.staging());
+        let staging = match staging {
             Ok(staging) => staging,
             Err(error) => return transfers.iter().map(|_| Err(error.clone().into())).collect(),
         };
@@ -280,7 +230,7 @@ impl Collection {
             .map(|(transfer, sent)| self.put(&from, transfer, &staging, sent, None))
             .collect();
         let mut results = Vec::with_capacity(transfers.len());
-        let ended = http::send_all(requests, IN_FLIGHT, |at, response| {
+        let ended = http::send_all(requests, self.in_flight, |at, response| {
             results.push(self.sent(&transfers[at], &bodies[at], response));
             Ok(())
         });

@@ -6,12 +6,13 @@ use std::collections::HashSet;
 
 use syncmgr_engine::endpoint::{Metadata, Removal, Rename, changed, without_cancellation};
 use syncmgr_engine::names;
-use syncmgr_engine::tree::{Fingerprint, join, split};
+use syncmgr_engine::tree::{Fingerprint, join, prefixes, split};
 use syncmgr_plugin::{Error, ErrorCode, Result};
 
 use super::relocate::{deleted, moved};
 use super::tags::without_tag;
-use super::{Collection, complete, is_collection, request, send_all};
+use super::{Collection, complete, is_collection, request};
+use crate::permissions::Change;
 
 /// The trash of a run.
 #[derive(Debug, Default)]
@@ -65,7 +66,8 @@ impl Collection {
         let uses_tags = self.server.moves_tags && self.listings.has_stable_tags != Some(false);
         let found = if uses_tags { found } else { without_tag(found) };
         let modified = if self.server.moves_times { found.modified } else { 0 };
-        Fingerprint { modified, ..found }
+        // A server may give a moved file another id.
+        Fingerprint { modified, file_id: 0, ..found }
     }
 
     /// Moves entries to the trash.
@@ -80,20 +82,19 @@ impl Collection {
             })
             .collect();
         let count = requests.len();
-        let mut results = complete(send_all(requests, moved), count).into_iter();
+        let mut results = complete(self.send_all(requests, moved), count).into_iter();
         let mut result = |place: String| (place, results.next().unwrap_or(Ok(())));
         places.into_iter().map(|place| place.map(&mut result)).collect()
     }
 
     /// Returns an unused path in the trash for an entry. Its parents exist.
     fn place_in_trash(&mut self, path: &str) -> Result<String> {
+        self.permit(path, Change::Delete)?;
         self.prepare()?;
         let (parent, name) = split(path);
         let directory = join(names::TRASH, &self.run()?.stamp);
         let directory = if parent.is_empty() { directory } else { join(&directory, parent) };
-        let ends = directory.match_indices('/').map(|(at, _)| at).chain([directory.len()]);
-        for end in ends {
-            let above = &directory[..end];
+        for above in prefixes(&directory) {
             if self.trash.made.contains(above) {
                 continue;
             }
@@ -101,7 +102,7 @@ impl Collection {
                 Err(error) if error.code != ErrorCode::AlreadyExists => {
                     return Err(error.context("the trash cannot be used"));
                 }
-                _ => self.trash.made.insert(above.to_owned()),
+                Ok(()) | Err(_) => self.trash.made.insert(above.to_owned()),
             };
         }
         // Two entries with one name may be deleted in one run: first a file, later its replacement.
@@ -196,7 +197,7 @@ impl Collection {
             }
         }
         // What is left is in the trash.
-        let _ = send_all(deletions, deleted);
+        let _ = self.send_all(deletions, deleted);
     }
 
     /// Moves a file back that could not be replaced. Returns the error that says so.

@@ -5,7 +5,7 @@ use syncmgr_engine::tree::split;
 use syncmgr_plugin::testing::{Received, Reply};
 
 use crate::listing::{http_date, login};
-use crate::quirks::{Destinations, PutTag, Times};
+use crate::quirks::{Destinations, PutTag, Ranges, Times};
 use crate::world::{BASE, ORIGIN, World};
 
 impl World {
@@ -75,10 +75,42 @@ impl World {
             *left -= 1;
             return Some(Reply::new(423));
         }
+        if let Some(missing) = self.missing_permission(request, path, places.get(1)) {
+            self.faults.push(format!("{} of {path} without {missing}", request.method));
+            return Some(Reply::new(403));
+        }
         let is_collection = request.method == "MKCOL"
             || self.entries.get(&self.key(path)).is_some_and(|found| found.content.is_none());
         let has_slash = request.path().ends_with('/');
         (is_collection && self.quirks.needs_slash && !has_slash).then(|| Reply::new(409))
+    }
+
+    /// Returns a permission that a request needs, and that it does not have.
+    fn missing_permission(
+        &self,
+        request: &Received,
+        path: &str,
+        target: Option<&String>,
+    ) -> Option<String> {
+        let exists = |path: &str| self.entries.contains_key(&self.key(path));
+        let needed = match (request.method.as_str(), target) {
+            ("PUT", _) if exists(path) => vec![(path, "W")],
+            ("PUT", _) => vec![(split(path).0, "C")],
+            ("MKCOL", _) => vec![(split(path).0, "K")],
+            ("DELETE", _) => vec![(path, "D")],
+            ("MOVE", _) if !exists(path) => Vec::new(),
+            ("MOVE", Some(to)) if split(to).0 == split(path).0 => vec![(path, "N")],
+            ("MOVE", Some(to)) => {
+                let is_file = self.entries[&self.key(path)].content.is_some();
+                vec![(path, "V"), (split(to).0, if is_file { "C" } else { "K" })]
+            }
+            (_, _) => Vec::new(),
+        };
+        let is_missing = |(path, letter): &(&str, &str)| {
+            self.quirks.permissions.get(path).is_some_and(|letters| !letters.contains(letter))
+        };
+        let missing = needed.into_iter().find(is_missing);
+        missing.map(|(path, letter)| format!("{letter} of {path:?}"))
     }
 
     /// Returns the path of the target of a move, which must be on this server.
@@ -128,18 +160,51 @@ impl World {
         if request.header("accept-encoding") != Some("identity") {
             self.faults.push(format!("GET of {path} accepts compressed content"));
         }
-        let mut reply = Reply::new(200);
-        if let Some(tag) = self.tag(&stored) {
-            let tag = match self.quirks.other_tag_of_get {
-                true => format!("{}-gzip\"", tag.trim_end_matches('"')),
-                false => tag,
-            };
+        let tag = self.tag(&stored).map(|tag| match self.quirks.other_tag_of_get {
+            true => format!("{}-gzip\"", tag.trim_end_matches('"')),
+            false => tag,
+        });
+        let (mut reply, body) = self.part(request, tag.as_deref(), content);
+        if let Some(tag) = tag {
             reply = reply.header("etag", &tag);
         }
         if matches!(self.quirks.times, Times::Now | Times::Accepted) {
             reply = reply.header("last-modified", &http_date(stored.modified));
         }
-        reply.body(content)
+        reply = reply.header("date", &http_date(self.clock));
+        match self.quirks.cuts_gets.filter(|bytes| *bytes < body.len()) {
+            Some(bytes) => reply.body(body).cut_after(bytes),
+            None => reply.body(body),
+        }
+    }
+
+    /// Returns the requested part of a content.
+    fn part(&self, request: &Received, tag: Option<&str>, content: Vec<u8>) -> (Reply, Vec<u8>) {
+        let range = request.header("range").and_then(|range| range.strip_prefix("bytes="));
+        let first = range.and_then(|range| range.strip_suffix('-')?.parse::<usize>().ok());
+        let Some(first) = first else { return (Reply::new(200), content) };
+        let ranges = self.quirks.ranges;
+        let is_strong = tag.is_some_and(|tag| !tag.starts_with("W/"));
+        let is_wanted = is_strong && request.header("if-range") == tag;
+        let [begin, end] = match ranges {
+            Ranges::Status(status) => return (Reply::new(status), Vec::new()),
+            Ranges::Ignored => return (Reply::new(200), content),
+            _ if !is_wanted && ranges != Ranges::Unconditional => {
+                return (Reply::new(200), content);
+            }
+            Ranges::Right | Ranges::Unconditional | Ranges::Unnamed => [first, content.len()],
+            Ranges::Shifted => [first + 1, content.len()],
+            Ranges::Short => [first, content.len() - 1],
+        };
+        if begin >= end {
+            return (Reply::new(416), Vec::new());
+        }
+        let range = format!("bytes {begin}-{}/{}", end - 1, content.len());
+        let reply = match ranges == Ranges::Unnamed {
+            true => Reply::new(206),
+            false => Reply::new(206).header("content-range", &range),
+        };
+        (reply, content[begin..end].to_vec())
     }
 
     fn receive_put(&mut self, request: &Received, path: &str) -> Reply {
@@ -256,30 +321,7 @@ impl World {
             self.remove_all(&to);
         }
         let to = if to == from { target } else { to };
-        let inside = format!("{from}/");
-        let moved: Vec<_> = self
-            .entries
-            .keys()
-            .filter(|path| **path == from || path.starts_with(&inside))
-            .cloned()
-            .collect();
-        for old in moved {
-            let stored = match request.method == "MOVE" {
-                true => self.entries.remove(&old),
-                false => self.entries.get(&old).cloned(),
-            };
-            let new = format!("{to}{}", &old[from.len()..]);
-            let mut stored = stored.unwrap();
-            if self.quirks.moves_change_tags {
-                self.next += 1;
-                stored.version = self.next;
-            }
-            if self.quirks.moves_change_times {
-                self.clock += 10;
-                stored.modified = self.clock;
-            }
-            self.entries.insert(new, stored);
-        }
+        self.move_entries(&from, &to, request.method == "MOVE");
         match is_collection && self.quirks.moves_collections_by_207 {
             true => Reply::new(207).body(r#"<multistatus xmlns="DAV:"/>"#),
             false => Reply::new(201),

@@ -170,7 +170,7 @@ fn an_interrupted_upload_of_another_version_is_not_continued() {
 #[test]
 fn a_cut_connection_loses_no_chunk() {
     for event in [Event::CutBefore, Event::CutAfter] {
-        // Those of the probe, too.
+        // This includes the requests of the probe.
         for number in 0..64 {
             let scene = scene(Quirks { keeps_cut_puts: true, ..Quirks::default() });
             scene.write("large", &content(LARGE, 1), 500);

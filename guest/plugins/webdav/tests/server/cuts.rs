@@ -8,7 +8,7 @@ use crate::quirks::{Quirks, Tags};
 use crate::scene::{Scene, events};
 use crate::world::Event;
 
-/// What is the same for all runs of a test.
+/// The configuration of all runs of a test.
 #[derive(Clone, Default)]
 struct With {
     quirks: Quirks,

@@ -51,12 +51,13 @@ impl World {
         if listing == Some(Listing::Half) {
             paths.truncate(paths.len().div_ceil(2));
         }
-        let root = Stored { content: None, version: 0, modified: self.clock };
+        let asks_permissions = request.body.windows(14).any(|part| part == b"oc:permissions");
+        let root = Stored { content: None, version: 0, id: 0, modified: self.clock };
         let responses: String = paths
             .iter()
             .map(|path| {
                 let stored = self.entries.get(path).cloned().unwrap_or_else(|| root.clone());
-                self.response(path, &stored)
+                self.response(path, &stored, asks_permissions)
             })
             .collect();
         let mut body = format!(
@@ -76,7 +77,7 @@ impl World {
         Reply::new(207).header("date", &date).body(body)
     }
 
-    fn response(&mut self, path: &str, stored: &Stored) -> String {
+    fn response(&mut self, path: &str, stored: &Stored, asks_permissions: bool) -> String {
         let full = match path.is_empty() {
             true => BASE.to_owned(),
             false => format!("{BASE}/{path}"),
@@ -107,9 +108,17 @@ impl World {
             found.push(format!("<d:quota-available-bytes>{left}</d:quota-available-bytes>"));
         }
         if self.quirks.is_nextcloud {
-            found.push(format!("<oc:fileid>{}</oc:fileid>", stored.version));
-            found.push("<oc:permissions>RGDNVW</oc:permissions>".to_owned());
+            found.push(format!("<oc:fileid>{}</oc:fileid>", stored.id));
             found.push("<oc:checksums><oc:checksum>SHA1:0</oc:checksum></oc:checksums>".to_owned());
+        }
+        let permissions = match (self.quirks.permissions.get(path), self.quirks.is_nextcloud) {
+            (Some(permissions), _) => Some(*permissions),
+            (None, true) if stored.content.is_none() => Some("RGDNVCK"),
+            (None, true) => Some("RGDNVW"),
+            (None, false) => None,
+        };
+        if let Some(permissions) = permissions.filter(|_| asks_permissions) {
+            found.push(format!("<oc:permissions>{permissions}</oc:permissions>"));
         }
         let propstat = |properties: &str, status: &str| {
             format!(

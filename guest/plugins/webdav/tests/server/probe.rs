@@ -10,10 +10,10 @@ use crate::quirks::{Destinations, Quirks, Tags, Times};
 use crate::scene::{Scene, is_success, log};
 use crate::world::Event;
 
-/// What the log says of a server that does everything right.
+/// The line in the log for a server that conforms.
 const RIGHT: &str = "remote: a server without a name; refuses overwrites: yes; renames: yes; \
                      keeps times: no; tags: exact";
-/// What it says of one that ignores `Overwrite: F`.
+/// The line for a server that ignores `Overwrite: F`.
 const CARELESS: &str = "remote: a server without a name; refuses overwrites: no; renames: yes; \
                         keeps times: no; tags: exact";
 const WARNING: &str = "cannot refuse an overwrite";
@@ -84,6 +84,21 @@ fn a_server_is_probed_once() {
             Quirks { moves_change_tags: true, ..Quirks::default() },
             RIGHT.replace("renames: yes", "renames: no"),
         ),
+        (
+            Quirks { is_nextcloud: true, ..Quirks::default() },
+            format!("{RIGHT}; recognizes files that were moved there"),
+        ),
+        (
+            Quirks { is_nextcloud: true, moves_change_ids: true, ..Quirks::default() },
+            RIGHT.replace("renames: yes", "renames: no"),
+        ),
+        (
+            Quirks { is_nextcloud: true, moves_change_tags: true, ..Quirks::default() },
+            RIGHT.replace("renames: yes", "renames: no"),
+        ),
+        (Quirks { is_nextcloud: true, tags: Tags::Weak, ..Quirks::default() }, {
+            format!("{RIGHT}; recognizes files that were moved there")
+        }),
         (
             Quirks { hides_dots: true, ..Quirks::default() },
             format!("{RIGHT}; skips names that begin with a dot, since it does not list them"),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// What a server does. The default is a server that does everything right.
+/// The deviations of a server. The default is a server that conforms.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Quirks {
     pub(crate) tags: Tags,
@@ -50,13 +50,15 @@ pub(crate) struct Quirks {
     pub(crate) destinations: Destinations,
     /// Whether a moved file gets another tag.
     pub(crate) moves_change_tags: bool,
+    /// Whether a moved file gets another id.
+    pub(crate) moves_change_ids: bool,
     /// Whether a moved file gets the time of the move.
     pub(crate) moves_change_times: bool,
     /// Whether names that begin with a dot are not listed.
     pub(crate) hides_dots: bool,
     /// The header `Server`; empty: none.
     pub(crate) server: &'static str,
-    /// What follows the classes in the header `DAV`.
+    /// The text after the classes in the header `DAV`.
     pub(crate) more_dav: &'static str,
     /// The status of every request, and its `WWW-Authenticate`.
     pub(crate) denies: Option<(u16, &'static str)>,
@@ -64,6 +66,29 @@ pub(crate) struct Quirks {
     pub(crate) is_nextcloud: bool,
     /// Whether the assembled file of chunks is empty, that many times.
     pub(crate) empty_assemblies: u32,
+    /// The letters of `oc:permissions` of entries.
+    pub(crate) permissions: BTreeMap<&'static str, &'static str>,
+    pub(crate) ranges: Ranges,
+    /// The number of bytes after which the connection of each GET is cut.
+    pub(crate) cuts_gets: Option<usize>,
+}
+
+/// What a server answers to a GET with `Range`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Ranges {
+    #[default]
+    Right,
+    /// The whole file.
+    Ignored,
+    /// The range of any version, whatever `If-Range` is.
+    Unconditional,
+    /// A range that begins one byte later.
+    Shifted,
+    /// A range that ends one byte earlier.
+    Short,
+    /// A part without `Content-Range`.
+    Unnamed,
+    Status(u16),
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,7 +118,7 @@ pub(crate) enum Times {
     /// The time of the upload.
     #[default]
     Now,
-    /// That of `X-OC-Mtime`.
+    /// The time in `X-OC-Mtime`.
     Accepted,
     Before1970,
     Garbage,

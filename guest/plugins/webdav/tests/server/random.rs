@@ -1,5 +1,7 @@
 //! Random edits with random servers.
 
+use std::fs;
+
 use proptest::prelude::*;
 
 use crate::quirks::{Hrefs, PutTag, Quirks, Tags, Times};
@@ -11,6 +13,8 @@ use crate::world::Event;
 enum Edit {
     Write(&'static str),
     Delete(&'static str),
+    /// Moves a file or a directory.
+    Rename(&'static str, &'static str),
 }
 
 fn path() -> impl Strategy<Value = &'static str> {
@@ -18,7 +22,13 @@ fn path() -> impl Strategy<Value = &'static str> {
 }
 
 fn edits() -> impl Strategy<Value = Vec<(bool, Edit)>> {
-    let edit = prop_oneof![3 => path().prop_map(Edit::Write), 1 => path().prop_map(Edit::Delete)];
+    let old = prop::sample::select(vec!["a", "b", "d", "d/a", "d/e", "m", "x", "x y"]);
+    let new = prop::sample::select(vec!["m", "n", "d/m", "d/e/m"]);
+    let edit = prop_oneof![
+        3 => path().prop_map(Edit::Write),
+        1 => path().prop_map(Edit::Delete),
+        1 => (old, new).prop_map(|(path, to)| Edit::Rename(path, to)),
+    ];
     prop::collection::vec((any::<bool>(), edit), 0..8)
 }
 
@@ -40,8 +50,21 @@ fn quirks() -> impl Strategy<Value = Quirks> {
         prop::sample::select(times.to_vec()),
         prop::sample::select(hrefs.to_vec()),
     );
-    (one_of, any::<[bool; 10]>()).prop_map(|((tags, tag_of_put, times, hrefs), flags)| {
-        let [get, conditions, cut, split, composes, moves, slash, makes, retags, retimes] = flags;
+    (one_of, any::<[bool; 12]>()).prop_map(|((tags, tag_of_put, times, hrefs), flags)| {
+        let [
+            get,
+            conditions,
+            cut,
+            split,
+            composes,
+            moves,
+            slash,
+            makes,
+            retags,
+            retimes,
+            ids,
+            reids,
+        ] = flags;
         // Without tags, only the time shows that another file has the same size.
         let has_versions = matches!(tags, Tags::Exact | Tags::Weak);
         Quirks {
@@ -59,6 +82,8 @@ fn quirks() -> impl Strategy<Value = Quirks> {
             makes_existing: makes,
             moves_change_tags: retags,
             moves_change_times: retimes,
+            is_nextcloud: ids,
+            moves_change_ids: reids,
             ..Quirks::default()
         }
     })
@@ -73,6 +98,15 @@ fn apply(scene: &Scene, edits: &[(bool, Edit)], round: u64) {
                 scene.edit(path, Some(content.as_bytes()));
             }
             (Edit::Write(path), false) => scene.write(path, content.as_bytes(), 3_600 - 60 * round),
+            (Edit::Rename(path, to), true) => {
+                scene.server.with(|world| world.rename(path, to));
+            }
+            (Edit::Rename(path, to), false) => {
+                let [path, to] = [path, to].map(|path| scene.local_path().join(path));
+                if !to.exists() {
+                    let _ = fs::rename(path, to);
+                }
+            }
             (Edit::Delete(path), true) => scene.edit(path, None),
             (Edit::Delete(path), false) => scene.remove(path),
         }

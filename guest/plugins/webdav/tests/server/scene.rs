@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use syncmgr_engine::names;
 use syncmgr_engine::tree::join;
 use syncmgr_plugin::prelude::*;
-use syncmgr_plugin::testing::{Run, SyncManager};
+use syncmgr_plugin::testing::{Received, Run, SyncManager};
 
 use crate::quirks::Quirks;
 use crate::world::{BASE, ORIGIN, Shared};
@@ -102,6 +102,14 @@ impl Scene {
     }
 
     pub(crate) fn run_as<P: Plugin>(&self) -> Run {
+        self.run_watched::<P>(|_| {})
+    }
+
+    /// Runs a plugin. `watch` is called before each request.
+    pub(crate) fn run_watched<P: Plugin>(
+        &self,
+        watch: impl Fn(&Received) + Send + Sync + 'static,
+    ) -> Run {
         let server = self.server.clone();
         let url = match self.granted {
             "" => format!("{ORIGIN}/{BASE}"),
@@ -110,7 +118,10 @@ impl Scene {
         let mut manager = SyncManager::new()
             .grant("local", self.local_path())
             .storage(self.directory.path().join("storage"))
-            .server("remote", &url, move |request| server.answer(request));
+            .server("remote", &url, move |request| {
+                watch(request);
+                server.answer(request)
+            });
         for (name, value) in &self.settings {
             manager = manager.setting(name, value);
         }

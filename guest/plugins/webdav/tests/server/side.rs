@@ -50,6 +50,8 @@ fn a_collection_keeps_all_promises() {
         Quirks { tags: Tags::New, ..Quirks::default() },
         Quirks { times: Times::Accepted, ..Quirks::default() },
         Quirks { moves_change_tags: true, moves_change_times: true, ..Quirks::default() },
+        Quirks { is_nextcloud: true, ..Quirks::default() },
+        Quirks { is_nextcloud: true, moves_change_ids: true, ..Quirks::default() },
         Quirks { ignores_case: true, ..Quirks::default() },
         Quirks { composes_names: true, ..Quirks::default() },
         Quirks { needs_slash: true, ..Quirks::default() },

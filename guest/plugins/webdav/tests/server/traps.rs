@@ -92,6 +92,10 @@ fn both_sides_become_equal_whatever_the_server_does_wrong() {
         ("overwrites are not refused", Quirks { ignores_overwrite: true, ..Quirks::default() }),
         ("names with dots are hidden", Quirks { hides_dots: true, ..Quirks::default() }),
         ("MKCOL answers 201", Quirks { makes_existing: true, ..Quirks::default() }),
+        (
+            "Nextcloud, moves change ids",
+            Quirks { is_nextcloud: true, moves_change_ids: true, ..Quirks::default() },
+        ),
         ("Nextcloud", Quirks { is_nextcloud: true, times: Times::Accepted, ..Quirks::default() }),
     ];
     let failures: Vec<_> = rows

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use syncmgr_engine::names;
-use syncmgr_engine::tree::split;
+use syncmgr_engine::tree::{moved_path, prefixes, split};
 use syncmgr_plugin::testing::{Received, Reply};
 
 use crate::quirks::{Quirks, Tags};
@@ -22,6 +22,8 @@ pub(crate) const BASE: &str = "remote.php/dav/files/me/docs";
 pub(crate) struct Stored {
     pub(crate) content: Option<Vec<u8>>,
     pub(crate) version: u64,
+    /// The same for all versions of a file.
+    pub(crate) id: u64,
     /// The modification time, in seconds since 1970.
     pub(crate) modified: i64,
 }
@@ -166,6 +168,46 @@ impl World {
         }
     }
 
+    /// Moves an entry as another client would, if it exists and its new path does not.
+    pub(crate) fn rename(&mut self, path: &str, to: &str) -> bool {
+        let (from, to) = (self.key(path), self.key(to));
+        let is_possible = self.entries.contains_key(&from)
+            && !self.entries.contains_key(&to)
+            && moved_path(&to, &from, "").is_none()
+            && prefixes(split(&to).0).all(|above| {
+                let above = self.entries.get(&self.key(above));
+                split(&to).0.is_empty() || above.is_some_and(|above| above.content.is_none())
+            });
+        if is_possible {
+            self.move_entries(&from, &to, true);
+        }
+        is_possible
+    }
+
+    /// Moves or copies an entry, with everything in it.
+    pub(crate) fn move_entries(&mut self, from: &str, to: &str, is_move: bool) {
+        let moved = |old: &String| Some((old.clone(), moved_path(old, from, to)?));
+        let moved: Vec<_> = self.entries.keys().filter_map(moved).collect();
+        for (old, new) in moved {
+            let mut stored = self.entries[&old].clone();
+            if is_move {
+                self.entries.remove(&old);
+            }
+            self.next += 1;
+            if self.quirks.moves_change_tags {
+                stored.version = self.next;
+            }
+            if self.quirks.moves_change_ids || !is_move {
+                stored.id = self.next;
+            }
+            if self.quirks.moves_change_times {
+                self.clock += 10;
+                stored.modified = self.clock;
+            }
+            self.entries.insert(new, stored);
+        }
+    }
+
     /// Removes a collection with everything in it.
     pub(crate) fn remove_all(&mut self, path: &str) {
         let inside = format!("{path}/");
@@ -175,8 +217,9 @@ impl World {
     pub(crate) fn put(&mut self, path: &str, content: Option<Vec<u8>>) {
         self.next += 1;
         let (version, modified) = (self.next, self.clock);
-        let stored = Stored { content, version, modified };
         let key = self.key(path);
+        let id = self.entries.get(&key).map_or(version, |stored| stored.id);
+        let stored = Stored { content, version, id, modified };
         self.entries.insert(key, stored);
     }
 

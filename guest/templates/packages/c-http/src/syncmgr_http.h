@@ -129,7 +129,7 @@ enum http_result http_check_status(struct http_response *response, struct http_e
 enum http_result http_read(struct http_response *response, uint8_t *buffer, size_t len,
                            size_t *read, struct http_error *error);
 
-/* Releases the response and its connection. What is left of the body is not read. */
+/* Releases the response and its connection. The rest of the body is not read. */
 void http_close(struct http_response *response);
 
 #endif

@@ -234,7 +234,7 @@ export class Response {
     drop(response);
   }
 
-  /** Ends the response. What is left of the body is not read. */
+  /** Ends the response. The rest of the body is not read. */
   close() {
     const open = this.#open;
     this.#open = undefined;

@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::Serialize;
 use syncmgr_host::http::{HttpExchange, HttpObserver};
 use syncmgr_host::sink::{Progress, Sink};
-use syncmgr_host::{ErrorCode, ErrorDetail, ErrorId, Item, LogEntry, ProgressResponse, Question};
+use syncmgr_host::{
+    Action, ErrorCode, ErrorDetail, ErrorId, Item, ItemId, LogEntry, ProgressResponse, Question,
+};
 
 use super::RecordingHead;
 use crate::check::error::CheckError;
@@ -134,6 +136,10 @@ impl<S: Sink> Sink for RecordingSink<S> {
         let response = self.sink.progress(progress).max(progress.pending);
         self.write(&Event::progress(progress, response.name()));
         response
+    }
+
+    fn action(&mut self, item: ItemId, action: &Action) {
+        self.sink.action(item, action);
     }
 
     fn log(&mut self, entry: &LogEntry) {

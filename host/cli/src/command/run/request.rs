@@ -31,7 +31,7 @@ pub(super) fn request(args: &Run, settings: &[(String, String)]) -> anyhow::Resu
         request.selection = Selection::Only(selected(&args.items, settings)?);
     }
     request.retries = args.retries;
-    if args.on_death == RestartPolicy::Restart {
+    if args.on_crash == RestartPolicy::Restart {
         request.restart_policy =
             syncmgr_host::RestartPolicy::Restart { attempts: args.restarts, backoff: BACKOFF };
     }

@@ -1,14 +1,16 @@
 // ENTRY WIT WORLD OUTPUT, in the project's folder
 import childProcess from 'node:child_process';
-import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, posix, resolve } from 'node:path';
 import process from 'node:process';
 import { WASI } from 'node:wasi';
 
 // Where the engine finds the bindings that componentize-js generates.
 const GENERATED = '/componentize-js';
+// The SDK, if npm installed it.
+const SDK = 'node_modules/syncmgr-plugin';
 const PAGE = 65536;
 // Data segments consist of whole blocks: engines limit the number of segments.
 const BLOCK = 1024;
@@ -153,6 +155,9 @@ function initialize(_, args, { env, input }) {
   let message;
   try {
     const preopens = { [GENERATED]: generated, '/': project };
+    // The engine looks for packages next to the module that imports them.
+    const folder = dirname(entry).replaceAll('\\', '/');
+    if (existsSync(SDK)) preopens[posix.join('/', folder, posix.basename(SDK))] = SDK;
     const wasi = new WASI({ version: 'preview1', env, preopens, stdin, stderr });
     writeFileSync(option('-o='), initialized(readFileSync(module), wasi));
   } catch (error) {

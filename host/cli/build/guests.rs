@@ -1,5 +1,5 @@
-//! Builds plugins of this workspace as components, for build scripts: it writes their output for
-//! Cargo, and panics if something is missing.
+//! Builds plugins of this workspace as components, for its build scripts: it writes their output
+//! for Cargo, and panics if something is missing.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -81,7 +81,7 @@ pub(crate) fn build(guest: Guest<'_>) -> PathBuf {
 /// would be wrong after a checkout is moved together with its target directory.
 fn workspace() -> PathBuf {
     let package = PathBuf::from(var("CARGO_MANIFEST_DIR"));
-    let root = package.ancestors().find(|folder| folder.join("guest/build_guests.rs").is_file());
+    let root = package.ancestors().find(|folder| folder.join("host/cli/build/guests.rs").is_file());
     root.unwrap_or_else(|| panic!("{} is not in the workspace", package.display())).to_owned()
 }
 

@@ -1,0 +1,130 @@
+//! The commands `status` and `conflicts`.
+
+use std::io::Write;
+
+use serde::Serialize;
+use syncmgr_host::text::to_json;
+use syncmgr_install::{History, ItemState};
+
+use crate::args::{Conflicts, StateDir, Status};
+use crate::escape::{escape, quote};
+use crate::exit::Exit;
+use crate::output::{self, ago, rfc3339};
+use crate::plugin_source::registrations;
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct StateLine<'a> {
+    job: &'a str,
+    item: &'a str,
+    name: &'a str,
+    state: &'static str,
+    conflicts: u64,
+    run: &'a str,
+    started: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    succeeded: Option<String>,
+    text: &'a str,
+}
+
+#[derive(Serialize)]
+struct ConflictLine<'a> {
+    job: &'a str,
+    item: &'a str,
+    path: &'a str,
+    copy: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
+}
+
+fn history(state_dir: &StateDir) -> anyhow::Result<Option<History>> {
+    let registrations = registrations(state_dir.path.as_deref())?;
+    Ok(History::open(registrations.state_dir())?)
+}
+
+/// Returns the state of an item in one word or a few, and its exit status.
+fn state(item: &ItemState) -> (&'static str, Exit) {
+    let status = match (&item.ended, item.status.as_deref()) {
+        (None, _) | (Some(_), None) => return ("not ended", Exit::Remaining),
+        (Some(_), Some(status)) => status,
+    };
+    match (status, item.code.as_deref()) {
+        ("succeeded" | "deleted", _) if item.conflicts == 0 => ("in sync", Exit::InSync),
+        ("succeeded" | "deleted", _) => ("conflicts", Exit::Remaining),
+        ("skipped" | "stopped", _) => ("cancelled", Exit::Remaining),
+        (_, Some("safety-stop")) => ("stopped for safety", Exit::SafetyStop),
+        (_, Some("busy")) => ("held by another run", Exit::Held),
+        (_, _) => ("failed", Exit::Failed),
+    }
+}
+
+pub(crate) fn status(args: &Status) -> anyhow::Result<Exit> {
+    let Some(history) = history(&args.state_dir)? else { return Ok(Exit::InSync) };
+    let mut to = output::stdout();
+    let mut exits = vec![Exit::InSync];
+    for item in history.states()? {
+        let (state, exit) = state(&item);
+        exits.push(exit);
+        if args.json {
+            let line = StateLine {
+                job: &item.job,
+                item: &item.id,
+                name: &item.name,
+                state,
+                conflicts: item.conflicts,
+                run: &item.run,
+                started: rfc3339(item.started),
+                ended: item.ended.map(rfc3339),
+                succeeded: item.succeeded.map(rfc3339),
+                text: &item.text,
+            };
+            writeln!(to, "{}", to_json(&line, false)?)?;
+            continue;
+        }
+        let state = match (state, item.conflicts) {
+            ("conflicts", 1) => "1 conflict".to_owned(),
+            ("conflicts", more) => format!("{more} conflicts"),
+            (state, _) => state.to_owned(),
+        };
+        let last = match (item.succeeded, exit) {
+            (_, Exit::InSync) => ago(item.ended.unwrap_or(item.started)),
+            (Some(succeeded), _) => format!("last success {}", ago(succeeded)),
+            (None, _) => "never succeeded".to_owned(),
+        };
+        let (name, job) = (escape(&item.name), escape(&item.job));
+        writeln!(to, "{name}: {state}, {last} ({job})")?;
+    }
+    Ok(Exit::of_all(&exits))
+}
+
+pub(crate) fn conflicts(args: &Conflicts) -> anyhow::Result<Exit> {
+    let Some(history) = history(&args.state_dir)? else { return Ok(Exit::InSync) };
+    let conflicts = history.conflicts()?;
+    let mut to = output::stdout();
+    for conflict in &conflicts {
+        if args.json {
+            let line = ConflictLine {
+                job: &conflict.job,
+                item: &conflict.item,
+                path: &conflict.path,
+                copy: &conflict.copy,
+                since: conflict.since.map(rfc3339),
+            };
+            writeln!(to, "{}", to_json(&line, false)?)?;
+            continue;
+        }
+        let since = conflict.since.map(|since| format!(", {}", ago(since)));
+        writeln!(
+            to,
+            "{}: {} and {}{} ({})",
+            escape(&conflict.item),
+            quote(&conflict.path),
+            quote(&conflict.copy),
+            since.unwrap_or_default(),
+            escape(&conflict.job)
+        )?;
+    }
+    Ok(if conflicts.is_empty() { Exit::InSync } else { Exit::Remaining })
+}

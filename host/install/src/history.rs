@@ -1,0 +1,16 @@
+//! The history of runs: what each run did, in a database of the state directory.
+//!
+//! - `database`: the file, its schema, and what happens to a damaged one.
+//! - `recorder`: [`HistoryRecorder`], which records a run without delaying it.
+//! - `query`: [`History`], which answers questions about past runs.
+
+mod database;
+mod query;
+mod recorder;
+
+pub use database::HistoryError;
+pub use query::{
+    ActionFilter, History, HistoryAction, HistoryConflict, HistoryItem, HistoryRun, ItemState,
+    RunFilter,
+};
+pub use recorder::{HistoryRecorder, HistorySink, NewRun};
