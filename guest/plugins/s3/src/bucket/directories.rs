@@ -182,7 +182,7 @@ impl Bucket {
     fn is_marked(&self, path: &str) -> Result<bool> {
         let prefix = self.location.key(&format!("{path}/"));
         let page = without_cancellation(self.page(&[("prefix", &prefix), ("max-keys", "1")]))?;
-        let is_marker = |found: &Found| matches!(found, Found::Marker(other) if other == path);
+        let is_marker = |found: &Found| matches!(found, Found::Marker(other, _) if other == path);
         Ok(page.found.iter().any(is_marker) || !page.skipped.is_empty())
     }
 
