@@ -323,6 +323,25 @@ fn a_bucket_that_looks_empty_or_is_none_stops_the_run() -> Result<()> {
 }
 
 #[test]
+fn what_a_server_can_do_is_found_out_once() -> Result<()> {
+    each_server(|scene| {
+        let yes = |is: bool| if is { "yes" } else { "no" };
+        let refuses = format!("refuses overwrites: {}", yes(scene.kind.conditional.is_some()));
+        let keeps = format!("keeps empty directories: {}", yes(scene.kind.has_markers));
+        scene.local.write("a", b"a", 100)?;
+        let ran = scene.sync(&["--dry-run"])?;
+        ensure!(!ran.said().contains(&refuses), "a dry run changes nothing: {ran:?}");
+        ensure!(scene.remote.tree()?.is_empty(), "a dry run changes nothing: {ran:?}");
+        let ran = scene.sync(&[])?.expect(scene.kind.good, "1 copied")?;
+        ensure!(ran.said().contains(&refuses) && ran.said().contains(&keeps), "{ran:?}");
+        for _ in 0..2 {
+            scene.sync(&["--dry-run"])?.expect(scene.kind.good, &refuses)?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
 fn what_is_outside_of_the_granted_path_stays() -> Result<()> {
     each_server(|scene| {
         let (local, remote) = (&scene.local, &scene.remote);

@@ -68,6 +68,7 @@ pub(super) const BLOCKS: &[(&str, &str, How)] = &[
         By("s3::both_sides_become_equal_and_a_rerun_changes_nothing"),
     ),
     (S3, "plugin = \"s3\"", By("s3::a_job_file_describes_pairs")),
+    (S3, "remote: SeaweedFS", By("s3::what_a_server_can_do_is_found_out_once")),
     (S3, "AWS_ACCESS_KEY_ID=me", Not("it uses the default ports of seaweedfs")),
     (OPERATING, "syncmgr register folder", Run("readme", "")),
     (GRANTS, "syncmgr inspect theirs.wasm", Run("readme", "")),

@@ -166,11 +166,24 @@ impl Bucket {
         let sent = put.map_or(Ok(()), |put| expect(put.body(b"").send()).map(drop));
         match without_cancellation(sent) {
             Err(error) if error.code != ErrorCode::Changed => return Err(error),
+            // Some servers refuse the marker of a directory that only has entries.
+            Err(_) if !self.is_marked(path)? => {
+                let sent = expect(self.marker("PUT", path).body(b"").send());
+                without_cancellation(sent.map(drop))?;
+            }
             // It exists already.
             Ok(()) | Err(_) => {}
         }
         self.directories.0.entry(path.to_owned()).or_default().has_marker = true;
         Ok(())
+    }
+
+    /// Returns whether a list shows an object with the key of a marker. HEAD may answer without one.
+    fn is_marked(&self, path: &str) -> Result<bool> {
+        let prefix = self.location.key(&format!("{path}/"));
+        let page = without_cancellation(self.page(&[("prefix", &prefix), ("max-keys", "1")]))?;
+        let is_marker = |found: &Found| matches!(found, Found::Marker(other, _) if other == path);
+        Ok(page.found.iter().any(is_marker) || !page.skipped.is_empty())
     }
 
     pub(super) fn marker(&self, method: &str, path: &str) -> Request<'static> {
