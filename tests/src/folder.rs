@@ -367,6 +367,8 @@ impl Pair {
     /// Returns the home folder, and the files of the server.
     fn everything(&self) -> anyhow::Result<Tree> {
         let mut all = trees::read(self.home())?;
+        // The history changes with each run.
+        all.retain(|path, _| !path.starts_with("state/history.db"));
         let remote = if self.swapped { self.left() } else { self.right() };
         if self.server.is_some() && !remote.starts_with(self.home()) {
             let files = trees::read(&remote)?;

@@ -36,7 +36,7 @@ export class Response {
     status: number;
     /** @type {[string, string][]} */
     headers: [string, string][];
-    /** Ends the response. What is left of the body is not read. */
+    /** Ends the response. The rest of the body is not read. */
     close(): void;
     /**
      * Returns the first value of a header, if it is text.

@@ -50,13 +50,16 @@ fn state(item: &ItemState) -> (&'static str, Exit) {
         (None, _) | (Some(_), None) => return ("not ended", Exit::Remaining),
         (Some(_), Some(status)) => status,
     };
-    match (status, item.code.as_deref()) {
-        ("succeeded" | "deleted", _) if item.conflicts == 0 => ("in sync", Exit::InSync),
-        ("succeeded" | "deleted", _) => ("conflicts", Exit::Remaining),
-        ("skipped" | "stopped", _) => ("cancelled", Exit::Remaining),
-        (_, Some("safety-stop")) => ("stopped for safety", Exit::SafetyStop),
-        (_, Some("busy")) => ("held by another run", Exit::Held),
-        (_, _) => ("failed", Exit::Failed),
+    match (status, item.code.as_deref(), item.exit_code) {
+        ("succeeded" | "deleted", ..) if item.conflicts == 0 => ("in sync", Exit::InSync),
+        ("succeeded" | "deleted", ..) => ("conflicts", Exit::Remaining),
+        ("skipped" | "stopped", ..) => ("cancelled", Exit::Remaining),
+        // Without a code, the failure is that of the run.
+        (_, Some("safety-stop"), _) | (_, None, Some(4)) => {
+            ("stopped for safety", Exit::SafetyStop)
+        }
+        (_, Some("busy"), _) | (_, None, Some(6)) => ("held by another run", Exit::Held),
+        (..) => ("failed", Exit::Failed),
     }
 }
 

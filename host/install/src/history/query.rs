@@ -158,6 +158,8 @@ pub struct ItemState {
     pub status: Option<String>,
     /// The error code in that run.
     pub code: Option<String>,
+    /// The exit status of that run.
+    pub exit_code: Option<u8>,
     /// The last text in that run.
     pub text: String,
     /// The end of the last run in which it succeeded, in ms since 1970.
@@ -304,7 +306,7 @@ impl History {
                      GROUP BY job, item.uuid \
                  ) \
                  SELECT run.job, item.uuid, item.name, run.uuid, run.started, run.ended, status, \
-                     code, text, success.ended, \
+                     code, text, success.ended, exit_code, \
                      (SELECT count(*) FROM conflict WHERE conflict.job = run.job \
                       AND conflict.item = item.uuid AND settled IS NULL) \
                  FROM last JOIN item ON item.id = last.id JOIN run ON run.id = item.run \
@@ -323,7 +325,8 @@ impl History {
                     code: row.get(7)?,
                     text: row.get(8)?,
                     succeeded: row.get(9)?,
-                    conflicts: row.get(10)?,
+                    exit_code: row.get(10)?,
+                    conflicts: row.get(11)?,
                 })
             })?;
             states.collect()

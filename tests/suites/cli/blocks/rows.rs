@@ -70,6 +70,9 @@ pub(super) const BLOCKS: &[(&str, &str, How)] = &[
     (S3, "plugin = \"s3\"", By("s3::a_job_file_describes_pairs")),
     (S3, "remote: SeaweedFS", By("s3::what_a_server_can_do_is_found_out_once")),
     (S3, "AWS_ACCESS_KEY_ID=me", Not("it uses the default ports of seaweedfs")),
+    (HISTORY, "syncmgr history", Run("readme", "")),
+    (HISTORY, "3f2a9c1e", By("history::a_run_is_found_with_each_of_its_changes")),
+    (HISTORY, "left and right: 1 conflict", By("history::conflicts_are_listed_until_they_are_settled")),
     (OPERATING, "syncmgr register folder", Run("readme", "")),
     (GRANTS, "syncmgr inspect theirs.wasm", Run("readme", "")),
     ("README.md", "syncmgr new mirror", Run("readme", "")),
@@ -167,6 +170,7 @@ pub(super) const BLOCKS: &[(&str, &str, How)] = &[
 
 const FOLDER: &str = "guest/book/src/folder.md";
 const GRANTS: &str = "guest/book/src/grants.md";
+const HISTORY: &str = "guest/book/src/history.md";
 const INSTALL: &str = "guest/book/src/install.md";
 const INTRODUCTION: &str = "guest/book/src/introduction.md";
 const LIFECYCLE: &str = "guest/book/src/lifecycle.md";

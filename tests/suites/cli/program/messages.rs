@@ -6,7 +6,8 @@ use super::*;
 fn common_mistakes_are_answered_with_the_correct_usage() -> anyhow::Result<()> {
     let home = Home::with_pair()?;
     for (arguments, words) in [
-        (&["run", "folder", "left", "right"][..], "--dir left=A --dir right=B"),
+        (&["run", "folder", "left"][..], "--dir left=DIRECTORY --dir right=DIRECTORY"),
+        (&["run", "folder", "left", "https://dav.example/"], "name them: `--dir left=DIRECTORY "),
         (&["items", "folder", "left"], "--dir left=A --dir right=B"),
         (&["run", "folder", "--dir", "left"], "NAME=PATH"),
         (&["run", "folder", "--dir", "left=left", "--dir", "left=right"], "`--dir left=...` is"),
