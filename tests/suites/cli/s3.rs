@@ -159,7 +159,7 @@ impl Scene {
             .args(["--s3-endpoint", &self.origin(), "--s3-region", servers::REGION])
             .args(["--s3-access-key-id", servers::ACCESS_KEY])
             .args(["--s3-secret-access-key", servers::SECRET_KEY])
-            .args(["--s3-directory-markers", "--create-empty-src-dirs", "--ca-cert"])
+            .args(["--s3-directory-markers", "--ca-cert"])
             .arg(self.home.path("ca.pem"));
         Ok(command)
     }
@@ -424,7 +424,9 @@ fn a_version_that_appears_at_the_last_moment_is_not_lost() -> Result<()> {
         let scene = Scene::start(kind, |certificate| servers::hooked(certificate, plain, &hook))?;
         let (local, remote) = (&scene.local, &scene.remote);
         for (number, what) in ["replaced", "new"].iter().enumerate() {
-            for bytes in [10, 20 << 20] {
+            // moto ignores conditions at the end of an upload in parts.
+            let most = if kind.name == "moto" { 1 } else { 2 };
+            for bytes in [10, 20 << 20].into_iter().take(most) {
                 let name = format!("{what}{number}-{bytes}");
                 local.write(&format!("{name}-keeps-it-from-being-empty"), b"it", 200)?;
                 if *what == "replaced" {

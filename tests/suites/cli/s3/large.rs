@@ -58,7 +58,9 @@ fn what_a_plain_client_downloads_is_equal() -> Result<()> {
         );
 
         let plain = scene.home.path("plain/files").display().to_string();
-        let downloaded = scene.rclone(&["copy", ":s3:bucket/files", &plain])?.output()?;
+        let downloaded = scene
+            .rclone(&["copy", "--create-empty-src-dirs", ":s3:bucket/files", &plain])?
+            .output()?;
         ensure!(downloaded.status.success(), "{}", String::from_utf8_lossy(&downloaded.stderr));
         let plain = Files::Directory(scene.home.path("plain"));
         expect_same(&local.tree()?, &plain.tree("files")?)?;
@@ -105,12 +107,12 @@ fn a_large_file_is_transferred_in_constant_memory() -> Result<()> {
             Ok(peaks.max().unwrap_or(u64::MAX))
         };
         let up = scene.sync(&["--json"])?;
-        ensure!(up.status == kind.good, "with {}: {up:?}", kind.name);
+        ensure!([0, kind.good].contains(&up.status), "with {}: {up:?}", kind.name);
         // Another directory receives it.
         fs::remove_dir_all(scene.home.path("state"))?;
         fs::remove_file(&file)?;
         let down = scene.sync(&["--json"])?;
-        ensure!(down.status == kind.good, "with {}: {down:?}", kind.name);
+        ensure!([0, kind.good].contains(&down.status), "with {}: {down:?}", kind.name);
         ensure!(hash(&file)? == expected, "with {}", kind.name);
         for ran in [&up, &down] {
             ensure!(peak(ran)? < MEMORY, "with {}: {}", kind.name, peak(ran)?);
