@@ -331,7 +331,9 @@ fn what_a_server_can_do_is_found_out_once() -> Result<()> {
         scene.local.write("a", b"a", 100)?;
         let ran = scene.sync(&["--dry-run"])?;
         ensure!(!ran.said().contains(&refuses), "a dry run changes nothing: {ran:?}");
-        ensure!(scene.remote.tree()?.is_empty(), "a dry run changes nothing: {ran:?}");
+        // rclone has no directory without an object.
+        let is_empty = scene.remote.tree().map_or(true, |tree| tree.is_empty());
+        ensure!(is_empty, "a dry run changes nothing: {ran:?}");
         let ran = scene.sync(&[])?.expect(scene.kind.good, "1 copied")?;
         ensure!(ran.said().contains(&refuses) && ran.said().contains(&keeps), "{ran:?}");
         for _ in 0..2 {
