@@ -67,7 +67,7 @@ impl Response {
     ///
     /// # Errors
     /// Fails with [`OutOfMemory`](ErrorCode::OutOfMemory) if the body is longer, and with the
-    /// errors of [`Request::send`].
+    /// errors of [`Request::send`](super::Request::send).
     pub fn read_to_vec(&mut self, limit: u64) -> Result<Vec<u8>, Interrupt> {
         let mut body = Vec::new();
         let read = self.take(limit.saturating_add(1)).read_to_end(&mut body);
