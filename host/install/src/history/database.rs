@@ -249,7 +249,11 @@ impl Database {
                     break;
                 }
             }
-            connection.execute_batch("PRAGMA incremental_vacuum")
+            // Each row is a page that was released.
+            let mut vacuum = connection.prepare("PRAGMA incremental_vacuum")?;
+            let mut pages = vacuum.query([])?;
+            while pages.next()?.is_some() {}
+            Ok(())
         };
         prune().map_err(failed)
     }

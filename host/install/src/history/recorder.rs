@@ -135,8 +135,16 @@ impl HistoryRecorder {
     /// # Errors
     /// Returns [`HistoryError`] if the database cannot be used. The run can go on without it.
     pub fn start(state: &Path, run: NewRun) -> Result<Self, HistoryError> {
-        let (mut database, aside) = Database::create(state)?;
-        let number = insert_run(&mut database, &run)?;
+        let (mut database, mut aside) = Database::create(state)?;
+        let number = match insert_run(&mut database, &run) {
+            Err(HistoryError::Database { source, path }) if is_damage(&*source) => {
+                drop(database);
+                aside = Some(set_aside(&path).map_err(super::database::database(&path))?);
+                (database, _) = Database::create(state)?;
+                insert_run(&mut database, &run)?
+            }
+            inserted => inserted?,
+        };
         let (to, messages) = mpsc::sync_channel(MESSAGES);
         let path = database.path().to_owned();
         let writer = Writer { database, run: number, job: run.job, items: HashMap::new() };
