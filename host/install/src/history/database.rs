@@ -244,7 +244,7 @@ impl Database {
             };
             while used()? > most {
                 let oldest = "DELETE FROM run WHERE id IN \
-                              (SELECT id FROM run WHERE ended IS NOT NULL ORDER BY started LIMIT 8)";
+                              (SELECT id FROM run WHERE ended IS NOT NULL ORDER BY started LIMIT 1)";
                 if connection.execute(oldest, [])? == 0 {
                     break;
                 }
