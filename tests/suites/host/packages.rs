@@ -7,7 +7,7 @@ use conformance::workspace;
 
 #[test]
 fn copies_for_packages_are_equal() -> Result<()> {
-    // A package contains only files of its own directory.
+    // A package contains only the files of its directory.
     let (source, copy) = ("host/com/version_resource.rs", "host/cli/build/version_resource.rs");
     let read = |path| fs::read_to_string(workspace().join(path)).context(path);
     ensure!(read(source)? == read(copy)?, "{copy} is not a copy of {source}");

@@ -50,11 +50,11 @@ fn side() -> impl Strategy<Value = Memory> {
 }
 
 fn trouble() -> impl Strategy<Value = Option<Trouble>> {
-    let meanwhile = (0..60_u32, any::<bool>(), edit());
+    let edited = (0..60_u32, any::<bool>(), edit());
     prop::option::of(prop_oneof![
         1 => (1..60_u32).prop_map(Trouble::CutFrom),
         1 => (1..60_u32).prop_map(Trouble::Lost),
-        4 => meanwhile.prop_map(|(call, in_memory, edit)| Trouble::Edited(call, in_memory, edit)),
+        4 => edited.prop_map(|(call, in_memory, edit)| Trouble::Edited(call, in_memory, edit)),
         1 => (1..60_u32).prop_map(Trouble::Killed),
         1 => (1..60_u32).prop_map(Trouble::InUseAndKilled),
     ])

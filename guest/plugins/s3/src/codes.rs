@@ -12,7 +12,7 @@ const QUOTED: usize = 200;
 /// The meaning of codes, with what to do.
 const CODES: &[(&str, ErrorCode, &str)] = &[
     ("NoSuchKey", NotFound, "it does not exist"),
-    ("NoSuchUpload", NotFound, "the upload does not exist any longer"),
+    ("NoSuchUpload", NotFound, "the upload no longer exists"),
     (
         "NoSuchBucket",
         Failed,

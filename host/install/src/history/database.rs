@@ -279,15 +279,15 @@ pub(super) fn is_damage(error: &(dyn std::error::Error + Send + Sync + 'static))
 /// Renames a damaged database, with its journal, and returns the new path.
 pub(super) fn set_aside(path: &Path) -> std::io::Result<PathBuf> {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let beside = |suffix: &str| {
+    let with_suffix = |suffix: &str| {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
         PathBuf::from(name)
     };
-    let aside = beside(&format!(".damaged-{seconds}"));
+    let aside = with_suffix(&format!(".damaged-{seconds}"));
     std::fs::rename(path, &aside)?;
     for journal in ["-wal", "-shm"] {
-        match std::fs::remove_file(beside(journal)) {
+        match std::fs::remove_file(with_suffix(journal)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => {}
         }

@@ -39,7 +39,7 @@ pub(super) struct Upload {
 
 impl Bucket {
     /// Begins an upload, and returns its id. If the answer is lost, the server keeps an upload without
-    /// parts, which nobody can attribute to this plugin.
+    /// parts, which cannot be attributed to this plugin.
     pub(super) fn create_upload(
         &self,
         path: &str,

@@ -156,7 +156,7 @@ fn a_conflict_is_settled_when_a_complete_run_no_longer_reports_it() {
         (Status::Succeeded, &[kept], 1),
     ] {
         record(state.path(), "folder", status, reported).unwrap();
-        // The same item of another job has conflicts of its own.
+        // The same item of another job has separate conflicts.
         record(state.path(), "other", Status::Succeeded, &[]).unwrap();
         let history = open(&state);
         let conflicts = history.conflicts().unwrap();
