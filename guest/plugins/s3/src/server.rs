@@ -8,7 +8,7 @@ use syncmgr_plugin::directories::Directory;
 use uuid::Uuid;
 
 /// The first bytes of the file: its type and version.
-const MAGIC: &[u8; 16] = b"syncmgr-s3-cap\0\x01";
+const MAGIC: &[u8; 16] = b"syncmgr-s3-cap\0\x02";
 const MAX_FILE_BYTES: usize = 4 << 10;
 /// The maximum length of the header that names a server.
 const MAX_NAME: usize = 100;

@@ -126,7 +126,7 @@ impl Bucket {
         Ok(refused)
     }
 
-    /// Returns whether an upload in parts replaces no object.
+    /// Returns whether an upload in parts replaces no object, or only the expected one.
     fn probe_parts(&self, path: &str) -> Result<bool> {
         let mut upload = Upload { path: path.to_owned(), size: 1, ..Upload::default() };
         upload.id = match self.create_upload(path, &[]) {
@@ -137,7 +137,9 @@ impl Bucket {
         };
         let refused = self.put_part(&upload, 1, b"4".to_vec()).and_then(|tag| {
             upload.tags = vec![tag];
-            is_refused(self.completion(&upload).header("If-None-Match", "*"))
+            let refuses = |name, value| is_refused(self.completion(&upload).header(name, value));
+            // Some servers evaluate only one of them.
+            Ok(refuses("If-None-Match", "*")? && refuses("If-Match", OTHER_TAG)?)
         });
         // It does not exist if it was completed.
         let _ = self.abort_upload(&upload);

@@ -386,7 +386,9 @@ impl World {
         let Some(upload) = self.uploads.get(id).cloned() else {
             return error(404, "NoSuchUpload");
         };
-        if let Some(refusal) = self.refusal(request, &upload.key, self.quirks.completes_always) {
+        let is_ignored = self.quirks.completes_always
+            || self.quirks.completes_any_version && request.header("if-match").is_some();
+        if let Some(refusal) = self.refusal(request, &upload.key, is_ignored) {
             return refusal;
         }
         let body = String::from_utf8(request.body.clone()).unwrap();

@@ -12,6 +12,8 @@ pub(crate) struct Quirks {
     pub(crate) ignores_if_match: bool,
     /// It ignores conditions of completed uploads.
     pub(crate) completes_always: bool,
+    /// It ignores `If-Match` of completed uploads.
+    pub(crate) completes_any_version: bool,
     /// It ignores conditions of copies.
     pub(crate) copies_always: bool,
     /// It ignores `If-Match` of DELETE.

@@ -50,6 +50,7 @@ fn a_bucket_keeps_all_promises() {
         (large, Quirks { ignores_conditions: true, ..Quirks::default() }),
         (small, Quirks { ignores_conditions: true, ..Quirks::default() }),
         (small, Quirks { completes_always: true, ..Quirks::default() }),
+        (small, Quirks { completes_any_version: true, ..Quirks::default() }),
         (large, Quirks { ignores_if_match: true, deletes_always: true, ..Quirks::default() }),
         (large, Quirks { refuses_conditions: true, ..Quirks::default() }),
         (large, Quirks { tags: Tags::Version, ..Quirks::default() }),

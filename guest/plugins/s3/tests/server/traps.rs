@@ -136,6 +136,11 @@ fn conditions_are_probed_once() {
             true,
         ),
         (
+            Quirks { completes_any_version: true, ..Quirks::default() },
+            "refuses overwrites: no; refuses deletions: yes",
+            true,
+        ),
+        (
             Quirks { refuses_conditions: true, ..Quirks::default() },
             "refuses overwrites: no; refuses deletions: no",
             true,
