@@ -4,7 +4,12 @@ use std::path::Path;
 use syncmgr_host::ActionKind::{ConflictKept, ConflictStanding, Created, Deleted, Moved, Skipped};
 use syncmgr_host::sink::Discard;
 
+use syncmgr_host::ActionKind;
+use uuid::Uuid;
+
 use super::*;
+use crate::history::database::Database;
+use crate::history::writer::EndedItem;
 use crate::history::{ActionFilter, History, HistoryAction, RunFilter};
 
 const ITEM: ItemId = ItemId::from_uuid(Uuid::from_u128(7));
