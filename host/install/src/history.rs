@@ -1,18 +1,17 @@
 //! The history of runs: what each run did, in a database of the state directory.
 //!
 //! - `database`: the file, its schema, and what happens to a damaged one.
-//! - `recorder`: [`HistoryRecorder`], which records a run without delaying it. `writer`: its thread.
-//! - `query`: [`History`], which answers questions about past runs.
+//! - `recorder`: [`HistoryRecorder`], which records a run without delaying it; `writer`: its thread.
+//! - `query`: [`History`], which answers questions about past runs; `records`: the answers.
 
 mod database;
 mod query;
 mod recorder;
+mod records;
 mod writer;
 
 pub use database::HistoryError;
-pub use query::{
-    ActionFilter, History, HistoryAction, HistoryConflict, HistoryItem, HistoryRun, ItemState,
-    RunFilter,
-};
+pub use query::{ActionFilter, History, RunFilter};
 pub use recorder::{HistoryRecorder, HistorySink};
+pub use records::{HistoryAction, HistoryConflict, HistoryItem, HistoryRun, ItemState};
 pub use writer::NewRun;

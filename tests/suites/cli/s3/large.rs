@@ -1,6 +1,12 @@
 //! Many objects and large ones. The full size takes many minutes.
 
-use super::*;
+use std::fs;
+
+use anyhow::{Result, ensure};
+use conformance::servers::{self, Files};
+
+use super::scene::{Scene, each_server, expect_same, installed};
+use crate::home::Ran;
 
 /// Two-way sync with edits on both sides: 20,000 files at full size.
 #[test]
