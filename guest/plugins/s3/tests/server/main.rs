@@ -9,6 +9,7 @@ mod keys;
 mod lists;
 mod parts;
 mod quirks;
+mod random;
 mod renames;
 mod scene;
 mod side;

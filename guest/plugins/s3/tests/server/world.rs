@@ -166,6 +166,15 @@ impl World {
         }
     }
 
+    /// Removes what has a path, and objects that have the name of a directory above it.
+    pub(crate) fn clear(&mut self, path: &str) {
+        self.edit(path, None);
+        self.remove_all(path);
+        for (end, _) in path.match_indices('/') {
+            self.edit(&path[..end], None);
+        }
+    }
+
     /// Removes all objects below a path.
     pub(crate) fn remove_all(&mut self, path: &str) {
         let inside = format!("{PREFIX}{path}/");
