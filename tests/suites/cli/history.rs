@@ -249,6 +249,6 @@ fn a_history_that_cannot_be_written_does_not_fail_a_run() -> Result<()> {
     fs::remove_file(&database)?;
     fs::create_dir(&database)?;
     home.run(&PAIR)?.expect(0, "note: the run is not recorded in the history: ")?;
-    home.history(&[])?.expect(7, "error[history-database]")?;
+    home.history(&[])?.expect(7, "error[store-file]")?;
     Ok(())
 }

@@ -60,11 +60,11 @@ pub(crate) fn check(case: &Case, mut pair: Pair) -> anyhow::Result<()> {
         }
         Expect::Both(expected) => {
             for side in &after {
-                anyhow::ensure!(*side == tree(expected), "got {side:?}");
+                anyhow::ensure!(*side == tree(expected), "got {side:?}: {report:?}");
             }
         }
         Expect::Conflicts(expected, copies) => {
-            anyhow::ensure!(after[0] == after[1], "got {after:?}");
+            anyhow::ensure!(after[0] == after[1], "got {after:?}: {report:?}");
             let mut rest = without_conflict_copies(&after[0]);
             // Which version keeps the name depends on the times of the edits.
             rest.retain(|path, _| tree(expected).contains_key(path));

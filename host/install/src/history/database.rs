@@ -1,5 +1,6 @@
 //! The database file.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -144,6 +145,7 @@ impl Database {
     /// then also returns its new path.
     pub(super) fn create(state: &Path) -> Result<(Self, Option<PathBuf>), HistoryError> {
         let folder = PrivateFolder::create(state)?;
+        check(&folder)?;
         let path = folder.path().join(FILE);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
         match Self::open(&path, flags) {
@@ -157,11 +159,18 @@ impl Database {
 
     /// Opens an existing database.
     pub(super) fn existing(state: &Path) -> Result<Option<Self>, HistoryError> {
-        let path = state.join(FILE);
-        match path.try_exists() {
-            Ok(false) => Ok(None),
-            Ok(true) => Self::open(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).map(Some),
-            Err(error) => Err(database(&path)(error)),
+        let folder = match PrivateFolder::open(state) {
+            Err(InstallError::File { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                return Ok(None);
+            }
+            opened => opened?,
+        };
+        match check(&folder)? {
+            false => Ok(None),
+            true => {
+                let path = folder.path().join(FILE);
+                Self::open(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).map(Some)
+            }
         }
     }
 
@@ -257,6 +266,12 @@ impl Database {
         };
         prune().map_err(failed)
     }
+}
+
+/// Returns whether the file exists. SQLite opens it by its path, so it must not be a link, and must
+/// belong to the user.
+fn check(folder: &PrivateFolder) -> Result<bool, InstallError> {
+    Ok(folder.open_file(FILE)?.is_some())
 }
 
 /// Returns an error with its file.

@@ -224,6 +224,22 @@ fn an_unusable_database_is_set_aside_or_refused() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_link_is_not_followed() {
+    let [state, elsewhere] = [state(), state()];
+    record(elsewhere.path(), "folder", Status::Succeeded, &[]).unwrap();
+    let target = elsewhere.path().join("history.db");
+    std::os::unix::fs::symlink(&target, state.path().join("history.db")).unwrap();
+    for result in [
+        HistoryRecorder::start(state.path(), new_run("folder")).map(drop),
+        History::open(state.path()).map(drop),
+    ] {
+        assert_eq!(result.unwrap_err().code(), "store-open");
+    }
+    assert_eq!(open(&elsewhere).runs(&RunFilter::default()).unwrap().len(), 1);
+}
+
 #[test]
 fn damaged_pages_end_the_recording_and_the_next_run_begins_a_new_database() {
     let state = state();
