@@ -11,6 +11,7 @@ mod new_baseline;
 mod perform;
 mod place;
 mod refused;
+mod renamed;
 mod report;
 mod room;
 mod words;
@@ -33,6 +34,7 @@ use copy::Batch;
 use flush::Dirty;
 use left::Left;
 use refused::Refused;
+use renamed::RenamedFiles;
 use room::Room;
 
 /// The changes of a run.
@@ -78,6 +80,7 @@ pub struct Applier<'a> {
     alike: HashMap<Name, Name>,
     /// Copies that are not created or not renamed yet.
     batch: Batch,
+    renamed: RenamedFiles,
     room: Room,
     outage: Outage,
     /// The reason to stop, once there is one.
@@ -120,6 +123,7 @@ impl<'a> Applier<'a> {
             refused: Refused::default(),
             alike: HashMap::new(),
             batch: Batch::default(),
+            renamed: RenamedFiles::default(),
             room: Room::default(),
             outage: Outage::default(),
             ended: Ok(()),

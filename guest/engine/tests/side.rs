@@ -20,6 +20,7 @@ fn memory_keeps_all_promises() {
         Memory::default(),
         Memory::with(Capabilities { at_once: 8, hashes_cheaply: true, renames: true, ..usual }),
         Memory::default().with_only_times(),
+        Memory::with(Capabilities { renames: true, ..usual }).with_copies(),
     ] {
         assert_eq!(check_side(&mut side.clone()), [], "{:?}", side);
     }

@@ -61,6 +61,9 @@ impl Applier<'_> {
         next: &mut BaseChildren,
     ) {
         for Renamed { path, before, now } in self.end_of(on).take_renamed() {
+            if let Some(old) = moved_path(&path, to, &operation.paths[on.index()]) {
+                self.renamed.add(on, &old, path.clone(), [before, now]);
+            }
             // The baseline has the directories by their keys.
             let Some(key) = moved_path(&path, to, &operation.key) else { continue };
             let key: Vec<_> = key.split('/').map(names::key).collect();

@@ -1,11 +1,12 @@
 //! Performs a single operation.
 
+use syncmgr_plugin::directories::EntryKind;
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 
 use super::Applier;
 use super::place::{Finished, check};
 use super::refused::no_link;
-use crate::endpoint::{Like, Removal, Rename};
+use crate::endpoint::{Like, Metadata, Removal, Rename};
 use crate::plan::{Action, Operation};
 use crate::state::BaseChildren;
 use crate::tree::{Fingerprint, Side, join, split};
@@ -23,8 +24,10 @@ impl Applier<'_> {
         self.check_name(operation)?;
         match &operation.action {
             Action::Copy { from, source, digest, replaces, modes } => {
-                let (digest, replaces) = (digest.as_deref(), replaces.as_deref());
-                self.copy(operation, *from, source, digest, replaces, *modes, next)?;
+                let source = self.renamed.expected(*from, &operation.paths[from.index()], source);
+                let replaces = self.expected(on, path, replaces.as_deref());
+                let (digest, replaces) = (digest.as_deref(), replaces.as_ref());
+                self.copy(operation, *from, &source, digest, replaces, *modes, next)?;
             }
             Action::MakeDirectory { mode, .. } => {
                 self.advance(0, path)?;
@@ -45,7 +48,8 @@ impl Applier<'_> {
                 self.advance(0, path)?;
                 let temp = join(parent, &self.temps.next());
                 self.end_of(on).create_link(&temp, text).map_err(no_link)?;
-                let finished = Finished { operation, temp: &temp, replaces: replaces.as_deref() };
+                let replaces = self.expected(on, path, replaces.as_deref());
+                let finished = Finished { operation, temp: &temp, replaces: replaces.as_ref() };
                 if let Err(error) = self.place_one(on, finished) {
                     let _ = self.end_of(on).remove(&temp, None);
                     return Err(error.into());
@@ -56,14 +60,17 @@ impl Applier<'_> {
             }
             Action::Rename { source, to, .. } => {
                 self.advance(0, path)?;
-                check(&self.end_of(on).stat(path)?, source)?;
+                let source = self.renamed.expected(on, path, source);
+                check(&self.end_of(on).stat(path)?, &source)?;
                 let rename = Rename { path, to, replaces: None };
-                self.end_of(on).rename_all(&[rename]).pop().unwrap_or(Ok(None))?;
+                let renamed = self.end_of(on).rename_all(&[rename]).pop().unwrap_or(Ok(None))?;
+                self.note_aside(on, path, join(parent, to), &source, renamed);
                 self.dirty.touch(on, parent, &operation.key);
             }
             Action::Move { to, expected, before, .. } => {
                 self.advance(0, path)?;
-                self.move_entry(operation, on, to, expected.as_deref(), next)?;
+                let expected = self.expected(on, path, expected.as_deref());
+                self.move_entry(operation, on, to, expected.as_ref(), next)?;
                 match before {
                     Some(_) => self.done.moved += 1,
                     None => self.done.renamed += 1,
@@ -72,6 +79,7 @@ impl Applier<'_> {
             }
             Action::Remove { target, .. } => {
                 self.advance(0, path)?;
+                let target = &self.renamed.expected(on, path, target);
                 match check(&self.end_of(on).stat(path)?, target) {
                     // Another program removed it.
                     Err(error) if error.code == ErrorCode::NotFound => return Ok(()),
@@ -124,7 +132,8 @@ impl Applier<'_> {
             }
             Action::SetModified { target, modified, .. } => {
                 self.advance(0, path)?;
-                check(&self.end_of(on).stat(path)?, target)?;
+                let target = self.renamed.expected(on, path, target);
+                check(&self.end_of(on).stat(path)?, &target)?;
                 match self.end_of(on).set_modified(path, *modified) {
                     // The contents are equal, so a file of another owner is not a failure.
                     Err(error) if error.code == ErrorCode::AccessDenied => return Ok(()),
@@ -136,6 +145,30 @@ impl Applier<'_> {
             }
         }
         Ok(())
+    }
+
+    fn expected(&self, on: Side, path: &str, planned: Option<&Fingerprint>) -> Option<Fingerprint> {
+        planned.map(|planned| self.renamed.expected(on, path, planned))
+    }
+
+    /// Records the fingerprint that the loser of a conflict has under its new name.
+    fn note_aside(
+        &mut self,
+        on: Side,
+        old: &str,
+        path: String,
+        before: &Fingerprint,
+        renamed: Option<Metadata>,
+    ) {
+        let found = match renamed {
+            Some(renamed) => Some(renamed),
+            None => self.end_of(on).stat(&path).ok().flatten(),
+        };
+        if let Some(found) = found.filter(|found| found.kind == EntryKind::File) {
+            // The copy finds out the time of the last change.
+            let now = Fingerprint { changed: None, ..found.fingerprint };
+            self.renamed.add(on, old, path, [*before, now]);
+        }
     }
 
     /// Creates a directory, with the permissions of its source if that side stores them.

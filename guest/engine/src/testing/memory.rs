@@ -9,7 +9,7 @@ use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
 
 use crate::endpoint::{
     Capabilities, Content, Each, Endpoint, Entry, Like, Metadata, OpenRequest, Progress, Received,
-    Removal, Rename, Transfer, changed,
+    Removal, Rename, Renamed, Transfer, changed,
 };
 use crate::tree::{Fingerprint, join, prefixes, split};
 
@@ -27,6 +27,10 @@ struct Store {
     capabilities: Option<Capabilities>,
     /// Whether fingerprints have times only.
     has_only_times: bool,
+    /// Whether renames create new versions.
+    copies: bool,
+    /// Files that got new versions.
+    renamed: Vec<Renamed>,
 }
 
 /// A file, or a directory if there is no content.
@@ -56,11 +60,18 @@ impl Memory {
         self
     }
 
+    /// Gives a renamed file a new version, as servers that copy it.
+    #[must_use]
+    pub fn with_copies(self) -> Self {
+        self.0.borrow_mut().copies = true;
+        self
+    }
+
     /// Creates an empty side that can do the same.
     #[must_use]
     pub fn fresh(&self) -> Self {
-        let Store { capabilities, has_only_times, .. } = *self.0.borrow();
-        let store = Store { capabilities, has_only_times, ..Store::default() };
+        let Store { capabilities, has_only_times, copies, .. } = *self.0.borrow();
+        let store = Store { capabilities, has_only_times, copies, ..Store::default() };
         Self(Rc::new(RefCell::new(store)))
     }
 
@@ -168,11 +179,27 @@ impl Store {
             return Err(missing());
         }
         for old in moved {
-            if let Some(stored) = self.entries.remove(&old) {
-                self.entries.insert(format!("{to}{}", &old[path.len()..]), stored);
+            let before = self.metadata(&old);
+            if let Some(mut stored) = self.entries.remove(&old) {
+                if self.copies && stored.content.is_some() {
+                    self.next += 1;
+                    stored.version = self.next;
+                }
+                let new = format!("{to}{}", &old[path.len()..]);
+                self.entries.insert(new.clone(), stored);
+                self.note(new, before);
             }
         }
         Ok(())
+    }
+
+    /// Notes a renamed file with another fingerprint.
+    fn note(&mut self, path: String, before: Option<Metadata>) {
+        let (Some(before), Some(now)) = (before, self.metadata(&path)) else { return };
+        if before.fingerprint != now.fingerprint {
+            let (before, now) = (before.fingerprint, now.fingerprint);
+            self.renamed.push(Renamed { path, before, now });
+        }
     }
 }
 
@@ -245,6 +272,7 @@ impl Endpoint for Memory {
                 store.expect(&to, one.replaces)?;
             }
             store.rename(one.path, &to, one.replaces.is_some())?;
+            store.renamed.clear();
             Ok(store.metadata(&to))
         };
         renames.iter().map(rename).collect()
@@ -255,6 +283,10 @@ impl Endpoint for Memory {
             return Err(missing());
         }
         self.0.borrow_mut().rename(path, to, false)
+    }
+
+    fn take_renamed(&mut self) -> Vec<Renamed> {
+        std::mem::take(&mut self.0.borrow_mut().renamed)
     }
 
     fn keep_in_trash(&mut self, removals: &[Removal<'_>], stays: bool) -> Vec<Result<()>> {

@@ -175,13 +175,13 @@ fn said(run: &Run) -> String {
 }
 
 /// Returns sides with every combination of what a side can do.
-fn sides() -> Vec<(Capabilities, bool)> {
+fn sides() -> Vec<Memory> {
     let mut sides = Vec::new();
-    for bits in 0..32_u8 {
-        let [hashes_cheaply, has_only_times, works_at_once, renames, has_ids] =
-            [1, 2, 4, 8, 16].map(|bit| bits & bit != 0);
-        // A time is not an id.
-        if has_ids && has_only_times {
+    for bits in 0..64_u8 {
+        let [hashes_cheaply, has_only_times, works_at_once, renames, has_ids, copies] =
+            [1, 2, 4, 8, 16, 32].map(|bit| bits & bit != 0);
+        // Neither a time nor the version of a copy is an id.
+        if has_ids && (has_only_times || copies) {
             continue;
         }
         let can = Capabilities {
@@ -192,7 +192,9 @@ fn sides() -> Vec<(Capabilities, bool)> {
             has_ids,
             ..Capabilities::default()
         };
-        sides.push((can, has_only_times));
+        let side = Memory::with(can);
+        let side = if has_only_times { side.with_only_times() } else { side };
+        sides.push(if copies { side.with_copies() } else { side });
     }
     sides
 }
@@ -208,18 +210,17 @@ fn is_possible(case: &Case, can: Capabilities, is_swapped: bool) -> bool {
 #[test]
 fn cases_have_the_expected_outcome_with_every_side() {
     let mut failures = Vec::new();
-    for (can, has_only_times) in sides() {
+    for side in sides() {
+        let can = side.capabilities();
         for (case, is_swapped) in CASES
             .iter()
             .flat_map(|case| [(case, false), (case, true)])
             .chain(ONE_WAY.iter().map(|case| (case, false)))
             .filter(|(case, is_swapped)| is_possible(case, can, *is_swapped))
         {
-            let side = Memory::with(can);
-            let side = if has_only_times { side.with_only_times() } else { side };
-            if let Err(why) = check(case, side, is_swapped) {
+            if let Err(why) = check(case, side.fresh(), is_swapped) {
                 let name = case.name;
-                failures.push(format!("{name} (swapped: {is_swapped}, {can:?}): {why}"));
+                failures.push(format!("{name} (swapped: {is_swapped}, {side:?}): {why}"));
             }
         }
     }

@@ -33,17 +33,18 @@ fn edits() -> impl Strategy<Value = Vec<(bool, Edit)>> {
 
 /// A side with any capabilities.
 fn side() -> impl Strategy<Value = Memory> {
-    any::<[bool; 5]>().prop_map(
-        |[hashes_cheaply, has_only_times, works_at_once, renames, has_ids]| {
+    any::<[bool; 6]>().prop_map(
+        |[hashes_cheaply, has_only_times, works_at_once, renames, has_ids, copies]| {
             let memory = Memory::with(Capabilities {
                 at_once: if works_at_once { 8 } else { 1 },
                 hashes_cheaply,
                 // The times of the side never repeat.
                 has_versions: true,
                 renames,
-                has_ids: has_ids && !has_only_times,
+                has_ids: has_ids && !has_only_times && !copies,
                 ..Capabilities::default()
             });
+            let memory = if copies { memory.with_copies() } else { memory };
             if has_only_times { memory.with_only_times() } else { memory }
         },
     )
