@@ -419,9 +419,12 @@ pub fn without_conflict_copies(tree: &Tree) -> Tree {
     tree.iter().filter(|(path, _)| !is_conflict_copy(path)).map(clone_row).collect()
 }
 
+/// A tree without time-dependent details, all contents, and the number of conflict copies.
+pub type Shape = (Tree, BTreeSet<Vec<u8>>, usize);
+
 /// Returns a tree without time-dependent details: which version of a conflict keeps the name, and
 /// the names of conflict copies. These are counted, and every content is listed.
-pub fn shape(tree: &Tree, contested: &[&str]) -> (Tree, BTreeSet<Vec<u8>>, usize) {
+pub fn shape(tree: &Tree, contested: &[&str]) -> Shape {
     let copies = tree.keys().filter(|path| is_conflict_copy(path)).count();
     let mut rest = without_conflict_copies(tree);
     rest.retain(|path, _| !contested.contains(&path.as_str()));

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use conformance::folder::{Pair, only_item, work};
-use conformance::servers::{self, Server};
+use conformance::mirror::Mirror;
+use conformance::servers::{self, Files, Server};
 use syncmgr_host::Status;
 
 /// The number of kills in one pair of directories. The trash is read after each kill, so a pair is
@@ -40,6 +41,14 @@ fn pair_with(server: &Server, number: u32) -> anyhow::Result<Pair> {
     fs::create_dir(&files)?;
     let url = format!("http://127.0.0.1:{}/{number}/", server.ports[0]);
     Ok(Pair::new()?.with_server(url, files).stored_in("state/plugins/webdav/storage"))
+}
+
+/// Returns a directory and a new part of a bucket, with the storage of the program.
+fn pair_with_bucket(server: &Server, number: u32) -> anyhow::Result<Pair> {
+    let Files::Bucket(bucket) = server.all_files() else { anyhow::bail!("it has no bucket") };
+    let url = format!("http://127.0.0.1:{}/bucket/{number}/", server.ports[0]);
+    let mirror = Mirror::new(bucket, number.to_string());
+    Ok(Pair::new()?.with_bucket(url, mirror).stored_in("state/plugins/s3/storage"))
 }
 
 /// A running program.
@@ -182,6 +191,15 @@ fn a_killed_run_with_a_server_loses_nothing_and_the_next_run_converges() -> anyh
             let server = start()?;
             kill_runs(|number| pair_with(&server, number)).context(program)?;
         }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_killed_run_with_a_bucket_loses_nothing_and_the_next_run_converges() -> anyhow::Result<()> {
+    if servers::has("weed")? {
+        let server = servers::plain_seaweedfs_s3()?;
+        kill_runs(|number| pair_with_bucket(&server, number))?;
     }
     Ok(())
 }

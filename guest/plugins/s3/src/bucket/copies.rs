@@ -2,7 +2,7 @@
 
 use syncmgr_engine::endpoint::without_cancellation;
 use syncmgr_plugin::http::{Request, Response};
-use syncmgr_plugin::{Interrupt, Result};
+use syncmgr_plugin::{ErrorCode, Interrupt, Result};
 
 use super::object::{Object, tag};
 use super::parts::Upload;
@@ -17,6 +17,17 @@ impl Bucket {
     /// Copies objects. Returns the version tags of the copies. Those that are `new` replace nothing,
     /// where the server can do that.
     pub(super) fn copy_all(&self, copies: &[Copy<'_>], are_new: bool) -> Vec<Result<String>> {
+        let mut results = self.copy_each(copies, are_new);
+        for (copy, result) in copies.iter().zip(&mut results) {
+            if are_new && self.is_refused(result, &copy.1) {
+                *result = self.copy_each(std::slice::from_ref(copy), false).remove(0);
+            }
+        }
+        results
+    }
+
+    /// Copies objects. Returns one result for each.
+    fn copy_each(&self, copies: &[Copy<'_>], are_new: bool) -> Vec<Result<String>> {
         let is_small = |(.., object): &&Copy<'_>| object.size() <= self.sizes.copy;
         let requests = copies.iter().filter(is_small).map(|copy| {
             let request = self.copy_request(&self.location.object(&copy.1), copy).body(b"");
@@ -36,6 +47,14 @@ impl Bucket {
             });
         }
         results
+    }
+
+    /// Returns whether the server refused a new object although nothing has its key: seaweedfs
+    /// keeps the name of an emptied directory.
+    pub(super) fn is_refused<T>(&self, result: &Result<T>, path: &str) -> bool {
+        result.as_ref().is_err_and(|error| error.code == ErrorCode::Changed)
+            && matches!(self.head(path), Ok(None))
+            && matches!(self.is_directory(path), Ok(false))
     }
 
     fn copy_request(&self, url: &str, (path, _, object): &Copy<'_>) -> Request<'static> {

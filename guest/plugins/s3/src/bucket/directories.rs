@@ -51,6 +51,11 @@ impl Directories {
         self.0 = known.map(|(old, known)| (place(old), known)).collect();
     }
 
+    /// Returns whether a scan or this run has found it.
+    pub(super) fn is_known(&self, path: &str) -> bool {
+        self.0.contains_key(path)
+    }
+
     pub(super) fn is_new(&self, path: &str) -> bool {
         self.0.get(path).is_some_and(|known| known.is_new)
     }

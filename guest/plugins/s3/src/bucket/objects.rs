@@ -81,8 +81,13 @@ impl Bucket {
             listed.insert((*path).to_owned(), page.and_then(|page| self.place(path, page)));
         }
         let nothing = || Ok(Place::Nothing);
-        let found: Vec<_> =
+        let mut found: Vec<_> =
             paths.iter().map(|path| listed.remove(*path).unwrap_or_else(nothing)).collect();
+        for (path, found) in paths.iter().zip(&mut found) {
+            if matches!(found, Ok(Place::Directory)) && !self.directories.is_known(path) {
+                *found = self.directory_or_object(path);
+            }
+        }
         if self.objects.len() > MAX_REMEMBERED {
             self.objects.clear();
         }
@@ -116,6 +121,20 @@ impl Bucket {
             None if self.is_directory(path)? => Ok(Place::Directory),
             None => Ok(Place::Nothing),
         }
+    }
+
+    /// Returns what has the path of a directory in a listing. Seaweedfs shows the name of an emptied
+    /// one, which may be that of an object now.
+    fn directory_or_object(&self, path: &str) -> Result<Place> {
+        if self.is_directory(path)? {
+            return Ok(Place::Directory);
+        }
+        let first = self.page(&[("prefix", &self.location.key(path)), ("max-keys", "1")]);
+        let object = without_cancellation(first)?.found.into_iter().find_map(|found| match found {
+            Found::File(other, object) if other == path => Some(Place::Object(object)),
+            Found::File(..) | Found::Directory(_) | Found::Marker(..) => None,
+        });
+        Ok(object.unwrap_or(Place::Nothing))
     }
 
     /// Lists the keys around these sorted paths, if that takes few requests. With `delimited`, they

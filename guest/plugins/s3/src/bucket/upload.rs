@@ -129,6 +129,11 @@ impl Bucket {
             };
             tags.push((at, self.complete(&upload, &condition)));
         }
+        for (at, sent) in &mut tags {
+            if renames[*at].replaces.is_none() && self.is_refused(sent, &targets[*at]) {
+                *sent = self.send_new(&targets[*at], &self.staged[renames[*at].path]);
+            }
+        }
         self.settle(renames, &targets, tags, &mut results);
         results
     }
@@ -175,6 +180,14 @@ impl Bucket {
             });
         }
         conditions
+    }
+
+    /// Creates an object without a condition.
+    fn send_new(&self, path: &str, staged: &Staged) -> Result<String> {
+        match &staged.content {
+            Sent::Here(content) => stored(self.put(path, staged).body(content).send()),
+            Sent::Parts(upload) => self.complete(upload, &[]),
+        }
     }
 
     /// Returns the request that creates or replaces an object.
