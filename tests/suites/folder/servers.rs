@@ -22,7 +22,8 @@ use crate::sync::random::{converges, entries, plausible};
 type Start = fn() -> anyhow::Result<Server>;
 
 /// Servers on loopback without TLS.
-const SERVERS: [(&str, Start); 3] = [
+const SERVERS: [(&str, Start); 4] = [
+    ("moto_server", servers::plain_moto),
     ("apache2", servers::plain_apache),
     ("rclone", servers::plain_rclone),
     ("weed", servers::plain_seaweedfs_s3),
