@@ -1,10 +1,12 @@
 //! Nonconforming guests, each with its expected result.
 //!
 //! There are three kinds of guests: behaviors of the plugin `hostile`, core modules in the text
-//! format with one replaced function ([`core`]), and components assembled by hand ([`bytes`]).
+//! format with one replaced function ([`core`]), and components assembled by hand ([`bytes`],
+//! [`requests`]).
 
 pub mod bytes;
 pub mod core;
+pub mod requests;
 mod rows;
 pub mod workdir;
 

@@ -15,7 +15,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use conformance::corpus::bytes;
+use conformance::corpus::{bytes, requests};
 use conformance::corpus::core::Core;
 use conformance::script::{Script, item};
 use conformance::session::DrivenSession;

@@ -4,4 +4,5 @@ mod leaks;
 mod native;
 mod nonconforming;
 mod object;
+mod registry;
 mod windows;

@@ -1,4 +1,4 @@
-//! Limits, grace periods and restarts, with a plugin that executes its settings.
+//! Limits and grace periods, with a plugin that executes its settings.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -121,64 +121,6 @@ fn copying_is_not_counted_as_computing() -> anyhow::Result<()> {
     let ran = with_limits(script, |limits| limits.compute_time = 50 * MILLISECOND).run()?;
     assert_eq!(ran.error_code(), None, "{:?}", ran.report.outcome);
     assert!(ran.report.compute_time < 50 * MILLISECOND, "{:?}", ran.report.compute_time);
-    Ok(())
-}
-
-#[test]
-fn readers_share_the_lock_of_a_directory() -> anyhow::Result<()> {
-    let home = tempfile::tempdir()?;
-    let run = |access: Access, commands: &str| {
-        let grant = Grant::new("left", home.path(), access)?;
-        let script = Script::new("a").on("synchronize", commands);
-        script.options(|options| options.grant(grant)).start(EventLog::new())
-    };
-    // A session holds the lock of an open directory until it is dropped.
-    let hold = |access: Access| -> anyhow::Result<(DrivenSession, String)> {
-        let mut session = run(access, "lock dir=left")?;
-        let report = session.block_on(async |session| {
-            Ok(session.run(&syncmgr_host::RunRequest::default()).await)
-        })?;
-        let said = report.log.last().map(|entry| entry.text.clone()).unwrap_or_default();
-        Ok((session, said))
-    };
-    let (reader, said) = hold(Access::ReadOnly)?;
-    assert_eq!(said, "lock: ok");
-    let (other, said) = hold(Access::ReadOnly)?;
-    assert_eq!(said, "lock: ok", "another reader");
-    let (_, said) = hold(Access::ReadWrite)?;
-    assert_eq!(said, "lock: ErrorCode::Busy", "a writer and readers");
-    drop((reader, other));
-    let (writer, said) = hold(Access::ReadWrite)?;
-    assert_eq!(said, "lock: ok", "a writer alone");
-    for access in [Access::ReadOnly, Access::ReadWrite] {
-        let (_, said) = hold(access)?;
-        assert_eq!(said, "lock: ErrorCode::Busy", "{access:?} and a writer");
-    }
-    drop(writer);
-    Ok(())
-}
-
-#[test]
-fn a_dropped_lock_is_released() -> anyhow::Result<()> {
-    let home = tempfile::tempdir()?;
-    let run = |commands: &str| -> anyhow::Result<(DrivenSession, Vec<String>)> {
-        let grant = Grant::new("left", home.path(), Access::ReadWrite)?;
-        let script = Script::new("a").on("synchronize", commands);
-        let mut session = script.options(|options| options.grant(grant)).start(EventLog::new())?;
-        let report = session.block_on(async |session| {
-            Ok(session.run(&syncmgr_host::RunRequest::default()).await)
-        })?;
-        let said = report.log.iter().map(|entry| entry.text.clone());
-        Ok((session, said.filter(|text| text.starts_with("lock: ")).collect()))
-    };
-    // The first lock is kept; dropping a second one on the same directory releases nothing.
-    let (holder, said) = run("lock dir=left\nlock dir=left release=1")?;
-    assert_eq!(said, ["lock: ok", "lock: ok"]);
-    assert_eq!(run("lock dir=left")?.1, ["lock: ErrorCode::Busy"]);
-    drop(holder);
-    let (_released, said) = run("lock dir=left release=1")?;
-    assert_eq!(said, ["lock: ok"]);
-    assert_eq!(run("lock dir=left")?.1, ["lock: ok"]);
     Ok(())
 }
 
@@ -319,18 +261,6 @@ fn time_in_a_slow_sink_is_not_counted() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_crash_without_remaining_items_is_a_failure() -> anyhow::Result<()> {
-    let restart = RestartPolicy::Restart { attempts: 3, backoff: MILLISECOND };
-    let ran = Script::new("a")
-        .on("synchronize", "progress item=a status=failed\npanic text=at_the_end")
-        .request(|request| request.restart_policy = restart)
-        .run()?;
-    assert_eq!((ran.error_code(), ran.report.restarts), (Some("plugin-trap"), 0));
-    assert_eq!(ran.report.items[0].hresult(), Hresult::E_FAIL, "its own failure");
-    Ok(())
-}
-
-#[test]
 fn a_dropped_call_ends_the_session() -> anyhow::Result<()> {
     let mut session =
         Script::new("a").on("get-handler-info", "sleep ms=60000").start(EventLog::new())?;
@@ -416,53 +346,5 @@ fn excess_messages_are_dropped_and_counted() -> anyhow::Result<()> {
 fn an_item_list_above_the_limit_is_rejected() -> anyhow::Result<()> {
     let ran = with_limits(Script::new("a b c"), |limits| limits.items = 2).run()?;
     assert_eq!(ran.report.hresult(), Hresult::HRESULT_ERROR_INVALID_DATA);
-    Ok(())
-}
-
-#[test]
-fn a_crashed_plugin_is_restarted_for_its_unfinished_items() -> anyhow::Result<()> {
-    let home = tempfile::tempdir()?;
-    let storage = home.path().to_owned();
-    let script = |storage| {
-        Script::new("a b c")
-            .on(
-                "synchronize",
-                "progress item=a status=succeeded
-                 progress item=b status=updating
-                 crash-once
-                 progress item=b status=succeeded
-                 progress item=c status=succeeded",
-            )
-            .options(|options| options.storage(storage))
-    };
-    let restart = RestartPolicy::Restart { attempts: 3, backoff: MILLISECOND };
-    let ran = script(storage.clone()).request(|request| request.restart_policy = restart).run()?;
-    assert_eq!(ran.report.restarts, 1);
-    for (name, status) in ran.ends() {
-        assert_eq!(status, Status::Succeeded, "{name}");
-    }
-    assert!(ran.report.error().is_none(), "{:?}", ran.report.outcome);
-
-    std::fs::remove_file(storage.join("crashed"))?;
-    let ran = script(storage).run()?;
-    assert_eq!(ran.error_code(), Some("plugin-trap"), "no restart by default");
-    Ok(())
-}
-
-#[test]
-fn restarts_are_bounded() -> anyhow::Result<()> {
-    let restart = RestartPolicy::Restart { attempts: 2, backoff: MILLISECOND };
-    for (export, deaths) in [("synchronize", 2), ("enum-items", 2)] {
-        let script = Script::new("a").on(export, "panic text=again");
-        let ran = script.request(|request| request.restart_policy = restart).run()?;
-        assert_eq!(ran.error_code(), Some("plugin-trap"), "{export}");
-        assert_eq!(ran.report.restarts, deaths, "{export}");
-    }
-    // A cancelled item is not restarted.
-    let script = Script::new("a").on("synchronize", "spin");
-    let script = with_limits(script, |limits| limits.grace = 20 * MILLISECOND)
-        .request(|request| request.restart_policy = restart);
-    let ran = script.run_with(|cancel| cancel.cancel_all())?;
-    assert_eq!((ran.error_code(), ran.report.restarts), (Some("ended-cancelled-all"), 0));
     Ok(())
 }

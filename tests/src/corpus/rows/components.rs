@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::corpus::Row;
-use crate::corpus::bytes;
 use crate::corpus::core::Core;
+use crate::corpus::{bytes, requests};
 
 pub(super) fn rows() -> Vec<Row> {
     vec![
@@ -70,12 +70,20 @@ pub(super) fn rows() -> Vec<Row> {
         Row::made("has a wide signature", bytes::wide_signature, "contract-malformed"),
         Row::made("has more data than there may be", bytes::many_segments, "contract-malformed"),
         Row::made("is too large a file", bytes::huge_data, "load-too-large"),
-        Row::made("requests what cannot be read", bytes::malformed_requests, "contract-requests"),
-        Row::made("requests a command", bytes::requests_with_a_command, "contract-requests"),
-        Row::made("requests what is no text", bytes::binary_requests, "contract-requests"),
-        Row::made("requests twice", bytes::doubled_requests, "contract-requests"),
-        Row::made("requests without end", bytes::huge_requests, "contract-requests"),
-        Row::made("requests in brackets without end", bytes::nested_requests, "contract-requests"),
+        Row::made(
+            "requests what cannot be read",
+            requests::malformed_requests,
+            "contract-requests",
+        ),
+        Row::made("requests a command", requests::requests_with_a_command, "contract-requests"),
+        Row::made("requests what is no text", requests::binary_requests, "contract-requests"),
+        Row::made("requests twice", requests::doubled_requests, "contract-requests"),
+        Row::made("requests without end", requests::huge_requests, "contract-requests"),
+        Row::made(
+            "requests in brackets without end",
+            requests::nested_requests,
+            "contract-requests",
+        ),
         // Last, because the compiler continues for a while.
         Row::made("takes long to compile", bytes::many_functions, "load-compile-time")
             .load(|limits| limits.compile_time = Duration::from_millis(20)),
