@@ -115,7 +115,7 @@ pub(crate) struct PluginArgs {
 }
 
 /// Grants and settings. For a registered plugin, any of these replaces all that were registered.
-#[derive(Clone, Debug, Default, ClapArgs)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, ClapArgs)]
 pub(crate) struct GrantArgs {
     /// Grant a directory under a name (`:ro`: read-only)
     #[arg(long = "dir", value_name = "NAME=PATH[:ro]")]

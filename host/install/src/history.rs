@@ -2,15 +2,18 @@
 //!
 //! - `database`: the file, its schema, and what happens to a damaged one.
 //! - `recorder`: [`HistoryRecorder`], which records a run without delaying it; `writer`: its thread.
-//! - `query`: [`History`], which answers questions about past runs; `records`: the answers.
+//! - `query`: [`History`], which answers questions about past runs; `records`: the answers. `page`
+//!   answers those of `syncmgr serve`.
 
 mod database;
+mod page;
 mod query;
 mod recorder;
 mod records;
 mod writer;
 
 pub use database::HistoryError;
+pub use page::{ActionPlace, ItemRun, OpenConflict};
 pub use query::{ActionFilter, History, RunFilter};
 pub use recorder::{HistoryRecorder, HistorySink};
 pub use records::{HistoryAction, HistoryConflict, HistoryItem, HistoryRun, ItemState};

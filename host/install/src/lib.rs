@@ -45,8 +45,8 @@ pub use folder::{PrivateFolder, replace_file};
 pub use grants::{AllLimits, Grants, Secret, Server, ServerAuth};
 #[cfg(feature = "history")]
 pub use history::{
-    ActionFilter, History, HistoryAction, HistoryConflict, HistoryError, HistoryItem,
-    HistoryRecorder, HistoryRun, HistorySink, ItemState, NewRun, RunFilter,
+    ActionFilter, ActionPlace, History, HistoryAction, HistoryConflict, HistoryError, HistoryItem,
+    HistoryRecorder, HistoryRun, HistorySink, ItemRun, ItemState, NewRun, OpenConflict, RunFilter,
 };
 #[cfg(feature = "compiler")]
 pub use installation::Installation;

@@ -16,7 +16,8 @@ const FILE: &str = "history.db";
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The changes of the schema, in order. `user_version` is the number of those that were made.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE run (
         id INTEGER PRIMARY KEY,
         uuid TEXT NOT NULL UNIQUE,
@@ -83,7 +84,33 @@ const MIGRATIONS: [&str; 1] = ["
         settled INTEGER,
         UNIQUE (job, item, path, copy)
     ) STRICT;
-"];
+    ",
+    // Every question about the state and the last runs has an index.
+    "
+    ALTER TABLE run ADD COLUMN repeatable INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX run_job ON run (job, started);
+    CREATE INDEX run_failed ON run (started) WHERE exit_code IS NULL OR exit_code > 1;
+    CREATE INDEX run_open ON run (started) WHERE ended IS NULL;
+    ALTER TABLE item ADD COLUMN job TEXT NOT NULL DEFAULT '';
+    UPDATE item SET job = (SELECT job FROM run WHERE run.id = item.run);
+    CREATE INDEX item_job ON item (job, uuid);
+    CREATE INDEX item_succeeded ON item (job, uuid) WHERE status = 'succeeded';
+    CREATE INDEX item_name ON item (name, run);
+    CREATE INDEX item_uuid ON item (uuid, run);
+    CREATE INDEX action_skipped ON action (item) WHERE kind = 'skipped';
+    CREATE INDEX conflict_open ON conflict (job, item) WHERE settled IS NULL;
+    CREATE TABLE change (
+        item INTEGER NOT NULL REFERENCES item ON DELETE CASCADE,
+        kind TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        bytes INTEGER NOT NULL,
+        PRIMARY KEY (item, kind)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO change
+        SELECT item, kind, count(*), CAST(min(total(size), 9e18) AS INTEGER) FROM action
+        GROUP BY item, kind;
+    ",
+];
 
 /// An error of the history.
 #[derive(Debug, thiserror::Error)]

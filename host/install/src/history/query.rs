@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use rusqlite::{Connection, Row, named_params};
+use rusqlite::{Connection, Row, Statement, ToSql};
 
 use super::database::{Database, HistoryError, database};
 use super::records::{HistoryAction, HistoryConflict, HistoryItem, HistoryRun, ItemState};
@@ -31,6 +31,10 @@ pub struct RunFilter {
     pub since: Option<i64>,
     /// Only runs that failed, were cancelled, or never ended.
     pub failed: bool,
+    /// Only runs without an end: they are in progress, or were killed.
+    pub unended: bool,
+    /// The number of runs to skip, newest first.
+    pub skip: u32,
     /// The maximum number of runs, newest first; `None`: all.
     pub limit: Option<u32>,
 }
@@ -52,12 +56,54 @@ pub struct ActionFilter {
 }
 
 /// The columns of [`HistoryRun`].
-const RUN: &str = "run.id, run.uuid, job, plugin, trigger, started, ended, outcome, run.hresult, \
+const RUN: &str = "run.id, run.uuid, run.job, plugin, trigger, started, ended, outcome, run.hresult, \
                    exit_code, error_code, error, peak_memory, bytes_up, bytes_down, \
-                   dropped_actions";
+                   dropped_actions, repeatable";
 
-/// Whether an item has the name or the id `:item`.
-const IS_ITEM: &str = "(item.name = :item OR item.uuid = lower(:item))";
+/// The columns of [`HistoryAction`].
+pub(super) const ACTION: &str =
+    "run.uuid, started, run.job, item.name, kind, side, path, size, detail";
+
+/// A condition, and its parameter. Conditions that do not apply are left out of a query, so that an
+/// index serves the others.
+struct Condition<'a> {
+    applies: bool,
+    text: String,
+    parameter: Option<(&'static str, &'a dyn ToSql)>,
+}
+
+impl<'a> Condition<'a> {
+    fn new(name: &'static str, value: &'a Option<impl ToSql>, text: &str) -> Self {
+        let parameter = value.as_ref().map(|value| (name, value as &dyn ToSql));
+        Self { applies: value.is_some(), text: text.to_owned(), parameter }
+    }
+
+    fn flag(applies: bool, text: &str) -> Self {
+        Self { applies, text: text.to_owned(), parameter: None }
+    }
+
+    /// Returns the text of a `WHERE` clause and its parameters.
+    fn join(conditions: Vec<Self>) -> (String, Vec<(&'static str, &'a dyn ToSql)>) {
+        let conditions = conditions.into_iter().filter(|condition| condition.applies);
+        let (mut text, mut parameters) = ("WHERE TRUE".to_owned(), Vec::new());
+        for condition in conditions {
+            text.push_str(" AND ");
+            text.push_str(&condition.text);
+            parameters.extend(condition.parameter);
+        }
+        (text, parameters)
+    }
+}
+
+/// Prepares a query. Tests look at the plan of each.
+pub(super) fn prepare<'a>(
+    connection: &'a Connection,
+    query: &str,
+) -> rusqlite::Result<Statement<'a>> {
+    #[cfg(test)]
+    super::page::tests::note_plan(connection, query)?;
+    connection.prepare(query)
+}
 
 impl History {
     /// Opens the history of a state directory; `None`: there is none.
@@ -73,30 +119,36 @@ impl History {
     /// # Errors
     /// Returns [`HistoryError`].
     pub fn runs(&self, filter: &RunFilter) -> Result<Vec<HistoryRun>, HistoryError> {
+        let RunFilter { id, job, item, since, failed, unended, skip, limit } = filter;
+        let limit = limit.map_or(-1, i64::from);
+        let (conditions, mut parameters) = Condition::join(vec![
+            // Ids consist of hexadecimal digits, in lower case, and `-`.
+            Condition::new(":id", id, "uuid >= lower(:id) AND uuid < lower(:id) || 'g'"),
+            Condition::new(":job", job, "job = :job"),
+            Condition::new(
+                ":item",
+                item,
+                "run.id IN (SELECT run FROM item WHERE name = :item \
+                 UNION SELECT run FROM item WHERE uuid = lower(:item))",
+            ),
+            Condition::new(":since", since, "started >= :since"),
+            Condition::flag(*failed, "(exit_code IS NULL OR exit_code > 1)"),
+            Condition::flag(*unended, "ended IS NULL"),
+        ]);
+        parameters.extend([(":limit", &limit as &dyn ToSql), (":skip", skip)]);
         self.query(|connection| {
-            let mut query = connection.prepare(&format!(
-                "SELECT {RUN} FROM run \
-                 WHERE (:id IS NULL OR substr(uuid, 1, length(:id)) = lower(:id)) \
-                 AND (:job IS NULL OR job = :job) \
-                 AND (:item IS NULL OR EXISTS \
-                      (SELECT 1 FROM item WHERE item.run = run.id AND {IS_ITEM})) \
-                 AND (:since IS NULL OR started >= :since) \
-                 AND (NOT :failed OR exit_code IS NULL OR exit_code > 1) \
-                 ORDER BY started DESC, run.id DESC LIMIT :limit"
-            ))?;
-            let RunFilter { id, job, item, since, failed, limit } = filter;
-            let found = query.query_map(
-                named_params! {
-                    ":id": id, ":job": job, ":item": item, ":since": since, ":failed": failed,
-                    ":limit": limit.map_or(-1, i64::from),
-                },
-                |row| Ok((row.get::<_, i64>(0)?, run(row)?)),
-            )?;
+            let query = format!(
+                "SELECT {RUN} FROM run {conditions} \
+                 ORDER BY started DESC, run.id DESC LIMIT :limit OFFSET :skip"
+            );
+            let mut query = prepare(connection, &query)?;
+            let found =
+                query.query_map(&parameters[..], |row| Ok((row.get::<_, i64>(0)?, run(row)?)))?;
             let mut runs = Vec::new();
             for found in found {
                 let (number, mut run) = found?;
                 run.directories = directories(connection, number)?;
-                run.items = items(connection, number)?;
+                run.items = items(connection, number, run.ended.is_some())?;
                 runs.push(run);
             }
             Ok(runs)
@@ -122,32 +174,28 @@ impl History {
             )
         };
         let (before, after) = (is_at("path"), is_at("detail"));
+        let limit = limit.map_or(-1, i64::from);
+        let (conditions, mut parameters) = Condition::join(vec![
+            Condition::new(":run", run, "run.uuid = :run"),
+            Condition::new(":item", item, "(item.name = :item OR item.uuid = lower(:item))"),
+            Condition::new(
+                ":path",
+                &path,
+                &format!("({before} OR (kind <> 'skipped' AND {after}))"),
+            ),
+            Condition::new(":since", since, "started >= :since"),
+        ]);
+        parameters.push((":limit", &limit));
         self.query(|connection| {
-            let mut query = connection.prepare(&format!(
-                "SELECT run.uuid, started, job, item.name, kind, side, path, size, detail \
-                 FROM run JOIN item ON item.run = run.id JOIN action ON action.item = item.id \
-                 WHERE (:run IS NULL OR run.uuid = :run) \
-                 AND (:item IS NULL OR {IS_ITEM}) \
-                 AND (:path IS NULL OR {before} OR (kind <> 'skipped' AND {after})) \
-                 AND (:since IS NULL OR started >= :since) \
+            let query = format!(
+                "SELECT {ACTION} FROM run JOIN item ON item.run = run.id \
+                 JOIN action ON action.item = item.id {conditions} \
                  ORDER BY started DESC, run.id DESC, action.id LIMIT :limit"
-            ))?;
-            let mut rows = query.query(named_params! {
-                ":run": run, ":item": item, ":path": path, ":since": since,
-                ":limit": limit.map_or(-1, i64::from),
-            })?;
+            );
+            let mut query = prepare(connection, &query)?;
+            let mut rows = query.query(&parameters[..])?;
             while let Some(row) = rows.next()? {
-                let action = HistoryAction {
-                    run: row.get(0)?,
-                    started: row.get(1)?,
-                    job: row.get(2)?,
-                    item: row.get(3)?,
-                    kind: row.get(4)?,
-                    side: row.get(5)?,
-                    path: row.get(6)?,
-                    size: row.get(7)?,
-                    detail: row.get(8)?,
-                };
+                let action = action(row)?;
                 if !each(action) {
                     break;
                 }
@@ -162,22 +210,29 @@ impl History {
     /// Returns [`HistoryError`].
     pub fn states(&self) -> Result<Vec<ItemState>, HistoryError> {
         self.query(|connection| {
-            let mut query = connection.prepare(
-                "WITH last AS ( \
-                     SELECT job, uuid, max(item.id) AS id FROM item \
-                     JOIN (SELECT id AS run, job FROM run) USING (run) GROUP BY job, uuid \
-                 ), success AS ( \
-                     SELECT job, item.uuid, max(ended) AS ended FROM item \
-                     JOIN run ON run.id = item.run WHERE status = 'succeeded' \
-                     GROUP BY job, item.uuid \
+            // Finds each pair of a job and an item by the index, and then its last run.
+            let mut query = prepare(
+                connection,
+                "WITH RECURSIVE pair (job, uuid) AS ( \
+                     SELECT * FROM (SELECT job, uuid FROM item ORDER BY job, uuid LIMIT 1) \
+                     UNION ALL \
+                     SELECT next.job, next.uuid FROM pair JOIN item AS next ON next.id = coalesce( \
+                         (SELECT id FROM item WHERE item.job = pair.job AND item.uuid > pair.uuid \
+                          ORDER BY uuid LIMIT 1), \
+                         (SELECT id FROM item WHERE item.job > pair.job ORDER BY job, uuid LIMIT 1)) \
                  ) \
-                 SELECT run.job, item.uuid, item.name, run.uuid, run.started, run.ended, status, \
-                     code, text, success.ended, exit_code, \
-                     (SELECT count(*) FROM conflict WHERE conflict.job = run.job \
-                      AND conflict.item = item.uuid AND settled IS NULL) \
-                 FROM last JOIN item ON item.id = last.id JOIN run ON run.id = item.run \
-                 LEFT JOIN success ON success.job = run.job AND success.uuid = item.uuid \
-                 ORDER BY run.job, item.name",
+                 SELECT run.job, last.uuid, last.name, run.uuid, run.started, run.ended, status, \
+                     code, text, \
+                     (SELECT done.ended FROM item AS good JOIN run AS done ON done.id = good.run \
+                      WHERE good.job = pair.job AND good.uuid = pair.uuid \
+                      AND good.status = 'succeeded' ORDER BY good.id DESC LIMIT 1), \
+                     exit_code, \
+                     (SELECT count(*) FROM conflict WHERE conflict.job = pair.job \
+                      AND conflict.item = pair.uuid AND settled IS NULL) \
+                 FROM pair JOIN item AS last ON last.id = \
+                     (SELECT id FROM item WHERE item.job = pair.job AND item.uuid = pair.uuid \
+                      ORDER BY id DESC LIMIT 1) \
+                 JOIN run ON run.id = last.run ORDER BY run.job, last.name",
             )?;
             let states = query.query_map([], |row| {
                 Ok(ItemState {
@@ -223,7 +278,7 @@ impl History {
         })
     }
 
-    fn query<T>(
+    pub(super) fn query<T>(
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, HistoryError> {
@@ -250,19 +305,39 @@ fn run(row: &Row<'_>) -> rusqlite::Result<HistoryRun> {
         bytes_up: row.get(13)?,
         bytes_down: row.get(14)?,
         dropped_actions: row.get(15)?,
+        repeatable: row.get(16)?,
         directories: Vec::new(),
         items: Vec::new(),
     })
 }
 
-fn directories(connection: &Connection, run: i64) -> rusqlite::Result<Vec<(String, String)>> {
+/// Reads the columns of [`ACTION`].
+pub(super) fn action(row: &Row<'_>) -> rusqlite::Result<HistoryAction> {
+    Ok(HistoryAction {
+        run: row.get(0)?,
+        started: row.get(1)?,
+        job: row.get(2)?,
+        item: row.get(3)?,
+        kind: row.get(4)?,
+        side: row.get(5)?,
+        path: row.get(6)?,
+        size: row.get(7)?,
+        detail: row.get(8)?,
+    })
+}
+
+pub(super) fn directories(
+    connection: &Connection,
+    run: i64,
+) -> rusqlite::Result<Vec<(String, String)>> {
     let mut query =
-        connection.prepare("SELECT name, path FROM directory WHERE run = ?1 ORDER BY name")?;
+        prepare(connection, "SELECT name, path FROM directory WHERE run = ?1 ORDER BY name")?;
     query.query_map([run], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
-fn items(connection: &Connection, run: i64) -> rusqlite::Result<Vec<HistoryItem>> {
-    let mut query = connection.prepare(
+fn items(connection: &Connection, run: i64, ended: bool) -> rusqlite::Result<Vec<HistoryItem>> {
+    let mut query = prepare(
+        connection,
         "SELECT id, uuid, name, status, hresult, code, text, warnings, errors FROM item \
          WHERE run = ?1 ORDER BY id",
     )?;
@@ -278,25 +353,49 @@ fn items(connection: &Connection, run: i64) -> rusqlite::Result<Vec<HistoryItem>
             errors: row.get(8)?,
             counts: BTreeMap::new(),
             actions: BTreeMap::new(),
+            bytes: 0,
         };
         Ok((row.get(0)?, item))
     })?;
     let mut items = Vec::new();
     for found in found {
         let (number, mut item) = found?;
-        item.counts = numbers(connection, "SELECT name, value FROM count WHERE item = ?1", number)?;
-        let by_kind = "SELECT kind, count(*) FROM action WHERE item = ?1 GROUP BY kind";
-        item.actions = numbers(connection, by_kind, number)?;
+        item.counts = counts(connection, number)?;
+        changes(connection, number, ended, &mut item)?;
         items.push(item);
     }
     Ok(items)
 }
 
-fn numbers(
-    connection: &Connection,
-    query: &str,
-    item: i64,
-) -> rusqlite::Result<BTreeMap<String, u64>> {
-    let mut query = connection.prepare(query)?;
+fn counts(connection: &Connection, item: i64) -> rusqlite::Result<BTreeMap<String, u64>> {
+    let mut query = prepare(connection, "SELECT name, value FROM count WHERE item = ?1")?;
     query.query_map([item], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}
+
+/// Reads the numbers of actions, and the sizes of files.
+fn changes(
+    connection: &Connection,
+    number: i64,
+    ended: bool,
+    item: &mut HistoryItem,
+) -> rusqlite::Result<()> {
+    let mut query = prepare(
+        connection,
+        match ended {
+            true => "SELECT kind, number, bytes FROM change WHERE item = ?1",
+            false => {
+                "SELECT kind, count(*), CAST(min(total(size), 9e18) AS INTEGER) FROM action \
+                 WHERE item = ?1 GROUP BY kind"
+            }
+        },
+    )?;
+    let mut rows = query.query([number])?;
+    while let Some(row) = rows.next()? {
+        let (kind, number): (String, u64) = (row.get(0)?, row.get(1)?);
+        if ["created", "replaced"].contains(&&*kind) {
+            item.bytes = item.bytes.saturating_add(row.get(2)?);
+        }
+        item.actions.insert(kind, number);
+    }
+    Ok(())
 }

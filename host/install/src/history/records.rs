@@ -34,6 +34,8 @@ pub struct HistoryRun {
     pub bytes_down: u64,
     /// The number of actions that are not in the history.
     pub dropped_actions: u64,
+    /// Whether the plugin's name and the directories are sufficient to run it again in the same way.
+    pub repeatable: bool,
     /// The granted directories: names and paths.
     pub directories: Vec<(String, String)>,
     /// The items.
@@ -64,6 +66,8 @@ pub struct HistoryItem {
     pub counts: BTreeMap<String, u64>,
     /// The number of actions, by kind.
     pub actions: BTreeMap<String, u64>,
+    /// The sizes of the files that were created or replaced, in bytes, where they are known.
+    pub bytes: u64,
 }
 
 /// An action of a run.

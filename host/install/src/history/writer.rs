@@ -35,6 +35,9 @@ pub struct NewRun {
     pub trigger: String,
     /// The granted directories: names and paths.
     pub directories: Vec<(String, PathBuf)>,
+    /// Whether the plugin's name and the directories, all of them read-write, are sufficient to
+    /// run it again in the same way.
+    pub repeatable: bool,
 }
 
 /// What happens in a run.
@@ -111,13 +114,15 @@ fn insert_run(to: &mut Database, run: &NewRun) -> Result<i64, HistoryError> {
     let transaction = to.begin()?;
     let insert = || -> rusqlite::Result<i64> {
         transaction.execute(
-            "INSERT INTO run (uuid, job, plugin, trigger, started) VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO run (uuid, job, plugin, trigger, started, repeatable) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             params![
                 run.id.to_string(),
                 run.job,
                 run.plugin,
                 run.trigger,
-                milliseconds(SystemTime::now())
+                milliseconds(SystemTime::now()),
+                run.repeatable
             ],
         )?;
         let number = transaction.last_insert_rowid();
@@ -226,7 +231,7 @@ impl Writer {
 
 fn insert_item(to: &Transaction<'_>, run: i64, item: ItemId, name: &str) -> rusqlite::Result<i64> {
     to.query_row(
-        "INSERT INTO item (run, uuid, name) VALUES (?1, ?2, ?3) \
+        "INSERT INTO item (run, job, uuid, name) SELECT id, job, ?2, ?3 FROM run WHERE id = ?1 \
          ON CONFLICT DO UPDATE SET name = excluded.name RETURNING id",
         params![run, item.to_string(), name],
         |row| row.get(0),
@@ -318,5 +323,14 @@ fn end(
             )?;
         }
     }
+    // So that a list of runs does not read their actions. A sum of sizes that plugins report may
+    // exceed an integer.
+    to.execute(
+        "INSERT OR REPLACE INTO change (item, kind, number, bytes) \
+         SELECT action.item, kind, count(*), CAST(min(total(size), 9e18) AS INTEGER) \
+         FROM item JOIN action ON action.item = item.id WHERE item.run = ?1 \
+         GROUP BY action.item, kind",
+        [run],
+    )?;
     Ok(())
 }

@@ -2,11 +2,11 @@
 
 use std::io::Write as _;
 
-use syncmgr_host::{Plugin, RunReport, RunRequest};
+use syncmgr_host::{Access, Plugin, RunReport, RunRequest};
 use syncmgr_install::{HistoryRecorder, NewRun};
 use uuid::Uuid;
 
-use crate::args::Run;
+use crate::args::{GrantArgs, PluginArgs, Run};
 use crate::command::history::job_name;
 use crate::escape::escape;
 use crate::exit::Exit;
@@ -34,6 +34,7 @@ pub(super) fn begin(
         directories: directories
             .map(|grant| (grant.name().to_owned(), grant.path().to_owned()))
             .collect(),
+        repeatable: is_repeatable(job, args),
     };
     match HistoryRecorder::start(job.state_dir(), run) {
         Ok(recorder) => {
@@ -48,6 +49,20 @@ pub(super) fn begin(
             None
         }
     }
+}
+
+/// Returns whether a run of a built-in plugin has no other arguments than directories. Without its
+/// settings, or with more access, another run could change other files.
+fn is_repeatable(job: &Job, args: &Run) -> bool {
+    let PluginArgs { plugin: _, job: file, grants, limits, state_dir: _ } = &args.target;
+    let only_directories = GrantArgs { dirs: grants.dirs.clone(), ..GrantArgs::default() };
+    let grants = GrantArgs { http_proxy: None, ..grants.clone() };
+    matches!(job.plugin, PluginSource::BuiltIn(_))
+        && (file, limits.is_empty(), args.items.is_empty(), &args.cookie)
+            == (&None, true, true, &None)
+        && grants == only_directories
+        && job.grants.http.is_empty()
+        && job.grants.directories.iter().all(|grant| grant.access() == Access::ReadWrite)
 }
 
 /// Records the end of a run; `None`: it could not begin.

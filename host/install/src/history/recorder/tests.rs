@@ -21,6 +21,7 @@ fn new_run(job: &str) -> NewRun {
         plugin: "folder".to_owned(),
         trigger: "manual".to_owned(),
         directories: vec![("left".to_owned(), PathBuf::from("/home/me/docs"))],
+        repeatable: false,
     }
 }
 
