@@ -17,6 +17,7 @@ mod job;
 mod native;
 mod options;
 mod output;
+mod past;
 mod places;
 mod plugin_source;
 pub mod project;

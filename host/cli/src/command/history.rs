@@ -6,16 +6,14 @@ use std::path::Path;
 use indicatif::HumanBytes;
 use serde::Serialize;
 use syncmgr_host::text::to_json;
-use syncmgr_install::{ActionFilter, History, HistoryAction, HistoryItem, HistoryRun, RunFilter};
+use syncmgr_install::{ActionFilter, History, HistoryAction, HistoryRun, RunFilter};
 
 use crate::args;
 use crate::escape::escape;
 use crate::exit::{Exit, UsageError};
-use crate::output::{self, Stdout, action_words, duration, local_time, parse_since, rfc3339};
+use crate::output::{self, Stdout, duration, local_time, parse_since, rfc3339};
+use crate::past::{self, short};
 use crate::plugin_source::registrations;
-
-/// The number of digits of a run's id that are shown.
-const ID_DIGITS: usize = 8;
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -175,9 +173,9 @@ fn actions(
             true => action_json(&action),
             false if with_run => {
                 let (time, id) = (local_time(action.started), short(&action.run));
-                Ok(format!("{time}  {id}  {}: {}", escape(&action.item), words(&action)))
+                Ok(format!("{time}  {id}  {}: {}", escape(&action.item), past::action(&action)))
             }
-            false => Ok(format!("  {}", words(&action))),
+            false => Ok(format!("  {}", past::action(&action))),
         };
         written = line.map_err(Into::into).and_then(|line| Ok(writeln!(to, "{line}")?));
         written.is_ok()
@@ -185,59 +183,16 @@ fn actions(
     written
 }
 
-fn short(id: &str) -> &str {
-    id.get(..ID_DIGITS).unwrap_or(id)
-}
-
-fn words(action: &HistoryAction) -> String {
-    action_words(
-        &action.kind,
-        action.side.as_deref(),
-        &action.path,
-        action.size,
-        action.detail.as_deref(),
-    )
-}
-
-/// Returns the result of a run in words.
-fn result(run: &HistoryRun) -> &'static str {
-    match run.exit_code {
-        None => "not ended",
-        Some(0) => "in sync",
-        Some(1) => "conflicts or skipped entries",
-        Some(2) => "invalid usage",
-        Some(3) => "failed",
-        Some(4) => "stopped for safety",
-        Some(5) => "cancelled",
-        Some(6) => "held by another run",
-        Some(_) => "crashed",
-    }
-}
-
-/// Returns the numbers of actions of an item, such as `2 created, 1 deleted`.
-fn changes(item: &HistoryItem) -> String {
-    let counts = item.actions.iter();
-    let counts = counts.map(|(kind, count)| format!("{count} {}", escape(&kind.replace('-', " "))));
-    counts.collect::<Vec<_>>().join(", ")
-}
-
 fn run_line(run: &HistoryRun) -> String {
-    let items = run.items.iter().map(|item| {
-        let changes = changes(item);
-        match changes.is_empty() {
-            true => escape(&item.name).into_owned(),
-            false => format!("{}: {changes}", escape(&item.name)),
-        }
-    });
-    let items = items.collect::<Vec<_>>().join("; ");
     let took = run.ended.map(|ended| format!(" ({})", duration(ended - run.started)));
     format!(
-        "{}  {}  {}  {}{}  {items}",
+        "{}  {}  {}  {}{}  {}",
         short(&run.id),
         local_time(run.started),
         escape(&run.job),
-        result(run),
+        past::result(run.exit_code),
         took.unwrap_or_default(),
+        past::items(run),
     )
     .trim_end()
     .to_owned()
@@ -257,7 +212,7 @@ fn head(run: &HistoryRun, to: &mut impl Write) -> io::Result<()> {
     if let Some(ended) = run.ended {
         writeln!(to, "took: {}", duration(ended - run.started))?;
     }
-    writeln!(to, "result: {}", result(run))?;
+    writeln!(to, "result: {}", past::result(run.exit_code))?;
     if let Some((code, message)) = &run.error {
         writeln!(to, "error[{}]: {}", escape(code), escape(message))?;
     }

@@ -4,12 +4,13 @@ use std::io::Write;
 
 use serde::Serialize;
 use syncmgr_host::text::to_json;
-use syncmgr_install::{History, ItemState};
+use syncmgr_install::History;
 
 use crate::args::{Conflicts, StateDir, Status};
 use crate::escape::{escape, quote};
 use crate::exit::Exit;
 use crate::output::{self, ago, rfc3339};
+use crate::past::{End, state_words, success_words};
 use crate::plugin_source::registrations;
 
 #[derive(Serialize)]
@@ -44,31 +45,12 @@ fn history(state_dir: &StateDir) -> anyhow::Result<Option<History>> {
     Ok(History::open(registrations.state_dir())?)
 }
 
-/// Returns the state of an item in one word or a few, and its exit status.
-fn state(item: &ItemState) -> (&'static str, Exit) {
-    let status = match (&item.ended, item.status.as_deref()) {
-        (None, _) | (Some(_), None) => return ("not ended", Exit::Remaining),
-        (Some(_), Some(status)) => status,
-    };
-    match (status, item.code.as_deref(), item.exit_code) {
-        ("succeeded" | "deleted", ..) if item.conflicts == 0 => ("in sync", Exit::InSync),
-        ("succeeded" | "deleted", ..) => ("conflicts", Exit::Remaining),
-        ("skipped" | "stopped", ..) => ("cancelled", Exit::Remaining),
-        // Without a code, the failure is that of the run.
-        (_, Some("safety-stop"), _) | (_, None, Some(4)) => {
-            ("stopped for safety", Exit::SafetyStop)
-        }
-        (_, Some("busy"), _) | (_, None, Some(6)) => ("held by another run", Exit::Held),
-        (..) => ("failed", Exit::Failed),
-    }
-}
-
 pub(crate) fn status(args: &Status) -> anyhow::Result<Exit> {
     let Some(history) = history(&args.state_dir)? else { return Ok(Exit::InSync) };
     let mut to = output::stdout();
     let mut exits = vec![Exit::InSync];
     for item in history.states()? {
-        let (state, exit) = state(&item);
+        let (state, exit) = End::from(&item).state();
         exits.push(exit);
         if args.json {
             let line = StateLine {
@@ -86,16 +68,7 @@ pub(crate) fn status(args: &Status) -> anyhow::Result<Exit> {
             writeln!(to, "{}", to_json(&line, false)?)?;
             continue;
         }
-        let state = match (state, item.conflicts) {
-            ("conflicts", 1) => "1 conflict".to_owned(),
-            ("conflicts", more) => format!("{more} conflicts"),
-            (state, _) => state.to_owned(),
-        };
-        let last = match (item.succeeded, exit) {
-            (_, Exit::InSync) => ago(item.ended.unwrap_or(item.started)),
-            (Some(succeeded), _) => format!("last success {}", ago(succeeded)),
-            (None, _) => "never succeeded".to_owned(),
-        };
+        let (state, last) = (state_words(&item), success_words(&item));
         let (name, job) = (escape(&item.name), escape(&item.job));
         writeln!(to, "{name}: {state}, {last} ({job})")?;
     }
