@@ -5,6 +5,8 @@ mod plugins;
 mod project;
 mod run;
 mod secret;
+#[cfg(feature = "serve")]
+mod serve;
 
 use std::path::PathBuf;
 
@@ -18,6 +20,8 @@ pub(crate) use self::plugins::{
 pub(crate) use self::project::{Build, Dev, Drive, New, Pack, Replay, Test};
 pub(crate) use self::run::{Demo, Items, RestartPolicy, Run, Trigger};
 pub(crate) use self::secret::{Secret, SecretCommand};
+#[cfg(feature = "serve")]
+pub(crate) use self::serve::Serve;
 
 const EXIT_STATUS: &str = "\
 Exit status:
@@ -63,6 +67,8 @@ pub(crate) enum Command {
     History(History),
     Status(Status),
     Conflicts(Conflicts),
+    #[cfg(feature = "serve")]
+    Serve(Serve),
     Properties(Properties),
     Inspect(Inspect),
     Validate(Validate),

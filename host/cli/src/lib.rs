@@ -22,6 +22,8 @@ mod places;
 mod plugin_source;
 pub mod project;
 mod quarantine;
+#[cfg(feature = "serve")]
+mod serve;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -79,6 +81,8 @@ fn dispatch(command: &Command) -> anyhow::Result<Exit> {
         Command::History(history) => command::history::run(history),
         Command::Status(status) => command::status::status(status),
         Command::Conflicts(conflicts) => command::status::conflicts(conflicts),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => serve::run(args),
         Command::Properties(properties) => command::properties::run(properties),
         Command::Inspect(inspect) => command::inspect::run(inspect),
         Command::Validate(validate) => command::validate::run(validate),

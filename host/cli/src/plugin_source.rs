@@ -97,6 +97,12 @@ impl PluginSource {
         BUILT_IN.iter().find(|one| one.name == name).map(Self::BuiltIn)
     }
 
+    /// Returns all built-in plugins.
+    #[cfg(feature = "serve")]
+    pub(crate) fn all_built_in() -> impl Iterator<Item = Self> {
+        BUILT_IN.iter().map(Self::BuiltIn)
+    }
+
     /// Returns whether this is a built-in plugin, installed or not. Built-in plugins are granted
     /// the capabilities that they request.
     pub(crate) fn is_built_in(&self) -> bool {

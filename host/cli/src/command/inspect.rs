@@ -41,12 +41,12 @@ struct InspectLine {
 }
 
 #[derive(Serialize)]
-struct RequestLine {
-    kind: &'static str,
-    name: String,
+pub(crate) struct RequestLine {
+    pub(crate) kind: &'static str,
+    pub(crate) name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    access: Option<&'static str>,
-    why: String,
+    pub(crate) access: Option<&'static str>,
+    pub(crate) why: String,
     /// The option that grants the request.
     option: String,
 }
@@ -145,7 +145,7 @@ pub(crate) fn run(args: &Inspect) -> anyhow::Result<Exit> {
 }
 
 /// Returns the requests of a plugin with the options that grant them.
-fn requests(description: &Description) -> Vec<RequestLine> {
+pub(crate) fn requests(description: &Description) -> Vec<RequestLine> {
     let requests = &description.requests;
     let mut lines = Vec::new();
     for directory in &requests.directories {
