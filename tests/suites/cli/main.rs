@@ -10,4 +10,6 @@ mod program;
 mod project;
 mod registration;
 mod s3;
+#[cfg(feature = "serve")]
+mod serve;
 mod webdav;

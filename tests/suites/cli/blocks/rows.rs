@@ -73,6 +73,8 @@ pub(super) const BLOCKS: &[(&str, &str, How)] = &[
     (HISTORY, "syncmgr history", Run("readme", "")),
     (HISTORY, "3f2a9c1e", By("history::a_run_is_found_with_each_of_its_changes")),
     (HISTORY, "left and right: 1 conflict", By("history::conflicts_are_listed_until_they_are_settled")),
+    (SERVE, "syncmgr serve", By("serve::each_page_shows_real_runs")),
+    (SERVE, "http://127.0.0.1", By("serve::a_request_without_the_cookie_is_refused")),
     (OPERATING, "syncmgr register folder", Run("readme", "")),
     (GRANTS, "syncmgr inspect theirs.wasm", Run("readme", "")),
     ("README.md", "syncmgr new mirror", Run("readme", "")),
@@ -171,6 +173,7 @@ pub(super) const BLOCKS: &[(&str, &str, How)] = &[
 const FOLDER: &str = "guest/book/src/folder.md";
 const GRANTS: &str = "guest/book/src/grants.md";
 const HISTORY: &str = "guest/book/src/history.md";
+const SERVE: &str = "guest/book/src/serve.md";
 const INSTALL: &str = "guest/book/src/install.md";
 const INTRODUCTION: &str = "guest/book/src/introduction.md";
 const LIFECYCLE: &str = "guest/book/src/lifecycle.md";

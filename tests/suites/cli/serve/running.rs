@@ -1,0 +1,157 @@
+//! Runs that the page starts and cancels.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{Ipv4Addr, TcpStream};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::client::{PATIENCE, Page};
+use super::{PAIR, last_run, with_conflict};
+use crate::home::Home;
+
+/// Creates a job file that waits for its cancellation, then writes a file. The page knows it after
+/// its first run.
+pub(super) fn with_waiting_job() -> Result<Home> {
+    let home = Home::new()?;
+    fs::create_dir(home.path("dir"))?;
+    let job = format!(
+        "plugin = {:?}\n[dirs]\ndir = \"dir\"\n[settings]\nitems = \"a\"\nsynchronize = \"\"\"\n\
+         progress item=a status=updating text=halfway value=5 max=10\n\
+         write path=/dir/started text=x\nwait-cancelled item=a\nwrite path=/dir/tidied text=x\n\
+         \"\"\"\n",
+        conformance::SCRIPT
+    );
+    home.write("job.toml", job)?;
+    let quick = "synchronize=progress item=a status=succeeded";
+    home.run(&["run", "--job", "job.toml", "--set", quick])?.expect(0, "succeeded: a")?;
+    Ok(home)
+}
+
+fn wait_until(what: &str, is: impl Fn() -> bool) -> Result<()> {
+    let begun = Instant::now();
+    while !is() {
+        ensure!(begun.elapsed() < PATIENCE, "{what} never happens");
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_preview_changes_nothing_and_a_run_changes_the_files() -> Result<()> {
+    let home = with_conflict()?;
+    home.write("left/new.txt", "new")?;
+    let before = last_run(&home)?;
+    let mut page = Page::start(&home)?;
+    page.submit("/", "job", "&mode=preview")?.expect(303, "")?;
+    let shown = page.wait_for("/running", "What would be done")?;
+    ensure!(shown.body.contains("new.txt"), "{}", shown.body);
+    ensure!(!home.path("right/new.txt").exists());
+    assert_eq!(last_run(&home)?, before, "a preview is not recorded");
+
+    page.submit("/", "job", "&mode=run")?.expect(303, "")?;
+    page.wait_for("/running", "created on right: new.txt (3 B)")?;
+    page.wait_for("/running", "runs nothing at the moment")?;
+    assert_eq!(fs::read_to_string(home.path("right/new.txt"))?, "new");
+    let run = last_run(&home)?;
+    ensure!(run != before);
+    page.get(&format!("/run/{run}"))?.expect(200, "created on right: new.txt")?;
+    Ok(())
+}
+
+#[test]
+fn only_jobs_whose_arguments_are_known_can_be_run() -> Result<()> {
+    for (more, runnable) in [
+        (&[][..], true),
+        (&["--set", "mode=mirror"][..], false),
+        (&["--limit", "items=10"], false),
+        (&["--item", "folder"], false),
+    ] {
+        let home = Home::new()?;
+        home.write("left/a.txt", "hello")?;
+        fs::create_dir(home.path("right"))?;
+        let command: Vec<_> = PAIR.iter().chain(more).copied().collect();
+        home.run(&command)?.expect(0, "succeeded")?;
+        let shown = Page::start(&home)?.get("/")?.expect(200, "<h2>folder</h2>")?;
+        let button = shown.body.contains(">Run</button>");
+        assert_eq!(button, runnable, "{more:?}: {}", shown.body);
+        assert_eq!(shown.body.contains("the settings of the last run are not known"), !runnable);
+    }
+    // Read-only access would be lost.
+    let home = Home::new()?;
+    home.write("left/a.txt", "hello")?;
+    fs::create_dir(home.path("right"))?;
+    home.run(&["run", "folder", "--dir", "left=left:ro", "--dir", "right=right"])?.expect(0, "")?;
+    let shown = Page::start(&home)?.get("/")?.body;
+    ensure!(!shown.contains(">Run</button>"), "{shown}");
+    // A registration has everything.
+    home.run(&["register", "folder", "--dir", "left=left:ro", "--dir", "right=right"])?
+        .expect(0, "")?;
+    Page::start(&home)?.get("/")?.expect(200, ">Run</button>")?;
+    // A job file that does not exist any longer cannot be run.
+    let home = with_waiting_job()?;
+    let page = Page::start(&home)?;
+    page.get("/")?.expect(200, ">Run</button>")?;
+    fs::remove_file(home.path("job.toml"))?;
+    ensure!(!page.get("/")?.body.contains(">Run</button>"));
+    Ok(())
+}
+
+#[test]
+fn a_cancelled_run_tidies_up() -> Result<()> {
+    let home = with_waiting_job()?;
+    let mut page = Page::start(&home)?;
+    page.submit("/", "job", "&mode=run")?.expect(303, "")?;
+    wait_until("the start", || home.path("dir/started").exists())?;
+    page.wait_for("/running", "halfway, 5 of 10")?;
+    ensure!(!home.path("dir/tidied").exists());
+    page.submit("/running", "run", "")?.expect(303, "")?;
+    let shown = page.wait_for("/running", "Ended")?;
+    ensure!(shown.body.contains("cancelled"), "{}", shown.body);
+    ensure!(home.path("dir/tidied").exists(), "the first signal is a request");
+    page.get("/")?.expect(200, "cancelled")?;
+    Ok(())
+}
+
+#[test]
+fn progress_is_sent_while_a_run_goes_on() -> Result<()> {
+    let home = with_waiting_job()?;
+    let mut page = Page::start(&home)?;
+    page.submit("/", "job", "&mode=run")?.expect(303, "")?;
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, page.port))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let headers = page.headers();
+    write!(
+        stream,
+        "GET /running/events HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n{headers}\r\n",
+        page.port
+    )?;
+    let mut lines = BufReader::new(stream).lines();
+    let mut find = |words: &str| -> Result<String> {
+        let found = lines.find(|line| line.as_ref().map_or(true, |line| line.contains(words)));
+        Ok(found.with_context(|| format!("the stream ended before {words}"))??)
+    };
+    find("text/event-stream")?;
+    find("halfway, 5 of 10")?;
+    page.submit("/running", "run", "")?.expect(303, "")?;
+    find("\"shape\":\"1:false:")?;
+    Ok(())
+}
+
+#[test]
+fn the_end_of_the_program_is_the_end_of_its_runs() -> Result<()> {
+    let home = with_waiting_job()?;
+    let mut page = Page::start(&home)?;
+    page.submit("/", "job", "&mode=run")?.expect(303, "")?;
+    wait_until("the start", || home.path("dir/started").exists())?;
+    let sent = Command::new("kill").args(["-INT", &page.child.id().to_string()]).status()?;
+    ensure!(sent.success());
+    let status = page.child.wait()?;
+    ensure!(status.success(), "{status}");
+    ensure!(home.path("dir/tidied").exists(), "the run was cancelled, not killed");
+    home.run(&["status"])?.expect(1, "a: cancelled")?;
+    Ok(())
+}
