@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
-pub(crate) use self::history::{Conflicts, History, Status};
+pub(crate) use self::history::{Conflicts, History, Keep, Resolve, Status};
 pub(crate) use self::plugins::{
     Cache, Embed, Inspect, List, Properties, Register, Unregister, Validate,
 };
@@ -63,6 +63,7 @@ pub(crate) enum Command {
     History(History),
     Status(Status),
     Conflicts(Conflicts),
+    Resolve(Resolve),
     Properties(Properties),
     Inspect(Inspect),
     Validate(Validate),

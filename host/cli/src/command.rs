@@ -14,6 +14,7 @@ pub(crate) mod new;
 pub(crate) mod properties;
 pub(crate) mod register;
 pub(crate) mod replay;
+pub(crate) mod resolve;
 pub(crate) mod run;
 pub(crate) mod secret;
 pub(crate) mod status;

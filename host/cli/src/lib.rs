@@ -78,6 +78,7 @@ fn dispatch(command: &Command) -> anyhow::Result<Exit> {
         Command::History(history) => command::history::run(history),
         Command::Status(status) => command::status::status(status),
         Command::Conflicts(conflicts) => command::status::conflicts(conflicts),
+        Command::Resolve(resolve) => command::resolve::run(resolve),
         Command::Properties(properties) => command::properties::run(properties),
         Command::Inspect(inspect) => command::inspect::run(inspect),
         Command::Validate(validate) => command::validate::run(validate),

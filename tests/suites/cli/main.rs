@@ -9,5 +9,6 @@ mod kill;
 mod program;
 mod project;
 mod registration;
+mod resolve;
 mod s3;
 mod webdav;

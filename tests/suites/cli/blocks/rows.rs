@@ -73,6 +73,8 @@ pub(super) const BLOCKS: &[(&str, &str, How)] = &[
     (HISTORY, "syncmgr history", Run("readme", "")),
     (HISTORY, "3f2a9c1e", By("history::a_run_is_found_with_each_of_its_changes")),
     (HISTORY, "left and right: 1 conflict", By("history::conflicts_are_listed_until_they_are_settled")),
+    (HISTORY, "syncmgr resolve", By("resolve::each_version_can_be_kept")),
+    (HISTORY, "docs: kept", By("resolve::a_registered_plugin_and_a_job_file_are_named")),
     (OPERATING, "syncmgr register folder", Run("readme", "")),
     (GRANTS, "syncmgr inspect theirs.wasm", Run("readme", "")),
     ("README.md", "syncmgr new mirror", Run("readme", "")),
