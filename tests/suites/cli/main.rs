@@ -10,4 +10,5 @@ mod program;
 mod project;
 mod registration;
 mod s3;
+mod trash;
 mod webdav;

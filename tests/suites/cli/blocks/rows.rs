@@ -73,6 +73,10 @@ pub(super) const BLOCKS: &[(&str, &str, How)] = &[
     (HISTORY, "syncmgr history", Run("readme", "")),
     (HISTORY, "3f2a9c1e", By("history::a_run_is_found_with_each_of_its_changes")),
     (HISTORY, "left and right: 1 conflict", By("history::conflicts_are_listed_until_they_are_settled")),
+    (TRASH, "syncmgr trash list", Run("readme", "")),
+    (TRASH, "2026-11-28T175312", By("trash::replaced_and_deleted_files_are_listed")),
+    (TRASH, "syncmgr trash restore", By("trash::a_directory_and_a_whole_run_are_restored")),
+    (TRASH, "syncmgr trash empty", By("trash::only_the_runs_that_are_named_are_removed")),
     (OPERATING, "syncmgr register folder", Run("readme", "")),
     (GRANTS, "syncmgr inspect theirs.wasm", Run("readme", "")),
     ("README.md", "syncmgr new mirror", Run("readme", "")),
@@ -171,6 +175,7 @@ pub(super) const BLOCKS: &[(&str, &str, How)] = &[
 const FOLDER: &str = "guest/book/src/folder.md";
 const GRANTS: &str = "guest/book/src/grants.md";
 const HISTORY: &str = "guest/book/src/history.md";
+const TRASH: &str = "guest/book/src/trash.md";
 const INSTALL: &str = "guest/book/src/install.md";
 const INTRODUCTION: &str = "guest/book/src/introduction.md";
 const LIFECYCLE: &str = "guest/book/src/lifecycle.md";
