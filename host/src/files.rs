@@ -3,15 +3,19 @@
 //! Everything is opened relative to an open directory, one name at a time, and never through a
 //! link.
 
+mod entries;
+
 use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::time::SystemTime;
 
 use crate::fs::fence::Fence;
-use crate::fs::metadata::{EntryKind, FileIdentity, Links, Metadata, system_time};
+use crate::fs::metadata::{FileIdentity, Links, Metadata, system_time};
 use crate::fs::system;
 use crate::imports::names::is_entry_name;
+
+pub use entries::{EntryKind, UserEntry, link_stays_inside};
 
 /// The number of entries that are read at once.
 const PAGE: usize = 256;

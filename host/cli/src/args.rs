@@ -5,6 +5,7 @@ mod plugins;
 mod project;
 mod run;
 mod secret;
+mod trash;
 
 use std::path::PathBuf;
 
@@ -18,6 +19,9 @@ pub(crate) use self::plugins::{
 pub(crate) use self::project::{Build, Dev, Drive, New, Pack, Replay, Test};
 pub(crate) use self::run::{Demo, Items, RestartPolicy, Run, Trigger};
 pub(crate) use self::secret::{Secret, SecretCommand};
+pub(crate) use self::trash::{
+    Trash, TrashCommand, TrashEmpty, TrashList, TrashOf, TrashRestore, TrashSide, TrashUsage,
+};
 
 const EXIT_STATUS: &str = "\
 Exit status:
@@ -64,6 +68,7 @@ pub(crate) enum Command {
     Status(Status),
     Conflicts(Conflicts),
     Resolve(Resolve),
+    Trash(Trash),
     Properties(Properties),
     Inspect(Inspect),
     Validate(Validate),

@@ -19,4 +19,5 @@ pub(crate) mod run;
 pub(crate) mod secret;
 pub(crate) mod status;
 pub(crate) mod test;
+pub(crate) mod trash;
 pub(crate) mod validate;

@@ -31,6 +31,20 @@ impl Quarantined {
     }
 }
 
+/// A run holds a directory.
+#[derive(Debug, thiserror::Error)]
+#[error("a run holds the directory {directory}; try again after it ends")]
+pub(crate) struct Held {
+    pub(crate) directory: String,
+}
+
+impl Held {
+    /// Returns the stable code of the error.
+    pub(crate) const fn code(&self) -> &'static str {
+        "busy"
+    }
+}
+
 /// The exit status. The discriminants are the documented numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -100,6 +114,9 @@ impl Exit {
         }
         if error.is::<Quarantined>() {
             return Self::Crashed;
+        }
+        if error.is::<Held>() {
+            return Self::Held;
         }
         if let Some(error) = error.downcast_ref::<InstallError>() {
             return if error.is_usage() { Self::Usage } else { Self::Crashed };
@@ -230,6 +247,7 @@ fn code_of(error: &anyhow::Error) -> Option<&'static str> {
         error.downcast_ref().map(CheckError::code),
         error.downcast_ref().map(StartError::code),
         error.downcast_ref().map(Quarantined::code),
+        error.downcast_ref().map(Held::code),
     ];
     codes.into_iter().flatten().next()
 }

@@ -21,6 +21,7 @@ mod places;
 mod plugin_source;
 pub mod project;
 mod quarantine;
+mod trash;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -79,6 +80,7 @@ fn dispatch(command: &Command) -> anyhow::Result<Exit> {
         Command::Status(status) => command::status::status(status),
         Command::Conflicts(conflicts) => command::status::conflicts(conflicts),
         Command::Resolve(resolve) => command::resolve::run(resolve),
+        Command::Trash(trash) => command::trash::run(trash),
         Command::Properties(properties) => command::properties::run(properties),
         Command::Inspect(inspect) => command::inspect::run(inspect),
         Command::Validate(validate) => command::validate::run(validate),

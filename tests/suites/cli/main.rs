@@ -11,4 +11,5 @@ mod project;
 mod registration;
 mod resolve;
 mod s3;
+mod trash;
 mod webdav;

@@ -1,6 +1,6 @@
 //! Times for people and for programs. They are in milliseconds since 1970.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use indicatif::HumanDuration;
 use jiff::Timestamp;
@@ -19,6 +19,11 @@ fn timestamp(milliseconds: i64) -> Timestamp {
 
 pub(crate) fn now() -> i64 {
     Timestamp::now().as_millisecond()
+}
+
+/// Returns a time of the system in milliseconds since 1970.
+pub(crate) fn milliseconds(time: SystemTime) -> i64 {
+    Timestamp::try_from(time).map_or(0, Timestamp::as_millisecond)
 }
 
 /// Returns a time in the time zone of the user.

@@ -158,6 +158,21 @@ impl History {
         })
     }
 
+    /// Returns the names and paths of all directories that the runs of a plugin or a job were
+    /// granted.
+    ///
+    /// # Errors
+    /// Returns [`HistoryError`].
+    pub fn directories(&self, of: &str) -> Result<Vec<(String, String)>, HistoryError> {
+        self.query(|connection| {
+            let mut query = connection.prepare(
+                "SELECT DISTINCT name, path FROM directory JOIN run ON run.id = directory.run \
+                 WHERE job = ?1 OR plugin = ?1 ORDER BY name, path",
+            )?;
+            query.query_map([of], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+        })
+    }
+
     /// Returns the state of each item, by job and name.
     ///
     /// # Errors

@@ -75,6 +75,10 @@ pub(super) const BLOCKS: &[(&str, &str, How)] = &[
     (HISTORY, "left and right: 1 conflict", By("history::conflicts_are_listed_until_they_are_settled")),
     (HISTORY, "syncmgr resolve", By("resolve::each_version_can_be_kept")),
     (HISTORY, "docs: kept", By("resolve::a_registered_plugin_and_a_job_file_are_named")),
+    (TRASH, "syncmgr trash list", Run("readme", "")),
+    (TRASH, "2026-11-28T175312", By("trash::replaced_and_deleted_files_are_listed")),
+    (TRASH, "syncmgr trash restore", By("trash::a_directory_and_a_whole_run_are_restored")),
+    (TRASH, "syncmgr trash empty", By("trash::only_the_runs_that_are_named_are_removed")),
     (OPERATING, "syncmgr register folder", Run("readme", "")),
     (GRANTS, "syncmgr inspect theirs.wasm", Run("readme", "")),
     ("README.md", "syncmgr new mirror", Run("readme", "")),
@@ -173,6 +177,7 @@ pub(super) const BLOCKS: &[(&str, &str, How)] = &[
 const FOLDER: &str = "guest/book/src/folder.md";
 const GRANTS: &str = "guest/book/src/grants.md";
 const HISTORY: &str = "guest/book/src/history.md";
+const TRASH: &str = "guest/book/src/trash.md";
 const INSTALL: &str = "guest/book/src/install.md";
 const INTRODUCTION: &str = "guest/book/src/introduction.md";
 const LIFECYCLE: &str = "guest/book/src/lifecycle.md";
