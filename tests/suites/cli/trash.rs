@@ -41,7 +41,7 @@ impl Home {
     }
 
     /// Returns the paths in the trash as `SIDE PATH`, newest runs first.
-    fn in_trash(&self) -> Result<Vec<String>> {
+    fn listed(&self) -> Result<Vec<String>> {
         let lines = self.trash(&["list", "folder", "--json"])?.expect(0, "")?.json_lines()?;
         let text = |value: &serde_json::Value| value.as_str().unwrap_or("-").to_owned();
         Ok(lines
@@ -75,7 +75,7 @@ fn replaced_and_deleted_files_are_listed() -> Result<()> {
     }
     let home = Home::with_trash(delete_docs)?;
     let all = ["right a.txt", "right docs/b.txt", "right docs/deep/c.txt"];
-    assert_eq!(home.in_trash()?, all);
+    assert_eq!(home.listed()?, all);
     let right = home.path("right").canonicalize()?.display().to_string();
     for of in [&[][..], &["folder"], &["--dir", "left=left", "--dir", "right=right"]] {
         let arguments = match of.first() {
@@ -136,7 +136,7 @@ fn a_file_returns_to_its_place_and_the_next_run_syncs_it() -> Result<()> {
     home.trash(&["restore", "folder", "docs/deep/c.txt"])?
         .expect(0, "restored docs/deep/c.txt to ")?;
     assert_eq!(home.read("right/docs/deep/c.txt")?, "cc");
-    assert_eq!(home.in_trash()?, ["right a.txt", "right docs/b.txt"]);
+    assert_eq!(home.listed()?, ["right a.txt", "right docs/b.txt"]);
     home.trash(&["restore", "--job", "sync.toml", "docs/b.txt"])?.expect(0, "(1 B)")?;
     home.run(&PAIR)?.expect(0, "2 copied")?;
     assert_eq!(home.read("left/docs/deep/c.txt")?, "cc");
@@ -158,7 +158,7 @@ fn a_directory_and_a_whole_run_are_restored() -> Result<()> {
         (home.read("right/docs/b.txt")?, home.read("right/docs/deep/c.txt")?),
         ("b".into(), "cc".into())
     );
-    assert_eq!(home.in_trash()?, ["right a.txt"]);
+    assert_eq!(home.listed()?, ["right a.txt"]);
 
     let home = Home::with_trash(delete_docs)?;
     let run = home.runs()?.remove(0);
@@ -167,7 +167,7 @@ fn a_directory_and_a_whole_run_are_restored() -> Result<()> {
     assert_eq!(home.read("papers/deep/c.txt")?, "cc");
     home.trash(&["restore", "folder", "--run", &run, "--to", "all"])?.expect(0, "all/a.txt")?;
     assert_eq!(home.read("all/a.txt")?, "first");
-    assert_eq!(home.in_trash()?, [""; 0]);
+    assert_eq!(home.listed()?, [""; 0]);
 
     let home = Home::with_trash(delete_docs)?;
     let ran =
@@ -197,7 +197,7 @@ fn nothing_that_exists_is_replaced_without_a_copy_in_the_trash() -> Result<()> {
 
     home.trash(&["restore", "folder", "a.txt", "--replace"])?.expect(0, "restored a.txt")?;
     assert_eq!(home.read("right/a.txt")?, "first");
-    assert_eq!(home.in_trash()?, ["right a.txt", "right docs/b.txt", "right docs/deep/c.txt"]);
+    assert_eq!(home.listed()?, ["right a.txt", "right docs/b.txt", "right docs/deep/c.txt"]);
     home.trash(&["restore", "folder", "a.txt", "--to", "second.txt"])?.expect(0, "")?;
     assert_eq!(home.read("second.txt")?, "second", "the replaced file was in the trash");
 
@@ -341,7 +341,7 @@ fn a_directory_that_a_run_holds_is_not_changed() -> Result<()> {
         home.trash(&["list", "folder"])?.expect(0, "docs/b.txt")?;
     }
     ensure!(!home.path("right/docs").exists());
-    assert_eq!(home.in_trash()?.len(), 3);
+    assert_eq!(home.listed()?.len(), 3);
     home.trash(&["restore", "folder", "docs/b.txt"])?.expect(0, "")?;
     home.trash(&["empty", "folder", "--yes"])?.expect(0, "removed 1 run with 2 files")?;
     Ok(())

@@ -34,7 +34,7 @@ fn on_another_file_system() -> Result<()> {
     let own = names()?;
     ensure!(own.len() == 2 && own[1] == format!("{}.pair", own[0]), "{own:?}");
     ensure!(!home.path("state/plugins/folder/storage/trash").join(&own[0]).exists());
-    assert_eq!(home.in_trash()?, ["right a.txt", "right pair", "right docs/b.txt"]);
+    assert_eq!(home.listed()?, ["right a.txt", "right pair", "right docs/b.txt"]);
 
     home.trash(&["restore", "folder", "docs/b.txt"])?.expect(0, "restored docs/b.txt")?;
     assert_eq!(home.read("right/docs/b.txt")?, "b");
@@ -47,7 +47,7 @@ fn on_another_file_system() -> Result<()> {
     );
     home.trash(&["restore", "folder", "a.txt", "--replace"])?.expect(0, "restored a.txt")?;
     assert_eq!(home.read("right/a.txt")?, "first");
-    assert_eq!(home.in_trash()?, ["right a.txt", "right pair"]);
+    assert_eq!(home.listed()?, ["right a.txt", "right pair"]);
     assert_eq!(names()?.len(), 4, "another run, with its pair");
     ensure!(fs::read_dir(home.path(""))?.all(|entry| {
         entry.is_ok_and(|entry| !entry.file_name().to_string_lossy().starts_with(".syncmgr-tmp"))
