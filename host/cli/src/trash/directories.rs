@@ -135,7 +135,7 @@ fn recorded(of: &str, registrations: &Registrations) -> Directories {
     });
     let recorded = recorded.unwrap_or_else(|error| {
         let error = syncmgr_host::full_message(&error);
-        note(&format!("the history does not tell which directories the trash is from: {error}"));
+        note(&format!("cannot read from the history where the trash is from: {error}"));
         Vec::new()
     });
     let grant = |(name, path): (String, String)| {

@@ -69,6 +69,7 @@ fn on_another_file_system() -> Result<()> {
     fs::remove_dir_all(&trash)?;
 
     // The setting removes old runs there, too.
+    home.sync_after(|_| Ok(()))?;
     home.sync_after(|home| Ok(fs::remove_file(home.path("left/a.txt"))?))?;
     let old = "2024-01-01T000000.000000000Z";
     let run = names()?.remove(0);
