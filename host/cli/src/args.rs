@@ -22,12 +22,13 @@ pub(crate) use self::secret::{Secret, SecretCommand};
 const EXIT_STATUS: &str = "\
 Exit status:
   0    in sync
-  1    done, but conflicts or skipped entries remain
+  1    done, but conflicts or skipped entries remain (`run --accept-standing-conflicts`: others
+       than conflicts of earlier runs)
   2    invalid usage, or not a valid plugin
   3    some items failed
   4    stopped for safety without any change
   5    cancelled
-  6    another run holds the item
+  6    another run holds the item (`run --wait`: after the duration)
   7    the plugin crashed, the host failed, or the output cannot be written
   141  the reader closed the output";
 

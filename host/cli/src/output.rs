@@ -12,7 +12,7 @@ use std::io::{self, Write};
 pub(crate) use bars::Bars;
 pub(crate) use json::Json;
 pub(crate) use lines::Lines;
-pub(crate) use time::{ago, duration, local_time, now, parse_since, rfc3339};
+pub(crate) use time::{ago, duration, local_time, now, parse_duration, parse_since, rfc3339};
 pub(crate) use view::{
     View, action_words, error_word, grant_option, print_to_stderr, show_output, summary,
 };

@@ -5,6 +5,7 @@ mod compiling;
 mod errors;
 mod history;
 mod home;
+mod hooks;
 mod kill;
 mod program;
 mod project;
