@@ -4,6 +4,7 @@ mod history;
 mod plugins;
 mod project;
 mod run;
+mod schedule;
 mod secret;
 
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ pub(crate) use self::plugins::{
 };
 pub(crate) use self::project::{Build, Dev, Drive, New, Pack, Replay, Test};
 pub(crate) use self::run::{Demo, Items, RestartPolicy, Run, Trigger};
+pub(crate) use self::schedule::{Schedule, ScheduleCommand, ScheduleEnable, Target};
 pub(crate) use self::secret::{Secret, SecretCommand};
 
 const EXIT_STATUS: &str = "\
@@ -60,6 +62,7 @@ pub(crate) fn hint(error: &clap::Error) -> Option<&'static str> {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Run(Run),
+    Schedule(Schedule),
     Items(Items),
     History(History),
     Status(Status),

@@ -15,6 +15,7 @@ pub(crate) mod properties;
 pub(crate) mod register;
 pub(crate) mod replay;
 pub(crate) mod run;
+pub(crate) mod schedule;
 pub(crate) mod secret;
 pub(crate) mod status;
 pub(crate) mod test;

@@ -11,4 +11,5 @@ mod program;
 mod project;
 mod registration;
 mod s3;
+mod schedule;
 mod webdav;
