@@ -18,7 +18,7 @@ pub(crate) use self::plugins::{
 };
 pub(crate) use self::project::{Build, Dev, Drive, New, Pack, Replay, Test};
 pub(crate) use self::run::{Demo, Items, RestartPolicy, Run, Trigger};
-pub(crate) use self::schedule::{Schedule, ScheduleCommand, ScheduleEnable, Target};
+pub(crate) use self::schedule::{Schedule, ScheduleCommand, ScheduleEnable, Target, Watch};
 pub(crate) use self::secret::{Secret, SecretCommand};
 
 const EXIT_STATUS: &str = "\
@@ -62,6 +62,7 @@ pub(crate) fn hint(error: &clap::Error) -> Option<&'static str> {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Run(Run),
+    Watch(Watch),
     Schedule(Schedule),
     Items(Items),
     History(History),

@@ -20,3 +20,4 @@ pub(crate) mod secret;
 pub(crate) mod status;
 pub(crate) mod test;
 pub(crate) mod validate;
+pub(crate) mod watch;

@@ -75,6 +75,7 @@ pub fn check_arguments(arguments: &[&str]) -> Result<(), String> {
 fn dispatch(command: &Command) -> anyhow::Result<Exit> {
     match command {
         Command::Run(run) => command::run::run(run),
+        Command::Watch(watch) => command::watch::run(watch),
         Command::Schedule(schedule) => command::schedule::run(schedule),
         Command::Items(items) => command::items::run(items),
         Command::History(history) => command::history::run(history),

@@ -12,4 +12,5 @@ mod project;
 mod registration;
 mod s3;
 mod schedule;
+mod watch;
 mod webdav;

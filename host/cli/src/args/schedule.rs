@@ -1,8 +1,10 @@
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args as ClapArgs, Subcommand};
 
-use super::{PluginArgs, StateDir};
+use super::{EXIT_STATUS, PluginArgs, Run, StateDir, Trigger};
+use crate::output::parse_duration;
 
 /// A registered plugin or a job file.
 #[derive(Clone, Debug, ClapArgs)]
@@ -98,4 +100,60 @@ pub(crate) struct ScheduleEnable {
     /// Print the files instead of writing them
     #[arg(long)]
     pub(crate) print: bool,
+}
+
+const WATCH_HELP: &str = "\
+Examples:
+  Sync whenever something changes, and every 15 minutes:
+    syncmgr watch sync.toml
+  Sync a registered plugin with a server that changes often:
+    syncmgr watch photos --every 1min
+
+A run starts at once, after each change that is followed by two seconds of silence, and EVERY at the
+latest. Changes on a server are found only then. A run waits for other runs that hold the
+directories. Ctrl-C, SIGTERM and SIGHUP cancel the run and end the command with status 0.
+";
+
+/// Run a job whenever one of its directories changes
+#[derive(Clone, Debug, ClapArgs)]
+#[command(after_help = watch_help())]
+pub(crate) struct Watch {
+    #[command(flatten)]
+    pub(crate) target: Target,
+
+    /// Maximum time between two runs
+    #[arg(long, value_name = "DURATION", default_value = "15min", value_parser = parse_duration)]
+    pub(crate) every: Duration,
+
+    /// Print a JSON object for each callback, and a report for each run
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Show each change, and the output of the plugin
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+
+    /// Show only problems
+    #[arg(short, long, conflicts_with_all = ["json", "verbose"])]
+    pub(crate) quiet: bool,
+}
+
+fn watch_help() -> String {
+    format!("{WATCH_HELP}\n{EXIT_STATUS}")
+}
+
+impl Watch {
+    /// Returns the arguments of each run.
+    pub(crate) fn run(&self) -> Run {
+        Run {
+            target: self.target.plugin_args(),
+            trigger: Trigger::Scheduled,
+            json: self.json,
+            verbose: self.verbose,
+            quiet: self.quiet,
+            batch: true,
+            wait: Some(None),
+            ..Run::default()
+        }
+    }
 }

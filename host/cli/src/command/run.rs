@@ -45,7 +45,7 @@ pub(crate) fn run(args: &Run) -> anyhow::Result<Exit> {
 }
 
 /// Runs a job, and then its hook.
-fn run_job(job: &mut Job, args: &Run, interrupts: &Interrupts) -> anyhow::Result<Exit> {
+pub(crate) fn run_job(job: &mut Job, args: &Run, interrupts: &Interrupts) -> anyhow::Result<Exit> {
     if args.dry_run {
         job.grants.make_read_only();
     }
