@@ -73,6 +73,11 @@ pub(super) const BLOCKS: &[(&str, &str, How)] = &[
     (HISTORY, "syncmgr history", Run("readme", "")),
     (HISTORY, "3f2a9c1e", By("history::a_run_is_found_with_each_of_its_changes")),
     (HISTORY, "left and right: 1 conflict", By("history::conflicts_are_listed_until_they_are_settled")),
+    (SCHEDULE, "syncmgr schedule enable", By("schedule::a_schedule_runs_the_job_until_it_is_disabled")),
+    (SCHEDULE, "syncmgr watch", By("watch::a_change_starts_a_run_and_a_run_does_not")),
+    (SCHEDULE, "plugin = \"folder\"", By("hooks::each_outcome_has_its_hook")),
+    (SCHEDULE, "syncmgr run --job sync.toml --wait", By("hooks::a_run_waits_for_another_one")),
+    (SCHEDULE, "syncmgr run --job sync.toml --accept", By("hooks::a_standing_conflict_may_be_accepted")),
     (OPERATING, "syncmgr register folder", Run("readme", "")),
     (GRANTS, "syncmgr inspect theirs.wasm", Run("readme", "")),
     ("README.md", "syncmgr new mirror", Run("readme", "")),
@@ -179,6 +184,7 @@ const WEBDAV: &str = "guest/book/src/webdav.md";
 const S3: &str = "guest/book/src/s3.md";
 const ENGINE: &str = "guest/book/src/engine.md";
 const OPERATING: &str = "guest/book/src/operating.md";
+const SCHEDULE: &str = "guest/book/src/schedule.md";
 const PUBLISHING: &str = "guest/book/src/publishing.md";
 const TESTING: &str = "guest/book/src/testing.md";
 const TUTORIAL_C: &str = "guest/book/src/tutorial-c.md";
