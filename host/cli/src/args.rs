@@ -4,6 +4,7 @@ mod history;
 mod plugins;
 mod project;
 mod run;
+mod schedule;
 mod secret;
 mod trash;
 
@@ -18,6 +19,7 @@ pub(crate) use self::plugins::{
 };
 pub(crate) use self::project::{Build, Dev, Drive, New, Pack, Replay, Test};
 pub(crate) use self::run::{Demo, Items, RestartPolicy, Run, Trigger};
+pub(crate) use self::schedule::{Schedule, ScheduleCommand, ScheduleEnable, Target, Watch};
 pub(crate) use self::secret::{Secret, SecretCommand};
 pub(crate) use self::trash::{
     Trash, TrashCommand, TrashEmpty, TrashList, TrashOf, TrashRestore, TrashSide, TrashUsage,
@@ -26,12 +28,13 @@ pub(crate) use self::trash::{
 const EXIT_STATUS: &str = "\
 Exit status:
   0    in sync
-  1    done, but conflicts or skipped entries remain
+  1    done, but conflicts or skipped entries remain (`run --accept-standing-conflicts`: others
+       than conflicts of earlier runs)
   2    invalid usage, or not a valid plugin
   3    some items failed
   4    stopped for safety without any change
   5    cancelled
-  6    another run holds the item
+  6    another run holds the item (`run --wait`: after the duration)
   7    the plugin crashed, the host failed, or the output cannot be written
   141  the reader closed the output";
 
@@ -63,6 +66,8 @@ pub(crate) fn hint(error: &clap::Error) -> Option<&'static str> {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Run(Run),
+    Watch(Watch),
+    Schedule(Schedule),
     Items(Items),
     History(History),
     Status(Status),

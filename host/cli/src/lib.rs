@@ -21,6 +21,7 @@ mod places;
 mod plugin_source;
 pub mod project;
 mod quarantine;
+mod schedule;
 mod trash;
 
 use std::io::Write as _;
@@ -75,6 +76,8 @@ pub fn check_arguments(arguments: &[&str]) -> Result<(), String> {
 fn dispatch(command: &Command) -> anyhow::Result<Exit> {
     match command {
         Command::Run(run) => command::run::run(run),
+        Command::Watch(watch) => command::watch::run(watch),
+        Command::Schedule(schedule) => command::schedule::run(schedule),
         Command::Items(items) => command::items::run(items),
         Command::History(history) => command::history::run(history),
         Command::Status(status) => command::status::status(status),

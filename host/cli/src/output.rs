@@ -13,7 +13,9 @@ use crate::escape::escape;
 pub(crate) use bars::Bars;
 pub(crate) use json::Json;
 pub(crate) use lines::Lines;
-pub(crate) use time::{ago, duration, local_time, milliseconds, now, parse_since, rfc3339};
+pub(crate) use time::{
+    ago, duration, local_time, milliseconds, now, parse_duration, parse_since, rfc3339,
+};
 pub(crate) use view::{
     View, action_words, error_word, grant_option, print_to_stderr, show_output, summary,
 };

@@ -50,6 +50,17 @@ pub(crate) fn duration(milliseconds: i64) -> String {
     }
 }
 
+/// Parses a duration, such as `30s` or `15min`.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    const SECOND: (&str, i64) = ("s", 1000);
+    let parsed = [SECOND].iter().chain(&UNITS).find_map(|(unit, factor)| {
+        let number: u64 = text.strip_suffix(unit)?.trim_end().parse().ok()?;
+        number.checked_mul(u64::try_from(*factor).ok()?).map(Duration::from_millis)
+    });
+    parsed
+        .ok_or_else(|| "use a number with `s`, `min`, `h`, `d` or `w`, such as `15min`".to_owned())
+}
+
 /// Returns how long ago a time was, such as `2 minutes ago`.
 pub(crate) fn ago(milliseconds: i64) -> String {
     let since = u64::try_from(now() - milliseconds).unwrap_or(0);
@@ -102,6 +113,25 @@ mod tests {
             assert_eq!(parse_since(text, now).ok(), expected, "{text}");
         }
         assert!(parse_since("2023-11-01", now).is_ok_and(|start| start < now));
+    }
+
+    #[test]
+    fn durations_are_parsed() {
+        for (text, seconds) in [
+            ("0s", Some(0)),
+            ("90s", Some(90)),
+            ("15 min", Some(900)),
+            ("2h", Some(7200)),
+            ("1d", Some(86_400)),
+            ("5", None),
+            ("-1s", None),
+            ("s", None),
+            ("99999999999999999999s", None),
+            ("18446744073709551615w", None),
+        ] {
+            let parsed = parse_duration(text).ok();
+            assert_eq!(parsed, seconds.map(Duration::from_secs), "{text}");
+        }
     }
 
     #[test]
