@@ -202,11 +202,11 @@ fn a_refused_conflict_changes_nothing() -> Result<()> {
         ),
     ];
     for (what, change, status, words) in rows {
+        let home = Home::in_sync()?;
+        let copy = home.conflicts("right", &["docs/a.txt"])?.remove(0);
+        change(&home, &copy)?;
+        let before = without_state(trees::read(home.0.path())?);
         for keep in ["left", "right", "newer", "both"] {
-            let home = Home::in_sync()?;
-            let copy = home.conflicts("right", &["docs/a.txt"])?.remove(0);
-            change(&home, &copy)?;
-            let before = without_state(trees::read(home.0.path())?);
             let refused = home.resolve(&["folder", "docs/a.txt", "--keep", keep])?;
             let refused = refused.expect(status, words).with_context(|| what.to_owned())?;
             ensure!(
@@ -243,20 +243,20 @@ fn links_are_refused_and_not_followed() -> Result<()> {
         ("left/.syncmgr-trash", "outside"),
         ("left", "outside"),
     ] {
+        let home = Home::in_sync()?;
+        let copy = home.conflicts("right", &["docs/a.txt"])?.remove(0);
+        home.write("secret", "top secret\n")?;
+        for name in ["docs/a.txt", &copy, "a.txt", &copy["docs/".len()..]] {
+            home.write(&format!("outside/{name}"), "top secret\n")?;
+        }
+        let outside = trees::read(&home.path("outside"))?;
+        if what.ends_with("trash") {
+            fs::create_dir(home.path(what))?;
+        }
+        replace(&home, &what.replace("docs/COPY", &copy), target)?;
         for arguments in
-            [&["--keep", "left"][..], &["--keep", "right"], &["--keep", "both"], &["--diff"]]
+            [&["--diff"][..], &["--keep", "left"], &["--keep", "right"], &["--keep", "both"]]
         {
-            let home = Home::in_sync()?;
-            let copy = home.conflicts("right", &["docs/a.txt"])?.remove(0);
-            home.write("secret", "top secret\n")?;
-            for name in ["docs/a.txt", &copy, "a.txt", &copy["docs/".len()..]] {
-                home.write(&format!("outside/{name}"), "top secret\n")?;
-            }
-            let outside = trees::read(&home.path("outside"))?;
-            if what.ends_with("trash") {
-                fs::create_dir(home.path(what))?;
-            }
-            replace(&home, &what.replace("docs/COPY", &copy), target)?;
             let ran = home.resolve(&[&["folder", "docs/a.txt"], arguments].concat())?;
             let is_unused = what.ends_with("trash")
                 && ["both", "--diff"].contains(arguments.last().context("a word")?);
