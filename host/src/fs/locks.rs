@@ -1,11 +1,9 @@
 //! Locks on directories, which exclude other sessions.
 
 use std::io;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::fence::Fence;
-use super::metadata::{FileIdentity, Links};
+use super::metadata::FileIdentity;
 use super::system;
 use crate::grants::Access;
 
@@ -87,14 +85,6 @@ impl DirectoryLock {
             }
         }
     }
-}
-
-/// Returns whether another session holds a directory, so that a session with this access cannot
-/// lock it. A directory that cannot be opened is not held.
-pub(crate) fn is_held(path: &Path, access: Access) -> bool {
-    let locked = system::Handle::open(path, Links::Refuse, &Fence::default())
-        .and_then(|handle| system::Lock::new(&handle, access == Access::ReadWrite));
-    locked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }
 
 impl Drop for DirectoryLock {

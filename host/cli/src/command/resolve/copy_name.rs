@@ -1,7 +1,20 @@
 //! Names of conflict copies.
 
-use super::settle::Kept;
+use serde::Serialize;
+
 use crate::args::Keep;
+
+/// The version that is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Kept {
+    /// The one that has the name.
+    Path,
+    /// The conflict copy.
+    Copy,
+    /// Both.
+    Both,
+}
 
 /// The words of two sides.
 const SIDES: [[&str; 2]; 2] = [["left", "right"], ["local", "remote"]];

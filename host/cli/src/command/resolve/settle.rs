@@ -8,6 +8,7 @@ use serde::Serialize;
 use syncmgr_host::files::{Found, UserDirectory};
 use syncmgr_install::HistoryConflict;
 
+use super::copy_name::Kept;
 use super::refusal::Refusal;
 use super::versions::{Versions, open};
 use crate::args::Keep;
@@ -19,18 +20,6 @@ const TRASH: &str = ".syncmgr-trash";
 
 /// The maximum number of names that are tried for a file.
 const MOST_NAMES: u32 = 100;
-
-/// The version that is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Kept {
-    /// The one that has the name.
-    Path,
-    /// The conflict copy.
-    Copy,
-    /// Both.
-    Both,
-}
 
 /// What was done.
 #[derive(Debug, Serialize)]
