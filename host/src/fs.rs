@@ -16,6 +16,7 @@ pub(crate) mod device_names;
 pub(crate) mod directory;
 pub(crate) mod fence;
 pub(crate) mod file;
+pub(crate) mod held;
 pub(crate) mod holes;
 pub(crate) mod links;
 pub(crate) mod locks;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::error::GrantError;
+use crate::fs::held::is_held;
 
 /// Something outside the sandbox that has no name, unlike directories and settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize)]
@@ -104,6 +105,12 @@ impl Grant {
     /// Returns the access.
     pub fn access(&self) -> Access {
         self.access
+    }
+
+    /// Returns whether another session has locked the directory, so that a session with this grant
+    /// cannot lock it. If no session has, this locks it for an instant.
+    pub fn is_held(&self) -> bool {
+        is_held(&self.path, self.access == Access::ReadWrite)
     }
 
     /// Returns the grant with another id, for running a plugin on a copy that should pass for the

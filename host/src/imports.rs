@@ -9,7 +9,7 @@ mod file;
 mod flush_files;
 mod http_errors;
 pub(crate) mod linker;
-mod names;
+pub(crate) mod names;
 mod relocation;
 mod room;
 mod statistics;

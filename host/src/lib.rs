@@ -33,7 +33,7 @@
 //! - `grants`, `component`, `http`: the grants of a session, and the requests of a component, which
 //!   are read without running it.
 //! - `fs`, `storage`: files, and the quota of the plugin's storage. Independent of WIT and
-//!   wasmtime.
+//!   wasmtime. [`files`]: for programs that change files without a plugin.
 //! - `bindings` is generated from the WIT; `convert` bounds all data from a plugin.
 //! - `sync_manager`: [`SyncManager`] records the reports of a handler and forwards them to the
 //!   sink.
@@ -52,6 +52,7 @@ mod component;
 mod convert;
 mod engine;
 mod error;
+pub mod files;
 mod fs;
 #[cfg(fuzzing)]
 #[doc(hidden)]

@@ -5,8 +5,7 @@ use crate::error::SessionError;
 use crate::hresult::{self, Hresult};
 use crate::http::HttpUsage;
 use crate::id::ItemId;
-use crate::types::ErrorCode;
-use crate::types::{LogEntry, Status};
+use crate::types::{ActionKind, ErrorCode, LogEntry, Status};
 
 /// The report of a run.
 #[derive(Debug)]
@@ -27,6 +26,8 @@ pub struct RunReport {
     /// The number of log entries beyond the limit. They count as warnings and errors, but are not
     /// in the log.
     pub dropped_log_entries: u64,
+    /// The number of actions that the sink received, by kind.
+    pub actions: BTreeMap<ActionKind, u64>,
     /// The number of actions of the plugin beyond the limit, which the sink did not receive.
     pub dropped_actions: u64,
     /// The number of reports by the plugin.
@@ -141,6 +142,7 @@ impl RunReport {
             warnings: 0,
             errors: 0,
             dropped_log_entries: 0,
+            actions: BTreeMap::new(),
             dropped_actions: 0,
             progress_calls: 0,
             merged_calls: 0,
@@ -166,6 +168,9 @@ impl RunReport {
         self.warnings += later.warnings;
         self.errors += later.errors;
         self.dropped_log_entries += later.dropped_log_entries;
+        for (kind, count) in later.actions {
+            *self.actions.entry(kind).or_default() += count;
+        }
         self.dropped_actions += later.dropped_actions;
         self.progress_calls += later.progress_calls;
         self.merged_calls += later.merged_calls;

@@ -15,7 +15,9 @@ use crate::limits::monitor::Monitor;
 use crate::limits::{Limits, size};
 use crate::report::{ItemReport, Outcome, RunReport};
 use crate::sink::{Progress, Sink};
-use crate::types::{Action, Item, LogEntry, LogLevel, ProgressItem, ProgressResponse, Status};
+use crate::types::{
+    Action, ActionKind, Item, LogEntry, LogLevel, ProgressItem, ProgressResponse, Status,
+};
 use items::{ItemEntry, ItemTable};
 use throttle::Throttle;
 
@@ -40,6 +42,7 @@ pub struct SyncManager {
     max_item_bytes: u64,
     /// The number of actions that the sink may still receive.
     actions_left: u64,
+    actions: BTreeMap<ActionKind, u64>,
     dropped_actions: u64,
     /// The maximum size of the sink's recording; `None` if it does not record.
     max_record_bytes: Option<u64>,
@@ -74,6 +77,7 @@ impl SyncManager {
             max_items: size(limits.items),
             max_item_bytes: limits.item_bytes,
             actions_left: limits.actions,
+            actions: BTreeMap::new(),
             dropped_actions: 0,
             max_record_bytes,
             exceeded: None,
@@ -240,7 +244,10 @@ impl SyncManager {
         self.actions_left -= delivered;
         self.dropped_actions += count - delivered;
         self.monitor.in_sink(|| {
-            actions.take(size(delivered)).for_each(|action| self.sink.action(item, &action));
+            for action in actions.take(size(delivered)) {
+                *self.actions.entry(action.kind).or_default() += 1;
+                self.sink.action(item, &action);
+            }
         });
         self.check_record();
     }
@@ -357,6 +364,7 @@ impl SyncManager {
             warnings: items.count_entries(LogLevel::Warning),
             errors: items.count_entries(LogLevel::Error),
             dropped_log_entries: items.dropped(),
+            actions: self.actions.clone(),
             dropped_actions: self.dropped_actions,
             progress_calls: items.progress_calls,
             merged_calls: self.merged_calls,

@@ -8,6 +8,7 @@ mod left;
 mod moves;
 mod name;
 mod new_baseline;
+mod old_trash;
 mod perform;
 mod place;
 mod refused;
@@ -69,6 +70,7 @@ pub struct Applier<'a> {
     ends: &'a mut Endpoints,
     pair: &'a Pair,
     options: &'a Options,
+    run: Run,
     context: &'a mut SyncContext,
     temps: TempNames,
     now: i64,
@@ -108,13 +110,22 @@ impl<'a> Applier<'a> {
         // Any first number is possible.
         let first = (now.unsigned_abs() & u64::from(u32::MAX)).try_into().unwrap_or(0);
         let temps = TempNames::new(pair.tag(), first);
-        let Options { verify, durable, trash, .. } = *options;
-        let run = Run { stamp, verify, durable, trash, temps: temps.clone() };
+        let Options { verify, durable, trash, trash_keep, .. } = *options;
+        let run = Run {
+            stamp,
+            verify,
+            durable,
+            trash,
+            temps: temps.clone(),
+            pair: pair.sides.each_ref().map(|side| side.id),
+            keep: trash_keep.at(now),
+        };
         ends.iter_mut().for_each(|end| end.begin(&run));
         Self {
             ends,
             pair,
             options,
+            run,
             context,
             temps,
             now,

@@ -6,6 +6,7 @@ mod entry;
 use std::any::Any;
 
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, Result};
+use uuid::Uuid;
 
 pub use copy::{Content, OpenRequest, Received, Transfer};
 pub use entry::{Entry, Identity, Metadata};
@@ -350,6 +351,32 @@ pub struct Run {
     pub trash: bool,
     /// Names for temporary files.
     pub temps: TempNames,
+    /// The ids of the left and the right side.
+    pub pair: [Uuid; 2],
+    /// The runs that stay in the trash.
+    pub keep: Keep,
+}
+
+/// The runs of a pair that stay in the trash, in addition to the current one. A side on a server
+/// keeps all of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// The name of the first run that is not too old; `None`: any age.
+    pub since: Option<String>,
+    /// The maximum size of all runs in bytes; `None`: any size.
+    pub bytes: Option<u64>,
+}
+
+impl Keep {
+    /// Returns whether all runs stay.
+    pub fn is_all(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Returns whether a run is too old to stay.
+    pub fn is_too_old(&self, stamp: &str) -> bool {
+        self.since.as_deref().is_some_and(|since| stamp < since)
+    }
 }
 
 /// Returns the error for something that is not what the plan expects.

@@ -159,7 +159,7 @@ pub mod tree;
 
 pub use apply::Endpoints;
 pub use endpoint::{Capabilities, Content, Endpoint, Entry, Identity, Metadata, Received, Rename};
-pub use endpoint::{OpenRequest, Renamed, Run, Transfer};
+pub use endpoint::{Keep, OpenRequest, Renamed, Run, Transfer};
 pub use item::PairItem;
 pub use local::Local;
 pub use options::Options;

@@ -27,6 +27,7 @@ use modes::KeptModes;
 use permit::Opened;
 use stream::Reader;
 use trash::Trash;
+pub(crate) use trash::{Place, remove_old};
 use walker::{HANDLES, Walker};
 
 /// The bytes to copy or to hash between two checks for a cancellation.
@@ -353,7 +354,7 @@ impl Endpoint for Local {
 }
 
 /// Returns a side as a local directory, if it is one.
-fn local(end: &mut dyn Endpoint) -> Option<&mut Local> {
+pub(crate) fn local(end: &mut dyn Endpoint) -> Option<&mut Local> {
     end.as_any()?.downcast_mut()
 }
 

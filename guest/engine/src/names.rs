@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use jiff::Timestamp;
 use syncmgr_plugin::{Error, ErrorCode};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
@@ -19,6 +20,16 @@ pub const STORED_TRASH: &str = "trash";
 
 /// The directory in the root of a side that is on another file system than the storage.
 pub const TRASH: &str = ".syncmgr-trash";
+
+/// The file with the pair of a run in the trash: in the run's directory in the storage, or with
+/// [`TRASH_PAIR_END`] next to the run's directory in a side.
+pub(crate) const TRASH_PAIR: &str = "pair";
+
+/// The end of the name of that file in a side.
+pub(crate) const TRASH_PAIR_END: &str = ".pair";
+
+/// The times that are names of runs in the trash, with `0` for each digit.
+const STAMP: &str = "0000-00-00T000000.000000000Z";
 
 const TEMP_PREFIX: &str = ".syncmgr-tmp-";
 const TEMP_DIGITS: usize = 16;
@@ -42,6 +53,27 @@ pub fn key(name: &str) -> Cow<'_, str> {
 /// Returns a form that is equal for names that differ only in case.
 pub(crate) fn folded(name: &str) -> String {
     key(&key(name).to_lowercase()).into_owned()
+}
+
+/// Returns a time in ns since 1970 as the name of a run's directory in the trash. The order of the
+/// names is that of the times.
+pub(crate) fn stamp(nanoseconds: i64) -> String {
+    time(nanoseconds, "%Y-%m-%dT%H%M%S.%9fZ")
+}
+
+/// Returns whether a name is one that [`stamp`] returned.
+pub(crate) fn is_stamp(name: &str) -> bool {
+    let is_like = |(byte, like): (u8, u8)| match like {
+        b'0' => byte.is_ascii_digit(),
+        other => byte == other,
+    };
+    name.len() == STAMP.len() && name.bytes().zip(STAMP.bytes()).all(is_like)
+}
+
+/// Formats a time in ns since 1970.
+pub(crate) fn time(nanoseconds: i64, format: &str) -> String {
+    let time = Timestamp::from_nanosecond(i128::from(nanoseconds)).unwrap_or(Timestamp::UNIX_EPOCH);
+    time.strftime(format).to_string()
 }
 
 /// Names of the temporary files of a run.
@@ -252,6 +284,16 @@ mod tests {
             assert!(!is_temp_of(&name, other), "{name}");
         }
         assert!(!is_temp_of(".syncmgr-tmp-00000000", 0));
+    }
+
+    #[test]
+    fn the_name_of_a_run_is_its_time() {
+        let (before, after) = (stamp(1_790_000_000_000_000_007), stamp(1_790_000_000_000_000_070));
+        assert_eq!(before, "2026-09-21T141320.000000007Z");
+        assert!(before < after && is_stamp(&before) && is_stamp(&after) && is_stamp(&stamp(0)));
+        for name in ["", "trash", "2026-09-21", "2026-09-21T141320.000000007Z.pair"] {
+            assert!(!is_stamp(name), "{name}");
+        }
     }
 
     #[test]

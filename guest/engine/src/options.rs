@@ -1,8 +1,11 @@
 //! The settings of a pair.
 
+mod trash_keep;
+
 use syncmgr_plugin::{Error, ErrorCode, Result, settings};
 
 use crate::filter::Filter;
+pub use trash_keep::TrashKeep;
 
 /// How changes are propagated between the sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,13 +52,15 @@ pub struct Options {
     pub verify: bool,
     /// `trash`: whether replaced and deleted files are kept.
     pub trash: bool,
+    /// `trash-keep`: how long they are kept.
+    pub trash_keep: TrashKeep,
     /// `dry-run`: whether to preview the run, without changes.
     pub dry_run: bool,
 }
 
 /// All settings of a pair.
-const NAMES: [&str; 8] =
-    ["name", "mode", "max-delete", "ignore", "durable", "verify", "trash", "dry-run"];
+const NAMES: [&str; 9] =
+    ["name", "mode", "max-delete", "ignore", "durable", "verify", "trash", "trash-keep", "dry-run"];
 
 impl Default for Options {
     fn default() -> Self {
@@ -66,6 +71,7 @@ impl Default for Options {
             durable: true,
             verify: true,
             trash: true,
+            trash_keep: TrashKeep::default(),
             dry_run: false,
         }
     }
@@ -100,6 +106,10 @@ impl Options {
             durable: settings::flag(item, "durable", true)?,
             verify: settings::flag(item, "verify", true)?,
             trash: settings::flag(item, "trash", true)?,
+            trash_keep: match settings::get(item, "trash-keep") {
+                Some(text) => text.parse()?,
+                None => TrashKeep::default(),
+            },
             dry_run: settings::flag(item, "dry-run", false)?,
         })
     }

@@ -9,13 +9,13 @@ mod summary;
 use std::borrow::Cow;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use jiff::Timestamp;
 use syncmgr_plugin::directories::Directory;
 use syncmgr_plugin::{Error, ErrorCode, Interrupt, LogLevel, Result, SyncContext};
 
 use crate::apply::{Applier, Endpoints, Save};
 use crate::endpoint::Capabilities;
 use crate::filter::Filter;
+use crate::names;
 use crate::options::Options;
 use crate::pair::Pair;
 use crate::plan::{self, Finder, Input, Plan, SafetyStop};
@@ -129,7 +129,7 @@ fn sync_pair(
     }
 
     journal.add(&plan, storage, pair, options)?;
-    let stamp = stamp(now, "%Y-%m-%dT%H%M%S.%9fZ");
+    let stamp = names::stamp(now);
     let is_open = scans.each_ref().map(|scan| scan.is_open);
     let mut applier = Applier::new(pair, &mut ends, is_open, options, now, stamp, context);
     *is_reported = true;
@@ -146,16 +146,19 @@ fn sync_pair(
     let is_expensive = capabilities.iter().any(|can| !can.hashes_cheaply);
     let checkpoint: Option<&mut Save<'_>> = is_expensive.then_some(&mut checkpoint);
     let ended = applier.apply(&mut plan, &base, checkpoint);
-    let done = applier.done;
     let after = state(std::mem::take(&mut plan.next), plan.conflicts.clone());
     let saved = match after != before {
         true => save(storage, pair, &after, options),
         false => remove_temp_state(storage, pair),
     }
-    .and_then(|()| match done.unmoved {
+    .and_then(|()| match applier.done.unmoved {
         0 => journal.remove(storage, pair),
         _ => Ok(()),
     });
+    if ended.is_ok() && saved.is_ok() {
+        applier.remove_old_trash(storage);
+    }
+    let done = applier.done;
     report_conflicts(&after, &plan, context);
     report_actions(&after, &plan, context);
     log_all(context, LogLevel::Warning, done.failed.iter().cloned());
@@ -185,11 +188,6 @@ fn settle_spelling<'a>(
 fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
-}
-
-fn stamp(nanoseconds: i64, format: &str) -> String {
-    let time = Timestamp::from_nanosecond(i128::from(nanoseconds)).unwrap_or(Timestamp::UNIX_EPOCH);
-    time.strftime(format).to_string()
 }
 
 fn unreadable(stop: Interrupt, pair: &Pair, side: Side) -> Interrupt {
@@ -230,7 +228,7 @@ fn make_plan(
         let finder = Finder { mode: options.mode, capabilities, labels, alike: &spelling.alike };
         let moves = finder.find([&mut *left, &mut *right], base, &mut hash)?;
         let (sides, before) = ([&*left, &*right], moves.before);
-        let when = &stamp(now, "%Y-%m-%d %H%M%S");
+        let when = &names::time(now, "%Y-%m-%d %H%M%S");
         let input = Input { sides, base, before, options, capabilities, labels, now, when };
         let mut plan = plan::plan(&input, &mut hash)?;
         plan.moves = moves.steps;

@@ -10,7 +10,9 @@ mod promises;
 
 use std::fmt;
 
-use crate::endpoint::{Endpoint, Run};
+use uuid::Uuid;
+
+use crate::endpoint::{Endpoint, Keep, Run};
 use crate::names::{self, TempNames};
 use crate::tree::split;
 use check::Check;
@@ -49,6 +51,8 @@ pub fn check_side(side: &mut dyn Endpoint) -> Vec<Broken> {
         durable: true,
         trash: true,
         temps: temps.clone(),
+        pair: [Uuid::nil(); 2],
+        keep: Keep::default(),
     });
     let mut broken = Vec::new();
     for (number, (promise, keeps)) in promises::ALL.iter().enumerate() {

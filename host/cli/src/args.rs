@@ -4,34 +4,41 @@ mod history;
 mod plugins;
 mod project;
 mod run;
+mod schedule;
 mod secret;
 #[cfg(feature = "serve")]
 mod serve;
+mod trash;
 
 use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
-pub(crate) use self::history::{Conflicts, History, Status};
+pub(crate) use self::history::{Conflicts, History, Keep, Resolve, Status};
 pub(crate) use self::plugins::{
     Cache, Embed, Inspect, List, Properties, Register, Unregister, Validate,
 };
 pub(crate) use self::project::{Build, Dev, Drive, New, Pack, Replay, Test};
 pub(crate) use self::run::{Demo, Items, RestartPolicy, Run, Trigger};
+pub(crate) use self::schedule::{Schedule, ScheduleCommand, ScheduleEnable, Target, Watch};
 pub(crate) use self::secret::{Secret, SecretCommand};
 #[cfg(feature = "serve")]
 pub(crate) use self::serve::Serve;
+pub(crate) use self::trash::{
+    Trash, TrashCommand, TrashEmpty, TrashList, TrashOf, TrashRestore, TrashSide, TrashUsage,
+};
 
 const EXIT_STATUS: &str = "\
 Exit status:
   0    in sync
-  1    done, but conflicts or skipped entries remain
+  1    done, but conflicts or skipped entries remain (`run --accept-standing-conflicts`: others
+       than conflicts of earlier runs)
   2    invalid usage, or not a valid plugin
   3    some items failed
   4    stopped for safety without any change
   5    cancelled
-  6    another run holds the item
+  6    another run holds the item (`run --wait`: after the duration)
   7    the plugin crashed, the host failed, or the output cannot be written
   141  the reader closed the output";
 
@@ -63,12 +70,16 @@ pub(crate) fn hint(error: &clap::Error) -> Option<&'static str> {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Run(Run),
+    Watch(Watch),
+    Schedule(Schedule),
     Items(Items),
     History(History),
     Status(Status),
     Conflicts(Conflicts),
     #[cfg(feature = "serve")]
     Serve(Serve),
+    Resolve(Resolve),
+    Trash(Trash),
     Properties(Properties),
     Inspect(Inspect),
     Validate(Validate),

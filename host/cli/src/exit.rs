@@ -3,8 +3,8 @@ use std::process::ExitCode;
 
 use syncmgr_host::hresult::to_error_code;
 use syncmgr_host::{
-    ErrorCode, ErrorKind, GrantError, LoadError, Outcome, RunReport, SessionError, StartError,
-    Status,
+    ActionKind, ErrorCode, ErrorKind, GrantError, ItemReport, LoadError, Outcome, RunReport,
+    SessionError, StartError, Status,
 };
 use syncmgr_install::{HistoryError, InstallError};
 
@@ -28,6 +28,20 @@ impl Quarantined {
     /// Returns the stable code of the error.
     pub(crate) const fn code(&self) -> &'static str {
         "plugin-quarantined"
+    }
+}
+
+/// A run holds a directory.
+#[derive(Debug, thiserror::Error)]
+#[error("a run holds the directory {directory}; try again after it ends")]
+pub(crate) struct Held {
+    pub(crate) directory: String,
+}
+
+impl Held {
+    /// Returns the stable code of the error.
+    pub(crate) const fn code(&self) -> &'static str {
+        "busy"
     }
 }
 
@@ -101,6 +115,9 @@ impl Exit {
         if error.is::<Quarantined>() {
             return Self::Crashed;
         }
+        if error.is::<Held>() {
+            return Self::Held;
+        }
         if let Some(error) = error.downcast_ref::<InstallError>() {
             return if error.is_usage() { Self::Usage } else { Self::Crashed };
         }
@@ -141,6 +158,23 @@ impl Exit {
                 success if success.is_success() => Self::Remaining,
                 failure => Self::of_code(to_error_code(failure)),
             },
+        }
+    }
+
+    /// Returns the status of a run, which is [`Exit::InSync`] if nothing but conflicts of earlier
+    /// runs remain.
+    pub(crate) fn of_new_in(report: &RunReport) -> Self {
+        let count = |kind| report.actions.get(&kind).copied().unwrap_or(0);
+        let is_done =
+            |item: &ItemReport| [Status::Succeeded, Status::Deleted].contains(&item.status);
+        let is_old = report.items.iter().all(is_done)
+            && count(ActionKind::ConflictKept) + count(ActionKind::Skipped) == 0
+            // Anything else that is logged remains, too.
+            && report.warnings <= count(ActionKind::ConflictStanding)
+            && report.errors + report.dropped_actions == 0;
+        match (Self::of_report(report), &report.outcome) {
+            (Self::Remaining, Outcome::Completed) if is_old => Self::InSync,
+            (exit, _) => exit,
         }
     }
 
@@ -230,6 +264,7 @@ fn code_of(error: &anyhow::Error) -> Option<&'static str> {
         error.downcast_ref().map(CheckError::code),
         error.downcast_ref().map(StartError::code),
         error.downcast_ref().map(Quarantined::code),
+        error.downcast_ref().map(Held::code),
     ];
     codes.into_iter().flatten().next()
 }
@@ -272,6 +307,31 @@ mod tests {
         ] {
             assert_eq!(Exit::of_all(&exits), expected, "{exits:?}");
         }
+    }
+
+    #[test]
+    fn a_standing_conflict_is_not_a_new_one() {
+        use ActionKind::{ConflictKept, ConflictStanding, Created, Skipped};
+        for (actions, warnings, errors, dropped, expected) in [
+            (&[][..], 0, 0, 0, Exit::InSync),
+            (&[(ConflictStanding, 2), (Created, 1)], 2, 0, 0, Exit::InSync),
+            // A plugin may log many conflicts together.
+            (&[(ConflictStanding, 900)], 101, 0, 0, Exit::InSync),
+            (&[(ConflictStanding, 1)], 2, 0, 0, Exit::Remaining),
+            (&[(ConflictStanding, 1)], 1, 1, 0, Exit::Remaining),
+            (&[(ConflictStanding, 1)], 1, 0, 1, Exit::Remaining),
+            (&[(ConflictStanding, 5), (ConflictKept, 1)], 1, 0, 0, Exit::Remaining),
+            (&[(ConflictStanding, 5), (Skipped, 1)], 1, 0, 0, Exit::Remaining),
+            (&[], 1, 0, 0, Exit::Remaining),
+        ] {
+            let mut report = RunReport::without_items("x", Outcome::Completed);
+            report.actions = actions.iter().copied().collect();
+            (report.warnings, report.errors, report.dropped_actions) = (warnings, errors, dropped);
+            assert_eq!(Exit::of_new_in(&report), expected, "{actions:?} {warnings} {errors}");
+        }
+        let mut report = RunReport::without_items("x", Outcome::NeedsUser);
+        report.actions = [(ConflictStanding, 1)].into();
+        assert_eq!(Exit::of_new_in(&report), Exit::Remaining);
     }
 
     #[test]

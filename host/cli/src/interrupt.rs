@@ -58,7 +58,12 @@ impl Interrupts {
 
     /// Returns whether there was an interrupt.
     pub(crate) fn came(&self) -> bool {
-        self.0.count.load(Ordering::SeqCst) > 0
+        self.count() > 0
+    }
+
+    /// Returns the number of interrupts.
+    pub(crate) fn count(&self) -> usize {
+        self.0.count.load(Ordering::SeqCst)
     }
 
     /// Returns a handle for the next run, which replaces that of the previous run.

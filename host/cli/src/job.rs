@@ -175,7 +175,11 @@ fn from_args(
     }
 }
 
-fn read(file: &Path, registrations: &Registrations) -> anyhow::Result<(PluginSource, Grants)> {
+/// Reads a job file.
+pub(crate) fn read(
+    file: &Path,
+    registrations: &Registrations,
+) -> anyhow::Result<(PluginSource, Grants)> {
     let (text, base) = read_text(file)?;
     parse(&text, base, registrations)
         .map_err(|error| UsageError(format!("job file {}: {error:#}", file.display())).into())

@@ -24,6 +24,8 @@ pub mod project;
 mod quarantine;
 #[cfg(feature = "serve")]
 mod serve;
+mod schedule;
+mod trash;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -77,12 +79,16 @@ pub fn check_arguments(arguments: &[&str]) -> Result<(), String> {
 fn dispatch(command: &Command) -> anyhow::Result<Exit> {
     match command {
         Command::Run(run) => command::run::run(run),
+        Command::Watch(watch) => command::watch::run(watch),
+        Command::Schedule(schedule) => command::schedule::run(schedule),
         Command::Items(items) => command::items::run(items),
         Command::History(history) => command::history::run(history),
         Command::Status(status) => command::status::status(status),
         Command::Conflicts(conflicts) => command::status::conflicts(conflicts),
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(args),
+        Command::Resolve(resolve) => command::resolve::run(resolve),
+        Command::Trash(trash) => command::trash::run(trash),
         Command::Properties(properties) => command::properties::run(properties),
         Command::Inspect(inspect) => command::inspect::run(inspect),
         Command::Validate(validate) => command::validate::run(validate),

@@ -9,10 +9,13 @@ mod view;
 
 use std::io::{self, Write};
 
+use crate::escape::escape;
 pub(crate) use bars::Bars;
 pub(crate) use json::Json;
 pub(crate) use lines::Lines;
-pub(crate) use time::{ago, duration, local_time, now, parse_since, rfc3339};
+pub(crate) use time::{
+    ago, duration, local_time, milliseconds, now, parse_duration, parse_since, rfc3339,
+};
 pub(crate) use view::{
     View, action_words, error_word, grant_option, print_to_stderr, show_output, summary,
 };
@@ -20,6 +23,11 @@ pub(crate) use view::{
 /// Returns standard output.
 pub(crate) fn stdout() -> Stdout {
     Stdout(io::stdout())
+}
+
+/// Prints a note to standard error, on which nothing depends.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "note: {}", escape(text));
 }
 
 /// Standard output, with errors that name it.

@@ -1,4 +1,4 @@
-//! The grants, settings and limits of a plugin.
+//! The grants, settings and limits of a plugin, with the hooks and the schedule of its runs.
 
 use std::path::{Path, PathBuf};
 
@@ -10,12 +10,13 @@ use syncmgr_host::{
 };
 
 use crate::error::InstallError;
+use crate::hooks::Hooks;
 use crate::keyring::{SecretName, read_secret};
 use crate::protected::Guard;
 use crate::registered_directory::RegisteredDirectory;
 use crate::text_file;
 
-/// The grants, settings and limits of a plugin.
+/// The grants, settings and limits of a plugin, with the hooks and the schedule of its runs.
 #[derive(Clone, Debug, Default)]
 pub struct Grants {
     /// The directories.
@@ -34,6 +35,10 @@ pub struct Grants {
     pub http_proxy: Option<String>,
     /// The capabilities.
     pub allow: Vec<Capability>,
+    /// The commands that a run starts at its end.
+    pub hooks: Hooks,
+    /// The default schedule, as for `cron`.
+    pub schedule: Option<String>,
     /// The limits that differ from the defaults, by name.
     pub(crate) limits: Vec<(String, String)>,
     /// The directories as they were when the plugin was registered.
@@ -249,6 +254,16 @@ impl Grants {
         })?;
         let trusted = options.http_ca(&name, pem.as_bytes());
         trusted.map_err(invalid)
+    }
+
+    /// Returns the environment variables that contain secrets.
+    pub fn secret_variables(&self) -> impl Iterator<Item = &str> {
+        let secrets = self.secrets.iter().map(|(_, secret)| secret);
+        let secrets = secrets.chain(self.http_auth.iter().map(|auth| &auth.secret));
+        secrets.filter_map(|secret| match secret {
+            Secret::Env(variable) => Some(variable.as_str()),
+            Secret::File(_) | Secret::Keyring(_) => None,
+        })
     }
 
     /// Returns whether there are no grants and no settings, and every limit has its default.

@@ -8,6 +8,8 @@ use syncmgr_host::{Access, Grant};
 
 use crate::error::InstallError;
 use crate::grants::{Grants, Secret, Server, ServerAuth, split_access};
+use crate::hooks::Hooks;
+use crate::paths::from_home;
 use crate::text_file;
 
 /// A job file, or the grants of a registration:
@@ -15,6 +17,9 @@ use crate::text_file;
 /// ```toml
 /// plugin = "folder"
 /// allow = ["wall-clock"]
+/// schedule = "*/15 * * * *"
+/// [hooks]
+/// on-failure = ["notify-send", "sync failed"]
 /// [settings]
 /// durable = true
 /// [secrets]
@@ -41,6 +46,10 @@ pub struct JobFile {
     plugin: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     allow: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schedule: Option<String>,
+    #[serde(default, skip_serializing_if = "Hooks::is_empty")]
+    hooks: Hooks,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     settings: BTreeMap<String, Setting>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -151,6 +160,12 @@ impl JobFile {
     /// [`InstallError::Text`] and [`InstallError::Grant`].
     pub fn grants(self, base: &Path) -> Result<Grants, InstallError> {
         let mut grants = Grants::default();
+        grants.schedule = self.schedule;
+        grants.hooks = self.hooks.resolved(base)?;
+        // The plugin could replace a program that runs outside of its sandbox.
+        for program in grants.hooks.clone().paths() {
+            grants.protect("the program of a hook", program);
+        }
         for (name, value) in self.limits {
             grants.set_limit(&name, &value.into_text())?;
         }
@@ -228,6 +243,8 @@ impl JobFile {
         Ok(Self {
             plugin: None,
             allow: grants.allow.iter().map(|allowed| allowed.name().to_owned()).collect(),
+            schedule: grants.schedule.clone(),
+            hooks: grants.hooks.clone().absolute()?,
             settings: grants.settings.iter().map(text).collect(),
             secrets: grants
                 .secrets
@@ -279,17 +296,6 @@ pub fn parse_directory(name: &str, path: &str, base: &Path) -> Result<Grant, Ins
         return Err(InstallError::Text { what: format!("directory `{name}` has no path") });
     }
     Ok(Grant::new(name, from_home(Path::new(path), base)?, access)?)
-}
-
-/// Resolves `~` to the home directory, and a relative path against `base`.
-fn from_home(path: &Path, base: &Path) -> Result<PathBuf, InstallError> {
-    let Ok(rest) = path.strip_prefix("~") else { return Ok(base.join(path)) };
-    match etcetera::home_dir().ok().filter(|home| home.is_absolute()) {
-        Some(home) => Ok(home.join(rest)),
-        None => Err(InstallError::Text {
-            what: format!("path {} needs a home directory; set HOME", path.display()),
-        }),
-    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! - `paths`: the folders. `permissions`: their permissions on Windows.
 //! - `folder`: [`PrivateFolder`], a folder that is writable by its user only.
 //! - `grants`: [`Grants`], the grants, settings and limits of a plugin. `job_file`: [`JobFile`].
+//! - `hooks`: [`Hooks`], the commands after a run.
 //! - `keyring`: secrets in the keyring of the system.
 //! - `protected`, `registered_directory`: directories that cannot be granted.
 //! - `registration`: [`Registration`], an installed plugin. `registrations`: [`Registrations`], all
@@ -24,6 +25,7 @@ mod folder;
 mod grants;
 #[cfg(feature = "history")]
 mod history;
+mod hooks;
 #[cfg(feature = "compiler")]
 mod installation;
 mod job_file;
@@ -48,6 +50,7 @@ pub use history::{
     ActionFilter, ActionPlace, History, HistoryAction, HistoryConflict, HistoryError, HistoryItem,
     HistoryRecorder, HistoryRun, HistorySink, ItemRun, ItemState, NewRun, OpenConflict, RunFilter,
 };
+pub use hooks::Hooks;
 #[cfg(feature = "compiler")]
 pub use installation::Installation;
 pub use job_file::{JobFile, parse_directory};

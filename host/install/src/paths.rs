@@ -34,6 +34,17 @@ pub fn default_state_dir() -> Result<PathBuf, InstallError> {
     })
 }
 
+/// Resolves `~` to the home directory, and a relative path against `base`.
+pub(crate) fn from_home(path: &Path, base: &Path) -> Result<PathBuf, InstallError> {
+    let Ok(rest) = path.strip_prefix("~") else { return Ok(base.join(path)) };
+    match etcetera::home_dir().ok().filter(|home| home.is_absolute()) {
+        Some(home) => Ok(home.join(rest)),
+        None => Err(InstallError::Text {
+            what: format!("path {} needs a home directory; set HOME", path.display()),
+        }),
+    }
+}
+
 /// Creates a folder, and its missing parents, that only the owner can access. Does not change an
 /// existing folder.
 ///

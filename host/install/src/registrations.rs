@@ -109,6 +109,32 @@ impl Registrations {
         Ok(home)
     }
 
+    /// Opens the storage of a plugin in the user's state directory, if it exists. `name` is that of
+    /// the plugin's folder.
+    ///
+    /// # Errors
+    /// As of [`Registrations::create_home`].
+    pub fn open_storage(&self, name: &str) -> Result<Option<PrivateFolder>, InstallError> {
+        let open = || {
+            let state = PrivateFolder::open(&self.state_dir)?;
+            state.folder(PLUGINS)?.folder(name)?.folder(STORAGE)
+        };
+        optional(open())
+    }
+
+    /// Returns the names of the plugins that have a folder in the user's state directory, sorted.
+    ///
+    /// # Errors
+    /// As of [`Registrations::create_home`].
+    pub fn homes(&self) -> Result<Vec<String>, InstallError> {
+        let open = PrivateFolder::open(&self.state_dir).and_then(|state| state.folder(PLUGINS));
+        let Some(plugins) = optional(open)? else { return Ok(Vec::new()) };
+        let names = plugins.names()?.into_iter();
+        let mut names: Vec<_> = names.filter_map(|name| name.into_string().ok()).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
     /// Returns the user's state directory.
     pub fn state_dir(&self) -> &Path {
         &self.state_dir

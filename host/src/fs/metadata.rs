@@ -8,9 +8,12 @@ pub(crate) type FileIdentity = (u64, u64);
 
 /// The kind of an entry. Links are not followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum EntryKind {
+pub enum EntryKind {
+    /// A regular file.
     File,
+    /// A directory.
     Directory,
+    /// A symbolic link.
     SymbolicLink,
     /// A device, a socket or a FIFO.
     Other,

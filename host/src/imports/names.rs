@@ -9,16 +9,21 @@ use crate::types::ErrorCode;
 /// The maximum length of a name in bytes. No relevant file system supports longer names.
 const NAME_BYTES: usize = 255;
 
+/// Returns whether a name denotes a single entry.
+pub(crate) fn is_entry_name(name: &str) -> bool {
+    let meaningful = name.contains(['/', '\0']) || system::has_special_meaning(name);
+    !(name.is_empty() || name == "." || name == ".." || name.len() > NAME_BYTES || meaningful)
+}
+
 /// Checks that a name denotes a single entry.
 pub(super) fn checked_name(name: &str) -> Result<&str, types::Error> {
-    let meaningful = name.contains(['/', '\0']) || system::has_special_meaning(name);
-    if name.is_empty() || name == "." || name == ".." || name.len() > NAME_BYTES || meaningful {
-        return refuse(
+    match is_entry_name(name) {
+        true => Ok(name),
+        false => refuse(
             ErrorCode::InvalidArgument,
             format!("{name:?} is not the name of a single entry"),
-        );
+        ),
     }
-    Ok(name)
 }
 
 /// Checks the names in the attributes of a copy.

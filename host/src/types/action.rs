@@ -1,7 +1,7 @@
 //! What a plugin did with the entries of an item.
 
 /// What a plugin did with an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ActionKind {
     /// It created the entry.
     Created,

@@ -220,6 +220,7 @@ pub fn plain_lighttpd() -> Result<Server> {
              server.port = {port}
              server.errorlog = \"{at}/log\"
              server.upload-dirs = (\"{at}\")
+             server.stat-cache-engine = \"disable\"
              webdav.activate = \"enable\"
              webdav.sqlite-db-name = \"{at}/locks\""
         );

@@ -126,10 +126,17 @@ fn commands(block: &Block) -> Vec<Vec<String>> {
         let command = line.split(" #").next().unwrap_or_default();
         command.replace("cargo demo ", "syncmgr demo ").replace("{{name}}", "mirror")
     });
-    lines
-        .filter(|line| line.starts_with("syncmgr "))
-        .map(|line| line.split_whitespace().map(str::to_owned).collect())
-        .collect()
+    lines.filter(|line| line.starts_with("syncmgr ")).map(|line| words(&line)).collect()
+}
+
+/// Splits a command at its blanks, except those in `"`.
+fn words(line: &str) -> Vec<String> {
+    let mut is_quoted = false;
+    let parts = line.split(|character: char| {
+        is_quoted ^= character == '"';
+        character.is_whitespace() && !is_quoted
+    });
+    parts.filter(|part| !part.is_empty()).map(|part| part.replace('"', "")).collect()
 }
 
 #[test]

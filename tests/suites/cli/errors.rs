@@ -15,8 +15,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use conformance::corpus::{bytes, requests};
 use conformance::corpus::core::Core;
+use conformance::corpus::{bytes, requests};
 use conformance::script::{Script, item};
 use conformance::session::DrivenSession;
 use conformance::{compare_with_file, host, limits, workspace};

@@ -1,8 +1,9 @@
 //! Flushing by `folder`: copies are flushed together, and no copy gets its name before it is on the
 //! disk.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, SystemTime};
@@ -28,26 +29,26 @@ fn pair(files: usize, bytes: usize) -> anyhow::Result<Pair> {
     Ok(pair)
 }
 
-/// Returns the number of copies below a directory that are not renamed yet.
-fn temporary_files(directory: &Path) -> anyhow::Result<usize> {
-    count_files(directory, |name| name.starts_with(".syncmgr-tmp-"))
+/// Returns the copies below a directory that are not renamed yet.
+fn temporary_files(directory: &Path) -> anyhow::Result<BTreeSet<PathBuf>> {
+    let mut files = files_below(directory)?;
+    files.retain(|path| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".syncmgr-tmp-"))
+    });
+    Ok(files)
 }
 
-/// Returns the number of files below a directory.
-fn files_below(directory: &Path) -> anyhow::Result<usize> {
-    count_files(directory, |_| true)
-}
-
-fn count_files(directory: &Path, which: fn(&str) -> bool) -> anyhow::Result<usize> {
-    let mut count = 0;
+/// Returns the files below a directory.
+fn files_below(directory: &Path) -> anyhow::Result<BTreeSet<PathBuf>> {
+    let mut files = BTreeSet::new();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
-        count += match entry.file_type()?.is_dir() {
-            true => count_files(&entry.path(), which)?,
-            false => usize::from(which(&entry.file_name().to_string_lossy())),
-        };
+        match entry.file_type()?.is_dir() {
+            true => files.extend(files_below(&entry.path())?),
+            false => _ = files.insert(entry.path()),
+        }
     }
-    Ok(count)
+    Ok(files)
 }
 
 /// Checks that the sides are in sync and contain only the files.
@@ -56,7 +57,7 @@ fn check_whole(pair: &Pair) -> anyhow::Result<()> {
     let missing: Vec<_> = left.iter().filter(|(path, one)| right.get(*path) != Some(one)).collect();
     anyhow::ensure!(left == right, "these are missing on the right: {missing:?}");
     let temporary = temporary_files(&pair.right())?;
-    anyhow::ensure!(temporary == 0, "{temporary} temporary files are left");
+    anyhow::ensure!(temporary.is_empty(), "temporary files are left: {temporary:?}");
     anyhow::ensure!(work(&pair.sync()?)? == 0, "nothing is left to do");
     Ok(())
 }
@@ -104,27 +105,26 @@ fn a_copy_is_flushed_before_it_gets_its_name() -> anyhow::Result<()> {
     for large in ["large", "d3/large"] {
         fs::write(pair.left().join(large), vec![b'x'; BATCH_BYTES / 4])?;
     }
-    let (mut is_copying, mut named, mut flushed) = (false, 0, 0);
-    let most = Arc::new(AtomicUsize::new(0));
+    let named = Arc::new(AtomicUsize::new(0));
+    let (mut before, mut flushed) = (BTreeSet::new(), BTreeSet::new());
     let (report, _) = pair.sync_disturbed({
-        let (right, most) = (pair.right(), most.clone());
+        let (right, named) = (pair.right(), named.clone());
         move |_, call| {
-            match call {
-                "copy-files-with" | "file.copy-from" => is_copying = true,
-                "flush-files" => flushed = named + temporary_files(&right)?,
-                // The state is written in the same way, in the plugin's storage.
-                "directory.rename" if is_copying && temporary_files(&right)? > 0 => {
-                    named += 1;
-                    anyhow::ensure!(named <= flushed, "{named} named, {flushed} flushed");
-                    most.fetch_max(named, SeqCst);
-                }
-                _ => {}
+            // Other files are renamed too: the state, and the name of the pair in the trash.
+            let now = temporary_files(&right)?;
+            for gone in before.difference(&now) {
+                anyhow::ensure!(flushed.contains(gone), "{gone:?} was not flushed");
+                named.fetch_add(1, SeqCst);
             }
+            if call == "flush-files" {
+                flushed.extend(now.iter().cloned());
+            }
+            before = now;
             Ok(())
         }
     })?;
     assert_eq!(only_item(&report)?.status, Status::Succeeded, "{report:?}");
-    assert_eq!(most.load(SeqCst), 150 + 2, "all are seen, also the large ones");
+    assert_eq!(named.load(SeqCst), 150 + 2, "all are seen, also the large ones");
     check_whole(&pair)
 }
 
@@ -159,7 +159,8 @@ fn files_copied_before_a_cancellation_are_kept() -> anyhow::Result<()> {
             let (cancel, right) = (CancelHandle::new(), pair.right());
             let options =
                 pair.options()?.cancel_with(cancel.clone()).host_call_hook(Arc::new(move |now| {
-                    if now == call && files_below(&right).is_ok_and(|files| files >= at_least) {
+                    if now == call && files_below(&right).is_ok_and(|files| files.len() >= at_least)
+                    {
                         cancel.cancel_all();
                     }
                     true

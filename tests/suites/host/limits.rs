@@ -4,12 +4,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use conformance::script::{Script, item};
-use conformance::session::DrivenSession;
 use conformance::{compare_with_file, limits, limits_page};
 use syncmgr_host::sink::{EventLog, Progress, Recorded, Sink};
 use syncmgr_host::{
-    Access, CancelHandle, Grant, Hresult, Limits, ProgressResponse, Question, RestartPolicy,
-    Status, TerminationReason, Trigger, hresult,
+    Access, CancelHandle, Grant, Hresult, Limits, ProgressResponse, Question, Status,
+    TerminationReason, Trigger, hresult,
 };
 
 fn with_limits(script: Script, change: impl FnOnce(&mut Limits)) -> Script {

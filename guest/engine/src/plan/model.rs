@@ -84,7 +84,7 @@ pub struct Run {
 
 pub fn options(mode: Mode) -> Options {
     let (max_delete, ignore) = (DeleteLimit::Any, String::new());
-    Options { mode, max_delete, ignore, durable: true, verify: true, trash: true, dry_run: false }
+    Options { mode, max_delete, ignore, ..Options::default() }
 }
 
 pub fn digest(text: &str) -> Digest {

@@ -1,4 +1,4 @@
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, ValueEnum};
 
 use super::StateDir;
 
@@ -72,8 +72,9 @@ pub(crate) struct Status {
 }
 
 const CONFLICTS_HELP: &str = "\
-To settle a conflict, compare the two versions, keep the better one under the first name, delete the
-other one, and run again.
+Each line has the item, the path of the entry, and that of its second version. `syncmgr resolve`
+compares the two versions and settles a conflict:
+    syncmgr resolve folder report.odt --keep newer
 
 Exit status:
   0  there are no conflicts
@@ -89,4 +90,82 @@ pub(crate) struct Conflicts {
 
     #[command(flatten)]
     pub(crate) state_dir: StateDir,
+}
+
+const RESOLVE_HELP: &str = "\
+Examples:
+  Compare the two versions of a text, and keep that of the right side:
+    syncmgr resolve folder notes/todo.txt --diff
+    syncmgr resolve folder notes/todo.txt --keep right
+  Keep both versions as ordinary files:
+    syncmgr resolve folder report.odt --keep both
+  Preview, then settle all conflicts of an item:
+    syncmgr resolve folder --all --keep newer --dry-run
+    syncmgr resolve folder --all --keep newer
+
+This changes one directory of the item, and the next run changes the other side. Nothing is deleted:
+a version that is not kept is moved to `.syncmgr-trash` in the directory.
+
+Exit status:
+  0  these conflicts are settled
+  1  some of them are not, for the reason that is printed
+  2  invalid usage, or no such conflict
+  6  a run holds the directory
+  7  a file cannot be read or renamed";
+
+/// Settle conflicts: compare two versions of a file, and choose which to keep
+#[derive(Clone, Debug, ClapArgs)]
+#[command(after_help = RESOLVE_HELP)]
+pub(crate) struct Resolve {
+    /// Item, by name or id
+    #[arg(required_unless_present = "all")]
+    pub(crate) item: Option<String>,
+
+    /// Paths of conflicts or of their copies, as `syncmgr conflicts` lists them
+    #[arg(value_name = "PATH", required_unless_present = "all", conflicts_with = "all")]
+    pub(crate) paths: Vec<String>,
+
+    /// Settle all conflicts, or all of the item
+    #[arg(long)]
+    pub(crate) all: bool,
+
+    /// Version to keep
+    #[arg(long, value_name = "VERSION", required_unless_present = "diff")]
+    pub(crate) keep: Option<Keep>,
+
+    /// Settle only conflicts of this plugin or job file
+    #[arg(long = "of", value_name = "PLUGIN|FILE")]
+    pub(crate) job: Option<String>,
+
+    /// Show the differences of two texts up to 1 MiB, or sizes and times, and change nothing
+    #[arg(long, conflicts_with_all = ["keep", "dry_run"])]
+    pub(crate) diff: bool,
+
+    /// Show what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Print a JSON object for each conflict
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) state_dir: StateDir,
+}
+
+/// The version to keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Keep {
+    /// That of the left side (`folder`)
+    Left,
+    /// That of the right side (`folder`)
+    Right,
+    /// That of the directory (`webdav`, `s3`)
+    Local,
+    /// That of the server (`webdav`, `s3`)
+    Remote,
+    /// The one that was modified last
+    Newer,
+    /// Both, as two files
+    Both,
 }

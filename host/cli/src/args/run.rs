@@ -1,8 +1,10 @@
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args as ClapArgs;
 
 use super::{EXIT_STATUS, PluginArgs};
+use crate::output::parse_duration;
 
 const RUN_HELP: &str = "\
 Examples:
@@ -20,6 +22,8 @@ Examples:
     syncmgr run target/wasm32-wasip2/release/mine.wasm --json
   Run all registered plugins:
     syncmgr run --all
+  Run in a script that handles each conflict once, and wait for another run:
+    syncmgr run --job sync.toml --wait=10min --accept-standing-conflicts
   Invoke a plugin as a program does, with a cookie:
     syncmgr run mail --cookie 6e6577
   Sync with a server; the host signs in, and the plugin never sees the password:
@@ -98,6 +102,21 @@ pub(crate) struct Run {
     /// Do not record the run in the history
     #[arg(long)]
     pub(crate) no_history: bool,
+
+    /// Wait until no other run holds the directories, without DURATION for any time, instead of
+    /// failing with status 6
+    #[arg(
+        long,
+        value_name = "DURATION",
+        require_equals = true,
+        value_parser = parse_duration,
+        conflicts_with = "clsid"
+    )]
+    pub(crate) wait: Option<Option<Duration>>,
+
+    /// Return status 0 instead of 1 if only conflicts of earlier runs remain
+    #[arg(long)]
+    pub(crate) accept_standing_conflicts: bool,
 
     /// Record the plugin's calls and HTTP requests, with their answers, for `syncmgr replay`
     #[arg(long, value_name = "FILE", conflicts_with_all = ["all", "clsid"])]

@@ -1,6 +1,8 @@
 //! The command `run`: one plugin, all registered plugins, or a native handler.
 
 mod history;
+mod holder;
+mod hooks;
 mod record;
 mod request;
 
@@ -26,6 +28,7 @@ use crate::native::Ended;
 use crate::output::{self, Bars, Json, Lines, View, print_to_stderr, show_output, summary};
 use crate::plugin_source::{PluginSource, registrations};
 use crate::quarantine::Quarantine;
+use holder::Patience;
 
 pub(crate) fn run(args: &Run) -> anyhow::Result<Exit> {
     let interrupts = Interrupts::listen()?;
@@ -41,13 +44,44 @@ pub(crate) fn run(args: &Run) -> anyhow::Result<Exit> {
     }
 }
 
-fn run_job(job: &mut Job, args: &Run, interrupts: &Interrupts) -> anyhow::Result<Exit> {
+/// Runs a job, and then its hook.
+pub(crate) fn run_job(job: &mut Job, args: &Run, interrupts: &Interrupts) -> anyhow::Result<Exit> {
     if args.dry_run {
         job.grants.make_read_only();
     }
     if let Some(recording) = &args.record {
         job.grants.protect("the recording", recording);
     }
+    let patience = Patience::new(args.wait);
+    loop {
+        if !patience.wait_for(job, interrupts) {
+            return Ok(Exit::Cancelled);
+        }
+        let id = Uuid::new_v4();
+        let report = run_once(job, args, interrupts, id)?;
+        let exit = exit_of(&report, args);
+        if exit == Exit::Held {
+            // A third run may have begun before this one.
+            if !patience.is_over() && holder::held(job).is_some() {
+                continue;
+            }
+            holder::note(job);
+        }
+        if !args.dry_run {
+            hooks::run(&job.grants, &report, exit, id, interrupts);
+        }
+        return Ok(exit);
+    }
+}
+
+fn exit_of(report: &RunReport, args: &Run) -> Exit {
+    match args.accept_standing_conflicts {
+        true => Exit::of_new_in(report),
+        false => Exit::of_report(report),
+    }
+}
+
+fn run_once(job: &Job, args: &Run, interrupts: &Interrupts, id: Uuid) -> anyhow::Result<RunReport> {
     let quarantine = Quarantine::new(job);
     let request = request::request(args, &job.grants.settings)?;
     if args.release {
@@ -74,7 +108,6 @@ fn run_job(job: &mut Job, args: &Run, interrupts: &Interrupts) -> anyhow::Result
     let json_bytes = job.grants.limits().session.json_bytes;
     let directories = job.directories(args.dry_run);
     let view = View::new(args.verbose, &job.grants.directories).quiet(args.quiet);
-    let id = Uuid::new_v4();
     let recorder = match args.dry_run || args.no_history {
         true => None,
         false => history::begin(job, args, &plugin, &request, id),
@@ -113,7 +146,7 @@ fn run_job(job: &mut Job, args: &Run, interrupts: &Interrupts) -> anyhow::Result
     {
         quarantine.set(&crash.to_string())?;
     }
-    Ok(Exit::of_report(&report))
+    Ok(report)
 }
 
 fn with_hook(options: SessionOptions, hook: Option<OutputHook>) -> SessionOptions {
@@ -194,7 +227,7 @@ fn show(
     if args.json {
         let json = Json::new(json_bytes, id);
         let report = run(Box::new(json.clone()), plain_hook())?;
-        json.finish(&report, Exit::of_report(&report) as u8)?;
+        json.finish(&report, exit_of(&report, args) as u8)?;
         return Ok(report);
     }
     let (sink, hook) = match std::io::stderr().is_terminal() && !args.quiet {

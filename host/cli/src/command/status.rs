@@ -33,6 +33,7 @@ struct StateLine<'a> {
 #[derive(Serialize)]
 struct ConflictLine<'a> {
     job: &'a str,
+    id: &'a str,
     item: &'a str,
     path: &'a str,
     copy: &'a str,
@@ -83,6 +84,7 @@ pub(crate) fn conflicts(args: &Conflicts) -> anyhow::Result<Exit> {
         if args.json {
             let line = ConflictLine {
                 job: &conflict.job,
+                id: &conflict.id,
                 item: &conflict.item,
                 path: &conflict.path,
                 copy: &conflict.copy,

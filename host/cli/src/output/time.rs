@@ -1,6 +1,6 @@
 //! Times for people and for programs. They are in milliseconds since 1970.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use indicatif::HumanDuration;
 use jiff::Timestamp;
@@ -19,6 +19,11 @@ fn timestamp(milliseconds: i64) -> Timestamp {
 
 pub(crate) fn now() -> i64 {
     Timestamp::now().as_millisecond()
+}
+
+/// Returns a time of the system in milliseconds since 1970.
+pub(crate) fn milliseconds(time: SystemTime) -> i64 {
+    Timestamp::try_from(time).map_or(0, Timestamp::as_millisecond)
 }
 
 /// Returns a time in the time zone of the user.
@@ -43,6 +48,17 @@ pub(crate) fn duration(milliseconds: i64) -> String {
         // The clock was changed.
         Err(_) => "?".to_owned(),
     }
+}
+
+/// Parses a duration, such as `30s` or `15min`.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    const SECOND: (&str, i64) = ("s", 1000);
+    let parsed = [SECOND].iter().chain(&UNITS).find_map(|(unit, factor)| {
+        let number: u64 = text.strip_suffix(unit)?.trim_end().parse().ok()?;
+        number.checked_mul(u64::try_from(*factor).ok()?).map(Duration::from_millis)
+    });
+    parsed
+        .ok_or_else(|| "use a number with `s`, `min`, `h`, `d` or `w`, such as `15min`".to_owned())
 }
 
 /// Returns how long ago a time was, such as `2 minutes ago`.
@@ -97,6 +113,25 @@ mod tests {
             assert_eq!(parse_since(text, now).ok(), expected, "{text}");
         }
         assert!(parse_since("2023-11-01", now).is_ok_and(|start| start < now));
+    }
+
+    #[test]
+    fn durations_are_parsed() {
+        for (text, seconds) in [
+            ("0s", Some(0)),
+            ("90s", Some(90)),
+            ("15 min", Some(900)),
+            ("2h", Some(7200)),
+            ("1d", Some(86_400)),
+            ("5", None),
+            ("-1s", None),
+            ("s", None),
+            ("99999999999999999999s", None),
+            ("18446744073709551615w", None),
+        ] {
+            let parsed = parse_duration(text).ok();
+            assert_eq!(parsed, seconds.map(Duration::from_secs), "{text}");
+        }
     }
 
     #[test]

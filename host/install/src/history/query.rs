@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::SystemTime;
 
-use rusqlite::{Connection, Row, Statement, ToSql};
+use rusqlite::{Connection, Row, Statement, ToSql, params};
 
 use super::database::{Database, HistoryError, database};
 use super::records::{HistoryAction, HistoryConflict, HistoryItem, HistoryRun, ItemState};
+use super::writer::milliseconds;
 
 /// The history of a state directory. Texts in it are those of plugins: escape them before showing
 /// them.
@@ -204,6 +206,21 @@ impl History {
         })
     }
 
+    /// Returns the names and paths of all directories that the runs of a plugin or a job were
+    /// granted.
+    ///
+    /// # Errors
+    /// Returns [`HistoryError`].
+    pub fn directories(&self, of: &str) -> Result<Vec<(String, String)>, HistoryError> {
+        self.query(|connection| {
+            let mut query = connection.prepare(
+                "SELECT DISTINCT name, path FROM directory JOIN run ON run.id = directory.run \
+                 WHERE job = ?1 OR plugin = ?1 ORDER BY name, path",
+            )?;
+            query.query_map([of], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+        })
+    }
+
     /// Returns the state of each item, by job and name.
     ///
     /// # Errors
@@ -261,20 +278,38 @@ impl History {
     pub fn conflicts(&self) -> Result<Vec<HistoryConflict>, HistoryError> {
         self.query(|connection| {
             let mut query = connection.prepare(
-                "SELECT conflict.job, item_name, path, copy, started FROM conflict \
+                "SELECT conflict.job, item, item_name, path, copy, started FROM conflict \
                  LEFT JOIN run ON run.id = since WHERE settled IS NULL \
                  ORDER BY conflict.job, item_name, path, copy",
             )?;
             let conflicts = query.query_map([], |row| {
                 Ok(HistoryConflict {
                     job: row.get(0)?,
-                    item: row.get(1)?,
-                    path: row.get(2)?,
-                    copy: row.get(3)?,
-                    since: row.get(4)?,
+                    id: row.get(1)?,
+                    item: row.get(2)?,
+                    path: row.get(3)?,
+                    copy: row.get(4)?,
+                    since: row.get(5)?,
                 })
             })?;
             conflicts.collect()
+        })
+    }
+
+    /// Records that a conflict is settled. If both versions still exist, the next run of the item
+    /// records that it is not.
+    ///
+    /// # Errors
+    /// Returns [`HistoryError`].
+    pub fn settle(&self, conflict: &HistoryConflict) -> Result<(), HistoryError> {
+        let HistoryConflict { job, id, path, copy, .. } = conflict;
+        self.query(|connection| {
+            connection.execute(
+                "UPDATE conflict SET settled = ?5 WHERE settled IS NULL \
+                 AND job = ?1 AND item = ?2 AND path = ?3 AND copy = ?4",
+                params![job, id, path, copy, milliseconds(SystemTime::now())],
+            )?;
+            Ok(())
         })
     }
 

@@ -130,6 +130,8 @@ pub struct ItemState {
 pub struct HistoryConflict {
     /// What was run, see [`HistoryRun::job`].
     pub job: String,
+    /// The id of the item.
+    pub id: String,
     /// The name of the item.
     pub item: String,
     /// The path of the entry.

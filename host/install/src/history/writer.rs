@@ -100,7 +100,8 @@ impl Ended {
     }
 }
 
-fn milliseconds(time: SystemTime) -> i64 {
+/// Returns a time in ms since 1970.
+pub(super) fn milliseconds(time: SystemTime) -> i64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

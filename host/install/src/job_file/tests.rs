@@ -7,6 +7,10 @@ use super::*;
 const JOB: &str = r#"
     plugin = "folder"
     allow = ["wall-clock"]
+    schedule = "*/15 * * * *"
+    [hooks]
+    on-failure = ["notify-send", "./a b"]
+    on-success = ["./tell.sh"]
     [settings]
     durable = false
     [secrets]
@@ -44,6 +48,9 @@ fn a_job_file_becomes_grants_and_settings() {
     let zoo = Secret::Keyring("dav".parse().unwrap());
     let secrets = [("one", Secret::Env("ONE".to_owned())), ("two", two), ("zoo", zoo)];
     assert_eq!(grants.secrets, secrets.map(|(name, secret)| (name.to_owned(), secret)));
+    assert_eq!(grants.schedule.as_deref(), Some("*/15 * * * *"));
+    assert_eq!(grants.hooks.on_failure, ["notify-send", "./a b"]);
+    assert_eq!(grants.hooks.on_success, ["/jobs/./tell.sh"]);
     let limits = grants.limits();
     assert_eq!((limits.session.memory_bytes, limits.session.items), (64 << 20, 7));
     assert_eq!(limits.load.component_bytes, 1 << 20);
@@ -75,6 +82,11 @@ fn registered_grants_do_not_depend_on_the_folder() {
     assert_eq!(directories(&again), directories(&grants));
     assert_eq!(again.secrets, grants.secrets);
     assert_eq!(again.allow, grants.allow);
+    assert_eq!(
+        (&again.hooks.on_failure, &again.schedule),
+        (&grants.hooks.on_failure, &grants.schedule)
+    );
+    assert_eq!(again.hooks.on_success, ["/jobs/tell.sh"]);
     let sorted = |grants: &Grants| {
         let mut settings = grants.settings.clone();
         settings.sort();
@@ -97,6 +109,9 @@ fn an_invalid_job_file_is_an_error_with_the_reason() {
         ("[limits]\ngrace = 1", "grace"),
         ("[secrets]\nx = \"plain\"", "expected one of `env`, `file`, `keyring`"),
         ("[secrets]\nx = { keyring = \"a\\nb\" }", "1 to 128 bytes"),
+        ("[hooks]\non-failure = [\"\", \"x\"]", "hook `on-failure`: the program has no name"),
+        ("[hooks]\non-failure = \"x\"", "expected a sequence"),
+        ("[hooks]\non-error = [\"x\"]", "unknown field `on-error`"),
         ("plugin = ", "TOML"),
         ("[items.\"my.docs\"]\nname = \"Docs\"", "invalid item key `my.docs`"),
         ("[items.\"\"]\nname = \"Docs\"", "invalid item key ``"),

@@ -1,5 +1,7 @@
 //! Lists of a bucket below a granted path.
 
+use http::HeaderMap;
+
 use super::*;
 
 /// Returns the name of the grant that allows a request, or the code of the denial. Requests for

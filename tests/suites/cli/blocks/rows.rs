@@ -75,6 +75,17 @@ pub(super) const BLOCKS: &[(&str, &str, How)] = &[
     (HISTORY, "left and right: 1 conflict", By("history::conflicts_are_listed_until_they_are_settled")),
     (SERVE, "syncmgr serve", By("serve::each_page_shows_real_runs")),
     (SERVE, "http://127.0.0.1", By("serve::a_request_without_the_cookie_is_refused")),
+    (HISTORY, "syncmgr resolve", By("resolve::each_version_can_be_kept")),
+    (HISTORY, "docs: kept", By("resolve::a_registered_plugin_and_a_job_file_are_named")),
+    (TRASH, "syncmgr trash list", Run("readme", "")),
+    (TRASH, "2026-11-28T175312", By("trash::replaced_and_deleted_files_are_listed")),
+    (TRASH, "syncmgr trash restore", By("trash::a_directory_and_a_whole_run_are_restored")),
+    (TRASH, "syncmgr trash empty", By("trash::only_the_runs_that_are_named_are_removed")),
+    (SCHEDULE, "syncmgr schedule enable", By("schedule::a_schedule_runs_the_job_until_it_is_disabled")),
+    (SCHEDULE, "syncmgr watch", By("watch::a_change_starts_a_run_and_a_run_does_not")),
+    (SCHEDULE, "plugin = \"folder\"", By("hooks::each_outcome_has_its_hook")),
+    (SCHEDULE, "syncmgr run --job sync.toml --wait", By("hooks::a_run_waits_for_another_one")),
+    (SCHEDULE, "syncmgr run --job sync.toml --accept", By("hooks::a_standing_conflict_may_be_accepted")),
     (OPERATING, "syncmgr register folder", Run("readme", "")),
     (GRANTS, "syncmgr inspect theirs.wasm", Run("readme", "")),
     ("README.md", "syncmgr new mirror", Run("readme", "")),
@@ -174,6 +185,7 @@ const FOLDER: &str = "guest/book/src/folder.md";
 const GRANTS: &str = "guest/book/src/grants.md";
 const HISTORY: &str = "guest/book/src/history.md";
 const SERVE: &str = "guest/book/src/serve.md";
+const TRASH: &str = "guest/book/src/trash.md";
 const INSTALL: &str = "guest/book/src/install.md";
 const INTRODUCTION: &str = "guest/book/src/introduction.md";
 const LIFECYCLE: &str = "guest/book/src/lifecycle.md";
@@ -182,6 +194,7 @@ const WEBDAV: &str = "guest/book/src/webdav.md";
 const S3: &str = "guest/book/src/s3.md";
 const ENGINE: &str = "guest/book/src/engine.md";
 const OPERATING: &str = "guest/book/src/operating.md";
+const SCHEDULE: &str = "guest/book/src/schedule.md";
 const PUBLISHING: &str = "guest/book/src/publishing.md";
 const TESTING: &str = "guest/book/src/testing.md";
 const TUTORIAL_C: &str = "guest/book/src/tutorial-c.md";

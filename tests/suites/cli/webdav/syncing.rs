@@ -146,6 +146,8 @@ fn what_a_plain_client_downloads_is_equal() -> Result<()> {
             .arg(scene.home.path("plain").join(TOP))
             .args(["--webdav-url", &scene.url(), "--webdav-user", "me"])
             .args(["--webdav-pass", password.trim(), "--config", ""])
+            // lighttpd requires it for a request with a body.
+            .args(["--header", "Content-Type: application/xml"])
             .arg("--ca-cert")
             .arg(scene.home.path("ca.pem"))
             .output()?;

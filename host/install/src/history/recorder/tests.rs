@@ -176,6 +176,30 @@ fn a_conflict_is_settled_when_a_complete_run_no_longer_reports_it() {
 }
 
 #[test]
+fn a_settled_conflict_stands_again_if_a_run_reports_it() {
+    let state = state();
+    let kept = |path: &str| action(ConflictKept, path, Some("copy"));
+    for job in ["folder", "other"] {
+        record(state.path(), job, Status::Succeeded, &[kept("a"), kept("b")]).unwrap();
+    }
+    let history = open(&state);
+    let standing = || {
+        let conflicts = history.conflicts().unwrap().into_iter();
+        conflicts.map(|one| format!("{} {}", one.job, one.path)).collect::<Vec<_>>()
+    };
+    assert_eq!(standing(), ["folder a", "folder b", "other a", "other b"]);
+    let first = history.conflicts().unwrap().remove(0);
+    assert_eq!(first.id, ITEM.to_string());
+    for _ in 0..2 {
+        history.settle(&first).unwrap();
+        assert_eq!(standing(), ["folder b", "other a", "other b"]);
+    }
+    let standing_again = action(ConflictStanding, "a", Some("copy"));
+    record(state.path(), "folder", Status::Succeeded, &[standing_again]).unwrap();
+    assert_eq!(standing(), ["folder a", "other a", "other b"]);
+}
+
+#[test]
 fn a_killed_run_has_no_end_and_a_run_that_cannot_begin_is_removed() {
     let state = state();
     let killed = HistoryRecorder::start(state.path(), new_run("killed")).unwrap();
