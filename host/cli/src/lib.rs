@@ -22,9 +22,10 @@ mod places;
 mod plugin_source;
 pub mod project;
 mod quarantine;
+mod resolve;
+mod schedule;
 #[cfg(feature = "serve")]
 mod serve;
-mod schedule;
 mod trash;
 
 use std::io::Write as _;

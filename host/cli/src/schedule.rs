@@ -12,6 +12,10 @@ mod systemd;
 mod windows;
 mod xml;
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use jiff::Zoned;
 use serde::{Deserialize, Serialize};
 
 use crate::exit::UsageError;
@@ -38,6 +42,21 @@ impl Record {
         let (_, json) = text.lines().find_map(|line| line.split_once(MARK))?;
         serde_json::from_str(json.strip_suffix(" -->").unwrap_or(json)).ok()
     }
+}
+
+/// Returns the time of the next scheduled run of each plugin or job file, in ms since 1970.
+pub(crate) fn next_runs(state: &Path) -> BTreeMap<String, i64> {
+    // Without a home directory, or if its files cannot be read, there are no schedules to show.
+    let records = Places::of_user(state).and_then(|places| Unit::all(System::current(), &places));
+    let (now, mut next) = (Zoned::now(), BTreeMap::new());
+    for Record { every, target, .. } in records.unwrap_or_default() {
+        let time = Cron::parse(&every).ok().and_then(|cron| cron.next(&now));
+        if let Some(time) = time.map(|time| time.timestamp().as_millisecond()) {
+            let first = next.entry(target).or_insert(time);
+            *first = time.min(*first);
+        }
+    }
+    next
 }
 
 /// A schedule.

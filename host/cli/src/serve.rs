@@ -6,9 +6,10 @@
 //! - `view/`: one file per page. They show texts of plugins, which `view` escapes in one place.
 //! - `jobs`: what can be run. `children`: the runs; `progress` reads their output, and `live` passes
 //!   it on to the browser.
-//! - `versions`: the files of a conflict.
+//! - `conflicts`: which of them a form selects, and settling them.
 
 mod children;
+mod conflicts;
 mod form;
 mod guard;
 mod jobs;
@@ -17,7 +18,6 @@ mod progress;
 mod routes;
 mod secret;
 mod server;
-mod versions;
 mod view;
 
 use std::io::Write as _;

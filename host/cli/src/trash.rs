@@ -1,7 +1,8 @@
 //! The trash of plugins that use the engine: where it is, and the runs in it.
 //!
 //! - `directories`: the directories that the files in the trash are from.
-//! - `tree`: the files of a run. `restore`: moves them back. `remove`: removes runs.
+//! - `tree`: the files of a run. `usage`: their sizes. `restore`: moves them back. `remove`: removes
+//!   runs.
 //!
 //! The trash is that of `guest/engine/src/local/trash.rs`: `trash/STAMP/SIDE/PATH` in the storage of
 //! a plugin, with the ids of both sides in `trash/STAMP/pair`; and on other file systems
@@ -12,6 +13,7 @@ mod directories;
 mod remove;
 mod restore;
 mod tree;
+mod usage;
 
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -33,6 +35,7 @@ pub(crate) use remove::remove;
 pub(crate) use restore::{Destination, Restore, Restored};
 pub(crate) use tree::{is_at, plain_path, walk};
 use tree::{open_below, split};
+pub(crate) use usage::Run;
 
 /// The directory in a plugin's storage.
 const IN_STORAGE: &str = "trash";
@@ -256,6 +259,11 @@ impl Part {
             Some(grant) => format!("{side}, {}", grant.path().display()),
             None => format!("{side}, a directory that is not granted"),
         }
+    }
+
+    /// Returns the context of an error while its files are read.
+    pub(crate) fn unreadable(&self) -> String {
+        format!("cannot read the run {} in the trash", self.run)
     }
 
     /// Returns whether a plugin may change the directory that the files are from.

@@ -13,7 +13,7 @@ mod records;
 mod writer;
 
 pub use database::HistoryError;
-pub use page::{ActionPlace, ItemRun, OpenConflict};
+pub use page::{ActionPlace, ItemRun};
 pub use query::{ActionFilter, History, RunFilter};
 pub use recorder::{HistoryRecorder, HistorySink};
 pub use records::{HistoryAction, HistoryConflict, HistoryItem, HistoryRun, ItemState};

@@ -48,7 +48,7 @@ pub use grants::{AllLimits, Grants, Secret, Server, ServerAuth};
 #[cfg(feature = "history")]
 pub use history::{
     ActionFilter, ActionPlace, History, HistoryAction, HistoryConflict, HistoryError, HistoryItem,
-    HistoryRecorder, HistoryRun, HistorySink, ItemRun, ItemState, NewRun, OpenConflict, RunFilter,
+    HistoryRecorder, HistoryRun, HistorySink, ItemRun, ItemState, NewRun, RunFilter,
 };
 pub use hooks::Hooks;
 #[cfg(feature = "compiler")]

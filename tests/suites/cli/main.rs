@@ -12,9 +12,9 @@ mod project;
 mod registration;
 mod resolve;
 mod s3;
+mod schedule;
 #[cfg(feature = "serve")]
 mod serve;
-mod schedule;
 mod trash;
 mod watch;
 mod webdav;

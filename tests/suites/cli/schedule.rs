@@ -15,10 +15,16 @@ use crate::home::{Home, Ran};
 const SYSTEMCTL: &str = "#!/bin/sh\necho \"$@\" >> \"${0%/*}/log\"\n";
 
 impl Home {
-    fn schedule(&self, arguments: &[&str]) -> Result<Ran> {
-        let mut command = self.command(&[&["schedule"], arguments].concat());
+    /// Returns a command of a user with another home directory.
+    fn of_user(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(arguments);
         command.env("HOME", self.path("home")).env_remove("XDG_CONFIG_HOME");
-        Ok(Ran::of(&command.env("PATH", self.path("bin")).output()?))
+        command.env("PATH", self.path("bin"));
+        command
+    }
+
+    fn schedule(&self, arguments: &[&str]) -> Result<Ran> {
+        Ok(Ran::of(&self.of_user(&[&["schedule"], arguments].concat()).output()?))
     }
 
     fn with_systemctl(self, script: &str) -> Result<Self> {
@@ -90,6 +96,13 @@ fn a_schedule_runs_the_job_until_it_is_disabled() -> Result<()> {
     assert_eq!(home.schedule(&["list"])?.expect(0, "")?.stdout, expected);
     let json = home.schedule(&["list", "--json"])?.expect(0, "")?.json_lines()?;
     assert_eq!((&json[1]["name"], &json[1]["target"]), (&"sync".into(), &job.as_str().into()));
+
+    let status = home.of_user(&["status"]).output()?;
+    Ran::of(&status).expect(0, "in sync")?.expect(0, ", next run 20")?;
+    let status = Ran::of(&home.of_user(&["status", "--json"]).output()?).json_lines()?;
+    let next = status[0]["next-run"].as_str().context("there is a next run")?;
+    let last = status[0]["ended"].as_str().context("there was a run")?;
+    ensure!(next > last && next.ends_with(":00.000Z"), "{status:?}");
 
     home.commands()?;
     home.schedule(&["disable", "sync.toml"])?.expect(0, "removed the schedule sync\n")?;

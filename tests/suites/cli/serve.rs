@@ -3,6 +3,7 @@
 mod attacks;
 mod browser;
 mod client;
+mod conflicts;
 mod driver;
 #[cfg(unix)]
 mod running;
@@ -40,7 +41,7 @@ fn last_run(home: &Home) -> Result<String> {
 fn each_page_shows_real_runs() -> Result<()> {
     let home = Home::new()?;
     let page = Page::start(&home)?;
-    for path in ["/", "/running", "/history", "/conflicts", "/skipped", "/plugins"] {
+    for path in ["/", "/running", "/history", "/conflicts", "/skipped", "/trash", "/plugins"] {
         page.get(path)?.expect(200, "<h1>")?;
     }
     drop(page);
@@ -66,10 +67,11 @@ fn each_page_shows_real_runs() -> Result<()> {
         ("/history?path=nothing", &["Nothing happened to"]),
         (&format!("/run/{last}"), &["Result", &left, "a.txt"]),
         (&format!("/run/{}", &last[..8]), &[&last]),
-        ("/conflicts", &["<h2>a.txt</h2>", "12 B", "14 B", "syncmgr resolve --keep newer -- "]),
+        ("/conflicts", &["a.txt", "12 B", "14 B", "Keep left", "Keep right", "Keep newer"]),
         #[cfg(unix)]
         ("/skipped", &["<code>pipe</code>", "<th scope=\"col\">Reason</th>"]),
         ("/plugins", &["(read-only)", "Requested", "<h3>webdav</h3>", &left]),
+        ("/trash", &["5 B", "syncmgr trash restore folder PATH"]),
         ("/running", &["runs nothing at the moment"]),
     ] {
         let shown = page.get(path)?;

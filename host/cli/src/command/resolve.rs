@@ -1,34 +1,20 @@
-//! The command `resolve`: settles conflicts in one directory of their item. The next run of the
-//! item changes the other side.
+//! The command `resolve`: settles or compares conflicts.
 
-mod copy_name;
-mod diff;
-mod refusal;
-mod settle;
-mod versions;
-
-use std::collections::{BTreeMap, BTreeSet, btree_map};
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
 use serde::Serialize;
 use syncmgr_host::text::to_json;
-use syncmgr_install::{History, HistoryConflict, Registrations, RunFilter};
+use syncmgr_install::{History, HistoryConflict, Registrations};
 
-use self::diff::Comparison;
-use self::refusal::Refusal;
-use self::settle::{Settled, settle};
-use self::versions::{key, root};
-use crate::args::{Keep, Resolve};
+use crate::args::Resolve;
 use crate::command::history::job_name;
 use crate::escape::{escape, quote};
 use crate::exit::{self, Exit, UsageError};
 use crate::output;
 use crate::plugin_source::registrations;
-
-/// The form of the names in the trash of a directory, as of those that plugins create.
-const STAMP: &str = "%Y-%m-%dT%H%M%S.%9fZ";
+use crate::resolve::{Comparison, Refusal, Resolver, Settled, key};
 
 /// A conflict, and what was done about it.
 #[derive(Serialize)]
@@ -61,14 +47,8 @@ pub(crate) fn run(args: &Resolve) -> anyhow::Result<Exit> {
     let standing = history.as_ref().map(History::conflicts).transpose()?;
     let chosen = chosen(standing.unwrap_or_default(), args)?;
     let Some(history) = history else { return Ok(Exit::InSync) };
-    let mut command = Command {
-        args,
-        history,
-        stamp: Timestamp::now().strftime(STAMP).to_string(),
-        several: several_copies(&chosen),
-        directories: BTreeMap::new(),
-        changed: BTreeSet::new(),
-    };
+    let resolver = Resolver::new(history, &chosen);
+    let mut command = Command { args, resolver, changed: BTreeSet::new() };
     let mut exits = Vec::new();
     for conflict in &chosen {
         let done = command.act(conflict);
@@ -129,19 +109,6 @@ fn chosen(
     }
 }
 
-/// An entry of an item: the job, the id and the path.
-type Entry = (String, String, String);
-
-fn entry(conflict: &HistoryConflict) -> Entry {
-    (conflict.job.clone(), conflict.id.clone(), conflict.path.clone())
-}
-
-/// Returns the entries with several conflicts.
-fn several_copies(conflicts: &[HistoryConflict]) -> BTreeSet<Entry> {
-    let mut seen = BTreeSet::new();
-    conflicts.iter().map(entry).filter(|entry| !seen.insert(entry.clone())).collect()
-}
-
 /// Returns which run syncs a directory.
 fn next_run(job: &str, root: &Path, registrations: &Registrations) -> String {
     let grants = registrations.find(job).map(|registration| registration.grants);
@@ -161,12 +128,7 @@ fn next_run(job: &str, root: &Path, registrations: &Registrations) -> String {
 /// The command, between two conflicts.
 struct Command<'a> {
     args: &'a Resolve,
-    history: History,
-    /// The name of the directory in the trash.
-    stamp: String,
-    several: BTreeSet<Entry>,
-    /// The directories of the last run of each item, by job and id.
-    directories: BTreeMap<(String, String), Vec<(String, String)>>,
+    resolver: Resolver,
     /// What was run, and the directories that are changed.
     changed: BTreeSet<(String, PathBuf)>,
 }
@@ -174,54 +136,15 @@ struct Command<'a> {
 impl Command<'_> {
     /// Settles or compares a conflict.
     fn act(&mut self, conflict: &HistoryConflict) -> Result<Done, Refusal> {
-        let root = root(self.directories(conflict)?, conflict)?;
         let Some(keep) = self.args.keep else {
-            let comparison = Comparison::of(&root, conflict)?;
+            let (root, comparison) = self.resolver.compare(conflict, true)?;
             return Ok(Done::Compared(root, comparison));
         };
-        match keep {
-            Keep::Left | Keep::Right | Keep::Local | Keep::Remote
-                if self.several.contains(&entry(conflict)) =>
-            {
-                return Err(Refusal::remaining(
-                    "it has several conflicts; settle each by the path of its copy, or all of \
-                     them with `--keep newer` or `--keep both`"
-                        .to_owned(),
-                ));
-            }
-            Keep::Left | Keep::Right | Keep::Local | Keep::Remote | Keep::Newer | Keep::Both => {}
-        }
-        let settled = settle(&root, conflict, keep, &self.stamp, self.args.dry_run)?;
+        let (root, settled) = self.resolver.settle(conflict, keep, self.args.dry_run)?;
         if !self.args.dry_run {
             self.changed.insert((conflict.job.clone(), root.clone()));
-            if let Err(error) = self.history.settle(conflict) {
-                let error = syncmgr_host::full_message(&error);
-                let note = format!("the history still lists the conflict: {}", escape(&error));
-                // The next run records it.
-                let _ = writeln!(std::io::stderr(), "note: {note}");
-            }
         }
         Ok(Done::Settled(root, settled))
-    }
-
-    /// Returns the directories of the last run of a conflict's item.
-    fn directories(&mut self, of: &HistoryConflict) -> Result<&[(String, String)], Refusal> {
-        let place = match self.directories.entry((of.job.clone(), of.id.clone())) {
-            btree_map::Entry::Occupied(known) => return Ok(known.into_mut()),
-            btree_map::Entry::Vacant(place) => place,
-        };
-        let filter = RunFilter {
-            job: Some(of.job.clone()),
-            item: Some(of.id.clone()),
-            limit: Some(1),
-            ..RunFilter::default()
-        };
-        let runs = self.history.runs(&filter).map_err(|error| Refusal {
-            exit: Exit::Crashed,
-            message: syncmgr_host::full_message(&error),
-        })?;
-        let directories = runs.into_iter().next().map(|run| run.directories);
-        Ok(place.insert(directories.unwrap_or_default()))
     }
 
     fn print(

@@ -6,12 +6,13 @@ use serde::Serialize;
 use syncmgr_host::text::to_json;
 use syncmgr_install::History;
 
-use crate::args::{Conflicts, StateDir, Status};
+use crate::args::{Conflicts, Status};
 use crate::escape::{escape, quote};
 use crate::exit::Exit;
-use crate::output::{self, ago, rfc3339};
+use crate::output::{self, ago, local_time, rfc3339};
 use crate::past::{End, state_words, success_words};
 use crate::plugin_source::registrations;
+use crate::schedule::next_runs;
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -27,6 +28,8 @@ struct StateLine<'a> {
     ended: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     succeeded: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_run: Option<String>,
     text: &'a str,
 }
 
@@ -41,18 +44,17 @@ struct ConflictLine<'a> {
     since: Option<String>,
 }
 
-fn history(state_dir: &StateDir) -> anyhow::Result<Option<History>> {
-    let registrations = registrations(state_dir.path.as_deref())?;
-    Ok(History::open(registrations.state_dir())?)
-}
-
 pub(crate) fn status(args: &Status) -> anyhow::Result<Exit> {
-    let Some(history) = history(&args.state_dir)? else { return Ok(Exit::InSync) };
+    let registrations = registrations(args.state_dir.path.as_deref())?;
+    let state_dir = registrations.state_dir();
+    let Some(history) = History::open(state_dir)? else { return Ok(Exit::InSync) };
+    let next_runs = next_runs(state_dir);
     let mut to = output::stdout();
     let mut exits = vec![Exit::InSync];
     for item in history.states()? {
         let (state, exit) = End::from(&item).state();
         exits.push(exit);
+        let next = next_runs.get(&item.job).copied();
         if args.json {
             let line = StateLine {
                 job: &item.job,
@@ -64,6 +66,7 @@ pub(crate) fn status(args: &Status) -> anyhow::Result<Exit> {
                 started: rfc3339(item.started),
                 ended: item.ended.map(rfc3339),
                 succeeded: item.succeeded.map(rfc3339),
+                next_run: next.map(rfc3339),
                 text: &item.text,
             };
             writeln!(to, "{}", to_json(&line, false)?)?;
@@ -71,13 +74,15 @@ pub(crate) fn status(args: &Status) -> anyhow::Result<Exit> {
         }
         let (state, last) = (state_words(&item), success_words(&item));
         let (name, job) = (escape(&item.name), escape(&item.job));
-        writeln!(to, "{name}: {state}, {last} ({job})")?;
+        let next = next.map(|next| format!(", next run {}", local_time(next))).unwrap_or_default();
+        writeln!(to, "{name}: {state}, {last}{next} ({job})")?;
     }
     Ok(Exit::of_all(&exits))
 }
 
 pub(crate) fn conflicts(args: &Conflicts) -> anyhow::Result<Exit> {
-    let Some(history) = history(&args.state_dir)? else { return Ok(Exit::InSync) };
+    let registrations = registrations(args.state_dir.path.as_deref())?;
+    let Some(history) = History::open(registrations.state_dir())? else { return Ok(Exit::InSync) };
     let conflicts = history.conflicts()?;
     let mut to = output::stdout();
     for conflict in &conflicts {

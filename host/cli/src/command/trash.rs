@@ -12,8 +12,7 @@ use crate::args::{TrashCommand, TrashEmpty, TrashOf, TrashRestore};
 use crate::escape::escape;
 use crate::exit::{Exit, UsageError, print_error};
 use crate::output::{self, parse_since};
-use crate::trash::{Destination, Part, Restore, Restored, Trash, lock, plain_path, remove};
-use show::Run;
+use crate::trash::{Destination, Part, Restore, Restored, Run, Trash, lock, plain_path, remove};
 
 pub(crate) fn run(args: &crate::args::Trash) -> anyhow::Result<Exit> {
     match &args.command {

@@ -2,8 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use jiff::{ToSpan as _, Zoned};
+
 /// The maximum length of a schedule; a list of all minutes has half of it.
 const MAX_BYTES: usize = 400;
+
+/// The number of days in which each schedule has a time: that of 29 February, over a century that is
+/// no leap year.
+const HORIZON_DAYS: usize = 8 * 366;
 
 /// The names of the days of the week, from Sunday.
 pub(super) const WEEKDAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
@@ -97,6 +103,35 @@ impl Cron {
             return Err("none of its months has such a day".to_owned());
         }
         Ok(cron)
+    }
+}
+
+impl Cron {
+    /// Returns the first time of the schedule after another one, in the same time zone; `None`: it is
+    /// out of the range of times.
+    pub(super) fn next(&self, after: &Zoned) -> Option<Zoned> {
+        let matches =
+            |values: &Values, value: i8| values.iter().any(|one| i8::try_from(one) == Ok(value));
+        for day in after.date().series(1.day()).take(HORIZON_DAYS) {
+            let weekday = day.weekday().to_sunday_zero_offset();
+            if !matches(&self.months, day.month())
+                || !matches(&self.days, day.day())
+                || !matches(&self.weekdays, weekday)
+            {
+                continue;
+            }
+            for hour in self.hours.iter() {
+                for minute in self.minutes.iter() {
+                    let time = day.at(i8::try_from(hour).ok()?, i8::try_from(minute).ok()?, 0, 0);
+                    // A time that the clock skips is the one after the gap.
+                    let time = time.to_zoned(after.time_zone().clone()).ok()?;
+                    if time > *after {
+                        return Some(time);
+                    }
+                }
+            }
+        }
+        None
     }
 }
 
@@ -241,6 +276,32 @@ mod tests {
         assert!(Cron::parse(&"1,".repeat(300)).unwrap_err().contains("longer than 400 bytes"));
         for text in ["0 0 29 2 *", "0 0 30,31 feb,mar *", " 0\t0  1-31 * mon ", "0 0 1 * 0-6"] {
             assert!(Cron::parse(text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_next_time_is_found() {
+        for (every, after, expected) in [
+            ("* * * * *", "2026-11-28T10:00:30", Some("2026-11-28T10:01:00")),
+            ("*/15 * * * *", "2026-11-28T10:00:00", Some("2026-11-28T10:15:00")),
+            ("0 2 * * *", "2026-11-28T02:00:00", Some("2026-11-29T02:00:00")),
+            ("30 23 31 12 *", "2026-12-31T23:30:00", Some("2027-12-31T23:30:00")),
+            ("0 0 * * mon", "2026-11-28T10:00:00", Some("2026-11-30T00:00:00")),
+            ("0 0 * * sun", "2026-11-28T10:00:00", Some("2026-11-29T00:00:00")),
+            ("0 0 31 * *", "2026-11-28T10:00:00", Some("2026-12-31T00:00:00")),
+            ("0 0 29 2 *", "2026-11-28T10:00:00", Some("2028-02-29T00:00:00")),
+            ("0 0 29 2 *", "2096-03-01T00:00:00", Some("2104-02-29T00:00:00")),
+            // The clock skips from 2 to 3.
+            ("30 2 * * *", "2027-03-27T12:00:00", Some("2027-03-28T03:30:00")),
+            ("30 2 * * *", "2027-03-28T12:00:00", Some("2027-03-29T02:30:00")),
+            ("0 0 * * *", "9999-12-31T10:00:00", None),
+        ] {
+            let zone = jiff::tz::TimeZone::get("Europe/Berlin").unwrap();
+            let zoned = |text: &str| {
+                text.parse::<jiff::civil::DateTime>().unwrap().to_zoned(zone.clone()).unwrap()
+            };
+            let found = Cron::parse(every).unwrap().next(&zoned(after));
+            assert_eq!(found, expected.map(zoned), "{every} after {after}");
         }
     }
 }

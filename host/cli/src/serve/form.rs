@@ -3,7 +3,7 @@
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// The maximum number of fields.
-const MAX_FIELDS: usize = 16;
+const MAX_FIELDS: usize = 64;
 
 /// The fields of a query or of the body of a form.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +29,11 @@ impl Form {
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(field, _)| field == name);
         found.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    /// Returns the values of all fields of a name.
+    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(field, _)| field == name).map(|(_, value)| &**value)
     }
 
     /// Returns the number in a field.
@@ -64,7 +69,7 @@ mod tests {
             ("=1&&%", "", Some("1")),
             ("a=%ff%00<", "a", Some("\u{fffd}\0<")),
             ("a=%zz%", "a", Some("%zz%")),
-            (&("x&".repeat(16) + "a=1"), "a", None),
+            (&("x&".repeat(64) + "a=1"), "a", None),
         ] {
             assert_eq!(Form::parse(text).get(name), expected, "{text}");
         }

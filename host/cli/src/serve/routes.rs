@@ -9,17 +9,23 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Router, body::Body};
 
+use super::conflicts::Settled;
 use super::form::Form;
 use super::guard::{Refused, guard};
 use super::live::Live;
 use super::server::Server;
-use super::{jobs, view};
+use super::{conflicts, jobs, view};
 
 const HTML: &str = "text/html; charset=utf-8";
 const NOT_FOUND: Refused = Refused(StatusCode::NOT_FOUND, "there is no such page");
 const NO_JOB: Refused =
     Refused(StatusCode::NOT_FOUND, "this job cannot be run from here; reload the page");
 const NO_RUN: Refused = Refused(StatusCode::NOT_FOUND, "this run has ended; reload the page");
+
+const NO_CONFLICT: Refused = Refused(
+    StatusCode::NOT_FOUND,
+    "there is no such conflict, or none is selected; reload the page",
+);
 
 type Shared = State<Arc<Server>>;
 
@@ -31,13 +37,16 @@ pub(super) fn router(server: Arc<Server>) -> Router {
         .route("/", get(|state| page(state, |server| view::items(server).map(Some))))
         .route("/history", get(history))
         .route("/run/{id}", get(one_run))
-        .route("/conflicts", get(|state| page(state, |server| view::conflicts(server).map(Some))))
+        .route("/conflicts", get(standing))
+        .route("/conflict/{key}", get(conflict))
         .route("/skipped", get(|state| page(state, |server| view::skipped(server).map(Some))))
+        .route("/trash", get(|state| page(state, |server| view::trash(server).map(Some))))
         .route("/plugins", get(|state| page(state, |server| view::plugins(server).map(Some))))
         .route("/running", get(|state| page(state, |server| view::running(server).map(Some))))
         .route("/running/events", get(events))
         .route("/start", post(start))
         .route("/cancel", post(cancel))
+        .route("/resolve", post(resolve))
         .route("/style.css", text("text/css; charset=utf-8", view::STYLE))
         .route("/script.js", text("text/javascript; charset=utf-8", include_str!("script.js")))
         .fallback(|| async { NOT_FOUND })
@@ -53,7 +62,7 @@ async fn page(
 ) -> Response {
     let shown = tokio::task::spawn_blocking(move || {
         view(&server).or_else(|error| {
-            let error = view::failed(&server, &format!("{error:#}"));
+            let error = view::failed(&format!("{error:#}"));
             Err((StatusCode::INTERNAL_SERVER_ERROR, error))
         })
     });
@@ -75,6 +84,15 @@ async fn one_run(state: Shared, Path(id): Path<String>, RawQuery(query): RawQuer
     page(state, move |server| view::one_run(server, &id, &query)).await
 }
 
+async fn standing(state: Shared, RawQuery(query): RawQuery) -> Response {
+    let query = Form::parse(&query.unwrap_or_default());
+    page(state, move |server| view::conflicts(server, &query).map(Some)).await
+}
+
+async fn conflict(state: Shared, Path(key): Path<String>) -> Response {
+    page(state, move |server| view::conflict(server, &key)).await
+}
+
 async fn events(State(server): Shared) -> Response {
     let headers = [(header::CONTENT_TYPE, "text/event-stream")];
     (headers, Body::new(Live::new(server))).into_response()
@@ -91,7 +109,7 @@ async fn start(State(server): Shared, Extension(form): Extension<Form>) -> Respo
         match server.children.start(&job, preview, state) {
             Ok(()) => Ok(see_other("/running")),
             Err(refused) => {
-                let failed = view::failed(&server, &format!("{refused:#}"));
+                let failed = view::failed(&format!("{refused:#}"));
                 Ok((StatusCode::CONFLICT, [(header::CONTENT_TYPE, HTML)], failed).into_response())
             }
         }
@@ -107,6 +125,25 @@ async fn cancel(State(server): Shared, Extension(form): Extension<Form>) -> Resp
         true => see_other("/running"),
         false => NO_RUN.into_response(),
     }
+}
+
+/// Settles conflicts. The form selects some of those in the history, and the version to keep.
+async fn resolve(State(server): Shared, Extension(form): Extension<Form>) -> Response {
+    let settled = tokio::task::spawn_blocking(move || {
+        let (html, refused) = ([(header::CONTENT_TYPE, HTML)], StatusCode::CONFLICT);
+        match conflicts::settle(&server, &form) {
+            Ok(Settled::All) => see_other("/conflicts"),
+            Ok(Settled::NothingChosen) => NO_CONFLICT.into_response(),
+            Ok(Settled::Refused(reasons)) => {
+                (refused, html, view::refused(&reasons)).into_response()
+            }
+            Err(error) => {
+                let failed = view::failed(&format!("{error:#}"));
+                (StatusCode::INTERNAL_SERVER_ERROR, html, failed).into_response()
+            }
+        }
+    });
+    settled.await.unwrap_or_else(|_| NO_CONFLICT.into_response())
 }
 
 fn see_other(path: &'static str) -> Response {

@@ -9,28 +9,30 @@ mod plot;
 mod plugins;
 mod running;
 mod skipped;
+mod trash;
 
 use maud::{DOCTYPE, Markup, html};
 
-use super::server::Server;
 use crate::escape::escape;
-pub(super) use conflicts::conflicts;
+pub(super) use conflicts::{conflict, conflicts, refused};
 pub(super) use history::history;
 pub(super) use items::{items, once};
 pub(super) use one_run::one_run;
 pub(super) use plugins::plugins;
 pub(super) use running::{live_values, running};
 pub(super) use skipped::skipped;
+pub(super) use trash::trash;
 
 pub(super) const STYLE: &str = include_str!("style.css");
 
 /// The pages in the navigation: paths and names.
-const PAGES: [(&str, &str); 6] = [
+const PAGES: [(&str, &str); 7] = [
     ("/", "Items"),
     ("/running", "Running"),
     ("/history", "History"),
     ("/conflicts", "Conflicts"),
     ("/skipped", "Skipped"),
+    ("/trash", "Trash"),
     ("/plugins", "Plugins"),
 ];
 
@@ -70,14 +72,14 @@ fn standalone(title: &str, body: &Markup) -> String {
 }
 
 /// Returns a document. The template escapes HTML in every text; this function escapes characters
-/// that hide or reorder text, wherever they are in the body.
+/// that hide or reorder text, wherever they are.
 fn document(title: &str, head: &str, body: &Markup) -> String {
     let start = html! {
         (DOCTYPE)
         meta charset="utf-8";
         meta name="viewport" content="width=device-width, initial-scale=1";
         meta name="color-scheme" content="light dark";
-        title { (title) " – syncmgr" }
+        title { (escape(title)) " – syncmgr" }
     };
     let start = start.into_string().replacen("<meta", "<html lang=\"en\"><head><meta", 1);
     let body = escape(&body.0);
@@ -85,7 +87,7 @@ fn document(title: &str, head: &str, body: &Markup) -> String {
 }
 
 /// Returns a page about an error.
-pub(super) fn failed(_server: &Server, error: &str) -> String {
+pub(super) fn failed(error: &str) -> String {
     page(
         "",
         "Something failed",

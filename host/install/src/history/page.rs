@@ -6,7 +6,7 @@ pub(super) mod tests;
 use rusqlite::{OptionalExtension as _, params};
 
 use super::database::HistoryError;
-use super::query::{ACTION, History, action, directories, prepare};
+use super::query::{ACTION, History, action, prepare};
 use super::records::HistoryAction;
 
 /// A place in the actions of a run, which are by item.
@@ -34,25 +34,6 @@ pub struct ItemRun {
     pub code: Option<String>,
     /// The exit status of the run.
     pub exit_code: Option<u8>,
-}
-
-/// A conflict that is not settled, with the directories of the last run that saw it.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct OpenConflict {
-    /// What was run, see [`HistoryRun::job`](super::HistoryRun::job).
-    pub job: String,
-    /// The name of the item.
-    pub item: String,
-    /// The path of the entry.
-    pub path: String,
-    /// The path of its second version.
-    pub copy: String,
-    /// The start of the run that found it, in ms since 1970; `None`: that run is no longer in the
-    /// history.
-    pub since: Option<i64>,
-    /// The granted directories: names and paths.
-    pub directories: Vec<(String, String)>,
 }
 
 impl History {
@@ -155,34 +136,6 @@ impl History {
             );
             let mut query = prepare(connection, &query)?;
             query.query_map(params![last, limit], action)?.collect()
-        })
-    }
-
-    /// Returns at most `limit` conflicts that are not settled, by job and item.
-    ///
-    /// # Errors
-    /// Returns [`HistoryError`].
-    pub fn open_conflicts(&self, limit: usize) -> Result<Vec<OpenConflict>, HistoryError> {
-        self.query(|connection| {
-            let mut query = prepare(
-                connection,
-                "SELECT conflict.job, item_name, path, copy, started, seen FROM conflict \
-                 LEFT JOIN run ON run.id = since WHERE settled IS NULL \
-                 ORDER BY conflict.job, conflict.item LIMIT ?1",
-            )?;
-            let mut rows = query.query([limit])?;
-            let mut found = Vec::new();
-            while let Some(row) = rows.next()? {
-                found.push(OpenConflict {
-                    job: row.get(0)?,
-                    item: row.get(1)?,
-                    path: row.get(2)?,
-                    copy: row.get(3)?,
-                    since: row.get(4)?,
-                    directories: directories(connection, row.get(5)?)?,
-                });
-            }
-            Ok(found)
         })
     }
 }

@@ -361,10 +361,7 @@ pub(super) fn action(row: &Row<'_>) -> rusqlite::Result<HistoryAction> {
     })
 }
 
-pub(super) fn directories(
-    connection: &Connection,
-    run: i64,
-) -> rusqlite::Result<Vec<(String, String)>> {
+fn directories(connection: &Connection, run: i64) -> rusqlite::Result<Vec<(String, String)>> {
     let mut query =
         prepare(connection, "SELECT name, path FROM directory WHERE run = ?1 ORDER BY name")?;
     query.query_map([run], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()

@@ -17,7 +17,7 @@ fn a_request_without_the_cookie_is_refused() -> Result<()> {
     let (name, value) = page.cookie.split_once('=').unwrap_or_default();
     let wrong = format!("Cookie: {name}={}\r\n", "0".repeat(value.len()));
     let start = format!("Cookie: {name}={}\r\n", &value[..63]);
-    let paths = ["/", "/history", &run, "/conflicts", "/skipped", "/plugins", "/running"];
+    let paths = ["/", "/history", &run, "/conflicts", "/skipped", "/trash", "/plugins", "/running"];
     let more = ["/running/events", "/style.css", "/script.js", "/nothing", "/?token=0"];
     for path in paths.into_iter().chain(more) {
         for headers in ["", &wrong, &start, "Cookie: other=1\r\n"] {
@@ -25,7 +25,7 @@ fn a_request_without_the_cookie_is_refused() -> Result<()> {
             ensure!(!answer.body.contains('<') && !answer.head.contains("set-cookie"));
         }
     }
-    for path in ["/start", "/cancel", "/"] {
+    for path in ["/start", "/cancel", "/resolve", "/"] {
         page.request("POST", path, "", "token=0")?.expect(403, token)?;
     }
     // The token of the URL is not the cookie.
@@ -62,6 +62,8 @@ fn a_request_for_another_host_is_refused() -> Result<()> {
     Ok(())
 }
 
+const NO_CONFLICT: &str = "there is no such conflict";
+
 #[test]
 fn a_form_of_another_page_is_refused() -> Result<()> {
     let home = with_conflict()?;
@@ -89,7 +91,8 @@ fn a_form_of_another_page_is_refused() -> Result<()> {
         (&own, &format!("TOKEN={token}&job=0"), 403, form),
         (&own, &format!("{good}&x={}", "x".repeat(6000)), 413, "the form is too large"),
     ] {
-        for path in ["/start", "/start?token=x"] {
+        for path in ["/start", "/start?token=x", "/resolve"] {
+            let words = if status == 404 && path == "/resolve" { NO_CONFLICT } else { words };
             let headers = format!("{cookie}{origin}");
             page.request("POST", path, &headers, body)?.expect(status, words)?;
         }

@@ -10,10 +10,9 @@ use super::{PAIR, last_run, with_conflict};
 use crate::home::Home;
 
 /// Each page, with the id of a run.
-fn pages(run: &str) -> [String; 7] {
-    let paths = ["", "running", "history", "conflicts", "skipped", "plugins"];
-    let [a, b, c, d, e, f] = paths.map(str::to_owned);
-    [a, b, c, d, e, f, format!("run/{run}")]
+fn pages(run: &str) -> Vec<String> {
+    let paths = ["", "running", "history", "conflicts", "skipped", "trash", "plugins"];
+    paths.map(str::to_owned).into_iter().chain([format!("run/{run}")]).collect()
 }
 
 fn url(page: &Page, path: &str) -> String {
@@ -108,6 +107,38 @@ fn runs_are_started_from_the_browser() -> Result<()> {
     browser.wait_for("created on right: new.txt")?;
     assert_eq!(fs::read_to_string(home.path("right/new.txt"))?, "new");
     Ok(())
+}
+
+#[test]
+fn a_conflict_is_settled_in_the_browser() -> Result<()> {
+    if !has_browser()? {
+        return Ok(());
+    }
+    let home = with_conflict()?;
+    let page = Page::start(&home)?;
+    let browser = Browser::start()?;
+    browser.open(&page.url)?;
+    browser.click("//a[text()='Conflicts']")?;
+    browser.wait_for("Keep right")?;
+    browser.click("//a[text()='Compare']")?;
+    browser.wait_for("-left version")?;
+    browser.wait_for("+right version!")?;
+    browser.resize(1280, 800)?;
+    picture(&browser, "conflict")?;
+    browser.click("//button[text()='Keep right']")?;
+    browser.wait_for("There are no conflicts.")?;
+    home.run(&PAIR)?.expect(0, "succeeded")?;
+    for side in ["left", "right"] {
+        assert_eq!(fs::read_to_string(home.path(&format!("{side}/a.txt")))?, "right version!");
+        assert_eq!(files_in(&home, side)?, 1);
+    }
+    Ok(())
+}
+
+/// Returns the number of files in a directory.
+fn files_in(home: &Home, directory: &str) -> Result<usize> {
+    let entries = fs::read_dir(home.path(directory))?.collect::<Result<Vec<_>, _>>()?;
+    Ok(entries.iter().filter(|entry| entry.path().is_file()).count())
 }
 
 #[cfg(unix)]

@@ -13,7 +13,7 @@ use crate::args::{TrashList, TrashOf, TrashUsage};
 use crate::escape::escape;
 use crate::exit::Exit;
 use crate::output::{self, Stdout, local_time, milliseconds, rfc3339};
-use crate::trash::{Part, Trash, is_at, walk};
+use crate::trash::{Part, Run, Trash, is_at, walk};
 
 #[derive(Serialize)]
 struct FileLine<'a> {
@@ -62,7 +62,7 @@ pub(super) fn list(args: &TrashList) -> anyhow::Result<Exit> {
 
 fn list_part(trash: &Trash, part: &Part, args: &TrashList, to: &mut Stdout) -> anyhow::Result<()> {
     let mut has_head = args.json;
-    let files = part.open().with_context(|| unreadable(part))?;
+    let files = part.open().with_context(|| part.unreadable())?;
     walk(&files, "", |path, entry| -> anyhow::Result<()> {
         if args.path.as_deref().is_some_and(|wanted| !is_at(path, wanted)) {
             return Ok(());
@@ -78,12 +78,8 @@ fn list_part(trash: &Trash, part: &Part, args: &TrashList, to: &mut Stdout) -> a
         }
         Ok(())
     })
-    .with_context(|| unreadable(part))?;
+    .with_context(|| part.unreadable())?;
     Ok(())
-}
-
-fn unreadable(part: &Part) -> String {
-    format!("cannot read the run {} in the trash", part.run)
 }
 
 fn details(entry: &UserEntry) -> String {
@@ -125,43 +121,6 @@ fn file_json(
         modified: rfc3339(milliseconds(entry.modified())),
     };
     to_json(&line, false)
-}
-
-/// The number of places of a run: the storage, and both directories.
-const PLACES: usize = 3;
-
-/// A run in one place, with its size.
-pub(super) struct Run<'a> {
-    /// One of its parts.
-    pub(super) part: &'a Part,
-    pub(super) files: u64,
-    pub(super) bytes: u64,
-}
-
-impl<'a> Run<'a> {
-    /// Returns the runs of a trash, newest first.
-    pub(super) fn all(trash: &'a Trash) -> anyhow::Result<Vec<Self>> {
-        let mut runs: Vec<Self> = Vec::new();
-        for part in &trash.parts {
-            let (mut files, mut bytes) = (0, 0_u64);
-            let opened = part.open().with_context(|| unreadable(part))?;
-            walk(&opened, "", |_, entry| -> std::io::Result<()> {
-                files += 1;
-                bytes = bytes.saturating_add(entry.size());
-                Ok(())
-            })
-            .with_context(|| unreadable(part))?;
-            let mut last = runs.iter_mut().rev().take(PLACES);
-            match last.find(|run| run.part.is_of_same_run(part)) {
-                Some(run) => {
-                    run.files += files;
-                    run.bytes = run.bytes.saturating_add(bytes);
-                }
-                None => runs.push(Self { part, files, bytes }),
-            }
-        }
-        Ok(runs)
-    }
 }
 
 pub(super) fn usage(args: &TrashUsage) -> anyhow::Result<Exit> {

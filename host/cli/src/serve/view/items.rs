@@ -8,7 +8,9 @@ use super::super::server::Server;
 use super::history::{SHOWN_RUNS, runs_table};
 use super::parts::{age_class, class, more, time};
 use super::{page, plot, standalone};
+use crate::output::local_time;
 use crate::past::{End, state_words};
+use crate::schedule::next_runs;
 
 /// The number of runs in the strip of an item.
 const STRIP_RUNS: u32 = 50;
@@ -48,9 +50,10 @@ fn nothing() -> Markup {
 /// Returns the items, with buttons if there is a server.
 fn list(history: &History, server: Option<&Server>) -> anyhow::Result<Markup> {
     let states = history.states()?;
+    let next = server.map(|server| next_runs(server.registrations.state_dir())).unwrap_or_default();
     let mut articles = Vec::new();
     for item in states.iter().take(MAX_ITEMS) {
-        articles.push(article(item, history, server)?);
+        articles.push(article(item, history, server, next.get(&item.job).copied())?);
     }
     Ok(html! {
         div.items { @for article in articles { (article) } }
@@ -58,7 +61,12 @@ fn list(history: &History, server: Option<&Server>) -> anyhow::Result<Markup> {
     })
 }
 
-fn article(item: &ItemState, history: &History, server: Option<&Server>) -> anyhow::Result<Markup> {
+fn article(
+    item: &ItemState,
+    history: &History,
+    server: Option<&Server>,
+    next: Option<i64>,
+) -> anyhow::Result<Markup> {
     let exit = End::from(item).state().1;
     let strip = plot::strip(&history.last_runs(&item.job, &item.id, STRIP_RUNS)?);
     let job = server.and_then(|server| Some((server, Job::of(item, server, history)?)));
@@ -80,6 +88,7 @@ fn article(item: &ItemState, history: &History, server: Option<&Server>) -> anyh
                 @if server.is_some() {
                     " · last run " (super::parts::run_link(&item.run))
                     @if item.conflicts > 0 { " · " a href="/conflicts" { "conflicts" } }
+                    @if let Some(next) = next { " · next run " (local_time(next)) }
                 }
             }
             @match (server, job) {

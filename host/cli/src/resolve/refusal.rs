@@ -6,9 +6,9 @@ use crate::exit::Exit;
 
 /// The reason why a conflict is not settled.
 #[derive(Debug)]
-pub(super) struct Refusal {
-    pub(super) exit: Exit,
-    pub(super) message: String,
+pub(crate) struct Refusal {
+    pub(crate) exit: Exit,
+    pub(crate) message: String,
 }
 
 impl Refusal {

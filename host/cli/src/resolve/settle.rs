@@ -24,7 +24,7 @@ const MOST_NAMES: u32 = 100;
 /// What was done.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct Settled {
+pub(crate) struct Settled {
     kept: Kept,
     /// The sides of the version that has the name, and of the copy.
     #[serde(skip)]
@@ -36,7 +36,7 @@ pub(super) struct Settled {
 
 impl Settled {
     /// Describes what was done.
-    pub(super) fn words(&self, conflict: &HistoryConflict) -> String {
+    pub(crate) fn words(&self, conflict: &HistoryConflict) -> String {
         let keep = if self.moved_to.is_none() { "would keep" } else { "kept" };
         let path = quote(&conflict.path);
         let [side, other] = match self.kept {

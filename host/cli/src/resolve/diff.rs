@@ -24,22 +24,23 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The differences of two versions.
 #[derive(Debug, Serialize)]
-pub(super) struct Comparison {
-    versions: [Version; 2],
+pub(crate) struct Comparison {
+    pub(crate) versions: [Version; 2],
     /// A unified diff; `None`: they are not both texts.
     #[serde(skip_serializing_if = "Option::is_none")]
-    diff: Option<String>,
+    pub(crate) diff: Option<String>,
 }
 
 /// One version.
 #[derive(Debug, Serialize)]
-struct Version {
-    path: String,
-    side: String,
-    size: u64,
+pub(crate) struct Version {
+    pub(crate) path: String,
+    pub(crate) side: String,
+    pub(crate) size: u64,
     modified: String,
+    /// The time of the last change, in ms since 1970.
     #[serde(skip)]
-    milliseconds: i64,
+    pub(crate) milliseconds: i64,
 }
 
 impl Version {
@@ -52,14 +53,19 @@ impl Version {
 }
 
 impl Comparison {
-    /// Compares the versions of a conflict in the directory `root`.
-    pub(super) fn of(root: &Path, conflict: &HistoryConflict) -> Result<Self, Refusal> {
+    /// Compares the versions of a conflict in the directory `root`. `texts`: also what they contain.
+    pub(super) fn of(
+        root: &Path,
+        conflict: &HistoryConflict,
+        texts: bool,
+    ) -> Result<Self, Refusal> {
         let opened = open(root)?;
         let found = Versions::open(&opened, root, conflict)?;
         let text = |name: &String| {
             read_text(&found, name).map_err(|error| Refusal::failed("cannot read it", &error))
         };
-        let texts = match found.files.iter().all(|file| file.size() <= MAX_TEXT_BYTES) {
+        let are_small = found.files.iter().all(|file| file.size() <= MAX_TEXT_BYTES);
+        let texts = match texts && are_small {
             true => text(&found.names[0])?.zip(text(&found.names[1])?),
             false => None,
         };
@@ -73,7 +79,7 @@ impl Comparison {
     }
 
     /// Describes the differences in lines.
-    pub(super) fn words(&self, conflict: &HistoryConflict) -> String {
+    pub(crate) fn words(&self, conflict: &HistoryConflict) -> String {
         let mut words = format!("{}\n", quote(&conflict.path));
         match self.diff.as_deref() {
             Some("") => words.push_str("the versions are equal\n"),

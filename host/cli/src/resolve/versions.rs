@@ -26,7 +26,7 @@ pub(super) struct Versions<'a> {
 }
 
 /// Returns the form of paths in which plugins report conflicts.
-pub(super) fn key(path: &str) -> String {
+pub(crate) fn key(path: &str) -> String {
     path.nfc().collect()
 }
 
