@@ -61,9 +61,8 @@ async fn page(
     view: impl FnOnce(&Server) -> anyhow::Result<Option<String>> + Send + 'static,
 ) -> Response {
     let shown = tokio::task::spawn_blocking(move || {
-        view(&server).or_else(|error| {
-            let error = view::failed(&format!("{error:#}"));
-            Err((StatusCode::INTERNAL_SERVER_ERROR, error))
+        view(&server).map_err(|error| {
+            (StatusCode::INTERNAL_SERVER_ERROR, view::failed(&format!("{error:#}")))
         })
     });
     match shown.await {
