@@ -9,6 +9,8 @@
 
 mod bare;
 mod cold_start;
+#[cfg(feature = "serve")]
+mod history;
 mod http;
 mod loading;
 mod many;
@@ -42,7 +44,7 @@ pub(crate) struct Options {
 /// A group of cases.
 type Group = (&'static str, fn(&Options) -> Result<Vec<Row>>);
 
-const GROUPS: [Group; 9] = [
+const GROUPS: &[Group] = &[
     ("progress", progress::measure),
     ("session", session::measure),
     ("http", http::measure),
@@ -50,6 +52,8 @@ const GROUPS: [Group; 9] = [
     ("cold-start", cold_start::measure),
     ("many", many::measure),
     ("trees", trees::measure),
+    #[cfg(feature = "serve")]
+    ("history", history::measure),
     ("webdav", webdav::measure),
     ("s3", s3::measure),
 ];
@@ -108,7 +112,7 @@ fn main() -> Result<()> {
     for (name, measure) in GROUPS {
         if options.groups.is_empty() || options.groups.iter().any(|group| group == name) {
             println!("measuring: {name}");
-            rows.extend(measure(&options).with_context(|| name.to_owned())?);
+            rows.extend(measure(&options).with_context(|| (*name).to_owned())?);
         }
     }
     println!();

@@ -36,12 +36,17 @@ const STEPS: [&str; 4] = [FIRST, "no change", CHANGES, DELETED];
 
 /// Many small files, or a few large ones.
 #[derive(Clone, Copy, Debug)]
-struct Shape {
+pub(crate) struct Shape {
     files: usize,
     bytes: usize,
 }
 
 impl Shape {
+    /// Many small files.
+    pub(crate) const fn small(files: usize) -> Self {
+        Self { files, bytes: FILE_BYTES }
+    }
+
     fn name(self) -> String {
         let files = self.files;
         match self.bytes {
@@ -66,7 +71,7 @@ fn file(root: &Path, number: usize) -> PathBuf {
     root.join(format!("d{:05}", number / PER_DIRECTORY)).join(format!("f{number:07}"))
 }
 
-fn make(root: &Path, shape: Shape) -> Result<()> {
+pub(crate) fn make(root: &Path, shape: Shape) -> Result<()> {
     for number in 0..shape.files {
         if number % PER_DIRECTORY == 0 {
             fs::create_dir_all(root.join(format!("d{:05}", number / PER_DIRECTORY)))?;
@@ -118,7 +123,7 @@ fn equal(left: &Path, right: &Path) -> Result<bool> {
 type Steps = [Vec<Took>; STEPS.len()];
 
 /// Creates a copy of the source on the left, and an empty right side.
-fn sides(place: &Path, home: &Path) -> Result<(PathBuf, PathBuf)> {
+pub(crate) fn sides(place: &Path, home: &Path) -> Result<(PathBuf, PathBuf)> {
     let (left, right) = (home.join("left"), home.join("right"));
     fs::create_dir_all(&right)?;
     let copied = Command::new("cp").arg("-a").arg(place.join("source")).arg(&left).status()?;
@@ -268,7 +273,7 @@ pub(crate) fn measure(options: &Options) -> Result<Vec<Row>> {
     }
     let mut trees = Vec::new();
     for files in &options.files {
-        let shape = Shape { files: *files, bytes: FILE_BYTES };
+        let shape = Shape::small(*files);
         trees.push(tree(shape, options.rounds, options.small)?);
     }
     let mut rows = per_file(&options.files, &trees);
