@@ -57,14 +57,33 @@ impl Plugin {
         &self.description
     }
 
+    /// Checks that the plugin has the settings in the options, and that each can have its value. A
+    /// start does the same.
+    ///
+    /// # Errors
+    /// [`GrantError::UnknownSetting`] and [`GrantError::SettingValue`].
+    pub fn check_settings(&self, options: &SessionOptions) -> Result<(), GrantError> {
+        let requests = &self.description.requests;
+        for (name, value) in &options.settings {
+            let Some(setting) = requests.setting(name) else {
+                let similar = requests.similar_setting(name).map(str::to_owned);
+                return Err(GrantError::UnknownSetting { name: name.clone(), similar });
+            };
+            if !setting.values.accept(value) {
+                let (name, value) = (name.clone(), value.clone());
+                let values = setting.values.clone();
+                return Err(GrantError::SettingValue { name, value, values });
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the grants in the options that the plugin does not request and therefore does not
     /// receive.
     pub fn excess_grants(&self, options: &SessionOptions) -> Vec<ExcessGrant> {
         let requests = &self.description.requests;
         let grants = options.grants.iter().map(Grant::name);
         let directories = grants.filter(|name| requests.directory(name).is_none());
-        let settings = options.settings.iter().map(|(name, _)| name);
-        let settings = settings.filter(|name| !requests.setting(name));
         let secrets = options.secrets.iter().map(|(name, _)| name);
         let secrets = secrets.filter(|name| !requests.secret(name));
         let servers = options.http.iter().map(HttpGrant::name);
@@ -73,7 +92,6 @@ impl Plugin {
         let capabilities = capabilities.filter(|&capability| !requests.capability(capability));
         directories
             .map(|name| ExcessGrant::Directory(name.to_owned()))
-            .chain(settings.cloned().map(ExcessGrant::Setting))
             .chain(secrets.cloned().map(ExcessGrant::Secret))
             .chain(servers.map(|name| ExcessGrant::Server(name.to_owned())))
             .chain(capabilities.map(ExcessGrant::Capability))

@@ -243,9 +243,9 @@ fn environment(
             return refuse("is given twice");
         }
     }
-    let settings = options.settings.iter().filter(|(name, _)| requests.setting(name));
+    plugin.check_settings(options)?;
     let secrets = options.secrets.iter().filter(|(name, _)| requests.secret(name));
-    Ok(settings.chain(secrets).chain(&servers).cloned().collect())
+    Ok(options.settings.iter().chain(secrets).chain(&servers).cloned().collect())
 }
 
 /// The clock of a plugin without a grant of the time of day.

@@ -192,8 +192,6 @@ impl SessionOptions {
 pub enum ExcessGrant {
     /// A directory, by its name.
     Directory(String),
-    /// A setting, by its name.
-    Setting(String),
     /// A secret, by its name.
     Secret(String),
     /// A server, by its name.
@@ -207,7 +205,6 @@ impl std::fmt::Display for ExcessGrant {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Directory(name) => write!(f, "the directory `{name}`"),
-            Self::Setting(name) => write!(f, "the setting `{name}`"),
             Self::Secret(name) => write!(f, "the secret `{name}`"),
             Self::Server(name) => write!(f, "the server `{name}`"),
             Self::Capability(capability) => write!(f, "the capability `{}`", capability.name()),

@@ -294,12 +294,14 @@ impl Grants {
         Ok(options)
     }
 
-    /// Checks that the plugin requests all of the grants. An excess grant is most likely misspelt.
+    /// Checks that the plugin requests all of the grants, and that its settings can have their values.
+    /// An excess grant is most likely misspelt.
     pub(crate) fn check(&self, plugin: &Plugin) -> Result<(), InstallError> {
         let mut options = self.without_secrets(plugin)?;
         for (name, _) in &self.secrets {
             options = options.secret(name, "");
         }
+        plugin.check_settings(&options)?;
         let grants = plugin.excess_grants(&options);
         match grants.is_empty() {
             true => Ok(()),

@@ -9,6 +9,9 @@
 //! "*.left" = { access = "read-write", why = "the same for each of several pairs" }
 //! [settings]
 //! mode = "what to do where the two sides differ"
+//! durable = { type = "boolean", default = true, why = "whether changes are flushed" }
+//! transfers = { type = "integer", min = 1, max = 32, why = "requests in flight", per-item = true }
+//! order = { values = ["oldest-first", "newest-first"], why = "which files are first" }
 //! [secrets]
 //! token = "signs in at the service"
 //! [allow]
@@ -21,8 +24,14 @@
 //! The access to a server is `read-only` if absent. With a `url`, in the form of an
 //! [`HttpGrant`](crate::http::HttpGrant), only that server or a part of it can be granted.
 //!
+//! A setting with a `type` or `values` cannot have other values; the host refuses them before the
+//! start. `default` is what the plugin uses without the setting. With `per-item`, `ITEM.NAME` is the
+//! same setting of one item.
+//!
 //! A name consists of ASCII letters, digits, `_`, `-`, `.` and `*`. A `*` in a name matches one part
 //! between dots. A grant without a matching request has no effect.
+
+mod setting;
 
 use std::collections::BTreeMap;
 
@@ -32,6 +41,7 @@ use uuid::Uuid;
 use crate::error::ContractError;
 use crate::grants::{Access, Capability};
 use crate::http::HttpGrant;
+pub use setting::{SettingRequest, SettingValues};
 
 /// The name of the custom section, in the component or in one of its core modules.
 pub const SECTION: &str = "syncmgr-requests";
@@ -50,7 +60,7 @@ pub struct Requests {
     /// Directories, by name.
     pub directories: Vec<DirectoryRequest>,
     /// Settings, by name.
-    pub settings: Vec<Request>,
+    pub settings: Vec<SettingRequest>,
     /// Secrets, by name.
     pub secrets: Vec<Request>,
     /// Capabilities such as the time of day.
@@ -102,7 +112,7 @@ struct Text {
     #[serde(default)]
     directories: BTreeMap<String, DirectoryText>,
     #[serde(default)]
-    settings: BTreeMap<String, String>,
+    settings: BTreeMap<String, toml::Value>,
     #[serde(default)]
     secrets: BTreeMap<String, String>,
     #[serde(default)]
@@ -187,12 +197,13 @@ impl Requests {
             let access = server.access.unwrap_or(Access::ReadOnly);
             requests.http.push(ServerRequest { name, url: server.url, access, why });
         }
-        for (from, to) in
-            [(text.settings, &mut requests.settings), (text.secrets, &mut requests.secrets)]
-        {
-            for (name, why) in from {
-                to.push(request(name, why)?);
-            }
+        for (name, value) in text.settings {
+            let setting = SettingRequest::parse(name, value).map_err(refuse)?;
+            request(setting.name.clone(), setting.why.clone())?;
+            requests.settings.push(setting);
+        }
+        for (name, why) in text.secrets {
+            requests.secrets.push(request(name, why)?);
         }
         Ok(requests)
     }
@@ -215,9 +226,21 @@ impl Requests {
         wanted.max_by_key(|request| request.access)
     }
 
-    /// Returns whether the plugin requests a setting with this name.
-    pub fn setting(&self, name: &str) -> bool {
-        self.settings.iter().any(|request| matches(&request.name, name))
+    /// Returns the request of a setting with this name, preferring one without `*`.
+    pub fn setting(&self, name: &str) -> Option<&SettingRequest> {
+        let wanted = self.settings.iter().filter(|request| request.matches(name));
+        wanted.max_by_key(|request| request.is_exact())
+    }
+
+    /// Returns the name of the requested setting that is most similar to a misspelled one.
+    pub fn similar_setting(&self, name: &str) -> Option<&str> {
+        let (_, last) = name.rsplit_once('.').unwrap_or(("", name));
+        let exact = self.settings.iter().filter(|request| request.is_exact());
+        let exact = exact.map(|request| {
+            (strsim::damerau_levenshtein(&request.name, last), request.name.as_str())
+        });
+        let (changes, similar) = exact.min()?;
+        (changes <= 1 + last.len() / 4).then_some(similar)
     }
 
     /// Returns whether the plugin requests a secret with this name.
@@ -280,7 +303,7 @@ mod tests {
         .unwrap();
         assert_eq!(requests.directory("left"), Some(Access::ReadWrite));
         assert_eq!(requests.directory("a.b"), None);
-        assert!(requests.setting("mode") && !requests.setting("token"));
+        assert!(requests.setting("mode").is_some() && requests.setting("token").is_none());
         assert!(requests.secret("token") && !requests.secret("mode"));
         assert!(requests.capability(Capability::WallClock));
         assert!(!requests.capability(Capability::Randomness));
@@ -289,6 +312,38 @@ mod tests {
         assert_eq!((api.access, api.url.is_some()), (Access::ReadOnly, true));
         assert_eq!(requests.server("other"), None);
         assert!(Requests::parse(b"").unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_declared_setting_precedes_a_pattern() {
+        let requests = Requests::parse(
+            br#"
+            [settings]
+            "*" = "any"
+            "*.*" = "any of an item"
+            durable = { type = "boolean", per-item = true }
+            "#,
+        )
+        .unwrap();
+        for (name, values) in [
+            ("durable", Some(SettingValues::Boolean)),
+            ("docs.durable", Some(SettingValues::Boolean)),
+            ("other", Some(SettingValues::Text)),
+            ("docs.other", Some(SettingValues::Text)),
+            ("a.b.other", None),
+        ] {
+            let found = requests.setting(name).map(|request| request.values.clone());
+            assert_eq!(found, values, "{name}");
+        }
+        for (name, similar) in [
+            ("durabel", Some("durable")),
+            ("docs.dureable", Some("durable")),
+            ("Durable", Some("durable")),
+            ("mode", None),
+            ("", None),
+        ] {
+            assert_eq!(requests.similar_setting(name), similar, "{name}");
+        }
     }
 
     #[test]

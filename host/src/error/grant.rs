@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::component::requests::SettingValues;
+
 /// A grant is invalid or cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -33,6 +35,28 @@ pub enum GrantError {
         name: String,
         /// The problem.
         why: &'static str,
+    },
+    /// The plugin has no such setting. It is most likely misspelt, and would silently have its
+    /// default.
+    #[error(
+        "the plugin has no setting `{name}`{}; list its settings with `syncmgr inspect`",
+        similar.as_ref().map(|similar| format!("; did you mean `{similar}`?")).unwrap_or_default()
+    )]
+    UnknownSetting {
+        /// The name.
+        name: String,
+        /// The most similar name of a setting; `None`: none is similar.
+        similar: Option<String>,
+    },
+    /// The setting cannot have the value.
+    #[error("the setting `{name}` is `{value}`; use {values}")]
+    SettingValue {
+        /// The name.
+        name: String,
+        /// The value.
+        value: String,
+        /// The values that it can have.
+        values: SettingValues,
     },
     /// The directory cannot be opened.
     #[error("cannot open the directory `{name}` ({})", path.display())]

@@ -257,11 +257,8 @@ fn a_concurrent_run_is_rejected() -> anyhow::Result<()> {
 #[test]
 fn invalid_settings_are_explained_and_change_nothing() -> anyhow::Result<()> {
     for (name, value, words) in [
-        ("mode", "both", "two-way-safe"),
         ("max-delete", "many", "a number of files"),
         ("max-delete", "150%", "up to `100%`"),
-        ("durable", "yes", "`true` or `false`"),
-        ("mdoe", "mirror", "unknown setting `mdoe`"),
         ("ignore", "[z-a]", "ignore"),
         ("ignore", "*.o\n*.[ch", "`*.[ch` has an unclosed `[`"),
         ("docs.mode", "mirror", "for the item `docs`, which has no pair"),
@@ -275,6 +272,41 @@ fn invalid_settings_are_explained_and_change_nothing() -> anyhow::Result<()> {
         let said: Vec<_> = error.into_iter().chain(logged).collect();
         assert!(said.iter().any(|text| text.contains(words)), "{said:?}");
         assert!(trees::read(&pair.right())?.is_empty());
+    }
+    // The host knows these.
+    for (name, value, words) in [
+        ("mode", "both", "use `two-way-safe`, `prefer-left`, "),
+        ("durable", "yes", "use `true` or `false`"),
+        ("mdoe", "mirror", "no setting `mdoe`; did you mean `mode`?"),
+        ("docs.durable", "1", "the setting `docs.durable` is `1`"),
+    ] {
+        let pair = Pair::new()?.set(name, value);
+        trees::write(&pair.left(), &tree("a=1"))?;
+        let refused = pair.sync().err().context("the start is refused")?;
+        assert!(format!("{refused:#}").contains(words), "{name}: {refused:#}");
+        assert!(trees::read(&pair.right())?.is_empty());
+    }
+    Ok(())
+}
+
+#[test]
+fn the_plugin_accepts_each_value_that_it_declares() -> anyhow::Result<()> {
+    let plugin = conformance::host().load_file(conformance::FOLDER)?;
+    let settings = &plugin.description().requests.settings;
+    assert_eq!(settings.len(), 9);
+    for setting in settings {
+        let mut values: Vec<_> = setting.default.iter().cloned().collect();
+        match &setting.values {
+            SettingValues::OneOf(texts) => values.extend(texts.iter().cloned()),
+            SettingValues::Boolean => values.extend(["true", "false"].map(str::to_owned)),
+            _text_or_number => {}
+        }
+        for value in values {
+            let pair = Pair::new()?.set(&setting.name, &value);
+            trees::write(&pair.left(), &tree("a=1"))?;
+            let report = pair.sync()?;
+            assert_eq!(report.hresult(), Hresult::S_OK, "{}={value}: {report:?}", setting.name);
+        }
     }
     Ok(())
 }

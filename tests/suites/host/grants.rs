@@ -72,6 +72,41 @@ fn requests_are_read_without_running_anything() -> anyhow::Result<()> {
 }
 
 #[test]
+fn a_setting_that_the_plugin_cannot_have_prevents_the_start() -> anyhow::Result<()> {
+    let plugin = requesting(
+        "[settings]\nitems = ''\nsynchronize = ''\n\
+         mode = { values = ['two-way', 'mirror'], default = 'two-way', per-item = true }\n\
+         fast = { type = 'boolean' }\ndepth = { type = 'integer', min = 1, max = 9 }",
+    )?;
+    let said = |name: &str, value: &str| -> anyhow::Result<String> {
+        let options = synchronize("").setting(name, value);
+        Ok(match plugin.run(options, Discard, &RunRequest::default()) {
+            Ok(report) => format!("{:?}", report.outcome),
+            Err(error) => format!("{}: {}", error.code(), full_message(&error)),
+        })
+    };
+    for (name, value, words) in [
+        ("mode", "mirror", "Completed"),
+        ("docs.mode", "two-way", "Completed"),
+        ("fast", "true", "Completed"),
+        ("depth", "9", "Completed"),
+        ("mode", "mirorr", "the setting `mode` is `mirorr`; use `two-way` or `mirror`"),
+        ("docs.mode", "", "the setting `docs.mode` is ``; use `two-way` or `mirror`"),
+        ("fast", "yes", "the setting `fast` is `yes`; use `true` or `false`"),
+        ("depth", "10", "the setting `depth` is `10`; use a number from 1 to 9"),
+        ("mod", "mirror", "the plugin has no setting `mod`; did you mean `mode`?; list"),
+        ("docs.fast", "true", "the plugin has no setting `docs.fast`; did you mean `fast`?"),
+        ("name", "x", "the plugin has no setting `name`; did you mean"),
+        ("other-thing", "x", "the plugin has no setting `other-thing`; list its settings with"),
+    ] {
+        let said = said(name, value)?;
+        anyhow::ensure!(said.contains(words), "{name}={value}: {said}");
+        anyhow::ensure!(said == "Completed" || said.starts_with("grant-refused: "), "{said}");
+    }
+    Ok(())
+}
+
+#[test]
 fn an_excess_grant_is_named_and_not_applied() -> anyhow::Result<()> {
     let home = tempfile::tempdir()?;
     std::fs::write(home.path().join("file"), "12345")?;
@@ -83,18 +118,12 @@ fn an_excess_grant_is_named_and_not_applied() -> anyhow::Result<()> {
     std::fs::create_dir(&inner)?;
     let options = synchronize("read path=/other/file\nclock\nread path=/wanted/x")
         .grant(Grant::new("other", home.path(), Access::ReadWrite)?)
-        .setting("name", "x")
         .secret("token", "hunter2")
         .allow(Capability::Randomness);
     let excess = plugin.excess_grants(&options);
     let mut excess: Vec<_> = excess.iter().map(ToString::to_string).collect();
     excess.sort();
-    let expected = [
-        "the capability `randomness`",
-        "the directory `other`",
-        "the secret `token`",
-        "the setting `name`",
-    ];
+    let expected = ["the capability `randomness`", "the directory `other`", "the secret `token`"];
     assert_eq!(excess, expected);
     let ran = run(&plugin, options)?;
     assert!(!ran.said_in_synchronize()[0].contains("bytes"), "{:?}", ran.said());

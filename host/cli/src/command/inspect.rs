@@ -1,6 +1,7 @@
 use std::io::Write;
 
 use serde::Serialize;
+use syncmgr_host::requests::SettingValues;
 use syncmgr_host::text::to_json;
 use syncmgr_host::{
     Access, CONTRACT_VERSION, Description, LimitRow, Limits, LoadError, LoadLimits,
@@ -47,8 +48,30 @@ pub(crate) struct RequestLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) access: Option<&'static str>,
     pub(crate) why: String,
+    /// The values of a setting that cannot be any text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) values: Option<String>,
+    /// The default of a setting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) default: Option<String>,
     /// The option that grants the request.
     option: String,
+}
+
+impl RequestLine {
+    /// Returns the values of a setting and its default in words, in brackets; nothing if neither is
+    /// declared.
+    pub(crate) fn value_words(&self) -> String {
+        let default = self.default.as_ref().map(|default| match default.is_empty() {
+            true => "default: empty".to_owned(),
+            false => format!("default: `{default}`"),
+        });
+        let words: Vec<_> = self.values.iter().cloned().chain(default).collect();
+        match words.is_empty() {
+            true => String::new(),
+            false => format!(" ({})", words.join("; ")),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -122,10 +145,11 @@ pub(crate) fn run(args: &Inspect) -> anyhow::Result<Exit> {
         let access = request.access.map(|access| format!(" ({access})")).unwrap_or_default();
         writeln!(
             to,
-            "requests  {} {}{access}: {}\n            grant it with {}",
+            "requests  {} {}{access}: {}{}\n            grant it with {}",
             request.kind,
             escape(&request.name),
             escape(&request.why),
+            escape(&request.value_words()),
             escape(&request.option)
         )?;
     }
@@ -158,16 +182,32 @@ pub(crate) fn requests(description: &Description) -> Vec<RequestLine> {
             name: directory.name.clone(),
             access: Some(access),
             why: directory.why.clone(),
+            values: None,
+            default: None,
             option: option("--dir", &directory.name, &format!("PATH{suffix}")),
+        });
+    }
+    for setting in &requests.settings {
+        let item = if setting.per_item { "[ITEM.]" } else { "" };
+        let values = match &setting.values {
+            SettingValues::Text => None,
+            values => Some(values.to_string()),
+        };
+        lines.push(RequestLine {
+            kind: "setting",
+            name: setting.name.clone(),
+            access: None,
+            why: setting.why.clone(),
+            values,
+            default: setting.default.clone(),
+            option: format!("--set {item}{}", quote(&format!("{}=VALUE", in_words(&setting.name)))),
         });
     }
     let mut line = |kind, name: &str, why: &str, option: String| {
         let (name, why) = (name.to_owned(), why.to_owned());
-        lines.push(RequestLine { kind, name, access: None, why, option });
+        let (values, default) = (None, None);
+        lines.push(RequestLine { kind, name, access: None, why, values, default, option });
     };
-    for setting in &requests.settings {
-        line("setting", &setting.name, &setting.why, option("--set", &setting.name, "VALUE"));
-    }
     for secret in &requests.secrets {
         let option = option("--secret", &secret.name, "env:VARIABLE");
         line("secret", &secret.name, &secret.why, option);

@@ -93,7 +93,7 @@ fn run_once(job: &Job, args: &Run, interrupts: &Interrupts, id: Uuid) -> anyhow:
     let mut options = job.session_options(&plugin)?;
     if args.dry_run {
         options = options.read_only();
-        if plugin.description().requests.setting("dry-run") {
+        if plugin.description().requests.setting("dry-run").is_some() {
             options = options.setting("dry-run", "true");
         } else {
             // Without the note, the errors look like a problem of its directories.

@@ -95,6 +95,7 @@ pub(crate) fn check_fixture(plugin: &Plugin, fixture: &Fixture) -> anyhow::Resul
     for (name, value) in &fixture.settings {
         options = options.setting(name, value);
     }
+    plugin.check_settings(&options)?;
     let grants = plugin.excess_grants(&options);
     match grants.is_empty() {
         true => Ok(()),

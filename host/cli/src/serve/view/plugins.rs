@@ -89,7 +89,7 @@ fn requests(server: &Server, plugin: &PluginSource) -> Markup {
                     li {
                         (request.kind) " " code { (request.name) }
                         @if let Some(access) = request.access { " (" (access) ")" }
-                        ": " (request.why)
+                        ": " (request.why) (request.value_words())
                     }
                 }
             },
