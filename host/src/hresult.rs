@@ -158,6 +158,8 @@ pub const fn from_start_error(error: &StartError) -> Hresult {
             | GrantError::OtherServer { .. }
             | GrantError::AuthWithoutServer { .. }
             | GrantError::AuthUnencrypted { .. }
+            | GrantError::UnknownSetting { .. }
+            | GrantError::SettingValue { .. }
             | GrantError::Overlap { .. } => Hresult::E_INVALIDARG,
         },
         StartError::Session(error) => from_session_error(error),

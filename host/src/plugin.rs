@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use crate::component::description::Description;
+use crate::error::GrantError;
 use crate::grants::Grant;
 use crate::http::HttpGrant;
 use crate::http::network::Network;
@@ -71,7 +72,7 @@ impl Plugin {
             };
             if !setting.values.accept(value) {
                 let (name, value) = (name.clone(), value.clone());
-                let values = setting.values.clone();
+                let values = setting.values.to_string();
                 return Err(GrantError::SettingValue { name, value, values });
             }
         }

@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use crate::component::requests::SettingValues;
-
 /// A grant is invalid or cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -55,8 +53,8 @@ pub enum GrantError {
         name: String,
         /// The value.
         value: String,
-        /// The values that it can have.
-        values: SettingValues,
+        /// The values that it can have, in words.
+        values: String,
     },
     /// The directory cannot be opened.
     #[error("cannot open the directory `{name}` ({})", path.display())]
