@@ -226,7 +226,7 @@ impl Row {
     }
 
     fn retries(self, retries: u32) -> Self {
-        Self { retries, ..self }.set("jump", "yes")
+        Self { retries, ..self }
     }
 
     fn properties(self) -> Self {

@@ -37,7 +37,7 @@ fn crashes_in(row: Row, export: &'static str, code: &'static str) -> Row {
         // A status is set only for a cancellation before `synchronize`.
         "set-item-status" => row.act(0, CancelItem).terminates(code),
         // At this point, all items are in sync.
-        "show-error" => row.retries(1).fails(code),
+        "show-error" => row.retries(1).set("jump", "yes").fails(code),
         "get-properties" | "set-properties" => row.properties().fails(code),
         _ => row.terminates(code),
     }

@@ -9,6 +9,7 @@ mod driver;
 mod running;
 
 use std::fs;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -17,15 +18,20 @@ use client::Page;
 
 const PAIR: [&str; 6] = ["run", "folder", "--dir", "left=left", "--dir", "right=right"];
 
-/// Creates two directories, syncs them, and leaves a conflict.
+/// Creates two directories, syncs them, and leaves a conflict, and a file in the trash.
 fn with_conflict() -> Result<Home> {
     let home = Home::new()?;
     home.write("left/a.txt", "hello")?;
     home.write("left/docs/b.txt", "b")?;
+    let old = home.write("left/old.txt", "olds!")?;
     fs::create_dir(home.path("right"))?;
     home.run(&PAIR)?.expect(0, "succeeded")?;
-    home.write("left/a.txt", "left version")?;
+    fs::remove_file(old)?;
+    let left = home.write("left/a.txt", "left version")?;
     home.write("right/a.txt", "right version!")?;
+    // The newer version keeps the name.
+    let earlier = SystemTime::now() - Duration::from_secs(60);
+    fs::File::options().write(true).open(left)?.set_modified(earlier)?;
     home.run(&PAIR)?.expect(1, "changed on both sides")?;
     Ok(home)
 }

@@ -24,6 +24,7 @@ use anyhow::Context;
 use cases::{CASES, Case, Expect, NINE, ONE_WAY};
 use conformance::folder::{Pair, is_conflict_copy, only_item, without_conflict_copies, work};
 use conformance::trees::{self, Entry, Tree, tree, tree_of};
+use syncmgr_host::requests::SettingValues;
 use syncmgr_host::sink::Discard;
 use syncmgr_host::{Access, Capability, Grant, Hresult, LogLevel, SessionOptions, Status};
 

@@ -5,9 +5,9 @@ use std::path::Path;
 use conformance::script::{Ran, Script};
 use conformance::session::DrivenSession;
 use conformance::{FOLDER, HELLO, host, limits};
-use syncmgr_host::sink::{EventLog, JsonLines};
+use syncmgr_host::sink::{Discard, EventLog, JsonLines};
 use syncmgr_host::{
-    Access, Capability, Grant, Hresult, Plugin, RunReport, RunRequest, SessionOptions,
+    Access, Capability, Grant, Hresult, Plugin, RunReport, RunRequest, SessionOptions, full_message,
 };
 
 fn load(path: &str) -> anyhow::Result<Plugin> {
@@ -96,7 +96,7 @@ fn a_setting_that_the_plugin_cannot_have_prevents_the_start() -> anyhow::Result<
         ("depth", "10", "the setting `depth` is `10`; use a number from 1 to 9"),
         ("mod", "mirror", "the plugin has no setting `mod`; did you mean `mode`?; list"),
         ("docs.fast", "true", "the plugin has no setting `docs.fast`; did you mean `fast`?"),
-        ("name", "x", "the plugin has no setting `name`; did you mean"),
+        ("name", "x", "the plugin has no setting `name`; list its settings with"),
         ("other-thing", "x", "the plugin has no setting `other-thing`; list its settings with"),
     ] {
         let said = said(name, value)?;

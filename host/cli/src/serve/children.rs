@@ -1,5 +1,6 @@
 //! The runs that the page started: processes of this program.
 
+use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -11,7 +12,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use tokio::sync::watch;
 
-use super::jobs::Job;
 use super::progress::Progress;
 use crate::output::now;
 
@@ -175,8 +175,14 @@ impl Default for Children {
 }
 
 impl Children {
-    /// Starts a run.
-    pub(super) fn start(&self, job: &Job, preview: bool, state: &Path) -> anyhow::Result<()> {
+    /// Starts a run of a job with the arguments of `syncmgr run`.
+    pub(super) fn start(
+        &self,
+        job: &str,
+        arguments: &[OsString],
+        preview: bool,
+        state: &Path,
+    ) -> anyhow::Result<()> {
         let mut runs = lock(&self.runs);
         ensure!(!self.stopped.load(Ordering::SeqCst), "the program ends");
         let running = runs.iter().filter(|run| run.is_running()).count();
@@ -184,7 +190,7 @@ impl Children {
         let program = std::env::current_exe().context("cannot find the program")?;
         let mut command = Command::new(program);
         command.args(["run", "--json"]).args(preview.then_some("--dry-run"));
-        command.arg("--state-dir").arg(std::path::absolute(state)?).args(&job.arguments);
+        command.arg("--state-dir").arg(std::path::absolute(state)?).args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // Ctrl-C reaches this program, which then cancels its runs once.
         #[cfg(unix)]
@@ -193,7 +199,7 @@ impl Children {
         let (output, errors) = (child.stdout.take(), child.stderr.take());
         let run = Arc::new(Run {
             number: runs.last().map_or(1, |last| last.number + 1),
-            job: job.name.clone(),
+            job: job.to_owned(),
             preview,
             started: now(),
             progress: Mutex::default(),

@@ -105,7 +105,7 @@ async fn start(State(server): Shared, Extension(form): Extension<Form>) -> Respo
         let Some(job) = job else { return Ok(NO_JOB.into_response()) };
         let preview = form.get("mode") == Some("preview");
         let state = server.registrations.state_dir();
-        match server.children.start(&job, preview, state) {
+        match server.children.start(&job.name, &job.arguments, preview, state) {
             Ok(()) => Ok(see_other("/running")),
             Err(refused) => {
                 let failed = view::failed(&format!("{refused:#}"));

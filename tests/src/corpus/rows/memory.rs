@@ -126,15 +126,18 @@ pub(super) fn rows() -> Vec<Row> {
             }),
         Row::behavior("wants the same item tried again a hundred thousand times", "")
             .retries(1)
+            .set("jump", "yes")
             .set("retry", "many")
             .much(100_000),
         Row::behavior("wants more tried again than it can hand over", "")
             .retries(1)
+            .set("jump", "yes")
             .set("retry", "many")
             .much(400_000)
             .fails("ended-host-call-bytes"),
         Row::behavior("returns megabytes of error details", "")
             .retries(1)
+            .set("jump", "yes")
             .set("retry", "text")
             .much(3 << 20),
         Row::behavior("logs more than is kept", "log-flood")

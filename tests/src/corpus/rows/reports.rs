@@ -65,6 +65,7 @@ pub(super) fn rows() -> Vec<Row> {
             .hresult(Hresult::E_FAIL),
         Row::behavior("wants items tried again that it does not have", "")
             .retries(1)
+            .set("jump", "yes")
             .set("retry", "strangers")
             .fails("plugin-bad-data"),
         Row::behavior("uses the time of day, which it was not given", "wall-clock")

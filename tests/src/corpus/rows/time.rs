@@ -59,6 +59,7 @@ pub(super) fn rows() -> Vec<Row> {
             .terminates("ended-idle-time"),
         Row::behavior("asks to be tried again without end", "")
             .retries(3)
+            .set("jump", "yes")
             .set("retry", "always")
             .check(|ran| {
                 ensure!(ran.report.items.len() == 2, "{:?}", ran.report.items);

@@ -60,7 +60,7 @@ fn every_page_fits_narrow_and_wide_windows() -> Result<()> {
                     size[0].as_u64() <= size[1].as_u64() && size[1] == width,
                     "{path} at {width}: {size}"
                 );
-                let unnamed = "[...document.querySelectorAll('button, input:not([type=hidden]), a')]\
+                let unnamed = "[...document.querySelectorAll('button:not([hidden]), input:not([type=hidden]), a')]\
                                .filter(e => !(e.ariaLabel || e.innerText || e.labels?.length)).length";
                 assert_eq!(browser.value(unnamed)?, 0, "{path}: each control has a name");
             }

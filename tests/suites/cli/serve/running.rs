@@ -84,12 +84,12 @@ fn only_jobs_whose_arguments_are_known_can_be_run() -> Result<()> {
     let home = Home::new()?;
     home.write("left/a.txt", "hello")?;
     fs::create_dir(home.path("right"))?;
-    home.run(&["run", "folder", "--dir", "left=left:ro", "--dir", "right=right"])?.expect(0, "")?;
+    let mirror = ["--dir", "left=left:ro", "--dir", "right=right", "--set", "mode=mirror"];
+    home.run(&[&["run", "folder"][..], &mirror].concat())?.expect(0, "")?;
     let shown = Page::start(&home)?.get("/")?.body;
     ensure!(!shown.contains(">Run</button>"), "{shown}");
     // A registration has everything.
-    home.run(&["register", "folder", "--dir", "left=left:ro", "--dir", "right=right"])?
-        .expect(0, "")?;
+    home.run(&[&["register", "folder"][..], &mirror].concat())?.expect(0, "")?;
     Page::start(&home)?.get("/")?.expect(200, ">Run</button>")?;
     // A job file that does not exist any longer cannot be run.
     let home = with_waiting_job()?;
