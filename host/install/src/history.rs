@@ -7,6 +7,8 @@
 
 mod database;
 mod page;
+#[cfg(test)]
+mod plans;
 mod query;
 mod recorder;
 mod records;

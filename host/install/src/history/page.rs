@@ -1,7 +1,7 @@
 //! Questions of `syncmgr serve`. An index answers each of them, and their answers are bounded.
 
 #[cfg(test)]
-pub(super) mod tests;
+mod tests;
 
 use rusqlite::{OptionalExtension as _, params};
 

@@ -103,7 +103,7 @@ pub(super) fn prepare<'a>(
     query: &str,
 ) -> rusqlite::Result<Statement<'a>> {
     #[cfg(test)]
-    super::page::tests::note_plan(connection, query)?;
+    super::plans::note(connection, query)?;
     connection.prepare(query)
 }
 

@@ -15,8 +15,15 @@ pub(crate) fn installing(messages: &mut Messages) -> Result<()> {
     messages.refused(prepare(Scope::Machine, "mail", &component, Grants::default()))?;
     messages.refused(prepare(Scope::User, "My Mail", &component, Grants::default()))?;
     let granted = |text: &str| JobFile::parse(text).and_then(|job| job.grants(&state));
-    let misspelt = granted("[settings]\nmode = \"a\"\n[secrets]\ntoken = { env = \"T\" }")?;
-    messages.refused(prepare(Scope::User, "mail", &component, misspelt))?;
+    for misspelt in
+        ["[dirs]\nlefd = \".\"\n[secrets]\ntoken = { env = \"T\" }", "[settings]\nmode = \"a\""]
+    {
+        messages.refused(prepare(Scope::User, "mail", &component, granted(misspelt)?))?;
+    }
+    let folder = std::fs::read(conformance::FOLDER)?;
+    for misspelt in ["[settings]\nmdoe = \"mirror\"", "[settings]\nmode = \"mirorr\""] {
+        messages.refused(prepare(Scope::User, "docs", &folder, granted(misspelt)?))?;
+    }
     let class =
         r#"(@custom "syncmgr-requests" "clsid = \"6295df2d-35ee-11d1-8707-00c04fd93327\"")"#;
     let stating = Core::new().also(class).component()?;

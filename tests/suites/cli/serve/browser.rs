@@ -119,17 +119,17 @@ fn a_conflict_is_settled_in_the_browser() -> Result<()> {
     let browser = Browser::start()?;
     browser.open(&page.url)?;
     browser.click("//a[text()='Conflicts']")?;
-    browser.wait_for("Keep right")?;
+    browser.wait_for("Keep left")?;
     browser.click("//a[text()='Compare']")?;
-    browser.wait_for("-left version")?;
-    browser.wait_for("+right version!")?;
+    browser.wait_for("-right version!")?;
+    browser.wait_for("+left version")?;
     browser.resize(1280, 800)?;
     picture(&browser, "conflict")?;
-    browser.click("//button[text()='Keep right']")?;
+    browser.click("//button[text()='Keep left']")?;
     browser.wait_for("There are no conflicts.")?;
     home.run(&PAIR)?.expect(0, "succeeded")?;
     for side in ["left", "right"] {
-        assert_eq!(fs::read_to_string(home.path(&format!("{side}/a.txt")))?, "right version!");
+        assert_eq!(fs::read_to_string(home.path(&format!("{side}/a.txt")))?, "left version");
         assert_eq!(files_in(&home, side)?, 1);
     }
     Ok(())

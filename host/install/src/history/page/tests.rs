@@ -1,30 +1,11 @@
-use std::cell::RefCell;
-
-use rusqlite::Connection;
 use syncmgr_host::sink::{Discard, Sink as _};
 use syncmgr_host::{Action, ActionKind, Item, ItemId};
 use uuid::Uuid;
 
 use super::*;
 use crate::history::database::Database;
+use crate::history::plans;
 use crate::history::{HistoryRecorder, NewRun, RunFilter};
-
-thread_local! {
-    /// Each query of this thread, with its plan.
-    static PLANS: RefCell<Vec<(String, Vec<String>)>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Records the plan of a query.
-pub(in crate::history) fn note_plan(connection: &Connection, query: &str) -> rusqlite::Result<()> {
-    let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {query}"))?;
-    let mut rows = explain.raw_query();
-    let mut plan = Vec::new();
-    while let Some(row) = rows.next()? {
-        plan.push(row.get(3)?);
-    }
-    PLANS.with_borrow_mut(|plans| plans.push((query.to_owned(), plan)));
-    Ok(())
-}
 
 /// Fills a database with runs of two items, the last of which has `actions` actions.
 fn filled(runs: i64, actions: i64) -> tempfile::TempDir {
@@ -78,7 +59,7 @@ fn questions_of_the_page_are_answered_by_an_index() {
     assert_eq!(history.skipped("job 0", "item", 1000).unwrap().len(), 100);
     history.actions_page(&last, ActionPlace::default(), 500).unwrap();
 
-    let plans = PLANS.take();
+    let plans = plans::take();
     assert!(plans.len() > 15, "{}", plans.len());
     for (query, plan) in plans {
         // The order of an index, read up to a limit, and the rows of an earlier step.
