@@ -112,7 +112,7 @@ pub(super) const BLOCKS: &[(&str, &str, How)] = &[
         ),
     ),
     (GRANTS, "[requests.directories]", How::Manifest(PLUGIN_AND_BUILD)),
-    (GRANTS, "order = {", How::Manifest(PLUGIN_AND_BUILD)),
+    (GRANTS, "[requests.settings]", How::Manifest(PLUGIN_AND_BUILD)),
     (GRANTS, "$ syncmgr inspect", Session("readme/mirror/dist")),
     (
         NETWORK,
