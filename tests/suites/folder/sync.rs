@@ -297,10 +297,11 @@ fn the_plugin_accepts_each_value_that_it_declares() -> anyhow::Result<()> {
     assert_eq!(settings.len(), 9);
     for setting in settings {
         let mut values: Vec<_> = setting.default.iter().cloned().collect();
-        match &setting.values {
-            SettingValues::OneOf(texts) => values.extend(texts.iter().cloned()),
-            SettingValues::Boolean => values.extend(["true", "false"].map(str::to_owned)),
-            _text_or_number => {}
+        if let SettingValues::OneOf(texts) = &setting.values {
+            values.extend(texts.iter().cloned());
+        }
+        if setting.values == SettingValues::Boolean {
+            values.extend(["true", "false"].map(str::to_owned));
         }
         for value in values {
             let pair = Pair::new()?.set(&setting.name, &value);

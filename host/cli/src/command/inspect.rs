@@ -189,10 +189,8 @@ pub(crate) fn requests(description: &Description) -> Vec<RequestLine> {
     }
     for setting in &requests.settings {
         let item = if setting.per_item { "[ITEM.]" } else { "" };
-        let values = match &setting.values {
-            SettingValues::Text => None,
-            values => Some(values.to_string()),
-        };
+        let is_text = setting.values == SettingValues::Text;
+        let values = (!is_text).then(|| setting.values.to_string());
         lines.push(RequestLine {
             kind: "setting",
             name: setting.name.clone(),

@@ -120,7 +120,12 @@ impl SettingRequest {
                 let values = SettingValues::Text;
                 return Ok(Self { name, why, per_item: false, values, default: None });
             }
-            table => match table.try_into() {
+            table @ (toml::Value::Table(_)
+            | toml::Value::Array(_)
+            | toml::Value::Integer(_)
+            | toml::Value::Float(_)
+            | toml::Value::Boolean(_)
+            | toml::Value::Datetime(_)) => match table.try_into() {
                 Ok(table) => table,
                 Err(error) => return refuse(&format!("is invalid: {}", error.message())),
             },
