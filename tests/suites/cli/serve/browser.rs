@@ -69,9 +69,11 @@ fn every_page_fits_narrow_and_wide_windows() -> Result<()> {
     }
     ensure!(backgrounds[0] != backgrounds[1], "{backgrounds:?}");
     browser.prefer("light")?;
-    browser.resize(1280, 800)?;
     let run = format!("run/{run}");
-    for (path, name) in [("", "items"), ("history", "history"), (&run, "run")] {
+    for (path, name, height) in
+        [("", "items", 420), ("history", "history", 700), (&run, "run", 560)]
+    {
+        browser.resize(960, height)?;
         browser.open(&url(&page, path))?;
         picture(&browser, name)?;
     }
@@ -123,7 +125,7 @@ fn a_conflict_is_settled_in_the_browser() -> Result<()> {
     browser.click("//a[text()='Compare']")?;
     browser.wait_for("-right version!")?;
     browser.wait_for("+left version")?;
-    browser.resize(1280, 800)?;
+    browser.resize(960, 540)?;
     picture(&browser, "conflict")?;
     browser.click("//button[text()='Keep left']")?;
     browser.wait_for("There are no conflicts.")?;
@@ -164,7 +166,7 @@ fn runs_are_cancelled_from_the_browser_with_and_without_scripts() -> Result<()> 
         };
         wait_for("halfway, 5 of 10")?;
         if scripts {
-            browser.resize(360, 800)?;
+            browser.resize(360, 440)?;
             picture(&browser, "running")?;
         }
         browser.click("//button[text()='Cancel']")?;
