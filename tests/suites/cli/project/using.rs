@@ -108,7 +108,7 @@ fn a_fixture_grants_only_requested_capabilities() -> Result<()> {
     fs::create_dir_all(home.path("fixture/surplus"))?;
     let test = ["test", conformance::HELLO, "--fixture", "fixture"];
     home.run(&test)?.expect(2, "does not request the directory `surplus`")?;
-    home.run(&["test", conformance::HELLO, "--set", "mode=1"])?.expect(2, "the setting `mode`")?;
+    home.run(&["test", conformance::HELLO, "--set", "mode=1"])?.expect(2, "no setting `mode`")?;
     Ok(())
 }
 
