@@ -3,8 +3,9 @@
 //! - `database`: the file, its schema, and what happens to a damaged one.
 //! - `recorder`: [`HistoryRecorder`], which records a run without delaying it; `writer`: its thread.
 //! - `query`: [`History`], which answers questions about past runs; `records`: the answers. `page`
-//!   answers those of `syncmgr serve`.
+//!   answers those of `syncmgr serve`. `condition`: the `WHERE` clauses of both.
 
+mod condition;
 mod database;
 mod page;
 #[cfg(test)]

@@ -5,8 +5,9 @@ mod tests;
 
 use rusqlite::{OptionalExtension as _, params};
 
+use super::condition::prepare;
 use super::database::HistoryError;
-use super::query::{ACTION, History, action, prepare};
+use super::query::{ACTION, History, action};
 use super::records::HistoryAction;
 
 /// A place in the actions of a run, which are by item.

@@ -5,7 +5,7 @@ use syncmgr_install::{ActionFilter, HistoryRun, RunFilter};
 
 use super::super::form::{Form, link};
 use super::super::server::Server;
-use super::parts::{bytes, changed_bytes, outcome, run_link, time, took};
+use super::parts::{bytes, changed_bytes, outcome, run_link, table, time, took};
 use super::{page, plot};
 use crate::past::{action, items, short};
 
@@ -104,36 +104,19 @@ fn filter_form(query: &Form) -> Markup {
 
 /// Returns a table of runs.
 pub(super) fn runs_table(runs: &[HistoryRun], links: bool) -> Markup {
-    html! {
-        div.scroll tabindex="0" role="region" aria-label="Runs" {
-            table {
-                thead {
-                    tr {
-                        th scope="col" { "Run" }
-                        th scope="col" { "Start" }
-                        th scope="col" { "Result" }
-                        th scope="col" { "Duration" }
-                        th scope="col" { "Bytes" }
-                        th scope="col" { "Changes" }
-                        th scope="col" { "Job" }
-                    }
-                }
-                tbody {
-                    @for run in runs {
-                        tr {
-                            td {
-                                @if links { (run_link(&run.id)) } @else { code { (short(&run.id)) } }
-                            }
-                            td { (time(run.started)) }
-                            td { (outcome(run.exit_code)) }
-                            td { (took(run).unwrap_or_default()) }
-                            td { (bytes(changed_bytes(run))) }
-                            td { (items(run)) }
-                            td { code { (run.job) } }
-                        }
-                    }
-                }
+    let rows = html! {
+        @for run in runs {
+            tr {
+                td { @if links { (run_link(&run.id)) } @else { code { (short(&run.id)) } } }
+                td { (time(run.started)) }
+                td { (outcome(run.exit_code)) }
+                td { (took(run).unwrap_or_default()) }
+                td { (bytes(changed_bytes(run))) }
+                td { (items(run)) }
+                td { code { (run.job) } }
             }
         }
-    }
+    };
+    let columns = ["Run", "Start", "Result", "Duration", "Bytes", "Changes", "Job"];
+    table("Runs", &columns, &rows)
 }

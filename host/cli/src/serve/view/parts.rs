@@ -78,3 +78,15 @@ pub(super) fn more(number: usize, what: &str) -> Markup {
         @if number > 0 { p.note { "and " (number) " more " (what) } }
     }
 }
+
+/// Returns a table that scrolls if it does not fit. `rows` are `tr` elements.
+pub(super) fn table(label: &str, columns: &[&str], rows: &Markup) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="region" aria-label=(label) {
+            table {
+                thead { tr { @for column in columns { th scope="col" { (column) } } } }
+                tbody { (rows) }
+            }
+        }
+    }
+}

@@ -1,11 +1,12 @@
 //! The entries that the last run of each item skipped.
 
-use maud::html;
+use maud::{Markup, html};
+use syncmgr_install::HistoryAction;
 
 use super::super::jobs::MAX_ITEMS;
 use super::super::server::Server;
 use super::page;
-use super::parts::{run_link, time};
+use super::parts::{run_link, table, time};
 
 /// The maximum number of entries of an item.
 const SHOWN: usize = 200;
@@ -25,28 +26,21 @@ pub(in crate::serve) fn skipped(server: &Server) -> anyhow::Result<String> {
         @for (item, entries) in &groups {
             h2 { (item.name) }
             p.note { (time(item.started)) ", run " (run_link(&item.run)) }
-            div.scroll tabindex="0" role="region" aria-label=(format!("Skipped in {}", item.name)) {
-                table {
-                    thead {
-                        tr {
-                            th scope="col" { "Path" }
-                            th scope="col" { "Side" }
-                            th scope="col" { "Reason" }
-                        }
-                    }
-                    tbody {
-                        @for entry in entries {
-                            tr {
-                                td { code { (entry.path) } }
-                                td { (entry.side.as_deref().unwrap_or("")) }
-                                td { (entry.detail.as_deref().unwrap_or("")) }
-                            }
-                        }
-                    }
-                }
-            }
+            (table(&format!("Skipped in {}", item.name), &["Path", "Side", "Reason"], &rows(entries)))
             @if entries.len() == SHOWN { p.note { "Only the first " (SHOWN) " are shown." } }
         }
     };
     Ok(page("/skipped", "Skipped entries", &body))
+}
+
+fn rows(entries: &[HistoryAction]) -> Markup {
+    html! {
+        @for entry in entries {
+            tr {
+                td { code { (entry.path) } }
+                td { (entry.side.as_deref().unwrap_or("")) }
+                td { (entry.detail.as_deref().unwrap_or("")) }
+            }
+        }
+    }
 }

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::super::server::Server;
 use super::page;
-use super::parts::{bytes, more, time};
+use super::parts::{bytes, more, table, time};
 use crate::escape::quote;
 use crate::trash::{Run, Trash};
 
@@ -29,33 +29,21 @@ pub(in crate::serve) fn trash(server: &Server) -> anyhow::Result<String> {
 
 fn plugin(name: &str, runs: &[Run<'_>]) -> Markup {
     let total = runs.iter().fold(0_u64, |sum, run| sum.saturating_add(run.bytes));
+    let rows = html! {
+        @for run in runs.iter().take(SHOWN) {
+            tr {
+                td { code { (run.part.run) } }
+                td { @if let Some(of) = run.part.time() { (time(of)) } }
+                td { (run.files) }
+                td { (bytes(run.bytes)) }
+                td { (run.part.origin_words()) }
+            }
+        }
+    };
     html! {
         h2 { (name) }
         p { (bytes(total)) " of " (runs.len()) " runs" }
-        div.scroll tabindex="0" role="region" aria-label=(format!("Trash of {name}")) {
-            table {
-                thead {
-                    tr {
-                        th scope="col" { "Run" }
-                        th scope="col" { "Time" }
-                        th scope="col" { "Files" }
-                        th scope="col" { "Size" }
-                        th scope="col" { "From" }
-                    }
-                }
-                tbody {
-                    @for run in runs.iter().take(SHOWN) {
-                        tr {
-                            td { code { (run.part.run) } }
-                            td { @if let Some(of) = run.part.time() { (time(of)) } }
-                            td { (run.files) }
-                            td { (bytes(run.bytes)) }
-                            td { (run.part.origin_words()) }
-                        }
-                    }
-                }
-            }
-        }
+        (table(&format!("Trash of {name}"), &["Run", "Time", "Files", "Size", "From"], &rows))
         (more(runs.len().saturating_sub(SHOWN), "runs"))
         p.note { "To see the files, and to restore one:" }
         p {
