@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use syncmgr_host::sink::Progress;
-use syncmgr_host::{Action, Item, ItemId, LogEntry, Question};
+use syncmgr_host::{Action, Item, ItemId, LogEntry, ProgressResponse, Question, Status};
 
 use crate::check::exchange::Exchange;
 
@@ -184,6 +184,31 @@ impl Event {
             Self::EstablishConnection { connection, failure } => one(connection) + one(failure),
         };
         bytes as u64
+    }
+
+    /// Returns whether this reports work in progress: without a status, or with
+    /// `updating-indeterminate`. The SDK makes such reports at intervals of time.
+    pub(crate) fn is_work_in_progress(&self) -> bool {
+        let indeterminate = Status::UpdatingIndeterminate.name();
+        matches!(self, Self::Progress { status_type, .. }
+            if status_type.as_deref().is_none_or(|status| status == indeterminate))
+    }
+
+    /// Returns whether the answer is to continue.
+    pub(crate) fn continues(&self) -> bool {
+        matches!(self, Self::Progress { response, .. }
+            if response == ProgressResponse::Continue.name())
+    }
+
+    /// Returns whether this is a report of the same item with the same progress or more.
+    pub(crate) fn has_reached(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Progress { item, prog_value: Some(value), .. },
+                Self::Progress { item: other_item, prog_value: Some(other_value), .. },
+            ) => item == other_item && value >= other_value,
+            (_, _) => false,
+        }
     }
 
     pub(crate) fn question(question: &Question, choice: Option<usize>) -> Self {

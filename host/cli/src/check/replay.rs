@@ -67,10 +67,22 @@ impl State {
         Self { events, at: 0, http, calls: 0, divergence: None }
     }
 
-    /// Skips requests, which may occur in another order, and what follows from them.
-    fn skip_requests(&mut self) {
-        let is_http = |event: &Event| matches!(event, Event::Http(_) | Event::HttpWarning { .. });
-        while self.events.get(self.at).is_some_and(is_http) {
+    /// Skips requests and what follows from them, which may occur in another order, and reports of
+    /// work in progress, which depend on time.
+    fn skip(&mut self) {
+        let is_skipped = |event: &Event| match event {
+            Event::Http(_) | Event::HttpWarning { .. } => true,
+            Event::Progress { .. } => event.is_work_in_progress() && event.continues(),
+            Event::Started { .. }
+            | Event::EndedByHost { .. }
+            | Event::Action { .. }
+            | Event::LogError { .. }
+            | Event::DeleteLogError { .. }
+            | Event::ErrorShown { .. }
+            | Event::Question { .. }
+            | Event::EstablishConnection { .. } => false,
+        };
+        while self.events.get(self.at).is_some_and(is_skipped) {
             self.at += 1;
         }
     }
@@ -80,12 +92,19 @@ impl State {
         if self.divergence.is_some() {
             return None;
         }
-        self.skip_requests();
+        self.skip();
         let recorded = self.events.get(self.at).cloned();
-        if recorded.as_ref().is_some_and(is_same) {
+        let in_progress = happened.is_work_in_progress();
+        let reached = |recorded: &Event| {
+            in_progress && recorded.is_work_in_progress() && happened.has_reached(recorded)
+        };
+        if recorded.as_ref().is_some_and(|event| is_same(event) || reached(event)) {
             self.at += 1;
             self.calls += 1;
             return recorded;
+        }
+        if in_progress {
+            return Some(happened);
         }
         self.diverge(self.at, recorded, Some(happened));
         None
@@ -124,7 +143,7 @@ impl State {
 
     /// Returns the first call that did not occur, by its index.
     fn missing(&mut self) -> Option<usize> {
-        self.skip_requests();
+        self.skip();
         let call = (self.at < self.events.len()).then_some(self.at);
         call.into_iter().chain(self.http.first()).min()
     }

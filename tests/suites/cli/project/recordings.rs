@@ -56,6 +56,43 @@ fn a_replay_shows_the_first_difference() -> Result<()> {
 }
 
 #[test]
+fn a_replay_does_not_compare_work_in_progress() -> Result<()> {
+    let home = Home::new()?;
+    let script = conformance::SCRIPT;
+    let end = "\nprogress item=a status=succeeded quiet=";
+    let recorded = "progress item=a status=updating value=0 max=9 quiet=\n\
+                    progress item=a quiet= value=3 text=three\n\
+                    progress item=a status=updating-indeterminate text=four quiet=";
+    let setting = format!("synchronize={recorded}{end}");
+    let run = ["run", script, "--set", "items=a", "--record", "run.jsonl", "--set", &setting];
+    home.run(&run)?.expect(0, "succeeded")?;
+    let text = fs::read_to_string(home.path("run.jsonl"))?;
+    let with = |from: &str, to: &str| -> Result<String> {
+        ensure!(text.contains(from), "no {from:?} in {text}");
+        Ok(text.replacen(from, to, 1))
+    };
+    let cancelled = with(
+        r#""prog-value":3,"response":"continue""#,
+        r#""prog-value":3,"response":"cancel-item""#,
+    )?;
+    for (what, changed, status) in [
+        ("another value", with("value=3", "value=4")?, 0),
+        ("another text", with("text=four", "text=five")?, 0),
+        ("fewer reports", with("progress item=a quiet= value=3 text=three\\n", "")?, 0),
+        ("more reports", with("text=three", "text=three times=9")?, 0),
+        ("a cancellation, reached later", cancelled.replacen("value=3", "value=5", 1), 0),
+        ("a cancellation, not reached", cancelled.replacen("value=3", "value=2", 1), 3),
+        ("another total", with("max=9", "max=8")?, 3),
+        ("another status", with("status=succeeded", "status=failed")?, 3),
+    ] {
+        fs::write(home.path("changed.jsonl"), changed)?;
+        let replayed = home.run(&["replay", script, "changed.jsonl"])?;
+        replayed.expect(status, "the recording").context(what)?;
+    }
+    Ok(())
+}
+
+#[test]
 fn a_recording_with_files_is_self_contained() -> Result<()> {
     let home = Home::new()?;
     for (path, text) in
