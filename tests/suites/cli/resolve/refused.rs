@@ -206,7 +206,7 @@ fn a_plugin_cannot_name_other_files() -> Result<()> {
         let connection = rusqlite::Connection::open(home.path("state/history.db"))?;
         connection.execute(
             "INSERT INTO conflict (job, item, item_name, path, copy, since, seen) \
-             SELECT job, item.uuid, item.name, ?1, ?2, run.id, run.id FROM item \
+             SELECT run.job, item.uuid, item.name, ?1, ?2, run.id, run.id FROM item \
              JOIN run ON run.id = item.run",
             [&path, &other],
         )?;
