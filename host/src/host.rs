@@ -66,6 +66,7 @@ impl Host {
     /// Returns [`HostError`] if the system cannot run compiled code.
     pub fn with_options(options: HostOptions) -> Result<Self, HostError> {
         let mut config = options.engine_config();
+        let network = options.network();
         let HostOptions { limits, pooled, configure, .. } = options;
         if let Some(Configure(configure)) = configure {
             configure(&mut config);
@@ -79,7 +80,6 @@ impl Host {
         };
         let mut linker = Linker::new(&engine);
         linker::add_to_linker::<SyncMgrCtx>(&mut linker)?;
-        let network = Network::new(options.http_roots, options.http_proxy);
         let ticker = Ticker::start(&engine).map_err(wasmtime::Error::from)?;
         Ok(Self {
             engine,

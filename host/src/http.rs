@@ -13,6 +13,7 @@ pub(crate) mod client;
 mod connector;
 mod denial;
 mod exchange;
+mod fetch;
 mod grant;
 mod header;
 pub(crate) mod hooks;
@@ -33,6 +34,7 @@ pub use auth::HttpAuth;
 pub use auth_error::HttpAuthError;
 pub use denial::HttpDenial;
 pub use exchange::{HttpAnswer, HttpBody, HttpExchange, HttpFailure, HttpObserver, HttpRequest};
+pub use fetch::{FetchError, Fetched, HttpFetcher};
 pub use grant::{HttpGrant, HttpGrantError, HttpGrantProblem};
 pub use usage::HttpUsage;
 

@@ -3,6 +3,8 @@
 mod history;
 mod plugins;
 mod project;
+#[cfg(feature = "registry")]
+mod registry;
 mod run;
 mod schedule;
 mod secret;
@@ -20,6 +22,10 @@ pub(crate) use self::plugins::{
     Cache, Embed, Inspect, List, Properties, Register, Unregister, Validate,
 };
 pub(crate) use self::project::{Build, Dev, Drive, New, Pack, Replay, Test};
+#[cfg(feature = "registry")]
+pub(crate) use self::registry::{
+    Install, Outdated, Push, RegistryArgs, Sign, Uninstall, Update, Verify,
+};
 pub(crate) use self::run::{Demo, Items, RestartPolicy, Run, Trigger};
 pub(crate) use self::schedule::{Schedule, ScheduleCommand, ScheduleEnable, Target, Watch};
 pub(crate) use self::secret::{Secret, SecretCommand};
@@ -83,6 +89,14 @@ pub(crate) enum Command {
     Properties(Properties),
     Inspect(Inspect),
     Validate(Validate),
+    #[cfg(feature = "registry")]
+    Install(Install),
+    #[cfg(feature = "registry")]
+    Update(Update),
+    #[cfg(feature = "registry")]
+    Outdated(Outdated),
+    #[cfg(feature = "registry")]
+    Uninstall(Uninstall),
     Register(Register),
     Unregister(Unregister),
     List(List),
@@ -93,6 +107,12 @@ pub(crate) enum Command {
     Dev(Dev),
     Test(Test),
     Pack(Pack),
+    #[cfg(feature = "registry")]
+    Push(Push),
+    #[cfg(feature = "registry")]
+    Sign(Sign),
+    #[cfg(feature = "registry")]
+    Verify(Verify),
     Embed(Embed),
     Replay(Replay),
     Explain(Explain),

@@ -93,6 +93,14 @@ fn dispatch(command: &Command) -> anyhow::Result<Exit> {
         Command::Properties(properties) => command::properties::run(properties),
         Command::Inspect(inspect) => command::inspect::run(inspect),
         Command::Validate(validate) => command::validate::run(validate),
+        #[cfg(feature = "registry")]
+        Command::Install(args) => command::install::install(args),
+        #[cfg(feature = "registry")]
+        Command::Update(args) => command::update::update(args),
+        #[cfg(feature = "registry")]
+        Command::Outdated(args) => command::update::outdated(args),
+        #[cfg(feature = "registry")]
+        Command::Uninstall(args) => command::install::uninstall(args),
         Command::Register(register) => command::register::register(register),
         Command::Unregister(unregister) => command::register::unregister(unregister),
         Command::List(list) => command::register::list(list),
@@ -103,6 +111,12 @@ fn dispatch(command: &Command) -> anyhow::Result<Exit> {
         Command::Dev(dev) => command::dev::run(dev),
         Command::Test(test) => command::test::run(test),
         Command::Pack(pack) => command::build::pack(pack),
+        #[cfg(feature = "registry")]
+        Command::Push(args) => command::push::run(args),
+        #[cfg(feature = "registry")]
+        Command::Sign(args) => command::sign::sign(args),
+        #[cfg(feature = "registry")]
+        Command::Verify(args) => command::sign::verify_file(args),
         Command::Embed(embed) => command::build::embed(embed),
         Command::Replay(replay) => command::replay::run(replay),
         Command::Explain(explain) => command::explain::run(explain),

@@ -5,6 +5,8 @@ use syncmgr_host::{ExcessGrant, GrantError, Hresult, LoadError, hresult};
 use uuid::Uuid;
 
 use crate::keyring::KeyringError;
+#[cfg(feature = "registry")]
+use crate::registry::OciError;
 
 /// An error about installed plugins.
 #[derive(Debug, thiserror::Error)]
@@ -150,6 +152,10 @@ pub enum InstallError {
     /// The keyring does not have a secret.
     #[error(transparent)]
     Keyring(#[from] KeyringError),
+    /// A plugin cannot be pulled, pushed or verified.
+    #[cfg(feature = "registry")]
+    #[error(transparent)]
+    Registry(#[from] Box<OciError>),
     /// The plugin cannot be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -174,6 +180,8 @@ impl InstallError {
             Self::ExcessGrants { .. } => "store-unrequested",
             Self::Scope => "store-scope",
             Self::Keyring(error) => error.code(),
+            #[cfg(feature = "registry")]
+            Self::Registry(error) => error.code(),
             Self::Load(error) => error.code(),
         }
     }
@@ -197,6 +205,11 @@ impl InstallError {
             Self::ClassTaken { .. } => Hresult::HRESULT_ERROR_ALREADY_EXISTS,
             Self::Scope => Hresult::E_NOTIMPL,
             Self::Keyring(error) => error.hresult(),
+            #[cfg(feature = "registry")]
+            Self::Registry(error) => match error.is_usage() {
+                true => Hresult::E_INVALIDARG,
+                false => Hresult::E_FAIL,
+            },
             Self::Load(error) => hresult::from_load_error(error),
         }
     }
@@ -221,6 +234,8 @@ impl InstallError {
             | Self::InsecurePermissions { .. }
             | Self::Foreign { .. } => false,
             Self::Keyring(error) => error.is_usage(),
+            #[cfg(feature = "registry")]
+            Self::Registry(error) => error.is_usage(),
         }
     }
 
@@ -232,5 +247,12 @@ impl InstallError {
     pub(crate) fn file(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         |source| Self::File { path, source }
+    }
+}
+
+#[cfg(feature = "registry")]
+impl From<OciError> for InstallError {
+    fn from(error: OciError) -> Self {
+        Self::Registry(Box::new(error))
     }
 }

@@ -1,5 +1,8 @@
 //! The grants, settings and limits of a plugin, with the hooks and the schedule of its runs.
 
+#[cfg(feature = "registry")]
+mod merge;
+
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};

@@ -7,6 +7,7 @@ use syncmgr_host::{Host, LoadError, Plugin};
 use crate::error::InstallError;
 use crate::folder::PrivateFolder;
 use crate::grants::Grants;
+use crate::origin::Origin;
 use crate::paths::{INSTALLED, create_for_machine};
 use crate::registration::{FILE, Registration};
 use crate::registrations::Registrations;
@@ -75,6 +76,7 @@ impl Registrations {
             clsid,
             scope,
             component: blake3::hash(&component).to_hex().to_string(),
+            origin: None,
             grants,
             folder: place.join(name),
         };
@@ -98,6 +100,13 @@ impl Installation {
     /// Returns the future registration.
     pub fn registration(&self) -> &Registration {
         &self.registration
+    }
+
+    /// Records where the plugin is from.
+    #[must_use]
+    pub fn with_origin(mut self, origin: Option<Origin>) -> Self {
+        self.registration.origin = origin;
+        self
     }
 
     /// Installs the plugin atomically.

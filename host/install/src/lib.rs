@@ -9,6 +9,7 @@
 //! - `registration`: [`Registration`], an installed plugin. `registrations`: [`Registrations`], all
 //!   of
 //!   them. `installation`: installing a plugin.
+//! - `origin`: [`Origin`], where an installed plugin is from. `registry`: plugins from registries.
 //! - `history`: [`History`], what runs did.
 //! - `code_cache`: [`CodeCache`], precompiled code of plugins that are not installed.
 //!
@@ -30,6 +31,7 @@ mod hooks;
 mod installation;
 mod job_file;
 mod keyring;
+mod origin;
 mod paths;
 #[cfg(windows)]
 mod permissions;
@@ -37,6 +39,8 @@ mod protected;
 mod registered_directory;
 mod registration;
 mod registrations;
+#[cfg(feature = "registry")]
+pub mod registry;
 mod scope;
 mod text_file;
 
@@ -58,6 +62,7 @@ pub use keyring::{
     KeyringError, MAX_SECRET_BYTES, SecretName, is_keyring_supported, read_secret, remove_secret,
     secret_names, store_secret,
 };
+pub use origin::Origin;
 #[cfg(windows)]
 pub use paths::is_administrators;
 pub use paths::{create_private, default_state_dir};

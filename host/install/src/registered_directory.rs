@@ -34,6 +34,12 @@ impl RegisteredDirectory {
         })
     }
 
+    /// Returns the name of the grant.
+    #[cfg(feature = "registry")]
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     pub(crate) fn grant(&self) -> Result<Grant, GrantError> {
         Grant::new(&self.name, &self.path, self.access)
     }

@@ -10,6 +10,7 @@ use crate::error::InstallError;
 use crate::folder::PrivateFolder;
 use crate::grants::Grants;
 use crate::job_file::JobFile;
+use crate::origin::Origin;
 use crate::paths::INSTALLED;
 use crate::registered_directory::RegisteredDirectory;
 use crate::scope::Scope;
@@ -31,6 +32,8 @@ pub struct Registration {
     pub scope: Scope,
     /// The BLAKE3 digest of the component, in hexadecimal digits.
     pub component: String,
+    /// The origin, if it was installed from a registry or a server.
+    pub origin: Option<Origin>,
     /// The grants.
     pub grants: Grants,
     /// The folder of the plugin.
@@ -42,6 +45,8 @@ pub struct Registration {
 struct Text {
     clsid: String,
     component: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    origin: Option<Origin>,
     #[serde(default)]
     granted: JobFile,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -84,6 +89,7 @@ impl Registration {
             clsid: text.clsid.parse().map_err(|error| damaged(format!("`clsid`: {error}")))?,
             scope,
             component: text.component,
+            origin: text.origin,
             grants: text
                 .granted
                 .grants(folder)
@@ -97,6 +103,7 @@ impl Registration {
         let text = Text {
             clsid: self.clsid.to_string(),
             component: self.component.clone(),
+            origin: self.origin.clone(),
             granted: JobFile::of(&self.grants)?,
             directories: self.grants.registered_directories()?,
         };
@@ -131,6 +138,7 @@ impl Registration {
             clsid: class.unwrap_or_else(|_| Uuid::new_v5(&NAMESPACE, name.as_bytes())),
             scope,
             component: String::new(),
+            origin: None,
             grants: Grants::default(),
             folder,
         }
@@ -182,6 +190,12 @@ mod tests {
             clsid: Uuid::from_u128(7),
             scope: Scope::User,
             component: "0".repeat(64),
+            origin: Some(Origin {
+                reference: "oci://r.example/mine:1.0.0".into(),
+                digest: format!("sha256:{}", "0".repeat(64)),
+                version: Some("1.0.0".into()),
+                signed_by: None,
+            }),
             grants,
             folder: folder.clone(),
         };
@@ -191,6 +205,7 @@ mod tests {
         let found = read().unwrap().unwrap();
         assert_eq!((&found.name, found.clsid), (&written.name, written.clsid));
         assert_eq!(found.grants.directories, written.grants.directories);
+        assert_eq!(found.origin, written.origin);
         for text in ["", "clsid = 1", "clsid = \"x\"\ncomponent = \"y\"", "\0"] {
             std::fs::write(folder.join(FILE), text).unwrap();
             let error = read().unwrap_err();

@@ -12,10 +12,18 @@ pub(crate) const MAX_BYTES: u64 = 1 << 20;
 /// Returns the errors of the system, and [`ErrorKind::InvalidData`] for a file that is too large or
 /// not UTF-8.
 pub(crate) fn read(path: &Path) -> Result<String> {
+    read_open(std::fs::File::open(path)?)
+}
+
+/// Reads an open file as UTF-8.
+///
+/// # Errors
+/// As of [`read`].
+pub(crate) fn read_open(file: std::fs::File) -> Result<String> {
     let invalid = |what: String| Error::new(ErrorKind::InvalidData, what);
     let mut bytes = Vec::new();
     // The metadata of a device or a pipe does not have the length of its content.
-    std::fs::File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(invalid(format!("the file is larger than {} MiB", MAX_BYTES >> 20)));
     }

@@ -10,6 +10,7 @@ use wasmtime::{Config, Engine};
 use crate::compiler::CompilerProgram;
 use crate::engine;
 use crate::error::HostError;
+use crate::http::network::Network;
 use crate::http::proxy::Proxy;
 use crate::limits::LoadLimits;
 
@@ -154,6 +155,11 @@ impl HostOptions {
         let proxy = Proxy::parse(url).ok_or_else(|| wasmtime::Error::msg(invalid))?;
         self.http_proxy = Some(proxy);
         Ok(self)
+    }
+
+    /// Returns a network with these certificates and this proxy.
+    pub(crate) fn network(&self) -> Network {
+        Network::new(self.http_roots.clone(), self.http_proxy.clone())
     }
 
     /// Returns the configuration that plugins require of an engine, for [`HostOptions::engine`].

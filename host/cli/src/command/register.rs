@@ -4,9 +4,9 @@ use std::path::Path;
 use serde::Serialize;
 use syncmgr_host::text::to_json;
 use syncmgr_host::{Access, Description, Host, LoadError, full_message};
-use syncmgr_install::{Grants, JobFile, Registration, Registrations, Scope, host_options};
+use syncmgr_install::{Grants, Installation, JobFile, Registration, Registrations, Scope, host_options};
 
-use crate::args::{List, Register, Unregister};
+use crate::args::{GrantArgs, List, Register, Unregister};
 use crate::compiler::in_own_process;
 use crate::escape::escape;
 use crate::exit::{self, Exit, UsageError};
@@ -42,20 +42,9 @@ pub(crate) fn register(args: &Register) -> anyhow::Result<Exit> {
     };
     let name = args.name.clone().unwrap_or_else(|| without_version(&plugin.name()).to_owned());
     let own = matches!(plugin, PluginSource::BuiltIn(built_in) if built_in.name == name);
-    if PluginSource::built_in(&name).is_some() && !own {
-        // It would share the storage of the built-in plugin.
-        let message = format!("`{name}` is a built-in plugin; choose another name with `--name`");
-        return Err(UsageError(message).into());
-    }
-    let mut granted = match &args.grants {
-        Some(file) => read_grants(file, &args.plugin)?,
-        None => grants(&args.grant_args)?,
-    };
-    set_limits(&mut granted, &args.limits)?;
-    // The plugin could change its grants for the next registration.
-    if let Some(file) = &args.grants {
-        granted.protect("the job file", file);
-    }
+    check_name(&name, own)?;
+    let mut granted =
+        given_grants(args.grants.as_deref(), &args.plugin, &args.grant_args, &args.limits)?;
     if let PluginSource::File(file) = &plugin {
         granted.protect("the plugin's file", file);
     }
@@ -72,14 +61,7 @@ pub(crate) fn register(args: &Register) -> anyhow::Result<Exit> {
     }
     let scope = if args.machine { Scope::Machine } else { Scope::User };
     let installation = registrations.prepare(&host, scope, &name, bytes.into(), granted)?;
-    native::check(installation.registration())?;
-    let before = registrations.find(&name).ok();
-    let registration = installation.commit()?;
-    if let Some(before) = before.filter(|before| before.clsid != registration.clsid) {
-        // The replaced plugin's class does not exist anymore.
-        native::unregister(&before)?;
-    }
-    native::register(&registration, registrations.state_dir())?;
+    let registration = commit(&registrations, installation)?;
     writeln!(
         output::stdout(),
         "registered {} as {{{}}}",
@@ -89,8 +71,53 @@ pub(crate) fn register(args: &Register) -> anyhow::Result<Exit> {
     Ok(Exit::InSync)
 }
 
+/// Rejects the name of a built-in plugin for another one, which would share its storage.
+pub(crate) fn check_name(name: &str, is_built_in: bool) -> Result<(), UsageError> {
+    match PluginSource::built_in(name).is_some() && !is_built_in {
+        true => Err(UsageError(format!(
+            "`{name}` is a built-in plugin; choose another name with `--name`"
+        ))),
+        false => Ok(()),
+    }
+}
+
+/// Returns the grants of the command line or of a job file, and protects that.
+pub(crate) fn given_grants(
+    job: Option<&Path>,
+    plugin: &str,
+    args: &GrantArgs,
+    limits: &[String],
+) -> anyhow::Result<Grants> {
+    let mut granted = match job {
+        Some(file) => read_grants(file, plugin)?,
+        None => grants(args)?,
+    };
+    set_limits(&mut granted, limits)?;
+    // The plugin could change its grants for the next registration.
+    if let Some(file) = job {
+        granted.protect("the job file", file);
+    }
+    Ok(granted)
+}
+
+/// Installs a prepared plugin, and registers it with Windows.
+pub(crate) fn commit(
+    registrations: &Registrations,
+    installation: Installation,
+) -> anyhow::Result<Registration> {
+    native::check(installation.registration())?;
+    let before = registrations.find(&installation.registration().name).ok();
+    let registration = installation.commit()?;
+    if let Some(before) = before.filter(|before| before.clsid != registration.clsid) {
+        // The replaced plugin's class does not exist anymore.
+        native::unregister(&before)?;
+    }
+    native::register(&registration, registrations.state_dir())?;
+    Ok(registration)
+}
+
 /// Returns a file name such as `mail-1.2.0` without its version.
-fn without_version(name: &str) -> &str {
+pub(crate) fn without_version(name: &str) -> &str {
     let version = |text: &str| {
         let parts: Vec<_> = text.splitn(3, '.').collect();
         let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
@@ -131,7 +158,7 @@ pub(crate) fn unregister(args: &Unregister) -> anyhow::Result<Exit> {
     Ok(Exit::of_all(&removed.collect::<Vec<_>>()))
 }
 
-fn unregister_one(
+pub(crate) fn unregister_one(
     registrations: &Registrations,
     registration: &Registration,
 ) -> anyhow::Result<()> {
