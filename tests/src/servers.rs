@@ -3,6 +3,7 @@
 mod bucket;
 mod dav;
 mod files;
+mod registry;
 mod s3;
 
 use std::fmt::Write as _;
@@ -25,6 +26,7 @@ pub use dav::{
     plain_seaweedfs, rclone_webdav, seaweedfs,
 };
 pub use files::Files;
+pub use registry::{DOCKER_REGISTRY, docker_registry};
 pub use s3::{
     ACCESS_KEY, REGION, SECRET_KEY, moto, plain_moto, plain_rclone_s3, plain_seaweedfs_s3,
     rclone_s3, seaweedfs_s3,
@@ -34,7 +36,7 @@ pub use s3::{
 const START: Duration = Duration::from_secs(30);
 
 /// The Debian package of each server, or the one of PyPI.
-const PACKAGES: [(&str, &str); 10] = [
+const PACKAGES: [(&str, &str); 11] = [
     ("nginx", "the Debian package `nginx`"),
     (dav::NGINX_DAV_EXT, "the Debian package `libnginx-mod-http-dav-ext`"),
     ("apache2", "the Debian package `apache2`"),
@@ -44,6 +46,7 @@ const PACKAGES: [(&str, &str); 10] = [
     ("moto_server", "the PyPI package `moto[server]`"),
     ("dbus-daemon", "the Debian package `dbus`"),
     ("gnome-keyring-daemon", "the Debian package `gnome-keyring`"),
+    (registry::DOCKER_REGISTRY, "the Debian package `docker-registry`"),
     ("ip", "the Debian package `iproute2`"),
 ];
 

@@ -10,6 +10,8 @@ mod kill;
 mod program;
 mod project;
 mod registration;
+#[cfg(feature = "registry")]
+mod registry;
 mod resolve;
 mod s3;
 mod schedule;

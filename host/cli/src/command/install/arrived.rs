@@ -69,7 +69,7 @@ impl Source {
         limits: &LoadLimits,
         keys: &Keys,
     ) -> anyhow::Result<Arrived> {
-        let limit = limits.component_bytes as u64;
+        let limit = limits.component_bytes;
         match self {
             Self::Registry(reference) => {
                 let Pulled { digest, component, signatures } =
