@@ -132,6 +132,10 @@ pub(super) const BLOCKS: &[(&str, &str, How)] = &[
     (PUBLISHING, "[plugin]", How::Manifest(BUILD)),
     (PUBLISHING, "syncmgr register", Run("readme/mirror/dist", "")),
     (PUBLISHING, "syncmgr embed", By("project::requests_are_added_to_any_component")),
+    (REGISTRY, "syncmgr sign --new-key", By(SIGNED)),
+    (REGISTRY, "syncmgr install oci://", By(SIGNED)),
+    (REGISTRY, "require-signature", By("registry::attacks::a_plugin_without_a_signature_of_a_trusted_key_is_refused")),
+    (REGISTRY, "syncmgr outdated", By(SIGNED)),
     (TESTING, "syncmgr test", Run("readme/mirror", "cp build/mirror.wasm .")),
     (
         TESTING,
@@ -196,6 +200,8 @@ const S3: &str = "guest/book/src/s3.md";
 const ENGINE: &str = "guest/book/src/engine.md";
 const OPERATING: &str = "guest/book/src/operating.md";
 const SCHEDULE: &str = "guest/book/src/schedule.md";
+const REGISTRY: &str = "guest/book/src/registry.md";
+const SIGNED: &str = "registry::a_signed_plugin_is_pushed_installed_updated_and_uninstalled";
 const PUBLISHING: &str = "guest/book/src/publishing.md";
 const TESTING: &str = "guest/book/src/testing.md";
 const TUTORIAL_C: &str = "guest/book/src/tutorial-c.md";
