@@ -93,11 +93,7 @@ impl HttpFetcher {
     /// # Errors
     /// Returns [`FetchError`] if the server cannot be reached, or does not answer in time. Its
     /// message contains no header of the request.
-    pub fn send(
-        &self,
-        request: Request<Bytes>,
-        server: HttpGrant,
-    ) -> Result<Fetched, FetchError> {
+    pub fn send(&self, request: Request<Bytes>, server: HttpGrant) -> Result<Fetched, FetchError> {
         let (network, tls) = self.network.get().map_err(FetchError::new)?;
         let connector = Connector {
             policy: Arc::new(HttpPolicy::new(vec![server])),

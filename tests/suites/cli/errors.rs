@@ -6,6 +6,8 @@
 
 mod plugins;
 mod program;
+#[cfg(feature = "registry")]
+mod registry;
 
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
@@ -186,6 +188,8 @@ fn error_messages_equal_the_recorded_ones() -> Result<()> {
     ] {
         report(&mut messages)?;
     }
+    #[cfg(feature = "registry")]
+    registry::registry(&mut messages)?;
     let known = known_codes()?;
     let mut seen: BTreeSet<_> = messages.texts.iter().map(|(code, _)| (*code).to_owned()).collect();
     for (code, reason) in ELSEWHERE {

@@ -114,8 +114,13 @@ fn nothing_is_stored(home: &Home) -> Result<()> {
 fn a_signed_plugin_is_pushed_installed_updated_and_uninstalled() -> Result<()> {
     let Some(scene) = Scene::new()? else { return Ok(()) };
     let key = scene.key("alice")?;
-    scene.push("1.0.0", &plugin("1.0.0", "")?, Some("alice.key"))?.expect(0, "with its signature")?;
-    scene.author.run(&["verify", "mail.wasm", "--key", "alice.pub"])?.expect(0, "is signed with")?;
+    scene
+        .push("1.0.0", &plugin("1.0.0", "")?, Some("alice.key"))?
+        .expect(0, "with its signature")?;
+    scene
+        .author
+        .run(&["verify", "mail.wasm", "--key", "alice.pub"])?
+        .expect(0, "is signed with")?;
     scene.trust("Alice", &key)?;
 
     // Without a terminal, nothing is installed without `--yes`.
@@ -130,7 +135,8 @@ fn a_signed_plugin_is_pushed_installed_updated_and_uninstalled() -> Result<()> {
     scene.user.run(&["run", "mail"])?.expect(0, "succeeded")?;
     scene.user.run(&["outdated"])?.expect(0, "")?;
     scene.user.run(&["update", "--yes"])?.expect(0, "mail is up to date")?;
-    let registration = fs::read_to_string(scene.user.path("state/installed/mail/registration.toml"))?;
+    let registration =
+        fs::read_to_string(scene.user.path("state/installed/mail/registration.toml"))?;
     for words in ["digest = \"sha256:", "version = \"1.0.0\"", "signed-by = \""] {
         ensure!(registration.contains(words), "{words}: {registration}");
     }

@@ -9,13 +9,13 @@ use super::{GrantArgs, StateDir};
 pub(crate) struct RegistryArgs {
     /// Trust the certificates in this PEM file for the registry, in addition to those of the
     /// system. A registry on this machine is then reached with TLS, too
-    #[arg(long, value_name = "FILE")]
+    #[arg(long = "ca", value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
 
     /// Reach the registry through this proxy, which must support `CONNECT`: `http://HOST:PORT`, or
     /// `http://USER:PASSWORD@HOST:PORT`
     #[arg(
-        long,
+        long = "proxy",
         value_name = "URL",
         id = "registry_proxy",
         env = "SYNCMGR_HTTP_PROXY",

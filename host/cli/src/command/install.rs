@@ -10,9 +10,7 @@ use syncmgr_install::{Registration, Registrations, Scope, host_options};
 
 use self::arrived::{Keys, Source, registry_options};
 use self::shown::{Replaced, is_confirmed, show};
-use super::register::{
-    check_name, commit, given_grants, unregister_one, without_version,
-};
+use super::register::{check_name, commit, given_grants, unregister_one, without_version};
 use crate::args::{Install, Uninstall};
 use crate::compiler::in_own_process;
 use crate::exit::Exit;

@@ -16,10 +16,8 @@ use crate::project::Metadata;
 pub(crate) fn run(args: &Push) -> anyhow::Result<Exit> {
     let reference: Reference = args.reference.parse().map_err(InstallError::from)?;
     let component = read_component(&args.file, &LoadLimits::default())?;
-    let description = Description::of(&component).map_err(|reason| LoadError::Contract {
-        name: args.file.display().to_string(),
-        reason,
-    })?;
+    let description = Description::of(&component)
+        .map_err(|reason| LoadError::Contract { name: args.file.display().to_string(), reason })?;
     let metadata = Metadata::of(&component);
     let annotations: Vec<_> = [
         ("org.opencontainers.image.title", metadata.name),

@@ -4,7 +4,9 @@ use std::path::Path;
 use serde::Serialize;
 use syncmgr_host::text::to_json;
 use syncmgr_host::{Access, Description, Host, LoadError, full_message};
-use syncmgr_install::{Grants, Installation, JobFile, Registration, Registrations, Scope, host_options};
+use syncmgr_install::{
+    Grants, Installation, JobFile, Registration, Registrations, Scope, host_options,
+};
 
 use crate::args::{GrantArgs, List, Register, Unregister};
 use crate::compiler::in_own_process;

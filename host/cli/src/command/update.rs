@@ -3,8 +3,8 @@
 use std::io::Write as _;
 
 use serde::Serialize;
-use syncmgr_host::text::to_json;
 use syncmgr_host::Host;
+use syncmgr_host::text::to_json;
 use syncmgr_install::registry::{
     Candidate, Digest, OciError, Reference, RegistryOptions, additional_requests, followed,
     has_version_tag, resolve, tags,

@@ -43,9 +43,8 @@ impl Grants {
         self.registered.retain(|directory| requests.directory(directory.name()).is_some());
         self.settings.retain(|(name, _)| keep("setting", name, requests.setting(name)));
         self.secrets.retain(|(name, _)| keep("secret", name, requests.secret(name)));
-        self.http.retain(|server| {
-            keep("server", &server.name, requests.server(&server.name).is_some())
-        });
+        self.http
+            .retain(|server| keep("server", &server.name, requests.server(&server.name).is_some()));
         self.http_auth.retain(|auth| requests.server(&auth.server).is_some());
         self.allow.retain(|&one| keep("capability", one.name(), requests.capability(one)));
         removed

@@ -142,7 +142,8 @@ impl Client {
         let mut answer = send(&self.transport, call, self.authorization.as_ref())?;
         if answer.status == StatusCode::UNAUTHORIZED {
             let challenges = answer.headers.get_all(WWW_AUTHENTICATE).iter();
-            let mut challenges = challenges.filter_map(|value| Challenge::parse(value.to_str().ok()?));
+            let mut challenges =
+                challenges.filter_map(|value| Challenge::parse(value.to_str().ok()?));
             let challenge = challenges.next().ok_or_else(|| {
                 self.unexpected("the login", "it requires neither a password nor a bearer token")
             })?;
@@ -218,7 +219,9 @@ impl Client {
             status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
                 return Err(self.denied(status));
             }
-            status => return Err(invalid(format!("the status of the token is {}", status.as_u16()))),
+            status => {
+                return Err(invalid(format!("the status of the token is {}", status.as_u16())));
+            }
         }
         let answer = read(answer, "the token", MAX_ANSWER)?;
         // The message of the parser could contain a part of the token.
@@ -233,10 +236,7 @@ impl Client {
     }
 
     /// Requests a manifest or a list by tag or digest. Returns `None` if the registry has none.
-    pub(crate) fn manifest(
-        &mut self,
-        name: &str,
-    ) -> Result<Option<(Vec<u8>, Digest)>, OciError> {
+    pub(crate) fn manifest(&mut self, name: &str) -> Result<Option<(Vec<u8>, Digest)>, OciError> {
         let mut call = self.call(Method::GET, &format!("manifests/{name}"))?;
         for kind in [MANIFEST, INDEX] {
             call.headers.append(ACCEPT, HeaderValue::from_static(kind));

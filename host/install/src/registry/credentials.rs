@@ -292,7 +292,10 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         for (script, expected) in [
-            (r#"read h; echo "{\"Username\": \"$h\", \"Secret\": \"s\"}""#, Ok(Some(password("r", "s")))),
+            (
+                r#"read h; echo "{\"Username\": \"$h\", \"Secret\": \"s\"}""#,
+                Ok(Some(password("r", "s"))),
+            ),
             (
                 r#"echo '{"Username": "<token>", "Secret": "t"}'"#,
                 Ok(Some(Login::Identity("t".to_owned()))),

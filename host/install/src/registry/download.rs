@@ -36,9 +36,11 @@ pub fn download(
             let what = format!("the component of {url}");
             Expected { what, digest: digest.clone(), size: None, limit }.receive(answer)
         }
-        StatusCode::NOT_FOUND => {
-            Err(OciError::NotFound { registry: server, what: "file", name: parsed.path().to_owned() })
-        }
+        StatusCode::NOT_FOUND => Err(OciError::NotFound {
+            registry: server,
+            what: "file",
+            name: parsed.path().to_owned(),
+        }),
         status => Err(OciError::Answer {
             server,
             what: "the plugin".to_owned(),

@@ -69,7 +69,9 @@ pub enum OciError {
         why: &'static str,
     },
     /// The registry does not answer as the specification requires.
-    #[error("unexpected answer of {server} about {what}: {why}; try again, or use another registry")]
+    #[error(
+        "unexpected answer of {server} about {what}: {why}; try again, or use another registry"
+    )]
     Answer {
         /// The registry, or the origin of the server.
         server: String,

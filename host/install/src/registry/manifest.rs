@@ -232,7 +232,11 @@ mod tests {
             ("/schemaVersion", json!(1), "schemaVersion"),
             ("/mediaType", json!(INDEX), "media type"),
             ("/mediaType", json!("application/vnd.docker.distribution.manifest.v2+json"), "media"),
-            ("/config/mediaType", json!("application/vnd.oci.image.config.v1+json"), "configuration"),
+            (
+                "/config/mediaType",
+                json!("application/vnd.oci.image.config.v1+json"),
+                "configuration",
+            ),
             ("/layers", json!([]), "0 layers"),
             ("/layers/0/mediaType", json!("application/vnd.oci.image.layer.v1.tar"), "layer has"),
             ("/layers/0/digest", json!("sha256:../../x"), "digest"),

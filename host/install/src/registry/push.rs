@@ -49,8 +49,11 @@ pub fn push(
     let config_descriptor = Descriptor::new(CONFIG, &config);
     put_blob(&mut client, package.component)?;
     put_blob(&mut client, &config)?;
-    let annotations: BTreeMap<_, _> =
-        package.annotations.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    let annotations: BTreeMap<_, _> = package
+        .annotations
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.clone()))
+        .collect();
     let manifest = Manifest::plugin(config_descriptor, layer, annotations);
     let manifest = to_json(&client, &manifest)?;
     let digest = Digest::of(&manifest);

@@ -159,7 +159,11 @@ mod tests {
             ("oci://ghcr.io/alice/mail/x:1", true),
             ("oci://ghcr.io/alice/mailx", false),
         ] {
-            assert_eq!(keys.requires_signature(&reference.parse().unwrap()), expected, "{reference}");
+            assert_eq!(
+                keys.requires_signature(&reference.parse().unwrap()),
+                expected,
+                "{reference}"
+            );
         }
     }
 

@@ -133,7 +133,8 @@ pub fn additional_requests(before: &Requests, now: &Requests, given: &Grants) ->
         let old = before.http.iter().find(|old| old.name == new.name);
         let is_given = given.http.iter().any(|server| covers(&new.name, &server.name));
         // A grant may leave the URL to the plugin, so another URL is another server.
-        let is_less = old.is_some_and(|old| old.url == new.url && !is_wider(old.access, new.access));
+        let is_less =
+            old.is_some_and(|old| old.url == new.url && !is_wider(old.access, new.access));
         if !is_given && !is_less {
             let url = new.url.as_deref().map(|url| format!("{url}, ")).unwrap_or_default();
             found.push(format!("the server `{}` ({url}{})", new.name, words(new.access)));
@@ -174,7 +175,8 @@ mod tests {
 
     #[test]
     fn version_tags_lead_to_the_highest_version() {
-        let tags = ["latest", "0.9.0", "1.0.0", "v1.10.0", "1.9.0", "2.0.0-rc.1", "sha256-0", "../x"];
+        let tags =
+            ["latest", "0.9.0", "1.0.0", "v1.10.0", "1.9.0", "2.0.0-rc.1", "sha256-0", "../x"];
         let tags = tags.map(str::to_owned);
         for (tag, expected) in [
             ("1.0.0", "v1.10.0"),
@@ -220,13 +222,8 @@ mod tests {
                 signed_by: signed.then(|| key.id.clone()),
             };
             let (reference, digest) = (reference(tag), Digest::of(b"2"));
-            let candidate = Candidate {
-                name: "mail",
-                reference: &reference,
-                digest: &digest,
-                version,
-                signer,
-            };
+            let candidate =
+                Candidate { name: "mail", reference: &reference, digest: &digest, version, signer };
             let found = candidate.check(&origin).err().map(|error| error.code());
             assert_eq!(found, expected, "{installed:?} {tag} {version:?}");
         }

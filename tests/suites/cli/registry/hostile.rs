@@ -18,9 +18,7 @@ pub(super) struct Hostile {
 impl Hostile {
     /// Starts a server. `answer` returns the bytes of the answer to a head, before which the
     /// connection is closed.
-    pub(super) fn start(
-        answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static,
-    ) -> Result<Self> {
+    pub(super) fn start(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let (address, heads) = (listener.local_addr()?, Arc::<Mutex<Vec<String>>>::default());
         let (seen, answer) = (Arc::clone(&heads), Arc::new(answer));

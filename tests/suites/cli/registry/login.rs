@@ -62,8 +62,7 @@ fn a_token_is_requested_with_the_password_of_docker() -> Result<()> {
     for secret in ["hunter2", BASIC, "t0ken"] {
         ensure!(!ran.said().contains(secret), "{ran:?}");
     }
-    let tokens: Vec<_> =
-        server.heads().into_iter().filter(|head| is_for(head, "/token")).collect();
+    let tokens: Vec<_> = server.heads().into_iter().filter(|head| is_for(head, "/token")).collect();
     let last = tokens.last().context("a token was requested")?;
     ensure!(last.contains("scope=repository%3Amail%3Apull&") || last.contains("pull "), "{last}");
     Ok(())

@@ -84,28 +84,28 @@ impl Source {
             Self::Url { url, digest } => {
                 let component = download(&options.host, url, digest, limit);
                 let component = component.map_err(InstallError::from)?;
-                let signatures = match keys.required.is_some() {
-                    true => {
-                        let message = "`--key` needs a registry or a file; a URL has no signature";
-                        return Err(UsageError(message.to_owned()).into());
-                    }
-                    false => Vec::new(),
-                };
+                if keys.required.is_some() {
+                    let message = "`--key` needs a registry or a file; a URL has no signature";
+                    return Err(UsageError(message.to_owned()).into());
+                }
                 let path = url.split(['?', '#']).next().unwrap_or(url);
                 let name = path.rsplit('/').next().unwrap_or(path);
                 let name = name.strip_suffix(".wasm").unwrap_or(name).to_owned();
                 let digest = digest.clone();
-                Arrived::verified(url.clone(), name, digest, component, &signatures, None, keys)
+                Arrived::verified(url.clone(), name, digest, component, &[], None, keys)
             }
             Self::File { path, digest } => {
                 let component = read_component(path, limits)?;
                 let found = Digest::of(&component);
                 if let Some(expected) = digest.clone().filter(|expected| *expected != found) {
                     let what = format!("the file {}", path.display());
-                    return Err(InstallError::from(OciError::Digest { what, expected, found }).into());
+                    return Err(
+                        InstallError::from(OciError::Digest { what, expected, found }).into()
+                    );
                 }
                 let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-                let signatures = read_signature(path)?.and_then(|text| PluginSignature::parse(&text));
+                let signatures =
+                    read_signature(path)?.and_then(|text| PluginSignature::parse(&text));
                 let signatures: Vec<_> = signatures.into_iter().collect();
                 let from = path.display().to_string();
                 let mut arrived =
@@ -140,7 +140,8 @@ impl Arrived {
             signatures.iter().map(|signature| signature.key().to_owned()).collect();
         unknown_keys.retain(|id| !known.iter().any(|key| key.id == *id));
         unknown_keys.dedup();
-        let by_option = keys.required.as_ref().map(|(path, _)| format!("`--key {}`", path.display()));
+        let by_option =
+            keys.required.as_ref().map(|(path, _)| format!("`--key {}`", path.display()));
         if let (None, Some(required)) = (signer, by_option.or(required)) {
             let trusted_keys = keys.trusted.file().to_owned();
             let others = unknown_keys;
@@ -236,9 +237,5 @@ pub(crate) fn registry_options(args: &RegistryArgs) -> anyhow::Result<RegistryOp
         let proxied = host.http_proxy(proxy);
         host = proxied.map_err(|error| UsageError(syncmgr_host::full_message(&error)))?;
     }
-    Ok(RegistryOptions {
-        host,
-        tls_on_loopback: args.ca.is_some(),
-        docker: DockerConfig::find(),
-    })
+    Ok(RegistryOptions { host, tls_on_loopback: args.ca.is_some(), docker: DockerConfig::find() })
 }
