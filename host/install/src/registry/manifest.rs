@@ -144,13 +144,15 @@ impl Manifest {
         }
         match kind.media_type.as_deref() {
             None | Some(MANIFEST) => {}
-            Some(other) => return Err(format!("its manifest has the media type `{other}`")),
+            Some(other) => {
+                return Err(format!("its manifest has the media type `{}`", short(other)));
+            }
         }
         let manifest: Self = serde_json::from_slice(json).map_err(invalid)?;
         if manifest.config.media_type != config {
             return Err(format!(
                 "its configuration has the media type `{}` instead of `{config}`",
-                manifest.config.media_type
+                short(&manifest.config.media_type)
             ));
         }
         let [only] = manifest.layers.as_slice() else {
@@ -160,10 +162,16 @@ impl Manifest {
             true => Ok(only.clone()),
             false => Err(format!(
                 "its layer has the media type `{}` instead of `{layer}`",
-                only.media_type
+                short(&only.media_type)
             )),
         }
     }
+}
+
+/// Returns the start of a text of a registry, for messages.
+fn short(text: &str) -> &str {
+    const MOST: usize = 100;
+    text.char_indices().nth(MOST).map_or(text, |(at, _)| &text[..at])
 }
 
 /// A list of manifests.

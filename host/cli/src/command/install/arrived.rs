@@ -82,12 +82,12 @@ impl Source {
                 Arrived::verified(from, name, digest, component, &signatures, required, keys)
             }
             Self::Url { url, digest } => {
-                let component = download(&options.host, url, digest, limit);
-                let component = component.map_err(InstallError::from)?;
                 if keys.required.is_some() {
                     let message = "`--key` needs a registry or a file; a URL has no signature";
                     return Err(UsageError(message.to_owned()).into());
                 }
+                let component = download(&options.host, url, digest, limit);
+                let component = component.map_err(InstallError::from)?;
                 let path = url.split(['?', '#']).next().unwrap_or(url);
                 let name = path.rsplit('/').next().unwrap_or(path);
                 let name = name.strip_suffix(".wasm").unwrap_or(name).to_owned();
