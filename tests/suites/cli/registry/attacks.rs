@@ -211,7 +211,9 @@ fn an_update_never_gets_larger_requests_silently() -> Result<()> {
     const BEFORE: &str = "[http]\napi = { url = \"https://a.example\", why = \"x\" }\n";
     let Some(scene) = Scene::new()? else { return Ok(()) };
     scene.push("1.0.0", &plugin("1.0.0", BEFORE)?, None)?;
-    scene.install("1.0.0", &["--http", "api"])?.expect(0, "server api (read-only)")?;
+    scene
+        .install("1.0.0", &["--http", "api"])?
+        .expect(0, "server api (https://a.example, read-only)")?;
     let registration = scene.user.path("state/installed/mail/registration.toml");
     let before = fs::read(&registration)?;
     let wider = "[http]\napi = { url = \"https://evil.example\", why = \"x\" }\n\

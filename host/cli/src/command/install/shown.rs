@@ -2,11 +2,11 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write};
 
-use syncmgr_host::Description;
+use syncmgr_host::{Access, Description};
 use syncmgr_install::{Origin, Registration};
 
 use super::arrived::Arrived;
-use crate::command::inspect::{RequestLine, requests};
+use crate::command::inspect::requests;
 use crate::escape::escape;
 use crate::exit::UsageError;
 
@@ -40,12 +40,12 @@ pub(crate) fn show(
     writeln!(to, "digest    {}", arrived.digest)?;
     writeln!(to, "size      {}", indicatif::BinaryBytes(arrived.component.len() as u64))?;
     writeln!(to, "signed by {}", escape(&signed_by(arrived)))?;
-    let wanted = requests(&arrived.description);
+    let wanted = wanted(&arrived.description);
     if wanted.is_empty() {
         writeln!(to, "requests  nothing except its own storage")?;
     }
-    for request in &wanted {
-        writeln!(to, "requests  {}: {}", escape(&words(request)), escape(&request.why))?;
+    for (request, why) in &wanted {
+        writeln!(to, "requests  {}: {}", escape(request), escape(why))?;
     }
     match replaced {
         Some(replaced) => show_changes(to, arrived, &wanted, replaced),
@@ -61,15 +61,32 @@ fn signed_by(arrived: &Arrived) -> String {
     }
 }
 
-fn words(request: &RequestLine) -> String {
-    let access = request.access.map(|access| format!(" ({access})")).unwrap_or_default();
-    format!("{} {}{access}", request.kind, request.name)
+/// Returns each request of a plugin in words, and its purpose.
+fn wanted(description: &Description) -> Vec<(String, String)> {
+    let lines = requests(description).into_iter().map(|line| {
+        let mut words = format!("{} {}", line.kind, line.name);
+        if let Some(access) = line.access {
+            words += &format!(" ({access})");
+        }
+        let is_server = line.kind == "server";
+        let server = description.requests.http.iter().find(|http| http.name == line.name);
+        if let Some(server) = server.filter(|_| is_server) {
+            let access = match server.access {
+                Access::ReadOnly => "read-only",
+                Access::ReadWrite => "read-write",
+            };
+            let url = server.url.as_deref().map(|url| format!("{url}, ")).unwrap_or_default();
+            words += &format!(" ({url}{access})");
+        }
+        (words, line.why)
+    });
+    lines.collect()
 }
 
 fn show_changes(
     to: &mut impl Write,
     arrived: &Arrived,
-    wanted: &[RequestLine],
+    now: &[(String, String)],
     replaced: &Replaced<'_>,
 ) -> io::Result<()> {
     let known = |version: Option<&str>| version.unwrap_or("no version").to_owned();
@@ -79,16 +96,17 @@ fn show_changes(
         known(arrived.metadata.version.as_deref())
     )];
     let key = |origin: &Option<Origin>| origin.as_ref().and_then(|origin| origin.signed_by.clone());
-    let (before, now) = (key(&replaced.registration.origin), key(&arrived.origin()));
-    if before != now {
+    let keys = (key(&replaced.registration.origin), key(&arrived.origin()));
+    if keys.0 != keys.1 {
         let named = |key: Option<String>| key.unwrap_or_else(|| "nobody".to_owned());
-        lines.push(format!("signed by {} -> {}", named(before), named(now)));
+        lines.push(format!("signed by {} -> {}", named(keys.0), named(keys.1)));
     }
     match &replaced.description {
         None => lines.push("the installed file is damaged and cannot be compared".to_owned()),
         Some(description) => {
-            let before = requests(description).iter().map(words).collect::<Vec<_>>();
-            let now = wanted.iter().map(words).collect::<Vec<_>>();
+            let words = |(words, _): &(String, String)| words.clone();
+            let before = wanted(description).iter().map(words).collect::<Vec<_>>();
+            let now = now.iter().map(words).collect::<Vec<_>>();
             lines.extend(difference("also requests", &now, &before));
             lines.extend(difference("no longer requests", &before, &now));
             let imports = &arrived.description.imports;
