@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, LOCATION};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, LOCATION, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use syncmgr_host::http::{AddressKind, Fetched, HttpFetcher, HttpGrant};
 use syncmgr_host::{Access, HostOptions};
@@ -14,6 +14,9 @@ use super::reference::is_loopback;
 
 /// The most redirects that are followed.
 const MAX_REDIRECTS: usize = 5;
+
+/// The name of this program.
+const AGENT: &str = concat!("syncmgr/", env!("CARGO_PKG_VERSION"));
 
 /// A request without its authorization.
 #[derive(Clone, Debug)]
@@ -68,6 +71,8 @@ impl Transport {
         let mut request = Request::builder().method(&call.method).uri(call.url.as_str());
         if let Some(headers) = request.headers_mut() {
             headers.clone_from(&call.headers);
+            // Some registries refuse requests without it.
+            headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
             if let Some(authorization) = authorization {
                 let mut value = authorization.clone();
                 value.set_sensitive(true);
