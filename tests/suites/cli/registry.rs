@@ -5,6 +5,8 @@ mod hostile;
 mod login;
 
 use std::fs;
+#[cfg(target_os = "linux")]
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use conformance::corpus::core::Core;
@@ -192,5 +194,38 @@ fn files_and_urls_are_installed_by_digest() -> Result<()> {
     install(&[&url, "--digest", &other])?.expect(2, "was changed: its digest is")?;
     install(&[&url, "--digest", digest.as_str(), "--name", "post"])?.expect(0, "installed post")?;
     install(&["http://example.com/x.wasm", "--digest", &other])?.expect(2, "`https://` URLs")?;
+    Ok(())
+}
+
+/// Runs the program on a terminal, with an answer to its question. `words` need no quotes.
+#[cfg(target_os = "linux")]
+fn on_terminal(home: &Home, words: &str, answer: &str) -> Result<Ran> {
+    use std::io::Write as _;
+    let command = format!("{} {words}", env!("CARGO_BIN_EXE_syncmgr"));
+    let mut child = Command::new("script")
+        .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+        .current_dir(home.path(""))
+        .env("SYNCMGR_STATE_DIR", home.path("state"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    child.stdin.take().context("it is a pipe")?.write_all(answer.as_bytes())?;
+    Ok(Ran::of(&child.wait_with_output()?))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_terminal_is_asked_before_anything_is_stored() -> Result<()> {
+    if !servers::has("script")? {
+        return Ok(());
+    }
+    let home = Home::new()?;
+    home.write("mail.wasm", plugin("1.0.0", "")?)?;
+    on_terminal(&home, "install mail.wasm", "n\n")?.expect(5, "Install mail? [y/N]")?;
+    nothing_is_stored(&home)?;
+    on_terminal(&home, "install mail.wasm", "y\n")?.expect(0, "installed mail")?;
+    home.write("mail.wasm", plugin("2.0.0", "")?)?;
+    let asked = on_terminal(&home, "install mail.wasm", "\n")?;
+    asked.expect(5, "version 1.0.0 -> 2.0.0")?.expect(5, "Replace the installed plugin mail?")?;
     Ok(())
 }

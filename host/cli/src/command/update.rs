@@ -71,7 +71,11 @@ fn registered_reference(
 
 /// Reports a plugin that is not from a registry, if it was named.
 fn no_source(registration: &Registration, is_named: bool) -> anyhow::Result<Exit> {
-    let from = registration.origin.as_ref().map_or("a file", |origin| &origin.reference).to_owned();
+    let from = registration
+        .origin
+        .as_ref()
+        .map_or("a file", |origin| origin.reference.as_str())
+        .to_owned();
     let name = registration.name.clone();
     match is_named {
         true => Err(InstallError::from(OciError::NoSource { name, from }).into()),
