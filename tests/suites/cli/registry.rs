@@ -135,6 +135,7 @@ fn a_signed_plugin_is_pushed_installed_updated_and_uninstalled() -> Result<()> {
 
     scene.install("1.0.0", &[])?.expect(0, "installed mail")?;
     scene.user.run(&["run", "mail"])?.expect(0, "succeeded")?;
+    scene.user.run(&["list"])?.expect(0, &format!("from: {}", scene.reference("1.0.0")))?;
     scene.user.run(&["outdated"])?.expect(0, "")?;
     scene.user.run(&["update", "--yes"])?.expect(0, "mail is up to date")?;
     let registration =

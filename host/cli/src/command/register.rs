@@ -5,7 +5,7 @@ use serde::Serialize;
 use syncmgr_host::text::to_json;
 use syncmgr_host::{Access, Description, Host, LoadError, full_message};
 use syncmgr_install::{
-    Grants, Installation, JobFile, Registration, Registrations, Scope, host_options,
+    Grants, Installation, JobFile, Origin, Registration, Registrations, Scope, host_options,
 };
 
 use crate::args::{GrantArgs, List, Register, Unregister};
@@ -23,6 +23,8 @@ struct ListLine {
     clsid: String,
     scope: &'static str,
     component: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<Origin>,
     dirs: Vec<DirLine>,
     settings: Vec<String>,
     secrets: Vec<String>,
@@ -195,6 +197,10 @@ pub(crate) fn list(args: &List) -> anyhow::Result<Exit> {
     }
     for line in lines {
         writeln!(to, "{}  {{{}}}  {}", line.name, line.clsid.to_uppercase(), line.scope)?;
+        if let Some(origin) = line.origin {
+            let (reference, digest) = (escape(&origin.reference), escape(&origin.digest));
+            writeln!(to, "  from: {reference} ({digest})")?;
+        }
         for dir in line.dirs {
             writeln!(to, "  {}: {} ({})", escape(&dir.name), escape(&dir.path), dir.access)?;
         }
@@ -225,6 +231,7 @@ fn list_line(registration: &Registration) -> ListLine {
         clsid: registration.clsid.to_string(),
         scope: registration.scope.name(),
         component: registration.component.clone(),
+        origin: registration.origin.clone(),
         dirs: dirs.collect(),
         settings: grants.settings.iter().map(|(name, value)| format!("{name}={value}")).collect(),
         secrets: grants.secrets.iter().map(|(name, _)| name.clone()).collect(),
