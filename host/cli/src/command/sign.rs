@@ -31,11 +31,8 @@ pub(crate) fn sign(args: &Sign) -> anyhow::Result<Exit> {
     let component = read_component(file, &LoadLimits::default())?;
     let secret = read_secret_key(key)?;
     let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let comment = format!(
-        "timestamp:{}\tfile:{}",
-        jiff::Timestamp::now().as_second(),
-        escape(&name)
-    );
+    let comment =
+        format!("timestamp:{}\tfile:{}", jiff::Timestamp::now().as_second(), escape(&name));
     let signed = minisign::sign(None, &secret, Cursor::new(&component), Some(&comment), None);
     let signed = signed.map_err(|error| invalid(key, &error))?;
     let path = signature_path(file);
@@ -45,8 +42,9 @@ pub(crate) fn sign(args: &Sign) -> anyhow::Result<Exit> {
 }
 
 fn read_secret_key(path: &Path) -> anyhow::Result<SecretKey> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| InstallError::from(OciError::Key { path: path.to_owned(), why: error.to_string() }))?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        InstallError::from(OciError::Key { path: path.to_owned(), why: error.to_string() })
+    })?;
     let parse = || SecretKeyBox::from_string(&text).map_err(|error| invalid(path, &error));
     if let Ok(key) = parse()?.into_unencrypted_secret_key() {
         return Ok(key);
