@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use jiff::Timestamp;
 use syncmgr_host::{Description, LoadError, LoadLimits, read_component};
 use syncmgr_install::InstallError;
 use syncmgr_install::registry::{Package, Reference, push};
@@ -30,10 +31,14 @@ pub(crate) fn run(args: &Push) -> anyhow::Result<Exit> {
     .filter_map(|(name, value)| Some((name, value?)))
     .collect();
     let signature = read_signature(&args.file)?;
+    // Pushing a file again gives the same digest.
+    let modified = std::fs::metadata(&args.file).and_then(|metadata| metadata.modified());
+    let created = modified.ok().and_then(|time| Timestamp::try_from(time).ok());
+    let created = created.unwrap_or(Timestamp::UNIX_EPOCH).to_string();
     let package = Package {
         component: &component,
         description: &description,
-        created: &jiff::Timestamp::now().to_string(),
+        created: &created,
         annotations: &annotations,
         signature: signature.as_deref(),
     };
