@@ -41,7 +41,7 @@ impl Grants {
             keep("directory", name, requests.directory(name).is_some())
         });
         self.registered.retain(|directory| requests.directory(directory.name()).is_some());
-        self.settings.retain(|(name, _)| keep("setting", name, requests.setting(name)));
+        self.settings.retain(|(name, _)| keep("setting", name, requests.setting(name).is_some()));
         self.secrets.retain(|(name, _)| keep("secret", name, requests.secret(name)));
         self.http
             .retain(|server| keep("server", &server.name, requests.server(&server.name).is_some()));
