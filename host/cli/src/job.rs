@@ -61,6 +61,12 @@ impl Job {
         Ok(Self { plugin, grants, home, registrations })
     }
 
+    /// Sets a setting of every item.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        let overriding = vec![(name.to_owned(), value.to_owned())];
+        override_settings(&mut self.grants.settings, overriding);
+    }
+
     /// Loads the plugin, for an installed one what it was compiled to on installation.
     pub(crate) fn load(&self) -> anyhow::Result<Plugin> {
         let limits = self.grants.limits().load;

@@ -4,20 +4,25 @@
 //! - `guard`: who may do what: the first code that sees a request, and the headers of each answer.
 //!   `secret`: the tokens that it compares. `form`: the fields of a query or a body.
 //! - `view/`: one file per page. They show texts of plugins, which `view` escapes in one place.
-//! - `jobs`: what can be run. `children`: the runs; `progress` reads their output, and `live` passes
-//!   it on to the browser.
-//! - `conflicts`: which of them a form selects, and settling them.
+//! - `jobs`: what can be run. `children`: the runs; `progress` reads their output, `places` counts by
+//!   directory, and `live` passes it on to the browser.
+//! - `conflicts` and `trash`: which of them a form selects, and settling or restoring them. `key`:
+//!   what names them. `outcome`: what became of a form.
 
 mod children;
 mod conflicts;
 mod form;
 mod guard;
 mod jobs;
+mod key;
 mod live;
+mod outcome;
+mod places;
 mod progress;
 mod routes;
 mod secret;
 mod server;
+mod trash;
 mod view;
 
 use std::io::Write as _;

@@ -271,6 +271,11 @@ impl Part {
         self.origin.as_ref().is_some_and(|grant| grant.access() == Access::ReadWrite)
     }
 
+    /// Returns whether it is in the directory that the files are from, not in the storage.
+    pub(crate) fn is_in_root(&self) -> bool {
+        self.place.is_in_root
+    }
+
     /// Returns whether it is a part of the same run.
     pub(crate) fn is_of_same_run(&self, other: &Self) -> bool {
         self.run == other.run && Rc::ptr_eq(&self.place, &other.place)

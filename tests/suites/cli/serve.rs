@@ -7,6 +7,7 @@ mod conflicts;
 mod driver;
 #[cfg(unix)]
 mod running;
+mod trash;
 
 use std::fs;
 use std::time::{Duration, SystemTime};
@@ -77,7 +78,7 @@ fn each_page_shows_real_runs() -> Result<()> {
         #[cfg(unix)]
         ("/skipped", &["<code>pipe</code>", "<th scope=\"col\">Reason</th>"]),
         ("/plugins", &["(read-only)", "Requested", "<h3>webdav</h3>", &left]),
-        ("/trash", &["5 B", "syncmgr trash restore folder PATH"]),
+        ("/trash", &["5 B", "href=\"/trash/", "syncmgr trash restore folder PATH --to"]),
         ("/running", &["runs nothing at the moment"]),
     ] {
         let shown = page.get(path)?;

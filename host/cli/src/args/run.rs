@@ -131,6 +131,11 @@ pub(crate) struct Run {
     #[arg(long)]
     pub(crate) dry_run: bool,
 
+    /// Set the setting `max-delete` of every item for this run only. A run that stopped for safety
+    /// continues with the number that a preview shows
+    #[arg(long, value_name = "N|N%|any", conflicts_with = "clsid")]
+    pub(crate) max_delete: Option<String>,
+
     /// Answer questions with their defaults instead of prompting
     #[arg(long)]
     pub(crate) batch: bool,

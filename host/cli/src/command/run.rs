@@ -49,6 +49,9 @@ pub(crate) fn run_job(job: &mut Job, args: &Run, interrupts: &Interrupts) -> any
     if args.dry_run {
         job.grants.make_read_only();
     }
+    if let Some(limit) = &args.max_delete {
+        job.set("max-delete", limit);
+    }
     if let Some(recording) = &args.record {
         job.grants.protect("the recording", recording);
     }

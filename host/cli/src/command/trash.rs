@@ -69,9 +69,10 @@ fn restore(args: &TrashRestore) -> anyhow::Result<Exit> {
                 let new = escape(&new);
                 writeln!(to, "copied {path} to {new}{size}; it remains in the trash")
             }
-            Ok(Restored::Refused(why)) => {
+            Ok(Restored::Refused { why, remedy }) => {
                 exits.push(Exit::Remaining);
-                say(&format!("did not restore {path}: {}", escape(&why)));
+                let remedy = remedy.map(|remedy| format!("; {remedy}")).unwrap_or_default();
+                say(&format!("did not restore {path}: {}{remedy}", escape(&why)));
                 Ok(())
             }
             Err(error) => {

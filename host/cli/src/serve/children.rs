@@ -1,6 +1,5 @@
 //! The runs that the page started: processes of this program.
 
-use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -12,7 +11,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use tokio::sync::watch;
 
-use super::progress::Progress;
+use super::jobs::Job;
+use super::progress::{DELETED, Progress};
+use crate::exit::Exit;
 use crate::output::now;
 
 /// The maximum number of runs at the same time.
@@ -33,12 +34,39 @@ const GRACE: Duration = Duration::from_secs(10);
 /// The interval of checks whether a run has ended.
 const END_CHECK: Duration = Duration::from_millis(20);
 
+/// What a run does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    Run,
+    /// It only reports changes.
+    Preview,
+    /// It deletes as many entries as a preview did, although that stopped for safety.
+    Once {
+        /// The number of entries.
+        deletions: u64,
+    },
+}
+
+impl Mode {
+    fn arguments(self) -> Vec<String> {
+        match self {
+            Self::Run => Vec::new(),
+            Self::Preview => vec!["--dry-run".to_owned()],
+            Self::Once { deletions } => {
+                vec![format!("--max-delete={deletions}")]
+            }
+        }
+    }
+}
+
 /// A run that the page started.
 pub(super) struct Run {
     pub(super) number: u64,
     /// The name of the job.
     pub(super) job: String,
-    pub(super) preview: bool,
+    /// The key of the job.
+    pub(super) key: String,
+    pub(super) mode: Mode,
     /// The start, in ms since 1970.
     pub(super) started: i64,
     progress: Mutex<Progress>,
@@ -57,6 +85,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Run {
+    pub(super) fn is_preview(&self) -> bool {
+        self.mode == Mode::Preview
+    }
+
+    /// Returns the number of deletions of a preview that stopped for safety.
+    pub(super) fn stopped_deletions(&self) -> Option<u64> {
+        let progress = self.progress();
+        let exit = progress.end.as_ref()?.exit;
+        let has_stopped = self.is_preview() && exit == Some(Exit::SafetyStop as u8);
+        has_stopped.then(|| progress.actions.get(DELETED).copied()).flatten()
+    }
+
     pub(super) fn progress(&self) -> MutexGuard<'_, Progress> {
         lock(&self.progress)
     }
@@ -175,22 +215,16 @@ impl Default for Children {
 }
 
 impl Children {
-    /// Starts a run of a job with the arguments of `syncmgr run`.
-    pub(super) fn start(
-        &self,
-        job: &str,
-        arguments: &[OsString],
-        preview: bool,
-        state: &Path,
-    ) -> anyhow::Result<()> {
+    /// Starts a run of a job.
+    pub(super) fn start(&self, job: &Job, mode: Mode, state: &Path) -> anyhow::Result<()> {
         let mut runs = lock(&self.runs);
         ensure!(!self.stopped.load(Ordering::SeqCst), "the program ends");
         let running = runs.iter().filter(|run| run.is_running()).count();
         ensure!(running < MAX_RUNNING, "{running} runs are in progress; wait for one of them");
         let program = std::env::current_exe().context("cannot find the program")?;
         let mut command = Command::new(program);
-        command.args(["run", "--json"]).args(preview.then_some("--dry-run"));
-        command.arg("--state-dir").arg(std::path::absolute(state)?).args(arguments);
+        command.args(["run", "--json"]).args(mode.arguments());
+        command.arg("--state-dir").arg(std::path::absolute(state)?).args(&job.arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // Ctrl-C reaches this program, which then cancels its runs once.
         #[cfg(unix)]
@@ -199,8 +233,9 @@ impl Children {
         let (output, errors) = (child.stdout.take(), child.stderr.take());
         let run = Arc::new(Run {
             number: runs.last().map_or(1, |last| last.number + 1),
-            job: job.to_owned(),
-            preview,
+            job: job.name.clone(),
+            key: job.key.clone(),
+            mode,
             started: now(),
             progress: Mutex::default(),
             process: Mutex::new(Some(Process { child, cancelled: 0 })),
@@ -229,6 +264,13 @@ impl Children {
     /// Returns a receiver that is notified of each change.
     pub(super) fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
+    }
+
+    /// Returns the number of deletions of a preview of a job that stopped for safety.
+    pub(super) fn stopped_deletions(&self, number: u64, key: &str) -> Option<u64> {
+        let runs = self.all();
+        let preview = runs.iter().find(|run| run.number == number && run.key == key)?;
+        preview.stopped_deletions()
     }
 
     /// Cancels a run. Returns whether there is one.

@@ -4,21 +4,19 @@ use clap::ValueEnum as _;
 use syncmgr_install::HistoryConflict;
 
 use super::form::Form;
+use super::key::key;
+use super::outcome::{Outcome, Refusals};
 use super::server::Server;
 use crate::args::Keep;
 use crate::resolve::Resolver;
 
-/// The number of digits of a key.
-const KEY_DIGITS: usize = 32;
+/// The page in the navigation.
+const PAGE: &str = "/conflicts";
 
 /// Identifies a conflict in a form and in a path.
-pub(super) fn key(conflict: &HistoryConflict) -> String {
+pub(super) fn conflict_key(conflict: &HistoryConflict) -> String {
     let HistoryConflict { job, id, path, copy, .. } = conflict;
-    let mut hasher = blake3::Hasher::new();
-    for part in [job, id, path, copy] {
-        hasher.update(part.as_bytes()).update(&[0]);
-    }
-    hasher.finalize().to_hex()[..KEY_DIGITS].to_owned()
+    key([job, id, path, copy].map(String::as_bytes))
 }
 
 /// Returns all conflicts that are not settled, and what settles them.
@@ -31,28 +29,19 @@ pub(super) fn standing(
     Ok(Some((conflicts, resolver)))
 }
 
-/// The outcome of a form.
-pub(super) enum Settled {
-    All,
-    /// The form selects no conflict of the history.
-    NothingChosen,
-    /// Some of them are not settled: their paths and the reasons.
-    Refused(Vec<(String, String)>),
-}
-
 /// Settles the conflicts that a form selects: that of the button, or the selected ones.
-pub(super) fn settle(server: &Server, form: &Form) -> anyhow::Result<Settled> {
+pub(super) fn settle(server: &Server, form: &Form) -> anyhow::Result<Outcome> {
     let (chosen, keep): (Vec<_>, _) = match form.get("one").and_then(|one| one.split_once(':')) {
         Some((keep, key)) => (vec![key], Some(keep)),
         None => (form.all("conflict").collect(), form.get("keep")),
     };
     let keep = keep.and_then(|keep| Keep::from_str(keep, false).ok());
     let (Some(keep), Some((mut conflicts, mut resolver))) = (keep, standing(server)?) else {
-        return Ok(Settled::NothingChosen);
+        return Ok(Outcome::NothingChosen);
     };
-    conflicts.retain(|conflict| chosen.contains(&&*key(conflict)));
+    conflicts.retain(|conflict| chosen.contains(&&*conflict_key(conflict)));
     if conflicts.is_empty() {
-        return Ok(Settled::NothingChosen);
+        return Ok(Outcome::NothingChosen);
     }
     let mut refused = Vec::new();
     for conflict in &conflicts {
@@ -60,5 +49,14 @@ pub(super) fn settle(server: &Server, form: &Form) -> anyhow::Result<Settled> {
             refused.push((conflict.path.clone(), refusal.message));
         }
     }
-    Ok(if refused.is_empty() { Settled::All } else { Settled::Refused(refused) })
+    let back = PAGE.to_owned();
+    Ok(match refused.is_empty() {
+        true => Outcome::Done(back),
+        false => Outcome::Refused(Refusals {
+            title: "Conflicts that are not settled",
+            page: PAGE,
+            back,
+            reasons: refused,
+        }),
+    })
 }

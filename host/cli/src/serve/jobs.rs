@@ -7,6 +7,7 @@ use std::path::Path;
 
 use syncmgr_install::{History, ItemState, JobFile, RunFilter};
 
+use super::key::key;
 use super::server::Server;
 use crate::plugin_source::PluginSource;
 
@@ -26,11 +27,7 @@ pub(super) struct Job {
 
 impl Job {
     fn new(name: &str, arguments: Vec<OsString>) -> Self {
-        let mut key = blake3::Hasher::new();
-        for argument in &arguments {
-            key.update(argument.as_encoded_bytes()).update(&[0]);
-        }
-        let key = key.finalize().to_hex().to_string();
+        let key = key(arguments.iter().map(|argument| argument.as_encoded_bytes()));
         Self { key, name: name.to_owned(), arguments }
     }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
+use super::places::Places;
 use crate::escape::escape;
 use crate::output::action_words;
 
@@ -20,6 +21,9 @@ const MAX_MESSAGES: usize = 200;
 
 /// The maximum number of kinds of actions.
 const MAX_KINDS: usize = 32;
+
+/// The kind of an action that deletes an entry.
+pub(super) const DELETED: &str = "deleted";
 
 /// An event of `--json`, as far as it is shown.
 #[derive(Debug, Deserialize)]
@@ -93,6 +97,8 @@ pub(super) struct Progress {
     pub(super) more_items: usize,
     /// The numbers of actions, by kind.
     pub(super) actions: BTreeMap<String, u64>,
+    /// The same by directory.
+    pub(super) places: Places,
     /// The last messages and actions, escaped.
     pub(super) messages: VecDeque<String>,
     /// The number of earlier ones.
@@ -209,8 +215,10 @@ impl Progress {
             Event::Action { kind, side, path, size, detail } => {
                 let words = action_words(&kind, side.as_deref(), &path, size, detail.as_deref());
                 self.message(&words);
+                let kind = shorten(&kind);
                 if self.actions.len() < MAX_KINDS || self.actions.contains_key(&kind) {
-                    *self.actions.entry(shorten(&kind)).or_default() += 1;
+                    self.places.add(&shorten(&path), &kind, size.unwrap_or(0));
+                    *self.actions.entry(kind).or_default() += 1;
                 }
             }
             Event::Log { level, text } => {

@@ -9,23 +9,23 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Router, body::Body};
 
-use super::conflicts::Settled;
+use super::children::Mode;
 use super::form::Form;
 use super::guard::{Refused, guard};
 use super::live::Live;
+use super::outcome::Outcome;
 use super::server::Server;
-use super::{conflicts, jobs, view};
+use super::{conflicts, jobs, trash, view};
 
 const HTML: &str = "text/html; charset=utf-8";
 const NOT_FOUND: Refused = Refused(StatusCode::NOT_FOUND, "there is no such page");
 const NO_JOB: Refused =
     Refused(StatusCode::NOT_FOUND, "this job cannot be run from here; reload the page");
-const NO_RUN: Refused = Refused(StatusCode::NOT_FOUND, "this run has ended; reload the page");
+const NO_RUN: Refused = Refused(StatusCode::NOT_FOUND, "there is no such run; reload the page");
 
-const NO_CONFLICT: Refused = Refused(
-    StatusCode::NOT_FOUND,
-    "there is no such conflict, or none is selected; reload the page",
-);
+const NOTHING_CHOSEN: Refused =
+    Refused(StatusCode::NOT_FOUND, "the form selects nothing that there is; reload the page");
+const FAILED: Refused = Refused(StatusCode::INTERNAL_SERVER_ERROR, "the page failed");
 
 type Shared = State<Arc<Server>>;
 
@@ -41,12 +41,14 @@ pub(super) fn router(server: Arc<Server>) -> Router {
         .route("/conflict/{key}", get(conflict))
         .route("/skipped", get(|state| page(state, |server| view::skipped(server).map(Some))))
         .route("/trash", get(|state| page(state, |server| view::trash(server).map(Some))))
+        .route("/trash/{key}", get(trash_run))
         .route("/plugins", get(|state| page(state, |server| view::plugins(server).map(Some))))
         .route("/running", get(|state| page(state, |server| view::running(server).map(Some))))
         .route("/running/events", get(events))
         .route("/start", post(start))
         .route("/cancel", post(cancel))
-        .route("/resolve", post(resolve))
+        .route("/resolve", post(|state, form| act(state, form, conflicts::settle)))
+        .route("/restore", post(|state, form| act(state, form, trash::restore)))
         .route("/style.css", text("text/css; charset=utf-8", view::STYLE))
         .route("/script.js", text("text/javascript; charset=utf-8", include_str!("script.js")))
         .fallback(|| async { NOT_FOUND })
@@ -69,7 +71,7 @@ async fn page(
         Ok(Ok(Some(page))) => ([(header::CONTENT_TYPE, HTML)], page).into_response(),
         Ok(Ok(None)) => NOT_FOUND.into_response(),
         Ok(Err((status, page))) => (status, [(header::CONTENT_TYPE, HTML)], page).into_response(),
-        Err(_) => Refused(StatusCode::INTERNAL_SERVER_ERROR, "the page failed").into_response(),
+        Err(_) => FAILED.into_response(),
     }
 }
 
@@ -92,6 +94,10 @@ async fn conflict(state: Shared, Path(key): Path<String>) -> Response {
     page(state, move |server| view::conflict(server, &key)).await
 }
 
+async fn trash_run(state: Shared, Path(key): Path<String>) -> Response {
+    page(state, move |server| view::trash_run(server, &key)).await
+}
+
 async fn events(State(server): Shared) -> Response {
     let headers = [(header::CONTENT_TYPE, "text/event-stream")];
     (headers, Body::new(Live::new(server))).into_response()
@@ -103,9 +109,14 @@ async fn start(State(server): Shared, Extension(form): Extension<Form>) -> Respo
         let jobs = jobs::all(&server)?;
         let job = jobs.into_iter().find(|job| Some(&*job.key) == form.get("job"));
         let Some(job) = job else { return Ok(NO_JOB.into_response()) };
-        let preview = form.get("mode") == Some("preview");
-        let state = server.registrations.state_dir();
-        match server.children.start(&job.name, &job.arguments, preview, state) {
+        let preview = || server.children.stopped_deletions(form.number("preview")?, &job.key);
+        let mode = match (form.get("mode"), preview()) {
+            (Some("preview"), _) => Mode::Preview,
+            (Some("once"), Some(deletions)) => Mode::Once { deletions },
+            (Some("once"), None) => return Ok(NO_RUN.into_response()),
+            (Some(_) | None, _) => Mode::Run,
+        };
+        match server.children.start(&job, mode, server.registrations.state_dir()) {
             Ok(()) => Ok(see_other("/running")),
             Err(refused) => {
                 let failed = view::failed(&format!("{refused:#}"));
@@ -126,15 +137,19 @@ async fn cancel(State(server): Shared, Extension(form): Extension<Form>) -> Resp
     }
 }
 
-/// Settles conflicts. The form selects some of those in the history, and the version to keep.
-async fn resolve(State(server): Shared, Extension(form): Extension<Form>) -> Response {
-    let settled = tokio::task::spawn_blocking(move || {
-        let (html, refused) = ([(header::CONTENT_TYPE, HTML)], StatusCode::CONFLICT);
-        match conflicts::settle(&server, &form) {
-            Ok(Settled::All) => see_other("/conflicts"),
-            Ok(Settled::NothingChosen) => NO_CONFLICT.into_response(),
-            Ok(Settled::Refused(reasons)) => {
-                (refused, html, view::refused(&reasons)).into_response()
+/// Changes files. The form selects some of those that the server knows, and what to do.
+async fn act(
+    State(server): Shared,
+    Extension(form): Extension<Form>,
+    action: fn(&Server, &Form) -> anyhow::Result<Outcome>,
+) -> Response {
+    let done = tokio::task::spawn_blocking(move || {
+        let html = [(header::CONTENT_TYPE, HTML)];
+        match action(&server, &form) {
+            Ok(Outcome::Done(page)) => see_other(&page),
+            Ok(Outcome::NothingChosen) => NOTHING_CHOSEN.into_response(),
+            Ok(Outcome::Refused(refusals)) => {
+                (StatusCode::CONFLICT, html, view::refused(&refusals)).into_response()
             }
             Err(error) => {
                 let failed = view::failed(&format!("{error:#}"));
@@ -142,9 +157,9 @@ async fn resolve(State(server): Shared, Extension(form): Extension<Form>) -> Res
             }
         }
     });
-    settled.await.unwrap_or_else(|_| NO_CONFLICT.into_response())
+    done.await.unwrap_or_else(|_| FAILED.into_response())
 }
 
-fn see_other(path: &'static str) -> Response {
+fn see_other(path: &str) -> Response {
     (StatusCode::SEE_OTHER, [(header::LOCATION, path)]).into_response()
 }

@@ -10,18 +10,20 @@ mod plugins;
 mod running;
 mod skipped;
 mod trash;
+mod treemap;
 
 use maud::{DOCTYPE, Markup, html};
 
+use super::outcome::Refusals;
 use crate::escape::escape;
-pub(super) use conflicts::{conflict, conflicts, refused};
+pub(super) use conflicts::{conflict, conflicts};
 pub(super) use history::history;
 pub(super) use items::{items, once};
 pub(super) use one_run::one_run;
 pub(super) use plugins::plugins;
 pub(super) use running::{live_values, running};
 pub(super) use skipped::skipped;
-pub(super) use trash::trash;
+pub(super) use trash::{trash, trash_run};
 
 pub(super) const STYLE: &str = include_str!("style.css");
 
@@ -84,6 +86,18 @@ fn document(title: &str, head: &str, body: &Markup) -> String {
     let start = start.into_string().replacen("<meta", "<html lang=\"en\"><head><meta", 1);
     let body = escape(&body.0);
     format!("{start}{head}</head><body>{body}</body></html>\n")
+}
+
+/// Returns the page about what a form selects and is not done.
+pub(super) fn refused(refusals: &Refusals) -> String {
+    let Refusals { title, page: of, back, reasons } = refusals;
+    let body = html! {
+        ul role="alert" {
+            @for (path, reason) in reasons { li { code { (path) } ": " span.bad { (reason) } } }
+        }
+        p { a href=(back) { "Back" } }
+    };
+    page(of, title, &body)
 }
 
 /// Returns a page about an error.

@@ -32,8 +32,18 @@ pub(crate) enum Restored {
     Moved,
     /// It was copied to another file system, and remains in the trash.
     Copied,
-    /// It remains in the trash, for this reason.
-    Refused(String),
+    /// It remains in the trash.
+    Refused {
+        why: String,
+        /// What the user can do, with the options of the command.
+        remedy: Option<&'static str>,
+    },
+}
+
+impl Restored {
+    fn because(why: String) -> Self {
+        Self::Refused { why, remedy: None }
+    }
 }
 
 /// Restores entries of a part of a run.
@@ -128,16 +138,16 @@ impl<'a> Restore<'a> {
         let (parent, new_name) = split(new);
         let to = match make_below(&self.root, parent, false) {
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-                return Ok(Restored::Refused(format!(
-                    "{parent} is not a directory in {}, or is a symbolic link",
-                    self.root_path.display()
+                let root = self.root_path.display();
+                return Ok(Restored::because(format!(
+                    "{parent} is not a directory in {root}, or is a symbolic link"
                 )));
             }
             made => made?,
         };
         if let Some(existing) = to.entry(new_name)? {
             if !self.replaces || existing.kind() == EntryKind::Directory {
-                return Ok(Restored::Refused(self.refusal(entry, &existing, new)));
+                return Ok(self.refusal(entry, &existing, new));
             }
             self.keep(&to, new_name, new)?;
         }
@@ -149,7 +159,7 @@ impl<'a> Restore<'a> {
         };
         match moved {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                Ok(Restored::Refused(format!("{new} was created by another program")))
+                Ok(Restored::because(format!("{new} was created by another program")))
             }
             Err(error) => Err(error),
             Ok(restored) => to.flush().map(|()| restored),
@@ -157,7 +167,7 @@ impl<'a> Restore<'a> {
     }
 
     /// Says what has the name, and how to restore the entry nevertheless.
-    fn refusal(&self, entry: &UserEntry, existing: &UserEntry, new: &str) -> String {
+    fn refusal(&self, entry: &UserEntry, existing: &UserEntry, new: &str) -> Restored {
         let what = match existing.kind() {
             EntryKind::Directory => "a directory".to_owned(),
             EntryKind::SymbolicLink => "a symbolic link".to_owned(),
@@ -178,11 +188,12 @@ impl<'a> Restore<'a> {
             }
             false => "restore to another place with `--to`",
         };
-        format!(
-            "{new} exists in {}: {what}; that in the trash has {}; {remedy}",
+        let why = format!(
+            "{new} exists in {}: {what}; that in the trash has {}",
             self.root_path.display(),
             words(entry)
-        )
+        );
+        Restored::Refused { why, remedy: Some(remedy) }
     }
 
     /// Moves a replaced entry to the trash.

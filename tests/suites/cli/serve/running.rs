@@ -63,6 +63,75 @@ fn a_preview_changes_nothing_and_a_run_changes_the_files() -> Result<()> {
 }
 
 #[test]
+fn a_run_that_stopped_for_safety_is_done_once() -> Result<()> {
+    for is_registered in [false, true] {
+        let home = Home::new()?;
+        for number in 0..12 {
+            home.write(&format!("left/docs/{number}.txt"), "12345")?;
+            home.write(&format!("left/pictures/{number}.jpg"), "1234567890")?;
+        }
+        home.write("left/kept.txt", "kept")?;
+        fs::create_dir(home.path("right"))?;
+        let dirs = ["--dir", "left=left", "--dir", "right=right"];
+        let run = match is_registered {
+            true => {
+                home.run(&[&["register", "folder"][..], &dirs].concat())?.expect(0, "")?;
+                &["run", "folder"][..]
+            }
+            false => &PAIR,
+        };
+        home.run(run)?.expect(0, "succeeded")?;
+        for number in 0..12 {
+            fs::remove_file(home.path(&format!("left/docs/{number}.txt")))?;
+            fs::remove_file(home.path(&format!("left/pictures/{number}.jpg")))?;
+        }
+        home.run(run)?.expect(4, "")?;
+        let mut page = Page::start(&home)?;
+        page.get("/")?.expect(200, "stopped for safety")?;
+        page.submit("/", "job", "&mode=once&preview=1")?.expect(404, "no such run")?;
+        page.submit("/", "job", "&mode=preview")?.expect(303, "")?;
+        let shown = page.wait_for("/running", "Do it once")?.body;
+        for words in ["<td>12 deleted</td><td>60 B</td>", "<td>120 B</td>", "class=\"treemap\""] {
+            ensure!(shown.contains(words), "{words}: {shown}");
+        }
+        // Its limit is that of the preview.
+        home.write("right/docs/new.txt", "new")?;
+        home.run(run)?.expect(4, "")?;
+        page.submit("/running", "preview", "&job=x&mode=once")?.expect(404, "reload the page")?;
+        page.submit("/running", "job", "&mode=once&preview=7")?.expect(404, "no such run")?;
+        ensure!(home.path("right/docs/1.txt").exists());
+        page.submit("/running", "job", "&mode=once&preview=1")?.expect(303, "")?;
+        page.wait_for("/running", "runs nothing at the moment")?;
+        let left = fs::read_dir(home.path("right/docs"))?.count();
+        assert_eq!(left, 1, "{}", page.get("/running")?.body);
+        ensure!(!home.path("right/pictures/1.jpg").exists());
+        assert_eq!(fs::read_to_string(home.path("left/docs/new.txt"))?, "new");
+        page.get("/")?.expect(200, ">Run</button>")?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_limit_of_deletions_is_for_one_run() -> Result<()> {
+    let home = Home::new()?;
+    for number in 0..20 {
+        home.write(&format!("left/{number}.txt"), "")?;
+    }
+    fs::create_dir(home.path("right"))?;
+    home.run(&PAIR)?.expect(0, "succeeded")?;
+    for number in 0..15 {
+        fs::remove_file(home.path(&format!("left/{number}.txt")))?;
+    }
+    let run = |more: &[&str]| home.run(&[&PAIR[..], more].concat());
+    run(&[])?.expect(4, "")?;
+    run(&["--max-delete", "14", "--set", "max-delete=any"])?.expect(4, "")?;
+    run(&["--max-delete", "many"])?.expect(2, "a number of files")?;
+    run(&["--max-delete", "15"])?.expect(0, "succeeded")?;
+    assert_eq!(fs::read_dir(home.path("right"))?.count(), 5);
+    Ok(())
+}
+
+#[test]
 fn only_jobs_whose_arguments_are_known_can_be_run() -> Result<()> {
     for (more, runnable) in [
         (&[][..], true),

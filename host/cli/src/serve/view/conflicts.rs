@@ -6,7 +6,7 @@ use clap::ValueEnum as _;
 use maud::{Markup, html};
 use syncmgr_install::HistoryConflict;
 
-use super::super::conflicts::{key, standing};
+use super::super::conflicts::{conflict_key, standing};
 use super::super::form::{Form, link};
 use super::super::server::Server;
 use super::page;
@@ -60,14 +60,14 @@ fn list(
                     article.item {
                         h2 {
                             label.check {
-                                input type="checkbox" name="conflict" value=(key(conflict));
+                                input type="checkbox" name="conflict" value=(conflict_key(conflict));
                                 (conflict.path)
                             }
                         }
                         (about(conflict))
                         (versions(conflict, compared))
                         (buttons(conflict, compared))
-                        p { a href=(format!("/conflict/{}", key(conflict))) { "Compare" } }
+                        p { a href=(format!("/conflict/{}", conflict_key(conflict))) { "Compare" } }
                     }
                 }
             }
@@ -86,7 +86,7 @@ fn list(
 /// Returns the page of a conflict, with its differences; `None`: there is no such conflict.
 pub(in crate::serve) fn conflict(server: &Server, wanted: &str) -> anyhow::Result<Option<String>> {
     let Some((conflicts, mut resolver)) = standing(server)? else { return Ok(None) };
-    let Some(conflict) = conflicts.iter().find(|conflict| key(conflict) == wanted) else {
+    let Some(conflict) = conflicts.iter().find(|conflict| conflict_key(conflict) == wanted) else {
         return Ok(None);
     };
     let compared = resolver.compare(conflict, true);
@@ -105,17 +105,6 @@ pub(in crate::serve) fn conflict(server: &Server, wanted: &str) -> anyhow::Resul
         p { a href="/conflicts" { "All conflicts" } }
     };
     Ok(Some(page("/conflicts", &conflict.path, &body)))
-}
-
-/// Returns the page about conflicts that are not settled: paths and reasons.
-pub(in crate::serve) fn refused(reasons: &[(String, String)]) -> String {
-    let body = html! {
-        ul role="alert" {
-            @for (path, reason) in reasons { li { code { (path) } ": " span.bad { (reason) } } }
-        }
-        p { a href="/conflicts" { "All conflicts" } }
-    };
-    page("/conflicts", "Conflicts that are not settled", &body)
 }
 
 fn about(conflict: &HistoryConflict) -> Markup {
@@ -163,7 +152,7 @@ fn buttons(conflict: &HistoryConflict, compared: &Result<Comparison, String>) ->
     html! {
         div.buttons {
             @for (name, keep) in keeps(compared) {
-                button name="one" value=(format!("{keep}:{}", key(conflict)))
+                button name="one" value=(format!("{keep}:{}", conflict_key(conflict)))
                     aria-label=(label(&name)) { (name) }
             }
         }

@@ -5,10 +5,12 @@ use serde::Serialize;
 use syncmgr_install::RunFilter;
 
 use super::super::children::Run;
+use super::super::places::Places;
 use super::super::progress::{Item, Progress};
 use super::super::server::Server;
 use super::page;
-use super::parts::{bytes, more, outcome, run_link, time};
+use super::parts::{bytes, more, outcome, run_link, table, time};
+use super::treemap::{directory, treemap, words};
 use crate::output::duration;
 
 /// The maximum number of runs of others.
@@ -47,14 +49,14 @@ pub(in crate::serve) fn running(server: &Server) -> anyhow::Result<String> {
         }
         @if !ended.is_empty() {
             h2 { "Ended" }
-            @for run in &ended { (has_ended(run)) }
+            @for run in &ended { (has_ended(server, run)) }
         }
     };
     Ok(page("/running", "Running", &body))
 }
 
 fn title(run: &Run) -> Markup {
-    html! { h3 { @if run.preview { "Preview of " } (run.job) } }
+    html! { h3 { @if run.is_preview() { "Preview of " } (run.job) } }
 }
 
 fn in_progress(server: &Server, run: &Run) -> Markup {
@@ -87,7 +89,8 @@ fn in_progress(server: &Server, run: &Run) -> Markup {
     }
 }
 
-fn has_ended(run: &Run) -> Markup {
+fn has_ended(server: &Server, run: &Run) -> Markup {
+    let stopped = run.stopped_deletions();
     let progress = run.progress();
     let end = progress.end.as_ref();
     html! {
@@ -96,7 +99,7 @@ fn has_ended(run: &Run) -> Markup {
             p {
                 (outcome(end.and_then(|end| end.exit)))
                 " started " (time(run.started))
-                @if let (Some(id), false) = (&progress.run, run.preview) { " · run " (run_link(id)) }
+                @if let (Some(id), false) = (&progress.run, run.is_preview()) { " · run " (run_link(id)) }
             }
             @if let Some(error) = end.and_then(|end| end.error.as_ref()) { p.bad { (error) } }
             ul {
@@ -104,10 +107,12 @@ fn has_ended(run: &Run) -> Markup {
                     li { strong { (item.name) } ": " (item.status) " " (item.text) }
                 }
             }
+            @if run.is_preview() { (by_directory(&progress.places)) }
+            @if let Some(deletions) = stopped { (once(server, run, deletions)) }
             @if !progress.messages.is_empty() {
-                details open[run.preview] {
+                details open[run.is_preview()] {
                     summary {
-                        @if run.preview { "What would be done" } @else { "Messages" }
+                        @if run.is_preview() { "What would be done" } @else { "Messages" }
                     }
                     @if progress.more_messages > 0 {
                         p.note { (progress.more_messages) " earlier lines are not shown" }
@@ -115,6 +120,42 @@ fn has_ended(run: &Run) -> Markup {
                     ul.actions { @for line in &progress.messages { li { (line) } } }
                 }
             }
+        }
+    }
+}
+
+/// Returns what a preview would change, by directory.
+fn by_directory(places: &Places) -> Markup {
+    let rows = html! {
+        @for (name, place) in places.iter() {
+            tr {
+                td { code { (directory(name)) } }
+                td { (words(place)) }
+                td { (bytes(place.bytes)) }
+            }
+        }
+    };
+    html! {
+        @if places.iter().next().is_some() {
+            (treemap(places))
+            (table("Changes by directory", &["Directory", "Changes", "Size"], &rows))
+        }
+    }
+}
+
+/// Returns the button for a preview that stopped for safety.
+fn once(server: &Server, run: &Run, deletions: u64) -> Markup {
+    let label = format!("Do it once: {}", run.job);
+    html! {
+        form.buttons method="post" action="/start" {
+            input type="hidden" name="token" value=(server.form.text());
+            input type="hidden" name="job" value=(run.key);
+            input type="hidden" name="preview" value=(run.number);
+            p {
+                "The run stops for safety. To delete as many entries as this preview, and no more, "
+                "do it once."
+            }
+            button.cancel name="mode" value="once" aria-label=(label) { "Do it once" }
         }
     }
 }
