@@ -59,6 +59,12 @@ pub(crate) fn next_runs(state: &Path) -> BTreeMap<String, i64> {
     next
 }
 
+/// Returns the first time of a schedule after another one; `None` for an invalid schedule.
+#[cfg(feature = "serve")]
+pub(crate) fn next_after(every: &str, after: &Zoned) -> Option<Zoned> {
+    Cron::parse(every).ok()?.next(after)
+}
+
 /// A schedule.
 #[derive(Clone, Debug)]
 pub(crate) struct Schedule {

@@ -6,6 +6,7 @@
 //! - `view/`: one file per page. They show texts of plugins, which `view` escapes in one place.
 //! - `jobs`: what can be run. `children`: the runs; `progress` reads their output, `places` counts by
 //!   directory, and `live` passes it on to the browser.
+//! - `scheduler`: starts the runs of schedules that the system does not execute.
 //! - `conflicts` and `trash`: which of them a form selects, and settling or restoring them. `key`:
 //!   what names them. `outcome`: what became of a form.
 
@@ -20,6 +21,7 @@ mod outcome;
 mod places;
 mod progress;
 mod routes;
+mod scheduler;
 mod secret;
 mod server;
 mod trash;
@@ -66,6 +68,7 @@ pub(crate) fn run(args: &Serve) -> anyhow::Result<Exit> {
         };
         let served = tokio::select! {
             served = axum::serve(listener, routes::router(Arc::clone(&server))) => served,
+            never = scheduler::run(Arc::clone(&server)) => match never {},
             () = interrupted => Ok(()),
         };
         server.children.stop();

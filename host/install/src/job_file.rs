@@ -153,6 +153,11 @@ impl JobFile {
         self.plugin.as_deref()
     }
 
+    /// Returns the schedule of the job, if the file has one.
+    pub fn schedule(&self) -> Option<&str> {
+        self.schedule.as_deref()
+    }
+
     /// Returns the grants of a job file in the folder `base`: relative paths start there, and `~`
     /// is the user's home directory.
     ///

@@ -19,7 +19,7 @@ use crate::plugin_source::registrations;
 use crate::schedule::{Places, Record, Schedule, System, Unit, Words, check_name};
 
 /// How long a scheduled run waits for another run.
-const WAIT: &str = "--wait=10min";
+pub(crate) const WAIT: &str = "--wait=10min";
 
 pub(crate) fn run(args: &args::Schedule) -> anyhow::Result<Exit> {
     match &args.command {

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use super::jobs::Job;
 use super::progress::{DELETED, Progress};
+use crate::command::schedule::WAIT;
 use crate::exit::Exit;
 use crate::output::now;
 
@@ -38,6 +39,8 @@ const END_CHECK: Duration = Duration::from_millis(20);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
     Run,
+    /// Its time has come. It waits for other runs.
+    Scheduled,
     /// It only reports changes.
     Preview,
     /// It deletes as many entries as a preview did, although that stopped for safety.
@@ -51,6 +54,7 @@ impl Mode {
     fn arguments(self) -> Vec<String> {
         match self {
             Self::Run => Vec::new(),
+            Self::Scheduled => ["--trigger=scheduled", WAIT].map(str::to_owned).to_vec(),
             Self::Preview => vec!["--dry-run".to_owned()],
             Self::Once { deletions } => {
                 vec![format!("--max-delete={deletions}")]
@@ -264,6 +268,11 @@ impl Children {
     /// Returns a receiver that is notified of each change.
     pub(super) fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
+    }
+
+    /// Returns whether a job is running.
+    pub(super) fn runs(&self, key: &str) -> bool {
+        self.all().iter().any(|run| run.key == key && run.is_running())
     }
 
     /// Returns the number of deletions of a preview of a job that stopped for safety.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
 
-use syncmgr_install::{History, ItemState, JobFile, RunFilter};
+use syncmgr_install::{History, ItemState, JobFile, Registration, RunFilter};
 
 use super::key::key;
 use super::server::Server;
@@ -23,25 +23,30 @@ pub(super) struct Job {
     pub(super) name: String,
     /// The arguments of `syncmgr run`.
     pub(super) arguments: Vec<OsString>,
+    /// The schedule of the registration or the job file.
+    pub(super) schedule: Option<String>,
 }
 
 impl Job {
-    fn new(name: &str, arguments: Vec<OsString>) -> Self {
+    fn new(name: &str, arguments: Vec<OsString>, schedule: Option<String>) -> Self {
         let key = key(arguments.iter().map(|argument| argument.as_encoded_bytes()));
-        Self { key, name: name.to_owned(), arguments }
+        Self { key, name: name.to_owned(), arguments, schedule }
     }
 
-    fn registered(name: &str) -> Self {
+    fn registered(plugin: &Registration) -> Self {
+        let (name, schedule) = (&plugin.name, plugin.grants.schedule.clone());
         // A name may begin with `-`.
-        Self::new(name, vec!["--".into(), name.into()])
+        Self::new(name, vec!["--".into(), name.into()], schedule)
     }
 
     /// Returns the job of a job file, if it still is one.
     fn file(path: &str) -> Option<Self> {
         let file = Path::new(path).is_absolute().then_some(Path::new(path))?;
+        let job = JobFile::parse(&JobFile::read(file).ok()?).ok()?;
         // Also the runs of a component have a path.
-        JobFile::parse(&JobFile::read(file).ok()?).ok()?.plugin()?;
-        Some(Self::new(path, vec![format!("--job={path}").into()]))
+        job.plugin()?;
+        let schedule = job.schedule().map(str::to_owned);
+        Some(Self::new(path, vec![format!("--job={path}").into()], schedule))
     }
 
     /// Returns the job of a built-in plugin with these directories.
@@ -54,7 +59,7 @@ impl Job {
         }
         let directories = directories.iter().map(|(name, path)| format!("--dir={name}={path}"));
         let arguments = directories.map(OsString::from).chain(["--".into(), name.into()]);
-        Some(Self::new(name, arguments.collect()))
+        Some(Self::new(name, arguments.collect(), None))
     }
 
     /// Returns the job of an item, if it can be run.
@@ -73,7 +78,7 @@ impl Job {
                     .map(|grant| (grant.name().to_owned(), grant.path().display().to_string()));
                 let granted: BTreeSet<_> = granted.collect();
                 let recorded: BTreeSet<_> = last.directories.into_iter().collect();
-                (granted == recorded).then(|| Self::registered(&plugin.name))
+                (granted == recorded).then(|| Self::registered(&plugin))
             }
             None if last.repeatable => Self::built_in(&item.job, &last.directories),
             None => None,
@@ -84,7 +89,7 @@ impl Job {
 /// Returns all jobs that can be run.
 pub(super) fn all(server: &Server) -> anyhow::Result<Vec<Job>> {
     let registered = server.registrations.list().into_iter().flatten();
-    let mut jobs: Vec<_> = registered.map(|plugin| Job::registered(&plugin.name)).collect();
+    let mut jobs: Vec<_> = registered.map(Job::registered).collect();
     if let Some(history) = server.history()? {
         let states = history.states()?;
         jobs.extend(

@@ -112,6 +112,27 @@ fn a_run_that_stopped_for_safety_is_done_once() -> Result<()> {
 }
 
 #[test]
+fn a_schedule_runs_while_the_page_is_served() -> Result<()> {
+    let home = Home::new()?;
+    home.write("left/a.txt", "hello")?;
+    fs::create_dir(home.path("right"))?;
+    let job = "plugin = \"folder\"\nschedule = \"* * * * *\"\n\
+               [dirs]\nleft = \"left\"\nright = \"right\"\n";
+    home.write("job.toml", job)?;
+    home.run(&["run", "--job", "job.toml"])?.expect(0, "succeeded")?;
+    let page = Page::start(&home)?;
+    page.get("/")?.expect(200, "next run")?;
+    let before = last_run(&home)?;
+    home.write("left/b.txt", "later")?;
+    page.wait_for("/running", "created on right: b.txt (5 B)")?;
+    page.wait_for("/running", "runs nothing at the moment")?;
+    assert_eq!(fs::read_to_string(home.path("right/b.txt"))?, "later");
+    let runs = home.run(&["history", "--limit", "1", "--json"])?.json_lines()?;
+    ensure!(runs[0]["run"] != before.as_str() && runs[0]["trigger"] == "scheduled", "{runs:?}");
+    Ok(())
+}
+
+#[test]
 fn a_limit_of_deletions_is_for_one_run() -> Result<()> {
     let home = Home::new()?;
     for number in 0..20 {

@@ -1,16 +1,20 @@
 //! The items, and the page without a server.
 
+use std::collections::BTreeMap;
+
+use jiff::Zoned;
 use maud::{Markup, html};
 use syncmgr_install::{History, ItemState, RunFilter};
 
 use super::super::jobs::{Job, MAX_ITEMS};
+use super::super::scheduler::scheduled;
 use super::super::server::Server;
 use super::history::{SHOWN_RUNS, runs_table};
 use super::parts::{age_class, class, more, time};
 use super::{page, plot, standalone};
 use crate::output::local_time;
 use crate::past::{End, state_words};
-use crate::schedule::next_runs;
+use crate::schedule::{next_after, next_runs};
 
 /// The number of runs in the strip of an item.
 const STRIP_RUNS: u32 = 50;
@@ -50,7 +54,7 @@ fn nothing() -> Markup {
 /// Returns the items, with buttons if there is a server.
 fn list(history: &History, server: Option<&Server>) -> anyhow::Result<Markup> {
     let states = history.states()?;
-    let next = server.map(|server| next_runs(server.registrations.state_dir())).unwrap_or_default();
+    let next = server.map(next).unwrap_or_default();
     let mut articles = Vec::new();
     for item in states.iter().take(MAX_ITEMS) {
         articles.push(article(item, history, server, next.get(&item.job).copied())?);
@@ -59,6 +63,18 @@ fn list(history: &History, server: Option<&Server>) -> anyhow::Result<Markup> {
         div.items { @for article in articles { (article) } }
         (more(states.len().saturating_sub(MAX_ITEMS), "items"))
     })
+}
+
+/// Returns the time of the next run of each job, by the system or by this program.
+fn next(server: &Server) -> BTreeMap<String, i64> {
+    let mut next = next_runs(server.registrations.state_dir());
+    let now = Zoned::now();
+    for (job, schedule) in scheduled(server) {
+        if let Some(time) = next_after(&schedule, &now) {
+            next.insert(job.name, time.timestamp().as_millisecond());
+        }
+    }
+    next
 }
 
 fn article(
