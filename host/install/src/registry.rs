@@ -26,6 +26,9 @@ mod transport;
 mod trusted_keys;
 mod update;
 
+#[cfg(fuzzing)]
+pub mod fuzzing;
+
 pub use client::RegistryOptions;
 pub use credentials::DockerConfig;
 pub use digest::Digest;
