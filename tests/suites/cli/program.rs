@@ -186,9 +186,10 @@ fn the_advice_of_a_safety_stop_works_with_a_job_file() -> anyhow::Result<()> {
     home.write("one.toml", &job)?;
     home.write("own.toml", format!("{job}settings = {{ max-delete = \"0\" }}\n"))?;
     for (job, option) in [
-        ("one.toml", "max-delete=any"),
-        ("own.toml", "max-delete=any"),
-        ("own.toml", "docs.max-delete=any"),
+        ("one.toml", ["--set", "max-delete=any"]),
+        ("own.toml", ["--set", "max-delete=any"]),
+        ("own.toml", ["--set", "docs.max-delete=any"]),
+        ("own.toml", ["--max-delete", "any"]),
     ] {
         for name in names {
             home.write(&format!("l/{name}"), name)?;
@@ -197,11 +198,11 @@ fn the_advice_of_a_safety_stop_works_with_a_job_file() -> anyhow::Result<()> {
         for name in names {
             fs::remove_file(home.path("l").join(name))?;
         }
-        home.run(&["run", "--job", job])?.expect(4, "`--set max-delete=any`")?;
+        home.run(&["run", "--job", job])?.expect(4, "`--max-delete ")?;
         assert!(home.path("r/a").exists());
-        home.run(&["run", "--job", job, "--set", option])?
+        home.run(&[&["run", "--job", job][..], &option].concat())?
             .expect(0, "4 deleted")
-            .context(option)?;
+            .with_context(|| option.join(" "))?;
     }
     home.run(&["run", "--job", "one.toml", "--dir", "left=r"])?.expect(2, "cannot be used with")?;
     Ok(())

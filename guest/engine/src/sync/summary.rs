@@ -17,27 +17,27 @@ pub(super) fn explain(stop: &SafetyStop, pair: &Pair, before: &State) -> Error {
     let message = match stop {
         SafetyStop::Emptied(side) => format!(
             "{directory} is empty, but {} entries were synced there; if that is right, run once \
-             with the setting `max-delete=any` (`--set max-delete=any`)",
+             with the setting `max-delete=any` (`--max-delete any`)",
             before.entries.len(),
             directory = pair.description(*side),
         ),
         SafetyStop::EmptySource { files } => format!(
             "{left} is empty, and mode=mirror would delete all {files} files in {right}; if that is \
-             right, run once with the setting `max-delete=any` (`--set max-delete=any`)",
+             right, run once with the setting `max-delete=any` (`--max-delete any`)",
             left = pair.description(Side::Left),
             right = pair.description(Side::Right),
         ),
         SafetyStop::Replaced(side) => format!(
             "{directory} has none of the {} entries that were synced there, as if something else \
              were in its place; if that is right, run once with the setting `max-delete=any` \
-             (`--set max-delete=any`)",
+             (`--max-delete any`)",
             before.entries.len(),
             directory = pair.description(*side),
         ),
         SafetyStop::Deletions { side, deleted, files, examples } => format!(
             "{deleted} of {files} files would be deleted in {directory}, such as {}; if that is \
-             right, run once with the setting `max-delete={deleted}` or `max-delete=any` \
-             (`--set max-delete=any`)",
+             right, run once with the setting `max-delete={deleted}` \
+             (`--max-delete {deleted}`)",
             examples.join(", "),
             directory = pair.description(*side),
         ),
