@@ -36,6 +36,7 @@ use flush::Dirty;
 use left::Left;
 use refused::Refused;
 use renamed::RenamedFiles;
+pub use report::report_of;
 use room::Room;
 
 /// The changes of a run.

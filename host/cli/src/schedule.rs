@@ -44,12 +44,19 @@ impl Record {
     }
 }
 
+/// Returns the schedules that the system executes.
+///
+/// # Errors
+/// There is no home directory, or its files cannot be read.
+pub(crate) fn enabled(state: &Path) -> anyhow::Result<Vec<Record>> {
+    Unit::all(System::current(), &Places::of_user(state)?)
+}
+
 /// Returns the time of the next scheduled run of each plugin or job file, in ms since 1970.
 pub(crate) fn next_runs(state: &Path) -> BTreeMap<String, i64> {
-    // Without a home directory, or if its files cannot be read, there are no schedules to show.
-    let records = Places::of_user(state).and_then(|places| Unit::all(System::current(), &places));
     let (now, mut next) = (Zoned::now(), BTreeMap::new());
-    for Record { every, target, .. } in records.unwrap_or_default() {
+    // Schedules that cannot be read are not shown.
+    for Record { every, target, .. } in enabled(state).unwrap_or_default() {
         let time = Cron::parse(&every).ok().and_then(|cron| cron.next(&now));
         if let Some(time) = time.map(|time| time.timestamp().as_millisecond()) {
             let first = next.entry(target).or_insert(time);

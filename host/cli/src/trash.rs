@@ -272,6 +272,7 @@ impl Part {
     }
 
     /// Returns whether it is in the directory that the files are from, not in the storage.
+    #[cfg(feature = "serve")]
     pub(crate) fn is_in_root(&self) -> bool {
         self.place.is_in_root
     }

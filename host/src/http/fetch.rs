@@ -39,7 +39,7 @@ const TOTAL_TIME: Duration = Duration::from_secs(30 * 60);
 /// let server = HttpGrant::new("server", "https://example.com/", Access::ReadOnly)?;
 /// let request = http::Request::get("https://example.com/file").body(bytes::Bytes::new())?;
 /// let mut answer = fetcher.send(request, server)?;
-/// while let Some(part) = answer.next()? {
+/// while let Some(part) = answer.next_part()? {
 ///     println!("{} bytes", part.len());
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -122,7 +122,7 @@ impl Fetched {
     ///
     /// # Errors
     /// Returns [`FetchError`] if the connection ends early, or nothing arrives in time.
-    pub fn next(&mut self) -> Result<Option<Bytes>, FetchError> {
+    pub fn next_part(&mut self) -> Result<Option<Bytes>, FetchError> {
         let network = self.network.clone();
         let (network, _) = network.get().map_err(FetchError::new)?;
         loop {

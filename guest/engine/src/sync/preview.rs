@@ -3,10 +3,11 @@
 use syncmgr_plugin::{Interrupt, LogLevel, SyncContext};
 
 use super::summary::counted;
+use crate::apply::report_of;
 use crate::plan::{Action, Operation, Plan};
 use crate::tree::{Side, split};
 
-/// Logs the planned changes, one line per step.
+/// Logs the planned changes, one line per step, and reports them as if they were made.
 pub(super) fn preview(
     plan: &Plan,
     labels: [&str; 2],
@@ -15,6 +16,9 @@ pub(super) fn preview(
     let steps: Vec<&Operation> = plan.all().collect();
     for step in &steps {
         context.log(LogLevel::Information, &describe(step, labels));
+        if let Some(report) = report_of(step, labels[step.side().index()]) {
+            context.report_action(report);
+        }
     }
     for conflict in &plan.conflicts {
         context.log(LogLevel::Warning, &format!("{} changed on both sides", conflict.path));

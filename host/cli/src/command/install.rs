@@ -56,8 +56,9 @@ pub(super) fn replaced<'a>(
 ) -> Replaced<'a> {
     let component = registrations.component(registration).ok();
     let description = component.as_ref().and_then(|bytes| Description::of(bytes).ok());
-    let version = component.as_ref().and_then(|bytes| Metadata::of(bytes).version);
-    Replaced { registration, description, version }
+    let metadata = component.as_ref().map(|bytes| Metadata::of(bytes)).unwrap_or_default();
+    let (version, calls_itself) = (metadata.version, metadata.name);
+    Replaced { registration, description, version, calls_itself }
 }
 
 pub(crate) fn uninstall(args: &Uninstall) -> anyhow::Result<Exit> {

@@ -110,7 +110,8 @@ fn run_once(job: &Job, args: &Run, interrupts: &Interrupts, id: Uuid) -> anyhow:
     let options = options.cancel_with(interrupts.cancel_handle());
     let json_bytes = job.grants.limits().session.json_bytes;
     let directories = job.directories(args.dry_run);
-    let view = View::new(args.verbose, &job.grants.directories).quiet(args.quiet);
+    let view = View::new(args.verbose, &job.grants.directories);
+    let view = view.quiet(args.quiet).preview(args.dry_run);
     let recorder = match args.dry_run || args.no_history {
         true => None,
         false => history::begin(job, args, &plugin, &request, id),

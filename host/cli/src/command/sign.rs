@@ -73,6 +73,12 @@ fn password(question: &str) -> anyhow::Result<String> {
 
 /// Creates a key. An empty password means a key without one.
 fn create_key(path: &Path) -> anyhow::Result<Exit> {
+    let public_path = path.with_extension("pub");
+    if public_path == path {
+        let message =
+            format!("name the secret key otherwise: {} is the public key", path.display());
+        return Err(UsageError(message).into());
+    }
     let password = password("Password of the new key (empty for none): ")?;
     let pair = match password.is_empty() {
         true => KeyPair::generate_unencrypted_keypair(),
@@ -82,9 +88,12 @@ fn create_key(path: &Path) -> anyhow::Result<Exit> {
     let pair = pair.map_err(failed)?;
     let secret = pair.sk.to_box(None).map_err(failed)?.into_string();
     let public = pair.pk.to_box().map_err(failed)?.into_string();
-    let public_path = path.with_extension("pub");
-    create(path, &secret, true)?;
     create(&public_path, &public, false)?;
+    if let Err(error) = create(path, &secret, true) {
+        // Without its secret key, it is of no use.
+        let _ = std::fs::remove_file(&public_path);
+        return Err(error);
+    }
     writeln!(
         output::stdout(),
         "created the secret key {} and the public key {}",

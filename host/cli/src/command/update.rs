@@ -18,7 +18,7 @@ use super::register::commit;
 use crate::args::{Outdated, Update};
 use crate::compiler::in_own_process;
 use crate::escape::escape;
-use crate::exit::{self, Exit};
+use crate::exit::{self, Exit, UsageError};
 use crate::options::grants;
 use crate::output;
 use crate::plugin_source::registrations;
@@ -34,6 +34,10 @@ pub(crate) fn update(args: &Update) -> anyhow::Result<Exit> {
     let options = registry_options(&args.registry)?;
     let keys = Keys::read(&registrations, args.consent.key.as_deref())?;
     let given = grants(&args.grant_args)?;
+    if !given.is_empty() && args.names.len() != 1 {
+        let message = "grants are for one plugin; name it";
+        return Err(UsageError(message.to_owned()).into());
+    }
     let installed: Vec<_> = match args.names.is_empty() {
         true => registrations.list(),
         false => args.names.iter().map(|name| registrations.find(name)).collect(),
@@ -128,10 +132,20 @@ impl With<'_> {
         };
         candidate.check(origin).map_err(InstallError::from)?;
         let replaced = replaced(self.registrations, registration);
+        if let (Some(before), Some(now)) = (&replaced.calls_itself, &arrived.metadata.name)
+            && before != now
+        {
+            let message = format!(
+                "update of `{name}` refused: the plugin calls itself `{now}` instead of `{before}`, so \
+                 it may be another one"
+            );
+            return Err(UsageError(message).into());
+        }
         let before = replaced.description.as_ref();
         let before = before.map(|description| description.requests.clone()).unwrap_or_default();
         let now = &arrived.description.requests;
-        let requests = additional_requests(&before, now, given);
+        let kept = &registration.grants;
+        let requests = additional_requests(&before, now, kept, given);
         let mut granted = registration.grants.clone().merged(given.clone());
         let removed = granted.retain_requested(now);
         let component = arrived.component.clone();

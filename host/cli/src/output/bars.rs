@@ -251,7 +251,7 @@ impl Sink for Bars {
     }
 
     fn action(&mut self, item: ItemId, action: &Action) {
-        if self.view.verbose {
+        if self.view.actions {
             let _ = self.bars.println(action_line(action, self.name(Some(item))));
         }
     }

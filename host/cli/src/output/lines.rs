@@ -58,7 +58,7 @@ impl<W: Write + Send> Sink for Lines<W> {
     }
 
     fn action(&mut self, item: ItemId, action: &Action) {
-        if self.view.verbose {
+        if self.view.actions {
             let line = action_line(action, self.name(Some(item)));
             let _ = writeln!(self.to, "{line}");
         }

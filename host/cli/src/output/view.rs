@@ -18,6 +18,8 @@ use crate::escape::{escape, escape_lines};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct View {
     pub(super) verbose: bool,
+    /// Whether each action is shown.
+    pub(super) actions: bool,
     pub(super) quiet: bool,
     /// The path of each granted directory, by the name of the grant.
     paths: Vec<(String, String)>,
@@ -27,7 +29,13 @@ impl View {
     /// `verbose`: with each action, and with the HRESULT of each failed item.
     pub(crate) fn new(verbose: bool, grants: &[Grant]) -> Self {
         let path = |grant: &Grant| (grant.name().to_owned(), grant.path().display().to_string());
-        Self { verbose, quiet: false, paths: grants.iter().map(path).collect() }
+        let paths = grants.iter().map(path).collect();
+        Self { verbose, actions: verbose, quiet: false, paths }
+    }
+
+    /// Of a preview: the plugin logs what it would do, so its actions are not shown.
+    pub(crate) fn preview(self, preview: bool) -> Self {
+        Self { actions: self.actions && !preview, ..self }
     }
 
     /// With problems only.

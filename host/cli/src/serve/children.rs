@@ -12,7 +12,7 @@ use anyhow::{Context as _, ensure};
 use tokio::sync::watch;
 
 use super::jobs::Job;
-use super::progress::{DELETED, Progress};
+use super::progress::Progress;
 use crate::command::schedule::WAIT;
 use crate::exit::Exit;
 use crate::output::now;
@@ -43,9 +43,9 @@ pub(super) enum Mode {
     Scheduled,
     /// It only reports changes.
     Preview,
-    /// It deletes as many entries as a preview did, although that stopped for safety.
+    /// It may delete as many files as a preview that stopped for safety.
     Once {
-        /// The number of entries.
+        /// The number of files on a side of an item.
         deletions: u64,
     },
 }
@@ -93,12 +93,13 @@ impl Run {
         self.mode == Mode::Preview
     }
 
-    /// Returns the number of deletions of a preview that stopped for safety.
+    /// Returns the number of deletions of a preview that stopped for safety, on the side of an item
+    /// with most of them.
     pub(super) fn stopped_deletions(&self) -> Option<u64> {
         let progress = self.progress();
         let exit = progress.end.as_ref()?.exit;
         let has_stopped = self.is_preview() && exit == Some(Exit::SafetyStop as u8);
-        has_stopped.then(|| progress.actions.get(DELETED).copied()).flatten()
+        has_stopped.then(|| progress.deletions()).filter(|deletions| *deletions > 0)
     }
 
     pub(super) fn progress(&self) -> MutexGuard<'_, Progress> {

@@ -89,7 +89,7 @@ impl Job {
 /// Returns all jobs that can be run.
 pub(super) fn all(server: &Server) -> anyhow::Result<Vec<Job>> {
     let registered = server.registrations.list().into_iter().flatten();
-    let mut jobs: Vec<_> = registered.map(Job::registered).collect();
+    let mut jobs: Vec<_> = registered.map(|plugin| Job::registered(&plugin)).collect();
     if let Some(history) = server.history()? {
         let states = history.states()?;
         jobs.extend(

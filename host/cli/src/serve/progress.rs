@@ -42,6 +42,7 @@ enum Event {
         bytes_per_step: u64,
     },
     Action {
+        item: String,
         kind: String,
         side: Option<String>,
         path: String,
@@ -99,6 +100,8 @@ pub(super) struct Progress {
     pub(super) actions: BTreeMap<String, u64>,
     /// The same by directory.
     pub(super) places: Places,
+    /// The numbers of deleted files, by item and side.
+    deleted: BTreeMap<(String, String), u64>,
     /// The last messages and actions, escaped.
     pub(super) messages: VecDeque<String>,
     /// The number of earlier ones.
@@ -212,10 +215,17 @@ impl Progress {
                 }
                 item.progress(Instant::now(), prog_value, max_value, bytes_per_step);
             }
-            Event::Action { kind, side, path, size, detail } => {
+            Event::Action { item, kind, side, path, size, detail } => {
                 let words = action_words(&kind, side.as_deref(), &path, size, detail.as_deref());
                 self.message(&words);
                 let kind = shorten(&kind);
+                // Directories have no size.
+                if kind == DELETED && size.is_some() {
+                    let place = (shorten(&item), shorten(side.as_deref().unwrap_or_default()));
+                    if self.deleted.len() < 2 * MAX_ITEMS || self.deleted.contains_key(&place) {
+                        *self.deleted.entry(place).or_default() += 1;
+                    }
+                }
                 if self.actions.len() < MAX_KINDS || self.actions.contains_key(&kind) {
                     self.places.add(&shorten(&path), &kind, size.unwrap_or(0));
                     *self.actions.entry(kind).or_default() += 1;
@@ -237,6 +247,11 @@ impl Progress {
             }
             Event::Other => {}
         }
+    }
+
+    /// Returns the number of deleted files on the side of an item with most of them.
+    pub(super) fn deletions(&self) -> u64 {
+        self.deleted.values().copied().max().unwrap_or(0)
     }
 
     fn message(&mut self, text: &str) {
@@ -310,6 +325,22 @@ mod tests {
     }
 
     #[test]
+    fn deletions_are_those_of_files_on_one_side() {
+        let line = |item: &str, side: &str, size: &str| {
+            format!(
+                r#"{{"event":"action","item":"{item}","kind":"deleted","side":"{side}","path":"p"{size}}}"#
+            )
+        };
+        let mut lines = vec![line("1", "left", ",\"size\":0"); 3];
+        lines.extend(vec![line("1", "right", ",\"size\":9"); 2]);
+        lines.extend(vec![line("2", "left", ",\"size\":9"); 2]);
+        lines.extend(vec![line("2", "left", ""); 9]);
+        let lines: Vec<_> = lines.iter().map(String::as_str).collect();
+        assert_eq!(read(&lines).deletions(), 3);
+        assert_eq!(read(&[]).deletions(), 0);
+    }
+
+    #[test]
     fn rates_are_those_since_the_first_report() {
         let mut item = Item::from(Named { item: "7".to_owned(), name: String::new() });
         let begun = Instant::now();
@@ -334,7 +365,9 @@ mod tests {
         assert_eq!(progress.items[0].name.chars().count(), MAX_TEXT + 1);
         for n in 0..1000 {
             let (kind, value) = (format!("kind {n}"), i32::MIN + n);
-            progress.read(format!(r#"{{"event":"action","kind":"{kind}","path":"p"}}"#).as_bytes());
+            progress.read(
+                format!(r#"{{"event":"action","item":"1","kind":"{kind}","path":"p"}}"#).as_bytes(),
+            );
             let line = format!(
                 r#"{{"event":"progress","item":"1","prog-value":{value},"max-value":{},
                     "bytes-per-step":18446744073709551615}}"#,

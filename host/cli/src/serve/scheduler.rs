@@ -11,7 +11,7 @@ use super::children::Mode;
 use super::jobs::{self, Job};
 use super::server::Server;
 use crate::output::note;
-use crate::schedule::{next_after, next_runs};
+use crate::schedule::{enabled, next_after};
 
 /// The interval of checks. The times of schedules are minutes.
 const CHECK: Duration = Duration::from_secs(5);
@@ -38,9 +38,11 @@ pub(super) fn scheduled(server: &Server) -> Vec<(Job, String)> {
     if jobs.is_empty() {
         return Vec::new();
     }
-    let by_system = next_runs(server.registrations.state_dir());
+    // If that cannot be read, each of them may be executed by the system.
+    let Ok(by_system) = enabled(server.registrations.state_dir()) else { return Vec::new() };
+    let is_enabled = |job: &Job| by_system.iter().any(|record| record.target == job.name);
     let mut known = BTreeSet::new();
-    jobs.retain(|(_, job)| !by_system.contains_key(&job.name) && known.insert(job.key.clone()));
+    jobs.retain(|(_, job)| !is_enabled(job) && known.insert(job.key.clone()));
     jobs.into_iter().map(|(schedule, job)| (job, schedule)).collect()
 }
 

@@ -11,7 +11,7 @@ use super::challenge::Challenge;
 use super::credentials::{DockerConfig, Login, is_docker_hub};
 use super::digest::Digest;
 use super::error::OciError;
-use super::manifest::{INDEX, MANIFEST, MAX_BYTES};
+use super::manifest::{INDEX, Index, MANIFEST, MAX_BYTES};
 use super::reference::Reference;
 use super::transport::{Call, Expected, Transport, location, origin, read};
 
@@ -115,12 +115,30 @@ impl Client {
 
     /// Sends a request, after a login if the registry requires one. A redirect is an error.
     pub(crate) fn send(&mut self, call: &Call) -> Result<Fetched, OciError> {
-        let answer = self.logged_in(call, Transport::send)?;
+        let answer = self.sent(call)?;
         if answer.status.is_redirection() {
             let target = location(&answer.headers, &call.url).unwrap_or_else(|| call.url.clone());
             return Err(self.transport.refused(&target, "only contents may be elsewhere"));
         }
         Ok(answer)
+    }
+
+    /// Sends a request, after a login if the registry requires one.
+    fn sent(&mut self, call: &Call) -> Result<Fetched, OciError> {
+        self.logged_in(call, |transport, call, authorization| {
+            Ok((transport.send(call, authorization)?, call.url.clone()))
+        })
+    }
+
+    /// Returns whether the registry has a content.
+    pub(crate) fn has(&mut self, digest: &Digest) -> Result<bool, OciError> {
+        let head = self.call(Method::HEAD, &format!("blobs/{digest}"))?;
+        match self.sent(&head)?.status {
+            // It may be elsewhere.
+            status if status == StatusCode::OK || status.is_redirection() => Ok(true),
+            StatusCode::NOT_FOUND => Ok(false),
+            status => Err(self.status(&format!("the content {digest}"), status)),
+        }
     }
 
     /// Sends a request to a URL that the registry has returned for an upload.
@@ -133,14 +151,15 @@ impl Client {
         }
     }
 
-    /// Sends a request once, or twice if the registry wants a login.
+    /// Sends a request once, or twice if the registry wants a login. The wish of another host is none:
+    /// it must not receive the user's credentials.
     fn logged_in(
         &mut self,
         call: &Call,
-        send: impl Fn(&Transport, &Call, Option<&HeaderValue>) -> Result<Fetched, OciError>,
+        send: impl Fn(&Transport, &Call, Option<&HeaderValue>) -> Result<(Fetched, Url), OciError>,
     ) -> Result<Fetched, OciError> {
-        let mut answer = send(&self.transport, call, self.authorization.as_ref())?;
-        if answer.status == StatusCode::UNAUTHORIZED {
+        let (mut answer, from) = send(&self.transport, call, self.authorization.as_ref())?;
+        if answer.status == StatusCode::UNAUTHORIZED && self.transport.is_home(&from) {
             let challenges = answer.headers.get_all(WWW_AUTHENTICATE).iter();
             let mut challenges =
                 challenges.filter_map(|value| Challenge::parse(value.to_str().ok()?));
@@ -148,7 +167,7 @@ impl Client {
                 self.unexpected("the login", "it requires neither a password nor a bearer token")
             })?;
             self.log_in(&challenge)?;
-            answer = send(&self.transport, call, self.authorization.as_ref())?;
+            (answer, _) = send(&self.transport, call, self.authorization.as_ref())?;
         }
         match answer.status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(self.denied(answer.status)),
@@ -261,15 +280,22 @@ impl Client {
     }
 
     /// Requests the list of signatures of a manifest, by the referrers API or by its fallback.
-    pub(crate) fn referrers(&mut self, digest: &Digest) -> Result<Option<Vec<u8>>, OciError> {
+    pub(crate) fn referrers(&mut self, digest: &Digest) -> Result<Option<Index>, OciError> {
         let mut call = self.call(Method::GET, &format!("referrers/{digest}"))?;
         call.headers.insert(ACCEPT, HeaderValue::from_static(INDEX));
-        let answer = self.send(&call)?;
-        if answer.status == StatusCode::OK {
-            return read(answer, "the list of signatures", MAX_BYTES).map(Some);
-        }
         // Registries without the API answer in different ways.
-        Ok(self.manifest(&digest.fallback_tag())?.map(|(index, _)| index))
+        match self.send(&call) {
+            Ok(answer) if answer.status == StatusCode::OK => {
+                let list = read(answer, "the list of signatures", MAX_BYTES)?;
+                if let Some(index) = Index::parse(&list) {
+                    return Ok(Some(index));
+                }
+            }
+            Ok(_) | Err(OciError::Redirect { .. } | OciError::Denied { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let fallback = self.manifest(&digest.fallback_tag())?;
+        Ok(fallback.and_then(|(list, _)| Index::parse(&list)))
     }
 
     /// Receives a content.

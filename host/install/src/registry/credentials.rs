@@ -5,6 +5,7 @@ use std::fmt;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -164,8 +165,8 @@ impl Auth {
 
 /// Asks a helper. Returns `None` if it does not know the registry.
 fn ask(helper: &str, registry: &str) -> Result<Option<Login>, String> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-    if helper.is_empty() || !helper.bytes().all(is_plain) {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if helper.is_empty() || helper.starts_with('.') || !helper.bytes().all(is_plain) {
         return Err("the name of the credential helper is invalid".to_owned());
     }
     let program = format!("docker-credential-{helper}");
@@ -187,10 +188,12 @@ fn ask_program(program: &Path, registry: &str) -> Result<Option<Login>, String> 
         let _ = input.write_all(registry.as_bytes());
     }
     let output = child.stdout.take();
-    let reader = thread::spawn(move || {
+    let (answered, answer) = mpsc::channel();
+    thread::spawn(move || {
         let mut answer = Vec::new();
-        let read = output.map(|output| output.take(MAX_ANSWER).read_to_end(&mut answer));
-        read.transpose().map(|_| answer)
+        // An error ends the answer. If nobody waits for it any more, it is not needed.
+        let _ = output.map(|output| output.take(MAX_ANSWER).read_to_end(&mut answer));
+        let _ = answered.send(answer);
     });
     let since = Instant::now();
     let status = loop {
@@ -205,7 +208,11 @@ fn ask_program(program: &Path, registry: &str) -> Result<Option<Login>, String> 
             None => thread::sleep(Duration::from_millis(5)),
         }
     };
-    let answer = reader.join().ok().and_then(Result::ok).unwrap_or_default();
+    // A process that the helper has started may keep its output open.
+    let left = HELPER_TIME.saturating_sub(since.elapsed());
+    let answer = answer
+        .recv_timeout(left)
+        .map_err(|_| format!("the output of the credential helper `{name}` did not end in time"))?;
     if !status.success() {
         // This is how a helper says that it has no credentials; on standard output.
         let unknown = String::from_utf8_lossy(&answer).contains("credentials not found");

@@ -29,7 +29,7 @@ pub fn download(
         return Err(invalid("plugins are downloaded from `https://` URLs"));
     }
     let transport = Transport::new(options, parsed.clone());
-    let answer = transport.follow(&Call::new(Method::GET, parsed.clone()), None)?;
+    let (answer, _) = transport.follow(&Call::new(Method::GET, parsed.clone()), None)?;
     let server = origin(&parsed);
     match answer.status {
         StatusCode::OK => {

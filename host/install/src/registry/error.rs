@@ -178,7 +178,7 @@ pub enum OciError {
     #[error(
         "update of `{name}` refused: `{reference}` was moved to another content ({found} instead of \
          {installed}) without a new version; ask its publisher, or accept it with `syncmgr install \
-         {pinned}`"
+         {pinned} --name {name}` and its grants"
     )]
     Moved {
         /// The plugin.
@@ -195,7 +195,8 @@ pub enum OciError {
     /// The registry has an older version than the installed one.
     #[error(
         "update of `{name}` refused: `{reference}` has version {found}, and {installed} is \
-         installed; install an older version with `syncmgr install {pinned}`"
+         installed; install an older version with `syncmgr install {pinned} --name {name}` and its \
+         grants"
     )]
     Older {
         /// The plugin.
@@ -212,7 +213,8 @@ pub enum OciError {
     /// The new version is not signed with the key of the installed one.
     #[error(
         "update of `{name}` refused: the installed version is signed with key {installed}, and the \
-         new one {}; ask its publisher, or accept it with `syncmgr install {pinned}`",
+         new one {}; ask its publisher, or accept it with `syncmgr install {pinned} --name {name}` and its \
+         grants",
         signature_of(.found.as_deref())
     )]
     Signer {

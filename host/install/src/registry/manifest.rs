@@ -179,19 +179,21 @@ fn short(text: &str) -> &str {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Index {
     schema_version: u32,
-    media_type: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    media_type: Option<String>,
     pub(crate) manifests: Vec<Descriptor>,
 }
 
 impl Index {
     pub(crate) fn new() -> Self {
-        let (media_type, manifests) = (INDEX.to_owned(), Vec::new());
+        let (media_type, manifests) = (Some(INDEX.to_owned()), Vec::new());
         Self { schema_version: 2, media_type, manifests }
     }
 
     pub(crate) fn parse(json: &[u8]) -> Option<Self> {
         let index: Self = serde_json::from_slice(json).ok()?;
-        (index.schema_version == 2 && index.media_type == INDEX).then_some(index)
+        let is_index = index.media_type.as_deref().is_none_or(|media_type| media_type == INDEX);
+        (index.schema_version == 2 && is_index).then_some(index)
     }
 
     /// Returns the signatures in the list, bounded.

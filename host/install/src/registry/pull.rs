@@ -3,7 +3,7 @@
 use super::client::{Client, RegistryOptions, Scope};
 use super::digest::Digest;
 use super::error::OciError;
-use super::manifest::{Index, MAX_LISTED, Manifest};
+use super::manifest::{MAX_LISTED, Manifest};
 use super::reference::Reference;
 use super::signature::{MAX_SIGNATURE_BYTES, PluginSignature};
 use super::transport::Expected;
@@ -74,9 +74,7 @@ fn manifest(client: &mut Client) -> Result<(Vec<u8>, Digest), OciError> {
 /// Receives the signatures of a manifest. Those that cannot be read are left out: anyone who can
 /// push could add them.
 fn signatures(client: &mut Client, subject: &Digest) -> Result<Vec<PluginSignature>, OciError> {
-    let Some(index) = client.referrers(subject)?.and_then(|json| Index::parse(&json)) else {
-        return Ok(Vec::new());
-    };
+    let Some(index) = client.referrers(subject)? else { return Ok(Vec::new()) };
     let mut found = Vec::new();
     for descriptor in index.signatures().take(MAX_LISTED) {
         let Some(digest) = descriptor.digest() else { continue };

@@ -99,11 +99,8 @@ fn put_signature(client: &mut Client, manifest: &[u8], signature: &[u8]) -> Resu
 /// Puts a content, unless the registry has it.
 fn put_blob(client: &mut Client, content: &[u8]) -> Result<(), OciError> {
     let digest = Digest::of(content);
-    let head = client.call(Method::HEAD, &format!("blobs/{digest}"))?;
-    match client.send(&head)?.status {
-        StatusCode::OK => return Ok(()),
-        StatusCode::NOT_FOUND => {}
-        status => return Err(client.status(&format!("the content {digest}"), status)),
+    if client.has(&digest)? {
+        return Ok(());
     }
     let start = client.call(Method::POST, "blobs/uploads/")?;
     let answer = client.send(&start)?;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
+use super::credentials::is_docker_hub;
 use super::digest::Digest;
 use super::error::OciError;
 
@@ -101,9 +102,8 @@ impl FromStr for Reference {
         let rest = text.strip_prefix(SCHEME).ok_or_else(|| invalid("it is not an `oci://` URL"))?;
         let (registry, rest) =
             rest.split_once('/').ok_or_else(|| invalid("there is no repository"))?;
-        if !is_registry(registry) {
-            return Err(invalid("the registry is not a host with an optional port"));
-        }
+        let registry = canonical(registry)
+            .ok_or_else(|| invalid("the registry is not a host with an optional port"))?;
         let (repository, version) = match (rest.split_once('@'), rest.split_once(':')) {
             (Some((repository, digest)), _) => {
                 let digest = digest.parse()?;
@@ -128,8 +128,7 @@ impl FromStr for Reference {
                  `.`, `_` or `-`",
             ));
         }
-        let (registry, repository) = (registry.to_owned(), repository.to_owned());
-        Ok(Self { registry, repository, version })
+        Ok(Self { registry, repository: repository.to_owned(), version })
     }
 }
 
@@ -148,10 +147,51 @@ fn host_of(registry: &str) -> &str {
 
 /// Returns whether a host is this machine, by its name or address.
 pub(crate) fn is_loopback(host: &str) -> bool {
+    // The root of all names may be written.
+    let host = host.strip_suffix('.').unwrap_or(host);
     let v6 = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     host.eq_ignore_ascii_case("localhost")
         || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
         || v6.is_some_and(|v6| v6.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback()))
+}
+
+/// Returns the one spelling of a registry, by which its policy and its login are found; `None`: it
+/// is not a host with an optional port.
+fn canonical(registry: &str) -> Option<String> {
+    if !is_registry(registry) {
+        return None;
+    }
+    let host = host_of(registry);
+    let port = registry.strip_prefix(host)?;
+    let v6 = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let host = match v6 {
+        Some(v6) => format!("[{}]", v6.parse::<Ipv6Addr>().ok()?),
+        None => host.to_ascii_lowercase(),
+    };
+    let port = match port.strip_prefix(':') {
+        Some(port) => Some(port.parse::<u16>().ok()?),
+        None => None,
+    };
+    // The port of `https`; without TLS, another one is the default.
+    let port = port.filter(|port| *port != 443 || is_loopback(&host));
+    match port {
+        None if is_docker_hub(&host) => Some("docker.io".to_owned()),
+        None => Some(host),
+        Some(port) => Some(format!("{host}:{port}")),
+    }
+}
+
+/// Returns the one spelling of a registry, or of the beginning of the repositories in one.
+pub(super) fn canonical_place(place: &str) -> Option<String> {
+    let (registry, path) = match place.trim_end_matches('/').split_once('/') {
+        Some((registry, path)) => (registry, Some(path)),
+        None => (place.trim_end_matches('/'), None),
+    };
+    let registry = canonical(registry)?;
+    match path {
+        Some(path) => is_repository(path).then(|| format!("{registry}/{path}")),
+        None => Some(registry),
+    }
 }
 
 /// Returns whether a text is a host with an optional port. A single word is none: in other programs,
@@ -217,6 +257,15 @@ mod tests {
             ("oci://127.0.0.1:5000/b", Some(("127.0.0.1:5000", "b", "latest"))),
             ("oci://[::1]:5000/b:1", Some(("[::1]:5000", "b", "1"))),
             ("oci://localhost/b", Some(("localhost", "b", "latest"))),
+            // A registry has one spelling.
+            ("oci://GHCR.IO/a/b", Some(("ghcr.io", "a/b", "latest"))),
+            ("oci://ghcr.io:443/a/b", Some(("ghcr.io", "a/b", "latest"))),
+            ("oci://ghcr.io:0443/a/b", Some(("ghcr.io", "a/b", "latest"))),
+            ("oci://localhost:443/b", Some(("localhost:443", "b", "latest"))),
+            ("oci://[0:0:0:0:0:0:0:1]:5000/b", Some(("[::1]:5000", "b", "latest"))),
+            ("oci://Index.docker.io/a/b", Some(("docker.io", "a/b", "latest"))),
+            ("oci://registry-1.docker.io:443/a/b", Some(("docker.io", "a/b", "latest"))),
+            ("oci://ghcr.io./a/b", None),
             (pinned.as_str(), Some(("ghcr.io", "a/b", DIGEST))),
             (both.as_str(), Some(("ghcr.io", "a/b", DIGEST))),
             ("oci://r.example/a.b_c__d--e/f", Some(("r.example", "a.b_c__d--e/f", "latest"))),
@@ -270,6 +319,18 @@ mod tests {
         ] {
             let reference: Reference = format!("oci://{registry}/a").parse().unwrap();
             assert_eq!(reference.is_loopback(), expected, "{registry}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_loopback_with_its_final_dot() {
+        for (host, expected) in [
+            ("localhost.", true),
+            ("LOCALHOST", true),
+            ("127.0.0.1.", true),
+            ("a.localhost", false),
+        ] {
+            assert_eq!(is_loopback(host), expected, "{host}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! Sends requests, and decides to which hosts.
 
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, LOCATION, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
@@ -11,6 +12,9 @@ use url::{Host, Url};
 use super::digest::{Digest, Hasher};
 use super::error::OciError;
 use super::reference::is_loopback;
+
+/// The time for all requests together. One that was sent before its end has the time of one request.
+const TOTAL_TIME: Duration = Duration::from_secs(3600);
 
 /// The most redirects that are followed.
 const MAX_REDIRECTS: usize = 5;
@@ -36,6 +40,8 @@ impl Call {
 /// Sends requests to the server that the user has named, and to those that it leads to.
 pub(crate) struct Transport {
     fetcher: HttpFetcher,
+    /// The time after which no request is sent.
+    deadline: Instant,
     /// The server that the user has named.
     home: Url,
 }
@@ -48,7 +54,8 @@ impl fmt::Debug for Transport {
 
 impl Transport {
     pub(crate) fn new(options: &HostOptions, home: Url) -> Self {
-        Self { fetcher: HttpFetcher::new(options), home }
+        let deadline = Instant::now() + TOTAL_TIME;
+        Self { fetcher: HttpFetcher::new(options), deadline, home }
     }
 
     pub(crate) fn home(&self) -> &Url {
@@ -68,6 +75,9 @@ impl Transport {
     ) -> Result<Fetched, OciError> {
         let server = self.grant(&call.url)?;
         let failed = |why: String| OciError::Connection { server: origin(&call.url), why };
+        if Instant::now() > self.deadline {
+            return Err(failed("the requests have taken more than an hour".to_owned()));
+        }
         let mut request = Request::builder().method(&call.method).uri(call.url.as_str());
         if let Some(headers) = request.headers_mut() {
             headers.clone_from(&call.headers);
@@ -85,16 +95,17 @@ impl Transport {
     }
 
     /// Sends a request for a content, and follows redirects. After a redirect to another origin, no
-    /// request has the authorization, even if a further redirect leads back.
+    /// request has the authorization, even if a further redirect leads back. Returns the URL that has
+    /// answered, too.
     pub(crate) fn follow(
         &self,
         call: &Call,
         authorization: Option<&HeaderValue>,
-    ) -> Result<Fetched, OciError> {
+    ) -> Result<(Fetched, Url), OciError> {
         let (mut call, mut authorization) = (call.clone(), authorization);
         for _ in 0..=MAX_REDIRECTS {
             let answer = self.send(&call, authorization)?;
-            let Some(target) = redirect(&answer, &call.url) else { return Ok(answer) };
+            let Some(target) = redirect(&answer, &call.url) else { return Ok((answer, call.url)) };
             let target = target.ok_or_else(|| self.refused(&call.url, "the URL is invalid"))?;
             if target.origin() != call.url.origin() {
                 authorization = None;
@@ -181,7 +192,7 @@ pub(crate) fn read(mut answer: Fetched, what: &str, limit: u64) -> Result<Vec<u8
     let mut content = Vec::new();
     loop {
         let received = content.len() as u64;
-        let part = answer.next().map_err(|error| OciError::Incomplete {
+        let part = answer.next_part().map_err(|error| OciError::Incomplete {
             what: what.to_owned(),
             received,
             expected: announced(&answer.headers).unwrap_or(received),
@@ -252,7 +263,8 @@ impl Expected {
         let (mut content, mut hasher) = (Vec::new(), Hasher::new());
         loop {
             let received = content.len() as u64;
-            let part = answer.next().map_err(|error| incomplete(received, &error.to_string()))?;
+            let part =
+                answer.next_part().map_err(|error| incomplete(received, &error.to_string()))?;
             let Some(part) = part else { break };
             let now = received + part.len() as u64;
             if now > self.limit {

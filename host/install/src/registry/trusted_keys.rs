@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::error::OciError;
-use super::reference::Reference;
+use super::reference::{Reference, canonical_place};
 use super::signature::TrustedKey;
 use crate::error::InstallError;
 use crate::folder::PrivateFolder;
@@ -90,15 +90,20 @@ impl TrustedKeys {
                 invalid(format!("`public-key` of `{}` {why}", key.name))
             })
         });
+        let registries = text.registries.into_iter().map(|(place, policy)| {
+            let place = canonical_place(&place).ok_or_else(|| {
+                invalid(format!(
+                    "`registries` has `{place}`, which is not a host with an optional port and \
+                     repository"
+                ))
+            })?;
+            Ok((place, policy.require_signature))
+        });
         Ok(Self {
             file: file.to_owned(),
             keys: keys.collect::<Result<_, _>>()?,
             by_default: text.require_signature,
-            registries: text
-                .registries
-                .into_iter()
-                .map(|(name, policy)| (name, policy.require_signature))
-                .collect(),
+            registries: registries.collect::<Result<_, _>>()?,
         })
     }
 
@@ -112,7 +117,7 @@ impl TrustedKeys {
     pub fn requires_signature(&self, reference: &Reference) -> bool {
         let place = format!("{}/{}", reference.registry(), reference.repository());
         let covers = |name: &str| {
-            let rest = place.strip_prefix(name.trim_end_matches('/'));
+            let rest = place.strip_prefix(name);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         let covering = self.registries.iter().filter(|(name, _)| covers(name));

@@ -85,9 +85,12 @@ impl Candidate<'_> {
             let installed = installed.digest.parse().unwrap_or_else(|_| Digest::of(b""));
             return Err(OciError::Moved { name, reference, installed, found, pinned });
         }
+        // A version that cannot be compared is not known to be a later one.
+        let is_later = |before: &str, now: &str| {
+            version(before).zip(version(now)).is_some_and(|(before, now)| before < now)
+        };
         if let (Some(before), Some(now)) = (&installed.version, self.version)
-            && let (Some(a), Some(b)) = (version(before), version(now))
-            && b < a
+            && !is_later(before, now)
         {
             let (installed, found) = (before.clone(), now.to_owned());
             return Err(OciError::Older { name, reference, installed, found, pinned });
@@ -101,9 +104,15 @@ fn pinned(reference: &Reference, digest: &Digest) -> String {
     format!("oci://{}/{}@{digest}", reference.registry(), reference.repository())
 }
 
-/// Returns what a new version requests in addition to the installed one, and no grant covers, in
-/// words. Settings are no rights.
-pub fn additional_requests(before: &Requests, now: &Requests, given: &Grants) -> Vec<String> {
+/// Returns what a new version requests in addition to the installed one, and what it would do with
+/// `kept` grants that the installed one could not, in words. What is in `given` by its name is not
+/// returned. Settings are no rights.
+pub fn additional_requests(
+    before: &Requests,
+    now: &Requests,
+    kept: &Grants,
+    given: &Grants,
+) -> Vec<String> {
     let mut found = Vec::new();
     let is_wider = |before: Access, now: Access| match (before, now) {
         (Access::ReadOnly, Access::ReadWrite) => true,
@@ -112,14 +121,14 @@ pub fn additional_requests(before: &Requests, now: &Requests, given: &Grants) ->
     };
     for new in &now.directories {
         let old = before.directories.iter().find(|old| old.name == new.name);
-        let is_given = given.directories.iter().any(|grant| covers(&new.name, grant.name()));
+        let is_given = given.directories.iter().any(|grant| new.name == grant.name());
         if !is_given && old.is_none_or(|old| is_wider(old.access, new.access)) {
             found.push(format!("the directory `{}` ({})", new.name, words(new.access)));
         }
     }
     for new in &now.secrets {
         let is_old = before.secrets.iter().any(|old| old.name == new.name);
-        if !is_old && !given.secrets.iter().any(|(name, _)| covers(&new.name, name)) {
+        if !is_old && !given.secrets.iter().any(|(name, _)| new.name == *name) {
             found.push(format!("the secret `{}`", new.name));
         }
     }
@@ -131,7 +140,7 @@ pub fn additional_requests(before: &Requests, now: &Requests, given: &Grants) ->
     }
     for new in &now.http {
         let old = before.http.iter().find(|old| old.name == new.name);
-        let is_given = given.http.iter().any(|server| covers(&new.name, &server.name));
+        let is_given = given.http.iter().any(|server| new.name == server.name);
         // A grant may leave the URL to the plugin, so another URL is another server.
         let is_less =
             old.is_some_and(|old| old.url == new.url && !is_wider(old.access, new.access));
@@ -140,19 +149,31 @@ pub fn additional_requests(before: &Requests, now: &Requests, given: &Grants) ->
             found.push(format!("the server `{}` ({url}{})", new.name, words(new.access)));
         }
     }
-    found
-}
-
-/// Returns whether the name of a request covers that of a grant: `*` matches one part.
-fn covers(request: &str, grant: &str) -> bool {
-    let (mut wanted, mut given) = (request.split('.'), grant.split('.'));
-    loop {
-        match (wanted.next(), given.next()) {
-            (None, None) => return true,
-            (Some(wanted), Some(given)) if wanted == "*" || wanted == given => {}
-            (_, _) => return false,
+    // A request with `*` can apply to a grant that another request was for.
+    for grant in &kept.directories {
+        let name = grant.name();
+        let (old, new) = (before.directory(name), now.directory(name));
+        let is_given = given.directories.iter().any(|given| given.name() == name);
+        if let Some(new) = new
+            && !is_given
+            && old.is_none_or(|old| is_wider(old, new))
+        {
+            found.push(format!("the granted directory `{name}` ({})", words(new)));
         }
     }
+    for server in &kept.http {
+        let name = server.name.as_str();
+        let (old, new) = (before.server(name), now.server(name));
+        let is_given = given.http.iter().any(|given| given.name == name);
+        if let Some(new) = new
+            && !is_given
+            && old.is_none_or(|old| old.url != new.url || is_wider(old.access, new.access))
+        {
+            let url = new.url.as_deref().map(|url| format!("{url}, ")).unwrap_or_default();
+            found.push(format!("the granted server `{name}` ({url}{})", words(new.access)));
+        }
+    }
+    found
 }
 
 const fn words(access: Access) -> &'static str {
@@ -212,6 +233,9 @@ mod tests {
             (Some("1.0.0"), false, "latest", Some("1.0.0"), None, Some("update-moved")),
             (Some("1.0.0"), false, "latest", None, None, Some("update-moved")),
             (Some("1.0.0"), false, "latest", Some("0.9.0"), None, Some("update-older")),
+            (Some("1.10"), false, "latest", Some("1.2"), None, Some("update-older")),
+            (Some("1.0.0"), false, "latest", Some("two"), None, Some("update-older")),
+            (Some("one"), false, "latest", Some("1.0.0"), None, Some("update-older")),
             (Some("1.0.0"), true, "latest", Some("1.1.0"), None, Some("update-signer")),
             (Some("1.0.0"), true, "latest", Some("1.1.0"), Some(&other), Some("update-signer")),
         ] {
@@ -236,14 +260,15 @@ mod tests {
             "[directories]\ninbox = { access = \"read-only\", why = \"x\" }\n\
              [http]\nserver = { url = \"https://a.example\", why = \"x\" }\n",
         );
-        assert!(additional_requests(&before, &before, &Grants::default()).is_empty());
+        let none = Grants::default();
+        assert!(additional_requests(&before, &before, &none, &none).is_empty());
         let now = parse(
             "[directories]\ninbox = { access = \"read-write\", why = \"x\" }\n\
              \"*.left\" = { access = \"read-only\", why = \"x\" }\n[settings]\nmode = \"x\"\n\
              [secrets]\ntoken = \"x\"\n[allow]\nwall-clock = \"x\"\n\
              [http]\nserver = { url = \"https://evil.example\", why = \"x\" }\n",
         );
-        let found = additional_requests(&before, &now, &Grants::default());
+        let found = additional_requests(&before, &now, &none, &none);
         let words = ["`inbox` (read-write)", "`*.left`", "`token`", "`wall-clock`", "evil.example"];
         assert_eq!(found.len(), words.len(), "{found:?}");
         for word in words {
@@ -257,8 +282,42 @@ mod tests {
         for name in ["inbox", "photos.left"] {
             given.directories.push(Grant::new(name, folder.path(), Access::ReadOnly).unwrap());
         }
-        assert!(additional_requests(&before, &now, &given).is_empty());
-        let found = additional_requests(&now, &before, &Grants::default());
+        // No directory is all those that a name with `*` requests.
+        let found = additional_requests(&before, &now, &none, &given);
+        assert_eq!(found, ["the directory `*.left` (read-only)"]);
+        let found = additional_requests(&now, &before, &none, &none);
         assert_eq!(found, ["the server `server` (https://a.example, read-only)"]);
+    }
+
+    #[test]
+    fn a_request_for_other_names_does_not_widen_a_grant() {
+        let parse = |text: &str| Requests::parse(text.as_bytes()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let (mut kept, none) = (Grants::default(), Grants::default());
+        kept.directories.push(Grant::new("inbox", folder.path(), Access::ReadWrite).unwrap());
+        kept.http.push(Server::requested("api"));
+        let all = "\"*\" = { access = \"read-write\", why = \"x\" }\n";
+        let any = "\"*\" = { url = \"https://evil.example\", why = \"x\" }\n";
+        let inbox = "inbox = { access = \"read-only\", why = \"x\" }\n";
+        let api = "api = { url = \"https://a.example\", why = \"x\" }\n";
+        for (before, now, expected) in [
+            (format!("[directories]\n{inbox}"), format!("[directories]\n{inbox}"), vec![]),
+            (
+                format!("[directories]\n{inbox}"),
+                format!("[directories]\n{inbox}{all}"),
+                vec![
+                    "the directory `*` (read-write)",
+                    "the granted directory `inbox` (read-write)",
+                ],
+            ),
+            (
+                format!("[http]\n{api}{any}"),
+                format!("[http]\n{any}"),
+                vec!["the granted server `api` (https://evil.example, read-only)"],
+            ),
+        ] {
+            let found = additional_requests(&parse(&before), &parse(&now), &kept, &none);
+            assert_eq!(found, expected, "{now}");
+        }
     }
 }

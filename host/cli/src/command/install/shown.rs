@@ -17,6 +17,8 @@ pub(crate) struct Replaced<'a> {
     /// `None` if the installed file is damaged.
     pub(crate) description: Option<Description>,
     pub(crate) version: Option<String>,
+    /// The name in the component.
+    pub(crate) calls_itself: Option<String>,
 }
 
 /// Prints what a plugin is, who has signed it, what it requests, and what it changes.
@@ -29,9 +31,12 @@ pub(crate) fn show(
     let version = arrived.metadata.version.as_deref();
     let named = version.map(|version| format!(" {version}")).unwrap_or_default();
     writeln!(to, "plugin    {}{}", escape(name), escape(&named))?;
-    for (what, value) in
-        [("about", &arrived.metadata.description), ("license", &arrived.metadata.license)]
-    {
+    let own_name = arrived.metadata.name.clone().filter(|own| own != name);
+    for (what, value) in [
+        ("its name", &own_name),
+        ("about", &arrived.metadata.description),
+        ("license", &arrived.metadata.license),
+    ] {
         if let Some(value) = value {
             writeln!(to, "{what:<9} {}", escape(value))?;
         }

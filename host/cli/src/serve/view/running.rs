@@ -152,8 +152,8 @@ fn once(server: &Server, run: &Run, deletions: u64) -> Markup {
             input type="hidden" name="job" value=(run.key);
             input type="hidden" name="preview" value=(run.number);
             p {
-                "The run stops for safety. To delete as many entries as this preview, and no more, "
-                "do it once."
+                "The run stops for safety. Do it once to permit " (deletions)
+                " deletions on a side of an item, as in this preview."
             }
             button.cancel name="mode" value="once" aria-label=(label) { "Do it once" }
         }
