@@ -130,11 +130,12 @@ impl Fetched {
             let frame = network.block_on(async { in_time(left, self.body.frame()).await })?;
             match frame {
                 None => return Ok(None),
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => return Ok(Some(data)),
-                    // Trailers have no meaning here.
-                    Err(_) => {}
-                },
+                // Trailers have no meaning here.
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Ok(Some(data));
+                    }
+                }
                 Some(Err(_)) => return Err(FetchError::new("the connection ended early")),
             }
         }

@@ -21,7 +21,7 @@ fn plugin(version: &str, requests: &str) -> Result<Vec<u8>> {
     let component = Core::new().also(section).component()?;
     let mut add = AddMetadata::default();
     add.version = AddMetadataField::Set(version.parse()?);
-    Ok(add.to_wasm(&component)?)
+    add.to_wasm(&component)
 }
 
 /// An author and a user, each with a home, and a registry between them.

@@ -146,7 +146,7 @@ mod tests {
         // A key with the same id.
         let other = TrustedKey::parse("Mallory", OTHER).unwrap();
         assert_eq!(other.id, keys[0].id);
-        assert!(verify("x", b"test", &signature(SIGNATURE), &[other.clone()]).is_err());
+        assert!(verify("x", b"test", &signature(SIGNATURE), std::slice::from_ref(&other)).is_err());
         let both = [other, keys[0].clone()];
         let found = verify("x", b"test", &signature(SIGNATURE), &both).unwrap();
         assert_eq!(found.map(|key| key.name.as_str()), Some("Alice"));

@@ -6,7 +6,6 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::client::{Answer, Page};
 use super::{PAIR, with_conflict};
-use crate::home::Home;
 
 /// Returns the path of the page of the newest run.
 fn newest_run(page: &Page) -> Result<String> {
