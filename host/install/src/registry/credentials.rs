@@ -111,6 +111,10 @@ impl DockerConfig {
             Err(error) => return Err(fail(format!("{}: {error}", file.display()))),
         };
         let invalid = |why: String| fail(format!("{}: {why}", file.display()));
+        // The parser takes a list for an object with its fields in order.
+        if !text.trim_start().starts_with('{') {
+            return Err(invalid("it is not a JSON object".to_owned()));
+        }
         // The message of the parser could contain a part of the file.
         let config: Config = serde_json::from_str(&text).map_err(|error| {
             invalid(format!("line {} is not valid JSON, or has another type", error.line()))

@@ -149,7 +149,7 @@ mod tests {
         let text = format!(
             "require-signature = true\n[[keys]]\nname = \"Alice\"\npublic-key = \"{KEY}\"\n\
              [registries.\"localhost:5000\"]\nrequire-signature = false\n\
-             [registries.\"ghcr.io/alice\"]\nrequire-signature = false\n\
+             [registries.\"GHCR.io:443/alice/\"]\nrequire-signature = false\n\
              [registries.\"ghcr.io/alice/mail\"]\nrequire-signature = true\n"
         );
         let keys = TrustedKeys::parse(Path::new("x"), &text).unwrap();
@@ -159,6 +159,7 @@ mod tests {
             ("oci://localhost:5000/a", false),
             ("oci://localhost:50001/a", true),
             ("oci://ghcr.io/alice/files", false),
+            ("oci://GHCR.IO:443/alice/files", false),
             ("oci://ghcr.io/alicea/files", true),
             ("oci://ghcr.io/alice/mail", true),
             ("oci://ghcr.io/alice/mail/x:1", true),
@@ -180,6 +181,9 @@ mod tests {
             "[[keys]]\nname = \"a\"",
             "[[keys]]\nname = \"a\"\npublic-key = \"RWQ\"",
             "[registries.x]",
+            "[registries.x]\nrequire-signature = true",
+            "[registries.\"https://ghcr.io\"]\nrequire-signature = true",
+            "[registries.\"ghcr.io/Alice\"]\nrequire-signature = true",
         ] {
             let error = TrustedKeys::parse(Path::new("x"), text).unwrap_err();
             assert_eq!(error.code(), "signature-key", "{text}");

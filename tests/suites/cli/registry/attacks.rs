@@ -207,6 +207,23 @@ fn a_moved_tag_and_an_older_version_are_no_updates() -> Result<()> {
 }
 
 #[test]
+fn another_plugin_of_the_same_publisher_is_no_update() -> Result<()> {
+    let Some(scene) = Scene::new()? else { return Ok(()) };
+    let named = |version: &str, name: &str| -> Result<Vec<u8>> {
+        let mut add = AddMetadata::default();
+        add.name = AddMetadataField::Set(name.to_owned());
+        add.to_wasm(&plugin(version, "")?)
+    };
+    scene.push("latest", &named("1.0.0", "mail")?, None)?;
+    scene.install("latest", &[])?.expect(0, "installed mail")?;
+    scene.push("latest", &named("2.0.0", "wipe")?, None)?;
+    let words = "calls itself `wipe` instead of `mail`";
+    scene.user.run(&["update", "mail", "--yes"])?.expect(2, words)?;
+    scene.install("latest", &["--name", "other"])?.expect(0, "its name  wipe")?;
+    Ok(())
+}
+
+#[test]
 fn an_update_never_gets_larger_requests_silently() -> Result<()> {
     const BEFORE: &str = "[http]\napi = { url = \"https://a.example\", why = \"x\" }\n";
     let Some(scene) = Scene::new()? else { return Ok(()) };
@@ -224,6 +241,8 @@ fn an_update_never_gets_larger_requests_silently() -> Result<()> {
     ensure!(refused.said().contains("https://evil.example"), "{refused:?}");
     assert_eq!(fs::read(&registration)?, before);
     let given = ["--secret", "token=env:HOME", "--http", "api=https://evil.example/"];
+    let all = ["update", "--yes"];
+    scene.user.run(&[&all[..], &given].concat())?.expect(2, "grants are for one plugin")?;
     let updated = scene.user.run(&[&update[..], &given].concat())?;
     updated.expect(0, "updated mail")?;
     // Grants that are no longer requested are removed.

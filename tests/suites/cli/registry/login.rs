@@ -96,6 +96,25 @@ fn a_redirect_to_another_host_does_not_receive_the_token() -> Result<()> {
 }
 
 #[test]
+fn only_the_registry_itself_can_require_a_login() -> Result<()> {
+    let service = Hostile::start(|_| answer(200, &[], b"{\"token\":\"x\"}"))?;
+    let challenge = format!("WWW-Authenticate: Bearer realm=\"{}/token\"", service.url());
+    let other = Hostile::start(move |_| answer(401, &[&challenge], b""))?;
+    let target = format!("Location: {}/blob", other.url());
+    let server = registry(contents()?, move |head, contents| match is_for(head, "blobs/") {
+        true => answer(307, &[&target], b""),
+        false => contents.answer(head),
+    })?;
+    let home = Home::new()?;
+    log_in(&home, &server, BASIC)?;
+    install(&home, &server.reference())?.expect(2, "denies access to `mail` (status 401)")?;
+    nothing_is_stored(&home)?;
+    assert_eq!(other.heads().len(), 1);
+    assert!(service.heads().is_empty(), "{:?}", service.heads());
+    Ok(())
+}
+
+#[test]
 fn an_upload_to_another_host_is_refused() -> Result<()> {
     let other = Hostile::start(|_| answer(201, &[], b""))?;
     let target = format!("Location: {}/upload", other.url());

@@ -62,7 +62,7 @@ fn a_request_for_another_host_is_refused() -> Result<()> {
     Ok(())
 }
 
-const NO_CONFLICT: &str = "there is no such conflict";
+const NO_CONFLICT: &str = "the form selects nothing that there is";
 
 #[test]
 fn a_form_of_another_page_is_refused() -> Result<()> {
@@ -122,7 +122,7 @@ fn a_form_selects_a_job_and_gives_no_arguments() -> Result<()> {
     for run in ["0", "2", "-1", "1e9", "99999999999999999999999", "x"] {
         let body = format!("token={token}&run={run}");
         let answer = page.request("POST", "/cancel", &page.headers(), &body)?;
-        answer.expect(404, "this run has ended")?;
+        answer.expect(404, "there is no such run")?;
     }
     Ok(())
 }

@@ -94,10 +94,10 @@ fn a_conflict_that_is_not_settled_remains_with_a_reason() -> Result<()> {
     let key = keys(&page)?.pop().context("a conflict")?;
     for (form, status, words) in [
         (format!("&one=local:{key}"), 409, "its versions are those of right and left"),
-        (format!("&one=older:{key}"), 404, "there is no such conflict"),
-        ("&one=left:0".to_owned(), 404, "there is no such conflict"),
-        ("&one=left:../a.txt".to_owned(), 404, "there is no such conflict"),
-        (String::new(), 404, "none is selected"),
+        (format!("&one=older:{key}"), 404, "the form selects nothing that there is"),
+        ("&one=left:0".to_owned(), 404, "the form selects nothing that there is"),
+        ("&one=left:../a.txt".to_owned(), 404, "the form selects nothing that there is"),
+        (String::new(), 404, "selects nothing that there is"),
     ] {
         page.submit("/conflicts", "conflict", &form)?.expect(status, words)?;
     }
