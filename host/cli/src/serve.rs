@@ -4,7 +4,7 @@
 //! - `guard`: who may do what: the first code that sees a request, and the headers of each answer.
 //!   `secret`: the tokens that it compares. `form`: the fields of a query or a body.
 //! - `view/`: one file per page. They show texts of plugins, which `view` escapes in one place.
-//! - `jobs`: what can be run. `children`: the runs; `progress` reads their output, `places` counts by
+//! - `job`, `jobs`: what can be run. `children`: the runs; `progress` reads their output, `places` counts by
 //!   directory, and `live` passes it on to the browser.
 //! - `scheduler`: starts the runs of schedules that the system does not execute.
 //! - `conflicts` and `trash`: which of them a form selects, and settling or restoring them. `key`:
@@ -14,6 +14,7 @@ mod children;
 mod conflicts;
 mod form;
 mod guard;
+mod job;
 mod jobs;
 mod key;
 mod live;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use tokio::sync::watch;
 
-use super::jobs::Job;
+use super::job::Job;
 use super::progress::Progress;
 use crate::command::schedule::WAIT;
 use crate::exit::Exit;

@@ -7,32 +7,14 @@ use std::path::Path;
 
 use syncmgr_install::{History, ItemState, JobFile, Registration, RunFilter};
 
-use super::key::key;
+use super::job::Job;
 use super::server::Server;
 use crate::plugin_source::PluginSource;
 
 /// The maximum number of items that are shown.
 pub(super) const MAX_ITEMS: usize = 200;
 
-/// A job that can be run.
-#[derive(Clone, Debug)]
-pub(super) struct Job {
-    /// Identifies the job in a form.
-    pub(super) key: String,
-    /// The name of the plugin, or the path of the job file.
-    pub(super) name: String,
-    /// The arguments of `syncmgr run`.
-    pub(super) arguments: Vec<OsString>,
-    /// The schedule of the registration or the job file.
-    pub(super) schedule: Option<String>,
-}
-
 impl Job {
-    fn new(name: &str, arguments: Vec<OsString>, schedule: Option<String>) -> Self {
-        let key = key(arguments.iter().map(|argument| argument.as_encoded_bytes()));
-        Self { key, name: name.to_owned(), arguments, schedule }
-    }
-
     fn registered(plugin: &Registration) -> Self {
         let (name, schedule) = (&plugin.name, plugin.grants.schedule.clone());
         // A name may begin with `-`.

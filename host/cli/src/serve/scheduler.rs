@@ -8,7 +8,8 @@ use std::time::Duration;
 use jiff::Zoned;
 
 use super::children::Mode;
-use super::jobs::{self, Job};
+use super::job::Job;
+use super::jobs;
 use super::server::Server;
 use crate::output::note;
 use crate::schedule::{enabled, next_after};

@@ -6,7 +6,8 @@ use jiff::Zoned;
 use maud::{Markup, html};
 use syncmgr_install::{History, ItemState, RunFilter};
 
-use super::super::jobs::{Job, MAX_ITEMS};
+use super::super::job::Job;
+use super::super::jobs::MAX_ITEMS;
 use super::super::scheduler::scheduled;
 use super::super::server::Server;
 use super::history::{SHOWN_RUNS, runs_table};
