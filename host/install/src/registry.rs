@@ -31,7 +31,7 @@ pub mod fuzzing;
 
 pub use client::RegistryOptions;
 pub use credentials::DockerConfig;
-pub use digest::Digest;
+pub use digest::{Digest, InvalidDigest};
 pub use download::download;
 pub use error::OciError;
 pub use pull::{Pulled, pull, resolve, tags};

@@ -5,7 +5,13 @@ use std::str::FromStr;
 
 use ring::digest::{Context, SHA256};
 
-use super::error::OciError;
+/// A text is not a digest.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not `sha256:` with 64 lower-case hexadecimal digits")]
+pub struct InvalidDigest(
+    /// The text.
+    pub String,
+);
 
 /// A SHA-256 digest, written `sha256:` with 64 hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,17 +45,14 @@ impl fmt::Display for Digest {
 }
 
 impl FromStr for Digest {
-    type Err = OciError;
+    type Err = InvalidDigest;
 
-    fn from_str(text: &str) -> Result<Self, OciError> {
+    fn from_str(text: &str) -> Result<Self, InvalidDigest> {
         let digits = text.strip_prefix(Self::PREFIX);
         let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
         match digits.is_some_and(|digits| digits.len() == 64 && digits.bytes().all(is_digit)) {
             true => Ok(Self(text.to_owned())),
-            false => Err(OciError::Reference {
-                reference: text.to_owned(),
-                why: "the digest is not `sha256:` with 64 lower-case hexadecimal digits",
-            }),
+            false => Err(InvalidDigest(text.to_owned())),
         }
     }
 }

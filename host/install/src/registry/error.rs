@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use super::digest::Digest;
+use super::digest::{Digest, InvalidDigest};
 
 /// An error about a plugin in a registry or on a server, its signature, or its update.
 ///
@@ -239,6 +239,13 @@ pub enum OciError {
         /// The additional requests.
         requests: Vec<String>,
     },
+}
+
+impl From<InvalidDigest> for OciError {
+    fn from(InvalidDigest(reference): InvalidDigest) -> Self {
+        let why = "the digest is not `sha256:` with 64 lower-case hexadecimal digits";
+        Self::Reference { reference, why }
+    }
 }
 
 impl OciError {

@@ -103,7 +103,7 @@ impl TrustedKeys {
             file: file.to_owned(),
             keys: keys.collect::<Result<_, _>>()?,
             by_default: text.require_signature,
-            registries: registries.collect::<Result<_, _>>()?,
+            registries: registries.collect::<Result<_, OciError>>()?,
         })
     }
 

@@ -43,7 +43,8 @@ pub(crate) struct Arrived {
 
 impl Source {
     pub(crate) fn parse(source: &str, digest: Option<&str>) -> anyhow::Result<Self> {
-        let digest = digest.map(str::parse).transpose().map_err(InstallError::from)?;
+        let digest = digest.map(str::parse).transpose();
+        let digest = digest.map_err(|error| InstallError::from(OciError::from(error)))?;
         if Reference::is_meant(source) {
             if digest.is_some() {
                 let message = "give the digest in the reference: `oci://HOST/REPOSITORY@sha256:…`";
