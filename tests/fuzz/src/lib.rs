@@ -48,8 +48,9 @@ pub fn is_within(text: &str, bytes: usize) -> bool {
 
 /// The bounds of a plugin's requests.
 pub fn check_requests(requests: &Requests) {
-    let named = requests.settings.iter().chain(&requests.secrets);
-    let named = named.map(|request| (&request.name, &request.why));
+    let settings = requests.settings.iter().map(|setting| (&setting.name, &setting.why));
+    let secrets = requests.secrets.iter().map(|secret| (&secret.name, &secret.why));
+    let named = settings.chain(secrets);
     let servers = requests.http.iter().map(|request| (&request.name, &request.why));
     let directories = requests.directories.iter().map(|request| (&request.name, &request.why));
     let mut entries = requests.capabilities.len();
