@@ -3,16 +3,21 @@
 
 use libfuzzer_sys::fuzz_target;
 use syncmgr_host::Requests;
-use syncmgr_host::requests::Request;
+use syncmgr_host::requests::SettingRequest;
 
-/// Returns whether one of the patterns matches the name, computed independently of the host.
-fn wanted(requests: &[Request], name: &str) -> bool {
+/// Returns whether the pattern matches the name, computed independently of the host.
+fn is_wanted(pattern: &str, name: &str) -> bool {
+    let (pattern, parts): (Vec<_>, Vec<_>) =
+        (pattern.split('.').collect(), name.split('.').collect());
+    pattern.len() == parts.len()
+        && pattern.iter().zip(&parts).all(|(wanted, part)| wanted == part || *wanted == "*")
+}
+
+/// Returns whether a setting of this name is the requested one.
+fn is_setting(request: &SettingRequest, name: &str) -> bool {
     let parts: Vec<_> = name.split('.').collect();
-    requests.iter().any(|request| {
-        let pattern: Vec<_> = request.name.split('.').collect();
-        pattern.len() == parts.len()
-            && pattern.iter().zip(&parts).all(|(wanted, part)| wanted == part || *wanted == "*")
-    })
+    let is_of_item = parts.len() > 1 && parts.last() == Some(&&*request.name);
+    is_wanted(&request.name, name) || request.per_item && is_of_item
 }
 
 // The section, and a name after a NUL.
@@ -30,11 +35,15 @@ fuzz_target!(|bytes: &[u8]| {
         }
     };
     syncmgr_fuzz::check_requests(&requests);
-    let names = requests.settings.iter().chain(&requests.secrets).map(|request| &*request.name);
+    let settings = requests.settings.iter().map(|request| &*request.name);
+    let names = settings.chain(requests.secrets.iter().map(|request| &*request.name));
     let starless = |name: &str| name.replace('*', "x");
     for name in names.flat_map(|name| [name.to_owned(), starless(name)]).chain([name.into()]) {
-        assert_eq!(requests.setting(&name), wanted(&requests.settings, &name), "{name}");
-        assert_eq!(requests.secret(&name), wanted(&requests.secrets, &name), "{name}");
+        let is_requested = requests.settings.iter().any(|request| is_setting(request, &name));
+        assert_eq!(requests.setting(&name).is_some(), is_requested, "{name}");
+        assert!(requests.setting(&name).is_none_or(|request| is_setting(request, &name)), "{name}");
+        let is_requested = requests.secrets.iter().any(|request| is_wanted(&request.name, &name));
+        assert_eq!(requests.secret(&name), is_requested, "{name}");
     }
     for directory in &requests.directories {
         assert!(requests.directory(&directory.name) >= Some(directory.access));
