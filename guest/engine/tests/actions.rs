@@ -97,15 +97,16 @@ fn every_change_is_reported_as_an_action() {
     fs::write(local.join("d/b"), "four").unwrap();
     memory.put("m", b"memory");
 
-    DRY_RUN.set(true);
-    assert_eq!(run(place.path()), [""; 0], "a preview performs nothing");
-    DRY_RUN.set(false);
     let first = [
         "Created local m 6 -",
         "Created memory a 3 -",
         "Created memory d - -",
         "Created memory d/b 4 -",
     ];
+    DRY_RUN.set(true);
+    assert_eq!(run(place.path()), first, "a preview reports what the run will do");
+    assert_eq!(fs::read_dir(&local).unwrap().count(), 2, "a preview changes nothing");
+    DRY_RUN.set(false);
     assert_eq!(run(place.path()), first);
     assert_eq!(run(place.path()), [""; 0], "nothing changed");
 
