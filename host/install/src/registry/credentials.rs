@@ -195,7 +195,7 @@ fn ask_program(program: &Path, registry: &str) -> Result<Option<Login>, String> 
     let (answered, answer) = mpsc::channel();
     thread::spawn(move || {
         let mut answer = Vec::new();
-        // An error ends the answer. If nobody waits for it any more, it is not needed.
+        // An error ends the answer. Sending fails if the time limit has passed.
         let _ = output.map(|output| output.take(MAX_ANSWER).read_to_end(&mut answer));
         let _ = answered.send(answer);
     });

@@ -57,8 +57,8 @@ pub fn push(
     let manifest = Manifest::plugin(config_descriptor, layer, annotations);
     let manifest = to_json(&client, &manifest)?;
     let digest = Digest::of(&manifest);
-    // The signature first: nobody who follows the tag finds the plugin without it. Registries that
-    // check references need the manifest, so it is put by its digest before.
+    // Push the signature before the tag, so that the tag never refers to an unsigned plugin.
+    // Registries that check references need the manifest, so push it by its digest first.
     put_manifest(&mut client, digest.as_str(), MANIFEST, &manifest)?;
     if let Some(signature) = package.signature {
         put_signature(&mut client, &manifest, signature)?;

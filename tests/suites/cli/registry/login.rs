@@ -32,6 +32,15 @@ fn registry(
     })
 }
 
+/// Starts a registry that redirects requests for contents to another server.
+fn redirecting(to: &Hostile) -> Result<Hostile> {
+    let target = format!("Location: {}/blob", to.url());
+    registry(contents()?, move |head, contents| match is_for(head, "blobs/") {
+        true => answer(307, &[&target], b""),
+        false => contents.answer(head),
+    })
+}
+
 /// Installs with docker's configuration of the home.
 fn install(home: &Home, reference: &str) -> Result<Ran> {
     let mut command = home.command(&["install", reference, "--yes"]);
@@ -72,11 +81,7 @@ fn a_token_is_requested_with_the_password_of_docker() -> Result<()> {
 fn a_redirect_to_another_host_does_not_receive_the_token() -> Result<()> {
     let component = contents()?.component;
     let other = Hostile::start(move |_| answer(200, &[], &component))?;
-    let target = format!("Location: {}/blob", other.url());
-    let server = registry(contents()?, move |head, contents| match is_for(head, "blobs/") {
-        true => answer(307, &[&target], b""),
-        false => contents.answer(head),
-    })?;
+    let server = redirecting(&other)?;
     let home = Home::new()?;
     log_in(&home, &server, BASIC)?;
     install(&home, &server.reference())?.expect(0, "installed mail")?;
@@ -100,11 +105,7 @@ fn only_the_registry_itself_can_require_a_login() -> Result<()> {
     let service = Hostile::start(|_| answer(200, &[], b"{\"token\":\"x\"}"))?;
     let challenge = format!("WWW-Authenticate: Bearer realm=\"{}/token\"", service.url());
     let other = Hostile::start(move |_| answer(401, &[&challenge], b""))?;
-    let target = format!("Location: {}/blob", other.url());
-    let server = registry(contents()?, move |head, contents| match is_for(head, "blobs/") {
-        true => answer(307, &[&target], b""),
-        false => contents.answer(head),
-    })?;
+    let server = redirecting(&other)?;
     let home = Home::new()?;
     log_in(&home, &server, BASIC)?;
     install(&home, &server.reference())?.expect(2, "denies access to `mail` (status 401)")?;

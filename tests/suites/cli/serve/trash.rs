@@ -54,7 +54,7 @@ fn a_file_on_the_page_replaces_none_unless_that_is_selected() -> Result<()> {
     let restored = restore(&mut page, &run, "&replace=1")?;
     ensure!(restored.status == 303, "{restored:?}");
     assert_eq!(fs::read_to_string(home.path("right/old.txt"))?, "olds!");
-    // The other one is in the trash, as a run of its own.
+    // The replaced file is in the trash, in a separate run.
     let run = newest_run(&page)?;
     page.get(&run)?.expect(200, "7 B")?;
     Ok(())

@@ -10,6 +10,9 @@ use crate::command::inspect::requests;
 use crate::escape::escape;
 use crate::exit::UsageError;
 
+/// What is shown instead of a key for a plugin that is not signed.
+const NO_KEY: &str = "no key";
+
 /// The installed plugin that the new one replaces.
 #[derive(Debug)]
 pub(crate) struct Replaced<'a> {
@@ -61,7 +64,7 @@ pub(crate) fn show(
 fn signed_by(arrived: &Arrived) -> String {
     match (&arrived.signer, arrived.unknown_keys.as_slice()) {
         (Some(key), _) => format!("{} (key {})", key.name, key.id),
-        (None, []) => "nobody".to_owned(),
+        (None, []) => NO_KEY.to_owned(),
         (None, unknown) => format!("unknown keys, not verified: {}", unknown.join(", ")),
     }
 }
@@ -103,7 +106,7 @@ fn show_changes(
     let key = |origin: &Option<Origin>| origin.as_ref().and_then(|origin| origin.signed_by.clone());
     let keys = (key(&replaced.registration.origin), key(&arrived.origin()));
     if keys.0 != keys.1 {
-        let named = |key: Option<String>| key.unwrap_or_else(|| "nobody".to_owned());
+        let named = |key: Option<String>| key.unwrap_or_else(|| NO_KEY.to_owned());
         lines.push(format!("signed by {} -> {}", named(keys.0), named(keys.1)));
     }
     match &replaced.description {
