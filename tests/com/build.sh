@@ -2,6 +2,7 @@
 # Builds the native COM test programs for 64-bit Windows into a directory:
 #   client.exe             plays the sync manager
 #   native_handler.dll     a small legacy handler
+#   collection.exe         lists a collection of handlers
 #   version.exe            prints the version of a file
 #   bcryptprimitives.dll   what Rust programs need under Wine 8.0
 # Needs Debian's gcc-mingw-w64-x86-64 and mingw-w64-tools (for widl).
@@ -43,6 +44,8 @@ compile -municode client/*.c "$work/callback_p.o" "$work/guids.o" "$work/client_
 # shellcheck disable=SC2086
 compile -shared handler/*.c handler/handler.def "$work/guids.o" \
     -o "$out/native_handler.dll" $link
+# shellcheck disable=SC2086
+compile -municode collection/collection.c "$work/guids.o" -o "$out/collection.exe" $link
 # shellcheck disable=SC2086
 compile -municode version/version.c -o "$out/version.exe" $link -lversion
 # shellcheck disable=SC2086

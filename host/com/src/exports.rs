@@ -10,7 +10,7 @@ use std::ptr::null_mut;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use syncmgr_host::{Host, Hresult, LoadLimits, full_message};
-use syncmgr_install::{InstallError, Registration, Registrations, default_state_dir};
+use syncmgr_install::{InstallError, Registration, Registrations, Scope, default_state_dir};
 use uuid::Uuid;
 use windows_core::{GUID, HRESULT, Interface};
 use windows_sys::Win32::Foundation::{HMODULE, MAX_PATH};
@@ -19,6 +19,7 @@ use windows_sys::Win32::System::LibraryLoader::{
     GetModuleHandleExW,
 };
 
+use crate::collection::{self, COLLECTION_CLASS};
 use crate::guard::{check_pointer, guard, ours};
 use crate::handler::Class;
 use crate::user_interface::Dialogs;
@@ -27,7 +28,7 @@ use crate::{convert, factory, object_count, registry};
 /// `CLASS_E_CLASSNOTAVAILABLE`.
 const CLASS_E_CLASSNOTAVAILABLE: Hresult = Hresult(0x8004_0111);
 
-/// Returns the class factory of an installed plugin.
+/// Returns the class factory of an installed plugin, or of the collection of plugins.
 ///
 /// # Safety
 /// The pointers are NULL or valid.
@@ -45,7 +46,12 @@ pub unsafe extern "system" fn DllGetClassObject(
         check_pointer(riid)?;
         // SAFETY: the pointer is the caller's and not NULL.
         let clsid = convert::uuid(unsafe { rclsid.read_unaligned() });
-        let factory = factory::create(class(clsid)?);
+        let factory = match clsid {
+            COLLECTION_CLASS => {
+                factory::for_objects(Box::new(|| collection::create(users_classes, class).into()))
+            }
+            _ => factory::create(class(clsid)?),
+        };
         // SAFETY: both pointers are the caller's and not NULL.
         Ok(ours(unsafe { factory.query(riid, ppv) }))
     })
@@ -100,6 +106,14 @@ fn for_all(
 /// to the host process.
 fn state_dir() -> Result<PathBuf, Hresult> {
     default_state_dir().map_err(|error| error.hresult())
+}
+
+/// Returns the classes of the user's plugins. The machine's have a documented key of their own.
+fn users_classes() -> Result<Vec<Uuid>, Hresult> {
+    let registrations = Registrations::for_library(&state_dir()?).list();
+    // A damaged registration does not hide the others.
+    let users = registrations.into_iter().flatten().filter(|found| found.scope == Scope::User);
+    Ok(users.map(|found| found.clsid).collect())
 }
 
 /// Classes by class id, each with the plugin's name and the digest of its component.

@@ -1,4 +1,4 @@
-//! The class factory.
+//! The class factory, `IClassFactory`.
 
 #![allow(unsafe_code, reason = "COM methods take pointers")]
 
@@ -7,7 +7,7 @@ use std::ptr::null_mut;
 use std::sync::Arc;
 
 use syncmgr_host::Hresult;
-use windows_core::{BOOL, GUID, HRESULT, Interface, implement};
+use windows_core::{BOOL, GUID, HRESULT, IUnknown, Interface, implement};
 
 use crate::guard::{check_pointer, guard, ours};
 use crate::handler::{self, Class};
@@ -17,9 +17,12 @@ use crate::object::{Counted, lock_server};
 /// `CLASS_E_NOAGGREGATION`.
 const CLASS_E_NOAGGREGATION: Hresult = Hresult(0x8004_0110);
 
+/// Makes an object.
+type Make = Box<dyn Fn() -> IUnknown + Send + Sync>;
+
 #[implement(IClassFactory)]
 struct Factory {
-    class: Arc<Class>,
+    make: Make,
     _counted: Counted,
 }
 
@@ -29,9 +32,14 @@ const _: () = {
     any_thread::<Factory>();
 };
 
-/// Creates a factory for objects of a class.
+/// Creates a factory for the handlers of a class.
 pub fn create(class: Arc<Class>) -> IClassFactory {
-    Factory { class, _counted: Counted::new() }.into()
+    for_objects(Box::new(move || handler::create(Arc::clone(&class)).into()))
+}
+
+/// Creates a factory for objects.
+pub(crate) fn for_objects(make: Make) -> IClassFactory {
+    Factory { make, _counted: Counted::new() }.into()
 }
 
 impl IClassFactory_Impl for Factory_Impl {
@@ -49,9 +57,9 @@ impl IClassFactory_Impl for Factory_Impl {
             if !pUnkOuter.is_null() {
                 return Err(CLASS_E_NOAGGREGATION);
             }
-            let handler = handler::create(Arc::clone(&self.class));
+            let object = (self.make)();
             // SAFETY: both pointers are the caller's and not NULL.
-            Ok(ours(unsafe { handler.query(riid, ppvObject) }))
+            Ok(ours(unsafe { object.query(riid, ppvObject) }))
         })
     }
 

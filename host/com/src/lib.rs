@@ -15,8 +15,9 @@
 //!   requirements on objects.
 //! - `callback`, `callback_sink`: the manager's callback, and the sink that forwards to it.
 //! - [`user_interface`] shows dialogs.
-//! - `handler_thread`, `run_state`, [`handler`]: the handler object. `item_enumerator`,
+//! - `handler_thread`, `run_state`, [`handler`]: the handler object. `cursor`, `item_enumerator`,
 //!   [`factory`]: its helpers.
+//! - [`collection`], [`string_enumerator`]: the list of a user's handlers for Sync Center.
 //! - `registry`, `exports`: registration and exported functions, on Windows.
 //! - `manager_callback`, [`native`]: the sync manager's role, for native handlers.
 
@@ -26,7 +27,9 @@
 mod apartment;
 mod callback;
 mod callback_sink;
+pub mod collection;
 mod convert;
+mod cursor;
 mod event;
 #[cfg(windows)]
 mod exports;
@@ -45,6 +48,7 @@ mod oneshot;
 #[cfg(windows)]
 pub mod registry;
 mod run_state;
+pub mod string_enumerator;
 pub mod task_memory;
 pub mod user_interface;
 

@@ -11,6 +11,7 @@ use windows_registry::{CURRENT_USER, Key, LOCAL_MACHINE};
 use windows_sys::Win32::Foundation::ERROR_FILE_NOT_FOUND;
 use windows_sys::Win32::System::Com::{CLSCTX_INPROC_SERVER, CoCreateInstance};
 
+use crate::collection::{self, COLLECTION_CLASS};
 use crate::convert;
 use crate::guard::ours;
 use crate::interfaces::{CLSID_SyncMgr, ISyncMgrRegister};
@@ -23,6 +24,10 @@ const CLASSES: &str = r"Software\Classes\CLSID";
 
 /// The key in which the sync manager looks up handlers. It is documented for the machine only.
 const HANDLERS: &str = r"Software\Microsoft\Windows\CurrentVersion\SyncMgr\Handlers";
+
+/// The key in which Sync Center looks up collections of handlers, for the machine only.
+const COLLECTIONS: &str =
+    r"Software\Microsoft\Windows\CurrentVersion\SyncMgr\HandlerCollections";
 
 /// The value that marks a class as created by this library. It holds the plugin's name.
 const MARK: &str = "SyncMgrPlugin";
@@ -94,6 +99,8 @@ impl RegistryError {
 /// The way in which a handler was registered with the sync manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Registered {
+    /// Through the collection that the installer registered, which lists the user's plugins.
+    ByCollection,
     /// Through `ISyncMgrRegister`.
     ByManager,
     /// Through the documented registry key, because `ISyncMgrRegister` was unavailable or failed.
@@ -109,13 +116,14 @@ impl Registered {
     /// Returns a note for the user, if there is anything to know.
     pub fn note(self) -> Option<String> {
         match self {
-            Self::ByManager => None,
+            Self::ByCollection | Self::ByManager => None,
             Self::ByKey { manager, scope } => {
                 let more = match scope {
                     Scope::Machine => "",
                     Scope::User => {
-                        "; the key of a single user is undocumented, so use --machine if the \
-                         handler is not found"
+                        "; the key of a single user is undocumented, so if the handler is not \
+                         found, use --machine, or install the program with its installer, which \
+                         registers a collection of the user's handlers"
                     }
                 };
                 Some(format!(
@@ -149,7 +157,13 @@ fn root(scope: Scope) -> &'static Key {
 
 /// Returns the class id as the registry spells it.
 fn class_name(registration: &Registration) -> String {
-    format!("{{{}}}", registration.clsid.to_string().to_uppercase())
+    collection::handler_id(registration.clsid)
+}
+
+/// Returns whether Sync Center finds the collection of handlers.
+fn has_collection() -> bool {
+    let key = format!(r"{COLLECTIONS}\{}", collection::handler_id(COLLECTION_CLASS));
+    LOCAL_MACHINE.open(key).is_ok()
 }
 
 /// Registers an installed plugin as a native handler.
@@ -170,6 +184,10 @@ pub fn register(registration: &Registration, library: &Path) -> Result<Registere
     set(root, &server, "", &library.to_string_lossy())?;
     // Objects work in every apartment and need no dedicated one.
     set(root, &server, "ThreadingModel", "Both")?;
+    // Another key would list the handler twice.
+    if registration.scope == Scope::User && has_collection() {
+        return Ok(Registered::ByCollection);
+    }
     let manager = match Manager::get().and_then(|manager| manager.register(registration)) {
         Ok(()) => return Ok(Registered::ByManager),
         Err(manager) => manager,

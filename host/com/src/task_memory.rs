@@ -2,21 +2,27 @@
 
 #![allow(unsafe_code, reason = "raw memory")]
 
-/// Moves a plain structure to memory that the caller frees with `CoTaskMemFree`. Returns `None` if
+/// Copies a plain structure to memory that the caller frees with `CoTaskMemFree`. Returns `None` if
 /// the allocation fails.
 pub(crate) fn give<T: Copy>(value: T) -> Option<*mut T> {
+    give_all(&[value])
+}
+
+/// Copies plain values to memory that the caller frees with `CoTaskMemFree`. Returns `None` if the
+/// allocation fails.
+pub(crate) fn give_all<T: Copy>(values: &[T]) -> Option<*mut T> {
     #[cfg(windows)]
     // SAFETY: any size is allowed.
-    let memory = unsafe { windows_sys::Win32::System::Com::CoTaskMemAlloc(size_of::<T>()) };
+    let memory = unsafe { windows_sys::Win32::System::Com::CoTaskMemAlloc(size_of_val(values)) };
     #[cfg(not(windows))]
     // SAFETY: any size is allowed.
-    let memory = unsafe { libc_malloc(size_of::<T>()) };
+    let memory = unsafe { libc_malloc(size_of_val(values)) };
     let memory = memory.cast::<T>();
     if memory.is_null() {
         return None;
     }
-    // SAFETY: the memory has room for one value and is aligned for any type.
-    unsafe { memory.write(value) };
+    // SAFETY: the memory is new, has room for the values, and is aligned for any type.
+    unsafe { memory.copy_from_nonoverlapping(values.as_ptr(), values.len()) };
     Some(memory)
 }
 

@@ -1,5 +1,6 @@
 //! The COM objects: through their vtables here, and in Windows programs under Wine.
 
+mod collection;
 mod leaks;
 mod native;
 mod nonconforming;

@@ -5,6 +5,7 @@
 #![allow(clippy::multiple_unsafe_ops_per_block, reason = "what a C program would do")]
 
 mod arguments;
+mod collection;
 mod ends;
 mod items;
 mod reentry;

@@ -81,7 +81,7 @@ impl ISyncMgrSynchronize_Impl for Handler_Impl {
             let list =
                 self.thread()?.ask(async |session: &mut Session| session.enum_items().await)?;
             let items: Arc<[Item]> = list.items.into();
-            let enumerator = ItemEnumerator::create(items, 0);
+            let enumerator = ItemEnumerator::create(items);
             // SAFETY: as above; the caller owns the returned reference.
             unsafe { ppSyncMgrEnumItems.write(enumerator.into_raw()) };
             Ok(hresult::from_missing_items(list.missing_items))

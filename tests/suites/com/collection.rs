@@ -1,0 +1,69 @@
+//! The collection of the installer, with a client in C under Wine.
+
+#![cfg(unix)]
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use conformance::wine::{Wine, windows_path};
+use conformance::{HELLO, compare_with_file, workspace};
+
+/// What the installer writes for the collection: key, name, value.
+fn installed_values() -> Result<Vec<[String; 3]>> {
+    let installer = fs::read_to_string(workspace().join("host/cli/packages/syncmgr.wxs"))?;
+    let mut keys = Vec::new();
+    let mut values = Vec::new();
+    let attribute = |tag: &str, name: &str| {
+        let value = tag.split_once(&format!("{name}=\""))?.1.split('"').next()?;
+        Some(value.to_owned())
+    };
+    for tag in installer.split('<').skip(1) {
+        match tag.split([' ', '>', '/', '\n']).next() {
+            Some("RegistryKey") => keys.push(attribute(tag, " Key").context("a key")?),
+            Some("RegistryValue") => {
+                let key: Vec<_> = keys.iter().cloned().chain(attribute(tag, " Key")).collect();
+                let value = attribute(tag, " Value").context("a value")?;
+                values.push([key.join(r"\"), attribute(tag, " Name").unwrap_or_default(), value]);
+            }
+            // The end of a key.
+            Some("") if tag.starts_with("/RegistryKey") => drop(keys.pop()),
+            _other => {}
+        }
+    }
+    Ok(values)
+}
+
+/// Wine has no classes of a single user, so only the collection can return this plugin.
+#[test]
+fn a_collection_lists_the_plugins_of_the_user() -> Result<()> {
+    let Some(wine) = Wine::get()? else { return Ok(()) };
+    let wine = wine.another()?;
+    let library = windows_path(&wine.programs().join("syncmgr_com.dll"))?;
+    let values = installed_values()?;
+    ensure!(values.len() == 4, "{values:?}");
+    for [key, name, value] in &values {
+        let key = format!(r"HKLM\{key}");
+        let value = value.replace("[#Server]", &library);
+        let name = match name.as_str() {
+            "" => vec!["/ve"],
+            name => vec!["/v", name],
+        };
+        wine.run("reg", &[&["add", &key], &name[..], &["/d", &value, "/f"]].concat())?.expect(0)?;
+    }
+    let hello = windows_path(Path::new(HELLO))?;
+    let registered = wine.syncmgr(&["register", &hello, "--name", "users"])?.expect(0)?;
+    // The other ways to register a handler would list it twice.
+    ensure!(!registered.stderr.contains("registry key"), "{registered:?}");
+    let machines = wine.register(HELLO, "machines", &[])?;
+    let class = values[0][0].rsplit_once('\\').context("a class")?.1;
+    let log = wine.run("collection.exe", &[class])?.expect(0)?.stdout;
+    ensure!(!log.contains(&machines), "the machine's plugins have a key of their own: {log}");
+    let users = registered.stdout.split(['{', '}']).nth(1).context("the class is printed")?;
+    let log_of_one = log.replace(&format!("{{{users}}}"), "{CLASS}");
+    compare_with_file("tests/com/expected/collection.log", &log_of_one)?;
+    wine.syncmgr(&["unregister", "--all"])?.expect(0)?;
+    let log = wine.run("collection.exe", &[class])?.expect(0)?.stdout;
+    ensure!(!log.contains(users), "{log}");
+    Ok(())
+}
