@@ -2,6 +2,7 @@
 
 pub(crate) mod complexity;
 pub(crate) mod description;
+mod expansion;
 pub(crate) mod features;
 pub(crate) mod file;
 pub(crate) mod precompiled;

@@ -9,6 +9,7 @@ use wasmparser::{
 };
 
 use super::complexity::Complexity;
+use super::expansion::Expansion;
 use super::features;
 use super::requests::{self, Requests};
 use crate::error::{ContractError, newer};
@@ -125,14 +126,50 @@ fn check_encoding(bytes: &[u8]) -> Result<(), ContractError> {
     }
 }
 
+impl Requests {
+    /// Reads the requests of a component. The rest of it is not checked, which takes most of the time
+    /// of [`Description::of`]: it is checked when the plugin is loaded.
+    ///
+    /// # Errors
+    /// Returns [`ContractError::Requests`], and the errors of a file that is no component.
+    pub fn of(bytes: &[u8]) -> Result<Self, ContractError> {
+        check_encoding(bytes)?;
+        let (mut requests, mut depth) = (None, 0_usize);
+        for payload in Parser::new(0).parse_all(bytes) {
+            check_depth(depth)?;
+            match payload.map_err(|error| malformed(bytes, &error))? {
+                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+                Payload::End(_) => depth = depth.saturating_sub(1),
+                Payload::CustomSection(custom) if custom.name() == requests::SECTION => {
+                    read_requests(custom.data(), &mut requests)?;
+                }
+                _other => {}
+            }
+        }
+        Ok(requests.unwrap_or_default())
+    }
+}
+
+fn malformed(bytes: &[u8], error: &wasmparser::BinaryReaderError) -> ContractError {
+    if error.message().contains("unexpected end") {
+        return ContractError::Truncated { bytes: bytes.len() };
+    }
+    ContractError::Malformed { message: error.message().to_owned(), offset: error.offset() }
+}
+
+fn check_depth(depth: usize) -> Result<(), ContractError> {
+    if depth > MAX_NESTING {
+        return Err(ContractError::Malformed {
+            message: format!("components nest deeper than {MAX_NESTING}"),
+            offset: 0,
+        });
+    }
+    Ok(())
+}
+
 #[allow(clippy::wildcard_enum_match_arm, reason = "the validator checks the other sections")]
 fn read(bytes: &[u8]) -> Result<Description, ContractError> {
-    let malformed = |error: wasmparser::BinaryReaderError| {
-        if error.message().contains("unexpected end") {
-            return ContractError::Truncated { bytes: bytes.len() };
-        }
-        ContractError::Malformed { message: error.message().to_owned(), offset: error.offset() }
-    };
+    let malformed = |error| malformed(bytes, &error);
     let mut imports = BTreeSet::new();
     let mut exports = BTreeSet::new();
     let mut producers = BTreeSet::new();
@@ -145,12 +182,7 @@ fn read(bytes: &[u8]) -> Result<Description, ContractError> {
     parser.set_features(features::ON);
     for payload in parser.parse_all(bytes) {
         let payload = payload.map_err(malformed)?;
-        if depth > MAX_NESTING {
-            return Err(ContractError::Malformed {
-                message: format!("components nest deeper than {MAX_NESTING}"),
-                offset: 0,
-            });
-        }
+        check_depth(depth)?;
         match payload {
             Payload::ModuleSection { .. } => {
                 depth += 1;
@@ -206,11 +238,7 @@ fn read(bytes: &[u8]) -> Result<Description, ContractError> {
                 }
             }
             Payload::CustomSection(custom) if custom.name() == requests::SECTION => {
-                if requests.is_some() {
-                    let message = "the section occurs twice".to_owned();
-                    return Err(ContractError::Requests { message });
-                }
-                requests = Some(Requests::parse(custom.data())?);
+                read_requests(custom.data(), &mut requests)?;
             }
             Payload::CustomSection(custom) if custom.name() == SDK_SECTION => {
                 let text = std::str::from_utf8(custom.data()).ok();
@@ -240,40 +268,19 @@ fn read(bytes: &[u8]) -> Result<Description, ContractError> {
     })
 }
 
+fn read_requests(section: &[u8], into: &mut Option<Requests>) -> Result<(), ContractError> {
+    if into.is_some() {
+        let message = "the section occurs twice".to_owned();
+        return Err(ContractError::Requests { message });
+    }
+    *into = Some(Requests::parse(section)?);
+    Ok(())
+}
+
 fn handed_over(bytes: &[u8]) -> ContractError {
     ContractError::Malformed {
         message: "a component is passed to another component".to_owned(),
         offset: bytes.len(),
-    }
-}
-
-/// Counts the instances that instantiating the component would create. Each instantiation is
-/// assumed to be of the most expensive component or module seen so far, so that no index has to be
-/// resolved.
-#[derive(Debug, Default)]
-struct Expansion {
-    /// The instances that each enclosing component would create.
-    open: Vec<u64>,
-    /// The most instances that a complete component would create.
-    greatest: u64,
-    total: u64,
-}
-
-impl Expansion {
-    fn enter(&mut self) {
-        self.open.push(0);
-    }
-
-    fn instantiate(&mut self, count: u32) {
-        let made = u64::from(count).saturating_mul(self.greatest.saturating_add(1));
-        let here = self.open.last_mut().unwrap_or(&mut self.total);
-        *here = here.saturating_add(made);
-    }
-
-    fn leave(&mut self) {
-        if let Some(made) = self.open.pop() {
-            self.greatest = self.greatest.max(made);
-        }
     }
 }
 
