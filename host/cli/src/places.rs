@@ -1,6 +1,6 @@
 //! Directories and URLs that are given without the names of their grants.
 
-use syncmgr_host::{Description, LoadError, LoadLimits};
+use syncmgr_host::{LoadError, LoadLimits, Requests};
 
 use crate::args::GrantArgs;
 use crate::exit::UsageError;
@@ -21,10 +21,9 @@ pub(crate) fn grant_places(
     grants: &mut GrantArgs,
 ) -> anyhow::Result<()> {
     let bytes = plugin.bytes(&LoadLimits::default())?;
-    let description = Description::of(&bytes)
+    let requests = Requests::of(&bytes)
         .map_err(|reason| LoadError::Contract { name: plugin.name(), reason })?;
     let is_single = |name: &&str| !name.contains(['*', '.']);
-    let requests = &description.requests;
     let directories = requests.directories.iter().map(|request| request.name.as_str());
     let servers = requests.http.iter().filter(|request| request.url.is_none());
     let servers = servers.map(|request| request.name.as_str());
