@@ -109,9 +109,9 @@ impl Drop for Server {
     }
 }
 
-/// Creates a history with this many runs.
-fn recorded(state: &Path, runs: usize) -> Result<()> {
-    let (left, right) = (state.join("left"), state.join("right"));
+/// Creates a history with this many runs in the directory `state` of `home`.
+fn recorded(home: &Path, state: &Path, runs: usize) -> Result<()> {
+    let (left, right) = (home.join("left"), home.join("right"));
     fs::create_dir_all(&left)?;
     fs::create_dir_all(&right)?;
     let programs = programs::found();
@@ -137,8 +137,9 @@ fn pages(runs: usize, times: usize) -> Result<Vec<Row>> {
     let mut servers = Vec::new();
     // A page shows 50 runs.
     for (name, runs) in [("few", 60), ("many", runs)] {
-        let state = home.path().join(name);
-        recorded(&state, runs)?;
+        let home = home.path().join(name);
+        let state = home.join("state");
+        recorded(&home, &state, runs)?;
         servers.push(Server::start(&state)?);
     }
     let [few, many] = &servers[..] else { return Ok(Vec::new()) };
