@@ -19,8 +19,9 @@ use syncmgr_install::{History, HistoryConflict, RunFilter};
 pub(crate) use self::diff::Comparison;
 pub(crate) use self::refusal::Refusal;
 pub(crate) use self::settle::Settled;
+use self::settle::Trash;
 pub(crate) use self::versions::key;
-use self::versions::root;
+use self::versions::{pair, root};
 use crate::args::Keep;
 use crate::exit::Exit;
 use crate::output::note;
@@ -81,7 +82,9 @@ impl Resolver {
         keep: Keep,
         dry_run: bool,
     ) -> Result<(PathBuf, Settled), Refusal> {
-        let root = root(self.directories(conflict)?, conflict)?;
+        let directories = self.directories(conflict)?;
+        let root = root(directories, conflict)?;
+        let pair = pair(directories, &root);
         match keep {
             Keep::Left | Keep::Right | Keep::Local | Keep::Remote
                 if self.several.contains(&entry(conflict)) =>
@@ -94,7 +97,8 @@ impl Resolver {
             }
             Keep::Left | Keep::Right | Keep::Local | Keep::Remote | Keep::Newer | Keep::Both => {}
         }
-        let settled = settle::settle(&root, conflict, keep, &self.stamp, dry_run)?;
+        let settled =
+            settle::settle(&root, conflict, keep, Trash { stamp: &self.stamp, pair }, dry_run)?;
         if !dry_run && let Err(error) = self.history.settle(conflict) {
             let error = syncmgr_host::full_message(&error);
             // The next run records it.

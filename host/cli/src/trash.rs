@@ -15,7 +15,7 @@ mod restore;
 mod tree;
 mod usage;
 
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -39,8 +39,8 @@ pub(crate) use usage::Run;
 
 /// The directory in a plugin's storage.
 const IN_STORAGE: &str = "trash";
-/// The directory in the root of a side.
-const IN_ROOT: &str = ".syncmgr-trash";
+/// The directory in the root of a side, which no plugin syncs.
+pub(crate) const IN_ROOT: &str = ".syncmgr-trash";
 /// The file with the pair of a run, or the end of its name.
 const PAIR: &str = "pair";
 /// The maximum size of that file in bytes.
@@ -194,7 +194,7 @@ fn in_root(grant: &Grant, directories: &Directories) -> io::Result<Vec<Part>> {
 }
 
 /// Returns the name of the file with the pair of a run in the root of a side.
-fn pair_name(run: &str) -> String {
+pub(crate) fn pair_name(run: &str) -> String {
     format!("{run}.{PAIR}")
 }
 
@@ -220,6 +220,16 @@ fn parse_pair(text: &str) -> Option<[Uuid; 2]> {
 /// Returns the content of the file with the pair.
 fn pair_text([left, right]: [Uuid; 2]) -> String {
     format!("{} {left}\n{} {right}\n", SIDES[0], SIDES[1])
+}
+
+/// Writes the file with the pair, unless it exists.
+pub(crate) fn write_pair(directory: &UserDirectory, name: &str, pair: [Uuid; 2]) -> io::Result<()> {
+    if directory.entry(name)?.is_some() {
+        return Ok(());
+    }
+    let mut file = directory.create_file(name)?;
+    file.write_all(pair_text(pair).as_bytes())?;
+    file.sync_all()
 }
 
 impl Part {

@@ -75,11 +75,14 @@ impl Home {
         if !trash.exists() {
             return Ok(Vec::new());
         }
+        let mut tree = trees::read(&trash)?;
+        // The sides of each run.
+        tree.retain(|path, _| !path.ends_with(".pair"));
         let content = |entry| match entry {
             Entry::File(content) => Some(String::from_utf8_lossy(&content).into_owned()),
             Entry::Directory | Entry::Link(_) => None,
         };
-        Ok(trees::read(&trash)?.into_values().filter_map(content).collect())
+        Ok(tree.into_values().filter_map(content).collect())
     }
 
     /// Runs the pair, after which both sides must be equal, without a conflict.
@@ -135,6 +138,7 @@ fn each_version_can_be_kept() -> Result<()> {
                 ensure!(done.stdout.contains(&words), "{words:?} is not in {}", done.stdout);
                 assert_eq!(home.in_trash("left")?, [format!("{other}\n")]);
                 assert_private(&home.path("left").join(TRASH))?;
+                home.run(&["trash", "list", "folder"])?.expect(0, "from left, ")?;
             }
         }
         assert_eq!(trees::read(&home.path("right"))?, before, "the other side changes later");
@@ -150,7 +154,8 @@ fn each_version_can_be_kept() -> Result<()> {
 fn assert_private(directory: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     let stamps = fs::read_dir(directory)?.map(|entry| Ok(entry?.path()));
-    let stamps = stamps.collect::<std::io::Result<Vec<_>>>()?;
+    let mut stamps = stamps.collect::<std::io::Result<Vec<_>>>()?;
+    stamps.retain(|path| path.is_dir());
     assert_eq!(stamps.len(), 1);
     for directory in [directory, &stamps[0]] {
         assert_eq!(directory.metadata()?.permissions().mode() & 0o7777, 0o700);

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 use syncmgr_host::files::{Found, UserDirectory};
 use syncmgr_install::HistoryConflict;
+use uuid::Uuid;
 
 use super::copy_name::Kept;
 use super::refusal::Refusal;
@@ -14,9 +15,7 @@ use super::versions::{Versions, open};
 use crate::args::Keep;
 use crate::escape::quote;
 use crate::exit::Exit;
-
-/// The trash in a directory, which no plugin syncs.
-const TRASH: &str = ".syncmgr-trash";
+use crate::trash::{IN_ROOT, pair_name, write_pair};
 
 /// The maximum number of names that are tried for a file.
 const MOST_NAMES: u32 = 100;
@@ -53,18 +52,27 @@ impl Settled {
                 quote(trash)
             ),
             (Kept::Path | Kept::Copy, None) => format!(
-                "{keep} the version of {side} of {path}, and move that of {other} to {TRASH}"
+                "{keep} the version of {side} of {path}, and move that of {other} to {IN_ROOT}"
             ),
         }
     }
 }
 
-/// Settles a conflict in the directory `path`. `stamp` is the name of the directory in the trash.
+/// Where a version that is not kept is moved to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Trash<'a> {
+    /// The name of the directory in the trash.
+    pub(super) stamp: &'a str,
+    /// The ids of the two sides, if both are directories.
+    pub(super) pair: Option<[Uuid; 2]>,
+}
+
+/// Settles a conflict in the directory `path`.
 pub(super) fn settle(
     path: &Path,
     conflict: &HistoryConflict,
     keep: Keep,
-    stamp: &str,
+    Trash { stamp, pair }: Trash<'_>,
     dry_run: bool,
 ) -> Result<Settled, Refusal> {
     let root = open(path)?;
@@ -101,13 +109,13 @@ pub(super) fn settle(
             versions.sibling(&free.map_err(failed)?)
         }
         Kept::Path | Kept::Copy => {
-            let trash = trash(&root, stamp, &versions.parents).map_err(failed)?;
+            let trash = trash(&root, stamp, pair, &versions.parents).map_err(failed)?;
             let moved = match kept {
                 Kept::Copy => versions.replace_by_copy(&trash)?,
                 Kept::Path | Kept::Both => versions.move_to(&trash, 1).map_err(failed)?,
             };
             trash.flush().map_err(failed)?;
-            format!("{TRASH}/{stamp}/{}", versions.sibling(&moved))
+            format!("{IN_ROOT}/{stamp}/{}", versions.sibling(&moved))
         }
     };
     directory.flush().map_err(failed)?;
@@ -168,8 +176,17 @@ fn changed() -> Refusal {
 }
 
 /// Opens the directory of this command in the trash, for entries of a directory.
-fn trash(root: &UserDirectory, stamp: &str, parents: &[String]) -> io::Result<UserDirectory> {
-    let mut directory = root.create_private(TRASH)?.create_private(stamp)?;
+fn trash(
+    root: &UserDirectory,
+    stamp: &str,
+    pair: Option<[Uuid; 2]>,
+    parents: &[String],
+) -> io::Result<UserDirectory> {
+    let trash = root.create_private(IN_ROOT)?;
+    if let Some(pair) = pair {
+        write_pair(&trash, &pair_name(stamp), pair)?;
+    }
+    let mut directory = trash.create_private(stamp)?;
     for parent in parents {
         directory = directory.create_private(parent)?;
     }

@@ -5,8 +5,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use syncmgr_host::files::{Found, RegularFile, UserDirectory};
+use syncmgr_host::{Access, Grant};
 use syncmgr_install::HistoryConflict;
 use unicode_normalization::UnicodeNormalization as _;
+use uuid::Uuid;
 
 use super::copy_name::CopyName;
 use super::refusal::Refusal;
@@ -68,6 +70,20 @@ pub(super) fn root(
                 .to_owned(),
         })
     })
+}
+
+/// Returns the ids of the left and the right side of an item one of whose directories is `root`;
+/// `None`: not both are directories.
+pub(super) fn pair(directories: &[(String, String)], root: &Path) -> Option<[Uuid; 2]> {
+    const SIDES: [&str; 2] = ["left", "right"];
+    let (name, _) = directories.iter().find(|(_, path)| Path::new(path) == root)?;
+    let key = SIDES.iter().find_map(|side| name.strip_suffix(side))?;
+    let id = |side| {
+        let (name, path) = directories.iter().find(|(name, _)| *name == format!("{key}{side}"))?;
+        Some(Grant::new(name, Path::new(path), Access::ReadWrite).ok()?.id())
+    };
+    let [left, right] = SIDES.map(id);
+    Some([left?, right?])
 }
 
 /// Opens a granted directory.

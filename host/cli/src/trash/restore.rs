@@ -1,7 +1,7 @@
 //! Moves entries from the trash to their places or elsewhere. Nothing that exists is replaced, but
 //! moved to the trash first.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::remove::prune;
 use super::tree::{Below, join, make_below, open_below, parts, split, walk};
-use super::{IN_ROOT, PAIR, Part, name_of, pair_name, pair_text};
+use super::{IN_ROOT, PAIR, Part, name_of, pair_name, write_pair};
 use crate::exit::UsageError;
 use crate::output::{local_time, milliseconds};
 
@@ -225,13 +225,7 @@ impl<'a> Restore<'a> {
     }
 
     fn write_pair(&self, directory: &UserDirectory, name: &str) -> io::Result<()> {
-        let Some(pair) = self.part.pair else { return Ok(()) };
-        if directory.entry(name)?.is_some() {
-            return Ok(());
-        }
-        let mut file = directory.create_file(name)?;
-        file.write_all(pair_text(pair).as_bytes())?;
-        file.sync_all()
+        self.part.pair.map_or(Ok(()), |pair| write_pair(directory, name, pair))
     }
 }
 
