@@ -4,8 +4,8 @@
 //! - `guard`: who may do what: the first code that sees a request, and the headers of each answer.
 //!   `secret`: the tokens that it compares. `form`: the fields of a query or a body.
 //! - `view/`: one file per page. They show texts of plugins, which `view` escapes in one place.
-//! - `job`, `jobs`: what can be run. `children`: the runs; `progress` reads their output, `places` counts by
-//!   directory, and `live` passes it on to the browser.
+//! - `job`, `jobs`: what can be run. `children`: the runs; `progress` reads their output, `places`
+//!   counts by directory, `rates` by time, and `live` passes it on to the browser.
 //! - `scheduler`: starts the runs of schedules that the system does not execute.
 //! - `conflicts` and `trash`: which of them a form selects, and settling or restoring them. `key`:
 //!   what names them. `outcome`: what became of a form.
@@ -21,6 +21,7 @@ mod live;
 mod outcome;
 mod places;
 mod progress;
+mod rates;
 mod routes;
 mod scheduler;
 mod secret;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 
 use super::places::Places;
+use super::rates::Rates;
 use crate::escape::escape;
 use crate::output::action_words;
 
@@ -131,6 +132,7 @@ pub(super) struct Item {
     first: Option<(Instant, i32)>,
     /// The time of the last report of a value.
     last: Option<Instant>,
+    pub(super) rates: Rates,
 }
 
 impl Item {
@@ -141,6 +143,7 @@ impl Item {
             self.value = value.clamp(0, self.max);
             self.first.get_or_insert((now, self.value));
             self.last = Some(now);
+            self.rates.add(now, self.value);
         }
         self.bytes_per_step = step;
     }
@@ -285,6 +288,7 @@ impl From<Named> for Item {
             bytes_per_step: 0,
             first: None,
             last: None,
+            rates: Rates::default(),
         }
     }
 }

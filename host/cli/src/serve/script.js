@@ -21,5 +21,8 @@ if (live) {
         element.value = value;
       }
     }
+    for (const [id, points] of values.curves) {
+      document.getElementById(id)?.setAttribute("points", points);
+    }
   });
 }

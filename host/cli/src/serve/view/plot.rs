@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 use syncmgr_install::{HistoryRun, ItemRun};
 
+use super::super::rates::Rates;
 use super::parts::{bytes, changed_bytes, class, result_class};
 use crate::exit::Exit;
 use crate::output::{duration, local_time};
@@ -15,6 +16,9 @@ const HEIGHT: usize = 20;
 /// The size of a plot.
 const PLOT_WIDTH: usize = 600;
 const PLOT_HEIGHT: usize = 120;
+
+/// The width and the height of a curve, before it is stretched.
+pub(super) const CURVE_SIZE: u32 = 120;
 
 /// Returns the last runs of an item, oldest first. The height of a bar says the same as its color.
 pub(super) fn strip(runs: &[ItemRun]) -> Markup {
@@ -38,6 +42,17 @@ pub(super) fn strip(runs: &[ItemRun]) -> Markup {
                     title { (local_time(run.started)) ": " (words) }
                 }
             }
+        }
+    }
+}
+
+/// Returns the rate of an item since its start. The words next to it state the current one.
+pub(super) fn curve(id: &str, rates: &Rates) -> Markup {
+    html! {
+        svg.curve viewBox=(format!("0 0 {CURVE_SIZE} {CURVE_SIZE}")) preserveAspectRatio="none"
+            aria-hidden="true"
+        {
+            polyline id=(id) points=(rates.points(CURVE_SIZE)) {}
         }
     }
 }

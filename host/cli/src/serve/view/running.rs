@@ -10,6 +10,7 @@ use super::super::progress::{Item, Progress};
 use super::super::server::Server;
 use super::page;
 use super::parts::{bytes, more, outcome, run_link, table, time};
+use super::plot::{CURVE_SIZE, curve};
 use super::treemap::{directory, treemap, words};
 use crate::output::duration;
 
@@ -75,6 +76,7 @@ fn in_progress(server: &Server, run: &Run) -> Markup {
                         progress id=(format!("{id}-bar")) max=(item.max.max(1))
                             value=(item.value) aria-label=(item.name) {}
                         span.text id=(id) { (item_words(item)) }
+                        (curve(&format!("{id}-curve"), &item.rates))
                     }
                 }
             }
@@ -192,10 +194,12 @@ pub(in crate::serve) struct Values {
     pub(super) shape: String,
     texts: Vec<(String, String)>,
     bars: Vec<(String, i32, i32)>,
+    curves: Vec<(String, String)>,
 }
 
 pub(in crate::serve) fn live_values(server: &Server) -> Values {
-    let (mut shape, mut texts, mut bars) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut shape, mut texts) = (Vec::new(), Vec::new());
+    let (mut bars, mut curves) = (Vec::new(), Vec::new());
     for run in server.children.all() {
         let (is_running, is_cancelled) = (run.is_running(), run.is_cancelled());
         let progress = run.progress();
@@ -208,9 +212,10 @@ pub(in crate::serve) fn live_values(server: &Server) -> Values {
         for (at, item) in progress.items.iter().take(LIVE_ITEMS).enumerate() {
             let id = format!("run-{}-{at}", run.number);
             bars.push((format!("{id}-bar"), item.value, item.max.max(1)));
+            curves.push((format!("{id}-curve"), item.rates.points(CURVE_SIZE)));
             texts.push((id, item_words(item)));
         }
     }
     let texts = texts.into_iter().map(|(id, text)| (id, crate::escape::escape(&text).into_owned()));
-    Values { shape: shape.join(" "), texts: texts.collect(), bars }
+    Values { shape: shape.join(" "), texts: texts.collect(), bars, curves }
 }
