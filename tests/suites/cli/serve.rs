@@ -7,6 +7,8 @@ mod conflicts;
 mod driver;
 #[cfg(unix)]
 mod running;
+#[cfg(target_os = "linux")]
+mod tour;
 mod trash;
 
 use std::fs;

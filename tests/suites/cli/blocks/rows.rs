@@ -92,6 +92,9 @@ pub(super) const BLOCKS: &[(&str, &str, How)] = &[
     (PUBLISHING, "[package]", File("hello/Cargo.toml")),
     (PUBLISHING, "cargo build --release", Run("hello", "")),
     (PUBLISHING, "syncmgr validate", Run("hello", "")),
+    (PUBLISHING, "wkg fetch", Not("`.ci/wit check` does it, with a registry on loopback")),
+    (TOUR, "plugin = \"folder\"", By("serve::the_tour_shows_a_week")),
+    (TOUR, "{{#include", By("serve::the_tour_shows_a_week")),
     ("CONTRIBUTING.md", "cargo build", Not("this is how the tests are run")),
     ("CONTRIBUTING.md", "BLESS=1", Not("it writes into the repository")),
     ("ARCHITECTURE.md", "component -->", Not("a drawing")),
@@ -204,6 +207,7 @@ const REGISTRY: &str = "guest/book/src/registry.md";
 const SIGNED: &str = "registry::a_signed_plugin_is_pushed_installed_updated_and_uninstalled";
 const PUBLISHING: &str = "guest/book/src/publishing.md";
 const TESTING: &str = "guest/book/src/testing.md";
+const TOUR: &str = "guest/book/src/tour.md";
 const TUTORIAL_C: &str = "guest/book/src/tutorial-c.md";
 const TUTORIAL_JAVASCRIPT: &str = "guest/book/src/tutorial-javascript.md";
 const TUTORIAL_PYTHON: &str = "guest/book/src/tutorial-python.md";

@@ -20,7 +20,7 @@ fn url(page: &Page, path: &str) -> String {
 }
 
 /// Stores a picture for the book. Pictures depend on fonts, so they are not compared.
-fn picture(browser: &Browser, name: &str) -> Result<()> {
+pub(super) fn picture(browser: &Browser, name: &str) -> Result<()> {
     let picture = browser.screenshot()?;
     ensure!(picture.starts_with(b"\x89PNG"));
     if std::env::var_os("BLESS").is_some() {

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -77,7 +77,12 @@ pub(super) struct Page {
 
 impl Page {
     pub(super) fn start(home: &Home) -> Result<Self> {
-        let mut child = home.command(&["serve"]).stdout(Stdio::piped()).spawn()?;
+        Self::of(home.command(&["serve"]))
+    }
+
+    /// Starts a command that runs the program.
+    pub(super) fn of(mut command: Command) -> Result<Self> {
+        let mut child = command.stdout(Stdio::piped()).spawn()?;
         let mut url = String::new();
         BufReader::new(child.stdout.take().context("an output")?).read_line(&mut url)?;
         let url = url.trim().to_owned();
