@@ -26,8 +26,7 @@ const CLASSES: &str = r"Software\Classes\CLSID";
 const HANDLERS: &str = r"Software\Microsoft\Windows\CurrentVersion\SyncMgr\Handlers";
 
 /// The key in which Sync Center looks up collections of handlers, for the machine only.
-const COLLECTIONS: &str =
-    r"Software\Microsoft\Windows\CurrentVersion\SyncMgr\HandlerCollections";
+const COLLECTIONS: &str = r"Software\Microsoft\Windows\CurrentVersion\SyncMgr\HandlerCollections";
 
 /// The value that marks a class as created by this library. It holds the plugin's name.
 const MARK: &str = "SyncMgrPlugin";

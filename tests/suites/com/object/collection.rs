@@ -34,8 +34,7 @@ fn bind(id: &str, interface: &GUID) -> (Hresult, *mut std::ffi::c_void) {
     let id: Vec<u16> = id.encode_utf16().chain([0]).collect();
     let mut handler = null_mut();
     // SAFETY: the text is NUL-terminated, and there is a place for the pointer.
-    let answered =
-        unsafe { collection().BindToHandler(id.as_ptr(), interface, &raw mut handler) };
+    let answered = unsafe { collection().BindToHandler(id.as_ptr(), interface, &raw mut handler) };
     (ours(answered), handler)
 }
 
