@@ -92,6 +92,7 @@ pub(super) const BLOCKS: &[(&str, &str, How)] = &[
     (PUBLISHING, "[package]", File("hello/Cargo.toml")),
     (PUBLISHING, "cargo build --release", Run("hello", "")),
     (PUBLISHING, "syncmgr validate", Run("hello", "")),
+    (PUBLISHING, "package me:mail", Not("`.ci/wit check` fetches and compiles it")),
     (PUBLISHING, "wkg fetch", Not("`.ci/wit check` does it, with a registry on loopback")),
     (TOUR, "plugin = \"folder\"", By("serve::the_tour_shows_a_week")),
     (TOUR, "{{#include", By("serve::the_tour_shows_a_week")),
