@@ -8,8 +8,8 @@
 set -eu
 cd "$1"
 export SYNCMGR_STATE_DIR="$PWD/state" NO_COLOR=1 TZ=UTC
-# Time limits and waits are real.
-export FAKETIME_DONT_FAKE_MONOTONIC=1
+# Time limits, waits and the times of files are real.
+export FAKETIME_DONT_FAKE_MONOTONIC=1 NO_FAKE_STAT=1
 now=
 
 day() {
@@ -53,8 +53,8 @@ write photos/sea.raw 'blue'
 write photos/wood.raw 'green'
 run syncmgr run --job week.toml --dry-run
 run syncmgr run --job week.toml
-run syncmgr schedule enable week.toml --print >schedule.txt
-grep -E '^(\$|OnCalendar)' schedule.txt
+echo '$ syncmgr schedule enable week.toml --print | grep OnCalendar'
+faketime -f "@$now" syncmgr schedule enable week.toml --print | grep OnCalendar
 
 day 'Tuesday: changes on both sides' '2026-11-24 09:00:00'
 write docs/notes.txt 'call back'

@@ -5760,9 +5760,9 @@ pub mod syncmgr {
             /// Reports actions of an item, in the order in which the plugin performed them.
             ///
             /// A plugin reports an action after performing it, and should report several of them in one
-            /// call. A plugin that only shows what a run would do reports the actions that it would
-            /// perform. The host ignores an id that is not an item of this run. It counts and drops actions
-            /// beyond its limit, which is one million for a run unless the operator changes it.
+            /// call. In a preview, it reports the actions that it would perform. The host ignores an id that
+            /// is not an item of this run. It counts and drops actions beyond its limit, which is one
+            /// million for a run unless the operator changes it.
             #[allow(async_fn_in_trait)]
             pub fn report_actions(item_id: ItemId, actions: &[Action]) -> () {
                 unsafe {

@@ -15,6 +15,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use syncmgr_install::{History, HistoryConflict, RunFilter};
+use uuid::Uuid;
 
 pub(crate) use self::diff::Comparison;
 pub(crate) use self::refusal::Refusal;
@@ -28,6 +29,10 @@ use crate::output::note;
 
 /// The form of the names in the trash of a directory, as of those that plugins create.
 const STAMP: &str = "%Y-%m-%dT%H%M%S.%9fZ";
+
+fn stamp() -> String {
+    Timestamp::now().strftime(STAMP).to_string()
+}
 
 /// An entry of an item: the job, the id and the path.
 type Entry = (String, String, String);
@@ -45,8 +50,8 @@ fn several_copies(conflicts: &[HistoryConflict]) -> BTreeSet<Entry> {
 /// Settles conflicts, one after the other.
 pub(crate) struct Resolver {
     history: History,
-    /// The name of the directory in the trash.
-    stamp: String,
+    /// The names of the directories in the trash: one for each pair, by a directory of it.
+    stamps: BTreeMap<(PathBuf, Option<[Uuid; 2]>), String>,
     several: BTreeSet<Entry>,
     /// The directories of the last run of each item, by job and id.
     directories: BTreeMap<(String, String), Vec<(String, String)>>,
@@ -57,7 +62,7 @@ impl Resolver {
     pub(crate) fn new(history: History, conflicts: &[HistoryConflict]) -> Self {
         Self {
             history,
-            stamp: Timestamp::now().strftime(STAMP).to_string(),
+            stamps: BTreeMap::new(),
             several: several_copies(conflicts),
             directories: BTreeMap::new(),
         }
@@ -84,7 +89,7 @@ impl Resolver {
     ) -> Result<(PathBuf, Settled), Refusal> {
         let directories = self.directories(conflict)?;
         let root = root(directories, conflict)?;
-        let pair = pair(directories, &root);
+        let pair = pair(directories, conflict, &root);
         match keep {
             Keep::Left | Keep::Right | Keep::Local | Keep::Remote
                 if self.several.contains(&entry(conflict)) =>
@@ -97,8 +102,8 @@ impl Resolver {
             }
             Keep::Left | Keep::Right | Keep::Local | Keep::Remote | Keep::Newer | Keep::Both => {}
         }
-        let settled =
-            settle::settle(&root, conflict, keep, Trash { stamp: &self.stamp, pair }, dry_run)?;
+        let stamp = self.stamps.entry((root.clone(), pair)).or_insert_with(stamp);
+        let settled = settle::settle(&root, conflict, keep, Trash { stamp, pair }, dry_run)?;
         if !dry_run && let Err(error) = self.history.settle(conflict) {
             let error = syncmgr_host::full_message(&error);
             // The next run records it.

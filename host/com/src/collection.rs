@@ -2,7 +2,7 @@
 //! (`ISyncMgrHandlerCollection` of `syncmgr.h`).
 //!
 //! The documented key of handlers exists for the machine only. The collection is one class for all
-//! users, written by the installer, and lists the plugins of whoever runs Sync Center. Its handlers
+//! users, written by the installer, and lists the plugins of the current user. Its handlers
 //! are objects of `ISyncMgrSynchronize`: Sync Center requests `ISyncMgrHandler` first, and this
 //! interface if the first request fails.
 

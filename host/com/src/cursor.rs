@@ -1,4 +1,4 @@
-//! The state of an enumerator, such as `IEnumXXXX` of `objidl.h` describes it.
+//! The state of an enumerator, as `IEnumXXXX` of `objidl.h` specifies.
 
 #![allow(unsafe_code, reason = "enumerators write to their caller's memory")]
 
@@ -72,7 +72,8 @@ impl<T> Cursor<T> {
         *self.at.lock().unwrap_or_else(PoisonError::into_inner) = 0;
     }
 
-    /// Advances by up to `celt` elements, unless `with` fails. Returns `S_FALSE` if there were fewer.
+    /// Advances by up to `celt` elements, unless `with` fails. Returns `S_FALSE` if there were
+    /// fewer.
     fn advance(
         &self,
         celt: u32,

@@ -108,11 +108,13 @@ fn state_dir() -> Result<PathBuf, Hresult> {
     default_state_dir().map_err(|error| error.hresult())
 }
 
-/// Returns the classes of the user's plugins. The machine's have a documented key of their own.
+/// Returns the registered classes of the user's plugins. Those of the machine have a separate
+/// documented key.
 fn users_classes() -> Result<Vec<Uuid>, Hresult> {
     let registrations = Registrations::for_library(&state_dir()?).list();
     // A damaged registration does not hide the others.
     let users = registrations.into_iter().flatten().filter(|found| found.scope == Scope::User);
+    let users = users.filter(registry::is_registered);
     Ok(users.map(|found| found.clsid).collect())
 }
 

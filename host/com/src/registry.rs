@@ -185,6 +185,7 @@ pub fn register(registration: &Registration, library: &Path) -> Result<Registere
     set(root, &server, "ThreadingModel", "Both")?;
     // Another key would list the handler twice.
     if registration.scope == Scope::User && has_collection() {
+        unregister_handler(registration)?;
         return Ok(Registered::ByCollection);
     }
     let manager = match Manager::get().and_then(|manager| manager.register(registration)) {
@@ -205,18 +206,31 @@ pub fn unregister(registration: &Registration) -> Result<(), RegistryError> {
     if owner(root, &class)? != Owner::Ours {
         return Ok(());
     }
+    unregister_handler(registration)?;
+    remove(root, format!(r"{CLASSES}\{class}"))
+}
+
+/// Removes the handler from the lists of the sync manager, but not its class.
+fn unregister_handler(registration: &Registration) -> Result<(), RegistryError> {
     // The manager may be missing, or may not know the handler.
     if let Ok(manager) = Manager::get() {
         manager.unregister(registration);
     }
-    for parent in [HANDLERS, CLASSES] {
-        let key = format!(r"{parent}\{class}");
-        match root.remove_tree(&key) {
-            Err(error) if ours(error.code()) != NOT_FOUND => return Err(key_error(key, &error)),
-            Ok(()) | Err(_) => {}
-        }
+    remove(root(registration.scope), format!(r"{HANDLERS}\{}", class_name(registration)))
+}
+
+/// Removes a key, if it exists.
+fn remove(root: &Key, key: String) -> Result<(), RegistryError> {
+    match root.remove_tree(&key) {
+        Err(error) if ours(error.code()) != NOT_FOUND => Err(key_error(key, &error)),
+        Ok(()) | Err(_) => Ok(()),
     }
-    Ok(())
+}
+
+/// Returns whether this library registered the class of a plugin.
+pub fn is_registered(registration: &Registration) -> bool {
+    let owner = owner(root(registration.scope), &class_name(registration));
+    owner.is_ok_and(|owner| owner == Owner::Ours)
 }
 
 /// The owner of a class.
@@ -252,6 +266,10 @@ fn owner(root: &Key, class: &str) -> Result<Owner, RegistryError> {
 /// [`RegistryError::Key`] if the registry cannot be read.
 pub fn check_class(registration: &Registration) -> Result<(), RegistryError> {
     let class = class_name(registration);
+    if registration.clsid == COLLECTION_CLASS {
+        let server = "the collection of plugins".to_owned();
+        return Err(RegistryError::ClassTaken { class, server });
+    }
     for root in [CURRENT_USER, LOCAL_MACHINE] {
         match owner(root, &class)? {
             Owner::Unused | Owner::Ours => {}

@@ -1,4 +1,4 @@
-//! How many instances a component creates.
+//! The number of instances that a component creates.
 
 /// Counts the instances that instantiating the component would create. Each instantiation is
 /// assumed to be of the most expensive component or module seen so far, so that no index has to be

@@ -150,6 +150,39 @@ fn each_version_can_be_kept() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn the_trash_has_a_run_for_each_pair_of_a_directory() -> Result<()> {
+    let home = Home::new()?;
+    let jobs = [("b", "x.txt"), ("c", "y.txt")];
+    for (other, name) in jobs {
+        home.write(&format!("a/{name}"), "before")?;
+        fs::create_dir(home.path(other))?;
+        let job = format!("plugin = \"folder\"\n[dirs]\nleft = \"a\"\nright = \"{other}\"\n");
+        home.write(&format!("{other}.toml"), job)?;
+    }
+    let run = |other: &str| home.run(&["run", "--job", &format!("{other}.toml")]);
+    for (other, _) in jobs {
+        run(other)?.expect(0, "succeeded")?;
+    }
+    for (other, name) in jobs {
+        home.write_old(&format!("a/{name}"), "left", 2000)?;
+        home.write_old(&format!("{other}/{name}"), "right", 1000)?;
+        run(other)?.expect(1, "changed on both sides")?;
+    }
+    home.resolve(&["--all", "--keep", "newer"])?.expect(0, "kept")?;
+    assert_eq!(home.in_trash("a")?, ["left", "left"]);
+    let trash = trees::read(&home.path("a").join(TRASH))?;
+    let pairs = trash.into_iter().filter(|(path, _)| path.ends_with(".pair"));
+    let pairs: Vec<_> = pairs.map(|(_, entry)| entry).collect();
+    ensure!(pairs.len() == 2 && pairs[0] != pairs[1], "{pairs:?}");
+    for (other, name) in jobs {
+        let listed = home.run(&["trash", "list", "--job", &format!("{other}.toml")])?;
+        let listed = listed.expect(0, name)?.stdout;
+        ensure!(listed.matches("from left, ").count() == 1, "{other}: {listed}");
+    }
+    Ok(())
+}
+
 #[cfg(unix)]
 fn assert_private(directory: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt as _;

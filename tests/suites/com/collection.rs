@@ -42,6 +42,17 @@ fn a_collection_lists_the_plugins_of_the_user() -> Result<()> {
     let library = windows_path(&wine.programs().join("syncmgr_com.dll"))?;
     let values = installed_values()?;
     ensure!(values.len() == 4, "{values:?}");
+    // Registered before the program was installed, by the key of handlers.
+    let hello = windows_path(Path::new(HELLO))?;
+    let register = || wine.syncmgr(&["register", &hello, "--name", "users"])?.expect(0);
+    let before = register()?;
+    let handlers = r"HKCU\Software\Microsoft\Windows\CurrentVersion\SyncMgr\Handlers";
+    let is_listed = |class: &str| {
+        let key = format!(r"{handlers}\{{{class}}}");
+        Ok::<_, anyhow::Error>(wine.run("reg", &["query", &key])?.status == 0)
+    };
+    let users = before.stdout.split(['{', '}']).nth(1).context("the class is printed")?;
+    ensure!(is_listed(users)?, "{before:?}");
     for [key, name, value] in &values {
         let key = format!(r"HKLM\{key}");
         let value = value.replace("[#Server]", &library);
@@ -51,17 +62,21 @@ fn a_collection_lists_the_plugins_of_the_user() -> Result<()> {
         };
         wine.run("reg", &[&["add", &key], &name[..], &["/d", &value, "/f"]].concat())?.expect(0)?;
     }
-    let hello = windows_path(Path::new(HELLO))?;
-    let registered = wine.syncmgr(&["register", &hello, "--name", "users"])?.expect(0)?;
-    // The other ways to register a handler would list it twice.
+    let registered = register()?;
     ensure!(!registered.stderr.contains("registry key"), "{registered:?}");
+    ensure!(!is_listed(users)?, "the key of handlers would list it twice");
     let machines = wine.register(HELLO, "machines", &[])?;
     let class = values[0][0].rsplit_once('\\').context("a class")?.1;
     let log = wine.run("collection.exe", &[class])?.expect(0)?.stdout;
-    ensure!(!log.contains(&machines), "the machine's plugins have a key of their own: {log}");
-    let users = registered.stdout.split(['{', '}']).nth(1).context("the class is printed")?;
+    ensure!(!log.contains(&machines), "the machine's plugins have a separate key: {log}");
     let log_of_one = log.replace(&format!("{{{users}}}"), "{CLASS}");
     compare_with_file("tests/com/expected/collection.log", &log_of_one)?;
+    wine.run("regsvr32", &["/s", "/u", "syncmgr_com.dll"])?.expect(0)?;
+    let log = wine.run("collection.exe", &[class])?.expect(0)?.stdout;
+    ensure!(!log.contains(users), "it has no class: {log}");
+    wine.run("regsvr32", &["/s", "syncmgr_com.dll"])?.expect(0)?;
+    let log = wine.run("collection.exe", &[class])?.expect(0)?.stdout;
+    ensure!(log.contains(users), "{log}");
     wine.syncmgr(&["unregister", "--all"])?.expect(0)?;
     let log = wine.run("collection.exe", &[class])?.expect(0)?.stdout;
     ensure!(!log.contains(users), "{log}");

@@ -64,19 +64,23 @@ fn registration_creates_and_removes_the_registry_keys() -> Result<()> {
 #[test]
 fn a_class_of_another_program_is_not_replaced() -> Result<()> {
     let Some(wine) = Wine::get()? else { return Ok(()) };
-    // The class of a part of Windows that a plugin would replace.
-    let class = "{6295DF40-1111-11D1-8707-00C04FD93327}";
-    let key = format!(r"HKLM\Software\Classes\CLSID\{class}\InprocServer32");
+    // The class of a part of Windows that a plugin would replace, and that of the collection.
+    let other = "{6295DF40-1111-11D1-8707-00C04FD93327}";
+    let collection = format!("{{{}}}", syncmgr_com::collection::COLLECTION_CLASS);
+    let key = format!(r"HKLM\Software\Classes\CLSID\{other}\InprocServer32");
     wine.run("reg", &["add", &key, "/ve", "/d", r"C:\windows\other.dll", "/f"])?.expect(0)?;
-    let mut component = fs::read(HELLO)?;
-    let text = format!("clsid = \"{}\"", &class[1..class.len() - 1]);
-    let name = syncmgr_host::requests::SECTION;
-    component.extend([0, u8::try_from(1 + name.len() + text.len())?, u8::try_from(name.len())?]);
-    component.extend(name.bytes().chain(text.bytes()));
-    let plugin = wine.folder("thief")?.join("thief.wasm");
-    fs::write(&plugin, component)?;
-    let ran = wine.syncmgr(&["register", &windows_path(&plugin)?, "--machine"])?;
-    ensure!(ran.status != 0 && ran.stderr.contains("is already used by"), "{}", ran.stderr);
+    for class in [other, &collection] {
+        let mut component = fs::read(HELLO)?;
+        let text = format!("clsid = \"{}\"", &class[1..class.len() - 1]);
+        let name = syncmgr_host::requests::SECTION;
+        let length = u8::try_from(1 + name.len() + text.len())?;
+        component.extend([0, length, u8::try_from(name.len())?]);
+        component.extend(name.bytes().chain(text.bytes()));
+        let plugin = wine.folder("thief")?.join("thief.wasm");
+        fs::write(&plugin, component)?;
+        let ran = wine.syncmgr(&["register", &windows_path(&plugin)?, "--machine"])?;
+        ensure!(ran.status != 0 && ran.stderr.contains("is already used by"), "{}", ran.stderr);
+    }
     let found = value(&wine, &key, "")?;
     ensure!(found.as_deref() == Some(r"C:\windows\other.dll"), "{found:?}");
     Ok(())

@@ -58,7 +58,7 @@ impl Settled {
     }
 }
 
-/// Where a version that is not kept is moved to.
+/// The destination of a version that is not kept.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Trash<'a> {
     /// The name of the directory in the trash.

@@ -41,8 +41,7 @@ pub(super) fn root(
     // The first one of each key, such as `docs.left` of `docs`.
     let mut firsts = BTreeMap::new();
     for (name, path) in directories {
-        let key = name.rsplit_once('.').map(|(key, _)| key);
-        firsts.entry(key).or_insert(Path::new(path));
+        firsts.entry(split_key(name).0).or_insert(Path::new(path));
     }
     let has_both = |path: &Path| {
         let root = open(path);
@@ -72,18 +71,33 @@ pub(super) fn root(
     })
 }
 
-/// Returns the ids of the left and the right side of an item one of whose directories is `root`;
-/// `None`: not both are directories.
-pub(super) fn pair(directories: &[(String, String)], root: &Path) -> Option<[Uuid; 2]> {
-    const SIDES: [&str; 2] = ["left", "right"];
-    let (name, _) = directories.iter().find(|(_, path)| Path::new(path) == root)?;
-    let key = SIDES.iter().find_map(|side| name.strip_suffix(side))?;
+/// Returns the ids of the left and the right side of a conflict's item, one of whose directories is
+/// `root`. `None` if a side is not a directory, or if several items have the directory.
+pub(super) fn pair(
+    directories: &[(String, String)],
+    conflict: &HistoryConflict,
+    root: &Path,
+) -> Option<[Uuid; 2]> {
+    let at_root = directories.iter().filter(|(_, path)| Path::new(path) == root);
+    let keys: BTreeSet<_> = at_root.map(|(name, _)| split_key(name).0).collect();
+    let own = Some(&*conflict.item);
+    let key = match keys.len() {
+        1 => *keys.first()?,
+        _ => *keys.get(&own)?,
+    };
     let id = |side| {
-        let (name, path) = directories.iter().find(|(name, _)| *name == format!("{key}{side}"))?;
+        let (name, path) = directories.iter().find(|(name, _)| split_key(name) == (key, side))?;
         Some(Grant::new(name, Path::new(path), Access::ReadWrite).ok()?.id())
     };
-    let [left, right] = SIDES.map(id);
-    Some([left?, right?])
+    Some([id("left")?, id("right")?])
+}
+
+/// Splits the name of a grant, such as `docs.left`, into the key of its item and the rest.
+fn split_key(name: &str) -> (Option<&str>, &str) {
+    match name.rsplit_once('.') {
+        Some((key, side)) => (Some(key), side),
+        None => (None, name),
+    }
 }
 
 /// Opens a granted directory.

@@ -5,32 +5,35 @@ use std::time::{Duration, Instant};
 /// The maximum number of samples.
 const SAMPLES: u32 = 60;
 
-/// The time of a sample, which doubles whenever there are too many.
+/// The time of the first samples.
 const SHORTEST: Duration = Duration::from_secs(1);
 
-/// How many steps were done in each interval.
+/// The number of steps in each interval.
 #[derive(Debug)]
 pub(super) struct Rates {
-    /// The first report: its time, and the value.
-    first: Option<(Instant, i32)>,
+    /// The time of the first report.
+    begun: Option<Instant>,
     /// The last value.
     value: i32,
+    /// The time of a sample, which doubles whenever there are too many.
     interval: Duration,
     steps: Vec<u64>,
 }
 
 impl Default for Rates {
     fn default() -> Self {
-        Self { first: None, value: 0, interval: SHORTEST, steps: Vec::new() }
+        Self { begun: None, value: 0, interval: SHORTEST, steps: Vec::new() }
     }
 }
 
 impl Rates {
     /// Adds a report of a value. A value that decreases counts as no steps.
     pub(super) fn add(&mut self, now: Instant, value: i32) {
-        let (begun, first) = *self.first.get_or_insert((now, value));
-        let before = if self.steps.is_empty() { first } else { self.value };
-        self.value = value;
+        let begun = *self.begun.get_or_insert_with(|| {
+            self.value = value;
+            now
+        });
+        let before = std::mem::replace(&mut self.value, value);
         let since = now.saturating_duration_since(begun);
         while since.as_nanos() >= self.interval.as_nanos() * u128::from(SAMPLES) {
             self.steps = self.steps.chunks(2).map(|pair| pair.iter().sum()).collect();

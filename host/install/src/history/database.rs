@@ -16,6 +16,9 @@ const FILE: &str = "history.db";
 /// The pages in the journal after which they are moved into the database.
 const JOURNAL_PAGES: u32 = 200;
 
+/// The default size of a page.
+const PAGE_BYTES: u32 = 4096;
+
 /// The time to wait for another process that writes.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -219,12 +222,14 @@ impl Database {
         // Takes effect in a new database only.
         self.connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         self.connection.pragma_update(None, "journal_mode", "WAL")?;
-        // A power failure may lose the last entries, but damages nothing.
+        // A power failure may lose the last runs, but damages nothing.
         self.connection.pragma_update(None, "synchronous", "NORMAL")?;
         // A run writes about 20 pages. Moving them from the journal into the database at its end
         // takes longer than a run without changes, but each start reads the whole journal.
         self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         self.connection.pragma_update(None, "wal_autocheckpoint", JOURNAL_PAGES)?;
+        // A large transaction must not leave a large journal.
+        self.connection.pragma_update(None, "journal_size_limit", JOURNAL_PAGES * PAGE_BYTES)?;
         self.connection.pragma_update(None, "foreign_keys", true)?;
         // A damaged or forged schema must not run code.
         self.connection.pragma_update(None, "trusted_schema", false)

@@ -48,6 +48,7 @@ fn on_sunday(mut command: Command) -> Result<Command> {
         .env("LD_PRELOAD", library.trim())
         .env("FAKETIME", SUNDAY)
         .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+        .env("NO_FAKE_STAT", "1")
         .env("TZ", "UTC");
     Ok(command)
 }

@@ -46,7 +46,7 @@ pub(super) fn strip(runs: &[ItemRun]) -> Markup {
     }
 }
 
-/// Returns the rate of an item since its start. The words next to it state the current one.
+/// Returns the rate of an item over time. The words next to it state the average.
 pub(super) fn curve(id: &str, rates: &Rates) -> Markup {
     html! {
         svg.curve viewBox=(format!("0 0 {CURVE_SIZE} {CURVE_SIZE}")) preserveAspectRatio="none"
