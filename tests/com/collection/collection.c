@@ -1,6 +1,9 @@
 /*
  * Lists the handlers of a collection as Sync Center does: it requests
  * ISyncMgrHandler of each, and ISyncMgrSynchronize if that fails.
+ *
+ *   collection {CLSID}             with the rights of the caller
+ *   collection {CLSID} --limited   without the rights of an administrator
  */
 
 #include <stdio.h>
@@ -49,6 +52,33 @@ static void show_handler(Collection *collection, LPCWSTR id)
     ISyncMgrSynchronize_Release(handler);
 }
 
+/* Runs this program with the token of the user without the rights of an administrator. */
+static int run_limited(const WCHAR *program, const WCHAR *clsid)
+{
+    STARTUPINFOW startup = {.cb = sizeof startup, .dwFlags = STARTF_USESTDHANDLES};
+    PROCESS_INFORMATION process;
+    TOKEN_LINKED_TOKEN linked;
+    WCHAR command[256];
+    HANDLE token, limited;
+    DWORD size, status = 1;
+
+    startup.hStdOutput = GetStdHandle(STD_OUTPUT_HANDLE);
+    startup.hStdError = GetStdHandle(STD_ERROR_HANDLE);
+    _snwprintf(command, sizeof command / sizeof command[0], L"\"%ls\" %ls", program, clsid);
+    if (!OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token) ||
+        !GetTokenInformation(token, TokenLinkedToken, &linked, sizeof linked, &size) ||
+        !DuplicateTokenEx(linked.LinkedToken, MAXIMUM_ALLOWED, NULL, SecurityImpersonation,
+                          TokenPrimary, &limited) ||
+        !CreateProcessAsUserW(limited, NULL, command, NULL, NULL, TRUE, 0, NULL, NULL, &startup,
+                              &process)) {
+        fprintf(stderr, "no process with fewer rights: %lu\n", GetLastError());
+        return 3;
+    }
+    WaitForSingleObject(process.hProcess, INFINITE);
+    GetExitCodeProcess(process.hProcess, &status);
+    return (int)status;
+}
+
 int wmain(int argc, WCHAR **argv)
 {
     Collection *collection;
@@ -58,8 +88,10 @@ int wmain(int argc, WCHAR **argv)
     ULONG fetched;
     HRESULT hr;
 
+    if (argc == 3 && wcscmp(argv[2], L"--limited") == 0)
+        return run_limited(argv[0], argv[1]);
     if (argc != 2 || FAILED(CLSIDFromString(argv[1], &clsid))) {
-        fprintf(stderr, "usage: collection {CLSID}\n");
+        fprintf(stderr, "usage: collection {CLSID} [--limited]\n");
         return 2;
     }
     CoInitializeEx(NULL, COINIT_APARTMENTTHREADED);

@@ -34,6 +34,9 @@ fn installed_values() -> Result<Vec<[String; 3]>> {
     Ok(values)
 }
 
+/// Runs the client without the rights of an administrator, which programs have under Wine.
+const LIMITED: &[&str] = &["--limited"];
+
 /// Wine has no classes of a single user, so only the collection can return this plugin.
 #[test]
 fn a_collection_lists_the_plugins_of_the_user() -> Result<()> {
@@ -67,18 +70,20 @@ fn a_collection_lists_the_plugins_of_the_user() -> Result<()> {
     ensure!(!is_listed(users)?, "the key of handlers would list it twice");
     let machines = wine.register(HELLO, "machines", &[])?;
     let class = values[0][0].rsplit_once('\\').context("a class")?.1;
-    let log = wine.run("collection.exe", &[class])?.expect(0)?.stdout;
-    ensure!(!log.contains(&machines), "the machine's plugins have a separate key: {log}");
-    let log_of_one = log.replace(&format!("{{{users}}}"), "{CLASS}");
-    compare_with_file("tests/com/expected/collection.log", &log_of_one)?;
+    let list = |more: &[&str]| -> Result<String> {
+        Ok(wine.run("collection.exe", &[&[class], more].concat())?.expect(0)?.stdout)
+    };
+    let listed = list(LIMITED)?;
+    ensure!(!listed.contains(&machines), "the machine's plugins have a separate key: {listed}");
+    let of_one = listed.replace(&format!("{{{users}}}"), "{CLASS}");
+    compare_with_file("tests/com/expected/collection.log", &of_one)?;
+    let elevated = list(&[])?;
+    ensure!(!elevated.contains(users), "the user could change it: {elevated}");
     wine.run("regsvr32", &["/s", "/u", "syncmgr_com.dll"])?.expect(0)?;
-    let log = wine.run("collection.exe", &[class])?.expect(0)?.stdout;
-    ensure!(!log.contains(users), "it has no class: {log}");
+    ensure!(!list(LIMITED)?.contains(users), "it has no class");
     wine.run("regsvr32", &["/s", "syncmgr_com.dll"])?.expect(0)?;
-    let log = wine.run("collection.exe", &[class])?.expect(0)?.stdout;
-    ensure!(log.contains(users), "{log}");
+    ensure!(list(LIMITED)?.contains(users), "it has a class again");
     wine.syncmgr(&["unregister", "--all"])?.expect(0)?;
-    let log = wine.run("collection.exe", &[class])?.expect(0)?.stdout;
-    ensure!(!log.contains(users), "{log}");
+    ensure!(!list(LIMITED)?.contains(users), "it is no longer installed");
     Ok(())
 }
