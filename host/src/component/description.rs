@@ -132,6 +132,7 @@ impl Requests {
     ///
     /// # Errors
     /// Returns [`ContractError::Requests`], and the errors of a file that is no component.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "only a part of the file is read")]
     pub fn of(bytes: &[u8]) -> Result<Self, ContractError> {
         check_encoding(bytes)?;
         let (mut requests, mut depth) = (None, 0_usize);
