@@ -12,24 +12,17 @@ use conformance::{HELLO, compare_with_file, workspace};
 /// What the installer writes for the collection: key, name, value.
 fn installed_values() -> Result<Vec<[String; 3]>> {
     let installer = fs::read_to_string(workspace().join("host/cli/packages/syncmgr.wxs"))?;
-    let mut keys = Vec::new();
-    let mut values = Vec::new();
     let attribute = |tag: &str, name: &str| {
-        let value = tag.split_once(&format!("{name}=\""))?.1.split('"').next()?;
+        let value = tag.split_once(&format!(" {name}=\""))?.1.split('"').next()?;
         Some(value.to_owned())
     };
-    for tag in installer.split('<').skip(1) {
-        match tag.split([' ', '>', '/', '\n']).next() {
-            Some("RegistryKey") => keys.push(attribute(tag, " Key").context("a key")?),
-            Some("RegistryValue") => {
-                let key: Vec<_> = keys.iter().cloned().chain(attribute(tag, " Key")).collect();
-                let value = attribute(tag, " Value").context("a value")?;
-                values.push([key.join(r"\"), attribute(tag, " Name").unwrap_or_default(), value]);
-            }
-            // The end of a key.
-            Some("") if tag.starts_with("/RegistryKey") => drop(keys.pop()),
-            _other => {}
-        }
+    let one_line = installer.replace('\n', " ");
+    let mut values = Vec::new();
+    for tag in one_line.split("<RegistryValue").skip(1) {
+        let tag = tag.split("/>").next().unwrap_or_default();
+        let key = attribute(tag, "Key").context("a key")?;
+        let value = attribute(tag, "Value").context("a value")?;
+        values.push([key, attribute(tag, "Name").unwrap_or_default(), value]);
     }
     Ok(values)
 }
