@@ -265,11 +265,18 @@ fn a_link_is_not_followed() {
     assert_eq!(open(&elsewhere).runs(&RunFilter::default()).unwrap().len(), 1);
 }
 
+/// Moves the journal into the database.
+fn move_journal(state: &tempfile::TempDir) {
+    let connection = rusqlite::Connection::open(state.path().join("history.db")).unwrap();
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+}
+
 #[test]
 fn damaged_pages_end_the_recording_and_the_next_run_begins_a_new_database() {
     let state = state();
     let many: Vec<_> = (0..5000).map(|n| action(Created, &format!("d/{n}"), None)).collect();
     record(state.path(), "folder", Status::Succeeded, &many).unwrap();
+    move_journal(&state);
     let file = state.path().join("history.db");
     let mut bytes = fs::read(&file).unwrap();
     let page = 4096;
@@ -309,7 +316,10 @@ fn old_runs_are_removed() {
     for _ in 0..10 {
         record(state.path(), "folder", Status::Succeeded, &many).unwrap();
     }
-    let size = || fs::metadata(state.path().join("history.db")).unwrap().len();
+    let size = || {
+        move_journal(&state);
+        fs::metadata(state.path().join("history.db")).unwrap().len()
+    };
     let before = size();
     let (mut database, _) = Database::create(state.path()).unwrap();
     database.prune(0, before / 4).unwrap();
